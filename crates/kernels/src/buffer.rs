@@ -1,0 +1,175 @@
+//! Memory that holds elements: pooled blocks that a kernel writes once, and ranges of memory-mapped files.
+
+use std::fs::File;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use crate::pool;
+use crate::real::Element;
+
+/// Exclusively owned, 64-byte aligned memory for `len` elements, taken from the [pool] and given back when dropped.
+///
+/// Its contents are unspecified until written, but always initialized: every element type takes any bit pattern.
+pub struct Block<T: Element> {
+    memory: pool::Memory,
+    len: usize,
+    element: std::marker::PhantomData<T>,
+}
+
+impl<T: Element> Block<T> {
+    /// A block of `len` elements with unspecified contents.
+    ///
+    /// # Panics
+    /// When the bytes do not fit the address space; running out of memory ends the process, as for `Vec`.
+    pub fn new(len: usize) -> Self {
+        let bytes = len.checked_mul(size_of::<T>()).expect("a block larger than the address space");
+        Self { memory: pool::Memory::take(bytes), len, element: std::marker::PhantomData }
+    }
+
+    /// A block of `len` elements, all equal to `value`.
+    pub fn filled(len: usize, value: T) -> Self {
+        let mut block = Self::new(len);
+        block.fill(value);
+        block
+    }
+
+    /// A block with a copy of these elements.
+    pub fn copied(from: &[T]) -> Self {
+        let mut block = Self::new(from.len());
+        block.copy_from_slice(from);
+        block
+    }
+}
+
+impl<T: Element> Deref for Block<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        // SAFETY: `new` took at least `len * size_of::<T>()` initialized bytes at 64-byte alignment, which this block
+        // owns alone, and every bit pattern is a valid `T` (`Element` requires `Pod`).
+        unsafe { std::slice::from_raw_parts(self.memory.as_ptr().cast(), self.len) }
+    }
+}
+
+impl<T: Element> DerefMut for Block<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`, and `&mut self` makes the borrow exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.memory.as_ptr().cast(), self.len) }
+    }
+}
+
+/// Shared, read-only elements: a frozen [`Block`], or a range of a memory-mapped file.
+#[derive(Clone)]
+pub struct Buffer<T: Element>(Source<T>);
+
+#[derive(Clone)]
+enum Source<T: Element> {
+    Block(Arc<Block<T>>),
+    Mapped { map: Arc<Mapping>, offset: usize, len: usize },
+}
+
+impl<T: Element> From<Block<T>> for Buffer<T> {
+    fn from(block: Block<T>) -> Self {
+        Self(Source::Block(Arc::new(block)))
+    }
+}
+
+impl<T: Element> Buffer<T> {
+    /// The block inside, for writing, if nobody else holds it and it is not a mapped file.
+    pub fn unique(&mut self) -> Option<&mut [T]> {
+        match &mut self.0 {
+            Source::Block(block) => Arc::get_mut(block).map(|block| &mut **block),
+            Source::Mapped { .. } => None,
+        }
+    }
+
+    /// Whether these elements lie in a memory-mapped file.
+    pub fn is_mapped(&self) -> bool {
+        matches!(self.0, Source::Mapped { .. })
+    }
+}
+
+impl<T: Element> Deref for Buffer<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match &self.0 {
+            Source::Block(block) => block,
+            // `Mapping::elements` checked the range and the alignment.
+            Source::Mapped { map, offset, len } => bytemuck::cast_slice(&map.bytes()[*offset..*offset + len * size_of::<T>()]),
+        }
+    }
+}
+
+/// A file mapped into memory for reading.
+pub struct Mapping(memmap2::Mmap);
+
+impl Mapping {
+    /// Maps the whole file.
+    ///
+    /// # Errors
+    /// What the operating system says, an empty file included.
+    pub fn new(file: &File) -> std::io::Result<Arc<Self>> {
+        // SAFETY: the mapping is read-only and private. That nobody truncates the file meanwhile cannot be checked;
+        // as with every program that maps model files, doing so ends the process and corrupts nothing.
+        let map = unsafe { memmap2::Mmap::map(file)? };
+        Ok(Arc::new(Self(map)))
+    }
+
+    /// The file's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// `len` elements that begin `offset` bytes into the file: mapped where they lie aligned for `T`, else copied.
+    /// `None` where the range leaves the file.
+    pub fn elements<T: Element>(self: &Arc<Self>, offset: usize, len: usize) -> Option<Buffer<T>> {
+        let bytes = self.bytes().get(offset..offset.checked_add(len.checked_mul(size_of::<T>())?)?)?;
+        Some(match bytemuck::try_cast_slice::<u8, T>(bytes) {
+            Ok(_) => Buffer(Source::Mapped { map: Arc::clone(self), offset, len }),
+            Err(_) => {
+                let mut block = Block::new(len);
+                bytemuck::cast_slice_mut::<T, u8>(&mut block).copy_from_slice(bytes);
+                block.into()
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_aligned_and_hold_what_was_written() {
+        for len in [0, 1, 7, 1000, 300_000] {
+            let block = Block::filled(len, 2.5_f32);
+            assert_eq!(block.as_ptr() as usize % 64, 0);
+            assert!(block.iter().all(|&x| x == 2.5) && block.len() == len);
+        }
+    }
+
+    #[test]
+    fn a_shared_buffer_refuses_to_be_written() {
+        let mut a: Buffer<f32> = Block::filled(3, 1.0).into();
+        assert!(a.unique().is_some());
+        let b = a.clone();
+        assert!(a.unique().is_none());
+        drop(b);
+        assert!(a.unique().is_some());
+    }
+
+    #[test]
+    fn a_mapping_copies_what_is_misaligned_and_refuses_what_leaves_the_file() {
+        use std::io::Write;
+        let path = std::env::temp_dir().join(format!("monotile-mapping-{}", std::process::id()));
+        File::create(&path).unwrap().write_all(&[0, 0, 128, 63, 0, 0, 0, 64, 9]).unwrap();
+        let map = Mapping::new(&File::open(&path).unwrap()).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let floats = map.elements::<f32>(0, 2).unwrap();
+        assert!(floats.is_mapped() && floats[..] == [1.0, 2.0]);
+        assert!(!map.elements::<f32>(1, 2).unwrap().is_mapped());
+        assert!(map.elements::<f32>(4, 2).is_none());
+        assert!(map.elements::<f32>(0, usize::MAX).is_none());
+    }
+}

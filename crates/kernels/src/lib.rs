@@ -1,0 +1,26 @@
+//! CPU kernels of Monotile: loops over slices and strides, with vector units and threads. No tensor is known here.
+//!
+//! A kernel may assume that its caller checked shapes; it checks bounds itself, once, where it makes a [`view::View`] or
+//! at its own door, and trusts them inside. Every fast kernel has a plain twin in [`naive`] that tests compare it with.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`buffer`], [`pool`] | memory: recycled blocks and mapped files |
+//! | [`view`] | strided windows |
+//! | [`real`] | the element types |
+//! | [`simd`], [`threads`] | instruction sets chosen at run time; splitting work |
+//! | [`product`] | the matrix product over groups of dimensions |
+//! | [`elementwise`] | maps over one, two or three broadcast operands |
+//! | [`naive`] | the twins |
+
+pub mod buffer;
+pub mod elementwise;
+pub mod naive;
+pub mod pool;
+pub mod product;
+pub mod real;
+pub mod simd;
+pub mod threads;
+pub mod view;
+
+pub use half::{bf16, f16};

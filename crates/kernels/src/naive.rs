@@ -1,0 +1,55 @@
+//! The safe scalar twin of every kernel, as plain as possible: what the fast ones are compared with.
+
+use half::{bf16, f16};
+
+use crate::product::{Axes, Axis, Operand, Stored};
+use crate::real::{Real, Widen};
+
+/// The offsets of every index over a group of dimensions, in row-major order.
+fn offsets(group: &[Axis], stride: impl Fn(&Axis) -> isize) -> Vec<isize> {
+    group.iter().fold(vec![0], |all, axis| {
+        all.iter().flat_map(|&at| (0..axis.size as isize).map(move |i| (at, i))).map(|(at, i)| at + i * stride(axis)).collect()
+    })
+}
+
+fn read<T: Real>(x: Operand<'_, T>, at: isize) -> T
+where
+    f32: Widen<T>,
+    bf16: Widen<T>,
+    f16: Widen<T>,
+{
+    let at = x.offset.wrapping_add_signed(at);
+    match x.data {
+        Stored::Real(x) => x[at],
+        Stored::F32(x) => x[at].widen(),
+        Stored::BF16(x) => x[at].widen(),
+        Stored::F16(x) => x[at].widen(),
+    }
+}
+
+/// C[β, μ, ν] = α · Σ_κ A[β, μ, κ] · B[β, κ, ν], one sum at a time.
+pub fn product<T: Real>(alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], axes: &Axes)
+where
+    f32: Widen<T>,
+    bf16: Widen<T>,
+    f16: Widen<T>,
+{
+    let batch: Vec<_> = {
+        let (a, b, c) = (offsets(&axes.batch, |x| x.a), offsets(&axes.batch, |x| x.b), offsets(&axes.batch, |x| x.c));
+        a.into_iter().zip(b).zip(c).collect()
+    };
+    let rows: Vec<_> = offsets(&axes.rows, |x| x.a).into_iter().zip(offsets(&axes.rows, |x| x.c)).collect();
+    let columns: Vec<_> = offsets(&axes.columns, |x| x.b).into_iter().zip(offsets(&axes.columns, |x| x.c)).collect();
+    let contracted: Vec<_> = offsets(&axes.contracted, |x| x.a).into_iter().zip(offsets(&axes.contracted, |x| x.b)).collect();
+    for &((ab, bb), cb) in &batch {
+        for &(ar, cr) in &rows {
+            for &(bc, cc) in &columns {
+                let mut sum = T::ZERO;
+                for &(ak, bk) in &contracted {
+                    sum += read(a, ab + ar + ak) * read(b, bb + bc + bk);
+                }
+                c[(cb + cr + cc) as usize] = alpha * sum;
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! One source for every vector unit, chosen at run time.
+//!
+//! [`run`] compiles a plain loop once an instruction set and lets the compiler vectorize it: enough for maps and
+//! reductions. [`dispatch`] hands a [`Kernel`] the [`Vector`] of the best instruction set: for kernels that place
+//! registers by hand.
+
+#[cfg(target_arch = "x86_64")]
+pub mod avx512;
+pub mod scalar;
+mod vector;
+
+use std::sync::OnceLock;
+
+pub use vector::Vector;
+
+use crate::real::Real;
+use scalar::Scalar;
+
+/// An instruction set that kernels are compiled for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Isa {
+    /// What every processor of the target has.
+    Baseline,
+    /// x86-64 with AVX2 and FMA.
+    Avx2,
+    /// x86-64 with AVX-512 F, BW, DQ and VL.
+    Avx512,
+}
+
+/// The best instruction set of this processor, or a lesser one named by `MONOTILE_ISA` (`baseline`, `avx2`, `avx512`).
+pub fn isa() -> Isa {
+    static ISA: OnceLock<Isa> = OnceLock::new();
+    *ISA.get_or_init(|| {
+        let best = detect();
+        let wished = match std::env::var("MONOTILE_ISA").as_deref() {
+            Ok("baseline") => Isa::Baseline,
+            Ok("avx2") => Isa::Avx2,
+            _ => best,
+        };
+        wished.min(best)
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+fn detect() -> Isa {
+    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
+    let avx512 = is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl");
+    match (avx2, avx512) {
+        (true, true) => Isa::Avx512,
+        (true, false) => Isa::Avx2,
+        _ => Isa::Baseline,
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect() -> Isa {
+    Isa::Baseline
+}
+
+/// Calls `f` compiled for the best instruction set: loops inside it are vectorized by the compiler.
+///
+/// `f` must be `#[inline(always)]` (write `run(#[inline(always)] || …)`), else it keeps the baseline's instructions.
+#[inline]
+pub fn run<R>(f: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    match isa() {
+        // SAFETY: `isa` returns these only where `detect` found every feature they enable.
+        Isa::Avx512 => return unsafe { run_avx512(f) },
+        // SAFETY: as above.
+        Isa::Avx2 => return unsafe { run_avx2(f) },
+        Isa::Baseline => {}
+    }
+    f()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+fn run_avx512<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn run_avx2<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
+/// An algorithm written over a vector register of `T`s.
+pub trait Kernel<T: Real> {
+    /// What it returns.
+    type Output;
+
+    /// Runs the algorithm; must be `#[inline(always)]`.
+    ///
+    /// # Safety
+    /// The instruction set of `V` must be enabled: only [`dispatch`] calls this.
+    unsafe fn run<V: Vector<Element = T>>(self) -> Self::Output;
+}
+
+/// A number that has registers in every instruction set.
+pub trait Lanes: Real {
+    /// Its AVX-512 register.
+    #[cfg(target_arch = "x86_64")]
+    type Avx512: Vector<Element = Self>;
+}
+
+impl Lanes for f32 {
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = avx512::F32x16;
+}
+
+impl Lanes for f64 {
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = avx512::F64x8;
+}
+
+/// Runs `kernel` with the widest registers of this processor.
+pub fn dispatch<T: Lanes, K: Kernel<T>>(kernel: K) -> K::Output {
+    #[cfg(target_arch = "x86_64")]
+    if isa() == Isa::Avx512 {
+        // SAFETY: `isa` returns this only where `detect` found every feature that `run_avx512` enables, and `K::run`
+        // is inlined into it.
+        return unsafe {
+            run_avx512(
+                #[inline(always)]
+                || kernel.run::<T::Avx512>(),
+            )
+        };
+    }
+    // SAFETY: a register of one lane needs no instruction set.
+    unsafe { kernel.run::<Scalar<T>>() }
+}

@@ -1,0 +1,93 @@
+//! The few operations of a vector register that kernels with hand-placed registers are written in, once for all
+//! instruction sets.
+
+use crate::real::Real;
+
+/// A register of `LANES` numbers.
+///
+/// # Safety
+/// Every method that touches the processor's vector unit may be called only where the instruction set of the
+/// implementing type is available and enabled: inside [`super::dispatch`]. Methods are `#[inline(always)]`, so that they become single
+/// instructions in the function that enables the instruction set.
+pub trait Vector: Copy {
+    /// The number in a lane.
+    type Element: Real;
+    /// How many numbers the register holds.
+    const LANES: usize;
+
+    /// All lanes `x`.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled.
+    unsafe fn splat(x: Self::Element) -> Self;
+    /// `LANES` numbers from memory of any alignment.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled and `LANES` elements must be readable.
+    unsafe fn load(from: *const Self::Element) -> Self;
+    /// The first `n` lanes from memory, 0 in the others; nothing beyond is read.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled and `n` elements must be readable.
+    unsafe fn load_first(from: *const Self::Element, n: usize) -> Self;
+    /// Writes all lanes to memory of any alignment.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled and `LANES` elements must be writable.
+    unsafe fn store(self, to: *mut Self::Element);
+    /// Writes the first `n` lanes; nothing beyond is written.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled and `n` elements must be writable.
+    unsafe fn store_first(self, to: *mut Self::Element, n: usize);
+    /// self + y
+    ///
+    /// # Safety
+    /// The instruction set must be enabled.
+    unsafe fn add(self, y: Self) -> Self;
+    /// self - y
+    ///
+    /// # Safety
+    /// The instruction set must be enabled.
+    unsafe fn sub(self, y: Self) -> Self;
+    /// self · y
+    ///
+    /// # Safety
+    /// The instruction set must be enabled.
+    unsafe fn mul(self, y: Self) -> Self;
+    /// self · y + z, rounded once where the processor can.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled.
+    unsafe fn mul_add(self, y: Self, z: Self) -> Self;
+    /// The larger in each lane; the second operand where either is NaN.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled.
+    unsafe fn max(self, y: Self) -> Self;
+    /// The smaller in each lane; the second operand where either is NaN.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled.
+    unsafe fn min(self, y: Self) -> Self;
+    /// The sum of all lanes, pairwise.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled.
+    unsafe fn sum(self) -> Self::Element;
+    /// The largest lane.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled.
+    unsafe fn largest(self) -> Self::Element;
+    /// The nearest integers, ties to even.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled.
+    unsafe fn round(self) -> Self;
+    /// self · 2ⁿ for integer n within ±2000; 0 or ∞ beyond the range of the element.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled.
+    unsafe fn scale_by_power_of_two(self, n: Self) -> Self;
+}

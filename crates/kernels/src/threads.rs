@@ -1,0 +1,108 @@
+//! How work is split over threads: in one place, by sizes alone, so that a thread count fixes every bit of a result.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Work shorter than this stays on the caller's thread: waking another costs about as much.
+const WORTH_WAKING_NS: f64 = 20_000.0;
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// The number of threads that kernels use: the number set, else `MONOTILE_THREADS`, else one a core.
+pub fn count() -> usize {
+    match COUNT.load(Ordering::Relaxed) {
+        0 => {
+            let wished = std::env::var("MONOTILE_THREADS").ok().and_then(|s| s.parse().ok()).filter(|&n| n > 0);
+            let count = wished.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
+            let count = if cfg!(feature = "threads") { count } else { 1 };
+            COUNT.store(count, Ordering::Relaxed);
+            count
+        }
+        count => count,
+    }
+}
+
+/// Sets the number of threads that kernels use from now on.
+pub fn set_count(threads: usize) {
+    COUNT.store(if cfg!(feature = "threads") { threads.max(1) } else { 1 }, Ordering::Relaxed);
+}
+
+/// How many parts to cut `items` of `ns_each` nanoseconds into: 1 where that is less than waking a thread is worth.
+pub fn parts(items: usize, ns_each: f64) -> usize {
+    let total = items as f64 * ns_each;
+    if total < 2.0 * WORTH_WAKING_NS { 1 } else { count().min((total / WORTH_WAKING_NS) as usize).min(items.max(1)) }
+}
+
+/// The `part`-th of `parts` nearly equal ranges that make up `0..items`, each but the last a multiple of `unit` long.
+pub fn range(items: usize, unit: usize, parts: usize, part: usize) -> Range<usize> {
+    let units = items.div_ceil(unit);
+    let cut = |p: usize| (units * p / parts * unit).min(items);
+    cut(part)..cut(part + 1)
+}
+
+/// Calls `work(0)` … `work(parts - 1)`, each once, on as many threads as there are; the caller's own takes part.
+pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
+    #[cfg(feature = "threads")]
+    if parts > 1 {
+        return rayon_run(parts, &work);
+    }
+    (0..parts).for_each(work);
+}
+
+#[cfg(feature = "threads")]
+fn rayon_run(parts: usize, work: &(impl Fn(usize) + Sync)) {
+    rayon::in_place_scope(|scope| {
+        for part in 1..parts {
+            scope.spawn(move |_| work(part));
+        }
+        work(0);
+    });
+}
+
+/// Cuts `out` at multiples of `unit` into `parts` slices and calls `work(start, slice)` for each, in parallel.
+pub fn split_mut<T: Send>(out: &mut [T], unit: usize, parts: usize, work: impl Fn(usize, &mut [T]) + Sync) {
+    if parts <= 1 {
+        return work(0, out);
+    }
+    let len = out.len();
+    let mut rest = out;
+    let mut slices = Vec::with_capacity(parts);
+    for part in 0..parts {
+        let range = range(len, unit, parts, part);
+        let (head, tail) = rest.split_at_mut(range.len());
+        slices.push(std::sync::Mutex::new(Some((range.start, head))));
+        rest = tail;
+    }
+    run(parts, |part| {
+        let slice = slices[part].lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some((start, slice)) = slice {
+            work(start, slice);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_cover_everything_once() {
+        for (items, unit, parts) in [(0, 1, 3), (10, 1, 3), (100, 16, 4), (7, 8, 2), (64, 16, 4)] {
+            let mut next = 0;
+            for part in 0..parts {
+                let r = range(items, unit, parts, part);
+                assert_eq!(r.start, next);
+                assert!(r.end == items || r.end % unit == 0);
+                next = r.end;
+            }
+            assert_eq!(next, items);
+        }
+    }
+
+    #[test]
+    fn split_mut_gives_each_part_its_own_slice() {
+        let mut out = vec![0; 103];
+        split_mut(&mut out, 10, 4, |start, slice| slice.iter_mut().enumerate().for_each(|(i, x)| *x = start + i));
+        assert!(out.iter().enumerate().all(|(i, &x)| i == x));
+    }
+}

@@ -1,0 +1,105 @@
+//! What can go wrong, as one opaque type with a kind and a sentence.
+
+use std::fmt;
+use std::path::Path;
+
+/// The result of every fallible call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A refusal or a failure: a [kind](Error::kind) for programs and one sentence for people.
+///
+/// The sentence begins with the operation as the caller typed it (or the path of a file), names the values that
+/// do not fit and says what would.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+}
+
+/// What sort of thing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Shapes, ranks or axes that do not fit.
+    Shape,
+    /// An element type that the operation does not take.
+    Dtype,
+    /// A value outside its range: an index, an option, a count.
+    Value,
+    /// An einsum equation that cannot be read or does not fit its operands.
+    Equation,
+    /// A matrix that should be positive definite is not.
+    NotPositiveDefinite,
+    /// An iteration ended without an answer.
+    NotConverged,
+    /// A file whose content is malformed.
+    Format,
+    /// The operating system refused: a file that is missing, unreadable, or a full disk.
+    Io,
+    /// Well-formed, but nothing here computes it.
+    Unsupported,
+}
+
+impl Error {
+    /// An error of this kind with this sentence: lower case, no final period.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner { kind, message: message.into() }))
+    }
+
+    /// Shapes, ranks or axes that do not fit.
+    pub fn shape(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Shape, message)
+    }
+
+    /// An element type that the operation does not take.
+    pub fn dtype(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Dtype, message)
+    }
+
+    /// A value outside its range.
+    pub fn value(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Value, message)
+    }
+
+    /// A malformed file: `path: what is wrong`.
+    pub fn format(path: &Path, what: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Format, format!("{}: {what}", path.display()))
+    }
+
+    /// A refusal of the operating system while `action` (`reading`, `writing`) was done to `path`.
+    pub fn io(action: &str, path: &Path, source: &std::io::Error) -> Self {
+        let why = match source.kind() {
+            std::io::ErrorKind::NotFound => "no such file or folder".to_string(),
+            _ => source.to_string(),
+        };
+        Self::new(ErrorKind::Io, format!("{}: {why} ({action})", path.display()))
+    }
+
+    /// What sort of thing went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The same error with `context: ` before its sentence, for a public door that knows more than the code inside.
+    #[must_use]
+    pub fn within(self, context: impl fmt::Display) -> Self {
+        Self::new(self.0.kind, format!("{context}: {}", self.0.message))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.0.kind, self.0.message)
+    }
+}
+
+impl std::error::Error for Error {}
