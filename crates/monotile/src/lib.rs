@@ -1,2 +1,21 @@
-pub mod error;
-pub use error::*;
+//! The linear algebra that machine learning and graphics share: tensors of any rank, contractions, attention, and
+//! the gradient of everything.
+//!
+//! | topic | where |
+//! | --- | --- |
+//! | tensors, views, arithmetic | [`Tensor`], [`DType`] |
+//! | gradients | [`Tensor::backward`], [`tape`] |
+//! | random numbers | [`Rng`] |
+#![forbid(unsafe_code)]
+
+mod check;
+pub mod einsum;
+mod error;
+pub mod ops;
+mod random;
+pub mod tape;
+pub mod tensor;
+
+pub use error::{Error, ErrorKind, Result};
+pub use random::Rng;
+pub use tensor::{DType, Elem, Tensor};

@@ -1,0 +1,68 @@
+//! The words in which operations check their arguments. Each refuses with a sentence or returns what the operation needs.
+
+use crate::error::{Error, Result};
+use crate::tensor::{DType, Dims, Tensor};
+
+/// The shape that both operands broadcast to: sizes aligned from the last, equal or 1.
+pub(crate) fn broadcast(op: &str, a: &[usize], b: &[usize]) -> Result<Dims> {
+    let rank = a.len().max(b.len());
+    let size = |s: &[usize], d: usize| (d + s.len()).checked_sub(rank).map_or(1, |d| s[d]);
+    (0..rank)
+        .map(|d| match (size(a, d), size(b, d)) {
+            (x, y) if x == y || y == 1 => Ok(x),
+            (1, y) => Ok(y),
+            _ => {
+                Err(Error::shape(format!("{op}: shapes {a:?} and {b:?} do not broadcast; sizes must be equal or 1, from the last")))
+            }
+        })
+        .collect()
+}
+
+/// The dimension that `axis` names, counted from the end when negative.
+pub(crate) fn axis(op: &str, axis: isize, rank: usize) -> Result<usize> {
+    let d = if axis < 0 { axis + rank as isize } else { axis };
+    if (0..rank as isize).contains(&d) {
+        return Ok(d as usize);
+    }
+    Err(Error::shape(format!("{op}: axis {axis} is not an axis of a tensor of rank {rank}")))
+}
+
+/// The dimensions that `axes` name, each once, in increasing order; all of them where none are named.
+pub(crate) fn axes(op: &str, axes: &[isize], rank: usize) -> Result<Dims> {
+    if axes.is_empty() {
+        return Ok((0..rank).collect());
+    }
+    let mut named = axes.iter().map(|&a| axis(op, a, rank)).collect::<Result<Dims>>()?;
+    named.sort_unstable();
+    if named.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(Error::shape(format!("{op}: axes {axes:?} name one axis twice")));
+    }
+    Ok(named)
+}
+
+/// At least this many dimensions.
+#[expect(dead_code, reason = "the operations that need it come next")]
+pub(crate) fn at_least(op: &str, t: &Tensor, rank: usize) -> Result<()> {
+    if t.rank() >= rank {
+        return Ok(());
+    }
+    Err(Error::shape(format!("{op}: needs at least {rank} dimensions, got shape {:?}", t.shape())))
+}
+
+/// The floating-point type that both operands are computed in: the wider of the two.
+pub(crate) fn common_float(op: &str, a: &Tensor, b: &Tensor) -> Result<DType> {
+    match (a.dtype().compute(), b.dtype().compute()) {
+        (DType::F32, DType::F32) => Ok(DType::F32),
+        (DType::F32 | DType::F64, DType::F32 | DType::F64) => Ok(DType::F64),
+        (x, y) => Err(Error::dtype(format!("{op}: takes floating-point numbers, got {x} and {y}; cast with to_dtype"))),
+    }
+}
+
+/// Integers.
+#[expect(dead_code, reason = "the operations that need it come next")]
+pub(crate) fn indices(op: &str, t: &Tensor) -> Result<()> {
+    if t.dtype() == DType::I64 {
+        return Ok(());
+    }
+    Err(Error::dtype(format!("{op}: indices must be i64, got {}", t.dtype())))
+}

@@ -1,0 +1,3 @@
+//! Contractions of any number of tensors.
+
+pub(crate) mod pair;

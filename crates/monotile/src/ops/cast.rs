@@ -1,0 +1,96 @@
+//! Casts between element types.
+
+use half::{bf16, f16};
+use monotile_kernels::buffer::{Block, Buffer};
+use monotile_kernels::elementwise;
+
+use crate::error::Result;
+use crate::tape::{Gradient, Saved};
+use crate::tensor::dtype::Stored;
+use crate::tensor::storage::{Cpu, Storage};
+use crate::tensor::{DType, Tensor};
+
+impl Tensor {
+    /// The same numbers in another element type, rounded to the nearest; a number becomes `true` unless it is 0, and
+    /// floating-point numbers become integers by dropping their fraction.
+    ///
+    /// # Gradient
+    /// The cotangent, cast to the type that arithmetic on this tensor uses.
+    pub fn to_dtype(&self, dtype: DType) -> Result<Tensor> {
+        if dtype == self.dtype() {
+            return Ok(self.clone());
+        }
+        let Storage::Cpu(memory) = self.storage();
+        let out = match memory {
+            Cpu::F32(b) => self.cast_from(b, dtype, f64::from, |x| x, |x| x as i64),
+            Cpu::F64(b) => self.cast_from(b, dtype, |x| x, |x| x as f32, |x| x as i64),
+            Cpu::BF16(b) => self.cast_from(b, dtype, f64::from, f32::from, |x| f64::from(x) as i64),
+            Cpu::F16(b) => self.cast_from(b, dtype, f64::from, f32::from, |x| f64::from(x) as i64),
+            Cpu::I64(b) => self.cast_from(b, dtype, |x| x as f64, |x| x as f32, |x| x),
+            Cpu::Bool(b) => self.cast_from(b, dtype, f64::from, f32::from, i64::from),
+        };
+        Ok(if dtype.is_float() { Tensor::record(out, &[self], Cast) } else { out })
+    }
+
+    fn cast_from<A: Stored>(
+        &self,
+        from: &Buffer<A>,
+        dtype: DType,
+        to_f64: impl Fn(A) -> f64 + Sync + Copy,
+        to_f32: impl Fn(A) -> f32 + Sync + Copy,
+        to_i64: impl Fn(A) -> i64 + Sync + Copy,
+    ) -> Tensor {
+        match dtype {
+            DType::F32 => self.mapped(from, to_f32),
+            DType::F64 => self.mapped(from, to_f64),
+            // From f64 in one rounding; an f32 is one exactly.
+            DType::BF16 => self.mapped(from, move |x| bf16::from_f64(to_f64(x))),
+            DType::F16 => self.mapped(from, move |x| f16::from_f64(to_f64(x))),
+            DType::I64 => self.mapped(from, to_i64),
+            DType::Bool => self.mapped(from, move |x| u8::from(to_f64(x) != 0.0)),
+        }
+    }
+
+    fn mapped<A: Stored, R: Stored>(&self, from: &Buffer<A>, f: impl Fn(A) -> R + Sync + Copy) -> Tensor {
+        let mut out = Block::new(self.len());
+        elementwise::unary(self.view(from), &mut out, f);
+        Tensor::from_block(out, self.shape())
+    }
+}
+
+struct Cast;
+
+impl Gradient for Cast {
+    fn name(&self) -> &'static str {
+        "to_dtype"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let g = cotangents[0].as_ref().map(|g| g.to_dtype(saved.input_dtype(0).compute()));
+        Ok(vec![g.transpose()?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn casts_round_to_nearest_and_truncate_to_integers() {
+        let x = Tensor::from_slice(&[1.0 + 2f64.powi(-30), -2.75, 0.0, 3.99], &[4]).unwrap();
+        assert_eq!(x.to_dtype(DType::F32).unwrap().to_vec::<f32>().unwrap(), [1.0, -2.75, 0.0, 3.99]);
+        assert_eq!(x.to_dtype(DType::I64).unwrap().to_vec::<i64>().unwrap(), [1, -2, 0, 3]);
+        assert_eq!(x.to_dtype(DType::Bool).unwrap().to_vec::<bool>().unwrap(), [true, true, false, true]);
+        assert_eq!(x.to_dtype(DType::BF16).unwrap().to_f64_vec(), [1.0, -2.75, 0.0, 3.984375]);
+    }
+
+    #[test]
+    fn the_gradient_of_a_bf16_leaf_is_f32() {
+        let x = Tensor::ones(&[2], DType::BF16).requires_grad();
+        let y = (&x * 3.0).sum(&[]).unwrap();
+        let g = y.backward().unwrap().take(&x).unwrap();
+        assert_eq!((g.dtype(), g.to_f64_vec()), (DType::F32, vec![3.0, 3.0]));
+    }
+}

@@ -1,0 +1,284 @@
+//! Addition, subtraction, multiplication, division and negation, as methods and as operators.
+//!
+//! Methods return a `Result`. Operators on references (`&a + &b`) return the tensor and panic, at the caller's line,
+//! with the sentence of the method's error: as indexing does.
+
+use monotile_kernels::real::Real;
+
+use super::{Binary, Reads, Unary, binary, unary};
+use crate::error::Result;
+use crate::tape::Saved;
+use crate::tensor::Tensor;
+
+/// a + b
+#[derive(Clone, Copy)]
+struct Add;
+
+impl Binary for Add {
+    const NAME: &'static str = "add";
+    const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::wrapping_add);
+    fn apply<T: Real>(self, a: T, b: T) -> T {
+        a + b
+    }
+    fn rule(self, _: &Saved, g: &Tensor, _: usize) -> Result<Tensor> {
+        Ok(g.clone())
+    }
+    fn keeps(self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+}
+
+/// a - b
+#[derive(Clone, Copy)]
+struct Sub;
+
+impl Binary for Sub {
+    const NAME: &'static str = "sub";
+    const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::wrapping_sub);
+    fn apply<T: Real>(self, a: T, b: T) -> T {
+        a - b
+    }
+    fn rule(self, _: &Saved, g: &Tensor, operand: usize) -> Result<Tensor> {
+        if operand == 0 { Ok(g.clone()) } else { g.neg() }
+    }
+    fn keeps(self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+}
+
+/// a · b
+#[derive(Clone, Copy)]
+struct Mul;
+
+impl Binary for Mul {
+    const NAME: &'static str = "mul";
+    const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::wrapping_mul);
+    fn apply<T: Real>(self, a: T, b: T) -> T {
+        a * b
+    }
+    // ā = ȳ b,  b̄ = ȳ a
+    fn rule(self, saved: &Saved, g: &Tensor, operand: usize) -> Result<Tensor> {
+        g.mul(&saved.input(1 - operand))
+    }
+    fn keeps(self, i: usize, needs: &[bool]) -> bool {
+        needs[1 - i]
+    }
+}
+
+/// a / b
+#[derive(Clone, Copy)]
+struct Div;
+
+impl Binary for Div {
+    const NAME: &'static str = "div";
+    fn apply<T: Real>(self, a: T, b: T) -> T {
+        a / b
+    }
+    // ā = ȳ / b,  b̄ = -ȳ a / b²
+    fn rule(self, saved: &Saved, g: &Tensor, operand: usize) -> Result<Tensor> {
+        let b = saved.input(1);
+        if operand == 0 {
+            return g.div(&b);
+        }
+        g.mul(&saved.input(0))?.div(&b.mul(&b)?)?.neg()
+    }
+    fn keeps(self, i: usize, needs: &[bool]) -> bool {
+        i == 1 || needs[1]
+    }
+}
+
+/// x + c
+#[derive(Clone, Copy)]
+struct AddScalar(f64);
+
+impl Unary for AddScalar {
+    const NAME: &'static str = "add";
+    const READS: Reads = Reads::Nothing;
+    fn apply<T: Real>(self, x: T) -> T {
+        x + T::from_f64(self.0)
+    }
+    fn rule(self, _: &Saved, g: &Tensor) -> Result<Tensor> {
+        Ok(g.clone())
+    }
+}
+
+/// c · x
+#[derive(Clone, Copy)]
+struct MulScalar(f64);
+
+impl Unary for MulScalar {
+    const NAME: &'static str = "mul";
+    const READS: Reads = Reads::Nothing;
+    fn apply<T: Real>(self, x: T) -> T {
+        x * T::from_f64(self.0)
+    }
+    fn rule(self, _: &Saved, g: &Tensor) -> Result<Tensor> {
+        g.mul_scalar(self.0)
+    }
+}
+
+/// -x
+#[derive(Clone, Copy)]
+struct Neg;
+
+impl Unary for Neg {
+    const NAME: &'static str = "neg";
+    const READS: Reads = Reads::Nothing;
+    fn apply<T: Real>(self, x: T) -> T {
+        -x
+    }
+    fn rule(self, _: &Saved, g: &Tensor) -> Result<Tensor> {
+        g.neg()
+    }
+}
+
+impl Tensor {
+    /// a + b, elementwise over shapes that broadcast; also `&a + &b`.
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast, or integers meet floating-point numbers.
+    pub fn add(&self, other: &Tensor) -> Result<Tensor> {
+        binary(self, other, Add)
+    }
+
+    /// a - b, elementwise over shapes that broadcast; also `&a - &b`.
+    ///
+    /// # Errors
+    /// As [`add`](Tensor::add).
+    pub fn sub(&self, other: &Tensor) -> Result<Tensor> {
+        binary(self, other, Sub)
+    }
+
+    /// a · b, elementwise over shapes that broadcast; also `&a * &b`.
+    ///
+    /// # Errors
+    /// As [`add`](Tensor::add).
+    pub fn mul(&self, other: &Tensor) -> Result<Tensor> {
+        binary(self, other, Mul)
+    }
+
+    /// a / b, elementwise over shapes that broadcast; also `&a / &b`.
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast, or an operand holds integers.
+    pub fn div(&self, other: &Tensor) -> Result<Tensor> {
+        binary(self, other, Div)
+    }
+
+    /// x + c; also `&x + c`.
+    ///
+    /// # Errors
+    /// For integers and booleans.
+    pub fn add_scalar(&self, c: f64) -> Result<Tensor> {
+        unary(self, AddScalar(c))
+    }
+
+    /// c · x; also `&x * c`.
+    ///
+    /// # Errors
+    /// For integers and booleans.
+    pub fn mul_scalar(&self, c: f64) -> Result<Tensor> {
+        unary(self, MulScalar(c))
+    }
+
+    /// -x; also `-&x`.
+    ///
+    /// # Errors
+    /// For integers and booleans.
+    pub fn neg(&self) -> Result<Tensor> {
+        unary(self, Neg)
+    }
+}
+
+/// The value of an operator, or a panic at the operator's place with the method's sentence.
+#[track_caller]
+fn expect(result: Result<Tensor>) -> Tensor {
+    result.unwrap_or_else(|error| panic!("{error}"))
+}
+
+macro_rules! operator {
+    ($($trait:ident :: $method:ident, $scalar:expr;)*) => {$(
+        impl std::ops::$trait<&Tensor> for &Tensor {
+            type Output = Tensor;
+            /// # Panics
+            /// Where the method of the same name returns an error.
+            #[track_caller]
+            fn $method(self, other: &Tensor) -> Tensor {
+                expect(Tensor::$method(self, other))
+            }
+        }
+        impl std::ops::$trait<f64> for &Tensor {
+            type Output = Tensor;
+            /// # Panics
+            /// For integers and booleans.
+            #[track_caller]
+            fn $method(self, c: f64) -> Tensor {
+                let scalar: fn(&Tensor, f64) -> Result<Tensor> = $scalar;
+                expect(scalar(self, c))
+            }
+        }
+    )*};
+}
+operator! {
+    Add::add, |x, c| x.add_scalar(c);
+    Sub::sub, |x, c| x.add_scalar(-c);
+    Mul::mul, |x, c| x.mul_scalar(c);
+    Div::div, |x, c| unary(x, DivScalar(c));
+}
+
+/// x / c: a division, not a product with 1/c, so that it rounds as the division of a tensor does.
+#[derive(Clone, Copy)]
+struct DivScalar(f64);
+
+impl Unary for DivScalar {
+    const NAME: &'static str = "div";
+    const READS: Reads = Reads::Nothing;
+    fn apply<T: Real>(self, x: T) -> T {
+        x / T::from_f64(self.0)
+    }
+    fn rule(self, _: &Saved, g: &Tensor) -> Result<Tensor> {
+        unary(g, self)
+    }
+}
+
+impl std::ops::Neg for &Tensor {
+    type Output = Tensor;
+    /// # Panics
+    /// For integers and booleans.
+    #[track_caller]
+    fn neg(self) -> Tensor {
+        expect(Tensor::neg(self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::{GradientCheck, check_gradient};
+    use crate::{DType, Rng};
+
+    #[test]
+    fn broadcast_gradients_sum_over_what_was_repeated() {
+        let mut rng = Rng::new(1);
+        let a = rng.normal(&[3, 1, 4], DType::F64).unwrap();
+        let b = rng.uniform(&[2, 1], 1.0, 2.0, DType::F64).unwrap();
+        let options = GradientCheck { order: 2, ..Default::default() };
+        for f in [Tensor::add, Tensor::sub, Tensor::mul, Tensor::div] {
+            check_gradient(|x| Ok(vec![f(&x[0], &x[1])?]), &[a.clone(), b.clone()], &options).unwrap();
+        }
+    }
+
+    #[test]
+    fn integers_add_and_do_not_mix_with_floats() {
+        let n = Tensor::arange(3);
+        assert_eq!((&n + &n).to_vec::<i64>().unwrap(), [0, 2, 4]);
+        let words = n.add(&Tensor::ones(&[3], DType::F32)).err().unwrap().to_string();
+        assert_eq!(words, "add: takes floating-point numbers, got i64 and f32; cast with to_dtype");
+    }
+
+    #[test]
+    #[should_panic(expected = "add: shapes [2] and [3] do not broadcast; sizes must be equal or 1, from the last")]
+    fn operators_panic_with_the_methods_sentence() {
+        let _ = &Tensor::ones(&[2], DType::F32) + &Tensor::ones(&[3], DType::F32);
+    }
+}

@@ -1,0 +1,58 @@
+//! eˣ and ln x.
+
+use monotile_kernels::real::Real;
+
+use super::{Reads, Unary, unary};
+use crate::error::Result;
+use crate::tape::Saved;
+use crate::tensor::Tensor;
+
+/// eˣ
+#[derive(Clone, Copy)]
+struct Exp;
+
+impl Unary for Exp {
+    const NAME: &'static str = "exp";
+    const READS: Reads = Reads::Output;
+    fn apply<T: Real>(self, x: T) -> T {
+        x.exp()
+    }
+    // x̄ = ȳ y
+    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
+        g.mul(&saved.output(0))
+    }
+}
+
+/// ln x
+#[derive(Clone, Copy)]
+struct Ln;
+
+impl Unary for Ln {
+    const NAME: &'static str = "ln";
+    const READS: Reads = Reads::Input;
+    fn apply<T: Real>(self, x: T) -> T {
+        x.ln()
+    }
+    // x̄ = ȳ / x
+    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
+        g.div(&saved.input(0))
+    }
+}
+
+impl Tensor {
+    /// eˣ, elementwise.
+    ///
+    /// # Errors
+    /// For integers and booleans.
+    pub fn exp(&self) -> Result<Tensor> {
+        unary(self, Exp)
+    }
+
+    /// The natural logarithm, elementwise: -∞ at 0, NaN below.
+    ///
+    /// # Errors
+    /// For integers and booleans.
+    pub fn ln(&self) -> Result<Tensor> {
+        unary(self, Ln)
+    }
+}

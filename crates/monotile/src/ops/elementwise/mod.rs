@@ -1,0 +1,175 @@
+//! The elementwise families: one kernel a family; an operation is its scalar function and its rule.
+
+mod arithmetic;
+mod exponential;
+
+use monotile_kernels::buffer::Block;
+use monotile_kernels::elementwise;
+use monotile_kernels::real::Real;
+
+use crate::check;
+use crate::error::Result;
+use crate::ops::reduce::sum_to;
+use crate::tape::{Gradient, Saved};
+use crate::tensor::layout::Layout;
+use crate::tensor::storage::{Cpu, Storage};
+use crate::tensor::{DType, Tensor};
+
+/// A function of one number.
+pub(crate) trait Unary: Copy + Send + Sync + 'static {
+    const NAME: &'static str;
+    /// Which of its own values the rule reads.
+    const READS: Reads;
+
+    /// y = f(x)
+    fn apply<T: Real>(self, x: T) -> T;
+
+    /// x̄ from ȳ.
+    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor>;
+}
+
+/// What the rule of a function of one number reads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    Nothing,
+    Input,
+    Output,
+}
+
+/// Applies a function of one number to every element.
+pub(crate) fn unary<U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
+    let x = x.computable(U::NAME)?;
+    let Storage::Cpu(memory) = x.storage();
+    let y = match memory {
+        Cpu::F32(b) => {
+            let mut out = Block::<f32>::new(x.len());
+            elementwise::unary(
+                x.view(b),
+                &mut out,
+                #[inline(always)]
+                move |x| op.apply(x),
+            );
+            Tensor::from_block(out, x.shape())
+        }
+        Cpu::F64(b) => {
+            let mut out = Block::<f64>::new(x.len());
+            elementwise::unary(
+                x.view(b),
+                &mut out,
+                #[inline(always)]
+                move |x| op.apply(x),
+            );
+            Tensor::from_block(out, x.shape())
+        }
+        _ => unreachable!("`computable` returns f32 or f64"),
+    };
+    Ok(Tensor::record(y, &[&x], Mapped(op)))
+}
+
+struct Mapped<U>(U);
+
+impl<U: Unary> Gradient for Mapped<U> {
+    fn name(&self) -> &'static str {
+        U::NAME
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        U::READS == Reads::Input
+    }
+    fn keeps_output(&self, _: usize) -> bool {
+        U::READS == Reads::Output
+    }
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![cotangents[0].as_ref().map(|g| self.0.rule(saved, g)).transpose()?])
+    }
+}
+
+/// A function of two numbers, broadcast over shapes.
+pub(crate) trait Binary: Copy + Send + Sync + 'static {
+    const NAME: &'static str;
+    /// The same function of integers, where it has one.
+    const INTEGERS: Option<fn(i64, i64) -> i64> = None;
+
+    /// y = f(a, b)
+    fn apply<T: Real>(self, a: T, b: T) -> T;
+
+    /// ā or b̄ from ȳ, in any shape that sums to the operand's: the family adds what was broadcast.
+    fn rule(self, saved: &Saved, g: &Tensor, operand: usize) -> Result<Tensor>;
+
+    /// Whether the rule reads the value of operand `i`, when asked for the gradients marked in `needs`.
+    fn keeps(self, i: usize, needs: &[bool]) -> bool;
+}
+
+/// Applies a function of two numbers to every pair of elements of two tensors that broadcast.
+pub(crate) fn binary<B: Binary>(a: &Tensor, b: &Tensor, op: B) -> Result<Tensor> {
+    let shape = check::broadcast(B::NAME, a.shape(), b.shape())?;
+    let (wide_a, wide_b) = match (a.dtype(), b.dtype(), B::INTEGERS) {
+        (DType::I64, DType::I64, Some(f)) => return integers(a, b, &shape, f),
+        _ => {
+            let dtype = check::common_float(B::NAME, a, b)?;
+            (a.to_dtype(dtype)?, b.to_dtype(dtype)?)
+        }
+    };
+    let (x, y) = (spread(&wide_a, &shape), spread(&wide_b, &shape));
+    let out = match (x.storage(), y.storage()) {
+        (Storage::Cpu(Cpu::F32(p)), Storage::Cpu(Cpu::F32(q))) => {
+            let mut out = Block::<f32>::new(x.len());
+            elementwise::binary(
+                x.view(p),
+                y.view(q),
+                &mut out,
+                #[inline(always)]
+                move |a, b| op.apply(a, b),
+            );
+            Tensor::from_block(out, &shape)
+        }
+        (Storage::Cpu(Cpu::F64(p)), Storage::Cpu(Cpu::F64(q))) => {
+            let mut out = Block::<f64>::new(x.len());
+            elementwise::binary(
+                x.view(p),
+                y.view(q),
+                &mut out,
+                #[inline(always)]
+                move |a, b| op.apply(a, b),
+            );
+            Tensor::from_block(out, &shape)
+        }
+        _ => unreachable!("both were cast to their common type"),
+    };
+    Ok(Tensor::record(out, &[&wide_a, &wide_b], Zipped(op)))
+}
+
+fn integers(a: &Tensor, b: &Tensor, shape: &[usize], f: fn(i64, i64) -> i64) -> Result<Tensor> {
+    let (x, y) = (spread(a, shape), spread(b, shape));
+    let (Storage::Cpu(Cpu::I64(p)), Storage::Cpu(Cpu::I64(q))) = (x.storage(), y.storage()) else {
+        unreachable!("the caller saw i64 on both sides")
+    };
+    let mut out = Block::<i64>::new(x.len());
+    elementwise::binary(x.view(p), y.view(q), &mut out, f);
+    Ok(Tensor::from_block(out, shape))
+}
+
+/// A view of `x` in a shape that it broadcasts to, unrecorded.
+pub(crate) fn spread(x: &Tensor, shape: &[usize]) -> Tensor {
+    let layout: Layout = x.layout().broadcast(shape).expect("the shape came from `check::broadcast`");
+    x.with_layout(layout)
+}
+
+struct Zipped<B>(B);
+
+impl<B: Binary> Gradient for Zipped<B> {
+    fn name(&self) -> &'static str {
+        B::NAME
+    }
+    fn keeps_input(&self, i: usize, needs: &[bool]) -> bool {
+        self.0.keeps(i, needs)
+    }
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None, None]) };
+        (0..2)
+            .map(|i| match saved.needs(i) {
+                true => sum_to(&self.0.rule(saved, g, i)?, saved.input_shape(i)).map(Some),
+                false => Ok(None),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,125 @@
+//! The matrix product, batched over leading dimensions.
+//!
+//! C[…, m, n] = Σ_k A[…, m, k] B[…, k, n]
+
+use crate::check;
+use crate::einsum::pair::contract;
+use crate::error::{Error, Result};
+use crate::tensor::{Dims, Tensor};
+
+impl Tensor {
+    /// The product of matrices: `(…, m, k)` times `(…, k, n)` gives `(…, m, n)`, over leading dimensions that broadcast.
+    ///
+    /// A vector of n elements counts as a row `(1, n)` on the left and as a column `(n, 1)` on the right; its dimension of
+    /// size 1 does not appear in the result. Transposed and repeated operands are read through their strides, not
+    /// copied, and bf16 or f16 operands are widened while they are read.
+    ///
+    /// # Gradient
+    /// Ā = C̄ Bᵀ and B̄ = Aᵀ C̄, summed over repeated leading dimensions; each only where it is wanted.
+    ///
+    /// # Errors
+    /// If an operand is a scalar, the inner sizes differ, the leading sizes do not broadcast, or a dtype is no
+    /// floating-point one.
+    ///
+    /// # Cost
+    /// 2 m n k operations a matrix.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::{DType, Tensor};
+    /// let (w, x) = (Tensor::ones(&[4, 3], DType::F32), Tensor::ones(&[2, 5, 3], DType::F32));
+    /// let y = x.matmul(&w.mt())?;
+    /// assert_eq!(y.shape(), [2, 5, 4]);
+    /// assert_eq!(y.to_vec::<f32>()?[0], 3.0);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
+        let (a, b) = (self, other);
+        let refuse = |why: &str| Err(Error::shape(format!("matmul: shapes {:?} and {:?}: {why}", a.shape(), b.shape())));
+        if a.rank() == 0 || b.rank() == 0 {
+            return refuse("a scalar is no matrix; use mul");
+        }
+        let (row, column) = (a.rank() == 1, b.rank() == 1);
+        let (batch_a, batch_b) = (&a.shape()[..a.rank().saturating_sub(2)], &b.shape()[..b.rank().saturating_sub(2)]);
+        if a.dim(-1) != b.shape()[batch_b.len()] {
+            return refuse(&format!("the inner sizes {} and {} differ", a.dim(-1), b.shape()[batch_b.len()]));
+        }
+        let Ok(batch) = check::broadcast("matmul", batch_a, batch_b) else {
+            return refuse("the leading dimensions do not broadcast");
+        };
+
+        // Labels: the batch dimensions, then m, k, n. A repeated dimension of size 1 loses its label, so that a matrix
+        // that is shared by a batch is one operand of one large product.
+        let m = batch.len() as u32;
+        let (k, n) = (m + 1, m + 2);
+        let ends_a: &[u32] = if row { &[k] } else { &[m, k] };
+        let ends_b: &[u32] = if column { &[k] } else { &[k, n] };
+        let (a, labels_a) = labelled(a, batch_a.len(), &batch, ends_a)?;
+        let (b, labels_b) = labelled(b, batch_b.len(), &batch, ends_b)?;
+        // A dimension of size 1 on both sides, or only on one: it stays in the result.
+        let has = |d: &u32| labels_a.contains(d) || labels_b.contains(d);
+        let out: Vec<u32> = (0..m).filter(has).chain((!row).then_some(m)).chain((!column).then_some(n)).collect();
+        let c = contract(&a, &labels_a, &b, &labels_b, &out)?;
+        let shape: Dims =
+            batch.iter().copied().chain((!row).then(|| self.dim(-2))).chain((!column).then(|| other.dim(-1))).collect();
+        c.reshape(&shape)
+    }
+}
+
+/// An operand without its batch dimensions of size 1, and the labels of those that are left.
+fn labelled(x: &Tensor, leading: usize, batch: &[usize], ends: &[u32]) -> Result<(Tensor, Vec<u32>)> {
+    let first = (batch.len() - leading) as u32;
+    let kept: Vec<usize> = (0..leading).filter(|&d| x.shape()[d] != 1).collect();
+    let labels = kept.iter().map(|&d| first + d as u32).chain(ends.iter().copied()).collect();
+    if kept.len() == leading {
+        return Ok((x.clone(), labels));
+    }
+    let shape: Dims = kept.iter().map(|&d| x.shape()[d]).chain(x.shape()[leading..].iter().copied()).collect();
+    Ok((x.reshape(&shape)?, labels))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::{GradientCheck, check_gradient};
+    use crate::{DType, Rng};
+
+    #[test]
+    fn products_broadcast_and_have_gradients_of_both_orders() {
+        let mut rng = Rng::new(3);
+        let cases: [(&[usize], &[usize], &[usize]); 8] = [
+            (&[3, 4], &[4, 2], &[3, 2]),
+            (&[4], &[4, 2], &[2]),
+            (&[3, 4], &[4], &[3]),
+            (&[4], &[4], &[]),
+            (&[2, 1, 3, 4], &[5, 4, 2], &[2, 5, 3, 2]),
+            (&[2, 3, 4], &[4, 2], &[2, 3, 2]),
+            (&[1, 3, 4], &[1, 4, 2], &[1, 3, 2]),
+            (&[2, 0, 4], &[4, 3], &[2, 0, 3]),
+        ];
+        for (a, b, out) in cases {
+            let inputs = [rng.normal(a, DType::F64).unwrap(), rng.normal(b, DType::F64).unwrap()];
+            assert_eq!(inputs[0].matmul(&inputs[1]).unwrap().shape(), out);
+            let options = GradientCheck { order: 2, ..Default::default() };
+            check_gradient(|x| Ok(vec![x[0].matmul(&x[1])?]), &inputs, &options).unwrap();
+        }
+    }
+
+    #[test]
+    fn bf16_operands_are_read_as_f32() {
+        let a = Rng::new(1).normal(&[5, 7], DType::F32).unwrap();
+        let w = Rng::new(2).normal(&[3, 7], DType::BF16).unwrap();
+        let expected = a.matmul(&w.to_dtype(DType::F32).unwrap().mt()).unwrap();
+        let y = a.matmul(&w.mt()).unwrap();
+        assert_eq!(y.dtype(), DType::F32);
+        assert_eq!(y.to_f64_vec(), expected.to_f64_vec());
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_refused_with_words() {
+        let (a, b) = (Tensor::ones(&[2, 3], DType::F32), Tensor::ones(&[4, 2], DType::F32));
+        assert_eq!(a.matmul(&b).err().unwrap().to_string(), "matmul: shapes [2, 3] and [4, 2]: the inner sizes 3 and 4 differ");
+        let scalar = Tensor::scalar(1.0_f32);
+        assert_eq!(a.matmul(&scalar).err().unwrap().to_string(), "matmul: shapes [2, 3] and []: a scalar is no matrix; use mul");
+    }
+}

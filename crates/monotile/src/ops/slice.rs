@@ -1,0 +1,231 @@
+//! Parts of a tensor: ranges with steps, and diagonals. Views that copy nothing.
+
+use std::ops::{Bound, RangeBounds};
+
+use monotile_kernels::buffer::Block;
+
+use crate::check;
+use crate::error::{Error, Result};
+use crate::tape::{Gradient, Saved};
+use crate::tensor::Tensor;
+use crate::tensor::dtype::Stored;
+use crate::tensor::storage::{Cpu, Storage};
+
+impl Tensor {
+    /// The elements at `range` along `axis`: a view.
+    ///
+    /// # Errors
+    /// If there is no such axis, or the range leaves it.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let a = Tensor::arange(10);
+    /// assert_eq!(a.slice(0, 7..)?.to_vec::<i64>()?, [7, 8, 9]);
+    /// assert_eq!(a.slice_step(0, 1..8, 3)?.to_vec::<i64>()?, [1, 4, 7]);
+    /// assert_eq!(a.slice_step(0, 2..5, -1)?.to_vec::<i64>()?, [4, 3, 2]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn slice(&self, axis: isize, range: impl RangeBounds<usize>) -> Result<Tensor> {
+        self.slice_step(axis, range, 1)
+    }
+
+    /// Every `step`-th element of `range` along `axis`, from its start; from its last backwards when `step` is negative.
+    ///
+    /// # Errors
+    /// If there is no such axis, the range leaves it, or `step` is 0.
+    pub fn slice_step(&self, axis: isize, range: impl RangeBounds<usize>, step: isize) -> Result<Tensor> {
+        let d = check::axis("slice", axis, self.rank())?;
+        let size = self.shape()[d];
+        let start = match range.start_bound() {
+            Bound::Included(&i) => i,
+            Bound::Excluded(&i) => i.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(&i) => i.saturating_add(1),
+            Bound::Excluded(&i) => i,
+            Bound::Unbounded => size,
+        };
+        if start > end || end > size {
+            return Err(Error::value(format!("slice: range {start}..{end} of axis {axis}, which has size {size}")));
+        }
+        if step == 0 {
+            return Err(Error::value("slice: the step must not be 0"));
+        }
+        let count = (end - start).div_ceil(step.unsigned_abs());
+        let first = if step > 0 || count == 0 { start } else { end - 1 };
+        let mut layout = self.layout().clone();
+        // An empty slice may begin where the elements end.
+        if count > 0 {
+            layout.offset = layout.offset.wrapping_add_signed(first as isize * layout.strides[d]);
+        }
+        layout.shape[d] = count;
+        layout.strides[d] *= step;
+        let rule = Slice { axis: d, first, step };
+        Ok(Tensor::record(self.with_layout(layout), &[self], rule))
+    }
+
+    /// The element at `index` along `axis`, which disappears.
+    ///
+    /// # Errors
+    /// If there is no such axis or element.
+    pub fn select(&self, axis: isize, index: usize) -> Result<Tensor> {
+        let d = check::axis("select", axis, self.rank())?;
+        if index >= self.shape()[d] {
+            return Err(Error::value(format!("select: index {index} of axis {axis}, which has size {}", self.shape()[d])));
+        }
+        self.slice(axis, index..=index)?.squeeze(axis)
+    }
+
+    /// The elements in reverse order along `axis`: a view.
+    ///
+    /// # Errors
+    /// If there is no such axis.
+    pub fn flip(&self, axis: isize) -> Result<Tensor> {
+        self.slice_step(axis, .., -1)
+    }
+
+    /// The elements whose indices along axes `i` and `j` are equal, in a new last dimension: a view.
+    ///
+    /// # Errors
+    /// If the axes are the same, do not exist or differ in size.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let a = Tensor::arange(9).reshape(&[3, 3])?;
+    /// assert_eq!(a.diagonal(0, 1)?.to_vec::<i64>()?, [0, 4, 8]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn diagonal(&self, i: isize, j: isize) -> Result<Tensor> {
+        let (i, j) = (check::axis("diagonal", i, self.rank())?, check::axis("diagonal", j, self.rank())?);
+        let s = self.shape();
+        if i == j || s[i] != s[j] {
+            return Err(Error::shape(format!("diagonal: axes {i} and {j} of shape {s:?} must be two of equal size")));
+        }
+        let mut layout = self.layout().clone();
+        let (size, stride) = (s[i], layout.strides[i] + layout.strides[j]);
+        for d in [i.max(j), i.min(j)] {
+            layout.shape.remove(d);
+            layout.strides.remove(d);
+        }
+        layout.shape.push(size);
+        layout.strides.push(stride);
+        Ok(Tensor::record(self.with_layout(layout), &[self], Diagonal { i, j }))
+    }
+
+    /// A tensor of zeros of `shape` with these elements where `place` takes its view; the rule pulls back through `place`.
+    fn embedded(&self, shape: &[usize], place: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static) -> Result<Tensor> {
+        fn write<T: Stored>(from: &Tensor, buffer: &[T], shape: &[usize], places: &[i64], zero: T) -> Tensor {
+            let mut out = Block::<T>::filled(shape.iter().product(), zero);
+            places.iter().zip(buffer).for_each(|(&at, &x)| out[at as usize] = x);
+            debug_assert_eq!(from.len(), places.len());
+            Tensor::from_block(out, shape)
+        }
+        let len = shape.iter().product();
+        let places = place(&Tensor::arange(len).reshape(shape)?)?.to_vec::<i64>()?;
+        let source = if self.is_contiguous() { self.clone() } else { self.copied() };
+        let at = source.layout().offset;
+        let Storage::Cpu(memory) = source.storage();
+        let out = match memory {
+            Cpu::F32(b) => write(&source, &b[at..], shape, &places, 0.0),
+            Cpu::F64(b) => write(&source, &b[at..], shape, &places, 0.0),
+            _ => unreachable!("cotangents are f32 or f64"),
+        };
+        Ok(Tensor::record(out, &[self], Embedded(place)))
+    }
+}
+
+struct Slice {
+    axis: usize,
+    first: usize,
+    step: isize,
+}
+
+impl Slice {
+    /// The slice of `count` elements of another tensor.
+    fn again(x: &Tensor, axis: usize, first: usize, step: isize, count: usize) -> Result<Tensor> {
+        if count == 0 {
+            return x.slice(axis as isize, 0..0);
+        }
+        let last = first.wrapping_add_signed(step * (count as isize - 1));
+        x.slice_step(axis as isize, first.min(last)..=first.max(last), step)
+    }
+}
+
+impl Gradient for Slice {
+    fn name(&self) -> &'static str {
+        "slice"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
+        let (axis, first, step, count) = (self.axis, self.first, self.step, g.shape()[self.axis]);
+        let place = move |x: &Tensor| Slice::again(x, axis, first, step, count);
+        Ok(vec![Some(g.embedded(saved.input_shape(0), place)?)])
+    }
+}
+
+struct Diagonal {
+    i: usize,
+    j: usize,
+}
+
+impl Gradient for Diagonal {
+    fn name(&self) -> &'static str {
+        "diagonal"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
+        let (i, j) = (self.i as isize, self.j as isize);
+        Ok(vec![Some(g.embedded(saved.input_shape(0), move |x| x.diagonal(i, j))?)])
+    }
+}
+
+/// The rule of `embedded`: the elements that were written, read back.
+struct Embedded<F>(F);
+
+impl<F: Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static> Gradient for Embedded<F> {
+    fn name(&self) -> &'static str {
+        "embedded"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    fn vjp(&self, _: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![cotangents[0].as_ref().map(&self.0).transpose()?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::{GradientCheck, check_gradient};
+    use crate::{DType, Rng};
+
+    #[test]
+    fn slices_and_diagonals_have_gradients_of_both_orders() {
+        let a = Rng::new(1).normal(&[4, 5, 4], DType::F64).unwrap();
+        let options = GradientCheck { order: 2, ..Default::default() };
+        let square = |x: Tensor| Ok(vec![&x * &x]);
+        check_gradient(|x| square(x[0].slice_step(1, 1..5, 2)?), std::slice::from_ref(&a), &options).unwrap();
+        check_gradient(|x| square(x[0].slice_step(1, 1..5, -3)?), std::slice::from_ref(&a), &options).unwrap();
+        check_gradient(|x| square(x[0].slice(0, 2..2)?), std::slice::from_ref(&a), &options).unwrap();
+        check_gradient(|x| square(x[0].diagonal(0, 2)?), std::slice::from_ref(&a), &options).unwrap();
+        check_gradient(|x| square(x[0].flip(2)?.select(0, 3)?), &[a], &options).unwrap();
+    }
+
+    #[test]
+    fn ranges_that_leave_the_axis_are_refused_with_words() {
+        let a = Tensor::arange(3);
+        assert_eq!(a.slice(0, 1..4).err().unwrap().to_string(), "slice: range 1..4 of axis 0, which has size 3");
+        assert_eq!(a.select(0, 3).err().unwrap().to_string(), "select: index 3 of axis 0, which has size 3");
+        assert_eq!(a.slice(0, 3..).unwrap().len(), 0);
+    }
+}

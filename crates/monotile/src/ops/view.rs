@@ -1,0 +1,229 @@
+//! Views: the same elements under another shape, order or repetition. They copy nothing (`reshape` only where it must).
+
+use crate::check;
+use crate::error::{Error, Result};
+use crate::ops::reduce::sum_to;
+use crate::tape::{Gradient, Saved};
+use crate::tensor::{Dims, Tensor};
+
+impl Tensor {
+    /// The dimensions in another order: dimension `d` of the result is dimension `order[d]` of this tensor.
+    ///
+    /// # Errors
+    /// If `order` does not name every axis once.
+    pub fn permute(&self, order: &[isize]) -> Result<Tensor> {
+        let named: Dims = order.iter().map(|&a| check::axis("permute", a, self.rank())).collect::<Result<_>>()?;
+        let mut sorted = named.clone();
+        sorted.sort_unstable();
+        if !sorted.iter().copied().eq(0..self.rank()) {
+            return Err(Error::shape(format!("permute: {order:?} does not name each of {} axes once", self.rank())));
+        }
+        let view = self.with_layout(self.layout().permute(&named));
+        Ok(Tensor::record(view, &[self], Permute { order: named }))
+    }
+
+    /// Axes `i` and `j` swapped.
+    ///
+    /// # Errors
+    /// If there is no such axis.
+    pub fn transpose(&self, i: isize, j: isize) -> Result<Tensor> {
+        let (i, j) = (check::axis("transpose", i, self.rank())?, check::axis("transpose", j, self.rank())?);
+        let mut order: Vec<isize> = (0..self.rank() as isize).collect();
+        order.swap(i, j);
+        self.permute(&order)
+    }
+
+    /// The transposed matrices: the last two axes swapped.
+    ///
+    /// # Panics
+    /// For tensors of rank below 2.
+    #[track_caller]
+    #[must_use]
+    pub fn mt(&self) -> Tensor {
+        match self.transpose(-2, -1) {
+            Ok(t) => t,
+            Err(_) => panic!("mt: needs a matrix, got shape {:?}", self.shape()),
+        }
+    }
+
+    /// The same elements in row-major order under another shape; a view where strides allow, else a copy.
+    ///
+    /// # Errors
+    /// If the shape does not hold exactly as many elements.
+    pub fn reshape(&self, shape: &[usize]) -> Result<Tensor> {
+        if self.shape() == shape {
+            return Ok(self.clone());
+        }
+        let len = crate::tensor::create::element_count("reshape", shape)?;
+        if len != self.len() {
+            return Err(Error::shape(format!(
+                "reshape: shape {:?} of {} elements cannot become {shape:?} of {len}",
+                self.shape(),
+                self.len()
+            )));
+        }
+        let view = match self.layout().reshape(shape) {
+            Some(layout) => self.with_layout(layout),
+            None => {
+                let copy = self.copied();
+                let layout = copy.layout().reshape(shape).expect("a row-major tensor takes every shape of its length");
+                copy.with_layout(layout)
+            }
+        };
+        Ok(Tensor::record(view, &[self], Reshape))
+    }
+
+    /// Axes `first..=last` merged into one.
+    ///
+    /// # Errors
+    /// If there is no such axis, or `last` comes before `first`.
+    pub fn flatten(&self, first: isize, last: isize) -> Result<Tensor> {
+        let (i, j) = (check::axis("flatten", first, self.rank())?, check::axis("flatten", last, self.rank())?);
+        if j < i {
+            return Err(Error::shape(format!("flatten: axis {last} comes before axis {first}")));
+        }
+        let s = self.shape();
+        let shape: Dims = s[..i].iter().copied().chain([s[i..=j].iter().product()]).chain(s[j + 1..].iter().copied()).collect();
+        self.reshape(&shape)
+    }
+
+    /// Repeated to a larger shape without copying: sizes of 1 repeat, new dimensions appear in front.
+    ///
+    /// # Errors
+    /// If the shape does not fit.
+    pub fn expand(&self, shape: &[usize]) -> Result<Tensor> {
+        if self.shape() == shape {
+            return Ok(self.clone());
+        }
+        let Some(layout) = self.layout().broadcast(shape) else {
+            return Err(Error::shape(format!("expand: shape {:?} does not broadcast to {shape:?}", self.shape())));
+        };
+        Ok(Tensor::record(self.with_layout(layout), &[self], Expand))
+    }
+
+    /// A dimension of size 1 put in before `axis` (or last, for `axis` equal to the rank or -1).
+    ///
+    /// # Errors
+    /// If `axis` is not an axis of the result.
+    pub fn unsqueeze(&self, axis: isize) -> Result<Tensor> {
+        let at = check::axis("unsqueeze", axis, self.rank() + 1)?;
+        let mut shape: Dims = self.shape().into();
+        shape.insert(at, 1);
+        self.reshape(&shape)
+    }
+
+    /// Without dimension `axis`, whose size must be 1.
+    ///
+    /// # Errors
+    /// If there is no such axis, or its size is not 1.
+    pub fn squeeze(&self, axis: isize) -> Result<Tensor> {
+        let at = check::axis("squeeze", axis, self.rank())?;
+        if self.shape()[at] != 1 {
+            return Err(Error::shape(format!(
+                "squeeze: axis {axis} of shape {:?} has size {}, not 1",
+                self.shape(),
+                self.shape()[at]
+            )));
+        }
+        let mut shape: Dims = self.shape().into();
+        shape.remove(at);
+        self.reshape(&shape)
+    }
+}
+
+/// The rule of a copy.
+pub(crate) struct Identity;
+
+impl Gradient for Identity {
+    fn name(&self) -> &'static str {
+        "contiguous"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    fn vjp(&self, _: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![cotangents[0].clone()])
+    }
+}
+
+struct Permute {
+    order: Dims,
+}
+
+impl Gradient for Permute {
+    fn name(&self) -> &'static str {
+        "permute"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    fn vjp(&self, _: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let mut inverse = vec![0; self.order.len()];
+        self.order.iter().enumerate().for_each(|(d, &from)| inverse[from] = d as isize);
+        Ok(vec![cotangents[0].as_ref().map(|g| g.permute(&inverse)).transpose()?])
+    }
+}
+
+struct Reshape;
+
+impl Gradient for Reshape {
+    fn name(&self) -> &'static str {
+        "reshape"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![cotangents[0].as_ref().map(|g| g.reshape(saved.input_shape(0))).transpose()?])
+    }
+}
+
+struct Expand;
+
+impl Gradient for Expand {
+    fn name(&self) -> &'static str {
+        "expand"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![cotangents[0].as_ref().map(|g| sum_to(g, saved.input_shape(0))).transpose()?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::{GradientCheck, check_gradient};
+    use crate::{DType, Rng};
+
+    #[test]
+    fn views_share_memory_and_reshape_copies_only_where_it_must() {
+        let a = Tensor::arange(24).reshape(&[2, 3, 4]).unwrap();
+        let t = a.permute(&[2, 0, 1]).unwrap();
+        assert_eq!((t.shape(), t.strides()), (&[4, 2, 3][..], &[1, 12, 4][..]));
+        assert_eq!(t.flatten(1, 2).unwrap().strides(), [1, 4]);
+        assert_eq!(t.flatten(0, 2).unwrap().to_vec::<i64>().unwrap()[..4], [0, 4, 8, 12]);
+        assert_eq!(a.expand(&[5, 2, 3, 4]).unwrap().strides(), [0, 12, 4, 1]);
+    }
+
+    #[test]
+    fn gradients_flow_back_through_views() {
+        let a = Rng::new(1).normal(&[2, 1, 3], DType::F64).unwrap();
+        let f =
+            |x: &[Tensor]| Ok(vec![x[0].expand(&[4, 2, 5, 3])?.permute(&[3, 0, 2, 1])?.reshape(&[12, 10])?.mul(&x[0].sum(&[])?)?]);
+        check_gradient(f, &[a], &GradientCheck { order: 2, ..Default::default() }).unwrap();
+    }
+
+    #[test]
+    fn wrong_shapes_are_refused_with_words() {
+        let a = Tensor::ones(&[2, 3], DType::F32);
+        let words = |r: Result<Tensor>| r.err().unwrap().to_string();
+        assert_eq!(words(a.reshape(&[4])), "reshape: shape [2, 3] of 6 elements cannot become [4] of 4");
+        assert_eq!(words(a.permute(&[0, 0])), "permute: [0, 0] does not name each of 2 axes once");
+        assert_eq!(words(a.expand(&[2, 4])), "expand: shape [2, 3] does not broadcast to [2, 4]");
+        assert_eq!(words(a.squeeze(0)), "squeeze: axis 0 of shape [2, 3] has size 2, not 1");
+        assert_eq!(words(a.transpose(0, 2)), "transpose: axis 2 is not an axis of a tensor of rank 2");
+    }
+}

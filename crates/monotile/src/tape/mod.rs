@@ -1,0 +1,15 @@
+//! The tape: how tensors remember where they came from, and how gradients flow back.
+//!
+//! An operation computes its result, then calls [`Tensor::record`] with its inputs and its [`Gradient`] rule. Where no
+//! input is on the tape nothing is kept. [`Tensor::backward`], [`grad`] and [`vjp`] walk the recorded nodes from the last
+//! to the first. Rules are written with differentiable operations, so that a walk that records ([`Walk::Recorded`])
+//! gives gradients that can be differentiated again.
+
+mod backward;
+mod check;
+mod node;
+
+pub use backward::{Gradients, Walk, grad, grad_recorded, vjp};
+pub use check::{GradientCheck, check_gradient};
+pub(crate) use node::Origin;
+pub use node::{Gradient, Saved};

@@ -1,0 +1,264 @@
+//! A recorded operation: its rule, the values that the rule reads, and edges to the nodes of its inputs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use smallvec::SmallVec;
+
+use crate::error::{Error, Result};
+use crate::tensor::{DType, Dims, Tensor};
+
+/// How to differentiate an operation. Anybody may implement it: an operation of another crate is one like ours.
+///
+/// # Example
+/// ```
+/// use monotile::{tape::{Gradient, Saved}, Result, Tensor};
+///
+/// /// y = x³
+/// struct Cube;
+///
+/// impl Gradient for Cube {
+///     fn name(&self) -> &'static str {
+///         "cube"
+///     }
+///     // ȳ ↦ 3 x² ȳ
+///     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+///         let x = saved.input(0);
+///         Ok(vec![cotangents[0].as_ref().map(|g| &(&x * &x) * g * 3.0)])
+///     }
+/// }
+///
+/// let x = Tensor::from_vec(vec![2.0_f64], &[1])?.requires_grad();
+/// let y = Tensor::record(&(&x * &x) * &x, &[&x], Cube);
+/// assert_eq!(y.backward()?.get(&x).unwrap().to_vec::<f64>()?, [12.0]);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub trait Gradient: Send + Sync + 'static {
+    /// The operation's name, for errors.
+    fn name(&self) -> &'static str;
+
+    /// The vector-Jacobian product: from the cotangents of the outputs, those of the inputs, in order.
+    ///
+    /// A cotangent is absent (`None`) where the loss does not depend on that output, which is not the same as zero; at least
+    /// one is present. An answer may be absent where it is zero, and should be where [`Saved::needs`] is false. Written
+    /// with differentiable operations, a rule can itself be differentiated.
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>>;
+
+    /// Whether the rule reads the value of input `i`, when it is asked for the inputs that `needs` marks.
+    fn keeps_input(&self, i: usize, needs: &[bool]) -> bool {
+        let _ = (i, needs);
+        true
+    }
+
+    /// Whether the rule reads the value of output `k`.
+    fn keeps_output(&self, k: usize) -> bool {
+        let _ = k;
+        false
+    }
+}
+
+/// Which node a tensor came from, and which of its outputs it is.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    pub node: Arc<Node>,
+    pub output: usize,
+}
+
+impl Origin {
+    /// What tells this output from all others.
+    pub fn key(&self) -> (u64, usize) {
+        (self.node.id, self.output)
+    }
+}
+
+pub(crate) struct Node {
+    /// Increases with every recorded operation: a node's inputs have smaller ones.
+    pub id: u64,
+    pub inputs: SmallVec<[Input; 3]>,
+    pub outputs: SmallVec<[Output; 1]>,
+    /// None for a leaf: a tensor made by `requires_grad`.
+    pub rule: Option<Box<dyn Gradient>>,
+}
+
+pub(crate) struct Input {
+    /// Where the gradient goes on; None where nobody wants one.
+    pub edge: Option<Origin>,
+    /// The detached value, where the rule reads it.
+    pub value: Option<Tensor>,
+    pub shape: Dims,
+    pub dtype: DType,
+}
+
+pub(crate) struct Output {
+    /// The detached value, where the rule reads it: attached to the node again when asked for, so that there is no cycle.
+    pub value: Option<Tensor>,
+    pub shape: Dims,
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+impl Node {
+    fn new(inputs: SmallVec<[Input; 3]>, outputs: SmallVec<[Output; 1]>, rule: Option<Box<dyn Gradient>>) -> Arc<Self> {
+        Arc::new(Self { id: NEXT.fetch_add(1, Ordering::Relaxed), inputs, outputs, rule })
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // A chain of a million nodes would overflow the stack if each dropped the next: they are dropped in a loop.
+        let mut pending: Vec<Arc<Node>> = self.inputs.iter_mut().filter_map(|i| i.edge.take()).map(|e| e.node).collect();
+        while let Some(node) = pending.pop() {
+            if let Some(mut node) = Arc::into_inner(node) {
+                pending.extend(node.inputs.iter_mut().filter_map(|i| i.edge.take()).map(|e| e.node));
+            }
+        }
+    }
+}
+
+/// What a rule may read: the values that were kept, and which gradients are wanted.
+pub struct Saved<'a> {
+    pub(crate) node: &'a Arc<Node>,
+    pub(crate) needs: &'a [bool],
+    /// Whether what the rule computes is recorded in turn.
+    pub(crate) recorded: bool,
+}
+
+impl Saved<'_> {
+    /// The value of input `i`.
+    ///
+    /// # Panics
+    /// If the rule's `keeps_input` said that it does not read it.
+    pub fn input(&self, i: usize) -> Tensor {
+        let input = &self.node.inputs[i];
+        let value =
+            input.value.as_ref().unwrap_or_else(|| panic!("the rule of {} reads input {i}, which it does not keep", self.name()));
+        if self.recorded { value.with_origin(input.edge.clone()) } else { value.clone() }
+    }
+
+    /// The value of output `k`.
+    ///
+    /// # Panics
+    /// If the rule's `keeps_output` said that it does not read it.
+    pub fn output(&self, k: usize) -> Tensor {
+        let output = &self.node.outputs[k];
+        let value =
+            output.value.as_ref().unwrap_or_else(|| panic!("the rule of {} reads output {k}, which it does not keep", self.name()));
+        if !self.recorded {
+            return value.clone();
+        }
+        value.with_origin(Some(Origin { node: Arc::clone(self.node), output: k }))
+    }
+
+    /// Whether anybody wants the gradient of input `i`.
+    pub fn needs(&self, i: usize) -> bool {
+        self.needs[i]
+    }
+
+    /// Whether what the rule computes will be differentiated again: a fused backward kernel must then give way to a
+    /// composition of differentiable operations.
+    pub fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
+    /// The shape of input `i`, kept whether its value is or not.
+    pub fn input_shape(&self, i: usize) -> &[usize] {
+        &self.node.inputs[i].shape
+    }
+
+    /// The dtype of input `i`.
+    pub fn input_dtype(&self, i: usize) -> DType {
+        self.node.inputs[i].dtype
+    }
+
+    /// The shape of output `k`.
+    pub fn output_shape(&self, k: usize) -> &[usize] {
+        &self.node.outputs[k].shape
+    }
+
+    fn name(&self) -> &'static str {
+        self.node.rule.as_ref().map_or("a leaf", |rule| rule.name())
+    }
+}
+
+impl Tensor {
+    /// Records that `output`, a freshly computed tensor, came from `inputs` by an operation with this rule; where no
+    /// input is on the tape, `output` is returned as it is.
+    ///
+    /// Results of integers and booleans have no gradient and are never recorded.
+    pub fn record(output: Tensor, inputs: &[&Tensor], rule: impl Gradient) -> Tensor {
+        if inputs.iter().all(|t| t.origin().is_none()) {
+            return output.detach();
+        }
+        Self::record_all(vec![output], inputs, rule).swap_remove(0)
+    }
+
+    /// [`record`](Tensor::record) for an operation with several outputs.
+    pub fn record_all(outputs: Vec<Tensor>, inputs: &[&Tensor], rule: impl Gradient) -> Vec<Tensor> {
+        if inputs.iter().all(|t| t.origin().is_none()) {
+            return outputs.iter().map(Tensor::detach).collect();
+        }
+        let needs: SmallVec<[bool; 3]> = inputs.iter().map(|t| t.origin().is_some()).collect();
+        let kept = |(i, t): (usize, &&Tensor)| Input {
+            edge: t.origin().cloned(),
+            value: rule.keeps_input(i, &needs).then(|| t.detach()),
+            shape: t.shape().into(),
+            dtype: t.dtype(),
+        };
+        let node_inputs = inputs.iter().enumerate().map(kept).collect();
+        let node_outputs = outputs
+            .iter()
+            .enumerate()
+            .map(|(k, t)| Output { value: rule.keeps_output(k).then(|| t.detach()), shape: t.shape().into() });
+        let node = Node::new(node_inputs, node_outputs.collect(), Some(Box::new(rule)));
+        let attach = |(output, t): (usize, &Tensor)| {
+            let origin = t.dtype().is_float().then(|| Origin { node: Arc::clone(&node), output });
+            t.with_origin(origin)
+        };
+        outputs.iter().enumerate().map(attach).collect()
+    }
+
+    /// The same elements as a leaf of the tape: gradients are wanted with respect to the returned tensor.
+    ///
+    /// What `self` was computed from is not differentiated further.
+    ///
+    /// # Panics
+    /// For integers and booleans, which have no gradient.
+    #[must_use]
+    #[track_caller]
+    pub fn requires_grad(&self) -> Tensor {
+        assert!(self.dtype().is_float(), "requires_grad: a tensor of {} has no gradient", self.dtype());
+        let output = Output { value: None, shape: self.shape().into() };
+        let node = Node::new(SmallVec::new(), SmallVec::from_iter([output]), None);
+        self.with_origin(Some(Origin { node, output: 0 }))
+    }
+
+    /// Whether the tape knows where this tensor came from, or it is a leaf.
+    pub fn is_recorded(&self) -> bool {
+        self.origin().is_some()
+    }
+
+    /// The same elements, off the tape.
+    #[must_use]
+    pub fn detach(&self) -> Tensor {
+        if self.is_recorded() { self.with_origin(None) } else { self.clone() }
+    }
+}
+
+/// Refuses an answer of a rule that cannot be the gradient of its input.
+pub(crate) fn check_answer(node: &Node, rule: &dyn Gradient, answers: &[Option<Tensor>]) -> Result<()> {
+    let name = rule.name();
+    if answers.len() != node.inputs.len() {
+        return Err(Error::value(format!("the rule of {name} answers for {} of {} inputs", answers.len(), node.inputs.len())));
+    }
+    for (i, (answer, input)) in answers.iter().zip(&node.inputs).enumerate() {
+        if let Some(answer) = answer
+            && answer.shape() != input.shape.as_slice()
+        {
+            let (got, wanted) = (answer.shape(), &input.shape);
+            return Err(Error::shape(format!(
+                "the rule of {name} gives input {i} of shape {wanted:?} a gradient of shape {got:?}"
+            )));
+        }
+    }
+    Ok(())
+}

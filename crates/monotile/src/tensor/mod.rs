@@ -1,0 +1,160 @@
+//! The tensor: a cheap, immutable handle on shared elements, read through a shape and strides.
+
+pub mod create;
+pub mod dtype;
+pub(crate) mod layout;
+mod read;
+pub(crate) mod storage;
+
+use std::sync::Arc;
+
+use monotile_kernels::buffer::{Block, Buffer};
+use monotile_kernels::view::View;
+
+use crate::tape::Origin;
+use dtype::Stored;
+pub use dtype::{DType, Elem};
+use layout::Layout;
+pub use layout::{Dims, Strides};
+use storage::{Cpu, Storage};
+
+/// An n-dimensional array of numbers, of any rank, with a dtype known at run time.
+///
+/// A tensor is a handle: cloning it copies no elements, and neither do views such as [`permute`](Tensor::permute) or
+/// [`slice`](Tensor::slice). Elements never change once written; operations return new tensors. A tensor made by
+/// [`requires_grad`](Tensor::requires_grad), or computed from one, also remembers how, so that
+/// [`backward`](Tensor::backward) can differentiate.
+///
+/// # Example
+/// ```
+/// use monotile::Tensor;
+/// let a = Tensor::from_rows(&[[1.0_f32, 2.0], [3.0, 4.0]])?;
+/// let b = a.matmul(&a.mt())?;
+/// assert_eq!(b.to_vec::<f32>()?, [5.0, 11.0, 11.0, 25.0]);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Tensor(Arc<Inner>);
+
+struct Inner {
+    storage: Storage,
+    layout: Layout,
+    origin: Option<Origin>,
+}
+
+impl Tensor {
+    /// The sizes of the dimensions, outermost first; empty for a scalar.
+    pub fn shape(&self) -> &[usize] {
+        &self.0.layout.shape
+    }
+
+    /// How many elements of memory a step along each dimension moves; 0 where a size is repeated, negative where reversed.
+    pub fn strides(&self) -> &[isize] {
+        &self.0.layout.strides
+    }
+
+    /// The number of dimensions.
+    pub fn rank(&self) -> usize {
+        self.shape().len()
+    }
+
+    /// The size of dimension `axis`, counted from the end when negative.
+    ///
+    /// # Panics
+    /// If there is no such dimension, as indexing does.
+    #[track_caller]
+    pub fn dim(&self, axis: isize) -> usize {
+        let d = if axis < 0 { axis + self.rank() as isize } else { axis };
+        assert!((0..self.rank() as isize).contains(&d), "dim: axis {axis} of a tensor of rank {}", self.rank());
+        self.shape()[d as usize]
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.0.layout.len()
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        match &self.0.storage {
+            Storage::Cpu(memory) => memory.dtype(),
+        }
+    }
+
+    /// Whether elements lie one after another in row-major order.
+    pub fn is_contiguous(&self) -> bool {
+        self.0.layout.is_contiguous()
+    }
+
+    /// Whether the elements lie in a memory-mapped file.
+    pub fn is_mapped(&self) -> bool {
+        let Storage::Cpu(memory) = &self.0.storage;
+        match memory {
+            Cpu::F32(b) => b.is_mapped(),
+            Cpu::F64(b) => b.is_mapped(),
+            Cpu::BF16(b) => b.is_mapped(),
+            Cpu::F16(b) => b.is_mapped(),
+            Cpu::I64(b) => b.is_mapped(),
+            Cpu::Bool(b) => b.is_mapped(),
+        }
+    }
+
+    pub(crate) fn new(storage: Storage, layout: Layout) -> Self {
+        Self(Arc::new(Inner { storage, layout, origin: None }))
+    }
+
+    /// The tensor of this row-major block: what a kernel computed.
+    pub(crate) fn from_block<T: Stored>(block: Block<T>, shape: &[usize]) -> Self {
+        debug_assert_eq!(block.len(), shape.iter().product::<usize>());
+        Self::from_buffer(block.into(), shape)
+    }
+
+    /// The tensor of this row-major buffer.
+    pub(crate) fn from_buffer<T: Stored>(buffer: Buffer<T>, shape: &[usize]) -> Self {
+        Self::new(Storage::Cpu(T::wrap(buffer)), Layout::contiguous(shape))
+    }
+
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.0.storage
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.0.layout
+    }
+
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        self.0.origin.as_ref()
+    }
+
+    /// These elements read through another layout, unrecorded.
+    pub(crate) fn with_layout(&self, layout: Layout) -> Self {
+        Self::new(self.0.storage.clone(), layout)
+    }
+
+    pub(crate) fn with_origin(&self, origin: Option<Origin>) -> Self {
+        Self(Arc::new(Inner { storage: self.0.storage.clone(), layout: self.0.layout.clone(), origin }))
+    }
+
+    /// A strided window on elements of this tensor's own buffer.
+    pub(crate) fn view<'a, T: Stored>(&'a self, buffer: &'a Buffer<T>) -> View<'a, T> {
+        let Layout { shape, strides, offset } = &self.0.layout;
+        View::new(buffer, *offset, shape, strides).expect("a tensor's layout stays inside its buffer")
+    }
+
+    /// The memory of a tensor that nobody else holds and that lies in order from its first element, for writing.
+    #[expect(dead_code, reason = "the optimizers that need it come next")]
+    pub(crate) fn unique_mut<T: Stored>(&mut self) -> Option<&mut [T]> {
+        let inner = Arc::get_mut(&mut self.0)?;
+        if inner.origin.is_some() || inner.layout.offset != 0 || !inner.layout.is_contiguous() {
+            return None;
+        }
+        let len = inner.layout.len();
+        let Storage::Cpu(memory) = &mut inner.storage;
+        T::open_mut(memory)?.unique()?.get_mut(..len)
+    }
+}

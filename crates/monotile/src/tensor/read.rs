@@ -1,0 +1,98 @@
+//! The one door through which values leave a tensor.
+
+use monotile_kernels::buffer::Block;
+use monotile_kernels::elementwise;
+
+use super::dtype::Stored;
+use super::storage::{Cpu, Storage};
+use super::{DType, Elem, Tensor};
+use crate::error::{Error, Result};
+
+impl Tensor {
+    /// The elements in row-major order.
+    ///
+    /// # Errors
+    /// If `T` is not the tensor's dtype; [`to_dtype`](Tensor::to_dtype) casts.
+    pub fn to_vec<T: Elem>(&self) -> Result<Vec<T>> {
+        let Storage::Cpu(memory) = self.storage();
+        let Some(buffer) = T::Stored::open(memory) else {
+            return Err(Error::dtype(format!(
+                "to_vec: the tensor holds {}, not {}; cast it with to_dtype",
+                self.dtype(),
+                T::DTYPE
+            )));
+        };
+        let view = self.view(buffer);
+        if let Some(slice) = view.as_slice() {
+            return Ok(slice.iter().map(|&x| T::fetch(x)).collect());
+        }
+        let mut block = Block::new(view.len());
+        elementwise::copy(view, &mut block);
+        Ok(block.iter().map(|&x| T::fetch(x)).collect())
+    }
+
+    /// The elements in row-major order as f64, whatever the dtype; booleans are 0 and 1.
+    pub fn to_f64_vec(&self) -> Vec<f64> {
+        let Storage::Cpu(memory) = self.storage();
+        match memory {
+            Cpu::F32(b) => self.view(b).iter().map(f64::from).collect(),
+            Cpu::F64(b) => self.view(b).iter().collect(),
+            Cpu::BF16(b) => self.view(b).iter().map(f64::from).collect(),
+            Cpu::F16(b) => self.view(b).iter().map(f64::from).collect(),
+            Cpu::I64(b) => self.view(b).iter().map(|x| x as f64).collect(),
+            Cpu::Bool(b) => self.view(b).iter().map(f64::from).collect(),
+        }
+    }
+
+    /// The only element.
+    ///
+    /// # Errors
+    /// If there is not exactly one element, or `T` is not the tensor's dtype.
+    pub fn item<T: Elem>(&self) -> Result<T> {
+        if self.len() != 1 {
+            return Err(Error::shape(format!("item: the tensor has {} elements, shape {:?}", self.len(), self.shape())));
+        }
+        Ok(self.to_vec::<T>()?[0])
+    }
+
+    /// The same elements in row-major order in memory of their own, unless they lie so already.
+    ///
+    /// # Gradient
+    /// The identity.
+    pub fn contiguous(&self) -> Result<Tensor> {
+        if self.is_contiguous() {
+            return Ok(self.clone());
+        }
+        Ok(Tensor::record(self.copied(), &[self], crate::ops::view::Identity))
+    }
+
+    /// An unrecorded copy in row-major order.
+    pub(crate) fn copied(&self) -> Tensor {
+        fn copy<T: Stored>(tensor: &Tensor, buffer: &monotile_kernels::buffer::Buffer<T>) -> Tensor {
+            let mut out = Block::new(tensor.len());
+            elementwise::copy(tensor.view(buffer), &mut out);
+            Tensor::from_block(out, tensor.shape())
+        }
+        let Storage::Cpu(memory) = self.storage();
+        match memory {
+            Cpu::F32(b) => copy(self, b),
+            Cpu::F64(b) => copy(self, b),
+            Cpu::BF16(b) => copy(self, b),
+            Cpu::F16(b) => copy(self, b),
+            Cpu::I64(b) => copy(self, b),
+            Cpu::Bool(b) => copy(self, b),
+        }
+    }
+
+    /// This tensor cast to the type that arithmetic on it uses: bf16 and f16 become f32.
+    ///
+    /// # Errors
+    /// For integers and booleans, in the name of `op`.
+    pub(crate) fn computable(&self, op: &str) -> Result<Tensor> {
+        match self.dtype() {
+            DType::F32 | DType::F64 => Ok(self.clone()),
+            DType::BF16 | DType::F16 => self.to_dtype(DType::F32),
+            other => Err(Error::dtype(format!("{op}: takes floating-point numbers, got {other}; cast with to_dtype"))),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Where a tensor's elements are. One variant today; a WebGPU buffer is the next.
+
+use half::{bf16, f16};
+use monotile_kernels::buffer::Buffer;
+
+use super::dtype::DType;
+
+/// A tensor's memory. An operation matches on it in its own file, and nowhere else does code reach elements.
+#[derive(Clone)]
+#[doc(hidden)]
+pub enum Storage {
+    /// Memory of the processor: allocated, or a mapped file.
+    Cpu(Cpu),
+}
+
+/// Memory of the processor, by element type.
+#[derive(Clone)]
+#[doc(hidden)]
+pub enum Cpu {
+    F32(Buffer<f32>),
+    F64(Buffer<f64>),
+    BF16(Buffer<bf16>),
+    F16(Buffer<f16>),
+    I64(Buffer<i64>),
+    /// One byte an element, 0 or 1.
+    Bool(Buffer<u8>),
+}
+
+impl Cpu {
+    pub(crate) fn dtype(&self) -> DType {
+        match self {
+            Self::F32(_) => DType::F32,
+            Self::F64(_) => DType::F64,
+            Self::BF16(_) => DType::BF16,
+            Self::F16(_) => DType::F16,
+            Self::I64(_) => DType::I64,
+            Self::Bool(_) => DType::Bool,
+        }
+    }
+}
