@@ -1,9 +1,7 @@
 //! The safe scalar twin of every kernel, as plain as possible: what the fast ones are compared with.
 
-use half::{bf16, f16};
-
 use crate::product::{Axes, Axis, Operand, Stored};
-use crate::real::{Real, Widen};
+use crate::simd::Lanes;
 
 /// The offsets of every index over a group of dimensions, in row-major order.
 fn offsets(group: &[Axis], stride: impl Fn(&Axis) -> isize) -> Vec<isize> {
@@ -12,28 +10,18 @@ fn offsets(group: &[Axis], stride: impl Fn(&Axis) -> isize) -> Vec<isize> {
     })
 }
 
-fn read<T: Real>(x: Operand<'_, T>, at: isize) -> T
-where
-    f32: Widen<T>,
-    bf16: Widen<T>,
-    f16: Widen<T>,
-{
+fn read<T: Lanes>(x: Operand<'_, T>, at: isize) -> T {
     let at = x.offset.wrapping_add_signed(at);
     match x.data {
         Stored::Real(x) => x[at],
-        Stored::F32(x) => x[at].widen(),
-        Stored::BF16(x) => x[at].widen(),
-        Stored::F16(x) => x[at].widen(),
+        Stored::F32(x) => x[at].into(),
+        Stored::BF16(x) => x[at].into(),
+        Stored::F16(x) => x[at].into(),
     }
 }
 
 /// C[β, μ, ν] = α · Σ_κ A[β, μ, κ] · B[β, κ, ν], one sum at a time.
-pub fn product<T: Real>(alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], axes: &Axes)
-where
-    f32: Widen<T>,
-    bf16: Widen<T>,
-    f16: Widen<T>,
-{
+pub fn product<T: Lanes>(alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], axes: &Axes) {
     let batch: Vec<_> = {
         let (a, b, c) = (offsets(&axes.batch, |x| x.a), offsets(&axes.batch, |x| x.b), offsets(&axes.batch, |x| x.c));
         a.into_iter().zip(b).zip(c).collect()

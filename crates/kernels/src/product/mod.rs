@@ -5,9 +5,18 @@
 //! Each of β (batch), μ (rows), ν (columns) and κ (contracted) is a *group* of any number of dimensions with a stride
 //! in every operand that has them, so that an einsum step is one call and nothing is transposed in memory first.
 
+mod axes;
+mod blocked;
+mod micro;
+mod pack;
+
 use half::{bf16, f16};
 
-use crate::real::{Real, Widen};
+use crate::simd::{self, Isa, Kernel, Lanes, Vector, isa};
+use axes::Offsets;
+use blocked::{Product, Target};
+use micro::Kernels;
+use pack::Source;
 
 /// A dimension of a product: its size, and how far one step along it moves in each operand (0 where absent).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,20 +79,89 @@ impl<T> Stored<'_, T> {
 
 /// Computes C[β, μ, ν] = α · Σ_κ A[β, μ, κ] · B[β, κ, ν] and overwrites those elements of `c`, no others.
 ///
-/// An empty contracted group sums one product; a contracted dimension of size 0 sums none and writes 0.
+/// An empty contracted group sums one product; a contracted dimension of size 0 sums none and writes 0. The result
+/// does not depend on the number of threads, bit for bit.
 ///
 /// # Panics
-/// If an index of an operand leaves its data. Two indices of C must not be the same element.
-pub fn product<T: Real>(alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], axes: &Axes)
-where
-    f32: Widen<T>,
-    bf16: Widen<T>,
-    f16: Widen<T>,
-{
+/// If an index of an operand leaves its data. Where two indices of C are the same element, which of them is kept is
+/// unspecified.
+pub fn product<T: Lanes>(alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], axes: &Axes) {
+    product_on(isa(), Scaled { alpha, accumulate: false }, a, b, c, axes);
+}
+
+/// Adds to C instead of overwriting it: C[β, μ, ν] += α · Σ_κ A[β, μ, κ] · B[β, κ, ν]; else as [`product`].
+///
+/// # Panics
+/// As [`product`] does.
+pub fn add_product<T: Lanes>(alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], axes: &Axes) {
+    product_on(isa(), Scaled { alpha, accumulate: true }, a, b, c, axes);
+}
+
+/// What becomes of the sums.
+#[derive(Clone, Copy)]
+struct Scaled<T> {
+    alpha: T,
+    accumulate: bool,
+}
+
+/// The product with the registers of one instruction set.
+fn product_on<T: Lanes>(isa: Isa, scaled: Scaled<T>, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], axes: &Axes) {
     check(a.offset, a.data.len(), [&axes.batch, &axes.rows, &axes.contracted], |x| x.a, "A");
     check(b.offset, b.data.len(), [&axes.batch, &axes.columns, &axes.contracted], |x| x.b, "B");
     check(0, c.len(), [&axes.batch, &axes.rows, &axes.columns], |x| x.c, "C");
-    crate::naive::product(alpha, a, b, c, axes);
+    if [&axes.batch, &axes.rows, &axes.columns].into_iter().flatten().any(|x| x.size == 0) {
+        return;
+    }
+    let axes = axes.simplified();
+    // The kernels write rows of neighbours: where only C's rows are neighbours, Cᵀ = Bᵀ Aᵀ.
+    let swap = !axes::is_unit(&axes.columns, |x| x.c) && axes::is_unit(&axes.rows, |x| x.c);
+    let (axes, a, b) = if swap { (axes.swapped(), b, a) } else { (axes, a, b) };
+    simd::dispatch_on(isa, Run { scaled, a, b, c, axes });
+}
+
+/// A product with simple groups, about to meet an instruction set.
+struct Run<'a, T> {
+    scaled: Scaled<T>,
+    a: Operand<'a, T>,
+    b: Operand<'a, T>,
+    c: &'a mut [T],
+    axes: Axes,
+}
+
+impl<T: Lanes> Kernel<T> for Run<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(self) {
+        let axes = &self.axes;
+        let (rows, columns) = (Offsets::new(&axes.rows, |x| x.c), Offsets::new(&axes.columns, |x| x.c));
+        let product = Product {
+            kernels: Kernels::of::<V>(),
+            alpha: self.scaled.alpha,
+            accumulate: self.scaled.accumulate,
+            a: Source::new::<V>(
+                self.a.data,
+                self.a.offset,
+                Offsets::new(&axes.rows, |x| x.a),
+                Offsets::new(&axes.contracted, |x| x.a),
+            ),
+            b: Source::new::<V>(
+                self.b.data,
+                self.b.offset,
+                Offsets::new(&axes.columns, |x| x.b),
+                Offsets::new(&axes.contracted, |x| x.b),
+            ),
+            c: Target(self.c.as_mut_ptr()),
+            rows: &rows,
+            columns: &columns,
+            size: [axes::size(&axes.rows), axes::size(&axes.columns), axes::size(&axes.contracted)],
+            distinct: axes.is_injective(),
+        };
+        let offsets = [|x: &Axis| x.a, |x: &Axis| x.b, |x: &Axis| x.c].map(|stride| Offsets::new(&axes.batch, stride));
+        let batch: Vec<_> = (0..axes::size(&axes.batch)).map(|i| [0, 1, 2].map(|x: usize| offsets[x].at(i))).collect();
+        // SAFETY: `product_on` checked that every index lies in its operand, and `dispatch_on` the instruction set.
+        unsafe { product.run(&batch) }
+    }
 }
 
 /// Panics unless every index over these groups lies in `0..len`.
@@ -98,3 +176,6 @@ fn check(offset: usize, len: usize, groups: [&Vec<Axis>; 3], stride: impl Fn(&Ax
     }
     assert!(low >= 0 && high < len as i128, "operand {name} of a product reaches {low}..={high} of {len} elements");
 }
+
+#[cfg(test)]
+mod tests;

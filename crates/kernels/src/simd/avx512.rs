@@ -2,7 +2,9 @@
 
 use std::arch::x86_64::*;
 
-use super::Vector;
+use half::{bf16, f16};
+
+use super::{Vector, run_avx512};
 
 /// Sixteen f32.
 #[derive(Clone, Copy)]
@@ -24,14 +26,108 @@ fn first8(n: usize) -> __mmask8 {
     if n >= 8 { u8::MAX } else { (1 << n) - 1 }
 }
 
+/// Sixteen bf16 are the upper halves of sixteen f32.
+#[inline(always)]
+unsafe fn bf16_to_f32(from: *const bf16) -> __m512 {
+    // SAFETY: the caller enabled AVX-512, and sixteen elements are readable.
+    unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast())))) }
+}
+
+#[inline(always)]
+unsafe fn f16_to_f32(from: *const f16) -> __m512 {
+    // SAFETY: the caller enabled AVX-512, and sixteen elements are readable.
+    unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+}
+
+#[inline(always)]
+unsafe fn f32_to_f64(from: *const f32) -> __m512d {
+    // SAFETY: the caller enabled AVX-512, and eight elements are readable.
+    unsafe { _mm512_cvtps_pd(_mm256_loadu_ps(from)) }
+}
+
+#[inline(always)]
+unsafe fn bf16_to_f64(from: *const bf16) -> __m512d {
+    // SAFETY: the caller enabled AVX-512, and eight elements are readable.
+    unsafe { _mm512_cvtps_pd(_mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()))))) }
+}
+
+#[inline(always)]
+unsafe fn f16_to_f64(from: *const f16) -> __m512d {
+    // SAFETY: the caller enabled AVX-512 and F16C, and eight elements are readable.
+    unsafe { _mm512_cvtps_pd(_mm256_cvtph_ps(_mm_loadu_si128(from.cast()))) }
+}
+
+/// [`Vector::exchange`] of sixteen f32.
+#[inline(always)]
+unsafe fn exchange_f32<const S: usize>(x: __m512, y: __m512) -> (__m512, __m512) {
+    // SAFETY: the caller enabled AVX-512.
+    unsafe {
+        match S {
+            1 => (_mm512_mask_moveldup_ps(x, 0xAAAA, y), _mm512_mask_movehdup_ps(y, 0x5555, x)),
+            2 => {
+                let (x, y) = (_mm512_castps_pd(x), _mm512_castps_pd(y));
+                (_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)), _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)))
+            }
+            4 => (
+                _mm512_mask_shuffle_f32x4::<0b10_00_00_00>(x, 0xF0F0, y, y),
+                _mm512_mask_shuffle_f32x4::<0b00_11_00_01>(y, 0x0F0F, x, x),
+            ),
+            _ => (_mm512_shuffle_f32x4::<0b01_00_01_00>(x, y), _mm512_shuffle_f32x4::<0b11_10_11_10>(x, y)),
+        }
+    }
+}
+
+/// [`Vector::exchange`] of eight f64.
+#[inline(always)]
+unsafe fn exchange_f64<const S: usize>(x: __m512d, y: __m512d) -> (__m512d, __m512d) {
+    // SAFETY: the caller enabled AVX-512.
+    unsafe {
+        match S {
+            1 => (_mm512_unpacklo_pd(x, y), _mm512_unpackhi_pd(x, y)),
+            2 => (
+                _mm512_mask_shuffle_f64x2::<0b10_00_00_00>(x, 0xCC, y, y),
+                _mm512_mask_shuffle_f64x2::<0b00_11_00_01>(y, 0x33, x, x),
+            ),
+            _ => (_mm512_shuffle_f64x2::<0b01_00_01_00>(x, y), _mm512_shuffle_f64x2::<0b11_10_11_10>(x, y)),
+        }
+    }
+}
+
 /// One implementation: every method is the instruction named, under the caller's duty stated by [`Vector`].
 macro_rules! vector {
-    ($name:ident, $element:ty, $lanes:literal, $first:ident, $set1:ident, $load:ident, $load_first:ident, $store:ident, $store_first:ident,
+    ($name:ident, $element:ty, $lanes:literal, $load_f32:ident, $load_bf16:ident, $load_f16:ident, $exchange:ident, $first:ident, $set1:ident, $load:ident, $load_first:ident, $store:ident, $store_first:ident,
      $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $min:ident, $sum:ident, $largest:ident, $round:ident, $scale:ident) => {
         impl Vector for $name {
             type Element = $element;
             const LANES: usize = $lanes;
+            const REGISTERS: usize = 32;
 
+            #[inline(always)]
+            unsafe fn enter<R>(f: impl FnOnce() -> R) -> R {
+                // SAFETY: the caller knows that the processor has AVX-512.
+                unsafe { run_avx512(f) }
+            }
+            #[inline(always)]
+            unsafe fn load_f32(from: *const f32) -> Self {
+                // SAFETY: as for `splat`; the elements are readable.
+                Self(unsafe { $load_f32(from) })
+            }
+            #[inline(always)]
+            unsafe fn load_bf16(from: *const bf16) -> Self {
+                // SAFETY: as for `splat`; the elements are readable.
+                Self(unsafe { $load_bf16(from) })
+            }
+            #[inline(always)]
+            unsafe fn load_f16(from: *const f16) -> Self {
+                // SAFETY: as for `splat`; the elements are readable.
+                Self(unsafe { $load_f16(from) })
+            }
+            #[inline(always)]
+            unsafe fn exchange<const S: usize>(self, other: Self) -> (Self, Self) {
+                // SAFETY: as for `splat`.
+                let (x, y) = unsafe { $exchange::<S>(self.0, other.0) };
+                (Self(x), Self(y))
+            }
             #[inline(always)]
             unsafe fn splat(x: $element) -> Self {
                 // SAFETY: the caller enabled AVX-512 (as in every method below) ...
@@ -114,6 +210,10 @@ vector!(
     F32x16,
     f32,
     16,
+    _mm512_loadu_ps,
+    bf16_to_f32,
+    f16_to_f32,
+    exchange_f32,
     first16,
     _mm512_set1_ps,
     _mm512_loadu_ps,
@@ -135,6 +235,10 @@ vector!(
     F64x8,
     f64,
     8,
+    f32_to_f64,
+    bf16_to_f64,
+    f16_to_f64,
+    exchange_f64,
     first8,
     _mm512_set1_pd,
     _mm512_loadu_pd,

@@ -5,13 +5,16 @@
 //! registers by hand.
 
 #[cfg(target_arch = "x86_64")]
+pub mod avx2;
+#[cfg(target_arch = "x86_64")]
 pub mod avx512;
 pub mod scalar;
 mod vector;
 
 use std::sync::OnceLock;
 
-pub use vector::Vector;
+use half::{bf16, f16};
+pub use vector::{MAX_LANES, Vector};
 
 use crate::real::Real;
 use scalar::Scalar;
@@ -31,7 +34,7 @@ pub enum Isa {
 pub fn isa() -> Isa {
     static ISA: OnceLock<Isa> = OnceLock::new();
     *ISA.get_or_init(|| {
-        let best = detect();
+        let best = best();
         let wished = match std::env::var("MONOTILE_ISA").as_deref() {
             Ok("baseline") => Isa::Baseline,
             Ok("avx2") => Isa::Avx2,
@@ -39,6 +42,17 @@ pub fn isa() -> Isa {
         };
         wished.min(best)
     })
+}
+
+/// Every instruction set of this processor, for tests that compare them.
+pub fn available() -> impl Iterator<Item = Isa> {
+    [Isa::Baseline, Isa::Avx2, Isa::Avx512].into_iter().filter(|&isa| isa <= best())
+}
+
+/// The best instruction set of this processor.
+fn best() -> Isa {
+    static BEST: OnceLock<Isa> = OnceLock::new();
+    *BEST.get_or_init(detect)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -100,36 +114,74 @@ pub trait Kernel<T: Real> {
     unsafe fn run<V: Vector<Element = T>>(self) -> Self::Output;
 }
 
-/// A number that has registers in every instruction set.
-pub trait Lanes: Real {
+/// A number that has registers in every instruction set, and that every narrower stored type widens to.
+pub trait Lanes: Real + From<f32> + From<bf16> + From<f16> {
     /// Its AVX-512 register.
     #[cfg(target_arch = "x86_64")]
     type Avx512: Vector<Element = Self>;
+    /// Its AVX2 register.
+    #[cfg(target_arch = "x86_64")]
+    type Avx2: Vector<Element = Self>;
 }
 
 impl Lanes for f32 {
     #[cfg(target_arch = "x86_64")]
     type Avx512 = avx512::F32x16;
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = avx2::F32x8;
 }
 
 impl Lanes for f64 {
     #[cfg(target_arch = "x86_64")]
     type Avx512 = avx512::F64x8;
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = avx2::F64x4;
 }
 
 /// Runs `kernel` with the widest registers of this processor.
 pub fn dispatch<T: Lanes, K: Kernel<T>>(kernel: K) -> K::Output {
+    dispatch_on(isa(), kernel)
+}
+
+/// Runs `kernel` with the registers of `isa`, or of the best lesser instruction set that this processor has.
+pub fn dispatch_on<T: Lanes, K: Kernel<T>>(isa: Isa, kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
-    if isa() == Isa::Avx512 {
-        // SAFETY: `isa` returns this only where `detect` found every feature that `run_avx512` enables, and `K::run`
-        // is inlined into it.
-        return unsafe {
-            run_avx512(
-                #[inline(always)]
-                || kernel.run::<T::Avx512>(),
-            )
-        };
+    match isa.min(best()) {
+        // SAFETY: `best` returns at least this only where `detect` found every feature that `run_avx512` enables, and
+        // `K::run` is inlined into it.
+        Isa::Avx512 => {
+            return unsafe {
+                run_avx512(
+                    #[inline(always)]
+                    || kernel.run::<T::Avx512>(),
+                )
+            };
+        }
+        // SAFETY: as above, for `run_avx2`.
+        Isa::Avx2 => {
+            return unsafe {
+                run_avx2(
+                    #[inline(always)]
+                    || kernel.run::<T::Avx2>(),
+                )
+            };
+        }
+        Isa::Baseline => {}
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = isa;
     // SAFETY: a register of one lane needs no instruction set.
     unsafe { kernel.run::<Scalar<T>>() }
+}
+
+/// Asks the processor to fetch the cache line at `address`, which need not be readable.
+#[inline(always)]
+pub fn prefetch<T>(address: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: prefetching has no effect but on the caches, and every x86-64 processor has it.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast())
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }

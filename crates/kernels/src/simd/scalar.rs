@@ -1,15 +1,41 @@
 //! A register of one lane: every kernel's last resort, and the tail of every other.
 
-use super::Vector;
-use crate::real::Real;
+use half::{bf16, f16};
+
+use super::{Lanes, Vector};
 
 /// One number, as a register.
 #[derive(Clone, Copy)]
 pub struct Scalar<T>(T);
 
-impl<T: Real> Vector for Scalar<T> {
+impl<T: Lanes> Vector for Scalar<T> {
     type Element = T;
     const LANES: usize = 1;
+    const REGISTERS: usize = 16;
+
+    #[inline(always)]
+    unsafe fn enter<R>(f: impl FnOnce() -> R) -> R {
+        f()
+    }
+    #[inline(always)]
+    unsafe fn load_f32(from: *const f32) -> Self {
+        // SAFETY: the caller's duty.
+        Self(T::from(unsafe { from.read_unaligned() }))
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(from: *const bf16) -> Self {
+        // SAFETY: the caller's duty.
+        Self(T::from(unsafe { from.read_unaligned() }))
+    }
+    #[inline(always)]
+    unsafe fn load_f16(from: *const f16) -> Self {
+        // SAFETY: the caller's duty.
+        Self(T::from(unsafe { from.read_unaligned() }))
+    }
+    #[inline(always)]
+    unsafe fn exchange<const S: usize>(self, other: Self) -> (Self, Self) {
+        (self, other)
+    }
 
     #[inline(always)]
     unsafe fn splat(x: T) -> Self {

@@ -1,7 +1,12 @@
 //! The few operations of a vector register that kernels with hand-placed registers are written in, once for all
 //! instruction sets.
 
+use half::{bf16, f16};
+
 use crate::real::Real;
+
+/// The most lanes of any register.
+pub const MAX_LANES: usize = 16;
 
 /// A register of `LANES` numbers.
 ///
@@ -9,11 +14,19 @@ use crate::real::Real;
 /// Every method that touches the processor's vector unit may be called only where the instruction set of the
 /// implementing type is available and enabled: inside [`super::dispatch`]. Methods are `#[inline(always)]`, so that they become single
 /// instructions in the function that enables the instruction set.
-pub trait Vector: Copy {
+pub trait Vector: Copy + 'static {
     /// The number in a lane.
     type Element: Real;
-    /// How many numbers the register holds.
+    /// How many numbers the register holds: a power of two up to [`MAX_LANES`].
     const LANES: usize;
+    /// How many such registers the processor has: what sizes the tile that a kernel keeps in them.
+    const REGISTERS: usize;
+
+    /// Calls `f` with the instruction set of this register enabled; `f` must be `#[inline(always)]`.
+    ///
+    /// # Safety
+    /// The processor must have that instruction set.
+    unsafe fn enter<R>(f: impl FnOnce() -> R) -> R;
 
     /// All lanes `x`.
     ///
@@ -30,6 +43,21 @@ pub trait Vector: Copy {
     /// # Safety
     /// The instruction set must be enabled and `n` elements must be readable.
     unsafe fn load_first(from: *const Self::Element, n: usize) -> Self;
+    /// `LANES` f32 from memory of any alignment.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled and `LANES` elements must be readable.
+    unsafe fn load_f32(from: *const f32) -> Self;
+    /// `LANES` bf16 from memory of any alignment, widened exactly.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled and `LANES` elements must be readable.
+    unsafe fn load_bf16(from: *const bf16) -> Self;
+    /// `LANES` f16 from memory of any alignment, widened exactly.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled and `LANES` elements must be readable.
+    unsafe fn load_f16(from: *const f16) -> Self;
     /// Writes all lanes to memory of any alignment.
     ///
     /// # Safety
@@ -40,6 +68,12 @@ pub trait Vector: Copy {
     /// # Safety
     /// The instruction set must be enabled and `n` elements must be writable.
     unsafe fn store_first(self, to: *mut Self::Element, n: usize);
+    /// Swaps the lanes of `self` whose number has the bit `S` (1, 2, 4, 8) with those of `other` whose number has not:
+    /// one step of the transposition of a square block of registers.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled and `S` must be a power of two below `LANES`.
+    unsafe fn exchange<const S: usize>(self, other: Self) -> (Self, Self);
     /// self + y
     ///
     /// # Safety

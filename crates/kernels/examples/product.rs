@@ -1,0 +1,128 @@
+//! Prints the speed of the matrix product: `cargo run --release -p monotile-kernels --example product [filter]`.
+//!
+//! Each figure is the fastest of many runs; `%` is the share of what chains of fused multiply-adds reach.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use monotile_kernels::product::{Axes, Axis, Operand, Stored, product};
+use monotile_kernels::simd::{Kernel, Lanes, Vector, dispatch};
+use monotile_kernels::{bf16, threads};
+
+/// Independent chains of multiply-adds, as many as keep every unit busy.
+struct Peak;
+
+impl<T: Lanes> Kernel<T> for Peak {
+    type Output = f64;
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(self) -> f64 {
+        let steps = 1_000_000;
+        let start = Instant::now();
+        // SAFETY: `dispatch` found the instruction set.
+        unsafe {
+            let (x, y) = (V::splat(black_box(T::from_f64(0.5))), V::splat(black_box(T::ONE)));
+            let mut sums = [y; 12];
+            for _ in 0..steps {
+                for sum in &mut sums {
+                    *sum = sum.mul_add(x, y);
+                }
+            }
+            for sum in sums {
+                black_box(sum.sum());
+            }
+        }
+        (2 * 12 * steps * V::LANES) as f64 / start.elapsed().as_secs_f64() / 1e9
+    }
+}
+
+/// The fewest seconds a call takes, over at least 0.3 s.
+fn fastest(mut call: impl FnMut()) -> f64 {
+    call();
+    let (start, mut best, mut calls) = (Instant::now(), f64::INFINITY, 0);
+    while start.elapsed() < Duration::from_millis(300) || calls < 3 {
+        let one = Instant::now();
+        call();
+        best = best.min(one.elapsed().as_secs_f64());
+        calls += 1;
+    }
+    best
+}
+
+/// `batch` products of (m, k) and (k, n), the right operand stored as (n, k) if `transposed`.
+struct Case {
+    batch: usize,
+    m: usize,
+    n: usize,
+    k: usize,
+    transposed: bool,
+}
+
+impl Case {
+    fn axes(&self) -> Axes {
+        let &Self { batch, m, n, k, transposed } = self;
+        let axis = |size, a: usize, b: usize, c: usize| Axis { size, a: a as isize, b: b as isize, c: c as isize };
+        let (row, column) = if transposed { (1, k) } else { (n, 1) };
+        Axes {
+            batch: vec![axis(batch, m * k, k * n, m * n)],
+            rows: vec![axis(m, k, 0, n)],
+            columns: vec![axis(n, 0, column, 1)],
+            contracted: vec![axis(k, 1, row, 0)],
+        }
+    }
+
+    fn time<T: Lanes>(&self, b: Stored<'_, T>) -> f64 {
+        let &Self { batch, m, n, k, .. } = self;
+        let a: Vec<T> = (0..batch * m * k).map(|i| T::from_f64((i % 17) as f64 * 0.1)).collect();
+        let mut c = vec![T::ZERO; batch * m * n];
+        let axes = self.axes();
+        fastest(|| product(T::ONE, Operand { data: Stored::Real(&a), offset: 0 }, Operand { data: b, offset: 0 }, &mut c, &axes))
+    }
+
+    fn flops(&self) -> f64 {
+        2.0 * (self.batch * self.m * self.n * self.k) as f64
+    }
+}
+
+fn main() {
+    let filter = std::env::args().nth(1).unwrap_or_default();
+    let peaks = [dispatch::<f32, _>(Peak), dispatch::<f64, _>(Peak)];
+    println!("one core: {:.1} GFLOP/s in f32, {:.1} in f64", peaks[0], peaks[1]);
+    let all = threads::count();
+    let print = |name: String, threads: usize, flops: f64, bytes: f64, seconds: f64, peak: f64| {
+        let (us, rate, share) = (seconds * 1e6, flops / seconds / 1e9, flops / seconds / 1e7 / peak / threads as f64);
+        println!("{name:30} {threads} thr {us:10.1} us {rate:7.1} GFLOP/s {share:5.1} % {:6.1} GB/s", bytes / seconds / 1e9);
+    };
+    for (name, batch, m, n, k) in cases() {
+        for transposed in [false, true] {
+            let case = Case { batch, m, n, k, transposed };
+            let name = format!("{name}{}", if transposed { " Bt" } else { "" });
+            if !name.contains(&filter) {
+                continue;
+            }
+            let elements = batch * k * n;
+            let (single, double) = (vec![0.5_f32; elements], vec![0.5_f64; elements]);
+            let half = vec![bf16::from_f32(0.5); elements];
+            for threads in [1, all] {
+                threads::set_count(threads);
+                let bytes = |b: usize, c: usize| (elements * b + batch * (m * k + m * n) * c) as f64;
+                print(format!("f32 {name}"), threads, case.flops(), bytes(4, 4), case.time(Stored::Real(&single)), peaks[0]);
+                print(format!("f64 {name}"), threads, case.flops(), bytes(8, 8), case.time(Stored::Real(&double)), peaks[1]);
+                print(format!("bf16 {name}"), threads, case.flops(), bytes(2, 4), case.time::<f32>(Stored::BF16(&half)), peaks[0]);
+            }
+        }
+    }
+}
+
+fn cases() -> Vec<(String, usize, usize, usize, usize)> {
+    let mut cases: Vec<_> = [16, 32, 64, 128, 256, 512, 1024, 2048].map(|n| (format!("square {n}"), 1, n, n, n)).into();
+    for m in [1, 4, 16] {
+        cases.push((format!("skinny {m}x4096x4096"), 1, m, 4096, 4096));
+        cases.push((format!("tall 4096x{m}x4096"), 1, 4096, m, 4096));
+    }
+    cases.push(("dot 1000000".into(), 1, 1, 1, 1_000_000));
+    cases.push(("outer 2000".into(), 1, 2000, 2000, 1));
+    cases.push(("batched 100000x4".into(), 100_000, 4, 4, 4));
+    cases.push(("batched 1000x64".into(), 1000, 64, 64, 64));
+    cases
+}

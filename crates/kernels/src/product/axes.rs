@@ -1,0 +1,158 @@
+//! The groups of a product in their simplest form, and where their indices lie in memory.
+
+use super::{Axes, Axis};
+
+impl Axes {
+    /// The same product with fewer, longer dimensions: size 1 dropped, a broadcast batch dimension moved to the group
+    /// of the operand that has it, the innermost dimension last, and dimensions that every operand walks as one merged.
+    pub(super) fn simplified(&self) -> Self {
+        let mut to = Self {
+            batch: Vec::with_capacity(self.batch.len()),
+            rows: Vec::with_capacity(self.rows.len() + self.batch.len()),
+            columns: Vec::with_capacity(self.columns.len() + self.batch.len()),
+            contracted: Vec::with_capacity(self.contracted.len()),
+        };
+        for &axis in &self.batch {
+            match axis {
+                Axis { a, b: 0, .. } if a != 0 => to.rows.push(axis),
+                Axis { a: 0, b, .. } if b != 0 => to.columns.push(axis),
+                _ => to.batch.push(axis),
+            }
+        }
+        to.rows.extend_from_slice(&self.rows);
+        to.columns.extend_from_slice(&self.columns);
+        to.contracted.extend_from_slice(&self.contracted);
+        merge(&mut to.batch, |x| x.c.unsigned_abs());
+        merge(&mut to.rows, |x| x.c.unsigned_abs());
+        merge(&mut to.columns, |x| x.c.unsigned_abs());
+        // A step that is short in one operand is worth having innermost, if only for that one.
+        merge(&mut to.contracted, |x| x.a.unsigned_abs().min(x.b.unsigned_abs()));
+        to
+    }
+
+    /// The same product with A and B, and thereby rows and columns, exchanged.
+    pub(super) fn swapped(mut self) -> Self {
+        std::mem::swap(&mut self.rows, &mut self.columns);
+        for axis in [&mut self.batch, &mut self.rows, &mut self.columns, &mut self.contracted].into_iter().flatten() {
+            std::mem::swap(&mut axis.a, &mut axis.b);
+        }
+        self
+    }
+
+    /// Whether no two indices of C can be the same element: each dimension steps over all that the shorter ones reach.
+    pub(super) fn is_injective(&self) -> bool {
+        let mut steps: Vec<_> =
+            [&self.batch, &self.rows, &self.columns].into_iter().flatten().map(|x| (x.c.unsigned_abs(), x.size)).collect();
+        steps.sort_unstable();
+        let mut reach = 0;
+        steps.into_iter().all(|(step, size)| {
+            let over = size < 2 || step > reach;
+            reach += step * size.saturating_sub(1);
+            over
+        })
+    }
+}
+
+/// The number of indices of a group.
+pub(super) fn size(group: &[Axis]) -> usize {
+    group.iter().map(|x| x.size).product()
+}
+
+/// Whether the innermost dimension of a group steps by one element.
+pub(super) fn is_unit(group: &[Axis], stride: impl Fn(&Axis) -> isize) -> bool {
+    group.last().is_some_and(|x| stride(x) == 1)
+}
+
+fn merge(group: &mut Vec<Axis>, key: impl Fn(&Axis) -> usize) {
+    group.retain(|x| x.size != 1);
+    if group.len() < 2 {
+        return;
+    }
+    group.sort_by_key(|x| std::cmp::Reverse(key(x)));
+    group.dedup_by(|inner, outer| {
+        let n = inner.size as isize;
+        let one = outer.a == inner.a * n && outer.b == inner.b * n && outer.c == inner.c * n;
+        if one {
+            *outer = Axis { size: outer.size * inner.size, ..*inner };
+        }
+        one
+    });
+}
+
+/// Where every index of a group lies in one operand.
+pub(super) struct Offsets {
+    at: Vec<isize>,
+    /// Every `run` indices from a multiple of `run` on lie `step` apart.
+    run: usize,
+    step: isize,
+}
+
+impl Offsets {
+    pub(super) fn new(group: &[Axis], stride: impl Fn(&Axis) -> isize) -> Self {
+        let mut at = Vec::with_capacity(size(group));
+        at.push(0);
+        // From the innermost dimension out, each repeats what is there, further on.
+        for axis in group.iter().rev() {
+            let len = at.len();
+            for i in 1..axis.size as isize {
+                let shift = i * stride(axis);
+                at.extend_from_within(..len);
+                at[i as usize * len..].iter_mut().for_each(|x| *x += shift);
+            }
+        }
+        let (run, step) = group.last().map_or((1, 1), |x| (x.size, stride(x)));
+        Self { at, run, step }
+    }
+
+    #[inline]
+    pub(super) fn at(&self, index: usize) -> isize {
+        self.at[index]
+    }
+
+    #[inline]
+    pub(super) fn as_slice(&self) -> &[isize] {
+        &self.at
+    }
+
+    /// Whether `len` indices from `start` on are neighbours in memory.
+    #[inline]
+    pub(super) fn adjacent(&self, start: usize, len: usize) -> bool {
+        len <= 1 || (self.step == 1 && start % self.run + len <= self.run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn axis(size: usize, a: isize, b: isize, c: isize) -> Axis {
+        Axis { size, a, b, c }
+    }
+
+    #[test]
+    fn a_shared_right_operand_makes_one_large_product() {
+        let axes = Axes {
+            batch: vec![axis(8, 500, 0, 700)],
+            rows: vec![axis(10, 50, 0, 70)],
+            columns: vec![axis(70, 0, 1, 1)],
+            contracted: vec![axis(50, 1, 70, 0)],
+        };
+        let simple = axes.simplified();
+        assert!(simple.batch.is_empty());
+        assert_eq!(simple.rows, [axis(80, 50, 0, 70)]);
+    }
+
+    #[test]
+    fn dimensions_are_ordered_and_merged_only_where_every_operand_agrees() {
+        let axes = Axes { rows: vec![axis(3, 1, 0, 1), axis(1, 9, 0, 9), axis(4, 3, 0, 3), axis(5, 12, 0, 13)], ..Axes::default() };
+        assert_eq!(axes.simplified().rows, [axis(5, 12, 0, 13), axis(12, 1, 0, 1)]);
+    }
+
+    #[test]
+    fn offsets_are_row_major_over_the_group() {
+        let group = [axis(2, 100, 0, 0), axis(3, -10, 0, 0), axis(2, 1, 0, 0)];
+        let offsets = Offsets::new(&group, |x| x.a);
+        assert_eq!(offsets.as_slice(), [0, 1, -10, -9, -20, -19, 100, 101, 90, 91, 80, 81]);
+        assert!(offsets.adjacent(2, 2) && !offsets.adjacent(1, 2) && offsets.adjacent(1, 1));
+    }
+}

@@ -1,0 +1,246 @@
+//! Large products: packed panels, blocked for the caches, over threads.
+//!
+//! The loops are those of Goto and van de Geijn (2008) with rows and columns exchanged, since C's columns are neighbours
+//! here: slabs of B and A over `DEPTH` contracted indices are packed by all threads together, then a thread takes the
+//! tiles of a block of B that stays in its second-level cache.
+//!
+//! Threads take packing and tiles from counters, and which of them does what changes no bit of the result: a slab's
+//! sizes follow from those of the product alone.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::axes::Offsets;
+use super::micro::{Kernels, Tile};
+use super::pack::{Panel, Source};
+use crate::buffer::Block;
+use crate::simd::Lanes;
+use crate::threads;
+
+/// Bytes of a packed panel of B's widest tile: with a panel of A it passes through the first-level cache (32 KiB) in
+/// one tile, long enough that writing the tile costs little beside it.
+const PANEL: usize = 48 << 10;
+/// Bytes of B's packed columns that a thread keeps in its second-level cache (1 MiB) while rows of A pass.
+const BLOCK: usize = 448 << 10;
+/// The most rows or columns of a packed slab: two slabs stay within the third-level cache.
+const SLAB: usize = 4096;
+/// Multiplications and additions that make a piece of work, which a thread takes at once.
+const PIECE: usize = 4 << 20;
+
+/// A product whose groups are simple, on operands that are ready to be packed.
+pub(super) struct Product<'a, T> {
+    pub(super) kernels: Kernels<T>,
+    pub(super) alpha: T,
+    pub(super) accumulate: bool,
+    pub(super) a: Source<T>,
+    pub(super) b: Source<T>,
+    pub(super) c: Target<T>,
+    pub(super) rows: &'a Offsets,
+    pub(super) columns: &'a Offsets,
+    /// The sizes m, n and k.
+    pub(super) size: [usize; 3],
+    /// Whether indices of C surely differ, so that threads cannot meet at one element.
+    pub(super) distinct: bool,
+}
+
+/// Index 0…0 of C, which several threads write to, each other elements.
+#[derive(Clone, Copy)]
+pub(super) struct Target<T>(pub(super) *mut T);
+
+// SAFETY: the address is of a slice that the product borrows exclusively until it is done, and every element has one
+// writer at a time.
+unsafe impl<T: Send> Send for Target<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Target<T> {}
+
+impl<T> Target<T> {
+    pub(super) fn at(self, offset: isize) -> *mut T {
+        self.0.wrapping_offset(offset)
+    }
+}
+
+/// `total` in the fewest parts of at most `most`, as equal as multiples of `unit` can be: the length of a part.
+fn even(total: usize, most: usize, unit: usize) -> usize {
+    let parts = total.div_ceil(most.max(unit)).max(1);
+    total.div_ceil(parts).next_multiple_of(unit)
+}
+
+/// How the loops are cut.
+struct Cut {
+    depth: usize,
+    rows: usize,
+    columns: usize,
+    /// Columns of a block within a slab.
+    block: usize,
+}
+
+/// Work that threads take a piece at a time, all of it before the next phase begins.
+#[derive(Default)]
+struct Phase {
+    taken: AtomicUsize,
+    done: AtomicUsize,
+}
+
+impl Phase {
+    /// Takes pieces until none is left, and waits for those that other threads took.
+    fn run(&self, pieces: usize, work: impl Fn(usize)) {
+        loop {
+            let piece = self.taken.fetch_add(1, Ordering::Relaxed);
+            if piece >= pieces {
+                break;
+            }
+            work(piece);
+            self.done.fetch_add(1, Ordering::Release);
+        }
+        let mut waits = 0;
+        while self.done.load(Ordering::Acquire) < pieces {
+            waits += 1;
+            if waits < 2000 { std::hint::spin_loop() } else { std::thread::yield_now() }
+        }
+    }
+}
+
+impl<T: Lanes> Product<'_, T> {
+    fn cut(&self) -> Cut {
+        let [m, n, k] = self.size;
+        let (tile, bytes) = (self.kernels.columns(), size_of::<T>());
+        let depth = even(k.max(1), PANEL / (tile * bytes), 8);
+        Cut {
+            depth,
+            rows: even(m, SLAB, self.kernels.rows),
+            columns: even(n, SLAB, tile),
+            block: even(n.min(SLAB), BLOCK / (depth * bytes), tile),
+        }
+    }
+
+    /// Computes the matrices at these offsets in A, B and C, one after another.
+    ///
+    /// # Safety
+    /// The processor has the instruction set of the kernels; every index lies in its operand; nobody else uses C.
+    pub(super) unsafe fn run(&self, batch: &[[isize; 3]]) {
+        let [m, n, k] = self.size;
+        let cut = self.cut();
+        let ns_each = 2.0 * k as f64 / 150.0;
+        let parts = if self.distinct { threads::parts(m * n * batch.len(), ns_each) } else { 1 };
+        let mut a = Block::new(cut.rows.min(m) * cut.depth);
+        let mut b = Block::new((cut.columns.min(n).next_multiple_of(self.kernels.lanes)) * cut.depth);
+        let (a, b) = (Target(a.as_mut_ptr()), Target(b.as_mut_ptr()));
+        // Without contracted indices the sums are still to be written.
+        let k = k.max(1);
+        let slabs = n.div_ceil(cut.columns) * k.div_ceil(cut.depth) * m.div_ceil(cut.rows) * batch.len();
+        let phases: Vec<[Phase; 2]> = (0..slabs).map(|_| Default::default()).collect();
+        threads::run(parts, |_| {
+            let mut phases = phases.iter();
+            for &at in batch {
+                for column in (0..n).step_by(cut.columns) {
+                    for index in (0..k).step_by(cut.depth) {
+                        for row in (0..m).step_by(cut.rows) {
+                            let Some(phases) = phases.next() else { return };
+                            let slab = Slab {
+                                product: self,
+                                at,
+                                rows: row..m.min(row + cut.rows),
+                                columns: column..n.min(column + cut.columns),
+                                depth: index..self.size[2].min(index + cut.depth),
+                                a,
+                                b,
+                            };
+                            // SAFETY: the blocks hold a slab of the largest size; the rest is the caller's duty.
+                            unsafe { slab.run(phases, &cut, parts) }
+                        }
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// The part of a product that is packed at once.
+struct Slab<'a, T> {
+    product: &'a Product<'a, T>,
+    at: [isize; 3],
+    rows: std::ops::Range<usize>,
+    columns: std::ops::Range<usize>,
+    depth: std::ops::Range<usize>,
+    /// Packed panels of A and of B.
+    a: Target<T>,
+    b: Target<T>,
+}
+
+impl<T: Lanes> Slab<'_, T> {
+    /// # Safety
+    /// As for [`Product::run`], and `a` and `b` have room for the panels of this slab.
+    unsafe fn run(&self, [pack, multiply]: &[Phase; 2], cut: &Cut, parts: usize) {
+        let tile = self.product.kernels.columns();
+        let row_panels = self.rows.len().div_ceil(self.product.kernels.rows);
+        let column_panels = self.columns.len().div_ceil(tile);
+        // B's panels stay packed while further slabs of rows pass.
+        let b_panels = if self.rows.start == 0 { column_panels } else { 0 };
+        pack.run(b_panels + row_panels, |piece| {
+            // SAFETY: each piece is a panel of its own, and every panel has its own room; the rest is the caller's duty.
+            unsafe { if piece < b_panels { self.pack_b(piece) } else { self.pack_a(piece - b_panels) } }
+        });
+        let blocks = self.columns.len().div_ceil(cut.block);
+        let panel_work = self.product.kernels.rows * cut.block.min(self.columns.len()) * self.depth.len().max(1);
+        // Four pieces a thread even where that makes them short.
+        let most = (row_panels * blocks).div_ceil(4 * parts);
+        let group = (PIECE / panel_work).clamp(1, most.max(1));
+        let groups = row_panels.div_ceil(group);
+        multiply.run(groups * blocks, |piece| {
+            let (block, group_at) = (piece / groups, piece % groups * group);
+            let panels = block * (cut.block / tile)..column_panels.min((block + 1) * (cut.block / tile));
+            for row_panel in group_at..row_panels.min(group_at + group) {
+                for column_panel in panels.clone() {
+                    // SAFETY: both panels are packed; pieces share no tile; the rest is the caller's duty.
+                    unsafe { self.tile(row_panel, row_panels, column_panel) }
+                }
+            }
+        });
+    }
+
+    /// The rows of a panel: as many in each as evenly go.
+    fn panel_rows(&self, panel: usize, panels: usize) -> std::ops::Range<usize> {
+        let n = self.rows.len();
+        n * panel / panels..n * (panel + 1) / panels
+    }
+
+    fn panel_columns(&self, panel: usize) -> std::ops::Range<usize> {
+        let tile = self.product.kernels.columns();
+        panel * tile..self.columns.len().min((panel + 1) * tile)
+    }
+
+    unsafe fn pack_a(&self, panel: usize) {
+        let rows = self.panel_rows(panel, self.rows.len().div_ceil(self.product.kernels.rows));
+        let to = self.a.at((rows.start * self.depth.len()) as isize);
+        let panel = Panel { lane: self.rows.start + rows.start, lanes: rows.len(), depth: self.depth.clone(), width: rows.len() };
+        // SAFETY: the caller's duty.
+        unsafe { self.product.a.pack(self.at[0], &panel, to) }
+    }
+
+    unsafe fn pack_b(&self, panel: usize) {
+        let columns = self.panel_columns(panel);
+        let to = self.b.at((columns.start * self.depth.len()) as isize);
+        let width = columns.len().next_multiple_of(self.product.kernels.lanes);
+        let panel = Panel { lane: self.columns.start + columns.start, lanes: columns.len(), depth: self.depth.clone(), width };
+        // SAFETY: the caller's duty.
+        unsafe { self.product.b.pack(self.at[1], &panel, to) }
+    }
+
+    #[inline]
+    unsafe fn tile(&self, row_panel: usize, row_panels: usize, column_panel: usize) {
+        let (rows, columns) = (self.panel_rows(row_panel, row_panels), self.panel_columns(column_panel));
+        let first = self.columns.start + columns.start;
+        let tile = Tile {
+            alpha: self.product.alpha,
+            depth: self.depth.len(),
+            a: self.a.at((rows.start * self.depth.len()) as isize),
+            b: self.b.at((columns.start * self.depth.len()) as isize),
+            c: self.product.c.at(self.at[2]),
+            rows: &self.product.rows.as_slice()[self.rows.start + rows.start..self.rows.start + rows.end],
+            columns: &self.product.columns.as_slice()[first..first + columns.len()],
+            adjacent: self.product.columns.adjacent(first, columns.len()),
+            accumulate: self.product.accumulate || self.depth.start > 0,
+        };
+        // SAFETY: the panels were packed with these sizes; the rest is the caller's duty.
+        unsafe { self.product.kernels.run(&tile) }
+    }
+}
