@@ -92,7 +92,7 @@ mod tests {
             for part in 0..parts {
                 let r = range(items, unit, parts, part);
                 assert_eq!(r.start, next);
-                assert!(r.end == items || r.end % unit == 0);
+                assert!(r.end == items || r.end.is_multiple_of(unit));
                 next = r.end;
             }
             assert_eq!(next, items);

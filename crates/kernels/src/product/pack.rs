@@ -84,10 +84,13 @@ narrower!(f16, load_f16);
 pub(super) struct Source<T> {
     first: Address,
     bytes: usize,
-    pack: unsafe fn(*const (), &Source<T>, &Panel, *mut T),
+    pack: Pack<T>,
     pub(super) lanes: Offsets,
     pub(super) depth: Offsets,
 }
+
+/// Packs the panel of the matrix whose index 0…0 lies at an address.
+type Pack<T> = unsafe fn(*const (), &Source<T>, &Panel, *mut T);
 
 struct Address(*const ());
 
@@ -108,7 +111,7 @@ pub(super) struct Panel {
 impl<T: Lanes> Source<T> {
     /// `offset` is the position of index 0…0, and every index over `lanes` and `depth` (and a batch) lies in `data`.
     pub(super) fn new<V: Vector<Element = T>>(data: Stored<'_, T>, offset: usize, lanes: Offsets, depth: Offsets) -> Self {
-        let (first, bytes, pack): (*const (), _, unsafe fn(*const (), &Self, &Panel, *mut T)) = match data {
+        let (first, bytes, pack): (*const (), _, Pack<T>) = match data {
             Stored::Real(x) => (x.as_ptr().wrapping_add(offset).cast(), size_of::<T>(), pack_entered::<V, Same>),
             Stored::F32(x) => (x.as_ptr().wrapping_add(offset).cast(), 4, pack_entered::<V, f32>),
             Stored::BF16(x) => (x.as_ptr().wrapping_add(offset).cast(), 2, pack_entered::<V, bf16>),

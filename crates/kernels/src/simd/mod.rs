@@ -147,9 +147,9 @@ pub fn dispatch<T: Lanes, K: Kernel<T>>(kernel: K) -> K::Output {
 pub fn dispatch_on<T: Lanes, K: Kernel<T>>(isa: Isa, kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     match isa.min(best()) {
-        // SAFETY: `best` returns at least this only where `detect` found every feature that `run_avx512` enables, and
-        // `K::run` is inlined into it.
         Isa::Avx512 => {
+            // SAFETY: `best` returns at least this only where `detect` found every feature that `run_avx512` enables,
+            // and `K::run` is inlined into it.
             return unsafe {
                 run_avx512(
                     #[inline(always)]
@@ -157,8 +157,8 @@ pub fn dispatch_on<T: Lanes, K: Kernel<T>>(isa: Isa, kernel: K) -> K::Output {
                 )
             };
         }
-        // SAFETY: as above, for `run_avx2`.
         Isa::Avx2 => {
+            // SAFETY: as above, for `run_avx2`.
             return unsafe {
                 run_avx2(
                     #[inline(always)]
