@@ -1,0 +1,3 @@
+//! One subcommand a file: its arguments, the checks, the call into the library, what it prints.
+
+pub mod bench;

@@ -1,0 +1,308 @@
+//! Line plots as small SVG files that read well on light and on dark ground.
+
+use std::fmt::Write;
+
+mod ticks;
+
+use ticks::{label, ticks};
+
+/// How values are spread along an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scale {
+    /// Evenly.
+    #[default]
+    Linear,
+    /// By their logarithm, marked at powers of ten. Values that are not positive are left out.
+    Log10,
+    /// By their logarithm, marked at powers of two. Values that are not positive are left out.
+    Log2,
+}
+
+/// An axis: what it counts, and how.
+#[derive(Debug, Clone, Default)]
+pub struct Axis {
+    /// What the numbers are, with their unit.
+    pub label: String,
+    /// How they are spread.
+    pub scale: Scale,
+}
+
+impl Axis {
+    /// An even axis.
+    pub fn linear(label: &str) -> Self {
+        Self { label: label.to_string(), scale: Scale::Linear }
+    }
+
+    /// A logarithmic axis marked at powers of ten.
+    pub fn log10(label: &str) -> Self {
+        Self { label: label.to_string(), scale: Scale::Log10 }
+    }
+
+    /// A logarithmic axis marked at powers of two.
+    pub fn log2(label: &str) -> Self {
+        Self { label: label.to_string(), scale: Scale::Log2 }
+    }
+}
+
+/// How a series is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stroke {
+    /// A line.
+    #[default]
+    Line,
+    /// A thin, pale line: what a smoother one stands for.
+    Faint,
+    /// A line with a mark at each point that tells its numbers when pointed at.
+    Marked,
+}
+
+/// Points joined by a line. Points that are not finite, or do not fit a logarithmic axis, are left out.
+#[derive(Debug, Clone)]
+pub struct Series {
+    /// Its name in the legend; a series without a name is not in it.
+    pub name: String,
+    /// (x, y) in the order in which they are joined.
+    pub points: Vec<(f64, f64)>,
+    /// How it is drawn.
+    pub stroke: Stroke,
+    /// Which colour of the palette.
+    pub colour: usize,
+}
+
+/// A plot of some series over common axes.
+#[derive(Debug, Clone, Default)]
+pub struct Plot {
+    /// What it shows; read out by screen readers and shown above the plot.
+    pub title: String,
+    /// The horizontal axis.
+    pub x: Axis,
+    /// The vertical axis.
+    pub y: Axis,
+    /// What is drawn, first at the bottom.
+    pub series: Vec<Series>,
+}
+
+const WIDTH: f64 = 640.0;
+const HEIGHT: f64 = 360.0;
+const LEFT: f64 = 68.0;
+const RIGHT: f64 = 20.0;
+const TOP: f64 = 62.0;
+const BOTTOM: f64 = 48.0;
+
+/// Colours that people with any colour vision tell apart (after Okabe and Ito, 2008), for light and for dark ground.
+const PALETTE: [(&str, &str); 4] = [("#0068b0", "#58b2f0"), ("#cc5200", "#f0a03c"), ("#008060", "#3cc8a0"), ("#a8488c", "#e094c8")];
+
+impl Plot {
+    /// The plot as an SVG document that needs nothing else; it can also stand inside a page.
+    pub fn svg(&self) -> String {
+        let frame = Frame::around(self);
+        let mut svg = String::with_capacity(16 << 10);
+        self.open(&mut svg);
+        self.grid(&frame, &mut svg);
+        for series in &self.series {
+            draw(series, &frame, &mut svg);
+        }
+        self.legend(&mut svg);
+        svg.push_str("</svg>\n");
+        svg
+    }
+
+    /// The root element, the style and the title.
+    fn open(&self, svg: &mut String) {
+        let title = escape(&self.title);
+        let (mut light, mut dark) = (String::new(), String::new());
+        for (i, (l, d)) in PALETTE.iter().enumerate() {
+            // Writing to a String cannot fail, here and below.
+            let _ = write!(light, ".plot .s{i}{{stroke:{l}}}.plot .f{i}{{fill:{l}}}");
+            let _ = write!(dark, ".plot .s{i}{{stroke:{d}}}.plot .f{i}{{fill:{d}}}");
+        }
+        let _ = write!(
+            svg,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
+             role=\"img\" aria-label=\"{title}\">\n<style>\
+             .plot{{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;font-variant-numeric:tabular-nums;max-width:100%;height:auto}}\
+             .plot text{{fill:#57606a}}.plot .title{{fill:#1f2328;font-size:15px;font-weight:600}}.plot .name{{fill:#1f2328}}\
+             .plot .ground{{fill:#ffffff}}.plot .grid{{stroke:#e4e8ec;fill:none}}.plot .axis{{stroke:#8c959f;fill:none}}\
+             .plot .line{{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}}.plot .faint{{stroke-width:1;opacity:.35}}{light}\
+             @media(prefers-color-scheme:dark){{.plot text{{fill:#9aa4b0}}.plot .title,.plot .name{{fill:#e6edf3}}.plot .ground{{fill:#11161d}}\
+             .plot .grid{{stroke:#242c36}}.plot .axis{{stroke:#5c6773}}{dark}}}</style>\n\
+             <rect class=\"ground\" width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"8\"/>\n<text class=\"title\" x=\"{LEFT}\" y=\"26\">{title}</text>\n"
+        );
+    }
+
+    /// Lines and numbers of both axes.
+    fn grid(&self, frame: &Frame, svg: &mut String) {
+        let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
+        for v in ticks(self.y.scale, frame.y.low, frame.y.high, 5) {
+            let y = frame.y(v);
+            let _ = writeln!(svg, "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{right}\"/>");
+            let _ = writeln!(svg, "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>", LEFT - 8.0, y + 4.0, label(v));
+        }
+        for v in ticks(self.x.scale, frame.x.low, frame.x.high, 7) {
+            let x = frame.x(v);
+            let _ = writeln!(svg, "<path class=\"axis\" d=\"M{x:.1} {bottom}v4\"/>");
+            let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>", bottom + 18.0, label(v));
+        }
+        let _ = writeln!(svg, "<path class=\"axis\" d=\"M{LEFT} {bottom}H{right}\"/>");
+        let (middle, below) = ((LEFT + right) / 2.0, HEIGHT - 10.0);
+        let _ = writeln!(svg, "<text x=\"{middle}\" y=\"{below}\" text-anchor=\"middle\">{}</text>", escape(&self.x.label));
+        let (across, up) = (16.0, (TOP + bottom) / 2.0);
+        let _ = writeln!(
+            svg,
+            "<text transform=\"translate({across} {up}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
+            escape(&self.y.label)
+        );
+    }
+
+    /// The names of the series under the title, in a row.
+    fn legend(&self, svg: &mut String) {
+        let mut x = LEFT;
+        for series in self.series.iter().filter(|s| !s.name.is_empty()) {
+            let class = class(series);
+            let _ = writeln!(svg, "<path class=\"{class}\" d=\"M{x:.0} 43h18\"/>");
+            let _ = writeln!(svg, "<text class=\"name\" x=\"{:.0}\" y=\"47\">{}</text>", x + 24.0, escape(&series.name));
+            x += 48.0 + 6.6 * series.name.chars().count() as f64;
+        }
+    }
+}
+
+/// One series as a path, with marks where it wants them.
+fn draw(series: &Series, frame: &Frame, svg: &mut String) {
+    let inside: Vec<_> = series.points.iter().filter(|(x, y)| frame.x.shows(*x) && frame.y.shows(*y)).collect();
+    let mut path = String::new();
+    for (i, (x, y)) in inside.iter().enumerate() {
+        let _ = write!(path, "{}{:.1} {:.1}", if i == 0 { 'M' } else { 'L' }, frame.x(*x), frame.y(*y));
+    }
+    let _ = writeln!(svg, "<path class=\"{}\" d=\"{path}\"/>", class(series));
+    if series.stroke == Stroke::Marked {
+        for (x, y) in inside {
+            let (cx, cy, told) = (frame.x(*x), frame.y(*y), format!("{}: {}, {}", escape(&series.name), label(*x), label(*y)));
+            let fill = series.colour % PALETTE.len();
+            let _ =
+                writeln!(svg, "<circle class=\"f{fill}\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"3.5\"><title>{told}</title></circle>");
+        }
+    }
+}
+
+fn class(series: &Series) -> String {
+    let faint = if series.stroke == Stroke::Faint { " faint" } else { "" };
+    format!("line s{}{faint}", series.colour % PALETTE.len())
+}
+
+/// What part of an axis is shown.
+struct Range {
+    scale: Scale,
+    low: f64,
+    high: f64,
+}
+
+impl Range {
+    /// The range of some values with a little room; from 0 to 1 (or 1 to 10) where there are none.
+    fn of(scale: Scale, values: impl Iterator<Item = f64>, room: f64) -> Self {
+        let fits = |v: &f64| v.is_finite() && (scale == Scale::Linear || *v > 0.0);
+        let (low, high) = values.filter(fits).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+        if low > high {
+            return if scale == Scale::Linear { Self { scale, low: 0.0, high: 1.0 } } else { Self { scale, low: 1.0, high: 10.0 } };
+        }
+        if scale == Scale::Linear {
+            let room = if high > low { room * (high - low) } else { low.abs().max(1.0) * 0.5 };
+            // Counts and losses that begin near 0 are shown from 0.
+            let low = if low >= 0.0 && low < 0.25 * high { 0.0 } else { low - room };
+            return Self { scale, low, high: high + room };
+        }
+        let room = if high > low { (high / low).powf(room) } else { 2.0 };
+        Self { scale, low: low / room, high: high * room }
+    }
+
+    fn shows(&self, v: f64) -> bool {
+        v.is_finite() && (self.scale == Scale::Linear || v > 0.0)
+    }
+
+    /// Where between the ends (0 and 1) a value stands.
+    fn place(&self, v: f64) -> f64 {
+        match self.scale {
+            Scale::Linear => (v - self.low) / (self.high - self.low),
+            Scale::Log10 | Scale::Log2 => (v / self.low).ln() / (self.high / self.low).ln(),
+        }
+    }
+}
+
+/// The two ranges, placed on the picture.
+struct Frame {
+    x: Range,
+    y: Range,
+}
+
+impl Frame {
+    fn around(plot: &Plot) -> Self {
+        let points = || plot.series.iter().flat_map(|s| s.points.iter());
+        let x = Range::of(plot.x.scale, points().map(|p| p.0), if plot.x.scale == Scale::Linear { 0.0 } else { 0.03 });
+        Self { x, y: Range::of(plot.y.scale, points().map(|p| p.1), 0.06) }
+    }
+
+    fn x(&self, v: f64) -> f64 {
+        LEFT + self.x.place(v) * (WIDTH - LEFT - RIGHT)
+    }
+
+    fn y(&self, v: f64) -> f64 {
+        HEIGHT - BOTTOM - self.y.place(v) * (HEIGHT - TOP - BOTTOM)
+    }
+}
+
+/// Text as XML and HTML take it.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(points: Vec<(f64, f64)>) -> Series {
+        Series { name: "loss".into(), points, stroke: Stroke::Marked, colour: 0 }
+    }
+
+    #[test]
+    fn points_stand_where_the_axes_say() {
+        let plot = Plot {
+            x: Axis::log2("T"),
+            y: Axis::linear("ms"),
+            series: vec![series(vec![(512.0, 1.0), (2048.0, 9.0)])],
+            ..Plot::default()
+        };
+        let frame = Frame::around(&plot);
+        let (left, right) = (frame.x(512.0), frame.x(2048.0));
+        assert!(
+            (frame.x(1024.0) - (left + right) / 2.0).abs() < 1e-9,
+            "1024 is in the middle of 512 and 2048 on a logarithmic axis"
+        );
+        assert!((frame.y(5.0) - (frame.y(1.0) + frame.y(9.0)) / 2.0).abs() < 1e-9);
+        assert!(left > LEFT && right < WIDTH - RIGHT && frame.y(9.0) < frame.y(1.0));
+    }
+
+    #[test]
+    fn values_that_cannot_be_shown_are_left_out() {
+        let plot = Plot {
+            y: Axis::log10("loss"),
+            series: vec![series(vec![(0.0, f64::NAN), (1.0, 0.0), (2.0, 4.0), (3.0, f64::INFINITY), (4.0, 8.0)])],
+            ..Plot::default()
+        };
+        let svg = plot.svg();
+        assert_eq!(svg.matches("<circle").count(), 2);
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+
+    #[test]
+    fn a_plot_of_nothing_or_of_one_point_is_still_a_plot() {
+        for points in [vec![], vec![(3.0, 3.0)]] {
+            let svg = Plot { series: vec![series(points)], ..Plot::default() }.svg();
+            assert!(svg.ends_with("</svg>\n") && !svg.contains("NaN"), "{svg}");
+        }
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        let svg = Plot { title: "a < b & \"c\"".into(), ..Plot::default() }.svg();
+        assert!(svg.contains("a &lt; b &amp; &quot;c&quot;") && !svg.contains("a < b"));
+    }
+}
