@@ -93,8 +93,7 @@ impl Phase {
         }
         let mut waits = 0;
         while self.done.load(Ordering::Acquire) < pieces {
-            waits += 1;
-            if waits < 2000 { std::hint::spin_loop() } else { std::thread::yield_now() }
+            threads::relax(&mut waits);
         }
     }
 }

@@ -1,5 +1,8 @@
 //! How work is split over threads: in one place, by sizes alone, so that a thread count fixes every bit of a result.
 
+#[cfg(feature = "threads")]
+mod team;
+
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -43,20 +46,16 @@ pub fn range(items: usize, unit: usize, parts: usize, part: usize) -> Range<usiz
 /// Calls `work(0)` … `work(parts - 1)`, each once, on as many threads as there are; the caller's own takes part.
 pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
     #[cfg(feature = "threads")]
-    if parts > 1 {
-        return rayon_run(parts, &work);
+    if parts > 1 && count() > 1 {
+        return team::run(parts, count(), &work);
     }
     (0..parts).for_each(work);
 }
 
-#[cfg(feature = "threads")]
-fn rayon_run(parts: usize, work: &(impl Fn(usize) + Sync)) {
-    rayon::in_place_scope(|scope| {
-        for part in 1..parts {
-            scope.spawn(move |_| work(part));
-        }
-        work(0);
-    });
+/// Passes a moment of waiting for other threads: spinning at first, then leaving the core to them.
+pub(crate) fn relax(waits: &mut u32) {
+    *waits = waits.saturating_add(1);
+    if *waits < 500 { std::hint::spin_loop() } else { std::thread::yield_now() }
 }
 
 /// Cuts `out` at multiples of `unit` into `parts` slices and calls `work(start, slice)` for each, in parallel.
