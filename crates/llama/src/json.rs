@@ -1,0 +1,170 @@
+//! Reading the fields of a JSON file, each with an error that names file and field, and writing files whole or not at all.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use monotile::{Error, Result};
+use serde_json::{Map, Value};
+
+/// The most bytes of JSON that are read: the largest published tokenizers have about 30 MB.
+const LARGEST_JSON: u64 = 1 << 28;
+
+/// The text of a file of at most [`LARGEST_JSON`] bytes.
+pub(crate) fn read_text(path: &Path) -> Result<String> {
+    let size = std::fs::metadata(path).map_err(|e| Error::io("reading", path, &e))?.len();
+    if size > LARGEST_JSON {
+        return Err(Error::format(path, format!("{size} bytes are too many for JSON; at most {LARGEST_JSON} are read")));
+    }
+    let bytes = std::fs::read(path).map_err(|e| Error::io("reading", path, &e))?;
+    String::from_utf8(bytes).map_err(|e| Error::format(path, format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to())))
+}
+
+/// Writes a file beside its place and renames it there, so that a reader never sees half of it.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".partial");
+    let beside = PathBuf::from(beside);
+    let written = File::create(&beside).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.and_then(|()| std::fs::rename(&beside, path)).map_err(|e| {
+        // The first failure is the one to report, whether or not the remains can be removed.
+        let _ = std::fs::remove_file(&beside);
+        Error::io("writing", path, &e)
+    })
+}
+
+/// Writes a value as indented JSON, whole or not at all.
+pub(crate) fn write_json(path: &Path, value: &Value) -> Result<()> {
+    write_whole(path, format!("{value:#}\n").as_bytes())
+}
+
+/// The fields of one JSON object, with the file they came from.
+pub(crate) struct Fields {
+    path: PathBuf,
+    within: String,
+    map: Map<String, Value>,
+}
+
+impl Fields {
+    /// Reads a file that holds one object.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let text = read_text(path)?;
+        match serde_json::from_str(&text) {
+            Ok(Value::Object(map)) => Ok(Self { path: path.to_path_buf(), within: String::new(), map }),
+            Ok(_) => Err(Error::format(path, "expected a JSON object")),
+            Err(e) => Err(Error::format(path, format!("not JSON: {e}"))),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &String> {
+        self.map.keys()
+    }
+
+    /// The value of a field, where null and absent are the same.
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+        self.map.get(name).filter(|value| !value.is_null())
+    }
+
+    /// An error about a field: `path: field "name" what`.
+    pub(crate) fn refuse(&self, name: &str, what: impl std::fmt::Display) -> Error {
+        Error::format(&self.path, format!("field \"{}{name}\" {what}", self.within))
+    }
+
+    fn wrong(&self, name: &str, wanted: &str, got: &Value) -> Error {
+        let mut got = got.to_string();
+        if got.chars().count() > 40 {
+            got = got.chars().take(39).chain(['…']).collect();
+        }
+        self.refuse(name, format!("must be {wanted}, got {got}"))
+    }
+
+    fn required<T>(&self, name: &str, value: Option<T>) -> Result<T> {
+        value.ok_or_else(|| self.refuse(name, "is missing"))
+    }
+
+    /// A whole number from 1 to 2³¹ - 1, small enough that a product of two cannot overflow.
+    pub(crate) fn optional_count(&self, name: &str) -> Result<Option<usize>> {
+        let count = |v: &Value| match v.as_u64() {
+            Some(n @ 1..=0x7fff_ffff) => Ok(n as usize),
+            _ => Err(self.wrong(name, "a whole number from 1 to 2147483647", v)),
+        };
+        self.get(name).map(count).transpose()
+    }
+
+    pub(crate) fn count(&self, name: &str) -> Result<usize> {
+        self.required(name, self.optional_count(name)?)
+    }
+
+    /// A finite number above zero.
+    pub(crate) fn optional_positive(&self, name: &str) -> Result<Option<f64>> {
+        let positive = |v: &Value| match v.as_f64() {
+            Some(x) if x > 0.0 && x.is_finite() => Ok(x),
+            _ => Err(self.wrong(name, "a number above 0", v)),
+        };
+        self.get(name).map(positive).transpose()
+    }
+
+    pub(crate) fn positive(&self, name: &str) -> Result<f64> {
+        self.required(name, self.optional_positive(name)?)
+    }
+
+    pub(crate) fn flag(&self, name: &str, default: bool) -> Result<bool> {
+        match self.get(name) {
+            None => Ok(default),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(self.wrong(name, "true or false", other)),
+        }
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Result<Option<&str>> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(self.wrong(name, "a string", other)),
+        }
+    }
+
+    /// A number or a list of numbers, each at most 2³¹ - 1; absent is empty.
+    pub(crate) fn ids(&self, name: &str) -> Result<Vec<u32>> {
+        let id = |v: &Value| match v.as_u64() {
+            Some(id @ 0..=0x7fff_ffff) => Ok(id as u32),
+            _ => Err(self.wrong(name, "a number or a list of numbers, each from 0 to 2147483647", v)),
+        };
+        match self.get(name) {
+            None => Ok(Vec::new()),
+            Some(Value::Array(list)) => list.iter().map(id).collect(),
+            Some(one) => Ok(vec![id(one)?]),
+        }
+    }
+
+    /// A string or a list of strings; absent is `None`.
+    pub(crate) fn texts(&self, name: &str) -> Result<Option<Vec<String>>> {
+        let wrong = |v| self.wrong(name, "a list of strings", v);
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(one)) => Ok(Some(vec![one.clone()])),
+            Some(Value::Array(list)) => {
+                list.iter().map(|v| v.as_str().map(str::to_string).ok_or_else(|| wrong(v))).collect::<Result<_>>().map(Some)
+            }
+            Some(other) => Err(wrong(other)),
+        }
+    }
+
+    /// The fields of an object within this one, whose errors then say `outer.inner`.
+    pub(crate) fn object(&self, name: &str) -> Result<Option<Fields>> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Object(map)) => {
+                Ok(Some(Fields { path: self.path.clone(), within: format!("{}{name}.", self.within), map: map.clone() }))
+            }
+            Some(other) => Err(self.wrong(name, "an object", other)),
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! `adapter_config.json` as PEFT writes and reads it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use monotile::{Error, ErrorKind, Result};
+use serde_json::{Value, json};
+
+use super::targets::{Matcher, Patterns, Targets};
+use crate::config::Config;
+use crate::json::{Fields, write_json};
+use crate::linear::{Layer, Linear};
+
+/// How an adapter is made: the fields of `adapter_config.json` that say what ΔW is.
+///
+/// ΔW = scaling · B · A with scaling = alpha / rank, or alpha / √rank where `use_rslora` is set (Kalajdzievski 2023).
+///
+/// # Source
+/// Hu et al. (2021), LoRA.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoraConfig {
+    /// The layers that are adapted.
+    pub targets: Targets,
+    /// Names or a pattern that take layers out again.
+    pub exclude: Option<Targets>,
+    /// Only these blocks, if given.
+    pub layers_to_transform: Option<Vec<usize>>,
+    /// Columns of B and rows of A.
+    pub rank: usize,
+    /// The numerator of the scaling.
+    pub alpha: f64,
+    /// Other ranks for layers that a pattern matches.
+    pub rank_pattern: BTreeMap<String, usize>,
+    /// Other alphas for layers that a pattern matches.
+    pub alpha_pattern: BTreeMap<String, f64>,
+    /// Whether the scaling divides by the square root of the rank.
+    pub use_rslora: bool,
+    /// The share of an adapter's inputs that training sets to zero.
+    pub dropout: f64,
+    /// The model that the adapter belongs to, as a name or a path.
+    pub base_model: Option<String>,
+}
+
+impl Default for LoraConfig {
+    fn default() -> Self {
+        Self {
+            targets: Targets::default(),
+            exclude: None,
+            layers_to_transform: None,
+            rank: 8,
+            alpha: 16.0,
+            rank_pattern: BTreeMap::new(),
+            alpha_pattern: BTreeMap::new(),
+            use_rslora: false,
+            dropout: 0.0,
+            base_model: None,
+        }
+    }
+}
+
+/// Rank and scaling of one adapted layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Site {
+    /// The layer.
+    pub layer: Layer,
+    /// Its rank.
+    pub rank: usize,
+    /// What B · A is multiplied by.
+    pub scaling: f64,
+}
+
+/// Settings that change nothing in what a loaded adapter computes, or that are read by name.
+const UNDERSTOOD: [&str; 33] = [
+    "alpha_pattern",
+    "auto_mapping",
+    "base_model_name_or_path",
+    "bias",
+    "ensure_weight_tying",
+    "exclude_modules",
+    "fan_in_fan_out", // of Conv1D layers, which these models do not have
+    "inference_mode",
+    "init_lora_weights",
+    "kasa_config",
+    "layers_pattern",
+    "layers_to_transform",
+    "lora_alpha",
+    "lora_dropout",
+    "megatron_core",
+    "peft_type",
+    "peft_version",
+    "qalora_group_size",
+    "r",
+    "rank_pattern",
+    "revision",
+    "runtime_config",
+    "target_modules",
+    "task_type",
+    "use_rslora",
+    // How a start was computed; PEFT keeps it for the record.
+    "corda_config",
+    "eva_config",
+    "loftq_config",
+    "lora_ga_config",
+    "velora_config",
+    "monteclora_config",
+    "arrow_config",
+    "megatron_config",
+];
+
+/// Starts of training that leave the base weights as they are; others (PiSSA, OLoRA, ...) train on changed ones.
+const STARTS: [&str; 3] = ["gaussian", "orthogonal", "eva"];
+
+impl LoraConfig {
+    /// Reads `adapter_config.json` of an adapter's folder.
+    ///
+    /// # Errors
+    /// `Io`, `Format`; `Unsupported` for settings that would change the result and that nothing here computes (`use_dora`, biases,
+    /// saved modules, ...): they are refused by name, never ignored.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let fields = Fields::read(&folder.join("adapter_config.json"))?;
+        refuse_unsupported(&fields)?;
+        let Some(targets) = targets(&fields, "target_modules")? else {
+            return Err(fields.refuse("target_modules", "is missing"));
+        };
+        let rank = fields.count("r")?;
+        let dropout = match fields.get("lora_dropout").map(Value::as_f64) {
+            None => 0.0,
+            Some(Some(p)) if (0.0..1.0).contains(&p) => p,
+            Some(_) => return Err(fields.refuse("lora_dropout", "must be at least 0 and below 1")),
+        };
+        let blocks = fields.get("layers_to_transform").map(|_| fields.ids("layers_to_transform")).transpose()?;
+        let mut config = Self {
+            targets,
+            exclude: targets_or_none(&fields)?,
+            layers_to_transform: blocks.map(|blocks| blocks.into_iter().map(|block| block as usize).collect()),
+            rank,
+            alpha: fields.optional_positive("lora_alpha")?.unwrap_or(8.0),
+            use_rslora: fields.flag("use_rslora", false)?,
+            dropout,
+            base_model: fields.text("base_model_name_or_path")?.map(str::to_string),
+            ..Self::default()
+        };
+        if let Some(patterns) = fields.object("rank_pattern")? {
+            let entries = patterns.keys().map(|key| Ok((key.clone(), patterns.count(key)?)));
+            config.rank_pattern = entries.collect::<Result<_>>()?;
+        }
+        if let Some(patterns) = fields.object("alpha_pattern")? {
+            let entries = patterns.keys().map(|key| Ok((key.clone(), patterns.positive(key)?)));
+            config.alpha_pattern = entries.collect::<Result<_>>()?;
+        }
+        Ok(config)
+    }
+
+    /// Writes `adapter_config.json`, in full, so that PEFT loads it.
+    ///
+    /// # Errors
+    /// `Io`, if the file cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let targets = |targets: &Targets| match targets {
+            Targets::AllLinear => json!("all-linear"),
+            Targets::Names(names) => json!(names),
+            Targets::Pattern(pattern) => json!(pattern),
+        };
+        let config = json!({
+            "peft_type": "LORA",
+            "task_type": "CAUSAL_LM",
+            "base_model_name_or_path": self.base_model,
+            "inference_mode": true,
+            "r": self.rank,
+            "lora_alpha": self.alpha,
+            "lora_dropout": self.dropout,
+            "target_modules": targets(&self.targets),
+            "exclude_modules": self.exclude.as_ref().map(targets),
+            "layers_to_transform": self.layers_to_transform,
+            "layers_pattern": null,
+            "rank_pattern": self.rank_pattern,
+            "alpha_pattern": self.alpha_pattern,
+            "use_rslora": self.use_rslora,
+            "use_dora": false,
+            "bias": "none",
+            "fan_in_fan_out": false,
+            "init_lora_weights": true,
+            "modules_to_save": null,
+        });
+        write_json(&folder.join("adapter_config.json"), &config)
+    }
+
+    /// The layers of a model that this configuration adapts, each with its rank and scaling, in the model's order.
+    ///
+    /// # Errors
+    /// `Value`, if a name fits no layer (so that a slip of the pen does not train less than was asked for), no layer is left, or the
+    /// rank is zero or above what a layer can have; `Unsupported` for targets that are no linear layers.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile_llama::{Config, lora::LoraConfig};
+    /// let sites = LoraConfig::default().sites(&Config::default())?;
+    /// assert_eq!(sites.len(), 4); // two blocks, two layers each
+    /// assert_eq!((sites[0].layer.to_string().as_str(), sites[0].scaling), ("model.layers.0.self_attn.q_proj", 2.0));
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn sites(&self, model: &Config) -> Result<Vec<Site>> {
+        let layers: Vec<Layer> = Layer::all(model.num_hidden_layers).collect();
+        self.refuse_useless_names(&layers)?;
+        let include = Matcher::new(&self.targets)?;
+        let exclude = self.exclude.as_ref().map(Matcher::new).transpose()?;
+        let blocks = self.layers_to_transform.as_deref();
+        let chosen = |layer: &Layer| {
+            let in_block = blocks.is_none_or(|blocks| layer.index().is_some_and(|index| blocks.contains(&index)));
+            in_block && include.matches(*layer) && !exclude.as_ref().is_some_and(|e| e.matches(*layer))
+        };
+        let ranks = Patterns::new(&self.rank_pattern)?;
+        let alphas = Patterns::new(&self.alpha_pattern)?;
+        let site = |layer: Layer| {
+            let rank = ranks.of(layer).unwrap_or(self.rank);
+            let [rows, columns] = model.shape(layer.linear());
+            if rank == 0 || rank > rows.min(columns) {
+                let most = rows.min(columns);
+                return Err(Error::value(format!("lora: rank {rank} does not fit {layer}, {rows} by {columns}; 1 to {most} do")));
+            }
+            let alpha = alphas.of(layer).unwrap_or(self.alpha);
+            let scaling = if self.use_rslora { alpha / (rank as f64).sqrt() } else { alpha / rank as f64 };
+            Ok(Site { layer, rank, scaling })
+        };
+        let sites: Vec<Site> = layers.into_iter().filter(chosen).map(site).collect::<Result<_>>()?;
+        if sites.is_empty() {
+            return Err(Error::value(
+                "lora: no layer of the model is left after target_modules, exclude_modules and layers_to_transform",
+            ));
+        }
+        Ok(sites)
+    }
+
+    fn refuse_useless_names(&self, layers: &[Layer]) -> Result<()> {
+        let Targets::Names(names) = &self.targets else { return Ok(()) };
+        let known = || Linear::BLOCK.map(Linear::name).join(", ");
+        for name in names {
+            let matcher = Matcher::Names(std::slice::from_ref(name));
+            if name.ends_with("embed_tokens") {
+                let message = "lora: target module \"embed_tokens\" is an embedding; only linear layers are adapted";
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+            if !layers.iter().any(|&layer| matcher.matches(layer)) {
+                return Err(Error::value(format!("lora: target module {name:?} is in no layer; there are {}, lm_head", known())));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `target_modules` or `exclude_modules`: a list of names, `all-linear`, or a string that is a regular expression.
+fn targets(fields: &Fields, name: &str) -> Result<Option<Targets>> {
+    Ok(match fields.get(name) {
+        None => None,
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("all-linear") => Some(Targets::AllLinear),
+        Some(Value::String(pattern)) => Some(Targets::Pattern(pattern.clone())),
+        Some(_) => fields.texts(name)?.map(Targets::Names),
+    })
+}
+
+/// `exclude_modules`, where an empty list is none.
+fn targets_or_none(fields: &Fields) -> Result<Option<Targets>> {
+    Ok(targets(fields, "exclude_modules")?.filter(|t| *t != Targets::Names(Vec::new())))
+}
+
+fn refuse_unsupported(fields: &Fields) -> Result<()> {
+    let refuse = |what: String| Err(Error::new(ErrorKind::Unsupported, format!("{}: {what}", fields.path().display())));
+    let kind = fields.text("peft_type")?.unwrap_or("LORA");
+    if kind != "LORA" {
+        return refuse(format!("peft_type {kind:?} is not supported; LORA is"));
+    }
+    let bias = fields.text("bias")?.unwrap_or("none");
+    if bias != "none" {
+        return refuse(format!("bias {bias:?} is not supported; \"none\" is"));
+    }
+    match fields.get("init_lora_weights") {
+        None | Some(Value::Bool(_)) => {}
+        Some(Value::String(start)) if STARTS.contains(&start.as_str()) => {}
+        Some(start) => {
+            return refuse(format!(
+                "init_lora_weights {start} changes the base weights, so the adapter does not fit the published ones"
+            ));
+        }
+    }
+    if let Some(pattern) = fields.get("layers_pattern")
+        && !["\"layers\"", "[\"layers\"]", "[]"].contains(&pattern.to_string().as_str())
+    {
+        return refuse(format!("layers_pattern {pattern} is in no layer; \"layers\" is"));
+    }
+    let does_nothing = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    };
+    for name in fields.keys() {
+        if let Some(value) = fields.get(name).filter(|value| !does_nothing(value) && !UNDERSTOOD.contains(&name.as_str())) {
+            return refuse(format!("field \"{name}\", {value}, is not supported"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

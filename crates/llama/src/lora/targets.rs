@@ -1,0 +1,92 @@
+//! Which layers a name, a list or a pattern means, as PEFT reads them.
+
+use std::collections::BTreeMap;
+
+use fancy_regex::Regex;
+use monotile::{Error, Result};
+
+use crate::linear::Layer;
+
+/// Which linear layers an adapter is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Targets {
+    /// Every linear layer of every block: PEFT's `all-linear`.
+    AllLinear,
+    /// Layers whose name, or the end of it after a dot, is in this list: `q_proj`, `layers.0.mlp.up_proj`.
+    Names(Vec<String>),
+    /// Layers whose whole name a regular expression matches.
+    Pattern(String),
+}
+
+impl Default for Targets {
+    /// Queries and values, as in LoRA's paper.
+    fn default() -> Self {
+        Targets::Names(vec!["q_proj".into(), "v_proj".into()])
+    }
+}
+
+impl Targets {
+    /// Reads what a person types: `all-linear`, or names between commas.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile_llama::lora::Targets;
+    /// assert_eq!(Targets::parse("q_proj, v_proj"), Targets::default());
+    /// assert_eq!(Targets::parse("all-linear"), Targets::AllLinear);
+    /// ```
+    pub fn parse(text: &str) -> Self {
+        if text.trim().eq_ignore_ascii_case("all-linear") {
+            return Targets::AllLinear;
+        }
+        Targets::Names(text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_string).collect())
+    }
+}
+
+/// Decides whether a layer is meant, as PEFT does.
+pub(super) enum Matcher<'a> {
+    AllLinear,
+    Names(&'a [String]),
+    Pattern(Regex),
+}
+
+impl<'a> Matcher<'a> {
+    pub(super) fn new(targets: &'a Targets) -> Result<Self> {
+        Ok(match targets {
+            Targets::AllLinear => Matcher::AllLinear,
+            Targets::Names(names) => Matcher::Names(names),
+            Targets::Pattern(pattern) => Matcher::Pattern(regex(pattern, &format!("^(?:{pattern})$"))?),
+        })
+    }
+
+    pub(super) fn matches(&self, layer: Layer) -> bool {
+        let name = layer.to_string();
+        match self {
+            Matcher::AllLinear => layer != Layer::HEAD,
+            Matcher::Names(names) => names.iter().any(|end| {
+                let before = name.strip_suffix(end.as_str());
+                before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+            }),
+            // A search that gives up (too much backtracking) has not found the name.
+            Matcher::Pattern(regex) => regex.is_match(&name).unwrap_or(false),
+        }
+    }
+}
+
+/// Values for layers that a pattern, or the end of their name after a dot, matches.
+pub(super) struct Patterns<'a, T>(Vec<(Regex, &'a T)>);
+
+impl<'a, T: Copy> Patterns<'a, T> {
+    pub(super) fn new(patterns: &'a BTreeMap<String, T>) -> Result<Self> {
+        let compiled = patterns.iter().map(|(key, value)| Ok((regex(key, &format!("^(?:.*\\.)?(?:{key})$"))?, value)));
+        Ok(Self(compiled.collect::<Result<_>>()?))
+    }
+
+    pub(super) fn of(&self, layer: Layer) -> Option<T> {
+        let name = layer.to_string();
+        self.0.iter().find(|(regex, _)| regex.is_match(&name).unwrap_or(false)).map(|(_, value)| **value)
+    }
+}
+
+fn regex(given: &str, whole: &str) -> Result<Regex> {
+    Regex::new(whole).map_err(|e| Error::value(format!("lora: {given:?} is not a regular expression: {e}")))
+}

@@ -1,0 +1,170 @@
+//! The frequencies of rotary position embeddings and their scalings for longer contexts.
+
+use std::f64::consts::TAU;
+
+use monotile::{Error, ErrorKind, Result};
+use serde_json::{Value, json};
+
+use crate::json::Fields;
+
+/// What rotary embeddings use where a configuration gives no base (Su et al. 2021).
+const DEFAULT_THETA: f64 = 10_000.0;
+
+/// Rotary position embedding: position p turns the pair (i, i + d/2) of a head of size d by the angle p θᵢ, θᵢ = base^(-2i/d),
+/// scaled for longer contexts.
+///
+/// # Source
+/// Su et al. (2021), RoFormer; pairs are half a head apart, as in the checkpoints that transformers publishes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rotary {
+    /// The base of the frequencies, `rope_theta`.
+    pub theta: f64,
+    /// How frequencies were stretched for contexts longer than the ones first trained on.
+    pub scaling: RotaryScaling,
+}
+
+/// How rotary frequencies were stretched for longer contexts.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum RotaryScaling {
+    /// Not at all.
+    #[default]
+    Default,
+    /// Every frequency divided by `factor` (Chen et al. 2023, position interpolation).
+    Linear {
+        /// The divisor.
+        factor: f64,
+    },
+    /// Long wavelengths divided by `factor`, short ones kept, those between blended (LLaMA 3.1).
+    Llama3 {
+        /// The divisor of long wavelengths.
+        factor: f64,
+        /// Wavelengths above `original / low` are divided.
+        low_freq_factor: f64,
+        /// Wavelengths below `original / high` are kept.
+        high_freq_factor: f64,
+        /// The context first trained on.
+        original_max_position_embeddings: usize,
+    },
+}
+
+impl Default for Rotary {
+    fn default() -> Self {
+        Self { theta: DEFAULT_THETA, scaling: RotaryScaling::Default }
+    }
+}
+
+impl Rotary {
+    /// Reads `rope_parameters` (transformers 5) or `rope_theta` and `rope_scaling` (transformers 4).
+    pub(crate) fn read(config: &Fields) -> Result<Self> {
+        let theta = config.optional_positive("rope_theta")?.unwrap_or(DEFAULT_THETA);
+        let fields = match config.object("rope_parameters")? {
+            Some(fields) => Some(fields),
+            None => config.object("rope_scaling")?,
+        };
+        let Some(fields) = fields else { return Ok(Self { theta, scaling: RotaryScaling::Default }) };
+        let theta = fields.optional_positive("rope_theta")?.unwrap_or(theta);
+        let kind = match fields.text("rope_type")? {
+            Some(kind) => kind,
+            None => fields.text("type")?.unwrap_or("default"),
+        };
+        let scaling = match kind {
+            "default" => RotaryScaling::Default,
+            "linear" => RotaryScaling::Linear { factor: fields.positive("factor")? },
+            "llama3" => {
+                let low_freq_factor = fields.positive("low_freq_factor")?;
+                let high_freq_factor = fields.positive("high_freq_factor")?;
+                if high_freq_factor <= low_freq_factor {
+                    let what = format!("must be above low_freq_factor, {low_freq_factor}, got {high_freq_factor}");
+                    return Err(fields.refuse("high_freq_factor", what));
+                }
+                RotaryScaling::Llama3 {
+                    factor: fields.positive("factor")?,
+                    low_freq_factor,
+                    high_freq_factor,
+                    original_max_position_embeddings: fields.count("original_max_position_embeddings")?,
+                }
+            }
+            other => {
+                let what = format!("rotary scaling {other:?} is not supported; default, linear and llama3 are");
+                return Err(Error::new(ErrorKind::Unsupported, format!("{}: {what}", config.path().display())));
+            }
+        };
+        Ok(Self { theta, scaling })
+    }
+
+    /// The scaling as transformers writes it in `rope_scaling`.
+    pub(crate) fn scaling_json(&self) -> Value {
+        match self.scaling {
+            RotaryScaling::Default => Value::Null,
+            RotaryScaling::Linear { factor } => json!({ "rope_type": "linear", "factor": factor }),
+            RotaryScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => json!({
+                "rope_type": "llama3",
+                "factor": factor,
+                "low_freq_factor": low_freq_factor,
+                "high_freq_factor": high_freq_factor,
+                "original_max_position_embeddings": original_max_position_embeddings,
+            }),
+        }
+    }
+
+    /// The angle a position of each of the `head_dim / 2` pairs.
+    pub fn frequencies(&self, head_dim: usize) -> Vec<f64> {
+        let frequency = |i: usize| self.theta.powf(-2.0 * i as f64 / head_dim as f64);
+        (0..head_dim / 2).map(|i| self.scaled(frequency(i))).collect()
+    }
+
+    fn scaled(&self, frequency: f64) -> f64 {
+        match self.scaling {
+            RotaryScaling::Default => frequency,
+            RotaryScaling::Linear { factor } => frequency / factor,
+            RotaryScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
+                // How often the pair turns around within the original context decides: rarely, it is stretched; often, it is kept.
+                let turns = original_max_position_embeddings as f64 * frequency / TAU;
+                let kept = ((turns - low_freq_factor) / (high_freq_factor - low_freq_factor)).clamp(0.0, 1.0);
+                (1.0 - kept) * frequency / factor + kept * frequency
+            }
+        }
+    }
+
+    /// cos and sin of the angle of each pair at `count` positions from `start`, both `(count, head_dim / 2)` in one row-major
+    /// list each.
+    ///
+    /// Frequencies and angles are rounded to f32 as transformers rounds them, so that far positions agree with it.
+    pub fn table(&self, head_dim: usize, start: usize, count: usize) -> (Vec<f32>, Vec<f32>) {
+        let frequencies: Vec<f32> = self.frequencies(head_dim).into_iter().map(|f| f as f32).collect();
+        let angle = |position: usize| frequencies.iter().map(move |f| f64::from(position as f32 * f));
+        let angles = (start..start + count).flat_map(angle);
+        angles.map(|a| (a.cos() as f32, a.sin() as f32)).unzip()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn llama3_keeps_short_wavelengths_and_stretches_long_ones() {
+        let scaling = RotaryScaling::Llama3 {
+            factor: 8.0,
+            low_freq_factor: 1.0,
+            high_freq_factor: 4.0,
+            original_max_position_embeddings: 8192,
+        };
+        let plain = Rotary { theta: 5e5, scaling: RotaryScaling::Default }.frequencies(128);
+        let scaled = Rotary { theta: 5e5, scaling }.frequencies(128);
+        assert_eq!(scaled[0], plain[0]);
+        assert_eq!(scaled[63], plain[63] / 8.0);
+        // Pair 31 turns 2.2 times within 8192 positions, between 1 and 4: (turns - 1) / 3 of it is kept.
+        let turns = 8192.0 * plain[31] / TAU;
+        assert!((1.0..4.0).contains(&turns), "{turns}");
+        let kept = (turns - 1.0) / 3.0;
+        assert_eq!(scaled[31], (1.0 - kept) * plain[31] / 8.0 + kept * plain[31]);
+    }
+
+    #[test]
+    fn linear_scaling_divides_every_angle() {
+        let (cos, sin) = Rotary { theta: 1e4, scaling: RotaryScaling::Linear { factor: 4.0 } }.table(8, 4, 1);
+        let (cos_plain, sin_plain) = Rotary::default().table(8, 1, 1);
+        assert_eq!((cos, sin), (cos_plain, sin_plain));
+    }
+}

@@ -1,0 +1,150 @@
+use super::*;
+
+const TEXT: &str = "To be, or not to be, that is the question: whether 'tis nobler in the mind to suffer the slings and arrows.";
+
+fn parse(value: &Value) -> Result<Tokenizer> {
+    Tokenizer::parse(value.to_string(), "tokenizer.json".into())
+}
+
+#[test]
+fn a_trained_tokenizer_gives_back_its_text_and_any_other() {
+    let tokenizer = Tokenizer::train(&TEXT.repeat(3), 300).unwrap();
+    assert_eq!(tokenizer.vocabulary(), 300);
+    for text in [TEXT, "naïve 日本 🦀\n\ttabs  and  spaces ", ""] {
+        let tokens = tokenizer.encode(text).unwrap();
+        assert_eq!(tokenizer.decode(&tokens).unwrap(), text);
+    }
+    assert!(tokenizer.encode(TEXT).unwrap().len() < TEXT.len() * 2 / 3);
+}
+
+#[test]
+fn special_tokens_are_one_token_and_not_shown() {
+    for tokenizer in [Tokenizer::bytes(), Tokenizer::train(TEXT, 258).unwrap()] {
+        let (begin, end) = (tokenizer.special("<s>").unwrap(), tokenizer.special("</s>").unwrap());
+        let tokens = tokenizer.encode("<s>a</s>").unwrap();
+        assert_eq!((tokens.len(), tokens[0], tokens[2]), (3, begin, end));
+        assert_eq!(tokenizer.decode(&tokens).unwrap(), "a");
+    }
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = Tokenizer::train(TEXT, 280).unwrap();
+    tokenizer.write(folder.path()).unwrap();
+    let read = Tokenizer::read(folder.path()).unwrap();
+    assert_eq!(read.encode(TEXT).unwrap(), tokenizer.encode(TEXT).unwrap());
+    assert!(folder.path().join("tokenizer_config.json").exists());
+}
+
+#[test]
+fn a_stream_never_shows_half_a_character() {
+    let tokenizer = Tokenizer::bytes();
+    let text = "é🦀日 x";
+    let mut stream = tokenizer.stream();
+    let mut shown = String::new();
+    for token in tokenizer.encode(text).unwrap() {
+        let part = stream.push(token).unwrap();
+        assert!(!part.contains('\u{fffd}'));
+        shown += &part;
+    }
+    assert_eq!(shown + &stream.finish().unwrap(), text);
+}
+
+#[test]
+fn a_stream_of_bytes_that_are_no_text_does_not_stall() {
+    let tokenizer = Tokenizer::bytes();
+    let mut stream = tokenizer.stream();
+    let shown: String = [0xff; 10].iter().map(|&b| stream.push(b).unwrap()).collect();
+    assert_eq!((shown + &stream.finish().unwrap()).chars().count(), 10);
+}
+
+#[test]
+fn a_tokenizer_with_more_tokens_than_the_model_is_refused() {
+    let tokenizer = Tokenizer::bytes();
+    let config = Config { vocab_size: 257, ..Config::default() };
+    let refused = tokenizer.check_fits(&config).unwrap_err().to_string();
+    assert_eq!(refused, "tokenizer: token 257, \"</s>\", is beyond the model's vocabulary of 257");
+    assert!(tokenizer.check_fits(&Config::default()).is_ok());
+}
+
+#[test]
+fn a_vocabulary_below_the_bytes_is_refused() {
+    let refused = Tokenizer::train(TEXT, 257).err().unwrap().to_string();
+    assert_eq!(refused, "tokenizer: a vocabulary of 257 cannot hold 256 bytes and 2 special tokens; 258 is the least");
+}
+
+#[test]
+fn malformed_tokenizers_are_refused() {
+    let refused = |value: Value| parse(&value).err().unwrap().to_string();
+    assert_eq!(refused(json!({})), "tokenizer.json: field \"model.vocab\" is missing or holds no tokens");
+    assert_eq!(
+        refused(json!({ "model": { "type": "BPE", "vocab": {} } })),
+        "tokenizer.json: field \"model.vocab\" is missing or holds no tokens"
+    );
+    let unknown = refused(json!({ "model": { "type": "Magic", "vocab": { "a": 0 } } }));
+    assert!(unknown.starts_with("tokenizer.json: "), "{unknown}");
+    let folder = tempfile::tempdir().unwrap();
+    let missing = Tokenizer::read(folder.path()).err().unwrap();
+    assert_eq!(missing.kind(), ErrorKind::Io);
+    assert!(missing.to_string().ends_with("tokenizer.json: no such file or folder (reading)"), "{missing}");
+}
+
+/// LLaMA 3 and Qwen2 split words by this pattern; without it their tokenizers do not load.
+#[test]
+fn the_splitting_patterns_of_llama_3_and_qwen2_load() {
+    let mut value: Value = serde_json::from_str(&Tokenizer::bytes().json).unwrap();
+    let patterns = [
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    ];
+    for pattern in patterns {
+        value["normalizer"] = json!({ "type": "NFC" });
+        value["pre_tokenizer"] = json!({ "type": "Sequence", "pretokenizers": [
+            { "type": "Split", "pattern": { "Regex": pattern }, "behavior": "Isolated", "invert": false },
+            { "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false },
+        ] });
+        let tokenizer = parse(&value).unwrap();
+        assert_eq!(tokenizer.encode("It's 1234 é").unwrap().len(), 12);
+    }
+}
+
+/// Mistral spells words with ▁ for a space, and what it cannot spell as bytes.
+#[test]
+fn a_tokenizer_that_falls_back_to_bytes_loads() {
+    let mut vocabulary = serde_json::Map::new();
+    let names = ["<unk>", "<s>", "</s>"].map(String::from).into_iter();
+    let names = names.chain((0..256).map(|byte| format!("<0x{byte:02X}>"))).chain(["▁", "h", "i", "hi", "▁hi"].map(String::from));
+    for (id, name) in names.enumerate() {
+        vocabulary.insert(name, json!(id));
+    }
+    let added = |id: u32, name: &str| {
+        json!({ "id": id, "content": name, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+            "special": true })
+    };
+    let value = json!({
+        "version": "1.0", "truncation": null, "padding": null,
+        "added_tokens": [added(0, "<unk>"), added(1, "<s>"), added(2, "</s>")],
+        "normalizer": { "type": "Sequence", "normalizers": [
+            { "type": "Prepend", "prepend": "▁" },
+            { "type": "Replace", "pattern": { "String": " " }, "content": "▁" } ] },
+        "pre_tokenizer": null,
+        "post_processor": { "type": "TemplateProcessing",
+            "single": [{ "SpecialToken": { "id": "<s>", "type_id": 0 } }, { "Sequence": { "id": "A", "type_id": 0 } }],
+            "pair": [{ "Sequence": { "id": "A", "type_id": 0 } }, { "Sequence": { "id": "B", "type_id": 1 } }],
+            "special_tokens": { "<s>": { "id": "<s>", "ids": [1], "tokens": ["<s>"] } } },
+        "decoder": { "type": "Sequence", "decoders": [
+            { "type": "Replace", "pattern": { "String": "▁" }, "content": " " }, { "type": "ByteFallback" }, { "type": "Fuse" },
+            { "type": "Strip", "content": " ", "start": 1, "stop": 0 } ] },
+        "model": { "type": "BPE", "dropout": null, "unk_token": "<unk>", "continuing_subword_prefix": null,
+            "end_of_word_suffix": null, "fuse_unk": true, "byte_fallback": true, "vocab": vocabulary,
+            "merges": ["h i", "▁ hi"] },
+    });
+    let tokenizer = parse(&value).unwrap();
+    let tokens = tokenizer.encode("hi hi é").unwrap();
+    assert_eq!(tokens, [1, 263, 263, 259, 3 + 0xc3, 3 + 0xa9]);
+    assert_eq!(tokenizer.decode(&tokens).unwrap(), "hi hi é");
+    let mut stream = tokenizer.stream();
+    let parts: Vec<String> = tokens.iter().map(|&token| stream.push(token).unwrap()).collect();
+    assert_eq!(parts, ["", "hi", " hi", " ", "", "é"]);
+}
