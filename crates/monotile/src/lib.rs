@@ -6,6 +6,7 @@
 //! | tensors, views, arithmetic | [`Tensor`], [`DType`] |
 //! | gradients | [`Tensor::backward`], [`tape`] |
 //! | random numbers | [`Rng`] |
+//! | files: .safetensors, .npy, .npz | [`io`] |
 #![forbid(unsafe_code)]
 
 mod check;
@@ -18,4 +19,4 @@ pub mod tensor;
 
 pub use error::{Error, ErrorKind, Result};
 pub use random::Rng;
-pub use tensor::{DType, Elem, Tensor};
+pub use tensor::{DType, Elem, Tensor, io};

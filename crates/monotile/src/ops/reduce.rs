@@ -72,5 +72,5 @@ pub(crate) fn sum_to(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
     let axes: Vec<isize> = (0..x.rank()).filter(repeated).map(|d| d as isize).collect();
     let summed = if axes.is_empty() { x.clone() } else { x.sum(&axes)? };
     // A rule may answer in a smaller shape than the result's: what was not repeated is repeated now.
-    if summed.len() == shape.iter().product() { summed.reshape(shape) } else { Ok(spread(&summed, shape)) }
+    if summed.len() == shape.iter().product::<usize>() { summed.reshape(shape) } else { Ok(spread(&summed, shape)) }
 }

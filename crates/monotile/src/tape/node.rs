@@ -24,12 +24,12 @@ use crate::tensor::{DType, Dims, Tensor};
 ///     // ȳ ↦ 3 x² ȳ
 ///     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
 ///         let x = saved.input(0);
-///         Ok(vec![cotangents[0].as_ref().map(|g| &(&x * &x) * g * 3.0)])
+///         Ok(vec![cotangents[0].as_ref().map(|g| &x * &x * g * 3.0)])
 ///     }
 /// }
 ///
 /// let x = Tensor::from_vec(vec![2.0_f64], &[1])?.requires_grad();
-/// let y = Tensor::record(&(&x * &x) * &x, &[&x], Cube);
+/// let y = Tensor::record(&x * &x * &x, &[&x], Cube);
 /// assert_eq!(y.backward()?.get(&x).unwrap().to_vec::<f64>()?, [12.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```

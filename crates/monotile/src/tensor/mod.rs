@@ -1,7 +1,9 @@
 //! The tensor: a cheap, immutable handle on shared elements, read through a shape and strides.
 
 pub mod create;
+mod display;
 pub mod dtype;
+pub mod io;
 pub(crate) mod layout;
 mod read;
 pub(crate) mod storage;

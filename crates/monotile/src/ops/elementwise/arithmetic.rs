@@ -3,6 +3,8 @@
 //! Methods return a `Result`. Operators on references (`&a + &b`) return the tensor and panic, at the caller's line,
 //! with the sentence of the method's error: as indexing does.
 
+use std::borrow::Borrow;
+
 use monotile_kernels::real::Real;
 
 use super::{Binary, Reads, Unary, binary, unary};
@@ -196,28 +198,40 @@ fn expect(result: Result<Tensor>) -> Tensor {
     result.unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// One operator on every mix of owned tensors, borrowed tensors and numbers.
 macro_rules! operator {
     ($($trait:ident :: $method:ident, $scalar:expr;)*) => {$(
-        impl std::ops::$trait<&Tensor> for &Tensor {
+        operator!(@pair $trait::$method, &Tensor, &Tensor);
+        operator!(@pair $trait::$method, &Tensor, Tensor);
+        operator!(@pair $trait::$method, Tensor, &Tensor);
+        operator!(@pair $trait::$method, Tensor, Tensor);
+        operator!(@number $trait::$method, &Tensor, $scalar);
+        operator!(@number $trait::$method, Tensor, $scalar);
+    )*};
+    (@pair $trait:ident :: $method:ident, $left:ty, $right:ty) => {
+        impl std::ops::$trait<$right> for $left {
             type Output = Tensor;
             /// # Panics
             /// Where the method of the same name returns an error.
             #[track_caller]
-            fn $method(self, other: &Tensor) -> Tensor {
-                expect(Tensor::$method(self, other))
+            fn $method(self, other: $right) -> Tensor {
+                let (a, b): (&Tensor, &Tensor) = (self.borrow(), other.borrow());
+                expect(Tensor::$method(a, b))
             }
         }
-        impl std::ops::$trait<f64> for &Tensor {
+    };
+    (@number $trait:ident :: $method:ident, $left:ty, $scalar:expr) => {
+        impl std::ops::$trait<f64> for $left {
             type Output = Tensor;
             /// # Panics
             /// For integers and booleans.
             #[track_caller]
             fn $method(self, c: f64) -> Tensor {
                 let scalar: fn(&Tensor, f64) -> Result<Tensor> = $scalar;
-                expect(scalar(self, c))
+                expect(scalar(self.borrow(), c))
             }
         }
-    )*};
+    };
 }
 operator! {
     Add::add, |x, c| x.add_scalar(c);

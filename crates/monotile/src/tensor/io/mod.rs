@@ -1,0 +1,138 @@
+//! Tensors in files: `.safetensors`, `.npy` and `.npz`, memory-mapped where they are read and replaced whole where
+//! they are written.
+//!
+//! A file's lengths, offsets and shapes are checked against its size before anything is read. Elements that lie aligned in
+//! the file stay there; the tensor keeps the file mapped for as long as it lives. Nobody may change the file meanwhile.
+
+mod npy;
+mod npz;
+mod safetensors;
+mod write;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use half::{bf16, f16};
+use monotile_kernels::buffer::{Block, Mapping};
+
+pub use npz::{Npz, write_npz};
+pub use safetensors::{SafeTensors, write_safetensors};
+pub use write::write_beside;
+
+use super::dtype::Stored;
+use super::{DType, Tensor};
+use crate::error::{Error, Result};
+
+/// How a file stores an element: our own types, and the integers that become i64 while they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FileType {
+    Ours(DType),
+    U8,
+    I8,
+    U16,
+    I16,
+    U32,
+    I32,
+}
+
+impl FileType {
+    fn size(self) -> usize {
+        match self {
+            Self::Ours(dtype) => dtype.size(),
+            Self::U8 | Self::I8 => 1,
+            Self::U16 | Self::I16 => 2,
+            Self::U32 | Self::I32 => 4,
+        }
+    }
+}
+
+/// Maps a file, which must not be empty.
+fn map(path: &Path) -> Result<Arc<Mapping>> {
+    let file = File::open(path).map_err(|e| Error::io("reading", path, &e))?;
+    let metadata = file.metadata().map_err(|e| Error::io("reading", path, &e))?;
+    if metadata.is_dir() {
+        return Err(Error::format(path, "is a folder, not a file"));
+    }
+    if metadata.len() == 0 {
+        return Err(Error::format(path, "the file is empty"));
+    }
+    Mapping::new(&file).map_err(|e| Error::io("reading", path, &e))
+}
+
+/// The tensor of `shape` whose elements begin at `offset` of a mapped file; `None` where they leave it.
+fn mapped_tensor(map: &Arc<Mapping>, offset: usize, shape: &[usize], kind: FileType) -> Option<Tensor> {
+    fn ours<T: Stored>(map: &Arc<Mapping>, offset: usize, shape: &[usize], len: usize) -> Option<Tensor> {
+        Some(Tensor::from_buffer(map.elements::<T>(offset, len)?, shape))
+    }
+    let len = shape.iter().try_fold(1_usize, |n, &size| n.checked_mul(size))?;
+    match kind {
+        FileType::Ours(DType::F32) => ours::<f32>(map, offset, shape, len),
+        FileType::Ours(DType::F64) => ours::<f64>(map, offset, shape, len),
+        FileType::Ours(DType::BF16) => ours::<bf16>(map, offset, shape, len),
+        FileType::Ours(DType::F16) => ours::<f16>(map, offset, shape, len),
+        FileType::Ours(DType::I64) => ours::<i64>(map, offset, shape, len),
+        FileType::Ours(DType::Bool) => ours::<u8>(map, offset, shape, len),
+        kind => {
+            let bytes = map.bytes().get(offset..offset.checked_add(len.checked_mul(kind.size())?)?)?;
+            Some(widened(bytes, shape, kind))
+        }
+    }
+}
+
+/// The tensor of `shape` with a copy of these bytes, which must be as many as it needs.
+fn copied_tensor(bytes: &[u8], shape: &[usize], kind: FileType) -> Tensor {
+    fn ours<T: Stored>(bytes: &[u8], shape: &[usize]) -> Tensor {
+        let mut block = Block::<T>::new(bytes.len() / size_of::<T>());
+        bytemuck::cast_slice_mut::<T, u8>(&mut block).copy_from_slice(bytes);
+        Tensor::from_block(block, shape)
+    }
+    match kind {
+        FileType::Ours(DType::F32) => ours::<f32>(bytes, shape),
+        FileType::Ours(DType::F64) => ours::<f64>(bytes, shape),
+        FileType::Ours(DType::BF16) => ours::<bf16>(bytes, shape),
+        FileType::Ours(DType::F16) => ours::<f16>(bytes, shape),
+        FileType::Ours(DType::I64) => ours::<i64>(bytes, shape),
+        FileType::Ours(DType::Bool) => ours::<u8>(bytes, shape),
+        kind => widened(bytes, shape, kind),
+    }
+}
+
+/// Narrow integers as i64.
+fn widened(bytes: &[u8], shape: &[usize], kind: FileType) -> Tensor {
+    let mut block = Block::<i64>::new(bytes.len() / kind.size());
+    let wide = block.iter_mut().zip(bytes.chunks_exact(kind.size()));
+    wide.for_each(|(to, b)| {
+        *to = match (kind, b) {
+            (FileType::U8, &[a]) => i64::from(a),
+            (FileType::I8, &[a]) => i64::from(a as i8),
+            (FileType::U16, &[a, b]) => i64::from(u16::from_le_bytes([a, b])),
+            (FileType::I16, &[a, b]) => i64::from(i16::from_le_bytes([a, b])),
+            (FileType::U32, &[a, b, c, d]) => i64::from(u32::from_le_bytes([a, b, c, d])),
+            (FileType::I32, &[a, b, c, d]) => i64::from(i32::from_le_bytes([a, b, c, d])),
+            _ => unreachable!("chunks are as long as an element"),
+        }
+    });
+    Tensor::from_block(block, shape)
+}
+
+/// The elements in row-major order as little-endian bytes.
+fn write_elements(tensor: &Tensor, to: &mut dyn std::io::Write) -> std::io::Result<()> {
+    use super::storage::{Cpu, Storage};
+    let source = if tensor.is_contiguous() { tensor.clone() } else { tensor.copied() };
+    let range = source.layout().offset..source.layout().offset + source.len();
+    let range = if source.is_empty() { 0..0 } else { range };
+    let Storage::Cpu(memory) = source.storage();
+    // Elements are stored as the processor holds them; every processor that Monotile is built for is little-endian.
+    to.write_all(match memory {
+        Cpu::F32(b) => bytemuck::cast_slice(&b[range]),
+        Cpu::F64(b) => bytemuck::cast_slice(&b[range]),
+        Cpu::BF16(b) => bytemuck::cast_slice(&b[range]),
+        Cpu::F16(b) => bytemuck::cast_slice(&b[range]),
+        Cpu::I64(b) => bytemuck::cast_slice(&b[range]),
+        Cpu::Bool(b) => &b[range],
+    })
+}
+
+#[cfg(target_endian = "big")]
+compile_error!("monotile reads and writes little-endian files in place; big-endian processors are not supported");

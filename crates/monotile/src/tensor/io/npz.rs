@@ -1,0 +1,136 @@
+//! NumPy's `.npz` format: a zip archive of `.npy` files.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use monotile_kernels::buffer::Mapping;
+use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
+
+use super::{map, npy, write_beside, write_elements};
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+
+/// An open `.npz` archive. Members that `numpy.savez` stored stay in the mapped file; compressed ones are unpacked.
+pub struct Npz {
+    path: PathBuf,
+    map: Arc<Mapping>,
+    archive: Mutex<ZipArchive<File>>,
+}
+
+impl Npz {
+    /// Opens an archive.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no zip archive.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let map = map(path)?;
+        let file = File::open(path).map_err(|e| Error::io("reading", path, &e))?;
+        let archive = ZipArchive::new(file).map_err(|e| Error::format(path, format!("is not a .npz archive: {e}")))?;
+        Ok(Self { path: path.into(), map, archive: Mutex::new(archive) })
+    }
+
+    /// The names of the arrays, without `.npy`.
+    pub fn names(&self) -> Vec<String> {
+        let archive = self.archive.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        archive.file_names().filter_map(|n| Some(n.ok()?.strip_suffix(".npy")?.to_string())).collect()
+    }
+
+    /// The array of this name.
+    ///
+    /// # Errors
+    /// If there is none, or it is malformed.
+    pub fn tensor(&self, name: &str) -> Result<Tensor> {
+        let refuse = |what: String| Error::format(&self.path, format!("array \"{name}\": {what}"));
+        let names = self.names();
+        if !names.iter().any(|n| n == name) {
+            return Err(Error::format(&self.path, format!("there is no array \"{name}\"; it has {}", names.join(", "))));
+        }
+        let mut archive = self.archive.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut member = archive.by_name(&format!("{name}.npy")).map_err(|e| refuse(e.to_string()))?;
+        if member.compression() == CompressionMethod::Stored
+            && let Some(start) = member.data_start()
+        {
+            let end = start.checked_add(member.size()).filter(|&end| end <= self.map.bytes().len() as u64);
+            let end = end.ok_or_else(|| refuse("it leaves the file".into()))?;
+            return npy::locate(&self.map.bytes()[start as usize..end as usize], &self.map, start as usize).map_err(refuse);
+        }
+        // The size that the archive claims is not believed: bytes are taken as they come.
+        let mut bytes = Vec::new();
+        member.read_to_end(&mut bytes).map_err(|e| refuse(e.to_string()))?;
+        npy::from_bytes(&bytes).map_err(refuse)
+    }
+}
+
+/// Writes arrays to a `.npz` archive, uncompressed as `numpy.savez` does; it appears whole or not at all.
+///
+/// # Errors
+/// For bf16, which NumPy does not have; if two arrays have one name; or if the operating system refuses.
+///
+/// # Example
+/// ```
+/// use monotile::{DType, Tensor, io::{Npz, write_npz}};
+/// let path = std::env::temp_dir().join("monotile-example.npz");
+/// write_npz(&path, &[("a", &Tensor::arange(3)), ("b", &Tensor::eye(2, DType::F32)?)])?;
+/// assert_eq!(Npz::open(&path)?.tensor("a")?.to_vec::<i64>()?, [0, 1, 2]);
+/// # std::fs::remove_file(&path).unwrap();
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub fn write_npz(path: impl AsRef<Path>, tensors: &[(&str, &Tensor)]) -> Result<()> {
+    let headers = tensors.iter().map(|(_, t)| npy::header(t)).collect::<Result<Vec<_>>>()?;
+    let mut names: Vec<&str> = tensors.iter().map(|(name, _)| *name).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Error::value(format!("write_npz: two arrays have the name \"{}\"", twice[0])));
+    }
+    write_beside(path.as_ref(), |file| {
+        let mut archive = ZipWriter::new(file);
+        for ((name, tensor), header) in tensors.iter().zip(&headers) {
+            let large = tensor.len() * tensor.dtype().size() > u32::MAX as usize / 2;
+            let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(large);
+            archive.start_file(format!("{name}.npy"), options.with_alignment(64))?;
+            archive.write_all(header)?;
+            write_elements(tensor, &mut archive)?;
+        }
+        archive.finish().map(|_| ()).map_err(std::io::Error::from)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DType;
+
+    #[test]
+    fn stored_and_compressed_members_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        let a = Tensor::from_vec((0..600).map(f64::from).collect(), &[20, 30]).unwrap();
+        write_npz(&path, &[("a", &a), ("t", &a.mt())]).unwrap();
+        let npz = Npz::open(&path).unwrap();
+        assert_eq!(npz.tensor("t").unwrap().to_f64_vec(), a.mt().to_f64_vec());
+        assert!(npz.tensor("a").unwrap().is_mapped());
+        let words = npz.tensor("b").err().unwrap().to_string();
+        assert!(words.ends_with("a.npz: there is no array \"b\"; it has a, t"), "{words}");
+
+        let mut archive = ZipWriter::new(File::create(&path).unwrap());
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+        archive.start_file("c.npy", options).unwrap();
+        archive.write_all(&npy::header(&a).unwrap()).unwrap();
+        write_elements(&a, &mut archive).unwrap();
+        archive.finish().unwrap();
+        assert_eq!(Npz::open(&path).unwrap().tensor("c").unwrap().to_f64_vec(), a.to_f64_vec());
+    }
+
+    #[test]
+    fn what_is_no_archive_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        std::fs::write(&path, b"not a zip archive at all").unwrap();
+        assert!(Npz::open(&path).err().unwrap().to_string().contains("is not a .npz archive"));
+        let words = write_npz(&path, &[("a", &Tensor::zeros(&[1], DType::BF16))]).unwrap_err().to_string();
+        assert_eq!(words, "write_npy: NumPy has no bf16; cast to f32, or write .safetensors");
+    }
+}
