@@ -10,9 +10,11 @@
 //! | [`real`] | the element types |
 //! | [`simd`], [`threads`] | instruction sets chosen at run time; splitting work |
 //! | [`product`] | the matrix product over groups of dimensions |
+//! | [`attention`] | scaled dot-product attention in tiles, forward and backward |
 //! | [`elementwise`] | maps over one, two or three broadcast operands |
 //! | [`naive`] | the twins |
 
+pub mod attention;
 pub mod buffer;
 pub mod elementwise;
 pub mod naive;

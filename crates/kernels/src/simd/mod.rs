@@ -8,6 +8,7 @@
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
+pub mod math;
 pub mod scalar;
 mod vector;
 

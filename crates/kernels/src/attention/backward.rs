@@ -1,0 +1,427 @@
+//! The backward pass: tiles of P and dS are recomputed from the log-sum-exp, and each feeds its products at once.
+//!
+//! One head of keys is a *unit*. Its keys are taken in stretches of [`STRETCH`]; over one stretch the gradients of keys and
+//! values are sums in scratch, and tiles of queries pass by. With at least as many units as threads a thread takes a whole
+//! unit; the rest share each stretch, every thread with sums of its own that are added in the order of the threads. So
+//! memory is bounded by the stretch, and bits by the number of threads.
+
+use std::ops::Range;
+
+use super::forward::each;
+use super::mask::{self, Place, Seen};
+use super::online::{exp_difference, hide_rest, window, zero_rest};
+use super::tile::{Across, Along, BC, BR, Down, MR, Operands, Shape, shape};
+use super::{Dims, Head, Inputs, Shared, pack};
+use crate::buffer::Block;
+use crate::real::Real;
+use crate::simd::{Kernel, Lanes, Vector, dispatch};
+use crate::threads;
+use crate::view::View;
+
+/// Keys whose gradients are summed at a time: a multiple of [`BC`] whose sums fit the second cache at head sizes to 128.
+const STRETCH: usize = 4 * BC;
+/// A core's arithmetic, in operations a nanosecond, for deciding whether a second thread is worth waking.
+const FLOPS_PER_NS: f64 = 60.0;
+
+/// What came out of the forward pass, and the gradients of the loss with respect to it.
+#[derive(Clone, Copy)]
+pub struct Cotangents<'a, T> {
+    /// The output, (b, h, t, e).
+    pub out: View<'a, T>,
+    /// The log-sum-exp of each row, (b, h, t) in row-major order.
+    pub lse: &'a [T],
+    /// The gradient with respect to the output, (b, h, t, e).
+    pub dout: View<'a, T>,
+    /// The gradient with respect to the log-sum-exp, (b, h, t) in row-major order, if there is one.
+    pub dlse: Option<&'a [T]>,
+}
+
+/// Where the wanted gradients go: row-major, in the shapes of the operands. What was there is overwritten.
+#[derive(Default)]
+pub struct Gradients<'a, T> {
+    /// (b, h, t, d)
+    pub dq: Option<&'a mut [T]>,
+    /// (b, g, s, d)
+    pub dk: Option<&'a mut [T]>,
+    /// (b, g, s, e)
+    pub dv: Option<&'a mut [T]>,
+}
+
+/// Computes the wanted gradients of attention with respect to q, k and v.
+///
+/// A row that saw no key has gradient 0.
+///
+/// # Panics
+/// If shapes do not fit each other.
+pub fn backward<T: Lanes>(x: &Inputs<'_, T>, cotangents: &Cotangents<'_, T>, gradients: Gradients<'_, T>) {
+    let dims = x.dims();
+    let Dims { batch, heads, kv_heads, queries, keys, dim, value_dim, .. } = dims;
+    let rows = batch * heads * queries;
+    let like_out = [batch, heads, queries, value_dim];
+    assert!(cotangents.out.shape() == like_out && cotangents.dout.shape() == like_out, "the output and its gradient fit attention");
+    assert!(cotangents.lse.len() == rows && cotangents.dlse.is_none_or(|d| d.len() == rows), "a log-sum-exp for each row");
+    let wanted = |name: &str, d: Option<&mut [T]>, len: usize| {
+        d.map(|d| {
+            assert_eq!(d.len(), len, "the gradient d{name} has the size of {name}");
+            d.fill(T::ZERO);
+            Shared(d.as_mut_ptr())
+        })
+    };
+    let backward = Backward {
+        x,
+        cotangents,
+        dims,
+        shape: shape::<T>(),
+        dq: wanted("q", gradients.dq, rows * dim),
+        dk: wanted("k", gradients.dk, batch * kv_heads * keys * dim),
+        dv: wanted("v", gradients.dv, batch * kv_heads * keys * value_dim),
+    };
+    if rows * keys == 0 || backward.dq.is_none() && backward.dk.is_none() && backward.dv.is_none() {
+        return;
+    }
+    let units = dims.units();
+    let ns = (queries * dims.groups() * keys * (3 * dim + 2 * value_dim) * 2) as f64 / FLOPS_PER_NS;
+    let threads = threads::parts(units * queries.div_ceil(MR), ns / queries.div_ceil(MR) as f64);
+    let whole = units / threads * threads;
+    each(
+        whole,
+        threads,
+        || backward.scratch(),
+        |scratch, unit| {
+            for stretch in backward.stretches() {
+                backward.pack(unit, &stretch, &mut scratch.packed);
+                backward.pass(unit, stretch.clone(), (0, 1), &scratch.packed, &mut scratch.work);
+                backward.write(unit, stretch, &[&scratch.work.sums]);
+            }
+        },
+    );
+    if whole < units {
+        backward.shared(whole..units, threads);
+    }
+}
+
+struct Backward<'a, T> {
+    x: &'a Inputs<'a, T>,
+    cotangents: &'a Cotangents<'a, T>,
+    dims: Dims,
+    shape: Shape,
+    dq: Option<Shared<T>>,
+    dk: Option<Shared<T>>,
+    dv: Option<Shared<T>>,
+}
+
+/// The keys and values of a stretch in the orders that the products read.
+struct Packed<T: Real> {
+    /// K in panels of nr keys: the B of S = Q Kᵀ.
+    k_panels: Block<T>,
+    /// V in panels of nr keys: the B of dP = dO Vᵀ.
+    v_panels: Block<T>,
+    /// K by rows: the B of dQ = dS K.
+    k_rows: Block<T>,
+}
+
+/// The gradients of a stretch's keys and values, summed over queries.
+struct Sums<T: Real> {
+    dk: Block<T>,
+    dv: Block<T>,
+}
+
+/// What a pass over the queries works in.
+struct Work<T: Real> {
+    q: Block<T>,
+    dout: Block<T>,
+    p: Block<T>,
+    ds: Block<T>,
+    dq: Block<T>,
+    lse: [T; BR],
+    delta: [T; BR],
+    sums: Sums<T>,
+}
+
+struct Scratch<T: Real> {
+    packed: Packed<T>,
+    work: Work<T>,
+}
+
+impl<T: Lanes> Backward<'_, T> {
+    /// Elements of a packed row of queries or keys.
+    fn width(&self) -> usize {
+        self.dims.dim.max(1).next_multiple_of(self.shape.lanes)
+    }
+
+    /// Elements of a packed row of values.
+    fn value_width(&self) -> usize {
+        self.dims.value_dim.max(1).next_multiple_of(self.shape.lanes)
+    }
+
+    fn stretches(&self) -> impl Iterator<Item = Range<usize>> + use<T> {
+        let keys = self.dims.keys;
+        (0..keys).step_by(STRETCH).map(move |key| key..(key + STRETCH).min(keys))
+    }
+
+    fn packed(&self) -> Packed<T> {
+        let keys = STRETCH.min(self.dims.keys);
+        let panels = |dim| Block::new(pack::panels_len(keys, dim, self.shape.nr));
+        Packed { k_panels: panels(self.dims.dim), v_panels: panels(self.dims.value_dim), k_rows: Block::new(keys * self.width()) }
+    }
+
+    fn work(&self) -> Work<T> {
+        let (width, value_width) = (self.width(), self.value_width());
+        // The register tiles of the last keys reach up to MR - 1 rows beyond.
+        let keys = STRETCH.min(self.dims.keys.next_multiple_of(MR));
+        Work {
+            q: Block::new(BR * width),
+            dout: Block::new(BR * value_width),
+            p: Block::filled(BR * BC, T::ZERO),
+            ds: Block::filled(BR * BC, T::ZERO),
+            dq: Block::new(BR * width),
+            lse: [T::ZERO; BR],
+            delta: [T::ZERO; BR],
+            sums: Sums { dk: Block::new(keys * width), dv: Block::new(keys * value_width) },
+        }
+    }
+
+    fn scratch(&self) -> Scratch<T> {
+        Scratch { packed: self.packed(), work: self.work() }
+    }
+
+    fn pack(&self, unit: usize, stretch: &Range<usize>, to: &mut Packed<T>) {
+        let (b, g) = (unit / self.dims.kv_heads, unit % self.dims.kv_heads);
+        let (k, v) = (Head::of(&self.x.k, b, g), Head::of(&self.x.v, b, g));
+        pack::panels(k, stretch.clone(), self.dims.dim, self.shape.nr, &mut to.k_panels);
+        pack::panels(v, stretch.clone(), self.dims.value_dim, self.shape.nr, &mut to.v_panels);
+        let shape = pack::Rows { dim: self.dims.dim, width: self.width(), padded: stretch.len(), scale: T::ONE };
+        pack::rows(k, stretch.clone(), &mut to.k_rows, shape);
+    }
+
+    /// Works on units one after another, with all threads on the queries of each.
+    fn shared(&self, units: Range<usize>, threads: usize) {
+        let mut packed = self.packed();
+        let works: Vec<_> = (0..threads).map(|_| std::sync::Mutex::new(self.work())).collect();
+        for unit in units {
+            for stretch in self.stretches() {
+                self.pack(unit, &stretch, &mut packed);
+                threads::run(threads, |part| {
+                    let mut work = works[part].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    self.pass(unit, stretch.clone(), (part, threads), &packed, &mut work);
+                });
+                let works: Vec<_> =
+                    works.iter().map(|work| work.lock().unwrap_or_else(std::sync::PoisonError::into_inner)).collect();
+                self.write(unit, stretch, &works.iter().map(|work| &work.sums).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    /// Lets every `of`-th tile of the queries that share a key head, from the `part`-th on, pass by a stretch of its keys.
+    fn pass(&self, unit: usize, stretch: Range<usize>, (part, of): (usize, usize), packed: &Packed<T>, work: &mut Work<T>) {
+        let Dims { kv_heads, queries, .. } = self.dims;
+        let groups = self.dims.groups();
+        let blocks = queries.div_ceil(BR);
+        let rows = queries.div_ceil(blocks).next_multiple_of(MR);
+        work.sums.dk.fill(T::ZERO);
+        work.sums.dv.fill(T::ZERO);
+        for task in (part..groups * blocks).step_by(of) {
+            let query = task % blocks * rows;
+            if query < queries {
+                let place = Place {
+                    batch: unit / kv_heads,
+                    head: unit % kv_heads * groups + task / blocks,
+                    query,
+                    rows: rows.min(queries - query),
+                    key: stretch.start,
+                };
+                self.tiles(place, stretch.end, packed, work);
+            }
+        }
+    }
+
+    /// A tile of queries against the keys from `place.key` to `end`.
+    fn tiles(&self, place: Place, end: usize, packed: &Packed<T>, work: &mut Work<T>) {
+        let Place { batch, head, query, rows, key: start } = place;
+        let end = end.min(self.dims.visible(query + rows - 1));
+        if end <= start {
+            return;
+        }
+        self.begin(place, work);
+        let (width, value_width, nr) = (self.width(), self.value_width(), self.shape.nr);
+        for key in (start..end).step_by(BC) {
+            let seen = Seen::new(&self.dims, query, rows, key).until(end - key);
+            let at = key - start;
+            let panels = |of: &Block<T>, dim: usize| of[at * dim..].as_ptr();
+            let Dims { dim, value_dim, .. } = self.dims;
+            let operands = Operands {
+                a: work.q.as_ptr(),
+                a_row: width,
+                b: panels(&packed.k_panels, dim),
+                b_row: nr * dim,
+                c: work.p.as_mut_ptr(),
+                c_row: BC,
+            };
+            dispatch(Across { operands, depth: dim, seen: seen.by_panel() });
+            mask::apply(self.x, Place { batch, head, query, rows, key }, &seen, &mut work.p);
+            dispatch(Probabilities { lse: &work.lse[..rows], seen: &seen, scores: &mut work.p });
+            if self.dv.is_some() {
+                let operands = Operands {
+                    a: work.p.as_ptr(),
+                    a_row: BC,
+                    b: work.dout.as_ptr(),
+                    b_row: value_width,
+                    c: work.sums.dv[at * value_width..].as_mut_ptr(),
+                    c_row: value_width,
+                };
+                dispatch(Down { operands, vectors: value_width / self.shape.lanes, seen: seen.by_panel(), rows });
+            }
+            if self.dq.is_none() && self.dk.is_none() {
+                continue;
+            }
+            let operands = Operands {
+                a: work.dout.as_ptr(),
+                a_row: value_width,
+                b: panels(&packed.v_panels, value_dim),
+                b_row: nr * value_dim,
+                c: work.ds.as_mut_ptr(),
+                c_row: BC,
+            };
+            dispatch(Across { operands, depth: value_dim, seen: seen.by_panel() });
+            dispatch(ScoreGradients { p: &work.p, delta: &work.delta[..rows], seen: &seen, ds: &mut work.ds });
+            let vectors = width / self.shape.lanes;
+            if self.dk.is_some() {
+                let operands = Operands {
+                    a: work.ds.as_ptr(),
+                    a_row: BC,
+                    b: work.q.as_ptr(),
+                    b_row: width,
+                    c: work.sums.dk[at * width..].as_mut_ptr(),
+                    c_row: width,
+                };
+                dispatch(Down { operands, vectors, seen: seen.by_panel(), rows });
+            }
+            if self.dq.is_some() {
+                let operands = Operands {
+                    a: work.ds.as_ptr(),
+                    a_row: BC,
+                    b: packed.k_rows[at * width..].as_ptr(),
+                    b_row: width,
+                    c: work.dq.as_mut_ptr(),
+                    c_row: width,
+                };
+                dispatch(Along { operands, vectors, seen: seen.by_panel() });
+            }
+        }
+        self.add_dq(place, work);
+    }
+
+    /// Reads a tile of queries and its cotangents.
+    fn begin(&self, place: Place, work: &mut Work<T>) {
+        let Place { batch, head, query, rows, .. } = place;
+        let Dims { heads, queries, dim, value_dim, .. } = self.dims;
+        let (width, value_width, padded) = (self.width(), self.value_width(), rows.next_multiple_of(MR));
+        let scale = self.x.scale;
+        let range = query..query + rows;
+        pack::rows(Head::of(&self.x.q, batch, head), range.clone(), &mut work.q, pack::Rows { dim, width, padded, scale });
+        let shape = pack::Rows { dim: value_dim, width: value_width, padded, scale: T::ONE };
+        pack::rows(Head::of(&self.cotangents.dout, batch, head), range, &mut work.dout, shape);
+        work.dq[..padded * width].fill(T::ZERO);
+        let out = Head::of(&self.cotangents.out, batch, head);
+        for i in 0..rows {
+            let row = (batch * heads + head) * queries + query + i;
+            let lse = self.cotangents.lse[row];
+            // exp(s − ∞) = 0 makes P of a row that saw no key 0.
+            work.lse[i] = if lse == T::NEG_INFINITY { T::INFINITY } else { lse };
+            let (o, dout) = (out.row(query + i), &work.dout[i * value_width..][..value_dim]);
+            let mut delta = T::ZERO;
+            for (c, &d) in dout.iter().enumerate() {
+                // SAFETY: `out` has the shape (b, h, t, e), checked by `backward`.
+                delta += d * unsafe { *o.wrapping_offset(c as isize * out.element) };
+            }
+            work.delta[i] = delta - self.cotangents.dlse.map_or(T::ZERO, |dlse| dlse[row]);
+        }
+    }
+
+    /// Adds scale · dS K of a tile to the gradient of its queries.
+    fn add_dq(&self, place: Place, work: &Work<T>) {
+        let Some(dq) = self.dq else { return };
+        let Dims { heads, queries, dim, .. } = self.dims;
+        let start = ((place.batch * heads + place.head) * queries + place.query) * dim;
+        // SAFETY: dq has the size of q, checked by `backward`, and no other thread works on these rows.
+        let dq = unsafe { std::slice::from_raw_parts_mut(dq.at(start), place.rows * dim) };
+        for (y, x) in dq.chunks_exact_mut(dim.max(1)).zip(work.dq.chunks_exact(self.width())) {
+            y.iter_mut().zip(x).for_each(|(y, &x)| *y += self.x.scale * x);
+        }
+    }
+
+    /// Writes the gradients of a stretch's keys and values: the sums of all parts, in their order.
+    fn write(&self, unit: usize, stretch: Range<usize>, parts: &[&Sums<T>]) {
+        let each = |to: Option<Shared<T>>, dim: usize, width: usize, of: fn(&Sums<T>) -> &Block<T>| {
+            let Some(to) = to else { return };
+            let start = (unit * self.dims.keys + stretch.start) * dim;
+            // SAFETY: dk and dv have the sizes of k and v, checked by `backward`, and no other thread works on this stretch.
+            let to = unsafe { std::slice::from_raw_parts_mut(to.at(start), stretch.len() * dim) };
+            for (j, to) in to.chunks_exact_mut(dim.max(1)).enumerate() {
+                for (c, y) in to.iter_mut().enumerate() {
+                    *y = parts[1..].iter().fold(of(parts[0])[j * width + c], |sum, part| sum + of(part)[j * width + c]);
+                }
+            }
+        };
+        // The packed queries hold scale · q, so dk = dSᵀ (scale · q) is complete.
+        each(self.dk, self.dims.dim, self.width(), |sums| &sums.dk);
+        each(self.dv, self.dims.value_dim, self.value_width(), |sums| &sums.dv);
+    }
+}
+
+/// P = exp(S − lse), 0 beyond the keys that a row sees.
+struct Probabilities<'a, T> {
+    lse: &'a [T],
+    seen: &'a Seen,
+    scores: &'a mut [T],
+}
+
+impl<T: Lanes> Kernel<T> for Probabilities<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(self) {
+        let window = window::<T>();
+        for (i, (scores, &lse)) in self.scores.chunks_exact_mut(BC).zip(self.lse).enumerate() {
+            let vectors = self.seen.row[i].div_ceil(V::LANES);
+            // SAFETY: `dispatch` enabled `V`; a row holds `BC` scores, a multiple of the lanes, and no more are seen.
+            unsafe {
+                hide_rest::<V>(scores, self.seen.row[i], &window);
+                let (s, lse) = (scores.as_mut_ptr(), V::splat(lse));
+                for j in 0..vectors {
+                    exp_difference(V::load(s.add(j * V::LANES)), lse).store(s.add(j * V::LANES));
+                }
+            }
+            zero_rest(scores, vectors * V::LANES, self.seen.panel[i / MR]);
+        }
+    }
+}
+
+/// dS = P ∘ (dP − delta), with dP in the place of dS, 0 beyond the keys that a row sees.
+struct ScoreGradients<'a, T> {
+    p: &'a [T],
+    delta: &'a [T],
+    seen: &'a Seen,
+    ds: &'a mut [T],
+}
+
+impl<T: Lanes> Kernel<T> for ScoreGradients<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(self) {
+        let rows = self.p.chunks_exact(BC).zip(self.ds.chunks_exact_mut(BC)).zip(self.delta);
+        for (i, ((p, ds), &delta)) in rows.enumerate() {
+            let vectors = self.seen.row[i].div_ceil(V::LANES);
+            // SAFETY: as in `Probabilities`.
+            unsafe {
+                let (p, ds, delta) = (p.as_ptr(), ds.as_mut_ptr(), V::splat(delta));
+                for j in 0..vectors {
+                    let dp = V::load(ds.add(j * V::LANES));
+                    V::load(p.add(j * V::LANES)).mul(dp.sub(delta)).store(ds.add(j * V::LANES));
+                }
+            }
+            zero_rest(ds, vectors * V::LANES, self.seen.panel[i / MR]);
+        }
+    }
+}

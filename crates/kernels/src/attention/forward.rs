@@ -1,0 +1,292 @@
+//! The forward pass: tiles of queries stream over packed tiles of keys.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::mask::{self, Place, Seen};
+use super::online::{Rows, Step};
+use super::tile::{Across, Along, BC, BR, MR, Operands, Shape, shape};
+use super::{Dims, Head, Inputs, Shared, pack};
+use crate::buffer::Block;
+use crate::real::Real;
+use crate::simd::{Lanes, dispatch};
+use crate::threads;
+
+/// Packed keys and values of as many key heads as fit here are made at a time: a few heads of 4096 keys, within a cache.
+const ROUND_BYTES: usize = 8 << 20;
+/// A core's arithmetic, in operations a nanosecond, for deciding whether a second thread is worth waking.
+const FLOPS_PER_NS: f64 = 60.0;
+
+/// Where the result goes.
+pub struct Output<'a, T> {
+    /// The elements of out.
+    pub out: &'a mut [T],
+    /// Elements between batches, heads and queries of `out`; values lie one after another.
+    pub strides: [usize; 3],
+    /// The log-sum-exp of each row, (b, h, t) in row-major order.
+    pub lse: &'a mut [T],
+}
+
+impl<'a, T> Output<'a, T> {
+    /// An output of shape (b, h, t, e) in row-major order.
+    pub fn row_major(out: &'a mut [T], lse: &'a mut [T], [heads, queries, value_dim]: [usize; 3]) -> Self {
+        Self { out, strides: [heads * queries * value_dim, queries * value_dim, value_dim], lse }
+    }
+
+    /// Panics unless every row is inside `out` and no two rows share an element.
+    fn check(&self, dims: &Dims) {
+        let rows = dims.batch * dims.heads * dims.queries;
+        assert_eq!(self.lse.len(), rows, "a log-sum-exp for each row of attention");
+        if rows == 0 {
+            return;
+        }
+        let mut axes: [(usize, usize); 3] = std::array::from_fn(|d| (self.strides[d], [dims.batch, dims.heads, dims.queries][d]));
+        axes.sort_unstable();
+        let end = axes.iter().filter(|axis| axis.1 > 1).try_fold(dims.value_dim, |inner, &(stride, size)| {
+            (stride >= inner).then(|| stride.saturating_mul(size - 1).saturating_add(inner))
+        });
+        assert!(end.is_some_and(|end| end <= self.out.len()), "rows of attention's output lie apart and inside it");
+    }
+}
+
+/// Computes out = softmax(scale · q kᵀ + mask) v and the log-sum-exp of each row.
+///
+/// A row that sees no key gets 0 and -∞.
+///
+/// # Panics
+/// If shapes do not fit each other, or the output does not fit them.
+pub fn forward<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>) {
+    run(x, output, false);
+}
+
+/// As [`forward`], with the keys of `x` added to those that `output` holds a result of already.
+///
+/// Keys may thus come in parts, in any order; a causal limit is that of `x` alone.
+///
+/// # Panics
+/// As [`forward`].
+pub fn forward_from<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>) {
+    run(x, output, true);
+}
+
+fn run<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>, resume: bool) {
+    let dims = x.dims();
+    output.check(&dims);
+    if dims.batch * dims.heads * dims.queries == 0 {
+        return;
+    }
+    let forward = Forward {
+        x,
+        dims,
+        shape: shape::<T>(),
+        out: Shared(output.out.as_mut_ptr()),
+        strides: output.strides,
+        lse: Shared(output.lse.as_mut_ptr()),
+        resume,
+    };
+    let packed = pack::panels_len(dims.keys, dims.dim, forward.shape.nr) + dims.keys * forward.value_width();
+    let at_once = (ROUND_BYTES / (packed * size_of::<T>()).max(1)).clamp(1, dims.units().max(1));
+    let mut memory = Block::new(packed * at_once);
+    for first in (0..dims.units()).step_by(at_once) {
+        forward.round(first..(first + at_once).min(dims.units()), &mut memory, packed);
+    }
+}
+
+struct Forward<'a, T> {
+    x: &'a Inputs<'a, T>,
+    dims: Dims,
+    shape: Shape,
+    out: Shared<T>,
+    strides: [usize; 3],
+    lse: Shared<T>,
+    resume: bool,
+}
+
+/// What a thread works in.
+struct Scratch<T: Real> {
+    q: Block<T>,
+    scores: Block<T>,
+    acc: Block<T>,
+}
+
+/// A tile of queries of one head.
+#[derive(Clone, Copy)]
+struct Task {
+    batch: usize,
+    head: usize,
+    query: usize,
+    rows: usize,
+}
+
+impl<T: Lanes> Forward<'_, T> {
+    /// Elements of a packed row of values.
+    fn value_width(&self) -> usize {
+        self.dims.value_dim.max(1).next_multiple_of(self.shape.lanes)
+    }
+
+    /// Computes all rows of some (batch, key head) pairs.
+    fn round(&self, units: std::ops::Range<usize>, memory: &mut [T], packed: usize) {
+        let Dims { keys, dim, value_dim, queries, .. } = self.dims;
+        let (width, nr) = (self.value_width(), self.shape.nr);
+        let k_len = pack::panels_len(keys, dim, nr);
+        // A packing task is a stretch of keys of one unit, both K and V.
+        let stretch = BC * 4;
+        let stretches = keys.div_ceil(stretch);
+        let memory_at = Shared(memory.as_mut_ptr());
+        let count = units.len() * stretches;
+        each(
+            count,
+            pack::parts(units.len() * packed),
+            || (),
+            |(), task| {
+                let (unit, part) = (task / stretches, task % stretches);
+                let (b, g) = ((units.start + unit) / self.dims.kv_heads, (units.start + unit) % self.dims.kv_heads);
+                let range = part * stretch..((part + 1) * stretch).min(keys);
+                // SAFETY: `memory` holds `packed` elements for each unit; K's panels of this stretch and V's rows of it are this
+                // task's alone, as `stretch` is a multiple of nr.
+                let (k_to, v_to) = unsafe {
+                    let at = unit * packed + range.start * dim;
+                    let v_at = unit * packed + k_len + range.start * width;
+                    (
+                        std::slice::from_raw_parts_mut(memory_at.at(at), pack::panels_len(range.len(), dim, nr)),
+                        std::slice::from_raw_parts_mut(memory_at.at(v_at), range.len() * width),
+                    )
+                };
+                pack::panels(Head::of(&self.x.k, b, g), range.clone(), dim, nr, k_to);
+                let padded = range.len();
+                pack::rows(Head::of(&self.x.v, b, g), range, v_to, pack::Rows { dim: value_dim, width, padded, scale: T::ONE });
+            },
+        );
+        let blocks = queries.div_ceil(BR);
+        let rows = queries.div_ceil(blocks).next_multiple_of(MR);
+        let groups = self.dims.groups();
+        let count = units.len() * groups * blocks;
+        let ns = (queries * keys * (dim + value_dim) * 2 * units.len() * groups) as f64 / FLOPS_PER_NS / count.max(1) as f64;
+        let memory = &*memory;
+        each(
+            count,
+            threads::parts(count, ns),
+            || self.scratch(),
+            |scratch, task| {
+                // The longest tasks, those of a causal limit's last queries, come first, so that threads end together.
+                let (block, of) = (blocks - 1 - task / (units.len() * groups), task % (units.len() * groups));
+                let (unit, member) = (of / groups, of % groups);
+                let (b, g) = ((units.start + unit) / self.dims.kv_heads, (units.start + unit) % self.dims.kv_heads);
+                let query = block * rows;
+                if query < queries {
+                    let task = Task { batch: b, head: g * groups + member, query, rows: rows.min(queries - query) };
+                    let (k, v) = memory[unit * packed..(unit + 1) * packed].split_at(k_len);
+                    self.task(task, k, v, scratch);
+                }
+            },
+        );
+    }
+
+    fn scratch(&self) -> Scratch<T> {
+        Scratch {
+            q: Block::new(BR * self.dims.dim.max(1)),
+            scores: Block::filled(BR * BC, T::ZERO),
+            acc: Block::new(BR * self.value_width()),
+        }
+    }
+
+    /// Computes the rows of one task from packed keys and values.
+    fn task(&self, task: Task, k: &[T], v: &[T], scratch: &mut Scratch<T>) {
+        let Self { x, dims, shape, .. } = self;
+        let Task { batch, head, query, rows } = task;
+        let (dim, width) = (dims.dim, self.value_width());
+        let padded = rows.next_multiple_of(MR);
+        pack::rows(
+            Head::of(&x.q, batch, head),
+            query..query + rows,
+            &mut scratch.q,
+            pack::Rows { dim, width: dim, padded, scale: x.scale },
+        );
+        let mut state = Rows::new();
+        self.start(task, &mut state, &mut scratch.acc);
+        let end = dims.visible(query + rows - 1);
+        for key in (0..end).step_by(BC) {
+            let seen = Seen::new(dims, query, rows, key);
+            let scores = scratch.scores.as_mut_ptr();
+            debug_assert!(k.len() >= pack::panels_len(key + seen.most(), dim, shape.nr) && v.len() >= (key + seen.most()) * width);
+            // K's panels of nr keys are `nr · dim` long, and a tile begins at a panel.
+            let operands = Operands {
+                a: scratch.q.as_ptr(),
+                a_row: dim,
+                b: k[key * dim..].as_ptr(),
+                b_row: shape.nr * dim,
+                c: scores,
+                c_row: BC,
+            };
+            dispatch(Across { operands, depth: dim, seen: seen.by_panel() });
+            mask::apply(x, Place { batch, head, query, rows, key }, &seen, &mut scratch.scores);
+            dispatch(Step { state: &mut state, rows, seen: &seen, scores: &mut scratch.scores, acc: &mut scratch.acc, width });
+            let operands = Operands {
+                a: scratch.scores.as_ptr(),
+                a_row: BC,
+                b: v[key * width..].as_ptr(),
+                b_row: width,
+                c: scratch.acc.as_mut_ptr(),
+                c_row: width,
+            };
+            dispatch(Along { operands, vectors: width / shape.lanes, seen: seen.by_panel() });
+        }
+        self.finish(task, &state, &scratch.acc);
+    }
+
+    /// The address of a row's output and of its log-sum-exp.
+    fn row(&self, task: Task, i: usize) -> (*mut T, *mut T) {
+        let (t, heads, queries) = (task.query + i, self.dims.heads, self.dims.queries);
+        let [sb, sh, st] = self.strides;
+        let out = self.out.at(task.batch * sb + task.head * sh + t * st);
+        (out, self.lse.at((task.batch * heads + task.head) * queries + t))
+    }
+
+    /// Puts the rows of a task at their beginning: nothing seen, or what the output holds.
+    fn start(&self, task: Task, state: &mut Rows<T>, acc: &mut [T]) {
+        let width = self.value_width();
+        acc[..task.rows.next_multiple_of(MR) * width].fill(T::ZERO);
+        if self.resume {
+            for i in 0..task.rows {
+                let (out, lse) = self.row(task, i);
+                // SAFETY: `Output::check` placed every row inside the output, and this task alone has this row.
+                let (out, lse) = unsafe { (std::slice::from_raw_parts(out, self.dims.value_dim), *lse) };
+                state.start(i, lse);
+                if lse != T::NEG_INFINITY {
+                    acc[i * width..][..out.len()].copy_from_slice(out);
+                }
+            }
+        }
+    }
+
+    /// Writes out = acc / l and lse = m + ln l.
+    fn finish(&self, task: Task, state: &Rows<T>, acc: &[T]) {
+        let width = self.value_width();
+        for i in 0..task.rows {
+            let (out, lse) = self.row(task, i);
+            // SAFETY: as in `start`.
+            let out = unsafe {
+                *lse = state.lse(i);
+                std::slice::from_raw_parts_mut(out, self.dims.value_dim)
+            };
+            let inverse = if state.l[i] == T::ZERO { T::ZERO } else { T::ONE / state.l[i] };
+            for (y, &x) in out.iter_mut().zip(&acc[i * width..]) {
+                *y = x * inverse;
+            }
+        }
+    }
+}
+
+/// Calls `work(scratch, task)` for each of `0..count` on `parts` threads, which take tasks in order as they get free.
+pub(super) fn each<S>(count: usize, parts: usize, scratch: impl Fn() -> S + Sync, work: impl Fn(&mut S, usize) + Sync) {
+    let next = AtomicUsize::new(0);
+    threads::run(parts.min(count), |_| {
+        let mut scratch = scratch();
+        loop {
+            let task = next.fetch_add(1, Ordering::Relaxed);
+            if task >= count {
+                return;
+            }
+            work(&mut scratch, task);
+        }
+    });
+}

@@ -1,0 +1,103 @@
+//! Which keys a row sees, and masks applied to a tile of scores.
+
+use super::tile::{BC, BR, MR};
+use super::{Dims, Inputs, Mask, four};
+use crate::real::Real;
+use crate::simd;
+
+/// How many keys of a tile each row sees, by the causal limit.
+pub(super) struct Seen {
+    /// By row; rows beyond the last query see as many as the last.
+    pub row: [usize; BR],
+    /// By panel of [`MR`] rows: the most of its rows.
+    pub panel: [usize; BR / MR],
+    /// Panels that hold a query.
+    pub panels: usize,
+}
+
+impl Seen {
+    /// Of the keys from `key` on, at most [`BC`], seen by `rows` queries from `t` on.
+    pub fn new(dims: &Dims, t: usize, rows: usize, key: usize) -> Self {
+        let row = std::array::from_fn(|i| dims.visible(t + i.min(rows - 1)).saturating_sub(key).min(BC));
+        // A later query never sees fewer keys.
+        Self { row, panel: std::array::from_fn(|p| row[p * MR + MR - 1]), panels: rows.div_ceil(MR) }
+    }
+
+    /// The same, of at most `keys` keys.
+    pub fn until(mut self, keys: usize) -> Self {
+        self.row.iter_mut().chain(&mut self.panel).for_each(|seen| *seen = (*seen).min(keys));
+        self
+    }
+
+    /// The most keys that a row sees.
+    pub fn most(&self) -> usize {
+        self.row[BR - 1]
+    }
+
+    /// By panel that holds a query, the most keys that its rows see.
+    pub fn by_panel(&self) -> &[usize] {
+        &self.panel[..self.panels]
+    }
+}
+
+/// Where a tile of scores lies among all scores.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub batch: usize,
+    pub head: usize,
+    pub query: usize,
+    pub rows: usize,
+    pub key: usize,
+}
+
+/// Applies the mask to the scores that each row of a tile sees.
+pub(super) fn apply<T: Real>(x: &Inputs<'_, T>, place: Place, seen: &Seen, scores: &mut [T]) {
+    match x.mask {
+        Mask::None => {}
+        Mask::Boolean(mask) => {
+            each_row(
+                mask.as_ptr(),
+                four(mask.strides()),
+                place,
+                seen,
+                scores,
+                |s, may_look: u8| {
+                    if may_look == 0 { T::NEG_INFINITY } else { s }
+                },
+            )
+        }
+        // A hidden key stays hidden whatever its score is, NaN included.
+        Mask::Additive(mask) => each_row(mask.as_ptr(), four(mask.strides()), place, seen, scores, |s, bias: T| {
+            if bias == T::NEG_INFINITY { bias } else { s + bias }
+        }),
+    }
+}
+
+fn each_row<T: Real, M: Copy>(
+    mask: *const M,
+    [sb, sh, st, ss]: [isize; 4],
+    place: Place,
+    seen: &Seen,
+    scores: &mut [T],
+    f: impl Fn(T, M) -> T + Copy,
+) {
+    let Place { batch, head, query, rows, key } = place;
+    for i in 0..rows {
+        let at = batch as isize * sb + head as isize * sh + (query + i) as isize * st + key as isize * ss;
+        let row = mask.wrapping_offset(at);
+        let scores = &mut scores[i * BC..][..seen.row[i]];
+        match ss {
+            1 => {
+                // SAFETY: the mask's view has shape (b, h, t, s), checked by `Inputs::dims`, and every index read is inside it:
+                // a row sees at most the keys that are there.
+                let row = unsafe { std::slice::from_raw_parts(row, scores.len()) };
+                simd::run(
+                    #[inline(always)]
+                    || scores.iter_mut().zip(row).for_each(|(s, &m)| *s = f(*s, m)),
+                );
+            }
+            // SAFETY: as above.
+            _ => scores.iter_mut().enumerate().for_each(|(j, s)| *s = f(*s, unsafe { *row.wrapping_offset(j as isize * ss) })),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The running softmax of a row over tiles of keys: the step that everything rests on.
+//!
+//! A row holds m, the largest score so far, l = Σ exp(s − m) and acc = Σ exp(s − m) v. A tile with scores s raises m to m′;
+//! what was summed before is worth α = exp(m − m′) of what comes now (Milakov and Gimelshein 2018, algorithm 3):
+//!
+//! ```text
+//! m′ = max(m, max s)    p = exp(s − m′)    l′ = α l + Σ p    acc′ = α acc + p v
+//! ```
+
+use super::mask::Seen;
+use super::tile::{BC, BR, MR};
+use crate::real::Real;
+use crate::simd::math::exp2;
+use crate::simd::{Kernel, Lanes, MAX_LANES, Vector};
+
+/// The state of the rows of a tile: accumulators lie in memory of their own.
+pub(super) struct Rows<T> {
+    /// The largest score so far.
+    pub m: [T; BR],
+    /// Σ exp(s − m)
+    pub l: [T; BR],
+}
+
+impl<T: Real> Rows<T> {
+    /// Rows that have seen no key.
+    pub fn new() -> Self {
+        Self { m: [T::NEG_INFINITY; BR], l: [T::ZERO; BR] }
+    }
+
+    /// The log-sum-exp of row `i`.
+    pub fn lse(&self, i: usize) -> T {
+        if self.l[i] == T::ZERO { T::NEG_INFINITY } else { self.m[i] + self.l[i].ln() }
+    }
+
+    /// Makes row `i` continue from a log-sum-exp; its accumulator must be the output that belongs to it.
+    pub fn start(&mut self, i: usize, lse: T) {
+        self.m[i] = lse;
+        self.l[i] = if lse == T::NEG_INFINITY { T::ZERO } else { T::ONE };
+    }
+}
+
+/// The step for `rows` rows of scores, which it turns into p, 0 beyond the keys that a row sees; acc is multiplied by α.
+pub(super) struct Step<'a, T> {
+    pub state: &'a mut Rows<T>,
+    pub rows: usize,
+    pub seen: &'a Seen,
+    /// The tile of scores, [`BC`] to a row.
+    pub scores: &'a mut [T],
+    /// The accumulators, `width` to a row: a multiple of the lanes.
+    pub acc: &'a mut [T],
+    pub width: usize,
+}
+
+impl<T: Lanes> Kernel<T> for Step<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(self) {
+        let Self { state, rows, seen, scores, acc, width } = self;
+        let window = window::<T>();
+        for (i, (scores, acc)) in scores.chunks_exact_mut(BC).zip(acc.chunks_exact_mut(width)).take(rows).enumerate() {
+            let vectors = seen.row[i].div_ceil(V::LANES);
+            // SAFETY: `dispatch` enabled `V`; a row holds `BC` scores, of which at most BC are seen, and BC and `width` are
+            // multiples of the lanes.
+            unsafe {
+                hide_rest::<V>(scores, seen.row[i], &window);
+                let s = scores.as_mut_ptr();
+                let mut most = V::splat(T::NEG_INFINITY);
+                for j in 0..vectors {
+                    most = most.max(V::load(s.add(j * V::LANES)));
+                }
+                let (old, most) = (state.m[i], most.largest());
+                let new = if old > most { old } else { most };
+                // While nothing is seen m is -∞, and any finite number gives exp(-∞ − m) = 0.
+                let base = if new == T::NEG_INFINITY { T::ZERO } else { new };
+                let (from, mut sum) = (V::splat(base), V::splat(T::ZERO));
+                for j in 0..vectors {
+                    let p = exp_difference(V::load(s.add(j * V::LANES)), from);
+                    p.store(s.add(j * V::LANES));
+                    sum = sum.add(p);
+                }
+                zero_rest(scores, vectors * V::LANES, seen.panel[i / MR]);
+                if old != base {
+                    let alpha = exp_difference(V::splat(old), from);
+                    for x in acc.chunks_exact_mut(V::LANES) {
+                        V::load(x.as_ptr()).mul(alpha).store(x.as_mut_ptr());
+                    }
+                    state.l[i] *= alpha.largest();
+                }
+                state.l[i] += sum.sum();
+                state.m[i] = new;
+            }
+        }
+    }
+}
+
+/// exp(s − m). The difference is rounded once, in units of s, and is small wherever the result is not.
+///
+/// # Safety
+/// The instruction set of `V` must be enabled.
+#[inline(always)]
+pub(super) unsafe fn exp_difference<V: Vector>(s: V, m: V) -> V {
+    // SAFETY: the caller's duty.
+    unsafe { exp2(s.sub(m).mul(V::splat(V::Element::from_f64(std::f64::consts::LOG2_E)))) }
+}
+
+/// +∞ as often as the longest vector has lanes, then -∞ as often: the smaller of a vector and a window on this hides lanes.
+pub(super) fn window<T: Real>() -> [T; 2 * MAX_LANES] {
+    std::array::from_fn(|i| if i < MAX_LANES { T::INFINITY } else { T::NEG_INFINITY })
+}
+
+/// Makes the scores from `seen` to the end of its vector -∞, NaN included.
+///
+/// # Safety
+/// The instruction set of `V` must be enabled, and `scores` hold whole vectors.
+#[inline(always)]
+pub(super) unsafe fn hide_rest<V: Vector>(scores: &mut [V::Element], seen: usize, window: &[V::Element; 2 * MAX_LANES]) {
+    let tail = seen % V::LANES;
+    if tail > 0 {
+        let last = &mut scores[seen - tail..][..V::LANES];
+        // SAFETY: the slices have a vector's length. A hidden NaN loses to -∞, the second operand; a NaN that is seen
+        // becomes +∞, whose row ends as NaN too.
+        unsafe { V::load(last.as_ptr()).min(V::load(window[MAX_LANES - tail..][..V::LANES].as_ptr())).store(last.as_mut_ptr()) }
+    }
+}
+
+/// Makes what lies between the scores written so far and the end of the register tiles that will read this row 0.
+#[inline(always)]
+pub(super) fn zero_rest<T: Real>(scores: &mut [T], written: usize, seen_by_panel: usize) {
+    let end = seen_by_panel.next_multiple_of(MR);
+    if written < end {
+        scores[written..end].fill(T::ZERO);
+    }
+}
