@@ -8,6 +8,7 @@ mod commands;
 #[allow(dead_code, reason = "the commands that use the rest are being added")]
 mod failure;
 #[allow(dead_code, reason = "the commands that use the rest are being added")]
+mod measure;
 mod output;
 #[allow(dead_code, reason = "the commands that use the rest are being added")]
 mod page;
@@ -22,7 +23,7 @@ use std::io::{BufWriter, Write, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::bench;
+use commands::{bench, info};
 use failure::Failure;
 
 /// Linear algebra for machine learning and graphics: run it, train with it, measure it.
@@ -32,7 +33,8 @@ use failure::Failure;
     arg_required_else_help = true,
     after_help = "\
 Examples:
-  monotile bench gemm      time matrix products
+  monotile info --model DIR    what a checkpoint holds and what it costs to run
+  monotile bench gemm          time matrix products
 
 `monotile COMMAND --help` says more, with examples."
 )]
@@ -43,12 +45,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Info(info::Info),
     Bench(bench::Bench),
 }
 
 impl Command {
     fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
         match self {
+            Self::Info(command) => command.run(out),
             Self::Bench(command) => command.run(out),
         }
     }

@@ -1,6 +1,5 @@
 //! `monotile bench`: times what the library is made for, on sizes that other libraries are timed on too.
 
-mod measure;
 mod product;
 
 use std::io::Write;
@@ -9,9 +8,9 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::measure::{self, Timed};
 use crate::progress::say;
 use crate::report;
-use measure::seconds;
 
 /// Times the cases of a group, or of all groups.
 #[derive(Args)]
@@ -126,13 +125,10 @@ struct Cases<'a> {
     begun: bool,
 }
 
-/// The result of what is timed; only whether it failed matters.
-type Timed = monotile::Result<()>;
-
 impl Cases<'_> {
     /// Times `call` and prints the case; a call that fails prints its error instead.
     fn time(&mut self, case: Case, call: impl FnMut() -> Timed) -> Result<(), Failure> {
-        match seconds(call) {
+        match measure::seconds(call) {
             Ok(s) => {
                 let cells = [report::duration(s), case.rate(s)];
                 self.print(&Row { group: self.group, case: &case, ms: Some(s * 1e3), extra: None, error: None }, &cells)

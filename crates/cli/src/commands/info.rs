@@ -1,0 +1,123 @@
+//! `monotile info`: what a checkpoint holds and what it costs to run and to adapt.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use monotile_llama::{Config, Layer, Linear};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::report::{self, Table, bytes, count, short};
+
+/// Tells a checkpoint's parameters, matrix products, FLOPs and cache a token, and what LoRA would train.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  monotile info --model shakespeare             a table
+  monotile info --model shakespeare --rank 16   what LoRA of rank 16 would train
+  monotile info --model shakespeare --json | jq .parameters")]
+pub struct Info {
+    /// Folder of the checkpoint, with config.json
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Rank of the LoRA that is counted
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    rank: u32,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Info {
+    /// Reads the configuration and prints what follows from it.
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        let config = Config::read(&self.model)?;
+        if self.json { self.print_json(&config, out) } else { self.print_table(&config, out) }
+    }
+
+    /// What LoRA may be put on: its name on the command line, and how many numbers it then trains.
+    fn choices(&self, config: &Config) -> [(&'static str, usize); 3] {
+        let trained = |wanted: &[Linear]| {
+            let layers = Layer::all(config.num_hidden_layers).filter(|l| wanted.contains(&l.linear()));
+            config.lora_parameters(layers, self.rank as usize)
+        };
+        let attention = [Linear::Q, Linear::K, Linear::V, Linear::O];
+        [
+            ("q_proj,v_proj", trained(&[Linear::Q, Linear::V])),
+            ("q_proj,k_proj,v_proj,o_proj", trained(&attention)),
+            ("all-linear", trained(&Linear::BLOCK)),
+        ]
+    }
+
+    fn print_json(&self, config: &Config, out: &mut dyn Write) -> Result<(), Failure> {
+        let product =
+            |p: &monotile_llama::Product| json!({"layer": p.linear.name(), "count": p.count, "rows": p.rows, "columns": p.columns});
+        let lora = self.choices(config).map(|(modules, n)| json!({"target_modules": modules, "trained": n}));
+        let object = json!({
+            "family": config.family.name(),
+            "layers": config.num_hidden_layers,
+            "hidden_size": config.hidden_size,
+            "vocab_size": config.vocab_size,
+            "context": config.context(),
+            "parameters": config.parameters(),
+            "products": config.products().iter().map(product).collect::<Vec<_>>(),
+            "flop_a_token": {"empty_context": config.flops(0), "full_context": config.flops(config.context())},
+            "cache_bytes_a_token": config.cache_bytes(),
+            "lora": {"rank": self.rank, "choices": lora},
+        });
+        Ok(writeln!(out, "{object}")?)
+    }
+
+    fn print_table(&self, config: &Config, out: &mut dyn Write) -> Result<(), Failure> {
+        let colour = report::coloured();
+        let title = |text: &str| report::bold(text, colour);
+        let total = config.parameters() as u64;
+        let heads = match config.num_attention_heads / config.num_key_value_heads {
+            1 => format!("{} heads", config.num_attention_heads),
+            _ => format!("{} heads on {} of keys and values", config.num_attention_heads, config.num_key_value_heads),
+        };
+        writeln!(out, "{}", title(&self.model.display().to_string()))?;
+        writeln!(
+            out,
+            "  {} of {} blocks, {} wide, {heads} of {}",
+            config.family.name(),
+            config.num_hidden_layers,
+            config.hidden_size,
+            config.head_dim
+        )?;
+        let tied = if config.tie_word_embeddings { ", tied embeddings" } else { "" };
+        writeln!(out, "  vocabulary {}, context {}{tied}", count(config.vocab_size as u64), count(config.context() as u64))?;
+        writeln!(out, "  {} parameters ({})\n", count(total), short(total as f64))?;
+
+        writeln!(out, "{}", title("a token"))?;
+        let (empty, full) = (config.flops(0), config.flops(config.context()));
+        writeln!(out, "  {}FLOP forward with nothing before it, {}FLOP at the end of the context", short(empty), short(full))?;
+        let cache = config.cache_bytes() as u64;
+        writeln!(
+            out,
+            "  {} of cached keys and values, {} for the whole context\n",
+            bytes(cache),
+            bytes(cache * config.context() as u64)
+        )?;
+
+        let mut products = Table::new(&["matrix product", "count", "rows", "columns", "parameters"]);
+        for p in config.products() {
+            let all = (p.count * p.rows) as u64 * p.columns as u64;
+            products.row(vec![
+                p.linear.name().into(),
+                count(p.count as u64),
+                count(p.rows as u64),
+                count(p.columns as u64),
+                count(all),
+            ]);
+        }
+        writeln!(out, "{}", products.render(colour))?;
+
+        let mut lora = Table::new(&[&format!("LoRA of rank {} on", self.rank), "trained", "of all"]);
+        for (modules, n) in self.choices(config) {
+            lora.row(vec![modules.into(), count(n as u64), format!("{:.2} %", 100.0 * n as f64 / total as f64)]);
+        }
+        Ok(write!(out, "{}", lora.render(colour))?)
+    }
+}
