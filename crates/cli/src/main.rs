@@ -9,6 +9,7 @@ mod commands;
 mod failure;
 #[allow(dead_code, reason = "the commands that use the rest are being added")]
 mod measure;
+#[allow(dead_code, reason = "the commands that use the rest are being added")]
 mod output;
 #[allow(dead_code, reason = "the commands that use the rest are being added")]
 mod page;

@@ -73,19 +73,14 @@ impl Info {
         let colour = report::coloured();
         let title = |text: &str| report::bold(text, colour);
         let total = config.parameters() as u64;
-        let heads = match config.num_attention_heads / config.num_key_value_heads {
-            1 => format!("{} heads", config.num_attention_heads),
-            _ => format!("{} heads on {} of keys and values", config.num_attention_heads, config.num_key_value_heads),
+        let shared = match config.num_attention_heads / config.num_key_value_heads {
+            1 => String::new(),
+            _ => format!(" sharing {} of keys and values", config.num_key_value_heads),
         };
         writeln!(out, "{}", title(&self.model.display().to_string()))?;
-        writeln!(
-            out,
-            "  {} of {} blocks, {} wide, {heads} of {}",
-            config.family.name(),
-            config.num_hidden_layers,
-            config.hidden_size,
-            config.head_dim
-        )?;
+        let (family, blocks, wide) = (config.family.name(), config.num_hidden_layers, config.hidden_size);
+        let heads = format!("{} heads of {}{shared}", config.num_attention_heads, config.head_dim);
+        writeln!(out, "  {family}: {blocks} blocks {wide} wide, {heads}")?;
         let tied = if config.tie_word_embeddings { ", tied embeddings" } else { "" };
         writeln!(out, "  vocabulary {}, context {}{tied}", count(config.vocab_size as u64), count(config.context() as u64))?;
         writeln!(out, "  {} parameters ({})\n", count(total), short(total as f64))?;
