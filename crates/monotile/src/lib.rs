@@ -16,6 +16,8 @@ pub mod ops;
 mod random;
 pub mod tape;
 pub mod tensor;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use error::{Error, ErrorKind, Result};
 pub use random::Rng;

@@ -13,6 +13,8 @@ use crate::tape::{Gradient, Saved};
 use crate::tensor::layout::row_major;
 use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{DType, Dims, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
 
 /// The name of a dimension.
 pub(crate) type Label = u32;
@@ -147,6 +149,15 @@ impl Gradient for Contract {
         };
         Ok(vec![answer(0)?, answer(1)?])
     }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    vec![
+        Spec::new("einsum of two operands", |x| Ok(vec![contract(&x[0], &[0, 1, 2], &x[1], &[0, 2, 3, 4], &[3, 1, 0])?]))
+            .sample("a label of every kind", vec![normal(&[2, 3, 4]), normal(&[2, 4, 5, 3])])
+            .orders(2),
+    ]
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use crate::tape::{Gradient, Saved};
 use crate::tensor::dtype::Stored;
 use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{DType, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
 
 impl Tensor {
     /// The same numbers in another element type, rounded to the nearest; a number becomes `true` unless it is 0, and
@@ -71,6 +73,17 @@ impl Gradient for Cast {
         let g = cotangents[0].as_ref().map(|g| g.to_dtype(saved.input_dtype(0).compute()));
         Ok(vec![g.transpose()?])
     }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    vec![
+        Spec::new("to_dtype", |x| Ok(vec![x[0].to_dtype(DType::F64)?]))
+            .sample("matrix", vec![normal(&[3, 4])])
+            .sample("empty", vec![normal(&[0, 2])])
+            .reference(|x| vec![x[0].clone()])
+            .orders(2),
+    ]
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use crate::check;
 use crate::einsum::pair::contract;
 use crate::error::{Error, Result};
 use crate::tensor::{Dims, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
 
 impl Tensor {
     /// The product of matrices: `(…, m, k)` times `(…, k, n)` gives `(…, m, n)`, over leading dimensions that broadcast.
@@ -76,6 +78,34 @@ fn labelled(x: &Tensor, leading: usize, batch: &[usize], ends: &[u32]) -> Result
     }
     let shape: Dims = kept.iter().map(|&d| x.shape()[d]).chain(x.shape()[leading..].iter().copied()).collect();
     Ok((x.reshape(&shape)?, labels))
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    vec![
+        Spec::new("matmul", |x| Ok(vec![x[0].matmul(&x[1])?]))
+            .sample("matrices", vec![normal(&[3, 4]), normal(&[4, 2])])
+            .sample("a batch by a matrix", vec![normal(&[2, 3, 4]), normal(&[4, 5])])
+            .sample("repeated batches", vec![normal(&[2, 1, 3, 4]), normal(&[5, 4, 2])])
+            .sample("vectors", vec![normal(&[4]), normal(&[4])])
+            .sample("nothing to sum", vec![normal(&[2, 0]), normal(&[0, 3])])
+            .orders(2)
+            .refuses(vec![normal(&[2, 3]), normal(&[4, 2])], "matmul: shapes [2, 3] and [4, 2]: the inner sizes 3 and 4 differ")
+            .refuses(
+                vec![normal(&[2, 3, 4]), normal(&[3, 4, 5])],
+                "matmul: shapes [2, 3, 4] and [3, 4, 5]: the leading dimensions do not broadcast",
+            )
+            .holds("C = Σ a bᵀ over the inner index", |x, y| {
+                if x[0].rank() != 2 || x[0].is_empty() {
+                    return Ok(0.0);
+                }
+                let mut sum = Tensor::zeros(y[0].shape(), y[0].dtype());
+                for k in 0..x[0].dim(1) {
+                    sum = &sum + &(x[0].slice(1, k..=k)? * x[1].slice(0, k..=k)?);
+                }
+                Ok((&sum - &y[0]).to_f64_vec().iter().fold(0.0, |m, d| m.max(d.abs())))
+            }),
+    ]
 }
 
 #[cfg(test)]

@@ -6,3 +6,10 @@ pub(crate) mod matmul;
 pub(crate) mod reduce;
 pub(crate) mod slice;
 pub(crate) mod view;
+
+/// The record of every operation here.
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<crate::testing::Spec> {
+    let all = [cast::specs(), elementwise::specs(), matmul::specs(), reduce::specs(), slice::specs(), view::specs()];
+    all.into_iter().flatten().collect()
+}

@@ -6,6 +6,8 @@ use crate::error::Result;
 use crate::ops::elementwise::spread;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::{Dims, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
 
 impl Tensor {
     /// The sum over `axes`, which disappear; over all of them where none are named.
@@ -73,4 +75,19 @@ pub(crate) fn sum_to(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
     let summed = if axes.is_empty() { x.clone() } else { x.sum(&axes)? };
     // A rule may answer in a smaller shape than the result's: what was not repeated is repeated now.
     if summed.len() == shape.iter().product::<usize>() { summed.reshape(shape) } else { Ok(spread(&summed, shape)) }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    vec![
+        Spec::new("sum", |x| Ok(vec![x[0].sum(&[0, -1])?]))
+            .sample("cube", vec![normal(&[2, 3, 4])])
+            .sample("empty", vec![normal(&[0, 3, 4])])
+            .shaped_reference(|x, shape| {
+                let cell = |j: usize| (0..shape[0][0] * 4).map(|i| x[0][i / 4 * 12 + j * 4 + i % 4]).sum();
+                vec![(0..3).map(cell).collect()]
+            })
+            .orders(2)
+            .refuses(vec![normal(&[3])], "sum: axes [0, -1] name one axis twice"),
+    ]
 }

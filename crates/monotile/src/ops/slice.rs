@@ -10,6 +10,8 @@ use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
 use crate::tensor::dtype::Stored;
 use crate::tensor::storage::{Cpu, Storage};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
 
 impl Tensor {
     /// The elements at `range` along `axis`: a view.
@@ -201,6 +203,22 @@ impl<F: Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static> Gradient for Embe
     fn vjp(&self, _: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         Ok(vec![cotangents[0].as_ref().map(&self.0).transpose()?])
     }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    vec![
+        Spec::new("slice", |x| Ok(vec![x[0].slice_step(0, 1..4, -2)?]))
+            .sample("matrix", vec![normal(&[5, 2])])
+            .reference(|x| vec![[&x[0][6..8], &x[0][2..4]].concat()])
+            .orders(2)
+            .refuses(vec![normal(&[3])], "slice: range 1..4 of axis 0, which has size 3"),
+        Spec::new("diagonal", |x| Ok(vec![x[0].diagonal(0, 1)?]))
+            .sample("square", vec![normal(&[3, 3])])
+            .reference(|x| vec![vec![x[0][0], x[0][4], x[0][8]]])
+            .orders(2)
+            .refuses(vec![normal(&[2, 3])], "diagonal: axes 0 and 1 of shape [2, 3] must be two of equal size"),
+    ]
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use crate::error::{Error, Result};
 use crate::ops::reduce::sum_to;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::{Dims, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
 
 impl Tensor {
     /// The dimensions in another order: dimension `d` of the result is dimension `order[d]` of this tensor.
@@ -190,6 +192,24 @@ impl Gradient for Expand {
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         Ok(vec![cotangents[0].as_ref().map(|g| sum_to(g, saved.input_shape(0))).transpose()?])
     }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    let words = "reshape: shape [2, 2] of 4 elements cannot become [6] of 6";
+    vec![
+        Spec::new("permute", |x| Ok(vec![x[0].permute(&[1, 2, 0])?])).sample("cube", vec![normal(&[2, 3, 4])]).orders(2),
+        Spec::new("reshape", |x| Ok(vec![x[0].reshape(&[6])?]))
+            .sample("matrix", vec![normal(&[2, 3])])
+            .reference(|x| vec![x[0].clone()])
+            .orders(2)
+            .refuses(vec![normal(&[2, 2])], words),
+        Spec::new("expand", |x| Ok(vec![x[0].expand(&[2, 3, 4])?]))
+            .sample("column", vec![normal(&[3, 1])])
+            .reference(|x| vec![(0..24).map(|i| x[0][i / 4 % 3]).collect()])
+            .orders(2),
+        Spec::new("contiguous", |x| Ok(vec![x[0].mt().contiguous()?])).sample("matrix", vec![normal(&[2, 3])]).orders(2),
+    ]
 }
 
 #[cfg(test)]

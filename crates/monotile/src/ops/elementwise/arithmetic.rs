@@ -11,6 +11,8 @@ use super::{Binary, Reads, Unary, binary, unary};
 use crate::error::Result;
 use crate::tape::Saved;
 use crate::tensor::Tensor;
+#[cfg(test)]
+use crate::testing::{Spec, positive};
 
 /// a + b
 #[derive(Clone, Copy)]
@@ -255,6 +257,16 @@ impl Unary for DivScalar {
     }
 }
 
+impl std::ops::Neg for Tensor {
+    type Output = Tensor;
+    /// # Panics
+    /// For integers and booleans.
+    #[track_caller]
+    fn neg(self) -> Tensor {
+        -&self
+    }
+}
+
 impl std::ops::Neg for &Tensor {
     type Output = Tensor;
     /// # Panics
@@ -263,6 +275,36 @@ impl std::ops::Neg for &Tensor {
     fn neg(self) -> Tensor {
         expect(Tensor::neg(self))
     }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    let broadcast = "add: shapes [2] and [3] do not broadcast; sizes must be equal or 1, from the last";
+    let pair = |spec: Spec| {
+        spec.sample("equal shapes", vec![positive(&[3, 4]), positive(&[3, 4])])
+            .sample("broadcast", vec![positive(&[2, 1, 4]), positive(&[3, 1])])
+            .sample("empty", vec![positive(&[0, 4]), positive(&[1, 4])])
+            .orders(2)
+    };
+    let plain = |f: fn(f64, f64) -> f64| {
+        move |x: &[Vec<f64>], s: &[Vec<usize>]| {
+            let at = |i: usize| if s[0] == s[1] { (i, i) } else { (i / 12 * 4 + i % 4, i / 4 % 3) };
+            let len = if s[0][0] == 0 { 0 } else { s[0].iter().product::<usize>() * if s[0] == s[1] { 1 } else { 3 } };
+            vec![(0..len).map(at).map(|(i, j)| f(x[0][i], x[1][j])).collect()]
+        }
+    };
+    vec![
+        pair(Spec::new("add", |x| Ok(vec![x[0].add(&x[1])?])))
+            .shaped_reference(plain(|a, b| a + b))
+            .refuses(vec![positive(&[2]), positive(&[3])], broadcast),
+        pair(Spec::new("sub", |x| Ok(vec![x[0].sub(&x[1])?]))).shaped_reference(plain(|a, b| a - b)),
+        pair(Spec::new("mul", |x| Ok(vec![x[0].mul(&x[1])?]))).shaped_reference(plain(|a, b| a * b)),
+        pair(Spec::new("div", |x| Ok(vec![x[0].div(&x[1])?]))).shaped_reference(plain(|a, b| a / b)),
+        Spec::new("operators with numbers", |x| Ok(vec![-(&x[0] * 3.0 - 1.0) / 7.0]))
+            .sample("vector", vec![positive(&[5])])
+            .reference(|x| vec![x[0].iter().map(|v| -(v * 3.0 - 1.0) / 7.0).collect()])
+            .orders(2),
+    ]
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use super::{Reads, Unary, unary};
 use crate::error::Result;
 use crate::tape::Saved;
 use crate::tensor::Tensor;
+#[cfg(test)]
+use crate::testing::{Spec, positive};
 
 /// eˣ
 #[derive(Clone, Copy)]
@@ -55,4 +57,13 @@ impl Tensor {
     pub fn ln(&self) -> Result<Tensor> {
         unary(self, Ln)
     }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    let unary = |spec: Spec| spec.sample("matrix", vec![positive(&[3, 4])]).sample("empty", vec![positive(&[0])]).orders(2);
+    vec![
+        unary(Spec::new("exp", |x| Ok(vec![x[0].exp()?]))).reference(|x| vec![x[0].iter().map(|v| v.exp()).collect()]),
+        unary(Spec::new("ln", |x| Ok(vec![x[0].ln()?]))).reference(|x| vec![x[0].iter().map(|v| v.ln()).collect()]),
+    ]
 }

@@ -173,3 +173,9 @@ impl<B: Binary> Gradient for Zipped<B> {
             .collect()
     }
 }
+
+/// The record of every operation of the families.
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<crate::testing::Spec> {
+    [arithmetic::specs(), exponential::specs()].into_iter().flatten().collect()
+}

@@ -1,0 +1,61 @@
+//! One record an operation and one harness that checks it: values, layouts, gradients, NaN, refusals.
+//!
+//! An operation's file has a function `specs()` that describes the operation on samples; [`Spec::check`] then asks
+//! everything that holds for every operation. Crates that add operations of their own enable the feature `testing`.
+//!
+//! # Example
+//! ```
+//! # #[cfg(feature = "testing")] {
+//! use monotile::{DType, Tensor, testing::{Spec, normal}};
+//! let spec = Spec::new("square", |x| Ok(vec![x[0].mul(&x[0])?]))
+//!     .sample("matrix", vec![normal(&[3, 4])])
+//!     .sample("empty", vec![normal(&[0, 4])])
+//!     .reference(|x| vec![x[0].iter().map(|v| v * v).collect()])
+//!     .orders(2)
+//!     .refuses(vec![Tensor::arange(2).to_dtype(DType::Bool).unwrap()], "mul: takes floating-point numbers, got bool and bool; cast with to_dtype");
+//! spec.check().unwrap();
+//! # }
+//! ```
+
+mod harness;
+mod spec;
+
+pub use spec::{Spec, normal, positive, uniform};
+
+#[cfg(test)]
+mod tests {
+    /// Every record of the crate.
+    fn all() -> Vec<super::Spec> {
+        [crate::ops::specs(), crate::einsum::specs()].into_iter().flatten().collect()
+    }
+
+    #[test]
+    fn every_operation_does_what_its_record_says() {
+        let failures: Vec<String> = all().iter().filter_map(|spec| spec.check().err()).collect();
+        assert!(failures.is_empty(), "{} records failed:\n{}", failures.len(), failures.join("\n"));
+    }
+
+    #[test]
+    fn every_file_with_an_operation_has_a_record() {
+        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut missing = Vec::new();
+        let mut folders = vec![source.join("ops"), source.join("attention"), source.join("linalg"), source.join("transform")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap();
+                // A file that records a rule or implements a family's function has an operation in it.
+                let has_operation =
+                    ["impl Unary for", "impl Binary for", "impl Gradient for"].iter().any(|what| text.contains(what));
+                if has_operation && !path.ends_with("mod.rs") && !text.contains("fn specs() -> Vec<Spec>") {
+                    missing.push(path);
+                }
+            }
+        }
+        assert!(missing.is_empty(), "files with an operation and no record: {missing:?}");
+    }
+}

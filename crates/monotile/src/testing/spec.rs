@@ -1,0 +1,121 @@
+//! The record of an operation.
+
+use crate::error::Result;
+use crate::random::Rng;
+use crate::tensor::{DType, Tensor};
+
+type Operation = Box<dyn Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync>;
+type Reference = Box<dyn Fn(&[Vec<f64>], &[Vec<usize>]) -> Vec<Vec<f64>> + Send + Sync>;
+type Property = Box<dyn Fn(&[Tensor], &[Tensor]) -> Result<f64> + Send + Sync>;
+
+/// What an operation is and what it must do: made in the operation's file, checked by [`Spec::check`].
+pub struct Spec {
+    pub(super) name: &'static str,
+    pub(super) operation: Operation,
+    pub(super) samples: Vec<(&'static str, Vec<Tensor>)>,
+    pub(super) reference: Option<Reference>,
+    pub(super) properties: Vec<(&'static str, Property)>,
+    pub(super) refusals: Vec<(Vec<Tensor>, &'static str)>,
+    pub(super) orders: usize,
+    pub(super) tolerance_f32: f64,
+    pub(super) spreads_nan: bool,
+    pub(super) gradient_tolerance: f64,
+}
+
+impl Spec {
+    /// The record of `operation`, a function of inputs to outputs.
+    pub fn new(name: &'static str, operation: impl Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync + 'static) -> Self {
+        Self {
+            name,
+            operation: Box::new(operation),
+            samples: Vec::new(),
+            reference: None,
+            properties: Vec::new(),
+            refusals: Vec::new(),
+            orders: 0,
+            tolerance_f32: 1e-5,
+            spreads_nan: true,
+            gradient_tolerance: 1e-6,
+        }
+    }
+
+    /// Inputs to try: f64 where the operation computes, i64 or bool where it takes such. They should lie away from kinks,
+    /// with a word that says why they do.
+    #[must_use]
+    pub fn sample(mut self, name: &'static str, inputs: Vec<Tensor>) -> Self {
+        self.samples.push((name, inputs));
+        self
+    }
+
+    /// The values of every output, computed plainly from the values of the inputs, in row-major order.
+    #[must_use]
+    pub fn reference(self, f: impl Fn(&[Vec<f64>]) -> Vec<Vec<f64>> + Send + Sync + 'static) -> Self {
+        self.shaped_reference(move |x, _| f(x))
+    }
+
+    /// [`reference`](Spec::reference) that also reads the shapes of the inputs.
+    #[must_use]
+    pub fn shaped_reference(mut self, f: impl Fn(&[Vec<f64>], &[Vec<usize>]) -> Vec<Vec<f64>> + Send + Sync + 'static) -> Self {
+        self.reference = Some(Box::new(f));
+        self
+    }
+
+    /// Something that must hold between inputs and outputs: returns how far it is off, relative to 1, at most 1e-12.
+    #[must_use]
+    pub fn holds(mut self, name: &'static str, f: impl Fn(&[Tensor], &[Tensor]) -> Result<f64> + Send + Sync + 'static) -> Self {
+        self.properties.push((name, Box::new(f)));
+        self
+    }
+
+    /// Gradients are checked up to this order: 1 for a fused rule, 2 for a composition, 0 (the default) for none.
+    #[must_use]
+    pub fn orders(mut self, orders: usize) -> Self {
+        self.orders = orders;
+        self
+    }
+
+    /// The most that a result in f32 may differ from f64, relative to the largest entry (1e-5 unless said); say why.
+    #[must_use]
+    pub fn tolerance_f32(mut self, tolerance: f64) -> Self {
+        self.tolerance_f32 = tolerance;
+        self
+    }
+
+    /// The most that a gradient may differ from its difference quotient, relative (1e-6 unless said); say why.
+    #[must_use]
+    pub fn gradient_tolerance(mut self, tolerance: f64) -> Self {
+        self.gradient_tolerance = tolerance;
+        self
+    }
+
+    /// NaN in an input need not show in every output: for operations that choose, compare or drop elements.
+    #[must_use]
+    pub fn may_hide_nan(mut self) -> Self {
+        self.spreads_nan = false;
+        self
+    }
+
+    /// Inputs that must be refused with exactly this sentence.
+    #[must_use]
+    pub fn refuses(mut self, inputs: Vec<Tensor>, words: &'static str) -> Self {
+        self.refusals.push((inputs, words));
+        self
+    }
+}
+
+/// Seeded standard normal numbers in f64, a sample's usual input; every shape gets its own numbers.
+pub fn normal(shape: &[usize]) -> Tensor {
+    let seed = shape.iter().fold(17, |s: u64, &n| s.wrapping_mul(1_000_003).wrapping_add(n as u64));
+    Rng::new(seed).normal(shape, DType::F64).expect("a sample's shape is small")
+}
+
+/// Seeded numbers from [low, high) in f64.
+pub fn uniform(shape: &[usize], low: f64, high: f64) -> Tensor {
+    let seed = shape.iter().fold(23, |s: u64, &n| s.wrapping_mul(1_000_003).wrapping_add(n as u64));
+    Rng::new(seed).uniform(shape, low, high, DType::F64).expect("a sample's shape is small")
+}
+
+/// Seeded numbers from [0.5, 2), away from the singular points of logarithms, roots and quotients.
+pub fn positive(shape: &[usize]) -> Tensor {
+    uniform(shape, 0.5, 2.0)
+}
