@@ -1,0 +1,179 @@
+//! Joining and cutting: `cat`, `stack`, `split` and `pad`.
+
+use monotile_kernels::buffer::Block;
+
+use crate::check;
+use crate::error::{Error, Result};
+use crate::tape::{Gradient, Saved};
+use crate::tensor::dtype::Stored;
+use crate::tensor::storage::Storage;
+use crate::tensor::{DType, Dims, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal, positive};
+
+impl Tensor {
+    /// Tensors joined along an axis; their other sizes must be equal.
+    ///
+    /// # Errors
+    /// If there is no tensor or no such axis, or the shapes or dtypes do not fit.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let (a, b) = (Tensor::arange(2), Tensor::arange(3));
+    /// assert_eq!(Tensor::cat(&[&a, &b], 0)?.to_vec::<i64>()?, [0, 1, 0, 1, 2]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn cat(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
+        let Some(first) = tensors.first() else {
+            return Err(Error::value("cat: there is no tensor to join"));
+        };
+        let d = check::axis("cat", axis, first.rank())?;
+        for (i, t) in tensors.iter().enumerate() {
+            let other_sizes = |x: &Tensor| -> Dims { (0..x.rank()).filter(|&k| k != d).map(|k| x.shape()[k]).collect() };
+            if t.rank() != first.rank() || other_sizes(t) != other_sizes(first) {
+                let (a, b) = (first.shape(), t.shape());
+                return Err(Error::shape(format!(
+                    "cat: tensor 0 of shape {a:?} and tensor {i} of shape {b:?} differ outside axis {axis}"
+                )));
+            }
+            if t.dtype() != first.dtype() {
+                let (a, b) = (first.dtype(), t.dtype());
+                return Err(Error::dtype(format!("cat: tensor 0 is {a} and tensor {i} is {b}; cast with to_dtype")));
+            }
+        }
+        let sizes: Dims = tensors.iter().map(|t| t.shape()[d]).collect();
+        let mut shape: Dims = first.shape().into();
+        shape[d] = sizes.iter().sum();
+        let sources: Vec<Tensor> = tensors.iter().map(|t| if t.is_contiguous() { t.detach() } else { t.copied() }).collect();
+        let out = match first.dtype() {
+            DType::F32 => joined::<f32>(&sources, &shape, d),
+            DType::F64 => joined::<f64>(&sources, &shape, d),
+            DType::BF16 => joined::<half::bf16>(&sources, &shape, d),
+            DType::F16 => joined::<half::f16>(&sources, &shape, d),
+            DType::I64 => joined::<i64>(&sources, &shape, d),
+            DType::Bool => joined::<u8>(&sources, &shape, d),
+        };
+        Ok(Tensor::record(out, tensors, Cat { axis: d, sizes }))
+    }
+
+    /// Tensors of one shape put side by side along a new axis.
+    ///
+    /// # Errors
+    /// As [`cat`](Tensor::cat).
+    pub fn stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
+        let rows = tensors.iter().map(|t| t.unsqueeze(axis)).collect::<Result<Vec<_>>>()?;
+        let axis = if axis < 0 { axis } else { check::axis("stack", axis, tensors.first().map_or(1, |t| t.rank() + 1))? as isize };
+        Tensor::cat(&rows.iter().collect::<Vec<_>>(), axis)
+    }
+
+    /// Cut along an axis into parts of these sizes: views.
+    ///
+    /// # Errors
+    /// If there is no such axis, or the sizes do not add up to its own.
+    pub fn split(&self, sizes: &[usize], axis: isize) -> Result<Vec<Tensor>> {
+        let d = check::axis("split", axis, self.rank())?;
+        if sizes.iter().sum::<usize>() != self.shape()[d] {
+            return Err(Error::shape(format!("split: sizes {sizes:?} do not add up to the {} of axis {axis}", self.shape()[d])));
+        }
+        let mut start = 0;
+        let part = |&size: &usize| {
+            start += size;
+            self.slice(axis, start - size..start)
+        };
+        sizes.iter().map(part).collect()
+    }
+
+    /// `value` put `before` and `after` the elements along an axis.
+    ///
+    /// # Errors
+    /// If there is no such axis.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let a = Tensor::from_slice(&[1.0_f32, 2.0], &[2])?;
+    /// assert_eq!(a.pad(0, 1, 2, 9.0)?.to_vec::<f32>()?, [9.0, 1.0, 2.0, 9.0, 9.0]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn pad(&self, axis: isize, before: usize, after: usize, value: f64) -> Result<Tensor> {
+        let d = check::axis("pad", axis, self.rank())?;
+        let block = |size: usize| {
+            let mut shape: Dims = self.shape().into();
+            shape[d] = size;
+            Tensor::filled(&shape, value, self.dtype())
+        };
+        Tensor::cat(&[&block(before), self, &block(after)], axis)
+    }
+}
+
+/// Copies the tensors, each in row-major order, into their places.
+fn joined<T: Stored>(sources: &[Tensor], shape: &[usize], axis: usize) -> Tensor {
+    let inner: usize = shape[axis + 1..].iter().product();
+    let row = shape[axis] * inner;
+    let mut out = Block::<T>::new(shape.iter().product());
+    let mut start = 0;
+    for source in sources {
+        let Storage::Cpu(memory) = source.storage();
+        let buffer = T::open(memory).expect("the caller saw one dtype in all");
+        let width = source.shape()[axis] * inner;
+        if source.is_empty() {
+            continue;
+        }
+        let from = buffer[source.layout().offset..].chunks_exact(width);
+        out.chunks_exact_mut(row).zip(from).for_each(|(to, from)| to[start..start + width].copy_from_slice(from));
+        start += width;
+    }
+    Tensor::from_block(out, shape)
+}
+
+struct Cat {
+    axis: usize,
+    sizes: Dims,
+}
+
+impl Gradient for Cat {
+    fn name(&self) -> &'static str {
+        "cat"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None; self.sizes.len()]) };
+        let parts = g.split(&self.sizes, self.axis as isize)?;
+        Ok(parts.into_iter().enumerate().map(|(i, part)| saved.needs(i).then_some(part)).collect())
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    vec![
+        Spec::new("cat", |x| Ok(vec![Tensor::cat(&[&x[0], &x[1], &x[0]], 1)?]))
+            .sample("matrices", vec![normal(&[2, 3]), normal(&[2, 1])])
+            .sample("an empty one", vec![normal(&[2, 3]), normal(&[2, 0])])
+            .shaped_reference(|x, s| {
+                let row = |d: usize, i: usize| x[d][i * s[d][1]..(i + 1) * s[d][1]].to_vec();
+                vec![(0..2).flat_map(|i| [row(0, i), row(1, i), row(0, i)].concat()).collect()]
+            })
+            .orders(2)
+            .may_hide_nan()
+            .refuses(
+                vec![normal(&[2, 3]), normal(&[3, 1])],
+                "cat: tensor 0 of shape [2, 3] and tensor 1 of shape [3, 1] differ outside axis 1",
+            ),
+        Spec::new("stack", |x| Ok(vec![Tensor::stack(&[&x[0], &x[1]], -1)?]))
+            .sample("vectors", vec![normal(&[3]), positive(&[3])])
+            .reference(|x| vec![x[0].iter().zip(&x[1]).flat_map(|(a, b)| [*a, *b]).collect()])
+            .orders(2),
+        Spec::new("split", |x| x[0].split(&[1, 0, 2], 0))
+            .sample("matrix", vec![normal(&[3, 2])])
+            .reference(|x| vec![x[0][..2].to_vec(), vec![], x[0][2..].to_vec()])
+            .orders(2)
+            .refuses(vec![normal(&[4])], "split: sizes [1, 0, 2] do not add up to the 4 of axis 0"),
+        Spec::new("pad", |x| Ok(vec![x[0].pad(0, 1, 2, 0.5)?]))
+            .sample("matrix", vec![normal(&[2, 2])])
+            .reference(|x| vec![[&[0.5; 2][..], &x[0], &[0.5; 4]].concat()])
+            .orders(2),
+    ]
+}
