@@ -1,19 +1,21 @@
 //! The safetensors format: eight bytes with the header's length, a JSON header, then all elements.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ::safetensors::tensor::{Dtype, Metadata, SafeTensorError, TensorInfo};
 use monotile_kernels::buffer::Mapping;
+use serde_json::{Map, Value, json};
 
 use super::{FileType, map, mapped_tensor, write_beside, write_elements};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{DType, Tensor};
 
 /// The bytes before the header: its length.
 const LENGTH_BYTES: usize = 8;
+/// The header's key for strings that describe the file.
+const STRINGS: &str = "__metadata__";
 
 /// An open `.safetensors` file. Its tensors stay in the file, which is memory-mapped.
 ///
@@ -30,9 +32,16 @@ const LENGTH_BYTES: usize = 8;
 pub struct SafeTensors {
     path: PathBuf,
     map: Arc<Mapping>,
-    metadata: Metadata,
-    /// Where the elements begin.
+    entries: BTreeMap<String, Entry>,
+    strings: HashMap<String, String>,
+}
+
+/// What the header says of a tensor; offsets are the file's.
+struct Entry {
+    dtype: String,
+    shape: Vec<usize>,
     start: usize,
+    end: usize,
 }
 
 impl SafeTensors {
@@ -43,9 +52,8 @@ impl SafeTensors {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let map = map(path)?;
-        let (header, metadata) =
-            ::safetensors::SafeTensors::read_metadata(map.bytes()).map_err(|e| refusal(path, map.bytes(), &e))?;
-        Ok(Self { path: path.into(), start: LENGTH_BYTES + header, map, metadata })
+        let (entries, strings) = parse(map.bytes()).map_err(|what| Error::format(path, what))?;
+        Ok(Self { path: path.into(), map, entries, strings })
     }
 
     /// The file's path.
@@ -53,24 +61,24 @@ impl SafeTensors {
         &self.path
     }
 
-    /// The names of the tensors, in the order they lie in the file.
-    pub fn names(&self) -> Vec<String> {
-        self.metadata.offset_keys()
+    /// The names of the tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
     }
 
     /// The strings that the writer put in the header (`format`, for example).
-    pub fn metadata(&self) -> HashMap<String, String> {
-        self.metadata.metadata().clone().unwrap_or_default()
+    pub fn metadata(&self) -> &HashMap<String, String> {
+        &self.strings
     }
 
     /// Whether there is a tensor of this name.
     pub fn contains(&self, name: &str) -> bool {
-        self.metadata.info(name).is_some()
+        self.entries.contains_key(name)
     }
 
     /// The shape of a tensor, without reading it.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.metadata.info(name).map(|info| info.shape.as_slice())
+        self.entries.get(name).map(|entry| entry.shape.as_slice())
     }
 
     /// The tensor of this name, in the mapped file where it is aligned. Narrow integers are read as i64.
@@ -78,70 +86,100 @@ impl SafeTensors {
     /// # Errors
     /// If there is none, or its element type is one that Monotile does not read.
     pub fn tensor(&self, name: &str) -> Result<Tensor> {
-        let Some(info) = self.metadata.info(name) else {
+        let Some(entry) = self.entries.get(name) else {
             return Err(Error::format(&self.path, format!("there is no tensor \"{name}\"")));
         };
-        let Some(kind) = file_type(info.dtype) else {
-            let what = format!("tensor \"{name}\" has element type {}, which is not read", info.dtype);
-            return Err(Error::new(crate::ErrorKind::Unsupported, format!("{}: {what}", self.path.display())));
+        let Some(kind) = file_type(&entry.dtype) else {
+            let what = format!("tensor \"{name}\" has element type {}, which is not read", entry.dtype);
+            return Err(Error::new(ErrorKind::Unsupported, format!("{}: {what}", self.path.display())));
         };
-        let offset = self.start + info.data_offsets.0;
-        mapped_tensor(&self.map, offset, &info.shape, kind)
-            .ok_or_else(|| Error::format(&self.path, format!("offset {offset}: tensor \"{name}\" leaves the file")))
+        mapped_tensor(&self.map, entry.start, &entry.shape, kind)
+            .ok_or_else(|| Error::format(&self.path, format!("offset {}: tensor \"{name}\" leaves the file", entry.start)))
     }
 }
 
-fn file_type(dtype: Dtype) -> Option<FileType> {
+/// The element types that are read.
+fn file_type(dtype: &str) -> Option<FileType> {
     Some(match dtype {
-        Dtype::F32 => FileType::Ours(DType::F32),
-        Dtype::F64 => FileType::Ours(DType::F64),
-        Dtype::BF16 => FileType::Ours(DType::BF16),
-        Dtype::F16 => FileType::Ours(DType::F16),
-        Dtype::I64 => FileType::Ours(DType::I64),
-        Dtype::BOOL => FileType::Ours(DType::Bool),
-        Dtype::U8 => FileType::U8,
-        Dtype::I8 => FileType::I8,
-        Dtype::U16 => FileType::U16,
-        Dtype::I16 => FileType::I16,
-        Dtype::U32 => FileType::U32,
-        Dtype::I32 => FileType::I32,
+        "F32" => FileType::Ours(DType::F32),
+        "F64" => FileType::Ours(DType::F64),
+        "BF16" => FileType::Ours(DType::BF16),
+        "F16" => FileType::Ours(DType::F16),
+        "I64" => FileType::Ours(DType::I64),
+        "BOOL" => FileType::Ours(DType::Bool),
+        "U8" => FileType::U8,
+        "I8" => FileType::I8,
+        "U16" => FileType::U16,
+        "I16" => FileType::I16,
+        "U32" => FileType::U32,
+        "I32" => FileType::I32,
         _ => return None,
     })
 }
 
-/// What is wrong with a file, in a sentence with its sizes.
-fn refusal(path: &Path, bytes: &[u8], error: &SafeTensorError) -> Error {
+/// Reads the header and checks that its tensors follow one another and end where the file does.
+fn parse(bytes: &[u8]) -> Result<(BTreeMap<String, Entry>, HashMap<String, String>), String> {
     let size = bytes.len();
-    let declared = bytes.first_chunk::<LENGTH_BYTES>().map(|b| u64::from_le_bytes(*b));
-    let what = match (error, declared) {
-        (SafeTensorError::HeaderTooSmall, _) | (_, None) => format!("{size} bytes are too few for a safetensors file"),
-        (SafeTensorError::HeaderTooLarge | SafeTensorError::InvalidHeaderLength, Some(n)) => {
-            format!("offset 0: the header claims {n} bytes but the file has {size}; truncated, or not a safetensors file")
-        }
-        (SafeTensorError::MetadataIncompleteBuffer, Some(n)) => {
-            format!("the file has {size} bytes, which is not the {} of its header and the tensors it lists", expected(bytes, n))
-        }
-        (SafeTensorError::InvalidOffset(name), _) => format!("tensor \"{name}\" does not begin where the one before it ends"),
-        (SafeTensorError::TensorInvalidInfo, _) => "a tensor's offsets do not span the bytes of its shape and type".to_string(),
-        (SafeTensorError::ValidationOverflow, _) => "a tensor's shape has more elements than memory has bytes".to_string(),
-        (SafeTensorError::InvalidHeader(_), _) => "the header is not UTF-8; not a safetensors file".to_string(),
-        (SafeTensorError::InvalidHeaderDeserialization(e) | SafeTensorError::JsonError(e), _) => {
-            format!("the header is not what safetensors files have: {e}")
-        }
-        (other, _) => other.to_string(),
+    let Some(length) = bytes.first_chunk::<LENGTH_BYTES>().map(|b| u64::from_le_bytes(*b)) else {
+        return Err(format!("{size} bytes are too few for a safetensors file"));
     };
-    Error::format(path, what)
+    let data = usize::try_from(length).ok().and_then(|n| n.checked_add(LENGTH_BYTES)).filter(|&end| end <= size);
+    let Some(data) = data else {
+        return Err(format!(
+            "offset 0: the header claims {length} bytes but the file has {size}; truncated, or not a safetensors file"
+        ));
+    };
+    let header: Map<String, Value> = serde_json::from_slice(&bytes[LENGTH_BYTES..data])
+        .map_err(|e| format!("the header is not what safetensors files have: {e}"))?;
+    let (mut entries, mut strings) = (BTreeMap::new(), HashMap::new());
+    for (name, value) in header {
+        if name == STRINGS {
+            strings = serde_json::from_value(value).map_err(|_| format!("the header's {STRINGS} are not strings"))?;
+        } else {
+            entries.insert(name.clone(), entry(&name, &value, data)?);
+        }
+    }
+    let mut in_order: Vec<(&String, &Entry)> = entries.iter().collect();
+    in_order.sort_by_key(|(_, e)| (e.start, e.end));
+    let mut at = data;
+    for (name, entry) in in_order {
+        if entry.start != at {
+            return Err(format!(
+                "tensor \"{name}\" begins at offset {} and not at {at}, where the one before it ends",
+                entry.start
+            ));
+        }
+        at = entry.end;
+    }
+    if at != size {
+        return Err(format!("the file has {size} bytes, which is not the {at} of its header and the tensors it lists"));
+    }
+    Ok((entries, strings))
 }
 
-/// The bytes that a file with this header should have, for the sentence about one that has others.
-fn expected(bytes: &[u8], header: u64) -> String {
-    let end = usize::try_from(header).ok().and_then(|n| n.checked_add(LENGTH_BYTES));
-    let text = end.and_then(|end| bytes.get(LENGTH_BYTES..end));
-    let metadata = text.and_then(|text| serde_json::from_slice::<Metadata>(text).ok());
-    match (metadata, end) {
-        (Some(metadata), Some(end)) => (end + metadata.data_len()).to_string(),
-        _ => "size".to_string(),
+/// One tensor of the header, whose offsets must span the bytes of its shape and type.
+fn entry(name: &str, value: &Value, data: usize) -> Result<Entry, String> {
+    let lacks = |field: &str| format!("tensor \"{name}\" has no valid {field} in the header");
+    let sizes = |field: &str| -> Result<Vec<usize>, String> {
+        let list = value[field].as_array().ok_or_else(|| lacks(field))?;
+        list.iter().map(|n| n.as_u64().and_then(|n| usize::try_from(n).ok()).ok_or_else(|| lacks(field))).collect()
+    };
+    let dtype = value["dtype"].as_str().ok_or_else(|| lacks("dtype"))?.to_string();
+    let (shape, offsets) = (sizes("shape")?, sizes("data_offsets")?);
+    let [first, last] = offsets[..] else { return Err(lacks("data_offsets")) };
+    let (start, end) = (data.checked_add(first), data.checked_add(last));
+    let (Some(start), Some(end), true) = (start, end, first <= last) else { return Err(lacks("data_offsets")) };
+    // Types that are not read are not measured either: asking for such a tensor is refused by name.
+    if let Some(kind) = file_type(&dtype) {
+        let bytes = shape.iter().try_fold(kind.size(), |n, &size| n.checked_mul(size));
+        if bytes != Some(last - first) {
+            return Err(format!(
+                "tensor \"{name}\" of {dtype} and shape {shape:?} does not fill the {} bytes of its offsets",
+                last - first
+            ));
+        }
     }
+    Ok(Entry { dtype, shape, start, end })
 }
 
 /// Writes tensors, and strings for the header, to a `.safetensors` file, which appears whole or not at all.
@@ -157,31 +195,23 @@ pub fn write_safetensors(path: impl AsRef<Path>, tensors: &[(&str, &Tensor)], me
     if let Some(twice) = order.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         return Err(Error::value(format!("write_safetensors: two tensors have the name \"{}\"", twice[0].0)));
     }
+    let mut header = Map::new();
+    if !metadata.is_empty() {
+        header.insert(STRINGS.into(), metadata.iter().map(|&(k, v)| (k.to_string(), v.into())).collect::<Map<_, _>>().into());
+    }
     let mut at = 0;
-    let info = |&&(name, tensor): &&(&str, &Tensor)| {
-        let bytes = tensor.len() * tensor.dtype().size();
-        let offsets = (at, at + bytes);
-        at += bytes;
-        let dtype = match tensor.dtype() {
-            DType::F32 => Dtype::F32,
-            DType::F64 => Dtype::F64,
-            DType::BF16 => Dtype::BF16,
-            DType::F16 => Dtype::F16,
-            DType::I64 => Dtype::I64,
-            DType::Bool => Dtype::BOOL,
-        };
-        (name.to_string(), TensorInfo { dtype, shape: tensor.shape().into(), data_offsets: offsets })
-    };
-    let infos = order.iter().map(info).collect();
-    let strings: HashMap<String, String> = metadata.iter().map(|&(k, v)| (k.into(), v.into())).collect();
-    let header = Metadata::new((!strings.is_empty()).then_some(strings), infos)
-        .and_then(|m| serde_json::to_vec(&m).map_err(SafeTensorError::from))
-        .map_err(|e| Error::value(format!("write_safetensors: {e}")))?;
+    for (name, tensor) in &order {
+        let end = at + tensor.len() * tensor.dtype().size();
+        let dtype = tensor.dtype().name().to_uppercase();
+        header.insert(name.to_string(), json!({"dtype": dtype, "shape": tensor.shape(), "data_offsets": [at, end]}));
+        at = end;
+    }
+    let header = Value::Object(header).to_string();
     write_beside(path, |file| {
         // Spaces after the JSON put the first element at a multiple of eight.
         let padded = header.len().next_multiple_of(8);
         file.write_all(&(padded as u64).to_le_bytes())?;
-        file.write_all(&header)?;
+        file.write_all(header.as_bytes())?;
         file.write_all(&b"       "[..padded - header.len()])?;
         order.iter().try_for_each(|(_, tensor)| write_elements(tensor, file))
     })
@@ -254,16 +284,21 @@ mod tests {
         };
         assert_eq!(
             lie(r#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#),
-            "a tensor's offsets do not span the bytes of its shape and type"
+            "tensor \"a\" of F32 and shape [3] does not fill the 8 bytes of its offsets"
         );
         assert_eq!(
             lie(r#"{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}}"#),
-            "a tensor's shape has more elements than memory has bytes"
+            "tensor \"a\" of F32 and shape [4611686018427387904, 4] does not fill the 8 bytes of its offsets"
         );
         assert_eq!(
             lie(r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#),
-            "tensor \"a\" does not begin where the one before it ends"
+            "tensor \"a\" begins at offset 66 and not at 62, where the one before it ends"
         );
+        assert_eq!(
+            lie(r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,8]}}"#),
+            "tensor \"a\" has no valid shape in the header"
+        );
+        assert_eq!(lie(r#"{"a":{"dtype":"F32","shape":[2]}}"#), "tensor \"a\" has no valid data_offsets in the header");
         assert!(lie("[]").starts_with("the header is not what safetensors files have"));
     }
 }
