@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | [`buffer`], [`pool`] | memory: recycled blocks and mapped files |
 //! | [`view`] | strided windows |
-//! | [`real`] | the element types |
+//! | [`real`], [`math`] | the element types and their elementary functions |
 //! | [`simd`], [`threads`] | instruction sets chosen at run time; splitting work |
 //! | [`product`] | the matrix product over groups of dimensions |
 //! | [`attention`] | scaled dot-product attention in tiles, forward and backward |
@@ -17,6 +17,7 @@
 pub mod attention;
 pub mod buffer;
 pub mod elementwise;
+pub mod math;
 pub mod naive;
 pub mod pool;
 pub mod product;

@@ -2,6 +2,8 @@
 
 use half::{bf16, f16};
 
+use crate::math;
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for f32 {}
@@ -77,6 +79,14 @@ pub trait Real:
     fn ln(self) -> Self;
     /// tanh x
     fn tanh(self) -> Self;
+    /// 1 / (1 + e⁻ˣ)
+    fn sigmoid(self) -> Self;
+    /// x / (1 + e⁻ˣ)
+    fn silu(self) -> Self;
+    /// The error function.
+    fn erf(self) -> Self;
+    /// ½ erfc(-x/√2): the distribution function of the standard normal distribution.
+    fn normal_cdf(self) -> Self;
 }
 
 macro_rules! real {
@@ -136,15 +146,31 @@ macro_rules! real {
             }
             #[inline(always)]
             fn exp(self) -> Self {
-                $t::exp(self)
+                math::exp(self)
             }
             #[inline(always)]
             fn ln(self) -> Self {
-                $t::ln(self)
+                math::ln(self)
             }
             #[inline(always)]
             fn tanh(self) -> Self {
-                $t::tanh(self)
+                math::tanh(self)
+            }
+            #[inline(always)]
+            fn sigmoid(self) -> Self {
+                math::sigmoid(self)
+            }
+            #[inline(always)]
+            fn silu(self) -> Self {
+                math::silu(self)
+            }
+            #[inline(always)]
+            fn erf(self) -> Self {
+                math::erf(self)
+            }
+            #[inline(always)]
+            fn normal_cdf(self) -> Self {
+                math::normal_cdf(self)
             }
         }
     };
