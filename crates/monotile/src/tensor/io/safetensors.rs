@@ -32,6 +32,11 @@ const STRINGS: &str = "__metadata__";
 pub struct SafeTensors {
     path: PathBuf,
     map: Arc<Mapping>,
+    header: Header,
+}
+
+/// What lies in a file.
+struct Header {
     entries: BTreeMap<String, Entry>,
     strings: HashMap<String, String>,
 }
@@ -52,8 +57,8 @@ impl SafeTensors {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let map = map(path)?;
-        let (entries, strings) = parse(map.bytes()).map_err(|what| Error::format(path, what))?;
-        Ok(Self { path: path.into(), map, entries, strings })
+        let header = parse(map.bytes()).map_err(|what| Error::format(path, what))?;
+        Ok(Self { path: path.into(), map, header })
     }
 
     /// The file's path.
@@ -63,22 +68,22 @@ impl SafeTensors {
 
     /// The names of the tensors, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.entries.keys().map(String::as_str)
+        self.header.entries.keys().map(String::as_str)
     }
 
     /// The strings that the writer put in the header (`format`, for example).
     pub fn metadata(&self) -> &HashMap<String, String> {
-        &self.strings
+        &self.header.strings
     }
 
     /// Whether there is a tensor of this name.
     pub fn contains(&self, name: &str) -> bool {
-        self.entries.contains_key(name)
+        self.header.entries.contains_key(name)
     }
 
     /// The shape of a tensor, without reading it.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.entries.get(name).map(|entry| entry.shape.as_slice())
+        self.header.entries.get(name).map(|entry| entry.shape.as_slice())
     }
 
     /// The tensor of this name, in the mapped file where it is aligned. Narrow integers are read as i64.
@@ -86,7 +91,7 @@ impl SafeTensors {
     /// # Errors
     /// If there is none, or its element type is one that Monotile does not read.
     pub fn tensor(&self, name: &str) -> Result<Tensor> {
-        let Some(entry) = self.entries.get(name) else {
+        let Some(entry) = self.header.entries.get(name) else {
             return Err(Error::format(&self.path, format!("there is no tensor \"{name}\"")));
         };
         let Some(kind) = file_type(&entry.dtype) else {
@@ -118,7 +123,7 @@ fn file_type(dtype: &str) -> Option<FileType> {
 }
 
 /// Reads the header and checks that its tensors follow one another and end where the file does.
-fn parse(bytes: &[u8]) -> Result<(BTreeMap<String, Entry>, HashMap<String, String>), String> {
+fn parse(bytes: &[u8]) -> Result<Header, String> {
     let size = bytes.len();
     let Some(length) = bytes.first_chunk::<LENGTH_BYTES>().map(|b| u64::from_le_bytes(*b)) else {
         return Err(format!("{size} bytes are too few for a safetensors file"));
@@ -154,7 +159,7 @@ fn parse(bytes: &[u8]) -> Result<(BTreeMap<String, Entry>, HashMap<String, Strin
     if at != size {
         return Err(format!("the file has {size} bytes, which is not the {at} of its header and the tensors it lists"));
     }
-    Ok((entries, strings))
+    Ok(Header { entries, strings })
 }
 
 /// One tensor of the header, whose offsets must span the bytes of its shape and type.
