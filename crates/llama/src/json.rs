@@ -1,9 +1,9 @@
-//! Reading the fields of a JSON file, each with an error that names file and field, and writing files whole or not at all.
+//! Reading the fields of a JSON file, each with an error that names file and field.
 
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use monotile::io::write_beside;
 use monotile::{Error, Result};
 use serde_json::{Map, Value};
 
@@ -20,25 +20,9 @@ pub(crate) fn read_text(path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|e| Error::format(path, format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to())))
 }
 
-/// Writes a file beside its place and renames it there, so that a reader never sees half of it.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".partial");
-    let beside = PathBuf::from(beside);
-    let written = File::create(&beside).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    written.and_then(|()| std::fs::rename(&beside, path)).map_err(|e| {
-        // The first failure is the one to report, whether or not the remains can be removed.
-        let _ = std::fs::remove_file(&beside);
-        Error::io("writing", path, &e)
-    })
-}
-
 /// Writes a value as indented JSON, whole or not at all.
 pub(crate) fn write_json(path: &Path, value: &Value) -> Result<()> {
-    write_whole(path, format!("{value:#}\n").as_bytes())
+    write_beside(path, |file| writeln!(file, "{value:#}"))
 }
 
 /// The fields of one JSON object, with the file they came from.

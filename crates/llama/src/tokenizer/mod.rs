@@ -3,14 +3,16 @@
 mod stream;
 mod train;
 
+use std::io::Write;
 use std::path::Path;
 
+use monotile::io::write_beside;
 use monotile::{Error, ErrorKind, Result};
 use serde_json::{Map, Value, json};
 use tokenizers::pipeline::{EncodeOptions, PipelineTokenizer};
 
 use crate::config::Config;
-use crate::json::{read_text, write_json, write_whole};
+use crate::json::{read_text, write_json};
 
 pub use stream::TextStream;
 
@@ -158,7 +160,7 @@ impl Tokenizer {
     /// # Errors
     /// `Io`, if the files cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        write_whole(&folder.join("tokenizer.json"), self.json.as_bytes())?;
+        write_beside(&folder.join("tokenizer.json"), |file| file.write_all(self.json.as_bytes()))?;
         let beside = folder.join("tokenizer_config.json");
         if beside.exists() {
             return Ok(());

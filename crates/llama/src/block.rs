@@ -1,0 +1,103 @@
+//! One block: attention and a gated feed-forward part, each on a normalized residual stream.
+
+use monotile::{Result, Rng, Tensor};
+
+use crate::cache::BlockCache;
+use crate::config::Config;
+use crate::linear::{Layer, Linear};
+use crate::lora::Pair;
+use crate::ops;
+
+/// A linear layer, y = x Wᵀ + bias, with ΔW on top where an adapter is attached.
+pub(crate) struct Dense {
+    /// `(rows, columns)`: what it gives, what it takes.
+    pub weight: Tensor,
+    pub bias: Option<Tensor>,
+    pub lora: Option<Pair>,
+}
+
+impl Dense {
+    /// y = x Wᵀ + bias + scaling · (dropout(x) Aᵀ) Bᵀ: ΔW itself is never formed.
+    pub fn apply(&self, x: &Tensor, dropout: &mut Option<Rng>) -> Result<Tensor> {
+        let mut y = x.matmul(&self.weight.mt())?;
+        if let Some(bias) = &self.bias {
+            y = y.add(bias)?;
+        }
+        match &self.lora {
+            Some(pair) => y.add(&pair.apply(x, dropout)?),
+            None => Ok(y),
+        }
+    }
+}
+
+/// What a pass through the blocks shares.
+pub(crate) struct Pass<'a> {
+    pub config: &'a Config,
+    /// cos and sin of every position's angles, `(tokens, head_dim / 2)`.
+    pub turns: (Tensor, Tensor),
+    /// Where adapters' dropout draws from; `None` when not training.
+    pub dropout: &'a mut Option<Rng>,
+}
+
+pub(crate) struct Block {
+    pub input_norm: Tensor,
+    pub attention_norm: Tensor,
+    /// In the order of [`Linear::BLOCK`].
+    pub linear: [Dense; 7],
+}
+
+impl Block {
+    /// Makes a block out of tensors asked for by name and shape.
+    pub fn build(config: &Config, index: usize, get: &mut impl FnMut(&str, &[usize]) -> Result<Tensor>) -> Result<Self> {
+        let norm = |which: &str| format!("model.layers.{index}.{which}.weight");
+        let mut dense = Vec::new();
+        for linear in Linear::BLOCK {
+            let layer = Layer::block(index, linear);
+            let shape = config.shape(linear);
+            let weight = get(&format!("{layer}.weight"), &shape)?;
+            let bias = config.has_bias(linear).then(|| get(&format!("{layer}.bias"), &shape[..1])).transpose()?;
+            dense.push(Dense { weight, bias, lora: None });
+        }
+        let Ok(linear) = dense.try_into() else { unreachable!("one layer was pushed for each of the seven") };
+        Ok(Self {
+            input_norm: get(&norm("input_layernorm"), &[config.hidden_size])?,
+            attention_norm: get(&norm("post_attention_layernorm"), &[config.hidden_size])?,
+            linear,
+        })
+    }
+
+    pub fn dense(&self, linear: Linear) -> &Dense {
+        &self.linear[linear as usize]
+    }
+
+    /// x ↦ x + attention(norm(x)), then x + down(silu(gate) ∘ up) of its norm; `(batch, tokens, hidden)`.
+    pub fn apply(&self, x: &Tensor, pass: &mut Pass, cache: Option<&mut BlockCache>) -> Result<Tensor> {
+        let eps = pass.config.rms_norm_eps;
+        let x = x.add(&self.attend(&ops::rms_norm(x, &self.input_norm, eps)?, pass, cache)?)?;
+        let h = ops::rms_norm(&x, &self.attention_norm, eps)?;
+        let mut dense = |linear, h: &Tensor| self.dense(linear).apply(h, pass.dropout);
+        let inner = ops::silu(&dense(Linear::Gate, &h)?)?.mul(&dense(Linear::Up, &h)?)?;
+        x.add(&dense(Linear::Down, &inner)?)
+    }
+
+    fn attend(&self, h: &Tensor, pass: &mut Pass, cache: Option<&mut BlockCache>) -> Result<Tensor> {
+        let Config { num_attention_heads, num_key_value_heads, head_dim, .. } = *pass.config;
+        let (batch, tokens) = (h.dim(0), h.dim(1));
+        let mut heads = |linear, count| {
+            let y = self.dense(linear).apply(h, pass.dropout)?;
+            y.reshape(&[batch, tokens, count, head_dim])?.permute(&[0, 2, 1, 3])
+        };
+        let q = heads(Linear::Q, num_attention_heads)?;
+        let k = heads(Linear::K, num_key_value_heads)?;
+        let v = heads(Linear::V, num_key_value_heads)?;
+        let (cos, sin) = &pass.turns;
+        let (q, k) = (ops::rotate(&q, cos, sin)?, ops::rotate(&k, cos, sin)?);
+        let (k, v) = match cache {
+            Some(cache) => cache.extend(k, v)?,
+            None => (k, v),
+        };
+        let o = ops::attention(&q, &k, &v)?; // (batch, heads, tokens, head_dim)
+        let o = o.permute(&[0, 2, 1, 3])?.reshape(&[batch, tokens, num_attention_heads * head_dim])?;
+        self.dense(Linear::O).apply(&o, pass.dropout)
+    }
+}

@@ -1,0 +1,314 @@
+//! The transformer: tokens in, logits out.
+
+use std::path::Path;
+
+use monotile::io::write_safetensors;
+use monotile::{DType, Error, Result, Rng, Tensor};
+
+use crate::block::{Block, Dense, Pass};
+use crate::cache::Cache;
+use crate::config::Config;
+use crate::linear::{Layer, Linear};
+use crate::lora::Adapter;
+use crate::ops;
+use crate::weights::{WEIGHTS, Weights};
+
+/// The standard deviation that weights start from.
+const START_DEVIATION: f64 = 0.02;
+
+/// A LLaMA-family model: RMSNorm, rotary positions, grouped queries, SwiGLU.
+///
+/// # Source
+/// Touvron et al. (2023), LLaMA; Zhang and Sennrich (2019), RMSNorm; Ainslie et al. (2023), grouped queries; Shazeer (2020), SwiGLU.
+///
+/// # Example
+/// ```
+/// use monotile_llama::{Config, Model};
+/// let model = Model::random(Config::default(), 1)?;
+/// let logits = model.logits(&Model::tokens(&[&[72, 105]])?)?;
+/// assert_eq!(logits.shape(), [1, 2, 258]);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub struct Model {
+    config: Config,
+    embedding: Tensor,
+    blocks: Vec<Block>,
+    norm: Tensor,
+    head: Dense,
+}
+
+/// Which of a model's numbers are trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trained {
+    /// All of them.
+    Everything,
+    /// The attached adapter's A and B.
+    Adapter,
+}
+
+impl Model {
+    /// Reads `config.json` and the weights of a checkpoint's folder, which stay in their mapped files.
+    ///
+    /// # Errors
+    /// As [`Config::read`] and [`Weights::open`]; `Format` for tensors that are missing or do not have the shape that the configuration
+    /// asks for.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let config = Config::read(folder)?;
+        let weights = Weights::open(folder)?;
+        Self::build(config, |name, shape| weights.tensor(name, shape))
+    }
+
+    /// A model to train from scratch: weights drawn from N(0, 0.02²), norms 1, biases 0.
+    ///
+    /// # Errors
+    /// As [`Config::check`].
+    pub fn random(config: Config, seed: u64) -> Result<Self> {
+        let mut rng = Rng::new(seed);
+        Self::build(config, |name, shape| match shape {
+            [_] if name.ends_with(".bias") => Ok(Tensor::zeros(shape, DType::F32)),
+            [_] => Ok(Tensor::ones(shape, DType::F32)),
+            _ => rng.normal(shape, DType::F32)?.mul_scalar(START_DEVIATION),
+        })
+    }
+
+    /// Makes a model out of tensors asked for by name and shape.
+    fn build(config: Config, mut get: impl FnMut(&str, &[usize]) -> Result<Tensor>) -> Result<Self> {
+        config.check()?;
+        let embedding = get("model.embed_tokens.weight", &config.shape(Linear::Head))?;
+        let blocks = (0..config.num_hidden_layers).map(|index| Block::build(&config, index, &mut get)).collect::<Result<_>>()?;
+        let norm = get("model.norm.weight", &[config.hidden_size])?;
+        let head = match config.tie_word_embeddings {
+            true => embedding.clone(),
+            false => get("lm_head.weight", &config.shape(Linear::Head))?,
+        };
+        Ok(Self { config, embedding, blocks, norm, head: Dense { weight: head, bias: None, lora: None } })
+    }
+
+    /// The sizes and switches.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Rows of tokens, all of one length, as the tensor `(rows, length)` that the model reads.
+    ///
+    /// # Errors
+    /// `Shape`, if rows differ in length.
+    pub fn tokens(rows: &[&[u32]]) -> Result<Tensor> {
+        let length = rows.first().map_or(0, |row| row.len());
+        if let Some(odd) = rows.iter().find(|row| row.len() != length) {
+            return Err(Error::shape(format!("tokens: rows of {length} and of {} tokens in one batch", odd.len())));
+        }
+        let ids = rows.iter().flat_map(|row| row.iter().map(|&id| i64::from(id))).collect();
+        Tensor::from_vec::<i64>(ids, &[rows.len(), length])
+    }
+
+    /// A cache for generation.
+    pub fn cache(&self) -> Cache {
+        Cache::new(self.blocks.len())
+    }
+
+    /// The logits of every position, `(batch, tokens, vocabulary)`, of tokens `(batch, tokens)`.
+    ///
+    /// # Errors
+    /// `Value`, if there are more tokens than the context holds or one is beyond the vocabulary.
+    pub fn logits(&self, tokens: &Tensor) -> Result<Tensor> {
+        self.head.apply(&self.hidden(tokens, None, &mut None)?, &mut None)
+    }
+
+    /// The logits of the last position, `(batch, vocabulary)`, after tokens `(batch, tokens)` that follow those in the cache.
+    ///
+    /// # Errors
+    /// As [`logits`](Model::logits).
+    pub fn next(&self, tokens: &Tensor, cache: &mut Cache) -> Result<Tensor> {
+        let hidden = self.hidden(tokens, Some(cache), &mut None)?;
+        self.head.apply(&hidden.select(1, hidden.dim(1) - 1)?, &mut None)
+    }
+
+    /// The mean cross-entropy of foretelling each token from those before it, of rows `(batch, tokens)`; `dropout` is where an adapter's
+    /// dropout draws from.
+    ///
+    /// # Errors
+    /// As [`logits`](Model::logits); `Shape` for rows of fewer than two tokens.
+    pub fn loss(&self, tokens: &Tensor, mut dropout: Option<Rng>) -> Result<Tensor> {
+        let length = tokens.dim(-1);
+        if length < 2 {
+            return Err(Error::shape(format!("loss: rows of {length} tokens have nothing to foretell; 2 is the least")));
+        }
+        // Position t foretells token t + 1, so the last position is not computed at all.
+        let hidden = self.hidden(&tokens.slice(1, ..length - 1)?, None, &mut dropout)?;
+        let logits = self.head.apply(&hidden.flatten(0, 1)?, &mut dropout)?;
+        ops::cross_entropy(&logits, &tokens.slice(1, 1..)?.reshape(&[logits.dim(0)])?)
+    }
+
+    /// The normalized residual stream after the last block, `(batch, tokens, hidden)`.
+    fn hidden(&self, tokens: &Tensor, mut cache: Option<&mut Cache>, dropout: &mut Option<Rng>) -> Result<Tensor> {
+        let [_, count] = *tokens.shape() else {
+            return Err(Error::shape(format!("model: tokens must be (batch, tokens), got {:?}", tokens.shape())));
+        };
+        let start = cache.as_ref().map_or(0, |cache| cache.length);
+        let context = self.config.context();
+        if count == 0 || start + count > context {
+            return Err(Error::value(format!("model: {} tokens do not fit the context; 1 to {context} do", start + count)));
+        }
+        let (cos, sin) = self.config.rotary.table(self.config.head_dim, start, count);
+        let table = |values| Tensor::from_vec::<f32>(values, &[count, self.config.head_dim / 2]);
+        let mut pass = Pass { config: &self.config, turns: (table(cos)?, table(sin)?), dropout };
+        let mut x = ops::embedding(&self.embedding, tokens)?;
+        for (index, block) in self.blocks.iter().enumerate() {
+            x = block.apply(&x, &mut pass, cache.as_mut().map(|cache| &mut cache.blocks[index]))?;
+        }
+        if let Some(cache) = cache {
+            cache.length += count;
+        }
+        ops::rms_norm(&x, &self.norm, self.config.rms_norm_eps)
+    }
+
+    /// Puts an adapter on top of the weights, in place of the one that is there.
+    ///
+    /// # Errors
+    /// `Shape`, if it is for other shapes; the model then has none.
+    pub fn attach(&mut self, adapter: &Adapter) -> Result<()> {
+        self.detach();
+        for (layer, pair) in adapter.pairs() {
+            let [rows, columns] = self.config.shape(layer.linear());
+            let (a, b) = (pair.a.shape(), pair.b.shape());
+            if layer.index().is_some_and(|index| index >= self.blocks.len())
+                || a != [pair.rank(), columns]
+                || b != [rows, pair.rank()]
+            {
+                self.detach();
+                return Err(Error::shape(format!("attach: A {a:?} and B {b:?} do not fit {layer}, {rows} by {columns}")));
+            }
+            self.dense_mut(layer).lora = Some(pair.clone());
+        }
+        Ok(())
+    }
+
+    /// Takes the adapter away.
+    pub fn detach(&mut self) {
+        Layer::all(self.blocks.len()).for_each(|layer| self.dense_mut(layer).lora = None);
+    }
+
+    /// Adds the attached adapter's ΔW to the weights, in f32, and takes it away.
+    ///
+    /// # Errors
+    /// None that an attached adapter can cause.
+    ///
+    /// # Cost
+    /// Each adapted weight is copied to f32.
+    pub fn merge(&mut self) -> Result<()> {
+        for layer in Layer::all(self.blocks.len()) {
+            let dense = self.dense_mut(layer);
+            if let Some(pair) = dense.lora.take() {
+                dense.weight = pair.merged(&dense.weight)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The weight of a linear layer, `(rows, columns)`.
+    pub fn weight(&self, layer: Layer) -> &Tensor {
+        &self.dense(layer).weight
+    }
+
+    fn dense(&self, layer: Layer) -> &Dense {
+        layer.index().map_or(&self.head, |index| self.blocks[index].dense(layer.linear()))
+    }
+
+    fn dense_mut(&mut self, layer: Layer) -> &mut Dense {
+        match layer.index() {
+            Some(index) => &mut self.blocks[index].linear[layer.linear() as usize],
+            None => &mut self.head,
+        }
+    }
+
+    /// The tensors of the model, or of its adapter, by name, always in the same order.
+    pub fn parameters(&self, which: Trained) -> Vec<(String, &Tensor)> {
+        let mut found = Vec::new();
+        if which == Trained::Adapter {
+            for layer in Layer::all(self.blocks.len()) {
+                if let Some(pair) = &self.dense(layer).lora {
+                    found.push((format!("{layer}.lora_A.weight"), &pair.a));
+                    found.push((format!("{layer}.lora_B.weight"), &pair.b));
+                }
+            }
+            return found;
+        }
+        found.push(("model.embed_tokens.weight".to_string(), &self.embedding));
+        for (index, block) in self.blocks.iter().enumerate() {
+            found.push((format!("model.layers.{index}.input_layernorm.weight"), &block.input_norm));
+            found.push((format!("model.layers.{index}.post_attention_layernorm.weight"), &block.attention_norm));
+            for linear in Linear::BLOCK {
+                let dense = block.dense(linear);
+                let layer = Layer::block(index, linear);
+                found.push((format!("{layer}.weight"), &dense.weight));
+                found.extend(dense.bias.iter().map(|bias| (format!("{layer}.bias"), bias)));
+            }
+        }
+        found.push(("model.norm.weight".to_string(), &self.norm));
+        if !self.config.tie_word_embeddings {
+            found.push(("lm_head.weight".to_string(), &self.head.weight));
+        }
+        found
+    }
+
+    /// Replaces the tensors that [`parameters`](Model::parameters) lists, in its order.
+    ///
+    /// # Panics
+    /// If there are more or fewer of them.
+    pub(crate) fn set_parameters(&mut self, which: Trained, values: impl IntoIterator<Item = Tensor>) {
+        let mut values = values.into_iter();
+        let mut set = |place: &mut Tensor| *place = values.next().expect("as many tensors as parameters() lists");
+        if which == Trained::Adapter {
+            for layer in Layer::all(self.blocks.len()) {
+                if let Some(pair) = &mut self.dense_mut(layer).lora {
+                    set(&mut pair.a);
+                    set(&mut pair.b);
+                }
+            }
+            return;
+        }
+        set(&mut self.embedding);
+        for block in &mut self.blocks {
+            set(&mut block.input_norm);
+            set(&mut block.attention_norm);
+            for dense in &mut block.linear {
+                set(&mut dense.weight);
+                dense.bias.iter_mut().for_each(&mut set);
+            }
+        }
+        set(&mut self.norm);
+        if self.config.tie_word_embeddings {
+            self.head.weight = self.embedding.clone();
+        } else {
+            set(&mut self.head.weight);
+        }
+    }
+
+    /// The attached adapter's layers with their A, B and scaling.
+    pub(crate) fn adapted(&self) -> impl Iterator<Item = (Layer, &crate::lora::Pair)> {
+        Layer::all(self.blocks.len()).filter_map(|layer| Some((layer, self.dense(layer).lora.as_ref()?)))
+    }
+
+    /// Writes `config.json`, `generation_config.json` and `model.safetensors` as transformers reads them, in this dtype.
+    ///
+    /// # Errors
+    /// `Io`, if the folder or a file cannot be written; each file appears whole or not at all.
+    pub fn write(&self, folder: &Path, dtype: DType) -> Result<()> {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io("writing", folder, &e))?;
+        let name = match dtype {
+            DType::BF16 => "bfloat16",
+            DType::F16 => "float16",
+            DType::F64 => "float64",
+            _ => "float32",
+        };
+        let stored: Vec<(String, Tensor)> = self
+            .parameters(Trained::Everything)
+            .into_iter()
+            .map(|(name, tensor)| Ok((name, tensor.detach().to_dtype(dtype)?)))
+            .collect::<Result<_>>()?;
+        let listed: Vec<(&str, &Tensor)> = stored.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        write_safetensors(folder.join(WEIGHTS), &listed, &[("format", "pt")])?;
+        self.config.write(folder, name)
+    }
+}
