@@ -14,6 +14,7 @@ mod model;
 mod ops;
 mod rotary;
 mod tokenizer;
+pub mod train;
 mod weights;
 
 pub use cache::Cache;

@@ -1,0 +1,72 @@
+//! A run on disk: one file with what is trained, the optimizer's state and the losses.
+
+use std::path::Path;
+
+use monotile::io::{SafeTensors, write_safetensors};
+use monotile::{Error, Result, Tensor};
+use serde_json::{Value, json};
+
+use super::Trainer;
+use super::adamw::Moments;
+
+impl Trainer {
+    /// Saves everything that going on needs to one file, whole or not at all.
+    ///
+    /// # Errors
+    /// `Io`, if it cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let mut tensors: Vec<(String, Tensor)> = Vec::new();
+        for ((name, tensor), Moments { m, v }) in self.model.parameters(self.trained).into_iter().zip(&self.optimizer.moments) {
+            tensors.push((format!("m.{name}"), Tensor::from_slice(m, tensor.shape())?));
+            tensors.push((format!("v.{name}"), Tensor::from_slice(v, tensor.shape())?));
+            tensors.push((name, tensor.clone()));
+        }
+        tensors.push(("losses".into(), Tensor::from_slice(&self.losses, &[self.losses.len()])?));
+        let listed: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        write_safetensors(path, &listed, &[("settings", &self.settings().to_string())])
+    }
+
+    /// Goes on from a file that [`save`](Trainer::save) wrote, in a run made with the same model, data and options.
+    ///
+    /// # Errors
+    /// `Io` and `Format`, if the file cannot be read; `Value`, naming the first setting that differs from those it was made with.
+    pub fn resume(&mut self, path: &Path) -> Result<()> {
+        let file = SafeTensors::open(path)?;
+        let refuse = |what: String| Error::format(path, what);
+        let saved = file.metadata().get("settings").and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let Some(saved) = saved else { return Err(refuse("is not the state of a training run".into())) };
+        if let Some((name, now)) = self.settings().as_object().and_then(|now| now.iter().find(|(name, now)| saved[*name] != **now))
+        {
+            let then = &saved[name];
+            return Err(Error::value(format!("{}: the run was begun with {name} {then}, now it is {now}", path.display())));
+        }
+        let read = |name: &str, shape: &[usize]| {
+            let tensor = file.tensor(name)?;
+            match tensor.shape() == shape {
+                true => tensor.to_vec::<f32>(),
+                false => Err(refuse(format!("tensor {name:?} has shape {:?}, the run needs {shape:?}", tensor.shape()))),
+            }
+        };
+        let mut values = Vec::new();
+        let mut moments = Vec::new();
+        for (name, tensor) in self.model.parameters(self.trained) {
+            let shape = tensor.shape();
+            values.push(Tensor::from_vec(read(&name, shape)?, shape)?);
+            moments.push(Moments { m: read(&format!("m.{name}"), shape)?, v: read(&format!("v.{name}"), shape)? });
+        }
+        self.losses = file.tensor("losses")?.to_vec::<f64>()?;
+        self.optimizer.moments = moments;
+        self.model.set_parameters(self.trained, values);
+        Ok(())
+    }
+
+    /// What must be the same for a run to go on as if it had not stopped.
+    fn settings(&self) -> Value {
+        let mut settings = self.options.json();
+        settings["rows"] = json!([self.rows.count(), self.rows.length()]);
+        settings["data"] = json!(format!("{:016x}", self.rows.fingerprint()));
+        let adapted = self.model.adapted().map(|(layer, pair)| format!("{layer} {} {}", pair.scaling, pair.dropout));
+        settings["adapter"] = json!(adapted.collect::<Vec<_>>());
+        settings
+    }
+}

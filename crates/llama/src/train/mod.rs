@@ -1,0 +1,226 @@
+//! Training: a small model from scratch, or an adapter on a frozen one.
+
+mod adamw;
+mod checkpoint;
+mod options;
+mod run;
+
+use monotile::{DType, Error, Result, Rng, Tensor};
+
+use crate::data::{Order, Rows};
+use crate::model::{Model, Trained};
+
+use adamw::AdamW;
+pub use options::{Schedule, TrainOptions};
+pub use run::{Event, Finished, Run, run};
+
+/// A training run in the making: the model, the data, the optimizer's state and the step it is at.
+///
+/// A step depends on the options, the data and the state alone, so a run that is saved and resumed gives the same numbers as one that
+/// was not interrupted.
+///
+/// # Example
+/// ```
+/// use monotile_llama::{Config, Model, Trained, data::Rows, train::{TrainOptions, Trainer}};
+/// let rows = Rows::new("abcabcabcabc".bytes().map(u32::from).collect(), 6)?;
+/// let options = TrainOptions { steps: 20, batch: 2, learning_rate: 1e-2, ..Default::default() };
+/// let mut trainer = Trainer::new(Model::random(Config::default(), 1)?, Trained::Everything, rows, options)?;
+/// let first = trainer.step()?.loss;
+/// while !trainer.is_done() {
+///     trainer.step()?;
+/// }
+/// assert!(trainer.losses().last().unwrap() < &(first / 2.0));
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub struct Trainer {
+    model: Model,
+    trained: Trained,
+    rows: Rows,
+    held_out: Option<Rows>,
+    options: TrainOptions,
+    optimizer: AdamW,
+    losses: Vec<f64>,
+}
+
+/// What one step did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// How many steps are done, this one included.
+    pub number: usize,
+    /// The mean loss before it.
+    pub loss: f64,
+    /// Its learning rate.
+    pub learning_rate: f64,
+    /// The length of the gradient before clipping.
+    pub gradient_norm: f64,
+    /// How many tokens were foretold.
+    pub tokens: usize,
+}
+
+impl Trainer {
+    /// A run at its beginning.
+    ///
+    /// What is trained is copied to f32; frozen weights stay as they are.
+    ///
+    /// # Errors
+    /// `Value`, for options out of range, rows longer than the context, or an adapter that is not attached.
+    pub fn new(mut model: Model, trained: Trained, rows: Rows, options: TrainOptions) -> Result<Self> {
+        options.check()?;
+        check_rows(&model, &rows)?;
+        let parameters = model.parameters(trained);
+        if parameters.is_empty() {
+            return Err(Error::value("train: no adapter is attached to the model, so there is nothing to train"));
+        }
+        let copies = parameters.into_iter().map(|(_, tensor)| tensor.detach().to_dtype(DType::F32)?.contiguous());
+        let copies: Vec<Tensor> = copies.collect::<Result<_>>()?;
+        let optimizer = AdamW::new(&copies);
+        model.set_parameters(trained, copies);
+        Ok(Self { model, trained, rows, held_out: None, options, optimizer, losses: Vec::new() })
+    }
+
+    /// The same run with rows to evaluate on.
+    ///
+    /// # Errors
+    /// `Value`, if they are longer than the context.
+    pub fn with_held_out(mut self, rows: Option<Rows>) -> Result<Self> {
+        if let Some(rows) = &rows {
+            check_rows(&self.model, rows)?;
+        }
+        self.held_out = rows;
+        Ok(self)
+    }
+
+    /// The model as it is now.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The model as it is now, for good.
+    pub fn into_model(self) -> Model {
+        self.model
+    }
+
+    /// The options.
+    pub fn options(&self) -> &TrainOptions {
+        &self.options
+    }
+
+    /// The loss of every step so far.
+    pub fn losses(&self) -> &[f64] {
+        &self.losses
+    }
+
+    /// How many steps are done.
+    pub fn steps_done(&self) -> usize {
+        self.losses.len()
+    }
+
+    /// Whether all steps are done.
+    pub fn is_done(&self) -> bool {
+        self.steps_done() >= self.options.steps
+    }
+
+    /// How many numbers are trained.
+    pub fn trained_parameters(&self) -> usize {
+        self.model.parameters(self.trained).iter().map(|(_, tensor)| tensor.len()).sum()
+    }
+
+    /// Goes one step.
+    ///
+    /// # Errors
+    /// `Value`, if the loss is not a number any more.
+    pub fn step(&mut self) -> Result<Step> {
+        let done = self.steps_done();
+        let TrainOptions { batch, accumulate, shuffle, seed, .. } = self.options;
+        let order = Order { rows: self.rows.count(), batch: batch * accumulate, shuffle: shuffle.then_some(seed) };
+        let chosen = order.step(done);
+        let (loss, gradients) = self.gradients(&chosen)?;
+        if !loss.is_finite() {
+            return Err(Error::value(format!("train: the loss of step {} is {loss}; a smaller learning rate may help", done + 1)));
+        }
+        let gradient_norm = norm(&gradients)?;
+        let shrink = match self.options.clip {
+            Some(clip) if gradient_norm > clip => clip / gradient_norm,
+            _ => 1.0,
+        };
+        let parameters: Vec<Tensor> = self.model.parameters(self.trained).into_iter().map(|(_, tensor)| tensor.clone()).collect();
+        let updated = self.optimizer.step(&parameters, &gradients, &self.options, done, shrink)?;
+        self.model.set_parameters(self.trained, updated);
+        self.losses.push(loss);
+        let tokens = chosen.len() * (self.rows.length() - 1);
+        Ok(Step { number: done + 1, loss, learning_rate: self.options.rate(done), gradient_norm, tokens })
+    }
+
+    /// The mean loss over some rows, and the gradient of what is trained, in the order of [`Model::parameters`].
+    ///
+    /// # Errors
+    /// None that rows of this run can cause.
+    pub fn gradients(&mut self, rows: &[usize]) -> Result<(f64, Vec<Option<Tensor>>)> {
+        let plain: Vec<Tensor> = self.model.parameters(self.trained).into_iter().map(|(_, tensor)| tensor.clone()).collect();
+        let leaves: Vec<Tensor> = plain.iter().map(Tensor::requires_grad).collect();
+        self.model.set_parameters(self.trained, leaves.iter().cloned());
+        let found = self.accumulate(rows, &leaves);
+        // Whatever happened, what stays in the model is not on the tape.
+        self.model.set_parameters(self.trained, plain);
+        found
+    }
+
+    fn accumulate(&self, rows: &[usize], leaves: &[Tensor]) -> Result<(f64, Vec<Option<Tensor>>)> {
+        let mut total: Vec<Option<Tensor>> = vec![None; leaves.len()];
+        let mut loss_sum = 0.0;
+        let passes = rows.chunks(self.options.batch);
+        for (pass, chosen) in passes.enumerate() {
+            let batch: Vec<&[u32]> = chosen.iter().map(|&row| self.rows.row(row)).collect();
+            let step = self.steps_done() as u64;
+            let dropout = Rng::new(self.options.seed).fork(step).fork(pass as u64);
+            // Every pass counts by its share of the rows, so that the mean is over all of them.
+            let share = chosen.len() as f64 / rows.len() as f64;
+            let loss = self.model.loss(&Model::tokens(&batch)?, Some(dropout))?.mul_scalar(share)?;
+            loss_sum += f64::from(loss.item::<f32>()?);
+            let mut gradients = loss.backward()?;
+            for (total, leaf) in total.iter_mut().zip(leaves) {
+                *total = match (total.take(), gradients.take(leaf)) {
+                    (Some(sum), Some(new)) => Some(sum.add(&new)?),
+                    (sum, new) => sum.or(new),
+                };
+            }
+        }
+        Ok((loss_sum, total))
+    }
+
+    /// The mean loss on the held-out rows; `None` where there are none.
+    ///
+    /// # Errors
+    /// None that rows of this run can cause.
+    pub fn evaluate(&self) -> Result<Option<f64>> {
+        let Some(rows) = &self.held_out else { return Ok(None) };
+        let all: Vec<usize> = (0..rows.count()).collect();
+        let mut sum = 0.0;
+        for chosen in all.chunks(self.options.batch) {
+            let batch: Vec<&[u32]> = chosen.iter().map(|&row| rows.row(row)).collect();
+            let loss = self.model.loss(&Model::tokens(&batch)?, None)?.item::<f32>()?;
+            sum += f64::from(loss) * chosen.len() as f64;
+        }
+        Ok(Some(sum / rows.count() as f64))
+    }
+}
+
+fn check_rows(model: &Model, rows: &Rows) -> Result<()> {
+    let (length, context) = (rows.length(), model.config().context());
+    if length > context {
+        return Err(Error::value(format!("train: rows of {length} tokens are longer than the model's context of {context}")));
+    }
+    Ok(())
+}
+
+/// The length of the gradient over all tensors, √Σ g².
+fn norm(gradients: &[Option<Tensor>]) -> Result<f64> {
+    let mut sum = 0.0;
+    for gradient in gradients.iter().flatten() {
+        sum += gradient.to_vec::<f32>()?.into_iter().map(|g| f64::from(g) * f64::from(g)).sum::<f64>();
+    }
+    Ok(sum.sqrt())
+}
+
+#[cfg(test)]
+mod tests;

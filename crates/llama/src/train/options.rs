@@ -1,0 +1,167 @@
+//! How to train: the numbers a person chooses.
+
+use std::f64::consts::PI;
+
+use monotile::{Error, Result};
+use serde_json::{Value, json};
+
+/// How the learning rate goes down after warming up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Schedule {
+    /// It does not.
+    #[default]
+    Constant,
+    /// Straight to 0 at the end.
+    Linear,
+    /// By half a cosine to 0 at the end (Loshchilov and Hutter 2017).
+    Cosine,
+}
+
+impl Schedule {
+    /// The name as a person types it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Schedule::Constant => "constant",
+            Schedule::Linear => "linear",
+            Schedule::Cosine => "cosine",
+        }
+    }
+}
+
+/// The numbers of a training run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainOptions {
+    /// How many steps.
+    pub steps: usize,
+    /// Rows a pass.
+    pub batch: usize,
+    /// Passes whose gradients are averaged before a step.
+    pub accumulate: usize,
+    /// The largest learning rate.
+    pub learning_rate: f64,
+    /// How it goes down.
+    pub schedule: Schedule,
+    /// Steps over which it first goes up.
+    pub warmup: usize,
+    /// AdamW's averages of gradients and of their squares.
+    pub betas: (f64, f64),
+    /// What AdamW adds to the root of the latter.
+    pub epsilon: f64,
+    /// The share of matrices that a step of rate 1 takes away; vectors (norms, biases) decay never.
+    pub weight_decay: f64,
+    /// The longest gradient, over all numbers trained; longer ones are shortened to it.
+    pub clip: Option<f64>,
+    /// Whether rows are shuffled every epoch; else step i takes rows i · batch and on.
+    pub shuffle: bool,
+    /// The seed of shuffling and dropout.
+    pub seed: u64,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        Self {
+            steps: 300,
+            batch: 8,
+            accumulate: 1,
+            learning_rate: 1e-3,
+            schedule: Schedule::Constant,
+            warmup: 0,
+            betas: (0.9, 0.999),
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+            clip: None,
+            shuffle: true,
+            seed: 0,
+        }
+    }
+}
+
+impl TrainOptions {
+    /// Checks that the numbers make sense.
+    ///
+    /// # Errors
+    /// `Value`, naming the first that does not.
+    pub fn check(&self) -> Result<()> {
+        for (name, count) in [("steps", self.steps), ("batch", self.batch), ("accumulate", self.accumulate)] {
+            if count == 0 {
+                return Err(Error::value(format!("train: {name} must be 1 or above, got 0")));
+            }
+        }
+        let rate = |x: f64| (0.0..1.0).contains(&x);
+        let refuse = |name: &str, wanted: &str, got: f64| Err(Error::value(format!("train: {name} must be {wanted}, got {got}")));
+        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
+            return refuse("learning_rate", "above 0", self.learning_rate);
+        }
+        if !(rate(self.betas.0) && rate(self.betas.1)) {
+            let odd = if rate(self.betas.0) { self.betas.1 } else { self.betas.0 };
+            return refuse("each of betas", "at least 0 and below 1", odd);
+        }
+        if !(self.epsilon >= 0.0 && self.epsilon.is_finite()) {
+            return refuse("epsilon", "0 or above", self.epsilon);
+        }
+        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
+            return refuse("weight_decay", "0 or above", self.weight_decay);
+        }
+        match self.clip {
+            Some(clip) if !(clip > 0.0 && clip.is_finite()) => refuse("clip", "above 0", clip),
+            _ => Ok(()),
+        }
+    }
+
+    /// The learning rate of a step, the first being 0.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile_llama::train::{Schedule, TrainOptions};
+    /// let options = TrainOptions { steps: 110, warmup: 10, learning_rate: 1.0, schedule: Schedule::Cosine, ..Default::default() };
+    /// assert_eq!((options.rate(0), options.rate(9), options.rate(10)), (0.1, 1.0, 1.0));
+    /// assert!((options.rate(60) - 0.5).abs() < 1e-12);
+    /// ```
+    pub fn rate(&self, step: usize) -> f64 {
+        if step < self.warmup {
+            return self.learning_rate * (step + 1) as f64 / self.warmup as f64;
+        }
+        let length = self.steps.saturating_sub(self.warmup).max(1) as f64;
+        let done = ((step - self.warmup) as f64 / length).min(1.0);
+        self.learning_rate
+            * match self.schedule {
+                Schedule::Constant => 1.0,
+                Schedule::Linear => 1.0 - done,
+                Schedule::Cosine => 0.5 + 0.5 * (PI * done).cos(),
+            }
+    }
+
+    /// The options as a checkpoint keeps them, to be compared when a run goes on.
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "steps": self.steps, "batch": self.batch, "accumulate": self.accumulate, "learning_rate": self.learning_rate,
+            "schedule": self.schedule.name(), "warmup": self.warmup, "betas": [self.betas.0, self.betas.1],
+            "epsilon": self.epsilon, "weight_decay": self.weight_decay, "clip": self.clip, "shuffle": self.shuffle,
+            "seed": self.seed,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_linear_schedule_ends_at_zero() {
+        let options = TrainOptions { steps: 10, learning_rate: 2.0, schedule: Schedule::Linear, ..TrainOptions::default() };
+        assert_eq!((options.rate(0), options.rate(5), options.rate(10)), (2.0, 1.0, 0.0));
+    }
+
+    #[test]
+    fn options_that_make_no_sense_are_refused() {
+        let default = TrainOptions::default;
+        let refused = |options: TrainOptions| options.check().unwrap_err().to_string();
+        assert_eq!(refused(TrainOptions { batch: 0, ..default() }), "train: batch must be 1 or above, got 0");
+        assert_eq!(refused(TrainOptions { learning_rate: f64::NAN, ..default() }), "train: learning_rate must be above 0, got NaN");
+        assert_eq!(
+            refused(TrainOptions { betas: (0.9, 1.0), ..default() }),
+            "train: each of betas must be at least 0 and below 1, got 1"
+        );
+        assert_eq!(refused(TrainOptions { clip: Some(0.0), ..default() }), "train: clip must be above 0, got 0");
+    }
+}

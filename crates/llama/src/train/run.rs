@@ -1,0 +1,159 @@
+//! A whole run in a folder: steps, evaluations, a log, and saving often enough.
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use monotile::io::write_beside;
+use monotile::{Error, Result};
+use serde_json::{Value, json};
+
+use super::{Step, Trainer};
+use crate::model::Model;
+
+/// The file of a run's state, in its folder.
+const STATE: &str = "training.safetensors";
+/// The file with a line of JSON for every step and evaluation.
+const LOG: &str = "log.jsonl";
+
+/// Where and how often.
+pub struct Run<'a> {
+    /// The folder for the log, the state and the result; made if it is not there.
+    pub folder: PathBuf,
+    /// Steps between evaluations on the held-out rows; there is one before the first step and one after the last anyway.
+    pub evaluate_every: usize,
+    /// Steps between savings; there is one after the last anyway.
+    pub save_every: usize,
+    /// Whether to go on from the state in the folder, if there is one; else a folder with one is refused.
+    pub resume: bool,
+    /// Writes the result (an adapter, a checkpoint) into the folder, whenever the state is saved.
+    pub write: &'a dyn Fn(&Model, &Path) -> Result<()>,
+}
+
+/// What a run tells whoever looks on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Event {
+    /// It goes on after this many steps.
+    Resumed {
+        /// The steps that were done before.
+        steps: usize,
+    },
+    /// A step is done, in this time.
+    Step(Step, Duration),
+    /// The held-out rows have this loss.
+    Evaluated {
+        /// After how many steps.
+        steps: usize,
+        /// The mean loss.
+        loss: f64,
+    },
+    /// State and result are on disk.
+    Saved {
+        /// After how many steps.
+        steps: usize,
+    },
+}
+
+/// How a run ended, with everything saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    /// All steps are done.
+    Done,
+    /// Whoever looked on asked for no more; it can be resumed.
+    Interrupted,
+}
+
+/// Runs a trainer to its end, or until `observe` breaks (a Ctrl-C, say).
+///
+/// The log is `log.jsonl`: `{"step": 1, "loss": …, "learning_rate": …, "gradient_norm": …, "tokens": …, "seconds": …}` a step and
+/// `{"step": 0, "held_out_loss": …}` an evaluation. The state is `training.safetensors`: a run that was interrupted or killed goes on
+/// from it to the same result.
+///
+/// # Errors
+/// `Value`, if the folder holds the state of a run that is not to be resumed, or settings differ from those of the one to resume;
+/// `Io`, if files cannot be written.
+pub fn run(trainer: &mut Trainer, run: &Run, mut observe: impl FnMut(Event) -> ControlFlow<()>) -> Result<Finished> {
+    let state = run.folder.join(STATE);
+    std::fs::create_dir_all(&run.folder).map_err(|e| Error::io("writing", &run.folder, &e))?;
+    let mut log = Log { path: run.folder.join(LOG), lines: Vec::new() };
+    let mut stopped = false;
+    if state.exists() {
+        if !run.resume {
+            return Err(Error::value(format!("{}: a run was begun here; resume it or choose another folder", state.display())));
+        }
+        trainer.resume(&state)?;
+        log.take_up(trainer.steps_done())?;
+        stopped |= observe(Event::Resumed { steps: trainer.steps_done() }).is_break();
+    } else {
+        log.write()?;
+        stopped |= evaluate(trainer, &mut log, &mut observe)?;
+    }
+    let mut saved = trainer.steps_done();
+    while !stopped && !trainer.is_done() {
+        let begun = Instant::now();
+        let step = trainer.step()?;
+        let time = begun.elapsed();
+        log.add(json!({ "step": step.number, "loss": step.loss, "learning_rate": step.learning_rate,
+            "gradient_norm": step.gradient_norm, "tokens": step.tokens, "seconds": time.as_secs_f64() }))?;
+        stopped |= observe(Event::Step(step, time)).is_break();
+        let due = |every: usize| every > 0 && step.number.is_multiple_of(every);
+        if due(run.evaluate_every) || trainer.is_done() {
+            stopped |= evaluate(trainer, &mut log, &mut observe)?;
+        }
+        if due(run.save_every) && !trainer.is_done() && !stopped {
+            save(trainer, run, &state)?;
+            saved = step.number;
+            stopped |= observe(Event::Saved { steps: saved }).is_break();
+        }
+    }
+    if saved != trainer.steps_done() || !state.exists() {
+        save(trainer, run, &state)?;
+        // There is nothing left to stop.
+        let _ = observe(Event::Saved { steps: trainer.steps_done() });
+    }
+    Ok(if trainer.is_done() { Finished::Done } else { Finished::Interrupted })
+}
+
+/// The result first, so that a state on disk always has its result beside it.
+fn save(trainer: &Trainer, run: &Run, state: &Path) -> Result<()> {
+    (run.write)(trainer.model(), &run.folder)?;
+    trainer.save(state)
+}
+
+fn evaluate(trainer: &Trainer, log: &mut Log, observe: &mut impl FnMut(Event) -> ControlFlow<()>) -> Result<bool> {
+    let Some(loss) = trainer.evaluate()? else { return Ok(false) };
+    let steps = trainer.steps_done();
+    log.add(json!({ "step": steps, "held_out_loss": loss }))?;
+    Ok(observe(Event::Evaluated { steps, loss }).is_break())
+}
+
+struct Log {
+    path: PathBuf,
+    lines: Vec<String>,
+}
+
+impl Log {
+    /// Reads the lines up to a step; later ones are of steps that were not saved and come again.
+    fn take_up(&mut self, steps: usize) -> Result<()> {
+        if self.path.exists() {
+            let text = crate::json::read_text(&self.path)?;
+            let within = |line: &&str| {
+                let value: Option<Value> = serde_json::from_str(line).ok();
+                value.and_then(|v| v["step"].as_u64()).is_some_and(|step| step <= steps as u64)
+            };
+            self.lines = text.lines().filter(within).map(str::to_string).collect();
+        }
+        self.write()
+    }
+
+    fn write(&self) -> Result<()> {
+        write_beside(&self.path, |file| self.lines.iter().try_for_each(|line| writeln!(file, "{line}")))
+    }
+
+    fn add(&mut self, line: Value) -> Result<()> {
+        let refuse = |e| Error::io("writing", &self.path, &e);
+        let mut file = std::fs::OpenOptions::new().append(true).open(&self.path).map_err(refuse)?;
+        writeln!(file, "{line}").map_err(refuse)
+    }
+}

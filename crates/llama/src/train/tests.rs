@@ -1,0 +1,192 @@
+use super::*;
+use crate::config::Config;
+use crate::lora::{Adapter, LoraConfig, Start};
+
+fn rows() -> Rows {
+    let text = "the cat sat on the mat and the dog sat on the log. ".repeat(8);
+    Rows::new(text.bytes().map(u32::from).collect(), 16).unwrap()
+}
+
+fn small() -> Config {
+    Config {
+        hidden_size: 16,
+        intermediate_size: 24,
+        num_attention_heads: 2,
+        num_key_value_heads: 1,
+        head_dim: 8,
+        ..Config::default()
+    }
+}
+
+fn adapted(dropout: f64) -> Model {
+    let mut model = Model::random(small(), 1).unwrap();
+    let config = LoraConfig { rank: 2, dropout, ..LoraConfig::default() };
+    model.attach(&Adapter::new(config, &small(), Start::Gaussian, 2).unwrap()).unwrap();
+    model
+}
+
+fn options() -> TrainOptions {
+    TrainOptions { steps: 6, batch: 2, learning_rate: 1e-2, clip: Some(1.0), weight_decay: 0.01, ..TrainOptions::default() }
+}
+
+fn values(trainer: &Trainer) -> Vec<Vec<f32>> {
+    trainer.model.parameters(trainer.trained).iter().map(|(_, t)| t.to_vec::<f32>().unwrap()).collect()
+}
+
+#[test]
+fn a_run_that_is_saved_and_resumed_gives_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    for trained in [Trained::Everything, Trained::Adapter] {
+        let make = || {
+            let model = if trained == Trained::Adapter { adapted(0.2) } else { Model::random(small(), 1).unwrap() };
+            Trainer::new(model, trained, rows(), options()).unwrap()
+        };
+        let mut whole = make();
+        let mut first = make();
+        while !whole.is_done() {
+            whole.step().unwrap();
+        }
+        for _ in 0..3 {
+            first.step().unwrap();
+        }
+        first.save(&path).unwrap();
+        let mut second = make();
+        second.resume(&path).unwrap();
+        assert_eq!(second.steps_done(), 3);
+        while !second.is_done() {
+            second.step().unwrap();
+        }
+        assert_eq!(second.losses(), whole.losses());
+        assert_eq!(values(&second), values(&whole));
+    }
+}
+
+#[test]
+fn a_state_of_other_settings_is_not_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let trainer = Trainer::new(adapted(0.0), Trained::Adapter, rows(), options()).unwrap();
+    trainer.save(&path).unwrap();
+    let mut other = Trainer::new(adapted(0.0), Trained::Adapter, rows(), TrainOptions { batch: 4, ..options() }).unwrap();
+    let refused = other.resume(&path).unwrap_err().to_string();
+    assert_eq!(refused, format!("{}: the run was begun with batch 2, now it is 4", path.display()));
+    std::fs::write(&path, b"").unwrap();
+    assert!(other.resume(&path).is_err());
+}
+
+#[test]
+fn training_an_adapter_leaves_the_weights_alone() {
+    let model = adapted(0.0);
+    let before: Vec<Vec<f32>> = model.parameters(Trained::Everything).iter().map(|(_, t)| t.to_vec::<f32>().unwrap()).collect();
+    let mut trainer = Trainer::new(model, Trained::Adapter, rows(), options()).unwrap();
+    let start = values(&trainer);
+    let first = trainer.step().unwrap();
+    assert_eq!(first.tokens, 2 * 15);
+    let after: Vec<Vec<f32>> =
+        trainer.model.parameters(Trained::Everything).iter().map(|(_, t)| t.to_vec::<f32>().unwrap()).collect();
+    assert_eq!(before, after);
+    // A's gradient is 0 while B is: only B moves in the first step, but for weight decay.
+    let moved = values(&trainer);
+    assert_ne!(start[1], moved[1]);
+}
+
+#[test]
+fn accumulated_passes_give_the_gradient_of_one_large_pass() {
+    let trainer = |batch, accumulate| {
+        let options = TrainOptions { batch, accumulate, ..options() };
+        let mut trainer = Trainer::new(Model::random(small(), 1).unwrap(), Trained::Everything, rows(), options).unwrap();
+        trainer.step().unwrap()
+    };
+    let (large, small) = (trainer(4, 1), trainer(1, 4));
+    // Sums of the same f32 terms in another order.
+    assert!((large.loss - small.loss).abs() < 1e-5 * large.loss);
+    assert!((large.gradient_norm - small.gradient_norm).abs() < 1e-4 * large.gradient_norm);
+}
+
+#[test]
+fn clipping_shortens_the_gradient_only() {
+    let loss = |clip| {
+        let options = TrainOptions { clip, learning_rate: 1e-3, ..options() };
+        let mut trainer = Trainer::new(Model::random(small(), 1).unwrap(), Trained::Everything, rows(), options).unwrap();
+        trainer.step().unwrap()
+    };
+    assert_eq!(loss(Some(1e-3)).gradient_norm, loss(None).gradient_norm);
+}
+
+#[test]
+fn nothing_to_train_is_refused() {
+    let refused = Trainer::new(Model::random(small(), 1).unwrap(), Trained::Adapter, rows(), options()).err().unwrap();
+    assert_eq!(refused.to_string(), "train: no adapter is attached to the model, so there is nothing to train");
+    let long = Rows::new(vec![0; 600], 300).unwrap();
+    let refused = Trainer::new(Model::random(small(), 1).unwrap(), Trained::Everything, long, options()).err().unwrap();
+    assert_eq!(refused.to_string(), "train: rows of 300 tokens are longer than the model's context of 256");
+}
+
+mod runs {
+    use std::ops::ControlFlow;
+
+    use super::*;
+    use crate::train::{Event, Finished, Run, run};
+
+    fn trainer() -> Trainer {
+        let (rows, held_out) = rows().split(0.2).unwrap();
+        Trainer::new(adapted(0.1), Trained::Adapter, rows, options()).unwrap().with_held_out(held_out).unwrap()
+    }
+
+    fn go(folder: &std::path::Path, resume: bool, stop_after: usize) -> Result<Finished> {
+        let write = |model: &Model, folder: &std::path::Path| {
+            Adapter::of(model, LoraConfig { rank: 2, ..LoraConfig::default() }).write(folder)
+        };
+        let settings = Run { folder: folder.into(), evaluate_every: 2, save_every: 2, resume, write: &write };
+        run(&mut trainer(), &settings, |event| match event {
+            Event::Step(step, _) if step.number == stop_after => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        })
+    }
+
+    /// The log without its times.
+    fn log(folder: &std::path::Path) -> Vec<String> {
+        let text = std::fs::read_to_string(folder.join("log.jsonl")).unwrap();
+        text.lines()
+            .map(|line| line.split(",\"seconds\"").next().unwrap().split("\"seconds\"").next().unwrap().to_string())
+            .collect()
+    }
+
+    #[test]
+    fn an_interrupted_run_goes_on_to_the_same_files() {
+        let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        assert_eq!(go(whole.path(), false, 0).unwrap(), Finished::Done);
+        assert_eq!(go(parts.path(), false, 3).unwrap(), Finished::Interrupted);
+        assert_eq!(go(parts.path(), true, 5).unwrap(), Finished::Interrupted);
+        assert_eq!(go(parts.path(), true, 0).unwrap(), Finished::Done);
+        for name in ["adapter_model.safetensors", "training.safetensors"] {
+            let read = |folder: &tempfile::TempDir| std::fs::read(folder.path().join(name)).unwrap();
+            assert_eq!(read(&whole), read(&parts), "{name}");
+        }
+        let lines = log(whole.path());
+        assert_eq!(lines.len(), 6 + 4, "six steps; evaluations before, at 2, 4 and 6");
+        assert_eq!(lines, log(parts.path()));
+    }
+
+    #[test]
+    fn a_killed_run_drops_the_log_of_steps_that_were_not_saved() {
+        let (whole, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        go(whole.path(), false, 0).unwrap();
+        go(killed.path(), false, 4).unwrap();
+        // As a kill in the middle of a later line leaves it.
+        let path = killed.path().join("log.jsonl");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text + "{\"step\":5,\"loss\":1}\n{\"step\":6,\"lo").unwrap();
+        go(killed.path(), true, 0).unwrap();
+        assert_eq!(log(whole.path()), log(killed.path()));
+    }
+
+    #[test]
+    fn a_folder_with_a_run_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        go(folder.path(), false, 2).unwrap();
+        let refused = go(folder.path(), false, 0).unwrap_err().to_string();
+        assert!(refused.ends_with("training.safetensors: a run was begun here; resume it or choose another folder"), "{refused}");
+    }
+}
