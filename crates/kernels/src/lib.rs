@@ -11,6 +11,7 @@
 //! | [`simd`], [`threads`] | instruction sets chosen at run time; splitting work |
 //! | [`product`] | the matrix product over groups of dimensions |
 //! | [`attention`] | scaled dot-product attention in tiles, forward and backward |
+//! | [`rotary`] | rotary position embedding |
 //! | [`elementwise`] | maps over one, two or three broadcast operands |
 //! | [`naive`] | the twins |
 
@@ -22,6 +23,7 @@ pub mod naive;
 pub mod pool;
 pub mod product;
 pub mod real;
+pub mod rotary;
 pub mod simd;
 pub mod threads;
 pub mod view;

@@ -1,11 +1,13 @@
 //! The safe scalar twin of every kernel, as plain as possible: what the fast ones are compared with.
 
 mod attention;
+mod rotary;
 
 use crate::product::{Axes, Axis, Operand, Stored};
 use crate::simd::Lanes;
 
 pub use attention::{Attention, AttentionGradients, attention, attention_gradients};
+pub use rotary::rotary;
 
 /// The offsets of every index over a group of dimensions, in row-major order.
 fn offsets(group: &[Axis], stride: impl Fn(&Axis) -> isize) -> Vec<isize> {

@@ -4,11 +4,13 @@
 //! | topic | where |
 //! | --- | --- |
 //! | tensors, views, arithmetic | [`Tensor`], [`DType`] |
+//! | attention, rotary positions | [`attention`] |
 //! | gradients | [`Tensor::backward`], [`tape`] |
 //! | random numbers | [`Rng`] |
 //! | files: .safetensors, .npy, .npz | [`io`] |
 #![forbid(unsafe_code)]
 
+pub mod attention;
 mod check;
 pub mod einsum;
 mod error;

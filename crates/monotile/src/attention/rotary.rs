@@ -1,0 +1,171 @@
+//! Rotary position embedding: positions enter queries and keys as rotations, so that scores depend on distances.
+
+use monotile_kernels::buffer::Block;
+use monotile_kernels::rotary as kernel;
+
+use crate::error::{Error, Result};
+use crate::tape::{Gradient, Saved};
+use crate::tensor::dtype::Stored;
+use crate::tensor::storage::{Cpu, Storage};
+use crate::tensor::{DType, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
+
+/// Turns the pairs (i, i + d/2) of every row by the angles of its position:
+///
+/// out[…, p, i] = x[…, p, i] cos θ − x[…, p, i + d/2] sin θ, out[…, p, i + d/2] = x[…, p, i + d/2] cos θ + x[…, p, i] sin θ
+///
+/// Shapes: x `(…, t, d)` with d even; `cos` and `sin` `(t, d/2)`, of θ(p, i); the result has the shape of x. bf16 and f16 count
+/// as f32. Pairs are halves of a row, as in LLaMA's checkpoints, not neighbours as in the paper.
+///
+/// # Gradient
+/// Of x: the cotangent turned back. The tables are constants.
+///
+/// # Errors
+/// If d is odd, the tables do not fit or are on the tape, or a dtype is no floating-point one.
+///
+/// # Source
+/// Su et al. (2021), arXiv 2104.09864, equation 34.
+///
+/// # Example
+/// A quarter turn:
+/// ```
+/// use monotile::{Tensor, attention::rotary};
+/// let x = Tensor::from_rows(&[[3.0_f64, 4.0]])?;
+/// let (cos, sin) = (Tensor::from_rows(&[[0.0_f64]])?, Tensor::from_rows(&[[1.0_f64]])?);
+/// assert_eq!(rotary(&x, &cos, &sin)?.to_vec::<f64>()?, [-4.0, 3.0]);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub fn rotary(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
+    let x = x.computable("rotary")?;
+    let shape = x.shape();
+    let &[.., t, d] = shape else {
+        return Err(Error::shape(format!("rotary: needs positions and an even dim, (…, t, d), got shape {shape:?}")));
+    };
+    if !d.is_multiple_of(2) {
+        return Err(Error::shape(format!("rotary: turns pairs of elements, and a dim of {d} in shape {shape:?} is odd")));
+    }
+    for (name, table) in [("cosines", cos), ("sines", sin)] {
+        if table.shape() != [t, d / 2] {
+            let got = table.shape();
+            return Err(Error::shape(format!(
+                "rotary: rows of shape {shape:?} need {name} of shape {:?}, got {got:?}",
+                [t, d / 2]
+            )));
+        }
+        if table.is_recorded() {
+            return Err(Error::value(format!("rotary: the {name} have no gradient here; detach them")));
+        }
+        if !table.dtype().is_float() {
+            return Err(Error::dtype(format!("rotary: the {name} must be floating-point numbers, got {}", table.dtype())));
+        }
+    }
+    let table = |table: &Tensor| table.to_dtype(x.dtype())?.contiguous();
+    turn(&x, Turn { cos: table(cos)?, sin: table(sin)?, inverse: false })
+}
+
+/// The rule, and what it turns by: tables of x's type in row-major order.
+#[derive(Clone)]
+struct Turn {
+    cos: Tensor,
+    sin: Tensor,
+    inverse: bool,
+}
+
+fn turn(x: &Tensor, by: Turn) -> Result<Tensor> {
+    // The kernel reads rows whose elements lie one after another.
+    let x = if x.strides().last() == Some(&1) { x.clone() } else { x.contiguous()? };
+    let Storage::Cpu(memory) = x.storage();
+    let out = match memory {
+        Cpu::F32(_) => run::<f32>(&x, &by),
+        Cpu::F64(_) => run::<f64>(&x, &by),
+        _ => unreachable!("`rotary` cast its operand to {} or {}", DType::F32, DType::F64),
+    };
+    Ok(Tensor::record(out, &[&x], by))
+}
+
+fn run<T: Stored + monotile_kernels::real::Real>(x: &Tensor, by: &Turn) -> Tensor {
+    fn view<T: Stored>(x: &Tensor) -> monotile_kernels::view::View<'_, T> {
+        let Storage::Cpu(memory) = x.storage();
+        x.view(T::open(memory).expect("rows and tables are of one type"))
+    }
+    let table = |x| view::<T>(x).as_slice().expect("tables are in row-major order");
+    let mut out = Block::new(x.len());
+    kernel::rotary(view(x), kernel::Angles { cos: table(&by.cos), sin: table(&by.sin), inverse: by.inverse }, &mut out);
+    Tensor::from_block(out, x.shape())
+}
+
+impl Gradient for Turn {
+    fn name(&self) -> &'static str {
+        "rotary"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    // A rotation's transpose is its inverse: x̄ is ȳ turned by −θ.
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
+        let g = g.to_dtype(saved.input_dtype(0))?;
+        Ok(vec![Some(turn(&g, Turn { inverse: !self.inverse, ..self.clone() })?)])
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    let tables = |t: usize, half: usize| {
+        let of = |f: fn(f64) -> f64| Tensor::from_vec((0..t * half).map(|i| f(0.7 * i as f64)).collect(), &[t, half]);
+        (of(f64::cos).expect("as many as the shape"), of(f64::sin).expect("as many as the shape"))
+    };
+    let by_tables = move |x: &[Tensor]| {
+        let (cos, sin) = tables(x[0].shape()[x[0].rank() - 2], x[0].dim(-1) / 2);
+        Ok(vec![rotary(&x[0], &cos, &sin)?])
+    };
+    vec![
+        Spec::new("rotary", by_tables)
+            .sample("heads", vec![normal(&[2, 3, 5, 8])])
+            .sample("one row", vec![normal(&[1, 2])])
+            .sample("empty", vec![normal(&[2, 0, 4])])
+            .holds("lengths of rows stay", |x, y| {
+                let norms = |x: &Tensor| Ok::<_, Error>((x * x).sum(&[-1])?.to_f64_vec());
+                Ok(norms(&x[0])?.iter().zip(norms(&y[0])?).fold(0.0, |m, (a, b)| f64::max(m, (a - b).abs() / a.max(1.0))))
+            })
+            // A NaN reaches its own pair alone.
+            .may_hide_nan()
+            .orders(2),
+        Spec::new("rotary", |x| Ok(vec![rotary(&x[0], &x[1].detach(), &x[1].detach())?]))
+            .refuses(
+                vec![normal(&[2, 3]), normal(&[2, 1])],
+                "rotary: turns pairs of elements, and a dim of 3 in shape [2, 3] is odd",
+            )
+            .refuses(
+                vec![normal(&[5, 4]), normal(&[5, 4])],
+                "rotary: rows of shape [5, 4] need cosines of shape [5, 2], got [5, 4]",
+            )
+            .refuses(vec![normal(&[4]), normal(&[4])], "rotary: needs positions and an even dim, (…, t, d), got shape [4]"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_of_turned_rows_depend_on_their_distance_alone() {
+        let row = |position: usize, x: &[f64]| {
+            let angles = [0.3, 0.011].map(|f| f * position as f64);
+            let table = |f: fn(f64) -> f64| Tensor::from_vec(angles.map(f).to_vec(), &[1, 2]).unwrap();
+            rotary(&Tensor::from_slice(x, &[1, 4]).unwrap(), &table(f64::cos), &table(f64::sin)).unwrap()
+        };
+        let (q, k) = ([0.3, -1.0, 0.8, 2.0], [1.1, 0.4, -0.6, 0.9]);
+        let score = |p, r| (row(p, &q) * row(r, &k)).sum(&[]).unwrap().item::<f64>().unwrap();
+        assert!((score(7, 3) - score(104, 100)).abs() < 1e-13);
+        assert!((score(7, 3) - score(8, 3)).abs() > 1e-3);
+    }
+
+    #[test]
+    fn tables_on_the_tape_are_refused() {
+        let table = Tensor::ones(&[1, 1], DType::F32);
+        let error = rotary(&Tensor::ones(&[1, 2], DType::F32), &table.requires_grad(), &table).err().unwrap();
+        assert_eq!(error.to_string(), "rotary: the cosines have no gradient here; detach them");
+    }
+}
