@@ -13,17 +13,23 @@
 //! | [`attention`] | scaled dot-product attention in tiles, forward and backward |
 //! | [`rotary`] | rotary position embedding |
 //! | [`elementwise`] | maps over one, two or three broadcast operands |
+//! | [`norm`], [`gate`] | norms of rows, gated activations |
+//! | [`gather`] | picking and adding by indices |
 //! | [`naive`] | the twins |
 
 pub mod attention;
 pub mod buffer;
 pub mod elementwise;
+pub mod gate;
+pub mod gather;
 pub mod math;
 pub mod naive;
+pub mod norm;
 pub mod pool;
 pub mod product;
 pub mod real;
 pub mod rotary;
+mod rows;
 pub mod simd;
 pub mod threads;
 pub mod view;

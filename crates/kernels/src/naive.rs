@@ -1,12 +1,18 @@
 //! The safe scalar twin of every kernel, as plain as possible: what the fast ones are compared with.
 
 mod attention;
+mod gate;
+mod gather;
+mod norm;
 mod rotary;
 
 use crate::product::{Axes, Axis, Operand, Stored};
 use crate::simd::Lanes;
 
 pub use attention::{Attention, AttentionGradients, attention, attention_gradients};
+pub use gate::{swiglu, swiglu_backward};
+pub use gather::{select, select_add};
+pub use norm::{rms_norm, rms_norm_backward};
 pub use rotary::rotary;
 
 /// The offsets of every index over a group of dimensions, in row-major order.

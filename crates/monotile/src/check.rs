@@ -59,7 +59,6 @@ pub(crate) fn common_float(op: &str, a: &Tensor, b: &Tensor) -> Result<DType> {
 }
 
 /// Integers.
-#[expect(dead_code, reason = "the operations that need it come next")]
 pub(crate) fn indices(op: &str, t: &Tensor) -> Result<()> {
     if t.dtype() == DType::I64 {
         return Ok(());

@@ -3,14 +3,32 @@
 pub(crate) mod cast;
 pub(crate) mod cat;
 pub mod elementwise;
+pub(crate) mod embedding;
+pub(crate) mod gate;
 pub(crate) mod matmul;
+pub(crate) mod norm;
 pub(crate) mod reduce;
 pub(crate) mod slice;
 pub(crate) mod view;
 
+pub use embedding::embedding;
+pub use gate::swiglu;
+pub use norm::rms_norm;
+
 /// The record of every operation here.
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<crate::testing::Spec> {
-    let all = [cast::specs(), cat::specs(), elementwise::specs(), matmul::specs(), reduce::specs(), slice::specs(), view::specs()];
+    let all = [
+        cast::specs(),
+        cat::specs(),
+        elementwise::specs(),
+        embedding::specs(),
+        gate::specs(),
+        matmul::specs(),
+        norm::specs(),
+        reduce::specs(),
+        slice::specs(),
+        view::specs(),
+    ];
     all.into_iter().flatten().collect()
 }

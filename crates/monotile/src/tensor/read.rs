@@ -84,6 +84,18 @@ impl Tensor {
         }
     }
 
+    /// The elements in row-major order, unrecorded: where they lie, or copied if they lie otherwise.
+    pub(crate) fn dense(&self) -> Tensor {
+        if self.is_contiguous() { self.detach() } else { self.copied() }
+    }
+
+    /// The elements of a tensor of `T`s that is contiguous.
+    pub(crate) fn elements<T: Stored>(&self) -> &[T] {
+        let Storage::Cpu(memory) = self.storage();
+        let buffer = T::open(memory).expect("the caller matched the dtype");
+        self.view(buffer).as_slice().expect("the caller made it contiguous")
+    }
+
     /// This tensor cast to the type that arithmetic on it uses: bf16 and f16 become f32.
     ///
     /// # Errors

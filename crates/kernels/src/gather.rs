@@ -1,0 +1,102 @@
+//! Elements picked by indices along an axis, and elements added to where indices say.
+//!
+//! Every index must lie in range: it is checked where elements are read, and a wrong one panics.
+
+use crate::real::{Element, Real};
+use crate::threads;
+
+/// Nanoseconds an element: what decides whether rows are worth a second thread.
+const NS_PER_ELEMENT: f64 = 0.5;
+
+/// The sizes of an array `(outer, axis, inner)` in row-major order, whose middle axis is indexed.
+#[derive(Debug, Clone, Copy)]
+pub struct Dims {
+    /// The product of the sizes before the axis.
+    pub outer: usize,
+    /// The size of the axis.
+    pub axis: usize,
+    /// The product of the sizes after the axis.
+    pub inner: usize,
+}
+
+/// out[o, j, i] = f(x[o, indices[j], i])
+///
+/// # Panics
+/// If an index is outside the axis, or a length is not its shape's.
+pub fn select<A: Element, R: Element>(x: &[A], dims: Dims, indices: &[i64], out: &mut [R], f: impl Fn(A) -> R + Sync) {
+    let Dims { outer, axis, inner } = dims;
+    assert!(x.len() == outer * axis * inner && out.len() == outer * indices.len() * inner, "arrays of their shapes");
+    if out.is_empty() {
+        return;
+    }
+    let parts = threads::parts(outer * indices.len(), inner as f64 * NS_PER_ELEMENT);
+    threads::split_mut(out, inner, parts, |start, out| {
+        for (r, out) in out.chunks_exact_mut(inner).enumerate() {
+            let row = start / inner + r;
+            let (o, index) = (row / indices.len(), indices[row % indices.len()]);
+            assert!((0..axis as i64).contains(&index), "an index of the axis");
+            let from = &x[(o * axis + index as usize) * inner..][..inner];
+            out.iter_mut().zip(from).for_each(|(out, &x)| *out = f(x));
+        }
+    });
+}
+
+/// out[o, indices[j], i] += x[o, j, i], in the order of j whatever the number of threads.
+///
+/// # Panics
+/// If an index is outside the axis, or a length is not its shape's.
+pub fn select_add<T: Real>(x: &[T], indices: &[i64], out: &mut [T], dims: Dims) {
+    let Dims { outer, axis, inner } = dims;
+    assert!(out.len() == outer * axis * inner && x.len() == outer * indices.len() * inner, "arrays of their shapes");
+    assert!(indices.iter().all(|i| (0..axis as i64).contains(i)), "indices of the axis");
+    if x.is_empty() {
+        return;
+    }
+    // Each thread owns rows of the result and looks through all indices for them.
+    let parts = threads::parts(outer * indices.len(), inner as f64 * NS_PER_ELEMENT).min(outer * axis);
+    threads::split_mut(out, inner, parts, |start, out| {
+        let rows = start / inner..(start + out.len()) / inner;
+        for o in rows.start / axis..rows.end.div_ceil(axis) {
+            for (j, &index) in indices.iter().enumerate() {
+                let row = o * axis + index as usize;
+                if rows.contains(&row) {
+                    let to = &mut out[(row - rows.start) * inner..][..inner];
+                    let from = &x[(o * indices.len() + j) * inner..][..inner];
+                    to.iter_mut().zip(from).for_each(|(to, &x)| *to += x);
+                }
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::naive;
+
+    #[test]
+    fn rows_are_picked_and_added_back_as_the_twin_does() {
+        for (outer, axis, inner, count) in
+            [(1, 5, 3, 4), (2, 3, 1, 7), (3, 2, 5, 0), (1, 40, 300, 600), (2, 1, 0, 3), (4, 900, 7, 800)]
+        {
+            let dims = Dims { outer, axis, inner };
+            let x: Vec<f64> = (0..outer * axis * inner).map(|i| i as f64 * 0.37 - 8.0).collect();
+            let indices: Vec<i64> = (0..count).map(|j| (j * j * 31 % axis) as i64).collect();
+            let mut out = vec![0.0; outer * count * inner];
+            select(&x, dims, &indices, &mut out, |x| x);
+            assert_eq!(out, naive::select(&x, dims, &indices));
+            let mut back = vec![1.0; x.len()];
+            select_add(&out, &indices, &mut back, dims);
+            let mut expected = vec![1.0; x.len()];
+            naive::select_add(&out, &indices, &mut expected, dims);
+            // Additions happen in the same order, so that every bit agrees.
+            assert_eq!(back, expected);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "an index of the axis")]
+    fn an_index_outside_the_axis_is_never_read() {
+        select(&[1.0, 2.0], Dims { outer: 1, axis: 2, inner: 1 }, &[-1], &mut [0.0], |x: f64| x);
+    }
+}

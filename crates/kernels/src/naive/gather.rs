@@ -1,0 +1,26 @@
+//! Indexing an element at a time.
+
+use crate::gather::Dims;
+use crate::real::Real;
+
+/// out[o, j, i] = x[o, indices[j], i]
+pub fn select<T: Real>(x: &[T], dims: Dims, indices: &[i64]) -> Vec<T> {
+    let mut out = Vec::new();
+    for o in 0..dims.outer {
+        for &index in indices {
+            out.extend((0..dims.inner).map(|i| x[(o * dims.axis + index as usize) * dims.inner + i]));
+        }
+    }
+    out
+}
+
+/// out[o, indices[j], i] += x[o, j, i]
+pub fn select_add<T: Real>(x: &[T], indices: &[i64], out: &mut [T], dims: Dims) {
+    for o in 0..dims.outer {
+        for (j, &index) in indices.iter().enumerate() {
+            for i in 0..dims.inner {
+                out[(o * dims.axis + index as usize) * dims.inner + i] += x[(o * indices.len() + j) * dims.inner + i];
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The rows of a table that indices name.
+//!
+//! y[…, i] = table[ids[…], i]
+
+use monotile_kernels::buffer::Block;
+use monotile_kernels::gather::{Dims as Sizes, select, select_add};
+use monotile_kernels::real::{Real, Widen};
+
+use crate::check;
+use crate::error::{Error, Result};
+use crate::tape::{Gradient, Saved};
+use crate::tensor::dtype::Stored;
+use crate::tensor::{DType, Dims, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
+
+/// The row of `table` for each of `ids`.
+///
+/// Shapes: table `(vocab, dim)`, ids `(…)` of i64; the result is `(…, dim)`. A table of bf16 or f16 is read as f32, row by row.
+///
+/// # Gradient
+/// The cotangent's rows, added up where `ids` repeat, in their order: the same bits for every number of threads.
+///
+/// # Errors
+/// If the table is no matrix of floating-point numbers, the ids are not i64, or one is outside the table.
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, ops::embedding};
+/// let table = Tensor::from_rows(&[[1.0_f32, 2.0], [3.0, 4.0]])?;
+/// let ids = Tensor::from_vec(vec![1_i64, 0, 1], &[3])?;
+/// assert_eq!(embedding(&table, &ids)?.to_vec::<f32>()?, [3.0, 4.0, 1.0, 2.0, 3.0, 4.0]);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub fn embedding(table: &Tensor, ids: &Tensor) -> Result<Tensor> {
+    let &[vocab, _] = table.shape() else {
+        return Err(Error::shape(format!("embedding: the table must be (vocab, dim), got shape {:?}", table.shape())));
+    };
+    if !table.dtype().is_float() {
+        return Err(Error::dtype(format!("embedding: the table must be of floating-point numbers, got {}", table.dtype())));
+    }
+    check::indices("embedding", ids)?;
+    let ids = ids.dense();
+    if let Some(id) = ids.elements::<i64>().iter().find(|id| !(0..vocab as i64).contains(id)) {
+        return Err(Error::value(format!("embedding: index {id} is outside the table of {vocab} rows")));
+    }
+    look_up(table, ids)
+}
+
+/// [`embedding`] of ids that were checked.
+fn look_up(table: &Tensor, ids: Tensor) -> Result<Tensor> {
+    let table = table.contiguous()?;
+    let out = match table.dtype() {
+        DType::F32 => rows::<f32, f32>(&table, &ids),
+        DType::F64 => rows::<f64, f64>(&table, &ids),
+        DType::BF16 => rows::<half::bf16, f32>(&table, &ids),
+        DType::F16 => rows::<half::f16, f32>(&table, &ids),
+        DType::I64 | DType::Bool => unreachable!("`embedding` refuses such tables"),
+    };
+    Ok(Tensor::record(out, &[&table], LookUp { ids }))
+}
+
+fn rows<A: Stored + Widen<R>, R: Stored + Real>(table: &Tensor, ids: &Tensor) -> Tensor {
+    let (vocab, dim) = (table.dim(0), table.dim(1));
+    let shape: Dims = ids.shape().iter().copied().chain([dim]).collect();
+    let mut out = Block::<R>::new(shape.iter().product());
+    let sizes = Sizes { outer: 1, axis: vocab, inner: dim };
+    select(table.elements::<A>(), sizes, ids.elements(), &mut out, |x| x.widen());
+    Tensor::from_block(out, &shape)
+}
+
+struct LookUp {
+    ids: Tensor,
+}
+
+impl Gradient for LookUp {
+    fn name(&self) -> &'static str {
+        "embedding"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    // table̅[v] = Σ ȳ[…] over the places whose id is v: linear in ȳ, and its own gradient is the look-up again.
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
+        add_rows(g, &self.ids, saved.input_shape(0)[0]).map(|g| vec![Some(g)])
+    }
+}
+
+/// A table of `vocab` rows with those of `g` added where the ids say.
+fn add_rows(g: &Tensor, ids: &Tensor, vocab: usize) -> Result<Tensor> {
+    fn run<T: Stored + Real>(g: &Tensor, ids: &Tensor, vocab: usize) -> Tensor {
+        let dim = g.dim(-1);
+        let mut out = Block::filled(vocab * dim, T::ZERO);
+        select_add(g.elements(), ids.elements(), &mut out, Sizes { outer: 1, axis: vocab, inner: dim });
+        Tensor::from_block(out, &[vocab, dim])
+    }
+    let g = g.computable("embedding")?.contiguous()?;
+    let out = if g.dtype() == DType::F64 { run::<f64>(&g, ids, vocab) } else { run::<f32>(&g, ids, vocab) };
+    Ok(Tensor::record(out, &[&g], AddRows { ids: ids.clone() }))
+}
+
+struct AddRows {
+    ids: Tensor,
+}
+
+impl Gradient for AddRows {
+    fn name(&self) -> &'static str {
+        "embedding"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    fn vjp(&self, _: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        Ok(vec![cotangents[0].as_ref().map(|g| look_up(g, self.ids.clone())).transpose()?])
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    let ids = |ids: &[i64], shape: &[usize]| Tensor::from_slice(ids, shape).expect("as many ids as the shape holds");
+    vec![
+        Spec::new("embedding", |x| Ok(vec![embedding(&x[0], &x[1])?]))
+            .sample("repeated ids", vec![normal(&[4, 3]), ids(&[3, 0, 3, 3, 1, 0], &[2, 3])])
+            .sample("one id", vec![normal(&[2, 5]), ids(&[1], &[])])
+            .sample("no ids", vec![normal(&[2, 5]), ids(&[], &[0, 2])])
+            .shaped_reference(|x, s| {
+                let row = |&id: &f64| x[0][id as usize * s[0][1]..][..s[0][1]].to_vec();
+                vec![x[1].iter().flat_map(row).collect()]
+            })
+            .orders(2)
+            .refuses(vec![normal(&[4, 3]), ids(&[0, 4], &[2])], "embedding: index 4 is outside the table of 4 rows")
+            .refuses(vec![normal(&[4, 3]), ids(&[-1], &[1])], "embedding: index -1 is outside the table of 4 rows")
+            .refuses(vec![normal(&[4]), ids(&[0], &[1])], "embedding: the table must be (vocab, dim), got shape [4]")
+            .refuses(vec![normal(&[4, 3]), normal(&[2])], "embedding: indices must be i64, got f64"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Rng;
+
+    #[test]
+    fn a_bf16_table_is_read_as_f32_and_its_gradient_is_f32() {
+        let table = Rng::new(1).normal(&[5, 3], DType::BF16).unwrap();
+        let ids = Tensor::from_slice(&[4_i64, 0, 4], &[3]).unwrap();
+        let leaf = table.requires_grad();
+        let y = embedding(&leaf, &ids).unwrap();
+        let wide = embedding(&table.to_dtype(DType::F32).unwrap(), &ids).unwrap();
+        assert_eq!((y.dtype(), y.to_f64_vec()), (DType::F32, wide.to_f64_vec()));
+        let g = y.sum(&[]).unwrap().backward().unwrap().take(&leaf).unwrap();
+        assert_eq!((g.dtype(), g.sum(&[-1]).unwrap().to_f64_vec()), (DType::F32, vec![3.0, 0.0, 0.0, 0.0, 6.0]));
+    }
+}

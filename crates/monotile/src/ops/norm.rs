@@ -1,0 +1,149 @@
+//! Norms over the last axis.
+
+use monotile_kernels::buffer::Block;
+use monotile_kernels::norm as kernel;
+use monotile_kernels::real::Real;
+
+use crate::check;
+use crate::error::{Error, Result};
+use crate::ops::reduce::sum_to;
+use crate::tape::{Gradient, Saved};
+use crate::tensor::dtype::Stored;
+use crate::tensor::{DType, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
+
+/// Rows over their root mean square, times a weight:
+///
+/// y[…, i] = x[…, i] / √(mean(x[…]²) + ε) · weight[i]
+///
+/// Shapes: x `(…, n)`, weight `(n)`; the result has the shape of x. bf16 and f16 count as f32.
+///
+/// # Gradient
+/// Of x and the weight, each where it is wanted, from the reciprocal roots that the forward pass keeps, one a row.
+///
+/// # Errors
+/// If the weight is not a vector as long as the last dimension, or a dtype is no floating-point one.
+///
+/// # Source
+/// Zhang and Sennrich (2019), arXiv 1910.07467, equation 4.
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, ops::rms_norm};
+/// let (x, w) = (Tensor::from_rows(&[[3.0_f64, 4.0, 0.0, 0.0]])?, Tensor::from_slice(&[1.0_f64, 2.0, 1.0, 1.0], &[4])?);
+/// assert_eq!(rms_norm(&x, &w, 0.0)?.to_vec::<f64>()?, [1.2, 3.2, 0.0, 0.0]);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
+    check_vector("rms_norm", x, "weight", weight)?;
+    let dtype = check::common_float("rms_norm", x, weight)?;
+    let (x, w) = (x.to_dtype(dtype)?.contiguous()?, weight.to_dtype(dtype)?.contiguous()?);
+    let (y, rho) = if dtype == DType::F64 { rms_forward::<f64>(&x, &w, eps) } else { rms_forward::<f32>(&x, &w, eps) };
+    Ok(Tensor::record(y, &[&x, &w], RmsNorm { eps, rho }))
+}
+
+/// A vector as long as the last dimension of x.
+fn check_vector(op: &str, x: &Tensor, name: &str, vector: &Tensor) -> Result<()> {
+    if x.rank() == 0 || vector.shape() != [x.dim(-1)] {
+        let (got, rows) = (vector.shape(), x.shape());
+        return Err(Error::shape(format!(
+            "{op}: rows of shape {rows:?} need a {name} as long as their last dimension, got {got:?}"
+        )));
+    }
+    Ok(())
+}
+
+fn rms_forward<T: Stored + Real>(x: &Tensor, w: &Tensor, eps: f64) -> (Tensor, Tensor) {
+    let rows = rows(x);
+    let (mut y, mut rho) = (Block::<T>::new(x.len()), Block::<T>::new(rows));
+    kernel::rms_norm(x.elements(), w.elements(), eps, &mut y, &mut rho);
+    (Tensor::from_block(y, x.shape()), Tensor::from_block(rho, &[rows]))
+}
+
+fn rows(x: &Tensor) -> usize {
+    x.shape()[..x.rank() - 1].iter().product()
+}
+
+struct RmsNorm {
+    eps: f64,
+    rho: Tensor,
+}
+
+impl Gradient for RmsNorm {
+    fn name(&self) -> &'static str {
+        "rms_norm"
+    }
+    // With ρ = (mean(x²) + ε)^(−1/2) and x̂ = ρ x:  x̄ = ρ (w ȳ − x̂ · mean(w ȳ x̂)),  w̄ = Σ ȳ x̂ over rows.
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None, None]) };
+        let (x, w) = (saved.input(0), saved.input(1));
+        if !saved.is_recorded() {
+            let g = g.to_dtype(x.dtype())?.dense();
+            let backward = if x.dtype() == DType::F64 { rms_backward::<f64> } else { rms_backward::<f32> };
+            return Ok(backward([&x, &w, &self.rho], &g, [saved.needs(0), saved.needs(1)]));
+        }
+        let mean = |t: &Tensor| t.sum_keepdim(&[-1])?.mul_scalar(1.0 / x.dim(-1) as f64);
+        // ρ = exp(−½ ln(mean(x²) + ε))
+        let rho = mean(&x.mul(&x)?)?.add_scalar(self.eps)?.ln()?.mul_scalar(-0.5)?.exp()?;
+        let unit = x.mul(&rho)?;
+        let gw = g.mul(&w)?;
+        let dx = || rho.mul(&gw.sub(&unit.mul(&mean(&gw.mul(&unit)?)?)?)?);
+        let dw = || sum_to(&g.mul(&unit)?, w.shape());
+        Ok(vec![saved.needs(0).then(dx).transpose()?, saved.needs(1).then(dw).transpose()?])
+    }
+}
+
+fn rms_backward<T: Stored + Real>([x, w, rho]: [&Tensor; 3], g: &Tensor, needs: [bool; 2]) -> Vec<Option<Tensor>> {
+    let wanted = |i: usize, like: &Tensor| Block::<T>::new(if needs[i] { like.len() } else { 0 });
+    let (mut dx, mut dw) = (wanted(0, x), wanted(1, w));
+    let forward = kernel::RmsNorm { x: x.elements(), w: w.elements(), rho: rho.elements() };
+    kernel::rms_norm_backward(forward, g.elements(), &mut dx, &mut dw);
+    vec![needs[0].then(|| Tensor::from_block(dx, x.shape())), needs[1].then(|| Tensor::from_block(dw, w.shape()))]
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    vec![
+        Spec::new("rms_norm", |x| Ok(vec![rms_norm(&x[0], &x[1], 1e-3)?]))
+            .sample("rows", vec![normal(&[2, 3, 5]), normal(&[5])])
+            .sample("one row", vec![normal(&[7]), normal(&[7])])
+            .sample("no rows", vec![normal(&[0, 5]), normal(&[5])])
+            .sample("empty rows", vec![normal(&[3, 0]), normal(&[0])])
+            .reference(|x| {
+                let n = x[1].len().max(1);
+                let row = |row: &[f64]| {
+                    let rms = (row.iter().map(|v| v * v).sum::<f64>() / n as f64 + 1e-3).sqrt();
+                    row.iter().zip(&x[1]).map(|(v, w)| v / rms * w).collect::<Vec<_>>()
+                };
+                vec![x[0].chunks(n).flat_map(row).collect()]
+            })
+            .orders(2)
+            .refuses(
+                vec![normal(&[2, 3]), normal(&[2])],
+                "rms_norm: rows of shape [2, 3] need a weight as long as their last dimension, got [2]",
+            )
+            .refuses(
+                vec![normal(&[3]), Tensor::arange(3)],
+                "rms_norm: takes floating-point numbers, got f64 and i64; cast with to_dtype",
+            ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Rng;
+
+    #[test]
+    fn a_bf16_weight_is_read_as_f32() {
+        let x = Rng::new(1).normal(&[3, 8], DType::F32).unwrap();
+        let w = Rng::new(2).normal(&[8], DType::BF16).unwrap();
+        let leaf = w.requires_grad();
+        let y = rms_norm(&x, &leaf, 1e-5).unwrap();
+        let wide = rms_norm(&x, &w.to_dtype(DType::F32).unwrap(), 1e-5).unwrap();
+        assert_eq!((y.dtype(), y.to_f64_vec()), (DType::F32, wide.to_f64_vec()));
+        let g = y.sum(&[]).unwrap().backward().unwrap().take(&leaf).unwrap();
+        assert_eq!((g.dtype(), g.shape()), (DType::F32, w.shape()));
+    }
+}
