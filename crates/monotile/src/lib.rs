@@ -6,6 +6,7 @@
 //! | tensors, views, arithmetic | [`Tensor`], [`DType`] |
 //! | attention, rotary positions | [`attention`] |
 //! | gradients | [`Tensor::backward`], [`tape`] |
+//! | contractions | [`einsum()`], [`einsum::Einsum`] |
 //! | random numbers | [`Rng`] |
 //! | files: .safetensors, .npy, .npz | [`io`] |
 #![forbid(unsafe_code)]
@@ -21,6 +22,7 @@ pub mod tensor;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+pub use einsum::einsum;
 pub use error::{Error, ErrorKind, Result};
 pub use random::Rng;
 pub use tensor::{DType, Elem, Tensor, io};

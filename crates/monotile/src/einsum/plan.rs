@@ -1,0 +1,168 @@
+//! Lowering: an equation with shapes becomes views and sums of single operands, then a sequence of pair contractions.
+
+use crate::einsum::bind::Bound;
+use crate::einsum::cost::{Cost, LabelSet, Network};
+use crate::einsum::equation::{Equation, Names};
+use crate::einsum::pair::Label;
+use crate::einsum::path::{self, Order, Path};
+use crate::error::Result;
+use crate::tensor::Dims;
+
+/// What to do with operands of fixed shapes.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// As errors quote it.
+    pub equation: String,
+    pub names: Names,
+    /// The size of each label.
+    pub sizes: Vec<usize>,
+    /// The shapes that the operands must have.
+    pub shapes: Vec<Dims>,
+    /// The labels of each operand as it was written, ellipses spelled out.
+    pub operands: Vec<Vec<Label>>,
+    pub output: Vec<Label>,
+    /// What becomes of each operand before it meets another.
+    pub prepare: Vec<Prepare>,
+    /// In the order of execution; operands are terms 0 to n - 1, the result of step k is term n + k.
+    pub steps: Vec<PairStep>,
+    pub finish: Finish,
+    /// What the pairs cost together, in this order and from left to right.
+    pub cost: Cost,
+    pub left_to_right: Cost,
+}
+
+/// An operand becomes one without repeated labels, without dimensions of size 1 and without labels that nobody else has.
+#[derive(Debug, Default)]
+pub(crate) struct Prepare {
+    pub view: Restrict,
+    /// The labels of the view.
+    pub viewed: Vec<Label>,
+    /// The axes of the view that are summed over.
+    pub sum: Vec<isize>,
+    /// The labels that are left.
+    pub labels: Vec<Label>,
+}
+
+/// How an operand is viewed with one dimension a label.
+#[derive(Debug, Default)]
+pub(crate) enum Restrict {
+    #[default]
+    AsItIs,
+    /// Dimensions of size 1 disappear.
+    Squeezed(Dims),
+    /// So they do, and dimension d goes to the dimension of the result that `to[d]` says.
+    Diagonal(Vec<Option<usize>>),
+}
+
+/// The contraction of two terms.
+#[derive(Debug)]
+pub(crate) struct PairStep {
+    pub pair: (usize, usize),
+    pub labels: [Vec<Label>; 2],
+    pub out: Vec<Label>,
+    pub operations: f64,
+}
+
+/// From the last term to the result.
+#[derive(Debug)]
+pub(crate) struct Finish {
+    /// The order of dimensions, where it is not yet the one asked for.
+    pub permute: Option<Vec<isize>>,
+    /// The shape of the result.
+    pub shape: Dims,
+}
+
+impl Plan {
+    pub fn new(equation: &Equation, shapes: &[&[usize]], order: &Order) -> Result<Self> {
+        let Bound { operands, output, sizes, names } = Bound::new(equation, shapes)?;
+        let prepare = prepare(&operands, &output, shapes);
+        // A label of size 1 went with its dimensions; the result gets it back at the end.
+        let kept: Vec<Label> = output.iter().copied().filter(|&l| sizes[l as usize] != 1).collect();
+        let network = Network {
+            terms: prepare.iter().map(|p| p.labels.iter().copied().collect()).collect(),
+            output: kept.iter().copied().collect(),
+            sizes: sizes.iter().map(|&n| n as f64).collect(),
+        };
+        let path = path::find(&network, order).map_err(|e| e.within(format!("einsum \"{}\"", equation.text)))?;
+        let steps = steps(&network, &path, &prepare, &kept);
+        let last = steps.last().map_or(&prepare[0].labels, |s| &s.out);
+        let permute = (*last != kept).then(|| kept.iter().map(|l| position(last, *l) as isize).collect());
+        let shape = output.iter().map(|&l| sizes[l as usize]).collect();
+        Ok(Self {
+            equation: equation.text.clone(),
+            shapes: shapes.iter().map(|&s| s.into()).collect(),
+            cost: network.cost(&path),
+            left_to_right: network.cost(&path::left_to_right(operands.len())),
+            finish: Finish { permute, shape },
+            names,
+            sizes,
+            operands,
+            output,
+            prepare,
+            steps,
+        })
+    }
+
+    /// The order, as positions in the shrinking list of operands.
+    pub fn positions(&self) -> Vec<(usize, usize)> {
+        let path: Path = self.steps.iter().map(|s| s.pair).collect();
+        path::to_positions(self.operands.len(), &path)
+    }
+
+    /// Whether anything is computed, as opposed to viewed.
+    pub fn computes(&self) -> bool {
+        !self.steps.is_empty() || self.prepare.iter().any(|p| !p.sum.is_empty())
+    }
+}
+
+fn position(labels: &[Label], label: Label) -> usize {
+    labels.iter().position(|&l| l == label).expect("a label of the result is in the last term")
+}
+
+fn prepare(operands: &[Vec<Label>], output: &[Label], shapes: &[&[usize]]) -> Vec<Prepare> {
+    // Labels along which an operand really extends; along the others it is constant.
+    let extends = |k: usize| operands[k].iter().zip(shapes[k]).filter(|&(_, &n)| n != 1).map(|(&l, _)| l);
+    let sets: Vec<LabelSet> = (0..operands.len()).map(|k| extends(k).collect()).collect();
+    let one = |(k, term): (usize, &Vec<Label>)| {
+        let mut viewed: Vec<Label> = Vec::new();
+        extends(k).for_each(|l| {
+            if !viewed.contains(&l) {
+                viewed.push(l);
+            }
+        });
+        let view = if viewed.len() == term.len() {
+            Restrict::AsItIs
+        } else if viewed.len() == extends(k).count() {
+            Restrict::Squeezed(shapes[k].iter().copied().filter(|&n| n != 1).collect())
+        } else {
+            let to = |(&l, &n): (&Label, &usize)| (n != 1).then(|| position(&viewed, l));
+            Restrict::Diagonal(term.iter().zip(shapes[k]).map(to).collect())
+        };
+        let shared = |l: Label| output.contains(&l) || sets.iter().enumerate().any(|(other, s)| other != k && s.contains(l));
+        let (labels, alone): (Vec<Label>, Vec<Label>) = viewed.iter().partition(|&&l| shared(l));
+        let sum = alone.iter().map(|&l| position(&viewed, l) as isize).collect();
+        Prepare { view, viewed, sum, labels }
+    };
+    operands.iter().enumerate().map(one).collect()
+}
+
+/// The pairs of `path` with the labels of each, in order.
+fn steps(network: &Network, path: &Path, prepare: &[Prepare], output: &[Label]) -> Vec<PairStep> {
+    let mut terms: Vec<Vec<Label>> = prepare.iter().map(|p| p.labels.clone()).collect();
+    let mut steps = Vec::with_capacity(path.len());
+    for (k, (&(i, j), step)) in path.iter().zip(network.steps(path)).enumerate() {
+        let labels = [std::mem::take(&mut terms[i]), std::mem::take(&mut terms[j])];
+        let out = if k + 1 == path.len() { output.to_vec() } else { intermediate(&labels, &step.result) };
+        terms.push(out.clone());
+        steps.push(PairStep { pair: (i, j), labels, out, operations: step.operations });
+    }
+    steps
+}
+
+/// The order of an intermediate's labels: batch, then rows, then columns, which the kernel writes as whole matrices.
+fn intermediate([a, b]: &[Vec<Label>; 2], kept: &LabelSet) -> Vec<Label> {
+    let of = |from: &[Label], not: &dyn Fn(&Label) -> bool| -> Vec<Label> {
+        from.iter().copied().filter(|l| kept.contains(*l) && !not(l)).collect()
+    };
+    [of(a, &|l| !b.contains(l)), of(a, &|l| b.contains(l)), of(b, &|l| a.contains(l))].concat()
+}
