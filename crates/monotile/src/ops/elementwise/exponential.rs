@@ -19,6 +19,9 @@ impl Unary for Exp {
     fn apply<T: Real>(self, x: T) -> T {
         x.exp()
     }
+    fn slope<T: Real>(self, y: T) -> T {
+        y
+    }
     // x̄ = ȳ y
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
         g.mul(&saved.output(0))
@@ -34,6 +37,9 @@ impl Unary for Ln {
     const READS: Reads = Reads::Input;
     fn apply<T: Real>(self, x: T) -> T {
         x.ln()
+    }
+    fn slope<T: Real>(self, x: T) -> T {
+        T::ONE / x
     }
     // x̄ = ȳ / x
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {

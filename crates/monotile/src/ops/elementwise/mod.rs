@@ -1,7 +1,12 @@
 //! The elementwise families: one kernel a family; an operation is its scalar function and its rule.
 
+pub(crate) mod activation;
 mod arithmetic;
+pub(crate) mod compare;
 mod exponential;
+mod power;
+mod select;
+mod trigonometric;
 
 use monotile_kernels::buffer::Block;
 use monotile_kernels::elementwise;
@@ -24,7 +29,13 @@ pub(crate) trait Unary: Copy + Send + Sync + 'static {
     /// y = f(x)
     fn apply<T: Real>(self, x: T) -> T;
 
-    /// x̄ from ȳ.
+    /// dy/dx from the value that the rule reads, x or y: what a walk that is not recorded multiplies ȳ by, in one pass.
+    /// Not called where the rule reads nothing.
+    fn slope<T: Real>(self, read: T) -> T {
+        read
+    }
+
+    /// x̄ from ȳ, by differentiable operations.
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor>;
 }
 
@@ -79,7 +90,34 @@ impl<U: Unary> Gradient for Mapped<U> {
         U::READS == Reads::Output
     }
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![cotangents[0].as_ref().map(|g| self.0.rule(saved, g)).transpose()?])
+        let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
+        let read = match U::READS {
+            _ if saved.is_recorded() => None,
+            Reads::Nothing => None,
+            Reads::Input => Some(saved.input(0)),
+            Reads::Output => Some(saved.output(0)),
+        };
+        match read {
+            Some(read) if read.dtype() == g.dtype() => Ok(vec![Some(binary(&read, &g.detach(), Slope(self.0))?)]),
+            _ => Ok(vec![Some(self.0.rule(saved, g)?)]),
+        }
+    }
+}
+
+/// ȳ dy/dx, from what the rule of a function of one number reads: for walks that are not recorded.
+#[derive(Clone, Copy)]
+struct Slope<U>(U);
+
+impl<U: Unary> Binary for Slope<U> {
+    const NAME: &'static str = U::NAME;
+    fn apply<T: Real>(self, read: T, g: T) -> T {
+        g * self.0.slope(read)
+    }
+    fn rule(self, _: &Saved, _: &Tensor, _: usize) -> Result<Tensor> {
+        unreachable!("its operands are never recorded")
+    }
+    fn keeps(self, _: usize, _: &[bool]) -> bool {
+        false
     }
 }
 
@@ -177,5 +215,16 @@ impl<B: Binary> Gradient for Zipped<B> {
 /// The record of every operation of the families.
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<crate::testing::Spec> {
-    [arithmetic::specs(), exponential::specs()].into_iter().flatten().collect()
+    [
+        activation::specs(),
+        arithmetic::specs(),
+        compare::specs(),
+        exponential::specs(),
+        power::specs(),
+        select::specs(),
+        trigonometric::specs(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

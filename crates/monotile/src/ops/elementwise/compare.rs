@@ -1,0 +1,199 @@
+//! Comparisons and logic: results are booleans and carry no gradient.
+
+use monotile_kernels::buffer::{Block, Buffer};
+use monotile_kernels::elementwise;
+
+use super::spread;
+use crate::check;
+use crate::error::{Error, Result};
+use crate::tensor::dtype::Stored;
+use crate::tensor::storage::{Cpu, Storage};
+use crate::tensor::{DType, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
+
+#[derive(Clone, Copy)]
+enum Relation {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
+    let shape = check::broadcast(op, a.shape(), b.shape())?;
+    let (a, b) = if a.dtype() == b.dtype() {
+        (a.clone(), b.clone())
+    } else {
+        let dtype = check::common_float(op, a, b)?;
+        (a.to_dtype(dtype)?, b.to_dtype(dtype)?)
+    };
+    let (x, y) = (spread(&a, &shape), spread(&b, &shape));
+    Ok(match (x.storage(), y.storage()) {
+        (Storage::Cpu(Cpu::F32(p)), Storage::Cpu(Cpu::F32(q))) => related((&x, p), (&y, q), relation),
+        (Storage::Cpu(Cpu::F64(p)), Storage::Cpu(Cpu::F64(q))) => related((&x, p), (&y, q), relation),
+        (Storage::Cpu(Cpu::BF16(p)), Storage::Cpu(Cpu::BF16(q))) => related((&x, p), (&y, q), relation),
+        (Storage::Cpu(Cpu::F16(p)), Storage::Cpu(Cpu::F16(q))) => related((&x, p), (&y, q), relation),
+        (Storage::Cpu(Cpu::I64(p)), Storage::Cpu(Cpu::I64(q))) => related((&x, p), (&y, q), relation),
+        (Storage::Cpu(Cpu::Bool(p)), Storage::Cpu(Cpu::Bool(q))) => related((&x, p), (&y, q), relation),
+        _ => unreachable!("both have one dtype"),
+    })
+}
+
+fn related<T: Stored>((a, p): (&Tensor, &Buffer<T>), (b, q): (&Tensor, &Buffer<T>), relation: Relation) -> Tensor {
+    let (p, q) = (a.view(p), b.view(q));
+    let mut out = Block::<u8>::new(a.len());
+    match relation {
+        Relation::Eq => elementwise::binary(p, q, &mut out, |a, b| u8::from(a == b)),
+        Relation::Ne => elementwise::binary(p, q, &mut out, |a, b| u8::from(a != b)),
+        Relation::Lt => elementwise::binary(p, q, &mut out, |a, b| u8::from(a < b)),
+        Relation::Le => elementwise::binary(p, q, &mut out, |a, b| u8::from(a <= b)),
+        Relation::Gt => elementwise::binary(p, q, &mut out, |a, b| u8::from(a > b)),
+        Relation::Ge => elementwise::binary(p, q, &mut out, |a, b| u8::from(a >= b)),
+    }
+    Tensor::from_block(out, a.shape())
+}
+
+fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(u8, u8) -> u8 + Sync + Copy) -> Result<Tensor> {
+    let shape = check::broadcast(op, a.shape(), b.shape())?;
+    let (x, y) = (spread(a, &shape), spread(b, &shape));
+    let (Storage::Cpu(Cpu::Bool(p)), Storage::Cpu(Cpu::Bool(q))) = (x.storage(), y.storage()) else {
+        return Err(Error::dtype(format!("{op}: takes booleans, got {} and {}", a.dtype(), b.dtype())));
+    };
+    let mut out = Block::<u8>::new(x.len());
+    elementwise::binary(x.view(p), y.view(q), &mut out, f);
+    Ok(Tensor::from_block(out, &shape))
+}
+
+/// The comparisons broadcast, compare integers with integers and floating-point numbers with each other, and are false where
+/// a number is NaN ([`ne`](Tensor::ne) is true). They fail where the shapes do not broadcast or integers meet floats.
+impl Tensor {
+    /// Whether a = b, elementwise.
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast, or integers meet floating-point numbers.
+    pub fn eq(&self, other: &Tensor) -> Result<Tensor> {
+        compare("eq", self, other, Relation::Eq)
+    }
+
+    /// Whether a ≠ b, elementwise.
+    ///
+    /// # Errors
+    /// As [`eq`](Tensor::eq).
+    pub fn ne(&self, other: &Tensor) -> Result<Tensor> {
+        compare("ne", self, other, Relation::Ne)
+    }
+
+    /// Whether a < b, elementwise.
+    ///
+    /// # Errors
+    /// As [`eq`](Tensor::eq).
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let (i, j) = (Tensor::arange(3).unsqueeze(1)?, Tensor::arange(3));
+    /// assert_eq!(j.lt(&i)?.to_vec::<bool>()?, [false, false, false, true, false, false, true, true, false]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn lt(&self, other: &Tensor) -> Result<Tensor> {
+        compare("lt", self, other, Relation::Lt)
+    }
+
+    /// Whether a ≤ b, elementwise.
+    ///
+    /// # Errors
+    /// As [`eq`](Tensor::eq).
+    pub fn le(&self, other: &Tensor) -> Result<Tensor> {
+        compare("le", self, other, Relation::Le)
+    }
+
+    /// Whether a > b, elementwise.
+    ///
+    /// # Errors
+    /// As [`eq`](Tensor::eq).
+    pub fn gt(&self, other: &Tensor) -> Result<Tensor> {
+        compare("gt", self, other, Relation::Gt)
+    }
+
+    /// Whether a ≥ b, elementwise.
+    ///
+    /// # Errors
+    /// As [`eq`](Tensor::eq).
+    pub fn ge(&self, other: &Tensor) -> Result<Tensor> {
+        compare("ge", self, other, Relation::Ge)
+    }
+
+    /// Whether both are true, elementwise.
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast, or an operand is not boolean.
+    pub fn and(&self, other: &Tensor) -> Result<Tensor> {
+        logic("and", self, other, |a, b| a & b)
+    }
+
+    /// Whether one or both are true, elementwise.
+    ///
+    /// # Errors
+    /// As [`and`](Tensor::and).
+    pub fn or(&self, other: &Tensor) -> Result<Tensor> {
+        logic("or", self, other, |a, b| a | b)
+    }
+
+    /// Whether this is false, elementwise.
+    ///
+    /// # Errors
+    /// If the elements are not boolean.
+    pub fn not(&self) -> Result<Tensor> {
+        if self.dtype() != DType::Bool {
+            return Err(Error::dtype(format!("not: takes booleans, got {}", self.dtype())));
+        }
+        logic("not", self, self, |a, _| 1 - a)
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    let pair = |name, f: fn(&Tensor, &Tensor) -> Result<Tensor>, plain: fn(f64, f64) -> bool| {
+        Spec::new(name, move |x| Ok(vec![f(&x[0], &x[1])?]))
+            .sample("row and column", vec![normal(&[3, 1]), normal(&[4])])
+            .sample("equal numbers", vec![normal(&[5, 1]), normal(&[5, 1]).reshape(&[1, 5]).expect("five elements")])
+            .reference(move |x| vec![x[0].iter().flat_map(|a| x[1].iter().map(|b| f64::from(u8::from(plain(*a, *b))))).collect()])
+            .may_hide_nan()
+    };
+    vec![
+        pair("eq", Tensor::eq, |a, b| a == b),
+        pair("ne", Tensor::ne, |a, b| a != b),
+        pair("lt", Tensor::lt, |a, b| a < b).refuses(
+            vec![Tensor::arange(2), normal(&[2])],
+            "lt: takes floating-point numbers, got i64 and f64; cast with to_dtype",
+        ),
+        pair("le", Tensor::le, |a, b| a <= b),
+        pair("gt", Tensor::gt, |a, b| a > b),
+        pair("ge", Tensor::ge, |a, b| a >= b),
+        Spec::new("and", |x| Ok(vec![x[0].and(&x[1])?]))
+            .refuses(vec![normal(&[2]), normal(&[2])], "and: takes booleans, got f64 and f64"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logic_has_its_truth_table() {
+        let a = Tensor::from_slice(&[false, false, true, true], &[4]).unwrap();
+        let b = Tensor::from_slice(&[false, true, false, true], &[4]).unwrap();
+        assert_eq!(a.and(&b).unwrap().to_vec::<bool>().unwrap(), [false, false, false, true]);
+        assert_eq!(a.or(&b).unwrap().to_vec::<bool>().unwrap(), [false, true, true, true]);
+        assert_eq!(a.not().unwrap().to_vec::<bool>().unwrap(), [true, true, false, false]);
+    }
+
+    #[test]
+    fn nan_is_unequal_to_itself() {
+        let nan = Tensor::scalar(f32::NAN);
+        assert!(!nan.eq(&nan).unwrap().item::<bool>().unwrap() && nan.ne(&nan).unwrap().item::<bool>().unwrap());
+    }
+}

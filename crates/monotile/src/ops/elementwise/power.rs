@@ -1,0 +1,241 @@
+//! Powers and roots: √x, 1/√x, 1/x, x², xᶜ and aᵇ.
+
+use monotile_kernels::real::Real;
+
+use super::{Binary, Reads, Unary, binary, unary};
+use crate::error::Result;
+use crate::tape::Saved;
+use crate::tensor::Tensor;
+#[cfg(test)]
+use crate::testing::{Spec, normal, positive};
+
+/// √x
+#[derive(Clone, Copy)]
+struct Sqrt;
+
+impl Unary for Sqrt {
+    const NAME: &'static str = "sqrt";
+    const READS: Reads = Reads::Output;
+    fn apply<T: Real>(self, x: T) -> T {
+        x.sqrt()
+    }
+    fn slope<T: Real>(self, y: T) -> T {
+        T::from_f64(0.5) / y
+    }
+    // x̄ = ȳ / 2y
+    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
+        g.mul_scalar(0.5)?.div(&saved.output(0))
+    }
+}
+
+/// 1 / √x
+#[derive(Clone, Copy)]
+struct Rsqrt;
+
+impl Unary for Rsqrt {
+    const NAME: &'static str = "rsqrt";
+    const READS: Reads = Reads::Output;
+    fn apply<T: Real>(self, x: T) -> T {
+        T::ONE / x.sqrt()
+    }
+    fn slope<T: Real>(self, y: T) -> T {
+        T::from_f64(-0.5) * y * y * y
+    }
+    // x̄ = -½ y³ ȳ
+    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
+        let y = saved.output(0);
+        g.mul(&y.mul(&y)?.mul(&y)?)?.mul_scalar(-0.5)
+    }
+}
+
+/// 1 / x
+#[derive(Clone, Copy)]
+struct Recip;
+
+impl Unary for Recip {
+    const NAME: &'static str = "recip";
+    const READS: Reads = Reads::Output;
+    fn apply<T: Real>(self, x: T) -> T {
+        T::ONE / x
+    }
+    fn slope<T: Real>(self, y: T) -> T {
+        -(y * y)
+    }
+    // x̄ = -y² ȳ
+    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
+        let y = saved.output(0);
+        g.mul(&y.mul(&y)?)?.neg()
+    }
+}
+
+/// x²
+#[derive(Clone, Copy)]
+struct Square;
+
+impl Unary for Square {
+    const NAME: &'static str = "square";
+    const READS: Reads = Reads::Input;
+    fn apply<T: Real>(self, x: T) -> T {
+        x * x
+    }
+    fn slope<T: Real>(self, x: T) -> T {
+        x + x
+    }
+    // x̄ = 2 x ȳ
+    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
+        g.mul(&saved.input(0))?.mul_scalar(2.0)
+    }
+}
+
+/// xᶜ
+#[derive(Clone, Copy)]
+struct Powf(f64);
+
+impl Unary for Powf {
+    const NAME: &'static str = "powf";
+    const READS: Reads = Reads::Input;
+    fn apply<T: Real>(self, x: T) -> T {
+        x.powf(T::from_f64(self.0))
+    }
+    fn slope<T: Real>(self, x: T) -> T {
+        T::from_f64(self.0) * x.powf(T::from_f64(self.0 - 1.0))
+    }
+    // x̄ = c xᶜ⁻¹ ȳ
+    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
+        g.mul(&saved.input(0).powf(self.0 - 1.0)?)?.mul_scalar(self.0)
+    }
+}
+
+/// aᵇ
+#[derive(Clone, Copy)]
+struct Pow;
+
+impl Binary for Pow {
+    const NAME: &'static str = "pow";
+    fn apply<T: Real>(self, a: T, b: T) -> T {
+        a.powf(b)
+    }
+    // ā = ȳ b aᵇ⁻¹,  b̄ = ȳ aᵇ ln a
+    fn rule(self, saved: &Saved, g: &Tensor, operand: usize) -> Result<Tensor> {
+        let (a, b) = (saved.input(0), saved.input(1));
+        if operand == 0 {
+            return g.mul(&b.mul(&a.pow(&b.add_scalar(-1.0)?)?)?);
+        }
+        g.mul(&a.pow(&b)?.mul(&a.ln()?)?)
+    }
+    fn keeps(self, _: usize, _: &[bool]) -> bool {
+        true
+    }
+}
+
+impl Tensor {
+    /// √x, elementwise: NaN below 0.
+    ///
+    /// # Errors
+    /// For integers and booleans.
+    pub fn sqrt(&self) -> Result<Tensor> {
+        unary(self, Sqrt)
+    }
+
+    /// 1 / √x, elementwise: ∞ at 0.
+    ///
+    /// # Errors
+    /// For integers and booleans.
+    pub fn rsqrt(&self) -> Result<Tensor> {
+        unary(self, Rsqrt)
+    }
+
+    /// 1 / x, elementwise.
+    ///
+    /// # Errors
+    /// For integers and booleans.
+    pub fn recip(&self) -> Result<Tensor> {
+        unary(self, Recip)
+    }
+
+    /// x², elementwise.
+    ///
+    /// # Errors
+    /// For integers and booleans.
+    pub fn square(&self) -> Result<Tensor> {
+        unary(self, Square)
+    }
+
+    /// xᶜ, elementwise: NaN where x is negative and c no integer.
+    ///
+    /// # Errors
+    /// For integers and booleans.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let x = Tensor::from_slice(&[1.0_f64, 4.0, 9.0], &[3])?;
+    /// assert_eq!(x.powf(1.5)?.to_vec::<f64>()?, [1.0, 8.0, 27.0]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn powf(&self, c: f64) -> Result<Tensor> {
+        match c {
+            // x⁰ is 1 everywhere, and so its slope 0, where c xᶜ⁻¹ would be 0 · ∞.
+            0.0 => self.mul_scalar(0.0)?.add_scalar(1.0),
+            0.5 => self.sqrt(),
+            1.0 => self.computable("powf"),
+            2.0 => self.square(),
+            -1.0 => self.recip(),
+            -0.5 => self.rsqrt(),
+            _ => unary(self, Powf(c)),
+        }
+    }
+
+    /// aᵇ, elementwise over shapes that broadcast.
+    ///
+    /// # Gradient
+    /// With respect to the exponent only for positive a, where aᵇ is smooth in b.
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast, or an operand holds integers.
+    pub fn pow(&self, exponent: &Tensor) -> Result<Tensor> {
+        binary(self, exponent, Pow)
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    let unary = |name, f: fn(&Tensor) -> Result<Tensor>, plain: fn(f64) -> f64| {
+        Spec::new(name, move |x| Ok(vec![f(&x[0])?]))
+            .sample("matrix", vec![positive(&[3, 4])])
+            .sample("empty", vec![positive(&[0])])
+            .reference(move |x| vec![x[0].iter().map(|&v| plain(v)).collect()])
+            .orders(2)
+    };
+    vec![
+        unary("sqrt", Tensor::sqrt, f64::sqrt),
+        unary("rsqrt", Tensor::rsqrt, |v| 1.0 / v.sqrt()),
+        unary("recip", Tensor::recip, |v| 1.0 / v),
+        unary("square", Tensor::square, |v| v * v),
+        unary("powf 2.5", |x| x.powf(2.5), |v| v.powf(2.5)),
+        unary("powf 3", |x| x.powf(3.0), |v| v * v * v).sample("negative", vec![normal(&[5])]),
+        unary("powf 1", |x| x.powf(1.0)?.mul_scalar(1.0), |v| v),
+        Spec::new("pow", |x| Ok(vec![x[0].pow(&x[1])?]))
+            .sample("equal shapes", vec![positive(&[3]), normal(&[3])])
+            .sample("broadcast", vec![positive(&[2, 1]), normal(&[3])])
+            .shaped_reference(|x, s| {
+                let n = if s[0] == s[1] { 3 } else { 6 };
+                let at = |i: usize| if n == 3 { (i, i) } else { (i / 3, i % 3) };
+                vec![(0..n).map(at).map(|(i, j)| x[0][i].powf(x[1][j])).collect()]
+            })
+            .orders(2),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_zeroth_power_has_slope_zero_at_zero() {
+        let x = Tensor::scalar(0.0_f64).requires_grad();
+        let y = x.powf(0.0).unwrap();
+        assert_eq!(y.item::<f64>().unwrap(), 1.0);
+        assert_eq!(y.backward().unwrap().get(&x).unwrap().item::<f64>().unwrap(), 0.0);
+    }
+}

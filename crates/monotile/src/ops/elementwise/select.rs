@@ -1,0 +1,332 @@
+//! Choices by size or by mask: |x|, sign, clamp, minimum, maximum and where.
+
+use monotile_kernels::buffer::{Block, Buffer};
+use monotile_kernels::elementwise;
+use monotile_kernels::real::Real;
+
+use super::{Binary, Reads, Unary, binary, spread, unary};
+use crate::check;
+use crate::error::{Error, Result};
+use crate::ops::reduce::sum_to;
+use crate::tape::{Gradient, Saved};
+use crate::tensor::dtype::Stored;
+use crate::tensor::storage::{Cpu, Storage};
+use crate::tensor::{DType, Dims, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
+
+/// |x|
+#[derive(Clone, Copy)]
+struct Abs;
+
+impl Unary for Abs {
+    const NAME: &'static str = "abs";
+    const READS: Reads = Reads::Input;
+    fn apply<T: Real>(self, x: T) -> T {
+        x.abs()
+    }
+    fn slope<T: Real>(self, x: T) -> T {
+        Sign.apply(x)
+    }
+    // x̄ = ȳ sign x
+    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
+        g.mul(&saved.input(0).detach().sign()?)
+    }
+}
+
+/// -1, 0 or 1
+#[derive(Clone, Copy)]
+struct Sign;
+
+impl Unary for Sign {
+    const NAME: &'static str = "sign";
+    const READS: Reads = Reads::Nothing;
+    fn apply<T: Real>(self, x: T) -> T {
+        let negative = if x < T::ZERO { -T::ONE } else { x };
+        if x > T::ZERO { T::ONE } else { negative }
+    }
+    fn rule(self, _: &Saved, g: &Tensor) -> Result<Tensor> {
+        Ok(g.zeros_like())
+    }
+}
+
+/// min(max(x, low), high)
+#[derive(Clone, Copy)]
+struct Clamp {
+    low: f64,
+    high: f64,
+}
+
+impl Unary for Clamp {
+    const NAME: &'static str = "clamp";
+    const READS: Reads = Reads::Input;
+    fn apply<T: Real>(self, x: T) -> T {
+        x.maximum(T::from_f64(self.low)).minimum(T::from_f64(self.high))
+    }
+    fn slope<T: Real>(self, x: T) -> T {
+        let above = if x < T::from_f64(self.low) { T::ZERO } else { T::ONE };
+        if x > T::from_f64(self.high) { T::ZERO } else { above }
+    }
+    // x̄ = ȳ where low ≤ x ≤ high, else 0
+    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
+        let x = saved.input(0).detach();
+        let bound = |c| Tensor::filled(&[], c, x.dtype());
+        let outside = x.lt(&bound(self.low))?.or(&x.gt(&bound(self.high))?)?;
+        outside.where_(&g.zeros_like(), g)
+    }
+}
+
+/// The larger, NaN if either is.
+#[derive(Clone, Copy)]
+struct Maximum;
+
+impl Binary for Maximum {
+    const NAME: &'static str = "maximum";
+    const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::max);
+    fn apply<T: Real>(self, a: T, b: T) -> T {
+        a.maximum(b)
+    }
+    fn rule(self, saved: &Saved, g: &Tensor, operand: usize) -> Result<Tensor> {
+        g.mul(&binary(&saved.input(operand).detach(), &saved.input(1 - operand).detach(), Share)?)
+    }
+    fn keeps(self, _: usize, _: &[bool]) -> bool {
+        true
+    }
+}
+
+/// The smaller, NaN if either is.
+#[derive(Clone, Copy)]
+struct Minimum;
+
+impl Binary for Minimum {
+    const NAME: &'static str = "minimum";
+    const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::min);
+    fn apply<T: Real>(self, a: T, b: T) -> T {
+        a.minimum(b)
+    }
+    fn rule(self, saved: &Saved, g: &Tensor, operand: usize) -> Result<Tensor> {
+        g.mul(&binary(&saved.input(1 - operand).detach(), &saved.input(operand).detach(), Share)?)
+    }
+    fn keeps(self, _: usize, _: &[bool]) -> bool {
+        true
+    }
+}
+
+/// 1 where a > b, ½ where they are equal, else 0: how much of a maximum's cotangent goes to a.
+#[derive(Clone, Copy)]
+struct Share;
+
+impl Binary for Share {
+    const NAME: &'static str = "maximum";
+    fn apply<T: Real>(self, a: T, b: T) -> T {
+        let above = if a > b { T::ONE } else { T::ZERO };
+        if a == b { T::from_f64(0.5) } else { above }
+    }
+    fn rule(self, _: &Saved, _: &Tensor, _: usize) -> Result<Tensor> {
+        unreachable!("its operands are never recorded")
+    }
+    fn keeps(self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+}
+
+impl Tensor {
+    /// |x|, elementwise.
+    ///
+    /// # Gradient
+    /// 0 at x = 0.
+    ///
+    /// # Errors
+    /// For integers and booleans.
+    pub fn abs(&self) -> Result<Tensor> {
+        unary(self, Abs)
+    }
+
+    /// -1, 0 or 1 by the sign of x, elementwise.
+    ///
+    /// # Gradient
+    /// 0.
+    ///
+    /// # Errors
+    /// For integers and booleans.
+    pub fn sign(&self) -> Result<Tensor> {
+        unary(self, Sign)
+    }
+
+    /// x limited to `low` … `high`, elementwise; a bound may be infinite.
+    ///
+    /// # Gradient
+    /// 0 outside the bounds, 1 on them.
+    ///
+    /// # Errors
+    /// If `low` is above `high`; for integers and booleans.
+    pub fn clamp(&self, low: f64, high: f64) -> Result<Tensor> {
+        // Positive comparison, so that a NaN is refused.
+        if !(low <= high) {
+            return Err(Error::value(format!("clamp: the lower bound {low} is above the upper bound {high}")));
+        }
+        unary(self, Clamp { low, high })
+    }
+
+    /// The larger of a and b, elementwise over shapes that broadcast; NaN if either is.
+    ///
+    /// # Gradient
+    /// Goes to the larger, in halves where they are equal.
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast, or integers meet floating-point numbers.
+    pub fn maximum(&self, other: &Tensor) -> Result<Tensor> {
+        binary(self, other, Maximum)
+    }
+
+    /// The smaller of a and b, elementwise over shapes that broadcast; NaN if either is.
+    ///
+    /// # Gradient
+    /// Goes to the smaller, in halves where they are equal.
+    ///
+    /// # Errors
+    /// As [`maximum`](Tensor::maximum).
+    pub fn minimum(&self, other: &Tensor) -> Result<Tensor> {
+        binary(self, other, Minimum)
+    }
+
+    /// a where this mask is true, b elsewhere; all three broadcast.
+    ///
+    /// # Gradient
+    /// Each operand's where it was chosen: what is not chosen has gradient 0, also where it is NaN or infinite.
+    ///
+    /// # Errors
+    /// If the mask is not boolean, the shapes do not broadcast, or integers meet floating-point numbers.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::{DType, Tensor};
+    /// let mask = Tensor::from_slice(&[true, false, true], &[3])?;
+    /// let x = Tensor::from_slice(&[1.0_f32, 2.0, 3.0], &[3])?;
+    /// assert_eq!(mask.where_(&x, &Tensor::zeros(&[], DType::F32))?.to_vec::<f32>()?, [1.0, 0.0, 3.0]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn where_(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        if self.dtype() != DType::Bool {
+            return Err(Error::dtype(format!("where_: the mask must be bool, got {}", self.dtype())));
+        }
+        let shape = check::broadcast("where_", self.shape(), &check::broadcast("where_", a.shape(), b.shape())?)?;
+        let (a, b) = if a.dtype() == DType::I64 && b.dtype() == DType::I64 {
+            (a.clone(), b.clone())
+        } else {
+            let dtype = check::common_float("where_", a, b)?;
+            (a.to_dtype(dtype)?, b.to_dtype(dtype)?)
+        };
+        let mask = spread(self, &shape);
+        let (x, y) = (spread(&a, &shape), spread(&b, &shape));
+        let out = match (x.storage(), y.storage()) {
+            (Storage::Cpu(Cpu::F32(p)), Storage::Cpu(Cpu::F32(q))) => chosen(&mask, (&x, p), (&y, q)),
+            (Storage::Cpu(Cpu::F64(p)), Storage::Cpu(Cpu::F64(q))) => chosen(&mask, (&x, p), (&y, q)),
+            (Storage::Cpu(Cpu::I64(p)), Storage::Cpu(Cpu::I64(q))) => chosen(&mask, (&x, p), (&y, q)),
+            _ => unreachable!("both were cast to their common type"),
+        };
+        if out.dtype() == DType::I64 {
+            return Ok(out);
+        }
+        let shapes = [a.shape().into(), b.shape().into()];
+        Ok(Tensor::record(out, &[&a, &b], Where { mask, shapes }))
+    }
+}
+
+fn chosen<T: Stored>(mask: &Tensor, (a, p): (&Tensor, &Buffer<T>), (b, q): (&Tensor, &Buffer<T>)) -> Tensor {
+    let Storage::Cpu(Cpu::Bool(m)) = mask.storage() else { unreachable!("the caller saw a boolean mask") };
+    let mut out = Block::new(mask.len());
+    elementwise::ternary(
+        mask.view(m),
+        a.view(p),
+        b.view(q),
+        &mut out,
+        #[inline(always)]
+        |m, a, b| if m != 0 { a } else { b },
+    );
+    Tensor::from_block(out, mask.shape())
+}
+
+struct Where {
+    mask: Tensor,
+    shapes: [Dims; 2],
+}
+
+impl Gradient for Where {
+    fn name(&self) -> &'static str {
+        "where_"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    // ā = ȳ where the mask is true, else 0; b̄ the reverse
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None, None]) };
+        let zero = Tensor::zeros(&[], g.dtype());
+        let answer = |i: usize| -> Result<Option<Tensor>> {
+            if !saved.needs(i) {
+                return Ok(None);
+            }
+            let part = if i == 0 { self.mask.where_(g, &zero)? } else { self.mask.where_(&zero, g)? };
+            sum_to(&part, &self.shapes[i]).map(Some)
+        };
+        Ok(vec![answer(0)?, answer(1)?])
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    // Normal numbers do not lie within a difference quotient's step of a kink or of each other.
+    let unary = |name, f: fn(&Tensor) -> Result<Tensor>, plain: fn(f64) -> f64| {
+        Spec::new(name, move |x| Ok(vec![f(&x[0])?]))
+            .sample("matrix", vec![normal(&[3, 4])])
+            .sample("empty", vec![normal(&[0])])
+            .reference(move |x| vec![x[0].iter().map(|&v| plain(v)).collect()])
+            .orders(2)
+    };
+    let pair = |name, f: fn(&Tensor, &Tensor) -> Result<Tensor>, plain: fn(f64, f64) -> f64| {
+        Spec::new(name, move |x| Ok(vec![f(&x[0], &x[1])?]))
+            .sample("row and column", vec![normal(&[3, 1]), normal(&[4])])
+            .reference(move |x| vec![x[0].iter().flat_map(|a| x[1].iter().map(|b| plain(*a, *b))).collect()])
+            .orders(2)
+    };
+    let mask = || Tensor::from_slice(&[true, false, false, true], &[4]).expect("four elements");
+    vec![
+        unary("abs", Tensor::abs, f64::abs),
+        unary("sign", Tensor::sign, f64::signum),
+        unary("clamp", |x| x.clamp(-0.5, 0.7), |v| v.clamp(-0.5, 0.7)),
+        Spec::new("clamp", |x| Ok(vec![x[0].clamp(1.0, 0.0)?]))
+            .refuses(vec![normal(&[2])], "clamp: the lower bound 1 is above the upper bound 0"),
+        pair("maximum", Tensor::maximum, f64::max),
+        pair("minimum", Tensor::minimum, f64::min),
+        Spec::new("where_", |x| Ok(vec![x[0].where_(&x[1], &x[2])?]))
+            .sample("row, matrix and column", vec![mask(), normal(&[3, 4]), normal(&[3, 1])])
+            .reference(|x| vec![(0..12).map(|i| if x[0][i % 4] != 0.0 { x[1][i] } else { x[2][i / 4] }).collect()])
+            .orders(2)
+            .may_hide_nan()
+            .refuses(vec![normal(&[2]), normal(&[2]), normal(&[2])], "where_: the mask must be bool, got f64"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::grad;
+
+    #[test]
+    fn equal_operands_share_the_gradient() {
+        let (a, b) = (Tensor::scalar(2.0_f64).requires_grad(), Tensor::scalar(2.0_f64).requires_grad());
+        for y in [a.maximum(&b).unwrap(), a.minimum(&b).unwrap()] {
+            let g = grad(&y, &[&a, &b]).unwrap();
+            assert_eq!((g[0].item::<f64>().unwrap(), g[1].item::<f64>().unwrap()), (0.5, 0.5));
+        }
+    }
+
+    #[test]
+    fn what_is_not_chosen_has_gradient_zero_even_if_it_is_nan() {
+        let a = Tensor::scalar(f64::NAN).requires_grad();
+        let y = Tensor::scalar(false).where_(&a, &Tensor::scalar(1.0_f64)).unwrap();
+        assert_eq!(y.item::<f64>().unwrap(), 1.0);
+        assert_eq!(grad(&y, &[&a]).unwrap()[0].item::<f64>().unwrap(), 0.0);
+    }
+}

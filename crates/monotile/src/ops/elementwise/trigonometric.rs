@@ -1,0 +1,78 @@
+//! sin x and cos x, of radians.
+
+use monotile_kernels::real::Real;
+
+use super::{Reads, Unary, unary};
+use crate::error::Result;
+use crate::tape::Saved;
+use crate::tensor::Tensor;
+#[cfg(test)]
+use crate::testing::{Spec, normal};
+
+/// sin x
+#[derive(Clone, Copy)]
+struct Sin;
+
+impl Unary for Sin {
+    const NAME: &'static str = "sin";
+    const READS: Reads = Reads::Input;
+    fn apply<T: Real>(self, x: T) -> T {
+        x.sin()
+    }
+    fn slope<T: Real>(self, x: T) -> T {
+        x.cos()
+    }
+    // x̄ = ȳ cos x
+    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
+        g.mul(&saved.input(0).cos()?)
+    }
+}
+
+/// cos x
+#[derive(Clone, Copy)]
+struct Cos;
+
+impl Unary for Cos {
+    const NAME: &'static str = "cos";
+    const READS: Reads = Reads::Input;
+    fn apply<T: Real>(self, x: T) -> T {
+        x.cos()
+    }
+    fn slope<T: Real>(self, x: T) -> T {
+        -x.sin()
+    }
+    // x̄ = -ȳ sin x
+    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
+        g.mul(&saved.input(0).sin()?)?.neg()
+    }
+}
+
+impl Tensor {
+    /// The sine of radians, elementwise.
+    ///
+    /// # Errors
+    /// For integers and booleans.
+    pub fn sin(&self) -> Result<Tensor> {
+        unary(self, Sin)
+    }
+
+    /// The cosine of radians, elementwise.
+    ///
+    /// # Errors
+    /// For integers and booleans.
+    pub fn cos(&self) -> Result<Tensor> {
+        unary(self, Cos)
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    let unary = |name, f: fn(&Tensor) -> Result<Tensor>, plain: fn(f64) -> f64| {
+        Spec::new(name, move |x| Ok(vec![f(&x[0])?]))
+            .sample("matrix", vec![normal(&[3, 4])])
+            .sample("empty", vec![normal(&[2, 0])])
+            .reference(move |x| vec![x[0].iter().map(|&v| plain(v)).collect()])
+            .orders(2)
+    };
+    vec![unary("sin", Tensor::sin, f64::sin), unary("cos", Tensor::cos, f64::cos)]
+}
