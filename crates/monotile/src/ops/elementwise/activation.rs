@@ -291,7 +291,8 @@ mod tests {
     #[test]
     fn infinities_have_their_limits_and_slopes() {
         let ends = Tensor::from_slice(&[f64::NEG_INFINITY, f64::INFINITY], &[2]).unwrap();
-        let functions: [(fn(&Tensor) -> Result<Tensor>, [f64; 2], [f64; 2]); 6] = [
+        type Case = (fn(&Tensor) -> Result<Tensor>, [f64; 2], [f64; 2]);
+        let cases: [Case; 6] = [
             (Tensor::tanh, [-1.0, 1.0], [0.0, 0.0]),
             (Tensor::sigmoid, [0.0, 1.0], [0.0, 0.0]),
             (Tensor::relu, [0.0, f64::INFINITY], [0.0, 1.0]),
@@ -299,7 +300,7 @@ mod tests {
             (Tensor::gelu_tanh, [0.0, f64::INFINITY], [0.0, 1.0]),
             (Tensor::erf, [-1.0, 1.0], [0.0, 0.0]),
         ];
-        for (f, values, slopes) in functions {
+        for (f, values, slopes) in cases {
             let x = ends.requires_grad();
             let y = f(&x).unwrap();
             assert_eq!(y.to_f64_vec(), values);
