@@ -3,7 +3,7 @@
 //! However a subset S is contracted, the same labels are left: those of S that occur outside of S or in the output. So
 //! the best order of S splits it in two parts, each in its own best order, and
 //!
-//!     best(S) = min over S = A ∪ B of best(A) + best(B) + step(A, B)
+//! best(S) = min over S = A ∪ B of best(A) + best(B) + step(A, B)
 //!
 //! where splits into parts that share no label, outer products, are no different from others.
 
