@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::decode;
 use super::mask::{self, Place, Seen};
 use super::online::{Rows, Step};
 use super::tile::{Across, Along, BC, BR, MR, Operands, Shape, shape};
@@ -83,6 +84,9 @@ fn run<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>, resume: bool) {
         lse: Shared(output.lse.as_mut_ptr()),
         resume,
     };
+    if decode::fits(x, &dims, forward.shape) {
+        return forward.decode();
+    }
     let packed = pack::panels_len(dims.keys, dims.dim, forward.shape.nr) + dims.keys * forward.value_width();
     let at_once = (ROUND_BYTES / (packed * size_of::<T>()).max(1)).clamp(1, dims.units().max(1));
     let mut memory = Block::new(packed * at_once);
@@ -179,6 +183,24 @@ impl<T: Lanes> Forward<'_, T> {
                 }
             },
         );
+    }
+
+    /// Computes the only row of every head from partial results over parts of the keys.
+    fn decode(&self) {
+        let groups = self.dims.groups();
+        let partial = decode::partial(self.x, &self.dims, self.shape);
+        let mut acc = Block::new(self.value_width() * MR);
+        for row in 0..self.dims.batch * self.dims.heads {
+            let (batch, head) = (row / self.dims.heads, row % self.dims.heads);
+            let task = Task { batch, head, query: 0, rows: 1 };
+            let mut state = Rows::new();
+            self.start(task, &mut state, &mut acc);
+            for part in 0..partial.parts {
+                let unit = batch * self.dims.kv_heads + head / groups;
+                state.add(partial.row(unit, part, head % groups, groups), &mut acc);
+            }
+            self.finish(task, &state, &acc);
+        }
     }
 
     fn scratch(&self) -> Scratch<T> {

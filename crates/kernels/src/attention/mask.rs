@@ -23,6 +23,11 @@ impl Seen {
         Self { row, panel: std::array::from_fn(|p| row[p * MR + MR - 1]), panels: rows.div_ceil(MR) }
     }
 
+    /// `keys` keys, all seen by `rows` rows.
+    pub fn all(keys: usize, rows: usize) -> Self {
+        Self { row: [keys; BR], panel: [keys; BR / MR], panels: rows.div_ceil(MR) }
+    }
+
     /// The same, of at most `keys` keys.
     pub fn until(mut self, keys: usize) -> Self {
         self.row.iter_mut().chain(&mut self.panel).for_each(|seen| *seen = (*seen).min(keys));

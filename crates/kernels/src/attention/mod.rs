@@ -15,6 +15,7 @@
 //! 0 · NaN, as it does wherever P V is a product.
 
 mod backward;
+mod decode;
 mod forward;
 mod mask;
 mod online;

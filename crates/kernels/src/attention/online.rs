@@ -39,6 +39,20 @@ impl<T: Real> Rows<T> {
     }
 }
 
+impl<T: Real> Rows<T> {
+    /// Adds to row 0, whose accumulator is `acc`, the (m, l, acc) of other keys: the step, once for all of them.
+    pub fn add(&mut self, (m, l, other): (T, T, &[T]), acc: &mut [T]) {
+        let new = self.m[0].maximum(m);
+        if new == T::NEG_INFINITY {
+            return;
+        }
+        let (alpha, beta) = ((self.m[0] - new).exp(), (m - new).exp());
+        self.m[0] = new;
+        self.l[0] = alpha * self.l[0] + beta * l;
+        acc.iter_mut().zip(other).for_each(|(x, &y)| *x = alpha * *x + beta * y);
+    }
+}
+
 /// The step for `rows` rows of scores, which it turns into p, 0 beyond the keys that a row sees; acc is multiplied by α.
 pub(super) struct Step<'a, T> {
     pub state: &'a mut Rows<T>,

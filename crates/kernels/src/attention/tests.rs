@@ -231,6 +231,17 @@ fn masks_groups_and_strides_agree_with_the_plain_twin() {
 }
 
 #[test]
+fn one_query_agrees_with_the_plain_twin_over_any_number_of_keys() {
+    for (keys, mask) in [(1, 0), (191, 1), (192, 2), (385, 3), (1500, 0), (4000, 4)] {
+        for (heads, kv_heads) in [(1, 1), (3, 3), (8, 2), (7, 1)] {
+            let case = Case { batch: 1, heads, kv_heads, keys, dim: 20, value_dim: 16, mask, causal: true, ..PLAIN };
+            check(case);
+            check(Case { value_dim: 48, dim: 64, strided: true, ..case });
+        }
+    }
+}
+
+#[test]
 fn long_stretches_of_keys_add_up() {
     // More than one stretch of the backward pass, with fewer key heads than threads, as many, and one more.
     for (heads, kv_heads) in [(1, 1), (2, 2), (3, 3), (2, 1)] {

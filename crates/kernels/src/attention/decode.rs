@@ -1,0 +1,170 @@
+//! One query against many keys, at the speed of memory: keys and values are read where they lie, once for all query heads
+//! that share them, and split over threads whose partial results are merged by their log-sum-exps.
+
+use super::mask::{self, Place, Seen};
+use super::online::{Rows, Step};
+use super::tile::{Along, BC, BR, MR, Operands, Shape};
+use super::{Dims, Head, Inputs, Shared, pack};
+use crate::buffer::Block;
+use crate::real::Real;
+use crate::simd::{Kernel, Lanes, Vector, dispatch};
+use crate::threads;
+
+/// Keys that a part has at least, where keys are split: merging costs as much as a few keys.
+const PART: usize = 2 * BC;
+/// A core's share of the memory's speed, for deciding whether a second thread is worth waking.
+const BYTES_PER_NS: f64 = 8.0;
+
+/// Whether [`partial`] reads these operands: one query a head, and rows of whole vectors that lie in one piece.
+pub(super) fn fits<T>(x: &Inputs<'_, T>, dims: &Dims, shape: Shape) -> bool
+where
+    T: Real,
+{
+    let (k, v) = (x.k.strides(), x.v.strides());
+    dims.queries == 1
+        && dims.groups() <= BR
+        && dims.value_dim.is_multiple_of(shape.lanes)
+        && dims.value_dim > 0
+        && (k[3] == 1 || dims.dim <= 1)
+        && v[3] == 1
+        && v[2] >= 0
+}
+
+/// The results over every part of the keys, unnormalized.
+pub(super) struct Partial<T: Real> {
+    /// How many parts there are.
+    pub parts: usize,
+    /// For each (unit, part) and each query head of the unit: m, l, then acc of `value_dim` elements.
+    pub results: Block<T>,
+    stride: usize,
+}
+
+impl<T: Real> Partial<T> {
+    /// m, l and acc of the `member`-th query head of a unit over one part of the keys.
+    pub fn row(&self, unit: usize, part: usize, member: usize, groups: usize) -> (T, T, &[T]) {
+        let row = &self.results[((unit * self.parts + part) * groups + member) * self.stride..][..self.stride];
+        (row[0], row[1], &row[2..])
+    }
+}
+
+/// Computes the running softmax of every query head over each part of the keys.
+pub(super) fn partial<T: Lanes>(x: &Inputs<'_, T>, dims: &Dims, shape: Shape) -> Partial<T> {
+    let groups = dims.groups();
+    let ns = (dims.keys * (dims.dim + dims.value_dim) * size_of::<T>()) as f64 / BYTES_PER_NS;
+    let threads = threads::parts(dims.units() * dims.keys.div_ceil(PART).max(1), ns / dims.keys.div_ceil(PART).max(1) as f64);
+    // With fewer units than threads, or a last round of units that leaves threads idle, keys are split.
+    let splits = if dims.units().is_multiple_of(threads) { 1 } else { threads };
+    let parts = splits.min(dims.keys / PART).max(1);
+    let stride = dims.value_dim + 2;
+    let mut results = Block::new(dims.units() * parts * groups * stride);
+    let to = Shared(results.as_mut_ptr());
+    super::forward::each(
+        dims.units() * parts,
+        threads,
+        || Scratch {
+            q: Block::filled(BR * dims.dim.max(1), T::ZERO),
+            scores: Block::filled(BR * BC, T::ZERO),
+            acc: Block::new(groups.next_multiple_of(MR) * dims.value_dim),
+        },
+        |scratch, task| {
+            let (unit, part) = (task / parts, task % parts);
+            let range = threads::range(dims.keys, BC, parts, part);
+            let state = stream(x, dims, shape, unit, range, scratch);
+            // SAFETY: `results` holds `groups` rows of `stride` elements for every task, and these are this task's.
+            let to = unsafe { std::slice::from_raw_parts_mut(to.at(task * groups * stride), groups * stride) };
+            for (i, to) in to.chunks_exact_mut(stride).enumerate() {
+                (to[0], to[1]) = (state.m[i], state.l[i]);
+                to[2..].copy_from_slice(&scratch.acc[i * dims.value_dim..][..dims.value_dim]);
+            }
+        },
+    );
+    Partial { parts, results, stride }
+}
+
+struct Scratch<T: Real> {
+    q: Block<T>,
+    scores: Block<T>,
+    acc: Block<T>,
+}
+
+/// Lets the keys of a range pass by the query heads of a unit.
+fn stream<T: Lanes>(
+    x: &Inputs<'_, T>,
+    dims: &Dims,
+    shape: Shape,
+    unit: usize,
+    range: std::ops::Range<usize>,
+    scratch: &mut Scratch<T>,
+) -> Rows<T> {
+    let (groups, dim, value_dim) = (dims.groups(), dims.dim, dims.value_dim);
+    let (b, g) = (unit / dims.kv_heads, unit % dims.kv_heads);
+    let (k, v) = (Head::of(&x.k, b, g), Head::of(&x.v, b, g));
+    for i in 0..groups {
+        let row = pack::Rows { dim, width: dim, padded: 1, scale: x.scale };
+        pack::rows(Head::of(&x.q, b, g * groups + i), 0..1, &mut scratch.q[i * dim..], row);
+    }
+    let mut state = Rows::new();
+    scratch.acc.fill(T::ZERO);
+    for key in range.clone().step_by(BC) {
+        let seen = Seen::all(BC.min(range.end - key), groups);
+        dispatch(Dots { q: &scratch.q, k, keys: key..key + seen.most(), dim, rows: groups, scores: &mut scratch.scores });
+        for (i, scores) in scratch.scores.chunks_exact_mut(BC).take(groups).enumerate() {
+            mask::apply(x, Place { batch: b, head: g * groups + i, query: 0, rows: 1, key }, &seen, scores);
+        }
+        let (scores, acc) = (&mut scratch.scores, &mut scratch.acc);
+        dispatch(Step { state: &mut state, rows: groups, seen: &seen, scores, acc, width: value_dim });
+        let operands = Operands {
+            a: scores.as_ptr(),
+            a_row: BC,
+            b: v.row(key),
+            b_row: v.row.unsigned_abs(),
+            c: acc.as_mut_ptr(),
+            c_row: value_dim,
+        };
+        dispatch(Along { operands, vectors: value_dim / shape.lanes, seen: seen.by_panel() });
+    }
+    state
+}
+
+/// S[i, j] = Σ_c Q[i, c] K[j, c], with vectors along c: every row of K is read once.
+struct Dots<'a, T> {
+    /// `rows` rows of `dim` elements.
+    q: &'a [T],
+    k: Head<T>,
+    keys: std::ops::Range<usize>,
+    dim: usize,
+    rows: usize,
+    /// [`BC`] to a row.
+    scores: &'a mut [T],
+}
+
+impl<T: Lanes> Kernel<T> for Dots<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(self) {
+        let Self { q, k, keys, dim, rows, scores } = self;
+        let (whole, tail) = (dim / V::LANES, dim % V::LANES);
+        for (j, key) in keys.enumerate() {
+            let row = k.row(key);
+            for i in 0..rows {
+                let q = &q[i * dim..][..dim];
+                // SAFETY: `dispatch` enabled `V`; the view that `k` came from has row `key`, whose `dim` elements lie one
+                // after another by `fits`, and q has as many.
+                scores[i * BC + j] = unsafe {
+                    let mut sums = [V::splat(T::ZERO); 2];
+                    for c in 0..whole {
+                        let at = c * V::LANES;
+                        sums[c % 2] = V::load(row.add(at)).mul_add(V::load(q.as_ptr().add(at)), sums[c % 2]);
+                    }
+                    if tail > 0 {
+                        let at = whole * V::LANES;
+                        let (k, q) = (V::load_first(row.add(at), tail), V::load_first(q.as_ptr().add(at), tail));
+                        sums[0] = k.mul_add(q, sums[0]);
+                    }
+                    sums[0].add(sums[1]).sum()
+                };
+            }
+        }
+    }
+}
