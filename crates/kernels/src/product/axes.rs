@@ -81,7 +81,8 @@ fn merge(group: &mut Vec<Axis>, key: impl Fn(&Axis) -> usize) {
 
 /// Where every index of a group lies in one operand.
 pub(super) struct Offsets {
-    at: Vec<isize>,
+    /// Every index's offset; empty for a single dimension, whose offsets are multiples of `step`.
+    table: Vec<isize>,
     /// Every `run` indices from a multiple of `run` on lie `step` apart.
     run: usize,
     step: isize,
@@ -89,29 +90,33 @@ pub(super) struct Offsets {
 
 impl Offsets {
     pub(super) fn new(group: &[Axis], stride: impl Fn(&Axis) -> isize) -> Self {
-        let mut at = Vec::with_capacity(size(group));
-        at.push(0);
+        let (run, step) = group.last().map_or((1, 1), |x| (x.size, stride(x)));
+        if group.len() < 2 {
+            return Self { table: vec![], run, step };
+        }
+        let mut table = Vec::with_capacity(size(group));
+        table.push(0);
         // From the innermost dimension out, each repeats what is there, further on.
         for axis in group.iter().rev() {
-            let len = at.len();
+            let len = table.len();
             for i in 1..axis.size as isize {
                 let shift = i * stride(axis);
-                at.extend_from_within(..len);
-                at[i as usize * len..].iter_mut().for_each(|x| *x += shift);
+                table.extend_from_within(..len);
+                table[i as usize * len..].iter_mut().for_each(|x| *x += shift);
             }
         }
-        let (run, step) = group.last().map_or((1, 1), |x| (x.size, stride(x)));
-        Self { at, run, step }
+        Self { table, run, step }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn at(&self, index: usize) -> isize {
-        self.at[index]
+        if self.table.is_empty() { index as isize * self.step } else { self.table[index] }
     }
 
+    /// The offsets of some indices from `start` on.
     #[inline]
-    pub(super) fn as_slice(&self) -> &[isize] {
-        &self.at
+    pub(super) fn fill(&self, start: usize, to: &mut [isize]) {
+        to.iter_mut().enumerate().for_each(|(i, x)| *x = self.at(start + i));
     }
 
     /// Whether `len` indices from `start` on are neighbours in memory.
@@ -152,7 +157,8 @@ mod tests {
     fn offsets_are_row_major_over_the_group() {
         let group = [axis(2, 100, 0, 0), axis(3, -10, 0, 0), axis(2, 1, 0, 0)];
         let offsets = Offsets::new(&group, |x| x.a);
-        assert_eq!(offsets.as_slice(), [0, 1, -10, -9, -20, -19, 100, 101, 90, 91, 80, 81]);
+        let all: Vec<_> = (0..12).map(|i| offsets.at(i)).collect();
+        assert_eq!(all, [0, 1, -10, -9, -20, -19, 100, 101, 90, 91, 80, 81]);
         assert!(offsets.adjacent(2, 2) && !offsets.adjacent(1, 2) && offsets.adjacent(1, 1));
     }
 }

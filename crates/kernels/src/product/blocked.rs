@@ -7,13 +7,14 @@
 //! Threads take packing and tiles from counters, and which of them does what changes no bit of the result: a slab's
 //! sizes follow from those of the product alone.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::axes::Offsets;
-use super::micro::{Kernels, Tile};
+use super::micro::{Columns, Kernels, MAX_ROWS, Tile};
 use super::pack::{Panel, Source};
 use crate::buffer::Block;
-use crate::simd::Lanes;
+use crate::simd::{Lanes, MAX_LANES};
 use crate::threads;
 
 /// Bytes of a packed panel of B's widest tile: with a panel of A it passes through the first-level cache (32 KiB) in
@@ -25,6 +26,9 @@ const BLOCK: usize = 448 << 10;
 const SLAB: usize = 4096;
 /// Multiplications and additions that make a piece of work, which a thread takes at once.
 const PIECE: usize = 4 << 20;
+
+/// The most panels of A for which a panel of B is packed where it is used.
+const OWN: usize = 4;
 
 /// A product whose groups are simple, on operands that are ready to be packed.
 pub(super) struct Product<'a, T> {
@@ -120,8 +124,14 @@ impl<T: Lanes> Product<'_, T> {
         let cut = self.cut();
         let ns_each = 2.0 * k as f64 / 150.0;
         let parts = if self.distinct { threads::parts(m * n * batch.len(), ns_each) } else { 1 };
-        let mut a = Block::new(cut.rows.min(m) * cut.depth);
-        let mut b = Block::new((cut.columns.min(n).next_multiple_of(self.kernels.lanes)) * cut.depth);
+        let own = match (m, n) {
+            _ if m <= OWN * self.kernels.rows => Own::B,
+            _ if n <= cut.block => Own::A,
+            _ => Own::Neither,
+        };
+        let (a_rows, b_columns) = (self.kernels.rows, self.kernels.columns());
+        let mut a = Block::new(if own == Own::A { 0 } else { cut.rows.min(m) * cut.depth });
+        let mut b = Block::new(if own == Own::B { 0 } else { cut.columns.min(n).next_multiple_of(b_columns) * cut.depth });
         let (a, b) = (Target(a.as_mut_ptr()), Target(b.as_mut_ptr()));
         // Without contracted indices the sums are still to be written.
         let k = k.max(1);
@@ -129,6 +139,8 @@ impl<T: Lanes> Product<'_, T> {
         let phases: Vec<[Phase; 2]> = (0..slabs).map(|_| Default::default()).collect();
         threads::run(parts, |_| {
             let mut phases = phases.iter();
+            let mut panel = Block::new(if own == Own::Neither { 0 } else { a_rows.max(b_columns) * cut.depth });
+            let panel = Target(panel.as_mut_ptr());
             for &at in batch {
                 for column in (0..n).step_by(cut.columns) {
                     for index in (0..k).step_by(cut.depth) {
@@ -140,8 +152,9 @@ impl<T: Lanes> Product<'_, T> {
                                 rows: row..m.min(row + cut.rows),
                                 columns: column..n.min(column + cut.columns),
                                 depth: index..self.size[2].min(index + cut.depth),
-                                a,
-                                b,
+                                a: if own == Own::A { panel } else { a },
+                                b: if own == Own::B { panel } else { b },
+                                own,
                             };
                             // SAFETY: the blocks hold a slab of the largest size; the rest is the caller's duty.
                             unsafe { slab.run(phases, &cut, parts) }
@@ -157,12 +170,21 @@ impl<T: Lanes> Product<'_, T> {
 struct Slab<'a, T> {
     product: &'a Product<'a, T>,
     at: [isize; 3],
-    rows: std::ops::Range<usize>,
-    columns: std::ops::Range<usize>,
-    depth: std::ops::Range<usize>,
-    /// Packed panels of A and of B.
+    rows: Range<usize>,
+    columns: Range<usize>,
+    depth: Range<usize>,
+    /// Room for packed panels of A and of B: all of the slab's, or where it is the thread's own, one.
     a: Target<T>,
     b: Target<T>,
+    own: Own,
+}
+
+/// Which operand's panels have but one user, and are packed by it when it needs them.
+#[derive(Clone, Copy, PartialEq)]
+enum Own {
+    Neither,
+    A,
+    B,
 }
 
 impl<T: Lanes> Slab<'_, T> {
@@ -170,46 +192,68 @@ impl<T: Lanes> Slab<'_, T> {
     /// As for [`Product::run`], and `a` and `b` have room for the panels of this slab.
     unsafe fn run(&self, [pack, multiply]: &[Phase; 2], cut: &Cut, parts: usize) {
         let tile = self.product.kernels.columns();
-        let row_panels = self.rows.len().div_ceil(self.product.kernels.rows);
+        let row_panels = self.row_panels();
         let column_panels = self.columns.len().div_ceil(tile);
         // B's panels stay packed while further slabs of rows pass.
-        let b_panels = if self.rows.start == 0 { column_panels } else { 0 };
-        pack.run(b_panels + row_panels, |piece| {
+        let b_panels = if self.rows.start == 0 && self.own != Own::B { column_panels } else { 0 };
+        let a_panels = if self.own != Own::A { row_panels } else { 0 };
+        pack.run(b_panels + a_panels, |piece| {
             // SAFETY: each piece is a panel of its own, and every panel has its own room; the rest is the caller's duty.
             unsafe { if piece < b_panels { self.pack_b(piece) } else { self.pack_a(piece - b_panels) } }
         });
-        let blocks = self.columns.len().div_ceil(cut.block);
+        let block = if self.own == Own::B { 1 } else { cut.block / tile };
+        let blocks = column_panels.div_ceil(block);
         let panel_work = self.product.kernels.rows * cut.block.min(self.columns.len()) * self.depth.len().max(1);
         // Four pieces a thread even where that makes them short.
         let most = (row_panels * blocks).div_ceil(4 * parts);
-        let group = (PIECE / panel_work).clamp(1, most.max(1));
+        let group = if self.own == Own::B { row_panels } else { (PIECE / panel_work).clamp(1, most.max(1)) };
         let groups = row_panels.div_ceil(group);
         multiply.run(groups * blocks, |piece| {
-            let (block, group_at) = (piece / groups, piece % groups * group);
-            let panels = block * (cut.block / tile)..column_panels.min((block + 1) * (cut.block / tile));
-            for row_panel in group_at..row_panels.min(group_at + group) {
-                for column_panel in panels.clone() {
-                    // SAFETY: both panels are packed; pieces share no tile; the rest is the caller's duty.
-                    unsafe { self.tile(row_panel, row_panels, column_panel) }
+            let (block_at, group_at) = (piece / groups * block, piece % groups * group);
+            let columns = block_at..column_panels.min(block_at + block);
+            // SAFETY: panels are packed before they are used, and pieces share no tile; the rest is the caller's duty.
+            unsafe {
+                if self.own == Own::B {
+                    self.pack_b(block_at);
+                }
+                for row_panel in group_at..row_panels.min(group_at + group) {
+                    if self.own == Own::A {
+                        self.pack_a(row_panel);
+                    }
+                    self.multiply(row_panel, columns.clone());
                 }
             }
         });
     }
 
+    fn row_panels(&self) -> usize {
+        self.rows.len().div_ceil(self.product.kernels.rows)
+    }
+
     /// The rows of a panel: as many in each as evenly go.
-    fn panel_rows(&self, panel: usize, panels: usize) -> std::ops::Range<usize> {
-        let n = self.rows.len();
+    fn panel_rows(&self, panel: usize) -> Range<usize> {
+        let (n, panels) = (self.rows.len(), self.row_panels());
         n * panel / panels..n * (panel + 1) / panels
     }
 
-    fn panel_columns(&self, panel: usize) -> std::ops::Range<usize> {
+    fn panel_columns(&self, panel: usize) -> Range<usize> {
         let tile = self.product.kernels.columns();
         panel * tile..self.columns.len().min((panel + 1) * tile)
     }
 
+    /// Where the panel of A that begins with this row is packed.
+    fn a_at(&self, row: usize) -> *mut T {
+        self.a.at(if self.own == Own::A { 0 } else { (row * self.depth.len()) as isize })
+    }
+
+    /// Where the panel of B that begins with this column is packed.
+    fn b_at(&self, column: usize) -> *mut T {
+        self.b.at(if self.own == Own::B { 0 } else { (column * self.depth.len()) as isize })
+    }
+
     unsafe fn pack_a(&self, panel: usize) {
-        let rows = self.panel_rows(panel, self.rows.len().div_ceil(self.product.kernels.rows));
-        let to = self.a.at((rows.start * self.depth.len()) as isize);
+        let rows = self.panel_rows(panel);
+        let to = self.a_at(rows.start);
         let panel = Panel { lane: self.rows.start + rows.start, lanes: rows.len(), depth: self.depth.clone(), width: rows.len() };
         // SAFETY: the caller's duty.
         unsafe { self.product.a.pack(self.at[0], &panel, to) }
@@ -217,29 +261,37 @@ impl<T: Lanes> Slab<'_, T> {
 
     unsafe fn pack_b(&self, panel: usize) {
         let columns = self.panel_columns(panel);
-        let to = self.b.at((columns.start * self.depth.len()) as isize);
+        let to = self.b_at(columns.start);
         let width = columns.len().next_multiple_of(self.product.kernels.lanes);
         let panel = Panel { lane: self.columns.start + columns.start, lanes: columns.len(), depth: self.depth.clone(), width };
         // SAFETY: the caller's duty.
         unsafe { self.product.b.pack(self.at[1], &panel, to) }
     }
 
-    #[inline]
-    unsafe fn tile(&self, row_panel: usize, row_panels: usize, column_panel: usize) {
-        let (rows, columns) = (self.panel_rows(row_panel, row_panels), self.panel_columns(column_panel));
-        let first = self.columns.start + columns.start;
-        let tile = Tile {
-            alpha: self.product.alpha,
-            depth: self.depth.len(),
-            a: self.a.at((rows.start * self.depth.len()) as isize),
-            b: self.b.at((columns.start * self.depth.len()) as isize),
-            c: self.product.c.at(self.at[2]),
-            rows: &self.product.rows.as_slice()[self.rows.start + rows.start..self.rows.start + rows.end],
-            columns: &self.product.columns.as_slice()[first..first + columns.len()],
-            adjacent: self.product.columns.adjacent(first, columns.len()),
-            accumulate: self.product.accumulate || self.depth.start > 0,
-        };
-        // SAFETY: the panels were packed with these sizes; the rest is the caller's duty.
-        unsafe { self.product.kernels.run(&tile) }
+    /// Multiplies a packed panel of A with some of B.
+    unsafe fn multiply(&self, row_panel: usize, column_panels: Range<usize>) {
+        let product = self.product;
+        let rows = self.panel_rows(row_panel);
+        let mut row_at = [0; MAX_ROWS];
+        let row_at = &mut row_at[..rows.len()];
+        product.rows.fill(self.rows.start + rows.start, row_at);
+        for panel in column_panels {
+            let columns = self.panel_columns(panel);
+            let mut room = [0; 2 * MAX_LANES];
+            let tile = Tile {
+                alpha: product.alpha,
+                depth: self.depth.len(),
+                a: self.a_at(rows.start),
+                b: self.b_at(columns.start),
+                steps: None,
+                c: product.c.at(self.at[2]),
+                rows: row_at,
+                width: columns.len(),
+                columns: Columns::new(product.columns, self.columns.start + columns.start, &mut room[..columns.len()]),
+                accumulate: product.accumulate || self.depth.start > 0,
+            };
+            // SAFETY: the panels were packed with these sizes; the rest is the caller's duty.
+            unsafe { product.kernels.run(&tile) }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The micro-kernel: a tile of C kept in registers while the contracted index runs.
 
+use super::axes::Offsets;
 use crate::real::Real;
 use crate::simd::{Lanes, MAX_LANES, Vector, prefetch};
 
@@ -11,20 +12,41 @@ pub(super) struct Tile<'a, T> {
     pub(super) alpha: T,
     /// The number of contracted indices.
     pub(super) depth: usize,
-    /// A packed panel: the rows of one contracted index lie together.
     pub(super) a: *const T,
-    /// A packed panel: the columns of one contracted index lie together, all registers of the tile's.
     pub(super) b: *const T,
+    /// How far A lies apart from row to row and from one contracted index to the next, and B from one contracted index
+    /// to the next; none for packed panels, whose rows (columns, in whole registers) of one contracted index lie together.
+    pub(super) steps: Option<[isize; 3]>,
     /// Index 0…0 of this matrix of C.
     pub(super) c: *mut T,
     /// Where each row of the tile lies in C.
     pub(super) rows: &'a [isize],
-    /// Where each column of the tile lies in C.
-    pub(super) columns: &'a [isize],
-    /// Whether the columns are neighbours in C.
-    pub(super) adjacent: bool,
+    /// How many columns the tile has.
+    pub(super) width: usize,
+    pub(super) columns: Columns<'a>,
     /// Whether the sums are added to what C holds.
     pub(super) accumulate: bool,
+}
+
+/// Where the columns of a tile lie in C.
+#[derive(Clone, Copy)]
+pub(super) enum Columns<'a> {
+    /// One after another from here on.
+    Adjacent(isize),
+    /// Anywhere.
+    Apart(&'a [isize]),
+}
+
+impl<'a> Columns<'a> {
+    /// The columns of C from `start` on, as many as `room` takes, which keeps where they lie.
+    #[inline]
+    pub(super) fn new(columns: &Offsets, start: usize, room: &'a mut [isize]) -> Self {
+        if columns.adjacent(start, room.len()) {
+            return Self::Adjacent(columns.at(start));
+        }
+        columns.fill(start, room);
+        Self::Apart(room)
+    }
 }
 
 type Code<T> = unsafe fn(&Tile<'_, T>);
@@ -35,71 +57,69 @@ pub(super) struct Kernels<T> {
     pub(super) rows: usize,
     /// The lanes of a register.
     pub(super) lanes: usize,
-    /// The most registers of columns of a tile.
-    pub(super) registers: usize,
-    code: [[Code<T>; 2]; MAX_ROWS],
+    packed: [[Code<T>; 2]; MAX_ROWS],
+    strided: [[Code<T>; 2]; MAX_ROWS],
+}
+
+macro_rules! kernels {
+    ($v:ident, $packed:literal, $($rows:literal)*) => {
+        [$([run::<$v, $rows, 1, $packed>, run::<$v, $rows, 2, $packed>]),*]
+    };
 }
 
 impl<T: Lanes> Kernels<T> {
     /// Tiles of 14 × 2 registers fill 28 of 32 registers with sums, 6 × 2 fill 12 of 16; B takes two more, A one.
     pub(super) fn of<V: Vector<Element = T>>() -> Self {
-        let code = [
-            [run::<V, 1, 1>, run::<V, 1, 2>],
-            [run::<V, 2, 1>, run::<V, 2, 2>],
-            [run::<V, 3, 1>, run::<V, 3, 2>],
-            [run::<V, 4, 1>, run::<V, 4, 2>],
-            [run::<V, 5, 1>, run::<V, 5, 2>],
-            [run::<V, 6, 1>, run::<V, 6, 2>],
-            [run::<V, 7, 1>, run::<V, 7, 2>],
-            [run::<V, 8, 1>, run::<V, 8, 2>],
-            [run::<V, 9, 1>, run::<V, 9, 2>],
-            [run::<V, 10, 1>, run::<V, 10, 2>],
-            [run::<V, 11, 1>, run::<V, 11, 2>],
-            [run::<V, 12, 1>, run::<V, 12, 2>],
-            [run::<V, 13, 1>, run::<V, 13, 2>],
-            [run::<V, 14, 1>, run::<V, 14, 2>],
-        ];
-        Self { rows: if V::REGISTERS >= 32 { 14 } else { 6 }, lanes: V::LANES, registers: 2, code }
+        Self {
+            rows: if V::REGISTERS >= 32 { MAX_ROWS } else { 6 },
+            lanes: V::LANES,
+            packed: kernels!(V, true, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+            strided: kernels!(V, false, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        }
     }
 
     /// The widest tile, in columns.
     pub(super) fn columns(&self) -> usize {
-        self.lanes * self.registers
+        2 * self.lanes
     }
 
     /// Computes a tile.
     ///
     /// # Safety
     /// The processor has the instruction set of the `V` that these kernels are of; the tile has 1 to `self.rows` rows
-    /// and 1 to `self.columns()` columns; its panels hold `depth` indices of that many rows, and of the columns rounded
-    /// up to whole registers; its rows and columns lie in C, and nobody else uses those elements of C.
+    /// and 1 to `self.columns()` columns; `depth` indices of its rows and columns can be read, packed ones of the columns
+    /// rounded up to whole registers; its rows and columns lie in C, and nobody else uses those elements of C.
     #[inline]
     pub(super) unsafe fn run(&self, tile: &Tile<'_, T>) {
-        let code = self.code[tile.rows.len() - 1][tile.columns.len().div_ceil(self.lanes) - 1];
+        let code = if tile.steps.is_none() { &self.packed } else { &self.strided };
+        let code = code[tile.rows.len() - 1][usize::from(tile.width > self.lanes)];
         // SAFETY: the caller's duty.
         unsafe { code(tile) }
     }
 }
 
-unsafe fn run<V: Vector, const M: usize, const N: usize>(tile: &Tile<'_, V::Element>) {
+unsafe fn run<V: Vector, const M: usize, const N: usize, const PACKED: bool>(tile: &Tile<'_, V::Element>) {
     // SAFETY: the caller's duty, stated by `Kernels::run`.
     unsafe {
         V::enter(
             #[inline(always)]
-            || sums::<V, M, N>(tile),
+            || sums::<V, M, N, PACKED>(tile),
         )
     }
 }
 
 #[inline(always)]
-unsafe fn sums<V: Vector, const M: usize, const N: usize>(tile: &Tile<'_, V::Element>) {
-    // SAFETY: the panels hold `depth` indices of M rows and N registers; `Kernels::run` chose M and N by the tile.
+unsafe fn sums<V: Vector, const M: usize, const N: usize, const PACKED: bool>(tile: &Tile<'_, V::Element>) {
+    let last = tile.width - (N - 1) * V::LANES;
+    let [a_row, a_step, b_step] = if PACKED { [1, M as isize, (N * V::LANES) as isize] } else { tile.steps.unwrap_or([1; 3]) };
+    // SAFETY: `depth` indices of M rows and N registers are readable, of the last register its columns alone where B is
+    // not packed; `Kernels::run` chose M and N by the tile.
     unsafe {
-        if tile.adjacent {
+        if let Columns::Adjacent(first) = tile.columns {
             for &row in tile.rows {
-                let row = tile.c.offset(row + tile.columns[0]);
+                let row = tile.c.offset(row + first);
                 prefetch(row);
-                prefetch(row.wrapping_add(tile.columns.len() - 1));
+                prefetch(row.add(tile.width - 1));
             }
         }
         let mut sums = [[V::splat(V::Element::ZERO); N]; M];
@@ -107,30 +127,39 @@ unsafe fn sums<V: Vector, const M: usize, const N: usize>(tile: &Tile<'_, V::Ele
         for _ in 0..tile.depth {
             let mut column = [V::splat(V::Element::ZERO); N];
             for j in 0..N {
-                column[j] = V::load(b.add(j * V::LANES));
+                let from = b.add(j * V::LANES);
+                column[j] = if PACKED || j + 1 < N { V::load(from) } else { V::load_first(from, last) };
             }
             for i in 0..M {
-                let x = V::splat(*a.add(i));
+                let x = V::splat(*a.offset(i as isize * a_row));
                 for j in 0..N {
                     sums[i][j] = x.mul_add(column[j], sums[i][j]);
                 }
             }
-            a = a.add(M);
-            b = b.add(N * V::LANES);
+            // Without checks, since the last step leaves the operand.
+            a = a.wrapping_offset(a_step);
+            b = b.wrapping_offset(b_step);
         }
-        if tile.adjacent { store::<V, M, N>(tile, &sums) } else { scatter::<V, M, N>(tile, &sums) }
+        match tile.columns {
+            Columns::Adjacent(first) => store::<V, M, N>(tile, first, last, &sums),
+            Columns::Apart(columns) => scatter::<V, M, N>(tile, columns, &sums),
+        }
     }
 }
 
 /// Writes a tile whose columns are neighbours in C.
 #[inline(always)]
-unsafe fn store<V: Vector, const M: usize, const N: usize>(tile: &Tile<'_, V::Element>, sums: &[[V; N]; M]) {
-    let last = tile.columns.len() - (N - 1) * V::LANES;
+unsafe fn store<V: Vector, const M: usize, const N: usize>(
+    tile: &Tile<'_, V::Element>,
+    first: isize,
+    last: usize,
+    sums: &[[V; N]; M],
+) {
     // SAFETY: rows and columns lie in C, the caller's duty; the last register writes only the columns there are.
     unsafe {
         let alpha = V::splat(tile.alpha);
         for i in 0..M {
-            let row = tile.c.offset(*tile.rows.get_unchecked(i) + tile.columns[0]);
+            let row = tile.c.offset(*tile.rows.get_unchecked(i) + first);
             for j in 0..N {
                 let (to, n) = (row.add(j * V::LANES), if j + 1 == N { last } else { V::LANES });
                 let x = sums[i][j];
@@ -148,7 +177,7 @@ unsafe fn store<V: Vector, const M: usize, const N: usize>(tile: &Tile<'_, V::El
 
 /// Writes a tile whose columns are apart in C.
 #[inline(always)]
-unsafe fn scatter<V: Vector, const M: usize, const N: usize>(tile: &Tile<'_, V::Element>, sums: &[[V; N]; M]) {
+unsafe fn scatter<V: Vector, const M: usize, const N: usize>(tile: &Tile<'_, V::Element>, columns: &[isize], sums: &[[V; N]; M]) {
     // A copy, since sums that are indexed by a variable would not stay in registers while they are summed.
     let mut lanes = [[V::Element::ZERO; 2 * MAX_LANES]; M];
     for i in 0..M {
@@ -158,7 +187,7 @@ unsafe fn scatter<V: Vector, const M: usize, const N: usize>(tile: &Tile<'_, V::
         }
     }
     for (row, lanes) in tile.rows.iter().zip(&lanes) {
-        for (column, &sum) in tile.columns.iter().zip(lanes) {
+        for (column, &sum) in columns.iter().zip(lanes) {
             // SAFETY: rows and columns lie in C, the caller's duty.
             unsafe {
                 let to = tile.c.offset(row + column);

@@ -9,6 +9,8 @@ mod axes;
 mod blocked;
 mod micro;
 mod pack;
+mod read;
+mod skinny;
 
 use half::{bf16, f16};
 
@@ -17,6 +19,7 @@ use axes::Offsets;
 use blocked::{Product, Target};
 use micro::Kernels;
 use pack::Source;
+use skinny::Skinny;
 
 /// A dimension of a product: its size, and how far one step along it moves in each operand (0 where absent).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +118,10 @@ fn product_on<T: Lanes>(isa: Isa, scaled: Scaled<T>, a: Operand<'_, T>, b: Opera
     let axes = axes.simplified();
     // The kernels write rows of neighbours: where only C's rows are neighbours, Cᵀ = Bᵀ Aᵀ.
     let swap = !axes::is_unit(&axes.columns, |x| x.c) && axes::is_unit(&axes.rows, |x| x.c);
+    let few = axes::size(&axes.rows).min(axes::size(&axes.columns)) <= skinny::FEW;
+    let few_columns = axes::size(&axes.rows) > axes::size(&axes.columns);
+    // A product of few rows takes them from A.
+    let swap = if few { few_columns } else { swap };
     let (axes, a, b) = if swap { (axes.swapped(), b, a) } else { (axes, a, b) };
     simd::dispatch_on(isa, Run { scaled, a, b, c, axes });
 }
@@ -134,6 +141,12 @@ impl<T: Lanes> Kernel<T> for Run<'_, T> {
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
         let axes = &self.axes;
+        if axes::size(&axes.rows) <= skinny::FEW && axes::size(&axes.contracted) > 0 && skinny::fits(axes) {
+            let Self { scaled, a, b, c, .. } = self;
+            let product = Skinny { scaled, a, b, c: Target(c.as_mut_ptr()), axes };
+            // SAFETY: `product_on` checked that every index lies in its operand, and `dispatch_on` the instruction set.
+            return unsafe { product.run::<V>() };
+        }
         let (rows, columns) = (Offsets::new(&axes.rows, |x| x.c), Offsets::new(&axes.columns, |x| x.c));
         let product = Product {
             kernels: Kernels::of::<V>(),

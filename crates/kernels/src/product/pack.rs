@@ -8,82 +8,17 @@ use half::{bf16, f16};
 
 use super::Stored;
 use super::axes::Offsets;
+use super::read::{Address, Read, Same};
 use crate::real::Real;
-use crate::simd::{Lanes, MAX_LANES, Vector};
+use crate::simd::{Lanes, MAX_LANES, Vector, prefetch};
 
-/// A stored type, and how registers of it are loaded as `V`.
-trait Read<V: Vector> {
-    type Item: Copy;
-
-    /// # Safety
-    /// As for [`Vector::load`].
-    unsafe fn load(from: *const Self::Item) -> V;
-
-    /// The first `n` lanes, 0 in the others.
-    ///
-    /// # Safety
-    /// As for [`Vector::load_first`].
-    #[inline(always)]
-    unsafe fn load_first(from: *const Self::Item, n: usize) -> V {
-        let mut lanes = [V::Element::ZERO; MAX_LANES];
-        for (i, lane) in lanes[..n].iter_mut().enumerate() {
-            // SAFETY: i < n, and the caller knows that n elements are readable.
-            *lane = Self::widen(unsafe { *from.add(i) });
-        }
-        // SAFETY: a register has at most `MAX_LANES` lanes; the rest is the caller's duty.
-        unsafe { V::load(lanes.as_ptr()) }
-    }
-
-    fn widen(x: Self::Item) -> V::Element;
-}
-
-/// The type of the computation itself.
-struct Same;
-
-impl<V: Vector> Read<V> for Same {
-    type Item = V::Element;
-
-    #[inline(always)]
-    unsafe fn load(from: *const V::Element) -> V {
-        // SAFETY: the caller's duty.
-        unsafe { V::load(from) }
-    }
-    #[inline(always)]
-    unsafe fn load_first(from: *const V::Element, n: usize) -> V {
-        // SAFETY: the caller's duty.
-        unsafe { V::load_first(from, n) }
-    }
-    #[inline(always)]
-    fn widen(x: V::Element) -> V::Element {
-        x
-    }
-}
-
-macro_rules! narrower {
-    ($t:ident, $load:ident) => {
-        impl<V: Vector<Element: Lanes>> Read<V> for $t {
-            type Item = $t;
-
-            #[inline(always)]
-            unsafe fn load(from: *const $t) -> V {
-                // SAFETY: the caller's duty.
-                unsafe { V::$load(from) }
-            }
-            #[inline(always)]
-            fn widen(x: $t) -> V::Element {
-                x.into()
-            }
-        }
-    };
-}
-narrower!(f32, load_f32);
-narrower!(bf16, load_bf16);
-narrower!(f16, load_f16);
+/// How many loads ahead of its use memory is asked for: rows and columns that are far apart are more than the processor
+/// foresees by itself.
+const AHEAD: usize = 8;
 
 /// An operand as packing sees it: where its lanes and contracted indices lie, and the code that reads its stored type.
 pub(super) struct Source<T> {
     first: Address,
-    bytes: usize,
     pack: Pack<T>,
     pub(super) lanes: Offsets,
     pub(super) depth: Offsets,
@@ -91,13 +26,6 @@ pub(super) struct Source<T> {
 
 /// Packs the panel of the matrix whose index 0…0 lies at an address.
 type Pack<T> = unsafe fn(*const (), &Source<T>, &Panel, *mut T);
-
-struct Address(*const ());
-
-// SAFETY: the address is of a slice that the product borrows shared until it is done.
-unsafe impl Send for Address {}
-// SAFETY: as above; it is only read through.
-unsafe impl Sync for Address {}
 
 /// The part of an operand that a panel holds.
 pub(super) struct Panel {
@@ -111,13 +39,13 @@ pub(super) struct Panel {
 impl<T: Lanes> Source<T> {
     /// `offset` is the position of index 0…0, and every index over `lanes` and `depth` (and a batch) lies in `data`.
     pub(super) fn new<V: Vector<Element = T>>(data: Stored<'_, T>, offset: usize, lanes: Offsets, depth: Offsets) -> Self {
-        let (first, bytes, pack): (*const (), _, Pack<T>) = match data {
-            Stored::Real(x) => (x.as_ptr().wrapping_add(offset).cast(), size_of::<T>(), pack_entered::<V, Same>),
-            Stored::F32(x) => (x.as_ptr().wrapping_add(offset).cast(), 4, pack_entered::<V, f32>),
-            Stored::BF16(x) => (x.as_ptr().wrapping_add(offset).cast(), 2, pack_entered::<V, bf16>),
-            Stored::F16(x) => (x.as_ptr().wrapping_add(offset).cast(), 2, pack_entered::<V, f16>),
+        let pack: Pack<T> = match data {
+            Stored::Real(_) => pack_entered::<V, Same>,
+            Stored::F32(_) => pack_entered::<V, f32>,
+            Stored::BF16(_) => pack_entered::<V, bf16>,
+            Stored::F16(_) => pack_entered::<V, f16>,
         };
-        Self { first: Address(first), bytes, pack, lanes, depth }
+        Self { first: Address::new(data, offset), pack, lanes, depth }
     }
 
     /// Packs a panel of the matrix that lies `batch` elements further on.
@@ -126,9 +54,8 @@ impl<T: Lanes> Source<T> {
     /// The processor has the instruction set of the `V` that this source was made for; the panel lies within the
     /// operand; `to` has room for `panel.depth.len() * panel.width` elements.
     pub(super) unsafe fn pack(&self, batch: isize, panel: &Panel, to: *mut T) {
-        let from = self.first.0.wrapping_byte_offset(batch * self.bytes as isize);
         // SAFETY: the caller's duty.
-        unsafe { (self.pack)(from, self, panel, to) }
+        unsafe { (self.pack)(self.first.at(batch), self, panel, to) }
     }
 }
 
@@ -154,46 +81,49 @@ unsafe fn pack_panel<V: Vector<Element: Lanes>, R: Read<V>>(
     panel: &Panel,
     to: *mut V::Element,
 ) {
-    let lanes = &source.lanes.as_slice()[panel.lane..panel.lane + panel.lanes];
-    let depth = &source.depth.as_slice()[panel.depth.clone()];
-    let width = panel.width;
+    let (lanes, depth) = (&source.lanes, &source.depth);
+    let (width, len) = (panel.width, panel.depth.len());
+    let lane = |i| lanes.at(panel.lane + i);
+    let index = |k| depth.at(panel.depth.start + k);
     // SAFETY: every element read is that of a lane and a contracted index of the operand, all of which the door of the
     // product checked. A full store that runs over the lanes of its contracted index runs into those of the next ones,
     // which are written after it; none runs over the end of the panel.
     unsafe {
-        if source.lanes.adjacent(panel.lane, panel.lanes) {
-            let from = from.offset(lanes[0]);
-            for (k, &at) in depth.iter().enumerate() {
-                let (from, to) = (from.offset(at), to.add(k * width));
+        if lanes.adjacent(panel.lane, panel.lanes) {
+            let from = from.offset(lane(0));
+            for k in 0..len {
+                let ahead = from.offset(index((k + AHEAD).min(len - 1)));
+                let (from, to) = (from.offset(index(k)), to.add(k * width));
                 for v in (0..width).step_by(V::LANES) {
+                    prefetch(ahead.wrapping_add(v));
                     let x = match panel.lanes.saturating_sub(v) {
                         n if n >= V::LANES => R::load(from.add(v)),
                         0 => V::splat(V::Element::ZERO),
                         n => R::load_first(from.add(v), n),
                     };
-                    if k * width + v + V::LANES <= depth.len() * width {
-                        x.store(to.add(v))
-                    } else {
-                        x.store_first(to.add(v), width - v)
-                    }
+                    if k * width + v + V::LANES <= len * width { x.store(to.add(v)) } else { x.store_first(to.add(v), width - v) }
                 }
             }
             return;
         }
         let mut k = 0;
-        while k < depth.len() {
-            if k + V::LANES <= depth.len() && source.depth.adjacent(panel.depth.start + k, V::LANES) {
+        while k < len {
+            if k + V::LANES <= len && depth.adjacent(panel.depth.start + k, V::LANES) {
                 for v in (0..width).step_by(V::LANES) {
                     let mut block = [V::splat(V::Element::ZERO); MAX_LANES];
                     let block = &mut block[..V::LANES];
-                    for (x, &lane) in block.iter_mut().zip(lanes.get(v..).unwrap_or(&[])) {
-                        *x = R::load(from.offset(lane + depth[k]));
+                    for (i, x) in block.iter_mut().enumerate() {
+                        if v + i < panel.lanes {
+                            let from = from.offset(lane(v + i) + index(k));
+                            prefetch(from.wrapping_add(AHEAD * V::LANES));
+                            *x = R::load(from);
+                        }
                     }
                     transpose(block);
                     for (i, x) in block.iter().enumerate() {
                         let to = to.add((k + i) * width + v);
                         // The next indices are not yet written only while the first lanes are.
-                        let over = v == 0 && (k + i) * width + V::LANES <= depth.len() * width;
+                        let over = v == 0 && (k + i) * width + V::LANES <= len * width;
                         if over || v + V::LANES <= width { x.store(to) } else { x.store_first(to, width - v) }
                     }
                 }
@@ -201,8 +131,8 @@ unsafe fn pack_panel<V: Vector<Element: Lanes>, R: Read<V>>(
             } else {
                 let to = to.add(k * width);
                 (0..width).for_each(|i| *to.add(i) = V::Element::ZERO);
-                for (i, &lane) in lanes.iter().enumerate() {
-                    *to.add(i) = R::widen(*from.offset(lane + depth[k]));
+                for i in 0..panel.lanes {
+                    *to.add(i) = R::widen(*from.offset(lane(i) + index(k)));
                 }
                 k += 1;
             }

@@ -1,0 +1,106 @@
+//! Reading an operand in whatever type it is stored.
+
+use half::{bf16, f16};
+
+use super::Stored;
+use crate::real::Real;
+use crate::simd::{Lanes, MAX_LANES, Vector};
+
+/// The address of an operand's index 0…0, whatever the type of its elements, which several threads read.
+#[derive(Clone, Copy)]
+pub(super) struct Address {
+    first: *const (),
+    bytes: usize,
+}
+
+// SAFETY: the address is of a slice that the product borrows shared until it is done.
+unsafe impl Send for Address {}
+// SAFETY: as above; it is only read through.
+unsafe impl Sync for Address {}
+
+impl Address {
+    pub(super) fn new<T>(data: Stored<'_, T>, offset: usize) -> Self {
+        let (first, bytes) = match data {
+            Stored::Real(x) => (x.as_ptr().wrapping_add(offset).cast(), size_of::<T>()),
+            Stored::F32(x) => (x.as_ptr().wrapping_add(offset).cast(), 4),
+            Stored::BF16(x) => (x.as_ptr().wrapping_add(offset).cast(), 2),
+            Stored::F16(x) => (x.as_ptr().wrapping_add(offset).cast(), 2),
+        };
+        Self { first, bytes }
+    }
+
+    /// The address of the element that lies `offset` elements further on.
+    pub(super) fn at(self, offset: isize) -> *const () {
+        self.first.wrapping_byte_offset(offset * self.bytes as isize)
+    }
+}
+
+/// A stored type, and how registers of it are loaded as `V`.
+pub(super) trait Read<V: Vector> {
+    type Item: Copy;
+
+    /// # Safety
+    /// As for [`Vector::load`].
+    unsafe fn load(from: *const Self::Item) -> V;
+
+    /// The first `n` lanes, 0 in the others.
+    ///
+    /// # Safety
+    /// As for [`Vector::load_first`].
+    #[inline(always)]
+    unsafe fn load_first(from: *const Self::Item, n: usize) -> V {
+        let mut lanes = [V::Element::ZERO; MAX_LANES];
+        for (i, lane) in lanes[..n].iter_mut().enumerate() {
+            // SAFETY: i < n, and the caller knows that n elements are readable.
+            *lane = Self::widen(unsafe { *from.add(i) });
+        }
+        // SAFETY: a register has at most `MAX_LANES` lanes; the rest is the caller's duty.
+        unsafe { V::load(lanes.as_ptr()) }
+    }
+
+    /// One element.
+    fn widen(x: Self::Item) -> V::Element;
+}
+
+/// The type of the computation itself.
+pub(super) struct Same;
+
+impl<V: Vector> Read<V> for Same {
+    type Item = V::Element;
+
+    #[inline(always)]
+    unsafe fn load(from: *const V::Element) -> V {
+        // SAFETY: the caller's duty.
+        unsafe { V::load(from) }
+    }
+    #[inline(always)]
+    unsafe fn load_first(from: *const V::Element, n: usize) -> V {
+        // SAFETY: the caller's duty.
+        unsafe { V::load_first(from, n) }
+    }
+    #[inline(always)]
+    fn widen(x: V::Element) -> V::Element {
+        x
+    }
+}
+
+macro_rules! narrower {
+    ($t:ident, $load:ident) => {
+        impl<V: Vector<Element: Lanes>> Read<V> for $t {
+            type Item = $t;
+
+            #[inline(always)]
+            unsafe fn load(from: *const $t) -> V {
+                // SAFETY: the caller's duty.
+                unsafe { V::$load(from) }
+            }
+            #[inline(always)]
+            fn widen(x: $t) -> V::Element {
+                x.into()
+            }
+        }
+    };
+}
+narrower!(f32, load_f32);
+narrower!(bf16, load_bf16);
+narrower!(f16, load_f16);
