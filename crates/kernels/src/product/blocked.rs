@@ -30,6 +30,9 @@ const PIECE: usize = 4 << 20;
 /// The most panels of A for which a panel of B is packed where it is used.
 const OWN: usize = 4;
 
+/// Panels of B that are packed together, so that where columns are neighbours, more than two cache lines are.
+const GROUP: usize = 4;
+
 /// A product whose groups are simple, on operands that are ready to be packed.
 pub(super) struct Product<'a, T> {
     pub(super) kernels: Kernels<T>,
@@ -139,7 +142,7 @@ impl<T: Lanes> Product<'_, T> {
         let phases: Vec<[Phase; 2]> = (0..slabs).map(|_| Default::default()).collect();
         threads::run(parts, |_| {
             let mut phases = phases.iter();
-            let mut panel = Block::new(if own == Own::Neither { 0 } else { a_rows.max(b_columns) * cut.depth });
+            let mut panel = Block::new(if own == Own::Neither { 0 } else { a_rows.max(GROUP * b_columns) * cut.depth });
             let panel = Target(panel.as_mut_ptr());
             for &at in batch {
                 for column in (0..n).step_by(cut.columns) {
@@ -195,13 +198,13 @@ impl<T: Lanes> Slab<'_, T> {
         let row_panels = self.row_panels();
         let column_panels = self.columns.len().div_ceil(tile);
         // B's panels stay packed while further slabs of rows pass.
-        let b_panels = if self.rows.start == 0 && self.own != Own::B { column_panels } else { 0 };
+        let b_groups = if self.rows.start == 0 && self.own != Own::B { column_panels.div_ceil(GROUP) } else { 0 };
         let a_panels = if self.own != Own::A { row_panels } else { 0 };
-        pack.run(b_panels + a_panels, |piece| {
-            // SAFETY: each piece is a panel of its own, and every panel has its own room; the rest is the caller's duty.
-            unsafe { if piece < b_panels { self.pack_b(piece) } else { self.pack_a(piece - b_panels) } }
+        pack.run(b_groups + a_panels, |piece| {
+            // SAFETY: pieces share no panel, and every panel has its own room; the rest is the caller's duty.
+            unsafe { if piece < b_groups { self.pack_b(piece * GROUP) } else { self.pack_a(piece - b_groups) } }
         });
-        let block = if self.own == Own::B { 1 } else { cut.block / tile };
+        let block = if self.own == Own::B { GROUP } else { cut.block / tile };
         let blocks = column_panels.div_ceil(block);
         let panel_work = self.product.kernels.rows * cut.block.min(self.columns.len()) * self.depth.len().max(1);
         // Four pieces a thread even where that makes them short.
@@ -248,7 +251,8 @@ impl<T: Lanes> Slab<'_, T> {
 
     /// Where the panel of B that begins with this column is packed.
     fn b_at(&self, column: usize) -> *mut T {
-        self.b.at(if self.own == Own::B { 0 } else { (column * self.depth.len()) as isize })
+        let own = if self.own == Own::B { GROUP * self.product.kernels.columns() } else { usize::MAX };
+        self.b.at((column % own * self.depth.len()) as isize)
     }
 
     unsafe fn pack_a(&self, panel: usize) {
@@ -259,13 +263,21 @@ impl<T: Lanes> Slab<'_, T> {
         unsafe { self.product.a.pack(self.at[0], &panel, to) }
     }
 
+    /// Packs `GROUP` panels from this one on.
     unsafe fn pack_b(&self, panel: usize) {
-        let columns = self.panel_columns(panel);
-        let to = self.b_at(columns.start);
-        let width = columns.len().next_multiple_of(self.product.kernels.lanes);
-        let panel = Panel { lane: self.columns.start + columns.start, lanes: columns.len(), depth: self.depth.clone(), width };
-        // SAFETY: the caller's duty.
-        unsafe { self.product.b.pack(self.at[1], &panel, to) }
+        let (tile, lanes) = (self.product.kernels.columns(), self.product.kernels.lanes);
+        let (start, end) = (panel * tile, self.columns.len().min((panel + GROUP) * tile));
+        // The last panel may be narrower than the others.
+        let whole = start + (end - start) / tile * tile;
+        for columns in [start..whole, whole..end] {
+            if columns.is_empty() {
+                continue;
+            }
+            let width = columns.len().next_multiple_of(lanes).min(tile);
+            let panel = Panel { lane: self.columns.start + columns.start, lanes: columns.len(), depth: self.depth.clone(), width };
+            // SAFETY: the caller's duty.
+            unsafe { self.product.b.pack(self.at[1], &panel, self.b_at(columns.start)) }
+        }
     }
 
     /// Multiplies a packed panel of A with some of B.

@@ -27,12 +27,12 @@ pub(super) struct Source<T> {
 /// Packs the panel of the matrix whose index 0…0 lies at an address.
 type Pack<T> = unsafe fn(*const (), &Source<T>, &Panel, *mut T);
 
-/// The part of an operand that a panel holds.
+/// The part of an operand that one panel holds, or several where there are more lanes than a panel is wide.
 pub(super) struct Panel {
     pub(super) lane: usize,
     pub(super) lanes: usize,
     pub(super) depth: std::ops::Range<usize>,
-    /// Elements of the panel for each contracted index, at least `lanes`.
+    /// Elements of a panel for each contracted index.
     pub(super) width: usize,
 }
 
@@ -52,7 +52,7 @@ impl<T: Lanes> Source<T> {
     ///
     /// # Safety
     /// The processor has the instruction set of the `V` that this source was made for; the panel lies within the
-    /// operand; `to` has room for `panel.depth.len() * panel.width` elements.
+    /// operand; `to` has room for `panel.depth.len() * panel.width` elements a panel; a panel is at most two registers wide.
     pub(super) unsafe fn pack(&self, batch: isize, panel: &Panel, to: *mut T) {
         // SAFETY: the caller's duty.
         unsafe { (self.pack)(self.first.at(batch), self, panel, to) }
@@ -69,70 +69,121 @@ unsafe fn pack_entered<V: Vector<Element: Lanes>, R: Read<V>>(
     unsafe {
         V::enter(
             #[inline(always)]
-            || pack_panel::<V, R>(from.cast(), source, panel, to),
+            || pack_panels::<V, R>(from.cast(), source, panel, to),
         )
     }
 }
 
 #[inline(always)]
-unsafe fn pack_panel<V: Vector<Element: Lanes>, R: Read<V>>(
+unsafe fn pack_panels<V: Vector<Element: Lanes>, R: Read<V>>(
     from: *const R::Item,
     source: &Source<V::Element>,
     panel: &Panel,
     to: *mut V::Element,
 ) {
-    let (lanes, depth) = (&source.lanes, &source.depth);
-    let (width, len) = (panel.width, panel.depth.len());
-    let lane = |i| lanes.at(panel.lane + i);
-    let index = |k| depth.at(panel.depth.start + k);
-    // SAFETY: every element read is that of a lane and a contracted index of the operand, all of which the door of the
-    // product checked. A full store that runs over the lanes of its contracted index runs into those of the next ones,
-    // which are written after it; none runs over the end of the panel.
+    // SAFETY: the caller's duty; the lanes of each panel are part of this one's.
     unsafe {
-        if lanes.adjacent(panel.lane, panel.lanes) {
-            let from = from.offset(lane(0));
-            for k in 0..len {
-                let ahead = from.offset(index((k + AHEAD).min(len - 1)));
-                let (from, to) = (from.offset(index(k)), to.add(k * width));
+        if source.lanes.adjacent(panel.lane, panel.lanes) {
+            return copy::<V, R>(from.offset(source.lanes.at(panel.lane)), source, panel, to);
+        }
+        for first in (0..panel.lanes).step_by(panel.width) {
+            let one = Panel {
+                lane: panel.lane + first,
+                lanes: panel.width.min(panel.lanes - first),
+                depth: panel.depth.clone(),
+                width: panel.width,
+            };
+            let to = to.add(first * panel.depth.len());
+            match V::LANES {
+                16 => turn::<V, R, 16>(from, source, &one, to),
+                8 => turn::<V, R, 8>(from, source, &one, to),
+                4 => turn::<V, R, 4>(from, source, &one, to),
+                _ => turn::<V, R, 1>(from, source, &one, to),
+            }
+        }
+    }
+}
+
+/// Packs panels whose lanes are neighbours, all from `from` on.
+#[inline(always)]
+unsafe fn copy<V: Vector<Element: Lanes>, R: Read<V>>(
+    from: *const R::Item,
+    source: &Source<V::Element>,
+    panel: &Panel,
+    to: *mut V::Element,
+) {
+    let (width, len) = (panel.width, panel.depth.len());
+    let index = |k| source.depth.at(panel.depth.start + k);
+    // Registers may be loaded whole where the operand goes on beyond the panel.
+    let whole = source.lanes.adjacent(panel.lane, panel.lanes.next_multiple_of(width).next_multiple_of(V::LANES));
+    for k in 0..len {
+        // SAFETY: every element read is that of a lane and a contracted index of the operand, all of which the door of
+        // the product checked. A full store that runs over the lanes of its contracted index runs into those of the
+        // next ones, which are written after it; none runs over the end of a panel.
+        unsafe {
+            let ahead = from.offset(index((k + AHEAD).min(len - 1)));
+            let from = from.offset(index(k));
+            for first in (0..panel.lanes).step_by(width) {
+                let (from, to) = (from.add(first), to.add(first * len + k * width));
                 for v in (0..width).step_by(V::LANES) {
-                    prefetch(ahead.wrapping_add(v));
-                    let x = match panel.lanes.saturating_sub(v) {
-                        n if n >= V::LANES => R::load(from.add(v)),
+                    prefetch(ahead.wrapping_add(first + v));
+                    let x = match (panel.lanes - first).saturating_sub(v) {
+                        n if whole || n >= V::LANES => R::load(from.add(v)),
                         0 => V::splat(V::Element::ZERO),
                         n => R::load_first(from.add(v), n),
                     };
                     if k * width + v + V::LANES <= len * width { x.store(to.add(v)) } else { x.store_first(to.add(v), width - v) }
                 }
             }
-            return;
         }
-        let mut k = 0;
-        while k < len {
-            if k + V::LANES <= len && depth.adjacent(panel.depth.start + k, V::LANES) {
-                for v in (0..width).step_by(V::LANES) {
-                    let mut block = [V::splat(V::Element::ZERO); MAX_LANES];
-                    let block = &mut block[..V::LANES];
-                    for (i, x) in block.iter_mut().enumerate() {
-                        if v + i < panel.lanes {
-                            let from = from.offset(lane(v + i) + index(k));
-                            prefetch(from.wrapping_add(AHEAD * V::LANES));
-                            *x = R::load(from);
+    }
+}
+
+/// Packs a panel whose lanes are apart: blocks of `L` lanes and contracted indices are transposed in registers where the
+/// indices are neighbours; `L` is the lanes of a register.
+#[inline(always)]
+unsafe fn turn<V: Vector<Element: Lanes>, R: Read<V>, const L: usize>(
+    from: *const R::Item,
+    source: &Source<V::Element>,
+    panel: &Panel,
+    to: *mut V::Element,
+) {
+    let (width, len) = (panel.width, panel.depth.len());
+    // Lanes that the operand does not have repeat its last one: nobody looks at their sums.
+    let mut lanes = [0; 2 * MAX_LANES];
+    for (i, lane) in lanes.iter_mut().enumerate() {
+        *lane = source.lanes.at(panel.lane + i.min(panel.lanes - 1));
+    }
+    let mut k = 0;
+    while k < len {
+        let at = source.depth.at(panel.depth.start + k);
+        // SAFETY: as in `copy`, for elements and stores.
+        unsafe {
+            if k + L <= len && source.depth.adjacent(panel.depth.start + k, L) {
+                for v in (0..width).step_by(L) {
+                    let mut block = [V::splat(V::Element::ZERO); L];
+                    for i in 0..L {
+                        let from = from.offset(lanes[v + i] + at);
+                        prefetch(from.wrapping_add(AHEAD * L));
+                        block[i] = R::load(from);
+                    }
+                    transpose(&mut block);
+                    let to = to.add(k * width + v);
+                    // The next indices are not yet written only while the first lanes are.
+                    if v + L <= width || (v == 0 && (k + L - 1) * width + L <= len * width) {
+                        for i in 0..L {
+                            block[i].store(to.add(i * width));
+                        }
+                    } else {
+                        for i in 0..L {
+                            block[i].store_first(to.add(i * width), width - v);
                         }
                     }
-                    transpose(block);
-                    for (i, x) in block.iter().enumerate() {
-                        let to = to.add((k + i) * width + v);
-                        // The next indices are not yet written only while the first lanes are.
-                        let over = v == 0 && (k + i) * width + V::LANES <= len * width;
-                        if over || v + V::LANES <= width { x.store(to) } else { x.store_first(to, width - v) }
-                    }
                 }
-                k += V::LANES;
+                k += L;
             } else {
-                let to = to.add(k * width);
-                (0..width).for_each(|i| *to.add(i) = V::Element::ZERO);
-                for i in 0..panel.lanes {
-                    *to.add(i) = R::widen(*from.offset(lane(i) + index(k)));
+                for (i, lane) in lanes[..width].iter().enumerate() {
+                    *to.add(k * width + i) = R::widen(*from.offset(lane + at));
                 }
                 k += 1;
             }
@@ -142,11 +193,11 @@ unsafe fn pack_panel<V: Vector<Element: Lanes>, R: Read<V>>(
 
 /// Transposes a square block: lane j of register i goes to lane i of register j.
 #[inline(always)]
-unsafe fn transpose<V: Vector>(block: &mut [V]) {
+unsafe fn transpose<V: Vector, const L: usize>(block: &mut [V; L]) {
     #[inline(always)]
-    unsafe fn step<V: Vector, const S: usize>(block: &mut [V]) {
-        if S < V::LANES {
-            for i in 0..V::LANES {
+    unsafe fn step<V: Vector, const L: usize, const S: usize>(block: &mut [V; L]) {
+        if S < L {
+            for i in 0..L {
                 if i & S == 0 {
                     // SAFETY: S is below LANES; the instruction set is the caller's duty.
                     (block[i], block[i + S]) = unsafe { block[i].exchange::<S>(block[i + S]) };
@@ -156,9 +207,9 @@ unsafe fn transpose<V: Vector>(block: &mut [V]) {
     }
     // SAFETY: the instruction set is the caller's duty.
     unsafe {
-        step::<V, 1>(block);
-        step::<V, 2>(block);
-        step::<V, 4>(block);
-        step::<V, 8>(block);
+        step::<V, L, 1>(block);
+        step::<V, L, 2>(block);
+        step::<V, L, 4>(block);
+        step::<V, L, 8>(block);
     }
 }

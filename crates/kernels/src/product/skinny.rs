@@ -123,7 +123,9 @@ impl<T: Lanes> Skinny<'_, T> {
             Form::Axpy => NEAR / m.next_power_of_two(),
         };
         let blocks = n.div_ceil(width);
-        let mut y = Block::new(matrices.len() * segments * m * n);
+        // A few lines more than the width, lest all rows fall into the same sets of the cache.
+        let y_step = width.min(n) + 16;
+        let mut y = Block::new(matrices.len() * segments * blocks * m * y_step);
         let target = Target(y.as_mut_ptr());
         let bytes = match self.b.data {
             Stored::Real(_) => size_of::<T>(),
@@ -145,15 +147,15 @@ impl<T: Lanes> Skinny<'_, T> {
                     x: x.at(matrix, k0),
                     x_step: x.step,
                     rows: m,
-                    y: target.at((((matrix * segments + segment_at) * m) * n + j0) as isize),
-                    y_step: n,
+                    y: target.at((piece * m * y_step) as isize),
+                    y_step,
                 };
                 // SAFETY: the columns and indices are of B, x and y hold their rows, and pieces share no sum.
                 unsafe { code[m.next_power_of_two().trailing_zeros() as usize](&piece) }
             }
         });
         // SAFETY: the caller's duty.
-        unsafe { self.finish(&y, &matrices, [m, n, segments]) }
+        unsafe { self.finish(&y, &matrices, Layout { rows: m, columns: n, width, step: y_step, segments }) }
     }
 
     /// The rows of every matrix of A in the type of the computation: where they lie, or copied there.
@@ -181,16 +183,16 @@ impl<T: Lanes> Skinny<'_, T> {
     }
 
     /// Adds up the segments and writes C.
-    unsafe fn finish(&self, y: &[T], matrices: &[[isize; 3]], [m, n, segments]: [usize; 3]) {
+    unsafe fn finish(&self, y: &[T], matrices: &[[isize; 3]], layout: Layout) {
+        let Layout { rows: m, columns: n, width, step, segments } = layout;
         let Scaled { alpha, accumulate } = self.scaled;
         let (rows, columns) = (Offsets::new(&self.axes.rows, |x| x.c), Offsets::new(&self.axes.columns, |x| x.c));
-        for (matrix, y) in matrices.iter().zip(y.chunks_exact(segments * m * n)) {
+        let segment = n.div_ceil(width) * m * step;
+        for (matrix, y) in matrices.iter().zip(y.chunks_exact(segments * segment)) {
             for i in 0..m {
                 for j in 0..n {
-                    let mut sum = y[i * n + j];
-                    for segment in 1..segments {
-                        sum += y[(segment * m + i) * n + j];
-                    }
+                    let at = (j / width * m + i) * step + j % width;
+                    let sum = (1..segments).fold(y[at], |sum, x| sum + y[x * segment + at]);
                     // SAFETY: the element lies in C, the caller's duty.
                     unsafe {
                         let to = self.c.at(matrix[2] + rows.at(i) + columns.at(j));
@@ -202,10 +204,19 @@ impl<T: Lanes> Skinny<'_, T> {
     }
 }
 
+/// How the sums lie: for each matrix, segment and block of `width` columns, `rows` rows that are `step` apart.
+struct Layout {
+    rows: usize,
+    columns: usize,
+    width: usize,
+    step: usize,
+    segments: usize,
+}
+
 /// The kernels for up to 1, 2, 4 and 8 rows.
 fn codes<V: Vector<Element: Lanes>, R: Read<V>>(form: Form) -> [Code<V::Element>; 4] {
     match form {
-        Form::Dot => [dot::<V, R, 1, 4, 2>, dot::<V, R, 2, 4, 1>, dot::<V, R, 4, 4, 1>, dot::<V, R, 8, 2, 1>],
+        Form::Dot => [dot::<V, R, 1, 4, 2>, dot::<V, R, 2, 4, 1>, dot::<V, R, 4, 4, 1>, dot::<V, R, 8, 3, 1>],
         Form::Axpy => [axpy::<V, R, 1, 8>, axpy::<V, R, 2, 8>, axpy::<V, R, 4, 4>, axpy::<V, R, 8, 4>],
     }
 }
