@@ -30,6 +30,9 @@ const PIECE: usize = 4 << 20;
 /// The most panels of A for which a panel of B is packed where it is used.
 const OWN: usize = 4;
 
+/// Multiplications and additions of a matrix, below which threads take whole matrices of a batch.
+const WHOLE: usize = 64 << 20;
+
 /// Panels of B that are packed together, so that where columns are neighbours, more than two cache lines are.
 const GROUP: usize = 4;
 
@@ -118,15 +121,27 @@ impl<T: Lanes> Product<'_, T> {
         }
     }
 
-    /// Computes the matrices at these offsets in A, B and C, one after another.
+    /// Computes the matrices at these offsets in A, B and C.
     ///
     /// # Safety
     /// The processor has the instruction set of the kernels; every index lies in its operand; nobody else uses C.
     pub(super) unsafe fn run(&self, batch: &[[isize; 3]]) {
         let [m, n, k] = self.size;
-        let cut = self.cut();
-        let ns_each = 2.0 * k as f64 / 150.0;
+        let ns_each = 2.0 * k as f64 / 100.0;
         let parts = if self.distinct { threads::parts(m * n * batch.len(), ns_each) } else { 1 };
+        if parts > 1 && batch.len() >= 4 * parts && m * n * k < WHOLE {
+            let pieces = batch.len().min(8 * parts);
+            // SAFETY: the caller's duty.
+            return threads::run(pieces, |i| unsafe { self.run_on(1, &batch[threads::range(batch.len(), 1, pieces, i)]) });
+        }
+        // SAFETY: the caller's duty.
+        unsafe { self.run_on(parts, batch) }
+    }
+
+    /// Computes matrices one after another, each on `parts` threads.
+    unsafe fn run_on(&self, parts: usize, batch: &[[isize; 3]]) {
+        let [m, n, k] = self.size;
+        let cut = self.cut();
         let own = match (m, n) {
             _ if m <= OWN * self.kernels.rows => Own::B,
             _ if n <= cut.block => Own::A,

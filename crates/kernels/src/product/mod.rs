@@ -7,6 +7,7 @@
 
 mod axes;
 mod blocked;
+mod direct;
 mod micro;
 mod pack;
 mod read;
@@ -17,6 +18,7 @@ use half::{bf16, f16};
 use crate::simd::{self, Isa, Kernel, Lanes, Vector, isa};
 use axes::Offsets;
 use blocked::{Product, Target};
+use direct::Direct;
 use micro::Kernels;
 use pack::Source;
 use skinny::Skinny;
@@ -116,13 +118,12 @@ fn product_on<T: Lanes>(isa: Isa, scaled: Scaled<T>, a: Operand<'_, T>, b: Opera
         return;
     }
     let axes = axes.simplified();
-    // The kernels write rows of neighbours: where only C's rows are neighbours, Cᵀ = Bᵀ Aᵀ.
-    let swap = !axes::is_unit(&axes.columns, |x| x.c) && axes::is_unit(&axes.rows, |x| x.c);
-    let few = axes::size(&axes.rows).min(axes::size(&axes.columns)) <= skinny::FEW;
-    let few_columns = axes::size(&axes.rows) > axes::size(&axes.columns);
     // A product of few rows takes them from A.
-    let swap = if few { few_columns } else { swap };
-    let (axes, a, b) = if swap { (axes.swapped(), b, a) } else { (axes, a, b) };
+    let turned = axes::size(&axes.rows) > axes::size(&axes.columns);
+    let (axes, a, b) = if turned { (axes.swapped(), b, a) } else { (axes, a, b) };
+    // The kernels write rows of neighbours: where only C's rows are neighbours, Cᵀ = Bᵀ Aᵀ.
+    let across = !axes::is_unit(&axes.columns, |x| x.c) && axes::is_unit(&axes.rows, |x| x.c);
+    let (axes, a, b) = if across && !skinny::fits(&axes) { (axes.swapped(), b, a) } else { (axes, a, b) };
     simd::dispatch_on(isa, Run { scaled, a, b, c, axes });
 }
 
@@ -141,12 +142,27 @@ impl<T: Lanes> Kernel<T> for Run<'_, T> {
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
         let axes = &self.axes;
-        if axes::size(&axes.rows) <= skinny::FEW && axes::size(&axes.contracted) > 0 && skinny::fits(axes) {
-            let Self { scaled, a, b, c, .. } = self;
-            let product = Skinny { scaled, a, b, c: Target(c.as_mut_ptr()), axes };
-            // SAFETY: `product_on` checked that every index lies in its operand, and `dispatch_on` the instruction set.
-            return unsafe { product.run::<V>() };
+        let distinct = axes.is_injective();
+        // SAFETY: `product_on` checked that every index lies in its operand, and `dispatch_on` the instruction set: for
+        // each of the three.
+        unsafe {
+            if let Some(direct) = Direct::new(self.scaled, self.a, self.b, Target(self.c.as_mut_ptr()), axes) {
+                return direct.run::<V>(distinct);
+            }
+            if skinny::fits(axes) {
+                let Self { scaled, a, b, c, .. } = self;
+                return Skinny { scaled, a, b, c: Target(c.as_mut_ptr()), axes }.run::<V>();
+            }
+            self.run_blocked::<V>(distinct)
         }
+    }
+}
+
+impl<T: Lanes> Run<'_, T> {
+    /// # Safety
+    /// Every index lies in its operand, and the processor has the instruction set of `V`.
+    unsafe fn run_blocked<V: Vector<Element = T>>(self, distinct: bool) {
+        let axes = &self.axes;
         let (rows, columns) = (Offsets::new(&axes.rows, |x| x.c), Offsets::new(&axes.columns, |x| x.c));
         let product = Product {
             kernels: Kernels::of::<V>(),
@@ -168,11 +184,11 @@ impl<T: Lanes> Kernel<T> for Run<'_, T> {
             rows: &rows,
             columns: &columns,
             size: [axes::size(&axes.rows), axes::size(&axes.columns), axes::size(&axes.contracted)],
-            distinct: axes.is_injective(),
+            distinct,
         };
         let offsets = [|x: &Axis| x.a, |x: &Axis| x.b, |x: &Axis| x.c].map(|stride| Offsets::new(&axes.batch, stride));
         let batch: Vec<_> = (0..axes::size(&axes.batch)).map(|i| [0, 1, 2].map(|x: usize| offsets[x].at(i))).collect();
-        // SAFETY: `product_on` checked that every index lies in its operand, and `dispatch_on` the instruction set.
+        // SAFETY: the caller's duty.
         unsafe { product.run(&batch) }
     }
 }

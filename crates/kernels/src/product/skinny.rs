@@ -46,9 +46,10 @@ pub(super) struct Skinny<'a, T> {
     pub(super) axes: &'a Axes,
 }
 
-/// Whether B can be read as it lies: one contracted dimension of neighbours, or one dimension of columns that are.
+/// Whether A has few rows, and B can be read as it lies: one contracted dimension of neighbours, or one dimension of
+/// columns that are.
 pub(super) fn fits(axes: &Axes) -> bool {
-    form(axes).is_some()
+    axes::size(&axes.rows) <= FEW && axes::size(&axes.contracted) > 0 && form(axes).is_some()
 }
 
 fn form(axes: &Axes) -> Option<Form> {

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Work shorter than this stays on the caller's thread: waking another costs about as much.
-const WORTH_WAKING_NS: f64 = 20_000.0;
+const WORTH_WAKING_NS: f64 = 10_000.0;
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
