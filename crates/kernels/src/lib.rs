@@ -13,8 +13,10 @@
 //! | [`attention`] | scaled dot-product attention in tiles, forward and backward |
 //! | [`rotary`] | rotary position embedding |
 //! | [`elementwise`] | maps over one, two or three broadcast operands |
-//! | [`norm`], [`gate`] | norms of rows, gated activations |
+//! | [`norm`], [`softmax`], [`loss`] | norms, softmax and cross-entropy of rows |
+//! | [`gate`] | gated activations |
 //! | [`gather`] | picking and adding by indices |
+//! | [`optim`] | steps of optimizers |
 //! | [`naive`] | the twins |
 
 pub mod attention;
@@ -22,15 +24,18 @@ pub mod buffer;
 pub mod elementwise;
 pub mod gate;
 pub mod gather;
+pub mod loss;
 pub mod math;
 pub mod naive;
 pub mod norm;
+pub mod optim;
 pub mod pool;
 pub mod product;
 pub mod real;
 pub mod rotary;
 mod rows;
 pub mod simd;
+pub mod softmax;
 pub mod threads;
 pub mod view;
 

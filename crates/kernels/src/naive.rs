@@ -3,8 +3,11 @@
 mod attention;
 mod gate;
 mod gather;
+mod loss;
 mod norm;
+mod optim;
 mod rotary;
+mod softmax;
 
 use crate::product::{Axes, Axis, Operand, Stored};
 use crate::simd::Lanes;
@@ -12,8 +15,11 @@ use crate::simd::Lanes;
 pub use attention::{Attention, AttentionGradients, attention, attention_gradients};
 pub use gate::{swiglu, swiglu_backward};
 pub use gather::{select, select_add};
+pub use loss::cross_entropy;
 pub use norm::{rms_norm, rms_norm_backward};
+pub use optim::adamw;
 pub use rotary::rotary;
+pub use softmax::{softmax, softmax_backward};
 
 /// The offsets of every index over a group of dimensions, in row-major order.
 fn offsets(group: &[Axis], stride: impl Fn(&Axis) -> isize) -> Vec<isize> {

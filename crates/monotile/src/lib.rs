@@ -5,6 +5,8 @@
 //! | --- | --- |
 //! | tensors, views, arithmetic | [`Tensor`], [`DType`] |
 //! | attention, rotary positions | [`attention`] |
+//! | norms, gates, losses, embeddings | [`ops`] |
+//! | optimizers | [`optim`] |
 //! | gradients | [`Tensor::backward`], [`tape`] |
 //! | contractions | [`einsum()`], [`einsum::Einsum`] |
 //! | random numbers | [`Rng`] |
@@ -16,6 +18,7 @@ mod check;
 pub mod einsum;
 mod error;
 pub mod ops;
+pub mod optim;
 mod random;
 pub mod tape;
 pub mod tensor;

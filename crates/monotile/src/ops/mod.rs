@@ -5,14 +5,17 @@ pub(crate) mod cat;
 pub mod elementwise;
 pub(crate) mod embedding;
 pub(crate) mod gate;
+pub(crate) mod loss;
 pub(crate) mod matmul;
 pub(crate) mod norm;
 pub(crate) mod reduce;
 pub(crate) mod slice;
+pub(crate) mod softmax;
 pub(crate) mod view;
 
 pub use embedding::embedding;
 pub use gate::swiglu;
+pub use loss::{CrossEntropy, cross_entropy};
 pub use norm::rms_norm;
 
 /// The record of every operation here.
@@ -24,10 +27,12 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
         elementwise::specs(),
         embedding::specs(),
         gate::specs(),
+        loss::specs(),
         matmul::specs(),
         norm::specs(),
         reduce::specs(),
         slice::specs(),
+        softmax::specs(),
         view::specs(),
     ];
     all.into_iter().flatten().collect()

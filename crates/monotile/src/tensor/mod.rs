@@ -149,7 +149,6 @@ impl Tensor {
     }
 
     /// The memory of a tensor that nobody else holds and that lies in order from its first element, for writing.
-    #[expect(dead_code, reason = "the optimizers that need it come next")]
     pub(crate) fn unique_mut<T: Stored>(&mut self) -> Option<&mut [T]> {
         let inner = Arc::get_mut(&mut self.0)?;
         if inner.origin.is_some() || inner.layout.offset != 0 || !inner.layout.is_contiguous() {

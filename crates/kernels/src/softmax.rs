@@ -1,0 +1,180 @@
+//! Softmax and its logarithm over rows.
+
+use crate::real::Real;
+use crate::rows::{LANES, dot, pairwise, split};
+use crate::{simd, threads};
+
+/// Nanoseconds an element: what decides whether rows are worth a second thread.
+const NS_PER_ELEMENT: f64 = 0.8;
+
+/// Elements that stay in the first cache between finding their maximum and adding their exponentials.
+const BLOCK: usize = 1024;
+
+/// (m, ln l) with m = maxᵢ x[i] and l = Σᵢ exp(x[i] − m): their sum is the log-sum-exp. NaN where the row has one.
+///
+/// One pass over memory: a block's maximum raises m and rescales the sum so far (Milakov and Gimelshein 2018).
+pub fn log_sum_exp<T: Real>(x: &[T]) -> (T, T) {
+    simd::run(
+        #[inline(always)]
+        || {
+            let (mut m, mut l) = (T::NEG_INFINITY, T::ZERO);
+            for block in x.chunks(BLOCK) {
+                let raised = max(block);
+                if raised > m {
+                    l *= (m - raised).exp();
+                    m = raised;
+                }
+                // Where all so far is −∞ each exponential is 0, not that of −∞ − (−∞).
+                let shift = if m > T::NEG_INFINITY { m } else { T::ZERO };
+                l += sum_exp(block, shift);
+            }
+            (m, l.ln())
+        },
+    )
+}
+
+/// The largest element that is not NaN; -∞ where there is none.
+#[inline(always)]
+fn max<T: Real>(x: &[T]) -> T {
+    let larger = |m: T, x: T| if x > m { x } else { m };
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut lanes = [T::NEG_INFINITY; LANES];
+    for chunk in chunks {
+        (0..LANES).for_each(|k| lanes[k] = larger(lanes[k], chunk[k]));
+    }
+    lanes.iter().chain(rest).fold(T::NEG_INFINITY, |m, &x| larger(m, x))
+}
+
+/// Σ exp(x[i] − m)
+#[inline(always)]
+fn sum_exp<T: Real>(x: &[T], m: T) -> T {
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut sums = [T::ZERO; LANES];
+    for chunk in chunks {
+        (0..LANES).for_each(|k| sums[k] += (chunk[k] - m).exp());
+    }
+    pairwise(sums) + rest.iter().fold(T::ZERO, |sum, &x| sum + (x - m).exp())
+}
+
+/// y = exp(x − m) / Σ exp(x − m), or its logarithm where `logarithm`, over rows of n elements.
+///
+/// A row of −∞ alone has no softmax and gives NaN.
+///
+/// # Panics
+/// If the lengths differ or are not of whole rows.
+pub fn softmax<T: Real>(x: &[T], n: usize, logarithm: bool, y: &mut [T]) {
+    for_rows([x], n, y, |[x], y| {
+        if logarithm {
+            let (m, ln_l) = log_sum_exp(x);
+            simd::run(
+                #[inline(always)]
+                || (0..y.len()).for_each(|i| y[i] = x[i] - m - ln_l),
+            );
+            return;
+        }
+        simd::run(
+            #[inline(always)]
+            || {
+                let m = max(x);
+                (0..y.len()).for_each(|i| y[i] = (x[i] - m).exp());
+                let scale = T::ONE / sum(y);
+                y.iter_mut().for_each(|y| *y *= scale);
+            },
+        );
+    });
+}
+
+/// Σ x[i]
+#[inline(always)]
+fn sum<T: Real>(x: &[T]) -> T {
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut sums = [T::ZERO; LANES];
+    for chunk in chunks {
+        (0..LANES).for_each(|k| sums[k] += chunk[k]);
+    }
+    pairwise(sums) + rest.iter().fold(T::ZERO, |sum, &x| sum + x)
+}
+
+/// The gradient of [`softmax`] from its result y: dx = y (dy − Σ dy y), or dx = dy − exp(y) Σ dy of the logarithm.
+///
+/// # Panics
+/// If the lengths differ or are not of whole rows.
+pub fn softmax_backward<T: Real>(y: &[T], dy: &[T], n: usize, logarithm: bool, dx: &mut [T]) {
+    for_rows([y, dy], n, dx, |[y, dy], dx| {
+        simd::run(
+            #[inline(always)]
+            || {
+                if logarithm {
+                    let total = sum(dy);
+                    (0..dx.len()).for_each(|i| dx[i] = dy[i] - y[i].exp() * total);
+                } else {
+                    let mean = dot(y, dy);
+                    (0..dx.len()).for_each(|i| dx[i] = y[i] * (dy[i] - mean));
+                }
+            },
+        );
+    });
+}
+
+/// Calls `row` for every row of n elements of the inputs and the result.
+fn for_rows<T: Real, const N: usize>(inputs: [&[T]; N], n: usize, out: &mut [T], row: impl Fn([&[T]; N], &mut [T]) + Sync) {
+    assert!(inputs.iter().all(|x| x.len() == out.len()), "arrays of one length");
+    if out.is_empty() {
+        return;
+    }
+    assert!(n > 0 && out.len().is_multiple_of(n), "whole rows");
+    let rows = out.len() / n;
+    split(rows, threads::parts(rows, n as f64 * NS_PER_ELEMENT), [out], |range, [out]| {
+        for (r, out) in range.zip(out.chunks_exact_mut(n)) {
+            // Of equal lengths, which lets the loops over them go without checks.
+            row(inputs.map(|x| &x[r * n..][..out.len()]), out);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::naive;
+
+    #[test]
+    fn softmax_and_its_gradient_agree_with_the_twin_at_odd_sizes() {
+        for (rows, n) in [(1, 1), (3, 7), (2, 32), (5, 33), (2, 1025), (400, 129), (0, 3)] {
+            let number = |i: usize| ((i * 7919) % 1009) as f64 / 50.0 - 10.0;
+            let x: Vec<f64> = (0..rows * n).map(number).collect();
+            let dy: Vec<f64> = (0..rows * n).map(|i| number(i + 500) / 10.0).collect();
+            let close = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-13 * b.abs().max(1.0));
+            let (mut y, mut log_y, mut dx) = (vec![0.0; rows * n], vec![0.0; rows * n], vec![0.0; rows * n]);
+            softmax(&x, n, false, &mut y);
+            softmax(&x, n, true, &mut log_y);
+            let expected = naive::softmax(&x, n);
+            assert!(close(&y, &expected), "{rows} rows of {n}");
+            assert!(close(&log_y, &expected.iter().map(|p| p.ln()).collect::<Vec<_>>()), "{rows} rows of {n}");
+            softmax_backward(&y, &dy, n, false, &mut dx);
+            assert!(close(&dx, &naive::softmax_backward(&expected, &dy, n, false)), "{rows} rows of {n}");
+            softmax_backward(&log_y, &dy, n, true, &mut dx);
+            assert!(close(&dx, &naive::softmax_backward(&expected, &dy, n, true)), "{rows} rows of {n}");
+        }
+    }
+
+    #[test]
+    fn hidden_elements_weigh_nothing_and_a_row_of_them_has_no_softmax() {
+        let hidden = f32::NEG_INFINITY;
+        let x = [hidden, 1e4, hidden, 1e4, hidden, hidden, hidden, hidden, 0.0, f32::NAN, 0.0, 0.0];
+        let mut y = [0.0; 12];
+        softmax(&x, 4, false, &mut y);
+        assert_eq!(y[..4], [0.0, 0.5, 0.0, 0.5]);
+        assert!(y[4..].iter().all(|y| y.is_nan()));
+    }
+
+    #[test]
+    fn log_sum_exp_holds_where_whole_blocks_are_hidden() {
+        let mut x = vec![f64::NEG_INFINITY; 3 * BLOCK];
+        x[2 * BLOCK + 5] = 700.0;
+        x[7] = 700.0;
+        let (m, ln_l) = log_sum_exp(&x);
+        assert_eq!((m, ln_l), (700.0, 2.0_f64.ln()));
+        let (m, ln_l) = log_sum_exp(&x[BLOCK..2 * BLOCK]);
+        assert_eq!((m, ln_l), (f64::NEG_INFINITY, f64::NEG_INFINITY));
+    }
+}

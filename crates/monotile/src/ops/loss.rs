@@ -1,0 +1,172 @@
+//! Losses: cross-entropy of logits with the numbers of classes.
+
+use monotile_kernels::buffer::Block;
+use monotile_kernels::loss::{self as kernel, Targets};
+use monotile_kernels::real::Real;
+
+use crate::check;
+use crate::error::{Error, Result};
+use crate::tape::{Gradient, Saved};
+use crate::tensor::dtype::Stored;
+use crate::tensor::{DType, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
+
+/// What [`cross_entropy`] counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CrossEntropy {
+    /// The target that stands for none, as -100 does in many data sets: its row counts neither in the sum nor in the mean.
+    pub ignore_index: Option<i64>,
+}
+
+/// The mean over rows of −ln softmax(logits)[target]
+///
+/// Shapes: logits `(…, classes)`, targets `(…)` of i64; the result is a scalar. The mean is taken in f64; bf16 and f16 logits count
+/// as f32.
+///
+/// # Gradient
+/// (softmax − one-hot) / rows, 0 in ignored rows.
+///
+/// # Errors
+/// If the targets' shape is not that of the rows, they are not i64, one is neither a class nor ignored, or there is none that
+/// counts: such a mean has no value.
+///
+/// # Cost
+/// One pass over the logits forward and one backward; two numbers a row are kept.
+///
+/// # Example
+/// Four classes that are equally likely:
+/// ```
+/// use monotile::{DType, Tensor, ops::{CrossEntropy, cross_entropy}};
+/// let logits = Tensor::zeros(&[2, 4], DType::F64);
+/// let targets = Tensor::from_slice(&[3_i64, 0], &[2])?;
+/// let loss = cross_entropy(&logits, &targets, &CrossEntropy::default())?;
+/// assert!((loss.item::<f64>()? - 4.0_f64.ln()).abs() < 1e-15);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropy) -> Result<Tensor> {
+    let x = logits.computable("cross_entropy")?;
+    check::indices("cross_entropy", targets)?;
+    let Some((&classes, rows)) = x.shape().split_last().filter(|(_, rows)| *rows == targets.shape()) else {
+        let (a, b) = (x.shape(), targets.shape());
+        return Err(Error::shape(format!("cross_entropy: logits of shape {a:?} need a target a row, got targets of shape {b:?}")));
+    };
+    let (x, targets) = (x.contiguous()?, targets.dense());
+    let mut count = 0;
+    for (row, &target) in targets.elements::<i64>().iter().enumerate() {
+        if Some(target) == options.ignore_index {
+            continue;
+        }
+        if !(0..classes as i64).contains(&target) {
+            return Err(Error::value(format!("cross_entropy: target {target} of row {row} is not one of the {classes} classes")));
+        }
+        count += 1;
+    }
+    if count == 0 {
+        let rows: usize = rows.iter().product();
+        return Err(Error::value(format!("cross_entropy: none of {rows} targets counts, so that there is no mean")));
+    }
+    let rule = if x.dtype() == DType::F64 { forward::<f64> } else { forward::<f32> };
+    let (loss, rule) = rule(&x, targets, options.ignore_index, count);
+    Ok(Tensor::record(loss, &[&x], rule))
+}
+
+fn forward<T: Stored + Real>(x: &Tensor, targets: Tensor, ignored: Option<i64>, count: usize) -> (Tensor, Mean) {
+    let rows = targets.len();
+    let (mut m, mut ln_l) = (Block::<T>::new(rows), Block::<T>::new(rows));
+    let sum = kernel::cross_entropy(x.elements(), Targets { classes: targets.elements(), ignored }, &mut m, &mut ln_l);
+    let loss = Tensor::from_block(Block::filled(1, T::from_f64(sum / count as f64)), &[]);
+    let kept = [m, ln_l].map(|kept| Tensor::from_block(kept, &[rows]));
+    (loss, Mean { targets, ignored, count, kept })
+}
+
+struct Mean {
+    targets: Tensor,
+    ignored: Option<i64>,
+    /// The rows that count.
+    count: usize,
+    /// m = max x and ln Σ exp(x − m), one each a row.
+    kept: [Tensor; 2],
+}
+
+impl Gradient for Mean {
+    fn name(&self) -> &'static str {
+        "cross_entropy"
+    }
+    // x̄ = ȳ / count · (softmax(x) − one-hot) in rows that count.
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
+        let x = saved.input(0);
+        if !saved.is_recorded() {
+            let scale = g.to_f64_vec()[0] / self.count as f64;
+            let dx = if x.dtype() == DType::F64 { self.backward::<f64>(&x, scale) } else { self.backward::<f32>(&x, scale) };
+            return Ok(vec![Some(dx)]);
+        }
+        let [one_hot, weight] = self.one_hot(&x)?;
+        let dx = x.log_softmax(-1)?.exp()?.mul(&weight)?.sub(&one_hot)?.mul(g)?;
+        Ok(vec![Some(dx)])
+    }
+}
+
+impl Mean {
+    fn backward<T: Stored + Real>(&self, x: &Tensor, scale: f64) -> Tensor {
+        let mut dx = Block::<T>::new(x.len());
+        let targets = Targets { classes: self.targets.elements(), ignored: self.ignored };
+        let [m, ln_l] = self.kept.each_ref().map(Tensor::elements);
+        kernel::cross_entropy_backward(x.elements(), targets, [m, ln_l], T::from_f64(scale), &mut dx);
+        Tensor::from_block(dx, x.shape())
+    }
+
+    /// 1 / count at each row's class, and 1 / count for each row, 0 where it is ignored.
+    fn one_hot(&self, x: &Tensor) -> Result<[Tensor; 2]> {
+        let (classes, share) = (x.dim(-1), 1.0 / self.count as f64);
+        let (mut one_hot, mut weight) = (vec![0.0; x.len()], vec![0.0; self.targets.len()]);
+        for (row, &target) in self.targets.elements::<i64>().iter().enumerate() {
+            if Some(target) != self.ignored {
+                (one_hot[row * classes + target as usize], weight[row]) = (share, share);
+            }
+        }
+        let weight = Tensor::from_vec::<f64>(weight, self.targets.shape())?.unsqueeze(-1)?;
+        Ok([Tensor::from_vec::<f64>(one_hot, x.shape())?.to_dtype(x.dtype())?, weight.to_dtype(x.dtype())?])
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    let classes = |classes: &[i64], shape: &[usize]| Tensor::from_slice(classes, shape).expect("as many as the shape holds");
+    let options = CrossEntropy { ignore_index: Some(-100) };
+    vec![
+        Spec::new("cross_entropy", move |x| Ok(vec![cross_entropy(&x[0], &x[1], &options)?]))
+            .sample("some ignored", vec![normal(&[2, 3, 5]), classes(&[4, -100, 0, 2, -100, 2], &[2, 3])])
+            .sample("one row", vec![normal(&[4]), classes(&[1], &[])])
+            .shaped_reference(|x, s| {
+                let n = *s[0].last().unwrap_or(&1);
+                let counted: Vec<_> = x[0].chunks(n).zip(&x[1]).filter(|(_, t)| **t >= 0.0).collect();
+                let loss = |(row, t): &(&[f64], &f64)| row.iter().map(|v| v.exp()).sum::<f64>().ln() - row[**t as usize];
+                vec![vec![counted.iter().map(loss).sum::<f64>() / counted.len() as f64]]
+            })
+            .orders(2)
+            .refuses(vec![normal(&[2, 3]), classes(&[0, 3], &[2])], "cross_entropy: target 3 of row 1 is not one of the 3 classes")
+            .refuses(
+                vec![normal(&[2, 3]), classes(&[-100, -100], &[2])],
+                "cross_entropy: none of 2 targets counts, so that there is no mean",
+            )
+            .refuses(
+                vec![normal(&[2, 3]), classes(&[0, 0, 0], &[3])],
+                "cross_entropy: logits of shape [2, 3] need a target a row, got targets of shape [3]",
+            )
+            .refuses(vec![normal(&[2, 3]), normal(&[2])], "cross_entropy: indices must be i64, got f64"),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_an_ignored_index_a_negative_target_is_refused() {
+        let target = Tensor::from_slice(&[-100_i64], &[1]).unwrap();
+        let error = cross_entropy(&normal(&[1, 3]), &target, &CrossEntropy::default()).err().unwrap();
+        assert_eq!(error.to_string(), "cross_entropy: target -100 of row 0 is not one of the 3 classes");
+    }
+}
