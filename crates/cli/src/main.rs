@@ -3,28 +3,19 @@
 //! It exits with 0, with 1 after a failure, which it tells in one sentence, and with 2 where the command line was wrong.
 #![forbid(unsafe_code)]
 
-#[allow(dead_code, reason = "the commands that use the rest are being added")]
 mod commands;
-#[allow(dead_code, reason = "the commands that use the rest are being added")]
 mod failure;
-#[allow(dead_code, reason = "the commands that use the rest are being added")]
 mod measure;
-#[allow(dead_code, reason = "the commands that use the rest are being added")]
-mod output;
-#[allow(dead_code, reason = "the commands that use the rest are being added")]
 mod page;
-#[allow(dead_code, reason = "the commands that use the rest are being added")]
 mod plot;
-#[allow(dead_code, reason = "the commands that use the rest are being added")]
 mod progress;
-#[allow(dead_code, reason = "the commands that use the rest are being added")]
 mod report;
 
 use std::io::{BufWriter, Write, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{bench, info};
+use commands::{bench, generate, info, lora, tour, train};
 use failure::Failure;
 
 /// Linear algebra for machine learning and graphics: run it, train with it, measure it.
@@ -34,8 +25,11 @@ use failure::Failure;
     arg_required_else_help = true,
     after_help = "\
 Examples:
-  monotile info --model DIR    what a checkpoint holds and what it costs to run
-  monotile bench gemm          time matrix products
+  monotile tour                                              see what it does, in a minute, in tour/index.html
+  monotile generate --model DIR --prompt \"ROMEO:\" --seed 1   continue a text with a LLaMA, Mistral or Qwen2 checkpoint
+  monotile lora train --model DIR --data text.txt --rank 8 --out ADAPTER_DIR
+  monotile train --data text.txt --out DIR                   a small LLaMA from scratch
+  monotile info --model DIR                                  what a checkpoint holds and what it costs to run
 
 `monotile COMMAND --help` says more, with examples."
 )]
@@ -46,15 +40,23 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Generate(generate::Generate),
+    Train(train::Train),
+    Lora(lora::Lora),
     Info(info::Info),
     Bench(bench::Bench),
+    Tour(tour::Tour),
 }
 
 impl Command {
     fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
         match self {
+            Self::Generate(command) => command.run(out),
+            Self::Train(command) => command.run(out),
+            Self::Lora(command) => command.run(out),
             Self::Info(command) => command.run(out),
             Self::Bench(command) => command.run(out),
+            Self::Tour(command) => command.run(out),
         }
     }
 }

@@ -27,11 +27,6 @@ enum Shown {
 impl Progress {
     /// Work of `total` steps, called `name`.
     pub fn new(name: &str, total: u64) -> Self {
-        Self::starting_at(name, 0, total)
-    }
-
-    /// Work of `total` steps of which `done` are done already.
-    pub fn starting_at(name: &str, done: u64, total: u64) -> Self {
         if !std::io::stderr().is_terminal() {
             return Self { total, shown: Shown::Lines { name: name.to_string(), begun: Instant::now(), last: None } };
         }
@@ -39,9 +34,15 @@ impl Progress {
             .expect("the template is a constant that parses")
             .progress_chars("━╸─");
         let bar = ProgressBar::new(total).with_style(style).with_prefix(name.to_string());
-        bar.set_position(done);
-        bar.reset_eta();
         Self { total, shown: Shown::Bar(bar) }
+    }
+
+    /// Says that `done` steps were done before, so that the time left counts the others only.
+    pub fn begin_at(&mut self, done: u64) {
+        if let Shown::Bar(bar) = &self.shown {
+            bar.set_position(done);
+            bar.reset_eta();
+        }
     }
 
     /// Says that `done` steps are done, with a few words on how it goes.

@@ -5,12 +5,12 @@ mod common;
 use std::path::Path;
 
 use common::{data, difference};
-use monotile::Tensor;
 use monotile::io::{SafeTensors, write_safetensors};
+use monotile::{DType, Tensor};
 use monotile_llama::data::Rows;
-use monotile_llama::lora::{Adapter, LoraConfig, Targets};
+use monotile_llama::lora::{Adapter, LoraConfig, Start, Targets};
 use monotile_llama::train::{TrainOptions, Trainer};
-use monotile_llama::{Model, Tokenizer, Trained};
+use monotile_llama::{Config, Model, Tokenizer, Trained};
 
 /// The largest magnitude of a tensor.
 fn largest(a: &Tensor) -> f64 {
@@ -25,15 +25,26 @@ fn theirs(prefix: &str, name: &str) -> String {
 /// The model with the adapter that a reference file holds as it was before training.
 fn model_before(data: &Path, file: &SafeTensors, config: LoraConfig) -> Model {
     let mut model = Model::read(&data.join("shakespeare")).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    config.write(folder.path()).unwrap();
-    let before = file.names().filter(|name| name.starts_with("before."));
-    let tensors: Vec<(String, Tensor)> =
-        before.map(|name| (name["before.".len()..].replace(".default", ""), file.tensor(name).unwrap())).collect();
-    let listed: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-    write_safetensors(folder.path().join("adapter_model.safetensors"), &listed, &[]).unwrap();
-    model.attach(&Adapter::read(folder.path(), model.config()).unwrap()).unwrap();
+    let mut adapter = Adapter::new(config, model.config(), Start::Gaussian, 0).unwrap();
+    adapter.start_from(file, "before.").unwrap();
+    model.attach(&adapter).unwrap();
     model
+}
+
+#[test]
+fn matrices_that_are_not_in_a_file_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("start.safetensors");
+    let config = Config::default();
+    let mut adapter = Adapter::new(LoraConfig::default(), &config, Start::Gaussian, 0).unwrap();
+    let mut refused = |name: &str, shape: &[usize]| {
+        write_safetensors(&path, &[(name, &Tensor::zeros(shape, DType::F32))], &[]).unwrap();
+        let words = adapter.start_from(&SafeTensors::open(&path).unwrap(), "").unwrap_err().to_string();
+        words.replace(&format!("{}: ", path.display()), "")
+    };
+    let name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight";
+    assert_eq!(refused("other", &[1]), format!("tensor {name:?} is missing"));
+    assert_eq!(refused(name, &[2, 64]), format!("tensor {name:?} has shape [2, 64], the adapter needs [8, 64]"));
 }
 
 #[test]

@@ -1,4 +1,10 @@
 //! One subcommand a file: its arguments, the checks, the call into the library, what it prints.
 
 pub mod bench;
+mod checkpoint;
+pub mod generate;
 pub mod info;
+pub mod lora;
+pub mod tour;
+pub mod train;
+mod training;

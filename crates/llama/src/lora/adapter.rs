@@ -143,6 +143,33 @@ impl Adapter {
         Ok(Self { config, pairs })
     }
 
+    /// Takes A and B from the tensors of a file, by the names that PEFT gives them, with or without the adapter's own name
+    /// (`….lora_A.default.weight`), after `prefix`: to repeat a run that began elsewhere.
+    ///
+    /// # Errors
+    /// `Format`, if a matrix is missing or has another shape.
+    pub fn start_from(&mut self, file: &SafeTensors, prefix: &str) -> Result<()> {
+        let refuse = |what: String| Error::format(file.path(), what);
+        let matrix = |layer: Layer, which: &str, old: &Tensor| {
+            let stem = format!("{prefix}{PREFIX}{layer}.lora_{which}");
+            let names = [format!("{stem}.weight"), format!("{stem}.default.weight")];
+            let Some(name) = names.iter().find(|name| file.contains(name)) else {
+                return Err(refuse(format!("tensor {:?} is missing", names[0])));
+            };
+            let tensor = file.tensor(name)?;
+            if tensor.shape() != old.shape() {
+                let (found, wanted) = (tensor.shape(), old.shape());
+                return Err(refuse(format!("tensor {name:?} has shape {found:?}, the adapter needs {wanted:?}")));
+            }
+            tensor.to_dtype(DType::F32)
+        };
+        for (layer, pair) in &mut self.pairs {
+            pair.a = matrix(*layer, "A", &pair.a)?;
+            pair.b = matrix(*layer, "B", &pair.b)?;
+        }
+        Ok(())
+    }
+
     /// Writes `adapter_model.safetensors` and `adapter_config.json` as PEFT reads them.
     ///
     /// # Errors

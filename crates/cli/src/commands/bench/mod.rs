@@ -1,6 +1,9 @@
 //! `monotile bench`: times what the library is made for, on sizes that other libraries are timed on too.
 
+mod attention;
+mod einsum;
 mod product;
+mod train;
 
 use std::io::Write;
 
@@ -17,13 +20,13 @@ use crate::report;
 #[command(after_help = "\
 Examples:
   monotile bench                     every group, as tables
-  monotile bench gemm                one group
+  monotile bench attention           one group
   monotile bench gemm --json         one JSON object a line: {\"group\", \"case\", \"ms\", …}
 
 A figure is the median of 3 to 9 timings of at least 2 ms each, after one call to warm up.
 MONOTILE_THREADS sets the number of threads (default: one a core).")]
 pub struct Bench {
-    /// Which group of cases
+    /// Which group: gemm, attention, memory, einsum or train
     group: Option<String>,
     /// Print one JSON object a line instead of tables
     #[arg(long)]
@@ -37,7 +40,13 @@ struct Group {
 }
 
 /// Every group, in the order in which all are run.
-const GROUPS: &[Group] = &[Group { name: "gemm", run: product::run }];
+const GROUPS: &[Group] = &[
+    Group { name: "gemm", run: product::run },
+    Group { name: "attention", run: attention::run },
+    Group { name: "memory", run: attention::run_memory },
+    Group { name: "einsum", run: einsum::run },
+    Group { name: "train", run: train::run },
+];
 
 impl Bench {
     /// Runs the groups and prints their cases as they are measured.

@@ -1,0 +1,129 @@
+//! Attention with and without tiles: the same numbers, in less time and far less memory.
+
+use std::hint::black_box;
+
+use monotile::attention::{Attention, scaled_dot_product_attention};
+use monotile::{DType, Rng, Tensor};
+
+use crate::failure::Failure;
+use crate::measure::{extra_memory, seconds};
+use crate::page::{Block, Section};
+use crate::plot::{Axis, Plot, Series, Stroke};
+use crate::progress::Progress;
+use crate::report::{bytes, duration};
+
+const HEADS: usize = 4;
+const DIM: usize = 64;
+const LENGTHS: [usize; 7] = [256, 512, 1024, 2048, 4096, 8192, 16384];
+/// Beyond it, all scores at once take gigabytes.
+const LONGEST_WHOLE: usize = 4096;
+
+/// What one way took at one length.
+struct Measured {
+    length: usize,
+    seconds: f64,
+    /// Unknown where the system does not tell.
+    memory: Option<u64>,
+}
+
+/// Measures both ways over T and compares what they give.
+pub fn visit(progress: &mut Progress) -> Result<Section, Failure> {
+    let (mut tiled, mut whole) = (Vec::new(), Vec::new());
+    let mut difference = 0.0_f64;
+    for (i, length) in LENGTHS.into_iter().enumerate() {
+        progress.at((100 * i / LENGTHS.len()) as u64, &format!("T = {length}"));
+        let mut rng = Rng::new(length as u64);
+        let mut input = || rng.normal(&[1, HEADS, length, DIM], DType::F32);
+        let (q, k, v) = (input()?, input()?, input()?);
+        let with_tiles = || scaled_dot_product_attention(&q, &k, &v, &Attention::default());
+        let all_at_once = || all_scores(&q, &k, &v);
+        tiled.push(measure(length, with_tiles)?);
+        if length <= LONGEST_WHOLE {
+            whole.push(measure(length, all_at_once)?);
+            difference = difference.max(largest_difference(&with_tiles()?, &all_at_once()?));
+        }
+    }
+    Ok(tell(&tiled, &whole, difference))
+}
+
+/// softmax(q·kᵀ/√d)·v by three operations, every score stored.
+fn all_scores(q: &Tensor, k: &Tensor, v: &Tensor) -> monotile::Result<Tensor> {
+    let scores = q.matmul(&k.mt())?.mul_scalar(1.0 / (DIM as f64).sqrt())?;
+    let e = scores.exp()?;
+    e.div(&e.sum_keepdim(&[-1])?)?.matmul(v)
+}
+
+fn measure(length: usize, attend: impl Fn() -> monotile::Result<Tensor>) -> Result<Measured, Failure> {
+    let call = || {
+        black_box(attend()?);
+        Ok(())
+    };
+    let memory = extra_memory(call).ok();
+    Ok(Measured { length, seconds: seconds(call)?, memory })
+}
+
+/// max |a - b|; the entries themselves are of the order of 1.
+fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+    a.to_f64_vec().iter().zip(b.to_f64_vec()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
+
+fn tell(tiled: &[Measured], whole: &[Measured], difference: f64) -> Section {
+    let (Some(last), Some(longest)) = (whole.last(), tiled.last()) else {
+        unreachable!("both lists of lengths are constants that are not empty");
+    };
+    let same = tiled.iter().find(|m| m.length == last.length).unwrap_or(longest);
+    let memory = |m: &Measured| m.memory.map_or("an unknown size".to_string(), bytes);
+    let line = format!(
+        "T = {}: {} in {} with tiles, {} in {} with all scores; largest difference {difference:.0e}",
+        last.length,
+        duration(same.seconds),
+        memory(same),
+        duration(last.seconds),
+        memory(last)
+    );
+    let mut numbers =
+        vec![(format!("{:.1} ×", last.seconds / same.seconds), format!("faster than with all scores at T = {}", last.length))];
+    if let (Some(few), Some(many)) = (same.memory, last.memory) {
+        numbers.push((
+            format!("{:.0} ×", many as f64 / few.max(1) as f64),
+            format!("less memory: {} instead of {}", bytes(few), bytes(many)),
+        ));
+    }
+    numbers.push((format!("{difference:.0e}"), "largest difference between the two in any entry".to_string()));
+    let mut blocks = vec![
+        Block::Text(
+            "Attention compares every token with every other: T² scores, then a softmax, then a weighted sum. Written down like \
+             that, the scores have to be stored, and memory grows with T². In tiles they never are: blocks of queries stream over blocks of \
+             keys with a running maximum and sum (Milakov and Gimelshein 2018, Dao et al. 2022), and what is held beyond the result hardly grows."
+                .to_string(),
+        ),
+        Block::Numbers(numbers),
+        Block::Figure(
+            curves("Time of one call", "seconds", tiled, whole, |m| Some(m.seconds)),
+            format!("{HEADS} heads of {DIM}, f32, forward. Point at a mark to read it."),
+        ),
+    ];
+    if tiled.iter().chain(whole).any(|m| m.memory.is_some()) {
+        blocks.push(Block::Figure(
+            curves("Memory held beyond the inputs", "MiB", tiled, whole, |m| m.memory.map(|b| b as f64 / (1 << 20) as f64)),
+            format!(
+                "The process's peak, as the system counts it. At T = {} tiles hold {}; all scores would take {}.",
+                longest.length,
+                memory(longest),
+                bytes((HEADS * longest.length * longest.length * 4) as u64)
+            ),
+        ));
+    }
+    Section { title: "Attention that does not remember its scores".to_string(), line, blocks }
+}
+
+fn curves(title: &str, unit: &str, tiled: &[Measured], whole: &[Measured], of: impl Fn(&Measured) -> Option<f64>) -> Plot {
+    let points = |all: &[Measured]| all.iter().filter_map(|m| Some((m.length as f64, of(m)?))).collect();
+    let series = |name: &str, all, colour| Series { name: name.to_string(), points: points(all), stroke: Stroke::Marked, colour };
+    Plot {
+        title: title.to_string(),
+        x: Axis::log2("T, tokens"),
+        y: Axis::log10(unit),
+        series: vec![series("in tiles", tiled, 0), series("all scores at once", whole, 1)],
+    }
+}

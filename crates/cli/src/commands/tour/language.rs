@@ -1,0 +1,174 @@
+//! A small language model, trained from scratch on one text and adapted by LoRA to another.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use monotile_llama::data::Rows;
+use monotile_llama::lora::{Adapter, LoraConfig, Start, Targets};
+use monotile_llama::train::{Schedule, TrainOptions, Trainer};
+use monotile_llama::{Config, Generation, Model, Sampling, Tokenizer, Trained, generate};
+
+use crate::commands::training::loss_curve;
+use crate::failure::Failure;
+use crate::page::{Block, Sample, Section};
+use crate::progress::Progress;
+use crate::report::{count, duration, short};
+
+const PLAY: &str = include_str!("../../../assets/romeo.txt");
+const PROVERBS: &str = include_str!("../../../assets/proverbs.txt");
+
+/// Tokens of the vocabulary, learned from both texts.
+const VOCABULARY: usize = 512;
+/// Tokens a row.
+const LENGTH: usize = 96;
+const BATCH: usize = 16;
+const STEPS: usize = 400;
+const ADAPTER_STEPS: usize = 150;
+const RANK: usize = 8;
+/// Seconds after which each of the two runs ends early, so that a slow machine does not wait for minutes.
+const PATIENCE: [f64; 2] = [45.0, 18.0];
+/// The share of each text that is held out.
+const HELD_OUT: f64 = 0.08;
+
+/// A run: how long it took, its losses, and the held-out text's, by step.
+struct Learned {
+    seconds: f64,
+    tokens: usize,
+    losses: Vec<(f64, f64)>,
+    held_out: Vec<(f64, f64)>,
+}
+
+/// Trains, adapts, and lets the model speak before and after.
+pub fn visit(progress: &mut Progress) -> Result<Section, Failure> {
+    let tokenizer = Tokenizer::train(&format!("{PLAY}{PROVERBS}"), VOCABULARY)?;
+    let config = Config {
+        vocab_size: tokenizer.vocabulary(),
+        hidden_size: 128,
+        intermediate_size: 352,
+        num_hidden_layers: 4,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        head_dim: 32,
+        max_position_embeddings: 256,
+        ..Config::default()
+    };
+    let options = TrainOptions {
+        steps: STEPS,
+        batch: BATCH,
+        learning_rate: 3e-3,
+        schedule: Schedule::Cosine,
+        warmup: 20,
+        betas: (0.9, 0.98),
+        weight_decay: 0.05,
+        clip: Some(1.0),
+        ..TrainOptions::default()
+    };
+    let model = Model::random(config.clone(), 1)?;
+    let (model, base) = learn((model, Trained::Everything), (PLAY, &tokenizer), options.clone(), PATIENCE[0], |done, words| {
+        progress.at((done * 65.0) as u64, &format!("Romeo and Juliet: {words}"));
+    })?;
+    let before = speak(&model, &tokenizer)?;
+
+    let lora = LoraConfig { targets: Targets::AllLinear, rank: RANK, alpha: 2.0 * RANK as f64, ..LoraConfig::default() };
+    let adapter = Adapter::new(lora, &config, Start::Gaussian, 2)?;
+    let trained = adapter.parameters();
+    let mut model = model;
+    model.attach(&adapter)?;
+    let options = TrainOptions { steps: ADAPTER_STEPS, learning_rate: 5e-3, weight_decay: 0.0, ..options };
+    let (model, adapted) = learn((model, Trained::Adapter), (PROVERBS, &tokenizer), options, PATIENCE[1], |done, words| {
+        progress.at(65 + (done * 35.0) as u64, &format!("Proverbs: {words}"));
+    })?;
+    let after = speak(&model, &tokenizer)?;
+    Ok(tell(&config, [&base, &adapted], trained, [before, after]))
+}
+
+/// Trains to the end, or until the patience is over; `show` gets the share that is done and some words.
+fn learn(
+    (model, trained): (Model, Trained),
+    (text, tokenizer): (&str, &Tokenizer),
+    options: TrainOptions,
+    patience: f64,
+    mut show: impl FnMut(f64, &str),
+) -> Result<(Model, Learned), Failure> {
+    let (rows, held_out) = Rows::new(tokenizer.encode(text)?, LENGTH)?.split(HELD_OUT)?;
+    let steps = options.steps;
+    let mut trainer = Trainer::new(model, trained, rows, options)?.with_held_out(held_out)?;
+    let mut learned = Learned { seconds: 0.0, tokens: 0, losses: Vec::new(), held_out: Vec::new() };
+    let begun = Instant::now();
+    while !trainer.is_done() && begun.elapsed().as_secs_f64() < patience {
+        if trainer.steps_done().is_multiple_of(steps.div_ceil(8)) {
+            learned.held_out.extend(trainer.evaluate()?.map(|loss| (trainer.steps_done() as f64, loss)));
+        }
+        let step = trainer.step()?;
+        learned.tokens += step.tokens;
+        learned.losses.push((step.number as f64, step.loss));
+        show(step.number as f64 / steps as f64, &format!("loss {:.2}", step.loss));
+    }
+    learned.held_out.extend(trainer.evaluate()?.map(|loss| (trainer.steps_done() as f64, loss)));
+    learned.seconds = begun.elapsed().as_secs_f64();
+    Ok((trainer.into_model(), learned))
+}
+
+/// What the model makes of the beginning of a speech, and of a proverb.
+fn speak(model: &Model, tokenizer: &Tokenizer) -> Result<[Sample; 2], Failure> {
+    let say = |prompt: &str, tokens| -> Result<Sample, Failure> {
+        let sampling = Sampling { temperature: 0.7, top_p: Some(0.95), seed: 7, ..Sampling::default() };
+        let generation = Generation { max_tokens: tokens, sampling, stop: Vec::new() };
+        let generated = generate(model, tokenizer, prompt, &generation, |_| ControlFlow::Continue(()))?;
+        Ok(Sample { heading: String::new(), prompt: prompt.to_string(), text: generated.text })
+    };
+    Ok([say("ROMEO:\n", 90)?, say("A wise son", 90)?])
+}
+
+fn tell(config: &Config, [base, adapted]: [&Learned; 2], trained: usize, [before, after]: [[Sample; 2]; 2]) -> Section {
+    let all = config.parameters();
+    let ends = |l: &Learned| (l.held_out.first().map_or(f64::NAN, |p| p.1), l.held_out.last().map_or(f64::NAN, |p| p.1));
+    let ((from, to), (adapter_from, adapter_to)) = (ends(base), ends(adapted));
+    let share = 100.0 * trained as f64 / all as f64;
+    let line = format!(
+        "{} numbers learned Romeo and Juliet in {} (held-out loss {from:.2} → {to:.2}); LoRA trained {share:.1} % as many to \
+         Proverbs in {} ({adapter_from:.2} → {adapter_to:.2})",
+        short(all as f64),
+        duration(base.seconds),
+        duration(adapted.seconds)
+    );
+    let heading = |[speech, proverb]: [Sample; 2], who: &str| {
+        let with = |s: Sample| Sample { heading: who.to_string(), ..s };
+        [with(speech), with(proverb)]
+    };
+    let [speech_before, proverb_before] = heading(before, "Romeo and Juliet only");
+    let [speech_after, proverb_after] = heading(after, "with the adapter for Proverbs");
+    let speed = |l: &Learned| count((l.tokens as f64 / l.seconds) as u64);
+    let blocks = vec![
+        Block::Text(format!(
+            "A LLaMA of {} blocks, {} wide, with rotary positions, grouped queries and a vocabulary of {} tokens it learned \
+             itself, starts from random numbers and reads three quarters of Romeo and Juliet for {}.",
+            config.num_hidden_layers,
+            config.hidden_size,
+            config.vocab_size,
+            duration(base.seconds)
+        )),
+        Block::Figure(
+            loss_curve("Learning Romeo and Juliet from scratch", base.losses.clone(), base.held_out.clone()),
+            format!("{} tokens a second, evaluations included.", speed(base)),
+        ),
+        Block::Text(
+            "Then its weights are frozen. Beside each of them stand two thin matrices (LoRA, Hu et al. 2021): W + B·A, where B starts at zero, so \
+             that nothing changes at first. Only these learn the Book of Proverbs."
+                .to_string(),
+        ),
+        Block::Numbers(vec![
+            (count(trained as u64), format!("numbers trained, {share:.1} % of {}", count(all as u64))),
+            (format!("{adapter_from:.2} → {adapter_to:.2}"), "loss on proverbs it has not read".to_string()),
+            (duration(adapted.seconds), format!("of training, {} tokens a second", speed(adapted))),
+        ]),
+        Block::Figure(
+            loss_curve("Learning Proverbs by LoRA", adapted.losses.clone(), adapted.held_out.clone()),
+            format!("Rank {RANK} on every linear layer."),
+        ),
+        Block::Text("The same beginnings, before and after. It is a very small model.".to_string()),
+        Block::Samples(vec![proverb_before, proverb_after]),
+        Block::Samples(vec![speech_before, speech_after]),
+    ];
+    Section { title: "A language model, and its second language".to_string(), line, blocks }
+}

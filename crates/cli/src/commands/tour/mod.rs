@@ -1,0 +1,88 @@
+//! `monotile tour`: the library's main jobs, run for real, one line each, and a page that shows them.
+
+mod attention;
+mod contraction;
+mod language;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args;
+use monotile::Error;
+use monotile::io::write_beside;
+use monotile_kernels::simd::{Isa, isa};
+use monotile_kernels::threads;
+
+use crate::failure::Failure;
+use crate::page::{Page, Section};
+use crate::progress::Progress;
+use crate::report;
+
+/// Shows what the library does in about a minute, with no network, GPU or file, and writes it up as a page.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  monotile tour                 writes tour/index.html
+  monotile tour --out /tmp/t    writes /tmp/t/index.html")]
+pub struct Tour {
+    /// Folder for the page, index.html
+    #[arg(long, value_name = "DIR", default_value = "tour")]
+    out: PathBuf,
+}
+
+/// A stop of the tour: measures something for real and tells it.
+struct Station {
+    /// One word for the terminal.
+    name: &'static str,
+    /// Does the work. Long work shows its progress.
+    visit: fn(&mut Progress) -> Result<Section, Failure>,
+}
+
+/// The stops, in the order of the page. A new one is a file beside this one and a line here.
+const STATIONS: &[Station] = &[
+    Station { name: "einsum", visit: contraction::visit },
+    Station { name: "attention", visit: attention::visit },
+    Station { name: "language", visit: language::visit },
+];
+
+impl Tour {
+    /// Visits every station, prints its line, and writes the page.
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        std::fs::create_dir_all(&self.out).map_err(|e| Error::io("making the folder", &self.out, &e))?;
+        let begun = Instant::now();
+        let mut sections = Vec::new();
+        for station in STATIONS {
+            let mut progress = Progress::new(station.name, 100);
+            let section = (station.visit)(&mut progress);
+            progress.finish();
+            let section = section?;
+            writeln!(out, "{:<10} {}", station.name, section.line)?;
+            out.flush()?;
+            sections.push(section);
+        }
+        let took = report::duration(begun.elapsed().as_secs_f64());
+        let machine = format!("{} threads, {}", threads::count(), instructions());
+        let page = Page {
+            title: "A tour of Monotile",
+            subtitle: "The linear algebra that machine learning and graphics share, in Rust",
+            opening: &format!(
+                "Every number, curve and sentence on this page was computed on your machine in the last {took} ({machine}), by one \
+                 program that fetched nothing and read no file."
+            ),
+            footer: &format!("Written by monotile {} tour.", env!("CARGO_PKG_VERSION")),
+        };
+        let path = self.out.join("index.html");
+        write_beside(&path, |file| file.write_all(page.html(&sections).as_bytes()))?;
+        Ok(writeln!(out, "{:<10} {} after {took}", "page", path.display())?)
+    }
+}
+
+/// The vector instructions in use.
+fn instructions() -> &'static str {
+    match isa() {
+        Isa::Avx512 => "AVX-512",
+        Isa::Avx2 => "AVX2",
+        Isa::Baseline => "the processor's baseline",
+    }
+}

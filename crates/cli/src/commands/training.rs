@@ -1,0 +1,265 @@
+//! What `train` and `lora train` share: the options of a run, its progress, its loss curve.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Args, ValueEnum};
+use monotile::io::write_beside;
+use monotile_llama::data::Rows;
+use monotile_llama::train::{self, Event, Finished, Run, TrainOptions, Trainer};
+use monotile_llama::{Model, Tokenizer};
+use serde_json::Value;
+
+use crate::failure::Failure;
+use crate::plot::{Axis, Plot, Series, Stroke};
+use crate::progress::{Progress, say};
+use crate::report::count;
+
+/// What a run of training is asked to do.
+#[derive(Args)]
+pub struct Settings {
+    /// The text to learn from, UTF-8
+    #[arg(long, value_name = "FILE")]
+    data: PathBuf,
+    /// Folder for what comes out
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Go on with the run in that folder, from its last save
+    #[arg(long)]
+    resume: bool,
+    /// Steps to make
+    #[arg(long, value_name = "N", default_value_t = 300)]
+    steps: usize,
+    /// Rows of text a pass
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    batch: usize,
+    /// Passes whose gradients are averaged before a step
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    accumulate: usize,
+    /// Tokens a row
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub length: usize,
+    /// The highest learning rate
+    #[arg(long, value_name = "RATE", default_value_t = 2e-3)]
+    lr: f64,
+    /// How the learning rate goes down
+    #[arg(long, value_enum, default_value_t = Schedule::Cosine)]
+    schedule: Schedule,
+    /// Steps in which the learning rate goes up [default: a twentieth of the steps; none where it is constant]
+    #[arg(long, value_name = "N")]
+    warmup: Option<usize>,
+    /// AdamW's weight decay
+    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    weight_decay: f64,
+    /// AdamW's two betas
+    #[arg(long, value_name = "B1,B2", default_value = "0.9,0.999", value_parser = betas)]
+    betas: (f64, f64),
+    /// AdamW's epsilon
+    #[arg(long, value_name = "X", default_value_t = 1e-8)]
+    eps: f64,
+    /// The longest gradient; longer ones are shortened to it, 0 leaves all as they are
+    #[arg(long, value_name = "NORM", default_value_t = 1.0)]
+    clip: f64,
+    /// The share of rows, at the end of the text, to evaluate on; 0 evaluates nothing
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    held_out: f64,
+    /// Steps between evaluations [default: a sixth of the steps]
+    #[arg(long, value_name = "N")]
+    eval_every: Option<usize>,
+    /// Steps between saves
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    save_every: usize,
+    /// Take rows in the order of the text
+    #[arg(long)]
+    no_shuffle: bool,
+    /// The seed of everything random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// How the learning rate goes down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Schedule {
+    /// It does not
+    Constant,
+    /// Straight to 0
+    Linear,
+    /// By half a cosine to 0
+    Cosine,
+}
+
+fn betas(text: &str) -> Result<(f64, f64), String> {
+    let both = text.split_once(',').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
+    both.ok_or_else(|| "two numbers with a comma between them are wanted, as 0.9,0.999".to_string())
+}
+
+/// Set by Ctrl-C; a run then saves and ends.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+impl Settings {
+    /// The text as rows of tokens: those to train on and those held out.
+    pub fn rows(&self, tokenizer: &Tokenizer) -> monotile::Result<(Rows, Option<Rows>)> {
+        Rows::read(&self.data, tokenizer, self.length)?.split(self.held_out)
+    }
+
+    /// The text itself, for a tokenizer to learn.
+    pub fn text(&self) -> monotile::Result<String> {
+        let text = fs::read_to_string(&self.data).map_err(|e| monotile::Error::io("reading", &self.data, &e))?;
+        if text.is_empty() {
+            return Err(monotile::Error::format(&self.data, "the file is empty; training needs text"));
+        }
+        Ok(text)
+    }
+
+    /// The numbers of the run, as the library takes them.
+    pub fn options(&self) -> TrainOptions {
+        let schedule = match self.schedule {
+            Schedule::Constant => train::Schedule::Constant,
+            Schedule::Linear => train::Schedule::Linear,
+            Schedule::Cosine => train::Schedule::Cosine,
+        };
+        let warmup = if self.schedule == Schedule::Constant { 0 } else { self.steps / 20 };
+        TrainOptions {
+            steps: self.steps,
+            batch: self.batch,
+            accumulate: self.accumulate,
+            learning_rate: self.lr,
+            schedule,
+            warmup: self.warmup.unwrap_or(warmup),
+            betas: self.betas,
+            epsilon: self.eps,
+            weight_decay: self.weight_decay,
+            clip: (self.clip != 0.0).then_some(self.clip),
+            shuffle: !self.no_shuffle,
+            seed: self.seed,
+        }
+    }
+
+    /// Trains to the end, showing how it goes, and draws the loss curve. `write` writes what was trained.
+    ///
+    /// Gives the held-out loss before and after, where there is one.
+    pub fn train(
+        &self,
+        trainer: &mut Trainer,
+        write: &dyn Fn(&Model, &Path) -> monotile::Result<()>,
+    ) -> Result<Vec<(f64, f64)>, Failure> {
+        // A second handler cannot be set; the first one serves as well.
+        let _ = ctrlc::set_handler(|| STOPPED.store(true, Ordering::Relaxed));
+        let run = Run {
+            folder: self.out.clone(),
+            evaluate_every: self.eval_every.unwrap_or(self.steps.div_ceil(6)),
+            save_every: self.save_every,
+            resume: self.resume,
+            write,
+        };
+        let mut progress = Progress::new("training", self.steps as u64);
+        let finished = train::run(trainer, &run, |event| {
+            show(&mut progress, event);
+            if STOPPED.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        progress.finish();
+        let finished = finished.map_err(|e| self.explain(e))?;
+        let (losses, held_out) = read_log(&self.out.join("log.jsonl"))?;
+        let curve = loss_curve("Loss", losses, held_out.clone()).svg();
+        write_beside(&self.out.join("loss.svg"), |file| std::io::Write::write_all(file, curve.as_bytes()))?;
+        match finished {
+            Finished::Done => Ok(held_out),
+            Finished::Interrupted => {
+                let sentence = format!("stopped after {} of {} steps; all of them are saved", trainer.steps_done(), self.steps);
+                Err(Failure::new(sentence).hint("the same command with --resume goes on to the same result"))
+            }
+        }
+    }
+
+    /// Adds what to do about it to an error that has a usual reason.
+    fn explain(&self, error: monotile::Error) -> Failure {
+        let begun = self.out.join("training.safetensors").exists();
+        match (begun, self.resume) {
+            (true, false) => Failure::from(error).hint("--resume goes on with the run in that folder"),
+            (true, true) => Failure::from(error).hint("--resume wants the same options as the run began with"),
+            _ => Failure::from(error),
+        }
+    }
+}
+
+/// What happened, in the progress bar or as a line above it.
+fn show(progress: &mut Progress, event: Event) {
+    match event {
+        Event::Resumed { steps } => {
+            progress.note(&format!("going on after step {steps}"));
+            progress.begin_at(steps as u64);
+        }
+        Event::Step(step, time) => {
+            let speed = step.tokens as f64 / time.as_secs_f64();
+            progress.at(step.number as u64, &format!("loss {:.3}  {} tokens/s", step.loss, count(speed as u64)));
+        }
+        Event::Evaluated { steps, loss } => progress.note(&format!("held-out loss {loss:.4} after {steps} steps")),
+        Event::Saved { .. } => {}
+    }
+}
+
+/// Losses by step.
+type Points = Vec<(f64, f64)>;
+
+/// The losses of the steps and those of the held-out rows, by step, as the log of a run tells them.
+fn read_log(path: &Path) -> monotile::Result<(Points, Points)> {
+    let text = fs::read_to_string(path).map_err(|e| monotile::Error::io("reading", path, &e))?;
+    let (mut losses, mut held_out) = (Vec::new(), Vec::new());
+    for line in text.lines() {
+        let entry: Value = serde_json::from_str(line).map_err(|e| monotile::Error::format(path, e))?;
+        let step = entry["step"].as_f64().unwrap_or(f64::NAN);
+        losses.extend(entry["loss"].as_f64().map(|loss| (step, loss)));
+        held_out.extend(entry["held_out_loss"].as_f64().map(|loss| (step, loss)));
+    }
+    Ok((losses, held_out))
+}
+
+/// The batches' losses pale, their running mean as a line, the held-out rows' as marks.
+pub fn loss_curve(title: &str, losses: Points, held_out: Points) -> Plot {
+    let mean = running_mean(&losses);
+    let series = |name: &str, points, stroke, colour| Series { name: name.to_string(), points, stroke, colour };
+    let mut all = vec![series("", losses, Stroke::Faint, 0), series("training", mean, Stroke::Line, 0)];
+    if !held_out.is_empty() {
+        all.push(series("held out", held_out, Stroke::Marked, 1));
+    }
+    Plot { title: title.to_string(), x: Axis::linear("step"), y: Axis::linear("loss, nats a token"), series: all }
+}
+
+/// The exponential running mean over about a twentieth of the run, without a pull towards its start.
+fn running_mean(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let keep = 1.0 - 1.0 / (points.len() as f64 / 20.0).max(1.0);
+    let (mut sum, mut weight) = (0.0, 0.0);
+    let mut mean = |(x, y): &(f64, f64)| {
+        sum = keep * sum + y;
+        weight = keep * weight + 1.0;
+        (*x, sum / weight)
+    };
+    points.iter().map(&mut mean).collect()
+}
+
+/// Says on standard error what the held-out rows say of the run.
+pub fn sum_up(held_out: &[(f64, f64)], made: &str) {
+    match (held_out.first(), held_out.last()) {
+        (Some((_, before)), Some((_, after))) => say(&format!("held-out loss {before:.4} → {after:.4}; {made}")),
+        _ => say(made),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_running_mean_of_a_constant_is_that_constant() {
+        let points: Vec<_> = (0..100).map(|i| (f64::from(i), 3.0)).collect();
+        assert!(running_mean(&points).iter().all(|(_, y)| (y - 3.0).abs() < 1e-12));
+    }
+
+    #[test]
+    fn betas_are_two_numbers() {
+        assert_eq!(betas("0.9, 0.95"), Ok((0.9, 0.95)));
+        assert!(betas("0.9").is_err() && betas("a,b").is_err());
+    }
+}

@@ -1,0 +1,54 @@
+//! The command as a user meets it: what it prints where, its exit status, and the words of its refusals.
+
+mod frame;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Runs the command in a folder with these arguments.
+fn monotile(folder: &Path, arguments: &[&str]) -> Ended {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_monotile")).args(arguments).current_dir(folder).output().expect("the command starts");
+    Ended::new(output)
+}
+
+/// Runs a line of shell in which `monotile` is the command.
+#[cfg(unix)]
+fn shell(folder: &Path, line: &str) -> Ended {
+    let script = format!("monotile() {{ \"{}\" \"$@\"; }}\n{line}", env!("CARGO_BIN_EXE_monotile"));
+    Ended::new(Command::new("bash").args(["-c", &script]).current_dir(folder).output().expect("bash starts"))
+}
+
+/// What a run left.
+struct Ended {
+    status: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ended {
+    fn new(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the command writes UTF-8");
+        Self { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// Requires success and gives standard output.
+    #[track_caller]
+    fn succeeds(self) -> String {
+        assert_eq!(self.status, Some(0), "{}", self.stderr);
+        self.stdout
+    }
+
+    /// Requires exit status 1, nothing on standard output and this on standard error, whole.
+    #[track_caller]
+    fn fails_with(&self, words: &str) {
+        assert_eq!((self.status, self.stderr.trim_end(), self.stdout.as_str()), (Some(1), words, ""));
+    }
+
+    /// Requires exit status 2 and these words on standard error.
+    #[track_caller]
+    fn is_wrong_usage(&self, words: &str) {
+        assert_eq!(self.status, Some(2), "{}", self.stderr);
+        assert!(self.stderr.contains(words), "{}", self.stderr);
+    }
+}
