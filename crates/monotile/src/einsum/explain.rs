@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::einsum::pair::Label;
-use crate::einsum::plan::{PairStep, Plan, Restrict};
+use crate::einsum::plan::{PairStep, Plan};
 
 /// What a compiled equation does and costs; printed, a report for people.
 ///
@@ -127,7 +127,7 @@ impl Explanation {
             shape: shape(to),
         };
         for (k, prepare) in plan.prepare.iter().enumerate() {
-            if matches!(prepare.view, Restrict::Diagonal(_)) {
+            if !prepare.diagonals.is_empty() {
                 steps.push(single(k, Kind::View, &plan.operands[k], &prepare.viewed, 0.0));
             }
             if !prepare.sum.is_empty() {

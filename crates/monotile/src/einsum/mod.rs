@@ -18,7 +18,6 @@
 
 mod bind;
 mod cost;
-mod diagonal;
 mod equation;
 mod explain;
 mod multiply;
@@ -198,5 +197,5 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
         of("einsum of diagonals", "ii...,...i->...").sample("ellipses", vec![normal(&[3, 3, 2, 1]), normal(&[4, 3])]),
         of("einsum of one", "iij->j").sample("trace of each", vec![normal(&[3, 3, 2])]),
     ];
-    here.into_iter().chain(pair::specs()).chain(multiply::specs()).chain(diagonal::specs()).collect()
+    here.into_iter().chain(pair::specs()).chain(multiply::specs()).collect()
 }

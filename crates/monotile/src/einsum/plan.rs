@@ -32,26 +32,18 @@ pub(crate) struct Plan {
 }
 
 /// An operand becomes one without repeated labels, without dimensions of size 1 and without labels that nobody else has.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Prepare {
-    pub view: Restrict,
-    /// The labels of the view.
+    /// The shape without dimensions of size 1, where there are such.
+    pub squeeze: Option<Dims>,
+    /// The axes that share a label, pair by pair; the diagonal of each pair is the last axis for the next.
+    pub diagonals: Vec<(isize, isize)>,
+    /// The labels of the view that is left.
     pub viewed: Vec<Label>,
     /// The axes of the view that are summed over.
     pub sum: Vec<isize>,
     /// The labels that are left.
     pub labels: Vec<Label>,
-}
-
-/// How an operand is viewed with one dimension a label.
-#[derive(Debug, Default)]
-pub(crate) enum Restrict {
-    #[default]
-    AsItIs,
-    /// Dimensions of size 1 disappear.
-    Squeezed(Dims),
-    /// So they do, and dimension d goes to the dimension of the result that `to[d]` says.
-    Diagonal(Vec<Option<usize>>),
 }
 
 /// The contraction of two terms.
@@ -123,27 +115,27 @@ fn prepare(operands: &[Vec<Label>], output: &[Label], shapes: &[&[usize]]) -> Ve
     // Labels along which an operand really extends; along the others it is constant.
     let extends = |k: usize| operands[k].iter().zip(shapes[k]).filter(|&(_, &n)| n != 1).map(|(&l, _)| l);
     let sets: Vec<LabelSet> = (0..operands.len()).map(|k| extends(k).collect()).collect();
-    let one = |(k, term): (usize, &Vec<Label>)| {
-        let mut viewed: Vec<Label> = Vec::new();
-        extends(k).for_each(|l| {
-            if !viewed.contains(&l) {
-                viewed.push(l);
-            }
-        });
-        let view = if viewed.len() == term.len() {
-            Restrict::AsItIs
-        } else if viewed.len() == extends(k).count() {
-            Restrict::Squeezed(shapes[k].iter().copied().filter(|&n| n != 1).collect())
-        } else {
-            let to = |(&l, &n): (&Label, &usize)| (n != 1).then(|| position(&viewed, l));
-            Restrict::Diagonal(term.iter().zip(shapes[k]).map(to).collect())
-        };
+    let one = |k: usize| {
+        let mut viewed: Vec<Label> = extends(k).collect();
+        let squeeze = (viewed.len() < shapes[k].len()).then(|| shapes[k].iter().copied().filter(|&n| n != 1).collect());
+        let mut diagonals = Vec::new();
+        while let Some((i, j)) = repeated(&viewed) {
+            diagonals.push((i as isize, j as isize));
+            viewed.remove(j);
+            let label = viewed.remove(i);
+            viewed.push(label);
+        }
         let shared = |l: Label| output.contains(&l) || sets.iter().enumerate().any(|(other, s)| other != k && s.contains(l));
         let (labels, alone): (Vec<Label>, Vec<Label>) = viewed.iter().partition(|&&l| shared(l));
         let sum = alone.iter().map(|&l| position(&viewed, l) as isize).collect();
-        Prepare { view, viewed, sum, labels }
+        Prepare { squeeze, diagonals, viewed, sum, labels }
     };
-    operands.iter().enumerate().map(one).collect()
+    (0..operands.len()).map(one).collect()
+}
+
+/// The first two places of the first label that has two.
+fn repeated(labels: &[Label]) -> Option<(usize, usize)> {
+    labels.iter().enumerate().find_map(|(i, l)| Some((i, i + 1 + labels[i + 1..].iter().position(|m| m == l)?)))
 }
 
 /// The pairs of `path` with the labels of each, in order.

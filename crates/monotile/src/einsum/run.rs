@@ -7,9 +7,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 use smallvec::SmallVec;
 
 use crate::einsum::Einsum;
-use crate::einsum::diagonal::diagonal;
 use crate::einsum::multiply::step;
-use crate::einsum::plan::{Plan, Prepare, Restrict};
+use crate::einsum::plan::{Plan, Prepare};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
 
@@ -41,11 +40,13 @@ pub(super) fn run(plan: &Plan, operands: &[&Tensor]) -> Result<Tensor> {
 }
 
 fn prepared(x: &Tensor, prepare: &Prepare) -> Result<Tensor> {
-    let view = match &prepare.view {
-        Restrict::AsItIs => x.clone(),
-        Restrict::Squeezed(shape) => x.reshape(shape)?,
-        Restrict::Diagonal(to) => diagonal(x, to)?,
+    let mut view = match &prepare.squeeze {
+        Some(shape) => x.reshape(shape)?,
+        None => x.clone(),
     };
+    for &(i, j) in &prepare.diagonals {
+        view = view.diagonal(i, j)?;
+    }
     if prepare.sum.is_empty() { Ok(view) } else { view.sum(&prepare.sum) }
 }
 
