@@ -14,7 +14,7 @@ use super::tile::{Across, Along, BC, BR, Down, MR, Operands, Shape, shape};
 use super::{Dims, Head, Inputs, Shared, pack};
 use crate::buffer::Block;
 use crate::real::Real;
-use crate::simd::{Kernel, Lanes, Vector, dispatch};
+use crate::simd::{self, Isa, Kernel, Lanes, Vector, dispatch_on};
 use crate::threads;
 use crate::view::View;
 
@@ -54,6 +54,11 @@ pub struct Gradients<'a, T> {
 /// # Panics
 /// If shapes do not fit each other.
 pub fn backward<T: Lanes>(x: &Inputs<'_, T>, cotangents: &Cotangents<'_, T>, gradients: Gradients<'_, T>) {
+    run(x, cotangents, gradients, simd::isa());
+}
+
+/// [`backward`] on an instruction set.
+pub(super) fn run<T: Lanes>(x: &Inputs<'_, T>, cotangents: &Cotangents<'_, T>, gradients: Gradients<'_, T>, isa: Isa) {
     let dims = x.dims();
     let Dims { batch, heads, kv_heads, queries, keys, dim, value_dim, .. } = dims;
     let rows = batch * heads * queries;
@@ -71,7 +76,7 @@ pub fn backward<T: Lanes>(x: &Inputs<'_, T>, cotangents: &Cotangents<'_, T>, gra
         x,
         cotangents,
         dims,
-        shape: shape::<T>(),
+        shape: shape::<T>(isa),
         dq: wanted("q", gradients.dq, rows * dim),
         dk: wanted("k", gradients.dk, batch * kv_heads * keys * dim),
         dv: wanted("v", gradients.dv, batch * kv_heads * keys * value_dim),
@@ -257,9 +262,9 @@ impl<T: Lanes> Backward<'_, T> {
                 c: work.p.as_mut_ptr(),
                 c_row: BC,
             };
-            dispatch(Across { operands, depth: dim, seen: seen.by_panel() });
+            dispatch_on(self.shape.isa, Across { operands, depth: dim, seen: seen.by_panel() });
             mask::apply(self.x, Place { batch, head, query, rows, key }, &seen, &mut work.p);
-            dispatch(Probabilities { lse: &work.lse[..rows], seen: &seen, scores: &mut work.p });
+            dispatch_on(self.shape.isa, Probabilities { lse: &work.lse[..rows], seen: &seen, scores: &mut work.p });
             if self.dv.is_some() {
                 let operands = Operands {
                     a: work.p.as_ptr(),
@@ -269,7 +274,10 @@ impl<T: Lanes> Backward<'_, T> {
                     c: work.sums.dv[at * value_width..].as_mut_ptr(),
                     c_row: value_width,
                 };
-                dispatch(Down { operands, vectors: value_width / self.shape.lanes, seen: seen.by_panel(), rows });
+                dispatch_on(
+                    self.shape.isa,
+                    Down { operands, vectors: value_width / self.shape.lanes, seen: seen.by_panel(), rows },
+                );
             }
             if self.dq.is_none() && self.dk.is_none() {
                 continue;
@@ -282,8 +290,8 @@ impl<T: Lanes> Backward<'_, T> {
                 c: work.ds.as_mut_ptr(),
                 c_row: BC,
             };
-            dispatch(Across { operands, depth: value_dim, seen: seen.by_panel() });
-            dispatch(ScoreGradients { p: &work.p, delta: &work.delta[..rows], seen: &seen, ds: &mut work.ds });
+            dispatch_on(self.shape.isa, Across { operands, depth: value_dim, seen: seen.by_panel() });
+            dispatch_on(self.shape.isa, ScoreGradients { p: &work.p, delta: &work.delta[..rows], seen: &seen, ds: &mut work.ds });
             let vectors = width / self.shape.lanes;
             if self.dk.is_some() {
                 let operands = Operands {
@@ -294,7 +302,7 @@ impl<T: Lanes> Backward<'_, T> {
                     c: work.sums.dk[at * width..].as_mut_ptr(),
                     c_row: width,
                 };
-                dispatch(Down { operands, vectors, seen: seen.by_panel(), rows });
+                dispatch_on(self.shape.isa, Down { operands, vectors, seen: seen.by_panel(), rows });
             }
             if self.dq.is_some() {
                 let operands = Operands {
@@ -305,7 +313,7 @@ impl<T: Lanes> Backward<'_, T> {
                     c: work.dq.as_mut_ptr(),
                     c_row: width,
                 };
-                dispatch(Along { operands, vectors, seen: seen.by_panel() });
+                dispatch_on(self.shape.isa, Along { operands, vectors, seen: seen.by_panel() });
             }
         }
         self.add_dq(place, work);
@@ -384,7 +392,7 @@ impl<T: Lanes> Kernel<T> for Probabilities<'_, T> {
         let window = window::<T>();
         for (i, (scores, &lse)) in self.scores.chunks_exact_mut(BC).zip(self.lse).enumerate() {
             let vectors = self.seen.row[i].div_ceil(V::LANES);
-            // SAFETY: `dispatch` enabled `V`; a row holds `BC` scores, a multiple of the lanes, and no more are seen.
+            // SAFETY: `dispatch_on` enabled `V`; a row holds `BC` scores, a multiple of the lanes, and no more are seen.
             unsafe {
                 hide_rest::<V>(scores, self.seen.row[i], &window);
                 let (s, lse) = (scores.as_mut_ptr(), V::splat(lse));

@@ -7,7 +7,7 @@ use super::tile::{Along, BC, BR, MR, Operands, Shape};
 use super::{Dims, Head, Inputs, Shared, pack};
 use crate::buffer::Block;
 use crate::real::Real;
-use crate::simd::{Kernel, Lanes, Vector, dispatch};
+use crate::simd::{Kernel, Lanes, Vector, dispatch_on};
 use crate::threads;
 
 /// Keys that a part has at least, where keys are split: merging costs as much as a few keys.
@@ -107,12 +107,15 @@ fn stream<T: Lanes>(
     scratch.acc.fill(T::ZERO);
     for key in range.clone().step_by(BC) {
         let seen = Seen::all(BC.min(range.end - key), groups);
-        dispatch(Dots { q: &scratch.q, k, keys: key..key + seen.most(), dim, rows: groups, scores: &mut scratch.scores });
+        dispatch_on(
+            shape.isa,
+            Dots { q: &scratch.q, k, keys: key..key + seen.most(), dim, rows: groups, scores: &mut scratch.scores },
+        );
         for (i, scores) in scratch.scores.chunks_exact_mut(BC).take(groups).enumerate() {
             mask::apply(x, Place { batch: b, head: g * groups + i, query: 0, rows: 1, key }, &seen, scores);
         }
         let (scores, acc) = (&mut scratch.scores, &mut scratch.acc);
-        dispatch(Step { state: &mut state, rows: groups, seen: &seen, scores, acc, width: value_dim });
+        dispatch_on(shape.isa, Step { state: &mut state, rows: groups, seen: &seen, scores, acc, width: value_dim });
         let operands = Operands {
             a: scores.as_ptr(),
             a_row: BC,
@@ -121,7 +124,7 @@ fn stream<T: Lanes>(
             c: acc.as_mut_ptr(),
             c_row: value_dim,
         };
-        dispatch(Along { operands, vectors: value_dim / shape.lanes, seen: seen.by_panel() });
+        dispatch_on(shape.isa, Along { operands, vectors: value_dim / shape.lanes, seen: seen.by_panel() });
     }
     state
 }
@@ -149,7 +152,7 @@ impl<T: Lanes> Kernel<T> for Dots<'_, T> {
             let row = k.row(key);
             for i in 0..rows {
                 let q = &q[i * dim..][..dim];
-                // SAFETY: `dispatch` enabled `V`; the view that `k` came from has row `key`, whose `dim` elements lie one
+                // SAFETY: `dispatch_on` enabled `V`; the view that `k` came from has row `key`, whose `dim` elements lie one
                 // after another by `fits`, and q has as many.
                 scores[i * BC + j] = unsafe {
                     let mut sums = [V::splat(T::ZERO); 2];

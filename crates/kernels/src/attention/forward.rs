@@ -9,7 +9,7 @@ use super::tile::{Across, Along, BC, BR, MR, Operands, Shape, shape};
 use super::{Dims, Head, Inputs, Shared, pack};
 use crate::buffer::Block;
 use crate::real::Real;
-use crate::simd::{Lanes, dispatch};
+use crate::simd::{self, Isa, Lanes, dispatch_on};
 use crate::threads;
 
 /// Packed keys and values of as many key heads as fit here are made at a time: a few heads of 4096 keys, within a cache.
@@ -56,7 +56,7 @@ impl<'a, T> Output<'a, T> {
 /// # Panics
 /// If shapes do not fit each other, or the output does not fit them.
 pub fn forward<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>) {
-    run(x, output, false);
+    run(x, output, false, simd::isa());
 }
 
 /// As [`forward`], with the keys of `x` added to those that `output` holds a result of already.
@@ -66,10 +66,11 @@ pub fn forward<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>) {
 /// # Panics
 /// As [`forward`].
 pub fn forward_from<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>) {
-    run(x, output, true);
+    run(x, output, true, simd::isa());
 }
 
-fn run<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>, resume: bool) {
+/// [`forward_from`], or [`forward`] where not to `resume`, on an instruction set.
+pub(super) fn run<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>, resume: bool, isa: Isa) {
     let dims = x.dims();
     output.check(&dims);
     if dims.batch * dims.heads * dims.queries == 0 {
@@ -78,7 +79,7 @@ fn run<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>, resume: bool) {
     let forward = Forward {
         x,
         dims,
-        shape: shape::<T>(),
+        shape: shape::<T>(isa),
         out: Shared(output.out.as_mut_ptr()),
         strides: output.strides,
         lse: Shared(output.lse.as_mut_ptr()),
@@ -87,7 +88,7 @@ fn run<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>, resume: bool) {
     if decode::fits(x, &dims, forward.shape) {
         return forward.decode();
     }
-    let packed = pack::panels_len(dims.keys, dims.dim, forward.shape.nr) + dims.keys * forward.value_width();
+    let packed = forward.packed_keys() + if forward.reads_values() { 0 } else { dims.keys * forward.value_width() };
     let at_once = (ROUND_BYTES / (packed * size_of::<T>()).max(1)).clamp(1, dims.units().max(1));
     let mut memory = Block::new(packed * at_once);
     for first in (0..dims.units()).step_by(at_once) {
@@ -127,11 +128,23 @@ impl<T: Lanes> Forward<'_, T> {
         self.dims.value_dim.max(1).next_multiple_of(self.shape.lanes)
     }
 
+    /// Elements of a head's packed keys.
+    fn packed_keys(&self) -> usize {
+        pack::panels_len(self.dims.keys, self.dims.dim, self.shape.nr)
+    }
+
+    /// Whether values are read where they lie: in whole vectors, and rows not so far apart that they share sets of the cache.
+    fn reads_values(&self) -> bool {
+        let strides = self.x.v.strides();
+        let near = (0..=2 * self.dims.value_dim as isize).contains(&strides[2]);
+        strides[3] == 1 && near && self.value_width() == self.dims.value_dim
+    }
+
     /// Computes all rows of some (batch, key head) pairs.
     fn round(&self, units: std::ops::Range<usize>, memory: &mut [T], packed: usize) {
         let Dims { keys, dim, value_dim, queries, .. } = self.dims;
         let (width, nr) = (self.value_width(), self.shape.nr);
-        let k_len = pack::panels_len(keys, dim, nr);
+        let k_len = self.packed_keys();
         // A packing task is a stretch of keys of one unit, both K and V.
         let stretch = BC * 4;
         let stretches = keys.div_ceil(stretch);
@@ -147,17 +160,15 @@ impl<T: Lanes> Forward<'_, T> {
                 let range = part * stretch..((part + 1) * stretch).min(keys);
                 // SAFETY: `memory` holds `packed` elements for each unit; K's panels of this stretch and V's rows of it are this
                 // task's alone, as `stretch` is a multiple of nr.
-                let (k_to, v_to) = unsafe {
-                    let at = unit * packed + range.start * dim;
-                    let v_at = unit * packed + k_len + range.start * width;
-                    (
-                        std::slice::from_raw_parts_mut(memory_at.at(at), pack::panels_len(range.len(), dim, nr)),
-                        std::slice::from_raw_parts_mut(memory_at.at(v_at), range.len() * width),
-                    )
-                };
-                pack::panels(Head::of(&self.x.k, b, g), range.clone(), dim, nr, k_to);
-                let padded = range.len();
-                pack::rows(Head::of(&self.x.v, b, g), range, v_to, pack::Rows { dim: value_dim, width, padded, scale: T::ONE });
+                let slice =
+                    |at: usize, len: usize| unsafe { std::slice::from_raw_parts_mut(memory_at.at(unit * packed + at), len) };
+                let to = slice(range.start * dim, pack::panels_len(range.len(), dim, nr));
+                pack::panels(Head::of(&self.x.k, b, g), range.clone(), dim, nr, to);
+                if !self.reads_values() {
+                    let to = slice(k_len + range.start * width, range.len() * width);
+                    let shape = pack::Rows { dim: value_dim, width, padded: range.len(), scale: T::ONE };
+                    pack::rows(Head::of(&self.x.v, b, g), range, to, shape);
+                }
             },
         );
         let blocks = queries.div_ceil(BR);
@@ -179,6 +190,10 @@ impl<T: Lanes> Forward<'_, T> {
                 if query < queries {
                     let task = Task { batch: b, head: g * groups + member, query, rows: rows.min(queries - query) };
                     let (k, v) = memory[unit * packed..(unit + 1) * packed].split_at(k_len);
+                    let v = match self.reads_values() {
+                        true => Head::of(&self.x.v, b, g),
+                        false => Head { start: v.as_ptr(), row: width as isize, element: 1 },
+                    };
                     self.task(task, k, v, scratch);
                 }
             },
@@ -211,8 +226,8 @@ impl<T: Lanes> Forward<'_, T> {
         }
     }
 
-    /// Computes the rows of one task from packed keys and values.
-    fn task(&self, task: Task, k: &[T], v: &[T], scratch: &mut Scratch<T>) {
+    /// Computes the rows of one task from packed keys, and values in rows of whole vectors.
+    fn task(&self, task: Task, k: &[T], v: Head<T>, scratch: &mut Scratch<T>) {
         let Self { x, dims, shape, .. } = self;
         let Task { batch, head, query, rows } = task;
         let (dim, width) = (dims.dim, self.value_width());
@@ -229,7 +244,7 @@ impl<T: Lanes> Forward<'_, T> {
         for key in (0..end).step_by(BC) {
             let seen = Seen::new(dims, query, rows, key);
             let scores = scratch.scores.as_mut_ptr();
-            debug_assert!(k.len() >= pack::panels_len(key + seen.most(), dim, shape.nr) && v.len() >= (key + seen.most()) * width);
+            debug_assert!(k.len() >= pack::panels_len(key + seen.most(), dim, shape.nr));
             // K's panels of nr keys are `nr · dim` long, and a tile begins at a panel.
             let operands = Operands {
                 a: scratch.q.as_ptr(),
@@ -239,18 +254,21 @@ impl<T: Lanes> Forward<'_, T> {
                 c: scores,
                 c_row: BC,
             };
-            dispatch(Across { operands, depth: dim, seen: seen.by_panel() });
+            dispatch_on(shape.isa, Across { operands, depth: dim, seen: seen.by_panel() });
             mask::apply(x, Place { batch, head, query, rows, key }, &seen, &mut scratch.scores);
-            dispatch(Step { state: &mut state, rows, seen: &seen, scores: &mut scratch.scores, acc: &mut scratch.acc, width });
+            dispatch_on(
+                shape.isa,
+                Step { state: &mut state, rows, seen: &seen, scores: &mut scratch.scores, acc: &mut scratch.acc, width },
+            );
             let operands = Operands {
                 a: scratch.scores.as_ptr(),
                 a_row: BC,
-                b: v[key * width..].as_ptr(),
-                b_row: width,
+                b: v.row(key),
+                b_row: v.row.unsigned_abs(),
                 c: scratch.acc.as_mut_ptr(),
                 c_row: width,
             };
-            dispatch(Along { operands, vectors: width / shape.lanes, seen: seen.by_panel() });
+            dispatch_on(shape.isa, Along { operands, vectors: width / shape.lanes, seen: seen.by_panel() });
         }
         self.finish(task, &state, &scratch.acc);
     }

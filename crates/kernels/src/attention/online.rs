@@ -74,7 +74,7 @@ impl<T: Lanes> Kernel<T> for Step<'_, T> {
         let window = window::<T>();
         for (i, (scores, acc)) in scores.chunks_exact_mut(BC).zip(acc.chunks_exact_mut(width)).take(rows).enumerate() {
             let vectors = seen.row[i].div_ceil(V::LANES);
-            // SAFETY: `dispatch` enabled `V`; a row holds `BC` scores, of which at most BC are seen, and BC and `width` are
+            // SAFETY: `dispatch_on` enabled `V`; a row holds `BC` scores, of which at most BC are seen, and BC and `width` are
             // multiples of the lanes.
             unsafe {
                 hide_rest::<V>(scores, seen.row[i], &window);

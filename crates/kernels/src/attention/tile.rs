@@ -9,7 +9,7 @@
 //! down     C[j, c] += Σ_i A[i, j] B[i, c]     Pᵀ dO and dSᵀ Q, over the rows that see a key
 //! ```
 
-use crate::simd::{Kernel, Lanes, Vector, dispatch};
+use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on};
 
 /// Rows of the register tile: with four vectors a row, 24 of the 32 registers of AVX-512 hold sums.
 pub(super) const MR: usize = 6;
@@ -30,22 +30,24 @@ pub(super) const fn nr<V: Vector>() -> usize {
     nv::<V>() * V::LANES
 }
 
-/// The lanes and the columns of a register tile that [`dispatch`] chooses for `T`.
-pub(super) fn shape<T: Lanes>() -> Shape {
-    struct Ask;
+/// The register tile of an instruction set for `T`.
+pub(super) fn shape<T: Lanes>(isa: Isa) -> Shape {
+    struct Ask(Isa);
     impl<T: Lanes> Kernel<T> for Ask {
         type Output = Shape;
         #[inline(always)]
         unsafe fn run<V: Vector<Element = T>>(self) -> Shape {
-            Shape { lanes: V::LANES, nr: nr::<V>() }
+            Shape { isa: self.0, lanes: V::LANES, nr: nr::<V>() }
         }
     }
-    dispatch::<T, _>(Ask)
+    dispatch_on::<T, _>(isa, Ask(isa))
 }
 
-/// What [`shape`] returns.
+/// A register tile, and the instruction set that all kernels of a call run on.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
+    /// The instruction set.
+    pub isa: Isa,
     /// Elements of a vector.
     pub lanes: usize,
     /// Columns of a register tile.
@@ -89,7 +91,7 @@ impl<T: Lanes> Kernel<T> for Across<'_, T> {
         for panel in 0..most.div_ceil(nr::<V>()) {
             for (p, &seen) in seen.iter().enumerate() {
                 let columns = seen.saturating_sub(panel * nr::<V>()).min(nr::<V>());
-                // SAFETY: the constructor of this kernel vouches for the operands' sizes; `dispatch` enabled `V`.
+                // SAFETY: the constructor of this kernel vouches for the operands' sizes; `dispatch_on` enabled `V`.
                 unsafe {
                     let tile = Tile {
                         a: o.a.add(p * MR * o.a_row),
