@@ -1,7 +1,7 @@
 //! Scaled dot-product attention in tiles: out = softmax(scale · Q Kᵀ + mask) V, with memory that grows with the length
 //! and not with its square.
 //!
-//! Tiles of queries stream over tiles of keys with a running maximum m, sum l and accumulator ([`online`]; Milakov and
+//! Tiles of queries stream over tiles of keys with a running maximum m, sum l and accumulator (`online.rs`; Milakov and
 //! Gimelshein 2018; Dao et al. 2022; Dao 2023), and each row's log-sum-exp lse = m + ln l is kept. The backward pass
 //! recomputes P = exp(S − lse) tile by tile. The letters are those of the papers:
 //!
