@@ -113,6 +113,12 @@ impl Offsets {
         if self.table.is_empty() { index as isize * self.step } else { self.table[index] }
     }
 
+    /// The offset of an index; where there is no such index, any: for asking memory ahead.
+    #[inline(always)]
+    pub(super) fn at_or_last(&self, index: usize) -> isize {
+        self.at(if self.table.is_empty() { index } else { index.min(self.table.len() - 1) })
+    }
+
     /// The offsets of some indices from `start` on.
     #[inline]
     pub(super) fn fill(&self, start: usize, to: &mut [isize]) {

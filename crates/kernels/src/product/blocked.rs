@@ -17,9 +17,9 @@ use crate::buffer::Block;
 use crate::simd::{Lanes, MAX_LANES};
 use crate::threads;
 
-/// Bytes of a packed panel of B's widest tile: with a panel of A it passes through the first-level cache (32 KiB) in
-/// one tile, long enough that writing the tile costs little beside it.
-const PANEL: usize = 48 << 10;
+/// Bytes of a packed panel of B's widest tile: it passes through the first-level cache once a tile, long enough that
+/// reading and writing the tile of C costs little beside it.
+const PANEL: usize = 64 << 10;
 /// Bytes of B's packed columns that a thread keeps in its second-level cache (1 MiB) while rows of A pass.
 const BLOCK: usize = 448 << 10;
 /// The most rows or columns of a packed slab: two slabs stay within the third-level cache.
@@ -33,7 +33,7 @@ const OWN: usize = 4;
 /// Multiplications and additions of a matrix, below which threads take whole matrices of a batch.
 const WHOLE: usize = 64 << 20;
 
-/// Panels of B that are packed together, so that where columns are neighbours, more than two cache lines are.
+/// Panels that are packed together, so that where their lanes are neighbours, more than a few are read at once.
 const GROUP: usize = 4;
 
 /// A product whose groups are simple, on operands that are ready to be packed.
@@ -157,7 +157,7 @@ impl<T: Lanes> Product<'_, T> {
         let phases: Vec<[Phase; 2]> = (0..slabs).map(|_| Default::default()).collect();
         threads::run(parts, |_| {
             let mut phases = phases.iter();
-            let mut panel = Block::new(if own == Own::Neither { 0 } else { a_rows.max(GROUP * b_columns) * cut.depth });
+            let mut panel = Block::new(if own == Own::Neither { 0 } else { GROUP * a_rows.max(b_columns) * cut.depth });
             let panel = Target(panel.as_mut_ptr());
             for &at in batch {
                 for column in (0..n).step_by(cut.columns) {
@@ -214,17 +214,21 @@ impl<T: Lanes> Slab<'_, T> {
         let column_panels = self.columns.len().div_ceil(tile);
         // B's panels stay packed while further slabs of rows pass.
         let b_groups = if self.rows.start == 0 && self.own != Own::B { column_panels.div_ceil(GROUP) } else { 0 };
-        let a_panels = if self.own != Own::A { row_panels } else { 0 };
-        pack.run(b_groups + a_panels, |piece| {
+        let a_groups = if self.own != Own::A { row_panels.div_ceil(GROUP) } else { 0 };
+        pack.run(b_groups + a_groups, |piece| {
             // SAFETY: pieces share no panel, and every panel has its own room; the rest is the caller's duty.
-            unsafe { if piece < b_groups { self.pack_b(piece * GROUP) } else { self.pack_a(piece - b_groups) } }
+            unsafe { if piece < b_groups { self.pack_b(piece * GROUP) } else { self.pack_a((piece - b_groups) * GROUP) } }
         });
         let block = if self.own == Own::B { GROUP } else { cut.block / tile };
         let blocks = column_panels.div_ceil(block);
         let panel_work = self.product.kernels.rows * cut.block.min(self.columns.len()) * self.depth.len().max(1);
         // Four pieces a thread even where that makes them short.
         let most = (row_panels * blocks).div_ceil(4 * parts);
-        let group = if self.own == Own::B { row_panels } else { (PIECE / panel_work).clamp(1, most.max(1)) };
+        let group = match self.own {
+            Own::A => (PIECE / panel_work).clamp(1, most.max(1)).next_multiple_of(GROUP),
+            Own::B => row_panels,
+            Own::Neither => (PIECE / panel_work).clamp(1, most.max(1)),
+        };
         let groups = row_panels.div_ceil(group);
         multiply.run(groups * blocks, |piece| {
             let (block_at, group_at) = (piece / groups * block, piece % groups * group);
@@ -235,7 +239,7 @@ impl<T: Lanes> Slab<'_, T> {
                     self.pack_b(block_at);
                 }
                 for row_panel in group_at..row_panels.min(group_at + group) {
-                    if self.own == Own::A {
+                    if self.own == Own::A && row_panel % GROUP == 0 {
                         self.pack_a(row_panel);
                     }
                     self.multiply(row_panel, columns.clone());
@@ -248,10 +252,11 @@ impl<T: Lanes> Slab<'_, T> {
         self.rows.len().div_ceil(self.product.kernels.rows)
     }
 
-    /// The rows of a panel: as many in each as evenly go.
+    /// The rows of a panel: as many in each as evenly go, the first panels one more.
     fn panel_rows(&self, panel: usize) -> Range<usize> {
         let (n, panels) = (self.rows.len(), self.row_panels());
-        n * panel / panels..n * (panel + 1) / panels
+        let start = |panel: usize| panel * (n / panels) + panel.min(n % panels);
+        start(panel)..start(panel + 1)
     }
 
     fn panel_columns(&self, panel: usize) -> Range<usize> {
@@ -259,9 +264,10 @@ impl<T: Lanes> Slab<'_, T> {
         panel * tile..self.columns.len().min((panel + 1) * tile)
     }
 
-    /// Where the panel of A that begins with this row is packed.
-    fn a_at(&self, row: usize) -> *mut T {
-        self.a.at(if self.own == Own::A { 0 } else { (row * self.depth.len()) as isize })
+    /// Where a panel of A is packed.
+    fn a_at(&self, panel: usize) -> *mut T {
+        let first = if self.own == Own::A { panel / GROUP * GROUP } else { 0 };
+        self.a.at(((self.panel_rows(panel).start - self.panel_rows(first).start) * self.depth.len()) as isize)
     }
 
     /// Where the panel of B that begins with this column is packed.
@@ -270,15 +276,24 @@ impl<T: Lanes> Slab<'_, T> {
         self.b.at((column % own * self.depth.len()) as isize)
     }
 
+    /// Packs `GROUP` panels of A from this one on.
     unsafe fn pack_a(&self, panel: usize) {
-        let rows = self.panel_rows(panel);
-        let to = self.a_at(rows.start);
-        let panel = Panel { lane: self.rows.start + rows.start, lanes: rows.len(), depth: self.depth.clone(), width: rows.len() };
-        // SAFETY: the caller's duty.
-        unsafe { self.product.a.pack(self.at[0], &panel, to) }
+        let end = self.row_panels().min(panel + GROUP);
+        // Panels with one row more come first.
+        let wide = (self.rows.len() % self.row_panels()).clamp(panel, end);
+        for panels in [panel..wide, wide..end] {
+            if panels.is_empty() {
+                continue;
+            }
+            let (first, last) = (self.panel_rows(panels.start), self.panel_rows(panels.end - 1));
+            let lane = self.rows.start + first.start;
+            let panel = Panel { lane, lanes: last.end - first.start, depth: self.depth.clone(), width: first.len() };
+            // SAFETY: the caller's duty.
+            unsafe { self.product.a.pack(self.at[0], &panel, self.a_at(panels.start)) }
+        }
     }
 
-    /// Packs `GROUP` panels from this one on.
+    /// Packs `GROUP` panels of B from this one on.
     unsafe fn pack_b(&self, panel: usize) {
         let (tile, lanes) = (self.product.kernels.columns(), self.product.kernels.lanes);
         let (start, end) = (panel * tile, self.columns.len().min((panel + GROUP) * tile));
@@ -308,7 +323,7 @@ impl<T: Lanes> Slab<'_, T> {
             let tile = Tile {
                 alpha: product.alpha,
                 depth: self.depth.len(),
-                a: self.a_at(rows.start),
+                a: self.a_at(row_panel),
                 b: self.b_at(columns.start),
                 steps: None,
                 c: product.c.at(self.at[2]),

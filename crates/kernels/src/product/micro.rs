@@ -130,6 +130,10 @@ unsafe fn sums<V: Vector, const M: usize, const N: usize, const PACKED: bool>(ti
                 let from = b.add(j * V::LANES);
                 column[j] = if PACKED || j + 1 < N { V::load(from) } else { V::load_first(from, last) };
             }
+            if PACKED {
+                // The panel of A that is likely next.
+                prefetch(a.wrapping_add(M * tile.depth));
+            }
             for i in 0..M {
                 let x = V::splat(*a.offset(i as isize * a_row));
                 for j in 0..N {

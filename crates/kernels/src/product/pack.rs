@@ -150,22 +150,26 @@ unsafe fn turn<V: Vector<Element: Lanes>, R: Read<V>, const L: usize>(
 ) {
     let (width, len) = (panel.width, panel.depth.len());
     // Lanes that the operand does not have repeat its last one: nobody looks at their sums.
-    let mut lanes = [0; 2 * MAX_LANES];
-    for (i, lane) in lanes.iter_mut().enumerate() {
-        *lane = source.lanes.at(panel.lane + i.min(panel.lanes - 1));
+    let (mut lanes, mut next) = ([0; 2 * MAX_LANES], [0; 2 * MAX_LANES]);
+    for i in 0..width {
+        let lane = panel.lane + i.min(panel.lanes - 1);
+        (lanes[i], next[i]) = (source.lanes.at(lane), source.lanes.at_or_last(lane + width));
     }
     let mut k = 0;
     while k < len {
         let at = source.depth.at(panel.depth.start + k);
+        // Beyond the end of the panel, the next one is asked for.
+        let ahead = k + AHEAD * L;
+        let (soon, ahead) = if ahead < len { (&lanes, ahead) } else { (&next, (ahead - len).min(len - 1)) };
+        let ahead = source.depth.at(panel.depth.start + ahead);
         // SAFETY: as in `copy`, for elements and stores.
         unsafe {
             if k + L <= len && source.depth.adjacent(panel.depth.start + k, L) {
                 for v in (0..width).step_by(L) {
                     let mut block = [V::splat(V::Element::ZERO); L];
                     for i in 0..L {
-                        let from = from.offset(lanes[v + i] + at);
-                        prefetch(from.wrapping_add(AHEAD * L));
-                        block[i] = R::load(from);
+                        prefetch(from.wrapping_offset(soon[v + i] + ahead));
+                        block[i] = R::load(from.offset(lanes[v + i] + at));
                     }
                     transpose(&mut block);
                     let to = to.add(k * width + v);

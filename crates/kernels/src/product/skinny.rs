@@ -337,23 +337,28 @@ unsafe fn axpys<V: Vector<Element: Lanes>, R: Read<V>, const S: usize, const U: 
             }
         }
         let mut j = 0;
-        while j < n {
-            let width = V::LANES.min(n - j);
+        while j + V::LANES <= n {
             let mut row = [V::splat(crate::real::Real::ZERO); U];
             for u in 0..U {
-                row[u] = if width == V::LANES { R::load(b[u].add(j)) } else { R::load_first(b[u].add(j), width) };
+                row[u] = R::load(b[u].add(j));
             }
             for s in 0..S {
-                if s < piece.rows {
-                    let y = piece.y.add(s * piece.y_step + j);
-                    let mut sum = V::load_first(y, width);
-                    for u in 0..U {
-                        sum = row[u].mul_add(V::splat(x[u][s]), sum);
-                    }
-                    sum.store_first(y, width);
+                // A row beyond the last adds zeros to the last.
+                let y = piece.y.add(s.min(piece.rows - 1) * piece.y_step + j);
+                let mut sum = V::load(y);
+                for u in 0..U {
+                    sum = row[u].mul_add(V::splat(x[u][s]), sum);
                 }
+                sum.store(y);
             }
-            j += width;
+            j += V::LANES;
+        }
+        for s in 0..piece.rows {
+            for u in 0..U {
+                let y = piece.y.add(s * piece.y_step + j);
+                let row = R::load_first(b[u].add(j), n - j);
+                row.mul_add(V::splat(x[u][s]), V::load_first(y, n - j)).store_first(y, n - j);
+            }
         }
     }
 }
