@@ -8,6 +8,9 @@ use crate::threads;
 /// Nanoseconds an element: what decides whether rows are worth a second thread.
 const NS_PER_ELEMENT: f64 = 0.5;
 
+/// Nanoseconds an element that has an index of its own.
+const NS_PER_SCATTERED: f64 = 1.5;
+
 /// The sizes of an array `(outer, axis, inner)` in row-major order, whose middle axis is indexed.
 #[derive(Debug, Clone, Copy)]
 pub struct Dims {
@@ -69,6 +72,55 @@ pub fn select_add<T: Real>(x: &[T], indices: &[i64], out: &mut [T], dims: Dims) 
     });
 }
 
+/// out[o, j, i] = x[o, index[o, j, i], i]
+///
+/// # Panics
+/// If an index is outside the axis, or a length is not its shape's.
+pub fn gather<A: Element>(x: &[A], dims: Dims, index: &[i64], out: &mut [A]) {
+    let Dims { outer, axis, inner } = dims;
+    assert!(x.len() == outer * axis * inner && out.len() == index.len(), "arrays of their shapes");
+    if out.is_empty() {
+        return;
+    }
+    assert!(out.len().is_multiple_of(outer * inner), "an index for each outer and inner place");
+    let block = out.len() / outer;
+    let parts = threads::parts(out.len() / inner, inner as f64 * NS_PER_SCATTERED);
+    threads::split_mut(out, inner, parts, |start, out| {
+        for (r, out) in out.chunks_exact_mut(inner).enumerate() {
+            let at = start + r * inner;
+            let x = &x[at / block * axis * inner..][..axis * inner];
+            for (i, (out, &j)) in out.iter_mut().zip(&index[at..]).enumerate() {
+                assert!((0..axis as i64).contains(&j), "an index of the axis");
+                *out = x[j as usize * inner + i];
+            }
+        }
+    });
+}
+
+/// out[o, index[o, j, i], i] += x[o, j, i], in the order of j whatever the number of threads.
+///
+/// # Panics
+/// If an index is outside the axis, or a length is not its shape's.
+pub fn scatter_add<T: Real>(x: &[T], index: &[i64], out: &mut [T], dims: Dims) {
+    let Dims { outer, axis, inner } = dims;
+    assert!(out.len() == outer * axis * inner && x.len() == index.len(), "arrays of their shapes");
+    assert!(index.iter().all(|j| (0..axis as i64).contains(j)), "indices of the axis");
+    if x.is_empty() {
+        return;
+    }
+    assert!(x.len().is_multiple_of(outer * inner), "an index for each outer and inner place");
+    let block = x.len() / outer;
+    let parts = threads::parts(outer, block as f64 * NS_PER_SCATTERED);
+    threads::split_mut(out, axis * inner, parts, |start, out| {
+        for (r, out) in out.chunks_exact_mut(axis * inner).enumerate() {
+            let from = (start / (axis * inner) + r) * block..;
+            for (k, (&x, &j)) in x[from.clone()].iter().zip(&index[from]).take(block).enumerate() {
+                out[j as usize * inner + k % inner] += x;
+            }
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +142,22 @@ mod tests {
             let mut expected = vec![1.0; x.len()];
             naive::select_add(&out, &indices, &mut expected, dims);
             // Additions happen in the same order, so that every bit agrees.
+            assert_eq!(back, expected);
+        }
+    }
+
+    #[test]
+    fn elements_are_gathered_and_scattered_as_the_twin_does() {
+        for (outer, axis, inner, count) in [(1, 5, 3, 4), (2, 3, 1, 7), (3, 2, 5, 0), (40, 30, 20, 60), (2, 1, 0, 3)] {
+            let dims = Dims { outer, axis, inner };
+            let x: Vec<f64> = (0..outer * axis * inner).map(|i| i as f64 * 0.37 - 8.0).collect();
+            let index: Vec<i64> = (0..outer * count * inner).map(|j| (j * j * 31 % axis) as i64).collect();
+            let mut out = vec![0.0; index.len()];
+            gather(&x, dims, &index, &mut out);
+            assert_eq!(out, naive::gather(&x, dims, &index));
+            let (mut back, mut expected) = (vec![1.0; x.len()], vec![1.0; x.len()]);
+            scatter_add(&out, &index, &mut back, dims);
+            naive::scatter_add(&out, &index, &mut expected, dims);
             assert_eq!(back, expected);
         }
     }

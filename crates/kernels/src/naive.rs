@@ -14,9 +14,9 @@ use crate::simd::Lanes;
 
 pub use attention::{Attention, AttentionGradients, attention, attention_gradients};
 pub use gate::{swiglu, swiglu_backward};
-pub use gather::{select, select_add};
+pub use gather::{gather, scatter_add, select, select_add};
 pub use loss::cross_entropy;
-pub use norm::{rms_norm, rms_norm_backward};
+pub use norm::{layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
 pub use optim::adamw;
 pub use rotary::rotary;
 pub use softmax::{softmax, softmax_backward};

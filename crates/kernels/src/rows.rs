@@ -76,6 +76,17 @@ fn split_numbered<T: Send, const N: usize>(
     });
 }
 
+/// Σ x[i]
+#[inline(always)]
+pub(crate) fn sum<T: Real>(x: &[T]) -> T {
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut sums = [T::ZERO; LANES];
+    for chunk in chunks {
+        (0..LANES).for_each(|k| sums[k] += chunk[k]);
+    }
+    pairwise(sums) + rest.iter().fold(T::ZERO, |sum, &x| sum + x)
+}
+
 /// Σ a[i] b[i]
 #[inline(always)]
 pub(crate) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
@@ -88,15 +99,15 @@ pub(crate) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     pairwise(sums) + rest
 }
 
-/// Σ a[i] b[i] c[i]
+/// Σ a[i] b[i] (c[i] − shift)
 #[inline(always)]
-pub(crate) fn dot3<T: Real>(a: &[T], b: &[T], c: &[T]) -> T {
+pub(crate) fn dot3<T: Real>(a: &[T], b: &[T], c: &[T], shift: T) -> T {
     let ((a, a_rest), (b, b_rest), (c, c_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>(), c.as_chunks::<LANES>());
     let mut sums = [T::ZERO; LANES];
     for ((a, b), c) in a.iter().zip(b).zip(c) {
-        (0..LANES).for_each(|k| sums[k] += a[k] * b[k] * c[k]);
+        (0..LANES).for_each(|k| sums[k] += a[k] * b[k] * (c[k] - shift));
     }
-    let rest = a_rest.iter().zip(b_rest).zip(c_rest).fold(T::ZERO, |sum, ((&a, &b), &c)| sum + a * b * c);
+    let rest = a_rest.iter().zip(b_rest).zip(c_rest).fold(T::ZERO, |sum, ((&a, &b), &c)| sum + a * b * (c - shift));
     pairwise(sums) + rest
 }
 
@@ -137,7 +148,7 @@ mod tests {
         for n in [0, 1, 31, 32, 33, 64, 100] {
             let a: Vec<f64> = (0..n).map(f64::from).collect();
             let (squares, cubes) = (a.iter().map(|x| x * x).sum::<f64>(), a.iter().map(|x| x * x * x).sum::<f64>());
-            assert_eq!((dot(&a, &a), dot3(&a, &a, &a)), (squares, cubes));
+            assert_eq!((dot(&a, &a), dot3(&a, &a, &a, 0.0)), (squares, cubes));
         }
     }
 }

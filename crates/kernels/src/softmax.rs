@@ -1,7 +1,7 @@
 //! Softmax and its logarithm over rows.
 
 use crate::real::Real;
-use crate::rows::{LANES, dot, pairwise, split};
+use crate::rows::{LANES, dot, pairwise, split, sum};
 use crate::{simd, threads};
 
 /// Nanoseconds an element: what decides whether rows are worth a second thread.
@@ -82,17 +82,6 @@ pub fn softmax<T: Real>(x: &[T], n: usize, logarithm: bool, y: &mut [T]) {
             },
         );
     });
-}
-
-/// Σ x[i]
-#[inline(always)]
-fn sum<T: Real>(x: &[T]) -> T {
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    let mut sums = [T::ZERO; LANES];
-    for chunk in chunks {
-        (0..LANES).for_each(|k| sums[k] += chunk[k]);
-    }
-    pairwise(sums) + rest.iter().fold(T::ZERO, |sum, &x| sum + x)
 }
 
 /// The gradient of [`softmax`] from its result y: dx = y (dy − Σ dy y), or dx = dy − exp(y) Σ dy of the logarithm.

@@ -24,3 +24,20 @@ pub fn select_add<T: Real>(x: &[T], indices: &[i64], out: &mut [T], dims: Dims) 
         }
     }
 }
+
+/// out[o, j, i] = x[o, index[o, j, i], i]
+pub fn gather<T: Real>(x: &[T], dims: Dims, index: &[i64]) -> Vec<T> {
+    index.iter().enumerate().map(|(at, &j)| x[place(dims, index.len(), at, j)]).collect()
+}
+
+/// out[o, index[o, j, i], i] += x[o, j, i]
+pub fn scatter_add<T: Real>(x: &[T], index: &[i64], out: &mut [T], dims: Dims) {
+    for (at, (&x, &j)) in x.iter().zip(index).enumerate() {
+        out[place(dims, index.len(), at, j)] += x;
+    }
+}
+
+/// The place in (outer, axis, inner) that index j at position `at` of `len` names.
+fn place(dims: Dims, len: usize, at: usize, j: i64) -> usize {
+    (at / (len / dims.outer) * dims.axis + j as usize) * dims.inner + at % dims.inner
+}

@@ -3,11 +3,12 @@
 //! y[…, i] = table[ids[…], i]
 
 use monotile_kernels::buffer::Block;
-use monotile_kernels::gather::{Dims as Sizes, select, select_add};
+use monotile_kernels::gather::{Dims as Sizes, select};
 use monotile_kernels::real::{Real, Widen};
 
 use crate::check;
 use crate::error::{Error, Result};
+use crate::ops::index::add_slices;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::dtype::Stored;
 use crate::tensor::{DType, Dims, Tensor};
@@ -44,11 +45,6 @@ pub fn embedding(table: &Tensor, ids: &Tensor) -> Result<Tensor> {
     if let Some(id) = ids.elements::<i64>().iter().find(|id| !(0..vocab as i64).contains(id)) {
         return Err(Error::value(format!("embedding: index {id} is outside the table of {vocab} rows")));
     }
-    look_up(table, ids)
-}
-
-/// [`embedding`] of ids that were checked.
-fn look_up(table: &Tensor, ids: Tensor) -> Result<Tensor> {
     let table = table.contiguous()?;
     let out = match table.dtype() {
         DType::F32 => rows::<f32, f32>(&table, &ids),
@@ -80,39 +76,12 @@ impl Gradient for LookUp {
     fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
         false
     }
-    // table̅[v] = Σ ȳ[…] over the places whose id is v: linear in ȳ, and its own gradient is the look-up again.
+    // table̅[v] = Σ ȳ[…] over the places whose id is v.
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
-        add_rows(g, &self.ids, saved.input_shape(0)[0]).map(|g| vec![Some(g)])
-    }
-}
-
-/// A table of `vocab` rows with those of `g` added where the ids say.
-fn add_rows(g: &Tensor, ids: &Tensor, vocab: usize) -> Result<Tensor> {
-    fn run<T: Stored + Real>(g: &Tensor, ids: &Tensor, vocab: usize) -> Tensor {
-        let dim = g.dim(-1);
-        let mut out = Block::filled(vocab * dim, T::ZERO);
-        select_add(g.elements(), ids.elements(), &mut out, Sizes { outer: 1, axis: vocab, inner: dim });
-        Tensor::from_block(out, &[vocab, dim])
-    }
-    let g = g.computable("embedding")?.contiguous()?;
-    let out = if g.dtype() == DType::F64 { run::<f64>(&g, ids, vocab) } else { run::<f32>(&g, ids, vocab) };
-    Ok(Tensor::record(out, &[&g], AddRows { ids: ids.clone() }))
-}
-
-struct AddRows {
-    ids: Tensor,
-}
-
-impl Gradient for AddRows {
-    fn name(&self) -> &'static str {
-        "embedding"
-    }
-    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
-        false
-    }
-    fn vjp(&self, _: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![cotangents[0].as_ref().map(|g| look_up(g, self.ids.clone())).transpose()?])
+        let &[vocab, dim] = saved.input_shape(0) else { unreachable!("`embedding` takes a matrix") };
+        let g = g.reshape(&[self.ids.len(), dim])?;
+        add_slices(&g, 0, &self.ids, vocab).map(|g| vec![Some(g)])
     }
 }
 

@@ -2,9 +2,11 @@
 
 pub(crate) mod cast;
 pub(crate) mod cat;
+pub(crate) mod dropout;
 pub mod elementwise;
 pub(crate) mod embedding;
 pub(crate) mod gate;
+pub(crate) mod index;
 pub(crate) mod loss;
 pub(crate) mod matmul;
 pub(crate) mod norm;
@@ -13,10 +15,11 @@ pub(crate) mod slice;
 pub(crate) mod softmax;
 pub(crate) mod view;
 
+pub use dropout::dropout;
 pub use embedding::embedding;
 pub use gate::swiglu;
 pub use loss::{CrossEntropy, cross_entropy};
-pub use norm::rms_norm;
+pub use norm::{layer_norm, rms_norm};
 
 /// The record of every operation here.
 #[cfg(test)]
@@ -24,9 +27,11 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
     let all = [
         cast::specs(),
         cat::specs(),
+        dropout::specs(),
         elementwise::specs(),
         embedding::specs(),
         gate::specs(),
+        index::specs(),
         loss::specs(),
         matmul::specs(),
         norm::specs(),

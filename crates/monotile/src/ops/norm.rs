@@ -43,6 +43,103 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     Ok(Tensor::record(y, &[&x, &w], RmsNorm { eps, rho }))
 }
 
+/// Rows less their mean, over their standard deviation, times a weight, plus a bias:
+///
+/// y[…, i] = (x[…, i] − μ) / √(mean((x[…] − μ)²) + ε) · weight[i] + bias[i]
+///
+/// Shapes: x `(…, n)`, weight and bias `(n)`; the result has the shape of x. bf16 and f16 count as f32.
+///
+/// # Gradient
+/// Of all three, each where it is wanted, from the means and deviations that the forward pass keeps.
+///
+/// # Errors
+/// If the weight or the bias is not a vector as long as the last dimension, or a dtype is no floating-point one.
+///
+/// # Source
+/// Ba, Kiros and Hinton (2016), arXiv 1607.06450.
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, ops::layer_norm};
+/// let x = Tensor::from_rows(&[[1.0_f64, 3.0], [5.0, 1.0]])?;
+/// let (w, b) = (Tensor::full(&[2], 10.0_f64), Tensor::full(&[2], 0.5_f64));
+/// assert_eq!(layer_norm(&x, &w, &b, 0.0)?.to_vec::<f64>()?, [-9.5, 10.5, 10.5, -9.5]);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+    check_vector("layer_norm", x, "weight", weight)?;
+    check_vector("layer_norm", x, "bias", bias)?;
+    let dtype = match check::common_float("layer_norm", x, weight)? {
+        DType::F32 => check::common_float("layer_norm", x, bias)?,
+        wide => check::common_float("layer_norm", x, bias).map(|_| wide)?,
+    };
+    let cast = |t: &Tensor| t.to_dtype(dtype)?.contiguous();
+    let (x, w, b) = (cast(x)?, cast(weight)?, cast(bias)?);
+    let forward = if dtype == DType::F64 { layer_forward::<f64> } else { layer_forward::<f32> };
+    let (y, kept) = forward([&x, &w, &b], eps);
+    Ok(Tensor::record(y, &[&x, &w, &b], LayerNorm { eps, kept }))
+}
+
+fn layer_forward<T: Stored + Real>([x, w, b]: [&Tensor; 3], eps: f64) -> (Tensor, [Tensor; 2]) {
+    let rows = rows(x);
+    let mut y = Block::<T>::new(x.len());
+    let (mut mu, mut rho) = (Block::<T>::new(rows), Block::<T>::new(rows));
+    kernel::layer_norm(x.elements(), [w.elements(), b.elements()], eps, &mut y, [&mut mu, &mut rho]);
+    (Tensor::from_block(y, x.shape()), [mu, rho].map(|kept| Tensor::from_block(kept, &[rows])))
+}
+
+struct LayerNorm {
+    eps: f64,
+    /// μ and ρ, one each a row.
+    kept: [Tensor; 2],
+}
+
+impl Gradient for LayerNorm {
+    fn name(&self) -> &'static str {
+        "layer_norm"
+    }
+    fn keeps_input(&self, i: usize, _: &[bool]) -> bool {
+        i < 2
+    }
+    // With ρ = (mean((x − μ)²) + ε)^(−1/2) and x̂ = ρ (x − μ):
+    // x̄ = ρ (w ȳ − mean(w ȳ) − x̂ · mean(w ȳ x̂)),  w̄ = Σ ȳ x̂,  b̄ = Σ ȳ over rows.
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None; 3]) };
+        let (x, w) = (saved.input(0), saved.input(1));
+        let needs = [0, 1, 2].map(|i| saved.needs(i));
+        if !saved.is_recorded() {
+            let g = g.to_dtype(x.dtype())?.dense();
+            let backward = if x.dtype() == DType::F64 { layer_backward::<f64> } else { layer_backward::<f32> };
+            return Ok(backward([&x, &w, &self.kept[0], &self.kept[1]], &g, needs));
+        }
+        let mean = |t: &Tensor| t.sum_keepdim(&[-1])?.mul_scalar(1.0 / x.dim(-1) as f64);
+        let centred = x.sub(&mean(&x)?)?;
+        let rho = reciprocal_root(&mean(&centred.mul(&centred)?)?, self.eps)?;
+        let unit = centred.mul(&rho)?;
+        let gw = g.mul(&w)?;
+        let dx = || rho.mul(&gw.sub(&mean(&gw)?)?.sub(&unit.mul(&mean(&gw.mul(&unit)?)?)?)?);
+        let dw = || sum_to(&g.mul(&unit)?, w.shape());
+        let db = || sum_to(g, w.shape());
+        Ok(vec![needs[0].then(dx).transpose()?, needs[1].then(dw).transpose()?, needs[2].then(db).transpose()?])
+    }
+}
+
+fn layer_backward<T: Stored + Real>([x, w, mu, rho]: [&Tensor; 4], g: &Tensor, needs: [bool; 3]) -> Vec<Option<Tensor>> {
+    let n = w.len();
+    let mut dx = Block::<T>::new(if needs[0] { x.len() } else { 0 });
+    let mut dwb = Block::<T>::new(if needs[1] || needs[2] { 2 * n } else { 0 });
+    let forward = kernel::LayerNorm { x: x.elements(), w: w.elements(), mu: mu.elements(), rho: rho.elements() };
+    kernel::layer_norm_backward(forward, g.elements(), &mut dx, &mut dwb);
+    let half = |wanted: bool, k: usize| wanted.then(|| Tensor::from_block(Block::copied(&dwb[k * n..(k + 1) * n]), &[n]));
+    let (dw, db) = (half(needs[1], 0), half(needs[2], 1));
+    vec![needs[0].then(|| Tensor::from_block(dx, x.shape())), dw, db]
+}
+
+/// (x + ε)^(−1/2)
+fn reciprocal_root(x: &Tensor, eps: f64) -> Result<Tensor> {
+    x.add_scalar(eps)?.ln()?.mul_scalar(-0.5)?.exp()
+}
+
 /// A vector as long as the last dimension of x.
 fn check_vector(op: &str, x: &Tensor, name: &str, vector: &Tensor) -> Result<()> {
     if x.rank() == 0 || vector.shape() != [x.dim(-1)] {
@@ -84,8 +181,7 @@ impl Gradient for RmsNorm {
             return Ok(backward([&x, &w, &self.rho], &g, [saved.needs(0), saved.needs(1)]));
         }
         let mean = |t: &Tensor| t.sum_keepdim(&[-1])?.mul_scalar(1.0 / x.dim(-1) as f64);
-        // ρ = exp(−½ ln(mean(x²) + ε))
-        let rho = mean(&x.mul(&x)?)?.add_scalar(self.eps)?.ln()?.mul_scalar(-0.5)?.exp()?;
+        let rho = reciprocal_root(&mean(&x.mul(&x)?)?, self.eps)?;
         let unit = x.mul(&rho)?;
         let gw = g.mul(&w)?;
         let dx = || rho.mul(&gw.sub(&unit.mul(&mean(&gw.mul(&unit)?)?)?)?);
