@@ -1,5 +1,6 @@
 //! One block: attention and a gated feed-forward part, each on a normalized residual stream.
 
+use monotile::attention::{Attention, rotary, scaled_dot_product_attention};
 use monotile::{Result, Rng, Tensor};
 
 use crate::cache::BlockCache;
@@ -91,12 +92,11 @@ impl Block {
         let k = heads(Linear::K, num_key_value_heads)?;
         let v = heads(Linear::V, num_key_value_heads)?;
         let (cos, sin) = &pass.turns;
-        let (q, k) = (ops::rotate(&q, cos, sin)?, ops::rotate(&k, cos, sin)?);
-        let (k, v) = match cache {
-            Some(cache) => cache.extend(k, v)?,
-            None => (k, v),
-        };
-        let o = ops::attention(&q, &k, &v)?; // (batch, heads, tokens, head_dim)
+        let (q, k) = (rotary(&q, cos, sin)?, rotary(&k, cos, sin)?);
+        let o = match cache {
+            Some(cache) => cache.attend(&q, k, v)?,
+            None => scaled_dot_product_attention(&q, &k, &v, &Attention { causal: true, ..Attention::default() })?,
+        }; // (batch, heads, tokens, head_dim)
         let o = o.permute(&[0, 2, 1, 3])?.reshape(&[batch, tokens, num_attention_heads * head_dim])?;
         self.dense(Linear::O).apply(&o, pass.dropout)
     }
