@@ -1,13 +1,13 @@
 //! One block: attention and a gated feed-forward part, each on a normalized residual stream.
 
 use monotile::attention::{Attention, rotary, scaled_dot_product_attention};
+use monotile::ops::{rms_norm, swiglu};
 use monotile::{Result, Rng, Tensor};
 
 use crate::cache::BlockCache;
 use crate::config::Config;
 use crate::linear::{Layer, Linear};
 use crate::lora::Pair;
-use crate::ops;
 
 /// A linear layer, y = x Wᵀ + bias, with ΔW on top where an adapter is attached.
 pub(crate) struct Dense {
@@ -74,10 +74,10 @@ impl Block {
     /// x ↦ x + attention(norm(x)), then x + down(silu(gate) ∘ up) of its norm; `(batch, tokens, hidden)`.
     pub fn apply(&self, x: &Tensor, pass: &mut Pass, cache: Option<&mut BlockCache>) -> Result<Tensor> {
         let eps = pass.config.rms_norm_eps;
-        let x = x.add(&self.attend(&ops::rms_norm(x, &self.input_norm, eps)?, pass, cache)?)?;
-        let h = ops::rms_norm(&x, &self.attention_norm, eps)?;
+        let x = x.add(&self.attend(&rms_norm(x, &self.input_norm, eps)?, pass, cache)?)?;
+        let h = rms_norm(&x, &self.attention_norm, eps)?;
         let mut dense = |linear, h: &Tensor| self.dense(linear).apply(h, pass.dropout);
-        let inner = ops::silu(&dense(Linear::Gate, &h)?)?.mul(&dense(Linear::Up, &h)?)?;
+        let inner = swiglu(&dense(Linear::Gate, &h)?, &dense(Linear::Up, &h)?)?;
         x.add(&dense(Linear::Down, &inner)?)
     }
 

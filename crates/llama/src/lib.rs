@@ -11,7 +11,6 @@ mod json;
 mod linear;
 pub mod lora;
 mod model;
-mod ops;
 mod rotary;
 mod tokenizer;
 pub mod train;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use monotile::io::write_safetensors;
+use monotile::ops::{CrossEntropy, cross_entropy, embedding, rms_norm};
 use monotile::{DType, Error, Result, Rng, Tensor};
 
 use crate::block::{Block, Dense, Pass};
@@ -10,7 +11,6 @@ use crate::cache::Cache;
 use crate::config::Config;
 use crate::linear::{Layer, Linear};
 use crate::lora::Adapter;
-use crate::ops;
 use crate::weights::{WEIGHTS, Weights};
 
 /// The standard deviation that weights start from.
@@ -137,7 +137,7 @@ impl Model {
         // Position t foretells token t + 1, so the last position is not computed at all.
         let hidden = self.hidden(&tokens.slice(1, ..length - 1)?, None, &mut dropout)?;
         let logits = self.head.apply(&hidden.flatten(0, 1)?, &mut dropout)?;
-        ops::cross_entropy(&logits, &tokens.slice(1, 1..)?.reshape(&[logits.dim(0)])?)
+        cross_entropy(&logits, &tokens.slice(1, 1..)?.flatten(0, 1)?, &CrossEntropy::default())
     }
 
     /// The normalized residual stream after the last block, `(batch, tokens, hidden)`.
@@ -153,14 +153,14 @@ impl Model {
         let (cos, sin) = self.config.rotary.table(self.config.head_dim, start, count);
         let table = |values| Tensor::from_vec::<f32>(values, &[count, self.config.head_dim / 2]);
         let mut pass = Pass { config: &self.config, turns: (table(cos)?, table(sin)?), dropout };
-        let mut x = ops::embedding(&self.embedding, tokens)?;
+        let mut x = embedding(&self.embedding, tokens)?;
         for (index, block) in self.blocks.iter().enumerate() {
             x = block.apply(&x, &mut pass, cache.as_mut().map(|cache| &mut cache.blocks[index]))?;
         }
         if let Some(cache) = cache {
             cache.length += count;
         }
-        ops::rms_norm(&x, &self.norm, self.config.rms_norm_eps)
+        rms_norm(&x, &self.norm, self.config.rms_norm_eps)
     }
 
     /// Puts an adapter on top of the weights, in place of the one that is there.
@@ -201,6 +201,8 @@ impl Model {
             let dense = self.dense_mut(layer);
             if let Some(pair) = dense.lora.take() {
                 dense.weight = pair.merged(&dense.weight)?;
+                // An output layer that differs from the embedding is no longer tied to it.
+                self.config.tie_word_embeddings &= layer != Layer::HEAD;
             }
         }
         Ok(())
@@ -252,37 +254,35 @@ impl Model {
         found
     }
 
-    /// Replaces the tensors that [`parameters`](Model::parameters) lists, in its order.
+    /// Takes out the tensors that [`parameters`](Model::parameters) lists and puts these in their places, in its order.
     ///
     /// # Panics
     /// If there are more or fewer of them.
-    pub(crate) fn set_parameters(&mut self, which: Trained, values: impl IntoIterator<Item = Tensor>) {
-        let mut values = values.into_iter();
-        let mut set = |place: &mut Tensor| *place = values.next().expect("as many tensors as parameters() lists");
+    pub(crate) fn replace_parameters(&mut self, which: Trained, values: Vec<Tensor>) -> Vec<Tensor> {
+        let mut places: Vec<&mut Tensor> = Vec::new();
         if which == Trained::Adapter {
-            for layer in Layer::all(self.blocks.len()) {
-                if let Some(pair) = &mut self.dense_mut(layer).lora {
-                    set(&mut pair.a);
-                    set(&mut pair.b);
+            let dense = self.blocks.iter_mut().flat_map(|block| &mut block.linear).chain([&mut self.head]);
+            places.extend(dense.filter_map(|dense| dense.lora.as_mut()).flat_map(|pair| [&mut pair.a, &mut pair.b]));
+        } else {
+            places.push(&mut self.embedding);
+            for block in &mut self.blocks {
+                places.extend([&mut block.input_norm, &mut block.attention_norm]);
+                for dense in &mut block.linear {
+                    places.push(&mut dense.weight);
+                    places.extend(&mut dense.bias);
                 }
             }
-            return;
-        }
-        set(&mut self.embedding);
-        for block in &mut self.blocks {
-            set(&mut block.input_norm);
-            set(&mut block.attention_norm);
-            for dense in &mut block.linear {
-                set(&mut dense.weight);
-                dense.bias.iter_mut().for_each(&mut set);
+            places.push(&mut self.norm);
+            if !self.config.tie_word_embeddings {
+                places.push(&mut self.head.weight);
             }
         }
-        set(&mut self.norm);
+        assert_eq!(places.len(), values.len(), "as many tensors as parameters() lists");
+        let taken = places.into_iter().zip(values).map(|(place, value)| std::mem::replace(place, value)).collect();
         if self.config.tie_word_embeddings {
             self.head.weight = self.embedding.clone();
-        } else {
-            set(&mut self.head.weight);
         }
+        taken
     }
 
     /// The attached adapter's layers with their A, B and scaling.

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use monotile::io::{SafeTensors, write_safetensors};
+use monotile::optim::{AdamW, AdamWState};
 use monotile::{Error, Result, Tensor};
 use serde_json::{Value, json};
 
 use super::Trainer;
-use super::adamw::Moments;
 
 impl Trainer {
     /// Saves everything that going on needs to one file, whole or not at all.
@@ -16,9 +16,11 @@ impl Trainer {
     /// `Io`, if it cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let mut tensors: Vec<(String, Tensor)> = Vec::new();
-        for ((name, tensor), Moments { m, v }) in self.model.parameters(self.trained).into_iter().zip(&self.optimizer.moments) {
-            tensors.push((format!("m.{name}"), Tensor::from_slice(m, tensor.shape())?));
-            tensors.push((format!("v.{name}"), Tensor::from_slice(v, tensor.shape())?));
+        let AdamWState { m, v, .. } = self.optimizer.state();
+        for (number, (name, tensor)) in self.model.parameters(self.trained).into_iter().enumerate() {
+            // Before the first step there are no averages.
+            tensors.extend(m.get(number).map(|m| (format!("m.{name}"), m.clone())));
+            tensors.extend(v.get(number).map(|v| (format!("v.{name}"), v.clone())));
             tensors.push((name, tensor.clone()));
         }
         tensors.push(("losses".into(), Tensor::from_slice(&self.losses, &[self.losses.len()])?));
@@ -40,23 +42,27 @@ impl Trainer {
             let then = &saved[name];
             return Err(Error::value(format!("{}: the run was begun with {name} {then}, now it is {now}", path.display())));
         }
-        let read = |name: &str, shape: &[usize]| {
-            let tensor = file.tensor(name)?;
-            match tensor.shape() == shape {
-                true => tensor.to_vec::<f32>(),
+        let read = |name: &str, like: &Tensor| {
+            let (tensor, shape) = (file.tensor(name)?, like.shape());
+            match tensor.shape() == shape && tensor.dtype() == like.dtype() {
+                // A copy: the file is replaced while the run goes on.
+                true => Tensor::from_vec(tensor.to_vec::<f32>()?, shape),
                 false => Err(refuse(format!("tensor {name:?} has shape {:?}, the run needs {shape:?}", tensor.shape()))),
             }
         };
+        let losses = file.tensor("losses")?.to_vec::<f64>()?;
+        let mut state = AdamWState { step: losses.len() as u64, ..AdamWState::default() };
         let mut values = Vec::new();
-        let mut moments = Vec::new();
         for (name, tensor) in self.model.parameters(self.trained) {
-            let shape = tensor.shape();
-            values.push(Tensor::from_vec(read(&name, shape)?, shape)?);
-            moments.push(Moments { m: read(&format!("m.{name}"), shape)?, v: read(&format!("v.{name}"), shape)? });
+            values.push(read(&name, tensor)?);
+            if !losses.is_empty() {
+                state.m.push(read(&format!("m.{name}"), tensor)?);
+                state.v.push(read(&format!("v.{name}"), tensor)?);
+            }
         }
-        self.losses = file.tensor("losses")?.to_vec::<f64>()?;
-        self.optimizer.moments = moments;
-        self.model.set_parameters(self.trained, values);
+        self.losses = losses;
+        self.optimizer = AdamW::resume(self.options.adamw(), state);
+        self.model.replace_parameters(self.trained, values);
         Ok(())
     }
 

@@ -1,16 +1,15 @@
 //! Training: a small model from scratch, or an adapter on a frozen one.
 
-mod adamw;
 mod checkpoint;
 mod options;
 mod run;
 
+use monotile::optim::AdamW;
 use monotile::{DType, Error, Result, Rng, Tensor};
 
 use crate::data::{Order, Rows};
 use crate::model::{Model, Trained};
 
-use adamw::AdamW;
 pub use options::{Schedule, TrainOptions};
 pub use run::{Event, Finished, Run, run};
 
@@ -73,8 +72,8 @@ impl Trainer {
         }
         let copies = parameters.into_iter().map(|(_, tensor)| tensor.detach().to_dtype(DType::F32)?.contiguous());
         let copies: Vec<Tensor> = copies.collect::<Result<_>>()?;
-        let optimizer = AdamW::new(&copies);
-        model.set_parameters(trained, copies);
+        let optimizer = AdamW::new(options.adamw());
+        model.replace_parameters(trained, copies);
         Ok(Self { model, trained, rows, held_out: None, options, optimizer, losses: Vec::new() })
     }
 
@@ -134,18 +133,23 @@ impl Trainer {
         let TrainOptions { batch, accumulate, shuffle, seed, .. } = self.options;
         let order = Order { rows: self.rows.count(), batch: batch * accumulate, shuffle: shuffle.then_some(seed) };
         let chosen = order.step(done);
-        let (loss, gradients) = self.gradients(&chosen)?;
+        let (loss, mut gradients) = self.gradients(&chosen)?;
         if !loss.is_finite() {
             return Err(Error::value(format!("train: the loss of step {} is {loss}; a smaller learning rate may help", done + 1)));
         }
         let gradient_norm = norm(&gradients)?;
-        let shrink = match self.options.clip {
-            Some(clip) if gradient_norm > clip => clip / gradient_norm,
-            _ => 1.0,
-        };
-        let parameters: Vec<Tensor> = self.model.parameters(self.trained).into_iter().map(|(_, tensor)| tensor.clone()).collect();
-        let updated = self.optimizer.step(&parameters, &gradients, &self.options, done, shrink)?;
-        self.model.set_parameters(self.trained, updated);
+        if let Some(clip) = self.options.clip.filter(|&clip| gradient_norm > clip) {
+            for gradient in &mut gradients {
+                *gradient = gradient.mul_scalar(clip / gradient_norm)?;
+            }
+        }
+        self.optimizer.options.lr = self.options.rate(done);
+        // Out of the model, nobody else holds them, and the optimizer writes in place.
+        let empty = vec![Tensor::scalar(0.0_f32); gradients.len()];
+        let mut parameters = self.model.replace_parameters(self.trained, empty);
+        let updated = self.optimizer.step(&mut parameters, &gradients);
+        self.model.replace_parameters(self.trained, parameters.iter().map(Tensor::detach).collect());
+        updated?;
         self.losses.push(loss);
         let tokens = chosen.len() * (self.rows.length() - 1);
         Ok(Step { number: done + 1, loss, learning_rate: self.options.rate(done), gradient_norm, tokens })
@@ -155,17 +159,16 @@ impl Trainer {
     ///
     /// # Errors
     /// None that rows of this run can cause.
-    pub fn gradients(&mut self, rows: &[usize]) -> Result<(f64, Vec<Option<Tensor>>)> {
-        let plain: Vec<Tensor> = self.model.parameters(self.trained).into_iter().map(|(_, tensor)| tensor.clone()).collect();
-        let leaves: Vec<Tensor> = plain.iter().map(Tensor::requires_grad).collect();
-        self.model.set_parameters(self.trained, leaves.iter().cloned());
+    pub fn gradients(&mut self, rows: &[usize]) -> Result<(f64, Vec<Tensor>)> {
+        let leaves: Vec<Tensor> = self.model.parameters(self.trained).iter().map(|(_, tensor)| tensor.requires_grad()).collect();
+        let plain = self.model.replace_parameters(self.trained, leaves.clone());
         let found = self.accumulate(rows, &leaves);
         // Whatever happened, what stays in the model is not on the tape.
-        self.model.set_parameters(self.trained, plain);
+        self.model.replace_parameters(self.trained, plain);
         found
     }
 
-    fn accumulate(&self, rows: &[usize], leaves: &[Tensor]) -> Result<(f64, Vec<Option<Tensor>>)> {
+    fn accumulate(&self, rows: &[usize], leaves: &[Tensor]) -> Result<(f64, Vec<Tensor>)> {
         let mut total: Vec<Option<Tensor>> = vec![None; leaves.len()];
         let mut loss_sum = 0.0;
         let passes = rows.chunks(self.options.batch);
@@ -185,7 +188,8 @@ impl Trainer {
                 };
             }
         }
-        Ok((loss_sum, total))
+        let all = total.into_iter().zip(leaves).map(|(sum, leaf)| sum.unwrap_or_else(|| leaf.zeros_like()));
+        Ok((loss_sum, all.collect()))
     }
 
     /// The mean loss on the held-out rows; `None` where there are none.
@@ -214,9 +218,9 @@ fn check_rows(model: &Model, rows: &Rows) -> Result<()> {
 }
 
 /// The length of the gradient over all tensors, √Σ g².
-fn norm(gradients: &[Option<Tensor>]) -> Result<f64> {
+fn norm(gradients: &[Tensor]) -> Result<f64> {
     let mut sum = 0.0;
-    for gradient in gradients.iter().flatten() {
+    for gradient in gradients {
         sum += gradient.to_vec::<f32>()?.into_iter().map(|g| f64::from(g) * f64::from(g)).sum::<f64>();
     }
     Ok(sum.sqrt())

@@ -2,6 +2,7 @@
 
 use std::f64::consts::PI;
 
+use monotile::optim::AdamWOptions;
 use monotile::{Error, Result};
 use serde_json::{Value, json};
 
@@ -129,6 +130,17 @@ impl TrainOptions {
                 Schedule::Linear => 1.0 - done,
                 Schedule::Cosine => 0.5 + 0.5 * (PI * done).cos(),
             }
+    }
+
+    /// The optimizer's options, at the largest learning rate.
+    pub(super) fn adamw(&self) -> AdamWOptions {
+        AdamWOptions {
+            lr: self.learning_rate,
+            betas: self.betas,
+            eps: self.epsilon,
+            weight_decay: self.weight_decay,
+            decay_from_rank: 2,
+        }
     }
 
     /// The options as a checkpoint keeps them, to be compared when a run goes on.

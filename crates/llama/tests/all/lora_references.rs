@@ -1,10 +1,8 @@
 //! LoRA training against what peft and PyTorch computed: one step in full, and the losses of a hundred.
 
-mod common;
-
 use std::path::Path;
 
-use common::{data, difference};
+use crate::common::{data, difference};
 use monotile::io::{SafeTensors, write_safetensors};
 use monotile::{DType, Tensor};
 use monotile_llama::data::Rows;
@@ -66,7 +64,7 @@ fn one_step_has_the_loss_gradients_and_result_of_peft() {
     assert_eq!(names.len(), 16);
     for (name, gradient) in names.iter().zip(&gradients) {
         let wanted = file.tensor(&theirs("grad", name)).unwrap();
-        let off = difference(gradient.as_ref().unwrap(), &wanted);
+        let off = difference(gradient, &wanted);
         assert!(off < 1e-4 * largest(&wanted), "gradient of {name} differs by {off:e}");
     }
     trainer.step().unwrap();
@@ -78,7 +76,7 @@ fn one_step_has_the_loss_gradients_and_result_of_peft() {
     for ((name, tensor), gradient) in trainer.model().parameters(Trained::Adapter).into_iter().zip(gradients) {
         let after = tensor.to_f64_vec().into_iter().zip(file.tensor(&theirs("after", &name)).unwrap().to_f64_vec());
         let wanted = file.tensor(&theirs("grad", &name)).unwrap().to_f64_vec();
-        let gradients = gradient.unwrap().to_f64_vec().into_iter().zip(wanted);
+        let gradients = gradient.to_f64_vec().into_iter().zip(wanted);
         for ((ours, theirs), (g, g_theirs)) in after.zip(gradients) {
             let off = (ours - theirs).abs();
             let explained = 1e-3 * (direction(g) - direction(g_theirs)).abs();

@@ -1,10 +1,8 @@
 //! Checkpoints and adapters against what transformers and peft compute from them, for every folder that is there.
 
-mod common;
-
 use std::path::PathBuf;
 
-use common::{data, difference};
+use crate::common::{data, difference};
 use monotile::Tensor;
 use monotile::io::SafeTensors;
 use monotile_llama::lora::Adapter;

@@ -1,0 +1,6 @@
+//! Models, adapters and training against other software and against themselves.
+
+mod checkpoints;
+mod common;
+mod lora_references;
+mod references;
