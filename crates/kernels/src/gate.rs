@@ -18,7 +18,7 @@ pub fn swiglu<T: Real>(a: &[T], b: &[T], y: &mut [T]) {
         let (a, b) = (&a[range.clone()], &b[range]);
         simd::run(
             #[inline(always)]
-            || (0..y.len()).for_each(|i| y[i] = a[i].silu() * b[i]),
+            || y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (&a, &b))| *y = a.silu() * b),
         );
     });
 }
@@ -35,10 +35,11 @@ pub fn swiglu_backward<T: Real>(a: &[T], b: &[T], dy: &[T], da: &mut [T], db: &m
         simd::run(
             #[inline(always)]
             || {
-                for i in 0..da.len() {
-                    let s = a[i].sigmoid();
-                    da[i] = dy[i] * b[i] * s * (T::ONE + a[i] * (T::ONE - s));
-                    db[i] = dy[i] * a[i] * s;
+                let inputs = a.iter().zip(b).zip(dy);
+                for ((da, db), ((&a, &b), &dy)) in da.iter_mut().zip(db).zip(inputs) {
+                    let s = a.sigmoid();
+                    *da = dy * b * s * (T::ONE + a * (T::ONE - s));
+                    *db = dy * a * s;
                 }
             },
         );

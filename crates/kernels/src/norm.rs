@@ -24,7 +24,7 @@ pub fn rms_norm<T: Real>(x: &[T], w: &[T], eps: f64, y: &mut [T], rho: &mut [T])
             || {
                 for ((x, y), rho) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)).zip(rho) {
                     let scale = T::from_f64(1.0 / (dot(x, x).to_f64() / n as f64 + eps).sqrt());
-                    (0..n).for_each(|i| y[i] = x[i] * scale * w[i]);
+                    y.iter_mut().zip(x.iter().zip(w)).for_each(|(y, (&x, &w))| *y = x * scale * w);
                     *rho = scale;
                 }
             },
@@ -97,9 +97,9 @@ pub fn layer_norm<T: Real>(x: &[T], [w, b]: [&[T]; 2], eps: f64, y: &mut [T], [m
             || {
                 for (r, (x, y)) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)).enumerate() {
                     let mean = sum(x) * T::from_f64(1.0 / n as f64);
-                    (0..n).for_each(|i| y[i] = x[i] - mean);
+                    y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - mean);
                     let scale = T::from_f64(1.0 / (dot(y, y).to_f64() / n as f64 + eps).sqrt());
-                    (0..n).for_each(|i| y[i] = y[i] * scale * w[i] + b[i]);
+                    y.iter_mut().zip(w.iter().zip(b)).for_each(|(y, (&w, &b))| *y = *y * scale * w + b);
                     (mu[r], rho[r]) = (mean, scale);
                 }
             },

@@ -80,10 +80,7 @@ fn split_numbered<T: Send, const N: usize>(
 #[inline(always)]
 pub(crate) fn sum<T: Real>(x: &[T]) -> T {
     let (chunks, rest) = x.as_chunks::<LANES>();
-    let mut sums = [T::ZERO; LANES];
-    for chunk in chunks {
-        (0..LANES).for_each(|k| sums[k] += chunk[k]);
-    }
+    let sums = chunks.iter().fold([T::ZERO; LANES], |s, x| std::array::from_fn(|k| s[k] + x[k]));
     pairwise(sums) + rest.iter().fold(T::ZERO, |sum, &x| sum + x)
 }
 
@@ -91,24 +88,18 @@ pub(crate) fn sum<T: Real>(x: &[T]) -> T {
 #[inline(always)]
 pub(crate) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    let mut sums = [T::ZERO; LANES];
-    for (a, b) in a.iter().zip(b) {
-        (0..LANES).for_each(|k| sums[k] += a[k] * b[k]);
-    }
-    let rest = a_rest.iter().zip(b_rest).fold(T::ZERO, |sum, (&a, &b)| sum + a * b);
-    pairwise(sums) + rest
+    let sums = a.iter().zip(b).fold([T::ZERO; LANES], |s, (a, b)| std::array::from_fn(|k| s[k] + a[k] * b[k]));
+    pairwise(sums) + a_rest.iter().zip(b_rest).fold(T::ZERO, |sum, (&a, &b)| sum + a * b)
 }
 
 /// Σ a[i] b[i] (c[i] − shift)
 #[inline(always)]
 pub(crate) fn dot3<T: Real>(a: &[T], b: &[T], c: &[T], shift: T) -> T {
     let ((a, a_rest), (b, b_rest), (c, c_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>(), c.as_chunks::<LANES>());
-    let mut sums = [T::ZERO; LANES];
-    for ((a, b), c) in a.iter().zip(b).zip(c) {
-        (0..LANES).for_each(|k| sums[k] += a[k] * b[k] * (c[k] - shift));
-    }
-    let rest = a_rest.iter().zip(b_rest).zip(c_rest).fold(T::ZERO, |sum, ((&a, &b), &c)| sum + a * b * (c - shift));
-    pairwise(sums) + rest
+    let term = |a: T, b: T, c: T| a * b * (c - shift);
+    let chunks = a.iter().zip(b).zip(c);
+    let sums = chunks.fold([T::ZERO; LANES], |s, ((a, b), c)| std::array::from_fn(|k| s[k] + term(a[k], b[k], c[k])));
+    pairwise(sums) + a_rest.iter().zip(b_rest).zip(c_rest).fold(T::ZERO, |sum, ((&a, &b), &c)| sum + term(a, b, c))
 }
 
 /// The sum of the partial sums, halves at a time.
@@ -149,6 +140,7 @@ mod tests {
             let a: Vec<f64> = (0..n).map(f64::from).collect();
             let (squares, cubes) = (a.iter().map(|x| x * x).sum::<f64>(), a.iter().map(|x| x * x * x).sum::<f64>());
             assert_eq!((dot(&a, &a), dot3(&a, &a, &a, 0.0)), (squares, cubes));
+            assert_eq!(sum(&a), a.iter().sum::<f64>());
         }
     }
 }
