@@ -1,7 +1,8 @@
 //! Maps over one, two or three operands of one shape, each through strides of its own, into a row-major result.
 //!
-//! Dimensions that every operand walks as one are merged; the innermost then runs as a plain loop that the compiler
-//! vectorizes when all its strides are 1 or 0.
+//! Dimensions that every operand walks as one are merged. The two innermost that are left make a tile, walked as plain
+//! loops that the compiler vectorizes where steps are 1 or 0; tiles whose rows lie across an operand's memory, as in a
+//! transposition, are walked in blocks that stay in cache.
 
 use crate::real::Element;
 use crate::view::View;
@@ -9,24 +10,36 @@ use crate::{simd, threads};
 
 /// A cheap function of one element, in nanoseconds: what decides whether a map is worth a second thread.
 const NS_PER_ELEMENT: f64 = 0.5;
+/// Rows and columns of a block: a cache line's worth of rows, and few enough columns for the first level of address translation.
+const BLOCK: (usize, usize) = (16, 32);
 
 /// out[i] = f(a[i])
 pub fn unary<A: Element, R: Element>(a: View<'_, A>, out: &mut [R], f: impl Fn(A) -> R + Sync + Copy) {
     let plan = Plan::new(a.shape(), [a.strides()]);
     let a = Address(a.as_ptr());
-    plan.run(out, |row, [at], [step]| {
-        // SAFETY: `Plan` yields only positions inside the view, whose constructor checked them all.
-        unsafe {
-            let a = a.at(at);
-            match step {
-                1 => simd::run(
-                    #[inline(always)]
-                    || (0..row.len()).for_each(|i| row[i] = f(*a.add(i))),
-                ),
-                _ => (0..row.len()).for_each(|i| row[i] = f(*a.offset(i as isize * step))),
-            }
-        }
-    });
+    plan.run(
+        out,
+        #[inline(always)]
+        |out, tile| match tile.steps {
+            [1] => tile.by_row(
+                out,
+                #[inline(always)]
+                |row, [at]| {
+                    // SAFETY: `Plan` yields only positions inside the view, whose constructor checked them all.
+                    let a = unsafe { a.row(at, row.len()) };
+                    row.iter_mut().zip(a).for_each(|(y, &a)| *y = f(a));
+                },
+            ),
+            _ => tile.by_block(
+                out,
+                #[inline(always)]
+                |[at]| {
+                    // SAFETY: as above.
+                    f(unsafe { a.element(at) })
+                },
+            ),
+        },
+    );
 }
 
 /// out[i] = f(a[i], b[i])
@@ -42,33 +55,47 @@ pub fn binary<A: Element, B: Element, R: Element>(
     assert_eq!(a.shape(), b.shape(), "operands of one map");
     let plan = Plan::new(a.shape(), [a.strides(), b.strides()]);
     let (a, b) = (Address(a.as_ptr()), Address(b.as_ptr()));
-    plan.run(out, |row, [at_a, at_b], steps| {
-        // SAFETY: as in `unary`.
-        unsafe {
-            let (a, b) = (a.at(at_a), b.at(at_b));
-            match steps {
-                [1, 1] => simd::run(
-                    #[inline(always)]
-                    || (0..row.len()).for_each(|i| row[i] = f(*a.add(i), *b.add(i))),
-                ),
-                [1, 0] => simd::run(
-                    #[inline(always)]
-                    || {
-                        let b = *b;
-                        (0..row.len()).for_each(|i| row[i] = f(*a.add(i), b))
-                    },
-                ),
-                [0, 1] => simd::run(
-                    #[inline(always)]
-                    || {
-                        let a = *a;
-                        (0..row.len()).for_each(|i| row[i] = f(a, *b.add(i)))
-                    },
-                ),
-                [sa, sb] => (0..row.len() as isize).for_each(|i| row[i as usize] = f(*a.offset(i * sa), *b.offset(i * sb))),
-            }
-        }
-    });
+    plan.run(
+        out,
+        #[inline(always)]
+        |out, tile| match tile.steps {
+            [1, 1] => tile.by_row(
+                out,
+                #[inline(always)]
+                |row, [at, bt]| {
+                    // SAFETY: as in `unary`.
+                    let (a, b) = unsafe { (a.row(at, row.len()), b.row(bt, row.len())) };
+                    row.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b));
+                },
+            ),
+            [1, 0] => tile.by_row(
+                out,
+                #[inline(always)]
+                |row, [at, bt]| {
+                    // SAFETY: as in `unary`.
+                    let (a, b) = unsafe { (a.row(at, row.len()), b.element(bt)) };
+                    row.iter_mut().zip(a).for_each(|(y, &a)| *y = f(a, b));
+                },
+            ),
+            [0, 1] => tile.by_row(
+                out,
+                #[inline(always)]
+                |row, [at, bt]| {
+                    // SAFETY: as in `unary`.
+                    let (a, b) = unsafe { (a.element(at), b.row(bt, row.len())) };
+                    row.iter_mut().zip(b).for_each(|(y, &b)| *y = f(a, b));
+                },
+            ),
+            _ => tile.by_block(
+                out,
+                #[inline(always)]
+                |[at, bt]| {
+                    // SAFETY: as in `unary`.
+                    unsafe { f(a.element(at), b.element(bt)) }
+                },
+            ),
+        },
+    );
 }
 
 /// out[i] = f(a[i], b[i], c[i])
@@ -85,94 +112,192 @@ pub fn ternary<A: Element, B: Element, C: Element, R: Element>(
     assert!(a.shape() == b.shape() && b.shape() == c.shape(), "operands of one map");
     let plan = Plan::new(a.shape(), [a.strides(), b.strides(), c.strides()]);
     let (a, b, c) = (Address(a.as_ptr()), Address(b.as_ptr()), Address(c.as_ptr()));
-    plan.run(out, |row, [at_a, at_b, at_c], steps| {
-        // SAFETY: as in `unary`.
-        unsafe {
-            let (a, b, c) = (a.at(at_a), b.at(at_b), c.at(at_c));
-            match steps {
-                [1, 1, 1] => simd::run(
-                    #[inline(always)]
-                    || (0..row.len()).for_each(|i| row[i] = f(*a.add(i), *b.add(i), *c.add(i))),
-                ),
-                [sa, sb, sc] => (0..row.len() as isize)
-                    .for_each(|i| row[i as usize] = f(*a.offset(i * sa), *b.offset(i * sb), *c.offset(i * sc))),
-            }
-        }
-    });
+    plan.run(
+        out,
+        #[inline(always)]
+        |out, tile| match tile.steps {
+            [1, 1, 1] => tile.by_row(
+                out,
+                #[inline(always)]
+                |row, [at, bt, ct]| {
+                    let n = row.len();
+                    // SAFETY: as in `unary`.
+                    let (a, b, c) = unsafe { (a.row(at, n), b.row(bt, n), c.row(ct, n)) };
+                    row.iter_mut().zip(a).zip(b).zip(c).for_each(|(((y, &a), &b), &c)| *y = f(a, b, c));
+                },
+            ),
+            [1, 1, 0] => tile.by_row(
+                out,
+                #[inline(always)]
+                |row, [at, bt, ct]| {
+                    let n = row.len();
+                    // SAFETY: as in `unary`.
+                    let (a, b, c) = unsafe { (a.row(at, n), b.row(bt, n), c.element(ct)) };
+                    row.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b, c));
+                },
+            ),
+            [1, 0, 1] => tile.by_row(
+                out,
+                #[inline(always)]
+                |row, [at, bt, ct]| {
+                    let n = row.len();
+                    // SAFETY: as in `unary`.
+                    let (a, b, c) = unsafe { (a.row(at, n), b.element(bt), c.row(ct, n)) };
+                    row.iter_mut().zip(a).zip(c).for_each(|((y, &a), &c)| *y = f(a, b, c));
+                },
+            ),
+            _ => tile.by_block(
+                out,
+                #[inline(always)]
+                |[at, bt, ct]| {
+                    // SAFETY: as in `unary`.
+                    unsafe { f(a.element(at), b.element(bt), c.element(ct)) }
+                },
+            ),
+        },
+    );
 }
 
 /// The elements of a view in row-major order.
 pub fn copy<A: Element>(a: View<'_, A>, out: &mut [A]) {
-    match a.as_slice() {
-        Some(slice) => out.copy_from_slice(slice),
-        None => unary(a, out, |x| x),
-    }
+    unary(
+        a,
+        out,
+        #[inline(always)]
+        |x| x,
+    );
 }
 
 /// The address of a view's first element, which several threads read from.
 struct Address<T>(*const T);
 
-impl<T> Address<T> {
+impl<T: Copy> Address<T> {
     /// # Safety
     /// The element at `offset` must lie in the view that this address came from.
-    unsafe fn at(&self, offset: isize) -> *const T {
+    #[inline(always)]
+    unsafe fn element(&self, offset: isize) -> T {
         // SAFETY: the caller's duty, above.
-        unsafe { self.0.offset(offset) }
+        unsafe { *self.0.offset(offset) }
+    }
+
+    /// # Safety
+    /// The `len` elements from `offset` on must lie in the view that this address came from.
+    #[inline(always)]
+    unsafe fn row(&self, offset: isize, len: usize) -> &[T] {
+        // SAFETY: the caller's duty, above; the view borrows the elements for as long as the map runs.
+        unsafe { std::slice::from_raw_parts(self.0.offset(offset), len) }
     }
 }
 
 // SAFETY: the view that the address came from borrows its data shared for as long as the map runs.
 unsafe impl<T: Sync> Sync for Address<T> {}
 
-/// The merged dimensions of N operands: outer ones to step through, and one inner row.
+/// The merged dimensions of N operands: size and steps of each, outermost first.
 struct Plan<const N: usize> {
-    outer: Vec<(usize, [isize; N])>,
+    dimensions: Vec<(usize, [isize; N])>,
+}
+
+/// Rows of one length: where they begin in each operand, and the steps from row to row and within a row.
+struct Tile<const N: usize> {
+    at: [isize; N],
     row: usize,
+    row_steps: [isize; N],
     steps: [isize; N],
+}
+
+impl<const N: usize> Tile<N> {
+    #[inline(always)]
+    fn position(&self, r: usize, c: usize) -> [isize; N] {
+        std::array::from_fn(|k| self.at[k] + r as isize * self.row_steps[k] + c as isize * self.steps[k])
+    }
+
+    /// Calls `body(row of out, where it begins in each operand)`.
+    #[inline(always)]
+    fn by_row<R>(&self, out: &mut [R], body: impl Fn(&mut [R], [isize; N])) {
+        for (r, row) in out.chunks_mut(self.row).enumerate() {
+            body(row, self.position(r, 0));
+        }
+    }
+
+    /// Sets every element to `value(where it lies in each operand)`, block by block.
+    #[inline(always)]
+    fn by_block<R>(&self, out: &mut [R], value: impl Fn([isize; N]) -> R) {
+        for (b, rows) in out.chunks_mut(self.row * BLOCK.0).enumerate() {
+            for first in (0..self.row).step_by(BLOCK.1) {
+                for (r, row) in rows.chunks_mut(self.row).enumerate() {
+                    // The last row of a part may be cut short.
+                    let last = row.len().min(first + BLOCK.1);
+                    for c in first..last {
+                        row[c] = value(self.position(b * BLOCK.0 + r, c));
+                    }
+                }
+            }
+        }
+    }
 }
 
 impl<const N: usize> Plan<N> {
     fn new(shape: &[usize], strides: [&[isize]; N]) -> Self {
-        let mut merged: Vec<(usize, [isize; N])> = Vec::with_capacity(shape.len());
+        let mut dimensions: Vec<(usize, [isize; N])> = Vec::with_capacity(shape.len() + 2);
         for (d, &size) in shape.iter().enumerate() {
             let step: [isize; N] = std::array::from_fn(|k| strides[k][d]);
-            match merged.last_mut() {
+            match dimensions.last_mut() {
                 _ if size == 1 => {}
                 // One dimension walks on where the next inner one ends, in every operand.
                 Some((n, outer)) if (0..N).all(|k| outer[k] == step[k] * size as isize) => {
                     *n *= size;
                     *outer = step;
                 }
-                _ => merged.push((size, step)),
+                _ => dimensions.push((size, step)),
             }
         }
-        let (row, steps) = merged.pop().unwrap_or((1, [1; N]));
-        Self { outer: merged, row, steps }
+        while dimensions.len() < 2 {
+            // A single row, or a single element, which is a row of one.
+            dimensions.insert(0, (1, [1; N]));
+        }
+        Self { dimensions }
     }
 
-    /// Calls `body(row of out, offsets of its first element, steps)` for every row, over threads.
-    fn run<R: Element>(&self, out: &mut [R], body: impl Fn(&mut [R], [isize; N], [isize; N]) + Sync) {
-        let total = self.outer.iter().map(|x| x.0).product::<usize>() * self.row;
+    /// Calls `body(part of out, tile)` for every tile, over threads.
+    fn run<R: Element>(&self, out: &mut [R], body: impl Fn(&mut [R], Tile<N>) + Sync) {
+        let total: usize = self.dimensions.iter().map(|x| x.0).product();
         assert_eq!(out.len(), total, "the result of a map has the shape of its operands");
         if total == 0 {
             return;
         }
         let parts = threads::parts(total, NS_PER_ELEMENT);
+        let row = self.dimensions[self.dimensions.len() - 1].0;
         // A single long row is cut anywhere, many rows only between them.
-        let unit = if self.outer.is_empty() { 64 } else { self.row };
-        threads::split_mut(out, unit, parts, |start, slice| {
-            for (r, row) in slice.chunks_mut(self.row).enumerate() {
-                let (mut index, mut at) = ((start + r * self.row) / self.row, [0; N]);
-                let within = ((start + r * self.row) % self.row) as isize;
-                for &(size, step) in self.outer.iter().rev() {
-                    let i = (index % size) as isize;
-                    index /= size;
-                    (0..N).for_each(|k| at[k] += i * step[k]);
-                }
-                (0..N).for_each(|k| at[k] += within * self.steps[k]);
-                body(row, at, self.steps);
-            }
+        let unit = if row == total { 64 } else { row };
+        threads::split_mut(out, unit, parts, |start, out| {
+            simd::run(
+                #[inline(always)]
+                || self.walk(start, out, &body),
+            );
         });
+    }
+
+    #[inline(always)]
+    fn walk<R>(&self, start: usize, out: &mut [R], body: &impl Fn(&mut [R], Tile<N>)) {
+        let (outer, inner) = self.dimensions.split_at(self.dimensions.len() - 2);
+        let [(rows, row_steps), (row, steps)] = [inner[0], inner[1]];
+        let (mut first, within) = (start / row % rows, start % row);
+        let mut tile_number = start / row / rows;
+        let mut rest = out;
+        while !rest.is_empty() {
+            let mut index = tile_number;
+            let mut at: [isize; N] = std::array::from_fn(|k| first as isize * row_steps[k] + within as isize * steps[k]);
+            for &(size, step) in outer.iter().rev() {
+                let i = (index % size) as isize;
+                index /= size;
+                (0..N).for_each(|k| at[k] += i * step[k]);
+            }
+            let len = rest.len().min((rows - first) * row - within);
+            let (tile, tail) = rest.split_at_mut(len);
+            body(tile, Tile { at, row, row_steps, steps });
+            (rest, first) = (tail, 0);
+            tile_number += 1;
+        }
     }
 }
 
@@ -200,6 +325,29 @@ mod tests {
             assert_eq!(out, a.iter().map(|x| x * x).collect::<Vec<_>>());
             ternary(a, a, a, &mut out, |x, y, z| x + y - z);
             assert_eq!(out, a.iter().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn transposed_and_broadcast_operands_are_walked_in_blocks() {
+        let data: Vec<f64> = (0..8000).map(f64::from).collect();
+        for (rows, columns) in [(1, 1), (15, 31), (16, 32), (17, 33), (40, 70), (3, 100)] {
+            let (shape, across) = ([2, rows, columns], [0, 1, rows as isize]);
+            let (along, repeated) = ([columns as isize * 2, columns as isize, 1], [0, 1, 0]);
+            let a = View::new(&data, 5, &shape, &across).unwrap();
+            let b = View::new(&data, 9, &shape, &along).unwrap();
+            let c = View::new(&data, 2, &shape, &repeated).unwrap();
+            let mut out = vec![0.0; a.len()];
+            unary(a, &mut out, |x| -x);
+            assert!(out.iter().zip(a.iter()).all(|(y, x)| *y == -x));
+            for (p, q) in [(a, b), (b, a), (b, c), (c, b), (a, c)] {
+                binary(p, q, &mut out, |x, y| x - y);
+                assert!(out.iter().zip(p.iter().zip(q.iter())).all(|(z, (x, y))| *z == x - y));
+                for r in [a, b, c] {
+                    ternary(p, q, r, &mut out, |x, y, z| x - y * z);
+                    assert!(out.iter().zip(p.iter().zip(q.iter()).zip(r.iter())).all(|(o, ((x, y), z))| *o == x - y * z));
+                }
+            }
         }
     }
 

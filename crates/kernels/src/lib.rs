@@ -17,6 +17,7 @@
 //! | [`gate`] | gated activations |
 //! | [`gather`] | picking and adding by indices |
 //! | [`optim`] | steps of optimizers |
+//! | [`reduce`] | sums, extrema and the like over any dimensions |
 //! | [`naive`] | the twins |
 
 pub mod attention;
@@ -32,6 +33,7 @@ pub mod optim;
 pub mod pool;
 pub mod product;
 pub mod real;
+pub mod reduce;
 pub mod rotary;
 mod rows;
 pub mod simd;

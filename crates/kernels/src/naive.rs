@@ -8,6 +8,8 @@ mod norm;
 mod optim;
 mod rotary;
 mod softmax;
+#[cfg(test)]
+mod support;
 
 use crate::product::{Axes, Axis, Operand, Stored};
 use crate::simd::Lanes;
@@ -20,6 +22,9 @@ pub use norm::{layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
 pub use optim::adamw;
 pub use rotary::rotary;
 pub use softmax::{softmax, softmax_backward};
+
+#[cfg(test)]
+pub(crate) use support::{close, groups, numbers};
 
 /// The offsets of every index over a group of dimensions, in row-major order.
 fn offsets(group: &[Axis], stride: impl Fn(&Axis) -> isize) -> Vec<isize> {

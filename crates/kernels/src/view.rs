@@ -28,6 +28,18 @@ impl<'a, T: Copy> View<'a, T> {
         Some(Self { data, offset, shape, strides })
     }
 
+    /// The same elements through dimensions of this view in another order.
+    ///
+    /// # Panics
+    /// If an element would lie outside the data.
+    pub(crate) fn with_dimensions<'b>(&self, shape: &'b [usize], strides: &'b [isize]) -> View<'b, T>
+    where
+        'a: 'b,
+    {
+        View::new(self.data, self.offset, shape, strides)
+            .expect("the order of dimensions does not change which elements they reach")
+    }
+
     /// The sizes of the dimensions.
     pub fn shape(&self) -> &'a [usize] {
         self.shape

@@ -1,0 +1,82 @@
+//! Times the kernels that memory bounds, in GB/s of bytes read and written once: `cargo run --release -p monotile-kernels --example memory`.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use monotile_kernels::real::Real;
+use monotile_kernels::view::View;
+use monotile_kernels::{elementwise, reduce, threads};
+
+/// The best of several runs, in seconds.
+fn best(mut f: impl FnMut()) -> f64 {
+    (0..15)
+        .map(|_| {
+            let start = Instant::now();
+            f();
+            start.elapsed().as_secs_f64()
+        })
+        .fold(f64::INFINITY, f64::min)
+}
+
+fn report(name: &str, bytes: usize, seconds: f64) {
+    println!("{name:<34} {:>8.2} GB/s {:>10.1} us", bytes as f64 / seconds / 1e9, seconds * 1e6);
+}
+
+fn main() {
+    println!("{} threads", threads::count());
+    for n in [1 << 20, 1 << 24] {
+        let x: Vec<f32> = (0..n).map(|i| (i % 1000) as f32 * 0.01 - 5.0).collect();
+        let wide: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
+        let (mut y, mut z) = (vec![0.0_f32; n], vec![0.0_f64; n]);
+        let v = View::new(&x, 0, &[n], &[1]).expect("the whole vector");
+        let w = View::new(&wide, 0, &[n], &[1]).expect("the whole vector");
+        println!("n = {n}");
+        macro_rules! map {
+            ($name:literal, $f:expr) => {
+                report(
+                    concat!("f32 ", $name),
+                    8 * n,
+                    best(|| {
+                        elementwise::unary(
+                            v,
+                            black_box(&mut y),
+                            #[inline(always)]
+                            |x: f32| $f(x),
+                        )
+                    }),
+                );
+            };
+        }
+        map!("copy", |x: f32| x);
+        map!("exp", Real::exp);
+        map!("ln", Real::ln);
+        map!("tanh", Real::tanh);
+        map!("silu", Real::silu);
+        map!("gelu", |x: f32| x * x.normal_cdf());
+        report(
+            "f64 exp",
+            16 * n,
+            best(|| {
+                elementwise::unary(
+                    w,
+                    black_box(&mut z),
+                    #[inline(always)]
+                    |x: f64| Real::exp(x),
+                )
+            }),
+        );
+        report("f32 add", 12 * n, best(|| elementwise::binary(v, v, black_box(&mut y), |a, b| a + b)));
+        let side = 1 << (n.ilog2() / 2);
+        let (shape, across) = ([side, side], [1, side as isize]);
+        let t = View::new(&x, 0, &shape, &across).expect("a square");
+        report("f32 copy transposed", 8 * n, best(|| elementwise::copy(t, black_box(&mut y))));
+        let rows = View::new(&x, 0, &shape, &[side as isize, 1]).expect("a square");
+        let mut one = [0.0];
+        let mut many = vec![0.0; side];
+        report("f32 sum", 4 * n, best(|| reduce::sum(v, &[0], black_box(&mut one))));
+        report("f32 max", 4 * n, best(|| reduce::max(v, &[0], black_box(&mut one))));
+        report("f32 sum of rows", 4 * n, best(|| reduce::sum(rows, &[1], black_box(&mut many))));
+        report("f32 sum of columns", 4 * n, best(|| reduce::sum(rows, &[0], black_box(&mut many))));
+        report("f32 log-sum-exp of rows", 4 * n, best(|| reduce::log_sum_exp(rows, &[1], black_box(&mut many))));
+    }
+}

@@ -1,0 +1,83 @@
+//! Running sums along an axis.
+
+use monotile_kernels::buffer::Block;
+use monotile_kernels::reduce::cumulative_sum;
+
+use crate::check;
+use crate::error::Result;
+use crate::tape::{Gradient, Saved};
+use crate::tensor::Tensor;
+use crate::tensor::storage::{Cpu, Storage};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
+
+impl Tensor {
+    /// The running sum along `axis`: yⱼ = Σ xₖ over k ≤ j.
+    ///
+    /// # Gradient
+    /// The running sum of the cotangent from the other end.
+    ///
+    /// # Errors
+    /// If the axis does not exist; for integers and booleans.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let x = Tensor::from_slice(&[1.0_f64, 2.0, 3.0], &[3])?;
+    /// assert_eq!(x.cumsum(0)?.to_vec::<f64>()?, [1.0, 3.0, 6.0]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn cumsum(&self, axis: isize) -> Result<Tensor> {
+        let axis = check::axis("cumsum", axis, self.rank())?;
+        let x = self.computable("cumsum")?;
+        let (n, inner) = (x.shape()[axis], x.shape()[axis + 1..].iter().product());
+        let rows = x.detach().contiguous()?;
+        let y = match rows.storage() {
+            Storage::Cpu(Cpu::F32(b)) => {
+                let mut out = Block::<f32>::new(x.len());
+                cumulative_sum(rows.view(b).as_slice().expect("contiguous just now"), n, inner, &mut out);
+                Tensor::from_block(out, x.shape())
+            }
+            Storage::Cpu(Cpu::F64(b)) => {
+                let mut out = Block::<f64>::new(x.len());
+                cumulative_sum(rows.view(b).as_slice().expect("contiguous just now"), n, inner, &mut out);
+                Tensor::from_block(out, x.shape())
+            }
+            Storage::Cpu(_) => unreachable!("`computable` returns f32 or f64"),
+        };
+        Ok(Tensor::record(y, &[&x], Cumsum { axis: axis as isize }))
+    }
+}
+
+struct Cumsum {
+    axis: isize,
+}
+
+impl Gradient for Cumsum {
+    fn name(&self) -> &'static str {
+        "cumsum"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    // x̄ₖ = Σ ȳⱼ over j ≥ k
+    fn vjp(&self, _: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let backwards = |g: &Tensor| g.flip(self.axis)?.cumsum(self.axis)?.flip(self.axis);
+        Ok(vec![cotangents[0].as_ref().map(backwards).transpose()?])
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    let record = |axis: isize| {
+        Spec::new("cumsum", move |x| Ok(vec![x[0].cumsum(axis)?]))
+            .sample("matrix", vec![normal(&[3, 4])])
+            .sample("empty", vec![normal(&[0, 4])])
+            .reference(move |x| {
+                let before = move |i: usize| if axis == 0 { (i % 4..=i).step_by(4) } else { (i / 4 * 4..=i).step_by(1) };
+                vec![(0..x[0].len()).map(|i| before(i).map(|k| x[0][k]).sum()).collect()]
+            })
+            .orders(2)
+    };
+    vec![record(0), record(1).refuses(vec![normal(&[3])], "cumsum: axis 1 is not an axis of a tensor of rank 1")]
+}

@@ -1,0 +1,166 @@
+//! The largest and smallest elements over axes, and where they are.
+
+use monotile_kernels::buffer::Block;
+use monotile_kernels::real::Real;
+use monotile_kernels::reduce as kernels;
+use monotile_kernels::view::View;
+
+use super::{Reduction, ones_at, reduced};
+use crate::check;
+use crate::error::{Error, Result};
+use crate::tape::{Gradient, Saved};
+use crate::tensor::storage::{Cpu, Storage};
+use crate::tensor::{Dims, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
+
+/// The axes, refused where there is nothing to choose from.
+fn chosen_axes(op: &str, x: &Tensor, axes: &[isize]) -> Result<Dims> {
+    let axes = check::axes(op, axes, x.rank())?;
+    match axes.iter().find(|&&d| x.shape()[d] == 0) {
+        Some(d) => Err(Error::shape(format!("{op}: axis {d} of shape {:?} has no elements to choose from", x.shape()))),
+        None => Ok(axes),
+    }
+}
+
+fn extremum(op: &'static str, x: &Tensor, axes: &[isize], reduction: Reduction) -> Result<Tensor> {
+    let x = x.computable(op)?;
+    let axes = chosen_axes(op, &x, axes)?;
+    Ok(Tensor::record(reduced(&x, &axes, reduction), &[&x], Extremum { op, axes }))
+}
+
+fn arg_extremum(op: &str, x: &Tensor, axes: &[isize], largest: bool) -> Result<Tensor> {
+    fn run<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [i64], largest: bool) {
+        if largest { kernels::argmax(x, axes, out) } else { kernels::argmin(x, axes, out) }
+    }
+    let x = x.computable(op)?;
+    let axes = chosen_axes(op, &x, axes)?;
+    let shape: Dims = (0..x.rank()).filter(|d| !axes.contains(d)).map(|d| x.shape()[d]).collect();
+    let mut out = Block::<i64>::new(shape.iter().product());
+    match x.storage() {
+        Storage::Cpu(Cpu::F32(b)) => run(x.view(b), &axes, &mut out, largest),
+        Storage::Cpu(Cpu::F64(b)) => run(x.view(b), &axes, &mut out, largest),
+        Storage::Cpu(_) => unreachable!("`computable` returns f32 or f64"),
+    }
+    Ok(Tensor::from_block(out, &shape))
+}
+
+impl Tensor {
+    /// The largest element over `axes`, which disappear; over all of them where none are named. NaN if there is one.
+    ///
+    /// # Gradient
+    /// Shared equally by the elements that are the largest.
+    ///
+    /// # Errors
+    /// If an axis does not exist, is named twice or has no elements; for integers and booleans.
+    pub fn max(&self, axes: &[isize]) -> Result<Tensor> {
+        extremum("max", self, axes, Reduction::Max)
+    }
+
+    /// [`max`](Tensor::max) that leaves each axis with size 1.
+    ///
+    /// # Errors
+    /// As [`max`](Tensor::max).
+    pub fn max_keepdim(&self, axes: &[isize]) -> Result<Tensor> {
+        self.max(axes)?.with_axes_back("max", self.shape(), axes)
+    }
+
+    /// The smallest element over `axes`, which disappear; over all of them where none are named. NaN if there is one.
+    ///
+    /// # Gradient
+    /// Shared equally by the elements that are the smallest.
+    ///
+    /// # Errors
+    /// As [`max`](Tensor::max).
+    pub fn min(&self, axes: &[isize]) -> Result<Tensor> {
+        extremum("min", self, axes, Reduction::Min)
+    }
+
+    /// [`min`](Tensor::min) that leaves each axis with size 1.
+    ///
+    /// # Errors
+    /// As [`max`](Tensor::max).
+    pub fn min_keepdim(&self, axes: &[isize]) -> Result<Tensor> {
+        self.min(axes)?.with_axes_back("min", self.shape(), axes)
+    }
+
+    /// The position of the first largest element (of the first NaN, if there is one) over `axes`, as i64: along a single
+    /// axis its index, along several the number in row-major order over them.
+    ///
+    /// # Errors
+    /// As [`max`](Tensor::max).
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let a = Tensor::from_rows(&[[1.0_f64, 5.0, 2.0], [7.0, 3.0, 7.0]])?;
+    /// assert_eq!(a.argmax(&[1])?.to_vec::<i64>()?, [1, 0]);
+    /// assert_eq!(a.argmax(&[])?.item::<i64>()?, 3);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn argmax(&self, axes: &[isize]) -> Result<Tensor> {
+        arg_extremum("argmax", self, axes, true)
+    }
+
+    /// The position of the first smallest element over `axes`, as in [`argmax`](Tensor::argmax).
+    ///
+    /// # Errors
+    /// As [`max`](Tensor::max).
+    pub fn argmin(&self, axes: &[isize]) -> Result<Tensor> {
+        arg_extremum("argmin", self, axes, false)
+    }
+}
+
+struct Extremum {
+    op: &'static str,
+    axes: Dims,
+}
+
+impl Gradient for Extremum {
+    fn name(&self) -> &'static str {
+        self.op
+    }
+    fn keeps_output(&self, _: usize) -> bool {
+        true
+    }
+    // x̄ = ȳ [x = y] / Σ [x = y]
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
+        let (x, shape) = (saved.input(0).detach(), ones_at(saved.input_shape(0), &self.axes));
+        let y = saved.output(0).detach().reshape(&shape)?;
+        let axes: Vec<isize> = self.axes.iter().map(|&d| d as isize).collect();
+        let mask = x.eq(&y)?.to_dtype(x.dtype())?;
+        let share = mask.div(&mask.sum_keepdim(&axes)?)?;
+        Ok(vec![Some(g.reshape(&shape)?.mul(&share)?)])
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    // Normal numbers are not tied, nor within a difference quotient's step of it.
+    let mut all = super::reduction_spec("max", Tensor::max, |g| g.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+    all.extend(super::reduction_spec("min", Tensor::min, |g| g.iter().copied().fold(f64::INFINITY, f64::min)));
+    let refused = Spec::new("max", |x| Ok(vec![x[0].max(&[1])?]))
+        .refuses(vec![normal(&[3, 0])], "max: axis 1 of shape [3, 0] has no elements to choose from");
+    all.push(refused);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tied_elements_share_the_gradient() {
+        let x = Tensor::from_slice(&[1.0, 3.0, 3.0], &[3]).unwrap().requires_grad();
+        assert_eq!(x.max(&[]).unwrap().backward().unwrap().get(&x).unwrap().to_f64_vec(), [0.0, 0.5, 0.5]);
+    }
+
+    #[test]
+    fn positions_are_the_first_and_find_nan() {
+        let x = Tensor::from_rows(&[[2.0, 5.0, 5.0], [1.0, f64::NAN, 0.0]]).unwrap();
+        assert_eq!(x.argmax(&[1]).unwrap().to_vec::<i64>().unwrap(), [1, 1]);
+        assert_eq!(x.argmin(&[1]).unwrap().to_vec::<i64>().unwrap(), [0, 1]);
+        assert_eq!(x.mt().argmin(&[0]).unwrap().to_vec::<i64>().unwrap(), [0, 1]);
+    }
+}

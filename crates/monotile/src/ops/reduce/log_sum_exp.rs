@@ -1,0 +1,81 @@
+//! ln Σ eˣ over axes, without overflow.
+
+use super::{Reduction, ones_at, reduced};
+use crate::check;
+use crate::error::Result;
+use crate::tape::{Gradient, Saved};
+use crate::tensor::{Dims, Tensor};
+#[cfg(test)]
+use crate::testing::Spec;
+
+impl Tensor {
+    /// ln Σ eˣ over `axes`, which disappear; over all of them where none are named. -∞ over no elements.
+    ///
+    /// The largest element is taken out first, so that nothing overflows.
+    ///
+    /// # Gradient
+    /// x̄ = ȳ e^(x - y), the softmax; 0 where all elements are -∞.
+    ///
+    /// # Errors
+    /// If an axis does not exist or is named twice; for integers and booleans.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let x = Tensor::from_slice(&[1000.0_f64, 1000.0], &[2])?;
+    /// assert_eq!(x.logsumexp(&[])?.item::<f64>()?, 1000.0 + 2.0_f64.ln());
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn logsumexp(&self, axes: &[isize]) -> Result<Tensor> {
+        let x = self.computable("logsumexp")?;
+        let axes = check::axes("logsumexp", axes, x.rank())?;
+        Ok(Tensor::record(reduced(&x, &axes, Reduction::LogSumExp), &[&x], LogSumExp { axes }))
+    }
+
+    /// [`logsumexp`](Tensor::logsumexp) that leaves each axis with size 1.
+    ///
+    /// # Errors
+    /// As [`logsumexp`](Tensor::logsumexp).
+    pub fn logsumexp_keepdim(&self, axes: &[isize]) -> Result<Tensor> {
+        self.logsumexp(axes)?.with_axes_back("logsumexp", self.shape(), axes)
+    }
+}
+
+struct LogSumExp {
+    axes: Dims,
+}
+
+impl Gradient for LogSumExp {
+    fn name(&self) -> &'static str {
+        "logsumexp"
+    }
+    fn keeps_output(&self, _: usize) -> bool {
+        true
+    }
+    // x̄ = ȳ e^(x - y)
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
+        let shape = ones_at(saved.input_shape(0), &self.axes);
+        // A finite bound in place of -∞, where x - y would be NaN: e^(-∞ - bound) is 0.
+        let y = saved.output(0).clamp(f64::from(f32::MIN), f64::INFINITY)?.reshape(&shape)?;
+        Ok(vec![Some(g.reshape(&shape)?.mul(&saved.input(0).sub(&y)?.exp()?)?)])
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    super::reduction_spec("logsumexp", Tensor::logsumexp, |g| g.iter().map(|v| v.exp()).sum::<f64>().ln())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_minus_infinity_have_gradient_zero() {
+        let x = Tensor::full(&[3], f64::NEG_INFINITY).requires_grad();
+        let y = x.logsumexp(&[]).unwrap();
+        assert_eq!(y.item::<f64>().unwrap(), f64::NEG_INFINITY);
+        assert_eq!(y.backward().unwrap().get(&x).unwrap().to_f64_vec(), [0.0; 3]);
+    }
+}

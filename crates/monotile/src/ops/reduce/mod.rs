@@ -1,0 +1,220 @@
+//! Reductions over any axes: sum and mean here, extrema, variance, log-sum-exp and running sums beside it.
+
+mod cumsum;
+mod extremum;
+mod log_sum_exp;
+mod variance;
+
+use monotile_kernels::buffer::Block;
+use monotile_kernels::real::Real;
+use monotile_kernels::reduce as kernels;
+use monotile_kernels::view::View;
+
+use crate::check;
+use crate::error::Result;
+use crate::ops::elementwise::spread;
+use crate::tape::{Gradient, Saved};
+use crate::tensor::storage::{Cpu, Storage};
+use crate::tensor::{Dims, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
+
+/// Which number the elements over some axes become.
+#[derive(Clone, Copy)]
+enum Reduction {
+    Sum,
+    Mean,
+    Max,
+    Min,
+    Variance { correction: f64 },
+    LogSumExp,
+}
+
+impl Reduction {
+    fn run<T: Real>(self, x: View<'_, T>, axes: &[usize], out: &mut [T]) {
+        match self {
+            Self::Sum => kernels::sum(x, axes, out),
+            Self::Mean => kernels::mean(x, axes, out),
+            Self::Max => kernels::max(x, axes, out),
+            Self::Min => kernels::min(x, axes, out),
+            Self::Variance { correction } => kernels::variance(x, axes, correction, out),
+            Self::LogSumExp => kernels::log_sum_exp(x, axes, out),
+        }
+    }
+}
+
+/// The unrecorded reduction of an f32 or f64 tensor over `axes`, which disappear.
+fn reduced(x: &Tensor, axes: &[usize], reduction: Reduction) -> Tensor {
+    let shape: Dims = (0..x.rank()).filter(|d| !axes.contains(d)).map(|d| x.shape()[d]).collect();
+    let len = shape.iter().product();
+    match x.storage() {
+        Storage::Cpu(Cpu::F32(b)) => {
+            let mut out = Block::<f32>::new(len);
+            reduction.run(x.view(b), axes, &mut out);
+            Tensor::from_block(out, &shape)
+        }
+        Storage::Cpu(Cpu::F64(b)) => {
+            let mut out = Block::<f64>::new(len);
+            reduction.run(x.view(b), axes, &mut out);
+            Tensor::from_block(out, &shape)
+        }
+        Storage::Cpu(_) => unreachable!("`computable` returns f32 or f64"),
+    }
+}
+
+/// A shape with size 1 at `axes`.
+fn ones_at(shape: &[usize], axes: &[usize]) -> Dims {
+    shape.iter().enumerate().map(|(d, &n)| if axes.contains(&d) { 1 } else { n }).collect()
+}
+
+impl Tensor {
+    /// The sum over `axes`, which disappear; over all of them where none are named.
+    ///
+    /// Sums are pairwise: the error grows with the logarithm of the number of terms.
+    ///
+    /// # Errors
+    /// If an axis does not exist or is named twice; for integers and booleans.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let a = Tensor::from_rows(&[[1.0_f64, 2.0], [3.0, 4.0]])?;
+    /// assert_eq!(a.sum(&[0])?.to_vec::<f64>()?, [4.0, 6.0]);
+    /// assert_eq!(a.sum(&[])?.item::<f64>()?, 10.0);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn sum(&self, axes: &[isize]) -> Result<Tensor> {
+        let x = self.computable("sum")?;
+        let axes = check::axes("sum", axes, x.rank())?;
+        Ok(Tensor::record(reduced(&x, &axes, Reduction::Sum), &[&x], Sum { axes, count: 1.0 }))
+    }
+
+    /// [`sum`](Tensor::sum) that leaves each summed axis with size 1.
+    ///
+    /// # Errors
+    /// As [`sum`](Tensor::sum).
+    pub fn sum_keepdim(&self, axes: &[isize]) -> Result<Tensor> {
+        self.sum(axes)?.with_axes_back("sum", self.shape(), axes)
+    }
+
+    /// The mean over `axes`, which disappear; over all of them where none are named. NaN over no elements.
+    ///
+    /// # Errors
+    /// If an axis does not exist or is named twice; for integers and booleans.
+    pub fn mean(&self, axes: &[isize]) -> Result<Tensor> {
+        let x = self.computable("mean")?;
+        let axes = check::axes("mean", axes, x.rank())?;
+        let count = axes.iter().map(|&d| x.shape()[d]).product::<usize>() as f64;
+        Ok(Tensor::record(reduced(&x, &axes, Reduction::Mean), &[&x], Sum { axes, count }))
+    }
+
+    /// [`mean`](Tensor::mean) that leaves each axis with size 1.
+    ///
+    /// # Errors
+    /// As [`mean`](Tensor::mean).
+    pub fn mean_keepdim(&self, axes: &[isize]) -> Result<Tensor> {
+        self.mean(axes)?.with_axes_back("mean", self.shape(), axes)
+    }
+
+    /// A reduction of a tensor of `shape` with the axes that disappeared back, of size 1.
+    fn with_axes_back(&self, op: &str, shape: &[usize], axes: &[isize]) -> Result<Tensor> {
+        self.reshape(&ones_at(shape, &check::axes(op, axes, shape.len())?))
+    }
+}
+
+/// A sum divided by a count: 1 for a sum, the number of terms for a mean.
+struct Sum {
+    axes: Dims,
+    count: f64,
+}
+
+impl Gradient for Sum {
+    fn name(&self) -> &'static str {
+        if self.count == 1.0 { "sum" } else { "mean" }
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    // x̄ = ȳ / count, repeated along the axes.
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
+        let shape = saved.input_shape(0);
+        let g = if self.count == 1.0 { g.clone() } else { g.mul_scalar(1.0 / self.count)? };
+        Ok(vec![Some(g.reshape(&ones_at(shape, &self.axes))?.expand(shape)?)])
+    }
+}
+
+/// Sums `x` down to a shape that broadcasts to its own.
+pub(crate) fn sum_to(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    if x.shape() == shape {
+        return Ok(x.clone());
+    }
+    let new = x.rank().saturating_sub(shape.len());
+    let repeated = |d: &usize| *d < new || (shape[d - new] == 1 && x.shape()[*d] != 1);
+    let axes: Vec<isize> = (0..x.rank()).filter(repeated).map(|d| d as isize).collect();
+    let summed = if axes.is_empty() { x.clone() } else { x.sum(&axes)? };
+    // A rule may answer in a smaller shape than the result's: what was not repeated is repeated now.
+    if summed.len() == shape.iter().product::<usize>() { summed.reshape(shape) } else { Ok(spread(&summed, shape)) }
+}
+
+/// The record of a reduction: over inner, outer and all axes, against a plain function of each group of elements.
+#[cfg(test)]
+fn reduction_spec(
+    name: &'static str,
+    f: impl Fn(&Tensor, &[isize]) -> Result<Tensor> + Send + Sync + Copy + 'static,
+    plain: impl Fn(&[f64]) -> f64 + Send + Sync + Copy + 'static,
+) -> Vec<Spec> {
+    let record = |axes: &'static [isize]| {
+        Spec::new(name, move |x| Ok(vec![f(&x[0], axes)?]))
+            .sample("cube", vec![normal(&[2, 3, 4])])
+            .shaped_reference(move |x, shapes| {
+                let shape = &shapes[0];
+                let named = check::axes("reference", axes, shape.len()).expect("axes of the sample");
+                let mut groups: Vec<Vec<f64>> = Vec::new();
+                for (i, &v) in x[0].iter().enumerate() {
+                    let index = [i / (shape[1] * shape[2]), i / shape[2] % shape[1], i % shape[2]];
+                    let at = (0..3).filter(|d| !named.contains(d)).fold(0, |at, d| at * shape[d] + index[d]);
+                    groups.resize(groups.len().max(at + 1), Vec::new());
+                    groups[at].push(v);
+                }
+                vec![groups.iter().map(|g| plain(g)).collect()]
+            })
+            .orders(2)
+    };
+    vec![record(&[2]), record(&[0]), record(&[-1, 0]), record(&[]).refuses(vec![Tensor::arange(3)], refusal(name))]
+}
+
+#[cfg(test)]
+fn refusal(name: &str) -> &'static str {
+    // Leaked once a test run: a record holds its sentences for as long as the program runs.
+    format!("{name}: takes floating-point numbers, got i64; cast with to_dtype").leak()
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    let mut all = reduction_spec("sum", Tensor::sum, |g| g.iter().sum());
+    all.extend(reduction_spec("mean", Tensor::mean, |g| g.iter().sum::<f64>() / g.len() as f64));
+    all.push(
+        Spec::new("sum", |x| Ok(vec![x[0].sum_keepdim(&[0, -1])?]))
+            .sample("empty", vec![normal(&[0, 3, 4])])
+            .reference(|_| vec![vec![0.0; 3]])
+            .orders(2)
+            .refuses(vec![normal(&[3])], "sum: axes [0, -1] name one axis twice"),
+    );
+    [all, cumsum::specs(), extremum::specs(), log_sum_exp::specs(), variance::specs()].into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_axes_have_size_one() {
+        let x = normal(&[2, 3, 4]);
+        assert_eq!(x.mean_keepdim(&[1]).unwrap().shape(), [2, 1, 4]);
+        assert_eq!(x.sum_keepdim(&[]).unwrap().shape(), [1, 1, 1]);
+        assert_eq!(x.max_keepdim(&[0, 2]).unwrap().shape(), [1, 3, 1]);
+        assert_eq!(x.var_keepdim(&[-1], 1.0).unwrap().shape(), [2, 3, 1]);
+        assert_eq!(x.logsumexp_keepdim(&[-2]).unwrap().shape(), [2, 1, 4]);
+    }
+}
