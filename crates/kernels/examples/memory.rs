@@ -28,8 +28,9 @@ fn main() {
         let x: Vec<f32> = (0..n).map(|i| (i % 1000) as f32 * 0.01 - 5.0).collect();
         let wide: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
         let (mut y, mut z) = (vec![0.0_f32; n], vec![0.0_f64; n]);
-        let v = View::new(&x, 0, &[n], &[1]).expect("the whole vector");
-        let w = View::new(&wide, 0, &[n], &[1]).expect("the whole vector");
+        let (length, unit) = ([n], [1]);
+        let v = View::new(&x, 0, &length, &unit).expect("the whole vector");
+        let w = View::new(&wide, 0, &length, &unit).expect("the whole vector");
         println!("n = {n}");
         macro_rules! map {
             ($name:literal, $f:expr) => {
@@ -67,10 +68,10 @@ fn main() {
         );
         report("f32 add", 12 * n, best(|| elementwise::binary(v, v, black_box(&mut y), |a, b| a + b)));
         let side = 1 << (n.ilog2() / 2);
-        let (shape, across) = ([side, side], [1, side as isize]);
+        let (shape, across, along) = ([side, side], [1, side as isize], [side as isize, 1]);
         let t = View::new(&x, 0, &shape, &across).expect("a square");
         report("f32 copy transposed", 8 * n, best(|| elementwise::copy(t, black_box(&mut y))));
-        let rows = View::new(&x, 0, &shape, &[side as isize, 1]).expect("a square");
+        let rows = View::new(&x, 0, &shape, &along).expect("a square");
         let mut one = [0.0];
         let mut many = vec![0.0; side];
         report("f32 sum", 4 * n, best(|| reduce::sum(v, &[0], black_box(&mut one))));

@@ -1,5 +1,11 @@
-//! Optimizers: what turns gradients into the next parameters.
+//! Optimizers: what turns gradients into the next parameters, schedules of their rates, and clipping.
 
 mod adamw;
+mod clip;
+mod schedule;
+mod sgd;
 
 pub use adamw::{AdamW, AdamWOptions, AdamWState};
+pub use clip::{clip_gradients, gradient_norm};
+pub use schedule::{Decay, Schedule};
+pub use sgd::{Sgd, SgdOptions};

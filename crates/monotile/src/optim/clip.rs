@@ -1,0 +1,94 @@
+//! Shortening gradients that are too long.
+
+use crate::error::{Error, Result};
+use crate::tensor::Tensor;
+
+/// The length of all gradients together: √Σ g² over every element of each.
+///
+/// # Errors
+/// For integers and booleans.
+pub fn gradient_norm(gradients: &[Tensor]) -> Result<f64> {
+    let mut sum = 0.0;
+    for g in gradients {
+        // The largest is taken out, so that squares neither overflow nor vanish.
+        let g = g.detach();
+        if g.is_empty() {
+            continue;
+        }
+        let largest = g.abs()?.max(&[])?.to_f64_vec()[0];
+        if largest == 0.0 {
+            continue;
+        }
+        if !largest.is_finite() {
+            return Ok(largest);
+        }
+        let scaled = g.mul_scalar(1.0 / largest)?.square()?.sum(&[])?.to_f64_vec()[0];
+        sum += scaled * largest * largest;
+    }
+    Ok(sum.sqrt())
+}
+
+/// Shortens the gradients together to length `limit` where they are longer, and returns their length before.
+///
+/// Each is multiplied by limit / length, which keeps the direction. A length that is infinite or NaN is returned and the
+/// gradients stay as they are: there is no direction to keep.
+///
+/// # Errors
+/// If `limit` is not above 0; for integers and booleans.
+///
+/// # Source
+/// Pascanu, Mikolov and Bengio (2013), section 3.2.
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, optim::clip_gradients};
+/// let mut gradients = vec![Tensor::from_slice(&[3.0_f64, 0.0], &[2])?, Tensor::scalar(4.0_f64)];
+/// assert_eq!(clip_gradients(&mut gradients, 1.0)?, 5.0);
+/// assert!((gradients[0].to_vec::<f64>()?[0] - 0.6).abs() < 1e-15);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub fn clip_gradients(gradients: &mut [Tensor], limit: f64) -> Result<f64> {
+    // Positive comparison, so that a NaN is refused.
+    if !(limit > 0.0) {
+        return Err(Error::value(format!("clip_gradients: the limit must be above 0, got {limit}")));
+    }
+    let norm = gradient_norm(gradients)?;
+    if norm > limit && norm.is_finite() {
+        let shortened = gradients.iter().map(|g| g.mul_scalar(limit / norm)).collect::<Result<Vec<_>>>()?;
+        gradients.clone_from_slice(&shortened);
+    }
+    Ok(norm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DType;
+
+    #[test]
+    fn short_gradients_stay_and_long_ones_keep_their_direction() {
+        let mut gradients = vec![Tensor::from_slice(&[0.3, 0.4], &[2]).unwrap()];
+        assert!((clip_gradients(&mut gradients, 1.0).unwrap() - 0.5).abs() < 1e-15);
+        assert_eq!(gradients[0].to_f64_vec(), [0.3, 0.4]);
+        clip_gradients(&mut gradients, 0.25).unwrap();
+        assert!(gradients[0].to_f64_vec().iter().zip([0.15, 0.2]).all(|(a, b)| (a - b).abs() < 1e-15));
+    }
+
+    #[test]
+    fn lengths_neither_overflow_nor_vanish() {
+        for size in [1e30_f32, 1e-30] {
+            let g = Tensor::full(&[4], size);
+            assert!((gradient_norm(&[g]).unwrap() / (2.0 * f64::from(size)) - 1.0).abs() < 1e-6);
+        }
+        assert_eq!(gradient_norm(&[Tensor::zeros(&[3], DType::F32), Tensor::zeros(&[0], DType::F32)]).unwrap(), 0.0);
+    }
+
+    #[test]
+    fn gradients_without_a_direction_are_left_alone() {
+        let mut gradients = vec![Tensor::from_slice(&[f64::NAN, 1.0], &[2]).unwrap()];
+        assert!(clip_gradients(&mut gradients, 1.0).unwrap().is_nan());
+        assert_eq!(gradients[0].to_f64_vec()[1], 1.0);
+        let words = clip_gradients(&mut gradients, 0.0).unwrap_err().to_string();
+        assert_eq!(words, "clip_gradients: the limit must be above 0, got 0");
+    }
+}
