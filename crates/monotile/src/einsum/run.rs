@@ -7,8 +7,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 use smallvec::SmallVec;
 
 use crate::einsum::Einsum;
-use crate::einsum::multiply::step;
 use crate::einsum::plan::{Plan, Prepare};
+use crate::einsum::step::step;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
 

@@ -1,6 +1,6 @@
-//! The step that sums nothing: every element of the result is one product.
+//! One step of a plan: which kernels contract a pair.
 //!
-//! C[out] = A[labels_a] · B[labels_b], where every label of A and of B is in `out`
+//! C[out] = Σ over labels that `out` lacks of A[labels_a] · B[labels_b]
 
 use crate::einsum::pair::{Label, contract};
 use crate::error::Result;
@@ -9,15 +9,34 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// One step of a plan: elementwise where nothing is summed over, a matrix product elsewhere.
+/// Batched dot products of fewer elements than this go to the matrix product, whatever their layout: a second pass would
+/// cost more calls than it saves time.
+const SECOND_PASS: usize = 4096;
+
+/// Contracts a pair: element by element where nothing is summed over, by a matrix product elsewhere; and by both passes,
+/// products then sums, where dot products of a batch lie across each other in memory.
 pub(super) fn step(a: &Tensor, labels_a: &[Label], b: &Tensor, labels_b: &[Label], out: &[Label]) -> Result<Tensor> {
-    if labels_a.iter().chain(labels_b).all(|l| out.contains(l)) {
-        multiply(a, labels_a, b, labels_b, out)
-    } else {
-        contract(a, labels_a, b, labels_b, out)
+    let kept = |l: &Label| out.contains(l);
+    if labels_a.iter().chain(labels_b).all(kept) {
+        return multiply(a, labels_a, b, labels_b, out);
     }
+    let same = labels_a.len() == labels_b.len() && labels_a.iter().all(|l| labels_b.contains(l));
+    if same && a.len() >= SECOND_PASS && innermost(a, labels_a).is_some_and(|l| kept(&l)) {
+        // `ij,ij->j`: a matrix product would walk each column on its own.
+        let summed: Vec<Label> = labels_a.iter().copied().filter(|l| !kept(l)).collect();
+        let products = multiply(a, labels_a, b, labels_b, &[&summed, out].concat())?;
+        return products.sum(&(0..summed.len() as isize).collect::<Vec<_>>());
+    }
+    contract(a, labels_a, b, labels_b, out)
 }
 
+/// The label whose elements lie closest in memory.
+fn innermost(x: &Tensor, labels: &[Label]) -> Option<Label> {
+    let steps = labels.iter().zip(x.strides()).filter(|(_, stride)| **stride != 0);
+    steps.min_by_key(|(_, stride)| stride.unsigned_abs()).map(|(&l, _)| l)
+}
+
+/// The product of elements whose labels agree; `out` has every label of both operands.
 fn multiply(a: &Tensor, labels_a: &[Label], b: &Tensor, labels_b: &[Label], out: &[Label]) -> Result<Tensor> {
     let c = aligned(&a.detach(), labels_a, out)?.mul(&aligned(&b.detach(), labels_b, out)?)?;
     let rule = Multiply { labels: [labels_a.into(), labels_b.into()], out: out.into() };
@@ -61,7 +80,7 @@ impl Gradient for Multiply {
 #[cfg(test)]
 pub(super) fn specs() -> Vec<Spec> {
     fn of(name: &'static str, a: &'static [Label], b: &'static [Label], out: &'static [Label]) -> Spec {
-        const SIZES: [usize; 3] = [2, 3, 4];
+        const SIZES: [usize; 4] = [2, 3, 4, SECOND_PASS];
         let input = |labels: &[Label]| normal(&labels.iter().map(|&l| SIZES[l as usize]).collect::<Vec<_>>());
         // A contraction without contracted labels is the same product, on another kernel.
         let difference = move |x: &[Tensor], y: &[Tensor]| {
@@ -79,6 +98,7 @@ pub(super) fn specs() -> Vec<Spec> {
         of("einsum: outer", &[0], &[2, 1], &[1, 0, 2]),
         of("einsum: broadcast", &[0, 1], &[1], &[1, 0]),
         of("einsum: scalar", &[], &[1, 2], &[2, 1]),
+        of("einsum: dot products across each other", &[3, 1, 0], &[0, 3, 1], &[1, 0]),
         of("einsum: both repeat", &[0, 1], &[2, 1], &[2, 1, 0]),
     ]
 }
