@@ -25,22 +25,33 @@ pub struct Axis {
     pub label: String,
     /// How they are spread.
     pub scale: Scale,
+    /// How a number is written, if not as itself.
+    pub written: Option<fn(f64) -> String>,
 }
 
 impl Axis {
     /// An even axis.
     pub fn linear(label: &str) -> Self {
-        Self { label: label.to_string(), scale: Scale::Linear }
+        Self { label: label.to_string(), scale: Scale::Linear, written: None }
     }
 
     /// A logarithmic axis marked at powers of ten.
     pub fn log10(label: &str) -> Self {
-        Self { label: label.to_string(), scale: Scale::Log10 }
+        Self { scale: Scale::Log10, ..Self::linear(label) }
     }
 
     /// A logarithmic axis marked at powers of two.
     pub fn log2(label: &str) -> Self {
-        Self { label: label.to_string(), scale: Scale::Log2 }
+        Self { scale: Scale::Log2, ..Self::linear(label) }
+    }
+
+    /// The same axis with its numbers written by a function.
+    pub fn written(self, by: fn(f64) -> String) -> Self {
+        Self { written: Some(by), ..self }
+    }
+
+    fn label(&self, v: f64) -> String {
+        self.written.map_or_else(|| label(v), |by| by(v))
     }
 }
 
@@ -100,7 +111,7 @@ impl Plot {
         self.open(&mut svg);
         self.grid(&frame, &mut svg);
         for series in &self.series {
-            draw(series, &frame, &mut svg);
+            self.draw(series, &frame, &mut svg);
         }
         self.legend(&mut svg);
         svg.push_str("</svg>\n");
@@ -136,12 +147,12 @@ impl Plot {
         for v in ticks(self.y.scale, frame.y.low, frame.y.high, 5) {
             let y = frame.y(v);
             let _ = writeln!(svg, "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{right}\"/>");
-            let _ = writeln!(svg, "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>", LEFT - 8.0, y + 4.0, label(v));
+            let _ = writeln!(svg, "<text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>", LEFT - 8.0, y + 4.0, self.y.label(v));
         }
         for v in ticks(self.x.scale, frame.x.low, frame.x.high, 7) {
             let x = frame.x(v);
             let _ = writeln!(svg, "<path class=\"axis\" d=\"M{x:.1} {bottom}v4\"/>");
-            let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>", bottom + 18.0, label(v));
+            let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>", bottom + 18.0, self.x.label(v));
         }
         let _ = writeln!(svg, "<path class=\"axis\" d=\"M{LEFT} {bottom}H{right}\"/>");
         let (middle, below) = ((LEFT + right) / 2.0, HEIGHT - 10.0);
@@ -154,6 +165,27 @@ impl Plot {
         );
     }
 
+    /// One series as a path, with marks where it wants them.
+    fn draw(&self, series: &Series, frame: &Frame, svg: &mut String) {
+        let inside: Vec<_> = series.points.iter().filter(|(x, y)| frame.x.shows(*x) && frame.y.shows(*y)).collect();
+        let mut path = String::new();
+        for (i, (x, y)) in inside.iter().enumerate() {
+            let _ = write!(path, "{}{:.1} {:.1}", if i == 0 { 'M' } else { 'L' }, frame.x(*x), frame.y(*y));
+        }
+        let _ = writeln!(svg, "<path class=\"{}\" d=\"{path}\"/>", class(series));
+        if series.stroke == Stroke::Marked {
+            for (x, y) in inside {
+                let (cx, cy, told) =
+                    (frame.x(*x), frame.y(*y), format!("{}: {}, {}", escape(&series.name), self.x.label(*x), self.y.label(*y)));
+                let fill = series.colour % PALETTE.len();
+                let _ = writeln!(
+                    svg,
+                    "<circle class=\"f{fill}\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"3.5\"><title>{told}</title></circle>"
+                );
+            }
+        }
+    }
+
     /// The names of the series under the title, in a row.
     fn legend(&self, svg: &mut String) {
         let mut x = LEFT;
@@ -162,24 +194,6 @@ impl Plot {
             let _ = writeln!(svg, "<path class=\"{class}\" d=\"M{x:.0} 43h18\"/>");
             let _ = writeln!(svg, "<text class=\"name\" x=\"{:.0}\" y=\"47\">{}</text>", x + 24.0, escape(&series.name));
             x += 48.0 + 6.6 * series.name.chars().count() as f64;
-        }
-    }
-}
-
-/// One series as a path, with marks where it wants them.
-fn draw(series: &Series, frame: &Frame, svg: &mut String) {
-    let inside: Vec<_> = series.points.iter().filter(|(x, y)| frame.x.shows(*x) && frame.y.shows(*y)).collect();
-    let mut path = String::new();
-    for (i, (x, y)) in inside.iter().enumerate() {
-        let _ = write!(path, "{}{:.1} {:.1}", if i == 0 { 'M' } else { 'L' }, frame.x(*x), frame.y(*y));
-    }
-    let _ = writeln!(svg, "<path class=\"{}\" d=\"{path}\"/>", class(series));
-    if series.stroke == Stroke::Marked {
-        for (x, y) in inside {
-            let (cx, cy, told) = (frame.x(*x), frame.y(*y), format!("{}: {}, {}", escape(&series.name), label(*x), label(*y)));
-            let fill = series.colour % PALETTE.len();
-            let _ =
-                writeln!(svg, "<circle class=\"f{fill}\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"3.5\"><title>{told}</title></circle>");
         }
     }
 }

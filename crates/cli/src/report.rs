@@ -79,7 +79,7 @@ pub fn duration(seconds: f64) -> String {
     match seconds {
         s if !s.is_finite() => "–".to_string(),
         s if s >= 120.0 => format!("{} min {:02} s", (s / 60.0) as u64, (s % 60.0) as u64),
-        s if s >= 1.0 => format!("{s:.2} s"),
+        s if s >= 1.0 => format!("{} s", digits(s)),
         s if s >= 1e-3 => format!("{} ms", digits(s * 1e3)),
         s => format!("{} µs", digits(s * 1e6)),
     }

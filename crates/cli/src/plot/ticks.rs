@@ -45,7 +45,7 @@ pub fn label(v: f64) -> String {
         a if a >= 1e9 => format!("{} G", tidy(v / 1e9)),
         a if a >= 1e6 => format!("{} M", tidy(v / 1e6)),
         a if a >= 1e5 => format!("{} k", tidy(v / 1e3)),
-        a if a >= 1e-2 => tidy(v),
+        a if a >= 1e-3 => tidy(v),
         _ => format!("{v:.0e}"),
     }
 }

@@ -1,6 +1,8 @@
 //! Attention with and without tiles: the same numbers, in less time and far less memory.
 
 use std::hint::black_box;
+use std::io::Write;
+use std::process::Command;
 
 use monotile::attention::{Attention, scaled_dot_product_attention};
 use monotile::{DType, Rng, Tensor};
@@ -14,7 +16,9 @@ use crate::report::{bytes, duration};
 
 const HEADS: usize = 4;
 const DIM: usize = 64;
-const LENGTHS: [usize; 7] = [256, 512, 1024, 2048, 4096, 8192, 16384];
+const LENGTHS: [usize; 6] = [256, 512, 1024, 2048, 4096, 8192];
+/// Bytes.
+const MIB: f64 = (1 << 20) as f64;
 /// Beyond it, all scores at once take gigabytes.
 const LONGEST_WHOLE: usize = 4096;
 
@@ -26,21 +30,67 @@ struct Measured {
     memory: Option<u64>,
 }
 
+/// One of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Tiles,
+    AllScores,
+}
+
+/// Queries, keys and values.
+type Inputs = [Tensor; 3];
+
+impl Way {
+    fn attend(self, [q, k, v]: &Inputs) -> monotile::Result<Tensor> {
+        match self {
+            Self::Tiles => scaled_dot_product_attention(q, k, v, &Attention::default()),
+            Self::AllScores => all_scores(q, k, v),
+        }
+    }
+
+    fn measure(self, length: usize, inputs: &Inputs) -> Result<Measured, Failure> {
+        let seconds = seconds(|| self.attend(inputs).map(|out| drop(black_box(out))))?;
+        Ok(Measured { length, seconds, memory: self.memory_in_a_fresh_process(length) })
+    }
+
+    /// Memory that this process gave back before would hide some of what a call takes, so another one measures it.
+    fn memory_in_a_fresh_process(self, length: usize) -> Option<u64> {
+        let probe = format!("{}:{length}", if self == Self::Tiles { "tiles" } else { "all" });
+        let output = Command::new(std::env::current_exe().ok()?).args(["tour", "--probe", &probe]).output().ok()?;
+        String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+    }
+}
+
+/// Prints the bytes that one call takes beyond its inputs; `which` is a way and a length, as `tiles:4096`.
+pub fn probe(which: &str, out: &mut dyn Write) -> Result<(), Failure> {
+    let usage = || Failure::Usage(format!("tour: --probe {which} is not tiles or all, a colon and a length"));
+    let (way, length) = which.split_once(':').ok_or_else(usage)?;
+    let way = if way == "tiles" { Way::Tiles } else { Way::AllScores };
+    let length = length.parse().map_err(|_| usage())?;
+    // Threads and their scratch exist from the first call on.
+    way.attend(&inputs(64)?)?;
+    let inputs = inputs(length)?;
+    let taken = extra_memory(|| way.attend(&inputs).map(|out| drop(black_box(out)))).map_err(Failure::new)?;
+    Ok(writeln!(out, "{taken}")?)
+}
+
+fn inputs(length: usize) -> monotile::Result<Inputs> {
+    let mut rng = Rng::new(length as u64);
+    let mut one = || rng.normal(&[1, HEADS, length, DIM], DType::F32);
+    Ok([one()?, one()?, one()?])
+}
+
 /// Measures both ways over T and compares what they give.
 pub fn visit(progress: &mut Progress) -> Result<Section, Failure> {
     let (mut tiled, mut whole) = (Vec::new(), Vec::new());
     let mut difference = 0.0_f64;
     for (i, length) in LENGTHS.into_iter().enumerate() {
         progress.at((100 * i / LENGTHS.len()) as u64, &format!("T = {length}"));
-        let mut rng = Rng::new(length as u64);
-        let mut input = || rng.normal(&[1, HEADS, length, DIM], DType::F32);
-        let (q, k, v) = (input()?, input()?, input()?);
-        let with_tiles = || scaled_dot_product_attention(&q, &k, &v, &Attention::default());
-        let all_at_once = || all_scores(&q, &k, &v);
-        tiled.push(measure(length, with_tiles)?);
+        let inputs = inputs(length)?;
+        tiled.push(Way::Tiles.measure(length, &inputs)?);
         if length <= LONGEST_WHOLE {
-            whole.push(measure(length, all_at_once)?);
-            difference = difference.max(largest_difference(&with_tiles()?, &all_at_once()?));
+            whole.push(Way::AllScores.measure(length, &inputs)?);
+            difference = difference.max(largest_difference(&Way::Tiles.attend(&inputs)?, &Way::AllScores.attend(&inputs)?));
         }
     }
     Ok(tell(&tiled, &whole, difference))
@@ -48,18 +98,8 @@ pub fn visit(progress: &mut Progress) -> Result<Section, Failure> {
 
 /// softmax(q·kᵀ/√d)·v by three operations, every score stored.
 fn all_scores(q: &Tensor, k: &Tensor, v: &Tensor) -> monotile::Result<Tensor> {
-    let scores = q.matmul(&k.mt())?.mul_scalar(1.0 / (DIM as f64).sqrt())?;
-    let e = scores.exp()?;
-    e.div(&e.sum_keepdim(&[-1])?)?.matmul(v)
-}
-
-fn measure(length: usize, attend: impl Fn() -> monotile::Result<Tensor>) -> Result<Measured, Failure> {
-    let call = || {
-        black_box(attend()?);
-        Ok(())
-    };
-    let memory = extra_memory(call).ok();
-    Ok(Measured { length, seconds: seconds(call)?, memory })
+    let scores = q.mul_scalar(1.0 / (DIM as f64).sqrt())?.matmul(&k.mt())?;
+    scores.softmax(-1)?.matmul(v)
 }
 
 /// max |a - b|; the entries themselves are of the order of 1.
@@ -99,13 +139,15 @@ fn tell(tiled: &[Measured], whole: &[Measured], difference: f64) -> Section {
         ),
         Block::Numbers(numbers),
         Block::Figure(
-            curves("Time of one call", "seconds", tiled, whole, |m| Some(m.seconds)),
+            curves("Time of one call", Axis::log10("time").written(duration), [tiled, whole], |m| Some(m.seconds)),
             format!("{HEADS} heads of {DIM}, f32, forward. Point at a mark to read it."),
         ),
     ];
     if tiled.iter().chain(whole).any(|m| m.memory.is_some()) {
         blocks.push(Block::Figure(
-            curves("Memory held beyond the inputs", "MiB", tiled, whole, |m| m.memory.map(|b| b as f64 / (1 << 20) as f64)),
+            curves("Memory held beyond the inputs", Axis::log10("memory").written(mebibytes), [tiled, whole], |m| {
+                m.memory.map(|b| b as f64 / MIB)
+            }),
             format!(
                 "The process's peak, as the system counts it. At T = {} tiles hold {}; all scores would take {}.",
                 longest.length,
@@ -117,13 +159,14 @@ fn tell(tiled: &[Measured], whole: &[Measured], difference: f64) -> Section {
     Section { title: "Attention that does not remember its scores".to_string(), line, blocks }
 }
 
-fn curves(title: &str, unit: &str, tiled: &[Measured], whole: &[Measured], of: impl Fn(&Measured) -> Option<f64>) -> Plot {
+/// A mark of the axis of memory, which counts in MiB so that it is marked at round numbers.
+fn mebibytes(mib: f64) -> String {
+    bytes((mib * MIB) as u64)
+}
+
+fn curves(title: &str, y: Axis, [tiled, whole]: [&[Measured]; 2], of: impl Fn(&Measured) -> Option<f64>) -> Plot {
     let points = |all: &[Measured]| all.iter().filter_map(|m| Some((m.length as f64, of(m)?))).collect();
     let series = |name: &str, all, colour| Series { name: name.to_string(), points: points(all), stroke: Stroke::Marked, colour };
-    Plot {
-        title: title.to_string(),
-        x: Axis::log2("T, tokens"),
-        y: Axis::log10(unit),
-        series: vec![series("in tiles", tiled, 0), series("all scores at once", whole, 1)],
-    }
+    let series = vec![series("in tiles", tiled, 0), series("all scores at once", whole, 1)];
+    Plot { title: title.to_string(), x: Axis::log2("T, tokens"), y, series }
 }

@@ -88,7 +88,7 @@ fn tell(all: &[Measured], last: &Measured) -> Section {
     let plot = Plot {
         title: "Time of one contraction".to_string(),
         x: Axis::linear("size of the ring's bonds"),
-        y: Axis::log10("seconds"),
+        y: Axis::log10("time").written(duration),
         series: vec![series("order found", |m| m.found, 0), series("left to right", |m| m.left_to_right, 1)],
     };
     let blocks = vec![

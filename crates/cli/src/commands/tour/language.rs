@@ -20,13 +20,13 @@ const PROVERBS: &str = include_str!("../../../assets/proverbs.txt");
 /// Tokens of the vocabulary, learned from both texts.
 const VOCABULARY: usize = 512;
 /// Tokens a row.
-const LENGTH: usize = 96;
+const LENGTH: usize = 64;
 const BATCH: usize = 16;
-const STEPS: usize = 400;
-const ADAPTER_STEPS: usize = 150;
-const RANK: usize = 8;
-/// Seconds after which each of the two runs ends early, so that a slow machine does not wait for minutes.
-const PATIENCE: [f64; 2] = [45.0, 18.0];
+/// The most steps of the two runs, where the machine is fast enough for them.
+const STEPS: [usize; 2] = [400, 160];
+/// Seconds that each of the two runs may take.
+const PATIENCE: [f64; 2] = [36.0, 14.0];
+const RANK: usize = 4;
 /// The share of each text that is held out.
 const HELD_OUT: f64 = 0.08;
 
@@ -53,7 +53,6 @@ pub fn visit(progress: &mut Progress) -> Result<Section, Failure> {
         ..Config::default()
     };
     let options = TrainOptions {
-        steps: STEPS,
         batch: BATCH,
         learning_rate: 3e-3,
         schedule: Schedule::Cosine,
@@ -63,8 +62,9 @@ pub fn visit(progress: &mut Progress) -> Result<Section, Failure> {
         clip: Some(1.0),
         ..TrainOptions::default()
     };
-    let model = Model::random(config.clone(), 1)?;
-    let (model, base) = learn((model, Trained::Everything), (PLAY, &tokenizer), options.clone(), PATIENCE[0], |done, words| {
+    let play = Lesson { text: PLAY, tokenizer: &tokenizer, trained: Trained::Everything, options: options.clone() };
+    let steps = play.affordable(Model::random(config.clone(), 1)?, 0)?;
+    let (mut model, base) = play.learn(Model::random(config.clone(), 1)?, steps, |done, words| {
         progress.at((done * 65.0) as u64, &format!("Romeo and Juliet: {words}"));
     })?;
     let before = speak(&model, &tokenizer)?;
@@ -72,41 +72,63 @@ pub fn visit(progress: &mut Progress) -> Result<Section, Failure> {
     let lora = LoraConfig { targets: Targets::AllLinear, rank: RANK, alpha: 2.0 * RANK as f64, ..LoraConfig::default() };
     let adapter = Adapter::new(lora, &config, Start::Gaussian, 2)?;
     let trained = adapter.parameters();
-    let mut model = model;
+    let options = TrainOptions { learning_rate: 8e-3, weight_decay: 0.0, ..options };
+    let proverbs = Lesson { text: PROVERBS, tokenizer: &tokenizer, trained: Trained::Adapter, options };
+    let mut scratch = Model::random(config.clone(), 1)?;
+    scratch.attach(&adapter)?;
+    let steps = proverbs.affordable(scratch, 1)?;
     model.attach(&adapter)?;
-    let options = TrainOptions { steps: ADAPTER_STEPS, learning_rate: 5e-3, weight_decay: 0.0, ..options };
-    let (model, adapted) = learn((model, Trained::Adapter), (PROVERBS, &tokenizer), options, PATIENCE[1], |done, words| {
+    let (model, adapted) = proverbs.learn(model, steps, |done, words| {
         progress.at(65 + (done * 35.0) as u64, &format!("Proverbs: {words}"));
     })?;
     let after = speak(&model, &tokenizer)?;
     Ok(tell(&config, [&base, &adapted], trained, [before, after]))
 }
 
-/// Trains to the end, or until the patience is over; `show` gets the share that is done and some words.
-fn learn(
-    (model, trained): (Model, Trained),
-    (text, tokenizer): (&str, &Tokenizer),
+/// What a model is to learn, and how.
+struct Lesson<'a> {
+    text: &'a str,
+    tokenizer: &'a Tokenizer,
+    trained: Trained,
     options: TrainOptions,
-    patience: f64,
-    mut show: impl FnMut(f64, &str),
-) -> Result<(Model, Learned), Failure> {
-    let (rows, held_out) = Rows::new(tokenizer.encode(text)?, LENGTH)?.split(HELD_OUT)?;
-    let steps = options.steps;
-    let mut trainer = Trainer::new(model, trained, rows, options)?.with_held_out(held_out)?;
-    let mut learned = Learned { seconds: 0.0, tokens: 0, losses: Vec::new(), held_out: Vec::new() };
-    let begun = Instant::now();
-    while !trainer.is_done() && begun.elapsed().as_secs_f64() < patience {
-        if trainer.steps_done().is_multiple_of(steps.div_ceil(8)) {
-            learned.held_out.extend(trainer.evaluate()?.map(|loss| (trainer.steps_done() as f64, loss)));
-        }
-        let step = trainer.step()?;
-        learned.tokens += step.tokens;
-        learned.losses.push((step.number as f64, step.loss));
-        show(step.number as f64 / steps as f64, &format!("loss {:.2}", step.loss));
+}
+
+impl Lesson<'_> {
+    fn trainer(&self, model: Model, steps: usize) -> Result<Trainer, Failure> {
+        let (rows, held_out) = Rows::new(self.tokenizer.encode(self.text)?, LENGTH)?.split(HELD_OUT)?;
+        let options = TrainOptions { steps, ..self.options.clone() };
+        Ok(Trainer::new(model, self.trained, rows, options)?.with_held_out(held_out)?)
     }
-    learned.held_out.extend(trainer.evaluate()?.map(|loss| (trainer.steps_done() as f64, loss)));
-    learned.seconds = begun.elapsed().as_secs_f64();
-    Ok((trainer.into_model(), learned))
+
+    /// How many steps the patience for this run allows, judged by a few steps of a model that is thrown away.
+    fn affordable(&self, model: Model, run: usize) -> Result<usize, Failure> {
+        const TRIED: usize = 4;
+        let mut trainer = self.trainer(model, TRIED)?;
+        trainer.step()?;
+        let begun = Instant::now();
+        (1..TRIED).try_for_each(|_| trainer.step().map(drop))?;
+        let each = begun.elapsed().as_secs_f64() / (TRIED - 1) as f64;
+        Ok(((PATIENCE[run] / each) as usize).clamp(2 * TRIED, STEPS[run]))
+    }
+
+    /// Trains to the end; `show` gets the share that is done and some words.
+    fn learn(&self, model: Model, steps: usize, mut show: impl FnMut(f64, &str)) -> Result<(Model, Learned), Failure> {
+        let mut trainer = self.trainer(model, steps)?;
+        let mut learned = Learned { seconds: 0.0, tokens: 0, losses: Vec::new(), held_out: Vec::new() };
+        let begun = Instant::now();
+        while !trainer.is_done() {
+            if trainer.steps_done().is_multiple_of(steps.div_ceil(8)) {
+                learned.held_out.extend(trainer.evaluate()?.map(|loss| (trainer.steps_done() as f64, loss)));
+            }
+            let step = trainer.step()?;
+            learned.tokens += step.tokens;
+            learned.losses.push((step.number as f64, step.loss));
+            show(step.number as f64 / steps as f64, &format!("loss {:.2}", step.loss));
+        }
+        learned.held_out.extend(trainer.evaluate()?.map(|loss| (trainer.steps_done() as f64, loss)));
+        learned.seconds = begun.elapsed().as_secs_f64();
+        Ok((trainer.into_model(), learned))
+    }
 }
 
 /// What the model makes of the beginning of a speech, and of a proverb.

@@ -29,6 +29,9 @@ pub struct Tour {
     /// Folder for the page, index.html
     #[arg(long, value_name = "DIR", default_value = "tour")]
     out: PathBuf,
+    /// Measures the memory of one call, for another process
+    #[arg(long, hide = true)]
+    probe: Option<String>,
 }
 
 /// A stop of the tour: measures something for real and tells it.
@@ -49,6 +52,9 @@ const STATIONS: &[Station] = &[
 impl Tour {
     /// Visits every station, prints its line, and writes the page.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        if let Some(which) = &self.probe {
+            return attention::probe(which, out);
+        }
         std::fs::create_dir_all(&self.out).map_err(|e| Error::io("making the folder", &self.out, &e))?;
         let begun = Instant::now();
         let mut sections = Vec::new();

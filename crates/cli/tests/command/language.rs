@@ -1,0 +1,276 @@
+//! Training, generating and describing models: what works, and what bad input gets told.
+
+use std::fs;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+#[cfg(target_os = "linux")]
+use super::shell;
+use super::{Ended, monotile};
+
+const TEXT: &str = "The quick brown fox jumps over the lazy dog. Pack my box with five dozen liquor jugs.\n";
+
+/// Options of a run that takes a moment.
+const SMALL: &[&str] = &[
+    "--tokenizer",
+    "bytes",
+    "--layers",
+    "1",
+    "--hidden",
+    "16",
+    "--heads",
+    "2",
+    "--length",
+    "16",
+    "--batch",
+    "2",
+    "--held-out",
+    "0.2",
+    "--eval-every",
+    "2",
+    "--save-every",
+    "2",
+    "--context",
+    "32",
+];
+
+fn train(folder: &Path, out: &str, steps: &str, more: &[&str]) -> Ended {
+    monotile(folder, &[&["train", "--data", "text.txt", "--out", out, "--steps", steps], SMALL, more].concat())
+}
+
+fn adapt(folder: &Path, out: &str, steps: &str, more: &[&str]) -> Ended {
+    let options = [
+        "--rank",
+        "2",
+        "--length",
+        "16",
+        "--batch",
+        "2",
+        "--held-out",
+        "0.2",
+        "--eval-every",
+        "2",
+        "--save-every",
+        "2",
+        "--dropout",
+        "0.1",
+    ];
+    monotile(
+        folder,
+        &[&["lora", "train", "--model", "model", "--data", "text.txt", "--out", out, "--steps", steps], &options[..], more]
+            .concat(),
+    )
+}
+
+/// A folder with `text.txt` and a small checkpoint in `model`, made once for all tests.
+fn workshop() -> TempDir {
+    static MADE: OnceLock<TempDir> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("text.txt"), TEXT.repeat(4)).unwrap();
+        train(folder.path(), "model", "2", &[]).succeeds();
+        folder
+    });
+    let copy = tempfile::tempdir().unwrap();
+    fs::copy(made.path().join("text.txt"), copy.path().join("text.txt")).unwrap();
+    fs::create_dir(copy.path().join("model")).unwrap();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        fs::copy(made.path().join("model").join(name), copy.path().join("model").join(name)).unwrap();
+    }
+    copy
+}
+
+/// The sentence that a failure tells, without its hint.
+#[track_caller]
+fn sentence(ended: &Ended) -> String {
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{}", ended.stderr);
+    let words = ended.stderr.lines().find_map(|l| l.strip_prefix("error: "));
+    words.unwrap_or_else(|| panic!("no sentence in {}", ended.stderr)).to_string()
+}
+
+#[test]
+fn a_trained_model_generates_the_same_text_from_the_same_seed() {
+    let folder = workshop();
+    let generate = |seed| {
+        monotile(folder.path(), &["generate", "--model", "model", "--prompt", "The", "--max-tokens", "8", "--seed", seed])
+            .succeeds()
+    };
+    assert_eq!(generate("1"), generate("1"));
+    assert_ne!(generate("1"), generate("2"));
+    assert!(generate("1").starts_with("The"));
+    let added = monotile(
+        folder.path(),
+        &["generate", "--model", "model", "--prompt", "The", "--max-tokens", "8", "--seed", "1", "--no-prompt"],
+    );
+    assert_eq!(format!("The{}", added.succeeds()), generate("1"));
+}
+
+#[test]
+fn an_adapter_is_trained_told_and_used() {
+    let folder = workshop();
+    let run = adapt(folder.path(), "adapter", "4", &[]);
+    // One block, 16 wide: A (2, 16) and B (16, 2) beside each of two weights.
+    assert!(run.stderr.contains("training  128 of 11.6 k, 1.1 %: rank 2, alpha 4"), "{}", run.stderr);
+    assert!(run.stderr.contains("held-out loss") && run.stderr.contains("the adapter is in adapter"), "{}", run.stderr);
+    assert_eq!(run.succeeds(), "");
+    for name in ["adapter_config.json", "adapter_model.safetensors", "log.jsonl", "loss.svg"] {
+        assert!(folder.path().join("adapter").join(name).exists(), "{name}");
+    }
+    let log = fs::read_to_string(folder.path().join("adapter/log.jsonl")).unwrap();
+    assert_eq!((log.matches("\"loss\"").count(), log.matches("\"held_out_loss\"").count()), (4, 3));
+    let with = ["generate", "--model", "model", "--adapter", "adapter", "--prompt", "The", "--greedy", "--max-tokens", "4"];
+    monotile(folder.path(), &with).succeeds();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_run_is_resumed_to_the_same_adapter() {
+    use std::process::{Command, Stdio};
+    let folder = workshop();
+    adapt(folder.path(), "whole", "40", &[]).succeeds();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_monotile"))
+        .args([
+            "lora", "train", "--model", "model", "--data", "text.txt", "--out", "killed", "--steps", "40", "--rank", "2",
+            "--length", "16",
+        ])
+        .args(["--batch", "2", "--held-out", "0.2", "--eval-every", "2", "--save-every", "2", "--dropout", "0.1"])
+        .current_dir(folder.path())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !folder.path().join("killed/training.safetensors").exists() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    // The run may have come to its end already; then resuming has nothing left to do, and must say the same.
+    let _ = child.kill();
+    child.wait().unwrap();
+    adapt(folder.path(), "killed", "40", &["--resume"]).succeeds();
+    let adapter = |name: &str| fs::read(folder.path().join(name).join("adapter_model.safetensors")).unwrap();
+    assert_eq!(adapter("whole"), adapter("killed"));
+}
+
+#[test]
+fn a_folder_with_a_run_is_not_overwritten() {
+    let folder = workshop();
+    adapt(folder.path(), "adapter", "2", &[]).succeeds();
+    let again = adapt(folder.path(), "adapter", "2", &[]);
+    assert_eq!(sentence(&again), "adapter/training.safetensors: a run was begun here; resume it or choose another folder");
+    assert!(again.stderr.ends_with("hint: --resume goes on with the run in that folder\n"), "{}", again.stderr);
+}
+
+#[test]
+fn the_costs_of_a_model_are_told() {
+    let folder = workshop();
+    let json = monotile(folder.path(), &["info", "--model", "model", "--rank", "2", "--json"]).succeeds();
+    let info: serde_json::Value = serde_json::from_str(&json).unwrap();
+    // Keys and values of 16 numbers in f32.
+    assert_eq!(info["cache_bytes_a_token"], 2 * 16 * 4);
+    assert_eq!(info["lora"]["choices"][0]["trained"], 128);
+    let table = monotile(folder.path(), &["info", "--model", "model"]).succeeds();
+    assert!(table.contains("llama: 1 blocks 16 wide, 2 heads of 8") && !table.contains('\u{1b}'), "{table}");
+}
+
+#[test]
+fn a_checkpoint_that_is_not_there_or_not_whole_is_told() {
+    let folder = workshop();
+    let generate = || monotile(folder.path(), &["generate", "--model", "model", "--prompt", "The"]);
+    let missing = monotile(folder.path(), &["generate", "--model", "nowhere", "--prompt", "The"]);
+    assert_eq!(sentence(&missing), "nowhere/config.json: no such file or folder (reading)");
+    assert!(missing.stderr.contains("\nhint: a checkpoint is a folder with config.json"), "{}", missing.stderr);
+
+    let weights = folder.path().join("model/model.safetensors");
+    let whole = fs::read(&weights).unwrap();
+    fs::write(&weights, &whole[..whole.len() / 2]).unwrap();
+    let words = sentence(&generate());
+    assert!(words.starts_with("model/model.safetensors: "), "{words}");
+    fs::write(&weights, b"short").unwrap();
+    let words = sentence(&generate());
+    assert!(words.starts_with("model/model.safetensors: "), "{words}");
+    fs::remove_file(&weights).unwrap();
+    assert_eq!(sentence(&generate()), "model: there is neither model.safetensors nor model.safetensors.index.json");
+    fs::write(&weights, &whole).unwrap();
+
+    let config = folder.path().join("model/config.json");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("\"hidden_size\"", "\"hidden\"")).unwrap();
+    let words = sentence(&generate());
+    assert!(words.starts_with("model/config.json: ") && words.contains("hidden_size"), "{words}");
+    fs::write(&config, text.replace("LlamaForCausalLM", "GPT2LMHeadModel").replace("\"llama\"", "\"gpt2\"")).unwrap();
+    let words = sentence(&generate());
+    assert!(words.contains("gpt2") || words.contains("GPT2"), "{words}");
+}
+
+#[test]
+fn prompts_and_data_that_cannot_work_are_told() {
+    let folder = workshop();
+    let long = "x".repeat(40);
+    let generate = monotile(folder.path(), &["generate", "--model", "model", "--prompt", &long]);
+    assert_eq!(sentence(&generate), "generate: the prompt has 40 tokens, the model's context holds 32");
+    let file = monotile(folder.path(), &["generate", "--model", "model", "--prompt-file", "none.txt"]);
+    assert_eq!(sentence(&file), "none.txt: no such file or folder (reading)");
+
+    fs::write(folder.path().join("text.txt"), "").unwrap();
+    assert_eq!(sentence(&adapt(folder.path(), "adapter", "2", &[])), "text.txt: the file is empty; training needs text");
+    assert_eq!(sentence(&train(folder.path(), "other", "2", &[])), "text.txt: the file is empty; training needs text");
+    fs::write(folder.path().join("text.txt"), "too short").unwrap();
+    assert_eq!(sentence(&train(folder.path(), "other", "2", &[])), "text.txt: data: 9 tokens are fewer than one row of 16");
+    assert!(!folder.path().join("adapter").exists() && !folder.path().join("other").exists());
+}
+
+#[test]
+fn options_that_do_not_fit_are_wrong_usage_or_told() {
+    let folder = workshop();
+    train(folder.path(), "other", "2", &["--kv-heads", "x"]).is_wrong_usage("'x'");
+    let both = ["generate", "--model", "model", "--prompt", "a", "--prompt-file", "b"];
+    monotile(folder.path(), &both).is_wrong_usage("cannot be used with");
+    monotile(folder.path(), &["generate", "--model", "model"]).is_wrong_usage("--prompt");
+    let rank = adapt(folder.path(), "adapter", "2", &["--target-modules", "q_porj"]);
+    assert!(sentence(&rank).contains("q_porj"), "{}", rank.stderr);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_while_saving_leaves_nothing_half_written() {
+    let folder = workshop();
+    // A limit on the size of files stands for a full disk; the model is larger, its configuration is not.
+    let line = "trap '' XFSZ; ulimit -f 8; monotile train --data text.txt --out other --steps 2 --tokenizer bytes --layers 1 --hidden 32 \
+                --heads 2 --length 16 --batch 2 --held-out 0 2>&1 >/dev/null | grep error; ls -A other";
+    let ended = shell(folder.path(), line);
+    assert!(ended.stdout.starts_with("error: other/model.safetensors: File too large"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("part"), "a part of a file is left: {}", ended.stdout);
+    assert!(!folder.path().join("other/model.safetensors").exists());
+}
+
+#[test]
+fn an_adapter_for_another_model_is_refused() {
+    let folder = workshop();
+    adapt(folder.path(), "adapter", "2", &[]).succeeds();
+    let wide = [
+        "train",
+        "--data",
+        "text.txt",
+        "--out",
+        "wide",
+        "--steps",
+        "1",
+        "--tokenizer",
+        "bytes",
+        "--layers",
+        "1",
+        "--hidden",
+        "32",
+        "--heads",
+        "2",
+        "--length",
+        "16",
+    ];
+    monotile(folder.path(), &wide).succeeds();
+    let ended = monotile(folder.path(), &["generate", "--model", "wide", "--adapter", "adapter", "--prompt", "a"]);
+    let words = sentence(&ended);
+    assert!(
+        words.starts_with("adapter/adapter_model.safetensors: ") && words.contains("[2, 16]") && words.contains("[2, 32]"),
+        "{words}"
+    );
+}
