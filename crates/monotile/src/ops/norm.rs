@@ -31,8 +31,8 @@ use crate::testing::{Spec, normal};
 /// # Example
 /// ```
 /// use monotile::{Tensor, ops::rms_norm};
-/// let (x, w) = (Tensor::from_rows(&[[3.0_f64, 4.0, 0.0, 0.0]])?, Tensor::from_slice(&[1.0_f64, 2.0, 1.0, 1.0], &[4])?);
-/// assert_eq!(rms_norm(&x, &w, 0.0)?.to_vec::<f64>()?, [1.2, 3.2, 0.0, 0.0]);
+/// let (x, w) = (Tensor::from_rows(&[[2.0_f64, -2.0, 2.0, 2.0]])?, Tensor::from_slice(&[1.0_f64, 3.0, 1.0, 1.0], &[4])?);
+/// assert_eq!(rms_norm(&x, &w, 0.0)?.to_vec::<f64>()?, [1.0, -3.0, 1.0, 1.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
