@@ -13,7 +13,7 @@ const NS_PER_ELEMENT: f64 = 0.5;
 /// Rows and columns of a block: a cache line's worth of rows, and few enough columns for the first level of address translation.
 const BLOCK: (usize, usize) = (16, 32);
 
-/// out[i] = f(a[i])
+/// `out[i] = f(a[i])`
 pub fn unary<A: Element, R: Element>(a: View<'_, A>, out: &mut [R], f: impl Fn(A) -> R + Sync + Copy) {
     let plan = Plan::new(a.shape(), [a.strides()]);
     let a = Address(a.as_ptr());
@@ -42,7 +42,7 @@ pub fn unary<A: Element, R: Element>(a: View<'_, A>, out: &mut [R], f: impl Fn(A
     );
 }
 
-/// out[i] = f(a[i], b[i])
+/// `out[i] = f(a[i], b[i])`
 ///
 /// # Panics
 /// If the shapes differ: a broadcast dimension is one of stride 0.
@@ -98,7 +98,7 @@ pub fn binary<A: Element, B: Element, R: Element>(
     );
 }
 
-/// out[i] = f(a[i], b[i], c[i])
+/// `out[i] = f(a[i], b[i], c[i])`
 ///
 /// # Panics
 /// If the shapes differ: a broadcast dimension is one of stride 0.

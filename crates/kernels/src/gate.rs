@@ -7,7 +7,7 @@ use crate::{simd, threads};
 /// Nanoseconds an element: an exponential and a division.
 const NS_PER_ELEMENT: f64 = 1.0;
 
-/// y[i] = silu(a[i]) · b[i] with silu(a) = a σ(a), σ(a) = 1 / (1 + e⁻ᵃ)
+/// `y[i] = silu(a[i]) · b[i] with silu(a) = a σ(a), σ(a) = 1 / (1 + e⁻ᵃ)`
 ///
 /// # Panics
 /// If the lengths differ.

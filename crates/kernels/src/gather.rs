@@ -22,7 +22,7 @@ pub struct Dims {
     pub inner: usize,
 }
 
-/// out[o, j, i] = f(x[o, indices[j], i])
+/// `out[o, j, i] = f(x[o, indices[j], i])`
 ///
 /// # Panics
 /// If an index is outside the axis, or a length is not its shape's.
@@ -44,7 +44,7 @@ pub fn select<A: Element, R: Element>(x: &[A], dims: Dims, indices: &[i64], out:
     });
 }
 
-/// out[o, indices[j], i] += x[o, j, i], in the order of j whatever the number of threads.
+/// `out[o, indices[j], i] += x[o, j, i]`, in the order of j whatever the number of threads.
 ///
 /// # Panics
 /// If an index is outside the axis, or a length is not its shape's.

@@ -31,7 +31,7 @@ impl Targets<'_> {
     }
 }
 
-/// Σ_r (m[r] − x[r, class]) + ln l[r] in f64, with m = maxᵢ x[r, i] and l = Σᵢ exp(x[r, i] − m), kept as m and ln l.
+/// `Σ_r (m[r] − x[r, class]) + ln l[r]` in f64, with `m = maxᵢ x[r, i]` and `l = Σᵢ exp(x[r, i] − m)`, kept as m and ln l.
 ///
 /// # Panics
 /// If a class that is not ignored is outside its row, or the lengths are not those of one number of rows.
@@ -56,7 +56,7 @@ pub fn cross_entropy<T: Real>(x: &[T], targets: Targets<'_>, m: &mut [T], ln_l: 
     (0..rows).filter_map(loss).sum()
 }
 
-/// dx[r, i] = scale · (exp(x[r, i] − m[r] − ln l[r]) − [i is the class of r]), 0 in ignored rows.
+/// `dx[r, i] = scale · (exp(x[r, i] − m[r] − ln l[r]) − [i is the class of r]), 0 in ignored rows`.
 ///
 /// # Panics
 /// As [`cross_entropy`].

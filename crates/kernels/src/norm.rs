@@ -7,7 +7,7 @@ use crate::{simd, threads};
 /// Nanoseconds an element: what decides whether rows are worth a second thread.
 const NS_PER_ELEMENT: f64 = 0.5;
 
-/// y[r, i] = x[r, i] · ρ[r] · w[i] with ρ[r] = (Σᵢ x[r, i]² / n + ε)^(−1/2), for rows of n = w.len() elements.
+/// `y[r, i] = x[r, i] · ρ[r] · w[i] with ρ[r] = (Σᵢ x[r, i]² / n + ε)^(−1/2), for rows of n = w.len() elements`.
 ///
 /// # Panics
 /// If the lengths are not those of one number of rows.
@@ -80,7 +80,7 @@ pub fn rms_norm_backward<T: Real>(forward: RmsNorm<'_, T>, dy: &[T], dx: &mut [T
     });
 }
 
-/// y[r, i] = (x[r, i] − μ[r]) · ρ[r] · w[i] + b[i] with μ the mean of a row and ρ = (mean((x − μ)²) + ε)^(−1/2).
+/// `y[r, i] = (x[r, i] − μ[r]) · ρ[r] · w[i] + b[i] with μ the mean of a row and ρ = (mean((x − μ)²) + ε)^(−1/2)`.
 ///
 /// # Panics
 /// If the lengths are not those of one number of rows.

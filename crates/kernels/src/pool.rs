@@ -1,7 +1,7 @@
 //! A pool of large allocations.
 //!
 //! The operating system hands out fresh pages zeroed one by one, which costs as much as the arithmetic of many
-//! kernels. Memory of at least [`POOLED`] bytes is therefore kept when it is given back, up to [`retained_limit`] bytes,
+//! kernels. Memory of at least 64 KiB is therefore kept when it is given back, up to [`retained_limit`] bytes,
 //! and handed out again to requests of the same size class.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};

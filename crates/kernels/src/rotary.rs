@@ -1,6 +1,6 @@
 //! Rotary position embedding: pairs of a row's elements turned by angles given as cosines and sines.
 //!
-//! out[i] = x[i] cos θᵢ − x[i + d/2] sin θᵢ, out[i + d/2] = x[i + d/2] cos θᵢ + x[i] sin θᵢ
+//! `out[i] = x[i] cos θᵢ − x[i + d/2] sin θᵢ, out[i + d/2] = x[i + d/2] cos θᵢ + x[i] sin θᵢ`
 
 use crate::real::Real;
 use crate::view::View;

@@ -10,7 +10,7 @@ const NS_PER_ELEMENT: f64 = 0.8;
 /// Elements that stay in the first cache between finding their maximum and adding their exponentials.
 const BLOCK: usize = 1024;
 
-/// (m, ln l) with m = maxᵢ x[i] and l = Σᵢ exp(x[i] − m): their sum is the log-sum-exp. NaN where the row has one.
+/// (m, ln l) with `m = maxᵢ x[i]` and `l = Σᵢ exp(x[i] − m)`: their sum is the log-sum-exp. NaN where the row has one.
 ///
 /// One pass over memory: a block's maximum raises m and rescales the sum so far (Milakov and Gimelshein 2018).
 pub fn log_sum_exp<T: Real>(x: &[T]) -> (T, T) {

@@ -3,7 +3,7 @@
 use crate::gather::Dims;
 use crate::real::Real;
 
-/// out[o, j, i] = x[o, indices[j], i]
+/// `out[o, j, i] = x[o, indices[j], i]`
 pub fn select<T: Real>(x: &[T], dims: Dims, indices: &[i64]) -> Vec<T> {
     let mut out = Vec::new();
     for o in 0..dims.outer {
@@ -14,7 +14,7 @@ pub fn select<T: Real>(x: &[T], dims: Dims, indices: &[i64]) -> Vec<T> {
     out
 }
 
-/// out[o, indices[j], i] += x[o, j, i]
+/// `out[o, indices[j], i] += x[o, j, i]`
 pub fn select_add<T: Real>(x: &[T], indices: &[i64], out: &mut [T], dims: Dims) {
     for o in 0..dims.outer {
         for (j, &index) in indices.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use crate::real::Real;
 
-/// The sum of −ln softmax(x)[class] over rows whose class is not ignored, and its gradient.
+/// The sum of −ln `softmax(x)[class]` over rows whose class is not ignored, and its gradient.
 pub fn cross_entropy<T: Real>(x: &[T], classes: &[i64], ignored: Option<i64>) -> (f64, Vec<T>) {
     let n = x.len() / classes.len();
     let (mut loss, mut dx) = (0.0, Vec::new());

@@ -13,7 +13,7 @@ use crate::tensor::{DType, Dims, Tensor};
 use crate::testing::{Spec, normal};
 
 impl Tensor {
-    /// The slices along an axis that `indices` name, in their order: out[…, j, …] = x[…, indices[j], …]
+    /// The slices along an axis that `indices` name, in their order: `out[…, j, …] = x[…, indices[j], …]`
     ///
     /// `indices` is a vector of i64; an index may repeat.
     ///

@@ -19,7 +19,7 @@ pub struct CrossEntropy {
     pub ignore_index: Option<i64>,
 }
 
-/// The mean over rows of −ln softmax(logits)[target]
+/// The mean over rows of −ln `softmax(logits)[target]`
 ///
 /// Shapes: logits `(…, classes)`, targets `(…)` of i64; the result is a scalar. The mean is taken in f64; bf16 and f16 logits count
 /// as f32.

@@ -142,7 +142,9 @@ mod tests {
         let expected = a.matmul(&w.to_dtype(DType::F32).unwrap().mt()).unwrap();
         let y = a.matmul(&w.mt()).unwrap();
         assert_eq!(y.dtype(), DType::F32);
-        assert_eq!(y.to_f64_vec(), expected.to_f64_vec());
+        // The kernel may add in another order for another stored type: k roundings of products of size about 1.
+        let close = |(a, b): (f64, f64)| (a - b).abs() <= 7.0 * f64::from(f32::EPSILON) * 4.0;
+        assert!(y.to_f64_vec().into_iter().zip(expected.to_f64_vec()).all(close));
     }
 
     #[test]

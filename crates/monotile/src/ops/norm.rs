@@ -15,7 +15,7 @@ use crate::testing::{Spec, normal};
 
 /// Rows over their root mean square, times a weight:
 ///
-/// y[…, i] = x[…, i] / √(mean(x[…]²) + ε) · weight[i]
+/// `y[…, i] = x[…, i] / √(mean(x[…]²) + ε) · weight[i]`
 ///
 /// Shapes: x `(…, n)`, weight `(n)`; the result has the shape of x. bf16 and f16 count as f32.
 ///
@@ -45,7 +45,7 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
 
 /// Rows less their mean, over their standard deviation, times a weight, plus a bias:
 ///
-/// y[…, i] = (x[…, i] − μ) / √(mean((x[…] − μ)²) + ε) · weight[i] + bias[i]
+/// `y[…, i] = (x[…, i] − μ) / √(mean((x[…] − μ)²) + ε) · weight[i] + bias[i]`
 ///
 /// Shapes: x `(…, n)`, weight and bias `(n)`; the result has the shape of x. bf16 and f16 count as f32.
 ///

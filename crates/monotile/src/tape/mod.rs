@@ -1,7 +1,7 @@
 //! The tape: how tensors remember where they came from, and how gradients flow back.
 //!
-//! An operation computes its result, then calls [`Tensor::record`] with its inputs and its [`Gradient`] rule. Where no
-//! input is on the tape nothing is kept. [`Tensor::backward`], [`grad`] and [`vjp`] walk the recorded nodes from the last
+//! An operation computes its result, then calls [`Tensor::record`](crate::Tensor::record) with its inputs and its [`Gradient`] rule. Where no
+//! input is on the tape nothing is kept. [`Tensor::backward`](crate::Tensor::backward), [`grad`] and [`vjp`] walk the recorded nodes from the last
 //! to the first. Rules are written with differentiable operations, so that a walk that records ([`Walk::Recorded`])
 //! gives gradients that can be differentiated again.
 
