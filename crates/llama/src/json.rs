@@ -10,14 +10,19 @@ use serde_json::{Map, Value};
 /// The most bytes of JSON that are read: the largest published tokenizers have about 30 MB.
 const LARGEST_JSON: u64 = 1 << 28;
 
-/// The text of a file of at most [`LARGEST_JSON`] bytes.
+/// The text of a file.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io("reading", path, &e))?;
+    String::from_utf8(bytes).map_err(|e| Error::format(path, format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to())))
+}
+
+/// The text of a file that holds JSON, of at most [`LARGEST_JSON`] bytes.
+pub(crate) fn read_json(path: &Path) -> Result<String> {
     let size = std::fs::metadata(path).map_err(|e| Error::io("reading", path, &e))?.len();
     if size > LARGEST_JSON {
         return Err(Error::format(path, format!("{size} bytes are too many for JSON; at most {LARGEST_JSON} are read")));
     }
-    let bytes = std::fs::read(path).map_err(|e| Error::io("reading", path, &e))?;
-    String::from_utf8(bytes).map_err(|e| Error::format(path, format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to())))
+    read_text(path)
 }
 
 /// Writes a value as indented JSON, whole or not at all.
@@ -35,7 +40,7 @@ pub(crate) struct Fields {
 impl Fields {
     /// Reads a file that holds one object.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let text = read_text(path)?;
+        let text = read_json(path)?;
         match serde_json::from_str(&text) {
             Ok(Value::Object(map)) => Ok(Self { path: path.to_path_buf(), within: String::new(), map }),
             Ok(_) => Err(Error::format(path, "expected a JSON object")),

@@ -1,4 +1,18 @@
 //! LLaMA-family checkpoints on Monotile tensors: reading, generating, training from scratch and fine-tuning by LoRA.
+//!
+//! | topic | where |
+//! | --- | --- |
+//! | `config.json`, and what a model costs | [`Config`], [`Rotary`], [`Product`] |
+//! | weights in one file or in shards, memory-mapped | [`Weights`] |
+//! | `tokenizer.json`: read, trained, bytes | [`Tokenizer`], [`TextStream`] |
+//! | the transformer: logits, loss, keys and values kept | [`Model`], [`Cache`] |
+//! | continuing a text | [`generate()`], [`Sampler`] |
+//! | adapters as PEFT reads and writes them | [`lora`] |
+//! | training data as rows of tokens | [`data`] |
+//! | training, saving and resuming | [`train`] |
+//!
+//! Files are those that transformers and PEFT write and read. Weights stay in their mapped files, in bf16 and f16 too, and
+//! arithmetic is in f32. Other architectures, quantized weights and adapters of other kinds are refused by name.
 #![forbid(unsafe_code)]
 
 mod block;

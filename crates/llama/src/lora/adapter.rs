@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use monotile::io::{SafeTensors, write_safetensors};
+use monotile::ops::dropout;
 use monotile::{DType, Error, Result, Rng, Tensor};
 
 use super::config::{LoraConfig, Site};
@@ -45,9 +46,9 @@ impl Pair {
     }
 
     /// scaling · (dropout(x) Aᵀ) Bᵀ
-    pub(crate) fn apply(&self, x: &Tensor, dropout: &mut Option<Rng>) -> Result<Tensor> {
-        let low = match dropout {
-            Some(rng) if self.dropout > 0.0 => dropped(x, self.dropout, rng)?.matmul(&self.a.mt())?,
+    pub(crate) fn apply(&self, x: &Tensor, rng: &mut Option<Rng>) -> Result<Tensor> {
+        let low = match rng {
+            Some(rng) if self.dropout > 0.0 => dropout(x, self.dropout, rng)?.matmul(&self.a.mt())?,
             _ => x.matmul(&self.a.mt())?,
         };
         // The scaling is applied where there is least to multiply.
@@ -198,12 +199,4 @@ impl Adapter {
     pub fn parameters(&self) -> usize {
         self.pairs.iter().map(|(_, pair)| pair.a.len() + pair.b.len()).sum()
     }
-}
-
-/// Sets a share of elements to zero and scales the others up, so that their expectation stays.
-fn dropped(x: &Tensor, share: f64, rng: &mut Rng) -> Result<Tensor> {
-    let draws = rng.uniform(x.shape(), 0.0, 1.0, DType::F32)?.to_vec::<f32>()?;
-    let kept = (1.0 / (1.0 - share)) as f32;
-    let mask = draws.into_iter().map(|draw| if f64::from(draw) < share { 0.0 } else { kept }).collect();
-    x.mul(&Tensor::from_vec::<f32>(mask, x.shape())?)
 }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tokenizers::pipeline::{EncodeOptions, PipelineTokenizer};
 
 use crate::config::Config;
-use crate::json::{read_text, write_json};
+use crate::json::{read_json, write_json};
 
 pub use stream::TextStream;
 
@@ -45,7 +45,7 @@ impl Tokenizer {
     /// `Io`, if there is none; `Format`, if it is malformed or of a kind other than byte-pair encoding.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("tokenizer.json");
-        Self::parse(read_text(&path)?, path.display().to_string())
+        Self::parse(read_json(&path)?, path.display().to_string())
     }
 
     /// The tokenizer whose numbers below 256 are bytes, with `<s>` 256 and `</s>` 257.
@@ -108,9 +108,16 @@ impl Tokenizer {
         let refuse = |what: String| Error::new(ErrorKind::Format, format!("{source}: {what}"));
         let value: Value = serde_json::from_str(&json).map_err(|e| refuse(format!("not JSON: {e}")))?;
         let last = last_token(&value).ok_or_else(|| refuse("field \"model.vocab\" is missing or holds no tokens".into()))?;
+        // Memory is taken up to the highest number; every token takes more than a byte of the file, so numbers beyond its size are lies.
+        if last.1 as usize >= json.len() {
+            return Err(refuse(format!("token {:?} has number {} in a file of {} bytes", last.0, last.1, json.len())));
+        }
         let canonical = tokenizers::canonicalize_str(&json).map_err(|e| refuse(e.to_string()))?;
         let pipeline = tokenizers::from_json(&canonical).map_err(|e| refuse(e.to_string()))?;
-        Ok(Self { pipeline, json, last, source })
+        let this = Self { pipeline, json, last, source };
+        // A pattern that nothing here can match shows only when a text is split.
+        this.encode("a")?;
+        Ok(this)
     }
 
     /// One more than the highest token number.

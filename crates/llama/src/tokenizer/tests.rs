@@ -82,6 +82,10 @@ fn malformed_tokenizers_are_refused() {
         refused(json!({ "model": { "type": "BPE", "vocab": {} } })),
         "tokenizer.json: field \"model.vocab\" is missing or holds no tokens"
     );
+    let mut far: Value = serde_json::from_str(&Tokenizer::bytes().json).unwrap();
+    far["model"]["vocab"]["z"] = json!(4_000_000_000_u32);
+    let bytes = far.to_string().len();
+    assert_eq!(refused(far), format!("tokenizer.json: token \"z\" has number 4000000000 in a file of {bytes} bytes"));
     let unknown = refused(json!({ "model": { "type": "Magic", "vocab": { "a": 0 } } }));
     assert!(unknown.starts_with("tokenizer.json: "), "{unknown}");
     let folder = tempfile::tempdir().unwrap();

@@ -8,6 +8,7 @@ use monotile::{Error, Result, Tensor};
 use serde_json::{Value, json};
 
 use super::Trainer;
+use crate::model::Trained;
 
 impl Trainer {
     /// Saves everything that going on needs to one file, whole or not at all.
@@ -73,6 +74,9 @@ impl Trainer {
         settings["data"] = json!(format!("{:016x}", self.rows.fingerprint()));
         let adapted = self.model.adapted().map(|(layer, pair)| format!("{layer} {} {}", pair.scaling, pair.dropout));
         settings["adapter"] = json!(adapted.collect::<Vec<_>>());
+        if self.trained == Trained::Adapter {
+            settings["model"] = json!(self.model.fingerprint());
+        }
         settings
     }
 }

@@ -71,6 +71,11 @@ fn a_state_of_other_settings_is_not_resumed() {
     let mut other = Trainer::new(adapted(0.0), Trained::Adapter, rows(), TrainOptions { batch: 4, ..options() }).unwrap();
     let refused = other.resume(&path).unwrap_err().to_string();
     assert_eq!(refused, format!("{}: the run was begun with batch 2, now it is 4", path.display()));
+    let mut model = Model::random(small(), 7).unwrap();
+    model.attach(&Adapter::new(LoraConfig { rank: 2, ..LoraConfig::default() }, &small(), Start::Gaussian, 2).unwrap()).unwrap();
+    let mut elsewhere = Trainer::new(model, Trained::Adapter, rows(), options()).unwrap();
+    let refused = elsewhere.resume(&path).unwrap_err().to_string();
+    assert!(refused.starts_with(&format!("{}: the run was begun with model ", path.display())), "{refused}");
     std::fs::write(&path, b"").unwrap();
     assert!(other.resume(&path).is_err());
 }
