@@ -23,7 +23,7 @@ use crate::testing::{Spec, normal};
 /// If the shapes differ, or a dtype is no floating-point one.
 ///
 /// # Source
-/// Shazeer (2020), arXiv 2002.05202, equation 6.
+/// Shazeer (2020), arXiv 2002.05202.
 ///
 /// # Example
 /// ```
