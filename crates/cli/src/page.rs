@@ -77,8 +77,10 @@ impl Page<'_> {
     pub fn html(&self, sections: &[Section]) -> String {
         let (title, subtitle) = (escape(self.title), escape(self.subtitle));
         let mut html = format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<header>{}<div><h1>{title}</h1><p>{subtitle}</p></div></header>\n<nav>\n",
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
+             <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+             <header>{}<div><h1>{title}</h1><p>{subtitle}</p></div></header>\n<nav>\n",
             hat()
         );
         for (i, section) in sections.iter().enumerate() {

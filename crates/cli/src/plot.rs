@@ -100,8 +100,9 @@ const RIGHT: f64 = 20.0;
 const TOP: f64 = 62.0;
 const BOTTOM: f64 = 48.0;
 
-/// Colours that people with any colour vision tell apart (after Okabe and Ito, 2008), for light and for dark ground.
-const PALETTE: [(&str, &str); 4] = [("#0068b0", "#58b2f0"), ("#cc5200", "#f0a03c"), ("#008060", "#3cc8a0"), ("#a8488c", "#e094c8")];
+/// The look on light and on dark ground, with four colours that people with any colour vision tell apart (after Okabe and Ito, 2008).
+const STYLE: &str = include_str!("../assets/plot.css");
+const COLOURS: usize = 4;
 
 impl Plot {
     /// The plot as an SVG document that needs nothing else; it can also stand inside a page.
@@ -121,24 +122,14 @@ impl Plot {
     /// The root element, the style and the title.
     fn open(&self, svg: &mut String) {
         let title = escape(&self.title);
-        let (mut light, mut dark) = (String::new(), String::new());
-        for (i, (l, d)) in PALETTE.iter().enumerate() {
-            // Writing to a String cannot fail, here and below.
-            let _ = write!(light, ".plot .s{i}{{stroke:{l}}}.plot .f{i}{{fill:{l}}}");
-            let _ = write!(dark, ".plot .s{i}{{stroke:{d}}}.plot .f{i}{{fill:{d}}}");
-        }
-        let _ = write!(
+        // Writing to a String cannot fail, here and below.
+        let _ = writeln!(
             svg,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
-             role=\"img\" aria-label=\"{title}\">\n<style>\
-             .plot{{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;font-variant-numeric:tabular-nums;max-width:100%;height:auto}}\
-             .plot text{{fill:#57606a}}.plot .title{{fill:#1f2328;font-size:15px;font-weight:600}}.plot .name{{fill:#1f2328}}\
-             .plot .ground{{fill:#ffffff}}.plot .grid{{stroke:#e4e8ec;fill:none}}.plot .axis{{stroke:#8c959f;fill:none}}\
-             .plot .line{{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}}.plot .faint{{stroke-width:1;opacity:.35}}{light}\
-             @media(prefers-color-scheme:dark){{.plot text{{fill:#9aa4b0}}.plot .title,.plot .name{{fill:#e6edf3}}.plot .ground{{fill:#11161d}}\
-             .plot .grid{{stroke:#242c36}}.plot .axis{{stroke:#5c6773}}{dark}}}</style>\n\
-             <rect class=\"ground\" width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"8\"/>\n<text class=\"title\" x=\"{LEFT}\" y=\"26\">{title}</text>\n"
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" \
+             height=\"{HEIGHT}\" role=\"img\" aria-label=\"{title}\">\n<style>\n{STYLE}</style>"
         );
+        let _ = writeln!(svg, "<rect class=\"ground\" width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"8\"/>");
+        let _ = writeln!(svg, "<text class=\"title\" x=\"{LEFT}\" y=\"26\">{title}</text>");
     }
 
     /// Lines and numbers of both axes.
@@ -177,7 +168,7 @@ impl Plot {
             for (x, y) in inside {
                 let (cx, cy, told) =
                     (frame.x(*x), frame.y(*y), format!("{}: {}, {}", escape(&series.name), self.x.label(*x), self.y.label(*y)));
-                let fill = series.colour % PALETTE.len();
+                let fill = series.colour % COLOURS;
                 let _ = writeln!(
                     svg,
                     "<circle class=\"f{fill}\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"3.5\"><title>{told}</title></circle>"
@@ -200,7 +191,7 @@ impl Plot {
 
 fn class(series: &Series) -> String {
     let faint = if series.stroke == Stroke::Faint { " faint" } else { "" };
-    format!("line s{}{faint}", series.colour % PALETTE.len())
+    format!("line s{}{faint}", series.colour % COLOURS)
 }
 
 /// What part of an axis is shown.

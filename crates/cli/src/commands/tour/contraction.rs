@@ -66,12 +66,12 @@ fn measure(bond: usize) -> Result<Measured, Failure> {
 
 fn tell(all: &[Measured], last: &Measured) -> Section {
     let plan = &last.plan;
+    let fewer = count(plan.speed_up() as u64);
+    let faster = count((last.left_to_right / last.found) as u64);
+    let times = [duration(last.found), duration(last.left_to_right)];
     let line = format!(
-        "{} in the order found, {} from left to right: {} times fewer operations, {:.0} times faster",
-        duration(last.found),
-        duration(last.left_to_right),
-        count(plan.speed_up() as u64),
-        last.left_to_right / last.found
+        "{} in the order found, {} from left to right: {fewer} times fewer operations, {faster} times faster",
+        times[0], times[1]
     );
     let mut table = Vec::new();
     for (i, step) in plan.steps.iter().enumerate() {
@@ -104,8 +104,11 @@ fn tell(all: &[Measured], last: &Measured) -> Section {
                 .to_string(),
         ),
         Block::Numbers(vec![
-            (format!("{} ×", count(plan.speed_up() as u64)), format!("fewer operations: {} instead of {}", short(plan.operations), short(plan.left_to_right))),
-            (format!("{:.0} ×", last.left_to_right / last.found), format!("faster: {} instead of {}", duration(last.found), duration(last.left_to_right))),
+            (
+                format!("{fewer} ×"),
+                format!("fewer operations: {} instead of {}", short(plan.operations), short(plan.left_to_right)),
+            ),
+            (format!("{faster} ×"), format!("faster: {} instead of {}", times[0], times[1])),
             (format!("{:.0e}", last.difference), "relative difference of the two results, in f32".to_string()),
         ]),
         Block::Figure(plot, format!("f32, sites of {SITE}. Point at a mark to read it.")),

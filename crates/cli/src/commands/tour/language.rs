@@ -25,7 +25,7 @@ const BATCH: usize = 16;
 /// The most steps of the two runs, where the machine is fast enough for them.
 const STEPS: [usize; 2] = [400, 160];
 /// Seconds that each of the two runs may take.
-const PATIENCE: [f64; 2] = [36.0, 14.0];
+const PATIENCE: [f64; 2] = [32.0, 12.0];
 const RANK: usize = 4;
 /// The share of each text that is held out.
 const HELD_OUT: f64 = 0.08;
@@ -56,7 +56,6 @@ pub fn visit(progress: &mut Progress) -> Result<Section, Failure> {
         batch: BATCH,
         learning_rate: 3e-3,
         schedule: Schedule::Cosine,
-        warmup: 20,
         betas: (0.9, 0.98),
         weight_decay: 0.05,
         clip: Some(1.0),
@@ -96,7 +95,7 @@ struct Lesson<'a> {
 impl Lesson<'_> {
     fn trainer(&self, model: Model, steps: usize) -> Result<Trainer, Failure> {
         let (rows, held_out) = Rows::new(self.tokenizer.encode(self.text)?, LENGTH)?.split(HELD_OUT)?;
-        let options = TrainOptions { steps, ..self.options.clone() };
+        let options = TrainOptions { steps, warmup: steps / 20, ..self.options.clone() };
         Ok(Trainer::new(model, self.trained, rows, options)?.with_held_out(held_out)?)
     }
 
