@@ -15,7 +15,7 @@ use monotile_kernels::simd::{Isa, isa};
 use monotile_kernels::threads;
 
 use crate::failure::Failure;
-use crate::page::{Page, Section};
+use crate::page::{Block, Page, Section};
 use crate::progress::Progress;
 use crate::report;
 
@@ -23,7 +23,7 @@ use crate::report;
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  monotile tour                 writes tour/index.html
+  monotile tour                 writes tour/index.html, and its figures beside it
   monotile tour --out /tmp/t    writes /tmp/t/index.html")]
 pub struct Tour {
     /// Folder for the page, index.html
@@ -65,6 +65,7 @@ impl Tour {
             let section = section?;
             writeln!(out, "{:<10} {}", station.name, section.line)?;
             out.flush()?;
+            self.save_figures(station.name, &section)?;
             sections.push(section);
         }
         let took = report::duration(begun.elapsed().as_secs_f64());
@@ -81,6 +82,16 @@ impl Tour {
         let path = self.out.join("index.html");
         write_beside(&path, |file| file.write_all(page.html(&sections).as_bytes()))?;
         Ok(writeln!(out, "{:<10} {} after {took}", "page", path.display())?)
+    }
+
+    /// Writes the figures of a section as files of their own: `einsum-1.svg`, …
+    fn save_figures(&self, name: &str, section: &Section) -> Result<(), Failure> {
+        let figures = section.blocks.iter().filter_map(|b| if let Block::Figure(plot, _) = b { Some(plot) } else { None });
+        for (i, plot) in figures.enumerate() {
+            let path = self.out.join(format!("{name}-{}.svg", i + 1));
+            write_beside(&path, |file| file.write_all(plot.svg().as_bytes()))?;
+        }
+        Ok(())
     }
 }
 
