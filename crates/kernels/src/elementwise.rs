@@ -1,45 +1,38 @@
 //! Maps over one, two or three operands of one shape, each through strides of its own, into a row-major result.
 //!
-//! Dimensions that every operand walks as one are merged. The two innermost that are left make a tile, walked as plain
-//! loops that the compiler vectorizes where steps are 1 or 0; tiles whose rows lie across an operand's memory, as in a
-//! transposition, are walked in blocks that stay in cache.
+//! A map runs in chunks of the result. An operand that lies in order is read where it is; any other is first gathered
+//! into a small buffer, or, where its rows lie across memory as in a transposition, copied whole in blocks that stay in
+//! cache. So the function itself is compiled for one loop over slices, which the compiler vectorizes, whatever the strides
+//! and however short the rows.
 
+use crate::buffer::Block;
 use crate::real::Element;
 use crate::view::View;
 use crate::{simd, threads};
 
 /// A cheap function of one element, in nanoseconds: what decides whether a map is worth a second thread.
 const NS_PER_ELEMENT: f64 = 0.5;
+/// Elements of a chunk: the buffers of three operands fit the first-level cache.
+const CHUNK: usize = 1024;
 /// Rows and columns of a block: a cache line's worth of rows, and few enough columns for the first level of address translation.
 const BLOCK: (usize, usize) = (16, 32);
 
 /// `out[i] = f(a[i])`
 pub fn unary<A: Element, R: Element>(a: View<'_, A>, out: &mut [R], f: impl Fn(A) -> R + Sync + Copy) {
-    let plan = Plan::new(a.shape(), [a.strides()]);
-    let a = Address(a.as_ptr());
-    plan.run(
-        out,
-        #[inline(always)]
-        |out, tile| match tile.steps {
-            [1] => tile.by_row(
-                out,
-                #[inline(always)]
-                |row, [at]| {
-                    // SAFETY: `Plan` yields only positions inside the view, whose constructor checked them all.
-                    let a = unsafe { a.row(at, row.len()) };
-                    row.iter_mut().zip(a).for_each(|(y, &a)| *y = f(a));
-                },
-            ),
-            _ => tile.by_block(
-                out,
-                #[inline(always)]
-                |[at]| {
-                    // SAFETY: as above.
-                    f(unsafe { a.element(at) })
-                },
-            ),
-        },
-    );
+    assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
+    let a = Source::new(a);
+    run(out, |start, out| {
+        let mut a_buffer = [A::zeroed(); CHUNK];
+        simd::run(
+            #[inline(always)]
+            || {
+                for (i, out) in out.chunks_mut(CHUNK).enumerate() {
+                    let a = a.read(start + i * CHUNK, out.len(), &mut a_buffer);
+                    out.iter_mut().zip(a).for_each(|(y, &a)| *y = f(a));
+                }
+            },
+        );
+    });
 }
 
 /// `out[i] = f(a[i], b[i])`
@@ -53,49 +46,21 @@ pub fn binary<A: Element, B: Element, R: Element>(
     f: impl Fn(A, B) -> R + Sync + Copy,
 ) {
     assert_eq!(a.shape(), b.shape(), "operands of one map");
-    let plan = Plan::new(a.shape(), [a.strides(), b.strides()]);
-    let (a, b) = (Address(a.as_ptr()), Address(b.as_ptr()));
-    plan.run(
-        out,
-        #[inline(always)]
-        |out, tile| match tile.steps {
-            [1, 1] => tile.by_row(
-                out,
-                #[inline(always)]
-                |row, [at, bt]| {
-                    // SAFETY: as in `unary`.
-                    let (a, b) = unsafe { (a.row(at, row.len()), b.row(bt, row.len())) };
-                    row.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b));
-                },
-            ),
-            [1, 0] => tile.by_row(
-                out,
-                #[inline(always)]
-                |row, [at, bt]| {
-                    // SAFETY: as in `unary`.
-                    let (a, b) = unsafe { (a.row(at, row.len()), b.element(bt)) };
-                    row.iter_mut().zip(a).for_each(|(y, &a)| *y = f(a, b));
-                },
-            ),
-            [0, 1] => tile.by_row(
-                out,
-                #[inline(always)]
-                |row, [at, bt]| {
-                    // SAFETY: as in `unary`.
-                    let (a, b) = unsafe { (a.element(at), b.row(bt, row.len())) };
-                    row.iter_mut().zip(b).for_each(|(y, &b)| *y = f(a, b));
-                },
-            ),
-            _ => tile.by_block(
-                out,
-                #[inline(always)]
-                |[at, bt]| {
-                    // SAFETY: as in `unary`.
-                    unsafe { f(a.element(at), b.element(bt)) }
-                },
-            ),
-        },
-    );
+    assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
+    let (a, b) = (Source::new(a), Source::new(b));
+    run(out, |start, out| {
+        let (mut a_buffer, mut b_buffer) = ([A::zeroed(); CHUNK], [B::zeroed(); CHUNK]);
+        simd::run(
+            #[inline(always)]
+            || {
+                for (i, out) in out.chunks_mut(CHUNK).enumerate() {
+                    let (start, len) = (start + i * CHUNK, out.len());
+                    let (a, b) = (a.read(start, len, &mut a_buffer), b.read(start, len, &mut b_buffer));
+                    out.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b));
+                }
+            },
+        );
+    });
 }
 
 /// `out[i] = f(a[i], b[i], c[i])`
@@ -110,193 +75,165 @@ pub fn ternary<A: Element, B: Element, C: Element, R: Element>(
     f: impl Fn(A, B, C) -> R + Sync + Copy,
 ) {
     assert!(a.shape() == b.shape() && b.shape() == c.shape(), "operands of one map");
-    let plan = Plan::new(a.shape(), [a.strides(), b.strides(), c.strides()]);
-    let (a, b, c) = (Address(a.as_ptr()), Address(b.as_ptr()), Address(c.as_ptr()));
-    plan.run(
-        out,
-        #[inline(always)]
-        |out, tile| match tile.steps {
-            [1, 1, 1] => tile.by_row(
-                out,
-                #[inline(always)]
-                |row, [at, bt, ct]| {
-                    let n = row.len();
-                    // SAFETY: as in `unary`.
-                    let (a, b, c) = unsafe { (a.row(at, n), b.row(bt, n), c.row(ct, n)) };
-                    row.iter_mut().zip(a).zip(b).zip(c).for_each(|(((y, &a), &b), &c)| *y = f(a, b, c));
-                },
-            ),
-            [1, 1, 0] => tile.by_row(
-                out,
-                #[inline(always)]
-                |row, [at, bt, ct]| {
-                    let n = row.len();
-                    // SAFETY: as in `unary`.
-                    let (a, b, c) = unsafe { (a.row(at, n), b.row(bt, n), c.element(ct)) };
-                    row.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b, c));
-                },
-            ),
-            [1, 0, 1] => tile.by_row(
-                out,
-                #[inline(always)]
-                |row, [at, bt, ct]| {
-                    let n = row.len();
-                    // SAFETY: as in `unary`.
-                    let (a, b, c) = unsafe { (a.row(at, n), b.element(bt), c.row(ct, n)) };
-                    row.iter_mut().zip(a).zip(c).for_each(|((y, &a), &c)| *y = f(a, b, c));
-                },
-            ),
-            _ => tile.by_block(
-                out,
-                #[inline(always)]
-                |[at, bt, ct]| {
-                    // SAFETY: as in `unary`.
-                    unsafe { f(a.element(at), b.element(bt), c.element(ct)) }
-                },
-            ),
-        },
-    );
+    assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
+    let (a, b, c) = (Source::new(a), Source::new(b), Source::new(c));
+    run(out, |start, out| {
+        let (mut a_buffer, mut b_buffer) = ([A::zeroed(); CHUNK], [B::zeroed(); CHUNK]);
+        let mut c_buffer = [C::zeroed(); CHUNK];
+        simd::run(
+            #[inline(always)]
+            || {
+                for (i, out) in out.chunks_mut(CHUNK).enumerate() {
+                    let (start, len) = (start + i * CHUNK, out.len());
+                    let (a, b) = (a.read(start, len, &mut a_buffer), b.read(start, len, &mut b_buffer));
+                    let c = c.read(start, len, &mut c_buffer);
+                    out.iter_mut().zip(a).zip(b).zip(c).for_each(|(((y, &a), &b), &c)| *y = f(a, b, c));
+                }
+            },
+        );
+    });
+}
+
+/// Calls `part(start, slice)` for parts of the result, over threads.
+fn run<R: Send>(out: &mut [R], part: impl Fn(usize, &mut [R]) + Sync) {
+    threads::split_mut(out, CHUNK.min(64), threads::parts(out.len(), NS_PER_ELEMENT), part);
 }
 
 /// The elements of a view in row-major order.
 pub fn copy<A: Element>(a: View<'_, A>, out: &mut [A]) {
-    unary(
-        a,
-        out,
-        #[inline(always)]
-        |x| x,
-    );
+    assert_eq!(a.len(), out.len(), "a copy has the shape of its operand");
+    let walk = Walk::new(a);
+    let row = walk.row.0;
+    if out.is_empty() {
+        return;
+    }
+    // A single long row is cut anywhere, many rows only between them.
+    let unit = if row == out.len() { 64 } else { row };
+    threads::split_mut(out, unit, threads::parts(out.len(), NS_PER_ELEMENT), |start, out| match walk.across {
+        false => walk.gather(start, out),
+        true => walk.copy_blocks(start, out),
+    });
 }
 
-/// The address of a view's first element, which several threads read from.
-struct Address<T>(*const T);
+/// An operand as chunks read it.
+enum Source<'a, A: Element> {
+    /// It lies in order.
+    Slice(&'a [A]),
+    /// Its rows lay across memory, so that it was copied.
+    Copied(Block<A>),
+    /// It is gathered chunk by chunk.
+    Strided(Walk<'a, A>),
+}
 
-impl<T: Copy> Address<T> {
-    /// # Safety
-    /// The element at `offset` must lie in the view that this address came from.
-    #[inline(always)]
-    unsafe fn element(&self, offset: isize) -> T {
-        // SAFETY: the caller's duty, above.
-        unsafe { *self.0.offset(offset) }
+impl<'a, A: Element> Source<'a, A> {
+    fn new(view: View<'a, A>) -> Self {
+        if let Some(slice) = view.as_slice() {
+            return Self::Slice(slice);
+        }
+        let walk = Walk::new(view);
+        if walk.across && view.len() > CHUNK {
+            let mut block = Block::new(view.len());
+            copy(view, &mut block);
+            return Self::Copied(block);
+        }
+        Self::Strided(walk)
     }
 
-    /// # Safety
-    /// The `len` elements from `offset` on must lie in the view that this address came from.
+    /// The `len` elements from number `start` on in row-major order, in place or in the buffer.
     #[inline(always)]
-    unsafe fn row(&self, offset: isize, len: usize) -> &[T] {
-        // SAFETY: the caller's duty, above; the view borrows the elements for as long as the map runs.
-        unsafe { std::slice::from_raw_parts(self.0.offset(offset), len) }
+    fn read<'b>(&'b self, start: usize, len: usize, buffer: &'b mut [A; CHUNK]) -> &'b [A] {
+        match self {
+            Self::Slice(slice) => &slice[start..start + len],
+            Self::Copied(block) => &block[start..start + len],
+            Self::Strided(walk) => {
+                walk.gather(start, &mut buffer[..len]);
+                &buffer[..len]
+            }
+        }
     }
 }
 
-// SAFETY: the view that the address came from borrows its data shared for as long as the map runs.
-unsafe impl<T: Sync> Sync for Address<T> {}
-
-/// The merged dimensions of N operands: size and steps of each, outermost first.
-struct Plan<const N: usize> {
-    dimensions: Vec<(usize, [isize; N])>,
+/// A view's dimensions, merged where memory walks on from one to the next.
+struct Walk<'a, A> {
+    view: View<'a, A>,
+    /// Sizes and steps of all dimensions but the innermost, outermost first.
+    outer: Vec<(usize, isize)>,
+    /// The innermost dimension.
+    row: (usize, isize),
+    /// Whether elements that are neighbours in memory belong to different rows.
+    across: bool,
 }
 
-/// Rows of one length: where they begin in each operand, and the steps from row to row and within a row.
-struct Tile<const N: usize> {
-    at: [isize; N],
-    row: usize,
-    row_steps: [isize; N],
-    steps: [isize; N],
-}
-
-impl<const N: usize> Tile<N> {
-    #[inline(always)]
-    fn position(&self, r: usize, c: usize) -> [isize; N] {
-        std::array::from_fn(|k| self.at[k] + r as isize * self.row_steps[k] + c as isize * self.steps[k])
+impl<'a, A: Element> Walk<'a, A> {
+    fn new(view: View<'a, A>) -> Self {
+        let mut outer: Vec<(usize, isize)> = Vec::with_capacity(view.shape().len());
+        for (&size, &step) in view.shape().iter().zip(view.strides()) {
+            match outer.last_mut() {
+                _ if size == 1 => {}
+                Some((n, before)) if *before == step * size as isize => {
+                    *n *= size;
+                    *before = step;
+                }
+                _ => outer.push((size, step)),
+            }
+        }
+        let row = outer.pop().unwrap_or((1, 1));
+        let across = row.1.abs() > 1 && outer.last().is_some_and(|last| last.1.abs() == 1);
+        Self { view, outer, row, across }
     }
 
-    /// Calls `body(row of out, where it begins in each operand)`.
-    #[inline(always)]
-    fn by_row<R>(&self, out: &mut [R], body: impl Fn(&mut [R], [isize; N])) {
-        for (r, row) in out.chunks_mut(self.row).enumerate() {
-            body(row, self.position(r, 0));
+    /// The address of the first element of row `row`.
+    fn row_address(&self, mut row: usize) -> *const A {
+        let mut offset = 0;
+        for &(size, step) in self.outer.iter().rev() {
+            offset += (row % size) as isize * step;
+            row /= size;
+        }
+        self.view.as_ptr().wrapping_offset(offset)
+    }
+
+    /// Copies the elements from number `start` on.
+    fn gather(&self, start: usize, out: &mut [A]) {
+        let (size, step) = self.row;
+        let (mut row, mut within) = (start / size, start % size);
+        // Short rows are many: from one to the next is an addition until the dimension around them ends.
+        let (rows, row_step) = self.outer.last().copied().unwrap_or((1, 0));
+        let mut address = self.row_address(row);
+        let mut rest = out;
+        while !rest.is_empty() {
+            let (here, tail) = rest.split_at_mut(rest.len().min(size - within));
+            let from = address.wrapping_offset(within as isize * step);
+            // SAFETY: the row's elements from `within` on lie in the view, whose constructor checked every position.
+            unsafe {
+                match step {
+                    1 => here.copy_from_slice(std::slice::from_raw_parts(from, here.len())),
+                    0 => here.fill(*from),
+                    _ => here.iter_mut().enumerate().for_each(|(i, y)| *y = *from.wrapping_offset(i as isize * step)),
+                }
+            }
+            (rest, row, within) = (tail, row + 1, 0);
+            address = if row.is_multiple_of(rows) { self.row_address(row) } else { address.wrapping_offset(row_step) };
         }
     }
 
-    /// Sets every element to `value(where it lies in each operand)`, block by block.
-    #[inline(always)]
-    fn by_block<R>(&self, out: &mut [R], value: impl Fn([isize; N]) -> R) {
-        for (b, rows) in out.chunks_mut(self.row * BLOCK.0).enumerate() {
-            for first in (0..self.row).step_by(BLOCK.1) {
-                for (r, row) in rows.chunks_mut(self.row).enumerate() {
-                    // The last row of a part may be cut short.
-                    let last = row.len().min(first + BLOCK.1);
-                    for c in first..last {
-                        row[c] = value(self.position(b * BLOCK.0 + r, c));
+    /// Copies whole rows from element number `start` on, which begins one, in blocks of rows and columns.
+    fn copy_blocks(&self, start: usize, out: &mut [A]) {
+        let (size, step) = self.row;
+        let first = start / size;
+        for (b, rows) in out.chunks_mut(size * BLOCK.0).enumerate() {
+            let mut from = [std::ptr::null(); BLOCK.0];
+            for (r, from) in from.iter_mut().enumerate().take(rows.len() / size) {
+                *from = self.row_address(first + b * BLOCK.0 + r);
+            }
+            for column in (0..size).step_by(BLOCK.1) {
+                for (row, from) in rows.chunks_exact_mut(size).zip(from) {
+                    let end = size.min(column + BLOCK.1);
+                    for (i, y) in row[column..end].iter_mut().enumerate() {
+                        // SAFETY: column + i < end ≤ size, so that the element lies in the view.
+                        *y = unsafe { *from.wrapping_offset((column + i) as isize * step) };
                     }
                 }
             }
-        }
-    }
-}
-
-impl<const N: usize> Plan<N> {
-    fn new(shape: &[usize], strides: [&[isize]; N]) -> Self {
-        let mut dimensions: Vec<(usize, [isize; N])> = Vec::with_capacity(shape.len() + 2);
-        for (d, &size) in shape.iter().enumerate() {
-            let step: [isize; N] = std::array::from_fn(|k| strides[k][d]);
-            match dimensions.last_mut() {
-                _ if size == 1 => {}
-                // One dimension walks on where the next inner one ends, in every operand.
-                Some((n, outer)) if (0..N).all(|k| outer[k] == step[k] * size as isize) => {
-                    *n *= size;
-                    *outer = step;
-                }
-                _ => dimensions.push((size, step)),
-            }
-        }
-        while dimensions.len() < 2 {
-            // A single row, or a single element, which is a row of one.
-            dimensions.insert(0, (1, [1; N]));
-        }
-        Self { dimensions }
-    }
-
-    /// Calls `body(part of out, tile)` for every tile, over threads.
-    fn run<R: Element>(&self, out: &mut [R], body: impl Fn(&mut [R], Tile<N>) + Sync) {
-        let total: usize = self.dimensions.iter().map(|x| x.0).product();
-        assert_eq!(out.len(), total, "the result of a map has the shape of its operands");
-        if total == 0 {
-            return;
-        }
-        let parts = threads::parts(total, NS_PER_ELEMENT);
-        let row = self.dimensions[self.dimensions.len() - 1].0;
-        // A single long row is cut anywhere, many rows only between them.
-        let unit = if row == total { 64 } else { row };
-        threads::split_mut(out, unit, parts, |start, out| {
-            simd::run(
-                #[inline(always)]
-                || self.walk(start, out, &body),
-            );
-        });
-    }
-
-    #[inline(always)]
-    fn walk<R>(&self, start: usize, out: &mut [R], body: &impl Fn(&mut [R], Tile<N>)) {
-        let (outer, inner) = self.dimensions.split_at(self.dimensions.len() - 2);
-        let [(rows, row_steps), (row, steps)] = [inner[0], inner[1]];
-        let (mut first, within) = (start / row % rows, start % row);
-        let mut tile_number = start / row / rows;
-        let mut rest = out;
-        while !rest.is_empty() {
-            let mut index = tile_number;
-            let mut at: [isize; N] = std::array::from_fn(|k| first as isize * row_steps[k] + within as isize * steps[k]);
-            for &(size, step) in outer.iter().rev() {
-                let i = (index % size) as isize;
-                index /= size;
-                (0..N).for_each(|k| at[k] += i * step[k]);
-            }
-            let len = rest.len().min((rows - first) * row - within);
-            let (tile, tail) = rest.split_at_mut(len);
-            body(tile, Tile { at, row, row_steps, steps });
-            (rest, first) = (tail, 0);
-            tile_number += 1;
         }
     }
 }
