@@ -53,7 +53,8 @@ fn main() {
         map!("ln", Real::ln);
         map!("tanh", Real::tanh);
         map!("silu", Real::silu);
-        map!("gelu", |x: f32| x * x.normal_cdf());
+        map!("erf", Real::erf);
+        map!("normal_cdf", Real::normal_cdf);
         report(
             "f64 exp",
             16 * n,

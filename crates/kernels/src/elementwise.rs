@@ -14,8 +14,9 @@ use crate::{simd, threads};
 const NS_PER_ELEMENT: f64 = 0.5;
 /// Elements of a chunk: the buffers of three operands fit the first-level cache.
 const CHUNK: usize = 1024;
-/// Rows and columns of a block: a cache line's worth of rows, and few enough columns for the first level of address translation.
-const BLOCK: (usize, usize) = (16, 32);
+/// Rows and columns of a block: enough rows that a page of memory, once its address is translated, is read in several cache lines,
+/// and columns for a whole line of the result.
+const BLOCK: (usize, usize) = (64, 16);
 
 /// `out[i] = f(a[i])`
 pub fn unary<A: Element, R: Element>(a: View<'_, A>, out: &mut [R], f: impl Fn(A) -> R + Sync + Copy) {
@@ -28,7 +29,9 @@ pub fn unary<A: Element, R: Element>(a: View<'_, A>, out: &mut [R], f: impl Fn(A
             || {
                 for (i, out) in out.chunks_mut(CHUNK).enumerate() {
                     let a = a.read(start + i * CHUNK, out.len(), &mut a_buffer);
-                    out.iter_mut().zip(a).for_each(|(y, &a)| *y = f(a));
+                    for (y, &a) in out.iter_mut().zip(a) {
+                        *y = f(a);
+                    }
                 }
             },
         );
@@ -56,7 +59,9 @@ pub fn binary<A: Element, B: Element, R: Element>(
                 for (i, out) in out.chunks_mut(CHUNK).enumerate() {
                     let (start, len) = (start + i * CHUNK, out.len());
                     let (a, b) = (a.read(start, len, &mut a_buffer), b.read(start, len, &mut b_buffer));
-                    out.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b));
+                    for ((y, &a), &b) in out.iter_mut().zip(a).zip(b) {
+                        *y = f(a, b);
+                    }
                 }
             },
         );
@@ -87,7 +92,9 @@ pub fn ternary<A: Element, B: Element, C: Element, R: Element>(
                     let (start, len) = (start + i * CHUNK, out.len());
                     let (a, b) = (a.read(start, len, &mut a_buffer), b.read(start, len, &mut b_buffer));
                     let c = c.read(start, len, &mut c_buffer);
-                    out.iter_mut().zip(a).zip(b).zip(c).for_each(|(((y, &a), &b), &c)| *y = f(a, b, c));
+                    for (((y, &a), &b), &c) in out.iter_mut().zip(a).zip(b).zip(c) {
+                        *y = f(a, b, c);
+                    }
                 }
             },
         );
@@ -225,13 +232,20 @@ impl<'a, A: Element> Walk<'a, A> {
             for (r, from) in from.iter_mut().enumerate().take(rows.len() / size) {
                 *from = self.row_address(first + b * BLOCK.0 + r);
             }
+            let rows_here = rows.len() / size;
             for column in (0..size).step_by(BLOCK.1) {
-                for (row, from) in rows.chunks_exact_mut(size).zip(from) {
-                    let end = size.min(column + BLOCK.1);
-                    for (i, y) in row[column..end].iter_mut().enumerate() {
-                        // SAFETY: column + i < end ≤ size, so that the element lies in the view.
-                        *y = unsafe { *from.wrapping_offset((column + i) as isize * step) };
+                let end = size.min(column + BLOCK.1);
+                // A cache line that holds a column of the block is read once, whole: steps of a power of two would have it
+                // thrown out before the next row asks for it.
+                let mut tile = [[A::zeroed(); BLOCK.1]; BLOCK.0];
+                for c in column..end {
+                    for (line, from) in tile.iter_mut().zip(&from[..rows_here]) {
+                        // SAFETY: c < end ≤ size, so that the element lies in the view.
+                        line[c - column] = unsafe { *from.wrapping_offset(c as isize * step) };
                     }
+                }
+                for (row, line) in rows.chunks_exact_mut(size).zip(&tile) {
+                    row[column..end].copy_from_slice(&line[..end - column]);
                 }
             }
         }

@@ -14,8 +14,8 @@ use fold::fold;
 
 /// A fold reads memory and does little else.
 const NS_PER_ELEMENT: f64 = 0.25;
-/// Columns reduced together: their partial results stay in the first-level cache.
-const COLUMNS: usize = 512;
+/// Columns reduced together: their partial results stay near, and rows are read in long runs.
+const COLUMNS: usize = 4096;
 /// Rows added one after another to a row of partial results, before those are merged pairwise.
 const ROWS: usize = 64;
 
@@ -54,7 +54,13 @@ pub fn variance<T: Real>(x: View<'_, T>, axes: &[usize], correction: f64, out: &
         #[inline(always)]
         |row| {
             let mu = fold::sum(row) / T::from_f64(row.len() as f64);
-            let squares = fold(row, T::ZERO, |s, x| s + (x - mu) * (x - mu), add);
+            let squares = fold(
+                row,
+                T::ZERO,
+                #[inline(always)]
+                |s, x| s + (x - mu) * (x - mu),
+                add,
+            );
             squares / T::from_f64(row.len() as f64 - correction)
         },
     );
@@ -71,7 +77,14 @@ pub fn log_sum_exp<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
             let largest = fold::max(row);
             // ∞ - ∞ would be NaN where the answer is the largest element itself.
             let shift = if largest.abs() == T::INFINITY { T::ZERO } else { largest };
-            fold(row, T::ZERO, |s, x| s + (x - shift).exp(), add).ln() + shift
+            let sum = fold(
+                row,
+                T::ZERO,
+                #[inline(always)]
+                |s, x| s + (x - shift).exp(),
+                add,
+            );
+            sum.ln() + shift
         },
     );
 }
@@ -183,7 +196,11 @@ fn rows_into<T: Element, R: Send>(x: &[T], n: usize, out: &mut [R], f: impl Fn(&
     threads::split_mut(out, 1, parts, |start, out| {
         simd::run(
             #[inline(always)]
-            || out.iter_mut().enumerate().for_each(|(i, y)| *y = f(&x[(start + i) * n..(start + i + 1) * n])),
+            || {
+                for (i, y) in out.iter_mut().enumerate() {
+                    *y = f(&x[(start + i) * n..(start + i + 1) * n]);
+                }
+            },
         );
     });
 }
@@ -214,8 +231,9 @@ fn fold_rows<T: Real>(x: &[T], n: usize, out: &mut [T], start: T, f: impl Fn(T, 
             simd::run(
                 #[inline(always)]
                 || {
-                    let rows = out.iter_mut().enumerate();
-                    rows.for_each(|(i, y)| *y = fold(&x[(first + i) * n..(first + i + 1) * n], start, f, f));
+                    for (i, y) in out.iter_mut().enumerate() {
+                        *y = fold(&x[(first + i) * n..(first + i + 1) * n], start, f, f);
+                    }
                 },
             );
         });
@@ -271,16 +289,18 @@ fn columns_into<T: Real>((x, width): (&[T], usize), first: usize, out: &mut [T],
                 let at = first + c * COLUMNS;
                 let n = out.len();
                 // Levels of a balanced tree of partial results, as in `fold`.
-                let mut levels: Vec<[T; COLUMNS]> = Vec::new();
+                let mut levels: Vec<Vec<T>> = Vec::new();
                 for (b, block) in x.chunks(ROWS * width).enumerate() {
-                    let mut sums = [start; COLUMNS];
+                    let mut sums = vec![start; n];
                     for row in block.chunks_exact(width) {
-                        sums[..n].iter_mut().zip(&row[at..at + n]).for_each(|(s, &x)| *s = f(*s, x));
+                        for (s, &x) in sums.iter_mut().zip(&row[at..at + n]) {
+                            *s = f(*s, x);
+                        }
                     }
                     let mut blocks = b + 1;
                     while blocks.is_multiple_of(2) {
                         if let Some(level) = levels.pop() {
-                            sums[..n].iter_mut().zip(&level[..n]).for_each(|(s, &x)| *s = f(x, *s));
+                            sums.iter_mut().zip(level).for_each(|(s, x)| *s = f(x, *s));
                         }
                         blocks /= 2;
                     }
@@ -288,7 +308,7 @@ fn columns_into<T: Real>((x, width): (&[T], usize), first: usize, out: &mut [T],
                 }
                 out.fill(start);
                 for level in levels.iter().rev() {
-                    out.iter_mut().zip(&level[..n]).for_each(|(y, &x)| *y = f(x, *y));
+                    out.iter_mut().zip(level).for_each(|(y, &x)| *y = f(x, *y));
                 }
             }
         },

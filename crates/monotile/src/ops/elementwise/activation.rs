@@ -18,9 +18,11 @@ struct Tanh;
 impl Unary for Tanh {
     const NAME: &'static str = "tanh";
     const READS: Reads = Reads::Output;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         x.tanh()
     }
+    #[inline(always)]
     fn slope<T: Real>(self, y: T) -> T {
         T::ONE - y * y
     }
@@ -38,9 +40,11 @@ struct Sigmoid;
 impl Unary for Sigmoid {
     const NAME: &'static str = "sigmoid";
     const READS: Reads = Reads::Output;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         x.sigmoid()
     }
+    #[inline(always)]
     fn slope<T: Real>(self, y: T) -> T {
         y * (T::ONE - y)
     }
@@ -59,9 +63,11 @@ struct Silu;
 impl Unary for Silu {
     const NAME: &'static str = "silu";
     const READS: Reads = Reads::Input;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         x.silu()
     }
+    #[inline(always)]
     fn slope<T: Real>(self, x: T) -> T {
         let s = x.sigmoid();
         s + x.silu() * (T::ONE - s)
@@ -85,12 +91,14 @@ const NORMAL_PEAK: f64 = 0.398_942_280_401_432_7;
 impl Unary for Gelu {
     const NAME: &'static str = "gelu";
     const READS: Reads = Reads::Input;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         // Cut where the tail is 0, as -∞ · 0 would be NaN.
         let cut = T::from_f64(-40.0);
         let x = if x < cut { cut } else { x };
         x * x.normal_cdf()
     }
+    #[inline(always)]
     fn slope<T: Real>(self, x: T) -> T {
         let cut = T::from_f64(40.0);
         let inside = if x.abs() > cut { cut } else { x };
@@ -116,12 +124,14 @@ const CUBIC: f64 = 0.044_715;
 impl Unary for GeluTanh {
     const NAME: &'static str = "gelu_tanh";
     const READS: Reads = Reads::Input;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         let cut = T::from_f64(-40.0);
         let x = if x < cut { cut } else { x };
         let u = T::from_f64((2.0 / PI).sqrt()) * (x + T::from_f64(CUBIC) * x * x * x);
         T::from_f64(0.5) * x * (T::ONE + u.tanh())
     }
+    #[inline(always)]
     fn slope<T: Real>(self, x: T) -> T {
         let cut = T::from_f64(40.0);
         let x = if x > cut { cut } else { x };
@@ -149,9 +159,11 @@ struct Relu;
 impl Unary for Relu {
     const NAME: &'static str = "relu";
     const READS: Reads = Reads::Output;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         x.maximum(T::ZERO)
     }
+    #[inline(always)]
     fn slope<T: Real>(self, y: T) -> T {
         if y > T::ZERO { T::ONE } else { T::ZERO }
     }
@@ -169,9 +181,11 @@ struct Erf;
 impl Unary for Erf {
     const NAME: &'static str = "erf";
     const READS: Reads = Reads::Input;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         x.erf()
     }
+    #[inline(always)]
     fn slope<T: Real>(self, x: T) -> T {
         T::from_f64(FRAC_2_SQRT_PI) * (-(x * x)).exp()
     }

@@ -21,6 +21,7 @@ struct Add;
 impl Binary for Add {
     const NAME: &'static str = "add";
     const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::wrapping_add);
+    #[inline(always)]
     fn apply<T: Real>(self, a: T, b: T) -> T {
         a + b
     }
@@ -39,6 +40,7 @@ struct Sub;
 impl Binary for Sub {
     const NAME: &'static str = "sub";
     const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::wrapping_sub);
+    #[inline(always)]
     fn apply<T: Real>(self, a: T, b: T) -> T {
         a - b
     }
@@ -57,6 +59,7 @@ struct Mul;
 impl Binary for Mul {
     const NAME: &'static str = "mul";
     const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::wrapping_mul);
+    #[inline(always)]
     fn apply<T: Real>(self, a: T, b: T) -> T {
         a * b
     }
@@ -75,6 +78,7 @@ struct Div;
 
 impl Binary for Div {
     const NAME: &'static str = "div";
+    #[inline(always)]
     fn apply<T: Real>(self, a: T, b: T) -> T {
         a / b
     }
@@ -98,6 +102,7 @@ struct AddScalar(f64);
 impl Unary for AddScalar {
     const NAME: &'static str = "add";
     const READS: Reads = Reads::Nothing;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         x + T::from_f64(self.0)
     }
@@ -113,6 +118,7 @@ struct MulScalar(f64);
 impl Unary for MulScalar {
     const NAME: &'static str = "mul";
     const READS: Reads = Reads::Nothing;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         x * T::from_f64(self.0)
     }
@@ -128,6 +134,7 @@ struct Neg;
 impl Unary for Neg {
     const NAME: &'static str = "neg";
     const READS: Reads = Reads::Nothing;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         -x
     }
@@ -249,6 +256,7 @@ struct DivScalar(f64);
 impl Unary for DivScalar {
     const NAME: &'static str = "div";
     const READS: Reads = Reads::Nothing;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         x / T::from_f64(self.0)
     }

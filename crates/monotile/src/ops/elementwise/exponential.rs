@@ -16,9 +16,11 @@ struct Exp;
 impl Unary for Exp {
     const NAME: &'static str = "exp";
     const READS: Reads = Reads::Output;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         x.exp()
     }
+    #[inline(always)]
     fn slope<T: Real>(self, y: T) -> T {
         y
     }
@@ -35,9 +37,11 @@ struct Ln;
 impl Unary for Ln {
     const NAME: &'static str = "ln";
     const READS: Reads = Reads::Input;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         x.ln()
     }
+    #[inline(always)]
     fn slope<T: Real>(self, x: T) -> T {
         T::ONE / x
     }

@@ -26,11 +26,12 @@ pub(crate) trait Unary: Copy + Send + Sync + 'static {
     /// Which of its own values the rule reads.
     const READS: Reads;
 
-    /// y = f(x)
+    /// y = f(x). Mark it `#[inline(always)]`, here and below: else it keeps the instructions of the baseline.
     fn apply<T: Real>(self, x: T) -> T;
 
     /// dy/dx from the value that the rule reads, x or y: what a walk that is not recorded multiplies ȳ by, in one pass.
     /// Not called where the rule reads nothing.
+    #[inline(always)]
     fn slope<T: Real>(self, read: T) -> T {
         read
     }
@@ -110,6 +111,7 @@ struct Slope<U>(U);
 
 impl<U: Unary> Binary for Slope<U> {
     const NAME: &'static str = U::NAME;
+    #[inline(always)]
     fn apply<T: Real>(self, read: T, g: T) -> T {
         g * self.0.slope(read)
     }

@@ -16,9 +16,11 @@ struct Sqrt;
 impl Unary for Sqrt {
     const NAME: &'static str = "sqrt";
     const READS: Reads = Reads::Output;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         x.sqrt()
     }
+    #[inline(always)]
     fn slope<T: Real>(self, y: T) -> T {
         T::from_f64(0.5) / y
     }
@@ -35,9 +37,11 @@ struct Rsqrt;
 impl Unary for Rsqrt {
     const NAME: &'static str = "rsqrt";
     const READS: Reads = Reads::Output;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         T::ONE / x.sqrt()
     }
+    #[inline(always)]
     fn slope<T: Real>(self, y: T) -> T {
         T::from_f64(-0.5) * y * y * y
     }
@@ -55,9 +59,11 @@ struct Recip;
 impl Unary for Recip {
     const NAME: &'static str = "recip";
     const READS: Reads = Reads::Output;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         T::ONE / x
     }
+    #[inline(always)]
     fn slope<T: Real>(self, y: T) -> T {
         -(y * y)
     }
@@ -75,9 +81,11 @@ struct Square;
 impl Unary for Square {
     const NAME: &'static str = "square";
     const READS: Reads = Reads::Input;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         x * x
     }
+    #[inline(always)]
     fn slope<T: Real>(self, x: T) -> T {
         x + x
     }
@@ -94,9 +102,11 @@ struct Powf(f64);
 impl Unary for Powf {
     const NAME: &'static str = "powf";
     const READS: Reads = Reads::Input;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         x.powf(T::from_f64(self.0))
     }
+    #[inline(always)]
     fn slope<T: Real>(self, x: T) -> T {
         T::from_f64(self.0) * x.powf(T::from_f64(self.0 - 1.0))
     }
@@ -112,6 +122,7 @@ struct Pow;
 
 impl Binary for Pow {
     const NAME: &'static str = "pow";
+    #[inline(always)]
     fn apply<T: Real>(self, a: T, b: T) -> T {
         a.powf(b)
     }

@@ -22,9 +22,11 @@ struct Abs;
 impl Unary for Abs {
     const NAME: &'static str = "abs";
     const READS: Reads = Reads::Input;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         x.abs()
     }
+    #[inline(always)]
     fn slope<T: Real>(self, x: T) -> T {
         Sign.apply(x)
     }
@@ -41,6 +43,7 @@ struct Sign;
 impl Unary for Sign {
     const NAME: &'static str = "sign";
     const READS: Reads = Reads::Nothing;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         let negative = if x < T::ZERO { -T::ONE } else { x };
         if x > T::ZERO { T::ONE } else { negative }
@@ -60,9 +63,11 @@ struct Clamp {
 impl Unary for Clamp {
     const NAME: &'static str = "clamp";
     const READS: Reads = Reads::Input;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         x.maximum(T::from_f64(self.low)).minimum(T::from_f64(self.high))
     }
+    #[inline(always)]
     fn slope<T: Real>(self, x: T) -> T {
         let above = if x < T::from_f64(self.low) { T::ZERO } else { T::ONE };
         if x > T::from_f64(self.high) { T::ZERO } else { above }
@@ -83,6 +88,7 @@ struct Maximum;
 impl Binary for Maximum {
     const NAME: &'static str = "maximum";
     const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::max);
+    #[inline(always)]
     fn apply<T: Real>(self, a: T, b: T) -> T {
         a.maximum(b)
     }
@@ -101,6 +107,7 @@ struct Minimum;
 impl Binary for Minimum {
     const NAME: &'static str = "minimum";
     const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::min);
+    #[inline(always)]
     fn apply<T: Real>(self, a: T, b: T) -> T {
         a.minimum(b)
     }
@@ -118,6 +125,7 @@ struct Share;
 
 impl Binary for Share {
     const NAME: &'static str = "maximum";
+    #[inline(always)]
     fn apply<T: Real>(self, a: T, b: T) -> T {
         let above = if a > b { T::ONE } else { T::ZERO };
         if a == b { T::from_f64(0.5) } else { above }

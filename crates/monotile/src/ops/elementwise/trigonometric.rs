@@ -16,9 +16,11 @@ struct Sin;
 impl Unary for Sin {
     const NAME: &'static str = "sin";
     const READS: Reads = Reads::Input;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         x.sin()
     }
+    #[inline(always)]
     fn slope<T: Real>(self, x: T) -> T {
         x.cos()
     }
@@ -35,9 +37,11 @@ struct Cos;
 impl Unary for Cos {
     const NAME: &'static str = "cos";
     const READS: Reads = Reads::Input;
+    #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
         x.cos()
     }
+    #[inline(always)]
     fn slope<T: Real>(self, x: T) -> T {
         -x.sin()
     }
