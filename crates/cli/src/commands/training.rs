@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, ValueEnum};
 use monotile::io::write_beside;
+use monotile::optim::Decay;
 use monotile_llama::data::Rows;
 use monotile_llama::train::{self, Event, Finished, Run, TrainOptions, Trainer};
 use monotile_llama::{Model, Tokenizer};
@@ -115,10 +116,10 @@ impl Settings {
 
     /// The numbers of the run, as the library takes them.
     pub fn options(&self) -> TrainOptions {
-        let schedule = match self.schedule {
-            Schedule::Constant => train::Schedule::Constant,
-            Schedule::Linear => train::Schedule::Linear,
-            Schedule::Cosine => train::Schedule::Cosine,
+        let decay = match self.schedule {
+            Schedule::Constant => Decay::Constant,
+            Schedule::Linear => Decay::Linear,
+            Schedule::Cosine => Decay::Cosine,
         };
         let warmup = if self.schedule == Schedule::Constant { 0 } else { self.steps / 20 };
         TrainOptions {
@@ -126,7 +127,7 @@ impl Settings {
             batch: self.batch,
             accumulate: self.accumulate,
             learning_rate: self.lr,
-            schedule,
+            decay,
             warmup: self.warmup.unwrap_or(warmup),
             betas: self.betas,
             epsilon: self.eps,

@@ -4,13 +4,13 @@ mod checkpoint;
 mod options;
 mod run;
 
-use monotile::optim::AdamW;
+use monotile::optim::{AdamW, clip_gradients, gradient_norm};
 use monotile::{DType, Error, Result, Rng, Tensor};
 
 use crate::data::{Order, Rows};
 use crate::model::{Model, Trained};
 
-pub use options::{Schedule, TrainOptions};
+pub use options::TrainOptions;
 pub use run::{Event, Finished, Run, run};
 
 /// A training run in the making: the model, the data, the optimizer's state and the step it is at.
@@ -137,12 +137,10 @@ impl Trainer {
         if !loss.is_finite() {
             return Err(Error::value(format!("train: the loss of step {} is {loss}; a smaller learning rate may help", done + 1)));
         }
-        let gradient_norm = norm(&gradients)?;
-        if let Some(clip) = self.options.clip.filter(|&clip| gradient_norm > clip) {
-            for gradient in &mut gradients {
-                *gradient = gradient.mul_scalar(clip / gradient_norm)?;
-            }
-        }
+        let gradient_norm = match self.options.clip {
+            Some(clip) => clip_gradients(&mut gradients, clip)?,
+            None => gradient_norm(&gradients)?,
+        };
         self.optimizer.options.lr = self.options.rate(done);
         // Out of the model, nobody else holds them, and the optimizer writes in place.
         let empty = vec![Tensor::scalar(0.0_f32); gradients.len()];
@@ -215,15 +213,6 @@ fn check_rows(model: &Model, rows: &Rows) -> Result<()> {
         return Err(Error::value(format!("train: rows of {length} tokens are longer than the model's context of {context}")));
     }
     Ok(())
-}
-
-/// The length of the gradient over all tensors, √Σ g².
-fn norm(gradients: &[Tensor]) -> Result<f64> {
-    let mut sum = 0.0;
-    for gradient in gradients {
-        sum += gradient.to_vec::<f32>()?.into_iter().map(|g| f64::from(g) * f64::from(g)).sum::<f64>();
-    }
-    Ok(sum.sqrt())
 }
 
 #[cfg(test)]

@@ -1,33 +1,8 @@
 //! How to train: the numbers a person chooses.
 
-use std::f64::consts::PI;
-
-use monotile::optim::AdamWOptions;
+use monotile::optim::{AdamWOptions, Decay, Schedule};
 use monotile::{Error, Result};
 use serde_json::{Value, json};
-
-/// How the learning rate goes down after warming up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Schedule {
-    /// It does not.
-    #[default]
-    Constant,
-    /// Straight to 0 at the end.
-    Linear,
-    /// By half a cosine to 0 at the end (Loshchilov and Hutter 2017).
-    Cosine,
-}
-
-impl Schedule {
-    /// The name as a person types it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Schedule::Constant => "constant",
-            Schedule::Linear => "linear",
-            Schedule::Cosine => "cosine",
-        }
-    }
-}
 
 /// The numbers of a training run.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,8 +15,8 @@ pub struct TrainOptions {
     pub accumulate: usize,
     /// The largest learning rate.
     pub learning_rate: f64,
-    /// How it goes down.
-    pub schedule: Schedule,
+    /// How it goes down after rising; it ends at 0.
+    pub decay: Decay,
     /// Steps over which it first goes up.
     pub warmup: usize,
     /// AdamW's averages of gradients and of their squares.
@@ -65,7 +40,7 @@ impl Default for TrainOptions {
             batch: 8,
             accumulate: 1,
             learning_rate: 1e-3,
-            schedule: Schedule::Constant,
+            decay: Decay::Constant,
             warmup: 0,
             betas: (0.9, 0.999),
             epsilon: 1e-8,
@@ -113,23 +88,15 @@ impl TrainOptions {
     ///
     /// # Example
     /// ```
-    /// use monotile_llama::train::{Schedule, TrainOptions};
-    /// let options = TrainOptions { steps: 110, warmup: 10, learning_rate: 1.0, schedule: Schedule::Cosine, ..Default::default() };
+    /// use monotile::optim::Decay;
+    /// use monotile_llama::train::TrainOptions;
+    /// let options = TrainOptions { steps: 110, warmup: 10, learning_rate: 1.0, decay: Decay::Cosine, ..Default::default() };
     /// assert_eq!((options.rate(0), options.rate(9), options.rate(10)), (0.1, 1.0, 1.0));
     /// assert!((options.rate(60) - 0.5).abs() < 1e-12);
     /// ```
     pub fn rate(&self, step: usize) -> f64 {
-        if step < self.warmup {
-            return self.learning_rate * (step + 1) as f64 / self.warmup as f64;
-        }
-        let length = self.steps.saturating_sub(self.warmup).max(1) as f64;
-        let done = ((step - self.warmup) as f64 / length).min(1.0);
-        self.learning_rate
-            * match self.schedule {
-                Schedule::Constant => 1.0,
-                Schedule::Linear => 1.0 - done,
-                Schedule::Cosine => 0.5 + 0.5 * (PI * done).cos(),
-            }
+        let TrainOptions { steps, warmup, decay, learning_rate: peak, .. } = *self;
+        Schedule { peak, floor: 0.0, warmup, steps, decay }.rate(step)
     }
 
     /// The optimizer's options, at the largest learning rate.
@@ -147,7 +114,7 @@ impl TrainOptions {
     pub(super) fn json(&self) -> Value {
         json!({
             "steps": self.steps, "batch": self.batch, "accumulate": self.accumulate, "learning_rate": self.learning_rate,
-            "schedule": self.schedule.name(), "warmup": self.warmup, "betas": [self.betas.0, self.betas.1],
+            "schedule": format!("{:?}", self.decay).to_lowercase(), "warmup": self.warmup, "betas": [self.betas.0, self.betas.1],
             "epsilon": self.epsilon, "weight_decay": self.weight_decay, "clip": self.clip, "shuffle": self.shuffle,
             "seed": self.seed,
         })
@@ -157,12 +124,6 @@ impl TrainOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_linear_schedule_ends_at_zero() {
-        let options = TrainOptions { steps: 10, learning_rate: 2.0, schedule: Schedule::Linear, ..TrainOptions::default() };
-        assert_eq!((options.rate(0), options.rate(5), options.rate(10)), (2.0, 1.0, 0.0));
-    }
 
     #[test]
     fn options_that_make_no_sense_are_refused() {

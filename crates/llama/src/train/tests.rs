@@ -120,6 +120,20 @@ fn clipping_shortens_the_gradient_only() {
 }
 
 #[test]
+fn a_tied_output_layer_stays_the_embedding() {
+    let config = Config { tie_word_embeddings: true, ..small() };
+    let mut trainer = Trainer::new(Model::random(config, 1).unwrap(), Trained::Everything, rows(), options()).unwrap();
+    let first = trainer.step().unwrap().loss;
+    while !trainer.is_done() {
+        trainer.step().unwrap();
+    }
+    assert!(trainer.losses()[5] < first);
+    let model = trainer.model();
+    let head = model.weight(crate::linear::Layer::HEAD).to_vec::<f32>().unwrap();
+    assert_eq!(head, model.parameters(Trained::Everything)[0].1.to_vec::<f32>().unwrap());
+}
+
+#[test]
 fn nothing_to_train_is_refused() {
     let refused = Trainer::new(Model::random(small(), 1).unwrap(), Trained::Adapter, rows(), options()).err().unwrap();
     assert_eq!(refused.to_string(), "train: no adapter is attached to the model, so there is nothing to train");

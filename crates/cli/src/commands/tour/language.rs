@@ -3,9 +3,10 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use monotile::optim::Decay;
 use monotile_llama::data::Rows;
 use monotile_llama::lora::{Adapter, LoraConfig, Start, Targets};
-use monotile_llama::train::{Schedule, TrainOptions, Trainer};
+use monotile_llama::train::{TrainOptions, Trainer};
 use monotile_llama::{Config, Generation, Model, Sampling, Tokenizer, Trained, generate};
 
 use crate::commands::training::loss_curve;
@@ -55,7 +56,7 @@ pub fn visit(progress: &mut Progress) -> Result<Section, Failure> {
     let options = TrainOptions {
         batch: BATCH,
         learning_rate: 3e-3,
-        schedule: Schedule::Cosine,
+        decay: Decay::Cosine,
         betas: (0.9, 0.98),
         weight_decay: 0.05,
         clip: Some(1.0),
