@@ -85,7 +85,7 @@ pub(super) fn run<T: Lanes>(x: &Inputs<'_, T>, cotangents: &Cotangents<'_, T>, g
         return;
     }
     let units = dims.units();
-    let ns = (queries * dims.groups() * keys * (3 * dim + 2 * value_dim) * 2) as f64 / FLOPS_PER_NS;
+    let ns = 2.0 * (queries * dims.groups()) as f64 * keys as f64 * (3 * dim + 2 * value_dim) as f64 / FLOPS_PER_NS;
     let threads = threads::parts(units * queries.div_ceil(MR), ns / queries.div_ceil(MR) as f64);
     let whole = units / threads * threads;
     each(

@@ -175,7 +175,8 @@ impl<T: Lanes> Forward<'_, T> {
         let rows = queries.div_ceil(blocks).next_multiple_of(MR);
         let groups = self.dims.groups();
         let count = units.len() * groups * blocks;
-        let ns = (queries * keys * (dim + value_dim) * 2 * units.len() * groups) as f64 / FLOPS_PER_NS / count.max(1) as f64;
+        // A task's share of 2 t s (d + e) operations a head.
+        let ns = 2.0 * rows as f64 * keys as f64 * (dim + value_dim) as f64 / FLOPS_PER_NS;
         let memory = &*memory;
         each(
             count,

@@ -13,7 +13,10 @@ use crate::testing::{Spec, normal};
 
 /// Turns the pairs (i, i + d/2) of every row by the angles of its position:
 ///
-/// out[…, p, i] = x[…, p, i] cos θ − x[…, p, i + d/2] sin θ, out[…, p, i + d/2] = x[…, p, i + d/2] cos θ + x[…, p, i] sin θ
+/// ```text
+/// out[…, p, i]       = x[…, p, i] cos θ − x[…, p, i + d/2] sin θ
+/// out[…, p, i + d/2] = x[…, p, i + d/2] cos θ + x[…, p, i] sin θ
+/// ```
 ///
 /// Shapes: x `(…, t, d)` with d even; `cos` and `sin` `(t, d/2)`, of θ(p, i); the result has the shape of x. bf16 and f16 count
 /// as f32. Pairs are halves of a row, as in LLaMA's checkpoints, not neighbours as in the paper.

@@ -155,16 +155,27 @@ fn forward<T: Stored + Lanes>(x: &Operands, before: Option<&Attended>) -> Result
     let e = x.v.dim(3);
     let inputs = inputs::<T>([&x.q, &x.k, &x.v], x.mask.as_ref(), x.scale, x.causal);
     let (mut out, mut lse) = (Block::<T>::new(b * h * t * e), Block::<T>::new(b * h * t));
-    match before {
-        None => kernel::forward(&inputs, kernel::Output::row_major(&mut out, &mut lse, [h, t, e])),
-        Some(before) => {
-            for (to, from) in [(&mut out, &before.out), (&mut lse, &before.log_sum_exp)] {
-                monotile_kernels::elementwise::copy(view::<T>(&from.to_dtype(x.dtype)?), to);
-            }
-            kernel::forward_from(&inputs, kernel::Output::row_major(&mut out, &mut lse, [h, t, e]));
-        }
+    // Queries cut from rows of all heads give an output that is put together again without a copy.
+    let by_time = x.q.strides()[2] > x.q.strides()[1];
+    let (shape, order, strides) = if by_time {
+        ([b, t, h, e], [0, 2, 1, 3], [t * h * e, e, h * e])
+    } else {
+        ([b, h, t, e], [0, 1, 2, 3], [h * t * e, t * e, e])
+    };
+    if let Some(before) = before {
+        copy::<T>(&before.out.permute(&order)?.to_dtype(x.dtype)?, &mut out);
+        copy::<T>(&before.log_sum_exp.to_dtype(x.dtype)?, &mut lse);
     }
-    Ok((Tensor::from_block(out, &[b, h, t, e]), Tensor::from_block(lse, &[b, h, t])))
+    let output = kernel::Output { out: &mut out, strides, lse: &mut lse };
+    match before {
+        None => kernel::forward(&inputs, output),
+        Some(_) => kernel::forward_from(&inputs, output),
+    }
+    Ok((Tensor::from_block(out, &shape).permute(&order)?, Tensor::from_block(lse, &[b, h, t])))
+}
+
+fn copy<T: Stored>(from: &Tensor, to: &mut [T]) {
+    monotile_kernels::elementwise::copy(view::<T>(from), to);
 }
 
 struct Rule {

@@ -133,3 +133,18 @@ fn a_mask_of_minus_infinity_hides_what_a_boolean_one_hides() {
     assert!((0..3).all(|i| off(&ga[i], &gb[i]) < 1e-15 && off(&long[i], &ga[i]) < 1e-13));
     assert!(long[3].to_f64_vec().iter().zip(additive.to_f64_vec()).all(|(g, m)| g.is_finite() && (m == 0.0 || *g == 0.0)));
 }
+
+#[test]
+fn heads_cut_from_rows_are_put_together_again_without_a_copy() {
+    let rows = |seed| Rng::new(seed).normal(&[2, 5, 12], DType::F64).unwrap();
+    let heads = |x: &Tensor| x.reshape(&[2, 5, 3, 4]).unwrap().transpose(1, 2).unwrap();
+    let [q, k, v] = [1, 2, 3].map(|seed| heads(&rows(seed)));
+    let options = Attention { causal: true, ..Default::default() };
+    let result = scaled_dot_product_attention_with_lse(&q, &k, &v, &options).unwrap();
+    assert!(result.out.transpose(1, 2).unwrap().is_contiguous());
+    let [p, r, s] = [&q, &k, &v].map(Tensor::copied);
+    let expected = scaled_dot_product_attention_with_lse(&p, &r, &s, &options).unwrap();
+    assert_eq!(result.out.to_f64_vec(), expected.out.to_f64_vec());
+    let (a, b) = (result.and(&q, &k, &v, &options).unwrap(), expected.and(&p, &r, &s, &options).unwrap());
+    assert_eq!(a.out.to_f64_vec(), b.out.to_f64_vec());
+}
