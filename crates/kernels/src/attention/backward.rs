@@ -337,11 +337,7 @@ impl<T: Lanes> Backward<'_, T> {
             // exp(s − ∞) = 0 makes P of a row that saw no key 0.
             work.lse[i] = if lse == T::NEG_INFINITY { T::INFINITY } else { lse };
             let (o, dout) = (out.row(query + i), &work.dout[i * value_width..][..value_dim]);
-            let mut delta = T::ZERO;
-            for (c, &d) in dout.iter().enumerate() {
-                // SAFETY: `out` has the shape (b, h, t, e), checked by `backward`.
-                delta += d * unsafe { *o.wrapping_offset(c as isize * out.element) };
-            }
+            let delta = dispatch_on(self.shape.isa, Delta { dout, out: o, element: out.element });
             work.delta[i] = delta - self.cotangents.dlse.map_or(T::ZERO, |dlse| dlse[row]);
         }
     }
@@ -374,6 +370,32 @@ impl<T: Lanes> Backward<'_, T> {
         // The packed queries hold scale · q, so dk = dSᵀ (scale · q) is complete.
         each(self.dk, self.dims.dim, self.width(), |sums| &sums.dk);
         each(self.dv, self.dims.value_dim, self.value_width(), |sums| &sums.dv);
+    }
+}
+
+/// Σ_c dout[c] out[c], in the order and with the roundings of [`Across`]: where one key has all the weight, out is its value,
+/// and dP − delta is then exactly 0 and not the difference of two roundings.
+struct Delta<'a, T> {
+    dout: &'a [T],
+    /// As many elements as `dout` has, `element` apart.
+    out: *const T,
+    element: isize,
+}
+
+impl<T: Lanes> Kernel<T> for Delta<'_, T> {
+    type Output = T;
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(self) -> T {
+        // SAFETY: `dispatch_on` enabled `V`; `out` is a row of the output's view, of shape (b, h, t, e) as `run` checked.
+        unsafe {
+            let mut sum = V::splat(T::ZERO);
+            for (c, &d) in self.dout.iter().enumerate() {
+                let o = V::splat(*self.out.wrapping_offset(c as isize * self.element));
+                sum = V::splat(d).mul_add(o, sum);
+            }
+            sum.largest()
+        }
     }
 }
 
