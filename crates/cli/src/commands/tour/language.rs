@@ -24,7 +24,7 @@ const VOCABULARY: usize = 512;
 const LENGTH: usize = 64;
 const BATCH: usize = 16;
 /// The most steps of the two runs, where the machine is fast enough for them.
-const STEPS: [usize; 2] = [400, 160];
+const STEPS: [usize; 2] = [700, 260];
 /// Seconds that each of the two runs may take.
 const PATIENCE: [f64; 2] = [32.0, 12.0];
 const RANK: usize = 4;
@@ -134,7 +134,7 @@ impl Lesson<'_> {
 /// What the model makes of the beginning of a speech, and of a proverb.
 fn speak(model: &Model, tokenizer: &Tokenizer) -> Result<[Sample; 2], Failure> {
     let say = |prompt: &str, tokens| -> Result<Sample, Failure> {
-        let sampling = Sampling { temperature: 0.7, top_p: Some(0.95), seed: 7, ..Sampling::default() };
+        let sampling = Sampling { temperature: 0.6, top_p: Some(0.95), seed: 7, ..Sampling::default() };
         let generation = Generation { max_tokens: tokens, sampling, stop: Vec::new() };
         let generated = generate(model, tokenizer, prompt, &generation, |_| ControlFlow::Continue(()))?;
         Ok(Sample { heading: String::new(), prompt: prompt.to_string(), text: generated.text })
