@@ -22,7 +22,18 @@ struct Job<'a> {
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    fn new(work: &'a (dyn Fn(usize) + Sync), parts: usize) -> Self {
+        Self { work, parts, next: AtomicUsize::new(0), panic: Mutex::new(None) }
+    }
+
+    /// Passes on the panic that a part ended with, once all parts are done.
+    fn finish(self) {
+        if let Some(panic) = self.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            resume_unwind(panic);
+        }
+    }
+
     /// Takes parts until none is left, and keeps the first panic for the caller. Whether there was a part to take.
     fn take_part(&self) -> bool {
         let mut took = false;
@@ -73,17 +84,19 @@ pub(super) fn run(parts: usize, threads: usize, work: &(dyn Fn(usize) + Sync)) {
     let mut workers = match TEAM.leader.try_lock() {
         Ok(workers) => workers,
         Err(TryLockError::Poisoned(workers)) => workers.into_inner(),
-        Err(TryLockError::WouldBlock) => return (0..parts).for_each(work),
+        Err(TryLockError::WouldBlock) => {
+            let job = Job::new(work, parts);
+            job.take_part();
+            return job.finish();
+        }
     };
     while *workers + 1 < threads && std::thread::Builder::new().name("monotile".into()).spawn(wait_for_work).is_ok() {
         *workers += 1;
     }
-    let job = Job { work, parts, next: AtomicUsize::new(0), panic: Mutex::new(None) };
+    let job = Job::new(work, parts);
     TEAM.lead(&job);
     drop(workers);
-    if let Some(panic) = job.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        resume_unwind(panic);
-    }
+    job.finish();
 }
 
 impl Team {
