@@ -35,6 +35,7 @@ pub struct Model {
     blocks: Vec<Block>,
     norm: Tensor,
     head: Dense,
+    compute: DType,
 }
 
 /// Which of a model's numbers are trained.
@@ -81,7 +82,24 @@ impl Model {
             true => embedding.clone(),
             false => get("lm_head.weight", &config.shape(Linear::Head))?,
         };
-        Ok(Self { config, embedding, blocks, norm, head: Dense { weight: head, bias: None, lora: None } })
+        Ok(Self { config, embedding, blocks, norm, head: Dense { weight: head, bias: None, lora: None }, compute: DType::F32 })
+    }
+
+    /// The same model computing in this dtype, f32 (as it does unless told) or f64, whatever its weights are stored in.
+    ///
+    /// # Errors
+    /// `Dtype` for another one.
+    pub fn computing_in(mut self, dtype: DType) -> Result<Self> {
+        if !matches!(dtype, DType::F32 | DType::F64) {
+            return Err(Error::dtype(format!("model: computing in {dtype} is not possible; f32 and f64 are")));
+        }
+        self.compute = dtype;
+        Ok(self)
+    }
+
+    /// The dtype that the model computes in.
+    pub fn compute(&self) -> DType {
+        self.compute
     }
 
     /// The sizes and switches.
@@ -153,7 +171,7 @@ impl Model {
         let (cos, sin) = self.config.rotary.table(self.config.head_dim, start, count);
         let table = |values| Tensor::from_vec::<f32>(values, &[count, self.config.head_dim / 2]);
         let mut pass = Pass { config: &self.config, turns: (table(cos)?, table(sin)?), dropout };
-        let mut x = embedding(&self.embedding, tokens)?;
+        let mut x = embedding(&self.embedding, tokens)?.to_dtype(self.compute)?;
         for (index, block) in self.blocks.iter().enumerate() {
             x = block.apply(&x, &mut pass, cache.as_mut().map(|cache| &mut cache.blocks[index]))?;
         }

@@ -1,6 +1,6 @@
 //! The frequencies of rotary position embeddings and their scalings for longer contexts.
 
-use std::f64::consts::TAU;
+use std::f32::consts::TAU;
 
 use monotile::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
@@ -108,20 +108,25 @@ impl Rotary {
     }
 
     /// The angle a position of each of the `head_dim / 2` pairs.
-    pub fn frequencies(&self, head_dim: usize) -> Vec<f64> {
-        let frequency = |i: usize| self.theta.powf(-2.0 * i as f64 / head_dim as f64);
+    ///
+    /// Rounded to f32 where transformers rounds: an angle at position p is off by p times what its frequency is off by, and the weights
+    /// of published checkpoints have seen no other angles.
+    pub fn frequencies(&self, head_dim: usize) -> Vec<f32> {
+        // A power in f64, since those of f32 differ between platforms.
+        let frequency = |i: usize| 1.0 / self.theta.powf(f64::from(2.0 * i as f32 / head_dim as f32)) as f32;
         (0..head_dim / 2).map(|i| self.scaled(frequency(i))).collect()
     }
 
-    fn scaled(&self, frequency: f64) -> f64 {
+    fn scaled(&self, frequency: f32) -> f32 {
         match self.scaling {
             RotaryScaling::Default => frequency,
-            RotaryScaling::Linear { factor } => frequency / factor,
+            RotaryScaling::Linear { factor } => frequency / factor as f32,
             RotaryScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
                 // How often the pair turns around within the original context decides: rarely, it is stretched; often, it is kept.
-                let turns = original_max_position_embeddings as f64 * frequency / TAU;
-                let kept = ((turns - low_freq_factor) / (high_freq_factor - low_freq_factor)).clamp(0.0, 1.0);
-                (1.0 - kept) * frequency / factor + kept * frequency
+                let turns = original_max_position_embeddings as f32 / (TAU / frequency);
+                let kept = (turns - low_freq_factor as f32) / (high_freq_factor - low_freq_factor) as f32;
+                let kept = kept.clamp(0.0, 1.0);
+                (1.0 - kept) * frequency / factor as f32 + kept * frequency
             }
         }
     }
@@ -129,9 +134,9 @@ impl Rotary {
     /// cos and sin of the angle of each pair at `count` positions from `start`, both `(count, head_dim / 2)` in one row-major
     /// list each.
     ///
-    /// Frequencies and angles are rounded to f32 as transformers rounds them, so that far positions agree with it.
+    /// Angles are rounded to f32 as transformers rounds them, for the reason that [`frequencies`](Self::frequencies) gives.
     pub fn table(&self, head_dim: usize, start: usize, count: usize) -> (Vec<f32>, Vec<f32>) {
-        let frequencies: Vec<f32> = self.frequencies(head_dim).into_iter().map(|f| f as f32).collect();
+        let frequencies = self.frequencies(head_dim);
         let angle = |position: usize| frequencies.iter().map(move |f| f64::from(position as f32 * f));
         let angles = (start..start + count).flat_map(angle);
         angles.map(|a| (a.cos() as f32, a.sin() as f32)).unzip()
@@ -155,10 +160,17 @@ mod tests {
         assert_eq!(scaled[0], plain[0]);
         assert_eq!(scaled[63], plain[63] / 8.0);
         // Pair 31 turns 2.2 times within 8192 positions, between 1 and 4: (turns - 1) / 3 of it is kept.
-        let turns = 8192.0 * plain[31] / TAU;
+        let turns = 8192.0 / (TAU / plain[31]);
         assert!((1.0..4.0).contains(&turns), "{turns}");
         let kept = (turns - 1.0) / 3.0;
         assert_eq!(scaled[31], (1.0 - kept) * plain[31] / 8.0 + kept * plain[31]);
+    }
+
+    #[test]
+    fn frequencies_are_those_of_transformers_bit_for_bit() {
+        // inv_freq of transformers 5.23 for a base of 1e4 and heads of 32, of which those of pairs 5, 6, 10 and 14 differ from the rounded exact value.
+        let bits = |i: usize| Rotary::default().frequencies(32)[i].to_bits();
+        assert_eq!([5, 6, 10, 14, 15].map(bits), [0x3d6655c2, 0x3d0186e3, 0x3b4f3e38, 0x39a5cb60, 0x393a7753]);
     }
 
     #[test]

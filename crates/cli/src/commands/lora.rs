@@ -92,7 +92,8 @@ enum StartOption {
 
 impl Train {
     fn run(&self, _out: &mut dyn Write) -> Result<(), Failure> {
-        let (mut model, tokenizer) = checkpoint::read(&self.model)?;
+        let (model, tokenizer) = checkpoint::read(&self.model)?;
+        let mut model = self.settings.computing(model)?;
         let (rows, held_out) = self.settings.rows(&tokenizer)?;
         let config = LoraConfig {
             targets: Targets::parse(&self.target_modules),

@@ -88,7 +88,7 @@ impl Train {
         say(&format!("model     {}", checkpoint::summary(&config)));
         let (all, row) = (rows.count() * rows.length(), rows.length());
         say(&format!("text      {} tokens of {} in rows of {row}", count(all as u64), count(tokenizer.vocabulary() as u64)));
-        let model = Model::random(config, self.settings.seed)?;
+        let model = self.settings.computing(Model::random(config, self.settings.seed)?)?;
         let trainer = Trainer::new(model, Trained::Everything, rows, self.settings.options())?;
         let mut trainer = trainer.with_held_out(held_out)?;
         let dtype = if self.dtype == Stored::Bf16 { DType::BF16 } else { DType::F32 };

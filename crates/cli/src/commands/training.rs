@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, ValueEnum};
+use monotile::DType;
 use monotile::io::write_beside;
 use monotile::optim::Decay;
 use monotile_llama::data::Rows;
@@ -75,6 +76,9 @@ pub struct Settings {
     /// Take rows in the order of the text
     #[arg(long)]
     no_shuffle: bool,
+    /// Numbers to compute in, whatever the checkpoint is stored in
+    #[arg(long, value_enum, default_value_t = Compute::F32)]
+    compute: Compute,
     /// The seed of everything random
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
@@ -89,6 +93,15 @@ enum Schedule {
     Linear,
     /// By half a cosine to 0
     Cosine,
+}
+
+/// The numbers that a run computes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Compute {
+    /// Single precision
+    F32,
+    /// Double precision: about half as fast, for runs that are compared digit by digit
+    F64,
 }
 
 fn betas(text: &str) -> Result<(f64, f64), String> {
@@ -112,6 +125,11 @@ impl Settings {
             return Err(monotile::Error::format(&self.data, "the file is empty; training needs text"));
         }
         Ok(text)
+    }
+
+    /// The model, computing in what was asked for.
+    pub fn computing(&self, model: Model) -> monotile::Result<Model> {
+        model.computing_in(if self.compute == Compute::F64 { DType::F64 } else { DType::F32 })
     }
 
     /// The numbers of the run, as the library takes them.

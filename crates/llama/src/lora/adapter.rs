@@ -170,16 +170,17 @@ impl Adapter {
         Ok(())
     }
 
-    /// Writes `adapter_model.safetensors` and `adapter_config.json` as PEFT reads them.
+    /// Writes `adapter_model.safetensors`, in f32, and `adapter_config.json` as PEFT reads them.
     ///
     /// # Errors
     /// `Io`, if the folder or a file cannot be written; each file appears whole or not at all.
     pub fn write(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|e| Error::io("writing", folder, &e))?;
         let named = |(layer, pair): &(Layer, Pair)| {
-            [("A", &pair.a), ("B", &pair.b)].map(|(which, t)| (format!("{PREFIX}{layer}.lora_{which}.weight"), t.detach()))
+            let stored = |t: &Tensor| t.detach().to_dtype(DType::F32);
+            [("A", &pair.a), ("B", &pair.b)].map(|(which, t)| Ok((format!("{PREFIX}{layer}.lora_{which}.weight"), stored(t)?)))
         };
-        let tensors: Vec<(String, Tensor)> = self.pairs.iter().flat_map(named).collect();
+        let tensors: Vec<(String, Tensor)> = self.pairs.iter().flat_map(named).collect::<Result<_>>()?;
         let listed: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         write_safetensors(folder.join(MATRICES), &listed, &[("format", "pt")])?;
         self.config.write(folder)

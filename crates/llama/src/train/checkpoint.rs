@@ -4,7 +4,7 @@ use std::path::Path;
 
 use monotile::io::{SafeTensors, write_safetensors};
 use monotile::optim::{AdamW, AdamWState};
-use monotile::{Error, Result, Tensor};
+use monotile::{DType, Error, Result, Tensor};
 use serde_json::{Value, json};
 
 use super::Trainer;
@@ -47,6 +47,7 @@ impl Trainer {
             let (tensor, shape) = (file.tensor(name)?, like.shape());
             match tensor.shape() == shape && tensor.dtype() == like.dtype() {
                 // A copy: the file is replaced while the run goes on.
+                true if tensor.dtype() == DType::F64 => Tensor::from_vec(tensor.to_vec::<f64>()?, shape),
                 true => Tensor::from_vec(tensor.to_vec::<f32>()?, shape),
                 false => Err(refuse(format!("tensor {name:?} has shape {:?}, the run needs {shape:?}", tensor.shape()))),
             }
@@ -70,6 +71,7 @@ impl Trainer {
     /// What must be the same for a run to go on as if it had not stopped.
     fn settings(&self) -> Value {
         let mut settings = self.options.json();
+        settings["compute"] = json!(self.model.compute().to_string());
         settings["rows"] = json!([self.rows.count(), self.rows.length()]);
         settings["data"] = json!(format!("{:016x}", self.rows.fingerprint()));
         let adapted = self.model.adapted().map(|(layer, pair)| format!("{layer} {} {}", pair.scaling, pair.dropout));

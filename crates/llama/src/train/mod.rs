@@ -59,7 +59,7 @@ pub struct Step {
 impl Trainer {
     /// A run at its beginning.
     ///
-    /// What is trained is copied to f32; frozen weights stay as they are.
+    /// What is trained is copied to the dtype that the model computes in; frozen weights stay as they are.
     ///
     /// # Errors
     /// `Value`, for options out of range, rows longer than the context, or an adapter that is not attached.
@@ -70,7 +70,7 @@ impl Trainer {
         if parameters.is_empty() {
             return Err(Error::value("train: no adapter is attached to the model, so there is nothing to train"));
         }
-        let copies = parameters.into_iter().map(|(_, tensor)| tensor.detach().to_dtype(DType::F32)?.contiguous());
+        let copies = parameters.into_iter().map(|(_, tensor)| tensor.detach().to_dtype(model.compute())?.contiguous());
         let copies: Vec<Tensor> = copies.collect::<Result<_>>()?;
         let optimizer = AdamW::new(options.adamw());
         model.replace_parameters(trained, copies);
@@ -177,7 +177,7 @@ impl Trainer {
             // Every pass counts by its share of the rows, so that the mean is over all of them.
             let share = chosen.len() as f64 / rows.len() as f64;
             let loss = self.model.loss(&Model::tokens(&batch)?, Some(dropout))?.mul_scalar(share)?;
-            loss_sum += f64::from(loss.item::<f32>()?);
+            loss_sum += number(&loss)?;
             let mut gradients = loss.backward()?;
             for (total, leaf) in total.iter_mut().zip(leaves) {
                 *total = match (total.take(), gradients.take(leaf)) {
@@ -200,11 +200,15 @@ impl Trainer {
         let mut sum = 0.0;
         for chosen in all.chunks(self.options.batch) {
             let batch: Vec<&[u32]> = chosen.iter().map(|&row| rows.row(row)).collect();
-            let loss = self.model.loss(&Model::tokens(&batch)?, None)?.item::<f32>()?;
-            sum += f64::from(loss) * chosen.len() as f64;
+            sum += number(&self.model.loss(&Model::tokens(&batch)?, None)?)? * chosen.len() as f64;
         }
         Ok(Some(sum / rows.count() as f64))
     }
+}
+
+/// The one element of a loss, in whichever dtype it was computed.
+fn number(loss: &Tensor) -> Result<f64> {
+    loss.to_dtype(DType::F64)?.item()
 }
 
 fn check_rows(model: &Model, rows: &Rows) -> Result<()> {

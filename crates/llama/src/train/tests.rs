@@ -29,18 +29,18 @@ fn options() -> TrainOptions {
     TrainOptions { steps: 6, batch: 2, learning_rate: 1e-2, clip: Some(1.0), weight_decay: 0.01, ..TrainOptions::default() }
 }
 
-fn values(trainer: &Trainer) -> Vec<Vec<f32>> {
-    trainer.model.parameters(trainer.trained).iter().map(|(_, t)| t.to_vec::<f32>().unwrap()).collect()
+fn values(trainer: &Trainer) -> Vec<Vec<f64>> {
+    trainer.model.parameters(trainer.trained).iter().map(|(_, t)| t.to_f64_vec()).collect()
 }
 
 #[test]
 fn a_run_that_is_saved_and_resumed_gives_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
-    for trained in [Trained::Everything, Trained::Adapter] {
+    for (trained, dtype) in [(Trained::Everything, DType::F32), (Trained::Adapter, DType::F32), (Trained::Adapter, DType::F64)] {
         let make = || {
             let model = if trained == Trained::Adapter { adapted(0.2) } else { Model::random(small(), 1).unwrap() };
-            Trainer::new(model, trained, rows(), options()).unwrap()
+            Trainer::new(model.computing_in(dtype).unwrap(), trained, rows(), options()).unwrap()
         };
         let mut whole = make();
         let mut first = make();
@@ -131,6 +131,20 @@ fn a_tied_output_layer_stays_the_embedding() {
     let model = trainer.model();
     let head = model.weight(crate::linear::Layer::HEAD).to_vec::<f32>().unwrap();
     assert_eq!(head, model.parameters(Trained::Everything)[0].1.to_vec::<f32>().unwrap());
+}
+
+#[test]
+fn computing_in_f64_rounds_less_and_nothing_else() {
+    let run = |dtype| {
+        let mut trainer = Trainer::new(adapted(0.0).computing_in(dtype).unwrap(), Trained::Adapter, rows(), options()).unwrap();
+        let loss = trainer.step().unwrap().loss;
+        (loss, trainer.model.parameters(Trained::Adapter)[0].1.dtype())
+    };
+    let ((single, f32), (double, f64)) = (run(DType::F32), run(DType::F64));
+    assert_eq!((f32, f64), (DType::F32, DType::F64));
+    assert!(single != double && (single - double).abs() < 1e-5 * double, "{single} and {double}");
+    let refused = adapted(0.0).computing_in(DType::BF16).err().unwrap();
+    assert_eq!(refused.to_string(), "model: computing in bf16 is not possible; f32 and f64 are");
 }
 
 #[test]
