@@ -29,3 +29,8 @@ pub use einsum::einsum;
 pub use error::{Error, ErrorKind, Result};
 pub use random::Rng;
 pub use tensor::{DType, Elem, Tensor, io};
+
+/// The README's examples, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
