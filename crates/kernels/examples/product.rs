@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use monotile_kernels::product::{Axes, Axis, Operand, Stored, product};
+use monotile_kernels::real::Real;
 use monotile_kernels::simd::{Kernel, Lanes, Vector, dispatch};
 use monotile_kernels::{bf16, threads};
 
@@ -64,19 +65,23 @@ impl Case {
         let axis = |size, a: usize, b: usize, c: usize| Axis { size, a: a as isize, b: b as isize, c: c as isize };
         let (row, column) = if transposed { (1, k) } else { (n, 1) };
         Axes {
-            batch: vec![axis(batch, m * k, k * n, m * n)],
-            rows: vec![axis(m, k, 0, n)],
-            columns: vec![axis(n, 0, column, 1)],
-            contracted: vec![axis(k, 1, row, 0)],
+            batch: vec![axis(batch, m * k, k * n, m * n)].into(),
+            rows: vec![axis(m, k, 0, n)].into(),
+            columns: vec![axis(n, 0, column, 1)].into(),
+            contracted: vec![axis(k, 1, row, 0)].into(),
         }
     }
 
-    fn time<T: Lanes>(&self, b: Stored<'_, T>) -> f64 {
+    /// Elements of A and of B.
+    fn elements<T: Real>(&self) -> [Vec<T>; 2] {
         let &Self { batch, m, n, k, .. } = self;
-        let a: Vec<T> = (0..batch * m * k).map(|i| T::from_f64((i % 17) as f64 * 0.1)).collect();
-        let mut c = vec![T::ZERO; batch * m * n];
+        [batch * m * k, batch * k * n].map(|len| (0..len).map(|i| T::from_f64((i % 17) as f64 * 0.1)).collect())
+    }
+
+    fn time<T: Lanes>(&self, a: Stored<'_, T>, b: Stored<'_, T>) -> f64 {
+        let mut c = vec![T::ZERO; self.batch * self.m * self.n];
         let axes = self.axes();
-        fastest(|| product(T::ONE, Operand { data: Stored::Real(&a), offset: 0 }, Operand { data: b, offset: 0 }, &mut c, &axes))
+        fastest(|| product(T::ONE, Operand { data: a, offset: 0 }, Operand { data: b, offset: 0 }, &mut c, &axes))
     }
 
     fn flops(&self) -> f64 {
@@ -90,10 +95,6 @@ fn main() {
     let peaks = [peak(|| dispatch::<f32, _>(Peak)), peak(|| dispatch::<f64, _>(Peak))];
     println!("one core: {:.1} GFLOP/s in f32, {:.1} in f64", peaks[0], peaks[1]);
     let all = threads::count();
-    let print = |name: String, threads: usize, flops: f64, bytes: f64, seconds: f64, peak: f64| {
-        let (us, rate, share) = (seconds * 1e6, flops / seconds / 1e9, flops / seconds / 1e7 / peak / threads as f64);
-        println!("{name:30} {threads} thr {us:10.1} us {rate:7.1} GFLOP/s {share:5.1} % {:6.1} GB/s", bytes / seconds / 1e9);
-    };
     for (name, batch, m, n, k) in cases() {
         for transposed in [false, true] {
             let case = Case { batch, m, n, k, transposed };
@@ -101,15 +102,27 @@ fn main() {
             if !name.contains(&filter) {
                 continue;
             }
-            let elements = batch * k * n;
-            let (single, double) = (vec![0.5_f32; elements], vec![0.5_f64; elements]);
-            let half = vec![bf16::from_f32(0.5); elements];
+            let ([a32, b32], [a64, b64]) = (case.elements::<f32>(), case.elements::<f64>());
+            let [a16, b16] = [&a32, &b32].map(|x| x.iter().map(|&x| bf16::from_f32(x)).collect::<Vec<_>>());
             for threads in [1, all] {
                 threads::set_count(threads);
-                let bytes = |b: usize, c: usize| (elements * b + batch * (m * k + m * n) * c) as f64;
-                print(format!("f32 {name}"), threads, case.flops(), bytes(4, 4), case.time(Stored::Real(&single)), peaks[0]);
-                print(format!("f64 {name}"), threads, case.flops(), bytes(8, 8), case.time(Stored::Real(&double)), peaks[1]);
-                print(format!("bf16 {name}"), threads, case.flops(), bytes(2, 4), case.time::<f32>(Stored::BF16(&half)), peaks[0]);
+                let print = |name: &str, [a, b, c]: [usize; 3], seconds: f64, peak: f64| {
+                    let bytes = (batch * (m * k * a + k * n * b + m * n * c)) as f64;
+                    let (us, rate, share) = (seconds * 1e6, case.flops() / seconds / 1e9, case.flops() / seconds / 1e7);
+                    let share = share / peak / threads as f64;
+                    println!(
+                        "{name:38} {threads} thr {us:10.1} us {rate:7.1} GFLOP/s {share:5.1} % {:6.1} GB/s",
+                        bytes / seconds / 1e9
+                    );
+                };
+                let (single, double) =
+                    (case.time(Stored::Real(&a32), Stored::Real(&b32)), case.time(Stored::Real(&a64), Stored::Real(&b64)));
+                print(&format!("f32 {name}"), [4, 4, 4], single, peaks[0]);
+                print(&format!("f64 {name}"), [8, 8, 8], double, peaks[1]);
+                let mixed = case.time::<f32>(Stored::Real(&a32), Stored::BF16(&b16));
+                print(&format!("f32 by bf16 {name}"), [4, 2, 4], mixed, peaks[0]);
+                let half = case.time::<f32>(Stored::BF16(&a16), Stored::BF16(&b16));
+                print(&format!("bf16 {name}"), [2, 2, 4], half, peaks[0]);
             }
         }
     }

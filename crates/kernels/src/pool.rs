@@ -1,10 +1,12 @@
-//! A pool of large allocations.
+//! A pool of allocations.
 //!
 //! The operating system hands out fresh pages zeroed one by one, which costs as much as the arithmetic of many
 //! kernels. Memory of at least 64 KiB is therefore kept when it is given back, up to [`retained_limit`] bytes,
-//! and handed out again to requests of the same size class.
+//! and handed out again to requests of the same size class. Of smaller memory, whose alignment takes the system's
+//! allocator longer than a small kernel runs, every thread keeps the few pieces that it gave back last.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ptr::NonNull;
 use std::sync::Mutex;
@@ -12,8 +14,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A cache line, and the widest vector register.
 const ALIGN: usize = 64;
-/// The smallest allocation worth keeping: below this the system's allocator keeps memory itself.
+/// The smallest allocation that threads share; of smaller ones each keeps a few itself.
 const POOLED: usize = 64 << 10;
+/// The most pieces of small memory that a thread keeps, and the most bytes of them.
+const KEPT: usize = 32;
+const KEPT_BYTES: usize = 512 << 10;
 
 static LIMIT: AtomicUsize = AtomicUsize::new(1 << 30);
 static FREE: Mutex<Free> = Mutex::new(Free { bytes: 0, classes: BTreeMap::new() });
@@ -28,6 +33,40 @@ struct Address(NonNull<u8>);
 
 // SAFETY: an `Address` in the pool owns its memory alone; owning memory does not depend on the thread.
 unsafe impl Send for Address {}
+
+thread_local! {
+    static SMALL: RefCell<Small> = const { RefCell::new(Small { bytes: 0, kept: Vec::new() }) };
+}
+
+/// Small memory that this thread gave back, the latest last.
+struct Small {
+    bytes: usize,
+    kept: Vec<(usize, Address)>,
+}
+
+impl Small {
+    fn take(&mut self, class: usize) -> Option<NonNull<u8>> {
+        let i = self.kept.iter().rposition(|x| x.0 == class)?;
+        self.bytes -= class;
+        Some(self.kept.remove(i).1.0)
+    }
+
+    fn keep(&mut self, class: usize, address: NonNull<u8>) {
+        while self.kept.len() == KEPT || (self.bytes + class > KEPT_BYTES && !self.kept.is_empty()) {
+            let (class, Address(oldest)) = self.kept.remove(0);
+            self.bytes -= class;
+            release(oldest, class);
+        }
+        self.bytes += class;
+        self.kept.push((class, Address(address)));
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        self.kept.drain(..).for_each(|(class, Address(address))| release(address, class));
+    }
+}
 
 /// Initialized memory of at least the bytes asked for, aligned to 64 bytes, given back when dropped.
 pub(crate) struct Memory {
@@ -50,6 +89,8 @@ impl Memory {
                 free.bytes -= class;
                 return Self { address, class };
             }
+        } else if let Ok(Some(address)) = SMALL.try_with(|small| small.borrow_mut().take(class)) {
+            return Self { address, class };
         }
         let layout = layout(class);
         // SAFETY: `size_class` never returns 0, so the layout has a size.
@@ -72,6 +113,8 @@ impl Drop for Memory {
                 free.classes.entry(self.class).or_default().push(Address(self.address));
                 return;
             }
+        } else if SMALL.try_with(|small| small.borrow_mut().keep(self.class, self.address)).is_ok() {
+            return;
         }
         release(self.address, self.class);
     }
@@ -82,7 +125,8 @@ pub fn retained_limit() -> usize {
     LIMIT.load(Ordering::Relaxed)
 }
 
-/// Sets the most bytes that the pool keeps for later use, and gives back everything it holds now.
+/// Sets the most bytes that the pool keeps for later use, and gives back everything that it holds now; the small memory
+/// that threads keep, at most 512 KiB each, stays with them.
 pub fn set_retained_limit(bytes: usize) {
     LIMIT.store(bytes, Ordering::Relaxed);
     let mut free = FREE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -94,9 +138,7 @@ pub fn set_retained_limit(bytes: usize) {
 
 /// `bytes` rounded up to an eighth of its power of two, so that at most an eighth is wasted and sizes repeat.
 fn size_class(bytes: usize) -> usize {
-    if bytes < POOLED {
-        return bytes.max(1).next_multiple_of(ALIGN);
-    }
+    let bytes = bytes.max(1);
     bytes.next_multiple_of((bytes.next_power_of_two() / 16).max(ALIGN))
 }
 
@@ -119,6 +161,21 @@ mod tests {
             let class = size_class(bytes);
             assert!(class >= bytes && class.is_multiple_of(ALIGN));
             assert!(bytes < 512 || class as f64 <= bytes as f64 * 1.13, "{bytes} became {class}");
+        }
+    }
+
+    #[test]
+    fn a_thread_gets_back_the_small_memory_that_it_gave_up_and_keeps_little_of_it() {
+        let first = Memory::take(1000);
+        let address = first.as_ptr();
+        drop(first);
+        assert_eq!(Memory::take(1010).as_ptr(), address);
+        for round in 1..4 {
+            drop((0..3 * KEPT).map(|i| Memory::take(round * 64 * (i + 1))).collect::<Vec<_>>());
+            SMALL.with_borrow(|small| {
+                assert!(small.kept.len() <= KEPT && small.bytes <= KEPT_BYTES);
+                assert_eq!(small.bytes, small.kept.iter().map(|x| x.0).sum());
+            });
         }
     }
 }

@@ -1,17 +1,14 @@
 //! The groups of a product in their simplest form, and where their indices lie in memory.
 
-use super::{Axes, Axis};
+use smallvec::SmallVec;
+
+use super::{Axes, Axis, Group};
 
 impl Axes {
     /// The same product with fewer, longer dimensions: size 1 dropped, a broadcast batch dimension moved to the group
     /// of the operand that has it, the innermost dimension last, and dimensions that every operand walks as one merged.
     pub(super) fn simplified(&self) -> Self {
-        let mut to = Self {
-            batch: Vec::with_capacity(self.batch.len()),
-            rows: Vec::with_capacity(self.rows.len() + self.batch.len()),
-            columns: Vec::with_capacity(self.columns.len() + self.batch.len()),
-            contracted: Vec::with_capacity(self.contracted.len()),
-        };
+        let mut to = Self::default();
         for &axis in &self.batch {
             match axis {
                 Axis { a, b: 0, .. } if a != 0 => to.rows.push(axis),
@@ -41,7 +38,7 @@ impl Axes {
 
     /// Whether no two indices of C can be the same element: each dimension steps over all that the shorter ones reach.
     pub(super) fn is_injective(&self) -> bool {
-        let mut steps: Vec<_> =
+        let mut steps: SmallVec<[_; 6]> =
             [&self.batch, &self.rows, &self.columns].into_iter().flatten().map(|x| (x.c.unsigned_abs(), x.size)).collect();
         steps.sort_unstable();
         let mut reach = 0;
@@ -63,8 +60,8 @@ pub(super) fn is_unit(group: &[Axis], stride: impl Fn(&Axis) -> isize) -> bool {
     group.last().is_some_and(|x| stride(x) == 1)
 }
 
-fn merge(group: &mut Vec<Axis>, key: impl Fn(&Axis) -> usize) {
-    group.retain(|x| x.size != 1);
+fn merge(group: &mut Group, key: impl Fn(&Axis) -> usize) {
+    group.retain(|&mut x| x.size != 1);
     if group.len() < 2 {
         return;
     }
@@ -108,6 +105,12 @@ impl Offsets {
         Self { table, run, step }
     }
 
+    /// The number of indices.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        if self.table.is_empty() { self.run } else { self.table.len() }
+    }
+
     #[inline(always)]
     pub(super) fn at(&self, index: usize) -> isize {
         if self.table.is_empty() { index as isize * self.step } else { self.table[index] }
@@ -134,6 +137,8 @@ impl Offsets {
 
 #[cfg(test)]
 mod tests {
+    use smallvec::smallvec;
+
     use super::*;
 
     fn axis(size: usize, a: isize, b: isize, c: isize) -> Axis {
@@ -143,20 +148,21 @@ mod tests {
     #[test]
     fn a_shared_right_operand_makes_one_large_product() {
         let axes = Axes {
-            batch: vec![axis(8, 500, 0, 700)],
-            rows: vec![axis(10, 50, 0, 70)],
-            columns: vec![axis(70, 0, 1, 1)],
-            contracted: vec![axis(50, 1, 70, 0)],
+            batch: smallvec![axis(8, 500, 0, 700)],
+            rows: smallvec![axis(10, 50, 0, 70)],
+            columns: smallvec![axis(70, 0, 1, 1)],
+            contracted: smallvec![axis(50, 1, 70, 0)],
         };
         let simple = axes.simplified();
         assert!(simple.batch.is_empty());
-        assert_eq!(simple.rows, [axis(80, 50, 0, 70)]);
+        assert_eq!(simple.rows[..], [axis(80, 50, 0, 70)]);
     }
 
     #[test]
     fn dimensions_are_ordered_and_merged_only_where_every_operand_agrees() {
-        let axes = Axes { rows: vec![axis(3, 1, 0, 1), axis(1, 9, 0, 9), axis(4, 3, 0, 3), axis(5, 12, 0, 13)], ..Axes::default() };
-        assert_eq!(axes.simplified().rows, [axis(5, 12, 0, 13), axis(12, 1, 0, 1)]);
+        let axes =
+            Axes { rows: smallvec![axis(3, 1, 0, 1), axis(1, 9, 0, 9), axis(4, 3, 0, 3), axis(5, 12, 0, 13)], ..Axes::default() };
+        assert_eq!(axes.simplified().rows[..], [axis(5, 12, 0, 13), axis(12, 1, 0, 1)]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use super::axes::Offsets;
 use crate::real::Real;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::avx512::F32x16;
 use crate::simd::{Lanes, MAX_LANES, Vector, prefetch};
 
 /// The most rows of a tile in any instruction set.
@@ -61,9 +63,70 @@ pub(super) struct Kernels<T> {
     strided: [[Code<T>; 2]; MAX_ROWS],
 }
 
+/// What a micro-kernel finds at `a` and `b`, and how it multiplies that.
+trait Form<V: Vector> {
+    /// Whether the rows (columns, in whole registers) of one contracted index lie together.
+    const PACKED: bool;
+
+    /// # Safety
+    /// As for [`Vector::enter`].
+    unsafe fn enter(f: impl FnOnce());
+
+    /// # Safety
+    /// As for [`Vector::mul_add`].
+    unsafe fn mul_add(x: V, y: V, sum: V) -> V;
+}
+
+/// Numbers, in packed panels.
+struct Packed;
+
+/// Numbers, as an operand has them.
+struct Strided;
+
+macro_rules! numbers {
+    ($form:ident, $packed:literal) => {
+        impl<V: Vector> Form<V> for $form {
+            const PACKED: bool = $packed;
+
+            #[inline(always)]
+            unsafe fn enter(f: impl FnOnce()) {
+                // SAFETY: the caller's duty.
+                unsafe { V::enter(f) }
+            }
+            #[inline(always)]
+            unsafe fn mul_add(x: V, y: V, sum: V) -> V {
+                // SAFETY: the caller's duty.
+                unsafe { x.mul_add(y, sum) }
+            }
+        }
+    };
+}
+numbers!(Packed, true);
+numbers!(Strided, false);
+
+/// Packed panels in which a lane holds two contracted indices, in bf16.
+#[cfg(target_arch = "x86_64")]
+struct Pairs;
+
+#[cfg(target_arch = "x86_64")]
+impl Form<F32x16> for Pairs {
+    const PACKED: bool = true;
+
+    #[inline(always)]
+    unsafe fn enter(f: impl FnOnce()) {
+        // SAFETY: the caller's duty.
+        unsafe { F32x16::enter_pairs(f) }
+    }
+    #[inline(always)]
+    unsafe fn mul_add(x: F32x16, y: F32x16, sum: F32x16) -> F32x16 {
+        // SAFETY: the caller's duty.
+        unsafe { x.mul_add_pairs(y, sum) }
+    }
+}
+
 macro_rules! kernels {
-    ($v:ident, $packed:literal, $($rows:literal)*) => {
-        [$([run::<$v, $rows, 1, $packed>, run::<$v, $rows, 2, $packed>]),*]
+    ($v:ident, $form:ident, $($rows:literal)*) => {
+        [$([run::<$v, $form, $rows, 1>, run::<$v, $form, $rows, 2>]),*]
     };
 }
 
@@ -73,8 +136,8 @@ impl<T: Lanes> Kernels<T> {
         Self {
             rows: if V::REGISTERS >= 32 { MAX_ROWS } else { 6 },
             lanes: V::LANES,
-            packed: kernels!(V, true, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-            strided: kernels!(V, false, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+            packed: kernels!(V, Packed, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+            strided: kernels!(V, Strided, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
         }
     }
 
@@ -98,20 +161,32 @@ impl<T: Lanes> Kernels<T> {
     }
 }
 
-unsafe fn run<V: Vector, const M: usize, const N: usize, const PACKED: bool>(tile: &Tile<'_, V::Element>) {
+#[cfg(target_arch = "x86_64")]
+impl Kernels<f32> {
+    /// The kernels for packed pairs of bf16, of which `depth` counts the pairs.
+    ///
+    /// They sum in f32, as the others do, but take subnormal numbers for 0, in the operands and in the sums: the
+    /// instruction knows no others.
+    pub(super) fn of_pairs() -> Self {
+        let packed = kernels!(F32x16, Pairs, 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+        Self { packed, ..Self::of::<F32x16>() }
+    }
+}
+
+unsafe fn run<V: Vector, F: Form<V>, const M: usize, const N: usize>(tile: &Tile<'_, V::Element>) {
     // SAFETY: the caller's duty, stated by `Kernels::run`.
     unsafe {
-        V::enter(
+        F::enter(
             #[inline(always)]
-            || sums::<V, M, N, PACKED>(tile),
+            || sums::<V, F, M, N>(tile),
         )
     }
 }
 
 #[inline(always)]
-unsafe fn sums<V: Vector, const M: usize, const N: usize, const PACKED: bool>(tile: &Tile<'_, V::Element>) {
+unsafe fn sums<V: Vector, F: Form<V>, const M: usize, const N: usize>(tile: &Tile<'_, V::Element>) {
     let last = tile.width - (N - 1) * V::LANES;
-    let [a_row, a_step, b_step] = if PACKED { [1, M as isize, (N * V::LANES) as isize] } else { tile.steps.unwrap_or([1; 3]) };
+    let [a_row, a_step, b_step] = if F::PACKED { [1, M as isize, (N * V::LANES) as isize] } else { tile.steps.unwrap_or([1; 3]) };
     // SAFETY: `depth` indices of M rows and N registers are readable, of the last register its columns alone where B is
     // not packed; `Kernels::run` chose M and N by the tile.
     unsafe {
@@ -128,16 +203,16 @@ unsafe fn sums<V: Vector, const M: usize, const N: usize, const PACKED: bool>(ti
             let mut column = [V::splat(V::Element::ZERO); N];
             for j in 0..N {
                 let from = b.add(j * V::LANES);
-                column[j] = if PACKED || j + 1 < N { V::load(from) } else { V::load_first(from, last) };
+                column[j] = if F::PACKED || j + 1 < N { V::load(from) } else { V::load_first(from, last) };
             }
-            if PACKED {
+            if F::PACKED {
                 // The panel of A that is likely next.
                 prefetch(a.wrapping_add(M * tile.depth));
             }
             for i in 0..M {
                 let x = V::splat(*a.offset(i as isize * a_row));
                 for j in 0..N {
-                    sums[i][j] = x.mul_add(column[j], sums[i][j]);
+                    sums[i][j] = F::mul_add(x, column[j], sums[i][j]);
                 }
             }
             // Without checks, since the last step leaves the operand.
@@ -162,12 +237,15 @@ unsafe fn store<V: Vector, const M: usize, const N: usize>(
     // SAFETY: rows and columns lie in C, the caller's duty; the last register writes only the columns there are.
     unsafe {
         let alpha = V::splat(tile.alpha);
+        let plain = tile.alpha == V::Element::ONE && !tile.accumulate;
         for i in 0..M {
             let row = tile.c.offset(*tile.rows.get_unchecked(i) + first);
             for j in 0..N {
                 let (to, n) = (row.add(j * V::LANES), if j + 1 == N { last } else { V::LANES });
                 let x = sums[i][j];
-                if n == V::LANES {
+                if plain && n == V::LANES {
+                    x.store(to);
+                } else if n == V::LANES {
                     let x = if tile.accumulate { x.mul_add(alpha, V::load(to)) } else { x.mul(alpha) };
                     x.store(to);
                 } else {

@@ -8,17 +8,22 @@
 mod axes;
 mod blocked;
 mod direct;
+mod lanes;
 mod micro;
 mod pack;
+#[cfg(target_arch = "x86_64")]
+mod pairs;
 mod read;
 mod skinny;
 
 use half::{bf16, f16};
+use smallvec::SmallVec;
 
 use crate::simd::{self, Isa, Kernel, Lanes, Vector, isa};
 use axes::Offsets;
 use blocked::{Product, Target};
 use direct::Direct;
+use lanes::Tiny;
 use micro::Kernels;
 use pack::Source;
 use skinny::Skinny;
@@ -36,17 +41,20 @@ pub struct Axis {
     pub c: isize,
 }
 
+/// Dimensions of one kind, in any order.
+pub type Group = SmallVec<[Axis; 2]>;
+
 /// The four groups of dimensions of a product.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Axes {
     /// β: dimensions of A, B and C (a stride of 0 in A or B broadcasts it).
-    pub batch: Vec<Axis>,
+    pub batch: Group,
     /// μ: dimensions of A and C.
-    pub rows: Vec<Axis>,
+    pub rows: Group,
     /// ν: dimensions of B and C.
-    pub columns: Vec<Axis>,
+    pub columns: Group,
     /// κ: dimensions of A and B, summed over.
-    pub contracted: Vec<Axis>,
+    pub contracted: Group,
 }
 
 /// An operand that is read: elements of some stored type and the position of its index 0…0.
@@ -140,12 +148,15 @@ impl<T: Lanes> Kernel<T> for Run<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
+    unsafe fn run<V: Vector<Element = T>>(mut self) {
         let axes = &self.axes;
         let distinct = axes.is_injective();
         // SAFETY: `product_on` checked that every index lies in its operand, and `dispatch_on` the instruction set: for
-        // each of the three.
+        // each of the four.
         unsafe {
+            if let Some(tiny) = Tiny::new(self.scaled, self.a, self.b, Target(self.c.as_mut_ptr()), axes) {
+                return tiny.run::<V>(distinct);
+            }
             if let Some(direct) = Direct::new(self.scaled, self.a, self.b, Target(self.c.as_mut_ptr()), axes) {
                 return direct.run::<V>(distinct);
             }
@@ -153,37 +164,44 @@ impl<T: Lanes> Kernel<T> for Run<'_, T> {
                 let Self { scaled, a, b, c, .. } = self;
                 return Skinny { scaled, a, b, c: Target(c.as_mut_ptr()), axes }.run::<V>();
             }
-            self.run_blocked::<V>(distinct)
+            #[cfg(target_arch = "x86_64")]
+            if let Some(mut run) = self.in_pairs::<V>() {
+                let k = axes::size(&run.axes.contracted).div_ceil(2);
+                return run.run_blocked(Kernels::of_pairs(), Source::of_pairs, k, distinct);
+            }
+            let k = axes::size(&self.axes.contracted);
+            self.run_blocked(Kernels::of::<V>(), Source::new::<V>, k, distinct)
         }
     }
 }
 
 impl<T: Lanes> Run<'_, T> {
+    /// The blocked product by these kernels on what `source` packs, in which the contracted index has `k` steps.
+    ///
     /// # Safety
-    /// Every index lies in its operand, and the processor has the instruction set of `V`.
-    unsafe fn run_blocked<V: Vector<Element = T>>(self, distinct: bool) {
+    /// Every index lies in its operand, and the processor has the instruction set of the kernels and of `source`.
+    unsafe fn run_blocked(
+        &mut self,
+        kernels: Kernels<T>,
+        source: fn(Stored<'_, T>, usize, Offsets, Offsets) -> Source<T>,
+        k: usize,
+        distinct: bool,
+    ) {
         let axes = &self.axes;
         let (rows, columns) = (Offsets::new(&axes.rows, |x| x.c), Offsets::new(&axes.columns, |x| x.c));
+        let source = |x: Operand<'_, T>, lanes: &[Axis], stride: fn(&Axis) -> isize| {
+            source(x.data, x.offset, Offsets::new(lanes, stride), Offsets::new(&axes.contracted, stride))
+        };
         let product = Product {
-            kernels: Kernels::of::<V>(),
+            kernels,
             alpha: self.scaled.alpha,
             accumulate: self.scaled.accumulate,
-            a: Source::new::<V>(
-                self.a.data,
-                self.a.offset,
-                Offsets::new(&axes.rows, |x| x.a),
-                Offsets::new(&axes.contracted, |x| x.a),
-            ),
-            b: Source::new::<V>(
-                self.b.data,
-                self.b.offset,
-                Offsets::new(&axes.columns, |x| x.b),
-                Offsets::new(&axes.contracted, |x| x.b),
-            ),
+            a: source(self.a, &axes.rows, |x| x.a),
+            b: source(self.b, &axes.columns, |x| x.b),
             c: Target(self.c.as_mut_ptr()),
             rows: &rows,
             columns: &columns,
-            size: [axes::size(&axes.rows), axes::size(&axes.columns), axes::size(&axes.contracted)],
+            size: [axes::size(&axes.rows), axes::size(&axes.columns), k],
             distinct,
         };
         let offsets = [|x: &Axis| x.a, |x: &Axis| x.b, |x: &Axis| x.c].map(|stride| Offsets::new(&axes.batch, stride));
@@ -194,7 +212,7 @@ impl<T: Lanes> Run<'_, T> {
 }
 
 /// Panics unless every index over these groups lies in `0..len`.
-fn check(offset: usize, len: usize, groups: [&Vec<Axis>; 3], stride: impl Fn(&Axis) -> isize, name: &str) {
+fn check(offset: usize, len: usize, groups: [&Group; 3], stride: impl Fn(&Axis) -> isize, name: &str) {
     let (mut low, mut high) = (offset as i128, offset as i128);
     for axis in groups.into_iter().flatten() {
         if axis.size == 0 {

@@ -18,14 +18,14 @@ const AHEAD: usize = 8;
 
 /// An operand as packing sees it: where its lanes and contracted indices lie, and the code that reads its stored type.
 pub(super) struct Source<T> {
-    first: Address,
-    pack: Pack<T>,
+    pub(super) first: Address,
+    pub(super) pack: Pack<T>,
     pub(super) lanes: Offsets,
     pub(super) depth: Offsets,
 }
 
 /// Packs the panel of the matrix whose index 0…0 lies at an address.
-type Pack<T> = unsafe fn(*const (), &Source<T>, &Panel, *mut T);
+pub(super) type Pack<T> = unsafe fn(*const (), &Source<T>, &Panel, *mut T);
 
 /// The part of an operand that one panel holds, or several where there are more lanes than a panel is wide.
 pub(super) struct Panel {
@@ -197,7 +197,7 @@ unsafe fn turn<V: Vector<Element: Lanes>, R: Read<V>, const L: usize>(
 
 /// Transposes a square block: lane j of register i goes to lane i of register j.
 #[inline(always)]
-unsafe fn transpose<V: Vector, const L: usize>(block: &mut [V; L]) {
+pub(super) unsafe fn transpose<V: Vector, const L: usize>(block: &mut [V; L]) {
     #[inline(always)]
     unsafe fn step<V: Vector, const L: usize, const S: usize>(block: &mut [V; L]) {
         if S < L {

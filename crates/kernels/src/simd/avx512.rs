@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use super::{Vector, run_avx512};
+use super::{Vector, run_avx512, run_avx512_bf16};
 
 /// Sixteen f32.
 #[derive(Clone, Copy)]
@@ -89,6 +89,47 @@ unsafe fn exchange_f64<const S: usize>(x: __m512d, y: __m512d) -> (__m512d, __m5
                 _mm512_mask_shuffle_f64x2::<0b00_11_00_01>(y, 0x33, x, x),
             ),
             _ => (_mm512_shuffle_f64x2::<0b01_00_01_00>(x, y), _mm512_shuffle_f64x2::<0b11_10_11_10>(x, y)),
+        }
+    }
+}
+
+/// Lanes that hold two bf16 each: see [`bf16_pairs`](super::bf16_pairs).
+impl F32x16 {
+    /// Calls `f`, which must be `#[inline(always)]`, with the instructions for pairs enabled.
+    ///
+    /// # Safety
+    /// [`super::bf16_pairs`] must have said that the processor has them.
+    #[inline(always)]
+    pub unsafe fn enter_pairs<R>(f: impl FnOnce() -> R) -> R {
+        // SAFETY: the caller's duty.
+        unsafe { run_avx512_bf16(f) }
+    }
+
+    /// Both products of each lane's pair with that of `y`, added to `sum`; subnormal numbers count as 0.
+    ///
+    /// # Safety
+    /// Only inside [`enter_pairs`](Self::enter_pairs).
+    #[inline(always)]
+    pub unsafe fn mul_add_pairs(self, y: Self, sum: Self) -> Self {
+        // SAFETY: the caller enabled AVX-512 BF16; a pair is the 32 bits of a lane, whatever they are called.
+        unsafe {
+            let [x, y] = [self, y].map(|v| std::mem::transmute::<__m512, __m512bh>(v.0));
+            Self(_mm512_dpbf16_ps(sum.0, x, y))
+        }
+    }
+
+    /// Pairs of the first `n` elements at `low` with those at `high` (absent: 0), 0 in the other lanes.
+    ///
+    /// # Safety
+    /// AVX-512 must be enabled and `n` elements of each be readable.
+    #[inline(always)]
+    pub unsafe fn load_pairs(low: *const bf16, high: Option<*const bf16>, n: usize) -> Self {
+        // SAFETY: the caller enabled AVX-512 BW and VL, and masked elements are not read.
+        unsafe {
+            let load = |from: *const bf16| _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first16(n), from.cast()));
+            let low = load(low);
+            let both = high.map_or(low, |high| _mm512_or_si512(low, _mm512_slli_epi32::<16>(load(high))));
+            Self(_mm512_castsi512_ps(both))
         }
     }
 }

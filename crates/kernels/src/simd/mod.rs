@@ -75,6 +75,13 @@ fn detect() -> Isa {
     Isa::Baseline
 }
 
+/// Whether AVX-512 registers can multiply pairs of bf16 and add both products to an f32.
+#[cfg(target_arch = "x86_64")]
+pub fn bf16_pairs() -> bool {
+    static PAIRS: OnceLock<bool> = OnceLock::new();
+    *PAIRS.get_or_init(|| best() == Isa::Avx512 && is_x86_feature_detected!("avx512bf16"))
+}
+
 /// Calls `f` compiled for the best instruction set: loops inside it are vectorized by the compiler.
 ///
 /// `f` must be `#[inline(always)]` (write `run(#[inline(always)] || …)`), else it keeps the baseline's instructions.
@@ -94,6 +101,12 @@ pub fn run<R>(f: impl FnOnce() -> R) -> R {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
 fn run_avx512<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,f16c")]
+fn run_avx512_bf16<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 

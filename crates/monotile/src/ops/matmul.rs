@@ -2,6 +2,8 @@
 //!
 //! C[…, m, n] = Σ_k A[…, m, k] B[…, k, n]
 
+use smallvec::SmallVec;
+
 use crate::check;
 use crate::einsum::pair::contract;
 use crate::error::{Error, Result};
@@ -60,18 +62,24 @@ impl Tensor {
         let (b, labels_b) = labelled(b, batch_b.len(), &batch, ends_b)?;
         // A dimension of size 1 on both sides, or only on one: it stays in the result.
         let has = |d: &u32| labels_a.contains(d) || labels_b.contains(d);
-        let out: Vec<u32> = (0..m).filter(has).chain((!row).then_some(m)).chain((!column).then_some(n)).collect();
+        let out: Labels = (0..m).filter(has).chain((!row).then_some(m)).chain((!column).then_some(n)).collect();
         let c = contract(&a, &labels_a, &b, &labels_b, &out)?;
+        if c.rank() == batch.len() + usize::from(!row) + usize::from(!column) {
+            return Ok(c);
+        }
         let shape: Dims =
             batch.iter().copied().chain((!row).then(|| self.dim(-2))).chain((!column).then(|| other.dim(-1))).collect();
         c.reshape(&shape)
     }
 }
 
+/// The labels of an operand's dimensions.
+type Labels = SmallVec<[u32; 6]>;
+
 /// An operand without its batch dimensions of size 1, and the labels of those that are left.
-fn labelled(x: &Tensor, leading: usize, batch: &[usize], ends: &[u32]) -> Result<(Tensor, Vec<u32>)> {
+fn labelled(x: &Tensor, leading: usize, batch: &[usize], ends: &[u32]) -> Result<(Tensor, Labels)> {
     let first = (batch.len() - leading) as u32;
-    let kept: Vec<usize> = (0..leading).filter(|&d| x.shape()[d] != 1).collect();
+    let kept: Dims = (0..leading).filter(|&d| x.shape()[d] != 1).collect();
     let labels = kept.iter().map(|&d| first + d as u32).chain(ends.iter().copied()).collect();
     if kept.len() == leading {
         return Ok((x.clone(), labels));
