@@ -11,7 +11,7 @@ use crate::real::Element;
 ///
 /// Its contents are unspecified until written, but always initialized: every element type takes any bit pattern.
 pub struct Block<T: Element> {
-    memory: pool::Memory,
+    memory: pool::Pooled,
     len: usize,
     element: std::marker::PhantomData<T>,
 }
@@ -23,7 +23,7 @@ impl<T: Element> Block<T> {
     /// When the bytes do not fit the address space; running out of memory ends the process, as for `Vec`.
     pub fn new(len: usize) -> Self {
         let bytes = len.checked_mul(size_of::<T>()).expect("a block larger than the address space");
-        Self { memory: pool::Memory::take(bytes), len, element: std::marker::PhantomData }
+        Self { memory: pool::Pooled::take(bytes), len, element: std::marker::PhantomData }
     }
 
     /// A block of `len` elements, all equal to `value`.

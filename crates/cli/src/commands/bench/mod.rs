@@ -3,6 +3,7 @@
 mod attention;
 mod einsum;
 mod product;
+mod rowwise;
 mod train;
 
 use std::io::Write;
@@ -26,7 +27,7 @@ Examples:
 A figure is the median of 3 to 9 timings of at least 2 ms each, after one call to warm up.
 MONOTILE_THREADS sets the number of threads (default: one a core).")]
 pub struct Bench {
-    /// Which group: gemm, attention, memory, einsum or train
+    /// Which group: gemm, attention, memory, einsum, rowwise or train
     group: Option<String>,
     /// Print one JSON object a line instead of tables
     #[arg(long)]
@@ -45,6 +46,7 @@ const GROUPS: &[Group] = &[
     Group { name: "attention", run: attention::run },
     Group { name: "memory", run: attention::run_memory },
     Group { name: "einsum", run: einsum::run },
+    Group { name: "rowwise", run: rowwise::run },
     Group { name: "train", run: train::run },
 ];
 
@@ -61,7 +63,8 @@ impl Bench {
             say("warning: this is a debug build; its times say nothing about the library");
         }
         for group in chosen {
-            let mut cases = Cases { group: group.name, out: &mut *out, json: self.json, begun: false };
+            let mut cases =
+                Cases { group: group.name, out: &mut *out, json: self.json, begun: false, last_rate: 0.0, memory_rate: 0.0 };
             (group.run)(&mut cases)?;
         }
         Ok(())
@@ -132,6 +135,10 @@ struct Cases<'a> {
     out: &'a mut dyn Write,
     json: bool,
     begun: bool,
+    /// Bytes a second that the last case moved.
+    last_rate: f64,
+    /// Bytes a second that memory gives, where the group measured it: cases then show their share.
+    memory_rate: f64,
 }
 
 impl Cases<'_> {
@@ -139,7 +146,11 @@ impl Cases<'_> {
     fn time(&mut self, case: Case, call: impl FnMut() -> Timed) -> Result<(), Failure> {
         match measure::seconds(call) {
             Ok(s) => {
-                let cells = [report::duration(s), case.rate(s)];
+                self.last_rate = case.bytes.unwrap_or(0.0) / s;
+                let mut cells = [report::duration(s), case.rate(s)];
+                if self.memory_rate > 0.0 {
+                    cells[1] += &format!(" {:>4.0} %", 100.0 * self.last_rate / self.memory_rate);
+                }
                 self.print(&Row { group: self.group, case: &case, ms: Some(s * 1e3), extra: None, error: None }, &cells)
             }
             Err(e) => self.refused(&case, e.to_string()),
