@@ -26,6 +26,6 @@ pub mod tensor;
 pub mod testing;
 
 pub use einsum::einsum;
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Note, Result};
 pub use random::Rng;
 pub use tensor::{DType, Elem, Tensor, io};
