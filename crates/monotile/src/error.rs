@@ -1,6 +1,7 @@
 //! What can go wrong, as one opaque type with a kind and a sentence.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::Path;
 
 /// The result of every fallible call of this crate.
@@ -17,6 +18,23 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     message: String,
+    notes: Vec<Note>,
+}
+
+/// A place in the text that an error is about, an equation say, and what is wrong there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Note {
+    /// Which characters, counted from 0.
+    pub at: Range<usize>,
+    /// A few words.
+    pub text: String,
+}
+
+impl Note {
+    pub(crate) fn new(at: Range<usize>, text: impl Into<String>) -> Self {
+        Self { at, text: text.into() }
+    }
 }
 
 /// What sort of thing went wrong.
@@ -46,7 +64,7 @@ pub enum ErrorKind {
 impl Error {
     /// An error of this kind with this sentence: lower case, no final period.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into() }))
+        Self(Box::new(Inner { kind, message: message.into(), notes: Vec::new() }))
     }
 
     /// Shapes, ranks or axes that do not fit.
@@ -83,10 +101,29 @@ impl Error {
         self.0.kind
     }
 
+    /// The places in the caller's text that are at fault, from left to right; none where the fault is elsewhere.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::einsum::Einsum;
+    /// let error = Einsum::new("ij,jk->il").unwrap_err();
+    /// assert_eq!(error.to_string(), "einsum \"ij,jk->il\": label l of the output is in no operand");
+    /// assert_eq!((error.notes()[0].at.clone(), error.notes()[0].text.as_str()), (8..9, "in no operand"));
+    /// ```
+    pub fn notes(&self) -> &[Note] {
+        &self.0.notes
+    }
+
+    pub(crate) fn with_notes(mut self, mut notes: Vec<Note>) -> Self {
+        notes.sort_by_key(|n| n.at.start);
+        self.0.notes = notes;
+        self
+    }
+
     /// The same error with `context: ` before its sentence, for a public door that knows more than the code inside.
     #[must_use]
     pub fn within(self, context: impl fmt::Display) -> Self {
-        Self::new(self.0.kind, format!("{context}: {}", self.0.message))
+        Self::new(self.0.kind, format!("{context}: {}", self.0.message)).with_notes(self.0.notes)
     }
 }
 

@@ -26,7 +26,7 @@ pub mod tensor;
 pub mod testing;
 
 pub use einsum::einsum;
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, Note, Result};
 pub use random::Rng;
 pub use tensor::{DType, Elem, Tensor, io};
 

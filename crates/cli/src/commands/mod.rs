@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod checkpoint;
+pub mod einsum;
 pub mod generate;
 pub mod info;
 pub mod lora;

@@ -10,6 +10,7 @@ use super::shell;
 fn help_teaches_by_examples() {
     for command in [
         &["--help"][..],
+        &["einsum", "--help"],
         &["generate", "--help"],
         &["train", "--help"],
         &["lora", "train", "--help"],

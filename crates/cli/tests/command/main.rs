@@ -1,5 +1,6 @@
 //! The command as a user meets it: what it prints where, its exit status, and the words of its refusals.
 
+mod einsum;
 mod frame;
 mod language;
 

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::einsum::equation::{Equation, Names};
 use crate::einsum::pair::Label;
-use crate::error::Result;
+use crate::error::{Note, Result};
 
 /// An equation whose ellipses are spelled out, with the size of each label.
 #[derive(Debug, Clone)]
@@ -27,7 +27,8 @@ impl Bound {
         let Equation { inputs, output, .. } = equation;
         if inputs.len() != shapes.len() {
             let (terms, operands) = (count(inputs.len(), "term"), count(shapes.len(), "operand"));
-            return Err(equation.refuse(format!("the equation has {terms} for {operands}")));
+            let written = Note::new(0..inputs.last().map_or(0, |t| t.span.end), terms.clone());
+            return Err(equation.refuse(format!("the equation has {terms} for {operands}")).with_notes(vec![written]));
         }
         let mut longest = 0;
         for (k, (term, shape)) in inputs.iter().zip(shapes).enumerate() {
@@ -36,7 +37,8 @@ impl Bound {
                 let (labels, dims) = (count(labels, "label"), count(rank, "dimension"));
                 let fault =
                     format!("operand {k} has {dims}, shape {shape:?}, and its term \"{}\" {labels}", equation.written(term));
-                return Err(equation.refuse(fault));
+                let note = Note::new(term.span.clone(), format!("{labels} for {dims}"));
+                return Err(equation.refuse(fault).with_notes(vec![note]));
             }
             if term.ellipsis.is_some() {
                 longest = longest.max(rank - labels);
@@ -68,6 +70,7 @@ fn sizes(equation: &Equation, operands: &[Vec<Label>], shapes: &[&[usize]], labe
         operand: usize,
         dim: usize,
     }
+    let place = |s: Seen| equation.inputs[s.operand].place(s.dim, shapes[s.operand].len());
     let mut seen: Vec<SmallVec<[Seen; 2]>> = vec![SmallVec::new(); labels];
     for (operand, (term, shape)) in operands.iter().zip(shapes).enumerate() {
         for (dim, (&label, &size)) in term.iter().zip(shape.iter()).enumerate() {
@@ -80,12 +83,14 @@ fn sizes(equation: &Equation, operands: &[Vec<Label>], shapes: &[&[usize]], labe
                     "{name} is {} in dimension {} and {size} in dimension {dim} of operand {operand}",
                     other.size, other.dim
                 );
-                return Err(equation.refuse(fault));
+                let notes = [*other, now].map(|s| Note::new(place(s), format!("{} in dimension {}", s.size, s.dim)));
+                return Err(equation.refuse(fault).with_notes(notes.into()));
             }
             if let Some(other) = before.iter().find(|s| s.size != size && s.size != 1 && size != 1) {
                 let name = label_name(equation, label, labels);
                 let fault = format!("{name} is {} in operand {} and {size} in operand {operand}", other.size, other.operand);
-                return Err(equation.refuse(fault));
+                let notes = [*other, now].map(|s| Note::new(place(s), format!("{} in operand {}", s.size, s.operand)));
+                return Err(equation.refuse(fault).with_notes(notes.into()));
             }
             if !before.iter().any(|s| s.size == size && s.operand == operand) {
                 before.push(now);
@@ -134,6 +139,18 @@ mod tests {
     fn an_ellipsis_that_the_output_lacks_is_summed_over() {
         let bound = bind("...i->i", &[&[2, 3]]).unwrap();
         assert_eq!((bound.operands, bound.output), (vec![vec![1, 0]], vec![0]));
+    }
+
+    #[test]
+    fn both_places_of_a_contradiction_are_noted() {
+        let notes = |text: &str, shapes: &[&[usize]]| -> Vec<(usize, String)> {
+            bind(text, shapes).unwrap_err().notes().iter().map(|n| (n.at.start, n.text.clone())).collect()
+        };
+        let of = |notes: [(usize, &str); 2]| notes.map(|(at, text)| (at, text.to_string())).to_vec();
+        assert_eq!(notes("ij,jk->ik", &[&[2, 3], &[4, 5]]), of([(1, "3 in operand 0"), (3, "4 in operand 1")]));
+        assert_eq!(notes("ii->i", &[&[1, 3]]), of([(0, "1 in dimension 0"), (1, "3 in dimension 1")]));
+        assert_eq!(notes("i...,...i", &[&[9, 2, 3], &[4, 3, 9]]), of([(1, "2 in operand 0"), (5, "4 in operand 1")]));
+        assert_eq!(notes("ij,ijk->", &[&[2, 3], &[4, 5]]), [(3, "3 labels for 2 dimensions".to_string())]);
     }
 
     #[test]

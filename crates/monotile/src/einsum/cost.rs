@@ -7,22 +7,20 @@ use smallvec::SmallVec;
 
 use crate::einsum::pair::Label;
 
-/// A set of labels, as bits.
+/// A set of labels, as bits. Sets of one network have the same number of words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct LabelSet(SmallVec<[u64; 2]>);
 
 impl LabelSet {
-    /// The words of the set; those that are missing at the end are zero.
-    pub fn words(&self) -> &[u64] {
-        &self.0
+    fn insert(&mut self, label: Label) {
+        let word = label as usize / 64;
+        self.widen(word + 1);
+        self.0[word] |= 1 << (label % 64);
     }
 
-    pub fn insert(&mut self, label: Label) {
-        let word = label as usize / 64;
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
-        }
-        self.0[word] |= 1 << (label % 64);
+    /// Makes room for the labels of this many words.
+    fn widen(&mut self, words: usize) {
+        self.0.resize(words.max(self.0.len()), 0);
     }
 
     pub fn contains(&self, label: Label) -> bool {
@@ -36,11 +34,24 @@ impl LabelSet {
         })
     }
 
+    /// The labels of either set.
     pub fn union(&self, other: &Self) -> Self {
-        let (long, short) = if self.0.len() >= other.0.len() { (self, other) } else { (other, self) };
-        let mut all = long.clone();
-        all.0.iter_mut().zip(&short.0).for_each(|(a, b)| *a |= b);
-        all
+        self.with(other, |a, b| a | b)
+    }
+
+    /// The labels of both sets.
+    pub fn intersection(&self, other: &Self) -> Self {
+        self.with(other, |a, b| a & b)
+    }
+
+    /// The labels of this set that the other lacks.
+    pub fn without(&self, other: &Self) -> Self {
+        self.with(other, |a, b| a & !b)
+    }
+
+    fn with(&self, other: &Self, f: impl Fn(u64, u64) -> u64) -> Self {
+        debug_assert_eq!(self.0.len(), other.0.len());
+        Self(self.0.iter().zip(&other.0).map(|(&a, &b)| f(a, b)).collect())
     }
 }
 
@@ -59,9 +70,18 @@ pub(crate) struct Network {
     pub output: LabelSet,
     /// The size of each label, as a number that products of many do not overflow.
     pub sizes: Vec<f64>,
+    /// Which operands are sums of what the caller gave, and take memory themselves.
+    pub summed: Vec<bool>,
 }
 
 impl Network {
+    pub fn new(mut terms: Vec<LabelSet>, mut output: LabelSet, sizes: Vec<f64>) -> Self {
+        let words = sizes.len().div_ceil(64);
+        terms.iter_mut().chain([&mut output]).for_each(|set| set.widen(words));
+        let summed = vec![false; terms.len()];
+        Self { terms, output, sizes, summed }
+    }
+
     /// The product of the sizes of these labels.
     pub fn size(&self, set: &LabelSet) -> f64 {
         set.iter().map(|l| self.sizes[l as usize]).product()
@@ -75,10 +95,23 @@ impl Network {
 
     /// What all steps of `path` cost together.
     pub fn cost(&self, path: &[(usize, usize)]) -> Cost {
+        let n = self.terms.len();
         let mut cost = Cost::default();
-        for step in self.steps(path) {
+        // Elements that each term takes, and all terms that are there.
+        let mut sizes: Vec<f64> = (0..n).map(|k| if self.summed[k] { self.size(&self.terms[k]) } else { 0.0 }).collect();
+        let mut held: f64 = 0.0;
+        for (step, &(i, j)) in self.steps(path).iter().zip(path) {
             cost.operations += step.operations;
+            cost.written += step.size;
             cost.largest = cost.largest.max(step.size);
+            // A sum is made just before it is used.
+            held += [i, j].into_iter().filter(|&k| k < n).map(|k| sizes[k]).sum::<f64>() + step.size;
+            cost.peak = cost.peak.max(held);
+            held -= sizes[i] + sizes[j];
+            sizes.push(step.size);
+        }
+        if path.is_empty() {
+            cost.peak = sizes.iter().sum();
         }
         cost
     }
@@ -89,8 +122,12 @@ impl Network {
 pub(crate) struct Cost {
     /// Multiplications and additions.
     pub operations: f64,
+    /// Elements of all results of steps.
+    pub written: f64,
     /// Elements of the largest result of a step.
     pub largest: f64,
+    /// Elements of all results that are held at the same time, at most.
+    pub peak: f64,
 }
 
 /// The contraction of two terms.
@@ -108,8 +145,10 @@ pub(crate) struct Step {
 pub(crate) struct Walk<'n> {
     network: &'n Network,
     terms: Vec<Option<LabelSet>>,
-    /// In how many terms that are left, and the output, each label occurs.
+    /// In how many of the terms that are left, and the output, each label occurs.
     uses: Vec<u32>,
+    /// The labels that two of them have: gone when those two have met.
+    twice: LabelSet,
 }
 
 impl<'n> Walk<'n> {
@@ -117,7 +156,11 @@ impl<'n> Walk<'n> {
         let mut uses = vec![0; network.sizes.len()];
         let sets = network.terms.iter().chain([&network.output]);
         sets.flat_map(LabelSet::iter).for_each(|l| uses[l as usize] += 1);
-        Self { network, terms: network.terms.iter().cloned().map(Some).collect(), uses }
+        let mut twice: LabelSet = (0..uses.len() as Label).filter(|&l| uses[l as usize] == 2).collect();
+        twice.widen(network.output.0.len());
+        let mut terms = Vec::with_capacity(2 * network.terms.len());
+        terms.extend(network.terms.iter().cloned().map(Some));
+        Self { network, terms, uses, twice }
     }
 
     /// The labels of a term that is left; None once it has been contracted.
@@ -130,28 +173,27 @@ impl<'n> Walk<'n> {
         (0..self.terms.len()).filter(|&i| self.terms[i].is_some())
     }
 
-    /// What contracting these two sets would give: labels stay that occur elsewhere or in the output.
-    pub fn peek(&self, a: &LabelSet, b: &LabelSet) -> Step {
-        let all = a.union(b);
-        let kept = |l: &Label| {
-            let here = u32::from(a.contains(*l)) + u32::from(b.contains(*l));
-            self.uses[*l as usize] > here
-        };
-        let result: LabelSet = all.iter().filter(kept).collect();
-        let (product, size) = (self.network.size(&all), self.network.size(&result));
-        let sums = result.iter().count() < all.iter().count();
-        Step { result, operations: if sums { 2.0 * product } else { product }, size }
+    /// The labels that contracting these two sets would leave: those that occur elsewhere or in the output.
+    pub fn peek(&self, a: &LabelSet, b: &LabelSet) -> LabelSet {
+        a.union(b).without(&a.intersection(b).intersection(&self.twice))
     }
 
     /// Contracts terms `i` and `j`; the result is the newest term.
     pub fn join(&mut self, i: usize, j: usize) -> Step {
         let mut take = |i: usize| self.terms[i].take().expect("a path contracts each term once");
         let (a, b) = (take(i), take(j));
-        let step = self.peek(&a, &b);
-        a.iter().chain(b.iter()).for_each(|l| self.uses[l as usize] -= 1);
-        step.result.iter().for_each(|l| self.uses[l as usize] += 1);
-        self.terms.push(Some(step.result.clone()));
-        step
+        let result = self.peek(&a, &b);
+        for label in a.intersection(&b).intersection(&result).iter() {
+            self.uses[label as usize] -= 1;
+            if self.uses[label as usize] == 2 {
+                self.twice.insert(label);
+            }
+        }
+        let all = a.union(&b);
+        let (product, size) = (self.network.size(&all), self.network.size(&result));
+        let operations = if result == all { product } else { 2.0 * product };
+        self.terms.push(Some(result.clone()));
+        Step { result, operations, size }
     }
 }
 
@@ -163,11 +205,11 @@ pub(crate) mod tests {
     /// The network of an equation without repeated labels, all of whose labels have the size that `size` gives.
     pub fn network(text: &str, size: impl Fn(usize) -> usize) -> Network {
         let equation = Equation::parse(text).unwrap();
-        Network {
-            terms: equation.inputs.iter().map(|t| t.labels.iter().copied().collect()).collect(),
-            output: equation.output.labels.iter().copied().collect(),
-            sizes: (0..equation.names.len()).map(|l| size(l) as f64).collect(),
-        }
+        Network::new(
+            equation.inputs.iter().map(|t| t.labels.iter().copied().collect()).collect(),
+            equation.output.labels.iter().copied().collect(),
+            (0..equation.names.len()).map(|l| size(l) as f64).collect(),
+        )
     }
 
     #[test]
@@ -175,7 +217,8 @@ pub(crate) mod tests {
         let chain = network("ij,jk,kl->il", |l| [2, 3, 5, 7][l]);
         let first = &chain.steps(&[(0, 1), (2, 3)]);
         assert_eq!((first[0].operations, first[1].operations), (2.0 * 30.0, 2.0 * 70.0));
-        assert_eq!(chain.cost(&[(1, 2), (0, 3)]), Cost { operations: 2.0 * (105.0 + 42.0), largest: 21.0 });
+        let cost = Cost { operations: 2.0 * (105.0 + 42.0), written: 35.0, largest: 21.0, peak: 35.0 };
+        assert_eq!(chain.cost(&[(1, 2), (0, 3)]), cost);
         assert_eq!(network("ij,ij->ij", |_| 4).cost(&[(0, 1)]).operations, 16.0);
     }
 
@@ -190,10 +233,24 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn memory_is_given_back_when_a_result_is_used() {
+        // ab and cd are there when abcd is made; then abcd with the result e.
+        let network = network("ax,xb,cy,yd,abcde->e", |l| [2, 9, 2, 2, 9, 2, 2][l]);
+        let cost = network.cost(&[(0, 1), (2, 3), (5, 6), (7, 4)]);
+        assert_eq!((cost.largest, cost.peak), (16.0, 4.0 + 4.0 + 16.0));
+        let mut summed = network.clone();
+        summed.summed[4] = true;
+        assert_eq!(summed.cost(&[(0, 1), (2, 3), (5, 6), (7, 4)]).peak, 16.0 + 32.0 + 2.0);
+    }
+
+    #[test]
     fn sets_hold_labels_beyond_one_word() {
         let set: LabelSet = [3, 64, 200].into_iter().collect();
         assert_eq!(set.iter().collect::<Vec<_>>(), [3, 64, 200]);
         assert!(set.contains(200) && !set.contains(201) && !set.contains(1000));
-        assert_eq!(set.union(&[1].into_iter().collect()).iter().count(), 4);
+        let other: LabelSet = [1, 3, 201].into_iter().collect();
+        assert_eq!(set.union(&other).iter().collect::<Vec<_>>(), [1, 3, 64, 200, 201]);
+        assert_eq!(set.intersection(&other).iter().collect::<Vec<_>>(), [3]);
+        assert_eq!(set.without(&other).iter().collect::<Vec<_>>(), [64, 200]);
     }
 }

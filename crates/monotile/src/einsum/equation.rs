@@ -1,7 +1,9 @@
 //! Reading an equation: `"bthd,bshd->bhts"` becomes terms of numbered labels, or a sentence that points at the fault.
 
+use std::ops::Range;
+
 use crate::einsum::pair::Label;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Note, Result};
 
 /// What is to be contracted, independent of any shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +24,28 @@ pub(crate) struct Term {
     pub labels: Vec<Label>,
     /// How many labels stand before the ellipsis, where there is one.
     pub ellipsis: Option<usize>,
+    /// The characters of the equation that each label is.
+    at: Vec<Range<usize>>,
+    /// The characters that the ellipsis is.
+    ellipsis_at: Range<usize>,
+    /// The characters that the term is.
+    pub span: Range<usize>,
 }
+
+impl Term {
+    /// Where the label of a dimension of an operand of this rank stands.
+    pub fn place(&self, dim: usize, rank: usize) -> Range<usize> {
+        let under_ellipsis = rank - self.labels.len();
+        match self.ellipsis {
+            Some(at) if (at..at + under_ellipsis).contains(&dim) => self.ellipsis_at.clone(),
+            Some(at) if dim >= at => self.at[dim - under_ellipsis].clone(),
+            _ => self.at[dim].clone(),
+        }
+    }
+}
+
+/// What is wrong with an equation, in a sentence, and where.
+type Fault = (String, Vec<Note>);
 
 /// How labels 0, 1, 2, … are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,12 +97,13 @@ impl Equation {
     /// Without an arrow the output has the dimensions of the ellipsis, then the labels that occur once, sorted by
     /// character: upper case before lower.
     pub fn parse(text: &str) -> Result<Self> {
-        let read = Reader::read(text).map_err(|fault| refuse(text, fault))?;
+        let read = Reader::read(text).map_err(|(fault, notes)| refuse(text, fault).with_notes(notes))?;
         let Reader { letters, terms, arrow } = read;
         let mut inputs = terms;
-        let output = if arrow {
+        let output = if arrow.is_some() {
             let output = inputs.pop().expect("the term after the arrow was begun");
-            check_output(&output, &inputs, |l| letters[l as usize].to_string()).map_err(|fault| refuse(text, fault))?;
+            check_output(&output, &inputs, |l| letters[l as usize].to_string())
+                .map_err(|(fault, notes)| refuse(text, fault).with_notes(notes))?;
             output
         } else {
             implied_output(&inputs, &letters)
@@ -89,18 +113,39 @@ impl Equation {
 
     /// The equation with these labels, any numbers.
     pub fn from_labels(inputs: &[&[u32]], output: &[u32]) -> Result<Self> {
-        let written = |term: &&[u32]| term.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
-        let text = format!("{}->{}", inputs.iter().map(written).collect::<Vec<_>>().join(","), written(&output));
+        let mut text = String::new();
+        // The characters that each label is, and the term.
+        let mut write = |term: &[u32], before: &str| {
+            text.push_str(before);
+            let start = text.len();
+            let mut at = Vec::with_capacity(term.len());
+            for (d, number) in term.iter().enumerate() {
+                text.push_str(if d == 0 { "" } else { " " });
+                let start = text.len();
+                text.push_str(&number.to_string());
+                at.push(start..text.len());
+            }
+            (at, start..text.len())
+        };
+        let places: Vec<_> = inputs.iter().enumerate().map(|(k, t)| write(t, if k == 0 { "" } else { "," })).collect();
+        let output_places = write(output, "->");
         let mut numbers: Vec<u32> = inputs.iter().copied().flatten().chain(output).copied().collect();
         numbers.sort_unstable();
         numbers.dedup();
         let number = |n: &u32| numbers.binary_search(n).expect("every number was collected") as Label;
-        let term = |t: &[u32]| Term { labels: t.iter().map(number).collect(), ellipsis: None };
-        let (inputs, output): (Vec<Term>, _) = (inputs.iter().map(|t| term(t)).collect(), term(output));
+        let term = |(t, (at, span)): (&[u32], (Vec<Range<usize>>, Range<usize>))| Term {
+            labels: t.iter().map(number).collect(),
+            at,
+            span,
+            ..Term::default()
+        };
+        let inputs: Vec<Term> = inputs.iter().copied().zip(places).map(term).collect();
+        let output = term((output, output_places));
         if inputs.is_empty() {
             return Err(refuse(&text, "an equation has at least one operand"));
         }
-        check_output(&output, &inputs, |l| numbers[l as usize].to_string()).map_err(|fault| refuse(&text, fault))?;
+        check_output(&output, &inputs, |l| numbers[l as usize].to_string())
+            .map_err(|(fault, notes)| refuse(&text, fault).with_notes(notes))?;
         Ok(Self { text, names: Names::Numbers(numbers), inputs, output })
     }
 
@@ -130,24 +175,34 @@ struct Reader {
     letters: Vec<char>,
     /// The terms so far; after the arrow the last one is the output's.
     terms: Vec<Term>,
-    arrow: bool,
+    /// Where the arrow begins.
+    arrow: Option<usize>,
 }
 
 impl Reader {
-    fn read(text: &str) -> Result<Self, String> {
-        let mut reader = Self { letters: Vec::new(), terms: vec![Term::default()], arrow: false };
+    fn read(text: &str) -> Result<Self, Fault> {
+        let mut reader = Self { letters: Vec::new(), terms: vec![Term::default()], arrow: None };
         let chars: Vec<char> = text.chars().collect();
         let mut at = 0;
         while at < chars.len() {
             at += match chars[at] {
                 ' ' => 1,
-                ',' if reader.arrow => return Err(format!("the comma at position {at} follows the arrow; there is one output")),
-                ',' => reader.begin_term(),
+                ',' if reader.arrow.is_some() => {
+                    let fault = format!("the comma at position {at} follows the arrow; there is one output");
+                    return Err((fault, vec![Note::new(at..at + 1, "there is one output")]));
+                }
+                ',' => reader.begin_term(at, 1),
                 '-' => reader.arrow(at, &chars[at..])?,
-                '>' => return Err(format!("the '>' at position {at} has no '-' before it; an arrow is \"->\"")),
+                '>' => {
+                    let fault = format!("the '>' at position {at} has no '-' before it; an arrow is \"->\"");
+                    return Err((fault, vec![Note::new(at..at + 1, "an arrow is \"->\"")]));
+                }
                 '.' => reader.ellipsis(at, &chars[at..])?,
-                c if is_label(c) => reader.label(c),
-                c => return Err(format!("{c:?} at position {at} is no label; labels are letters")),
+                c if is_label(c) => reader.label(c, at),
+                c => {
+                    let fault = format!("{c:?} at position {at} is no label; labels are letters");
+                    return Err((fault, vec![Note::new(at..at + 1, "labels are letters")]));
+                }
             };
         }
         Ok(reader)
@@ -159,56 +214,69 @@ impl Reader {
 
     // Each of these reads what begins at the current position and returns its length.
 
-    fn begin_term(&mut self) -> usize {
-        self.terms.push(Term::default());
-        1
+    fn begin_term(&mut self, at: usize, length: usize) -> usize {
+        let start = at + length;
+        self.terms.push(Term { span: start..start, ..Term::default() });
+        length
     }
 
-    fn arrow(&mut self, at: usize, rest: &[char]) -> Result<usize, String> {
+    fn arrow(&mut self, at: usize, rest: &[char]) -> Result<usize, Fault> {
         if rest.get(1) != Some(&'>') {
-            return Err(format!("the '-' at position {at} has no '>' after it; an arrow is \"->\""));
+            let fault = format!("the '-' at position {at} has no '>' after it; an arrow is \"->\"");
+            return Err((fault, vec![Note::new(at..at + 1, "an arrow is \"->\"")]));
         }
-        if self.arrow {
-            return Err(format!("the arrow at position {at} is the second; an equation has one"));
+        if let Some(first) = self.arrow {
+            let fault = format!("the arrow at position {at} is the second; an equation has one");
+            return Err((fault, vec![Note::new(first..first + 2, "the first arrow"), Note::new(at..at + 2, "the second")]));
         }
-        self.arrow = true;
-        self.begin_term();
-        Ok(2)
+        self.arrow = Some(at);
+        Ok(self.begin_term(at, 2))
     }
 
-    fn ellipsis(&mut self, at: usize, rest: &[char]) -> Result<usize, String> {
+    fn ellipsis(&mut self, at: usize, rest: &[char]) -> Result<usize, Fault> {
         let dots = rest.iter().take_while(|&&c| c == '.').count();
         if dots != 3 {
             let (verb, those) = if dots == 1 { ("is", "dot") } else { ("are", "dots") };
-            return Err(format!("the {those} at position {at} {verb} no ellipsis; one is \"...\""));
+            let fault = format!("the {those} at position {at} {verb} no ellipsis; one is \"...\"");
+            return Err((fault, vec![Note::new(at..at + dots, "an ellipsis is \"...\"")]));
         }
-        let of = if self.arrow { "the output".to_string() } else { format!("operand {}", self.terms.len() - 1) };
+        let of = if self.arrow.is_some() { "the output".to_string() } else { format!("operand {}", self.terms.len() - 1) };
         let term = self.current();
         if term.ellipsis.is_some() {
-            return Err(format!("the ellipsis at position {at} is the second of {of}; a term has one"));
+            let fault = format!("the ellipsis at position {at} is the second of {of}; a term has one");
+            let first = Note::new(term.ellipsis_at.clone(), format!("the first of {of}"));
+            return Err((fault, vec![first, Note::new(at..at + dots, "the second")]));
         }
         term.ellipsis = Some(term.labels.len());
+        term.ellipsis_at = at..at + dots;
+        term.span.end = at + dots;
         Ok(dots)
     }
 
-    fn label(&mut self, c: char) -> usize {
+    fn label(&mut self, c: char, at: usize) -> usize {
         let known = self.letters.iter().position(|&l| l == c);
         let label = known.unwrap_or_else(|| {
             self.letters.push(c);
             self.letters.len() - 1
         });
-        self.current().labels.push(label as Label);
+        let term = self.current();
+        term.labels.push(label as Label);
+        term.at.push(at..at + 1);
+        term.span.end = at + 1;
         1
     }
 }
 
-fn check_output(output: &Term, inputs: &[Term], name: impl Fn(Label) -> String) -> Result<(), String> {
+fn check_output(output: &Term, inputs: &[Term], name: impl Fn(Label) -> String) -> Result<(), Fault> {
     for (d, label) in output.labels.iter().enumerate() {
-        if output.labels[..d].contains(label) {
-            return Err(format!("label {} occurs twice in the output", name(*label)));
+        if let Some(first) = output.labels[..d].iter().position(|l| l == label) {
+            let fault = format!("label {} occurs twice in the output", name(*label));
+            let notes = [(first, "once"), (d, "and again")].map(|(d, text)| Note::new(output.at[d].clone(), text));
+            return Err((fault, notes.into()));
         }
         if !inputs.iter().any(|t| t.labels.contains(label)) {
-            return Err(format!("label {} of the output is in no operand", name(*label)));
+            let fault = format!("label {} of the output is in no operand", name(*label));
+            return Err((fault, vec![Note::new(output.at[d].clone(), "in no operand")]));
         }
     }
     Ok(())
@@ -219,7 +287,7 @@ fn implied_output(inputs: &[Term], letters: &[char]) -> Term {
     let mut labels: Vec<Label> = (0..letters.len() as Label).filter(|&l| occurrences(l) == 1).collect();
     labels.sort_by_key(|&l| letters[l as usize]);
     let ellipsis = inputs.iter().any(|t| t.ellipsis.is_some()).then_some(0);
-    Term { labels, ellipsis }
+    Term { labels, ellipsis, ..Term::default() }
 }
 
 #[cfg(test)]
@@ -246,8 +314,9 @@ mod tests {
     fn spaces_are_ignored_and_empty_terms_are_scalars() {
         let spaced = Equation::parse(" i j , , jk -> i k ").unwrap();
         let plain = Equation::parse("ij,,jk->ik").unwrap();
-        assert_eq!((&spaced.inputs, &spaced.output), (&plain.inputs, &plain.output));
-        assert_eq!(plain.inputs[1], Term::default());
+        let labels = |e: &Equation| e.inputs.iter().chain([&e.output]).map(|t| t.labels.clone()).collect::<Vec<_>>();
+        assert_eq!(labels(&spaced), labels(&plain));
+        assert!(plain.inputs[1].labels.is_empty());
     }
 
     #[test]
@@ -256,6 +325,16 @@ mod tests {
         let places: Vec<_> = equation.inputs.iter().map(|t| t.ellipsis).collect();
         assert_eq!(places, [Some(0), Some(1), Some(1)]);
         assert_eq!(equation.written(&equation.inputs[2]), "i...j");
+    }
+
+    #[test]
+    fn dimensions_know_their_place_in_the_text() {
+        let equation = Equation::parse("ij, k...lm->").unwrap();
+        let places: Vec<_> = (0..5).map(|d| equation.inputs[1].place(d, 5)).collect();
+        assert_eq!(places, [4..5, 5..8, 5..8, 8..9, 9..10]);
+        let numbers = Equation::from_labels(&[&[10, 7], &[7, 100]], &[100]).unwrap();
+        assert_eq!((numbers.text.as_str(), numbers.inputs[1].place(1, 2)), ("10 7,7 100->100", 7..10));
+        assert_eq!(numbers.output.span, 12..15);
     }
 
     #[test]
@@ -288,6 +367,9 @@ mod tests {
             assert_eq!(error.to_string(), format!("einsum \"{text}\": {fault}"));
             assert_eq!(error.kind(), ErrorKind::Equation);
         }
+        let error = Equation::parse("i...j... ,").unwrap_err();
+        let notes: Vec<_> = error.notes().iter().map(|n| (n.at.clone(), n.text.as_str())).collect();
+        assert_eq!(notes, [(1..4, "the first of operand 0"), (5..8, "the second")]);
         let refused = |inputs: &[&[u32]]| Equation::from_labels(inputs, &[2]).unwrap_err().to_string();
         assert_eq!(refused(&[&[0, 1]]), "einsum \"0 1->2\": label 2 of the output is in no operand");
         assert_eq!(refused(&[]), "einsum \"->2\": an equation has at least one operand");

@@ -37,6 +37,8 @@ pub struct Explanation {
     pub left_to_right: f64,
     /// Elements of the largest result of a step.
     pub largest: f64,
+    /// Elements of all results that are held at the same time, at most; the last one is among them, operands are not.
+    pub peak: f64,
 }
 
 /// A step of a plan.
@@ -159,6 +161,7 @@ impl Explanation {
             operations: sums + plan.cost.operations,
             left_to_right: sums + plan.left_to_right.operations,
             largest: largest.fold(0.0, f64::max),
+            peak: plan.cost.peak,
             steps,
         }
     }
@@ -187,6 +190,13 @@ fn count(n: f64) -> String {
     groups.join(",")
 }
 
+/// A size in memory: `512 B`, `3.50 MiB`.
+fn bytes(n: f64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let unit = units.into_iter().map(|(unit, shift)| (unit, f64::from(1 << shift))).find(|(_, size)| n >= *size);
+    unit.map_or_else(|| format!("{n} B"), |(unit, size)| format!("{:.2} {unit}", n / size))
+}
+
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shapes: Vec<String> = self.shapes.iter().map(|s| sizes(s)).collect();
@@ -196,6 +206,8 @@ impl fmt::Display for Explanation {
         writeln!(f, "  operations           {}", count(self.operations))?;
         writeln!(f, "  from left to right   {}  ({:.3} times as many)", count(self.left_to_right), self.speed_up())?;
         writeln!(f, "  largest intermediate {} elements", count(self.largest))?;
+        let [single, double] = [4.0, 8.0].map(|size| bytes(size * self.peak));
+        writeln!(f, "  memory at its peak   {} elements  ({single} in f32, {double} in f64)", count(self.peak))?;
         let head = ["step", "terms", "contraction", "kind", "operations", "result"].map(str::to_string);
         let row = |(k, step): (usize, &Step)| {
             let terms = step.terms.iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
@@ -232,6 +244,7 @@ einsum \"ij,jk,kl,lm->im\"
   operations           4,325,376
   from left to right   1.258e7  (2.909 times as many)
   largest intermediate 262,144 elements
+  memory at its peak   266,240 elements  (1.02 MiB in f32, 2.03 MiB in f64)
   step  terms  contraction  kind            operations  result
      0  1 2    jk,kl->jl    matrix product      65,536  8 x 8
      1  0 4    ij,jl->il    matrix product      65,536  512 x 8

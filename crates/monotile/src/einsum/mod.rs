@@ -27,7 +27,7 @@ mod run;
 mod step;
 
 pub use explain::{Explanation, Kind, Step};
-pub use path::Order;
+pub use path::{MemoryLimit, Minimize, Options, Order};
 
 use std::sync::Arc;
 
@@ -97,7 +97,7 @@ pub fn einsum(equation: &str, operands: &[&Tensor]) -> Result<Tensor> {
 #[derive(Debug, Clone)]
 pub struct Einsum {
     equation: Equation,
-    order: Order,
+    options: Options,
 }
 
 impl Einsum {
@@ -106,7 +106,7 @@ impl Einsum {
     /// # Errors
     /// If it is malformed, with the position of the fault (characters are counted from 0).
     pub fn new(equation: &str) -> Result<Self> {
-        Ok(Self { equation: Equation::parse(equation)?, order: Order::Auto })
+        Ok(Self { equation: Equation::parse(equation)?, options: Options::default() })
     }
 
     /// The equation with these numbers for labels, for networks with more labels than there are letters.
@@ -122,13 +122,19 @@ impl Einsum {
     /// # Ok::<(), monotile::Error>(())
     /// ```
     pub fn from_labels(inputs: &[&[u32]], output: &[u32]) -> Result<Self> {
-        Ok(Self { equation: Equation::from_labels(inputs, output)?, order: Order::Auto })
+        Ok(Self { equation: Equation::from_labels(inputs, output)?, options: Options::default() })
     }
 
     /// The same equation with another way to order its contractions.
     #[must_use]
     pub fn order(&self, order: Order) -> Self {
-        Self { equation: self.equation.clone(), order }
+        self.options(Options { order, ..self.options.clone() })
+    }
+
+    /// The same equation, planned with these options.
+    #[must_use]
+    pub fn options(&self, options: Options) -> Self {
+        Self { equation: self.equation.clone(), options }
     }
 
     /// Orders the contractions and lowers them, for operands of these shapes.
@@ -140,7 +146,7 @@ impl Einsum {
     }
 
     fn plan(&self, shapes: &[&[usize]]) -> Result<Plan> {
-        Plan::new(&self.equation, shapes, &self.order)
+        Plan::new(&self.equation, shapes, &self.options)
     }
 }
 

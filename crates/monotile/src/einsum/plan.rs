@@ -4,7 +4,7 @@ use crate::einsum::bind::Bound;
 use crate::einsum::cost::{Cost, LabelSet, Network};
 use crate::einsum::equation::{Equation, Names};
 use crate::einsum::pair::Label;
-use crate::einsum::path::{self, Order, Path};
+use crate::einsum::path::{self, Options, Path};
 use crate::error::Result;
 use crate::tensor::Dims;
 
@@ -65,17 +65,18 @@ pub(crate) struct Finish {
 }
 
 impl Plan {
-    pub fn new(equation: &Equation, shapes: &[&[usize]], order: &Order) -> Result<Self> {
+    pub fn new(equation: &Equation, shapes: &[&[usize]], options: &Options) -> Result<Self> {
         let Bound { operands, output, sizes, names } = Bound::new(equation, shapes)?;
         let prepare = prepare(&operands, &output, shapes);
         // A label of size 1 went with its dimensions; the result gets it back at the end.
         let kept: Vec<Label> = output.iter().copied().filter(|&l| sizes[l as usize] != 1).collect();
-        let network = Network {
-            terms: prepare.iter().map(|p| p.labels.iter().copied().collect()).collect(),
-            output: kept.iter().copied().collect(),
-            sizes: sizes.iter().map(|&n| n as f64).collect(),
-        };
-        let path = path::find(&network, order).map_err(|e| e.within(format!("einsum \"{}\"", equation.text)))?;
+        let mut network = Network::new(
+            prepare.iter().map(|p| p.labels.iter().copied().collect()).collect(),
+            kept.iter().copied().collect(),
+            sizes.iter().map(|&n| n as f64).collect(),
+        );
+        network.summed = prepare.iter().map(|p| !p.sum.is_empty()).collect();
+        let path = path::find(&network, options).map_err(|e| e.within(format!("einsum \"{}\"", equation.text)))?;
         let steps = steps(&network, &path, &prepare, &kept);
         let last = steps.last().map_or(&prepare[0].labels, |s| &s.out);
         let permute = (*last != kept).then(|| kept.iter().map(|l| position(last, *l) as isize).collect());

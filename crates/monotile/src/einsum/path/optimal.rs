@@ -5,107 +5,299 @@
 //!
 //! best(S) = min over S = A ∪ B of best(A) + best(B) + step(A, B)
 //!
-//! where splits into parts that share no label, outer products, are no different from others.
+//! where splits into parts that share no label, outer products, are no different from others. What is known to be
+//! attainable bounds the search: a subset whose result alone costs more to write and to read takes no part.
 
-use crate::einsum::cost::{LabelSet, Network};
-use crate::einsum::path::Path;
+use crate::einsum::cost::LabelSet;
+use crate::einsum::pair::Label;
+use crate::einsum::path::goal::{Goal, Measure};
 
-/// A subset of the operands, as bits.
+/// A subset of the terms, as bits.
 type Subset = usize;
 
-/// The path of fewest operations; of several, the one whose results are smallest in all.
-pub(super) fn path(network: &Network) -> Path {
-    let n = network.terms.len();
-    if n < 2 {
-        return Path::new();
-    }
-    let table = Table::new(network);
-    let mut best = vec![Best { operations: 0.0, written: 0.0, part: 0 }; 1 << n];
-    for subset in (1..best.len()).filter(|s| s.count_ones() > 1) {
-        best[subset] = table.best_split(subset, &best);
-    }
-    let mut path = Path::new();
-    let mut next = n;
-    unfold((1 << n) - 1, &best, &mut path, &mut next);
-    path
+/// The most terms that a table is made for.
+pub(super) const MOST: usize = 20;
+
+/// Terms to be contracted.
+pub(super) struct Problem<'a> {
+    pub terms: &'a [&'a LabelSet],
+    /// The labels that are wanted.
+    pub output: &'a LabelSet,
+    /// The size of each label.
+    pub sizes: &'a [f64],
+    /// Elements that each term takes in memory of the contraction, as opposed to the caller's.
+    pub held: &'a [f64],
 }
 
-/// The best order of a subset.
+/// What is searched for, and where.
 #[derive(Clone, Copy)]
-struct Best {
-    operations: f64,
-    /// Elements of all results on the way, which decides between equals.
-    written: f64,
-    /// One of the two parts that are contracted last.
-    part: Subset,
+pub(super) struct Search {
+    pub goal: Goal,
+    /// A value that is known to be attainable.
+    pub bound: f64,
+    /// The largest result of parts that share no label which is considered.
+    pub outer: f64,
+    /// The most splits that are worth trying.
+    pub splits: f64,
 }
 
-/// The labels that each subset leaves, and the products of sizes.
-struct Table {
-    /// Words of a label set.
-    words: usize,
+impl Search {
+    /// Everything, for the best value.
+    pub fn everything(goal: Goal) -> Self {
+        Self { goal, bound: f64::INFINITY, outer: f64::INFINITY, splits: f64::INFINITY }
+    }
+}
+
+/// The best order.
+pub(super) struct Found {
+    pub value: f64,
+    /// What decides between orders of one value: elements written, or operations where memory is minimized.
+    pub second: f64,
+    /// Pairs of terms: terms are 0 to n - 1, the result of step k is n + k.
+    pub path: Vec<(usize, usize)>,
+}
+
+/// The best order of a problem; None if nothing keeps within the goal's and the search's limits.
+pub(super) fn solve(problem: &Problem, search: &Search) -> Option<Found> {
+    let n = problem.terms.len();
+    debug_assert!((2..=MOST).contains(&n));
+    let labels = Alike::of(problem);
+    match labels.sizes.len().div_ceil(64) {
+        0 | 1 => measured::<1>(problem, &labels, search),
+        2 => measured::<2>(problem, &labels, search),
+        3..=8 => measured::<8>(problem, &labels, search),
+        _ => None,
+    }
+}
+
+/// Labels that occur in the same terms, as one label each.
+struct Alike {
+    /// The terms that have it, as bits; bit n for the output.
+    holders: Vec<u32>,
+    sizes: Vec<f64>,
+}
+
+impl Alike {
+    fn of(problem: &Problem) -> Self {
+        let mut pairs: Vec<(Label, u32)> = Vec::with_capacity(16 * problem.terms.len());
+        for (i, term) in problem.terms.iter().copied().chain([problem.output]).enumerate() {
+            pairs.extend(term.iter().map(|l| (l, 1 << i)));
+        }
+        pairs.sort_unstable();
+        pairs.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            kept.1 |= if same { next.1 } else { 0 };
+            same
+        });
+        pairs.sort_unstable_by_key(|&(label, holders)| (holders, label));
+        let mut alike = Self { holders: Vec::new(), sizes: Vec::new() };
+        for (label, holders) in pairs {
+            let size = problem.sizes[label as usize];
+            if alike.holders.last() == Some(&holders) {
+                *alike.sizes.last_mut().expect("there is a size for every holder") *= size;
+            } else {
+                alike.holders.push(holders);
+                alike.sizes.push(size);
+            }
+        }
+        alike
+    }
+}
+
+fn measured<const W: usize>(problem: &Problem, labels: &Alike, search: &Search) -> Option<Found> {
+    let written = search.goal.written;
+    let table = Table::<W>::new(problem, labels);
+    match search.goal.measure {
+        Measure::Sum => table.solve(search, |a, b| a + b, |a, b, s| a.0 + b.0 + s.operations + written * s.size, |s| s.written()),
+        Measure::Largest => table.solve(search, f64::max, |a, b, s| a.0.max(b.0).max(s.limited), |s| s.operations),
+        // One part is made while the other's result waits.
+        Measure::Peak => {
+            let peak = |a: (f64, f64), b: (f64, f64), s: Split| a.0.max(a.1 + b.0).min(b.0.max(b.1 + a.0)).max(a.1 + b.1 + s.size);
+            table.solve(search, f64::max, peak, |s| s.operations)
+        }
+    }
+}
+
+/// The contraction of two parts.
+#[derive(Clone, Copy)]
+struct Split {
+    operations: f64,
+    /// Elements of the result.
+    size: f64,
+    /// The same, but 0 for the last result, which every order has.
+    limited: f64,
+}
+
+impl Split {
+    fn written(&self) -> f64 {
+        self.size
+    }
+}
+
+/// What each subset leaves.
+struct Table<'a, const W: usize> {
+    n: usize,
+    held: &'a [f64],
     /// The labels that each subset leaves.
-    left: Vec<u64>,
+    left: Vec<[u64; W]>,
+    /// Elements of its result.
+    size: Vec<f64>,
+    /// The terms that share a label with each term.
+    neighbours: Vec<Subset>,
     /// For each byte of a label set, the product of the sizes of the labels that each of its values stands for.
     products: Vec<[f64; 256]>,
 }
 
-impl Table {
-    fn new(network: &Network) -> Self {
-        let (n, words) = (network.terms.len(), network.sizes.len().div_ceil(64).max(1));
-        let word = |set: &LabelSet, w: usize| set.words().get(w).copied().unwrap_or(0);
-        // All labels of each subset: those of its first operand and those of the rest.
-        let mut all = vec![0; words << n];
-        for subset in 1_usize..1 << n {
-            let (first, rest) = (subset.trailing_zeros() as usize, subset & (subset - 1));
-            for w in 0..words {
-                all[subset * words + w] = all[rest * words + w] | word(&network.terms[first], w);
+impl<'a, const W: usize> Table<'a, W> {
+    fn new(problem: &Problem<'a>, labels: &Alike) -> Self {
+        let n = problem.terms.len();
+        let all = (1 << n) - 1;
+        let (mut terms, mut neighbours) = (vec![[0; W]; n + 1], vec![0; n]);
+        for (label, &holders) in labels.holders.iter().enumerate() {
+            for i in (0..=n).filter(|i| holders >> i & 1 == 1) {
+                terms[i][label / 64] |= 1 << (label % 64);
+                if i < n {
+                    neighbours[i] |= holders as usize & all & !(1 << i);
+                }
             }
         }
-        let outside = |subset: usize, w: usize| all[((1 << n) - 1 - subset) * words + w] | word(&network.output, w);
-        let left = (0..words << n).map(|i| all[i] & outside(i / words, i % words)).collect();
-        let products = (0..network.sizes.len().div_ceil(8)).map(|byte| products(&network.sizes[byte * 8..])).collect();
-        Self { words, left, products }
+        // All labels of each subset: those of its first term and those of the rest.
+        let mut has = vec![[0; W]; 1 << n];
+        for subset in 1..=all {
+            has[subset] = or(&has[subset & (subset - 1)], &terms[subset.trailing_zeros() as usize]);
+        }
+        let products: Vec<[f64; 256]> = labels.sizes.chunks(8).map(products).collect();
+        let left: Vec<[u64; W]> = (0..=all).map(|s| and(&has[s], &or(&has[all ^ s], &terms[n]))).collect();
+        let size = left.iter().map(|set| elements(set, &products)).collect();
+        Self { n, held: problem.held, left, size, neighbours, products }
     }
 
-    fn labels(&self, subset: Subset) -> &[u64] {
-        &self.left[subset * self.words..][..self.words]
-    }
-
-    fn size(&self, words: impl Iterator<Item = u64>) -> f64 {
-        let bytes = words.flat_map(u64::to_le_bytes);
-        bytes.zip(&self.products).map(|(byte, products)| products[byte as usize]).product()
-    }
-
-    fn best_split(&self, subset: Subset, best: &[Best]) -> Best {
-        let mut found: Option<Best> = None;
-        let size = self.size(self.labels(subset).iter().copied());
-        // The part with the first operand names a split; the other part is what it leaves.
-        let first = subset & subset.wrapping_neg();
-        let rest = subset ^ first;
-        let mut others = rest;
-        while others != 0 {
-            others = (others - 1) & rest;
-            let (a, b) = (first | others, rest ^ others);
-            let parts = best[a].operations + best[b].operations;
-            if found.is_some_and(|f| parts > f.operations) {
-                continue;
-            }
-            let operations = parts + self.step(a, b, subset);
-            let written = best[a].written + best[b].written + size;
-            if found.is_none_or(|f| (operations, written) < (f.operations, f.written)) {
-                found = Some(Best { operations, written, part: a });
+    /// Tries every split of every subset: `lower` bounds the value of a split by the values of its parts, `value` is that
+    /// of a split whose parts have these values and sizes, `second` is added up and decides between equals.
+    fn solve(
+        &self,
+        search: &Search,
+        lower: impl Fn(f64, f64) -> f64,
+        value: impl Fn((f64, f64), (f64, f64), Split) -> f64,
+        second: impl Fn(&Split) -> f64,
+    ) -> Option<Found> {
+        let all = (1 << self.n) - 1;
+        let admitted = self.admitted(search);
+        let splits: f64 = admitted.iter().map(|s| (1_u64 << (s.count_ones() - 1)) as f64).sum();
+        if splits > search.splits {
+            return None;
+        }
+        let mut best = vec![f64::INFINITY; 1 << self.n];
+        let mut seconds = vec![0.0; 1 << self.n];
+        let mut parts: Vec<u32> = vec![0; 1 << self.n];
+        let peak = search.goal.measure == Measure::Peak;
+        let mut held = if peak { self.size.clone() } else { Vec::new() };
+        for i in 0..self.n {
+            best[1 << i] = if peak { self.held[i] } else { 0.0 };
+            if peak {
+                held[1 << i] = self.held[i];
             }
         }
-        found.expect("a subset of two operands or more can be split")
+        for subset in admitted {
+            let size = self.size[subset];
+            // The part with the first term names a split; the other part is what it leaves.
+            let first = subset & subset.wrapping_neg();
+            let rest = subset ^ first;
+            let (mut found, mut found_second, mut part) = (f64::INFINITY, f64::INFINITY, 0);
+            let mut others = rest;
+            while others != 0 {
+                others = (others - 1) & rest;
+                let (a, b) = (first | others, rest ^ others);
+                if !(lower(best[a], best[b]) <= found) {
+                    continue;
+                }
+                let met = or(&self.left[a], &self.left[b]);
+                let product = elements(&met, &self.products);
+                let operations = if met == self.left[subset] { product } else { 2.0 * product };
+                let split = Split { operations, size, limited: if subset == all { 0.0 } else { size } };
+                let size_of = |s: Subset| if peak { held[s] } else { 0.0 };
+                let whole = value((best[a], size_of(a)), (best[b], size_of(b)), split);
+                let then = seconds[a] + seconds[b] + second(&split);
+                if whole < found || (whole == found && then < found_second) {
+                    (found, found_second, part) = (whole, then, a);
+                }
+            }
+            if found <= search.bound {
+                (best[subset], seconds[subset], parts[subset]) = (found, found_second, part as u32);
+            }
+        }
+        if best[all] == f64::INFINITY {
+            return None;
+        }
+        let mut path = Vec::with_capacity(self.n - 1);
+        self.unfold(all, &parts, &mut path);
+        Some(Found { value: best[all], second: seconds[all], path })
     }
 
-    /// The product of all labels of both parts, twice if one of them is summed over.
-    fn step(&self, a: Subset, b: Subset, whole: Subset) -> f64 {
-        let union = || self.labels(a).iter().zip(self.labels(b)).map(|(a, b)| a | b);
-        let sums = union().zip(self.labels(whole)).any(|(all, left)| all != *left);
-        self.size(union()) * if sums { 2.0 } else { 1.0 }
+    /// The subsets of two terms or more that can be part of an answer, parts before wholes.
+    fn admitted(&self, search: &Search) -> Vec<Subset> {
+        let all: Subset = (1 << self.n) - 1;
+        let single = |s: Subset| s & (s - 1) == 0;
+        let Goal { measure, written, cap } = search.goal;
+        // What is made is written and, but for the last, read again by a step that is at least as large.
+        let least = |size: f64| if measure == Measure::Sum { (2.0 + written) * size } else { size };
+        let near = |reached: Subset| {
+            let mut near = reached;
+            (0..self.n).filter(|i| reached >> i & 1 == 1).for_each(|i| near |= self.neighbours[i]);
+            near
+        };
+        let spread = |from: Subset, within: Subset| {
+            let mut reached = from;
+            loop {
+                let next = near(reached) & within;
+                if next | reached == reached {
+                    return reached;
+                }
+                reached |= next;
+            }
+        };
+        // Parts of the network that share no label with the rest.
+        let mut islands = Vec::new();
+        let mut rest = all;
+        while rest != 0 {
+            islands.push(spread(rest & rest.wrapping_neg(), all));
+            rest &= !islands[islands.len() - 1];
+        }
+        let whole_islands = |s: Subset| islands.iter().all(|i| s & i == 0 || s & i == *i);
+        let admits = |&s: &Subset| {
+            let size = self.size[s];
+            s == all
+                || (size <= cap
+                    && least(size) <= search.bound
+                    && (size <= search.outer || spread(s & s.wrapping_neg(), s) == s || whole_islands(s)))
+        };
+        (1..=all).filter(|&s| !single(s)).filter(admits).collect()
     }
+
+    /// Writes the steps of a subset after those of its parts; returns the term that holds its result.
+    fn unfold(&self, subset: Subset, parts: &[u32], path: &mut Vec<(usize, usize)>) -> usize {
+        if subset & (subset - 1) == 0 {
+            return subset.trailing_zeros() as usize;
+        }
+        let part = parts[subset] as Subset;
+        let a = self.unfold(part, parts, path);
+        let b = self.unfold(subset ^ part, parts, path);
+        path.push((a, b));
+        self.n + path.len() - 1
+    }
+}
+
+fn or<const W: usize>(a: &[u64; W], b: &[u64; W]) -> [u64; W] {
+    std::array::from_fn(|w| a[w] | b[w])
+}
+
+fn and<const W: usize>(a: &[u64; W], b: &[u64; W]) -> [u64; W] {
+    std::array::from_fn(|w| a[w] & b[w])
+}
+
+/// The product of the sizes of the labels in a set.
+fn elements<const W: usize>(set: &[u64; W], products: &[[f64; 256]]) -> f64 {
+    products.iter().enumerate().map(|(byte, products)| products[(set[byte / 8] >> (byte % 8 * 8)) as usize & 255]).product()
 }
 
 /// The product of the sizes that each byte selects of (up to) eight labels.
@@ -118,34 +310,40 @@ fn products(sizes: &[f64]) -> [f64; 256] {
     products
 }
 
-/// Writes the steps of a subset after those of its parts; returns the term that holds its result.
-fn unfold(subset: Subset, best: &[Best], path: &mut Path, next: &mut usize) -> usize {
-    if subset.count_ones() == 1 {
-        return subset.trailing_zeros() as usize;
-    }
-    let a = unfold(best[subset].part, best, path, next);
-    let b = unfold(subset ^ best[subset].part, best, path, next);
-    path.push((a, b));
-    *next += 1;
-    *next - 1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::einsum::cost::Walk;
+    use crate::einsum::cost::Cost;
     use crate::einsum::cost::tests::network;
+    use crate::einsum::cost::{Network, Walk};
+    use crate::einsum::path::tree::Tree;
     use rand::{RngExt, SeedableRng};
 
-    /// The fewest operations over all orders, by trying them.
-    fn brute_force(walk: &Walk) -> f64 {
+    /// The path of fewest operations.
+    fn path(network: &Network) -> Vec<(usize, usize)> {
+        solved(network, &Search::everything(Goal::OPERATIONS)).expect("something is found").path
+    }
+
+    fn solved(network: &Network, search: &Search) -> Option<Found> {
+        let terms: Vec<&LabelSet> = network.terms.iter().collect();
+        let held = vec![0.0; terms.len()];
+        solve(&Problem { terms: &terms, output: &network.output, sizes: &network.sizes, held: &held }, search)
+    }
+
+    /// The least value of all orders, by trying them.
+    fn brute_force(network: &Network, walk: &Walk, path: &mut Vec<(usize, usize)>, value: &impl Fn(&Cost) -> f64) -> f64 {
         let left: Vec<usize> = walk.left().collect();
-        let mut best = if left.len() < 2 { 0.0 } else { f64::INFINITY };
+        if left.len() == 1 {
+            return value(&Tree::new(network, path).cost());
+        }
+        let mut best = f64::INFINITY;
         for (k, &i) in left.iter().enumerate() {
             for &j in &left[k + 1..] {
                 let mut walk = walk.clone();
-                let step = walk.join(i, j);
-                best = best.min(step.operations + brute_force(&walk));
+                walk.join(i, j);
+                path.push((i, j));
+                best = best.min(brute_force(network, &walk, path, value));
+                path.pop();
             }
         }
         best
@@ -163,17 +361,44 @@ mod tests {
         let wanted = draw(rng, 3);
         let output = (0..labels as u32).filter(|&l| uses(l) == 1 || (uses(l) > 1 && wanted.contains(l))).collect();
         let sizes = (0..labels).map(|_| rng.random_range(1..6) as f64).collect();
-        Network { terms, output, sizes }
+        Network::new(terms, output, sizes)
     }
 
     #[test]
-    fn the_cost_is_that_of_the_best_of_all_orders() {
+    fn values_are_those_of_the_best_of_all_orders() {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
-        for case in 0..300 {
-            let network = random(&mut rng, 2 + case % 5, 3 + case % 6);
-            let found = network.cost(&path(&network)).operations;
-            assert_eq!(found, brute_force(&Walk::new(&network)), "case {case}: {network:?}");
+        // Seven operands have 56,700 orders.
+        let counts = (0..300).map(|case| 2 + case % 5).chain([7; 8]);
+        for (case, n) in counts.enumerate() {
+            let network = random(&mut rng, n, 3 + case % 6);
+            let goals: [(Goal, &dyn Fn(&Cost) -> f64); 4] = [
+                (Goal::OPERATIONS, &|c| c.operations),
+                (Goal { written: 64.0, ..Goal::OPERATIONS }, &|c| c.operations + 64.0 * c.written),
+                (Goal { measure: Measure::Largest, ..Goal::OPERATIONS }, &|c| c.largest),
+                (Goal { measure: Measure::Peak, ..Goal::OPERATIONS }, &|c| c.peak),
+            ];
+            for (goal, value) in goals.into_iter().take(if n > 6 { 1 } else { 4 }) {
+                let least = brute_force(&network, &Walk::new(&network), &mut Vec::new(), &|c| value(c));
+                let found = solved(&network, &Search::everything(goal)).unwrap();
+                let last = network.size(&network.output);
+                let reached = if goal.measure == Measure::Largest { found.value.max(last) } else { found.value };
+                assert_eq!(reached, least, "case {case}, {:?}: {network:?}", goal.measure);
+                assert_eq!(value(&Tree::new(&network, &found.path).cost()), least, "case {case}: {network:?}");
+                // What is attainable is found again when it is known to be.
+                let again = solved(&network, &Search { bound: found.value, ..Search::everything(goal) });
+                assert_eq!(again.map(|f| f.value), Some(found.value), "case {case}: {network:?}");
+            }
         }
+    }
+
+    #[test]
+    fn a_cap_holds_for_every_result_but_the_last() {
+        // The middle first leaves 4 x 4, an end first 2 x 9.
+        let chain = network("ab,bc,cd,de->ae", |l| [9, 4, 2, 4, 9][l]);
+        let capped = |cap| solved(&chain, &Search::everything(Goal { cap, ..Goal::OPERATIONS }));
+        let largest = |path: &[(usize, usize)]| chain.steps(path)[..2].iter().map(|s| s.size).fold(0.0, f64::max);
+        assert_eq!(largest(&capped(18.0).unwrap().path), 18.0);
+        assert!(capped(15.0).is_none());
     }
 
     #[test]
@@ -181,6 +406,8 @@ mod tests {
         // Two vectors of 2 against a matrix product over 1000: (a b) first, then all of c at once.
         let pays = network("a,b,abc->c", |l| [2, 2, 1000][l]);
         assert_eq!(path(&pays), [(0, 1), (3, 2)]);
+        let none = Search { outer: 3.0, ..Search::everything(Goal::OPERATIONS) };
+        assert_ne!(solved(&pays, &none).unwrap().path, [(0, 1), (3, 2)]);
     }
 
     #[test]

@@ -1,0 +1,186 @@
+//! `monotile einsum`: contracts tensors in files, or plans how that would be done.
+
+mod fault;
+mod files;
+mod options;
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use monotile::DType;
+use monotile::einsum::{Compiled, Einsum as Equation, Explanation, MemoryLimit, Minimize, Options, Order};
+use serde_json::json;
+
+use self::files::{Destination, Source};
+use crate::failure::Failure;
+use crate::progress::say;
+use crate::report;
+
+/// Contracts tensors in files as an equation says, in the cheapest order; or plans how.
+#[derive(Args)]
+#[command(after_help = "\
+An equation has a term for each operand, and in it a letter for each dimension. Elements are
+multiplied where letters meet, and summed over letters that the result lacks. A letter twice in a
+term takes the diagonal, ... stands for any dimensions, and a dimension of size 1 repeats.
+  ij,jk->ik         the matrix product           ii->          the trace
+  ij->ji            the transpose                i,j->ij       the outer product
+  bthd,bshd->bhts   the scores of attention      ...ij,...jk   products, batched
+
+Examples:
+  monotile einsum \"ij,jk->ik\" a.npy b.npy                       print the product
+  monotile einsum \"bthd,bshd->bhts\" q.npy k.npy -o scores.npy   write it
+  monotile einsum \"ij,jk,kl->il\" a.npy b.npy c.npz:weights --explain --memory-limit 1GiB
+  monotile einsum \"ij,j->i\" model.safetensors:lm_head.weight x.npy -o logits.safetensors
+  monotile einsum \"ij,jk,kl,lm->im\" --shapes 512x8,8x512,512x8,8x512   plan without data
+  monotile einsum \"ij,jk,kl->il\" --shapes 9x9,9x9,9x9 --optimize \"[(1, 2), (0, 1)]\"")]
+pub struct Einsum {
+    /// What to contract: "ij,jk->ik"
+    equation: String,
+    /// Files: a.npy, b.npz:member, c.safetensors:tensor (the name may be left out where there is one)
+    #[arg(value_name = "FILE")]
+    operands: Vec<String>,
+    /// Plan for operands of these shapes instead of reading files: 512x8,8x512; an empty one is a scalar
+    #[arg(long, value_name = "SHAPES", conflicts_with = "operands", allow_hyphen_values = true)]
+    shapes: Option<String>,
+    /// Write the result: .npy, .npz or .safetensors, with :name for its name there
+    #[arg(short, long, value_name = "FILE", conflicts_with = "shapes")]
+    output: Option<String>,
+    /// Print each step with its equation, kind, operations and result, and what the order saves
+    #[arg(long)]
+    explain: bool,
+    /// Print the plan, and the values where they are not written to a file, as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// How the order is chosen: auto, optimal, greedy, random-greedy, left-to-right, or pairs as
+    /// np.einsum_path gives them: "[(1, 2), (0, 1)]"
+    #[arg(long, value_name = "ORDER", default_value = "auto", value_parser = options::order)]
+    optimize: Order,
+    /// What is to be small: operations, memory (the largest intermediate), or both
+    #[arg(long, value_name = "WHAT", default_value = "operations", value_parser = options::minimize)]
+    minimize: Minimize,
+    /// The most memory that results may hold at the same time: 500MB, 1GiB
+    #[arg(long, value_name = "SIZE", value_parser = options::bytes)]
+    memory_limit: Option<usize>,
+    /// Seconds that the search for an order may take
+    #[arg(long, value_name = "SECONDS", value_parser = options::seconds)]
+    time: Option<Duration>,
+    /// The most random orders that are tried
+    #[arg(long, value_name = "N")]
+    trials: Option<usize>,
+    /// The seed of random orders: one seed and number of trials, one order
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// The type that the memory of --shapes is counted in: f32 or f64
+    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = options::dtype)]
+    dtype: DType,
+}
+
+impl Einsum {
+    /// Reads, plans, computes, and prints or writes the result.
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        let destination = self.output.as_deref().map(Destination::parse).transpose()?;
+        let equation = Equation::new(&self.equation).map_err(|e| fault::told(&e, &self.equation, &[]))?;
+        if let Some(shapes) = &self.shapes {
+            let shapes = options::shapes(shapes)?;
+            let names: Vec<String> = shapes.iter().map(|_| String::new()).collect();
+            let (compiled, seconds) = self.compile(&equation, self.dtype, &names, &shapes)?;
+            return self.print_plan(&compiled, seconds, out);
+        }
+        let sources = self.operands.iter().map(|o| Source::parse(o)).collect::<Result<Vec<_>, _>>()?;
+        if sources.is_empty() {
+            return Err(Failure::Usage("einsum: there are no operands; name files, or give --shapes to plan without them".into()));
+        }
+        let tensors = sources.iter().map(Source::read).collect::<Result<Vec<_>, _>>()?;
+        let double = tensors.iter().any(|t| t.dtype() == DType::F64);
+        let shapes: Vec<Vec<usize>> = tensors.iter().map(|t| t.shape().to_vec()).collect();
+        let dtype = if double { DType::F64 } else { DType::F32 };
+        let (compiled, seconds) = self.compile(&equation, dtype, &self.operands, &shapes)?;
+        let start = Instant::now();
+        let result = compiled.run(&tensors.iter().collect::<Vec<_>>())?;
+        let took = start.elapsed().as_secs_f64();
+        if let Some(destination) = &destination {
+            destination.write(&result)?;
+            let shape = report_shape(result.shape());
+            say(&format!("{}: {shape} {}, computed in {}", destination.path.display(), result.dtype(), report::duration(took)));
+        }
+        let shown = destination.is_none().then_some(&result);
+        if self.json {
+            let mut object = plan_object(&compiled, seconds);
+            object["dtype"] = json!(result.dtype().to_string());
+            object["seconds"] = json!(took);
+            if let Some(result) = shown {
+                object["values"] = json!(result.to_f64_vec());
+            }
+            return Ok(writeln!(out, "{object}")?);
+        }
+        if self.explain {
+            write!(out, "{}", compiled.explain())?;
+            if shown.is_some() {
+                writeln!(out)?;
+            }
+        }
+        if let Some(result) = shown {
+            writeln!(out, "{result}")?;
+            say(&format!("{} {}", report_shape(result.shape()), result.dtype()));
+        }
+        Ok(())
+    }
+
+    /// The plan and the seconds that it took.
+    fn compile(
+        &self,
+        equation: &Equation,
+        dtype: DType,
+        names: &[String],
+        shapes: &[Vec<usize>],
+    ) -> Result<(Compiled, f64), Failure> {
+        let options = Options {
+            order: self.optimize.clone(),
+            minimize: self.minimize,
+            memory_limit: self.memory_limit.map(|bytes| MemoryLimit { bytes, dtype }),
+            trials: self.trials,
+            time: self.time,
+            seed: self.seed,
+        };
+        let start = Instant::now();
+        let borrowed: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
+        let compiled = equation.options(options).compile(&borrowed).map_err(|e| {
+            let operands: Vec<_> = names.iter().zip(shapes).map(|(name, shape)| (name.clone(), report_shape(shape))).collect();
+            fault::told(&e, &self.equation, &operands)
+        })?;
+        Ok((compiled, start.elapsed().as_secs_f64()))
+    }
+
+    fn print_plan(&self, compiled: &Compiled, seconds: f64, out: &mut dyn Write) -> Result<(), Failure> {
+        if self.json {
+            return Ok(writeln!(out, "{}", plan_object(compiled, seconds))?);
+        }
+        Ok(write!(out, "{}", compiled.explain())?)
+    }
+}
+
+fn report_shape(shape: &[usize]) -> String {
+    if shape.is_empty() {
+        return "scalar".to_string();
+    }
+    shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
+}
+
+fn plan_object(compiled: &Compiled, seconds: f64) -> serde_json::Value {
+    let report: Explanation = compiled.explain();
+    let step = |s: &monotile::einsum::Step| json!({ "terms": s.terms, "equation": s.equation, "kind": s.kind.to_string(), "operations": s.operations, "shape": s.shape });
+    json!({
+        "equation": report.equation,
+        "shapes": report.shapes,
+        "shape": report.shape,
+        "path": compiled.path(),
+        "operations": report.operations,
+        "left_to_right": report.left_to_right,
+        "speed_up": report.speed_up(),
+        "largest": report.largest,
+        "peak": report.peak,
+        "planning_seconds": seconds,
+        "steps": report.steps.iter().map(step).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,169 @@
+//! Contractions: what is printed and written, plans, and how refusals point at the place.
+
+use std::fs;
+
+use monotile::io::{Npz, SafeTensors, write_npz, write_safetensors};
+use monotile::{DType, Tensor};
+use tempfile::TempDir;
+
+use super::monotile;
+
+/// A folder with a.npy (2 x 3, f32), b.npy (3 x 2, f64), c.npz (weights, 2 x 2) and d.safetensors (x and y).
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let a = Tensor::arange(6).to_dtype(DType::F32).unwrap().reshape(&[2, 3]).unwrap();
+    let b = Tensor::arange(6).to_dtype(DType::F64).unwrap().reshape(&[3, 2]).unwrap();
+    a.write_npy(at("a.npy")).unwrap();
+    b.write_npy(at("b.npy")).unwrap();
+    write_npz(at("c.npz"), &[("weights", &Tensor::eye(2, DType::F32).unwrap())]).unwrap();
+    write_safetensors(at("d.safetensors"), &[("x", &a), ("y", &b)], &[]).unwrap();
+    folder
+}
+
+#[test]
+fn a_product_is_printed_and_written_in_every_format() {
+    let folder = folder();
+    let product = &["einsum", "ij,jk,kl->il", "a.npy", "b.npy", "c.npz:weights"];
+    let printed = monotile(folder.path(), product);
+    assert_eq!(printed.stderr, "2 x 2 f64\n");
+    assert_eq!(printed.succeeds(), "[[10., 13.],\n [28., 40.]]\n");
+    let values = [10.0, 13.0, 28.0, 40.0];
+    let write = |name: &str| {
+        let ended = monotile(folder.path(), &[product, &["-o", name][..]].concat());
+        assert!(ended.stderr.contains(": 2 x 2 f64, computed in "), "{}", ended.stderr);
+        assert_eq!(ended.succeeds(), "");
+    };
+    write("out.npy");
+    assert_eq!(Tensor::read_npy(folder.path().join("out.npy")).unwrap().to_vec::<f64>().unwrap(), values);
+    write("out.npz:scores");
+    let npz = Npz::open(folder.path().join("out.npz")).unwrap();
+    assert_eq!(npz.tensor("scores").unwrap().to_vec::<f64>().unwrap(), values);
+    write("out.safetensors");
+    let file = SafeTensors::open(folder.path().join("out.safetensors")).unwrap();
+    assert_eq!(file.tensor("result").unwrap().to_vec::<f64>().unwrap(), values);
+}
+
+#[test]
+fn json_has_the_plan_and_the_values() {
+    let folder = folder();
+    let text = monotile(folder.path(), &["einsum", "ij,ij->", "a.npy", "d.safetensors:x", "--json"]).succeeds();
+    let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(object["values"], serde_json::json!([55.0]));
+    assert_eq!((&object["dtype"], &object["operations"]), (&"f32".into(), &12.0.into()));
+    assert_eq!(object["steps"][0]["kind"], "dot product");
+}
+
+#[test]
+fn plans_need_no_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let chain: &[&str] = &["einsum", "ij,jk,kl,lm->im", "--shapes", "512x8,8x512,512x8,8x512"];
+    let table = monotile(folder.path(), chain).succeeds();
+    for words in ["jk,kl->jl", "(2.909 times as many)", "memory at its peak   266,240 elements  (1.02 MiB in f32"] {
+        assert!(table.contains(words), "{table}");
+    }
+    let path = |options: &[&str]| {
+        let text = monotile(folder.path(), &[chain, &["--json"][..], options].concat()).succeeds();
+        serde_json::from_str::<serde_json::Value>(&text).unwrap()["path"].to_string()
+    };
+    assert_eq!(path(&["--optimize", "left-to-right"]), "[[0,1],[2,0],[1,0]]");
+    assert_eq!(path(&["--optimize", "[(2, 3), (0, 1), (0, 1)]"]), "[[2,3],[0,1],[0,1]]");
+    for order in ["auto", "optimal", "greedy", "random-greedy"] {
+        assert_eq!(path(&["--optimize", order, "--minimize", "both"]), "[[1,2],[0,2],[1,0]]", "{order}");
+    }
+    let limited = monotile(folder.path(), &[chain, &["--memory-limit", "1MiB"][..]].concat());
+    let words = "the memory limit is 1048576 bytes; the order that takes least takes 1064960 (266240 elements of f32)";
+    limited.fails_with(&format!("error: einsum \"ij,jk,kl,lm->im\": {words}"));
+}
+
+#[test]
+fn a_refusal_points_at_the_place() {
+    let folder = folder();
+    let refused = |arguments: &[&str], lines: &[&str]| {
+        monotile(folder.path(), &[&["einsum"], arguments].concat()).fails_with(&lines.join("\n"));
+    };
+    refused(
+        &["ij,jk->ik", "a.npy", "d.safetensors:x"],
+        &[
+            "error: einsum \"ij,jk->ik\": label j is 3 in operand 0 and 2 in operand 1",
+            "",
+            "    ij,jk->ik",
+            "     ^ ^",
+            "     | 2 in operand 1",
+            "     3 in operand 0",
+            "",
+            "    operand 0  a.npy            2 x 3",
+            "    operand 1  d.safetensors:x  2 x 3",
+        ],
+    );
+    refused(
+        &["ij,jk>ik", "a.npy", "b.npy"],
+        &[
+            "error: einsum \"ij,jk>ik\": the '>' at position 5 has no '-' before it; an arrow is \"->\"",
+            "",
+            "    ij,jk>ik",
+            "         ^ an arrow is \"->\"",
+        ],
+    );
+    refused(
+        &["ij,j->i", "--shapes", "2x3"],
+        &[
+            "error: einsum \"ij,j->i\": the equation has 2 terms for 1 operand",
+            "",
+            "    ij,j->i",
+            "    ^^^^ 2 terms",
+            "",
+            "    operand 0  2 x 3",
+        ],
+    );
+}
+
+#[test]
+fn files_and_options_that_do_not_exist_are_refused_by_name() {
+    let folder = folder();
+    let run = |arguments: &[&str]| monotile(folder.path(), &[&["einsum"], arguments].concat());
+    run(&["i->i", "no.npy"]).fails_with("error: no.npy: no such file or folder (reading)");
+    run(&["i->i", "c.npz:bias"]).fails_with("error: c.npz: there is no array \"bias\"; it has weights");
+    let hint = "hint: name one after a colon: d.safetensors:x";
+    run(&["i->i", "d.safetensors"]).fails_with(&format!("error: d.safetensors: which of its 2 tensors? it has x, y\n{hint}"));
+    run(&["ij->ji", "a.npy", "-o", "no/b.npy"]).fails_with("error: no/b.npy: there is no folder no");
+    run(&["i->i", "a.txt"]).is_wrong_usage("\"a.txt\" is no file of tensors; names end in .npy, .npz or .safetensors");
+    run(&["ij->ji", "a.npy", "-o", "b.csv"]).is_wrong_usage("\"b.csv\" is no file of tensors");
+    run(&["ij->ji"]).is_wrong_usage("einsum: there are no operands; name files, or give --shapes");
+    run(&["ij->ji", "--shapes", "2y3"]).is_wrong_usage("\"2y3\" in --shapes is no shape");
+    run(&["ij->ji", "a.npy", "--optimize", "best"]).is_wrong_usage("the choices are auto, optimal, greedy");
+    run(&["ij->ji", "a.npy", "--memory-limit", "lots"]).is_wrong_usage("a size is a number and a unit");
+    assert!(fs::read_dir(folder.path()).unwrap().count() == 4, "nothing was left behind");
+}
+
+/// The equations that must be refused, where they are at hand.
+#[test]
+fn everything_invalid_is_refused_with_a_picture() {
+    let cases = match std::env::var_os("MONOTILE_CASES") {
+        Some(cases) => std::path::PathBuf::from(cases),
+        None => std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/cases"),
+    };
+    let Ok(text) = fs::read_to_string(cases.join("einsum/einsum_invalid.json")) else {
+        println!("skipped: 19 refusals of einsum are not at hand; set MONOTILE_CASES");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for case in serde_json::from_str::<Vec<serde_json::Value>>(&text).unwrap() {
+        let equation = case["equation"].as_str().unwrap();
+        let shapes: Vec<Vec<usize>> = serde_json::from_value(case["shapes"].clone()).unwrap();
+        let names: Vec<String> = (0..shapes.len()).map(|k| format!("{k}.npy")).collect();
+        for (name, shape) in names.iter().zip(&shapes) {
+            Tensor::ones(shape, DType::F32).write_npy(folder.path().join(name)).unwrap();
+        }
+        let arguments: Vec<&str> = ["einsum", equation].into_iter().chain(names.iter().map(String::as_str)).collect();
+        let ended = monotile(folder.path(), &arguments);
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{equation}: {}", ended.stderr);
+        let start = format!("error: einsum \"{equation}\": ");
+        assert!(
+            ended.stderr.starts_with(&start) && ended.stderr.contains(&format!("\n\n    {equation}\n    ")),
+            "{}",
+            ended.stderr
+        );
+        assert!(ended.stderr.contains('^'), "{}", ended.stderr);
+    }
+}
