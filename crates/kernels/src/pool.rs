@@ -16,6 +16,9 @@ const ALIGN: usize = 64;
 const POOLED: usize = 64 << 10;
 
 static LIMIT: AtomicUsize = AtomicUsize::new(1 << 30);
+/// Bytes of pooled sizes that are handed out, and the most that ever were since the last [`forget_peak`].
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
 static FREE: Mutex<Free> = Mutex::new(Free { bytes: 0, classes: BTreeMap::new() });
 
 struct Free {
@@ -45,6 +48,7 @@ impl Memory {
     pub(crate) fn take(bytes: usize) -> Self {
         let class = size_class(bytes);
         if class >= POOLED {
+            PEAK.fetch_max(HELD.fetch_add(class, Ordering::Relaxed) + class, Ordering::Relaxed);
             let mut free = FREE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             if let Some(Address(address)) = free.classes.get_mut(&class).and_then(Vec::pop) {
                 free.bytes -= class;
@@ -66,6 +70,7 @@ impl Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         if self.class >= POOLED {
+            HELD.fetch_sub(self.class, Ordering::Relaxed);
             let mut free = FREE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             if free.bytes + self.class <= retained_limit() {
                 free.bytes += self.class;
@@ -75,6 +80,18 @@ impl Drop for Memory {
         }
         release(self.address, self.class);
     }
+}
+
+/// The most bytes that were in use at the same time since the last [`forget_peak`], in blocks of 64 KiB or more.
+pub fn peak() -> usize {
+    PEAK.load(Ordering::Relaxed)
+}
+
+/// Counts the [peak] from now on; returns the bytes that are in use.
+pub fn forget_peak() -> usize {
+    let held = HELD.load(Ordering::Relaxed);
+    PEAK.store(held, Ordering::Relaxed);
+    held
 }
 
 /// The most bytes that the pool keeps for later use (1 GiB unless set).
