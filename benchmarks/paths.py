@@ -1,6 +1,6 @@
 """Orders of contraction: Monotile beside opt_einsum and cotengra.
 
-    pip install opt_einsum cotengra
+    pip install opt_einsum cotengra pytest        (its generator imports pytest)
     cargo build --release -p monotile-cli
     python benchmarks/paths.py [--monotile target/release/monotile] [--count 100] [--seconds 1] [--json rows.json]
 

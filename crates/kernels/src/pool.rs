@@ -180,19 +180,16 @@ impl Drop for Pooled {
     }
 }
 
-/// Bytes of memory that blocks of at least 64 KiB hold now, rounded up to their size classes.
-pub fn in_use() -> usize {
-    IN_USE.load(Ordering::Relaxed)
-}
-
-/// The most that [`in_use`] was since [`forget_peak`], or since the program began.
-pub fn peak_in_use() -> usize {
+/// The most bytes that were in use at the same time since the last [`forget_peak`], in blocks of 64 KiB or more.
+pub fn peak() -> usize {
     PEAK.load(Ordering::Relaxed)
 }
 
-/// Lets [`peak_in_use`] begin at what is in use now.
-pub fn forget_peak() {
-    PEAK.store(in_use(), Ordering::Relaxed);
+/// Counts the [peak] from now on; returns the bytes that are in use.
+pub fn forget_peak() -> usize {
+    let in_use = IN_USE.load(Ordering::Relaxed);
+    PEAK.store(in_use, Ordering::Relaxed);
+    in_use
 }
 
 /// The most bytes that the pool keeps for later use (1 GiB unless set).
@@ -251,13 +248,9 @@ mod tests {
     fn what_is_in_use_is_counted() {
         // Other tests of this process use memory too, but not this much.
         let bytes = 1 << 30;
-        let before = in_use();
-        let memory = Pooled::take(bytes);
-        assert!(in_use() >= before.max(bytes) && peak_in_use() >= bytes);
-        drop(memory);
-        assert!(in_use() < before + bytes);
-        forget_peak();
-        assert!(peak_in_use() < bytes);
+        drop(Pooled::take(bytes));
+        assert!(peak() >= bytes);
+        assert!(forget_peak() < bytes && peak() < bytes);
     }
 
     #[test]

@@ -34,11 +34,10 @@ static ALLOCATOR: Counting = Counting;
 
 /// Bytes held at most while `f` runs, above those held when it began; what both count, counts twice.
 fn extra<R>(f: impl FnOnce() -> R) -> (usize, R) {
-    let (before, pooled) = (HELD.load(Ordering::SeqCst), pool::in_use());
+    let (before, pooled) = (HELD.load(Ordering::SeqCst), pool::forget_peak());
     PEAK.store(before, Ordering::SeqCst);
-    pool::forget_peak();
     let result = f();
-    (PEAK.load(Ordering::SeqCst) - before + pool::peak_in_use() - pooled, result)
+    (PEAK.load(Ordering::SeqCst) - before + pool::peak() - pooled, result)
 }
 
 #[test]

@@ -186,3 +186,30 @@ proptest! {
         prop_assert!(outcome.is_ok(), "{}: {}", &problem.equation, outcome.unwrap_err());
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_read_or_refused_with_places_inside_it(
+        text in prop_oneof!["[ab. ,>-]{0,12}", "[aij,]{0,6}(->)?[aij.]{0,4}", "\\PC{0,12}", ".{0,8}"],
+        rank in 0_usize..4,
+    ) {
+        let length = text.chars().count();
+        let refused = match Einsum::new(&text) {
+            Ok(einsum) => {
+                // As many operands as there are terms, of one rank: some fit, others do not.
+                let terms = text.split("->").next().unwrap().split(',').count();
+                einsum.compile(&vec![&[2, 2, 2][..rank.min(3)]; terms]).err()
+            }
+            Err(error) => Some(error),
+        };
+        if let Some(error) = refused {
+            prop_assert!(error.to_string().starts_with("einsum \""), "{error}");
+            for note in error.notes() {
+                prop_assert!(note.at.start <= note.at.end && note.at.end <= length, "{error}: {note:?}");
+                prop_assert!(!note.text.is_empty());
+            }
+        }
+    }
+}

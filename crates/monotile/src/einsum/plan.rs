@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     /// In the order of execution; operands are terms 0 to n - 1, the result of step k is term n + k.
     pub steps: Vec<PairStep>,
     pub finish: Finish,
+    /// Whether steps do without memory beyond their results, also where more would make them faster.
+    pub frugal: bool,
     /// What the pairs cost together, in this order and from left to right.
     pub cost: Cost,
     pub left_to_right: Cost,
@@ -87,6 +89,7 @@ impl Plan {
             cost: network.cost(&path),
             left_to_right: network.cost(&path::left_to_right(operands.len())),
             finish: Finish { permute, shape },
+            frugal: options.memory_limit.is_some(),
             names,
             sizes,
             operands,

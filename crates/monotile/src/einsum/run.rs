@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::einsum::Einsum;
 use crate::einsum::plan::{Plan, Prepare};
-use crate::einsum::step::step;
+use crate::einsum::step::{one_pass, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
 
@@ -21,17 +21,24 @@ pub(super) fn run(plan: &Plan, operands: &[&Tensor]) -> Result<Tensor> {
         let fault = format!("operand {k} holds {dtype}; sums and products take floating-point numbers, cast with to_dtype");
         return Err(Error::dtype(format!("einsum \"{equation}\": {fault}")));
     }
-    let mut terms: SmallVec<[Option<Tensor>; 8]> = SmallVec::new();
-    for (x, prepare) in operands.iter().zip(&plan.prepare) {
-        terms.push(Some(prepared(x, prepare)?));
-    }
+    let n = operands.len();
+    // The results of steps. Each is dropped as soon as it is used, so that the pool can give its memory to the next; and an
+    // operand that has to be summed first is summed just before it is used.
+    let mut results: SmallVec<[Option<Tensor>; 8]> = SmallVec::new();
     for pair in &plan.steps {
-        // Terms are dropped as soon as they are used, so that the pool can give their memory to the next.
-        let mut take = |i: usize| terms[i].take().expect("a path contracts each term once");
-        let (a, b) = (take(pair.pair.0), take(pair.pair.1));
-        terms.push(Some(step(&a, &pair.labels[0], &b, &pair.labels[1], &pair.out)?));
+        let mut take = |i: usize| match i.checked_sub(n) {
+            None => prepared(operands[i], &plan.prepare[i]),
+            Some(k) => Ok(results[k].take().expect("a path contracts each term once")),
+        };
+        let (a, b) = (take(pair.pair.0)?, take(pair.pair.1)?);
+        let ([labels_a, labels_b], out) = (&pair.labels, &pair.out);
+        let result = if plan.frugal { one_pass(&a, labels_a, &b, labels_b, out) } else { step(&a, labels_a, &b, labels_b, out) };
+        results.push(Some(result?));
     }
-    let last = terms.pop().flatten().expect("a path leaves one term");
+    let last = match results.pop() {
+        Some(last) => last.expect("a path leaves one term"),
+        None => prepared(operands[0], &plan.prepare[0])?,
+    };
     let ordered = match &plan.finish.permute {
         Some(order) => last.permute(order)?,
         None => last,

@@ -17,15 +17,21 @@ const SECOND_PASS: usize = 4096;
 /// products then sums, where dot products of a batch lie across each other in memory.
 pub(super) fn step(a: &Tensor, labels_a: &[Label], b: &Tensor, labels_b: &[Label], out: &[Label]) -> Result<Tensor> {
     let kept = |l: &Label| out.contains(l);
-    if labels_a.iter().chain(labels_b).all(kept) {
-        return multiply(a, labels_a, b, labels_b, out);
-    }
     let same = labels_a.len() == labels_b.len() && labels_a.iter().all(|l| labels_b.contains(l));
-    if same && a.len() >= SECOND_PASS && innermost(a, labels_a).is_some_and(|l| kept(&l)) {
+    let sums = !labels_a.iter().all(kept);
+    if same && sums && a.len() >= SECOND_PASS && innermost(a, labels_a).is_some_and(|l| kept(&l)) {
         // `ij,ij->j`: a matrix product would walk each column on its own.
         let summed: Vec<Label> = labels_a.iter().copied().filter(|l| !kept(l)).collect();
         let products = multiply(a, labels_a, b, labels_b, &[&summed, out].concat())?;
         return products.sum(&(0..summed.len() as isize).collect::<Vec<_>>());
+    }
+    one_pass(a, labels_a, b, labels_b, out)
+}
+
+/// The same without memory beyond the result.
+pub(super) fn one_pass(a: &Tensor, labels_a: &[Label], b: &Tensor, labels_b: &[Label], out: &[Label]) -> Result<Tensor> {
+    if labels_a.iter().chain(labels_b).all(|l| out.contains(l)) {
+        return multiply(a, labels_a, b, labels_b, out);
     }
     contract(a, labels_a, b, labels_b, out)
 }

@@ -1,0 +1,55 @@
+//! Plans keep to their memory limit, as the pool counts what is in use while they run.
+
+use monotile::einsum::{Einsum, MemoryLimit, Options};
+use monotile::{DType, Tensor};
+use monotile_kernels::pool;
+
+/// What the matrix product packs for its own use, on two threads or more.
+const PACKED: usize = 16 << 20;
+
+/// The bytes that a run takes at its peak beyond its operands.
+fn measured(einsum: &Einsum, options: Options, shapes: &[&[usize]]) -> monotile::Result<usize> {
+    let compiled = einsum.options(options).compile(shapes)?;
+    // Elements of their own, not one that repeats.
+    let operand = |shape: &&[usize]| Tensor::from_vec(vec![1.0_f32; shape.iter().product()], shape);
+    let operands = shapes.iter().map(operand).collect::<monotile::Result<Vec<Tensor>>>()?;
+    let operands: Vec<&Tensor> = operands.iter().collect();
+    let before = pool::forget_peak();
+    drop(compiled.run(&operands)?);
+    Ok(pool::peak() - before)
+}
+
+// One test: the pool counts for the whole process.
+#[test]
+fn what_a_plan_holds_never_exceeds_its_limit() {
+    const N: usize = 2048;
+    const M: usize = 4 * N;
+    let cases: [(&str, Vec<&[usize]>); 5] = [
+        // The cheapest order makes a large result on the way, another a smaller one.
+        ("ab,bc,cd,de->ae", vec![&[8, N], &[N, N], &[N, M], &[M, 8]]),
+        ("ai,bi,ci->abc", vec![&[256, 16], &[256, 16], &[256, 16]]),
+        // Products of elements that are summed across their layout would be faster in two passes.
+        ("ij,ij->j", vec![&[M, N], &[M, N]]),
+        // Operands are summed first.
+        ("aij,bj,cjk->abc", vec![&[512, 8, 512], &[512, 512], &[16, 512, 4]]),
+        ("ai,bj,abk->ijk", vec![&[128, 128], &[128, 128], &[128, 128, 64]]),
+    ];
+    for (equation, shapes) in cases {
+        let einsum = Einsum::new(equation).unwrap();
+        let free = (4.0 * einsum.compile(&shapes).unwrap().explain().peak) as usize;
+        let mut kept = 0;
+        for bytes in (0..=12).map(|k| (free * k).div_ceil(8)) {
+            let options = Options { memory_limit: Some(MemoryLimit { bytes, dtype: DType::F32 }), ..Options::default() };
+            let Ok(peak) = measured(&einsum, options, &shapes) else { continue };
+            // The pool rounds sizes up by an eighth at most.
+            assert!(peak <= bytes + bytes / 8 + PACKED, "{equation}: {peak} bytes under a limit of {bytes}");
+            kept += 1;
+        }
+        assert!(kept > 0, "{equation}");
+        let peak = measured(&einsum, Options::default(), &shapes).unwrap();
+        println!("{equation}: {free} bytes by the plan, {peak} without a limit");
+    }
+    // The two passes that no limit allows.
+    let einsum = Einsum::new("ij,ij->j").unwrap();
+    assert!(measured(&einsum, Options::default(), &[&[M, N], &[M, N]]).unwrap() > 4 * M * N);
+}
