@@ -51,5 +51,6 @@ fn what_a_plan_holds_never_exceeds_its_limit() {
     }
     // The two passes that no limit allows.
     let einsum = Einsum::new("ij,ij->j").unwrap();
-    assert!(measured(&einsum, Options::default(), &[&[M, N], &[M, N]]).unwrap() > 4 * M * N);
+    let both = measured(&einsum, Options::default(), &[&[M, N], &[M, N]]).unwrap();
+    assert!(both >= 4 * M * N, "{both} of {}", 4 * M * N);
 }
