@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::forward::each;
 use super::mask::{self, Place, Seen};
-use super::online::{exp_difference, hide_rest, window, zero_rest};
+use super::online::{exponentials, hide_rest, window, zero_rest};
 use super::tile::{Across, Along, BC, BR, Down, MR, Operands, Shape, shape};
 use super::{Dims, Head, Inputs, Shared, pack};
 use crate::buffer::Block;
@@ -417,10 +417,7 @@ impl<T: Lanes> Kernel<T> for Probabilities<'_, T> {
             // SAFETY: `dispatch_on` enabled `V`; a row holds `BC` scores, a multiple of the lanes, and no more are seen.
             unsafe {
                 hide_rest::<V>(scores, self.seen.row[i], &window);
-                let (s, lse) = (scores.as_mut_ptr(), V::splat(lse));
-                for j in 0..vectors {
-                    exp_difference(V::load(s.add(j * V::LANES)), lse).store(s.add(j * V::LANES));
-                }
+                exponentials(scores.as_mut_ptr(), vectors, V::splat(lse));
             }
             zero_rest(scores, vectors * V::LANES, self.seen.panel[i / MR]);
         }

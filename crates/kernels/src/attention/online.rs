@@ -13,6 +13,9 @@ use crate::real::Real;
 use crate::simd::math::exp2;
 use crate::simd::{Kernel, Lanes, MAX_LANES, Vector};
 
+/// Vectors whose exponentials are computed side by side: three chains keep the vector unit busy, and divide a row of a tile.
+const ABREAST: usize = 3;
+
 /// The state of the rows of a tile: accumulators lie in memory of their own.
 pub(super) struct Rows<T> {
     /// The largest score so far.
@@ -79,43 +82,104 @@ impl<T: Lanes> Kernel<T> for Step<'_, T> {
             unsafe {
                 hide_rest::<V>(scores, seen.row[i], &window);
                 let s = scores.as_mut_ptr();
-                let mut most = V::splat(T::NEG_INFINITY);
-                for j in 0..vectors {
-                    most = most.max(V::load(s.add(j * V::LANES)));
-                }
-                let (old, most) = (state.m[i], most.largest());
+                let (old, most) = (state.m[i], largest::<V>(s, vectors));
                 let new = if old > most { old } else { most };
                 // While nothing is seen m is -∞, and any finite number gives exp(-∞ − m) = 0.
                 let base = if new == T::NEG_INFINITY { T::ZERO } else { new };
-                let (from, mut sum) = (V::splat(base), V::splat(T::ZERO));
-                for j in 0..vectors {
-                    let p = exp_difference(V::load(s.add(j * V::LANES)), from);
-                    p.store(s.add(j * V::LANES));
-                    sum = sum.add(p);
-                }
+                let from = V::splat(base);
+                let sum = exponentials(s, vectors, from);
                 zero_rest(scores, vectors * V::LANES, seen.panel[i / MR]);
                 if old != base {
-                    let alpha = exp_difference(V::splat(old), from);
+                    let [alpha] = exp_difference([V::splat(old)], from);
                     for x in acc.chunks_exact_mut(V::LANES) {
                         V::load(x.as_ptr()).mul(alpha).store(x.as_mut_ptr());
                     }
                     state.l[i] *= alpha.largest();
                 }
-                state.l[i] += sum.sum();
+                state.l[i] += sum;
                 state.m[i] = new;
             }
         }
     }
 }
 
-/// exp(s − m). The difference is rounded once, in units of s, and is small wherever the result is not.
+/// The largest score of whole vectors.
+///
+/// # Safety
+/// The instruction set of `V` must be enabled, and `vectors` vectors readable.
+#[inline(always)]
+unsafe fn largest<V: Vector>(s: *const V::Element, vectors: usize) -> V::Element {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let mut most = [V::splat(V::Element::NEG_INFINITY); ABREAST];
+        for j in 0..vectors {
+            most[j % ABREAST] = most[j % ABREAST].max(V::load(s.add(j * V::LANES)));
+        }
+        most[1..]
+            .iter()
+            .fold(
+                most[0],
+                #[inline(always)]
+                |x, &y| x.max(y),
+            )
+            .largest()
+    }
+}
+
+/// Turns whole vectors of scores into exp(s − m), and returns their sum.
+///
+/// # Safety
+/// The instruction set of `V` must be enabled, and `vectors` vectors readable and writable.
+#[inline(always)]
+pub(super) unsafe fn exponentials<V: Vector>(s: *mut V::Element, vectors: usize, m: V) -> V::Element {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let mut sums = [V::splat(V::Element::ZERO); ABREAST];
+        let whole = vectors / ABREAST * ABREAST;
+        for j in (0..whole).step_by(ABREAST) {
+            let at = s.add(j * V::LANES);
+            let p: [V; ABREAST] = exp_difference(
+                std::array::from_fn(
+                    #[inline(always)]
+                    |i| V::load(at.add(i * V::LANES)),
+                ),
+                m,
+            );
+            for i in 0..ABREAST {
+                p[i].store(at.add(i * V::LANES));
+                sums[i] = sums[i].add(p[i]);
+            }
+        }
+        for j in whole..vectors {
+            let [p] = exp_difference([V::load(s.add(j * V::LANES))], m);
+            p.store(s.add(j * V::LANES));
+            sums[0] = sums[0].add(p);
+        }
+        sums[1..]
+            .iter()
+            .fold(
+                sums[0],
+                #[inline(always)]
+                |x, &y| x.add(y),
+            )
+            .sum()
+    }
+}
+
+/// exp(s − m) where s is at most a little above m. The difference is rounded once, in units of s, and is small wherever the
+/// result is not.
 ///
 /// # Safety
 /// The instruction set of `V` must be enabled.
 #[inline(always)]
-pub(super) unsafe fn exp_difference<V: Vector>(s: V, m: V) -> V {
+unsafe fn exp_difference<V: Vector, const N: usize>(s: [V; N], m: V) -> [V; N] {
     // SAFETY: the caller's duty.
-    unsafe { exp2(s.sub(m).mul(V::splat(V::Element::from_f64(std::f64::consts::LOG2_E)))) }
+    unsafe {
+        exp2(s.map(
+            #[inline(always)]
+            |s| s.sub(m).mul(V::splat(V::Element::from_f64(std::f64::consts::LOG2_E))),
+        ))
+    }
 }
 
 /// +∞ as often as the longest vector has lanes, then -∞ as often: the smaller of a vector and a window on this hides lanes.

@@ -24,44 +24,40 @@ const EXP2_F64: [f64; 11] = [
 /// Beyond ±this, 2ˣ is 0 or ∞ in f32 and in f64.
 const FAR: f64 = 1100.0;
 
-/// 2ˣ, within 2 ulp for x in f32 and f64; 2⁻∞ = 0, 2⁺∞ = ∞ and NaN stays NaN.
+/// 2ˣ of several registers, within 2 ulp for x in f32 and f64; 2⁻∞ = 0, 2⁺∞ = ∞ and NaN stays NaN.
+///
+/// One exponential is a chain in which each operation waits for the one before; several pass through it side by side.
 ///
 /// # Safety
 /// The instruction set of `V` must be enabled.
 #[inline(always)]
-pub unsafe fn exp2<V: Vector>(x: V) -> V {
-    // SAFETY: the caller's duty.
-    unsafe {
-        let x = clamp(x);
-        let n = x.round();
-        scaled(n, x.sub(n))
-    }
-}
-
-/// x within ±[`FAR`]; NaN stays NaN.
-///
-/// # Safety
-/// The instruction set of `V` must be enabled.
-#[inline(always)]
-unsafe fn clamp<V: Vector>(x: V) -> V {
-    // SAFETY: the caller's duty. `x` is the second operand, which `max` and `min` return where either is NaN.
-    unsafe { V::splat(V::Element::from_f64(FAR)).min(V::splat(V::Element::from_f64(-FAR)).max(x)) }
-}
-
-/// 2ⁿ · 2ᵗ for an integer n and |t| ≤ ½.
-///
-/// # Safety
-/// The instruction set of `V` must be enabled.
-#[inline(always)]
-unsafe fn scaled<V: Vector>(n: V, t: V) -> V {
+pub unsafe fn exp2<V: Vector, const N: usize>(x: [V; N]) -> [V; N] {
     let coefficients: &[f64] = if size_of::<V::Element>() == 4 { &EXP2_F32 } else { &EXP2_F64 };
-    // SAFETY: the caller's duty.
+    let number = V::Element::from_f64;
+    // SAFETY: the caller's duty. `x` is the second operand, which `max` and `min` return where either is NaN.
     unsafe {
-        let mut y = V::splat(V::Element::from_f64(coefficients[0]));
-        for &c in &coefficients[1..] {
-            y = y.mul_add(t, V::splat(V::Element::from_f64(c)));
+        let x = x.map(
+            #[inline(always)]
+            |x| V::splat(number(FAR)).min(V::splat(number(-FAR)).max(x)),
+        );
+        let n = x.map(
+            #[inline(always)]
+            |x| x.round(),
+        );
+        let t: [V; N] = std::array::from_fn(
+            #[inline(always)]
+            |i| x[i].sub(n[i]),
+        );
+        let mut y = [V::splat(number(coefficients[0])); N];
+        for &c in coefficients[1..].iter().chain(&[1.0]) {
+            for i in 0..N {
+                y[i] = y[i].mul_add(t[i], V::splat(number(c)));
+            }
         }
-        y.mul_add(t, V::splat(V::Element::ONE)).scale_by_power_of_two(n)
+        std::array::from_fn(
+            #[inline(always)]
+            |i| y[i].scale_by_power_of_two(n[i]),
+        )
     }
 }
 
@@ -79,7 +75,7 @@ mod tests {
         unsafe fn run<V: Vector<Element = T>>(self) {
             for (x, y) in self.0.chunks(V::LANES).zip(self.1.chunks_mut(V::LANES)) {
                 // SAFETY: the caller enabled the instruction set, and both chunks have the same length.
-                unsafe { exp2(V::load_first(x.as_ptr(), x.len())).store_first(y.as_mut_ptr(), y.len()) }
+                unsafe { exp2([V::load_first(x.as_ptr(), x.len())])[0].store_first(y.as_mut_ptr(), y.len()) }
             }
         }
     }
