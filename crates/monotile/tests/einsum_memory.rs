@@ -51,5 +51,5 @@ fn what_a_plan_holds_never_exceeds_its_limit() {
     }
     // The two passes that no limit allows.
     let einsum = Einsum::new("ij,ij->j").unwrap();
-    assert!(measured(&einsum, Options::default(), &[&[M, N], &[M, N]]).unwrap() > 4 * M * N);
+    assert!(measured(&einsum, Options::default(), &[&[M, N], &[M, N]]).unwrap() >= 4 * M * N);
 }
