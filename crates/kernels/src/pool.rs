@@ -274,7 +274,7 @@ mod tests {
             let memory = Memory::new(size_class(bytes));
             // SAFETY: `new` returns this many initialized bytes, which nobody else reaches.
             let all = unsafe { std::slice::from_raw_parts_mut(memory.address.as_ptr(), memory.class) };
-            assert!(all.iter().all(|&x| x == 0) && all.as_ptr() as usize % ALIGN == 0 && all.len() >= bytes);
+            assert!(all.iter().all(|&x| x == 0) && (all.as_ptr() as usize).is_multiple_of(ALIGN) && all.len() >= bytes);
             all.fill(1);
         }
     }

@@ -44,6 +44,9 @@ impl Term {
     }
 }
 
+/// The characters of each label of a term, and of the term.
+type Places = (Vec<Range<usize>>, Range<usize>);
+
 /// What is wrong with an equation, in a sentence, and where.
 type Fault = (String, Vec<Note>);
 
@@ -133,12 +136,7 @@ impl Equation {
         numbers.sort_unstable();
         numbers.dedup();
         let number = |n: &u32| numbers.binary_search(n).expect("every number was collected") as Label;
-        let term = |(t, (at, span)): (&[u32], (Vec<Range<usize>>, Range<usize>))| Term {
-            labels: t.iter().map(number).collect(),
-            at,
-            span,
-            ..Term::default()
-        };
+        let term = |(t, (at, span)): (&[u32], Places)| Term { labels: t.iter().map(number).collect(), at, span, ..Term::default() };
         let inputs: Vec<Term> = inputs.iter().copied().zip(places).map(term).collect();
         let output = term((output, output_places));
         if inputs.is_empty() {

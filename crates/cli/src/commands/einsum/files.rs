@@ -104,11 +104,12 @@ impl Destination {
 
     pub fn write(&self, result: &Tensor) -> Result<(), Failure> {
         let named = [(self.name.as_str(), result)];
-        Ok(match self.format {
+        match self.format {
             Format::Npy => result.write_npy(&self.path)?,
             Format::Npz => write_npz(&self.path, &named)?,
             Format::SafeTensors => write_safetensors(&self.path, &named, &[])?,
-        })
+        }
+        Ok(())
     }
 }
 

@@ -58,7 +58,7 @@ pub enum Order {
 /// use monotile::einsum::{Einsum, Minimize, Options, Order};
 /// let ring = Einsum::new("abi,bcj,cdk,dal->ijkl")?;
 /// let options = Options { order: Order::RandomGreedy, minimize: Minimize::Both, time: Some(Duration::from_millis(50)), ..Options::default() };
-/// let compiled = ring.options(options).compile(&[&[16, 16, 6]; 4])?;
+/// let compiled = ring.options(options).compile(&[&[16, 16, 6][..]; 4])?;
 /// assert_eq!(compiled.path().len(), 3);
 /// # Ok::<(), monotile::Error>(())
 /// ```

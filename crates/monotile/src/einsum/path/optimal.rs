@@ -371,13 +371,18 @@ mod tests {
         let counts = (0..300).map(|case| 2 + case % 5).chain([7; 8]);
         for (case, n) in counts.enumerate() {
             let network = random(&mut rng, n, 3 + case % 6);
-            let goals: [(Goal, &dyn Fn(&Cost) -> f64); 4] = [
-                (Goal::OPERATIONS, &|c| c.operations),
-                (Goal { written: 64.0, ..Goal::OPERATIONS }, &|c| c.operations + 64.0 * c.written),
-                (Goal { measure: Measure::Largest, ..Goal::OPERATIONS }, &|c| c.largest),
-                (Goal { measure: Measure::Peak, ..Goal::OPERATIONS }, &|c| c.peak),
+            let goals = [
+                Goal::OPERATIONS,
+                Goal { written: 64.0, ..Goal::OPERATIONS },
+                Goal { measure: Measure::Largest, ..Goal::OPERATIONS },
+                Goal { measure: Measure::Peak, ..Goal::OPERATIONS },
             ];
-            for (goal, value) in goals.into_iter().take(if n > 6 { 1 } else { 4 }) {
+            for goal in goals.into_iter().take(if n > 6 { 1 } else { 4 }) {
+                let value = |c: &Cost| match goal.measure {
+                    Measure::Largest => c.largest,
+                    Measure::Peak => c.peak,
+                    Measure::Sum => c.operations + goal.written * c.written,
+                };
                 let least = brute_force(&network, &Walk::new(&network), &mut Vec::new(), &|c| value(c));
                 let found = solved(&network, &Search::everything(goal)).unwrap();
                 let last = network.size(&network.output);
