@@ -135,7 +135,11 @@ impl<T: Lanes> Skinny<'_, T> {
         };
         let pieces = matrices.len() * segments * blocks;
         let ns_each = (width * segment) as f64 * (bytes as f64 / 15.0).max(m as f64 / 50.0);
-        let parts = if threads::parts(pieces, ns_each) > 1 { pieces } else { 1 };
+        // A few pieces at a time: of a large batch of short products, taking one costs as much as computing it.
+        let parts = match threads::parts(pieces, ns_each) {
+            1 => 1,
+            threads => pieces.min(16 * threads),
+        };
         threads::run(parts, |part| {
             for piece in threads::range(pieces, 1, parts, part) {
                 let (matrix, segment_at, block) = (piece / (segments * blocks), piece / blocks % segments, piece % blocks);
