@@ -114,8 +114,9 @@ unsafe fn copy<V: Vector<Element: Lanes>, R: Read<V>>(
 ) {
     let (width, len) = (panel.width, panel.depth.len());
     let index = |k| source.depth.at(panel.depth.start + k);
-    // Registers may be loaded whole where the operand goes on beyond the panel.
-    let whole = source.lanes.adjacent(panel.lane, panel.lanes.next_multiple_of(width).next_multiple_of(V::LANES));
+    // Registers may be loaded whole where the operand goes on as far as the last register of the last panel reaches.
+    let reach = panel.lanes.next_multiple_of(width) - width + width.next_multiple_of(V::LANES);
+    let whole = source.lanes.adjacent(panel.lane, reach);
     for k in 0..len {
         // SAFETY: every element read is that of a lane and a contracted index of the operand, all of which the door of
         // the product checked. A full store that runs over the lanes of its contracted index runs into those of the

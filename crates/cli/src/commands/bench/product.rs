@@ -33,6 +33,9 @@ pub fn run(cases: &mut Cases) -> Result<(), Failure> {
     for n in BF16 {
         let a = rng.normal(&[n, n], DType::BF16)?;
         product(cases, Case::new(format!("bf16 {n}")), &a, &a)?;
+        // Activations by frozen weights, as a checkpoint stores them: (out, in).
+        let case = Case::new(format!("bf16 weights f32 {n}"));
+        product(cases, case, &rng.normal(&[n, n], DType::F32)?, &a.mt())?;
     }
     let threads_before = threads::count();
     threads::set_count(1);
