@@ -6,7 +6,7 @@
 //! and however short the rows.
 
 use crate::buffer::Block;
-use crate::real::Element;
+use crate::real::{Element, Real};
 use crate::view::View;
 use crate::{simd, threads};
 
@@ -66,6 +66,60 @@ pub fn binary<A: Element, B: Element, R: Element>(
             },
         );
     });
+}
+
+/// A function of one real number, for [`map`]. Its methods must be `#[inline(always)]`.
+pub trait Function: Copy + Sync {
+    /// f(x)
+    fn apply<T: Real>(self, x: T) -> T;
+    /// Whether f(x) takes [`exact`](Function::exact), which no vector unit computes.
+    #[inline(always)]
+    fn beyond<T: Real>(self, x: T) -> bool {
+        let _ = x;
+        false
+    }
+    /// f(x) where [`apply`](Function::apply) is not good for x.
+    #[inline(always)]
+    fn exact<T: Real>(self, x: T) -> T {
+        self.apply(x)
+    }
+}
+
+/// `out[i] = f(a[i])`, with fused multiply-adds where the processor has them.
+pub fn map<T: Real>(a: View<'_, T>, out: &mut [T], f: impl Function) {
+    assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
+    let a = Source::new(a);
+    run(out, |start, out| {
+        let mut a_buffer = [T::zeroed(); CHUNK];
+        let mut rest = &mut *out;
+        let mut at = start;
+        while !rest.is_empty() {
+            let (here, tail) = std::mem::take(&mut rest).split_at_mut(CHUNK.min(rest.len()));
+            let a = a.read(at, here.len(), &mut a_buffer);
+            let beyond = simd::run_fused(
+                &mut *here,
+                #[inline(always)]
+                |y| each(a, y, |x| T::from_fused(f.apply(x.fused())), |x| f.beyond(x)),
+                #[inline(always)]
+                |y| each(a, y, |x| f.apply(x), |x| f.beyond(x)),
+            );
+            if beyond {
+                here.iter_mut().zip(a).filter(|(_, x)| f.beyond(**x)).for_each(|(y, &x)| *y = f.exact(x));
+            }
+            (rest, at) = (tail, at + CHUNK);
+        }
+    });
+}
+
+/// y[i] = f(x[i]), and whether any x[i] is beyond f.
+#[inline(always)]
+fn each<T: Copy>(x: &[T], y: &mut [T], f: impl Fn(T) -> T, beyond: impl Fn(T) -> bool) -> bool {
+    let mut any = false;
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = f(x);
+        any |= beyond(x);
+    }
+    any
 }
 
 /// `out[i] = f(a[i], b[i], c[i])`

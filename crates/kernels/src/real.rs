@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use crate::math;
+use crate::math::Fused;
 
 mod sealed {
     pub trait Sealed {}
@@ -12,6 +12,7 @@ mod sealed {
     impl Sealed for half::f16 {}
     impl Sealed for i64 {}
     impl Sealed for u8 {}
+    impl<T: Sealed> Sealed for crate::math::Fused<T> {}
 }
 
 /// A plain number that a buffer can hold: any bit pattern is a value.
@@ -38,6 +39,9 @@ pub trait Real:
     + std::fmt::Debug
     + std::fmt::Display
 {
+    /// The same bits with fused multiply-adds: what loops compute in where the processor has them.
+    type Fused: Real<Fused = Self::Fused>;
+
     /// 0
     const ZERO: Self;
     /// 1
@@ -59,12 +63,28 @@ pub trait Real:
     fn sqrt(self) -> Self;
     /// |x|
     fn abs(self) -> Self;
-    /// xʸ
+    /// self · y + z: rounded once if this is [`Self::Fused`], else twice.
+    fn mul_add(self, y: Self, z: Self) -> Self;
+    /// The same number, whose [`mul_add`](Real::mul_add) rounds once.
+    fn fused(self) -> Self::Fused;
+    /// The number that [`fused`](Real::fused) made from this one.
+    fn from_fused(x: Self::Fused) -> Self;
+    /// xʸ for all numbers, by the system's library: one at a time.
+    fn exact_powf(self, y: Self) -> Self;
+    /// sin x for all numbers, by the system's library: one at a time.
+    fn exact_sin(self) -> Self;
+    /// cos x for all numbers, by the system's library: one at a time.
+    fn exact_cos(self) -> Self;
+    /// xʸ for vectors of numbers that are not [`beyond_powf`](Real::beyond_powf).
     fn powf(self, y: Self) -> Self;
-    /// sin x
+    /// Whether xʸ is left to [`exact_powf`](Real::exact_powf).
+    fn beyond_powf(self, y: Self) -> bool;
+    /// sin x for vectors of numbers that are not [`far`](Real::far).
     fn sin(self) -> Self;
-    /// cos x
+    /// cos x for vectors of numbers that are not [`far`](Real::far).
     fn cos(self) -> Self;
+    /// Whether sin x and cos x are left to [`exact_sin`](Real::exact_sin) and [`exact_cos`](Real::exact_cos): beyond 10⁶, and NaN.
+    fn far(self) -> bool;
     /// The larger of the two, NaN if either is NaN.
     fn maximum(self, other: Self) -> Self;
     /// The smaller of the two, NaN if either is NaN.
@@ -85,13 +105,84 @@ pub trait Real:
     fn silu(self) -> Self;
     /// The error function.
     fn erf(self) -> Self;
-    /// ½ erfc(-x/√2): the distribution function of the standard normal distribution.
+    /// Φ(x) = ½ erfc(-x/√2): the distribution function of the standard normal distribution.
     fn normal_cdf(self) -> Self;
+    /// x Φ(x)
+    fn gelu(self) -> Self;
 }
+
+/// What every real number does alike.
+macro_rules! elementary {
+    () => {
+        #[inline(always)]
+        fn maximum(self, other: Self) -> Self {
+            // The first test is false for a NaN on either side; the second is true for a NaN in `self`.
+            if self > other || self != self { self } else { other }
+        }
+        #[inline(always)]
+        fn minimum(self, other: Self) -> Self {
+            if self < other || self != self { self } else { other }
+        }
+        #[inline(always)]
+        fn exp(self) -> Self {
+            $crate::math::exp(self)
+        }
+        #[inline(always)]
+        fn ln(self) -> Self {
+            $crate::math::ln(self)
+        }
+        #[inline(always)]
+        fn tanh(self) -> Self {
+            $crate::math::tanh(self)
+        }
+        #[inline(always)]
+        fn sigmoid(self) -> Self {
+            $crate::math::sigmoid(self)
+        }
+        #[inline(always)]
+        fn silu(self) -> Self {
+            $crate::math::silu(self)
+        }
+        #[inline(always)]
+        fn erf(self) -> Self {
+            $crate::math::erf(self)
+        }
+        #[inline(always)]
+        fn normal_cdf(self) -> Self {
+            $crate::math::normal_cdf(self)
+        }
+        #[inline(always)]
+        fn gelu(self) -> Self {
+            $crate::math::gelu(self)
+        }
+        #[inline(always)]
+        fn sin(self) -> Self {
+            $crate::math::sin(self)
+        }
+        #[inline(always)]
+        fn cos(self) -> Self {
+            $crate::math::cos(self)
+        }
+        #[inline(always)]
+        fn far(self) -> bool {
+            !(self.abs() <= <Self as $crate::math::Format>::FAR)
+        }
+        #[inline(always)]
+        fn powf(self, y: Self) -> Self {
+            $crate::math::powf(self, y)
+        }
+        #[inline(always)]
+        fn beyond_powf(self, y: Self) -> bool {
+            size_of::<Self>() > 4 || !(self > Self::ZERO && self < Self::INFINITY && y.abs() < Self::INFINITY)
+        }
+    };
+}
+pub(crate) use elementary;
 
 macro_rules! real {
     ($t:ident) => {
         impl Real for $t {
+            type Fused = Fused<Self>;
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             const EPSILON: Self = $t::EPSILON;
@@ -116,25 +207,28 @@ macro_rules! real {
                 $t::abs(self)
             }
             #[inline(always)]
-            fn powf(self, y: Self) -> Self {
+            fn mul_add(self, y: Self, z: Self) -> Self {
+                self * y + z
+            }
+            #[inline(always)]
+            fn fused(self) -> Fused<Self> {
+                Fused(self)
+            }
+            #[inline(always)]
+            fn from_fused(x: Fused<Self>) -> Self {
+                x.0
+            }
+            #[inline(always)]
+            fn exact_powf(self, y: Self) -> Self {
                 $t::powf(self, y)
             }
             #[inline(always)]
-            fn sin(self) -> Self {
+            fn exact_sin(self) -> Self {
                 $t::sin(self)
             }
             #[inline(always)]
-            fn cos(self) -> Self {
+            fn exact_cos(self) -> Self {
                 $t::cos(self)
-            }
-            #[inline(always)]
-            fn maximum(self, other: Self) -> Self {
-                // The first test is false for a NaN on either side; the second is true for a NaN in `self`.
-                if self > other || self != self { self } else { other }
-            }
-            #[inline(always)]
-            fn minimum(self, other: Self) -> Self {
-                if self < other || self != self { self } else { other }
             }
             #[inline(always)]
             fn is_nan(self) -> bool {
@@ -144,34 +238,7 @@ macro_rules! real {
             fn is_finite(self) -> bool {
                 $t::is_finite(self)
             }
-            #[inline(always)]
-            fn exp(self) -> Self {
-                math::exp(self)
-            }
-            #[inline(always)]
-            fn ln(self) -> Self {
-                math::ln(self)
-            }
-            #[inline(always)]
-            fn tanh(self) -> Self {
-                math::tanh(self)
-            }
-            #[inline(always)]
-            fn sigmoid(self) -> Self {
-                math::sigmoid(self)
-            }
-            #[inline(always)]
-            fn silu(self) -> Self {
-                math::silu(self)
-            }
-            #[inline(always)]
-            fn erf(self) -> Self {
-                math::erf(self)
-            }
-            #[inline(always)]
-            fn normal_cdf(self) -> Self {
-                math::normal_cdf(self)
-            }
+            elementary!();
         }
     };
 }

@@ -14,23 +14,32 @@ const BLOCK: usize = 1024;
 ///
 /// One pass over memory: a block's maximum raises m and rescales the sum so far (Milakov and Gimelshein 2018).
 pub fn log_sum_exp<T: Real>(x: &[T]) -> (T, T) {
-    simd::run(
+    simd::run_fused(
+        x,
         #[inline(always)]
-        || {
-            let (mut m, mut l) = (T::NEG_INFINITY, T::ZERO);
-            for block in x.chunks(BLOCK) {
-                let raised = max(block);
-                if raised > m {
-                    l *= (m - raised).exp();
-                    m = raised;
-                }
-                // Where all so far is −∞ each exponential is 0, not that of −∞ − (−∞).
-                let shift = if m > T::NEG_INFINITY { m } else { T::ZERO };
-                l += sum_exp(block, shift);
-            }
-            (m, l.ln())
+        |x| {
+            let (m, ln_l) = log_sum_exp_of::<T::Fused>(bytemuck::cast_slice(x));
+            (T::from_fused(m), T::from_fused(ln_l))
         },
+        #[inline(always)]
+        |x| log_sum_exp_of(x),
     )
+}
+
+#[inline(always)]
+fn log_sum_exp_of<T: Real>(x: &[T]) -> (T, T) {
+    let (mut m, mut l) = (T::NEG_INFINITY, T::ZERO);
+    for block in x.chunks(BLOCK) {
+        let raised = max(block);
+        if raised > m {
+            l *= (m - raised).exp();
+            m = raised;
+        }
+        // Where all so far is −∞ each exponential is 0, not that of −∞ − (−∞).
+        let shift = if m > T::NEG_INFINITY { m } else { T::ZERO };
+        l += sum_exp(block, shift);
+    }
+    (m, l.ln())
 }
 
 /// The largest element that is not NaN; -∞ where there is none.
@@ -72,16 +81,22 @@ pub fn softmax<T: Real>(x: &[T], n: usize, logarithm: bool, y: &mut [T]) {
             );
             return;
         }
-        simd::run(
+        simd::run_fused(
+            y,
             #[inline(always)]
-            || {
-                let m = max(x);
-                (0..y.len()).for_each(|i| y[i] = (x[i] - m).exp());
-                let scale = T::ONE / sum(y);
-                y.iter_mut().for_each(|y| *y *= scale);
-            },
+            |y| softmax_of::<T::Fused>(bytemuck::cast_slice(x), bytemuck::cast_slice_mut(y)),
+            #[inline(always)]
+            |y| softmax_of(x, y),
         );
     });
+}
+
+#[inline(always)]
+fn softmax_of<T: Real>(x: &[T], y: &mut [T]) {
+    let (m, x) = (max(x), &x[..y.len()]);
+    (0..y.len()).for_each(|i| y[i] = (x[i] - m).exp());
+    let scale = T::ONE / sum(y);
+    y.iter_mut().for_each(|y| *y *= scale);
 }
 
 /// The gradient of [`softmax`] from its result y: dx = y (dy − Σ dy y), or dx = dy − exp(y) Σ dy of the logarithm.

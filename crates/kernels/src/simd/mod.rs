@@ -98,6 +98,36 @@ pub fn run<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// [`run`] of `fused` where the processor has fused multiply-adds, else of `plain`: one loop over a
+/// [`Real::Fused`](crate::real::Real::Fused) and over the number itself, either with `data`. Both must be `#[inline(always)]`.
+#[inline]
+pub fn run_fused<D, R>(data: D, fused: impl FnOnce(D) -> R, plain: impl FnOnce(D) -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    match isa() {
+        // SAFETY: `isa` returns these only where `detect` found every feature they enable.
+        Isa::Avx512 => {
+            return unsafe {
+                run_avx512(
+                    #[inline(always)]
+                    || fused(data),
+                )
+            };
+        }
+        // SAFETY: as above.
+        Isa::Avx2 => {
+            return unsafe {
+                run_avx2(
+                    #[inline(always)]
+                    || fused(data),
+                )
+            };
+        }
+        Isa::Baseline => {}
+    }
+    // Every processor of this architecture has them.
+    if cfg!(target_arch = "aarch64") { fused(data) } else { plain(data) }
+}
+
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
 fn run_avx512<R>(f: impl FnOnce() -> R) -> R {

@@ -93,10 +93,7 @@ impl Unary for Gelu {
     const READS: Reads = Reads::Input;
     #[inline(always)]
     fn apply<T: Real>(self, x: T) -> T {
-        // Cut where the tail is 0, as -∞ · 0 would be NaN.
-        let cut = T::from_f64(-40.0);
-        let x = if x < cut { cut } else { x };
-        x * x.normal_cdf()
+        x.gelu()
     }
     #[inline(always)]
     fn slope<T: Real>(self, x: T) -> T {

@@ -29,6 +29,19 @@ pub(crate) trait Unary: Copy + Send + Sync + 'static {
     /// y = f(x). Mark it `#[inline(always)]`, here and below: else it keeps the instructions of the baseline.
     fn apply<T: Real>(self, x: T) -> T;
 
+    /// Whether y takes [`exact`](Unary::exact) at x, as vector units have no function for it.
+    #[inline(always)]
+    fn beyond<T: Real>(self, x: T) -> bool {
+        let _ = x;
+        false
+    }
+
+    /// y where [`apply`](Unary::apply) is not good for x.
+    #[inline(always)]
+    fn exact<T: Real>(self, x: T) -> T {
+        self.apply(x)
+    }
+
     /// dy/dx from the value that the rule reads, x or y: what a walk that is not recorded multiplies ȳ by, in one pass.
     /// Not called where the rule reads nothing.
     #[inline(always)]
@@ -55,27 +68,36 @@ pub(crate) fn unary<U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
     let y = match memory {
         Cpu::F32(b) => {
             let mut out = Block::<f32>::new(x.len());
-            elementwise::unary(
-                x.view(b),
-                &mut out,
-                #[inline(always)]
-                move |x| op.apply(x),
-            );
+            elementwise::map(x.view(b), &mut out, Apply(op));
             Tensor::from_block(out, x.shape())
         }
         Cpu::F64(b) => {
             let mut out = Block::<f64>::new(x.len());
-            elementwise::unary(
-                x.view(b),
-                &mut out,
-                #[inline(always)]
-                move |x| op.apply(x),
-            );
+            elementwise::map(x.view(b), &mut out, Apply(op));
             Tensor::from_block(out, x.shape())
         }
         _ => unreachable!("`computable` returns f32 or f64"),
     };
     Ok(Tensor::record(y, &[&x], Mapped(op)))
+}
+
+/// The function itself, for the kernel.
+#[derive(Clone, Copy)]
+struct Apply<U>(U);
+
+impl<U: Unary> elementwise::Function for Apply<U> {
+    #[inline(always)]
+    fn apply<T: Real>(self, x: T) -> T {
+        self.0.apply(x)
+    }
+    #[inline(always)]
+    fn beyond<T: Real>(self, x: T) -> bool {
+        self.0.beyond(x)
+    }
+    #[inline(always)]
+    fn exact<T: Real>(self, x: T) -> T {
+        self.0.exact(x)
+    }
 }
 
 struct Mapped<U>(U);

@@ -107,8 +107,16 @@ impl Unary for Powf {
         x.powf(T::from_f64(self.0))
     }
     #[inline(always)]
+    fn beyond<T: Real>(self, x: T) -> bool {
+        x.beyond_powf(T::from_f64(self.0))
+    }
+    #[inline(always)]
+    fn exact<T: Real>(self, x: T) -> T {
+        x.exact_powf(T::from_f64(self.0))
+    }
+    #[inline(always)]
     fn slope<T: Real>(self, x: T) -> T {
-        T::from_f64(self.0) * x.powf(T::from_f64(self.0 - 1.0))
+        T::from_f64(self.0) * x.exact_powf(T::from_f64(self.0 - 1.0))
     }
     // x̄ = c xᶜ⁻¹ ȳ
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
@@ -124,7 +132,7 @@ impl Binary for Pow {
     const NAME: &'static str = "pow";
     #[inline(always)]
     fn apply<T: Real>(self, a: T, b: T) -> T {
-        a.powf(b)
+        a.exact_powf(b)
     }
     // ā = ȳ b aᵇ⁻¹,  b̄ = ȳ aᵇ ln a
     fn rule(self, saved: &Saved, g: &Tensor, operand: usize) -> Result<Tensor> {

@@ -21,8 +21,16 @@ impl Unary for Sin {
         x.sin()
     }
     #[inline(always)]
+    fn beyond<T: Real>(self, x: T) -> bool {
+        x.far()
+    }
+    #[inline(always)]
+    fn exact<T: Real>(self, x: T) -> T {
+        x.exact_sin()
+    }
+    #[inline(always)]
     fn slope<T: Real>(self, x: T) -> T {
-        x.cos()
+        x.exact_cos()
     }
     // x̄ = ȳ cos x
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
@@ -42,8 +50,16 @@ impl Unary for Cos {
         x.cos()
     }
     #[inline(always)]
+    fn beyond<T: Real>(self, x: T) -> bool {
+        x.far()
+    }
+    #[inline(always)]
+    fn exact<T: Real>(self, x: T) -> T {
+        x.exact_cos()
+    }
+    #[inline(always)]
     fn slope<T: Real>(self, x: T) -> T {
-        -x.sin()
+        -x.exact_sin()
     }
     // x̄ = -ȳ sin x
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {

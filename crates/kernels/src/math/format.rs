@@ -1,0 +1,395 @@
+//! The constants of each format, and numbers whose products and sums are rounded at once.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{exp, ln};
+use crate::real::{Element, Real};
+
+/// A format's constants and polynomials. The polynomials are minimax or Chebyshev fits to more digits than the format has, on
+/// the intervals named.
+pub trait Format: Real {
+    /// 1.5 · 2ᵐ, m the mantissa's bits: adding it rounds to an integer, whose bits then are the sum's lowest.
+    const ROUNDER: Self;
+    /// log₂ e
+    const LOG2_E: Self;
+    /// ln 2 to so few bits that its product with an exponent is exact.
+    const LN_2_HIGH: Self;
+    /// ln 2 - `LN_2_HIGH`
+    const LN_2_LOW: Self;
+    /// Above this eˣ is ∞.
+    const EXP_HIGH: Self;
+    /// From this on eˣ is a normal number.
+    const EXP_NORMAL: Self;
+    /// What a number that [`times_power_of_two`](Format::times_power_of_two) lifted is to be multiplied by.
+    const LIFTED: Self;
+    /// Beyond this x · e⁻ˣ is 0.
+    const TAIL: Self;
+    /// Beyond this x · Φ(-x) is 0.
+    const NORMAL_TAIL: Self;
+    /// k of the variable (x - k) / (x + k) that `NORMAL_RATIO` is a polynomial in.
+    const NORMAL_CENTRE: Self;
+    /// The largest size that [`sin`](super::sin) and [`cos`](super::cos) take.
+    const FAR: Self;
+    /// (eʳ - 1 - r) / r² on |r| ≤ ½ ln 2.
+    const EXP_TAIL: &[f64];
+    /// (2 atanh(s) - 2 s) / s³ by s², on |s| ≤ (√2 - 1) / (√2 + 1).
+    const ATANH_TAIL: &[f64];
+    /// (tanh x - x) / x³ by x², on |x| ≤ 0.6.
+    const TANH_TAIL: &[f64];
+    /// erf(x) / x - 1 by x², on |x| ≤ 1.
+    const ERF_RATIO_LESS_ONE: &[f64];
+    /// (x + k) e^(x²/2) Φ(-x) by (x - k) / (x + k), on 0 ≤ x ≤ `NORMAL_TAIL`.
+    const NORMAL_RATIO: &[f64];
+    /// (sin r - r) / r³ by r², on |r| ≤ π/4.
+    const SIN_TAIL: &[f64];
+    /// (cos r - 1 + r²/2) / r⁴ by r², on |r| ≤ π/4.
+    const COS_TAIL: &[f64];
+
+    /// self · 2ⁿ for self in ½..2 from n + `ROUNDER`, and where `lifted` divided by [`LIFTED`](Format::LIFTED): a normal number.
+    fn times_power_of_two(self, n_and_rounder: Self, lifted: bool) -> Self;
+    /// m in [√½, √2) and integer e with x = m · 2ᵉ, for finite positive x.
+    fn split(self) -> (Self, Self);
+    /// The upper half of the mantissa: its square is exact.
+    fn high_half(self) -> Self;
+    /// n and r with x = n π/2 + r and |r| ≤ π/4, for |x| ≤ [`FAR`](Format::FAR).
+    fn quarters(self) -> (u32, Self);
+    /// xʸ = e^(y ln x) where a wider format is at hand, else NaN.
+    fn powf_by_exp(self, y: Self) -> Self;
+}
+
+/// π/2 in three parts, the first two of 33 bits, so that their products with numbers below 2²⁰ are exact (Cody and Waite 1980).
+const QUARTER: [f64; 3] = [1.5707963267341256, 6.077100506303966e-11, 2.0222662487959506e-21];
+
+impl Format for f32 {
+    const ROUNDER: Self = (3_u64 << 22) as f32;
+    const LOG2_E: Self = std::f32::consts::LOG2_E;
+    const LN_2_HIGH: Self = 0.693_145_75;
+    const LN_2_LOW: Self = 1.428_606_8e-6;
+    const EXP_HIGH: Self = 88.722_84;
+    const EXP_NORMAL: Self = -87.0;
+    const LIFTED: Self = 5.421_010_9e-20;
+    const TAIL: Self = 110.0;
+    const NORMAL_TAIL: Self = 14.8;
+    const NORMAL_CENTRE: Self = 3.0;
+    const FAR: Self = 1e6;
+    const EXP_TAIL: &[f64] = &[0.5, 0.1666652, 0.041666195, 0.008368848, 0.0013951142];
+    const ATANH_TAIL: &[f64] = &[0.6666666, 0.40000334, 0.2853733, 0.23581828];
+    const TANH_TAIL: &[f64] = &[-0.3333333, 0.1333325, -0.053952802, 0.021736374, -0.008272205, 0.0022360506];
+    const ERF_RATIO_LESS_ONE: &[f64] = &[0.12837917, -0.37612626, 0.112836, -0.026854442, 0.005189533, -0.0008020829, 7.88909e-5];
+    const NORMAL_RATIO: &[f64] = &[
+        0.7290836904,
+        -0.5093319937,
+        0.2300176958,
+        -0.04726263583,
+        -0.01046246642,
+        0.006968994915,
+        0.001024507921,
+        -0.001031864616,
+        -0.0002441687784,
+        0.0001308016653,
+        5.404459781e-05,
+    ];
+    const SIN_TAIL: &[f64] = &[-0.16666664663925682, 0.008332748401714806, -0.00019587899536396134];
+    const COS_TAIL: &[f64] = &[0.041666664660645766, -0.0013888303106225739, 2.4547940868618788e-05];
+
+    #[inline(always)]
+    fn times_power_of_two(self, n_and_rounder: Self, lifted: bool) -> Self {
+        let lift = if lifted { 64 << 23 } else { 0 };
+        Self::from_bits(self.to_bits().wrapping_add(n_and_rounder.to_bits() << 23).wrapping_add(lift))
+    }
+    #[inline(always)]
+    fn split(self) -> (Self, Self) {
+        // Subnormal numbers are made normal first.
+        let subnormal = self < Self::MIN_POSITIVE;
+        let (x, bias) = if subnormal { (self * 8388608.0, 1.5e2) } else { (self, 127.0) };
+        let bits = x.to_bits().wrapping_add(0x3f80_0000 - 0x3f35_04f3);
+        // The exponent's bits under a mantissa whose unit is 1.
+        let e = Self::from_bits((bits >> 23) | (150 << 23)) - 8388608.0 - bias;
+        (Self::from_bits((bits & ((1 << 23) - 1)).wrapping_add(0x3f35_04f3)), e)
+    }
+    #[inline(always)]
+    fn high_half(self) -> Self {
+        Self::from_bits(self.to_bits() & 0xffff_f000)
+    }
+    #[inline(always)]
+    fn quarters(self) -> (u32, Self) {
+        let (n, r) = f64::from(self).quarters();
+        (n, r as f32)
+    }
+    #[inline(always)]
+    fn powf_by_exp(self, y: Self) -> Self {
+        exp(f64::from(y) * ln(f64::from(self))) as f32
+    }
+}
+
+impl Format for f64 {
+    const ROUNDER: Self = (3_u64 << 51) as f64;
+    const LOG2_E: Self = std::f64::consts::LOG2_E;
+    const LN_2_HIGH: Self = 0.693_147_180_369_123_8;
+    const LN_2_LOW: Self = 1.908_214_929_270_587_7e-10;
+    const EXP_HIGH: Self = 709.782_712_893_384;
+    const EXP_NORMAL: Self = -708.0;
+    const LIFTED: Self = 2.938_735_877_055_718_8e-39;
+    const TAIL: Self = 760.0;
+    const NORMAL_TAIL: Self = 38.7;
+    const NORMAL_CENTRE: Self = 5.0;
+    const FAR: Self = 1e6;
+    const EXP_TAIL: &[f64] = &[
+        0.5000000000000013,
+        0.1666666666666669,
+        0.04166666666651382,
+        0.008333333333311732,
+        0.0013888888947408747,
+        0.00019841269908106422,
+        2.480148956830978e-5,
+        2.7557224164359447e-6,
+        2.763140181749737e-7,
+        2.5115487095176632e-8,
+    ];
+    const ATANH_TAIL: &[f64] = &[
+        0.6666666666666735,
+        0.3999999999941419,
+        0.285714287424339,
+        0.22222198570735682,
+        0.1818356441903954,
+        0.15314048108830391,
+        0.1479597923138703,
+    ];
+    const TANH_TAIL: &[f64] = &[
+        -0.3333333333333313,
+        0.13333333333300643,
+        -0.05396825394978511,
+        0.02186948801420578,
+        -0.008863226934309727,
+        0.0035920386773532825,
+        -0.001455222203217216,
+        0.0005872114362699549,
+        -0.00023044478735553903,
+        7.937028642201118e-5,
+        -1.720723886156025e-5,
+    ];
+    const ERF_RATIO_LESS_ONE: &[f64] = &[
+        0.12837916709551256,
+        -0.3761263890318375,
+        0.11283791670954885,
+        -0.02686617064507784,
+        0.005223977624828276,
+        -0.0008548326981421161,
+        0.00012055331132862608,
+        -1.4925595770683133e-5,
+        1.646100846070705e-6,
+        -1.6350396095022845e-7,
+        1.466032815845247e-8,
+        -1.1374954538220158e-9,
+        5.960684765885747e-11,
+    ];
+    const NORMAL_RATIO: &[f64] = &[
+        0.769193049750063,
+        -0.6653825028900567,
+        0.4953056159699764,
+        -0.31353315667130405,
+        0.16502036617038354,
+        -0.06911863870632468,
+        0.020795066799905414,
+        -0.0029933767703130333,
+        -0.0007978693986677221,
+        0.0005448990633010863,
+        -5.937572703227387e-05,
+        -4.976280749785098e-05,
+        1.6681211232117703e-05,
+        3.980882321513714e-06,
+        -2.769264533073772e-06,
+        -3.36578162397913e-07,
+        4.331439093948562e-07,
+        4.223167435800696e-08,
+        -6.595301294871025e-08,
+        -9.28503099767642e-09,
+        7.674299428127925e-09,
+        1.7449237580064364e-09,
+        -1.629523005393758e-10,
+    ];
+    const SIN_TAIL: &[f64] = &[
+        -0.16666666666666666,
+        0.008333333333330946,
+        -0.00019841269836756188,
+        2.7557316101236044e-06,
+        -2.505113155786021e-08,
+        1.59181078709233e-10,
+    ];
+    const COS_TAIL: &[f64] = &[
+        0.041666666666666664,
+        -0.0013888888888887395,
+        2.480158729876411e-05,
+        -2.7557317270867773e-07,
+        2.08761460816374e-09,
+        -1.138261856047027e-11,
+    ];
+
+    #[inline(always)]
+    fn times_power_of_two(self, n_and_rounder: Self, lifted: bool) -> Self {
+        let lift = if lifted { 128 << 52 } else { 0 };
+        Self::from_bits(self.to_bits().wrapping_add(n_and_rounder.to_bits() << 52).wrapping_add(lift))
+    }
+    #[inline(always)]
+    fn split(self) -> (Self, Self) {
+        // Subnormal numbers are made normal first.
+        let subnormal = self < Self::MIN_POSITIVE;
+        let (x, bias) = if subnormal { (self * 4503599627370496.0, 1075.0) } else { (self, 1023.0) };
+        let bits = x.to_bits().wrapping_add(0x3ff0_0000_0000_0000 - 0x3fe6_a09e_667f_3bcd);
+        // The exponent's bits under a mantissa whose unit is 1.
+        let e = Self::from_bits((bits >> 52) | (1075 << 52)) - 4503599627370496.0 - bias;
+        (Self::from_bits((bits & ((1 << 52) - 1)).wrapping_add(0x3fe6_a09e_667f_3bcd)), e)
+    }
+    #[inline(always)]
+    fn high_half(self) -> Self {
+        Self::from_bits(self.to_bits() & 0xffff_ffff_f800_0000)
+    }
+    #[inline(always)]
+    fn quarters(self) -> (u32, Self) {
+        let rounded = self * std::f64::consts::FRAC_2_PI + Self::ROUNDER;
+        let n = rounded - Self::ROUNDER;
+        // The first two products are exact, so that a fused multiply-add would change nothing.
+        let r = ((self - n * QUARTER[0]) - n * QUARTER[1]) - n * QUARTER[2];
+        (rounded.to_bits() as u32, r)
+    }
+    #[inline(always)]
+    fn powf_by_exp(self, _: Self) -> Self {
+        Self::NAN
+    }
+}
+
+/// A number of the same bits whose [`mul_add`](Real::mul_add) rounds once: for loops compiled for processors that can. Elsewhere each
+/// would be a call into a library.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+#[repr(transparent)]
+pub struct Fused<T>(pub T);
+
+// SAFETY: a transparent wrapper of a number for which all zeros are a value.
+unsafe impl<T: Zeroable> Zeroable for Fused<T> {}
+// SAFETY: a transparent wrapper of a plain number: no padding, and every bit pattern is a value.
+unsafe impl<T: Pod> Pod for Fused<T> {}
+
+impl<T: Element> Element for Fused<T> {}
+
+macro_rules! fused {
+    ($t:ident: $($constant:ident)*; $($table:ident)*) => {
+        impl std::fmt::Display for Fused<$t> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+        impl std::ops::Neg for Fused<$t> {
+            type Output = Self;
+            #[inline(always)]
+            fn neg(self) -> Self {
+                Self(-self.0)
+            }
+        }
+        impl Real for Fused<$t> {
+            type Fused = Self;
+            const ZERO: Self = Self($t::ZERO);
+            const ONE: Self = Self($t::ONE);
+            const EPSILON: Self = Self($t::EPSILON);
+            const INFINITY: Self = Self($t::INFINITY);
+            const NEG_INFINITY: Self = Self($t::NEG_INFINITY);
+            const NAN: Self = Self($t::NAN);
+
+            #[inline(always)]
+            fn mul_add(self, y: Self, z: Self) -> Self {
+                Self($t::mul_add(self.0, y.0, z.0))
+            }
+            #[inline(always)]
+            fn fused(self) -> Self {
+                self
+            }
+            #[inline(always)]
+            fn from_fused(x: Self) -> Self {
+                x
+            }
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                Self(x as $t)
+            }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                f64::from(self.0)
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                Self(self.0.sqrt())
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                Self(self.0.abs())
+            }
+            #[inline(always)]
+            fn exact_powf(self, y: Self) -> Self {
+                Self(self.0.powf(y.0))
+            }
+            #[inline(always)]
+            fn exact_sin(self) -> Self {
+                Self(self.0.sin())
+            }
+            #[inline(always)]
+            fn exact_cos(self) -> Self {
+                Self(self.0.cos())
+            }
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                self.0.is_nan()
+            }
+            #[inline(always)]
+            fn is_finite(self) -> bool {
+                self.0.is_finite()
+            }
+            crate::real::elementary!();
+        }
+        impl Format for Fused<$t> {
+            $(const $constant: Self = Self($t::$constant);)*
+            $(const $table: &[f64] = $t::$table;)*
+
+            #[inline(always)]
+            fn times_power_of_two(self, n_and_rounder: Self, lifted: bool) -> Self {
+                Self(self.0.times_power_of_two(n_and_rounder.0, lifted))
+            }
+            #[inline(always)]
+            fn split(self) -> (Self, Self) {
+                let (m, e) = self.0.split();
+                (Self(m), Self(e))
+            }
+            #[inline(always)]
+            fn high_half(self) -> Self {
+                Self(self.0.high_half())
+            }
+            #[inline(always)]
+            fn quarters(self) -> (u32, Self) {
+                let (n, r) = self.0.quarters();
+                (n, Self(r))
+            }
+            #[inline(always)]
+            fn powf_by_exp(self, y: Self) -> Self {
+                Self(self.0.powf_by_exp(y.0))
+            }
+        }
+        fused!(@operators $t; Add::add Sub::sub Mul::mul Div::div; AddAssign::add_assign SubAssign::sub_assign MulAssign::mul_assign);
+    };
+    (@operators $t:ident; $($trait:ident::$method:ident)*; $($assign:ident::$with:ident)*) => {
+        $(impl std::ops::$trait for Fused<$t> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                Self(std::ops::$trait::$method(self.0, other.0))
+            }
+        })*
+        $(impl std::ops::$assign for Fused<$t> {
+            #[inline(always)]
+            fn $with(&mut self, other: Self) {
+                std::ops::$assign::$with(&mut self.0, other.0);
+            }
+        })*
+    };
+}
+fused!(f32: ROUNDER LOG2_E LN_2_HIGH LN_2_LOW EXP_HIGH EXP_NORMAL LIFTED TAIL NORMAL_TAIL NORMAL_CENTRE FAR;
+       EXP_TAIL ATANH_TAIL TANH_TAIL ERF_RATIO_LESS_ONE NORMAL_RATIO SIN_TAIL COS_TAIL);
+fused!(f64: ROUNDER LOG2_E LN_2_HIGH LN_2_LOW EXP_HIGH EXP_NORMAL LIFTED TAIL NORMAL_TAIL NORMAL_CENTRE FAR;
+       EXP_TAIL ATANH_TAIL TANH_TAIL ERF_RATIO_LESS_ONE NORMAL_RATIO SIN_TAIL COS_TAIL);

@@ -1,0 +1,165 @@
+//! Errors in units of the last place, and special values.
+
+use super::*;
+
+/// The distance of `y` from `exact` in units of the last place of an f32 there.
+fn ulps_f32(y: f32, exact: f64) -> f64 {
+    let rounded = exact as f32;
+    if rounded == y || (rounded.is_nan() && y.is_nan()) {
+        return 0.0;
+    }
+    let size = rounded.abs().max(f32::MIN_POSITIVE);
+    let unit = f64::from(f32::from_bits(size.to_bits() + 1)) - f64::from(size);
+    (f64::from(y) - exact).abs() / unit
+}
+
+fn ulps_f64(y: f64, exact: f64) -> f64 {
+    if exact == y || (exact.is_nan() && y.is_nan()) {
+        return 0.0;
+    }
+    let size = exact.abs().max(f64::MIN_POSITIVE);
+    (y - exact).abs() / (f64::from_bits(size.to_bits() + 1) - size)
+}
+
+/// Every 997th f32 there is: all exponents, both signs, NaN and infinities.
+fn all_f32() -> impl Iterator<Item = f32> {
+    (0..u32::MAX / 997).map(|i| f32::from_bits(i * 997)).chain([0.0, -0.0, f32::INFINITY, -f32::INFINITY, f32::NAN, 1.0])
+}
+
+fn dense_f64(low: f64, high: f64) -> impl Iterator<Item = f64> {
+    (0..=1_000_000).map(move |i| low + (high - low) * f64::from(i) / 1e6)
+}
+
+fn worst_f32(f: impl Fn(f32) -> f32, exact: impl Fn(f64) -> f64) -> f64 {
+    all_f32().map(|x| ulps_f32(f(x), exact(f64::from(x)))).fold(0.0, |m, e| if e <= m { m } else { e })
+}
+
+fn worst_f64(xs: impl Iterator<Item = f64>, f: impl Fn(f64) -> f64, exact: impl Fn(f64) -> f64) -> f64 {
+    xs.map(|x| ulps_f64(f(x), exact(x))).fold(0.0, |m, e| if e <= m { m } else { e })
+}
+
+#[test]
+fn f32_functions_are_within_two_units_of_the_last_place_everywhere() {
+    let found = [
+        ("exp", worst_f32(exp, f64::exp)),
+        ("ln", worst_f32(ln, f64::ln)),
+        ("tanh", worst_f32(tanh, f64::tanh)),
+        ("sigmoid", worst_f32(sigmoid, |x| 1.0 / (1.0 + (-x).exp()))),
+        ("erf", worst_f32(erf, erf::<f64>)),
+    ];
+    for (name, worst) in found {
+        assert!(worst <= 2.0, "{name}: {worst}");
+    }
+    // One product more; below -87 the sigmoid is subnormal and has lost bits.
+    let inside = |x: f32| if x < -87.0 { 0.0 } else { x };
+    let silu_error = worst_f32(|x| silu(inside(x)), |x| f64::from(inside(x as f32)) / (1.0 + f64::from(-inside(x as f32)).exp()));
+    assert!(silu_error <= 3.0, "silu: {silu_error}");
+    // The argument x/√2 is rounded, which e^(-x²/2) magnifies by x² in the lower tail: here to x = -2.
+    let cdf = |x: f64| if x.abs() > 2.0 { f64::NAN } else { normal_cdf(x) };
+    let cdf_error = worst_f32(|x| if x.abs() > 2.0 { f32::NAN } else { normal_cdf(x) }, cdf);
+    assert!(cdf_error <= 8.0, "normal_cdf: {cdf_error}");
+}
+
+#[test]
+fn f64_functions_are_within_a_few_units_of_the_last_place() {
+    for (low, high) in [(-750.0, 715.0), (-1.0, 1.0), (-1e-3, 1e-3)] {
+        let worst = worst_f64(dense_f64(low, high), exp, f64::exp);
+        assert!(worst <= 2.0, "exp on {low}..{high}: {worst}");
+        let worst = worst_f64(dense_f64(low, high), tanh, f64::tanh);
+        assert!(worst <= 3.0, "tanh on {low}..{high}: {worst}");
+    }
+    for (low, high) in [(0.0, 2.0), (0.0, 1e300), (0.0, 1e-300), (0.0, 1e-310), (0.999, 1.001)] {
+        let worst = worst_f64(dense_f64(low, high), ln, f64::ln);
+        assert!(worst <= 2.0, "ln on {low}..{high}: {worst}");
+    }
+}
+
+#[test]
+fn f64_erf_has_its_known_values() {
+    // Abramowitz and Stegun (1964), table 7.1, and to more digits mpmath.
+    let known = [
+        (0.1, 0.112_462_916_018_284_9),
+        (0.5, 0.520_499_877_813_046_5),
+        (1.0, 0.842_700_792_949_714_9),
+        (1.5, 0.966_105_146_475_310_8),
+        (2.5, 0.999_593_047_982_555),
+        (6.0, 1.0),
+    ];
+    for (x, y) in known {
+        assert!(ulps_f64(erf(x), y) <= 3.0 && ulps_f64(erf(-x), -y) <= 3.0, "erf({x}) = {}", erf(x));
+    }
+    // erfc 3 / 2, where the lower tail keeps its digits.
+    let tail = normal_cdf(-3.0 * std::f64::consts::SQRT_2);
+    assert!((tail / (2.209_049_699_858_544e-5 / 2.0) - 1.0).abs() < 1e-14, "{tail}");
+}
+
+#[test]
+fn special_values_are_those_of_ieee_functions() {
+    fn check<T: Format>() {
+        let (inf, zero, nan) = (T::INFINITY, T::ZERO, T::NAN);
+        assert!(exp(inf) == inf && exp(-inf) == zero && exp(zero) == T::ONE && exp(nan).is_nan());
+        assert!(ln(inf) == inf && ln(zero) == -inf && ln(-T::ONE).is_nan() && ln(nan).is_nan() && ln(T::ONE) == zero);
+        assert!(tanh(inf) == T::ONE && tanh(-inf) == -T::ONE && tanh(nan).is_nan());
+        assert!(sigmoid(inf) == T::ONE && sigmoid(-inf) == zero && sigmoid(nan).is_nan());
+        assert!(silu(inf) == inf && silu(-inf) == zero && silu(nan).is_nan());
+        assert!(erf(inf) == T::ONE && erf(-inf) == -T::ONE && erf(nan).is_nan());
+        assert!(normal_cdf(inf) == T::ONE && normal_cdf(-inf) == zero && normal_cdf(nan).is_nan());
+    }
+    check::<f32>();
+    check::<f64>();
+    assert!(tanh(-0.0_f32).is_sign_negative());
+}
+
+#[test]
+fn fused_functions_are_as_exact_over_every_exponent() {
+    let fused = |f: fn(Fused<f32>) -> Fused<f32>| move |x: f32| f(Fused(x)).0;
+    let exact_sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let found = [
+        ("exp", worst_f32(fused(exp), f64::exp), 1.5),
+        ("ln", worst_f32(fused(ln), f64::ln), 1.5),
+        ("tanh", worst_f32(fused(tanh), f64::tanh), 2.0),
+        ("sigmoid", worst_f32(fused(sigmoid), exact_sigmoid), 2.0),
+        ("silu", worst_f32(fused(silu), |x| if x < -700.0 { 0.0 } else { x * exact_sigmoid(x) }), 2.5),
+        ("silu, rounded twice", worst_f32(silu, |x| if x < -700.0 { 0.0 } else { x * exact_sigmoid(x) }), 3.0),
+        ("erf", worst_f32(fused(erf), erf::<f64>), 2.0),
+        ("normal_cdf", worst_f32(fused(normal_cdf), normal_cdf::<f64>), 5.0),
+        ("normal_cdf, rounded twice", worst_f32(normal_cdf, normal_cdf::<f64>), 6.0),
+        ("gelu", worst_f32(fused(gelu), gelu::<f64>), 5.0),
+        ("gelu, rounded twice", worst_f32(gelu, gelu::<f64>), 6.0),
+    ];
+    for (name, worst, most) in found {
+        assert!(worst <= most, "{name}: {worst}");
+    }
+}
+
+#[test]
+fn sines_cosines_and_powers_are_exact_where_vectors_compute_them() {
+    let near = |x: f32| if x.abs() <= f32::FAR { x } else { 1.0 };
+    let wide = |x: f64| f64::from(near(x as f32));
+    for (name, worst) in [
+        ("sin", worst_f32(|x| sin(near(x)), |x| wide(x).sin())),
+        ("cos", worst_f32(|x| cos(near(x)), |x| wide(x).cos())),
+        ("sin, fused", worst_f32(|x| sin(Fused(near(x))).0, |x| wide(x).sin())),
+        ("cos, fused", worst_f32(|x| cos(Fused(near(x))).0, |x| wide(x).cos())),
+    ] {
+        assert!(worst <= 2.0, "{name}: {worst}");
+    }
+    for (low, high) in [(-10.0, 10.0), (-1e6, 1e6), (-1e-3, 1e-3)] {
+        for (name, worst) in
+            [("sin", worst_f64(dense_f64(low, high), sin, f64::sin)), ("cos", worst_f64(dense_f64(low, high), cos, f64::cos))]
+        {
+            assert!(worst <= 2.0, "{name} on {low}..{high}: {worst}");
+        }
+    }
+    // Multiples of π, where all digits of the first two parts cancel.
+    for k in [1, 2, 3, 22, 355, 100_000, 318_309] {
+        let x = f64::from(k) * std::f64::consts::PI;
+        assert!(ulps_f64(sin(x), x.sin()) <= 2.0, "sin {x}: {} for {}", sin(x), x.sin());
+    }
+    for y in [2.5_f32, -1.7, 1e-3, 40.0, -33.0] {
+        let x = |x: f32| if x > 0.0 && x < f32::INFINITY { x } else { 1.0 };
+        let worst = worst_f32(|v| powf(x(v), y), |v| f64::from(x(v as f32)).powf(f64::from(y)));
+        assert!(worst <= 1.0, "power {y}: {worst}");
+    }
+    assert!(sin(-0.0_f32).is_sign_negative() && cos(0.0_f64) == 1.0);
+}
