@@ -104,8 +104,8 @@ pub fn run<R>(f: impl FnOnce() -> R) -> R {
 pub fn run_fused<D, R>(data: D, fused: impl FnOnce(D) -> R, plain: impl FnOnce(D) -> R) -> R {
     #[cfg(target_arch = "x86_64")]
     match isa() {
-        // SAFETY: `isa` returns these only where `detect` found every feature they enable.
         Isa::Avx512 => {
+            // SAFETY: `isa` returns this only where `detect` found every feature that `run_avx512` enables.
             return unsafe {
                 run_avx512(
                     #[inline(always)]
@@ -113,8 +113,8 @@ pub fn run_fused<D, R>(data: D, fused: impl FnOnce(D) -> R, plain: impl FnOnce(D
                 )
             };
         }
-        // SAFETY: as above.
         Isa::Avx2 => {
+            // SAFETY: as above, for `run_avx2`.
             return unsafe {
                 run_avx2(
                     #[inline(always)]
