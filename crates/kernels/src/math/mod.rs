@@ -2,7 +2,7 @@
 //! [`simd::run`](crate::simd::run).
 //!
 //! Largest errors in units of the last place, in f32 over every exponent, where a multiply-add is rounded once
-//! ([`Fused`](crate::math::Fused)) and where it is rounded twice:
+//! ([`Fused`]) and where it is rounded twice:
 //!
 //! | function | f32 | f64 |
 //! | --- | --- | --- |

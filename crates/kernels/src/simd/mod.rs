@@ -99,7 +99,7 @@ pub fn run<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// [`run`] of `fused` where the processor has fused multiply-adds, else of `plain`: one loop over a
-/// [`Real::Fused`](crate::real::Real::Fused) and over the number itself, either with `data`. Both must be `#[inline(always)]`.
+/// [`Real::Fused`] and over the number itself, either with `data`. Both must be `#[inline(always)]`.
 #[inline]
 pub fn run_fused<D, R>(data: D, fused: impl FnOnce(D) -> R, plain: impl FnOnce(D) -> R) -> R {
     #[cfg(target_arch = "x86_64")]
