@@ -91,11 +91,8 @@ pub fn map<T: Real>(a: View<'_, T>, out: &mut [T], f: impl Function) {
     let a = Source::new(a);
     run(out, |start, out| {
         let mut a_buffer = [T::zeroed(); CHUNK];
-        let mut rest = &mut *out;
-        let mut at = start;
-        while !rest.is_empty() {
-            let (here, tail) = std::mem::take(&mut rest).split_at_mut(CHUNK.min(rest.len()));
-            let a = a.read(at, here.len(), &mut a_buffer);
+        for (i, here) in out.chunks_mut(CHUNK).enumerate() {
+            let a = a.read(start + i * CHUNK, here.len(), &mut a_buffer);
             let beyond = simd::run_fused(
                 &mut *here,
                 #[inline(always)]
@@ -106,7 +103,6 @@ pub fn map<T: Real>(a: View<'_, T>, out: &mut [T], f: impl Function) {
             if beyond {
                 here.iter_mut().zip(a).filter(|(_, x)| f.beyond(**x)).for_each(|(y, &x)| *y = f.exact(x));
             }
-            (rest, at) = (tail, at + CHUNK);
         }
     });
 }
@@ -367,5 +363,46 @@ mod tests {
         let flat = View::new(&data, 0, &[400_000], &[1]).unwrap();
         binary(flat, flat, &mut out, |x, y| x + y);
         assert!(out.iter().zip(&data).all(|(&y, &x)| y == 2.0 * x));
+    }
+
+    /// A function that vectors compute up to 2, and this file's tests beyond.
+    #[derive(Clone, Copy)]
+    struct Shifted;
+
+    impl Function for Shifted {
+        #[inline(always)]
+        fn apply<T: Real>(self, x: T) -> T {
+            x.mul_add(T::from_f64(0.5), T::ONE)
+        }
+        #[inline(always)]
+        fn beyond<T: Real>(self, x: T) -> bool {
+            !(x <= T::from_f64(2.0))
+        }
+        #[inline(always)]
+        fn exact<T: Real>(self, x: T) -> T {
+            -x
+        }
+    }
+
+    #[test]
+    fn functions_of_real_numbers_reach_every_element_of_any_view() {
+        // Small multiples of ¼, for which a multiply-add is exact either way, and what is no number at odd places.
+        let mut data: Vec<f32> = (0..70_000).map(|i| (i % 97) as f32 * 0.25 - 12.0).collect();
+        (data[5], data[1023], data[40_001]) = (f32::NAN, f32::INFINITY, f32::NEG_INFINITY);
+        let expected = |x: f32| if x <= 2.0 { x * 0.5 + 1.0 } else { -x };
+        let check = |offset: usize, shape: &[usize], strides: &[isize]| {
+            let a = View::new(&data, offset, shape, strides).unwrap();
+            let mut out = vec![7.0; a.len()];
+            map(a, &mut out, Shifted);
+            let same = |(&y, x): (&f32, f32)| y == expected(x) || (y.is_nan() && x.is_nan());
+            assert!(out.iter().zip(a.iter()).all(same), "{shape:?} {strides:?} from {offset}");
+        };
+        for n in [0, 1, 7, 8, 9, 15, 16, 17, 31, 33, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 13, 65_537] {
+            [0, 1, 3].into_iter().for_each(|offset| check(offset, &[n], &[1]));
+        }
+        check(9000, &[3000], &[-3]);
+        check(2, &[50, 61], &[1, 50]);
+        check(4, &[40, 70], &[0, 1]);
+        check(4, &[40, 70], &[1, 0]);
     }
 }

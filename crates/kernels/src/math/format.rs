@@ -67,7 +67,7 @@ impl Format for f32 {
     const LN_2_LOW: Self = 1.428_606_8e-6;
     const EXP_HIGH: Self = 88.722_84;
     const EXP_NORMAL: Self = -87.0;
-    const LIFTED: Self = 1.0 / (1_u128 << 64) as f32;
+    const LIFTED: Self = 1.0 / (1_u64 << 63) as f32 / 2.0;
     const TAIL: Self = 110.0;
     const NORMAL_TAIL: Self = 14.8;
     const NORMAL_CENTRE: Self = 3.0;
@@ -129,7 +129,7 @@ impl Format for f64 {
     const LN_2_LOW: Self = 1.908_214_929_270_587_7e-10;
     const EXP_HIGH: Self = 709.782_712_893_384;
     const EXP_NORMAL: Self = -708.0;
-    const LIFTED: Self = 1.0 / ((1_u128 << 64) as f64 * (1_u128 << 64) as f64);
+    const LIFTED: Self = 1.0 / (1_u128 << 127) as f64 / 2.0;
     const TAIL: Self = 760.0;
     const NORMAL_TAIL: Self = 38.7;
     const NORMAL_CENTRE: Self = 5.0;

@@ -103,26 +103,11 @@ pub fn run<R>(f: impl FnOnce() -> R) -> R {
 #[inline]
 pub fn run_fused<D, R>(data: D, fused: impl FnOnce(D) -> R, plain: impl FnOnce(D) -> R) -> R {
     #[cfg(target_arch = "x86_64")]
-    match isa() {
-        Isa::Avx512 => {
-            // SAFETY: `isa` returns this only where `detect` found every feature that `run_avx512` enables.
-            return unsafe {
-                run_avx512(
-                    #[inline(always)]
-                    || fused(data),
-                )
-            };
-        }
-        Isa::Avx2 => {
-            // SAFETY: as above, for `run_avx2`.
-            return unsafe {
-                run_avx2(
-                    #[inline(always)]
-                    || fused(data),
-                )
-            };
-        }
-        Isa::Baseline => {}
+    if isa() > Isa::Baseline {
+        return run(
+            #[inline(always)]
+            || fused(data),
+        );
     }
     // Every processor of this architecture has them.
     if cfg!(target_arch = "aarch64") { fused(data) } else { plain(data) }
