@@ -93,12 +93,31 @@ pub fn map<T: Real>(a: View<'_, T>, out: &mut [T], f: impl Function) {
         let mut a_buffer = [T::zeroed(); CHUNK];
         for (i, here) in out.chunks_mut(CHUNK).enumerate() {
             let a = a.read(start + i * CHUNK, here.len(), &mut a_buffer);
+            // Every closure is to be inlined, lest it keep the baseline's instructions.
             let beyond = simd::run_fused(
                 &mut *here,
                 #[inline(always)]
-                |y| each(a, y, |x| T::from_fused(f.apply(x.fused())), |x| f.beyond(x)),
+                |y| {
+                    each(
+                        a,
+                        y,
+                        #[inline(always)]
+                        |x| T::from_fused(f.apply(x.fused())),
+                        #[inline(always)]
+                        |x| f.beyond(x),
+                    )
+                },
                 #[inline(always)]
-                |y| each(a, y, |x| f.apply(x), |x| f.beyond(x)),
+                |y| {
+                    each(
+                        a,
+                        y,
+                        #[inline(always)]
+                        |x| f.apply(x),
+                        #[inline(always)]
+                        |x| f.beyond(x),
+                    )
+                },
             );
             if beyond {
                 here.iter_mut().zip(a).filter(|(_, x)| f.beyond(**x)).for_each(|(y, &x)| *y = f.exact(x));
@@ -107,15 +126,17 @@ pub fn map<T: Real>(a: View<'_, T>, out: &mut [T], f: impl Function) {
     });
 }
 
-/// y[i] = f(x[i]), and whether any x[i] is beyond f.
+/// y[i] = f(x[i]), and whether any x[i] is beyond f: two loops, each of which becomes vector instructions.
 #[inline(always)]
 fn each<T: Copy>(x: &[T], y: &mut [T], f: impl Fn(T) -> T, beyond: impl Fn(T) -> bool) -> bool {
-    let mut any = false;
     for (y, &x) in y.iter_mut().zip(x) {
         *y = f(x);
-        any |= beyond(x);
     }
-    any
+    x.iter().fold(
+        false,
+        #[inline(always)]
+        |any, &x| any | beyond(x),
+    )
 }
 
 /// `out[i] = f(a[i], b[i], c[i])`

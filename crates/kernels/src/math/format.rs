@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{exp, ln};
+use super::{exp, ln_of_positive};
 use crate::real::{Element, Real};
 
 /// A format's constants and polynomials. The polynomials are minimax or Chebyshev fits to more digits than the format has, on
@@ -118,7 +118,8 @@ impl Format for f32 {
     }
     #[inline(always)]
     fn powf_by_exp(self, y: Self) -> Self {
-        exp(f64::from(y) * ln(f64::from(self))) as f32
+        // Without the logarithm's special values, whose branches would keep loops from becoming vector instructions.
+        exp(f64::from(y) * ln_of_positive(f64::from(self))) as f32
     }
 }
 

@@ -59,17 +59,23 @@ pub fn exp<T: Format>(x: T) -> T {
     if x <= T::EXP_HIGH { p * scale } else { x + T::INFINITY }
 }
 
-/// ln x
+/// ln x for finite positive x.
 // ln m = f - (f²/2 - s (f²/2 + R)) with f = m - 1, s = f / (2 + f) and R = 2 atanh(s) / s - 2: exact to first order in f.
 #[inline(always)]
-pub fn ln<T: Format>(x: T) -> T {
+fn ln_of_positive<T: Format>(x: T) -> T {
     let (m, e) = x.split();
     let f = m - T::ONE;
     let s = f / (T::from_f64(2.0) + f);
     let z = s * s;
     let half_square = T::from_f64(0.5) * f * f;
     let r = z * polynomial(T::ATANH_TAIL, z);
-    let y = e * T::LN_2_HIGH - ((half_square - s.mul_add(half_square + r, e * T::LN_2_LOW)) - f);
+    e * T::LN_2_HIGH - ((half_square - s.mul_add(half_square + r, e * T::LN_2_LOW)) - f)
+}
+
+/// ln x
+#[inline(always)]
+pub fn ln<T: Format>(x: T) -> T {
+    let y = ln_of_positive(x);
     let y = if x < T::INFINITY { y } else { x };
     let y = if x > T::ZERO { y } else { T::NAN };
     let y = if x == T::ZERO { T::NEG_INFINITY } else { y };
