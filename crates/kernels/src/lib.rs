@@ -23,6 +23,7 @@
 pub mod attention;
 pub mod buffer;
 pub mod elementwise;
+pub mod factor;
 pub mod gate;
 pub mod gather;
 pub mod loss;

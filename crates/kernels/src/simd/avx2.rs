@@ -158,10 +158,22 @@ unsafe fn scale_f64(x: __m256d, n: __m256d) -> __m256d {
         _mm256_mul_pd(_mm256_mul_pd(_mm256_mul_pd(_mm256_mul_pd(x, q), q), factor(rest)), q)
     }
 }
+#[inline(always)]
+unsafe fn where_less_f32(x: __m256, bound: __m256, yes: __m256, no: __m256) -> __m256 {
+    // SAFETY: the caller enabled AVX2.
+    unsafe { _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_LT_OQ>(x, bound)) }
+}
+
+#[inline(always)]
+unsafe fn where_less_f64(x: __m256d, bound: __m256d, yes: __m256d, no: __m256d) -> __m256d {
+    // SAFETY: the caller enabled AVX2.
+    unsafe { _mm256_blendv_pd(no, yes, _mm256_cmp_pd::<_CMP_LT_OQ>(x, bound)) }
+}
+
 /// One implementation: every method is the instruction named, under the caller's duty stated by [`Vector`].
 macro_rules! vector {
     ($name:ident, $element:ty, $lanes:literal, $load_f32:ident, $load_bf16:ident, $load_f16:ident, $exchange:ident, $first:ident, $set1:ident, $load:ident, $load_first:ident, $store:ident, $store_first:ident,
-     $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $min:ident, $sum:ident, $largest:ident, $round:ident, $scale:ident) => {
+     $add:ident, $sub:ident, $mul:ident, $div:ident, $sqrt:ident, $where_less:ident, $fma:ident, $max:ident, $min:ident, $sum:ident, $largest:ident, $round:ident, $scale:ident) => {
         impl Vector for $name {
             type Element = $element;
             const LANES: usize = $lanes;
@@ -234,6 +246,21 @@ macro_rules! vector {
                 Self(unsafe { $mul(self.0, y.0) })
             }
             #[inline(always)]
+            unsafe fn div(self, y: Self) -> Self {
+                // SAFETY: as for `splat`.
+                Self(unsafe { $div(self.0, y.0) })
+            }
+            #[inline(always)]
+            unsafe fn sqrt(self) -> Self {
+                // SAFETY: as for `splat`.
+                Self(unsafe { $sqrt(self.0) })
+            }
+            #[inline(always)]
+            unsafe fn where_less(self, bound: Self, yes: Self, no: Self) -> Self {
+                // SAFETY: as for `splat`.
+                Self(unsafe { $where_less(self.0, bound.0, yes.0, no.0) })
+            }
+            #[inline(always)]
             unsafe fn mul_add(self, y: Self, z: Self) -> Self {
                 // SAFETY: as for `splat`.
                 Self(unsafe { $fma(self.0, y.0, z.0) })
@@ -288,6 +315,9 @@ vector!(
     _mm256_add_ps,
     _mm256_sub_ps,
     _mm256_mul_ps,
+    _mm256_div_ps,
+    _mm256_sqrt_ps,
+    where_less_f32,
     _mm256_fmadd_ps,
     _mm256_max_ps,
     _mm256_min_ps,
@@ -313,6 +343,9 @@ vector!(
     _mm256_add_pd,
     _mm256_sub_pd,
     _mm256_mul_pd,
+    _mm256_div_pd,
+    _mm256_sqrt_pd,
+    where_less_f64,
     _mm256_fmadd_pd,
     _mm256_max_pd,
     _mm256_min_pd,

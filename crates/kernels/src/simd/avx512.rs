@@ -134,10 +134,22 @@ impl F32x16 {
     }
 }
 
+#[inline(always)]
+unsafe fn where_less_f32(x: __m512, bound: __m512, yes: __m512, no: __m512) -> __m512 {
+    // SAFETY: the caller enabled AVX-512.
+    unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(x, bound), no, yes) }
+}
+
+#[inline(always)]
+unsafe fn where_less_f64(x: __m512d, bound: __m512d, yes: __m512d, no: __m512d) -> __m512d {
+    // SAFETY: the caller enabled AVX-512.
+    unsafe { _mm512_mask_blend_pd(_mm512_cmp_pd_mask::<_CMP_LT_OQ>(x, bound), no, yes) }
+}
+
 /// One implementation: every method is the instruction named, under the caller's duty stated by [`Vector`].
 macro_rules! vector {
     ($name:ident, $element:ty, $lanes:literal, $load_f32:ident, $load_bf16:ident, $load_f16:ident, $exchange:ident, $first:ident, $set1:ident, $load:ident, $load_first:ident, $store:ident, $store_first:ident,
-     $add:ident, $sub:ident, $mul:ident, $fma:ident, $max:ident, $min:ident, $sum:ident, $largest:ident, $round:ident, $scale:ident) => {
+     $add:ident, $sub:ident, $mul:ident, $div:ident, $sqrt:ident, $where_less:ident, $fma:ident, $max:ident, $min:ident, $sum:ident, $largest:ident, $round:ident, $scale:ident) => {
         impl Vector for $name {
             type Element = $element;
             const LANES: usize = $lanes;
@@ -210,6 +222,21 @@ macro_rules! vector {
                 Self(unsafe { $mul(self.0, y.0) })
             }
             #[inline(always)]
+            unsafe fn div(self, y: Self) -> Self {
+                // SAFETY: as for `splat`.
+                Self(unsafe { $div(self.0, y.0) })
+            }
+            #[inline(always)]
+            unsafe fn sqrt(self) -> Self {
+                // SAFETY: as for `splat`.
+                Self(unsafe { $sqrt(self.0) })
+            }
+            #[inline(always)]
+            unsafe fn where_less(self, bound: Self, yes: Self, no: Self) -> Self {
+                // SAFETY: as for `splat`.
+                Self(unsafe { $where_less(self.0, bound.0, yes.0, no.0) })
+            }
+            #[inline(always)]
             unsafe fn mul_add(self, y: Self, z: Self) -> Self {
                 // SAFETY: as for `splat`.
                 Self(unsafe { $fma(self.0, y.0, z.0) })
@@ -264,6 +291,9 @@ vector!(
     _mm512_add_ps,
     _mm512_sub_ps,
     _mm512_mul_ps,
+    _mm512_div_ps,
+    _mm512_sqrt_ps,
+    where_less_f32,
     _mm512_fmadd_ps,
     _mm512_max_ps,
     _mm512_min_ps,
@@ -289,6 +319,9 @@ vector!(
     _mm512_add_pd,
     _mm512_sub_pd,
     _mm512_mul_pd,
+    _mm512_div_pd,
+    _mm512_sqrt_pd,
+    where_less_f64,
     _mm512_fmadd_pd,
     _mm512_max_pd,
     _mm512_min_pd,

@@ -76,6 +76,18 @@ impl<T: Lanes> Vector for Scalar<T> {
         Self(self.0 * y.0)
     }
     #[inline(always)]
+    unsafe fn div(self, y: Self) -> Self {
+        Self(self.0 / y.0)
+    }
+    #[inline(always)]
+    unsafe fn sqrt(self) -> Self {
+        Self(self.0.sqrt())
+    }
+    #[inline(always)]
+    unsafe fn where_less(self, bound: Self, yes: Self, no: Self) -> Self {
+        if self.0 < bound.0 { yes } else { no }
+    }
+    #[inline(always)]
     unsafe fn mul_add(self, y: Self, z: Self) -> Self {
         Self(self.0 * y.0 + z.0)
     }

@@ -89,6 +89,21 @@ pub trait Vector: Copy + 'static {
     /// # Safety
     /// The instruction set must be enabled.
     unsafe fn mul(self, y: Self) -> Self;
+    /// self / y
+    ///
+    /// # Safety
+    /// The instruction set must be enabled.
+    unsafe fn div(self, y: Self) -> Self;
+    /// √self
+    ///
+    /// # Safety
+    /// The instruction set must be enabled.
+    unsafe fn sqrt(self) -> Self;
+    /// In each lane `yes` where self < bound, else `no`: also where either is NaN.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled.
+    unsafe fn where_less(self, bound: Self, yes: Self, no: Self) -> Self;
     /// self · y + z, rounded once where the processor can.
     ///
     /// # Safety

@@ -1,0 +1,217 @@
+//! Factorizations of many small matrices: every lane of a register works on a matrix of its own.
+//!
+//! As many matrices as a register has lanes are turned, in registers, so that a register holds one element of each (a
+//! [`Pack`]); the algorithm is then plain arithmetic on packs. Nothing is lost to sizes that are no multiple of a register nor to
+//! a call for each matrix. Where matrices would go different ways (a pivot, a converged value), all lanes go the longest way
+//! and those that need not are left as they are.
+//!
+//! | function | algorithm |
+//! | --- | --- |
+//! | [`cholesky`] | by columns, looking left |
+//! | [`inverse`] | Gauss and Jordan's elimination in place, partial pivoting |
+//! | [`qr`] | Householder reflections |
+//! | [`eigh`], [`eigvalsh`] | Householder's tridiagonal form, implicit QL |
+//! | [`svd`] | one-sided Jacobi rotations |
+
+mod cholesky;
+mod eigh;
+mod inverse;
+mod pack;
+mod qr;
+mod svd;
+#[cfg(test)]
+mod tests;
+
+pub use cholesky::cholesky;
+pub use eigh::{eigh, eigvalsh};
+pub use inverse::inverse;
+pub use qr::qr;
+pub use svd::svd;
+
+use std::sync::Mutex;
+
+use crate::product::transpose;
+use crate::simd::{self, Lanes, Vector};
+use crate::threads;
+use pack::{Enabled, Pack};
+
+/// The largest order of a matrix that is worked on in a lane: its packs stay in the second-level cache.
+pub const LARGEST: usize = 32;
+
+/// An algorithm for one pack of matrices.
+trait Algorithm<T: Lanes>: Sync {
+    /// Elements of a matrix that it reads, and of each that it writes.
+    fn sizes(&self) -> (usize, [usize; 3]);
+    /// Packs that it needs beside the matrix.
+    fn scratch(&self) -> usize;
+    /// About the nanoseconds that a matrix takes in lanes of sixteen.
+    fn ns(&self) -> f64;
+
+    /// Factors `a`, which it may overwrite, into `out`, with `scratch` of unspecified content. Returns 0 in each lane
+    /// that went well, else what went wrong there. Must be `#[inline(always)]`.
+    fn run<V: Vector<Element = T>>(
+        &self,
+        isa: Enabled<V>,
+        a: &mut Vec<Pack<V>>,
+        out: &mut Outputs<V>,
+        scratch: &mut [Pack<V>],
+    ) -> Pack<V>;
+}
+
+/// Where results go.
+struct Outputs<V> {
+    packs: [Vec<Pack<V>>; 3],
+}
+
+/// A matrix that went wrong: its place in the batch, and what the algorithm says of it.
+pub type Fault = (usize, usize);
+
+/// Runs the algorithm on every matrix of `a` and returns those that went wrong, in order.
+///
+/// # Panics
+/// If the slices do not hold as many matrices as `a` has.
+fn each<T: Lanes>(algorithm: &impl Algorithm<T>, a: &[T], out: [&mut [T]; 3]) -> Vec<Fault> {
+    each_on(simd::isa(), algorithm, a, out)
+}
+
+/// [`each`] with this instruction set.
+fn each_on<T: Lanes>(isa: simd::Isa, algorithm: &impl Algorithm<T>, a: &[T], out: [&mut [T]; 3]) -> Vec<Fault> {
+    let (size, sizes) = algorithm.sizes();
+    if size == 0 || a.is_empty() {
+        return Vec::new();
+    }
+    let matrices = a.len() / size;
+    assert_eq!(a.len(), matrices * size, "whole matrices");
+    for (out, size) in out.iter().zip(sizes) {
+        assert_eq!(out.len(), matrices * size, "as many results as matrices");
+    }
+    let out = out.map(|out| Shared(out.as_mut_ptr()));
+    let faults = Mutex::new(Vec::new());
+    simd::dispatch_on(isa, Each { algorithm, a, matrices, out, faults: &faults });
+    let mut faults = faults.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    faults.sort_unstable();
+    faults
+}
+
+/// The start of results of which each thread writes its own matrices.
+struct Shared<T>(*mut T);
+// SAFETY: threads write to matrices of their own.
+unsafe impl<T: Send> Sync for Shared<T> {}
+
+struct Each<'a, T, A> {
+    algorithm: &'a A,
+    a: &'a [T],
+    matrices: usize,
+    out: [Shared<T>; 3],
+    faults: &'a Mutex<Vec<Fault>>,
+}
+
+impl<T: Lanes, A: Algorithm<T>> simd::Kernel<T> for Each<'_, T, A> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(self) {
+        let parts = threads::parts(self.matrices, self.algorithm.ns() * 16.0 / V::LANES as f64);
+        // A few pieces a thread, so that one that is held up leaves some to the others.
+        let pieces = if parts > 1 { (4 * parts).min(self.matrices.div_ceil(V::LANES)) } else { 1 };
+        threads::run(pieces, |piece| {
+            let range = threads::range(self.matrices, V::LANES, pieces, piece);
+            // SAFETY: `dispatch` found the instruction set of `V`; pieces are disjoint.
+            unsafe {
+                V::enter(
+                    #[inline(always)]
+                    || match V::LANES {
+                        16 => self.piece::<V, 16>(range),
+                        8 => self.piece::<V, 8>(range),
+                        4 => self.piece::<V, 4>(range),
+                        2 => self.piece::<V, 2>(range),
+                        _ => self.piece::<V, 1>(range),
+                    },
+                )
+            }
+        });
+    }
+}
+
+impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
+    /// # Safety
+    /// The instruction set of `V`, of `L` lanes, is enabled; nobody else writes results of these matrices.
+    #[inline(always)]
+    unsafe fn piece<V: Vector<Element = T>, const L: usize>(&self, matrices: std::ops::Range<usize>) {
+        let (size, sizes) = self.algorithm.sizes();
+        // SAFETY: the caller's duty.
+        let isa = unsafe { Enabled::<V>::new() };
+        let mut a = vec![isa.splat(0.0); size];
+        let mut out = Outputs { packs: sizes.map(|size| vec![isa.splat(0.0); size]) };
+        let mut scratch = vec![isa.splat(0.0); self.algorithm.scratch()];
+        for first in matrices.clone().step_by(L) {
+            let count = L.min(matrices.end - first);
+            // Lanes without a matrix repeat the last.
+            let lane = |i: usize| first + i.min(count - 1);
+            let from = std::array::from_fn(|i| self.a[lane(i) * size..].as_ptr());
+            // SAFETY: `size` elements from each address on are a matrix.
+            unsafe { turn::<V, L>(&mut a, from) };
+            let status = self.algorithm.run(isa, &mut a, &mut out, &mut scratch);
+            if status.any() {
+                let found = status.lanes().take(count).enumerate().filter(|(_, s)| *s != T::ZERO);
+                let mut faults = self.faults.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                faults.extend(found.map(|(i, s)| (first + i, s.to_f64() as usize)));
+            }
+            for ((packs, to), size) in out.packs.iter().zip(&self.out).zip(sizes) {
+                // SAFETY: the results hold `size` elements for each matrix, and these matrices are this thread's.
+                unsafe { turn_back::<V, L>(packs, std::array::from_fn(|i| to.0.add(lane(i) * size)), count) }
+            }
+        }
+    }
+}
+
+/// Loads the elements of a matrix for each lane.
+///
+/// # Safety
+/// The instruction set is enabled, `V` has `L` lanes, and as many elements as `to` is long can be read from each address on.
+#[inline(always)]
+unsafe fn turn<V: Vector, const L: usize>(to: &mut [Pack<V>], from: [*const V::Element; L]) {
+    let mut first = 0;
+    for to in to.chunks_mut(L) {
+        // SAFETY: the caller's duty.
+        unsafe {
+            let mut block: [V; L] = std::array::from_fn(
+                #[inline(always)]
+                |i| {
+                    let from = from[i].add(first);
+                    if to.len() == L { V::load(from) } else { V::load_first(from, to.len()) }
+                },
+            );
+            transpose(&mut block);
+            for (to, x) in to.iter_mut().zip(block) {
+                *to = Pack::new(x);
+            }
+        }
+        first += L;
+    }
+}
+
+/// Writes the matrices of the first `count` lanes.
+///
+/// # Safety
+/// The instruction set is enabled, `V` has `L` lanes, and as many elements as `from` is long can be written from each of
+/// the first `count` addresses on.
+#[inline(always)]
+unsafe fn turn_back<V: Vector, const L: usize>(from: &[Pack<V>], to: [*mut V::Element; L], count: usize) {
+    let mut first = 0;
+    for from in from.chunks(L) {
+        // SAFETY: the caller's duty.
+        unsafe {
+            let mut block = [from[0].register(); L];
+            for (x, from) in block.iter_mut().zip(from) {
+                *x = from.register();
+            }
+            transpose(&mut block);
+            for i in 0..count {
+                let to = to[i].add(first);
+                if from.len() == L { block[i].store(to) } else { block[i].store_first(to, from.len()) }
+            }
+        }
+        first += L;
+    }
+}

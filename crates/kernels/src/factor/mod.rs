@@ -1,0 +1,3 @@
+//! Factorizations of matrices.
+
+pub mod lanes;
