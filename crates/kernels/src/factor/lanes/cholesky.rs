@@ -31,7 +31,6 @@ impl<T: Lanes> Algorithm<T> for Cholesky {
         n * n * (0.3 + 0.01 * n)
     }
 
-    // Column j of L from those left of it:  l_jj = √(a_jj − Σ l_jk²),  l_ij = (a_ij − Σ l_ik l_jk) / l_jj.
     #[inline(always)]
     fn run<V: Vector<Element = T>>(
         &self,
@@ -40,40 +39,49 @@ impl<T: Lanes> Algorithm<T> for Cholesky {
         out: &mut Outputs<V>,
         _: &mut [Pack<V>],
     ) -> Pack<V> {
-        let n = self.n;
-        let l = &mut out.packs[0];
-        let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
-        let mut status = zero;
-        for j in 0..n {
-            let (row, below) = l[j * n..].split_at_mut(n);
-            let (left, right) = row.split_at_mut(j);
-            let left = &*left;
-            let square = a[j * n + j] - left.iter().fold(zero, |sum, x| x.mul_add(*x, sum));
-            let failed = zero.where_less(square, zero, isa.splat((j + 1) as f64));
-            status = zero.where_less(status, status, failed);
-            let root = square.sqrt();
-            right[0] = root;
-            right[1..].fill(zero);
-            let reciprocal = one / root;
-            let mut i = j + 1;
-            for rows in below.chunks_mut(4 * n) {
-                if rows.len() == 4 * n {
-                    let sums = dots(zero, left, std::array::from_fn::<_, 4, _>(|r| &rows[r * n..r * n + j]));
-                    for (r, sum) in sums.into_iter().enumerate() {
-                        rows[r * n + j] = (a[(i + r) * n + j] - sum) * reciprocal;
-                    }
-                    i += 4;
-                    continue;
+        // The orders of graphics as constants: the compiler unrolls every loop.
+        match self.n {
+            3 => factor(isa, 3, a, &mut out.packs[0]),
+            4 => factor(isa, 4, a, &mut out.packs[0]),
+            n => factor(isa, n, a, &mut out.packs[0]),
+        }
+    }
+}
+
+// Column j of L from those left of it:  l_jj = √(a_jj − Σ l_jk²),  l_ij = (a_ij − Σ l_ik l_jk) / l_jj.
+#[inline(always)]
+fn factor<V: Vector>(isa: Enabled<V>, n: usize, a: &[Pack<V>], l: &mut [Pack<V>]) -> Pack<V> {
+    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+    let mut status = zero;
+    for j in 0..n {
+        let (row, below) = l[j * n..].split_at_mut(n);
+        let (left, right) = row.split_at_mut(j);
+        let left = &*left;
+        let square = a[j * n + j] - left.iter().fold(zero, |sum, x| x.mul_add(*x, sum));
+        let failed = zero.where_less(square, zero, isa.splat((j + 1) as f64));
+        status = zero.where_less(status, status, failed);
+        let root = square.sqrt();
+        right[0] = root;
+        right[1..].fill(zero);
+        let reciprocal = one / root;
+        let mut i = j + 1;
+        for rows in below.chunks_mut(4 * n) {
+            if rows.len() == 4 * n {
+                let sums = dots(zero, left, std::array::from_fn::<_, 4, _>(|r| &rows[r * n..r * n + j]));
+                for (r, sum) in sums.into_iter().enumerate() {
+                    rows[r * n + j] = (a[(i + r) * n + j] - sum) * reciprocal;
                 }
-                for row in rows.chunks_mut(n) {
-                    let [sum] = dots(zero, left, [&row[..j]]);
-                    row[j] = (a[i * n + j] - sum) * reciprocal;
-                    i += 1;
-                }
+                i += 4;
+                continue;
+            }
+            for row in rows.chunks_mut(n) {
+                let [sum] = dots(zero, left, [&row[..j]]);
+                row[j] = (a[i * n + j] - sum) * reciprocal;
+                i += 1;
             }
         }
-        status
     }
+    status
 }
 
 /// The dot products of `x` with each of `rows`.

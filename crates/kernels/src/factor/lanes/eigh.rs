@@ -30,6 +30,11 @@ pub(super) struct Eigh {
     pub vectors: bool,
 }
 
+/// How far apart rows of Zᵀ are: odd, so that columns of it do not all fall on the same lines of the cache.
+const fn stride(n: usize) -> usize {
+    n | 1
+}
+
 /// Steps of the iteration for an eigenvalue before it is given up.
 const STEPS: usize = 50;
 
@@ -41,7 +46,7 @@ impl<T: Lanes> Algorithm<T> for Eigh {
     /// v, w, τ, e, the rotations' cosines and sines, and Zᵀ.
     fn scratch(&self) -> usize {
         let n = self.n;
-        6 * n + if self.vectors { n * n } else { 0 }
+        6 * n + if self.vectors { n * stride(n) } else { 0 }
     }
     fn ns(&self) -> f64 {
         let n = self.n as f64;
@@ -128,12 +133,12 @@ fn accumulate<V: Vector>(isa: Enabled<V>, a: &[Pack<V>], n: usize, tau: &[Pack<V
     let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
     zt.fill(zero);
     for i in 0..n {
-        zt[i * n + i] = one;
+        zt[i * stride(n) + i] = one;
     }
     for k in (0..n.saturating_sub(1)).rev() {
         let v = &a[k * n + k + 1..(k + 1) * n];
-        for row in zt[(k + 1) * n..].chunks_mut(n) {
-            let column = &mut row[k + 1..];
+        for row in zt[(k + 1) * stride(n)..].chunks_mut(stride(n)) {
+            let column = &mut row[k + 1..n];
             let w = -tau[k] * dot(zero, column, v);
             for (x, v) in column.iter_mut().zip(v) {
                 *x = w.mul_add(*v, *x);
@@ -237,17 +242,17 @@ fn rotate_some<V: Vector, const N: usize>(
     n: usize,
     column: usize,
 ) {
-    let mut below: [Pack<V>; N] = std::array::from_fn(|x| zt[rows.end * n + column + x]);
+    let mut below: [Pack<V>; N] = std::array::from_fn(|x| zt[rows.end * stride(n) + column + x]);
     for i in rows.clone().rev() {
         let (c, s) = (rotations[2 * i], rotations[2 * i + 1]);
-        let (upper, lower) = zt[i * n..].split_at_mut(n);
+        let (upper, lower) = zt[i * stride(n)..].split_at_mut(stride(n));
         let (upper, lower) = (&upper[column..column + N], &mut lower[column..column + N]);
         for x in 0..N {
             lower[x] = s.mul_add(upper[x], c * below[x]);
             below[x] = c * upper[x] - s * below[x];
         }
     }
-    zt[rows.start * n + column..][..N].copy_from_slice(&below);
+    zt[rows.start * stride(n) + column..][..N].copy_from_slice(&below);
 }
 
 /// Brings the eigenvalues of one lane into rising order, and the rows of `zt` as columns into `v`.
@@ -270,7 +275,7 @@ fn sort<V: Vector>(d: &mut [Pack<V>], zt: &mut [Pack<V>], v: &mut [Pack<V>], lan
     let (zt, v) = (elements(zt), elements(v));
     for (column, (_, row)) in order.iter().enumerate() {
         for i in 0..n {
-            v[(i * n + column) * lanes + lane] = zt[(row * n + i) * lanes + lane];
+            v[(i * n + column) * lanes + lane] = zt[(row * stride(n) + i) * lanes + lane];
         }
     }
 }

@@ -151,6 +151,9 @@ impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
             let from = std::array::from_fn(|i| self.a[lane(i) * size..].as_ptr());
             // SAFETY: `size` elements from each address on are a matrix.
             unsafe { turn::<V, L>(&mut a, from) };
+            if first + L < matrices.end {
+                fetch(&self.a[(first + L) * size..self.a.len().min((first + 2 * L) * size)]);
+            }
             let status = self.algorithm.run(isa, &mut a, &mut out, &mut scratch);
             if status.any() {
                 let found = status.lanes().take(count).enumerate().filter(|(_, s)| *s != T::ZERO);
@@ -163,6 +166,12 @@ impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
             }
         }
     }
+}
+
+/// Asks for what is read next: matrices as many as lanes are too many streams for the processor to foresee.
+#[inline(always)]
+fn fetch<T>(next: &[T]) {
+    next.iter().step_by((64 / size_of::<T>()).max(1)).for_each(|x| simd::prefetch(x));
 }
 
 /// Loads the elements of a matrix for each lane.

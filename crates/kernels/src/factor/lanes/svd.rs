@@ -27,6 +27,9 @@ pub(super) struct Svd {
 /// Sweeps over all pairs before the iteration is given up.
 const SWEEPS: usize = 30;
 
+/// Rows that stay in the first-level cache while all others pass.
+const BLOCK: usize = 4;
+
 /// What [`svd`] says of a matrix with a singular value 0.
 const SINGULAR: f64 = 1.0;
 /// What it says of one whose iteration did not end.
@@ -114,38 +117,56 @@ fn sweep_pairs<V: Vector>(
     turned: &mut [Pack<V>],
 ) -> bool {
     let k = norms.len();
-    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
-    let tolerance = isa.splat(V::Element::EPSILON.to_f64() * (long as f64).sqrt());
+    let zero = isa.splat(0.0);
     for (norm, row) in norms.iter_mut().zip(rows.chunks(long)) {
         *norm = dot(zero, row, row);
     }
+    // In blocks of rows, so that a row is fetched from the second-level cache once a block and not once a pair.
     let mut turned_any = false;
-    for p in 0..k {
-        for q in p + 1..k {
-            let (x, y) = pair(rows, long, p, q);
-            let gamma = dot(zero, x, y);
-            let (alpha, beta) = (norms[p], norms[q]);
-            let wanted = (tolerance * (alpha.sqrt() * beta.sqrt())).where_less(gamma.abs(), one, zero);
-            if !wanted.any() {
-                continue;
-            }
-            turned_any = true;
-            // t² + 2 ζ t − 1 = 0, the smaller root (Golub and Van Loan, section 8.6).
-            let zeta = (beta - alpha) / (gamma + gamma);
-            let t = one.with_sign_of(zeta) / (zeta.abs() + zeta.mul_add(zeta, one).sqrt());
-            let t = zero.where_less(wanted, t, zero);
-            let c = one / t.mul_add(t, one).sqrt();
-            let s = c * t;
-            norms[p] = alpha - t * gamma;
-            norms[q] = beta + t * gamma;
-            rotate([c, s], x, y);
-            if !turned.is_empty() {
-                let (x, y) = pair(turned, k, p, q);
-                rotate([c, s], x, y);
+    for first in (0..k).step_by(BLOCK) {
+        let block = first..k.min(first + BLOCK);
+        for q in first + 1..k {
+            for p in first..q.min(block.end) {
+                turned_any |= turn_pair(isa, [p, q], rows, long, norms, turned);
             }
         }
     }
     turned_any
+}
+
+/// Makes rows p < q orthogonal. Whether they were not.
+#[inline(always)]
+fn turn_pair<V: Vector>(
+    isa: Enabled<V>,
+    [p, q]: [usize; 2],
+    rows: &mut [Pack<V>],
+    long: usize,
+    norms: &mut [Pack<V>],
+    turned: &mut [Pack<V>],
+) -> bool {
+    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+    let tolerance = isa.splat(V::Element::EPSILON.to_f64() * (long as f64).sqrt());
+    let (x, y) = pair(rows, long, p, q);
+    let gamma = dot(zero, x, y);
+    let (alpha, beta) = (norms[p], norms[q]);
+    let wanted = (tolerance * (alpha.sqrt() * beta.sqrt())).where_less(gamma.abs(), one, zero);
+    if !wanted.any() {
+        return false;
+    }
+    // t² + 2 ζ t − 1 = 0, the smaller root (Golub and Van Loan, section 8.6).
+    let zeta = (beta - alpha) / (gamma + gamma);
+    let t = one.with_sign_of(zeta) / (zeta.abs() + zeta.mul_add(zeta, one).sqrt());
+    let t = zero.where_less(wanted, t, zero);
+    let c = one / t.mul_add(t, one).sqrt();
+    let s = c * t;
+    norms[p] = alpha - t * gamma;
+    norms[q] = beta + t * gamma;
+    rotate([c, s], x, y);
+    if !turned.is_empty() {
+        let (x, y) = pair(turned, norms.len(), p, q);
+        rotate([c, s], x, y);
+    }
+    true
 }
 
 /// Rows p < q.
