@@ -106,6 +106,7 @@ impl Offsets {
     }
 
     /// The number of indices.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
         if self.table.is_empty() { self.run } else { self.table.len() }

@@ -326,6 +326,7 @@ impl<T: Lanes> Slab<'_, T> {
                 a: self.a_at(row_panel),
                 b: self.b_at(columns.start),
                 steps: None,
+                ahead: None,
                 c: product.c.at(self.at[2]),
                 rows: row_at,
                 width: columns.len(),

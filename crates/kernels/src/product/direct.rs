@@ -1,25 +1,33 @@
 //! Small products, and many of them: tiles read A where it lies, and B too if its columns are neighbours.
+//!
+//! Of rows (or columns) that are several dimensions, the innermost make a matrix and the others a batch of matrices, which
+//! share B (or A).
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use super::axes::{self, Offsets};
 use super::blocked::Target;
-use super::micro::{Columns, Kernels, MAX_ROWS, Tile};
+use super::micro::{Columns, Kernels, LINE, MAX_ROWS, Tile};
 use super::pack::{Panel, Source};
 use super::read::Address;
-use super::{Axes, Axis, Operand, Scaled, Stored};
+use super::{Axes, Axis, Group, Operand, Scaled, Stored};
 use crate::buffer::Block;
 use crate::simd::{Lanes, MAX_LANES, Vector};
 use crate::threads;
 
 /// The longest rows and columns for which packing A costs more than it saves.
 const SMALL: usize = 256;
-/// The most multiplications and additions of a matrix, which the whole cache of a core holds.
-const WORK: usize = 1 << 24;
 /// The longest contracted dimension: a panel of B stays in the first-level cache, or near it, while tiles of A pass.
 const DEPTH: usize = 256;
 /// Bytes of B that are read as they lie; where there are more, its columns fall into the same sets of the cache.
 const IN_PLACE: usize = 64 << 10;
+/// The most columns beside which there may be any number of rows, and the most bytes of B's columns.
+const NARROW: usize = 64;
+const NARROW_BYTES: usize = 32 << 10;
+/// The fewest rows and columns of a matrix for which a dimension is split into a batch of them.
+const SPLIT: usize = 8;
 /// What a product costs beside its arithmetic, in nanoseconds.
 const CALL_NS: f64 = 10.0;
 
@@ -29,7 +37,7 @@ pub(super) struct Direct<'a, T> {
     a: Address,
     b: Operand<'a, T>,
     c: Target<T>,
-    batch: &'a [Axis],
+    batch: SmallVec<[Axis; 4]>,
     rows: Axis,
     columns: Axis,
     contracted: Axis,
@@ -37,13 +45,31 @@ pub(super) struct Direct<'a, T> {
 
 impl<'a, T: Lanes> Direct<'a, T> {
     /// The product, if it is a small one.
-    pub(super) fn new(scaled: Scaled<T>, a: Operand<'a, T>, b: Operand<'a, T>, c: Target<T>, axes: &'a Axes) -> Option<Self> {
-        let (rows, columns, contracted) = (single(&axes.rows)?, single(&axes.columns)?, single(&axes.contracted)?);
-        let work = rows.size * columns.size * contracted.size;
-        let small = rows.size.max(columns.size) <= SMALL && (1..=DEPTH).contains(&contracted.size) && work <= WORK;
+    pub(super) fn new(scaled: Scaled<T>, a: Operand<'a, T>, b: Operand<'a, T>, c: Target<T>, axes: &Axes) -> Option<Self> {
+        let contracted = single(&axes.contracted)?;
+        let (outer_rows, rows) = innermost(&axes.rows);
+        let (outer_columns, columns) = innermost(&axes.columns);
         let Stored::Real(_) = a.data else { return None };
-        let a = Address::new(a.data, a.offset);
-        small.then_some(Self { scaled, a, b, c, batch: &axes.batch, rows, columns, contracted })
+        let batch = axes.batch.iter().chain(outer_rows).chain(outer_columns).copied().collect();
+        let it = Self { scaled, a: Address::new(a.data, a.offset), b, c, batch, rows, columns, contracted };
+        let (m, n, k) = (rows.size, columns.size, contracted.size);
+        let narrow = n <= NARROW && n * k * size_of::<T>() <= NARROW_BYTES;
+        let small = (1..=DEPTH).contains(&k) && n <= SMALL && (m <= SMALL || narrow);
+        let whole = outer_rows.is_empty() && outer_columns.is_empty();
+        // Packing a matrix of B over again for every outer row would take too long.
+        let split = m.min(n) >= SPLIT && (outer_rows.is_empty() || it.in_place() || it.shares_b());
+        (small && (whole || split)).then_some(it)
+    }
+
+    /// Whether B is read where it lies.
+    fn in_place(&self) -> bool {
+        let (n, k) = (self.columns.size, self.contracted.size);
+        matches!(self.b.data, Stored::Real(_)) && (self.columns.b == 1 || n == 1) && n * k * size_of::<T>() <= IN_PLACE
+    }
+
+    /// Whether all matrices have one and the same B.
+    fn shares_b(&self) -> bool {
+        self.batch.iter().all(|x| x.b == 0)
     }
 
     /// # Safety
@@ -51,42 +77,50 @@ impl<'a, T: Lanes> Direct<'a, T> {
     /// `distinct` only if no two matrices share an element of C.
     pub(super) unsafe fn run<V: Vector<Element = T>>(&self, distinct: bool) {
         let kernels = Kernels::of::<V>();
-        let matrices = axes::size(self.batch);
+        let matrices = axes::size(&self.batch);
         let (m, n, k) = (self.rows.size, self.columns.size, self.contracted.size);
-        let in_place =
-            matches!(self.b.data, Stored::Real(_)) && (self.columns.b == 1 || n == 1) && n * k * size_of::<T>() <= IN_PLACE;
-        let source = (!in_place).then(|| {
+        let source = (!self.in_place()).then(|| {
             let group = |axis: &Axis, f: fn(&Axis) -> isize| Offsets::new(std::slice::from_ref(axis), f);
             let (lanes, depth) = (group(&self.columns, |x| x.b), group(&self.contracted, |x| x.b));
             Source::new::<V>(self.b.data, self.b.offset, lanes, depth)
         });
-        let small = Small { product: self, kernels, source };
+        let mut small = Small { product: self, kernels, source, shared: None };
+        if small.source.is_some() && self.shares_b() && (matrices > 1 || m > SMALL) {
+            // SAFETY: the caller's duty.
+            small.shared = unsafe { small.packed(0, 0..n) };
+        }
+        let (panels, tile) = (small.panels(), small.kernels.columns());
         let ns = CALL_NS + (m * n * k) as f64 / (3 * V::LANES) as f64;
-        let panels = small.panels();
-        let parts = if distinct { threads::parts(matrices * panels, ns / panels as f64) } else { 1 };
+        let parts = if distinct { threads::brief_parts(matrices * panels, ns / panels as f64) } else { 1 };
         // SAFETY: the caller's duty.
-        let multiply = |matrix, rows, columns| unsafe { small.multiply(self.matrix(matrix), rows, columns) };
+        let multiply = |matrix, next, rows, columns| unsafe {
+            small.multiply(self.matrix(matrix), (next < matrices).then(|| self.matrix(next)), rows, columns)
+        };
         if parts == 1 || matrices >= 4 * parts {
             // A few pieces a thread, so that one that is held up leaves some to the others.
             let pieces = if parts > 1 { matrices.min(4 * parts) } else { 1 };
             return threads::run(pieces, |piece| {
-                threads::range(matrices, 1, pieces, piece).for_each(|matrix| multiply(matrix, 0..panels, 0..n));
+                threads::range(matrices, 1, pieces, piece).for_each(|matrix| multiply(matrix, matrix + 1, 0..panels, 0..n));
             });
         }
-        // A matrix is cut by rows, or where B is packed, by the columns that each thread packs for itself.
-        let cuts = if in_place { panels } else { parts };
-        threads::run(matrices * cuts, |piece| {
-            let (matrix, cut) = (piece / cuts, piece % cuts);
-            if in_place {
-                multiply(matrix, cut..cut + 1, 0..n)
-            } else {
-                multiply(matrix, 0..panels, threads::range(n, V::LANES, cuts, cut))
-            }
+        if small.source.is_some() && small.shared.is_none() {
+            // By the columns that each thread packs for itself.
+            return threads::run(matrices * parts, |piece| {
+                multiply(piece / parts, matrices, 0..panels, threads::range(n, V::LANES, parts, piece % parts));
+            });
+        }
+        // By rows, and by columns too where there are few.
+        let columns = if panels < 8 * parts { n.div_ceil(tile) } else { 1 };
+        let rows = panels.min(16 * parts);
+        threads::run(matrices * rows * columns, |piece| {
+            let (matrix, piece) = (piece / (rows * columns), piece % (rows * columns));
+            let panels = threads::range(panels, 1, rows, piece / columns);
+            multiply(matrix, matrices, panels, threads::range(n, tile, columns, piece % columns));
         });
     }
 
     fn matrix(&self, index: usize) -> [isize; 3] {
-        matrix(self.batch, index)
+        matrix(&self.batch, index)
     }
 }
 
@@ -96,6 +130,14 @@ pub(super) fn single(group: &[Axis]) -> Option<Axis> {
         [] => Some(Axis { size: 1, a: 0, b: 0, c: 0 }),
         &[axis] => Some(axis),
         _ => None,
+    }
+}
+
+/// The innermost dimension of a group, one of size 1 where there is none, and those around it.
+fn innermost(group: &Group) -> (&[Axis], Axis) {
+    match group.split_last() {
+        Some((&axis, outer)) => (outer, axis),
+        None => (&[], Axis { size: 1, a: 0, b: 0, c: 0 }),
     }
 }
 
@@ -112,11 +154,21 @@ pub(super) fn matrix(batch: &[Axis], mut index: usize) -> [isize; 3] {
 }
 
 /// A small product in an instruction set.
-struct Small<'a, T> {
+struct Small<'a, T: Lanes> {
     product: &'a Direct<'a, T>,
     kernels: Kernels<T>,
     /// How B is packed, unless it is read where it lies.
     source: Option<Source<T>>,
+    /// The packed B of all matrices.
+    shared: Option<Block<T>>,
+}
+
+/// Where B's columns are read: its column `first`, and whether all are packed.
+#[derive(Clone, Copy)]
+struct Right<T> {
+    at: *const T,
+    first: usize,
+    packed: bool,
 }
 
 impl<T: Lanes> Small<'_, T> {
@@ -125,37 +177,43 @@ impl<T: Lanes> Small<'_, T> {
         self.product.rows.size.div_ceil(self.kernels.rows)
     }
 
-    /// Multiplies some panels of rows and some columns of the matrix at these offsets.
-    unsafe fn multiply(&self, at: [isize; 3], panels: Range<usize>, columns: Range<usize>) {
+    /// Multiplies some panels of rows and some columns of the matrix at these offsets; `next` comes after it.
+    unsafe fn multiply(&self, at: [isize; 3], next: Option<[isize; 3]>, panels: Range<usize>, columns: Range<usize>) {
         let product = self.product;
-        let Some(source) = &self.source else {
-            let b = Address::new(product.b.data, product.b.offset).at(at[1]).cast();
-            // SAFETY: the caller's duty.
-            return unsafe { self.tiles(at, panels, columns, b) };
-        };
-        let mut room = Block::new(columns.len().next_multiple_of(self.kernels.columns()) * product.contracted.size);
-        // SAFETY: the room holds the panels of these columns; the rest is the caller's duty.
+        // SAFETY: the caller's duty.
         unsafe {
-            self.pack(source, at[1], columns.clone(), &mut room);
-            self.tiles(at, panels, columns, room.as_ptr())
+            let own = if self.shared.is_none() { self.packed(at[1], columns.clone()) } else { None };
+            let b = match (&own, &self.shared) {
+                (Some(own), _) => Right { at: own.as_ptr(), first: columns.start, packed: true },
+                (None, Some(shared)) => Right { at: shared.as_ptr(), first: 0, packed: true },
+                (None, None) => {
+                    Right { at: Address::new(product.b.data, product.b.offset).at(at[1]).cast(), first: 0, packed: false }
+                }
+            };
+            self.tiles(at, next, panels, columns, b)
         }
     }
 
-    /// Packs columns of a matrix of B, panel after panel.
-    unsafe fn pack(&self, source: &Source<T>, at: isize, columns: Range<usize>, room: &mut [T]) {
+    /// Columns of a matrix of B, packed panel after panel; none if B is read where it lies.
+    unsafe fn packed(&self, at: isize, columns: Range<usize>) -> Option<Block<T>> {
+        let source = self.source.as_ref()?;
         let (k, tile) = (self.product.contracted.size, self.kernels.columns());
+        let mut room = Block::new(columns.len().next_multiple_of(tile) * k);
         for lane in columns.clone().step_by(tile) {
             let lanes = tile.min(columns.end - lane);
             let panel = Panel { lane, lanes, depth: 0..k, width: lanes.next_multiple_of(self.kernels.lanes) };
             // SAFETY: the caller's duty, and the slice holds the panel.
             unsafe { source.pack(at, &panel, room[(lane - columns.start) * k..].as_mut_ptr()) }
         }
+        Some(room)
     }
 
-    /// Multiplies tile by tile; B begins at `b`, with the first of the columns where it is packed.
-    unsafe fn tiles(&self, at: [isize; 3], panels: Range<usize>, columns: Range<usize>, b: *const T) {
+    /// Multiplies tile by tile.
+    unsafe fn tiles(&self, at: [isize; 3], next: Option<[isize; 3]>, panels: Range<usize>, columns: Range<usize>, b: Right<T>) {
         let &Direct { scaled, a, c, rows: row_axis, columns: column_axis, contracted, .. } = self.product;
         let (m, all, tile) = (row_axis.size, self.panels(), self.kernels.columns());
+        let ahead = next.map(|next| self.lines(next));
+        let mut asked = 0;
         for panel in panels {
             let rows = m * panel / all..m * (panel + 1) / all;
             let mut row_at = [0; MAX_ROWS];
@@ -171,27 +229,64 @@ impl<T: Lanes> Small<'_, T> {
                     column_at.iter_mut().zip(0..).for_each(|(at, j)| *at = first + j * column_axis.c);
                     Columns::Apart(&column_at[..width])
                 };
-                let (b_at, b_step) = match self.source {
-                    None => (column as isize * column_axis.b, contracted.b),
-                    Some(_) => {
-                        (((column - columns.start) * contracted.size) as isize, width.next_multiple_of(self.kernels.lanes) as isize)
-                    }
+                let (b_at, b_step) = if b.packed {
+                    (((column - b.first) * contracted.size) as isize, width.next_multiple_of(self.kernels.lanes) as isize)
+                } else {
+                    (column as isize * column_axis.b, contracted.b)
                 };
                 let tile = Tile {
                     alpha: scaled.alpha,
                     depth: contracted.size,
                     a: a.at(at[0] + rows.start as isize * row_axis.a).cast(),
-                    b: b.wrapping_offset(b_at),
+                    b: b.at.wrapping_offset(b_at),
                     steps: Some([row_axis.a, contracted.a, b_step]),
+                    ahead: ahead.and_then(|lines| lines.at(asked)),
                     c: c.at(at[2]),
                     rows: row_at,
                     width,
                     columns: to,
                     accumulate: scaled.accumulate,
                 };
+                asked += contracted.size;
                 // SAFETY: the caller's duty: the tile is part of the matrix.
                 unsafe { self.kernels.run(&tile) }
             }
+        }
+    }
+
+    /// The lines of the operands of the matrix at these offsets.
+    fn lines(&self, at: [isize; 3]) -> Lines<T> {
+        let Direct { a, b, rows, columns, contracted, .. } = self.product;
+        let lines = |x: (usize, isize), y: (usize, isize)| {
+            let dense = |(n, s): (usize, isize), (m, t): (usize, isize)| t == 1 && s == m as isize && n * m > 0;
+            let whole = dense(x, y) || dense(y, x);
+            if whole { (x.0 * y.0 * size_of::<T>()).div_ceil(LINE) } else { 0 }
+        };
+        let b_at = Address::new(b.data, b.offset);
+        let of_b =
+            if matches!(b.data, Stored::Real(_)) { lines((contracted.size, contracted.b), (columns.size, columns.b)) } else { 0 };
+        Lines {
+            at: [a.at(at[0]).cast(), b_at.at(at[1]).cast()],
+            count: [lines((rows.size, rows.a), (contracted.size, contracted.a)).next_multiple_of(contracted.size), of_b],
+        }
+    }
+}
+
+/// The lines of memory that A and B of a matrix lie in, where each lies in one piece.
+#[derive(Clone, Copy)]
+struct Lines<T> {
+    at: [*const T; 2],
+    count: [usize; 2],
+}
+
+impl<T> Lines<T> {
+    /// The line of that number: those of A, then those of B.
+    fn at(&self, line: usize) -> Option<*const T> {
+        let [a, b] = self.count;
+        match line {
+            _ if line < a => Some(self.at[0].wrapping_byte_add(line * LINE)),
+            _ if line < a + b => Some(self.at[1].wrapping_byte_add((line - a) * LINE)),
+            _ => None,
         }
     }
 }

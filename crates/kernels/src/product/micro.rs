@@ -4,10 +4,13 @@ use super::axes::Offsets;
 use crate::real::Real;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::avx512::F32x16;
-use crate::simd::{Lanes, MAX_LANES, Vector, prefetch};
+use crate::simd::{Lanes, MAX_LANES, Vector, prefetch, prefetch_far};
 
 /// The most rows of a tile in any instruction set.
 pub(super) const MAX_ROWS: usize = 14;
+
+/// Bytes of a line of the caches.
+pub(super) const LINE: usize = 64;
 
 /// One tile: C[i, j] (+)= α · Σ_κ A[i, κ] · B[κ, j], for the rows and columns of a tile.
 pub(super) struct Tile<'a, T> {
@@ -19,6 +22,9 @@ pub(super) struct Tile<'a, T> {
     /// How far A lies apart from row to row and from one contracted index to the next, and B from one contracted index
     /// to the next; none for packed panels, whose rows (columns, in whole registers) of one contracted index lie together.
     pub(super) steps: Option<[isize; 3]>,
+    /// Memory that the next tiles need, of which a line is asked for with every contracted index; for panels that are
+    /// not packed.
+    pub(super) ahead: Option<*const T>,
     /// Index 0…0 of this matrix of C.
     pub(super) c: *mut T,
     /// Where each row of the tile lies in C.
@@ -198,7 +204,7 @@ unsafe fn sums<V: Vector, F: Form<V>, const M: usize, const N: usize>(tile: &Til
             }
         }
         let mut sums = [[V::splat(V::Element::ZERO); N]; M];
-        let (mut a, mut b) = (tile.a, tile.b);
+        let (mut a, mut b, mut ahead) = (tile.a, tile.b, tile.ahead);
         for _ in 0..tile.depth {
             let mut column = [V::splat(V::Element::ZERO); N];
             for j in 0..N {
@@ -208,6 +214,9 @@ unsafe fn sums<V: Vector, F: Form<V>, const M: usize, const N: usize>(tile: &Til
             if F::PACKED {
                 // The panel of A that is likely next.
                 prefetch(a.wrapping_add(M * tile.depth));
+            } else if let Some(ahead) = &mut ahead {
+                prefetch_far(*ahead);
+                *ahead = ahead.wrapping_byte_add(LINE);
             }
             for i in 0..M {
                 let x = V::splat(*a.offset(i as isize * a_row));

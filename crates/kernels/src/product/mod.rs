@@ -13,13 +13,14 @@ mod micro;
 mod pack;
 #[cfg(target_arch = "x86_64")]
 mod pairs;
+mod prepared;
 mod read;
 mod skinny;
 
 use half::{bf16, f16};
 use smallvec::SmallVec;
 
-use crate::simd::{self, Isa, Kernel, Lanes, Vector, isa};
+use crate::simd::{Isa, Kernel, Lanes, Vector, isa};
 use axes::Offsets;
 use blocked::{Product, Target};
 use direct::Direct;
@@ -27,6 +28,7 @@ use lanes::Tiny;
 use micro::Kernels;
 use pack::Source;
 pub(crate) use pack::transpose;
+pub use prepared::Prepared;
 use skinny::Skinny;
 
 /// A dimension of a product: its size, and how far one step along it moves in each operand (0 where absent).
@@ -120,20 +122,7 @@ struct Scaled<T> {
 
 /// The product with the registers of one instruction set.
 fn product_on<T: Lanes>(isa: Isa, scaled: Scaled<T>, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], axes: &Axes) {
-    check(a.offset, a.data.len(), [&axes.batch, &axes.rows, &axes.contracted], |x| x.a, "A");
-    check(b.offset, b.data.len(), [&axes.batch, &axes.columns, &axes.contracted], |x| x.b, "B");
-    check(0, c.len(), [&axes.batch, &axes.rows, &axes.columns], |x| x.c, "C");
-    if [&axes.batch, &axes.rows, &axes.columns].into_iter().flatten().any(|x| x.size == 0) {
-        return;
-    }
-    let axes = axes.simplified();
-    // A product of few rows takes them from A.
-    let turned = axes::size(&axes.rows) > axes::size(&axes.columns);
-    let (axes, a, b) = if turned { (axes.swapped(), b, a) } else { (axes, a, b) };
-    // The kernels write rows of neighbours: where only C's rows are neighbours, Cᵀ = Bᵀ Aᵀ.
-    let across = !axes::is_unit(&axes.columns, |x| x.c) && axes::is_unit(&axes.rows, |x| x.c);
-    let (axes, a, b) = if across && !skinny::fits(&axes) { (axes.swapped(), b, a) } else { (axes, a, b) };
-    simd::dispatch_on(isa, Run { scaled, a, b, c, axes });
+    Prepared::new(axes).run_on(isa, scaled, a, b, c);
 }
 
 /// A product with simple groups, about to meet an instruction set.
@@ -142,7 +131,9 @@ struct Run<'a, T> {
     a: Operand<'a, T>,
     b: Operand<'a, T>,
     c: &'a mut [T],
-    axes: Axes,
+    axes: &'a Axes,
+    /// Whether no two indices of C are the same element.
+    distinct: bool,
 }
 
 impl<T: Lanes> Kernel<T> for Run<'_, T> {
@@ -150,9 +141,8 @@ impl<T: Lanes> Kernel<T> for Run<'_, T> {
 
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(mut self) {
-        let axes = &self.axes;
-        let distinct = axes.is_injective();
-        // SAFETY: `product_on` checked that every index lies in its operand, and `dispatch_on` the instruction set: for
+        let Self { axes, distinct, .. } = self;
+        // SAFETY: `run_on` checked that every index lies in its operand, and `dispatch_on` the instruction set: for
         // each of the four.
         unsafe {
             if let Some(tiny) = Tiny::new(self.scaled, self.a, self.b, Target(self.c.as_mut_ptr()), axes) {
@@ -170,7 +160,7 @@ impl<T: Lanes> Kernel<T> for Run<'_, T> {
                 let k = axes::size(&run.axes.contracted).div_ceil(2);
                 return run.run_blocked(Kernels::of_pairs(), Source::of_pairs, k, distinct);
             }
-            let k = axes::size(&self.axes.contracted);
+            let k = axes::size(&axes.contracted);
             self.run_blocked(Kernels::of::<V>(), Source::new::<V>, k, distinct)
         }
     }
@@ -188,7 +178,7 @@ impl<T: Lanes> Run<'_, T> {
         k: usize,
         distinct: bool,
     ) {
-        let axes = &self.axes;
+        let axes = self.axes;
         let (rows, columns) = (Offsets::new(&axes.rows, |x| x.c), Offsets::new(&axes.columns, |x| x.c));
         let source = |x: Operand<'_, T>, lanes: &[Axis], stride: fn(&Axis) -> isize| {
             source(x.data, x.offset, Offsets::new(lanes, stride), Offsets::new(&axes.contracted, stride))
@@ -210,19 +200,6 @@ impl<T: Lanes> Run<'_, T> {
         // SAFETY: the caller's duty.
         unsafe { product.run(&batch) }
     }
-}
-
-/// Panics unless every index over these groups lies in `0..len`.
-fn check(offset: usize, len: usize, groups: [&Group; 3], stride: impl Fn(&Axis) -> isize, name: &str) {
-    let (mut low, mut high) = (offset as i128, offset as i128);
-    for axis in groups.into_iter().flatten() {
-        if axis.size == 0 {
-            return;
-        }
-        let reach = (axis.size as i128 - 1) * stride(axis) as i128;
-        if reach < 0 { low += reach } else { high += reach }
-    }
-    assert!(low >= 0 && high < len as i128, "operand {name} of a product reaches {low}..={high} of {len} elements");
 }
 
 #[cfg(test)]

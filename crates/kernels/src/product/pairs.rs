@@ -33,7 +33,8 @@ impl<T: Lanes> Run<'_, T> {
             a: Operand { data: Stored::BF16(a), offset: self.a.offset },
             b: Operand { data: Stored::BF16(b), offset: self.b.offset },
             c: bytemuck::cast_slice_mut(self.c),
-            axes: std::mem::take(&mut self.axes),
+            axes: self.axes,
+            distinct: self.distinct,
         })
     }
 }

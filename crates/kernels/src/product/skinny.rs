@@ -14,7 +14,7 @@ use super::blocked::Target;
 use super::read::{Address, Read, Same};
 use super::{Axes, Axis, Operand, Scaled, Stored};
 use crate::buffer::Block;
-use crate::simd::{Lanes, Vector, prefetch};
+use crate::simd::{Lanes, Vector, prefetch_far};
 use crate::threads;
 
 /// The most rows that are few.
@@ -221,12 +221,13 @@ struct Layout {
 /// The kernels for up to 1, 2, 4 and 8 rows.
 fn codes<V: Vector<Element: Lanes>, R: Read<V>>(form: Form) -> [Code<V::Element>; 4] {
     match form {
-        Form::Dot => [dot::<V, R, 1, 4, 2>, dot::<V, R, 2, 4, 1>, dot::<V, R, 4, 4, 1>, dot::<V, R, 8, 3, 1>],
+        Form::Dot => [dot::<V, R, 1, 8, 4>, dot::<V, R, 2, 6, 4>, dot::<V, R, 4, 4, 2>, dot::<V, R, 8, 3, 1>],
         Form::Axpy => [axpy::<V, R, 1, 8>, axpy::<V, R, 2, 8>, axpy::<V, R, 4, 4>, axpy::<V, R, 8, 4>],
     }
 }
 
-/// Registers run along κ: `S` rows meet `C` columns in `U` sets of sums.
+/// Registers run along κ: `S` rows meet `C` columns at a time, so many that reading one does not wait for another, and
+/// what columns are left one at a time, in `U` sets of sums.
 unsafe fn dot<V: Vector, R: Read<V>, const S: usize, const C: usize, const U: usize>(piece: &Piece<'_, V::Element>) {
     // SAFETY: the caller's duty.
     unsafe {
@@ -235,7 +236,7 @@ unsafe fn dot<V: Vector, R: Read<V>, const S: usize, const C: usize, const U: us
             || {
                 let mut j = 0;
                 while j + C <= piece.columns.1.len() {
-                    dots::<V, R, S, C, U>(piece, j);
+                    dots::<V, R, S, C, 1>(piece, j);
                     j += C;
                 }
                 while j < piece.columns.1.len() {
@@ -267,7 +268,7 @@ unsafe fn dots<V: Vector, R: Read<V>, const S: usize, const C: usize, const U: u
                     row[s] = V::load(x[s].add(at));
                 }
                 for c in 0..C {
-                    prefetch(b[c].wrapping_add(at).wrapping_byte_add(AHEAD));
+                    prefetch_far(b[c].wrapping_add(at).wrapping_byte_add(AHEAD));
                     let column = R::load(b[c].add(at));
                     for s in 0..S {
                         sums[u][c][s] = column.mul_add(row[s], sums[u][c][s]);

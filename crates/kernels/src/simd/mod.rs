@@ -9,6 +9,8 @@ pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
 pub mod math;
+#[cfg(target_arch = "aarch64")]
+pub mod neon;
 pub mod scalar;
 mod vector;
 
@@ -23,31 +25,39 @@ use scalar::Scalar;
 /// An instruction set that kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Isa {
-    /// What every processor of the target has.
+    /// One number a register, and loops that the compiler vectorizes for what every processor of the target has.
     Baseline,
+    /// AArch64 with Advanced SIMD.
+    Neon,
     /// x86-64 with AVX2 and FMA.
     Avx2,
     /// x86-64 with AVX-512 F, BW, DQ and VL.
     Avx512,
 }
 
-/// The best instruction set of this processor, or a lesser one named by `MONOTILE_ISA` (`baseline`, `avx2`, `avx512`).
+impl Isa {
+    /// Those of this architecture, each a part of the next.
+    const ALL: &[Self] = if cfg!(target_arch = "x86_64") {
+        &[Self::Baseline, Self::Avx2, Self::Avx512]
+    } else if cfg!(target_arch = "aarch64") {
+        &[Self::Baseline, Self::Neon]
+    } else {
+        &[Self::Baseline]
+    };
+}
+
+/// The best instruction set of this processor, or a lesser one named by `MONOTILE_ISA` (`baseline`, `avx2`, `avx512`, `neon`).
 pub fn isa() -> Isa {
     static ISA: OnceLock<Isa> = OnceLock::new();
     *ISA.get_or_init(|| {
-        let best = best();
-        let wished = match std::env::var("MONOTILE_ISA").as_deref() {
-            Ok("baseline") => Isa::Baseline,
-            Ok("avx2") => Isa::Avx2,
-            _ => best,
-        };
-        wished.min(best)
+        let wished = std::env::var("MONOTILE_ISA").unwrap_or_default();
+        available().find(|isa| format!("{isa:?}").eq_ignore_ascii_case(&wished)).unwrap_or_else(best)
     })
 }
 
 /// Every instruction set of this processor, for tests that compare them.
 pub fn available() -> impl Iterator<Item = Isa> {
-    [Isa::Baseline, Isa::Avx2, Isa::Avx512].into_iter().filter(|&isa| isa <= best())
+    Isa::ALL.iter().copied().filter(|&isa| isa <= best())
 }
 
 /// The best instruction set of this processor.
@@ -72,7 +82,7 @@ fn detect() -> Isa {
 
 #[cfg(not(target_arch = "x86_64"))]
 fn detect() -> Isa {
-    Isa::Baseline
+    Isa::ALL[Isa::ALL.len() - 1]
 }
 
 /// Whether AVX-512 registers can multiply pairs of bf16 and add both products to an f32.
@@ -93,7 +103,7 @@ pub fn run<R>(f: impl FnOnce() -> R) -> R {
         Isa::Avx512 => return unsafe { run_avx512(f) },
         // SAFETY: as above.
         Isa::Avx2 => return unsafe { run_avx2(f) },
-        Isa::Baseline => {}
+        _ => {}
     }
     f()
 }
@@ -151,6 +161,9 @@ pub trait Lanes: Real + From<f32> + From<bf16> + From<f16> {
     /// Its AVX2 register.
     #[cfg(target_arch = "x86_64")]
     type Avx2: Vector<Element = Self>;
+    /// Its pair of Advanced SIMD registers.
+    #[cfg(target_arch = "aarch64")]
+    type Neon: Vector<Element = Self>;
 }
 
 impl Lanes for f32 {
@@ -158,6 +171,8 @@ impl Lanes for f32 {
     type Avx512 = avx512::F32x16;
     #[cfg(target_arch = "x86_64")]
     type Avx2 = avx2::F32x8;
+    #[cfg(target_arch = "aarch64")]
+    type Neon = neon::F32x8;
 }
 
 impl Lanes for f64 {
@@ -165,6 +180,8 @@ impl Lanes for f64 {
     type Avx512 = avx512::F64x8;
     #[cfg(target_arch = "x86_64")]
     type Avx2 = avx2::F64x4;
+    #[cfg(target_arch = "aarch64")]
+    type Neon = neon::F64x4;
 }
 
 /// Runs `kernel` with the widest registers of this processor.
@@ -195,9 +212,14 @@ pub fn dispatch_on<T: Lanes, K: Kernel<T>>(isa: Isa, kernel: K) -> K::Output {
                 )
             };
         }
-        Isa::Baseline => {}
+        _ => {}
     }
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    if isa >= Isa::Neon {
+        // SAFETY: every processor of this architecture has these registers.
+        return unsafe { kernel.run::<T::Neon>() };
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     let _ = isa;
     // SAFETY: a register of one lane needs no instruction set.
     unsafe { kernel.run::<Scalar<T>>() }
@@ -210,6 +232,23 @@ pub fn prefetch<T>(address: *const T) {
     // SAFETY: prefetching has no effect but on the caches, and every x86-64 processor has it.
     unsafe {
         std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast())
+    };
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        std::arch::asm!("prfm pldl1keep, [{}]", in(reg) address, options(nomem, nostack, preserves_flags))
+    };
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = address;
+}
+
+/// As [`prefetch`], but no nearer than the second-level cache: for what is used later than the first level would keep it.
+#[inline(always)]
+pub fn prefetch_far<T>(address: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: prefetching has no effect but on the caches, and every x86-64 processor has it.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(address.cast())
     };
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;

@@ -9,6 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Work shorter than this stays on the caller's thread: waking another costs about as much.
 const WORTH_WAKING_NS: f64 = 10_000.0;
 
+/// Work shorter than this is not worth handing to a thread that waits for it.
+#[cfg(feature = "threads")]
+const WORTH_SHARING_NS: f64 = 2_000.0;
+
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// The number of threads that kernels use: the number set, else `MONOTILE_THREADS`, else one a core.
@@ -34,6 +38,22 @@ pub fn set_count(threads: usize) {
 pub fn parts(items: usize, ns_each: f64) -> usize {
     let total = items as f64 * ns_each;
     if total < 2.0 * WORTH_WAKING_NS { 1 } else { count().min((total / WORTH_WAKING_NS) as usize).min(items.max(1)) }
+}
+
+/// As [`parts`], for work that is so brief that waking a thread would not pay: threads that are awake take part all the same,
+/// and a stream of such work, one after another, wakes one.
+pub fn brief_parts(items: usize, ns_each: f64) -> usize {
+    let parts = parts(items, ns_each);
+    #[cfg(feature = "threads")]
+    if parts == 1
+        && items > 1
+        && count() > 1
+        && items as f64 * ns_each >= WORTH_SHARING_NS
+        && team::is_awake(items as f64 * ns_each)
+    {
+        return 2;
+    }
+    parts
 }
 
 /// The `part`-th of `parts` nearly equal ranges that make up `0..items`, each but the last a multiple of `unit` long.

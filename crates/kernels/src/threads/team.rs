@@ -7,12 +7,17 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// How long a worker spins for the next job: a few times what waking it would cost.
 const SPIN: Duration = Duration::from_micros(40);
+
+/// Work that is worth waking a thread for, if it comes in brief pieces with no more than this pause from one's begin to the
+/// next one's.
+const STREAM_NS: f64 = 200_000.0;
+const PAUSE: Duration = Duration::from_micros(30);
 
 /// The parts of one call, taken one after another by the threads that take part.
 struct Job<'a> {
@@ -53,6 +58,12 @@ impl<'a> Job<'a> {
 struct Team {
     /// The caller whose job the team works on; the number of workers there are.
     leader: Mutex<usize>,
+    /// Workers that are not asleep.
+    awake: AtomicUsize,
+    /// Brief work that was done without help.
+    alone: Mutex<Alone>,
+    /// Whether workers that wake up should wait for a job, though theirs is gone by then.
+    stream: AtomicBool,
     /// The open job, null between jobs.
     job: AtomicPtr<Job<'static>>,
     /// How many jobs there have been: what workers wait for a change of.
@@ -66,6 +77,9 @@ struct Team {
 
 static TEAM: Team = Team {
     leader: Mutex::new(0),
+    awake: AtomicUsize::new(0),
+    alone: Mutex::new(Alone { nanoseconds: 0.0, until: None }),
+    stream: AtomicBool::new(false),
     job: AtomicPtr::new(ptr::null_mut()),
     jobs: AtomicUsize::new(0),
     inside: AtomicUsize::new(0),
@@ -73,6 +87,32 @@ static TEAM: Team = Team {
     bed: Mutex::new(()),
     bell: Condvar::new(),
 };
+
+/// A stream of brief work on one thread.
+struct Alone {
+    nanoseconds: f64,
+    until: Option<Instant>,
+}
+
+/// Whether a worker is awake for work of so many nanoseconds that is too brief to wake one.
+///
+/// Where such work streams in, one piece soon after another, the pieces are together worth a thread: it is then woken by
+/// one of them, and is awake for the next.
+pub(super) fn is_awake(nanoseconds: f64) -> bool {
+    if TEAM.awake.load(Ordering::Relaxed) > 0 {
+        return true;
+    }
+    let Ok(mut alone) = TEAM.alone.try_lock() else { return false };
+    let now = Instant::now();
+    let streams = alone.until.is_some_and(|until| now.saturating_duration_since(until) < PAUSE);
+    let nanoseconds = nanoseconds + if streams { alone.nanoseconds } else { 0.0 };
+    let wakes = nanoseconds > STREAM_NS;
+    *alone = Alone { nanoseconds: if wakes { 0.0 } else { nanoseconds }, until: Some(now) };
+    if wakes {
+        TEAM.stream.store(true, Ordering::SeqCst);
+    }
+    wakes
+}
 
 /// Calls `work(0)` … `work(parts - 1)`, each once, on up to `threads` threads.
 ///
@@ -126,34 +166,45 @@ impl Team {
         took
     }
 
-    /// Waits until there have been other than `seen` jobs, first awake if `spin`.
-    fn wait(&self, seen: usize, spin: bool) -> usize {
+    /// Looks for a while whether there have been other than `seen` jobs.
+    fn spin(&self, seen: usize) -> Option<usize> {
         let start = Instant::now();
-        while spin && start.elapsed() < SPIN {
+        while start.elapsed() < SPIN {
             for _ in 0..32 {
                 let jobs = self.jobs.load(Ordering::SeqCst);
                 if jobs != seen {
-                    return jobs;
+                    return Some(jobs);
                 }
                 std::hint::spin_loop();
             }
             std::thread::yield_now();
         }
+        None
+    }
+
+    /// Waits until there have been other than `seen` jobs, first awake if `spin`.
+    fn wait(&self, seen: usize, spin: bool) -> usize {
+        if spin && let Some(jobs) = self.spin(seen) {
+            return jobs;
+        }
         let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.awake.fetch_sub(1, Ordering::Relaxed);
         self.asleep.fetch_add(1, Ordering::SeqCst);
         while self.jobs.load(Ordering::SeqCst) == seen {
             bed = self.bell.wait(bed).unwrap_or_else(PoisonError::into_inner);
         }
         self.asleep.fetch_sub(1, Ordering::SeqCst);
+        self.awake.fetch_add(1, Ordering::Relaxed);
         self.jobs.load(Ordering::SeqCst)
     }
 }
 
 fn wait_for_work() {
     let (mut seen, mut busy) = (0, false);
+    TEAM.awake.fetch_add(1, Ordering::Relaxed);
     loop {
         seen = TEAM.wait(seen, busy);
-        busy = TEAM.help();
+        busy = TEAM.help() | TEAM.stream.swap(false, Ordering::SeqCst);
     }
 }
 

@@ -99,10 +99,10 @@ impl fmt::Display for Kind {
 
 impl Kind {
     fn of(step: &PairStep) -> Self {
-        let [a, b] = &step.labels;
-        let (batch, rows): (Vec<Label>, Vec<Label>) = a.iter().filter(|l| step.out.contains(l)).partition(|l| b.contains(l));
-        let columns = b.iter().filter(|l| step.out.contains(l) && !a.contains(l)).count();
-        let sums = a.iter().chain(b).any(|l| !step.out.contains(l));
+        let ([a, b], out) = (step.pair.labels(), step.pair.out());
+        let (batch, rows): (Vec<Label>, Vec<Label>) = a.iter().filter(|l| out.contains(l)).partition(|l| b.contains(l));
+        let columns = b.iter().filter(|l| out.contains(l) && !a.contains(l)).count();
+        let sums = a.iter().chain(b).any(|l| !out.contains(l));
         match (sums, batch.is_empty(), rows.is_empty(), columns == 0) {
             (false, _, true, true) => Self::Elementwise,
             (false, true, false, false) => Self::Outer,
@@ -139,14 +139,14 @@ impl Explanation {
             }
         }
         for step in &plan.steps {
-            let [a, b] = &step.labels;
+            let [a, b] = step.pair.labels();
             let terms = format!("{},{}", plan.names.term(a), plan.names.term(b));
             steps.push(Step {
-                terms: vec![step.pair.0, step.pair.1],
-                equation: format!("{terms}->{}", plan.names.term(&step.out)),
+                terms: vec![step.terms.0, step.terms.1],
+                equation: format!("{terms}->{}", plan.names.term(step.pair.out())),
                 kind: Kind::of(step),
                 operations: step.operations,
-                shape: shape(&step.out),
+                shape: step.pair.shape().to_vec(),
             });
         }
         if plan.finish.permute.is_some() {

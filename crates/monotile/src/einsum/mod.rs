@@ -14,17 +14,17 @@
 //! [`Einsum`] chooses the order and compiles; [`Explanation`] says what a plan does and costs.
 //!
 //! Reading is in `equation`, shapes in `bind`, the order in `path` (what it costs in `cost`), lowering in `plan`,
-//! execution and the cache in `run`. A step is one contraction of `pair`, or a product of elements (`step` decides).
+//! execution and the cache in `run`, the way back in `gradient`. Each step is a `pair`.
 
 mod bind;
 mod cost;
 mod equation;
 mod explain;
+mod gradient;
 pub(crate) mod pair;
 mod path;
 mod plan;
 mod run;
-mod step;
 
 pub use explain::{Explanation, Kind, Step};
 pub use path::{MemoryLimit, Minimize, Options, Order};
@@ -203,5 +203,5 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
         of("einsum of diagonals", "ii...,...i->...").sample("ellipses", vec![normal(&[3, 3, 2, 1]), normal(&[4, 3])]),
         of("einsum of one", "iij->j").sample("trace of each", vec![normal(&[3, 3, 2])]),
     ];
-    here.into_iter().chain(pair::specs()).chain(step::specs()).collect()
+    here.into_iter().chain(pair::specs()).collect()
 }

@@ -1,99 +1,261 @@
 //! The contraction of two operands: the step that every einsum and every matrix product consists of.
 //!
+//! C[out] = Σ over the labels that `out` lacks of A[labels_a] · B[labels_b]
+//!
 //! Labels name dimensions. One in both operands and in the result is a batch dimension, one in both and not in the
 //! result is summed over, one in a single operand and the result is free. All four kinds go to the kernel as groups of
-//! strides, so that no operand is transposed in memory.
+//! strides, so that no operand is transposed in memory. A pair knows all that before it meets its operands, and its
+//! gradients are pairs that it makes once.
+
+use std::sync::{Arc, OnceLock};
 
 use monotile_kernels::buffer::Block;
-use monotile_kernels::product::{Axes, Axis, Operand, Stored, product};
+use monotile_kernels::product::{Axes, Axis, Operand, Prepared, Stored};
+use smallvec::SmallVec;
 
 use crate::check;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::layout::row_major;
+use crate::tensor::layout::{Layout, row_major};
 use crate::tensor::storage::{Cpu, Storage};
-use crate::tensor::{DType, Dims, Tensor};
+use crate::tensor::{DType, Dims, Strides, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
 /// The name of a dimension.
 pub(crate) type Label = u32;
+/// The labels of a tensor, a dimension each.
+pub(crate) type Labels = SmallVec<[Label; 6]>;
 
-/// Σ over the labels that `out` lacks of A[labels_a] · B[labels_b], laid out in the order of `out`.
+/// Batched dot products of fewer elements than this go to the matrix product, whatever their layout: a second pass would
+/// cost more calls than it saves time.
+const SECOND_PASS: usize = 4096;
+
+/// The contraction of two operands of fixed shapes.
 ///
-/// Labels must be distinct within an operand and within `out`, and every label of `out` must occur in an operand. A label
-/// of one operand alone that is not in `out` is summed over.
+/// Labels are distinct within an operand and within the result; each is in two of the three.
+#[derive(Debug)]
+pub(crate) struct Pair {
+    labels: [Labels; 2],
+    out: Labels,
+    dims: SmallVec<[Dim; 4]>,
+    /// The shape of the result.
+    shape: Dims,
+    strides: Strides,
+    /// Whether a result may be made by way of a larger one, where that is faster.
+    roomy: bool,
+    /// The product for operands that lie in memory like the first that came.
+    usual: OnceLock<Box<Usual>>,
+    /// All products before they are summed, where the sum is a pass of its own.
+    products: OnceLock<Box<Pair>>,
+    gradients: [OnceLock<Arc<Pair>>; 2],
+}
+
+/// A dimension of a pair.
+#[derive(Debug)]
+struct Dim {
+    size: usize,
+    /// Which dimension of A, of B and of C it is.
+    at: [Option<usize>; 3],
+}
+
+/// A product made ready, and the strides of the operands that it is for.
+#[derive(Debug)]
+struct Usual {
+    strides: [Strides; 2],
+    product: Prepared,
+}
+
+impl Pair {
+    /// The pair with these labels, whose sizes `size` knows.
+    pub fn new(labels: [&[Label]; 2], out: &[Label], size: impl Fn(Label) -> usize) -> Self {
+        #[cfg(test)]
+        MADE.set(MADE.get() + 1);
+        let [a, b] = labels;
+        let position = |labels: &[Label], label| labels.iter().position(|&l| l == label);
+        let dim = |label| Dim { size: size(label), at: [a, b, out].map(|labels| position(labels, label)) };
+        let dims: SmallVec<_> = a.iter().chain(b.iter().filter(|l| !a.contains(l))).map(|&l| dim(l)).collect();
+        debug_assert!(dims.iter().all(|d: &Dim| d.at.iter().flatten().count() > 1), "{a:?},{b:?}->{out:?}");
+        let shape: Dims = out.iter().map(|&l| size(l)).collect();
+        Self {
+            labels: labels.map(Labels::from),
+            out: out.into(),
+            strides: row_major(&shape),
+            shape,
+            dims,
+            roomy: true,
+            usual: OnceLock::new(),
+            products: OnceLock::new(),
+            gradients: Default::default(),
+        }
+    }
+
+    /// The same pair, which does without memory beyond its result.
+    pub fn in_one_pass(self) -> Self {
+        Self { roomy: false, ..self }
+    }
+
+    /// The labels of both operands.
+    pub fn labels(&self) -> [&[Label]; 2] {
+        [&self.labels[0], &self.labels[1]]
+    }
+
+    /// The labels of the result.
+    pub fn out(&self) -> &[Label] {
+        &self.out
+    }
+
+    /// The shape of the result.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The contraction of these operands, recorded if one of them is.
+    pub fn apply(self: &Arc<Self>, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        Ok(self.record(self.value(a, b)?, a, b))
+    }
+
+    /// This value as what was contracted from these operands.
+    pub fn record(self: &Arc<Self>, value: Tensor, a: &Tensor, b: &Tensor) -> Tensor {
+        if a.is_recorded() || b.is_recorded() { Tensor::record(value, &[a, b], Rule(Arc::clone(self))) } else { value }
+    }
+
+    /// The contraction of these operands, unrecorded: element by element where nothing is summed over, by a matrix product
+    /// elsewhere; and by both passes, products then sums, where dot products of a batch lie across each other in memory.
+    pub fn value(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        if self.dims.iter().all(|d| d.at[2].is_some()) {
+            // Cast before they are repeated: a cast of a repeated view would write every element.
+            let dtype = self.dtype(a, b)?;
+            let (a, b) = (a.detach().to_dtype(dtype)?, b.detach().to_dtype(dtype)?);
+            return self.aligned(&a, 0).mul(&self.aligned(&b, 1));
+        }
+        if self.lies_across(a) {
+            // `ij,ij->j`: a matrix product would walk each column on its own.
+            let products = self.products();
+            let summed = products.out.len() - self.out.len();
+            return products.value(a, b)?.sum(&(0..summed as isize).collect::<SmallVec<[_; 6]>>());
+        }
+        self.product(a, b)
+    }
+
+    /// The type that these operands are contracted in.
+    ///
+    /// # Errors
+    /// If one of them holds no floating-point numbers.
+    pub fn dtype(&self, a: &Tensor, b: &Tensor) -> Result<DType> {
+        check::common_float("einsum", a, b)
+    }
+
+    /// Whether this is a batch of dot products whose neighbours in memory belong to different ones, and worth two passes.
+    fn lies_across(&self, a: &Tensor) -> bool {
+        if !self.roomy || a.len() < SECOND_PASS || self.dims.iter().any(|d| d.at[0].is_none() || d.at[1].is_none()) {
+            return false;
+        }
+        let step = |d: &&Dim| a.strides()[d.at[0].expect("A has every dimension")].unsigned_abs();
+        let closest = self.dims.iter().filter(|d| step(d) != 0).min_by_key(step);
+        closest.is_some_and(|d| d.at[2].is_some())
+    }
+
+    fn products(&self) -> &Pair {
+        self.products.get_or_init(|| {
+            let summed = self.labels[0].iter().filter(|l| !self.out.contains(l));
+            let out: Labels = summed.chain(&self.out).copied().collect();
+            Box::new(Pair::new(self.labels(), &out, |l| self.size(l)))
+        })
+    }
+
+    fn size(&self, label: Label) -> usize {
+        let has = |labels: &[Label], d: Option<usize>| d.is_some_and(|d| labels[d] == label);
+        let dim = self.dims.iter().find(|d| has(&self.labels[0], d.at[0]) || has(&self.labels[1], d.at[1]));
+        dim.expect("a label of the pair").size
+    }
+
+    /// An unrecorded operand as a view of the result's shape: its dimensions in that order, repeated along those that it lacks.
+    fn aligned(&self, x: &Tensor, operand: usize) -> Tensor {
+        if self.labels[operand] == self.out {
+            return x.clone();
+        }
+        let mut strides = Strides::from_elem(0, self.shape.len());
+        for dim in &self.dims {
+            if let (Some(d), Some(c)) = (dim.at[operand], dim.at[2]) {
+                strides[c] = x.strides()[d];
+            }
+        }
+        x.with_layout(Layout { shape: self.shape.clone(), strides, offset: x.layout().offset })
+    }
+
+    /// The matrix product of these operands.
+    fn product(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        let usual = self.usual.get_or_init(|| {
+            Box::new(Usual { strides: [a.strides().into(), b.strides().into()], product: Prepared::new(&self.axes(a, b)) })
+        });
+        if a.strides() == usual.strides[0].as_slice() && b.strides() == usual.strides[1].as_slice() {
+            return multiplied(&usual.product, a, b, &self.shape);
+        }
+        multiplied(&Prepared::new(&self.axes(a, b)), a, b, &self.shape)
+    }
+
+    /// Every dimension in its group, with its stride in each of A, B and C.
+    fn axes(&self, a: &Tensor, b: &Tensor) -> Axes {
+        let mut axes = Axes::default();
+        for &Dim { size, at } in &self.dims {
+            let stride = |strides: &[isize], d: Option<usize>| d.map_or(0, |d| strides[d]);
+            let axis = Axis { size, a: stride(a.strides(), at[0]), b: stride(b.strides(), at[1]), c: stride(&self.strides, at[2]) };
+            match at {
+                [Some(_), Some(_), Some(_)] => axes.batch.push(axis),
+                [Some(_), None, _] => axes.rows.push(axis),
+                [None, _, _] => axes.columns.push(axis),
+                [Some(_), Some(_), None] => axes.contracted.push(axis),
+            }
+        }
+        axes
+    }
+
+    /// The pair that is the gradient of an operand, from the result's and the other operand.
+    ///
+    /// Ā[labels_a] = Σ C̄[out] · B[labels_b]
+    pub fn gradient(&self, operand: usize) -> &Arc<Pair> {
+        self.gradients[operand].get_or_init(|| {
+            let pair = Pair::new([&self.out, &self.labels[1 - operand]], &self.labels[operand], |l| self.size(l));
+            Arc::new(Pair { roomy: self.roomy, ..pair })
+        })
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many pairs this thread has made.
+    pub(super) static MADE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// The contraction of two operands, always by a matrix product.
 ///
 /// # Errors
 /// If one label has two sizes, or a dtype is no floating-point one.
 pub(crate) fn contract(a: &Tensor, labels_a: &[Label], b: &Tensor, labels_b: &[Label], out: &[Label]) -> Result<Tensor> {
-    let dtype = check::common_float("einsum", a, b)?;
-    // f32 meets f64 as f32 read wide; everything else is read as it is stored.
-    let (a, b) = (narrow_only(a, dtype)?, narrow_only(b, dtype)?);
-    let axes = classify((&a, labels_a), (&b, labels_b), out)?;
-    let shape: Dims = out.iter().map(|&l| size_of_label((&a, labels_a), (&b, labels_b), l)).collect();
-    let len = shape.iter().product();
-    let value = match dtype {
-        DType::F32 => {
-            let mut c = Block::<f32>::new(len);
-            product(1.0, operand_f32(&a), operand_f32(&b), &mut c, &axes);
-            Tensor::from_block(c, &shape)
-        }
-        _ => {
-            let mut c = Block::<f64>::new(len);
-            product(1.0, operand_f64(&a), operand_f64(&b), &mut c, &axes);
-            Tensor::from_block(c, &shape)
-        }
-    };
-    if !a.is_recorded() && !b.is_recorded() {
-        return Ok(value);
-    }
-    let rule = Contract { labels: [labels_a.to_vec(), labels_b.to_vec()], out: out.to_vec() };
-    Ok(Tensor::record(value, &[&a, &b], rule))
-}
-
-/// The operand itself, unless it is wider than the computation.
-fn narrow_only(x: &Tensor, dtype: DType) -> Result<Tensor> {
-    if dtype == DType::F32 && x.dtype() == DType::F64 { x.to_dtype(dtype) } else { Ok(x.clone()) }
-}
-
-fn position(labels: &[Label], label: Label) -> Option<usize> {
-    labels.iter().position(|&l| l == label)
-}
-
-fn size_of_label(a: (&Tensor, &[Label]), b: (&Tensor, &[Label]), label: Label) -> usize {
-    let at = |(x, labels): (&Tensor, &[Label])| position(labels, label).map(|d| x.shape()[d]);
-    at(a).or_else(|| at(b)).expect("every label of the result occurs in an operand")
-}
-
-/// Sorts every label into its group, with its stride in each of A, B and C.
-fn classify(a: (&Tensor, &[Label]), b: (&Tensor, &[Label]), out: &[Label]) -> Result<Axes> {
-    let shape: Dims = out.iter().map(|&l| size_of_label(a, b, l)).collect();
-    let strides_c = row_major(&shape);
-    let mut axes = Axes::default();
-    let only_b = b.1.iter().filter(|l| !a.1.contains(l));
-    for &label in a.1.iter().chain(only_b) {
-        let (in_a, in_b, in_c) = (position(a.1, label), position(b.1, label), position(out, label));
-        let axis = Axis {
-            size: size_of_label(a, b, label),
-            a: in_a.map_or(0, |d| a.0.strides()[d]),
-            b: in_b.map_or(0, |d| b.0.strides()[d]),
-            c: in_c.map_or(0, |d| strides_c[d]),
-        };
-        if let (Some(i), Some(j)) = (in_a, in_b)
-            && a.0.shape()[i] != b.0.shape()[j]
-        {
-            let (n, m) = (a.0.shape()[i], b.0.shape()[j]);
+    let size_in = |x: &Tensor, labels: &[Label], label| labels.iter().position(|&l| l == label).map(|d| x.shape()[d]);
+    for (&label, &n) in labels_a.iter().zip(a.shape()) {
+        if let Some(m) = size_in(b, labels_b, label).filter(|&m| m != n) {
             return Err(Error::shape(format!("einsum: a dimension is {n} in one operand and {m} in the other")));
         }
-        match (in_a, in_b, in_c) {
-            (Some(_), Some(_), Some(_)) => axes.batch.push(axis),
-            (Some(_), None, Some(_)) => axes.rows.push(axis),
-            (None, Some(_), Some(_)) => axes.columns.push(axis),
-            _ => axes.contracted.push(axis),
-        }
     }
-    Ok(axes)
+    let size = |label| size_in(a, labels_a, label).or_else(|| size_in(b, labels_b, label)).expect("a label of an operand");
+    let pair = Pair::new([labels_a, labels_b], out, size);
+    let value = multiplied(&Prepared::new(&pair.axes(a, b)), a, b, &pair.shape)?;
+    if a.is_recorded() || b.is_recorded() { Ok(Arc::new(pair).record(value, a, b)) } else { Ok(value) }
+}
+
+/// The product of these operands, which has this shape. What is narrower than the computation is widened as it is read.
+fn multiplied(product: &Prepared, a: &Tensor, b: &Tensor, shape: &[usize]) -> Result<Tensor> {
+    let len = shape.iter().product();
+    if check::common_float("einsum", a, b)? == DType::F32 {
+        let mut c = Block::<f32>::new(len);
+        product.product(1.0, operand_f32(a), operand_f32(b), &mut c);
+        return Ok(Tensor::from_block(c, shape));
+    }
+    let mut c = Block::<f64>::new(len);
+    product.product(1.0, operand_f64(a), operand_f64(b), &mut c);
+    Ok(Tensor::from_block(c, shape))
 }
 
 fn operand_f32(x: &Tensor) -> Operand<'_, f32> {
@@ -119,35 +281,20 @@ fn operand_f64(x: &Tensor) -> Operand<'_, f64> {
     Operand { data, offset: x.layout().offset }
 }
 
-struct Contract {
-    labels: [Vec<Label>; 2],
-    out: Vec<Label>,
-}
+/// The rule of a pair: the gradient of each operand is a pair again.
+struct Rule(Arc<Pair>);
 
-impl Gradient for Contract {
+impl Gradient for Rule {
     fn name(&self) -> &'static str {
         "einsum"
     }
     fn keeps_input(&self, i: usize, needs: &[bool]) -> bool {
         needs[1 - i]
     }
-    // Ā[labels_a] = Σ C̄[out] · B[labels_b]: a contraction again, and so are its own gradients.
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
-        let Some(g) = &cotangents[0] else { return Ok(vec![None, None]) };
         let answer = |i: usize| -> Result<Option<Tensor>> {
-            if !saved.needs(i) {
-                return Ok(None);
-            }
-            let (own, other) = (&self.labels[i], &self.labels[1 - i]);
-            // Labels of this operand alone were summed over: the gradient repeats along them.
-            let alone = |l: &Label| !self.out.contains(l) && !other.contains(l);
-            let found: Vec<Label> = own.iter().copied().filter(|l| !alone(l)).collect();
-            let mut x_bar = contract(g, &self.out, &saved.input(1 - i), other, &found)?;
-            if found.len() < own.len() {
-                let shape = saved.input_shape(i);
-                let ones: Dims = own.iter().zip(shape).map(|(l, &n)| if alone(l) { 1 } else { n }).collect();
-                x_bar = x_bar.reshape(&ones)?.expand(shape)?;
-            }
+            let Some(g) = cotangents[0].as_ref().filter(|_| saved.needs(i)) else { return Ok(None) };
+            let x_bar = self.0.gradient(i).apply(g, &saved.input(1 - i))?;
             x_bar.to_dtype(saved.input_dtype(i).compute()).map(Some)
         };
         Ok(vec![answer(0)?, answer(1)?])
@@ -156,10 +303,31 @@ impl Gradient for Contract {
 
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
+    fn of(name: &'static str, a: &'static [Label], b: &'static [Label], out: &'static [Label]) -> Spec {
+        const SIZES: [usize; 4] = [2, 3, 4, SECOND_PASS];
+        let input = |labels: &[Label]| normal(&labels.iter().map(|&l| SIZES[l as usize]).collect::<Vec<_>>());
+        // A contraction without contracted labels is the same product, on another kernel.
+        let difference = move |x: &[Tensor], y: &[Tensor]| {
+            let other = contract(&x[0], a, &x[1], b, out)?;
+            let pairs = y[0].to_f64_vec().into_iter().zip(other.to_f64_vec());
+            Ok(pairs.fold(0.0, |most: f64, (y, c)| most.max((y - c).abs())))
+        };
+        let pair = Arc::new(Pair::new([a, b], out, |l| SIZES[l as usize]));
+        Spec::new(name, move |x| Ok(vec![pair.apply(&x[0], &x[1])?]))
+            .sample("labels", vec![input(a), input(b)])
+            .holds("equals the contraction", difference)
+            .orders(2)
+    }
     vec![
-        Spec::new("einsum of two operands", |x| Ok(vec![contract(&x[0], &[0, 1, 2], &x[1], &[0, 2, 3, 4], &[3, 1, 0])?]))
+        Spec::new("einsum of two operands", |x| Ok(vec![contract(&x[0], &[0, 1, 2], &x[1], &[0, 2, 3, 4], &[4, 3, 1, 0])?]))
             .sample("a label of every kind", vec![normal(&[2, 3, 4]), normal(&[2, 4, 5, 3])])
             .orders(2),
+        of("einsum: elementwise", &[0, 1], &[1, 0], &[0, 1]),
+        of("einsum: outer", &[0], &[2, 1], &[1, 0, 2]),
+        of("einsum: broadcast", &[0, 1], &[1], &[1, 0]),
+        of("einsum: scalar", &[], &[1, 2], &[2, 1]),
+        of("einsum: dot products across each other", &[3, 1, 0], &[0, 3, 1], &[1, 0]),
+        of("einsum: both repeat", &[0, 1], &[2, 1], &[2, 1, 0]),
     ]
 }
 
@@ -178,7 +346,7 @@ mod tests {
             (&[0, 1, 2], &[0, 2, 3], &[3, 1, 0]),
             (&[0, 1], &[0, 1], &[]),
             (&[0, 1], &[2], &[2, 1, 0]),
-            (&[0, 1, 5], &[1, 4], &[0]),
+            (&[0, 1, 5], &[1, 4], &[5, 0, 4]),
             (&[2, 0], &[0, 2], &[0, 2]),
             (&[], &[1, 0], &[0, 1]),
         ];

@@ -1,10 +1,12 @@
 //! Lowering: an equation with shapes becomes views and sums of single operands, then a sequence of pair contractions.
 
+use std::sync::Arc;
+
 use crate::einsum::bind::Bound;
 use crate::einsum::cost::{Cost, LabelSet, Network};
 use crate::einsum::equation::{Equation, Names};
-use crate::einsum::pair::Label;
-use crate::einsum::path::{self, Options, Path};
+use crate::einsum::pair::{Label, Pair};
+use crate::einsum::path::{self, MemoryLimit, Options, Path};
 use crate::error::Result;
 use crate::tensor::Dims;
 
@@ -26,8 +28,8 @@ pub(crate) struct Plan {
     /// In the order of execution; operands are terms 0 to n - 1, the result of step k is term n + k.
     pub steps: Vec<PairStep>,
     pub finish: Finish,
-    /// Whether steps do without memory beyond their results, also where more would make them faster.
-    pub frugal: bool,
+    /// The most memory that results may hold.
+    limit: Option<MemoryLimit>,
     /// What the pairs cost together, in this order and from left to right.
     pub cost: Cost,
     pub left_to_right: Cost,
@@ -51,9 +53,8 @@ pub(crate) struct Prepare {
 /// The contraction of two terms.
 #[derive(Debug)]
 pub(crate) struct PairStep {
-    pub pair: (usize, usize),
-    pub labels: [Vec<Label>; 2],
-    pub out: Vec<Label>,
+    pub terms: (usize, usize),
+    pub pair: Arc<Pair>,
     pub operations: f64,
 }
 
@@ -79,9 +80,13 @@ impl Plan {
         );
         network.summed = prepare.iter().map(|p| !p.sum.is_empty()).collect();
         let path = path::find(&network, options).map_err(|e| e.within(format!("einsum \"{}\"", equation.text)))?;
-        let steps = steps(&network, &path, &prepare, &kept);
-        let last = steps.last().map_or(&prepare[0].labels, |s| &s.out);
-        let permute = (*last != kept).then(|| kept.iter().map(|l| position(last, *l) as isize).collect());
+        let pair = |labels: [&[Label]; 2], out: &[Label]| {
+            let pair = Pair::new(labels, out, |l| sizes[l as usize]);
+            Arc::new(if options.memory_limit.is_some() { pair.in_one_pass() } else { pair })
+        };
+        let steps = steps(&network, &path, &prepare, &kept, pair);
+        let last = steps.last().map_or(prepare[0].labels.as_slice(), |s| s.pair.out());
+        let permute = (last != kept).then(|| kept.iter().map(|l| position(last, *l) as isize).collect());
         let shape = output.iter().map(|&l| sizes[l as usize]).collect();
         Ok(Self {
             equation: equation.text.clone(),
@@ -89,7 +94,7 @@ impl Plan {
             cost: network.cost(&path),
             left_to_right: network.cost(&path::left_to_right(operands.len())),
             finish: Finish { permute, shape },
-            frugal: options.memory_limit.is_some(),
+            limit: options.memory_limit,
             names,
             sizes,
             operands,
@@ -101,8 +106,25 @@ impl Plan {
 
     /// The order, as positions in the shrinking list of operands.
     pub fn positions(&self) -> Vec<(usize, usize)> {
-        let path: Path = self.steps.iter().map(|s| s.pair).collect();
+        let path: Path = self.steps.iter().map(|s| s.terms).collect();
         path::to_positions(self.operands.len(), &path)
+    }
+
+    /// Which terms depend on an operand that is wanted.
+    pub fn wanted(&self, operand: impl Fn(usize) -> bool) -> Vec<bool> {
+        let mut wanted: Vec<bool> = (0..self.prepare.len()).map(operand).collect();
+        for step in &self.steps {
+            wanted.push(wanted[step.terms.0] || wanted[step.terms.1]);
+        }
+        wanted
+    }
+
+    /// Whether the memory limit lets the results of these steps be kept beside all that the plan holds.
+    pub fn has_room_for(&self, step: impl Fn(usize) -> bool) -> bool {
+        let Some(limit) = &self.limit else { return true };
+        let elements = |k: usize| self.steps[k].pair.shape().iter().map(|&n| n as f64).product::<f64>();
+        let kept: f64 = (0..self.steps.len()).filter(|&k| step(k)).map(elements).sum();
+        self.cost.peak + kept <= limit.elements()
     }
 
     /// Whether anything is computed, as opposed to viewed.
@@ -142,15 +164,21 @@ fn repeated(labels: &[Label]) -> Option<(usize, usize)> {
     labels.iter().enumerate().find_map(|(i, l)| Some((i, i + 1 + labels[i + 1..].iter().position(|m| m == l)?)))
 }
 
-/// The pairs of `path` with the labels of each, in order.
-fn steps(network: &Network, path: &Path, prepare: &[Prepare], output: &[Label]) -> Vec<PairStep> {
+/// The pairs of `path`, each made by `pair` of the labels of its operands and its result.
+fn steps(
+    network: &Network,
+    path: &Path,
+    prepare: &[Prepare],
+    output: &[Label],
+    pair: impl Fn([&[Label]; 2], &[Label]) -> Arc<Pair>,
+) -> Vec<PairStep> {
     let mut terms: Vec<Vec<Label>> = prepare.iter().map(|p| p.labels.clone()).collect();
     let mut steps = Vec::with_capacity(path.len());
     for (k, (&(i, j), step)) in path.iter().zip(network.steps(path)).enumerate() {
         let labels = [std::mem::take(&mut terms[i]), std::mem::take(&mut terms[j])];
         let out = if k + 1 == path.len() { output.to_vec() } else { intermediate(&labels, &step.result) };
-        terms.push(out.clone());
-        steps.push(PairStep { pair: (i, j), labels, out, operations: step.operations });
+        steps.push(PairStep { terms: (i, j), pair: pair([&labels[0], &labels[1]], &out), operations: step.operations });
+        terms.push(out);
     }
     steps
 }

@@ -7,46 +7,61 @@ use std::sync::{Arc, LazyLock, Mutex};
 use smallvec::SmallVec;
 
 use crate::einsum::Einsum;
+use crate::einsum::gradient;
 use crate::einsum::plan::{Plan, Prepare};
-use crate::einsum::step::{one_pass, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
 
 /// Carries a plan out on operands of the shapes that it was made for.
-pub(super) fn run(plan: &Plan, operands: &[&Tensor]) -> Result<Tensor> {
-    if plan.computes()
-        && let Some(k) = operands.iter().position(|x| !x.dtype().is_float())
+pub(super) fn run(plan: &Arc<Plan>, operands: &[&Tensor]) -> Result<Tensor> {
+    if let Some(k) = operands.iter().position(|x| !x.dtype().is_float())
+        && plan.computes()
     {
         let (dtype, equation) = (operands[k].dtype(), &plan.equation);
         let fault = format!("operand {k} holds {dtype}; sums and products take floating-point numbers, cast with to_dtype");
         return Err(Error::dtype(format!("einsum \"{equation}\": {fault}")));
     }
-    let n = operands.len();
-    // The results of steps. Each is dropped as soon as it is used, so that the pool can give its memory to the next; and an
-    // operand that has to be summed first is summed just before it is used.
-    let mut results: SmallVec<[Option<Tensor>; 8]> = SmallVec::new();
-    for pair in &plan.steps {
-        let mut take = |i: usize| match i.checked_sub(n) {
-            None => prepared(operands[i], &plan.prepare[i]),
-            Some(k) => Ok(results[k].take().expect("a path contracts each term once")),
-        };
-        let (a, b) = (take(pair.pair.0)?, take(pair.pair.1)?);
-        let ([labels_a, labels_b], out) = (&pair.labels, &pair.out);
-        let result = if plan.frugal { one_pass(&a, labels_a, &b, labels_b, out) } else { step(&a, labels_a, &b, labels_b, out) };
-        results.push(Some(result?));
-    }
-    let last = match results.pop() {
-        Some(last) => last.expect("a path leaves one term"),
-        None => prepared(operands[0], &plan.prepare[0])?,
+    let operand = |i: usize| prepared(operands[i], &plan.prepare[i]);
+    let last = if plan.steps.is_empty() {
+        operand(0)?
+    } else if operands.iter().any(|x| x.is_recorded()) {
+        gradient::recorded(plan, operands)?
+    } else {
+        contracted(plan, operand, |_, _| ())?
     };
     let ordered = match &plan.finish.permute {
         Some(order) => last.permute(order)?,
         None => last,
     };
-    ordered.reshape(&plan.finish.shape)
+    if ordered.shape() == plan.finish.shape.as_slice() { Ok(ordered) } else { ordered.reshape(&plan.finish.shape) }
 }
 
-fn prepared(x: &Tensor, prepare: &Prepare) -> Result<Tensor> {
+/// Carries out the steps of a plan, unrecorded, on the operands that `operand` gives; `see` is shown each result.
+///
+/// Each result is dropped as soon as it is used, so that the pool can give its memory to the next; and an operand is asked
+/// for just before it is used.
+pub(super) fn contracted(
+    plan: &Plan,
+    operand: impl Fn(usize) -> Result<Tensor>,
+    mut see: impl FnMut(usize, &Tensor),
+) -> Result<Tensor> {
+    let n = plan.prepare.len();
+    let mut results: SmallVec<[Option<Tensor>; 8]> = SmallVec::new();
+    for (k, step) in plan.steps.iter().enumerate() {
+        let mut take = |i: usize| match i.checked_sub(n) {
+            None => operand(i),
+            Some(k) => Ok(results[k].take().expect("a path contracts each term once")),
+        };
+        let (a, b) = (take(step.terms.0)?, take(step.terms.1)?);
+        let result = step.pair.value(&a, &b)?;
+        see(k, &result);
+        results.push(Some(result));
+    }
+    Ok(results.pop().flatten().expect("a plan with steps leaves one term"))
+}
+
+/// An operand as it meets others: without repeated labels, and summed over those that it alone has.
+pub(super) fn prepared(x: &Tensor, prepare: &Prepare) -> Result<Tensor> {
     let mut view = match &prepare.squeeze {
         Some(shape) => x.reshape(shape)?,
         None => x.clone(),

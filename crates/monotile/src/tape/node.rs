@@ -135,6 +135,13 @@ impl Saved<'_> {
         if self.recorded { value.with_origin(input.edge.clone()) } else { value.clone() }
     }
 
+    /// Input `i` where a record needs its place on the tape; its elements are zeros if its value was not kept.
+    pub(crate) fn traced(&self, i: usize) -> Tensor {
+        let input = &self.node.inputs[i];
+        let value = input.value.clone().unwrap_or_else(|| Tensor::zeros(&input.shape, input.dtype));
+        value.with_origin(input.edge.clone())
+    }
+
     /// The value of output `k`.
     ///
     /// # Panics

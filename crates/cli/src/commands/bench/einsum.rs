@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use monotile::einsum::einsum;
+use monotile::einsum::{Einsum, einsum};
 use monotile::{DType, Rng, Tensor};
 
 use super::{Case, Cases};
@@ -56,11 +56,25 @@ pub fn run(cases: &mut Cases) -> Result<(), Failure> {
     for (name, shapes) in CASES {
         let operands = shapes.iter().map(|s| rng.normal(s, DType::F32)).collect::<monotile::Result<Vec<_>>>()?;
         let operands: Vec<&Tensor> = operands.iter().collect();
-        let equation = name.split(' ').next().unwrap_or(name);
+        let equation = written(name);
         cases.time(Case::new(*name), || {
             black_box(einsum(equation, &operands)?);
             Ok(())
         })?;
     }
+    for (name, shapes) in CASES.iter().filter(|(name, _)| name.ends_with(" small")) {
+        let operands = shapes.iter().map(|s| rng.normal(s, DType::F32)).collect::<monotile::Result<Vec<_>>>()?;
+        let operands: Vec<&Tensor> = operands.iter().collect();
+        let compiled = Einsum::new(written(name)).and_then(|e| e.compile(shapes))?;
+        cases.time(Case::new(format!("{name}, compiled")), || {
+            black_box(compiled.run(&operands)?);
+            Ok(())
+        })?;
+    }
     Ok(())
+}
+
+/// The equation in a case's name.
+fn written(name: &str) -> &str {
+    name.split(' ').next().unwrap_or(name)
 }

@@ -5,32 +5,11 @@ use std::path::{Path, PathBuf};
 use monotile::Tensor;
 use monotile::io::{Npz, SafeTensors, write_npz, write_safetensors};
 
+use super::name::{Format, split};
 use crate::failure::Failure;
 
 /// The name of a result in an archive when none is given.
 const NAME: &str = "result";
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Npy,
-    Npz,
-    SafeTensors,
-}
-
-/// A file, or a tensor in it: `a.npy`, `b.npz:member`.
-fn split(text: &str) -> Option<(PathBuf, Format, Option<String>)> {
-    let archives = [(".npz", Format::Npz), (".safetensors", Format::SafeTensors)];
-    for (suffix, format) in archives {
-        if text.ends_with(suffix) {
-            return Some((text.into(), format, None));
-        }
-        if let Some(at) = text.find(&format!("{suffix}:")) {
-            let (path, name) = text.split_at(at + suffix.len());
-            return Some((path.into(), format, Some(name[1..].to_string())));
-        }
-    }
-    text.ends_with(".npy").then(|| (text.into(), Format::Npy, None))
-}
 
 fn unknown(text: &str) -> Failure {
     let known = "names end in .npy, .npz or .safetensors, with :name for a tensor in one of the last two";
@@ -110,23 +89,5 @@ impl Destination {
             Format::SafeTensors => write_safetensors(&self.path, &named, &[])?,
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_stand_after_the_suffix() {
-        let parts = |text: &str| split(text).map(|(path, format, name)| (path.display().to_string(), format, name));
-        assert_eq!(parts("a.npy"), Some(("a.npy".into(), Format::Npy, None)));
-        assert_eq!(parts("d:/w.npz:x:y"), Some(("d:/w.npz".into(), Format::Npz, Some("x:y".into()))));
-        assert_eq!(
-            parts("m.safetensors:lm_head.weight"),
-            Some(("m.safetensors".into(), Format::SafeTensors, Some("lm_head.weight".into())))
-        );
-        assert_eq!(parts("m.safetensors"), Some(("m.safetensors".into(), Format::SafeTensors, None)));
-        assert_eq!(parts("m.txt"), None);
     }
 }

@@ -2,6 +2,7 @@
 
 mod fault;
 mod files;
+mod name;
 mod options;
 
 use std::io::Write;
@@ -13,6 +14,7 @@ use monotile::einsum::{Compiled, Einsum as Equation, Explanation, MemoryLimit, M
 use serde_json::json;
 
 use self::files::{Destination, Source};
+use self::options::Shapes;
 use crate::failure::Failure;
 use crate::progress::say;
 use crate::report;
@@ -41,8 +43,8 @@ pub struct Einsum {
     #[arg(value_name = "FILE")]
     operands: Vec<String>,
     /// Plan for operands of these shapes instead of reading files: 512x8,8x512; an empty one is a scalar
-    #[arg(long, value_name = "SHAPES", conflicts_with = "operands", allow_hyphen_values = true)]
-    shapes: Option<String>,
+    #[arg(long, value_name = "SHAPES", conflicts_with = "operands", value_parser = options::shapes)]
+    shapes: Option<Shapes>,
     /// Write the result: .npy, .npz or .safetensors, with :name for its name there
     #[arg(short, long, value_name = "FILE", conflicts_with = "shapes")]
     output: Option<String>,
@@ -81,10 +83,9 @@ impl Einsum {
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
         let destination = self.output.as_deref().map(Destination::parse).transpose()?;
         let equation = Equation::new(&self.equation).map_err(|e| fault::told(&e, &self.equation, &[]))?;
-        if let Some(shapes) = &self.shapes {
-            let shapes = options::shapes(shapes)?;
+        if let Some(Shapes(shapes)) = &self.shapes {
             let names: Vec<String> = shapes.iter().map(|_| String::new()).collect();
-            let (compiled, seconds) = self.compile(&equation, self.dtype, &names, &shapes)?;
+            let (compiled, seconds) = self.compile(&equation, self.dtype, &names, shapes)?;
             return self.print_plan(&compiled, seconds, out);
         }
         let sources = self.operands.iter().map(|o| Source::parse(o)).collect::<Result<Vec<_>, _>>()?;

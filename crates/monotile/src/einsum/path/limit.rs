@@ -20,7 +20,8 @@ pub struct MemoryLimit {
 }
 
 impl MemoryLimit {
-    fn elements(&self) -> f64 {
+    /// The most elements of that type.
+    pub(crate) fn elements(&self) -> f64 {
         (self.bytes / self.dtype.size()) as f64
     }
 

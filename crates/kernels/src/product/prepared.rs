@@ -1,0 +1,81 @@
+//! A product made ready once, for many operands that lie in memory alike.
+
+use super::{Axes, Axis, Group, Operand, Run, Scaled, axes, skinny};
+use crate::simd::{self, Isa, Lanes, isa};
+
+/// A product whose groups are in their simplest form, and that knows how far they reach: what it costs to find that out is
+/// more than a product of tiny matrices takes.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    axes: Axes,
+    /// Whether A and B are exchanged in these groups.
+    swapped: bool,
+    /// Whether no two indices of C are the same element.
+    distinct: bool,
+    /// Whether C has no element.
+    empty: bool,
+    /// The lowest and the highest index in A, B and C, counted from that of 0…0; None where there is none.
+    reach: [Option<(i128, i128)>; 3],
+}
+
+impl Prepared {
+    /// Makes the product over these groups ready.
+    pub fn new(axes: &Axes) -> Self {
+        let Axes { batch, rows, columns, contracted } = axes;
+        let reach = [
+            reach([batch, rows, contracted], |x| x.a),
+            reach([batch, columns, contracted], |x| x.b),
+            reach([batch, rows, columns], |x| x.c),
+        ];
+        let empty = [batch, rows, columns].into_iter().flatten().any(|x| x.size == 0);
+        let axes = axes.simplified();
+        // A product of few rows takes them from A.
+        let turned = axes::size(&axes.rows) > axes::size(&axes.columns);
+        let axes = if turned { axes.swapped() } else { axes };
+        // The kernels write rows of neighbours: where only C's rows are neighbours, Cᵀ = Bᵀ Aᵀ.
+        let across = !axes::is_unit(&axes.columns, |x| x.c) && axes::is_unit(&axes.rows, |x| x.c) && !skinny::fits(&axes);
+        let axes = if across { axes.swapped() } else { axes };
+        Self { distinct: axes.is_injective(), axes, swapped: turned != across, empty, reach }
+    }
+
+    /// Computes the product of these operands, as [`product`](super::product) does.
+    ///
+    /// # Panics
+    /// If an index of an operand leaves its data.
+    pub fn product<T: Lanes>(&self, alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T]) {
+        self.run_on(isa(), Scaled { alpha, accumulate: false }, a, b, c);
+    }
+
+    /// The product with the registers of one instruction set.
+    pub(super) fn run_on<T: Lanes>(&self, isa: Isa, scaled: Scaled<T>, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T]) {
+        let [in_a, in_b, in_c] = self.reach;
+        check(in_a, a.offset, a.data.len(), "A");
+        check(in_b, b.offset, b.data.len(), "B");
+        check(in_c, 0, c.len(), "C");
+        if self.empty {
+            return;
+        }
+        let (a, b) = if self.swapped { (b, a) } else { (a, b) };
+        simd::dispatch_on(isa, Run { scaled, a, b, c, axes: &self.axes, distinct: self.distinct });
+    }
+}
+
+/// The lowest and the highest index over these groups.
+fn reach(groups: [&Group; 3], stride: impl Fn(&Axis) -> isize) -> Option<(i128, i128)> {
+    let (mut low, mut high) = (0, 0);
+    for axis in groups.into_iter().flatten() {
+        let reach = (axis.size as i128 - 1) * stride(axis) as i128;
+        match axis.size {
+            0 => return None,
+            _ if reach < 0 => low += reach,
+            _ => high += reach,
+        }
+    }
+    Some((low, high))
+}
+
+/// Panics unless every index, counted from `offset`, lies in `0..len`.
+fn check(reach: Option<(i128, i128)>, offset: usize, len: usize, name: &str) {
+    let Some((low, high)) = reach.map(|(low, high)| (offset as i128 + low, offset as i128 + high)) else { return };
+    assert!(low >= 0 && high < len as i128, "operand {name} of a product reaches {low}..={high} of {len} elements");
+}
