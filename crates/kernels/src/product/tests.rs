@@ -6,6 +6,7 @@ use smallvec::smallvec;
 use super::*;
 use crate::naive;
 use crate::real::Real;
+use crate::simd;
 
 /// Numbers in [-1, 1), by a linear congruential generator: the same on every run.
 struct Numbers(u64);
