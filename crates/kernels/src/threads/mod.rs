@@ -1,6 +1,6 @@
 //! How work is split over threads: in one place, by sizes alone, so that a thread count fixes every bit of a result.
 
-#[cfg(feature = "threads")]
+#[cfg(all(feature = "threads", not(all(target_family = "wasm", not(target_feature = "atomics")))))]
 mod team;
 
 use std::ops::Range;
@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Work shorter than this stays on the caller's thread: waking another costs about as much.
 const WORTH_WAKING_NS: f64 = 10_000.0;
+
+/// Whether there is a team: WebAssembly has threads only where a module is compiled for atomic memory.
+const TEAM: bool = cfg!(all(feature = "threads", not(all(target_family = "wasm", not(target_feature = "atomics")))));
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
@@ -17,7 +20,7 @@ pub fn count() -> usize {
         0 => {
             let wished = std::env::var("MONOTILE_THREADS").ok().and_then(|s| s.parse().ok()).filter(|&n| n > 0);
             let count = wished.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
-            let count = if cfg!(feature = "threads") { count } else { 1 };
+            let count = if TEAM { count } else { 1 };
             COUNT.store(count, Ordering::Relaxed);
             count
         }
@@ -27,7 +30,7 @@ pub fn count() -> usize {
 
 /// Sets the number of threads that kernels use from now on.
 pub fn set_count(threads: usize) {
-    COUNT.store(if cfg!(feature = "threads") { threads.max(1) } else { 1 }, Ordering::Relaxed);
+    COUNT.store(if TEAM { threads.max(1) } else { 1 }, Ordering::Relaxed);
 }
 
 /// How many parts to cut `items` of `ns_each` nanoseconds into: 1 where that is less than waking a thread is worth.
@@ -45,7 +48,7 @@ pub fn range(items: usize, unit: usize, parts: usize, part: usize) -> Range<usiz
 
 /// Calls `work(0)` … `work(parts - 1)`, each once, on as many threads as there are; the caller's own takes part.
 pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
-    #[cfg(feature = "threads")]
+    #[cfg(all(feature = "threads", not(all(target_family = "wasm", not(target_feature = "atomics")))))]
     if parts > 1 && count() > 1 {
         return team::run(parts, count(), &work);
     }
