@@ -22,9 +22,30 @@ fn report(name: &str, bytes: usize, seconds: f64) {
     println!("{name:<34} {:>8.2} GB/s {:>10.1} us", bytes as f64 / seconds / 1e9, seconds * 1e6);
 }
 
+/// The functions timed, as maps take them.
+mod functions {
+    use super::{Real, elementwise::Function};
+
+    macro_rules! functions {
+        ($($name:ident)*) => {$(
+            #[allow(non_camel_case_types, reason = "named as the function is")]
+            #[derive(Clone, Copy)]
+            pub struct $name;
+
+            impl Function for $name {
+                #[inline(always)]
+                fn apply<T: Real>(self, x: T) -> T {
+                    x.$name()
+                }
+            }
+        )*};
+    }
+    functions!(exp ln tanh sigmoid silu erf normal_cdf gelu);
+}
+
 fn main() {
     println!("{} threads", threads::count());
-    for n in [1 << 20, 1 << 24] {
+    for n in [1 << 14, 1 << 20, 1 << 24] {
         let x: Vec<f32> = (0..n).map(|i| (i % 1000) as f32 * 0.01 - 5.0).collect();
         let wide: Vec<f64> = x.iter().map(|&v| f64::from(v)).collect();
         let (mut y, mut z) = (vec![0.0_f32; n], vec![0.0_f64; n]);
@@ -32,41 +53,14 @@ fn main() {
         let v = View::new(&x, 0, &length, &unit).expect("the whole vector");
         let w = View::new(&wide, 0, &length, &unit).expect("the whole vector");
         println!("n = {n}");
+        report("f32 copy", 8 * n, best(|| elementwise::unary(v, black_box(&mut y), |x: f32| x)));
         macro_rules! map {
-            ($name:literal, $f:expr) => {
-                report(
-                    concat!("f32 ", $name),
-                    8 * n,
-                    best(|| {
-                        elementwise::unary(
-                            v,
-                            black_box(&mut y),
-                            #[inline(always)]
-                            |x: f32| $f(x),
-                        )
-                    }),
-                );
-            };
+            ($($name:ident)*) => {$(
+                report(concat!("f32 ", stringify!($name)), 8 * n, best(|| elementwise::map(v, black_box(&mut y), functions::$name)));
+            )*};
         }
-        map!("copy", |x: f32| x);
-        map!("exp", Real::exp);
-        map!("ln", Real::ln);
-        map!("tanh", Real::tanh);
-        map!("silu", Real::silu);
-        map!("erf", Real::erf);
-        map!("normal_cdf", Real::normal_cdf);
-        report(
-            "f64 exp",
-            16 * n,
-            best(|| {
-                elementwise::unary(
-                    w,
-                    black_box(&mut z),
-                    #[inline(always)]
-                    |x: f64| Real::exp(x),
-                )
-            }),
-        );
+        map!(exp ln tanh sigmoid silu erf normal_cdf gelu);
+        report("f64 exp", 16 * n, best(|| elementwise::map(w, black_box(&mut z), functions::exp)));
         report("f32 add", 12 * n, best(|| elementwise::binary(v, v, black_box(&mut y), |a, b| a + b)));
         let side = 1 << (n.ilog2() / 2);
         let (shape, across, along) = ([side, side], [1, side as isize], [side as isize, 1]);

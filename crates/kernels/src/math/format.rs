@@ -26,7 +26,10 @@ pub trait Format: Real {
     const TAIL: Self;
     /// Beyond this x · Φ(-x) is 0.
     const NORMAL_TAIL: Self;
-    /// k of the variable (x - k) / (x + k) that `NORMAL_RATIO` is a polynomial in.
+    /// The power of two that [`LIFTED`](Format::LIFTED) takes off.
+    const LIFT: Self;
+    /// k of the variable x / (x + k) - ½ that `NORMAL_RATIO` is a polynomial in: few bits, and the first coefficient nearly has no more
+    /// digits than the format.
     const NORMAL_CENTRE: Self;
     /// The largest size that [`sin`](super::sin) and [`cos`](super::cos) take.
     const FAR: Self;
@@ -38,8 +41,10 @@ pub trait Format: Real {
     const TANH_TAIL: &[f64];
     /// erf(x) / x - 1 by x², on |x| ≤ 1.
     const ERF_RATIO_LESS_ONE: &[f64];
-    /// (x + k) e^(x²/2) Φ(-x) by (x - k) / (x + k), on 0 ≤ x ≤ `NORMAL_TAIL`.
+    /// (x + k) e^(x²/2) Φ(-x) by x / (x + k) - ½, on 0 ≤ x ≤ `NORMAL_TAIL`.
     const NORMAL_RATIO: &[f64];
+    /// a + b w near (1 + w R'(w) / R(w)) / (x + k), where R is that ratio and w = x / (x + k): how a rest of the division changes w R(w).
+    const NORMAL_CHANGE: [f64; 2];
     /// (sin r - r) / r³ by r², on |r| ≤ π/4.
     const SIN_TAIL: &[f64];
     /// (cos r - 1 + r²/2) / r⁴ by r², on |r| ≤ π/4.
@@ -49,8 +54,8 @@ pub trait Format: Real {
     fn times_power_of_two(self, n_and_rounder: Self, lifted: bool) -> Self;
     /// m in [√½, √2) and integer e with x = m · 2ᵉ, for finite positive x.
     fn split(self) -> (Self, Self);
-    /// The upper half of the mantissa: its square is exact.
-    fn high_half(self) -> Self;
+    /// self · y + z - sum, where `sum` is that rounded, or 0: exact but for its own rounding, if |z| is 0 or at least |self · y|.
+    fn mul_add_error(self, y: Self, z: Self, sum: Self) -> Self;
     /// n and r with x = n π/2 + r and |r| ≤ π/4, for |x| ≤ [`FAR`](Format::FAR).
     fn quarters(self) -> (u32, Self);
     /// xʸ = e^(y ln x) where a wider format is at hand, else NaN.
@@ -70,25 +75,26 @@ impl Format for f32 {
     const LIFTED: Self = 1.0 / (1_u64 << 63) as f32 / 2.0;
     const TAIL: Self = 110.0;
     const NORMAL_TAIL: Self = 14.8;
-    const NORMAL_CENTRE: Self = 3.0;
+    const NORMAL_CENTRE: Self = 2.6328125;
+    const LIFT: Self = 64.0;
     const FAR: Self = 1e6;
     const EXP_TAIL: &[f64] = &[0.5, 0.1666652, 0.041666195, 0.008368848, 0.0013951142];
     const ATANH_TAIL: &[f64] = &[0.6666666, 0.40000334, 0.2853733, 0.23581828];
     const TANH_TAIL: &[f64] = &[-0.3333333, 0.1333325, -0.053952802, 0.021736374, -0.008272205, 0.0022360506];
     const ERF_RATIO_LESS_ONE: &[f64] = &[0.12837917, -0.37612626, 0.112836, -0.026854442, 0.005189533, -0.0008020829, 7.88909e-5];
     const NORMAL_RATIO: &[f64] = &[
-        0.7290836904,
-        -0.5093319937,
-        0.2300176958,
-        -0.04726263583,
-        -0.01046246642,
-        0.006968994915,
-        0.001024507921,
-        -0.001031864616,
-        -0.0002441687784,
-        0.0001308016653,
-        5.404459781e-05,
+        0.7135201096534729,
+        -0.9121166467666626,
+        0.636045515537262,
+        -0.029815256274626764,
+        -0.274770276,
+        0.03104054182,
+        0.1737527939,
+        0.02499226756,
+        -0.1053067935,
+        -0.06368998779,
     ];
+    const NORMAL_CHANGE: [f64; 2] = [0.2697, -0.3421];
     const SIN_TAIL: &[f64] = &[-0.16666664663925682, 0.008332748401714806, -0.00019587899536396134];
     const COS_TAIL: &[f64] = &[0.041666664660645766, -0.0013888303106225739, 2.4547940868618788e-05];
 
@@ -108,8 +114,14 @@ impl Format for f32 {
         (Self::from_bits((bits & ((1 << 23) - 1)).wrapping_add(0x3f35_04f3)), e)
     }
     #[inline(always)]
-    fn high_half(self) -> Self {
-        Self::from_bits(self.to_bits() & 0xffff_f000)
+    fn mul_add_error(self, y: Self, z: Self, sum: Self) -> Self {
+        // The halves' products are exact (Dekker 1971).
+        let halves = |x: Self| {
+            let high = Self::from_bits(x.to_bits() & 0xffff_f000);
+            (high, x - high)
+        };
+        let (product, (a, b), (c, d)) = (self * y, halves(self), halves(y));
+        ((z - sum) + product) + (((a * c - product) + a * d + b * c) + b * d)
     }
     #[inline(always)]
     fn quarters(self) -> (u32, Self) {
@@ -134,6 +146,7 @@ impl Format for f64 {
     const TAIL: Self = 760.0;
     const NORMAL_TAIL: Self = 38.7;
     const NORMAL_CENTRE: Self = 5.0;
+    const LIFT: Self = 128.0;
     const FAR: Self = 1e6;
     const EXP_TAIL: &[f64] = &[
         0.5000000000000013,
@@ -186,29 +199,30 @@ impl Format for f64 {
     ];
     const NORMAL_RATIO: &[f64] = &[
         0.769193049750063,
-        -0.6653825028900567,
-        0.4953056159699764,
-        -0.31353315667130405,
-        0.16502036617038354,
-        -0.06911863870632468,
-        0.020795066799905414,
-        -0.0029933767703130333,
-        -0.0007978693986677221,
-        0.0005448990633010863,
-        -5.937572703227387e-05,
-        -4.976280749785098e-05,
-        1.6681211232117703e-05,
-        3.980882321513714e-06,
-        -2.769264533073772e-06,
-        -3.36578162397913e-07,
-        4.331439093948562e-07,
-        4.223167435800696e-08,
-        -6.595301294871025e-08,
-        -9.28503099767642e-09,
-        7.674299428127925e-09,
-        1.7449237580064364e-09,
-        -1.629523005393758e-10,
+        -1.3307650057801135,
+        1.9812224638799056,
+        -2.5082652533704324,
+        2.6403258587261367,
+        -2.2117964386023896,
+        1.3308842751939465,
+        -0.38315222660006826,
+        -0.20425456605893685,
+        0.2789883204101562,
+        -0.06080074448104844,
+        -0.1019142297555988,
+        0.06832624120675411,
+        0.03261138797784034,
+        -0.04537163010988068,
+        -0.011028993225454814,
+        0.028386519246101295,
+        0.005535390021452688,
+        -0.0172891866264267,
+        -0.004868030331709775,
+        0.008047086197148667,
+        0.003659370348950714,
+        -0.0006834714859615061,
     ];
+    const NORMAL_CHANGE: [f64; 2] = [0.09, -0.1125];
     const SIN_TAIL: &[f64] = &[
         -0.16666666666666666,
         0.008333333333330946,
@@ -242,8 +256,14 @@ impl Format for f64 {
         (Self::from_bits((bits & ((1 << 52) - 1)).wrapping_add(0x3fe6_a09e_667f_3bcd)), e)
     }
     #[inline(always)]
-    fn high_half(self) -> Self {
-        Self::from_bits(self.to_bits() & 0xffff_ffff_f800_0000)
+    fn mul_add_error(self, y: Self, z: Self, sum: Self) -> Self {
+        // The halves' products are exact (Dekker 1971).
+        let halves = |x: Self| {
+            let high = Self::from_bits(x.to_bits() & 0xffff_ffff_f800_0000);
+            (high, x - high)
+        };
+        let (product, (a, b), (c, d)) = (self * y, halves(self), halves(y));
+        ((z - sum) + product) + (((a * c - product) + a * d + b * c) + b * d)
     }
     #[inline(always)]
     fn quarters(self) -> (u32, Self) {
@@ -348,6 +368,7 @@ macro_rules! fused {
         impl Format for Fused<$t> {
             $(const $constant: Self = Self($t::$constant);)*
             $(const $table: &[f64] = $t::$table;)*
+            const NORMAL_CHANGE: [f64; 2] = $t::NORMAL_CHANGE;
 
             #[inline(always)]
             fn times_power_of_two(self, n_and_rounder: Self, lifted: bool) -> Self {
@@ -359,8 +380,8 @@ macro_rules! fused {
                 (Self(m), Self(e))
             }
             #[inline(always)]
-            fn high_half(self) -> Self {
-                Self(self.0.high_half())
+            fn mul_add_error(self, y: Self, z: Self, sum: Self) -> Self {
+                self.mul_add(y, z - sum)
             }
             #[inline(always)]
             fn quarters(self) -> (u32, Self) {
@@ -390,7 +411,7 @@ macro_rules! fused {
         })*
     };
 }
-fused!(f32: ROUNDER LOG2_E LN_2_HIGH LN_2_LOW EXP_HIGH EXP_NORMAL LIFTED TAIL NORMAL_TAIL NORMAL_CENTRE FAR;
+fused!(f32: ROUNDER LOG2_E LN_2_HIGH LN_2_LOW EXP_HIGH EXP_NORMAL LIFTED LIFT TAIL NORMAL_TAIL NORMAL_CENTRE FAR;
        EXP_TAIL ATANH_TAIL TANH_TAIL ERF_RATIO_LESS_ONE NORMAL_RATIO SIN_TAIL COS_TAIL);
-fused!(f64: ROUNDER LOG2_E LN_2_HIGH LN_2_LOW EXP_HIGH EXP_NORMAL LIFTED TAIL NORMAL_TAIL NORMAL_CENTRE FAR;
+fused!(f64: ROUNDER LOG2_E LN_2_HIGH LN_2_LOW EXP_HIGH EXP_NORMAL LIFTED LIFT TAIL NORMAL_TAIL NORMAL_CENTRE FAR;
        EXP_TAIL ATANH_TAIL TANH_TAIL ERF_RATIO_LESS_ONE NORMAL_RATIO SIN_TAIL COS_TAIL);

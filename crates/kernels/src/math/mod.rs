@@ -1,15 +1,17 @@
 //! Elementary functions without branches, so that a loop over them becomes vector instructions inside
 //! [`simd::run`](crate::simd::run).
 //!
-//! Largest errors in units of the last place, in f32 over every exponent, where a multiply-add is rounded once
-//! ([`Fused`]) and where it is rounded twice:
+//! Largest errors in units of the last place, in f32 over every exponent, whether a multiply-add is rounded once ([`Fused`]) or
+//! twice:
 //!
 //! | function | f32 | f64 |
 //! | --- | --- | --- |
-//! | [`exp`], [`ln`] | 1.5 | 2 |
-//! | [`tanh`], [`sigmoid`], [`erf`] | 2 | 3 |
-//! | [`silu`] | 2.5, rounding twice 3 | |
-//! | [`normal_cdf`], [`gelu`] | 5, rounding twice 6 | |
+//! | [`exp`], [`ln`] | 1.1 | 2 |
+//! | [`tanh`], [`erf`] | 1.3 | 3 |
+//! | [`sigmoid`] | 1.6 | 3 |
+//! | [`silu`] | 1.8 | 3 |
+//! | [`gelu`] | 1.9 | |
+//! | [`normal_cdf`] | 4.5 | |
 //! | [`sin`], [`cos`] up to [`Format::FAR`] | 2 | 2 |
 //! | [`powf`] | 1 | |
 //!
@@ -35,6 +37,14 @@ fn polynomial<T: Real>(coefficients: &[f64], x: T) -> T {
     sum
 }
 
+/// n + `ROUNDER` and r with x + low = n ln 2 + r, an integer n and |r| ≤ ½ ln 2, where low is small against x.
+#[inline(always)]
+fn reduce<T: Format>(x: T, low: T) -> (T, T) {
+    let rounded = x.mul_add(T::LOG2_E, T::ROUNDER);
+    let n = rounded - T::ROUNDER;
+    (rounded, n.mul_add(-T::LN_2_LOW, n.mul_add(-T::LN_2_HIGH, x)) + low)
+}
+
 /// e^(x + low) as a normal number and a power of two to multiply it by, where low is small against x and x ≤ `EXP_HIGH`.
 ///
 /// Where the exponential itself would be subnormal, or 0 though its product with something is not, the first factor
@@ -42,10 +52,7 @@ fn polynomial<T: Real>(coefficients: &[f64], x: T) -> T {
 #[inline(always)]
 fn exp_in_parts<T: Format>(x: T, low: T) -> (T, T) {
     let x = if x < -T::TAIL { -T::TAIL } else { x };
-    // x = n ln 2 + r with an integer n and |r| ≤ ½ ln 2.
-    let rounded = x.mul_add(T::LOG2_E, T::ROUNDER);
-    let n = rounded - T::ROUNDER;
-    let r = n.mul_add(-T::LN_2_LOW, n.mul_add(-T::LN_2_HIGH, x)) + low;
+    let (rounded, r) = reduce(x, low);
     let p = (r * r).mul_add(polynomial(T::EXP_TAIL, r), r) + T::ONE;
     let tiny = x < T::EXP_NORMAL;
     (p.times_power_of_two(rounded, tiny), if tiny { T::LIFTED } else { T::ONE })
@@ -94,60 +101,94 @@ pub fn tanh<T: Format>(x: T) -> T {
     if z > T::ZERO { y } else { x }
 }
 
+/// s and s (1 + e⁻ˣ), where s is 1, or smaller where the sum itself could be ∞; x ≥ -`TAIL`.
+///
+/// With e⁻ˣ = 2ⁿ (1 + q) and |q| < ½ the sum is rounded once, unless it is 1 + 2ⁿ that has too many digits.
+#[inline(always)]
+fn one_and_exp<T: Format>(x: T) -> (T, T) {
+    // From here on the exponential is too small to be seen in the sum.
+    let x = if x > -T::EXP_NORMAL { -T::EXP_NORMAL } else { x };
+    let (rounded, r) = reduce(-x, -T::ZERO);
+    let q = (r * r).mul_add(polynomial(T::EXP_TAIL, r), r);
+    let far = x < T::from_f64(-60.0);
+    let (one, rounded) = if far { (T::LIFTED, rounded - T::LIFT) } else { (T::ONE, rounded) };
+    let power = T::ONE.times_power_of_two(rounded, false);
+    // The larger power is added last, where the smaller one would be lost in it.
+    let large = rounded > T::ROUNDER;
+    let (first, last) = if large { (one, power) } else { (one + power, T::ZERO) };
+    (one, q.mul_add(power, first) + last)
+}
+
 /// 1 / (1 + e⁻ˣ), accurate in both tails.
 #[inline(always)]
 pub fn sigmoid<T: Format>(x: T) -> T {
-    let (y, scale) = sigmoid_in_parts(x, T::ONE);
-    y * scale
-}
-
-/// a σ(x) as a number and a power of two to multiply it by.
-#[inline(always)]
-fn sigmoid_in_parts<T: Format>(x: T, a: T) -> (T, T) {
-    let (p, scale) = exp_in_parts(-x.abs(), -T::ZERO);
-    let e = p * scale;
-    let (above, scale) = if x < T::ZERO { (p, scale) } else { (T::ONE, T::ONE) };
-    let (sum, above) = (T::ONE + e, a * above);
-    let y = above / sum;
-    // What rounding took from the sum and, where a product is exact, from the quotient; with 1 / sum on 1..2 to 4 %.
-    let lost = e - (sum - T::ONE);
-    let rest = (-y).mul_add(lost, (-y).mul_add(sum, above));
-    (rest.mul_add(T::from_f64(1.457) - T::from_f64(0.5) * sum, y), scale)
+    let (one, sum) = one_and_exp(if x < -T::TAIL { -T::TAIL } else { x });
+    one / sum
 }
 
 /// x / (1 + e⁻ˣ)
 #[inline(always)]
 pub fn silu<T: Format>(x: T) -> T {
     // Cut where the tail is 0, as -∞ · 0 would be NaN.
-    let cut = if x < -T::TAIL { -T::TAIL } else { x };
-    let (y, scale) = sigmoid_in_parts(cut, cut);
-    if x < T::INFINITY { y * scale } else { x }
+    let x = if x < -T::TAIL { -T::TAIL } else { x };
+    let (one, sum) = one_and_exp(x);
+    x * one / sum
 }
 
-/// a Φ(-size), the upper tail of the normal distribution, as a number and a power of two: e^(-size²/2) · G(u) / (size + k) with
-/// u = (size - k) / (size + k) (after Shepherd and Laframboise 1981, whose variable u is).
+/// (z + k) e^(z²/2) Φ(-z) less what is added to its first coefficient c₀: a multiple of w - ½, with w = z / (z + k) (after
+/// Shepherd and Laframboise 1981, whose variable that is but for a factor).
 #[inline(always)]
-fn normal_tail_in_parts<T: Format>(size: T, a: T) -> (T, T) {
-    let (size, half) = (if size > T::NORMAL_TAIL { T::NORMAL_TAIL } else { size }, T::from_f64(0.5));
-    // size² to twice the precision, as e^(-size²/2) magnifies its error by it.
-    let high = size.high_half();
-    let low = (size - high) * (size + high);
-    let (p, scale) = exp_in_parts(-(half * high * high), -(half * low));
-    let sum = size + T::NORMAL_CENTRE;
-    let inverse = T::ONE / sum;
-    // What rounding took from the sum and, where a product is exact, from the quotient.
-    let lost = size - (sum - T::NORMAL_CENTRE);
-    let rest = (-inverse).mul_add(lost, (-inverse).mul_add(sum, T::ONE));
-    let inverse = inverse.mul_add(rest, inverse);
-    let u = (size - T::NORMAL_CENTRE) * inverse;
+fn normal_ratio_slope<T: Format>(w: T) -> (T, T) {
+    (w - T::from_f64(0.5), polynomial(&T::NORMAL_RATIO[1..], w - T::from_f64(0.5)))
+}
+
+/// -z²/2 and what its rounding took, which the exponential magnifies by the first.
+#[inline(always)]
+fn minus_half_square<T: Format>(z: T) -> (T, T) {
+    let half = T::from_f64(-0.5) * z;
+    let square = half * z;
+    (square, half.mul_add_error(z, T::ZERO, square))
+}
+
+/// Φ(-z) for z ≥ 0, as a number and a power of two to multiply it by.
+#[inline(always)]
+fn normal_tail_in_parts<T: Format>(z: T) -> (T, T) {
+    let z = if z > T::NORMAL_TAIL { T::NORMAL_TAIL } else { z };
+    let (square, low) = minus_half_square(z);
+    let (p, scale) = exp_in_parts(square, low);
+    let inverse = T::ONE / (z + T::NORMAL_CENTRE);
+    let (u, slope) = normal_ratio_slope(z * inverse);
     // In this order, in which nothing is subnormal before the result is.
-    (p * (a * (inverse * polynomial(T::NORMAL_RATIO, u))), scale)
+    (p * (inverse * u.mul_add(slope, T::from_f64(T::NORMAL_RATIO[0]))), scale)
+}
+
+/// z Φ(-z) for z ≥ 0, in which only the last operation and q, of e^(-z²/2) = 2ⁿ (1 + q), are rounded to the number's own digits.
+#[inline(always)]
+fn normal_tail_product<T: Format>(z: T) -> T {
+    // Cut where the tail is 0, as ∞ · 0 would be NaN.
+    let z = if z > T::NORMAL_TAIL { T::NORMAL_TAIL } else { z };
+    let (square, low) = minus_half_square(z);
+    let (rounded, r) = reduce(square, low);
+    let q_less_r = r * r * polynomial(T::EXP_TAIL, r);
+    let (sum, first) = (z + T::NORMAL_CENTRE, T::from_f64(T::NORMAL_RATIO[0]));
+    let w = z / sum;
+    let (u, slope) = normal_ratio_slope(w);
+    let ratio = u.mul_add(slope, first);
+    let product = w * ratio;
+    // What rounding took: from the ratio and its product with w; from the sum and the quotient, which change the ratio too.
+    let mut lost = w.mul_add(u.mul_add_error(slope, first, ratio), w.mul_add_error(ratio, T::ZERO, product));
+    let rest = (-w).mul_add(z - (sum - T::NORMAL_CENTRE), (-w).mul_add_error(sum, z, T::ZERO));
+    let [constant, linear] = T::NORMAL_CHANGE.map(T::from_f64);
+    lost = (rest * w.mul_add(linear, constant)).mul_add(ratio, lost);
+    let y = product + product.mul_add(r, product.mul_add(q_less_r, lost));
+    // Lifted, so that only the result can be subnormal.
+    y * T::ONE.times_power_of_two(rounded, true) * T::LIFTED
 }
 
 /// The distribution function of the standard normal distribution, Φ(x) = ½ erfc(-x/√2), accurate in the lower tail.
 #[inline(always)]
 pub fn normal_cdf<T: Format>(x: T) -> T {
-    let (p, scale) = normal_tail_in_parts(x.abs(), T::ONE);
+    let (p, scale) = normal_tail_in_parts(x.abs());
     let tail = p * scale;
     if x > T::ZERO { T::ONE - tail } else { tail }
 }
@@ -155,11 +196,7 @@ pub fn normal_cdf<T: Format>(x: T) -> T {
 /// x Φ(x)
 #[inline(always)]
 pub fn gelu<T: Format>(x: T) -> T {
-    // Cut where the tail is 0, as ∞ · 0 would be NaN.
-    let size = x.abs();
-    let cut = if size > T::NORMAL_TAIL { T::NORMAL_TAIL } else { size };
-    let (p, scale) = normal_tail_in_parts(cut, cut);
-    let below = -(p * scale);
+    let below = -normal_tail_product(x.abs());
     if x > T::ZERO { x + below } else { below }
 }
 
@@ -169,7 +206,7 @@ pub fn erf<T: Format>(x: T) -> T {
     let size = x.abs();
     let near = x.mul_add(polynomial(T::ERF_RATIO_LESS_ONE, x * x), x);
     // From 1 on the tail is small, and so is what the rounding of √2 x does to it.
-    let (p, scale) = normal_tail_in_parts(size * T::from_f64(std::f64::consts::SQRT_2), T::ONE);
+    let (p, scale) = normal_tail_in_parts(size * T::from_f64(std::f64::consts::SQRT_2));
     let far = T::ONE - (p + p) * scale;
     let far = if x < T::ZERO { -far } else { far };
     if size > T::ONE { far } else { near }
