@@ -10,6 +10,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::Axis;
 use super::axes::Offsets;
 use super::micro::{Columns, Kernels, MAX_ROWS, Tile};
 use super::pack::{Panel, Source};
@@ -33,21 +34,33 @@ const OWN: usize = 4;
 /// Multiplications and additions of a matrix, below which threads take whole matrices of a batch.
 const WHOLE: usize = 64 << 20;
 
+/// The most elements of a matrix of C whose sums over segments of the contracted indices are taken apart, the fewest indices
+/// of a segment, and the most segments.
+const FEW: usize = 128 * 128;
+const SEGMENT: usize = 2048;
+const SEGMENTS: usize = 8;
+
+/// The most shares that pieces of work are dealt out in.
+const SHARES: usize = 8;
+
 /// Panels that are packed together, so that where their lanes are neighbours, more than a few are read at once.
 const GROUP: usize = 4;
 
 /// A product whose groups are simple, on operands that are ready to be packed.
+#[derive(Clone, Copy)]
 pub(super) struct Product<'a, T> {
-    pub(super) kernels: Kernels<T>,
+    pub(super) kernels: &'a Kernels<T>,
     pub(super) alpha: T,
     pub(super) accumulate: bool,
-    pub(super) a: Source<T>,
-    pub(super) b: Source<T>,
+    pub(super) a: &'a Source<T>,
+    pub(super) b: &'a Source<T>,
     pub(super) c: Target<T>,
     pub(super) rows: &'a Offsets,
     pub(super) columns: &'a Offsets,
     /// The sizes m, n and k.
     pub(super) size: [usize; 3],
+    /// Contracted indices of the operands before the first of the k.
+    pub(super) skip: usize,
     /// Whether indices of C surely differ, so that threads cannot meet at one element.
     pub(super) distinct: bool,
 }
@@ -83,24 +96,32 @@ struct Cut {
     block: usize,
 }
 
-/// Work that threads take a piece at a time, all of it before the next phase begins.
+/// Work that threads take a piece at a time, all of it before what needs it begins.
+///
+/// Each thread begins with a share of its own, the same part of every phase, and only then helps others with theirs: what it
+/// packed, and the tiles of C that it wrote, are in its caches.
 #[derive(Default)]
 struct Phase {
-    taken: AtomicUsize,
+    taken: [AtomicUsize; SHARES],
     done: AtomicUsize,
 }
 
 impl Phase {
-    /// Takes pieces until none is left, and waits for those that other threads took.
-    fn run(&self, pieces: usize, work: impl Fn(usize)) {
-        loop {
-            let piece = self.taken.fetch_add(1, Ordering::Relaxed);
-            if piece >= pieces {
-                break;
+    /// Takes pieces until none is left; the caller is the `part`-th of `parts` threads.
+    fn take(&self, pieces: usize, (part, parts): (usize, usize), work: impl Fn(usize)) {
+        let shares = parts.min(SHARES);
+        for share in (0..shares).map(|i| (part + i) % shares) {
+            let range = threads::range(pieces, 1, shares, share);
+            let next = || Some(range.start + self.taken[share].fetch_add(1, Ordering::Relaxed)).filter(|x| *x < range.end);
+            while let Some(piece) = next() {
+                work(piece);
+                self.done.fetch_add(1, Ordering::Release);
             }
-            work(piece);
-            self.done.fetch_add(1, Ordering::Release);
         }
+    }
+
+    /// Waits for the pieces that other threads took.
+    fn wait(&self, pieces: usize) {
         let mut waits = 0;
         while self.done.load(Ordering::Acquire) < pieces {
             threads::relax(&mut waits);
@@ -127,6 +148,10 @@ impl<T: Lanes> Product<'_, T> {
     /// The processor has the instruction set of the kernels; every index lies in its operand; nobody else uses C.
     pub(super) unsafe fn run(&self, batch: &[[isize; 3]]) {
         let [m, n, k] = self.size;
+        if m * n <= FEW && k >= 2 * SEGMENT && batch.len() == 1 {
+            // SAFETY: the caller's duty.
+            return unsafe { self.run_segments(batch[0]) };
+        }
         let ns_each = 2.0 * k as f64 / 100.0;
         let parts = if self.distinct { threads::parts(m * n * batch.len(), ns_each) } else { 1 };
         if parts > 1 && batch.len() >= 4 * parts && m * n * k < WHOLE {
@@ -136,6 +161,33 @@ impl<T: Lanes> Product<'_, T> {
         }
         // SAFETY: the caller's duty.
         unsafe { self.run_on(parts, batch) }
+    }
+
+    /// Computes a matrix as the sum of those of segments of the contracted indices, which threads take.
+    unsafe fn run_segments(&self, at: [isize; 3]) {
+        let [m, n, k] = self.size;
+        let segments = (k / SEGMENT).min(SEGMENTS);
+        let dense = |size, step| Offsets::new(&[Axis { size, a: 0, b: 0, c: step }], |x| x.c);
+        let (rows, columns) = (dense(m, n as isize), dense(n, 1));
+        let mut sums = Block::new(segments * m * n);
+        let target = Target(sums.as_mut_ptr());
+        threads::run(segments, |i| {
+            let range = threads::range(k, 64, segments, i);
+            let c = Target(target.at((i * m * n) as isize));
+            let size = [m, n, range.len()];
+            let segment =
+                Product { alpha: T::ONE, accumulate: false, c, rows: &rows, columns: &columns, size, skip: range.start, ..*self };
+            // SAFETY: the caller's duty; segments share no sum.
+            unsafe { segment.run_on(1, &[[at[0], at[1], 0]]) }
+        });
+        for i in 0..m * n {
+            let sum = (1..segments).fold(sums[i], |sum, segment| sum + sums[segment * m * n + i]);
+            // SAFETY: the element lies in C, the caller's duty.
+            unsafe {
+                let to = self.c.at(at[2] + self.rows.at(i / n) + self.columns.at(i % n));
+                *to = if self.accumulate { *to + self.alpha * sum } else { self.alpha * sum };
+            }
+        }
     }
 
     /// Computes matrices one after another, each on `parts` threads.
@@ -154,8 +206,8 @@ impl<T: Lanes> Product<'_, T> {
         // Without contracted indices the sums are still to be written.
         let k = k.max(1);
         let slabs = n.div_ceil(cut.columns) * k.div_ceil(cut.depth) * m.div_ceil(cut.rows) * batch.len();
-        let phases: Vec<[Phase; 2]> = (0..slabs).map(|_| Default::default()).collect();
-        threads::run(parts, |_| {
+        let phases: Vec<[Phase; 3]> = (0..slabs).map(|_| Default::default()).collect();
+        threads::run(parts, |part| {
             let mut phases = phases.iter();
             let mut panel = Block::new(if own == Own::Neither { 0 } else { GROUP * a_rows.max(b_columns) * cut.depth });
             let panel = Target(panel.as_mut_ptr());
@@ -175,7 +227,7 @@ impl<T: Lanes> Product<'_, T> {
                                 own,
                             };
                             // SAFETY: the blocks hold a slab of the largest size; the rest is the caller's duty.
-                            unsafe { slab.run(phases, &cut, parts) }
+                            unsafe { slab.run(phases, &cut, (part, parts)) }
                         }
                     }
                 }
@@ -208,29 +260,32 @@ enum Own {
 impl<T: Lanes> Slab<'_, T> {
     /// # Safety
     /// As for [`Product::run`], and `a` and `b` have room for the panels of this slab.
-    unsafe fn run(&self, [pack, multiply]: &[Phase; 2], cut: &Cut, parts: usize) {
+    unsafe fn run(&self, [b, a, multiply]: &[Phase; 3], cut: &Cut, part: (usize, usize)) {
         let tile = self.product.kernels.columns();
         let row_panels = self.row_panels();
         let column_panels = self.columns.len().div_ceil(tile);
         // B's panels stay packed while further slabs of rows pass.
         let b_groups = if self.rows.start == 0 && self.own != Own::B { column_panels.div_ceil(GROUP) } else { 0 };
         let a_groups = if self.own != Own::A { row_panels.div_ceil(GROUP) } else { 0 };
-        pack.run(b_groups + a_groups, |piece| {
-            // SAFETY: pieces share no panel, and every panel has its own room; the rest is the caller's duty.
-            unsafe { if piece < b_groups { self.pack_b(piece * GROUP) } else { self.pack_a((piece - b_groups) * GROUP) } }
-        });
+        // SAFETY: pieces share no panel, and every panel has its own room; the rest is the caller's duty.
+        b.take(b_groups, part, |group| unsafe { self.pack_b(group * GROUP) });
+        // SAFETY: as above.
+        a.take(a_groups, part, |group| unsafe { self.pack_a(group * GROUP) });
+        b.wait(b_groups);
+        a.wait(a_groups);
         let block = if self.own == Own::B { GROUP } else { cut.block / tile };
         let blocks = column_panels.div_ceil(block);
         let panel_work = self.product.kernels.rows * cut.block.min(self.columns.len()) * self.depth.len().max(1);
         // Four pieces a thread even where that makes them short.
-        let most = (row_panels * blocks).div_ceil(4 * parts);
+        let most = (row_panels * blocks).div_ceil(4 * part.1);
         let group = match self.own {
             Own::A => (PIECE / panel_work).clamp(1, most.max(1)).next_multiple_of(GROUP),
             Own::B => row_panels,
             Own::Neither => (PIECE / panel_work).clamp(1, most.max(1)),
         };
         let groups = row_panels.div_ceil(group);
-        multiply.run(groups * blocks, |piece| {
+        let pieces = groups * blocks;
+        multiply.take(pieces, part, |piece| {
             let (block_at, group_at) = (piece / groups * block, piece % groups * group);
             let columns = block_at..column_panels.min(block_at + block);
             // SAFETY: panels are packed before they are used, and pieces share no tile; the rest is the caller's duty.
@@ -246,6 +301,7 @@ impl<T: Lanes> Slab<'_, T> {
                 }
             }
         });
+        multiply.wait(pieces);
     }
 
     fn row_panels(&self) -> usize {
@@ -276,6 +332,11 @@ impl<T: Lanes> Slab<'_, T> {
         self.b.at((column % own * self.depth.len()) as isize)
     }
 
+    /// The contracted indices of the operands.
+    fn indices(&self) -> Range<usize> {
+        self.product.skip + self.depth.start..self.product.skip + self.depth.end
+    }
+
     /// Packs `GROUP` panels of A from this one on.
     unsafe fn pack_a(&self, panel: usize) {
         let end = self.row_panels().min(panel + GROUP);
@@ -287,7 +348,7 @@ impl<T: Lanes> Slab<'_, T> {
             }
             let (first, last) = (self.panel_rows(panels.start), self.panel_rows(panels.end - 1));
             let lane = self.rows.start + first.start;
-            let panel = Panel { lane, lanes: last.end - first.start, depth: self.depth.clone(), width: first.len() };
+            let panel = Panel { lane, lanes: last.end - first.start, depth: self.indices(), width: first.len() };
             // SAFETY: the caller's duty.
             unsafe { self.product.a.pack(self.at[0], &panel, self.a_at(panels.start)) }
         }
@@ -304,7 +365,7 @@ impl<T: Lanes> Slab<'_, T> {
                 continue;
             }
             let width = columns.len().next_multiple_of(lanes).min(tile);
-            let panel = Panel { lane: self.columns.start + columns.start, lanes: columns.len(), depth: self.depth.clone(), width };
+            let panel = Panel { lane: self.columns.start + columns.start, lanes: columns.len(), depth: self.indices(), width };
             // SAFETY: the caller's duty.
             unsafe { self.product.b.pack(self.at[1], &panel, self.b_at(columns.start)) }
         }

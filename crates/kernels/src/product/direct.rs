@@ -21,9 +21,10 @@ use crate::threads;
 const SMALL: usize = 256;
 /// The longest contracted dimension: a panel of B stays in the first-level cache, or near it, while tiles of A pass.
 const DEPTH: usize = 256;
-/// Bytes of B that are read as they lie; where there are more, its columns fall into the same sets of the cache.
-const IN_PLACE: usize = 64 << 10;
-/// The most columns beside which there may be any number of rows, and the most bytes of B's columns.
+/// Bytes from the first to the last element of a B that is read where it lies: the second-level cache holds them, and its
+/// columns do not drive each other out.
+const SPAN: usize = 768 << 10;
+/// The most columns beside which there may be any number of rows, and the reverse, and the most bytes of those few.
 const NARROW: usize = 64;
 const NARROW_BYTES: usize = 32 << 10;
 /// The fewest rows and columns of a matrix for which a dimension is split into a batch of them.
@@ -54,7 +55,7 @@ impl<'a, T: Lanes> Direct<'a, T> {
         let it = Self { scaled, a: Address::new(a.data, a.offset), b, c, batch, rows, columns, contracted };
         let (m, n, k) = (rows.size, columns.size, contracted.size);
         let narrow = n <= NARROW && n * k * size_of::<T>() <= NARROW_BYTES;
-        let small = (1..=DEPTH).contains(&k) && n <= SMALL && (m <= SMALL || narrow);
+        let small = (1..=DEPTH).contains(&k) && ((n <= SMALL && (m <= SMALL || narrow)) || it.is_wide());
         let whole = outer_rows.is_empty() && outer_columns.is_empty();
         // Packing a matrix of B over again for every outer row would take too long.
         let split = m.min(n) >= SPLIT && (outer_rows.is_empty() || it.in_place() || it.shares_b());
@@ -64,7 +65,15 @@ impl<'a, T: Lanes> Direct<'a, T> {
     /// Whether B is read where it lies.
     fn in_place(&self) -> bool {
         let (n, k) = (self.columns.size, self.contracted.size);
-        matches!(self.b.data, Stored::Real(_)) && (self.columns.b == 1 || n == 1) && n * k * size_of::<T>() <= IN_PLACE
+        let near = (n + k * self.contracted.b.unsigned_abs()) * size_of::<T>() <= SPAN;
+        matches!(self.b.data, Stored::Real(_)) && (self.columns.b == 1 || n == 1) && (near || self.is_wide())
+    }
+
+    /// Whether there are few rows and contracted indices, and so many columns that each is used once, for all rows.
+    fn is_wide(&self) -> bool {
+        let (m, k) = (self.rows.size, self.contracted.size);
+        let few = m <= NARROW && k <= NARROW && m * k * size_of::<T>() <= NARROW_BYTES;
+        few && self.columns.size > SMALL && self.columns.b == 1 && matches!(self.b.data, Stored::Real(_))
     }
 
     /// Whether all matrices have one and the same B.
@@ -105,13 +114,14 @@ impl<'a, T: Lanes> Direct<'a, T> {
         }
         if small.source.is_some() && small.shared.is_none() {
             // By the columns that each thread packs for itself.
-            return threads::run(matrices * parts, |piece| {
-                multiply(piece / parts, matrices, 0..panels, threads::range(n, V::LANES, parts, piece % parts));
+            let cuts = n.div_ceil(tile).min(4 * parts);
+            return threads::run(matrices * cuts, |piece| {
+                multiply(piece / cuts, matrices, 0..panels, threads::range(n, V::LANES, cuts, piece % cuts));
             });
         }
         // By rows, and by columns too where there are few.
-        let columns = if panels < 8 * parts { n.div_ceil(tile) } else { 1 };
-        let rows = panels.min(16 * parts);
+        let columns = if panels < 8 * parts { n.div_ceil(tile).min(16 * parts) } else { 1 };
+        let rows = if self.is_wide() { 1 } else { panels.min(16 * parts) };
         threads::run(matrices * rows * columns, |piece| {
             let (matrix, piece) = (piece / (rows * columns), piece % (rows * columns));
             let panels = threads::range(panels, 1, rows, piece / columns);
@@ -208,49 +218,59 @@ impl<T: Lanes> Small<'_, T> {
         Some(room)
     }
 
-    /// Multiplies tile by tile.
+    /// Multiplies tile by tile: all columns for a panel of rows, or where columns are many, all rows for some columns.
     unsafe fn tiles(&self, at: [isize; 3], next: Option<[isize; 3]>, panels: Range<usize>, columns: Range<usize>, b: Right<T>) {
         let &Direct { scaled, a, c, rows: row_axis, columns: column_axis, contracted, .. } = self.product;
         let (m, all, tile) = (row_axis.size, self.panels(), self.kernels.columns());
-        let ahead = next.map(|next| self.lines(next));
-        let mut asked = 0;
-        for panel in panels {
+        let wide = self.product.is_wide();
+        let across = columns.len().div_ceil(tile);
+        let ahead = next.filter(|_| !wide).map(|next| self.lines(next));
+        for index in 0..panels.len() * across {
+            let (panel, column) =
+                if wide { (index % panels.len(), index / panels.len()) } else { (index / across, index % across) };
+            let (panel, column) = (panels.start + panel, columns.start + column * tile);
             let rows = m * panel / all..m * (panel + 1) / all;
             let mut row_at = [0; MAX_ROWS];
             let row_at = &mut row_at[..rows.len()];
             row_at.iter_mut().zip(rows.clone()).for_each(|(at, i)| *at = i as isize * row_axis.c);
-            for column in columns.clone().step_by(tile) {
-                let width = tile.min(columns.end - column);
-                let mut column_at = [0; 2 * MAX_LANES];
-                let first = column as isize * column_axis.c;
-                let to = if column_axis.c == 1 || width == 1 {
-                    Columns::Adjacent(first)
-                } else {
-                    column_at.iter_mut().zip(0..).for_each(|(at, j)| *at = first + j * column_axis.c);
-                    Columns::Apart(&column_at[..width])
-                };
-                let (b_at, b_step) = if b.packed {
-                    (((column - b.first) * contracted.size) as isize, width.next_multiple_of(self.kernels.lanes) as isize)
-                } else {
-                    (column as isize * column_axis.b, contracted.b)
-                };
-                let tile = Tile {
-                    alpha: scaled.alpha,
-                    depth: contracted.size,
-                    a: a.at(at[0] + rows.start as isize * row_axis.a).cast(),
-                    b: b.at.wrapping_offset(b_at),
-                    steps: Some([row_axis.a, contracted.a, b_step]),
-                    ahead: ahead.and_then(|lines| lines.at(asked)),
-                    c: c.at(at[2]),
-                    rows: row_at,
-                    width,
-                    columns: to,
-                    accumulate: scaled.accumulate,
-                };
-                asked += contracted.size;
-                // SAFETY: the caller's duty: the tile is part of the matrix.
-                unsafe { self.kernels.run(&tile) }
-            }
+            let width = tile.min(columns.end - column);
+            let mut column_at = [0; 2 * MAX_LANES];
+            let first = column as isize * column_axis.c;
+            let to = if column_axis.c == 1 || width == 1 {
+                Columns::Adjacent(first)
+            } else {
+                column_at.iter_mut().zip(0..).for_each(|(at, j)| *at = first + j * column_axis.c);
+                Columns::Apart(&column_at[..width])
+            };
+            let (b_at, b_step) = if b.packed {
+                (((column - b.first) * contracted.size) as isize, width.next_multiple_of(self.kernels.lanes) as isize)
+            } else {
+                (column as isize * column_axis.b, contracted.b)
+            };
+            let b_at = b.at.wrapping_offset(b_at);
+            let tile = Tile {
+                alpha: scaled.alpha,
+                depth: contracted.size,
+                a: a.at(at[0] + rows.start as isize * row_axis.a).cast(),
+                b: b_at,
+                steps: Some([row_axis.a, contracted.a, b_step]),
+                ahead: match ahead {
+                    Some(lines) => lines.at(index * contracted.size).map(|line| (line, (LINE / size_of::<T>()) as isize)),
+                    // The first panels to use columns that nobody packed ask for a line each of the next ones.
+                    None if !b.packed && (wide || panel == panels.start) => {
+                        let line = b_at.wrapping_add(tile).wrapping_byte_add((panel - panels.start) * LINE);
+                        Some((line, b_step))
+                    }
+                    None => None,
+                },
+                c: c.at(at[2]),
+                rows: row_at,
+                width,
+                columns: to,
+                accumulate: scaled.accumulate,
+            };
+            // SAFETY: the caller's duty: the tile is part of the matrix.
+            unsafe { self.kernels.run(&tile) }
         }
     }
 

@@ -22,9 +22,9 @@ pub(super) struct Tile<'a, T> {
     /// How far A lies apart from row to row and from one contracted index to the next, and B from one contracted index
     /// to the next; none for packed panels, whose rows (columns, in whole registers) of one contracted index lie together.
     pub(super) steps: Option<[isize; 3]>,
-    /// Memory that the next tiles need, of which a line is asked for with every contracted index; for panels that are
-    /// not packed.
-    pub(super) ahead: Option<*const T>,
+    /// Memory that the next tiles need, of which a line is asked for with every contracted index, and how far the lines lie
+    /// apart; for panels that are not packed.
+    pub(super) ahead: Option<(*const T, isize)>,
     /// Index 0…0 of this matrix of C.
     pub(super) c: *mut T,
     /// Where each row of the tile lies in C.
@@ -214,9 +214,9 @@ unsafe fn sums<V: Vector, F: Form<V>, const M: usize, const N: usize>(tile: &Til
             if F::PACKED {
                 // The panel of A that is likely next.
                 prefetch(a.wrapping_add(M * tile.depth));
-            } else if let Some(ahead) = &mut ahead {
-                prefetch_far(*ahead);
-                *ahead = ahead.wrapping_byte_add(LINE);
+            } else if let Some((line, step)) = &mut ahead {
+                prefetch_far(*line);
+                *line = line.wrapping_offset(*step);
             }
             for i in 0..M {
                 let x = V::splat(*a.offset(i as isize * a_row));

@@ -183,16 +183,18 @@ impl<T: Lanes> Run<'_, T> {
         let source = |x: Operand<'_, T>, lanes: &[Axis], stride: fn(&Axis) -> isize| {
             source(x.data, x.offset, Offsets::new(lanes, stride), Offsets::new(&axes.contracted, stride))
         };
+        let (a, b) = (source(self.a, &axes.rows, |x| x.a), source(self.b, &axes.columns, |x| x.b));
         let product = Product {
-            kernels,
+            kernels: &kernels,
             alpha: self.scaled.alpha,
             accumulate: self.scaled.accumulate,
-            a: source(self.a, &axes.rows, |x| x.a),
-            b: source(self.b, &axes.columns, |x| x.b),
+            a: &a,
+            b: &b,
             c: Target(self.c.as_mut_ptr()),
             rows: &rows,
             columns: &columns,
             size: [axes::size(&axes.rows), axes::size(&axes.columns), k],
+            skip: 0,
             distinct,
         };
         let offsets = [|x: &Axis| x.a, |x: &Axis| x.b, |x: &Axis| x.c].map(|stride| Offsets::new(&axes.batch, stride));

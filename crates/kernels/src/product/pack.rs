@@ -4,17 +4,26 @@
 //! lanes of one contracted index together: P[κ · width + lane]. Lanes beyond the operand's are 0. Stored types narrower
 //! than the computation are widened here.
 
+use std::mem::MaybeUninit;
+
 use half::{bf16, f16};
 
 use super::Stored;
 use super::axes::Offsets;
 use super::read::{Address, Read, Same};
 use crate::real::Real;
-use crate::simd::{Lanes, MAX_LANES, Vector, prefetch};
+use crate::simd::{Lanes, MAX_LANES, Vector, prefetch, prefetch_far};
 
 /// How many loads ahead of its use memory is asked for: rows and columns that are far apart are more than the processor
 /// foresees by itself.
 const AHEAD: usize = 8;
+
+/// Lanes that lie a multiple of so many bytes apart share their place in the first-level cache: what is asked for ahead in all
+/// of them drives itself out. So many registers of each are then copied, one lane after another, before they are used.
+const COLLIDING: usize = 4096;
+const COPIED: usize = 8;
+/// How many lanes ahead of the one that is copied memory is asked for.
+const SOON: usize = 8;
 
 /// An operand as packing sees it: where its lanes and contracted indices lie, and the code that reads its stored type.
 pub(super) struct Source<T> {
@@ -157,41 +166,77 @@ unsafe fn turn<V: Vector<Element: Lanes>, R: Read<V>, const L: usize>(
         let lane = panel.lane + i.min(panel.lanes - 1);
         (lanes[i], next[i]) = (source.lanes.at(lane), source.lanes.at_or_last(lane + width));
     }
+    let apart = (lanes[1] - lanes[0]).unsigned_abs() * size_of::<R::Item>();
+    let collide = panel.lanes > 1 && apart.is_multiple_of(COLLIDING);
+    let adjacent = |k: usize, n: usize| k + n <= len && source.depth.adjacent(panel.depth.start + k, n);
     let mut k = 0;
     while k < len {
         let at = source.depth.at(panel.depth.start + k);
-        // Beyond the end of the panel, the next one is asked for.
-        let ahead = k + AHEAD * L;
-        let (soon, ahead) = if ahead < len { (&lanes, ahead) } else { (&next, (ahead - len).min(len - 1)) };
-        let ahead = source.depth.at(panel.depth.start + ahead);
         // SAFETY: as in `copy`, for elements and stores.
         unsafe {
-            if k + L <= len && source.depth.adjacent(panel.depth.start + k, L) {
-                for v in (0..width).step_by(L) {
-                    let mut block = [V::splat(V::Element::ZERO); L];
-                    for i in 0..L {
-                        prefetch(from.wrapping_offset(soon[v + i] + ahead));
-                        block[i] = R::load(from.offset(lanes[v + i] + at));
-                    }
-                    transpose(&mut block);
-                    let to = to.add(k * width + v);
-                    // The next indices are not yet written only while the first lanes are.
-                    if v + L <= width || (v == 0 && (k + L - 1) * width + L <= len * width) {
-                        for i in 0..L {
-                            block[i].store(to.add(i * width));
-                        }
-                    } else {
-                        for i in 0..L {
-                            block[i].store_first(to.add(i * width), width - v);
-                        }
+            if collide && adjacent(k, COPIED * L) {
+                let mut copy = [MaybeUninit::<V>::uninit(); 2 * MAX_LANES * COPIED];
+                for i in 0..width.next_multiple_of(L) {
+                    // Lanes that follow soon, of the next indices after the last.
+                    let (soon, further) = if i + SOON < width { (i + SOON, 0) } else { ((i + SOON) % width, COPIED * L) };
+                    for r in 0..COPIED {
+                        prefetch_far(from.wrapping_offset(lanes[soon] + at).wrapping_add(further + r * L));
+                        copy[i * COPIED + r].write(R::load(from.offset(lanes[i] + at).add(r * L)));
                     }
                 }
+                for r in 0..COPIED {
+                    turn_block::<V, L>(|i| copy[i * COPIED + r].assume_init(), to, width, k + r * L, len);
+                }
+                k += COPIED * L;
+            } else if adjacent(k, L) {
+                // Beyond the end of the panel, the next one is asked for.
+                let ahead = k + AHEAD * L;
+                let (soon, ahead) = if ahead < len { (&lanes, ahead) } else { (&next, (ahead - len).min(len - 1)) };
+                let ahead = source.depth.at(panel.depth.start + ahead);
+                let load = |i: usize| {
+                    prefetch(from.wrapping_offset(soon[i] + ahead));
+                    R::load(from.offset(lanes[i] + at))
+                };
+                turn_block::<V, L>(load, to, width, k, len);
                 k += L;
             } else {
                 for (i, lane) in lanes[..width].iter().enumerate() {
                     *to.add(k * width + i) = R::widen(*from.offset(lane + at));
                 }
                 k += 1;
+            }
+        }
+    }
+}
+
+/// Writes `L` contracted indices from `k` on of a panel whose lanes each have a register of them, which `load` gives.
+#[inline(always)]
+unsafe fn turn_block<V: Vector, const L: usize>(
+    mut load: impl FnMut(usize) -> V,
+    to: *mut V::Element,
+    width: usize,
+    k: usize,
+    len: usize,
+) {
+    for v in (0..width).step_by(L) {
+        // SAFETY: the caller's duty; a full store that runs over the lanes of its contracted index runs into those of the
+        // next ones, which are written after it.
+        unsafe {
+            let mut block = [V::splat(V::Element::ZERO); L];
+            for i in 0..L {
+                block[i] = load(v + i);
+            }
+            transpose(&mut block);
+            let to = to.add(k * width + v);
+            // The next indices are not yet written only while the first lanes are.
+            if v + L <= width || (v == 0 && (k + L - 1) * width + L <= len * width) {
+                for i in 0..L {
+                    block[i].store(to.add(i * width));
+                }
+            } else {
+                for i in 0..L {
+                    block[i].store_first(to.add(i * width), width - v);
+                }
             }
         }
     }
