@@ -6,8 +6,8 @@
 use super::Vector;
 use crate::real::Real;
 
-const EXP2_F32: [f64; 6] = [0.00015453163, 0.0013390863, 0.009618083, 0.05550357, 0.2402265, std::f64::consts::LN_2];
-const EXP2_F64: [f64; 11] = [
+const EXP2_F32: [f64; 6] = [0.00132645981, 0.009671510811, 0.05550734133, 0.240222421401, 0.69314697745, 1.0];
+const EXP2_F64: [f64; 12] = [
     4.454960598224245e-10,
     7.072585949340003e-09,
     1.0178062445845584e-07,
@@ -17,8 +17,9 @@ const EXP2_F64: [f64; 11] = [
     0.0013333558146416936,
     0.009618129107606888,
     0.0555041086648216,
-    0.24022650695910097,
+    0.24022650695910098,
     std::f64::consts::LN_2,
+    1.0,
 ];
 
 /// Beyond ±this, 2ˣ is 0 or ∞ in f32 and in f64.
@@ -32,7 +33,6 @@ const FAR: f64 = 1100.0;
 /// The instruction set of `V` must be enabled.
 #[inline(always)]
 pub unsafe fn exp2<V: Vector, const N: usize>(x: [V; N]) -> [V; N] {
-    let coefficients: &[f64] = if size_of::<V::Element>() == 4 { &EXP2_F32 } else { &EXP2_F64 };
     let number = V::Element::from_f64;
     // SAFETY: the caller's duty. `x` is the second operand, which `max` and `min` return where either is NaN.
     unsafe {
@@ -48,16 +48,30 @@ pub unsafe fn exp2<V: Vector, const N: usize>(x: [V; N]) -> [V; N] {
             #[inline(always)]
             |i| x[i].sub(n[i]),
         );
-        let mut y = [V::splat(number(coefficients[0])); N];
-        for &c in coefficients[1..].iter().chain(&[1.0]) {
-            for i in 0..N {
-                y[i] = y[i].mul_add(t[i], V::splat(number(c)));
-            }
-        }
+        let y = if size_of::<V::Element>() == 4 { polynomial(&EXP2_F32, t) } else { polynomial(&EXP2_F64, t) };
         std::array::from_fn(
             #[inline(always)]
             |i| y[i].scale_by_power_of_two(n[i]),
         )
+    }
+}
+
+/// Σ c[k] t^(D - 1 - k). The lengths are constants, so that all of it becomes a straight line.
+///
+/// # Safety
+/// The instruction set of `V` must be enabled.
+#[inline(always)]
+unsafe fn polynomial<V: Vector, const N: usize, const D: usize>(c: &[f64; D], t: [V; N]) -> [V; N] {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let mut y = [V::splat(V::Element::from_f64(c[0])); N];
+        for k in 1..D {
+            let c = V::splat(V::Element::from_f64(c[k]));
+            for i in 0..N {
+                y[i] = y[i].mul_add(t[i], c);
+            }
+        }
+        y
     }
 }
 
