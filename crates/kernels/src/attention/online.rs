@@ -7,12 +7,10 @@
 //! m′ = max(m, max s)    p = exp(s − m′)    l′ = α l + Σ p    acc′ = α acc + p v
 //! ```
 
-use std::f64::consts::LOG2_E;
-
 use super::mask::Seen;
 use super::tile::{BC, BR, MR};
 use crate::real::Real;
-use crate::simd::math::exp2;
+use crate::simd::math::exp;
 use crate::simd::{Kernel, Lanes, MAX_LANES, Vector};
 
 /// How far scores may exceed m: p then stays below 3000, and m settles after a tile or two, so that the exponentials of a row
@@ -110,7 +108,7 @@ impl<T: Lanes> Rows<T> {
     unsafe fn raise<V: Vector<Element = T>>(&mut self, i: usize, most: T, acc: &mut [T]) {
         // SAFETY: the caller's duty.
         unsafe {
-            let [alpha] = exp_difference([V::splat(self.m[i])], V::splat(most));
+            let [alpha] = exp([V::splat(self.m[i] - most)]);
             for x in acc.chunks_exact_mut(V::LANES) {
                 V::load(x.as_ptr()).mul(alpha).store(x.as_mut_ptr());
             }
@@ -161,20 +159,17 @@ pub(super) unsafe fn exponentials<V: Vector>(s: *mut V::Element, vectors: usize,
         let whole = vectors / ABREAST * ABREAST;
         for j in (0..whole).step_by(ABREAST) {
             let at = s.add(j * V::LANES);
-            let p: [V; ABREAST] = exp_difference(
-                std::array::from_fn(
-                    #[inline(always)]
-                    |i| V::load(at.add(i * V::LANES)),
-                ),
-                m,
-            );
+            let p: [V; ABREAST] = exp(std::array::from_fn(
+                #[inline(always)]
+                |i| V::load(at.add(i * V::LANES)).sub(m),
+            ));
             for i in 0..ABREAST {
                 p[i].store(at.add(i * V::LANES));
                 sums[i] = sums[i].add(p[i]);
             }
         }
         for j in whole..vectors {
-            let [p] = exp_difference([V::load(s.add(j * V::LANES))], m);
+            let [p] = exp([V::load(s.add(j * V::LANES)).sub(m)]);
             p.store(s.add(j * V::LANES));
             sums[0] = sums[0].add(p);
         }
@@ -186,22 +181,6 @@ pub(super) unsafe fn exponentials<V: Vector>(s: *mut V::Element, vectors: usize,
                 |x, &y| x.add(y),
             )
             .sum()
-    }
-}
-
-/// exp(s − m) where s is at most a little above m. The difference is rounded once, in units of s, and is small wherever the
-/// result is not.
-///
-/// # Safety
-/// The instruction set of `V` must be enabled.
-#[inline(always)]
-unsafe fn exp_difference<V: Vector, const N: usize>(s: [V; N], m: V) -> [V; N] {
-    // SAFETY: the caller's duty.
-    unsafe {
-        exp2(s.map(
-            #[inline(always)]
-            |s| s.sub(m).mul(V::splat(V::Element::from_f64(LOG2_E))),
-        ))
     }
 }
 
