@@ -193,8 +193,8 @@ impl<T: Lanes> Backward<'_, T> {
     fn pack(&self, unit: usize, stretch: &Range<usize>, to: &mut Packed<T>) {
         let (b, g) = (unit / self.dims.kv_heads, unit % self.dims.kv_heads);
         let (k, v) = (Head::of(&self.x.k, b, g), Head::of(&self.x.v, b, g));
-        pack::panels(k, stretch.clone(), self.dims.dim, self.shape.nr, &mut to.k_panels);
-        pack::panels(v, stretch.clone(), self.dims.value_dim, self.shape.nr, &mut to.v_panels);
+        pack::panels(k, stretch.clone(), self.dims.dim, self.shape, &mut to.k_panels);
+        pack::panels(v, stretch.clone(), self.dims.value_dim, self.shape, &mut to.v_panels);
         let shape = pack::Rows { dim: self.dims.dim, width: self.width(), padded: stretch.len(), scale: T::ONE };
         pack::rows(k, stretch.clone(), &mut to.k_rows, shape);
     }

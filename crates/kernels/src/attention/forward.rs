@@ -163,7 +163,7 @@ impl<T: Lanes> Forward<'_, T> {
                 let slice =
                     |at: usize, len: usize| unsafe { std::slice::from_raw_parts_mut(memory_at.at(unit * packed + at), len) };
                 let to = slice(range.start * dim, pack::panels_len(range.len(), dim, nr));
-                pack::panels(Head::of(&self.x.k, b, g), range.clone(), dim, nr, to);
+                pack::panels(Head::of(&self.x.k, b, g), range.clone(), dim, self.shape, to);
                 if !self.reads_values() {
                     let to = slice(k_len + range.start * width, range.len() * width);
                     let shape = pack::Rows { dim: value_dim, width, padded: range.len(), scale: T::ONE };
@@ -310,9 +310,10 @@ impl<T: Lanes> Forward<'_, T> {
                 std::slice::from_raw_parts_mut(out, self.dims.value_dim)
             };
             let inverse = if state.l[i] == T::ZERO { T::ZERO } else { T::ONE / state.l[i] };
-            for (y, &x) in out.iter_mut().zip(&acc[i * width..]) {
-                *y = x * inverse;
-            }
+            simd::run(
+                #[inline(always)]
+                || out.iter_mut().zip(&acc[i * width..]).for_each(|(y, &x)| *y = x * inverse),
+            );
         }
     }
 }

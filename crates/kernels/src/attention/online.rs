@@ -10,15 +10,18 @@
 use super::mask::Seen;
 use super::tile::{BC, BR, MR};
 use crate::real::Real;
-use crate::simd::math::exp2;
+use crate::simd::math::exp;
 use crate::simd::{Kernel, Lanes, MAX_LANES, Vector};
 
-/// Vectors whose exponentials are computed side by side: three chains keep the vector unit busy, and divide a row of a tile.
-const ABREAST: usize = 3;
+/// How far scores may exceed m: p then stays below 3000, and m settles after a tile or two, so that the exponentials of a row
+/// hardly ever wait for the largest of its scores.
+const SLACK: f64 = 8.0;
+/// Vectors whose exponentials are computed side by side: four chains keep the vector unit busy, and divide a row of a tile.
+const ABREAST: usize = 4;
 
 /// The state of the rows of a tile: accumulators lie in memory of their own.
 pub(super) struct Rows<T> {
-    /// The largest score so far.
+    /// The largest score so far, or a little less.
     pub m: [T; BR],
     /// Σ exp(s − m)
     pub l: [T; BR],
@@ -74,7 +77,7 @@ impl<T: Lanes> Kernel<T> for Step<'_, T> {
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
         let Self { state, rows, seen, scores, acc, width } = self;
-        let window = window::<T>();
+        let (window, slack) = (window::<T>(), T::from_f64(SLACK));
         for (i, (scores, acc)) in scores.chunks_exact_mut(BC).zip(acc.chunks_exact_mut(width)).take(rows).enumerate() {
             let vectors = seen.row[i].div_ceil(V::LANES);
             // SAFETY: `dispatch_on` enabled `V`; a row holds `BC` scores, of which at most BC are seen, and BC and `width` are
@@ -82,23 +85,35 @@ impl<T: Lanes> Kernel<T> for Step<'_, T> {
             unsafe {
                 hide_rest::<V>(scores, seen.row[i], &window);
                 let s = scores.as_mut_ptr();
-                let (old, most) = (state.m[i], largest::<V>(s, vectors));
-                let new = if old > most { old } else { most };
-                // While nothing is seen m is -∞, and any finite number gives exp(-∞ − m) = 0.
-                let base = if new == T::NEG_INFINITY { T::ZERO } else { new };
-                let from = V::splat(base);
-                let sum = exponentials(s, vectors, from);
-                zero_rest(scores, vectors * V::LANES, seen.panel[i / MR]);
-                if old != base {
-                    let [alpha] = exp_difference([V::splat(old)], from);
-                    for x in acc.chunks_exact_mut(V::LANES) {
-                        V::load(x.as_ptr()).mul(alpha).store(x.as_mut_ptr());
-                    }
-                    state.l[i] *= alpha.largest();
+                let most = largest::<V>(s, vectors);
+                if !(most <= state.m[i] + slack) {
+                    state.raise::<V>(i, most, acc);
                 }
-                state.l[i] += sum;
-                state.m[i] = new;
+                // While nothing is seen m is -∞, and any finite number gives exp(-∞ − m) = 0.
+                let base = if state.m[i] == T::NEG_INFINITY { T::ZERO } else { state.m[i] };
+                state.l[i] += exponentials(s, vectors, V::splat(base));
+                zero_rest(scores, vectors * V::LANES, seen.panel[i / MR]);
             }
+        }
+    }
+}
+
+impl<T: Lanes> Rows<T> {
+    /// Raises m of row `i` to the larger `most`, or to NaN: what was summed, in l and in whole vectors of `acc`, is worth
+    /// less by α.
+    ///
+    /// # Safety
+    /// The instruction set of `V` must be enabled.
+    #[inline(always)]
+    unsafe fn raise<V: Vector<Element = T>>(&mut self, i: usize, most: T, acc: &mut [T]) {
+        // SAFETY: the caller's duty.
+        unsafe {
+            let [alpha] = exp([V::splat(self.m[i] - most)]);
+            for x in acc.chunks_exact_mut(V::LANES) {
+                V::load(x.as_ptr()).mul(alpha).store(x.as_mut_ptr());
+            }
+            self.l[i] *= alpha.largest();
+            self.m[i] = most;
         }
     }
 }
@@ -112,8 +127,14 @@ unsafe fn largest<V: Vector>(s: *const V::Element, vectors: usize) -> V::Element
     // SAFETY: the caller's duty.
     unsafe {
         let mut most = [V::splat(V::Element::NEG_INFINITY); ABREAST];
-        for j in 0..vectors {
-            most[j % ABREAST] = most[j % ABREAST].max(V::load(s.add(j * V::LANES)));
+        let whole = vectors / ABREAST * ABREAST;
+        for j in (0..whole).step_by(ABREAST) {
+            for i in 0..ABREAST {
+                most[i] = most[i].max(V::load(s.add((j + i) * V::LANES)));
+            }
+        }
+        for j in whole..vectors {
+            most[0] = most[0].max(V::load(s.add(j * V::LANES)));
         }
         most[1..]
             .iter()
@@ -126,7 +147,7 @@ unsafe fn largest<V: Vector>(s: *const V::Element, vectors: usize) -> V::Element
     }
 }
 
-/// Turns whole vectors of scores into exp(s − m), and returns their sum.
+/// Turns whole vectors of scores into exp(s − m), and returns their sum; s is at most a little above m.
 ///
 /// # Safety
 /// The instruction set of `V` must be enabled, and `vectors` vectors readable and writable.
@@ -138,20 +159,17 @@ pub(super) unsafe fn exponentials<V: Vector>(s: *mut V::Element, vectors: usize,
         let whole = vectors / ABREAST * ABREAST;
         for j in (0..whole).step_by(ABREAST) {
             let at = s.add(j * V::LANES);
-            let p: [V; ABREAST] = exp_difference(
-                std::array::from_fn(
-                    #[inline(always)]
-                    |i| V::load(at.add(i * V::LANES)),
-                ),
-                m,
-            );
+            let p: [V; ABREAST] = exp(std::array::from_fn(
+                #[inline(always)]
+                |i| V::load(at.add(i * V::LANES)).sub(m),
+            ));
             for i in 0..ABREAST {
                 p[i].store(at.add(i * V::LANES));
                 sums[i] = sums[i].add(p[i]);
             }
         }
         for j in whole..vectors {
-            let [p] = exp_difference([V::load(s.add(j * V::LANES))], m);
+            let [p] = exp([V::load(s.add(j * V::LANES)).sub(m)]);
             p.store(s.add(j * V::LANES));
             sums[0] = sums[0].add(p);
         }
@@ -163,22 +181,6 @@ pub(super) unsafe fn exponentials<V: Vector>(s: *mut V::Element, vectors: usize,
                 |x, &y| x.add(y),
             )
             .sum()
-    }
-}
-
-/// exp(s − m) where s is at most a little above m. The difference is rounded once, in units of s, and is small wherever the
-/// result is not.
-///
-/// # Safety
-/// The instruction set of `V` must be enabled.
-#[inline(always)]
-unsafe fn exp_difference<V: Vector, const N: usize>(s: [V; N], m: V) -> [V; N] {
-    // SAFETY: the caller's duty.
-    unsafe {
-        exp2(s.map(
-            #[inline(always)]
-            |s| s.sub(m).mul(V::splat(V::Element::from_f64(std::f64::consts::LOG2_E))),
-        ))
     }
 }
 

@@ -1,12 +1,17 @@
 //! Copies of operands in the order that tiles read them in.
 
+use std::ops::Range;
+
 use super::Head;
+use super::tile::Shape;
+use crate::product::transpose;
 use crate::real::Real;
-use crate::{simd, threads};
+use crate::simd::{self, Kernel, Lanes, Vector, dispatch_on};
+use crate::threads;
 
 /// Copies `rows` rows of `dim` elements, multiplied by `scale`, into rows of `width` elements, and fills what is left of each
 /// row, and the rows up to `padded`, with 0.
-pub(super) fn rows<T: Real>(from: Head<T>, rows: std::ops::Range<usize>, to: &mut [T], shape: Rows<T>) {
+pub(super) fn rows<T: Real>(from: Head<T>, rows: Range<usize>, to: &mut [T], shape: Rows<T>) {
     let Rows { dim, width, padded, scale } = shape;
     let (filled, rest) = to[..padded * width].split_at_mut(rows.len() * width);
     rest.fill(T::ZERO);
@@ -52,20 +57,88 @@ pub(super) fn panels_len(keys: usize, dim: usize, nr: usize) -> usize {
 }
 
 /// Transposes rows `keys` into panels of `nr`: element c of key j goes to panel j / nr, at c · nr + j % nr; missing keys are 0.
-pub(super) fn panels<T: Real>(from: Head<T>, keys: std::ops::Range<usize>, dim: usize, nr: usize, to: &mut [T]) {
+pub(super) fn panels<T: Lanes>(from: Head<T>, keys: Range<usize>, dim: usize, shape: Shape, to: &mut [T]) {
+    let nr = shape.nr;
     if dim == 0 {
         return;
     }
     for (p, panel) in to[..panels_len(keys.len(), dim, nr)].chunks_exact_mut(nr * dim).enumerate() {
         let first = keys.start + p * nr;
         let here = nr.min(keys.end - first);
+        if from.element == 1 {
+            dispatch_on(shape.isa, Turn { from: from.row(first), row: from.row, keys: here, dim, nr, to: panel });
+            continue;
+        }
         for (c, to) in panel.chunks_exact_mut(nr).enumerate() {
             let start = from.row(first).wrapping_offset(c as isize * from.element);
-            for (j, y) in to[..here].iter_mut().enumerate() {
-                // SAFETY: the view that `from` came from has row `first + j`, with an element `c`.
+            let (to, rest) = to.split_at_mut(here);
+            rest.fill(T::ZERO);
+            if from.row == 1 {
+                // SAFETY: the view that `from` came from has rows `first` to `first + here`, with an element `c`, which lie
+                // one after another.
+                to.copy_from_slice(unsafe { std::slice::from_raw_parts(start, here) });
+                continue;
+            }
+            for (j, y) in to.iter_mut().enumerate() {
+                // SAFETY: as above, but for the distance.
                 *y = unsafe { *start.wrapping_offset(j as isize * from.row) };
             }
-            to[here..].fill(T::ZERO);
+        }
+    }
+}
+
+/// One panel of [`panels`], from `keys` rows of `dim` elements that lie one after another: squares of registers are
+/// transposed.
+struct Turn<'a, T> {
+    from: *const T,
+    row: isize,
+    keys: usize,
+    dim: usize,
+    nr: usize,
+    to: &'a mut [T],
+}
+
+impl<T: Lanes> Kernel<T> for Turn<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(self) {
+        // SAFETY: `dispatch_on` enabled `V`.
+        unsafe {
+            match V::LANES {
+                16 => self.squares::<V, 16>(),
+                8 => self.squares::<V, 8>(),
+                4 => self.squares::<V, 4>(),
+                2 => self.squares::<V, 2>(),
+                _ => self.squares::<V, 1>(),
+            }
+        }
+    }
+}
+
+impl<T: Lanes> Turn<'_, T> {
+    /// # Safety
+    /// The instruction set of `V` must be enabled, and `L` be its lanes.
+    #[inline(always)]
+    unsafe fn squares<V: Vector<Element = T>, const L: usize>(self) {
+        let Self { from, row, keys, dim, nr, to } = self;
+        for j in (0..nr).step_by(L) {
+            for c in (0..dim).step_by(L) {
+                // SAFETY: the caller's duty.
+                let mut square = [unsafe { V::splat(T::ZERO) }; L];
+                for i in 0..L.min(keys.saturating_sub(j)) {
+                    let at = from.wrapping_offset((j + i) as isize * row).wrapping_add(c);
+                    // SAFETY: the view has row `j + i`, with elements to `dim`.
+                    square[i] = unsafe { if c + L <= dim { V::load(at) } else { V::load_first(at, dim - c) } };
+                }
+                // SAFETY: the caller's duty.
+                unsafe { transpose(&mut square) };
+                for (i, column) in square.iter().enumerate().take(dim - c) {
+                    let to = &mut to[(c + i) * nr + j..][..L];
+                    // SAFETY: the slice has the length of a register.
+                    unsafe { column.store(to.as_mut_ptr()) };
+                }
+            }
         }
     }
 }
