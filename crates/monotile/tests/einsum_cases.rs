@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use monotile::einsum::{Einsum, Order};
 use monotile::io::SafeTensors;
-use monotile::tape::{Walk, vjp};
+use monotile::tape::{GradientCheck, Walk, check_gradient, vjp};
 use monotile::{DType, ErrorKind, Tensor, einsum};
 use serde::Deserialize;
 
@@ -113,6 +113,18 @@ fn values_and_gradients_equal_the_reference_in_f64() {
 fn values_and_gradients_equal_the_reference_in_f32() {
     // Inputs are rounded to 2⁻²⁴ and up to ten of them are multiplied: well under 1e-5 of the largest entry.
     check_values(DType::F32, 1e-5);
+}
+
+#[test]
+fn gradients_equal_differences_to_second_order() {
+    let Some(folder) = folder() else { return };
+    let file = SafeTensors::open(folder.join("einsum.safetensors")).unwrap();
+    for case in read::<Vec<Case>>(folder.join("einsum.json")) {
+        let inputs: Vec<Tensor> = (0..case.shapes.len()).map(|k| file.tensor(&format!("{}.in{k}", case.id)).unwrap()).collect();
+        let function = |x: &[Tensor]| Ok(vec![einsum(&case.equation, &x.iter().collect::<Vec<_>>())?]);
+        let options = GradientCheck { directions: 1, order: 2, ..Default::default() };
+        check_gradient(function, &inputs, &options).unwrap_or_else(|e| panic!("{} {}: {e}", case.id, case.equation));
+    }
 }
 
 #[test]

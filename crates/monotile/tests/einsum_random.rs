@@ -1,7 +1,7 @@
 //! Einsum on random equations: repeated labels, ellipses, sizes of 1 that repeat, every layout of memory, against a plain
 //! loop over all indices in f64; gradients against differences; every order against the others.
 
-use monotile::einsum::{Einsum, Order};
+use monotile::einsum::{Einsum, MemoryLimit, Options, Order};
 use monotile::tape::{GradientCheck, check_gradient};
 use monotile::{DType, Result, Rng, Tensor, einsum};
 use proptest::prelude::*;
@@ -180,10 +180,17 @@ proptest! {
     #[test]
     fn gradients_of_random_equations_equal_differences(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
         let (problem, operands) = problem(bytes);
-        let function = |x: &[Tensor]| Ok(vec![einsum(&problem.equation, &x.iter().collect::<Vec<_>>())?]);
-        let options = GradientCheck { directions: 1, order: 2, ..Default::default() };
-        let outcome = check_gradient(function, &operands, &options);
-        prop_assert!(outcome.is_ok(), "{}: {}", &problem.equation, outcome.unwrap_err());
+        let shapes: Vec<&[usize]> = operands.iter().map(Tensor::shape).collect();
+        let read = Einsum::new(&problem.equation).unwrap();
+        // A limit with no room to keep intermediates, and none.
+        let bytes = 8 * read.compile(&shapes).unwrap().explain().peak as usize;
+        for memory_limit in [Some(MemoryLimit { bytes, dtype: DType::F64 }), None] {
+            let compiled = read.options(Options { memory_limit, ..Options::default() }).compile(&shapes).unwrap();
+            let function = |x: &[Tensor]| Ok(vec![compiled.run(&x.iter().collect::<Vec<_>>())?]);
+            let options = GradientCheck { directions: 1, order: 2, ..Default::default() };
+            let outcome = check_gradient(function, &operands, &options);
+            prop_assert!(outcome.is_ok(), "{}, {memory_limit:?}: {}", &problem.equation, outcome.unwrap_err());
+        }
     }
 }
 

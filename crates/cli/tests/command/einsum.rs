@@ -131,13 +131,19 @@ fn files_and_options_that_do_not_exist_are_refused_by_name() {
     let run = |arguments: &[&str]| monotile(folder.path(), &[&["einsum"], arguments].concat());
     run(&["i->i", "no.npy"]).fails_with("error: no.npy: no such file or folder (reading)");
     run(&["i->i", "c.npz:bias"]).fails_with("error: c.npz: there is no array \"bias\"; it has weights");
+    run(&["i->i", "d.safetensors:z"]).fails_with("error: d.safetensors: there is no tensor \"z\"; it has x, y");
+    Tensor::arange(3).write_npy(folder.path().join("i.npy")).unwrap();
+    let integers =
+        "error: i.npy: holds i64; sums and products take floating-point numbers\nhint: save the array as float32 or float64";
+    run(&["i->", "i.npy"]).fails_with(integers);
+    fs::remove_file(folder.path().join("i.npy")).unwrap();
     let hint = "hint: name one after a colon: d.safetensors:x";
     run(&["i->i", "d.safetensors"]).fails_with(&format!("error: d.safetensors: which of its 2 tensors? it has x, y\n{hint}"));
     run(&["ij->ji", "a.npy", "-o", "no/b.npy"]).fails_with("error: no/b.npy: there is no folder no");
     run(&["i->i", "a.txt"]).is_wrong_usage("\"a.txt\" is no file of tensors; names end in .npy, .npz or .safetensors");
     run(&["ij->ji", "a.npy", "-o", "b.csv"]).is_wrong_usage("\"b.csv\" is no file of tensors");
     run(&["ij->ji"]).is_wrong_usage("einsum: there are no operands; name files, or give --shapes");
-    run(&["ij->ji", "--shapes", "2y3"]).is_wrong_usage("\"2y3\" in --shapes is no shape");
+    run(&["ij->ji", "--shapes", "2y3"]).is_wrong_usage("\"2y3\" is no shape; shapes are sizes joined by x");
     run(&["ij->ji", "a.npy", "--optimize", "best"]).is_wrong_usage("the choices are auto, optimal, greedy");
     run(&["ij->ji", "a.npy", "--memory-limit", "lots"]).is_wrong_usage("units are B, KiB, MiB, GiB");
     assert!(fs::read_dir(folder.path()).unwrap().count() == 4, "nothing was left behind");

@@ -38,15 +38,18 @@ impl Source {
             }
             Format::SafeTensors => {
                 let file = SafeTensors::open(&self.path)?;
-                file.tensor(&self.only_name(file.names().map(str::to_string).collect())?)?
+                let names: Vec<String> = file.names().map(str::to_string).collect();
+                if let Some(name) = self.name.as_ref().filter(|name| !names.contains(name)) {
+                    let fault = format!("{}: there is no tensor {name:?}; it has {}", self.path.display(), listed(&names));
+                    return Err(Failure::new(fault));
+                }
+                file.tensor(&self.only_name(names)?)?
             }
         })
     }
 
     /// The name that was given, or the only one that there is.
     fn only_name(&self, names: Vec<String>) -> Result<String, Failure> {
-        /// Names that a sentence has room for.
-        const SHOWN: usize = 6;
         if let Some(name) = &self.name {
             return Ok(name.clone());
         }
@@ -55,13 +58,19 @@ impl Source {
             [name] => Ok(name.clone()),
             [] => Err(Failure::new(format!("{path}: there is no tensor in it"))),
             [first, ..] => {
-                let more = if names.len() > SHOWN { ", …" } else { "" };
-                let shown = names[..names.len().min(SHOWN)].join(", ");
-                let failure = Failure::new(format!("{path}: which of its {} tensors? it has {shown}{more}", names.len()));
+                let fault = format!("{path}: which of its {} tensors? it has {}", names.len(), listed(&names));
+                let failure = Failure::new(fault);
                 Err(failure.hint(format!("name one after a colon: {path}:{first}")))
             }
         }
     }
+}
+
+/// As many names as a sentence has room for.
+fn listed(names: &[String]) -> String {
+    const SHOWN: usize = 6;
+    let more = if names.len() > SHOWN { ", …" } else { "" };
+    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
 }
 
 /// Where the result goes.

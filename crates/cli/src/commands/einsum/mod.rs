@@ -9,8 +9,8 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use monotile::DType;
 use monotile::einsum::{Compiled, Einsum as Equation, Explanation, MemoryLimit, Minimize, Options, Order};
+use monotile::{DType, Tensor};
 use serde_json::json;
 
 use self::files::{Destination, Source};
@@ -43,7 +43,7 @@ pub struct Einsum {
     #[arg(value_name = "FILE")]
     operands: Vec<String>,
     /// Plan for operands of these shapes instead of reading files: 512x8,8x512; an empty one is a scalar
-    #[arg(long, value_name = "SHAPES", conflicts_with = "operands", value_parser = options::shapes)]
+    #[arg(long, value_name = "SHAPES", conflicts_with = "operands", allow_hyphen_values = true, value_parser = options::shapes)]
     shapes: Option<Shapes>,
     /// Write the result: .npy, .npz or .safetensors, with :name for its name there
     #[arg(short, long, value_name = "FILE", conflicts_with = "shapes")]
@@ -98,7 +98,7 @@ impl Einsum {
         let dtype = if double { DType::F64 } else { DType::F32 };
         let (compiled, seconds) = self.compile(&equation, dtype, &self.operands, &shapes)?;
         let start = Instant::now();
-        let result = compiled.run(&tensors.iter().collect::<Vec<_>>())?;
+        let result = compiled.run(&tensors.iter().collect::<Vec<_>>()).map_err(|e| self.integers(&tensors).unwrap_or(e.into()))?;
         let took = start.elapsed().as_secs_f64();
         if let Some(destination) = &destination {
             destination.write(&result)?;
@@ -126,6 +126,13 @@ impl Einsum {
             say(&format!("{} {}", report_shape(result.shape()), result.dtype()));
         }
         Ok(())
+    }
+
+    /// The failure of a computation that one of the operands is not of a type for.
+    fn integers(&self, tensors: &[Tensor]) -> Option<Failure> {
+        let (operand, tensor) = self.operands.iter().zip(tensors).find(|(_, t)| !t.dtype().is_float())?;
+        let fault = format!("{operand}: holds {}; sums and products take floating-point numbers", tensor.dtype());
+        Some(Failure::new(fault).hint("save the array as float32 or float64"))
     }
 
     /// The plan and the seconds that it took.

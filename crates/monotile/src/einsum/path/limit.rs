@@ -10,7 +10,10 @@ use crate::tensor::DType;
 /// The most memory that the results of an equation's steps may hold at the same time, the last one included; operands are
 /// the caller's and do not count.
 ///
-/// What the matrix product packs for its own use, at most a few megabytes a thread, comes on top.
+/// What the matrix product packs for its own use, at most a few megabytes a thread, comes on top. A recorded call keeps
+/// intermediates for its gradient only if all of them fit beside what the plan holds; else the walk backward computes
+/// them again, one when it is read. That walk has no limit, and sums of single operands are made before a recorded call's
+/// first step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MemoryLimit {
     /// The limit.

@@ -8,12 +8,11 @@
 //! where splits into parts that share no label, outer products, are no different from others. What is known to be
 //! attainable bounds the search: a subset whose result alone costs more to write and to read takes no part.
 
-use crate::einsum::cost::LabelSet;
-use crate::einsum::pair::Label;
-use crate::einsum::path::goal::{Goal, Measure};
+mod table;
 
-/// A subset of the terms, as bits.
-type Subset = usize;
+use crate::einsum::cost::LabelSet;
+use crate::einsum::path::goal::{Goal, Measure};
+use table::{Alike, Subset, Table, elements, or};
 
 /// The most terms that a table is made for.
 pub(super) const MOST: usize = 20;
@@ -70,40 +69,6 @@ pub(super) fn solve(problem: &Problem, search: &Search) -> Option<Found> {
     }
 }
 
-/// Labels that occur in the same terms, as one label each.
-struct Alike {
-    /// The terms that have it, as bits; bit n for the output.
-    holders: Vec<u32>,
-    sizes: Vec<f64>,
-}
-
-impl Alike {
-    fn of(problem: &Problem) -> Self {
-        let mut pairs: Vec<(Label, u32)> = Vec::with_capacity(16 * problem.terms.len());
-        for (i, term) in problem.terms.iter().copied().chain([problem.output]).enumerate() {
-            pairs.extend(term.iter().map(|l| (l, 1 << i)));
-        }
-        pairs.sort_unstable();
-        pairs.dedup_by(|next, kept| {
-            let same = next.0 == kept.0;
-            kept.1 |= if same { next.1 } else { 0 };
-            same
-        });
-        pairs.sort_unstable_by_key(|&(label, holders)| (holders, label));
-        let mut alike = Self { holders: Vec::new(), sizes: Vec::new() };
-        for (label, holders) in pairs {
-            let size = problem.sizes[label as usize];
-            if alike.holders.last() == Some(&holders) {
-                *alike.sizes.last_mut().expect("there is a size for every holder") *= size;
-            } else {
-                alike.holders.push(holders);
-                alike.sizes.push(size);
-            }
-        }
-        alike
-    }
-}
-
 fn measured<const W: usize>(problem: &Problem, labels: &Alike, search: &Search) -> Option<Found> {
     let written = search.goal.written;
     let table = Table::<W>::new(problem, labels);
@@ -134,44 +99,7 @@ impl Split {
     }
 }
 
-/// What each subset leaves.
-struct Table<'a, const W: usize> {
-    n: usize,
-    held: &'a [f64],
-    /// The labels that each subset leaves.
-    left: Vec<[u64; W]>,
-    /// Elements of its result.
-    size: Vec<f64>,
-    /// The terms that share a label with each term.
-    neighbours: Vec<Subset>,
-    /// For each byte of a label set, the product of the sizes of the labels that each of its values stands for.
-    products: Vec<[f64; 256]>,
-}
-
-impl<'a, const W: usize> Table<'a, W> {
-    fn new(problem: &Problem<'a>, labels: &Alike) -> Self {
-        let n = problem.terms.len();
-        let all = (1 << n) - 1;
-        let (mut terms, mut neighbours) = (vec![[0; W]; n + 1], vec![0; n]);
-        for (label, &holders) in labels.holders.iter().enumerate() {
-            for i in (0..=n).filter(|i| holders >> i & 1 == 1) {
-                terms[i][label / 64] |= 1 << (label % 64);
-                if i < n {
-                    neighbours[i] |= holders as usize & all & !(1 << i);
-                }
-            }
-        }
-        // All labels of each subset: those of its first term and those of the rest.
-        let mut has = vec![[0; W]; 1 << n];
-        for subset in 1..=all {
-            has[subset] = or(&has[subset & (subset - 1)], &terms[subset.trailing_zeros() as usize]);
-        }
-        let products: Vec<[f64; 256]> = labels.sizes.chunks(8).map(products).collect();
-        let left: Vec<[u64; W]> = (0..=all).map(|s| and(&has[s], &or(&has[all ^ s], &terms[n]))).collect();
-        let size = left.iter().map(|set| elements(set, &products)).collect();
-        Self { n, held: problem.held, left, size, neighbours, products }
-    }
-
+impl<const W: usize> Table<'_, W> {
     /// Tries every split of every subset: `lower` bounds the value of a split by the values of its parts, `value` is that
     /// of a split whose parts have these values and sizes, `second` is added up and decides between equals.
     fn solve(
@@ -234,46 +162,6 @@ impl<'a, const W: usize> Table<'a, W> {
         Some(Found { value: best[all], second: seconds[all], path })
     }
 
-    /// The subsets of two terms or more that can be part of an answer, parts before wholes.
-    fn admitted(&self, search: &Search) -> Vec<Subset> {
-        let all: Subset = (1 << self.n) - 1;
-        let single = |s: Subset| s & (s - 1) == 0;
-        let Goal { measure, written, cap } = search.goal;
-        // What is made is written and, but for the last, read again by a step that is at least as large.
-        let least = |size: f64| if measure == Measure::Sum { (2.0 + written) * size } else { size };
-        let near = |reached: Subset| {
-            let mut near = reached;
-            (0..self.n).filter(|i| reached >> i & 1 == 1).for_each(|i| near |= self.neighbours[i]);
-            near
-        };
-        let spread = |from: Subset, within: Subset| {
-            let mut reached = from;
-            loop {
-                let next = near(reached) & within;
-                if next | reached == reached {
-                    return reached;
-                }
-                reached |= next;
-            }
-        };
-        // Parts of the network that share no label with the rest.
-        let mut islands = Vec::new();
-        let mut rest = all;
-        while rest != 0 {
-            islands.push(spread(rest & rest.wrapping_neg(), all));
-            rest &= !islands[islands.len() - 1];
-        }
-        let whole_islands = |s: Subset| islands.iter().all(|i| s & i == 0 || s & i == *i);
-        let admits = |&s: &Subset| {
-            let size = self.size[s];
-            s == all
-                || (size <= cap
-                    && least(size) <= search.bound
-                    && (size <= search.outer || spread(s & s.wrapping_neg(), s) == s || whole_islands(s)))
-        };
-        (1..=all).filter(|&s| !single(s)).filter(admits).collect()
-    }
-
     /// Writes the steps of a subset after those of its parts; returns the term that holds its result.
     fn unfold(&self, subset: Subset, parts: &[u32], path: &mut Vec<(usize, usize)>) -> usize {
         if subset & (subset - 1) == 0 {
@@ -285,29 +173,6 @@ impl<'a, const W: usize> Table<'a, W> {
         path.push((a, b));
         self.n + path.len() - 1
     }
-}
-
-fn or<const W: usize>(a: &[u64; W], b: &[u64; W]) -> [u64; W] {
-    std::array::from_fn(|w| a[w] | b[w])
-}
-
-fn and<const W: usize>(a: &[u64; W], b: &[u64; W]) -> [u64; W] {
-    std::array::from_fn(|w| a[w] & b[w])
-}
-
-/// The product of the sizes of the labels in a set.
-fn elements<const W: usize>(set: &[u64; W], products: &[[f64; 256]]) -> f64 {
-    products.iter().enumerate().map(|(byte, products)| products[(set[byte / 8] >> (byte % 8 * 8)) as usize & 255]).product()
-}
-
-/// The product of the sizes that each byte selects of (up to) eight labels.
-fn products(sizes: &[f64]) -> [f64; 256] {
-    let mut products = [1.0; 256];
-    for byte in 1..256_usize {
-        let first = byte.trailing_zeros() as usize;
-        products[byte] = products[byte & (byte - 1)] * sizes.get(first).copied().unwrap_or(1.0);
-    }
-    products
 }
 
 #[cfg(test)]
