@@ -10,9 +10,12 @@
 mod batch;
 pub mod cholesky;
 mod columns;
+pub mod eigh;
+mod large;
 pub mod lu;
 mod matrix;
 pub mod qr;
+pub mod svd;
 #[cfg(test)]
 mod tests;
 pub mod triangular;

@@ -39,7 +39,8 @@ pub fn qr<T: Lanes>(a: View<'_, T>, kind: Kind, q: &mut [T], r: &mut [T]) {
     debug_assert!(done.is_ok());
 }
 
-fn one<T: Lanes>(a: Matrix<'_, T>, kind: Kind, q: &mut [T], r: &mut [T]) {
+/// [`qr`] of one matrix.
+pub(super) fn one<T: Lanes>(a: Matrix<'_, T>, kind: Kind, q: &mut [T], r: &mut [T]) {
     let (m, n) = (a.rows, a.columns);
     let k = if kind.full { m } else { m.min(n) };
     let mut work = Block::new(m * n);

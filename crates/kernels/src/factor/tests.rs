@@ -1,5 +1,7 @@
 //! Every factorization against its twin, and by LAPACK's measures, at sizes around the edges of blocks.
 
+mod spectral;
+
 use super::cholesky::cholesky;
 use super::lu::{Factored, lu, lu_solve};
 use super::qr::{Kind, qr};

@@ -3,6 +3,7 @@
 use super::inv::inv;
 use super::lu::Factors;
 use super::parts::{batch, which};
+use super::svd::{Svd, SvdOptions, svd};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tape::{Gradient, Saved};
@@ -125,6 +126,16 @@ impl Gradient for LogDet {
     }
 }
 
+/// The cofactors, also of singular matrices: det(U Vᵀ) U diag(Π_{j≠i} s_j) Vᵀ for A = U S Vᵀ.
+fn cofactors(a: &Tensor) -> Result<Tensor> {
+    let Svd { u, s, vt } = svd(a, &SvdOptions::default())?;
+    let (k, values) = (s.dim(-1), s.to_f64_vec());
+    let others = |at: usize| (at / k * k..(at / k + 1) * k).filter(|&j| j != at).map(|j| values[j]).product::<f64>();
+    let others = Tensor::from_vec((0..values.len()).map(others).collect(), s.shape())?.to_dtype(s.dtype())?;
+    let sign = spread(&det(&u)?.mul(&det(&vt)?)?)?;
+    u.mul(&others.unsqueeze(-2)?)?.matmul(&vt)?.mul(&sign)
+}
+
 struct Det {
     factors: Factors,
 }
@@ -140,11 +151,15 @@ impl Gradient for Det {
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
         let a = saved.input(0);
-        if let Some(matrix) = pivots(&self.factors)?.iter().position(|pivots| pivots.contains(&0.0)) {
-            let which = which(&a, matrix);
-            return Err(Error::new(ErrorKind::Singular, format!("det: {which} is singular, where this derivative is not given")));
-        }
-        let cofactors = inverse_transposed("det", &self.factors, saved)?.mul(&spread(&saved.output(0))?)?;
+        let singular = pivots(&self.factors)?.iter().position(|pivots| pivots.contains(&0.0));
+        let cofactors = match singular {
+            None => inverse_transposed("det", &self.factors, saved)?.mul(&spread(&saved.output(0))?)?,
+            Some(_) if !saved.is_recorded() => cofactors(&a)?,
+            Some(matrix) => {
+                let why = format!("the second gradient of det: it is not given for {}, which is singular", which(&a, matrix));
+                return Err(Error::new(ErrorKind::Singular, why));
+            }
+        };
         Ok(vec![Some(cofactors.mul(&spread(g)?)?)])
     }
 }
@@ -195,6 +210,9 @@ mod tests {
         let found = slogdet(&a).unwrap();
         assert_eq!((found.sign.item::<f64>().unwrap(), found.log_abs.item::<f64>().unwrap()), (0.0, f64::NEG_INFINITY));
         assert_eq!(det(&a).unwrap().item::<f64>().unwrap(), 0.0);
+        // The cofactors of [[1, 2], [2, 4]].
+        let g = grad(&det(&a).unwrap(), &[&a]).unwrap()[0].to_f64_vec();
+        assert!(g.iter().zip([4.0, -2.0, -2.0, 1.0]).all(|(g, e)| (g - e).abs() < 1e-14), "{g:?}");
         let error = grad(&found.log_abs, &[&a]).unwrap_err();
         assert_eq!(error.to_string(), "slogdet: the matrix is singular (its pivot 1 is 0)");
     }

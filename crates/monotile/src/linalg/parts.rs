@@ -99,6 +99,31 @@ pub(super) fn sum(a: Option<Tensor>, b: Option<Tensor>) -> Result<Option<Tensor>
     }
 }
 
+/// The cotangent of the first k columns Q₁ of Q = [Q₁, Q₂]. The others follow as dQ₂ = −Q₁ dQ₁ᵀ Q₂ and turn freely among
+/// themselves: Q̄₁ loses Q₂ Q̄₂ᵀ Q₁, and the skew part of Q₂ᵀ Q̄₂ must vanish.
+pub(super) fn thin(op: &str, q: &Tensor, bar: &Tensor, k: usize) -> Result<Tensor> {
+    if q.dim(-1) == k {
+        return Ok(bar.clone());
+    }
+    let (q1, q2, bar2) = (q.slice(-1, ..k)?, q.slice(-1, k..)?, bar.slice(-1, k..)?);
+    refuse_choice(op, &q2, &bar2)?;
+    bar.slice(-1, ..k)?.sub(&q2.matmul(&bar2.mt().matmul(&q1)?)?)
+}
+
+/// Refuses a cotangent of columns that depends on which basis of their space they are.
+fn refuse_choice(op: &str, q2: &Tensor, bar2: &Tensor) -> Result<()> {
+    let turned = q2.detach().mt().matmul(&bar2.detach())?;
+    let most = |x: &Tensor| x.to_f64_vec().into_iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+    let epsilon: f64 = if turned.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
+    // Rounding on the way to the loss and back leaves a skew part of its own, far below the root of ε.
+    if most(&turned.sub(&turned.mt())?) > epsilon.sqrt() * most(&turned) {
+        return Err(Error::value(format!(
+            "the gradient of {op}: the loss depends on which basis of their space the last columns of a square factor are"
+        )));
+    }
+    Ok(())
+}
+
 /// Well-posed inputs and LAPACK's measures, for records.
 #[cfg(test)]
 pub(super) mod samples {
@@ -118,6 +143,17 @@ pub(super) mod samples {
         let shift =
             constant(shape[shape.len() - 2], shape[shape.len() - 1], DType::F64, |i, j| if i == j { diagonal } else { 0.0 });
         normal(shape).add(&shift.unwrap()).unwrap()
+    }
+
+    /// ½ (X + Xᵀ) + diag(0, 4, 8, …): symmetric, with eigenvalues that a difference quotient does not bring together.
+    pub fn separated(x: &Tensor) -> Result<Tensor> {
+        let n = x.dim(-1);
+        symmetric(x)?.add(&constant(n, n, x.dtype(), |i, j| if i == j { 4.0 * i as f64 } else { 0.0 })?)
+    }
+
+    /// X with diag(4, 8, …) added: singular values that a difference quotient brings neither together nor to 0.
+    pub fn distinct(x: &Tensor) -> Result<Tensor> {
+        x.add(&constant(x.dim(-2), x.dim(-1), x.dtype(), |i, j| if i == j { 4.0 * (i + 1) as f64 } else { 0.0 })?)
     }
 
     /// ‖X − Y‖ / ‖X‖ in Frobenius' norm; 0 for none.
