@@ -11,6 +11,7 @@
 //! | [`simd`], [`threads`] | instruction sets chosen at run time; splitting work |
 //! | [`product`] | the matrix product over groups of dimensions |
 //! | [`attention`] | scaled dot-product attention in tiles, forward and backward |
+//! | [`factor`] | Cholesky, LU, QR, SVD, symmetric eigenvalues, triangular systems |
 //! | [`rotary`] | rotary position embedding |
 //! | [`elementwise`] | maps over one, two or three broadcast operands |
 //! | [`norm`], [`softmax`], [`loss`] | norms, softmax and cross-entropy of rows |

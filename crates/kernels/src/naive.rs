@@ -1,6 +1,7 @@
 //! The safe scalar twin of every kernel, as plain as possible: what the fast ones are compared with.
 
 mod attention;
+mod factor;
 mod gate;
 mod gather;
 mod loss;
@@ -15,6 +16,7 @@ use crate::product::{Axes, Axis, Operand, Stored};
 use crate::simd::Lanes;
 
 pub use attention::{Attention, AttentionGradients, attention, attention_gradients};
+pub use factor::{cholesky, lu, qr, solve_triangular};
 pub use gate::{swiglu, swiglu_backward};
 pub use gather::{gather, scatter_add, select, select_add};
 pub use loss::cross_entropy;

@@ -66,6 +66,11 @@ impl<'a, T: Copy> View<'a, T> {
         self.data.as_ptr().wrapping_add(self.offset)
     }
 
+    /// All data, and the position in it of the element at index 0…0.
+    pub(crate) fn data(&self) -> (&'a [T], usize) {
+        (self.data, self.offset)
+    }
+
     /// The elements as a slice, where they lie one after another in row-major order.
     pub fn as_slice(&self) -> Option<&'a [T]> {
         if self.is_empty() {

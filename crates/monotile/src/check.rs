@@ -41,12 +41,25 @@ pub(crate) fn axes(op: &str, axes: &[isize], rank: usize) -> Result<Dims> {
 }
 
 /// At least this many dimensions.
-#[expect(dead_code, reason = "the operations that need it come next")]
 pub(crate) fn at_least(op: &str, t: &Tensor, rank: usize) -> Result<()> {
     if t.rank() >= rank {
         return Ok(());
     }
     Err(Error::shape(format!("{op}: needs at least {rank} dimensions, got shape {:?}", t.shape())))
+}
+
+/// Matrices, `(…, m, n)`: m and n.
+pub(crate) fn matrices(op: &str, t: &Tensor) -> Result<[usize; 2]> {
+    at_least(op, t, 2)?;
+    Ok([t.dim(-2), t.dim(-1)])
+}
+
+/// Square matrices, `(…, n, n)`: n.
+pub(crate) fn square(op: &str, t: &Tensor) -> Result<usize> {
+    match matrices(op, t)? {
+        [m, n] if m == n => Ok(n),
+        _ => Err(Error::shape(format!("{op}: needs square matrices, got shape {:?}", t.shape()))),
+    }
 }
 
 /// The floating-point type that both operands are computed in: the wider of the two.

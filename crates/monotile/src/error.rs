@@ -51,6 +51,8 @@ pub enum ErrorKind {
     Equation,
     /// A matrix that should be positive definite is not.
     NotPositiveDefinite,
+    /// A matrix that should have an inverse has none.
+    Singular,
     /// An iteration ended without an answer.
     NotConverged,
     /// A file whose content is malformed.

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | tensors, views, arithmetic | [`Tensor`], [`DType`] |
 //! | attention, rotary positions | [`attention`] |
+//! | factorizations, linear systems | [`linalg`] |
 //! | norms, gates, losses, embeddings | [`ops`] |
 //! | optimizers | [`optim`] |
 //! | gradients | [`Tensor::backward`], [`tape`] |
@@ -17,6 +18,7 @@ pub mod attention;
 mod check;
 pub mod einsum;
 mod error;
+pub mod linalg;
 pub mod ops;
 pub mod optim;
 mod random;

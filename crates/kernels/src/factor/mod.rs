@@ -1,3 +1,31 @@
-//! Factorizations of matrices.
+//! Factorizations of batches of matrices, in f32 and f64.
+//!
+//! An entry reads views `(…, m, n)` of any strides, and writes an m×n result *column by column*: n columns of m neighbours
+//! for each matrix of the batch. Right-hand sides and solutions lie row by row. Batches are split over threads; a single
+//! large matrix shares the threads of the [product](crate::product), at whose speed trailing updates run.
+//!
+//! A matrix with an entry that is not finite gives NaN in every result; others of its batch are not touched by it. Entries
+//! as large or small as the type has them neither overflow nor vanish on the way, unless a result does.
 
+mod batch;
+pub mod cholesky;
+mod columns;
+pub mod eigh;
 pub mod lanes;
+mod large;
+pub mod lu;
+mod matrix;
+pub mod qr;
+pub mod svd;
+#[cfg(test)]
+mod tests;
+pub mod triangular;
+
+/// A matrix of a batch that has no such factorization, or no solution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure {
+    /// Which matrix of the batch, counted from 0.
+    pub matrix: usize,
+    /// The order of the leading block at fault, counted from 1.
+    pub order: usize,
+}

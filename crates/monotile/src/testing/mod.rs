@@ -26,7 +26,10 @@ pub use spec::{Spec, normal, positive, uniform};
 mod tests {
     /// Every record of the crate.
     fn all() -> Vec<super::Spec> {
-        [crate::attention::specs(), crate::ops::specs(), crate::einsum::specs()].into_iter().flatten().collect()
+        [crate::attention::specs(), crate::ops::specs(), crate::einsum::specs(), crate::linalg::specs()]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     #[test]

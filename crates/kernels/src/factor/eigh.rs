@@ -1,0 +1,113 @@
+//! A = V Λ Vᵀ for symmetric A: by rotations where A is small (Jacobi 1846), else by tridiagonal form.
+
+use super::Failure;
+use super::batch::{each, load, matrix, sizes};
+use super::columns::{magnitude, norm, rescaling, scale};
+use super::large;
+use crate::buffer::Block;
+use crate::real::Real;
+use crate::simd::Lanes;
+use crate::view::View;
+
+/// The largest order that rotations are for.
+pub(super) const SMALL: usize = 16;
+/// Far more sweeps than a matrix of that order takes.
+const SWEEPS: usize = 60;
+
+/// Eigenvalues in increasing order, `(batch, n)`, and orthonormal vectors column by column, or none where `vectors` is empty;
+/// from the lower triangle of A.
+///
+/// # Errors
+/// The first matrix whose iteration did not converge.
+///
+/// # Panics
+/// If the sizes do not fit.
+pub fn eigh<T: Lanes>(a: View<'_, T>, values: &mut [T], vectors: &mut [T]) -> Result<(), Failure> {
+    let [batch, n, columns] = sizes(a);
+    assert!(n == columns && values.len() == batch * n, "a value for each row of square matrices");
+    assert!(vectors.is_empty() || vectors.len() == batch * n * n, "a vector for each value");
+    each(batch, 30.0 * (n * n * n) as f64 + 100.0, [values, vectors], |i, [values, vectors]| {
+        let mut work = Block::new(n * n);
+        load(matrix(a, i), &mut work);
+        for j in 0..n {
+            (0..j).for_each(|i| work[j * n + i] = work[i * n + j]);
+        }
+        let largest = magnitude(&work);
+        if !largest.is_finite() {
+            values.fill(T::NAN);
+            vectors.fill(T::NAN);
+            return Ok(());
+        }
+        let scaling = rescaling(largest);
+        if let Some(factor) = scaling {
+            scale(&mut work, factor);
+        }
+        let converged = if n <= SMALL { rotate(&mut work, n, values, vectors) } else { large::eigh(&work, n, values, vectors) };
+        if let Some(factor) = scaling {
+            scale(values, T::ONE / factor);
+        }
+        if converged { Ok(()) } else { Err(n) }
+    })
+}
+
+/// (c, s) of the rotation that makes [[a, g], [g, b]] diagonal, and the tangent of its angle, at most 1.
+pub(super) fn rotation<T: Real>(a: T, b: T, g: T) -> (T, T, T) {
+    let zeta = (b - a) / (g + g);
+    let t = T::ONE / (zeta.abs() + (T::ONE + zeta * zeta).sqrt());
+    let t = if zeta < T::ZERO { -t } else { t };
+    let c = T::ONE / (T::ONE + t * t).sqrt();
+    (c, c * t, t)
+}
+
+/// x, y = c x − s y, s x + c y
+pub(super) fn rotate_columns<T: Real>(x: &mut [T], y: &mut [T], c: T, s: T) {
+    for (x, y) in x.iter_mut().zip(y) {
+        (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
+    }
+}
+
+/// Sweeps over all pairs until what is off the diagonal is rounding.
+fn rotate<T: Real>(a: &mut [T], n: usize, values: &mut [T], vectors: &mut [T]) -> bool {
+    let mut v = Block::filled(if vectors.is_empty() { 0 } else { n * n }, T::ZERO);
+    v.iter_mut().step_by(n + 1).for_each(|x| *x = T::ONE);
+    let least = T::EPSILON * norm(a) * T::from_f64(1.0 / 16.0);
+    let mut converged = false;
+    for _ in 0..SWEEPS {
+        converged = true;
+        for p in 0..n {
+            for q in p + 1..n {
+                let g = a[q * n + p];
+                if g.abs() <= least {
+                    continue;
+                }
+                converged = false;
+                let (c, s, t) = rotation(a[p * n + p], a[q * n + q], g);
+                for k in (0..n).filter(|&k| k != p && k != q) {
+                    let (x, y) = (a[p * n + k], a[q * n + k]);
+                    let (x, y) = (c * x - s * y, s * x + c * y);
+                    (a[p * n + k], a[k * n + p]) = (x, x);
+                    (a[q * n + k], a[k * n + q]) = (y, y);
+                }
+                a[p * n + p] = a[p * n + p] - t * g;
+                a[q * n + q] += t * g;
+                (a[q * n + p], a[p * n + q]) = (T::ZERO, T::ZERO);
+                if !v.is_empty() {
+                    let (left, right) = v.split_at_mut(q * n);
+                    rotate_columns(&mut left[p * n..][..n], &mut right[..n], c, s);
+                }
+            }
+        }
+        if converged {
+            break;
+        }
+    }
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|&i, &j| a[i * n + i].partial_cmp(&a[j * n + j]).unwrap_or(std::cmp::Ordering::Equal));
+    for (to, &from) in order.iter().enumerate() {
+        values[to] = a[from * n + from];
+        if !v.is_empty() {
+            vectors[to * n..][..n].copy_from_slice(&v[from * n..][..n]);
+        }
+    }
+    converged
+}

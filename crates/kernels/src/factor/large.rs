@@ -1,0 +1,54 @@
+//! Spectral decompositions of one large matrix by the crate faer: the only file that knows it.
+//!
+//! Matrices are finite and lie column by column. `false` tells that the iteration did not converge.
+
+use faer::diag::DiagMut;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
+use faer::linalg::svd::{ComputeSvdVectors, svd as faer_svd, svd_scratch};
+use faer::traits::RealField;
+use faer::{MatMut, MatRef, Par, Spec};
+
+use crate::real::Real;
+
+/// Eigenvalues in increasing order, and vectors unless their slice is empty, from the lower triangle of a.
+pub(super) fn eigh<T: Real>(a: &[T], n: usize, values: &mut [T], vectors: &mut [T]) -> bool {
+    use bytemuck::{cast_slice as cast, cast_slice_mut as cast_mut};
+    if size_of::<T>() == 8 {
+        eigh_of::<f64>(cast(a), n, cast_mut(values), cast_mut(vectors))
+    } else {
+        eigh_of::<f32>(cast(a), n, cast_mut(values), cast_mut(vectors))
+    }
+}
+
+fn eigh_of<T: RealField>(a: &[T], n: usize, values: &mut [T], vectors: &mut [T]) -> bool {
+    let wanted = !vectors.is_empty();
+    let compute = if wanted { ComputeEigenvectors::Yes } else { ComputeEigenvectors::No };
+    let params = Spec::<_, T>::default();
+    let mut memory = MemBuffer::new(self_adjoint_evd_scratch(n, compute, Par::Seq, params));
+    let a = MatRef::from_column_major_slice(a, n, n);
+    let u = wanted.then(|| MatMut::from_column_major_slice_mut(vectors, n, n));
+    self_adjoint_evd(a, DiagMut::from_slice_mut(values), u, Par::Seq, MemStack::new(&mut memory), params).is_ok()
+}
+
+/// Singular values in decreasing order, and as many columns of U and V unless their slices are empty.
+pub(super) fn svd<T: Real>(a: &[T], sizes: [usize; 2], s: &mut [T], uv: [&mut [T]; 2]) -> bool {
+    use bytemuck::{cast_slice as cast, cast_slice_mut as cast_mut};
+    if size_of::<T>() == 8 {
+        svd_of::<f64>(cast(a), sizes, cast_mut(s), uv.map(cast_mut))
+    } else {
+        svd_of::<f32>(cast(a), sizes, cast_mut(s), uv.map(cast_mut))
+    }
+}
+
+fn svd_of<T: RealField>(a: &[T], [m, n]: [usize; 2], s: &mut [T], [u, v]: [&mut [T]; 2]) -> bool {
+    let (wanted, k) = (!u.is_empty(), s.len());
+    // A full U of a tall matrix comes out with columns that are not orthogonal, so that callers complete a thin one.
+    let compute = if wanted { ComputeSvdVectors::Thin } else { ComputeSvdVectors::No };
+    let params = Spec::<_, T>::default();
+    let mut memory = MemBuffer::new(svd_scratch(m, n, compute, compute, Par::Seq, params));
+    let a = MatRef::from_column_major_slice(a, m, n);
+    let u = wanted.then(|| MatMut::from_column_major_slice_mut(u, m, k));
+    let v = wanted.then(|| MatMut::from_column_major_slice_mut(v, n, k));
+    faer_svd(a, DiagMut::from_slice_mut(s), u, v, Par::Seq, MemStack::new(&mut memory), params).is_ok()
+}

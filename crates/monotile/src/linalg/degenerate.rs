@@ -1,0 +1,169 @@
+//! Gradients of singular and of eigenvectors where values are equal.
+//!
+//! To the vectors of two values, a decomposition responds by P / (λ_j − λ_i), where P is the part of the cotangent that says how
+//! the loss changes when the two vectors are turned into each other. If the loss does not depend on the choice of the
+//! vectors, P vanishes where the values are equal, and the limit of the quotient counts. The limit is not in P: of a loss that
+//! sees its matrix through one function g of the values, Σ g(λ) v vᵀ, it is g′ / 2g times the symmetric part W of the
+//! same cotangent, whose diagonal is 2g/g′ times the cotangent of the values. So the cotangent of the values tells the limit:
+//! absent, g is constant and the limit is 0; proportional to the diagonal of W, the factor is what is sought; else
+//! the loss sees its matrix through several functions at once, and is refused.
+
+use crate::error::{Error, Result};
+use crate::tensor::{DType, Tensor};
+
+use super::parts::which;
+
+/// A decomposition whose cotangent is being pulled back, each of values `(…, k)` and matrices `(…, k, k)`.
+pub(super) struct Pairs<'a> {
+    pub op: &'static str,
+    /// What the values and vectors are: `singular`, `eigen`.
+    pub what: &'static str,
+    pub values: &'a Tensor,
+    /// The part of the cotangent that turns vectors into each other: antisymmetric.
+    pub turn: &'a Tensor,
+    /// Its counterpart: symmetric.
+    pub stretch: &'a Tensor,
+    /// The cotangent of the values.
+    pub values_bar: Option<&'a Tensor>,
+}
+
+/// How to divide by differences of values.
+pub(super) struct Quotients {
+    /// 1 / (λ_j − λ_i); 0 on the diagonal and for equal values.
+    pub inverse: Tensor,
+    /// What the symmetric part counts for equal values, 0 elsewhere; `None` where no limit is other than 0.
+    pub limit: Option<Tensor>,
+    /// Whether vectors of equal values were met.
+    pub degenerate: bool,
+}
+
+pub(super) fn epsilon(dtype: DType) -> f64 {
+    if dtype == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() }
+}
+
+/// X with the elements that `mask` marks replaced by `value`.
+pub(super) fn replaced(x: &Tensor, mask: &Tensor, value: f64) -> Result<Tensor> {
+    mask.where_(&Tensor::filled(&[], value, x.dtype()), x)
+}
+
+/// values[j] − values[i] at (i, j).
+pub(super) fn differences(values: &Tensor) -> Result<Tensor> {
+    values.unsqueeze(-2)?.sub(&values.unsqueeze(-1)?)
+}
+
+impl Pairs<'_> {
+    /// The quotients of every pair.
+    ///
+    /// # Errors
+    /// Where the loss depends on the choice of vectors of equal values, or the limit cannot be told, naming the pair.
+    pub fn quotients(&self) -> Result<Quotients> {
+        let k = self.values.dim(-1);
+        let (values, turn, stretch) = (self.values.to_f64_vec(), self.turn.to_f64_vec(), self.stretch.to_f64_vec());
+        let values_bar = self.values_bar.map(Tensor::to_f64_vec);
+        let mut equal = vec![false; turn.len()];
+        let mut limit = vec![0.0; turn.len()];
+        let mut degenerate = false;
+        for matrix in 0..values.len().checked_div(k).unwrap_or(0) {
+            let square = matrix * k * k..(matrix + 1) * k * k;
+            let one = One {
+                pairs: self,
+                matrix,
+                values: &values[matrix * k..][..k],
+                turn: &turn[square.clone()],
+                stretch: &stretch[square.clone()],
+                values_bar: values_bar.as_ref().map(|bar| &bar[matrix * k..][..k]),
+            };
+            degenerate |= one.fill(&mut equal[square.clone()], &mut limit[square])?;
+        }
+        let mask = Tensor::from_vec(equal, self.turn.shape())?;
+        let inverse = replaced(&replaced(&differences(self.values)?, &mask, 1.0)?.recip()?, &mask, 0.0)?;
+        let some = limit.iter().any(|&x| x != 0.0);
+        let limit = some.then(|| Tensor::from_vec(limit, self.turn.shape())?.to_dtype(self.turn.dtype())).transpose()?;
+        Ok(Quotients { inverse, limit, degenerate })
+    }
+}
+
+/// One matrix of the batch.
+struct One<'a> {
+    pairs: &'a Pairs<'a>,
+    matrix: usize,
+    values: &'a [f64],
+    turn: &'a [f64],
+    stretch: &'a [f64],
+    values_bar: Option<&'a [f64]>,
+}
+
+impl One<'_> {
+    /// Marks the diagonal and the pairs of equal values, and fills in their limits; whether there is such a pair.
+    fn fill(&self, equal: &mut [bool], limit: &mut [f64]) -> Result<bool> {
+        let (k, epsilon) = (self.values.len(), epsilon(self.pairs.values.dtype()));
+        let most = |x: &[f64]| x.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+        // Below this a difference is rounding of the decomposition; up to the other, dividing by it loses half of all digits,
+        // which the limit does not.
+        let unresolved = 64.0 * k as f64 * epsilon * most(self.values);
+        let close = |i: usize, j: usize| epsilon.sqrt() * self.values[i].abs().max(self.values[j].abs());
+        let vanishing = 100.0 * epsilon.sqrt() * most(self.turn).max(most(self.stretch));
+        let mut groups: Vec<usize> = (0..k).collect();
+        for i in 0..k {
+            equal[i * k + i] = true;
+            for j in i + 1..k {
+                let apart = (self.values[i] - self.values[j]).abs();
+                if apart > unresolved.max(close(i, j)) {
+                    continue;
+                }
+                if self.turn[i * k + j].abs() <= vanishing {
+                    (equal[i * k + j], equal[j * k + i]) = (true, true);
+                    let (from, to) = (groups[j], groups[i]);
+                    groups.iter_mut().filter(|g| **g == from).for_each(|g| *g = to);
+                } else if apart <= unresolved {
+                    return Err(self.refuse(i, j, "on the choice of"));
+                }
+            }
+        }
+        let mut any = false;
+        for group in 0..k {
+            let members: Vec<usize> = (0..k).filter(|&i| groups[i] == group).collect();
+            if members.len() > 1 {
+                any = true;
+                self.fit(&members, vanishing, limit)?;
+            }
+        }
+        Ok(any)
+    }
+
+    /// The factor of the symmetric part for these equal values.
+    fn fit(&self, members: &[usize], vanishing: f64, limit: &mut [f64]) -> Result<()> {
+        let k = self.values.len();
+        let Some(bar) = self.values_bar else { return Ok(()) };
+        let off = members.iter().flat_map(|&i| members.iter().filter(move |&&j| j != i).map(move |&j| (i, j)));
+        let (stretched, largest) = off.clone().fold(((0, 0), 0.0), |(at, m), (i, j)| {
+            let w = self.stretch[i * k + j].abs();
+            if w > m { ((i, j), w) } else { (at, m) }
+        });
+        if largest <= vanishing {
+            return Ok(());
+        }
+        let diagonal: Vec<(f64, f64)> = members.iter().map(|&i| (bar[i], self.stretch[i * k + i])).collect();
+        let norm = diagonal.iter().map(|(_, w)| w * w).sum::<f64>();
+        let factor = diagonal.iter().map(|(s, w)| s * w).sum::<f64>() / norm;
+        let most = diagonal.iter().fold(0.0, |m: f64, (s, _)| m.max(s.abs()));
+        let off_line = diagonal.iter().fold(0.0, |m: f64, (s, w)| m.max((s - factor * w).abs()));
+        // A diagonal that is rounding against the rest says nothing, and a NaN must not pass.
+        let told = norm.sqrt() > 1e-3 * largest && off_line <= 1e-4 * most.max(f64::MIN_POSITIVE);
+        if !told {
+            let (i, j) = (stretched.0.min(stretched.1), stretched.0.max(stretched.1));
+            return Err(self.refuse(i, j, "in more than one way on the"));
+        }
+        off.for_each(|(i, j)| limit[i * k + j] = factor);
+        Ok(())
+    }
+
+    fn refuse(&self, i: usize, j: usize, how: &str) -> Error {
+        let Pairs { op, what, turn, .. } = self.pairs;
+        let which = which(turn, self.matrix);
+        let (a, b) = (self.values[i], self.values[j]);
+        Error::value(format!(
+            "the gradient of {op}: the loss depends {how} {what}vectors {i} and {j} of {which}, whose values {a} and {b} are equal"
+        ))
+    }
+}

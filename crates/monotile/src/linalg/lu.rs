@@ -1,0 +1,224 @@
+//! P A = L U
+
+use monotile_kernels::buffer::Block;
+use monotile_kernels::factor::lu::{self as kernel, Factored};
+use monotile_kernels::simd::Lanes;
+
+use super::parts::{batch, constant, from_columns, lower, shape, singular, sum, upper, view};
+use super::triangular::{Triangular, solve_triangular};
+use crate::check;
+use crate::error::Result;
+use crate::tape::{Gradient, Saved};
+use crate::tensor::dtype::Stored;
+use crate::tensor::{DType, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
+
+/// The factors of P A = L U.
+#[derive(Clone)]
+pub struct Lu {
+    /// Lower triangular with ones on the diagonal, `(…, m, k)` with k = min(m, n).
+    pub l: Tensor,
+    /// Upper triangular, `(…, k, n)`.
+    pub u: Tensor,
+    /// Which row of A each row of L U is, `(…, m)` as i64.
+    pub order: Tensor,
+}
+
+/// Factors matrices as P A = L U, exchanging rows so that no element of L is larger than 1.
+///
+/// Shapes: `a` is `(…, m, n)`; the results are `(…, m, k)`, `(…, k, n)` and `(…, m)` with k = min(m, n). Row i of L U is row
+/// `order[i]` of A.
+///
+/// # Gradient
+/// Defined where the first k columns of A are independent; the order of the rows has none.
+///
+/// # Errors
+/// If `a` is no matrix, or of integers.
+///
+/// # Cost
+/// m n k − k²(m + n)/2 + k³/3 multiply-adds a matrix.
+///
+/// # Source
+/// Golub and Van Loan (2013), Matrix Computations, section 3.4; Toledo (1997), Locality of reference in LU decomposition with
+/// partial pivoting.
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, linalg::lu};
+/// let factors = lu(&Tensor::from_rows(&[[1.0_f64, 4.0], [2.0, 2.0]])?)?;
+/// assert_eq!(factors.order.to_vec::<i64>()?, [1, 0]);
+/// assert_eq!(factors.l.to_vec::<f64>()?, [1.0, 0.0, 0.5, 1.0]);
+/// assert_eq!(factors.u.to_vec::<f64>()?, [2.0, 2.0, 0.0, 3.0]);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub fn lu(a: &Tensor) -> Result<Lu> {
+    let a = a.computable("lu")?;
+    let [m, n] = check::matrices("lu", &a)?;
+    let factors = Factors::of(&a);
+    let k = m.min(n);
+    let both = factors.columns.mt();
+    let l = lower(&both.slice(-1, ..k)?, 0.0)?.add(&constant(m, k, a.dtype(), |i, j| f64::from(i == j))?)?;
+    let u = upper(&both.slice(-2, ..k)?, 1.0)?;
+    let order = factors.order.clone();
+    let [l, u] = <[Tensor; 2]>::try_from(Tensor::record_all(vec![l, u], &[&a], Rule { inverse: factors.inverse_order()? }))
+        .unwrap_or_else(|_| unreachable!("as many tensors are recorded as were given"));
+    Ok(Lu { l, u, order })
+}
+
+/// L and U in one matrix, and the order of rows: what systems are solved with.
+pub(super) struct Factors {
+    /// `(…, n, m)`: a row is a column of the factors.
+    pub columns: Tensor,
+    pub order: Tensor,
+}
+
+impl Factors {
+    /// The factors of matrices of f32 or f64.
+    pub fn of(a: &Tensor) -> Self {
+        if a.dtype() == DType::F64 { Self::forward::<f64>(a) } else { Self::forward::<f32>(a) }
+    }
+
+    fn forward<T: Stored + Lanes>(a: &Tensor) -> Self {
+        let (m, n) = (a.dim(-2), a.dim(-1));
+        let rows = batch(a).iter().product::<usize>() * m;
+        let (mut factors, mut order) = (Block::<T>::new(a.len()), Block::<i64>::new(rows));
+        kernel::lu(view(a), &mut factors, &mut order);
+        Self { columns: from_columns(factors, batch(a), [m, n]).mt(), order: Tensor::from_block(order, &shape(batch(a), &[m])) }
+    }
+
+    /// Where each row of A went.
+    fn inverse_order(&self) -> Result<Tensor> {
+        let m = self.order.dim(-1);
+        let mut inverse = vec![0_i64; self.order.len()];
+        for (i, &from) in self.order.to_vec::<i64>()?.iter().enumerate() {
+            inverse[i / m * m + from as usize] = (i % m) as i64;
+        }
+        Tensor::from_vec(inverse, self.order.shape())
+    }
+
+    /// +1 or −1 for each matrix: the sign of the order of its rows.
+    pub fn signs(&self) -> Result<Vec<f64>> {
+        let m = self.order.dim(-1);
+        let sign = |order: &[i64]| {
+            let (mut seen, mut sign) = (vec![false; m], 1.0);
+            for start in 0..m {
+                let (mut at, mut length) = (start, 0);
+                while !std::mem::replace(&mut seen[at], true) {
+                    (at, length) = (order[at] as usize, length + 1);
+                }
+                // A cycle of even length is an odd permutation.
+                if length > 0 && length % 2 == 0 {
+                    sign = -sign;
+                }
+            }
+            sign
+        };
+        if m == 0 {
+            return Ok(vec![1.0; self.order.shape()[..self.order.rank() - 1].iter().product()]);
+        }
+        Ok(self.order.to_vec::<i64>()?.chunks_exact(m).map(sign).collect())
+    }
+
+    /// X with A X = B, or Aᵀ X = B; B has the batch and the type of A.
+    pub fn solve(&self, op: &str, transposed: bool, b: &Tensor) -> Result<Tensor> {
+        if b.dtype() == DType::F64 { self.solve_as::<f64>(op, transposed, b) } else { self.solve_as::<f32>(op, transposed, b) }
+    }
+
+    fn solve_as<T: Stored + Lanes>(&self, op: &str, transposed: bool, b: &Tensor) -> Result<Tensor> {
+        let b = b.dense();
+        let mut x = Block::<T>::new(b.len());
+        let (factors, order) = (self.columns.dense(), self.order.dense());
+        let factored = Factored { factors: factors.elements::<T>(), order: order.elements::<i64>(), n: self.order.dim(-1) };
+        kernel::lu_solve(factored, transposed, b.elements(), &mut x)
+            .map_err(|failure| singular(op, &self.columns, failure, "pivot"))?;
+        Ok(Tensor::from_block(x, b.shape()))
+    }
+}
+
+struct Rule {
+    /// Where each row of A went.
+    inverse: Tensor,
+}
+
+impl Gradient for Rule {
+    fn name(&self) -> &'static str {
+        "lu"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    fn keeps_output(&self, _: usize) -> bool {
+        true
+    }
+    // With L₁, U₁ the square blocks of L = [L₁; L₂] and U = [U₁, U₂], of which L₂ or U₂ is empty:
+    // X = L₁⁻¹ dA₁₁ U₁⁻¹ = L₁⁻¹ dL₁ + dU₁ U₁⁻¹ splits into its strictly lower and its upper triangle, dL₂ = (dA₂₁ − L₂ dU₁) U₁⁻¹ and
+    // dU₂ = L₁⁻¹ (dA₁₂ − dL₁ U₂). Hence, for P A,
+    // Ā₁₁ = L₁⁻ᵀ M U₁⁻ᵀ,  M = below(L₁ᵀ L̄₁ − Ū₂ U₂ᵀ) + upper(Ū₁ U₁ᵀ − L₂ᵀ L̄₂),  Ā₂₁ = L̄₂ U₁⁻ᵀ,  Ā₁₂ = L₁⁻ᵀ Ū₂
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let (l, u) = (saved.output(0), saved.output(1));
+        let (m, n, k) = (l.dim(-2), u.dim(-1), l.dim(-1));
+        let (l1, u1) = (l.slice(-2, ..k)?, u.slice(-1, ..k)?);
+        let lower_t = |b: &Tensor| solve_triangular(&l1.mt(), b, &Triangular { upper: true, unit_diagonal: true });
+        // Y U₁⁻ᵀ = (U₁⁻¹ Yᵀ)ᵀ
+        let upper_t = |b: &Tensor| Ok(solve_triangular(&u1, &b.mt(), &Triangular { upper: true, unit_diagonal: false })?.mt());
+        let (l_bar, u_bar) = (&cotangents[0], &cotangents[1]);
+        let below = l_bar.as_ref().map(|g| l1.mt().matmul(&g.slice(-2, ..k)?)).transpose()?;
+        let above = u_bar.as_ref().map(|g| g.slice(-1, ..k)?.matmul(&u1.mt())).transpose()?;
+        let (mut corner, mut side) = (None, None);
+        let (mut below_m, mut above_m) = (below, above);
+        if let (true, Some(g)) = (n > k, u_bar) {
+            let g2 = g.slice(-1, k..)?;
+            below_m = sum(below_m, Some(g2.matmul(&u.slice(-1, k..)?.mt())?.neg()?))?;
+            side = Some(lower_t(&g2)?);
+        }
+        if let (true, Some(g)) = (m > k, l_bar) {
+            let g2 = g.slice(-2, k..)?;
+            above_m = sum(above_m, Some(l.slice(-2, k..)?.mt().matmul(&g2)?.neg()?))?;
+            corner = Some(upper_t(&g2)?);
+        }
+        let middle = sum(below_m.map(|x| lower(&x, 0.0)).transpose()?, above_m.map(|x| upper(&x, 1.0)).transpose()?)?;
+        let middle = middle.expect("one of the cotangents is present");
+        let mut a_bar = upper_t(&lower_t(&middle)?)?;
+        if n > k {
+            let side = side.map_or_else(|| Ok(Tensor::zeros(&shape(batch(&l), &[m, n - k]), l.dtype())), Ok)?;
+            a_bar = Tensor::cat(&[&a_bar, &side], -1)?;
+        }
+        if m > k {
+            let corner = corner.map_or_else(|| Ok(Tensor::zeros(&shape(batch(&l), &[m - k, n]), l.dtype())), Ok)?;
+            a_bar = Tensor::cat(&[&a_bar, &corner], -2)?;
+        }
+        let rows = self.inverse.unsqueeze(-1)?.expand(a_bar.shape())?;
+        Ok(vec![Some(a_bar.gather(-2, &rows)?)])
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    use super::parts::samples::distance;
+    // Normal numbers: no two candidates for a pivot are as close as a difference quotient's step.
+    vec![
+        Spec::new("lu", |x| {
+            let Lu { l, u, .. } = lu(&x[0])?;
+            Ok(vec![l, u])
+        })
+        .sample("square", vec![normal(&[4, 4])])
+        .sample("tall", vec![normal(&[2, 5, 3])])
+        .sample("wide", vec![normal(&[2, 3, 5])])
+        .sample("one by one", vec![normal(&[1, 1])])
+        .sample("no rows", vec![normal(&[2, 0, 3])])
+        .sample("no columns", vec![normal(&[2, 3, 0])])
+        .holds("P A = L U", |x, y| {
+            let rows = lu(&x[0])?.order.unsqueeze(-1)?.expand(x[0].shape())?;
+            distance(&x[0].gather(-2, &rows)?, &y[0].matmul(&y[1])?)
+        })
+        .orders(2)
+        // A pivot of a random matrix can be small: its condition takes about a digit.
+        .gradient_tolerance(1e-5)
+        .refuses(vec![normal(&[3])], "lu: needs at least 2 dimensions, got shape [3]")
+        .refuses(
+            vec![Tensor::arange(4).reshape(&[2, 2]).unwrap()],
+            "lu: takes floating-point numbers, got i64; cast with to_dtype",
+        ),
+    ]
+}

@@ -1,0 +1,328 @@
+//! A = U S Vᵀ
+
+use monotile_kernels::buffer::Block;
+use monotile_kernels::factor::svd::{self as kernel, Vectors};
+use monotile_kernels::simd::Lanes;
+
+use super::degenerate::{Pairs, epsilon, replaced};
+use super::parts::{batch, from_columns, shape, sum, symmetric, thin, view, which};
+use crate::check;
+use crate::error::{Error, ErrorKind, Result};
+use crate::tape::{Gradient, Saved};
+use crate::tensor::dtype::Stored;
+use crate::tensor::{DType, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
+
+/// How [`svd`] decomposes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SvdOptions {
+    /// U is (m, m) and Vᵀ (n, n); else, with k = min(m, n), (m, k) and (k, n).
+    pub full: bool,
+}
+
+/// The decomposition A = U S Vᵀ.
+#[derive(Clone)]
+pub struct Svd {
+    /// Left singular vectors as columns.
+    pub u: Tensor,
+    /// Singular values in decreasing order, `(…, k)`.
+    pub s: Tensor,
+    /// Right singular vectors as rows.
+    pub vt: Tensor,
+}
+
+/// Decomposes matrices as A = U S Vᵀ, with orthonormal columns in U and V and S diagonal, not negative and decreasing.
+///
+/// Shapes: `a` is `(…, m, n)`; with k = min(m, n), U is `(…, m, k)`, s `(…, k)` and Vᵀ `(…, k, n)`; `full` makes U and V square. Signs, and
+/// the vectors of equal and of zero values, are as they come.
+///
+/// # Gradient
+/// Right for every loss that does not depend on which vectors were chosen, equal values included, as long as it sees equal
+/// values through one function of them (Σ g(s) u vᵀ: a reconstruction at a gap, an orthogonal factor; Σ g(s) u uᵀ: a projection);
+/// take a decomposition for each of several. What does depend on the choice, or has no derivative or one that cannot be told at values
+/// that are equal or 0, is refused, naming them. A loss of the values alone is always right.
+///
+/// # Errors
+/// If `a` is no matrix, or of integers; `NotConverged`, naming the matrix.
+///
+/// # Cost
+/// About 4 m n k + 22 k³ operations a matrix.
+///
+/// # Source
+/// Golub and Van Loan (2013), Matrix Computations, section 8.6; gradient: Townsend (2016), Differentiating the singular value
+/// decomposition; Wan and Zhang (2019), arXiv 1909.02659.
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, linalg::{SvdOptions, svd}};
+/// let found = svd(&Tensor::from_rows(&[[0.0_f64, 2.0], [-3.0, 0.0]])?, &SvdOptions::default())?;
+/// assert_eq!(found.s.to_vec::<f64>()?, [3.0, 2.0]);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub fn svd(a: &Tensor, options: &SvdOptions) -> Result<Svd> {
+    let a = a.computable("svd")?;
+    check::matrices("svd", &a)?;
+    let found = compute("svd", &a, if options.full { Vectors::Full } else { Vectors::Thin })?;
+    let [u, s, vt] = <[Tensor; 3]>::try_from(Tensor::record_all(found.into(), &[&a], Rule))
+        .unwrap_or_else(|_| unreachable!("as many tensors are recorded as were given"));
+    Ok(Svd { u, s, vt })
+}
+
+/// The singular values of matrices, in decreasing order.
+///
+/// Shapes: `a` is `(…, m, n)`, the result `(…, k)` with k = min(m, n).
+///
+/// # Gradient
+/// U diag(s̄) Vᵀ: right also where values are equal, if the loss treats equal values alike; where values are 0, one of the
+/// subgradients.
+///
+/// # Errors
+/// As [`svd`].
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, linalg::singular_values};
+/// let a = Tensor::from_rows(&[[3.0_f64, 0.0], [0.0, -4.0]])?;
+/// assert_eq!(singular_values(&a)?.to_vec::<f64>()?, [4.0, 3.0]);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub fn singular_values(a: &Tensor) -> Result<Tensor> {
+    let a = a.computable("singular_values")?;
+    check::matrices("singular_values", &a)?;
+    let [u, s, vt] = compute("singular_values", &a, if a.is_recorded() { Vectors::Thin } else { Vectors::None })?;
+    Ok(Tensor::record(s, &[&a], Values { u, vt }))
+}
+
+fn compute(op: &str, a: &Tensor, vectors: Vectors) -> Result<[Tensor; 3]> {
+    if a.dtype() == DType::F64 { forward::<f64>(op, a, vectors) } else { forward::<f32>(op, a, vectors) }
+}
+
+fn forward<T: Stored + Lanes>(op: &str, a: &Tensor, vectors: Vectors) -> Result<[Tensor; 3]> {
+    let (m, n) = (a.dim(-2), a.dim(-1));
+    let count: usize = batch(a).iter().product();
+    let ([ku, kv], k) = (vectors.columns([m, n]), m.min(n));
+    let (mut u, mut s, mut v) = (Block::<T>::new(count * m * ku), Block::<T>::new(count * k), Block::<T>::new(count * n * kv));
+    kernel::svd(view(a), vectors, &mut s, &mut u, &mut v).map_err(|failure| {
+        Error::new(ErrorKind::NotConverged, format!("{op}: the singular values of {} did not converge", which(a, failure.matrix)))
+    })?;
+    let s = Tensor::from_block(s, &shape(batch(a), &[k]));
+    Ok([from_columns(u, batch(a), [m, ku]), s, Tensor::from_block(v, &shape(batch(a), &[kv, n]))])
+}
+
+/// U diag(s̄) Vᵀ
+fn from_values(u: &Tensor, bar: &Tensor, vt: &Tensor) -> Result<Tensor> {
+    u.mul(&bar.unsqueeze(-2)?)?.matmul(vt)
+}
+
+struct Values {
+    u: Tensor,
+    vt: Tensor,
+}
+
+impl Gradient for Values {
+    fn name(&self) -> &'static str {
+        "singular_values"
+    }
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(bar) = &cotangents[0] else { return Ok(vec![None]) };
+        if saved.is_recorded() {
+            let Svd { u, vt, .. } = svd(&saved.input(0), &SvdOptions::default())?;
+            return Ok(vec![Some(from_values(&u, bar, &vt)?)]);
+        }
+        Ok(vec![Some(from_values(&self.u, bar, &self.vt)?)])
+    }
+}
+
+struct Rule;
+
+impl Gradient for Rule {
+    fn name(&self) -> &'static str {
+        "svd"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    fn keeps_output(&self, _: usize) -> bool {
+        true
+    }
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let (u, s, v) = (saved.output(0), saved.output(1), saved.output(2).mt());
+        let k = s.dim(-1);
+        let u_bar = cotangents[0].as_ref().map(|bar| thin("svd", &u, bar, k)).transpose()?;
+        let v_bar = cotangents[2].as_ref().map(|bar| thin("svd", &v, &bar.mt(), k)).transpose()?;
+        let found = Found { u: u.slice(-1, ..k)?, s, v: v.slice(-1, ..k)?, recorded: saved.is_recorded() };
+        Ok(vec![found.pull_back(u_bar, cotangents[1].as_ref(), v_bar)?])
+    }
+}
+
+/// A thin decomposition.
+struct Found {
+    u: Tensor,
+    s: Tensor,
+    v: Tensor,
+    recorded: bool,
+}
+
+impl Found {
+    // With X, Y the skew parts of Uᵀ Ū and Vᵀ V̄ (Townsend 2016, whose F ∘ (2 X S + 2 S Y) this is, in partial fractions):
+    // Ā = U E Vᵀ + (I − U Uᵀ) Ū S⁻¹ Vᵀ + U S⁻¹ V̄ᵀ (I − V Vᵀ),  E_ij = (X + Y)_ij / (s_j − s_i) + (X − Y)_ij / (s_j + s_i) + δ_ij s̄_i
+    fn pull_back(&self, u_bar: Option<Tensor>, s_bar: Option<&Tensor>, v_bar: Option<Tensor>) -> Result<Option<Tensor>> {
+        let (u, s, v) = (&self.u, &self.s, &self.v);
+        let diagonal = s_bar.map(|bar| from_values(u, bar, &v.mt())).transpose()?;
+        if u_bar.is_none() && v_bar.is_none() {
+            return Ok(diagonal);
+        }
+        let zeros = self.zeros(s_bar)?;
+        let skew = |x: &Tensor| x.sub(&x.mt())?.mul_scalar(0.5);
+        let g = u_bar.as_ref().map(|bar| u.mt().matmul(bar)).transpose()?;
+        let h = v_bar.as_ref().map(|bar| v.mt().matmul(bar)).transpose()?;
+        let (x, y) = (g.as_ref().map(skew).transpose()?, h.as_ref().map(skew).transpose()?);
+        let turn = sum(x.clone(), y.clone())?.expect("one of the cotangents is present");
+        let apart = sum(x, y.map(|y| y.neg()).transpose()?)?.expect("one of the cotangents is present");
+        let stretch = symmetric(&sum(g, h)?.expect("one of the cotangents is present"))?;
+
+        let pairs = Pairs { op: "svd", what: "singular ", values: s, turn: &turn, stretch: &stretch, values_bar: s_bar };
+        let quotients = pairs.quotients()?;
+        if self.recorded && quotients.degenerate {
+            return Err(Error::value("the second gradient of svd: it is not given where singular values are equal"));
+        }
+        // The sum of two values that are 0 is as little to be divided by as their difference.
+        let both = zeros.unsqueeze(-1)?.and(&zeros.unsqueeze(-2)?)?;
+        self.refuse_zero(&apart, &both)?;
+        let sums = s.unsqueeze(-2)?.add(&s.unsqueeze(-1)?)?;
+        let inverse_sums = replaced(&replaced(&sums, &both, 1.0)?.recip()?, &both, 0.0)?;
+        let mut inner = turn.mul(&quotients.inverse)?.add(&apart.mul(&inverse_sums)?)?;
+        if let Some(limit) = quotients.limit {
+            inner = inner.add(&stretch.mul(&limit)?)?;
+        }
+        let mut a_bar = sum(diagonal, Some(u.matmul(&inner)?.matmul(&v.mt())?))?;
+        let inverse = replaced(&replaced(s, &zeros, 1.0)?.recip()?, &zeros, 0.0)?.unsqueeze(-2)?;
+        if let Some(bar) = u_bar.filter(|_| u.dim(-2) > u.dim(-1)) {
+            let outside = bar.sub(&u.matmul(&u.mt().matmul(&bar)?)?)?;
+            self.refuse_zero(&outside, &zeros.unsqueeze(-2)?.expand(outside.shape())?)?;
+            a_bar = sum(a_bar, Some(outside.mul(&inverse)?.matmul(&v.mt())?))?;
+        }
+        if let Some(bar) = v_bar.filter(|_| v.dim(-2) > v.dim(-1)) {
+            let outside = bar.sub(&v.matmul(&v.mt().matmul(&bar)?)?)?;
+            self.refuse_zero(&outside, &zeros.unsqueeze(-2)?.expand(outside.shape())?)?;
+            a_bar = sum(a_bar, Some(u.mul(&inverse)?.matmul(&outside.mt())?))?;
+        }
+        Ok(a_bar)
+    }
+
+    /// Which values are 0 up to rounding. Refuses a loss that depends on such a value where it is not alone with its vectors: the
+    /// derivative is then not in the cotangents.
+    fn zeros(&self, s_bar: Option<&Tensor>) -> Result<Tensor> {
+        let k = self.s.dim(-1);
+        let (values, bar) = (self.s.to_f64_vec(), s_bar.map(Tensor::to_f64_vec));
+        let rounding = 8.0 * self.u.dim(-2).max(self.v.dim(-2)) as f64 * epsilon(self.s.dtype());
+        let alone = self.u.dim(-2) == self.v.dim(-2);
+        let mut zeros = vec![false; values.len()];
+        for (matrix, s) in values.chunks(k.max(1)).enumerate() {
+            let first = s.iter().position(|&x| x <= rounding * s[0]).unwrap_or(k);
+            zeros[matrix * k + first..(matrix + 1) * k].fill(true);
+            let Some(bar) = bar.as_ref().map(|bar| &bar[matrix * k..][..k]) else { continue };
+            let most = bar.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+            let depends = (first..k).find(|&j| bar[j].abs() > rounding * most);
+            if let Some(j) = depends.filter(|_| !alone || first + 1 < k) {
+                return Err(self.refuse(matrix, j));
+            }
+        }
+        Tensor::from_vec(zeros, self.s.shape())
+    }
+
+    /// Refuses cotangents that do not vanish where `mask` marks what belongs to values of 0.
+    fn refuse_zero(&self, bar: &Tensor, mask: &Tensor) -> Result<()> {
+        let (columns, each) = (bar.dim(-1), bar.dim(-1) * bar.dim(-2));
+        let (bar, mask) = (bar.to_f64_vec(), mask.to_f64_vec());
+        let most = bar.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+        let vanishing = 100.0 * epsilon(self.s.dtype()).sqrt() * most;
+        match (0..bar.len()).find(|&at| mask[at] != 0.0 && bar[at].abs() > vanishing) {
+            Some(at) => Err(self.refuse(at / each, at % columns)),
+            None => Ok(()),
+        }
+    }
+
+    fn refuse(&self, matrix: usize, j: usize) -> Error {
+        let which = which(&self.u, matrix);
+        Error::value(format!(
+            "the gradient of svd: the loss depends on singular value {j} of {which} or its vectors, where it is 0"
+        ))
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    use super::parts::samples::{distance, distinct};
+    let options = SvdOptions::default();
+    // Signs are a choice: what follows does not see them.
+    let unsigned = move |x: &[Tensor]| {
+        let Svd { u, s, vt } = svd(&distinct(&x[0])?, &options)?;
+        Ok(vec![u.mul(&u)?, s, vt.mul(&vt)?, u.slice(-1, ..1)?.matmul(&vt.slice(-2, ..1)?)?])
+    };
+    let factors = |full| {
+        move |x: &[Tensor]| {
+            let Svd { u, s, vt } = svd(&x[0], &SvdOptions { full })?;
+            Ok(vec![u, s, vt])
+        }
+    };
+    let rebuilt =
+        |_: &[Tensor], y: &[Tensor], k: usize| y[0].slice(-1, ..k)?.mul(&y[1].unsqueeze(-2)?)?.matmul(&y[2].slice(-2, ..k)?);
+    let gram = |q: &Tensor| {
+        let gram = q.mt().matmul(q)?;
+        distance(&Tensor::eye(gram.dim(-1), gram.dtype())?.expand(gram.shape())?, &gram)
+    };
+    let checked = move |full, name: &'static str, shape: &[usize]| {
+        // Signs differ between precisions and layouts.
+        let norms = move |x: &[Tensor]| {
+            let found = factors(full)(x)?;
+            let k = found[1].dim(-1);
+            Ok(vec![rebuilt(x, &found, k)?, found[1].clone()])
+        };
+        Spec::new("svd", norms)
+            .sample(name, vec![normal(shape)])
+            .holds("A = U S Vᵀ", |x, y| distance(&x[0], &y[0]))
+            .holds("Uᵀ U = I", move |x, _| gram(&factors(full)(x)?[0]))
+            .holds("Vᵀ V = I", move |x, _| gram(&factors(full)(x)?[2].mt()))
+    };
+    let mut specs = vec![
+        Spec::new("svd", unsigned)
+            .sample("square", vec![normal(&[4, 4])])
+            .sample("tall", vec![normal(&[2, 5, 3])])
+            .sample("wide", vec![normal(&[2, 3, 5])])
+            .sample("by bidiagonal form", vec![normal(&[20, 18])])
+            .orders(2),
+        // What does not depend on the choice of the columns that a full decomposition adds.
+        Spec::new("svd", |x| {
+            let Svd { u, s, vt } = svd(&distinct(&x[0])?, &SvdOptions { full: true })?;
+            let (k, project) = (s.dim(-1), |q: &Tensor| q.matmul(&q.mt()));
+            Ok(vec![s, project(&u.slice(-1, k..)?)?, project(&vt.slice(-2, k..)?.mt())?, project(&u.slice(-1, ..1)?)?])
+        })
+        .sample("tall", vec![normal(&[5, 3])])
+        .sample("wide", vec![normal(&[2, 3, 5])])
+        .orders(2)
+        // Where one factor has no further columns, their projection is 0.
+        .may_hide_nan(),
+        Spec::new("svd", |x| Ok(vec![svd(&x[0], &SvdOptions::default())?.s]))
+            .refuses(vec![normal(&[3])], "svd: needs at least 2 dimensions, got shape [3]"),
+        Spec::new("singular_values", |x| Ok(vec![singular_values(&distinct(&x[0])?)?]))
+            .sample("tall", vec![normal(&[2, 5, 3])])
+            .sample("wide", vec![normal(&[3, 5])])
+            .holds("the values that svd finds", |x, y| distance(&svd(&distinct(&x[0])?, &SvdOptions::default())?.s, &y[0]))
+            .orders(2),
+    ];
+    for (name, shape) in [
+        ("tall", &[2, 5, 3][..]),
+        ("wide", &[3, 5]),
+        ("one by one", &[1, 1]),
+        ("a row", &[1, 4]),
+        ("a column", &[4, 1]),
+        ("large", &[40, 20]),
+        ("no rows", &[2, 0, 3]),
+        ("no columns", &[2, 3, 0]),
+    ] {
+        specs.extend([checked(false, name, shape), checked(true, name, shape)]);
+    }
+    specs
+}
