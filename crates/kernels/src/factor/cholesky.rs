@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::batch::{each, load, matrix, sizes};
+use super::lanes;
 use super::matrix::{Matrix, Target, multiply};
 use super::triangular::{self, Triangle};
 use crate::buffer::Block;
@@ -26,6 +27,9 @@ pub fn cholesky<T: Lanes>(a: View<'_, T>, l: &mut [T]) -> Result<(), Failure> {
     assert!(n == columns && l.len() == batch * n * n, "a square result for each square matrix");
     if l.is_empty() {
         return Ok(());
+    }
+    if lanes::suit(a) {
+        return lanes::cholesky(a, l);
     }
     each(batch, 0.05 * (n * n * n) as f64 + 2.0 * (n * n) as f64, [l], |i, [l]| {
         load(matrix(a, i), l);

@@ -3,7 +3,7 @@
 use super::Failure;
 use super::batch::{each, load, matrix, sizes};
 use super::columns::{magnitude, norm, rescaling, scale};
-use super::large;
+use super::{lanes, large};
 use crate::buffer::Block;
 use crate::real::Real;
 use crate::simd::Lanes;
@@ -26,7 +26,7 @@ pub fn eigh<T: Lanes>(a: View<'_, T>, values: &mut [T], vectors: &mut [T]) -> Re
     let [batch, n, columns] = sizes(a);
     assert!(n == columns && values.len() == batch * n, "a value for each row of square matrices");
     assert!(vectors.is_empty() || vectors.len() == batch * n * n, "a vector for each value");
-    each(batch, 30.0 * (n * n * n) as f64 + 100.0, [values, vectors], |i, [values, vectors]| {
+    let one = |i: usize, values: &mut [T], vectors: &mut [T]| {
         let mut work = Block::new(n * n);
         load(matrix(a, i), &mut work);
         for j in 0..n {
@@ -47,7 +47,15 @@ pub fn eigh<T: Lanes>(a: View<'_, T>, values: &mut [T], vectors: &mut [T]) -> Re
             scale(values, T::ONE / factor);
         }
         if converged { Ok(()) } else { Err(n) }
-    })
+    };
+    if lanes::suit(a) {
+        let width = vectors.len() / batch;
+        return lanes::eigh(a, values, vectors).into_iter().try_for_each(|i| {
+            let (values, vectors) = (&mut values[i * n..][..n], &mut vectors[i * width..][..width]);
+            one(i, values, vectors).map_err(|order| Failure { matrix: i, order })
+        });
+    }
+    each(batch, 30.0 * (n * n * n) as f64 + 100.0, [values, vectors], |i, [values, vectors]| one(i, values, vectors))
 }
 
 /// (c, s) of the rotation that makes [[a, g], [g, b]] diagonal, and the tangent of its angle, at most 1.

@@ -3,6 +3,7 @@
 
 use super::batch::{each, load, matrix, sizes};
 use super::columns::{add_scaled, inner, magnitude, norm, rescaling, scale};
+use super::lanes;
 use super::matrix::{Matrix, Target, multiply};
 use crate::buffer::Block;
 use crate::real::Real;
@@ -31,6 +32,9 @@ pub fn qr<T: Lanes>(a: View<'_, T>, kind: Kind, q: &mut [T], r: &mut [T]) {
     let [batch, m, n] = sizes(a);
     let k = if kind.full { m } else { m.min(n) };
     assert!(q.len() == batch * m * k && r.len() == batch * k * n, "results for each matrix");
+    if lanes::suit(a) && k == m.min(n) {
+        return lanes::qr(a, kind.non_negative, q, r);
+    }
     let flops = (m * k * m.min(n)) as f64 + (m * n * m.min(n)) as f64;
     let done = each(batch, 0.2 * flops + 5.0 * (m * n) as f64, [q, r], |i, [q, r]| {
         one(matrix(a, i), kind, q, r);

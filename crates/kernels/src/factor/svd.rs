@@ -5,9 +5,9 @@ use super::Failure;
 use super::batch::{each, load, matrix, sizes};
 use super::columns::{inner, magnitude, norm, rescaling, scale};
 use super::eigh::{SMALL, rotate_columns, rotation};
-use super::large;
 use super::matrix::{Matrix, Target, multiply};
 use super::qr::{self, Kind};
+use super::{lanes, large};
 use crate::buffer::Block;
 use crate::real::Real;
 use crate::simd::Lanes;
@@ -50,11 +50,18 @@ pub fn svd<T: Lanes>(a: View<'_, T>, vectors: Vectors, s: &mut [T], u: &mut [T],
     let [ku, kv] = vectors.columns([m, n]);
     let k = m.min(n);
     assert!(s.len() == batch * k && u.len() == batch * m * ku && v.len() == batch * n * kv, "results for each matrix");
-    each(batch, 40.0 * (m * n * k) as f64 + 100.0, [s, u, v], |i, [s, u, v]| {
+    let factor = |i: usize, s: &mut [T], u: &mut [T], v: &mut [T]| {
         let a = matrix(a, i);
         // A wide matrix is a tall one across.
         if m < n { one(a.t(), vectors, s, [v, u]) } else { one(a, vectors, s, [u, v]) }
-    })
+    };
+    if lanes::suit(a) && (vectors != Vectors::Full || m == n) {
+        return lanes::svd(a, s, u, v).into_iter().try_for_each(|i| {
+            let (s, u, v) = (&mut s[i * k..][..k], &mut u[i * m * ku..][..m * ku], &mut v[i * n * kv..][..n * kv]);
+            factor(i, s, u, v).map_err(|order| Failure { matrix: i, order })
+        });
+    }
+    each(batch, 40.0 * (m * n * k) as f64 + 100.0, [s, u, v], |i, [s, u, v]| factor(i, s, u, v))
 }
 
 /// The decomposition of a matrix with no more columns than rows.

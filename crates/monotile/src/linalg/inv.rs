@@ -1,10 +1,15 @@
 //! A⁻¹
 
-use super::lu::Factors;
+use monotile_kernels::buffer::Block;
+use monotile_kernels::factor::inverse as kernel;
+use monotile_kernels::simd::Lanes;
+
+use super::parts::{batch, from_columns, singular, view};
 use crate::check;
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
-use crate::tensor::Tensor;
+use crate::tensor::dtype::Stored;
+use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -28,9 +33,14 @@ use crate::testing::{Spec, normal};
 pub fn inv(a: &Tensor) -> Result<Tensor> {
     let a = a.computable("inv")?;
     let n = check::square("inv", &a)?;
-    let identity = Tensor::eye(n, a.dtype())?.expand(a.shape())?;
-    let inverse = Factors::of(&a).solve("inv", false, &identity)?;
+    let inverse = if a.dtype() == DType::F64 { forward::<f64>(&a, n)? } else { forward::<f32>(&a, n)? };
     Ok(Tensor::record(inverse, &[&a], Inverse))
+}
+
+fn forward<T: Stored + Lanes>(a: &Tensor, n: usize) -> Result<Tensor> {
+    let mut inverse = Block::<T>::new(a.len());
+    kernel::inverse(view(a), &mut inverse).map_err(|failure| singular("inv", a, failure, "pivot"))?;
+    Ok(from_columns(inverse, batch(a), [n, n]))
 }
 
 struct Inverse;

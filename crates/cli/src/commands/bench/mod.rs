@@ -2,6 +2,7 @@
 
 mod attention;
 mod einsum;
+mod factor;
 mod product;
 mod rowwise;
 mod train;
@@ -27,7 +28,7 @@ Examples:
 A figure is the median of 3 to 9 timings of at least 2 ms each, after one call to warm up.
 MONOTILE_THREADS sets the number of threads (default: one a core).")]
 pub struct Bench {
-    /// Which group: gemm, attention, memory, einsum, rowwise or train
+    /// Which group: gemm, attention, memory, einsum, factor, backward, rowwise or train
     group: Option<String>,
     /// Print one JSON object a line instead of tables
     #[arg(long)]
@@ -46,6 +47,8 @@ const GROUPS: &[Group] = &[
     Group { name: "attention", run: attention::run },
     Group { name: "memory", run: attention::run_memory },
     Group { name: "einsum", run: einsum::run },
+    Group { name: "factor", run: factor::run },
+    Group { name: "backward", run: factor::run_backward },
     Group { name: "rowwise", run: rowwise::run },
     Group { name: "train", run: train::run },
 ];

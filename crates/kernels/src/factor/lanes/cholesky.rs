@@ -1,18 +1,15 @@
 //! A = L Lᵀ.
 
 use super::pack::{Enabled, Pack};
-use super::{Algorithm, Fault, Outputs, each};
+use super::{Algorithm, Outputs, each, first};
+use crate::factor::Failure;
 use crate::simd::{Lanes, Vector};
+use crate::view::View;
 
-/// The lower triangular L with L Lᵀ = A, for every n × n matrix of `a`, of which the lower triangle is read.
-///
-/// Returns the matrices that are not positive definite, each with the order of the first leading minor that is not
-/// positive; their results are unspecified.
-///
-/// # Panics
-/// If `l` is not as long as `a`.
-pub fn cholesky<T: Lanes>(a: &[T], n: usize, l: &mut [T]) -> Vec<Fault> {
-    each(&Cholesky { n }, a, [l, &mut [], &mut []])
+/// [`cholesky`](crate::factor::cholesky::cholesky) of matrices that [`suit`](super::suit).
+pub fn cholesky<T: Lanes>(a: View<'_, T>, l: &mut [T]) -> Result<(), Failure> {
+    let n = a.shape()[a.shape().len() - 1];
+    first(&each(&Cholesky { n }, a, [l, &mut [], &mut []]))
 }
 
 pub(super) struct Cholesky {
@@ -20,8 +17,10 @@ pub(super) struct Cholesky {
 }
 
 impl<T: Lanes> Algorithm<T> for Cholesky {
-    fn sizes(&self) -> (usize, [usize; 3]) {
-        (self.n * self.n, [self.n * self.n, 0, 0])
+    const LOWER: bool = true;
+
+    fn sizes(&self) -> ([usize; 2], [[usize; 2]; 3]) {
+        ([self.n; 2], [[self.n; 2], [0; 2], [0; 2]])
     }
     fn scratch(&self) -> usize {
         0

@@ -2,27 +2,17 @@
 
 use super::pack::{Enabled, Pack, dot, elements, normalize};
 use super::qr::Reflection;
-use super::{Algorithm, Fault, Outputs, each};
+use super::{Algorithm, Outputs, each};
 use crate::real::Real;
 use crate::simd::{Lanes, Vector};
+use crate::view::View;
 
-/// The eigenvalues, rising, and the orthonormal eigenvectors (columns of `v`) of every symmetric n × n matrix of `a`, of
-/// which the lower triangle is read.
-///
-/// Returns the matrices whose iteration did not end; their results are unspecified.
-///
-/// # Panics
-/// If `w` and `v` do not hold as many matrices as `a`.
-pub fn eigh<T: Lanes>(a: &[T], n: usize, w: &mut [T], v: &mut [T]) -> Vec<Fault> {
-    each(&Eigh { n, vectors: true }, a, [w, v, &mut []])
-}
-
-/// The eigenvalues alone: see [`eigh`].
-///
-/// # Panics
-/// If `w` does not hold as many matrices as `a`.
-pub fn eigvalsh<T: Lanes>(a: &[T], n: usize, w: &mut [T]) -> Vec<Fault> {
-    each(&Eigh { n, vectors: false }, a, [w, &mut [], &mut []])
+/// [`eigh`](crate::factor::eigh::eigh) of matrices that [`suit`](super::suit): the matrices whose iteration did not end, and
+/// whose results are unspecified.
+pub fn eigh<T: Lanes>(a: View<'_, T>, w: &mut [T], v: &mut [T]) -> Vec<usize> {
+    let n = a.shape()[a.shape().len() - 1];
+    let vectors = !v.is_empty();
+    each(&Eigh { n, vectors }, a, [w, v, &mut []]).into_iter().map(|(matrix, _)| matrix).collect()
 }
 
 pub(super) struct Eigh {
@@ -39,9 +29,11 @@ const fn stride(n: usize) -> usize {
 const STEPS: usize = 50;
 
 impl<T: Lanes> Algorithm<T> for Eigh {
-    fn sizes(&self) -> (usize, [usize; 3]) {
+    const LOWER: bool = true;
+
+    fn sizes(&self) -> ([usize; 2], [[usize; 2]; 3]) {
         let n = self.n;
-        (n * n, [n, if self.vectors { n * n } else { 0 }, 0])
+        ([n; 2], [[n, 1], if self.vectors { [n; 2] } else { [0; 2] }, [0; 2]])
     }
     /// v, w, τ, e, the rotations' cosines and sines, and Zᵀ.
     fn scratch(&self) -> usize {

@@ -1,19 +1,16 @@
 //! A⁻¹.
 
 use super::pack::{Enabled, Pack, elements};
-use super::{Algorithm, Fault, LARGEST, Outputs, each};
+use super::{Algorithm, LARGEST, Outputs, each, first};
+use crate::factor::Failure;
 use crate::real::Real;
 use crate::simd::{Lanes, MAX_LANES, Vector};
+use crate::view::View;
 
-/// The inverse of every n × n matrix of `a`.
-///
-/// Returns the matrices that are singular, each with the number, from 1, of the step whose pivot was 0; their results are
-/// unspecified.
-///
-/// # Panics
-/// If `inverse` is not as long as `a`.
-pub fn inverse<T: Lanes>(a: &[T], n: usize, inverse: &mut [T]) -> Vec<Fault> {
-    each(&Inverse { n }, a, [inverse, &mut [], &mut []])
+/// [`inverse`](crate::factor::inverse::inverse) of matrices that [`suit`](super::suit).
+pub fn inverse<T: Lanes>(a: View<'_, T>, inverse: &mut [T]) -> Result<(), Failure> {
+    let n = a.shape()[a.shape().len() - 1];
+    first(&each(&Inverse { n }, a, [inverse, &mut [], &mut []]))
 }
 
 pub(super) struct Inverse {
@@ -24,8 +21,8 @@ pub(super) struct Inverse {
 const MASKED: usize = 8;
 
 impl<T: Lanes> Algorithm<T> for Inverse {
-    fn sizes(&self) -> (usize, [usize; 3]) {
-        (self.n * self.n, [self.n * self.n, 0, 0])
+    fn sizes(&self) -> ([usize; 2], [[usize; 2]; 3]) {
+        ([self.n; 2], [[self.n; 2], [0; 2], [0; 2]])
     }
     /// Which row each step took its pivot from, whether a row is still to be taken, and the row taken.
     fn scratch(&self) -> usize {

@@ -10,7 +10,7 @@
 //! | [`cholesky`] | by columns, looking left |
 //! | [`inverse`] | Gauss and Jordan's elimination in place, partial pivoting |
 //! | [`qr`] | Householder reflections |
-//! | [`eigh`], [`eigvalsh`] | Householder's tridiagonal form, implicit QL |
+//! | [`eigh`] | Householder's tridiagonal form, implicit QL |
 //! | [`svd`] | one-sided Jacobi rotations |
 
 mod cholesky;
@@ -22,26 +22,40 @@ mod svd;
 #[cfg(test)]
 mod tests;
 
-pub use cholesky::cholesky;
-pub use eigh::{eigh, eigvalsh};
-pub use inverse::inverse;
-pub use qr::qr;
-pub use svd::svd;
+pub(super) use cholesky::cholesky;
+pub(super) use eigh::eigh;
+pub(super) use inverse::inverse;
+pub(super) use qr::qr;
+pub(super) use svd::svd;
 
 use std::sync::Mutex;
 
+use super::Failure;
+use super::batch::sizes;
+use crate::buffer::Block;
+use crate::elementwise;
 use crate::product::transpose;
-use crate::simd::{self, Lanes, Vector};
+use crate::simd::{self, Lanes, MAX_LANES, Vector};
 use crate::threads;
+use crate::view::View;
 use pack::{Enabled, Pack};
 
-/// The largest order of a matrix that is worked on in a lane: its packs stay in the second-level cache.
-pub const LARGEST: usize = 32;
+/// The most rows and columns of a matrix that is worked on in a lane: its packs stay in the second-level cache.
+const LARGEST: usize = 32;
+
+/// Whether these matrices are factored faster in lanes than one after another.
+pub(super) fn suit<T: Copy>(a: View<'_, T>) -> bool {
+    let [batch, m, n] = sizes(a);
+    (1..=LARGEST).contains(&m) && (1..=LARGEST).contains(&n) && batch >= 2 * MAX_LANES
+}
 
 /// An algorithm for one pack of matrices.
 trait Algorithm<T: Lanes>: Sync {
-    /// Elements of a matrix that it reads, and of each that it writes.
-    fn sizes(&self) -> (usize, [usize; 3]);
+    /// Whether it reads the lower triangle alone.
+    const LOWER: bool = false;
+
+    /// Rows and columns of a matrix that it reads, and of each that it writes.
+    fn sizes(&self) -> ([usize; 2], [[usize; 2]; 3]);
     /// Packs that it needs beside the matrix.
     fn scratch(&self) -> usize;
     /// About the nanoseconds that a matrix takes in lanes of sixteen.
@@ -64,26 +78,26 @@ struct Outputs<V> {
 }
 
 /// A matrix that went wrong: its place in the batch, and what the algorithm says of it.
-pub type Fault = (usize, usize);
+type Fault = (usize, usize);
 
-/// Runs the algorithm on every matrix of `a` and returns those that went wrong, in order.
-///
-/// # Panics
-/// If the slices do not hold as many matrices as `a` has.
-fn each<T: Lanes>(algorithm: &impl Algorithm<T>, a: &[T], out: [&mut [T]; 3]) -> Vec<Fault> {
-    each_on(simd::isa(), algorithm, a, out)
+/// Runs the algorithm on every matrix of the batch, writes results column by column, and returns the matrices that went
+/// wrong, in order. One that has an element that is not finite gives NaN and does not go wrong.
+fn each<T: Lanes>(algorithm: &impl Algorithm<T>, a: View<'_, T>, out: [&mut [T]; 3]) -> Vec<Fault> {
+    if let Some(rows) = a.as_slice() {
+        return each_on(simd::isa(), algorithm, rows, out);
+    }
+    let mut rows = Block::new(a.len());
+    elementwise::copy(a, &mut rows);
+    each_on(simd::isa(), algorithm, &rows, out)
 }
 
-/// [`each`] with this instruction set.
+/// [`each`] of matrices that lie row by row, with this instruction set.
 fn each_on<T: Lanes>(isa: simd::Isa, algorithm: &impl Algorithm<T>, a: &[T], out: [&mut [T]; 3]) -> Vec<Fault> {
-    let (size, sizes) = algorithm.sizes();
-    if size == 0 || a.is_empty() {
-        return Vec::new();
-    }
-    let matrices = a.len() / size;
-    assert_eq!(a.len(), matrices * size, "whole matrices");
-    for (out, size) in out.iter().zip(sizes) {
-        assert_eq!(out.len(), matrices * size, "as many results as matrices");
+    let ([m, n], sizes) = algorithm.sizes();
+    let matrices = a.len() / (m * n);
+    assert_eq!(a.len(), matrices * m * n, "whole matrices");
+    for (out, [m, n]) in out.iter().zip(sizes) {
+        assert_eq!(out.len(), matrices * m * n, "as many results as matrices");
     }
     let out = out.map(|out| Shared(out.as_mut_ptr()));
     let faults = Mutex::new(Vec::new());
@@ -91,6 +105,11 @@ fn each_on<T: Lanes>(isa: simd::Isa, algorithm: &impl Algorithm<T>, a: &[T], out
     let mut faults = faults.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     faults.sort_unstable();
     faults
+}
+
+/// The first fault, as the batch's failure.
+fn first(faults: &[Fault]) -> Result<(), Failure> {
+    faults.first().map_or(Ok(()), |&(matrix, order)| Err(Failure { matrix, order }))
 }
 
 /// The start of results of which each thread writes its own matrices.
@@ -138,11 +157,13 @@ impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
     /// The instruction set of `V`, of `L` lanes, is enabled; nobody else writes results of these matrices.
     #[inline(always)]
     unsafe fn piece<V: Vector<Element = T>, const L: usize>(&self, matrices: std::ops::Range<usize>) {
-        let (size, sizes) = self.algorithm.sizes();
+        let ([m, n], sizes) = self.algorithm.sizes();
+        let size = m * n;
         // SAFETY: the caller's duty.
         let isa = unsafe { Enabled::<V>::new() };
         let mut a = vec![isa.splat(0.0); size];
-        let mut out = Outputs { packs: sizes.map(|size| vec![isa.splat(0.0); size]) };
+        let mut out = Outputs { packs: sizes.map(|[m, n]| vec![isa.splat(0.0); m * n]) };
+        let mut columns = vec![isa.splat(0.0); sizes.iter().map(|[m, n]| m * n).max().unwrap_or(0)];
         let mut scratch = vec![isa.splat(0.0); self.algorithm.scratch()];
         for first in matrices.clone().step_by(L) {
             let count = L.min(matrices.end - first);
@@ -154,15 +175,28 @@ impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
             if first + L < matrices.end {
                 fetch(&self.a[(first + L) * size..self.a.len().min((first + 2 * L) * size)]);
             }
+            // x · 0 is 0 in finite matrices, NaN in others: it marks these, and makes their results NaN.
+            let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+            let read = a.chunks(n).enumerate().flat_map(|(i, row)| if A::LOWER { &row[..i + 1] } else { row });
+            let lost = read.fold(zero, |lost, x| x.mul_add(zero, lost));
             let status = self.algorithm.run(isa, &mut a, &mut out, &mut scratch);
+            let status = lost.where_less(one, status, zero);
             if status.any() {
                 let found = status.lanes().take(count).enumerate().filter(|(_, s)| *s != T::ZERO);
                 let mut faults = self.faults.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 faults.extend(found.map(|(i, s)| (first + i, s.to_f64() as usize)));
             }
-            for ((packs, to), size) in out.packs.iter().zip(&self.out).zip(sizes) {
-                // SAFETY: the results hold `size` elements for each matrix, and these matrices are this thread's.
-                unsafe { turn_back::<V, L>(packs, std::array::from_fn(|i| to.0.add(lane(i) * size)), count) }
+            let any_lost = lost.where_less(one, zero, one).any();
+            for ((packs, to), [m, n]) in out.packs.iter().zip(&self.out).zip(sizes) {
+                let columns = &mut columns[..m * n];
+                for (j, column) in columns.chunks_mut(m.max(1)).enumerate() {
+                    column.iter_mut().enumerate().for_each(|(i, x)| *x = packs[i * n + j]);
+                }
+                if any_lost {
+                    columns.iter_mut().for_each(|x| *x += lost);
+                }
+                // SAFETY: the results hold m n elements for each matrix, and these matrices are this thread's.
+                unsafe { turn_back::<V, L>(columns, std::array::from_fn(|i| to.0.add(lane(i) * m * n)), count) }
             }
         }
     }

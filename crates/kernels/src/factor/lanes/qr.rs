@@ -1,28 +1,29 @@
 //! A = Q R, and Householder's reflections.
 
 use super::pack::{Enabled, Pack, normalize, squares_fit};
-use super::{Algorithm, Fault, Outputs, each};
+use super::{Algorithm, Outputs, each};
 use crate::simd::{Lanes, Vector};
+use crate::view::View;
 
-/// Q (m × k) with orthonormal columns and the upper triangular R (k × n), k = min(m, n), with Q R = A, for every m × n
-/// matrix of `a`.
-///
-/// # Panics
-/// If `q` and `r` do not hold as many matrices as `a`.
-pub fn qr<T: Lanes>(a: &[T], [m, n]: [usize; 2], q: &mut [T], r: &mut [T]) {
-    let _: Vec<Fault> = each(&Qr { m, n }, a, [q, r, &mut []]);
+/// [`qr`](crate::factor::qr::qr), Q of min(m, n) columns, of matrices that [`suit`](super::suit).
+pub fn qr<T: Lanes>(a: View<'_, T>, non_negative: bool, q: &mut [T], r: &mut [T]) {
+    let [.., m, n] = *a.shape() else { return };
+    let faults = each(&Qr { m, n, non_negative }, a, [q, r, &mut []]);
+    debug_assert!(faults.is_empty());
 }
 
 pub(super) struct Qr {
     pub m: usize,
     pub n: usize,
+    /// The diagonal of R has no negative element.
+    pub non_negative: bool,
 }
 
 impl<T: Lanes> Algorithm<T> for Qr {
-    fn sizes(&self) -> (usize, [usize; 3]) {
-        let Self { m, n } = *self;
+    fn sizes(&self) -> ([usize; 2], [[usize; 2]; 3]) {
+        let Self { m, n, .. } = *self;
         let k = m.min(n);
-        (m * n, [m * k, k * n, 0])
+        ([m, n], [[m, k], [k, n], [0; 2]])
     }
     /// A reflection's vector, and the factor τ of each.
     fn scratch(&self) -> usize {
@@ -41,7 +42,7 @@ impl<T: Lanes> Algorithm<T> for Qr {
         out: &mut Outputs<V>,
         scratch: &mut [Pack<V>],
     ) -> Pack<V> {
-        let Self { m, n } = *self;
+        let Self { m, n, non_negative } = *self;
         let k = m.min(n);
         let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
         let (v, tau) = scratch.split_at_mut(m);
@@ -73,6 +74,13 @@ impl<T: Lanes> Algorithm<T> for Qr {
             }
             q[j * k + j] = one;
             reflect(&mut q[j * k..], k, j..k, &v[j + 1..m], tau[j]);
+        }
+        if non_negative {
+            for (j, row) in r.chunks_mut(n).enumerate() {
+                let sign = row[j].where_less(zero, -one, one);
+                row.iter_mut().for_each(|x| *x *= sign);
+                q.iter_mut().skip(j).step_by(k).for_each(|x| *x *= sign);
+            }
         }
         zero
     }

@@ -1,21 +1,19 @@
 //! A = U diag(s) Vᵀ.
 
 use super::pack::{Enabled, Pack, dot, elements, normalize, squares_fit};
-use super::{Algorithm, Fault, Outputs, each};
+use super::{Algorithm, Outputs, each};
 use crate::real::Real;
 use crate::simd::{Lanes, Vector};
+use crate::view::View;
 
-/// The singular values, falling, and the thin factors U (m × k) and Vᵀ (k × n), k = min(m, n), of every m × n matrix of
-/// `a`. If `u` and `vt` are empty, values alone.
-///
-/// Returns the matrices whose vectors it leaves undetermined, those with a singular value 0, and those whose iteration did not
-/// end; results of these are unspecified but for the values of the former.
-///
-/// # Panics
-/// If the results do not hold as many matrices as `a`.
-pub fn svd<T: Lanes>(a: &[T], [m, n]: [usize; 2], u: &mut [T], s: &mut [T], vt: &mut [T]) -> Vec<Fault> {
-    let vectors = !(u.is_empty() && vt.is_empty());
-    each(&Svd { m, n, vectors }, a, [u, s, vt])
+/// [`svd`](crate::factor::svd::svd), thin or values alone, of matrices that [`suit`](super::suit): the matrices whose vectors it
+/// leaves undetermined, those with a singular value 0, and those whose iteration did not end; results of these are
+/// unspecified but for the values of the former.
+pub fn svd<T: Lanes>(a: View<'_, T>, s: &mut [T], u: &mut [T], v: &mut [T]) -> Vec<usize> {
+    let [.., m, n] = *a.shape() else { return Vec::new() };
+    let vectors = !u.is_empty();
+    let faults = each(&Svd { m, n, vectors }, a, [u, s, v]);
+    faults.into_iter().filter(|&(_, what)| vectors || what != SINGULAR as usize).map(|(matrix, _)| matrix).collect()
 }
 
 pub(super) struct Svd {
@@ -36,10 +34,10 @@ const SINGULAR: f64 = 1.0;
 const ENDLESS: f64 = 2.0;
 
 impl<T: Lanes> Algorithm<T> for Svd {
-    fn sizes(&self) -> (usize, [usize; 3]) {
+    fn sizes(&self) -> ([usize; 2], [[usize; 2]; 3]) {
         let Self { m, n, vectors } = *self;
         let k = m.min(n);
-        (m * n, if vectors { [m * k, k, k * n] } else { [0, k, 0] })
+        ([m, n], if vectors { [[m, k], [k, 1], [n, k]] } else { [[0; 2], [k, 1], [0; 2]] })
     }
     /// The rows that are turned, their squared norms, and the product of the rotations.
     fn scratch(&self) -> usize {
@@ -65,7 +63,7 @@ impl<T: Lanes> Algorithm<T> for Svd {
         let Self { m, n, .. } = *self;
         let (k, long) = (m.min(n), m.max(n));
         let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
-        let [u, s, vt] = &mut out.packs;
+        let [u, s, v] = &mut out.packs;
         let (rows, scratch) = scratch.split_at_mut(m * n);
         let (norms, turned) = scratch.split_at_mut(k);
         let scale = normalize(isa, a, squares_fit::<V>());
@@ -101,7 +99,7 @@ impl<T: Lanes> Algorithm<T> for Svd {
         }
         let (left, right) = if m >= n { (&mut *rows, &mut *turned) } else { (&mut *turned, &mut *rows) };
         for lane in 0..V::LANES {
-            sort::<V>(s, [left, right], [u, vt], lane);
+            sort::<V>(s, [left, right], [u, v], lane);
         }
         status
     }
@@ -186,9 +184,9 @@ fn rotate<V: Vector>([c, s]: [Pack<V>; 2], x: &mut [Pack<V>], y: &mut [Pack<V>])
 }
 
 /// Brings the singular values of one lane into falling order, the rows of `left` as columns into `u` and those of `right` into
-/// `vt`.
+/// `v`.
 #[inline(always)]
-fn sort<V: Vector>(s: &mut [Pack<V>], [left, right]: [&mut [Pack<V>]; 2], [u, vt]: [&mut [Pack<V>]; 2], lane: usize) {
+fn sort<V: Vector>(s: &mut [Pack<V>], [left, right]: [&mut [Pack<V>]; 2], [u, v]: [&mut [Pack<V>]; 2], lane: usize) {
     let (k, lanes) = (s.len(), V::LANES);
     let s = elements(s);
     let mut order = [(V::Element::ZERO, 0); super::LARGEST];
@@ -203,14 +201,14 @@ fn sort<V: Vector>(s: &mut [Pack<V>], [left, right]: [&mut [Pack<V>]; 2], [u, vt
     if u.is_empty() {
         return;
     }
-    let (m, n) = (u.len() / k, vt.len() / k);
-    let (left, right, u, vt) = (elements(left), elements(right), elements(u), elements(vt));
+    let (m, n) = (u.len() / k, v.len() / k);
+    let (left, right, u, v) = (elements(left), elements(right), elements(u), elements(v));
     for (to, &(_, from)) in order.iter().enumerate() {
         for i in 0..m {
             u[(i * k + to) * lanes + lane] = left[(from * m + i) * lanes + lane];
         }
         for j in 0..n {
-            vt[(to * n + j) * lanes + lane] = right[(from * n + j) * lanes + lane];
+            v[(j * k + to) * lanes + lane] = right[(from * n + j) * lanes + lane];
         }
     }
 }

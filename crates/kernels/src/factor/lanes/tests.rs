@@ -5,13 +5,24 @@ use super::eigh::Eigh;
 use super::inverse::Inverse;
 use super::qr::Qr;
 use super::svd::Svd;
-use super::{Fault, each_on};
-use crate::simd::{Lanes, available};
+use super::{Algorithm, Fault};
+use crate::simd::{Isa, Lanes, available};
 
 /// Orders around the blocks of columns that algorithms work in.
 const ORDERS: [usize; 10] = [1, 2, 3, 4, 5, 7, 8, 9, 16, 32];
 /// Batches around the lanes of every register.
 const BATCHES: [usize; 4] = [1, 3, 16, 37];
+
+/// [`each_on`](super::each_on) with results row by row.
+fn each_on<T: Lanes>(isa: Isa, algorithm: &impl Algorithm<T>, a: &[T], mut out: [&mut [T]; 3]) -> Vec<Fault> {
+    let faults = super::each_on(isa, algorithm, a, out.each_mut().map(|out| &mut **out));
+    for (out, [m, n]) in out.into_iter().zip(algorithm.sizes().1) {
+        if m * n > 0 {
+            out.chunks_mut(m * n).for_each(|x| x.copy_from_slice(&transposed(x, [n, m])));
+        }
+    }
+    faults
+}
 
 /// Numbers from -1 to 1.
 fn numbers<T: Lanes>(len: usize, seed: u64) -> Vec<T> {
@@ -76,7 +87,7 @@ fn check<T: Lanes>(what: &str, error: f64, n: usize, size: f64) {
 }
 
 /// `test` for every instruction set, order and batch.
-fn everywhere(mut test: impl FnMut(crate::simd::Isa, usize, usize)) {
+fn everywhere(mut test: impl FnMut(Isa, usize, usize)) {
     for isa in available() {
         for n in ORDERS {
             for batch in BATCHES {
@@ -138,12 +149,13 @@ fn qr_of<T: Lanes>() {
                 let k = m.min(n);
                 let a = make(batch * m * n, (m * 31 + n) as u64);
                 let (mut q, mut r) = (vec![T::NAN; batch * m * k], vec![T::NAN; batch * k * n]);
-                each_on(isa, &Qr { m, n }, &a, [&mut q, &mut r, &mut []]);
+                each_on(isa, &Qr { m, n, non_negative: batch == 3 }, &a, [&mut q, &mut r, &mut []]);
                 for ((a, q), r) in a.chunks(m * n).zip(q.chunks(m * k)).zip(r.chunks(k * n)) {
                     check::<T>("A − Q R", distance(&product(q, r, [m, k, n]), a), m.max(n), largest(a));
                     let back = product(&transposed(q, [m, k]), q, [k, m, k]);
                     check::<T>("Qᵀ Q − 1", distance(&back, &identity::<T>(k)), m, 1.0);
                     assert!((0..k * n).all(|i| i % n >= i / n || r[i] == T::ZERO));
+                    assert!(batch != 3 || (0..k).all(|i| r[i * n + i] >= T::ZERO));
                 }
             }
         }
@@ -198,7 +210,8 @@ fn svd_of<T: Lanes>() {
                 assert_eq!(each_on(isa, &Svd { m, n, vectors: false }, &a, [&mut [], &mut alone, &mut []]), []);
                 for i in 0..batch {
                     let (a, s) = (&a[i * m * n..][..m * n], &s[i * k..][..k]);
-                    let (u, vt) = (&u[i * m * k..][..m * k], &vt[i * k * n..][..k * n]);
+                    let u = &u[i * m * k..][..m * k];
+                    let vt = &transposed(&vt[i * k * n..][..k * n], [n, k]);
                     let scaled: Vec<T> = (0..m * k).map(|i| u[i] * s[i % k]).collect();
                     check::<T>("A − U diag(s) Vᵀ", distance(&product(&scaled, vt, [m, k, n]), a), m.max(n), s[0].to_f64());
                     check::<T>(
@@ -260,8 +273,9 @@ fn matrices_that_go_wrong_are_named_and_leave_the_others_alone() {
         a[17 * n * n + 2 * (n + 1)] = -1.0;
         a[33 * n * n] = f64::NAN;
         let mut l = vec![0.0; a.len()];
-        assert_eq!(each_on(isa, &Cholesky { n }, &a, [&mut l, &mut [], &mut []]), [(17, 3), (33, 1)]);
+        assert_eq!(each_on(isa, &Cholesky { n }, &a, [&mut l, &mut [], &mut []]), [(17, 3)]);
         assert_eq!(l[18 * n * n..19 * n * n], identity::<f64>(n));
+        assert!(l[33 * n * n..34 * n * n].iter().all(|x| x.is_nan()));
 
         a[17 * n * n + 2 * (n + 1)] = 0.0;
         a[33 * n * n] = 1.0;
@@ -288,10 +302,11 @@ fn scales_near_the_ends_of_the_range_lose_nothing() {
             let (mut u, mut s, mut vt) = (vec![0.0; n * n], vec![0.0; n], vec![0.0; n * n]);
             assert_eq!(each_on(isa, &Svd { m: n, n, vectors: true }, &a, [&mut u, &mut s, &mut vt]), []);
             let back: Vec<f64> = (0..n * n).map(|i| u[i] * (s[i % n] / scale)).collect();
+            let vt = transposed(&vt, [n, n]);
             check::<f64>("svd", distance(&product(&back, &vt, [n, n, n]), &unit), n, 1.0);
 
             let (mut q, mut r) = (vec![0.0; n * n], vec![0.0; n * n]);
-            each_on(isa, &Qr { m: n, n }, &a, [&mut q, &mut r, &mut []]);
+            each_on(isa, &Qr { m: n, n, non_negative: false }, &a, [&mut q, &mut r, &mut []]);
             let r: Vec<f64> = r.iter().map(|x| x / scale).collect();
             check::<f64>("qr", distance(&product(&q, &r, [n, n, n]), &unit), n, 1.0);
         }
@@ -310,8 +325,57 @@ fn nan_and_infinity_end() {
             assert!(y[4 * n..].iter().all(|w| w.is_finite()) && !y[3 * n..4 * n].iter().all(|w| w.is_finite()));
             each_on(isa, &Svd { m: n, n, vectors: true }, &a, [&mut x, &mut y, &mut z]);
             assert!(y[4 * n..].iter().all(|w| w.is_finite()) && !y[3 * n..4 * n].iter().all(|w| w.is_finite()));
-            each_on(isa, &Qr { m: n, n }, &a, [&mut x, &mut z, &mut []]);
+            each_on(isa, &Qr { m: n, n, non_negative: false }, &a, [&mut x, &mut z, &mut []]);
             assert!(z[4 * n * n..].iter().all(|w| w.is_finite()) && !z[3 * n * n..4 * n * n].iter().all(|w| w.is_finite()));
+        }
+    }
+}
+
+#[test]
+fn a_batch_in_lanes_is_what_its_matrices_are_alone_whatever_the_strides() {
+    use crate::factor::{cholesky, eigh, inverse, qr, svd};
+    use crate::view::View;
+    let (batch, n) = (40, 5);
+    let a: Vec<f64> = (0..batch)
+        .flat_map(|i| symmetric::<f64>(n, 0, i as u64 + 9))
+        .enumerate()
+        .map(|(i, x)| if i % (n * n) % (n + 1) == 0 { x + 7.0 } else { x + 0.1 * (i % 3) as f64 })
+        .collect();
+    let (nn, len) = (n * n, batch * n * n);
+    let close = |what: &str, x: &[f64], y: &[f64]| check::<f64>(what, distance(x, y), n, 20.0);
+    for strides in [[nn as isize, n as isize, 1], [nn as isize, 1, n as isize], [nn as isize, -(n as isize), 1]] {
+        let offset = if strides[1] < 0 { n * (n - 1) } else { 0 };
+        let shape = [batch, n, n];
+        let all = View::new(&a, offset, &shape, &strides).unwrap();
+        let (mut l, mut x, mut q, mut r) = (vec![0.0; len], vec![0.0; len], vec![0.0; len], vec![0.0; len]);
+        let (mut w, mut s) = (vec![0.0; batch * n], vec![0.0; batch * n]);
+        let (mut vectors, mut u, mut v) = (vec![0.0; len], vec![0.0; len], vec![0.0; len]);
+        let positive = strides[1] > 0;
+        if positive {
+            cholesky::cholesky(all, &mut l).unwrap();
+        }
+        inverse::inverse(all, &mut x).unwrap();
+        qr::qr(all, qr::Kind { full: true, non_negative: true }, &mut q, &mut r);
+        eigh::eigh(all, &mut w, &mut vectors).unwrap();
+        svd::svd(all, svd::Vectors::Full, &mut s, &mut u, &mut v).unwrap();
+        for i in 0..batch {
+            let one = View::new(&a, offset + i * nn, &shape[1..], &strides[1..]).unwrap();
+            let own = i * nn..(i + 1) * nn;
+            let (mut y, mut z) = (vec![0.0; nn], vec![0.0; nn]);
+            if positive {
+                cholesky::cholesky(one, &mut y).unwrap();
+                close("cholesky", &y, &l[own.clone()]);
+            }
+            inverse::inverse(one, &mut y).unwrap();
+            close("inverse", &y, &x[own.clone()]);
+            qr::qr(one, qr::Kind { full: false, non_negative: true }, &mut y, &mut z);
+            close("q", &y, &q[own.clone()]);
+            close("r", &z, &r[own.clone()]);
+            let mut values = vec![0.0; n];
+            eigh::eigh(one, &mut values, &mut []).unwrap();
+            close("w", &values, &w[i * n..(i + 1) * n]);
+            svd::svd(one, svd::Vectors::None, &mut values, &mut [], &mut []).unwrap();
+            close("s", &values, &s[i * n..(i + 1) * n]);
         }
     }
 }
