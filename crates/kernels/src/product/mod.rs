@@ -26,6 +26,7 @@ use direct::Direct;
 use lanes::Tiny;
 use micro::Kernels;
 use pack::Source;
+pub(crate) use pack::transpose;
 use skinny::Skinny;
 
 /// A dimension of a product: its size, and how far one step along it moves in each operand (0 where absent).

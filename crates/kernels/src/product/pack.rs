@@ -198,7 +198,7 @@ unsafe fn turn<V: Vector<Element: Lanes>, R: Read<V>, const L: usize>(
 
 /// Transposes a square block: lane j of register i goes to lane i of register j.
 #[inline(always)]
-pub(super) unsafe fn transpose<V: Vector, const L: usize>(block: &mut [V; L]) {
+pub(crate) unsafe fn transpose<V: Vector, const L: usize>(block: &mut [V; L]) {
     #[inline(always)]
     unsafe fn step<V: Vector, const L: usize, const S: usize>(block: &mut [V; L]) {
         if S < L {

@@ -10,11 +10,13 @@ pub mod avx2;
 pub mod avx512;
 pub mod math;
 pub mod scalar;
+mod stream;
 mod vector;
 
 use std::sync::OnceLock;
 
 use half::{bf16, f16};
+pub use stream::Stream;
 pub use vector::{MAX_LANES, Vector};
 
 use crate::real::Real;
