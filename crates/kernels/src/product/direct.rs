@@ -119,9 +119,10 @@ impl<'a, T: Lanes> Direct<'a, T> {
                 multiply(piece / cuts, matrices, 0..panels, threads::range(n, V::LANES, cuts, piece % cuts));
             });
         }
-        // By rows, and by columns too where there are few.
-        let columns = if panels < 8 * parts { n.div_ceil(tile).min(16 * parts) } else { 1 };
+        // By rows, and by columns too where there are few rows.
         let rows = if self.is_wide() { 1 } else { panels.min(16 * parts) };
+        let pieces = if self.is_wide() { 16 * parts } else { 4 * parts };
+        let columns = pieces.div_ceil(rows).min(n.div_ceil(tile));
         threads::run(matrices * rows * columns, |piece| {
             let (matrix, piece) = (piece / (rows * columns), piece % (rows * columns));
             let panels = threads::range(panels, 1, rows, piece / columns);
@@ -173,6 +174,13 @@ struct Small<'a, T: Lanes> {
     shared: Option<Block<T>>,
 }
 
+/// The rows of a panel: the first, how many, and where each lies in C.
+struct Rows {
+    start: usize,
+    len: usize,
+    at: [isize; MAX_ROWS],
+}
+
 /// Where B's columns are read: its column `first`, and whether all are packed.
 #[derive(Clone, Copy)]
 struct Right<T> {
@@ -220,58 +228,73 @@ impl<T: Lanes> Small<'_, T> {
 
     /// Multiplies tile by tile: all columns for a panel of rows, or where columns are many, all rows for some columns.
     unsafe fn tiles(&self, at: [isize; 3], next: Option<[isize; 3]>, panels: Range<usize>, columns: Range<usize>, b: Right<T>) {
-        let &Direct { scaled, a, c, rows: row_axis, columns: column_axis, contracted, .. } = self.product;
-        let (m, all, tile) = (row_axis.size, self.panels(), self.kernels.columns());
-        let wide = self.product.is_wide();
-        let across = columns.len().div_ceil(tile);
-        let ahead = next.filter(|_| !wide).map(|next| self.lines(next));
-        for index in 0..panels.len() * across {
-            let (panel, column) =
-                if wide { (index % panels.len(), index / panels.len()) } else { (index / across, index % across) };
-            let (panel, column) = (panels.start + panel, columns.start + column * tile);
-            let rows = m * panel / all..m * (panel + 1) / all;
-            let mut row_at = [0; MAX_ROWS];
-            let row_at = &mut row_at[..rows.len()];
-            row_at.iter_mut().zip(rows.clone()).for_each(|(at, i)| *at = i as isize * row_axis.c);
-            let width = tile.min(columns.end - column);
-            let mut column_at = [0; 2 * MAX_LANES];
-            let first = column as isize * column_axis.c;
-            let to = if column_axis.c == 1 || width == 1 {
-                Columns::Adjacent(first)
-            } else {
-                column_at.iter_mut().zip(0..).for_each(|(at, j)| *at = first + j * column_axis.c);
-                Columns::Apart(&column_at[..width])
-            };
-            let (b_at, b_step) = if b.packed {
-                (((column - b.first) * contracted.size) as isize, width.next_multiple_of(self.kernels.lanes) as isize)
-            } else {
-                (column as isize * column_axis.b, contracted.b)
-            };
-            let b_at = b.at.wrapping_offset(b_at);
-            let tile = Tile {
-                alpha: scaled.alpha,
-                depth: contracted.size,
-                a: a.at(at[0] + rows.start as isize * row_axis.a).cast(),
-                b: b_at,
-                steps: Some([row_axis.a, contracted.a, b_step]),
-                ahead: match ahead {
-                    Some(lines) => lines.at(index * contracted.size).map(|line| (line, (LINE / size_of::<T>()) as isize)),
-                    // The first panels to use columns that nobody packed ask for a line each of the next ones.
-                    None if !b.packed && (wide || panel == panels.start) => {
-                        let line = b_at.wrapping_add(tile).wrapping_byte_add((panel - panels.start) * LINE);
-                        Some((line, b_step))
-                    }
-                    None => None,
-                },
-                c: c.at(at[2]),
-                rows: row_at,
-                width,
-                columns: to,
-                accumulate: scaled.accumulate,
-            };
-            // SAFETY: the caller's duty: the tile is part of the matrix.
-            unsafe { self.kernels.run(&tile) }
+        let tile = self.kernels.columns();
+        let width = |column: usize| column..columns.end.min(column + tile);
+        if self.product.is_wide() {
+            for column in columns.clone().step_by(tile) {
+                for panel in panels.clone() {
+                    // The columns that come next, of which every panel asks for a line each.
+                    let line = (column + tile) as isize * self.product.columns.b;
+                    let ahead = Some(b.at.wrapping_offset(line).wrapping_byte_add((panel - panels.start) * LINE));
+                    // SAFETY: the caller's duty: the tile is part of the matrix.
+                    unsafe { self.tile(at, &self.rows(panel), width(column), b, ahead.map(|x| (x, self.product.contracted.b))) }
+                }
+            }
+            return;
         }
+        let lines = next.map(|next| self.lines(next));
+        let mut asked = 0;
+        for panel in panels {
+            let rows = self.rows(panel);
+            for column in columns.clone().step_by(tile) {
+                let ahead = lines.and_then(|lines| lines.at(asked)).map(|x| (x, (LINE / size_of::<T>()) as isize));
+                asked += self.product.contracted.size;
+                // SAFETY: as above.
+                unsafe { self.tile(at, &rows, width(column), b, ahead) }
+            }
+        }
+    }
+
+    /// The rows of a panel.
+    fn rows(&self, panel: usize) -> Rows {
+        let (Axis { size, c, .. }, panels) = (self.product.rows, self.panels());
+        let (start, end) = (size * panel / panels, size * (panel + 1) / panels);
+        Rows { start, len: end - start, at: std::array::from_fn(|i| (start + i) as isize * c) }
+    }
+
+    /// Multiplies a panel of rows by the columns of a tile, asking for lines of memory that lie so far apart.
+    #[inline]
+    unsafe fn tile(&self, at: [isize; 3], rows: &Rows, columns: Range<usize>, b: Right<T>, ahead: Option<(*const T, isize)>) {
+        let &Direct { scaled, a, c, rows: row_axis, columns: column_axis, contracted, .. } = self.product;
+        let width = columns.len();
+        let mut column_at = [0; 2 * MAX_LANES];
+        let first = columns.start as isize * column_axis.c;
+        let to = if column_axis.c == 1 || width == 1 {
+            Columns::Adjacent(first)
+        } else {
+            column_at.iter_mut().zip(0..).for_each(|(at, j)| *at = first + j * column_axis.c);
+            Columns::Apart(&column_at[..width])
+        };
+        let (b_at, b_step) = if b.packed {
+            (((columns.start - b.first) * contracted.size) as isize, width.next_multiple_of(self.kernels.lanes) as isize)
+        } else {
+            (columns.start as isize * column_axis.b, contracted.b)
+        };
+        let tile = Tile {
+            alpha: scaled.alpha,
+            depth: contracted.size,
+            a: a.at(at[0] + rows.start as isize * row_axis.a).cast(),
+            b: b.at.wrapping_offset(b_at),
+            steps: Some([row_axis.a, contracted.a, b_step]),
+            ahead,
+            c: c.at(at[2]),
+            rows: &rows.at[..rows.len],
+            width,
+            columns: to,
+            accumulate: scaled.accumulate,
+        };
+        // SAFETY: the caller's duty.
+        unsafe { self.kernels.run(&tile) }
     }
 
     /// The lines of the operands of the matrix at these offsets.

@@ -176,17 +176,29 @@ fn steps(
     let mut steps = Vec::with_capacity(path.len());
     for (k, (&(i, j), step)) in path.iter().zip(network.steps(path)).enumerate() {
         let labels = [std::mem::take(&mut terms[i]), std::mem::take(&mut terms[j])];
-        let out = if k + 1 == path.len() { output.to_vec() } else { intermediate(&labels, &step.result) };
+        let out = if k + 1 == path.len() { output.to_vec() } else { intermediate(&labels, &step.result, network) };
         steps.push(PairStep { terms: (i, j), pair: pair([&labels[0], &labels[1]], &out), operations: step.operations });
         terms.push(out);
     }
     steps
 }
 
+/// The fewest rows and columns that are worth a matrix of their own.
+const LONG: f64 = 16.0;
+
 /// The order of an intermediate's labels: batch, then rows, then columns, which the kernel writes as whole matrices.
-fn intermediate([a, b]: &[Vec<Label>; 2], kept: &LabelSet) -> Vec<Label> {
+///
+/// Where rows go on behind the label that is summed over, and are long enough to be written as a matrix by themselves, the
+/// columns take its place: a dimension that is transformed stays where it was, and the last of several such steps need not
+/// bring all of them into order.
+fn intermediate([a, b]: &[Vec<Label>; 2], kept: &LabelSet, network: &Network) -> Vec<Label> {
     let of = |from: &[Label], not: &dyn Fn(&Label) -> bool| -> Vec<Label> {
         from.iter().copied().filter(|l| kept.contains(*l) && !not(l)).collect()
     };
-    [of(a, &|l| !b.contains(l)), of(a, &|l| b.contains(l)), of(b, &|l| a.contains(l))].concat()
+    let (batch, columns) = (of(a, &|l| !b.contains(l)), of(b, &|l| a.contains(l)));
+    let place = a.iter().rposition(|l| b.contains(l)).filter(|_| batch.is_empty()).unwrap_or(a.len());
+    let long = |labels: &[Label]| labels.iter().map(|&l| network.sizes[l as usize]).product::<f64>() >= LONG;
+    let place = if long(&a[place..]) && long(&columns) { place } else { a.len() };
+    let [before, behind] = [&a[..place], &a[place..]].map(|part| of(part, &|l| b.contains(l)));
+    [batch, before, columns, behind].concat()
 }
