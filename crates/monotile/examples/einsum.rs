@@ -4,6 +4,7 @@
 //! cargo run --release -p monotile --example einsum             every row, as JSON objects
 //! cargo run --release -p monotile --example einsum calls       only the overhead of calls
 //! cargo run --release -p monotile --example einsum gradients   only forward and backward
+//! cargo run --release -p monotile --example einsum first       what the first call of a process waits for
 //! ```
 
 use std::hint::black_box;
@@ -61,8 +62,35 @@ fn row(kind: &str, equation: &str, shapes: &[&[usize]], seconds: f64) {
     println!("{{\"case\": \"{kind} {equation} {shapes:?}\", \"ms\": {:.6}}}", seconds * 1e3);
 }
 
+/// The first calls of a process on matrices of this size, one by one: reading and planning, the first run of a plan, the first
+/// plain call, and calls after them.
+fn first(n: usize) -> Result<()> {
+    let x = Rng::new(0).normal(&[n, n], DType::F32)?;
+    let shapes: [&[usize]; 2] = [&[n, n], &[n, n]];
+    let mut last = Instant::now();
+    let mut lap = |what: &str| {
+        row(what, "ij,jk->ik", &shapes, last.elapsed().as_secs_f64());
+        last = Instant::now();
+    };
+    let compiled = Einsum::new("ij,jk->ik")?.compile(&shapes)?;
+    lap("first plan");
+    black_box(compiled.run(&[&x, &x])?);
+    lap("first run");
+    black_box(einsum("ij,jk->ik", &[&x, &x])?);
+    lap("first plain call");
+    for _ in 0..20 {
+        black_box(einsum("ij,jk->ik", &[&x, &x])?);
+        lap("plain call");
+    }
+    Ok(())
+}
+
 fn main() -> Result<()> {
     let part = std::env::args().nth(1);
+    if part.as_deref() == Some("first") {
+        first(2)?;
+        return first(512);
+    }
     let asked = |name: &str| part.as_deref().is_none_or(|part| part == name);
     let mut rng = Rng::new(0);
     let mut drawn = |shapes: &[&[usize]]| shapes.iter().map(|s| rng.normal(s, DType::F32)).collect::<Result<Vec<_>>>();
