@@ -8,12 +8,12 @@
 //! sizes follow from those of the product alone.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Axis;
 use super::axes::Offsets;
 use super::micro::{Columns, Kernels, MAX_ROWS, Tile};
 use super::pack::{Panel, Source};
+use super::phase::Phase;
 use crate::buffer::Block;
 use crate::simd::{Lanes, MAX_LANES};
 use crate::threads;
@@ -39,9 +39,6 @@ const WHOLE: usize = 64 << 20;
 const FEW: usize = 128 * 128;
 const SEGMENT: usize = 2048;
 const SEGMENTS: usize = 8;
-
-/// The most shares that pieces of work are dealt out in.
-const SHARES: usize = 8;
 
 /// Panels that are packed together, so that where their lanes are neighbours, more than a few are read at once.
 const GROUP: usize = 4;
@@ -94,39 +91,6 @@ struct Cut {
     columns: usize,
     /// Columns of a block within a slab.
     block: usize,
-}
-
-/// Work that threads take a piece at a time, all of it before what needs it begins.
-///
-/// Each thread begins with a share of its own, the same part of every phase, and only then helps others with theirs: what it
-/// packed, and the tiles of C that it wrote, are in its caches.
-#[derive(Default)]
-struct Phase {
-    taken: [AtomicUsize; SHARES],
-    done: AtomicUsize,
-}
-
-impl Phase {
-    /// Takes pieces until none is left; the caller is the `part`-th of `parts` threads.
-    fn take(&self, pieces: usize, (part, parts): (usize, usize), work: impl Fn(usize)) {
-        let shares = parts.min(SHARES);
-        for share in (0..shares).map(|i| (part + i) % shares) {
-            let range = threads::range(pieces, 1, shares, share);
-            let next = || Some(range.start + self.taken[share].fetch_add(1, Ordering::Relaxed)).filter(|x| *x < range.end);
-            while let Some(piece) = next() {
-                work(piece);
-                self.done.fetch_add(1, Ordering::Release);
-            }
-        }
-    }
-
-    /// Waits for the pieces that other threads took.
-    fn wait(&self, pieces: usize) {
-        let mut waits = 0;
-        while self.done.load(Ordering::Acquire) < pieces {
-            threads::relax(&mut waits);
-        }
-    }
 }
 
 impl<T: Lanes> Product<'_, T> {

@@ -4,11 +4,13 @@
 //! product is then plain sums over registers, whatever the sizes, and is turned back. Nothing is lost to sizes that are no
 //! multiple of a register, nor to a call for each matrix.
 
+use half::{bf16, f16};
+
 use super::axes;
 use super::blocked::Target;
 use super::direct::{matrix, single};
 use super::pack::transpose;
-use super::read::Address;
+use super::read::{Address, Read, Same};
 use super::{Axes, Axis, Operand, Scaled, Stored};
 use crate::real::Real;
 use crate::simd::{Lanes, Vector};
@@ -22,8 +24,8 @@ const TURN_NS: f64 = 0.1;
 /// Products of matrices that each lie in one piece.
 pub(super) struct Tiny<'a, T> {
     scaled: Scaled<T>,
-    a: Address,
-    b: Address,
+    a: Operand<'a, T>,
+    b: Operand<'a, T>,
     c: Target<T>,
     batch: &'a [Axis],
     rows: Axis,
@@ -38,7 +40,6 @@ impl<'a, T: Lanes> Tiny<'a, T> {
     /// The product, if it is one of many tiny matrices.
     pub(super) fn new(scaled: Scaled<T>, a: Operand<'a, T>, b: Operand<'a, T>, c: Target<T>, axes: &'a Axes) -> Option<Self> {
         let (rows, columns, contracted) = (single(&axes.rows)?, single(&axes.columns)?, single(&axes.contracted)?);
-        let (Stored::Real(_), Stored::Real(_)) = (a.data, b.data) else { return None };
         let in_one_piece = |x: (usize, isize), y: (usize, isize)| {
             let dense = |(n, s): (usize, isize), (m, t): (usize, isize)| (m == 1 || t == 1) && (n == 1 || s == m as isize);
             x.0 * y.0 <= ELEMENTS && (dense(x, y) || dense(y, x))
@@ -48,7 +49,6 @@ impl<'a, T: Lanes> Tiny<'a, T> {
             && in_one_piece((rows.size, rows.a), (contracted.size, contracted.a))
             && in_one_piece((contracted.size, contracted.b), (columns.size, columns.b))
             && in_one_piece((rows.size, rows.c), (columns.size, columns.c));
-        let (a, b) = (Address::new(a.data, a.offset), Address::new(b.data, b.offset));
         fits.then_some(Self { scaled, a, b, c, batch: &axes.batch, rows, columns, contracted })
     }
 
@@ -92,8 +92,8 @@ impl<'a, T: Lanes> Tiny<'a, T> {
                 let count = L.min(matrices.end - first);
                 // Lanes without a matrix repeat the last.
                 let at: [_; L] = std::array::from_fn(|i| matrix(self.batch, first + i.min(count - 1)));
-                turn(&mut a, self.rows.size * self.contracted.size, at.map(|at| self.a.at(at[0]).cast()));
-                turn(&mut b, self.contracted.size * self.columns.size, at.map(|at| self.b.at(at[1]).cast()));
+                turn_stored(&mut a, self.rows.size * self.contracted.size, self.a, at.map(|at| at[0]));
+                turn_stored(&mut b, self.contracted.size * self.columns.size, self.b, at.map(|at| at[1]));
                 self.sums(&a, &b, &mut c);
                 self.turn_back(&c, at.map(|at| self.c.at(at[2])), count);
             }
@@ -182,17 +182,37 @@ impl<'a, T: Lanes> Tiny<'a, T> {
     }
 }
 
-/// Loads the `len` elements of a matrix for each lane.
+/// Loads the `len` elements of a matrix for each lane, which lies so far from index 0…0 of the operand.
 #[inline(always)]
-unsafe fn turn<V: Vector, const L: usize>(to: &mut Turned<V>, len: usize, from: [*const V::Element; L]) {
+unsafe fn turn_stored<V: Vector<Element: Lanes>, const L: usize>(
+    to: &mut Turned<V>,
+    len: usize,
+    operand: Operand<'_, V::Element>,
+    at: [isize; L],
+) {
+    let first = Address::new(operand.data, operand.offset);
+    let from = at.map(|at| first.at(at));
+    // SAFETY: the caller's duty.
+    unsafe {
+        match operand.data {
+            Stored::Real(_) => turn::<V, Same, L>(to, len, from),
+            Stored::F32(_) => turn::<V, f32, L>(to, len, from),
+            Stored::BF16(_) => turn::<V, bf16, L>(to, len, from),
+            Stored::F16(_) => turn::<V, f16, L>(to, len, from),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn turn<V: Vector, R: Read<V>, const L: usize>(to: &mut Turned<V>, len: usize, from: [*const (); L]) {
     for first in (0..len).step_by(L) {
         let n = L.min(len - first);
         // SAFETY: `len` elements from each address on are a matrix; the instruction set is the caller's duty.
         unsafe {
             let mut block = [V::splat(V::Element::ZERO); L];
             for i in 0..L {
-                let from = from[i].add(first);
-                block[i] = if n == L { V::load(from) } else { V::load_first(from, n) };
+                let from = from[i].cast::<R::Item>().add(first);
+                block[i] = if n == L { R::load(from) } else { R::load_first(from, n) };
             }
             transpose(&mut block);
             to[first..first + n].copy_from_slice(&block[..n]);

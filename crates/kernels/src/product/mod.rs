@@ -13,6 +13,7 @@ mod micro;
 mod pack;
 #[cfg(target_arch = "x86_64")]
 mod pairs;
+mod phase;
 mod prepared;
 mod read;
 mod skinny;

@@ -1,5 +1,6 @@
 //! Many tiny matrices.
 
+use half::{bf16, f16};
 use smallvec::smallvec;
 
 use super::*;
@@ -68,6 +69,30 @@ fn what_is_not_finite_stays_in_its_matrix() {
                 (99, 0) => assert_eq!(x, f32::NEG_INFINITY),
                 _ => assert_eq!(x, 4.0),
             }
+        }
+    }
+}
+
+#[test]
+fn tiny_matrices_of_narrower_types_agree_with_the_twin() {
+    fn check<T: Lanes>(size: [usize; 3], transposed: [bool; 3]) {
+        let batch = 37;
+        let [m, n, k] = size;
+        let (mut axes, [a_len, b_len, c_len]) = plain(m, n, k, transposed, 0);
+        axes.batch = smallvec![Axis { size: batch, a: a_len as isize, b: b_len as isize, c: c_len as isize }];
+        let (a, b) = (Numbers(1).take::<f32>(batch * a_len), Numbers(2).take::<f32>(batch * b_len));
+        let a16: Vec<_> = a.iter().map(|&x| bf16::from_f32(x)).collect();
+        let b16: Vec<_> = b.iter().map(|&x| f16::from_f32(x)).collect();
+        let wide = Numbers(3).take::<T>(batch * b_len);
+        let operand = |data| Operand { data, offset: 0 };
+        let c_len = batch * c_len;
+        compare::<T>(operand(Stored::BF16(&a16)), operand(Stored::F16(&b16)), c_len, &axes);
+        compare::<T>(operand(Stored::F32(&a)), operand(Stored::Real(&wide)), c_len, &axes);
+    }
+    for (i, size) in [[1, 1, 1], [2, 3, 4], [4, 4, 4], [5, 3, 7], [8, 8, 8], [7, 9, 5]].into_iter().enumerate() {
+        for j in 0..2 {
+            check::<f32>(size, TRANSPOSITIONS[(3 * i + j) % 8]);
+            check::<f64>(size, TRANSPOSITIONS[(3 * i + j) % 8]);
         }
     }
 }
