@@ -73,7 +73,7 @@ pub(super) fn partial<T: Lanes>(x: &Inputs<'_, T>, dims: &Dims, shape: Shape) ->
             // SAFETY: `results` holds `groups` rows of `stride` elements for every task, and these are this task's.
             let to = unsafe { std::slice::from_raw_parts_mut(to.at(task * groups * stride), groups * stride) };
             for (i, to) in to.chunks_exact_mut(stride).enumerate() {
-                (to[0], to[1]) = (state.m[i], state.l[i]);
+                (to[0], to[1]) = (state.m[i], state.sum(i));
                 to[2..].copy_from_slice(&scratch.acc[i * dims.value_dim..][..dims.value_dim]);
             }
         },

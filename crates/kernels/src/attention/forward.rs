@@ -304,12 +304,13 @@ impl<T: Lanes> Forward<'_, T> {
         let width = self.value_width();
         for i in 0..task.rows {
             let (out, lse) = self.row(task, i);
+            let sum = state.sum(i);
             // SAFETY: as in `start`.
             let out = unsafe {
-                *lse = state.lse(i);
+                *lse = if sum == T::ZERO { T::NEG_INFINITY } else { state.m[i] + sum.ln() };
                 std::slice::from_raw_parts_mut(out, self.dims.value_dim)
             };
-            let inverse = if state.l[i] == T::ZERO { T::ZERO } else { T::ONE / state.l[i] };
+            let inverse = if sum == T::ZERO { T::ZERO } else { T::ONE / sum };
             simd::run(
                 #[inline(always)]
                 || out.iter_mut().zip(&acc[i * width..]).for_each(|(y, &x)| *y = x * inverse),

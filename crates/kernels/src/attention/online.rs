@@ -23,25 +23,25 @@ const ABREAST: usize = 4;
 pub(super) struct Rows<T> {
     /// The largest score so far, or a little less.
     pub m: [T; BR],
-    /// Σ exp(s − m)
-    pub l: [T; BR],
+    /// Σ exp(s − m), in as many sums a row as a vector has lanes.
+    l: [[T; MAX_LANES]; BR],
 }
 
 impl<T: Real> Rows<T> {
     /// Rows that have seen no key.
     pub fn new() -> Self {
-        Self { m: [T::NEG_INFINITY; BR], l: [T::ZERO; BR] }
+        Self { m: [T::NEG_INFINITY; BR], l: [[T::ZERO; MAX_LANES]; BR] }
     }
 
-    /// The log-sum-exp of row `i`.
-    pub fn lse(&self, i: usize) -> T {
-        if self.l[i] == T::ZERO { T::NEG_INFINITY } else { self.m[i] + self.l[i].ln() }
+    /// l of row `i`.
+    pub fn sum(&self, i: usize) -> T {
+        self.l[i].iter().fold(T::ZERO, |sum, &x| sum + x)
     }
 
     /// Makes row `i` continue from a log-sum-exp; its accumulator must be the output that belongs to it.
     pub fn start(&mut self, i: usize, lse: T) {
         self.m[i] = lse;
-        self.l[i] = if lse == T::NEG_INFINITY { T::ZERO } else { T::ONE };
+        self.l[i][0] = if lse == T::NEG_INFINITY { T::ZERO } else { T::ONE };
     }
 }
 
@@ -54,7 +54,8 @@ impl<T: Real> Rows<T> {
         }
         let (alpha, beta) = ((self.m[0] - new).exp(), (m - new).exp());
         self.m[0] = new;
-        self.l[0] = alpha * self.l[0] + beta * l;
+        self.l[0].iter_mut().for_each(|x| *x *= alpha);
+        self.l[0][0] += beta * l;
         acc.iter_mut().zip(other).for_each(|(x, &y)| *x = alpha * *x + beta * y);
     }
 }
@@ -91,7 +92,8 @@ impl<T: Lanes> Kernel<T> for Step<'_, T> {
                 }
                 // While nothing is seen m is -∞, and any finite number gives exp(-∞ − m) = 0.
                 let base = if state.m[i] == T::NEG_INFINITY { T::ZERO } else { state.m[i] };
-                state.l[i] += exponentials(s, vectors, V::splat(base));
+                let l = state.l[i].as_mut_ptr();
+                V::load(l).add(exponentials(s, vectors, V::splat(base))).store(l);
                 zero_rest(scores, vectors * V::LANES, seen.panel[i / MR]);
             }
         }
@@ -109,10 +111,9 @@ impl<T: Lanes> Rows<T> {
         // SAFETY: the caller's duty.
         unsafe {
             let [alpha] = exp([V::splat(self.m[i] - most)]);
-            for x in acc.chunks_exact_mut(V::LANES) {
+            for x in acc.chunks_exact_mut(V::LANES).chain(self.l[i].chunks_exact_mut(V::LANES)) {
                 V::load(x.as_ptr()).mul(alpha).store(x.as_mut_ptr());
             }
-            self.l[i] *= alpha.largest();
             self.m[i] = most;
         }
     }
@@ -147,12 +148,12 @@ unsafe fn largest<V: Vector>(s: *const V::Element, vectors: usize) -> V::Element
     }
 }
 
-/// Turns whole vectors of scores into exp(s − m), and returns their sum; s is at most a little above m.
+/// Turns whole vectors of scores into exp(s − m), and returns their sum, lane by lane; s is at most a little above m.
 ///
 /// # Safety
 /// The instruction set of `V` must be enabled, and `vectors` vectors readable and writable.
 #[inline(always)]
-pub(super) unsafe fn exponentials<V: Vector>(s: *mut V::Element, vectors: usize, m: V) -> V::Element {
+pub(super) unsafe fn exponentials<V: Vector>(s: *mut V::Element, vectors: usize, m: V) -> V {
     // SAFETY: the caller's duty.
     unsafe {
         let mut sums = [V::splat(V::Element::ZERO); ABREAST];
@@ -173,14 +174,11 @@ pub(super) unsafe fn exponentials<V: Vector>(s: *mut V::Element, vectors: usize,
             p.store(s.add(j * V::LANES));
             sums[0] = sums[0].add(p);
         }
-        sums[1..]
-            .iter()
-            .fold(
-                sums[0],
-                #[inline(always)]
-                |x, &y| x.add(y),
-            )
-            .sum()
+        sums[1..].iter().fold(
+            sums[0],
+            #[inline(always)]
+            |x, &y| x.add(y),
+        )
     }
 }
 

@@ -6,7 +6,7 @@ use super::Head;
 use super::tile::Shape;
 use crate::product::transpose;
 use crate::real::Real;
-use crate::simd::{self, Kernel, Lanes, Vector, dispatch_on};
+use crate::simd::{self, Kernel, Lanes, Vector, dispatch_on, prefetch};
 use crate::threads;
 
 /// Copies `rows` rows of `dim` elements, multiplied by `scale`, into rows of `width` elements, and fills what is left of each
@@ -122,21 +122,27 @@ impl<T: Lanes> Turn<'_, T> {
     #[inline(always)]
     unsafe fn squares<V: Vector<Element = T>, const L: usize>(self) {
         let Self { from, row, keys, dim, nr, to } = self;
+        let address = |j: usize, c: usize| from.wrapping_offset(j as isize * row).wrapping_add(c);
         for j in (0..nr).step_by(L) {
             for c in (0..dim).step_by(L) {
-                // SAFETY: the caller's duty.
-                let mut square = [unsafe { V::splat(T::ZERO) }; L];
-                for i in 0..L.min(keys.saturating_sub(j)) {
-                    let at = from.wrapping_offset((j + i) as isize * row).wrapping_add(c);
-                    // SAFETY: the view has row `j + i`, with elements to `dim`.
-                    square[i] = unsafe { if c + L <= dim { V::load(at) } else { V::load_first(at, dim - c) } };
-                }
-                // SAFETY: the caller's duty.
-                unsafe { transpose(&mut square) };
-                for (i, column) in square.iter().enumerate().take(dim - c) {
-                    let to = &mut to[(c + i) * nr + j..][..L];
-                    // SAFETY: the slice has the length of a register.
-                    unsafe { column.store(to.as_mut_ptr()) };
+                // SAFETY: the view has rows to `keys` with elements to `dim`; slices have the length of a register; the rest
+                // is the caller's duty.
+                unsafe {
+                    let mut square = [V::splat(T::ZERO); L];
+                    if j + L <= keys && c + L <= dim {
+                        for i in 0..L {
+                            prefetch(address(j + L + i, c));
+                            square[i] = V::load(address(j + i, c));
+                        }
+                    } else {
+                        for i in 0..L.min(keys.saturating_sub(j)) {
+                            square[i] = V::load_first(address(j + i, c), L.min(dim - c));
+                        }
+                    }
+                    transpose(&mut square);
+                    for i in 0..L.min(dim - c) {
+                        square[i].store(to[(c + i) * nr + j..][..L].as_mut_ptr());
+                    }
                 }
             }
         }
