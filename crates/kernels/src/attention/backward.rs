@@ -8,13 +8,13 @@
 use std::ops::Range;
 
 use super::forward::each;
+use super::gradient::{Delta, Probabilities, ScoreGradients};
 use super::mask::{self, Place, Seen};
-use super::online::{exponentials, hide_rest, window, zero_rest};
 use super::tile::{Across, Along, BC, BR, Down, MR, Operands, Shape, shape};
 use super::{Dims, Head, Inputs, Shared, pack};
 use crate::buffer::Block;
 use crate::real::Real;
-use crate::simd::{self, Isa, Kernel, Lanes, Vector, dispatch_on};
+use crate::simd::{self, Isa, Lanes, dispatch_on};
 use crate::threads;
 use crate::view::View;
 
@@ -370,85 +370,5 @@ impl<T: Lanes> Backward<'_, T> {
         // The packed queries hold scale · q, so dk = dSᵀ (scale · q) is complete.
         each(self.dk, self.dims.dim, self.width(), |sums| &sums.dk);
         each(self.dv, self.dims.value_dim, self.value_width(), |sums| &sums.dv);
-    }
-}
-
-/// Σ_c dout[c] out[c], in the order and with the roundings of [`Across`]: where one key has all the weight, out is its value,
-/// and dP − delta is then exactly 0 and not the difference of two roundings.
-struct Delta<'a, T> {
-    dout: &'a [T],
-    /// As many elements as `dout` has, `element` apart.
-    out: *const T,
-    element: isize,
-}
-
-impl<T: Lanes> Kernel<T> for Delta<'_, T> {
-    type Output = T;
-
-    #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) -> T {
-        // SAFETY: `dispatch_on` enabled `V`; `out` is a row of the output's view, of shape (b, h, t, e) as `run` checked.
-        unsafe {
-            let mut sum = V::splat(T::ZERO);
-            for (c, &d) in self.dout.iter().enumerate() {
-                let o = V::splat(*self.out.wrapping_offset(c as isize * self.element));
-                sum = V::splat(d).mul_add(o, sum);
-            }
-            sum.largest()
-        }
-    }
-}
-
-/// P = exp(S − lse), 0 beyond the keys that a row sees.
-struct Probabilities<'a, T> {
-    lse: &'a [T],
-    seen: &'a Seen,
-    scores: &'a mut [T],
-}
-
-impl<T: Lanes> Kernel<T> for Probabilities<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
-        let window = window::<T>();
-        for (i, (scores, &lse)) in self.scores.chunks_exact_mut(BC).zip(self.lse).enumerate() {
-            let vectors = self.seen.row[i].div_ceil(V::LANES);
-            // SAFETY: `dispatch_on` enabled `V`; a row holds `BC` scores, a multiple of the lanes, and no more are seen.
-            unsafe {
-                hide_rest::<V>(scores, self.seen.row[i], &window);
-                exponentials(scores.as_mut_ptr(), vectors, V::splat(lse));
-            }
-            zero_rest(scores, vectors * V::LANES, self.seen.panel[i / MR]);
-        }
-    }
-}
-
-/// dS = P ∘ (dP − delta), with dP in the place of dS, 0 beyond the keys that a row sees.
-struct ScoreGradients<'a, T> {
-    p: &'a [T],
-    delta: &'a [T],
-    seen: &'a Seen,
-    ds: &'a mut [T],
-}
-
-impl<T: Lanes> Kernel<T> for ScoreGradients<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
-        let rows = self.p.chunks_exact(BC).zip(self.ds.chunks_exact_mut(BC)).zip(self.delta);
-        for (i, ((p, ds), &delta)) in rows.enumerate() {
-            let vectors = self.seen.row[i].div_ceil(V::LANES);
-            // SAFETY: as in `Probabilities`.
-            unsafe {
-                let (p, ds, delta) = (p.as_ptr(), ds.as_mut_ptr(), V::splat(delta));
-                for j in 0..vectors {
-                    let dp = V::load(ds.add(j * V::LANES));
-                    V::load(p.add(j * V::LANES)).mul(dp.sub(delta)).store(ds.add(j * V::LANES));
-                }
-            }
-            zero_rest(ds, vectors * V::LANES, self.seen.panel[i / MR]);
-        }
     }
 }

@@ -17,6 +17,7 @@
 mod backward;
 mod decode;
 mod forward;
+mod gradient;
 mod mask;
 mod online;
 mod pack;
