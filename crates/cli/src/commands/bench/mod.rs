@@ -27,7 +27,7 @@ Examples:
 A figure is the median of 3 to 9 timings of at least 2 ms each, after one call to warm up.
 MONOTILE_THREADS sets the number of threads (default: one a core).")]
 pub struct Bench {
-    /// Which group: gemm, attention, memory, einsum, rowwise or train
+    /// Which group: gemm, attention, attention-more, memory, einsum, rowwise or train
     group: Option<String>,
     /// Print one JSON object a line instead of tables
     #[arg(long)]
@@ -44,6 +44,7 @@ struct Group {
 const GROUPS: &[Group] = &[
     Group { name: "gemm", run: product::run },
     Group { name: "attention", run: attention::run },
+    Group { name: "attention-more", run: attention::run_more },
     Group { name: "memory", run: attention::run_memory },
     Group { name: "einsum", run: einsum::run },
     Group { name: "rowwise", run: rowwise::run },
