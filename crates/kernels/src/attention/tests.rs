@@ -1,3 +1,5 @@
+mod edges;
+
 use super::*;
 use crate::naive;
 use crate::simd::{Isa, Lanes, available, isa};
@@ -26,7 +28,8 @@ struct Case {
     dim: usize,
     value_dim: usize,
     causal: bool,
-    /// 0 none, 1 boolean, 2 additive, 3 a boolean mask that hides some rows, 4 boolean with strides of 0
+    /// 0 none, 1 boolean, 2 additive, 3 a boolean mask that hides some rows, 4 boolean with strides of 0, 5 boolean that
+    /// hides whole tiles of keys
     mask: u8,
     /// Whether operands lie as (b, t, h, d), elements first for k.
     strided: bool,
@@ -65,7 +68,14 @@ impl Case {
         let boolean = additive
             .iter()
             .enumerate()
-            .map(|(i, &x)| u8::from(if self.mask == 3 { x > 0.0 && i / keys % 3 != 1 } else { x > -0.4 }) * 3)
+            .map(|(i, &x)| {
+                let (row, key) = (i / keys, i % keys);
+                u8::from(match self.mask {
+                    3 => x > 0.0 && row % 3 != 1,
+                    5 => [1, 2, 4, 6, 5][row % 5] >> (key / tile::BC) & 1 == 1,
+                    _ => x > -0.4,
+                }) * 3
+            })
             .collect();
         let sized = |seed, len, size: f64| numbers(seed, len).iter().map(|x| f64::from((x * size) as f32)).collect();
         Data {
@@ -179,10 +189,14 @@ const NAMES: [&str; 5] = ["out", "lse", "dq", "dk", "dv"];
 /// f64 to 1e-12 of the largest entry; f32 by the rule of FlashAttention's tests: at most twice the error of the plain twin in
 /// f32 for the forward pass, three times for gradients, and 1e-6 of the largest entry, where the twin is exact by chance.
 fn check(case: Case) {
-    let data = case.data();
-    let (exact, plain_single) = (plain::<f64>(&case, &data), plain::<f32>(&case, &data));
+    compare(case, &case.data());
+}
+
+/// [`check`] with other data.
+fn compare(case: Case, data: &Data) {
+    let (exact, plain_single) = (plain::<f64>(&case, data), plain::<f32>(&case, data));
     for isa in available() {
-        let (double, single) = (fast::<f64>(isa, &case, &data), fast::<f32>(isa, &case, &data));
+        let (double, single) = (fast::<f64>(isa, &case, data), fast::<f32>(isa, &case, data));
         for (i, exact) in exact.iter().enumerate() {
             let most = exact.iter().filter(|x| x.is_finite()).fold(1.0, |m: f64, x| m.max(x.abs()));
             let error = difference(&double[i], exact);

@@ -19,6 +19,9 @@ const LONGEST_BF16: usize = 4096;
 const DECODE: [[usize; 3]; 2] = [[8, 64, 4096], [32, 128, 4096]];
 const MEMORY_LENGTHS: [usize; 2] = [4096, 16384];
 
+/// Queries and keys of the cases beside the peers'.
+const MORE: usize = 1024;
+
 /// Times the group.
 pub fn run(cases: &mut Cases) -> Result<(), Failure> {
     let mut rng = Rng::new(0);
@@ -50,6 +53,60 @@ pub fn run(cases: &mut Cases) -> Result<(), Failure> {
         cases.time(case, || forward(&inputs, false))?;
     }
     Ok(())
+}
+
+/// Times what the peers' cases leave out: masks, head sizes, element types, grouped queries, parts of the keys.
+pub fn run_more(cases: &mut Cases) -> Result<(), Failure> {
+    let mut rng = Rng::new(0);
+    let work = |heads: usize, queries: usize, keys: usize, dim: usize| 4.0 * (heads * queries * keys * dim) as f64;
+    let square = |dim| work(HEADS, MORE, MORE, dim);
+    let plain = inputs(&mut rng, HEADS, MORE, DIM)?;
+    cases.time(Case::new("fwd").flop(square(DIM)), || forward(&plain, false))?;
+    let bias = rng.normal(&[MORE, MORE], DType::F32)?;
+    let may_look = bias.gt(&Tensor::from_slice(&[-1.0_f32], &[])?)?;
+    let cotangent = rng.normal(&[1, HEADS, MORE, DIM], DType::F32)?;
+    let leaves = plain.each_ref().map(Tensor::requires_grad);
+    for (name, mask) in [("boolean", &may_look), ("additive", &bias)] {
+        let options = Attention { mask: Some(mask), ..Attention::default() };
+        cases.time(Case::new(format!("fwd {name} mask")).flop(square(DIM)), || with_options(&plain, &options))?;
+        cases.time(Case::new(format!("fwd+bwd {name} mask")).flop(3.5 * square(DIM)), || {
+            let [q, k, v] = &leaves;
+            let output = scaled_dot_product_attention(q, k, v, &options)?;
+            black_box(vjp(&[(&output, &cotangent)], &leaves.each_ref(), Walk::Plain)?);
+            Ok(())
+        })?;
+    }
+    for dim in [80, 96, 128, 256] {
+        let inputs = inputs(&mut rng, HEADS, MORE, dim)?;
+        cases.time(Case::new(format!("fwd d={dim}")).flop(square(dim)), || forward(&inputs, false))?;
+        let cotangent = rng.normal(&[1, HEADS, MORE, dim], DType::F32)?;
+        let leaves = inputs.each_ref().map(Tensor::requires_grad);
+        cases.time(Case::new(format!("fwd+bwd d={dim}")).flop(3.5 * square(dim)), || both(&leaves, false, &cotangent))?;
+    }
+    let [q, k, v] = &plain;
+    let double = [q.to_dtype(DType::F64)?, k.to_dtype(DType::F64)?, v.to_dtype(DType::F64)?];
+    cases.time(Case::new("fwd f64").flop(square(DIM)), || forward(&double, false))?;
+    let half = [q.clone(), k.to_dtype(DType::BF16)?, v.to_dtype(DType::BF16)?];
+    cases.time(Case::new("fwd bf16 keys and values").flop(square(DIM)), || forward(&half, false))?;
+    let many = rng.normal(&[1, 4 * HEADS, MORE, DIM], DType::F32)?;
+    let grouped = [many, k.clone(), v.clone()];
+    cases.time(Case::new("fwd 4 queries a key head").flop(4.0 * square(DIM)), || forward(&grouped, false))?;
+
+    let [heads, dim, past] = DECODE[1];
+    let [_, k, v] = inputs(&mut rng, heads, past, dim)?;
+    let q = rng.normal(&[1, heads, 1, dim], DType::F32)?;
+    let case = |name: &str, heads: usize, keys: usize, size: f64| {
+        Case::new(format!("decode {name}")).flop(work(heads, 1, keys, dim)).bytes(2.0 * size * (heads * keys * dim) as f64)
+    };
+    let half = [q.clone(), k.to_dtype(DType::BF16)?, v.to_dtype(DType::BF16)?];
+    cases.time(case("bf16 keys and values", heads, past, 2.0), || forward(&half, false))?;
+    let last = past / 4;
+    cases.time(case("the last quarter", heads, last, 4.0), || {
+        let last = [q.clone(), k.slice(2, past - last..)?, v.slice(2, past - last..)?];
+        forward(&last, false)
+    })?;
+    let shared = [q.clone(), k.slice(1, ..HEADS)?, v.slice(1, ..HEADS)?];
+    cases.time(case("4 queries a key head", HEADS, past, 4.0).flop(work(heads, 1, past, dim)), || forward(&shared, false))
 }
 
 /// Measures the memory beyond inputs: the output, and for the backward pass the gradients, are counted.
@@ -89,6 +146,11 @@ fn attend([q, k, v]: &[Tensor; 3], causal: bool) -> monotile::Result<Tensor> {
 
 fn forward(inputs: &[Tensor; 3], causal: bool) -> Timed {
     black_box(attend(inputs, causal)?);
+    Ok(())
+}
+
+fn with_options([q, k, v]: &[Tensor; 3], options: &Attention<'_>) -> Timed {
+    black_box(scaled_dot_product_attention(q, k, v, options)?);
     Ok(())
 }
 

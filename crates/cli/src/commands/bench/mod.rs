@@ -28,7 +28,7 @@ Examples:
 A figure is the median of 3 to 9 timings of at least 2 ms each, after one call to warm up.
 MONOTILE_THREADS sets the number of threads (default: one a core).")]
 pub struct Bench {
-    /// Which group: gemm, attention, memory, einsum, factor, backward, rowwise or train
+    /// Which group: gemm, attention, attention-more, memory, einsum, factor, backward, rowwise or train
     group: Option<String>,
     /// Print one JSON object a line instead of tables
     #[arg(long)]
@@ -45,6 +45,7 @@ struct Group {
 const GROUPS: &[Group] = &[
     Group { name: "gemm", run: product::run },
     Group { name: "attention", run: attention::run },
+    Group { name: "attention-more", run: attention::run_more },
     Group { name: "memory", run: attention::run_memory },
     Group { name: "einsum", run: einsum::run },
     Group { name: "factor", run: factor::run },
