@@ -8,6 +8,7 @@
 //! | factorizations, linear systems | [`linalg`] |
 //! | norms, gates, losses, embeddings | [`ops`] |
 //! | optimizers | [`optim`] |
+//! | regression, principal components, distributions, filters | [`stats`] |
 //! | gradients | [`Tensor::backward`], [`tape`] |
 //! | contractions | [`einsum()`], [`einsum::Einsum`] |
 //! | random numbers | [`Rng`] |
@@ -22,6 +23,7 @@ pub mod linalg;
 pub mod ops;
 pub mod optim;
 mod random;
+pub mod stats;
 pub mod tape;
 pub mod tensor;
 #[cfg(any(test, feature = "testing"))]

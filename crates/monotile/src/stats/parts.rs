@@ -1,0 +1,63 @@
+//! What the types here share: shapes of arguments, positions, roots of covariances.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::linalg::{cholesky, eigh};
+use crate::tensor::{DType, Tensor};
+
+/// The argument, computable, if it has this shape; sizes of `None` may be anything.
+pub(super) fn argument(op: &str, what: &str, x: &Tensor, shape: &[(&str, Option<usize>)]) -> Result<Tensor> {
+    let fits = x.rank() == shape.len() && shape.iter().zip(x.shape()).all(|((_, size), &n)| size.is_none_or(|size| size == n));
+    if !fits {
+        let sizes: Vec<String> = shape.iter().map(|(name, size)| size.map_or(name.to_string(), |n| n.to_string())).collect();
+        return Err(Error::shape(format!("{op}: {what} must have shape [{}], got {:?}", sizes.join(", "), x.shape())));
+    }
+    x.computable(op)
+}
+
+/// Indices as a tensor, if each is below `n` and none stands twice.
+pub(super) fn positions(op: &str, indices: &[usize], n: usize) -> Result<Tensor> {
+    let mut seen = vec![false; n];
+    for &i in indices {
+        match seen.get_mut(i) {
+            Some(seen) if !*seen => *seen = true,
+            Some(_) => return Err(Error::value(format!("{op}: index {i} is named twice"))),
+            None => return Err(Error::value(format!("{op}: index {i} is outside a vector of {n}"))),
+        }
+    }
+    let indices: Vec<i64> = indices.iter().map(|&i| i as i64).collect();
+    let len = indices.len();
+    Tensor::from_vec(indices, &[len])
+}
+
+/// A root L of a covariance, L Lᵀ: Cholesky's, or, where the matrix is singular, one by its eigenvectors, without a gradient.
+pub(super) fn root(op: &str, what: &str, covariance: &Tensor) -> Result<Tensor> {
+    match cholesky(covariance) {
+        Err(error) if error.kind() == ErrorKind::NotPositiveDefinite => {
+            let found = eigh(&covariance.detach())?;
+            let values = found.values.to_f64_vec();
+            let largest = values.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+            let rounding = 8.0 * values.len() as f64 * epsilon(covariance.dtype()) * largest;
+            if let Some(negative) = values.iter().find(|&&x| x < -rounding) {
+                let why = format!("{op}: {what} has the negative eigenvalue {negative}; a covariance has none");
+                return Err(Error::new(ErrorKind::NotPositiveDefinite, why));
+            }
+            found.vectors.mul(&found.values.clamp(0.0, f64::INFINITY)?.sqrt()?.unsqueeze(-2)?)
+        }
+        other => other.map_err(|error| error.within(format!("{op}: {what}"))),
+    }
+}
+
+/// ½ (X + Xᵀ)
+pub(super) fn symmetric(x: &Tensor) -> Result<Tensor> {
+    x.add(&x.mt())?.mul_scalar(0.5)
+}
+
+/// The distance from 1 to the next number.
+pub(super) fn epsilon(dtype: DType) -> f64 {
+    if dtype == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() }
+}
+
+/// Numbers in the type of a computation.
+pub(super) fn constant(values: &[f64], shape: &[usize], dtype: DType) -> Result<Tensor> {
+    Tensor::from_slice(values, shape)?.to_dtype(dtype)
+}
