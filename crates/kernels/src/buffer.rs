@@ -101,8 +101,13 @@ impl<T: Element> Deref for Buffer<T> {
     }
 }
 
-/// A file mapped into memory for reading.
-pub struct Mapping(memmap2::Mmap);
+/// A file mapped into memory for reading; where the system has no such mappings, a copy in memory.
+pub struct Mapping(Mapped);
+
+#[cfg(all(any(unix, windows), not(miri)))]
+type Mapped = memmap2::Mmap;
+#[cfg(not(all(any(unix, windows), not(miri))))]
+type Mapped = Block<u8>;
 
 impl Mapping {
     /// Maps the whole file.
@@ -110,10 +115,7 @@ impl Mapping {
     /// # Errors
     /// What the operating system says, an empty file included.
     pub fn new(file: &File) -> std::io::Result<Arc<Self>> {
-        // SAFETY: the mapping is read-only and private. That nobody truncates the file meanwhile cannot be checked;
-        // as with every program that maps model files, doing so ends the process and corrupts nothing.
-        let map = unsafe { memmap2::Mmap::map(file)? };
-        Ok(Arc::new(Self(map)))
+        Ok(Arc::new(Self(map(file)?)))
     }
 
     /// The file's bytes.
@@ -134,6 +136,27 @@ impl Mapping {
             }
         })
     }
+}
+
+#[cfg(all(any(unix, windows), not(miri)))]
+fn map(file: &File) -> std::io::Result<Mapped> {
+    // SAFETY: the mapping is read-only and private. That nobody truncates the file meanwhile cannot be checked;
+    // as with every program that maps model files, doing so ends the process and corrupts nothing.
+    unsafe { memmap2::Mmap::map(file) }
+}
+
+#[cfg(not(all(any(unix, windows), not(miri))))]
+fn map(file: &File) -> std::io::Result<Mapped> {
+    use std::io::{Error, ErrorKind, Read, Seek};
+    let len = usize::try_from(file.metadata()?.len()).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
+    if len == 0 {
+        return Err(Error::new(ErrorKind::InvalidInput, "the file is empty"));
+    }
+    let mut block = Block::new(len);
+    let mut from: &File = file;
+    from.rewind()?;
+    from.read_exact(&mut block)?;
+    Ok(block)
 }
 
 #[cfg(test)]
@@ -162,7 +185,10 @@ mod tests {
     #[test]
     fn a_mapping_copies_what_is_misaligned_and_refuses_what_leaves_the_file() {
         use std::io::Write;
-        let path = std::env::temp_dir().join(format!("monotile-mapping-{}", std::process::id()));
+        // In the sandbox of WebAssembly there is neither a folder for such files nor a process.
+        let (folder, id) =
+            if cfg!(target_family = "wasm") { ("/tmp".into(), 0) } else { (std::env::temp_dir(), std::process::id()) };
+        let path = folder.join(format!("monotile-mapping-{id}"));
         File::create(&path).unwrap().write_all(&[0, 0, 128, 63, 0, 0, 0, 64, 9]).unwrap();
         let map = Mapping::new(&File::open(&path).unwrap()).unwrap();
         std::fs::remove_file(&path).unwrap();

@@ -13,8 +13,6 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
-use memmap2::MmapMut;
-
 /// A cache line, and the widest vector register.
 const ALIGN: usize = 64;
 /// The smallest allocation that threads share; of smaller ones each keeps a few itself.
@@ -22,7 +20,7 @@ const POOLED: usize = 64 << 10;
 /// The most pieces of small memory that a thread keeps, and the most bytes of them.
 const KEPT: usize = 32;
 const KEPT_BYTES: usize = 512 << 10;
-/// A large page of memory: from this size on, memory is asked for in such pages.
+/// A large page of memory: from this size on, memory is asked for in such pages where the system has them.
 const HUGE_PAGE: usize = 2 << 20;
 
 static LIMIT: AtomicUsize = AtomicUsize::new(1 << 30);
@@ -100,8 +98,13 @@ struct Memory {
     address: NonNull<u8>,
     class: usize,
     /// What the memory is part of, where it is not the allocator's.
-    mapped: Option<MmapMut>,
+    mapped: Option<Mapped>,
 }
+
+#[cfg(all(target_os = "linux", not(miri)))]
+type Mapped = memmap2::MmapMut;
+#[cfg(not(all(target_os = "linux", not(miri))))]
+type Mapped = std::convert::Infallible;
 
 // SAFETY: `Memory` owns its allocation alone, and hands out its address only through borrows of `Block`.
 unsafe impl Send for Memory {}
@@ -110,7 +113,9 @@ unsafe impl Sync for Memory {}
 
 impl Memory {
     fn new(class: usize) -> Self {
-        if let Some(memory) = Self::map(class) {
+        if class >= HUGE_PAGE
+            && let Some(memory) = Self::map(class)
+        {
             return memory;
         }
         let layout = layout(class);
@@ -122,17 +127,19 @@ impl Memory {
 
     /// Memory in large pages, where the system has them: a kernel that strides over memory asks for the translation of an
     /// address a page, which takes longer than reading it.
+    #[cfg(all(target_os = "linux", not(miri)))]
     fn map(class: usize) -> Option<Self> {
-        if cfg!(not(target_os = "linux")) || class < HUGE_PAGE {
-            return None;
-        }
-        let mut mapped = MmapMut::map_anon(class.checked_add(HUGE_PAGE)?).ok()?;
+        let mut mapped = Mapped::map_anon(class.checked_add(HUGE_PAGE)?).ok()?;
         let start = mapped.as_ptr().align_offset(HUGE_PAGE);
         // Whole large pages alone: the rest costs no more than is written to. A system that refuses gives small ones.
-        #[cfg(target_os = "linux")]
         let _ = mapped.advise_range(memmap2::Advice::HugePage, start, class / HUGE_PAGE * HUGE_PAGE);
         let address = NonNull::new(mapped.get_mut(start..start + class)?.as_mut_ptr())?;
         Some(Self { address, class, mapped: Some(mapped) })
+    }
+
+    #[cfg(not(all(target_os = "linux", not(miri))))]
+    fn map(_: usize) -> Option<Self> {
+        None
     }
 }
 

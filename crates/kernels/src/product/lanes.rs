@@ -73,6 +73,7 @@ impl<'a, T: Lanes> Tiny<'a, T> {
                         16 => self.multiply::<V, 16>(range),
                         8 => self.multiply::<V, 8>(range),
                         4 => self.multiply::<V, 4>(range),
+                        2 => self.multiply::<V, 2>(range),
                         _ => self.multiply::<V, 1>(range),
                     },
                 )

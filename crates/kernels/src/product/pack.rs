@@ -98,6 +98,7 @@ unsafe fn pack_panels<V: Vector<Element: Lanes>, R: Read<V>>(
                 16 => turn::<V, R, 16>(from, source, &one, to),
                 8 => turn::<V, R, 8>(from, source, &one, to),
                 4 => turn::<V, R, 4>(from, source, &one, to),
+                2 => turn::<V, R, 2>(from, source, &one, to),
                 _ => turn::<V, R, 1>(from, source, &one, to),
             }
         }

@@ -13,6 +13,8 @@ pub mod math;
 pub mod neon;
 pub mod scalar;
 mod vector;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub mod wasm;
 
 use std::sync::OnceLock;
 
@@ -29,6 +31,8 @@ pub enum Isa {
     Baseline,
     /// AArch64 with Advanced SIMD.
     Neon,
+    /// WebAssembly with SIMD.
+    Simd128,
     /// x86-64 with AVX2 and FMA.
     Avx2,
     /// x86-64 with AVX-512 F, BW, DQ and VL.
@@ -41,12 +45,15 @@ impl Isa {
         &[Self::Baseline, Self::Avx2, Self::Avx512]
     } else if cfg!(target_arch = "aarch64") {
         &[Self::Baseline, Self::Neon]
+    } else if cfg!(all(target_arch = "wasm32", target_feature = "simd128")) {
+        &[Self::Baseline, Self::Simd128]
     } else {
         &[Self::Baseline]
     };
 }
 
-/// The best instruction set of this processor, or a lesser one named by `MONOTILE_ISA` (`baseline`, `avx2`, `avx512`, `neon`).
+/// The best instruction set of this processor, or a lesser one named by `MONOTILE_ISA` (`baseline`, `avx2`, `avx512`, `neon`,
+/// `simd128`).
 pub fn isa() -> Isa {
     static ISA: OnceLock<Isa> = OnceLock::new();
     *ISA.get_or_init(|| {
@@ -164,6 +171,9 @@ pub trait Lanes: Real + From<f32> + From<bf16> + From<f16> {
     /// Its pair of Advanced SIMD registers.
     #[cfg(target_arch = "aarch64")]
     type Neon: Vector<Element = Self>;
+    /// Its register of WebAssembly.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    type Simd128: Vector<Element = Self>;
 }
 
 impl Lanes for f32 {
@@ -173,6 +183,8 @@ impl Lanes for f32 {
     type Avx2 = avx2::F32x8;
     #[cfg(target_arch = "aarch64")]
     type Neon = neon::F32x8;
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    type Simd128 = wasm::F32x4;
 }
 
 impl Lanes for f64 {
@@ -182,6 +194,8 @@ impl Lanes for f64 {
     type Avx2 = avx2::F64x4;
     #[cfg(target_arch = "aarch64")]
     type Neon = neon::F64x4;
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    type Simd128 = wasm::F64x2;
 }
 
 /// Runs `kernel` with the widest registers of this processor.
@@ -219,7 +233,11 @@ pub fn dispatch_on<T: Lanes, K: Kernel<T>>(isa: Isa, kernel: K) -> K::Output {
         // SAFETY: every processor of this architecture has these registers.
         return unsafe { kernel.run::<T::Neon>() };
     }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    if isa >= Isa::Simd128 {
+        // SAFETY: a module that was compiled for these registers runs only where they are.
+        return unsafe { kernel.run::<T::Simd128>() };
+    }
     let _ = isa;
     // SAFETY: a register of one lane needs no instruction set.
     unsafe { kernel.run::<Scalar<T>>() }
