@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use super::Axis;
 use super::axes::Offsets;
+use super::epilogue::Finish;
 use super::micro::{Columns, Kernels, MAX_ROWS, Tile};
 use super::pack::{Panel, Source};
 use super::phase::Phase;
@@ -49,6 +50,7 @@ pub(super) struct Product<'a, T> {
     pub(super) kernels: &'a Kernels<T>,
     pub(super) alpha: T,
     pub(super) accumulate: bool,
+    pub(super) finish: Option<&'a Finish<'a, T>>,
     pub(super) a: &'a Source<T>,
     pub(super) b: &'a Source<T>,
     pub(super) c: Target<T>,
@@ -357,6 +359,7 @@ impl<T: Lanes> Slab<'_, T> {
                 width: columns.len(),
                 columns: Columns::new(product.columns, self.columns.start + columns.start, &mut room[..columns.len()]),
                 accumulate: product.accumulate || self.depth.start > 0,
+                finish: product.finish.filter(|_| self.depth.end == product.size[2]),
             };
             // SAFETY: the panels were packed with these sizes; the rest is the caller's duty.
             unsafe { product.kernels.run(&tile) }

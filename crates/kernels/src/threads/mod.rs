@@ -13,8 +13,8 @@ const WORTH_WAKING_NS: f64 = 10_000.0;
 #[cfg(feature = "threads")]
 const WORTH_SHARING_NS: f64 = 2_000.0;
 
-/// Whether there is a team: WebAssembly has threads only where a module is compiled for atomic memory.
-const TEAM: bool = cfg!(all(feature = "threads", not(all(target_family = "wasm", not(target_feature = "atomics")))));
+/// Whether there are threads: a module of WebAssembly has them only where it is compiled for atomic memory.
+const THREADS: bool = cfg!(all(feature = "threads", any(not(target_family = "wasm"), target_feature = "atomics")));
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
@@ -24,7 +24,7 @@ pub fn count() -> usize {
         0 => {
             let wished = std::env::var("MONOTILE_THREADS").ok().and_then(|s| s.parse().ok()).filter(|&n| n > 0);
             let count = wished.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
-            let count = if TEAM { count } else { 1 };
+            let count = if THREADS { count } else { 1 };
             COUNT.store(count, Ordering::Relaxed);
             count
         }
@@ -34,7 +34,7 @@ pub fn count() -> usize {
 
 /// Sets the number of threads that kernels use from now on.
 pub fn set_count(threads: usize) {
-    COUNT.store(if TEAM { threads.max(1) } else { 1 }, Ordering::Relaxed);
+    COUNT.store(if THREADS { threads.max(1) } else { 1 }, Ordering::Relaxed);
 }
 
 /// How many parts to cut `items` of `ns_each` nanoseconds into: 1 where that is less than waking a thread is worth.
