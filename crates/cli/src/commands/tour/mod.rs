@@ -100,6 +100,8 @@ fn instructions() -> &'static str {
     match isa() {
         Isa::Avx512 => "AVX-512",
         Isa::Avx2 => "AVX2",
+        Isa::Neon => "Advanced SIMD",
+        Isa::Simd128 => "WebAssembly SIMD",
         Isa::Baseline => "the processor's baseline",
     }
 }
