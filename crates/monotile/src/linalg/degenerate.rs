@@ -11,7 +11,7 @@
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 
-use super::parts::which;
+use super::parts::{batch, which};
 
 /// A decomposition whose cotangent is being pulled back, each of values `(…, k)` and matrices `(…, k, k)`.
 pub(super) struct Pairs<'a> {
@@ -25,6 +25,8 @@ pub(super) struct Pairs<'a> {
     pub stretch: &'a Tensor,
     /// The cotangent of the values.
     pub values_bar: Option<&'a Tensor>,
+    /// The largest element of the cotangents of the vectors, for each matrix: rounding is measured against it.
+    pub scales: &'a [f64],
 }
 
 /// How to divide by differences of values.
@@ -39,6 +41,14 @@ pub(super) struct Quotients {
 
 pub(super) fn epsilon(dtype: DType) -> f64 {
     if dtype == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() }
+}
+
+/// The largest absolute value in each of the matrices `(…, m, k)`.
+pub(super) fn scales(x: &Tensor) -> Result<Vec<f64>> {
+    if x.is_empty() {
+        return Ok(vec![0.0; batch(x).iter().product()]);
+    }
+    Ok(x.detach().abs()?.max(&[-2, -1])?.to_f64_vec())
 }
 
 /// X with the elements that `mask` marks replaced by `value`.
@@ -102,7 +112,7 @@ impl One<'_> {
         // which the limit does not.
         let unresolved = 64.0 * k as f64 * epsilon * most(self.values);
         let close = |i: usize, j: usize| epsilon.sqrt() * self.values[i].abs().max(self.values[j].abs());
-        let vanishing = 100.0 * epsilon.sqrt() * most(self.turn).max(most(self.stretch));
+        let vanishing = 100.0 * epsilon.sqrt() * self.pairs.scales[self.matrix];
         let mut groups: Vec<usize> = (0..k).collect();
         for i in 0..k {
             equal[i * k + i] = true;

@@ -4,7 +4,7 @@ use monotile_kernels::buffer::Block;
 use monotile_kernels::factor::eigh as kernel;
 use monotile_kernels::simd::Lanes;
 
-use super::degenerate::Pairs;
+use super::degenerate::{Pairs, scales};
 use super::parts::{batch, from_columns, shape, sum, symmetric, view, which};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
@@ -139,8 +139,9 @@ impl Gradient for Rule {
         let Some(v_bar) = &cotangents[1] else { return Ok(vec![diagonal]) };
         let g = v.mt().matmul(v_bar)?;
         let (turn, stretch) = (g.sub(&g.mt())?.mul_scalar(0.5)?, symmetric(&g)?);
-        let values_bar = cotangents[0].as_ref();
-        let pairs = Pairs { op: "eigh", what: "eigen", values: &values, turn: &turn, stretch: &stretch, values_bar };
+        let (values_bar, scales) = (cotangents[0].as_ref(), scales(v_bar)?);
+        let pairs =
+            Pairs { op: "eigh", what: "eigen", values: &values, turn: &turn, stretch: &stretch, values_bar, scales: &scales };
         let quotients = pairs.quotients()?;
         if saved.is_recorded() && quotients.degenerate {
             return Err(Error::value("the second gradient of eigh: it is not given where eigenvalues are equal"));

@@ -10,6 +10,10 @@
 //! | A = V Λ Vᵀ for symmetric A | [`eigh`], [`eigvalsh`] |
 //! | least squares | [`lstsq`], [`pinv`] |
 //! | rank, condition, norms | [`matrix_rank`], [`cond`], [`norm`] |
+//! | low rank: the nearest matrix, randomized values | [`truncated`], [`svd_lowrank`], [`svd_lowrank_by_products`] |
+//! | powers, exponentials | [`matrix_power`], [`expm`] |
+//! | random orthogonal matrices | [`orthogonal`] |
+//! | the QR algorithm step by step | [`qr_iteration`] |
 //! | determinants | [`det`], [`slogdet`] |
 //!
 //! Every operation takes f32 and f64 (bf16 and f16 count as f32), and reads its operands through their strides. A matrix with
@@ -20,30 +24,42 @@ mod degenerate;
 mod det;
 mod eigh;
 mod inv;
+mod lowrank;
 mod lstsq;
 mod lu;
 mod norm;
+mod orthogonal;
 mod parts;
 mod pinv;
+mod power;
 mod qr;
+mod qr_iteration;
 mod rank;
 mod solve;
 mod svd;
+#[cfg(test)]
+mod tests;
 mod triangular;
+mod truncated;
 
 pub use cholesky::{cholesky, cholesky_solve};
 pub use det::{SignLogDet, det, slogdet};
 pub use eigh::{Eigh, eigh, eigvalsh};
 pub use inv::inv;
+pub use lowrank::{LowRank, LowRankOptions, Products, svd_lowrank, svd_lowrank_by_products};
 pub use lstsq::lstsq;
 pub use lu::{Lu, lu};
 pub use norm::{MatrixNorm, norm};
+pub use orthogonal::orthogonal;
 pub use pinv::pinv;
+pub use power::{expm, matrix_power};
 pub use qr::{Qr, QrOptions, qr};
+pub use qr_iteration::{QrIteration, QrIterationOptions, QrStep, Shift, qr_iteration};
 pub use rank::{cond, matrix_rank};
 pub use solve::solve;
 pub use svd::{Svd, SvdOptions, singular_values, svd};
 pub use triangular::{Triangular, solve_triangular};
+pub use truncated::{Keep, Truncated, truncated};
 
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<crate::testing::Spec> {
@@ -53,14 +69,19 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
         eigh::specs(),
         inv::specs(),
         lstsq::specs(),
+        lowrank::specs(),
         lu::specs(),
         norm::specs(),
+        orthogonal::specs(),
         pinv::specs(),
+        power::specs(),
         qr::specs(),
+        qr_iteration::specs(),
         rank::specs(),
         solve::specs(),
         svd::specs(),
         triangular::specs(),
+        truncated::specs(),
     ];
     all.into_iter().flatten().collect()
 }

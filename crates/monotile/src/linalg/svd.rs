@@ -4,7 +4,7 @@ use monotile_kernels::buffer::Block;
 use monotile_kernels::factor::svd::{self as kernel, Vectors};
 use monotile_kernels::simd::Lanes;
 
-use super::degenerate::{Pairs, epsilon, replaced};
+use super::degenerate::{Pairs, epsilon, replaced, scales};
 use super::parts::{batch, from_columns, shape, sum, symmetric, thin, view, which};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
@@ -151,7 +151,12 @@ impl Gradient for Rule {
         let k = s.dim(-1);
         let u_bar = cotangents[0].as_ref().map(|bar| thin("svd", &u, bar, k)).transpose()?;
         let v_bar = cotangents[2].as_ref().map(|bar| thin("svd", &v, &bar.mt(), k)).transpose()?;
-        let found = Found { u: u.slice(-1, ..k)?, s, v: v.slice(-1, ..k)?, recorded: saved.is_recorded() };
+        let [left, right] = [&cotangents[0], &cotangents[2]].map(|bar| bar.as_ref().map(scales).transpose());
+        let largest = match (left?, right?) {
+            (Some(left), Some(right)) => left.into_iter().zip(right).map(|(a, b)| a.max(b)).collect(),
+            (left, right) => left.or(right).unwrap_or_default(),
+        };
+        let found = Found { u: u.slice(-1, ..k)?, s, v: v.slice(-1, ..k)?, recorded: saved.is_recorded(), scales: largest };
         Ok(vec![found.pull_back(u_bar, cotangents[1].as_ref(), v_bar)?])
     }
 }
@@ -162,6 +167,8 @@ struct Found {
     s: Tensor,
     v: Tensor,
     recorded: bool,
+    /// The largest element of the cotangents of the vectors, for each matrix.
+    scales: Vec<f64>,
 }
 
 impl Found {
@@ -182,7 +189,15 @@ impl Found {
         let apart = sum(x, y.map(|y| y.neg()).transpose()?)?.expect("one of the cotangents is present");
         let stretch = symmetric(&sum(g, h)?.expect("one of the cotangents is present"))?;
 
-        let pairs = Pairs { op: "svd", what: "singular ", values: s, turn: &turn, stretch: &stretch, values_bar: s_bar };
+        let pairs = Pairs {
+            op: "svd",
+            what: "singular ",
+            values: s,
+            turn: &turn,
+            stretch: &stretch,
+            values_bar: s_bar,
+            scales: &self.scales,
+        };
         let quotients = pairs.quotients()?;
         if self.recorded && quotients.degenerate {
             return Err(Error::value("the second gradient of svd: it is not given where singular values are equal"));
@@ -223,7 +238,9 @@ impl Found {
             let first = s.iter().position(|&x| x <= rounding * s[0]).unwrap_or(k);
             zeros[matrix * k + first..(matrix + 1) * k].fill(true);
             let Some(bar) = bar.as_ref().map(|bar| &bar[matrix * k..][..k]) else { continue };
-            let most = bar.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+            // A vector's cotangent of this size comes with one of its value that is smaller by the value.
+            let beside = if s[0] > 0.0 { self.scales[matrix] / s[0] } else { 0.0 };
+            let most = bar.iter().fold(beside, |m, x| m.max(x.abs()));
             let depends = (first..k).find(|&j| bar[j].abs() > rounding * most);
             if let Some(j) = depends.filter(|_| !alone || first + 1 < k) {
                 return Err(self.refuse(matrix, j));
@@ -236,9 +253,8 @@ impl Found {
     fn refuse_zero(&self, bar: &Tensor, mask: &Tensor) -> Result<()> {
         let (columns, each) = (bar.dim(-1), bar.dim(-1) * bar.dim(-2));
         let (bar, mask) = (bar.to_f64_vec(), mask.to_f64_vec());
-        let most = bar.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
-        let vanishing = 100.0 * epsilon(self.s.dtype()).sqrt() * most;
-        match (0..bar.len()).find(|&at| mask[at] != 0.0 && bar[at].abs() > vanishing) {
+        let vanishing = |matrix: usize| 100.0 * epsilon(self.s.dtype()).sqrt() * self.scales[matrix];
+        match (0..bar.len()).find(|&at| mask[at] != 0.0 && bar[at].abs() > vanishing(at / each)) {
             Some(at) => Err(self.refuse(at / each, at % columns)),
             None => Ok(()),
         }

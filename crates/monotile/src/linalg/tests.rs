@@ -1,0 +1,193 @@
+//! Gradients where values are equal or 0, against central differences of the whole function; and losses that have none.
+
+use super::*;
+use crate::tape::{GradientCheck, check_gradient, grad};
+use crate::testing::normal;
+use crate::{DType, Result, Rng, Tensor};
+
+/// U diag(s) Vᵀ with random orthogonal factors: `rows` × `columns`.
+fn with_values(rows: usize, columns: usize, s: &[f64]) -> Tensor {
+    let mut rng = Rng::new(rows as u64 * 31 + columns as u64);
+    let u = orthogonal(&[rows, s.len()], &mut rng, DType::F64).unwrap();
+    let v = orthogonal(&[columns, s.len()], &mut rng, DType::F64).unwrap();
+    u.mul(&Tensor::from_slice(s, &[s.len()]).unwrap()).unwrap().matmul(&v.mt()).unwrap()
+}
+
+/// The diagonal matrix, whose equal values are equal to the last bit.
+fn diagonal(values: &[f64]) -> Tensor {
+    Tensor::eye(values.len(), DType::F64).unwrap().mul(&Tensor::from_slice(values, &[values.len()]).unwrap()).unwrap()
+}
+
+/// V diag(λ) Vᵀ
+fn symmetric_with(values: &[f64]) -> Tensor {
+    let v = orthogonal(&[values.len(), values.len()], &mut Rng::new(5), DType::F64).unwrap();
+    v.mul(&Tensor::from_slice(values, &[values.len()]).unwrap()).unwrap().matmul(&v.mt()).unwrap()
+}
+
+fn check(f: impl Fn(&Tensor) -> Result<Tensor>, a: &Tensor) {
+    check_order(f, a, 1);
+}
+
+fn check_order(f: impl Fn(&Tensor) -> Result<Tensor>, a: &Tensor, order: usize) {
+    let options = GradientCheck { directions: a.len(), order, ..Default::default() };
+    check_gradient(|x| Ok(vec![f(&x[0])?]), std::slice::from_ref(a), &options).unwrap();
+}
+
+fn refusal(f: impl Fn(&Tensor) -> Result<Tensor>, a: &Tensor) -> String {
+    let a = a.requires_grad();
+    grad(&f(&a).unwrap(), &[&a]).unwrap_err().to_string()
+}
+
+/// U_r g(S_r) V_rᵀ
+fn top(a: &Tensor, r: usize, g: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let Svd { u, s, vt } = svd(a, &SvdOptions::default())?;
+    u.slice(-1, ..r)?.mul(&g(&s.slice(-1, ..r)?)?.unsqueeze(-2)?)?.matmul(&vt.slice(-2, ..r)?)
+}
+
+/// V g(Λ) Vᵀ
+fn spectral(a: &Tensor, g: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    // Differences step off the symmetric matrices.
+    let Eigh { values, vectors } = eigh(&parts::symmetric(a)?)?;
+    vectors.mul(&g(&values)?.unsqueeze(-2)?)?.matmul(&vectors.mt())
+}
+
+#[test]
+fn the_nuclear_norm_is_right_at_equal_values() {
+    let through_svd = |a: &Tensor| svd(a, &SvdOptions::default())?.s.sum(&[]);
+    for a in [
+        with_values(4, 4, &[3.0, 3.0, 1.0, 1.0]),
+        with_values(5, 3, &[2.0; 3]),
+        with_values(3, 5, &[2.0, 1.0, 1.0]),
+        diagonal(&[1.0; 3]),
+    ] {
+        check(through_svd, &a);
+        // The second derivative too: it is that of the orthogonal factor.
+        check_order(|a| norm(a, MatrixNorm::Nuclear), &a, 2);
+    }
+}
+
+#[test]
+fn projections_are_right_at_equal_values() {
+    let left = |r: usize| {
+        move |a: &Tensor| {
+            let u = svd(a, &SvdOptions::default())?.u.slice(-1, ..r)?;
+            u.matmul(&u.mt())
+        }
+    };
+    for a in [with_values(4, 4, &[3.0, 3.0, 1.0, 1.0]), with_values(6, 4, &[3.0, 3.0, 1.0, 1.0]), diagonal(&[3.0, 3.0, 1.0, 1.0])] {
+        check(left(2), &a);
+    }
+    // All columns of a tall matrix: the space that it spans.
+    check(left(3), &with_values(5, 3, &[2.0; 3]));
+    check(left(3), &with_values(5, 3, &[2.0, 2.0, 0.5]));
+    let lower = |a: &Tensor| {
+        let v = eigh(&parts::symmetric(a)?)?.vectors.slice(-1, ..2)?;
+        v.matmul(&v.mt())
+    };
+    check(lower, &symmetric_with(&[1.0, 1.0, 2.0, 2.0]));
+    check(lower, &diagonal(&[1.0, 1.0, 2.0, 2.0]));
+}
+
+#[test]
+fn reconstructions_at_a_gap_are_right_at_equal_values() {
+    for a in [
+        with_values(4, 4, &[3.0, 3.0, 1.0, 1.0]),
+        with_values(6, 4, &[3.0, 3.0, 1.0, 1.0]),
+        with_values(4, 6, &[3.0, 3.0, 1.0, 0.5]),
+        with_values(5, 5, &[3.0, 3.0, 1.0, 1.0, 1.0]),
+    ] {
+        check(|a| top(a, 2, |s| Ok(s.clone())), &a);
+        check(|a| Ok(truncated(a, Keep::Rank(2))?.approximation), &a);
+    }
+    // Three equal values, and a decomposition of everything.
+    check(|a| top(a, 3, |s| Ok(s.clone())), &with_values(4, 4, &[2.0, 2.0, 2.0, 1.0]));
+    check(|a| top(a, 4, |s| Ok(s.clone())), &with_values(4, 4, &[2.0; 4]));
+}
+
+#[test]
+fn reconstructions_and_projections_are_right_at_zero_values() {
+    for a in [
+        with_values(4, 4, &[3.0, 2.0]),
+        with_values(6, 4, &[2.0, 2.0]),
+        with_values(4, 6, &[3.0, 3.0]),
+        diagonal(&[3.0, 3.0, 0.0, 0.0]),
+    ] {
+        check(|a| top(a, 2, |s| Ok(s.clone())), &a);
+        check(|a| Ok(truncated(a, Keep::Rank(2))?.approximation), &a);
+        let project = |a: &Tensor| {
+            let v = svd(a, &SvdOptions::default())?.vt.slice(-2, ..2)?;
+            v.mt().matmul(&v)
+        };
+        check(project, &a);
+    }
+    // The space that a matrix leaves free.
+    let free = |a: &Tensor| {
+        let u = svd(a, &SvdOptions { full: true })?.u.slice(-1, 2..)?;
+        u.matmul(&u.mt())
+    };
+    check(free, &with_values(5, 2, &[3.0, 3.0]));
+}
+
+#[test]
+fn whitening_and_functions_of_matrices_are_right_at_equal_values() {
+    let inverse_root = |s: &Tensor| s.rsqrt();
+    for values in [&[2.0, 2.0, 2.0][..], &[1.0, 2.0, 2.0, 5.0], &[3.0, 3.0, 4.0, 4.0]] {
+        for a in [symmetric_with(values), diagonal(values)] {
+            check(|a| spectral(a, inverse_root), &a);
+            check(|a| spectral(a, |s| s.exp()), &a);
+            check(|a| spectral(a, |s| Ok(s.clone())), &a);
+            check(|a| eigvalsh(&parts::symmetric(a)?)?.exp()?.sum(&[]), &a);
+        }
+    }
+    // Data with equal variances, made white without turning it: the factor U Vᵀ.
+    for a in [with_values(6, 3, &[2.0; 3]), with_values(3, 3, &[2.0, 2.0, 1.0])] {
+        check(|x| x.matmul(&spectral(&x.mt().matmul(x)?, inverse_root)?), &a);
+        check(|a| top(a, 3, |s| Ok(s.ones_like())), &a);
+    }
+}
+
+#[test]
+fn a_loss_that_depends_on_the_choice_of_vectors_is_refused_with_the_pair() {
+    let first = |a: &Tensor| svd(a, &SvdOptions::default())?.u.slice(-1, ..1)?.sum(&[]);
+    assert_eq!(
+        refusal(first, &diagonal(&[2.0, 2.0, 1.0])),
+        "the gradient of svd: the loss depends on the choice of singular vectors 0 and 1 of the matrix, whose values 2 and 2 are equal"
+    );
+    let last = |a: &Tensor| eigh(a)?.vectors.slice(-1, 1..2)?.sum(&[]);
+    let batch = Tensor::stack(&[&diagonal(&[1.0, 2.0, 3.0]), &diagonal(&[1.0, 2.0, 2.0])], 0).unwrap();
+    assert_eq!(
+        refusal(last, &batch),
+        "the gradient of eigh: the loss depends on the choice of eigenvectors 1 and 2 of matrix 1 of the batch, whose values 2 and 2 are equal"
+    );
+}
+
+#[test]
+fn a_loss_whose_limit_cannot_be_told_is_refused() {
+    let a = with_values(4, 4, &[3.0, 3.0, 1.0, 1.0]);
+    let both = |a: &Tensor| {
+        let Svd { u, s, vt } = svd(a, &SvdOptions::default())?;
+        let weights = normal(&[4, 4]);
+        u.mul(&s)?
+            .matmul(&vt)?
+            .mul(&weights)?
+            .sum(&[])?
+            .add(&u.matmul(&u.mt())?.mul(&weights)?.slice(0, ..2)?.sum(&[])?)?
+            .add(&s.sum(&[])?)
+    };
+    let words = refusal(both, &a);
+    assert!(words.starts_with("the gradient of svd: the loss depends in more than one way on the singular vectors "), "{words}");
+    // A decomposition for each of its parts has the gradient.
+    let apart = |a: &Tensor| {
+        let weights = normal(&[4, 4]);
+        let part = top(a, 4, |s| Ok(s.clone()))?.mul(&weights)?.sum(&[])?;
+        part.add(&norm(a, MatrixNorm::Nuclear)?)
+    };
+    check(apart, &a);
+}
+
+#[test]
+fn a_loss_that_depends_on_vectors_of_zero_values_is_refused() {
+    let whole = |a: &Tensor| top(a, 3, |s| Ok(s.clone()))?.mul(&normal(&[5, 3]))?.sum(&[]);
+    let words = refusal(whole, &with_values(5, 3, &[2.0, 1.0]));
+    assert_eq!(words, "the gradient of svd: the loss depends on singular value 2 of the matrix or its vectors, where it is 0");
+}
