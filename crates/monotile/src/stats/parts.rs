@@ -47,11 +47,6 @@ pub(super) fn root(op: &str, what: &str, covariance: &Tensor) -> Result<Tensor> 
     }
 }
 
-/// ½ (X + Xᵀ)
-pub(super) fn symmetric(x: &Tensor) -> Result<Tensor> {
-    x.add(&x.mt())?.mul_scalar(0.5)
-}
-
 /// The distance from 1 to the next number.
 pub(super) fn epsilon(dtype: DType) -> f64 {
     if dtype == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() }

@@ -1,0 +1,285 @@
+//! Regression by functions of which every finite set of values is normal.
+
+mod kernel;
+mod maximize;
+
+pub use kernel::{Kernel, Shape};
+use maximize::maximize;
+
+use super::gaussian::Gaussian;
+use super::parts::{argument, epsilon, root};
+use crate::check;
+use crate::error::Result;
+use crate::linalg::{Triangular, solve_triangular};
+use crate::random::Rng;
+use crate::tensor::Tensor;
+#[cfg(test)]
+use crate::testing::{Spec, normal};
+
+/// How [`GaussianProcess::fit`] chooses the parameters of the kernel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GaussianProcessOptions {
+    /// Steps towards the largest marginal likelihood at most; 0 keeps the parameters as they are.
+    pub steps: usize,
+    /// The slope of the log-likelihood, by the logarithm of a parameter, that counts as 0.
+    pub tolerance: f64,
+}
+
+impl Default for GaussianProcessOptions {
+    fn default() -> Self {
+        Self { steps: 100, tolerance: 1e-5 }
+    }
+}
+
+/// Regression by a Gaussian process: a function f of mean 0 and covariance k, seen at some points.
+///
+/// # Source
+/// Rasmussen and Williams (2006), Gaussian Processes for Machine Learning, algorithm 2.1 and section 5.4.
+///
+/// # Example
+/// One observation, y = 3 at 0, of a function of variance 1 with noise of variance 0.5:
+/// ```
+/// use monotile::{Tensor, stats::{GaussianProcess, GaussianProcessOptions, Kernel}};
+/// let kernel = Kernel::rbf(1.0, 1.0) + Kernel::white(0.5);
+/// let as_it_is = GaussianProcessOptions { steps: 0, ..Default::default() };
+/// let (x, y) = (Tensor::full(&[1, 1], 0.0_f64), Tensor::full(&[1], 3.0_f64));
+/// let process = GaussianProcess::fit(&kernel, &x, &y, &as_it_is)?;
+/// let seen = process.predict(&x)?;
+/// assert!((seen.mean.item::<f64>()? - 2.0).abs() < 1e-12);
+/// assert!((seen.variance.item::<f64>()? - 1.0 / 3.0).abs() < 1e-12);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct GaussianProcess {
+    kernel: Kernel,
+    x: Tensor,
+    root: Tensor,
+    whitened: Tensor,
+    log_likelihood: f64,
+}
+
+/// What a process says of some points.
+#[derive(Clone)]
+pub struct Prediction {
+    /// E f(z), `(q)`
+    pub mean: Tensor,
+    /// The variance of f(z), `(q)`; that of an observation has the noise too.
+    pub variance: Tensor,
+    /// The variance of the noise: the white part of the kernel.
+    pub noise: f64,
+}
+
+impl GaussianProcess {
+    /// The process given values `y` `(m)` at points `x` `(m, d)`, with the parameters of `kernel` that make them most likely, starting
+    /// from those that it has. Center `y` first where it varies about something other than 0.
+    ///
+    /// # Errors
+    /// If shapes do not fit; `NotPositiveDefinite` where points coincide and there is no noise.
+    ///
+    /// # Cost
+    /// m³/3 operations for a covariance, about three times that for the gradient of a step.
+    pub fn fit(kernel: &Kernel, x: &Tensor, y: &Tensor, options: &GaussianProcessOptions) -> Result<Self> {
+        let op = "GaussianProcess";
+        let x = argument(op, "x", x, &[("points", None), ("d", None)])?.detach();
+        let y = argument(op, "y", y, &[("points", Some(x.dim(0)))])?.detach();
+        let dtype = check::common_float(op, &x, &y)?;
+        let (x, y) = (x.to_dtype(dtype)?, y.to_dtype(dtype)?);
+        let slope = |parameters: &[f64]| {
+            let leaf = Tensor::from_slice(parameters, &[parameters.len()])?.requires_grad();
+            let value = log_marginal_likelihood(kernel, &x, &y, Some(&leaf))?;
+            let gradient = value.backward()?.take(&leaf).map_or(vec![0.0; parameters.len()], |g| g.to_f64_vec());
+            Ok((value.to_f64_vec()[0], gradient))
+        };
+        let kernel = match options.steps {
+            0 => kernel.clone(),
+            steps => kernel.with_parameters(&maximize(&slope, kernel.parameters(), steps, options.tolerance)?)?,
+        };
+        let prior = prior(&kernel, &x, None)?;
+        let column = y.unsqueeze(-1)?;
+        Ok(Self {
+            whitened: solve_triangular(prior.root(), &column, &Triangular::default())?,
+            log_likelihood: prior.log_density(&y)?.to_f64_vec()[0],
+            root: prior.root().clone(),
+            kernel,
+            x,
+        })
+    }
+
+    /// The kernel with the parameters that were found.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// ln p(y | x) with the parameters that were found.
+    pub fn log_likelihood(&self) -> f64 {
+        self.log_likelihood
+    }
+
+    /// What is known of the function at points `z` `(q, d)`, with gradients by them.
+    ///
+    /// E f(z) = k(z, x) K⁻¹ y,  var f(z) = k(z, z) − ‖L⁻¹ k(x, z)‖²
+    ///
+    /// # Errors
+    /// If the points have another number of coordinates.
+    pub fn predict(&self, z: &Tensor) -> Result<Prediction> {
+        let seen = self.seen("predict", z)?;
+        let explained = seen.square()?.sum(&[0])?;
+        let variance = explained.neg()?.add_scalar(self.kernel.variance())?.clamp(0.0, f64::INFINITY)?;
+        let mean = seen.mt().matmul(&self.whitened)?.squeeze(-1)?;
+        Ok(Prediction { mean, variance, noise: self.kernel.total_variance() - self.kernel.variance() })
+    }
+
+    /// Draws `count` functions, by their values at points `z` `(q, d)`: `(count, q)`.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn sample(&self, z: &Tensor, count: usize, rng: &mut Rng) -> Result<Tensor> {
+        let seen = self.seen("sample", z)?;
+        let z = z.to_dtype(self.x.dtype())?;
+        // A copy of the points is another set of points, which has no noise.
+        let covariance = self.kernel.covariance(&z, Some(&z), None)?.sub(&seen.mt().matmul(&seen)?)?;
+        let jitter = 10.0 * z.dim(0) as f64 * epsilon(z.dtype()) * self.kernel.variance();
+        let covariance = covariance.add(&Tensor::eye(z.dim(0), z.dtype())?.mul_scalar(jitter)?)?;
+        let eps = rng.normal(&[count, z.dim(0)], z.dtype())?;
+        let mean = seen.mt().matmul(&self.whitened)?.squeeze(-1)?;
+        eps.matmul(&root("sample", "the covariance", &covariance)?.mt())?.add(&mean)
+    }
+
+    /// L⁻¹ k(x, z), `(m, q)`
+    fn seen(&self, op: &str, z: &Tensor) -> Result<Tensor> {
+        let z = argument(op, "z", z, &[("points", None), ("d", Some(self.x.dim(1)))])?.to_dtype(self.x.dtype())?;
+        solve_triangular(&self.root, &self.kernel.covariance(&self.x, Some(&z), None)?, &Triangular::default())
+    }
+}
+
+/// ln p(y | x) = −½ yᵀ K⁻¹ y − ½ ln |K| − m/2 ln 2π of values `y` `(m)` at points `x` `(m, d)`, a scalar with gradients by all of them and by
+/// `parameters`, which stand in for the [kernel's own](Kernel::parameters).
+///
+/// # Errors
+/// If shapes do not fit; `NotPositiveDefinite` where points coincide and there is no noise.
+pub fn log_marginal_likelihood(kernel: &Kernel, x: &Tensor, y: &Tensor, parameters: Option<&Tensor>) -> Result<Tensor> {
+    let y = argument("log_marginal_likelihood", "y", y, &[("points", Some(x.shape().first().copied().unwrap_or(0)))])?;
+    prior(kernel, x, parameters)?.log_density(&y)
+}
+
+/// The distribution of observations at these points. What rounding may take from the diagonal of a covariance is added to it.
+fn prior(kernel: &Kernel, x: &Tensor, parameters: Option<&Tensor>) -> Result<Gaussian> {
+    let covariance = kernel.covariance(x, None, parameters)?;
+    let (m, dtype) = (covariance.dim(0), covariance.dtype());
+    let scale = covariance.diagonal(0, 1)?.mean(&[])?;
+    let jitter = Tensor::eye(m, dtype)?.mul_scalar(10.0 * m as f64 * epsilon(dtype))?.mul(&scale)?;
+    Gaussian::new(&Tensor::zeros(&[m], dtype), &covariance.add(&jitter)?).map_err(|error| error.within("GaussianProcess"))
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    let kernels = [
+        Kernel::rbf(1.5, 0.8) + Kernel::white(0.3),
+        Kernel::matern12(1.5, 0.8) + Kernel::white(0.3),
+        Kernel::matern32(1.5, 0.8) * Kernel::rbf(0.7, 2.0) + Kernel::white(0.3),
+        (Kernel::matern52(1.5, 0.8) + Kernel::matern32(0.2, 3.0)) * (Kernel::rbf(1.0, 2.0) + Kernel::white(0.3)),
+    ];
+    kernels
+        .into_iter()
+        .map(|kernel| {
+            let own = kernel.parameters();
+            let count = own.len();
+            Spec::new("log_marginal_likelihood", move |x| Ok(vec![log_marginal_likelihood(&kernel, &x[0], &x[1], Some(&x[2]))?]))
+                // Points drawn from two dimensions do not coincide.
+                .sample("five points", vec![normal(&[5, 2]), normal(&[5]), Tensor::from_vec(own, &[count]).expect("a vector")])
+                .orders(2)
+                .tolerance_f32(1e-4)
+                .refuses(
+                    vec![normal(&[5, 2]), normal(&[4]), normal(&[count])],
+                    "log_marginal_likelihood: y must have shape [5], got [4]",
+                )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::DType;
+
+    fn values(t: &Tensor) -> Vec<f64> {
+        t.to_f64_vec()
+    }
+
+    /// Points, and a draw at them from the process of this kernel.
+    fn drawn(kernel: &Kernel, m: usize) -> (Tensor, Tensor) {
+        let mut rng = Rng::new(11);
+        let x = rng.uniform(&[m, 1], 0.0, 10.0, DType::F64).unwrap();
+        let y = prior(kernel, &x, None).unwrap().sample(1, &mut rng).unwrap().squeeze(0).unwrap();
+        (x, y)
+    }
+
+    #[test]
+    fn kernels_have_the_values_of_their_formulas() {
+        let (x, z) = (Tensor::from_rows(&[[0.0_f64, 0.0]]).unwrap(), Tensor::from_rows(&[[3.0_f64, 4.0]]).unwrap());
+        let at = |k: Kernel| k.covariance(&x, Some(&z), None).unwrap().item::<f64>().unwrap();
+        let (r3, r5) = (3.0_f64.sqrt() * 2.5, 5.0_f64.sqrt() * 2.5);
+        let expected = [
+            (at(Kernel::rbf(2.0, 2.0)), 2.0 * (-3.125_f64).exp()),
+            (at(Kernel::matern12(2.0, 2.0)), 2.0 * (-2.5_f64).exp()),
+            (at(Kernel::matern32(2.0, 2.0)), 2.0 * (1.0 + r3) * (-r3).exp()),
+            (at(Kernel::matern52(2.0, 2.0)), 2.0 * (1.0 + r5 + r5 * r5 / 3.0) * (-r5).exp()),
+            (at(Kernel::white(2.0)), 0.0),
+            (at(Kernel::rbf(2.0, 2.0) * Kernel::matern12(0.5, 2.0) + Kernel::white(1.0)), (-5.625_f64).exp()),
+        ];
+        assert!(expected.iter().all(|(found, e)| (found - e).abs() < 1e-15), "{expected:?}");
+    }
+
+    /// The joint distribution of the values seen and one more, by the conditional of a Gaussian.
+    #[test]
+    fn predictions_are_conditionals_of_the_joint_distribution() {
+        let kernel = Kernel::matern52(2.0, 1.5) + Kernel::white(0.1);
+        let (x, y) = drawn(&kernel, 12);
+        let as_it_is = GaussianProcessOptions { steps: 0, ..Default::default() };
+        let process = GaussianProcess::fit(&kernel, &x, &y, &as_it_is).unwrap();
+        let z = Tensor::from_rows(&[[4.2_f64]]).unwrap();
+        let found = process.predict(&z).unwrap();
+        let all = Tensor::cat(&[&x, &z], 0).unwrap();
+        let known: Vec<usize> = (0..12).collect();
+        let expected = prior(&kernel, &all, None).unwrap().conditional(&known, &y).unwrap();
+        assert!((values(&found.mean)[0] - values(expected.mean())[0]).abs() < 1e-11);
+        assert!((values(&found.variance)[0] + found.noise - values(&expected.covariance().unwrap())[0]).abs() < 1e-11);
+        assert!((found.noise - 0.1).abs() < 1e-15);
+
+        let count = 40_000;
+        let draws = process.sample(&z, count, &mut Rng::new(2)).unwrap();
+        let (mean, variance) = (draws.mean(&[]).unwrap(), draws.var(&[], 1.0).unwrap());
+        let deviation = values(&found.variance)[0].sqrt();
+        assert!((values(&mean)[0] - values(&found.mean)[0]).abs() < 5.0 * deviation / (count as f64).sqrt());
+        assert!((values(&variance)[0].sqrt() - deviation).abs() < 5.0 * deviation / (2.0 * count as f64).sqrt());
+    }
+
+    /// Of 150 observations, parameters come out as they went in, within what so many tell.
+    #[test]
+    fn the_most_likely_parameters_are_near_those_that_made_the_data() {
+        let truth = Kernel::rbf(2.0, 1.0) + Kernel::white(0.05);
+        let (x, y) = drawn(&truth, 150);
+        let start = Kernel::rbf(1.0, 3.0) + Kernel::white(0.5);
+        let process = GaussianProcess::fit(&start, &x, &y, &GaussianProcessOptions::default()).unwrap();
+        let off: Vec<f64> = process.kernel().parameters().iter().zip(truth.parameters()).map(|(a, b)| (a - b).abs()).collect();
+        assert!(off[0] < 1.0 && off[1] < 0.3 && off[2] < 0.3, "{}", process.kernel());
+        let likelihood = |k: &Kernel| log_marginal_likelihood(k, &x, &y, None).unwrap().item::<f64>().unwrap();
+        assert!(process.log_likelihood() >= likelihood(&truth));
+        // At the maximum every slope vanishes.
+        let leaf = Tensor::from_vec(process.kernel().parameters(), &[3]).unwrap().requires_grad();
+        let value = log_marginal_likelihood(&truth, &x, &y, Some(&leaf)).unwrap();
+        let slope = value.backward().unwrap().take(&leaf).unwrap().to_f64_vec();
+        assert!(slope.iter().all(|g| g.abs() < 1e-4), "{slope:?}");
+    }
+
+    #[test]
+    fn without_noise_the_function_goes_through_what_was_seen() {
+        let kernel = Kernel::rbf(1.0, 1.0);
+        let x = Tensor::from_rows(&[[0.0_f64], [1.0], [2.5]]).unwrap();
+        let y = Tensor::from_slice(&[1.0_f64, -1.0, 0.5], &[3]).unwrap();
+        let as_it_is = GaussianProcessOptions { steps: 0, ..Default::default() };
+        let found = GaussianProcess::fit(&kernel, &x, &y, &as_it_is).unwrap().predict(&x).unwrap();
+        assert!(values(&found.mean).iter().zip(values(&y)).all(|(a, b)| (a - b).abs() < 1e-12));
+        assert!(values(&found.variance).iter().all(|v| *v < 1e-12));
+    }
+}
