@@ -171,7 +171,7 @@ pub(crate) fn specs() -> Vec<Spec> {
     fn plain(a: &[f64], n: usize) -> f64 {
         let minor =
             |c: usize| (1..n).flat_map(move |i| (0..n).filter(move |&j| j != c).map(move |j| a[i * n + j])).collect::<Vec<_>>();
-        let sign = |c: usize| if c % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = |c: usize| if c.is_multiple_of(2) { 1.0 } else { -1.0 };
         if n == 0 { 1.0 } else { (0..n).map(|c| sign(c) * a[c] * plain(&minor(c), n - 1)).sum() }
     }
     fn each(x: &[f64], shape: &[usize], f: fn(f64) -> f64) -> Vec<f64> {
