@@ -39,7 +39,7 @@ fn cases() -> Option<(Vec<Case>, SafeTensors)> {
         return None;
     }
     let list = serde_json::from_slice(&std::fs::read(folder.join("linalg.json")).unwrap()).unwrap();
-    Some((list, SafeTensors::open(&folder.join("linalg.safetensors")).unwrap()))
+    Some((list, SafeTensors::open(folder.join("linalg.safetensors")).unwrap()))
 }
 
 /// Half the distance from 1 to the next larger number.
