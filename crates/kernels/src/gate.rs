@@ -16,9 +16,12 @@ pub fn swiglu<T: Real>(a: &[T], b: &[T], y: &mut [T]) {
     let parts = threads::parts(y.len(), NS_PER_ELEMENT);
     split(y.len(), parts, [y], |range, [y]| {
         let (a, b) = (&a[range.clone()], &b[range]);
-        simd::run(
+        simd::run_fused(
+            y,
             #[inline(always)]
-            || y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (&a, &b))| *y = a.silu() * b),
+            |y| y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (&a, &b))| *y = T::from_fused(a.fused().silu()) * b),
+            #[inline(always)]
+            |y| y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (&a, &b))| *y = a.silu() * b),
         );
     });
 }

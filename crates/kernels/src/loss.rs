@@ -75,9 +75,12 @@ pub fn cross_entropy_backward<T: Real>(x: &[T], targets: Targets<'_>, [m, ln_l]:
                 continue;
             };
             let (x, m, ln_l) = (&x[row * n..][..n], m[row], ln_l[row]);
-            simd::run(
+            simd::run_fused(
+                &mut *dx,
                 #[inline(always)]
-                || (0..n).for_each(|i| dx[i] = scale * (x[i] - m - ln_l).exp()),
+                |dx| dx.iter_mut().zip(x).for_each(|(dx, &x)| *dx = scale * T::from_fused((x - m - ln_l).fused().exp())),
+                #[inline(always)]
+                |dx| dx.iter_mut().zip(x).for_each(|(dx, &x)| *dx = scale * (x - m - ln_l).exp()),
             );
             dx[class] -= scale;
         }

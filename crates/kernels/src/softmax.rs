@@ -1,12 +1,17 @@
 //! Softmax and its logarithm over rows.
 
+use crate::buffer::Block;
+use crate::elementwise::STREAMED;
 use crate::real::Real;
 use crate::rows::{LANES, dot, pairwise, split, sum};
-use crate::{simd, threads};
+use crate::simd::{self, Stream};
+use crate::threads;
 
 /// Nanoseconds an element: what decides whether rows are worth a second thread.
 const NS_PER_ELEMENT: f64 = 0.8;
 
+/// Elements of the longest row that stays in the second cache beside its softmax.
+const ROW: usize = 1 << 15;
 /// Elements that stay in the first cache between finding their maximum and adding their exponentials.
 const BLOCK: usize = 1024;
 
@@ -51,7 +56,12 @@ fn max<T: Real>(x: &[T]) -> T {
     for chunk in chunks {
         (0..LANES).for_each(|k| lanes[k] = larger(lanes[k], chunk[k]));
     }
-    lanes.iter().chain(rest).fold(T::NEG_INFINITY, |m, &x| larger(m, x))
+    let mut half = LANES / 2;
+    while half > 0 {
+        (0..half).for_each(|k| lanes[k] = larger(lanes[k], lanes[k + half]));
+        half /= 2;
+    }
+    rest.iter().fold(lanes[0], |m, &x| larger(m, x))
 }
 
 /// Σ exp(x[i] − m)
@@ -72,31 +82,80 @@ fn sum_exp<T: Real>(x: &[T], m: T) -> T {
 /// # Panics
 /// If the lengths differ or are not of whole rows.
 pub fn softmax<T: Real>(x: &[T], n: usize, logarithm: bool, y: &mut [T]) {
-    for_rows([x], n, y, |[x], y| {
-        if logarithm {
-            let (m, ln_l) = log_sum_exp(x);
-            simd::run(
-                #[inline(always)]
-                || (0..y.len()).for_each(|i| y[i] = x[i] - m - ln_l),
-            );
-            return;
-        }
+    let streamed = size_of_val(y) >= STREAMED && n <= ROW;
+    for_parts([x], n, y, |[x], y| {
+        let stream = streamed.then(Stream::new);
         simd::run_fused(
-            y,
+            (x, y),
             #[inline(always)]
-            |y| softmax_of::<T::Fused>(bytemuck::cast_slice(x), bytemuck::cast_slice_mut(y)),
+            |(x, y)| {
+                let (x, y) = (bytemuck::cast_slice::<_, T::Fused>(x), bytemuck::cast_slice_mut::<_, T::Fused>(y));
+                softmax_rows(x, n, logarithm, y, stream.as_ref());
+            },
             #[inline(always)]
-            |y| softmax_of(x, y),
+            |(x, y)| softmax_rows(x, n, logarithm, y, stream.as_ref()),
         );
     });
 }
 
 #[inline(always)]
-fn softmax_of<T: Real>(x: &[T], y: &mut [T]) {
-    let (m, x) = (max(x), &x[..y.len()]);
-    (0..y.len()).for_each(|i| y[i] = (x[i] - m).exp());
-    let scale = T::ONE / sum(y);
+fn softmax_rows<T: Real>(x: &[T], n: usize, logarithm: bool, y: &mut [T], stream: Option<&Stream>) {
+    let mut buffer = Block::<T>::new(if stream.is_some() { n } else { 0 });
+    for (r, y) in y.chunks_exact_mut(n).enumerate() {
+        let (x, next) = x[r * n..].split_at(n);
+        let next = &next[..n.min(next.len())];
+        let here = if stream.is_some() { &mut buffer[..] } else { &mut *y };
+        if logarithm {
+            log_softmax_of(x, next, here)
+        } else {
+            softmax_of(x, next, here)
+        }
+        if let Some(stream) = stream {
+            stream.copy(&buffer, y);
+        }
+    }
+}
+
+/// Asks for the lines of `next` that lie where chunk `i` lies in this row: exponentials leave memory the time to bring them.
+#[inline(always)]
+fn ask_for<T>(next: &[T], i: usize) {
+    for at in (i * LANES..(i + 1) * LANES).step_by(64 / size_of::<T>()) {
+        simd::prefetch(next.as_ptr().wrapping_add(at));
+    }
+}
+
+#[inline(always)]
+fn softmax_of<T: Real>(x: &[T], next: &[T], y: &mut [T]) {
+    let m = max(x);
+    let ((x, x_rest), (chunks, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks_mut::<LANES>());
+    let mut sums = [T::ZERO; LANES];
+    for (i, (y, x)) in chunks.iter_mut().zip(x).enumerate() {
+        ask_for(next, i);
+        for k in 0..LANES {
+            y[k] = (x[k] - m).exp();
+            sums[k] += y[k];
+        }
+    }
+    let mut l = pairwise(sums);
+    for (y, &x) in y_rest.iter_mut().zip(x_rest) {
+        *y = (x - m).exp();
+        l += *y;
+    }
+    let scale = T::ONE / l;
     y.iter_mut().for_each(|y| *y *= scale);
+}
+
+#[inline(always)]
+fn log_softmax_of<T: Real>(x: &[T], next: &[T], y: &mut [T]) {
+    let m = max(x);
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut sums = [T::ZERO; LANES];
+    for (i, x) in chunks.iter().enumerate() {
+        ask_for(next, i);
+        (0..LANES).for_each(|k| sums[k] += (x[k] - m).exp());
+    }
+    let ln_l = rest.iter().fold(pairwise(sums), |sum, &x| sum + (x - m).exp()).ln();
+    y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - m - ln_l);
 }
 
 /// The gradient of [`softmax`] from its result y: dx = y (dy − Σ dy y), or dx = dy − exp(y) Σ dy of the logarithm.
@@ -104,24 +163,36 @@ fn softmax_of<T: Real>(x: &[T], y: &mut [T]) {
 /// # Panics
 /// If the lengths differ or are not of whole rows.
 pub fn softmax_backward<T: Real>(y: &[T], dy: &[T], n: usize, logarithm: bool, dx: &mut [T]) {
-    for_rows([y, dy], n, dx, |[y, dy], dx| {
-        simd::run(
+    for_parts([y, dy], n, dx, |[y, dy], dx| {
+        simd::run_fused(
+            (y, dy, dx),
             #[inline(always)]
-            || {
-                if logarithm {
-                    let total = sum(dy);
-                    (0..dx.len()).for_each(|i| dx[i] = dy[i] - y[i].exp() * total);
-                } else {
-                    let mean = dot(y, dy);
-                    (0..dx.len()).for_each(|i| dx[i] = y[i] * (dy[i] - mean));
-                }
+            |(y, dy, dx)| {
+                let [y, dy] = [y, dy].map(bytemuck::cast_slice::<_, T::Fused>);
+                backward_rows(y, dy, n, logarithm, bytemuck::cast_slice_mut(dx));
             },
+            #[inline(always)]
+            |(y, dy, dx)| backward_rows(y, dy, n, logarithm, dx),
         );
     });
 }
 
-/// Calls `row` for every row of n elements of the inputs and the result.
-fn for_rows<T: Real, const N: usize>(inputs: [&[T]; N], n: usize, out: &mut [T], row: impl Fn([&[T]; N], &mut [T]) + Sync) {
+#[inline(always)]
+fn backward_rows<T: Real>(y: &[T], dy: &[T], n: usize, logarithm: bool, dx: &mut [T]) {
+    for ((y, dy), dx) in y.chunks_exact(n).zip(dy.chunks_exact(n)).zip(dx.chunks_exact_mut(n)) {
+        let inputs = y.iter().zip(dy);
+        if logarithm {
+            let total = sum(dy);
+            dx.iter_mut().zip(inputs).for_each(|(dx, (&y, &dy))| *dx = dy - y.exp() * total);
+        } else {
+            let mean = dot(y, dy);
+            dx.iter_mut().zip(inputs).for_each(|(dx, (&y, &dy))| *dx = y * (dy - mean));
+        }
+    }
+}
+
+/// Calls `part` for parts of whole rows of n elements of the inputs and the result.
+fn for_parts<T: Real, const N: usize>(inputs: [&[T]; N], n: usize, out: &mut [T], part: impl Fn([&[T]; N], &mut [T]) + Sync) {
     assert!(inputs.iter().all(|x| x.len() == out.len()), "arrays of one length");
     if out.is_empty() {
         return;
@@ -129,10 +200,7 @@ fn for_rows<T: Real, const N: usize>(inputs: [&[T]; N], n: usize, out: &mut [T],
     assert!(n > 0 && out.len().is_multiple_of(n), "whole rows");
     let rows = out.len() / n;
     split(rows, threads::parts(rows, n as f64 * NS_PER_ELEMENT), [out], |range, [out]| {
-        for (r, out) in range.zip(out.chunks_exact_mut(n)) {
-            // Of equal lengths, which lets the loops over them go without checks.
-            row(inputs.map(|x| &x[r * n..][..out.len()]), out);
-        }
+        part(inputs.map(|x| &x[range.start * n..range.end * n]), out);
     });
 }
 

@@ -12,6 +12,7 @@ pub mod math;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
 pub mod scalar;
+mod stream;
 mod vector;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 pub mod wasm;
@@ -19,6 +20,7 @@ pub mod wasm;
 use std::sync::OnceLock;
 
 use half::{bf16, f16};
+pub use stream::Stream;
 pub use vector::{MAX_LANES, Vector};
 
 use crate::real::Real;

@@ -7,7 +7,7 @@ use std::borrow::Borrow;
 
 use monotile_kernels::real::Real;
 
-use super::{Binary, Reads, Unary, binary, unary};
+use super::{Binary, Reads, Unary, binary, binary_into, unary};
 use crate::error::Result;
 use crate::tape::Saved;
 use crate::tensor::Tensor;
@@ -212,8 +212,8 @@ macro_rules! operator {
     ($($trait:ident :: $method:ident, $scalar:expr;)*) => {$(
         operator!(@pair $trait::$method, &Tensor, &Tensor);
         operator!(@pair $trait::$method, &Tensor, Tensor);
-        operator!(@pair $trait::$method, Tensor, &Tensor);
-        operator!(@pair $trait::$method, Tensor, Tensor);
+        operator!(@into $trait::$method, &Tensor);
+        operator!(@into $trait::$method, Tensor);
         operator!(@number $trait::$method, &Tensor, $scalar);
         operator!(@number $trait::$method, Tensor, $scalar);
     )*};
@@ -226,6 +226,19 @@ macro_rules! operator {
             fn $method(self, other: $right) -> Tensor {
                 let (a, b): (&Tensor, &Tensor) = (self.borrow(), other.borrow());
                 expect(Tensor::$method(a, b))
+            }
+        }
+    };
+    (@into $trait:ident :: $method:ident, $right:ty) => {
+        impl std::ops::$trait<$right> for Tensor {
+            type Output = Tensor;
+            /// Into the memory of the left operand, where nobody else holds it and nothing is recorded.
+            ///
+            /// # Panics
+            /// Where the method of the same name returns an error.
+            #[track_caller]
+            fn $method(self, other: $right) -> Tensor {
+                expect(binary_into(self, other.borrow(), $trait))
             }
         }
     };
@@ -330,6 +343,34 @@ mod tests {
         for f in [Tensor::add, Tensor::sub, Tensor::mul, Tensor::div] {
             check_gradient(|x| Ok(vec![f(&x[0], &x[1])?]), &[a.clone(), b.clone()], &options).unwrap();
         }
+    }
+
+    #[test]
+    fn owned_operands_give_their_memory_unless_somebody_holds_it() {
+        let mut rng = Rng::new(2);
+        let [x, y] = [0; 2].map(|_| rng.normal(&[40, 50], DType::F32).unwrap());
+        let (row, column) = (rng.normal(&[50], DType::F32).unwrap(), rng.normal(&[40, 1], DType::F32).unwrap());
+        let expected = x.sub(&column).unwrap().mul(&y.mt().contiguous().unwrap().mt()).unwrap().add(&row).unwrap();
+        let temporary = &x - &column;
+        let place = temporary.elements::<f32>().as_ptr();
+        let z = temporary * y.mt().contiguous().unwrap().mt() + &row;
+        assert_eq!(z.elements::<f32>(), expected.elements::<f32>());
+        assert_eq!(z.elements::<f32>().as_ptr(), place);
+        // Held by another handle, by a view, or recorded; or smaller than the result.
+        let before = z.to_vec::<f32>().unwrap();
+        let (held, view) = (z.clone(), z.mt());
+        let _ = z * &row;
+        let _ = held.clone() - &held;
+        assert_eq!(held.to_vec::<f32>().unwrap(), before);
+        drop(held);
+        assert_eq!(view.mt().to_vec::<f32>().unwrap(), before);
+        let leaf = view.mt().contiguous().unwrap().requires_grad();
+        let kept = leaf.detach();
+        assert!((leaf * &row).is_recorded());
+        assert_eq!(kept.to_vec::<f32>().unwrap(), before);
+        assert_eq!((row.add_scalar(0.0).unwrap() / x.clone()).shape(), [40, 50]);
+        let weight = row.clone().requires_grad();
+        assert!((kept * &weight).is_recorded());
     }
 
     #[test]

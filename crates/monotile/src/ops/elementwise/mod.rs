@@ -16,6 +16,7 @@ use crate::check;
 use crate::error::Result;
 use crate::ops::reduce::sum_to;
 use crate::tape::{Gradient, Saved};
+use crate::tensor::dtype::Stored;
 use crate::tensor::layout::Layout;
 use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{DType, Tensor};
@@ -198,6 +199,28 @@ pub(crate) fn binary<B: Binary>(a: &Tensor, b: &Tensor, op: B) -> Result<Tensor>
         _ => unreachable!("both were cast to their common type"),
     };
     Ok(Tensor::record(out, &[&wide_a, &wide_b], Zipped(op)))
+}
+
+/// [`binary`] into the memory of `a`, where nobody else holds it and nothing is recorded.
+pub(crate) fn binary_into<B: Binary>(mut a: Tensor, b: &Tensor, op: B) -> Result<Tensor> {
+    fn updated<T: Stored + Real, B: Binary>(a: &mut Tensor, b: &Tensor, op: B) -> bool {
+        let Storage::Cpu(memory) = b.storage();
+        let (Some(p), Some(out)) = (T::open(memory), a.unique_mut::<T>()) else { return false };
+        elementwise::update(
+            out,
+            b.view(p),
+            #[inline(always)]
+            move |a, b| op.apply(a, b),
+        );
+        true
+    }
+    if !b.is_recorded() && check::broadcast(B::NAME, a.shape(), b.shape()).is_ok_and(|shape| shape[..] == *a.shape()) {
+        let b = spread(b, a.shape());
+        if updated::<f32, B>(&mut a, &b, op) || updated::<f64, B>(&mut a, &b, op) {
+            return Ok(a);
+        }
+    }
+    binary(&a, b, op)
 }
 
 fn integers(a: &Tensor, b: &Tensor, shape: &[usize], f: fn(i64, i64) -> i64) -> Result<Tensor> {

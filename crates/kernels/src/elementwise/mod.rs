@@ -1,0 +1,274 @@
+//! Maps over one, two or three operands of one shape, each through strides of its own, into a row-major result.
+//!
+//! A map runs in chunks of the result. An operand that lies in order is read where it is; any other is first gathered
+//! into a small buffer. Where rows of an operand lie across memory, as in a transposition, the chunks are tiles of several rows,
+//! which are transposed in registers. So the function itself is compiled for one loop over slices, which the compiler vectorizes,
+//! whatever the strides and however short the rows. A result that no cache holds is written past the caches.
+
+mod operand;
+#[cfg(test)]
+mod tests;
+mod tiles;
+mod turn;
+mod walk;
+
+use operand::{Operand, Source};
+use tiles::{Tile, Tiles};
+use walk::Walk;
+
+use crate::real::{Element, Real};
+use crate::simd::{self, Stream};
+use crate::threads;
+use crate::view::View;
+
+/// A cheap function of one element, in nanoseconds: what decides whether a map is worth a second thread.
+const NS_PER_ELEMENT: f64 = 0.5;
+/// Elements of a chunk: the buffers of three operands fit the first-level cache.
+const CHUNK: usize = 1024;
+/// A result of so many bytes is written past the caches, which would not keep it for whoever reads it.
+pub(crate) const STREAMED: usize = 64 << 20;
+
+/// `out[i] = f(a[i])`
+pub fn unary<A: Element, R: Element>(a: View<'_, A>, out: &mut [R], f: impl Fn(A) -> R + Sync + Copy) {
+    assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
+    let a = Operand::new(a);
+    let tiles = Tiles::new(out.len(), [a.across()], rows_at_once::<A>());
+    let a = Source::new(a.view(), &tiles);
+    run(
+        out,
+        &tiles,
+        || a.reader(),
+        #[inline(always)]
+        |a, tile, row, out| {
+            for (y, &a) in out.iter_mut().zip(a.row(tile, row)) {
+                *y = f(a);
+            }
+        },
+    );
+}
+
+/// `out[i] = f(a[i], b[i])`
+///
+/// # Panics
+/// If the shapes differ: a broadcast dimension is one of stride 0.
+pub fn binary<A: Element, B: Element, R: Element>(
+    a: View<'_, A>,
+    b: View<'_, B>,
+    out: &mut [R],
+    f: impl Fn(A, B) -> R + Sync + Copy,
+) {
+    assert_eq!(a.shape(), b.shape(), "operands of one map");
+    assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
+    let (a, b) = (Operand::new(a), Operand::new(b));
+    let tiles = Tiles::new(out.len(), [a.across(), b.across()], rows_at_once::<A>());
+    let (a, b) = (Source::new(a.view(), &tiles), Source::new(b.view(), &tiles));
+    run(
+        out,
+        &tiles,
+        || (a.reader(), b.reader()),
+        #[inline(always)]
+        |(a, b), tile, row, out| {
+            for ((y, &a), &b) in out.iter_mut().zip(a.row(tile, row)).zip(b.row(tile, row)) {
+                *y = f(a, b);
+            }
+        },
+    );
+}
+
+/// `out[i] = f(out[i], b[i])`
+///
+/// # Panics
+/// If `b` has not as many elements as there are results.
+pub fn update<R: Element, B: Element>(out: &mut [R], b: View<'_, B>, f: impl Fn(R, B) -> R + Sync + Copy) {
+    assert_eq!(b.len(), out.len(), "the result of a map has the shape of its operands");
+    let b = Operand::new(b);
+    let tiles = Tiles::new(out.len(), [b.across()], rows_at_once::<B>());
+    let b = Source::new(b.view(), &tiles);
+    // The result has been read, so that it is in a cache when it is written.
+    run_through(
+        out,
+        &tiles,
+        false,
+        || b.reader(),
+        #[inline(always)]
+        |b, tile, row, out| {
+            for (y, &b) in out.iter_mut().zip(b.row(tile, row)) {
+                *y = f(*y, b);
+            }
+        },
+    );
+}
+
+/// A function of one real number, for [`map`]. Its methods must be `#[inline(always)]`.
+pub trait Function: Copy + Sync {
+    /// f(x)
+    fn apply<T: Real>(self, x: T) -> T;
+    /// Whether f(x) takes [`exact`](Function::exact), which no vector unit computes.
+    #[inline(always)]
+    fn beyond<T: Real>(self, x: T) -> bool {
+        let _ = x;
+        false
+    }
+    /// f(x) where [`apply`](Function::apply) is not good for x.
+    #[inline(always)]
+    fn exact<T: Real>(self, x: T) -> T {
+        self.apply(x)
+    }
+}
+
+/// `out[i] = f(a[i])`, with fused multiply-adds where the processor has them.
+pub fn map<T: Real>(a: View<'_, T>, out: &mut [T], f: impl Function) {
+    assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
+    let a = Operand::new(a);
+    let tiles = Tiles::new(out.len(), [a.across()], rows_at_once::<T>());
+    let a = Source::new(a.view(), &tiles);
+    run(
+        out,
+        &tiles,
+        || a.reader(),
+        #[inline(always)]
+        |a, tile, row, out| {
+            let a = a.row(tile, row);
+            // Every closure is to be inlined, lest it keep the baseline's instructions.
+            let beyond = simd::run_fused(
+                &mut *out,
+                #[inline(always)]
+                |y| {
+                    each(
+                        a,
+                        y,
+                        #[inline(always)]
+                        |x| T::from_fused(f.apply(x.fused())),
+                        #[inline(always)]
+                        |x| f.beyond(x),
+                    )
+                },
+                #[inline(always)]
+                |y| {
+                    each(
+                        a,
+                        y,
+                        #[inline(always)]
+                        |x| f.apply(x),
+                        #[inline(always)]
+                        |x| f.beyond(x),
+                    )
+                },
+            );
+            if beyond {
+                out.iter_mut().zip(a).filter(|(_, x)| f.beyond(**x)).for_each(|(y, &x)| *y = f.exact(x));
+            }
+        },
+    );
+}
+
+/// y[i] = f(x[i]), and whether any x[i] is beyond f: two loops, each of which becomes vector instructions.
+#[inline(always)]
+fn each<T: Copy>(x: &[T], y: &mut [T], f: impl Fn(T) -> T, beyond: impl Fn(T) -> bool) -> bool {
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = f(x);
+    }
+    x.iter().fold(
+        false,
+        #[inline(always)]
+        |any, &x| any | beyond(x),
+    )
+}
+
+/// `out[i] = f(a[i], b[i], c[i])`
+///
+/// # Panics
+/// If the shapes differ: a broadcast dimension is one of stride 0.
+pub fn ternary<A: Element, B: Element, C: Element, R: Element>(
+    a: View<'_, A>,
+    b: View<'_, B>,
+    c: View<'_, C>,
+    out: &mut [R],
+    f: impl Fn(A, B, C) -> R + Sync + Copy,
+) {
+    assert!(a.shape() == b.shape() && b.shape() == c.shape(), "operands of one map");
+    assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
+    let (a, b, c) = (Operand::new(a), Operand::new(b), Operand::new(c));
+    let tiles = Tiles::new(out.len(), [a.across(), b.across(), c.across()], rows_at_once::<B>());
+    let (a, b, c) = (Source::new(a.view(), &tiles), Source::new(b.view(), &tiles), Source::new(c.view(), &tiles));
+    run(
+        out,
+        &tiles,
+        || (a.reader(), b.reader(), c.reader()),
+        #[inline(always)]
+        |(a, b, c), tile, row, out| {
+            let operands = a.row(tile, row).iter().zip(b.row(tile, row)).zip(c.row(tile, row));
+            for (y, ((&a, &b), &c)) in out.iter_mut().zip(operands) {
+                *y = f(a, b, c);
+            }
+        },
+    );
+}
+
+/// The elements of a view in row-major order.
+pub fn copy<A: Element>(a: View<'_, A>, out: &mut [A]) {
+    assert_eq!(a.len(), out.len(), "a copy has the shape of its operand");
+    let across = if a.as_slice().is_some() { None } else { Walk::new(a).across() };
+    let tiles = Tiles::new(out.len(), [across], rows_at_once::<A>());
+    let a = Source::new(a, &tiles);
+    run(
+        out,
+        &tiles,
+        || a.reader(),
+        #[inline(always)]
+        |a, tile, row, out| out.copy_from_slice(a.row(tile, row)),
+    );
+}
+
+/// Rows of a tile: two cache lines of an operand that lies across, which memory gives faster than one.
+fn rows_at_once<A>() -> usize {
+    (128 / size_of::<A>()).clamp(16, 32)
+}
+
+/// Calls `row` for every row of every tile of the result, over threads, each with a state of its own; rows need not keep what is in
+/// the result.
+fn run<R: Element, S>(
+    out: &mut [R],
+    tiles: &Tiles,
+    state: impl Fn() -> S + Sync,
+    row: impl Fn(&mut S, &Tile, usize, &mut [R]) + Sync,
+) {
+    let whole_lines = tiles.across.is_none_or(|a| (a.row * size_of::<R>()).is_multiple_of(64));
+    run_through(out, tiles, size_of_val(out) >= STREAMED && whole_lines, state, row);
+}
+
+/// [`run`], where `streamed` past the caches.
+fn run_through<R: Element, S>(
+    out: &mut [R],
+    tiles: &Tiles,
+    streamed: bool,
+    state: impl Fn() -> S + Sync,
+    row: impl Fn(&mut S, &Tile, usize, &mut [R]) + Sync,
+) {
+    let (unit, parts) = tiles.cut();
+    threads::split_mut(out, unit, parts, |start, out| {
+        let (mut state, stream) = (state(), streamed.then(Stream::new));
+        let mut buffer = [R::zeroed(); CHUNK];
+        simd::run(
+            #[inline(always)]
+            || {
+                tiles.for_each(
+                    start,
+                    out.len(),
+                    #[inline(always)]
+                    |tile| {
+                        for r in 0..tile.rows {
+                            let at = tile.first + r * tile.step - start;
+                            let out = &mut out[at..at + tile.columns];
+                            let y = if streamed { &mut buffer[..tile.columns] } else { &mut *out };
+                            row(&mut state, tile, r, y);
+                            if let Some(stream) = &stream {
+                                stream.copy(&buffer[..tile.columns], out);
+                            }
+                        }
+                    },
+                );
+            },
+        );
+    });
+}

@@ -1,0 +1,192 @@
+//! Every map and copy against plain iteration, over strides, sizes around tiles and chunks, and numbers that are none.
+
+use super::*;
+
+#[test]
+fn maps_follow_strides_of_every_kind() {
+    let data: Vec<f64> = (0..120).map(f64::from).collect();
+    let shapes: [(&[usize], &[isize], usize); 6] = [
+        (&[2, 3, 4], &[12, 4, 1], 0),
+        (&[4, 3, 2], &[1, 4, 12], 0),
+        (&[5, 6], &[0, 1], 3),
+        (&[5, 6], &[1, 0], 3),
+        (&[10], &[-3], 50),
+        (&[], &[], 7),
+    ];
+    for (shape, strides, offset) in shapes {
+        let a = View::new(&data, offset, shape, strides).unwrap();
+        let mut out = vec![0.0; a.len()];
+        unary(a, &mut out, |x| x + 1.0);
+        assert_eq!(out, a.iter().map(|x| x + 1.0).collect::<Vec<_>>(), "{shape:?} {strides:?}");
+        binary(a, a, &mut out, |x, y| x * y);
+        assert_eq!(out, a.iter().map(|x| x * x).collect::<Vec<_>>());
+        ternary(a, a, a, &mut out, |x, y, z| x + y - z);
+        assert_eq!(out, a.iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn transposed_and_broadcast_operands_are_walked_in_blocks() {
+    let data: Vec<f64> = (0..8000).map(f64::from).collect();
+    for (rows, columns) in [(1, 1), (15, 31), (16, 32), (17, 33), (40, 70), (3, 100)] {
+        let (shape, across) = ([2, rows, columns], [0, 1, rows as isize]);
+        let (along, repeated) = ([columns as isize * 2, columns as isize, 1], [0, 1, 0]);
+        let a = View::new(&data, 5, &shape, &across).unwrap();
+        let b = View::new(&data, 9, &shape, &along).unwrap();
+        let c = View::new(&data, 2, &shape, &repeated).unwrap();
+        let mut out = vec![0.0; a.len()];
+        unary(a, &mut out, |x| -x);
+        assert!(out.iter().zip(a.iter()).all(|(y, x)| *y == -x));
+        for (p, q) in [(a, b), (b, a), (b, c), (c, b), (a, c)] {
+            binary(p, q, &mut out, |x, y| x - y);
+            assert!(out.iter().zip(p.iter().zip(q.iter())).all(|(z, (x, y))| *z == x - y));
+            for r in [a, b, c] {
+                ternary(p, q, r, &mut out, |x, y, z| x - y * z);
+                assert!(out.iter().zip(p.iter().zip(q.iter()).zip(r.iter())).all(|(o, ((x, y), z))| *o == x - y * z));
+            }
+        }
+    }
+}
+
+/// Elements of any size from numbers that differ everywhere near.
+fn numbers<A>(n: usize, of: impl Fn(usize) -> A) -> Vec<A> {
+    (0..n).map(of).collect()
+}
+
+fn check_copies<A: Element + std::fmt::Debug>(of: impl Fn(usize) -> A) {
+    let data = numbers(100_000, of);
+    // Around whole tiles and squares of registers, with every dimension at the place of the one across.
+    for (p, m, q) in [(33, 1, 33), (64, 2, 32), (31, 3, 47), (17, 5, 129), (8, 1, 1000), (100, 2, 9), (7, 3, 200), (200, 3, 7)] {
+        let (p_step, m_step, q_step) = (1, (p * q) as isize, p as isize);
+        for (shape, strides) in [
+            ([p, m, q], [p_step, m_step, q_step]),
+            ([m, p, q], [m_step, p_step, q_step]),
+            ([m, p, q], [0, p_step, q_step]),
+            ([p, m, q], [p_step, m_step, 2 * q_step]),
+            ([p, m, q], [-1, m_step, q_step]),
+            ([p, m, q], [p_step, m_step, -q_step]),
+        ] {
+            let a = View::new(&data, 30_000, &shape, &strides).unwrap();
+            let mut out = vec![data[0]; a.len()];
+            copy(a, &mut out);
+            assert!(out.iter().copied().eq(a.iter()), "{shape:?} {strides:?}");
+        }
+    }
+}
+
+#[test]
+fn elements_of_every_size_are_copied_across_memory() {
+    check_copies(|i| i as f32);
+    check_copies(|i| i as f64);
+    check_copies(|i| i as i64);
+    check_copies(|i| half::bf16::from_bits(i as u16 % 0x7f00));
+    check_copies(|i| (i % 251) as u8);
+}
+
+#[test]
+fn a_signal_that_is_no_number_keeps_its_bits_across_memory() {
+    let bits: Vec<u32> = (0..2500).map(|i| 0x7f80_0001 + i).collect();
+    let data: Vec<f32> = bits.iter().map(|&b| f32::from_bits(b)).collect();
+    let mut out = vec![0.0; 2500];
+    copy(View::new(&data, 0, &[50, 50], &[1, 50]).unwrap(), &mut out);
+    assert!((0..2500).all(|i| out[i].to_bits() == bits[i % 50 * 50 + i / 50]));
+}
+
+#[test]
+fn an_operand_that_is_repeated_across_is_copied_once() {
+    let data = numbers(40_000, |i| i as f32);
+    for (n, p, q) in [(9, 33, 40), (128, 128, 8), (5, 8, 30), (3, 40, 40)] {
+        // p rows of q lie transposed; n repeats them, outermost, innermost and in between.
+        for (shape, strides) in [([n, p, q], [0, 1, p as isize]), ([p, n, q], [1, 0, p as isize]), ([p, q, n], [1, p as isize, 0])]
+        {
+            let a = View::new(&data, 7, &shape, &strides).unwrap();
+            let b = View::new(&data, 0, &shape, &[1, 2, 3]).unwrap();
+            let mut out = vec![0.0; a.len()];
+            binary(a, b, &mut out, |x, y| x - 2.0 * y);
+            assert!(out.iter().zip(a.iter().zip(b.iter())).all(|(z, (x, y))| *z == x - 2.0 * y), "{shape:?} {strides:?}");
+        }
+    }
+}
+
+#[test]
+fn results_are_updated_where_they_are() {
+    let data = numbers(70_000, |i| (i % 1013) as f64);
+    for (shape, strides) in [([60, 70], [70, 1]), ([60, 70], [1, 60]), ([60, 70], [0, 1]), ([60, 70], [1, 0]), ([3, 5], [1, 3])] {
+        let b = View::new(&data, 9, &shape, &strides).unwrap();
+        let mut out = numbers(b.len(), |i| i as f64);
+        update(&mut out, b, |y, b| y - 3.0 * b);
+        assert!(out.iter().zip(b.iter()).enumerate().all(|(i, (y, b))| *y == i as f64 - 3.0 * b), "{shape:?} {strides:?}");
+    }
+}
+
+#[test]
+fn a_result_past_the_caches_is_complete() {
+    let side = 4112;
+    let data = numbers(side * (side + 2), |i| i as f32);
+    let mut out = vec![0.0; side * side];
+    for (shape, strides) in [([side, side], [1, side as isize + 1]), ([side, side], [side as isize + 1, 1])] {
+        let a = View::new(&data, 5, &shape, &strides).unwrap();
+        assert!(size_of_val(&out[..]) >= STREAMED);
+        unary(a, &mut out, |x| -x);
+        assert!(out.iter().zip(a.iter()).all(|(y, x)| *y == -x));
+    }
+    // Rows that begin between cache lines.
+    let (shape, strides) = ([side + 1, side - 1], [1, side as isize + 1]);
+    let a = View::new(&data, 0, &shape, &strides).unwrap();
+    copy(a, &mut out[..a.len()]);
+    assert!(out[..a.len()].iter().copied().eq(a.iter()));
+}
+
+#[test]
+fn long_maps_split_over_threads_give_the_same() {
+    let data: Vec<f32> = (0..400_000).map(|i| i as f32).collect();
+    let (shape, strides) = ([400, 1000], [1, 400]);
+    let a = View::new(&data, 0, &shape, &strides).unwrap();
+    let mut out = vec![0.0; 400_000];
+    unary(a, &mut out, |x| 2.0 * x);
+    assert!(out.iter().zip(a.iter()).all(|(&y, x)| y == 2.0 * x));
+    let flat = View::new(&data, 0, &[400_000], &[1]).unwrap();
+    binary(flat, flat, &mut out, |x, y| x + y);
+    assert!(out.iter().zip(&data).all(|(&y, &x)| y == 2.0 * x));
+}
+
+/// A function that vectors compute up to 2, and this file's tests beyond.
+#[derive(Clone, Copy)]
+struct Shifted;
+
+impl Function for Shifted {
+    #[inline(always)]
+    fn apply<T: Real>(self, x: T) -> T {
+        x.mul_add(T::from_f64(0.5), T::ONE)
+    }
+    #[inline(always)]
+    fn beyond<T: Real>(self, x: T) -> bool {
+        !(x <= T::from_f64(2.0))
+    }
+    #[inline(always)]
+    fn exact<T: Real>(self, x: T) -> T {
+        -x
+    }
+}
+
+#[test]
+fn functions_of_real_numbers_reach_every_element_of_any_view() {
+    // Small multiples of ¼, for which a multiply-add is exact either way, and what is no number at odd places.
+    let mut data: Vec<f32> = (0..70_000).map(|i| (i % 97) as f32 * 0.25 - 12.0).collect();
+    (data[5], data[1023], data[40_001]) = (f32::NAN, f32::INFINITY, f32::NEG_INFINITY);
+    let expected = |x: f32| if x <= 2.0 { x * 0.5 + 1.0 } else { -x };
+    let check = |offset: usize, shape: &[usize], strides: &[isize]| {
+        let a = View::new(&data, offset, shape, strides).unwrap();
+        let mut out = vec![7.0; a.len()];
+        map(a, &mut out, Shifted);
+        let same = |(&y, x): (&f32, f32)| y == expected(x) || (y.is_nan() && x.is_nan());
+        assert!(out.iter().zip(a.iter()).all(same), "{shape:?} {strides:?} from {offset}");
+    };
+    for n in [0, 1, 7, 8, 9, 15, 16, 17, 31, 33, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 13, 65_537] {
+        [0, 1, 3].into_iter().for_each(|offset| check(offset, &[n], &[1]));
+    }
+    check(9000, &[3000], &[-3]);
+    check(2, &[50, 61], &[1, 50]);
+    check(4, &[40, 70], &[0, 1]);
+    check(4, &[40, 70], &[1, 0]);
+}
