@@ -88,7 +88,7 @@ fn rotate<T: Real>(a: &mut [T], n: usize, values: &mut [T], vectors: &mut [T]) -
                     (a[p * n + k], a[k * n + p]) = (x, x);
                     (a[q * n + k], a[k * n + q]) = (y, y);
                 }
-                a[p * n + p] = a[p * n + p] - t * g;
+                a[p * n + p] -= t * g;
                 a[q * n + q] += t * g;
                 (a[q * n + p], a[p * n + q]) = (T::ZERO, T::ZERO);
                 if !v.is_empty() {
