@@ -15,7 +15,7 @@ use std::io::{BufWriter, Write, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{bench, einsum, generate, info, lora, tour, train};
+use commands::{bench, einsum, factor, generate, info, lora, tour, train};
 use failure::Failure;
 
 /// Linear algebra for machine learning and graphics: run it, train with it, measure it.
@@ -27,6 +27,7 @@ use failure::Failure;
 Examples:
   monotile tour                                              see what it does, in a minute, in tour/index.html
   monotile einsum \"ij,jk,kl->il\" a.npy b.npy c.npy -o d.npy   contract tensors in the cheapest order
+  monotile factor svd a.npy -o out.npz --plot spectrum.svg   decompose a matrix, and see its spectrum
   monotile generate --model DIR --prompt \"ROMEO:\" --seed 1   continue a text with a LLaMA, Mistral or Qwen2 checkpoint
   monotile lora train --model DIR --data text.txt --rank 8 --out ADAPTER_DIR
   monotile train --data text.txt --out DIR                   a small LLaMA from scratch
@@ -42,6 +43,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Einsum(einsum::Einsum),
+    Factor(factor::Factor),
     Generate(generate::Generate),
     Train(train::Train),
     Lora(lora::Lora),
@@ -54,6 +56,7 @@ impl Command {
     fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
         match self {
             Self::Einsum(command) => command.run(out),
+            Self::Factor(command) => command.run(out),
             Self::Generate(command) => command.run(out),
             Self::Train(command) => command.run(out),
             Self::Lora(command) => command.run(out),

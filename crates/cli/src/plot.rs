@@ -65,6 +65,8 @@ pub enum Stroke {
     Faint,
     /// A line with a mark at each point that tells its numbers when pointed at.
     Marked,
+    /// The marks alone.
+    Points,
 }
 
 /// Points joined by a line. Points that are not finite, or do not fit a logarithmic axis, are left out.
@@ -163,8 +165,10 @@ impl Plot {
         for (i, (x, y)) in inside.iter().enumerate() {
             let _ = write!(path, "{}{:.1} {:.1}", if i == 0 { 'M' } else { 'L' }, frame.x(*x), frame.y(*y));
         }
-        let _ = writeln!(svg, "<path class=\"{}\" d=\"{path}\"/>", class(series));
-        if series.stroke == Stroke::Marked {
+        if series.stroke != Stroke::Points {
+            let _ = writeln!(svg, "<path class=\"{}\" d=\"{path}\"/>", class(series));
+        }
+        if matches!(series.stroke, Stroke::Marked | Stroke::Points) {
             for (x, y) in inside {
                 let (cx, cy, told) =
                     (frame.x(*x), frame.y(*y), format!("{}: {}, {}", escape(&series.name), self.x.label(*x), self.y.label(*y)));

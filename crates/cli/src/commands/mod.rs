@@ -3,6 +3,8 @@
 pub mod bench;
 mod checkpoint;
 pub mod einsum;
+pub mod factor;
+mod files;
 pub mod generate;
 pub mod info;
 pub mod lora;

@@ -11,6 +11,7 @@ fn help_teaches_by_examples() {
     for command in [
         &["--help"][..],
         &["einsum", "--help"],
+        &["factor", "--help"],
         &["generate", "--help"],
         &["train", "--help"],
         &["lora", "train", "--help"],

@@ -1,6 +1,7 @@
 //! The command as a user meets it: what it prints where, its exit status, and the words of its refusals.
 
 mod einsum;
+mod factor;
 mod frame;
 mod language;
 

@@ -1,8 +1,6 @@
 //! `monotile einsum`: contracts tensors in files, or plans how that would be done.
 
 mod fault;
-mod files;
-mod name;
 mod options;
 
 use std::io::Write;
@@ -13,8 +11,8 @@ use monotile::einsum::{Compiled, Einsum as Equation, Explanation, MemoryLimit, M
 use monotile::{DType, Tensor};
 use serde_json::json;
 
-use self::files::{Destination, Source};
 use self::options::Shapes;
+use super::files::{self, Destination, Source};
 use crate::failure::Failure;
 use crate::progress::say;
 use crate::report;
@@ -81,14 +79,14 @@ pub struct Einsum {
 impl Einsum {
     /// Reads, plans, computes, and prints or writes the result.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let destination = self.output.as_deref().map(Destination::parse).transpose()?;
+        let destination = self.output.as_deref().map(|o| Destination::parse("einsum", o)).transpose()?;
         let equation = Equation::new(&self.equation).map_err(|e| fault::told(&e, &self.equation, &[]))?;
         if let Some(Shapes(shapes)) = &self.shapes {
             let names: Vec<String> = shapes.iter().map(|_| String::new()).collect();
             let (compiled, seconds) = self.compile(&equation, self.dtype, &names, shapes)?;
             return self.print_plan(&compiled, seconds, out);
         }
-        let sources = self.operands.iter().map(|o| Source::parse(o)).collect::<Result<Vec<_>, _>>()?;
+        let sources = self.operands.iter().map(|o| Source::parse("einsum", o)).collect::<Result<Vec<_>, _>>()?;
         if sources.is_empty() {
             return Err(Failure::Usage("einsum: there are no operands; name files, or give --shapes to plan without them".into()));
         }
@@ -102,7 +100,7 @@ impl Einsum {
         let took = start.elapsed().as_secs_f64();
         if let Some(destination) = &destination {
             destination.write(&result)?;
-            let shape = report_shape(result.shape());
+            let shape = files::shape(result.shape());
             say(&format!("{}: {shape} {}, computed in {}", destination.path.display(), result.dtype(), report::duration(took)));
         }
         let shown = destination.is_none().then_some(&result);
@@ -123,16 +121,14 @@ impl Einsum {
         }
         if let Some(result) = shown {
             writeln!(out, "{result}")?;
-            say(&format!("{} {}", report_shape(result.shape()), result.dtype()));
+            say(&format!("{} {}", files::shape(result.shape()), result.dtype()));
         }
         Ok(())
     }
 
     /// The failure of a computation that one of the operands is not of a type for.
     fn integers(&self, tensors: &[Tensor]) -> Option<Failure> {
-        let (operand, tensor) = self.operands.iter().zip(tensors).find(|(_, t)| !t.dtype().is_float())?;
-        let fault = format!("{operand}: holds {}; sums and products take floating-point numbers", tensor.dtype());
-        Some(Failure::new(fault).hint("save the array as float32 or float64"))
+        self.operands.iter().zip(tensors).find_map(|(operand, tensor)| files::integers(operand, tensor))
     }
 
     /// The plan and the seconds that it took.
@@ -154,7 +150,7 @@ impl Einsum {
         let start = Instant::now();
         let borrowed: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
         let compiled = equation.options(options).compile(&borrowed).map_err(|e| {
-            let operands: Vec<_> = names.iter().zip(shapes).map(|(name, shape)| (name.clone(), report_shape(shape))).collect();
+            let operands: Vec<_> = names.iter().zip(shapes).map(|(name, shape)| (name.clone(), files::shape(shape))).collect();
             fault::told(&e, &self.equation, &operands)
         })?;
         Ok((compiled, start.elapsed().as_secs_f64()))
@@ -166,13 +162,6 @@ impl Einsum {
         }
         Ok(write!(out, "{}", compiled.explain())?)
     }
-}
-
-fn report_shape(shape: &[usize]) -> String {
-    if shape.is_empty() {
-        return "scalar".to_string();
-    }
-    shape.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
 }
 
 fn plan_object(compiled: &Compiled, seconds: f64) -> serde_json::Value {

@@ -2,6 +2,7 @@
 
 mod attention;
 mod contraction;
+mod factorization;
 mod language;
 
 use std::io::Write;
@@ -46,6 +47,7 @@ struct Station {
 const STATIONS: &[Station] = &[
     Station { name: "einsum", visit: contraction::visit },
     Station { name: "attention", visit: attention::visit },
+    Station { name: "factors", visit: factorization::visit },
     Station { name: "language", visit: language::visit },
 ];
 

@@ -1,19 +1,21 @@
 //! Operands and results in files: .npy, members of .npz, tensors of .safetensors.
 
+mod name;
+
 use std::path::{Path, PathBuf};
 
 use monotile::Tensor;
 use monotile::io::{Npz, SafeTensors, write_npz, write_safetensors};
 
-use super::name::{Format, split};
+use self::name::{Format, split};
 use crate::failure::Failure;
 
 /// The name of a result in an archive when none is given.
 const NAME: &str = "result";
 
-fn unknown(text: &str) -> Failure {
+fn unknown(command: &str, text: &str) -> Failure {
     let known = "names end in .npy, .npz or .safetensors, with :name for a tensor in one of the last two";
-    Failure::Usage(format!("einsum: {text:?} is no file of tensors; {known}"))
+    Failure::Usage(format!("{command}: {text:?} is no file of tensors; {known}"))
 }
 
 /// Where an operand comes from.
@@ -24,8 +26,8 @@ pub struct Source {
 }
 
 impl Source {
-    pub fn parse(text: &str) -> Result<Self, Failure> {
-        let (path, format, name) = split(text).ok_or_else(|| unknown(text))?;
+    pub fn parse(command: &str, text: &str) -> Result<Self, Failure> {
+        let (path, format, name) = split(text).ok_or_else(|| unknown(command, text))?;
         Ok(Self { path, format, name })
     }
 
@@ -77,26 +79,69 @@ fn listed(names: &[String]) -> String {
 pub struct Destination {
     pub path: PathBuf,
     format: Format,
-    name: String,
+    name: Option<String>,
 }
 
 impl Destination {
-    pub fn parse(text: &str) -> Result<Self, Failure> {
-        let (path, format, name) = split(text).ok_or_else(|| unknown(text))?;
+    pub fn parse(command: &str, text: &str) -> Result<Self, Failure> {
+        let (path, format, name) = split(text).ok_or_else(|| unknown(command, text))?;
         let folder = path.parent().filter(|p| *p != Path::new("") && !p.is_dir());
         if let Some(folder) = folder {
             return Err(Failure::new(format!("{}: there is no folder {}", path.display(), folder.display())));
         }
-        Ok(Self { path, format, name: name.unwrap_or_else(|| NAME.to_string()) })
+        Ok(Self { path, format, name })
     }
 
+    /// Writes the only result there is.
     pub fn write(&self, result: &Tensor) -> Result<(), Failure> {
-        let named = [(self.name.as_str(), result)];
-        match self.format {
-            Format::Npy => result.write_npy(&self.path)?,
-            Format::Npz => write_npz(&self.path, &named)?,
-            Format::SafeTensors => write_safetensors(&self.path, &named, &[])?,
+        self.write_named(&[(NAME, result)])
+    }
+
+    /// Writes results under their names, or the only one under the name that was asked for. Several go where there are names.
+    pub fn write_named(&self, results: &[(&str, &Tensor)]) -> Result<(), Failure> {
+        match (results, &self.name) {
+            ([(_, result)], Some(name)) => self.write_as(&[(name, result)]),
+            _ => self.write_as(results),
+        }
+    }
+
+    /// Refuses a file that cannot hold results of these names, before anything is computed.
+    pub fn check_names(&self, command: &str, names: &[&str]) -> Result<(), Failure> {
+        let (path, names_listed) = (self.path.display(), names.join(", "));
+        if names.len() > 1 && self.format == Format::Npy {
+            let why = "write .npz or .safetensors";
+            return Err(Failure::Usage(format!("{command}: {path} holds one array, and there are {names_listed}; {why}")));
+        }
+        if let Some(name) = self.name.as_ref().filter(|_| names.len() > 1) {
+            return Err(Failure::Usage(format!("{command}: the name {name:?} is for one result, and there are {names_listed}")));
         }
         Ok(())
     }
+
+    fn write_as(&self, named: &[(&str, &Tensor)]) -> Result<(), Failure> {
+        match (self.format, named) {
+            (Format::Npy, [(_, result)]) => result.write_npy(&self.path)?,
+            (Format::Npy, _) => return Err(Failure::new(format!("{}: a .npy file holds one array", self.path.display()))),
+            (Format::Npz, _) => write_npz(&self.path, named)?,
+            (Format::SafeTensors, _) => write_safetensors(&self.path, named, &[])?,
+        }
+        Ok(())
+    }
+}
+
+/// A shape as people say it: `2 x 3`.
+pub fn shape(sizes: &[usize]) -> String {
+    if sizes.is_empty() {
+        return "scalar".to_string();
+    }
+    sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
+}
+
+/// The failure of an operand whose elements are not numbers that can be computed with; `None` for others.
+pub fn integers(operand: &str, tensor: &Tensor) -> Option<Failure> {
+    if tensor.dtype().is_float() {
+        return None;
+    }
+    let fault = format!("{operand}: holds {}; sums and products take floating-point numbers", tensor.dtype());
+    Some(Failure::new(fault).hint("save the array as float32 or float64"))
 }

@@ -1,0 +1,195 @@
+//! `monotile factor`: decomposes matrices in files, and says how many of their dimensions count.
+
+mod compute;
+mod spectrum;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+use monotile::io::write_beside;
+use monotile::{DType, Tensor};
+use serde_json::json;
+
+use self::compute::{Found, What};
+use self::spectrum::Spectrum;
+use super::files::{self, Destination, Source};
+use crate::failure::Failure;
+use crate::progress::say;
+use crate::report;
+
+/// Decomposes matrices in files: singular values, factors, eigenvalues, principal components, least squares.
+#[derive(Args)]
+#[command(after_help = "\
+What there is, and what is written under which name:
+  svd       A = U S Vᵀ     u, s, vt            any matrix as a rotation, a stretch and a rotation
+  qr        A = Q R        q, r                orthonormal columns and a triangle
+  cholesky  A = L Lᵀ       l                   symmetric and positive definite
+  eigh      A = V Λ Vᵀ     values, vectors     symmetric
+  lu        P A = L U      l, u, order         row i of L U is row order[i] of A
+  pinv      A⁺             pinv                the inverse, or what comes closest
+  lstsq     min ‖A X − B‖  x                   takes a second file, B
+  pca       X ≈ scores Vᵀ + mean               mean, components, scores, explained_variance
+
+It prints shapes, the rank, the condition (how much errors of the data may grow in a solution) and the singular
+values, each with the share of the whole, by sums of squares, that it and those before it make up: where
+that share nears 100 %, that many are enough. Leading dimensions are a batch.
+
+Examples:
+  monotile factor svd a.npy                                    print the factors and the spectrum
+  monotile factor svd a.npy -o out.npz --plot spectrum.svg     write them, and draw the spectrum
+  monotile factor svd model.safetensors:lm_head.weight --rank 16 -o low.safetensors
+  monotile factor lstsq a.npy b.npy -o x.npy
+  monotile factor pca data.npz:x --rank 2 -o pca.npz")]
+pub struct Factor {
+    /// What to do
+    #[arg(value_name = "WHAT")]
+    what: What,
+    /// Files: a.npy, b.npz:member, c.safetensors:tensor (the name may be left out where there is one)
+    #[arg(value_name = "FILE", required = true)]
+    operands: Vec<String>,
+    /// Write the results: .npz or .safetensors; .npy where there is one, with :name for its name in the others
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<String>,
+    /// Draw the singular values (of eigh, the sizes of the eigenvalues): an SVG file
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Keep the largest N singular values (svd) or components (pca)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    rank: Option<u64>,
+    /// Square factors also of matrices that are not square (svd, qr)
+    #[arg(long, conflicts_with = "rank")]
+    full: bool,
+    /// Print shapes, rank, condition and spectrum as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Factor {
+    /// Reads, decomposes, reports, and prints or writes the results.
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        self.check()?;
+        let destination = self.output.as_deref().map(|o| Destination::parse("factor", o)).transpose()?;
+        if let Some(destination) = &destination {
+            destination.check_names("factor", self.what.names())?;
+        }
+        if let Some(plot) = &self.plot {
+            check_folder(plot)?;
+        }
+        let sources = self.operands.iter().map(|o| Source::parse("factor", o)).collect::<Result<Vec<_>, _>>()?;
+        let tensors = sources.iter().map(Source::read).collect::<Result<Vec<_>, _>>()?;
+        for (operand, tensor) in self.operands.iter().zip(&tensors) {
+            check_operand(operand, tensor)?;
+        }
+        let a = &tensors[0];
+        if a.rank() < 2 || a.is_empty() {
+            let shape = files::shape(a.shape());
+            return Err(Failure::new(format!("{}: is {shape}; {} takes matrices that are not empty", self.operands[0], self.what)));
+        }
+        if self.what.reads_lower_triangle() && !symmetric(a) {
+            say(&format!("note: {} is not symmetric; {} reads its lower triangle", self.operands[0], self.what));
+        }
+        let start = Instant::now();
+        let rank = self.rank.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        let found = compute::compute(self.what, &tensors, rank, self.full).map_err(|e| e.within(&self.operands[0]))?;
+        let spectrum = match &found.spectrum {
+            Some(spectrum) => Spectrum::of(a, spectrum),
+            None => Spectrum::of(a, &monotile::linalg::singular_values(a)?),
+        };
+        let took = start.elapsed().as_secs_f64();
+        if let Some(plot) = &self.plot {
+            let svg = spectrum.plot(&self.operands[0]).svg();
+            write_beside(plot, |file| file.write_all(svg.as_bytes()))?;
+            say(&format!("{}: the spectrum", plot.display()));
+        }
+        if let Some(destination) = &destination {
+            destination.write_named(&found.named())?;
+            let names = self.what.names().join(", ");
+            say(&format!("{}: {names}, computed in {}", destination.path.display(), report::duration(took)));
+        }
+        if self.json { self.print_object(a, &found, &spectrum, took, out) } else { self.print(a, &found, &spectrum, out) }
+    }
+
+    /// What the command line alone shows to be wrong.
+    fn check(&self) -> Result<(), Failure> {
+        let (wanted, given) = (self.what.operands(), self.operands.len());
+        let usage = |text: String| Err(Failure::Usage(format!("factor: {text}")));
+        if wanted != given {
+            let files = if wanted == 1 { "1 file" } else { "2 files, A and B" };
+            return usage(format!("{} takes {files}, got {given}", self.what));
+        }
+        if self.rank.is_some() && !matches!(self.what, What::Svd | What::Pca) {
+            return usage(format!("--rank is for svd and pca, not for {}", self.what));
+        }
+        if self.full && !matches!(self.what, What::Svd | What::Qr) {
+            return usage(format!("--full is for svd and qr, not for {}", self.what));
+        }
+        Ok(())
+    }
+
+    fn print(&self, a: &Tensor, found: &Found, spectrum: &Spectrum, out: &mut dyn Write) -> Result<(), Failure> {
+        writeln!(out, "{}: {} {}, {}", self.operands[0], files::shape(a.shape()), a.dtype(), spectrum.sentence())?;
+        if let Some(remark) = &found.remark {
+            writeln!(out, "{remark}")?;
+        }
+        writeln!(out)?;
+        for (name, tensor) in found.named() {
+            let (shape, dtype) = (files::shape(tensor.shape()), tensor.dtype());
+            writeln!(out, "{name}: {shape} {dtype}")?;
+            if self.output.is_none() {
+                writeln!(out, "{tensor}")?;
+            }
+        }
+        writeln!(out)?;
+        Ok(write!(out, "{}", spectrum.chart(found.what_values))?)
+    }
+
+    fn print_object(&self, a: &Tensor, found: &Found, spectrum: &Spectrum, took: f64, out: &mut dyn Write) -> Result<(), Failure> {
+        let shapes: serde_json::Map<String, serde_json::Value> =
+            found.named().iter().map(|(name, tensor)| (name.to_string(), json!(tensor.shape()))).collect();
+        let object = json!({
+            "what": self.what.to_string(),
+            "shape": a.shape(),
+            "dtype": a.dtype().to_string(),
+            "results": shapes,
+            "ranks": spectrum.ranks(),
+            "conditions": spectrum.conditions(),
+            "spectrum": spectrum.values(),
+            "seconds": took,
+        });
+        Ok(writeln!(out, "{object}")?)
+    }
+}
+
+/// Refuses what cannot be computed with.
+fn check_operand(operand: &str, tensor: &Tensor) -> Result<(), Failure> {
+    if let Some(failure) = files::integers(operand, tensor) {
+        return Err(failure);
+    }
+    let values = tensor.to_f64_vec();
+    let Some(at) = values.iter().position(|x| !x.is_finite()) else { return Ok(()) };
+    let (value, count) = (values[at], values.iter().filter(|x| !x.is_finite()).count());
+    Err(Failure::new(format!("{operand}: element {at} is {value}, and {count} in all are not finite; factors have none")))
+}
+
+/// Refuses a file in a folder that does not exist.
+fn check_folder(path: &Path) -> Result<(), Failure> {
+    match path.parent().filter(|p| *p != Path::new("") && !p.is_dir()) {
+        Some(folder) => Err(Failure::new(format!("{}: there is no folder {}", path.display(), folder.display()))),
+        None => Ok(()),
+    }
+}
+
+/// Whether square matrices are symmetric up to rounding; others are for the factorization to refuse.
+fn symmetric(a: &Tensor) -> bool {
+    let n = a.dim(-1);
+    if a.dim(-2) != n {
+        return true;
+    }
+    let epsilon: f64 = if a.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
+    a.to_f64_vec().chunks(n * n).all(|a| {
+        let largest = a.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+        (0..n).all(|i| (0..i).all(|j| (a[i * n + j] - a[j * n + i]).abs() <= 8.0 * n as f64 * epsilon * largest))
+    })
+}

@@ -1,0 +1,134 @@
+//! The singular values of matrices: rank, condition, a chart, a plot.
+
+use std::fmt::Write;
+
+use monotile::{DType, Tensor};
+
+use crate::plot::{Axis, Plot, Series, Stroke};
+
+/// Lines of a chart at most, and characters of its longest bar.
+const LINES: usize = 16;
+const WIDTH: f64 = 40.0;
+
+/// Values in decreasing order, a matrix of the batch a row.
+pub struct Spectrum {
+    rows: Vec<Vec<f64>>,
+    /// Values up to this share of the largest are rounding.
+    rounding: f64,
+}
+
+impl Spectrum {
+    /// The values `(…, k)` of matrices `a`.
+    pub fn of(a: &Tensor, values: &Tensor) -> Self {
+        let epsilon: f64 = if a.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
+        let rows = values.to_f64_vec().chunks(values.dim(-1).max(1)).map(<[f64]>::to_vec).collect();
+        Self { rows, rounding: a.dim(-2).max(a.dim(-1)) as f64 * epsilon }
+    }
+
+    pub fn values(&self) -> &[Vec<f64>] {
+        &self.rows
+    }
+
+    /// How many values of each matrix are more than rounding.
+    pub fn ranks(&self) -> Vec<usize> {
+        self.rows.iter().map(|s| s.iter().filter(|&&x| x > self.rounding * s[0]).count()).collect()
+    }
+
+    /// The largest value by the smallest, of each matrix.
+    pub fn conditions(&self) -> Vec<f64> {
+        self.rows.iter().map(|s| if s[0] == 0.0 { f64::INFINITY } else { s[0] / s[s.len() - 1] }).collect()
+    }
+
+    /// Rank and condition.
+    pub fn sentence(&self) -> String {
+        let (ranks, conditions) = (self.ranks(), self.conditions());
+        let worst = conditions.iter().fold(0.0, |m: f64, c| m.max(*c));
+        // What is singular up to rounding has a condition that says nothing more.
+        let condition = if worst * self.rounding >= 1.0 { "infinite up to rounding".to_string() } else { format!("{worst:.4e}") };
+        let (least, most) = (ranks.iter().min().unwrap_or(&0), ranks.iter().max().unwrap_or(&0));
+        if ranks.len() == 1 {
+            return format!("rank {most}, condition {condition}");
+        }
+        let rank = if least == most { format!("rank {most}") } else { format!("ranks {least} to {most}") };
+        format!("{} matrices of {rank}, the largest condition {condition}", ranks.len())
+    }
+
+    /// A line a value: its number, itself, the share of the sum of squares up to it, and a bar.
+    pub fn chart(&self, what: &str) -> String {
+        let s = &self.rows[0];
+        let which = if self.rows.len() > 1 { " of the first matrix" } else { "" };
+        let whole: f64 = s.iter().map(|x| (x / s[0]).powi(2)).sum();
+        let positive = || s.iter().take(LINES).copied().filter(|x| *x > self.rounding * s[0]);
+        let smallest = positive().fold(s[0], f64::min);
+        // Bars of a spectrum that falls far are logarithms, from a tenth of the smallest value on.
+        let logarithmic = s[0] > 100.0 * smallest;
+        let length = |x: f64| match logarithmic {
+            _ if x <= self.rounding * s[0] => 0.0,
+            true => (10.0 * x / smallest).ln() / (10.0 * s[0] / smallest).ln(),
+            false => x / s[0],
+        };
+        let scale = if logarithmic { ", bars by their logarithms" } else { "" };
+        let mut text = format!("{what}{which}{scale}\n");
+        let mut sum = 0.0;
+        for (i, &x) in s.iter().take(LINES).enumerate() {
+            sum += if s[0] > 0.0 { (x / s[0]).powi(2) } else { 0.0 };
+            let share = if s[0] > 0.0 { 100.0 * sum / whole } else { 100.0 };
+            let bar = "█".repeat((WIDTH * length(x)).round() as usize);
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{}", format!("{:>4}  {x:>11.4e}  {share:>6.2} %  {bar}", i + 1).trim_end());
+        }
+        if let Some(last) = s.get(LINES..).and_then(<[f64]>::last) {
+            let _ = writeln!(text, "      {} more, down to {last:.4e}", s.len() - LINES);
+        }
+        text
+    }
+
+    /// The values of every matrix over their numbers.
+    pub fn plot(&self, name: &str) -> Plot {
+        const MOST: usize = 16;
+        let series = |(i, s): (usize, &Vec<f64>)| Series {
+            name: String::new(),
+            points: s.iter().enumerate().map(|(j, &x)| ((j + 1) as f64, x)).collect(),
+            stroke: if self.rows.len() == 1 && s.len() <= 64 { Stroke::Marked } else { Stroke::Line },
+            colour: i,
+        };
+        Plot {
+            title: format!("Spectrum of {name}: {}", self.sentence()),
+            x: Axis::linear("number"),
+            y: Axis::log10("value"),
+            series: self.rows.iter().take(MOST).enumerate().map(series).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spectrum(rows: Vec<Vec<f64>>) -> Spectrum {
+        Spectrum { rows, rounding: 1e-15 }
+    }
+
+    #[test]
+    fn ranks_and_conditions_are_those_of_the_values() {
+        assert_eq!(spectrum(vec![vec![4.0, 2.0, 1.0]]).sentence(), "rank 3, condition 4.0000e0");
+        assert_eq!(spectrum(vec![vec![4.0, 1e-20]]).sentence(), "rank 1, condition infinite up to rounding");
+        let batch = spectrum(vec![vec![4.0, 2.0], vec![0.0, 0.0]]).sentence();
+        assert_eq!(batch, "2 matrices of ranks 0 to 2, the largest condition infinite up to rounding");
+    }
+
+    #[test]
+    fn a_chart_has_a_bar_a_value_and_says_what_it_left_out() {
+        let text = spectrum(vec![vec![4.0, 2.0, 0.0]]).chart("singular values");
+        let bars: Vec<usize> = text.lines().map(|l| l.matches('█').count()).collect();
+        assert_eq!(bars, [0, 40, 20, 0]);
+        assert!(text.contains("   2   2.0000e0  100.00 %  █"), "{text}");
+        let long = spectrum(vec![(0..40).map(|i| 10.0_f64.powf(-0.25 * f64::from(i))).collect()]).chart("values");
+        assert!(
+            long.starts_with("values, bars by their logarithms\n") && long.ends_with("24 more, down to 1.7783e-10\n"),
+            "{long}"
+        );
+        let zero = spectrum(vec![vec![0.0, 0.0]]).chart("values");
+        assert!(!zero.contains("NaN"), "{zero}");
+    }
+}

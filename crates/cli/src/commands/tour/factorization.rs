@@ -1,0 +1,159 @@
+//! A line where the normal equations fail, a picture by its rank, and a function seen with noise.
+
+use monotile::linalg::{singular_values, solve};
+use monotile::stats::{
+    GaussianProcess, GaussianProcessOptions, Kernel, LeastSquaresOptions, Pca, PcaOptions, Prediction, least_squares,
+};
+use monotile::{DType, Rng, Tensor};
+
+use crate::failure::Failure;
+use crate::page::{Block, Section};
+use crate::plot::{Axis, Plot, Series, Stroke};
+use crate::progress::Progress;
+
+/// Fits, compresses and predicts, and tells it.
+pub fn visit(progress: &mut Progress) -> Result<Section, Failure> {
+    progress.at(10, "a line");
+    let line = Line::fit()?;
+    progress.at(30, "a picture");
+    let (picture, kept) = picture()?;
+    progress.at(60, "a function");
+    let (function, kernel) = function()?;
+    let said = format!(
+        "a slope to {:.1e} where the normal equations are off by {:.0e}; a picture by {kept} of {SIDE} ranks",
+        line.refined, line.normal
+    );
+    let blocks = vec![
+        Block::Text(
+            "A sensor is read once a second for ten minutes, its times counted in seconds since 1970, and drifts by 0.002 a second. \
+             Textbooks fit the line by solving XᵀX β = Xᵀy; but XᵀX squares the condition of X, and here nothing is left. \
+             A QR factorization keeps X as it is, and a refinement with residuals in twice the precision gives the slope to its last \
+             digits."
+                .to_string(),
+        ),
+        Block::Numbers(vec![
+            (format!("{:.0e}", line.normal), "relative error of the slope by the normal equations".to_string()),
+            (format!("{:.0e}", line.refined), "by least_squares".to_string()),
+        ]),
+        Block::Code(line.table),
+        picture,
+        function,
+        Block::Text(format!("The most likely kernel, found by gradients of the marginal likelihood: {kernel}.")),
+        components()?,
+    ];
+    Ok(Section { title: "What factorizations are for".to_string(), line: said, blocks })
+}
+
+/// A regression, and how far two ways to solve it are from the slope that centred times give.
+struct Line {
+    normal: f64,
+    refined: f64,
+    table: String,
+}
+
+impl Line {
+    fn fit() -> Result<Self, Failure> {
+        const COUNT: usize = 600;
+        let noise = Rng::new(1).normal(&[COUNT], DType::F64)?;
+        let clock = Tensor::arange(COUNT).to_dtype(DType::F64)?;
+        let times = clock.add_scalar(1.7e9)?;
+        let y = clock.mul_scalar(0.002)?.add(&noise.mul_scalar(0.05)?)?;
+        let centred = clock.add_scalar(-0.5 * (COUNT as f64 - 1.0))?;
+        let truth = centred.mul(&y)?.sum(&[])?.div(&centred.square()?.sum(&[])?)?.item::<f64>()?;
+        let off = |slope: f64| (slope - truth).abs() / truth.abs();
+        let fit = least_squares(&times, &y, &LeastSquaresOptions::default())?;
+        let x = Tensor::stack(&[&Tensor::ones(&[COUNT], DType::F64), &times], 1)?;
+        // A matrix that is singular in this precision has no solution at all.
+        let normal =
+            solve(&x.mt().matmul(&x)?, &x.mt().matmul(&y.unsqueeze(-1)?)?).map_or(f64::INFINITY, |b| off(b.to_f64_vec()[1]));
+        Ok(Self { normal, refined: off(fit.coefficients.to_f64_vec()[1]), table: fit.to_string() })
+    }
+}
+
+/// Pixels of a picture on a side.
+const SIDE: usize = 256;
+
+/// Two hills, a wave and an edge, with noise.
+fn scene() -> Result<Tensor, Failure> {
+    let at = |i: usize| i as f64 / SIDE as f64;
+    let pixel = |x: f64, y: f64| {
+        let hill = |a: f64, b: f64, r: f64| (-((x - a).powi(2) + (y - b).powi(2)) / (r * r)).exp();
+        let edge = if x + 0.6 * y > 0.9 { 0.3 } else { 0.0 };
+        hill(0.3, 0.3, 0.2) + 0.7 * hill(0.7, 0.6, 0.1) + 0.1 * (20.0 * x + 9.0 * y * y).sin() + edge
+    };
+    let pixels: Vec<f64> = (0..SIDE * SIDE).map(|k| pixel(at(k / SIDE), at(k % SIDE))).collect();
+    Ok(Tensor::from_vec(pixels, &[SIDE, SIDE])?.add(&Rng::new(2).normal(&[SIDE, SIDE], DType::F64)?.mul_scalar(0.002)?)?)
+}
+
+/// The error of a picture that keeps its first ranks, and how many keep it to 1 %.
+fn picture() -> Result<(Block, usize), Failure> {
+    let s = singular_values(&scene()?)?.to_f64_vec();
+    let tail = |k: usize| s[k..].iter().map(|s| s * s).sum::<f64>().sqrt();
+    let error = |k: usize| tail(k) / tail(0);
+    let kept = (1..SIDE).find(|&k| error(k) <= 0.01).unwrap_or(SIDE);
+    let plot = Plot {
+        title: format!("A picture of {SIDE} x {SIDE} by its first ranks"),
+        x: Axis::linear("ranks kept"),
+        y: Axis::log10("relative error"),
+        series: vec![Series {
+            name: String::new(),
+            points: (1..SIDE).map(|k| (k as f64, error(k))).collect(),
+            stroke: Stroke::Line,
+            colour: 0,
+        }],
+    };
+    let share = 100.0 * (kept * (2 * SIDE + 1)) as f64 / (SIDE * SIDE) as f64;
+    let caption = format!("{kept} ranks, {share:.0} % of the numbers, keep the picture to 1 %; the flat end is its noise.");
+    Ok((Block::Figure(plot, caption), kept))
+}
+
+/// A function seen at 24 places with noise, its prediction and the band of two standard deviations; and the kernel found.
+fn function() -> Result<(Block, Kernel), Failure> {
+    let mut rng = Rng::new(3);
+    // Nothing is seen between 5.5 and 7.5.
+    let mut places: Vec<f64> = (0..24).map(|_| 8.0 * rng.next_f64()).map(|x| if x < 5.5 { x } else { x + 2.0 }).collect();
+    places.sort_by(f64::total_cmp);
+    let f = |x: f64| (1.3 * x).sin() + 0.3 * x.cos();
+    let noise = rng.normal(&[24], DType::F64)?.to_f64_vec();
+    let seen: Vec<f64> = places.iter().zip(&noise).map(|(&x, e)| f(x) + 0.15 * e).collect();
+    let (x, y) = (Tensor::from_slice(&places, &[24, 1])?, Tensor::from_slice(&seen, &[24])?);
+    let start = Kernel::rbf(1.0, 0.5) + Kernel::white(0.1);
+    let process = GaussianProcess::fit(&start, &x, &y, &GaussianProcessOptions::default())?;
+    let z = Tensor::linspace(0.0, 10.0, 201, DType::F64)?;
+    let Prediction { mean, variance, .. } = process.predict(&z.unsqueeze(-1)?)?;
+    let (z, mean, variance) = (z.to_f64_vec(), mean.to_f64_vec(), variance.to_f64_vec());
+    let curve = |name: &str, stroke, colour, y: &dyn Fn(usize) -> f64| Series {
+        name: name.to_string(),
+        points: (0..z.len()).map(|i| (z[i], y(i))).collect(),
+        stroke,
+        colour,
+    };
+    let plot = Plot {
+        title: "A function from 24 noisy values".to_string(),
+        x: Axis::linear("x"),
+        y: Axis::linear("f(x)"),
+        series: vec![
+            curve("", Stroke::Faint, 0, &|i| mean[i] - 2.0 * variance[i].sqrt()),
+            curve("two standard deviations", Stroke::Faint, 0, &|i| mean[i] + 2.0 * variance[i].sqrt()),
+            curve("truth", Stroke::Line, 2, &|i| f(z[i])),
+            curve("prediction", Stroke::Line, 0, &|i| mean[i]),
+            Series { name: "seen".to_string(), points: places.into_iter().zip(seen).collect(), stroke: Stroke::Points, colour: 1 },
+        ],
+    };
+    let caption = "Gaussian process regression. The band widens where nothing was seen.".to_string();
+    Ok((Block::Figure(plot, caption), process.kernel().clone()))
+}
+
+/// Twenty measurements that three causes explain.
+fn components() -> Result<Block, Failure> {
+    let mut rng = Rng::new(4);
+    let causes = rng.normal(&[500, 3], DType::F64)?.mul(&Tensor::from_slice(&[3.0_f64, 2.0, 1.0], &[3])?)?;
+    let x = causes.matmul(&rng.normal(&[3, 20], DType::F64)?)?.add(&rng.normal(&[500, 20], DType::F64)?.mul_scalar(0.3)?)?;
+    let ratio = Pca::fit(&x, &PcaOptions { components: Some(6), ..PcaOptions::default() })?.explained_variance_ratio()?;
+    let mut sum = 0.0;
+    let rows = ratio.to_f64_vec().into_iter().enumerate().map(|(i, share)| {
+        sum += share;
+        vec![format!("{}", i + 1), format!("{:.2} %", 100.0 * share), format!("{:.2} %", 100.0 * sum)]
+    });
+    Ok(Block::Table(["principal component of 20 measurements", "variance", "together"].map(String::from).to_vec(), rows.collect()))
+}

@@ -1,0 +1,139 @@
+//! Decompositions: what is printed, written and drawn, and the words of refusals.
+
+use std::fs;
+
+use monotile::io::{Npz, SafeTensors, write_npz};
+use monotile::{DType, Tensor};
+use tempfile::TempDir;
+
+use super::monotile;
+
+/// A folder with a.npy (3 x 2, f64, singular values 5 and 2), s.npz (m: symmetric, eigenvalues 4 and 2) and b.npy (3, f64).
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    Tensor::from_rows(&[[3.0_f64, 0.0], [4.0, 0.0], [0.0, 2.0]]).unwrap().write_npy(at("a.npy")).unwrap();
+    write_npz(at("s.npz"), &[("m", &Tensor::from_rows(&[[3.0_f64, 1.0], [1.0, 3.0]]).unwrap())]).unwrap();
+    Tensor::from_slice(&[3.0_f64, 4.0, 6.0], &[3]).unwrap().write_npy(at("b.npy")).unwrap();
+    folder
+}
+
+fn near(found: &Tensor, expected: &[f64]) -> bool {
+    let found = found.to_f64_vec();
+    found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-14)
+}
+
+#[test]
+fn factors_are_written_and_the_spectrum_is_printed_and_drawn() {
+    let folder = folder();
+    let ended = monotile(folder.path(), &["factor", "svd", "a.npy", "-o", "out.npz", "--plot", "spectrum.svg"]);
+    assert!(ended.stderr.contains("spectrum.svg: the spectrum\nout.npz: u, s, vt, computed in "), "{}", ended.stderr);
+    let expected = "a.npy: 3 x 2 f64, rank 2, condition 2.5000e0
+
+u: 3 x 2 f64
+s: 2 f64
+vt: 2 x 2 f64
+
+singular values
+   1     5.0000e0   86.21 %  ████████████████████████████████████████
+   2     2.0000e0  100.00 %  ████████████████
+";
+    assert_eq!(ended.succeeds(), expected);
+    let npz = Npz::open(folder.path().join("out.npz")).unwrap();
+    assert!(near(&npz.tensor("s").unwrap(), &[5.0, 2.0]));
+    let rebuilt = npz.tensor("u").unwrap().mul(&npz.tensor("s").unwrap()).unwrap().matmul(&npz.tensor("vt").unwrap()).unwrap();
+    assert!(near(&rebuilt, &[3.0, 0.0, 4.0, 0.0, 0.0, 2.0]));
+    let svg = fs::read_to_string(folder.path().join("spectrum.svg")).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.matches("<circle").count() == 2, "{svg}");
+}
+
+#[test]
+fn every_decomposition_gives_its_factors() {
+    let folder = folder();
+    let written = |arguments: &[&str], name: &str| {
+        monotile(folder.path(), &[&["factor"], arguments, &["-o", "out.npz"][..]].concat()).succeeds();
+        Npz::open(folder.path().join("out.npz")).unwrap().tensor(name).unwrap()
+    };
+    assert!(near(&written(&["qr", "a.npy"], "r"), &[5.0, 0.0, 0.0, 2.0]));
+    assert_eq!(written(&["qr", "a.npy", "--full"], "q").shape(), [3, 3]);
+    let (root, rest) = (3.0_f64.sqrt(), (8.0_f64 / 3.0).sqrt());
+    assert!(near(&written(&["cholesky", "s.npz"], "l"), &[root, 0.0, 1.0 / root, rest]));
+    assert!(near(&written(&["eigh", "s.npz:m"], "values"), &[2.0, 4.0]));
+    assert_eq!(written(&["lu", "a.npy"], "order").to_vec::<i64>().unwrap()[0], 1);
+    assert!(near(&written(&["pinv", "a.npy"], "pinv"), &[0.12, 0.16, 0.0, 0.0, 0.0, 0.5]));
+    assert!(near(&written(&["lstsq", "a.npy", "b.npy"], "x"), &[1.0, 3.0]));
+    assert_eq!(written(&["svd", "a.npy", "--rank", "1"], "u").shape(), [3, 1]);
+    assert_eq!(written(&["pca", "a.npy", "--rank", "1"], "scores").shape(), [3, 1]);
+    assert!(near(&written(&["pca", "a.npy"], "mean"), &[7.0 / 3.0, 2.0 / 3.0]));
+
+    let least = monotile(folder.path(), &["factor", "lstsq", "a.npy", "b.npy", "-o", "x.npy"]).succeeds();
+    assert!(least.contains("‖A X − B‖ = ") && least.contains("of ‖B‖ = 7.8102e0"), "{least}");
+    assert!(near(&Tensor::read_npy(folder.path().join("x.npy")).unwrap(), &[1.0, 3.0]));
+    monotile(folder.path(), &["factor", "pinv", "a.npy", "-o", "p.safetensors:inverse"]).succeeds();
+    assert_eq!(SafeTensors::open(folder.path().join("p.safetensors")).unwrap().tensor("inverse").unwrap().shape(), [2, 3]);
+}
+
+#[test]
+fn without_a_file_the_factors_are_printed() {
+    let folder = folder();
+    let ended = monotile(folder.path(), &["factor", "cholesky", "s.npz"]);
+    assert_eq!(ended.stderr, "");
+    let text = ended.succeeds();
+    assert!(text.starts_with("s.npz: 2 x 2 f64, rank 2, condition 2.0000e0\n\nl: 2 x 2 f64\n[["), "{text}");
+}
+
+#[test]
+fn json_has_ranks_conditions_and_the_spectrum() {
+    let folder = folder();
+    let batch = Tensor::from_slice(&[1.0_f32, 0.0, 0.0, 0.5, 1.0, 1.0, 1.0, 1.0], &[2, 2, 2]).unwrap();
+    batch.write_npy(folder.path().join("t.npy")).unwrap();
+    let text = monotile(folder.path(), &["factor", "svd", "t.npy", "--json"]).succeeds();
+    let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(object["ranks"], serde_json::json!([2, 1]));
+    assert_eq!(object["results"]["u"], serde_json::json!([2, 2, 2]));
+    assert_eq!((&object["spectrum"][0], &object["dtype"]), (&serde_json::json!([1.0, 0.5]), &"f32".into()));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_in_one_sentence() {
+    let folder = folder();
+    let run = |arguments: &[&str]| monotile(folder.path(), &[&["factor"], arguments].concat());
+    let save = |name: &str, tensor: Tensor| tensor.write_npy(folder.path().join(name)).unwrap();
+    save("n.npy", Tensor::from_rows(&[[1.0_f64, f64::NAN], [f64::INFINITY, 2.0]]).unwrap());
+    save("i.npy", Tensor::arange(4).reshape(&[2, 2]).unwrap());
+    save("indefinite.npy", Tensor::from_rows(&[[1.0_f64, 0.0], [0.0, -1.0]]).unwrap());
+    save("none.npy", Tensor::zeros(&[0, 3], DType::F32));
+    run(&["svd", "n.npy"]).fails_with("error: n.npy: element 1 is NaN, and 2 in all are not finite; factors have none");
+    run(&["svd", "i.npy"]).fails_with(
+        "error: i.npy: holds i64; sums and products take floating-point numbers\nhint: save the array as float32 or float64",
+    );
+    run(&["svd", "b.npy"]).fails_with("error: b.npy: is 3; svd takes matrices that are not empty");
+    run(&["svd", "none.npy"]).fails_with("error: none.npy: is 0 x 3; svd takes matrices that are not empty");
+    run(&["svd", "no.npy"]).fails_with("error: no.npy: no such file or folder (reading)");
+    run(&["eigh", "a.npy"]).fails_with("error: a.npy: eigh: needs square matrices, got shape [3, 2]");
+    let minor = "is not positive definite (its leading minor of order 2 is not positive)";
+    run(&["cholesky", "indefinite.npy"]).fails_with(&format!("error: indefinite.npy: cholesky: the matrix {minor}"));
+    run(&["pca", "a.npy", "--rank", "3"]).fails_with("error: a.npy: Pca::fit: 3 components of 3 observations of 2 variables");
+    run(&["svd", "a.npy", "--plot", "no/s.svg"]).fails_with("error: no/s.svg: there is no folder no");
+    run(&["svd", "a.npy", "-o", "no/s.npz"]).fails_with("error: no/s.npz: there is no folder no");
+    run(&["svd", "a.npy", "-o", "s.npy"]).is_wrong_usage("factor: s.npy holds one array, and there are u, s, vt");
+    run(&["svd", "a.npy", "-o", "s.npz:x"]).is_wrong_usage("factor: the name \"x\" is for one result, and there are u, s, vt");
+    run(&["lstsq", "a.npy"]).is_wrong_usage("factor: lstsq takes 2 files, A and B, got 1");
+    run(&["qr", "a.npy", "b.npy"]).is_wrong_usage("factor: qr takes 1 file, got 2");
+    run(&["qr", "a.npy", "--rank", "1"]).is_wrong_usage("factor: --rank is for svd and pca, not for qr");
+    run(&["lu", "a.npy", "--full"]).is_wrong_usage("factor: --full is for svd and qr, not for lu");
+    run(&["svd", "a.txt"]).is_wrong_usage("factor: \"a.txt\" is no file of tensors");
+    run(&["jordan", "a.npy"]).is_wrong_usage("svd");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 7, "nothing was left behind");
+}
+
+#[test]
+fn a_matrix_that_is_not_symmetric_is_said_to_be_half_read() {
+    let folder = folder();
+    let lopsided = Tensor::from_rows(&[[3.0_f64, 9.0], [1.0, 3.0]]).unwrap();
+    lopsided.write_npy(folder.path().join("l.npy")).unwrap();
+    let ended = monotile(folder.path(), &["factor", "eigh", "l.npy", "-o", "e.npz"]);
+    assert!(ended.stderr.starts_with("note: l.npy is not symmetric; eigh reads its lower triangle\n"), "{}", ended.stderr);
+    ended.succeeds();
+    assert!(near(&Npz::open(folder.path().join("e.npz")).unwrap().tensor("values").unwrap(), &[2.0, 4.0]));
+}
