@@ -208,7 +208,7 @@ fn wait_for_work() {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, any(not(target_family = "wasm"), target_feature = "atomics")))]
 mod tests {
     use super::*;
 
