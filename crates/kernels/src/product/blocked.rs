@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Axis;
 use super::axes::Offsets;
+use super::epilogue::Finish;
 use super::micro::{Columns, Kernels, MAX_ROWS, Tile};
 use super::pack::{Panel, Source};
 use crate::buffer::Block;
@@ -52,6 +53,7 @@ pub(super) struct Product<'a, T> {
     pub(super) kernels: &'a Kernels<T>,
     pub(super) alpha: T,
     pub(super) accumulate: bool,
+    pub(super) finish: Option<&'a Finish<'a, T>>,
     pub(super) a: &'a Source<T>,
     pub(super) b: &'a Source<T>,
     pub(super) c: Target<T>,
@@ -175,8 +177,17 @@ impl<T: Lanes> Product<'_, T> {
             let range = threads::range(k, 64, segments, i);
             let c = Target(target.at((i * m * n) as isize));
             let size = [m, n, range.len()];
-            let segment =
-                Product { alpha: T::ONE, accumulate: false, c, rows: &rows, columns: &columns, size, skip: range.start, ..*self };
+            let segment = Product {
+                alpha: T::ONE,
+                accumulate: false,
+                finish: None,
+                c,
+                rows: &rows,
+                columns: &columns,
+                size,
+                skip: range.start,
+                ..*self
+            };
             // SAFETY: the caller's duty; segments share no sum.
             unsafe { segment.run_on(1, &[[at[0], at[1], 0]]) }
         });
@@ -186,6 +197,9 @@ impl<T: Lanes> Product<'_, T> {
             unsafe {
                 let to = self.c.at(at[2] + self.rows.at(i / n) + self.columns.at(i % n));
                 *to = if self.accumulate { *to + self.alpha * sum } else { self.alpha * sum };
+                if let Some(finish) = self.finish {
+                    finish.run(to, 1);
+                }
             }
         }
     }
@@ -393,6 +407,7 @@ impl<T: Lanes> Slab<'_, T> {
                 width: columns.len(),
                 columns: Columns::new(product.columns, self.columns.start + columns.start, &mut room[..columns.len()]),
                 accumulate: product.accumulate || self.depth.start > 0,
+                finish: product.finish.filter(|_| self.depth.end == product.size[2]),
             };
             // SAFETY: the panels were packed with these sizes; the rest is the caller's duty.
             unsafe { product.kernels.run(&tile) }

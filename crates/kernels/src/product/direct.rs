@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::axes::{self, Offsets};
 use super::blocked::Target;
+use super::epilogue::Finish;
 use super::micro::{Columns, Kernels, LINE, MAX_ROWS, Tile};
 use super::pack::{Panel, Source};
 use super::read::Address;
@@ -35,6 +36,7 @@ const CALL_NS: f64 = 10.0;
 /// Small products over single dimensions.
 pub(super) struct Direct<'a, T> {
     scaled: Scaled<T>,
+    finish: Option<Finish<'a, T>>,
     a: Address,
     b: Operand<'a, T>,
     c: Target<T>,
@@ -52,7 +54,7 @@ impl<'a, T: Lanes> Direct<'a, T> {
         let (outer_columns, columns) = innermost(&axes.columns);
         let Stored::Real(_) = a.data else { return None };
         let batch = axes.batch.iter().chain(outer_rows).chain(outer_columns).copied().collect();
-        let it = Self { scaled, a: Address::new(a.data, a.offset), b, c, batch, rows, columns, contracted };
+        let it = Self { scaled, finish: None, a: Address::new(a.data, a.offset), b, c, batch, rows, columns, contracted };
         let (m, n, k) = (rows.size, columns.size, contracted.size);
         let narrow = n <= NARROW && n * k * size_of::<T>() <= NARROW_BYTES;
         let small = (1..=DEPTH).contains(&k) && ((n <= SMALL && (m <= SMALL || narrow)) || it.is_wide());
@@ -79,6 +81,11 @@ impl<'a, T: Lanes> Direct<'a, T> {
     /// Whether all matrices have one and the same B.
     fn shares_b(&self) -> bool {
         self.batch.iter().all(|x| x.b == 0)
+    }
+
+    /// The same, and then this.
+    pub(super) fn then(self, finish: Option<Finish<'a, T>>) -> Self {
+        Self { finish, ..self }
     }
 
     /// # Safety
@@ -268,6 +275,7 @@ impl<T: Lanes> Small<'_, T> {
                 width,
                 columns: to,
                 accumulate: scaled.accumulate,
+                finish: self.product.finish.as_ref(),
             };
             // SAFETY: the caller's duty: the tile is part of the matrix.
             unsafe { self.kernels.run(&tile) }

@@ -7,6 +7,7 @@
 use super::axes;
 use super::blocked::Target;
 use super::direct::{matrix, single};
+use super::epilogue::Finish;
 use super::pack::transpose;
 use super::read::Address;
 use super::{Axes, Axis, Operand, Scaled, Stored};
@@ -22,6 +23,7 @@ const TURN_NS: f64 = 0.1;
 /// Products of matrices that each lie in one piece.
 pub(super) struct Tiny<'a, T> {
     scaled: Scaled<T>,
+    finish: Option<Finish<'a, T>>,
     a: Address,
     b: Address,
     c: Target<T>,
@@ -49,7 +51,12 @@ impl<'a, T: Lanes> Tiny<'a, T> {
             && in_one_piece((contracted.size, contracted.b), (columns.size, columns.b))
             && in_one_piece((rows.size, rows.c), (columns.size, columns.c));
         let (a, b) = (Address::new(a.data, a.offset), Address::new(b.data, b.offset));
-        fits.then_some(Self { scaled, a, b, c, batch: &axes.batch, rows, columns, contracted })
+        fits.then_some(Self { scaled, finish: None, a, b, c, batch: &axes.batch, rows, columns, contracted })
+    }
+
+    /// The same, and then this.
+    pub(super) fn then(self, finish: Option<Finish<'a, T>>) -> Self {
+        Self { finish, ..self }
     }
 
     /// # Safety
@@ -177,6 +184,9 @@ impl<'a, T: Lanes> Tiny<'a, T> {
                     let x = if self.scaled.accumulate { block[i].add(V::load_first(to, n)) } else { block[i] };
                     if n == L { x.store(to) } else { x.store_first(to, n) }
                 }
+            }
+            if let Some(finish) = &self.finish {
+                to[..count].iter().for_each(|&to| finish.run(to, len));
             }
         }
     }

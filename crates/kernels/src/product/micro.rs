@@ -1,6 +1,7 @@
 //! The micro-kernel: a tile of C kept in registers while the contracted index runs.
 
 use super::axes::Offsets;
+use super::epilogue::Finish;
 use crate::real::Real;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::avx512::F32x16;
@@ -34,6 +35,8 @@ pub(super) struct Tile<'a, T> {
     pub(super) columns: Columns<'a>,
     /// Whether the sums are added to what C holds.
     pub(super) accumulate: bool,
+    /// What follows, where the sums are complete.
+    pub(super) finish: Option<&'a Finish<'a, T>>,
 }
 
 /// Where the columns of a tile lie in C.
@@ -163,7 +166,12 @@ impl<T: Lanes> Kernels<T> {
         let code = if tile.steps.is_none() { &self.packed } else { &self.strided };
         let code = code[tile.rows.len() - 1][usize::from(tile.width > self.lanes)];
         // SAFETY: the caller's duty.
-        unsafe { code(tile) }
+        unsafe {
+            code(tile);
+            if let Some(finish) = tile.finish {
+                finish.tile(tile);
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 mod axes;
 mod blocked;
 mod direct;
+mod epilogue;
 mod lanes;
 mod micro;
 mod pack;
@@ -24,6 +25,8 @@ use crate::simd::{Isa, Kernel, Lanes, Vector, isa};
 use axes::Offsets;
 use blocked::{Product, Target};
 use direct::Direct;
+use epilogue::Finish;
+pub use epilogue::{Activation, Bias, Epilogue};
 use lanes::Tiny;
 use micro::Kernels;
 use pack::Source;
@@ -113,6 +116,14 @@ pub fn add_product<T: Lanes>(alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: 
     product_on(isa(), Scaled { alpha, accumulate: true }, a, b, c, axes);
 }
 
+/// Computes a product as [`product`] does, then maps every element that it wrote.
+///
+/// # Panics
+/// As [`product`] does; if a bias has no numbers or a step of 0.
+pub fn product_then<T: Lanes>(alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], axes: &Axes, epilogue: Epilogue<'_, T>) {
+    Prepared::new(axes).product_then(alpha, a, b, c, epilogue);
+}
+
 /// What becomes of the sums.
 #[derive(Clone, Copy)]
 struct Scaled<T> {
@@ -128,6 +139,7 @@ fn product_on<T: Lanes>(isa: Isa, scaled: Scaled<T>, a: Operand<'_, T>, b: Opera
 /// A product with simple groups, about to meet an instruction set.
 struct Run<'a, T> {
     scaled: Scaled<T>,
+    finish: Option<Finish<'a, T>>,
     a: Operand<'a, T>,
     b: Operand<'a, T>,
     c: &'a mut [T],
@@ -146,14 +158,14 @@ impl<T: Lanes> Kernel<T> for Run<'_, T> {
         // each of the four.
         unsafe {
             if let Some(tiny) = Tiny::new(self.scaled, self.a, self.b, Target(self.c.as_mut_ptr()), axes) {
-                return tiny.run::<V>(distinct);
+                return tiny.then(self.finish).run::<V>(distinct);
             }
             if let Some(direct) = Direct::new(self.scaled, self.a, self.b, Target(self.c.as_mut_ptr()), axes) {
-                return direct.run::<V>(distinct);
+                return direct.then(self.finish).run::<V>(distinct);
             }
             if skinny::fits(axes) {
-                let Self { scaled, a, b, c, .. } = self;
-                return Skinny { scaled, a, b, c: Target(c.as_mut_ptr()), axes }.run::<V>();
+                let Self { scaled, finish, a, b, c, .. } = self;
+                return Skinny { scaled, finish, a, b, c: Target(c.as_mut_ptr()), axes }.run::<V>();
             }
             #[cfg(target_arch = "x86_64")]
             if let Some(mut run) = self.in_pairs::<V>() {
@@ -188,6 +200,7 @@ impl<T: Lanes> Run<'_, T> {
             kernels: &kernels,
             alpha: self.scaled.alpha,
             accumulate: self.scaled.accumulate,
+            finish: self.finish.as_ref(),
             a: &a,
             b: &b,
             c: Target(self.c.as_mut_ptr()),

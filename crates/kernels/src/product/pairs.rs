@@ -9,6 +9,7 @@ use std::any::TypeId;
 use half::bf16;
 
 use super::axes::Offsets;
+use super::epilogue::Finish;
 use super::pack::{Panel, Source, transpose};
 use super::read::Address;
 use super::{Operand, Run, Scaled, Stored};
@@ -30,6 +31,7 @@ impl<T: Lanes> Run<'_, T> {
         // T is f32, the element of that register.
         Some(Run {
             scaled: Scaled { alpha: self.scaled.alpha.to_f64() as f32, accumulate: self.scaled.accumulate },
+            finish: self.finish.as_ref().map(Finish::cast),
             a: Operand { data: Stored::BF16(a), offset: self.a.offset },
             b: Operand { data: Stored::BF16(b), offset: self.b.offset },
             c: bytemuck::cast_slice_mut(self.c),

@@ -1,5 +1,7 @@
 //! A product made ready once, for many operands that lie in memory alike.
 
+use super::blocked::Target;
+use super::epilogue::{Epilogue, Finish};
 use super::{Axes, Axis, Group, Operand, Run, Scaled, axes, skinny};
 use crate::simd::{self, Isa, Lanes, isa};
 
@@ -46,8 +48,28 @@ impl Prepared {
         self.run_on(isa(), Scaled { alpha, accumulate: false }, a, b, c);
     }
 
+    /// Computes the product of these operands, then maps what it wrote, as [`product_then`](super::product_then) does.
+    ///
+    /// # Panics
+    /// If an index of an operand leaves its data; if a bias has no numbers or a step of 0.
+    pub fn product_then<T: Lanes>(&self, alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], epilogue: Epilogue<'_, T>) {
+        self.finished_on(isa(), (Scaled { alpha, accumulate: false }, Some(epilogue)), a, b, c);
+    }
+
     /// The product with the registers of one instruction set.
     pub(super) fn run_on<T: Lanes>(&self, isa: Isa, scaled: Scaled<T>, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T]) {
+        self.finished_on(isa, (scaled, None), a, b, c);
+    }
+
+    /// The product and what follows, with the registers of one instruction set.
+    pub(super) fn finished_on<T: Lanes>(
+        &self,
+        isa: Isa,
+        (scaled, epilogue): (Scaled<T>, Option<Epilogue<'_, T>>),
+        a: Operand<'_, T>,
+        b: Operand<'_, T>,
+        c: &mut [T],
+    ) {
         let [in_a, in_b, in_c] = self.reach;
         check(in_a, a.offset, a.data.len(), "A");
         check(in_b, b.offset, b.data.len(), "B");
@@ -56,7 +78,8 @@ impl Prepared {
             return;
         }
         let (a, b) = if self.swapped { (b, a) } else { (a, b) };
-        simd::dispatch_on(isa, Run { scaled, a, b, c, axes: &self.axes, distinct: self.distinct });
+        let finish = epilogue.map(|epilogue| Finish::new(epilogue, Target(c.as_mut_ptr())));
+        simd::dispatch_on(isa, Run { scaled, finish, a, b, c, axes: &self.axes, distinct: self.distinct });
     }
 }
 

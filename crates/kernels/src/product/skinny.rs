@@ -11,6 +11,7 @@ use half::{bf16, f16};
 
 use super::axes::{self, Offsets};
 use super::blocked::Target;
+use super::epilogue::Finish;
 use super::read::{Address, Read, Same};
 use super::{Axes, Axis, Operand, Scaled, Stored};
 use crate::buffer::Block;
@@ -40,6 +41,7 @@ enum Form {
 /// One product of few rows.
 pub(super) struct Skinny<'a, T> {
     pub(super) scaled: Scaled<T>,
+    pub(super) finish: Option<Finish<'a, T>>,
     pub(super) a: Operand<'a, T>,
     pub(super) b: Operand<'a, T>,
     pub(super) c: Target<T>,
@@ -203,6 +205,12 @@ impl<T: Lanes> Skinny<'_, T> {
                         let to = self.c.at(matrix[2] + rows.at(i) + columns.at(j));
                         *to = if accumulate { *to + alpha * sum } else { alpha * sum };
                     }
+                }
+                let Some(finish) = &self.finish else { continue };
+                let run = if columns.adjacent(0, n) { n } else { 1 };
+                for j in (0..n).step_by(run) {
+                    // SAFETY: the elements lie in C, the caller's duty.
+                    unsafe { finish.run(self.c.at(matrix[2] + rows.at(i) + columns.at(j)), run) }
                 }
             }
         }

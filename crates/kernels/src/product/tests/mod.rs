@@ -69,6 +69,7 @@ fn compare<T: Lanes>(a: Operand<'_, T>, b: Operand<'_, T>, len: usize, axes: &Ax
         for accumulate in [false, true] {
             let mut c = vec![canary; len];
             product_on(isa, Scaled { alpha, accumulate }, a, b, &mut c, axes);
+            check_epilogue((isa, Scaled { alpha, accumulate }), a, b, &c, axes, &inside);
             let base = if accumulate { 77.0 } else { 0.0 };
             for &i in &inside {
                 let error = (c[i].to_f64() - base - expected[i].to_f64()).abs();
@@ -83,6 +84,48 @@ fn compare<T: Lanes>(a: Operand<'_, T>, b: Operand<'_, T>, len: usize, axes: &Ax
             }
             assert!(c.iter().all(|&x| x == canary), "{isa:?} wrote outside C for {axes:?}");
         }
+    }
+}
+
+/// Asserts that a product with an epilogue has the bits of this C, mapped element by element, and leaves the rest alone: for
+/// one of all epilogues, by the size of C.
+fn check_epilogue<T: Lanes>(
+    (isa, scaled): (Isa, Scaled<T>),
+    a: Operand<'_, T>,
+    b: Operand<'_, T>,
+    c: &[T],
+    axes: &Axes,
+    inside: &[usize],
+) {
+    let data = Numbers(3).take::<T>([1, 5, 31, 64][inside.len() % 4]);
+    let bias = (inside.len() % 5 > 0).then_some(Bias { data: &data, step: [1, 1, 2, 40][inside.len() / 3 % 4] });
+    let activation =
+        [Activation::Gelu, Activation::Identity, Activation::Relu, Activation::Silu, Activation::Identity][inside.len() / 5 % 5];
+    let mut expected = c.to_vec();
+    for &i in inside {
+        let x = bias.map_or(c[i], |bias| c[i] + bias.data[i / bias.step % bias.data.len()]);
+        expected[i] = activation.of(x);
+    }
+    let mut finished: Vec<T> = vec![T::from_f64(77.0); c.len()];
+    Prepared::new(axes).finished_on(isa, (scaled, Some(Epilogue { bias, activation })), a, b, &mut finished);
+    for (i, (x, y)) in finished.iter().zip(&expected).enumerate() {
+        let same = x.to_f64().to_bits() == y.to_f64().to_bits() || (x.is_nan() && y.is_nan());
+        assert!(same, "{isa:?}, {bias:?}, {activation:?}: element {i} is {x} instead of {y} for {axes:?}");
+    }
+}
+
+impl Activation {
+    /// The function of one number, as vectors of them compute it.
+    fn of<T: Lanes>(self, x: T) -> T {
+        fn one<T: Real>(activation: Activation, x: T) -> T {
+            match activation {
+                Activation::Identity => x,
+                Activation::Relu => x.maximum(T::ZERO),
+                Activation::Silu => x.silu(),
+                Activation::Gelu => x.gelu(),
+            }
+        }
+        simd::run_fused(x, |x| T::from_fused(one(self, x.fused())), |x| one(self, x))
     }
 }
 
