@@ -1,7 +1,7 @@
 //! One block: attention and a gated feed-forward part, each on a normalized residual stream.
 
 use monotile::attention::{Attention, rotary, scaled_dot_product_attention};
-use monotile::ops::{rms_norm, swiglu};
+use monotile::ops::{linear, rms_norm, swiglu};
 use monotile::{Result, Rng, Tensor};
 
 use crate::cache::BlockCache;
@@ -20,10 +20,7 @@ pub(crate) struct Dense {
 impl Dense {
     /// y = x Wᵀ + bias + scaling · (dropout(x) Aᵀ) Bᵀ: ΔW itself is never formed.
     pub fn apply(&self, x: &Tensor, dropout: &mut Option<Rng>) -> Result<Tensor> {
-        let mut y = x.matmul(&self.weight.mt())?;
-        if let Some(bias) = &self.bias {
-            y = y.add(bias)?;
-        }
+        let y = linear(x, &self.weight, self.bias.as_ref())?;
         match &self.lora {
             Some(pair) => y.add(&pair.apply(x, dropout)?),
             None => Ok(y),

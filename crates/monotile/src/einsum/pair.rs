@@ -10,12 +10,14 @@
 use std::sync::{Arc, OnceLock};
 
 use monotile_kernels::buffer::Block;
-use monotile_kernels::product::{Axes, Axis, Operand, Prepared, Stored};
+use monotile_kernels::product::{Activation, Axes, Axis, Bias, Epilogue, Operand, Prepared, Stored};
+use monotile_kernels::simd::Lanes;
 use smallvec::SmallVec;
 
 use crate::check;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
+use crate::tensor::dtype;
 use crate::tensor::layout::{Layout, row_major};
 use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{DType, Dims, Strides, Tensor};
@@ -190,9 +192,9 @@ impl Pair {
             Box::new(Usual { strides: [a.strides().into(), b.strides().into()], product: Prepared::new(&self.axes(a, b)) })
         });
         if a.strides() == usual.strides[0].as_slice() && b.strides() == usual.strides[1].as_slice() {
-            return multiplied(&usual.product, a, b, &self.shape);
+            return multiplied(&usual.product, (a, b), &self.shape, None);
         }
-        multiplied(&Prepared::new(&self.axes(a, b)), a, b, &self.shape)
+        multiplied(&Prepared::new(&self.axes(a, b)), (a, b), &self.shape, None)
     }
 
     /// Every dimension in its group, with its stride in each of A, B and C.
@@ -233,6 +235,21 @@ thread_local! {
 /// # Errors
 /// If one label has two sizes, or a dtype is no floating-point one.
 pub(crate) fn contract(a: &Tensor, labels_a: &[Label], b: &Tensor, labels_b: &[Label], out: &[Label]) -> Result<Tensor> {
+    let (pair, value) = contract_and_add((a, labels_a), (b, labels_b), out, None)?;
+    if a.is_recorded() || b.is_recorded() { Ok(Arc::new(pair).record(value, a, b)) } else { Ok(value) }
+}
+
+/// The contraction of two operands, unrecorded, plus a bias along the last dimension of the result, and their pair; the bias
+/// is contiguous and of the type that the operands are contracted in.
+///
+/// # Errors
+/// As [`contract`].
+pub(crate) fn contract_and_add(
+    (a, labels_a): (&Tensor, &[Label]),
+    (b, labels_b): (&Tensor, &[Label]),
+    out: &[Label],
+    bias: Option<&Tensor>,
+) -> Result<(Pair, Tensor)> {
     let size_in = |x: &Tensor, labels: &[Label], label| labels.iter().position(|&l| l == label).map(|d| x.shape()[d]);
     for (&label, &n) in labels_a.iter().zip(a.shape()) {
         if let Some(m) = size_in(b, labels_b, label).filter(|&m| m != n) {
@@ -241,21 +258,34 @@ pub(crate) fn contract(a: &Tensor, labels_a: &[Label], b: &Tensor, labels_b: &[L
     }
     let size = |label| size_in(a, labels_a, label).or_else(|| size_in(b, labels_b, label)).expect("a label of an operand");
     let pair = Pair::new([labels_a, labels_b], out, size);
-    let value = multiplied(&Prepared::new(&pair.axes(a, b)), a, b, &pair.shape)?;
-    if a.is_recorded() || b.is_recorded() { Ok(Arc::new(pair).record(value, a, b)) } else { Ok(value) }
+    let value = multiplied(&Prepared::new(&pair.axes(a, b)), (a, b), &pair.shape, bias)?;
+    Ok((pair, value))
 }
 
-/// The product of these operands, which has this shape. What is narrower than the computation is widened as it is read.
-fn multiplied(product: &Prepared, a: &Tensor, b: &Tensor, shape: &[usize]) -> Result<Tensor> {
-    let len = shape.iter().product();
-    if check::common_float("einsum", a, b)? == DType::F32 {
-        let mut c = Block::<f32>::new(len);
-        product.product(1.0, operand_f32(a), operand_f32(b), &mut c);
-        return Ok(Tensor::from_block(c, shape));
+/// The product of these operands, which has this shape, plus a bias along its last dimension. What is narrower than the
+/// computation is widened as it is read.
+fn multiplied(product: &Prepared, (a, b): (&Tensor, &Tensor), shape: &[usize], bias: Option<&Tensor>) -> Result<Tensor> {
+    fn run<T: dtype::Stored + Lanes>(
+        product: &Prepared,
+        [a, b]: [Operand<'_, T>; 2],
+        shape: &[usize],
+        bias: Option<&Tensor>,
+    ) -> Tensor {
+        let mut c = Block::<T>::new(shape.iter().product());
+        let one = T::from_f64(1.0);
+        match bias {
+            Some(bias) => {
+                let bias = Some(Bias { data: bias.elements(), step: 1 });
+                product.product_then(one, a, b, &mut c, Epilogue { bias, activation: Activation::Identity });
+            }
+            None => product.product(one, a, b, &mut c),
+        }
+        Tensor::from_block(c, shape)
     }
-    let mut c = Block::<f64>::new(len);
-    product.product(1.0, operand_f64(a), operand_f64(b), &mut c);
-    Ok(Tensor::from_block(c, shape))
+    Ok(match check::common_float("einsum", a, b)? {
+        DType::F32 => run(product, [a, b].map(operand_f32), shape, bias),
+        _ => run(product, [a, b].map(operand_f64), shape, bias),
+    })
 }
 
 fn operand_f32(x: &Tensor) -> Operand<'_, f32> {

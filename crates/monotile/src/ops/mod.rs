@@ -7,6 +7,7 @@ pub mod elementwise;
 pub(crate) mod embedding;
 pub(crate) mod gate;
 pub(crate) mod index;
+pub(crate) mod linear;
 pub(crate) mod loss;
 pub(crate) mod matmul;
 pub(crate) mod norm;
@@ -18,6 +19,7 @@ pub(crate) mod view;
 pub use dropout::dropout;
 pub use embedding::embedding;
 pub use gate::swiglu;
+pub use linear::linear;
 pub use loss::{CrossEntropy, cross_entropy};
 pub use norm::{layer_norm, rms_norm};
 
@@ -32,6 +34,7 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
         embedding::specs(),
         gate::specs(),
         index::specs(),
+        linear::specs(),
         loss::specs(),
         matmul::specs(),
         norm::specs(),
