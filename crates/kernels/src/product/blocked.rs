@@ -141,8 +141,17 @@ impl<T: Lanes> Product<'_, T> {
             let range = threads::range(k, 64, segments, i);
             let c = Target(target.at((i * m * n) as isize));
             let size = [m, n, range.len()];
-            let segment =
-                Product { alpha: T::ONE, accumulate: false, c, rows: &rows, columns: &columns, size, skip: range.start, ..*self };
+            let segment = Product {
+                alpha: T::ONE,
+                accumulate: false,
+                finish: None,
+                c,
+                rows: &rows,
+                columns: &columns,
+                size,
+                skip: range.start,
+                ..*self
+            };
             // SAFETY: the caller's duty; segments share no sum.
             unsafe { segment.run_on(1, &[[at[0], at[1], 0]]) }
         });
@@ -152,6 +161,9 @@ impl<T: Lanes> Product<'_, T> {
             unsafe {
                 let to = self.c.at(at[2] + self.rows.at(i / n) + self.columns.at(i % n));
                 *to = if self.accumulate { *to + self.alpha * sum } else { self.alpha * sum };
+                if let Some(finish) = self.finish {
+                    finish.run(to, 1);
+                }
             }
         }
     }
