@@ -12,7 +12,7 @@ use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// The linear layer of a neural network: y[…, o] = Σᵢ x[…, i] W[o, i] + b[o].
+/// The linear layer of a neural network: `y[…, o] = Σᵢ x[…, i] W[o, i] + b[o]`.
 ///
 /// Shapes: x `(…, in)`, W `(out, in)` as checkpoints store it, b `(out)`; the result is `(…, out)`. The bias is added where the
 /// product is written, before it leaves the cache; the bits are those of a [`matmul`](Tensor::matmul) and an addition.
