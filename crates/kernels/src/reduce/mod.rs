@@ -400,9 +400,18 @@ mod tests {
         assert!(out[0].is_nan() && out[1..] == [-1.0, f64::NEG_INFINITY]);
         log_sum_exp(x, &[1], &mut out);
         assert!(out[0].is_nan() && out[1..] == [f64::INFINITY, f64::NEG_INFINITY]);
+        sum(x, &[1], &mut out);
+        assert!(out[0].is_nan() && out[1..] == [f64::INFINITY, f64::NEG_INFINITY]);
+        mean(x, &[1], &mut out);
+        assert!(out[0].is_nan() && out[1..] == [f64::INFINITY, f64::NEG_INFINITY]);
+        // A deviation from an infinite mean has no value.
+        variance(x, &[1], 0.0, &mut out);
+        assert!(out.iter().all(|y| y.is_nan()));
         let mut at = [0; 3];
         argmax(x, &[1], &mut at);
         assert_eq!(at, [1, 1, 0]);
+        argmin(x, &[1], &mut at);
+        assert_eq!(at, [1, 0, 0]);
     }
 
     #[test]
