@@ -7,7 +7,7 @@ use crate::linalg::{Triangular, cholesky, solve_triangular};
 use crate::random::Rng;
 use crate::tensor::Tensor;
 #[cfg(test)]
-use crate::testing::{Spec, normal, positive};
+use crate::testing::{Spec, normal, positive, uniform};
 
 /// The normal distribution N(μ, Σ) over vectors of n numbers, held by its mean and a lower triangular root of its covariance.
 ///
@@ -228,7 +228,7 @@ pub(crate) fn specs() -> Vec<Spec> {
     };
     vec![
         Spec::new("log_density", move |x| Ok(vec![gaussian(&x[0], &x[1])?.log_density(&x[2])?]))
-            .sample("a vector", vec![normal(&[3]), normal(&[3, 3]), normal(&[3])])
+            .sample("a vector", vec![normal(&[3]), normal(&[3, 3]), uniform(&[3], -1.0, 1.0)])
             .sample("a batch", vec![normal(&[2]), normal(&[2, 2]), normal(&[4, 3, 2])])
             .sample("none", vec![normal(&[2]), normal(&[2, 2]), normal(&[0, 2])])
             .orders(2)

@@ -122,7 +122,7 @@ mod tests {
         let text = spectrum(vec![vec![4.0, 2.0, 0.0]]).chart("singular values");
         let bars: Vec<usize> = text.lines().map(|l| l.matches('█').count()).collect();
         assert_eq!(bars, [0, 40, 20, 0]);
-        assert!(text.contains("   2   2.0000e0  100.00 %  █"), "{text}");
+        assert!(text.contains("   2     2.0000e0  100.00 %  █"), "{text}");
         let long = spectrum(vec![(0..40).map(|i| 10.0_f64.powf(-0.25 * f64::from(i))).collect()]).chart("values");
         assert!(
             long.starts_with("values, bars by their logarithms\n") && long.ends_with("24 more, down to 1.7783e-10\n"),

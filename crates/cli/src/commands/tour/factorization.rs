@@ -20,7 +20,7 @@ pub fn visit(progress: &mut Progress) -> Result<Section, Failure> {
     progress.at(60, "a function");
     let (function, kernel) = function()?;
     let said = format!(
-        "a slope to {:.1e} where the normal equations are off by {:.0e}; a picture by {kept} of {SIDE} ranks",
+        "a slope to {:.0e} where the normal equations are off by {:.0e}; a picture by {kept} of {SIDE} ranks",
         line.refined, line.normal
     );
     let blocks = vec![
@@ -60,7 +60,8 @@ impl Line {
         let y = clock.mul_scalar(0.002)?.add(&noise.mul_scalar(0.05)?)?;
         let centred = clock.add_scalar(-0.5 * (COUNT as f64 - 1.0))?;
         let truth = centred.mul(&y)?.sum(&[])?.div(&centred.square()?.sum(&[])?)?.item::<f64>()?;
-        let off = |slope: f64| (slope - truth).abs() / truth.abs();
+        // Nothing is known more closely than the last digit.
+        let off = |slope: f64| ((slope - truth).abs() / truth.abs()).max(f64::EPSILON);
         let fit = least_squares(&times, &y, &LeastSquaresOptions::default())?;
         let x = Tensor::stack(&[&Tensor::ones(&[COUNT], DType::F64), &times], 1)?;
         // A matrix that is singular in this precision has no solution at all.
@@ -85,12 +86,12 @@ fn scene() -> Result<Tensor, Failure> {
     Ok(Tensor::from_vec(pixels, &[SIDE, SIDE])?.add(&Rng::new(2).normal(&[SIDE, SIDE], DType::F64)?.mul_scalar(0.002)?)?)
 }
 
-/// The error of a picture that keeps its first ranks, and how many keep it to 1 %.
+/// The error of a picture that keeps its first ranks, and how many keep it to 5 %.
 fn picture() -> Result<(Block, usize), Failure> {
     let s = singular_values(&scene()?)?.to_f64_vec();
     let tail = |k: usize| s[k..].iter().map(|s| s * s).sum::<f64>().sqrt();
     let error = |k: usize| tail(k) / tail(0);
-    let kept = (1..SIDE).find(|&k| error(k) <= 0.01).unwrap_or(SIDE);
+    let kept = (1..SIDE).find(|&k| error(k) <= 0.05).unwrap_or(SIDE);
     let plot = Plot {
         title: format!("A picture of {SIDE} x {SIDE} by its first ranks"),
         x: Axis::linear("ranks kept"),
@@ -103,7 +104,9 @@ fn picture() -> Result<(Block, usize), Failure> {
         }],
     };
     let share = 100.0 * (kept * (2 * SIDE + 1)) as f64 / (SIDE * SIDE) as f64;
-    let caption = format!("{kept} ranks, {share:.0} % of the numbers, keep the picture to 1 %; the flat end is its noise.");
+    let caption = format!(
+        "{kept} ranks, {share:.0} % of the numbers, keep the picture to 5 %: it is smooth but for an edge across it, which takes the most."
+    );
     Ok((Block::Figure(plot, caption), kept))
 }
 
