@@ -1,6 +1,7 @@
 //! A variational auto-encoder of small pictures: a blob of light somewhere, in noise. Two numbers are enough to say where.
 //!
-//! Trains for some seconds and prints the evidence lower bound of pictures that it has not seen, in nats a picture.
+//! Trains for some seconds and prints the evidence lower bound of pictures that it has not seen, in nats a picture: above 49 in the
+//! end. The noise alone, if the place of the blob were known, would leave 64 (ln 1/0.1√2π − ½) = 56.5; telling the place costs the rest.
 
 use monotile::optim::{AdamW, AdamWOptions};
 use monotile::stats::reparameterize;
@@ -80,5 +81,6 @@ fn main() -> Result<()> {
             println!("{step:>5}  {:8.2} nats a picture", held_out(&parameters)?);
         }
     }
+    assert!(held_out(&parameters)? > 49.0, "the bound that it trains to");
     Ok(())
 }
