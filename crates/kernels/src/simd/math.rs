@@ -31,7 +31,7 @@ const EXP_F64: [f64; 12] = [
 /// ln 2 in two parts, of which the first has so few digits that n times it is exact.
 const LN_2_HEAD: f64 = f64::from_bits(LN_2.to_bits() & !0x1f_ffff);
 /// What is left of 0.693147180559945309417232121458.
-const LN_2_REST: f64 = (LN_2 - LN_2_HEAD) + 2.319046813846299558e-17;
+const LN_2_REST: f64 = (LN_2 - LN_2_HEAD) + 2.3190468138462996e-17;
 
 /// Below this, eˣ is 0 in f32 and in f64.
 const FAR: f64 = -760.0;
