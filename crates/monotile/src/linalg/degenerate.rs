@@ -109,8 +109,8 @@ impl One<'_> {
         let (k, epsilon) = (self.values.len(), epsilon(self.pairs.values.dtype()));
         let most = |x: &[f64]| x.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
         // Below this a difference is rounding of the decomposition; up to the other, dividing by it loses half of all digits,
-        // which the limit does not.
-        let unresolved = 64.0 * k as f64 * epsilon * most(self.values);
+        // which the limit does not, where it can be told.
+        let unresolved = 8.0 * (k as f64).sqrt() * epsilon * most(self.values);
         let close = |i: usize, j: usize| epsilon.sqrt() * self.values[i].abs().max(self.values[j].abs());
         let vanishing = 100.0 * epsilon.sqrt() * self.pairs.scales[self.matrix];
         let mut groups: Vec<usize> = (0..k).collect();
@@ -133,9 +133,20 @@ impl One<'_> {
         let mut any = false;
         for group in 0..k {
             let members: Vec<usize> = (0..k).filter(|&i| groups[i] == group).collect();
-            if members.len() > 1 {
-                any = true;
-                self.fit(&members, vanishing, limit)?;
+            if members.len() < 2 {
+                continue;
+            }
+            let resolved = |i: usize, j: usize| (self.values[i] - self.values[j]).abs() > unresolved;
+            let pairs = || members.iter().flat_map(|&i| members.iter().filter(move |&&j| j > i).map(move |&j| (i, j)));
+            match self.fit(&members, vanishing, limit) {
+                // Values that differ by more than rounding are not equal: their quotients count, with fewer digits.
+                Err(_) if pairs().all(|(i, j)| resolved(i, j)) => {
+                    pairs().for_each(|(i, j)| (equal[i * k + j], equal[j * k + i]) = (false, false));
+                }
+                fitted => {
+                    fitted?;
+                    any = true;
+                }
             }
         }
         Ok(any)
