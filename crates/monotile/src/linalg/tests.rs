@@ -191,3 +191,23 @@ fn a_loss_that_depends_on_vectors_of_zero_values_is_refused() {
     let words = refusal(whole, &with_values(5, 3, &[2.0, 1.0]));
     assert_eq!(words, "the gradient of svd: the loss depends on singular value 2 of the matrix or its vectors, where it is 0");
 }
+
+/// Neighbours among many values differ by little in f32, but by far more than rounding: no loss of theirs is refused, and the
+/// gradient is that of f64.
+#[test]
+fn values_that_are_near_are_not_equal() {
+    for seed in 0..4 {
+        let wide = Rng::new(seed).normal(&[128, 128], DType::F64).unwrap();
+        let gradient = |a: &Tensor| {
+            let a = a.requires_grad();
+            let Svd { u, s, vt } = svd(&a, &SvdOptions::default()).unwrap();
+            let loss = u.matmul(&vt).unwrap().sum(&[]).unwrap().add(&s.sum(&[]).unwrap()).unwrap();
+            grad(&loss, &[&a]).unwrap().remove(0).to_f64_vec()
+        };
+        let (exact, got) = (gradient(&wide), gradient(&wide.to_dtype(DType::F32).unwrap()));
+        let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|v| v * v).sum::<f64>().sqrt();
+        let error = norm(&mut exact.iter().zip(&got).map(|(x, y)| x - y)) / norm(&mut exact.iter().copied());
+        // U Vᵀ turns by the inverse of the smallest sums of two values, some hundredths: a thousand roundings of f32.
+        assert!(error < 1e-3, "seed {seed}: off by {error}");
+    }
+}
