@@ -161,6 +161,11 @@ fn a_result_past_the_caches_is_complete() {
     let a = View::new(&data, 0, &shape, &strides).unwrap();
     copy(a, &mut out[..a.len()]);
     assert!(out[..a.len()].iter().copied().eq(a.iter()));
+    // Rows in order, less a number each.
+    let (shape, steps) = ([side, side], [[side as isize, 1], [1, 0]]);
+    let [a, b] = [0, 1].map(|k: usize| View::new(&data, 3, &shape, &steps[k]).unwrap());
+    binary(a, b, &mut out, |x, y| x - y);
+    assert!(out.iter().zip(a.iter().zip(b.iter())).all(|(z, (x, y))| *z == x - y));
 }
 
 #[test]
