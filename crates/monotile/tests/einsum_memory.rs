@@ -1,6 +1,7 @@
 //! Plans keep to their memory limit, as the pool counts what is in use while they run.
 
 use monotile::einsum::{Einsum, MemoryLimit, Options, Order};
+use monotile::tape::{Walk, vjp};
 use monotile::{DType, Tensor};
 use monotile_kernels::pool;
 
@@ -21,6 +22,22 @@ fn measured(einsum: &Einsum, options: Options, shapes: &[&[usize]], recorded: bo
     let before = pool::forget_peak();
     drop(compiled.run(&operands)?);
     Ok(pool::peak() - before)
+}
+
+/// The bytes that the walk backward takes at its peak, and those of the gradients and of the cotangents of all results but the last.
+fn measured_backward(einsum: &Einsum, options: Options, shapes: &[&[usize]]) -> monotile::Result<(usize, usize)> {
+    let compiled = einsum.options(options).compile(shapes)?;
+    let operand = |shape: &&[usize]| Ok(Tensor::from_vec(vec![1.0_f32; shape.iter().product()], shape)?.requires_grad());
+    let operands = shapes.iter().map(operand).collect::<monotile::Result<Vec<Tensor>>>()?;
+    let operands: Vec<&Tensor> = operands.iter().collect();
+    let y = compiled.run(&operands)?;
+    let g = Tensor::from_vec(vec![1.0_f32; y.len()], y.shape())?;
+    let before = pool::forget_peak();
+    drop(vjp(&[(&y, &g)], &operands, Walk::Plain)?);
+    let steps = compiled.explain().steps;
+    let elements = shapes.iter().map(|s| s.iter().product::<usize>()).sum::<usize>()
+        + steps[..steps.len() - 1].iter().map(|s| s.shape.iter().product::<usize>()).sum::<usize>();
+    Ok((pool::peak() - before, 4 * elements))
 }
 
 // One test: the pool counts for the whole process.
@@ -51,8 +68,11 @@ fn what_a_plan_holds_never_exceeds_its_limit() {
             kept += 1;
             // A recorded call makes all sums of single operands first.
             if !equation.starts_with("aij,bj,cjk") {
-                let peak = measured(&einsum, options, &shapes, true).unwrap();
+                let peak = measured(&einsum, options.clone(), &shapes, true).unwrap();
                 assert!(peak <= most, "{equation}, recorded: {peak} bytes under a limit of {bytes}");
+                let (peak, cotangents) = measured_backward(&einsum, options, &shapes).unwrap();
+                let most = most + cotangents + cotangents / 8;
+                assert!(peak <= most, "{equation}, backward: {peak} bytes under a limit of {bytes} beside {cotangents}");
             }
         }
         assert!(kept > 0, "{equation}");

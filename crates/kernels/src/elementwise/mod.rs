@@ -6,6 +6,7 @@
 //! whatever the strides and however short the rows. A result that no cache holds is written past the caches.
 
 mod operand;
+mod rows;
 #[cfg(test)]
 mod tests;
 mod tiles;
@@ -60,6 +61,9 @@ pub fn binary<A: Element, B: Element, R: Element>(
     assert_eq!(a.shape(), b.shape(), "operands of one map");
     assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
     let (a, b) = (Operand::new(a), Operand::new(b));
+    if rows::binary(a.view(), b.view(), out, f) {
+        return;
+    }
     let tiles = Tiles::new(out.len(), [a.across(), b.across()], rows_at_once::<A>());
     let (a, b) = (Source::new(a.view(), &tiles), Source::new(b.view(), &tiles));
     run(

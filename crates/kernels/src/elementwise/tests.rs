@@ -109,6 +109,32 @@ fn an_operand_that_is_repeated_across_is_copied_once() {
 }
 
 #[test]
+fn rows_of_numbers_and_of_elements_are_read_where_they_are() {
+    let data = numbers(70_000, |i| i as f32);
+    // Around the shortest row, a chunk, and a second thread.
+    for (n, p, q) in [(5, 15, 16), (9, 8, 15), (3, 22, 17), (70, 1, 16), (2, 3, 1025), (1, 40, 1600), (7, 60, 130)] {
+        let (shape, row) = ([n, p, q], q as isize);
+        // In order, along the last and along the first dimensions, a number a row, in the middle, apart from each other.
+        let strides: [[isize; 3]; 8] = [
+            [p as isize * row, row, 1],
+            [0, 0, 1],
+            [0, row, 1],
+            [row, 0, 1],
+            [p as isize, 1, 0],
+            [0, -1, 0],
+            [1, 0, 0],
+            [3, -row - 3, 1],
+        ];
+        for (s, t) in strides.iter().flat_map(|s| strides.iter().map(move |t| (s, t))) {
+            let [a, b] = [s, t].map(|s| View::new(&data, 65_000 - if s[1] < 0 { 0 } else { 65_000 }, &shape, s).unwrap());
+            let mut out = vec![0.0; a.len()];
+            binary(a, b, &mut out, |x, y| x - 2.0 * y);
+            assert!(out.iter().zip(a.iter().zip(b.iter())).all(|(z, (x, y))| *z == x - 2.0 * y), "{shape:?} {s:?} {t:?}");
+        }
+    }
+}
+
+#[test]
 fn results_are_updated_where_they_are() {
     let data = numbers(70_000, |i| (i % 1013) as f64);
     for (shape, strides) in [([60, 70], [70, 1]), ([60, 70], [1, 60]), ([60, 70], [0, 1]), ([60, 70], [1, 0]), ([3, 5], [1, 3])] {
@@ -135,6 +161,11 @@ fn a_result_past_the_caches_is_complete() {
     let a = View::new(&data, 0, &shape, &strides).unwrap();
     copy(a, &mut out[..a.len()]);
     assert!(out[..a.len()].iter().copied().eq(a.iter()));
+    // Rows in order, less a number each.
+    let (shape, steps) = ([side, side], [[side as isize, 1], [1, 0]]);
+    let [a, b] = [0, 1].map(|k: usize| View::new(&data, 3, &shape, &steps[k]).unwrap());
+    binary(a, b, &mut out, |x, y| x - y);
+    assert!(out.iter().zip(a.iter().zip(b.iter())).all(|(z, (x, y))| *z == x - y));
 }
 
 #[test]

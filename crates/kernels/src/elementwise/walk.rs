@@ -6,7 +6,7 @@ use crate::view::View;
 pub(super) struct Walk<'a, A> {
     view: View<'a, A>,
     /// Sizes and steps of all dimensions but the innermost, outermost first.
-    outer: Vec<(usize, isize)>,
+    pub(super) outer: Vec<(usize, isize)>,
     /// The innermost dimension.
     pub(super) row: (usize, isize),
 }

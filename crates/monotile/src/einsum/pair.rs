@@ -390,6 +390,22 @@ mod tests {
     }
 
     #[test]
+    fn operands_may_lie_in_memory_unlike_the_first() {
+        let pair = Pair::new([&[0, 1], &[1, 2]], &[0, 2], |_| 3);
+        let mut rng = Rng::new(6);
+        let [a, b] = [(); 2].map(|()| rng.normal(&[3, 3], DType::F64).unwrap());
+        let numbers = |a: &Tensor, b: &Tensor| pair.value(a, b).unwrap().to_f64_vec();
+        let first = numbers(&a, &b);
+        // The same matrices, column by column, after that of their transposes.
+        assert_ne!(numbers(&a.mt(), &b), first);
+        let columns = |x: &Tensor| x.mt().contiguous().unwrap().mt();
+        let close = |given: Vec<f64>| given.iter().zip(&first).all(|(x, y)| (x - y).abs() < 16.0 * f64::EPSILON);
+        assert!(close(numbers(&columns(&a), &columns(&b))));
+        assert!(close(numbers(&a, &columns(&b))));
+        assert_eq!(numbers(&a, &b), first);
+    }
+
+    #[test]
     fn f32_meets_f64_in_f64_and_each_gradient_has_its_operands_type() {
         let a = Tensor::from_slice(&[0.1_f32, 0.2], &[2]).unwrap().requires_grad();
         let b = Tensor::from_slice(&[0.3_f64, 0.4], &[2]).unwrap().requires_grad();

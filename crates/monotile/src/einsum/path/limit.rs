@@ -12,8 +12,8 @@ use crate::tensor::DType;
 ///
 /// What the matrix product packs for its own use, at most a few megabytes a thread, comes on top. A recorded call keeps
 /// intermediates for its gradient only if all of them fit beside what the plan holds; else the walk backward computes
-/// them again, one when it is read. That walk has no limit, and sums of single operands are made before a recorded call's
-/// first step.
+/// them again, one when it is read, within the limit. Beside those it holds the gradients that it was asked for and cotangents,
+/// each of the size of a result. Sums of single operands are made before a recorded call's first step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MemoryLimit {
     /// The limit.

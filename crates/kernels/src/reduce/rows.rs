@@ -1,0 +1,55 @@
+//! Reductions of rows: the reduced elements of each result lie one after another.
+
+use super::NS_PER_ELEMENT;
+use super::fold::fold;
+use crate::real::{Element, Real};
+use crate::{simd, threads};
+
+/// out[i] = f(row i)
+pub(super) fn map<T: Element, R: Send>(x: &[T], n: usize, out: &mut [R], f: impl Fn(&[T]) -> R + Sync) {
+    let parts = threads::parts(x.len(), 1.0).min(out.len().max(1));
+    threads::split_mut(out, 1, parts, |start, out| {
+        simd::run(
+            #[inline(always)]
+            || {
+                for (i, y) in out.iter_mut().enumerate() {
+                    *y = f(&x[(start + i) * n..(start + i + 1) * n]);
+                }
+            },
+        );
+    });
+}
+
+/// Folds each row of `n` elements, with a step and a merge that are the same function, whose neutral element is `start`.
+pub(super) fn reduce<T: Real>(x: &[T], n: usize, out: &mut [T], start: T, f: impl Fn(T, T) -> T + Sync + Copy) {
+    let parts = threads::parts(x.len(), NS_PER_ELEMENT);
+    if out.len() >= parts || parts == 1 {
+        threads::split_mut(out, 1, parts, |first, out| {
+            simd::run(
+                #[inline(always)]
+                || {
+                    for (i, y) in out.iter_mut().enumerate() {
+                        *y = fold(&x[(first + i) * n..(first + i + 1) * n], start, f, f);
+                    }
+                },
+            );
+        });
+        return;
+    }
+    // Fewer rows than threads: each row is cut, and its parts merged in order.
+    let mut partial = vec![start; out.len() * parts];
+    threads::split_mut(&mut partial, 1, parts, |first, partial| {
+        for (k, y) in partial.iter_mut().enumerate() {
+            let (row, part) = ((first + k) / parts, (first + k) % parts);
+            let range = threads::range(n, 64, parts, part);
+            let piece = &x[row * n + range.start..row * n + range.end];
+            *y = simd::run(
+                #[inline(always)]
+                || fold(piece, start, f, f),
+            );
+        }
+    });
+    for (y, partial) in out.iter_mut().zip(partial.chunks_exact(parts)) {
+        *y = partial.iter().fold(start, |y, &x| f(y, x));
+    }
+}
