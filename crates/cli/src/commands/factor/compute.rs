@@ -104,7 +104,7 @@ pub fn compute(what: What, operands: &[Tensor], rank: Option<usize>, full: bool)
         (What::Svd, Some(rank)) if few(rank, k) => {
             let LowRank { u, s, vt, .. } = svd_lowrank(a, rank, &thorough(rank))?;
             let rest = a.sub(&u.mul(&s.unsqueeze(-2)?)?.matmul(&vt)?)?;
-            remark = Some(missed(rank, length(&rest) / length(a)));
+            remark = Some(missed(rank, length(&rest), length(a)));
             spectrum = Some(Spectrum::of_largest(a, &s, a));
             vec![u, s, vt]
         }
@@ -115,7 +115,7 @@ pub fn compute(what: What, operands: &[Tensor], rank: Option<usize>, full: bool)
                 None => vec![u, s, vt],
                 Some(rank) => {
                     let kept = rank.min(k);
-                    remark = Some(missed(kept, length(&s.slice(-1, kept..)?) / length(&s)));
+                    remark = Some(missed(kept, length(&s.slice(-1, kept..)?), length(&s)));
                     vec![u.slice(-1, ..kept)?, s.slice(-1, ..kept)?, vt.slice(-2, ..kept)?]
                 }
             }
@@ -168,7 +168,8 @@ pub fn compute(what: What, operands: &[Tensor], rank: Option<usize>, full: bool)
 }
 
 /// What a rank leaves out.
-fn missed(rank: usize, share: f64) -> String {
+fn missed(rank: usize, rest: f64, whole: f64) -> String {
+    let share = if whole == 0.0 { 0.0 } else { rest / whole };
     format!("rank {rank}: ‖A − U S Vᵀ‖ is {} of ‖A‖", number(share))
 }
 

@@ -66,7 +66,7 @@ impl Spectrum {
     pub fn sentence(&self) -> String {
         if !self.is_whole() {
             let (known, count) = (self.rows[0].len(), self.count);
-            return format!("the largest {known} of {count} values, by products with random directions");
+            return format!("the largest {known} of {count} values");
         }
         let (ranks, conditions) = (self.ranks(), self.conditions());
         let worst = conditions.iter().fold(0.0, |m: f64, c| m.max(*c));
@@ -150,7 +150,8 @@ mod tests {
 
     #[test]
     fn lengths_hold_at_extreme_scales() {
-        assert_eq!((length(&[3e200, -4e200]), length(&[3e-200, 4e-200]), length(&[])), (5e200, 5e-200, 0.0));
+        assert!((length(&[3e200, -4e200]) / 5e200 - 1.0).abs() < 1e-15 && (length(&[3e-200, 4e-200]) / 5e-200 - 1.0).abs() < 1e-15);
+        assert_eq!(length(&[]), 0.0);
     }
 
     #[test]
@@ -168,7 +169,7 @@ mod tests {
         assert!(part.chart("values").ends_with(
             "   1       6.0000   36.00 %  ████████████████████████████████████████\n      8 more that were not computed\n"
         ));
-        assert_eq!(part.sentence(), "the largest 1 of 9 values, by products with random directions");
+        assert_eq!(part.sentence(), "the largest 1 of 9 values");
         let zero = spectrum(vec![vec![0.0, 0.0]]).chart("values");
         assert!(!zero.contains("NaN"), "{zero}");
     }

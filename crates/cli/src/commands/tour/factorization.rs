@@ -104,7 +104,7 @@ fn picture() -> Result<(Block, Block, usize), Failure> {
         y: Axis::log10("relative error"),
         series: vec![Series {
             name: String::new(),
-            points: (1..SIDE).map(|k| (k as f64, error(k))).collect(),
+            points: (1..=SIDE / 2).map(|k| (k as f64, error(k))).collect(),
             stroke: Stroke::Line,
             colour: 0,
         }],

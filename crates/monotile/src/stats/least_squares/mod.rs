@@ -311,7 +311,8 @@ mod tests {
         let expected = "          coefficient  standard error      t         p
 constant     0.970000       0.0793725  12.22   0.00663
 x1            2.02000       0.0424264  47.61  0.000441
-residual standard deviation 0.0948683 on 2 degrees of freedom, R² 0.999119, adjusted 0.998678
+residual standard deviation 0.0948683 on 2 degrees of freedom
+R² 0.999119, adjusted 0.998678
 ";
         assert_eq!(fit.to_string(), expected);
         // The 5 % point of two degrees of freedom is 4.303.

@@ -21,7 +21,7 @@ impl fmt::Display for LeastSquares {
                 significant(b, 6),
                 significant(error, 6),
                 significant(b / error, 4),
-                significant(student.two_sided(b / error), 3),
+                probability(student.two_sided(b / error)),
             ]);
         }
         let width = |c: usize| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0);
@@ -33,11 +33,16 @@ impl fmt::Display for LeastSquares {
         let (deviation, r_squared) = (self.residual_deviation.to_f64_vec()[0], self.r_squared.to_f64_vec()[0]);
         writeln!(
             f,
-            "residual standard deviation {} on {} degrees of freedom, R² {}, adjusted {}",
+            "residual standard deviation {} on {} degrees of freedom\nR² {}, adjusted {}",
             significant(deviation, 6),
             self.degrees_of_freedom,
             significant(r_squared, 6),
             significant(adjusted, 6)
         )
     }
+}
+
+/// What is as good as impossible says so, whatever its size.
+fn probability(p: f64) -> String {
+    if p < 1e-16 { "<1e-16".to_string() } else { significant(p, 3) }
 }
