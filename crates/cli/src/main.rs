@@ -7,6 +7,7 @@ mod commands;
 mod failure;
 mod measure;
 mod page;
+mod picture;
 mod plot;
 mod progress;
 mod report;

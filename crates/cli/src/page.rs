@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::picture::Picture;
 use crate::plot::{Plot, escape};
 
 /// What a section is made of. All text is plain; the page escapes it.
@@ -14,6 +15,8 @@ pub enum Block {
     Numbers(Vec<(String, String)>),
     /// A plot with a sentence under it.
     Figure(Plot, String),
+    /// Pictures beside each other, each with its words, and a sentence under all.
+    Pictures(Vec<(Picture, String)>, String),
     /// A header and rows; the first column is aligned left, the others right.
     Table(Vec<String>, Vec<Vec<String>>),
     /// Texts side by side.
@@ -106,6 +109,22 @@ fn block(block: &Block, html: &mut String) {
         Block::Figure(plot, caption) => {
             writeln!(html, "<figure>\n{}<figcaption>{}</figcaption></figure>", plot.svg(), escape(caption))
         }
+        Block::Pictures(pictures, caption) => {
+            let each = |(picture, words): &(Picture, String)| {
+                let (width, words, address) = (picture.width, escape(words), picture.address());
+                let height = picture.pixels.len() / width.max(1);
+                format!(
+                    "<div><svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{words}\">\
+                     <image width=\"{width}\" height=\"{height}\" href=\"{address}\"/></svg><span>{words}</span></div>\n"
+                )
+            };
+            let pictures: String = pictures.iter().map(each).collect();
+            writeln!(
+                html,
+                "<figure>\n<div class=\"pictures\">\n{pictures}</div><figcaption>{}</figcaption></figure>",
+                escape(caption)
+            )
+        }
         Block::Numbers(numbers) => {
             let each = |(n, what): &(String, String)| format!("<div><b>{}</b><span>{}</span></div>", escape(n), escape(what));
             writeln!(html, "<div class=\"numbers\">{}</div>", numbers.iter().map(each).collect::<String>())
@@ -145,9 +164,14 @@ mod tests {
         let section = Section {
             title: "one".into(),
             line: "x < y".into(),
-            blocks: vec![Block::Samples(vec![sample]), Block::Figure(Plot::default(), "c".into())],
+            blocks: vec![
+                Block::Samples(vec![sample]),
+                Block::Figure(Plot::default(), "c".into()),
+                Block::Pictures(vec![(Picture { width: 1, pixels: vec![0.5] }, "a < b".into())], "d".into()),
+            ],
         };
         let html = page.html(&[section]);
+        assert!(html.contains("<span>a &lt; b</span>") && html.contains("href=\"data:image/png;base64,iVBOR"));
         assert!(html.contains("x &lt; y") && html.contains("<b>&lt;b&gt;</b>a &amp; b"));
         let outside = html.replace("http://www.w3.org/2000/svg", "");
         assert!(!outside.contains("http") && !outside.contains("<script") && !outside.contains("src="), "nothing is fetched");

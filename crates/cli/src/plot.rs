@@ -67,6 +67,8 @@ pub enum Stroke {
     Marked,
     /// The marks alone.
     Points,
+    /// The area that the points go round.
+    Band,
 }
 
 /// Points joined by a line. Points that are not finite, or do not fit a logarithmic axis, are left out.
@@ -165,7 +167,9 @@ impl Plot {
         for (i, (x, y)) in inside.iter().enumerate() {
             let _ = write!(path, "{}{:.1} {:.1}", if i == 0 { 'M' } else { 'L' }, frame.x(*x), frame.y(*y));
         }
-        if series.stroke != Stroke::Points {
+        if series.stroke == Stroke::Band {
+            let _ = writeln!(svg, "<path class=\"{}\" d=\"{path}Z\"/>", class(series));
+        } else if series.stroke != Stroke::Points {
             let _ = writeln!(svg, "<path class=\"{}\" d=\"{path}\"/>", class(series));
         }
         if matches!(series.stroke, Stroke::Marked | Stroke::Points) {
@@ -185,8 +189,15 @@ impl Plot {
     fn legend(&self, svg: &mut String) {
         let mut x = LEFT;
         for series in self.series.iter().filter(|s| !s.name.is_empty()) {
-            let class = class(series);
-            let _ = writeln!(svg, "<path class=\"{class}\" d=\"M{x:.0} 43h18\"/>");
+            let (class, middle) = (class(series), x + 9.0);
+            let _ = match series.stroke {
+                Stroke::Band => writeln!(svg, "<path class=\"{class}\" d=\"M{x:.0} 37h18v12h-18Z\"/>"),
+                Stroke::Points => {
+                    let fill = series.colour % COLOURS;
+                    writeln!(svg, "<circle class=\"f{fill}\" cx=\"{middle:.0}\" cy=\"43\" r=\"3.5\"/>")
+                }
+                _ => writeln!(svg, "<path class=\"{class}\" d=\"M{x:.0} 43h18\"/>"),
+            };
             let _ = writeln!(svg, "<text class=\"name\" x=\"{:.0}\" y=\"47\">{}</text>", x + 24.0, escape(&series.name));
             x += 48.0 + 6.6 * series.name.chars().count() as f64;
         }
@@ -194,6 +205,9 @@ impl Plot {
 }
 
 fn class(series: &Series) -> String {
+    if series.stroke == Stroke::Band {
+        return format!("band f{}", series.colour % COLOURS);
+    }
     let faint = if series.stroke == Stroke::Faint { " faint" } else { "" };
     format!("line s{}{faint}", series.colour % COLOURS)
 }
@@ -287,6 +301,16 @@ mod tests {
         );
         assert!((frame.y(5.0) - (frame.y(1.0) + frame.y(9.0)) / 2.0).abs() < 1e-9);
         assert!(left > LEFT && right < WIDTH - RIGHT && frame.y(9.0) < frame.y(1.0));
+    }
+
+    #[test]
+    fn a_band_is_a_closed_area_and_marks_stand_for_themselves_in_the_legend() {
+        let area = vec![(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)];
+        let points = Series { stroke: Stroke::Points, name: "seen".into(), ..series(vec![(0.5, 0.5)]) };
+        let svg = Plot { series: vec![Series { stroke: Stroke::Band, ..series(area) }, points], ..Plot::default() }.svg();
+        assert_eq!(svg.matches("<path class=\"band f0\"").count(), 2, "the area, and its patch in the legend");
+        assert_eq!(svg.matches("<circle").count(), 2, "the mark, and its own in the legend");
+        assert!(!svg.contains("class=\"line"), "{svg}");
     }
 
     #[test]

@@ -74,6 +74,19 @@ pub fn short(n: f64) -> String {
     digits(n)
 }
 
+/// Five significant digits, with a power of ten only where it is far from 1: `2.5000`, `1813.2`, `3.1416e-7`.
+pub fn number(x: f64) -> String {
+    match x.abs() {
+        a if a == 0.0 || !a.is_finite() => format!("{x}"),
+        a if (1e-3..99_999.5).contains(&a) => {
+            // Rounded first: 9.99999 has five digits as 10.000.
+            let size = format!("{a:.4e}").split_once('e').and_then(|(_, size)| size.parse().ok()).unwrap_or(0_i32);
+            format!("{x:.*}", usize::try_from(4 - size).unwrap_or(0))
+        }
+        _ => format!("{x:.4e}"),
+    }
+}
+
 /// A duration given in seconds: `1.52 µs`, `3.10 ms`, `2.45 s`, `3 min 05 s`.
 pub fn duration(seconds: f64) -> String {
     match seconds {
@@ -120,6 +133,10 @@ mod tests {
 
     #[test]
     fn numbers_read_as_people_write_them() {
+        assert_eq!(
+            [2.5, 1813.2, 9.999_999, 0.001_234_56, 99_999.9, -3.141_592_7e-7, 0.0].map(number),
+            ["2.5000", "1813.2", "10.000", "0.0012346", "1.0000e5", "-3.1416e-7", "0"].map(String::from)
+        );
         assert_eq!([count(0), count(999), count(131_072), count(16_777_216)], ["0", "999", "131,072", "16,777,216"]);
         assert_eq!(
             [short(950.0), short(3_700_000.0), short(999_700.0), short(16_800_000.0)],

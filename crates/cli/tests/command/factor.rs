@@ -28,15 +28,15 @@ fn factors_are_written_and_the_spectrum_is_printed_and_drawn() {
     let folder = folder();
     let ended = monotile(folder.path(), &["factor", "svd", "a.npy", "-o", "out.npz", "--plot", "spectrum.svg"]);
     assert!(ended.stderr.contains("spectrum.svg: the spectrum\nout.npz: u, s, vt, computed in "), "{}", ended.stderr);
-    let expected = "a.npy: 3 x 2 f64, rank 2, condition 2.5000e0
+    let expected = "a.npy: 3 x 2 f64, rank 2, condition 2.5000
 
 u: 3 x 2 f64
 s: 2 f64
 vt: 2 x 2 f64
 
 singular values
-   1     5.0000e0   86.21 %  ████████████████████████████████████████
-   2     2.0000e0  100.00 %  ████████████████
+   1       5.0000   86.21 %  ████████████████████████████████████████
+   2       2.0000  100.00 %  ████████████████
 ";
     assert_eq!(ended.succeeds(), expected);
     let npz = Npz::open(folder.path().join("out.npz")).unwrap();
@@ -67,7 +67,7 @@ fn every_decomposition_gives_its_factors() {
     assert!(near(&written(&["pca", "a.npy"], "mean"), &[7.0 / 3.0, 2.0 / 3.0]));
 
     let least = monotile(folder.path(), &["factor", "lstsq", "a.npy", "b.npy", "-o", "x.npy"]).succeeds();
-    assert!(least.contains("‖A X − B‖ = ") && least.contains("of ‖B‖ = 7.8102e0"), "{least}");
+    assert!(least.contains("‖A X − B‖ = ") && least.contains("of ‖B‖ = 7.8102"), "{least}");
     assert!(near(&Tensor::read_npy(folder.path().join("x.npy")).unwrap(), &[1.0, 3.0]));
     monotile(folder.path(), &["factor", "pinv", "a.npy", "-o", "p.safetensors:inverse"]).succeeds();
     assert_eq!(SafeTensors::open(folder.path().join("p.safetensors")).unwrap().tensor("inverse").unwrap().shape(), [2, 3]);
@@ -79,7 +79,29 @@ fn without_a_file_the_factors_are_printed() {
     let ended = monotile(folder.path(), &["factor", "cholesky", "s.npz"]);
     assert_eq!(ended.stderr, "");
     let text = ended.succeeds();
-    assert!(text.starts_with("s.npz: 2 x 2 f64, rank 2, condition 2.0000e0\n\nl: 2 x 2 f64\n[["), "{text}");
+    assert!(text.starts_with("s.npz: 2 x 2 f64, rank 2, condition 2.0000\n\nl: 2 x 2 f64\n[["), "{text}");
+}
+
+/// The few largest values of a large matrix, by random directions; 1/i of every value is known here.
+#[test]
+fn a_low_rank_is_found_without_the_whole_decomposition() {
+    let folder = folder();
+    let n = 80;
+    let values: Vec<f64> = (0..n * n).map(|at| if at % (n + 1) == 0 { 1.0 / (1 + at / n) as f64 } else { 0.0 }).collect();
+    Tensor::from_vec(values, &[n, n]).unwrap().write_npy(folder.path().join("d.npy")).unwrap();
+    let text = monotile(folder.path(), &["factor", "svd", "d.npy", "--rank", "4", "-o", "out.npz"]).succeeds();
+    assert!(text.starts_with("d.npy: 80 x 80 f64, the largest 4 of 80 values\n"), "{text}");
+    // √(Σ_{i>4} i⁻² / Σ i⁻²) up to 80
+    let tail = |from: usize| (from..=n).map(|i| 1.0 / (i * i) as f64).sum::<f64>();
+    let share = (tail(5) / tail(1)).sqrt();
+    assert!(text.contains(&format!("rank 4: ‖A − U S Vᵀ‖ is {share:.5} of ‖A‖\n")), "{text}");
+    assert!(text.ends_with("      76 more that were not computed\n"), "{text}");
+    let found = Npz::open(folder.path().join("out.npz")).unwrap().tensor("s").unwrap().to_vec::<f64>().unwrap();
+    assert!(found.iter().zip([1.0, 0.5, 1.0 / 3.0, 0.25]).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
+
+    let object = monotile(folder.path(), &["factor", "pca", "d.npy", "--rank", "3", "--json"]).succeeds();
+    let object: serde_json::Value = serde_json::from_str(&object).unwrap();
+    assert_eq!((&object["ranks"], &object["results"]["scores"]), (&serde_json::Value::Null, &serde_json::json!([80, 3])));
 }
 
 #[test]
@@ -103,21 +125,25 @@ fn what_does_not_fit_is_refused_in_one_sentence() {
     save("i.npy", Tensor::arange(4).reshape(&[2, 2]).unwrap());
     save("indefinite.npy", Tensor::from_rows(&[[1.0_f64, 0.0], [0.0, -1.0]]).unwrap());
     save("none.npy", Tensor::zeros(&[0, 3], DType::F32));
-    run(&["svd", "n.npy"]).fails_with("error: n.npy: element 1 is NaN, and 2 in all are not finite; factors have none");
+    run(&["svd", "n.npy"]).fails_with("error: n.npy: element [0, 1] is NaN, and 2 in all are not finite; factors have none");
     run(&["svd", "i.npy"]).fails_with(
         "error: i.npy: holds i64; sums and products take floating-point numbers\nhint: save the array as float32 or float64",
     );
-    run(&["svd", "b.npy"]).fails_with("error: b.npy: is 3; svd takes matrices that are not empty");
-    run(&["svd", "none.npy"]).fails_with("error: none.npy: is 0 x 3; svd takes matrices that are not empty");
+    run(&["svd", "b.npy"]).fails_with("error: b.npy: is a vector of 3; svd takes matrices that are not empty");
+    run(&["svd", "none.npy"]).fails_with("error: none.npy: is an empty 0 x 3; svd takes matrices that are not empty");
     run(&["svd", "no.npy"]).fails_with("error: no.npy: no such file or folder (reading)");
     run(&["eigh", "a.npy"]).fails_with("error: a.npy: eigh: needs square matrices, got shape [3, 2]");
     let minor = "is not positive definite (its leading minor of order 2 is not positive)";
     run(&["cholesky", "indefinite.npy"]).fails_with(&format!("error: indefinite.npy: cholesky: the matrix {minor}"));
     run(&["pca", "a.npy", "--rank", "3"]).fails_with("error: a.npy: Pca::fit: 3 components of 3 observations of 2 variables");
     run(&["svd", "a.npy", "--plot", "no/s.svg"]).fails_with("error: no/s.svg: there is no folder no");
+    run(&["svd", "a.npy", "--plot", "."]).fails_with("error: .: is a folder; name a file");
     run(&["svd", "a.npy", "-o", "no/s.npz"]).fails_with("error: no/s.npz: there is no folder no");
     run(&["svd", "a.npy", "-o", "s.npy"]).is_wrong_usage("factor: s.npy holds one array, and there are u, s, vt");
     run(&["svd", "a.npy", "-o", "s.npz:x"]).is_wrong_usage("factor: the name \"x\" is for one result, and there are u, s, vt");
+    run(&["svd", "a.npy", "-o", "s.npz", "--plot", "s.npz"])
+        .is_wrong_usage("factor: s.npz cannot be both the results and the plot");
+    run(&["svd", "a.npy", "--rank", "0"]).is_wrong_usage("give a whole number, at least 1");
     run(&["lstsq", "a.npy"]).is_wrong_usage("factor: lstsq takes 2 files, A and B, got 1");
     run(&["qr", "a.npy", "b.npy"]).is_wrong_usage("factor: qr takes 1 file, got 2");
     run(&["qr", "a.npy", "--rank", "1"]).is_wrong_usage("factor: --rank is for svd and pca, not for qr");

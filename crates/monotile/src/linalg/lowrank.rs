@@ -1,5 +1,6 @@
 //! Randomized singular values: the largest few of a large matrix
 
+use super::norm::{MatrixNorm, norm};
 use super::qr::{QrOptions, qr};
 use super::svd::{Svd, SvdOptions, svd};
 use crate::check;
@@ -109,7 +110,7 @@ pub struct Products<'a> {
 pub fn svd_lowrank_by_products(a: &Products<'_>, rank: usize, options: &LowRankOptions) -> Result<LowRank> {
     let [m, n] = a.sizes;
     let rank = rank.min(m).min(n);
-    let width = (rank + options.oversampling).min(m).min(n);
+    let width = rank.saturating_add(options.oversampling).min(m).min(n);
     let times = |x: &Tensor| checked(a.times, x, m, "A");
     let times_transposed = |x: &Tensor| checked(a.times_transposed, x, n, "Aᵀ");
     let range = |y: &Tensor| Ok(qr(y, &QrOptions::default())?.q);
@@ -125,7 +126,7 @@ pub fn svd_lowrank_by_products(a: &Products<'_>, rank: usize, options: &LowRankO
         let probes = times(&rng.fork(1).normal(&[n, PROBES], a.dtype)?)?.detach();
         let q = q.detach();
         let missed = probes.sub(&q.matmul(&q.mt().matmul(&probes)?)?)?;
-        let longest = missed.square()?.sum(&[-2])?.max(&[-1])?.sqrt()?;
+        let longest = norm(&missed.mt().unsqueeze(-2)?, MatrixNorm::Frobenius)?.max(&[-1])?;
         let bound = longest.mul_scalar(10.0 * (2.0 / std::f64::consts::PI).sqrt())?;
         // What was found and is not returned is missing too.
         if width > rank { bound.add(&s.detach().select(-1, rank)?) } else { Ok(bound) }
@@ -201,6 +202,18 @@ mod tests {
             let values = s.to_f64_vec();
             assert!(values.iter().enumerate().all(|(i, s)| (s - 0.5_f64.powi(i as i32)).abs() < 1e-6 * least), "{values:?}");
         }
+    }
+
+    #[test]
+    fn the_estimate_holds_at_extreme_scales_and_any_oversampling_is_taken() {
+        let options = LowRankOptions { estimate_error: true, oversampling: usize::MAX, ..Default::default() };
+        let error = |scale: f64| {
+            let found = svd_lowrank(&decaying().mul_scalar(scale).unwrap(), 5, &options).unwrap();
+            assert_eq!(found.u.shape(), [60, 5]);
+            found.error.unwrap().item::<f64>().unwrap() / scale
+        };
+        let expected = error(1.0);
+        assert!([1e200, 1e-200].iter().all(|&scale| (error(scale) / expected - 1.0).abs() < 1e-12));
     }
 
     #[test]

@@ -63,9 +63,12 @@ impl Gaussian {
     /// The mean and the covariance, Σ (x − x̄)(x − x̄)ᵀ / (m − 1), of observations `(m, n)`, one a row.
     ///
     /// # Errors
-    /// If `x` is no matrix; `NotPositiveDefinite` where there are fewer than n + 1 observations or they lie in a plane.
+    /// If `x` is no matrix or has fewer than two rows; `NotPositiveDefinite` where there are fewer than n + 1 observations or they lie in a plane.
     pub fn fit(x: &Tensor) -> Result<Self> {
         let x = argument("Gaussian::fit", "x", x, &[("observations", None), ("n", None)])?;
+        if x.dim(0) < 2 {
+            return Err(Error::value(format!("Gaussian::fit: {} observations have no covariance; give at least 2", x.dim(0))));
+        }
         let mean = x.mean(&[0])?;
         let centred = x.sub(&mean)?;
         let covariance = centred.mt().matmul(&centred)?.mul_scalar(1.0 / (x.dim(0) as f64 - 1.0))?;
@@ -332,5 +335,7 @@ mod tests {
         let error = Gaussian::new(&Tensor::zeros(&[2], DType::F64), &indefinite).err().unwrap();
         let words = "cholesky: the matrix is not positive definite (its leading minor of order 2 is not positive)";
         assert_eq!(error.to_string(), format!("Gaussian: the covariance: {words}"));
+        let error = Gaussian::fit(&Tensor::zeros(&[1, 2], DType::F64)).err().unwrap();
+        assert_eq!(error.to_string(), "Gaussian::fit: 1 observations have no covariance; give at least 2");
     }
 }

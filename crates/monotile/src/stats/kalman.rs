@@ -2,8 +2,8 @@
 
 use super::parts::{argument, positions, root};
 use crate::check;
-use crate::error::Result;
-use crate::linalg::{QrOptions, Triangular, qr, solve_triangular};
+use crate::error::{ErrorKind, Result};
+use crate::linalg::{QrOptions, Triangular, lstsq, qr, solve_triangular};
 use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -153,7 +153,7 @@ impl KalmanFilter {
     /// What all observations `(T, p)` say of each state; NaN as in [`filter`](Self::filter).
     ///
     /// # Errors
-    /// As [`filter`](Self::filter); `Singular` where a predicted state has a direction without variance.
+    /// As [`filter`](Self::filter).
     pub fn smooth(&self, observations: &Tensor) -> Result<Smoothed> {
         let mut states = self.states("smooth", observations, &mut Tensor::zeros(&[], self.mean.dtype()))?;
         for t in (0..states.len().saturating_sub(1)).rev() {
@@ -177,7 +177,8 @@ impl KalmanFilter {
             let there: Vec<usize> = (0..p).filter(|&i| !missing[t * p + i]).collect();
             let there = positions(op, &there, p)?;
             let row = observations.select(0, t)?.index_select(0, &there)?;
-            let (state, term) = self.updated(&predicted, &row, &there)?;
+            let (state, term) =
+                self.updated(&predicted, &row, &there).map_err(|error| error.within(format!("{op}: observation {t}")))?;
             *log_likelihood = log_likelihood.add(&term)?;
             states.push(state);
         }
@@ -224,10 +225,20 @@ impl KalmanFilter {
         let a = r.slice(0, ..n)?.slice(1, ..n)?;
         let b = r.slice(0, ..n)?.slice(1, n..)?;
         let c = r.slice(0, n..)?.slice(1, n..)?;
-        let gain = solve_triangular(&a, &b, &Triangular { upper: true, ..Default::default() })?.mt();
+        let mut stacked = vec![c];
+        let gain = match solve_triangular(&a, &b, &Triangular { upper: true, ..Default::default() }) {
+            // Directions without variance take part in nothing: A⁺ in the place of A⁻¹, and what A cannot tell of B stays unknown.
+            Err(error) if error.kind() == ErrorKind::Singular => {
+                let least = lstsq(&a, &b)?;
+                stacked.push(b.sub(&a.matmul(&least)?)?);
+                least.mt()
+            }
+            solved => solved?.mt(),
+        };
         let (next_mean, next_root) = next;
         let moved = gain.matmul(&next_mean.sub(&self.transition.matmul(mean)?)?)?;
-        let stacked = Tensor::cat(&[&gain.matmul(next_root)?.mt(), &c], 0)?;
+        stacked.push(gain.matmul(next_root)?.mt());
+        let stacked = Tensor::cat(&stacked.iter().collect::<Vec<_>>(), 0)?;
         Ok((mean.add(&moved)?, triangle(&stacked)?.mt()))
     }
 }
@@ -359,6 +370,44 @@ mod tests {
                 assert!(off(&state.covariance().unwrap(), &covariance) < 1e-11, "{missing:?} at {t}");
             }
         }
+    }
+
+    /// A point whose second coordinate is known, and stays: smoothing the first is smoothing it alone.
+    #[test]
+    fn a_part_of_the_state_that_is_known_is_smoothed_as_if_it_were_not_there() {
+        let diagonal = |a: f64, b: f64| Tensor::from_rows(&[[a, 0.0], [0.0, b]]).unwrap();
+        let one = |x: f64| Tensor::full(&[1, 1], x);
+        let both = KalmanModel {
+            transition: diagonal(0.9, 1.0),
+            transition_covariance: diagonal(1.0, 0.0),
+            observation: constant(&[1.0, 2.0], &[1, 2], DType::F64).unwrap(),
+            observation_covariance: one(0.5),
+            mean: constant(&[0.0, 3.0], &[2], DType::F64).unwrap(),
+            covariance: diagonal(2.0, 0.0),
+        };
+        let alone = KalmanModel {
+            transition: one(0.9),
+            transition_covariance: one(1.0),
+            observation: one(1.0),
+            observation_covariance: one(0.5),
+            mean: Tensor::zeros(&[1], DType::F64),
+            covariance: one(2.0),
+        };
+        let y = Tensor::from_slice(&[1.0, -0.5, f64::NAN, 2.0], &[4, 1]).unwrap();
+        let found = KalmanFilter::new(&both).unwrap().smooth(&y.add_scalar(6.0).unwrap()).unwrap();
+        let expected = KalmanFilter::new(&alone).unwrap().smooth(&y).unwrap();
+        let (means, covariances) = (found.means.to_f64_vec(), found.covariances().unwrap().to_f64_vec());
+        let (mean, covariance) = (expected.means.to_f64_vec(), expected.covariances().unwrap().to_f64_vec());
+        for t in 0..4 {
+            assert!((means[2 * t] - mean[t]).abs() < 1e-14 && (means[2 * t + 1] - 3.0).abs() < 1e-14, "{t}: {means:?}");
+            assert!((covariances[4 * t] - covariance[t]).abs() < 1e-14 && covariances[4 * t + 3].abs() < 1e-14, "{covariances:?}");
+        }
+        let exact = KalmanModel { observation_covariance: one(0.0), covariance: diagonal(0.0, 0.0), ..both };
+        let error = KalmanFilter::new(&exact).unwrap().filter(&y).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            "filter: observation 0: solve_triangular: the matrix is singular (its diagonal element 0 is 0)"
+        );
     }
 
     /// Position and speed, moved by one noise: the covariance of the transition has rank 1.

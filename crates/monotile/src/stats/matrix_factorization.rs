@@ -63,7 +63,7 @@ impl MatrixFactorization {
     /// where they are not given.
     ///
     /// # Errors
-    /// If shapes do not fit, a weight or λ is negative, or the rank is 0; `NotPositiveDefinite` where λ is 0 and a row or column has fewer
+    /// If shapes do not fit, an entry is infinite, a weight or λ is negative, or the rank is 0; `NotPositiveDefinite` where λ is 0 and a row or column has fewer
     /// entries than the rank.
     ///
     /// # Cost
@@ -159,6 +159,9 @@ fn prepared(op: &str, a: &Tensor, weights: Option<&Tensor>) -> Result<(Tensor, T
     if let Some(w) = weights.to_f64_vec().into_iter().find(|w| !(*w >= 0.0 && w.is_finite())) {
         return Err(Error::value(format!("{op}: a weight is {w}; weights are finite and not negative")));
     }
+    if let Some(x) = a.to_f64_vec().into_iter().find(|x| x.is_infinite()) {
+        return Err(Error::value(format!("{op}: an entry is {x}; entries are finite, or NaN where they are not known")));
+    }
     Ok((known.clone(), known.where_(a, &zero)?, known.where_(&weights, &zero)?))
 }
 
@@ -193,6 +196,10 @@ pub(crate) fn specs() -> Vec<Spec> {
             .refuses(
                 vec![normal(&[1, 1]), Tensor::full(&[1, 1], -1.0)],
                 "MatrixFactorization: a weight is -1; weights are finite and not negative",
+            )
+            .refuses(
+                vec![Tensor::full(&[1, 2], f64::INFINITY)],
+                "MatrixFactorization: an entry is inf; entries are finite, or NaN where they are not known",
             ),
     ]
 }

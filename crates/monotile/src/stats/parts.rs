@@ -56,3 +56,15 @@ pub(super) fn epsilon(dtype: DType) -> f64 {
 pub(super) fn constant(values: &[f64], shape: &[usize], dtype: DType) -> Result<Tensor> {
     Tensor::from_slice(values, shape)?.to_dtype(dtype)
 }
+
+/// A number with this many significant digits, by a power of ten where it is very large or small.
+pub(super) fn significant(x: f64, digits: usize) -> String {
+    let size = if x == 0.0 { 0 } else { x.abs().log10().floor() as i32 };
+    if !x.is_finite() || x == 0.0 {
+        format!("{x}")
+    } else if (-4..digits as i32).contains(&size) {
+        format!("{x:.*}", (digits as i32 - 1 - size) as usize)
+    } else {
+        format!("{x:.*e}", digits - 1)
+    }
+}

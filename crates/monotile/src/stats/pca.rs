@@ -1,8 +1,8 @@
 //! Principal components.
 
-use super::parts::{argument, constant};
+use super::parts::{argument, constant, epsilon};
 use crate::error::{Error, Result};
-use crate::linalg::{LowRankOptions, Svd, SvdOptions, svd, svd_lowrank};
+use crate::linalg::{LowRankOptions, MatrixNorm, Svd, SvdOptions, norm, svd, svd_lowrank};
 use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -22,7 +22,7 @@ pub enum PcaSolver {
 pub struct PcaOptions {
     /// How many components; all, min(m, n), if not said.
     pub components: Option<usize>,
-    /// Scores are divided by their standard deviations, so that each has variance 1.
+    /// Scores are divided by their standard deviations, so that each has variance 1; those that vary by rounding alone are 0.
     pub whiten: bool,
     /// How the components are found.
     pub solver: PcaSolver,
@@ -57,8 +57,8 @@ pub struct Pca {
     mean: Tensor,
     components: Tensor,
     singular_values: Tensor,
-    /// Σ ‖x − x̄‖² over all that was seen, kept or not.
-    total: Tensor,
+    /// √(Σ ‖x − x̄‖²) over all that was seen, kept or not.
+    length: Tensor,
 }
 
 impl Pca {
@@ -75,7 +75,7 @@ impl Pca {
             mean: Tensor::zeros(&[n], x.dtype()),
             components: Tensor::zeros(&[0, n], x.dtype()),
             singular_values: Tensor::zeros(&[0], x.dtype()),
-            total: Tensor::zeros(&[], x.dtype()),
+            length: Tensor::zeros(&[], x.dtype()),
         };
         nothing.with("Pca::fit", &x)
     }
@@ -127,14 +127,14 @@ impl Pca {
         };
         let kept = wanted.min(s.dim(0));
         let components = vt.slice(0, ..kept)?;
-        let variation = centred.square()?.sum(&[])?.add(&between.square()?.sum(&[])?)?;
+        let added = norm(&Tensor::cat(&[&centred, &between], 0)?, MatrixNorm::Frobenius)?;
         Ok(Self {
             options: self.options,
             samples,
             mean: self.mean.add(&shift.mul_scalar(k / (m + k))?)?,
             components: components.mul(&signs(&components)?)?,
             singular_values: s.slice(0, ..kept)?,
-            total: self.total.add(&variation)?,
+            length: norm(&Tensor::stack(&[&self.length, &added], 0)?.unsqueeze(0)?, MatrixNorm::Frobenius)?,
         })
     }
 
@@ -161,12 +161,12 @@ impl Pca {
         self.singular_values.square()?.mul_scalar(1.0 / (self.samples as f64 - 1.0))
     }
 
-    /// The share of each score in the variance of all variables, `(components)`.
+    /// The share of each score in the variance of all variables, `(components)`; NaN where nothing varies.
     ///
     /// # Errors
     /// None that a fitted type has.
     pub fn explained_variance_ratio(&self) -> Result<Tensor> {
-        self.singular_values.square()?.div(&self.total)
+        self.singular_values.div(&self.length)?.square()
     }
 
     /// The scores of observations `(m, n)`, `(m, components)`.
@@ -176,7 +176,7 @@ impl Pca {
     pub fn transform(&self, x: &Tensor) -> Result<Tensor> {
         let x = argument("transform", "x", x, &[("observations", None), ("variables", Some(self.mean.len()))])?;
         let scores = x.sub(&self.mean)?.matmul(&self.components.mt())?;
-        if self.options.whiten { scores.div(&self.deviations()?) } else { Ok(scores) }
+        if self.options.whiten { scores.mul(&self.whitening()?) } else { Ok(scores) }
     }
 
     /// The observations that have these scores and vary in no other direction, `(m, n)`.
@@ -188,6 +188,15 @@ impl Pca {
         let scores = argument("inverse_transform", "scores", scores, &[("observations", None), components])?;
         let scores = if self.options.whiten { scores.mul(&self.deviations()?)? } else { scores };
         scores.matmul(&self.components)?.add(&self.mean)
+    }
+
+    /// The reciprocals of the deviations, and 0 for those that are rounding.
+    fn whitening(&self) -> Result<Tensor> {
+        let s = self.singular_values.to_f64_vec();
+        let limit = self.samples.max(self.mean.len()) as f64 * epsilon(self.mean.dtype()) * s.first().copied().unwrap_or(0.0);
+        let flat = Tensor::from_vec(s.iter().map(|&s| s <= limit).collect(), &[s.len()])?;
+        let one = Tensor::filled(&[], 1.0, self.mean.dtype());
+        flat.where_(&one.zeros_like(), &flat.where_(&one, &self.deviations()?)?.recip()?)
     }
 
     /// The standard deviation of each score.
@@ -280,6 +289,26 @@ mod tests {
         let covariance = scores.mt().matmul(&scores).unwrap().mul_scalar(1.0 / 49.0).unwrap();
         assert!(off(&covariance, &Tensor::eye(5, DType::F64).unwrap()) < 1e-13);
         assert!(off(&pca.inverse_transform(&scores).unwrap(), &x) < 1e-12);
+    }
+
+    /// Three observations span a plane: a third component varies by rounding alone.
+    #[test]
+    fn whitening_makes_nothing_of_rounding() {
+        let x = data(3, 5);
+        let pca = Pca::fit(&x, &PcaOptions { whiten: true, ..Default::default() }).unwrap();
+        let scores = pca.transform(&x).unwrap();
+        assert!(off(&scores.var(&[0], 1.0).unwrap(), &Tensor::from_slice(&[1.0, 1.0, 0.0], &[3]).unwrap()) < 1e-13);
+        assert!(off(&pca.inverse_transform(&scores).unwrap(), &x) < 1e-13);
+    }
+
+    #[test]
+    fn shares_of_the_variance_hold_at_extreme_scales() {
+        let ratio = |scale: f64| {
+            let mut pca = Pca::fit(&data(9, 4).mul_scalar(scale).unwrap(), &PcaOptions::default()).unwrap();
+            pca.partial_fit(&data(5, 4).mul_scalar(scale).unwrap()).unwrap();
+            pca.explained_variance_ratio().unwrap()
+        };
+        assert!(off(&ratio(1e200), &ratio(1.0)) < 1e-14 && off(&ratio(1e-200), &ratio(1.0)) < 1e-14);
     }
 
     #[test]

@@ -3,9 +3,15 @@
 use std::fmt;
 
 use clap::ValueEnum;
-use monotile::linalg::{Eigh, Lu, Qr, QrOptions, Svd, SvdOptions, cholesky, eigh, lstsq, lu, pinv, qr, svd};
-use monotile::stats::{Pca, PcaOptions};
-use monotile::{Error, Result, Tensor};
+use monotile::linalg::{
+    Eigh, LowRank, LowRankOptions, Lu, Qr, QrOptions, Svd, SvdOptions, cholesky, eigh, lstsq, lu, pinv, qr, singular_values, svd,
+    svd_lowrank,
+};
+use monotile::stats::{Pca, PcaOptions, PcaSolver};
+use monotile::{Result, Tensor};
+
+use super::spectrum::Spectrum;
+use crate::report::number;
 
 /// What to do with a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -64,8 +70,8 @@ impl fmt::Display for What {
 pub struct Found {
     results: Vec<Tensor>,
     names: &'static [&'static str],
-    /// Values that are there already, of which the report speaks; else the singular values of the matrix.
-    pub spectrum: Option<Tensor>,
+    /// The values of which the report speaks.
+    pub spectrum: Spectrum,
     /// What the values are.
     pub what_values: &'static str,
     /// A sentence of its own.
@@ -79,65 +85,97 @@ impl Found {
     }
 }
 
+/// Whether this many of the k largest values are found by products with random directions, for a small part of the work of all.
+fn few(rank: usize, k: usize) -> bool {
+    k >= 64 && rank <= k / 8
+}
+
+/// More products than the library's default: a command is asked once, and its user may know nothing of the spectrum.
+fn thorough(rank: usize) -> LowRankOptions {
+    LowRankOptions { oversampling: 8 + rank / 2, power_iterations: 6, ..LowRankOptions::default() }
+}
+
 /// Decomposes the first of the operands.
 pub fn compute(what: What, operands: &[Tensor], rank: Option<usize>, full: bool) -> Result<Found> {
     let a = &operands[0];
+    let k = a.dim(-1).min(a.dim(-2));
     let (mut spectrum, mut remark, mut what_values) = (None, None, "singular values");
-    let results = match what {
-        What::Svd => {
+    let results = match (what, rank) {
+        (What::Svd, Some(rank)) if few(rank, k) => {
+            let LowRank { u, s, vt, .. } = svd_lowrank(a, rank, &thorough(rank))?;
+            let rest = a.sub(&u.mul(&s.unsqueeze(-2)?)?.matmul(&vt)?)?;
+            remark = Some(missed(rank, length(&rest), length(a)));
+            spectrum = Some(Spectrum::of_largest(a, &s, a));
+            vec![u, s, vt]
+        }
+        (What::Svd, _) => {
             let Svd { u, s, vt } = svd(a, &SvdOptions { full })?;
-            spectrum = Some(s.clone());
+            spectrum = Some(Spectrum::of(a, &s));
             match rank {
                 None => vec![u, s, vt],
                 Some(rank) => {
-                    let kept = rank.min(s.dim(-1));
-                    remark = Some(missed(&s, kept)?);
+                    let kept = rank.min(k);
+                    remark = Some(missed(kept, length(&s.slice(-1, kept..)?), length(&s)));
                     vec![u.slice(-1, ..kept)?, s.slice(-1, ..kept)?, vt.slice(-2, ..kept)?]
                 }
             }
         }
-        What::Qr => {
+        (What::Qr, _) => {
             let Qr { q, r } = qr(a, &QrOptions { full, non_negative: true })?;
             vec![q, r]
         }
-        What::Cholesky => vec![cholesky(a)?],
-        What::Eigh => {
+        (What::Cholesky, _) => vec![cholesky(a)?],
+        (What::Eigh, _) => {
             let Eigh { values, vectors } = eigh(a)?;
             what_values = "sizes of the eigenvalues";
-            spectrum = Some(sorted(&values)?);
+            spectrum = Some(Spectrum::of(a, &sorted(&values)?));
             vec![values, vectors]
         }
-        What::Lu => {
+        (What::Lu, _) => {
             let Lu { l, u, order } = lu(a)?;
             vec![l, u, order]
         }
-        What::Pinv => vec![pinv(a, None)?],
-        What::Lstsq => {
+        (What::Pinv, _) => vec![pinv(a, None)?],
+        (What::Lstsq, _) => {
             let b = &operands[1];
             let x = lstsq(a, b)?;
             let fitted = if b.rank() == 1 { a.matmul(&x.unsqueeze(-1)?)?.squeeze(-1)? } else { a.matmul(&x)? };
-            let length = |x: &Tensor| Ok::<f64, Error>(x.square()?.sum(&[])?.to_f64_vec()[0].sqrt());
-            let (rest, whole) = (length(&b.sub(&fitted)?)?, length(b)?);
-            remark = Some(format!("‖A X − B‖ = {rest:.4e}, of ‖B‖ = {whole:.4e}"));
+            let (rest, whole) = (length(&b.sub(&fitted)?), length(b));
+            remark = Some(format!("‖A X − B‖ = {}, of ‖B‖ = {}", number(rest), number(whole)));
             vec![x]
         }
-        What::Pca => {
-            let pca = Pca::fit(a, &PcaOptions { components: rank, ..PcaOptions::default() })?;
+        (What::Pca, _) => {
+            let randomized = rank.filter(|&rank| few(rank, k)).map(|rank| PcaSolver::Randomized(thorough(rank)));
+            let solver = randomized.unwrap_or_default();
+            let pca = Pca::fit(a, &PcaOptions { components: rank, solver, ..PcaOptions::default() })?;
+            let centred = a.sub(pca.mean())?;
             what_values = "singular values of the centred data";
-            spectrum = Some(monotile::linalg::singular_values(&a.sub(pca.mean())?)?);
+            spectrum = Some(match (rank, solver) {
+                (None, _) => Spectrum::of(a, pca.singular_values()),
+                (_, PcaSolver::Exact) => Spectrum::of(a, &singular_values(&centred)?),
+                (_, PcaSolver::Randomized(_)) => Spectrum::of_largest(a, pca.singular_values(), &centred),
+            });
             let kept: f64 = pca.explained_variance_ratio()?.to_f64_vec().iter().sum();
             remark = Some(format!("{} components explain {:.2} % of the variance", pca.components().dim(0), 100.0 * kept));
             vec![pca.mean().clone(), pca.components().clone(), pca.transform(a)?, pca.explained_variance()?]
         }
     };
+    let spectrum = match spectrum {
+        Some(spectrum) => spectrum,
+        None => Spectrum::of(a, &singular_values(a)?),
+    };
     Ok(Found { results, names: what.names(), spectrum, what_values, remark })
 }
 
-/// How far the first `kept` values are from all of them, in Frobenius' norm over the batch.
-fn missed(s: &Tensor, kept: usize) -> Result<String> {
-    let squares = |s: &Tensor| Ok::<f64, Error>(s.square()?.sum(&[])?.to_f64_vec()[0]);
-    let (rest, whole) = (squares(&s.slice(-1, kept..)?)?, squares(s)?);
-    Ok(format!("rank {kept}: ‖A − U S Vᵀ‖ is {:.4e} of ‖A‖", (rest / whole).sqrt()))
+/// What a rank leaves out.
+fn missed(rank: usize, rest: f64, whole: f64) -> String {
+    let share = if whole == 0.0 { 0.0 } else { rest / whole };
+    format!("rank {rank}: ‖A − U S Vᵀ‖ is {} of ‖A‖", number(share))
+}
+
+/// The root of the sum of squares, which do not overflow.
+fn length(x: &Tensor) -> f64 {
+    super::spectrum::length(&x.to_f64_vec())
 }
 
 /// |λ| in decreasing order.

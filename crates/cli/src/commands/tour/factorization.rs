@@ -1,6 +1,6 @@
 //! A line where the normal equations fail, a picture by its rank, and a function seen with noise.
 
-use monotile::linalg::{singular_values, solve};
+use monotile::linalg::{Keep, singular_values, solve, truncated};
 use monotile::stats::{
     GaussianProcess, GaussianProcessOptions, Kernel, LeastSquaresOptions, Pca, PcaOptions, Prediction, least_squares,
 };
@@ -8,6 +8,7 @@ use monotile::{DType, Rng, Tensor};
 
 use crate::failure::Failure;
 use crate::page::{Block, Section};
+use crate::picture::Picture;
 use crate::plot::{Axis, Plot, Series, Stroke};
 use crate::progress::Progress;
 
@@ -16,7 +17,7 @@ pub fn visit(progress: &mut Progress) -> Result<Section, Failure> {
     progress.at(10, "a line");
     let line = Line::fit()?;
     progress.at(30, "a picture");
-    let (picture, kept) = picture()?;
+    let (errors, pictures, kept) = picture()?;
     progress.at(60, "a function");
     let (function, kernel) = function()?;
     let said = format!(
@@ -36,7 +37,8 @@ pub fn visit(progress: &mut Progress) -> Result<Section, Failure> {
             (format!("{:.0e}", line.refined), "by least_squares".to_string()),
         ]),
         Block::Code(line.table),
-        picture,
+        pictures,
+        errors,
         function,
         Block::Text(format!("The most likely kernel, found by gradients of the marginal likelihood: {kernel}.")),
         components()?,
@@ -72,7 +74,10 @@ impl Line {
 }
 
 /// Pixels of a picture on a side.
-const SIDE: usize = 256;
+const SIDE: usize = 192;
+
+/// Ranks at which the picture is shown, before itself.
+const SHOWN: [usize; 3] = [2, 8, 24];
 
 /// Two hills, a wave and an edge, with noise.
 fn scene() -> Result<Tensor, Failure> {
@@ -86,9 +91,10 @@ fn scene() -> Result<Tensor, Failure> {
     Ok(Tensor::from_vec(pixels, &[SIDE, SIDE])?.add(&Rng::new(2).normal(&[SIDE, SIDE], DType::F64)?.mul_scalar(0.002)?)?)
 }
 
-/// The error of a picture that keeps its first ranks, and how many keep it to 5 %.
-fn picture() -> Result<(Block, usize), Failure> {
-    let s = singular_values(&scene()?)?.to_f64_vec();
+/// The error of a picture that keeps its first ranks, the picture at some of them, and how many keep it to 5 %.
+fn picture() -> Result<(Block, Block, usize), Failure> {
+    let scene = scene()?;
+    let s = singular_values(&scene)?.to_f64_vec();
     let tail = |k: usize| s[k..].iter().map(|s| s * s).sum::<f64>().sqrt();
     let error = |k: usize| tail(k) / tail(0);
     let kept = (1..SIDE).find(|&k| error(k) <= 0.05).unwrap_or(SIDE);
@@ -98,16 +104,27 @@ fn picture() -> Result<(Block, usize), Failure> {
         y: Axis::log10("relative error"),
         series: vec![Series {
             name: String::new(),
-            points: (1..SIDE).map(|k| (k as f64, error(k))).collect(),
+            points: (1..=SIDE / 2).map(|k| (k as f64, error(k))).collect(),
             stroke: Stroke::Line,
             colour: 0,
         }],
     };
-    let share = 100.0 * (kept * (2 * SIDE + 1)) as f64 / (SIDE * SIDE) as f64;
+    let share = |k: usize| 100.0 * (k * (2 * SIDE + 1)) as f64 / (SIDE * SIDE) as f64;
+    let (low, high) = scene.to_f64_vec().iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(*x), h.max(*x)));
+    let grey = |x: &Tensor| Picture { width: SIDE, pixels: x.to_f64_vec().iter().map(|x| (x - low) / (high - low)).collect() };
+    let mut pictures = Vec::new();
+    for k in SHOWN {
+        let words = format!("rank {k}: {:.0} % of the numbers, error {:.1} %", share(k), 100.0 * error(k));
+        pictures.push((grey(&truncated(&scene, Keep::Rank(k))?.approximation), words));
+    }
+    pictures.push((grey(&scene), format!("the picture, of rank {SIDE}")));
     let caption = format!(
-        "{kept} ranks, {share:.0} % of the numbers, keep the picture to 5 %: it is smooth but for an edge across it, which takes the most."
+        "{kept} ranks, {:.0} % of the numbers, keep the picture to 5 %: it is smooth but for an edge across it, which takes the most.",
+        share(kept)
     );
-    Ok((Block::Figure(plot, caption), kept))
+    let nearest =
+        "No matrix of so low a rank is nearer to the picture than what its largest singular values leave of it.".to_string();
+    Ok((Block::Figure(plot, caption), Block::Pictures(pictures, nearest), kept))
 }
 
 /// A function seen at 24 places with noise, its prediction and the band of two standard deviations; and the kernel found.
@@ -131,13 +148,14 @@ fn function() -> Result<(Block, Kernel), Failure> {
         stroke,
         colour,
     };
+    let edge = |i: usize, side: f64| (z[i], mean[i] + side * 2.0 * variance[i].sqrt());
+    let band = (0..z.len()).map(|i| edge(i, 1.0)).chain((0..z.len()).rev().map(|i| edge(i, -1.0))).collect();
     let plot = Plot {
         title: "A function from 24 noisy values".to_string(),
         x: Axis::linear("x"),
         y: Axis::linear("f(x)"),
         series: vec![
-            curve("", Stroke::Faint, 0, &|i| mean[i] - 2.0 * variance[i].sqrt()),
-            curve("two standard deviations", Stroke::Faint, 0, &|i| mean[i] + 2.0 * variance[i].sqrt()),
+            Series { name: "two standard deviations".to_string(), points: band, stroke: Stroke::Band, colour: 0 },
             curve("truth", Stroke::Line, 2, &|i| f(z[i])),
             curve("prediction", Stroke::Line, 0, &|i| mean[i]),
             Series { name: "seen".to_string(), points: places.into_iter().zip(seen).collect(), stroke: Stroke::Points, colour: 1 },

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::{Error, Result};
-use crate::stats::parts::argument;
+use crate::stats::parts::{argument, significant};
 use crate::tensor::Tensor;
 
 /// A covariance function k(x, z) of points, with r = ‖x − z‖.
@@ -108,7 +108,10 @@ impl Kernel {
     /// `parameters` `(count)` stands in for the kernel's own: logarithms, with gradients.
     ///
     /// # Errors
-    /// If shapes do not fit.
+    /// If shapes do not fit; if a variance is negative or a length not positive, and nothing stands in for them.
+    ///
+    /// # Cost
+    /// m q d operations for the distances, and a few of m q for each part of the kernel.
     ///
     /// # Example
     /// ```
@@ -124,6 +127,9 @@ impl Kernel {
         let op = "covariance";
         let x = argument(op, "x", x, &[("points", None), ("d", None)])?;
         let other = argument(op, "z", z.unwrap_or(&x), &[("points", None), ("d", Some(x.dim(1)))])?;
+        if parameters.is_none() {
+            self.check(op)?;
+        }
         let own = self.parameters();
         let count = own.len();
         let own = Tensor::from_vec(own, &[count])?;
@@ -132,6 +138,21 @@ impl Kernel {
         let squares = x.unsqueeze(1)?.sub(&other.unsqueeze(0)?)?.square()?.sum(&[-1])?;
         let points = Points { distances: root(&squares)?, squares, same: z.is_none() };
         self.evaluate(&points, &values, &mut 0)
+    }
+
+    /// Refuses variances that are negative and lengths that are not positive.
+    pub(super) fn check(&self, op: &str) -> Result<()> {
+        let fits = match self {
+            Self::Sum(a, b) | Self::Product(a, b) => return a.check(op).and_then(|()| b.check(op)),
+            Self::Stationary { variance, length, .. } => {
+                (0.0..f64::INFINITY).contains(variance) && *length > 0.0 && length.is_finite()
+            }
+            Self::White { variance } => (0.0..f64::INFINITY).contains(variance),
+        };
+        if fits {
+            return Ok(());
+        }
+        Err(Error::value(format!("{op}: {self}: variances are finite and not negative, lengths finite and positive")))
     }
 
     /// k(x, x) of a point with itself, without noise.
@@ -231,9 +252,9 @@ impl fmt::Display for Kernel {
                     Shape::Matern32 => "matern32",
                     Shape::Matern52 => "matern52",
                 };
-                write!(f, "{name}(variance {variance:.4}, length {length:.4})")
+                write!(f, "{name}(variance {}, length {})", significant(*variance, 4), significant(*length, 4))
             }
-            Self::White { variance } => write!(f, "white(variance {variance:.4})"),
+            Self::White { variance } => write!(f, "white(variance {})", significant(*variance, 4)),
             Self::Sum(a, b) => write!(f, "{a} + {b}"),
             Self::Product(a, b) => {
                 let factor = |k: &Kernel| if matches!(k, Self::Sum(..)) { format!("({k})") } else { k.to_string() };

@@ -74,7 +74,8 @@ impl GaussianProcess {
     /// from those that it has. Center `y` first where it varies about something other than 0.
     ///
     /// # Errors
-    /// If shapes do not fit; `NotPositiveDefinite` where points coincide and there is no noise.
+    /// If shapes do not fit, or a variance or a length of the kernel is none; `NotPositiveDefinite` where rounding leaves the covariance
+    /// no root, as of points that nearly coincide without noise.
     ///
     /// # Cost
     /// m³/3 operations for a covariance, about three times that for the gradient of a step.
@@ -84,6 +85,7 @@ impl GaussianProcess {
         let y = argument(op, "y", y, &[("points", Some(x.dim(0)))])?.detach();
         let dtype = check::common_float(op, &x, &y)?;
         let (x, y) = (x.to_dtype(dtype)?, y.to_dtype(dtype)?);
+        kernel.check(op)?;
         let slope = |parameters: &[f64]| {
             let leaf = Tensor::from_slice(parameters, &[parameters.len()])?.requires_grad();
             let value = log_marginal_likelihood(kernel, &x, &y, Some(&leaf))?;
@@ -156,7 +158,22 @@ impl GaussianProcess {
 /// `parameters`, which stand in for the [kernel's own](Kernel::parameters).
 ///
 /// # Errors
-/// If shapes do not fit; `NotPositiveDefinite` where points coincide and there is no noise.
+/// As [`GaussianProcess::fit`].
+///
+/// # Cost
+/// m³/3 operations, and about twice that more for the gradient.
+///
+/// # Source
+/// Rasmussen and Williams (2006), Gaussian Processes for Machine Learning, equation 5.8.
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, stats::{Kernel, log_marginal_likelihood}};
+/// let (x, y) = (Tensor::full(&[1, 1], 0.0_f64), Tensor::full(&[1], 2.0_f64));
+/// let found = log_marginal_likelihood(&Kernel::rbf(4.0, 1.0), &x, &y, None)?.item::<f64>()?;
+/// assert!((found + 0.5 + 0.5 * (8.0 * std::f64::consts::PI).ln()).abs() < 1e-13);
+/// # Ok::<(), monotile::Error>(())
+/// ```
 pub fn log_marginal_likelihood(kernel: &Kernel, x: &Tensor, y: &Tensor, parameters: Option<&Tensor>) -> Result<Tensor> {
     let y = argument("log_marginal_likelihood", "y", y, &[("points", Some(x.shape().first().copied().unwrap_or(0)))])?;
     prior(kernel, x, parameters)?.log_density(&y)
@@ -270,6 +287,23 @@ mod tests {
         let value = log_marginal_likelihood(&truth, &x, &y, Some(&leaf)).unwrap();
         let slope = value.backward().unwrap().take(&leaf).unwrap().to_f64_vec();
         assert!(slope.iter().all(|g| g.abs() < 1e-4), "{slope:?}");
+    }
+
+    #[test]
+    fn kernels_read_well_and_impossible_ones_are_refused() {
+        let kernel = (Kernel::rbf(0.00001, 1.0) + Kernel::matern32(2.0, 3.0)) * Kernel::white(1e9);
+        assert_eq!(
+            kernel.to_string(),
+            "(rbf(variance 1.000e-5, length 1.000) + matern32(variance 2.000, length 3.000)) · white(variance 1.000e9)"
+        );
+        let (x, y) = (normal(&[4, 1]), normal(&[4]));
+        let refused = |k: Kernel| GaussianProcess::fit(&k, &x, &y, &GaussianProcessOptions::default()).err().unwrap().to_string();
+        let words = "variances are finite and not negative, lengths finite and positive";
+        assert_eq!(
+            refused(Kernel::rbf(1.0, 1.0) + Kernel::white(-0.5)),
+            format!("GaussianProcess: white(variance -0.5000): {words}")
+        );
+        assert!(refused(Kernel::rbf(1.0, 0.0)).ends_with(words) && refused(Kernel::rbf(f64::NAN, 1.0)).ends_with(words));
     }
 
     #[test]

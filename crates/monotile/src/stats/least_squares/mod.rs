@@ -1,14 +1,16 @@
 //! Linear regression as a person uses it.
 
 mod refine;
+mod student;
 mod table;
 
 use refine::refine;
+use student::Student;
 
 use super::parts::{argument, constant, epsilon};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
-use crate::linalg::{Qr, QrOptions, Triangular, qr, solve_triangular};
+use crate::linalg::{MatrixNorm, Qr, QrOptions, Triangular, norm, qr, solve_triangular};
 #[cfg(test)]
 use crate::tensor::DType;
 use crate::tensor::Tensor;
@@ -55,7 +57,8 @@ pub struct LeastSquares {
 /// precision, and so are right to the last digits unless the columns are dependent up to rounding.
 ///
 /// # Gradient
-/// Of everything, through the factorization. That of the standard errors, the deviation and R² needs residuals that are not all 0.
+/// Of everything, through the factorization. Where all residuals are 0, the deviation and the standard errors have a kink, and 0 for
+/// their gradient.
 ///
 /// # Errors
 /// If the shapes do not fit, there are fewer observations than coefficients, or `Singular` where a column is a combination of those
@@ -76,6 +79,8 @@ pub struct LeastSquares {
 /// let b = fit.coefficients.to_vec::<f64>()?;
 /// assert!((b[0] - 0.97).abs() < 1e-15 && (b[1] - 2.02).abs() < 1e-15);
 /// assert!((fit.r_squared.item::<f64>()? - 0.9991185112634672).abs() < 1e-14);
+/// // The slope is not there by chance; the constant may well be 0.79 or 1.15.
+/// assert!(fit.p_values()?.to_vec::<f64>()?[1] < 0.001);
 /// println!("{fit}");
 /// # Ok::<(), monotile::Error>(())
 /// ```
@@ -105,14 +110,15 @@ pub fn least_squares(x: &Tensor, y: &Tensor, options: &LeastSquaresOptions) -> R
     let solution = with_values(&composed.squeeze(-1)?, &refined.x)?;
     let residuals = with_values(&y.sub(&scaled.matmul(&composed)?.squeeze(-1)?)?, &refined.residuals)?;
 
-    let squares = residuals.square()?.sum(&[])?;
+    let length = |x: &Tensor| norm(&x.unsqueeze(0)?, MatrixNorm::Frobenius);
+    let rest = length(&residuals)?;
     let degrees_of_freedom = m - p;
-    let residual_deviation = squares.div(&Tensor::filled(&[], degrees_of_freedom as f64, dtype))?.sqrt()?;
+    let residual_deviation = rest.div(&Tensor::filled(&[], (degrees_of_freedom as f64).sqrt(), dtype))?;
     // (XᵀX)⁻¹ = R⁻¹ R⁻ᵀ: its diagonal is the rows of R⁻¹ squared.
     let inverse = solve_triangular(r, &Tensor::eye(p, dtype)?, &upper)?;
     let spread = inverse.square()?.sum(&[-1])?.sqrt()?.div(&scale)?;
     let centred = if options.intercept { y.sub(&y.mean(&[])?)? } else { y };
-    let r_squared = squares.div(&centred.square()?.sum(&[])?)?.neg()?.add_scalar(1.0)?;
+    let r_squared = rest.div(&length(&centred)?)?.square()?.neg()?.add_scalar(1.0)?;
     Ok(LeastSquares {
         coefficients: solution.div(&scale)?,
         standard_errors: spread.mul(&residual_deviation)?,
@@ -170,6 +176,41 @@ impl LeastSquares {
     /// None that a fitted model has.
     pub fn t_values(&self) -> Result<Tensor> {
         self.coefficients.div(&self.standard_errors)
+    }
+
+    /// How likely a coefficient at least so far from 0 is where the true one is 0 and the noise normal, `(p)`, without gradients:
+    /// P(|T| ≥ |tⱼ|) of Student's distribution with m − p degrees of freedom. NaN where there are none.
+    ///
+    /// # Errors
+    /// None that a fitted model has.
+    pub fn p_values(&self) -> Result<Tensor> {
+        let student = Student::new(self.degrees_of_freedom);
+        let found: Vec<f64> = self.t_values()?.to_f64_vec().into_iter().map(|t| student.two_sided(t)).collect();
+        constant(&found, &[found.len()], self.coefficients.dtype())
+    }
+
+    /// Between which two numbers each coefficient lies, `(p, 2)`: an interval that covers the true one with probability `level`, as
+    /// 0.95, where the noise is normal. βⱼ ± t se(βⱼ)
+    ///
+    /// # Errors
+    /// If the level is not between 0 and 1.
+    pub fn confidence_intervals(&self, level: f64) -> Result<Tensor> {
+        if !(0.0 < level && level < 1.0) {
+            return Err(Error::value(format!("confidence_intervals: the level {level} is not between 0 and 1")));
+        }
+        let t = if self.degrees_of_freedom == 0 { f64::NAN } else { Student::new(self.degrees_of_freedom).quantile(1.0 - level) };
+        let reach = self.standard_errors.mul_scalar(t)?;
+        Tensor::stack(&[&self.coefficients.sub(&reach)?, &self.coefficients.add(&reach)?], 1)
+    }
+
+    /// R² less what so many coefficients explain by chance, a scalar: 1 − (1 − R²) (m − 1) / (m − p), or with m for m − 1 where the
+    /// model has no constant.
+    ///
+    /// # Errors
+    /// None that a fitted model has.
+    pub fn adjusted_r_squared(&self) -> Result<Tensor> {
+        let before = self.residuals.len() as f64 - f64::from(u8::from(self.intercept));
+        self.r_squared.add_scalar(-1.0)?.mul_scalar(before / self.degrees_of_freedom as f64)?.add_scalar(1.0)
     }
 }
 
@@ -267,11 +308,39 @@ mod tests {
         let x = Tensor::from_slice(&[0.0_f64, 1.0, 2.0, 3.0], &[4]).unwrap();
         let y = Tensor::from_slice(&[1.0_f64, 2.9, 5.1, 7.0], &[4]).unwrap();
         let fit = least_squares(&x, &y, &LeastSquaresOptions::default()).unwrap();
-        let expected = "          coefficient  standard error      t
-constant     0.970000       0.0793725  12.22
-x1            2.02000       0.0424264  47.61
-residual standard deviation 0.0948683 on 2 degrees of freedom, R² 0.999119
+        let expected = "          coefficient  standard error      t         p
+constant     0.970000       0.0793725  12.22   0.00663
+x1            2.02000       0.0424264  47.61  0.000441
+residual standard deviation 0.0948683 on 2 degrees of freedom
+R² 0.999119, adjusted 0.998678
 ";
         assert_eq!(fit.to_string(), expected);
+        // The 5 % point of two degrees of freedom is 4.303.
+        let interval = fit.confidence_intervals(0.95).unwrap().select(0, 1).unwrap().to_f64_vec();
+        assert!((interval[0] - (2.02 - 4.303 * 0.0424264)).abs() < 2e-5 && (interval[1] - (2.02 + 4.303 * 0.0424264)).abs() < 2e-5);
+        let error = fit.confidence_intervals(95.0).unwrap_err();
+        assert_eq!(error.to_string(), "confidence_intervals: the level 95 is not between 0 and 1");
+    }
+
+    #[test]
+    fn scales_do_not_matter() {
+        let (x, y) = (normal(&[9, 2]), normal(&[9]));
+        let of = |scale: f64| {
+            let fit = least_squares(&x, &y.mul_scalar(scale).unwrap(), &LeastSquaresOptions::default()).unwrap();
+            let sum = fit.t_values().unwrap().sum(&[]).unwrap();
+            [fit.r_squared, fit.residual_deviation.mul_scalar(1.0 / scale).unwrap(), sum].map(|x| x.item::<f64>().unwrap())
+        };
+        let expected = of(1.0);
+        for scale in [1e-200, 1e200] {
+            assert!(of(scale).iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{scale}: {:?}", of(scale));
+        }
+    }
+
+    /// A model without observations to spare tells nothing of its errors, and says so by NaN.
+    #[test]
+    fn as_many_coefficients_as_observations_leave_no_errors() {
+        let fit = least_squares(&normal(&[3, 2]), &normal(&[3]), &LeastSquaresOptions::default()).unwrap();
+        assert!(fit.p_values().unwrap().to_f64_vec().iter().all(|p| p.is_nan()));
+        assert!(fit.confidence_intervals(0.9).unwrap().to_f64_vec().iter().all(|x| x.is_nan()));
     }
 }

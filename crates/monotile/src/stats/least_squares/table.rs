@@ -3,42 +3,46 @@
 use std::fmt;
 
 use super::LeastSquares;
+use super::student::Student;
+use crate::stats::parts::significant;
 
 impl fmt::Display for LeastSquares {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (b, errors) = (self.coefficients.to_f64_vec(), self.standard_errors.to_f64_vec());
-        let mut rows = vec![["", "coefficient", "standard error", "t"].map(str::to_string)];
+        let mut rows = vec![["", "coefficient", "standard error", "t", "p"].map(str::to_string)];
+        let student = Student::new(self.degrees_of_freedom);
         for (j, (&b, &error)) in b.iter().zip(&errors).enumerate() {
             let name = match j + usize::from(!self.intercept) {
                 0 => "constant".to_string(),
                 j => format!("x{j}"),
             };
-            rows.push([name, significant(b, 6), significant(error, 6), significant(b / error, 4)]);
+            rows.push([
+                name,
+                significant(b, 6),
+                significant(error, 6),
+                significant(b / error, 4),
+                probability(student.two_sided(b / error)),
+            ]);
         }
         let width = |c: usize| rows.iter().map(|row| row[c].chars().count()).max().unwrap_or(0);
-        let [w0, w1, w2, w3] = [0, 1, 2, 3].map(width);
-        for [name, b, error, t] in &rows {
-            writeln!(f, "{name:<w0$}  {b:>w1$}  {error:>w2$}  {t:>w3$}")?;
+        let [w0, w1, w2, w3, w4] = [0, 1, 2, 3, 4].map(width);
+        for [name, b, error, t, p] in &rows {
+            writeln!(f, "{name:<w0$}  {b:>w1$}  {error:>w2$}  {t:>w3$}  {p:>w4$}")?;
         }
+        let adjusted = self.adjusted_r_squared().map_err(|_| fmt::Error)?.to_f64_vec()[0];
         let (deviation, r_squared) = (self.residual_deviation.to_f64_vec()[0], self.r_squared.to_f64_vec()[0]);
         writeln!(
             f,
-            "residual standard deviation {} on {} degrees of freedom, R² {}",
+            "residual standard deviation {} on {} degrees of freedom\nR² {}, adjusted {}",
             significant(deviation, 6),
             self.degrees_of_freedom,
-            significant(r_squared, 6)
+            significant(r_squared, 6),
+            significant(adjusted, 6)
         )
     }
 }
 
-/// A number with this many significant digits, by a power of ten where it is very large or small.
-fn significant(x: f64, digits: usize) -> String {
-    let size = if x == 0.0 { 0 } else { x.abs().log10().floor() as i32 };
-    if !x.is_finite() || x == 0.0 {
-        format!("{x}")
-    } else if (-4..digits as i32).contains(&size) {
-        format!("{x:.*}", (digits as i32 - 1 - size) as usize)
-    } else {
-        format!("{x:.*e}", digits - 1)
-    }
+/// What is as good as impossible says so, whatever its size.
+fn probability(p: f64) -> String {
+    if p < 1e-16 { "<1e-16".to_string() } else { significant(p, 3) }
 }
