@@ -57,6 +57,7 @@ def table(group, cases, markdown):
     (print_markdown if markdown else print_plain)(group, head, lines)
     notes = []
     for name, ratios in (("to the best peer", best_ratios), ("to PyTorch", torch_ratios)):
+        ratios = [ratio for ratio in ratios if 0 < ratio < float("inf")]
         if ratios:
             mean = statistics.geometric_mean(ratios)
             behind = sum(ratio < 1 for ratio in ratios)
