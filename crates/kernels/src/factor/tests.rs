@@ -103,7 +103,7 @@ fn lu_at<T: Lanes>(m: usize, n: usize) {
     lu(View::new(&stored, 0, &[2, m, n], &[(m * n) as isize, n as isize, 1]).unwrap(), &mut factors, &mut order);
     let k = m.min(n);
     for ((a, factors), order) in wide(&stored).chunks(m * n).zip(factors.chunks(m * n)).zip(order.chunks(m)) {
-        let f = transposed(&wide(factors), m, n);
+        let f = wide(factors);
         let l: Vec<f64> =
             (0..m * k).map(|at| (at / k, at % k)).map(|(i, j)| if j < i { f[i * n + j] } else { f64::from(i == j) }).collect();
         let u: Vec<f64> = (0..k * n).map(|at| if at / n <= at % n { f[at] } else { 0.0 }).collect();
