@@ -11,7 +11,7 @@ use crate::simd::{Lanes, isa};
 use crate::view::View;
 
 /// Bytes of a matrix that is reflected a register's columns at a time: the second-level cache holds it and its reflections.
-const NEAR: usize = 256 << 10;
+const NEAR: usize = 1 << 20;
 /// Columns of a block.
 const BLOCK: usize = 64;
 /// Columns that are reflected one by one.
