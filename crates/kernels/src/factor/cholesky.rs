@@ -7,7 +7,7 @@ use super::matrix::{Matrix, Target, multiply};
 use super::substitute::{Diagonal, Factor, Rows, Tile, residual, solve_rows, store};
 use super::triangular::{self, Triangle};
 use crate::buffer::Block;
-use crate::simd::{self, Kernel, Lanes, Vector};
+use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on, isa};
 use crate::view::View;
 
 /// The order of a block that is factored in registers.
@@ -55,7 +55,7 @@ fn finite_below<T: Lanes>(a: Matrix<'_, T>) -> bool {
 /// Factors the lower triangle of n columns that lie `stride` apart; what is above it is not kept.
 fn factor<T: Lanes>(a: &mut [T], n: usize, stride: usize) -> Result<(), usize> {
     if n <= LEAF {
-        return leaf(a, n, stride);
+        return leaf(isa(), a, n, stride);
     }
     let half = (n / 2).next_multiple_of(UNIT).min(n - 1);
     let rest = n - half;
@@ -93,9 +93,10 @@ struct Leaf<T> {
     n: usize,
 }
 
-fn leaf<T: Lanes>(a: &mut [T], n: usize, stride: usize) -> Result<(), usize> {
+/// Factors n ≤ LEAF columns as [`factor`] does.
+pub(super) fn leaf<T: Lanes>(isa: Isa, a: &mut [T], n: usize, stride: usize) -> Result<(), usize> {
     assert!(n <= LEAF && n <= stride && (n == 0 || (n - 1) * stride + n <= a.len()), "columns within their data");
-    simd::dispatch(Leaf { x: Rows { at: a.as_mut_ptr(), stride: stride as isize }, n })
+    dispatch_on(isa, Leaf { x: Rows { at: a.as_mut_ptr(), stride: stride as isize }, n })
 }
 
 impl<T: Lanes> Kernel<T> for Leaf<T> {
@@ -103,8 +104,15 @@ impl<T: Lanes> Kernel<T> for Leaf<T> {
 
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) -> Result<(), usize> {
-        // SAFETY: `dispatch` found the instruction set, and `leaf` checked that the columns lie in their data.
-        unsafe { if V::REGISTERS >= 32 { self.rows::<V, 8>() } else { self.rows::<V, 4>() } }
+        // SAFETY: `dispatch_on` found the instruction set, and `leaf` checked that the columns lie in their data. The diagonal
+        // of R rows from a multiple of R on is in one register where that has as many lanes.
+        unsafe {
+            match V::LANES {
+                8.. if V::REGISTERS >= 32 => self.rows::<V, 8>(),
+                4.. => self.rows::<V, 4>(),
+                _ => self.rows::<V, 1>(),
+            }
+        }
     }
 }
 

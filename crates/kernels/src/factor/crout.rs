@@ -11,7 +11,7 @@
 use super::substitute::{Diagonal, Factor, Rows, Tile, residual, solve_rows, store};
 use crate::buffer::Block;
 use crate::product::transpose;
-use crate::simd::{self, Kernel, Lanes, MAX_LANES, Vector};
+use crate::simd::{Isa, Kernel, Lanes, MAX_LANES, Vector, dispatch_on};
 
 /// The most columns.
 pub(super) const LARGEST: usize = 128;
@@ -20,14 +20,14 @@ pub(super) const LARGEST: usize = 128;
 ///
 /// # Panics
 /// If the sizes do not fit, or there are too many columns.
-pub(super) fn factor<T: Lanes>(a: &mut [T], m: usize, n: usize, stride: usize, pivots: &mut [usize]) {
+pub(super) fn factor<T: Lanes>(isa: Isa, a: &mut [T], m: usize, n: usize, stride: usize, pivots: &mut [usize]) {
     assert!(n <= LARGEST && n <= stride && (m == 0 || (m - 1) * stride + n <= a.len()) && pivots.len() == m.min(n));
     if m == 0 || n == 0 {
         return;
     }
     let rows = m.next_multiple_of(MAX_LANES);
     let mut panel = Block::new(rows * MAX_LANES);
-    simd::dispatch(Crout { x: Rows { at: a.as_mut_ptr(), stride: stride as isize }, m, n, pivots, panel: &mut panel });
+    dispatch_on(isa, Crout { x: Rows { at: a.as_mut_ptr(), stride: stride as isize }, m, n, pivots, panel: &mut panel });
 }
 
 struct Crout<'a, T> {
@@ -44,7 +44,7 @@ impl<T: Lanes> Kernel<T> for Crout<'_, T> {
 
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
-        // SAFETY: `dispatch` found the instruction set, and `factor` checked that the rows lie in their data.
+        // SAFETY: `dispatch_on` found the instruction set, and `factor` checked that the rows lie in their data.
         unsafe {
             match V::LANES {
                 16 => self.panels::<V, 16>(),

@@ -9,7 +9,7 @@ use super::substitute::{Rows, Tile, load, store};
 use crate::buffer::Block;
 use crate::product::transpose;
 use crate::real::Real;
-use crate::simd::{self, Isa, Kernel, Lanes, MAX_LANES, Vector};
+use crate::simd::{Isa, Kernel, Lanes, MAX_LANES, Vector, dispatch_on};
 
 /// The reflections of `steps` columns of m rows.
 pub(super) struct Reflections<'a, T> {
@@ -52,7 +52,7 @@ impl<'a, T: Lanes> Reflections<'a, T> {
         if self.steps > 0 {
             let mut panel = Block::new(padded(self.m) * MAX_LANES);
             let x = Rows { at: a.as_mut_ptr(), stride: n as isize };
-            simd::dispatch_on(isa, Run { of: self, x, n, panel: &mut panel, task: Task::Factor });
+            dispatch_on(isa, Run { of: self, x, n, panel: &mut panel, task: Task::Factor });
         }
     }
 
@@ -78,7 +78,7 @@ impl<'a, T: Lanes> Reflections<'a, T> {
         self.check(c, n);
         if self.steps > 0 {
             let x = Rows { at: c.as_mut_ptr(), stride: n as isize };
-            simd::dispatch_on(isa, Run { of: self, x, n, panel: &mut [], task });
+            dispatch_on(isa, Run { of: self, x, n, panel: &mut [], task });
         }
     }
 

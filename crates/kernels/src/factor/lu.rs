@@ -10,7 +10,7 @@ use super::matrix::{Matrix, Target, multiply};
 use super::triangular::{self, Triangle};
 use crate::buffer::Block;
 use crate::real::Real;
-use crate::simd::Lanes;
+use crate::simd::{Lanes, isa};
 use crate::view::View;
 
 /// What halves are multiples of.
@@ -97,10 +97,10 @@ fn exchange<T: Real>(a: &mut [T], n: usize, stride: usize, pivots: &[usize]) {
 /// Few columns, packed where rows of powers of two would share sets of the caches.
 fn leaf<T: Lanes>(a: &mut [T], m: usize, n: usize, stride: usize, pivots: &mut [usize]) {
     if n == stride || m <= crout::LARGEST {
-        return crout::factor(a, m, n, stride, pivots);
+        return crout::factor(isa(), a, m, n, stride, pivots);
     }
     let mut packed = copied(a, m, n, stride);
-    crout::factor(&mut packed, m, n, n, pivots);
+    crout::factor(isa(), &mut packed, m, n, n, pivots);
     for (to, from) in a.chunks_mut(stride).zip(packed.chunks_exact(n)) {
         to[..n].copy_from_slice(from);
     }

@@ -96,7 +96,8 @@ fn near<T: Lanes>(a: Matrix<'_, T>, k: usize, q: &mut [T], r: &mut [T]) {
     }
 }
 
-fn blocked<T: Lanes>(a: Matrix<'_, T>, k: usize, q: &mut [T], r: &mut [T]) {
+/// Of any matrix, by products.
+pub(super) fn blocked<T: Lanes>(a: Matrix<'_, T>, k: usize, q: &mut [T], r: &mut [T]) {
     let (m, n) = (a.rows, a.columns);
     let mut work = Block::new(m * n);
     load(a, &mut work);

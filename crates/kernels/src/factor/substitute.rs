@@ -14,7 +14,7 @@
 
 use super::matrix::Matrix;
 use crate::real::Real;
-use crate::simd::{Kernel, Lanes, Vector};
+use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on};
 use crate::threads;
 
 /// Rows of B that become rows of X: element (i, j) at `at + i · stride + j`.
@@ -284,7 +284,7 @@ impl<T: Lanes> Kernel<T> for Solve<T> {
         let it = &self;
         threads::run(parts, |part| {
             let columns = threads::range(columns, V::LANES, parts, part);
-            // SAFETY: `dispatch` found the instruction set, and `solve` checked that all lies in its matrix.
+            // SAFETY: `dispatch_on` found the instruction set, and `solve` checked that all lies in its matrix.
             unsafe {
                 V::enter(
                     #[inline(always)]
@@ -300,7 +300,7 @@ impl<T: Lanes> Kernel<T> for Solve<T> {
 ///
 /// # Panics
 /// If the triangle is too large or B too short.
-pub(super) fn solve<T: Lanes>(t: Matrix<'_, T>, [upper, unit]: [bool; 2], b: &mut [T], columns: usize, stride: usize) {
+pub(super) fn solve<T: Lanes>(isa: Isa, t: Matrix<'_, T>, [upper, unit]: [bool; 2], b: &mut [T], columns: usize, stride: usize) {
     let n = t.rows;
     assert!(n <= LARGEST && t.columns == n && columns <= stride && (n == 0 || (n - 1) * stride + columns <= b.len()));
     if n == 0 || columns == 0 {
@@ -324,5 +324,5 @@ pub(super) fn solve<T: Lanes>(t: Matrix<'_, T>, [upper, unit]: [bool; 2], b: &mu
         Factor { at: t.data[corner(first, first)..].as_ptr(), row: sign * t.row, column: sign * t.column },
         Rows { at: b[first * stride..].as_mut_ptr(), stride: sign * stride as isize },
     );
-    crate::simd::dispatch(Solve { t, x, n, columns, diagonal });
+    dispatch_on(isa, Solve { t, x, n, columns, diagonal });
 }

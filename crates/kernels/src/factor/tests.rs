@@ -1,5 +1,7 @@
 //! Every factorization against its twin, and by LAPACK's measures, at sizes around the edges of blocks.
 
+mod orthogonal;
+mod registers;
 mod spectral;
 
 use super::cholesky::cholesky;
@@ -11,7 +13,7 @@ use crate::naive::{self, close, numbers};
 use crate::simd::Lanes;
 use crate::view::View;
 
-const SIZES: [usize; 16] = [1, 2, 3, 5, 8, 9, 16, 31, 32, 33, 63, 64, 65, 100, 129, 200];
+const SIZES: [usize; 17] = [1, 2, 3, 5, 8, 9, 16, 31, 32, 33, 63, 64, 65, 100, 127, 129, 200];
 
 fn real<T: Lanes>(x: &[f64]) -> Vec<T> {
     x.iter().map(|&x| T::from_f64(x)).collect()

@@ -8,7 +8,7 @@ use super::batch::{each, matrix, sizes};
 use super::matrix::{Matrix, Target, multiply};
 use super::substitute;
 use crate::real::Real;
-use crate::simd::Lanes;
+use crate::simd::{Lanes, isa};
 use crate::view::View;
 
 /// The order of a triangle that is not split.
@@ -62,7 +62,7 @@ pub(super) fn regular<T: Real>(t: Matrix<'_, T>, triangle: Triangle) -> Result<(
 pub(super) fn solve<T: Lanes>(t: Matrix<'_, T>, triangle: Triangle, b: &mut [T], k: usize, stride: usize) {
     let n = t.rows;
     if n <= LEAF {
-        return substitute::solve(t, [triangle.upper, triangle.unit], b, k, stride);
+        return substitute::solve(isa(), t, [triangle.upper, triangle.unit], b, k, stride);
     }
     let half = (n / 2).next_multiple_of(LEAF).min(n - 1);
     let (first, second) = b.split_at_mut(half * stride);
