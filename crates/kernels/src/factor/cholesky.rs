@@ -4,14 +4,16 @@ use super::Failure;
 use super::batch::{each, load, matrix, sizes};
 use super::lanes;
 use super::matrix::{Matrix, Target, multiply};
+use super::substitute::{Diagonal, Factor, Rows, Tile, residual, solve_rows, store};
 use super::triangular::{self, Triangle};
 use crate::buffer::Block;
-use crate::real::Real;
-use crate::simd::{self, Lanes};
+use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on, isa};
 use crate::view::View;
 
-/// The order of a block that is factored column by column.
-const LEAF: usize = 32;
+/// The order of a block that is factored in registers.
+const LEAF: usize = 128;
+/// What halves are multiples of.
+const UNIT: usize = 32;
 /// The order of a block on the diagonal that a trailing update computes whole, though half of it is not needed.
 const TILE: usize = 128;
 
@@ -33,23 +35,29 @@ pub fn cholesky<T: Lanes>(a: View<'_, T>, l: &mut [T]) -> Result<(), Failure> {
     }
     each(batch, 0.05 * (n * n * n) as f64 + 2.0 * (n * n) as f64, [l], |i, [l]| {
         load(matrix(a, i), l);
-        let finite = (0..n).all(|j| l[j * n + j..(j + 1) * n].iter().all(|x| x.is_finite()));
-        if !finite {
+        let outcome = factor(l, n, n);
+        // What is not finite leaves no pivot of its row that is positive and finite.
+        if outcome.is_err() && !finite_below(matrix(a, i)) {
             l.fill(T::NAN);
             return Ok(());
         }
-        factor(l, n, n)?;
+        outcome?;
         (0..n).for_each(|j| l[j * n..j * n + j].fill(T::ZERO));
         Ok(())
     })
 }
 
+/// Whether the lower triangle has finite numbers alone.
+fn finite_below<T: Lanes>(a: Matrix<'_, T>) -> bool {
+    (0..a.rows).all(|i| (0..=i).all(|j| a.at(i, j).is_finite()))
+}
+
 /// Factors the lower triangle of n columns that lie `stride` apart; what is above it is not kept.
 fn factor<T: Lanes>(a: &mut [T], n: usize, stride: usize) -> Result<(), usize> {
     if n <= LEAF {
-        return leaf(a, n, stride);
+        return leaf(isa(), a, n, stride);
     }
-    let half = (n / 2).next_multiple_of(LEAF).min(n - 1);
+    let half = (n / 2).next_multiple_of(UNIT).min(n - 1);
     let rest = n - half;
     factor(a, half, stride)?;
     let (left, right) = a.split_at_mut(half * stride);
@@ -71,51 +79,105 @@ fn subtract_square<T: Lanes>(l: Matrix<'_, T>, c: &mut [T], stride: usize) {
     if n <= TILE {
         return multiply(-T::ONE, l, l.t(), Target { data: c, row: 1, column: stride }, true);
     }
-    let half = (n / 2).next_multiple_of(LEAF);
+    let half = (n / 2).next_multiple_of(UNIT);
     let (top, bottom) = (l.block(0, 0, half, k), l.block(half, 0, n - half, k));
     subtract_square(top, c, stride);
     multiply(-T::ONE, bottom, top.t(), Target { data: &mut c[half..], row: 1, column: stride }, true);
     subtract_square(bottom, &mut c[half * stride + half..], stride);
 }
 
-fn leaf<T: Lanes>(a: &mut [T], n: usize, stride: usize) -> Result<(), usize> {
-    let mut small = [[T::ZERO; LEAF]; LEAF];
-    for j in 0..n {
-        small[j][j..n].copy_from_slice(&a[j * stride + j..j * stride + n]);
-    }
-    let outcome = simd::run_fused(
-        &mut small,
-        #[inline(always)]
-        |small| factor_leaf::<T::Fused>(bytemuck::cast_slice_mut(small.as_flattened_mut()), n),
-        #[inline(always)]
-        |small| factor_leaf(small.as_flattened_mut(), n),
-    );
-    for j in 0..n {
-        a[j * stride + j..j * stride + n].copy_from_slice(&small[j][j..n]);
-    }
-    outcome
+/// A block of n ≤ LEAF columns, about to be factored in registers.
+struct Leaf<T> {
+    /// Row i of Lᵀ is column i of L.
+    x: Rows<T>,
+    n: usize,
 }
 
-/// Columns of LEAF, whose parts above the diagonal take part in the updates, unread.
-#[inline(always)]
-fn factor_leaf<T: Real>(a: &mut [T], n: usize) -> Result<(), usize> {
-    let (columns, _) = a.as_chunks_mut::<LEAF>();
-    for j in 0..n {
-        let pivot = columns[j][j];
-        // Positive comparison, so that a NaN is refused.
-        if !(pivot > T::ZERO) {
-            return Err(j + 1);
-        }
-        let root = pivot.sqrt();
-        let inverse = T::ONE / root;
-        let (done, rest) = columns.split_at_mut(j + 1);
-        let column = &mut done[j];
-        column.iter_mut().for_each(|x| *x *= inverse);
-        column[j] = root;
-        for (c, to) in rest[..n - j - 1].iter_mut().enumerate() {
-            let factor = -column[j + 1 + c];
-            (0..LEAF).for_each(|i| to[i] = column[i].mul_add(factor, to[i]));
+/// Factors n ≤ LEAF columns as [`factor`] does.
+pub(super) fn leaf<T: Lanes>(isa: Isa, a: &mut [T], n: usize, stride: usize) -> Result<(), usize> {
+    assert!(n <= LEAF && n <= stride && (n == 0 || (n - 1) * stride + n <= a.len()), "columns within their data");
+    dispatch_on(isa, Leaf { x: Rows { at: a.as_mut_ptr(), stride: stride as isize }, n })
+}
+
+impl<T: Lanes> Kernel<T> for Leaf<T> {
+    type Output = Result<(), usize>;
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(self) -> Result<(), usize> {
+        // SAFETY: `dispatch_on` found the instruction set, and `leaf` checked that the columns lie in their data. The diagonal
+        // of R rows from a multiple of R on is in one register where that has as many lanes.
+        unsafe {
+            match V::LANES {
+                8.. if V::REGISTERS >= 32 => self.rows::<V, 8>(),
+                4.. => self.rows::<V, 4>(),
+                _ => self.rows::<V, 1>(),
+            }
         }
     }
-    Ok(())
+}
+
+impl<T: Lanes> Leaf<T> {
+    /// R rows of Lᵀ after the other, whose part left of the diagonal takes part in the arithmetic, unread.
+    ///
+    /// # Safety
+    /// The instruction set is enabled, and the elements lie in their data.
+    #[inline(always)]
+    unsafe fn rows<V: Vector<Element = T>, const R: usize>(&self) -> Result<(), usize> {
+        let mut inverses = [T::ZERO; LEAF];
+        let t = Factor { at: self.x.at.cast_const(), row: 1, column: self.x.stride };
+        let mut row = 0;
+        while row < self.n {
+            let count = if row + R <= self.n { R } else { 1 };
+            let column = row - row % V::LANES;
+            let tile = Tile { row, column, last: (self.n - column).min(V::LANES) };
+            // SAFETY: the caller's duty.
+            unsafe {
+                if count == R {
+                    self.diagonal::<V, R>(t, tile, &mut inverses)?;
+                } else {
+                    self.diagonal::<V, 1>(t, tile, &mut inverses)?;
+                }
+                let diagonal = Diagonal::Inverses(inverses.as_ptr());
+                solve_rows::<V>(t, self.x, row..row + count, column + tile.last..self.n, diagonal);
+            }
+            row += count;
+        }
+        Ok(())
+    }
+
+    /// The register of each of R rows that their diagonal is in.
+    ///
+    /// # Safety
+    /// As for [`rows`](Self::rows).
+    #[inline(always)]
+    unsafe fn diagonal<V: Vector<Element = T>, const R: usize>(
+        &self,
+        t: Factor<T>,
+        tile: Tile,
+        inverses: &mut [T; LEAF],
+    ) -> Result<(), usize> {
+        // SAFETY: the caller's duty.
+        unsafe {
+            let mut sums = residual::<V, R, 1>(t, self.x, tile, tile.row);
+            for r in 0..R {
+                let i = tile.row + r;
+                let at = self.x.at(i, i);
+                store(self.x, i, tile, sums[r]);
+                let pivot = -*at;
+                // Positive comparisons, so that a NaN is refused.
+                if !(pivot > T::ZERO && pivot < T::INFINITY) {
+                    return Err(i + 1);
+                }
+                let root = pivot.sqrt();
+                inverses[i] = -T::ONE / root;
+                let row = sums[r][0].mul(V::splat(inverses[i]));
+                store(self.x, i, tile, [row]);
+                *at = root;
+                for below in r + 1..R {
+                    sums[below][0] = V::splat(t.at(tile.row + below, i)).mul_add(row, sums[below][0]);
+                }
+            }
+        }
+        Ok(())
+    }
 }

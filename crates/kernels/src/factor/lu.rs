@@ -4,21 +4,22 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Failure;
 use super::batch::{each, load, matrix, sizes};
-use super::columns::{add_scaled, magnitude, scale};
+use super::columns::magnitude;
+use super::crout;
 use super::matrix::{Matrix, Target, multiply};
 use super::triangular::{self, Triangle};
 use crate::buffer::Block;
 use crate::real::Real;
-use crate::simd::Lanes;
+use crate::simd::{Lanes, isa};
 use crate::view::View;
 
-/// Columns that are factored one by one.
-const LEAF: usize = 8;
+/// What halves are multiples of.
+const UNIT: usize = 32;
 
 const LOWER: Triangle = Triangle { upper: false, unit: true };
 const UPPER: Triangle = Triangle { upper: true, unit: false };
 
-/// L below the diagonal (whose own is ones) and U on and above it, column by column, in `factors`; row i of L U is row
+/// L below the diagonal (whose own is ones) and U on and above it, row by row, in `factors`; row i of L U is row
 /// `order[i]` of A. A pivot is the largest of its column; where that is 0, U has a 0 on its diagonal.
 ///
 /// # Panics
@@ -34,93 +35,81 @@ pub fn lu<T: Lanes>(a: View<'_, T>, factors: &mut [T], order: &mut [i64]) {
     let done = each(batch, ns_each, [factors], |i, [factors]| {
         let mut order = orders[i].lock().unwrap_or_else(PoisonError::into_inner);
         order.iter_mut().enumerate().for_each(|(i, x)| *x = i as i64);
-        load(matrix(a, i), factors);
+        load(matrix(a, i).t(), factors);
         if !magnitude(factors).is_finite() {
             factors.fill(T::NAN);
             return Ok(());
         }
         let mut pivots = vec![0; m.min(n)];
-        factor(factors, m, n, m, &mut pivots);
+        factor(factors, m, n, n, &mut pivots);
         pivots.iter().enumerate().for_each(|(i, &p)| order.swap(i, p));
         Ok(())
     });
     debug_assert!(done.is_ok());
 }
 
-/// Factors `n` columns of `m`, `stride` apart. Step i swapped rows i and `pivots[i]`, for i below min(m, n).
+/// Factors m rows of n columns that lie `stride` apart. Step i exchanged rows i and `pivots[i]`, for i below min(m, n).
 fn factor<T: Lanes>(a: &mut [T], m: usize, n: usize, stride: usize, pivots: &mut [usize]) {
     let steps = m.min(n);
     debug_assert_eq!(pivots.len(), steps);
-    if n <= LEAF || steps <= 1 {
+    if n <= crout::LARGEST {
         return leaf(a, m, n, stride, pivots);
     }
-    let half = (steps / 2).next_multiple_of(if steps > 2 * LEAF { LEAF } else { 1 }).min(steps - 1);
+    let half = (steps / 2).next_multiple_of(UNIT).min(steps);
     let rest = n - half;
     let (first, second) = pivots.split_at_mut(half);
     factor(a, m, half, stride, first);
-    let (left, right) = a.split_at_mut(half * stride);
-    swap_rows(right, rest, stride, first);
+    exchange(&mut a[half..], rest, stride, first);
 
-    // U₁₂ = L₁₁⁻¹ A₁₂, row by row.
-    let mut u12 = Block::new(half * rest);
-    for j in 0..rest {
-        (0..half).for_each(|i| u12[i * rest + j] = right[j * stride + i]);
+    let (top, bottom) = a.split_at_mut((half * stride).min(a.len()));
+    // U₁₂ = L₁₁⁻¹ A₁₂
+    let l11 = copied(top, half, half, stride);
+    triangular::solve(Matrix::of_rows(&l11, half, half, half), LOWER, &mut top[half..], rest, stride);
+    if m == half {
+        return;
     }
-    let left_columns = Matrix::of_columns(left, m, half, stride);
-    triangular::solve(left_columns.block(0, 0, half, half), LOWER, &mut u12, rest, rest);
-    for j in 0..rest {
-        (0..half).for_each(|i| right[j * stride + i] = u12[i * rest + j]);
-    }
-    let l21 = left_columns.block(half, 0, m - half, half);
-    let a22 = &mut right[half..];
-    multiply(-T::ONE, l21, Matrix::of_rows(&u12, half, rest, rest), Target { data: a22, row: 1, column: stride }, true);
-    factor(a22, m - half, rest, stride, second);
-    swap_rows(&mut left[half..], half, stride, second);
+    let l21 = copied(bottom, m - half, half, stride);
+    let u12 = Matrix { at: half, ..Matrix::of_rows(top, half, rest, stride) };
+    let a22 = Target { data: &mut bottom[half..], row: stride, column: 1 };
+    multiply(-T::ONE, Matrix::of_rows(&l21, m - half, half, half), u12, a22, true);
+    factor(&mut bottom[half..], m - half, rest, stride, second);
+    exchange(bottom, half, stride, second);
     second.iter_mut().for_each(|p| *p += half);
 }
 
-/// Swaps rows i and `pivots[i]` of n columns, for i from 0 up.
-fn swap_rows<T: Real>(a: &mut [T], n: usize, stride: usize, pivots: &[usize]) {
-    for j in 0..n {
-        let column = &mut a[j * stride..];
-        pivots.iter().enumerate().for_each(|(i, &p)| column.swap(i, p));
+/// `m` rows of n columns one after another.
+fn copied<T: Lanes>(a: &[T], m: usize, n: usize, stride: usize) -> Block<T> {
+    let mut rows = Block::new(m * n);
+    for (to, from) in rows.chunks_exact_mut(n).zip(a.chunks(stride)) {
+        to.copy_from_slice(&from[..n]);
+    }
+    rows
+}
+
+/// Exchanges the first n elements of rows i and `pivots[i]`, for i from 0 up.
+fn exchange<T: Real>(a: &mut [T], n: usize, stride: usize, pivots: &[usize]) {
+    for (i, &p) in pivots.iter().enumerate().filter(|&(i, &p)| i != p) {
+        let (before, from) = a.split_at_mut(p * stride);
+        before[i * stride..][..n].swap_with_slice(&mut from[..n]);
     }
 }
 
+/// Few columns, packed where rows of powers of two would share sets of the caches.
 fn leaf<T: Lanes>(a: &mut [T], m: usize, n: usize, stride: usize, pivots: &mut [usize]) {
-    for j in 0..m.min(n) {
-        let column = &a[j * stride..][..m];
-        let largest = magnitude(&column[j..]);
-        // Nothing below is as large where the arithmetic left the range of the numbers.
-        let pivot = column[j..].iter().position(|x| x.abs() == largest).map_or(j, |at| j + at);
-        pivots[j] = pivot;
-        if pivot != j {
-            (0..n).for_each(|c| a.swap(c * stride + j, c * stride + pivot));
-        }
-        let (done, rest) = a.split_at_mut(((j + 1) * stride).min(a.len()));
-        let column = &mut done[j * stride..][..m];
-        if largest == T::ZERO {
-            continue;
-        }
-        let inverse = T::ONE / column[j];
-        if inverse.is_finite() {
-            scale(&mut column[j + 1..], inverse);
-        } else {
-            let pivot = column[j];
-            column[j + 1..].iter_mut().for_each(|x| *x = *x / pivot);
-        }
-        for c in j + 1..n {
-            let to = &mut rest[(c - j - 1) * stride..][..m];
-            let factor = -to[j];
-            add_scaled(factor, &column[j + 1..], &mut to[j + 1..]);
-        }
+    if n == stride || m <= crout::LARGEST {
+        return crout::factor(isa(), a, m, n, stride, pivots);
+    }
+    let mut packed = copied(a, m, n, stride);
+    crout::factor(isa(), &mut packed, m, n, n, pivots);
+    for (to, from) in a.chunks_mut(stride).zip(packed.chunks_exact(n)) {
+        to[..n].copy_from_slice(from);
     }
 }
 
 /// The factors of square matrices, as [`lu`] wrote them.
 #[derive(Clone, Copy)]
 pub struct Factored<'a, T> {
-    /// L and U, column by column.
+    /// L and U, row by row.
     pub factors: &'a [T],
     /// Which row of A each row of L U is.
     pub order: &'a [i64],
@@ -145,7 +134,7 @@ pub fn lu_solve<T: Lanes>(a: Factored<'_, T>, transposed: bool, b: &[T], x: &mut
     assert!(b.len().is_multiple_of(batch * n), "right-hand sides for each matrix");
     let k = b.len() / (batch * n);
     each(batch, 0.2 * (n * n * k) as f64 + 200.0, [x], |i, [x]| {
-        let factors = Matrix::of_columns(&a.factors[i * n * n..][..n * n], n, n, n);
+        let factors = Matrix::of_rows(&a.factors[i * n * n..][..n * n], n, n, n);
         let (order, b) = (&a.order[i * n..][..n], &b[i * n * k..][..n * k]);
         triangular::regular(factors, UPPER)?;
         if !transposed {

@@ -1,7 +1,7 @@
 //! Factorizations of batches of matrices, in f32 and f64.
 //!
 //! An entry reads views `(…, m, n)` of any strides, and writes an m×n result *column by column*: n columns of m neighbours
-//! for each matrix of the batch. Right-hand sides and solutions lie row by row. Batches are split over threads; a single
+//! for each matrix of the batch. Right-hand sides, solutions and the factors L U lie row by row. Batches are split over threads; a single
 //! large matrix shares the threads of the [product](crate::product), at whose speed trailing updates run.
 //!
 //! A matrix with an entry that is not finite gives NaN in every result; others of its batch are not touched by it. Entries
@@ -10,14 +10,18 @@
 mod batch;
 pub mod cholesky;
 mod columns;
+mod crout;
 pub mod eigh;
+mod house;
 pub mod inverse;
 mod lanes;
 mod large;
 pub mod lu;
 mod matrix;
 pub mod qr;
+mod substitute;
 pub mod svd;
+mod tall;
 #[cfg(test)]
 mod tests;
 pub mod triangular;

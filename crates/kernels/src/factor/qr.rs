@@ -3,13 +3,15 @@
 
 use super::batch::{each, load, matrix, sizes};
 use super::columns::{add_scaled, inner, magnitude, norm, rescaling, scale};
-use super::lanes;
 use super::matrix::{Matrix, Target, multiply};
+use super::{house, lanes, tall};
 use crate::buffer::Block;
 use crate::real::Real;
-use crate::simd::Lanes;
+use crate::simd::{Lanes, isa};
 use crate::view::View;
 
+/// Bytes of a matrix that is reflected a register's columns at a time: the second-level cache holds it and its reflections.
+const NEAR: usize = 1 << 20;
 /// Columns of a block.
 const BLOCK: usize = 64;
 /// Columns that are reflected one by one.
@@ -24,15 +26,15 @@ pub struct Kind {
     pub non_negative: bool,
 }
 
-/// Q with orthonormal columns and the upper triangular R, column by column.
+/// Q with orthonormal columns and the upper triangular R, column by column; R alone where `q` is empty.
 ///
 /// # Panics
 /// If the sizes do not fit.
 pub fn qr<T: Lanes>(a: View<'_, T>, kind: Kind, q: &mut [T], r: &mut [T]) {
     let [batch, m, n] = sizes(a);
     let k = if kind.full { m } else { m.min(n) };
-    assert!(q.len() == batch * m * k && r.len() == batch * k * n, "results for each matrix");
-    if lanes::suit(a) && k == m.min(n) {
+    assert!((q.is_empty() || q.len() == batch * m * k) && r.len() == batch * k * n, "results for each matrix");
+    if lanes::suit(a) && k == m.min(n) && !q.is_empty() {
         return lanes::qr(a, kind.non_negative, q, r);
     }
     let flops = (m * k * m.min(n)) as f64 + (m * n * m.min(n)) as f64;
@@ -47,6 +49,56 @@ pub fn qr<T: Lanes>(a: View<'_, T>, kind: Kind, q: &mut [T], r: &mut [T]) {
 pub(super) fn one<T: Lanes>(a: Matrix<'_, T>, kind: Kind, q: &mut [T], r: &mut [T]) {
     let (m, n) = (a.rows, a.columns);
     let k = if kind.full { m } else { m.min(n) };
+    let tall = tall::suits(m, n) && !kind.full && tall::qr(a, q, r);
+    if !tall {
+        let small = m * n * size_of::<T>() <= NEAR && m * k * size_of::<T>() <= NEAR;
+        if small { near(a, k, q, r) } else { blocked(a, k, q, r) }
+    }
+    if kind.non_negative {
+        for i in 0..m.min(n) {
+            if r[i * k + i] < T::ZERO {
+                (i..n).for_each(|j| r[j * k + i] = -r[j * k + i]);
+                q.iter_mut().skip(i * m).take(m).for_each(|x| *x = -*x);
+            }
+        }
+    }
+}
+
+/// Of a matrix that stays in the second-level cache.
+fn near<T: Lanes>(a: Matrix<'_, T>, k: usize, q: &mut [T], r: &mut [T]) {
+    let (m, n) = (a.rows, a.columns);
+    let mut rows = Block::new(m * n);
+    load(a.t(), &mut rows);
+    let largest = magnitude(&rows);
+    if !largest.is_finite() {
+        q.fill(T::NAN);
+        return r.fill(T::NAN);
+    }
+    let scaling = rescaling(largest);
+    if let Some(factor) = scaling {
+        scale(&mut rows, factor);
+    }
+    let steps = m.min(n);
+    let mut memory = Block::new(house::len(m, steps));
+    let mut reflections = house::Reflections::new(&mut memory, m, steps);
+    reflections.factor(isa(), &mut rows, n);
+    load(Matrix::of_rows(&rows, m, n, n).block(0, 0, k, n), r);
+    for j in 0..n.min(k) {
+        r[j * k..][j + 1..k].fill(T::ZERO);
+    }
+    if let Some(factor) = scaling {
+        scale(r, T::ONE / factor);
+    }
+    if !q.is_empty() {
+        let mut rows = Block::new(m * k);
+        reflections.columns(isa(), &mut rows, k);
+        load(Matrix::of_rows(&rows, m, k, k), q);
+    }
+}
+
+/// Of any matrix, by products.
+pub(super) fn blocked<T: Lanes>(a: Matrix<'_, T>, k: usize, q: &mut [T], r: &mut [T]) {
+    let (m, n) = (a.rows, a.columns);
     let mut work = Block::new(m * n);
     load(a, &mut work);
     let largest = magnitude(&work);
@@ -67,14 +119,8 @@ pub(super) fn one<T: Lanes>(a: Matrix<'_, T>, kind: Kind, q: &mut [T], r: &mut [
     if let Some(factor) = scaling {
         scale(r, T::ONE / factor);
     }
-    reflections.columns_of_product(q, k);
-    if kind.non_negative {
-        for i in 0..m.min(n) {
-            if r[i * k + i] < T::ZERO {
-                (i..n).for_each(|j| r[j * k + i] = -r[j * k + i]);
-                q[i * m..][..m].iter_mut().for_each(|x| *x = -*x);
-            }
-        }
+    if !q.is_empty() {
+        reflections.columns_of_product(q, k);
     }
 }
 

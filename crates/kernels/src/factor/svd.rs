@@ -7,7 +7,7 @@ use super::columns::{inner, magnitude, norm, rescaling, scale};
 use super::eigh::{SMALL, rotate_columns, rotation};
 use super::matrix::{Matrix, Target, multiply};
 use super::qr::{self, Kind};
-use super::{lanes, large};
+use super::{lanes, large, tall};
 use crate::buffer::Block;
 use crate::real::Real;
 use crate::simd::Lanes;
@@ -67,6 +67,9 @@ pub fn svd<T: Lanes>(a: View<'_, T>, vectors: Vectors, s: &mut [T], u: &mut [T],
 /// The decomposition of a matrix with no more columns than rows.
 fn one<T: Lanes>(a: Matrix<'_, T>, vectors: Vectors, s: &mut [T], [u, v]: [&mut [T]; 2]) -> Result<(), usize> {
     let (m, n) = (a.rows, a.columns);
+    if m >= 2 * n && tall::suits(m, n) {
+        return by_triangle(a, vectors, s, [u, v]);
+    }
     let mut work = Block::new(m * n);
     load(a, &mut work);
     let largest = magnitude(&work);
@@ -90,6 +93,27 @@ fn one<T: Lanes>(a: Matrix<'_, T>, vectors: Vectors, s: &mut [T], [u, v]: [&mut 
         scale(s, T::ONE / factor);
     }
     if converged { Ok(()) } else { Err(n) }
+}
+
+/// A = Q R and R = U₁ S Vᵀ give U = Q U₁ (Chan 1982).
+fn by_triangle<T: Lanes>(a: Matrix<'_, T>, vectors: Vectors, s: &mut [T], [u, v]: [&mut [T]; 2]) -> Result<(), usize> {
+    let (m, n) = (a.rows, a.columns);
+    let wanted = vectors != Vectors::None;
+    let (mut q, mut r) = (Block::new(if wanted { m * n } else { 0 }), Block::new(n * n));
+    qr::one(a, Kind { full: false, non_negative: false }, &mut q, &mut r);
+    let mut inner = Block::new(if wanted { n * n } else { 0 });
+    let small = if wanted { Vectors::Thin } else { Vectors::None };
+    one(Matrix::of_columns(&r, n, n, n), small, s, [&mut inner, v])?;
+    if wanted {
+        let (q, inner) = (Matrix::of_columns(&q, m, n, m), Matrix::of_columns(&inner, n, n, n));
+        multiply(T::ONE, q, inner, Target { data: &mut u[..m * n], row: 1, column: m }, false);
+        if s.iter().all(|s| s.is_finite()) {
+            complete(u, m, n);
+        } else {
+            u.fill(T::NAN);
+        }
+    }
+    Ok(())
 }
 
 /// By rotations, of s.len() columns of m; overwrites them.

@@ -1,5 +1,7 @@
 //! Every factorization against its twin, and by LAPACK's measures, at sizes around the edges of blocks.
 
+mod orthogonal;
+mod registers;
 mod spectral;
 
 use super::cholesky::cholesky;
@@ -11,7 +13,7 @@ use crate::naive::{self, close, numbers};
 use crate::simd::Lanes;
 use crate::view::View;
 
-const SIZES: [usize; 16] = [1, 2, 3, 5, 8, 9, 16, 31, 32, 33, 63, 64, 65, 100, 129, 200];
+const SIZES: [usize; 17] = [1, 2, 3, 5, 8, 9, 16, 31, 32, 33, 63, 64, 65, 100, 127, 129, 200];
 
 fn real<T: Lanes>(x: &[f64]) -> Vec<T> {
     x.iter().map(|&x| T::from_f64(x)).collect()
@@ -103,7 +105,7 @@ fn lu_at<T: Lanes>(m: usize, n: usize) {
     lu(View::new(&stored, 0, &[2, m, n], &[(m * n) as isize, n as isize, 1]).unwrap(), &mut factors, &mut order);
     let k = m.min(n);
     for ((a, factors), order) in wide(&stored).chunks(m * n).zip(factors.chunks(m * n)).zip(order.chunks(m)) {
-        let f = transposed(&wide(factors), m, n);
+        let f = wide(factors);
         let l: Vec<f64> =
             (0..m * k).map(|at| (at / k, at % k)).map(|(i, j)| if j < i { f[i * n + j] } else { f64::from(i == j) }).collect();
         let u: Vec<f64> = (0..k * n).map(|at| if at / n <= at % n { f[at] } else { 0.0 }).collect();

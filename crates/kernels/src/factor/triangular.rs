@@ -1,19 +1,18 @@
 //! Triangular systems T X = B.
 //!
 //! B = [B₁; B₂] lies row by row, so that its halves are two slices: with T lower, X₁ = T₁₁⁻¹ B₁ and
-//! X₂ = T₂₂⁻¹ (B₂ − T₂₁ X₁), each half again so, down to blocks that fit in the first cache.
+//! X₂ = T₂₂⁻¹ (B₂ − T₂₁ X₁), each half again so, down to triangles whose rows are solved in registers.
 
 use super::Failure;
 use super::batch::{each, matrix, sizes};
 use super::matrix::{Matrix, Target, multiply};
+use super::substitute;
 use crate::real::Real;
-use crate::simd::{self, Lanes};
+use crate::simd::{Lanes, isa};
 use crate::view::View;
 
-/// The order of a triangle that is solved row by row.
-const LEAF: usize = 32;
-/// Columns that are solved together: eight of the widest registers of f64.
-const WIDE: usize = 64;
+/// The order of a triangle that is not split.
+const LEAF: usize = 128;
 
 /// Which triangle of a matrix is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +62,7 @@ pub(super) fn regular<T: Real>(t: Matrix<'_, T>, triangle: Triangle) -> Result<(
 pub(super) fn solve<T: Lanes>(t: Matrix<'_, T>, triangle: Triangle, b: &mut [T], k: usize, stride: usize) {
     let n = t.rows;
     if n <= LEAF {
-        return leaf(t, triangle, b, k, stride);
+        return substitute::solve(isa(), t, [triangle.upper, triangle.unit], b, k, stride);
     }
     let half = (n / 2).next_multiple_of(LEAF).min(n - 1);
     let (first, second) = b.split_at_mut(half * stride);
@@ -79,78 +78,5 @@ pub(super) fn solve<T: Lanes>(t: Matrix<'_, T>, triangle: Triangle, b: &mut [T],
         let x1 = Matrix::of_rows(first, half, k, stride);
         multiply(-T::ONE, t.block(half, 0, rest, half), x1, Target { data: second, row: stride, column: 1 }, true);
         solve(t22, triangle, second, k, stride);
-    }
-}
-
-/// A small triangle as the loops read it: −T below the diagonal, and what to multiply by for the diagonal.
-struct Leaf<T> {
-    below: [[T; LEAF]; LEAF],
-    inverse: [T; LEAF],
-    diagonal: [T; LEAF],
-}
-
-fn leaf<T: Lanes>(t: Matrix<'_, T>, triangle: Triangle, b: &mut [T], k: usize, stride: usize) {
-    let n = t.rows;
-    // An upper triangle is a lower one from its last row up.
-    let row = |i: usize| if triangle.upper { n - 1 - i } else { i };
-    let mut small = Leaf { below: [[T::ZERO; LEAF]; LEAF], inverse: [T::ONE; LEAF], diagonal: [T::ONE; LEAF] };
-    for i in 0..n {
-        (0..i).for_each(|j| small.below[i][j] = -t.at(row(i), row(j)));
-        if !triangle.unit {
-            small.diagonal[i] = t.at(row(i), row(i));
-            small.inverse[i] = T::ONE / small.diagonal[i];
-        }
-    }
-    let upper = triangle.upper;
-    simd::run_fused(
-        (&small, b),
-        #[inline(always)]
-        |(small, b)| {
-            let small = Leaf {
-                below: small.below.map(|row| row.map(T::fused)),
-                inverse: small.inverse.map(T::fused),
-                diagonal: small.diagonal.map(T::fused),
-            };
-            solve_leaf::<T::Fused>(&small, n, upper, bytemuck::cast_slice_mut(b), k, stride);
-        },
-        #[inline(always)]
-        |(small, b)| solve_leaf(small, n, upper, b, k, stride),
-    );
-}
-
-#[inline(always)]
-fn solve_leaf<T: Real>(small: &Leaf<T>, n: usize, upper: bool, b: &mut [T], k: usize, stride: usize) {
-    let mut at = 0;
-    while at + WIDE <= k {
-        solve_columns::<T, WIDE>(small, n, upper, &mut b[at..], stride);
-        at += WIDE;
-    }
-    while at + 8 <= k {
-        solve_columns::<T, 8>(small, n, upper, &mut b[at..], stride);
-        at += 8;
-    }
-    while at < k {
-        solve_columns::<T, 1>(small, n, upper, &mut b[at..], stride);
-        at += 1;
-    }
-}
-
-/// The first W columns.
-#[inline(always)]
-fn solve_columns<T: Real, const W: usize>(small: &Leaf<T>, n: usize, upper: bool, b: &mut [T], stride: usize) {
-    for i in 0..n {
-        let start = |i: usize| (if upper { n - 1 - i } else { i }) * stride;
-        let mut x: [T; W] = std::array::from_fn(|c| b[start(i) + c]);
-        for j in 0..i {
-            let (t, solved) = (small.below[i][j], &b[start(j)..][..W]);
-            (0..W).for_each(|c| x[c] = solved[c].mul_add(t, x[c]));
-        }
-        // The inverse of a subnormal number may be infinite where the quotient is not.
-        if small.inverse[i].is_finite() {
-            x.iter_mut().for_each(|x| *x *= small.inverse[i]);
-        } else {
-            x.iter_mut().for_each(|x| *x = *x / small.diagonal[i]);
-        }
-        b[start(i)..][..W].copy_from_slice(&x);
     }
 }

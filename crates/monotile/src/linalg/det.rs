@@ -88,10 +88,10 @@ pub fn slogdet(a: &Tensor) -> Result<SignLogDet> {
 
 /// The diagonal of U of each matrix.
 fn pivots(factors: &Factors) -> Result<Vec<Vec<f64>>> {
-    let n = factors.columns.dim(-1);
-    let diagonals = factors.columns.diagonal(-2, -1)?.to_f64_vec();
+    let n = factors.rows.dim(-1);
+    let diagonals = factors.rows.diagonal(-2, -1)?.to_f64_vec();
     if n == 0 {
-        return Ok(vec![Vec::new(); batch(&factors.columns).iter().product()]);
+        return Ok(vec![Vec::new(); batch(&factors.rows).iter().product()]);
     }
     Ok(diagonals.chunks_exact(n).map(<[f64]>::to_vec).collect())
 }

@@ -2,7 +2,7 @@
 
 use super::parts::{batch, broadcast, check_rows, constant, shape, with_columns};
 use super::pinv::pinv;
-use super::qr::{Qr, QrOptions, qr};
+use super::qr::{Qr, QrOptions, qr, triangle};
 use super::triangular::{Triangular, solve_triangular};
 use crate::check;
 use crate::error::Result;
@@ -41,6 +41,14 @@ pub fn lstsq(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     with_columns(b, |b| {
         check_rows("lstsq", a, b, m)?;
         let [a, b] = broadcast("lstsq", a, b)?;
+        if a.rank() == 2 && b.dim(-1) == 1 && m > n && n > 0 && !a.is_recorded() && !b.is_recorded() {
+            // [A, b] = Q [R, Qᵀ b; 0, ρ]: without Q itself.
+            let all = triangle(&Tensor::cat(&[&a, &b], -1)?)?.slice(-2, ..n)?;
+            let r = all.slice(-1, ..n)?;
+            if !deficient(&r, m)?.to_f64_vec().contains(&1.0) {
+                return solve_triangular(&r, &all.slice(-1, n..)?, &Triangular { upper: true, ..Default::default() });
+            }
+        }
         let tall = if m < n { a.mt() } else { a.clone() };
         let factors = qr(&tall, &QrOptions::default())?;
         let deficient = deficient(&factors.r, m.max(n))?;

@@ -4,7 +4,7 @@ use monotile_kernels::buffer::Block;
 use monotile_kernels::factor::lu::{self as kernel, Factored};
 use monotile_kernels::simd::Lanes;
 
-use super::parts::{batch, constant, from_columns, lower, shape, singular, sum, upper, view};
+use super::parts::{batch, constant, lower, shape, singular, sum, upper, view};
 use super::triangular::{Triangular, solve_triangular};
 use crate::check;
 use crate::error::Result;
@@ -57,7 +57,7 @@ pub fn lu(a: &Tensor) -> Result<Lu> {
     let [m, n] = check::matrices("lu", &a)?;
     let factors = Factors::of(&a);
     let k = m.min(n);
-    let both = factors.columns.mt();
+    let both = &factors.rows;
     let l = lower(&both.slice(-1, ..k)?, 0.0)?.add(&constant(m, k, a.dtype(), |i, j| f64::from(i == j))?)?;
     let u = upper(&both.slice(-2, ..k)?, 1.0)?;
     let order = factors.order.clone();
@@ -68,8 +68,8 @@ pub fn lu(a: &Tensor) -> Result<Lu> {
 
 /// L and U in one matrix, and the order of rows: what systems are solved with.
 pub(super) struct Factors {
-    /// `(…, n, m)`: a row is a column of the factors.
-    pub columns: Tensor,
+    /// `(…, m, n)`: L below the diagonal, U on and above it.
+    pub rows: Tensor,
     pub order: Tensor,
 }
 
@@ -80,11 +80,11 @@ impl Factors {
     }
 
     fn forward<T: Stored + Lanes>(a: &Tensor) -> Self {
-        let (m, n) = (a.dim(-2), a.dim(-1));
+        let m = a.dim(-2);
         let rows = batch(a).iter().product::<usize>() * m;
         let (mut factors, mut order) = (Block::<T>::new(a.len()), Block::<i64>::new(rows));
         kernel::lu(view(a), &mut factors, &mut order);
-        Self { columns: from_columns(factors, batch(a), [m, n]).mt(), order: Tensor::from_block(order, &shape(batch(a), &[m])) }
+        Self { rows: Tensor::from_block(factors, a.shape()), order: Tensor::from_block(order, &shape(batch(a), &[m])) }
     }
 
     /// Where each row of A went.
@@ -128,10 +128,10 @@ impl Factors {
     fn solve_as<T: Stored + Lanes>(&self, op: &str, transposed: bool, b: &Tensor) -> Result<Tensor> {
         let b = b.dense();
         let mut x = Block::<T>::new(b.len());
-        let (factors, order) = (self.columns.dense(), self.order.dense());
+        let (factors, order) = (self.rows.dense(), self.order.dense());
         let factored = Factored { factors: factors.elements::<T>(), order: order.elements::<i64>(), n: self.order.dim(-1) };
         kernel::lu_solve(factored, transposed, b.elements(), &mut x)
-            .map_err(|failure| singular(op, &self.columns, failure, "pivot"))?;
+            .map_err(|failure| singular(op, &self.rows, failure, "pivot"))?;
         Ok(Tensor::from_block(x, b.shape()))
     }
 }

@@ -78,6 +78,20 @@ fn forward<T: Stored + Lanes>(a: &Tensor, [m, n]: [usize; 2], kind: Kind) -> [Te
     [from_columns(q, batch(a), [m, k]), from_columns(r, batch(a), [k, n])]
 }
 
+/// R alone, `(…, min(m, n), n)`, of matrices that no gradient is asked of.
+pub(super) fn triangle(a: &Tensor) -> Result<Tensor> {
+    let a = a.computable("qr")?;
+    let sizes = check::matrices("qr", &a)?;
+    Ok(if a.dtype() == DType::F64 { triangle_as::<f64>(&a, sizes) } else { triangle_as::<f32>(&a, sizes) })
+}
+
+fn triangle_as<T: Stored + Lanes>(a: &Tensor, [m, n]: [usize; 2]) -> Tensor {
+    let k = m.min(n);
+    let mut r = Block::<T>::new(batch(a).iter().product::<usize>() * k * n);
+    kernel::qr(view(a), Kind { full: false, non_negative: false }, &mut [], &mut r);
+    from_columns(r, batch(a), [k, n])
+}
+
 struct Rule;
 
 impl Gradient for Rule {
