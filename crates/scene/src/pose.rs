@@ -1,0 +1,52 @@
+//! Where the nodes of a scene are at one moment.
+
+use glam::{Mat4, Quat, Vec3};
+
+use crate::{Local, Scene, Trs};
+
+/// parent_from_node of every node, and the weights of every node's targets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pose {
+    /// As many as the scene has nodes.
+    pub locals: Vec<Local>,
+    /// For each node as many as its mesh has targets.
+    pub weights: Vec<Vec<f32>>,
+}
+
+impl Pose {
+    /// The pose of the file.
+    pub fn rest(scene: &Scene) -> Self {
+        let weights = scene.nodes.iter().map(|node| match node.mesh {
+            Some(mesh) if node.weights.is_empty() => scene.meshes[mesh].weights.clone(),
+            _ => node.weights.clone(),
+        });
+        Self { locals: scene.nodes.iter().map(|node| node.local).collect(), weights: weights.collect() }
+    }
+
+    /// world_from_node of every node.
+    pub(crate) fn world(&self, scene: &Scene) -> Vec<Mat4> {
+        let mut world: Vec<Mat4> = Vec::with_capacity(self.locals.len());
+        for (node, local) in scene.nodes.iter().zip(&self.locals) {
+            let local = local.matrix();
+            world.push(node.parent.map_or(local, |parent| world[parent] * local));
+        }
+        world
+    }
+}
+
+impl Local {
+    /// parent_from_node.
+    pub(crate) fn matrix(&self) -> Mat4 {
+        match self {
+            Self::Trs(trs) => trs.matrix(),
+            Self::Matrix(columns) => Mat4::from_cols_array_2d(columns),
+        }
+    }
+}
+
+impl Trs {
+    /// T · R · S.
+    pub(crate) fn matrix(&self) -> Mat4 {
+        Mat4::from_scale_rotation_translation(Vec3::from(self.scale), Quat::from_array(self.rotation), Vec3::from(self.translation))
+    }
+}
