@@ -58,7 +58,11 @@ pub(crate) fn specs() -> Vec<Spec> {
     vec![
         Spec::new("look_at", |x| Ok(vec![look_at(&x[0], &x[1], &x[2])?]))
             .sample("one", vec![normal(&[3]), one(4.0), numbers(&[0.0, 1.0, 0.0])])
-            .sample("batch", vec![normal(&[2, 1, 3]), normal(&[3, 3]), numbers(&[0.3, 5.0, -0.2])])
+            // Targets are 3 and more away, across up.
+            .sample(
+                "batch",
+                vec![normal(&[2, 1, 3]), normal(&[3, 3]).add(&numbers(&[9.0, 0.0, 5.0])).unwrap(), numbers(&[0.3, 2.0, -0.2])],
+            )
             .holds("target lies ahead", |x, y| {
                 let distance_to = x[0].sub(&x[1])?.square()?.sum(&[-1])?.sqrt()?;
                 let seen = y[0].select(-1, 3)?.slice(-1, ..3)?;

@@ -1,7 +1,7 @@
 //! Poses: translation, rotation and scale in one matrix, and back.
 
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
 
@@ -88,7 +88,7 @@ fn operands(op: &str, translation: &Tensor, rotation: &Tensor, scale: &Tensor) -
 ///
 /// # Errors
 /// If the matrices are not 4 x 4, or one is no such product: its last row is not 0, 0, 0, 1, a scale is 0, or it shears, so that two of its
-/// first three columns are not perpendicular (their cosine is above √ε).
+/// first three columns are not perpendicular (their cosine is above 3·10⁻⁴, the root of the ε of f32, in which files keep matrices).
 ///
 /// # Example
 /// ```
@@ -132,14 +132,16 @@ pub fn decompose(m: &Tensor) -> Result<Trs> {
     Ok(Trs { translation: m.select(-1, 3)?.slice(-1, ..3)?, rotation: quaternion::from_matrix(&rotation)?, scale })
 }
 
+/// The largest cosine of two columns that rounding to f32 accounts for.
+const SHEAR: f64 = 3e-4;
+
 /// Refuses columns of length 1 that are not perpendicular.
 fn refuse_shear(rotation: &Tensor, batch: &[usize]) -> Result<()> {
     let r = rotation.detach();
-    let epsilon: f64 = if r.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
     let off = r.mt().matmul(&r)?.expand(&shape(batch, &[3, 3]))?.sub(&Tensor::eye(3, r.dtype())?)?;
     refuse_where(
         &off,
-        |cosine| cosine.abs() > epsilon.sqrt(),
+        |cosine| cosine.abs() > SHEAR,
         |i| {
             let (j, k) = (i % 9 / 3, i % 3);
             Error::value(format!(
@@ -215,6 +217,6 @@ pub(crate) fn specs() -> Vec<Spec> {
                 composed(normal(&[2, 3]), rotations(&[2]), numbers(&[1.0, 0.0, 3.0])),
                 "decompose: column 1 is 0, and so a scale (number 0 of the batch)",
             )
-            .refuses(vec![Tensor::ones(&[4, 4], DType::F64)], "decompose: the last row is [1, 1, 1, 1], not [0, 0, 0, 1]"),
+            .refuses(vec![Tensor::ones(&[4, 4], crate::DType::F64)], "decompose: the last row is [1, 1, 1, 1], not [0, 0, 0, 1]"),
     ]
 }
