@@ -19,6 +19,7 @@
 //! | [`gather`] | picking and adding by indices |
 //! | [`optim`] | steps of optimizers |
 //! | [`reduce`] | sums, extrema and the like over any dimensions |
+//! | [`transform`] | points through matrices, poses, rotations between two |
 //! | [`naive`] | the twins |
 
 pub mod attention;
@@ -41,6 +42,7 @@ mod rows;
 pub mod simd;
 pub mod softmax;
 pub mod threads;
+pub mod transform;
 pub mod view;
 
 pub use half::{bf16, f16};

@@ -11,6 +11,7 @@ mod rotary;
 mod softmax;
 #[cfg(test)]
 mod support;
+mod transform;
 
 use crate::product::{Axes, Axis, Operand, Stored};
 use crate::simd::Lanes;
@@ -24,6 +25,7 @@ pub use norm::{layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
 pub use optim::adamw;
 pub use rotary::rotary;
 pub use softmax::{softmax, softmax_backward};
+pub use transform::{compose, slerp, transform};
 
 #[cfg(test)]
 pub(crate) use support::{close, groups, numbers};

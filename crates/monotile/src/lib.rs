@@ -8,6 +8,7 @@
 //! | factorizations, linear systems | [`linalg`] |
 //! | norms, gates, losses, embeddings | [`ops`] |
 //! | optimizers | [`optim`] |
+//! | 3D: cameras, poses, quaternions | [`transform`] |
 //! | regression, principal components, distributions, filters | [`stats`] |
 //! | gradients | [`Tensor::backward`], [`tape`] |
 //! | contractions | [`einsum()`], [`einsum::Einsum`] |
@@ -28,6 +29,7 @@ pub mod tape;
 pub mod tensor;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod transform;
 
 pub use einsum::einsum;
 pub use error::{Error, ErrorKind, Note, Result};

@@ -128,7 +128,8 @@ impl Tensor {
         let len = shape.iter().product();
         let places = place(&Tensor::arange(len).reshape(shape)?)?.to_vec::<i64>()?;
         let source = if self.is_contiguous() { self.clone() } else { self.copied() };
-        let at = source.layout().offset;
+        // A view without elements may begin where there is no memory.
+        let at = if source.is_empty() { 0 } else { source.layout().offset };
         let Storage::Cpu(memory) = source.storage();
         let out = match memory {
             Cpu::F32(b) => write(&source, &b[at..], shape, &places, 0.0),

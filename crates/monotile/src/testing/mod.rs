@@ -26,10 +26,15 @@ pub use spec::{Spec, normal, positive, uniform};
 mod tests {
     /// Every record of the crate.
     fn all() -> Vec<super::Spec> {
-        [crate::attention::specs(), crate::ops::specs(), crate::einsum::specs(), crate::linalg::specs(), crate::stats::specs()]
-            .into_iter()
-            .flatten()
-            .collect()
+        let all = [
+            crate::attention::specs(),
+            crate::ops::specs(),
+            crate::einsum::specs(),
+            crate::linalg::specs(),
+            crate::stats::specs(),
+            crate::transform::specs(),
+        ];
+        all.into_iter().flatten().collect()
     }
 
     #[test]

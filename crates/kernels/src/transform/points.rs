@@ -1,0 +1,171 @@
+//! Rows of points, directions or homogeneous coordinates through 4 x 4 matrices.
+
+use super::CHUNK;
+use super::rows::{Blocks, Rows, Sink, Source, row_of_lane, turn_matrices, write};
+use crate::elementwise::STREAMED;
+use crate::real::Real;
+use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on, isa};
+use crate::threads;
+
+/// What a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// 3 numbers, to which 1 is added; the result is divided by its fourth number.
+    Points,
+    /// 3 numbers, to which 0 is added.
+    Vectors,
+    /// 4 numbers.
+    Homogeneous,
+}
+
+impl Kind {
+    /// The numbers of a row.
+    pub fn width(self) -> usize {
+        if self == Self::Homogeneous { 4 } else { 3 }
+    }
+}
+
+/// A row's share of the time, in nanoseconds.
+const NS_PER_ROW: f64 = 1.3;
+
+/// Row i of `out` is row i of `rows` through matrix i / per, where each matrix, of 16 numbers row by row, takes `per` rows.
+///
+/// # Panics
+/// If there are not `per` rows for each matrix, or `out` is not as long as the rows.
+pub fn transform<T: Lanes>(kind: Kind, matrices: &[T], per: usize, rows: &[T], out: &mut [T]) {
+    transform_on(isa(), kind, matrices, per, rows, out);
+}
+
+pub(super) fn transform_on<T: Lanes>(isa: Isa, kind: Kind, matrices: &[T], per: usize, rows: &[T], out: &mut [T]) {
+    let width = kind.width();
+    assert!(matrices.len().is_multiple_of(16) && matrices.len() / 16 * per * width == rows.len(), "rows for each matrix");
+    assert_eq!(rows.len(), out.len(), "a result for each row");
+    let streamed = size_of_val(out) >= STREAMED;
+    let parts = threads::parts(rows.len() / width, NS_PER_ROW);
+    threads::split_mut(out, CHUNK * width, parts, |start, out| {
+        let first = start / width;
+        let rows = &rows[start..start + out.len()];
+        match kind {
+            Kind::Points => dispatch_on(isa, Part::<T, 3, true> { matrices, per, first, rows, out, streamed }),
+            Kind::Vectors => dispatch_on(isa, Part::<T, 3, false> { matrices, per, first, rows, out, streamed }),
+            Kind::Homogeneous => dispatch_on(isa, Part::<T, 4, false> { matrices, per, first, rows, out, streamed }),
+        }
+    });
+}
+
+/// One thread's rows of `W` numbers, from number `first` on; those of 3 are points where they are divided, else directions.
+struct Part<'a, T, const W: usize, const DIVIDE: bool> {
+    matrices: &'a [T],
+    per: usize,
+    first: usize,
+    rows: &'a [T],
+    out: &'a mut [T],
+    streamed: bool,
+}
+
+impl<T: Lanes, const W: usize, const DIVIDE: bool> Kernel<T> for Part<'_, T, W, DIVIDE> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(self) {
+        let count = self.rows.len() / W;
+        let mut source = Source::new(Rows::each(self.rows, W));
+        let mut sink = Sink::<T, W>::new(self.out, self.streamed);
+        let mut start = 0;
+        while start < count {
+            let row = self.first + start;
+            // Rows that share a matrix, or, where each has its own, any.
+            let left = if self.per == 1 { count - start } else { (self.per - row % self.per).min(count - start) };
+            let len = left.min(CHUNK);
+            let blocks = source.blocks(start, len, V::LANES);
+            let out = sink.open(start, len, V::LANES);
+            // SAFETY: `dispatch_on` enabled the instruction set.
+            unsafe {
+                if self.per == 1 {
+                    each::<V, W, DIVIDE>(&self.matrices[16 * row..16 * (row + len)], blocks, out);
+                } else {
+                    let m = self.matrices[16 * (row / self.per)..].first_chunk().expect("a matrix for each row");
+                    one::<V, W, DIVIDE>(m, blocks, out);
+                }
+            }
+            sink.close(start, len, V::LANES);
+            start += len;
+        }
+    }
+}
+
+/// Blocks of rows through one matrix.
+///
+/// # Safety
+/// The instruction set of `V` is enabled.
+#[inline(always)]
+unsafe fn one<V: Vector, const W: usize, const DIVIDE: bool>(
+    m: &[V::Element; 16],
+    rows: Blocks<'_, V::Element>,
+    out: &mut [V::Element],
+) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let mut entries = [V::splat(V::Element::ZERO); 16];
+        for (register, &x) in entries.iter_mut().zip(m) {
+            *register = V::splat(x);
+        }
+        for b in 0..out.len() / (4 * V::LANES) {
+            write(product::<V, W, DIVIDE>(&entries, rows.columns(b)), out, b);
+        }
+    }
+}
+
+/// Blocks of rows, each through its own matrix.
+///
+/// # Safety
+/// The instruction set of `V` is enabled.
+#[inline(always)]
+unsafe fn each<V: Vector, const W: usize, const DIVIDE: bool>(
+    matrices: &[V::Element],
+    rows: Blocks<'_, V::Element>,
+    out: &mut [V::Element],
+) {
+    let count = matrices.len() / 16;
+    // SAFETY: the caller's duty; lanes beyond the last matrix read that one again, and their results are left.
+    unsafe {
+        for b in 0..out.len() / (4 * V::LANES) {
+            let mut entries = [V::splat(V::Element::ZERO); 16];
+            for j in 0..V::LANES {
+                let row = (b * V::LANES + row_of_lane::<V>(j)).min(count - 1);
+                let m = matrices[16 * row..][..16].as_ptr();
+                for k in 0..16 / V::LANES {
+                    entries[k * V::LANES + j] = V::load(m.add(k * V::LANES));
+                }
+            }
+            turn_matrices(&mut entries);
+            write(product::<V, W, DIVIDE>(&entries, rows.columns(b)), out, b);
+        }
+    }
+}
+
+/// M v, divided by its fourth number where that is asked for.
+///
+/// # Safety
+/// The instruction set of `V` is enabled.
+#[inline(always)]
+unsafe fn product<V: Vector, const W: usize, const DIVIDE: bool>(m: &[V; 16], [x, y, z, w]: [V; 4]) -> [V; 4] {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let mut sums = [x; 4];
+        for i in 0..if W == 4 || DIVIDE { 4 } else { 3 } {
+            let row = &m[4 * i..];
+            let last = match W {
+                4 => z.mul_add(row[2], row[3].mul(w)),
+                _ if DIVIDE => z.mul_add(row[2], row[3]),
+                _ => z.mul(row[2]),
+            };
+            sums[i] = x.mul_add(row[0], y.mul_add(row[1], last));
+        }
+        if DIVIDE {
+            let [a, b, c, d] = sums;
+            return [a.div(d), b.div(d), c.div(d), d];
+        }
+        sums
+    }
+}

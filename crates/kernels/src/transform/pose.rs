@@ -1,0 +1,119 @@
+//! Poses T R S as 4 x 4 matrices, and their inverses.
+
+use super::CHUNK;
+use super::rows::{Rows, Source, row_of_lane, turn_matrices};
+use crate::real::Real;
+use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on, isa};
+use crate::threads;
+
+/// A matrix' share of the time, in nanoseconds.
+const NS_PER_MATRIX: f64 = 5.0;
+
+/// What poses are made of: rows of 3, 4 and 3 numbers.
+#[derive(Clone, Copy)]
+pub struct Parts<'a, T> {
+    /// Where the origin goes.
+    pub translation: Rows<'a, T>,
+    /// Quaternions x y z w of length 1.
+    pub rotation: Rows<'a, T>,
+    /// Factors along the axes.
+    pub scale: Rows<'a, T>,
+}
+
+/// Writes the matrices T R S, row by row, or, where `inverse`, S⁻¹ Rᵀ T⁻¹.
+///
+/// # Panics
+/// If the parts are not one row each, or as many as there are matrices.
+pub fn compose<T: Lanes>(parts: Parts<'_, T>, inverse: bool, out: &mut [T]) {
+    compose_on(isa(), parts, inverse, out);
+}
+
+pub(super) fn compose_on<T: Lanes>(isa: Isa, parts: Parts<'_, T>, inverse: bool, out: &mut [T]) {
+    let count = out.len() / 16;
+    assert!(out.len().is_multiple_of(16), "matrices of 16 numbers");
+    let Parts { translation, rotation, scale } = parts;
+    assert!(translation.fit(3, count) && rotation.fit(4, count) && scale.fit(3, count), "parts of each pose");
+    threads::split_mut(out, 16 * CHUNK, threads::parts(count, NS_PER_MATRIX), |start, out| {
+        let first = start / 16;
+        if inverse {
+            dispatch_on(isa, Part::<T, true> { parts, first, out });
+        } else {
+            dispatch_on(isa, Part::<T, false> { parts, first, out });
+        }
+    });
+}
+
+/// One thread's matrices, from number `first` on.
+struct Part<'a, T, const INVERSE: bool> {
+    parts: Parts<'a, T>,
+    first: usize,
+    out: &'a mut [T],
+}
+
+impl<T: Lanes, const INVERSE: bool> Kernel<T> for Part<'_, T, INVERSE> {
+    type Output = ();
+
+    #[inline(always)]
+    unsafe fn run<V: Vector<Element = T>>(self) {
+        let Parts { translation, rotation, scale } = self.parts;
+        let (mut translation, mut rotation, mut scale) = (Source::new(translation), Source::new(rotation), Source::new(scale));
+        for (k, out) in self.out.chunks_mut(16 * CHUNK).enumerate() {
+            let (start, count) = (self.first + k * CHUNK, out.len() / 16);
+            let t = translation.blocks(start, count, V::LANES);
+            let q = rotation.blocks(start, count, V::LANES);
+            let s = scale.blocks(start, count, V::LANES);
+            for (b, out) in out.chunks_mut(16 * V::LANES).enumerate() {
+                // SAFETY: `dispatch_on` enabled the instruction set; a matrix of the result has 16 numbers.
+                unsafe {
+                    let mut entries = matrix::<V, INVERSE>(t.columns(b), q.columns(b), s.columns(b));
+                    turn_matrices(&mut entries);
+                    for j in 0..V::LANES {
+                        let Some(to) = out.get_mut(16 * row_of_lane::<V>(j)..).and_then(|out| out.first_chunk_mut::<16>()) else {
+                            continue;
+                        };
+                        for k in 0..16 / V::LANES {
+                            entries[k * V::LANES + j].store(to.as_mut_ptr().add(k * V::LANES));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The entries of the matrices, row by row.
+///
+/// # Safety
+/// The instruction set of `V` is enabled.
+#[inline(always)]
+unsafe fn matrix<V: Vector, const INVERSE: bool>(t: [V; 4], q: [V; 4], s: [V; 4]) -> [V; 16] {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let (zero, one) = (V::splat(V::Element::ZERO), V::splat(V::Element::ONE));
+        let [x, y, z, w] = q;
+        let (x2, y2, z2) = (x.add(x), y.add(y), z.add(z));
+        let (xx, yy, zz) = (x.mul(x2), y.mul(y2), z.mul(z2));
+        let (xy, xz, yz) = (x.mul(y2), x.mul(z2), y.mul(z2));
+        let (wx, wy, wz) = (w.mul(x2), w.mul(y2), w.mul(z2));
+        // R, row by row.
+        let r = [
+            [one.sub(yy.add(zz)), xy.sub(wz), xz.add(wy)],
+            [xy.add(wz), one.sub(xx.add(zz)), yz.sub(wx)],
+            [xz.sub(wy), yz.add(wx), one.sub(xx.add(yy))],
+        ];
+        let mut m = [zero; 16];
+        for i in 0..3 {
+            for j in 0..3 {
+                m[4 * i + j] = if INVERSE { r[j][i].div(s[i]) } else { r[i][j].mul(s[j]) };
+            }
+            m[4 * i + 3] = if INVERSE {
+                let along = m[4 * i].mul_add(t[0], m[4 * i + 1].mul_add(t[1], m[4 * i + 2].mul(t[2])));
+                zero.sub(along)
+            } else {
+                t[i]
+            };
+        }
+        m[15] = one;
+        m
+    }
+}

@@ -1,0 +1,298 @@
+//! Rows of a few numbers in memory ↔ registers that each hold one number of several rows.
+//!
+//! A block is as many rows as a register has lanes. Blocks of rows of 4 are turned by two steps of a transposition, which leaves the
+//! rows in an order of its own: lane j holds row [`row_of_lane`]. It is the same for every operand and undone on the way out. Rows of 3 pass
+//! through a buffer of rows of 4; so do the last rows, where a block is not full.
+
+use super::CHUNK;
+use crate::product::transpose;
+use crate::real::Real;
+use crate::simd::{Stream, Vector};
+
+/// Rows for a kernel: one for each row of its result, or one for all of them.
+#[derive(Clone, Copy)]
+pub struct Rows<'a, T> {
+    data: &'a [T],
+    width: usize,
+    each: bool,
+}
+
+impl<'a, T: Real> Rows<'a, T> {
+    /// Rows of `width` numbers, one after another.
+    ///
+    /// # Panics
+    /// If `width` is 0 or above 4, or does not divide the length.
+    pub fn each(data: &'a [T], width: usize) -> Self {
+        assert!((1..=4).contains(&width) && data.len().is_multiple_of(width), "rows of 1 to 4 numbers");
+        Self { data, width, each: true }
+    }
+
+    /// One row for all.
+    ///
+    /// # Panics
+    /// If it has no number, or more than 4.
+    pub fn one(data: &'a [T]) -> Self {
+        assert!((1..=4).contains(&data.len()), "a row of 1 to 4 numbers");
+        Self { data, width: data.len(), each: false }
+    }
+
+    /// Whether there are rows of `width` numbers for `count` results.
+    pub(super) fn fit(&self, width: usize, count: usize) -> bool {
+        self.width == width && (!self.each || self.data.len() == count * width)
+    }
+
+    /// Row number `i`.
+    pub(super) fn row(&self, i: usize) -> &'a [T] {
+        self.numbers(i, 1)
+    }
+
+    /// The numbers of `count` rows from `start` on, or of the one row.
+    pub(super) fn numbers(&self, start: usize, count: usize) -> &'a [T] {
+        if self.each { &self.data[start * self.width..(start + count) * self.width] } else { self.data }
+    }
+}
+
+/// The row of a block that lane `j` holds.
+#[inline(always)]
+pub(super) fn row_of_lane<V: Vector>(j: usize) -> usize {
+    if V::LANES < 4 { j } else { j % 4 * (V::LANES / 4) + j / 4 }
+}
+
+/// A way in: rows, and a buffer for those that cannot be read in blocks where they are.
+pub(super) struct Source<'a, T> {
+    rows: Rows<'a, T>,
+    buffer: [T; 4 * CHUNK],
+}
+
+/// Rows of 4 numbers that can be read in whole blocks.
+#[derive(Clone, Copy)]
+pub(super) struct Blocks<'s, T> {
+    /// One row, or all of them.
+    rows: &'s [T],
+    each: bool,
+}
+
+impl<'a, T: Real> Source<'a, T> {
+    pub fn new(rows: Rows<'a, T>) -> Self {
+        let mut source = Self { rows, buffer: [T::ZERO; 4 * CHUNK] };
+        if !rows.each {
+            source.buffer[..rows.width].copy_from_slice(rows.data);
+        }
+        source
+    }
+
+    /// Rows `start..start + count`, of 3 or 4 numbers, for registers of `lanes` lanes.
+    #[inline(always)]
+    pub fn blocks(&mut self, start: usize, count: usize, lanes: usize) -> Blocks<'_, T> {
+        let width = self.rows.width;
+        if !self.rows.each {
+            return Blocks { rows: &self.buffer[..4], each: false };
+        }
+        let data = self.rows.numbers(start, count);
+        if width == 4 && count.is_multiple_of(lanes) {
+            return Blocks { rows: data, each: true };
+        }
+        for (to, from) in self.buffer.chunks_exact_mut(4).zip(data.chunks_exact(width)) {
+            if let (Some(to), Some(from)) = (to.first_chunk_mut::<3>(), from.first_chunk::<3>()) {
+                *to = *from;
+            }
+            if let Some(&last) = from.get(3) {
+                to[3] = last;
+            }
+        }
+        Blocks { rows: &self.buffer[..4 * count.next_multiple_of(lanes)], each: true }
+    }
+
+    /// Numbers `start..start + count`, of rows of 1, in the order of the lanes of each block.
+    #[inline(always)]
+    pub fn numbers<V: Vector<Element = T>>(&mut self, start: usize, count: usize) -> Numbers<'_, T> {
+        if !self.rows.each {
+            return Numbers { numbers: &self.buffer[..1], each: false };
+        }
+        let data = self.rows.numbers(start, count);
+        for (to, from) in self.buffer.chunks_exact_mut(V::LANES).zip(data.chunks(V::LANES)) {
+            for (j, to) in to.iter_mut().enumerate() {
+                if let Some(&x) = from.get(row_of_lane::<V>(j)) {
+                    *to = x;
+                }
+            }
+        }
+        Numbers { numbers: &self.buffer[..count.next_multiple_of(V::LANES)], each: true }
+    }
+}
+
+impl<T: Real> Blocks<'_, T> {
+    /// The numbers of block `b`, one register for each of a row.
+    ///
+    /// # Safety
+    /// The instruction set of `V` is enabled.
+    #[inline(always)]
+    pub unsafe fn columns<V: Vector<Element = T>>(&self, b: usize) -> [V; 4] {
+        // SAFETY: the slice holds 4 registers of this block; the instruction set is the caller's duty.
+        unsafe {
+            if self.each {
+                let from = self.rows[4 * b * V::LANES..][..4 * V::LANES].as_ptr();
+                let [x, y, z, w] = [0, 1, 2, 3].map(
+                    #[inline(always)]
+                    |i| V::load(from.add(i * V::LANES)),
+                );
+                turn_in([x, y, z, w])
+            } else {
+                let row: &[T; 4] = self.rows.first_chunk().expect("one row of 4");
+                [V::splat(row[0]), V::splat(row[1]), V::splat(row[2]), V::splat(row[3])]
+            }
+        }
+    }
+}
+
+/// Numbers, one a row, in the order of lanes.
+#[derive(Clone, Copy)]
+pub(super) struct Numbers<'s, T> {
+    numbers: &'s [T],
+    each: bool,
+}
+
+impl<T: Real> Numbers<'_, T> {
+    /// Those of block `b`.
+    ///
+    /// # Safety
+    /// The instruction set of `V` is enabled.
+    #[inline(always)]
+    pub unsafe fn register<V: Vector<Element = T>>(&self, b: usize) -> V {
+        // SAFETY: the slice holds a register of this block; the instruction set is the caller's duty.
+        unsafe { if self.each { V::load(self.numbers[b * V::LANES..][..V::LANES].as_ptr()) } else { V::splat(self.numbers[0]) } }
+    }
+}
+
+/// A way out for rows of `W` numbers, 3 or 4, past the caches where there is a stream.
+pub(super) struct Sink<'a, T, const W: usize> {
+    out: &'a mut [T],
+    stream: Option<Stream>,
+    buffer: [T; 4 * CHUNK],
+    narrow: [T; 4 * CHUNK],
+}
+
+impl<'a, T: Real, const W: usize> Sink<'a, T, W> {
+    pub fn new(out: &'a mut [T], streamed: bool) -> Self {
+        Self { out, stream: streamed.then(Stream::new), buffer: [T::ZERO; 4 * CHUNK], narrow: [T::ZERO; 4 * CHUNK] }
+    }
+
+    /// Where rows `start..start + count` go as rows of 4, in whole blocks of `lanes`; [`close`](Sink::close) brings them where they belong.
+    #[inline(always)]
+    pub fn open(&mut self, start: usize, count: usize, lanes: usize) -> &mut [T] {
+        if self.passes(count, lanes) {
+            return &mut self.out[start * W..(start + count) * W];
+        }
+        &mut self.buffer[..4 * count.next_multiple_of(lanes)]
+    }
+
+    #[inline(always)]
+    pub fn close(&mut self, start: usize, count: usize, lanes: usize) {
+        if self.passes(count, lanes) {
+            return;
+        }
+        let out = &mut self.out[start * W..(start + count) * W];
+        let rows = if W == 4 {
+            &self.buffer[..4 * count]
+        } else {
+            let to = if self.stream.is_some() { &mut self.narrow[..W * count] } else { &mut *out };
+            for (to, from) in to.chunks_exact_mut(W).zip(self.buffer.chunks_exact(4)) {
+                to.copy_from_slice(&from[..W]);
+            }
+            if self.stream.is_none() {
+                return;
+            }
+            &self.narrow[..W * count]
+        };
+        match &self.stream {
+            Some(stream) => stream.copy(rows, out),
+            None => out.copy_from_slice(rows),
+        }
+    }
+
+    /// Whether blocks are written where they belong at once.
+    #[inline(always)]
+    fn passes(&self, count: usize, lanes: usize) -> bool {
+        W == 4 && self.stream.is_none() && count.is_multiple_of(lanes)
+    }
+}
+
+/// Writes block `b` of rows of 4, given as a register for each number of a row.
+///
+/// # Safety
+/// The instruction set of `V` is enabled.
+#[inline(always)]
+pub(super) unsafe fn write<V: Vector>(columns: [V; 4], rows: &mut [V::Element], b: usize) {
+    let to = rows[4 * b * V::LANES..][..4 * V::LANES].as_mut_ptr();
+    // SAFETY: the slice holds 4 registers; the instruction set is the caller's duty.
+    unsafe {
+        for (i, register) in turn_out(columns).into_iter().enumerate() {
+            register.store(to.add(i * V::LANES));
+        }
+    }
+}
+
+/// Four registers of rows of 4 as they lie in memory become one of each number.
+///
+/// # Safety
+/// The instruction set of `V` is enabled.
+#[inline(always)]
+unsafe fn turn_in<V: Vector>([a, b, c, d]: [V; 4]) -> [V; 4] {
+    // SAFETY: the caller's duty; steps are below the number of lanes.
+    unsafe {
+        match V::LANES {
+            1 => [a, b, c, d],
+            2 => {
+                let ((x, y), (z, w)) = (a.exchange::<1>(c), b.exchange::<1>(d));
+                [x, y, z, w]
+            }
+            _ => {
+                let ((a, b), (c, d)) = (a.exchange::<1>(b), c.exchange::<1>(d));
+                let ((a, c), (b, d)) = (a.exchange::<2>(c), b.exchange::<2>(d));
+                [a, b, c, d]
+            }
+        }
+    }
+}
+
+/// What [`turn_in`] did is undone.
+///
+/// # Safety
+/// The instruction set of `V` is enabled.
+#[inline(always)]
+unsafe fn turn_out<V: Vector>([x, y, z, w]: [V; 4]) -> [V; 4] {
+    if V::LANES == 2 {
+        // SAFETY: the caller's duty.
+        let ((a, c), (b, d)) = unsafe { (x.exchange::<1>(y), z.exchange::<1>(w)) };
+        return [a, b, c, d];
+    }
+    // Exchanging twice gives back what was.
+    // SAFETY: the caller's duty.
+    unsafe { turn_in([x, y, z, w]) }
+}
+
+/// Sixteen registers, one for each entry of 4 x 4 matrices, become registers of the entries of one lane's matrix each: register
+/// `k · LANES + j` holds entries `k · LANES…` of lane j's. And back.
+///
+/// # Safety
+/// The instruction set of `V` is enabled.
+#[inline(always)]
+pub(super) unsafe fn turn_matrices<V: Vector>(registers: &mut [V; 16]) {
+    #[inline(always)]
+    unsafe fn turn<V: Vector, const L: usize>(registers: &mut [V; 16]) {
+        for block in registers.as_chunks_mut::<L>().0 {
+            // SAFETY: the caller's duty; `L` is the number of lanes.
+            unsafe { transpose(block) };
+        }
+    }
+    // SAFETY: as above.
+    unsafe {
+        match V::LANES {
+            2 => turn::<V, 2>(registers),
+            4 => turn::<V, 4>(registers),
+            8 => turn::<V, 8>(registers),
+            16 => turn::<V, 16>(registers),
+            _ => {}
+        }
+    }
+}

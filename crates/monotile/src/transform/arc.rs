@@ -1,0 +1,199 @@
+//! Two families of functions that let rotations be written without an angle, and so without a division by it: every formula with
+//! sin θ / θ is a smooth function of θ², also at θ = 0.
+//!
+//! Stumpff's functions cₖ(u) = Σⱼ (−u)ʲ / (k + 2j)!: with u = θ², c₀ = cos θ, c₁ = sin θ / θ, c₂ = (1 − cos θ) / θ²,
+//! c₃ = (θ − sin θ) / θ³. Their derivatives are in the family: cₖ′ = ½ (k cₖ₊₂ − cₖ₊₁).
+//!
+//! The square of the angle whose cosine is d, and its derivatives: u(d) = arccos² d is smooth at d = 1, where arccos d is not,
+//! and goes on beyond.
+//!
+//! Source: Stumpff (1959), Himmelsmechanik I.
+
+use monotile_kernels::real::Real;
+
+use crate::error::Result;
+use crate::ops::elementwise::{Reads, Unary, unary};
+use crate::tape::Saved;
+use crate::tensor::Tensor;
+#[cfg(test)]
+use crate::testing::{Spec, uniform};
+
+/// cₖ(u), elementwise.
+pub(super) fn stumpff(k: usize, u: &Tensor) -> Result<Tensor> {
+    unary(u, Stumpff(k))
+}
+
+/// arccos² d, elementwise for d > −1; smooth at 1 and beyond, where it is below 0.
+pub(super) fn angle_squared(d: &Tensor) -> Result<Tensor> {
+    unary(d, AngleSquared(0))
+}
+
+/// arccos d / √(1 − d²), elementwise for d > −1: half an angle over its sine, smooth where that is 0.
+pub(super) fn angle_over_sine(d: &Tensor) -> Result<Tensor> {
+    // d arccos²/dd = −2 arccos d / √(1 − d²)
+    unary(d, AngleSquared(1))?.mul_scalar(-0.5)
+}
+
+/// cₖ(u)
+#[derive(Clone, Copy)]
+struct Stumpff(usize);
+
+impl Unary for Stumpff {
+    const NAME: &'static str = "stumpff";
+    const READS: Reads = Reads::Input;
+    #[inline(always)]
+    fn apply<T: Real>(self, u: T) -> T {
+        T::from_f64(stumpff_of(self.0, u.to_f64()))
+    }
+    #[inline(always)]
+    fn slope<T: Real>(self, u: T) -> T {
+        let (k, u) = (self.0, u.to_f64());
+        T::from_f64(0.5 * (k as f64 * stumpff_of(k + 2, u) - stumpff_of(k + 1, u)))
+    }
+    // ū = ½ ȳ (k cₖ₊₂ − cₖ₊₁)
+    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
+        let (k, u) = (self.0, saved.input(0));
+        g.mul(&stumpff(k + 2, &u)?.mul_scalar(k as f64)?.sub(&stumpff(k + 1, &u)?)?)?.mul_scalar(0.5)
+    }
+}
+
+/// Up to here the series is short, and beyond it the closed forms lose no more than a digit.
+const SERIES: f64 = 4.0;
+
+fn stumpff_of(k: usize, u: f64) -> f64 {
+    if u.abs() > SERIES && k > 1 {
+        // cₖ + u cₖ₊₂ = 1 / k!
+        let factorial: f64 = (1..=k - 2).map(|i| i as f64).product();
+        return (1.0 / factorial - stumpff_of(k - 2, u)) / u;
+    }
+    let root = u.abs().sqrt();
+    match (k, u > SERIES, u < -SERIES) {
+        (0, true, _) => root.cos(),
+        (1, true, _) => root.sin() / root,
+        (0, _, true) => root.cosh(),
+        (1, _, true) => root.sinh() / root,
+        _ => {
+            let mut sum = 1.0;
+            for j in (1..=14).rev() {
+                let n = (k + 2 * j) as f64;
+                sum = 1.0 - u / (n * (n - 1.0)) * sum;
+            }
+            sum / (1..=k).map(|i| i as f64).product::<f64>()
+        }
+    }
+}
+
+/// The derivative of arccos² d of this order.
+#[derive(Clone, Copy)]
+struct AngleSquared(usize);
+
+impl Unary for AngleSquared {
+    const NAME: &'static str = "angle_squared";
+    const READS: Reads = Reads::Input;
+    #[inline(always)]
+    fn apply<T: Real>(self, d: T) -> T {
+        T::from_f64(angle_squared_of(self.0, d.to_f64()))
+    }
+    #[inline(always)]
+    fn slope<T: Real>(self, d: T) -> T {
+        T::from_f64(angle_squared_of(self.0 + 1, d.to_f64()))
+    }
+    // d̄ = ȳ u⁽ⁿ⁺¹⁾(d)
+    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
+        g.mul(&unary(&saved.input(0), AngleSquared(self.0 + 1))?)
+    }
+}
+
+/// With z = 1 − d: u = 2 Σₙ aₙ zⁿ and aₙ = 2ⁿ / (n² C(2n, n)), of which aₙ₊₁ / aₙ = n² / ((n + 1)(2n + 1)).
+/// Far from 1 the orders follow from (1 − d²) u″ − d u′ = 2, differentiated again and again.
+fn angle_squared_of(order: usize, d: f64) -> f64 {
+    let z = 1.0 - d;
+    if z.abs() <= 0.5 {
+        // Terms fall by 4 at least, beside a power of n that each derivative brings.
+        let (mut a, mut power, mut sum) = (1.0, if order == 0 { z } else { 1.0 }, 0.0);
+        for n in 1..40_usize {
+            if n >= order {
+                let falling: f64 = (n - order + 1..=n).map(|i| i as f64).product();
+                sum += a * falling * power;
+                power *= z;
+            }
+            a *= (n * n) as f64 / ((n + 1) * (2 * n + 1)) as f64;
+        }
+        return if order % 2 == 0 { 2.0 * sum } else { -2.0 * sum };
+    }
+    let square = z * (1.0 + d);
+    match order {
+        0 if d < 1.0 => d.acos().powi(2),
+        0 => -d.acosh().powi(2),
+        1 if d < 1.0 => -2.0 * d.acos() / square.sqrt(),
+        1 => -2.0 * d.acosh() / (-square).sqrt(),
+        2 => (2.0 + d * angle_squared_of(1, d)) / square,
+        _ => {
+            let n = (order - 2) as f64;
+            ((2.0 * n + 1.0) * d * angle_squared_of(order - 1, d) + n * n * angle_squared_of(order - 2, d)) / square
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    let plain = |k: usize| {
+        // θ from 0.7 on, where the definitions cancel little.
+        Spec::new("stumpff", move |x| Ok(vec![stumpff(k, &x[0])?]))
+            .sample("near", vec![uniform(&[7], 0.5, 4.0)])
+            .sample("far", vec![uniform(&[3], 4.0, 100.0)])
+            .reference(move |x| {
+                let f = |u: &f64| {
+                    let t = u.sqrt();
+                    [t.cos(), t.sin() / t, (1.0 - t.cos()) / u, (t - t.sin()) / (t * u)][k]
+                };
+                vec![x[0].iter().map(f).collect()]
+            })
+            .orders(2)
+    };
+    let ends = |name, f: fn(&Tensor) -> Result<Tensor>| {
+        Spec::new(name, move |x| Ok(vec![f(&x[0])?]))
+            .sample("at 0 and about", vec![super::parts::samples::numbers(&[0.0, 1e-9, -1e-4, 0.3])])
+            .orders(2)
+    };
+    vec![
+        plain(0),
+        plain(1),
+        plain(2),
+        plain(3),
+        ends("stumpff 0", |x| stumpff(0, x)),
+        ends("stumpff 1", |x| stumpff(1, x)),
+        ends("stumpff 3", |x| stumpff(3, x)),
+        ends("angle_squared", |x| angle_squared(&x.add_scalar(1.0)?)),
+        ends("angle_over_sine", |x| angle_over_sine(&x.add_scalar(1.0)?)),
+        Spec::new("angle_squared", |x| Ok(vec![angle_squared(&x[0])?]))
+            .sample("angles", vec![uniform(&[9], -0.9, 0.99)])
+            .reference(|x| vec![x[0].iter().map(|d| d.acos().powi(2)).collect()])
+            .orders(2),
+        Spec::new("angle_over_sine", |x| Ok(vec![angle_over_sine(&x[0])?]))
+            .sample("angles", vec![uniform(&[9], -0.9, 0.9)])
+            .reference(|x| vec![x[0].iter().map(|d| d.acos() / (1.0 - d * d).sqrt()).collect()])
+            .orders(2),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pieces_of_each_function_meet() {
+        let close = |a: f64, b: f64| assert!((a - b).abs() <= 1e-12 * a.abs().max(1e-3), "{a} and {b}");
+        for k in 0..8 {
+            for u in [SERIES, -SERIES] {
+                close(stumpff_of(k, u), stumpff_of(k, u * (1.0 + f64::EPSILON)));
+            }
+        }
+        for order in 0..4 {
+            for d in [0.5_f64, 1.5] {
+                close(angle_squared_of(order, d), angle_squared_of(order, d + (d - 1.0) * 2.0 * f64::EPSILON));
+            }
+        }
+        assert_eq!((0..4).map(|order| angle_squared_of(order, 1.0)).collect::<Vec<_>>(), [0.0, -2.0, 2.0 / 3.0, -8.0 / 15.0]);
+    }
+}

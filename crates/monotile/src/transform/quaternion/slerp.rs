@@ -1,0 +1,162 @@
+//! Rotations between two.
+
+use crate::error::Result;
+use crate::tensor::Tensor;
+#[cfg(test)]
+use crate::testing::{Spec, normal, uniform};
+use crate::transform::arc::{angle_squared, stumpff};
+use crate::transform::parts::{check_rows, common, dot, leading};
+
+/// Spherical linear interpolation: from `a` at t = 0 to `b` at t = 1 by the shorter way at constant speed.
+///
+/// With b negated where a · b < 0, d = a · b and θ = arccos d: (sin((1−t) θ) a + sin(t θ) b) / sin θ. The weights are computed as
+/// t c(t² u) / c(u), where u = θ² is a smooth function of d and c(u) = sin √u / √u of u: where a and b are equal or opposite they are t and 1 − t
+/// exactly, without a threshold.
+///
+/// Shapes: `a` and `b` are `(…, 4)`, of length 1, `t` is `(…)`; leading dimensions broadcast, the result is `(…, 4)`. t may leave 0 … 1.
+///
+/// # Gradient
+/// Smooth also where a and b are equal or opposite. Where a · b = 0 the shorter way changes sides, and the gradient is that of
+/// the way taken.
+///
+/// # Errors
+/// If rows have not 4 numbers, or leading dimensions do not broadcast.
+///
+/// # Source
+/// Shoemake (1985), SIGGRAPH 19(3), 245.
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, transform::quaternion};
+/// let none = Tensor::from_slice(&[0.0_f64, 0.0, 0.0, 1.0], &[4])?;
+/// let half = Tensor::from_slice(&[1.0_f64, 0.0, 0.0, 0.0], &[4])?; // half a turn about x
+/// let third = quaternion::slerp(&none, &half, &Tensor::scalar(1.0_f64 / 3.0))?.to_vec::<f64>()?;
+/// assert!((third[0] - 0.5).abs() < 1e-15 && (third[3] - 0.75_f64.sqrt()).abs() < 1e-15);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub fn slerp(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
+    let [a, b, t] = operands("quaternion::slerp", a, b, t)?;
+    arc(&a, &toward(&a, &b)?, &t)
+}
+
+/// Normalized linear interpolation: from `a` at t = 0 to `b` at t = 1 by the shorter way, faster in the middle. Cheaper than [`slerp`], and
+/// near it for small angles.
+///
+/// With b negated where a · b < 0 and r = (1 − t) a + t b: r / |r|.
+///
+/// Shapes: as [`slerp`]'s.
+///
+/// # Errors
+/// If rows have not 4 numbers, or leading dimensions do not broadcast.
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, transform::quaternion};
+/// let none = Tensor::from_slice(&[0.0_f64, 0.0, 0.0, 1.0], &[4])?;
+/// let half = Tensor::from_slice(&[1.0_f64, 0.0, 0.0, 0.0], &[4])?;
+/// let q = quaternion::nlerp(&none, &half, &Tensor::scalar(0.25_f64))?.to_vec::<f64>()?;
+/// assert!((q[3] / q[0] - 3.0).abs() < 1e-15);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub fn nlerp(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
+    let [a, b, t] = operands("quaternion::nlerp", a, b, t)?;
+    let between = a.add(&t.mul(&toward(&a, &b)?.sub(&a)?)?)?;
+    between.div(&dot(&between, &between)?.sqrt()?.unsqueeze(-1)?)
+}
+
+/// a, b and t, checked, in one type; t as rows of one number.
+pub(super) fn operands(op: &str, a: &Tensor, b: &Tensor, t: &Tensor) -> Result<[Tensor; 3]> {
+    check_rows(op, "a", a, 4)?;
+    check_rows(op, "b", b, 4)?;
+    leading(op, &[(a, 1), (b, 1), (t, 0)])?;
+    let [a, b, t] = common(op, [a, b, t])?;
+    Ok([a, b, t.unsqueeze(-1)?])
+}
+
+/// b, or −b where that is nearer to a.
+pub(super) fn toward(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let d = dot(&a.detach(), &b.detach())?.unsqueeze(-1)?;
+    d.lt(&d.zeros_like())?.where_(&-b, b)
+}
+
+/// The way from a to b along the great circle that they span, which need not be the shorter one; t are rows of one number.
+pub(super) fn arc(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
+    let u = angle_squared(&dot(a, b)?.unsqueeze(-1)?)?;
+    let whole = stumpff(1, &u)?;
+    let weight = |t: &Tensor| t.mul(&stumpff(1, &t.square()?.mul(&u)?)?)?.div(&whole);
+    let rest = t.neg()?.add_scalar(1.0)?;
+    weight(&rest)?.mul(a)?.add(&weight(t)?.mul(b)?)
+}
+
+/// Pairs of quaternions of length 1 that are singular for other formulas, for records.
+#[cfg(test)]
+pub(super) fn pairs(spec: Spec) -> Spec {
+    use crate::transform::parts::samples::rotations;
+    use crate::transform::quaternion::normalize;
+    let a = rotations(&[3]);
+    let near = |eps: f64| normalize(&a.add(&normal(&[3, 4]).mul_scalar(eps).unwrap()).unwrap()).unwrap();
+    let t = || uniform(&[3], 0.0, 1.0);
+    // The dot products of these differ from 0, where the shorter way changes, by more than a difference quotient's step.
+    let clear = |a: Tensor, b: Tensor| {
+        let nearest = dot(&a, &b).unwrap().abs().unwrap().min(&[]).unwrap().to_f64_vec()[0];
+        assert!(nearest > 1e-3, "a sample lies near the kink: {nearest}");
+        vec![a, b, t()]
+    };
+    spec.sample("general", clear(a.clone(), rotations(&[3, 1]).squeeze(1).unwrap()))
+        .sample("one t for all", vec![a.clone(), rotations(&[3, 1]).squeeze(1).unwrap(), normal(&[])])
+        .sample("equal", vec![a.clone(), a.clone(), t()])
+        .sample("opposite", vec![a.clone(), -&a, t()])
+        .sample("nearly equal", vec![a.clone(), near(1e-4), t()])
+        .sample("more nearly", vec![a.clone(), near(1e-8), t()])
+        .sample("nearly opposite", vec![a.clone(), -near(1e-8), t()])
+        .sample("ends", vec![a.clone(), near(0.3), Tensor::from_slice(&[0.0, 1.0, 0.5], &[3]).unwrap()])
+        .sample("beyond", vec![a.clone(), near(0.3), Tensor::from_slice(&[-0.5, 1.5, 2.0], &[3]).unwrap()])
+        .sample("empty", vec![normal(&[0, 4]), normal(&[4]), normal(&[])])
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    // Each function of rows a and b, of length 1 and on one side, and t.
+    let rows = |f: fn(&[f64], &[f64], f64) -> Vec<f64>| {
+        move |x: &[Vec<f64>], shapes: &[Vec<usize>]| {
+            let n = x[0].len() / 4;
+            let row = |which: usize, i: usize| if shapes[which].len() > 1 { &x[which][i * 4..i * 4 + 4] } else { &x[which][..] };
+            let one = |i: usize| {
+                let (a, mut b) = (row(0, i), row(1, i).to_vec());
+                if a.iter().zip(&b).map(|(a, b)| a * b).sum::<f64>() < 0.0 {
+                    b.iter_mut().for_each(|x| *x = -*x);
+                }
+                f(a, &b, x[2][if x[2].len() > 1 { i } else { 0 }])
+            };
+            vec![(0..n).flat_map(one).collect()]
+        }
+    };
+    let sphere = |a: &[f64], b: &[f64], t: f64| {
+        // The angle by its sine too, which a cosine near 1 does not hold.
+        let chord = |s: f64| a.iter().zip(b).map(|(a, b)| (a + s * b).powi(2)).sum::<f64>().sqrt();
+        let angle = 2.0 * chord(-1.0).atan2(chord(1.0));
+        let weight = |t: f64| if angle < 1e-12 { t } else { (t * angle).sin() / angle.sin() };
+        a.iter().zip(b).map(|(a, b)| weight(1.0 - t) * a + weight(t) * b).collect()
+    };
+    let chord = |a: &[f64], b: &[f64], t: f64| {
+        let r: Vec<f64> = a.iter().zip(b).map(|(a, b)| (1.0 - t) * a + t * b).collect();
+        let length = r.iter().map(|x| x * x).sum::<f64>().sqrt();
+        r.iter().map(|x| x / length).collect()
+    };
+    vec![
+        pairs(Spec::new("quaternion::slerp", |x| Ok(vec![slerp(&x[0], &x[1], &x[2])?])))
+            .shaped_reference(rows(sphere))
+            .orders(2)
+            .refuses(
+                vec![normal(&[2, 4]), normal(&[4]), normal(&[3])],
+                "quaternion::slerp: the leading dimensions of shapes [2, 4] and [4] and [3] do not broadcast",
+            ),
+        pairs(Spec::new("quaternion::nlerp", |x| Ok(vec![nlerp(&x[0], &x[1], &x[2])?])))
+            .shaped_reference(rows(chord))
+            .orders(2)
+            .refuses(
+                vec![normal(&[4]), normal(&[3]), normal(&[])],
+                "quaternion::nlerp: b must be rows of 4 numbers, got shape [3]",
+            ),
+    ]
+}

@@ -1,0 +1,79 @@
+//! Steps in the tangent space of poses.
+
+use crate::error::Result;
+use crate::tensor::Tensor;
+#[cfg(test)]
+use crate::testing::{Spec, normal};
+
+use super::arc::stumpff;
+use super::parts::{affine, check_rows, common, dot, matrix, numbers, zero_and_one};
+
+/// The rigid motions of twists ξ = (ρ, φ): the exponential of ((φ)ₓ, ρ; 0, 0). A pose is optimized by steps from where it is,
+/// `se3_exp(ξ) · T₀`, at ξ = 0: six numbers without a constraint, and no place where they are singular.
+///
+/// With θ = |φ|, K = (φ)ₓ and a = sin θ / θ, b = (1 − cos θ) / θ², c = (θ − sin θ) / θ³: R = I + a K + b K², t = (I + b K + c K²) ρ.
+///
+/// Shapes: `xi` is `(…, 6)`, translation first, the result `(…, 4, 4)`.
+///
+/// # Gradient
+/// Smooth everywhere, also at ξ = 0: a, b and c are functions of θ².
+///
+/// # Errors
+/// If rows have not 6 numbers.
+///
+/// # Source
+/// Murray, Li and Sastry (1994), A Mathematical Introduction to Robotic Manipulation, 2.36.
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, transform::se3_exp};
+/// // Half a turn about z while moving along x: a half circle, whose ends lie 2/π of its length apart.
+/// let xi = Tensor::from_slice(&[1.0, 0.0, 0.0, 0.0, 0.0, std::f64::consts::PI], &[6])?;
+/// let end = se3_exp(&xi)?.select(1, 3)?.to_vec::<f64>()?;
+/// assert!(end[0].abs() < 1e-15 && (end[1] - 2.0 / std::f64::consts::PI).abs() < 1e-15);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub fn se3_exp(xi: &Tensor) -> Result<Tensor> {
+    check_rows("se3_exp", "xi", xi, 6)?;
+    let [xi] = common("se3_exp", [xi])?;
+    let (rho, phi) = (xi.slice(-1, ..3)?, xi.slice(-1, 3..)?);
+    let [x, y, z] = numbers(&phi)?;
+    let [o, _] = &zero_and_one(xi.dtype());
+    let k = matrix([[o, &-&z, &y], [&z, o, &-&x], [&-&y, &x, o]])?;
+    let square = k.matmul(&k)?;
+    let u = dot(&phi, &phi)?.unsqueeze(-1)?.unsqueeze(-1)?;
+    let [a, b, c] = [stumpff(1, &u)?, stumpff(2, &u)?, stumpff(3, &u)?];
+    let identity = Tensor::eye(3, xi.dtype())?;
+    let linear = &a * &k + &b * &square + &identity;
+    let along = &b * &k + &c * &square + &identity;
+    affine(&linear, &along.mul(&rho.unsqueeze(-2)?)?.sum(&[-1])?)
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    use super::parts::samples::{distance, numbers};
+    use crate::linalg::expm;
+    vec![
+        Spec::new("se3_exp", |x| Ok(vec![se3_exp(&x[0])?]))
+            .sample("batch", vec![normal(&[3, 6])])
+            .sample("zero", vec![numbers(&[0.0; 6])])
+            .sample("no rotation", vec![numbers(&[1.0, -2.0, 3.0, 0.0, 0.0, 0.0])])
+            .sample("small", vec![numbers(&[1.0, 2.0, 3.0, 1e-7, -1e-8, 1e-7])])
+            .sample("half a turn", vec![numbers(&[1.0, 2.0, 3.0, 0.0, std::f64::consts::PI, 0.0])])
+            .sample("empty", vec![normal(&[0, 6])])
+            .holds("the exponential of a matrix", |x, y| {
+                let [a, b, c, x, y1, z] = numbers_of(&x[0])?;
+                let [o, _] = &zero_and_one(crate::DType::F64);
+                let generator = matrix([[o, &-&z, &y1, &a], [&z, o, &-&x, &b], [&-&y1, &x, o, &c], [o, o, o, o]])?;
+                distance(&expm(&generator)?, &y[0])
+            })
+            .may_hide_nan()
+            .orders(2)
+            .refuses(vec![normal(&[3])], "se3_exp: xi must be rows of 6 numbers, got shape [3]"),
+    ]
+}
+
+#[cfg(test)]
+fn numbers_of(xi: &Tensor) -> Result<[Tensor; 6]> {
+    numbers(xi)
+}
