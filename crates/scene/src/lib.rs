@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod camera;
+pub mod differentiable;
 mod picture;
 mod pose;
 mod scene;
