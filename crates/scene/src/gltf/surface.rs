@@ -28,7 +28,7 @@ pub fn flatten(source: &Source<'_>, p: &mut Primitive) -> Result<()> {
         if list.is_empty() { Vec::new() } else { from.iter().map(|&i| list[i as usize]).collect() }
     }
     let k = p.influences.per_vertex;
-    let spread = |i: &u32| (0..k).map(move |slot| *i as usize * k + slot);
+    let spread = |&i: &u32| (0..k).map(move |slot| i as usize * k + slot);
     p.influences = Influences {
         per_vertex: k,
         joints: from.iter().flat_map(spread).map(|i| p.influences.joints[i]).collect(),
