@@ -11,14 +11,18 @@
 //! Files keep their rows: a matrix is `[[f32; 4]; 4]` **of columns**, as glTF and every GPU have it; tensors have rows, as mathematics does.
 #![forbid(unsafe_code)]
 
+mod animation;
 mod camera;
+mod check;
 pub mod differentiable;
+mod gltf;
 mod picture;
 mod pose;
 mod scene;
 mod shot;
 
 pub use camera::{Camera, Lens};
+pub use gltf::About;
 pub use monotile::{Error, ErrorKind, Result};
 pub use picture::Picture;
 pub use pose::Pose;

@@ -2,7 +2,7 @@
 
 use glam::{Mat4, Quat, Vec3};
 
-use crate::{Local, Scene, Trs};
+use crate::{Local, Scene, Skin, Trs};
 
 /// parent_from_node of every node, and the weights of every node's targets.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +31,12 @@ impl Pose {
             world.push(node.parent.map_or(local, |parent| world[parent] * local));
         }
         world
+    }
+
+    /// world_from_mesh for every joint of a skin: a vertex is moved by the sum of these, weighted by its influences.
+    pub(crate) fn joints(scene: &Scene, skin: usize, world: &[Mat4]) -> Vec<Mat4> {
+        let Skin { joints, inverse_bind, .. } = &scene.skins[skin];
+        joints.iter().zip(inverse_bind).map(|(&joint, bind)| world[joint] * Mat4::from_cols_array_2d(bind)).collect()
     }
 }
 

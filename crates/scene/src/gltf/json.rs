@@ -1,0 +1,341 @@
+//! The JSON of glTF 2.0, as far as it is read. What is not here is skipped: extras, hints, and extensions that only add.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
+
+/// A whole number that is not negative. A fractional part of zero is allowed, as the specification recommends to readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Whole(pub u64);
+
+impl Whole {
+    /// As an index or a length; what no memory could hold becomes the largest there is, which every check of a range refuses.
+    pub fn get(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Number;
+        impl Visitor<'_> for Number {
+            type Value = Whole;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a whole number that is not negative")
+            }
+            fn visit_u64<E: Error>(self, value: u64) -> Result<Whole, E> {
+                Ok(Whole(value))
+            }
+            fn visit_f64<E: Error>(self, value: f64) -> Result<Whole, E> {
+                // Above 2^53 a float no longer says which whole number was meant.
+                match value.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&value) {
+                    true => Ok(Whole(value as u64)),
+                    false => Err(E::invalid_value(serde::de::Unexpected::Float(value), &self)),
+                }
+            }
+        }
+        from.deserialize_u64(Number)
+    }
+}
+
+/// What is read first: whether the rest can be.
+#[derive(Deserialize)]
+pub struct Header {
+    pub asset: Asset,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asset {
+    pub version: String,
+    pub min_version: Option<String>,
+    pub generator: Option<String>,
+    pub copyright: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Root {
+    pub asset: Asset,
+    #[serde(default)]
+    pub extensions_used: Vec<String>,
+    #[serde(default)]
+    pub extensions_required: Vec<String>,
+    pub scene: Option<Whole>,
+    #[serde(default)]
+    pub scenes: Vec<SceneNodes>,
+    #[serde(default)]
+    pub nodes: Vec<Node>,
+    #[serde(default)]
+    pub meshes: Vec<Mesh>,
+    #[serde(default)]
+    pub skins: Vec<Skin>,
+    #[serde(default)]
+    pub cameras: Vec<Camera>,
+    #[serde(default)]
+    pub animations: Vec<Animation>,
+    #[serde(default)]
+    pub materials: Vec<Material>,
+    #[serde(default)]
+    pub textures: Vec<Texture>,
+    #[serde(default)]
+    pub samplers: Vec<Sampler>,
+    #[serde(default)]
+    pub images: Vec<Image>,
+    #[serde(default)]
+    pub accessors: Vec<Accessor>,
+    #[serde(default)]
+    pub buffer_views: Vec<View>,
+    #[serde(default)]
+    pub buffers: Vec<Buffer>,
+}
+
+#[derive(Deserialize)]
+pub struct SceneNodes {
+    #[serde(default)]
+    pub nodes: Vec<Whole>,
+}
+
+#[derive(Deserialize)]
+pub struct Node {
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub children: Vec<Whole>,
+    pub matrix: Option<[f32; 16]>,
+    pub translation: Option<[f32; 3]>,
+    pub rotation: Option<[f32; 4]>,
+    pub scale: Option<[f32; 3]>,
+    pub mesh: Option<Whole>,
+    pub skin: Option<Whole>,
+    pub camera: Option<Whole>,
+    #[serde(default)]
+    pub weights: Vec<f32>,
+}
+
+#[derive(Deserialize)]
+pub struct Mesh {
+    #[serde(default)]
+    pub name: String,
+    pub primitives: Vec<Primitive>,
+    #[serde(default)]
+    pub weights: Vec<f32>,
+}
+
+/// The accessors of vertices, by semantic.
+pub type Attributes = std::collections::BTreeMap<String, Whole>;
+
+#[derive(Deserialize)]
+pub struct Primitive {
+    pub attributes: Attributes,
+    pub indices: Option<Whole>,
+    pub material: Option<Whole>,
+    pub mode: Option<Whole>,
+    #[serde(default)]
+    pub targets: Vec<Attributes>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Skin {
+    #[serde(default)]
+    pub name: String,
+    pub joints: Vec<Whole>,
+    pub inverse_bind_matrices: Option<Whole>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Camera {
+    #[serde(untagged)]
+    Perspective { perspective: Perspective },
+    #[serde(untagged)]
+    Orthographic { orthographic: Orthographic },
+}
+
+#[derive(Deserialize)]
+pub struct Perspective {
+    pub yfov: f32,
+    pub znear: f32,
+    pub zfar: Option<f32>,
+}
+
+#[derive(Deserialize)]
+pub struct Orthographic {
+    pub ymag: f32,
+    pub znear: f32,
+    pub zfar: f32,
+}
+
+#[derive(Deserialize)]
+pub struct Animation {
+    #[serde(default)]
+    pub name: String,
+    pub channels: Vec<Channel>,
+    pub samplers: Vec<Keyframes>,
+}
+
+#[derive(Deserialize)]
+pub struct Channel {
+    pub sampler: Whole,
+    pub target: ChannelTarget,
+}
+
+#[derive(Deserialize)]
+pub struct ChannelTarget {
+    pub node: Option<Whole>,
+    pub path: String,
+}
+
+#[derive(Deserialize)]
+pub struct Keyframes {
+    pub input: Whole,
+    pub output: Whole,
+    pub interpolation: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Material {
+    pub name: String,
+    pub pbr_metallic_roughness: MetallicRoughness,
+    pub normal_texture: Option<TextureInfo>,
+    pub occlusion_texture: Option<TextureInfo>,
+    pub emissive_texture: Option<TextureInfo>,
+    pub emissive_factor: Option<[f32; 3]>,
+    pub alpha_mode: Option<String>,
+    pub alpha_cutoff: Option<f32>,
+    pub double_sided: bool,
+    pub extensions: MaterialExtensions,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MetallicRoughness {
+    pub base_color_factor: Option<[f32; 4]>,
+    pub base_color_texture: Option<TextureInfo>,
+    pub metallic_factor: Option<f32>,
+    pub roughness_factor: Option<f32>,
+    pub metallic_roughness_texture: Option<TextureInfo>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct MaterialExtensions {
+    #[serde(rename = "KHR_materials_unlit")]
+    pub unlit: Option<Unlit>,
+    #[serde(rename = "KHR_materials_emissive_strength")]
+    pub emissive_strength: Option<EmissiveStrength>,
+}
+
+#[derive(Deserialize)]
+pub struct Unlit {}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EmissiveStrength {
+    pub emissive_strength: Option<f32>,
+}
+
+/// A texture of a material; `scale` is of normals and `strength` of occlusion.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TextureInfo {
+    pub index: Whole,
+    pub tex_coord: Option<Whole>,
+    pub scale: Option<f32>,
+    pub strength: Option<f32>,
+    #[serde(default)]
+    pub extensions: TextureExtensions,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct TextureExtensions {
+    #[serde(rename = "KHR_texture_transform")]
+    pub transform: Option<TextureTransform>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TextureTransform {
+    pub offset: [f32; 2],
+    pub rotation: f32,
+    pub scale: Option<[f32; 2]>,
+    pub tex_coord: Option<Whole>,
+}
+
+#[derive(Deserialize)]
+pub struct Texture {
+    pub sampler: Option<Whole>,
+    pub source: Option<Whole>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sampler {
+    pub mag_filter: Option<Whole>,
+    pub min_filter: Option<Whole>,
+    pub wrap_s: Option<Whole>,
+    pub wrap_t: Option<Whole>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Image {
+    #[serde(default)]
+    pub name: String,
+    pub uri: Option<String>,
+    pub buffer_view: Option<Whole>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Accessor {
+    pub buffer_view: Option<Whole>,
+    pub byte_offset: Option<Whole>,
+    pub component_type: Whole,
+    #[serde(default)]
+    pub normalized: bool,
+    pub count: Whole,
+    #[serde(rename = "type")]
+    pub shape: String,
+    pub sparse: Option<Sparse>,
+}
+
+#[derive(Deserialize)]
+pub struct Sparse {
+    pub count: Whole,
+    pub indices: SparseIndices,
+    pub values: SparseValues,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SparseIndices {
+    pub buffer_view: Whole,
+    pub byte_offset: Option<Whole>,
+    pub component_type: Whole,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SparseValues {
+    pub buffer_view: Whole,
+    pub byte_offset: Option<Whole>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct View {
+    pub buffer: Whole,
+    pub byte_offset: Option<Whole>,
+    pub byte_length: Whole,
+    pub byte_stride: Option<Whole>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Buffer {
+    pub byte_length: Whole,
+    pub uri: Option<String>,
+}

@@ -1,0 +1,198 @@
+//! Meshes: attributes, indices, influences, morph targets.
+
+use monotile::{Error, Result};
+
+use super::accessor::Use;
+use super::json::{self, Whole};
+use super::notes::{Notes, Oddity};
+use super::shape::Mode;
+use super::source::Source;
+use super::{called, fault, pick, surface};
+use crate::{Influences, Mesh, Primitive, Scene, Target, Topology};
+
+/// Reads all meshes, after the materials.
+pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes) -> Result<()> {
+    for (i, mesh) in source.root.meshes.iter().enumerate() {
+        let place = called("mesh", i, &mesh.name).to_string();
+        let read = one(source, scene, mesh, (&place, notes)).map_err(|e| e.within(&place))?;
+        scene.meshes.push(read);
+    }
+    Ok(())
+}
+
+/// What a mesh is called, and where what is odd about it goes.
+type Told<'a> = (&'a str, &'a mut Notes);
+
+fn one(source: &Source<'_>, scene: &Scene, mesh: &json::Mesh, (place, notes): Told<'_>) -> Result<Mesh> {
+    let mut primitives = Vec::with_capacity(mesh.primitives.len());
+    let targets = mesh.primitives.first().map_or(0, |p| p.targets.len());
+    for (i, primitive) in mesh.primitives.iter().enumerate() {
+        let within = |e: Error| e.within(format!("primitive {i}"));
+        if primitive.targets.len() != targets {
+            return Err(within(fault(format!(
+                "{} morph targets, where the first primitive has {targets}",
+                primitive.targets.len()
+            ))));
+        }
+        if !primitive.attributes.contains_key("POSITION") {
+            notes.count(Oddity::NoPositions, 1, || place.to_string());
+            continue;
+        }
+        primitives.push(part(source, scene, primitive, (place, notes)).map_err(within)?);
+    }
+    let weights = match mesh.weights.len() {
+        0 => vec![0.0; targets],
+        n if n == targets => mesh.weights.clone(),
+        n => return Err(fault(format!("{n} weights for {targets} morph targets"))),
+    };
+    Ok(Mesh { name: mesh.name.clone(), primitives, weights })
+}
+
+fn part(source: &Source<'_>, scene: &Scene, primitive: &json::Primitive, (place, notes): Told<'_>) -> Result<Primitive> {
+    let place = || place.to_string();
+    let Some(mode) = Mode::of(primitive.mode) else {
+        let code = primitive.mode.map_or(4, |m| m.0);
+        return Err(fault(format!("mode {code}, which glTF does not have")));
+    };
+    let material = primitive.material.map(|m| pick(&scene.materials, m, "material").map(|_| m.get())).transpose()?;
+    let mut p = Primitive { topology: mode.topology(), material, ..Primitive::default() };
+    attributes(source, primitive, &mut p)?;
+    p.influences = influences(source, primitive, p.positions.len(), (&place(), notes))?;
+    let (indices, over) = mode.list(indices(source, primitive.indices, p.positions.len())?);
+    source.spend(indices.len() as u64, size_of::<u32>())?;
+    p.indices = indices;
+    notes.count(Oddity::LeftOver, over, place);
+
+    if p.normals.is_empty() && p.topology == Topology::Triangles {
+        notes.count(Oddity::FlatNormals, 1, place);
+        p.tangents.clear();
+        surface::flatten(source, &mut p)?;
+    } else {
+        let (long, zero) = surface::make_unit(&mut p);
+        notes.count(Oddity::NormalLength, long, place);
+        notes.count(Oddity::ZeroNormal, zero, place);
+    }
+    let map = material.and_then(|m| scene.materials[m].normal_texture);
+    if let (Some(map), Topology::Triangles, true) = (map, p.topology, p.tangents.is_empty()) {
+        notes.count(Oddity::Tangents, 1, place);
+        let chosen = surface::tangents(source, &mut p, map.uv)?;
+        notes.count(Oddity::ZeroTangent, chosen, place);
+    }
+    Ok(p)
+}
+
+fn attributes(source: &Source<'_>, primitive: &json::Primitive, p: &mut Primitive) -> Result<()> {
+    let find = |name: &str| primitive.attributes.get(name).copied();
+    fn each<const N: usize>(source: &Source<'_>, (name, at): (&str, Option<Whole>), used: Use) -> Result<Vec<[f32; N]>> {
+        at.map_or(Ok(Vec::new()), |at| source.floats(at, used).map_err(|e| e.within(name)))
+    }
+    p.positions = each(source, ("POSITION", find("POSITION")), Use::Value)?;
+    if p.positions.len() > u32::MAX as usize {
+        return Err(fault(format!("{} vertices, more than an index can name", p.positions.len())));
+    }
+    p.normals = each(source, ("NORMAL", find("NORMAL")), Use::Value)?;
+    p.tangents = each(source, ("TANGENT", find("TANGENT")), Use::Value)?;
+    for set in 0.. {
+        let name = format!("TEXCOORD_{set}");
+        let Some(at) = find(&name) else { break };
+        p.uvs.push(each(source, (&name, Some(at)), Use::Value)?);
+    }
+    p.colors = match find("COLOR_0") {
+        Some(at) if pick(&source.root.accessors, at, "accessor").is_ok_and(|a| a.shape == "VEC3") => {
+            let opaque = |[r, g, b]: [f32; 3]| [r, g, b, 1.0];
+            each(source, ("COLOR_0", Some(at)), Use::Fraction)?.into_iter().map(opaque).collect()
+        }
+        at => each(source, ("COLOR_0", at), Use::Fraction)?,
+    };
+    for (i, target) in primitive.targets.iter().enumerate() {
+        let find = |name| (name, target.get(name).copied());
+        let read = |name| each(source, find(name), Use::Value).map_err(|e| e.within(format!("morph target {i}")));
+        let (positions, normals, tangents) = (read("POSITION")?, read("NORMAL")?, read("TANGENT")?);
+        p.targets.push(Target { positions, normals, tangents });
+    }
+    for tangent in &mut p.tangents {
+        let unit = surface::unit(glam::Vec3::new(tangent[0], tangent[1], tangent[2])).unwrap_or(glam::Vec3::X);
+        *tangent = [unit.x, unit.y, unit.z, if tangent[3] < 0.0 { -1.0 } else { 1.0 }];
+    }
+    same_length(p)
+}
+
+/// Every attribute has as many elements as there are positions.
+fn same_length(p: &Primitive) -> Result<()> {
+    let vertices = p.positions.len();
+    let check = |name: &str, length: usize| match length == 0 || length == vertices {
+        true => Ok(()),
+        false => Err(fault(format!("{name} has {length} elements, and POSITION has {vertices}"))),
+    };
+    check("NORMAL", p.normals.len())?;
+    check("TANGENT", p.tangents.len())?;
+    check("COLOR_0", p.colors.len())?;
+    p.uvs.iter().enumerate().try_for_each(|(set, uvs)| check(&format!("TEXCOORD_{set}"), uvs.len()))?;
+    for (i, target) in p.targets.iter().enumerate() {
+        let lengths = [("POSITION", target.positions.len()), ("NORMAL", target.normals.len()), ("TANGENT", target.tangents.len())];
+        lengths.iter().try_for_each(|(name, length)| check(&format!("{name} of morph target {i}"), *length))?;
+    }
+    Ok(())
+}
+
+/// The file's indices, or one for every vertex.
+fn indices(source: &Source<'_>, at: Option<Whole>, vertices: usize) -> Result<Vec<u32>> {
+    let Some(at) = at else {
+        source.spend(vertices as u64, size_of::<u32>())?;
+        return Ok((0..vertices as u32).collect());
+    };
+    let indices = source.integers::<1>(at).map_err(|e| e.within("indices"))?;
+    match indices.iter().position(|&[i]| i as usize >= vertices) {
+        Some(bad) => Err(fault(format!("index {bad} names vertex {}, and there are {vertices}", indices[bad][0]))),
+        None => Ok(indices.into_iter().flatten().collect()),
+    }
+}
+
+/// Joints and weights of all sets, four pairs a set; weights sum to one.
+fn influences(source: &Source<'_>, primitive: &json::Primitive, vertices: usize, (place, notes): Told<'_>) -> Result<Influences> {
+    let find = |name: &str| primitive.attributes.get(name).copied();
+    let mut sets = Vec::new();
+    for set in 0.. {
+        let names = [format!("JOINTS_{set}"), format!("WEIGHTS_{set}")];
+        let (joints, weights) = match (find(&names[0]), find(&names[1])) {
+            (None, None) => break,
+            (Some(joints), Some(weights)) => (joints, weights),
+            (Some(_), None) => return Err(fault(format!("{} without {}", names[0], names[1]))),
+            (None, Some(_)) => return Err(fault(format!("{} without {}", names[1], names[0]))),
+        };
+        let joints = source.integers::<4>(joints).map_err(|e| e.within(&names[0]))?;
+        let weights = source.floats::<4>(weights, Use::Fraction).map_err(|e| e.within(&names[1]))?;
+        for (name, length) in names.iter().zip([joints.len(), weights.len()]) {
+            if length != vertices {
+                return Err(fault(format!("{name} has {length} elements, and POSITION has {vertices}")));
+            }
+        }
+        sets.push((joints, weights));
+    }
+    let per_vertex = 4 * sets.len();
+    source.spend(vertices as u64, 6 * per_vertex)?;
+    let mut all = Influences { per_vertex, ..Influences::default() };
+    let (mut uneven, mut negative, mut none) = (0, 0, 0);
+    for vertex in 0..if per_vertex == 0 { 0 } else { vertices } {
+        let pairs = || sets.iter().flat_map(|(joints, weights)| joints[vertex].into_iter().zip(weights[vertex]));
+        negative += pairs().filter(|&(_, w)| w < 0.0).count();
+        let sum: f64 = pairs().map(|(_, w)| f64::from(w.max(0.0))).sum();
+        uneven += usize::from(sum > 0.0 && (sum - 1.0).abs() > UNEVEN);
+        none += usize::from(sum <= 0.0);
+        for (slot, (joint, weight)) in pairs().enumerate() {
+            let weight = if sum > 0.0 { (f64::from(weight.max(0.0)) / sum) as f32 } else { f32::from(slot == 0) };
+            // A pair that counts for nothing may name anything.
+            let joint = if weight > 0.0 && sum > 0.0 { joint } else { 0 };
+            let narrow = |_| fault(format!("vertex {vertex} follows joint {joint}, and a skin has at most 65536"));
+            all.joints.push(u16::try_from(joint).map_err(narrow)?);
+            all.weights.push(weight);
+        }
+    }
+    notes.count(Oddity::WeightSum, uneven, || place.to_string());
+    notes.count(Oddity::NegativeWeight, negative, || place.to_string());
+    notes.count(Oddity::NoWeight, none, || place.to_string());
+    Ok(all)
+}
+
+/// How far from 1 a sum of weights may be before it is told: four bytes round to that.
+const UNEVEN: f64 = 0.01;

@@ -1,0 +1,174 @@
+//! The hierarchy, and what hangs on it: skins and lenses.
+
+use monotile::{Error, Result};
+
+use super::accessor::Use;
+use super::notes::{Notes, Oddity};
+use super::source::Source;
+use super::{called, fault, json, pick, surface};
+use crate::{Lens, Local, Node, Scene, Skin, Trs};
+
+/// Reads lenses, skins and nodes, and tells where each node of the file is in the scene.
+///
+/// All nodes are there, as any may be a joint, but those outside of the file's scene draw nothing.
+pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes) -> Result<Vec<usize>> {
+    let root = source.root;
+    if root.nodes.is_empty() {
+        return Err(fault("there is nothing in it: it has no nodes"));
+    }
+    for (i, camera) in root.cameras.iter().enumerate() {
+        scene.lenses.push(lens(camera).map_err(|e| e.within(format!("camera {i}")))?);
+    }
+    let parents = parents(root)?;
+    let order = order(root, &parents)?;
+    let mut places = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(place, &i)| places[i] = place);
+    for (i, skin) in root.skins.iter().enumerate() {
+        let within = |e: Error| e.within(called("skin", i, &skin.name));
+        scene.skins.push(read_skin(source, skin, &places).map_err(within)?);
+    }
+    let shown = shown(root, &order, (&parents, notes))?;
+    for &i in &order {
+        let node = &root.nodes[i];
+        let place = || called("node", i, &node.name).to_string();
+        let mut read = one(scene, node, notes).map_err(|e| e.within(place()))?;
+        read.parent = parents[i].map(|parent| places[parent]);
+        if !shown[i] {
+            (read.mesh, read.skin, read.lens) = (None, None, None);
+            read.weights.clear();
+        }
+        scene.nodes.push(read);
+    }
+    Ok(places)
+}
+
+/// The parent of each node.
+fn parents(root: &json::Root) -> Result<Vec<Option<usize>>> {
+    let mut parents = vec![None; root.nodes.len()];
+    for (i, node) in root.nodes.iter().enumerate() {
+        for &child in &node.children {
+            let within = |e: Error| e.within(called("node", i, &node.name));
+            pick(&root.nodes, child, "node").map_err(within)?;
+            if let Some(other) = parents[child.get()].replace(i) {
+                return Err(fault(format!("node {} is a child of node {other} and of node {i}", child.0)));
+            }
+        }
+    }
+    Ok(parents)
+}
+
+/// Every node after its parent, each with its descendants behind it.
+fn order(root: &json::Root, parents: &[Option<usize>]) -> Result<Vec<usize>> {
+    let mut order = Vec::with_capacity(parents.len());
+    let mut waiting: Vec<usize> = (0..parents.len()).rev().filter(|&i| parents[i].is_none()).collect();
+    while let Some(i) = waiting.pop() {
+        order.push(i);
+        waiting.extend(root.nodes[i].children.iter().rev().map(|child| child.get()));
+    }
+    if order.len() == parents.len() {
+        return Ok(order);
+    }
+    // Every node has at most one parent, so what no root leads to is on a circle or hangs on one.
+    let mut reached = vec![false; parents.len()];
+    order.iter().for_each(|&i| reached[i] = true);
+    let mut i = reached.iter().position(|&reached| !reached).unwrap_or_default();
+    let mut seen = vec![false; parents.len()];
+    while !std::mem::replace(&mut seen[i], true) {
+        i = parents[i].unwrap_or(i);
+    }
+    Err(fault(format!("node {i} contains itself")))
+}
+
+/// Which nodes are in the file's scene: the one it names, else its first; all of them if it has no scenes.
+fn shown(root: &json::Root, order: &[usize], (parents, notes): (&[Option<usize>], &mut Notes)) -> Result<Vec<bool>> {
+    let chosen = match (root.scene, root.scenes.first()) {
+        (Some(index), _) => pick(&root.scenes, index, "scene")?,
+        (None, Some(first)) => first,
+        (None, None) => return Ok(vec![true; order.len()]),
+    };
+    if root.scenes.len() > 1 {
+        let index = root.scene.map_or(0, |index| index.0);
+        notes.say(format!("it has {} scenes, of which number {index}, counted from 0, is read", root.scenes.len()));
+    }
+    let mut shown = vec![false; order.len()];
+    for &index in &chosen.nodes {
+        pick(&root.nodes, index, "node").map_err(|e| e.within("scene"))?;
+        shown[index.get()] = true;
+    }
+    for &i in order {
+        shown[i] |= parents[i].is_some_and(|parent| shown[parent]);
+    }
+    match shown.iter().filter(|&&shown| !shown).count() {
+        0 => {}
+        1 => notes.say("1 node is not in the scene and draws nothing"),
+        n => notes.say(format!("{n} nodes are not in the scene and draw nothing")),
+    }
+    Ok(shown)
+}
+
+fn one(scene: &Scene, node: &json::Node, notes: &mut Notes) -> Result<Node> {
+    let parts = node.translation.is_some() || node.rotation.is_some() || node.scale.is_some();
+    let local = match node.matrix {
+        Some(_) if parts => return Err(fault("it has both a matrix and parts of one")),
+        Some(m) => Local::Matrix(std::array::from_fn(|column| std::array::from_fn(|row| m[4 * column + row]))),
+        None => {
+            let rotation = node.rotation.unwrap_or(Trs::default().rotation);
+            Local::Trs(Trs {
+                translation: node.translation.unwrap_or_default(),
+                rotation: unit(rotation, |odd| {
+                    notes.count(Oddity::QuaternionLength, odd, || called("node", scene.nodes.len(), &node.name).to_string())
+                })?,
+                scale: node.scale.unwrap_or([1.0; 3]),
+            })
+        }
+    };
+    let mesh = node.mesh.map(|m| pick(&scene.meshes, m, "mesh").map(|_| m.get())).transpose()?;
+    let skin = node.skin.map(|s| pick(&scene.skins, s, "skin").map(|_| s.get())).transpose()?;
+    let lens = node.camera.map(|c| pick(&scene.lenses, c, "camera").map(|_| c.get())).transpose()?;
+    Ok(Node { name: node.name.clone(), parent: None, local, mesh, skin, lens, weights: node.weights.clone() })
+}
+
+/// A quaternion of length 1, telling whether it was not.
+pub fn unit(q: [f32; 4], odd: impl FnOnce(usize)) -> Result<[f32; 4]> {
+    let length = q.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+    if !(length > 0.0) || !length.is_finite() {
+        return Err(fault(format!("the quaternion {q:?}, which is no rotation")));
+    }
+    odd(usize::from((length - 1.0).abs() > f64::from(surface::LOOSE)));
+    Ok(q.map(|x| (f64::from(x) / length) as f32))
+}
+
+fn read_skin(source: &Source<'_>, skin: &json::Skin, places: &[usize]) -> Result<Skin> {
+    if skin.joints.is_empty() || skin.joints.len() > 1 << 16 {
+        return Err(fault(format!("{} joints, and a skin has 1 to 65536", skin.joints.len())));
+    }
+    let joints = skin.joints.iter().map(|&j| pick(places, j, "node").copied()).collect::<Result<Vec<_>>>()?;
+    let identity = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+    let inverse_bind = match skin.inverse_bind_matrices {
+        None => vec![identity; joints.len()],
+        Some(at) => {
+            let matrices = source.floats::<16>(at, Use::Value).map_err(|e| e.within("inverse bind matrices"))?;
+            if matrices.len() < joints.len() {
+                return Err(fault(format!("{} inverse bind matrices for {} joints", matrices.len(), joints.len())));
+            }
+            let columns = |m: &[f32; 16]| std::array::from_fn(|c| std::array::from_fn(|r| m[4 * c + r]));
+            matrices[..joints.len()].iter().map(columns).collect()
+        }
+    };
+    Ok(Skin { name: skin.name.clone(), joints, inverse_bind })
+}
+
+fn lens(camera: &json::Camera) -> Result<Lens> {
+    match camera {
+        json::Camera::Perspective { perspective: p } => {
+            let lens = Lens::Perspective { fovy: p.yfov, near: p.znear, far: p.zfar };
+            let fits = 0.0 < p.yfov && p.yfov < std::f32::consts::PI && 0.0 < p.znear && p.zfar.is_none_or(|far| p.znear < far);
+            if fits { Ok(lens) } else { Err(fault(format!("{lens:?} sees nothing"))) }
+        }
+        json::Camera::Orthographic { orthographic: o } => {
+            let lens = Lens::Orthographic { half_height: o.ymag.abs(), near: o.znear, far: o.zfar };
+            let fits = o.ymag != 0.0 && 0.0 <= o.znear && o.znear < o.zfar;
+            if fits { Ok(lens) } else { Err(fault(format!("{lens:?} sees nothing"))) }
+        }
+    }
+}

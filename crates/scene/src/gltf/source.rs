@@ -1,0 +1,104 @@
+//! The bytes that a file's objects point into, and what may be made of them.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::path::Path;
+
+use monotile::{Error, Result};
+
+use super::{fault, json, pick, uri};
+
+/// A file's JSON and buffers.
+pub struct Source<'a> {
+    pub root: &'a json::Root,
+    folder: Option<&'a Path>,
+    buffers: Vec<Cow<'a, [u8]>>,
+    /// Bytes of the file, its buffers and the images read so far.
+    bytes: Cell<u64>,
+    /// Bytes of vertices, indices and keys that may still be made.
+    left: Cell<u64>,
+}
+
+/// How many times its own size a file's geometry may have: parts that share vertices get copies, and bytes become floats.
+const GROWTH: u64 = 64;
+
+/// What a file may always make.
+const FREE: u64 = 1 << 20;
+
+impl<'a> Source<'a> {
+    /// Reads the buffers.
+    pub fn new(root: &'a json::Root, size: u64, binary: Option<&'a [u8]>, folder: Option<&'a Path>) -> Result<Self> {
+        let mut bytes = size;
+        let mut buffers = Vec::with_capacity(root.buffers.len());
+        for (i, buffer) in root.buffers.iter().enumerate() {
+            let length = buffer.byte_length.0;
+            let content = match (&buffer.uri, binary) {
+                (Some(uri), _) => {
+                    let read = uri::read(uri, folder, length).map_err(|e| e.within(format!("buffer {i}")))?;
+                    bytes = bytes.saturating_add(read.len() as u64);
+                    Cow::Owned(read)
+                }
+                (None, Some(binary)) if i == 0 => Cow::Borrowed(binary),
+                // Some extensions leave the bytes away; what is in the buffer is then refused where it is wanted.
+                (None, _) => Cow::Borrowed(&[][..]),
+            };
+            if (content.len() as u64) < length && !(content.is_empty() && buffer.uri.is_none()) {
+                return Err(fault(format!("buffer {i} has {} bytes and says {length}", content.len())));
+            }
+            buffers.push(content);
+        }
+        let left = bytes.saturating_mul(GROWTH).saturating_add(FREE);
+        Ok(Self { root, folder, buffers, bytes: Cell::new(bytes), left: Cell::new(left) })
+    }
+
+    /// Bytes of all that was read.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+
+    /// Takes bytes from what may be made, before they are made.
+    pub fn spend(&self, count: u64, size: usize) -> Result<()> {
+        let wanted = count.saturating_mul(size as u64);
+        match self.left.get().checked_sub(wanted) {
+            Some(left) => {
+                self.left.set(left);
+                Ok(())
+            }
+            None => Err(fault(format!("it would take more than {GROWTH} times the {} bytes of the file", self.bytes.get()))),
+        }
+    }
+
+    /// The bytes of a buffer view, and its stride where it has one.
+    pub fn view(&self, index: json::Whole) -> Result<(&[u8], Option<usize>)> {
+        let view = pick(&self.root.buffer_views, index, "buffer view")?;
+        let within = |e: Error| e.within(format!("buffer view {}", index.0));
+        pick(&self.root.buffers, view.buffer, "buffer").map_err(within)?;
+        let buffer = &self.buffers[view.buffer.get()];
+        let (offset, length) = (view.byte_offset.map_or(0, |o| o.0), view.byte_length.0);
+        let range = offset.checked_add(length).filter(|&end| end <= buffer.len() as u64).map(|end| offset as usize..end as usize);
+        let Some(bytes) = range.map(|range| &buffer[range]) else {
+            let what = format!("{length} bytes from {offset} are not in buffer {}, which has {}", view.buffer.0, buffer.len());
+            return Err(within(fault(what)));
+        };
+        match view.byte_stride {
+            Some(stride) if !(4..=252).contains(&stride.0) => {
+                Err(within(fault(format!("a stride of {} bytes, and 4 to 252 are allowed", stride.0))))
+            }
+            stride => Ok((bytes, stride.map(json::Whole::get))),
+        }
+    }
+
+    /// The bytes of an image.
+    pub fn image(&self, image: &json::Image) -> Result<Cow<'_, [u8]>> {
+        match (&image.uri, image.buffer_view) {
+            (Some(uri), None) => {
+                let read = uri::read(uri, self.folder, u64::MAX)?;
+                self.bytes.set(self.bytes.get().saturating_add(read.len() as u64));
+                Ok(Cow::Owned(read))
+            }
+            (None, Some(view)) => Ok(Cow::Borrowed(self.view(view)?.0)),
+            (Some(_), Some(_)) => Err(fault("both a URI and a buffer view")),
+            (None, None) => Err(fault("neither a URI nor a buffer view")),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Normals and tangents where a file has none.
+
+use glam::{Vec2, Vec3};
+use monotile::Result;
+
+use super::source::Source;
+use crate::{Influences, Primitive, Target};
+
+impl Primitive {
+    /// Twice the area of a triangle.
+    pub(super) fn area(&self, [a, b, c]: [u32; 3]) -> f32 {
+        self.across([a, b, c]).length()
+    }
+
+    /// A vector along a triangle's normal, as long as twice its area.
+    fn across(&self, [a, b, c]: [u32; 3]) -> Vec3 {
+        let [a, b, c] = [a, b, c].map(|i| Vec3::from(self.positions[i as usize]));
+        (b - a).cross(c - a)
+    }
+}
+
+/// Gives every triangle vertices of its own, whose normals are the triangle's, as the specification asks where there are none.
+pub fn flatten(source: &Source<'_>, p: &mut Primitive) -> Result<()> {
+    let size = 12 + 12 + 8 * p.uvs.len() + 16 + 6 * p.influences.per_vertex + 36 * p.targets.len();
+    source.spend(p.indices.len() as u64, size)?;
+    let from = std::mem::take(&mut p.indices);
+    fn pull<T: Copy>(list: &[T], from: &[u32]) -> Vec<T> {
+        if list.is_empty() { Vec::new() } else { from.iter().map(|&i| list[i as usize]).collect() }
+    }
+    let k = p.influences.per_vertex;
+    let spread = |&i: &u32| (0..k).map(move |slot| i as usize * k + slot);
+    p.influences = Influences {
+        per_vertex: k,
+        joints: from.iter().flat_map(spread).map(|i| p.influences.joints[i]).collect(),
+        weights: from.iter().flat_map(spread).map(|i| p.influences.weights[i]).collect(),
+    };
+    p.positions = pull(&p.positions, &from);
+    p.tangents = pull(&p.tangents, &from);
+    p.colors = pull(&p.colors, &from);
+    p.uvs = p.uvs.iter().map(|set| pull(set, &from)).collect();
+    p.indices = (0..from.len() as u32).collect();
+    p.normals = flat(&p.positions);
+    for target in &mut p.targets {
+        let positions = pull(&target.positions, &from);
+        // The change of the flat normal when the target has weight 1; between, the sum is made unit again.
+        let moved: Vec<[f32; 3]> =
+            p.positions.iter().zip(&positions).map(|(p, d)| (Vec3::from(*p) + Vec3::from(*d)).into()).collect();
+        let normals = flat(&moved).iter().zip(&p.normals).map(|(to, from)| (Vec3::from(*to) - Vec3::from(*from)).into()).collect();
+        *target = Target { positions, normals, tangents: Vec::new() };
+    }
+    Ok(())
+}
+
+/// The normal of each triangle, three times.
+fn flat(positions: &[[f32; 3]]) -> Vec<[f32; 3]> {
+    let normal = |t: &[[f32; 3]]| {
+        let [a, b, c] = [t[0], t[1], t[2]].map(Vec3::from);
+        [unit((b - a).cross(c - a)).unwrap_or(Vec3::Y).to_array(); 3]
+    };
+    positions.chunks_exact(3).flat_map(normal).collect()
+}
+
+/// Makes normals unit; those that are zero become those of the triangles around them. How many were not unit, and how many zero.
+pub fn make_unit(p: &mut Primitive) -> (usize, usize) {
+    let (mut long, mut zero) = (0, Vec::new());
+    for (i, normal) in p.normals.iter_mut().enumerate() {
+        let n = Vec3::from(*normal);
+        match unit(n) {
+            Some(unit) => {
+                long += usize::from((n.length() - 1.0).abs() > LOOSE);
+                *normal = unit.into();
+            }
+            None => zero.push(i),
+        }
+    }
+    if !zero.is_empty() {
+        let mut around = vec![Vec3::ZERO; p.positions.len()];
+        if p.topology == crate::Topology::Triangles {
+            for t in p.indices.chunks_exact(3) {
+                let across = p.across([t[0], t[1], t[2]]);
+                t.iter().for_each(|&i| around[i as usize] += across);
+            }
+        }
+        zero.iter().for_each(|&i| p.normals[i] = unit(around[i]).unwrap_or(Vec3::Y).into());
+    }
+    (long, zero.len())
+}
+
+/// How far from 1 a length may be before it is told: what a byte a component rounds to.
+pub const LOOSE: f32 = 0.01;
+
+/// Tangents along u, summed over the triangles of each vertex, made orthogonal to its normal. How many had to be chosen.
+///
+/// MikkTSpace splits vertices where the triangles around them disagree; here they are averaged.
+pub fn tangents(source: &Source<'_>, p: &mut Primitive, set: usize) -> Result<usize> {
+    source.spend(p.positions.len() as u64, 16 + 24)?;
+    let zero = [[0.0; 2]];
+    let uvs = p.uvs.get(set).map_or(&zero[..0], |set| &set[..]);
+    let uv = |i: u32| uvs.get(i as usize).map_or(Vec2::ZERO, |&uv| Vec2::from(uv));
+    let mut sums = vec![(Vec3::ZERO, Vec3::ZERO); p.positions.len()];
+    for t in p.indices.chunks_exact(3) {
+        let [a, b, c] = [t[0], t[1], t[2]].map(|i| Vec3::from(p.positions[i as usize]));
+        let ([e, f], [s, r]) = ([b - a, c - a], [uv(t[1]) - uv(t[0]), uv(t[2]) - uv(t[0])]);
+        // e = s.x T + s.y B and f = r.x T + r.y B, up to the determinant; only its sign matters, as the sums are weighted by area.
+        let sign = s.perp_dot(r).signum();
+        let (along_u, along_v) = ((e * r.y - f * s.y) * sign, (f * s.x - e * r.x) * sign);
+        for &i in t {
+            sums[i as usize].0 += along_u;
+            sums[i as usize].1 += along_v;
+        }
+    }
+    let mut chosen = 0;
+    let tangent = |(n, (along_u, along_v)): (&[f32; 3], &(Vec3, Vec3))| {
+        let n = Vec3::from(*n);
+        let t = unit(*along_u - n * n.dot(*along_u)).unwrap_or_else(|| {
+            chosen += 1;
+            n.any_orthonormal_vector()
+        });
+        let sign = if n.cross(t).dot(*along_v) < 0.0 { -1.0 } else { 1.0 };
+        [t.x, t.y, t.z, sign]
+    };
+    p.tangents = p.normals.iter().zip(&sums).map(tangent).collect();
+    Ok(chosen)
+}
+
+/// A vector of length 1 in the same direction, if it has one.
+pub fn unit(v: Vec3) -> Option<Vec3> {
+    // The largest component first, so that squares neither overflow nor vanish.
+    let largest = v.abs().max_element();
+    (largest > 0.0 && largest.is_finite()).then(|| (v / largest).normalize())
+}
