@@ -15,13 +15,22 @@ mod animation;
 mod camera;
 mod check;
 pub mod differentiable;
+mod draws;
+mod framing;
 mod gltf;
+#[cfg(feature = "gpu")]
+pub mod gpu;
+mod mipmaps;
 mod picture;
+mod place;
 mod pose;
 mod scene;
 mod shot;
+mod spaces;
+mod srgb;
 
 pub use camera::{Camera, Lens};
+pub use framing::{Framing, Orbit};
 pub use gltf::About;
 pub use monotile::{Error, ErrorKind, Result};
 pub use picture::Picture;
@@ -30,4 +39,5 @@ pub use scene::{
     Alpha, Channel, Clip, Filter, Image, Influences, Interpolation, Keys, Local, Material, Mesh, Node, Primitive, Sampler, Scene,
     Skin, Target, Texture, TextureRef, Topology, Trs, Wrap,
 };
-pub use shot::{Background, Light, Shot};
+pub use shot::{Background, Ground, Light, Shot};
+pub use spaces::{Spaces, VertexOf};

@@ -1,4 +1,6 @@
-//! What a renderer makes.
+//! What a renderer makes, and the files that hold it.
+
+mod png;
 
 /// Pixels, row by row from the top: sRGB and straight alpha, a byte each.
 #[derive(Clone, PartialEq, Eq)]
@@ -9,6 +11,18 @@ pub struct Picture {
     pub height: usize,
     /// Red, green, blue, alpha of each pixel.
     pub rgba: Vec<u8>,
+}
+
+impl Picture {
+    /// Red, green, blue and alpha of one pixel.
+    ///
+    /// # Panics
+    /// Outside the picture.
+    pub fn pixel(&self, x: usize, y: usize) -> [u8; 4] {
+        assert!(x < self.width && y < self.height, "a picture of {} x {} has no pixel ({x}, {y})", self.width, self.height);
+        let at = 4 * (y * self.width + x);
+        [self.rgba[at], self.rgba[at + 1], self.rgba[at + 2], self.rgba[at + 3]]
+    }
 }
 
 impl std::fmt::Debug for Picture {
