@@ -12,12 +12,21 @@
 #![forbid(unsafe_code)]
 
 mod camera;
+mod draws;
+mod framing;
+#[cfg(feature = "gpu")]
+pub mod gpu;
+mod mipmaps;
 mod picture;
+mod place;
 mod pose;
 mod scene;
 mod shot;
+mod spaces;
+mod srgb;
 
 pub use camera::{Camera, Lens};
+pub use framing::{Framing, Orbit};
 pub use monotile::{Error, ErrorKind, Result};
 pub use picture::Picture;
 pub use pose::Pose;
@@ -25,4 +34,5 @@ pub use scene::{
     Alpha, Channel, Clip, Filter, Image, Influences, Interpolation, Keys, Local, Material, Mesh, Node, Primitive, Sampler, Scene,
     Skin, Target, Texture, TextureRef, Topology, Trs, Wrap,
 };
-pub use shot::{Background, Light, Shot};
+pub use shot::{Background, Ground, Light, Shot};
+pub use spaces::{Spaces, VertexOf};

@@ -21,8 +21,35 @@
 //! A = −1.04 a + q_z, B = 1.04 a + q_w.
 //!
 //! L is tone-mapped by Khronos's PBR Neutral operator (2024), which keeps base colours that are not bright as they are, fragment by fragment; the
-//! samples of a pixel are averaged after that, in linear RGB, and encoded as sRGB. Surfaces that blend are laid over in the same space, by
-//! node in the order of their distance, farthest first. An unlit surface shows c and is not tone-mapped.
+//! samples of a pixel are averaged after that, in linear RGB, and encoded as sRGB. An unlit surface shows c and is not tone-mapped; so do lines
+//! and points without normals.
+//!
+//! # The surface
+//! n is the interpolated vertex normal (made unit in the world first) made unit again; with a normal map whose texel, scaled, is (x, y, z), it is
+//! x t + y b + z n made unit, of interpolated normal n, tangent t and b = ± n × t before they are made unit. On the back of a double-sided surface
+//! n is turned over. A normal that has no length points at the viewer. Vertex colours multiply c and alpha.
+//! Everything is taken at the centre of the pixel, also where that lies outside the triangle; a fragment that the mask rejects is missing from all
+//! samples of its pixel. A pixel has four samples, WebGPU's: (3, 1), (7, 3), (1, 5), (5, 7) eighths.
+//!
+//! Textures are sampled as WebGPU samples them, without anisotropy, from the levels that `mipmaps` makes; colours are decoded before they are filtered.
+//!
+//! # Order
+//! Opaque and masked surfaces first. Surfaces that blend are laid over what is there, sample by sample, in linear RGB after tone-mapping; they test depth
+//! but leave none. Primitives that blend come in the order of the distance along the view of the centre of the box around their vertices
+//! at rest, moved by world_from_node (or the skin's first joint), farthest first.
+//!
+//! # What is behind
+//! The sky is seen by the height y of the unit direction of the ray through the pixel's centre, with t = 1 − (1 − |y|)³:
+//! mix([`HORIZON`], [`ZENITH`], t) above, mix([`HORIZON`], [`FLOOR`], t) below; it is not tone-mapped.
+//!
+//! The [`Ground`] shows nothing but a shadow: where the ray through the pixel's centre goes down through its plane from above, the background is multiplied by
+//! 1 − [`SHADE`] s; a transparent one becomes black of alpha [`SHADE`] s. s comes from a map of [`SHADOW_SIZE`]² texels over the square of the ground, in
+//! which x grows with u and z with v: a texel is 1 where its centre is in the projection, along the light, of any triangle that is not blended (of a masked
+//! one all of it), either side of it, else 0; then it is blurred along u and then along v with the weights exp(−i²/(2 · 4²)), |i| ≤ 12, divided by their sum
+//! (0 beyond the edge), and read bilinearly (0 beyond the square). A light that does not come from above casts none. The ground hides nothing.
+//!
+//! # Wireframe
+//! The edges of triangles are drawn as lines, one pixel wide, coloured and lit as the surface is there, of both sides; nothing casts a shadow.
 
 use crate::Camera;
 
@@ -35,8 +62,8 @@ pub struct Shot {
     pub light: Light,
     /// What is behind it.
     pub background: Background,
-    /// The height (world y) of a plane that catches the shadow of everything, or no shadow.
-    pub ground: Option<f32>,
+    /// What catches the shadow of everything, or no shadow.
+    pub ground: Option<Ground>,
     /// Only the edges of triangles are drawn, as lines.
     pub wireframe: bool,
 }
@@ -63,4 +90,49 @@ pub enum Background {
     Color([u8; 3]),
     /// A gradient by the height of the ray: horizon to zenith above, horizon to ground below.
     Sky,
+}
+
+/// The part of a level plane that shadows are seen on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ground {
+    /// World y.
+    pub height: f32,
+    /// World x and z of the middle of a square.
+    pub center: [f32; 2],
+    /// Half of its side.
+    pub half_side: f32,
+}
+
+/// What the sky is near the horizon, linear RGB.
+pub(crate) const HORIZON: [f32; 3] = [0.83, 0.86, 0.88];
+/// Straight up.
+pub(crate) const ZENITH: [f32; 3] = [0.24, 0.42, 0.68];
+/// Straight down.
+pub(crate) const FLOOR: [f32; 3] = [0.46, 0.46, 0.45];
+/// How much of the background a full shadow takes away.
+pub(crate) const SHADE: f32 = 0.55;
+/// Texels a side of the map of shadows.
+pub(crate) const SHADOW_SIZE: usize = 256;
+/// The standard deviation of the blur, in texels.
+pub(crate) const SHADOW_BLUR: f32 = 4.0;
+/// How far it reaches, in texels.
+pub(crate) const SHADOW_REACH: usize = 12;
+
+impl Shot {
+    /// The shot of this camera in the default light, before the sky, with no shadow.
+    pub fn new(camera: Camera) -> Self {
+        Self { camera, light: Light::default(), background: Background::Sky, ground: None, wireframe: false }
+    }
+}
+
+impl Default for Light {
+    /// A sun at the upper left of a viewer who looks along -z, and a bright sky.
+    fn default() -> Self {
+        Self {
+            toward: [-0.42426407, 0.7071068, 0.56568545],
+            sun: [0.95, 0.92, 0.86],
+            sky: [0.52, 0.56, 0.62],
+            below: [0.30, 0.28, 0.26],
+        }
+    }
 }

@@ -31,6 +31,12 @@ impl Gpu {
         Ok((Self { device, queue, info: adapter.get_info() }, adapter))
     }
 
+    /// The adapter's name, its interface, and whether it is software.
+    pub fn name(&self) -> String {
+        let software = if self.info.device_type == wgpu::DeviceType::Cpu { ", software" } else { "" };
+        format!("{} ({}{software})", self.info.name, self.info.backend)
+    }
+
     /// What `work` returns, unless the device refused something meanwhile.
     pub fn checked<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);

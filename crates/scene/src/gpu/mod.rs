@@ -7,7 +7,9 @@ mod device;
 mod frame;
 mod geometry;
 mod material;
+mod overlay;
 mod pipeline;
+mod screen;
 mod shadow;
 mod target;
 mod texture;
@@ -15,6 +17,9 @@ mod words;
 
 use monotile::Result;
 use wgpu::util::DeviceExt as _;
+
+pub use self::overlay::Rectangle;
+pub use self::screen::Screen;
 
 use self::device::Gpu;
 use self::geometry::Geometry;
@@ -60,8 +65,7 @@ impl Renderer {
 
     /// What draws, in a few words: the adapter's name, and whether it is software.
     pub fn adapter(&self) -> String {
-        let software = if self.gpu.info.device_type == wgpu::DeviceType::Cpu { ", software" } else { "" };
-        format!("{} ({}{software})", self.gpu.info.name, self.gpu.info.backend)
+        self.gpu.name()
     }
 
     /// The picture of a pose.
@@ -78,10 +82,10 @@ impl Renderer {
                 other => other.insert(Headless::new(&gpu.device, size)),
             };
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            uploaded.encode(gpu, &mut encoder, &headless.target, &headless.view, (pose, shot))?;
+            uploaded.encode(gpu, &mut encoder, (&headless.target, &headless.view), (pose, shot))?;
             headless.copy(&mut encoder);
             gpu.queue.submit([encoder.finish()]);
-            headless.read(gpu)
+            headless.read(gpu, shot.background == crate::Background::Transparent)
         })
     }
 }
@@ -159,8 +163,7 @@ impl Uploaded {
         &mut self,
         gpu: &Gpu,
         encoder: &mut wgpu::CommandEncoder,
-        target: &Target,
-        view: &wgpu::TextureView,
+        (target, view): (&Target, &wgpu::TextureView),
         (pose, shot): (&Pose, &Shot),
     ) -> Result<()> {
         let (view_from_world, _) = shot.camera.matrices()?;

@@ -3,7 +3,7 @@
 use monotile::Result;
 
 use super::device::{Gpu, unsupported};
-use crate::Picture;
+use crate::{Picture, srgb};
 
 /// Samples of a pixel.
 pub(super) const SAMPLES: u32 = 4;
@@ -77,8 +77,8 @@ impl Headless {
         encoder.copy_texture_to_buffer(self.texture.as_image_copy(), to, self.texture.size());
     }
 
-    /// Waits for what was submitted and reads it.
-    pub fn read(&self, gpu: &Gpu) -> Result<Picture> {
+    /// Waits for what was submitted and reads it; takes alpha out of colours that it is multiplied into, where not all is opaque.
+    pub fn read(&self, gpu: &Gpu, transparent: bool) -> Result<Picture> {
         let (said, heard) = std::sync::mpsc::channel();
         // The receiver lives as long as this function, which waits for the call.
         self.buffer.map_async(wgpu::MapMode::Read, .., move |mapped| drop(said.send(mapped)));
@@ -94,6 +94,20 @@ impl Headless {
             }
         }
         self.buffer.unmap();
+        if transparent {
+            straighten(&mut rgba);
+        }
         Ok(Picture { width, height, rgba })
+    }
+}
+
+/// Divides linear colours by alpha.
+fn straighten(rgba: &mut [u8]) {
+    let linear = srgb::table();
+    for pixel in rgba.chunks_exact_mut(4).filter(|pixel| !matches!(pixel[3], 0 | 255)) {
+        let alpha = f32::from(pixel[3]) / 255.0;
+        for byte in &mut pixel[..3] {
+            *byte = srgb::byte(linear[usize::from(*byte)] / alpha);
+        }
     }
 }

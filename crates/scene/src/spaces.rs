@@ -1,0 +1,175 @@
+//! One vertex on its way through all spaces.
+
+use glam::{Mat4, Vec3, Vec4};
+use monotile::{Error, Result};
+
+use crate::draws::{Draws, Order};
+use crate::place::Placement;
+use crate::{Camera, Pose, Scene};
+
+/// Which vertex.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VertexOf {
+    /// The node that draws it.
+    pub node: usize,
+    /// Which primitive of the node's mesh.
+    pub primitive: usize,
+    /// Which of the primitive's vertices.
+    pub vertex: usize,
+}
+
+/// A vertex in every space from its mesh to a pixel, and the matrices between them, by columns.
+///
+/// ```text
+/// world = world_from_mesh · mesh      view = view_from_world · world      clip = clip_from_view · view
+/// ndc = clip_xyz / clip_w             pixel = ((ndc_x + 1) width / 2, (1 − ndc_y) height / 2)
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spaces {
+    /// Whose way it is.
+    pub of: VertexOf,
+    /// In the mesh, after morph targets.
+    pub mesh: [f32; 3],
+    /// The mean of the joints' matrices by the vertex's weights, or M where no skin bends it.
+    pub world_from_mesh: [[f32; 4]; 4],
+    /// Whether that is a skin's.
+    pub skinned: bool,
+    /// In the world.
+    pub world: [f32; 3],
+    /// V.
+    pub view_from_world: [[f32; 4]; 4],
+    /// In the camera's space.
+    pub view: [f32; 3],
+    /// P.
+    pub clip_from_view: [[f32; 4]; 4],
+    /// Before the divide.
+    pub clip: [f32; 4],
+    /// After it.
+    pub ndc: [f32; 3],
+    /// From the upper left corner of the picture.
+    pub pixel: [f32; 2],
+}
+
+/// How near to a place a vertex counts as being at it, in pixels.
+const REACH: f32 = 8.0;
+
+impl Spaces {
+    /// The way of one vertex.
+    ///
+    /// # Errors
+    /// A vertex that is not there.
+    pub fn of(scene: &Scene, pose: &Pose, camera: &Camera, of: VertexOf) -> Result<Self> {
+        let there = || {
+            let mesh = scene.nodes.get(of.node)?.mesh?;
+            scene.meshes[mesh].primitives.get(of.primitive).filter(|primitive| of.vertex < primitive.positions.len())
+        };
+        there().ok_or_else(|| Error::value(format!("there is no vertex {} in primitive {} of node {}", of.vertex, of.primitive, of.node)))?;
+        let (view_from_world, clip_from_view) = camera.matrices()?;
+        let draws = Order::new(scene).draws(scene, pose, view_from_world);
+        let draw = draws.draws.iter().find(|draw| draw.node == of.node && draw.primitive == of.primitive);
+        let draw = draw.ok_or_else(|| Error::value(format!("node {} draws nothing", of.node)))?;
+        let placement = Placement::new(scene, pose, &draws, draw);
+        let mesh = placement.in_mesh(of.vertex);
+        let world_from_mesh = placement.world_from_mesh(of.vertex);
+        let world = world_from_mesh.transform_point3(mesh);
+        let view = view_from_world.transform_point3(world);
+        let clip = clip_from_view * view.extend(1.0);
+        let (ndc, pixel) = seen(clip, camera);
+        Ok(Self {
+            of,
+            mesh: mesh.into(),
+            world_from_mesh: world_from_mesh.to_cols_array_2d(),
+            skinned: draw.joints.is_some() && placement.primitive.influences.per_vertex > 0,
+            world: world.into(),
+            view_from_world: view_from_world.to_cols_array_2d(),
+            view: view.into(),
+            clip_from_view: clip_from_view.to_cols_array_2d(),
+            clip: clip.into(),
+            ndc: ndc.into(),
+            pixel,
+        })
+    }
+
+    /// The way of the vertex that is nearest to a pixel: of those within eight pixels the one nearest to the viewer.
+    ///
+    /// # Errors
+    /// A camera whose matrices are not 4 x 4.
+    pub fn nearest(scene: &Scene, pose: &Pose, camera: &Camera, pixel: [f32; 2]) -> Result<Option<Self>> {
+        let (view_from_world, clip_from_view) = camera.matrices()?;
+        let draws = Order::new(scene).draws(scene, pose, view_from_world);
+        let mut best: Option<([f32; 2], VertexOf)> = None;
+        each_vertex(scene, pose, &draws, clip_from_view * view_from_world, |of, clip| {
+            if !(clip.w > 0.0 && clip.z >= 0.0) {
+                return;
+            }
+            let (ndc, [x, y]) = seen(clip, camera);
+            // In the picture's plane; nearer ones than the reach differ in depth alone.
+            let rank = [(x - pixel[0]).hypot(y - pixel[1]).max(REACH), ndc.z];
+            if best.is_none_or(|(least, _)| rank < least) {
+                best = Some((rank, of));
+            }
+        });
+        best.map(|(_, of)| Self::of(scene, pose, camera, of)).transpose()
+    }
+}
+
+fn each_vertex(scene: &Scene, pose: &Pose, draws: &Draws, clip_from_world: Mat4, mut f: impl FnMut(VertexOf, Vec4)) {
+    for draw in &draws.draws {
+        let placement = Placement::new(scene, pose, draws, draw);
+        for vertex in 0..placement.primitive.positions.len() {
+            let of = VertexOf { node: draw.node, primitive: draw.primitive, vertex };
+            f(of, clip_from_world * placement.position(vertex).extend(1.0));
+        }
+    }
+}
+
+/// NDC and pixel of a place in clip space.
+fn seen(clip: Vec4, camera: &Camera) -> (Vec3, [f32; 2]) {
+    let ndc = clip.truncate() / clip.w;
+    (ndc, [0.5 * (ndc.x + 1.0) * camera.width as f32, 0.5 * (1.0 - ndc.y) * camera.height as f32])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Lens, Local, Mesh, Node, Primitive, Trs};
+
+    /// Two points behind one another on the way from the camera, one beside them, one behind the camera.
+    fn scene() -> Scene {
+        let positions = vec![[0.0, 0.0, -1.0], [0.0; 3], [1.0, 0.5, 0.0], [0.0, 0.0, 9.0]];
+        let local = Local::Trs(Trs { translation: [0.0, 0.0, 1.0], ..Trs::default() });
+        let shape = Primitive { topology: crate::Topology::Points, indices: (0..4).collect(), positions, ..Primitive::default() };
+        Scene {
+            nodes: vec![Node { local, mesh: Some(0), ..Node::default() }],
+            meshes: vec![Mesh { primitives: vec![shape], ..Mesh::default() }],
+            ..Scene::default()
+        }
+    }
+
+    fn camera() -> Camera {
+        let lens = Lens::Perspective { fovy: std::f32::consts::FRAC_PI_2, near: 1.0, far: None };
+        Camera::look_at([0.0, 0.0, 5.0], [0.0; 3], [0.0, 1.0, 0.0], lens, [200, 100]).unwrap()
+    }
+
+    #[test]
+    fn a_vertex_is_told_in_every_space() {
+        let scene = scene();
+        let of = VertexOf { node: 0, primitive: 0, vertex: 2 };
+        let spaces = Spaces::of(&scene, &Pose::rest(&scene), &camera(), of).unwrap();
+        assert_eq!((spaces.mesh, spaces.world, spaces.view), ([1.0, 0.5, 0.0], [1.0, 0.5, 1.0], [1.0, 0.5, -4.0]));
+        // A lens of a right angle, near plane 1, twice as wide as high: x/2, y, z − 1 turned over, −z.
+        let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(near(&spaces.clip, &[0.5, 0.5, 3.0, 4.0]), "{:?}", spaces.clip);
+        assert!(near(&spaces.ndc, &[0.125, 0.125, 0.75]) && near(&spaces.pixel, &[112.5, 43.75]), "{spaces:?}");
+        let words = Spaces::of(&scene, &Pose::rest(&scene), &camera(), VertexOf { vertex: 4, ..of }).unwrap_err().to_string();
+        assert_eq!(words, "there is no vertex 4 in primitive 0 of node 0");
+    }
+
+    #[test]
+    fn the_nearest_vertex_is_the_one_in_front_and_never_behind_the_viewer() {
+        let scene = scene();
+        let nearest = |pixel| Spaces::nearest(&scene, &Pose::rest(&scene), &camera(), pixel).unwrap().unwrap().of.vertex;
+        assert_eq!((nearest([101.0, 49.0]), nearest([115.0, 40.0]), nearest([199.0, 99.0])), (1, 2, 2));
+        assert_eq!(Spaces::nearest(&Scene::default(), &Pose::rest(&Scene::default()), &camera(), [0.0; 2]).unwrap(), None);
+    }
+}
