@@ -78,12 +78,21 @@ impl<'a> Placement<'a> {
 
     /// Where alone.
     pub fn position(&self, i: usize) -> Vec3 {
+        self.world_from_mesh(i).transform_point3(self.in_mesh(i))
+    }
+
+    /// Where in its mesh, after the targets.
+    pub fn in_mesh(&self, i: usize) -> Vec3 {
         let mut position = Vec3::from(self.primitive.positions[i]);
         self.each_target(|target, weight| {
             position += weight * target.positions.get(i).map_or(Vec3::ZERO, |&delta| delta.into());
         });
-        let world = if self.joints.is_empty() { self.world_from_mesh } else { self.bend(i) };
-        world.transform_point3(position)
+        position
+    }
+
+    /// What brings it to the world: the mean of its joints, or its node.
+    pub fn world_from_mesh(&self, i: usize) -> Mat4 {
+        if self.joints.is_empty() { self.world_from_mesh } else { self.bend(i) }
     }
 
     fn each_target(&self, mut f: impl FnMut(&Target, f32)) {

@@ -1,0 +1,87 @@
+//! What changes from picture to picture: the uniform of the frame, and the matrices and weights of the pose.
+
+use glam::{Mat4, Vec4};
+use monotile::Result;
+
+use super::geometry::Geometry;
+use super::words::Words;
+use crate::draws::Draws;
+use crate::shot::{FLOOR, HORIZON, SHADE, SHADOW_BLUR, SHADOW_REACH, ZENITH};
+use crate::{Background, Ground, Pose, Scene, Shot, srgb};
+
+/// What `scene.wgsl` has in group 0.
+pub(super) fn layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
+    let entry = |binding, visibility, ty| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+        count: None,
+    };
+    let mut entries = vec![entry(0, wgpu::ShaderStages::VERTEX_FRAGMENT, wgpu::BufferBindingType::Uniform)];
+    entries.extend((1..6).map(|i| entry(i, wgpu::ShaderStages::VERTEX, wgpu::BufferBindingType::Storage { read_only: true })));
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some("frame"), entries: &entries })
+}
+
+/// Of the uniform.
+pub(super) const BYTES: usize = 288;
+
+/// `Frame` of `scene.wgsl`.
+pub(super) fn uniform(shot: &Shot) -> Result<Words> {
+    let (view_from_world, clip_from_view) = shot.camera.matrices()?;
+    let linear = |byte| srgb::decode(f32::from(byte) / 255.0);
+    let background = match shot.background {
+        Background::Color([r, g, b]) => [linear(r), linear(g), linear(b), 1.0],
+        Background::Transparent | Background::Sky => [0.0; 4],
+    };
+    let ground = shot.ground.unwrap_or(Ground { height: 0.0, center: [0.0; 2], half_side: 1.0 });
+    let mut words = Words::default();
+    let world_from_clip = view_from_world.inverse() * clip_from_view.inverse();
+    words.matrix(&(clip_from_view * view_from_world)).matrix(&world_from_clip);
+    words.floats(&viewpoint(&world_from_clip).to_array());
+    words.floats(&shot.light.toward).uints([u32::from(casts_shadow(shot))]);
+    words.floats(&shot.light.sun).floats(&[SHADE]);
+    words.floats(&shot.light.sky).floats(&[ground.height]);
+    words.floats(&shot.light.below).floats(&[ground.half_side]);
+    words.floats(&background);
+    words.floats(&HORIZON).uints([u32::from(shot.background == Background::Sky)]);
+    words.floats(&ZENITH).floats(&[SHADOW_BLUR]);
+    words.floats(&FLOOR).floats(&[SHADOW_REACH as f32]);
+    words.floats(&ground.center).floats(&[shot.camera.width as f32, shot.camera.height as f32]);
+    Ok(words)
+}
+
+/// Whether anything is seen on the ground.
+pub(super) fn casts_shadow(shot: &Shot) -> bool {
+    shot.ground.is_some() && !shot.wireframe && shot.light.toward[1] > 0.0
+}
+
+/// Where all rays meet, as a point with w = 1; or, where they are parallel, the unit vector against them with w = 0.
+///
+/// It is what is sent to (0, 0, z, 0): to the middle of the picture, and of every other place in it too.
+fn viewpoint(world_from_clip: &Mat4) -> Vec4 {
+    let meet = world_from_clip.z_axis;
+    if meet.w.abs() > 1e-6 * meet.length() { meet / meet.w } else { -meet.truncate().normalize_or_zero().extend(0.0) }
+}
+
+/// The matrices of a pose in the order of [`Geometry::matrices`].
+pub(super) fn matrices(geometry: &Geometry, draws: &Draws) -> Words {
+    let joints = draws.joints.iter().map(Vec::len).sum::<usize>();
+    let mut nodes = vec![Mat4::IDENTITY; geometry.matrices - joints];
+    for draw in &draws.draws {
+        nodes[draw.node] = draw.world_from_mesh;
+    }
+    let mut words = Words::default();
+    for matrix in nodes.iter().chain(draws.joints.iter().flatten()) {
+        words.matrix(matrix);
+    }
+    words
+}
+
+/// The weights of a pose in the order of [`Geometry::weights`].
+pub(super) fn weights(scene: &Scene, pose: &Pose) -> Words {
+    let mut words = Words::default();
+    for (_, weights) in scene.nodes.iter().zip(&pose.weights).filter(|(node, _)| node.mesh.is_some()) {
+        words.floats(weights);
+    }
+    words
+}

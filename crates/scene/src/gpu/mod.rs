@@ -1,0 +1,261 @@
+//! The renderer of graphics processors: the pictures of the CPU's, through WebGPU's shaders.
+//!
+//! A scene is uploaded once. A picture then takes one uniform, the matrices and weights of its pose, and a list of draws: vertices are fetched, morphed,
+//! skinned and lit on the device, by the formulas of `shot.rs`.
+
+mod device;
+mod frame;
+mod geometry;
+mod material;
+mod overlay;
+mod pipeline;
+mod screen;
+mod shadow;
+mod target;
+mod texture;
+mod words;
+
+use monotile::Result;
+use wgpu::util::DeviceExt as _;
+
+pub use self::overlay::Rectangle;
+pub use self::screen::Screen;
+
+use self::device::Gpu;
+use self::geometry::Geometry;
+use self::pipeline::{Kind, Pipelines, Shape};
+use self::shadow::Ground;
+use self::target::{Headless, Target};
+use crate::draws::{Draw, Draws, Order};
+use crate::{Picture, Pose, Scene, Shot, Topology};
+
+/// A scene on a graphics device.
+pub struct Renderer {
+    gpu: Gpu,
+    uploaded: Uploaded,
+    headless: Option<Headless>,
+}
+
+/// What a device holds of a scene, and how it is drawn in one format.
+struct Uploaded {
+    /// The hierarchy and the materials; geometry and images are on the device alone.
+    scene: Scene,
+    order: Order,
+    geometry: Geometry,
+    pipelines: Pipelines,
+    ground: Ground,
+    materials: Vec<wgpu::BindGroup>,
+    frame: wgpu::BindGroup,
+    uniform: wgpu::Buffer,
+    matrices: wgpu::Buffer,
+    weights: wgpu::Buffer,
+    indices: wgpu::Buffer,
+}
+
+impl Renderer {
+    /// Uploads a scene to the best adapter of this machine.
+    ///
+    /// # Errors
+    /// A machine without an adapter, and a scene that does not fit it.
+    pub fn new(scene: &Scene) -> Result<Self> {
+        let (gpu, _) = Gpu::open(&wgpu::Instance::default(), None)?;
+        let uploaded = Uploaded::new(&gpu, scene, Headless::FORMAT)?;
+        Ok(Self { gpu, uploaded, headless: None })
+    }
+
+    /// What draws, in a few words: the adapter's name, and whether it is software.
+    pub fn adapter(&self) -> String {
+        self.gpu.name()
+    }
+
+    /// The picture of a pose.
+    ///
+    /// # Errors
+    /// A picture that is larger than the device's textures, a camera whose matrices are not 4 x 4, and a device that is lost.
+    pub fn draw(&mut self, pose: &Pose, shot: &Shot) -> Result<Picture> {
+        let Self { gpu, uploaded, headless } = self;
+        let size = [shot.camera.width, shot.camera.height];
+        gpu.check_size(size)?;
+        gpu.checked(|| {
+            let headless = match headless {
+                Some(headless) if headless.target.size == size => headless,
+                other => other.insert(Headless::new(&gpu.device, size)),
+            };
+            let mut encoder = gpu.device.create_command_encoder(&Default::default());
+            uploaded.encode(gpu, &mut encoder, (&headless.target, &headless.view), (pose, shot))?;
+            headless.copy(&mut encoder);
+            gpu.queue.submit([encoder.finish()]);
+            headless.read(gpu, shot.background == crate::Background::Transparent)
+        })
+    }
+}
+
+impl std::fmt::Debug for Renderer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Renderer({})", self.adapter())
+    }
+}
+
+impl Uploaded {
+    fn new(gpu: &Gpu, scene: &Scene, format: wgpu::TextureFormat) -> Result<Self> {
+        let geometry = Geometry::new(scene);
+        gpu.check_bytes("vertices", geometry.words.bytes().len())?;
+        gpu.check_bytes("indices", 4 * geometry.indices.len())?;
+        for image in &scene.images {
+            gpu.check_size([image.width as usize, image.height as usize])?;
+        }
+        gpu.checked(|| Ok(Self::place(gpu, scene, geometry, format)))
+    }
+
+    fn place(gpu: &Gpu, scene: &Scene, geometry: Geometry, format: wgpu::TextureFormat) -> Self {
+        let device = &gpu.device;
+        let storage = wgpu::BufferUsages::STORAGE;
+        let filled = |bytes: &[u8], usage| {
+            // No binding may be empty.
+            let contents = if bytes.is_empty() { &[0; 64][..] } else { bytes };
+            device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label: None, contents, usage })
+        };
+        let empty = |bytes: usize, usage| {
+            let size = bytes.max(64) as u64;
+            device.create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size,
+                usage: usage | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        };
+        let uniform = empty(frame::BYTES, wgpu::BufferUsages::UNIFORM);
+        let matrices = empty(64 * geometry.matrices, storage);
+        let weights = empty(4 * geometry.weights, storage);
+        let records = filled(geometry.records.bytes(), storage);
+        let words = filled(geometry.words.bytes(), storage);
+        let indices = filled(bytemuck::cast_slice(&geometry.indices), storage | wgpu::BufferUsages::INDEX);
+
+        let groups = [frame::layout(device), material::layout(device)];
+        let buffers = [&uniform, &matrices, &weights, &records, &words, &indices];
+        let entries: Vec<_> =
+            (0..).zip(buffers).map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() }).collect();
+        let frame = device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some("frame"), layout: &groups[0], entries: &entries });
+        let kept = Scene {
+            nodes: scene.nodes.clone(),
+            skins: scene.skins.clone(),
+            materials: scene.materials.clone(),
+            meshes: scene.meshes.iter().map(without_vertices).collect(),
+            ..Scene::default()
+        };
+        Self {
+            order: Order::new(scene),
+            pipelines: Pipelines::new(device, &[Some(&groups[0]), Some(&groups[1])], format),
+            ground: Ground::new(device, &groups[0], format),
+            materials: material::bind_all(gpu, &groups[1], scene),
+            scene: kept,
+            geometry,
+            frame,
+            uniform,
+            matrices,
+            weights,
+            indices,
+        }
+    }
+
+    /// Writes what draws a pose into `view`, which `target` fits: a picture or a window alike.
+    fn encode(
+        &mut self,
+        gpu: &Gpu,
+        encoder: &mut wgpu::CommandEncoder,
+        (target, view): (&Target, &wgpu::TextureView),
+        (pose, shot): (&Pose, &Shot),
+    ) -> Result<()> {
+        let (view_from_world, _) = shot.camera.matrices()?;
+        let draws = self.order.draws(&self.scene, pose, view_from_world);
+        for draw in &draws.draws {
+            let kind = self.kind(draw, shot);
+            self.pipelines.need(&gpu.device, kind);
+        }
+        self.write(gpu, &draws, pose, shot)?;
+        if frame::casts_shadow(shot) {
+            self.ground.encode(encoder, &self.frame, |pass| self.cast(pass, &draws));
+        }
+
+        let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
+            label: Some("scene"),
+            color_attachments: &[Some(wgpu::RenderPassColorAttachment {
+                view: &target.colors,
+                depth_slice: None,
+                resolve_target: Some(view),
+                ops: wgpu::Operations { load: wgpu::LoadOp::Clear(wgpu::Color::TRANSPARENT), store: wgpu::StoreOp::Discard },
+            })],
+            depth_stencil_attachment: Some(wgpu::RenderPassDepthStencilAttachment {
+                view: &target.depths,
+                depth_ops: Some(wgpu::Operations { load: wgpu::LoadOp::Clear(1.0), store: wgpu::StoreOp::Discard }),
+                stencil_ops: None,
+            }),
+            ..Default::default()
+        });
+        pass.set_bind_group(0, &self.frame, &[]);
+        pass.set_index_buffer(self.indices.slice(..), wgpu::IndexFormat::Uint32);
+        let behind = draws.draws.partition_point(|draw| !draw.blends);
+        draws.draws[..behind].iter().for_each(|draw| self.draw(&mut pass, draw, shot));
+        self.ground.draw_background(&mut pass);
+        draws.draws[behind..].iter().for_each(|draw| self.draw(&mut pass, draw, shot));
+        Ok(())
+    }
+
+    fn write(&self, gpu: &Gpu, draws: &Draws, pose: &Pose, shot: &Shot) -> Result<()> {
+        gpu.queue.write_buffer(&self.uniform, 0, frame::uniform(shot)?.bytes());
+        gpu.queue.write_buffer(&self.matrices, 0, frame::matrices(&self.geometry, draws).bytes());
+        gpu.queue.write_buffer(&self.weights, 0, frame::weights(&self.scene, pose).bytes());
+        Ok(())
+    }
+
+    fn shape(&self, draw: &Draw) -> &geometry::Shape {
+        &self.geometry.shapes[draw.mesh][draw.primitive]
+    }
+
+    fn kind(&self, draw: &Draw, shot: &Shot) -> Kind {
+        let of = self.shape(draw);
+        let shape = match of.topology {
+            Topology::Triangles if shot.wireframe => Shape::Edges,
+            Topology::Triangles => Shape::Triangles { double_sided: of.double_sided, mirrored: draw.mirrored },
+            Topology::Lines => Shape::Lines { lit: of.has_normals },
+            Topology::Points => Shape::Points { lit: of.has_normals },
+        };
+        Kind { shape, blend: draw.blends }
+    }
+
+    /// The draw's place in the buffer of records, as a range of one instance.
+    fn instance(&self, draw: &Draw) -> std::ops::Range<u32> {
+        let record = self.geometry.first_record[draw.node] + draw.primitive as u32;
+        record..record + 1
+    }
+
+    fn draw(&self, pass: &mut wgpu::RenderPass<'_>, draw: &Draw, shot: &Shot) {
+        let (shape, kind) = (self.shape(draw), self.kind(draw, shot));
+        pass.set_pipeline(self.pipelines.get(kind));
+        pass.set_bind_group(1, &self.materials[shape.material], &[]);
+        let instance = self.instance(draw);
+        // Six corners of a rectangle for every line, edge or point.
+        match kind.shape {
+            Shape::Triangles { .. } => pass.draw_indexed(shape.indices(), 0, instance),
+            Shape::Edges => pass.draw(0..6 * shape.index_count, instance),
+            Shape::Lines { .. } => pass.draw(0..3 * shape.index_count, instance),
+            Shape::Points { .. } => pass.draw(0..6 * shape.index_count, instance),
+        }
+    }
+
+    /// What throws a shadow: every triangle that hides what is behind it.
+    fn cast(&self, pass: &mut wgpu::RenderPass<'_>, draws: &Draws) {
+        pass.set_index_buffer(self.indices.slice(..), wgpu::IndexFormat::Uint32);
+        for draw in draws.draws.iter().filter(|draw| !draw.blends && self.shape(draw).topology == Topology::Triangles) {
+            pass.draw_indexed(self.shape(draw).indices(), 0, self.instance(draw));
+        }
+    }
+}
+
+/// What the order of drawing needs of a mesh.
+fn without_vertices(mesh: &crate::Mesh) -> crate::Mesh {
+    let primitives = mesh.primitives.iter().map(|p| crate::Primitive { topology: p.topology, material: p.material, ..Default::default() });
+    crate::Mesh { name: mesh.name.clone(), primitives: primitives.collect(), weights: mesh.weights.clone() }
+}
+#[cfg(test)]
+mod tests;
