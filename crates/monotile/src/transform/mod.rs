@@ -27,6 +27,8 @@
 //! Everything is composed of differentiable operations, or has their gradients where one kernel does it all; no formula divides by an
 //! angle, so that none has a gap at 0.
 //!
+//! The feature `glam` adds conversions: `From` glam's `Mat4`, `Quat`, `Vec3` and `Vec4`, or slices of them, and `TryFrom` a tensor back.
+//!
 //! # Example
 //! ```
 //! use monotile::{Tensor, transform::{Depth, compose, look_at, perspective, project, quaternion, viewport}};
@@ -47,6 +49,9 @@
 mod affine;
 mod arc;
 pub mod dual_quaternion;
+mod fused;
+#[cfg(any(test, feature = "glam"))]
+mod glam;
 mod inverse;
 mod look_at;
 mod parts;

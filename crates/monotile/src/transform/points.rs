@@ -1,11 +1,17 @@
 //! Points, directions and homogeneous coordinates through 4 x 4 matrices.
 
+use monotile_kernels::buffer::Block;
+use monotile_kernels::simd::Lanes;
+use monotile_kernels::transform::points::{Kind, transform};
+
 use crate::error::Result;
-use crate::tensor::Tensor;
+use crate::tensor::dtype::Stored;
+use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-use super::parts::{check_matrices, check_rows, common, entries, leading, numbers, row};
+use super::fused::ByComposition;
+use super::parts::{check_matrices, check_rows, common, entries, leading, numbers, row, shape};
 
 /// Points through matrices: with (x, y, z, w) = M (p, 1), the points (x, y, z) / w.
 ///
@@ -26,11 +32,12 @@ use super::parts::{check_matrices, check_rows, common, entries, leading, numbers
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn transform_points(m: &Tensor, points: &Tensor) -> Result<Tensor> {
-    let [m, p] = operands("transform_points", m, points, 3)?;
-    let (m, [x, y, z]) = (entries::<4, 4>(&m)?, numbers(&p)?);
-    let sum = |[a, b, c, d]: &[Tensor; 4]| a * &x + b * &y + c * &z + d;
-    let w = sum(&m[3]);
-    row(&[&(sum(&m[0]) / &w), &(sum(&m[1]) / &w), &(sum(&m[2]) / &w)])
+    through("transform_points", Kind::Points, m, points, |[m, p]| {
+        let (m, [x, y, z]) = (entries::<4, 4>(m)?, numbers(p)?);
+        let sum = |[a, b, c, d]: &[Tensor; 4]| a * &x + b * &y + c * &z + d;
+        let w = sum(&m[3]);
+        row(&[&(sum(&m[0]) / &w), &(sum(&m[1]) / &w), &(sum(&m[2]) / &w)])
+    })
 }
 
 /// Directions and offsets through matrices: A v, with A the upper left 3 x 3 block. Translations do not move them.
@@ -50,10 +57,11 @@ pub fn transform_points(m: &Tensor, points: &Tensor) -> Result<Tensor> {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn transform_vectors(m: &Tensor, vectors: &Tensor) -> Result<Tensor> {
-    let [m, v] = operands("transform_vectors", m, vectors, 3)?;
-    let (m, [x, y, z]) = (entries::<4, 4>(&m)?, numbers(&v)?);
-    let sum = |[a, b, c, _]: &[Tensor; 4]| a * &x + b * &y + c * &z;
-    row(&[&sum(&m[0]), &sum(&m[1]), &sum(&m[2])])
+    through("transform_vectors", Kind::Vectors, m, vectors, |[m, v]| {
+        let (m, [x, y, z]) = (entries::<4, 4>(m)?, numbers(v)?);
+        let sum = |[a, b, c, _]: &[Tensor; 4]| a * &x + b * &y + c * &z;
+        row(&[&sum(&m[0]), &sum(&m[1]), &sum(&m[2])])
+    })
 }
 
 /// Homogeneous coordinates through matrices: M v. Clip coordinates come out so, before the division by w.
@@ -72,17 +80,47 @@ pub fn transform_vectors(m: &Tensor, vectors: &Tensor) -> Result<Tensor> {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn transform_homogeneous(m: &Tensor, v: &Tensor) -> Result<Tensor> {
-    let [m, v] = operands("transform_homogeneous", m, v, 4)?;
-    let (m, [x, y, z, w]) = (entries::<4, 4>(&m)?, numbers(&v)?);
-    let sum = |[a, b, c, d]: &[Tensor; 4]| a * &x + b * &y + c * &z + d * &w;
-    row(&[&sum(&m[0]), &sum(&m[1]), &sum(&m[2]), &sum(&m[3])])
+    through("transform_homogeneous", Kind::Homogeneous, m, v, |[m, v]| {
+        let (m, [x, y, z, w]) = (entries::<4, 4>(m)?, numbers(v)?);
+        let sum = |[a, b, c, d]: &[Tensor; 4]| a * &x + b * &y + c * &z + d * &w;
+        row(&[&sum(&m[0]), &sum(&m[1]), &sum(&m[2]), &sum(&m[3])])
+    })
 }
 
-fn operands(op: &str, m: &Tensor, rows: &Tensor, n: usize) -> Result<[Tensor; 2]> {
-    check_matrices(op, m, 4)?;
-    check_rows(op, "what it transforms", rows, n)?;
-    leading(op, &[(m, 2), (rows, 1)])?;
-    common(op, [m, rows])
+/// Checks, and calls the kernel, whose gradients are those of `composed`.
+fn through(
+    name: &'static str,
+    kind: Kind,
+    m: &Tensor,
+    rows: &Tensor,
+    composed: fn([&Tensor; 2]) -> Result<Tensor>,
+) -> Result<Tensor> {
+    check_matrices(name, m, 4)?;
+    check_rows(name, "what it transforms", rows, kind.width())?;
+    let all = leading(name, &[(m, 2), (rows, 1)])?;
+    let [m, rows] = common(name, [m, rows])?;
+    let out = if m.dtype() == DType::F64 { forward::<f64>(kind, &m, &rows, &all)? } else { forward::<f32>(kind, &m, &rows, &all)? };
+    Ok(Tensor::record(out, &[&m, &rows], ByComposition { name, composed }))
+}
+
+fn forward<T: Stored + Lanes>(kind: Kind, m: &Tensor, rows: &Tensor, all: &[usize]) -> Result<Tensor> {
+    // The last leading dimensions along which matrices do not change: rows there share one.
+    let own = &m.shape()[..m.rank() - 2];
+    let shared = own.iter().rev().take_while(|&&n| n == 1).count();
+    let split = if shared == own.len() { 0 } else { all.len() - shared };
+    let (outer, inner) = all.split_at(split);
+    let matrices = if split == 0 { m.dense() } else { m.detach().expand(&distinct(outer, inner.len()))?.dense() };
+    let rows = rows.detach().expand(&shape(all, &[kind.width()]))?.dense();
+    let mut out = Block::<T>::new(rows.len());
+    if !rows.is_empty() {
+        transform(kind, matrices.elements(), inner.iter().product(), rows.elements(), &mut out);
+    }
+    Ok(Tensor::from_block(out, rows.shape()))
+}
+
+/// The shape of matrices that do not change along `shared` last leading dimensions.
+fn distinct(outer: &[usize], shared: usize) -> Dims {
+    outer.iter().copied().chain(std::iter::repeat_n(1, shared)).chain([4, 4]).collect()
 }
 
 #[cfg(test)]
@@ -100,6 +138,8 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("one each", vec![lens(&[3, 4, 4]), normal(&[3, n])])
             .sample("one point", vec![lens(&[3, 4, 4]), normal(&[n])])
             .sample("batches of clouds", vec![lens(&[2, 1, 4, 4]), normal(&[2, 3, n])])
+            .sample("outer batch of points", vec![lens(&[3, 4, 4]), normal(&[2, 1, n])])
+            .sample("one matrix of rank 4", vec![lens(&[1, 1, 4, 4]), normal(&[3, n])])
             .sample("no points", vec![lens(&[4, 4]), normal(&[0, n])])
             .holds("M v", move |x, y| {
                 let ones = Tensor::filled(&[1], if name == "transform_vectors" { 0.0 } else { 1.0 }, x[1].dtype());

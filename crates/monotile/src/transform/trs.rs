@@ -1,10 +1,16 @@
 //! Poses: translation, rotation and scale in one matrix, and back.
 
+use monotile_kernels::buffer::Block;
+use monotile_kernels::simd::Lanes;
+use monotile_kernels::transform::pose;
+
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::tensor::dtype::Stored;
+use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
 
+use super::fused::{ByComposition, rows, spread};
 use super::parts::{
     affine, check_matrices, check_rows, common, constant, cross, dot, leading, of_batch, refuse_where, row, shape, shown,
 };
@@ -38,8 +44,9 @@ pub struct Trs {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn compose(translation: &Tensor, rotation: &Tensor, scale: &Tensor) -> Result<Tensor> {
-    let [t, q, s] = operands("compose", translation, rotation, scale)?;
-    affine(&quaternion::to_matrix(&q)?.mul(&s.unsqueeze(-2)?)?, &t)
+    posed("compose", false, [translation, rotation, scale], |[t, q, s]| {
+        affine(&quaternion::to_matrix(q)?.mul(&s.unsqueeze(-2)?)?, t)
+    })
 }
 
 /// object_from_world = (T R S)⁻¹ = S⁻¹ Rᵀ T⁻¹, from what the pose is made of: faster, and more exact, than an inverse of its matrix. The view
@@ -59,24 +66,46 @@ pub fn compose(translation: &Tensor, rotation: &Tensor, scale: &Tensor) -> Resul
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn compose_inverse(translation: &Tensor, rotation: &Tensor, scale: &Tensor) -> Result<Tensor> {
-    const OP: &str = "compose_inverse";
-    let [t, q, s] = operands(OP, translation, rotation, scale)?;
-    let own = &s.shape()[..s.rank() - 1];
-    refuse_where(
-        &s,
-        |s| s == 0.0,
-        |i| Error::value(format!("{OP}: the scale {} has a 0, and so no inverse{}", shown(&s, own, i / 3), of_batch(own, i / 3))),
-    )?;
-    let linear = quaternion::to_matrix(&q)?.mt().div(&s.unsqueeze(-1)?)?;
-    affine(&linear, &linear.mul(&t.unsqueeze(-2)?)?.sum(&[-1])?.neg()?)
+    posed("compose_inverse", true, [translation, rotation, scale], |[t, q, s]| {
+        let linear = quaternion::to_matrix(q)?.mt().div(&s.unsqueeze(-1)?)?;
+        affine(&linear, &linear.mul(&t.unsqueeze(-2)?)?.sum(&[-1])?.neg()?)
+    })
 }
 
-fn operands(op: &str, translation: &Tensor, rotation: &Tensor, scale: &Tensor) -> Result<[Tensor; 3]> {
-    check_rows(op, "translation", translation, 3)?;
-    check_rows(op, "rotation", rotation, 4)?;
-    check_rows(op, "scale", scale, 3)?;
-    leading(op, &[(translation, 1), (rotation, 1), (scale, 1)])?;
-    common(op, [translation, rotation, scale])
+/// Checks, and calls the kernel, whose gradients are those of `composed`.
+fn posed(
+    name: &'static str,
+    inverse: bool,
+    [translation, rotation, scale]: [&Tensor; 3],
+    composed: fn([&Tensor; 3]) -> Result<Tensor>,
+) -> Result<Tensor> {
+    check_rows(name, "translation", translation, 3)?;
+    check_rows(name, "rotation", rotation, 4)?;
+    check_rows(name, "scale", scale, 3)?;
+    let all = leading(name, &[(translation, 1), (rotation, 1), (scale, 1)])?;
+    let [t, q, s] = common(name, [translation, rotation, scale])?;
+    let forward = if t.dtype() == DType::F64 { forward::<f64> } else { forward::<f32> };
+    let Some(out) = forward(inverse, [&t, &q, &s], &all)? else {
+        let own = &s.shape()[..s.rank() - 1];
+        let i = s.to_f64_vec().iter().position(|&s| s == 0.0).unwrap_or(0) / 3;
+        return Err(Error::value(format!(
+            "{name}: the scale {} has a 0, and so no inverse{}",
+            shown(&s, own, i),
+            of_batch(own, i)
+        )));
+    };
+    Ok(Tensor::record(out, &[&t, &q, &s], ByComposition { name, composed }))
+}
+
+/// The matrices; none where one has no inverse.
+fn forward<T: Stored + Lanes>(inverse: bool, [t, q, s]: [&Tensor; 3], all: &[usize]) -> Result<Option<Tensor>> {
+    let [t, q, s] = [spread(t, all)?, spread(q, all)?, spread(s, all)?];
+    if inverse && s.elements::<T>().contains(&T::ZERO) {
+        return Ok(None);
+    }
+    let mut out = Block::<T>::new(16 * all.iter().product::<usize>());
+    pose::compose(pose::Parts { translation: rows(&t), rotation: rows(&q), scale: rows(&s) }, inverse, &mut out);
+    Ok(Some(Tensor::from_block(out, &shape(all, &[4, 4]))))
 }
 
 /// Translation, rotation and scale of matrices T R S.

@@ -3,6 +3,7 @@
 mod attention;
 mod einsum;
 mod factor;
+mod graphics;
 mod product;
 mod rowwise;
 mod train;
@@ -28,7 +29,7 @@ Examples:
 A figure is the median of 3 to 9 timings of at least 2 ms each, after one call to warm up.
 MONOTILE_THREADS sets the number of threads (default: one a core).")]
 pub struct Bench {
-    /// Which group: gemm, attention, attention-more, memory, einsum, factor, backward, rowwise or train
+    /// Which group: gemm, attention, attention-more, memory, einsum, factor, backward, rowwise, graphics or train
     group: Option<String>,
     /// Print one JSON object a line instead of tables
     #[arg(long)]
@@ -51,6 +52,7 @@ const GROUPS: &[Group] = &[
     Group { name: "factor", run: factor::run },
     Group { name: "backward", run: factor::run_backward },
     Group { name: "rowwise", run: rowwise::run },
+    Group { name: "graphics", run: graphics::run },
     Group { name: "train", run: train::run },
 ];
 
