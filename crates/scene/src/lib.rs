@@ -24,6 +24,7 @@ mod mipmaps;
 mod picture;
 mod place;
 mod pose;
+pub mod raster;
 mod scene;
 mod shot;
 mod spaces;

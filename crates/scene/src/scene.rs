@@ -344,6 +344,11 @@ impl Default for Material {
     }
 }
 
+impl Material {
+    /// Which of [`Material::textures`] hold colours, which files encode as sRGB.
+    pub(crate) const COLORS: [bool; 5] = [true, false, false, false, true];
+}
+
 impl std::fmt::Debug for Image {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Image({:?}, {} x {})", self.name, self.width, self.height)

@@ -51,6 +51,8 @@
 //! # Wireframe
 //! The edges of triangles are drawn as lines, one pixel wide, coloured and lit as the surface is there, of both sides; nothing casts a shadow.
 
+use glam::{Mat4, Vec4};
+
 use crate::Camera;
 
 /// Camera, light and surroundings of one picture.
@@ -123,6 +125,11 @@ impl Shot {
     pub fn new(camera: Camera) -> Self {
         Self { camera, light: Light::default(), background: Background::Sky, ground: None, wireframe: false }
     }
+
+    /// Whether anything is seen on the ground.
+    pub(crate) fn casts_shadow(&self) -> bool {
+        self.ground.is_some() && !self.wireframe && self.light.toward[1] > 0.0
+    }
 }
 
 impl Default for Light {
@@ -135,4 +142,12 @@ impl Default for Light {
             below: [0.30, 0.28, 0.26],
         }
     }
+}
+
+/// Where all rays meet, as a point with w = 1; or, where they are parallel, the unit vector against them with w = 0.
+///
+/// It is what is sent to (0, 0, z, 0): to the middle of the picture, and of every other place in it too.
+pub(crate) fn viewpoint(world_from_clip: &Mat4) -> Vec4 {
+    let meet = world_from_clip.z_axis;
+    if meet.w.abs() > 1e-6 * meet.length() { meet / meet.w } else { -meet.truncate().normalize_or_zero().extend(0.0) }
 }

@@ -63,7 +63,9 @@ impl Spaces {
             let mesh = scene.nodes.get(of.node)?.mesh?;
             scene.meshes[mesh].primitives.get(of.primitive).filter(|primitive| of.vertex < primitive.positions.len())
         };
-        there().ok_or_else(|| Error::value(format!("there is no vertex {} in primitive {} of node {}", of.vertex, of.primitive, of.node)))?;
+        there().ok_or_else(|| {
+            Error::value(format!("there is no vertex {} in primitive {} of node {}", of.vertex, of.primitive, of.node))
+        })?;
         let (view_from_world, clip_from_view) = camera.matrices()?;
         let draws = Order::new(scene).draws(scene, pose, view_from_world);
         let draw = draws.draws.iter().find(|draw| draw.node == of.node && draw.primitive == of.primitive);

@@ -1,12 +1,12 @@
 //! What changes from picture to picture: the uniform of the frame, and the matrices and weights of the pose.
 
-use glam::{Mat4, Vec4};
+use glam::Mat4;
 use monotile::Result;
 
 use super::geometry::Geometry;
 use super::words::Words;
 use crate::draws::Draws;
-use crate::shot::{FLOOR, HORIZON, SHADE, SHADOW_BLUR, SHADOW_REACH, ZENITH};
+use crate::shot::{FLOOR, HORIZON, SHADE, SHADOW_BLUR, SHADOW_REACH, ZENITH, viewpoint};
 use crate::{Background, Ground, Pose, Scene, Shot, srgb};
 
 /// What `scene.wgsl` has in group 0.
@@ -38,7 +38,7 @@ pub(super) fn uniform(shot: &Shot) -> Result<Words> {
     let world_from_clip = view_from_world.inverse() * clip_from_view.inverse();
     words.matrix(&(clip_from_view * view_from_world)).matrix(&world_from_clip);
     words.floats(&viewpoint(&world_from_clip).to_array());
-    words.floats(&shot.light.toward).uints([u32::from(casts_shadow(shot))]);
+    words.floats(&shot.light.toward).uints([u32::from(shot.casts_shadow())]);
     words.floats(&shot.light.sun).floats(&[SHADE]);
     words.floats(&shot.light.sky).floats(&[ground.height]);
     words.floats(&shot.light.below).floats(&[ground.half_side]);
@@ -48,19 +48,6 @@ pub(super) fn uniform(shot: &Shot) -> Result<Words> {
     words.floats(&FLOOR).floats(&[SHADOW_REACH as f32]);
     words.floats(&ground.center).floats(&[shot.camera.width as f32, shot.camera.height as f32]);
     Ok(words)
-}
-
-/// Whether anything is seen on the ground.
-pub(super) fn casts_shadow(shot: &Shot) -> bool {
-    shot.ground.is_some() && !shot.wireframe && shot.light.toward[1] > 0.0
-}
-
-/// Where all rays meet, as a point with w = 1; or, where they are parallel, the unit vector against them with w = 0.
-///
-/// It is what is sent to (0, 0, z, 0): to the middle of the picture, and of every other place in it too.
-fn viewpoint(world_from_clip: &Mat4) -> Vec4 {
-    let meet = world_from_clip.z_axis;
-    if meet.w.abs() > 1e-6 * meet.length() { meet / meet.w } else { -meet.truncate().normalize_or_zero().extend(0.0) }
 }
 
 /// The matrices of a pose in the order of [`Geometry::matrices`].

@@ -7,20 +7,9 @@ use wgpu::util::DeviceExt as _;
 use super::device::Gpu;
 use super::texture;
 use super::words::Words;
-use crate::{Alpha, Material, Scene, TextureRef};
+use crate::{Alpha, Material, Scene};
 
 impl Material {
-    /// Base colour, metallic-roughness, normal, occlusion, emissive: the order in which shaders count them.
-    pub(super) fn textures(&self) -> [Option<&TextureRef>; 5] {
-        [
-            self.base_color_texture.as_ref(),
-            self.metallic_roughness_texture.as_ref(),
-            self.normal_texture.as_ref(),
-            self.occlusion_texture.as_ref(),
-            self.emissive_texture.as_ref(),
-        ]
-    }
-
     /// `Material` of `scene.wgsl`.
     fn uniform(&self) -> Words {
         let cutoff = if let Alpha::Mask(cutoff) = self.alpha { cutoff } else { 0.0 };
@@ -39,13 +28,11 @@ impl Material {
     }
 }
 
-/// Which of [`Material::textures`] hold colours, which files encode as sRGB.
-const COLORS: [bool; 5] = [true, false, false, false, true];
-
 /// What `scene.wgsl` has in group 1.
 pub(super) fn layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
     let entry = |binding, ty| wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::FRAGMENT, ty, count: None };
-    let uniform = wgpu::BindingType::Buffer { ty: wgpu::BufferBindingType::Uniform, has_dynamic_offset: false, min_binding_size: None };
+    let uniform =
+        wgpu::BindingType::Buffer { ty: wgpu::BufferBindingType::Uniform, has_dynamic_offset: false, min_binding_size: None };
     let image = wgpu::BindingType::Texture {
         sample_type: wgpu::TextureSampleType::Float { filterable: true },
         view_dimension: wgpu::TextureViewDimension::D2,
@@ -73,7 +60,7 @@ pub(super) fn bind_all(gpu: &Gpu, layout: &wgpu::BindGroupLayout, scene: &Scene)
         let read: Vec<(wgpu::TextureView, wgpu::Sampler)> = material
             .textures()
             .iter()
-            .zip(COLORS)
+            .zip(Material::COLORS)
             .map(|(used, color)| {
                 let Some(used) = used else { return (texture::view(&blank, true), texture::sampler(device, &Default::default())) };
                 let texture = &scene.textures[used.texture];

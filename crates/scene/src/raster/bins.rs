@@ -1,0 +1,43 @@
+//! Which triangles may touch which tile.
+
+use super::tile::SIDE;
+use super::triangle::Triangle;
+
+/// The numbers of triangles a tile, in their order.
+pub(super) struct Bins {
+    columns: usize,
+    /// Where the list of each tile begins, and the end.
+    starts: Vec<u32>,
+    list: Vec<u32>,
+}
+
+impl Bins {
+    pub fn new(triangles: &[Triangle], [width, height]: [usize; 2]) -> Self {
+        let (columns, rows) = (width.div_ceil(SIDE), height.div_ceil(SIDE));
+        let tiles = |t: &Triangle| {
+            let [left, top, right, bottom] = t.bounds;
+            let across = left / SIDE..(right - 1) / SIDE + 1;
+            (top / SIDE..(bottom - 1) / SIDE + 1).flat_map(move |row| across.clone().map(move |column| row * columns + column))
+        };
+        let mut starts = vec![0; columns * rows + 1];
+        triangles.iter().flat_map(tiles).for_each(|tile| starts[tile + 1] += 1);
+        for i in 1..starts.len() {
+            starts[i] += starts[i - 1];
+        }
+        let mut list = vec![0; starts[columns * rows] as usize];
+        let mut ends = starts.clone();
+        for (number, triangle) in triangles.iter().enumerate() {
+            for tile in tiles(triangle) {
+                list[ends[tile] as usize] = number as u32;
+                ends[tile] += 1;
+            }
+        }
+        Self { columns, starts, list }
+    }
+
+    /// Those of one tile.
+    pub fn of(&self, column: usize, row: usize) -> &[u32] {
+        let tile = row * self.columns + column;
+        &self.list[self.starts[tile] as usize..self.starts[tile + 1] as usize]
+    }
+}

@@ -1,0 +1,141 @@
+//! The renderer of the processor: the same bytes for the same input, on every number of threads.
+//!
+//! Vertices are moved and projected, triangles become edge functions ([`triangle`]), and bands of the picture are drawn by threads, a tile at a time
+//! ([`tile`]): first which triangle each sample shows, then the light of each triangle that a pixel shows, once ([`shade`]), then what blends.
+//! Lines and points are triangles by then ([`stroke`]).
+
+mod behind;
+mod bins;
+mod shade;
+mod stroke;
+mod texture;
+mod tile;
+mod triangle;
+mod vertex;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use glam::Mat4;
+use monotile::Result;
+use monotile_kernels::threads;
+
+use crate::draws::{Draws, Order};
+use crate::{Material, Picture, Pose, Scene, Shot, Topology};
+use behind::Behind;
+use bins::Bins;
+use shade::{Look, Shader};
+use texture::Textures;
+use tile::{SIDE, Tile};
+use triangle::Triangle;
+use vertex::Varying;
+
+/// A scene that is ready to be drawn.
+///
+/// # Example
+/// ```
+/// use monotile_scene::{Framing, Orbit, Pose, Scene, raster::Renderer};
+/// let scene = Scene::figure();
+/// let pose = Pose::rest(&scene);
+/// let shot = Framing::new(&scene, [pose.clone()])?.shot(&Orbit::default(), [64, 48])?;
+/// let picture = Renderer::new(&scene).draw(&pose, &shot)?;
+/// assert_eq!((picture.width, picture.height), (64, 48));
+/// # Ok::<(), monotile_scene::Error>(())
+/// ```
+pub struct Renderer<'a> {
+    scene: &'a Scene,
+    order: Order,
+    textures: Textures,
+    /// Those of the scene and the default one at the end.
+    materials: Vec<Material>,
+}
+
+/// All triangles of a picture, in the order in which they are drawn.
+struct Drawn {
+    varyings: Vec<Varying>,
+    looks: Vec<Look>,
+    triangles: Vec<Triangle>,
+    /// The corners of what throws a shadow, in the picture or not.
+    casts: Vec<[u32; 3]>,
+}
+
+impl<'a> Renderer<'a> {
+    /// Makes mipmaps of the textures.
+    pub fn new(scene: &'a Scene) -> Self {
+        let materials = scene.materials.iter().cloned().chain([Material::default()]).collect();
+        Self { scene, order: Order::new(scene), textures: Textures::new(scene), materials }
+    }
+
+    /// The picture of a pose.
+    ///
+    /// # Errors
+    /// A camera whose matrices are not 4 x 4.
+    ///
+    /// # Cost
+    /// A vertex takes some 50 ns, a pixel that shows a surface some 100 ns of one core, a pixel of the sky 10.
+    pub fn draw(&self, pose: &Pose, shot: &Shot) -> Result<Picture> {
+        let (view_from_world, clip_from_view) = shot.camera.matrices()?;
+        let size = [shot.camera.width, shot.camera.height];
+        let draws = self.order.draws(self.scene, pose, view_from_world);
+        let drawn = self.drawn(pose, &draws, clip_from_view * view_from_world, shot);
+        let behind = Behind::new(shot, &drawn)?;
+        let shader = Shader::new(&self.materials, &self.textures, shot, behind.viewpoint());
+        let bins = Bins::new(&drawn.triangles, size);
+        let mut picture = Picture { width: size[0], height: size[1], rgba: vec![0; 4 * size[0] * size[1]] };
+        let bands: Vec<Mutex<&mut [u8]>> = picture.rgba.chunks_mut(4 * SIDE * size[0]).map(Mutex::new).collect();
+        let next = AtomicUsize::new(0);
+        // A pixel of the sky takes 5 ns at least.
+        threads::run(threads::parts(size[0] * size[1], 5.0).min(bands.len()), |_| {
+            let mut tile = Tile::new();
+            loop {
+                let band = next.fetch_add(1, Ordering::Relaxed);
+                let Some(rows) = bands.get(band) else { break };
+                // Nobody else takes this band, so the lock is free and cannot be poisoned.
+                let Ok(mut rows) = rows.lock() else { break };
+                for column in 0..size[0].div_ceil(SIDE) {
+                    tile.draw(&drawn, bins.of(column, band), [column * SIDE, band * SIDE], size, (&shader, &behind), &mut rows);
+                }
+            }
+        });
+        Ok(picture)
+    }
+
+    fn drawn(&self, pose: &Pose, draws: &Draws, clip_from_world: Mat4, shot: &Shot) -> Drawn {
+        let size = [shot.camera.width, shot.camera.height];
+        let mut drawn = Drawn { varyings: Vec::new(), looks: Vec::new(), triangles: Vec::new(), casts: Vec::new() };
+        for draw in &draws.draws {
+            let shape = &self.scene.meshes[draw.mesh].primitives[draw.primitive];
+            let material = shape.material.unwrap_or(self.scene.materials.len());
+            let of = &self.materials[material];
+            let first = drawn.varyings.len() as u32;
+            vertex::place(self.scene, pose, draws, draw, (of, clip_from_world), &mut drawn.varyings);
+            let stroked = shape.topology != Topology::Triangles || shot.wireframe;
+            let unlit = of.unlit || (shape.topology != Topology::Triangles && shape.normals.is_empty());
+            let look = drawn.looks.len() as u32;
+            drawn.looks.push(Look { material, unlit, blends: draw.blends });
+            if stroked {
+                stroke::add(shape, first, look, size, &mut drawn.varyings, &mut drawn.triangles);
+                continue;
+            }
+            for corners in shape.indices.chunks_exact(3) {
+                let corners = [first + corners[0], first + corners[1], first + corners[2]];
+                if shot.casts_shadow() && !draw.blends {
+                    drawn.casts.push(corners);
+                }
+                let clip = corners.map(|c| drawn.varyings[c as usize].clip);
+                let triangle = Triangle::new(clip, corners, look, size);
+                drawn.triangles.extend(triangle.map(|t| t.facing(draw.mirrored)).filter(|t| t.front || of.double_sided));
+            }
+        }
+        drawn
+    }
+}
+
+impl std::fmt::Debug for Renderer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Renderer({} meshes)", self.scene.meshes.len())
+    }
+}
+
+#[cfg(test)]
+mod tests;
