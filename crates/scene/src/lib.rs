@@ -16,6 +16,7 @@ mod camera;
 mod check;
 pub mod differentiable;
 mod draws;
+mod figure;
 mod framing;
 mod gltf;
 #[cfg(feature = "gpu")]

@@ -14,8 +14,8 @@ impl Clip {
     ///
     /// # Example
     /// ```
-    /// use monotile_scene::{Local, Pose, Scene};
-    /// let scene = Scene::default();
+    /// use monotile_scene::{Pose, Scene};
+    /// let scene = Scene::figure();
     /// let mut pose = Pose::rest(&scene);
     /// let walk = &scene.clips[0];
     /// walk.sample(walk.looped(3.25), &mut pose);
@@ -52,7 +52,7 @@ impl Pose {
     /// # Example
     /// ```
     /// use monotile_scene::{Pose, Scene};
-    /// let scene = Scene::default();
+    /// let scene = Scene::figure();
     /// let (mut walking, mut waving) = (Pose::rest(&scene), Pose::rest(&scene));
     /// scene.clips[0].sample(0.25, &mut walking);
     /// scene.clips[1].sample(0.5, &mut waving);
