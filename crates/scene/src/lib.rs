@@ -35,7 +35,7 @@ pub use camera::{Camera, Lens};
 pub use framing::{Framing, Orbit};
 pub use gltf::About;
 pub use monotile::{Error, ErrorKind, Result};
-pub use picture::Picture;
+pub use picture::{Animation, Picture};
 pub use pose::Pose;
 pub use scene::{
     Alpha, Channel, Clip, Filter, Image, Influences, Interpolation, Keys, Local, Material, Mesh, Node, Primitive, Sampler, Scene,

@@ -1,6 +1,9 @@
 //! What a renderer makes, and the files that hold it.
 
+mod animation;
 mod png;
+
+pub use animation::Animation;
 
 /// Pixels, row by row from the top: sRGB and straight alpha, a byte each.
 #[derive(Clone, PartialEq, Eq)]

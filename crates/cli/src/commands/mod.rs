@@ -8,6 +8,7 @@ mod files;
 pub mod generate;
 pub mod info;
 pub mod lora;
+pub mod render;
 pub mod tour;
 pub mod train;
 mod training;

@@ -16,6 +16,7 @@ fn help_teaches_by_examples() {
         &["train", "--help"],
         &["lora", "train", "--help"],
         &["info", "--help"],
+        &["render", "--help"],
         &["bench", "--help"],
         &["tour", "--help"],
     ] {
@@ -28,8 +29,8 @@ fn help_teaches_by_examples() {
 fn wrong_usage_exits_with_2_and_names_the_word() {
     monotile(&temp_dir(), &["generate", "--modle", "x"]).is_wrong_usage("'--modle'");
     monotile(&temp_dir(), &["paint"]).is_wrong_usage("'paint'");
-    monotile(&temp_dir(), &["bench", "graphics"])
-        .is_wrong_usage("bench: there is no group graphics; the groups are gemm, attention");
+    monotile(&temp_dir(), &["bench", "sculpture"])
+        .is_wrong_usage("bench: there is no group sculpture; the groups are gemm, attention");
     monotile(&temp_dir(), &[]).is_wrong_usage("Usage: monotile <COMMAND>");
 }
 

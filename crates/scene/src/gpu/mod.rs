@@ -68,6 +68,11 @@ impl Renderer {
         self.gpu.name()
     }
 
+    /// Whether the adapter is a program on the processor.
+    pub fn is_software(&self) -> bool {
+        self.gpu.info.device_type == wgpu::DeviceType::Cpu
+    }
+
     /// The picture of a pose.
     ///
     /// # Errors

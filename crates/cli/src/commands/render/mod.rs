@@ -1,0 +1,220 @@
+//! `monotile render`: pictures and animations of 3D models.
+
+mod options;
+mod output;
+mod renderer;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use monotile_scene::{Background, Camera, Clip, Framing, Pose, Scene, Shot};
+
+use self::options::{Sight, background, size};
+use self::output::Output;
+use self::renderer::Renderer;
+use crate::failure::Failure;
+use crate::progress::{Progress, say};
+
+/// Draws a glTF model: a picture, or an animation.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  monotile render Fox.glb                                                     Fox.png, all of it in the picture
+  monotile render Fox.glb --animation Run --time 0.4 --size 1280x720 -o fox.png
+  monotile render Fox.glb --animation Survey --fps 24 -o fox.gif              also .apng, which keeps every colour
+  monotile render Fox.glb --animation Run -o 'frames/%04d.png'                frames; a killed run goes on where it was
+  monotile render Fox.glb --turntable -o fox.gif                              once around it
+  monotile render Fox.glb --camera orbit:90,10 --ortho --background none -o side.png
+  monotile render Fox.glb -o - | display                                      PNG on standard output
+
+The ending of the output says what is drawn: .png a picture, .gif or .apng or a name with % an animation. A camera of the file is chosen by
+its name or number. On the processor the same command gives the same bytes.")]
+pub struct Render {
+    /// Model, .gltf or .glb
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    /// File: .png, .gif, .apng, frames/%04d.png, or - for PNG on standard output [default: the model's name with .png]
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<String>,
+    /// Clip, by name or number
+    #[arg(long, value_name = "CLIP")]
+    animation: Option<String>,
+    /// Seconds into the clip
+    #[arg(long, value_name = "SECONDS")]
+    time: Option<f32>,
+    /// Frames a second of an animation
+    #[arg(long, value_name = "N", default_value_t = 24.0)]
+    fps: f64,
+    /// Seconds of an animation [default: the clip once; a turn of four seconds]
+    #[arg(long, value_name = "SECONDS")]
+    duration: Option<f64>,
+    /// Pixels
+    #[arg(long, value_name = "WxH", default_value = "1280x720", value_parser = size)]
+    size: [usize; 2],
+    /// orbit:AZIMUTH,ELEVATION[,DISTANCE] in degrees, or a camera of the file
+    #[arg(long, value_name = "CAMERA", default_value = "orbit:35,18")]
+    camera: Sight,
+    /// Things do not get smaller with distance
+    #[arg(long)]
+    ortho: bool,
+    /// The camera goes once around
+    #[arg(long)]
+    turntable: bool,
+    /// sky, none, or a colour as #rrggbb
+    #[arg(long, value_name = "WHAT", default_value = "sky", value_parser = background)]
+    background: Background,
+    /// No shadow on the ground
+    #[arg(long)]
+    no_shadow: bool,
+    /// Only the edges of triangles
+    #[arg(long)]
+    wireframe: bool,
+    /// Draw on the processor, even where there is a graphics device
+    #[arg(long, conflicts_with = "gpu")]
+    cpu: bool,
+    /// Draw on a graphics device, even one that is software
+    #[arg(long)]
+    gpu: bool,
+}
+
+/// Seconds of a turn around the model.
+const TURN: f64 = 4.0;
+/// Poses that an animation's frame is fitted to.
+const LOOKS: usize = 32;
+/// The most frames of an animation.
+const MOST_FRAMES: f64 = 100_000.0;
+
+impl Render {
+    /// Reads, draws, writes.
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        let output = Output::parse(self.out.as_deref(), &self.model)?;
+        self.check(&output)?;
+        let scene = Scene::open(&self.model)?;
+        let clip = self.animation.as_deref().map(|wanted| self.clip(&scene, wanted)).transpose()?;
+        let frames = self.frames(&output, clip)?;
+        let poses = self.poses(&scene, clip, frames);
+        let framing = Framing::new(&scene, poses).map_err(|e| e.within(self.model.display()))?;
+        let framing = if self.turntable { framing.spinning() } else { framing };
+        let mut renderer = Renderer::new(&scene, self.cpu, self.gpu)?;
+        let draw = |renderer: &mut Renderer<'_>, frame: usize| {
+            let pose = self.pose(&scene, clip, frame);
+            let shot = self.shot(&scene, &pose, &framing, frame as f32 / frames as f32)?;
+            Ok::<_, Failure>(renderer.draw(&pose, &shot)?)
+        };
+        let Output::Animated(animated) = &output else {
+            let picture = draw(&mut renderer, 0)?;
+            return output.write_picture(&picture, out);
+        };
+        let mut progress = Progress::new("frames", frames as u64);
+        let about = self.about();
+        animated.write(self.size, frames, self.fps, &about, &mut progress, |frame| draw(&mut renderer, frame))?;
+        progress.finish();
+        say(&format!("{}: {frames} frames of {} x {}, drawn by {}", output, self.size[0], self.size[1], renderer.name()));
+        Ok(())
+    }
+
+    fn check(&self, output: &Output) -> Result<(), Failure> {
+        let refuse = |words: &str| Err(Failure::Usage(format!("render: {words}")));
+        let animated = matches!(output, Output::Animated(_));
+        if !(self.fps > 0.0 && self.fps <= 1000.0) {
+            return refuse("--fps is above 0 and at most 1000");
+        }
+        if self.duration.is_some_and(|d| !(d > 0.0 && d.is_finite())) {
+            return refuse("--duration is above 0");
+        }
+        if self.time.is_some_and(|t| !t.is_finite()) {
+            return refuse("--time is a number of seconds");
+        }
+        if self.time.is_some() && self.animation.is_none() {
+            return refuse("--time is a time of a clip: name one by --animation");
+        }
+        if animated && self.animation.is_none() && !self.turntable {
+            return refuse("nothing moves: give --animation CLIP, or --turntable, or a .png");
+        }
+        if self.turntable && matches!(self.camera, Sight::OfFile(_)) {
+            return refuse("--turntable goes around by itself; a camera of the file stands where it is");
+        }
+        Ok(())
+    }
+
+    fn clip<'a>(&self, scene: &'a Scene, wanted: &str) -> Result<&'a Clip, Failure> {
+        let by_name = scene.clips.iter().find(|clip| clip.name == wanted);
+        let by_number = || wanted.parse().ok().and_then(|i: usize| scene.clips.get(i));
+        by_name.or_else(by_number).ok_or_else(|| {
+            let model = self.model.display();
+            let names: Vec<String> = scene.clips.iter().map(|clip| format!("{:?}", clip.name)).collect();
+            let has = if names.is_empty() { "it has none".to_string() } else { format!("it has {}", names.join(", ")) };
+            Failure::new(format!("{model}: there is no clip {wanted:?}; {has}"))
+        })
+    }
+
+    fn frames(&self, output: &Output, clip: Option<&Clip>) -> Result<usize, Failure> {
+        if !matches!(output, Output::Animated(_)) {
+            return Ok(1);
+        }
+        let whole = clip.map(|clip| f64::from(clip.duration)).filter(|d| *d > 0.0);
+        let seconds = self.duration.or(whole).unwrap_or(TURN);
+        let frames = (seconds * self.fps).round().max(1.0);
+        if frames > MOST_FRAMES {
+            return Err(Failure::Usage(format!("render: {frames} frames are more than {MOST_FRAMES}; give a shorter --duration")));
+        }
+        Ok(frames as usize)
+    }
+
+    /// Where everything is at a frame.
+    fn pose(&self, scene: &Scene, clip: Option<&Clip>, frame: usize) -> Pose {
+        let mut pose = Pose::rest(scene);
+        if let Some(clip) = clip {
+            let seconds = self.time.unwrap_or(0.0) + (frame as f64 / self.fps) as f32;
+            // The end of a clip is asked for by its own name, not by that of its beginning.
+            let seconds = if seconds == clip.duration { seconds } else { clip.looped(seconds) };
+            clip.sample(seconds, &mut pose);
+        }
+        pose
+    }
+
+    /// Poses that all frames lie between, so that nothing leaves the picture and the camera stands still.
+    fn poses(&self, scene: &Scene, clip: Option<&Clip>, frames: usize) -> Vec<Pose> {
+        let looks = frames.min(LOOKS);
+        (0..looks).map(|i| self.pose(scene, clip, i * frames / looks)).collect()
+    }
+
+    fn shot(&self, scene: &Scene, pose: &Pose, framing: &Framing, turn: f32) -> Result<Shot, Failure> {
+        let camera = match &self.camera {
+            Sight::Orbit(orbit) => {
+                let azimuth = orbit.azimuth + if self.turntable { 360.0 * turn } else { 0.0 };
+                framing.camera(&monotile_scene::Orbit { azimuth, orthographic: self.ortho, ..*orbit }, self.size)?
+            }
+            Sight::OfFile(name) => Camera::of_node(scene, pose, self.node(scene, name)?, self.size)?,
+        };
+        let shot = Shot { background: self.background, wireframe: self.wireframe, ..Shot::new(camera) };
+        let ground = (!self.no_shadow).then(|| framing.ground(shot.light.toward));
+        Ok(Shot { ground, ..shot })
+    }
+
+    /// The node of a camera that is called so.
+    fn node(&self, scene: &Scene, wanted: &str) -> Result<usize, Failure> {
+        let cameras: Vec<usize> = (0..scene.nodes.len()).filter(|&i| scene.nodes[i].lens.is_some()).collect();
+        let by_name = cameras.iter().copied().find(|&i| scene.nodes[i].name == wanted);
+        let by_number = || wanted.parse().ok().and_then(|i: usize| cameras.get(i).copied());
+        by_name.or_else(by_number).ok_or_else(|| {
+            let names: Vec<String> = cameras.iter().enumerate().map(|(i, &n)| format!("{i} {:?}", scene.nodes[n].name)).collect();
+            let has = if names.is_empty() { "it has none".to_string() } else { format!("it has {}", names.join(", ")) };
+            let model = self.model.display();
+            Failure::new(format!("{model}: there is no camera {wanted:?}; {has}")).hint("stand anywhere by orbit:30,20")
+        })
+    }
+
+    /// What makes a frame what it is: a frame in a file with the same words need not be drawn again.
+    fn about(&self) -> String {
+        let stamp = std::fs::metadata(&self.model).ok().and_then(|m| m.modified().ok());
+        let Self { model, animation, time, fps, duration, size, camera, ortho, turntable, background, no_shadow, .. } = self;
+        format!(
+            "{} {stamp:?} {animation:?} {time:?} {fps} {duration:?} {size:?} {camera:?} {ortho} {turntable} {background:?} {no_shadow} {} {}",
+            model.display(),
+            self.wireframe,
+            self.gpu
+        )
+    }
+}

@@ -1,0 +1,72 @@
+//! How a model is looked at, as words of the command line.
+
+use std::str::FromStr;
+
+use monotile_scene::{Background, Orbit};
+
+/// From where.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sight {
+    /// Around the model.
+    Orbit(Orbit),
+    /// A camera of the file, by name or number.
+    OfFile(String),
+}
+
+impl FromStr for Sight {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some(orbit) = text.strip_prefix("orbit:") else { return Ok(Self::OfFile(text.to_string())) };
+        let refuse = || {
+            format!("{orbit:?} is no orbit; give degrees around and above, and perhaps a distance: orbit:30,20 or orbit:30,20,1.5")
+        };
+        let numbers: Option<Vec<f32>> = orbit.split(',').map(|n| n.trim().parse().ok().filter(|n: &f32| n.is_finite())).collect();
+        match numbers.as_deref() {
+            Some(&[azimuth, elevation]) => Ok(Self::Orbit(Orbit { azimuth, elevation, ..Orbit::default() })),
+            Some(&[azimuth, elevation, distance]) if distance > 0.0 => {
+                Ok(Self::Orbit(Orbit { azimuth, elevation, distance, ..Orbit::default() }))
+            }
+            _ => Err(refuse()),
+        }
+    }
+}
+
+/// `1280x720`
+pub fn size(text: &str) -> Result<[usize; 2], String> {
+    let numbers = text.split_once('x').and_then(|(w, h)| Some([w.trim().parse().ok()?, h.trim().parse().ok()?]));
+    numbers
+        .filter(|size| size.iter().all(|n| (1..=16384).contains(n)))
+        .ok_or_else(|| format!("{text:?} is no size; give pixels across and down, 1 to 16384 each: 1280x720"))
+}
+
+/// `sky`, `none`, `#rrggbb`
+pub fn background(text: &str) -> Result<Background, String> {
+    let refuse = || format!("{text:?} is no background; it is sky, none, or a colour like #f4f0e8");
+    match text {
+        "sky" => Ok(Background::Sky),
+        "none" => Ok(Background::Transparent),
+        _ => {
+            let digits = text.strip_prefix('#').filter(|d| d.len() == 6 && d.is_ascii()).ok_or_else(refuse)?;
+            let byte = |i: usize| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).map_err(|_| refuse());
+            Ok(Background::Color([byte(0)?, byte(1)?, byte(2)?]))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_or_refused_with_an_example() {
+        let orbit = Orbit { azimuth: -30.0, elevation: 20.5, distance: 2.0, orthographic: false };
+        assert_eq!("orbit:-30,20.5,2".parse(), Ok(Sight::Orbit(orbit)));
+        assert_eq!("Camera.001".parse(), Ok(Sight::OfFile("Camera.001".to_string())));
+        assert!("orbit:1".parse::<Sight>().unwrap_err().contains("orbit:30,20"));
+        assert!("orbit:1,2,0".parse::<Sight>().is_err() && "orbit:NaN,1".parse::<Sight>().is_err());
+        assert_eq!((size("3x4"), size("0x4").is_err(), size("99999x1").is_err()), (Ok([3, 4]), true, true));
+        assert_eq!(background("#0a10ff"), Ok(Background::Color([10, 16, 255])));
+        assert!(background("blue").is_err() && background("#12é45").is_err());
+    }
+}

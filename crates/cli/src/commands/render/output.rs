@@ -1,0 +1,143 @@
+//! Where pictures go.
+
+use std::fmt;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use monotile::io::write_beside;
+use monotile_scene::{Animation, Picture};
+
+use crate::failure::Failure;
+use crate::progress::Progress;
+
+/// One picture or many.
+pub enum Output {
+    /// PNG on standard output.
+    Standard,
+    /// A PNG file.
+    Png(PathBuf),
+    Animated(Animated),
+}
+
+/// Many pictures.
+pub enum Animated {
+    Gif(PathBuf),
+    Apng(PathBuf),
+    /// Files whose names have the frame's number between these parts, in at least so many digits.
+    Frames(String, usize, String),
+}
+
+impl Output {
+    /// The output that a text means; without one, the model's name as .png in the folder that the command runs in.
+    pub fn parse(text: Option<&str>, model: &Path) -> Result<Self, Failure> {
+        let Some(text) = text else {
+            let name = model.file_stem().ok_or_else(|| Failure::new(format!("{}: is not the name of a file", model.display())))?;
+            return Ok(Self::Png(Path::new(name).with_extension("png")));
+        };
+        if text == "-" {
+            return Ok(Self::Standard);
+        }
+        let refuse = |why: &str| {
+            let known = "outputs end in .png, .gif or .apng, have a number as in frames/%04d.png, or are - for standard output";
+            Failure::Usage(format!("render: {text:?} {why}; {known}"))
+        };
+        let path = Path::new(text);
+        let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|f| !f.is_dir() && !text.contains('%')) {
+            return Err(Failure::new(format!("{text}: there is no folder {}", folder.display())));
+        }
+        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
+        if let Some((before, after)) = text.split_once('%') {
+            let (digits, after) = after.split_once('d').ok_or_else(|| refuse("has no number"))?;
+            let width = if digits.is_empty() { Some(1) } else { digits.parse().ok().filter(|n| (1..=9).contains(n)) };
+            let width = width.ok_or_else(|| refuse("has no number of digits"))?;
+            if ending != "png" || after.contains('%') {
+                return Err(refuse("is no numbered .png"));
+            }
+            return Ok(Self::Animated(Animated::Frames(before.to_string(), width, after.to_string())));
+        }
+        match ending.as_str() {
+            "png" => Ok(Self::Png(path.to_path_buf())),
+            "gif" => Ok(Self::Animated(Animated::Gif(path.to_path_buf()))),
+            "apng" => Ok(Self::Animated(Animated::Apng(path.to_path_buf()))),
+            _ => Err(refuse("is no picture")),
+        }
+    }
+
+    /// Writes the only picture.
+    pub fn write_picture(&self, picture: &Picture, out: &mut dyn Write) -> Result<(), Failure> {
+        if let Self::Png(path) = self {
+            picture.save_png(path, None)?;
+            crate::progress::say(&format!("{}: {} x {}", path.display(), picture.width, picture.height));
+            return Ok(());
+        }
+        Ok(picture.write_png(out, None)?)
+    }
+}
+
+impl Animated {
+    /// Draws and writes every frame; one whose file says that it is just this frame is left as it is.
+    pub fn write(
+        &self,
+        size: [usize; 2],
+        frames: usize,
+        fps: f64,
+        about: &str,
+        progress: &mut Progress,
+        mut draw: impl FnMut(usize) -> Result<Picture, Failure>,
+    ) -> Result<(), Failure> {
+        if let Self::Frames(before, width, after) = self {
+            let name = |frame: usize| PathBuf::from(format!("{before}{frame:0width$}{after}"));
+            let folder = name(0).parent().map(Path::to_path_buf).filter(|f| !f.as_os_str().is_empty());
+            if let Some(folder) = folder {
+                std::fs::create_dir_all(&folder).map_err(|e| monotile::Error::io("writing", &folder, &e))?;
+            }
+            let mut kept = 0;
+            for frame in 0..frames {
+                let (path, about) = (name(frame), format!("{about} frame {frame}"));
+                if Picture::source_of_png(&path).as_ref() == Some(&about) {
+                    kept += 1;
+                    progress.begin_at(kept);
+                    continue;
+                }
+                draw(frame)?.save_png(&path, Some(&about))?;
+                progress.at(frame as u64 + 1, &path.display().to_string());
+            }
+            return Ok(());
+        }
+        let (Self::Gif(path) | Self::Apng(path)) = self else { unreachable!("numbered frames are written above") };
+        // What stops the drawing is told as it is, not as a fault of the file.
+        let mut stopped = None;
+        let written = write_beside(path, |file| {
+            let mut animation = match self {
+                Self::Gif(_) => Animation::gif(file, size, fps)?,
+                _ => Animation::apng(file, size, frames, fps)?,
+            };
+            for frame in 0..frames {
+                match draw(frame) {
+                    Ok(picture) => animation.add(&picture)?,
+                    Err(failure) => {
+                        stopped = Some(failure);
+                        return Err(std::io::Error::other("not drawn"));
+                    }
+                }
+                progress.at(frame as u64 + 1, "");
+            }
+            animation.finish()
+        });
+        match stopped {
+            Some(failure) => Err(failure),
+            None => Ok(written?),
+        }
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Standard => f.write_str("standard output"),
+            Self::Png(path) | Self::Animated(Animated::Gif(path) | Animated::Apng(path)) => write!(f, "{}", path.display()),
+            Self::Animated(Animated::Frames(before, width, after)) => write!(f, "{before}%0{width}d{after}"),
+        }
+    }
+}
