@@ -1,4 +1,4 @@
-"""Monotile beside PyTorch, NumPy, opt_einsum, faer and nalgebra, on the cases of `monotile bench`.
+"""Monotile beside PyTorch, NumPy, opt_einsum, faer, nalgebra and glam, on the cases of `monotile bench`.
 
     python benchmarks/compare.py                                   every group, every peer, three rounds
     python benchmarks/compare.py gemm factor --peers torch,faer    two groups, two peers
@@ -25,7 +25,7 @@ from tables import NOISE, show
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
-GROUPS = ("gemm", "attention", "attention-more", "memory", "einsum", "factor", "backward", "rowwise", "train")
+GROUPS = ("gemm", "attention", "attention-more", "memory", "einsum", "factor", "backward", "rowwise", "graphics", "train")
 TORCH, NUMPY = str(HERE / "peers/torch_cases.py"), str(HERE / "peers/numpy_cases.py")
 RUST = HERE / "rust-peers/target/release/rust-peers"
 BUILD = 'cd benchmarks/rust-peers && RUSTFLAGS="-C target-cpu=native" cargo build --release'
@@ -39,6 +39,7 @@ PEERS = {
     "opt_einsum": ("einsum",),
     "faer": ("gemm", "factor"),
     "nalgebra": ("gemm", "factor"),
+    "glam": ("graphics",),
 }
 
 # glibc by default hands large memory back to the system after every call and has it zeroed again for the next. Told to keep it, peers run
@@ -56,7 +57,7 @@ def say(text):
 def command(who, group, monotile):
     if who == "monotile":
         return [monotile, "bench", group, "--json"]
-    if who in ("faer", "nalgebra"):
+    if who in ("faer", "nalgebra", "glam"):
         return [str(RUST), who, group]
     if who in ("numpy", "opt_einsum"):
         return [sys.executable, NUMPY, who, group]

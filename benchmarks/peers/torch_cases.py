@@ -189,6 +189,13 @@ def backward():
         case("eigh", s, lambda x: squares(*L.eigh(x)))
 
 
+def graphics():
+    m = torch.randn(4, 4)
+    for n in (1_000_000, 10_000_000):
+        v, out = torch.randn(n, 4), torch.empty(n, 4)
+        time(f"transform {n} vec4", lambda: torch.mm(v, m, out=out))
+
+
 GROUPS = {
     "gemm": gemm,
     "attention": attention,
@@ -197,6 +204,7 @@ GROUPS = {
     "einsum": einsum,
     "factor": factor,
     "backward": backward,
+    "graphics": graphics,
 }
 
 

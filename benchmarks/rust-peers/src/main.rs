@@ -1,7 +1,8 @@
-//! Times faer or nalgebra on the cases of `monotile bench` and prints a JSON object a line.
+//! Times faer, glam or nalgebra on the cases of `monotile bench` and prints a JSON object a line.
 
 mod measure;
 mod with_faer;
+mod with_glam;
 mod with_nalgebra;
 
 use std::process::ExitCode;
@@ -18,10 +19,11 @@ fn main() -> ExitCode {
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["faer", "gemm"] => with_faer::gemm(),
         ["faer", "factor"] => with_faer::factor(),
+        ["glam", "graphics"] => with_glam::graphics(),
         ["nalgebra", "gemm"] => with_nalgebra::gemm(),
         ["nalgebra", "factor"] => with_nalgebra::factor(),
         _ => {
-            eprintln!("usage: rust-peers faer|nalgebra gemm|factor");
+            eprintln!("usage: rust-peers faer|nalgebra gemm|factor, or rust-peers glam graphics");
             return ExitCode::from(2);
         }
     }

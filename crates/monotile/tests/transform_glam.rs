@@ -1,5 +1,7 @@
 //! Transforms beside glam's, on numbers drawn at random: both in f32, to a few of its roundings.
 
+use glam::camera::rh::proj::{directx, opengl};
+use glam::camera::rh::view::look_at_mat4;
 use glam::{EulerRot, Mat3, Mat4, Quat, Vec3, Vec4, Vec4Swizzles};
 use monotile::transform::quaternion::{self, Axis, Euler};
 use monotile::transform::{
@@ -110,21 +112,21 @@ proptest! {
     fn cameras_are_those_of_glam(seed in any::<u64>(), fovy in 0.3_f32..2.5, aspect in 0.5_f32..2.0, near in 0.1_f32..1.0) {
         let far = near + 20.0;
         let lens = |depth| perspective(&number(fovy), &number(aspect), &number(near), &number(far), depth);
-        same(lens(Depth::ZeroOne), &rows(Mat4::perspective_rh(fovy, aspect, near, far)));
-        same(lens(Depth::MinusOneOne), &rows(Mat4::perspective_rh_gl(fovy, aspect, near, far)));
-        same(lens(Depth::Reversed), &rows(Mat4::perspective_rh(fovy, aspect, far, near)));
-        same(lens(Depth::Infinite), &rows(Mat4::perspective_infinite_rh(fovy, aspect, near)));
-        same(lens(Depth::InfiniteReversed), &rows(Mat4::perspective_infinite_reverse_rh(fovy, aspect, near)));
+        same(lens(Depth::ZeroOne), &rows(directx::perspective(fovy, aspect, near, far)));
+        same(lens(Depth::MinusOneOne), &rows(opengl::perspective(fovy, aspect, near, far)));
+        same(lens(Depth::Reversed), &rows(directx::perspective(fovy, aspect, far, near)));
+        same(lens(Depth::Infinite), &rows(directx::perspective_infinite(fovy, aspect, near)));
+        same(lens(Depth::InfiniteReversed), &rows(directx::perspective_infinite_reverse(fovy, aspect, near)));
         let [left, bottom] = [-aspect, -fovy];
         let [l, r, b, t, n, f] = &[left, fovy, bottom, aspect, near, far].map(number);
         let bounds = Bounds { left: l, right: r, bottom: b, top: t, near: n, far: f };
-        same(orthographic(&bounds, Depth::ZeroOne), &rows(Mat4::orthographic_rh(left, fovy, bottom, aspect, near, far)));
-        same(orthographic(&bounds, Depth::MinusOneOne), &rows(Mat4::orthographic_rh_gl(left, fovy, bottom, aspect, near, far)));
-        same(orthographic(&bounds, Depth::Reversed), &rows(Mat4::orthographic_rh(left, fovy, bottom, aspect, far, near)));
+        same(orthographic(&bounds, Depth::ZeroOne), &rows(directx::orthographic(left, fovy, bottom, aspect, near, far)));
+        same(orthographic(&bounds, Depth::MinusOneOne), &rows(opengl::orthographic(left, fovy, bottom, aspect, near, far)));
+        same(orthographic(&bounds, Depth::Reversed), &rows(directx::orthographic(left, fovy, bottom, aspect, far, near)));
         let rng = &mut Rng::new(seed);
         // Up is never near the direction of view, which is about −z.
         let (eye, target) = (Vec3::from_array(drawn(rng)), Vec3::from_array(drawn(rng)) - Vec3::Z * 9.0);
         let view = look_at(&row(&eye.to_array()), &row(&target.to_array()), &row(&[0.0, 1.0, 0.0]));
-        same(view, &rows(Mat4::look_at_rh(eye, target, Vec3::Y)));
+        same(view, &rows(look_at_mat4(eye, target, Vec3::Y)));
     }
 }

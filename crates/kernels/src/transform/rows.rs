@@ -92,12 +92,11 @@ impl<'a, T: Real> Source<'a, T> {
         if width == 4 && count.is_multiple_of(lanes) {
             return Blocks { rows: data, each: true };
         }
-        for (to, from) in self.buffer.chunks_exact_mut(4).zip(data.chunks_exact(width)) {
-            if let (Some(to), Some(from)) = (to.first_chunk_mut::<3>(), from.first_chunk::<3>()) {
-                *to = *from;
-            }
-            if let Some(&last) = from.get(3) {
-                to[3] = last;
+        if width == 4 {
+            self.buffer[..4 * count].copy_from_slice(data);
+        } else {
+            for (to, &[x, y, z]) in self.buffer.as_chunks_mut::<4>().0.iter_mut().zip(data.as_chunks().0) {
+                *to = [x, y, z, T::ZERO];
             }
         }
         Blocks { rows: &self.buffer[..4 * count.next_multiple_of(lanes)], each: true }
@@ -132,11 +131,11 @@ impl<T: Real> Blocks<'_, T> {
         unsafe {
             if self.each {
                 let from = self.rows[4 * b * V::LANES..][..4 * V::LANES].as_ptr();
-                let [x, y, z, w] = [0, 1, 2, 3].map(
-                    #[inline(always)]
-                    |i| V::load(from.add(i * V::LANES)),
-                );
-                turn_in([x, y, z, w])
+                let mut registers = [V::splat(T::ZERO); 4];
+                for (i, register) in registers.iter_mut().enumerate() {
+                    *register = V::load(from.add(i * V::LANES));
+                }
+                turn_in(registers)
             } else {
                 let row: &[T; 4] = self.rows.first_chunk().expect("one row of 4");
                 [V::splat(row[0]), V::splat(row[1]), V::splat(row[2]), V::splat(row[3])]
@@ -196,8 +195,8 @@ impl<'a, T: Real, const W: usize> Sink<'a, T, W> {
             &self.buffer[..4 * count]
         } else {
             let to = if self.stream.is_some() { &mut self.narrow[..W * count] } else { &mut *out };
-            for (to, from) in to.chunks_exact_mut(W).zip(self.buffer.chunks_exact(4)) {
-                to.copy_from_slice(&from[..W]);
+            for (to, &[x, y, z, _]) in to.as_chunks_mut().0.iter_mut().zip(self.buffer.as_chunks().0) {
+                *to = [x, y, z];
             }
             if self.stream.is_none() {
                 return;

@@ -127,18 +127,26 @@ unsafe fn between<V: Vector>(a: [V; 4], b: [V; 4], t: V) -> [V; 4] {
         let ratio = if single { polynomial(&ANGLE_F32, z) } else { polynomial(&ANGLE_F64, z) };
         let u = z.add(z).mul(ratio);
         let rest = one.sub(t);
-        let [whole, first, last] = [u, rest.mul(rest).mul(u), t.mul(t).mul(u)].map(
-            #[inline(always)]
-            |v| if single { polynomial(&SINE_F32, v) } else { polynomial(&SINE_F64, v) },
-        );
+        let (whole, first, last) = (sine(u), sine(rest.mul(rest).mul(u)), sine(t.mul(t).mul(u)));
         let first = rest.mul(first.div(whole));
         let last = t.mul(last.div(whole));
         let last = d.where_less(zero, zero.sub(last), last);
-        [0, 1, 2, 3].map(
-            #[inline(always)]
-            |i| first.mul_add(a[i], last.mul(b[i])),
-        )
+        let mut out = b;
+        for i in 0..4 {
+            out[i] = first.mul_add(a[i], last.mul(b[i]));
+        }
+        out
     }
+}
+
+/// sin √v / √v
+///
+/// # Safety
+/// The instruction set of `V` is enabled.
+#[inline(always)]
+unsafe fn sine<V: Vector>(v: V) -> V {
+    // SAFETY: the caller's duty.
+    unsafe { if size_of::<V::Element>() == 4 { polynomial(&SINE_F32, v) } else { polynomial(&SINE_F64, v) } }
 }
 
 /// Σ c[k] xᵏ
