@@ -16,7 +16,7 @@ use std::io::{BufWriter, Write, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{bench, einsum, factor, generate, info, lora, tour, train};
+use commands::{bench, einsum, explain, factor, generate, info, lora, tour, train};
 use failure::Failure;
 
 /// Linear algebra for machine learning and graphics: run it, train with it, measure it.
@@ -33,6 +33,8 @@ Examples:
   monotile lora train --model DIR --data text.txt --rank 8 --out ADAPTER_DIR
   monotile train --data text.txt --out DIR                   a small LLaMA from scratch
   monotile info --model DIR                                  what a checkpoint holds and what it costs to run
+  monotile info Fox.glb                                      what a 3D model holds
+  monotile explain Fox.glb --vertex 1234 -o vertex.svg       one vertex on its way from the mesh to a pixel
 
 `monotile COMMAND --help` says more, with examples."
 )]
@@ -49,6 +51,7 @@ enum Command {
     Train(train::Train),
     Lora(lora::Lora),
     Info(info::Info),
+    Explain(explain::Explain),
     Bench(bench::Bench),
     Tour(tour::Tour),
 }
@@ -62,6 +65,7 @@ impl Command {
             Self::Train(command) => command.run(out),
             Self::Lora(command) => command.run(out),
             Self::Info(command) => command.run(out),
+            Self::Explain(command) => command.run(out),
             Self::Bench(command) => command.run(out),
             Self::Tour(command) => command.run(out),
         }

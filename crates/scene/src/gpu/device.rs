@@ -53,7 +53,10 @@ impl Gpu {
     pub fn check_size(&self, [width, height]: [usize; 2]) -> Result<()> {
         let most = self.device.limits().max_texture_dimension_2d as usize;
         if width > most || height > most {
-            return Err(unsupported(format!("{} has textures of at most {most} texels a side, not {width} x {height}", self.info.name)));
+            return Err(unsupported(format!(
+                "{} has textures of at most {most} texels a side, not {width} x {height}",
+                self.info.name
+            )));
         }
         Ok(())
     }
@@ -62,14 +65,19 @@ impl Gpu {
     pub fn check_bytes(&self, what: &str, bytes: usize) -> Result<()> {
         let most = self.device.limits().max_storage_buffer_binding_size;
         if bytes as u64 > most {
-            return Err(unsupported(format!("{} reads at most {most} bytes of {what}, and this scene has {bytes}", self.info.name)));
+            return Err(unsupported(format!(
+                "{} reads at most {most} bytes of {what}, and this scene has {bytes}",
+                self.info.name
+            )));
         }
         Ok(())
     }
 }
 
 fn missing() -> Error {
-    unsupported("there is no graphics adapter here; install a driver for Vulkan (on Debian: mesa-vulkan-drivers), or draw with --cpu")
+    unsupported(
+        "there is no graphics adapter here; install a driver for Vulkan (on Debian: mesa-vulkan-drivers), or draw with --cpu",
+    )
 }
 
 pub(super) fn unsupported(what: impl std::fmt::Display) -> Error {

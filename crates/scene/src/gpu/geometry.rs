@@ -89,7 +89,8 @@ impl Geometry {
         for target in &primitive.targets {
             targets.extend([&target.positions, &target.normals, &target.tangents].map(|list| self.store(list.as_flattened())));
         }
-        let places = Places { attributes, uvs, influences, targets: self.words.len() as u32, first_index: self.indices.len() as u32 };
+        let places =
+            Places { attributes, uvs, influences, targets: self.words.len() as u32, first_index: self.indices.len() as u32 };
         self.words.uints(targets);
         self.indices.extend(&primitive.indices);
         Shape {
@@ -117,7 +118,8 @@ impl Geometry {
             return NONE;
         }
         let place = self.words.len() as u32;
-        self.words.uints(influences.joints.iter().zip(&influences.weights).flat_map(|(&joint, weight)| [joint.into(), weight.to_bits()]));
+        self.words
+            .uints(influences.joints.iter().zip(&influences.weights).flat_map(|(&joint, weight)| [joint.into(), weight.to_bits()]));
         place
     }
 }

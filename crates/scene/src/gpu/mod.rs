@@ -133,9 +133,12 @@ impl Uploaded {
 
         let groups = [frame::layout(device), material::layout(device)];
         let buffers = [&uniform, &matrices, &weights, &records, &words, &indices];
-        let entries: Vec<_> =
-            (0..).zip(buffers).map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() }).collect();
-        let frame = device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some("frame"), layout: &groups[0], entries: &entries });
+        let entries: Vec<_> = (0..)
+            .zip(buffers)
+            .map(|(binding, buffer)| wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() })
+            .collect();
+        let frame =
+            device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some("frame"), layout: &groups[0], entries: &entries });
         let kept = Scene {
             nodes: scene.nodes.clone(),
             skins: scene.skins.clone(),
@@ -254,7 +257,8 @@ impl Uploaded {
 
 /// What the order of drawing needs of a mesh.
 fn without_vertices(mesh: &crate::Mesh) -> crate::Mesh {
-    let primitives = mesh.primitives.iter().map(|p| crate::Primitive { topology: p.topology, material: p.material, ..Default::default() });
+    let primitives =
+        mesh.primitives.iter().map(|p| crate::Primitive { topology: p.topology, material: p.material, ..Default::default() });
     crate::Mesh { name: mesh.name.clone(), primitives: primitives.collect(), weights: mesh.weights.clone() }
 }
 #[cfg(test)]

@@ -61,11 +61,19 @@ impl Overlay {
         let mut raster = Words::default();
         raster.floats(&[size[0] as f32, size[1] as f32, 0.0, 0.0]);
         let filled = |words: &Words, usage| {
-            gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor { label: Some("overlay"), contents: words.bytes(), usage })
+            gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+                label: Some("overlay"),
+                contents: words.bytes(),
+                usage,
+            })
         };
         let buffers = [filled(&raster, wgpu::BufferUsages::UNIFORM), filled(&words, wgpu::BufferUsages::STORAGE)];
         let entries = [0, 1].map(|i| wgpu::BindGroupEntry { binding: i, resource: buffers[i as usize].as_entire_binding() });
-        let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some("overlay"), layout: &self.group, entries: &entries });
+        let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("overlay"),
+            layout: &self.group,
+            entries: &entries,
+        });
         let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
             label: Some("overlay"),
             color_attachments: &[Some(wgpu::RenderPassColorAttachment {

@@ -15,11 +15,18 @@ pub(super) struct Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Shape {
     /// `mirrored` where the transform turns them over.
-    Triangles { double_sided: bool, mirrored: bool },
+    Triangles {
+        double_sided: bool,
+        mirrored: bool,
+    },
     /// Only their edges.
     Edges,
-    Lines { lit: bool },
-    Points { lit: bool },
+    Lines {
+        lit: bool,
+    },
+    Points {
+        lit: bool,
+    },
 }
 
 /// The pipelines that were needed so far.
@@ -94,7 +101,12 @@ pub(super) struct Recipe<'a> {
 
 impl<'a> Recipe<'a> {
     /// Triangles of both sides that cover what is there.
-    pub fn new(module: &'a wgpu::ShaderModule, layout: &'a wgpu::PipelineLayout, format: wgpu::TextureFormat, names: [&'a str; 2]) -> Self {
+    pub fn new(
+        module: &'a wgpu::ShaderModule,
+        layout: &'a wgpu::PipelineLayout,
+        format: wgpu::TextureFormat,
+        names: [&'a str; 2],
+    ) -> Self {
         Self { module, layout, format, names, front: wgpu::FrontFace::Ccw, cull: None, blend: None, depth: None }
     }
 
@@ -122,7 +134,11 @@ impl<'a> Recipe<'a> {
                 module: self.module,
                 entry_point: Some(fragment),
                 compilation_options: Default::default(),
-                targets: &[Some(wgpu::ColorTargetState { format: self.format, blend: self.blend, write_mask: wgpu::ColorWrites::ALL })],
+                targets: &[Some(wgpu::ColorTargetState {
+                    format: self.format,
+                    blend: self.blend,
+                    write_mask: wgpu::ColorWrites::ALL,
+                })],
             }),
             multiview_mask: None,
             cache: None,

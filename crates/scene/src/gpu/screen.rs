@@ -29,7 +29,8 @@ impl Screen {
     /// A machine without an adapter that can, and a scene that does not fit it.
     pub fn new<W: wgpu::DisplayAndWindowHandle + 'static>(scene: &Scene, window: W, size: [usize; 2]) -> Result<Self> {
         let instance = wgpu::Instance::default();
-        let surface = instance.create_surface(window).map_err(|e| unsupported(format!("nothing can be drawn in this window: {e}")))?;
+        let surface =
+            instance.create_surface(window).map_err(|e| unsupported(format!("nothing can be drawn in this window: {e}")))?;
         let (gpu, adapter) = Gpu::open(&instance, Some(&surface))?;
         let mut configuration = surface
             .get_default_config(&adapter, size[0].max(1) as u32, size[1].max(1) as u32)

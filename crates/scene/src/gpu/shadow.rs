@@ -60,7 +60,12 @@ impl Ground {
     }
 
     /// Makes the maps: `casters` draws everything that throws a shadow.
-    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, frame: &wgpu::BindGroup, casters: impl FnOnce(&mut wgpu::RenderPass<'_>)) {
+    pub fn encode(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        frame: &wgpu::BindGroup,
+        casters: impl FnOnce(&mut wgpu::RenderPass<'_>),
+    ) {
         let mut pass = begin(encoder, &self.maps[0]);
         pass.set_pipeline(&self.cast);
         pass.set_bind_group(0, frame, &[]);

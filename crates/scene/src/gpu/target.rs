@@ -57,8 +57,11 @@ impl Headless {
     pub const FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8UnormSrgb;
 
     pub fn new(device: &wgpu::Device, size: [usize; 2]) -> Self {
-        let texture =
-            device.create_texture(&flat(Self::FORMAT, size, wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC));
+        let texture = device.create_texture(&flat(
+            Self::FORMAT,
+            size,
+            wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC,
+        ));
         let stride = (4 * size[0] as u32).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
         let buffer = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("picture"),
