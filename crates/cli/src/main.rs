@@ -16,7 +16,7 @@ use std::io::{BufWriter, Write, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{bench, einsum, factor, generate, info, lora, render, tour, train};
+use commands::{bench, einsum, explain, factor, generate, info, lora, render, tour, train};
 use failure::Failure;
 
 /// Linear algebra for machine learning and graphics: run it, train with it, measure it.
@@ -34,6 +34,8 @@ Examples:
   monotile train --data text.txt --out DIR                   a small LLaMA from scratch
   monotile info --model DIR                                  what a checkpoint holds and what it costs to run
   monotile render Fox.glb -o fox.png                         a picture of a 3D model; animations as .gif or .apng
+  monotile info Fox.glb                                      what a 3D model holds
+  monotile explain Fox.glb --vertex 1234 -o vertex.svg       one vertex on its way from the mesh to a pixel
 
 `monotile COMMAND --help` says more, with examples."
 )]
@@ -51,6 +53,7 @@ enum Command {
     Lora(lora::Lora),
     Info(info::Info),
     Render(Box<render::Render>),
+    Explain(explain::Explain),
     Bench(bench::Bench),
     Tour(tour::Tour),
 }
@@ -65,6 +68,7 @@ impl Command {
             Self::Lora(command) => command.run(out),
             Self::Info(command) => command.run(out),
             Self::Render(command) => command.run(out),
+            Self::Explain(command) => command.run(out),
             Self::Bench(command) => command.run(out),
             Self::Tour(command) => command.run(out),
         }

@@ -2,6 +2,8 @@
 
 use glam::{Mat4, Quat, Vec3};
 
+use monotile::{Error, Result};
+
 use crate::{Local, Scene, Skin, Trs};
 
 /// parent_from_node of every node, and the weights of every node's targets.
@@ -31,6 +33,17 @@ impl Pose {
             world.push(node.parent.map_or(local, |parent| world[parent] * local));
         }
         world
+    }
+
+    /// world_from_mesh by every joint of a skin, by columns.
+    ///
+    /// # Errors
+    /// A skin that is not there.
+    pub fn joint_matrices(&self, scene: &Scene, skin: usize) -> Result<Vec<[[f32; 4]; 4]>> {
+        if skin >= scene.skins.len() {
+            return Err(Error::value(format!("there is no skin {skin} among {}", scene.skins.len())));
+        }
+        Ok(Self::joints(scene, skin, &self.world(scene)).iter().map(Mat4::to_cols_array_2d).collect())
     }
 
     /// world_from_mesh for every joint of a skin: a vertex is moved by the sum of these, weighted by its influences.

@@ -66,30 +66,48 @@ impl Spaces {
         there().ok_or_else(|| {
             Error::value(format!("there is no vertex {} in primitive {} of node {}", of.vertex, of.primitive, of.node))
         })?;
+        let mut ways = Self::ways(scene, pose, camera, of, of.vertex..of.vertex + 1)?;
+        ways.pop().ok_or_else(|| Error::value(format!("node {} draws nothing", of.node)))
+    }
+
+    /// The ways of all vertices of a primitive, in their order; which vertex `of` names does not matter.
+    ///
+    /// # Errors
+    /// A primitive that is not there.
+    pub fn all(scene: &Scene, pose: &Pose, camera: &Camera, of: VertexOf) -> Result<Vec<Self>> {
+        Self::of(scene, pose, camera, VertexOf { vertex: 0, ..of })?;
+        Self::ways(scene, pose, camera, of, 0..usize::MAX)
+    }
+
+    fn ways(scene: &Scene, pose: &Pose, camera: &Camera, of: VertexOf, vertices: std::ops::Range<usize>) -> Result<Vec<Self>> {
         let (view_from_world, clip_from_view) = camera.matrices()?;
         let draws = Order::new(scene).draws(scene, pose, view_from_world);
         let draw = draws.draws.iter().find(|draw| draw.node == of.node && draw.primitive == of.primitive);
         let draw = draw.ok_or_else(|| Error::value(format!("node {} draws nothing", of.node)))?;
         let placement = Placement::new(scene, pose, &draws, draw);
-        let mesh = placement.in_mesh(of.vertex);
-        let world_from_mesh = placement.world_from_mesh(of.vertex);
-        let world = world_from_mesh.transform_point3(mesh);
-        let view = view_from_world.transform_point3(world);
-        let clip = clip_from_view * view.extend(1.0);
-        let (ndc, pixel) = seen(clip, camera);
-        Ok(Self {
-            of,
-            mesh: mesh.into(),
-            world_from_mesh: world_from_mesh.to_cols_array_2d(),
-            skinned: draw.joints.is_some() && placement.primitive.influences.per_vertex > 0,
-            world: world.into(),
-            view_from_world: view_from_world.to_cols_array_2d(),
-            view: view.into(),
-            clip_from_view: clip_from_view.to_cols_array_2d(),
-            clip: clip.into(),
-            ndc: ndc.into(),
-            pixel,
-        })
+        let way = |vertex| {
+            let mesh = placement.in_mesh(vertex);
+            let world_from_mesh = placement.world_from_mesh(vertex);
+            let world = world_from_mesh.transform_point3(mesh);
+            let view = view_from_world.transform_point3(world);
+            let clip = clip_from_view * view.extend(1.0);
+            let (ndc, pixel) = seen(clip, camera);
+            Self {
+                of: VertexOf { vertex, ..of },
+                mesh: mesh.into(),
+                world_from_mesh: world_from_mesh.to_cols_array_2d(),
+                skinned: draw.joints.is_some() && placement.primitive.influences.per_vertex > 0,
+                world: world.into(),
+                view_from_world: view_from_world.to_cols_array_2d(),
+                view: view.into(),
+                clip_from_view: clip_from_view.to_cols_array_2d(),
+                clip: clip.into(),
+                ndc: ndc.into(),
+                pixel,
+            }
+        };
+        let end = vertices.end.min(placement.primitive.positions.len());
+        Ok((vertices.start..end).map(way).collect())
     }
 
     /// The way of the vertex that is nearest to a pixel: of those within eight pixels the one nearest to the viewer.

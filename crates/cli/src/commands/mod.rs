@@ -3,6 +3,7 @@
 pub mod bench;
 mod checkpoint;
 pub mod einsum;
+pub mod explain;
 pub mod factor;
 mod files;
 pub mod generate;

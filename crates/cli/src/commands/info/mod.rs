@@ -1,7 +1,9 @@
-//! `monotile info`: what a checkpoint holds and what it costs to run and to adapt.
+//! `monotile info`: what a checkpoint holds and what it costs to run and to adapt, or what a 3D model holds.
+
+mod scene;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use monotile_llama::{Config, Layer, Linear};
@@ -10,17 +12,21 @@ use serde_json::json;
 use crate::failure::Failure;
 use crate::report::{self, Table, bytes, count, short};
 
-/// Tells a checkpoint's parameters, matrix products, FLOPs and cache a token, and what LoRA would train.
+/// Tells what a 3D model holds, or a checkpoint's parameters, products, FLOPs and cache a token, and what LoRA would train.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
+  monotile info Fox.glb                         nodes, meshes, materials, clips, and what is unusual
   monotile info --model shakespeare             a table
   monotile info --model shakespeare --rank 16   what LoRA of rank 16 would train
   monotile info --model shakespeare --json | jq .parameters")]
 pub struct Info {
+    /// A 3D model (.gltf, .glb), or the folder of a checkpoint
+    #[arg(value_name = "MODEL", required_unless_present = "model", conflicts_with = "model")]
+    path: Option<PathBuf>,
     /// Folder of the checkpoint, with config.json
     #[arg(long, value_name = "DIR")]
-    model: PathBuf,
+    model: Option<PathBuf>,
     /// Rank of the LoRA that is counted
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     rank: u32,
@@ -30,10 +36,16 @@ pub struct Info {
 }
 
 impl Info {
-    /// Reads the configuration and prints what follows from it.
+    /// Reads the model or the checkpoint's configuration and prints what follows from it.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let config = Config::read(&self.model)?;
-        if self.json { self.print_json(&config, out) } else { self.print_table(&config, out) }
+        match (&self.path, &self.model) {
+            (Some(path), _) if !path.is_dir() => scene::print(path, self.json, out),
+            (Some(folder), _) | (None, Some(folder)) => {
+                let config = Config::read(folder)?;
+                if self.json { self.print_json(&config, out) } else { self.print_table(folder, &config, out) }
+            }
+            (None, None) => Err(Failure::Usage("info: which model?".into())),
+        }
     }
 
     /// What LoRA may be put on: its name on the command line, and how many numbers it then trains.
@@ -69,7 +81,7 @@ impl Info {
         Ok(writeln!(out, "{object}")?)
     }
 
-    fn print_table(&self, config: &Config, out: &mut dyn Write) -> Result<(), Failure> {
+    fn print_table(&self, folder: &Path, config: &Config, out: &mut dyn Write) -> Result<(), Failure> {
         let colour = report::coloured();
         let title = |text: &str| report::bold(text, colour);
         let total = config.parameters() as u64;
@@ -77,7 +89,7 @@ impl Info {
             1 => String::new(),
             _ => format!(" sharing {} of keys and values", config.num_key_value_heads),
         };
-        writeln!(out, "{}", title(&self.model.display().to_string()))?;
+        writeln!(out, "{}", title(&folder.display().to_string()))?;
         let (family, blocks, wide) = (config.family.name(), config.num_hidden_layers, config.hidden_size);
         let heads = format!("{} heads of {}{shared}", config.num_attention_heads, config.head_dim);
         writeln!(out, "  {family}: {blocks} blocks {wide} wide, {heads}")?;
