@@ -11,11 +11,15 @@ mod picture;
 mod plot;
 mod progress;
 mod report;
+#[cfg(feature = "view")]
+mod viewer;
 
 use std::io::{BufWriter, Write, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+#[cfg(feature = "view")]
+use commands::view;
 use commands::{bench, einsum, factor, generate, info, lora, tour, train};
 use failure::Failure;
 
@@ -51,6 +55,8 @@ enum Command {
     Info(info::Info),
     Bench(bench::Bench),
     Tour(tour::Tour),
+    #[cfg(feature = "view")]
+    View(view::View),
 }
 
 impl Command {
@@ -64,6 +70,8 @@ impl Command {
             Self::Info(command) => command.run(out),
             Self::Bench(command) => command.run(out),
             Self::Tour(command) => command.run(out),
+            #[cfg(feature = "view")]
+            Self::View(command) => command.run(),
         }
     }
 }

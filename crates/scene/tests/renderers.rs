@@ -70,7 +70,8 @@ fn compare(a: &Picture, b: &Picture, behind: &Picture) -> Agreement {
         let around = (y - 1..=y + 1).flat_map(|j| (x - 1..=x + 1).map(move |i| picture.pixel(i, j)));
         around.fold(true, |all, pixel| all && apart(pixel, picture.pixel(x, y)) <= SMOOTH)
     };
-    let difference = |x, y| f64::from(a.pixel(x, y).iter().zip(b.pixel(x, y)).map(|(p, q)| u32::from(p.abs_diff(q))).sum::<u32>()) / 4.0;
+    let difference =
+        |x, y| f64::from(a.pixel(x, y).iter().zip(b.pixel(x, y)).map(|(p, q)| u32::from(p.abs_diff(q))).sum::<u32>()) / 4.0;
     let (mut sum, mut count, mut object, mut whole) = (0.0, 0.0, 0.0, 0.0);
     for y in 0..height {
         for x in 0..width {
@@ -129,7 +130,9 @@ fn both_renderers_draw_the_same_in_every_way_of_looking() {
     let pose = Pose::rest(&scene);
     let framing = Framing::new(&scene, [pose.clone()]).unwrap();
     for orthographic in [false, true] {
-        for (name, background) in [("clear", Background::Transparent), ("blue", Background::Color([30, 60, 200])), ("sky", Background::Sky)] {
+        for (name, background) in
+            [("clear", Background::Transparent), ("blue", Background::Color([30, 60, 200])), ("sky", Background::Sky)]
+        {
             let orbit = Orbit { azimuth: 200.0, elevation: 30.0, orthographic, ..Orbit::default() };
             let shot = Shot { background, ..framing.shot(&orbit, [333, 257]).unwrap() };
             check(&format!("fox-{name}-{orthographic}"), &scene, &mut renderer, &pose, &shot);

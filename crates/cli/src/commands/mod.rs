@@ -11,3 +11,5 @@ pub mod lora;
 pub mod tour;
 pub mod train;
 mod training;
+#[cfg(feature = "view")]
+pub mod view;

@@ -79,7 +79,11 @@ impl Scene {
         let sampler = Sampler { mipmap: Some(Filter::Linear), ..Sampler::default() };
         Self {
             nodes,
-            meshes: vec![Mesh { name: "body".into(), primitives: vec![body().primitive(0), torso().primitive(1)], weights: Vec::new() }],
+            meshes: vec![Mesh {
+                name: "body".into(),
+                primitives: vec![body().primitive(0), torso().primitive(1)],
+                weights: Vec::new(),
+            }],
             materials: vec![plain, shirt],
             textures: vec![Texture { image: 0, sampler }],
             images: vec![checker()],
@@ -173,9 +177,11 @@ mod tests {
             let [mut first, mut last] = [Pose::rest(&scene), Pose::rest(&scene)];
             clip.sample(0.0, &mut first);
             clip.sample(clip.duration, &mut last);
-            let gap = first.world(&scene).iter().zip(last.world(&scene)).fold(0.0_f32, |gap, (a, b)| {
-                (*a - b).to_cols_array().iter().fold(gap, |gap, x| gap.max(x.abs()))
-            });
+            let gap = first
+                .world(&scene)
+                .iter()
+                .zip(last.world(&scene))
+                .fold(0.0_f32, |gap, (a, b)| (*a - b).to_cols_array().iter().fold(gap, |gap, x| gap.max(x.abs())));
             assert!(gap < 1e-5, "{}: {gap}", clip.name);
         }
     }
