@@ -33,9 +33,10 @@ ESC         QUIT";
 /// Opens a window of this size and returns when it is closed.
 pub fn open(scene: Scene, name: &str, size: [usize; 2]) -> Result<(), Failure> {
     // Over all clips, so that nothing walks out of the picture.
-    let poses = scene.clips.iter().flat_map(|clip| {
-        (0..8).map(|i| {
-            let mut pose = Pose::rest(&scene);
+    let model = &scene;
+    let poses = model.clips.iter().flat_map(|clip| {
+        (0..8).map(move |i| {
+            let mut pose = Pose::rest(model);
             clip.sample(clip.duration * i as f32 / 8.0, &mut pose);
             pose
         })
