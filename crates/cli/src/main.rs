@@ -11,11 +11,15 @@ mod picture;
 mod plot;
 mod progress;
 mod report;
+#[cfg(feature = "view")]
+mod viewer;
 
 use std::io::{BufWriter, Write, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+#[cfg(feature = "view")]
+use commands::view;
 use commands::{bench, einsum, explain, factor, generate, info, lora, render, tour, train};
 use failure::Failure;
 
@@ -56,6 +60,8 @@ enum Command {
     Explain(explain::Explain),
     Bench(bench::Bench),
     Tour(tour::Tour),
+    #[cfg(feature = "view")]
+    View(view::View),
 }
 
 impl Command {
@@ -71,6 +77,8 @@ impl Command {
             Self::Explain(command) => command.run(out),
             Self::Bench(command) => command.run(out),
             Self::Tour(command) => command.run(out),
+            #[cfg(feature = "view")]
+            Self::View(command) => command.run(),
         }
     }
 }

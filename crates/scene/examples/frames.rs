@@ -1,9 +1,9 @@
-//! Frames a second of the processor's renderer: `cargo run --release -p monotile-scene --example frames -- MODEL.glb [WIDTHxHEIGHT] [OUT.png]`.
+//! Frames a second of the processor's renderer, and with the feature `gpu` of the device's: `cargo run --release -p monotile-scene --example frames -- MODEL.glb [WIDTHxHEIGHT] [OUT.png]`.
 
 use std::time::Instant;
 
 use monotile_scene::raster::Renderer;
-use monotile_scene::{Error, Framing, Orbit, Pose, Result, Scene};
+use monotile_scene::{Error, Framing, Orbit, Picture, Pose, Result, Scene};
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -18,19 +18,31 @@ fn main() -> Result<()> {
     }
     let shot = Framing::new(&scene, [pose.clone()])?.shot(&Orbit::default(), size)?;
     let renderer = Renderer::new(&scene);
-    let mut times: Vec<f64> = Vec::new();
-    let mut picture = renderer.draw(&pose, &shot)?;
-    let runs = arguments.next();
-    if let Some(out) = &runs {
-        picture.save_png(std::path::Path::new(out), None)?;
+    let picture = renderer.draw(&pose, &shot)?;
+    if let Some(out) = arguments.next() {
+        picture.save_png(std::path::Path::new(&out), None)?;
     }
+    report("processor", || renderer.draw(&pose, &shot))?;
+    #[cfg(feature = "gpu")]
+    {
+        let mut device = monotile_scene::gpu::Renderer::new(&scene)?;
+        // The first picture compiles the shaders.
+        device.draw(&pose, &shot)?;
+        report(&device.adapter(), || device.draw(&pose, &shot))?;
+    }
+    Ok(())
+}
+
+/// Prints the median over 30 pictures.
+fn report(by: &str, mut draw: impl FnMut() -> Result<Picture>) -> Result<()> {
+    let mut times = Vec::new();
     for _ in 0..30 {
         let start = Instant::now();
-        picture = renderer.draw(&pose, &shot)?;
+        draw()?;
         times.push(start.elapsed().as_secs_f64());
     }
     times.sort_by(f64::total_cmp);
     let median = times[times.len() / 2];
-    println!("{path}: {} x {}: {:.2} ms, {:.0} frames a second", picture.width, picture.height, 1e3 * median, 1.0 / median);
+    println!("{by}: {:.2} ms, {:.0} frames a second", 1e3 * median, 1.0 / median);
     Ok(())
 }

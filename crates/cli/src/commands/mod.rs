@@ -13,3 +13,5 @@ pub mod render;
 pub mod tour;
 pub mod train;
 mod training;
+#[cfg(feature = "view")]
+pub mod view;

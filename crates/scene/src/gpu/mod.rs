@@ -266,5 +266,3 @@ fn without_vertices(mesh: &crate::Mesh) -> crate::Mesh {
         mesh.primitives.iter().map(|p| crate::Primitive { topology: p.topology, material: p.material, ..Default::default() });
     crate::Mesh { name: mesh.name.clone(), primitives: primitives.collect(), weights: mesh.weights.clone() }
 }
-#[cfg(test)]
-mod tests;

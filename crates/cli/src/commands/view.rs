@@ -1,0 +1,40 @@
+//! `monotile view`: a window on a model.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use monotile_scene::Scene;
+
+use crate::failure::Failure;
+use crate::viewer;
+
+/// Opens a window on a glTF model: turn it, play its clips, look into its vertices.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  monotile view Fox.glb                    drag to turn, wheel to come nearer, H for help
+  monotile view Fox.glb --size 1920x1080")]
+pub struct View {
+    /// The model, .gltf or .glb
+    #[arg(value_name = "MODEL")]
+    model: PathBuf,
+    /// Width and height of the window in pixels
+    #[arg(long, value_name = "WxH", default_value = "1280x720", value_parser = size)]
+    size: [usize; 2],
+}
+
+impl View {
+    /// Returns when the window is closed.
+    pub fn run(&self) -> Result<(), Failure> {
+        let scene = Scene::open(&self.model)?;
+        let name = self.model.file_name().unwrap_or_default().to_string_lossy();
+        viewer::open(scene, &name, self.size)
+    }
+}
+
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let sides = text.split_once('x').and_then(|(w, h)| Some([w.parse().ok()?, h.parse().ok()?]));
+    sides
+        .filter(|sides: &[usize; 2]| sides.iter().all(|side| (1..=16384).contains(side)))
+        .ok_or_else(|| "a size is two numbers from 1 to 16384, as 1280x720".to_string())
+}
