@@ -70,7 +70,7 @@ impl<W: Write> Animation<W> {
     /// What the file refuses.
     pub fn finish(self) -> Result<()> {
         match self.writer {
-            Writer::Gif { encoder, .. } => encoder.into_inner().and_then(|mut to| to.flush()),
+            Writer::Gif { encoder, .. } => encoder.into_inner().map_err(gif_error)?.flush(),
             Writer::Apng(writer) => writer.finish().map_err(io_error),
         }
     }
