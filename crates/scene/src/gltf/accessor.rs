@@ -113,11 +113,6 @@ pub enum Use {
 }
 
 impl Source<'_> {
-    /// How many elements an accessor says it has.
-    pub fn count(&self, index: json::Whole) -> Result<u64> {
-        Ok(pick(&self.root.accessors, index, "accessor")?.count.0)
-    }
-
     /// Vectors of N numbers, all finite.
     pub fn floats<const N: usize>(&self, index: json::Whole, used: Use) -> Result<Vec<[f32; N]>> {
         let accessor = pick(&self.root.accessors, index, "accessor")?;

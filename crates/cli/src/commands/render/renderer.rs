@@ -16,6 +16,7 @@ impl<'a> Renderer<'a> {
         if gpu {
             return Ok(Self::Gpu(Box::new(monotile_scene::gpu::Renderer::new(scene)?)));
         } else if !cpu
+            && may_have_device()
             && let Ok(device) = monotile_scene::gpu::Renderer::new(scene)
             && !device.is_software()
         {
@@ -46,4 +47,10 @@ impl<'a> Renderer<'a> {
             Self::Gpu(renderer) => renderer.adapter(),
         }
     }
+}
+
+/// Whether it is worth asking: without a device's file only software draws, and its libraries print complaints of their own.
+#[cfg(feature = "gpu")]
+fn may_have_device() -> bool {
+    !cfg!(target_os = "linux") || ["/dev/dri", "/dev/nvidia0", "/dev/dxg"].iter().any(|file| std::path::Path::new(file).exists())
 }
