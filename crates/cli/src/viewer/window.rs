@@ -41,7 +41,8 @@ pub fn open(scene: Scene, name: &str, size: [usize; 2]) -> Result<(), Failure> {
             pose
         })
     });
-    let framing = Framing::new(&scene, poses.chain([Pose::rest(&scene)]))?;
+    // The distance is one that suits every azimuth: turning the model does not change its size.
+    let framing = Framing::new(&scene, poses.chain([Pose::rest(&scene)]))?.spinning();
     let events = EventLoop::new().map_err(|_| no_display())?;
     let mut viewer = Viewer {
         state: State::new(&scene),
