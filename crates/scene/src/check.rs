@@ -121,7 +121,7 @@ impl Primitive {
             Topology::Lines => 2,
             Topology::Points => 1,
         };
-        if self.indices.len() % corners != 0 {
+        if !self.indices.len().is_multiple_of(corners) {
             return Err(Error::value(format!("{} indices, where {corners} make a shape", self.indices.len())));
         }
         if let Some(&i) = self.indices.iter().find(|&&i| i as usize >= vertices) {
@@ -149,7 +149,7 @@ impl Primitive {
             }
         }
         let followed = &self.influences;
-        if followed.per_vertex % 4 != 0 {
+        if !followed.per_vertex.is_multiple_of(4) {
             return Err(Error::value(format!("{} joints a vertex, which is no multiple of four", followed.per_vertex)));
         }
         length("joints", followed.joints.len(), followed.per_vertex * vertices)?;

@@ -136,7 +136,7 @@ impl Default for Light {
     /// A sun at the upper left of a viewer who looks along -z, and a bright sky.
     fn default() -> Self {
         Self {
-            toward: [-0.42426407, 0.7071068, 0.56568545],
+            toward: [-0.42426407, std::f32::consts::FRAC_1_SQRT_2, 0.56568545],
             sun: [0.95, 0.92, 0.86],
             sky: [0.52, 0.56, 0.62],
             below: [0.30, 0.28, 0.26],

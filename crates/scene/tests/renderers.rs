@@ -68,7 +68,7 @@ fn compare(a: &Picture, b: &Picture, behind: &Picture) -> Agreement {
     let apart = |p: [u8; 4], q: [u8; 4]| p.iter().zip(q).map(|(p, q)| p.abs_diff(q)).max().unwrap();
     let smooth = |picture: &Picture, x: usize, y: usize| {
         let around = (y - 1..=y + 1).flat_map(|j| (x - 1..=x + 1).map(move |i| picture.pixel(i, j)));
-        around.fold(true, |all, pixel| all && apart(pixel, picture.pixel(x, y)) <= SMOOTH)
+        around.all(|pixel| apart(pixel, picture.pixel(x, y)) <= SMOOTH)
     };
     let difference =
         |x, y| f64::from(a.pixel(x, y).iter().zip(b.pixel(x, y)).map(|(p, q)| u32::from(p.abs_diff(q))).sum::<u32>()) / 4.0;

@@ -15,7 +15,7 @@ const PANEL: [u8; 4] = [16, 20, 26, 190];
 fn rows(sign: char) -> Option<impl Iterator<Item = &'static str>> {
     let lines: Vec<&str> = FONT.lines().collect();
     let band = lines.chunks(8).find_map(|band| Some((band, band[0].chars().position(|c| c == sign.to_ascii_uppercase())?)));
-    band.map(|(band, column)| band[1..].to_vec().into_iter().map(move |row| &row[ADVANCE * column..ADVANCE * column + 5]))
+    band.map(|(band, column)| band[1..].iter().copied().map(move |row| &row[ADVANCE * column..ADVANCE * column + 5]))
 }
 
 /// A panel with lines of text, its upper left corner at `at`; a dot is `dot` pixels.

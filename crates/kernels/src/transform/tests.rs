@@ -45,7 +45,7 @@ fn points_of<T: Lanes>(isa: Isa) {
     for kind in [Kind::Points, Kind::Vectors, Kind::Homogeneous] {
         for count in COUNTS {
             for per in [1, 3, 16, CHUNK + 5, count] {
-                let matrices = if per == 0 { 0 } else { count / per };
+                let matrices = count.checked_div(per).unwrap_or(0);
                 let (n, width) = (matrices * per, kind.width());
                 let mut m = numbers(16 * matrices, 5);
                 // The fourth number, which points are divided by, stays away from 0.

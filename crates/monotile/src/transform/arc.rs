@@ -119,7 +119,7 @@ fn angle_squared_of(order: usize, d: f64) -> f64 {
             }
             a *= (n * n) as f64 / ((n + 1) * (2 * n + 1)) as f64;
         }
-        return if order % 2 == 0 { 2.0 * sum } else { -2.0 * sum };
+        return if order.is_multiple_of(2) { 2.0 * sum } else { -2.0 * sum };
     }
     let square = z * (1.0 + d);
     match order {

@@ -4,8 +4,8 @@ use glam::{Mat4, Vec3};
 
 use super::Renderer;
 use crate::{
-    Background, Camera, Filter, Framing, Image, Lens, Light, Local, Material, Mesh, Node, Orbit, Pose, Primitive, Sampler, Scene, Shot,
-    Texture, TextureRef, Trs, Wrap, srgb,
+    Background, Camera, Filter, Framing, Image, Lens, Light, Local, Material, Mesh, Node, Orbit, Pose, Primitive, Sampler, Scene,
+    Shot, Texture, TextureRef, Trs, Wrap, srgb,
 };
 
 const IDENTITY: [[f32; 2]; 3] = [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]];

@@ -4,7 +4,7 @@ use monotile_scene::{Picture, Pose, Result, Scene, Shot, raster};
 
 /// The processor or a graphics device.
 pub enum Renderer<'a> {
-    Cpu(raster::Renderer<'a>),
+    Cpu(Box<raster::Renderer<'a>>),
     #[cfg(feature = "gpu")]
     Gpu(Box<monotile_scene::gpu::Renderer>),
 }
@@ -29,7 +29,7 @@ impl<'a> Renderer<'a> {
                 "render: this command was built without graphics devices; build it with --features gpu, or draw with --cpu",
             ));
         }
-        Ok(Self::Cpu(raster::Renderer::new(scene)))
+        Ok(Self::Cpu(Box::new(raster::Renderer::new(scene))))
     }
 
     pub fn draw(&mut self, pose: &Pose, shot: &Shot) -> Result<Picture> {
