@@ -67,7 +67,7 @@ fn compare(a: &Picture, b: &Picture, behind: &Picture) -> Agreement {
     let (width, height) = (a.width, a.height);
     let apart = |p: [u8; 4], q: [u8; 4]| p.iter().zip(q).map(|(p, q)| p.abs_diff(q)).max().unwrap();
     let smooth = |picture: &Picture, x: usize, y: usize| {
-        let around = (y - 1..=y + 1).flat_map(|j| (x - 1..=x + 1).map(move |i| picture.pixel(i, j)));
+        let mut around = (y - 1..=y + 1).flat_map(|j| (x - 1..=x + 1).map(move |i| picture.pixel(i, j)));
         around.all(|pixel| apart(pixel, picture.pixel(x, y)) <= SMOOTH)
     };
     let difference =

@@ -13,9 +13,11 @@ const PANEL: [u8; 4] = [16, 20, 26, 190];
 
 /// The dots of a sign, row by row; none where the font lacks it.
 fn rows(sign: char) -> Option<impl Iterator<Item = &'static str>> {
-    let lines: Vec<&str> = FONT.lines().collect();
-    let band = lines.chunks(8).find_map(|band| Some((band, band[0].chars().position(|c| c == sign.to_ascii_uppercase())?)));
-    band.map(|(band, column)| band[1..].iter().copied().map(move |row| &row[ADVANCE * column..ADVANCE * column + 5]))
+    let lines: Vec<&'static str> = FONT.lines().collect();
+    let at = |band: &[&str]| band[0].chars().position(|c| c == sign.to_ascii_uppercase());
+    let band = lines.chunks(8).position(|band| at(band).is_some())?;
+    let column = at(&lines[8 * band..])?;
+    Some(lines.into_iter().skip(8 * band + 1).take(7).map(move |row| &row[ADVANCE * column..ADVANCE * column + 5]))
 }
 
 /// A panel with lines of text, its upper left corner at `at`; a dot is `dot` pixels.
