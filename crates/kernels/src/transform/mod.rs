@@ -1,6 +1,6 @@
 //! What moves points: rows of 3 or 4 numbers through 4 x 4 matrices, poses as matrices, and rotations between two.
 //!
-//! Rows lie one after another, as graphics keeps them, and a register holds one number of each of several rows. [`rows`] turns one into the
+//! Rows lie one after another, as graphics keeps them, and a register holds one number of each of several rows. `rows` turns one into the
 //! other on the way in and out; what is between are formulas, the same for every instruction set.
 
 pub mod points;

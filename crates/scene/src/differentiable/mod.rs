@@ -1,8 +1,8 @@
 //! Pictures that can be differentiated: with respect to where vertices are and what they carry, and so to poses, shapes, colours, cameras.
 //!
 //! A pixel of a plain rasterizer shows one triangle or another, and no derivative says which. So a picture is made in two steps. First every
-//! pixel takes what lies behind its centre, interpolated ([`cover`]): smooth in the vertices as long as the triangle stays the same. Then pixels on both
-//! sides of an outline are mixed by where the outline crosses between their centres ([`outline`]): smooth in the outline. Laine et al. showed
+//! pixel takes what lies behind its centre, interpolated (`cover`): smooth in the vertices as long as the triangle stays the same. Then pixels on both
+//! sides of an outline are mixed by where the outline crosses between their centres (`outline`): smooth in the outline. Laine et al. showed
 //! that the two together are a rasterizer's gradient, without softening the picture.
 //!
 //! # Source

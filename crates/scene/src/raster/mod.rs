@@ -1,8 +1,8 @@
 //! The renderer of the processor: the same bytes for the same input, on every number of threads.
 //!
-//! Vertices are moved and projected, triangles become edge functions ([`triangle`]), and bands of the picture are drawn by threads, a tile at a time
-//! ([`tile`]): first which triangle each sample shows, then the light of each triangle that a pixel shows, once ([`shade`]), then what blends.
-//! Lines and points are triangles by then ([`stroke`]).
+//! Vertices are moved and projected, triangles become edge functions (`triangle`), and bands of the picture are drawn by threads, a tile at a time
+//! (`tile`): first which triangle each sample shows, then the light of each triangle that a pixel shows, once (`shade`), then what blends.
+//! Lines and points are triangles by then (`stroke`).
 
 mod behind;
 mod bins;
