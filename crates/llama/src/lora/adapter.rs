@@ -3,18 +3,18 @@
 use std::path::Path;
 
 use monotile::io::{SafeTensors, write_safetensors};
-use monotile::ops::dropout;
-use monotile::{DType, Error, Result, Rng, Tensor};
+use monotile::{DType, Error, ErrorKind, Result, Rng, Tensor};
 
 use super::config::{LoraConfig, Site};
+use super::pair::Pair;
 use crate::config::Config;
 use crate::linear::Layer;
 use crate::model::Model;
 
 /// The file of an adapter's matrices.
-const MATRICES: &str = "adapter_model.safetensors";
+pub(super) const MATRICES: &str = "adapter_model.safetensors";
 /// What PEFT puts before a module's name.
-const PREFIX: &str = "base_model.model.";
+pub(super) const PREFIX: &str = "base_model.model.";
 
 /// How A starts; B starts at 0, so that training starts at the base model exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,44 +24,6 @@ pub enum Start {
     Gaussian,
     /// A uniform within ±1/√columns: PEFT's default.
     KaimingUniform,
-}
-
-/// ΔW = scaling · B · A of one layer.
-#[derive(Clone)]
-pub struct Pair {
-    /// A, `(rank, columns)`.
-    pub a: Tensor,
-    /// B, `(rows, rank)`.
-    pub b: Tensor,
-    /// What B · A is multiplied by.
-    pub scaling: f64,
-    /// The share of inputs that training sets to zero.
-    pub dropout: f64,
-}
-
-impl Pair {
-    /// Rows of A and columns of B.
-    pub fn rank(&self) -> usize {
-        self.a.dim(0)
-    }
-
-    /// scaling · (dropout(x) Aᵀ) Bᵀ
-    pub(crate) fn apply(&self, x: &Tensor, rng: &mut Option<Rng>) -> Result<Tensor> {
-        let low = match rng {
-            Some(rng) if self.dropout > 0.0 => dropout(x, self.dropout, rng)?.matmul(&self.a.mt())?,
-            _ => x.matmul(&self.a.mt())?,
-        };
-        // The scaling is applied where there is least to multiply.
-        low.mul_scalar(self.scaling)?.matmul(&self.b.mt())
-    }
-
-    /// W + scaling · B A, in f32.
-    ///
-    /// # Errors
-    /// `Shape`, if W has other sizes.
-    pub fn merged(&self, weight: &Tensor) -> Result<Tensor> {
-        weight.add(&self.b.matmul(&self.a)?.mul_scalar(self.scaling)?)
-    }
 }
 
 /// A low-rank adapter: its settings and its matrices.
@@ -111,10 +73,15 @@ impl Adapter {
     /// Reads `adapter_config.json` and `adapter_model.safetensors` of a folder, for this model.
     ///
     /// # Errors
-    /// As [`LoraConfig::read`] and [`LoraConfig::sites`]; `Format`, if a matrix is missing, has another shape, or belongs to a layer that
+    /// As [`LoraConfig::read`] and [`LoraConfig::sites`]; `Unsupported`, if it holds whole modules; `Format`, if a matrix is missing, has another shape, or belongs to a layer that
     /// the settings do not name.
     pub fn read(folder: &Path, model: &Config) -> Result<Self> {
         let config = LoraConfig::read(folder)?;
+        if !config.modules_to_save.is_empty() {
+            let saved = config.modules_to_save.join(", ");
+            let what = format!("the adapter holds whole modules ({saved}), which only merging applies: monotile lora merge");
+            return Err(Error::new(ErrorKind::Unsupported, format!("{}: {what}", folder.display())));
+        }
         let file = SafeTensors::open(folder.join(MATRICES))?;
         let refuse = |what: String| Error::format(file.path(), what);
         let sites = config.sites(model).map_err(|e| e.within(folder.display()))?;

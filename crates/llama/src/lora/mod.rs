@@ -2,8 +2,18 @@
 
 mod adapter;
 mod config;
+mod deltas;
+mod keep;
+mod pair;
+mod resize;
+mod spectrum;
 mod targets;
 
-pub use adapter::{Adapter, Pair, Start};
+pub use adapter::{Adapter, Start};
 pub use config::{LoraConfig, Site};
+pub use deltas::{Delta, Deltas};
+pub use keep::{Keep, Rule};
+pub use pair::Pair;
+pub use resize::{Apart, Resized, apart, resized};
+pub use spectrum::Spectrum;
 pub use targets::Targets;

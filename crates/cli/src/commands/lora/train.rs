@@ -1,40 +1,19 @@
-//! `monotile lora`: low-rank adapters of a checkpoint.
+//! `monotile lora train`: fine-tuning a checkpoint by low-rank adapters.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use monotile::io::SafeTensors;
 use monotile_llama::lora::{Adapter, LoraConfig, Start, Targets};
 use monotile_llama::train::Trainer;
 use monotile_llama::{Model, Trained};
 
-use super::checkpoint;
-use super::training::{Settings, sum_up};
+use super::super::checkpoint;
+use super::super::training::{Settings, sum_up};
 use crate::failure::Failure;
 use crate::progress::say;
 use crate::report::{count, short};
-
-/// Trains low-rank adapters (LoRA), as PEFT reads and writes them.
-#[derive(Args)]
-pub struct Lora {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    Train(Box<Train>),
-}
-
-impl Lora {
-    /// Runs the subcommand.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        match &self.command {
-            Command::Train(command) => command.run(out),
-        }
-    }
-}
 
 /// Fine-tunes a checkpoint by LoRA: two small matrices beside each chosen weight, which stays as it is.
 #[derive(Args)]
@@ -91,7 +70,8 @@ enum StartOption {
 }
 
 impl Train {
-    fn run(&self, _out: &mut dyn Write) -> Result<(), Failure> {
+    /// Runs the subcommand.
+    pub fn run(&self, _out: &mut dyn Write) -> Result<(), Failure> {
         let (model, tokenizer) = checkpoint::read(&self.model)?;
         let mut model = self.settings.computing(model)?;
         let (rows, held_out) = self.settings.rows(&tokenizer)?;
