@@ -76,6 +76,9 @@ pub struct Settings {
     /// Take rows in the order of the text
     #[arg(long)]
     no_shuffle: bool,
+    /// Compute blocks again for their gradients instead of keeping them: less memory for a third more time, the same result
+    #[arg(long)]
+    checkpointing: bool,
     /// Numbers to compute in, whatever the checkpoint is stored in
     #[arg(long, value_enum, default_value_t = Compute::F32)]
     compute: Compute,
@@ -153,6 +156,7 @@ impl Settings {
             clip: (self.clip != 0.0).then_some(self.clip),
             shuffle: !self.no_shuffle,
             seed: self.seed,
+            checkpointing: self.checkpointing,
         }
     }
 

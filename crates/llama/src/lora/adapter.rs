@@ -7,6 +7,7 @@ use monotile::ops::dropout;
 use monotile::{DType, Error, Result, Rng, Tensor};
 
 use super::config::{LoraConfig, Site};
+use super::start::{Base, Start};
 use crate::config::Config;
 use crate::linear::Layer;
 use crate::model::Model;
@@ -16,17 +17,7 @@ const MATRICES: &str = "adapter_model.safetensors";
 /// What PEFT puts before a module's name.
 const PREFIX: &str = "base_model.model.";
 
-/// How A starts; B starts at 0, so that training starts at the base model exactly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Start {
-    /// A ~ N(0, 1/rank²).
-    #[default]
-    Gaussian,
-    /// A uniform within ±1/√columns: PEFT's default.
-    KaimingUniform,
-}
-
-/// ΔW = scaling · B · A of one layer.
+/// ΔW = scaling · B · A of one layer, less what it started from, if that is part of the weight.
 #[derive(Clone)]
 pub struct Pair {
     /// A, `(rank, columns)`.
@@ -37,6 +28,9 @@ pub struct Pair {
     pub scaling: f64,
     /// The share of inputs that training sets to zero.
     pub dropout: f64,
+    /// A₀ and B₀ of a start that is made out of the weight: ΔW = scaling · (B A − B₀ A₀). They are not trained, and their inputs are
+    /// not dropped out.
+    pub start: Option<[Tensor; 2]>,
 }
 
 impl Pair {
@@ -45,22 +39,41 @@ impl Pair {
         self.a.dim(0)
     }
 
-    /// scaling · (dropout(x) Aᵀ) Bᵀ
+    /// scaling · (dropout(x) Aᵀ) Bᵀ − scaling · (x A₀ᵀ) B₀ᵀ
     pub(crate) fn apply(&self, x: &Tensor, rng: &mut Option<Rng>) -> Result<Tensor> {
-        let low = match rng {
-            Some(rng) if self.dropout > 0.0 => dropout(x, self.dropout, rng)?.matmul(&self.a.mt())?,
-            _ => x.matmul(&self.a.mt())?,
+        // The scaling is applied where there is least to multiply. Both terms are computed in the same way, so that they
+        // cancel exactly as long as A = A₀ and B = B₀.
+        let term = |x: &Tensor, a: &Tensor, b: &Tensor| x.matmul(&a.mt())?.mul_scalar(self.scaling)?.matmul(&b.mt());
+        let trained = match rng {
+            Some(rng) if self.dropout > 0.0 => term(&dropout(x, self.dropout, rng)?, &self.a, &self.b)?,
+            _ => term(x, &self.a, &self.b)?,
         };
-        // The scaling is applied where there is least to multiply.
-        low.mul_scalar(self.scaling)?.matmul(&self.b.mt())
+        match &self.start {
+            Some([a, b]) => trained.sub(&term(x, a, b)?),
+            None => Ok(trained),
+        }
     }
 
-    /// W + scaling · B A, in f32.
+    /// A and B of ΔW as one product: [A; A₀] and [B, −B₀] where there is a start to subtract.
+    fn plain(&self) -> Result<[Tensor; 2]> {
+        let stored = |t: &Tensor| t.detach().to_dtype(DType::F32);
+        let (a, b) = (stored(&self.a)?, stored(&self.b)?);
+        match &self.start {
+            Some([a0, b0]) => Ok([Tensor::cat(&[&a, &stored(a0)?], 0)?, Tensor::cat(&[&b, &stored(b0)?.neg()?], 1)?]),
+            None => Ok([a, b]),
+        }
+    }
+
+    /// W + ΔW, in f32.
     ///
     /// # Errors
     /// `Shape`, if W has other sizes.
     pub fn merged(&self, weight: &Tensor) -> Result<Tensor> {
-        weight.add(&self.b.matmul(&self.a)?.mul_scalar(self.scaling)?)
+        let mut product = self.b.matmul(&self.a)?;
+        if let Some([a, b]) = &self.start {
+            product = product.sub(&b.matmul(a)?)?;
+        }
+        weight.add(&product.mul_scalar(self.scaling)?)
     }
 }
 
@@ -74,7 +87,8 @@ impl Adapter {
     /// An adapter to train, that changes nothing yet.
     ///
     /// # Errors
-    /// As [`LoraConfig::sites`].
+    /// As [`LoraConfig::sites`]; `Value`, for an orthogonal start of odd rank, and for starts that are made out of weights:
+    /// [`of_weights`](Adapter::of_weights) makes those.
     ///
     /// # Example
     /// ```
@@ -84,28 +98,43 @@ impl Adapter {
     /// # Ok::<(), monotile::Error>(())
     /// ```
     pub fn new(config: LoraConfig, model: &Config, start: Start, seed: u64) -> Result<Self> {
+        Self::begin(config, model, start, seed, |layer| Base::Shape(model.shape(layer.linear())))
+    }
+
+    /// An adapter to train, that changes nothing yet, by any start: also by those that are made out of the model's weights.
+    ///
+    /// # Errors
+    /// As [`Adapter::new`].
+    ///
+    /// # Cost
+    /// PiSSA: ten products of each weight with 2 · rank columns, or all its singular values. OLoRA: one product with `rank` columns.
+    /// A weight that is not in f32 is widened for as long as it is worked on.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile_llama::{Config, Model, lora::{Adapter, LoraConfig, Start}};
+    /// let mut model = Model::random(Config::default(), 1)?;
+    /// let tokens = Model::tokens(&[&[72, 105]])?;
+    /// let before = model.logits(&tokens)?.to_vec::<f32>()?;
+    /// model.attach(&Adapter::of_weights(LoraConfig::default(), &model, Start::Pissa { exact: false }, 1)?)?;
+    /// assert_eq!(model.logits(&tokens)?.to_vec::<f32>()?, before);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn of_weights(config: LoraConfig, model: &Model, start: Start, seed: u64) -> Result<Self> {
+        Self::begin(config, model.config(), start, seed, |layer| Base::Weight(model.weight(layer)))
+    }
+
+    fn begin<'a>(config: LoraConfig, model: &Config, start: Start, seed: u64, base: impl Fn(Layer) -> Base<'a>) -> Result<Self> {
         let mut rng = Rng::new(seed);
-        let mut make = |site: Site| {
-            let [rows, columns] = model.shape(site.layer.linear());
-            let shape = [site.rank, columns];
-            let a = match start {
-                Start::Gaussian => rng.normal(&shape, DType::F32)?.mul_scalar(1.0 / site.rank as f64)?,
-                Start::KaimingUniform => {
-                    let bound = 1.0 / (columns as f64).sqrt();
-                    rng.uniform(&shape, -bound, bound, DType::F32)?
-                }
-            };
-            let b = Tensor::zeros(&[rows, site.rank], DType::F32).contiguous()?;
-            Ok((site.layer, Pair { a, b, scaling: site.scaling, dropout: config.dropout }))
-        };
-        let pairs = config.sites(model)?.into_iter().map(&mut make).collect::<Result<_>>()?;
-        Ok(Self { config, pairs })
+        let sites = config.sites(model)?.into_iter();
+        let pairs = sites.map(|site| Ok((site.layer, start.pair(site, base(site.layer), config.dropout, &mut rng)?)));
+        Ok(Self { pairs: pairs.collect::<Result<_>>()?, config })
     }
 
     /// The adapter that is attached to a model, with the settings it was made with.
     pub fn of(model: &Model, config: LoraConfig) -> Self {
-        let pairs = model.adapted().map(|(layer, pair)| (layer, Pair { a: pair.a.detach(), b: pair.b.detach(), ..*pair }));
-        Self { config, pairs: pairs.collect() }
+        let detached = |pair: &Pair| Pair { a: pair.a.detach(), b: pair.b.detach(), ..pair.clone() };
+        Self { config, pairs: model.adapted().map(|(layer, pair)| (layer, detached(pair))).collect() }
     }
 
     /// Reads `adapter_config.json` and `adapter_model.safetensors` of a folder, for this model.
@@ -117,7 +146,7 @@ impl Adapter {
         let config = LoraConfig::read(folder)?;
         let file = SafeTensors::open(folder.join(MATRICES))?;
         let refuse = |what: String| Error::format(file.path(), what);
-        let sites = config.sites(model).map_err(|e| e.within(folder.display()))?;
+        let sites = config.sites_of_any_rank(model).map_err(|e| e.within(folder.display()))?;
         let matrix = |site: &Site, which: &str, shape: [usize; 2]| {
             let name = format!("{PREFIX}{}.lora_{which}.weight", site.layer);
             if !file.contains(&name) {
@@ -133,7 +162,7 @@ impl Adapter {
         let pair = |site: &Site| {
             let [rows, columns] = model.shape(site.layer.linear());
             let (a, b) = (matrix(site, "A", [site.rank, columns])?, matrix(site, "B", [rows, site.rank])?);
-            Ok((site.layer, Pair { a, b, scaling: site.scaling, dropout: config.dropout }))
+            Ok((site.layer, Pair { a, b, scaling: site.scaling, dropout: config.dropout, start: None }))
         };
         let pairs: Vec<(Layer, Pair)> = sites.iter().map(pair).collect::<Result<_>>()?;
         let known: Vec<String> = pairs.iter().map(|(layer, _)| format!("{PREFIX}{layer}.lora_")).collect();
@@ -144,7 +173,7 @@ impl Adapter {
     }
 
     /// Takes A and B from the tensors of a file, by the names that PEFT gives them, with or without the adapter's own name
-    /// (`….lora_A.default.weight`), after `prefix`: to repeat a run that began elsewhere.
+    /// (`….lora_A.default.weight`), after `prefix`: to repeat a run that began elsewhere. Nothing is subtracted from them.
     ///
     /// # Errors
     /// `Format`, if a matrix is missing or has another shape.
@@ -166,24 +195,48 @@ impl Adapter {
         for (layer, pair) in &mut self.pairs {
             pair.a = matrix(*layer, "A", &pair.a)?;
             pair.b = matrix(*layer, "B", &pair.b)?;
+            pair.start = None;
         }
         Ok(())
     }
 
     /// Writes `adapter_model.safetensors`, in f32, and `adapter_config.json` as PEFT reads them.
     ///
+    /// An adapter that began with a part of the weights, by PiSSA or OLoRA, is written as one of twice the rank that is used on the
+    /// weights as they are: ΔW = s (B A − B₀ A₀) = s [B, −B₀] [A; A₀].
+    ///
     /// # Errors
     /// `Io`, if the folder or a file cannot be written; each file appears whole or not at all.
     pub fn write(&self, folder: &Path) -> Result<()> {
+        self.write_matrices(folder, Pair::plain)?;
+        match self.pairs.iter().any(|(_, pair)| pair.start.is_some()) {
+            true => self.config.of_twice_the_rank().write(folder),
+            false => self.config.write(folder),
+        }
+    }
+
+    /// Writes A and B as they are, and names in `adapter_config.json` the start that made them.
+    ///
+    /// PEFT takes B₀ A₀ of a start by PiSSA or OLoRA off the weights when it loads the folder, by computing it again: so the start must be
+    /// exact.
+    ///
+    /// # Errors
+    /// As [`write`](Adapter::write).
+    pub fn write_start(&self, folder: &Path, start: Start) -> Result<()> {
+        self.write_matrices(folder, |pair| Ok([pair.a.clone(), pair.b.clone()]))?;
+        self.config.write_started(folder, &start.json())
+    }
+
+    fn write_matrices(&self, folder: &Path, matrices: impl Fn(&Pair) -> Result<[Tensor; 2]>) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|e| Error::io("writing", folder, &e))?;
-        let named = |(layer, pair): &(Layer, Pair)| {
-            let stored = |t: &Tensor| t.detach().to_dtype(DType::F32);
-            [("A", &pair.a), ("B", &pair.b)].map(|(which, t)| Ok((format!("{PREFIX}{layer}.lora_{which}.weight"), stored(t)?)))
-        };
-        let tensors: Vec<(String, Tensor)> = self.pairs.iter().flat_map(named).collect::<Result<_>>()?;
+        let mut tensors: Vec<(String, Tensor)> = Vec::new();
+        for (layer, pair) in &self.pairs {
+            let [a, b] = matrices(pair)?;
+            tensors.push((format!("{PREFIX}{layer}.lora_A.weight"), a));
+            tensors.push((format!("{PREFIX}{layer}.lora_B.weight"), b));
+        }
         let listed: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-        write_safetensors(folder.join(MATRICES), &listed, &[("format", "pt")])?;
-        self.config.write(folder)
+        write_safetensors(folder.join(MATRICES), &listed, &[("format", "pt")])
     }
 
     /// The settings.
@@ -196,7 +249,7 @@ impl Adapter {
         self.pairs.iter().map(|(layer, pair)| (*layer, pair))
     }
 
-    /// How many numbers it has.
+    /// How many numbers are trained.
     pub fn parameters(&self) -> usize {
         self.pairs.iter().map(|(_, pair)| pair.a.len() + pair.b.len()).sum()
     }

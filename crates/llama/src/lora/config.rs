@@ -156,6 +156,11 @@ impl LoraConfig {
     /// # Errors
     /// `Io`, if the file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
+        self.write_started(folder, &json!(true))
+    }
+
+    /// [`write`](LoraConfig::write) with another value of `init_lora_weights`.
+    pub(super) fn write_started(&self, folder: &Path, start: &Value) -> Result<()> {
         let targets = |targets: &Targets| match targets {
             Targets::AllLinear => json!("all-linear"),
             Targets::Names(names) => json!(names),
@@ -179,7 +184,7 @@ impl LoraConfig {
             "use_dora": false,
             "bias": "none",
             "fan_in_fan_out": false,
-            "init_lora_weights": true,
+            "init_lora_weights": start,
             "modules_to_save": null,
         });
         write_json(&folder.join("adapter_config.json"), &config)
@@ -200,6 +205,19 @@ impl LoraConfig {
     /// # Ok::<(), monotile::Error>(())
     /// ```
     pub fn sites(&self, model: &Config) -> Result<Vec<Site>> {
+        let sites = self.sites_of_any_rank(model)?;
+        let too_large = |site: &&Site| {
+            let [rows, columns] = model.shape(site.layer.linear());
+            site.rank > rows.min(columns)
+        };
+        match sites.iter().find(too_large) {
+            Some(&Site { layer, rank, .. }) => Err(refuse_rank(rank, layer, model)),
+            None => Ok(sites),
+        }
+    }
+
+    /// [`sites`](LoraConfig::sites) whose rank may be above what ΔW can have, as that of a start that is subtracted.
+    pub(super) fn sites_of_any_rank(&self, model: &Config) -> Result<Vec<Site>> {
         let layers: Vec<Layer> = Layer::all(model.num_hidden_layers).collect();
         self.refuse_useless_names(&layers)?;
         let include = Matcher::new(&self.targets)?;
@@ -213,10 +231,8 @@ impl LoraConfig {
         let alphas = Patterns::new(&self.alpha_pattern)?;
         let site = |layer: Layer| {
             let rank = ranks.of(layer).unwrap_or(self.rank);
-            let [rows, columns] = model.shape(layer.linear());
-            if rank == 0 || rank > rows.min(columns) {
-                let most = rows.min(columns);
-                return Err(Error::value(format!("lora: rank {rank} does not fit {layer}, {rows} by {columns}; 1 to {most} do")));
+            if rank == 0 {
+                return Err(refuse_rank(rank, layer, model));
             }
             let alpha = alphas.of(layer).unwrap_or(self.alpha);
             let scaling = if self.use_rslora { alpha / (rank as f64).sqrt() } else { alpha / rank as f64 };
@@ -229,6 +245,19 @@ impl LoraConfig {
             ));
         }
         Ok(sites)
+    }
+
+    /// The same ΔW's settings with twice the rank.
+    pub(super) fn of_twice_the_rank(&self) -> Self {
+        // alpha / rank and alpha / √rank stay as they are.
+        let factor = if self.use_rslora { std::f64::consts::SQRT_2 } else { 2.0 };
+        Self {
+            rank: 2 * self.rank,
+            alpha: factor * self.alpha,
+            rank_pattern: self.rank_pattern.iter().map(|(key, rank)| (key.clone(), 2 * rank)).collect(),
+            alpha_pattern: self.alpha_pattern.iter().map(|(key, alpha)| (key.clone(), factor * alpha)).collect(),
+            ..self.clone()
+        }
     }
 
     fn refuse_useless_names(&self, layers: &[Layer]) -> Result<()> {
@@ -263,6 +292,12 @@ fn targets_or_none(fields: &Fields) -> Result<Option<Targets>> {
     Ok(targets(fields, "exclude_modules")?.filter(|t| *t != Targets::Names(Vec::new())))
 }
 
+fn refuse_rank(rank: usize, layer: Layer, model: &Config) -> Error {
+    let [rows, columns] = model.shape(layer.linear());
+    let most = rows.min(columns);
+    Error::value(format!("lora: rank {rank} does not fit {layer}, {rows} by {columns}; 1 to {most} do"))
+}
+
 fn refuse_unsupported(fields: &Fields) -> Result<()> {
     let refuse = |what: String| Err(Error::new(ErrorKind::Unsupported, format!("{}: {what}", fields.path().display())));
     let kind = fields.text("peft_type")?.unwrap_or("LORA");
@@ -278,7 +313,8 @@ fn refuse_unsupported(fields: &Fields) -> Result<()> {
         Some(Value::String(start)) if STARTS.contains(&start.as_str()) => {}
         Some(start) => {
             return refuse(format!(
-                "init_lora_weights {start} changes the base weights, so the adapter does not fit the published ones"
+                "init_lora_weights {start} changes the base weights, so the adapter does not fit the published ones; \
+                 PEFT's save_pretrained(…, path_initial_model_for_weight_conversion=…) makes one that does"
             ));
         }
     }

@@ -2,8 +2,10 @@
 
 mod adapter;
 mod config;
+mod start;
 mod targets;
 
-pub use adapter::{Adapter, Pair, Start};
+pub use adapter::{Adapter, Pair};
 pub use config::{LoraConfig, Site};
+pub use start::Start;
 pub use targets::Targets;

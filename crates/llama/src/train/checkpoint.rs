@@ -8,6 +8,7 @@ use monotile::{DType, Error, Result, Tensor};
 use serde_json::{Value, json};
 
 use super::Trainer;
+use crate::linear::Layer;
 use crate::model::Trained;
 
 impl Trainer {
@@ -23,6 +24,10 @@ impl Trainer {
             tensors.extend(m.get(number).map(|m| (format!("m.{name}"), m.clone())));
             tensors.extend(v.get(number).map(|v| (format!("v.{name}"), v.clone())));
             tensors.push((name, tensor.clone()));
+        }
+        for (layer, pair) in self.model.adapted() {
+            let start = pair.start.iter().flatten().zip(["A", "B"]);
+            tensors.extend(start.map(|(tensor, which)| (start_name(layer, which), tensor.clone())));
         }
         tensors.push(("losses".into(), Tensor::from_slice(&self.losses, &[self.losses.len()])?));
         let listed: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
@@ -62,6 +67,12 @@ impl Trainer {
                 state.v.push(read(&format!("v.{name}"), tensor)?);
             }
         }
+        let mut starts = Vec::new();
+        for (layer, pair) in self.model.adapted() {
+            let both = pair.start.as_ref().map(|[a, b]| Ok([read(&start_name(layer, "A"), a)?, read(&start_name(layer, "B"), b)?]));
+            starts.push(both.transpose()?);
+        }
+        self.model.adapted_mut().zip(starts).for_each(|((_, pair), start)| pair.start = start);
         self.losses = losses;
         self.optimizer = AdamW::resume(self.options.adamw(), state);
         self.model.replace_parameters(self.trained, values);
@@ -74,11 +85,19 @@ impl Trainer {
         settings["compute"] = json!(self.model.compute().to_string());
         settings["rows"] = json!([self.rows.count(), self.rows.length()]);
         settings["data"] = json!(format!("{:016x}", self.rows.fingerprint()));
-        let adapted = self.model.adapted().map(|(layer, pair)| format!("{layer} {} {}", pair.scaling, pair.dropout));
+        let adapted = self.model.adapted().map(|(layer, pair)| {
+            let start = if pair.start.is_some() { " less its start" } else { "" };
+            format!("{layer} {} {}{start}", pair.scaling, pair.dropout)
+        });
         settings["adapter"] = json!(adapted.collect::<Vec<_>>());
         if self.trained == Trained::Adapter {
             settings["model"] = json!(self.model.fingerprint());
         }
         settings
     }
+}
+
+/// What a frozen matrix that a layer's pair started from is called.
+fn start_name(layer: Layer, which: &str) -> String {
+    format!("start.{layer}.lora_{which}.weight")
 }

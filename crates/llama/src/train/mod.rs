@@ -73,6 +73,7 @@ impl Trainer {
         let copies = parameters.into_iter().map(|(_, tensor)| tensor.detach().to_dtype(model.compute())?.contiguous());
         let copies: Vec<Tensor> = copies.collect::<Result<_>>()?;
         let optimizer = AdamW::new(options.adamw());
+        model = model.checkpointing(options.checkpointing);
         model.replace_parameters(trained, copies);
         Ok(Self { model, trained, rows, held_out: None, options, optimizer, losses: Vec::new() })
     }
