@@ -131,3 +131,6 @@ fn orthogonal_pair([rows, columns]: [usize; 2], rank: usize, rng: &mut Rng) -> R
     };
     Ok((half(0, columns, rng)?.mt().contiguous()?, half(1, rows, rng)?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod options;
+mod plan;
 mod run;
 
 use monotile::optim::{AdamW, clip_gradients, gradient_norm};
@@ -11,6 +12,7 @@ use crate::data::{Order, Rows};
 use crate::model::{Model, Trained};
 
 pub use options::TrainOptions;
+pub use plan::{Plan, Subject};
 pub use run::{Event, Finished, Run, run};
 
 /// A training run in the making: the model, the data, the optimizer's state and the step it is at.
