@@ -58,6 +58,9 @@ mod tests {
         assert_eq!(machine(&[total, second, ("sys/fs/cgroup/a/memory.max", "4096\n")]), Some(4096));
         let first = ("proc/self/cgroup", "8:pids:/\n4:cpu,memory:/x\n0::/\n");
         assert_eq!(machine(&[total, first, ("sys/fs/cgroup/memory/x/memory.limit_in_bytes", "8192\n")]), Some(8192));
-        assert_eq!(machine(&[total, first, ("sys/fs/cgroup/memory/x/memory.limit_in_bytes", "9223372036854771712\n")]), Some(2048 * 1024));
+        assert_eq!(
+            machine(&[total, first, ("sys/fs/cgroup/memory/x/memory.limit_in_bytes", "9223372036854771712\n")]),
+            Some(2048 * 1024)
+        );
     }
 }

@@ -204,6 +204,21 @@ impl Plot {
     }
 }
 
+/// Plots side by side, row by row, as one SVG document.
+pub fn grid(plots: &[Plot], columns: usize) -> String {
+    let columns = columns.clamp(1, plots.len().max(1));
+    let (width, height) = (WIDTH * columns as f64, HEIGHT * plots.len().div_ceil(columns) as f64);
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\">\n"
+    );
+    for (i, plot) in plots.iter().enumerate() {
+        let (x, y) = (WIDTH * (i % columns) as f64, HEIGHT * (i / columns) as f64);
+        let _ = write!(svg, "<g transform=\"translate({x} {y})\">\n{}</g>\n", plot.svg());
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
 fn class(series: &Series) -> String {
     if series.stroke == Stroke::Band {
         return format!("band f{}", series.colour % COLOURS);
@@ -331,6 +346,14 @@ mod tests {
             let svg = Plot { series: vec![series(points)], ..Plot::default() }.svg();
             assert!(svg.ends_with("</svg>\n") && !svg.contains("NaN"), "{svg}");
         }
+    }
+
+    #[test]
+    fn a_grid_holds_every_plot_in_its_place() {
+        let plots = vec![Plot { series: vec![series(vec![(0.0, 1.0)])], ..Plot::default() }; 3];
+        let svg = grid(&plots, 2);
+        assert!(svg.contains("viewBox=\"0 0 1280 720\"") && svg.contains("translate(640 0)") && svg.contains("translate(0 360)"));
+        assert_eq!((svg.matches("<svg").count(), svg.matches("</svg>").count()), (4, 4));
     }
 
     #[test]

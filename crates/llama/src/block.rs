@@ -19,16 +19,21 @@ pub(crate) struct Dense {
     pub weight: Tensor,
     pub bias: Option<Tensor>,
     pub lora: Option<Pair>,
+    /// What the adapter began with, where that is part of the weight: it is subtracted, and not trained.
+    pub start: Option<Pair>,
 }
 
 impl Dense {
-    /// y = x Wᵀ + bias + scaling · (dropout(x) Aᵀ) Bᵀ: ΔW itself is never formed.
+    /// y = x Wᵀ + bias + scaling · (dropout(x) Aᵀ) Bᵀ − scaling · (x A₀ᵀ) B₀ᵀ: ΔW itself is never formed.
     pub fn apply(&self, x: &Tensor, dropout: &mut Option<Rng>) -> Result<Tensor> {
         let y = linear(x, &self.weight, self.bias.as_ref())?;
-        match &self.lora {
-            Some(pair) => y.add(&pair.apply(x, dropout)?),
-            None => Ok(y),
+        let Some(pair) = &self.lora else { return Ok(y) };
+        let mut change = pair.apply(x, dropout)?;
+        if let Some(start) = &self.start {
+            // Computed in the same way, so that both cancel exactly before the first step.
+            change = change.sub(&start.apply(x, &mut None)?)?;
         }
+        y.add(&change)
     }
 }
 
@@ -60,7 +65,7 @@ impl Block {
             let shape = config.shape(linear);
             let weight = get(&format!("{layer}.weight"), &shape)?;
             let bias = config.has_bias(linear).then(|| get(&format!("{layer}.bias"), &shape[..1])).transpose()?;
-            dense.push(Dense { weight, bias, lora: None });
+            dense.push(Dense { weight, bias, lora: None, start: None });
         }
         let Ok(linear) = dense.try_into() else { unreachable!("one layer was pushed for each of the seven") };
         Ok(Self {
@@ -100,7 +105,7 @@ impl Block {
     /// Every tensor that may be trained.
     fn tensors_mut(&mut self) -> Vec<&mut Tensor> {
         let mut tensors = vec![&mut self.input_norm, &mut self.attention_norm];
-        for Dense { weight, bias, lora } in &mut self.linear {
+        for Dense { weight, bias, lora, .. } in &mut self.linear {
             tensors.push(weight);
             tensors.extend(bias);
             tensors.extend(lora.iter_mut().flat_map(|pair| [&mut pair.a, &mut pair.b]));

@@ -11,7 +11,7 @@ use crate::block::{Block, Dense, Pass};
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::linear::{Layer, Linear};
-use crate::lora::Adapter;
+use crate::lora::{Adapter, Pair};
 use crate::weights::{WEIGHTS, Weights};
 
 /// The standard deviation that weights start from.
@@ -84,7 +84,7 @@ impl Model {
             true => embedding.clone(),
             false => get("lm_head.weight", &config.shape(Linear::Head))?,
         };
-        let head = Dense { weight: head, bias: None, lora: None };
+        let head = Dense { weight: head, bias: None, lora: None, start: None };
         Ok(Self { config, embedding, blocks, norm, head, compute: DType::F32, checkpointing: false })
     }
 
@@ -216,12 +216,16 @@ impl Model {
             }
             self.dense_mut(layer).lora = Some(pair.clone());
         }
+        adapter.starts().for_each(|(layer, start)| self.dense_mut(layer).start = Some(start.clone()));
         Ok(())
     }
 
     /// Takes the adapter away.
     pub fn detach(&mut self) {
-        Layer::all(self.blocks.len()).for_each(|layer| self.dense_mut(layer).lora = None);
+        for layer in Layer::all(self.blocks.len()) {
+            let dense = self.dense_mut(layer);
+            (dense.lora, dense.start) = (None, None);
+        }
     }
 
     /// Adds the attached adapter's ΔW to the weights, in f32, and takes it away.
@@ -236,6 +240,9 @@ impl Model {
             let dense = self.dense_mut(layer);
             if let Some(pair) = dense.lora.take() {
                 dense.weight = pair.merged(&dense.weight)?;
+                if let Some(start) = dense.start.take() {
+                    dense.weight = Pair { scaling: -start.scaling, ..start }.merged(&dense.weight)?;
+                }
                 // An output layer that differs from the embedding is no longer tied to it.
                 self.config.tie_word_embeddings &= layer != Layer::HEAD;
             }
@@ -296,7 +303,8 @@ impl Model {
     pub(crate) fn replace_parameters(&mut self, which: Trained, values: Vec<Tensor>) -> Vec<Tensor> {
         let mut places: Vec<&mut Tensor> = Vec::new();
         if which == Trained::Adapter {
-            places.extend(self.adapted_mut().flat_map(|(_, pair)| [&mut pair.a, &mut pair.b]));
+            let dense = self.blocks.iter_mut().flat_map(|block| &mut block.linear).chain([&mut self.head]);
+            places.extend(dense.filter_map(|dense| dense.lora.as_mut()).flat_map(|pair| [&mut pair.a, &mut pair.b]));
         } else {
             places.push(&mut self.embedding);
             for block in &mut self.blocks {
@@ -331,15 +339,21 @@ impl Model {
     }
 
     /// The attached adapter's layers with their A, B and scaling.
-    pub(crate) fn adapted(&self) -> impl Iterator<Item = (Layer, &crate::lora::Pair)> {
+    pub(crate) fn adapted(&self) -> impl Iterator<Item = (Layer, &Pair)> {
         Layer::all(self.blocks.len()).filter_map(|layer| Some((layer, self.dense(layer).lora.as_ref()?)))
     }
 
-    /// [`adapted`](Model::adapted), to change.
-    pub(crate) fn adapted_mut(&mut self) -> impl Iterator<Item = (Layer, &mut crate::lora::Pair)> {
-        let layers = Layer::all(self.blocks.len());
+    /// The pairs that the attached adapter subtracts, with their layers.
+    pub(crate) fn starts(&self) -> impl Iterator<Item = (Layer, &Pair)> {
+        Layer::all(self.blocks.len()).filter_map(|layer| Some((layer, self.dense(layer).start.as_ref()?)))
+    }
+
+    /// Puts others in the places of the pairs that [`starts`](Model::starts) lists, in its order.
+    pub(crate) fn replace_starts(&mut self, starts: Vec<[Tensor; 2]>) {
         let dense = self.blocks.iter_mut().flat_map(|block| &mut block.linear).chain([&mut self.head]);
-        layers.zip(dense).filter_map(|(layer, dense)| Some((layer, dense.lora.as_mut()?)))
+        for (start, [a, b]) in dense.filter_map(|dense| dense.start.as_mut()).zip(starts) {
+            (start.a, start.b) = (a, b);
+        }
     }
 
     /// Writes `config.json`, `generation_config.json` and `model.safetensors` as transformers reads them, in this dtype.

@@ -83,6 +83,11 @@ impl Weights {
         self.place.contains_key(name)
     }
 
+    /// The shape of a tensor, without reading it.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.place.get(name).and_then(|&number| self.files[number].shape(name))
+    }
+
     /// The tensor of this name, which must be of floating-point numbers and this shape.
     ///
     /// # Errors

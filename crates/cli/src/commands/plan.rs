@@ -46,8 +46,7 @@ impl Planned<'_> {
         if plan.memory() <= memory {
             return Ok(());
         }
-        let sentence =
-            format!("train: the run needs {} of memory and this machine has {}", bytes(plan.memory()), bytes(memory));
+        let sentence = format!("train: the run needs {} of memory and this machine has {}", bytes(plan.memory()), bytes(memory));
         Err(Failure::new(sentence).hint(self.hint(memory)))
     }
 
@@ -55,7 +54,8 @@ impl Planned<'_> {
     fn hint(&self, memory: u64) -> String {
         let Self { options, length, .. } = *self;
         let needs = |options: &TrainOptions, length: usize| (self.plan)(options, length).memory();
-        let halves = |from: usize, least: usize| std::iter::successors(Some(from / 2), |n| Some(n / 2)).take_while(move |&n| n >= least);
+        let halves =
+            |from: usize, least: usize| std::iter::successors(Some(from / 2), |n| Some(n / 2)).take_while(move |&n| n >= least);
         let again = TrainOptions { checkpointing: true, ..options.clone() };
         let mut enough = Vec::new();
         if !options.checkpointing && needs(&again, length) <= memory {
@@ -126,7 +126,12 @@ impl Pace {
         let left = each * self.steps.saturating_sub(step.number) as f64;
         (left >= WORTH_A_LINE).then(|| {
             let speed = count((step.tokens as f64 / each) as u64);
-            format!("about {} left: {} steps of {} each, {speed} tokens/s", duration(left), self.steps - step.number, duration(each))
+            format!(
+                "about {} left: {} steps of {} each, {speed} tokens/s",
+                duration(left),
+                self.steps - step.number,
+                duration(each)
+            )
         })
     }
 }
@@ -154,12 +159,17 @@ mod tests {
         let whole = plan(&TrainOptions { batch: 64, ..TrainOptions::default() }, 129).memory();
         let words = refused(64, 129, whole - 1);
         assert!(words.starts_with("error: train: the run needs ") && words.contains(" of memory and this machine has "), "{words}");
-        assert!(words.contains("\nhint: it fits with --checkpointing (") && words.contains("), or with --batch 32 --accumulate 2 ("));
+        assert!(
+            words.contains("\nhint: it fits with --checkpointing (") && words.contains("), or with --batch 32 --accumulate 2 (")
+        );
         assert!(words.contains("), or with --length 64 ("), "{words}");
         // Between what the least length takes and what one row takes.
         let one = plan(&TrainOptions { batch: 1, checkpointing: true, ..TrainOptions::default() }, 129).memory();
         let words = refused(1, 129, one / 2);
-        assert!(words.contains("hint: it fits with --length ") || words.contains("hint: it fits with --checkpointing --batch 1"), "{words}");
+        assert!(
+            words.contains("hint: it fits with --length ") || words.contains("hint: it fits with --checkpointing --batch 1"),
+            "{words}"
+        );
         let words = refused(64, 129, 1000);
         assert!(words.contains("this machine has 1000 B\nhint: even --checkpointing --batch 1 --length 2 needs "), "{words}");
     }

@@ -3,84 +3,26 @@
 use std::path::Path;
 
 use monotile::io::{SafeTensors, write_safetensors};
-use monotile::ops::dropout;
-use monotile::{DType, Error, Result, Rng, Tensor};
+use monotile::{DType, Error, ErrorKind, Result, Rng, Tensor};
 
 use super::config::{LoraConfig, Site};
+use super::pair::Pair;
 use super::start::{Base, Start};
 use crate::config::Config;
 use crate::linear::Layer;
 use crate::model::Model;
 
 /// The file of an adapter's matrices.
-const MATRICES: &str = "adapter_model.safetensors";
+pub(super) const MATRICES: &str = "adapter_model.safetensors";
 /// What PEFT puts before a module's name.
-const PREFIX: &str = "base_model.model.";
-
-/// ΔW = scaling · B · A of one layer, less what it started from, if that is part of the weight.
-#[derive(Clone)]
-pub struct Pair {
-    /// A, `(rank, columns)`.
-    pub a: Tensor,
-    /// B, `(rows, rank)`.
-    pub b: Tensor,
-    /// What B · A is multiplied by.
-    pub scaling: f64,
-    /// The share of inputs that training sets to zero.
-    pub dropout: f64,
-    /// A₀ and B₀ of a start that is made out of the weight: ΔW = scaling · (B A − B₀ A₀). They are not trained, and their inputs are
-    /// not dropped out.
-    pub start: Option<[Tensor; 2]>,
-}
-
-impl Pair {
-    /// Rows of A and columns of B.
-    pub fn rank(&self) -> usize {
-        self.a.dim(0)
-    }
-
-    /// scaling · (dropout(x) Aᵀ) Bᵀ − scaling · (x A₀ᵀ) B₀ᵀ
-    pub(crate) fn apply(&self, x: &Tensor, rng: &mut Option<Rng>) -> Result<Tensor> {
-        // The scaling is applied where there is least to multiply. Both terms are computed in the same way, so that they
-        // cancel exactly as long as A = A₀ and B = B₀.
-        let term = |x: &Tensor, a: &Tensor, b: &Tensor| x.matmul(&a.mt())?.mul_scalar(self.scaling)?.matmul(&b.mt());
-        let trained = match rng {
-            Some(rng) if self.dropout > 0.0 => term(&dropout(x, self.dropout, rng)?, &self.a, &self.b)?,
-            _ => term(x, &self.a, &self.b)?,
-        };
-        match &self.start {
-            Some([a, b]) => trained.sub(&term(x, a, b)?),
-            None => Ok(trained),
-        }
-    }
-
-    /// A and B of ΔW as one product: [A; A₀] and [B, −B₀] where there is a start to subtract.
-    fn plain(&self) -> Result<[Tensor; 2]> {
-        let stored = |t: &Tensor| t.detach().to_dtype(DType::F32);
-        let (a, b) = (stored(&self.a)?, stored(&self.b)?);
-        match &self.start {
-            Some([a0, b0]) => Ok([Tensor::cat(&[&a, &stored(a0)?], 0)?, Tensor::cat(&[&b, &stored(b0)?.neg()?], 1)?]),
-            None => Ok([a, b]),
-        }
-    }
-
-    /// W + ΔW, in f32.
-    ///
-    /// # Errors
-    /// `Shape`, if W has other sizes.
-    pub fn merged(&self, weight: &Tensor) -> Result<Tensor> {
-        let mut product = self.b.matmul(&self.a)?;
-        if let Some([a, b]) = &self.start {
-            product = product.sub(&b.matmul(a)?)?;
-        }
-        weight.add(&product.mul_scalar(self.scaling)?)
-    }
-}
+pub(super) const PREFIX: &str = "base_model.model.";
 
 /// A low-rank adapter: its settings and its matrices.
 pub struct Adapter {
     config: LoraConfig,
     pairs: Vec<(Layer, Pair)>,
+    /// What is subtracted again, for the same layers or none: the pairs that training started from, where they are part of the weights.
+    starts: Vec<(Layer, Pair)>,
 }
 
 impl Adapter {
@@ -126,24 +68,36 @@ impl Adapter {
 
     fn begin<'a>(config: LoraConfig, model: &Config, start: Start, seed: u64, base: impl Fn(Layer) -> Base<'a>) -> Result<Self> {
         let mut rng = Rng::new(seed);
-        let sites = config.sites(model)?.into_iter();
-        let pairs = sites.map(|site| Ok((site.layer, start.pair(site, base(site.layer), config.dropout, &mut rng)?)));
-        Ok(Self { pairs: pairs.collect::<Result<_>>()?, config })
+        let (mut pairs, mut starts) = (Vec::new(), Vec::new());
+        for site in config.sites(model)? {
+            let pair = start.pair(site, base(site.layer), config.dropout, &mut rng)?;
+            if start.needs_weight() {
+                starts.push((site.layer, Pair { dropout: 0.0, ..pair.clone() }));
+            }
+            pairs.push((site.layer, pair));
+        }
+        Ok(Self { config, pairs, starts })
     }
 
     /// The adapter that is attached to a model, with the settings it was made with.
     pub fn of(model: &Model, config: LoraConfig) -> Self {
-        let detached = |pair: &Pair| Pair { a: pair.a.detach(), b: pair.b.detach(), ..pair.clone() };
-        Self { config, pairs: model.adapted().map(|(layer, pair)| (layer, detached(pair))).collect() }
+        let detached = |pair: &Pair| Pair { a: pair.a.detach(), b: pair.b.detach(), ..*pair };
+        let pairs = model.adapted().map(|(layer, pair)| (layer, detached(pair))).collect();
+        Self { config, pairs, starts: model.starts().map(|(layer, start)| (layer, start.clone())).collect() }
     }
 
     /// Reads `adapter_config.json` and `adapter_model.safetensors` of a folder, for this model.
     ///
     /// # Errors
-    /// As [`LoraConfig::read`] and [`LoraConfig::sites`]; `Format`, if a matrix is missing, has another shape, or belongs to a layer that
+    /// As [`LoraConfig::read`] and [`LoraConfig::sites`]; `Unsupported`, if it holds whole modules; `Format`, if a matrix is missing, has another shape, or belongs to a layer that
     /// the settings do not name.
     pub fn read(folder: &Path, model: &Config) -> Result<Self> {
         let config = LoraConfig::read(folder)?;
+        if !config.modules_to_save.is_empty() {
+            let saved = config.modules_to_save.join(", ");
+            let what = format!("the adapter holds whole modules ({saved}), which only merging applies: monotile lora merge");
+            return Err(Error::new(ErrorKind::Unsupported, format!("{}: {what}", folder.display())));
+        }
         let file = SafeTensors::open(folder.join(MATRICES))?;
         let refuse = |what: String| Error::format(file.path(), what);
         let sites = config.sites_of_any_rank(model).map_err(|e| e.within(folder.display()))?;
@@ -162,14 +116,14 @@ impl Adapter {
         let pair = |site: &Site| {
             let [rows, columns] = model.shape(site.layer.linear());
             let (a, b) = (matrix(site, "A", [site.rank, columns])?, matrix(site, "B", [rows, site.rank])?);
-            Ok((site.layer, Pair { a, b, scaling: site.scaling, dropout: config.dropout, start: None }))
+            Ok((site.layer, Pair { a, b, scaling: site.scaling, dropout: config.dropout }))
         };
         let pairs: Vec<(Layer, Pair)> = sites.iter().map(pair).collect::<Result<_>>()?;
         let known: Vec<String> = pairs.iter().map(|(layer, _)| format!("{PREFIX}{layer}.lora_")).collect();
         if let Some(stray) = file.names().find(|name| !known.iter().any(|known| name.starts_with(known))) {
             return Err(refuse(format!("tensor {stray:?} belongs to no layer that adapter_config.json names")));
         }
-        Ok(Self { config, pairs })
+        Ok(Self { config, pairs, starts: Vec::new() })
     }
 
     /// Takes A and B from the tensors of a file, by the names that PEFT gives them, with or without the adapter's own name
@@ -195,8 +149,8 @@ impl Adapter {
         for (layer, pair) in &mut self.pairs {
             pair.a = matrix(*layer, "A", &pair.a)?;
             pair.b = matrix(*layer, "B", &pair.b)?;
-            pair.start = None;
         }
+        self.starts.clear();
         Ok(())
     }
 
@@ -208,11 +162,14 @@ impl Adapter {
     /// # Errors
     /// `Io`, if the folder or a file cannot be written; each file appears whole or not at all.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        self.write_matrices(folder, Pair::plain)?;
-        match self.pairs.iter().any(|(_, pair)| pair.start.is_some()) {
-            true => self.config.of_twice_the_rank().write(folder),
-            false => self.config.write(folder),
+        if self.starts.is_empty() {
+            write_matrices(folder, &self.pairs)?;
+            return self.config.write(folder);
         }
+        let both = |((layer, pair), (_, start)): (&(Layer, Pair), &(Layer, Pair))| Ok((*layer, pair.less(start)?));
+        let plain: Vec<(Layer, Pair)> = self.pairs.iter().zip(&self.starts).map(both).collect::<Result<_>>()?;
+        write_matrices(folder, &plain)?;
+        self.config.of_twice_the_rank().write(folder)
     }
 
     /// Writes A and B as they are, and names in `adapter_config.json` the start that made them.
@@ -223,20 +180,8 @@ impl Adapter {
     /// # Errors
     /// As [`write`](Adapter::write).
     pub fn write_start(&self, folder: &Path, start: Start) -> Result<()> {
-        self.write_matrices(folder, |pair| Ok([pair.a.clone(), pair.b.clone()]))?;
+        write_matrices(folder, &self.pairs)?;
         self.config.write_started(folder, &start.json())
-    }
-
-    fn write_matrices(&self, folder: &Path, matrices: impl Fn(&Pair) -> Result<[Tensor; 2]>) -> Result<()> {
-        std::fs::create_dir_all(folder).map_err(|e| Error::io("writing", folder, &e))?;
-        let mut tensors: Vec<(String, Tensor)> = Vec::new();
-        for (layer, pair) in &self.pairs {
-            let [a, b] = matrices(pair)?;
-            tensors.push((format!("{PREFIX}{layer}.lora_A.weight"), a));
-            tensors.push((format!("{PREFIX}{layer}.lora_B.weight"), b));
-        }
-        let listed: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-        write_safetensors(folder.join(MATRICES), &listed, &[("format", "pt")])
     }
 
     /// The settings.
@@ -249,8 +194,24 @@ impl Adapter {
         self.pairs.iter().map(|(layer, pair)| (*layer, pair))
     }
 
+    /// The pairs that are subtracted: those that training started from, where they are part of the weights; none otherwise.
+    pub fn starts(&self) -> impl Iterator<Item = (Layer, &Pair)> {
+        self.starts.iter().map(|(layer, start)| (*layer, start))
+    }
+
     /// How many numbers are trained.
     pub fn parameters(&self) -> usize {
         self.pairs.iter().map(|(_, pair)| pair.a.len() + pair.b.len()).sum()
     }
+}
+
+fn write_matrices(folder: &Path, pairs: &[(Layer, Pair)]) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::io("writing", folder, &e))?;
+    let named = |(layer, pair): &(Layer, Pair)| {
+        let stored = |t: &Tensor| t.detach().to_dtype(DType::F32);
+        [("A", &pair.a), ("B", &pair.b)].map(|(which, t)| Ok((format!("{PREFIX}{layer}.lora_{which}.weight"), stored(t)?)))
+    };
+    let tensors: Vec<(String, Tensor)> = pairs.iter().flat_map(named).collect::<Result<_>>()?;
+    let listed: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    write_safetensors(folder.join(MATRICES), &listed, &[("format", "pt")])
 }

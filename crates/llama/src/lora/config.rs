@@ -39,6 +39,8 @@ pub struct LoraConfig {
     pub dropout: f64,
     /// The model that the adapter belongs to, as a name or a path.
     pub base_model: Option<String>,
+    /// Modules whose tensors the adapter holds whole, beside its pairs.
+    pub modules_to_save: Vec<String>,
 }
 
 impl Default for LoraConfig {
@@ -54,6 +56,7 @@ impl Default for LoraConfig {
             use_rslora: false,
             dropout: 0.0,
             base_model: None,
+            modules_to_save: Vec::new(),
         }
     }
 }
@@ -70,7 +73,7 @@ pub struct Site {
 }
 
 /// Settings that change nothing in what a loaded adapter computes, or that are read by name.
-const UNDERSTOOD: [&str; 33] = [
+const UNDERSTOOD: [&str; 34] = [
     "alpha_pattern",
     "auto_mapping",
     "base_model_name_or_path",
@@ -86,6 +89,7 @@ const UNDERSTOOD: [&str; 33] = [
     "lora_alpha",
     "lora_dropout",
     "megatron_core",
+    "modules_to_save",
     "peft_type",
     "peft_version",
     "qalora_group_size",
@@ -115,7 +119,7 @@ impl LoraConfig {
     ///
     /// # Errors
     /// `Io`, `Format`; `Unsupported` for settings that would change the result and that nothing here computes (`use_dora`, biases,
-    /// saved modules, ...): they are refused by name, never ignored.
+    /// ...): they are refused by name, never ignored.
     pub fn read(folder: &Path) -> Result<Self> {
         let fields = Fields::read(&folder.join("adapter_config.json"))?;
         refuse_unsupported(&fields)?;
@@ -138,6 +142,7 @@ impl LoraConfig {
             use_rslora: fields.flag("use_rslora", false)?,
             dropout,
             base_model: fields.text("base_model_name_or_path")?.map(str::to_string),
+            modules_to_save: fields.texts("modules_to_save")?.unwrap_or_default(),
             ..Self::default()
         };
         if let Some(patterns) = fields.object("rank_pattern")? {
@@ -185,7 +190,7 @@ impl LoraConfig {
             "bias": "none",
             "fan_in_fan_out": false,
             "init_lora_weights": start,
-            "modules_to_save": null,
+            "modules_to_save": (!self.modules_to_save.is_empty()).then_some(&self.modules_to_save),
         });
         write_json(&folder.join("adapter_config.json"), &config)
     }
@@ -227,15 +232,12 @@ impl LoraConfig {
             let in_block = blocks.is_none_or(|blocks| layer.index().is_some_and(|index| blocks.contains(&index)));
             in_block && include.matches(*layer) && !exclude.as_ref().is_some_and(|e| e.matches(*layer))
         };
-        let ranks = Patterns::new(&self.rank_pattern)?;
-        let alphas = Patterns::new(&self.alpha_pattern)?;
+        let scales = Scales::new(self)?;
         let site = |layer: Layer| {
-            let rank = ranks.of(layer).unwrap_or(self.rank);
+            let (rank, scaling) = scales.of(&layer.to_string());
             if rank == 0 {
                 return Err(refuse_rank(rank, layer, model));
             }
-            let alpha = alphas.of(layer).unwrap_or(self.alpha);
-            let scaling = if self.use_rslora { alpha / (rank as f64).sqrt() } else { alpha / rank as f64 };
             Ok(Site { layer, rank, scaling })
         };
         let sites: Vec<Site> = layers.into_iter().filter(chosen).map(site).collect::<Result<_>>()?;
@@ -245,19 +247,6 @@ impl LoraConfig {
             ));
         }
         Ok(sites)
-    }
-
-    /// The same ΔW's settings with twice the rank.
-    pub(super) fn of_twice_the_rank(&self) -> Self {
-        // alpha / rank and alpha / √rank stay as they are.
-        let factor = if self.use_rslora { std::f64::consts::SQRT_2 } else { 2.0 };
-        Self {
-            rank: 2 * self.rank,
-            alpha: factor * self.alpha,
-            rank_pattern: self.rank_pattern.iter().map(|(key, rank)| (key.clone(), 2 * rank)).collect(),
-            alpha_pattern: self.alpha_pattern.iter().map(|(key, alpha)| (key.clone(), factor * alpha)).collect(),
-            ..self.clone()
-        }
     }
 
     fn refuse_useless_names(&self, layers: &[Layer]) -> Result<()> {
@@ -274,6 +263,27 @@ impl LoraConfig {
             }
         }
         Ok(())
+    }
+}
+
+/// Rank and scaling of modules by their names.
+pub(super) struct Scales<'a> {
+    config: &'a LoraConfig,
+    ranks: Patterns<'a, usize>,
+    alphas: Patterns<'a, f64>,
+}
+
+impl<'a> Scales<'a> {
+    pub(super) fn new(config: &'a LoraConfig) -> Result<Self> {
+        let (ranks, alphas) = (Patterns::new(&config.rank_pattern)?, Patterns::new(&config.alpha_pattern)?);
+        Ok(Self { config, ranks, alphas })
+    }
+
+    pub(super) fn of(&self, module: &str) -> (usize, f64) {
+        let rank = self.ranks.of(module).unwrap_or(self.config.rank);
+        let alpha = self.alphas.of(module).unwrap_or(self.config.alpha);
+        let divisor = if self.config.use_rslora { (rank as f64).sqrt() } else { rank as f64 };
+        (rank, alpha / divisor)
     }
 }
 

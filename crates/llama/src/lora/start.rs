@@ -4,8 +4,8 @@ use monotile::linalg::{LowRankOptions, QrOptions, SvdOptions, orthogonal, qr, sv
 use monotile::{DType, Error, Result, Rng, Tensor};
 use serde_json::{Value, json};
 
-use super::adapter::Pair;
-use super::config::Site;
+use super::config::{LoraConfig, Site};
+use super::pair::Pair;
 
 /// What A and B are before the first step; with all of them the model computes what it computes without the adapter.
 ///
@@ -55,23 +55,17 @@ impl Start {
         let Site { layer, rank, scaling } = site;
         let [rows, columns] = base.shape();
         let zeros = || Tensor::zeros(&[rows, rank], DType::F32).contiguous();
-        let plain = |a: Tensor, b: Tensor| Ok(Pair { a, b, scaling, dropout, start: None });
         let (a, b) = match (self, base) {
-            (Start::Gaussian, _) => {
-                return plain(rng.normal(&[rank, columns], DType::F32)?.mul_scalar(1.0 / rank as f64)?, zeros()?);
-            }
+            (Start::Gaussian, _) => (rng.normal(&[rank, columns], DType::F32)?.mul_scalar(1.0 / rank as f64)?, zeros()?),
             (Start::KaimingUniform, _) => {
                 let bound = 1.0 / (columns as f64).sqrt();
-                return plain(rng.uniform(&[rank, columns], -bound, bound, DType::F32)?, zeros()?);
+                (rng.uniform(&[rank, columns], -bound, bound, DType::F32)?, zeros()?)
             }
             (Start::Orthogonal, _) if !rank.is_multiple_of(2) => {
                 return Err(Error::value(format!("lora: an orthogonal start needs an even rank, got {rank} for {layer}")));
             }
-            (Start::Orthogonal, _) => {
-                let (a, b) = orthogonal_pair([rows, columns], rank, rng)?;
-                return plain(a, b);
-            }
-            (_, Base::Shape(_)) => {
+            (Start::Orthogonal, _) => orthogonal_pair([rows, columns], rank, rng)?,
+            (Start::Pissa { .. } | Start::Olora, Base::Shape(_)) => {
                 let name = self.json();
                 return Err(Error::value(format!("lora: a start by {name} is made out of the weights; give the model with them")));
             }
@@ -83,8 +77,22 @@ impl Start {
                 (q.mt().matmul(&weight)?, q)
             }
         };
-        let (a, b) = (a.contiguous()?, b.contiguous()?);
-        Ok(Pair { start: Some([a.clone(), b.clone()]), a, b, scaling, dropout })
+        Ok(Pair { a: a.contiguous()?, b: b.contiguous()?, scaling, dropout })
+    }
+}
+
+impl LoraConfig {
+    /// The same ΔW's settings with twice the rank.
+    pub(super) fn of_twice_the_rank(&self) -> Self {
+        // alpha / rank and alpha / √rank stay as they are.
+        let factor = if self.use_rslora { std::f64::consts::SQRT_2 } else { 2.0 };
+        Self {
+            rank: 2 * self.rank,
+            alpha: factor * self.alpha,
+            rank_pattern: self.rank_pattern.iter().map(|(key, rank)| (key.clone(), 2 * rank)).collect(),
+            alpha_pattern: self.alpha_pattern.iter().map(|(key, alpha)| (key.clone(), factor * alpha)).collect(),
+            ..self.clone()
+        }
     }
 }
 

@@ -81,9 +81,8 @@ impl<'a, T: Copy> Patterns<'a, T> {
         Ok(Self(compiled.collect::<Result<_>>()?))
     }
 
-    pub(super) fn of(&self, layer: Layer) -> Option<T> {
-        let name = layer.to_string();
-        self.0.iter().find(|(regex, _)| regex.is_match(&name).unwrap_or(false)).map(|(_, value)| **value)
+    pub(super) fn of(&self, module: &str) -> Option<T> {
+        self.0.iter().find(|(regex, _)| regex.is_match(module).unwrap_or(false)).map(|(_, value)| **value)
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Trainer;
 use crate::linear::Layer;
+use crate::lora::Pair;
 use crate::model::Trained;
 
 impl Trainer {
@@ -25,9 +26,8 @@ impl Trainer {
             tensors.extend(v.get(number).map(|v| (format!("v.{name}"), v.clone())));
             tensors.push((name, tensor.clone()));
         }
-        for (layer, pair) in self.model.adapted() {
-            let start = pair.start.iter().flatten().zip(["A", "B"]);
-            tensors.extend(start.map(|(tensor, which)| (start_name(layer, which), tensor.clone())));
+        for (layer, start) in self.model.starts() {
+            tensors.extend([("A", &start.a), ("B", &start.b)].map(|(which, tensor)| (start_name(layer, which), tensor.clone())));
         }
         tensors.push(("losses".into(), Tensor::from_slice(&self.losses, &[self.losses.len()])?));
         let listed: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
@@ -67,12 +67,11 @@ impl Trainer {
                 state.v.push(read(&format!("v.{name}"), tensor)?);
             }
         }
-        let mut starts = Vec::new();
-        for (layer, pair) in self.model.adapted() {
-            let both = pair.start.as_ref().map(|[a, b]| Ok([read(&start_name(layer, "A"), a)?, read(&start_name(layer, "B"), b)?]));
-            starts.push(both.transpose()?);
-        }
-        self.model.adapted_mut().zip(starts).for_each(|((_, pair), start)| pair.start = start);
+        let start = |(layer, start): (Layer, &Pair)| {
+            Ok([read(&start_name(layer, "A"), &start.a)?, read(&start_name(layer, "B"), &start.b)?])
+        };
+        let starts = self.model.starts().map(start).collect::<Result<_>>()?;
+        self.model.replace_starts(starts);
         self.losses = losses;
         self.optimizer = AdamW::resume(self.options.adamw(), state);
         self.model.replace_parameters(self.trained, values);
@@ -85,8 +84,9 @@ impl Trainer {
         settings["compute"] = json!(self.model.compute().to_string());
         settings["rows"] = json!([self.rows.count(), self.rows.length()]);
         settings["data"] = json!(format!("{:016x}", self.rows.fingerprint()));
+        let started: Vec<Layer> = self.model.starts().map(|(layer, _)| layer).collect();
         let adapted = self.model.adapted().map(|(layer, pair)| {
-            let start = if pair.start.is_some() { " less its start" } else { "" };
+            let start = if started.contains(&layer) { " less its start" } else { "" };
             format!("{layer} {} {}{start}", pair.scaling, pair.dropout)
         });
         settings["adapter"] = json!(adapted.collect::<Vec<_>>());

@@ -7,8 +7,8 @@ use clap::Args;
 use monotile_llama::Model;
 use monotile_llama::lora::{Adapter, LoraConfig, Targets};
 
-use super::StartOption;
-use crate::commands::checkpoint;
+use super::super::checkpoint;
+use super::train::StartOption;
 use crate::failure::Failure;
 use crate::progress::say;
 use crate::report::count;

@@ -2,6 +2,7 @@ use monotile::linalg::{Keep, MatrixNorm, norm, truncated};
 use monotile::tape::{GradientCheck, check_gradient};
 
 use super::*;
+use crate::block::Dense;
 use crate::config::Config;
 use crate::linear::{Layer, Linear};
 use crate::lora::{Adapter, LoraConfig, Targets};
@@ -116,13 +117,15 @@ fn an_orthogonal_start_multiplies_to_nothing_while_neither_factor_is() {
 }
 
 #[test]
-fn the_gradient_of_a_pair_with_a_start_holds() {
+fn the_gradient_of_a_layer_with_a_start_holds() {
     let mut rng = Rng::new(4);
     let mut draw = |shape: &[usize]| rng.normal(shape, DType::F64).unwrap();
-    let start = Some([draw(&[2, 5]), draw(&[4, 2])]);
+    let weight = draw(&[4, 5]);
+    let start = Pair::new(draw(&[2, 5]), draw(&[4, 2]), 1.5);
     let apply = move |x: &[Tensor]| {
-        let pair = Pair { a: x[1].clone(), b: x[2].clone(), scaling: 1.5, dropout: 0.3, start: start.clone() };
-        Ok(vec![pair.apply(&x[0], &mut Some(Rng::new(8)))?])
+        let pair = Pair { dropout: 0.3, ..Pair::new(x[1].clone(), x[2].clone(), 1.5) };
+        let layer = Dense { weight: weight.clone(), bias: None, lora: Some(pair), start: Some(start.clone()) };
+        Ok(vec![layer.apply(&x[0], &mut Some(Rng::new(8)))?])
     };
     let inputs = [draw(&[3, 5]), draw(&[2, 5]), draw(&[4, 2])];
     check_gradient(apply, &inputs, &GradientCheck { order: 2, ..Default::default() }).unwrap();
@@ -162,7 +165,8 @@ fn a_trained_pair_is_written_as_a_plain_one_of_twice_the_rank() {
 fn a_start_can_be_written_for_peft_to_begin_with() {
     let (folder, model) = mapped();
     let out = folder.path().join("start");
-    for (start, name) in [(Start::Pissa { exact: true }, "pissa"), (Start::Orthogonal, "orthogonal"), (Start::Gaussian, "gaussian")] {
+    for (start, name) in [(Start::Pissa { exact: true }, "pissa"), (Start::Orthogonal, "orthogonal"), (Start::Gaussian, "gaussian")]
+    {
         Adapter::of_weights(settings(), &model, start, 3).unwrap().write_start(&out, start).unwrap();
         let config = std::fs::read_to_string(out.join("adapter_config.json")).unwrap();
         assert!(config.contains(&format!("\"init_lora_weights\": \"{name}\"")) && config.contains("\"r\": 6"), "{config}");
@@ -179,8 +183,5 @@ fn starts_that_cannot_be_made_are_refused() {
         refused(3, Start::Orthogonal),
         "lora: an orthogonal start needs an even rank, got 3 for model.layers.0.self_attn.q_proj"
     );
-    assert_eq!(
-        refused(4, Start::Olora),
-        "lora: a start by \"olora\" is made out of the weights; give the model with them"
-    );
+    assert_eq!(refused(4, Start::Olora), "lora: a start by \"olora\" is made out of the weights; give the model with them");
 }

@@ -1,45 +1,20 @@
-//! `monotile lora`: low-rank adapters of a checkpoint.
-
-mod init;
+//! `monotile lora train`: fine-tuning a checkpoint by low-rank adapters.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use monotile::io::SafeTensors;
 use monotile_llama::lora::{Adapter, LoraConfig, Start, Targets};
 use monotile_llama::train::{Plan, Subject, TrainOptions, Trainer};
 use monotile_llama::{Model, Trained};
 
-use super::checkpoint;
-use super::plan::Planned;
-use super::training::{Settings, sum_up};
+use super::super::checkpoint;
+use super::super::plan::Planned;
+use super::super::training::{Settings, sum_up};
 use crate::failure::Failure;
 use crate::progress::say;
 use crate::report::{count, short};
-
-/// Trains low-rank adapters (LoRA), as PEFT reads and writes them.
-#[derive(Args)]
-pub struct Lora {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    Train(Box<Train>),
-    Init(init::Init),
-}
-
-impl Lora {
-    /// Runs the subcommand.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        match &self.command {
-            Command::Train(command) => command.run(out),
-            Command::Init(command) => command.run(out),
-        }
-    }
-}
 
 /// Fine-tunes a checkpoint by LoRA: two small matrices beside each chosen weight, which stays as it is.
 #[derive(Args)]
@@ -91,7 +66,7 @@ pub struct Train {
 
 /// How A and B start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum StartOption {
+pub enum StartOption {
     /// A from N(0, 1/rank²), B at zero
     Gaussian,
     /// A uniform within ±1/√columns, B at zero: PEFT's default
@@ -105,7 +80,8 @@ enum StartOption {
 }
 
 impl StartOption {
-    fn start(self, exact: bool) -> Start {
+    /// As the library names it; `exact` is for PiSSA.
+    pub fn start(self, exact: bool) -> Start {
         match self {
             StartOption::Gaussian => Start::Gaussian,
             StartOption::Kaiming => Start::KaimingUniform,
@@ -117,7 +93,8 @@ impl StartOption {
 }
 
 impl Train {
-    fn run(&self, _out: &mut dyn Write) -> Result<(), Failure> {
+    /// Runs the subcommand.
+    pub fn run(&self, _out: &mut dyn Write) -> Result<(), Failure> {
         if self.exact && self.start != StartOption::Pissa {
             return Err(Failure::Usage("lora train: --exact is for --start pissa".into()));
         }

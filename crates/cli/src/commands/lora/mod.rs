@@ -1,0 +1,45 @@
+//! `monotile lora`: low-rank adapters of a checkpoint.
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+
+use crate::failure::Failure;
+
+mod diff;
+mod init;
+mod inspect;
+mod keep;
+mod output;
+mod resize;
+mod spectra;
+mod train;
+
+/// Trains low-rank adapters (LoRA), as PEFT reads and writes them, and takes them apart.
+#[derive(Args)]
+pub struct Lora {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Train(Box<train::Train>),
+    Init(init::Init),
+    Resize(resize::Resize),
+    Inspect(inspect::Inspect),
+    Diff(diff::Diff),
+}
+
+impl Lora {
+    /// Runs the subcommand.
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        match &self.command {
+            Command::Train(command) => command.run(out),
+            Command::Init(command) => command.run(out),
+            Command::Resize(command) => command.run(out),
+            Command::Inspect(command) => command.run(out),
+            Command::Diff(command) => command.run(out),
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! An adapter of any model: the changes of its modules, by their names.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use monotile::io::{SafeTensors, write_safetensors};
+use monotile::{DType, Error, ErrorKind, Result, Tensor};
+
+use super::adapter::{MATRICES, PREFIX};
+use super::config::{LoraConfig, Scales};
+use super::pair::Pair;
+use super::targets::Targets;
+
+/// The change of one module's weight.
+#[derive(Clone)]
+pub struct Delta {
+    /// ΔW by its factors.
+    pub pair: Pair,
+    /// Whether the module is an embedding, whose factors PEFT stores the other way round.
+    pub embedding: bool,
+}
+
+/// An adapter of a model of any architecture, as its files state it: a low-rank change for each of some modules, and whole tensors
+/// (`modules_to_save`) for others. [`Adapter`](super::Adapter) is one that fits a model of this crate.
+#[derive(Clone)]
+pub struct Deltas {
+    source: PathBuf,
+    config: LoraConfig,
+    modules: Vec<(String, Delta)>,
+    saved: BTreeMap<String, Tensor>,
+}
+
+impl Deltas {
+    /// Reads `adapter_config.json` and `adapter_model.safetensors` of a folder. Scalings follow `rank_pattern`, `alpha_pattern` and
+    /// `use_rslora`; factors of embeddings are turned so that every ΔW has its weight's shape.
+    ///
+    /// # Errors
+    /// As [`LoraConfig::read`]; `Unsupported` for what is no pair of matrices (DoRA's magnitudes, convolutions); `Format`, if a factor is
+    /// missing, has no numbers, has NaN or ∞, or a rank that the settings do not give it.
+    ///
+    /// # Example
+    /// ```no_run
+    /// let adapter = monotile_llama::lora::Deltas::read("adapter".as_ref())?;
+    /// for (module, delta) in adapter.modules() {
+    ///     println!("{module}: rank {}, norm {}", delta.pair.rank(), delta.pair.norm()?);
+    /// }
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn read(folder: &Path) -> Result<Self> {
+        let config = LoraConfig::read(folder)?;
+        let file = SafeTensors::open(folder.join(MATRICES))?;
+        let scales = Scales::new(&config).map_err(|e| e.within(folder.display()))?;
+        let mut names: BTreeMap<&str, [Option<&str>; 2]> = BTreeMap::new();
+        let mut saved = BTreeMap::new();
+        for name in file.names() {
+            match part(&file, name)? {
+                Part::Factor { module, which } => names.entry(module).or_default()[which] = Some(name),
+                Part::Whole(tensor) => drop(saved.insert(tensor.to_string(), file.tensor(name)?)),
+            }
+        }
+        if names.is_empty() && saved.is_empty() {
+            return Err(Error::format(file.path(), "there is no tensor in it"));
+        }
+        let read = |(module, names): (&str, [Option<&str>; 2])| Ok((module.to_string(), delta(&file, module, names, &scales)?));
+        let mut modules: Vec<(String, Delta)> = names.into_iter().map(read).collect::<Result<_>>()?;
+        modules.sort_by(|one, other| natural(&one.0, &other.0));
+        Ok(Self { source: folder.to_path_buf(), config, modules, saved })
+    }
+
+    /// An adapter of these changes, in f32, with settings that PEFT reads them by: the most frequent rank and scaling for all, patterns for
+    /// the others. `targets` names the modules where their own full names should not.
+    pub fn new(modules: Vec<(String, Delta)>, saved: BTreeMap<String, Tensor>, targets: Option<Targets>) -> Self {
+        let config = settings(&modules, &saved, targets);
+        Self { source: PathBuf::new(), config, modules, saved }
+    }
+
+    /// Writes the adapter as PEFT reads it, its factors as this element type. Whole tensors keep theirs.
+    ///
+    /// # Errors
+    /// `Io`, if the folder or a file cannot be written; each file appears whole or not at all.
+    pub fn write(&self, folder: &Path, dtype: DType) -> Result<()> {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io("writing", folder, &e))?;
+        let mut tensors = Vec::new();
+        for (module, Delta { pair, embedding }) in &self.modules {
+            let factors = if *embedding { [pair.b.mt(), pair.a.mt()] } else { [pair.a.clone(), pair.b.clone()] };
+            for (which, factor) in ["A", "B"].iter().zip(factors) {
+                let name = if *embedding { format!("lora_embedding_{which}") } else { format!("lora_{which}.weight") };
+                tensors.push((format!("{PREFIX}{module}.{name}"), factor.detach().to_dtype(dtype)?.contiguous()?));
+            }
+        }
+        tensors.extend(self.saved.iter().map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor.clone())));
+        let listed: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        write_safetensors(folder.join(MATRICES), &listed, &[("format", "pt")])?;
+        self.config.write(folder)
+    }
+
+    /// The same adapter for a base model of this name or path.
+    #[must_use]
+    pub fn of_base(mut self, base_model: Option<String>) -> Self {
+        self.config.base_model = base_model;
+        self
+    }
+
+    /// The folder it was read from; empty for one that was made.
+    pub fn source(&self) -> &Path {
+        &self.source
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &LoraConfig {
+        &self.config
+    }
+
+    /// The modules that change, block 2 before block 10.
+    pub fn modules(&self) -> &[(String, Delta)] {
+        &self.modules
+    }
+
+    /// The change of a module.
+    pub fn module(&self, name: &str) -> Option<&Delta> {
+        self.modules.iter().find(|(module, _)| module == name).map(|(_, delta)| delta)
+    }
+
+    /// Whole tensors, by the names they have in the model.
+    pub fn saved(&self) -> &BTreeMap<String, Tensor> {
+        &self.saved
+    }
+
+    /// The element type of its factors: that of the first.
+    pub fn dtype(&self) -> DType {
+        self.modules.first().map_or(DType::F32, |(_, delta)| delta.pair.a.dtype())
+    }
+}
+
+/// What a tensor of the file is.
+enum Part<'a> {
+    Factor { module: &'a str, which: usize },
+    Whole(&'a str),
+}
+
+/// Tells by its name what a tensor is: `base_model.model.M.lora_A.weight`, with an adapter's own name after `lora_A` or without.
+fn part<'a>(file: &SafeTensors, name: &'a str) -> Result<Part<'a>> {
+    let Some(inner) = name.strip_prefix(PREFIX) else {
+        return Err(Error::format(file.path(), format!("tensor {name:?} does not begin with {PREFIX:?}, as PEFT's tensors do")));
+    };
+    let Some((module, rest)) = inner.split_once(".lora_") else { return Ok(Part::Whole(inner)) };
+    let which = match rest.split('.').next() {
+        Some("A" | "embedding_A") => 0,
+        Some("B" | "embedding_B") => 1,
+        _ => {
+            let what = format!("tensor {name:?} is no factor of a low-rank change; lora_A and lora_B are read");
+            return Err(Error::new(ErrorKind::Unsupported, format!("{}: {what}", file.path().display())));
+        }
+    };
+    Ok(Part::Factor { module, which })
+}
+
+fn delta(file: &SafeTensors, module: &str, names: [Option<&str>; 2], scales: &Scales) -> Result<Delta> {
+    let refuse = |what: String| Error::format(file.path(), what);
+    let [Some(a), Some(b)] = names else {
+        let (there, lacking) = if names[0].is_some() { ("lora_A", "lora_B") } else { ("lora_B", "lora_A") };
+        return Err(refuse(format!("module {module:?} has {there} and no {lacking}")));
+    };
+    let (first, second) = (factor(file, a)?, factor(file, b)?);
+    let embedding = a.contains(".lora_embedding_");
+    // An embedding looks rows up in Aᵀ and multiplies them by Bᵀ: ΔW = (B A)ᵀ.
+    let (a, b) = if embedding { (second.mt(), first.mt()) } else { (first, second) };
+    let (rank, scaling) = scales.of(module);
+    if a.dim(0) != b.dim(1) {
+        return Err(refuse(format!("module {module:?}: A {:?} and B {:?} have no rank in common", a.shape(), b.shape())));
+    }
+    if a.dim(0) != rank {
+        let found = a.dim(0);
+        return Err(refuse(format!("module {module:?} has rank {found}, adapter_config.json gives it {rank}")));
+    }
+    Ok(Delta { pair: Pair::new(a, b, scaling), embedding })
+}
+
+fn factor(file: &SafeTensors, name: &str) -> Result<Tensor> {
+    let tensor = file.tensor(name)?;
+    if tensor.rank() != 2 || !tensor.dtype().is_float() {
+        let what =
+            format!("tensor {name:?} is {:?} of {}; a matrix of floating-point numbers is read", tensor.shape(), tensor.dtype());
+        return Err(Error::new(ErrorKind::Unsupported, format!("{}: {what}", file.path().display())));
+    }
+    if let Some(odd) = tensor.to_f64_vec().iter().find(|x| !x.is_finite()) {
+        return Err(Error::format(file.path(), format!("tensor {name:?} holds {odd}")));
+    }
+    Ok(tensor)
+}
+
+/// `adapter_config.json` of changes.
+fn settings(modules: &[(String, Delta)], saved: &BTreeMap<String, Tensor>, targets: Option<Targets>) -> LoraConfig {
+    let alpha = |pair: &Pair| pair.scaling * pair.rank() as f64;
+    let mut counts: Vec<(usize, f64, usize)> = Vec::new();
+    for (_, Delta { pair, .. }) in modules {
+        match counts.iter_mut().find(|(rank, a, _)| (*rank, *a) == (pair.rank(), alpha(pair))) {
+            Some((_, _, count)) => *count += 1,
+            None => counts.push((pair.rank(), alpha(pair), 1)),
+        }
+    }
+    let &(rank, common, _) = counts.iter().rev().max_by_key(|(_, _, count)| count).unwrap_or(&(1, 1.0, 0));
+    let names = || modules.iter().map(|(name, _)| name.clone()).collect();
+    let module = |tensor: &String| tensor.rsplit_once('.').map_or(tensor.clone(), |(module, _)| module.to_string());
+    let mut modules_to_save: Vec<String> = saved.keys().map(module).collect();
+    modules_to_save.dedup();
+    let mut config = LoraConfig {
+        targets: targets.unwrap_or_else(|| Targets::Names(names())),
+        rank,
+        alpha: common,
+        modules_to_save,
+        ..LoraConfig::default()
+    };
+    for (name, Delta { pair, .. }) in modules {
+        if pair.rank() != rank {
+            config.rank_pattern.insert(name.clone(), pair.rank());
+        }
+        if alpha(pair) != common {
+            config.alpha_pattern.insert(name.clone(), alpha(pair));
+        }
+    }
+    config
+}
+
+/// The order a person expects: numbers within names by their size, `layers.2` before `layers.10`.
+pub(super) fn natural(one: &str, other: &str) -> Ordering {
+    let parts = |name: &str| -> Vec<(u64, String)> {
+        // What is no number comes after all that are, in the order of its letters.
+        name.split('.').map(|part| (part.parse().unwrap_or(u64::MAX), part.to_string())).collect()
+    };
+    parts(one).cmp(&parts(other))
+}
+
+#[cfg(test)]
+mod tests;
