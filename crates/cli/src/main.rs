@@ -5,6 +5,7 @@
 
 mod commands;
 mod failure;
+mod machine;
 mod measure;
 mod page;
 mod picture;

@@ -1,7 +1,10 @@
 //! One block: attention and a gated feed-forward part, each on a normalized residual stream.
 
+use std::sync::Arc;
+
 use monotile::attention::{Attention, rotary, scaled_dot_product_attention};
 use monotile::ops::{linear, rms_norm, swiglu};
+use monotile::tape::checkpoint;
 use monotile::{Result, Rng, Tensor};
 
 use crate::cache::BlockCache;
@@ -10,33 +13,41 @@ use crate::linear::{Layer, Linear};
 use crate::lora::Pair;
 
 /// A linear layer, y = x Wᵀ + bias, with ΔW on top where an adapter is attached.
+#[derive(Clone)]
 pub(crate) struct Dense {
     /// `(rows, columns)`: what it gives, what it takes.
     pub weight: Tensor,
     pub bias: Option<Tensor>,
     pub lora: Option<Pair>,
+    /// What the adapter began with, where that is part of the weight: it is subtracted, and not trained.
+    pub start: Option<Pair>,
 }
 
 impl Dense {
-    /// y = x Wᵀ + bias + scaling · (dropout(x) Aᵀ) Bᵀ: ΔW itself is never formed.
+    /// y = x Wᵀ + bias + scaling · (dropout(x) Aᵀ) Bᵀ − scaling · (x A₀ᵀ) B₀ᵀ: ΔW itself is never formed.
     pub fn apply(&self, x: &Tensor, dropout: &mut Option<Rng>) -> Result<Tensor> {
         let y = linear(x, &self.weight, self.bias.as_ref())?;
-        match &self.lora {
-            Some(pair) => y.add(&pair.apply(x, dropout)?),
-            None => Ok(y),
+        let Some(pair) = &self.lora else { return Ok(y) };
+        let mut change = pair.apply(x, dropout)?;
+        if let Some(start) = &self.start {
+            // Computed in the same way, so that both cancel exactly before the first step.
+            change = change.sub(&start.apply(x, &mut None)?)?;
         }
+        y.add(&change)
     }
 }
 
 /// What a pass through the blocks shares.
-pub(crate) struct Pass<'a> {
-    pub config: &'a Config,
+#[derive(Clone)]
+pub(crate) struct Pass {
+    pub config: Arc<Config>,
     /// cos and sin of every position's angles, `(tokens, head_dim / 2)`.
     pub turns: (Tensor, Tensor),
-    /// Where adapters' dropout draws from; `None` when not training.
-    pub dropout: &'a mut Option<Rng>,
+    /// Where adapters' dropout draws from, a stream for each block; `None` when not training.
+    pub dropout: Option<Rng>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Block {
     pub input_norm: Tensor,
     pub attention_norm: Tensor,
@@ -54,7 +65,7 @@ impl Block {
             let shape = config.shape(linear);
             let weight = get(&format!("{layer}.weight"), &shape)?;
             let bias = config.has_bias(linear).then(|| get(&format!("{layer}.bias"), &shape[..1])).transpose()?;
-            dense.push(Dense { weight, bias, lora: None });
+            dense.push(Dense { weight, bias, lora: None, start: None });
         }
         let Ok(linear) = dense.try_into() else { unreachable!("one layer was pushed for each of the seven") };
         Ok(Self {
@@ -73,16 +84,40 @@ impl Block {
         let eps = pass.config.rms_norm_eps;
         let x = x.add(&self.attend(&rms_norm(x, &self.input_norm, eps)?, pass, cache)?)?;
         let h = rms_norm(&x, &self.attention_norm, eps)?;
-        let mut dense = |linear, h: &Tensor| self.dense(linear).apply(h, pass.dropout);
+        let mut dense = |linear, h: &Tensor| self.dense(linear).apply(h, &mut pass.dropout);
         let inner = swiglu(&dense(Linear::Gate, &h)?, &dense(Linear::Up, &h)?)?;
         x.add(&dense(Linear::Down, &inner)?)
+    }
+
+    /// [`apply`](Block::apply), of which nothing but x is kept for the gradients: they compute the block again.
+    pub fn apply_checkpointed(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        let (mut block, pass) = (self.clone(), pass.clone());
+        let held: Vec<Tensor> = block.tensors_mut().into_iter().map(|tensor| tensor.clone()).collect();
+        let inputs: Vec<&Tensor> = [x].into_iter().chain(&held).collect();
+        let outputs = checkpoint(&inputs, move |inputs| {
+            let mut block = block.clone();
+            block.tensors_mut().into_iter().zip(&inputs[1..]).for_each(|(place, input)| *place = input.clone());
+            Ok(vec![block.apply(&inputs[0], &mut pass.clone(), None)?])
+        })?;
+        Ok(outputs[0].clone())
+    }
+
+    /// Every tensor that may be trained.
+    fn tensors_mut(&mut self) -> Vec<&mut Tensor> {
+        let mut tensors = vec![&mut self.input_norm, &mut self.attention_norm];
+        for Dense { weight, bias, lora, .. } in &mut self.linear {
+            tensors.push(weight);
+            tensors.extend(bias);
+            tensors.extend(lora.iter_mut().flat_map(|pair| [&mut pair.a, &mut pair.b]));
+        }
+        tensors
     }
 
     fn attend(&self, h: &Tensor, pass: &mut Pass, cache: Option<&mut BlockCache>) -> Result<Tensor> {
         let Config { num_attention_heads, num_key_value_heads, head_dim, .. } = *pass.config;
         let (batch, tokens) = (h.dim(0), h.dim(1));
         let mut heads = |linear, count| {
-            let y = self.dense(linear).apply(h, pass.dropout)?;
+            let y = self.dense(linear).apply(h, &mut pass.dropout)?;
             y.reshape(&[batch, tokens, count, head_dim])?.permute(&[0, 2, 1, 3])
         };
         let q = heads(Linear::Q, num_attention_heads)?;
@@ -95,6 +130,6 @@ impl Block {
             None => scaled_dot_product_attention(&q, &k, &v, &Attention { causal: true, ..Attention::default() })?,
         }; // (batch, heads, tokens, head_dim)
         let o = o.permute(&[0, 2, 1, 3])?.reshape(&[batch, tokens, num_attention_heads * head_dim])?;
-        self.dense(Linear::O).apply(&o, pass.dropout)
+        self.dense(Linear::O).apply(&o, &mut pass.dropout)
     }
 }

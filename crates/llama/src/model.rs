@@ -1,6 +1,7 @@
 //! The transformer: tokens in, logits out.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use monotile::io::write_safetensors;
 use monotile::ops::{CrossEntropy, cross_entropy, embedding, rms_norm};
@@ -10,7 +11,7 @@ use crate::block::{Block, Dense, Pass};
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::linear::{Layer, Linear};
-use crate::lora::Adapter;
+use crate::lora::{Adapter, Pair};
 use crate::weights::{WEIGHTS, Weights};
 
 /// The standard deviation that weights start from.
@@ -36,6 +37,7 @@ pub struct Model {
     norm: Tensor,
     head: Dense,
     compute: DType,
+    checkpointing: bool,
 }
 
 /// Which of a model's numbers are trained.
@@ -82,7 +84,8 @@ impl Model {
             true => embedding.clone(),
             false => get("lm_head.weight", &config.shape(Linear::Head))?,
         };
-        Ok(Self { config, embedding, blocks, norm, head: Dense { weight: head, bias: None, lora: None }, compute: DType::F32 })
+        let head = Dense { weight: head, bias: None, lora: None, start: None };
+        Ok(Self { config, embedding, blocks, norm, head, compute: DType::F32, checkpointing: false })
     }
 
     /// The same model computing in this dtype, f32 (as it does unless told) or f64, whatever its weights are stored in.
@@ -100,6 +103,14 @@ impl Model {
     /// The dtype that the model computes in.
     pub fn compute(&self) -> DType {
         self.compute
+    }
+
+    /// The same model, that keeps nothing of a block for the gradients but what goes in, and computes the block again in the walk
+    /// backward: the same numbers in less memory, for a third more time.
+    #[must_use]
+    pub fn checkpointing(mut self, on: bool) -> Self {
+        self.checkpointing = on;
+        self
     }
 
     /// The sizes and switches.
@@ -130,7 +141,7 @@ impl Model {
     /// # Errors
     /// `Value`, if there are more tokens than the context holds or one is beyond the vocabulary.
     pub fn logits(&self, tokens: &Tensor) -> Result<Tensor> {
-        self.head.apply(&self.hidden(tokens, None, &mut None)?, &mut None)
+        self.head.apply(&self.hidden(tokens, None, None)?, &mut None)
     }
 
     /// The logits of the last position, `(batch, vocabulary)`, after tokens `(batch, tokens)` that follow those in the cache.
@@ -138,7 +149,7 @@ impl Model {
     /// # Errors
     /// As [`logits`](Model::logits).
     pub fn next(&self, tokens: &Tensor, cache: &mut Cache) -> Result<Tensor> {
-        let hidden = self.hidden(tokens, Some(cache), &mut None)?;
+        let hidden = self.hidden(tokens, Some(cache), None)?;
         self.head.apply(&hidden.select(1, hidden.dim(1) - 1)?, &mut None)
     }
 
@@ -153,13 +164,13 @@ impl Model {
             return Err(Error::shape(format!("loss: rows of {length} tokens have nothing to foretell; 2 is the least")));
         }
         // Position t foretells token t + 1, so the last position is not computed at all.
-        let hidden = self.hidden(&tokens.slice(1, ..length - 1)?, None, &mut dropout)?;
+        let hidden = self.hidden(&tokens.slice(1, ..length - 1)?, None, dropout.as_ref())?;
         let logits = self.head.apply(&hidden.flatten(0, 1)?, &mut dropout)?;
         cross_entropy(&logits, &tokens.slice(1, 1..)?.flatten(0, 1)?, &CrossEntropy::default())
     }
 
     /// The normalized residual stream after the last block, `(batch, tokens, hidden)`.
-    fn hidden(&self, tokens: &Tensor, mut cache: Option<&mut Cache>, dropout: &mut Option<Rng>) -> Result<Tensor> {
+    fn hidden(&self, tokens: &Tensor, mut cache: Option<&mut Cache>, dropout: Option<&Rng>) -> Result<Tensor> {
         let [_, count] = *tokens.shape() else {
             return Err(Error::shape(format!("model: tokens must be (batch, tokens), got {:?}", tokens.shape())));
         };
@@ -170,10 +181,16 @@ impl Model {
         }
         let (cos, sin) = self.config.rotary.table(self.config.head_dim, start, count);
         let table = |values| Tensor::from_vec::<f32>(values, &[count, self.config.head_dim / 2]);
-        let mut pass = Pass { config: &self.config, turns: (table(cos)?, table(sin)?), dropout };
+        let mut pass = Pass { config: Arc::new(self.config.clone()), turns: (table(cos)?, table(sin)?), dropout: None };
         let mut x = embedding(&self.embedding, tokens)?.to_dtype(self.compute)?;
         for (index, block) in self.blocks.iter().enumerate() {
-            x = block.apply(&x, &mut pass, cache.as_mut().map(|cache| &mut cache.blocks[index]))?;
+            // A stream of its own, so that a block that is computed again draws the same.
+            pass.dropout = dropout.map(|rng| rng.fork(index as u64));
+            x = match &mut cache {
+                Some(cache) => block.apply(&x, &mut pass, Some(&mut cache.blocks[index]))?,
+                None if self.checkpointing => block.apply_checkpointed(&x, &pass)?,
+                None => block.apply(&x, &mut pass, None)?,
+            };
         }
         if let Some(cache) = cache {
             cache.length += count;
@@ -199,12 +216,16 @@ impl Model {
             }
             self.dense_mut(layer).lora = Some(pair.clone());
         }
+        adapter.starts().for_each(|(layer, start)| self.dense_mut(layer).start = Some(start.clone()));
         Ok(())
     }
 
     /// Takes the adapter away.
     pub fn detach(&mut self) {
-        Layer::all(self.blocks.len()).for_each(|layer| self.dense_mut(layer).lora = None);
+        for layer in Layer::all(self.blocks.len()) {
+            let dense = self.dense_mut(layer);
+            (dense.lora, dense.start) = (None, None);
+        }
     }
 
     /// Adds the attached adapter's ΔW to the weights, in f32, and takes it away.
@@ -219,6 +240,9 @@ impl Model {
             let dense = self.dense_mut(layer);
             if let Some(pair) = dense.lora.take() {
                 dense.weight = pair.merged(&dense.weight)?;
+                if let Some(start) = dense.start.take() {
+                    dense.weight = Pair { scaling: -start.scaling, ..start }.merged(&dense.weight)?;
+                }
                 // An output layer that differs from the embedding is no longer tied to it.
                 self.config.tie_word_embeddings &= layer != Layer::HEAD;
             }
@@ -315,8 +339,21 @@ impl Model {
     }
 
     /// The attached adapter's layers with their A, B and scaling.
-    pub(crate) fn adapted(&self) -> impl Iterator<Item = (Layer, &crate::lora::Pair)> {
+    pub(crate) fn adapted(&self) -> impl Iterator<Item = (Layer, &Pair)> {
         Layer::all(self.blocks.len()).filter_map(|layer| Some((layer, self.dense(layer).lora.as_ref()?)))
+    }
+
+    /// The pairs that the attached adapter subtracts, with their layers.
+    pub(crate) fn starts(&self) -> impl Iterator<Item = (Layer, &Pair)> {
+        Layer::all(self.blocks.len()).filter_map(|layer| Some((layer, self.dense(layer).start.as_ref()?)))
+    }
+
+    /// Puts others in the places of the pairs that [`starts`](Model::starts) lists, in its order.
+    pub(crate) fn replace_starts(&mut self, starts: Vec<[Tensor; 2]>) {
+        let dense = self.blocks.iter_mut().flat_map(|block| &mut block.linear).chain([&mut self.head]);
+        for (start, [a, b]) in dense.filter_map(|dense| dense.start.as_mut()).zip(starts) {
+            (start.a, start.b) = (a, b);
+        }
     }
 
     /// Writes `config.json`, `generation_config.json` and `model.safetensors` as transformers reads them, in this dtype.

@@ -9,6 +9,7 @@ mod files;
 pub mod generate;
 pub mod info;
 pub mod lora;
+mod plan;
 pub mod render;
 pub mod tour;
 pub mod train;

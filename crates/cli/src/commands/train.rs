@@ -5,10 +5,11 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use monotile::DType;
-use monotile_llama::train::Trainer;
+use monotile_llama::train::{Plan, Subject, TrainOptions, Trainer};
 use monotile_llama::{Config, Model, Tokenizer, Trained};
 
 use super::checkpoint;
+use super::plan::Planned;
 use super::training::{Settings, sum_up};
 use crate::failure::Failure;
 use crate::progress::say;
@@ -84,12 +85,19 @@ impl Train {
             Vocabulary::Learned(tokens) => Tokenizer::train(&self.settings.text()?, tokens)?,
         };
         let config = self.config(&tokenizer)?;
-        let (rows, held_out) = self.settings.rows(&tokenizer)?;
         say(&format!("model     {}", checkpoint::summary(&config)));
+        let compute = self.settings.compute();
+        let plan = |options: &TrainOptions, length| Plan::new(&config, Subject::Everything, length, options, compute);
+        let options = self.settings.options();
+        Planned { plan: &plan, options: &options, length: self.settings.length, frozen: 0 }.announce()?;
+        if self.settings.dry_run {
+            return Ok(());
+        }
+        let (rows, held_out) = self.settings.rows(&tokenizer)?;
         let (all, row) = (rows.count() * rows.length(), rows.length());
         say(&format!("text      {} tokens of {} in rows of {row}", count(all as u64), count(tokenizer.vocabulary() as u64)));
         let model = self.settings.computing(Model::random(config, self.settings.seed)?)?;
-        let trainer = Trainer::new(model, Trained::Everything, rows, self.settings.options())?;
+        let trainer = Trainer::new(model, Trained::Everything, rows, options)?;
         let mut trainer = trainer.with_held_out(held_out)?;
         let dtype = if self.dtype == Stored::Bf16 { DType::BF16 } else { DType::F32 };
         let write = |model: &Model, folder: &Path| {

@@ -14,6 +14,7 @@ use monotile_llama::train::{self, Event, Finished, Run, TrainOptions, Trainer};
 use monotile_llama::{Model, Tokenizer};
 use serde_json::Value;
 
+use super::plan::Pace;
 use crate::failure::Failure;
 use crate::plot::{Axis, Plot, Series, Stroke};
 use crate::progress::{Progress, say};
@@ -76,6 +77,12 @@ pub struct Settings {
     /// Take rows in the order of the text
     #[arg(long)]
     no_shuffle: bool,
+    /// Compute blocks again for their gradients instead of keeping them: less memory for a third more time, the same result
+    #[arg(long)]
+    checkpointing: bool,
+    /// Say what the run takes, and stop
+    #[arg(long)]
+    pub dry_run: bool,
     /// Numbers to compute in, whatever the checkpoint is stored in
     #[arg(long, value_enum, default_value_t = Compute::F32)]
     compute: Compute,
@@ -129,7 +136,12 @@ impl Settings {
 
     /// The model, computing in what was asked for.
     pub fn computing(&self, model: Model) -> monotile::Result<Model> {
-        model.computing_in(if self.compute == Compute::F64 { DType::F64 } else { DType::F32 })
+        model.computing_in(self.compute())
+    }
+
+    /// The dtype to compute in.
+    pub fn compute(&self) -> DType {
+        if self.compute == Compute::F64 { DType::F64 } else { DType::F32 }
     }
 
     /// The numbers of the run, as the library takes them.
@@ -153,6 +165,7 @@ impl Settings {
             clip: (self.clip != 0.0).then_some(self.clip),
             shuffle: !self.no_shuffle,
             seed: self.seed,
+            checkpointing: self.checkpointing,
         }
     }
 
@@ -174,8 +187,14 @@ impl Settings {
             write,
         };
         let mut progress = Progress::new("training", self.steps as u64);
+        let mut pace = Pace::new(self.steps);
         let finished = train::run(trainer, &run, |event| {
             show(&mut progress, event);
+            if let Event::Step(step, time) = event
+                && let Some(line) = pace.after(&step, time)
+            {
+                progress.note(&line);
+            }
             if STOPPED.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         progress.finish();

@@ -274,3 +274,69 @@ fn an_adapter_for_another_model_is_refused() {
         "{words}"
     );
 }
+
+#[test]
+fn a_plan_is_told_first_and_a_dry_run_stops_there() {
+    let folder = workshop();
+    let run = adapt(folder.path(), "adapter", "4", &["--dry-run"]);
+    // 2 rows of 15 tokens that are foretold.
+    assert!(run.stderr.contains("\nrun       4 steps of 30 tokens, 120 in all\nmemory    "), "{}", run.stderr);
+    assert!(run.stderr.contains(" activations, ") && run.stderr.contains("\nweights   "), "{}", run.stderr);
+    assert_eq!(run.succeeds(), "");
+    let scratch = train(folder.path(), "other", "4", &["--dry-run", "--checkpointing"]);
+    assert!(scratch.stderr.contains("\nmemory    ") && !scratch.stderr.contains("\nweights   "), "{}", scratch.stderr);
+    scratch.succeeds();
+    assert!(!folder.path().join("adapter").exists() && !folder.path().join("other").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_cannot_fit_is_refused_with_what_would() {
+    let folder = workshop();
+    let large = adapt(folder.path(), "adapter", "4", &["--batch", "1000000000000"]);
+    let words = sentence(&large);
+    assert!(words.starts_with("train: the run needs ") && words.contains(" of memory and this machine has "), "{words}");
+    assert!(large.stderr.contains("\nhint: it fits with --batch "), "{}", large.stderr);
+    assert!(!folder.path().join("adapter").exists());
+}
+
+#[test]
+fn every_start_trains_from_the_same_loss_and_checkpointing_changes_no_bit() {
+    let folder = workshop();
+    let first = |out: &str| {
+        let log = fs::read_to_string(folder.path().join(out).join("log.jsonl")).unwrap();
+        log.lines().next().unwrap().to_string()
+    };
+    adapt(folder.path(), "plain", "3", &[]).succeeds();
+    for start in ["kaiming", "pissa", "olora"] {
+        adapt(folder.path(), start, "3", &["--start", start]).succeeds();
+        assert_eq!(first(start), first("plain"), "{start}");
+        let config = fs::read_to_string(folder.path().join(start).join("adapter_config.json")).unwrap();
+        let rank = if start == "kaiming" { 2 } else { 4 };
+        assert!(config.contains(&format!("\"r\": {rank}")) && config.contains("\"init_lora_weights\": true"), "{config}");
+        let with = ["generate", "--model", "model", "--adapter", start, "--prompt", "The", "--greedy", "--max-tokens", "4"];
+        monotile(folder.path(), &with).succeeds();
+    }
+    let bytes = |out: &str| fs::read(folder.path().join(out).join("adapter_model.safetensors")).unwrap();
+    adapt(folder.path(), "again", "3", &["--start", "pissa", "--checkpointing"]).succeeds();
+    assert_eq!(bytes("again"), bytes("pissa"));
+    adapt(folder.path(), "exact", "3", &["--start", "pissa", "--exact"]).succeeds();
+    adapt(folder.path(), "odd", "3", &["--exact"]).is_wrong_usage("lora train: --exact is for --start pissa");
+    let odd = adapt(folder.path(), "odd", "3", &["--start", "orthogonal", "--rank", "3"]);
+    assert!(sentence(&odd).starts_with("lora: an orthogonal start needs an even rank, got 3"), "{}", odd.stderr);
+}
+
+#[test]
+fn a_start_is_written_for_peft_and_is_no_adapter_of_ours() {
+    let folder = workshop();
+    let init =
+        |method| monotile(folder.path(), &["lora", "init", "--model", "model", "--rank", "2", "--method", method, "--out", method]);
+    let said = init("pissa");
+    assert!(said.stderr.contains("128 numbers on 2 layers are in pissa"), "{}", said.stderr);
+    said.succeeds();
+    let with = |start| monotile(folder.path(), &["generate", "--model", "model", "--adapter", start, "--prompt", "a"]);
+    let words = sentence(&with("pissa"));
+    assert!(words.starts_with("pissa/adapter_config.json: init_lora_weights \"pissa\" changes the base weights"), "{words}");
+    init("orthogonal").succeeds();
+    with("orthogonal").succeeds();
+}

@@ -7,6 +7,7 @@ use monotile::{DType, Error, ErrorKind, Result, Rng, Tensor};
 
 use super::config::{LoraConfig, Site};
 use super::pair::Pair;
+use super::start::{Base, Start};
 use crate::config::Config;
 use crate::linear::Layer;
 use crate::model::Model;
@@ -16,27 +17,20 @@ pub(super) const MATRICES: &str = "adapter_model.safetensors";
 /// What PEFT puts before a module's name.
 pub(super) const PREFIX: &str = "base_model.model.";
 
-/// How A starts; B starts at 0, so that training starts at the base model exactly.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Start {
-    /// A ~ N(0, 1/rank²).
-    #[default]
-    Gaussian,
-    /// A uniform within ±1/√columns: PEFT's default.
-    KaimingUniform,
-}
-
 /// A low-rank adapter: its settings and its matrices.
 pub struct Adapter {
     config: LoraConfig,
     pairs: Vec<(Layer, Pair)>,
+    /// What is subtracted again, for the same layers or none: the pairs that training started from, where they are part of the weights.
+    starts: Vec<(Layer, Pair)>,
 }
 
 impl Adapter {
     /// An adapter to train, that changes nothing yet.
     ///
     /// # Errors
-    /// As [`LoraConfig::sites`].
+    /// As [`LoraConfig::sites`]; `Value`, for an orthogonal start of odd rank, and for starts that are made out of weights:
+    /// [`of_weights`](Adapter::of_weights) makes those.
     ///
     /// # Example
     /// ```
@@ -46,28 +40,50 @@ impl Adapter {
     /// # Ok::<(), monotile::Error>(())
     /// ```
     pub fn new(config: LoraConfig, model: &Config, start: Start, seed: u64) -> Result<Self> {
+        Self::begin(config, model, start, seed, |layer| Base::Shape(model.shape(layer.linear())))
+    }
+
+    /// An adapter to train, that changes nothing yet, by any start: also by those that are made out of the model's weights.
+    ///
+    /// # Errors
+    /// As [`Adapter::new`].
+    ///
+    /// # Cost
+    /// PiSSA: ten products of each weight with 2 · rank columns, or all its singular values. OLoRA: one product with `rank` columns.
+    /// A weight that is not in f32 is widened for as long as it is worked on.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile_llama::{Config, Model, lora::{Adapter, LoraConfig, Start}};
+    /// let mut model = Model::random(Config::default(), 1)?;
+    /// let tokens = Model::tokens(&[&[72, 105]])?;
+    /// let before = model.logits(&tokens)?.to_vec::<f32>()?;
+    /// model.attach(&Adapter::of_weights(LoraConfig::default(), &model, Start::Pissa { exact: false }, 1)?)?;
+    /// assert_eq!(model.logits(&tokens)?.to_vec::<f32>()?, before);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn of_weights(config: LoraConfig, model: &Model, start: Start, seed: u64) -> Result<Self> {
+        Self::begin(config, model.config(), start, seed, |layer| Base::Weight(model.weight(layer)))
+    }
+
+    fn begin<'a>(config: LoraConfig, model: &Config, start: Start, seed: u64, base: impl Fn(Layer) -> Base<'a>) -> Result<Self> {
         let mut rng = Rng::new(seed);
-        let mut make = |site: Site| {
-            let [rows, columns] = model.shape(site.layer.linear());
-            let shape = [site.rank, columns];
-            let a = match start {
-                Start::Gaussian => rng.normal(&shape, DType::F32)?.mul_scalar(1.0 / site.rank as f64)?,
-                Start::KaimingUniform => {
-                    let bound = 1.0 / (columns as f64).sqrt();
-                    rng.uniform(&shape, -bound, bound, DType::F32)?
-                }
-            };
-            let b = Tensor::zeros(&[rows, site.rank], DType::F32).contiguous()?;
-            Ok((site.layer, Pair { a, b, scaling: site.scaling, dropout: config.dropout }))
-        };
-        let pairs = config.sites(model)?.into_iter().map(&mut make).collect::<Result<_>>()?;
-        Ok(Self { config, pairs })
+        let (mut pairs, mut starts) = (Vec::new(), Vec::new());
+        for site in config.sites(model)? {
+            let pair = start.pair(site, base(site.layer), config.dropout, &mut rng)?;
+            if start.needs_weight() {
+                starts.push((site.layer, Pair { dropout: 0.0, ..pair.clone() }));
+            }
+            pairs.push((site.layer, pair));
+        }
+        Ok(Self { config, pairs, starts })
     }
 
     /// The adapter that is attached to a model, with the settings it was made with.
     pub fn of(model: &Model, config: LoraConfig) -> Self {
-        let pairs = model.adapted().map(|(layer, pair)| (layer, Pair { a: pair.a.detach(), b: pair.b.detach(), ..*pair }));
-        Self { config, pairs: pairs.collect() }
+        let detached = |pair: &Pair| Pair { a: pair.a.detach(), b: pair.b.detach(), ..*pair };
+        let pairs = model.adapted().map(|(layer, pair)| (layer, detached(pair))).collect();
+        Self { config, pairs, starts: model.starts().map(|(layer, start)| (layer, start.clone())).collect() }
     }
 
     /// Reads `adapter_config.json` and `adapter_model.safetensors` of a folder, for this model.
@@ -84,7 +100,7 @@ impl Adapter {
         }
         let file = SafeTensors::open(folder.join(MATRICES))?;
         let refuse = |what: String| Error::format(file.path(), what);
-        let sites = config.sites(model).map_err(|e| e.within(folder.display()))?;
+        let sites = config.sites_of_any_rank(model).map_err(|e| e.within(folder.display()))?;
         let matrix = |site: &Site, which: &str, shape: [usize; 2]| {
             let name = format!("{PREFIX}{}.lora_{which}.weight", site.layer);
             if !file.contains(&name) {
@@ -107,11 +123,11 @@ impl Adapter {
         if let Some(stray) = file.names().find(|name| !known.iter().any(|known| name.starts_with(known))) {
             return Err(refuse(format!("tensor {stray:?} belongs to no layer that adapter_config.json names")));
         }
-        Ok(Self { config, pairs })
+        Ok(Self { config, pairs, starts: Vec::new() })
     }
 
     /// Takes A and B from the tensors of a file, by the names that PEFT gives them, with or without the adapter's own name
-    /// (`….lora_A.default.weight`), after `prefix`: to repeat a run that began elsewhere.
+    /// (`….lora_A.default.weight`), after `prefix`: to repeat a run that began elsewhere. Nothing is subtracted from them.
     ///
     /// # Errors
     /// `Format`, if a matrix is missing or has another shape.
@@ -134,23 +150,38 @@ impl Adapter {
             pair.a = matrix(*layer, "A", &pair.a)?;
             pair.b = matrix(*layer, "B", &pair.b)?;
         }
+        self.starts.clear();
         Ok(())
     }
 
     /// Writes `adapter_model.safetensors`, in f32, and `adapter_config.json` as PEFT reads them.
     ///
+    /// An adapter that began with a part of the weights, by PiSSA or OLoRA, is written as one of twice the rank that is used on the
+    /// weights as they are: ΔW = s (B A − B₀ A₀) = s [B, −B₀] [A; A₀].
+    ///
     /// # Errors
     /// `Io`, if the folder or a file cannot be written; each file appears whole or not at all.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        std::fs::create_dir_all(folder).map_err(|e| Error::io("writing", folder, &e))?;
-        let named = |(layer, pair): &(Layer, Pair)| {
-            let stored = |t: &Tensor| t.detach().to_dtype(DType::F32);
-            [("A", &pair.a), ("B", &pair.b)].map(|(which, t)| Ok((format!("{PREFIX}{layer}.lora_{which}.weight"), stored(t)?)))
-        };
-        let tensors: Vec<(String, Tensor)> = self.pairs.iter().flat_map(named).collect::<Result<_>>()?;
-        let listed: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
-        write_safetensors(folder.join(MATRICES), &listed, &[("format", "pt")])?;
-        self.config.write(folder)
+        if self.starts.is_empty() {
+            write_matrices(folder, &self.pairs)?;
+            return self.config.write(folder);
+        }
+        let both = |((layer, pair), (_, start)): (&(Layer, Pair), &(Layer, Pair))| Ok((*layer, pair.less(start)?));
+        let plain: Vec<(Layer, Pair)> = self.pairs.iter().zip(&self.starts).map(both).collect::<Result<_>>()?;
+        write_matrices(folder, &plain)?;
+        self.config.of_twice_the_rank().write(folder)
+    }
+
+    /// Writes A and B as they are, and names in `adapter_config.json` the start that made them.
+    ///
+    /// PEFT takes B₀ A₀ of a start by PiSSA or OLoRA off the weights when it loads the folder, by computing it again: so the start must be
+    /// exact.
+    ///
+    /// # Errors
+    /// As [`write`](Adapter::write).
+    pub fn write_start(&self, folder: &Path, start: Start) -> Result<()> {
+        write_matrices(folder, &self.pairs)?;
+        self.config.write_started(folder, &start.json())
     }
 
     /// The settings.
@@ -163,8 +194,24 @@ impl Adapter {
         self.pairs.iter().map(|(layer, pair)| (*layer, pair))
     }
 
-    /// How many numbers it has.
+    /// The pairs that are subtracted: those that training started from, where they are part of the weights; none otherwise.
+    pub fn starts(&self) -> impl Iterator<Item = (Layer, &Pair)> {
+        self.starts.iter().map(|(layer, start)| (*layer, start))
+    }
+
+    /// How many numbers are trained.
     pub fn parameters(&self) -> usize {
         self.pairs.iter().map(|(_, pair)| pair.a.len() + pair.b.len()).sum()
     }
+}
+
+fn write_matrices(folder: &Path, pairs: &[(Layer, Pair)]) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::io("writing", folder, &e))?;
+    let named = |(layer, pair): &(Layer, Pair)| {
+        let stored = |t: &Tensor| t.detach().to_dtype(DType::F32);
+        [("A", &pair.a), ("B", &pair.b)].map(|(which, t)| Ok((format!("{PREFIX}{layer}.lora_{which}.weight"), stored(t)?)))
+    };
+    let tensors: Vec<(String, Tensor)> = pairs.iter().flat_map(named).collect::<Result<_>>()?;
+    let listed: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    write_safetensors(folder.join(MATRICES), &listed, &[("format", "pt")])
 }

@@ -161,6 +161,11 @@ impl LoraConfig {
     /// # Errors
     /// `Io`, if the file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
+        self.write_started(folder, &json!(true))
+    }
+
+    /// [`write`](LoraConfig::write) with another value of `init_lora_weights`.
+    pub(super) fn write_started(&self, folder: &Path, start: &Value) -> Result<()> {
         let targets = |targets: &Targets| match targets {
             Targets::AllLinear => json!("all-linear"),
             Targets::Names(names) => json!(names),
@@ -184,7 +189,7 @@ impl LoraConfig {
             "use_dora": false,
             "bias": "none",
             "fan_in_fan_out": false,
-            "init_lora_weights": true,
+            "init_lora_weights": start,
             "modules_to_save": (!self.modules_to_save.is_empty()).then_some(&self.modules_to_save),
         });
         write_json(&folder.join("adapter_config.json"), &config)
@@ -205,6 +210,19 @@ impl LoraConfig {
     /// # Ok::<(), monotile::Error>(())
     /// ```
     pub fn sites(&self, model: &Config) -> Result<Vec<Site>> {
+        let sites = self.sites_of_any_rank(model)?;
+        let too_large = |site: &&Site| {
+            let [rows, columns] = model.shape(site.layer.linear());
+            site.rank > rows.min(columns)
+        };
+        match sites.iter().find(too_large) {
+            Some(&Site { layer, rank, .. }) => Err(refuse_rank(rank, layer, model)),
+            None => Ok(sites),
+        }
+    }
+
+    /// [`sites`](LoraConfig::sites) whose rank may be above what ΔW can have, as that of a start that is subtracted.
+    pub(super) fn sites_of_any_rank(&self, model: &Config) -> Result<Vec<Site>> {
         let layers: Vec<Layer> = Layer::all(model.num_hidden_layers).collect();
         self.refuse_useless_names(&layers)?;
         let include = Matcher::new(&self.targets)?;
@@ -217,10 +235,8 @@ impl LoraConfig {
         let scales = Scales::new(self)?;
         let site = |layer: Layer| {
             let (rank, scaling) = scales.of(&layer.to_string());
-            let [rows, columns] = model.shape(layer.linear());
-            if rank == 0 || rank > rows.min(columns) {
-                let most = rows.min(columns);
-                return Err(Error::value(format!("lora: rank {rank} does not fit {layer}, {rows} by {columns}; 1 to {most} do")));
+            if rank == 0 {
+                return Err(refuse_rank(rank, layer, model));
             }
             Ok(Site { layer, rank, scaling })
         };
@@ -286,6 +302,12 @@ fn targets_or_none(fields: &Fields) -> Result<Option<Targets>> {
     Ok(targets(fields, "exclude_modules")?.filter(|t| *t != Targets::Names(Vec::new())))
 }
 
+fn refuse_rank(rank: usize, layer: Layer, model: &Config) -> Error {
+    let [rows, columns] = model.shape(layer.linear());
+    let most = rows.min(columns);
+    Error::value(format!("lora: rank {rank} does not fit {layer}, {rows} by {columns}; 1 to {most} do"))
+}
+
 fn refuse_unsupported(fields: &Fields) -> Result<()> {
     let refuse = |what: String| Err(Error::new(ErrorKind::Unsupported, format!("{}: {what}", fields.path().display())));
     let kind = fields.text("peft_type")?.unwrap_or("LORA");
@@ -301,7 +323,8 @@ fn refuse_unsupported(fields: &Fields) -> Result<()> {
         Some(Value::String(start)) if STARTS.contains(&start.as_str()) => {}
         Some(start) => {
             return refuse(format!(
-                "init_lora_weights {start} changes the base weights, so the adapter does not fit the published ones"
+                "init_lora_weights {start} changes the base weights, so the adapter does not fit the published ones; \
+                 PEFT's save_pretrained(…, path_initial_model_for_weight_conversion=…) makes one that does"
             ));
         }
     }

@@ -65,6 +65,14 @@ impl Pair {
         Ok(Self::new(a, b, 1.0))
     }
 
+    /// s (B A − B₀ A₀) = s \[B, −B₀\] \[A; A₀\], less the pair of A₀ and B₀ with the same scaling s.
+    pub(super) fn less(&self, start: &Pair) -> Result<Self> {
+        debug_assert!(self.scaling == start.scaling);
+        let a = Tensor::cat(&[&self.a, &start.a.to_dtype(self.a.dtype())?], 0)?;
+        let b = Tensor::cat(&[&self.b, &start.b.to_dtype(self.b.dtype())?.neg()?], 1)?;
+        Ok(Self { a, b, ..*self })
+    }
+
     /// ‖ΔW‖, Frobenius' norm, from the factors.
     ///
     /// # Errors

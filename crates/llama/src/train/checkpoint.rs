@@ -8,6 +8,8 @@ use monotile::{DType, Error, Result, Tensor};
 use serde_json::{Value, json};
 
 use super::Trainer;
+use crate::linear::Layer;
+use crate::lora::Pair;
 use crate::model::Trained;
 
 impl Trainer {
@@ -23,6 +25,9 @@ impl Trainer {
             tensors.extend(m.get(number).map(|m| (format!("m.{name}"), m.clone())));
             tensors.extend(v.get(number).map(|v| (format!("v.{name}"), v.clone())));
             tensors.push((name, tensor.clone()));
+        }
+        for (layer, start) in self.model.starts() {
+            tensors.extend([("A", &start.a), ("B", &start.b)].map(|(which, tensor)| (start_name(layer, which), tensor.clone())));
         }
         tensors.push(("losses".into(), Tensor::from_slice(&self.losses, &[self.losses.len()])?));
         let listed: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
@@ -62,6 +67,11 @@ impl Trainer {
                 state.v.push(read(&format!("v.{name}"), tensor)?);
             }
         }
+        let start = |(layer, start): (Layer, &Pair)| {
+            Ok([read(&start_name(layer, "A"), &start.a)?, read(&start_name(layer, "B"), &start.b)?])
+        };
+        let starts = self.model.starts().map(start).collect::<Result<_>>()?;
+        self.model.replace_starts(starts);
         self.losses = losses;
         self.optimizer = AdamW::resume(self.options.adamw(), state);
         self.model.replace_parameters(self.trained, values);
@@ -74,11 +84,20 @@ impl Trainer {
         settings["compute"] = json!(self.model.compute().to_string());
         settings["rows"] = json!([self.rows.count(), self.rows.length()]);
         settings["data"] = json!(format!("{:016x}", self.rows.fingerprint()));
-        let adapted = self.model.adapted().map(|(layer, pair)| format!("{layer} {} {}", pair.scaling, pair.dropout));
+        let started: Vec<Layer> = self.model.starts().map(|(layer, _)| layer).collect();
+        let adapted = self.model.adapted().map(|(layer, pair)| {
+            let start = if started.contains(&layer) { " less its start" } else { "" };
+            format!("{layer} {} {}{start}", pair.scaling, pair.dropout)
+        });
         settings["adapter"] = json!(adapted.collect::<Vec<_>>());
         if self.trained == Trained::Adapter {
             settings["model"] = json!(self.model.fingerprint());
         }
         settings
     }
+}
+
+/// What a frozen matrix that a layer's pair started from is called.
+fn start_name(layer: Layer, which: &str) -> String {
+    format!("start.{layer}.lora_{which}.weight")
 }

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod options;
+mod plan;
 mod run;
 
 use monotile::optim::{AdamW, clip_gradients, gradient_norm};
@@ -11,6 +12,7 @@ use crate::data::{Order, Rows};
 use crate::model::{Model, Trained};
 
 pub use options::TrainOptions;
+pub use plan::{Plan, Subject};
 pub use run::{Event, Finished, Run, run};
 
 /// A training run in the making: the model, the data, the optimizer's state and the step it is at.
@@ -73,6 +75,7 @@ impl Trainer {
         let copies = parameters.into_iter().map(|(_, tensor)| tensor.detach().to_dtype(model.compute())?.contiguous());
         let copies: Vec<Tensor> = copies.collect::<Result<_>>()?;
         let optimizer = AdamW::new(options.adamw());
+        model = model.checkpointing(options.checkpointing);
         model.replace_parameters(trained, copies);
         Ok(Self { model, trained, rows, held_out: None, options, optimizer, losses: Vec::new() })
     }

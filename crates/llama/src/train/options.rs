@@ -31,6 +31,8 @@ pub struct TrainOptions {
     pub shuffle: bool,
     /// The seed of shuffling and dropout.
     pub seed: u64,
+    /// Whether blocks are computed again for their gradients instead of being kept: the same numbers, less memory, more time.
+    pub checkpointing: bool,
 }
 
 impl Default for TrainOptions {
@@ -48,6 +50,7 @@ impl Default for TrainOptions {
             clip: None,
             shuffle: true,
             seed: 0,
+            checkpointing: false,
         }
     }
 }

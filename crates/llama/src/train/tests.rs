@@ -63,6 +63,67 @@ fn a_run_that_is_saved_and_resumed_gives_the_same_bits() {
 }
 
 #[test]
+fn a_start_that_is_subtracted_is_resumed_to_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let make = |seed| {
+        let mut model = Model::random(small(), 1).unwrap();
+        let config = LoraConfig { rank: 2, ..LoraConfig::default() };
+        model.attach(&Adapter::of_weights(config, &model, Start::Pissa { exact: false }, seed).unwrap()).unwrap();
+        Trainer::new(model, Trained::Adapter, rows(), options()).unwrap()
+    };
+    let written = |trainer: &Trainer, name: &str| {
+        let out = folder.path().join(name);
+        Adapter::of(trainer.model(), LoraConfig { rank: 2, ..LoraConfig::default() }).write(&out).unwrap();
+        std::fs::read(out.join("adapter_model.safetensors")).unwrap()
+    };
+    let mut whole = make(2);
+    for _ in 0..3 {
+        whole.step().unwrap();
+    }
+    whole.save(&path).unwrap();
+    whole.step().unwrap();
+    // Other random directions give another start, which the saved one replaces.
+    let mut again = make(7);
+    assert_ne!(written(&again, "a"), written(&make(2), "b"));
+    again.resume(&path).unwrap();
+    again.step().unwrap();
+    assert_eq!(written(&again, "c"), written(&whole, "d"));
+    let mut without = Trainer::new(adapted(0.0), Trained::Adapter, rows(), options()).unwrap();
+    let refused = without.resume(&path).unwrap_err().to_string();
+    assert!(refused.contains("q_proj 8 0 less its start\""), "{refused}");
+}
+
+#[test]
+fn checkpointed_blocks_give_the_same_bits() {
+    let tied = Config { tie_word_embeddings: true, ..small() };
+    for (model, trained) in [
+        (Model::random(small(), 1).unwrap(), Trained::Everything),
+        (Model::random(Config { family: crate::Family::Qwen2, ..tied }, 1).unwrap(), Trained::Everything),
+        (adapted(0.2), Trained::Adapter),
+    ] {
+        let config = model.config().clone();
+        let folder = tempfile::tempdir().unwrap();
+        model.write(folder.path(), DType::F32).unwrap();
+        let run = |checkpointing| {
+            let mut model = Model::read(folder.path()).unwrap();
+            if trained == Trained::Adapter {
+                let lora = LoraConfig { rank: 2, dropout: 0.2, ..LoraConfig::default() };
+                model.attach(&Adapter::new(lora, &config, Start::KaimingUniform, 2).unwrap()).unwrap();
+            }
+            let options = TrainOptions { checkpointing, accumulate: 2, ..options() };
+            let mut trainer = Trainer::new(model, trained, rows(), options).unwrap();
+            let gradients = trainer.gradients(&[0, 1]).unwrap().1.iter().map(Tensor::to_f64_vec).collect::<Vec<_>>();
+            while !trainer.is_done() {
+                trainer.step().unwrap();
+            }
+            (gradients, trainer.losses().to_vec(), values(&trainer))
+        };
+        assert_eq!(run(true), run(false));
+    }
+}
+
+#[test]
 fn a_state_of_other_settings_is_not_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");

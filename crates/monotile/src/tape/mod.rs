@@ -3,13 +3,15 @@
 //! An operation computes its result, then calls [`Tensor::record`](crate::Tensor::record) with its inputs and its [`Gradient`] rule. Where no
 //! input is on the tape nothing is kept. [`Tensor::backward`](crate::Tensor::backward), [`grad`] and [`vjp`] walk the recorded nodes from the last
 //! to the first. Rules are written with differentiable operations, so that a walk that records ([`Walk::Recorded`])
-//! gives gradients that can be differentiated again.
+//! gives gradients that can be differentiated again. [`checkpoint()`] trades memory for a second computation.
 
 mod backward;
 mod check;
+mod checkpoint;
 mod node;
 
 pub use backward::{Gradients, Walk, grad, grad_recorded, vjp};
 pub use check::{GradientCheck, check_gradient};
+pub use checkpoint::checkpoint;
 pub(crate) use node::Origin;
 pub use node::{Gradient, Saved};

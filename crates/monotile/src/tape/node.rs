@@ -156,6 +156,11 @@ impl Saved<'_> {
         value.with_origin(Some(Origin { node: Arc::clone(self.node), output: k }))
     }
 
+    /// How many inputs there are.
+    pub(crate) fn inputs(&self) -> usize {
+        self.node.inputs.len()
+    }
+
     /// Whether anybody wants the gradient of input `i`.
     pub fn needs(&self, i: usize) -> bool {
         self.needs[i]

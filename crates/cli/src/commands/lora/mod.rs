@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use crate::failure::Failure;
 
 mod diff;
+mod init;
 mod inspect;
 mod keep;
 mod output;
@@ -24,6 +25,7 @@ pub struct Lora {
 #[derive(Subcommand)]
 enum Command {
     Train(Box<train::Train>),
+    Init(init::Init),
     Resize(resize::Resize),
     Inspect(inspect::Inspect),
     Diff(diff::Diff),
@@ -34,6 +36,7 @@ impl Lora {
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
         match &self.command {
             Command::Train(command) => command.run(out),
+            Command::Init(command) => command.run(out),
             Command::Resize(command) => command.run(out),
             Command::Inspect(command) => command.run(out),
             Command::Diff(command) => command.run(out),

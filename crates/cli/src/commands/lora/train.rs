@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use monotile::io::SafeTensors;
 use monotile_llama::lora::{Adapter, LoraConfig, Start, Targets};
-use monotile_llama::train::Trainer;
+use monotile_llama::train::{Plan, Subject, TrainOptions, Trainer};
 use monotile_llama::{Model, Trained};
 
 use super::super::checkpoint;
+use super::super::plan::Planned;
 use super::super::training::{Settings, sum_up};
 use crate::failure::Failure;
 use crate::progress::say;
@@ -47,11 +48,14 @@ pub struct Train {
     /// The share of an adapter's inputs set to zero in training
     #[arg(long, value_name = "P", default_value_t = 0.0)]
     dropout: f64,
-    /// How A starts; B starts at zero
+    /// How A and B start; the model computes the same at first with any
     #[arg(long, value_enum, default_value_t = StartOption::Gaussian)]
     start: StartOption,
+    /// Compute all singular values for pissa, not the largest alone
+    #[arg(long)]
+    exact: bool,
     /// Initial A and B from this .safetensors file, by their PEFT names
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "start")]
     init: Option<PathBuf>,
     /// What stands before the names in that file
     #[arg(long, value_name = "TEXT", default_value = "", requires = "init")]
@@ -60,21 +64,42 @@ pub struct Train {
     settings: Settings,
 }
 
-/// How A starts.
+/// How A and B start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum StartOption {
-    /// From N(0, 1/rank²)
+pub enum StartOption {
+    /// A from N(0, 1/rank²), B at zero
     Gaussian,
-    /// Uniformly within ±1/√columns, PEFT's default
+    /// A uniform within ±1/√columns, B at zero: PEFT's default
     Kaiming,
+    /// The weight's largest singular values and vectors, which are subtracted again
+    Pissa,
+    /// The first columns and rows of the weight's factors Q and R, which are subtracted again
+    Olora,
+    /// Two matrices whose product is zero; an even rank
+    Orthogonal,
+}
+
+impl StartOption {
+    /// As the library names it; `exact` is for PiSSA.
+    pub fn start(self, exact: bool) -> Start {
+        match self {
+            StartOption::Gaussian => Start::Gaussian,
+            StartOption::Kaiming => Start::KaimingUniform,
+            StartOption::Pissa => Start::Pissa { exact },
+            StartOption::Olora => Start::Olora,
+            StartOption::Orthogonal => Start::Orthogonal,
+        }
+    }
 }
 
 impl Train {
     /// Runs the subcommand.
     pub fn run(&self, _out: &mut dyn Write) -> Result<(), Failure> {
+        if self.exact && self.start != StartOption::Pissa {
+            return Err(Failure::Usage("lora train: --exact is for --start pissa".into()));
+        }
         let (model, tokenizer) = checkpoint::read(&self.model)?;
         let mut model = self.settings.computing(model)?;
-        let (rows, held_out) = self.settings.rows(&tokenizer)?;
         let config = LoraConfig {
             targets: Targets::parse(&self.target_modules),
             rank: self.rank,
@@ -83,13 +108,17 @@ impl Train {
             base_model: Some(self.model.display().to_string()),
             ..LoraConfig::default()
         };
-        let start = if self.start == StartOption::Gaussian { Start::Gaussian } else { Start::KaimingUniform };
-        let mut adapter = Adapter::new(config.clone(), model.config(), start, self.settings.seed)?;
+        let start = self.start.start(self.exact);
+        self.announce(&model, &config, start)?;
+        if self.settings.dry_run {
+            return Ok(());
+        }
+        let (rows, held_out) = self.settings.rows(&tokenizer)?;
+        say(&format!("text      {} tokens in rows of {}", count((rows.count() * rows.length()) as u64), rows.length()));
+        let mut adapter = Adapter::of_weights(config.clone(), &model, start, self.settings.seed)?;
         if let Some(path) = &self.init {
             adapter.start_from(&SafeTensors::open(path)?, &self.init_prefix)?;
         }
-        self.announce(&model, &adapter);
-        say(&format!("text      {} tokens in rows of {}", count((rows.count() * rows.length()) as u64), rows.length()));
         model.attach(&adapter)?;
         let trainer = Trainer::new(model, Trained::Adapter, rows, self.settings.options())?;
         let mut trainer = trainer.with_held_out(held_out)?;
@@ -99,18 +128,25 @@ impl Train {
         Ok(())
     }
 
-    /// Says what is trained of what: `training  131,072 of 3.7 M, 3.5 %`.
-    fn announce(&self, model: &Model, adapter: &Adapter) {
-        let (all, trained) = (model.config().parameters() as f64, adapter.parameters() as f64);
+    /// Says what is trained of what, `training  131,072 of 3.7 M, 3.5 %`, and what the run takes.
+    fn announce(&self, model: &Model, config: &LoraConfig, start: Start) -> Result<(), Failure> {
+        let sites = config.sites(model.config())?;
+        let subject = Subject::Adapter { sites: &sites, start, dropout: self.dropout };
+        let plan = |options: &TrainOptions, length| Plan::new(model.config(), subject, length, options, model.compute());
+        let options = self.settings.options();
+        let (all, trained) = (model.config().parameters() as f64, plan(&options, self.settings.length).trained);
         say(&format!("model     {}: {}", self.model.display(), checkpoint::summary(model.config())));
         say(&format!(
             "training  {} of {}, {:.1} %: rank {}, alpha {}, on {}",
-            count(adapter.parameters() as u64),
+            count(trained as u64),
             short(all),
-            100.0 * trained / all,
+            100.0 * trained as f64 / all,
             self.rank,
-            adapter.config().alpha,
+            config.alpha,
             self.target_modules
         ));
+        let weights = model.parameters(Trained::Everything);
+        let frozen = weights.iter().map(|(_, tensor)| (tensor.len() * tensor.dtype().size()) as u64).sum();
+        Planned { plan: &plan, options: &options, length: self.settings.length, frozen }.announce()
     }
 }

@@ -89,7 +89,8 @@ fn settings_that_would_change_the_result_are_refused_by_name() {
         (json!({"peft_type": "LOHA"}), "adapter_config.json: peft_type \"LOHA\" is not supported; LORA is"),
         (
             json!({"init_lora_weights": "pissa"}),
-            "adapter_config.json: init_lora_weights \"pissa\" changes the base weights, so the adapter does not fit the published ones",
+            "adapter_config.json: init_lora_weights \"pissa\" changes the base weights, so the adapter does not fit the published ones; \
+             PEFT's save_pretrained(…, path_initial_model_for_weight_conversion=…) makes one that does",
         ),
         (json!({"a_setting_of_tomorrow": 3}), "adapter_config.json: field \"a_setting_of_tomorrow\", 3, is not supported"),
         (json!({"r": 0}), "adapter_config.json: field \"r\" must be a whole number from 1 to 2147483647, got 0"),

@@ -1,0 +1,69 @@
+//! `monotile lora init`: an adapter as training starts with it.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use monotile_llama::Model;
+use monotile_llama::lora::{Adapter, LoraConfig, Targets};
+
+use super::super::checkpoint;
+use super::train::StartOption;
+use crate::failure::Failure;
+use crate::progress::say;
+use crate::report::count;
+
+/// Writes an adapter that changes nothing yet, as PEFT starts one, for PEFT to train.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  monotile lora init --model shakespeare --rank 16 --method pissa --out start
+  monotile lora init --model shakespeare --method orthogonal --target-modules all-linear --out start
+
+PEFT goes on from the folder with PeftModel.from_pretrained(model, \"start\", is_trainable=True). For pissa and olora it takes the product of
+A and B off the weights as it loads, by computing it again, so that model and adapter together are the model; for that the folder holds no
+weights. Such a folder is for PEFT: `lora train --start pissa` starts in the same way here.")]
+pub struct Init {
+    /// Folder of the checkpoint
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Folder for the adapter
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// How A and B start
+    #[arg(long, value_enum, default_value_t = StartOption::Pissa)]
+    method: StartOption,
+    /// Rows of A and columns of B
+    #[arg(long, value_name = "R", default_value_t = 8)]
+    rank: usize,
+    /// B·A is scaled by alpha / rank [default: twice the rank]
+    #[arg(long, value_name = "ALPHA")]
+    alpha: Option<f64>,
+    /// Which layers: names between commas as PEFT writes them, or all-linear
+    #[arg(long, value_name = "NAMES", default_value = "q_proj,v_proj")]
+    target_modules: String,
+    /// The seed of what is drawn
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+}
+
+impl Init {
+    /// Computes A and B and writes them.
+    pub fn run(&self, _out: &mut dyn Write) -> Result<(), Failure> {
+        let model = Model::read(&self.model).map_err(|e| checkpoint::explain(e, &self.model))?;
+        let config = LoraConfig {
+            targets: Targets::parse(&self.target_modules),
+            rank: self.rank,
+            alpha: self.alpha.unwrap_or(2.0 * self.rank as f64),
+            base_model: Some(self.model.display().to_string()),
+            ..LoraConfig::default()
+        };
+        // PEFT computes all singular values as well, and must find the same.
+        let start = self.method.start(true);
+        let adapter = Adapter::of_weights(config, &model, start, self.seed)?;
+        adapter.write_start(&self.out, start)?;
+        let (numbers, layers) = (count(adapter.parameters() as u64), adapter.pairs().count());
+        say(&format!("{numbers} numbers on {layers} layers are in {}", self.out.display()));
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! What a run takes, from its sizes alone, before anything is computed.
+
+use monotile::DType;
+
+use super::TrainOptions;
+use crate::config::Config;
+use crate::linear::{Layer, Linear};
+use crate::lora::{Site, Start};
+
+/// What is trained, as far as memory depends on it.
+#[derive(Debug, Clone, Copy)]
+pub enum Subject<'a> {
+    /// All weights.
+    Everything,
+    /// A and B of these layers.
+    Adapter {
+        /// The layers.
+        sites: &'a [Site],
+        /// How they start.
+        start: Start,
+        /// The share of their inputs that is dropped out.
+        dropout: f64,
+    },
+}
+
+/// The memory and the tokens of a training run, counted from what the operations keep.
+///
+/// A pass keeps for the walk backward what its rules read; a block's cotangents come and go on top of that. With checkpointing a block
+/// keeps its input alone, and one block at a time is there in full. Buffers of kernels, the text and the program itself are
+/// not counted; frozen weights are not either: they stay in their mapped files, which the system keeps in memory as far as there is room.
+///
+/// # Example
+/// ```
+/// use monotile::DType;
+/// use monotile_llama::{Config, train::{Plan, Subject, TrainOptions}};
+/// let plan = |batch| {
+///     let options = TrainOptions { batch, ..Default::default() };
+///     Plan::new(&Config::default(), Subject::Everything, 128, &options, DType::F32)
+/// };
+/// assert_eq!(plan(4).trained, Config::default().parameters());
+/// assert_eq!(plan(8).activations, 2 * plan(4).activations);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// How many numbers are trained.
+    pub trained: usize,
+    /// Bytes of what is trained, of the optimizer's two averages, and of the matrices that adapters started from.
+    pub state: u64,
+    /// Bytes of gradients; twice what is trained where passes are accumulated.
+    pub gradients: u64,
+    /// Bytes that the blocks keep for the walk backward.
+    pub activations: u64,
+    /// Bytes of the logits and of what leads to them.
+    pub logits: u64,
+    /// Bytes that come and go in the walk backward, at most: cotangents, and a block that is computed again.
+    pub work: u64,
+    /// Tokens that a step foretells.
+    pub tokens: u64,
+    /// How many steps.
+    pub steps: usize,
+}
+
+impl Plan {
+    /// The plan of a run on rows of `length` tokens, computed in `compute`.
+    pub fn new(config: &Config, subject: Subject, length: usize, options: &TrainOptions, compute: DType) -> Self {
+        let number = if compute == DType::F64 { 8 } else { 4 };
+        let (trained, started) = match subject {
+            Subject::Everything => (config.parameters(), 0),
+            Subject::Adapter { sites, start, .. } => {
+                let trained = sites.iter().map(|site| site.rank * config.shape(site.layer.linear()).iter().sum::<usize>()).sum();
+                (trained, if start.needs_weight() { 4 * trained } else { 0 })
+            }
+        };
+        let foretold = length.saturating_sub(1);
+        let tokens = (options.batch * foretold) as u64;
+        let bytes = |numbers: usize| numbers as u64 * number * tokens;
+        let (hidden, blocks) = (config.hidden_size, config.num_hidden_layers);
+        let kept: Vec<usize> = (0..blocks).map(|block| block_keeps(config, subject, block)).collect();
+        let largest = kept.iter().copied().max().unwrap_or(0);
+        let cotangents = block_cotangents(config);
+        let activations = if options.checkpointing { blocks * hidden } else { kept.iter().sum() };
+        let again = if options.checkpointing { largest + cotangents } else { cotangents };
+        let trained_bytes = trained as u64 * number;
+        Self {
+            trained,
+            state: 3 * trained_bytes + started as u64,
+            gradients: if options.accumulate > 1 { 2 } else { 1 } * trained_bytes,
+            activations: bytes(activations),
+            logits: bytes(hidden + head_keeps(config, subject)),
+            // The logits' cotangents are gone when the first block's turn comes.
+            work: bytes(again.max(config.vocab_size + hidden)),
+            tokens: tokens * options.accumulate as u64,
+            steps: options.steps,
+        }
+    }
+
+    /// Bytes at the peak of a step.
+    pub fn memory(&self) -> u64 {
+        // Clipping makes shortened gradients while the activations are gone.
+        self.state + (self.gradients + self.activations + self.logits + self.work).max(2 * self.gradients)
+    }
+}
+
+/// Numbers a token that a block keeps.
+fn block_keeps(config: &Config, subject: Subject, block: usize) -> usize {
+    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+    let (queries, keys) = (config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim);
+    let inputs = [&[Linear::Q, Linear::K, Linear::V][..], &[Linear::Gate, Linear::Up], &[Linear::Down]]
+        .iter()
+        .map(|layers| input_keeps(config, subject, block, layers))
+        .sum::<usize>();
+    // Attention's output is kept in any case.
+    let dropped = input_keeps(config, subject, block, &[Linear::O]).saturating_sub(queries);
+    let norms = 2 * (hidden + 1);
+    // Turned queries and keys, values, the output and a log-sum-exp a head.
+    let attention = 2 * (queries + keys) + config.num_attention_heads;
+    norms + attention + 2 * inner + inputs + dropped + ranks(subject, |site| site.layer.index() == Some(block))
+}
+
+/// Numbers a token kept of the common input of some layers, for the gradients of their matrices.
+fn input_keeps(config: &Config, subject: Subject, block: usize, layers: &[Linear]) -> usize {
+    let columns = layers.iter().map(|&linear| config.shape(linear)[1]).max().unwrap_or(0);
+    match subject {
+        Subject::Everything => columns,
+        Subject::Adapter { sites, dropout, .. } => {
+            let trained = layers.iter().filter(|&&linear| sites.iter().any(|site| site.layer == Layer::block(block, linear)));
+            match trained.count() {
+                0 => 0,
+                // Each layer has a mask and an input of its own.
+                count if dropout > 0.0 => 2 * count * columns,
+                _ => columns,
+            }
+        }
+    }
+}
+
+/// Numbers a token that stand between the last block and the loss, besides its input: the logits, and the output layer's input.
+fn head_keeps(config: &Config, subject: Subject) -> usize {
+    let head = match subject {
+        Subject::Everything => config.hidden_size,
+        Subject::Adapter { sites, dropout, .. } => {
+            let adapted = sites.iter().any(|site| site.layer == Layer::HEAD);
+            if adapted { if dropout > 0.0 { 2 * config.hidden_size } else { config.hidden_size } } else { 0 }
+        }
+    };
+    config.vocab_size + head + ranks(subject, |site| site.layer == Layer::HEAD)
+}
+
+/// The ranks of the adapters on some layers: what lies between A and B.
+fn ranks(subject: Subject, of: impl Fn(&Site) -> bool) -> usize {
+    match subject {
+        Subject::Everything => 0,
+        Subject::Adapter { sites, .. } => sites.iter().filter(|site| of(site)).map(|site| site.rank).sum(),
+    }
+}
+
+/// Numbers a token that the walk backward through a block holds at most, besides what is kept: around the gate, or around attention.
+fn block_cotangents(config: &Config) -> usize {
+    let (queries, keys) = (config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim);
+    2 * config.hidden_size + (3 * config.intermediate_size).max(3 * queries + 2 * keys)
+}

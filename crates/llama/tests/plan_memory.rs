@@ -1,0 +1,78 @@
+//! The memory that a plan foretells against the memory that a step takes.
+//!
+//! One test alone in this file: another on a second thread would be counted too.
+
+use monotile::DType;
+use monotile_kernels::pool;
+use monotile_llama::data::Rows;
+use monotile_llama::lora::{Adapter, LoraConfig, Start, Targets};
+use monotile_llama::train::{Plan, Subject, TrainOptions, Trainer};
+use monotile_llama::{Config, Model, Trained};
+
+const LENGTH: usize = 257;
+
+/// The bytes that a plan foretells and those that two steps hold at most, without frozen weights.
+fn foretold_and_measured(config: &Config, lora: Option<(&LoraConfig, Start)>, options: &TrainOptions) -> [u64; 2] {
+    let tokens = (0..2 * options.batch * LENGTH).map(|i| (i * 2_654_435_761 % config.vocab_size) as u32).collect();
+    let rows = Rows::new(tokens, LENGTH).unwrap();
+    let mut before = pool::forget_peak();
+    let mut model = Model::random(config.clone(), 0).unwrap();
+    let sites = lora.map(|(lora, _)| lora.sites(config).unwrap()).unwrap_or_default();
+    let mut trained = Trained::Everything;
+    let mut subject = Subject::Everything;
+    if let Some((lora, start)) = lora {
+        before = pool::forget_peak();
+        model.attach(&Adapter::of_weights(lora.clone(), &model, start, 1).unwrap()).unwrap();
+        (trained, subject) = (Trained::Adapter, Subject::Adapter { sites: &sites, start, dropout: lora.dropout });
+    }
+    let mut trainer = Trainer::new(model, trained, rows, options.clone()).unwrap();
+    // Only the steps: a start by singular values takes memory for a moment before.
+    pool::forget_peak();
+    for _ in 0..2 {
+        trainer.step().unwrap();
+    }
+    let plan = Plan::new(config, subject, LENGTH, options, DType::F32);
+    assert_eq!(plan.trained, trainer.trained_parameters());
+    [plan.memory(), (pool::peak() - before) as u64]
+}
+
+#[test]
+fn a_plan_foretells_the_memory_of_a_step() {
+    pool::set_retained_limit(0);
+    let config = Config {
+        vocab_size: 1536,
+        hidden_size: 256,
+        intermediate_size: 688,
+        num_hidden_layers: 4,
+        num_attention_heads: 8,
+        num_key_value_heads: 4,
+        head_dim: 32,
+        max_position_embeddings: 512,
+        ..Config::default()
+    };
+    let wide = Config { vocab_size: 8192, ..config.clone() };
+    let deep = Config { vocab_size: 258, num_hidden_layers: 12, ..config.clone() };
+    let queries = LoraConfig::default();
+    let all = LoraConfig { targets: Targets::AllLinear, rank: 16, dropout: 0.1, ..LoraConfig::default() };
+    let cases: [(&str, &Config, Option<(&LoraConfig, Start)>); 6] = [
+        ("queries and values", &config, Some((&queries, Start::Gaussian))),
+        ("all layers, by PiSSA, with dropout", &config, Some((&all, Start::Pissa { exact: false }))),
+        ("a large vocabulary", &wide, Some((&queries, Start::Gaussian))),
+        ("many blocks", &deep, Some((&all, Start::Gaussian))),
+        ("everything", &config, None),
+        ("everything, many blocks", &deep, None),
+    ];
+    for (name, config, lora) in cases {
+        for checkpointing in [false, true] {
+            for accumulate in [1, 2] {
+                let options = TrainOptions { batch: 4, accumulate, checkpointing, clip: Some(1.0), ..TrainOptions::default() };
+                let [foretold, measured] = foretold_and_measured(config, lora, &options);
+                let ratio = foretold as f64 / measured as f64;
+                println!(
+                    "{name}, checkpointing {checkpointing}, accumulate {accumulate}: {foretold} foretold, {measured} measured, {ratio:.2}"
+                );
+                assert!((0.8..1.25).contains(&ratio), "{name}: {foretold} bytes foretold, {measured} measured");
+            }
+        }
+    }
+}
