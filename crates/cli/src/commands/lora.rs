@@ -43,6 +43,14 @@ Examples:
   monotile lora train --model shakespeare --data kjv.txt --rank 8 --steps 300 --out kjv
   monotile lora train --model shakespeare --data kjv.txt --out kjv --resume
   monotile lora train --model shakespeare --data kjv.txt --target-modules all-linear --rank 16 --alpha 32 --out kjv16
+  monotile lora train --model chat --data talks.jsonl --length 1024 --patience 3 --eval-every 50 --steps 2000 --out talker
+
+Samples come in a file whose name ends in .jsonl, with one JSON object a line, all of one kind:
+  {\"text\": \"A text, learned whole.\"}
+  {\"prompt\": \"Two and two is \", \"completion\": \"four.\"}
+  {\"messages\": [{\"role\": \"user\", \"content\": \"Two and two?\"}, {\"role\": \"assistant\", \"content\": \"Four.\"}]}
+Of a prompt and its completion the completion is learned, with the token that ends it. Conversations are written as the checkpoint's
+chat template writes them, and what the assistant wrote is learned. Samples are packed into rows of --length tokens; none sees another.
 
 The folder holds the adapter as PEFT reads it, log.jsonl (a line a step), loss.svg, and what --resume needs. After Ctrl-C or a kill,
 the same command with --resume goes on from the last save to the same result.
@@ -94,7 +102,8 @@ impl Train {
     fn run(&self, _out: &mut dyn Write) -> Result<(), Failure> {
         let (model, tokenizer) = checkpoint::read(&self.model)?;
         let mut model = self.settings.computing(model)?;
-        let (rows, held_out) = self.settings.rows(&tokenizer)?;
+        let end = checkpoint::end_of_text(&self.model, &tokenizer, model.config())?;
+        let (rows, held_out) = self.settings.rows(&tokenizer, end, Some(&self.model))?;
         let config = LoraConfig {
             targets: Targets::parse(&self.target_modules),
             rank: self.rank,
@@ -109,7 +118,6 @@ impl Train {
             adapter.start_from(&SafeTensors::open(path)?, &self.init_prefix)?;
         }
         self.announce(&model, &adapter);
-        say(&format!("text      {} tokens in rows of {}", count((rows.count() * rows.length()) as u64), rows.length()));
         model.attach(&adapter)?;
         let trainer = Trainer::new(model, Trained::Adapter, rows, self.settings.options())?;
         let mut trainer = trainer.with_held_out(held_out)?;
