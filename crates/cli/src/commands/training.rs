@@ -111,7 +111,12 @@ static STOPPED: AtomicBool = AtomicBool::new(false);
 
 impl Settings {
     /// The rows to train on and those held out; `end` ends a sample, `checkpoint` is the folder of the model that there is.
-    pub fn rows(&self, tokenizer: &Tokenizer, end: Option<u32>, checkpoint: Option<&Path>) -> Result<(Rows, Option<Rows>), Failure> {
+    pub fn rows(
+        &self,
+        tokenizer: &Tokenizer,
+        end: Option<u32>,
+        checkpoint: Option<&Path>,
+    ) -> Result<(Rows, Option<Rows>), Failure> {
         let shuffle = (!self.no_shuffle).then_some(self.seed);
         self.data.read(&Reader { tokenizer, end, checkpoint, shuffle })
     }

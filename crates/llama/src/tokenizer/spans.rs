@@ -122,7 +122,8 @@ mod tests {
     /// As Llama 2's: a space before a text, `▁` for spaces, bytes for what has no token, `<s>` before every text.
     fn metaspace() -> Tokenizer {
         let pieces = ["<unk>", "<s>", "</s>", "<0x0A>", "▁", "a", "b", "▁a", "ab", "▁ab"];
-        let vocab: serde_json::Map<String, Value> = pieces.iter().zip(0..).map(|(piece, id)| (piece.to_string(), json!(id))).collect();
+        let vocab: serde_json::Map<String, Value> =
+            pieces.iter().zip(0..).map(|(piece, id)| (piece.to_string(), json!(id))).collect();
         let added = |content: &str, id: u32| {
             json!({ "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
                 "special": true })

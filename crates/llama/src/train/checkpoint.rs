@@ -7,8 +7,8 @@ use monotile::optim::{AdamW, AdamWState};
 use monotile::{DType, Error, Result, Tensor};
 use serde_json::{Value, json};
 
-use super::patience::Evaluations;
 use super::Trainer;
+use super::patience::Evaluations;
 use crate::model::Trained;
 
 impl Trainer {

@@ -77,7 +77,16 @@ impl Trainer {
         let copies: Vec<Tensor> = copies.collect::<Result<_>>()?;
         let optimizer = AdamW::new(options.adamw());
         model.replace_parameters(trained, copies);
-        Ok(Self { model, trained, rows, held_out: None, options, optimizer, losses: Vec::new(), evaluations: Evaluations::default() })
+        Ok(Self {
+            model,
+            trained,
+            rows,
+            held_out: None,
+            options,
+            optimizer,
+            losses: Vec::new(),
+            evaluations: Evaluations::default(),
+        })
     }
 
     /// The same run with rows to evaluate on.

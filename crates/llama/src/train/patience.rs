@@ -17,7 +17,9 @@ impl Evaluations {
     /// The place of the first of the lowest losses.
     fn lowest(&self) -> Option<usize> {
         // A loss that is no number is lower than none.
-        (0..self.losses.len()).filter(|&i| !self.losses[i].1.is_nan()).min_by(|&i, &j| self.losses[i].1.total_cmp(&self.losses[j].1))
+        (0..self.losses.len())
+            .filter(|&i| !self.losses[i].1.is_nan())
+            .min_by(|&i, &j| self.losses[i].1.total_cmp(&self.losses[j].1))
     }
 }
 

@@ -107,7 +107,10 @@ fn pythons_ways_with_values_are_known() {
         ("{{ messages[1].content | tojson }}", "\"Who wrote <Hamlet> & \\\"Lear\\\"?\\n\""),
         ("{{ {'a': [1, 2.5], 'é': none} | tojson(indent=2) }}", "{\n  \"a\": [\n    1,\n    2.5\n  ],\n  \"é\": null\n}"),
         ("{% for k, v in messages[3].items() %}{{ k }}={{ v }};{% endfor %}", "role=user;content=When?;"),
-        ("{% set ns = namespace(n=0) %}{% for m in messages %}{% if loop.index0 == 2 %}{% break %}{% endif %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}", "2"),
+        (
+            "{% set ns = namespace(n=0) %}{% for m in messages %}{% if loop.index0 == 2 %}{% break %}{% endif %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}",
+            "2",
+        ),
         ("{{ strftime_now('%d %b %Y') }}", "01 Jan 1970"),
         ("{{ tools is none }} {{ unknown is defined }} {{ messages[0].name }}|{{ messages[0].get('name', 'x') }}", "True False |x"),
         ("{%- macro f(x) %}[{{ x }}]{% endmacro %}\n{{- f((messages | last).role) }}\n", "[assistant]"),
@@ -147,12 +150,18 @@ fn templates_and_special_tokens_are_found_where_transformers_puts_them() {
     let read = || ChatTemplate::read(folder.path(), SystemTime::UNIX_EPOCH).unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     assert!(read().is_none());
-    write("tokenizer_config.json", r#"{"bos_token": {"content": "<s>", "lstrip": false}, "eos_token": "</s>", "add_bos_token": true}"#);
+    write(
+        "tokenizer_config.json",
+        r#"{"bos_token": {"content": "<s>", "lstrip": false}, "eos_token": "</s>", "add_bos_token": true}"#,
+    );
     assert!(read().is_none());
     write("special_tokens_map.json", r#"{"eos_token": "old", "pad_token": "<pad>"}"#);
     let special = named(&[("bos_token", "<s>"), ("eos_token", "</s>"), ("pad_token", "<pad>")]);
     assert_eq!(ChatTemplate::special_tokens(folder.path()).unwrap(), special);
-    write("tokenizer_config.json", r#"{"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]}"#);
+    write(
+        "tokenizer_config.json",
+        r#"{"chat_template": [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d"}]}"#,
+    );
     assert_eq!(read().unwrap().render("[]", false).unwrap(), "d");
     write("tokenizer_config.json", r#"{"bos_token": "<s>", "chat_template": "{{ bos_token }}"}"#);
     assert_eq!(read().unwrap().render("[]", false).unwrap(), "<s>");
@@ -164,7 +173,10 @@ fn templates_and_special_tokens_are_found_where_transformers_puts_them() {
     std::fs::remove_file(folder.path().join("chat_template.jinja")).unwrap();
     write("tokenizer_config.json", r#"{"chat_template": 5}"#);
     let refused = ChatTemplate::read(folder.path(), SystemTime::UNIX_EPOCH).err().unwrap().to_string();
-    assert!(refused.ends_with(
-        "tokenizer_config.json: field \"chat_template\" must be a template, or a list of which one is named \"default\""
-    ), "{refused}");
+    assert!(
+        refused.ends_with(
+            "tokenizer_config.json: field \"chat_template\" must be a template, or a list of which one is named \"default\""
+        ),
+        "{refused}"
+    );
 }

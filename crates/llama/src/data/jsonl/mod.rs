@@ -106,7 +106,10 @@ impl Jsonl {
                 Record::Completion { prompt, completion } => all.extend([prompt.as_str(), completion]),
                 Record::Messages { messages, .. } => {
                     let content = |message: &minijinja::Value| message.get_attr("content").ok();
-                    messages.iter().filter_map(content).for_each(|content| all.extend([content.as_str().unwrap_or_default(), "\n"]));
+                    messages
+                        .iter()
+                        .filter_map(content)
+                        .for_each(|content| all.extend([content.as_str().unwrap_or_default(), "\n"]));
                 }
             }
             all.push('\n');
@@ -128,7 +131,9 @@ impl Jsonl {
                 Record::Text(text) => tokenizer.encode(text).map(|tokens| (vec![true; tokens.len()], tokens)).and_then(ended(end)),
                 Record::Completion { prompt, completion } => completed(&spans, prompt, completion).and_then(ended(end)),
                 Record::Messages { messages, tools } => match template {
-                    None => return Err(Error::format(&self.path, "conversations need a chat template, and the checkpoint has none")),
+                    None => {
+                        return Err(Error::format(&self.path, "conversations need a chat template, and the checkpoint has none"));
+                    }
                     Some(template) => template.render_turns(messages, tools).and_then(|(text, turns)| {
                         let (tokens, learned) = spans.encode(&text, &turns, false)?;
                         Sample::new(tokens, learned)

@@ -48,9 +48,15 @@ impl Record {
                 Err(format!("{wanted}, got {}", name_of(&value)))
             }
             _ => {
-                let found: Vec<String> =
-                    ["text", "prompt", "completion", "messages"].iter().filter(|name| has(name)).map(|n| format!("{n:?}")).collect();
-                Err(format!("holds {}; \"text\", \"prompt\" with \"completion\", or \"messages\" is wanted alone", found.join(" and ")))
+                let found: Vec<String> = ["text", "prompt", "completion", "messages"]
+                    .iter()
+                    .filter(|name| has(name))
+                    .map(|n| format!("{n:?}"))
+                    .collect();
+                Err(format!(
+                    "holds {}; \"text\", \"prompt\" with \"completion\", or \"messages\" is wanted alone",
+                    found.join(" and ")
+                ))
             }
         }
     }

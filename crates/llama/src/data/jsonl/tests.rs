@@ -41,10 +41,7 @@ fn of_a_conversation_the_assistants_turns_are_learned() {
         .replace('\n', " ");
     assert_eq!(learned(&lines, Some(&template)), ["q\ns\n"]);
     let without = Jsonl::parse(&lines, "data.jsonl".as_ref()).unwrap().samples(&Tokenizer::bytes(), None, None);
-    assert_eq!(
-        without.unwrap_err().to_string(),
-        "data.jsonl: conversations need a chat template, and the checkpoint has none"
-    );
+    assert_eq!(without.unwrap_err().to_string(), "data.jsonl: conversations need a chat template, and the checkpoint has none");
 }
 
 #[test]
