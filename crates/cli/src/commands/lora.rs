@@ -102,8 +102,6 @@ impl Train {
     fn run(&self, _out: &mut dyn Write) -> Result<(), Failure> {
         let (model, tokenizer) = checkpoint::read(&self.model)?;
         let mut model = self.settings.computing(model)?;
-        let end = checkpoint::end_of_text(&self.model, &tokenizer, model.config())?;
-        let (rows, held_out) = self.settings.rows(&tokenizer, end, Some(&self.model))?;
         let config = LoraConfig {
             targets: Targets::parse(&self.target_modules),
             rank: self.rank,
@@ -118,6 +116,8 @@ impl Train {
             adapter.start_from(&SafeTensors::open(path)?, &self.init_prefix)?;
         }
         self.announce(&model, &adapter);
+        let end = checkpoint::end_of_text(&self.model, &tokenizer, model.config())?;
+        let (rows, held_out) = self.settings.rows(&tokenizer, end, Some(&self.model))?;
         model.attach(&adapter)?;
         let trainer = Trainer::new(model, Trained::Adapter, rows, self.settings.options())?;
         let mut trainer = trainer.with_held_out(held_out)?;

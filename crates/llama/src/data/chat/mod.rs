@@ -57,7 +57,7 @@ impl ChatTemplate {
     pub fn read(folder: &Path, now: SystemTime) -> Result<Option<Self>> {
         let file = folder.join(TEMPLATE);
         if file.exists() {
-            return Self::read_file(&file, special_tokens(folder)?, now).map(Some);
+            return Self::read_file(&file, Self::special_tokens(folder)?, now).map(Some);
         }
         let path = folder.join(SETTINGS);
         if !path.exists() {
@@ -65,7 +65,7 @@ impl ChatTemplate {
         }
         match template_of(&Fields::read(&path)?)? {
             None => Ok(None),
-            Some(source) => Self::parse(&source, &path.display().to_string(), special_tokens(folder)?, now).map(Some),
+            Some(source) => Self::parse(&source, &path.display().to_string(), Self::special_tokens(folder)?, now).map(Some),
         }
     }
 
@@ -86,18 +86,31 @@ impl ChatTemplate {
         Ok(Self { environment, special, name: name.to_string(), marks })
     }
 
-    /// The names of a checkpoint's special tokens (`bos_token`, `eos_token`, …), as its files tell them.
+    /// A checkpoint's special tokens by the names that its files give them (`bos_token`, `eos_token`, …).
     ///
     /// # Errors
     /// `Format`, if a file is malformed.
     pub fn special_tokens(folder: &Path) -> Result<BTreeMap<String, String>> {
-        special_tokens(folder)
+        let mut found = BTreeMap::new();
+        for file in [SPECIAL, SETTINGS] {
+            let path = folder.join(file);
+            if !path.exists() {
+                continue;
+            }
+            let fields = Fields::read(&path)?;
+            for name in fields.keys().filter(|name| name.ends_with("_token")) {
+                let value = fields.get(name);
+                let content = value.and_then(|value| value.as_str().or_else(|| value["content"].as_str()));
+                found.extend(content.map(|content| (name.clone(), content.to_string())));
+            }
+        }
+        Ok(found)
     }
 
     /// Writes a conversation, a list of messages in JSON; with `prompt`, up to where the assistant's next turn begins.
     ///
     /// # Errors
-    /// `Format`, if the messages are no JSON; `Value` with the template's own words where it refuses.
+    /// `Value`, if the messages are no JSON, or in the template's own words where it refuses.
     pub fn render(&self, messages: &str, prompt: bool) -> Result<String> {
         let messages: Value = serde_json::from_str(messages).map_err(|e| Error::value(format!("chat: not JSON: {e}")))?;
         Ok(unmarked(&self.write(&messages, &Value::from(()), prompt)?).0)
@@ -174,24 +187,6 @@ fn template_of(settings: &Fields) -> Result<Option<String>> {
         Some(text) => Ok(Some(text.to_string())),
         None => Err(settings.refuse("chat_template", "must be a template, or a list of which one is named \"default\"")),
     }
-}
-
-/// The special tokens by their names, which end in `_token`.
-fn special_tokens(folder: &Path) -> Result<BTreeMap<String, String>> {
-    let mut found = BTreeMap::new();
-    for file in [SPECIAL, SETTINGS] {
-        let path = folder.join(file);
-        if !path.exists() {
-            continue;
-        }
-        let fields = Fields::read(&path)?;
-        for name in fields.keys().filter(|name| name.ends_with("_token")) {
-            let value = fields.get(name);
-            let content = value.and_then(|value| value.as_str().or_else(|| value["content"].as_str()));
-            found.extend(content.map(|content| (name.clone(), content.to_string())));
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]
