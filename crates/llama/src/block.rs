@@ -43,6 +43,8 @@ pub(crate) struct Pass {
     pub config: Arc<Config>,
     /// cos and sin of every position's angles, `(tokens, head_dim / 2)`.
     pub turns: (Tensor, Tensor),
+    /// How many tokens each text has where several lie one after another in a row, as [`Batch`](crate::data::Batch) says.
+    pub lengths: Arc<[usize]>,
     /// Where adapters' dropout draws from, a stream for each block; `None` when not training.
     pub dropout: Option<Rng>,
 }
@@ -127,9 +129,21 @@ impl Block {
         let (q, k) = (rotary(&q, cos, sin)?, rotary(&k, cos, sin)?);
         let o = match cache {
             Some(cache) => cache.attend(&q, k, v)?,
+            None if !pass.lengths.is_empty() => attend_apart([&q, &k, &v], &pass.lengths)?,
             None => scaled_dot_product_attention(&q, &k, &v, &Attention { causal: true, ..Attention::default() })?,
         }; // (batch, heads, tokens, head_dim)
         let o = o.permute(&[0, 2, 1, 3])?.reshape(&[batch, tokens, num_attention_heads * head_dim])?;
         self.dense(Linear::O).apply(&o, &mut pass.dropout)
     }
+}
+
+/// Attention of texts that lie one after another, `(1, heads, tokens, head_dim)`, each within itself.
+fn attend_apart(operands: [&Tensor; 3], lengths: &[usize]) -> Result<Tensor> {
+    let [q, k, v] = operands.map(|x| x.split(lengths, 2));
+    let causal = Attention { causal: true, ..Attention::default() };
+    let texts = q?.into_iter().zip(k?).zip(v?);
+    // Heads beside each other, as the results lie and as they are read next.
+    let attend = |((q, k), v)| scaled_dot_product_attention(&q, &k, &v, &causal)?.permute(&[0, 2, 1, 3]);
+    let parts: Vec<Tensor> = texts.map(attend).collect::<Result<_>>()?;
+    Tensor::cat(&parts.iter().collect::<Vec<_>>(), 1)?.permute(&[0, 2, 1, 3])
 }

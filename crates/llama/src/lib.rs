@@ -8,7 +8,7 @@
 //! | the transformer: logits, loss, keys and values kept | [`Model`], [`Cache`] |
 //! | continuing a text | [`generate()`], [`Sampler`] |
 //! | adapters as PEFT reads and writes them | [`lora`] |
-//! | training data as rows of tokens | [`data`] |
+//! | training data: texts, samples and conversations in rows of tokens | [`data`] |
 //! | training, saving and resuming | [`train`] |
 //!
 //! Files are those that transformers and PEFT write and read. Weights stay in their mapped files, in bf16 and f16 too, and

@@ -10,6 +10,7 @@ use monotile::{DType, Error, Result, Rng, Tensor};
 use crate::block::{Block, Dense, Pass};
 use crate::cache::Cache;
 use crate::config::Config;
+use crate::data::Batch;
 use crate::linear::{Layer, Linear};
 use crate::lora::{Adapter, Pair};
 use crate::weights::{WEIGHTS, Weights};
@@ -141,7 +142,7 @@ impl Model {
     /// # Errors
     /// `Value`, if there are more tokens than the context holds or one is beyond the vocabulary.
     pub fn logits(&self, tokens: &Tensor) -> Result<Tensor> {
-        self.head.apply(&self.hidden(tokens, None, None)?, &mut None)
+        self.head.apply(&self.hidden(tokens, &[], None, None)?, &mut None)
     }
 
     /// The logits of the last position, `(batch, vocabulary)`, after tokens `(batch, tokens)` that follow those in the cache.
@@ -149,7 +150,7 @@ impl Model {
     /// # Errors
     /// As [`logits`](Model::logits).
     pub fn next(&self, tokens: &Tensor, cache: &mut Cache) -> Result<Tensor> {
-        let hidden = self.hidden(tokens, Some(cache), None)?;
+        let hidden = self.hidden(tokens, &[], Some(cache), None)?;
         self.head.apply(&hidden.select(1, hidden.dim(1) - 1)?, &mut None)
     }
 
@@ -158,30 +159,43 @@ impl Model {
     ///
     /// # Errors
     /// As [`logits`](Model::logits); `Shape` for rows of fewer than two tokens.
-    pub fn loss(&self, tokens: &Tensor, mut dropout: Option<Rng>) -> Result<Tensor> {
-        let length = tokens.dim(-1);
-        if length < 2 {
-            return Err(Error::shape(format!("loss: rows of {length} tokens have nothing to foretell; 2 is the least")));
-        }
-        // Position t foretells token t + 1, so the last position is not computed at all.
-        let hidden = self.hidden(&tokens.slice(1, ..length - 1)?, None, dropout.as_ref())?;
-        let logits = self.head.apply(&hidden.flatten(0, 1)?, &mut dropout)?;
-        cross_entropy(&logits, &tokens.slice(1, 1..)?.flatten(0, 1)?, &CrossEntropy::default())
+    pub fn loss(&self, tokens: &Tensor, dropout: Option<Rng>) -> Result<Tensor> {
+        self.loss_of(&Batch::of_tokens(tokens)?, dropout)
     }
 
-    /// The normalized residual stream after the last block, `(batch, tokens, hidden)`.
-    fn hidden(&self, tokens: &Tensor, mut cache: Option<&mut Cache>, dropout: Option<&Rng>) -> Result<Tensor> {
+    /// The mean cross-entropy of foretelling each token of a batch that is learned from those before it in its text.
+    ///
+    /// # Errors
+    /// As [`logits`](Model::logits), of each text.
+    pub fn loss_of(&self, batch: &Batch, mut dropout: Option<Rng>) -> Result<Tensor> {
+        let hidden = self.hidden(&batch.tokens, &batch.lengths, None, dropout.as_ref())?.flatten(0, 1)?;
+        // Logits are made where they are asked for only.
+        let hidden = batch.places.as_ref().map_or_else(|| Ok(hidden.clone()), |places| hidden.index_select(0, places))?;
+        cross_entropy(&self.head.apply(&hidden, &mut dropout)?, &batch.targets, &CrossEntropy::default())
+    }
+
+    /// The normalized residual stream after the last block, `(batch, tokens, hidden)`; `lengths` are those of texts that lie one after
+    /// another in a row, if there are several.
+    fn hidden(&self, tokens: &Tensor, lengths: &[usize], mut cache: Option<&mut Cache>, dropout: Option<&Rng>) -> Result<Tensor> {
         let [_, count] = *tokens.shape() else {
             return Err(Error::shape(format!("model: tokens must be (batch, tokens), got {:?}", tokens.shape())));
         };
         let start = cache.as_ref().map_or(0, |cache| cache.length);
         let context = self.config.context();
-        if count == 0 || start + count > context {
-            return Err(Error::value(format!("model: {} tokens do not fit the context; 1 to {context} do", start + count)));
+        let whole = [count];
+        let texts = if lengths.is_empty() { &whole[..] } else { lengths };
+        if let Some(text) = texts.iter().find(|&&text| text == 0 || start + text > context) {
+            return Err(Error::value(format!("model: {} tokens do not fit the context; 1 to {context} do", start + text)));
         }
-        let (cos, sin) = self.config.rotary.table(self.config.head_dim, start, count);
-        let table = |values| Tensor::from_vec::<f32>(values, &[count, self.config.head_dim / 2]);
-        let mut pass = Pass { config: Arc::new(self.config.clone()), turns: (table(cos)?, table(sin)?), dropout: None };
+        let tables = texts.iter().map(|&text| self.config.rotary.table(self.config.head_dim, start, text));
+        let (cos, sin): (Vec<_>, Vec<_>) = tables.unzip();
+        let table = |values: Vec<Vec<f32>>| Tensor::from_vec::<f32>(values.concat(), &[count, self.config.head_dim / 2]);
+        let mut pass = Pass {
+            config: Arc::new(self.config.clone()),
+            turns: (table(cos)?, table(sin)?),
+            lengths: lengths.into(),
+            dropout: None,
+        };
         let mut x = embedding(&self.embedding, tokens)?.to_dtype(self.compute)?;
         for (index, block) in self.blocks.iter().enumerate() {
             // A stream of its own, so that a block that is computed again draws the same.

@@ -54,7 +54,8 @@ fn a_plan_foretells_the_memory_of_a_step() {
     let deep = Config { vocab_size: 258, num_hidden_layers: 12, ..config.clone() };
     let queries = LoraConfig::default();
     let all = LoraConfig { targets: Targets::AllLinear, rank: 16, dropout: 0.1, ..LoraConfig::default() };
-    let cases: [(&str, &Config, Option<(&LoraConfig, Start)>); 6] = [
+    type Case<'a> = (&'a str, &'a Config, Option<(&'a LoraConfig, Start)>);
+    let cases: [Case; 6] = [
         ("queries and values", &config, Some((&queries, Start::Gaussian))),
         ("all layers, by PiSSA, with dropout", &config, Some((&all, Start::Pissa { exact: false }))),
         ("a large vocabulary", &wide, Some((&queries, Start::Gaussian))),

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use monotile_llama::data::ChatTemplate;
 use monotile_llama::{Config, Model, Tokenizer};
 
 use crate::failure::Failure;
@@ -16,6 +17,13 @@ pub fn read(folder: &Path) -> Result<(Model, Tokenizer), Failure> {
         Ok((model, tokenizer))
     };
     both().map_err(|e| explain(e, folder))
+}
+
+/// The token that ends a text: the one that `tokenizer_config.json` names, else the first of the configuration.
+pub fn end_of_text(folder: &Path, tokenizer: &Tokenizer, config: &Config) -> monotile::Result<Option<u32>> {
+    let special = ChatTemplate::special_tokens(folder)?;
+    let named = special.get("eos_token").and_then(|name| tokenizer.special(name));
+    Ok(named.or(config.eos_token_ids.first().copied()))
 }
 
 /// Adds what a checkpoint's folder holds to errors of folders that do not hold it.

@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod checkpoint;
+mod data;
 pub mod einsum;
 pub mod explain;
 pub mod factor;

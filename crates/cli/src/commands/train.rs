@@ -13,7 +13,6 @@ use super::plan::Planned;
 use super::training::{Settings, sum_up};
 use crate::failure::Failure;
 use crate::progress::say;
-use crate::report::count;
 
 /// Trains a small LLaMA from scratch, and its tokenizer, on a text.
 #[derive(Args)]
@@ -22,6 +21,10 @@ Examples:
   monotile train --data text.txt --out small
   monotile train --data text.txt --out bytes --tokenizer bytes --hidden 192 --layers 6 --steps 2000
   monotile train --data text.txt --out small --resume
+  monotile train --data sums.jsonl --out sums --tokenizer bytes --length 64 --patience 3
+
+A file whose name ends in .jsonl holds samples, one JSON object a line: {\"text\": …}, or {\"prompt\": …, \"completion\": …}, of which the
+completion is learned. They are packed into rows of --length tokens; none sees another.
 
 The folder holds the checkpoint as transformers reads it (config.json, tokenizer.json, model.safetensors), log.jsonl (a line a step),
 loss.svg, and what --resume needs. After Ctrl-C or a kill, the same command with --resume goes on from the last save to the same result.")]
@@ -82,20 +85,18 @@ impl Train {
     pub fn run(&self, _out: &mut dyn Write) -> Result<(), Failure> {
         let tokenizer = match self.tokenizer {
             Vocabulary::Bytes => Tokenizer::bytes(),
-            Vocabulary::Learned(tokens) => Tokenizer::train(&self.settings.text()?, tokens)?,
+            Vocabulary::Learned(tokens) => Tokenizer::train(&self.settings.data.text()?, tokens)?,
         };
         let config = self.config(&tokenizer)?;
         say(&format!("model     {}", checkpoint::summary(&config)));
         let compute = self.settings.compute();
         let plan = |options: &TrainOptions, length| Plan::new(&config, Subject::Everything, length, options, compute);
         let options = self.settings.options();
-        Planned { plan: &plan, options: &options, length: self.settings.length, frozen: 0 }.announce()?;
+        Planned { plan: &plan, options: &options, length: self.settings.data.length, frozen: 0 }.announce()?;
         if self.settings.dry_run {
             return Ok(());
         }
-        let (rows, held_out) = self.settings.rows(&tokenizer)?;
-        let (all, row) = (rows.count() * rows.length(), rows.length());
-        say(&format!("text      {} tokens of {} in rows of {row}", count(all as u64), count(tokenizer.vocabulary() as u64)));
+        let (rows, held_out) = self.settings.rows(&tokenizer, tokenizer.special("</s>"), None)?;
         let model = self.settings.computing(Model::random(config, self.settings.seed)?)?;
         let trainer = Trainer::new(model, Trained::Everything, rows, options)?;
         let mut trainer = trainer.with_held_out(held_out)?;
@@ -121,7 +122,7 @@ impl Train {
             num_attention_heads: self.heads,
             num_key_value_heads: self.kv_heads.unwrap_or(self.heads),
             head_dim: self.hidden / self.heads,
-            max_position_embeddings: self.context.unwrap_or(4 * self.settings.length),
+            max_position_embeddings: self.context.unwrap_or(4 * self.settings.data.length),
             bos_token_id: tokenizer.special("<s>"),
             eos_token_ids: tokenizer.special("</s>").into_iter().collect(),
             ..Config::default()

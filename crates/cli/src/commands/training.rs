@@ -14,6 +14,7 @@ use monotile_llama::train::{self, Event, Finished, Run, TrainOptions, Trainer};
 use monotile_llama::{Model, Tokenizer};
 use serde_json::Value;
 
+use super::data::{DataOptions, Reader};
 use super::plan::Pace;
 use crate::failure::Failure;
 use crate::plot::{Axis, Plot, Series, Stroke};
@@ -23,9 +24,8 @@ use crate::report::count;
 /// What a run of training is asked to do.
 #[derive(Args)]
 pub struct Settings {
-    /// The text to learn from, UTF-8
-    #[arg(long, value_name = "FILE")]
-    data: PathBuf,
+    #[command(flatten)]
+    pub data: DataOptions,
     /// Folder for what comes out
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -35,15 +35,12 @@ pub struct Settings {
     /// Steps to make
     #[arg(long, value_name = "N", default_value_t = 300)]
     steps: usize,
-    /// Rows of text a pass
+    /// Rows a pass
     #[arg(long, value_name = "N", default_value_t = 8)]
     batch: usize,
     /// Passes whose gradients are averaged before a step
     #[arg(long, value_name = "N", default_value_t = 1)]
     accumulate: usize,
-    /// Tokens a row
-    #[arg(long, value_name = "N", default_value_t = 128)]
-    pub length: usize,
     /// The highest learning rate
     #[arg(long, value_name = "RATE", default_value_t = 2e-3)]
     lr: f64,
@@ -65,16 +62,16 @@ pub struct Settings {
     /// The longest gradient; longer ones are shortened to it, 0 leaves all as they are
     #[arg(long, value_name = "NORM", default_value_t = 1.0)]
     clip: f64,
-    /// The share of rows, at the end of the text, to evaluate on; 0 evaluates nothing
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
-    held_out: f64,
     /// Steps between evaluations [default: a sixth of the steps]
     #[arg(long, value_name = "N")]
     eval_every: Option<usize>,
+    /// End after this many evaluations without a better one, and keep the best [default: go all steps and keep the last]
+    #[arg(long, value_name = "N")]
+    patience: Option<usize>,
     /// Steps between saves
     #[arg(long, value_name = "N", default_value_t = 50)]
     save_every: usize,
-    /// Take rows in the order of the text
+    /// Take rows, and pack samples, in the order of the file
     #[arg(long)]
     no_shuffle: bool,
     /// Compute blocks again for their gradients instead of keeping them: less memory for a third more time, the same result
@@ -120,18 +117,15 @@ fn betas(text: &str) -> Result<(f64, f64), String> {
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
 impl Settings {
-    /// The text as rows of tokens: those to train on and those held out.
-    pub fn rows(&self, tokenizer: &Tokenizer) -> monotile::Result<(Rows, Option<Rows>)> {
-        Rows::read(&self.data, tokenizer, self.length)?.split(self.held_out)
-    }
-
-    /// The text itself, for a tokenizer to learn.
-    pub fn text(&self) -> monotile::Result<String> {
-        let text = fs::read_to_string(&self.data).map_err(|e| monotile::Error::io("reading", &self.data, &e))?;
-        if text.is_empty() {
-            return Err(monotile::Error::format(&self.data, "the file is empty; training needs text"));
-        }
-        Ok(text)
+    /// The rows to train on and those held out; `end` ends a sample, `checkpoint` is the folder of the model that there is.
+    pub fn rows(
+        &self,
+        tokenizer: &Tokenizer,
+        end: Option<u32>,
+        checkpoint: Option<&Path>,
+    ) -> Result<(Rows, Option<Rows>), Failure> {
+        let shuffle = (!self.no_shuffle).then_some(self.seed);
+        self.data.read(&Reader { tokenizer, end, checkpoint, shuffle })
     }
 
     /// The model, computing in what was asked for.
@@ -163,6 +157,7 @@ impl Settings {
             epsilon: self.eps,
             weight_decay: self.weight_decay,
             clip: (self.clip != 0.0).then_some(self.clip),
+            patience: self.patience,
             shuffle: !self.no_shuffle,
             seed: self.seed,
             checkpointing: self.checkpointing,
@@ -199,8 +194,10 @@ impl Settings {
         });
         progress.finish();
         let finished = finished.map_err(|e| self.explain(e))?;
-        let (losses, held_out) = read_log(&self.out.join("log.jsonl"))?;
+        let (losses, mut held_out) = read_log(&self.out.join("log.jsonl"))?;
         let curve = loss_curve("Loss", losses, held_out.clone()).svg();
+        // What came after the best was not kept.
+        held_out.retain(|(step, _)| trainer.best().is_none_or(|(best, _)| *step <= best as f64));
         write_beside(&self.out.join("loss.svg"), |file| std::io::Write::write_all(file, curve.as_bytes()))?;
         match finished {
             Finished::Done => Ok(held_out),
@@ -234,6 +231,7 @@ fn show(progress: &mut Progress, event: Event) {
             progress.at(step.number as u64, &format!("loss {:.3}  {} tokens/s", step.loss, count(speed as u64)));
         }
         Event::Evaluated { steps, loss } => progress.note(&format!("held-out loss {loss:.4} after {steps} steps")),
+        Event::Restored { steps, loss } => progress.note(&format!("back to step {steps}, where the held-out loss was {loss:.4}")),
         Event::Saved { .. } => {}
     }
 }

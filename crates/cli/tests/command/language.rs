@@ -65,7 +65,7 @@ fn adapt(folder: &Path, out: &str, steps: &str, more: &[&str]) -> Ended {
 }
 
 /// A folder with `text.txt` and a small checkpoint in `model`, made once for all tests.
-fn workshop() -> TempDir {
+pub fn workshop() -> TempDir {
     static MADE: OnceLock<TempDir> = OnceLock::new();
     let made = MADE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
@@ -84,7 +84,7 @@ fn workshop() -> TempDir {
 
 /// The sentence that a failure tells, without its hint.
 #[track_caller]
-fn sentence(ended: &Ended) -> String {
+pub fn sentence(ended: &Ended) -> String {
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{}", ended.stderr);
     let words = ended.stderr.lines().find_map(|l| l.strip_prefix("error: "));
     words.unwrap_or_else(|| panic!("no sentence in {}", ended.stderr)).to_string()

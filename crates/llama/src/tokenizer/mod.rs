@@ -1,5 +1,6 @@
 //! `tokenizer.json`: text to token numbers and back.
 
+mod spans;
 mod stream;
 mod train;
 
@@ -14,6 +15,7 @@ use tokenizers::pipeline::{EncodeOptions, PipelineTokenizer};
 use crate::config::Config;
 use crate::json::{read_json, write_json};
 
+pub(crate) use spans::Spans;
 pub use stream::TextStream;
 
 /// The token that begins a text in tokenizers made here.
@@ -143,8 +145,20 @@ impl Tokenizer {
     /// # Errors
     /// `Value`, where a text has parts that the vocabulary cannot spell.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        self.encode_with(text, &EncodeOptions::default())
+    }
+
+    /// The tokens of a text alone, with none put around it: special tokens are those that the text itself names.
+    ///
+    /// # Errors
+    /// As [`encode`](Tokenizer::encode).
+    pub fn encode_alone(&self, text: &str) -> Result<Vec<u32>> {
+        self.encode_with(text, &EncodeOptions::no_specials())
+    }
+
+    fn encode_with(&self, text: &str, options: &EncodeOptions) -> Result<Vec<u32>> {
         let mut tokens = Vec::new();
-        let encoded = self.pipeline.encode_into(text, &EncodeOptions::default(), &mut tokens);
+        let encoded = self.pipeline.encode_into(text, options, &mut tokens);
         encoded.map_err(|e| Error::value(format!("{}: {e}", self.source)))?;
         Ok(tokens.into_iter().map(u32::from).collect())
     }

@@ -8,6 +8,7 @@ use monotile::{DType, Error, Result, Tensor};
 use serde_json::{Value, json};
 
 use super::Trainer;
+use super::patience::Evaluations;
 use crate::linear::Layer;
 use crate::lora::Pair;
 use crate::model::Trained;
@@ -24,10 +25,17 @@ impl Trainer {
             // Before the first step there are no averages.
             tensors.extend(m.get(number).map(|m| (format!("m.{name}"), m.clone())));
             tensors.extend(v.get(number).map(|v| (format!("v.{name}"), v.clone())));
+            let best = self.evaluations.best.as_ref().and_then(|best| best.get(number));
+            tensors.extend(best.map(|best| (format!("best.{name}"), best.clone())));
             tensors.push((name, tensor.clone()));
         }
         for (layer, start) in self.model.starts() {
             tensors.extend([("A", &start.a), ("B", &start.b)].map(|(which, tensor)| (start_name(layer, which), tensor.clone())));
+        }
+        let judged = &self.evaluations.losses;
+        if !judged.is_empty() {
+            let pairs: Vec<f64> = judged.iter().flat_map(|&(steps, loss)| [steps as f64, loss]).collect();
+            tensors.push(("evaluations".into(), Tensor::from_slice(&pairs, &[judged.len(), 2])?));
         }
         tensors.push(("losses".into(), Tensor::from_slice(&self.losses, &[self.losses.len()])?));
         let listed: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
@@ -59,9 +67,17 @@ impl Trainer {
         };
         let losses = file.tensor("losses")?.to_vec::<f64>()?;
         let mut state = AdamWState { step: losses.len() as u64, ..AdamWState::default() };
-        let mut values = Vec::new();
+        let mut evaluations = Evaluations::default();
+        if file.contains("evaluations") {
+            let pairs = file.tensor("evaluations")?.to_vec::<f64>()?;
+            evaluations.losses = pairs.chunks_exact(2).map(|pair| (pair[0] as usize, pair[1])).collect();
+        }
+        let (mut values, mut best) = (Vec::new(), Vec::new());
         for (name, tensor) in self.model.parameters(self.trained) {
             values.push(read(&name, tensor)?);
+            if evaluations.losses.iter().any(|(_, loss)| !loss.is_nan()) {
+                best.push(read(&format!("best.{name}"), tensor)?);
+            }
             if !losses.is_empty() {
                 state.m.push(read(&format!("m.{name}"), tensor)?);
                 state.v.push(read(&format!("v.{name}"), tensor)?);
@@ -72,6 +88,8 @@ impl Trainer {
         };
         let starts = self.model.starts().map(start).collect::<Result<_>>()?;
         self.model.replace_starts(starts);
+        evaluations.best = (!best.is_empty()).then_some(best);
+        self.evaluations = evaluations;
         self.losses = losses;
         self.optimizer = AdamW::resume(self.options.adamw(), state);
         self.model.replace_parameters(self.trained, values);

@@ -2,16 +2,18 @@
 
 mod checkpoint;
 mod options;
+mod patience;
 mod plan;
 mod run;
 
 use monotile::optim::{AdamW, clip_gradients, gradient_norm};
 use monotile::{DType, Error, Result, Rng, Tensor};
 
-use crate::data::{Order, Rows};
+use crate::data::{Batch, Order, Rows};
 use crate::model::{Model, Trained};
 
 pub use options::TrainOptions;
+use patience::Evaluations;
 pub use plan::{Plan, Subject};
 pub use run::{Event, Finished, Run, run};
 
@@ -41,6 +43,7 @@ pub struct Trainer {
     options: TrainOptions,
     optimizer: AdamW,
     losses: Vec<f64>,
+    evaluations: Evaluations,
 }
 
 /// What one step did.
@@ -77,7 +80,16 @@ impl Trainer {
         let optimizer = AdamW::new(options.adamw());
         model = model.checkpointing(options.checkpointing);
         model.replace_parameters(trained, copies);
-        Ok(Self { model, trained, rows, held_out: None, options, optimizer, losses: Vec::new() })
+        Ok(Self {
+            model,
+            trained,
+            rows,
+            held_out: None,
+            options,
+            optimizer,
+            losses: Vec::new(),
+            evaluations: Evaluations::default(),
+        })
     }
 
     /// The same run with rows to evaluate on.
@@ -117,9 +129,9 @@ impl Trainer {
         self.losses.len()
     }
 
-    /// Whether all steps are done.
+    /// Whether all steps are done, or the run's patience is at its end.
     pub fn is_done(&self) -> bool {
-        self.steps_done() >= self.options.steps
+        self.steps_done() >= self.options.steps || self.is_out_of_patience()
     }
 
     /// How many numbers are trained.
@@ -152,11 +164,11 @@ impl Trainer {
         self.model.replace_parameters(self.trained, parameters.iter().map(Tensor::detach).collect());
         updated?;
         self.losses.push(loss);
-        let tokens = chosen.len() * (self.rows.length() - 1);
+        let tokens = chosen.iter().map(|&row| self.rows.learned_in(row)).sum();
         Ok(Step { number: done + 1, loss, learning_rate: self.options.rate(done), gradient_norm, tokens })
     }
 
-    /// The mean loss over some rows, and the gradient of what is trained, in the order of [`Model::parameters`].
+    /// The mean loss over the tokens that some rows learn, and the gradient of what is trained, in the order of [`Model::parameters`].
     ///
     /// # Errors
     /// None that rows of this run can cause.
@@ -172,14 +184,15 @@ impl Trainer {
     fn accumulate(&self, rows: &[usize], leaves: &[Tensor]) -> Result<(f64, Vec<Tensor>)> {
         let mut total: Vec<Option<Tensor>> = vec![None; leaves.len()];
         let mut loss_sum = 0.0;
+        let learned: usize = rows.iter().map(|&row| self.rows.learned_in(row)).sum();
         let passes = rows.chunks(self.options.batch);
         for (pass, chosen) in passes.enumerate() {
-            let batch: Vec<&[u32]> = chosen.iter().map(|&row| self.rows.row(row)).collect();
+            let batch = Batch::of(&self.rows, chosen)?;
             let step = self.steps_done() as u64;
             let dropout = Rng::new(self.options.seed).fork(step).fork(pass as u64);
-            // Every pass counts by its share of the rows, so that the mean is over all of them.
-            let share = chosen.len() as f64 / rows.len() as f64;
-            let loss = self.model.loss(&Model::tokens(&batch)?, Some(dropout))?.mul_scalar(share)?;
+            // Every pass counts by its share of the tokens, so that the mean is over all of them.
+            let share = batch.learned() as f64 / learned as f64;
+            let loss = self.model.loss_of(&batch, Some(dropout))?.mul_scalar(share)?;
             loss_sum += number(&loss)?;
             let mut gradients = loss.backward()?;
             for (total, leaf) in total.iter_mut().zip(leaves) {
@@ -193,7 +206,7 @@ impl Trainer {
         Ok((loss_sum, all.collect()))
     }
 
-    /// The mean loss on the held-out rows; `None` where there are none.
+    /// The mean loss over the tokens that the held-out rows learn; `None` where there are none.
     ///
     /// # Errors
     /// None that rows of this run can cause.
@@ -202,10 +215,10 @@ impl Trainer {
         let all: Vec<usize> = (0..rows.count()).collect();
         let mut sum = 0.0;
         for chosen in all.chunks(self.options.batch) {
-            let batch: Vec<&[u32]> = chosen.iter().map(|&row| rows.row(row)).collect();
-            sum += number(&self.model.loss(&Model::tokens(&batch)?, None)?)? * chosen.len() as f64;
+            let batch = Batch::of(rows, chosen)?;
+            sum += number(&self.model.loss_of(&batch, None)?)? * batch.learned() as f64;
         }
-        Ok(Some(sum / rows.count() as f64))
+        Ok(Some(sum / rows.learned_count() as f64))
     }
 }
 
@@ -215,9 +228,9 @@ fn number(loss: &Tensor) -> Result<f64> {
 }
 
 fn check_rows(model: &Model, rows: &Rows) -> Result<()> {
-    let (length, context) = (rows.length(), model.config().context());
-    if length > context {
-        return Err(Error::value(format!("train: rows of {length} tokens are longer than the model's context of {context}")));
+    let (longest, context) = (rows.longest(), model.config().context());
+    if longest > context {
+        return Err(Error::value(format!("train: rows of {longest} tokens are longer than the model's context of {context}")));
     }
     Ok(())
 }

@@ -27,6 +27,9 @@ pub struct TrainOptions {
     pub weight_decay: f64,
     /// The longest gradient, over all numbers trained; longer ones are shortened to it.
     pub clip: Option<f64>,
+    /// Evaluations in a row that may pass without a better one; then the run ends, with the best of what was trained. `None` goes all
+    /// steps and keeps the last.
+    pub patience: Option<usize>,
     /// Whether rows are shuffled every epoch; else step i takes rows i · batch and on.
     pub shuffle: bool,
     /// The seed of shuffling and dropout.
@@ -48,6 +51,7 @@ impl Default for TrainOptions {
             epsilon: 1e-8,
             weight_decay: 0.0,
             clip: None,
+            patience: None,
             shuffle: true,
             seed: 0,
             checkpointing: false,
@@ -65,6 +69,9 @@ impl TrainOptions {
             if count == 0 {
                 return Err(Error::value(format!("train: {name} must be 1 or above, got 0")));
             }
+        }
+        if self.patience == Some(0) {
+            return Err(Error::value("train: patience must be 1 or above, got 0"));
         }
         let rate = |x: f64| (0.0..1.0).contains(&x);
         let refuse = |name: &str, wanted: &str, got: f64| Err(Error::value(format!("train: {name} must be {wanted}, got {got}")));
@@ -118,7 +125,7 @@ impl TrainOptions {
         json!({
             "steps": self.steps, "batch": self.batch, "accumulate": self.accumulate, "learning_rate": self.learning_rate,
             "schedule": format!("{:?}", self.decay).to_lowercase(), "warmup": self.warmup, "betas": [self.betas.0, self.betas.1],
-            "epsilon": self.epsilon, "weight_decay": self.weight_decay, "clip": self.clip, "shuffle": self.shuffle,
+            "epsilon": self.epsilon, "weight_decay": self.weight_decay, "clip": self.clip, "patience": self.patience, "shuffle": self.shuffle,
             "seed": self.seed,
         })
     }
@@ -138,6 +145,7 @@ mod tests {
             refused(TrainOptions { betas: (0.9, 1.0), ..default() }),
             "train: each of betas must be at least 0 and below 1, got 1"
         );
+        assert_eq!(refused(TrainOptions { patience: Some(0), ..default() }), "train: patience must be 1 or above, got 0");
         assert_eq!(refused(TrainOptions { clip: Some(0.0), ..default() }), "train: clip must be above 0, got 0");
     }
 }

@@ -48,6 +48,13 @@ pub enum Event {
         /// The mean loss.
         loss: f64,
     },
+    /// The run went back to where the held-out rows were foretold best.
+    Restored {
+        /// After how many steps that was.
+        steps: usize,
+        /// The mean loss there.
+        loss: f64,
+    },
     /// State and result are on disk.
     Saved {
         /// After how many steps.
@@ -67,13 +74,17 @@ pub enum Finished {
 /// Runs a trainer to its end, or until `observe` breaks (a Ctrl-C, say).
 ///
 /// The log is `log.jsonl`: `{"step": 1, "loss": …, "learning_rate": …, "gradient_norm": …, "tokens": …, "seconds": …}` a step and
-/// `{"step": 0, "held_out_loss": …}` an evaluation. The state is `training.safetensors`: a run that was interrupted or killed goes on
+/// `{"step": 0, "held_out_loss": …}` an evaluation; a run with patience ends with `{"step": …, "restored_step": …, "restored_loss": …}`.
+/// The state is `training.safetensors`: a run that was interrupted or killed goes on
 /// from it to the same result.
 ///
 /// # Errors
-/// `Value`, if the folder holds the state of a run that is not to be resumed, or settings differ from those of the one to resume;
-/// `Io`, if files cannot be written.
+/// `Value`, if the folder holds the state of a run that is not to be resumed, settings differ from those of the one to resume, or there
+/// is patience and nothing held out to evaluate on; `Io`, if files cannot be written.
 pub fn run(trainer: &mut Trainer, run: &Run, mut observe: impl FnMut(Event) -> ControlFlow<()>) -> Result<Finished> {
+    if trainer.options().patience.is_some() && trainer.held_out.is_none() {
+        return Err(Error::value("train: patience needs held-out rows to evaluate on, and there are none"));
+    }
     let state = run.folder.join(STATE);
     std::fs::create_dir_all(&run.folder).map_err(|e| Error::io("writing", &run.folder, &e))?;
     let mut log = Log { path: run.folder.join(LOG), lines: Vec::new() };
@@ -108,6 +119,12 @@ pub fn run(trainer: &mut Trainer, run: &Run, mut observe: impl FnMut(Event) -> C
         }
     }
     if saved != trainer.steps_done() || !state.exists() {
+        if trainer.is_done()
+            && let Some((steps, loss)) = trainer.restore_best()
+        {
+            log.add(json!({ "step": trainer.steps_done(), "restored_step": steps, "restored_loss": loss }))?;
+            let _ = observe(Event::Restored { steps, loss });
+        }
         save(trainer, run, &state)?;
         // There is nothing left to stop.
         let _ = observe(Event::Saved { steps: trainer.steps_done() });
@@ -121,8 +138,8 @@ fn save(trainer: &Trainer, run: &Run, state: &Path) -> Result<()> {
     trainer.save(state)
 }
 
-fn evaluate(trainer: &Trainer, log: &mut Log, observe: &mut impl FnMut(Event) -> ControlFlow<()>) -> Result<bool> {
-    let Some(loss) = trainer.evaluate()? else { return Ok(false) };
+fn evaluate(trainer: &mut Trainer, log: &mut Log, observe: &mut impl FnMut(Event) -> ControlFlow<()>) -> Result<bool> {
+    let Some(loss) = trainer.judge()? else { return Ok(false) };
     let steps = trainer.steps_done();
     log.add(json!({ "step": steps, "held_out_loss": loss }))?;
     Ok(observe(Event::Evaluated { steps, loss }).is_break())

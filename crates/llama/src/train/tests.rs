@@ -1,3 +1,6 @@
+mod packed;
+mod patience;
+
 use super::*;
 use crate::config::Config;
 use crate::lora::{Adapter, LoraConfig, Start};

@@ -1,5 +1,6 @@
 //! Models, adapters and training against other software and against themselves.
 
+mod chat_references;
 mod checkpoints;
 mod common;
 mod lora_references;

@@ -76,12 +76,13 @@ impl Tensor {
         if sizes.iter().sum::<usize>() != self.shape()[d] {
             return Err(Error::shape(format!("split: sizes {sizes:?} do not add up to the {} of axis {axis}", self.shape()[d])));
         }
-        let mut start = 0;
+        let (whole, mut start) = (self.detach(), 0);
         let part = |&size: &usize| {
             start += size;
-            self.slice(axis, start - size..start)
+            whole.slice(axis, start - size..start)
         };
-        sizes.iter().map(part).collect()
+        let parts = sizes.iter().map(part).collect::<Result<Vec<_>>>()?;
+        Ok(Tensor::record_all(parts, &[self], Split { axis: d }))
     }
 
     /// `value` put `before` and `after` the elements along an axis.
@@ -143,6 +144,26 @@ impl Gradient for Cat {
         let Some(g) = &cotangents[0] else { return Ok(vec![None; self.sizes.len()]) };
         let parts = g.split(&self.sizes, self.axis as isize)?;
         Ok(parts.into_iter().enumerate().map(|(i, part)| saved.needs(i).then_some(part)).collect())
+    }
+}
+
+/// One node for all parts: the gradient is put together once, however many there are.
+struct Split {
+    axis: usize,
+}
+
+impl Gradient for Split {
+    fn name(&self) -> &'static str {
+        "split"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(dtype) = cotangents.iter().flatten().next().map(Tensor::dtype) else { return Ok(vec![None]) };
+        let part = |(k, g): (usize, &Option<Tensor>)| g.clone().unwrap_or_else(|| Tensor::zeros(saved.output_shape(k), dtype));
+        let parts: Vec<Tensor> = cotangents.iter().enumerate().map(part).collect();
+        Ok(vec![Some(Tensor::cat(&parts.iter().collect::<Vec<_>>(), self.axis as isize)?)])
     }
 }
 

@@ -23,6 +23,14 @@ Examples:
   monotile lora train --model shakespeare --data kjv.txt --rank 8 --steps 300 --out kjv
   monotile lora train --model shakespeare --data kjv.txt --out kjv --resume
   monotile lora train --model shakespeare --data kjv.txt --target-modules all-linear --rank 16 --alpha 32 --out kjv16
+  monotile lora train --model chat --data talks.jsonl --length 1024 --patience 3 --eval-every 50 --steps 2000 --out talker
+
+Samples come in a file whose name ends in .jsonl, with one JSON object a line, all of one kind:
+  {\"text\": \"A text, learned whole.\"}
+  {\"prompt\": \"Two and two is \", \"completion\": \"four.\"}
+  {\"messages\": [{\"role\": \"user\", \"content\": \"Two and two?\"}, {\"role\": \"assistant\", \"content\": \"Four.\"}]}
+Of a prompt and its completion the completion is learned, with the token that ends it. Conversations are written as the checkpoint's
+chat template writes them, and what the assistant wrote is learned. Samples are packed into rows of --length tokens; none sees another.
 
 The folder holds the adapter as PEFT reads it, log.jsonl (a line a step), loss.svg, and what --resume needs. After Ctrl-C or a kill,
 the same command with --resume goes on from the last save to the same result.
@@ -113,8 +121,8 @@ impl Train {
         if self.settings.dry_run {
             return Ok(());
         }
-        let (rows, held_out) = self.settings.rows(&tokenizer)?;
-        say(&format!("text      {} tokens in rows of {}", count((rows.count() * rows.length()) as u64), rows.length()));
+        let end = checkpoint::end_of_text(&self.model, &tokenizer, model.config())?;
+        let (rows, held_out) = self.settings.rows(&tokenizer, end, Some(&self.model))?;
         let mut adapter = Adapter::of_weights(config.clone(), &model, start, self.settings.seed)?;
         if let Some(path) = &self.init {
             adapter.start_from(&SafeTensors::open(path)?, &self.init_prefix)?;
@@ -134,7 +142,7 @@ impl Train {
         let subject = Subject::Adapter { sites: &sites, start, dropout: self.dropout };
         let plan = |options: &TrainOptions, length| Plan::new(model.config(), subject, length, options, model.compute());
         let options = self.settings.options();
-        let (all, trained) = (model.config().parameters() as f64, plan(&options, self.settings.length).trained);
+        let (all, trained) = (model.config().parameters() as f64, plan(&options, self.settings.data.length).trained);
         say(&format!("model     {}: {}", self.model.display(), checkpoint::summary(model.config())));
         say(&format!(
             "training  {} of {}, {:.1} %: rank {}, alpha {}, on {}",
@@ -147,6 +155,6 @@ impl Train {
         ));
         let weights = model.parameters(Trained::Everything);
         let frozen = weights.iter().map(|(_, tensor)| (tensor.len() * tensor.dtype().size()) as u64).sum();
-        Planned { plan: &plan, options: &options, length: self.settings.length, frozen }.announce()
+        Planned { plan: &plan, options: &options, length: self.settings.data.length, frozen }.announce()
     }
 }

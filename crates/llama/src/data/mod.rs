@@ -1,0 +1,26 @@
+//! Training data: texts and samples as rows of tokens, and which rows a step takes.
+//!
+//! | what | where |
+//! | --- | --- |
+//! | a stream of tokens cut into rows, or samples packed into them | [`Rows`] |
+//! | a sample: tokens, and which of them are learned | [`Sample`], [`Samples`] |
+//! | files of one JSON object a line | [`Jsonl`] |
+//! | conversations as a checkpoint's template writes them | [`ChatTemplate`] |
+//! | what a pass computes of some rows | [`Batch`] |
+//! | which rows a step takes | [`Order`] |
+
+mod batch;
+mod chat;
+mod jsonl;
+mod order;
+mod packing;
+mod rows;
+mod sample;
+
+pub use batch::Batch;
+pub use chat::ChatTemplate;
+pub use jsonl::{Jsonl, Kind};
+pub use order::Order;
+pub use packing::Packed;
+pub use rows::Rows;
+pub use sample::{Overlong, Sample, Samples};
