@@ -79,7 +79,7 @@ fn plans_need_no_data() {
     assert_eq!(operations(&["--optimize", "random-greedy", "--trials", "32", "--seed", "7"]), 4_325_376.0);
     assert_eq!(operations(&["--optimize", "random-greedy", "--time", "0.01", "--minimize", "memory"]), 4_325_376.0);
     let limited = monotile(folder.path(), &[chain, &["--memory-limit", "1MiB"][..]].concat());
-    let words = "the memory limit is 1048576 bytes; the order that takes least takes 1064960 (266240 elements of f32)";
+    let words = "the memory limit is 1048576 bytes; the order that takes least takes 1064960 bytes (266240 elements of f32)";
     limited.fails_with(&format!("error: einsum \"ij,jk,kl,lm->im\": {words}"));
 }
 
@@ -145,7 +145,8 @@ fn files_and_options_that_do_not_exist_are_refused_by_name() {
     run(&["ij->ji"]).is_wrong_usage("einsum: there are no operands; name files, or give --shapes");
     run(&["ij->ji", "--shapes", "2y3"]).is_wrong_usage("\"2y3\" is no shape; shapes are sizes joined by x");
     run(&["ij->ji", "a.npy", "--optimize", "best"]).is_wrong_usage("the choices are auto, optimal, greedy");
-    run(&["ij->ji", "a.npy", "--memory-limit", "lots"]).is_wrong_usage("units are B, KiB, MiB, GiB");
+    run(&["ij->ji", "a.npy", "--memory-limit", "lots"]).is_wrong_usage("a size is a number and a unit: 500MB, 1.5GiB");
+    run(&["ij->ji", "a.npy", "--memory-limit", "5lots"]).is_wrong_usage("units are B, KiB, MiB, GiB");
     assert!(fs::read_dir(folder.path()).unwrap().count() == 4, "nothing was left behind");
 }
 

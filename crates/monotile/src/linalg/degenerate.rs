@@ -39,10 +39,6 @@ pub(super) struct Quotients {
     pub degenerate: bool,
 }
 
-pub(super) fn epsilon(dtype: DType) -> f64 {
-    if dtype == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() }
-}
-
 /// The largest absolute value in each of the matrices `(…, m, k)`.
 pub(super) fn scales(x: &Tensor) -> Result<Vec<f64>> {
     if x.is_empty() {
@@ -106,7 +102,7 @@ struct One<'a> {
 impl One<'_> {
     /// Marks the diagonal and the pairs of equal values, and fills in their limits; whether there is such a pair.
     fn fill(&self, equal: &mut [bool], limit: &mut [f64]) -> Result<bool> {
-        let (k, epsilon) = (self.values.len(), epsilon(self.pairs.values.dtype()));
+        let (k, epsilon) = (self.values.len(), self.pairs.values.dtype().epsilon());
         let most = |x: &[f64]| x.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
         // Below this a difference is rounding of the decomposition; up to the other, dividing by it loses half of all digits,
         // which the limit does not, where it can be told.

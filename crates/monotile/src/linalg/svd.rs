@@ -4,7 +4,7 @@ use monotile_kernels::buffer::Block;
 use monotile_kernels::factor::svd::{self as kernel, Vectors};
 use monotile_kernels::simd::Lanes;
 
-use super::degenerate::{Pairs, epsilon, replaced, scales};
+use super::degenerate::{Pairs, replaced, scales};
 use super::parts::{batch, from_columns, shape, sum, symmetric, thin, view, which};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
@@ -231,7 +231,7 @@ impl Found {
     fn zeros(&self, s_bar: Option<&Tensor>) -> Result<Tensor> {
         let k = self.s.dim(-1);
         let (values, bar) = (self.s.to_f64_vec(), s_bar.map(Tensor::to_f64_vec));
-        let rounding = 8.0 * self.u.dim(-2).max(self.v.dim(-2)) as f64 * epsilon(self.s.dtype());
+        let rounding = 8.0 * self.u.dim(-2).max(self.v.dim(-2)) as f64 * self.s.dtype().epsilon();
         let alone = self.u.dim(-2) == self.v.dim(-2);
         let mut zeros = vec![false; values.len()];
         for (matrix, s) in values.chunks(k.max(1)).enumerate() {
@@ -253,7 +253,7 @@ impl Found {
     fn refuse_zero(&self, bar: &Tensor, mask: &Tensor) -> Result<()> {
         let (columns, each) = (bar.dim(-1), bar.dim(-1) * bar.dim(-2));
         let (bar, mask) = (bar.to_f64_vec(), mask.to_f64_vec());
-        let vanishing = |matrix: usize| 100.0 * epsilon(self.s.dtype()).sqrt() * self.scales[matrix];
+        let vanishing = |matrix: usize| 100.0 * self.s.dtype().epsilon().sqrt() * self.scales[matrix];
         match (0..bar.len()).find(|&at| mask[at] != 0.0 && bar[at].abs() > vanishing(at / each)) {
             Some(at) => Err(self.refuse(at / each, at % columns)),
             None => Ok(()),

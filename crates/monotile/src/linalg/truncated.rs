@@ -1,6 +1,6 @@
 //! The nearest matrix of lower rank
 
-use super::degenerate::{differences, epsilon, replaced};
+use super::degenerate::{differences, replaced};
 use super::parts::{batch, symmetric, which};
 use super::svd::{Svd, SvdOptions, svd};
 use crate::check;
@@ -111,7 +111,7 @@ impl Rule {
         let (k, values) = (s.dim(-1), s.to_f64_vec());
         for (i, &rank) in self.ranks.iter().enumerate().filter(|&(_, &rank)| 0 < rank && rank < k) {
             let [a, b] = [values[i * k + rank - 1], values[i * k + rank]];
-            if a - b <= 64.0 * k as f64 * epsilon(s.dtype()) * values[i * k] {
+            if a - b <= 64.0 * k as f64 * s.dtype().epsilon() * values[i * k] {
                 let (which, last) = (which(&self.found.u, i), rank - 1);
                 return Err(Error::value(format!(
                     "the gradient of truncated: singular values {last} and {rank} of {which}, on both sides of the cut, are equal ({a} and {b})"

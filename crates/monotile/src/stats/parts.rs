@@ -36,7 +36,7 @@ pub(super) fn root(op: &str, what: &str, covariance: &Tensor) -> Result<Tensor> 
             let found = eigh(&covariance.detach())?;
             let values = found.values.to_f64_vec();
             let largest = values.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
-            let rounding = 8.0 * values.len() as f64 * epsilon(covariance.dtype()) * largest;
+            let rounding = 8.0 * values.len() as f64 * covariance.dtype().epsilon() * largest;
             if let Some(negative) = values.iter().find(|&&x| x < -rounding) {
                 let why = format!("{op}: {what} has the negative eigenvalue {negative}; a covariance has none");
                 return Err(Error::new(ErrorKind::NotPositiveDefinite, why));
@@ -45,11 +45,6 @@ pub(super) fn root(op: &str, what: &str, covariance: &Tensor) -> Result<Tensor> 
         }
         other => other.map_err(|error| error.within(format!("{op}: {what}"))),
     }
-}
-
-/// The distance from 1 to the next number.
-pub(super) fn epsilon(dtype: DType) -> f64 {
-    if dtype == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() }
 }
 
 /// Numbers in the type of a computation.

@@ -1,6 +1,6 @@
 //! Principal components.
 
-use super::parts::{argument, constant, epsilon};
+use super::parts::{argument, constant};
 use crate::error::{Error, Result};
 use crate::linalg::{LowRankOptions, MatrixNorm, Svd, SvdOptions, norm, svd, svd_lowrank};
 use crate::tensor::Tensor;
@@ -193,7 +193,7 @@ impl Pca {
     /// The reciprocals of the deviations, and 0 for those that are rounding.
     fn whitening(&self) -> Result<Tensor> {
         let s = self.singular_values.to_f64_vec();
-        let limit = self.samples.max(self.mean.len()) as f64 * epsilon(self.mean.dtype()) * s.first().copied().unwrap_or(0.0);
+        let limit = self.samples.max(self.mean.len()) as f64 * self.mean.dtype().epsilon() * s.first().copied().unwrap_or(0.0);
         let flat = Tensor::from_vec(s.iter().map(|&s| s <= limit).collect(), &[s.len()])?;
         let one = Tensor::filled(&[], 1.0, self.mean.dtype());
         flat.where_(&one.zeros_like(), &flat.where_(&one, &self.deviations()?)?.recip()?)

@@ -41,6 +41,11 @@ impl DType {
         !matches!(self, Self::I64 | Self::Bool)
     }
 
+    /// The distance from 1 to the next number of the type that arithmetic is done in, [`compute`](DType::compute).
+    pub(crate) fn epsilon(self) -> f64 {
+        if self == Self::F64 { f64::EPSILON } else { f32::EPSILON.into() }
+    }
+
     /// The type that arithmetic on elements of this type is done in and returns.
     pub fn compute(self) -> Self {
         match self {

@@ -52,6 +52,7 @@ pub fn dtype(text: &str) -> Result<DType, String> {
 /// A size in memory: `4096`, `500MB`, `1.5GiB`.
 pub fn bytes(text: &str) -> Result<usize, String> {
     let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let number: f64 = number.trim().parse().map_err(|_| "a size is a number and a unit: 500MB, 1.5GiB")?;
     let unit = match unit.trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1.0,
         "k" | "kib" => 1024.0,
@@ -64,7 +65,6 @@ pub fn bytes(text: &str) -> Result<usize, String> {
         "tb" => 1e12,
         _ => return Err("units are B, KiB, MiB, GiB, TiB, KB, MB, GB and TB".into()),
     };
-    let number: f64 = number.trim().parse().map_err(|_| "a size is a number and a unit: 500MB, 1.5GiB")?;
     if number >= 0.0 { Ok((number * unit) as usize) } else { Err("a size is not below 0".into()) }
 }
 

@@ -32,7 +32,9 @@ impl MemoryLimit {
     fn refuse(&self, elements: f64, order: &str) -> Error {
         let needed = elements * self.dtype.size() as f64;
         let (limit, dtype) = (self.bytes, self.dtype);
-        Error::value(format!("the memory limit is {limit} bytes; {order} takes {needed:.0} ({elements:.0} elements of {dtype})"))
+        Error::value(format!(
+            "the memory limit is {limit} bytes; {order} takes {needed:.0} bytes ({elements:.0} elements of {dtype})"
+        ))
     }
 }
 
@@ -124,7 +126,7 @@ mod tests {
     fn orders_that_are_given_are_checked() {
         let chain = network("ab,bc,cd->ad", |l| [9, 2, 9, 2][l]);
         let words = find(&chain, &limited(99, Order::LeftToRight)).err().map(|e| e.to_string());
-        let expected = "the memory limit is 99 bytes; this order takes 792 (99 elements of f64)";
+        let expected = "the memory limit is 99 bytes; this order takes 792 bytes (99 elements of f64)";
         assert_eq!(words.as_deref(), Some(expected));
         assert!(find(&chain, &limited(792, Order::LeftToRight)).is_ok());
         assert_eq!(find(&chain, &limited(200, Order::Greedy)).unwrap(), [(1, 2), (0, 3)]);

@@ -7,7 +7,7 @@ pub use kernel::{Kernel, Shape};
 use maximize::maximize;
 
 use super::gaussian::Gaussian;
-use super::parts::{argument, epsilon, root};
+use super::parts::{argument, root};
 use crate::check;
 use crate::error::Result;
 use crate::linalg::{Triangular, solve_triangular};
@@ -140,7 +140,7 @@ impl GaussianProcess {
         let z = z.to_dtype(self.x.dtype())?;
         // A copy of the points is another set of points, which has no noise.
         let covariance = self.kernel.covariance(&z, Some(&z), None)?.sub(&seen.mt().matmul(&seen)?)?;
-        let jitter = 10.0 * z.dim(0) as f64 * epsilon(z.dtype()) * self.kernel.variance();
+        let jitter = 10.0 * z.dim(0) as f64 * z.dtype().epsilon() * self.kernel.variance();
         let covariance = covariance.add(&Tensor::eye(z.dim(0), z.dtype())?.mul_scalar(jitter)?)?;
         let eps = rng.normal(&[count, z.dim(0)], z.dtype())?;
         let mean = seen.mt().matmul(&self.whitened)?.squeeze(-1)?;
@@ -184,7 +184,7 @@ fn prior(kernel: &Kernel, x: &Tensor, parameters: Option<&Tensor>) -> Result<Gau
     let covariance = kernel.covariance(x, None, parameters)?;
     let (m, dtype) = (covariance.dim(0), covariance.dtype());
     let scale = covariance.diagonal(0, 1)?.mean(&[])?;
-    let jitter = Tensor::eye(m, dtype)?.mul_scalar(10.0 * m as f64 * epsilon(dtype))?.mul(&scale)?;
+    let jitter = Tensor::eye(m, dtype)?.mul_scalar(10.0 * m as f64 * dtype.epsilon())?.mul(&scale)?;
     Gaussian::new(&Tensor::zeros(&[m], dtype), &covariance.add(&jitter)?).map_err(|error| error.within("GaussianProcess"))
 }
 

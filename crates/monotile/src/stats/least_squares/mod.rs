@@ -7,7 +7,7 @@ mod table;
 use refine::refine;
 use student::Student;
 
-use super::parts::{argument, constant, epsilon};
+use super::parts::{argument, constant};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
 use crate::linalg::{MatrixNorm, Qr, QrOptions, Triangular, norm, qr, solve_triangular};
@@ -230,7 +230,7 @@ fn refuse_dependent(factors: &Qr, m: usize, intercept: bool) -> Result<()> {
     let (r, p) = (factors.r.to_f64_vec(), factors.r.dim(1));
     for j in 0..p {
         let length = (0..=j).map(|i| r[i * p + j] * r[i * p + j]).sum::<f64>().sqrt();
-        if r[j * p + j].abs() <= epsilon(factors.r.dtype()) * (m as f64).sqrt() * length {
+        if r[j * p + j].abs() <= factors.r.dtype().epsilon() * (m as f64).sqrt() * length {
             let what = match (intercept, j) {
                 (true, 0) => "the constant".to_string(),
                 _ => format!("variable {}", j + usize::from(!intercept)),
