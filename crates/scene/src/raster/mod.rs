@@ -4,9 +4,14 @@
 //! (`tile`): first which triangle each sample shows, then the light of each triangle that a pixel shows, once (`shade`), then what blends.
 //! Lines and points are triangles by then (`stroke`).
 
+mod batch;
 mod behind;
 mod bins;
+mod encode;
+mod lanes;
+mod light;
 mod shade;
+mod shadow;
 mod stroke;
 mod texture;
 mod tile;
@@ -26,7 +31,7 @@ use behind::Behind;
 use bins::Bins;
 use shade::{Look, Shader};
 use texture::Textures;
-use tile::{SIDE, Tile};
+use tile::{Parts, SIDE, Tile};
 use triangle::Triangle;
 use vertex::Varying;
 
@@ -79,7 +84,8 @@ impl<'a> Renderer<'a> {
         let draws = self.order.draws(self.scene, pose, view_from_world);
         let drawn = self.drawn(pose, &draws, clip_from_view * view_from_world, shot);
         let behind = Behind::new(shot, &drawn)?;
-        let shader = Shader::new(&self.materials, &self.textures, shot, behind.viewpoint());
+        let shader = Shader::new(&drawn.looks, &self.materials, &self.textures, shot, behind.viewpoint());
+        let parts = Parts { drawn: &drawn, shader: &shader, behind: &behind, size };
         let bins = Bins::new(&drawn.triangles, size);
         let mut picture = Picture { width: size[0], height: size[1], rgba: vec![0; 4 * size[0] * size[1]] };
         let bands: Vec<Mutex<&mut [u8]>> = picture.rgba.chunks_mut(4 * SIDE * size[0]).map(Mutex::new).collect();
@@ -93,7 +99,7 @@ impl<'a> Renderer<'a> {
                 // Nobody else takes this band, so the lock is free and cannot be poisoned.
                 let Ok(mut rows) = rows.lock() else { break };
                 for column in 0..size[0].div_ceil(SIDE) {
-                    tile.draw(&drawn, bins.of(column, band), [column * SIDE, band * SIDE], size, (&shader, &behind), &mut rows);
+                    tile.draw(&parts, bins.of(column, band), [column * SIDE, band * SIDE], &mut rows);
                 }
             }
         });
@@ -112,7 +118,7 @@ impl<'a> Renderer<'a> {
             let stroked = shape.topology != Topology::Triangles || shot.wireframe;
             let unlit = of.unlit || (shape.topology != Topology::Triangles && shape.normals.is_empty());
             let look = drawn.looks.len() as u32;
-            drawn.looks.push(Look { material, unlit, blends: draw.blends });
+            drawn.looks.push(Look { material, unlit, blends: draw.blends, colored: !shape.colors.is_empty() });
             if stroked {
                 stroke::add(shape, first, look, size, &mut drawn.varyings, &mut drawn.triangles);
                 continue;
