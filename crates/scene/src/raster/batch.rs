@@ -110,9 +110,10 @@ impl Batch {
             b[k] = each(|i| local.edges[k][0] * x[i] + (local.edges[k][1] * y[i] + local.edges[k][2]));
         }
         let sum = each(|i| b[0][i] + b[1][i] + b[2][i]);
+        let inverse = each(|i| 1.0 / sum[i]);
         for k in 0..3 {
             // Beyond the horizon of the triangle's plane nothing is right, and the middle no worse.
-            b[k] = each(|i| if sum[i] > 0.0 { b[k][i] / sum[i] } else { 1.0 / 3.0 });
+            b[k] = each(|i| if sum[i] > 0.0 { b[k][i] * inverse[i] } else { 1.0 / 3.0 });
         }
         if surface.colored {
             for k in 0..4 {
@@ -142,7 +143,7 @@ impl Batch {
                     let edges = local.edges.map(|e| e[axis]);
                     let slope = each(|i| {
                         let [p, q, r] = [0, 1, 2].map(|corner| edges[corner] * (at[corner] - uv[k][i]));
-                        (p + q + r) / sum[i] * size
+                        (p + q + r) * inverse[i] * size
                     });
                     *square = each(|i| square[i] + slope[i] * slope[i]);
                 }

@@ -5,6 +5,7 @@ use monotile::Result;
 
 use super::Drawn;
 use super::lanes::{LANES, Lanes, each};
+use super::light::unit;
 use super::shadow::Shadow;
 use crate::shot::{FLOOR, HORIZON, SHADE, ZENITH, viewpoint};
 use crate::{Background, Shot, srgb};
@@ -48,18 +49,22 @@ impl Behind {
         }
         let (viewpoint, m) = (self.viewpoint, &self.world_from_clip);
         let row = (y as f32 + 0.5) / self.raster[1] * 2.0 - 1.0;
+        let pixel = 2.0 / self.raster[0];
         let mut near = [[0.0; LANES]; 4];
         let mut direction = [[0.0; LANES]; 3];
         for i in 0..LANES {
-            let column = ((x + i) as f32 + 0.5) / self.raster[0] * 2.0 - 1.0;
+            let column = ((x + i) as f32 + 0.5) * pixel - 1.0;
             for k in 0..4 {
                 near[k][i] = m.x_axis[k] * column + m.y_axis[k] * -row + m.w_axis[k];
             }
             let d = Vec3::new(near[0][i], near[1][i], near[2][i]) * viewpoint.w - viewpoint.truncate() * near[3][i];
-            let d = d / d.length_squared().max(1e-38).sqrt();
+            let d = unit(d);
             (direction[0][i], direction[1][i], direction[2][i]) = (d.x, d.y, d.z);
         }
-        let mut behind = self.color.map_or_else(|| sky(&direction[1]), |color| color.map(|c| [c; LANES]));
+        let mut behind = match self.color {
+            Some(color) => color.map(|c| [c; LANES]),
+            None => sky(&direction[1]),
+        };
         let Some(shadow) = &self.shadow else { return behind };
         let parallel = viewpoint.w == 0.0;
         let mut origin = [[0.0; LANES]; 3];

@@ -15,3 +15,13 @@ pub(super) fn each(mut f: impl FnMut(usize) -> f32) -> Lanes {
     }
     to
 }
+
+/// Whether any lane is set.
+#[inline(always)]
+pub(super) fn any(lanes: &[bool; LANES]) -> bool {
+    let mut found = false;
+    for lane in lanes {
+        found |= lane;
+    }
+    found
+}

@@ -11,7 +11,7 @@ const DIELECTRIC: f32 = 0.04;
 /// Zero stays zero.
 #[inline(always)]
 pub(super) fn unit(v: Vec3) -> Vec3 {
-    v / v.length_squared().max(1e-38).sqrt()
+    v * (1.0 / v.length_squared().max(1e-38).sqrt())
 }
 
 /// L without what the surface emits.

@@ -6,7 +6,7 @@ use glam::{Vec2, Vec3};
 use monotile_kernels::simd;
 
 use super::Drawn;
-use super::lanes::{LANES, Lanes, each};
+use super::lanes::{LANES, Lanes, any, each};
 use crate::Ground;
 use crate::shot::{SHADOW_BLUR, SHADOW_REACH, SHADOW_SIZE};
 
@@ -51,8 +51,9 @@ impl Shadow {
         let Ground { height, center, half_side } = self.ground;
         let size = SHADOW_SIZE as f32;
         let far = each(|i| (height - origin[1][i]) / direction[1][i]);
-        let x = each(|i| (0.5 * ((origin[0][i] + direction[0][i] * far[i] - center[0]) / half_side) + 0.5) * size - 0.5);
-        let y = each(|i| (0.5 * ((origin[2][i] + direction[2][i] * far[i] - center[1]) / half_side) + 0.5) * size - 0.5);
+        let (scale, middle) = (0.5 * size / half_side, 0.5 * size - 0.5);
+        let x = each(|i| (origin[0][i] + direction[0][i] * far[i] - center[0]) * scale + middle);
+        let y = each(|i| (origin[2][i] + direction[2][i] * far[i] - center[1]) * scale + middle);
         let mut meets = [false; LANES];
         for i in 0..LANES {
             let down = (direction[1][i] < 0.0) & (origin[1][i] > height);
@@ -62,6 +63,9 @@ impl Shadow {
             meets[i] = down & dark & inside;
         }
         let mut shade = [0.0; LANES];
+        if !any(&meets) {
+            return shade;
+        }
         for i in (0..LANES).filter(|&i| meets[i]) {
             shade[i] = self.read(x[i], y[i]);
         }
@@ -142,5 +146,32 @@ impl Drawn {
     /// The corners in the world of every triangle that throws a shadow, whichever side is lit and whether it is in the picture.
     fn every_cast(&self) -> impl Iterator<Item = [Vec3; 3]> {
         self.casts.iter().map(|corners| corners.map(|c| self.varyings[c as usize].world))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The map is the sum over both directions as `shot.rs` has it, in f64; what lies at the edge loses what is beyond.
+    #[test]
+    fn the_blur_is_the_one_that_is_stated() {
+        let n = SHADOW_SIZE;
+        let dark = [[0, 0], [3, 250], [100, 90], [101, 90], [n - 1, n - 1]];
+        let mut hard = vec![0.0; n * n];
+        dark.iter().for_each(|[x, y]| hard[y * n + x] = 1.0);
+        let map = blurred(&hard, 0..n);
+        let weight = |i: usize, j: usize| {
+            let apart = i.abs_diff(j) as f64;
+            if apart <= SHADOW_REACH as f64 { (-apart * apart / (2.0 * f64::from(SHADOW_BLUR).powi(2))).exp() } else { 0.0 }
+        };
+        let whole: f64 = (0..=2 * SHADOW_REACH).map(|i| weight(i, SHADOW_REACH)).sum();
+        for y in 0..n {
+            for x in 0..n {
+                let wanted: f64 = dark.iter().map(|&[i, j]| weight(x, i) * weight(y, j)).sum::<f64>() / (whole * whole);
+                // 25 terms either way, each rounded twice.
+                assert!((f64::from(map[(y + 1) * STRIDE + x + 1]) - wanted).abs() <= 1e-6 * wanted, "({x}, {y})");
+            }
+        }
     }
 }

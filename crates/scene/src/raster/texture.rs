@@ -94,9 +94,9 @@ impl Map<'_> {
         let (texels, _) = level.rgba.as_chunks::<4>();
         let (width, height) = (level.width as i32, level.height as i32);
         let at = |x: i32, y: i32| {
-            let [r, g, b, a] = texels[y as usize * level.width as usize + x as usize].map(usize::from);
+            let [r, g, b, a] = texels[y as usize * level.width as usize + x as usize];
             let [color, alpha] = self.tables;
-            Vec4::new(color[r], color[g], color[b], alpha[a])
+            Vec4::new(color[usize::from(r)], color[usize::from(g)], color[usize::from(b)], alpha[usize::from(a)])
         };
         let column = |x: i32| wrapped(x, width, self.sampler.wrap_u);
         let row = |y: i32| wrapped(y, height, self.sampler.wrap_v);

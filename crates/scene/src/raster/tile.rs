@@ -111,7 +111,9 @@ impl Tile {
                 for y in 0..height {
                     for x in (0..width).step_by(LANES) {
                         let weights = open(self, x, y);
-                        if weights == [0.0; LANES] {
+                        let mut most = 0.0_f32;
+                        weights.iter().for_each(|weight| most = most.max(*weight));
+                        if most == 0.0 {
                             continue;
                         }
                         let behind = parts.behind.at(self.origin[0] + x, self.origin[1] + y);
@@ -238,7 +240,7 @@ impl Tile {
             for y in rows {
                 for x in columns.clone().step_by(LANES) {
                     let samples = if layer == Layer::Over { self.seen(&local, x, y) } else { self.showing(number, x, y) };
-                    if samples == [0; LANES] {
+                    if samples.iter().fold(0, |any, sample| any | sample) == 0 {
                         continue;
                     }
                     if self.batch.is_full() {
