@@ -1,8 +1,10 @@
 //! The renderer of the processor: the same bytes for the same input, on every number of threads.
 //!
 //! Vertices are moved and projected, triangles become edge functions (`triangle`), and bands of the picture are drawn by threads, a tile at a time
-//! (`tile`): first which triangle each sample shows, then the light of each triangle that a pixel shows, once (`shade`), then what blends.
-//! Lines and points are triangles by then (`stroke`).
+//! (`tile`): first which triangle each sample shows, then the light of each triangle that a pixel shows, once, then what blends.
+//! The fragments of one look are gathered (`batch`) and shaded together (`shade`, `light`), as are rows of what is behind (`behind`, `shadow`) and the bytes
+//! of pixels (`encode`): plain loops over fixed arrays (`lanes`), which `simd::run` compiles for the vector registers at hand. None of them fuses a
+//! multiplication with an addition, so that every instruction set draws the same. Lines and points are triangles by then (`stroke`).
 
 mod batch;
 mod behind;
