@@ -261,7 +261,7 @@ impl Tile {
             return;
         }
         parts.shader.shade(look, &mut self.batch);
-        for (at, samples, _) in self.batch.fragments() {
+        for (at, samples, color) in self.batch.fragments() {
             if layer == Layer::Added {
                 let part = 0.25 * samples.count_ones() as f32;
                 (0..4).for_each(|k| self.means[at][k] += part * color[k]);
