@@ -79,7 +79,7 @@ impl<'a> Renderer<'a> {
     /// A camera whose matrices are not 4 x 4.
     ///
     /// # Cost
-    /// A vertex takes some 50 ns, a pixel that shows a surface some 100 ns of one core, a pixel of the sky 10.
+    /// A vertex takes some 100 ns; a pixel some 30 ns of one core, where a quarter of the picture shows surfaces.
     pub fn draw(&self, pose: &Pose, shot: &Shot) -> Result<Picture> {
         let (view_from_world, clip_from_view) = shot.camera.matrices()?;
         let size = [shot.camera.width, shot.camera.height];
