@@ -1,11 +1,13 @@
-//! The light of a surface, as `shot.rs` states it, in its letters.
+//! The colours of fragments: what a material and its textures are at each, and the light there.
 
-use glam::{Vec2, Vec3, Vec4};
+use glam::{Vec3, Vec4};
+use monotile_kernels::simd;
 
-use super::texture::Textures;
-use super::triangle::{Local, Triangle};
-use super::vertex::Varying;
-use crate::{Alpha, Light, Material, Shot, TextureRef};
+use super::batch::{Batch, Group};
+use super::lanes::{LANES, Lanes, each};
+use super::light::{radiance, tone_map, unit};
+use super::texture::{Map, Textures};
+use crate::{Alpha, Light, Material, Shot};
 
 /// What all triangles of a draw share.
 pub(super) struct Look {
@@ -13,165 +15,191 @@ pub(super) struct Look {
     pub material: usize,
     pub unlit: bool,
     pub blends: bool,
+    /// Whether vertices have colours.
+    pub colored: bool,
+}
+
+/// A look with what it takes to shade it.
+pub(super) struct Surface<'a> {
+    material: &'a Material,
+    /// Base colour, metalness and roughness, normal, occlusion, emission.
+    pub maps: [Option<Map<'a>>; 5],
+    pub unlit: bool,
+    blends: bool,
+    pub colored: bool,
 }
 
 /// Computes fragments.
 pub(super) struct Shader<'a> {
-    materials: &'a [Material],
-    textures: &'a Textures,
+    surfaces: Vec<Surface<'a>>,
     light: Light,
     /// Where all rays meet; a direction if w is 0.
     viewpoint: Vec4,
 }
 
-/// A fragment before its light: where on its triangle, and how textures pass there.
-struct Place {
-    varying: Varying,
-    /// How texture coordinates change a pixel to the right and a pixel below.
-    slopes: [[Vec2; 2]; 5],
-}
-
-/// The reflectance of what is no metal, looked at straight.
-const DIELECTRIC: f32 = 0.04;
-
 impl<'a> Shader<'a> {
-    pub fn new(materials: &'a [Material], textures: &'a Textures, shot: &Shot, viewpoint: Vec4) -> Self {
-        Self { materials, textures, light: shot.light, viewpoint }
-    }
-
-    /// Whether fragments of a look may be missing.
-    pub fn masks(&self, look: &Look) -> bool {
-        matches!(self.materials[look.material].alpha, Alpha::Mask(_))
-    }
-
-    /// Whether the fragment at a pixel's centre is there.
-    pub fn passes(&self, look: &Look, local: &Local, corners: [&Varying; 3], centre: Vec2) -> bool {
-        let material = &self.materials[look.material];
-        let Alpha::Mask(cutoff) = material.alpha else { return true };
-        let place = Place::new(local, corners, centre, material);
-        self.base_color(material, &place).w >= cutoff
-    }
-
-    /// The linear colour of the fragment at a pixel's centre, with alpha multiplied in.
-    pub fn shade(&self, look: &Look, triangle: &Triangle, local: &Local, corners: [&Varying; 3], centre: Vec2) -> Vec4 {
-        let material = &self.materials[look.material];
-        let place = Place::new(local, corners, centre, material);
-        let base = self.base_color(material, &place);
-        let alpha = if look.blends { base.w } else { 1.0 };
-        let color = base.truncate();
-        if look.unlit {
-            return (color * alpha).extend(alpha);
-        }
-        let viewpoint = self.viewpoint;
-        let v = unit(viewpoint.truncate() - place.varying.world * viewpoint.w);
-        let outward = self.normal(material, &place, v);
-        let n = if triangle.front { outward } else { -outward };
-        let [_, rough, _, open, glow] = material.textures();
-        let (mut metallic, mut roughness, mut o) = (material.metallic, material.roughness, 1.0);
-        let mut e = Vec3::from(material.emissive);
-        if let Some(used) = &rough {
-            let texel = self.read(used, false, &place, 1);
-            (metallic, roughness) = (metallic * texel.z, roughness * texel.y);
-        }
-        if let Some(used) = &open {
-            o += material.occlusion_strength * (self.read(used, false, &place, 3).x - 1.0);
-        }
-        if let Some(used) = &glow {
-            e *= self.read(used, true, &place, 4).truncate();
-        }
-        let l = radiance(&self.light, n, v, color, [metallic, roughness, o]) + e;
-        (tone_map(l) * alpha).extend(alpha)
-    }
-
-    fn read(&self, used: &TextureRef, color: bool, place: &Place, slot: usize) -> Vec4 {
-        self.textures.sample(used.texture, color, place.varying.uvs[slot], place.slopes[slot])
-    }
-
-    fn base_color(&self, material: &Material, place: &Place) -> Vec4 {
-        let base = Vec4::from(material.base_color) * place.varying.color;
-        material.base_color_texture.as_ref().map_or(base, |used| base * self.read(used, true, place, 0))
-    }
-
-    fn normal(&self, material: &Material, place: &Place, v: Vec3) -> Vec3 {
-        let n = place.varying.normal;
-        let mapped = match &material.normal_texture {
-            None => n,
-            Some(used) => {
-                let t = place.varying.tangent;
-                let b = n.cross(t.truncate()) * t.w;
-                let scale = Vec3::new(material.normal_scale, material.normal_scale, 1.0);
-                let x = (2.0 * self.read(used, false, place, 2).truncate() - 1.0) * scale;
-                x.x * t.truncate() + x.y * b + x.z * n
+    pub fn new(looks: &[Look], materials: &'a [Material], textures: &'a Textures, shot: &Shot, viewpoint: Vec4) -> Self {
+        let surface = |look: &Look| {
+            let material = &materials[look.material];
+            let mut maps = [const { None }; 5];
+            for (slot, used) in material.textures().into_iter().enumerate() {
+                maps[slot] = used.and_then(|used| textures.map(used.texture, Material::COLORS[slot]));
             }
+            Surface { material, maps, unlit: look.unlit, blends: look.blends, colored: look.colored }
         };
-        if mapped.length_squared() > 0.0 { unit(mapped) } else { v }
+        Self { surfaces: looks.iter().map(surface).collect(), light: shot.light, viewpoint }
     }
-}
 
-impl Place {
-    fn new(local: &Local, corners: [&Varying; 3], centre: Vec2, material: &Material) -> Self {
-        let e = local.at(centre.x, centre.y);
-        let sum = e[0] + e[1] + e[2];
-        // Beyond the horizon of the triangle's plane nothing is right, and the middle no worse.
-        let b = if sum > 0.0 { e.map(|x| x / sum) } else { [1.0 / 3.0; 3] };
-        let varying = Varying::mean(corners, b);
-        let mut slopes = [[Vec2::ZERO; 2]; 5];
-        for (slot, _) in material.textures().iter().enumerate().filter(|(_, used)| used.is_some()) {
-            // The derivative of Σ eᵢ uvᵢ / Σ eᵢ.
-            slopes[slot] = [0, 1].map(|axis| {
-                let by = |i: usize| local.edges[i][axis] * (corners[i].uvs[slot] - varying.uvs[slot]);
-                (by(0) + by(1) + by(2)) / sum
-            });
+    pub fn surface(&self, look: u32) -> &Surface<'a> {
+        &self.surfaces[look as usize]
+    }
+
+    /// Sets the colours of a batch, all of one look.
+    pub fn shade(&self, look: u32, batch: &mut Batch) {
+        let surface = self.surface(look);
+        simd::run(
+            #[inline(always)]
+            || {
+                for first in batch.groups() {
+                    let colors = self.colors(surface, batch.group(first));
+                    batch.set(first, &colors);
+                }
+            },
+        );
+    }
+
+    /// The linear colours of fragments, with alpha multiplied in.
+    #[inline(always)]
+    fn colors(&self, surface: &Surface<'_>, group: Group<'_>) -> [Lanes; 4] {
+        let [mut r, mut g, mut b, alpha] = surface.base_color(group);
+        let alpha = if surface.blends { alpha } else { [1.0; LANES] };
+        if !surface.unlit {
+            [r, g, b] = self.lit(surface, group, [r, g, b]);
         }
-        Self { varying, slopes }
+        for plane in [&mut r, &mut g, &mut b] {
+            *plane = each(|i| plane[i] * alpha[i]);
+        }
+        [r, g, b, alpha]
+    }
+
+    #[inline(always)]
+    fn lit(&self, surface: &Surface<'_>, group: Group<'_>, base: [Lanes; 3]) -> [Lanes; 3] {
+        let (world, sides) = (group.world(), group.sides());
+        let normal = surface.normal(group);
+        let [metallic, roughness, occlusion] = surface.numbers(group);
+        let emission = surface.emission(group);
+        let viewpoint = self.viewpoint;
+        let mut colors = [[0.0; LANES]; 3];
+        for i in 0..LANES {
+            let v = unit(viewpoint.truncate() - vector(&world, i) * viewpoint.w);
+            let n = vector(&normal, i);
+            let outward = unit(n);
+            let long = n.length_squared() > 0.0;
+            let select = |outward: f32, v: f32| if long { outward } else { v } * sides[i];
+            let n = Vec3::new(select(outward.x, v.x), select(outward.y, v.y), select(outward.z, v.z));
+            let l = radiance(&self.light, n, v, vector(&base, i), [metallic[i], roughness[i], occlusion[i]]);
+            let color = tone_map(l + vector(&emission, i));
+            (colors[0][i], colors[1][i], colors[2][i]) = (color.x, color.y, color.z);
+        }
+        colors
     }
 }
 
-/// Zero stays zero.
-fn unit(v: Vec3) -> Vec3 {
-    v / v.length_squared().max(1e-38).sqrt()
+impl Surface<'_> {
+    /// The alpha below which fragments are missing, where any may be.
+    pub fn cutoff(&self) -> Option<f32> {
+        match self.material.alpha {
+            Alpha::Mask(cutoff) => Some(cutoff),
+            _ => None,
+        }
+    }
+
+    /// Whether normals come from a texture.
+    pub fn bumps(&self) -> bool {
+        self.maps[2].is_some()
+    }
+
+    /// Sets the colours of a batch to the base colours.
+    pub fn show(&self, batch: &mut Batch) {
+        simd::run(
+            #[inline(always)]
+            || {
+                for first in batch.groups() {
+                    let colors = self.base_color(batch.group(first));
+                    batch.set(first, &colors);
+                }
+            },
+        );
+    }
+
+    #[inline(always)]
+    fn base_color(&self, group: Group<'_>) -> [Lanes; 4] {
+        let mut color = if self.colored { group.color() } else { [[1.0; LANES]; 4] };
+        for k in 0..4 {
+            color[k] = each(|i| self.material.base_color[k] * color[k][i]);
+        }
+        if let Some(texels) = self.read(0, group) {
+            for k in 0..4 {
+                color[k] = each(|i| color[k][i] * texels[k][i]);
+            }
+        }
+        color
+    }
+
+    /// Before it is made unit.
+    #[inline(always)]
+    fn normal(&self, group: Group<'_>) -> [Lanes; 3] {
+        let mut normal = group.normal();
+        if let Some(texels) = self.read(2, group) {
+            let tangent = group.tangent();
+            let scale = self.material.normal_scale;
+            for i in 0..LANES {
+                let n = vector(&normal, i);
+                let t = Vec3::new(tangent[0][i], tangent[1][i], tangent[2][i]);
+                let b = n.cross(t) * tangent[3][i];
+                let x = [(2.0 * texels[0][i] - 1.0) * scale, (2.0 * texels[1][i] - 1.0) * scale, 2.0 * texels[2][i] - 1.0];
+                let mapped = t * x[0] + b * x[1] + n * x[2];
+                (normal[0][i], normal[1][i], normal[2][i]) = (mapped.x, mapped.y, mapped.z);
+            }
+        }
+        normal
+    }
+
+    /// Metalness, roughness, occlusion.
+    #[inline(always)]
+    fn numbers(&self, group: Group<'_>) -> [Lanes; 3] {
+        let mut numbers = [self.material.metallic, self.material.roughness, 1.0].map(|x| [x; LANES]);
+        if let Some(texels) = self.read(1, group) {
+            numbers[0] = each(|i| numbers[0][i] * texels[2][i]);
+            numbers[1] = each(|i| numbers[1][i] * texels[1][i]);
+        }
+        if let Some(texels) = self.read(3, group) {
+            numbers[2] = each(|i| 1.0 + self.material.occlusion_strength * (texels[0][i] - 1.0));
+        }
+        numbers
+    }
+
+    #[inline(always)]
+    fn emission(&self, group: Group<'_>) -> [Lanes; 3] {
+        let mut emission = self.material.emissive.map(|e| [e; LANES]);
+        if let Some(texels) = self.read(4, group) {
+            for k in 0..3 {
+                emission[k] = each(|i| emission[k][i] * texels[k][i]);
+            }
+        }
+        emission
+    }
+
+    #[inline(always)]
+    fn read(&self, slot: usize, group: Group<'_>) -> Option<[Lanes; 4]> {
+        self.maps[slot].as_ref().map(
+            #[inline(always)]
+            |map| map.sample(group.uv(slot), group.footprint(slot), group.count),
+        )
+    }
 }
 
-fn radiance(light: &Light, n: Vec3, v: Vec3, c: Vec3, [m, rho, o]: [f32; 3]) -> Vec3 {
-    let (sky, below, sun) = (Vec3::from(light.sky), Vec3::from(light.below), Vec3::from(light.sun));
-    let surroundings = |x: Vec3| below.lerp(sky, 0.5 + 0.5 * x.y);
-    let alpha = rho.max(0.045).powi(2);
-    let alpha2 = alpha * alpha;
-    let f0 = Vec3::splat(DIELECTRIC * (1.0 - m)) + c * m;
-    let d = c * (1.0 - m);
-    let l = Vec3::from(light.toward);
-    let (n_v, n_l) = (n.dot(v).max(1e-4), n.dot(l).max(0.0));
-    let mut direct = Vec3::ZERO;
-    if n_l > 0.0 {
-        let h = unit(l + v);
-        let n_h = n.dot(h).max(0.0);
-        let fresnel = f0 + (1.0 - f0) * (1.0 - v.dot(h).clamp(0.0, 1.0)).powi(5);
-        let lobe = n_h * n_h * (alpha2 - 1.0) + 1.0;
-        let distribution = alpha2 / (lobe * lobe);
-        let visibility =
-            0.5 / (n_l * (n_v * n_v * (1.0 - alpha2) + alpha2).sqrt() + n_v * (n_l * n_l * (1.0 - alpha2) + alpha2).sqrt());
-        direct = sun * n_l * ((1.0 - fresnel) * d + distribution * visibility * fresnel);
-    }
-    let q = rho * Vec4::new(-1.0, -0.0275, -0.572, 0.022) + Vec4::new(1.0, 0.0425, 1.04, -0.04);
-    let a = (q.x * q.x).min((-9.28 * n_v).exp2()) * q.x + q.y;
-    let (scale, bias) = (-1.04 * a + q.z, 1.04 * a + q.w);
-    let r = 2.0 * n_v * n - v;
-    direct + o * (surroundings(n) * d + surroundings(r) * (f0 * scale + bias))
-}
-
-/// Khronos PBR Neutral.
-fn tone_map(radiance: Vec3) -> Vec3 {
-    let start = 0.8 - DIELECTRIC;
-    let desaturation = 0.15;
-    let least = radiance.min_element();
-    let offset = if least < 0.08 { least - 6.25 * least * least } else { DIELECTRIC };
-    let color = radiance - offset;
-    let peak = color.max_element();
-    if peak < start {
-        return color;
-    }
-    let room = 1.0 - start;
-    let new_peak = 1.0 - room * room / (peak + room - start);
-    let g = 1.0 - 1.0 / (desaturation * (peak - new_peak) + 1.0);
-    (color * (new_peak / peak)).lerp(Vec3::splat(new_peak), g)
+#[inline(always)]
+fn vector(planes: &[Lanes; 3], i: usize) -> Vec3 {
+    Vec3::new(planes[0][i], planes[1][i], planes[2][i])
 }

@@ -240,3 +240,22 @@ fn shadows_fall_away_from_the_sun() {
     assert!(difference(x, y) > 30, "{}", difference(x, y));
     assert_eq!(difference(60, 1), 0);
 }
+
+/// What a mask or alpha 0 takes away shows the black behind it, as what is painted black does.
+#[test]
+fn holes_show_what_is_behind() {
+    let mut scene = board(Filter::Nearest, None);
+    let shot = before_black(camera([160, 90]));
+    let painted = draw(&scene, &shot);
+    for texel in scene.images[0].rgba.chunks_exact_mut(4) {
+        texel[3] = texel[0];
+    }
+    for alpha in [crate::Alpha::Mask(0.5), crate::Alpha::Blend] {
+        scene.materials[0].alpha = alpha;
+        let holes = draw(&scene, &shot);
+        // Means are summed in another order.
+        let apart = painted.rgba.iter().zip(&holes.rgba).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(apart <= Some(1), "{alpha:?}: {apart:?}");
+        assert!(holes.rgba.chunks_exact(4).filter(|p| p[0] == 255).count() > 800, "{alpha:?}");
+    }
+}

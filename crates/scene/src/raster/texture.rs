@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use glam::{Vec2, Vec4};
+use glam::Vec4;
+use monotile_kernels::math;
 
+use super::lanes::{LANES, Lanes, each};
 use crate::mipmaps::{Level, levels};
 use crate::{Filter, Sampler, Scene, Wrap, srgb};
 
@@ -12,7 +14,16 @@ pub(super) struct Textures {
     images: HashMap<(usize, bool), Vec<Level>>,
     /// For each texture of the scene.
     of: Vec<(usize, Sampler)>,
-    tables: [[f32; 256]; 2],
+    linear: [f32; 256],
+    decoded: [f32; 256],
+}
+
+/// A texture that can be read.
+pub(super) struct Map<'a> {
+    levels: &'a [Level],
+    sampler: Sampler,
+    /// The numbers of bytes: of colours, and of alpha.
+    tables: [&'a [f32; 256]; 2],
 }
 
 impl Textures {
@@ -26,60 +37,86 @@ impl Textures {
             }
         }
         let of = scene.textures.iter().map(|texture| (texture.image, texture.sampler)).collect();
-        Self { images, of, tables: [std::array::from_fn(|i| i as f32 / 255.0), srgb::table()] }
+        Self { images, of, linear: std::array::from_fn(|i| i as f32 / 255.0), decoded: srgb::table() }
     }
 
-    /// The value of a texture at `uv`, which changes by `across` a pixel to the right and by `down` a pixel below.
-    pub fn sample(&self, texture: usize, color: bool, uv: Vec2, [across, down]: [Vec2; 2]) -> Vec4 {
-        let (image, sampler) = &self.of[texture];
-        let Some(levels) = self.images.get(&(*image, color)) else { return Vec4::ONE };
-        let table = &self.tables[usize::from(color)];
-        let size = Vec2::new(levels[0].width as f32, levels[0].height as f32);
-        let footprint = (across * size).length_squared().max((down * size).length_squared());
-        let read = |level: usize, filter: Filter| texel(&levels[level], sampler, filter, uv, table);
+    /// A texture, which holds colours or else numbers.
+    pub fn map(&self, texture: usize, color: bool) -> Option<Map<'_>> {
+        let (image, sampler) = self.of[texture];
+        let levels = self.images.get(&(image, color))?;
+        let table = if color { &self.decoded } else { &self.linear };
+        Some(Map { levels, sampler, tables: [table, &self.linear] })
+    }
+}
+
+impl Map<'_> {
+    /// Texels a row and rows.
+    pub fn size(&self) -> [f32; 2] {
+        [self.levels[0].width as f32, self.levels[0].height as f32]
+    }
+
+    /// The values at the first `count` places, each by the square of the texels that a pixel covers there.
+    #[inline(always)]
+    pub fn sample(&self, [u, v]: [Lanes; 2], footprint: Lanes, count: usize) -> [Lanes; 4] {
         // log₂ of the root.
-        let lod = 0.5 * footprint.log2();
-        if !(lod > 0.0) {
-            return read(0, sampler.magnify);
+        let lod = each(|i| 0.5 * std::f32::consts::LOG2_E * math::ln(footprint[i]));
+        let last = self.levels.len() - 1;
+        let mut values = [[0.0; LANES]; 4];
+        for i in 0..count.min(LANES) {
+            let (mut fine, mut part, mut filter) = (0, 0.0, self.sampler.magnify);
+            if footprint[i] > 1.0 {
+                filter = self.sampler.minify;
+                match self.sampler.mipmap {
+                    None => {}
+                    Some(Filter::Nearest) => fine = ((lod[i] + 0.5) as usize).min(last),
+                    Some(Filter::Linear) => {
+                        let lod = lod[i].min(last as f32);
+                        fine = lod as usize;
+                        part = lod - fine as f32;
+                    }
+                }
+            }
+            let mut value = self.texel(fine, filter, [u[i], v[i]]);
+            if part > 0.0 {
+                value = value.lerp(self.texel(fine + 1, filter, [u[i], v[i]]), part);
+            }
+            let value = value.to_array();
+            for k in 0..4 {
+                values[k][i] = value[k];
+            }
         }
-        let last = levels.len() - 1;
-        match sampler.mipmap {
-            None => read(0, sampler.minify),
-            Some(Filter::Nearest) => read(((lod + 0.5) as usize).min(last), sampler.minify),
-            Some(Filter::Linear) => {
-                let lod = lod.min(last as f32);
-                let fine = lod as usize;
-                let part = lod - fine as f32;
-                let near = read(fine, sampler.minify);
-                if part == 0.0 { near } else { near.lerp(read(fine + 1, sampler.minify), part) }
+        values
+    }
+
+    #[inline(always)]
+    fn texel(&self, level: usize, filter: Filter, [u, v]: [f32; 2]) -> Vec4 {
+        let level = &self.levels[level];
+        let (texels, _) = level.rgba.as_chunks::<4>();
+        let (width, height) = (level.width as i32, level.height as i32);
+        let at = |x: i32, y: i32| {
+            let [r, g, b, a] = texels[y as usize * level.width as usize + x as usize];
+            let [color, alpha] = self.tables;
+            Vec4::new(color[usize::from(r)], color[usize::from(g)], color[usize::from(b)], alpha[usize::from(a)])
+        };
+        let column = |x: i32| wrapped(x, width, self.sampler.wrap_u);
+        let row = |y: i32| wrapped(y, height, self.sampler.wrap_v);
+        // Far outside, where integers end, one texel is as good as another.
+        let (x, y) = ((u * width as f32).clamp(-1e9, 1e9), (v * height as f32).clamp(-1e9, 1e9));
+        match filter {
+            Filter::Nearest => at(column(x.floor() as i32), row(y.floor() as i32)),
+            Filter::Linear => {
+                let (left, top) = ((x - 0.5).floor(), (y - 0.5).floor());
+                let part = [x - 0.5 - left, y - 0.5 - top];
+                let (left, right) = (column(left as i32), column(left as i32 + 1));
+                let (top, bottom) = (row(top as i32), row(top as i32 + 1));
+                let above = at(left, top).lerp(at(right, top), part[0]);
+                above.lerp(at(left, bottom).lerp(at(right, bottom), part[0]), part[1])
             }
         }
     }
 }
 
-fn texel(level: &Level, sampler: &Sampler, filter: Filter, uv: Vec2, table: &[f32; 256]) -> Vec4 {
-    let (width, height) = (level.width as i32, level.height as i32);
-    let at = |x: i32, y: i32| {
-        let (x, y) = (wrapped(x, width, sampler.wrap_u), wrapped(y, height, sampler.wrap_v));
-        let at = 4 * (y as usize * level.width as usize + x as usize);
-        let [r, g, b, a] = [0, 1, 2, 3].map(|k| level.rgba[at + k]);
-        let color = |byte: u8| table[usize::from(byte)];
-        Vec4::new(color(r), color(g), color(b), f32::from(a) / 255.0)
-    };
-    // Far outside, where integers end, one texel is as good as another.
-    let place = (uv * Vec2::new(width as f32, height as f32)).clamp(Vec2::splat(-1e9), Vec2::splat(1e9));
-    match filter {
-        Filter::Nearest => at(place.x.floor() as i32, place.y.floor() as i32),
-        Filter::Linear => {
-            let corner = (place - 0.5).floor();
-            let part = place - 0.5 - corner;
-            let (x, y) = (corner.x as i32, corner.y as i32);
-            let above = at(x, y).lerp(at(x + 1, y), part.x);
-            above.lerp(at(x, y + 1).lerp(at(x + 1, y + 1), part.x), part.y)
-        }
-    }
-}
-
+#[inline(always)]
 fn wrapped(i: i32, n: i32, wrap: Wrap) -> i32 {
     if (0..n).contains(&i) {
         return i;

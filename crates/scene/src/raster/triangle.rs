@@ -105,13 +105,4 @@ impl Local {
     pub fn touches(&self, side: f32) -> bool {
         self.edges.iter().all(|[a, b, c]| a.max(0.0) * side + b.max(0.0) * side + c >= 0.0)
     }
-
-    /// eᵢ at a place.
-    #[inline(always)]
-    pub fn at(&self, x: f32, y: f32) -> [f32; 3] {
-        self.edges.map(
-            #[inline(always)]
-            |[a, b, c]| a * x + (b * y + c),
-        )
-    }
 }
