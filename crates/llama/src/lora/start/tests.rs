@@ -1,4 +1,4 @@
-use monotile::linalg::{Keep, MatrixNorm, norm, singular_values, truncated};
+use monotile::linalg::{Keep, MatrixNorm, norm, truncated};
 use monotile::tape::{GradientCheck, check_gradient};
 
 use super::*;
@@ -82,10 +82,8 @@ fn pissa_is_the_nearest_matrix_of_its_rank_shared_evenly() {
     for (weight, pair) in begun(Start::Pissa { exact: true }) {
         let product = pair.b.matmul(&pair.a).unwrap().mul_scalar(pair.scaling).unwrap();
         let nearest = truncated(&weight, Keep::Rank(6)).unwrap().approximation;
-        // Singular vectors in f32 are off by some ε ‖W‖ over the gap to the next value (Wedin 1972).
-        let s = singular_values(&weight).unwrap().to_f64_vec();
-        let off = length(&product.sub(&nearest).unwrap());
-        assert!(off < 100.0 * 6e-8 * s[0] / (s[5] - s[6]) * length(&nearest), "{off:e}");
+        // Both factors are rounded to f32 once.
+        assert!(length(&product.sub(&nearest).unwrap()) < 4.0 * 6e-8 * length(&nearest));
         let (a, b) = (pair.a.matmul(&pair.a.mt()).unwrap(), pair.b.mt().matmul(&pair.b).unwrap());
         assert!(length(&a.sub(&b).unwrap()) < 1e-5 * length(&a), "A Aᵀ = Bᵀ B = S/s");
     }
