@@ -51,8 +51,10 @@ for start in sorted(path.stem for path in folder.glob("*.safetensors")):
     # The approximate one is no start of peft's: it computes the product it takes off by itself.
     if start != "pissa_by_products":
         model = PeftModel.from_pretrained(base(), folder / start / "begun", is_trainable=True)
+        # peft takes off what it decomposes in f32, where vectors of values that lie close together are off by far more than rounding.
+        limit = 1e-3 if start == "pissa" else 1e-4
         with torch.no_grad():
-            report("begun in peft, against the base", (logits(model) - ours["base"]).abs().max().item(), 1e-4)
+            report("begun in peft, against the base", (logits(model) - ours["base"]).abs().max().item(), limit)
         model(ours["tokens"], labels=ours["tokens"]).loss.backward()
         trained = [p for n, p in model.named_parameters() if "lora_" in n]
         moved = [p for p in trained if p.grad is not None and p.grad.abs().max() > 0]

@@ -69,7 +69,7 @@ impl Start {
                 let name = self.json();
                 return Err(Error::value(format!("lora: a start by {name} is made out of the weights; give the model with them")));
             }
-            (Start::Pissa { exact }, Base::Weight(weight)) => principal(&weight.to_dtype(DType::F32)?, &site, exact, rng)?,
+            (Start::Pissa { exact }, Base::Weight(weight)) => principal(weight, &site, exact, rng)?,
             (Start::Olora, Base::Weight(weight)) => {
                 let weight = weight.to_dtype(DType::F32)?;
                 // The first columns of Q come from the first columns of W alone, and R = Qᵀ W.
@@ -118,16 +118,18 @@ impl Base<'_> {
 fn principal(weight: &Tensor, site: &Site, exact: bool, rng: &mut Rng) -> Result<(Tensor, Tensor)> {
     let rank = site.rank;
     let (u, s, vt) = if exact {
-        let all = svd(weight, &SvdOptions::default())?;
+        // Values that lie close together turn rounding into other vectors; f64 leaves nothing of that in f32.
+        let all = svd(&weight.to_dtype(DType::F64)?, &SvdOptions::default())?;
         (all.u.slice(1, ..rank)?, all.s.slice(0, ..rank)?, all.vt.slice(0, ..rank)?)
     } else {
         let seed = rng.below(usize::MAX) as u64;
         let options = LowRankOptions { oversampling: rank.max(8), power_iterations: POWER_ITERATIONS, seed, ..Default::default() };
-        let found = svd_lowrank(weight, rank, &options)?;
+        let found = svd_lowrank(&weight.to_dtype(DType::F32)?, rank, &options)?;
         (found.u, found.s, found.vt)
     };
     let root = s.mul_scalar(1.0 / site.scaling)?.sqrt()?;
-    Ok((vt.mul(&root.unsqueeze(1)?)?, u.mul(&root)?))
+    let single = |t: Tensor| t.to_dtype(DType::F32);
+    Ok((single(vt.mul(&root.unsqueeze(1)?)?)?, single(u.mul(&root)?)?))
 }
 
 /// A = (X Q₁)ᵀ / 10 and B = Y Q₂ / 10, where X and Y are normal numbers and Q₁ and Q₂ the even and odd rows of an orthogonal matrix,
