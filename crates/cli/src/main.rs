@@ -11,6 +11,7 @@ mod picture;
 mod plot;
 mod progress;
 mod report;
+mod spaces;
 #[cfg(feature = "view")]
 mod viewer;
 

@@ -19,7 +19,7 @@ use monotile_scene::{Background, Camera, Error, Framing, Orbit, Picture, Pose, R
 /// Pixels of the picture.
 const SIZE: [usize; 2] = [320, 320];
 /// Where the search begins: turned by this rotation vector, in degrees, and shifted by these parts of the model's size.
-const TURN: [f64; 3] = [12.0, 29.0, -12.5];
+const TURN: [f64; 3] = [12.0, -29.0, -12.5];
 const SHIFT: [f64; 3] = [0.08, -0.05, 0.1];
 /// The colour of what nothing is known of.
 const GREY: f64 = 0.35;

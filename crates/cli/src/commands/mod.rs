@@ -8,6 +8,7 @@ pub mod factor;
 mod files;
 pub mod generate;
 pub mod info;
+mod look;
 pub mod lora;
 pub mod render;
 pub mod tour;

@@ -4,6 +4,7 @@ mod einsum;
 mod factor;
 mod frame;
 mod language;
+mod render;
 mod scene;
 
 use std::path::Path;

@@ -10,10 +10,13 @@ use super::Painted;
 use crate::mipmaps::halved;
 use crate::{Camera, Picture, srgb};
 
+/// Cells a side, at least, of what is compared.
+const COARSEST: usize = 3;
+
 /// A number of steps at one size of the picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stage {
-    /// The picture is this many times smaller: outlines that lie far from where they belong are still beside them there.
+    /// The picture is this many times smaller.
     pub shrink: usize,
     /// How many steps are taken.
     pub steps: usize,
@@ -52,7 +55,8 @@ pub struct Fitted {
 
 impl Painted {
     /// Finds from where a picture of this model was taken, and the colours of its vertices: from a camera some tens of degrees away and the colours that
-    /// the model has, by Adam on the square of the difference between the picture and what would be seen. `watch` sees every step.
+    /// the model has, by Adam on the square of the difference between the picture and what would be seen, both as they are and averaged over ever larger squares. `watch`
+    /// sees every step.
     ///
     /// The picture's alpha says where the model is. The camera takes steps in the tangent space of poses: with the model's middle c and size s,
     /// V ← V T(c) exp(s ρ, φ) T(−c), at (ρ, φ) = 0. So it turns about the model, and not the model out of its sight. Its lens is kept.
@@ -83,9 +87,10 @@ impl Painted {
                 let moved = |twist: &Tensor| found.camera.view_from_world.matmul(&about.motion(twist)?);
                 let [height, width] = [seen.dim(0), seen.dim(1)];
                 let camera = Camera { view_from_world: moved(&twist[0])?, width, height, ..found.camera.clone() };
-                let apart = self.draw(&camera, &colors[0])?.sub(&seen)?.square()?;
-                let loss = apart.mean(&[])?;
-                let judged = if stage.color_pace > 0.0 { loss.clone() } else { apart.slice(-1, 3..)?.mean(&[])? };
+                let apart = self.draw(&camera, &colors[0])?.sub(&seen)?;
+                let loss = apart.square()?.mean(&[])?;
+                let judged = if stage.color_pace > 0.0 { apart } else { apart.slice(-1, 3..)? };
+                let judged = at_all_sizes(&judged)?;
                 let mut gradients = judged.backward()?;
                 if let Some(gradient) = gradients.take(&twist[0]) {
                     turns.options.lr = left * stage.pace;
@@ -113,6 +118,21 @@ impl Painted {
         let motion = About::new(self)?.motion(&Tensor::from_slice(&[shift, turn].concat(), &[6])?)?;
         Ok(Camera { view_from_world: camera.view_from_world.to_dtype(DType::F64)?.matmul(&motion)?, ..camera.clone() })
     }
+}
+
+/// The mean square of a difference, and that of its means over 2 x 2, 4 x 4, … pixels, times 2, 4, …: what lies apart in the picture is together in a smaller
+/// one, so that an arm is drawn towards where it belongs from far away.
+fn at_all_sizes(apart: &Tensor) -> Result<Tensor> {
+    let [height, width, channels] = [apart.dim(0), apart.dim(1), apart.dim(2)];
+    let mut sum = apart.square()?.mean(&[])?;
+    let mut cell = 2;
+    while cell * COARSEST <= height.min(width) {
+        let [h, w] = [height / cell, width / cell];
+        let cells = apart.slice(0, ..h * cell)?.slice(1, ..w * cell)?.reshape(&[h, cell, w, cell, channels])?;
+        sum = sum.add(&cells.mean(&[1, 3])?.square()?.mean(&[])?.mul_scalar(cell as f64)?)?;
+        cell *= 2;
+    }
+    Ok(sum)
 }
 
 /// The tangent space of poses about the middle of a model.
@@ -203,25 +223,25 @@ mod tests {
     use crate::{Background, Framing, Orbit, Pose, Scene, Shot};
     use monotile::tape::{GradientCheck, check_gradient};
 
-    fn figure() -> (Painted, Camera) {
-        let scene = Scene::figure();
+    fn figure(size: [usize; 2]) -> (Painted, Camera) {
+        let scene = Scene::figure([48, 64]);
         let mut pose = Pose::rest(&scene);
         scene.clips[1].sample(0.35, &mut pose);
         let orbit = Orbit { azimuth: 20.0, elevation: 8.0, distance: 1.2, ..Orbit::default() };
-        let camera = Framing::new(&scene, [pose.clone()]).unwrap().camera(&orbit, [48, 64]).unwrap();
+        let camera = Framing::new(&scene, [pose.clone()]).unwrap().camera(&orbit, size).unwrap();
         (Painted::new(&scene, &pose).unwrap(), camera)
     }
 
-    /// What the steps follow: the square of the difference to a picture, by the twist at 0 and by the colours.
+    /// What the steps follow, by the twist at 0 and by the colours. So few pixels have few outlines, and none of them comes to pass a centre within the differences.
     #[test]
     fn gradients_of_camera_and_colours_agree_with_differences() {
-        let (figure, camera) = figure();
+        let (figure, camera) = figure([12, 16]);
         let about = About::new(&figure).unwrap();
         let goal = figure.draw(&camera, &figure.colors).unwrap();
         let start = figure.moved(&camera, [0.05, -0.03, 0.1], [0.1, 0.3, -0.2]).unwrap();
         let loss = |x: &[Tensor]| {
             let camera = Camera { view_from_world: start.view_from_world.matmul(&about.motion(&x[0])?)?, ..start.clone() };
-            Ok(vec![figure.draw(&camera, &x[1])?.sub(&goal)?.square()?.sum(&[])?])
+            Ok(vec![at_all_sizes(&figure.draw(&camera, &x[1])?.sub(&goal)?)?])
         };
         let grey = Tensor::filled(figure.colors.shape(), 0.4, DType::F64);
         check_gradient(loss, &[Tensor::zeros(&[6], DType::F64), grey], &GradientCheck { directions: 4, ..Default::default() })
@@ -230,12 +250,12 @@ mod tests {
 
     #[test]
     fn a_camera_is_found_from_tens_of_degrees_away_with_the_colours() {
-        let (truth, camera) = figure();
+        let (truth, camera) = figure([48, 64]);
         let plain = truth.scene(&truth.colors).unwrap();
         let shot = Shot { background: Background::Transparent, ..Shot::new(camera.clone()) };
         let picture = Renderer::new(&plain).draw(&Pose::rest(&plain), &shot).unwrap();
         let grey = Painted { colors: Tensor::filled(truth.colors.shape(), 0.35, DType::F64), ..truth.clone() };
-        let start = grey.moved(&camera, [0.08, -0.05, 0.1], [0.2, 0.5, -0.2]).unwrap();
+        let start = grey.moved(&camera, [0.08, -0.05, 0.1], [0.2, -0.5, -0.2]).unwrap();
         let stage = |shrink, steps, pace, color_pace| Stage { shrink, steps, pace, color_pace };
         let options = FitOptions { stages: vec![stage(2, 80, 0.03, 0.0), stage(1, 80, 0.02, 0.03)] };
         let found = grey.fit(&picture, &start, &options, |_| {}).unwrap();
@@ -247,7 +267,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        let (figure, camera) = figure();
+        let (figure, camera) = figure([48, 64]);
         let picture = |width, height| Picture { width, height, rgba: vec![0; 4 * width * height] };
         let words = |picture: &Picture, stage| {
             figure.fit(picture, &camera, &FitOptions { stages: vec![stage] }, |_| {}).unwrap_err().to_string()

@@ -18,7 +18,6 @@ pub struct Painted {
     pub vertices: Tensor,
     /// (V, 3): linear RGB; f64.
     pub colors: Tensor,
-    triangles: Vec<[u32; 3]>,
 }
 
 impl Painted {
@@ -64,7 +63,6 @@ impl Painted {
             surface: Surface::joined(&triangles, &same)?,
             vertices: Tensor::from_vec(numbers, &[positions.len(), 4])?,
             colors: Tensor::from_vec(colors, &[positions.len(), 3])?,
-            triangles,
         })
     }
 
@@ -100,7 +98,7 @@ impl Painted {
         let colors = colors.to_dtype(DType::F32)?.reshape(&[count, 3])?.to_vec::<f32>()?;
         let rows = self.vertices.to_dtype(DType::F32)?.to_vec::<f32>()?;
         let shape = Primitive {
-            indices: self.triangles.concat(),
+            indices: self.surface.triangles.concat(),
             positions: rows.chunks_exact(4).map(|p| [p[0], p[1], p[2]]).collect(),
             // Nothing is lit by them.
             normals: vec![[0.0, 1.0, 0.0]; count],
