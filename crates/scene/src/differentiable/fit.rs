@@ -64,6 +64,9 @@ impl Painted {
     /// # Errors
     /// A picture of another size than the camera's, a stage whose picture would be empty, and lengths that are not above 0.
     ///
+    /// From one picture a model and its mirror image look much alike: where the start is nearer to the mirrored camera than to the true one, the mirrored one
+    /// is found. Then [`Fitted::losses`] end higher, and another start ([`Painted::moved`]) finds the true one.
+    ///
     /// # Cost
     /// A step draws the picture twice: a few milliseconds for 100 x 100 pixels and a thousand vertices.
     ///
@@ -250,19 +253,19 @@ mod tests {
 
     #[test]
     fn a_camera_is_found_from_tens_of_degrees_away_with_the_colours() {
-        let (truth, camera) = figure([48, 64]);
+        let (truth, camera) = figure([96, 128]);
         let plain = truth.scene(&truth.colors).unwrap();
         let shot = Shot { background: Background::Transparent, ..Shot::new(camera.clone()) };
         let picture = Renderer::new(&plain).draw(&Pose::rest(&plain), &shot).unwrap();
         let grey = Painted { colors: Tensor::filled(truth.colors.shape(), 0.35, DType::F64), ..truth.clone() };
         let start = grey.moved(&camera, [0.08, -0.05, 0.1], [0.2, -0.5, -0.2]).unwrap();
         let stage = |shrink, steps, pace, color_pace| Stage { shrink, steps, pace, color_pace };
-        let options = FitOptions { stages: vec![stage(2, 80, 0.03, 0.0), stage(1, 80, 0.02, 0.03)] };
+        let options = FitOptions { stages: vec![stage(4, 80, 0.03, 0.0), stage(2, 60, 0.02, 0.03), stage(1, 40, 0.01, 0.03)] };
         let found = grey.fit(&picture, &start, &options, |_| {}).unwrap();
         assert!(start.degrees_from(&camera).unwrap() > 30.0);
         let degrees = found.camera.degrees_from(&camera).unwrap();
         let [before, after] = [&grey.colors, &found.colors].map(|colors| truth.color_gap(&camera, colors).unwrap());
-        assert!(degrees < 2.0 && after < 0.25 * before, "{degrees}, {before} to {after}");
+        assert!(degrees < 1.0 && after < 0.25 * before, "{degrees}, {before} to {after}");
     }
 
     #[test]
