@@ -59,7 +59,7 @@ pub fn svg(ways: &[Spaces], indices: &[u32], vertex: usize, size: [usize; 2]) ->
         },
         Panel {
             title: "2  World = M · mesh",
-            words: if at.skinned { "bent by its bones, before a camera" } else { "in its place, before a camera" },
+            words: if at.skinned { "bent by its bones" } else { "in its place" },
             caption: told(&at.world),
             points: solid(|w| w.world),
             frame: None,
@@ -67,7 +67,7 @@ pub fn svg(ways: &[Spaces], indices: &[u32], vertex: usize, size: [usize; 2]) ->
         },
         Panel {
             title: "3  View = V · world",
-            words: "the camera is the origin, and looks along −z",
+            words: "the camera is the origin",
             caption: told(&at.view),
             points: solid(|w| w.view),
             frame: None,
@@ -75,7 +75,7 @@ pub fn svg(ways: &[Spaces], indices: &[u32], vertex: usize, size: [usize; 2]) ->
         },
         Panel {
             title: "4  Clip = P · view",
-            words: "four numbers; here x, and w upwards",
+            words: "here x to the right, w upwards",
             caption: told(&at.clip),
             points: flat(|w| [w.clip[0], -w.clip[3]]),
             frame: None,
@@ -83,7 +83,7 @@ pub fn svg(ways: &[Spaces], indices: &[u32], vertex: usize, size: [usize; 2]) ->
         },
         Panel {
             title: "5  NDC = clip / w",
-            words: "the picture is the square from −1 to 1",
+            words: "the picture goes from −1 to 1",
             caption: told(&at.ndc),
             points: flat(|w| [w.ndc[0], -w.ndc[1]]),
             frame: Some([[-1.0, -1.0], [1.0, 1.0]]),

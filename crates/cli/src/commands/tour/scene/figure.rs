@@ -11,7 +11,7 @@ use crate::picture::{Shown, strip};
 use crate::report::count;
 
 /// Pixels of an animation.
-const SIZE: [usize; 2] = [360, 420];
+const SIZE: [usize; 2] = [360, 400];
 /// Frames a second.
 const FPS: usize = 24;
 /// Still pictures of the walk, and their pixels.
@@ -82,9 +82,9 @@ pub fn draw() -> Result<Drawn, Failure> {
     Ok(Drawn { bones, rate, blocks })
 }
 
-/// From the front and a little from the side, before the page, whatever its colour.
+/// From the front and a little from the side of the sun, so that the shadow falls behind; before the page, whatever its colour.
 fn shot(scene: &Scene, poses: &[Pose], size: [usize; 2]) -> Result<Shot, Failure> {
     let shot =
-        Framing::new(scene, poses.iter().cloned())?.shot(&Orbit { azimuth: 32.0, elevation: 10.0, ..Orbit::default() }, size)?;
+        Framing::new(scene, poses.iter().cloned())?.shot(&Orbit { azimuth: -25.0, elevation: 14.0, ..Orbit::default() }, size)?;
     Ok(Shot { background: Background::Transparent, ..shot })
 }

@@ -34,7 +34,7 @@ pub fn follow() -> Result<Vec<Block>, Failure> {
         })
         .collect();
     let told = |v: &[f32]| v.iter().map(|x| format!("{x:.3}")).collect::<Vec<_>>().join("  ");
-    let row = |space: &str, numbers: &[f32], what: &str| vec![space.to_string(), what.to_string(), told(numbers)];
+    let row = |space: &str, numbers: &[f32], what: &str| vec![format!("{space}: {what}"), told(numbers)];
     let rows = vec![
         row("mesh", &way.mesh, "metres, arms and legs stretched"),
         row("world", &way.world, &format!("moved by its bones: {}", bones.join(", "))),
@@ -54,7 +54,7 @@ pub fn follow() -> Result<Vec<Block>, Failure> {
             spaces::svg(&ways, &shape.indices, vertex, SIZE)?,
             "The same triangles in six spaces (the shirt is left out). In clip space the height is w, the distance from the camera.".to_string(),
         ),
-        Block::Table(["space", "what happened", "the vertex"].map(String::from).to_vec(), rows),
+        Block::Table(["space, and what happened", "the vertex"].map(String::from).to_vec(), rows),
         Block::Text("monotile explain MODEL --vertex N tells the same of any glTF model, with every matrix.".to_string()),
     ])
 }
