@@ -13,7 +13,7 @@ const MARGIN: f32 = 24.0;
 const TITLE: f32 = 36.0;
 const WORDS: f32 = 60.0;
 /// Lines a panel.
-const EDGES: usize = 4000;
+const EDGES: usize = 6000;
 
 const STYLE: &str = include_str!("../assets/spaces.css");
 

@@ -22,8 +22,13 @@ pub fn follow() -> Result<Vec<Block>, Failure> {
         unreachable!("the figure has a body");
     };
     let shape = &scene.meshes[0].primitives[0];
-    let ways = Spaces::all(&scene, &pose, &camera, VertexOf { node, primitive: 0, vertex: 0 })?;
-    let vertex = shared_at(&scene, &ways, "right forearm");
+    let (mut ways, mut indices) = (Vec::new(), Vec::new());
+    for (primitive, part) in scene.meshes[0].primitives.iter().enumerate() {
+        let first = ways.len() as u32;
+        indices.extend(part.indices.iter().map(|i| first + i));
+        ways.extend(Spaces::all(&scene, &pose, &camera, VertexOf { node, primitive, vertex: 0 })?);
+    }
+    let vertex = shared_at(&scene, &ways[..shape.positions.len()], "right forearm");
     let way = &ways[vertex];
     let k = shape.influences.per_vertex;
     let pairs = shape.influences.joints[vertex * k..].iter().zip(&shape.influences.weights[vertex * k..]).take(k);
@@ -51,8 +56,8 @@ pub fn follow() -> Result<Vec<Block>, Failure> {
                 .to_string(),
         ),
         Block::Drawing(
-            spaces::svg(&ways, &shape.indices, vertex, SIZE)?,
-            "The same triangles in six spaces (the shirt is left out). In clip space the height is w, the distance from the camera.".to_string(),
+            spaces::svg(&ways, &indices, vertex, SIZE)?,
+            "The same triangles in six spaces. In clip space the height is w, the distance from the camera.".to_string(),
         ),
         Block::Table(["space, and what happened", "the vertex"].map(String::from).to_vec(), rows),
         Block::Text("monotile explain MODEL --vertex N tells the same of any glTF model, with every matrix.".to_string()),
