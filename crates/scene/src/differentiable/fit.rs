@@ -227,7 +227,7 @@ mod tests {
     use monotile::tape::{GradientCheck, check_gradient};
 
     fn figure(size: [usize; 2]) -> (Painted, Camera) {
-        let scene = Scene::figure([48, 64]);
+        let scene = Scene::figure();
         let mut pose = Pose::rest(&scene);
         scene.clips[1].sample(0.35, &mut pose);
         let orbit = Orbit { azimuth: 20.0, elevation: 8.0, distance: 1.2, ..Orbit::default() };
