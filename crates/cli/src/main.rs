@@ -12,6 +12,7 @@ mod picture;
 mod plot;
 mod progress;
 mod report;
+mod spaces;
 #[cfg(feature = "view")]
 mod viewer;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::picture::Picture;
+use crate::picture::Shown;
 use crate::plot::{Plot, escape};
 
 /// What a section is made of. All text is plain; the page escapes it.
@@ -16,7 +16,9 @@ pub enum Block {
     /// A plot with a sentence under it.
     Figure(Plot, String),
     /// Pictures beside each other, each with its words, and a sentence under all.
-    Pictures(Vec<(Picture, String)>, String),
+    Pictures(Vec<(Shown, String)>, String),
+    /// An SVG document with a sentence under it.
+    Drawing(String, String),
     /// A header and rows; the first column is aligned left, the others right.
     Table(Vec<String>, Vec<Vec<String>>),
     /// Texts side by side.
@@ -110,12 +112,10 @@ fn block(block: &Block, html: &mut String) {
             writeln!(html, "<figure>\n{}<figcaption>{}</figcaption></figure>", plot.svg(), escape(caption))
         }
         Block::Pictures(pictures, caption) => {
-            let each = |(picture, words): &(Picture, String)| {
-                let (width, words, address) = (picture.width, escape(words), picture.address());
-                let height = picture.pixels.len() / width.max(1);
+            let each = |(picture, words): &(Shown, String)| {
+                let (Shown { width, height, address }, words) = (picture, escape(words));
                 format!(
-                    "<div><svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{words}\">\
-                     <image width=\"{width}\" height=\"{height}\" href=\"{address}\"/></svg><span>{words}</span></div>\n"
+                    "<div><img width=\"{width}\" height=\"{height}\" alt=\"{words}\" src=\"{address}\"><span>{words}</span></div>\n"
                 )
             };
             let pictures: String = pictures.iter().map(each).collect();
@@ -124,6 +124,9 @@ fn block(block: &Block, html: &mut String) {
                 "<figure>\n<div class=\"pictures\">\n{pictures}</div><figcaption>{}</figcaption></figure>",
                 escape(caption)
             )
+        }
+        Block::Drawing(svg, caption) => {
+            writeln!(html, "<figure>\n{svg}<figcaption>{}</figcaption></figure>", escape(caption))
         }
         Block::Numbers(numbers) => {
             let each = |(n, what): &(String, String)| format!("<div><b>{}</b><span>{}</span></div>", escape(n), escape(what));
@@ -167,13 +170,15 @@ mod tests {
             blocks: vec![
                 Block::Samples(vec![sample]),
                 Block::Figure(Plot::default(), "c".into()),
-                Block::Pictures(vec![(Picture { width: 1, pixels: vec![0.5] }, "a < b".into())], "d".into()),
+                Block::Pictures(vec![(Shown::grey(1, &[0.5]), "a < b".into())], "d".into()),
+                Block::Drawing("<svg>e</svg>".into(), "f & g".into()),
             ],
         };
         let html = page.html(&[section]);
-        assert!(html.contains("<span>a &lt; b</span>") && html.contains("href=\"data:image/png;base64,iVBOR"));
+        assert!(html.contains("<span>a &lt; b</span>") && html.contains("src=\"data:image/png;base64,iVBOR"));
+        assert!(html.contains("<svg>e</svg><figcaption>f &amp; g</figcaption>"));
         assert!(html.contains("x &lt; y") && html.contains("<b>&lt;b&gt;</b>a &amp; b"));
-        let outside = html.replace("http://www.w3.org/2000/svg", "");
+        let outside = html.replace("http://www.w3.org/2000/svg", "").replace("src=\"data:", "");
         assert!(!outside.contains("http") && !outside.contains("<script") && !outside.contains("src="), "nothing is fetched");
     }
 }

@@ -1,68 +1,59 @@
-//! Grey pictures as PNG files, not compressed: small enough for a page, and read everywhere.
+//! Pictures inside a page: files as addresses that hold them.
 
-/// Brightness row by row, from 0 (black) to 1 (white).
+use std::io;
+
+use monotile_scene::{Animation, Picture};
+
+/// A picture that a page holds.
 #[derive(Debug, Clone)]
-pub struct Picture {
+pub struct Shown {
     /// Pixels in a row.
     pub width: usize,
-    /// As many rows as are full.
-    pub pixels: Vec<f64>,
+    /// Rows.
+    pub height: usize,
+    /// The file, as a `data:` address.
+    pub address: String,
 }
 
-impl Picture {
-    /// The picture as a PNG file (W3C, Portable Network Graphics, third edition).
-    pub fn png(&self) -> Vec<u8> {
-        let rows = self.pixels.chunks_exact(self.width.max(1));
-        let size = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_be_bytes();
-        // 8 bits of grey; deflated, filtered and interlaced as usual.
-        let header = [&size(self.width)[..], &size(rows.len()), &[8, 0, 0, 0, 0]].concat();
+impl Shown {
+    /// A picture.
+    pub fn still(picture: &Picture) -> Self {
+        Self::of([picture.width, picture.height], |file| picture.write_png(file, None))
+    }
+
+    /// Pictures of one size, so many a second, again and again: an animated PNG.
+    pub fn moving(pictures: &[Picture], fps: f64) -> Self {
+        let size = pictures.first().map_or([1, 1], |picture| [picture.width, picture.height]);
+        Self::of(size, |file| {
+            let mut animation = Animation::apng(file, size, pictures.len(), fps)?;
+            pictures.iter().try_for_each(|picture| animation.add(picture))?;
+            animation.finish()
+        })
+    }
+
+    /// Brightness from 0 (black) to 1 (white), row by row.
+    pub fn grey(width: usize, pixels: &[f64]) -> Self {
         let level = |x: &f64| (255.0 * x.clamp(0.0, 1.0)).round() as u8;
-        // Each row begins with its filter: none.
-        let lines: Vec<u8> = rows.flat_map(|row| std::iter::once(0).chain(row.iter().map(level))).collect();
-        let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
-        chunk(&mut png, b"IHDR", &header);
-        chunk(&mut png, b"IDAT", &stored(&lines));
-        chunk(&mut png, b"IEND", &[]);
-        png
+        let rgba = pixels.iter().flat_map(|x| [level(x), level(x), level(x), 255]).collect();
+        Self::still(&Picture { width, height: pixels.len() / width, rgba })
     }
 
-    /// The file as an address that holds it.
-    pub fn address(&self) -> String {
-        format!("data:image/png;base64,{}", base64(&self.png()))
+    fn of([width, height]: [usize; 2], write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Self {
+        let mut file = Vec::new();
+        write(&mut file).expect("memory takes every byte, and pictures here have pixels, all of one size");
+        Self { width, height, address: format!("data:image/png;base64,{}", base64(&file)) }
     }
 }
 
-fn chunk(png: &mut Vec<u8>, name: &[u8; 4], content: &[u8]) {
-    let named = [name, content].concat();
-    png.extend(u32::try_from(content.len()).unwrap_or(u32::MAX).to_be_bytes());
-    png.extend(&named);
-    png.extend(crc(&named).to_be_bytes());
-}
-
-/// A zlib stream of blocks that are stored as they are (RFC 1950, 1951).
-fn stored(bytes: &[u8]) -> Vec<u8> {
-    let mut stream = vec![0x78, 0x01];
-    let blocks = bytes.chunks(0xffff);
-    let last = blocks.len().saturating_sub(1);
-    for (i, block) in blocks.enumerate() {
-        let size = block.len() as u16;
-        stream.push(u8::from(i == last));
-        stream.extend(size.to_le_bytes());
-        stream.extend((!size).to_le_bytes());
-        stream.extend(block);
+/// Pictures of one height beside each other.
+pub fn strip(pictures: &[Picture]) -> Picture {
+    let height = pictures.iter().map(|picture| picture.height).min().unwrap_or(0);
+    let row = |y: usize| pictures.iter().flat_map(move |p| &p.rgba[4 * p.width * y..4 * p.width * (y + 1)]);
+    Picture {
+        width: pictures.iter().map(|picture| picture.width).sum(),
+        height,
+        rgba: (0..height).flat_map(row).copied().collect(),
     }
-    let (mut a, mut b) = (1_u32, 0_u32);
-    for byte in bytes {
-        a = (a + u32::from(*byte)) % 65521;
-        b = (b + a) % 65521;
-    }
-    stream.extend(((b << 16) | a).to_be_bytes());
-    stream
-}
-
-fn crc(bytes: &[u8]) -> u32 {
-    let step = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), |c, _| (c >> 1) ^ (0xedb8_8320 & (c & 1).wrapping_neg()));
-    !bytes.iter().fold(!0, step)
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -83,17 +74,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn checks_and_digits_are_those_of_the_standards() {
-        assert_eq!(crc(b"IEND"), 0xae42_6082);
-        assert_eq!(crc(b"123456789"), 0xcbf4_3926);
-        assert_eq!(stored(b"Wikipedia")[2 + 5 + 9..], 0x11e6_0398_u32.to_be_bytes());
+    fn digits_are_those_of_the_standard() {
         assert_eq!(["", "f", "fo", "foo", "foob"].map(|t| base64(t.as_bytes())), ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]);
     }
 
     #[test]
-    fn a_file_has_its_size_and_every_pixel() {
-        let png = Picture { width: 3, pixels: vec![0.0, 0.5, 1.0, -1.0, 2.0, 0.2] }.png();
-        assert_eq!(png[16..24], [0, 0, 0, 3, 0, 0, 0, 2]);
-        assert!(png.windows(8).any(|w| w == [0, 0, 128, 255, 0, 0, 255, 51]), "{png:?}");
+    fn pictures_stand_beside_each_other_row_by_row() {
+        let picture = |width: usize, from: u8| Picture { width, height: 2, rgba: (from..from + 8 * width as u8).collect() };
+        let both = strip(&[picture(1, 0), picture(2, 100)]);
+        assert_eq!((both.width, both.height), (3, 2));
+        assert_eq!(
+            (both.pixel(0, 1), both.pixel(1, 0), both.pixel(2, 1)),
+            ([4, 5, 6, 7], [100, 101, 102, 103], [112, 113, 114, 115])
+        );
+    }
+
+    #[test]
+    fn what_moves_is_one_file_of_all_frames() {
+        let frame = |grey: u8| Picture { width: 2, height: 1, rgba: [grey, grey, grey, 255].repeat(2) };
+        let shown = Shown::moving(&[frame(0), frame(200)], 10.0);
+        // The signature, in base64.
+        assert!(shown.address.starts_with("data:image/png;base64,iVBORw0KGgo") && (shown.width, shown.height) == (2, 1));
     }
 }

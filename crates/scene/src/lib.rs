@@ -30,6 +30,7 @@ mod scene;
 mod shot;
 mod spaces;
 mod srgb;
+mod still;
 
 pub use camera::{Camera, Lens};
 pub use framing::{Framing, Orbit};

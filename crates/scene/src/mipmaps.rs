@@ -34,7 +34,7 @@ pub(crate) fn levels(image: &Image, srgb: bool) -> Vec<Level> {
 }
 
 /// The mean over cells of n/m neighbours along the middle one of three dimensions of n.
-fn halved(from: &[f32], [outer, n, inner]: [usize; 3], m: usize) -> Vec<f32> {
+pub(crate) fn halved(from: &[f32], [outer, n, inner]: [usize; 3], m: usize) -> Vec<f32> {
     let mut to = vec![0.0; outer * m * inner];
     let cell = n as f32 / m as f32;
     for (from, to) in from.chunks(n * inner).zip(to.chunks_mut(m * inner)) {

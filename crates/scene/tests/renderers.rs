@@ -4,16 +4,24 @@
 //! A pixel counts where it is away from edges: in both renderers' pictures the 3 x 3 pixels around it differ from one another by at most 24 of 255 in each of
 //! red, green, blue and alpha, and it is on the object: it differs from the background, drawn alone. At least half of the pixels on the
 //! object must count. The mean over them of the absolute difference, over red, green, blue and alpha, is to be below 2 of 255.
+//!
+//! Lines and points are all edge. There the pixels on the object whose red, green, blue or alpha differs by more than 24 are counted: of each pixel's four samples
+//! those on the very border of a stroke may fall to either side, and nothing else may change.
 #![cfg(feature = "gpu")]
 
 use std::path::{Path, PathBuf};
 
-use monotile_scene::{Background, Framing, Orbit, Picture, Pose, Scene, Shot, gpu, raster};
+use monotile_scene::{
+    Alpha, Background, Framing, Image, Local, Material, Mesh, Node, Orbit, Picture, Pose, Primitive, Sampler, Scene, Shot, Texture,
+    TextureRef, Topology, Trs, gpu, raster,
+};
 
 /// How much neighbours of a pixel that counts may differ.
 const SMOOTH: u8 = 24;
 /// Below this the renderers agree.
 const BOUND: f64 = 2.0;
+/// The part of the pixels on lines and points that may differ.
+const STRAY: f64 = 0.01;
 
 fn models() -> Option<PathBuf> {
     let cases = std::env::var_os("MONOTILE_CASES").map(PathBuf::from);
@@ -61,6 +69,8 @@ struct Agreement {
     whole: f64,
     /// The part of the object's pixels that count.
     counted: f64,
+    /// The part of the object's pixels that differ by more than neighbours may.
+    stray: f64,
 }
 
 fn compare(a: &Picture, b: &Picture, behind: &Picture) -> Agreement {
@@ -72,7 +82,7 @@ fn compare(a: &Picture, b: &Picture, behind: &Picture) -> Agreement {
     };
     let difference =
         |x, y| f64::from(a.pixel(x, y).iter().zip(b.pixel(x, y)).map(|(p, q)| u32::from(p.abs_diff(q))).sum::<u32>()) / 4.0;
-    let (mut sum, mut count, mut object, mut whole) = (0.0, 0.0, 0.0, 0.0);
+    let (mut sum, mut count, mut object, mut whole, mut stray) = (0.0, 0.0, 0.0, 0.0, 0.0);
     for y in 0..height {
         for x in 0..width {
             whole += difference(x, y);
@@ -80,17 +90,25 @@ fn compare(a: &Picture, b: &Picture, behind: &Picture) -> Agreement {
                 continue;
             }
             object += 1.0;
+            stray += f64::from(u8::from(apart(a.pixel(x, y), b.pixel(x, y)) > SMOOTH));
             if x > 0 && y > 0 && x + 1 < width && y + 1 < height && smooth(a, x, y) && smooth(b, x, y) {
                 sum += difference(x, y);
                 count += 1.0;
             }
         }
     }
-    Agreement { smooth: sum / count, whole: whole / (width * height) as f64, counted: count / object }
+    Agreement { smooth: sum / count, whole: whole / (width * height) as f64, counted: count / object, stray: stray / object }
 }
 
-/// Draws both, keeps them where a folder is named, and judges.
+/// Draws both, and judges what is smooth.
 fn check(name: &str, scene: &Scene, renderer: &mut gpu::Renderer, pose: &Pose, shot: &Shot) {
+    let found = measure(name, scene, renderer, pose, shot);
+    assert!(found.smooth < BOUND, "{name}: {found:?}");
+    assert!(found.counted >= 0.5, "{name}: {found:?}");
+}
+
+/// Draws both, keeps them where a folder is named, and compares them.
+fn measure(name: &str, scene: &Scene, renderer: &mut gpu::Renderer, pose: &Pose, shot: &Shot) -> Agreement {
     let here = raster::Renderer::new(scene).draw(pose, shot).unwrap();
     let there = renderer.draw(pose, shot).unwrap();
     let empty = Scene::default();
@@ -101,9 +119,13 @@ fn check(name: &str, scene: &Scene, renderer: &mut gpu::Renderer, pose: &Pose, s
         }
     }
     let found = compare(&here, &there, &behind);
-    println!("{name}: {:.3} away from edges, {:.3} over all, {:.0} % counted", found.smooth, found.whole, 100.0 * found.counted);
-    assert!(found.smooth < BOUND, "{name}: {found:?}");
-    assert!(found.counted >= 0.5, "{name}: {found:?}");
+    let Agreement { smooth, whole, counted, stray } = found;
+    println!(
+        "{name}: {smooth:.3} away from edges, {whole:.3} over all, {:.0} % counted, {:.2} % stray",
+        100.0 * counted,
+        100.0 * stray
+    );
+    found
 }
 
 #[test]
@@ -136,6 +158,113 @@ fn both_renderers_draw_the_same_in_every_way_of_looking() {
             let orbit = Orbit { azimuth: 200.0, elevation: 30.0, orthographic, ..Orbit::default() };
             let shot = Shot { background, ..framing.shot(&orbit, [333, 257]).unwrap() };
             check(&format!("fox-{name}-{orthographic}"), &scene, &mut renderer, &pose, &shot);
+        }
+    }
+}
+
+#[test]
+fn both_renderers_draw_the_same_figure() {
+    let scene = Scene::figure();
+    let Some(mut renderer) = on_device(&scene) else { return };
+    for (i, clip) in scene.clips.iter().enumerate() {
+        let mut pose = Pose::rest(&scene);
+        clip.sample(0.3 * clip.duration, &mut pose);
+        let shot = Framing::new(&scene, [pose.clone()]).unwrap().shot(&Orbit::default(), [480, 480]).unwrap();
+        check(&format!("figure-{i}"), &scene, &mut renderer, &pose, &shot);
+    }
+}
+
+/// The figure's edges in perspective, and lines and points with and without normals.
+#[test]
+fn both_renderers_draw_the_same_strokes() {
+    let figure = Scene::figure();
+    let Some(mut renderer) = on_device(&figure) else { return };
+    let pose = Pose::rest(&figure);
+    let shot = Framing::new(&figure, [pose.clone()]).unwrap().shot(&Orbit::default(), [480, 480]).unwrap();
+    let wires = measure("wires", &figure, &mut renderer, &pose, &Shot { wireframe: true, ..shot });
+    assert!(wires.stray < STRAY, "{wires:?}");
+
+    // A spiral, so that lines have every direction.
+    let place = |i: u32| {
+        let (t, (sin, cos)) = (i as f32 / 200.0, (i as f32 * 0.37).sin_cos());
+        [t * cos, t * sin, 0.3 * t]
+    };
+    let positions: Vec<[f32; 3]> = (0..200).map(place).collect();
+    let colors: Vec<[f32; 4]> = (0..200).map(|i| [i as f32 / 200.0, 0.4, 1.0 - i as f32 / 200.0, 1.0]).collect();
+    let lines = Primitive {
+        topology: Topology::Lines,
+        indices: (0..199).flat_map(|i| [i, i + 1]).collect(),
+        positions: positions.clone(),
+        colors: colors.clone(),
+        ..Primitive::default()
+    };
+    let lit = Primitive { normals: vec![[0.0, 0.0, 1.0]; 200], ..lines.clone() };
+    let points = Primitive { topology: Topology::Points, indices: (0..200).collect(), ..lines.clone() };
+    for (name, primitive) in [("lines", lines), ("lit-lines", lit), ("points", points)] {
+        let scene = Scene {
+            nodes: vec![Node { mesh: Some(0), ..Node::default() }],
+            meshes: vec![Mesh { primitives: vec![primitive], ..Mesh::default() }],
+            ..Scene::default()
+        };
+        scene.check().unwrap();
+        let Some(mut renderer) = on_device(&scene) else { return };
+        let pose = Pose::rest(&scene);
+        let shot = Framing::new(&scene, [pose.clone()]).unwrap().shot(&Orbit::default(), [400, 300]).unwrap();
+        let found = measure(name, &scene, &mut renderer, &pose, &shot);
+        assert!(found.stray < STRAY, "{name}: {found:?}");
+    }
+}
+
+/// Panes that blend behind, through and before one another and a wall, and a wall with holes.
+#[test]
+fn both_renderers_blend_and_mask_the_same() {
+    let square = Primitive {
+        indices: vec![0, 1, 2, 0, 2, 3],
+        positions: vec![[-1.0, -1.0, 0.0], [1.0, -1.0, 0.0], [1.0, 1.0, 0.0], [-1.0, 1.0, 0.0]],
+        normals: vec![[0.0, 0.0, 1.0]; 4],
+        uvs: vec![vec![[0.0, 1.0], [1.0, 1.0], [1.0, 0.0], [0.0, 0.0]]],
+        ..Primitive::default()
+    };
+    // Alpha from 0 to 1 to the right, in an image of 16 x 1.
+    let ramp = Image { name: String::new(), width: 16, height: 1, rgba: (0..16).flat_map(|i| [255, 240, 200, 17 * i]).collect() };
+    let faded = Some(TextureRef { texture: 0, uv: 0, transform: [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]] });
+    let plain = Material { metallic: 0.0, roughness: 0.7, double_sided: true, ..Material::default() };
+    let pane = |base_color| Material { base_color, alpha: Alpha::Blend, ..plain.clone() };
+    let materials = vec![
+        Material { base_color: [0.2, 0.5, 0.3, 1.0], ..plain.clone() },
+        pane([0.9, 0.2, 0.1, 0.5]),
+        Material { base_color_texture: faded, ..pane([0.2, 0.3, 0.9, 0.8]) },
+        Material { base_color_texture: faded, alpha: Alpha::Mask(0.5), ..plain.clone() },
+    ];
+    let turned = |x: f32, y: f32, z: f32, angle: f32| {
+        let (sin, cos) = (0.5 * angle).sin_cos();
+        Local::Trs(Trs { translation: [x, y, z], rotation: [0.0, sin, 0.0, cos], ..Trs::default() })
+    };
+    let places = [
+        (0, turned(0.0, 0.0, -1.0, 0.0)),
+        (1, turned(0.6, 0.3, 0.0, 0.5)),
+        (1, turned(-0.5, -0.4, 0.6, -0.4)),
+        (2, turned(0.2, -0.5, 1.1, 0.2)),
+        (3, turned(-1.1, 0.7, 0.4, 0.3)),
+    ];
+    let scene = Scene {
+        nodes: places.map(|(mesh, local)| Node { local, mesh: Some(mesh), ..Node::default() }).to_vec(),
+        meshes: (0..4)
+            .map(|i| Mesh { primitives: vec![Primitive { material: Some(i), ..square.clone() }], ..Mesh::default() })
+            .collect(),
+        materials,
+        textures: vec![Texture { image: 0, sampler: Sampler::default() }],
+        images: vec![ramp],
+        ..Scene::default()
+    };
+    scene.check().unwrap();
+    let Some(mut renderer) = on_device(&scene) else { return };
+    let pose = Pose::rest(&scene);
+    let framing = Framing::new(&scene, [pose.clone()]).unwrap();
+    for (name, background) in [("sky", Background::Sky), ("clear", Background::Transparent)] {
+        for azimuth in [10.0, 200.0] {
+            let shot = Shot { background, ..framing.shot(&Orbit { azimuth, ..Orbit::default() }, [400, 300]).unwrap() };
+            check(&format!("panes-{name}-{azimuth}"), &scene, &mut renderer, &pose, &shot);
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod factor;
 mod files;
 pub mod generate;
 pub mod info;
+mod look;
 pub mod lora;
 mod plan;
 pub mod render;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use monotile_scene::Scene;
 
+use super::look::size;
 use crate::failure::Failure;
 use crate::viewer;
 
@@ -30,11 +31,4 @@ impl View {
         let name = self.model.file_name().unwrap_or_default().to_string_lossy();
         viewer::open(scene, &name, self.size)
     }
-}
-
-fn size(text: &str) -> Result<[usize; 2], String> {
-    let sides = text.split_once('x').and_then(|(w, h)| Some([w.parse().ok()?, h.parse().ok()?]));
-    sides
-        .filter(|sides: &[usize; 2]| sides.iter().all(|side| (1..=16384).contains(side)))
-        .ok_or_else(|| "a size is two numbers from 1 to 16384, as 1280x720".to_string())
 }

@@ -6,6 +6,7 @@ mod frame;
 mod language;
 mod lora;
 mod samples;
+mod render;
 mod scene;
 
 use std::path::Path;

@@ -40,7 +40,7 @@ fn explain_follows_a_vertex_to_its_pixel() {
     assert!(text.contains("p = (1.0000, 0.0000, 0.0000)") && text.contains("M p = (3.0000, 0.0000, 0.0000)"), "{text}");
     assert!(text.contains("[ 1.0000  0.0000  0.0000  2.0000 ]") && text.contains("it is in the picture"), "{text}");
     let svg = fs::read_to_string(folder.path().join("v.svg")).unwrap();
-    assert!(svg.starts_with("<svg") && svg.matches("<circle").count() == 6, "{svg}");
+    assert!(svg.starts_with("<svg") && svg.matches("class=\"mark\"").count() == 6, "{svg}");
 }
 
 #[test]
@@ -48,9 +48,13 @@ fn what_is_not_there_is_refused() {
     let folder = folder();
     let explain = |more: &[&str]| monotile(folder.path(), &[&["explain", "triangle.gltf"], more].concat());
     explain(&["--vertex", "3"]).fails_with("error: explain: there is no vertex 3: the mesh has 3, counted from 0");
-    explain(&["--vertex", "0", "--mesh", "fox"]).fails_with("error: explain: there is no mesh \"fox\"; it has [\"triangle\"]");
-    explain(&["--vertex", "0", "--animation", "Run"]).fails_with("error: explain: there is no clip \"Run\"; it has none");
-    explain(&["--vertex", "0", "--camera", "30"]).is_wrong_usage("two angles in degrees");
+    explain(&["--vertex", "0", "--mesh", "fox"]).fails_with("error: triangle.gltf: there is no mesh \"fox\"; it has \"triangle\"");
+    explain(&["--vertex", "0", "--animation", "Run"]).fails_with("error: triangle.gltf: there is no clip \"Run\"; it has none");
+    explain(&["--vertex", "0", "--camera", "orbit:30"]).is_wrong_usage(
+        "\"30\" is no orbit; give degrees around and above, and perhaps a distance: orbit:30,20 or orbit:30,20,1.5",
+    );
+    explain(&["--vertex", "0", "--camera", "Front"])
+        .fails_with("error: triangle.gltf: there is no camera \"Front\"; it has none\nhint: stand anywhere by orbit:30,20");
     monotile(folder.path(), &["info", "none.glb"]).fails_with("error: none.glb: no such file or folder (reading)");
     fs::write(folder.path().join("bad.gltf"), "{}").unwrap();
     let words = "error: bad.gltf: its JSON cannot be read: missing field `asset` at line 1 column 2";

@@ -10,7 +10,12 @@
 //! and 3.6; Olano and Greer (1997), Triangle scan conversion using 2D homogeneous coordinates.
 
 mod cover;
+mod fit;
 mod outline;
+mod painted;
+
+pub use fit::{FitOptions, Fitted, Stage};
+pub use painted::Painted;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,16 +35,23 @@ pub struct Surface {
 }
 
 impl Surface {
-    /// The surface of triangles between so many vertices.
+    /// The surface of triangles between so many vertices. Triangles that share two vertices share the edge between them; an edge of one triangle, or of more
+    /// than two, is where the surface ends.
     ///
     /// # Errors
     /// If a corner is none of the vertices.
     pub fn new(triangles: &[[u32; 3]], vertices: usize) -> Result<Self> {
+        Self::joined(triangles, &(0..vertices as u32).collect::<Vec<_>>())
+    }
+
+    /// The same, where the vertex at a place may stand in several rows, with other normals or colours: `same` says for each vertex which one it counts as.
+    pub(crate) fn joined(triangles: &[[u32; 3]], same: &[u32]) -> Result<Self> {
+        let vertices = same.len();
         if let Some((i, t)) = triangles.iter().enumerate().find(|(_, t)| t.iter().any(|&v| v as usize >= vertices)) {
             return Err(Error::value(format!("Surface: triangle {i} is {t:?}, and there are {vertices} vertices")));
         }
         let edge = |t: &[u32; 3], corner: usize| {
-            let (a, b) = (t[(corner + 1) % 3], t[(corner + 2) % 3]);
+            let [a, b] = [1, 2].map(|k| same[t[(corner + k) % 3] as usize]);
             (a.min(b), a.max(b))
         };
         let mut around: HashMap<(u32, u32), Vec<u32>> = HashMap::new();

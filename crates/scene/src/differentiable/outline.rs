@@ -3,9 +3,13 @@
 //! Of two neighbours that show different triangles, the nearer triangle ends between them where its edge i crosses the line from its pixel's
 //! centre A to the other's, B: with e = eᵢ(A) > 0 and e′ = eᵢ(B) < 0, at the part d = e / (e − e′) of the way. A pixel reaches half of the way,
 //! so for d above ½ the other pixel takes the share d − ½ from the nearer one, and below it the nearer one ½ − d from the other. A steep outline is
-//! looked for between neighbours in a row, a flat one between those in a column: so the areas that it sweeps are counted once.
+//! looked for between neighbours in a row, a flat one between those in a column: so the areas that it sweeps are counted once. Where triangles are smaller
+//! than pixels the edge is that of another triangle: it is found by going over the surface.
 
 use super::cover::{Hit, Planes, centre, dot, pull_edge};
+
+/// Triangles that lie between the centres of two neighbours, at most.
+const FARTHEST: usize = 64;
 
 /// A pixel that takes a share from its neighbour.
 pub(super) struct Mix {
@@ -61,7 +65,7 @@ pub(super) fn each(
     }
 }
 
-/// The first edge of the nearer triangle that is an outline and crosses between the centres.
+/// Goes over the surface from the nearer pixel's centre towards the other's, triangle by triangle, to the edge behind which it ends or turns away.
 fn crossing(
     (near, hit): (usize, &Hit),
     far: usize,
@@ -69,31 +73,32 @@ fn crossing(
     beyond: &[[Option<u32>; 3]],
     size: [usize; 2],
 ) -> Option<Mix> {
-    let triangle = hit.triangle;
-    let own = planes[triangle].as_ref()?;
     let points = [centre(near, size), centre(far, size)];
-    let in_row = near.abs_diff(far) == 1;
-    let along = |edge: usize| {
-        let [x, y, _] = own.edges[edge];
-        let (x, y) = (x.abs() / size[0] as f64, y.abs() / size[1] as f64);
-        if in_row { x >= y } else { y > x }
-    };
-    let outline = |edge: usize| match beyond[triangle][edge] {
-        None => true,
-        // Where the surface goes on behind the edge, it turns away from the viewer there.
-        Some(other) => planes[other as usize].as_ref().is_none_or(|other| other.front != own.front),
-    };
-    (0..3).filter(|&edge| along(edge) && outline(edge)).find_map(|edge| {
-        let e = points.map(|p| dot(own.edges[edge], p));
+    let (mut triangle, mut from) = (hit.triangle, None);
+    for _ in 0..FARTHEST {
+        let own = planes[triangle].as_ref()?;
+        let values = own.edges.map(|edge| points.map(|p| dot(edge, p)));
+        let way = |edge: usize| values[edge][0] / (values[edge][0] - values[edge][1]);
+        // Of the edges that the way goes out through the first; it does not go back.
+        let leaves = (0..3).filter(|&edge| values[edge][0] > values[edge][1] && (from.is_none() || beyond[triangle][edge] != from));
+        let edge = leaves.min_by(|&a, &b| way(a).total_cmp(&way(b)))?;
+        let e = values[edge];
         if !(e[0] >= 0.0 && e[1] < 0.0) {
             return None;
         }
-        let way = e[0] / (e[0] - e[1]);
-        let at: [f64; 3] = std::array::from_fn(|k| points[0][k] + way * (points[1][k] - points[0][k]));
-        let on_edge = (1..3).all(|i| dot(own.edges[(edge + i) % 3], at) >= 0.0);
+        let onward =
+            beyond[triangle][edge].filter(|&next| planes[next as usize].as_ref().is_some_and(|next| next.front == own.front));
+        if let Some(next) = onward {
+            (from, triangle) = (Some(triangle as u32), next as usize);
+            continue;
+        }
+        let [x, y] = [0, 1].map(|axis| own.edges[edge][axis].abs() / size[axis] as f64);
+        let way = way(edge);
         let (to, from, share) = if way > 0.5 { (far, near, way - 0.5) } else { (near, far, 0.5 - way) };
         let sign = if own.front { 1.0 } else { -1.0 };
-        let values = e.map(|x| sign * x);
-        on_edge.then_some(Mix { to, from, share, triangle, edge, points, values })
-    })
+        let in_row = near.abs_diff(far) == 1;
+        let mix = Mix { to, from, share, triangle, edge, points, values: e.map(|x| sign * x) };
+        return (in_row == (x >= y)).then_some(mix);
+    }
+    None
 }

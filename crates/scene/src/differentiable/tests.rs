@@ -43,6 +43,48 @@ fn coverage_is_the_area() {
     assert!((found - area / 4.0).abs() < 2e-4, "{found} and {}", area / 4.0);
 }
 
+/// A disc of triangles that are smaller than pixels: its area, and how the area grows with its radius, 2 π r. A pixel's centre then seldom lies on a triangle
+/// that borders the outline.
+#[test]
+fn outlines_of_small_triangles_are_found() {
+    const RINGS: u32 = 30;
+    const AROUND: u32 = 90;
+    let mut corners = vec![[0.031, -0.017]];
+    let mut triangles = Vec::new();
+    for ring in 1..=RINGS {
+        for i in 0..AROUND {
+            let (sin, cos) = (std::f64::consts::TAU * f64::from(i) / f64::from(AROUND)).sin_cos();
+            let r = 0.71 * f64::from(ring) / f64::from(RINGS);
+            corners.push([0.031 + r * cos, -0.017 + r * sin]);
+            let at = |ring: u32, i: u32| if ring == 0 { 0 } else { 1 + (ring - 1) * AROUND + i % AROUND };
+            triangles.push([at(ring - 1, i), at(ring, i), at(ring, i + 1)]);
+            if ring > 1 {
+                triangles.push([at(ring - 1, i), at(ring, i + 1), at(ring - 1, i + 1)]);
+            }
+        }
+    }
+    let n = corners.len();
+    let surface = Surface::new(&triangles, n).unwrap();
+    let flat = Tensor::from_rows(&corners.iter().map(|[x, y]| [*x, *y, 0.5, 1.0]).collect::<Vec<_>>()).unwrap();
+    let ones = Tensor::ones(&[n, 1], DType::F64);
+    let scaled = |s: &Tensor| {
+        let unit = Tensor::from_slice(&[0.0, 0.0, 1.0, 1.0], &[4])?;
+        let size = Tensor::from_slice(&[1.0, 1.0, 0.0, 0.0], &[4])?.mul(s)?.add(&unit)?;
+        surface.rasterize(&flat.mul(&size)?, &ones, [24, 24])?.slice(-1, 1..)?.mean(&[])
+    };
+    let s = Tensor::scalar(1.0_f64).requires_grad();
+    let coverage = scaled(&s).unwrap();
+    // A polygon of 90 corners lacks less than a thousandth of the disc; of NDC's 4.
+    let area = std::f64::consts::PI * 0.71_f64.powi(2) / 4.0;
+    let found = coverage.item::<f64>().unwrap();
+    assert!((found / area - 1.0).abs() < 3e-3, "{found} of {area}");
+    // Slanted outlines sweep half a pixel more or less at each end of a run of rows: a few percent at 24 pixels.
+    let growth = coverage.backward().unwrap().take(&s).unwrap().item::<f64>().unwrap();
+    assert!((growth / (2.0 * area) - 1.0).abs() < 0.05, "{growth} of {}", 2.0 * area);
+    let check = GradientCheck { directions: 1, ..Default::default() };
+    check_gradient(|x| Ok(vec![scaled(&x[0])?]), &[Tensor::scalar(1.003_f64)], &check).unwrap();
+}
+
 /// Attributes are interpolated on the triangle, not in the picture: a plane in the world stays a plane.
 #[test]
 fn attributes_are_interpolated_in_perspective() {

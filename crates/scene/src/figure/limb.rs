@@ -59,7 +59,8 @@ impl Shell {
             let center = start + axis * ring.along;
             let weights = followed(limb.bones, center, axis);
             for i in 0..=AROUND {
-                let (sin, cos) = (i as f32 / AROUND as f32 * TAU).sin_cos();
+                // The last vertex stands exactly where the first one does, with other texture coordinates.
+                let (sin, cos) = ((i % AROUND) as f32 / AROUND as f32 * TAU).sin_cos();
                 let radial = side * cos + front * sin;
                 let p = &mut self.shape;
                 p.positions.push((center + radial * ring.radius).into());

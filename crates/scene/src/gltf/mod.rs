@@ -71,8 +71,10 @@ impl Scene {
     pub fn inspect(path: impl AsRef<Path>) -> Result<(Self, About)> {
         let path = path.as_ref();
         let failed = |source| Error::io("reading", path, &source);
-        if !std::fs::metadata(path).map_err(failed)?.is_file() {
-            return Err(Error::format(path, "not a file"));
+        let about = std::fs::metadata(path).map_err(failed)?;
+        if !about.is_file() {
+            let what = if about.is_dir() { "is a folder" } else { "is no file" };
+            return Err(Error::format(path, format!("{what}, and a model is a .gltf or .glb file")));
         }
         let bytes = std::fs::read(path).map_err(failed)?;
         let folder = path.parent().unwrap_or(Path::new(""));

@@ -1,6 +1,5 @@
 //! `monotile render`: pictures and animations of 3D models.
 
-mod options;
 mod output;
 mod renderer;
 
@@ -10,9 +9,9 @@ use std::path::PathBuf;
 use clap::Args;
 use monotile_scene::{Background, Camera, Clip, Framing, Pose, Scene, Shot};
 
-use self::options::{Sight, background, size};
 use self::output::Output;
 use self::renderer::Renderer;
+use super::look::{self, Sight, background, size};
 use crate::failure::Failure;
 use crate::progress::{Progress, say};
 
@@ -91,7 +90,7 @@ impl Render {
         let output = Output::parse(self.out.as_deref(), &self.model)?;
         self.check(&output)?;
         let scene = Scene::open(&self.model)?;
-        let clip = self.animation.as_deref().map(|wanted| self.clip(&scene, wanted)).transpose()?;
+        let clip = self.animation.as_deref().map(|wanted| look::clip(&self.model, &scene, wanted)).transpose()?;
         let frames = self.frames(&output, clip)?;
         let poses = self.poses(&scene, clip, frames);
         let framing = Framing::new(&scene, poses).map_err(|e| e.within(self.model.display()))?;
@@ -138,17 +137,6 @@ impl Render {
         Ok(())
     }
 
-    fn clip<'a>(&self, scene: &'a Scene, wanted: &str) -> Result<&'a Clip, Failure> {
-        let by_name = scene.clips.iter().find(|clip| clip.name == wanted);
-        let by_number = || wanted.parse().ok().and_then(|i: usize| scene.clips.get(i));
-        by_name.or_else(by_number).ok_or_else(|| {
-            let model = self.model.display();
-            let names: Vec<String> = scene.clips.iter().map(|clip| format!("{:?}", clip.name)).collect();
-            let has = if names.is_empty() { "it has none".to_string() } else { format!("it has {}", names.join(", ")) };
-            Failure::new(format!("{model}: there is no clip {wanted:?}; {has}"))
-        })
-    }
-
     fn frames(&self, output: &Output, clip: Option<&Clip>) -> Result<usize, Failure> {
         if !matches!(output, Output::Animated(_)) {
             return Ok(1);
@@ -186,24 +174,11 @@ impl Render {
                 let azimuth = orbit.azimuth + if self.turntable { 360.0 * turn } else { 0.0 };
                 framing.camera(&monotile_scene::Orbit { azimuth, orthographic: self.ortho, ..*orbit }, self.size)?
             }
-            Sight::OfFile(name) => Camera::of_node(scene, pose, self.node(scene, name)?, self.size)?,
+            Sight::OfFile(name) => Camera::of_node(scene, pose, look::camera(&self.model, scene, name)?, self.size)?,
         };
         let shot = Shot { background: self.background, wireframe: self.wireframe, ..Shot::new(camera) };
         let ground = (!self.no_shadow).then(|| framing.ground(shot.light.toward));
         Ok(Shot { ground, ..shot })
-    }
-
-    /// The node of a camera that is called so.
-    fn node(&self, scene: &Scene, wanted: &str) -> Result<usize, Failure> {
-        let cameras: Vec<usize> = (0..scene.nodes.len()).filter(|&i| scene.nodes[i].lens.is_some()).collect();
-        let by_name = cameras.iter().copied().find(|&i| scene.nodes[i].name == wanted);
-        let by_number = || wanted.parse().ok().and_then(|i: usize| cameras.get(i).copied());
-        by_name.or_else(by_number).ok_or_else(|| {
-            let names: Vec<String> = cameras.iter().enumerate().map(|(i, &n)| format!("{i} {:?}", scene.nodes[n].name)).collect();
-            let has = if names.is_empty() { "it has none".to_string() } else { format!("it has {}", names.join(", ")) };
-            let model = self.model.display();
-            Failure::new(format!("{model}: there is no camera {wanted:?}; {has}")).hint("stand anywhere by orbit:30,20")
-        })
     }
 
     /// What makes a frame what it is: a frame in a file with the same words need not be drawn again.

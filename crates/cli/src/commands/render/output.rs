@@ -31,7 +31,8 @@ impl Output {
     /// The output that a text means; without one, the model's name as .png in the folder that the command runs in.
     pub fn parse(text: Option<&str>, model: &Path) -> Result<Self, Failure> {
         let Some(text) = text else {
-            let name = model.file_stem().ok_or_else(|| Failure::new(format!("{}: is not the name of a file", model.display())))?;
+            // What has no name, as "..", is no file either, and reading it says so.
+            let name = model.file_stem().unwrap_or("model".as_ref());
             return Ok(Self::Png(Path::new(name).with_extension("png")));
         };
         if text == "-" {

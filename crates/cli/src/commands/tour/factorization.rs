@@ -8,7 +8,7 @@ use monotile::{DType, Rng, Tensor};
 
 use crate::failure::Failure;
 use crate::page::{Block, Section};
-use crate::picture::Picture;
+use crate::picture::Shown;
 use crate::plot::{Axis, Plot, Series, Stroke};
 use crate::progress::Progress;
 
@@ -111,7 +111,7 @@ fn picture() -> Result<(Block, Block, usize), Failure> {
     };
     let share = |k: usize| 100.0 * (k * (2 * SIDE + 1)) as f64 / (SIDE * SIDE) as f64;
     let (low, high) = scene.to_f64_vec().iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(*x), h.max(*x)));
-    let grey = |x: &Tensor| Picture { width: SIDE, pixels: x.to_f64_vec().iter().map(|x| (x - low) / (high - low)).collect() };
+    let grey = |x: &Tensor| Shown::grey(SIDE, &x.to_f64_vec().iter().map(|x| (x - low) / (high - low)).collect::<Vec<_>>());
     let mut pictures = Vec::new();
     for k in SHOWN {
         let words = format!("rank {k}: {:.0} % of the numbers, error {:.1} %", share(k), 100.0 * error(k));

@@ -4,6 +4,7 @@ mod attention;
 mod contraction;
 mod factorization;
 mod language;
+mod scene;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -48,6 +49,7 @@ const STATIONS: &[Station] = &[
     Station { name: "einsum", visit: contraction::visit },
     Station { name: "attention", visit: attention::visit },
     Station { name: "factors", visit: factorization::visit },
+    Station { name: "scene", visit: scene::visit },
     Station { name: "language", visit: language::visit },
 ];
 
@@ -88,10 +90,14 @@ impl Tour {
 
     /// Writes the figures of a section as files of their own: `einsum-1.svg`, …
     fn save_figures(&self, name: &str, section: &Section) -> Result<(), Failure> {
-        let figures = section.blocks.iter().filter_map(|b| if let Block::Figure(plot, _) = b { Some(plot) } else { None });
-        for (i, plot) in figures.enumerate() {
+        let figures = section.blocks.iter().filter_map(|b| match b {
+            Block::Figure(plot, _) => Some(plot.svg()),
+            Block::Drawing(svg, _) => Some(svg.clone()),
+            _ => None,
+        });
+        for (i, svg) in figures.enumerate() {
             let path = self.out.join(format!("{name}-{}.svg", i + 1));
-            write_beside(&path, |file| file.write_all(plot.svg().as_bytes()))?;
+            write_beside(&path, |file| file.write_all(svg.as_bytes()))?;
         }
         Ok(())
     }

@@ -1,8 +1,11 @@
-//! How a model is looked at, as words of the command line.
+//! What of a model is looked at, and how, as words of the command line.
 
+use std::path::Path;
 use std::str::FromStr;
 
-use monotile_scene::{Background, Orbit};
+use monotile_scene::{Background, Clip, Orbit, Scene};
+
+use crate::failure::Failure;
 
 /// From where.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +33,40 @@ impl FromStr for Sight {
             _ => Err(refuse()),
         }
     }
+}
+
+/// The clip of a model that is called so, or has this number.
+pub fn clip<'a>(model: &Path, scene: &'a Scene, wanted: &str) -> Result<&'a Clip, Failure> {
+    let names = scene.clips.iter().map(|clip| clip.name.as_str());
+    Ok(&scene.clips[find(model, "clip", wanted, names)?])
+}
+
+/// The mesh of a model that is called so, or has this number.
+pub fn mesh(model: &Path, scene: &Scene, wanted: &str) -> Result<usize, Failure> {
+    find(model, "mesh", wanted, scene.meshes.iter().map(|mesh| mesh.name.as_str()))
+}
+
+/// The node of a model's camera that is called so, or is the camera of this number.
+pub fn camera(model: &Path, scene: &Scene, wanted: &str) -> Result<usize, Failure> {
+    let nodes: Vec<usize> = (0..scene.nodes.len()).filter(|&i| scene.nodes[i].lens.is_some()).collect();
+    let found = find(model, "camera", wanted, nodes.iter().map(|&i| scene.nodes[i].name.as_str()));
+    found.map(|i| nodes[i]).map_err(|failure| failure.hint("stand anywhere by orbit:30,20"))
+}
+
+/// Which of these names is wanted, or which number; else a sentence that tells them.
+fn find<'a>(model: &Path, kind: &str, wanted: &str, names: impl Iterator<Item = &'a str>) -> Result<usize, Failure> {
+    const SHOWN: usize = 8;
+    let names: Vec<&str> = names.collect();
+    let by_number = || wanted.parse().ok().filter(|&i| i < names.len());
+    names.iter().position(|name| *name == wanted).or_else(by_number).ok_or_else(|| {
+        let said = |(i, name): (usize, &&str)| if name.is_empty() { i.to_string() } else { format!("{name:?}") };
+        let mut listed: Vec<String> = names.iter().enumerate().take(SHOWN).map(said).collect();
+        if names.len() > SHOWN {
+            listed.push("…".to_string());
+        }
+        let has = if names.is_empty() { "none".to_string() } else { listed.join(", ") };
+        Failure::new(format!("{}: there is no {kind} {wanted:?}; it has {has}", model.display()))
+    })
 }
 
 /// `1280x720`

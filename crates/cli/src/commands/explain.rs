@@ -1,15 +1,14 @@
 //! `monotile explain`: one vertex on its way through every space, from its mesh to a pixel.
 
-mod picture;
-
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use monotile_scene::{Framing, Orbit, Pose, Scene, Spaces, VertexOf};
+use monotile_scene::{Camera, Framing, Pose, Scene, Spaces, VertexOf};
 
+use super::look::{self, Sight, size};
 use crate::failure::Failure;
-use crate::report;
+use crate::{report, spaces};
 
 /// Tells where one vertex is in every space (mesh, world, view, clip, NDC, pixel), and the matrices between them.
 #[derive(Args)]
@@ -33,9 +32,9 @@ pub struct Explain {
     /// Seconds into the clip, which repeats
     #[arg(long, default_value_t = 0.0, value_name = "SECONDS", requires = "animation")]
     time: f32,
-    /// Where the camera stands: degrees around and above, orbit:30,20
-    #[arg(long, value_name = "orbit:AZIMUTH,ELEVATION", value_parser = orbit)]
-    camera: Option<Orbit>,
+    /// orbit:AZIMUTH,ELEVATION[,DISTANCE] in degrees, or a camera of the file
+    #[arg(long, value_name = "CAMERA", default_value = "orbit:35,18")]
+    camera: Sight,
     /// Pixels of the picture
     #[arg(long, default_value = "1280x720", value_name = "WxH", value_parser = size)]
     size: [usize; 2],
@@ -44,41 +43,20 @@ pub struct Explain {
     out: Option<PathBuf>,
 }
 
-fn orbit(text: &str) -> Result<Orbit, String> {
-    let angles = text.strip_prefix("orbit:").and_then(|angles| angles.split_once(','));
-    let parsed = angles.and_then(|(a, e)| Some((a.trim().parse().ok()?, e.trim().parse().ok()?)));
-    let (azimuth, elevation) = parsed.ok_or("orbit: and two angles in degrees are expected, as orbit:30,20")?;
-    Ok(Orbit { azimuth, elevation, ..Orbit::default() })
-}
-
-fn size(text: &str) -> Result<[usize; 2], String> {
-    let parsed = text.split_once('x').and_then(|(w, h)| Some([w.parse().ok()?, h.parse().ok()?]));
-    parsed.ok_or_else(|| "two numbers are expected, as 1280x720".to_string())
-}
-
-/// The number of what has this name, or is of this number.
-fn find<'a>(kind: &str, wanted: &str, names: impl Iterator<Item = &'a str>) -> Result<usize, Failure> {
-    let names: Vec<&str> = names.collect();
-    let by_number = || wanted.parse().ok().filter(|&i| i < names.len());
-    names.iter().position(|name| *name == wanted).or_else(by_number).ok_or_else(|| {
-        let listed =
-            if names.is_empty() { "it has none".to_string() } else { format!("it has {:?}", &names[..names.len().min(8)]) };
-        Failure::new(format!("explain: there is no {kind} {wanted:?}; {listed}"))
-    })
-}
-
 impl Explain {
     /// Reads the model, poses it, and tells the vertex's way.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
         let scene = Scene::open(&self.model)?;
         let mut pose = Pose::rest(&scene);
         if let Some(wanted) = &self.animation {
-            let clip = &scene.clips[find("clip", wanted, scene.clips.iter().map(|clip| clip.name.as_str()))?];
+            let clip = look::clip(&self.model, &scene, wanted)?;
             clip.sample(clip.looped(self.time), &mut pose);
         }
         let of = self.vertex_of(&scene)?;
-        let orbit = self.camera.unwrap_or_default();
-        let camera = Framing::new(&scene, [pose.clone()])?.camera(&orbit, self.size)?;
+        let camera = match &self.camera {
+            Sight::Orbit(orbit) => Framing::new(&scene, [pose.clone()])?.camera(orbit, self.size)?,
+            Sight::OfFile(name) => Camera::of_node(&scene, &pose, look::camera(&self.model, &scene, name)?, self.size)?,
+        };
         let way = Spaces::of(&scene, &pose, &camera, of)?;
         tell(&scene, &pose, &way, (self, out))?;
         match &self.out {
@@ -87,7 +65,7 @@ impl Explain {
                 let all = Spaces::all(&scene, &pose, &camera, of)?;
                 let node = &scene.nodes[of.node];
                 let primitive = node.mesh.map(|mesh| &scene.meshes[mesh].primitives[of.primitive]);
-                let svg = picture::svg(&all, primitive.map_or(&[], |p| &p.indices), of.vertex, self.size);
+                let svg = spaces::svg(&all, primitive.map_or(&[], |p| &p.indices), of.vertex, self.size)?;
                 monotile::io::write_beside(path, |file| file.write_all(svg.as_bytes()))?;
                 Ok(())
             }
@@ -97,7 +75,7 @@ impl Explain {
     /// The node, primitive and vertex that the options name.
     fn vertex_of(&self, scene: &Scene) -> Result<VertexOf, Failure> {
         let mesh = match &self.mesh {
-            Some(wanted) => Some(find("mesh", wanted, scene.meshes.iter().map(|mesh| mesh.name.as_str()))?),
+            Some(wanted) => Some(look::mesh(&self.model, scene, wanted)?),
             None => scene.nodes.iter().find_map(|node| node.mesh),
         };
         let mesh = mesh.ok_or_else(|| Failure::new("explain: no node draws a mesh"))?;

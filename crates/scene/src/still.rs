@@ -1,0 +1,90 @@
+//! A scene that has stopped moving.
+
+use glam::Mat4;
+
+use crate::draws::Order;
+use crate::place::Placement;
+use crate::{Influences, Mesh, Node, Pose, Primitive, Scene, Topology};
+
+impl Scene {
+    /// The scene as it stands in a pose: vertices where the pose puts them in the world, materials and textures as they are, and nothing that could
+    /// move. It looks the same from everywhere.
+    ///
+    /// # Cost
+    /// A copy of what is drawn.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile_scene::{Pose, Scene};
+    /// let scene = Scene::figure();
+    /// let mut pose = Pose::rest(&scene);
+    /// scene.clips[1].sample(0.4, &mut pose);
+    /// let still = scene.still(&pose);
+    /// assert!(still.skins.is_empty() && still.clips.is_empty());
+    /// assert_eq!(still.meshes[0].primitives[0].positions.len(), scene.meshes[0].primitives[0].positions.len());
+    /// # still.check()?;
+    /// # Ok::<(), monotile_scene::Error>(())
+    /// ```
+    #[must_use]
+    pub fn still(&self, pose: &Pose) -> Self {
+        let draws = Order::new(self).draws(self, pose, Mat4::IDENTITY);
+        let mut still = Self {
+            materials: self.materials.clone(),
+            textures: self.textures.clone(),
+            images: self.images.clone(),
+            ..Self::default()
+        };
+        for draw in &draws.draws {
+            let mut shape = placed(&Placement::new(self, pose, &draws, draw));
+            if draw.mirrored && shape.topology == Topology::Triangles {
+                // The front stays the front.
+                shape.indices.chunks_exact_mut(3).for_each(|corners| corners.swap(1, 2));
+            }
+            let name = self.nodes[draw.node].name.clone();
+            still.nodes.push(Node { name: name.clone(), mesh: Some(still.meshes.len()), ..Node::default() });
+            still.meshes.push(Mesh { name, primitives: vec![shape], weights: Vec::new() });
+        }
+        still
+    }
+}
+
+/// A primitive whose vertices are in the world.
+fn placed(placement: &Placement<'_>) -> Primitive {
+    let mut shape = Primitive { influences: Influences::default(), targets: Vec::new(), ..placement.primitive.clone() };
+    for i in 0..shape.positions.len() {
+        let vertex = placement.vertex(i);
+        shape.positions[i] = vertex.position.into();
+        if let Some(normal) = shape.normals.get_mut(i) {
+            *normal = vertex.normal.into();
+        }
+        if let Some(tangent) = shape.tangents.get_mut(i) {
+            *tangent = vertex.tangent.into();
+        }
+    }
+    shape
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::raster::Renderer;
+    use crate::{Framing, Local, Orbit, Pose, Scene};
+
+    /// Vertices are computed the same way, and then moved by the identity.
+    #[test]
+    fn it_looks_the_same_bent_and_mirrored() {
+        let mut scene = Scene::figure();
+        if let Local::Trs(root) = &mut scene.nodes[0].local {
+            root.scale = [-1.0, 1.2, 1.0];
+        }
+        let mut pose = Pose::rest(&scene);
+        scene.clips[1].sample(0.4, &mut pose);
+        let still = scene.still(&pose);
+        still.check().unwrap();
+        let shot = Framing::new(&scene, [pose.clone()]).unwrap().shot(&Orbit::default(), [160, 120]).unwrap();
+        let moved = Renderer::new(&scene).draw(&pose, &shot).unwrap();
+        let stopped = Renderer::new(&still).draw(&Pose::rest(&still), &shot).unwrap();
+        let apart = moved.rgba.iter().zip(&stopped.rgba).filter(|(a, b)| a.abs_diff(**b) > 2).count();
+        // Where rounding moves an outline over a sample, a pixel changes.
+        assert!(apart < moved.rgba.len() / 1000, "{apart}");
+    }
+}
