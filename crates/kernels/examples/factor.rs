@@ -1,11 +1,12 @@
 //! Prints the speed of factorizations: `cargo run --release -p monotile-kernels --example factor [filter]`.
 //!
-//! Each figure is the fastest of many runs, with all threads.
+//! Each figure is the fastest of many runs, with all threads. `batched` is the filter of many small matrices alone.
 
 use std::time::{Duration, Instant};
 
 use monotile_kernels::factor::cholesky::cholesky;
 use monotile_kernels::factor::eigh::eigh;
+use monotile_kernels::factor::inverse::inverse;
 use monotile_kernels::factor::lu::{Factored, lu, lu_solve};
 use monotile_kernels::factor::qr::{Kind, qr};
 use monotile_kernels::factor::svd::{Vectors, svd};
@@ -57,8 +58,45 @@ fn time<T: Lanes>(name: &str, [m, n]: [usize; 2]) -> f64 {
     }
 }
 
+/// Matrices of a batch.
+const BATCH: usize = 10_000;
+
+/// `general` matrices have no pattern, others n on the diagonal too.
+fn time_batched<T: Lanes>(name: &str, n: usize, general: bool) -> f64 {
+    let mut a = matrix::<T>(BATCH * n, n);
+    for (at, x) in a.iter_mut().enumerate() {
+        let (i, j) = (at / n % n, at % n);
+        *x = if at / n == j { T::ZERO } else { *x } + T::from_f64(if !general && i == j { n as f64 } else { 0.0 });
+    }
+    let (shape, strides) = ([BATCH, n, n], [(n * n) as isize, n as isize, 1]);
+    let view = View::new(&a, 0, &shape, &strides).expect("whole matrices");
+    let zeros = |len: usize| vec![T::ZERO; len];
+    let (mut x, mut y, mut s) = (zeros(a.len()), zeros(a.len()), zeros(BATCH * n));
+    match name {
+        "cholesky" => fastest(|| cholesky(view, &mut x).expect("the diagonal dominates")),
+        "inverse" => fastest(|| inverse(view, &mut x).expect("numbers without a pattern")),
+        "qr" => fastest(|| qr(view, Kind { full: false, non_negative: false }, &mut x, &mut y)),
+        "eigh" => fastest(|| eigh(view, &mut s, &mut x).expect("the iteration converges")),
+        _ => fastest(|| svd(view, Vectors::Thin, &mut s, &mut x, &mut y).expect("the iteration converges")),
+    }
+}
+
+fn batched() {
+    let cases = [("cholesky", false), ("inverse", false), ("inverse", true), ("qr", true), ("eigh", true), ("svd", true)];
+    for (name, general) in cases {
+        for n in [4, 8, 16, 32] {
+            let (single, double) = (time_batched::<f32>(name, n, general), time_batched::<f64>(name, n, general));
+            let kind = if general { "" } else { "dominant" };
+            println!("{name:8} {kind:8} {BATCH}x{n:<3}  f32 {:10.1} us  f64 {:10.1} us", single * 1e6, double * 1e6);
+        }
+    }
+}
+
 fn main() {
     let filter = std::env::args().nth(1).unwrap_or_default();
+    if filter.is_empty() || filter == "batched" {
+        batched();
+    }
     for name in ["cholesky", "qr", "solve", "eigh", "svd", "svdvals"] {
         let most = if ["cholesky", "qr", "solve"].contains(&name) { 2048 } else { 512 };
         for n in [64, 128, 256, 512, 1024, 2048].into_iter().filter(|&n| n <= most) {

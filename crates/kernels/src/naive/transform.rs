@@ -38,11 +38,12 @@ pub fn compose<T: Real>(t: &[T], q: &[T], s: &[T], inverse: bool) -> [T; 16] {
     m
 }
 
-/// The rotation from a to b at t by the shorter way, in f64; the cosine must not be so near 1 that it says nothing of the angle.
+/// The rotation from a to b at t by the shorter way, in f64. The angle is taken from the chords, which hold it near 0 and near π/2.
 pub fn slerp(a: [f64; 4], b: [f64; 4], t: f64) -> [f64; 4] {
     let dot: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
     let b = if dot < 0.0 { b.map(|x| -x) } else { b };
-    let angle = dot.abs().min(1.0).acos();
-    let weight = |t: f64| if angle < 1e-7 { t } else { (t * angle).sin() / angle.sin() };
+    let chord = |s: f64| a.iter().zip(b).map(|(a, b)| (a + s * b).powi(2)).sum::<f64>().sqrt();
+    let angle = 2.0 * chord(-1.0).atan2(chord(1.0));
+    let weight = |t: f64| if angle == 0.0 { t } else { (t * angle).sin() / angle.sin() };
     [0, 1, 2, 3].map(|i| weight(1.0 - t) * a[i] + weight(t) * b[i])
 }

@@ -170,9 +170,35 @@ unsafe fn where_less_f64(x: __m256d, bound: __m256d, yes: __m256d, no: __m256d) 
     unsafe { _mm256_blendv_pd(no, yes, _mm256_cmp_pd::<_CMP_LT_OQ>(x, bound)) }
 }
 
+/// [`Vector::widen_rows`] of eight f32.
+#[inline(always)]
+unsafe fn widen_f32(x: __m256) -> __m256 {
+    // SAFETY: the caller enabled AVX2.
+    unsafe { _mm256_permutevar8x32_ps(x, _mm256_setr_epi32(0, 1, 2, 3, 3, 4, 5, 6)) }
+}
+
+/// [`Vector::narrow_rows`] of eight f32.
+#[inline(always)]
+unsafe fn narrow_f32(x: __m256) -> __m256 {
+    // SAFETY: the caller enabled AVX2.
+    unsafe { _mm256_permutevar8x32_ps(x, _mm256_setr_epi32(0, 1, 2, 4, 5, 6, 7, 7)) }
+}
+
+/// [`Vector::widen_rows`] of four f64, which are one row either way.
+#[inline(always)]
+unsafe fn widen_f64(x: __m256d) -> __m256d {
+    x
+}
+
+/// [`Vector::narrow_rows`] of four f64.
+#[inline(always)]
+unsafe fn narrow_f64(x: __m256d) -> __m256d {
+    x
+}
+
 /// One implementation: every method is the instruction named, under the caller's duty stated by [`Vector`].
 macro_rules! vector {
-    ($name:ident, $element:ty, $lanes:literal, $load_f32:ident, $load_bf16:ident, $load_f16:ident, $exchange:ident, $first:ident, $set1:ident, $load:ident, $load_first:ident, $store:ident, $store_first:ident,
+    ($name:ident, $element:ty, $lanes:literal, $load_f32:ident, $load_bf16:ident, $load_f16:ident, $exchange:ident, $widen:ident, $narrow:ident, $first:ident, $set1:ident, $load:ident, $load_first:ident, $store:ident, $store_first:ident,
      $add:ident, $sub:ident, $mul:ident, $div:ident, $sqrt:ident, $where_less:ident, $fma:ident, $max:ident, $min:ident, $sum:ident, $largest:ident, $round:ident, $scale:ident) => {
         impl Vector for $name {
             type Element = $element;
@@ -204,6 +230,16 @@ macro_rules! vector {
                 // SAFETY: as for `splat`.
                 let (x, y) = unsafe { $exchange::<S>(self.0, other.0) };
                 (Self(x), Self(y))
+            }
+            #[inline(always)]
+            unsafe fn widen_rows(self) -> Self {
+                // SAFETY: as for `splat`.
+                Self(unsafe { $widen(self.0) })
+            }
+            #[inline(always)]
+            unsafe fn narrow_rows(self) -> Self {
+                // SAFETY: as for `splat`.
+                Self(unsafe { $narrow(self.0) })
             }
             #[inline(always)]
             unsafe fn splat(x: $element) -> Self {
@@ -306,6 +342,8 @@ vector!(
     bf16_to_f32,
     f16_to_f32,
     exchange_f32,
+    widen_f32,
+    narrow_f32,
     first8,
     _mm256_set1_ps,
     _mm256_loadu_ps,
@@ -334,6 +372,8 @@ vector!(
     bf16_to_f64,
     f16_to_f64,
     exchange_f64,
+    widen_f64,
+    narrow_f64,
     first4,
     _mm256_set1_pd,
     _mm256_loadu_pd,

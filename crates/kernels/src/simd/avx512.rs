@@ -93,6 +93,34 @@ unsafe fn exchange_f64<const S: usize>(x: __m512d, y: __m512d) -> (__m512d, __m5
     }
 }
 
+/// [`Vector::widen_rows`] of sixteen f32.
+#[inline(always)]
+unsafe fn widen_f32(x: __m512) -> __m512 {
+    // SAFETY: the caller enabled AVX-512.
+    unsafe { _mm512_permutexvar_ps(_mm512_setr_epi32(0, 1, 2, 3, 3, 4, 5, 6, 6, 7, 8, 9, 9, 10, 11, 12), x) }
+}
+
+/// [`Vector::narrow_rows`] of sixteen f32.
+#[inline(always)]
+unsafe fn narrow_f32(x: __m512) -> __m512 {
+    // SAFETY: the caller enabled AVX-512.
+    unsafe { _mm512_permutexvar_ps(_mm512_setr_epi32(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 15, 15, 15, 15), x) }
+}
+
+/// [`Vector::widen_rows`] of eight f64.
+#[inline(always)]
+unsafe fn widen_f64(x: __m512d) -> __m512d {
+    // SAFETY: the caller enabled AVX-512.
+    unsafe { _mm512_permutexvar_pd(_mm512_setr_epi64(0, 1, 2, 3, 3, 4, 5, 6), x) }
+}
+
+/// [`Vector::narrow_rows`] of eight f64.
+#[inline(always)]
+unsafe fn narrow_f64(x: __m512d) -> __m512d {
+    // SAFETY: the caller enabled AVX-512.
+    unsafe { _mm512_permutexvar_pd(_mm512_setr_epi64(0, 1, 2, 4, 5, 6, 7, 7), x) }
+}
+
 /// Lanes that hold two bf16 each: see [`bf16_pairs`](super::bf16_pairs).
 impl F32x16 {
     /// Calls `f`, which must be `#[inline(always)]`, with the instructions for pairs enabled.
@@ -148,7 +176,7 @@ unsafe fn where_less_f64(x: __m512d, bound: __m512d, yes: __m512d, no: __m512d) 
 
 /// One implementation: every method is the instruction named, under the caller's duty stated by [`Vector`].
 macro_rules! vector {
-    ($name:ident, $element:ty, $lanes:literal, $load_f32:ident, $load_bf16:ident, $load_f16:ident, $exchange:ident, $first:ident, $set1:ident, $load:ident, $load_first:ident, $store:ident, $store_first:ident,
+    ($name:ident, $element:ty, $lanes:literal, $load_f32:ident, $load_bf16:ident, $load_f16:ident, $exchange:ident, $widen:ident, $narrow:ident, $first:ident, $set1:ident, $load:ident, $load_first:ident, $store:ident, $store_first:ident,
      $add:ident, $sub:ident, $mul:ident, $div:ident, $sqrt:ident, $where_less:ident, $fma:ident, $max:ident, $min:ident, $sum:ident, $largest:ident, $round:ident, $scale:ident) => {
         impl Vector for $name {
             type Element = $element;
@@ -180,6 +208,16 @@ macro_rules! vector {
                 // SAFETY: as for `splat`.
                 let (x, y) = unsafe { $exchange::<S>(self.0, other.0) };
                 (Self(x), Self(y))
+            }
+            #[inline(always)]
+            unsafe fn widen_rows(self) -> Self {
+                // SAFETY: as for `splat`.
+                Self(unsafe { $widen(self.0) })
+            }
+            #[inline(always)]
+            unsafe fn narrow_rows(self) -> Self {
+                // SAFETY: as for `splat`.
+                Self(unsafe { $narrow(self.0) })
             }
             #[inline(always)]
             unsafe fn splat(x: $element) -> Self {
@@ -282,6 +320,8 @@ vector!(
     bf16_to_f32,
     f16_to_f32,
     exchange_f32,
+    widen_f32,
+    narrow_f32,
     first16,
     _mm512_set1_ps,
     _mm512_loadu_ps,
@@ -310,6 +350,8 @@ vector!(
     bf16_to_f64,
     f16_to_f64,
     exchange_f64,
+    widen_f64,
+    narrow_f64,
     first8,
     _mm512_set1_pd,
     _mm512_loadu_pd,

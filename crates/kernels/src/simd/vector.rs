@@ -74,6 +74,25 @@ pub trait Vector: Copy + 'static {
     /// # Safety
     /// The instruction set must be enabled and `S` must be a power of two below `LANES`.
     unsafe fn exchange<const S: usize>(self, other: Self) -> (Self, Self);
+    /// Rows of 3 numbers, one after another, become rows of 4, as many as there is room for; what the fourth numbers are is
+    /// unspecified.
+    ///
+    /// # Safety
+    /// The instruction set must be enabled and there must be at least 4 lanes.
+    #[inline(always)]
+    unsafe fn widen_rows(self) -> Self {
+        // SAFETY: the caller's duty.
+        unsafe { moved(self, |lane| lane / 4 * 3 + lane % 4) }
+    }
+    /// Rows of 4 numbers become rows of the first 3, one after another; what the lanes that are left hold is unspecified.
+    ///
+    /// # Safety
+    /// As for [`widen_rows`](Self::widen_rows).
+    #[inline(always)]
+    unsafe fn narrow_rows(self) -> Self {
+        // SAFETY: the caller's duty.
+        unsafe { moved(self, |lane| (lane / 3 * 4 + lane % 3).min(Self::LANES - 1)) }
+    }
     /// self + y
     ///
     /// # Safety
@@ -139,4 +158,19 @@ pub trait Vector: Copy + 'static {
     /// # Safety
     /// The instruction set must be enabled.
     unsafe fn scale_by_power_of_two(self, n: Self) -> Self;
+}
+
+/// Each lane is the one of `x` that `from` names, by way of memory.
+///
+/// # Safety
+/// The instruction set must be enabled.
+#[inline(always)]
+unsafe fn moved<V: Vector>(x: V, from: impl Fn(usize) -> usize) -> V {
+    let mut lanes = [V::Element::ZERO; MAX_LANES];
+    // SAFETY: no register has more lanes; the instruction set is the caller's duty.
+    unsafe {
+        x.store(lanes.as_mut_ptr());
+        let moved: [_; MAX_LANES] = std::array::from_fn(|lane| if lane < V::LANES { lanes[from(lane)] } else { V::Element::ZERO });
+        V::load(moved.as_ptr())
+    }
 }

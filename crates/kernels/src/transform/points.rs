@@ -111,7 +111,7 @@ unsafe fn one<V: Vector, const W: usize, const DIVIDE: bool>(
             *register = V::splat(x);
         }
         for b in 0..out.len() / (4 * V::LANES) {
-            write(product::<V, W, DIVIDE>(&entries, rows.columns(b)), out, b);
+            write::<V, W>(product::<V, W, DIVIDE>(&entries, rows.columns(b)), out, b);
         }
     }
 }
@@ -139,7 +139,7 @@ unsafe fn each<V: Vector, const W: usize, const DIVIDE: bool>(
                 }
             }
             turn_matrices(&mut entries);
-            write(product::<V, W, DIVIDE>(&entries, rows.columns(b)), out, b);
+            write::<V, W>(product::<V, W, DIVIDE>(&entries, rows.columns(b)), out, b);
         }
     }
 }

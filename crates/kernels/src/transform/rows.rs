@@ -1,8 +1,8 @@
 //! Rows of a few numbers in memory ↔ registers that each hold one number of several rows.
 //!
 //! A block is as many rows as a register has lanes. Blocks of rows of 4 are turned by two steps of a transposition, which leaves the
-//! rows in an order of its own: lane j holds row [`row_of_lane`]. It is the same for every operand and undone on the way out. Rows of 3 pass
-//! through a buffer of rows of 4; so do the last rows, where a block is not full.
+//! rows in an order of its own: lane j holds row [`row_of_lane`]. It is the same for every operand and undone on the way out. Rows of 3
+//! become rows of 4 in registers, each load reaching past the rows that it is for.
 
 use super::CHUNK;
 use crate::product::transpose;
@@ -67,8 +67,9 @@ pub(super) struct Source<'a, T> {
 /// Rows of 4 numbers that can be read in whole blocks.
 #[derive(Clone, Copy)]
 pub(super) struct Blocks<'s, T> {
-    /// One row, or all of them.
+    /// One row, or all of them; of rows of 3 also those that follow.
     rows: &'s [T],
+    width: usize,
     each: bool,
 }
 
@@ -86,11 +87,14 @@ impl<'a, T: Real> Source<'a, T> {
     pub fn blocks(&mut self, start: usize, count: usize, lanes: usize) -> Blocks<'_, T> {
         let width = self.rows.width;
         if !self.rows.each {
-            return Blocks { rows: &self.buffer[..4], each: false };
+            return Blocks { rows: &self.buffer[..4], width: 4, each: false };
+        }
+        if width == 3 && lanes >= 4 {
+            return Blocks { rows: &self.rows.data[start * width..], width, each: true };
         }
         let data = self.rows.numbers(start, count);
         if width == 4 && count.is_multiple_of(lanes) {
-            return Blocks { rows: data, each: true };
+            return Blocks { rows: data, width, each: true };
         }
         if width == 4 {
             self.buffer[..4 * count].copy_from_slice(data);
@@ -99,7 +103,7 @@ impl<'a, T: Real> Source<'a, T> {
                 *to = [x, y, z, T::ZERO];
             }
         }
-        Blocks { rows: &self.buffer[..4 * count.next_multiple_of(lanes)], each: true }
+        Blocks { rows: &self.buffer[..4 * count.next_multiple_of(lanes)], width: 4, each: true }
     }
 
     /// Numbers `start..start + count`, of rows of 1, in the order of the lanes of each block.
@@ -127,9 +131,18 @@ impl<T: Real> Blocks<'_, T> {
     /// The instruction set of `V` is enabled.
     #[inline(always)]
     pub unsafe fn columns<V: Vector<Element = T>>(&self, b: usize) -> [V; 4] {
-        // SAFETY: the slice holds 4 registers of this block; the instruction set is the caller's duty.
+        // SAFETY: the slice holds 4 registers of this block, or what is left of rows of 3; the instruction set is the caller's duty.
         unsafe {
-            if self.each {
+            if self.width == 3 {
+                let mut registers = [V::splat(T::ZERO); 4];
+                for (i, register) in registers.iter_mut().enumerate() {
+                    let from = self.rows.get(3 * (b * V::LANES + i * (V::LANES / 4))..).unwrap_or_default();
+                    let rows =
+                        if from.len() >= V::LANES { V::load(from.as_ptr()) } else { V::load_first(from.as_ptr(), from.len()) };
+                    *register = rows.widen_rows();
+                }
+                turn_in(registers)
+            } else if self.each {
                 let from = self.rows[4 * b * V::LANES..][..4 * V::LANES].as_ptr();
                 let mut registers = [V::splat(T::ZERO); 4];
                 for (i, register) in registers.iter_mut().enumerate() {
@@ -168,15 +181,15 @@ pub(super) struct Sink<'a, T, const W: usize> {
     out: &'a mut [T],
     stream: Option<Stream>,
     buffer: [T; 4 * CHUNK],
-    narrow: [T; 4 * CHUNK],
 }
 
 impl<'a, T: Real, const W: usize> Sink<'a, T, W> {
     pub fn new(out: &'a mut [T], streamed: bool) -> Self {
-        Self { out, stream: streamed.then(Stream::new), buffer: [T::ZERO; 4 * CHUNK], narrow: [T::ZERO; 4 * CHUNK] }
+        Self { out, stream: streamed.then(Stream::new), buffer: [T::ZERO; 4 * CHUNK] }
     }
 
-    /// Where rows `start..start + count` go as rows of 4, in whole blocks of `lanes`; [`close`](Sink::close) brings them where they belong.
+    /// Where rows `start..start + count` go, with room for rows of 4 in whole blocks of `lanes`; [`close`](Sink::close) brings them where
+    /// they belong.
     #[inline(always)]
     pub fn open(&mut self, start: usize, count: usize, lanes: usize) -> &mut [T] {
         if self.passes(count, lanes) {
@@ -191,18 +204,7 @@ impl<'a, T: Real, const W: usize> Sink<'a, T, W> {
             return;
         }
         let out = &mut self.out[start * W..(start + count) * W];
-        let rows = if W == 4 {
-            &self.buffer[..4 * count]
-        } else {
-            let to = if self.stream.is_some() { &mut self.narrow[..W * count] } else { &mut *out };
-            for (to, &[x, y, z, _]) in to.as_chunks_mut().0.iter_mut().zip(self.buffer.as_chunks().0) {
-                *to = [x, y, z];
-            }
-            if self.stream.is_none() {
-                return;
-            }
-            &self.narrow[..W * count]
-        };
+        let rows = &self.buffer[..W * count];
         match &self.stream {
             Some(stream) => stream.copy(rows, out),
             None => out.copy_from_slice(rows),
@@ -216,17 +218,33 @@ impl<'a, T: Real, const W: usize> Sink<'a, T, W> {
     }
 }
 
-/// Writes block `b` of rows of 4, given as a register for each number of a row.
+/// Writes block `b` of rows of `W` numbers, 3 or 4, given as a register for each number of a row. Of rows of 3 the last store reaches
+/// beyond the block, into room for rows of 4.
 ///
 /// # Safety
 /// The instruction set of `V` is enabled.
 #[inline(always)]
-pub(super) unsafe fn write<V: Vector>(columns: [V; 4], rows: &mut [V::Element], b: usize) {
-    let to = rows[4 * b * V::LANES..][..4 * V::LANES].as_mut_ptr();
-    // SAFETY: the slice holds 4 registers; the instruction set is the caller's duty.
+pub(super) unsafe fn write<V: Vector, const W: usize>(columns: [V; 4], rows: &mut [V::Element], b: usize) {
+    let to = &mut rows[W * b * V::LANES..];
+    // SAFETY: the slices hold 4 registers, of rows of 3 each with the next one's room; the instruction set is the caller's duty.
     unsafe {
-        for (i, register) in turn_out(columns).into_iter().enumerate() {
-            register.store(to.add(i * V::LANES));
+        let registers = turn_out(columns);
+        if W == 4 || V::LANES < 4 {
+            let mut wide = [V::Element::ZERO; 8];
+            let whole = if W == 4 { &mut to[..4 * V::LANES] } else { &mut wide[..4 * V::LANES] };
+            for (i, register) in registers.into_iter().enumerate() {
+                register.store(whole.as_mut_ptr().add(i * V::LANES));
+            }
+            if W == 3 {
+                for (to, &[x, y, z, _]) in to.as_chunks_mut().0.iter_mut().zip(wide[..4 * V::LANES].as_chunks().0) {
+                    *to = [x, y, z];
+                }
+            }
+            return;
+        }
+        let to = to[..3 * V::LANES + V::LANES / 4].as_mut_ptr();
+        for (i, register) in registers.into_iter().enumerate() {
+            register.narrow_rows().store(to.add(3 * i * (V::LANES / 4)));
         }
     }
 }

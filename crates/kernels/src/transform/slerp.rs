@@ -106,7 +106,7 @@ impl<T: Lanes> Kernel<T> for Part<'_, T> {
             let out = sink.open(start, len, V::LANES);
             for k in 0..out.len() / (4 * V::LANES) {
                 // SAFETY: `dispatch_on` enabled the instruction set.
-                unsafe { write(between::<V>(a.columns(k), b.columns(k), t.register(k)), out, k) };
+                unsafe { write::<V, 4>(between::<V>(a.columns(k), b.columns(k), t.register(k)), out, k) };
             }
             leap(self.a, self.b, self.t, row, &mut out[..4 * len]);
             sink.close(start, len, V::LANES);
@@ -185,14 +185,18 @@ fn leap<T: Real>(a: Rows<'_, T>, b: Rows<'_, T>, t: Rows<'_, T>, first: usize, o
     }
 }
 
-/// The same of one row, for any t.
+/// The same of one row, for any t: the same function of a · b also where a and b are not quite of length 1, so that differences of it
+/// are those of its gradient.
 fn exact(a: [f64; 4], b: [f64; 4], t: f64) -> [f64; 4] {
     let dot: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
-    let sign = if dot < 0.0 { -1.0 } else { 1.0 };
-    let length = |s: f64| a.iter().zip(b).map(|(a, b)| (a + s * b).powi(2)).sum::<f64>().sqrt();
-    // By sine and cosine of half the angle, neither of which is lost near 0 or π/2.
-    let angle = 2.0 * length(-sign).atan2(length(sign));
-    let weight = |t: f64| if angle == 0.0 { t } else { (t * angle).sin() / angle.sin() };
-    let (first, last) = (weight(1.0 - t), sign * weight(t));
+    let z = 1.0 - dot.abs();
+    let u = 2.0 * z * ANGLE_F64.iter().rev().fold(0.0, |sum, c| sum * z + c);
+    // sin √v / √v goes on below 0 as sinh √−v / √−v.
+    let sine = |v: f64| {
+        let root = v.abs().sqrt();
+        if v == 0.0 { 1.0 } else { (if v > 0.0 { root.sin() } else { root.sinh() }) / root }
+    };
+    let weight = |t: f64| t * sine(t * t * u) / sine(u);
+    let (first, last) = (weight(1.0 - t), if dot < 0.0 { -weight(t) } else { weight(t) });
     [0, 1, 2, 3].map(|i| first * a[i] + last * b[i])
 }

@@ -39,58 +39,123 @@ impl<T: Lanes> Algorithm<T> for Cholesky {
         _: &mut [Pack<V>],
     ) -> Pack<V> {
         // The orders of graphics as constants: the compiler unrolls every loop.
-        match self.n {
-            3 => factor(isa, 3, a, &mut out.packs[0]),
-            4 => factor(isa, 4, a, &mut out.packs[0]),
-            n => factor(isa, n, a, &mut out.packs[0]),
-        }
+        let status = match self.n {
+            3 => factor(isa, 3, a),
+            4 => factor(isa, 4, a),
+            n => factor(isa, n, a),
+        };
+        std::mem::swap(a, &mut out.packs[0]);
+        status
     }
 }
 
-// Column j of L from those left of it:  l_jj = √(a_jj − Σ l_jk²),  l_ij = (a_ij − Σ l_ik l_jk) / l_jj.
+/// Columns that are computed at a time.
+const PANEL: usize = 4;
+
+// In place, a panel of columns after the other from those left of it. Blocks of sums stay in registers.
 #[inline(always)]
-fn factor<V: Vector>(isa: Enabled<V>, n: usize, a: &[Pack<V>], l: &mut [Pack<V>]) -> Pack<V> {
-    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+fn factor<V: Vector>(isa: Enabled<V>, n: usize, a: &mut [Pack<V>]) -> Pack<V> {
+    let zero = isa.splat(0.0);
     let mut status = zero;
-    for j in 0..n {
-        let (row, below) = l[j * n..].split_at_mut(n);
-        let (left, right) = row.split_at_mut(j);
-        let left = &*left;
-        let square = a[j * n + j] - left.iter().fold(zero, |sum, x| x.mul_add(*x, sum));
-        let failed = zero.where_less(square, zero, isa.splat((j + 1) as f64));
+    let mut j = 0;
+    while j < n {
+        let failed = if j + PANEL <= n { panel::<V, PANEL>(isa, n, a, j) } else { panel::<V, 1>(isa, n, a, j) };
         status = zero.where_less(status, status, failed);
-        let root = square.sqrt();
-        right[0] = root;
-        right[1..].fill(zero);
-        let reciprocal = one / root;
-        let mut i = j + 1;
-        for rows in below.chunks_mut(4 * n) {
-            if rows.len() == 4 * n {
-                let sums = dots(zero, left, std::array::from_fn::<_, 4, _>(|r| &rows[r * n..r * n + j]));
-                for (r, sum) in sums.into_iter().enumerate() {
-                    rows[r * n + j] = (a[(i + r) * n + j] - sum) * reciprocal;
-                }
-                i += 4;
-                continue;
-            }
-            for row in rows.chunks_mut(n) {
-                let [sum] = dots(zero, left, [&row[..j]]);
-                row[j] = (a[i * n + j] - sum) * reciprocal;
-                i += 1;
-            }
-        }
+        j += if j + PANEL <= n { PANEL } else { 1 };
+    }
+    for (i, row) in a.chunks_mut(n).enumerate() {
+        row[i + 1..].fill(zero);
     }
     status
 }
 
-/// The dot products of `x` with each of `rows`.
+/// Columns j … j + B − 1 of L; 0, or the first of them, counted from 1, whose pivot is not positive.
+//
+//   L₁₁ L₁₁ᵀ = A₁₁ − L₁₀ L₁₀ᵀ,  L₂₁ = (A₂₁ − L₂₀ L₁₀ᵀ) L₁₁⁻ᵀ,  where 0 are the columns left of the panel, 1 its own rows.
 #[inline(always)]
-fn dots<V: Vector, const N: usize>(zero: Pack<V>, x: &[Pack<V>], rows: [&[Pack<V>]; N]) -> [Pack<V>; N] {
-    let mut sums = [zero; N];
-    for (k, &x) in x.iter().enumerate() {
-        for r in 0..N {
-            sums[r] = rows[r][k].mul_add(x, sums[r]);
+fn panel<V: Vector, const B: usize>(isa: Enabled<V>, n: usize, a: &mut [Pack<V>], j: usize) -> Pack<V> {
+    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+    let (top, below) = a[j * n..].split_at_mut(B * n);
+    let mut status = zero;
+    let mut l = residual::<V, B, B>(zero, n, j, top, top);
+    let mut inverses = [zero; B];
+    for c in 0..B {
+        let failed = zero.where_less(l[c][c], zero, isa.splat((j + c + 1) as f64));
+        status = zero.where_less(status, status, failed);
+        l[c][c] = l[c][c].sqrt();
+        inverses[c] = one / l[c][c];
+        for r in c + 1..B {
+            l[r][c] *= inverses[c];
+            for m in c + 1..r + 1 {
+                l[r][m] -= l[r][c] * l[m][c];
+            }
         }
     }
-    sums
+    for (row, l) in top.chunks_exact_mut(n).zip(&l) {
+        row[j..j + B].copy_from_slice(l);
+    }
+    let top = &*top;
+    let mut rows = below;
+    // As many sums as registers hold.
+    let whole = if V::REGISTERS >= 32 { 4 } else { 2 };
+    while rows.len() >= whole * n {
+        let (some, rest) = rows.split_at_mut(whole * n);
+        if V::REGISTERS >= 32 {
+            solve::<V, 4, B>(zero, n, j, top, some, (&l, &inverses));
+        } else {
+            solve::<V, 2, B>(zero, n, j, top, some, (&l, &inverses));
+        }
+        rows = rest;
+    }
+    for row in rows.chunks_exact_mut(n) {
+        solve::<V, 1, B>(zero, n, j, top, row, (&l, &inverses));
+    }
+    status
+}
+
+/// R rows of L₂₁, by L₁₁ and the inverses of its diagonal.
+#[inline(always)]
+fn solve<V: Vector, const R: usize, const B: usize>(
+    zero: Pack<V>,
+    n: usize,
+    j: usize,
+    top: &[Pack<V>],
+    rows: &mut [Pack<V>],
+    (l, inverses): (&[[Pack<V>; B]; B], &[Pack<V>; B]),
+) {
+    let mut x = residual::<V, R, B>(zero, n, j, rows, top);
+    for x in &mut x {
+        for c in 0..B {
+            x[c] *= inverses[c];
+            for m in c + 1..B {
+                x[m] -= x[c] * l[m][c];
+            }
+        }
+    }
+    for (row, x) in rows.chunks_exact_mut(n).zip(&x) {
+        row[j..j + B].copy_from_slice(x);
+    }
+}
+
+/// B columns of `rows` from j on less the products of their columns left of j with those of `top`.
+#[inline(always)]
+fn residual<V: Vector, const R: usize, const B: usize>(
+    zero: Pack<V>,
+    n: usize,
+    j: usize,
+    rows: &[Pack<V>],
+    top: &[Pack<V>],
+) -> [[Pack<V>; B]; R] {
+    let x: [&[Pack<V>]; R] = std::array::from_fn(|r| &rows[r * n..][..j]);
+    let y: [&[Pack<V>]; B] = std::array::from_fn(|c| &top[c * n..][..j]);
+    let mut sums = [[zero; B]; R];
+    for k in 0..j {
+        let y: [Pack<V>; B] = std::array::from_fn(|c| y[c][k]);
+        for r in 0..R {
+            for c in 0..B {
+                sums[r][c] = x[r][k].mul_add(y[c], sums[r][c]);
+            }
+        }
+    }
+    std::array::from_fn(|r| std::array::from_fn(|c| rows[r * n + j + c] - sums[r][c]))
 }

@@ -1,10 +1,10 @@
 //! A⁻¹.
 
-use super::pack::{Enabled, Pack, elements};
-use super::{Algorithm, LARGEST, Outputs, each, first};
+use super::pack::{Enabled, Pack};
+use super::{Algorithm, Order, Outputs, each, first};
 use crate::factor::Failure;
 use crate::real::Real;
-use crate::simd::{Lanes, MAX_LANES, Vector};
+use crate::simd::{Lanes, Vector};
 use crate::view::View;
 
 /// [`inverse`](crate::factor::inverse::inverse) of matrices that [`suit`](super::suit).
@@ -17,20 +17,20 @@ pub(super) struct Inverse {
     pub n: usize,
 }
 
-/// Up to this order lanes pick their rows by masks, from all rows; above it, one lane after the other.
-const MASKED: usize = 8;
+/// Columns that are eliminated at a time.
+const PANEL: usize = 4;
 
 impl<T: Lanes> Algorithm<T> for Inverse {
     fn sizes(&self) -> ([usize; 2], [[usize; 2]; 3]) {
         ([self.n; 2], [[self.n; 2], [0; 2], [0; 2]])
     }
-    /// Which row each step took its pivot from, whether a row is still to be taken, and the row taken.
+    /// Which row each step exchanged with its own.
     fn scratch(&self) -> usize {
-        3 * self.n
+        self.n
     }
     fn ns(&self) -> f64 {
         let n = self.n as f64;
-        n * n * (0.5 + 0.03 * n)
+        n * n * (0.4 + 0.03 * n)
     }
 
     #[inline(always)]
@@ -39,115 +39,144 @@ impl<T: Lanes> Algorithm<T> for Inverse {
         isa: Enabled<V>,
         a: &mut Vec<Pack<V>>,
         out: &mut Outputs<V>,
-        scratch: &mut [Pack<V>],
+        pivots: &mut [Pack<V>],
     ) -> Pack<V> {
         // The orders of graphics as constants: the compiler unrolls every loop.
-        match self.n {
-            3 => invert(isa, 3, a, &mut out.packs[0], scratch),
-            4 => invert(isa, 4, a, &mut out.packs[0], scratch),
-            n => invert(isa, n, a, &mut out.packs[0], scratch),
-        }
+        let (status, exchanged) = match self.n {
+            3 => invert(isa, 3, a, pivots),
+            4 => invert(isa, 4, a, pivots),
+            n => invert(isa, n, a, pivots),
+        };
+        std::mem::swap(a, &mut out.packs[0]);
+        out.order = exchanged.then(|| order(pivots));
+        status
     }
 }
 
-// In place, a step for each column k: the pivot is the largest element of the column in the rows not yet taken. Its row is
-// divided by it, and every other row i loses a_ik times that row, where column k becomes the inverse's. No row is
-// moved: with p_k the row that step k took, a_(p_k) m is in the end element (k, p_m) of the inverse.
+// In place, by panels of columns. Step s of a panel brings the largest element of its column, of the rows from s on, to the diagonal by an
+// exchange of rows, and eliminates the column from the rest of the panel. The panel is then the part T of the panel's
+// transformation that is not the identity, and the other columns follow at once: with k … the panel's rows,
+// x_i ← x_i + Σ T_im x_(k+m), where x_i counts as 0 in the panel's rows. What exchanges of rows did to A, exchanges of columns do to the inverse.
 #[inline(always)]
-fn invert<V: Vector>(isa: Enabled<V>, n: usize, a: &mut [Pack<V>], out: &mut [Pack<V>], scratch: &mut [Pack<V>]) -> Pack<V> {
-    let (zero, one, half) = (isa.splat(0.0), isa.splat(1.0), isa.splat(0.5));
-    let (pivots, scratch) = scratch.split_at_mut(n);
-    let (free, row) = scratch.split_at_mut(n);
-    free.fill(one);
-    let mut status = zero;
-    for k in 0..n {
-        pivots[k] = largest(isa, a, n, k, free);
-        take(isa, a, n, pivots[k], row);
-        let pivot = row[k];
-        let failed = zero.where_less(pivot.abs(), zero, isa.splat((k + 1) as f64));
-        status = zero.where_less(status, status, failed);
-        let reciprocal = one / pivot;
-        row[k] = one;
-        row.iter_mut().for_each(|x| *x *= reciprocal);
-        for (i, other) in a.chunks_mut(n).enumerate() {
-            let distance = (pivots[k] - isa.splat(i as f64)).abs();
-            // The row taken is 0 by now.
-            let factor = distance.where_less(half, one, -other[k]);
-            free[i] = distance.where_less(half, zero, free[i]);
-            other[k] = zero;
-            for (x, y) in other.iter_mut().zip(&*row) {
-                *x = factor.mul_add(*y, *x);
-            }
+fn invert<V: Vector>(isa: Enabled<V>, n: usize, a: &mut [Pack<V>], pivots: &mut [Pack<V>]) -> (Pack<V>, bool) {
+    let zero = isa.splat(0.0);
+    let (mut status, mut exchanged) = (zero, false);
+    let mut k = 0;
+    while k < n {
+        let width = if k + PANEL <= n { PANEL } else { 1 };
+        for s in k..k + width {
+            pivots[s] = largest(isa, a, n, s);
+            exchanged |= exchange(isa, a, n, s, pivots[s]);
+            let failed = zero.where_less(a[s * n + s].abs(), zero, isa.splat((s + 1) as f64));
+            status = zero.where_less(status, status, failed);
+            if width == PANEL { eliminate::<V, PANEL>(isa, a, n, k, s) } else { eliminate::<V, 1>(isa, a, n, k, s) }
         }
+        if width == PANEL {
+            follow::<V, PANEL>(isa, a, n, k)
+        } else {
+            follow::<V, 1>(isa, a, n, k)
+        }
+        k += width;
     }
-    order(isa, a, n, pivots, out);
-    status
+    (status, exchanged)
 }
 
-/// The free row whose element in column k is the largest, in each lane.
+/// The row from s on whose element in column s is the largest, in each lane.
 #[inline(always)]
-fn largest<V: Vector>(isa: Enabled<V>, a: &[Pack<V>], n: usize, k: usize, free: &[Pack<V>]) -> Pack<V> {
-    let (mut best, mut row) = (isa.splat(-1.0), isa.splat(0.0));
-    let half = isa.splat(0.5);
-    for i in 0..n {
-        let size = half.where_less(free[i], a[i * n + k].abs(), isa.splat(-1.0));
+fn largest<V: Vector>(isa: Enabled<V>, a: &[Pack<V>], n: usize, s: usize) -> Pack<V> {
+    let (mut best, mut row) = (a[s * n + s].abs(), isa.splat(s as f64));
+    for i in s + 1..n {
+        let size = a[i * n + s].abs();
         row = best.where_less(size, isa.splat(i as f64), row);
         best = best.where_less(size, size, best);
     }
     row
 }
 
-/// Moves each lane's row of this number to `row` and leaves 0 there.
+/// Exchanges row s with each lane's row `other`, which is not above it. Whether any lane's is another.
 #[inline(always)]
-fn take<V: Vector>(isa: Enabled<V>, a: &mut [Pack<V>], n: usize, number: Pack<V>, row: &mut [Pack<V>]) {
-    let (zero, half) = (isa.splat(0.0), isa.splat(0.5));
-    if n <= MASKED {
-        row.fill(zero);
-        for (i, from) in a.chunks_mut(n).enumerate() {
-            let distance = (number - isa.splat(i as f64)).abs();
-            for (x, from) in row.iter_mut().zip(from) {
-                *x = distance.where_less(half, *from, *x);
-                *from = distance.where_less(half, zero, *from);
-            }
-        }
-        return;
+fn exchange<V: Vector>(isa: Enabled<V>, a: &mut [Pack<V>], n: usize, s: usize, other: Pack<V>) -> bool {
+    if !(other - isa.splat(s as f64)).any() {
+        return false;
     }
-    let row = elements(row);
-    let a = elements(a);
-    for (lane, number) in number.lanes().enumerate() {
-        let from = a.chunks_exact_mut(n * V::LANES).nth(number.to_f64() as usize).into_iter().flatten();
-        let to = row.iter_mut().skip(lane).step_by(V::LANES);
-        to.zip(from.skip(lane).step_by(V::LANES)).for_each(|(x, from)| *x = std::mem::replace(from, V::Element::ZERO));
+    // Rows that some lane exchanges, a bit each.
+    let wanted = other.lanes().fold(0_u32, |bits, row| bits | 1 << row.to_f64() as u32);
+    let half = isa.splat(0.5);
+    let (top, below) = a[s * n..].split_at_mut(n);
+    for (i, row) in below.chunks_exact_mut(n).enumerate() {
+        if wanted >> (s + 1 + i) & 1 == 0 {
+            continue;
+        }
+        let distance = (other - isa.splat((s + 1 + i) as f64)).abs();
+        for (x, y) in top.iter_mut().zip(row) {
+            (*x, *y) = (distance.where_less(half, *y, *x), distance.where_less(half, *x, *y));
+        }
+    }
+    true
+}
+
+/// Eliminates column s from columns k … k + B − 1, among which it is, and leaves its part of T in it.
+#[inline(always)]
+fn eliminate<V: Vector, const B: usize>(isa: Enabled<V>, a: &mut [Pack<V>], n: usize, k: usize, s: usize) {
+    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+    let reciprocal = one / a[s * n + s];
+    a[s * n + s] = one;
+    let top: [Pack<V>; B] = std::array::from_fn(|c| a[s * n + k + c] * reciprocal);
+    for (i, row) in a.chunks_exact_mut(n).enumerate() {
+        if i == s {
+            row[k..k + B].copy_from_slice(&top);
+            continue;
+        }
+        let factor = -row[s];
+        row[s] = zero;
+        for (x, y) in row[k..k + B].iter_mut().zip(&top) {
+            *x = factor.mul_add(*y, *x);
+        }
     }
 }
 
-/// Element (k, p_m) of `out` is element (p_k, m) of `a`.
+/// Brings the columns beside a panel of B columns from k on to where the panel is.
 #[inline(always)]
-fn order<V: Vector>(isa: Enabled<V>, a: &mut [Pack<V>], n: usize, pivots: &[Pack<V>], out: &mut [Pack<V>]) {
-    let half = isa.splat(0.5);
-    if n <= MASKED {
-        let mut sorted = [isa.splat(0.0); MASKED];
-        for (k, out) in out.chunks_mut(n).enumerate() {
-            take(isa, a, n, pivots[k], &mut sorted[..n]);
-            for (m, x) in sorted[..n].iter().enumerate() {
-                for (c, to) in out.iter_mut().enumerate() {
-                    *to = (pivots[m] - isa.splat(c as f64)).abs().where_less(half, *x, *to);
-                }
-            }
+fn follow<V: Vector, const B: usize>(isa: Enabled<V>, a: &mut [Pack<V>], n: usize, k: usize) {
+    for columns in [0..k, k + B..n] {
+        let mut c = columns.start;
+        while c + 4 <= columns.end && V::REGISTERS >= 32 {
+            follow_some::<V, B, 4>(isa, a, n, k, c);
+            c += 4;
         }
-        return;
-    }
-    let (a, out) = (elements(a), elements(out));
-    let mut p = [[0; LARGEST]; MAX_LANES];
-    for (k, pivot) in pivots.iter().enumerate() {
-        pivot.lanes().enumerate().for_each(|(lane, x)| p[lane][k] = x.to_f64() as usize);
-    }
-    for (lane, p) in p[..V::LANES].iter().enumerate() {
-        for (&from, out) in p[..n].iter().zip(out.chunks_exact_mut(n * V::LANES)) {
-            let from = &a[from * n * V::LANES..][..n * V::LANES];
-            for (m, &to) in p[..n].iter().enumerate() {
-                out[to * V::LANES + lane] = from[m * V::LANES + lane];
-            }
+        while c + 2 <= columns.end {
+            follow_some::<V, B, 2>(isa, a, n, k, c);
+            c += 2;
+        }
+        if c < columns.end {
+            follow_some::<V, B, 1>(isa, a, n, k, c);
         }
     }
+}
+
+/// [`follow`] of C columns from c on.
+#[inline(always)]
+fn follow_some<V: Vector, const B: usize, const C: usize>(isa: Enabled<V>, a: &mut [Pack<V>], n: usize, k: usize, c: usize) {
+    let zero = isa.splat(0.0);
+    let tops: [[Pack<V>; C]; B] = std::array::from_fn(|m| std::array::from_fn(|x| a[(k + m) * n + c + x]));
+    for (i, row) in a.chunks_exact_mut(n).enumerate() {
+        let factors: [Pack<V>; B] = std::array::from_fn(|m| row[k + m]);
+        let inside = (k..k + B).contains(&i);
+        for (x, to) in row[c..c + C].iter_mut().enumerate() {
+            let start = if inside { zero } else { *to };
+            *to = (0..B).fold(start, |sum, m| factors[m].mul_add(tops[m][x], sum));
+        }
+    }
+}
+
+/// Where exchanges of rows, one after another, take the columns of the inverse.
+#[inline(always)]
+fn order<V: Vector>(pivots: &[Pack<V>]) -> Order {
+    let mut order: Order = std::array::from_fn(|_| std::array::from_fn(|c| c as u8));
+    for (s, pivot) in pivots.iter().enumerate() {
+        for (order, row) in order.iter_mut().zip(pivot.lanes()) {
+            order.swap(s, row.to_f64() as usize);
+        }
+    }
+    order
 }

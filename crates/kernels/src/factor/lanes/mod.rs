@@ -75,7 +75,12 @@ trait Algorithm<T: Lanes>: Sync {
 /// Where results go.
 struct Outputs<V> {
     packs: [Vec<Pack<V>>; 3],
+    /// The column of the first result that each of its packs' columns is in each lane, where they are not in order.
+    order: Option<Order>,
 }
+
+/// Numbers of columns, lane by lane.
+type Order = [[u8; LARGEST]; MAX_LANES];
 
 /// A matrix that went wrong: its place in the batch, and what the algorithm says of it.
 type Fault = (usize, usize);
@@ -162,8 +167,7 @@ impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
         // SAFETY: the caller's duty.
         let isa = unsafe { Enabled::<V>::new() };
         let mut a = vec![isa.splat(0.0); size];
-        let mut out = Outputs { packs: sizes.map(|[m, n]| vec![isa.splat(0.0); m * n]) };
-        let mut columns = vec![isa.splat(0.0); sizes.iter().map(|[m, n]| m * n).max().unwrap_or(0)];
+        let mut out = Outputs { packs: sizes.map(|[m, n]| vec![isa.splat(0.0); m * n]), order: None };
         let mut scratch = vec![isa.splat(0.0); self.algorithm.scratch()];
         for first in matrices.clone().step_by(L) {
             let count = L.min(matrices.end - first);
@@ -171,14 +175,20 @@ impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
             let lane = |i: usize| first + i.min(count - 1);
             let from = std::array::from_fn(|i| self.a[lane(i) * size..].as_ptr());
             // SAFETY: `size` elements from each address on are a matrix.
-            unsafe { turn::<V, L>(&mut a, from) };
+            unsafe { turn::<V, L>(&mut a, from, A::LOWER.then_some(n)) };
             if first + L < matrices.end {
                 fetch(&self.a[(first + L) * size..self.a.len().min((first + 2 * L) * size)]);
             }
             // x · 0 is 0 in finite matrices, NaN in others: it marks these, and makes their results NaN.
             let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
-            let read = a.chunks(n).enumerate().flat_map(|(i, row)| if A::LOWER { &row[..i + 1] } else { row });
-            let lost = read.fold(zero, |lost, x| x.mul_add(zero, lost));
+            let mut lost = [zero; 4];
+            for (i, row) in a.chunks(n).enumerate() {
+                for x in (if A::LOWER { &row[..i + 1] } else { row }).chunks(4) {
+                    lost.iter_mut().zip(x).for_each(|(lost, x)| *lost = x.mul_add(zero, *lost));
+                }
+            }
+            let lost = (lost[0] + lost[1]) + (lost[2] + lost[3]);
+            out.order = None;
             let status = self.algorithm.run(isa, &mut a, &mut out, &mut scratch);
             let status = lost.where_less(one, status, zero);
             if status.any() {
@@ -187,16 +197,20 @@ impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
                 faults.extend(found.map(|(i, s)| (first + i, s.to_f64() as usize)));
             }
             let any_lost = lost.where_less(one, zero, one).any();
-            for ((packs, to), [m, n]) in out.packs.iter().zip(&self.out).zip(sizes) {
-                let columns = &mut columns[..m * n];
-                for (j, column) in columns.chunks_mut(m.max(1)).enumerate() {
-                    column.iter_mut().enumerate().for_each(|(i, x)| *x = packs[i * n + j]);
-                }
-                if any_lost {
-                    columns.iter_mut().for_each(|x| *x += lost);
-                }
+            if any_lost {
+                out.packs.iter_mut().flatten().for_each(|x| *x += lost);
+            }
+            for (which, (packs, [m, n])) in out.packs.iter().zip(sizes).enumerate() {
+                let order = if which == 0 { out.order.as_ref() } else { None };
                 // SAFETY: the results hold m n elements for each matrix, and these matrices are this thread's.
-                unsafe { turn_back::<V, L>(columns, std::array::from_fn(|i| to.0.add(lane(i) * m * n)), count) }
+                unsafe {
+                    let to = std::array::from_fn(|i| self.out[which].0.add(lane(i) * m * n));
+                    if m.is_multiple_of(L) || order.is_some() {
+                        turn_columns::<V, L>(packs, [m, n], order, to, count);
+                    } else {
+                        turn_back::<V, L>(packs, [m, n], to, count);
+                    }
+                }
             }
         }
     }
@@ -208,14 +222,21 @@ fn fetch<T>(next: &[T]) {
     next.iter().step_by((64 / size_of::<T>()).max(1)).for_each(|x| simd::prefetch(x));
 }
 
-/// Loads the elements of a matrix for each lane.
+/// Loads the elements of a matrix for each lane; of `lower` columns those right of the diagonal may be left out.
 ///
 /// # Safety
 /// The instruction set is enabled, `V` has `L` lanes, and as many elements as `to` is long can be read from each address on.
 #[inline(always)]
-unsafe fn turn<V: Vector, const L: usize>(to: &mut [Pack<V>], from: [*const V::Element; L]) {
+unsafe fn turn<V: Vector, const L: usize>(to: &mut [Pack<V>], from: [*const V::Element; L], lower: Option<usize>) {
     let mut first = 0;
     for to in to.chunks_mut(L) {
+        if let Some(n) = lower
+            && n.is_multiple_of(L)
+            && first % n > first / n
+        {
+            first += L;
+            continue;
+        }
         // SAFETY: the caller's duty.
         unsafe {
             let mut block: [V; L] = std::array::from_fn(
@@ -234,27 +255,62 @@ unsafe fn turn<V: Vector, const L: usize>(to: &mut [Pack<V>], from: [*const V::E
     }
 }
 
-/// Writes the matrices of the first `count` lanes.
+/// Writes the m x n matrices of the first `count` lanes column by column.
 ///
 /// # Safety
 /// The instruction set is enabled, `V` has `L` lanes, and as many elements as `from` is long can be written from each of
 /// the first `count` addresses on.
 #[inline(always)]
-unsafe fn turn_back<V: Vector, const L: usize>(from: &[Pack<V>], to: [*mut V::Element; L], count: usize) {
-    let mut first = 0;
-    for from in from.chunks(L) {
+unsafe fn turn_back<V: Vector, const L: usize>(from: &[Pack<V>], [m, n]: [usize; 2], to: [*mut V::Element; L], count: usize) {
+    let (mut i, mut j) = (0, 0);
+    for first in (0..m * n).step_by(L) {
+        let len = L.min(m * n - first);
         // SAFETY: the caller's duty.
         unsafe {
             let mut block = [from[0].register(); L];
-            for (x, from) in block.iter_mut().zip(from) {
-                *x = from.register();
+            for x in &mut block[..len] {
+                *x = from[i * n + j].register();
+                i += 1;
+                if i == m {
+                    (i, j) = (0, j + 1);
+                }
             }
             transpose(&mut block);
-            for i in 0..count {
-                let to = to[i].add(first);
-                if from.len() == L { block[i].store(to) } else { block[i].store_first(to, from.len()) }
+            for (x, to) in block.iter().zip(to).take(count) {
+                if len == L { x.store(to.add(first)) } else { x.store_first(to.add(first), len) }
             }
         }
-        first += L;
+    }
+}
+
+/// [`turn_back`] a column at a time, each to where `order` says.
+///
+/// # Safety
+/// As for [`turn_back`]; `order` names columns.
+#[inline(always)]
+unsafe fn turn_columns<V: Vector, const L: usize>(
+    from: &[Pack<V>],
+    [m, n]: [usize; 2],
+    order: Option<&Order>,
+    to: [*mut V::Element; L],
+    count: usize,
+) {
+    for j in 0..n {
+        for (first, rows) in from.chunks(L * n).enumerate() {
+            let (first, len) = (first * L, rows.len() / n);
+            // SAFETY: the caller's duty.
+            unsafe {
+                let mut block = [from[0].register(); L];
+                for (x, row) in block.iter_mut().zip(rows.chunks_exact(n)) {
+                    *x = row[j].register();
+                }
+                transpose(&mut block);
+                for (lane, (x, to)) in block.iter().zip(to).enumerate().take(count) {
+                    let column = order.map_or(j, |order| order[lane][j].into());
+                    let to = to.add(column * m + first);
+                    if len == L { x.store(to) } else { x.store_first(to, len) }
+                }
+            }
+        }
     }
 }

@@ -43,10 +43,7 @@ use crate::transform::parts::{check_rows, common, dot, leading, shape};
 pub fn slerp(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     const NAME: &str = "quaternion::slerp";
     let [a, b, t] = operands(NAME, a, b, t)?;
-    if a.dtype() == DType::F64 {
-        return arc(&a, &toward(&a, &b)?, &t);
-    }
-    let out = forward::<f32>(&a, &b, &t)?;
+    let out = if a.dtype() == DType::F64 { forward::<f64>(&a, &b, &t)? } else { forward::<f32>(&a, &b, &t)? };
     let composed = |[a, b, t]: [&Tensor; 3]| arc(a, &toward(a, b)?, t);
     Ok(Tensor::record(out, &[&a, &b, &t], ByComposition { name: NAME, composed }))
 }
