@@ -5,6 +5,7 @@ mod factor;
 mod frame;
 mod language;
 mod lora;
+mod lora_merge;
 mod scene;
 
 use std::path::Path;
