@@ -179,7 +179,7 @@ fn killed_at_twenty_moments(at: &TempDir, arguments: &[&str], out: &str, files: 
 #[cfg(unix)]
 #[test]
 fn a_merge_that_is_killed_goes_on_and_gives_the_same_bytes() {
-    let at = workshop(1024);
+    let at = workshop(2048);
     let merge = ["merge", "--model", "base", "--adapter", "one"];
     killed_at_twenty_moments(&at, &merge, "merged", &["model.safetensors", "config.json"]);
 }

@@ -278,7 +278,7 @@ fn read(part: &Path) -> Result<(Pair, Layer)> {
 ///
 /// # Errors
 /// `Format`, if a model lacks a tensor; `Shape`, if sizes differ.
-pub fn check(base: &Path, tuned: &Path, adapter: &Deltas, seen: &mut dyn FnMut(&str, f64)) -> Result<()> {
+pub fn measure(base: &Path, tuned: &Path, adapter: &Deltas, seen: &mut dyn FnMut(&str, f64)) -> Result<()> {
     let (base, tuned) = (Weights::open(base)?, Weights::open(tuned)?);
     for (module, Delta { pair, .. }) in adapter.modules() {
         let name = format!("{module}.weight");

@@ -137,6 +137,9 @@ fn describe(model: &Path, to: &Path, dtype: Option<DType>, bytes: usize) -> Resu
     let index = model.join(INDEX);
     if index.exists() && !model.join(crate::weights::WEIGHTS).exists() {
         let mut value: Value = parse(&index)?;
+        if !value["metadata"].is_object() {
+            value["metadata"] = json!({});
+        }
         value["metadata"]["total_size"] = json!(bytes);
         write_json(&to.join(INDEX), &value)?;
     }

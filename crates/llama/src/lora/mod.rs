@@ -18,7 +18,7 @@ pub use adapter::{Adapter, Start};
 pub use combined::Combined;
 pub use config::{LoraConfig, Site};
 pub use deltas::{Delta, Deltas};
-pub use extract::{Extracted, Extraction, Layer as ExtractedLayer, check, extract};
+pub use extract::{Extracted, Extraction, Layer as ExtractedLayer, extract, measure};
 pub use keep::{Keep, Rule};
 pub use merge::{Merged, Seen, merge};
 pub use nearest::{Nearest, nearest};

@@ -53,28 +53,32 @@ pub fn nearest(change: &Tensor, keep: Keep, exact: bool) -> Result<Nearest> {
     keep.check()?;
     let change = change.to_dtype(DType::F32)?;
     let length = length(&change)?;
-    let (found, rank, exact) = decompose(&change, keep, exact, length * length)?;
+    let (found, rank, exact) = decompose(&change, keep, exact)?;
     let pair = Pair::balanced(&found, rank)?;
     let error = if length == 0.0 { 0.0 } else { distance(&change, &pair)? / length };
     Ok(Nearest { pair, norm: length, error, exact })
 }
 
 /// A decomposition with enough values, the rank, and whether it is exact.
-fn decompose(change: &Tensor, keep: Keep, exact: bool, total: f64) -> Result<(Svd, usize, bool)> {
+fn decompose(change: &Tensor, keep: Keep, exact: bool) -> Result<(Svd, usize, bool)> {
     let least = change.dim(0).min(change.dim(1));
+    let squares = |s: &[f64]| s.iter().map(|s| s * s).sum::<f64>();
     let mut width = if keep.rule == Rule::All { keep.most } else { FIRST.min(keep.most) };
     // Random directions of half of all save nothing.
     while !exact && width.saturating_mul(2) < least {
         let found = svd_lowrank(change, width, &LowRankOptions::default())?;
-        if let Some(rank) = keep.count(&found.s.to_f64_vec(), total) {
-            return Ok((Svd { u: found.u, s: found.s, vt: found.vt }, rank, false));
+        let found = Svd { u: found.u, s: found.s, vt: found.vt };
+        let values = found.s.to_f64_vec();
+        // ‖ΔW‖² as the sum of what is known and what is left: their ratio is right far below the rounding of ‖ΔW‖² itself.
+        let left = if keep.rule == Rule::All { 0.0 } else { distance(change, &Pair::balanced(&found, values.len())?)? };
+        if let Some(rank) = keep.count(&values, squares(&values) + left * left) {
+            return Ok((found, rank, false));
         }
         width = width.saturating_mul(4).min(keep.most);
     }
     let found = svd(change, &SvdOptions::default())?;
     let values = found.s.to_f64_vec();
-    // The total of all values that are known, so that rounding asks for none that are not.
-    let rank = keep.count(&values, values.iter().map(|s| s * s).sum()).unwrap_or(least);
+    let rank = keep.count(&values, squares(&values)).unwrap_or(least);
     Ok((found, rank, true))
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use monotile_llama::Weights;
-use monotile_llama::lora::{Deltas, Extracted, ExtractedLayer, Extraction, check, extract};
+use monotile_llama::lora::{Deltas, Extracted, ExtractedLayer, Extraction, extract, measure};
 
 use super::keep::{KeepArgs, Stored};
 use super::{output, staged};
@@ -97,7 +97,7 @@ impl Extract {
         let adapter = Deltas::read(&self.out)?;
         let mut progress = Progress::new("checked", adapter.modules().len() as u64);
         let mut errors = Vec::new();
-        check(&self.base, &self.tuned, &adapter, &mut |module, error| {
+        measure(&self.base, &self.tuned, &adapter, &mut |module, error| {
             errors.push((module.to_string(), error));
             progress.at(errors.len() as u64, "");
         })?;

@@ -239,19 +239,23 @@ pub struct Planned {
     pub(super) dtype: String,
     pub(super) shape: Vec<usize>,
     pub(super) bytes: usize,
+    /// Bytes an element.
+    pub(super) width: usize,
 }
 
 impl Planned {
     /// A tensor of this name, element type and shape.
     pub fn new(name: &str, dtype: DType, shape: &[usize]) -> Self {
-        let bytes = shape.iter().product::<usize>() * dtype.size();
-        Self { name: name.to_string(), dtype: dtype.name().to_uppercase(), shape: shape.to_vec(), bytes }
+        let (width, count) = (dtype.size(), shape.iter().product::<usize>());
+        Self { name: name.to_string(), dtype: dtype.name().to_uppercase(), shape: shape.to_vec(), bytes: count * width, width }
     }
 
     /// A tensor as it is in another file; `None` if it is not there.
     pub fn copy(file: &SafeTensors, name: &str) -> Option<Self> {
         let Entry { dtype, shape, start, end } = file.header.entries.get(name)?;
-        Some(Self { name: name.to_string(), dtype: dtype.clone(), shape: shape.clone(), bytes: end - start })
+        // Of types that are not read the file tells by how many bytes there are.
+        let width = file_type(dtype).map_or((end - start) / shape.iter().product::<usize>().max(1), FileType::size);
+        Some(Self { name: name.to_string(), dtype: dtype.clone(), shape: shape.clone(), bytes: end - start, width })
     }
 
     /// Its name.
@@ -267,11 +271,6 @@ impl Planned {
     /// How many bytes its elements take.
     pub fn bytes(&self) -> usize {
         self.bytes
-    }
-
-    /// Bytes an element, as far as a file can tell.
-    pub(super) fn width(&self) -> usize {
-        self.bytes / self.shape.iter().product::<usize>().max(1)
     }
 }
 

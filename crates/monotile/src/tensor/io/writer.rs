@@ -11,14 +11,14 @@ use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
 /// After so many bytes what is written is forced to the disk and recorded.
-const STRIDE: u64 = 64 << 20;
+const STRIDE: u64 = 32 << 20;
 /// After so long too.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Writes a `.safetensors` file whose tensors are known beforehand, in parts, so that none need be in memory whole.
 ///
 /// Elements go into `.NAME.partial` beside the file; how many of them the disk holds for certain is recorded in `.NAME.done`, after at
-/// most 64 MiB or a second. When a writer with the same plan is opened after a kill, or a power failure, it goes on at the first tensor
+/// most 32 MiB or a second. When a writer with the same plan is opened after a kill, or a power failure, it goes on at the first tensor
 /// that was not yet certain. That the numbers would be the same is the caller's to know. [`finish`](Self::finish) renames the file.
 ///
 /// # Example
@@ -56,7 +56,7 @@ impl SafeTensorsWriter {
     /// # Errors
     /// `Value`, if two tensors have one name; `Io`, if the operating system refuses.
     pub fn open(path: &Path, mut plan: Vec<Planned>, metadata: &[(&str, &str)]) -> Result<Self> {
-        plan.sort_by(|a, b| b.width().cmp(&a.width()).then_with(|| a.name.cmp(&b.name)));
+        plan.sort_by(|a, b| b.width.cmp(&a.width).then_with(|| a.name.cmp(&b.name)));
         let mut names: Vec<&str> = plan.iter().map(Planned::name).collect();
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
@@ -254,7 +254,7 @@ mod tests {
             let mut writer = open();
             fill(&mut writer, &tensors, stop);
             let written = writer.written();
-            // A part of the next tensor, which does not count.
+            // Of the next tensor a row, which does not count, even if that is all of it: nothing recorded it.
             if let Some(planned) = writer.pending() {
                 let dtype = if planned.dtype == "F32" { DType::F32 } else { DType::BF16 };
                 writer.write(&Tensor::ones(&[1, 5], dtype)).unwrap();
@@ -262,7 +262,6 @@ mod tests {
             drop(writer);
             assert!(!path.exists());
             let mut writer = open();
-            // One tensor of one row was written whole by the part.
             assert!(writer.written() == written, "{stop}: {} of {written}", writer.written());
             fill(&mut writer, &tensors, 7);
             writer.finish().unwrap();
@@ -283,14 +282,14 @@ mod tests {
         };
         let again = |plan: Vec<Planned>| SafeTensorsWriter::open(&path, plan, &[]).unwrap().written();
         interrupted();
-        assert_eq!(again(plan(&tensors)), 3);
+        assert_eq!(again(plan(&tensors)), 4, "three, and one without an element");
         assert_eq!(again(plan(&tensors[1..])), 0, "another plan");
         interrupted();
         fs::write(beside(&path, "done"), "00000000000000000700 000000000").unwrap();
-        assert_eq!(again(plan(&tensors)), 1, "half a record; the tensor without an element is always there");
+        assert_eq!(again(plan(&tensors)), 0, "half a record");
         interrupted();
         OpenOptions::new().write(true).open(beside(&path, "partial")).unwrap().set_len(100).unwrap();
-        assert_eq!(again(plan(&tensors)), 1, "a file shorter than its record");
+        assert_eq!(again(plan(&tensors)), 0, "a file shorter than its record");
     }
 
     #[test]
