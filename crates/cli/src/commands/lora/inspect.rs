@@ -90,7 +90,7 @@ impl Inspect {
                 Some(_) => {
                     let change = after.tensor(name, shape)?.to_dtype(monotile::DType::F32)?.sub(&before.tensor(name, shape)?)?;
                     let flat = change.reshape(&[shape.first().copied().unwrap_or(1), shape.iter().skip(1).product()])?;
-                    if flat.abs()?.sum()?.item::<f32>()? == 0.0 {
+                    if flat.abs()?.sum(&[])?.item::<f32>()? == 0.0 {
                         same += 1;
                     } else if shape.len() == 2 {
                         let spectrum = Spectrum::of_difference(&flat, self.most as usize, self.exact)?;

@@ -9,8 +9,8 @@ use crate::failure::Failure;
 
 /// Refuses a folder that holds something already.
 pub fn vacant(folder: &Path) -> Result<(), Failure> {
-    match fs::read_dir(folder) {
-        Ok(mut entries) if entries.next().is_none() => Ok(()),
+    match fs::read_dir(folder).map(Iterator::count) {
+        Ok(0) => Ok(()),
         Ok(_) => {
             let sentence = format!("{}: the folder exists and is not empty (writing)", folder.display());
             Err(Failure::new(sentence).hint("name a new folder, or remove this one"))

@@ -16,7 +16,7 @@ pub fn svg(found: &[(String, Spectrum)]) -> String {
         found.iter().filter(|(name, _)| kind(name) == wanted).map(|(name, s)| (depth(name), s)).collect()
     };
     let plots: Vec<Plot> = kinds.iter().flat_map(|name| [spectra(name, &of(name)), ranks(name, &of(name))]).collect();
-    grid(&plots, 2)
+    grid("Singular values and ranks of the changes, by kind of layer", &plots, 2)
 }
 
 /// The last part of a module's name: `q_proj`.

@@ -1,0 +1,37 @@
+//! What working on an adapter's factors saves: one layer's change cut to a lower rank, from the factors and from ΔW itself.
+//!
+//!     cargo run --release -p monotile-llama --example resize -- [SIZE] [RANK]
+//!
+//! SIZE is 4096 and RANK 128 if not given. The whole decomposition of a 4096 x 4096 matrix takes minutes.
+
+use std::time::Instant;
+
+use monotile::linalg::{SvdOptions, svd};
+use monotile::{DType, Result, Rng, Tensor};
+use monotile_llama::lora::Pair;
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1).map(|a| a.parse().expect("SIZE and RANK are whole numbers"));
+    let (size, rank) = (arguments.next().unwrap_or(4096), arguments.next().unwrap_or(128));
+    let mut rng = Rng::new(1);
+    let pair = Pair::new(rng.normal(&[rank, size], DType::F32)?, rng.normal(&[size, rank], DType::F32)?, 2.0 / rank as f64);
+    let keep = rank / 2;
+    println!("a change of a {size} x {size} weight at rank {rank}, cut to rank {keep}");
+
+    pair.svd()?; // touches memory and wakes the threads
+    let begun = Instant::now();
+    let found = pair.svd()?;
+    let small = Pair::balanced(&found, keep)?;
+    println!("from the factors  {:>10.4} s  in f64", begun.elapsed().as_secs_f64());
+
+    let begun = Instant::now();
+    let change = pair.merged(&Tensor::zeros(&[size, size], DType::F32))?;
+    let all = svd(&change, &SvdOptions::default())?;
+    println!("from ΔW itself    {:>10.4} s  in f32", begun.elapsed().as_secs_f64());
+
+    let values = |s: &Tensor| s.slice(0, ..keep).map(|s| s.to_f64_vec());
+    let off = values(&found.s)?.iter().zip(values(&all.s)?).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    println!("singular values   {:>10.1e} apart, of {:.3}", off, found.s.to_f64_vec()[0]);
+    println!("rank {} of {} numbers instead of {}", small.rank(), small.a.len() + small.b.len(), size * size);
+    Ok(())
+}
