@@ -130,8 +130,8 @@ impl Staged {
 
 /// Refuses a folder that holds something already.
 fn vacant(place: &Path) -> Result<()> {
-    match fs::read_dir(place) {
-        Ok(mut entries) if entries.next().is_none() => Ok(()),
+    match fs::read_dir(place).map(Iterator::count) {
+        Ok(0) => Ok(()),
         Ok(_) => Err(Error::value(format!("{}: the folder exists and is not empty (writing)", place.display()))),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(Error::io("writing", place, &e)),

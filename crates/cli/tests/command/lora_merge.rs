@@ -137,15 +137,18 @@ fn an_adapter_of_zeros_warns() {
 #[cfg(unix)]
 fn killed_at_twenty_moments(at: &TempDir, arguments: &[&str], out: &str, files: &[&str]) {
     use std::process::{Command, Stdio};
-    use std::time::{Duration, Instant};
-    let run = |out: &str| [&["lora"], arguments, &["--out", out]].concat();
+    use std::time::Instant;
+    fn run<'a>(arguments: &[&'a str], out: &'a str) -> Vec<&'a str> {
+        [&["lora"], arguments, &["--out", out]].concat()
+    }
     let begun = Instant::now();
-    monotile(at.path(), &run("undisturbed")).succeeds();
+    monotile(at.path(), &run(arguments, "undisturbed")).succeeds();
     let whole = begun.elapsed();
     let (mut rng, mut resumed) = (Rng::new(6), 0);
     for _ in 0..20 {
         let mut child = Command::new(env!("CARGO_BIN_EXE_monotile"));
-        let mut child = child.args(run(out)).current_dir(at.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            child.args(run(arguments, out)).current_dir(at.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(whole.mul_f64(rng.next_f64()));
         let through = child.try_wait().unwrap().is_some();
         child.kill().unwrap();
@@ -164,7 +167,7 @@ fn killed_at_twenty_moments(at: &TempDir, arguments: &[&str], out: &str, files: 
         }
     }
     assert!(resumed >= 3, "only {resumed} of 20 kills came in time");
-    let ended = monotile(at.path(), &run(out));
+    let ended = monotile(at.path(), &run(arguments, out));
     ended.succeeds();
     for file in files {
         let of = |folder: &str| fs::read(at.path().join(folder).join(file)).unwrap();

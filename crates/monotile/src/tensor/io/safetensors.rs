@@ -281,7 +281,7 @@ pub(super) fn header(order: &[Planned], metadata: &[(&str, &str)]) -> Vec<u8> {
         fields.insert(STRINGS.into(), metadata.iter().map(|&(k, v)| (k.to_string(), v.into())).collect::<Map<_, _>>().into());
     }
     let mut at = 0;
-    for Planned { name, dtype, shape, bytes } in order {
+    for Planned { name, dtype, shape, bytes, .. } in order {
         fields.insert(name.clone(), json!({"dtype": dtype, "shape": shape, "data_offsets": [at, at + bytes]}));
         at += bytes;
     }
