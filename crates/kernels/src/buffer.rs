@@ -1,7 +1,7 @@
 //! Memory that holds elements: pooled blocks that a kernel writes once, and ranges of memory-mapped files.
 
 use std::fs::File;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
 
 use crate::pool;
@@ -123,6 +123,21 @@ impl Mapping {
         &self.0
     }
 
+    /// Gives back the memory of a range of bytes that will not be read soon: what is read again comes from the file. Pages that the
+    /// range shares with its neighbours are kept. Where the system has no such call, nothing happens.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile_kernels::buffer::Mapping;
+    /// let map = Mapping::new(&std::fs::File::open("Cargo.toml").unwrap()).unwrap();
+    /// let first = map.bytes()[0];
+    /// map.release(0..map.bytes().len());
+    /// assert_eq!(map.bytes()[0], first);
+    /// ```
+    pub fn release(&self, range: Range<usize>) {
+        release(&self.0, range);
+    }
+
     /// `len` elements that begin `offset` bytes into the file: mapped where they lie aligned for `T`, else copied.
     /// `None` where the range leaves the file.
     pub fn elements<T: Element>(self: &Arc<Self>, offset: usize, len: usize) -> Option<Buffer<T>> {
@@ -144,6 +159,25 @@ fn map(file: &File) -> std::io::Result<Mapped> {
     // as with every program that maps model files, doing so ends the process and corrupts nothing.
     unsafe { memmap2::Mmap::map(file) }
 }
+
+/// The unit in which ranges are rounded inward: a multiple of the page size of every system.
+#[cfg(all(unix, not(miri)))]
+const PAGES: usize = 1 << 16;
+
+#[cfg(all(unix, not(miri)))]
+fn release(map: &Mapped, range: Range<usize>) {
+    // The last page of a file is whole in memory.
+    let end = if range.end >= map.len() { map.len() } else { range.end / PAGES * PAGES };
+    let start = range.start.next_multiple_of(PAGES);
+    if start < end {
+        // SAFETY: the mapping is of a file, read-only, and never written through: a page that is dropped is read from the file
+        // again with the same bytes, as `map` requires of the file. The range was cut to the mapping. A refusal changes nothing.
+        let _ = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start) };
+    }
+}
+
+#[cfg(not(all(unix, not(miri))))]
+fn release(_: &Mapped, _: Range<usize>) {}
 
 #[cfg(not(all(any(unix, windows), not(miri))))]
 fn map(file: &File) -> std::io::Result<Mapped> {
@@ -197,5 +231,38 @@ mod tests {
         assert!(!map.elements::<f32>(1, 2).unwrap().is_mapped());
         assert!(map.elements::<f32>(4, 2).is_none());
         assert!(map.elements::<f32>(0, usize::MAX).is_none());
+    }
+
+    /// How many KiB of the mapping that begins here are in memory, as the system tells.
+    #[cfg(all(target_os = "linux", not(miri)))]
+    fn resident(map: &Mapping) -> usize {
+        let all = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let begin = format!("{:x}-", map.bytes().as_ptr() as usize);
+        let lines = all.lines().skip_while(|line| !line.starts_with(&begin)).skip(1);
+        let rss = lines.map(str::trim).find_map(|line| line.strip_prefix("Rss:")).unwrap();
+        rss.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    #[cfg(all(target_os = "linux", not(miri)))]
+    #[test]
+    fn pages_that_were_released_do_not_count_and_read_the_same() {
+        use std::io::Write;
+        let path = std::env::temp_dir().join(format!("monotile-release-{}", std::process::id()));
+        let bytes: Vec<u8> = (0..20 * PAGES + 100).map(|i| (i % 251) as u8).collect();
+        File::create(&path).unwrap().write_all(&bytes).unwrap();
+        let map = Mapping::new(&File::open(&path).unwrap()).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(map.bytes() == bytes);
+        let whole = resident(&map);
+        assert!(whole * 1024 >= bytes.len(), "{whole} KiB");
+        // The ranges of two neighbours, that of the first ending in the middle of a page.
+        map.release(0..10 * PAGES + 5);
+        let half = resident(&map);
+        assert!((whole - half) * 1024 == 10 * PAGES, "{whole} then {half} KiB");
+        map.release(10 * PAGES + 5..bytes.len());
+        assert!(resident(&map) * 1024 <= PAGES, "{} KiB", resident(&map));
+        map.release(5..4);
+        map.release(bytes.len()..usize::MAX);
+        assert!(map.bytes() == bytes);
     }
 }

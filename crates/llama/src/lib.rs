@@ -10,6 +10,7 @@
 //! | adapters as PEFT reads and writes them | [`lora`] |
 //! | training data: texts, samples and conversations in rows of tokens | [`data`] |
 //! | training, saving and resuming | [`train`] |
+//! | folders of results that appear whole, and can be resumed | [`staged`] |
 //!
 //! Files are those that transformers and PEFT write and read. Weights stay in their mapped files, in bf16 and f16 too, and
 //! arithmetic is in f32. Other architectures, quantized weights and adapters of other kinds are refused by name.
@@ -26,6 +27,7 @@ mod linear;
 pub mod lora;
 mod model;
 mod rotary;
+pub mod staged;
 mod tokenizer;
 pub mod train;
 mod weights;

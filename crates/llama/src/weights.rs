@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use monotile::io::SafeTensors;
-use monotile::{Error, ErrorKind, Result, Tensor};
+use monotile::{DType, Error, ErrorKind, Result, Tensor};
 use serde_json::Value;
 
 use crate::json::Fields;
@@ -88,23 +88,52 @@ impl Weights {
         self.place.get(name).and_then(|&number| self.files[number].shape(name))
     }
 
+    /// The element type of a tensor when it is read, without reading it; `None` if it is not there, or of a type that is not read.
+    pub fn dtype(&self, name: &str) -> Option<DType> {
+        self.file(name)?.dtype(name)
+    }
+
+    /// The files.
+    pub fn files(&self) -> &[SafeTensors] {
+        &self.files
+    }
+
+    /// The file that a tensor is in.
+    pub fn file(&self, name: &str) -> Option<&SafeTensors> {
+        self.place.get(name).map(|&number| &self.files[number])
+    }
+
+    /// The tensor of this name, whatever its shape and element type.
+    ///
+    /// # Errors
+    /// `Format`, if there is none; `Unsupported` for element types that are not read.
+    pub fn any(&self, name: &str) -> Result<Tensor> {
+        match self.file(name) {
+            Some(file) => file.tensor(name),
+            None => Err(Error::format(&self.source, format!("tensor {name:?} is missing"))),
+        }
+    }
+
+    /// Gives back the memory that reading a tensor took: it is read from the file when it is used again.
+    pub fn release(&self, name: &str) {
+        if let Some(file) = self.file(name) {
+            file.release(name);
+        }
+    }
+
     /// The tensor of this name, which must be of floating-point numbers and this shape.
     ///
     /// # Errors
     /// `Format`, naming the file, the tensor and both shapes.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let Some(&number) = self.place.get(name) else {
-            return Err(Error::format(&self.source, format!("tensor {name:?} is missing")));
-        };
-        let file = &self.files[number];
-        let tensor = file.tensor(name)?;
+        let tensor = self.any(name)?;
+        let path = self.file(name).map_or(self.source.as_path(), SafeTensors::path);
         if tensor.shape() != shape {
             let found = tensor.shape();
-            return Err(Error::format(file.path(), format!("tensor {name:?} has shape {found:?}, config.json asks for {shape:?}")));
+            return Err(Error::format(path, format!("tensor {name:?} has shape {found:?}, config.json asks for {shape:?}")));
         }
         if !tensor.dtype().is_float() {
-            let message =
-                format!("{}: tensor {name:?} is of {}; f32, f16 and bf16 are read", file.path().display(), tensor.dtype());
+            let message = format!("{}: tensor {name:?} is of {}; f32, f16 and bf16 are read", path.display(), tensor.dtype());
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         Ok(tensor)

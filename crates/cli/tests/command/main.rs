@@ -5,8 +5,9 @@ mod factor;
 mod frame;
 mod language;
 mod lora;
-mod samples;
+mod lora_merge;
 mod render;
+mod samples;
 mod scene;
 
 use std::path::Path;

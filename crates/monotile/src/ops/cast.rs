@@ -45,9 +45,8 @@ impl Tensor {
         match dtype {
             DType::F32 => self.mapped(from, to_f32),
             DType::F64 => self.mapped(from, to_f64),
-            // From f64 in one rounding; an f32 is one exactly.
-            DType::BF16 => self.mapped(from, move |x| bf16::from_f64(to_f64(x))),
-            DType::F16 => self.mapped(from, move |x| f16::from_f64(to_f64(x))),
+            DType::BF16 => self.mapped(from, move |x| bf16::from_f32(to_odd(to_f64(x)))),
+            DType::F16 => self.mapped(from, move |x| f16::from_f32(to_odd(to_f64(x)))),
             DType::I64 => self.mapped(from, to_i64),
             DType::Bool => self.mapped(from, move |x| u8::from(to_f64(x) != 0.0)),
         }
@@ -58,6 +57,21 @@ impl Tensor {
         elementwise::unary(self.view(from), &mut out, f);
         Tensor::from_block(out, self.shape())
     }
+}
+
+/// The f32 that rounds to a narrower type as `x` itself does: `x` where it is one, else of its two neighbours the one whose last bit
+/// is 1, which is never a tie. (`half` drops the lower 32 bits of an f64 before it rounds, and so takes numbers just above a tie for one.)
+///
+/// # Source
+/// Boldo and Melquiond (2008), Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd.
+#[inline(always)]
+fn to_odd(x: f64) -> f32 {
+    let near = x as f32;
+    let (back, bits) = (f64::from(near), near.to_bits());
+    if back == x || bits & 1 == 1 || near.is_nan() {
+        return near;
+    }
+    f32::from_bits(if back.abs() < x.abs() { bits + 1 } else { bits - 1 })
 }
 
 struct Cast;
@@ -97,6 +111,24 @@ mod tests {
         assert_eq!(x.to_dtype(DType::I64).unwrap().to_vec::<i64>().unwrap(), [1, -2, 0, 3]);
         assert_eq!(x.to_dtype(DType::Bool).unwrap().to_vec::<bool>().unwrap(), [true, true, false, true]);
         assert_eq!(x.to_dtype(DType::BF16).unwrap().to_f64_vec(), [1.0, -2.75, 0.0, 3.984375]);
+    }
+
+    #[test]
+    fn what_lies_beside_a_tie_is_no_tie() {
+        let half = |x: f64, dtype| Tensor::scalar(x).to_dtype(dtype).unwrap().to_f64_vec()[0];
+        let single = |x: f32, dtype| Tensor::scalar(x).to_dtype(dtype).unwrap().to_f64_vec()[0];
+        for (dtype, digits) in [(DType::BF16, 8), (DType::F16, 11)] {
+            let ulp = 2f64.powi(1 - digits);
+            for (tie, below, above) in [(1.0 + ulp / 2.0, 1.0, 1.0 + ulp), (1.0 + 1.5 * ulp, 1.0 + ulp, 1.0 + 2.0 * ulp)] {
+                let even = if below == 1.0 { below } else { above };
+                assert_eq!([tie - 2f64.powi(-52), tie, tie + 2f64.powi(-52)].map(|x| half(x, dtype)), [below, even, above]);
+                let (t, least) = (tie as f32, f32::EPSILON);
+                assert_eq!([t - least, t, t + least].map(|x| single(x, dtype)), [below, even, above], "{dtype}");
+                assert_eq!([-t + least, -t, -t - least].map(|x| single(x, dtype)), [-below, -even, -above], "{dtype}");
+            }
+        }
+        assert_eq!([f64::MAX, -f64::INFINITY, 1e-300].map(|x| half(x, DType::BF16)), [f64::INFINITY, f64::NEG_INFINITY, 0.0]);
+        assert!(half(f64::NAN, DType::F16).is_nan());
     }
 
     #[test]

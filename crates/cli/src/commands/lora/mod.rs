@@ -7,13 +7,17 @@ use clap::{Args, Subcommand};
 use crate::failure::Failure;
 
 mod diff;
+mod extract;
 mod init;
 mod inspect;
 mod keep;
+mod merge;
 mod output;
 mod resize;
 mod spectra;
+mod staged;
 mod train;
+mod verify;
 
 /// Trains low-rank adapters (LoRA), as PEFT reads and writes them, and takes them apart.
 #[derive(Args)]
@@ -29,6 +33,9 @@ enum Command {
     Resize(resize::Resize),
     Inspect(inspect::Inspect),
     Diff(diff::Diff),
+    Merge(merge::Merge),
+    Verify(verify::Verify),
+    Extract(Box<extract::Extract>),
 }
 
 impl Lora {
@@ -40,6 +47,9 @@ impl Lora {
             Command::Resize(command) => command.run(out),
             Command::Inspect(command) => command.run(out),
             Command::Diff(command) => command.run(out),
+            Command::Merge(command) => command.run(out),
+            Command::Verify(command) => command.run(out),
+            Command::Extract(command) => command.run(out),
         }
     }
 }

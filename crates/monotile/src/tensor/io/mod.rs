@@ -8,6 +8,7 @@ mod npy;
 mod npz;
 mod safetensors;
 mod write;
+mod writer;
 
 use std::fs::File;
 use std::path::Path;
@@ -17,8 +18,9 @@ use half::{bf16, f16};
 use monotile_kernels::buffer::{Block, Mapping};
 
 pub use npz::{Npz, write_npz};
-pub use safetensors::{SafeTensors, write_safetensors};
+pub use safetensors::{Planned, SafeTensors, write_safetensors};
 pub use write::write_beside;
+pub use writer::SafeTensorsWriter;
 
 use super::dtype::Stored;
 use super::{DType, Tensor};

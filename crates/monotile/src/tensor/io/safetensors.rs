@@ -86,6 +86,31 @@ impl SafeTensors {
         self.header.entries.get(name).map(|entry| entry.shape.as_slice())
     }
 
+    /// The element type that a tensor has when it is read, without reading it; `None` if there is none, or none that is read.
+    pub fn dtype(&self, name: &str) -> Option<DType> {
+        match file_type(self.stored(name)?)? {
+            FileType::Ours(dtype) => Some(dtype),
+            _ => Some(DType::I64),
+        }
+    }
+
+    /// The element type of a tensor as the file names it: `BF16`, `F8_E4M3`.
+    pub fn stored(&self, name: &str) -> Option<&str> {
+        self.header.entries.get(name).map(|entry| entry.dtype.as_str())
+    }
+
+    /// The bytes of a tensor, whatever its element type.
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.header.entries.get(name).map(|entry| &self.map.bytes()[entry.start..entry.end])
+    }
+
+    /// Gives back the memory that reading a tensor took: it is read from the file when it is used again.
+    pub fn release(&self, name: &str) {
+        if let Some(entry) = self.header.entries.get(name) {
+            self.map.release(entry.start..entry.end);
+        }
+    }
+
     /// The tensor of this name, in the mapped file where it is aligned. Narrow integers are read as i64.
     ///
     /// # Errors
@@ -200,26 +225,72 @@ pub fn write_safetensors(path: impl AsRef<Path>, tensors: &[(&str, &Tensor)], me
     if let Some(twice) = order.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         return Err(Error::value(format!("write_safetensors: two tensors have the name \"{}\"", twice[0].0)));
     }
-    let mut header = Map::new();
-    if !metadata.is_empty() {
-        header.insert(STRINGS.into(), metadata.iter().map(|&(k, v)| (k.to_string(), v.into())).collect::<Map<_, _>>().into());
-    }
-    let mut at = 0;
-    for (name, tensor) in &order {
-        let end = at + tensor.len() * tensor.dtype().size();
-        let dtype = tensor.dtype().name().to_uppercase();
-        header.insert(name.to_string(), json!({"dtype": dtype, "shape": tensor.shape(), "data_offsets": [at, end]}));
-        at = end;
-    }
-    let header = Value::Object(header).to_string();
+    let listed: Vec<Planned> = order.iter().map(|(name, tensor)| Planned::new(name, tensor.dtype(), tensor.shape())).collect();
     write_beside(path, |file| {
-        // Spaces after the JSON put the first element at a multiple of eight.
-        let padded = header.len().next_multiple_of(8);
-        file.write_all(&(padded as u64).to_le_bytes())?;
-        file.write_all(header.as_bytes())?;
-        file.write_all(&b"       "[..padded - header.len()])?;
+        file.write_all(&header(&listed, metadata))?;
         order.iter().try_for_each(|(_, tensor)| write_elements(tensor, file))
     })
+}
+
+/// A tensor that a file is to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    pub(super) name: String,
+    pub(super) dtype: String,
+    pub(super) shape: Vec<usize>,
+    pub(super) bytes: usize,
+    /// Bytes an element.
+    pub(super) width: usize,
+}
+
+impl Planned {
+    /// A tensor of this name, element type and shape.
+    pub fn new(name: &str, dtype: DType, shape: &[usize]) -> Self {
+        let (width, count) = (dtype.size(), shape.iter().product::<usize>());
+        Self { name: name.to_string(), dtype: dtype.name().to_uppercase(), shape: shape.to_vec(), bytes: count * width, width }
+    }
+
+    /// A tensor as it is in another file; `None` if it is not there.
+    pub fn copy(file: &SafeTensors, name: &str) -> Option<Self> {
+        let Entry { dtype, shape, start, end } = file.header.entries.get(name)?;
+        // Of types that are not read the file tells by how many bytes there are.
+        let width = file_type(dtype).map_or((end - start) / shape.iter().product::<usize>().max(1), FileType::size);
+        Some(Self { name: name.to_string(), dtype: dtype.clone(), shape: shape.clone(), bytes: end - start, width })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its sizes.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// How many bytes its elements take.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+/// What stands before the elements: the header's length, the header, spaces up to a multiple of eight.
+pub(super) fn header(order: &[Planned], metadata: &[(&str, &str)]) -> Vec<u8> {
+    let mut fields = Map::new();
+    if !metadata.is_empty() {
+        fields.insert(STRINGS.into(), metadata.iter().map(|&(k, v)| (k.to_string(), v.into())).collect::<Map<_, _>>().into());
+    }
+    let mut at = 0;
+    for Planned { name, dtype, shape, bytes, .. } in order {
+        fields.insert(name.clone(), json!({"dtype": dtype, "shape": shape, "data_offsets": [at, at + bytes]}));
+        at += bytes;
+    }
+    let json = Value::Object(fields).to_string();
+    let padded = json.len().next_multiple_of(8);
+    let mut header = (padded as u64).to_le_bytes().to_vec();
+    header.extend(json.as_bytes());
+    header.resize(LENGTH_BYTES + padded, b' ');
+    header
 }
 
 #[cfg(test)]
@@ -257,6 +328,11 @@ mod tests {
             assert_eq!((back.dtype(), back.shape(), back.to_f64_vec()), (tensor.dtype(), tensor.shape(), tensor.to_f64_vec()));
             assert!(back.is_mapped());
         }
+        assert_eq!((read.dtype("bf16"), read.stored("bf16"), read.dtype("none")), (Some(DType::BF16), Some("BF16"), None));
+        assert_eq!(read.bytes("i64").unwrap()[8..16], 3_i64.to_le_bytes());
+        let before = read.tensor("f32").unwrap().to_f64_vec();
+        read.release("f32");
+        assert_eq!(read.tensor("f32").unwrap().to_f64_vec(), before);
         assert!(read.tensor("none").err().unwrap().to_string().ends_with("t.safetensors: there is no tensor \"none\""));
     }
 

@@ -1,0 +1,121 @@
+//! `monotile lora merge`: a checkpoint with adapters in its weights.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use monotile_llama::Weights;
+use monotile_llama::lora::{Combined, Deltas, Merged, Seen, merge};
+
+use super::keep::Stored;
+use super::{output, staged, verify};
+use crate::failure::Failure;
+use crate::progress::{Progress, say};
+use crate::report::{Table, coloured, number};
+
+/// Writes a checkpoint whose weights are W + s·B·A: an adapter merged, or the weighted sum of several.
+///
+/// Works for any model whose tensors are named after the adapter's modules; shards stay shards, and memory holds a few blocks of one
+/// tensor. Rounds as PEFT's merge_and_unload does: ΔW and the sum in f32, then once to the weight's type. A run that was stopped goes
+/// on when the same command is given again.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  monotile lora merge --model base --adapter kjv --out merged --check       merge, read it back and compare
+  monotile lora merge --model base --adapter kjv --out merged --dtype f16   stored as f16
+  monotile lora merge --model base --adapter a --adapter b --weights 0.7,0.3 --out blend
+
+Several adapters add Σ wᵢ·ΔWᵢ (PEFT's combination_type \"cat\"). Tensors that an adapter holds whole (modules_to_save) replace the
+model's. The table tells the share of elements that are other than before: where that is small, ΔW is lost in the rounding of bf16, and
+--dtype f32 keeps it.")]
+pub struct Merge {
+    /// Folder of the base model
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Folder of an adapter; may be given several times
+    #[arg(long, value_name = "DIR", required = true)]
+    adapter: Vec<PathBuf>,
+    /// What each adapter's ΔW is multiplied by, between commas [default: 1 each]
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', allow_hyphen_values = true)]
+    weights: Vec<f64>,
+    /// Folder for the merged model
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Element type of the merged weights [default: the model's]
+    #[arg(long, value_enum)]
+    dtype: Option<Stored>,
+    /// Read the result back and compare it with the model and the adapters
+    #[arg(long)]
+    check: bool,
+}
+
+impl Merge {
+    /// Runs the subcommand.
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        output::vacant(&self.out)?;
+        let adapters = read(&self.adapter, &self.weights, "merge")?;
+        let base = Weights::open(&self.model)?;
+        let combined = Combined::new(&adapters)?;
+        combined.check(&base)?;
+        if combined.is_nothing() {
+            say("warning: every B of the adapter is 0: it changes nothing, and the merged model is the base model");
+        }
+        let mut progress = Progress::new("tensors", base.names().count() as u64);
+        let (mut told, mut found) = (Vec::new(), None);
+        let mut seen = Seen {
+            found: &mut |what| found = Some(what),
+            tensor: &mut |one: Merged| {
+                told.push(one);
+                progress.at(told.len() as u64, "");
+            },
+        };
+        let ended = merge(&self.model, &adapters, self.dtype.map(Stored::dtype), &self.out, &mut seen);
+        progress.finish();
+        staged::tell(found, &self.out);
+        ended.map_err(|e| staged::explain(e, &self.out))?;
+        out.write_all(table(&combined, &told)?.render(coloured()).as_bytes())?;
+        self.sum_up(&combined, &told)?;
+        if self.check {
+            verify::compare(&base, &combined, &self.out, &mut std::io::sink())?;
+        }
+        Ok(())
+    }
+
+    fn sum_up(&self, combined: &Combined, told: &[Merged]) -> Result<(), Failure> {
+        let mut squares = 0.0;
+        for one in told {
+            squares += combined.norm(&one.tensor)?.map_or(0.0, |norm| norm * norm);
+        }
+        let touched = told.iter().filter(|one| one.touched).count();
+        let unmoved = told.iter().filter(|one| one.touched && one.changed == Some(0)).count();
+        let lost = if unmoved > 0 { format!(", {unmoved} of them by less than rounding keeps") } else { String::new() };
+        let (all, norm) = (told.len(), number(f64::sqrt(squares)));
+        say(&format!("{}: {touched} of {all} tensors changed{lost}, ‖ΔW‖ {norm} in all", self.out.display()));
+        Ok(())
+    }
+}
+
+/// The adapters with their weights, which are 1 where none are given.
+pub fn read(folders: &[PathBuf], weights: &[f64], command: &str) -> Result<Vec<(Deltas, f64)>, Failure> {
+    if !weights.is_empty() && weights.len() != folders.len() {
+        let (given, wanted) = (weights.len(), folders.len());
+        return Err(Failure::Usage(format!("lora {command}: --weights has {given} numbers for {wanted} adapters")));
+    }
+    if let Some(odd) = weights.iter().find(|weight| !weight.is_finite()) {
+        return Err(Failure::Usage(format!("lora {command}: --weights must be finite numbers, got {odd}")));
+    }
+    let weight = |i: usize| weights.get(i).copied().unwrap_or(1.0);
+    folders.iter().enumerate().map(|(i, folder)| Ok((Deltas::read(folder)?, weight(i)))).collect()
+}
+
+/// A row a touched tensor.
+fn table(combined: &Combined, told: &[Merged]) -> Result<Table, Failure> {
+    let mut table = Table::new(&["tensor", "rank", "‖ΔW‖", "elements changed"]);
+    for one in told.iter().filter(|one| one.touched) {
+        let rank = combined.rank(&one.tensor).map_or("whole".to_string(), |rank| rank.to_string());
+        let norm = combined.norm(&one.tensor)?.map_or("–".to_string(), number);
+        let share = |changed| format!("{:.1} %", 100.0 * changed as f64 / one.elements.max(1) as f64);
+        table.row(vec![one.tensor.clone(), rank, norm, one.changed.map_or("earlier".to_string(), share)]);
+    }
+    Ok(table)
+}

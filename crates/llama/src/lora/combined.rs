@@ -1,0 +1,211 @@
+//! What adapters make of a model's tensors, in any of its rows.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use monotile::{DType, Error, ErrorKind, Result, Tensor};
+
+use super::deltas::Deltas;
+use super::pair::Pair;
+use crate::json::Fields;
+use crate::weights::Weights;
+
+/// How many elements are worked on at a time.
+const BLOCK: usize = 1 << 21;
+
+/// One adapter, or the weighted sum of several, by the names of the tensors that it changes.
+///
+/// # Rounding
+/// One adapter of weight 1: ΔW = (B A) · s, the product and the scaling in f32 whatever the factors are stored in, and W + ΔW is computed
+/// in f32 and rounded once to the element type that is written. That is what PEFT's `merge_and_unload` does, which widens the factors
+/// of bf16 and f16 adapters as it loads them. For an embedding ΔW is first rounded to W's element type, as PEFT does there.
+///
+/// Otherwise the factors are concatenated, Aᵢ multiplied in f32 by the weight and then by the scaling: PEFT's `add_weighted_adapter` with
+/// `combination_type="cat"`, so that ΔW = Σ wᵢ ΔWᵢ. (PEFT's `"linear"` sums the factors themselves, which is not the sum of the changes.)
+///
+/// # Source
+/// PEFT 0.21, `tuners/lora/layer.py` and `model.py`.
+pub struct Combined {
+    changes: BTreeMap<String, Change>,
+    whole: BTreeMap<String, Tensor>,
+}
+
+/// The change of one tensor, its factors in f32.
+struct Change {
+    pair: Pair,
+    embedding: bool,
+}
+
+/// Some rows of a tensor.
+pub(super) struct Rows {
+    /// In the model.
+    pub before: Tensor,
+    /// ΔW, in f32, where there is one.
+    pub change: Option<Tensor>,
+    /// With the adapter.
+    pub after: Tensor,
+}
+
+impl Combined {
+    /// These adapters, each multiplied by its weight.
+    ///
+    /// # Errors
+    /// `Value`, if two hold one tensor whole, or none is given; `Shape`, if their changes of one module differ in size; `Unsupported`, if an
+    /// adapter is of transposed layers (`fan_in_fan_out`).
+    pub fn new(adapters: &[(Deltas, f64)]) -> Result<Self> {
+        if adapters.is_empty() {
+            return Err(Error::value("lora: there is no adapter to merge"));
+        }
+        let mut terms: BTreeMap<String, Vec<(Pair, f64, bool)>> = BTreeMap::new();
+        let mut whole = BTreeMap::new();
+        for (deltas, weight) in adapters {
+            refuse_transposed(deltas.source())?;
+            for (module, delta) in deltas.modules() {
+                let [a, b] = [&delta.pair.a, &delta.pair.b].map(|t| t.to_dtype(DType::F32));
+                let pair = Pair::new(a?, b?, delta.pair.scaling);
+                terms.entry(format!("{module}.weight")).or_default().push((pair, *weight, delta.embedding));
+            }
+            for (name, tensor) in deltas.saved() {
+                // What PEFT saves of an adapted embedding beside its factors.
+                let name = name.replace(".base_layer.", ".");
+                if whole.insert(name.clone(), tensor.clone()).is_some() {
+                    return Err(Error::value(format!("lora: tensor {name:?} is whole in two adapters, which cannot be summed")));
+                }
+            }
+        }
+        let one = matches!(adapters, [(_, 1.0)]);
+        let sum = |(name, terms): (String, Vec<(Pair, f64, bool)>)| {
+            let embedding = terms.iter().any(|(_, _, embedding)| *embedding);
+            let pair = if one { terms[0].0.clone() } else { concatenated(&terms).map_err(|e| e.within(&name))? };
+            Ok((name, Change { pair, embedding }))
+        };
+        Ok(Self { changes: terms.into_iter().map(sum).collect::<Result<_>>()?, whole })
+    }
+
+    /// Requires that the model has every tensor that changes, in its shape.
+    ///
+    /// # Errors
+    /// `Value`, naming what is missing and what there is; `Shape`, naming both shapes; `Unsupported` for integers.
+    pub fn check(&self, weights: &Weights) -> Result<()> {
+        let wanted: Vec<&String> = self.names().collect();
+        let missing: Vec<&&String> = wanted.iter().filter(|name| !weights.contains(name)).collect();
+        if let Some(first) = missing.first() {
+            let there = weights.names().find(|name| name.ends_with("_proj.weight")).or_else(|| weights.names().next());
+            let there = there.unwrap_or("nothing");
+            return Err(Error::value(format!(
+                "lora: {} of the adapter's {} tensors are not in the model: it wants {first:?}, the model has {there:?}",
+                if missing.len() == wanted.len() { "all".to_string() } else { missing.len().to_string() },
+                wanted.len()
+            )));
+        }
+        for name in wanted {
+            let found = weights.shape(name).unwrap_or_default();
+            let shape = self.shape(name);
+            if shape != found {
+                return Err(Error::shape(format!("lora: tensor {name:?} is {found:?} in the model and {shape:?} in the adapter")));
+            }
+            if !weights.dtype(name).is_some_and(DType::is_float) {
+                let stored = weights.file(name).and_then(|file| file.stored(name)).unwrap_or_default();
+                let message = format!("lora: tensor {name:?} is of {stored} in the model; f64, f32, f16 and bf16 are merged");
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of the tensors that it changes or replaces.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.changes.keys().chain(self.whole.keys().filter(|name| !self.changes.contains_key(*name)))
+    }
+
+    /// Whether a tensor is changed or replaced.
+    pub fn touches(&self, name: &str) -> bool {
+        self.changes.contains_key(name) || self.whole.contains_key(name)
+    }
+
+    /// Whether the adapter holds a tensor whole.
+    pub fn replaces(&self, name: &str) -> bool {
+        self.whole.contains_key(name) && !self.changes.contains_key(name)
+    }
+
+    /// The rank of a tensor's change; `None` where it is replaced, or not touched.
+    pub fn rank(&self, name: &str) -> Option<usize> {
+        self.changes.get(name).map(|change| change.pair.rank())
+    }
+
+    /// ‖ΔW‖ of a tensor's change; `None` where it is replaced, or not touched.
+    ///
+    /// # Errors
+    /// As [`Pair::svd`].
+    pub fn norm(&self, name: &str) -> Result<Option<f64>> {
+        self.changes.get(name).map(|change| change.pair.norm()).transpose()
+    }
+
+    /// Whether it changes nothing: no tensor is replaced, and every B, or every A, is 0.
+    pub fn is_nothing(&self) -> bool {
+        let zero = |t: &Tensor| t.to_f64_vec().iter().all(|&x| x == 0.0);
+        self.whole.is_empty() && self.changes.values().all(|Change { pair, .. }| zero(&pair.b) || zero(&pair.a))
+    }
+
+    /// The factors of a tensor's change.
+    pub(super) fn pair(&self, name: &str) -> Option<&Pair> {
+        self.changes.get(name).map(|change| &change.pair)
+    }
+
+    fn shape(&self, name: &str) -> Vec<usize> {
+        match self.changes.get(name) {
+            Some(change) => change.pair.shape().to_vec(),
+            None => self.whole[name].shape().to_vec(),
+        }
+    }
+
+    /// These rows of a tensor, before and after, the latter in `dtype`.
+    pub(super) fn rows(&self, name: &str, before: &Tensor, rows: Range<usize>, dtype: DType) -> Result<Rows> {
+        let before = before.slice(0, rows.clone())?;
+        let from = match self.whole.get(name) {
+            Some(whole) => whole.slice(0, rows.clone())?,
+            None => before.clone(),
+        };
+        let Some(Change { pair, embedding }) = self.changes.get(name) else {
+            return Ok(Rows { before, change: None, after: from.to_dtype(dtype)? });
+        };
+        let mut change = pair.b.slice(0, rows)?.matmul(&pair.a)?.mul_scalar(pair.scaling)?;
+        if *embedding {
+            change = change.to_dtype(from.dtype())?.to_dtype(DType::F32)?;
+        }
+        let after = from.add(&change)?.to_dtype(dtype)?;
+        Ok(Rows { before, change: Some(change), after })
+    }
+}
+
+/// Σ wᵢ sᵢ Bᵢ Aᵢ as one product.
+fn concatenated(terms: &[(Pair, f64, bool)]) -> Result<Pair> {
+    let scaled = |(pair, weight, _): &(Pair, f64, bool)| pair.a.mul_scalar(*weight)?.mul_scalar(pair.scaling);
+    let a: Vec<Tensor> = terms.iter().map(scaled).collect::<Result<_>>()?;
+    let b: Vec<&Tensor> = terms.iter().map(|(pair, _, _)| &pair.b).collect();
+    Ok(Pair::new(Tensor::cat(&a.iter().collect::<Vec<_>>(), 0)?, Tensor::cat(&b, 1)?, 1.0))
+}
+
+/// Refuses an adapter of layers whose weights are stored the other way round; an adapter that was not read has none.
+fn refuse_transposed(source: &Path) -> Result<()> {
+    let path = source.join("adapter_config.json");
+    if !source.as_os_str().is_empty() && Fields::read(&path)?.flag("fan_in_fan_out", false)? {
+        let message = format!("{}: fan_in_fan_out is set: weights stored as (in, out) are not merged", path.display());
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    Ok(())
+}
+
+/// The rows of a tensor of this shape, a block at a time; a scalar has one.
+pub(super) fn blocks(shape: &[usize]) -> impl Iterator<Item = Range<usize>> + use<> {
+    let rows = shape.first().copied().unwrap_or(1);
+    let width: usize = shape.iter().skip(1).product();
+    let step = (BLOCK / width.max(1)).max(1);
+    (0..rows).step_by(step).map(move |start| start..(start + step).min(rows))
+}
+
+/// A tensor whose rows can be taken: a scalar becomes a row.
+pub(super) fn with_rows(tensor: &Tensor) -> Result<Tensor> {
+    if tensor.rank() == 0 { tensor.reshape(&[1]) } else { Ok(tensor.clone()) }
+}

@@ -1,0 +1,296 @@
+//! An adapter from two checkpoints: what one was tuned by, in low rank.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use fancy_regex::Regex;
+use monotile::io::{SafeTensors, write_safetensors};
+use monotile::{DType, Error, Result, Tensor};
+use serde_json::json;
+
+use super::deltas::{Delta, Deltas, natural};
+use super::keep::Keep;
+use super::nearest::{distance, length, nearest};
+use super::pair::Pair;
+use crate::staged::{Found, Staged, fingerprint};
+use crate::weights::Weights;
+
+/// Where factors are until all are there.
+const PARTS: &str = "parts";
+
+/// What [`extract`] takes out of two checkpoints.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Extraction {
+    /// The rank of each matrix.
+    pub keep: Keep,
+    /// Whether every decomposition is exact.
+    pub exact: bool,
+    /// Only modules in whose name this regular expression finds something.
+    pub include: Option<String>,
+    /// Not modules in whose name this one does.
+    pub exclude: Option<String>,
+    /// Whether embeddings get factors, as PEFT's `lora_embedding_A` and `B`.
+    pub embeddings: bool,
+    /// Modules, by their names or the ends of them after a dot, that are carried whole (`modules_to_save`).
+    pub save: Vec<String>,
+    /// The element type of the factors.
+    pub dtype: DType,
+}
+
+impl Extraction {
+    /// Factors in f32 of all matrices but embeddings.
+    pub fn new(keep: Keep) -> Self {
+        Self { keep, exact: false, include: None, exclude: None, embeddings: false, save: Vec::new(), dtype: DType::F32 }
+    }
+}
+
+/// What became of a tensor in [`extract`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Extracted {
+    /// It is the same in both.
+    Same,
+    /// Its difference is in the adapter as factors.
+    Factored(Layer),
+    /// It is in the adapter whole.
+    Whole,
+    /// It differs, and is not in the adapter: why.
+    Left(String),
+    /// It was excluded by name.
+    Excluded,
+}
+
+/// A matrix whose difference has become factors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// Rows and columns.
+    pub shape: [usize; 2],
+    /// The rank that was kept.
+    pub rank: usize,
+    /// ‖ΔW‖
+    pub norm: f64,
+    /// ‖ΔW − B A‖ / ‖ΔW‖, measured.
+    pub error: f64,
+    /// Whether the decomposition is exact.
+    pub exact: bool,
+}
+
+/// Writes the adapter that turns one checkpoint into another, as near as the ranks allow: for every matrix that differs the
+/// [`nearest`] low-rank change of W_tuned − W_base, with alpha = rank, so that PEFT scales it by 1.
+///
+/// `seen` is told what became of each tensor, by its name. The folder is filled beside its place and appears whole; a run that was killed
+/// is gone on with by the same call, which computes again what was not yet on the disk, and gives the same bytes.
+///
+/// # Errors
+/// As [`Weights::open`], [`Keep::check`]; `Value`, if a pattern is none, the folder holds something, or there is nothing to extract;
+/// `Format` for a tensor with NaN or ∞, naming it.
+///
+/// # Cost
+/// As [`nearest`], a matrix. Memory: a few times the largest matrix in f32.
+pub fn extract(
+    [base, tuned]: [&Path; 2],
+    options: &Extraction,
+    out: &Path,
+    found: &mut dyn FnMut(Found),
+    seen: &mut dyn FnMut(&str, Extracted),
+) -> Result<()> {
+    options.keep.check()?;
+    let pattern = |text: &Option<String>| {
+        let compile = |p: &String| Regex::new(p).map_err(|e| Error::value(format!("lora: {p:?} is not a regular expression: {e}")));
+        text.as_ref().map(compile).transpose()
+    };
+    let work = Work {
+        base: Weights::open(base)?,
+        tuned: Weights::open(tuned)?,
+        include: pattern(&options.include)?,
+        exclude: pattern(&options.exclude)?,
+        options,
+    };
+    let plan = json!({"extract": [fingerprint(base)?, fingerprint(tuned)?], "options": format!("{options:?}")});
+    let staged = Staged::open(out, &plan)?;
+    found(staged.found());
+    work.fill(staged.folder(), base, seen).map_err(|e| staged.named(&e))?;
+    staged.finish()
+}
+
+struct Work<'a> {
+    base: Weights,
+    tuned: Weights,
+    include: Option<Regex>,
+    exclude: Option<Regex>,
+    options: &'a Extraction,
+}
+
+impl Work<'_> {
+    fn fill(&self, folder: &Path, base: &Path, seen: &mut dyn FnMut(&str, Extracted)) -> Result<()> {
+        let parts = folder.join(PARTS);
+        fs::create_dir_all(&parts).map_err(|e| Error::io("writing", &parts, &e))?;
+        let (mut modules, mut saved) = (Vec::new(), BTreeMap::new());
+        for (i, name) in self.tuned.names().enumerate() {
+            let part = parts.join(format!("{i:06}.safetensors"));
+            let became = self.tensor(name, &part)?;
+            match &became {
+                Extracted::Factored(_) => {
+                    let module = name.trim_end_matches(".weight").to_string();
+                    let embedding = is_embedding(&module);
+                    modules.push((module, Delta { pair: read(&part)?.0, embedding }));
+                }
+                Extracted::Whole => drop(saved.insert(name.to_string(), self.tuned.any(name)?)),
+                _ => {}
+            }
+            self.base.release(name);
+            self.tuned.release(name);
+            seen(name, became);
+        }
+        for name in self.base.names().filter(|name| !self.tuned.contains(name)) {
+            seen(name, Extracted::Left("only in the base model".into()));
+        }
+        if modules.is_empty() && saved.is_empty() {
+            return Err(Error::value(
+                "lora: no tensor that was asked for differs between the two models; there is nothing to extract",
+            ));
+        }
+        modules.sort_by(|one, other| natural(&one.0, &other.0));
+        let adapter = Deltas::new(modules, saved, None).of_base(Some(base.display().to_string()));
+        adapter.write(folder, self.options.dtype)?;
+        fs::remove_dir_all(&parts).map_err(|e| Error::io("writing", &parts, &e))
+    }
+
+    /// What becomes of one tensor; its factors go into the file `part`, or are there already.
+    fn tensor(&self, name: &str, part: &Path) -> Result<Extracted> {
+        let module = name.trim_end_matches(".weight");
+        let excluded = self.include.as_ref().is_some_and(|r| !r.is_match(module).unwrap_or(false))
+            || self.exclude.as_ref().is_some_and(|r| r.is_match(module).unwrap_or(false));
+        let whole = self.saves(name);
+        if excluded && !whole {
+            return Ok(Extracted::Excluded);
+        }
+        if part.exists() {
+            return Ok(Extracted::Factored(read(part)?.1));
+        }
+        if whole {
+            return Ok(Extracted::Whole);
+        }
+        let left = |why: &str| Ok(Extracted::Left(why.to_string()));
+        let shape = self.tuned.shape(name).unwrap_or_default();
+        match self.base.shape(name) {
+            None => return left("only in the tuned model"),
+            Some(before) if before != shape => {
+                return left(&format!("{before:?} in the base model and {shape:?} in the tuned one"));
+            }
+            Some(_) if self.bytes_agree(name) => return Ok(Extracted::Same),
+            Some(_) => {}
+        }
+        if ![&self.base, &self.tuned].iter().all(|w| w.dtype(name).is_some_and(DType::is_float)) {
+            return left("differs, and is not of floating-point numbers");
+        }
+        if shape.len() != 2 || !name.ends_with(".weight") {
+            return if self.difference(name)?.1 == 0.0 {
+                Ok(Extracted::Same)
+            } else {
+                left("differs, and is no matrix of a layer")
+            };
+        }
+        let (change, length) = self.difference(name)?;
+        if length == 0.0 {
+            return Ok(Extracted::Same);
+        }
+        if is_embedding(module) && !self.options.embeddings {
+            return left("differs, and is an embedding");
+        }
+        let found = nearest(&change, self.options.keep, self.options.exact).map_err(|e| e.within(name))?;
+        let layer = Layer {
+            shape: [shape[0], shape[1]],
+            rank: found.pair.rank(),
+            norm: found.norm,
+            error: found.error,
+            exact: found.exact,
+        };
+        write(part, &found.pair, &layer)?;
+        Ok(Extracted::Factored(layer))
+    }
+
+    /// W_tuned − W_base in f32, as a matrix, and its norm.
+    fn difference(&self, name: &str) -> Result<(Tensor, f64)> {
+        let (after, before) = (self.tuned.any(name)?, self.base.any(name)?);
+        let change = after.sub(&before)?.to_dtype(DType::F32)?;
+        let flat = if change.rank() == 2 { change.clone() } else { change.reshape(&[1, change.len()])? };
+        let length = length(&flat)?;
+        if !length.is_finite() {
+            for (weights, tensor) in [(&self.base, before), (&self.tuned, after)] {
+                if let Some(odd) = tensor.to_f64_vec().iter().find(|x| !x.is_finite()) {
+                    let path = weights.file(name).map_or(Path::new(""), SafeTensors::path);
+                    return Err(Error::format(path, format!("tensor {name:?} holds {odd}")));
+                }
+            }
+        }
+        Ok((change, length))
+    }
+
+    /// Whether the tensor is the same in both, to the last bit.
+    fn bytes_agree(&self, name: &str) -> bool {
+        let stored = |weights: &'_ Weights| weights.file(name).and_then(|file| file.stored(name).map(str::to_string));
+        let [before, after] = [&self.base, &self.tuned].map(|w| w.file(name).and_then(|file| file.bytes(name)));
+        before == after && stored(&self.base) == stored(&self.tuned)
+    }
+
+    /// Whether a tensor's module is carried whole.
+    fn saves(&self, name: &str) -> bool {
+        let module = name.rsplit_once('.').map_or(name, |(module, _)| module);
+        self.options.save.iter().any(|save| {
+            let before = module.strip_suffix(save.as_str());
+            before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        })
+    }
+}
+
+/// Whether a module looks tokens or positions up, as far as its name tells.
+fn is_embedding(module: &str) -> bool {
+    let last = module.rsplit('.').next().unwrap_or(module);
+    last.contains("embed") || ["wte", "wpe"].contains(&last)
+}
+
+/// Writes the factors of one matrix with what is to be told of it.
+fn write(part: &Path, pair: &Pair, layer: &Layer) -> Result<()> {
+    let strings = [
+        ("norm", layer.norm.to_bits().to_string()),
+        ("error", layer.error.to_bits().to_string()),
+        ("exact", layer.exact.to_string()),
+    ];
+    let strings: Vec<(&str, &str)> = strings.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    write_safetensors(part, &[("a", &pair.a), ("b", &pair.b.contiguous()?)], &strings)
+}
+
+/// What [`write`] wrote.
+fn read(part: &Path) -> Result<(Pair, Layer)> {
+    let file = SafeTensors::open(part)?;
+    let pair = Pair::new(file.tensor("a")?, file.tensor("b")?, 1.0);
+    let number = |key: &str| {
+        let bits = file.metadata().get(key).and_then(|text| text.parse().ok());
+        bits.map(f64::from_bits).ok_or_else(|| Error::format(part, format!("{key:?} is missing")))
+    };
+    let exact = file.metadata().get("exact").is_some_and(|text| text == "true");
+    let layer = Layer { shape: pair.shape(), rank: pair.rank(), norm: number("norm")?, error: number("error")?, exact };
+    Ok((pair, layer))
+}
+
+/// ‖ΔW − s B A‖ / ‖ΔW‖ of every module of an adapter, read from its files; `seen` is told module and error.
+///
+/// # Errors
+/// `Format`, if a model lacks a tensor; `Shape`, if sizes differ.
+pub fn measure(base: &Path, tuned: &Path, adapter: &Deltas, seen: &mut dyn FnMut(&str, f64)) -> Result<()> {
+    let (base, tuned) = (Weights::open(base)?, Weights::open(tuned)?);
+    for (module, Delta { pair, .. }) in adapter.modules() {
+        let name = format!("{module}.weight");
+        let change = tuned.any(&name)?.sub(&base.any(&name)?)?.to_dtype(DType::F32)?;
+        let length = length(&change)?;
+        let off = distance(&change, pair).map_err(|e| e.within(&name))?;
+        seen(module, if length == 0.0 { 0.0 } else { off / length });
+        base.release(&name);
+        tuned.release(&name);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
