@@ -55,7 +55,8 @@ fn a_plan_foretells_the_memory_of_a_step() {
     let queries = LoraConfig::default();
     // Matrices below 64 KiB are not in the pool's count, so that adapters are wide.
     let all = LoraConfig { targets: Targets::AllLinear, rank: 64, dropout: 0.1, ..LoraConfig::default() };
-    let cases: [(&str, &Config, Option<(&LoraConfig, Start)>); 6] = [
+    type Case<'a> = (&'a str, &'a Config, Option<(&'a LoraConfig, Start)>);
+    let cases: [Case; 6] = [
         ("queries and values", &config, Some((&queries, Start::Gaussian))),
         ("all layers, by PiSSA, with dropout", &config, Some((&all, Start::Pissa { exact: false }))),
         ("a large vocabulary", &wide, Some((&queries, Start::Gaussian))),

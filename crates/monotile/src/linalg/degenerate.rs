@@ -9,7 +9,7 @@
 //! the loss sees its matrix through several functions at once, and is refused.
 
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 
 use super::parts::{batch, which};
 

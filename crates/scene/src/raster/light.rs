@@ -28,7 +28,7 @@ pub(super) fn radiance(light: &Light, n: Vec3, v: Vec3, c: Vec3, [m, rho, o]: [f
     // All of this is finite where n·l is 0.
     let h = unit(l + v);
     let n_h = n.dot(h).max(0.0);
-    let grazing = 1.0 - v.dot(h).max(0.0).min(1.0);
+    let grazing = 1.0 - v.dot(h).clamp(0.0, 1.0);
     let squared = grazing * grazing;
     let fresnel = f0 + (Vec3::ONE - f0) * (squared * squared * grazing);
     let lobe = n_h * n_h * (alpha2 - 1.0) + 1.0;

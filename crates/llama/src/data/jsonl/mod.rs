@@ -154,7 +154,7 @@ fn at(path: &Path, number: usize) -> PathBuf {
 /// Which tokens are learned of a prompt and its completion, and those tokens.
 fn completed(spans: &Spans, prompt: &str, completion: &str) -> Result<(Vec<bool>, Vec<u32>)> {
     let text = format!("{prompt}{completion}");
-    let (tokens, learned) = spans.encode(&text, std::slice::from_ref(&(prompt.len()..text.len())), true)?;
+    let (tokens, learned) = spans.encode(&text, &[prompt.len()..text.len()], true)?;
     Ok((learned, tokens))
 }
 
