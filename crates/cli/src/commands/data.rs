@@ -117,7 +117,9 @@ impl DataOptions {
         let folder = reader.checkpoint;
         let template = match (&self.chat_template, folder) {
             (Some(path), _) => {
-                let special = folder.map(ChatTemplate::special_tokens).transpose()?.unwrap_or_default();
+                // A new checkpoint's tokenizer has these.
+                let own = || [("bos_token", "<s>"), ("eos_token", "</s>")].map(|(name, token)| (name.into(), token.into())).into();
+                let special = folder.map(ChatTemplate::special_tokens).transpose()?.unwrap_or_else(own);
                 Some(ChatTemplate::read_file(path, special, day)?)
             }
             (None, Some(folder)) => ChatTemplate::read(folder, day)?,

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use super::language::{sentence, workshop};
 use super::{Ended, monotile};
 
-const TEXTS: &str = "{\"text\": \"The quick brown fox\"}\n{\"text\": \"jumps over\"}\n\n{\"text\": \"the lazy dog.\"}\n{\"text\": \"Pack\"}\n";
+const TEXTS: &str =
+    "{\"text\": \"The quick brown fox\"}\n{\"text\": \"jumps over\"}\n\n{\"text\": \"the lazy dog.\"}\n{\"text\": \"Pack\"}\n";
 const PAIRS: &str = "\
 {\"prompt\": \"2 + 2 = \", \"completion\": \"4\", \"source\": \"sums\"}
 {\"prompt\": \"3 + 4 = \", \"completion\": \"7\"}
@@ -44,6 +45,8 @@ fn adapt(folder: &Path, data: &str, out: &str, more: &[&str]) -> Ended {
 /// A workshop with a file of each kind.
 fn school() -> tempfile::TempDir {
     let folder = workshop();
+    // As `train` writes it.
+    fs::write(folder.path().join("model/tokenizer_config.json"), "{\"bos_token\": \"<s>\", \"eos_token\": \"</s>\"}").unwrap();
     for (name, text) in [("texts.jsonl", TEXTS), ("pairs.jsonl", PAIRS), ("talks.jsonl", TALKS), ("template.jinja", TEMPLATE)] {
         fs::write(folder.path().join(name), text).unwrap();
     }
@@ -92,17 +95,20 @@ fn what_samples_come_to_is_told() {
     };
     // Bytes and a token that ends them: 20 + 11 + 14 + 5 tokens, each but the first learned.
     let lines = told("texts.jsonl", &["--held-out", "0"]);
-    assert!(lines.contains(&"samples   4 of 50 tokens, 46 of them learned; 3 rows of 24, 66.7 % full".to_string()), "{lines:#?}");
+    assert!(lines.contains(&"samples   4 of 50 tokens, 46 of them learned; 2 rows of 24, 100.0 % full".to_string()), "{lines:#?}");
     // Of ten tokens the last two.
     let lines = told("pairs.jsonl", &["--held-out", "0.25", "--patience", "1", "--lr", "1e-9"]);
     assert!(lines.contains(&"samples   3 of 30 tokens, 6 of them learned; 2 rows of 24, 58.7 % full".to_string()), "{lines:#?}");
     assert!(lines.contains(&"held out  1 of 10 tokens, 2 of them learned; 1 rows of 24, 39.1 % full".to_string()), "{lines:#?}");
     // Of a>Hey nothing comes before, so that all of it but its first letter is learned.
     let lines = told("talks.jsonl", &["--held-out", "0", "--chat-template", "template.jinja", "--overlong", "drop"]);
-    assert!(lines.contains(&"samples   3 of 30 tokens, 13 of them learned; 2 rows of 24, 58.7 % full".to_string()), "{lines:#?}");
+    assert!(lines.contains(&"samples   3 of 32 tokens, 12 of them learned; 2 rows of 24, 63.0 % full".to_string()), "{lines:#?}");
     let short = ["--held-out", "0", "--length", "12"];
     let lines = told("texts.jsonl", &short);
-    assert!(lines.contains(&"          2 cut to 12 tokens, 0 left out: a larger --length keeps them whole".to_string()), "{lines:#?}");
+    assert!(
+        lines.contains(&"          2 cut to 12 tokens, 0 left out: a larger --length keeps them whole".to_string()),
+        "{lines:#?}"
+    );
     let log = fs::read_to_string(folder.path().join("told/log.jsonl")).unwrap();
     assert_eq!(log.matches("\"loss\"").count(), 3);
     assert!(folder.path().join("told/loss.svg").exists());
@@ -168,7 +174,7 @@ fn samples_that_cannot_work_are_told_with_their_line() {
     );
     assert_eq!(told("{\"text\": \"abc\"}\n", &[]), "data: 1 samples leave none to train on besides those held out");
     assert_eq!(
-        told(&TEXTS[..60], &["--overlong", "drop", "--length", "4", "--held-out", "0"]),
+        told("{\"text\": \"abcdef\"}\n{\"text\": \"ghijkl\"}\n", &["--overlong", "drop", "--length", "4", "--held-out", "0"]),
         "data: no sample is left to train on: all 2 are longer than rows of 4 tokens"
     );
     let long = format!("{{\"text\": \"{}\"}}\n", "x".repeat(40));

@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(spelled(&["cat"]), " cat");
         assert_eq!(spelled(&["é", " hat"]), "é hat");
         assert_eq!(learned(&tokenizer, text, &[place("</s>")]), [tokenizer.special("</s>").unwrap()]);
-        assert_eq!(learned(&tokenizer, text, &[]), []);
+        assert!(learned(&tokenizer, text, &[]).is_empty());
     }
 
     #[test]
