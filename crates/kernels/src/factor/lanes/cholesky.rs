@@ -150,12 +150,20 @@ fn residual<V: Vector, const R: usize, const B: usize>(
     let y: [&[Pack<V>]; B] = std::array::from_fn(|c| &top[c * n..][..j]);
     let mut sums = [[zero; B]; R];
     for k in 0..j {
-        let y: [Pack<V>; B] = std::array::from_fn(|c| y[c][k]);
+        let mut column = [zero; B];
+        for c in 0..B {
+            column[c] = y[c][k];
+        }
         for r in 0..R {
             for c in 0..B {
-                sums[r][c] = x[r][k].mul_add(y[c], sums[r][c]);
+                sums[r][c] = x[r][k].mul_add(column[c], sums[r][c]);
             }
         }
     }
-    std::array::from_fn(|r| std::array::from_fn(|c| rows[r * n + j + c] - sums[r][c]))
+    for r in 0..R {
+        for c in 0..B {
+            sums[r][c] = rows[r * n + j + c] - sums[r][c];
+        }
+    }
+    sums
 }

@@ -234,7 +234,9 @@ fn rotate_some<V: Vector, const N: usize>(
     n: usize,
     column: usize,
 ) {
-    let mut below: [Pack<V>; N] = std::array::from_fn(|x| zt[rows.end * stride(n) + column + x]);
+    let last = &zt[rows.end * stride(n) + column..][..N];
+    let mut below = [last[0]; N];
+    below.copy_from_slice(last);
     for i in rows.clone().rev() {
         let (c, s) = (rotations[2 * i], rotations[2 * i + 1]);
         let (upper, lower) = zt[i * stride(n)..].split_at_mut(stride(n));

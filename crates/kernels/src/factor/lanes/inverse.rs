@@ -121,7 +121,10 @@ fn eliminate<V: Vector, const B: usize>(isa: Enabled<V>, a: &mut [Pack<V>], n: u
     let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
     let reciprocal = one / a[s * n + s];
     a[s * n + s] = one;
-    let top: [Pack<V>; B] = std::array::from_fn(|c| a[s * n + k + c] * reciprocal);
+    let mut top = [zero; B];
+    for c in 0..B {
+        top[c] = a[s * n + k + c] * reciprocal;
+    }
     for (i, row) in a.chunks_exact_mut(n).enumerate() {
         if i == s {
             row[k..k + B].copy_from_slice(&top);
@@ -158,13 +161,20 @@ fn follow<V: Vector, const B: usize>(isa: Enabled<V>, a: &mut [Pack<V>], n: usiz
 #[inline(always)]
 fn follow_some<V: Vector, const B: usize, const C: usize>(isa: Enabled<V>, a: &mut [Pack<V>], n: usize, k: usize, c: usize) {
     let zero = isa.splat(0.0);
-    let tops: [[Pack<V>; C]; B] = std::array::from_fn(|m| std::array::from_fn(|x| a[(k + m) * n + c + x]));
+    let mut tops = [[zero; C]; B];
+    for (m, top) in tops.iter_mut().enumerate() {
+        top.copy_from_slice(&a[(k + m) * n + c..][..C]);
+    }
     for (i, row) in a.chunks_exact_mut(n).enumerate() {
-        let factors: [Pack<V>; B] = std::array::from_fn(|m| row[k + m]);
+        let mut factors = [zero; B];
+        factors.copy_from_slice(&row[k..k + B]);
         let inside = (k..k + B).contains(&i);
-        for (x, to) in row[c..c + C].iter_mut().enumerate() {
-            let start = if inside { zero } else { *to };
-            *to = (0..B).fold(start, |sum, m| factors[m].mul_add(tops[m][x], sum));
+        for x in 0..C {
+            let mut sum = if inside { zero } else { row[c + x] };
+            for m in 0..B {
+                sum = factors[m].mul_add(tops[m][x], sum);
+            }
+            row[c + x] = sum;
         }
     }
 }

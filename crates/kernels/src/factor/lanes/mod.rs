@@ -7,8 +7,8 @@
 //!
 //! | function | algorithm |
 //! | --- | --- |
-//! | [`cholesky`] | by columns, looking left |
-//! | [`inverse`] | Gauss and Jordan's elimination in place, partial pivoting |
+//! | [`cholesky`] | by panels of four columns, looking left |
+//! | [`inverse`] | Gauss and Jordan's elimination in place by panels of four columns, partial pivoting |
 //! | [`qr`] | Householder reflections |
 //! | [`eigh`] | Householder's tridiagonal form, implicit QL |
 //! | [`svd`] | one-sided Jacobi rotations |
@@ -35,6 +35,7 @@ use super::batch::sizes;
 use crate::buffer::Block;
 use crate::elementwise;
 use crate::product::transpose;
+use crate::real::Real;
 use crate::simd::{self, Lanes, MAX_LANES, Vector};
 use crate::threads;
 use crate::view::View;
@@ -198,7 +199,9 @@ impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
             }
             let any_lost = lost.where_less(one, zero, one).any();
             if any_lost {
-                out.packs.iter_mut().flatten().for_each(|x| *x += lost);
+                for x in out.packs.iter_mut().flatten() {
+                    *x += lost;
+                }
             }
             for (which, (packs, [m, n])) in out.packs.iter().zip(sizes).enumerate() {
                 let order = if which == 0 { out.order.as_ref() } else { None };
@@ -239,13 +242,12 @@ unsafe fn turn<V: Vector, const L: usize>(to: &mut [Pack<V>], from: [*const V::E
         }
         // SAFETY: the caller's duty.
         unsafe {
-            let mut block: [V; L] = std::array::from_fn(
-                #[inline(always)]
-                |i| {
-                    let from = from[i].add(first);
-                    if to.len() == L { V::load(from) } else { V::load_first(from, to.len()) }
-                },
-            );
+            // A loop: `array::from_fn` is not inlined into the function that enabled the instruction set.
+            let mut block = [V::splat(V::Element::ZERO); L];
+            for (x, from) in block.iter_mut().zip(from) {
+                let from = from.add(first);
+                *x = if to.len() == L { V::load(from) } else { V::load_first(from, to.len()) };
+            }
             transpose(&mut block);
             for (to, x) in to.iter_mut().zip(block) {
                 *to = Pack::new(x);

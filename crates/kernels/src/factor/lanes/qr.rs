@@ -134,7 +134,8 @@ fn reflect<V: Vector>(a: &mut [Pack<V>], stride: usize, columns: std::ops::Range
 /// [`reflect`] of `N` columns from `c` on:  w = τ (a₀ + Σ vᵢ aᵢ),  a₀ −= w,  aᵢ −= vᵢ w.
 #[inline(always)]
 fn reflect_some<V: Vector, const N: usize>(a: &mut [Pack<V>], stride: usize, c: usize, rest: &[Pack<V>], tau: Pack<V>) {
-    let mut w: [Pack<V>; N] = std::array::from_fn(|x| a[c + x]);
+    let mut w = [a[c]; N];
+    w.copy_from_slice(&a[c..c + N]);
     for (v, row) in rest.iter().zip(a[stride..].chunks(stride)) {
         for (w, x) in w.iter_mut().zip(&row[c..c + N]) {
             *w = v.mul_add(*x, *w);
