@@ -95,12 +95,13 @@ with tempfile.TemporaryDirectory() as folder:
             compare(label, tensors(here / "peft"), tensors(here / "ours"))
             lora("verify", "--model", base, "--adapter", here / "adapter", "--merged", here / "peft")
 
-    # Several adapters by weights.
-    both = PeftModel.from_pretrained(fresh(), folder / "0-float32/adapter", adapter_name="a")
+    # Several adapters by weights, in a model of f32: PEFT makes the sum's factors in the model's element type, which would round them.
+    wide = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    both = PeftModel.from_pretrained(wide, folder / "0-float32/adapter", adapter_name="a")
     both.load_adapter(folder / "1-float32/adapter", adapter_name="b")
     both.add_weighted_adapter(["a", "b"], [0.7, 0.3], "sum", combination_type="cat")
     both.set_adapter("sum")
-    both.merge_and_unload().save_pretrained(folder / "sum-peft")
+    both.merge_and_unload().bfloat16().save_pretrained(folder / "sum-peft")
     lora("merge", "--model", base, "--adapter", folder / "0-float32/adapter", "--adapter", folder / "1-float32/adapter",
          "--weights", "0.7,0.3", "--out", folder / "sum-ours")
     compare("0.7 and 0.3 of two", tensors(folder / "sum-peft"), tensors(folder / "sum-ours"))

@@ -78,18 +78,16 @@ fn a_merge_that_is_none_is_found_out() {
     fs::copy(at.path().join("base/model.safetensors"), at.path().join("merged/model.safetensors")).unwrap();
     let ended = lora(&at, VERIFY);
     assert_eq!(ended.status, Some(1));
-    assert_eq!(
-        ended.stderr.trim_end(),
-        "error: merged: the merge did nothing: all 6 tensors that the adapter changes are what they were\n\
-         hint: monotile lora merge writes a merged model, and says what changed"
-    );
+    let words = "error: merged: the merge did nothing: all 6 tensors that the adapter changes are what they were\n\
+                 hint: monotile lora merge writes a merged model, and says what changed\n";
+    assert!(ended.stderr.ends_with(words), "{}", ended.stderr);
     assert!(ended.stdout.lines().skip(1).all(|line| line.ends_with("nothing was added")), "{}", ended.stdout);
     fs::remove_dir_all(at.path().join("merged")).unwrap();
     lora(&at, &[MERGE, &["--weights", "2"]].concat()).succeeds();
     let ended = lora(&at, VERIFY);
     assert_eq!(ended.status, Some(1));
     let first = "error: merged: 6 of 12 tensors are not what they should be, the first model.layers.0.self_attn.q_proj.weight: other, 2.000 times";
-    assert!(ended.stderr.starts_with(first), "{}", ended.stderr);
+    assert!(ended.stderr.contains(first), "{}", ended.stderr);
     lora(&at, &[VERIFY, &["--weights", "2"]].concat()).succeeds();
 }
 
@@ -109,8 +107,9 @@ fn what_cannot_be_merged_is_told() {
     let ended = lora(&at, MERGE);
     assert!(ended.status == Some(1) && ended.stderr.contains("adapter_model.safetensors: the file has"), "{}", ended.stderr);
     assert!(!at.path().join("merged").exists());
-    lora(&at, &["extract", "--base", "base", "--tuned", "base", "--rank", "4", "--out", "a"])
-        .fails_with("error: lora: no tensor that was asked for differs between the two models; there is nothing to extract");
+    let ended = lora(&at, &["extract", "--base", "base", "--tuned", "base", "--rank", "4", "--out", "a"]);
+    let words = "error: lora: no tensor that was asked for differs between the two models; there is nothing to extract\n";
+    assert!(ended.status == Some(1) && ended.stderr.ends_with(words), "{}", ended.stderr);
     lora(&at, &["extract", "--base", "base", "--tuned", "base", "--out", "a"])
         .is_wrong_usage("lora extract: how much to keep is missing");
 }

@@ -22,7 +22,8 @@ const BLOCK: usize = 1 << 21;
 /// of bf16 and f16 adapters as it loads them. For an embedding ΔW is first rounded to W's element type, as PEFT does there.
 ///
 /// Otherwise the factors are concatenated, Aᵢ multiplied in f32 by the weight and then by the scaling: PEFT's `add_weighted_adapter` with
-/// `combination_type="cat"`, so that ΔW = Σ wᵢ ΔWᵢ. (PEFT's `"linear"` sums the factors themselves, which is not the sum of the changes.)
+/// `combination_type="cat"`, so that ΔW = Σ wᵢ ΔWᵢ. PEFT's `"linear"` sums the factors
+/// themselves, which is not the sum of the changes; and it makes the sum's factors in the base model's element type, here they are of f32.
 ///
 /// # Source
 /// PEFT 0.21, `tuners/lora/layer.py` and `model.py`.
