@@ -270,8 +270,9 @@ unsafe fn turn_back<V: Vector, const L: usize>(from: &[Pack<V>], [m, n]: [usize;
         // SAFETY: the caller's duty.
         unsafe {
             let mut block = [from[0].register(); L];
-            for x in &mut block[..len] {
-                *x = from[i * n + j].register();
+            // All L of them, those past the end anew: a loop of a length that is not known keeps the block in memory.
+            for x in &mut block {
+                *x = from[(i * n + j).min(m * n - 1)].register();
                 i += 1;
                 if i == m {
                     (i, j) = (0, j + 1);
@@ -303,8 +304,9 @@ unsafe fn turn_columns<V: Vector, const L: usize>(
             // SAFETY: the caller's duty.
             unsafe {
                 let mut block = [from[0].register(); L];
-                for (x, row) in block.iter_mut().zip(rows.chunks_exact(n)) {
-                    *x = row[j].register();
+                // As in `turn_back`, all L of them.
+                for (i, x) in block.iter_mut().enumerate() {
+                    *x = rows[i.min(len - 1) * n + j].register();
                 }
                 transpose(&mut block);
                 for (lane, (x, to)) in block.iter().zip(to).enumerate().take(count) {
