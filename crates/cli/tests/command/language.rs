@@ -42,26 +42,17 @@ fn train(folder: &Path, out: &str, steps: &str, more: &[&str]) -> Ended {
 
 fn adapt(folder: &Path, out: &str, steps: &str, more: &[&str]) -> Ended {
     let options = [
-        "--rank",
-        "2",
-        "--length",
-        "16",
-        "--batch",
-        "2",
-        "--held-out",
-        "0.2",
-        "--eval-every",
-        "2",
-        "--save-every",
-        "2",
-        "--dropout",
-        "0.1",
+        ["--rank", "2"],
+        ["--length", "16"],
+        ["--batch", "2"],
+        ["--held-out", "0.2"],
+        ["--eval-every", "2"],
+        ["--save-every", "2"],
+        ["--dropout", "0.1"],
     ];
-    monotile(
-        folder,
-        &[&["lora", "train", "--model", "model", "--data", "text.txt", "--out", out, "--steps", steps], &options[..], more]
-            .concat(),
-    )
+    let run = ["lora", "train", "--model", "model", "--data", "text.txt", "--out", out, "--steps", steps];
+    let rest: Vec<&str> = options.into_iter().filter(|[name, _]| !more.contains(name)).flatten().collect();
+    monotile(folder, &[&run[..], &rest, more].concat())
 }
 
 /// A folder with `text.txt` and a small checkpoint in `model`, made once for all tests.

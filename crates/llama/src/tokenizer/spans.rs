@@ -122,8 +122,9 @@ mod tests {
     /// As Llama 2's: a space before a text, `▁` for spaces, bytes for what has no token, `<s>` before every text.
     fn metaspace() -> Tokenizer {
         let pieces = ["<unk>", "<s>", "</s>", "<0x0A>", "▁", "a", "b", "▁a", "ab", "▁ab"];
-        let vocab: serde_json::Map<String, Value> =
-            pieces.iter().zip(0..).map(|(piece, id)| (piece.to_string(), json!(id))).collect();
+        let pieces = pieces.iter().map(|piece| piece.to_string());
+        let bytes = (0..=255_u8).filter(|&byte| byte != b'\n').map(|byte| format!("<0x{byte:02X}>"));
+        let vocab: serde_json::Map<String, Value> = pieces.chain(bytes).zip(0..).map(|(piece, id)| (piece, json!(id))).collect();
         let added = |content: &str, id: u32| {
             json!({ "id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
                 "special": true })
