@@ -1,4 +1,5 @@
-//! What working on an adapter's factors saves: one layer's change cut to a lower rank, from the factors and from ΔW itself.
+//! What one layer costs: a change cut to a lower rank, from its factors and from ΔW itself, and the nearest change of rank 16 to a
+//! difference of two weights, by random directions.
 //!
 //!     cargo run --release -p monotile-llama --example resize -- [SIZE] [RANK]
 //!
@@ -8,7 +9,7 @@ use std::time::Instant;
 
 use monotile::linalg::{SvdOptions, svd};
 use monotile::{DType, Result, Rng, Tensor};
-use monotile_llama::lora::Pair;
+use monotile_llama::lora::{Keep, Pair, nearest};
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1).map(|a| a.parse().expect("SIZE and RANK are whole numbers"));
@@ -23,6 +24,15 @@ fn main() -> Result<()> {
     let found = pair.svd()?;
     let small = Pair::balanced(&found, keep)?;
     println!("from the factors  {:>10.4} s  in f64", begun.elapsed().as_secs_f64());
+
+    let (before, noise) = (rng.normal(&[size, size], DType::BF16)?, rng.normal(&[size, size], DType::F32)?.mul_scalar(0.01)?);
+    let after = pair.merged(&before)?.add(&noise)?.to_dtype(DType::BF16)?;
+    let difference = || after.sub(&before)?.to_dtype(DType::F32);
+    nearest(&difference()?, Keep::rank(16), false)?;
+    let begun = Instant::now();
+    let extracted = nearest(&difference()?, Keep::rank(16), false)?;
+    let taken = begun.elapsed().as_secs_f64();
+    println!("rank 16 extracted {taken:>10.4} s  of a difference in bf16, {:.1} % of it left out", 100.0 * extracted.error);
 
     let begun = Instant::now();
     let change = pair.merged(&Tensor::zeros(&[size, size], DType::F32))?;

@@ -1,7 +1,7 @@
 //! The nearest low-rank change to a difference of two weights.
 
 use monotile::linalg::{LowRankOptions, MatrixNorm, Svd, SvdOptions, norm, svd, svd_lowrank};
-use monotile::{DType, Result, Tensor};
+use monotile::{DType, Result, Tensor, einsum};
 
 use super::combined::blocks;
 use super::keep::{Keep, Rule};
@@ -89,7 +89,8 @@ fn decompose(change: &Tensor, keep: Keep, exact: bool) -> Result<(Svd, usize, bo
 pub(super) fn distance(change: &Tensor, pair: &Pair) -> Result<f64> {
     let mut sum = 0.0;
     for rows in blocks(change.shape()) {
-        let part = pair.b.slice(0, rows.clone())?.matmul(&pair.a)?.mul_scalar(pair.scaling)?;
+        // The scaling is applied where there is least to multiply.
+        let part = pair.b.slice(0, rows.clone())?.mul_scalar(pair.scaling)?.matmul(&pair.a)?;
         sum += length(&change.slice(0, rows)?.sub(&part)?)?.powi(2);
     }
     Ok(sum.sqrt())
@@ -97,6 +98,11 @@ pub(super) fn distance(change: &Tensor, pair: &Pair) -> Result<f64> {
 
 /// Frobenius' norm.
 pub(super) fn length(matrix: &Tensor) -> Result<f64> {
+    // One pass over the elements, where their squares stay well within the range of f32.
+    let square = einsum("ij,ij->", &[matrix, matrix])?.to_f64_vec()[0];
+    if (1e-25..1e35).contains(&square) {
+        return Ok(square.sqrt());
+    }
     Ok(norm(matrix, MatrixNorm::Frobenius)?.to_f64_vec()[0])
 }
 
@@ -136,6 +142,17 @@ mod tests {
                 assert!((b / a - 1.0).abs() < 1e-4, "the factors share the singular values evenly");
             }
         }
+    }
+
+    #[test]
+    fn lengths_are_right_also_where_squares_leave_the_range() {
+        for scale in [1e-30_f64, 1e-10, 1.0, 1e10, 1e30] {
+            let matrix = Tensor::full(&[3, 5], scale).to_dtype(DType::F32).unwrap();
+            assert!((length(&matrix).unwrap() / (15_f64.sqrt() * scale) - 1.0).abs() < 1e-6, "{scale}");
+        }
+        assert_eq!(length(&Tensor::zeros(&[3, 5], DType::F32)).unwrap(), 0.0);
+        let nan = Tensor::from_rows(&[[f32::NAN, 1.0]]).unwrap();
+        assert!(!length(&nan).unwrap().is_finite());
     }
 
     #[test]
