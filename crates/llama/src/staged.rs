@@ -101,6 +101,11 @@ impl Staged {
         Error::new(error.kind(), words)
     }
 
+    /// Removes what was begun.
+    pub fn discard(self) {
+        let _ = fs::remove_dir_all(&self.beside);
+    }
+
     /// Puts the folder in its place.
     ///
     /// # Errors
@@ -129,7 +134,10 @@ impl Staged {
 }
 
 /// Refuses a folder that holds something already.
-fn vacant(place: &Path) -> Result<()> {
+///
+/// # Errors
+/// `Value`, if it does; `Io`, if the operating system refuses to tell.
+pub fn vacant(place: &Path) -> Result<()> {
     match fs::read_dir(place).map(Iterator::count) {
         Ok(0) => Ok(()),
         Ok(_) => Err(Error::value(format!("{}: the folder exists and is not empty (writing)", place.display()))),

@@ -44,7 +44,8 @@ pub enum Subject<'a> {
 pub struct Plan {
     /// How many numbers are trained.
     pub trained: usize,
-    /// Bytes of what is trained, of the optimizer's two averages, and of the matrices that adapters started from.
+    /// Bytes of what is trained, of the optimizer's two averages, of the best numbers where patience keeps them, and of the matrices that
+    /// adapters started from.
     pub state: u64,
     /// Bytes of gradients; twice what is trained where passes are accumulated.
     pub gradients: u64,
@@ -83,7 +84,7 @@ impl Plan {
         let trained_bytes = trained as u64 * number;
         Self {
             trained,
-            state: 3 * trained_bytes + started as u64,
+            state: (3 + u64::from(options.patience.is_some())) * trained_bytes + started as u64,
             gradients: if options.accumulate > 1 { 2 } else { 1 } * trained_bytes,
             activations: bytes(activations),
             logits: bytes(hidden + head_keeps(config, subject)),

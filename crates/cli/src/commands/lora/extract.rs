@@ -8,7 +8,7 @@ use monotile_llama::Weights;
 use monotile_llama::lora::{Deltas, Extracted, ExtractedLayer, Extraction, extract, measure};
 
 use super::keep::{KeepArgs, Stored};
-use super::{output, staged};
+use super::output;
 use crate::failure::Failure;
 use crate::progress::{Progress, say};
 use crate::report::{Table, coloured, number};
@@ -84,8 +84,8 @@ impl Extract {
             progress.at(told.len() as u64, name);
         });
         progress.finish();
-        staged::tell(found, &self.out);
-        ended.map_err(|e| staged::explain(e, &self.out))?;
+        output::tell(found, &self.out);
+        ended.map_err(|e| output::explain(e, &self.out))?;
         let errors = if self.check { self.measure()? } else { Vec::new() };
         out.write_all(table(&told, &errors).render(coloured()).as_bytes())?;
         self.sum_up(&told);

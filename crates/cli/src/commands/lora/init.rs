@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use monotile_llama::Model;
-use monotile_llama::lora::{Adapter, LoraConfig, Targets};
+use monotile_llama::lora::Adapter;
 
 use super::super::checkpoint;
+use super::layers::Layers;
+use super::output;
 use super::train::StartOption;
 use crate::failure::Failure;
 use crate::progress::say;
@@ -33,15 +35,8 @@ pub struct Init {
     /// How A and B start
     #[arg(long, value_enum, default_value_t = StartOption::Pissa)]
     method: StartOption,
-    /// Rows of A and columns of B
-    #[arg(long, value_name = "R", default_value_t = 8)]
-    rank: usize,
-    /// B·A is scaled by alpha / rank [default: twice the rank]
-    #[arg(long, value_name = "ALPHA")]
-    alpha: Option<f64>,
-    /// Which layers: names between commas as PEFT writes them, or all-linear
-    #[arg(long, value_name = "NAMES", default_value = "q_proj,v_proj")]
-    target_modules: String,
+    #[command(flatten)]
+    layers: Layers,
     /// The seed of what is drawn
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -50,18 +45,13 @@ pub struct Init {
 impl Init {
     /// Computes A and B and writes them.
     pub fn run(&self, _out: &mut dyn Write) -> Result<(), Failure> {
+        output::vacant(&self.out)?;
         let model = Model::read(&self.model).map_err(|e| checkpoint::explain(e, &self.model))?;
-        let config = LoraConfig {
-            targets: Targets::parse(&self.target_modules),
-            rank: self.rank,
-            alpha: self.alpha.unwrap_or(2.0 * self.rank as f64),
-            base_model: Some(self.model.display().to_string()),
-            ..LoraConfig::default()
-        };
+        let config = self.layers.config(&self.model);
         // PEFT computes all singular values as well, and must find the same.
         let start = self.method.start(true);
         let adapter = Adapter::of_weights(config, &model, start, self.seed)?;
-        adapter.write_start(&self.out, start)?;
+        output::folder(&self.out, |folder| adapter.write_start(folder, start))?;
         let (numbers, layers) = (count(adapter.parameters() as u64), adapter.pairs().count());
         say(&format!("{numbers} numbers on {layers} layers are in {}", self.out.display()));
         Ok(())

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use monotile_llama::Weights;
-use monotile_llama::lora::{Combined, Deltas, Merged, Seen, merge};
+use monotile_llama::lora::{Combined, Merged, Seen, merge};
 
+use super::applied::Applied;
 use super::keep::Stored;
-use super::{output, staged, verify};
+use super::{output, verify};
 use crate::failure::Failure;
 use crate::progress::{Progress, say};
 use crate::report::{Table, coloured, number};
@@ -29,15 +30,8 @@ Several adapters add Σ wᵢ·ΔWᵢ (PEFT's combination_type \"cat\"). Tensors 
 model's. The table tells the share of elements that are other than before: where that is small, ΔW is lost in the rounding of bf16, and
 --dtype f32 keeps it.")]
 pub struct Merge {
-    /// Folder of the base model
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
-    /// Folder of an adapter; may be given several times
-    #[arg(long, value_name = "DIR", required = true)]
-    adapter: Vec<PathBuf>,
-    /// What each adapter's ΔW is multiplied by, between commas [default: 1 each]
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', allow_hyphen_values = true)]
-    weights: Vec<f64>,
+    #[command(flatten)]
+    of: Applied,
     /// Folder for the merged model
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -53,8 +47,8 @@ impl Merge {
     /// Runs the subcommand.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
         output::vacant(&self.out)?;
-        let adapters = read(&self.adapter, &self.weights, "merge")?;
-        let base = Weights::open(&self.model)?;
+        let adapters = self.of.adapters("merge")?;
+        let base = Weights::open(&self.of.model)?;
         let combined = Combined::new(&adapters)?;
         combined.check(&base)?;
         if combined.is_nothing() {
@@ -69,10 +63,10 @@ impl Merge {
                 progress.at(told.len() as u64, "");
             },
         };
-        let ended = merge(&self.model, &adapters, self.dtype.map(Stored::dtype), &self.out, &mut seen);
+        let ended = merge(&self.of.model, &adapters, self.dtype.map(Stored::dtype), &self.out, &mut seen);
         progress.finish();
-        staged::tell(found, &self.out);
-        ended.map_err(|e| staged::explain(e, &self.out))?;
+        output::tell(found, &self.out);
+        ended.map_err(|e| output::explain(e, &self.out))?;
         out.write_all(table(&combined, &told)?.render(coloured()).as_bytes())?;
         self.sum_up(&combined, &told)?;
         if self.check {
@@ -93,19 +87,6 @@ impl Merge {
         say(&format!("{}: {touched} of {all} tensors changed{lost}, ‖ΔW‖ {norm} in all", self.out.display()));
         Ok(())
     }
-}
-
-/// The adapters with their weights, which are 1 where none are given.
-pub fn read(folders: &[PathBuf], weights: &[f64], command: &str) -> Result<Vec<(Deltas, f64)>, Failure> {
-    if !weights.is_empty() && weights.len() != folders.len() {
-        let (given, wanted) = (weights.len(), folders.len());
-        return Err(Failure::Usage(format!("lora {command}: --weights has {given} numbers for {wanted} adapters")));
-    }
-    if let Some(odd) = weights.iter().find(|weight| !weight.is_finite()) {
-        return Err(Failure::Usage(format!("lora {command}: --weights must be finite numbers, got {odd}")));
-    }
-    let weight = |i: usize| weights.get(i).copied().unwrap_or(1.0);
-    folders.iter().enumerate().map(|(i, folder)| Ok((Deltas::read(folder)?, weight(i)))).collect()
 }
 
 /// A row a touched tensor.

@@ -6,16 +6,17 @@ use clap::{Args, Subcommand};
 
 use crate::failure::Failure;
 
+mod applied;
 mod diff;
 mod extract;
 mod init;
 mod inspect;
 mod keep;
+mod layers;
 mod merge;
 mod output;
 mod resize;
 mod spectra;
-mod staged;
 mod train;
 mod verify;
 

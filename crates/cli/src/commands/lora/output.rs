@@ -1,47 +1,62 @@
-//! A folder of results, which appears whole or not at all.
+//! Folders of results, which appear whole or not at all, and what is said of those that are gone on with.
 
-use std::fs;
 use std::path::Path;
 
-use monotile::Error;
+use monotile::{Error, ErrorKind};
+use monotile_llama::staged::{self, Found, Staged};
+use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::progress::say;
 
 /// Refuses a folder that holds something already.
 pub fn vacant(folder: &Path) -> Result<(), Failure> {
-    match fs::read_dir(folder).map(Iterator::count) {
-        Ok(0) => Ok(()),
-        Ok(_) => {
-            let sentence = format!("{}: the folder exists and is not empty (writing)", folder.display());
-            Err(Failure::new(sentence).hint("name a new folder, or remove this one"))
+    staged::vacant(folder).map_err(|e| match e.kind() {
+        ErrorKind::Value => Failure::from(e).hint("name a new folder, or remove this one"),
+        _ => Failure::from(e),
+    })
+}
+
+/// Fills a folder in a moment: what was begun is worth nothing, and is removed where it cannot be ended.
+pub fn folder(place: &Path, fill: impl FnOnce(&Path) -> monotile::Result<()>) -> Result<(), Failure> {
+    let staged = Staged::open(place, &Value::Null)?;
+    match fill(staged.folder()) {
+        Ok(()) => Ok(staged.finish()?),
+        Err(error) => {
+            let named = staged.named(&error);
+            staged.discard();
+            Err(named.into())
         }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(Error::io("writing", folder, &e).into()),
     }
 }
 
-/// Fills a folder beside its place, then renames it. What an earlier try left there is removed first.
-pub fn folder(place: &Path, fill: impl FnOnce(&Path) -> monotile::Result<()>) -> Result<(), Failure> {
-    let name = place.file_name().ok_or_else(|| Failure::new(format!("{}: this names no folder (writing)", place.display())))?;
-    let beside = place.with_file_name(format!(".{}.partial", name.to_string_lossy()));
-    let wrong = |path: &Path| {
-        let path = path.to_path_buf();
-        move |e: std::io::Error| Error::io("writing", &path, &e)
-    };
-    let _ = fs::remove_dir_all(&beside);
-    fs::create_dir_all(&beside).map_err(wrong(place))?;
-    let filled = fill(&beside).map_err(|e| {
-        // A full disk should not be left fuller; the error names the folder that was asked for.
-        let _ = fs::remove_dir_all(&beside);
-        Error::new(e.kind(), e.to_string().replace(&beside.display().to_string(), &place.display().to_string()))
-    });
-    filled?;
-    let _ = fs::remove_dir(place);
-    Ok(fs::rename(&beside, place).map_err(wrong(place))?)
+/// Says what became of what an earlier run left.
+pub fn tell(found: Option<Found>, out: &Path) {
+    match found {
+        Some(Found::Same) => say(&format!("{}: went on where an earlier run stopped", out.display())),
+        Some(Found::Other) => {
+            say(&format!("{}: what a run with other inputs or options left was removed, and all begun anew", out.display()));
+        }
+        Some(Found::Nothing) | None => {}
+    }
+}
+
+/// Adds what to do about a run that stopped.
+pub fn explain(error: Error, out: &Path) -> Failure {
+    let io = error.kind() == ErrorKind::Io;
+    let failure = Failure::from(error);
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    let kept = out.with_file_name(format!(".{name}.partial"));
+    if io && kept.exists() {
+        return failure.hint(format!("the same command goes on from {}; remove that folder to give up", kept.display()));
+    }
+    failure
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use monotile::io::SafeTensors;
-use monotile_llama::lora::{Adapter, LoraConfig, Start, Targets};
+use monotile_llama::lora::{Adapter, LoraConfig, Start};
 use monotile_llama::train::{Plan, Subject, TrainOptions, Trainer};
 use monotile_llama::{Model, Trained};
 
 use super::super::checkpoint;
 use super::super::plan::Planned;
 use super::super::training::{Settings, sum_up};
+use super::layers::Layers;
 use crate::failure::Failure;
 use crate::progress::say;
 use crate::report::{count, short};
@@ -44,15 +45,8 @@ pub struct Train {
     /// Folder of the checkpoint
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// Rows of A and columns of B
-    #[arg(long, value_name = "R", default_value_t = 8)]
-    rank: usize,
-    /// B·A is scaled by alpha / rank [default: twice the rank]
-    #[arg(long, value_name = "ALPHA")]
-    alpha: Option<f64>,
-    /// Which layers: names between commas as PEFT writes them, or all-linear
-    #[arg(long, value_name = "NAMES", default_value = "q_proj,v_proj")]
-    target_modules: String,
+    #[command(flatten)]
+    layers: Layers,
     /// The share of an adapter's inputs set to zero in training
     #[arg(long, value_name = "P", default_value_t = 0.0)]
     dropout: f64,
@@ -108,14 +102,7 @@ impl Train {
         }
         let (model, tokenizer) = checkpoint::read(&self.model)?;
         let mut model = self.settings.computing(model)?;
-        let config = LoraConfig {
-            targets: Targets::parse(&self.target_modules),
-            rank: self.rank,
-            alpha: self.alpha.unwrap_or(2.0 * self.rank as f64),
-            dropout: self.dropout,
-            base_model: Some(self.model.display().to_string()),
-            ..LoraConfig::default()
-        };
+        let config = LoraConfig { dropout: self.dropout, ..self.layers.config(&self.model) };
         let start = self.start.start(self.exact);
         self.announce(&model, &config, start)?;
         if self.settings.dry_run {
@@ -149,9 +136,9 @@ impl Train {
             count(trained as u64),
             short(all),
             100.0 * trained as f64 / all,
-            self.rank,
+            self.layers.rank,
             config.alpha,
-            self.target_modules
+            self.layers.target_modules
         ));
         let weights = model.parameters(Trained::Everything);
         let frozen = weights.iter().map(|(_, tensor)| (tensor.len() * tensor.dtype().size()) as u64).sum();

@@ -7,7 +7,7 @@ use clap::Args;
 use monotile_llama::Weights;
 use monotile_llama::lora::{Combined, Verdict, Verified, verify};
 
-use super::merge::read;
+use super::applied::Applied;
 use crate::failure::Failure;
 use crate::progress::{Progress, say};
 use crate::report::{Table, coloured, number};
@@ -26,15 +26,8 @@ Verdicts: exact (to the last bit), rounded (within what a second rounding or ano
 it was), other (with how many times ΔW was added: 2 is a merge done twice). The column `times` is ⟨W' − W, ΔW⟩ / ‖ΔW‖²; it is below 1
 in an exact merge too where rounding to bf16 loses a part of a small ΔW.")]
 pub struct Verify {
-    /// Folder of the base model
-    #[arg(long, value_name = "DIR")]
-    model: PathBuf,
-    /// Folder of an adapter; may be given several times
-    #[arg(long, value_name = "DIR", required = true)]
-    adapter: Vec<PathBuf>,
-    /// What each adapter's ΔW is multiplied by, between commas [default: 1 each]
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', allow_hyphen_values = true)]
-    weights: Vec<f64>,
+    #[command(flatten)]
+    of: Applied,
     /// Folder of the merged model
     #[arg(long, value_name = "DIR")]
     merged: PathBuf,
@@ -43,8 +36,8 @@ pub struct Verify {
 impl Verify {
     /// Runs the subcommand.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let combined = Combined::new(&read(&self.adapter, &self.weights, "verify")?)?;
-        compare(&Weights::open(&self.model)?, &combined, &self.merged, out)
+        let combined = Combined::new(&self.of.adapters("verify")?)?;
+        compare(&Weights::open(&self.of.model)?, &combined, &self.merged, out)
     }
 }
 
