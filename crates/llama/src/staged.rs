@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use monotile::{Error, Result};
+use monotile::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
 use crate::json::write_json;
@@ -96,13 +96,23 @@ impl Staged {
     }
 
     /// The same error about the folder that was asked for.
-    pub fn named(&self, error: &Error) -> Error {
+    fn named(&self, error: &Error) -> Error {
         let words = error.to_string().replace(&self.beside.display().to_string(), &self.place.display().to_string());
         Error::new(error.kind(), words)
     }
 
+    /// Ends without a result: the same error about the folder that was asked for. What was begun is kept where the operating system
+    /// refused, a full disk for example, so that the same call can go on; else it is worth nothing, and is removed.
+    #[must_use]
+    pub fn give_up(self, error: &Error) -> Error {
+        if error.kind() != ErrorKind::Io {
+            self.discard();
+        }
+        self.named(error)
+    }
+
     /// Removes what was begun.
-    pub fn discard(self) {
+    pub fn discard(&self) {
         let _ = fs::remove_dir_all(&self.beside);
     }
 
@@ -213,6 +223,18 @@ mod tests {
         assert_eq!(fs::read_dir(&place).unwrap().count(), 1);
         let words = Staged::open(&place, &json!({})).err().unwrap().to_string();
         assert_eq!(words, format!("{}: the folder exists and is not empty (writing)", place.display()));
+    }
+
+    #[test]
+    fn what_was_begun_is_kept_only_where_it_can_be_gone_on_with() {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join("out");
+        for (kind, kept) in [(ErrorKind::Io, true), (ErrorKind::Value, false)] {
+            let staged = Staged::open(&place, &json!({})).unwrap();
+            let beside = staged.folder().to_path_buf();
+            let words = staged.give_up(&Error::new(kind, format!("{}: no", beside.join("a").display()))).to_string();
+            assert_eq!((words, beside.exists()), (format!("{}: no", place.join("a").display()), kept));
+        }
     }
 
     #[test]

@@ -109,8 +109,10 @@ pub fn extract(
     let plan = json!({"extract": [fingerprint(base)?, fingerprint(tuned)?], "options": format!("{options:?}")});
     let staged = Staged::open(out, &plan)?;
     found(staged.found());
-    work.fill(staged.folder(), base, seen).map_err(|e| staged.named(&e))?;
-    staged.finish()
+    match work.fill(staged.folder(), base, seen) {
+        Ok(()) => staged.finish(),
+        Err(error) => Err(staged.give_up(&error)),
+    }
 }
 
 struct Work<'a> {
@@ -125,7 +127,7 @@ impl Work<'_> {
     fn fill(&self, folder: &Path, base: &Path, seen: &mut dyn FnMut(&str, Extracted)) -> Result<()> {
         let parts = folder.join(PARTS);
         fs::create_dir_all(&parts).map_err(|e| Error::io("writing", &parts, &e))?;
-        let (mut modules, mut saved) = (Vec::new(), BTreeMap::new());
+        let (mut modules, mut saved, mut left) = (Vec::new(), BTreeMap::new(), Vec::new());
         for (i, name) in self.tuned.names().enumerate() {
             let part = parts.join(format!("{i:06}.safetensors"));
             let became = self.tensor(name, &part)?;
@@ -136,7 +138,8 @@ impl Work<'_> {
                     modules.push((module, Delta { pair: read(&part)?.0, embedding }));
                 }
                 Extracted::Whole => drop(saved.insert(name.to_string(), self.tuned.any(name)?)),
-                _ => {}
+                Extracted::Left(why) => left.push(format!("{name:?}: {why}")),
+                Extracted::Same | Extracted::Excluded => {}
             }
             self.base.release(name);
             self.tuned.release(name);
@@ -146,9 +149,15 @@ impl Work<'_> {
             seen(name, Extracted::Left("only in the base model".into()));
         }
         if modules.is_empty() && saved.is_empty() {
-            return Err(Error::value(
-                "lora: no tensor that was asked for differs between the two models; there is nothing to extract",
-            ));
+            return Err(Error::value(match left.first() {
+                None => {
+                    "lora: no tensor that was asked for differs between the two models; there is nothing to extract".to_string()
+                }
+                Some(first) => format!(
+                    "lora: of the tensors that were asked for {} differ, and an adapter can hold none of them as asked: the first is {first}",
+                    left.len()
+                ),
+            }));
         }
         modules.sort_by(|one, other| natural(&one.0, &other.0));
         let adapter = Deltas::new(modules, saved, None).of_base(Some(base.display().to_string()));

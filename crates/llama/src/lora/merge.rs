@@ -55,8 +55,10 @@ pub fn merge(model: &Path, adapters: &[(Deltas, f64)], dtype: Option<DType>, out
         copy_others(model, staged.folder())?;
         describe(model, staged.folder(), dtype, bytes)
     };
-    filled().map_err(|e| staged.named(&e))?;
-    staged.finish()
+    match filled() {
+        Ok(()) => staged.finish(),
+        Err(error) => Err(staged.give_up(&error)),
+    }
 }
 
 /// Who is told of what happens.

@@ -23,9 +23,8 @@ pub fn folder(place: &Path, fill: impl FnOnce(&Path) -> monotile::Result<()>) ->
     match fill(staged.folder()) {
         Ok(()) => Ok(staged.finish()?),
         Err(error) => {
-            let named = staged.named(&error);
             staged.discard();
-            Err(named.into())
+            Err(staged.give_up(&error).into())
         }
     }
 }

@@ -197,8 +197,17 @@ fn what_cannot_be_extracted_is_told() {
     let (kind, text) = words(&plain);
     assert_eq!(kind, ErrorKind::Format);
     assert_eq!(text, format!("{}: tensor {Q10:?} holds NaN", at("tuned/model.safetensors").display()));
+    broken[0].1 = base()[0].1.clone();
+    model(&at("tuned"), &broken);
+    let (_, text) = words(&Extraction { include: Some(r"\.q$".into()), ..plain.clone() });
+    let shapes = "[50, 40] in the base model and [51, 40] in the tuned one";
+    let wanted = format!(
+        "of the tensors that were asked for 1 differ, and an adapter can hold none of them as asked: the first is {Q2:?}: {shapes}"
+    );
+    assert_eq!(text, format!("lora: {wanted}"));
+    assert!(!at(".out.partial").exists(), "nothing is left of what cannot be gone on with");
     broken[0].1 = tuned(&[Q10], 2)[0].1.clone();
     model(&at("tuned"), &broken);
     let ran = run(root.path(), &plain, "out").unwrap();
-    assert_eq!(ran.told[Q2], Extracted::Left("[50, 40] in the base model and [51, 40] in the tuned one".into()));
+    assert_eq!(ran.told[Q2], Extracted::Left(shapes.into()));
 }

@@ -93,3 +93,22 @@ fn a_second_rounding_is_rounding() {
     assert_eq!(found[0].verdict, Verdict::Changed, "the head, which no adapter touches");
     assert!(found[1].verdict.holds() && !found[0].verdict.holds());
 }
+
+#[test]
+fn elements_within_rounding_do_not_hide_a_merge_of_half_the_rows() {
+    // A change just above half a unit in the last place of 1: with it and without, an element is within rounding of the sum.
+    let filled = |shape: &[usize], x: f64| Tensor::filled(shape, x, DType::F32);
+    let delta = Delta { pair: Pair::new(filled(&[1, 48], 1.0), filled(&[32, 1], 0.00392), 1.0), embedding: false };
+    let adapter = Deltas::new(vec![(Q.to_string(), delta)], BTreeMap::new(), None);
+    let folder = tempfile::tempdir().unwrap();
+    let base = write(&folder.path().join("base"), &filled(&[32, 48], 1.0), 0.5, 1.0, DType::BF16);
+    let verdict = |rows: usize| {
+        let made = Tensor::cat(&[&filled(&[rows, 48], 1.00392), &filled(&[32 - rows, 48], 1.0)], 0).unwrap();
+        let merged = write(&folder.path().join(rows.to_string()), &made, 0.5, 1.0, DType::BF16);
+        let mut found = Vec::new();
+        verify(&base, &Combined::new(&[(adapter.clone(), 1.0)]).unwrap(), &merged, &mut |one| found.push(one)).unwrap();
+        found.swap_remove(1).verdict
+    };
+    assert_eq!([verdict(32), verdict(0)], [Verdict::Exact, Verdict::Nothing]);
+    assert!(matches!(verdict(16), Verdict::Other { .. }), "{:?}", verdict(16));
+}
