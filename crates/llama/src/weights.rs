@@ -8,6 +8,7 @@ use monotile::{DType, Error, ErrorKind, Result, Tensor};
 use serde_json::Value;
 
 use crate::json::Fields;
+use crate::natural::natural;
 
 /// The file of a checkpoint that is not cut into shards.
 pub const WEIGHTS: &str = "model.safetensors";
@@ -21,6 +22,8 @@ pub struct Weights {
     files: Vec<SafeTensors>,
     /// In which of the files a tensor is.
     place: BTreeMap<String, usize>,
+    /// All tensors, in the order that a person expects.
+    names: Vec<String>,
 }
 
 impl Weights {
@@ -39,7 +42,7 @@ impl Weights {
         }
         let file = SafeTensors::open(&whole)?;
         let place = file.names().map(|name| (name.to_string(), 0)).collect();
-        Ok(Self { source: whole, files: vec![file], place })
+        Ok(Self::new(whole, vec![file], place))
     }
 
     fn open_shards(folder: &Path, index: PathBuf) -> Result<Self> {
@@ -70,12 +73,18 @@ impl Weights {
             };
             place.insert(name.clone(), number);
         }
-        Ok(Self { source: index, files, place })
+        Ok(Self::new(index, files, place))
     }
 
-    /// The names of all tensors, in order.
+    fn new(source: PathBuf, files: Vec<SafeTensors>, place: BTreeMap<String, usize>) -> Self {
+        let mut names: Vec<String> = place.keys().cloned().collect();
+        names.sort_by(|one, other| natural(one, other));
+        Self { source, files, place, names }
+    }
+
+    /// The names of all tensors in their [`natural`] order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.place.keys().map(String::as_str)
+        self.names.iter().map(String::as_str)
     }
 
     /// Whether there is a tensor of this name.

@@ -1,6 +1,5 @@
 //! An adapter of any model: the changes of its modules, by their names.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use super::adapter::{MATRICES, PREFIX};
 use super::config::{LoraConfig, Scales};
 use super::pair::Pair;
 use super::targets::Targets;
+use crate::natural::natural;
 
 /// The change of one module's weight.
 #[derive(Clone)]
@@ -221,15 +221,6 @@ fn settings(modules: &[(String, Delta)], saved: &BTreeMap<String, Tensor>, targe
         }
     }
     config
-}
-
-/// The order a person expects: numbers within names by their size, `layers.2` before `layers.10`.
-pub(super) fn natural(one: &str, other: &str) -> Ordering {
-    let parts = |name: &str| -> Vec<(u64, String)> {
-        // What is no number comes after all that are, in the order of its letters.
-        name.split('.').map(|part| (part.parse().unwrap_or(u64::MAX), part.to_string())).collect()
-    };
-    parts(one).cmp(&parts(other))
 }
 
 #[cfg(test)]

@@ -9,10 +9,11 @@ use monotile::io::{SafeTensors, write_safetensors};
 use monotile::{DType, Error, Result, Tensor};
 use serde_json::json;
 
-use super::deltas::{Delta, Deltas, natural};
+use super::deltas::{Delta, Deltas};
 use super::keep::Keep;
 use super::nearest::{distance, length, nearest};
 use super::pair::Pair;
+use crate::natural::natural;
 use crate::staged::{Found, Staged, fingerprint};
 use crate::weights::Weights;
 

@@ -2,10 +2,11 @@
 
 use monotile::{Error, Result};
 
-use super::deltas::{Delta, Deltas, natural};
+use super::deltas::{Delta, Deltas};
 use super::keep::Keep;
 use super::pair::Pair;
 use super::spectrum::Spectrum;
+use crate::natural::natural;
 
 /// What became of one module in [`resized`].
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,5 @@
 //! Whether a merged checkpoint is what its base model and an adapter make.
 
-use std::collections::BTreeSet;
-
 use monotile::{DType, Result, Tensor};
 
 use super::combined::{Combined, Rows, blocks, with_rows};
@@ -70,8 +68,8 @@ pub struct Verified {
 /// Both checkpoints are read once, in blocks of 2 Mi elements.
 pub fn verify(base: &Weights, combined: &Combined, merged: &Weights, seen: &mut dyn FnMut(Verified)) -> Result<()> {
     combined.check(base)?;
-    let names: BTreeSet<&str> = base.names().chain(merged.names()).collect();
-    for name in names {
+    let extra = merged.names().filter(|name| !base.contains(name));
+    for name in base.names().chain(extra) {
         let touched = combined.touches(name);
         let told = |verdict| Verified { tensor: name.to_string(), touched, norm: None, times: None, verdict };
         let found = match (base.shape(name), merged.shape(name)) {
@@ -118,12 +116,16 @@ fn tensor(name: &str, base: &Weights, combined: &Combined, merged: &Weights) -> 
     for range in blocks(base.shape(name).unwrap_or_default()) {
         let rows = combined.rows(name, &before, range.clone(), after.dtype())?;
         let found = after.slice(0, range.clone())?;
-        sums.different += count(&found.ne(&rows.after)?)?;
+        let different = count(&found.ne(&rows.after)?)?;
+        sums.different += different;
         let was = rows.before.to_dtype(after.dtype())?;
         sums.moved += count(&found.ne(&was)?)?;
         sums.expected += count(&rows.after.ne(&was)?)?;
         if let Some(change) = &rows.change {
-            sums.add(change, &rows, &found)?;
+            sums.add(change, &rows, &found, different > 0)?;
+            if different == 0 {
+                continue;
+            }
             let tolerance = combined.tolerance(name, range, &rows, after.dtype())?;
             let exact = rows.before.to_dtype(DType::F64)?.add(&change.to_dtype(DType::F64)?)?;
             sums.beyond += count(&found.to_dtype(DType::F64)?.sub(&exact)?.abs()?.le(&tolerance)?.not()?)?;
@@ -142,13 +144,15 @@ fn tensor(name: &str, base: &Weights, combined: &Combined, merged: &Weights) -> 
 }
 
 impl Sums {
-    fn add(&mut self, change: &Tensor, rows: &Rows, found: &Tensor) -> Result<()> {
+    /// Adds the sums over some rows; `different`, whether any element of them is not what the rule gives.
+    fn add(&mut self, change: &Tensor, rows: &Rows, found: &Tensor, different: bool) -> Result<()> {
         let wide = |t: &Tensor| t.to_dtype(DType::F64);
         let (change, before) = (wide(change)?, wide(&rows.before)?);
         let moved = wide(found)?.sub(&before)?;
         let total = |t: Tensor| t.sum(&[])?.item::<f64>();
-        self.along += total(moved.mul(&change)?)?;
-        self.rule += total(wide(&rows.after)?.sub(&before)?.mul(&change)?)?;
+        let along = total(moved.mul(&change)?)?;
+        self.along += along;
+        self.rule += if different { total(wide(&rows.after)?.sub(&before)?.mul(&change)?)? } else { along };
         self.change += total(change.square()?)?;
         self.whole += total(moved.square()?)?;
         Ok(())

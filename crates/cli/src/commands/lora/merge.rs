@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use monotile_llama::Weights;
+use monotile_llama::{Weights, natural};
 use monotile_llama::lora::{Combined, Merged, Seen, merge};
 
 use super::applied::Applied;
@@ -67,6 +67,7 @@ impl Merge {
         progress.finish();
         output::tell(found, &self.out);
         ended.map_err(|e| output::explain(e, &self.out))?;
+        told.sort_by(|one, other| natural(&one.tensor, &other.tensor));
         out.write_all(table(&combined, &told)?.render(coloured()).as_bytes())?;
         self.sum_up(&combined, &told)?;
         if self.check {

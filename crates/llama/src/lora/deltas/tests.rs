@@ -108,10 +108,3 @@ fn damaged_adapters_are_refused_by_the_tensor_at_fault() {
         "adapter_config.json: field \"use_dora\", true, is not supported"
     );
 }
-
-#[test]
-fn numbers_in_names_are_ordered_by_their_size() {
-    let mut names = ["m.10.b", "m.2.b", "lm_head", "m.2.a", "m.norm"];
-    names.sort_by(|one, other| natural(one, other));
-    assert_eq!(names, ["lm_head", "m.2.a", "m.2.b", "m.10.b", "m.norm"]);
-}
