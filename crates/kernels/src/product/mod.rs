@@ -164,14 +164,15 @@ impl<T: Lanes> Kernel<T> for Run<'_, T> {
             if let Some(direct) = Direct::new(self.scaled, self.a, self.b, Target(self.c.as_mut_ptr()), axes) {
                 return direct.then(self.finish).run::<V>(distinct);
             }
-            if skinny::fits(axes) {
-                let Self { scaled, finish, a, b, c, .. } = self;
-                return Skinny { scaled, finish, a, b, c: Target(c.as_mut_ptr()), axes }.run::<V>();
-            }
+            let few = skinny::are_few(axes);
             #[cfg(target_arch = "x86_64")]
-            if let Some(mut run) = self.in_pairs::<V>() {
+            if !few && let Some(mut run) = self.in_pairs::<V>() {
                 let k = axes::size(&run.axes.contracted).div_ceil(2);
                 return run.run_blocked(Kernels::of_pairs(), Source::of_pairs, k, distinct);
+            }
+            if few || skinny::are_more(axes) {
+                let Self { scaled, finish, a, b, c, .. } = self;
+                return Skinny { scaled, finish, a, b, c: Target(c.as_mut_ptr()), axes }.run::<V>();
             }
             let k = axes::size(&axes.contracted);
             self.run_blocked(Kernels::of::<V>(), Source::new::<V>, k, distinct)

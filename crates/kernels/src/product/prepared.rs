@@ -35,7 +35,8 @@ impl Prepared {
         let turned = axes::size(&axes.rows) > axes::size(&axes.columns);
         let axes = if turned { axes.swapped() } else { axes };
         // The kernels write rows of neighbours: where only C's rows are neighbours, Cᵀ = Bᵀ Aᵀ.
-        let across = !axes::is_unit(&axes.columns, |x| x.c) && axes::is_unit(&axes.rows, |x| x.c) && !skinny::fits(&axes);
+        let across = !axes::is_unit(&axes.columns, |x| x.c) && axes::is_unit(&axes.rows, |x| x.c);
+        let across = across && !skinny::are_few(&axes) && !skinny::are_more(&axes);
         let axes = if across { axes.swapped() } else { axes };
         Self { distinct: axes.is_injective(), axes, swapped: turned != across, empty, reach }
     }

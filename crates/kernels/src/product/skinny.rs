@@ -3,7 +3,11 @@
 //! y[s, ν] = Σ_κ x[s, κ] · B[κ, ν], where nothing of B is copied: where its contracted index is the one whose
 //! neighbours are adjacent (weights stored (out, in), as in decoding), registers run along κ and are summed across at the
 //! end; where its columns are adjacent, registers run along ν and y is kept near. A long κ is cut into segments, whose
-//! sums are added in order.
+//! sums are added in order. Up to [`FEW`] rows pass the matrix together ([`few`]); up to [`MORE`] take turns at a part of it
+//! that is near, where it is large ([`more`]).
+
+mod few;
+mod more;
 
 use std::ops::Range;
 
@@ -15,11 +19,15 @@ use super::epilogue::Finish;
 use super::read::{Address, Read, Same};
 use super::{Axes, Axis, Operand, Scaled, Stored};
 use crate::buffer::Block;
-use crate::simd::{Lanes, Vector, prefetch_far};
+use crate::simd::{Lanes, Vector};
 use crate::threads;
 
-/// The most rows that are few.
-pub(super) const FEW: usize = 8;
+/// The most rows that are few, and that are more.
+const FEW: usize = 8;
+const MORE: usize = 32;
+/// Elements of B from which on more than a few rows go this way, and the contracted indices of each: a smaller matrix is packed near.
+const LARGE: usize = 1 << 20;
+const LONG: usize = 512;
 /// Contracted indices of a segment, where there are too few columns to make work for several threads.
 const SEGMENT: usize = 1 << 15;
 /// Elements of B that make a piece of work.
@@ -48,10 +56,16 @@ pub(super) struct Skinny<'a, T> {
     pub(super) axes: &'a Axes,
 }
 
-/// Whether A has few rows, and B can be read as it lies: one contracted dimension of neighbours, or one dimension of
-/// columns that are.
-pub(super) fn fits(axes: &Axes) -> bool {
+/// Whether A has few rows, and B can be read as it lies: one contracted dimension of neighbours, or one dimension of columns that
+/// are.
+pub(super) fn are_few(axes: &Axes) -> bool {
     axes::size(&axes.rows) <= FEW && axes::size(&axes.contracted) > 0 && form(axes).is_some()
+}
+
+/// Whether A has more rows than a few, and B is large and can be read as it lies.
+pub(super) fn are_more(axes: &Axes) -> bool {
+    let [m, n, k] = [&axes.rows, &axes.columns, &axes.contracted].map(|group| axes::size(group));
+    (FEW + 1..=MORE).contains(&m) && k >= LONG && n * k >= LARGE && form(axes).is_some()
 }
 
 fn form(axes: &Axes) -> Option<Form> {
@@ -68,7 +82,7 @@ struct Piece<'a, T> {
     b: *const (),
     columns: (&'a Offsets, Range<usize>),
     depth: (&'a Offsets, Range<usize>),
-    /// `rows` rows of x, `x_step` apart, at the first contracted index.
+    /// `rows` rows of x, or rows of its transpose, `x_step` apart, at the first contracted index.
     x: *const T,
     x_step: isize,
     rows: usize,
@@ -77,7 +91,8 @@ struct Piece<'a, T> {
     y_step: usize,
 }
 
-/// Rows whose contracted indices are neighbours: of A itself, or of a copy.
+/// Rows of A, or of a copy, whose elements are neighbours: its rows, or where there are more than a few, those of its transpose if
+/// registers run along columns.
 struct Rows<T: Lanes> {
     /// Only read.
     first: Target<T>,
@@ -85,29 +100,49 @@ struct Rows<T: Lanes> {
     at: Vec<isize>,
     /// From row to row.
     step: isize,
+    /// How far on so many contracted indices lead.
+    advance: (usize, isize),
     _copy: Option<Block<T>>,
 }
 
 impl<T: Lanes> Rows<T> {
+    fn in_place(a: &[T], at: Vec<isize>, step: isize, advance: isize) -> Self {
+        Self { first: Target(a.as_ptr().cast_mut()), at, step, advance: (1, advance), _copy: None }
+    }
+
+    /// Those of `matrices`, one after another.
+    fn copied(mut x: Block<T>, matrices: usize, step: usize, advance: (usize, usize)) -> Self {
+        let at = (0..matrices).map(|i| (i * x.len() / matrices) as isize).collect();
+        Self { first: Target(x.as_mut_ptr()), at, step: step as isize, advance: (advance.0, advance.1 as isize), _copy: Some(x) }
+    }
+
     fn at(&self, matrix: usize, k: usize) -> *const T {
-        self.first.at(self.at[matrix] + k as isize)
+        self.first.at(self.at[matrix] + (k / self.advance.0) as isize * self.advance.1)
     }
 }
 
 type Code<T> = unsafe fn(&Piece<'_, T>);
 
+/// The kernel for m rows.
+fn code<V: Vector<Element: Lanes>, R: Read<V>>(form: Form, m: usize) -> Code<V::Element> {
+    match m {
+        0..=FEW => few::codes::<V, R>(form)[m.next_power_of_two().trailing_zeros() as usize],
+        _ => more::code::<V, R>(form),
+    }
+}
+
 impl<T: Lanes> Skinny<'_, T> {
     /// # Safety
-    /// The processor has the instruction set of `V`; every index lies in its operand; nobody else uses C; `fits` holds.
+    /// The processor has the instruction set of `V`; every index lies in its operand; nobody else uses C; `are_few` or `are_more` holds.
     pub(super) unsafe fn run<V: Vector<Element = T>>(&self) {
         let axes = self.axes;
         let (m, n, k) = (axes::size(&axes.rows), axes::size(&axes.columns), axes::size(&axes.contracted));
         let form = form(axes).unwrap_or(Form::Dot);
         let code = match self.b.data {
-            Stored::Real(_) => codes::<V, Same>(form),
-            Stored::F32(_) => codes::<V, f32>(form),
-            Stored::BF16(_) => codes::<V, bf16>(form),
-            Stored::F16(_) => codes::<V, f16>(form),
+            Stored::Real(_) => code::<V, Same>(form, m),
+            Stored::F32(_) => code::<V, f32>(form, m),
+            Stored::BF16(_) => code::<V, bf16>(form, m),
+            Stored::F16(_) => code::<V, f16>(form, m),
         };
         let columns = Offsets::new(&axes.columns, |x| x.b);
         let depth = Offsets::new(&axes.contracted, |x| x.b);
@@ -115,7 +150,11 @@ impl<T: Lanes> Skinny<'_, T> {
             let [a, b, c] = [|x: &Axis| x.a, |x: &Axis| x.b, |x: &Axis| x.c].map(|stride| Offsets::new(&axes.batch, stride));
             (0..axes::size(&axes.batch)).map(|i| [a.at(i), b.at(i), c.at(i)]).collect()
         };
-        let x = self.rows_of_a(&matrices, [m, k]);
+        let x = match form {
+            _ if m <= FEW => self.rows(&matrices, [m, k]),
+            Form::Dot => self.parts(&matrices, [m, k]),
+            Form::Axpy => self.columns(&matrices, [m, k], more::Groups::new::<V>(form, m).all()),
+        };
         let first = Address::new(self.b.data, self.b.offset);
 
         // Segments only where columns alone would not keep the threads busy.
@@ -158,35 +197,75 @@ impl<T: Lanes> Skinny<'_, T> {
                     y_step,
                 };
                 // SAFETY: the columns and indices are of B, x and y hold their rows, and pieces share no sum.
-                unsafe { code[m.next_power_of_two().trailing_zeros() as usize](&piece) }
+                unsafe { code(&piece) }
             }
         });
         // SAFETY: the caller's duty.
         unsafe { self.finish(&y, &matrices, Layout { rows: m, columns: n, width, step: y_step, segments }) }
     }
 
-    /// The rows of every matrix of A in the type of the computation: where they lie, or copied there.
-    fn rows_of_a(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2]) -> Rows<T> {
-        let (rows, depth) = (Offsets::new(&self.axes.rows, |x| x.a), Offsets::new(&self.axes.contracted, |x| x.a));
+    /// For every matrix of A its rows, their elements adjacent: where they lie, or copied there.
+    fn rows(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2]) -> Rows<T> {
+        let (rows, depth) = self.offsets_in_a();
         if let (Stored::Real(a), true, [] | [_]) = (self.a.data, depth.adjacent(0, k), &self.axes.rows[..]) {
-            let at = matrices.iter().map(|x| self.a.offset as isize + x[0]).collect();
-            return Rows { first: Target(a.as_ptr().cast_mut()), at, step: rows.at(1), _copy: None };
+            return Rows::in_place(a, self.places(matrices), rows.at(1), 1);
         }
         let mut x = Block::new(matrices.len() * m * k);
-        for (matrix, x) in matrices.iter().zip(x.chunks_exact_mut(m * k)) {
-            for (row, x) in x.chunks_exact_mut(k).enumerate() {
-                let at = self.a.offset.wrapping_add_signed(matrix[0] + rows.at(row));
-                let elements = x.iter_mut().enumerate().map(|(k, x)| (x, at.wrapping_add_signed(depth.at(k))));
-                match self.a.data {
-                    Stored::Real(a) => elements.for_each(|(x, at)| *x = a[at]),
-                    Stored::F32(a) => elements.for_each(|(x, at)| *x = a[at].into()),
-                    Stored::BF16(a) => elements.for_each(|(x, at)| *x = a[at].into()),
-                    Stored::F16(a) => elements.for_each(|(x, at)| *x = a[at].into()),
-                }
-            }
+        for (i, x) in x.chunks_exact_mut(k).enumerate() {
+            let at = matrices[i / m][0] + rows.at(i % m);
+            self.copy((0..k).map(|k| at + depth.at(k)), x);
         }
-        let at = (0..matrices.len()).map(|i| (i * m * k) as isize).collect();
-        Rows { first: Target(x.as_mut_ptr()), at, step: k as isize, _copy: Some(x) }
+        Rows::copied(x, matrices.len(), k, (1, 1))
+    }
+
+    /// For every matrix of A the rows of its transpose, 0 up to `width`: where they lie, or copied there.
+    fn columns(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2], width: usize) -> Rows<T> {
+        let (rows, depth) = self.offsets_in_a();
+        if let (Stored::Real(a), true, [_]) = (self.a.data, m == width && rows.adjacent(0, m), &self.axes.contracted[..]) {
+            return Rows::in_place(a, self.places(matrices), depth.at(1), depth.at(1));
+        }
+        let mut x = Block::filled(matrices.len() * k * width, T::ZERO);
+        for (i, x) in x.chunks_exact_mut(width).enumerate() {
+            let at = matrices[i / k][0] + depth.at(i % k);
+            self.copy((0..m).map(|row| at + rows.at(row)), &mut x[..m]);
+        }
+        Rows::copied(x, matrices.len(), width, (1, width))
+    }
+
+    /// For every matrix of A parts of its rows, those of the first [`more::DEPTH`] contracted indices before those of the next: a part
+    /// lies in few places of a set of the caches, whatever the distance of rows was.
+    fn parts(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2]) -> Rows<T> {
+        let (rows, depth) = self.offsets_in_a();
+        let parts = k.div_ceil(more::DEPTH);
+        let mut x = Block::new(matrices.len() * parts * m * more::PART);
+        for (i, x) in x.chunks_exact_mut(more::PART).enumerate() {
+            let (matrix, part, row) = (i / (parts * m), i / m % parts, i % m);
+            let at = matrices[matrix][0] + rows.at(row);
+            let indices = part * more::DEPTH..k.min((part + 1) * more::DEPTH);
+            let len = indices.len();
+            self.copy(indices.map(|k| at + depth.at(k)), &mut x[..len]);
+        }
+        Rows::copied(x, matrices.len(), more::PART, (more::DEPTH, m * more::PART))
+    }
+
+    fn offsets_in_a(&self) -> (Offsets, Offsets) {
+        (Offsets::new(&self.axes.rows, |x| x.a), Offsets::new(&self.axes.contracted, |x| x.a))
+    }
+
+    /// Where each matrix of A begins.
+    fn places(&self, matrices: &[[isize; 3]]) -> Vec<isize> {
+        matrices.iter().map(|x| self.a.offset as isize + x[0]).collect()
+    }
+
+    /// Copies the elements of A at these offsets.
+    fn copy(&self, from: impl Iterator<Item = isize>, to: &mut [T]) {
+        let elements = to.iter_mut().zip(from.map(|at| self.a.offset.wrapping_add_signed(at)));
+        match self.a.data {
+            Stored::Real(a) => elements.for_each(|(x, at)| *x = a[at]),
+            Stored::F32(a) => elements.for_each(|(x, at)| *x = a[at].into()),
+            Stored::BF16(a) => elements.for_each(|(x, at)| *x = a[at].into()),
+            Stored::F16(a) => elements.for_each(|(x, at)| *x = a[at].into()),
+        }
     }
 
     /// Adds up the segments and writes C.
@@ -224,154 +303,4 @@ struct Layout {
     width: usize,
     step: usize,
     segments: usize,
-}
-
-/// The kernels for up to 1, 2, 4 and 8 rows.
-fn codes<V: Vector<Element: Lanes>, R: Read<V>>(form: Form) -> [Code<V::Element>; 4] {
-    match form {
-        Form::Dot => [dot::<V, R, 1, 8, 4>, dot::<V, R, 2, 6, 4>, dot::<V, R, 4, 4, 2>, dot::<V, R, 8, 3, 1>],
-        Form::Axpy => [axpy::<V, R, 1, 8>, axpy::<V, R, 2, 8>, axpy::<V, R, 4, 4>, axpy::<V, R, 8, 4>],
-    }
-}
-
-/// Registers run along κ: `S` rows meet `C` columns at a time, so many that reading one does not wait for another, and
-/// what columns are left one at a time, in `U` sets of sums.
-unsafe fn dot<V: Vector, R: Read<V>, const S: usize, const C: usize, const U: usize>(piece: &Piece<'_, V::Element>) {
-    // SAFETY: the caller's duty.
-    unsafe {
-        V::enter(
-            #[inline(always)]
-            || {
-                let mut j = 0;
-                while j + C <= piece.columns.1.len() {
-                    dots::<V, R, S, C, 1>(piece, j);
-                    j += C;
-                }
-                while j < piece.columns.1.len() {
-                    dots::<V, R, S, 1, U>(piece, j);
-                    j += 1;
-                }
-            },
-        )
-    }
-}
-
-#[inline(always)]
-unsafe fn dots<V: Vector, R: Read<V>, const S: usize, const C: usize, const U: usize>(piece: &Piece<'_, V::Element>, j: usize) {
-    let k = piece.depth.1.len();
-    // SAFETY: columns j to j + C are those of B, `depth` are neighbours in it, and a row beyond the last is read as the
-    // last: every load is within k elements of a row.
-    unsafe {
-        let ((columns, first), (depth, start)) = (&piece.columns, &piece.depth);
-        let b = piece.b.cast::<R::Item>().offset(depth.at(start.start));
-        let b: [_; C] = std::array::from_fn(|c| b.offset(columns.at(first.start + j + c)));
-        let x: [_; S] = std::array::from_fn(|s| piece.x.offset(s.min(piece.rows - 1) as isize * piece.x_step));
-        let mut sums = [[[V::splat(crate::real::Real::ZERO); S]; C]; U];
-        let mut at = 0;
-        while at + U * V::LANES <= k {
-            for u in 0..U {
-                let at = at + u * V::LANES;
-                let mut row = [V::splat(crate::real::Real::ZERO); S];
-                for s in 0..S {
-                    row[s] = V::load(x[s].add(at));
-                }
-                for c in 0..C {
-                    prefetch_far(b[c].wrapping_add(at).wrapping_byte_add(AHEAD));
-                    let column = R::load(b[c].add(at));
-                    for s in 0..S {
-                        sums[u][c][s] = column.mul_add(row[s], sums[u][c][s]);
-                    }
-                }
-            }
-            at += U * V::LANES;
-        }
-        while at < k {
-            let n = V::LANES.min(k - at);
-            for c in 0..C {
-                let column = R::load_first(b[c].add(at), n);
-                for s in 0..S {
-                    sums[0][c][s] = column.mul_add(V::load_first(x[s].add(at), n), sums[0][c][s]);
-                }
-            }
-            at += n;
-        }
-        for c in 0..C {
-            for s in 0..S {
-                let mut sum = sums[0][c][s];
-                for u in 1..U {
-                    sum = sum.add(sums[u][c][s]);
-                }
-                let sum = sum.sum();
-                if s < piece.rows {
-                    *piece.y.add(s * piece.y_step + j + c) = sum;
-                }
-            }
-        }
-    }
-}
-
-/// Registers run along ν: `U` contracted indices at a time are added to `S` rows of y.
-unsafe fn axpy<V: Vector<Element: Lanes>, R: Read<V>, const S: usize, const U: usize>(piece: &Piece<'_, V::Element>) {
-    // SAFETY: the caller's duty.
-    unsafe {
-        V::enter(
-            #[inline(always)]
-            || {
-                for s in 0..piece.rows {
-                    std::slice::from_raw_parts_mut(piece.y.add(s * piece.y_step), piece.columns.1.len())
-                        .fill(crate::real::Real::ZERO);
-                }
-                let mut k = 0;
-                while k + U <= piece.depth.1.len() {
-                    axpys::<V, R, S, U>(piece, k);
-                    k += U;
-                }
-                while k < piece.depth.1.len() {
-                    axpys::<V, R, S, 1>(piece, k);
-                    k += 1;
-                }
-            },
-        )
-    }
-}
-
-#[inline(always)]
-unsafe fn axpys<V: Vector<Element: Lanes>, R: Read<V>, const S: usize, const U: usize>(piece: &Piece<'_, V::Element>, k: usize) {
-    let n = piece.columns.1.len();
-    // SAFETY: the columns are neighbours in B, contracted indices k to k + U are B's; x and y hold `rows` rows.
-    unsafe {
-        let ((columns, first), (depth, start)) = (&piece.columns, &piece.depth);
-        let b = piece.b.cast::<R::Item>().offset(columns.at(first.start));
-        let b: [_; U] = std::array::from_fn(|u| b.offset(depth.at(start.start + k + u)));
-        let mut x = [[crate::real::Real::ZERO; S]; U];
-        for u in 0..U {
-            for s in 0..S.min(piece.rows) {
-                x[u][s] = *piece.x.offset(s as isize * piece.x_step + (k + u) as isize);
-            }
-        }
-        let mut j = 0;
-        while j + V::LANES <= n {
-            let mut row = [V::splat(crate::real::Real::ZERO); U];
-            for u in 0..U {
-                row[u] = R::load(b[u].add(j));
-            }
-            for s in 0..S {
-                // A row beyond the last adds zeros to the last.
-                let y = piece.y.add(s.min(piece.rows - 1) * piece.y_step + j);
-                let mut sum = V::load(y);
-                for u in 0..U {
-                    sum = row[u].mul_add(V::splat(x[u][s]), sum);
-                }
-                sum.store(y);
-            }
-            j += V::LANES;
-        }
-        for s in 0..piece.rows {
-            for u in 0..U {
-                let y = piece.y.add(s * piece.y_step + j);
-                let row = R::load_first(b[u].add(j), n - j);
-                row.mul_add(V::splat(x[u][s]), V::load_first(y, n - j)).store_first(y, n - j);
-            }
-        }
-    }
 }

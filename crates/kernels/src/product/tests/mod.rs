@@ -3,6 +3,7 @@
 mod batches;
 mod direct;
 mod long;
+mod skinny;
 mod stored;
 
 use smallvec::smallvec;
