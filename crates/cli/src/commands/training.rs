@@ -212,6 +212,9 @@ impl Settings {
     fn explain(&self, error: monotile::Error) -> Failure {
         let begun = self.out.join("training.safetensors").exists();
         match (begun, self.resume) {
+            (true, _) if error.kind() == monotile::ErrorKind::Io => {
+                Failure::from(error).hint("the same command with --resume goes on from the last save")
+            }
             (true, false) => Failure::from(error).hint("--resume goes on with the run in that folder"),
             (true, true) => Failure::from(error).hint("--resume wants the same options as the run began with"),
             _ => Failure::from(error),

@@ -9,7 +9,7 @@
 //! the loss sees its matrix through several functions at once, and is refused.
 
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 
 use super::parts::{batch, which};
 
@@ -18,11 +18,12 @@ pub(super) struct Pairs<'a> {
     pub op: &'static str,
     /// What the values and vectors are: `singular`, `eigen`.
     pub what: &'static str,
+    /// In order, in either direction.
     pub values: &'a Tensor,
     /// The part of the cotangent that turns vectors into each other: antisymmetric.
     pub turn: &'a Tensor,
-    /// Its counterpart: symmetric.
-    pub stretch: &'a Tensor,
+    /// Its counterpart, symmetric, which is made where values are equal.
+    pub stretch: &'a dyn Fn() -> Result<Tensor>,
     /// The cotangent of the values.
     pub values_bar: Option<&'a Tensor>,
     /// The largest element of the cotangents of the vectors, for each matrix: rounding is measured against it.
@@ -33,7 +34,7 @@ pub(super) struct Pairs<'a> {
 pub(super) struct Quotients {
     /// 1 / (λ_j − λ_i); 0 on the diagonal and for equal values.
     pub inverse: Tensor,
-    /// What the symmetric part counts for equal values, 0 elsewhere; `None` where no limit is other than 0.
+    /// The symmetric part times what it counts for equal values, 0 elsewhere; `None` where no limit is other than 0.
     pub limit: Option<Tensor>,
     /// Whether vectors of equal values were met.
     pub degenerate: bool,
@@ -52,6 +53,18 @@ pub(super) fn replaced(x: &Tensor, mask: &Tensor, value: f64) -> Result<Tensor> 
     mask.where_(&Tensor::filled(&[], value, x.dtype()), x)
 }
 
+/// X with these numbers, `(…, k)`, for its diagonals.
+pub(super) fn with_diagonal(x: &Tensor, numbers: &Tensor) -> Result<Tensor> {
+    diagonal(x.dim(-1))?.where_(&numbers.unsqueeze(-1)?, x)
+}
+
+/// The marks of a diagonal, `(k, k)`.
+fn diagonal(k: usize) -> Result<Tensor> {
+    let mut marks = vec![false; k * k];
+    marks.iter_mut().step_by(k + 1).for_each(|mark| *mark = true);
+    Tensor::from_vec(marks, &[k, k])
+}
+
 /// values[j] − values[i] at (i, j).
 pub(super) fn differences(values: &Tensor) -> Result<Tensor> {
     values.unsqueeze(-2)?.sub(&values.unsqueeze(-1)?)
@@ -64,7 +77,13 @@ impl Pairs<'_> {
     /// Where the loss depends on the choice of vectors of equal values, or the limit cannot be told, naming the pair.
     pub fn quotients(&self) -> Result<Quotients> {
         let k = self.values.dim(-1);
-        let (values, turn, stretch) = (self.values.to_f64_vec(), self.turn.to_f64_vec(), self.stretch.to_f64_vec());
+        let values = self.values.to_f64_vec();
+        let inverse = |mask: &Tensor| replaced(&replaced(&differences(self.values)?, mask, 1.0)?.recip()?, mask, 0.0);
+        if values.chunks(k.max(1)).all(|values| Tolerance::new(values, self.values.dtype()).all_apart(values)) {
+            return Ok(Quotients { inverse: inverse(&diagonal(k)?)?, limit: None, degenerate: false });
+        }
+        let stretched = (self.stretch)()?;
+        let (turn, stretch) = (self.turn.to_f64_vec(), stretched.to_f64_vec());
         let values_bar = self.values_bar.map(Tensor::to_f64_vec);
         let mut equal = vec![false; turn.len()];
         let mut limit = vec![0.0; turn.len()];
@@ -82,10 +101,35 @@ impl Pairs<'_> {
             degenerate |= one.fill(&mut equal[square.clone()], &mut limit[square])?;
         }
         let mask = Tensor::from_vec(equal, self.turn.shape())?;
-        let inverse = replaced(&replaced(&differences(self.values)?, &mask, 1.0)?.recip()?, &mask, 0.0)?;
         let some = limit.iter().any(|&x| x != 0.0);
-        let limit = some.then(|| Tensor::from_vec(limit, self.turn.shape())?.to_dtype(self.turn.dtype())).transpose()?;
-        Ok(Quotients { inverse, limit, degenerate })
+        let limited = || stretched.mul(&Tensor::from_vec(limit, self.turn.shape())?.to_dtype(self.turn.dtype())?);
+        Ok(Quotients { inverse: inverse(&mask)?, limit: some.then(limited).transpose()?, degenerate })
+    }
+}
+
+/// Which differences of the values of a matrix are none.
+struct Tolerance {
+    /// Below this a difference is rounding of the decomposition ...
+    unresolved: f64,
+    /// ... and up to this share of the values dividing by it loses half of all digits, which the limit does not, where it can be told.
+    share: f64,
+}
+
+impl Tolerance {
+    fn new(values: &[f64], dtype: DType) -> Self {
+        let most = values.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+        let epsilon = dtype.epsilon();
+        Self { unresolved: 8.0 * (values.len() as f64).sqrt() * epsilon * most, share: epsilon.sqrt() }
+    }
+
+    fn apart(&self, x: f64, y: f64) -> bool {
+        (x - y).abs() > self.unresolved.max(self.share * x.abs().max(y.abs()))
+    }
+
+    /// Whether every two of these values are apart: of values in order, every two neighbours, for between two that are not there is
+    /// a pair of neighbours that differs by no more, beside the larger of the two.
+    fn all_apart(&self, values: &[f64]) -> bool {
+        values.windows(2).all(|pair| self.apart(pair[0], pair[1]))
     }
 }
 
@@ -102,26 +146,22 @@ struct One<'a> {
 impl One<'_> {
     /// Marks the diagonal and the pairs of equal values, and fills in their limits; whether there is such a pair.
     fn fill(&self, equal: &mut [bool], limit: &mut [f64]) -> Result<bool> {
-        let (k, epsilon) = (self.values.len(), self.pairs.values.dtype().epsilon());
-        let most = |x: &[f64]| x.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
-        // Below this a difference is rounding of the decomposition; up to the other, dividing by it loses half of all digits,
-        // which the limit does not, where it can be told.
-        let unresolved = 8.0 * (k as f64).sqrt() * epsilon * most(self.values);
-        let close = |i: usize, j: usize| epsilon.sqrt() * self.values[i].abs().max(self.values[j].abs());
-        let vanishing = 100.0 * epsilon.sqrt() * self.pairs.scales[self.matrix];
+        let k = self.values.len();
+        let tolerance = Tolerance::new(self.values, self.pairs.values.dtype());
+        let unresolved = tolerance.unresolved;
+        let vanishing = 100.0 * tolerance.share * self.pairs.scales[self.matrix];
         let mut groups: Vec<usize> = (0..k).collect();
         for i in 0..k {
             equal[i * k + i] = true;
             for j in i + 1..k {
-                let apart = (self.values[i] - self.values[j]).abs();
-                if apart > unresolved.max(close(i, j)) {
+                if tolerance.apart(self.values[i], self.values[j]) {
                     continue;
                 }
                 if self.turn[i * k + j].abs() <= vanishing {
                     (equal[i * k + j], equal[j * k + i]) = (true, true);
                     let (from, to) = (groups[j], groups[i]);
                     groups.iter_mut().filter(|g| **g == from).for_each(|g| *g = to);
-                } else if apart <= unresolved {
+                } else if (self.values[i] - self.values[j]).abs() <= unresolved {
                     return Err(self.refuse(i, j, "on the choice of"));
                 }
             }

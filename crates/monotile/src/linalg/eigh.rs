@@ -4,8 +4,8 @@ use monotile_kernels::buffer::Block;
 use monotile_kernels::factor::eigh as kernel;
 use monotile_kernels::simd::Lanes;
 
-use super::degenerate::{Pairs, scales};
-use super::parts::{batch, from_columns, shape, sum, symmetric, view, which};
+use super::degenerate::{Pairs, scales, with_diagonal};
+use super::parts::{batch, from_columns, shape, symmetric, view, which};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tape::{Gradient, Saved};
@@ -135,11 +135,11 @@ impl Gradient for Rule {
     // Ā = V (diag(λ̄) + F ∘ X) Vᵀ,  F_ij = 1 / (λ_j − λ_i),  X = ½ (Vᵀ V̄ − V̄ᵀ V)      (Giles 2008, made symmetric)
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let (values, v) = (saved.output(0), saved.output(1));
-        let diagonal = cotangents[0].as_ref().map(|bar| from_values(&v, bar)).transpose()?;
-        let Some(v_bar) = &cotangents[1] else { return Ok(vec![diagonal]) };
+        let values_bar = cotangents[0].as_ref();
+        let Some(v_bar) = &cotangents[1] else { return Ok(vec![values_bar.map(|bar| from_values(&v, bar)).transpose()?]) };
         let g = v.mt().matmul(v_bar)?;
-        let (turn, stretch) = (g.sub(&g.mt())?.mul_scalar(0.5)?, symmetric(&g)?);
-        let (values_bar, scales) = (cotangents[0].as_ref(), scales(v_bar)?);
+        let (turn, scales) = (g.sub(&g.mt())?.mul_scalar(0.5)?, scales(v_bar)?);
+        let stretch = || symmetric(&g);
         let pairs =
             Pairs { op: "eigh", what: "eigen", values: &values, turn: &turn, stretch: &stretch, values_bar, scales: &scales };
         let quotients = pairs.quotients()?;
@@ -148,9 +148,12 @@ impl Gradient for Rule {
         }
         let mut inner = turn.mul(&quotients.inverse)?;
         if let Some(limit) = quotients.limit {
-            inner = inner.add(&stretch.mul(&limit)?)?;
+            inner = inner.add(&limit)?;
         }
-        Ok(vec![sum(diagonal, Some(v.matmul(&inner)?.matmul(&v.mt())?))?])
+        if let Some(bar) = values_bar {
+            inner = with_diagonal(&inner, bar)?;
+        }
+        Ok(vec![Some(v.matmul(&inner)?.matmul(&v.mt())?)])
     }
 }
 

@@ -4,7 +4,7 @@ use monotile_kernels::buffer::Block;
 use monotile_kernels::factor::svd::{self as kernel, Vectors};
 use monotile_kernels::simd::Lanes;
 
-use super::degenerate::{Pairs, replaced, scales};
+use super::degenerate::{Pairs, replaced, scales, with_diagonal};
 use super::parts::{batch, from_columns, shape, sum, symmetric, thin, view, which};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
@@ -161,6 +161,14 @@ impl Gradient for Rule {
     }
 }
 
+/// 1 / x; 0 where it is not to be divided.
+fn inverse(x: &Tensor, zeros: Option<&Tensor>) -> Result<Tensor> {
+    match zeros {
+        Some(zeros) => replaced(&replaced(x, zeros, 1.0)?.recip()?, zeros, 0.0),
+        None => x.recip(),
+    }
+}
+
 /// A thin decomposition.
 struct Found {
     u: Tensor,
@@ -176,9 +184,8 @@ impl Found {
     // Ā = U E Vᵀ + (I − U Uᵀ) Ū S⁻¹ Vᵀ + U S⁻¹ V̄ᵀ (I − V Vᵀ),  E_ij = (X + Y)_ij / (s_j − s_i) + (X − Y)_ij / (s_j + s_i) + δ_ij s̄_i
     fn pull_back(&self, u_bar: Option<Tensor>, s_bar: Option<&Tensor>, v_bar: Option<Tensor>) -> Result<Option<Tensor>> {
         let (u, s, v) = (&self.u, &self.s, &self.v);
-        let diagonal = s_bar.map(|bar| from_values(u, bar, &v.mt())).transpose()?;
         if u_bar.is_none() && v_bar.is_none() {
-            return Ok(diagonal);
+            return s_bar.map(|bar| from_values(u, bar, &v.mt())).transpose();
         }
         let zeros = self.zeros(s_bar)?;
         let skew = |x: &Tensor| x.sub(&x.mt())?.mul_scalar(0.5);
@@ -187,7 +194,8 @@ impl Found {
         let (x, y) = (g.as_ref().map(skew).transpose()?, h.as_ref().map(skew).transpose()?);
         let turn = sum(x.clone(), y.clone())?.expect("one of the cotangents is present");
         let apart = sum(x, y.map(|y| y.neg()).transpose()?)?.expect("one of the cotangents is present");
-        let stretch = symmetric(&sum(g, h)?.expect("one of the cotangents is present"))?;
+        let both = sum(g, h)?.expect("one of the cotangents is present");
+        let stretch = || symmetric(&both);
 
         let pairs = Pairs {
             op: "svd",
@@ -202,33 +210,45 @@ impl Found {
         if self.recorded && quotients.degenerate {
             return Err(Error::value("the second gradient of svd: it is not given where singular values are equal"));
         }
-        // The sum of two values that are 0 is as little to be divided by as their difference.
-        let both = zeros.unsqueeze(-1)?.and(&zeros.unsqueeze(-2)?)?;
-        self.refuse_zero(&apart, &both)?;
         let sums = s.unsqueeze(-2)?.add(&s.unsqueeze(-1)?)?;
-        let inverse_sums = replaced(&replaced(&sums, &both, 1.0)?.recip()?, &both, 0.0)?;
-        let mut inner = turn.mul(&quotients.inverse)?.add(&apart.mul(&inverse_sums)?)?;
+        let summed = match &zeros {
+            None => apart.div(&sums)?,
+            // The sum of two values that are 0 is as little to be divided by as their difference.
+            Some(zeros) => {
+                let both = zeros.unsqueeze(-1)?.and(&zeros.unsqueeze(-2)?)?;
+                self.refuse_zero(&apart, &both)?;
+                apart.mul(&inverse(&sums, Some(&both))?)?
+            }
+        };
+        let mut inner = turn.mul(&quotients.inverse)?.add(&summed)?;
         if let Some(limit) = quotients.limit {
-            inner = inner.add(&stretch.mul(&limit)?)?;
+            inner = inner.add(&limit)?;
         }
-        let mut a_bar = sum(diagonal, Some(u.matmul(&inner)?.matmul(&v.mt())?))?;
-        let inverse = replaced(&replaced(s, &zeros, 1.0)?.recip()?, &zeros, 0.0)?.unsqueeze(-2)?;
+        if let Some(bar) = s_bar {
+            inner = with_diagonal(&inner, bar)?;
+        }
+        let mut a_bar = Some(u.matmul(&inner)?.matmul(&v.mt())?);
+        let inverse = inverse(s, zeros.as_ref())?.unsqueeze(-2)?;
         if let Some(bar) = u_bar.filter(|_| u.dim(-2) > u.dim(-1)) {
             let outside = bar.sub(&u.matmul(&u.mt().matmul(&bar)?)?)?;
-            self.refuse_zero(&outside, &zeros.unsqueeze(-2)?.expand(outside.shape())?)?;
+            if let Some(zeros) = &zeros {
+                self.refuse_zero(&outside, &zeros.unsqueeze(-2)?.expand(outside.shape())?)?;
+            }
             a_bar = sum(a_bar, Some(outside.mul(&inverse)?.matmul(&v.mt())?))?;
         }
         if let Some(bar) = v_bar.filter(|_| v.dim(-2) > v.dim(-1)) {
             let outside = bar.sub(&v.matmul(&v.mt().matmul(&bar)?)?)?;
-            self.refuse_zero(&outside, &zeros.unsqueeze(-2)?.expand(outside.shape())?)?;
+            if let Some(zeros) = &zeros {
+                self.refuse_zero(&outside, &zeros.unsqueeze(-2)?.expand(outside.shape())?)?;
+            }
             a_bar = sum(a_bar, Some(u.mul(&inverse)?.matmul(&outside.mt())?))?;
         }
         Ok(a_bar)
     }
 
-    /// Which values are 0 up to rounding. Refuses a loss that depends on such a value where it is not alone with its vectors: the
+    /// Which values are 0 up to rounding, where any is. Refuses a loss that depends on such a value where it is not alone with its vectors: the
     /// derivative is then not in the cotangents.
-    fn zeros(&self, s_bar: Option<&Tensor>) -> Result<Tensor> {
+    fn zeros(&self, s_bar: Option<&Tensor>) -> Result<Option<Tensor>> {
         let k = self.s.dim(-1);
         let (values, bar) = (self.s.to_f64_vec(), s_bar.map(Tensor::to_f64_vec));
         let rounding = 8.0 * self.u.dim(-2).max(self.v.dim(-2)) as f64 * self.s.dtype().epsilon();
@@ -246,7 +266,7 @@ impl Found {
                 return Err(self.refuse(matrix, j));
             }
         }
-        Tensor::from_vec(zeros, self.s.shape())
+        zeros.contains(&true).then(|| Tensor::from_vec(zeros, self.s.shape())).transpose()
     }
 
     /// Refuses cotangents that do not vanish where `mask` marks what belongs to values of 0.
