@@ -1,7 +1,7 @@
 //! A = V diag(w) Vᵀ for symmetric A.
 
 use super::pack::{Enabled, Pack, dot, elements, normalize};
-use super::qr::Reflection;
+use super::panel::{Reflection, UP};
 use super::{Algorithm, Outputs, each};
 use crate::real::Real;
 use crate::simd::{Lanes, Vector};
@@ -94,8 +94,9 @@ fn tridiagonal<V: Vector>(isa: Enabled<V>, a: &mut [Pack<V>], n: usize, [d, e]: 
         }
         let (row, rest) = a[k * n..].split_at_mut(n);
         let x = &mut row[k + 1..];
-        let reflection = Reflection::new(isa, x[0], x[1..].iter().copied());
-        e[k] = reflection.image;
+        x.iter_mut().for_each(|x| *x *= isa.splat(UP));
+        let reflection = Reflection::new(isa, x[0], dot(zero, &x[1..], &x[1..]));
+        e[k] = reflection.image * isa.splat(1.0 / UP);
         tau[k] = reflection.tau;
         x[0] = one;
         x[1..].iter_mut().for_each(|x| *x *= reflection.stretch);

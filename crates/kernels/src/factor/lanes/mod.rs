@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | [`cholesky`] | by panels of four columns, looking left |
 //! | [`inverse`] | Gauss and Jordan's elimination in place by panels of four columns, partial pivoting |
-//! | [`qr`] | Householder reflections |
+//! | [`qr`] | Householder reflections by panels of four columns, looking left |
 //! | [`eigh`] | Householder's tridiagonal form, implicit QL |
 //! | [`svd`] | one-sided Jacobi rotations |
 
@@ -17,6 +17,7 @@ mod cholesky;
 mod eigh;
 mod inverse;
 mod pack;
+mod panel;
 mod qr;
 mod svd;
 #[cfg(test)]
