@@ -240,6 +240,17 @@ macro_rules! vector {
                 unsafe { $store(to, self.0) }
             }
             #[inline(always)]
+            unsafe fn stream(self, to: *mut $element) {
+                // SAFETY: as for `load`; the line is aligned. A register is 64 bytes of any kind.
+                unsafe {
+                    if to.addr().is_multiple_of(64) {
+                        _mm512_stream_si512(to.cast(), std::mem::transmute::<Self, __m512i>(self))
+                    } else {
+                        self.store(to)
+                    }
+                }
+            }
+            #[inline(always)]
             unsafe fn store_first(self, to: *mut $element, n: usize) {
                 // SAFETY: masked lanes are not written.
                 unsafe { $store_first(to, $first(n), self.0) }

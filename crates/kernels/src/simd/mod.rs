@@ -20,7 +20,7 @@ pub mod wasm;
 use std::sync::OnceLock;
 
 use half::{bf16, f16};
-pub use stream::Stream;
+pub use stream::{Stream, fence};
 pub use vector::{MAX_LANES, Vector};
 
 use crate::real::Real;

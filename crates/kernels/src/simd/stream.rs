@@ -39,12 +39,17 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: every x86-64 processor has the instruction. Such stores are ordered with no others by themselves.
-        unsafe {
-            std::arch::x86_64::_mm_sfence()
-        };
+        fence();
     }
+}
+
+/// Has what was written past the caches seen by other threads before what is written from now on.
+pub fn fence() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 processor has the instruction. Such stores are ordered with no others by themselves.
+    unsafe {
+        std::arch::x86_64::_mm_sfence()
+    };
 }
 
 /// Bytes of a cache line.

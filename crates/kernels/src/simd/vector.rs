@@ -63,6 +63,16 @@ pub trait Vector: Copy + 'static {
     /// # Safety
     /// The instruction set must be enabled and `LANES` elements must be writable.
     unsafe fn store(self, to: *mut Self::Element);
+    /// Writes all lanes, past the caches where they are a whole cache line and `to` is the start of one; [`fence`](super::fence) makes
+    /// that seen by other threads.
+    ///
+    /// # Safety
+    /// As for [`store`](Self::store).
+    #[inline(always)]
+    unsafe fn stream(self, to: *mut Self::Element) {
+        // SAFETY: the caller's duty.
+        unsafe { self.store(to) }
+    }
     /// Writes the first `n` lanes; nothing beyond is written.
     ///
     /// # Safety

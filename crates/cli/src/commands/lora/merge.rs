@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use monotile_llama::{Weights, natural};
 use monotile_llama::lora::{Combined, Merged, Seen, merge};
+use monotile_llama::{Weights, natural};
 
 use super::applied::Applied;
 use super::keep::Stored;

@@ -22,6 +22,7 @@ mod qr;
 mod svd;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 pub(super) use cholesky::cholesky;
 pub(super) use eigh::eigh;
@@ -35,12 +36,11 @@ use super::Failure;
 use super::batch::sizes;
 use crate::buffer::Block;
 use crate::elementwise;
-use crate::product::transpose;
-use crate::real::Real;
 use crate::simd::{self, Lanes, MAX_LANES, Vector};
 use crate::threads;
 use crate::view::View;
 use pack::{Enabled, Pack};
+use turn::{columns, turn, turn_back, turn_ordered};
 
 /// The most rows and columns of a matrix that is worked on in a lane: its packs stay in the second-level cache.
 const LARGEST: usize = 32;
@@ -171,15 +171,28 @@ impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
         let mut a = vec![isa.splat(0.0); size];
         let mut out = Outputs { packs: sizes.map(|[m, n]| vec![isa.splat(0.0); m * n]), order: None };
         let mut scratch = vec![isa.splat(0.0); self.algorithm.scratch()];
+        let places = sizes.map(|sizes| columns(sizes, L));
+        let far = self.far();
         for first in matrices.clone().step_by(L) {
             let count = L.min(matrices.end - first);
-            // Lanes without a matrix repeat the last.
-            let lane = |i: usize| first + i.min(count - 1);
-            let from = std::array::from_fn(|i| self.a[lane(i) * size..].as_ptr());
-            // SAFETY: `size` elements from each address on are a matrix.
-            unsafe { turn::<V, L>(&mut a, from, A::LOWER.then_some(n)) };
+            // SAFETY: the caller's duty.
+            unsafe {
+                if count == L {
+                    turn::<V, L>(&self.a[first * size..][..L * size], &mut a, A::LOWER.then_some(n));
+                } else {
+                    // Lanes without a matrix repeat the last.
+                    let lanes = (0..L).flat_map(|i| &self.a[(first + i.min(count - 1)) * size..][..size]).copied();
+                    turn::<V, L>(&lanes.collect::<Vec<T>>(), &mut a, A::LOWER.then_some(n));
+                }
+            }
             if first + L < matrices.end {
                 fetch(&self.a[(first + L) * size..self.a.len().min((first + 2 * L) * size)]);
+            }
+            if !far {
+                for (out, [m, n]) in self.out.iter().zip(sizes) {
+                    // SAFETY: the results hold m n elements for each matrix.
+                    fetch(unsafe { std::slice::from_raw_parts(out.0.add(first * m * n), count * m * n) });
+                }
             }
             // x · 0 is 0 in finite matrices, NaN in others: it marks these, and makes their results NaN.
             let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
@@ -204,118 +217,41 @@ impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
                     *x += lost;
                 }
             }
-            for (which, (packs, [m, n])) in out.packs.iter().zip(sizes).enumerate() {
-                let order = if which == 0 { out.order.as_ref() } else { None };
-                // SAFETY: the results hold m n elements for each matrix, and these matrices are this thread's.
+            for which in 0..3 {
+                let size = out.packs[which].len();
+                // SAFETY: the results hold as many elements for each matrix, and these matrices are this thread's.
                 unsafe {
-                    let to = std::array::from_fn(|i| self.out[which].0.add(lane(i) * m * n));
-                    if m.is_multiple_of(L) || order.is_some() {
-                        turn_columns::<V, L>(packs, [m, n], order, to, count);
+                    let to = self.out[which].0.add(first * size);
+                    let order = out.order.as_ref().filter(|_| which == 0);
+                    let write = |to| match order {
+                        Some(order) => turn_ordered::<V, L>(&out.packs[which], sizes[which], order, to),
+                        None => turn_back::<V, L>(&out.packs[which], &places[which], to, far),
+                    };
+                    if count == L {
+                        write(to);
                     } else {
-                        turn_back::<V, L>(packs, [m, n], to, count);
+                        let mut all = vec![T::ZERO; L * size];
+                        write(all.as_mut_ptr());
+                        to.copy_from_nonoverlapping(all.as_ptr(), count * size);
                     }
                 }
             }
         }
+        if far {
+            simd::fence();
+        }
+    }
+
+    /// Whether no cache would keep the results for whoever reads them.
+    fn far(&self) -> bool {
+        let (a, out) = self.algorithm.sizes();
+        let elements: usize = std::iter::once(a).chain(out).map(|[m, n]| m * n).sum();
+        self.matrices * elements * size_of::<T>() >= elementwise::STREAMED
     }
 }
 
-/// Asks for what is read next: matrices as many as lanes are too many streams for the processor to foresee.
+/// Asks for what is read or written next: matrices as many as lanes are too many streams for the processor to foresee.
 #[inline(always)]
 fn fetch<T>(next: &[T]) {
     next.iter().step_by((64 / size_of::<T>()).max(1)).for_each(|x| simd::prefetch(x));
-}
-
-/// Loads the elements of a matrix for each lane; of `lower` columns those right of the diagonal may be left out.
-///
-/// # Safety
-/// The instruction set is enabled, `V` has `L` lanes, and as many elements as `to` is long can be read from each address on.
-#[inline(always)]
-unsafe fn turn<V: Vector, const L: usize>(to: &mut [Pack<V>], from: [*const V::Element; L], lower: Option<usize>) {
-    let mut first = 0;
-    for to in to.chunks_mut(L) {
-        if let Some(n) = lower
-            && n.is_multiple_of(L)
-            && first % n > first / n
-        {
-            first += L;
-            continue;
-        }
-        // SAFETY: the caller's duty.
-        unsafe {
-            // A loop: `array::from_fn` is not inlined into the function that enabled the instruction set.
-            let mut block = [V::splat(V::Element::ZERO); L];
-            for (x, from) in block.iter_mut().zip(from) {
-                let from = from.add(first);
-                *x = if to.len() == L { V::load(from) } else { V::load_first(from, to.len()) };
-            }
-            transpose(&mut block);
-            for (to, x) in to.iter_mut().zip(block) {
-                *to = Pack::new(x);
-            }
-        }
-        first += L;
-    }
-}
-
-/// Writes the m x n matrices of the first `count` lanes column by column.
-///
-/// # Safety
-/// The instruction set is enabled, `V` has `L` lanes, and as many elements as `from` is long can be written from each of
-/// the first `count` addresses on.
-#[inline(always)]
-unsafe fn turn_back<V: Vector, const L: usize>(from: &[Pack<V>], [m, n]: [usize; 2], to: [*mut V::Element; L], count: usize) {
-    let (mut i, mut j) = (0, 0);
-    for first in (0..m * n).step_by(L) {
-        let len = L.min(m * n - first);
-        // SAFETY: the caller's duty.
-        unsafe {
-            let mut block = [from[0].register(); L];
-            // All L of them, those past the end anew: a loop of a length that is not known keeps the block in memory.
-            for x in &mut block {
-                *x = from[(i * n + j).min(m * n - 1)].register();
-                i += 1;
-                if i == m {
-                    (i, j) = (0, j + 1);
-                }
-            }
-            transpose(&mut block);
-            for (x, to) in block.iter().zip(to).take(count) {
-                if len == L { x.store(to.add(first)) } else { x.store_first(to.add(first), len) }
-            }
-        }
-    }
-}
-
-/// [`turn_back`] a column at a time, each to where `order` says.
-///
-/// # Safety
-/// As for [`turn_back`]; `order` names columns.
-#[inline(always)]
-unsafe fn turn_columns<V: Vector, const L: usize>(
-    from: &[Pack<V>],
-    [m, n]: [usize; 2],
-    order: Option<&Order>,
-    to: [*mut V::Element; L],
-    count: usize,
-) {
-    for j in 0..n {
-        for (first, rows) in from.chunks(L * n).enumerate() {
-            let (first, len) = (first * L, rows.len() / n);
-            // SAFETY: the caller's duty.
-            unsafe {
-                let mut block = [from[0].register(); L];
-                // As in `turn_back`, all L of them.
-                for (i, x) in block.iter_mut().enumerate() {
-                    *x = rows[i.min(len - 1) * n + j].register();
-                }
-                transpose(&mut block);
-                for (lane, (x, to)) in block.iter().zip(to).enumerate().take(count) {
-                    let column = order.map_or(j, |order| order[lane][j].into());
-                    let to = to.add(column * m + first);
-                    if len == L { x.store(to) } else { x.store_first(to, len) }
-                }
-            }
-        }
-    }
 }

@@ -379,3 +379,23 @@ fn a_batch_in_lanes_is_what_its_matrices_are_alone_whatever_the_strides() {
         }
     }
 }
+
+/// Results so large that they are written past the caches, of sizes that are whole lines and of such that are not.
+#[test]
+fn results_that_no_cache_keeps_are_the_same() {
+    for isa in available() {
+        for n in [15, 32] {
+            let few = 48;
+            let qr = Qr { m: n, n, non_negative: false };
+            let a = numbers::<f32>(few * n * n, 5);
+            let (mut q, mut r) = (vec![0.0; a.len()], vec![0.0; a.len()]);
+            super::each_on(isa, &qr, &a, [&mut q, &mut r, &mut []]);
+            let times = crate::elementwise::STREAMED.div_ceil(3 * size_of_val(&a[..]));
+            let many = a.repeat(times);
+            let mut all = crate::buffer::Block::filled(2 * many.len(), 0.0f32);
+            let (all_q, all_r) = all.split_at_mut(many.len());
+            super::each_on(isa, &qr, &many, [all_q, all_r, &mut []]);
+            assert!(all_q.chunks(q.len()).all(|x| x == q) && all_r.chunks(r.len()).all(|x| x == r), "order {n}, {isa:?}");
+        }
+    }
+}
