@@ -1,7 +1,8 @@
 //! A = V diag(w) Vᵀ for symmetric A.
 
-use super::pack::{Enabled, Pack, dot, elements, normalize};
-use super::qr::Reflection;
+use super::order::{place, sort};
+use super::pack::{Enabled, Pack, dot, normalize};
+use super::panel::{Reflection, UP};
 use super::{Algorithm, Outputs, each};
 use crate::real::Real;
 use crate::simd::{Lanes, Vector};
@@ -21,8 +22,13 @@ pub(super) struct Eigh {
 }
 
 /// How far apart rows of Zᵀ are: odd, so that columns of it do not all fall on the same lines of the cache.
-const fn stride(n: usize) -> usize {
+pub(super) const fn stride(n: usize) -> usize {
     n | 1
+}
+
+/// Packs that [`diagonalize`] needs: v, w, τ, e, the rotations' cosines and sines, and Zᵀ.
+pub(super) const fn scratch(n: usize, vectors: bool) -> usize {
+    6 * n + if vectors { n * stride(n) } else { 0 }
 }
 
 /// Steps of the iteration for an eigenvalue before it is given up.
@@ -35,10 +41,8 @@ impl<T: Lanes> Algorithm<T> for Eigh {
         let n = self.n;
         ([n; 2], [[n, 1], if self.vectors { [n; 2] } else { [0; 2] }, [0; 2]])
     }
-    /// v, w, τ, e, the rotations' cosines and sines, and Zᵀ.
     fn scratch(&self) -> usize {
-        let n = self.n;
-        6 * n + if self.vectors { n * stride(n) } else { 0 }
+        scratch(self.n, self.vectors)
     }
     fn ns(&self) -> f64 {
         let n = self.n as f64;
@@ -55,28 +59,44 @@ impl<T: Lanes> Algorithm<T> for Eigh {
     ) -> Pack<V> {
         let n = self.n;
         let [d, vectors, _] = &mut out.packs;
-        let (work, zt) = scratch.split_at_mut(6 * n);
-        let (work, rotations) = work.split_at_mut(4 * n);
-        let (work, e) = work.split_at_mut(3 * n);
-        for i in 0..n {
-            for j in i + 1..n {
-                a[i * n + j] = a[j * n + i];
-            }
-        }
+        mirror(a, n);
         let scale = normalize(isa, a, 0.5..2.0);
-        tridiagonal(isa, a, n, [d, e], work);
-        if self.vectors {
-            accumulate(isa, a, n, &work[2 * n..], zt);
-        }
-        let status = ql(isa, [d, e], rotations, zt);
+        let status = diagonalize(isa, a, d, scratch);
+        let zt = &mut scratch[6 * n..];
         if let Some(scale) = scale {
             d.iter_mut().for_each(|x| *x *= scale);
         }
-        for lane in 0..V::LANES {
-            sort::<V>(d, zt, vectors, lane);
+        let order = sort(isa, d, false);
+        if self.vectors {
+            place(&order, zt, stride(n), vectors, n);
         }
         status
     }
+}
+
+/// Copies what is below the diagonal to above it.
+#[inline(always)]
+pub(super) fn mirror<V: Vector>(a: &mut [Pack<V>], n: usize) {
+    for i in 0..n {
+        for j in i + 1..n {
+            a[i * n + j] = a[j * n + i];
+        }
+    }
+}
+
+/// The eigenvalues `d`, in no order, of a symmetric matrix of a norm near 1, which is overwritten; the rows of Zᵀ, a [`stride`] apart
+/// from the 6 n-th pack of `work` on, are the eigenvectors, if there is room. 1 in the lanes whose iteration did not end.
+#[inline(always)]
+pub(super) fn diagonalize<V: Vector>(isa: Enabled<V>, a: &mut [Pack<V>], d: &mut [Pack<V>], work: &mut [Pack<V>]) -> Pack<V> {
+    let n = d.len();
+    let (work, zt) = work.split_at_mut(6 * n);
+    let (work, rotations) = work.split_at_mut(4 * n);
+    let (work, e) = work.split_at_mut(3 * n);
+    tridiagonal(isa, a, n, [d, e], work);
+    if !zt.is_empty() {
+        accumulate(isa, a, n, &work[2 * n..], zt);
+    }
+    ql(isa, [d, e], rotations, zt)
 }
 
 /// Qᵀ A Q = T by Householder's reflections: the diagonal `d` and what is below it, `e`, of T. The vector of the k-th reflection
@@ -94,8 +114,9 @@ fn tridiagonal<V: Vector>(isa: Enabled<V>, a: &mut [Pack<V>], n: usize, [d, e]: 
         }
         let (row, rest) = a[k * n..].split_at_mut(n);
         let x = &mut row[k + 1..];
-        let reflection = Reflection::new(isa, x[0], x[1..].iter().copied());
-        e[k] = reflection.image;
+        x.iter_mut().for_each(|x| *x *= isa.splat(UP));
+        let reflection = Reflection::new(isa, x[0], dot(zero, &x[1..], &x[1..]));
+        e[k] = reflection.image * isa.splat(1.0 / UP);
         tau[k] = reflection.tau;
         x[0] = one;
         x[1..].iter_mut().for_each(|x| *x *= reflection.stretch);
@@ -247,29 +268,4 @@ fn rotate_some<V: Vector, const N: usize>(
         }
     }
     zt[rows.start * stride(n) + column..][..N].copy_from_slice(&below);
-}
-
-/// Brings the eigenvalues of one lane into rising order, and the rows of `zt` as columns into `v`.
-#[inline(always)]
-fn sort<V: Vector>(d: &mut [Pack<V>], zt: &mut [Pack<V>], v: &mut [Pack<V>], lane: usize) {
-    let (n, lanes) = (d.len(), V::LANES);
-    let d = elements(d);
-    let mut order: [(V::Element, usize); super::LARGEST] = [(V::Element::ZERO, 0); super::LARGEST];
-    let order = &mut order[..n];
-    for (i, x) in order.iter_mut().enumerate() {
-        *x = (d[i * lanes + lane], i);
-    }
-    order.sort_unstable_by(|x, y| x.0.partial_cmp(&y.0).unwrap_or(std::cmp::Ordering::Equal).then(x.1.cmp(&y.1)));
-    for (i, x) in order.iter().enumerate() {
-        d[i * lanes + lane] = x.0;
-    }
-    if v.is_empty() {
-        return;
-    }
-    let (zt, v) = (elements(zt), elements(v));
-    for (column, (_, row)) in order.iter().enumerate() {
-        for i in 0..n {
-            v[(i * n + column) * lanes + lane] = zt[(row * stride(n) + i) * lanes + lane];
-        }
-    }
 }

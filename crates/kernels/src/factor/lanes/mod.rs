@@ -9,14 +9,17 @@
 //! | --- | --- |
 //! | [`cholesky`] | by panels of four columns, looking left |
 //! | [`inverse`] | Gauss and Jordan's elimination in place by panels of four columns, partial pivoting |
-//! | [`qr`] | Householder reflections |
+//! | [`qr`] | Householder reflections by panels of four columns, looking left |
 //! | [`eigh`] | Householder's tridiagonal form, implicit QL |
-//! | [`svd`] | one-sided Jacobi rotations |
+//! | [`svd`] | one-sided Jacobi rotations, of many rows from the eigenvectors of A Aᵀ on |
 
 mod cholesky;
 mod eigh;
 mod inverse;
+mod order;
 mod pack;
+mod panel;
+mod product;
 mod qr;
 mod svd;
 #[cfg(test)]

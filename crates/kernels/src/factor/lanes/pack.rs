@@ -236,5 +236,5 @@ pub(super) fn normalize<V: Vector>(isa: Enabled<V>, a: &mut [Pack<V>], within: s
 /// beside the norm.
 #[inline(always)]
 pub(super) fn squares_fit<V: Vector>() -> std::ops::Range<f64> {
-    if size_of::<V::Element>() == 4 { 1e-4..1e4 } else { 1e-140..1e150 }
+    if size_of::<V::Element>() == 4 { 1e-4..1e4 } else { 1e-140..1e130 }
 }

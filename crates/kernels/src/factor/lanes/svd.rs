@@ -1,6 +1,9 @@
 //! A = U diag(s) Vᵀ.
 
-use super::pack::{Enabled, Pack, dot, elements, normalize, squares_fit};
+use super::eigh;
+use super::order::{place, sort};
+use super::pack::{Enabled, Pack, dot, normalize, squares_fit};
+use super::product::{BLOCK, Matrix, multiply, products};
 use super::{Algorithm, Outputs, each};
 use crate::real::Real;
 use crate::simd::{Lanes, Vector};
@@ -25,8 +28,8 @@ pub(super) struct Svd {
 /// Sweeps over all pairs before the iteration is given up.
 const SWEEPS: usize = 30;
 
-/// Rows that stay in the first-level cache while all others pass.
-const BLOCK: usize = 4;
+/// Rows from which on the rotations begin at eigenvectors: of fewer, a few sweeps take less time.
+const MANY: usize = 10;
 
 /// What [`svd`] says of a matrix with a singular value 0.
 const SINGULAR: f64 = 1.0;
@@ -39,18 +42,26 @@ impl<T: Lanes> Algorithm<T> for Svd {
         let k = m.min(n);
         ([m, n], if vectors { [[m, k], [k, 1], [n, k]] } else { [[0; 2], [k, 1], [0; 2]] })
     }
-    /// The rows that are turned, their squared norms, and the product of the rotations.
+    /// The rows that are turned, the product of the rotations, the squared norms, and what the eigenvectors need.
     fn scratch(&self) -> usize {
         let Self { m, n, vectors } = *self;
         let k = m.min(n);
-        m * n + k + if vectors { k * k } else { 0 }
+        m * n
+            + k
+            + if k >= MANY {
+                k * k + eigh::scratch(k, true)
+            } else if vectors {
+                k * k
+            } else {
+                0
+            }
     }
     fn ns(&self) -> f64 {
         let (long, short) = (self.m.max(self.n) as f64, self.m.min(self.n) as f64);
         short * short * (10.0 + 0.8 * long)
     }
 
-    // Rotations of rows make them orthogonal: those of Aᵀ, or of A where it is wide. With G their product, G Aᵀ = diag(s) Uᵀ,
+    // Rotations of the rows of B make them orthogonal: B is Aᵀ, or A where it is wide. With G their product, G Aᵀ = diag(s) Uᵀ,
     // so that Vᵀ = G; where A is wide, G A = diag(s) Vᵀ, and U = Gᵀ.
     #[inline(always)]
     fn run<V: Vector<Element = T>>(
@@ -65,17 +76,20 @@ impl<T: Lanes> Algorithm<T> for Svd {
         let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
         let [u, s, v] = &mut out.packs;
         let (rows, scratch) = scratch.split_at_mut(m * n);
-        let (norms, turned) = scratch.split_at_mut(k);
+        let (norms, work) = scratch.split_at_mut(k);
+        let (turned, work) = work.split_at_mut(if k >= MANY || self.vectors { k * k } else { 0 });
         let scale = normalize(isa, a, squares_fit::<V>());
-        if m >= n {
-            for (j, row) in rows.chunks_mut(m).enumerate() {
-                row.iter_mut().enumerate().for_each(|(i, x)| *x = a[i * n + j]);
-            }
+        let b = Matrix { packs: a, strides: if m >= n { [1, n] } else { [n, 1] } };
+        if k >= MANY {
+            begin(isa, b, [rows, turned], norms, work);
         } else {
-            rows.copy_from_slice(a);
+            for (i, row) in rows.chunks_mut(long).enumerate() {
+                row.iter_mut().enumerate().for_each(|(j, x)| *x = a[i * b.strides[0] + j * b.strides[1]]);
+            }
+            turned.fill(zero);
+            turned.iter_mut().step_by(k + 1).for_each(|x| *x = one);
         }
-        turned.fill(zero);
-        turned.iter_mut().step_by(k + 1).for_each(|x| *x = one);
+        let turned = if self.vectors { turned } else { &mut [] };
 
         let mut status = zero;
         for sweep in 0.. {
@@ -97,12 +111,45 @@ impl<T: Lanes> Algorithm<T> for Svd {
         if let Some(scale) = scale {
             s.iter_mut().for_each(|x| *x *= scale);
         }
-        let (left, right) = if m >= n { (&mut *rows, &mut *turned) } else { (&mut *turned, &mut *rows) };
-        for lane in 0..V::LANES {
-            sort::<V>(s, [left, right], [u, v], lane);
+        let order = sort(isa, s, true);
+        if self.vectors {
+            let (left, right) = if m >= n { (u, v) } else { (v, u) };
+            place(&order, rows, long, left, k);
+            place(&order, turned, k, right, k);
         }
         status
     }
+}
+
+/// `turned` = G with G B Bᵀ Gᵀ diagonal, and `rows` = G B, whose rows are all but orthogonal: what the condition number
+/// of B Bᵀ took from them, few rotations give back.
+#[inline(always)]
+fn begin<V: Vector>(
+    isa: Enabled<V>,
+    b: Matrix<'_, V>,
+    [rows, turned]: [&mut [Pack<V>]; 2],
+    norms: &mut [Pack<V>],
+    work: &mut [Pack<V>],
+) {
+    let k = norms.len();
+    let long = rows.len() / k;
+    multiply(isa, [b, b], [k, k, long], turned);
+    eigh::mirror(turned, k);
+    // Of a matrix that is not 0, the largest is at least the square of what fits.
+    let mut largest = isa.splat(if size_of::<V::Element>() == 4 { 1e-30 } else { 1e-290 });
+    for x in turned.iter().step_by(k + 1) {
+        largest = largest.max(*x);
+    }
+    let reciprocal = isa.splat(1.0) / largest;
+    turned.iter_mut().for_each(|x| *x *= reciprocal);
+    // Vectors whose iteration did not end are orthogonal as well, and the rotations go on from there.
+    let _ = eigh::diagonalize(isa, turned, norms, work);
+    for (to, from) in turned.chunks_mut(k).zip(work[6 * k..].chunks(eigh::stride(k))) {
+        to.copy_from_slice(&from[..k]);
+    }
+    let g = Matrix { packs: turned, strides: [k, 1] };
+    let columns = Matrix { packs: b.packs, strides: [b.strides[1], b.strides[0]] };
+    multiply(isa, [g, columns], [k, long, k], rows);
 }
 
 /// Rotates each pair of rows once so that they are orthogonal, and the rows of `turned` alike. Whether any pair was not.
@@ -122,14 +169,45 @@ fn sweep_pairs<V: Vector>(
     // In blocks of rows, so that a row is fetched from the second-level cache once a block and not once a pair.
     let mut turned_any = false;
     for first in (0..k).step_by(BLOCK) {
-        let block = first..k.min(first + BLOCK);
-        for q in first + 1..k {
-            for p in first..q.min(block.end) {
-                turned_any |= turn_pair(isa, [p, q], rows, long, norms, turned);
+        for other in (first..k).step_by(BLOCK) {
+            if k >= MANY && orthogonal(isa, rows, norms, [first, other]) {
+                continue;
+            }
+            for q in other..k.min(other + BLOCK) {
+                for p in first..q.min(first + BLOCK) {
+                    turned_any |= turn_pair(isa, [p, q], rows, long, norms, turned);
+                }
             }
         }
     }
     turned_any
+}
+
+/// How large the cosine of the angle between rows that count as orthogonal may be.
+#[inline(always)]
+fn tolerance<V: Vector>(isa: Enabled<V>, long: usize) -> Pack<V> {
+    isa.splat(V::Element::EPSILON.to_f64() * (long as f64).sqrt())
+}
+
+/// Whether each of the four rows from p on is orthogonal to each after it of the four from q on.
+#[inline(always)]
+fn orthogonal<V: Vector>(isa: Enabled<V>, rows: &[Pack<V>], norms: &[Pack<V>], [p, q]: [usize; 2]) -> bool {
+    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+    let k = norms.len();
+    let long = rows.len() / k;
+    let tolerance = tolerance(isa, long);
+    let b = Matrix { packs: rows, strides: [long, 1] };
+    let products = products(isa, [b, b], [p, q], [k, k, long]);
+    let mut wanted = zero;
+    for (i, products) in products.iter().enumerate().take(k - p) {
+        let bound = tolerance * norms[p + i].sqrt();
+        for (j, product) in products.iter().enumerate().take(k - q) {
+            if p + i < q + j {
+                wanted = (bound * norms[q + j].sqrt()).where_less(product.abs(), one, wanted);
+            }
+        }
+    }
+    !wanted.any()
 }
 
 /// Makes rows p < q orthogonal. Whether they were not.
@@ -143,7 +221,7 @@ fn turn_pair<V: Vector>(
     turned: &mut [Pack<V>],
 ) -> bool {
     let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
-    let tolerance = isa.splat(V::Element::EPSILON.to_f64() * (long as f64).sqrt());
+    let tolerance = tolerance(isa, long);
     let (x, y) = pair(rows, long, p, q);
     let gamma = dot(zero, x, y);
     let (alpha, beta) = (norms[p], norms[q]);
@@ -180,35 +258,5 @@ fn rotate<V: Vector>([c, s]: [Pack<V>; 2], x: &mut [Pack<V>], y: &mut [Pack<V>])
     let minus = -s;
     for (x, y) in x.iter_mut().zip(y) {
         (*x, *y) = (minus.mul_add(*y, c * *x), s.mul_add(*x, c * *y));
-    }
-}
-
-/// Brings the singular values of one lane into falling order, the rows of `left` as columns into `u` and those of `right` into
-/// `v`.
-#[inline(always)]
-fn sort<V: Vector>(s: &mut [Pack<V>], [left, right]: [&mut [Pack<V>]; 2], [u, v]: [&mut [Pack<V>]; 2], lane: usize) {
-    let (k, lanes) = (s.len(), V::LANES);
-    let s = elements(s);
-    let mut order = [(V::Element::ZERO, 0); super::LARGEST];
-    let order = &mut order[..k];
-    for (i, x) in order.iter_mut().enumerate() {
-        *x = (s[i * lanes + lane], i);
-    }
-    order.sort_unstable_by(|x, y| y.0.partial_cmp(&x.0).unwrap_or(std::cmp::Ordering::Equal).then(x.1.cmp(&y.1)));
-    for (i, x) in order.iter().enumerate() {
-        s[i * lanes + lane] = x.0;
-    }
-    if u.is_empty() {
-        return;
-    }
-    let (m, n) = (u.len() / k, v.len() / k);
-    let (left, right, u, v) = (elements(left), elements(right), elements(u), elements(v));
-    for (to, &(_, from)) in order.iter().enumerate() {
-        for i in 0..m {
-            u[(i * k + to) * lanes + lane] = left[(from * m + i) * lanes + lane];
-        }
-        for j in 0..n {
-            v[(j * k + to) * lanes + lane] = right[(from * n + j) * lanes + lane];
-        }
     }
 }
