@@ -9,7 +9,7 @@ use super::{Algorithm, Fault};
 use crate::simd::{Isa, Lanes, available};
 
 /// Orders around the blocks of columns that algorithms work in.
-const ORDERS: [usize; 10] = [1, 2, 3, 4, 5, 7, 8, 9, 16, 32];
+const ORDERS: [usize; 11] = [1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 32];
 /// Batches around the lanes of every register.
 const BATCHES: [usize; 4] = [1, 3, 16, 37];
 
