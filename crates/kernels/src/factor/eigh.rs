@@ -3,10 +3,11 @@
 use super::Failure;
 use super::batch::{each, load, matrix, sizes};
 use super::columns::{magnitude, norm, rescaling, scale};
+use super::tridiagonal::Reflections;
 use super::{lanes, large};
 use crate::buffer::Block;
 use crate::real::Real;
-use crate::simd::Lanes;
+use crate::simd::{Lanes, isa};
 use crate::view::View;
 
 /// The largest order that rotations are for.
@@ -42,7 +43,7 @@ pub fn eigh<T: Lanes>(a: View<'_, T>, values: &mut [T], vectors: &mut [T]) -> Re
         if let Some(factor) = scaling {
             scale(&mut work, factor);
         }
-        let converged = if n <= SMALL { rotate(&mut work, n, values, vectors) } else { large::eigh(&work, n, values, vectors) };
+        let converged = if n <= SMALL { rotate(&mut work, n, values, vectors) } else { by_tridiagonal(&mut work, values, vectors) };
         if let Some(factor) = scaling {
             scale(values, T::ONE / factor);
         }
@@ -56,6 +57,18 @@ pub fn eigh<T: Lanes>(a: View<'_, T>, values: &mut [T], vectors: &mut [T]) -> Re
         });
     }
     each(batch, 30.0 * (n * n * n) as f64 + 100.0, [values, vectors], |i, [values, vectors]| one(i, values, vectors))
+}
+
+/// By the tridiagonal matrix of the same values: Q times its vectors are those of A.
+fn by_tridiagonal<T: Lanes>(a: &mut [T], values: &mut [T], vectors: &mut [T]) -> bool {
+    let n = values.len();
+    let (mut diagonal, mut beside) = (Block::new(n), Block::new(n - 1));
+    let reflections = Reflections::of(isa(), a, &mut diagonal, &mut beside);
+    let converged = large::tridiagonal([&diagonal, &beside], values, vectors);
+    if !vectors.is_empty() {
+        reflections.apply(vectors);
+    }
+    converged
 }
 
 /// (c, s) of the rotation that makes [[a, g], [g, b]] diagonal, and the tangent of its angle, at most 1.

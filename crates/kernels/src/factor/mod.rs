@@ -21,10 +21,12 @@ mod matrix;
 pub mod qr;
 mod substitute;
 pub mod svd;
+mod symmetric;
 mod tall;
 #[cfg(test)]
 mod tests;
 pub mod triangular;
+mod tridiagonal;
 
 /// A matrix of a batch that has no such factorization, or no solution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
