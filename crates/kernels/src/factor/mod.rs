@@ -13,6 +13,7 @@ mod columns;
 mod crout;
 pub mod eigh;
 mod house;
+mod implicit;
 pub mod inverse;
 mod lanes;
 mod large;

@@ -13,7 +13,7 @@ use crate::view::View;
 /// Bytes of a matrix that is reflected a register's columns at a time: the second-level cache holds it and its reflections.
 const NEAR: usize = 1 << 20;
 /// Columns of a block.
-pub(super) const BLOCK: usize = 64;
+const BLOCK: usize = 64;
 /// Columns that are reflected one by one.
 const LEAF: usize = 4;
 
@@ -175,7 +175,7 @@ impl<T: Lanes> Reflections<T> {
 }
 
 /// C = (I − V T Vᵀ) C for columns that lie `stride` apart.
-pub(super) fn apply<T: Lanes>(v: Matrix<'_, T>, t: Matrix<'_, T>, c: &mut [T], columns: usize, stride: usize) {
+fn apply<T: Lanes>(v: Matrix<'_, T>, t: Matrix<'_, T>, c: &mut [T], columns: usize, stride: usize) {
     let width = v.columns;
     let mut w = Block::new(2 * width * columns);
     let (first, second) = w.split_at_mut(width * columns);

@@ -7,7 +7,7 @@
 
 use super::columns::{add_scaled, inner, norm, scale};
 use super::matrix::{Matrix, Target, multiply};
-use super::qr::{BLOCK, apply};
+use super::substitute::solve;
 use super::symmetric::{Pairs, lane, product};
 use crate::buffer::Block;
 use crate::simd::{Isa, Lanes, MAX_LANES};
@@ -16,6 +16,8 @@ use crate::simd::{Isa, Lanes, MAX_LANES};
 const PANEL: [usize; 2] = [32, 16];
 /// Bytes of a matrix that stays in the second-level cache.
 const NEAR: usize = 1 << 20;
+/// Reflections that are applied together.
+const BLOCK: usize = 64;
 /// The fewest columns of the rest that are changed at once.
 const CHANGED: usize = 64;
 
@@ -61,27 +63,44 @@ impl<'a, T: Lanes> Reflections<'a, T> {
     ///
     /// # Panics
     /// If there is another number of elements.
-    pub fn apply(&self, c: &mut [T]) {
-        let (n, steps) = (self.n, self.n - 1);
-        assert_eq!(c.len(), n * n, "a column for each of the matrix");
-        let mut t = Block::filled(BLOCK * BLOCK, T::ZERO);
-        let mut gram = Block::new(BLOCK * BLOCK);
-        for start in (0..steps).step_by(BLOCK).rev() {
-            let (width, rows) = (BLOCK.min(steps - start), steps - start);
-            let v = Matrix::of_columns(&self.v[start * n + start + 1..], rows, width, n);
-            multiply(T::ONE, v.t(), v, Target { data: &mut gram, row: 1, column: BLOCK }, false);
-            // T = [T, −τ T (Vᵀ v); 0, τ]
-            for j in 0..width {
-                let tau = self.tau[start + j];
-                let (before, column) = t.split_at_mut(j * BLOCK);
-                column[..BLOCK].fill(T::ZERO);
-                for i in 0..j {
-                    add_scaled(-tau * gram[j * BLOCK + i], &before[i * BLOCK..][..i + 1], &mut column[..i + 1]);
-                }
-                column[j] = tau;
-            }
-            apply(v, Matrix::of_columns(&t, width, width, BLOCK), &mut c[start + 1..], n, n);
-        }
+    pub fn apply(&self, isa: Isa, c: &mut [T]) {
+        assert_eq!(c.len(), self.n * self.n, "a column for each of the matrix");
+        self.blocks(|start, width| self.reflect(isa, start, width, c));
+    }
+
+    /// Makes n columns of n those of Q.
+    ///
+    /// # Panics
+    /// If there is another number of elements.
+    pub fn columns(&self, isa: Isa, q: &mut [T]) {
+        let n = self.n;
+        assert_eq!(q.len(), n * n, "a column for each of the matrix");
+        q.fill(T::ZERO);
+        q.iter_mut().step_by(n + 1).for_each(|x| *x = T::ONE);
+        // The columns before are those of the identity, and 0 where these reflect.
+        self.blocks(|start, width| self.reflect(isa, start, width, &mut q[(start + 1) * n..]));
+    }
+
+    /// The first and number of each block of reflections, the last first.
+    fn blocks(&self, mut each: impl FnMut(usize, usize)) {
+        let steps = self.n - 1;
+        (0..steps).step_by(BLOCK).rev().for_each(|start| each(start, BLOCK.min(steps - start)));
+    }
+
+    /// C = (I − V S⁻¹ Vᵀ) C, where S is the upper triangle of Vᵀ V with 1/τ on its diagonal (Puglisi 1992).
+    fn reflect(&self, isa: Isa, start: usize, width: usize, c: &mut [T]) {
+        let (n, rows, columns) = (self.n, self.n - 1 - start, c.len() / self.n);
+        let v = Matrix::of_columns(&self.v[start * n + start + 1..], rows, width, n);
+        let mut s = Block::new(width * width);
+        multiply(T::ONE, v.t(), v, Target { data: &mut s, row: 1, column: width }, false);
+        // 1/0 makes 0 of what a reflection that does nothing would take away.
+        (0..width).for_each(|j| s[j * width + j] = T::ONE / self.tau[start + j]);
+        let c = &mut c[start + 1..];
+        let mut w = Block::new(width * columns);
+        multiply(T::ONE, v.t(), Matrix::of_columns(c, rows, columns, n), Target { data: &mut w, row: columns, column: 1 }, false);
+        solve(isa, Matrix::of_columns(&s, width, width, width), [true, false], &mut w, columns, columns);
+        let w = Matrix::of_rows(&w, width, columns, columns);
+        multiply(-T::ONE, v, w, Target { data: c, row: 1, column: n }, true);
     }
 }
 
