@@ -30,9 +30,14 @@ pub(super) struct Rotations<T> {
 /// Rotations are kept where there is a place for them: T = Z Λ Zᵀ with the product Z of all.
 pub(super) fn values<T: Real>(d: &mut [T], e: &mut [T], mut rotations: Option<&mut Rotations<T>>) -> bool {
     let two = T::ONE + T::ONE;
+    // What is lost to the largest so far: values that come before larger ones keep their own digits.
+    let mut lost = T::ZERO;
     for l in 0..d.len() {
+        let most = d[l].abs() + e.get(l).map_or(T::ZERO, |e| e.abs());
+        let least = T::EPSILON / two * most;
+        lost = if least > lost { least } else { lost };
         for step in 0.. {
-            let negligible = |i: usize| e[i].abs() <= T::EPSILON / two * (d[i].abs() + d[i + 1].abs());
+            let negligible = |i: usize| e[i].abs() <= lost || e[i].abs() <= T::EPSILON / two * (d[i].abs() + d[i + 1].abs());
             let end = (l..e.len()).find(|&i| negligible(i)).unwrap_or(e.len());
             if end == l {
                 break;

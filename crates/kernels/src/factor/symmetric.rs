@@ -11,8 +11,8 @@ use crate::threads;
 const COLUMNS: usize = 4;
 /// Registers of rows, or pairs of columns, of a panel that pass together.
 const GROUP: usize = 4;
-/// Nanoseconds that an element of the triangle takes.
-const NS_EACH: f64 = 0.06;
+/// Nanoseconds that a byte of the triangle takes.
+const NS_EACH: f64 = 0.015;
 
 /// y = A x of the symmetric matrix whose lower triangle lies column by column, `stride` apart.
 ///
@@ -21,7 +21,7 @@ const NS_EACH: f64 = 0.06;
 pub(super) fn product<T: Lanes>(isa: Isa, a: &[T], stride: usize, x: &[T], y: &mut [T]) {
     let n = x.len();
     assert!(y.len() == n && stride >= n && (n == 0 || a.len() >= (n - 1) * stride + n), "a triangle of as many columns");
-    let area = (n * n) as f64 / 2.0;
+    let area = (n * n * size_of::<T>()) as f64 / 2.0;
     let parts = threads::brief_parts(n.div_ceil(COLUMNS), area * NS_EACH / n.div_ceil(COLUMNS).max(1) as f64);
     if parts < 2 {
         y.fill(T::ZERO);
