@@ -86,6 +86,7 @@ impl<T: Lanes> Kernel<T> for Product<'_, T> {
                 y: self.y.as_mut_ptr(),
                 // SAFETY: the instruction set is enabled.
                 factors: std::array::from_fn(|c| unsafe { V::splat(self.x[first + c]) }),
+                // SAFETY: the instruction set is enabled.
                 sums: [unsafe { V::splat(T::ZERO) }; COLUMNS],
             };
             let mut i = first + COLUMNS;
