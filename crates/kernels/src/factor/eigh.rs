@@ -3,14 +3,18 @@
 use super::Failure;
 use super::batch::{each, load, matrix, sizes};
 use super::columns::{magnitude, norm, rescaling, scale};
+use super::implicit::{self, Rotations};
+use super::tridiagonal::Reflections;
 use super::{lanes, large};
 use crate::buffer::Block;
 use crate::real::Real;
-use crate::simd::Lanes;
+use crate::simd::{Lanes, isa};
 use crate::view::View;
 
 /// The largest order that rotations are for.
 pub(super) const SMALL: usize = 16;
+/// The largest order whose vectors the implicit iteration finds: what divides and conquers does less work for more.
+const ITERATED: usize = 512;
 /// Far more sweeps than a matrix of that order takes.
 const SWEEPS: usize = 60;
 
@@ -30,7 +34,11 @@ pub fn eigh<T: Lanes>(a: View<'_, T>, values: &mut [T], vectors: &mut [T]) -> Re
         let mut work = Block::new(n * n);
         load(matrix(a, i), &mut work);
         for j in 0..n {
-            (0..j).for_each(|i| work[j * n + i] = work[i * n + j]);
+            if n <= SMALL {
+                (0..j).for_each(|i| work[j * n + i] = work[i * n + j]);
+            } else {
+                work[j * n..][..j].fill(T::ZERO);
+            }
         }
         let largest = magnitude(&work);
         if !largest.is_finite() {
@@ -42,7 +50,7 @@ pub fn eigh<T: Lanes>(a: View<'_, T>, values: &mut [T], vectors: &mut [T]) -> Re
         if let Some(factor) = scaling {
             scale(&mut work, factor);
         }
-        let converged = if n <= SMALL { rotate(&mut work, n, values, vectors) } else { large::eigh(&work, n, values, vectors) };
+        let converged = if n <= SMALL { rotate(&mut work, n, values, vectors) } else { by_tridiagonal(&mut work, values, vectors) };
         if let Some(factor) = scaling {
             scale(values, T::ONE / factor);
         }
@@ -56,6 +64,28 @@ pub fn eigh<T: Lanes>(a: View<'_, T>, values: &mut [T], vectors: &mut [T]) -> Re
         });
     }
     each(batch, 30.0 * (n * n * n) as f64 + 100.0, [values, vectors], |i, [values, vectors]| one(i, values, vectors))
+}
+
+/// By the tridiagonal matrix of the same values.
+fn by_tridiagonal<T: Lanes>(a: &mut [T], values: &mut [T], vectors: &mut [T]) -> bool {
+    let n = values.len();
+    let (mut diagonal, mut beside) = (Block::new(n), Block::new(n - 1));
+    let reflections = Reflections::of(isa(), a, &mut diagonal, &mut beside);
+    if n > ITERATED && !vectors.is_empty() {
+        let converged = large::tridiagonal([&diagonal, &beside], values, vectors);
+        reflections.apply(isa(), vectors);
+        return converged;
+    }
+    let wanted = !vectors.is_empty();
+    let mut rotations = Rotations::new(if wanted { n } else { 0 });
+    let converged = implicit::values(&mut diagonal, &mut beside, wanted.then_some(&mut rotations));
+    let order = implicit::order(&diagonal);
+    values.iter_mut().zip(&order).for_each(|(value, &from)| *value = diagonal[from]);
+    if wanted {
+        reflections.columns(isa(), vectors);
+        rotations.apply(isa(), vectors, &order);
+    }
+    converged
 }
 
 /// (c, s) of the rotation that makes [[a, g], [g, b]] diagonal, and the tangent of its angle, at most 1.

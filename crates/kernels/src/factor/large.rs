@@ -2,33 +2,35 @@
 //!
 //! Matrices are finite and lie column by column. `false` tells that the iteration did not converge.
 
-use faer::diag::DiagMut;
+use faer::diag::{DiagMut, DiagRef};
 use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
+use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd_scratch, tridiagonal_self_adjoint_evd};
 use faer::linalg::svd::{ComputeSvdVectors, svd as faer_svd, svd_scratch};
 use faer::traits::RealField;
 use faer::{MatMut, MatRef, Par, Spec};
 
 use crate::real::Real;
 
-/// Eigenvalues in increasing order, and vectors unless their slice is empty, from the lower triangle of a.
-pub(super) fn eigh<T: Real>(a: &[T], n: usize, values: &mut [T], vectors: &mut [T]) -> bool {
+/// Eigenvalues in increasing order, and vectors unless their slice is empty, of a tridiagonal matrix: its diagonal, and what is
+/// beside it.
+pub(super) fn tridiagonal<T: Real>([diagonal, beside]: [&[T]; 2], values: &mut [T], vectors: &mut [T]) -> bool {
     use bytemuck::{cast_slice as cast, cast_slice_mut as cast_mut};
     if size_of::<T>() == 8 {
-        eigh_of::<f64>(cast(a), n, cast_mut(values), cast_mut(vectors))
+        tridiagonal_of::<f64>([cast(diagonal), cast(beside)], cast_mut(values), cast_mut(vectors))
     } else {
-        eigh_of::<f32>(cast(a), n, cast_mut(values), cast_mut(vectors))
+        tridiagonal_of::<f32>([cast(diagonal), cast(beside)], cast_mut(values), cast_mut(vectors))
     }
 }
 
-fn eigh_of<T: RealField>(a: &[T], n: usize, values: &mut [T], vectors: &mut [T]) -> bool {
-    let wanted = !vectors.is_empty();
+fn tridiagonal_of<T: RealField>([diagonal, beside]: [&[T]; 2], values: &mut [T], vectors: &mut [T]) -> bool {
+    let (n, wanted) = (diagonal.len(), !vectors.is_empty());
     let compute = if wanted { ComputeEigenvectors::Yes } else { ComputeEigenvectors::No };
     let params = Spec::<_, T>::default();
     let mut memory = MemBuffer::new(self_adjoint_evd_scratch(n, compute, Par::Seq, params));
-    let a = MatRef::from_column_major_slice(a, n, n);
     let u = wanted.then(|| MatMut::from_column_major_slice_mut(vectors, n, n));
-    self_adjoint_evd(a, DiagMut::from_slice_mut(values), u, Par::Seq, MemStack::new(&mut memory), params).is_ok()
+    let [diagonal, beside] = [diagonal, beside].map(DiagRef::from_slice);
+    let values = DiagMut::from_slice_mut(values);
+    tridiagonal_self_adjoint_evd(diagonal, beside, values, u, Par::Seq, MemStack::new(&mut memory), params).is_ok()
 }
 
 /// Singular values in decreasing order, and as many columns of U and V unless their slices are empty.

@@ -13,6 +13,7 @@ mod columns;
 mod crout;
 pub mod eigh;
 mod house;
+mod implicit;
 pub mod inverse;
 mod lanes;
 mod large;
@@ -21,10 +22,12 @@ mod matrix;
 pub mod qr;
 mod substitute;
 pub mod svd;
+mod symmetric;
 mod tall;
 #[cfg(test)]
 mod tests;
 pub mod triangular;
+mod tridiagonal;
 
 /// A matrix of a batch that has no such factorization, or no solution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

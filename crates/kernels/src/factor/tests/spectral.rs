@@ -12,6 +12,9 @@ const MOST: f64 = 30.0;
 
 const ORDERS: [usize; 12] = [0, 1, 2, 3, 5, 8, 15, 16, 17, 20, 33, 64];
 
+/// Around the edges of panels, slabs and blocks.
+const LARGE: [usize; 6] = [70, 100, 129, 200, 257, 300];
+
 fn symmetric(a: &[f64], n: usize) -> Vec<f64> {
     (0..n * n).map(|at| if at % n <= at / n { a[at] } else { a[at % n * n + at / n] }).collect()
 }
@@ -24,8 +27,11 @@ fn check_eigh<T: Lanes>(a: &[f64], n: usize, what: &str) {
     let (mut values, mut vectors, mut alone) = (real::<T>(&vec![9.0; n]), real::<T>(&vec![9.0; n * n]), real::<T>(&vec![9.0; n]));
     eigh(view, &mut values, &mut vectors).unwrap();
     eigh(view, &mut alone, &mut []).unwrap();
-    let (values, v, alone) = (wide(&values), transposed(&wide(&vectors), n, n), wide(&alone));
-    let a = symmetric(a, n);
+    // Squares of what is left of extreme matrices would vanish.
+    let most = a.iter().fold(1e-300, |m: f64, x| m.max(x.abs()));
+    let near_one = |x: &[f64]| -> Vec<f64> { x.iter().map(|x| x / most).collect() };
+    let (values, v, alone) = (near_one(&wide(&values)), transposed(&wide(&vectors), n, n), near_one(&wide(&alone)));
+    let a = symmetric(&near_one(a), n);
     let scaled: Vec<f64> = (0..n * n).map(|at| v[at] * values[at % n]).collect();
     let off = ratio::<T>(&a, &product(&scaled, &transposed(&v, n, n), n), n);
     let gram = ratio::<T>(&identity(n), &product(&transposed(&v, n, n), &v, n), n);
@@ -54,6 +60,61 @@ fn symmetric_matrices_are_their_eigenvectors_and_values() {
             let rounded: Vec<f64> = a.iter().map(|&x| f64::from(x as f32)).collect();
             check_eigh::<f32>(&rounded, n, what);
         }
+    }
+}
+
+/// A full symmetric matrix with these values.
+fn with_values(values: &[f64]) -> Vec<f64> {
+    let n = values.len();
+    let v = numbers(n, 5);
+    let square: f64 = v.iter().map(|x| x * x).sum();
+    // H Λ H with H = I − 2 v vᵀ / vᵀ v
+    let h = |i: usize, j: usize| f64::from(i == j) - 2.0 * v[i] * v[j] / square;
+    let (hs, scaled): (Vec<f64>, Vec<f64>) =
+        (0..n * n).map(|at| (at / n, at % n)).map(|(i, j)| (h(i, j), h(i, j) * values[j])).unzip();
+    product(&scaled, &hs, n)
+}
+
+#[test]
+fn symmetric_matrices_that_are_hard_are_their_eigenvectors_and_values() {
+    for n in (17..70).chain(LARGE) {
+        let random = numbers(n * n, n as u64 + 1);
+        let diagonal: Vec<f64> = (0..n * n).map(|at| if at / n == at % n { random[at] } else { 0.0 }).collect();
+        let tridiagonal: Vec<f64> = (0..n * n).map(|at| if (at / n).abs_diff(at % n) <= 1 { random[at] } else { 0.0 }).collect();
+        let halves: Vec<f64> = (0..n).map(|i| if i % 2 == 0 { 1.0 } else { -2.0 }).collect();
+        let graded: Vec<f64> = (0..n).map(|i| 10_f64.powf(-12.0 * i as f64 / n as f64)).collect();
+        let graded: Vec<f64> = (0..n * n).map(|at| random[at] * graded[at / n] * graded[at % n]).collect();
+        let one: Vec<f64> = (0..n * n).map(|at| random[at / n] * random[at % n]).collect();
+        let scaled = |by: f64| random.iter().map(|x| x * by).collect();
+        for (what, a) in [
+            ("random", random.clone()),
+            ("zero", vec![0.0; n * n]),
+            ("diagonal", diagonal),
+            ("tridiagonal", tridiagonal),
+            ("equal values", with_values(&halves)),
+            ("graded", graded),
+            ("rank one", one),
+            ("large", scaled(1e150)),
+            ("small", scaled(1e-150)),
+        ] {
+            check_eigh::<f64>(&a, n, what);
+            let rounded: Vec<f64> = a.iter().map(|&x| f64::from(x as f32)).collect();
+            if rounded.iter().all(|x| x.is_finite()) {
+                check_eigh::<f32>(&rounded, n, what);
+            }
+        }
+    }
+}
+
+#[test]
+fn beyond_the_implicit_iteration_matrices_are_their_eigenvectors_and_values() {
+    let n = 520;
+    let random = numbers(n * n, 1);
+    let halves: Vec<f64> = (0..n).map(|i| if i % 2 == 0 { 1.0 } else { -2.0 }).collect();
+    for (what, a) in [("random", random), ("equal values", with_values(&halves))] {
+        check_eigh::<f64>(&a, n, what);
+        let rounded: Vec<f64> = a.iter().map(|&x| f64::from(x as f32)).collect();
+        check_eigh::<f32>(&rounded, n, what);
     }
 }
 

@@ -1,0 +1,201 @@
+//! A = Q T Qᵀ of symmetric A by Householder reflections, with T tridiagonal.
+//!
+//! A panel of columns is reduced while the matrix behind it stays as it is: what the panel's reflections change of it,
+//! V Wᵀ + W Vᵀ, is added to each column as its turn comes, and to the rest by products in the end (Dongarra, Sorensen and
+//! Hammarling 1989, "Block reduction of matrices to condensed forms"). Half of the work is the product of what is left with
+//! each vector, which reads the lower triangle alone, once.
+
+use super::columns::{add_scaled, inner, norm, scale};
+use super::matrix::{Matrix, Target, multiply};
+use super::substitute::solve;
+use super::symmetric::{Pairs, lane, product};
+use crate::buffer::Block;
+use crate::simd::{Isa, Lanes, MAX_LANES};
+
+/// Columns of a panel, of matrices that are larger than the second-level cache, and others.
+const PANEL: [usize; 2] = [32, 16];
+/// Bytes of a matrix that stays in the second-level cache.
+const NEAR: usize = 1 << 20;
+/// Reflections that are applied together.
+const BLOCK: usize = 64;
+/// The fewest columns of the rest that are changed at once.
+const CHANGED: usize = 64;
+
+/// The reflections H₁ ⋯ H₍ₙ₋₁₎ = Q that make a matrix tridiagonal.
+pub(super) struct Reflections<'a, T: Lanes> {
+    /// Column by column: the vector of the j-th is 1 in row j + 1, and 0 above.
+    v: &'a [T],
+    tau: Block<T>,
+    n: usize,
+}
+
+impl<'a, T: Lanes> Reflections<'a, T> {
+    /// Reduces the lower triangle of n columns of n; `diagonal` becomes that of T, and `beside` the n − 1 elements below it.
+    ///
+    /// # Panics
+    /// If the sizes do not fit.
+    pub fn of(isa: Isa, a: &'a mut [T], diagonal: &mut [T], beside: &mut [T]) -> Self {
+        let n = diagonal.len();
+        assert!(n > 0 && a.len() == n * n && beside.len() == n - 1, "square matrices of an order");
+        let width = PANEL[usize::from(n * n * size_of::<T>() <= NEAR)];
+        // Columns that lie a power of two apart would share a few lines of the caches.
+        let apart = n.next_multiple_of(MAX_LANES) + MAX_LANES;
+        let mut found = Panel {
+            isa,
+            n,
+            width,
+            apart,
+            vw: Block::filled(3 * width * apart, T::ZERO),
+            work: Block::filled(2 * apart, T::ZERO),
+            tau: Block::filled(n, T::ZERO),
+        };
+        for start in (0..n).step_by(width) {
+            let end = (start + width).min(n);
+            for j in start..end {
+                found.column(a, start, j, diagonal, beside);
+            }
+            found.change_rest(a, end);
+        }
+        Self { v: a, tau: found.tau, n }
+    }
+
+    /// Multiplies n columns of n by Q.
+    ///
+    /// # Panics
+    /// If there is another number of elements.
+    pub fn apply(&self, isa: Isa, c: &mut [T]) {
+        assert_eq!(c.len(), self.n * self.n, "a column for each of the matrix");
+        self.blocks(|start, width| self.reflect(isa, start, width, c));
+    }
+
+    /// Makes n columns of n those of Q.
+    ///
+    /// # Panics
+    /// If there is another number of elements.
+    pub fn columns(&self, isa: Isa, q: &mut [T]) {
+        let n = self.n;
+        assert_eq!(q.len(), n * n, "a column for each of the matrix");
+        q.fill(T::ZERO);
+        q.iter_mut().step_by(n + 1).for_each(|x| *x = T::ONE);
+        // The columns before are those of the identity, and 0 where these reflect.
+        self.blocks(|start, width| self.reflect(isa, start, width, &mut q[(start + 1) * n..]));
+    }
+
+    /// The first and number of each block of reflections, the last first.
+    fn blocks(&self, mut each: impl FnMut(usize, usize)) {
+        let steps = self.n - 1;
+        (0..steps).step_by(BLOCK).rev().for_each(|start| each(start, BLOCK.min(steps - start)));
+    }
+
+    /// C = (I − V S⁻¹ Vᵀ) C, where S is the upper triangle of Vᵀ V with 1/τ on its diagonal (Puglisi 1992).
+    fn reflect(&self, isa: Isa, start: usize, width: usize, c: &mut [T]) {
+        let (n, rows, columns) = (self.n, self.n - 1 - start, c.len() / self.n);
+        let v = Matrix::of_columns(&self.v[start * n + start + 1..], rows, width, n);
+        let mut s = Block::new(width * width);
+        multiply(T::ONE, v.t(), v, Target { data: &mut s, row: 1, column: width }, false);
+        // 1/0 makes 0 of what a reflection that does nothing would take away.
+        (0..width).for_each(|j| s[j * width + j] = T::ONE / self.tau[start + j]);
+        let c = &mut c[start + 1..];
+        let mut w = Block::new(width * columns);
+        multiply(T::ONE, v.t(), Matrix::of_columns(c, rows, columns, n), Target { data: &mut w, row: columns, column: 1 }, false);
+        solve(isa, Matrix::of_columns(&s, width, width, width), [true, false], &mut w, columns, columns);
+        let w = Matrix::of_rows(&w, width, columns, columns);
+        multiply(-T::ONE, v, w, Target { data: c, row: 1, column: n }, true);
+    }
+}
+
+/// The panel that is reduced.
+struct Panel<T: Lanes> {
+    isa: Isa,
+    n: usize,
+    width: usize,
+    /// From column to column of `vw`.
+    apart: usize,
+    /// V, W and V again by rows of the matrix: so that [V W] and [W V] are columns of one.
+    vw: Block<T>,
+    work: Block<T>,
+    tau: Block<T>,
+}
+
+impl<T: Lanes> Panel<T> {
+    /// Brings column j up to date, and finds its reflection and column of W.
+    fn column(&mut self, a: &mut [T], start: usize, j: usize, diagonal: &mut [T], beside: &mut [T]) {
+        let (n, apart, done) = (self.n, self.apart, j - start);
+        let (v, rest) = self.vw.split_at_mut(self.width * apart);
+        let (w, again) = rest.split_at_mut(self.width * apart);
+        let mut factors = [[T::ZERO; 2]; PANEL[0]];
+        for (c, factors) in factors.iter_mut().enumerate().take(done) {
+            *factors = [-w[c * apart + j], -v[c * apart + j]];
+        }
+        let (at, next) = a.split_at_mut((j + 1) * n);
+        let pairs = Pairs { v, w, apart, first: j };
+        pairs.add(self.isa, &factors[..done], &mut at[j * n + j..]);
+        diagonal[j] = at[j * n + j];
+        if j + 1 == n {
+            return;
+        }
+        let column = &mut at[j * n..];
+        column[..=j].fill(T::ZERO);
+        let x = &mut column[j + 1..];
+        let tau = reflection(x, &mut beside[j]);
+        self.tau[j] = tau;
+        let pairs = Pairs { first: j + 1, ..pairs };
+        // Its registers are aligned where those of x are.
+        let y = &mut self.work[lane(x)..][..n - j - 1];
+        if tau == T::ZERO {
+            y.fill(T::ZERO);
+        } else {
+            // w = τ (A v − V Wᵀ v − W Vᵀ v), less τ/2 (wᵀ v) v
+            product(self.isa, &next[j + 1..], n, x, y);
+            let products = &mut factors[..done];
+            pairs.products(self.isa, x, products);
+            for [p, q] in products.iter_mut() {
+                (*p, *q) = (-*q, -*p);
+            }
+            pairs.add(self.isa, products, y);
+            scale(y, tau);
+            let half = T::from_f64(-0.5) * tau * inner(x, y);
+            add_scaled(half, x, y);
+        }
+        let to = |c: &mut [T], from: &[T]| {
+            c[start..=j].fill(T::ZERO);
+            c[j + 1..n].copy_from_slice(from);
+        };
+        to(&mut v[done * apart..][..apart], x);
+        to(&mut again[done * apart..][..apart], x);
+        to(&mut w[done * apart..][..apart], y);
+    }
+
+    /// A − V Wᵀ − W Vᵀ of the lower triangle from `end` on.
+    fn change_rest(&self, a: &mut [T], end: usize) {
+        let (n, width, left) = (self.n, self.width, self.n - end);
+        let all = Matrix::of_columns(&self.vw, n, 3 * width, self.apart);
+        let step = CHANGED.max(left.div_ceil(8));
+        for first in (end..n).step_by(step) {
+            let (rows, columns) = (n - first, step.min(n - first));
+            let vw = all.block(first, 0, rows, 2 * width);
+            let wv = all.block(first, width, columns, 2 * width);
+            multiply(-T::ONE, vw, wv.t(), Target { data: &mut a[first * n + first..], row: 1, column: n }, true);
+        }
+    }
+}
+
+/// τ, and x becomes v with v[0] = 1, such that (I − τ v vᵀ) x = (β, 0, …).
+fn reflection<T: Lanes>(x: &mut [T], beta: &mut T) -> T {
+    let alpha = std::mem::replace(&mut x[0], T::ONE);
+    let tail = norm(&x[1..]);
+    if tail == T::ZERO {
+        *beta = alpha;
+        return T::ZERO;
+    }
+    let length = norm(&[alpha, tail]);
+    *beta = if alpha > T::ZERO { -length } else { length };
+    let (tau, divisor) = ((*beta - alpha) / *beta, alpha - *beta);
+    let inverse = T::ONE / divisor;
+    if inverse.is_finite() {
+        scale(&mut x[1..], inverse);
+    } else {
+        x[1..].iter_mut().for_each(|x| *x = *x / divisor);
+    }
+    tau
+}
