@@ -61,7 +61,11 @@ impl fmt::Display for Failure {
 
 impl From<monotile::Error> for Failure {
     fn from(error: monotile::Error) -> Self {
-        Self::new(error.to_string())
+        let failure = Self::new(error.to_string());
+        match error.kind() {
+            monotile::ErrorKind::Limit => failure.hint("--limit NAME=VALUE raises a limit; SECURITY.md says what each is for"),
+            _ => failure,
+        }
     }
 }
 

@@ -46,6 +46,9 @@ Examples:
 `monotile COMMAND --help` says more, with examples."
 )]
 struct Cli {
+    /// Take more (or less) of what a file asks for: `json=1Gi`, `texels=500M`; SECURITY.md lists the limits
+    #[arg(long, global = true, value_name = "NAME=VALUE", value_parser = limit, help_heading = "Limits")]
+    limit: Vec<()>,
     #[command(subcommand)]
     command: Command,
 }
@@ -83,6 +86,11 @@ impl Command {
             Self::View(command) => command.run(),
         }
     }
+}
+
+/// Sets a limit while the command line is read.
+fn limit(setting: &str) -> Result<(), String> {
+    monotile::limits::set(setting).map_err(|error| error.to_string())
 }
 
 fn main() -> ExitCode {

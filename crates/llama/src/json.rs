@@ -3,26 +3,20 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use monotile::io::write_beside;
+use monotile::io::{read_regular, write_beside};
+use monotile::limits::{self, Limit};
 use monotile::{Error, Result};
 use serde_json::{Map, Value};
 
-/// The most bytes of JSON that are read: the largest published tokenizers have about 30 MB.
-const LARGEST_JSON: u64 = 1 << 28;
-
-/// The text of a file.
-pub(crate) fn read_text(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io("reading", path, &e))?;
+/// The text of a file that has at most `limit` bytes.
+pub(crate) fn read_text(path: &Path, limit: &Limit) -> Result<String> {
+    let bytes = read_regular(path, limit)?;
     String::from_utf8(bytes).map_err(|e| Error::format(path, format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to())))
 }
 
-/// The text of a file that holds JSON, of at most [`LARGEST_JSON`] bytes.
+/// The text of a file that holds JSON.
 pub(crate) fn read_json(path: &Path) -> Result<String> {
-    let size = std::fs::metadata(path).map_err(|e| Error::io("reading", path, &e))?.len();
-    if size > LARGEST_JSON {
-        return Err(Error::format(path, format!("{size} bytes are too many for JSON; at most {LARGEST_JSON} are read")));
-    }
-    read_text(path)
+    read_text(path, &limits::JSON)
 }
 
 /// Writes a value as indented JSON, whole or not at all.

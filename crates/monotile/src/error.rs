@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
+use crate::text::{escaped, is_plain};
+
 /// The result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -61,12 +63,19 @@ pub enum ErrorKind {
     Io,
     /// Well-formed, but nothing here computes it.
     Unsupported,
+    /// More than one of the [limits](crate::limits) takes.
+    Limit,
+    /// More memory than there is.
+    Memory,
 }
 
 impl Error {
-    /// An error of this kind with this sentence: lower case, no final period.
+    /// An error of this kind with this sentence: lower case, no final period. Control characters in it are escaped: names and
+    /// values may come from anywhere.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), notes: Vec::new() }))
+        let message = message.into();
+        let message = if message.chars().all(is_plain) { message } else { escaped(&message).to_string() };
+        Self(Box::new(Inner { kind, message, notes: Vec::new() }))
     }
 
     /// Shapes, ranks or axes that do not fit.
@@ -96,6 +105,11 @@ impl Error {
             _ => source.to_string(),
         };
         Self::new(ErrorKind::Io, format!("{}: {why} ({action})", path.display()))
+    }
+
+    /// Memory that cannot be had: `subject: needs {bytes} bytes of memory, which cannot be had`.
+    pub fn memory(subject: impl fmt::Display, bytes: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::Memory, format!("{subject}: needs {bytes} bytes of memory, which cannot be had"))
     }
 
     /// What sort of thing went wrong.

@@ -14,12 +14,14 @@
 //! | contractions | [`einsum()`], [`einsum::Einsum`] |
 //! | random numbers | [`Rng`] |
 //! | files: .safetensors, .npy, .npz | [`io`] |
+//! | how much of a file is taken | [`limits`] |
 #![forbid(unsafe_code)]
 
 pub mod attention;
 mod check;
 pub mod einsum;
 mod error;
+pub mod limits;
 pub mod linalg;
 pub mod ops;
 pub mod optim;
@@ -29,6 +31,7 @@ pub mod tape;
 pub mod tensor;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod text;
 pub mod transform;
 
 pub use einsum::einsum;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use monotile::{Error, Result};
+use monotile::{Error, Result, limits};
 
 use super::order::mix;
 use super::sample::Sample;
@@ -55,7 +55,7 @@ impl Rows {
     /// # Errors
     /// As [`Rows::new`], and `Io` or `Format` if the file cannot be read, is empty or no UTF-8.
     pub fn read(path: &Path, tokenizer: &Tokenizer, length: usize) -> Result<Self> {
-        let text = read_text(path)?;
+        let text = read_text(path, &limits::TEXT)?;
         if text.is_empty() {
             return Err(Error::format(path, "the file is empty; training needs text"));
         }

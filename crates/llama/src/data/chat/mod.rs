@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use minijinja::{Environment, Value};
-use monotile::{Error, Result};
+use monotile::{Error, Result, limits};
 
 use crate::json::{Fields, read_text};
 use environment::environment;
@@ -74,7 +74,7 @@ impl ChatTemplate {
     /// # Errors
     /// As [`read`](ChatTemplate::read).
     pub fn read_file(path: &Path, special: BTreeMap<String, String>, now: SystemTime) -> Result<Self> {
-        Self::parse(&read_text(path)?, &path.display().to_string(), special, now)
+        Self::parse(&read_text(path, &limits::TEMPLATE)?, &path.display().to_string(), special, now)
     }
 
     /// A template from its text; `name` stands for it in errors.

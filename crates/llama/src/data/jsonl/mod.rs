@@ -4,7 +4,7 @@ mod record;
 
 use std::path::{Path, PathBuf};
 
-use monotile::{Error, Result};
+use monotile::{Error, Result, limits};
 
 use super::chat::ChatTemplate;
 use super::sample::{Sample, Samples};
@@ -61,7 +61,7 @@ impl Jsonl {
     /// # Errors
     /// `Io`, if it cannot be read; `Format`, with the line at fault, if it is no UTF-8, holds no sample, or a line is not as the others.
     pub fn read(path: &Path) -> Result<Self> {
-        Self::parse(&read_text(path)?, path)
+        Self::parse(&read_text(path, &limits::TEXT)?, path)
     }
 
     /// Reads the text of a file; `path` stands for it in errors.

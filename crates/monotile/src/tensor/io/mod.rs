@@ -6,11 +6,11 @@
 
 mod npy;
 mod npz;
+mod regular;
 mod safetensors;
 mod write;
 mod writer;
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use half::{bf16, f16};
 use monotile_kernels::buffer::{Block, Mapping};
 
 pub use npz::{Npz, write_npz};
+pub use regular::{open_regular, read_regular};
 pub use safetensors::{Planned, SafeTensors, write_safetensors};
 pub use write::write_beside;
 pub use writer::SafeTensorsWriter;
@@ -51,12 +52,8 @@ impl FileType {
 
 /// Maps a file, which must not be empty.
 fn map(path: &Path) -> Result<Arc<Mapping>> {
-    let file = File::open(path).map_err(|e| Error::io("reading", path, &e))?;
-    let metadata = file.metadata().map_err(|e| Error::io("reading", path, &e))?;
-    if metadata.is_dir() {
-        return Err(Error::format(path, "is a folder, not a file"));
-    }
-    if metadata.len() == 0 {
+    let (file, size) = open_regular(path)?;
+    if size == 0 {
         return Err(Error::format(path, "the file is empty"));
     }
     Mapping::new(&file).map_err(|e| Error::io("reading", path, &e))

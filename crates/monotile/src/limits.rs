@@ -1,0 +1,170 @@
+//! How much of what comes from outside is taken: every limit, stated once.
+//!
+//! A file of a few kilobytes can ask for gigabytes of memory or days of time. Each reader therefore holds what it is asked
+//! for against a limit of this file, and refuses in a sentence that names the limit. A limit can be raised: by
+//! [`Limit::set`], or by `--limit NAME=VALUE` of the command. It holds for the whole process.
+//!
+//! # Example
+//! ```
+//! use monotile::limits;
+//! assert_eq!(limits::JSON.get(), limits::JSON.default());
+//! limits::set("json=512Mi")?;
+//! assert_eq!(limits::JSON.get(), 512 << 20);
+//! # Ok::<(), monotile::Error>(())
+//! ```
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// One limit: its name, how much is taken unless it is raised, and of what.
+#[derive(Debug)]
+pub struct Limit {
+    name: &'static str,
+    unit: &'static str,
+    of: &'static str,
+    default: u64,
+    value: AtomicU64,
+}
+
+impl Limit {
+    const fn new(name: &'static str, default: u64, unit: &'static str, of: &'static str) -> Self {
+        Self { name, unit, of, default, value: AtomicU64::new(default) }
+    }
+
+    /// The name by which it is raised.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What is counted: `bytes`, say.
+    pub fn unit(&self) -> &'static str {
+        self.unit
+    }
+
+    /// What it bounds, in a few words.
+    pub fn of(&self) -> &'static str {
+        self.of
+    }
+
+    /// How much is taken unless it is set.
+    pub fn default(&self) -> u64 {
+        self.default
+    }
+
+    /// How much is taken now.
+    pub fn get(&self) -> u64 {
+        self.value.load(Ordering::Relaxed)
+    }
+
+    /// Takes as much from now on, in the whole process.
+    pub fn set(&self, value: u64) {
+        self.value.store(value, Ordering::Relaxed);
+    }
+
+    /// Refuses more than the limit: `{subject}: asks for {wanted} {unit}, and the limit "{name}" is {limit}`.
+    ///
+    /// # Errors
+    /// Of kind [`ErrorKind::Limit`].
+    pub fn admit(&self, subject: impl fmt::Display, wanted: u64) -> Result<()> {
+        if wanted <= self.get() { Ok(()) } else { Err(self.refusal(subject, wanted)) }
+    }
+
+    /// The error of [`Limit::admit`], where it is known already that it is too much.
+    pub fn refusal(&self, subject: impl fmt::Display, wanted: impl fmt::Display) -> Error {
+        let Self { name, unit, .. } = self;
+        Error::new(ErrorKind::Limit, format!("{subject}: asks for {wanted} {unit}, and the limit \"{name}\" is {}", self.get()))
+    }
+}
+
+/// Bytes of one file of JSON; the largest published tokenizers have about 35 million.
+pub static JSON: Limit = Limit::new("json", 256 << 20, "bytes", "one JSON file, or the header of a .safetensors file");
+/// Bytes of one file of text or samples that is learned from, which is held in memory.
+pub static TEXT: Limit = Limit::new("text", 4 << 30, "bytes", "one file of text or samples to learn from");
+
+/// Bytes of a chat template; the longest published ones have about 20,000.
+pub static TEMPLATE: Limit = Limit::new("template", 512 << 10, "bytes", "a chat template");
+
+/// Every limit there is.
+pub static ALL: [&Limit; 3] = [&JSON, &TEXT, &TEMPLATE];
+
+/// Sets a limit by a text, `NAME=VALUE`, where the value is a whole number that may end in `k`, `M`, `G` (powers of 1000) or `Ki`,
+/// `Mi`, `Gi` (powers of 1024).
+///
+/// # Errors
+/// If there is no such limit, or the value cannot be read; the error names what there is.
+pub fn set(setting: &str) -> Result<()> {
+    let refuse = |what: String| Err(Error::value(format!("limit: {what}")));
+    let Some((name, value)) = setting.split_once('=') else {
+        return refuse(format!("expected NAME=VALUE, got {setting:?}"));
+    };
+    let Some(limit) = ALL.iter().find(|limit| limit.name == name) else {
+        let names: Vec<_> = ALL.iter().map(|limit| limit.name).collect();
+        return refuse(format!("there is none named {name:?}; there are {}", names.join(", ")));
+    };
+    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &value[digits.len()..] {
+        "" => Some(1),
+        "k" => Some(1_000),
+        "M" => Some(1_000_000),
+        "G" => Some(1_000_000_000),
+        "Ki" => Some(1 << 10),
+        "Mi" => Some(1 << 20),
+        "Gi" => Some(1 << 30),
+        _ => None,
+    };
+    let value = factor.zip(digits.parse::<u64>().ok()).and_then(|(factor, n)| n.checked_mul(factor));
+    let Some(value) = value else {
+        return refuse(format!("{name} takes a whole number, such as {}, 64M or 2Gi; got {setting:?}", limit.default));
+    };
+    limit.set(value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_set_by_name_and_refuse_what_is_more() {
+        let words = |setting: &str| set(setting).unwrap_err().to_string();
+        assert!(words("json").contains("expected NAME=VALUE"));
+        assert!(words("jsn=1").contains("there are json, "));
+        assert!(words("json=1.5G").contains("whole number") && words("json=99999999999G").contains("whole number"));
+        let limit = Limit::new("texels", 100, "texels", "pictures");
+        assert!(limit.admit("a.png", 100).is_ok());
+        let error = limit.admit("a.png", 101).unwrap_err();
+        assert_eq!(error.to_string(), "a.png: asks for 101 texels, and the limit \"texels\" is 100");
+        assert_eq!(error.kind(), ErrorKind::Limit);
+    }
+
+    #[test]
+    fn every_limit_has_a_name_of_its_own() {
+        for (i, limit) in ALL.iter().enumerate() {
+            assert!(limit.name.chars().all(|c| c.is_ascii_lowercase() || c == '-') && limit.default > 0);
+            assert!(ALL[..i].iter().all(|other| other.name != limit.name), "{}", limit.name);
+        }
+    }
+
+    /// SECURITY.md has a row a limit, as this file states it.
+    #[test]
+    fn security_md_tells_every_limit() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../SECURITY.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        for limit in ALL {
+            let row = format!("| `{}` | {} | {} | {} |", limit.name, grouped(limit.default), limit.unit, limit.of);
+            assert!(text.contains(&row), "SECURITY.md lacks\n{row}");
+        }
+        assert_eq!(text.lines().filter(|line| line.starts_with("| `")).count(), ALL.len(), "a row for each limit alone");
+    }
+
+    /// Digits in groups of three.
+    fn grouped(n: u64) -> String {
+        let digits = n.to_string();
+        let lead = digits.len() % 3;
+        let groups = digits.as_bytes()[lead..].chunks(3).map(|group| std::str::from_utf8(group).unwrap());
+        let all: Vec<&str> = (lead > 0).then(|| &digits[..lead]).into_iter().chain(groups).collect();
+        all.join(",")
+    }
+}
