@@ -176,6 +176,19 @@ impl Compiled {
         self.0.positions()
     }
 
+    /// How many products of operands an element of the result sums: the sizes of the labels that the result lacks, multiplied.
+    ///
+    /// # Example
+    /// ```
+    /// # use monotile::einsum::Einsum;
+    /// assert_eq!(Einsum::new("ij,jk,kl->il")?.compile(&[&[2, 3], &[3, 5], &[5, 7]])?.terms(), 15.0);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn terms(&self) -> f64 {
+        let summed = (0..self.0.sizes.len()).filter(|&label| !self.0.output.iter().any(|&out| out as usize == label));
+        summed.map(|label| self.0.sizes[label] as f64).product()
+    }
+
     /// What each step does and costs.
     pub fn explain(&self) -> Explanation {
         Explanation::of(&self.0)

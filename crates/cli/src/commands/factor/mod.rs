@@ -84,7 +84,8 @@ impl Factor {
             }
         }
         let sources = self.operands.iter().map(|o| Source::parse("factor", o)).collect::<Result<Vec<_>, _>>()?;
-        let tensors = sources.iter().map(Source::read).collect::<Result<Vec<_>, _>>()?;
+        let read = self.operands.iter().zip(&sources).map(|(operand, source)| files::floating(operand, source.read()?));
+        let tensors = read.collect::<Result<Vec<_>, _>>()?;
         for (operand, tensor) in self.operands.iter().zip(&tensors) {
             check_operand(operand, tensor)?;
         }
@@ -170,9 +171,6 @@ impl Factor {
 
 /// Refuses what cannot be computed with.
 fn check_operand(operand: &str, tensor: &Tensor) -> Result<(), Failure> {
-    if let Some(failure) = files::integers(operand, tensor) {
-        return Err(failure);
-    }
     let values = tensor.to_f64_vec();
     let Some(at) = values.iter().position(|x| !x.is_finite()) else { return Ok(()) };
     let (value, count) = (values[at], values.iter().filter(|x| !x.is_finite()).count());
