@@ -12,8 +12,8 @@ use super::monotile;
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let a = Tensor::arange(6).to_dtype(DType::F32).unwrap().reshape(&[2, 3]).unwrap();
-    let b = Tensor::arange(6).to_dtype(DType::F64).unwrap().reshape(&[3, 2]).unwrap();
+    let a = Tensor::arange(6).unwrap().to_dtype(DType::F32).unwrap().reshape(&[2, 3]).unwrap();
+    let b = Tensor::arange(6).unwrap().to_dtype(DType::F64).unwrap().reshape(&[3, 2]).unwrap();
     a.write_npy(at("a.npy")).unwrap();
     b.write_npy(at("b.npy")).unwrap();
     write_npz(at("c.npz"), &[("weights", &Tensor::eye(2, DType::F32).unwrap())]).unwrap();
@@ -132,7 +132,7 @@ fn files_and_options_that_do_not_exist_are_refused_by_name() {
     run(&["i->i", "no.npy"]).fails_with("error: no.npy: no such file or folder (reading)");
     run(&["i->i", "c.npz:bias"]).fails_with("error: c.npz: there is no array \"bias\"; it has weights");
     run(&["i->i", "d.safetensors:z"]).fails_with("error: d.safetensors: there is no tensor \"z\"; it has x, y");
-    Tensor::arange(3).write_npy(folder.path().join("i.npy")).unwrap();
+    Tensor::arange(3).unwrap().write_npy(folder.path().join("i.npy")).unwrap();
     let integers =
         "error: i.npy: holds i64; sums and products take floating-point numbers\nhint: save the array as float32 or float64";
     run(&["i->", "i.npy"]).fails_with(integers);
@@ -167,7 +167,7 @@ fn everything_invalid_is_refused_with_a_picture() {
         let shapes: Vec<Vec<usize>> = serde_json::from_value(case["shapes"].clone()).unwrap();
         let names: Vec<String> = (0..shapes.len()).map(|k| format!("{k}.npy")).collect();
         for (name, shape) in names.iter().zip(&shapes) {
-            Tensor::ones(shape, DType::F32).write_npy(folder.path().join(name)).unwrap();
+            Tensor::ones(shape, DType::F32).unwrap().write_npy(folder.path().join(name)).unwrap();
         }
         let arguments: Vec<&str> = ["einsum", equation].into_iter().chain(names.iter().map(String::as_str)).collect();
         let ended = monotile(folder.path(), &arguments);
