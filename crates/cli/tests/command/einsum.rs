@@ -12,8 +12,8 @@ use super::monotile;
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let a = Tensor::arange(6).to_dtype(DType::F32).unwrap().reshape(&[2, 3]).unwrap();
-    let b = Tensor::arange(6).to_dtype(DType::F64).unwrap().reshape(&[3, 2]).unwrap();
+    let a = Tensor::arange(6).unwrap().to_dtype(DType::F32).unwrap().reshape(&[2, 3]).unwrap();
+    let b = Tensor::arange(6).unwrap().to_dtype(DType::F64).unwrap().reshape(&[3, 2]).unwrap();
     a.write_npy(at("a.npy")).unwrap();
     b.write_npy(at("b.npy")).unwrap();
     write_npz(at("c.npz"), &[("weights", &Tensor::eye(2, DType::F32).unwrap())]).unwrap();
@@ -189,7 +189,7 @@ fn everything_invalid_is_refused_with_a_picture() {
         let shapes: Vec<Vec<usize>> = serde_json::from_value(case["shapes"].clone()).unwrap();
         let names: Vec<String> = (0..shapes.len()).map(|k| format!("{k}.npy")).collect();
         for (name, shape) in names.iter().zip(&shapes) {
-            Tensor::ones(shape, DType::F32).write_npy(folder.path().join(name)).unwrap();
+            Tensor::ones(shape, DType::F32).unwrap().write_npy(folder.path().join(name)).unwrap();
         }
         let arguments: Vec<&str> = ["einsum", equation].into_iter().chain(names.iter().map(String::as_str)).collect();
         let ended = monotile(folder.path(), &arguments);

@@ -90,7 +90,7 @@ pub fn einsum(equation: &str, operands: &[&Tensor]) -> Result<Tensor> {
 /// assert_eq!(compiled.explain().operations, 1024.0);
 /// assert_eq!(chain.order(Order::LeftToRight).compile(&shapes)?.explain().operations, 32768.0);
 ///
-/// let x = shapes.map(|shape| Tensor::ones(shape, DType::F32));
+/// let x = [Tensor::ones(shapes[0], DType::F32)?, Tensor::ones(shapes[1], DType::F32)?, Tensor::ones(shapes[2], DType::F32)?];
 /// let y = compiled.run(&[&x[0], &x[1], &x[2]])?;
 /// assert_eq!((y.shape(), y.to_vec::<f32>()?[0]), (&[64, 2][..], 128.0));
 /// # Ok::<(), monotile::Error>(())

@@ -112,7 +112,7 @@ impl Einsum {
             object["dtype"] = json!(result.dtype().to_string());
             object["seconds"] = json!(took);
             if let Some(result) = shown {
-                object["values"] = json!(result.to_f64_vec());
+                object["values"] = json!(result.to_f64_vec()?);
             }
             return Ok(writeln!(out, "{object}")?);
         }

@@ -245,7 +245,7 @@ mod tests {
     fn every_number_of_either_byte_order_is_read() {
         let read = |descr: &str, elements: &[u8]| {
             let t = from_bytes(&file(descr, "(2,)", elements)).unwrap();
-            (t.dtype(), t.to_f64_vec())
+            (t.dtype(), t.to_f64_vec().unwrap())
         };
         assert_eq!(read(">f4", &[1.5_f32.to_be_bytes(), (-2.0_f32).to_be_bytes()].concat()), (DType::F32, vec![1.5, -2.0]));
         assert_eq!(read(">f8", &[1.5_f64.to_be_bytes(), 3.0_f64.to_be_bytes()].concat()), (DType::F64, vec![1.5, 3.0]));
