@@ -39,12 +39,12 @@ fn train(t: usize, causal: bool) {
     let (mut out, mut lse) = (vec![0.0; len], vec![0.0; HEADS * t]);
     let flops = (4 * HEADS * t * t * DIM) as f64 / if causal { 2.0 } else { 1.0 };
     report(&format!("fwd T={t} causal={causal}"), flops, || {
-        forward(&x, Output::row_major(&mut out, &mut lse, [HEADS, t, DIM]));
+        forward(&x, Output::row_major(&mut out, &mut lse, [HEADS, t, DIM])).unwrap();
     });
     let (mut dq, mut dk, mut dv) = (vec![0.0; len], vec![0.0; len], vec![0.0; len]);
     report(&format!("bwd T={t} causal={causal}"), flops * 2.5, || {
         let cotangents = Cotangents { out: view(&out), lse: &lse, dout: view(&dout), dlse: None };
-        backward(&x, &cotangents, Gradients { dq: Some(&mut dq), dk: Some(&mut dk), dv: Some(&mut dv) });
+        backward(&x, &cotangents, Gradients { dq: Some(&mut dq), dk: Some(&mut dk), dv: Some(&mut dv) }).unwrap();
     });
 }
 
@@ -63,7 +63,7 @@ fn decode(heads: usize, dim: usize, past: usize) {
     let (mut out, mut lse) = (vec![0.0; heads * dim], vec![0.0; heads]);
     let name = format!("decode H={heads} d={dim} kv={past}");
     let seconds = report(&name, (4 * heads * dim * past) as f64, || {
-        forward(&x, Output::row_major(&mut out, &mut lse, [heads, 1, dim]));
+        forward(&x, Output::row_major(&mut out, &mut lse, [heads, 1, dim])).unwrap();
     });
     println!("{:41} {:8.1} GB/s", "", (8 * heads * dim * past) as f64 / seconds / 1e9);
 }

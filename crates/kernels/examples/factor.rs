@@ -44,11 +44,11 @@ fn time<T: Lanes>(name: &str, [m, n]: [usize; 2]) -> f64 {
     let (mut x, mut y, mut s, mut order) = (zeros(m * n), zeros(n * n), zeros(n), vec![0; m]);
     match name {
         "cholesky" => fastest(|| cholesky(view, &mut x).expect("the diagonal dominates")),
-        "qr" => fastest(|| qr(view, Kind { full: false, non_negative: false }, &mut x, &mut y)),
+        "qr" => fastest(|| qr(view, Kind { full: false, non_negative: false }, &mut x, &mut y).expect("memory")),
         "solve" => {
             let b = zeros(n).iter().map(|_| T::ONE).collect::<Vec<_>>();
             fastest(|| {
-                lu(view, &mut x, &mut order);
+                lu(view, &mut x, &mut order).unwrap();
                 lu_solve(Factored { factors: &x, order: &order, n }, false, &b, &mut s).expect("the diagonal dominates");
             })
         }
@@ -75,7 +75,7 @@ fn time_batched<T: Lanes>(name: &str, n: usize, general: bool) -> f64 {
     match name {
         "cholesky" => fastest(|| cholesky(view, &mut x).expect("the diagonal dominates")),
         "inverse" => fastest(|| inverse(view, &mut x).expect("numbers without a pattern")),
-        "qr" => fastest(|| qr(view, Kind { full: false, non_negative: false }, &mut x, &mut y)),
+        "qr" => fastest(|| qr(view, Kind { full: false, non_negative: false }, &mut x, &mut y).expect("memory")),
         "eigh" => fastest(|| eigh(view, &mut s, &mut x).expect("the iteration converges")),
         _ => fastest(|| svd(view, Vectors::Thin, &mut s, &mut x, &mut y).expect("the iteration converges")),
     }

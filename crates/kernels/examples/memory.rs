@@ -69,10 +69,10 @@ fn main() {
         let rows = View::new(&x, 0, &shape, &along).expect("a square");
         let mut one = [0.0];
         let mut many = vec![0.0; side];
-        report("f32 sum", 4 * n, best(|| reduce::sum(v, &[0], black_box(&mut one))));
-        report("f32 max", 4 * n, best(|| reduce::max(v, &[0], black_box(&mut one))));
-        report("f32 sum of rows", 4 * n, best(|| reduce::sum(rows, &[1], black_box(&mut many))));
-        report("f32 sum of columns", 4 * n, best(|| reduce::sum(rows, &[0], black_box(&mut many))));
-        report("f32 log-sum-exp of rows", 4 * n, best(|| reduce::log_sum_exp(rows, &[1], black_box(&mut many))));
+        report("f32 sum", 4 * n, best(|| reduce::sum(v, &[0], black_box(&mut one)).expect("memory")));
+        report("f32 max", 4 * n, best(|| reduce::max(v, &[0], black_box(&mut one)).expect("memory")));
+        report("f32 sum of rows", 4 * n, best(|| reduce::sum(rows, &[1], black_box(&mut many)).expect("memory")));
+        report("f32 sum of columns", 4 * n, best(|| reduce::sum(rows, &[0], black_box(&mut many)).expect("memory")));
+        report("f32 log-sum-exp of rows", 4 * n, best(|| reduce::log_sum_exp(rows, &[1], black_box(&mut many)).expect("memory")));
     }
 }

@@ -81,7 +81,7 @@ impl Case {
     fn time<T: Lanes>(&self, a: Stored<'_, T>, b: Stored<'_, T>) -> f64 {
         let mut c = vec![T::ZERO; self.batch * self.m * self.n];
         let axes = self.axes();
-        fastest(|| product(T::ONE, Operand { data: a, offset: 0 }, Operand { data: b, offset: 0 }, &mut c, &axes))
+        fastest(|| product(T::ONE, Operand { data: a, offset: 0 }, Operand { data: b, offset: 0 }, &mut c, &axes).expect("memory"))
     }
 
     fn flops(&self) -> f64 {

@@ -31,7 +31,7 @@ fn main() {
         time("copy", 2 * len, || y.copy_from_slice(&x));
         time("rms_norm", 2 * len, || rms_norm(&x, &w, 1e-5, &mut y, &mut rho));
         let forward = RmsNorm { x: &x, w: &w, rho: &rho };
-        time("rms_norm backward", 3 * len, || rms_norm_backward(forward, &dy, &mut dx, &mut dw));
+        time("rms_norm backward", 3 * len, || rms_norm_backward(forward, &dy, &mut dx, &mut dw).expect("memory"));
         time("softmax", 2 * len, || softmax(&x, n, false, &mut y));
         time("swiglu", 3 * len, || swiglu(&x, &z, &mut y));
         time("swiglu backward", 5 * len, || swiglu_backward(&x, &z, &dy, &mut dx, &mut y));

@@ -30,8 +30,8 @@ fn time<T: Lanes>(name: &str) {
     // An affine matrix.
     let m: Vec<T> =
         (0..16_u8).map(|i| T::from_f64(if i % 5 == 0 { 1.0 } else { f64::from(12_u8.saturating_sub(i)) / 8.0 })).collect();
-    let rows = Block::filled(4 * POINTS, T::ONE);
-    let mut out = Block::filled(4 * POINTS, T::ZERO);
+    let rows = Block::filled(4 * POINTS, T::ONE).unwrap();
+    let mut out = Block::filled(4 * POINTS, T::ZERO).unwrap();
     for (kind, what) in [(Kind::Homogeneous, "vec4"), (Kind::Points, "points"), (Kind::Vectors, "vectors")] {
         let len = kind.width() * POINTS;
         fastest(&format!("{what} {name}"), 2 * len * size_of::<T>(), || transform(kind, &m, POINTS, &rows[..len], &mut out[..len]));

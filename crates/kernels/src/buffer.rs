@@ -5,7 +5,11 @@ use std::ops::{Deref, DerefMut, Range};
 use std::sync::Arc;
 
 use crate::pool;
+pub use crate::pool::OutOfMemory;
 use crate::real::Element;
+
+/// The most bytes of a [`Block::small`] one.
+const SMALL_BYTES: usize = 16 << 20;
 
 /// Exclusively owned, 64-byte aligned memory for `len` elements, taken from the [pool] and given back when dropped.
 ///
@@ -19,33 +23,72 @@ pub struct Block<T: Element> {
 impl<T: Element> Block<T> {
     /// A block of `len` elements with unspecified contents.
     ///
-    /// # Panics
-    /// When the bytes do not fit the address space; running out of memory ends the process, as for `Vec`.
-    pub fn new(len: usize) -> Self {
-        let bytes = len.checked_mul(size_of::<T>()).expect("a block larger than the address space");
-        Self { memory: pool::Pooled::take(bytes), len, element: std::marker::PhantomData }
+    /// # Errors
+    /// If there is no memory for so many.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile_kernels::buffer::{Block, OutOfMemory};
+    /// assert_eq!(Block::<f32>::new(10)?.len(), 10);
+    /// assert_eq!(Block::<f32>::new(1 << 60).err(), Some(OutOfMemory { bytes: 1 << 62 }));
+    /// # Ok::<(), OutOfMemory>(())
+    /// ```
+    pub fn new(len: usize) -> Result<Self, OutOfMemory> {
+        let memory = pool::Pooled::take(len.saturating_mul(size_of::<T>()))?;
+        Ok(Self { memory, len, element: std::marker::PhantomData })
     }
 
     /// A block of `len` elements, all equal to `value`.
-    pub fn filled(len: usize, value: T) -> Self {
-        let mut block = Self::new(len);
+    ///
+    /// # Errors
+    /// If there is no memory for so many.
+    pub fn filled(len: usize, value: T) -> Result<Self, OutOfMemory> {
+        let mut block = Self::new(len)?;
         block.fill(value);
-        block
+        Ok(block)
     }
 
     /// A block with a copy of these elements.
-    pub fn copied(from: &[T]) -> Self {
-        let mut block = Self::new(from.len());
+    ///
+    /// # Errors
+    /// If there is no memory for so many.
+    pub fn copied(from: &[T]) -> Result<Self, OutOfMemory> {
+        let mut block = Self::new(from.len())?;
         block.copy_from_slice(from);
-        block
+        Ok(block)
     }
+
+    /// A block of few elements with unspecified contents, for whose length there is a bound: a kernel's scratch, a number.
+    ///
+    /// # Panics
+    /// For more than 16 MiB. Having no memory for as much ends the process, as for `Vec`.
+    pub fn small(len: usize) -> Self {
+        let bytes = len.saturating_mul(size_of::<T>());
+        assert!(bytes <= SMALL_BYTES, "a small block of {bytes} bytes");
+        Self::new(len).unwrap_or_else(|_| match std::alloc::Layout::array::<T>(len) {
+            Ok(layout) => std::alloc::handle_alloc_error(layout),
+            Err(_) => unreachable!("so few bytes have a layout"),
+        })
+    }
+}
+
+/// An empty list with room for `len` elements.
+///
+/// # Errors
+/// If there is no memory for so many.
+pub fn list<T>(len: usize) -> Result<Vec<T>, OutOfMemory> {
+    let mut list = Vec::new();
+    let refused = |_| OutOfMemory { bytes: len.saturating_mul(size_of::<T>()) };
+    list.try_reserve_exact(len).map_err(refused)?;
+    Ok(list)
 }
 
 impl<T: Element> Deref for Block<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: `new` took at least `len * size_of::<T>()` initialized bytes at 64-byte alignment, which this block
+        // SAFETY: `new` took at least `len * size_of::<T>()` initialized bytes, a product that did not wrap as no memory of
+        // `usize::MAX` bytes is given, at 64-byte alignment, which this block
         // owns alone, and every bit pattern is a valid `T` (`Element` requires `Pod`).
         unsafe { std::slice::from_raw_parts(self.memory.as_ptr().cast(), self.len) }
     }
@@ -140,16 +183,20 @@ impl Mapping {
 
     /// `len` elements that begin `offset` bytes into the file: mapped where they lie aligned for `T`, else copied.
     /// `None` where the range leaves the file.
-    pub fn elements<T: Element>(self: &Arc<Self>, offset: usize, len: usize) -> Option<Buffer<T>> {
-        let bytes = self.bytes().get(offset..offset.checked_add(len.checked_mul(size_of::<T>())?)?)?;
-        Some(match bytemuck::try_cast_slice::<u8, T>(bytes) {
+    ///
+    /// # Errors
+    /// If there is no memory for a copy.
+    pub fn elements<T: Element>(self: &Arc<Self>, offset: usize, len: usize) -> Result<Option<Buffer<T>>, OutOfMemory> {
+        let end = len.checked_mul(size_of::<T>()).and_then(|bytes| offset.checked_add(bytes));
+        let Some(bytes) = end.and_then(|end| self.bytes().get(offset..end)) else { return Ok(None) };
+        Ok(Some(match bytemuck::try_cast_slice::<u8, T>(bytes) {
             Ok(_) => Buffer(Source::Mapped { map: Arc::clone(self), offset, len }),
             Err(_) => {
-                let mut block = Block::new(len);
+                let mut block = Block::new(len)?;
                 bytemuck::cast_slice_mut::<T, u8>(&mut block).copy_from_slice(bytes);
                 block.into()
             }
-        })
+        }))
     }
 }
 
@@ -186,7 +233,7 @@ fn map(file: &File) -> std::io::Result<Mapped> {
     if len == 0 {
         return Err(Error::new(ErrorKind::InvalidInput, "the file is empty"));
     }
-    let mut block = Block::new(len);
+    let mut block = Block::new(len).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
     let mut from: &File = file;
     from.rewind()?;
     from.read_exact(&mut block)?;
@@ -195,20 +242,32 @@ fn map(file: &File) -> std::io::Result<Mapped> {
 
 #[cfg(test)]
 mod tests {
+    use half::bf16;
+
     use super::*;
 
     #[test]
     fn blocks_are_aligned_and_hold_what_was_written() {
         for len in [0, 1, 7, 1000, 300_000] {
-            let block = Block::filled(len, 2.5_f32);
+            let block = Block::filled(len, 2.5_f32).unwrap();
             assert_eq!(block.as_ptr() as usize % 64, 0);
             assert!(block.iter().all(|&x| x == 2.5) && block.len() == len);
         }
     }
 
     #[test]
+    fn a_block_that_no_memory_holds_is_refused_with_its_bytes() {
+        assert_eq!(Block::<u8>::new(usize::MAX).err(), Some(OutOfMemory { bytes: usize::MAX }));
+        assert_eq!(Block::<f64>::new(1 << 61).err(), Some(OutOfMemory { bytes: usize::MAX }));
+        assert_eq!(Block::filled((1 << 61) - 1, 0.0_f64).err(), Some(OutOfMemory { bytes: usize::MAX - 7 }));
+        assert_eq!(Block::<bf16>::new(1 << 46).err(), Some(OutOfMemory { bytes: 1 << 47 }));
+        assert_eq!(list::<[usize; 4]>(1 << 62).err(), Some(OutOfMemory { bytes: usize::MAX }));
+        assert_eq!(list::<u8>(usize::MAX).err(), Some(OutOfMemory { bytes: usize::MAX }));
+    }
+
+    #[test]
     fn a_shared_buffer_refuses_to_be_written() {
-        let mut a: Buffer<f32> = Block::filled(3, 1.0).into();
+        let mut a: Buffer<f32> = Block::filled(3, 1.0).unwrap().into();
         assert!(a.unique().is_some());
         let b = a.clone();
         assert!(a.unique().is_none());
@@ -226,11 +285,11 @@ mod tests {
         File::create(&path).unwrap().write_all(&[0, 0, 128, 63, 0, 0, 0, 64, 9]).unwrap();
         let map = Mapping::new(&File::open(&path).unwrap()).unwrap();
         std::fs::remove_file(&path).unwrap();
-        let floats = map.elements::<f32>(0, 2).unwrap();
+        let floats = map.elements::<f32>(0, 2).unwrap().unwrap();
         assert!(floats.is_mapped() && floats[..] == [1.0, 2.0]);
-        assert!(!map.elements::<f32>(1, 2).unwrap().is_mapped());
-        assert!(map.elements::<f32>(4, 2).is_none());
-        assert!(map.elements::<f32>(0, usize::MAX).is_none());
+        assert!(!map.elements::<f32>(1, 2).unwrap().unwrap().is_mapped());
+        assert!(map.elements::<f32>(4, 2).unwrap().is_none());
+        assert!(map.elements::<f32>(0, usize::MAX).unwrap().is_none());
     }
 
     /// How many KiB of the mapping that begins here are in memory, as the system tells.

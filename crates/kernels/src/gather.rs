@@ -3,6 +3,7 @@
 //! Every index must lie in range: it is checked where elements are read, and a wrong one panics.
 
 use crate::real::{Element, Real};
+use crate::shape::count;
 use crate::threads;
 
 /// Nanoseconds an element: what decides whether rows are worth a second thread.
@@ -28,7 +29,10 @@ pub struct Dims {
 /// If an index is outside the axis, or a length is not its shape's.
 pub fn select<A: Element, R: Element>(x: &[A], dims: Dims, indices: &[i64], out: &mut [R], f: impl Fn(A) -> R + Sync) {
     let Dims { outer, axis, inner } = dims;
-    assert!(x.len() == outer * axis * inner && out.len() == outer * indices.len() * inner, "arrays of their shapes");
+    assert!(
+        x.len() == count(&[outer, axis, inner]) && out.len() == count(&[outer, indices.len(), inner]),
+        "arrays of their shapes"
+    );
     if out.is_empty() {
         return;
     }
@@ -50,7 +54,10 @@ pub fn select<A: Element, R: Element>(x: &[A], dims: Dims, indices: &[i64], out:
 /// If an index is outside the axis, or a length is not its shape's.
 pub fn select_add<T: Real>(x: &[T], indices: &[i64], out: &mut [T], dims: Dims) {
     let Dims { outer, axis, inner } = dims;
-    assert!(out.len() == outer * axis * inner && x.len() == outer * indices.len() * inner, "arrays of their shapes");
+    assert!(
+        out.len() == count(&[outer, axis, inner]) && x.len() == count(&[outer, indices.len(), inner]),
+        "arrays of their shapes"
+    );
     assert!(indices.iter().all(|i| (0..axis as i64).contains(i)), "indices of the axis");
     if x.is_empty() {
         return;
@@ -78,11 +85,11 @@ pub fn select_add<T: Real>(x: &[T], indices: &[i64], out: &mut [T], dims: Dims) 
 /// If an index is outside the axis, or a length is not its shape's.
 pub fn gather<A: Element>(x: &[A], dims: Dims, index: &[i64], out: &mut [A]) {
     let Dims { outer, axis, inner } = dims;
-    assert!(x.len() == outer * axis * inner && out.len() == index.len(), "arrays of their shapes");
+    assert!(x.len() == count(&[outer, axis, inner]) && out.len() == index.len(), "arrays of their shapes");
     if out.is_empty() {
         return;
     }
-    assert!(out.len().is_multiple_of(outer * inner), "an index for each outer and inner place");
+    assert!(out.len().is_multiple_of(count(&[outer, inner])), "an index for each outer and inner place");
     let block = out.len() / outer;
     let parts = threads::parts(out.len() / inner, inner as f64 * NS_PER_SCATTERED);
     threads::split_mut(out, inner, parts, |start, out| {
@@ -103,12 +110,12 @@ pub fn gather<A: Element>(x: &[A], dims: Dims, index: &[i64], out: &mut [A]) {
 /// If an index is outside the axis, or a length is not its shape's.
 pub fn scatter_add<T: Real>(x: &[T], index: &[i64], out: &mut [T], dims: Dims) {
     let Dims { outer, axis, inner } = dims;
-    assert!(out.len() == outer * axis * inner && x.len() == index.len(), "arrays of their shapes");
+    assert!(out.len() == count(&[outer, axis, inner]) && x.len() == index.len(), "arrays of their shapes");
     assert!(index.iter().all(|j| (0..axis as i64).contains(j)), "indices of the axis");
     if x.is_empty() {
         return;
     }
-    assert!(x.len().is_multiple_of(outer * inner), "an index for each outer and inner place");
+    assert!(x.len().is_multiple_of(count(&[outer, inner])), "an index for each outer and inner place");
     let block = x.len() / outer;
     let parts = threads::parts(outer, block as f64 * NS_PER_SCATTERED);
     threads::split_mut(out, axis * inner, parts, |start, out| {

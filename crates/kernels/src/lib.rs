@@ -1,10 +1,13 @@
 //! CPU kernels of Monotile: loops over slices and strides, with vector units and threads. No tensor is known here.
 //!
 //! A kernel may assume that its caller checked shapes; it checks bounds itself, once, where it makes a [`view::View`] or
-//! at its own door, and trusts them inside. Every fast kernel has a plain twin in [`naive`] that tests compare it with.
+//! at its own door, and trusts them inside. No safe call reads or writes what is not its own, whatever sizes it is given: what
+//! does not fit panics, or is refused. Memory that cannot be had is an error ([`buffer::OutOfMemory`]). Every fast kernel has a
+//! plain twin in [`naive`] that tests compare it with.
 //!
 //! | module | what |
 //! | --- | --- |
+//! | [`shape`] | counts, strides and extents, none of which wraps |
 //! | [`buffer`], [`pool`] | memory: recycled blocks and mapped files |
 //! | [`view`] | strided windows |
 //! | [`real`], [`math`] | the element types and their elementary functions |
@@ -39,6 +42,7 @@ pub mod real;
 pub mod reduce;
 pub mod rotary;
 mod rows;
+pub mod shape;
 pub mod simd;
 pub mod softmax;
 pub mod threads;

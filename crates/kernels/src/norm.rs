@@ -1,7 +1,9 @@
 //! Norms over rows: RMS norm and layer norm, forward and backward, each reading a row from memory once.
 
+use crate::buffer::OutOfMemory;
 use crate::real::Real;
 use crate::rows::{dot, dot3, split, split_and_sum, sum};
+use crate::shape::count;
 use crate::{simd, threads};
 
 /// Nanoseconds an element: what decides whether rows are worth a second thread.
@@ -13,7 +15,7 @@ const NS_PER_ELEMENT: f64 = 0.5;
 /// If the lengths are not those of one number of rows.
 pub fn rms_norm<T: Real>(x: &[T], w: &[T], eps: f64, y: &mut [T], rho: &mut [T]) {
     let (rows, n) = (rho.len(), w.len());
-    assert!(x.len() == rows * n && y.len() == rows * n, "rows of one length");
+    assert!([x.len(), y.len()] == [count(&[rows, n]); 2], "rows of one length");
     if n == 0 {
         return;
     }
@@ -47,16 +49,19 @@ pub struct RmsNorm<'a, T> {
 ///
 /// `dx` or `dw` may be empty where nobody wants it. dw is summed a thread at a time, then over threads in their order.
 ///
+/// # Errors
+/// If there is no memory for the sums of threads.
+///
 /// # Panics
 /// If the lengths are not those of one number of rows.
-pub fn rms_norm_backward<T: Real>(forward: RmsNorm<'_, T>, dy: &[T], dx: &mut [T], dw: &mut [T]) {
+pub fn rms_norm_backward<T: Real>(forward: RmsNorm<'_, T>, dy: &[T], dx: &mut [T], dw: &mut [T]) -> Result<(), OutOfMemory> {
     let RmsNorm { x, w, rho } = forward;
     let (rows, n) = (rho.len(), w.len());
-    assert!(x.len() == rows * n && dy.len() == rows * n, "rows of one length");
+    assert!([x.len(), dy.len()] == [count(&[rows, n]); 2], "rows of one length");
     assert!((dx.is_empty() || dx.len() == rows * n) && (dw.is_empty() || dw.len() == n), "gradients of the inputs' lengths");
     if rows == 0 || n == 0 {
         dw.fill(T::ZERO);
-        return;
+        return Ok(());
     }
     let parts = threads::parts(rows, 2.0 * n as f64 * NS_PER_ELEMENT);
     split_and_sum(rows, parts, [dx], dw, |rows, [dx], dw| {
@@ -77,7 +82,7 @@ pub fn rms_norm_backward<T: Real>(forward: RmsNorm<'_, T>, dy: &[T], dx: &mut [T
                 }
             },
         );
-    });
+    })
 }
 
 /// `y[r, i] = (x[r, i] − μ[r]) · ρ[r] · w[i] + b[i] with μ the mean of a row and ρ = (mean((x − μ)²) + ε)^(−1/2)`.
@@ -125,16 +130,19 @@ pub struct LayerNorm<'a, T> {
 ///
 /// `dx` or `dwb` may be empty where nobody wants it.
 ///
+/// # Errors
+/// If there is no memory for the sums of threads.
+///
 /// # Panics
 /// If the lengths are not those of one number of rows.
-pub fn layer_norm_backward<T: Real>(forward: LayerNorm<'_, T>, dy: &[T], dx: &mut [T], dwb: &mut [T]) {
+pub fn layer_norm_backward<T: Real>(forward: LayerNorm<'_, T>, dy: &[T], dx: &mut [T], dwb: &mut [T]) -> Result<(), OutOfMemory> {
     let LayerNorm { x, w, mu, rho } = forward;
     let (rows, n) = (rho.len(), w.len());
     assert!(x.len() == rows * n && dy.len() == rows * n && mu.len() == rows, "rows of one length");
     assert!((dx.is_empty() || dx.len() == rows * n) && (dwb.is_empty() || dwb.len() == 2 * n), "gradients of the inputs' lengths");
     if rows == 0 || n == 0 {
         dwb.fill(T::ZERO);
-        return;
+        return Ok(());
     }
     let parts = threads::parts(rows, 3.0 * n as f64 * NS_PER_ELEMENT);
     let share = T::from_f64(1.0 / n as f64);
@@ -159,7 +167,7 @@ pub fn layer_norm_backward<T: Real>(forward: LayerNorm<'_, T>, dy: &[T], dx: &mu
                 }
             },
         );
-    });
+    })
 }
 
 #[cfg(test)]
@@ -184,13 +192,13 @@ mod tests {
             assert!(close(&y, &naive::rms_norm(&x, &w, 1e-5)), "{rows} rows of {n}");
             let (mut dx, mut dw) = (vec![0.0; rows * n], vec![5.0; n]);
             let forward = RmsNorm { x: &x, w: &w, rho: &rho };
-            rms_norm_backward(forward, &dy, &mut dx, &mut dw);
+            rms_norm_backward(forward, &dy, &mut dx, &mut dw).unwrap();
             let (expected_dx, expected_dw) = naive::rms_norm_backward(&x, &w, 1e-5, &dy);
             // A sum over 700 rows of numbers near 1 is off by 700 ε in another order at most.
             assert!(close(&dx, &expected_dx) && close(&dw, &expected_dw), "{rows} rows of {n}");
             let (mut dx_alone, mut dw_alone) = (vec![0.0; rows * n], vec![5.0; n]);
-            rms_norm_backward(forward, &dy, &mut dx_alone, &mut []);
-            rms_norm_backward(forward, &dy, &mut [], &mut dw_alone);
+            rms_norm_backward(forward, &dy, &mut dx_alone, &mut []).unwrap();
+            rms_norm_backward(forward, &dy, &mut [], &mut dw_alone).unwrap();
             assert!(dx_alone == dx && close(&dw_alone, &dw), "{rows} rows of {n}");
         }
     }
@@ -207,7 +215,7 @@ mod tests {
             assert!(close(&y, &naive::layer_norm(&x, [&w, &b], 1e-5), 1.0), "{rows} rows of {n}");
             let (mut dx, mut dwb) = (vec![0.0; rows * n], vec![5.0; 2 * n]);
             let forward = LayerNorm { x: &x, w: &w, mu: &mu, rho: &rho };
-            layer_norm_backward(forward, &dy, &mut dx, &mut dwb);
+            layer_norm_backward(forward, &dy, &mut dx, &mut dwb).unwrap();
             let (expected_dx, expected_dwb) = naive::layer_norm_backward(&x, &w, 1e-5, &dy);
             // A row of one element has no deviation: ρ = 1/√ε magnifies rounding.
             let unit = if n == 1 { 320.0 } else { 1.0 };

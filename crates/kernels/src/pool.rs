@@ -6,9 +6,10 @@
 //! alignment takes the system's allocator longer than a small kernel runs, every thread keeps the few pieces that it gave
 //! back last.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -23,12 +24,31 @@ const KEPT_BYTES: usize = 512 << 10;
 /// A large page of memory: from this size on, memory is asked for in such pages where the system has them.
 const HUGE_PAGE: usize = 2 << 20;
 
+/// Memory of at least so many bytes is asked for only where the system says that it has as much: many systems promise more,
+/// and end a process that uses what was promised.
+const ASKED: usize = 1 << 30;
+
 static LIMIT: AtomicUsize = AtomicUsize::new(1 << 30);
 static FREE: Mutex<Free> = Mutex::new(Free { bytes: 0, returns: 0, classes: BTreeMap::new() });
 
 /// Bytes of large memory in use, and the most there were since [`forget_peak`].
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+/// Memory that cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutOfMemory {
+    /// How many bytes were asked for; `usize::MAX` where they are more than can be counted.
+    pub bytes: usize,
+}
+
+impl fmt::Display for OutOfMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes of memory cannot be had", self.bytes)
+    }
+}
+
+impl std::error::Error for OutOfMemory {}
 
 /// Large memory that nobody uses.
 struct Free {
@@ -40,6 +60,11 @@ struct Free {
 }
 
 impl Free {
+    fn clear(&mut self) {
+        self.bytes = 0;
+        self.classes.clear();
+    }
+
     fn take(&mut self, class: usize) -> Option<Memory> {
         let (_, memory) = self.classes.get_mut(&class)?.pop_back()?;
         self.bytes -= class;
@@ -112,17 +137,20 @@ unsafe impl Send for Memory {}
 unsafe impl Sync for Memory {}
 
 impl Memory {
-    fn new(class: usize) -> Self {
+    /// Memory of this size class, which is above 0; `None` where there is none.
+    fn new(class: usize) -> Option<Self> {
+        if class >= ASKED && available().is_some_and(|available| available < class) {
+            return None;
+        }
         if class >= HUGE_PAGE
             && let Some(memory) = Self::map(class)
         {
-            return memory;
+            return Some(memory);
         }
-        let layout = layout(class);
-        // SAFETY: `size_class` never returns 0, so the layout has a size.
-        let address = unsafe { alloc_zeroed(layout) };
-        let address = NonNull::new(address).unwrap_or_else(|| handle_alloc_error(layout));
-        Self { address, class, mapped: None }
+        let layout = layout(class)?;
+        // SAFETY: `layout` is of a size above 0.
+        let address = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        Some(Self { address, class, mapped: None })
     }
 
     /// Memory in large pages, where the system has them: a kernel that strides over memory asks for the translation of an
@@ -145,9 +173,11 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        if self.mapped.is_none() {
+        if self.mapped.is_none()
+            && let Some(layout) = layout(self.class)
+        {
             // SAFETY: `new` allocated this address with this very layout, and its one owner gives it up.
-            unsafe { dealloc(self.address.as_ptr(), layout(self.class)) }
+            unsafe { dealloc(self.address.as_ptr(), layout) }
         }
     }
 }
@@ -157,16 +187,22 @@ pub(crate) struct Pooled(Option<Memory>);
 
 impl Pooled {
     /// Takes memory of at least `bytes`, recycled where there is some of that size.
-    pub(crate) fn take(bytes: usize) -> Self {
-        let class = size_class(bytes);
-        let recycled = if class >= POOLED {
-            PEAK.fetch_max(IN_USE.fetch_add(class, Ordering::Relaxed) + class, Ordering::Relaxed);
-            free().take(class)
-        } else {
+    pub(crate) fn take(bytes: usize) -> Result<Self, OutOfMemory> {
+        let class = size_class(bytes).ok_or(OutOfMemory { bytes })?;
+        if class < POOLED {
             // A thread that is ending keeps nothing any more.
-            SMALL.try_with(|small| small.borrow_mut().take(class)).ok().flatten()
-        };
-        Self(Some(recycled.unwrap_or_else(|| Memory::new(class))))
+            let recycled = SMALL.try_with(|small| small.borrow_mut().take(class)).ok().flatten();
+            return Ok(Self(Some(recycled.or_else(|| Memory::new(class)).ok_or(OutOfMemory { bytes })?)));
+        }
+        // What is kept for later use has to go where there is no other memory.
+        let recycled = free().take(class);
+        let memory = recycled.or_else(|| Memory::new(class)).or_else(|| {
+            free().clear();
+            Memory::new(class)
+        });
+        let memory = memory.ok_or(OutOfMemory { bytes })?;
+        PEAK.fetch_max(IN_USE.fetch_add(class, Ordering::Relaxed) + class, Ordering::Relaxed);
+        Ok(Self(Some(memory)))
     }
 
     pub(crate) fn as_ptr(&self) -> *mut u8 {
@@ -208,19 +244,36 @@ pub fn retained_limit() -> usize {
 /// that threads keep, at most 512 KiB each, stays with them.
 pub fn set_retained_limit(bytes: usize) {
     LIMIT.store(bytes, Ordering::Relaxed);
-    let mut free = free();
-    free.bytes = 0;
-    free.classes.clear();
+    free().clear();
 }
 
-/// `bytes` rounded up to an eighth of its power of two, so that at most an eighth is wasted and sizes repeat.
-fn size_class(bytes: usize) -> usize {
+/// `bytes` rounded up to an eighth of its power of two, so that at most an eighth is wasted and sizes repeat. `None` where no
+/// allocation is so large.
+fn size_class(bytes: usize) -> Option<usize> {
     let bytes = bytes.max(1);
-    bytes.next_multiple_of((bytes.next_power_of_two() / 16).max(ALIGN))
+    let class = bytes.checked_next_multiple_of((bytes.checked_next_power_of_two()? / 16).max(ALIGN))?;
+    layout(class).map(|_| class)
 }
 
-fn layout(class: usize) -> Layout {
-    Layout::from_size_align(class, ALIGN).expect("a size class within the address space")
+/// How memory of a size class above 0 is allocated.
+fn layout(class: usize) -> Option<Layout> {
+    Layout::from_size_align(class, ALIGN).ok().filter(|layout| layout.size() > 0)
+}
+
+/// The bytes that can still be used without another process being ended for them, where the system tells.
+#[cfg(all(target_os = "linux", not(miri)))]
+fn available() -> Option<usize> {
+    let all = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kib = |name: &str| {
+        let line = all.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<usize>().ok()
+    };
+    kib("MemAvailable:")?.checked_add(kib("SwapFree:").unwrap_or(0))?.checked_mul(1024)
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+fn available() -> Option<usize> {
+    None
 }
 
 #[cfg(test)]
@@ -230,7 +283,7 @@ mod tests {
     #[test]
     fn size_classes_waste_at_most_an_eighth() {
         for bytes in [1, 63, 64, 65, POOLED - 1, POOLED, POOLED + 1, 1_000_000, (1 << 30) + 1] {
-            let class = size_class(bytes);
+            let class = size_class(bytes).unwrap();
             assert!(class >= bytes && class.is_multiple_of(ALIGN));
             assert!(bytes < 512 || class as f64 <= bytes as f64 * 1.13, "{bytes} became {class}");
         }
@@ -238,12 +291,12 @@ mod tests {
 
     #[test]
     fn a_thread_gets_back_the_small_memory_that_it_gave_up_and_keeps_little_of_it() {
-        let first = Pooled::take(1000);
+        let first = Pooled::take(1000).unwrap();
         let address = first.as_ptr();
         drop(first);
-        assert_eq!(Pooled::take(1010).as_ptr(), address);
+        assert_eq!(Pooled::take(1010).unwrap().as_ptr(), address);
         for round in 1..4 {
-            drop((0..3 * KEPT).map(|i| Pooled::take(round * 64 * (i + 1))).collect::<Vec<_>>());
+            drop((0..3 * KEPT).map(|i| Pooled::take(round * 64 * (i + 1)).unwrap()).collect::<Vec<_>>());
             SMALL.with_borrow(|small| {
                 assert!(small.kept.len() <= KEPT && small.bytes <= KEPT_BYTES);
                 assert_eq!(small.bytes, small.kept.iter().map(|memory| memory.class).sum());
@@ -252,10 +305,25 @@ mod tests {
     }
 
     #[test]
+    fn memory_that_cannot_be_had_is_an_error_and_is_not_counted() {
+        for bytes in
+            [usize::MAX, usize::MAX - 63, usize::MAX / 2 + 1, isize::MAX as usize, isize::MAX as usize - 63, 1 << 62, 1 << 47]
+        {
+            assert_eq!(Pooled::take(bytes).err(), Some(OutOfMemory { bytes }));
+        }
+        assert!(peak() < 1 << 47);
+        #[cfg(all(target_os = "linux", not(miri)))]
+        if let Some(available) = available() {
+            // A system that promises more than it has would end the process once it is used.
+            assert!(Pooled::take(available + (4 << 30)).is_err());
+        }
+    }
+
+    #[test]
     fn what_is_in_use_is_counted() {
         // Other tests of this process use memory too, but not this much.
         let bytes = 1 << 30;
-        drop(Pooled::take(bytes));
+        drop(Pooled::take(bytes).unwrap());
         assert!(peak() >= bytes);
         assert!(forget_peak() < bytes && peak() < bytes);
     }
@@ -265,20 +333,20 @@ mod tests {
         let mut free = Free { bytes: 0, returns: 0, classes: BTreeMap::new() };
         let limit = 4 * POOLED;
         for class in [2 * POOLED, POOLED, POOLED] {
-            assert!(free.give_back(Memory::new(class), limit).is_empty());
+            assert!(free.give_back(Memory::new(class).unwrap(), limit).is_empty());
         }
         let newest = free.take(POOLED).unwrap();
-        let left: Vec<usize> = free.give_back(Memory::new(3 * POOLED), limit).iter().map(|memory| memory.class).collect();
+        let left: Vec<usize> = free.give_back(Memory::new(3 * POOLED).unwrap(), limit).iter().map(|memory| memory.class).collect();
         assert_eq!((left, free.bytes), (vec![2 * POOLED], limit));
         assert!(free.take(2 * POOLED).is_none() && free.take(3 * POOLED).is_some());
-        assert_eq!(free.give_back(Memory::new(5 * POOLED), limit).len(), 2);
+        assert_eq!(free.give_back(Memory::new(5 * POOLED).unwrap(), limit).len(), 2);
         drop(newest);
     }
 
     #[test]
     fn large_memory_is_zero_and_aligned_like_any_other() {
         for bytes in [POOLED, HUGE_PAGE - 1, HUGE_PAGE, HUGE_PAGE + 1, 5 * HUGE_PAGE + 77] {
-            let memory = Memory::new(size_class(bytes));
+            let memory = Memory::new(size_class(bytes).unwrap()).unwrap();
             // SAFETY: `new` returns this many initialized bytes, which nobody else reaches.
             let all = unsafe { std::slice::from_raw_parts_mut(memory.address.as_ptr(), memory.class) };
             assert!(all.iter().all(|&x| x == 0) && (all.as_ptr() as usize).is_multiple_of(ALIGN) && all.len() >= bytes);

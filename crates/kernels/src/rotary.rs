@@ -3,6 +3,7 @@
 //! `out[i] = x[i] cos θᵢ − x[i + d/2] sin θᵢ, out[i + d/2] = x[i + d/2] cos θᵢ + x[i] sin θᵢ`
 
 use crate::real::Real;
+use crate::shape::count;
 use crate::view::View;
 use crate::{simd, threads};
 
@@ -27,7 +28,10 @@ pub struct Angles<'a, T> {
 pub fn rotary<T: Real>(x: View<'_, T>, angles: Angles<'_, T>, out: &mut [T]) {
     let (&[.., t, d], &[.., element]) = (x.shape(), x.strides()) else { panic!("rotary takes rows of positions") };
     assert!(d.is_multiple_of(2) && (element == 1 || x.is_empty()), "rotary takes rows of an even length, one after another");
-    assert!(angles.cos.len() == t * d / 2 && angles.sin.len() == t * d / 2 && out.len() == x.len(), "rotary's tables fit its rows");
+    assert!(
+        [angles.cos.len(), angles.sin.len()] == [count(&[t, d / 2]); 2] && out.len() == x.len(),
+        "rotary's tables fit its rows"
+    );
     if x.is_empty() {
         return;
     }

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use crate::buffer::Block;
+use crate::buffer::{Block, OutOfMemory};
 use crate::real::Real;
+use crate::shape::count;
 use crate::threads;
 
 /// Partial sums of a reduction: enough registers of them in every instruction set to hide the latency of an addition.
@@ -23,22 +24,27 @@ pub(crate) fn split<T: Send, const N: usize>(
 
 /// [`split`] with a sum over all rows beside the results: each part adds what its rows contribute to zeros of its own,
 /// and the parts' sums are added in their order.
+///
+/// # Errors
+/// If there is no memory for the sums of the parts.
 pub(crate) fn split_and_sum<T: Real, const N: usize>(
     rows: usize,
     parts: usize,
     results: [&mut [T]; N],
     sum: &mut [T],
     work: impl Fn(Range<usize>, [&mut [T]; N], &mut [T]) + Sync,
-) {
+) -> Result<(), OutOfMemory> {
     sum.fill(T::ZERO);
     if parts <= 1 {
-        return work(0..rows, results, sum);
+        work(0..rows, results, sum);
+        return Ok(());
     }
     if sum.is_empty() {
-        return split(rows, parts, results, |range, slices| work(range, slices, &mut []));
+        split(rows, parts, results, |range, slices| work(range, slices, &mut []));
+        return Ok(());
     }
     let n = sum.len();
-    let mut sums = Block::filled(parts * n, T::ZERO);
+    let mut sums = Block::filled(count(&[parts, n]), T::ZERO)?;
     let own: Vec<_> = sums.chunks_exact_mut(n).map(Mutex::new).collect();
     split_numbered(rows, parts, results, |part, range, slices| {
         work(range, slices, &mut own[part].lock().unwrap_or_else(PoisonError::into_inner));
@@ -47,6 +53,7 @@ pub(crate) fn split_and_sum<T: Real, const N: usize>(
     for part in sums.chunks_exact(n) {
         sum.iter_mut().zip(part).for_each(|(sum, &x)| *sum += x);
     }
+    Ok(())
 }
 
 fn split_numbered<T: Send, const N: usize>(
@@ -129,7 +136,7 @@ mod tests {
             assert!(narrow.iter().enumerate().all(|(r, &x)| x == r));
             assert!(wide.iter().enumerate().all(|(i, &x)| x == i / 5 * 10 + i % 5));
             let mut sum = [9.0; 2];
-            split_and_sum(7, parts, [], &mut sum, |rows, [], sum| rows.for_each(|r| sum[r % 2] += r as f64));
+            split_and_sum(7, parts, [], &mut sum, |rows, [], sum| rows.for_each(|r| sum[r % 2] += r as f64)).unwrap();
             assert_eq!(sum, [12.0, 9.0]);
         }
     }

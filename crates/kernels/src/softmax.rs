@@ -100,7 +100,7 @@ pub fn softmax<T: Real>(x: &[T], n: usize, logarithm: bool, y: &mut [T]) {
 
 #[inline(always)]
 fn softmax_rows<T: Real>(x: &[T], n: usize, logarithm: bool, y: &mut [T], stream: Option<&Stream>) {
-    let mut buffer = Block::<T>::new(if stream.is_some() { n } else { 0 });
+    let mut buffer = Block::<T>::small(if stream.is_some() { n } else { 0 });
     for (r, y) in y.chunks_exact_mut(n).enumerate() {
         let (x, next) = x[r * n..].split_at(n);
         let next = &next[..n.min(next.len())];

@@ -1,5 +1,7 @@
 //! A strided window on elements, checked once.
 
+use crate::shape;
+
 /// Elements of `data` at `offset + Σ index[d] · strides[d]`, for every index below `shape`.
 #[derive(Clone, Copy)]
 pub struct View<'a, T> {
@@ -10,22 +12,15 @@ pub struct View<'a, T> {
 }
 
 impl<'a, T: Copy> View<'a, T> {
-    /// A view whose every element lies in `data`; `None` where one would not.
+    /// A view whose every element lies in `data`; `None` where one would not, where the sizes are not those of a
+    /// [`Shape`](shape::Shape), or where an offset does not fit, be there an element or not.
+    #[inline]
     pub fn new(data: &'a [T], offset: usize, shape: &'a [usize], strides: &'a [isize]) -> Option<Self> {
-        if shape.len() != strides.len() {
+        if shape.len() != strides.len() || !shape::fits(shape) {
             return None;
         }
-        if !shape.contains(&0) {
-            let (mut low, mut high) = (offset as i128, offset as i128);
-            for (&n, &s) in shape.iter().zip(strides) {
-                let reach = (n as i128 - 1) * s as i128;
-                if reach < 0 { low += reach } else { high += reach }
-            }
-            if low < 0 || high >= data.len() as i128 {
-                return None;
-            }
-        }
-        Some(Self { data, offset, shape, strides })
+        let reach = shape::reach(shape.iter().copied().zip(strides.iter().copied()))?;
+        (shape.contains(&0) || shape::inside(offset, reach, data.len())).then_some(Self { data, offset, shape, strides })
     }
 
     /// The same elements through dimensions of this view in another order.
@@ -52,7 +47,7 @@ impl<'a, T: Copy> View<'a, T> {
 
     /// The number of elements.
     pub fn len(&self) -> usize {
-        self.shape.iter().product()
+        shape::count(self.shape)
     }
 
     /// Whether there is no element.
@@ -119,6 +114,19 @@ mod tests {
         assert!(View::new(&data, 4, &[6], &[-1]).is_none());
         assert!(View::new(&data, 9, &[0, 3], &[3, 1]).is_some());
         assert!(View::new(&data, 0, &[usize::MAX, 2], &[isize::MAX, 1]).is_none());
+    }
+
+    #[test]
+    fn sizes_and_strides_whose_products_do_not_fit_are_refused() {
+        let data = [1.0_f32; 4];
+        let (huge, far) = ([usize::MAX, usize::MAX, 2], [isize::MAX, isize::MAX, 1 << 34]);
+        assert!(View::new(&data, 0, &huge, &far).is_none());
+        assert!(View::new(&data, 0, &[(1 << 62) + 1, 1, 4, 8], &[0, 0, 0, 1]).is_none());
+        // Without an element too: whoever computes with its sizes need not ask whether there is one.
+        assert!(View::new(&data, 0, &[1 << 40, 0, 1 << 40], &[0, 0, 0]).is_none());
+        assert!(View::new(&data, 0, &[0, 3], &[0, isize::MAX]).is_none());
+        assert!(View::new(&data, 0, &[0, 1], &[isize::MIN, isize::MAX]).is_some());
+        assert_eq!(View::new(&data, 0, &[1 << 40, 4], &[0, 1]).unwrap().len(), 1 << 42);
     }
 
     #[test]

@@ -28,9 +28,9 @@ fn results(x: &[f32]) -> Vec<Vec<f32>> {
     let turned = View::new(x, 0, &shape, &across).unwrap();
     let n = ROWS * COLUMNS;
     let (mut total, mut of_rows, mut of_columns) = (vec![0.0; 1], vec![0.0; ROWS], vec![0.0; COLUMNS]);
-    reduce::sum(whole, &[0, 1], &mut total);
-    reduce::log_sum_exp(turned, &[1], &mut of_rows);
-    reduce::sum(whole, &[0], &mut of_columns);
+    reduce::sum(whole, &[0, 1], &mut total).unwrap();
+    reduce::log_sum_exp(turned, &[1], &mut of_rows).unwrap();
+    reduce::sum(whole, &[0], &mut of_columns).unwrap();
     let (mut gelu, mut copy, mut soft, mut normed) = (vec![0.0; n], vec![0.0; n], vec![0.0; n], vec![0.0; n]);
     elementwise::map(turned, &mut gelu, Gelu);
     elementwise::copy(turned, &mut copy);
@@ -38,7 +38,7 @@ fn results(x: &[f32]) -> Vec<Vec<f32>> {
     let (w, mut rho) = (vec![0.5; COLUMNS], vec![0.0; ROWS]);
     rms_norm(x, &w, 1e-5, &mut normed, &mut rho);
     let (mut dx, mut dw) = (vec![0.0; n], vec![0.0; COLUMNS]);
-    rms_norm_backward(RmsNorm { x, w: &w, rho: &rho }, &soft, &mut dx, &mut dw);
+    rms_norm_backward(RmsNorm { x, w: &w, rho: &rho }, &soft, &mut dx, &mut dw).unwrap();
     vec![total, of_rows, of_columns, gelu, copy, soft, normed, rho, dx, dw]
 }
 

@@ -1,13 +1,20 @@
 //! The words in which operations check their arguments. Each refuses with a sentence or returns what the operation needs.
 
+use monotile_kernels::shape::Shape;
+
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Dims, Tensor};
 
+/// These sizes as a shape that a tensor can have.
+pub(crate) fn shape(op: &str, sizes: &[usize]) -> Result<Shape> {
+    Shape::new(sizes).ok_or_else(|| Error::shape(format!("{op}: shape {sizes:?} has more elements than memory has bytes")))
+}
+
 /// The shape that both operands broadcast to: sizes aligned from the last, equal or 1.
-pub(crate) fn broadcast(op: &str, a: &[usize], b: &[usize]) -> Result<Dims> {
+pub(crate) fn broadcast(op: &str, a: &[usize], b: &[usize]) -> Result<Shape> {
     let rank = a.len().max(b.len());
     let size = |s: &[usize], d: usize| (d + s.len()).checked_sub(rank).map_or(1, |d| s[d]);
-    (0..rank)
+    let sizes = (0..rank)
         .map(|d| match (size(a, d), size(b, d)) {
             (x, y) if x == y || y == 1 => Ok(x),
             (1, y) => Ok(y),
@@ -15,7 +22,8 @@ pub(crate) fn broadcast(op: &str, a: &[usize], b: &[usize]) -> Result<Dims> {
                 Err(Error::shape(format!("{op}: shapes {a:?} and {b:?} do not broadcast; sizes must be equal or 1, from the last")))
             }
         })
-        .collect()
+        .collect::<Result<Dims>>()?;
+    shape(op, &sizes)
 }
 
 /// The dimension that `axis` names, counted from the end when negative.

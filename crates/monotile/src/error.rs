@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
+use monotile_kernels::buffer::OutOfMemory;
+
 use crate::text::{escaped, is_plain};
 
 /// The result of every fallible call of this crate.
@@ -140,6 +142,12 @@ impl Error {
     #[must_use]
     pub fn within(self, context: impl fmt::Display) -> Self {
         Self::new(self.0.kind, format!("{context}: {}", self.0.message)).with_notes(self.0.notes)
+    }
+}
+
+impl From<OutOfMemory> for Error {
+    fn from(OutOfMemory { bytes }: OutOfMemory) -> Self {
+        Self::new(ErrorKind::Memory, format!("a kernel needs {bytes} bytes of memory to work in, which cannot be had"))
     }
 }
 

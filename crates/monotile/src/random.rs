@@ -1,12 +1,11 @@
 //! Seeded random numbers: the same seed gives the same tensors on every machine and for every thread count.
 
-use monotile_kernels::buffer::Block;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Tensor, create::element_count};
+use crate::tensor::{DType, Tensor, fresh::Fresh};
 
 /// A generator of random numbers with an explicit seed (ChaCha with 8 rounds).
 ///
@@ -78,15 +77,14 @@ impl Rng {
     }
 
     fn draw(&mut self, op: &str, shape: &[usize], dtype: DType, mut f: impl FnMut(&mut Self) -> f64) -> Result<Tensor> {
-        let len = element_count(op, shape)?;
         if dtype == DType::F32 {
-            let mut block = Block::<f32>::new(len);
-            block.iter_mut().for_each(|x| *x = f(self) as f32);
-            return Ok(Tensor::from_block(block, shape));
+            let mut out = Fresh::<f32>::new(op, shape)?;
+            out.iter_mut().for_each(|x| *x = f(self) as f32);
+            return Ok(out.tensor());
         }
-        let mut block = Block::<f64>::new(len);
-        block.iter_mut().for_each(|x| *x = f(self));
-        Tensor::from_block(block, shape).to_dtype(dtype)
+        let mut out = Fresh::<f64>::new(op, shape)?;
+        out.iter_mut().for_each(|x| *x = f(self));
+        out.tensor().to_dtype(dtype)
     }
 }
 

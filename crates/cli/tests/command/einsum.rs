@@ -144,6 +144,42 @@ fn integers_are_contracted_exactly_or_refused() {
         .fails_with("error: einsum: sums of these integers may reach 2.418e24, and only those up to 2^53 are computed exactly");
 }
 
+/// Files of a hundred bytes that claim no element, and results of which no memory, or no tensor, is that large.
+#[test]
+fn results_larger_than_memory_are_refused_with_their_bytes_or_their_shape() {
+    let folder = folder();
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
+    let npy = |sizes: &str| {
+        let mut text = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({sizes}), }}");
+        text = format!("{text:117}\n");
+        [b"\x93NUMPY\x01\x00v\x00", text.as_bytes()].concat()
+    };
+    let safetensors = |dtype: &str, size: u64| {
+        let text = format!(r#"{{"a": {{"dtype": "{dtype}", "shape": [0, {size}], "data_offsets": [0, 0]}}}}"#);
+        let text = format!("{text:88}");
+        [&88_u64.to_le_bytes(), text.as_bytes()].concat()
+    };
+    let einsum = |arguments: &[&str]| monotile(folder.path(), &[&["einsum"], arguments].concat());
+    // Sizes whose bytes wrap to few in 64 bits.
+    for (dtype, size) in [("F64", (1 << 61) - 1), ("F32", (1 << 62) - 1), ("BF16", (1_u64 << 63) - 1), ("F64", u64::MAX)] {
+        let name = format!("{dtype}-{size}.safetensors");
+        write(&name, &safetensors(dtype, size));
+        einsum(&["ij->j", &name]).fails_with_all(&[&name, &format!("shape [0, {size}]"), "more elements than memory has bytes"]);
+    }
+    for size in ["2305843009213693951", "4611686018427387904", "18446744073709551615"] {
+        let name = format!("{size}.npy");
+        write(&name, &npy(&format!("0, {size}")));
+        einsum(&["ij->j", &name]).fails_with_all(&[&name, &format!("shape [0, {size}]"), "more elements than memory has bytes"]);
+    }
+    write("wide.npy", &npy("0, 100000000000000"));
+    einsum(&["ij->j", "wide.npy"]).fails_with_all(&["shape [100000000000000] needs 800000000000000 bytes of memory"]);
+    write("both.npy", &npy("0, 10000000"));
+    einsum(&["ij,ik->jk", "both.npy", "both.npy"])
+        .fails_with_all(&["shape [10000000, 10000000] needs 800000000000000 bytes of memory"]);
+    write("none.npy", &npy("0, 3"));
+    assert!(einsum(&["ij->j", "none.npy"]).succeeds().contains("[0, 0, 0]"));
+}
+
 #[test]
 fn an_equation_may_be_given_last() {
     let folder = folder();

@@ -53,6 +53,14 @@ impl Ended {
         assert_eq!((self.status, self.stderr.trim_end(), self.stdout.as_str()), (Some(1), words, ""));
     }
 
+    /// Requires exit status 1, nothing on standard output, and one line on standard error with all of these words.
+    #[track_caller]
+    fn fails_with_all(&self, words: &[&str]) {
+        assert_eq!((self.status, self.stdout.as_str()), (Some(1), ""), "{}", self.stderr);
+        assert_eq!(self.stderr.trim_end().lines().count(), 1, "{}", self.stderr);
+        words.iter().for_each(|words| assert!(self.stderr.contains(words), "{} lacks {words}", self.stderr));
+    }
+
     /// Requires exit status 2 and these words on standard error.
     #[track_caller]
     fn is_wrong_usage(&self, words: &str) {

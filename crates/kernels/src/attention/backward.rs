@@ -12,8 +12,9 @@ use super::gradient::{Delta, Probabilities, ScoreGradients};
 use super::mask::{self, Place, Seen};
 use super::tile::{Across, Along, BC, BR, Down, MR, Operands, Shape, shape};
 use super::{Dims, Head, Inputs, Shared, pack};
-use crate::buffer::Block;
+use crate::buffer::{Block, OutOfMemory, list};
 use crate::real::Real;
+use crate::shape::count;
 use crate::simd::{self, Isa, Lanes, dispatch_on};
 use crate::threads;
 use crate::view::View;
@@ -51,17 +52,29 @@ pub struct Gradients<'a, T> {
 ///
 /// A row that saw no key has gradient 0.
 ///
+/// # Errors
+/// If there is no memory to work in.
+///
 /// # Panics
 /// If shapes do not fit each other.
-pub fn backward<T: Lanes>(x: &Inputs<'_, T>, cotangents: &Cotangents<'_, T>, gradients: Gradients<'_, T>) {
-    run(x, cotangents, gradients, simd::isa());
+pub fn backward<T: Lanes>(
+    x: &Inputs<'_, T>,
+    cotangents: &Cotangents<'_, T>,
+    gradients: Gradients<'_, T>,
+) -> Result<(), OutOfMemory> {
+    run(x, cotangents, gradients, simd::isa())
 }
 
 /// [`backward`] on an instruction set.
-pub(super) fn run<T: Lanes>(x: &Inputs<'_, T>, cotangents: &Cotangents<'_, T>, gradients: Gradients<'_, T>, isa: Isa) {
+pub(super) fn run<T: Lanes>(
+    x: &Inputs<'_, T>,
+    cotangents: &Cotangents<'_, T>,
+    gradients: Gradients<'_, T>,
+    isa: Isa,
+) -> Result<(), OutOfMemory> {
     let dims = x.dims();
     let Dims { batch, heads, kv_heads, queries, keys, dim, value_dim, .. } = dims;
-    let rows = batch * heads * queries;
+    let rows = dims.rows();
     let like_out = [batch, heads, queries, value_dim];
     assert!(cotangents.out.shape() == like_out && cotangents.dout.shape() == like_out, "the output and its gradient fit attention");
     assert!(cotangents.lse.len() == rows && cotangents.dlse.is_none_or(|d| d.len() == rows), "a log-sum-exp for each row");
@@ -77,12 +90,12 @@ pub(super) fn run<T: Lanes>(x: &Inputs<'_, T>, cotangents: &Cotangents<'_, T>, g
         cotangents,
         dims,
         shape: shape::<T>(isa),
-        dq: wanted("q", gradients.dq, rows * dim),
-        dk: wanted("k", gradients.dk, batch * kv_heads * keys * dim),
-        dv: wanted("v", gradients.dv, batch * kv_heads * keys * value_dim),
+        dq: wanted("q", gradients.dq, count(&[rows, dim])),
+        dk: wanted("k", gradients.dk, count(&[batch, kv_heads, keys, dim])),
+        dv: wanted("v", gradients.dv, count(&[batch, kv_heads, keys, value_dim])),
     };
-    if rows * keys == 0 || backward.dq.is_none() && backward.dk.is_none() && backward.dv.is_none() {
-        return;
+    if rows == 0 || keys == 0 || backward.dq.is_none() && backward.dk.is_none() && backward.dv.is_none() {
+        return Ok(());
     }
     let units = dims.units();
     let ns = 2.0 * (queries * dims.groups()) as f64 * keys as f64 * (3 * dim + 2 * value_dim) as f64 / FLOPS_PER_NS;
@@ -99,10 +112,8 @@ pub(super) fn run<T: Lanes>(x: &Inputs<'_, T>, cotangents: &Cotangents<'_, T>, g
                 backward.write(unit, stretch, &[&scratch.work.sums]);
             }
         },
-    );
-    if whole < units {
-        backward.shared(whole..units, threads);
-    }
+    )?;
+    if whole < units { backward.shared(whole..units, threads) } else { Ok(()) }
 }
 
 struct Backward<'a, T> {
@@ -164,30 +175,34 @@ impl<T: Lanes> Backward<'_, T> {
         (0..keys).step_by(STRETCH).map(move |key| key..(key + STRETCH).min(keys))
     }
 
-    fn packed(&self) -> Packed<T> {
+    fn packed(&self) -> Result<Packed<T>, OutOfMemory> {
         let keys = STRETCH.min(self.dims.keys);
         let panels = |dim| Block::new(pack::panels_len(keys, dim, self.shape.nr));
-        Packed { k_panels: panels(self.dims.dim), v_panels: panels(self.dims.value_dim), k_rows: Block::new(keys * self.width()) }
+        Ok(Packed {
+            k_panels: panels(self.dims.dim)?,
+            v_panels: panels(self.dims.value_dim)?,
+            k_rows: Block::new(count(&[keys, self.width()]))?,
+        })
     }
 
-    fn work(&self) -> Work<T> {
+    fn work(&self) -> Result<Work<T>, OutOfMemory> {
         let (width, value_width) = (self.width(), self.value_width());
         // The register tiles of the last keys reach up to MR - 1 rows beyond.
         let keys = STRETCH.min(self.dims.keys.next_multiple_of(MR));
-        Work {
-            q: Block::new(BR * width),
-            dout: Block::new(BR * value_width),
-            p: Block::filled(BR * BC, T::ZERO),
-            ds: Block::filled(BR * BC, T::ZERO),
-            dq: Block::new(BR * width),
+        Ok(Work {
+            q: Block::new(count(&[BR, width]))?,
+            dout: Block::new(count(&[BR, value_width]))?,
+            p: Block::filled(BR * BC, T::ZERO)?,
+            ds: Block::filled(BR * BC, T::ZERO)?,
+            dq: Block::new(count(&[BR, width]))?,
             lse: [T::ZERO; BR],
             delta: [T::ZERO; BR],
-            sums: Sums { dk: Block::new(keys * width), dv: Block::new(keys * value_width) },
-        }
+            sums: Sums { dk: Block::new(count(&[keys, width]))?, dv: Block::new(count(&[keys, value_width]))? },
+        })
     }
 
-    fn scratch(&self) -> Scratch<T> {
-        Scratch { packed: self.packed(), work: self.work() }
+    fn scratch(&self) -> Result<Scratch<T>, OutOfMemory> {
+        Ok(Scratch { packed: self.packed()?, work: self.work()? })
     }
 
     fn pack(&self, unit: usize, stretch: &Range<usize>, to: &mut Packed<T>) {
@@ -200,9 +215,12 @@ impl<T: Lanes> Backward<'_, T> {
     }
 
     /// Works on units one after another, with all threads on the queries of each.
-    fn shared(&self, units: Range<usize>, threads: usize) {
-        let mut packed = self.packed();
-        let works: Vec<_> = (0..threads).map(|_| std::sync::Mutex::new(self.work())).collect();
+    fn shared(&self, units: Range<usize>, threads: usize) -> Result<(), OutOfMemory> {
+        let mut packed = self.packed()?;
+        let mut works = list(threads)?;
+        for _ in 0..threads {
+            works.push(std::sync::Mutex::new(self.work()?));
+        }
         for unit in units {
             for stretch in self.stretches() {
                 self.pack(unit, &stretch, &mut packed);
@@ -215,6 +233,7 @@ impl<T: Lanes> Backward<'_, T> {
                 self.write(unit, stretch, &works.iter().map(|work| &work.sums).collect::<Vec<_>>());
             }
         }
+        Ok(())
     }
 
     /// Lets every `of`-th tile of the queries that share a key head, from the `part`-th on, pass by a stretch of its keys.

@@ -5,8 +5,9 @@ use super::mask::{self, Place, Seen};
 use super::online::{Rows, Step};
 use super::tile::{Along, BC, BR, MR, Operands, Shape};
 use super::{Dims, Head, Inputs, Shared, pack};
-use crate::buffer::Block;
+use crate::buffer::{Block, OutOfMemory};
 use crate::real::Real;
+use crate::shape::count;
 use crate::simd::{Kernel, Lanes, Vector, dispatch_on};
 use crate::threads;
 
@@ -48,23 +49,25 @@ impl<T: Real> Partial<T> {
 }
 
 /// Computes the running softmax of every query head over each part of the keys.
-pub(super) fn partial<T: Lanes>(x: &Inputs<'_, T>, dims: &Dims, shape: Shape) -> Partial<T> {
+pub(super) fn partial<T: Lanes>(x: &Inputs<'_, T>, dims: &Dims, shape: Shape) -> Result<Partial<T>, OutOfMemory> {
     let groups = dims.groups();
-    let ns = (dims.keys * (dims.dim + dims.value_dim) * size_of::<T>()) as f64 / BYTES_PER_NS;
+    let ns = dims.keys as f64 * (dims.dim + dims.value_dim) as f64 * size_of::<T>() as f64 / BYTES_PER_NS;
     let threads = threads::parts(dims.units() * dims.keys.div_ceil(PART).max(1), ns / dims.keys.div_ceil(PART).max(1) as f64);
     // With fewer units than threads, or a last round of units that leaves threads idle, keys are split.
     let splits = if dims.units().is_multiple_of(threads) { 1 } else { threads };
     let parts = splits.min(dims.keys / PART).max(1);
     let stride = dims.value_dim + 2;
-    let mut results = Block::new(dims.units() * parts * groups * stride);
+    let mut results = Block::new(count(&[dims.units(), parts, groups, stride]))?;
     let to = Shared(results.as_mut_ptr());
     super::forward::each(
         dims.units() * parts,
         threads,
-        || Scratch {
-            q: Block::filled(BR * dims.dim.max(1), T::ZERO),
-            scores: Block::filled(BR * BC, T::ZERO),
-            acc: Block::new(groups.next_multiple_of(MR) * dims.value_dim),
+        || {
+            Ok(Scratch {
+                q: Block::filled(count(&[BR, dims.dim.max(1)]), T::ZERO)?,
+                scores: Block::filled(BR * BC, T::ZERO)?,
+                acc: Block::new(count(&[groups.next_multiple_of(MR), dims.value_dim]))?,
+            })
         },
         |scratch, task| {
             let (unit, part) = (task / parts, task % parts);
@@ -77,8 +80,8 @@ pub(super) fn partial<T: Lanes>(x: &Inputs<'_, T>, dims: &Dims, shape: Shape) ->
                 to[2..].copy_from_slice(&scratch.acc[i * dims.value_dim..][..dims.value_dim]);
             }
         },
-    );
-    Partial { parts, results, stride }
+    )?;
+    Ok(Partial { parts, results, stride })
 }
 
 struct Scratch<T: Real> {

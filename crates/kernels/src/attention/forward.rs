@@ -7,8 +7,9 @@ use super::mask::{self, Place, Seen};
 use super::online::{Rows, Step};
 use super::tile::{Across, Along, BC, BR, MR, Operands, Shape, shape};
 use super::{Dims, Head, Inputs, Shared, pack};
-use crate::buffer::Block;
+use crate::buffer::{Block, OutOfMemory};
 use crate::real::Real;
+use crate::shape::count;
 use crate::simd::{self, Isa, Lanes, dispatch_on};
 use crate::threads;
 
@@ -30,12 +31,12 @@ pub struct Output<'a, T> {
 impl<'a, T> Output<'a, T> {
     /// An output of shape (b, h, t, e) in row-major order.
     pub fn row_major(out: &'a mut [T], lse: &'a mut [T], [heads, queries, value_dim]: [usize; 3]) -> Self {
-        Self { out, strides: [heads * queries * value_dim, queries * value_dim, value_dim], lse }
+        Self { out, strides: [count(&[heads, queries, value_dim]), count(&[queries, value_dim]), value_dim], lse }
     }
 
     /// Panics unless every row is inside `out` and no two rows share an element.
     fn check(&self, dims: &Dims) {
-        let rows = dims.batch * dims.heads * dims.queries;
+        let rows = dims.rows();
         assert_eq!(self.lse.len(), rows, "a log-sum-exp for each row of attention");
         if rows == 0 {
             return;
@@ -53,28 +54,34 @@ impl<'a, T> Output<'a, T> {
 ///
 /// A row that sees no key gets 0 and -∞.
 ///
+/// # Errors
+/// If there is no memory to work in.
+///
 /// # Panics
 /// If shapes do not fit each other, or the output does not fit them.
-pub fn forward<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>) {
-    run(x, output, false, simd::isa());
+pub fn forward<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>) -> Result<(), OutOfMemory> {
+    run(x, output, false, simd::isa())
 }
 
 /// As [`forward`], with the keys of `x` added to those that `output` holds a result of already.
 ///
 /// Keys may thus come in parts, in any order; a causal limit is that of `x` alone.
 ///
+/// # Errors
+/// As [`forward`].
+///
 /// # Panics
 /// As [`forward`].
-pub fn forward_from<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>) {
-    run(x, output, true, simd::isa());
+pub fn forward_from<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>) -> Result<(), OutOfMemory> {
+    run(x, output, true, simd::isa())
 }
 
 /// [`forward_from`], or [`forward`] where not to `resume`, on an instruction set.
-pub(super) fn run<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>, resume: bool, isa: Isa) {
+pub(super) fn run<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>, resume: bool, isa: Isa) -> Result<(), OutOfMemory> {
     let dims = x.dims();
     output.check(&dims);
-    if dims.batch * dims.heads * dims.queries == 0 {
-        return;
+    if dims.rows() == 0 {
+        return Ok(());
     }
     let forward = Forward {
         x,
@@ -88,12 +95,14 @@ pub(super) fn run<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>, resume: bo
     if decode::fits(x, &dims, forward.shape) {
         return forward.decode();
     }
-    let packed = forward.packed_keys() + if forward.reads_values() { 0 } else { dims.keys * forward.value_width() };
-    let at_once = (ROUND_BYTES / (packed * size_of::<T>()).max(1)).clamp(1, dims.units().max(1));
-    let mut memory = Block::new(packed * at_once);
+    let values = if forward.reads_values() { 0 } else { count(&[dims.keys, forward.value_width()]) };
+    let packed = forward.packed_keys().saturating_add(values);
+    let at_once = (ROUND_BYTES / packed.saturating_mul(size_of::<T>()).max(1)).clamp(1, dims.units().max(1));
+    let mut memory = Block::new(packed.saturating_mul(at_once))?;
     for first in (0..dims.units()).step_by(at_once) {
-        forward.round(first..(first + at_once).min(dims.units()), &mut memory, packed);
+        forward.round(first..(first + at_once).min(dims.units()), &mut memory, packed)?;
     }
+    Ok(())
 }
 
 struct Forward<'a, T> {
@@ -141,7 +150,7 @@ impl<T: Lanes> Forward<'_, T> {
     }
 
     /// Computes all rows of some (batch, key head) pairs.
-    fn round(&self, units: std::ops::Range<usize>, memory: &mut [T], packed: usize) {
+    fn round(&self, units: std::ops::Range<usize>, memory: &mut [T], packed: usize) -> Result<(), OutOfMemory> {
         let Dims { keys, dim, value_dim, queries, .. } = self.dims;
         let (width, nr) = (self.value_width(), self.shape.nr);
         let k_len = self.packed_keys();
@@ -153,7 +162,7 @@ impl<T: Lanes> Forward<'_, T> {
         each(
             count,
             pack::parts(units.len() * packed),
-            || (),
+            || Ok(()),
             |(), task| {
                 let (unit, part) = (task / stretches, task % stretches);
                 let (b, g) = ((units.start + unit) / self.dims.kv_heads, (units.start + unit) % self.dims.kv_heads);
@@ -170,7 +179,7 @@ impl<T: Lanes> Forward<'_, T> {
                     pack::rows(Head::of(&self.x.v, b, g), range, to, shape);
                 }
             },
-        );
+        )?;
         let blocks = queries.div_ceil(BR);
         let rows = queries.div_ceil(blocks).next_multiple_of(MR);
         let groups = self.dims.groups();
@@ -198,14 +207,14 @@ impl<T: Lanes> Forward<'_, T> {
                     self.task(task, k, v, scratch);
                 }
             },
-        );
+        )
     }
 
     /// Computes the only row of every head from partial results over parts of the keys.
-    fn decode(&self) {
+    fn decode(&self) -> Result<(), OutOfMemory> {
         let groups = self.dims.groups();
-        let partial = decode::partial(self.x, &self.dims, self.shape);
-        let mut acc = Block::new(self.value_width() * MR);
+        let partial = decode::partial(self.x, &self.dims, self.shape)?;
+        let mut acc = Block::new(count(&[self.value_width(), MR]))?;
         for row in 0..self.dims.batch * self.dims.heads {
             let (batch, head) = (row / self.dims.heads, row % self.dims.heads);
             let task = Task { batch, head, query: 0, rows: 1 };
@@ -217,14 +226,15 @@ impl<T: Lanes> Forward<'_, T> {
             }
             self.finish(task, &state, &acc);
         }
+        Ok(())
     }
 
-    fn scratch(&self) -> Scratch<T> {
-        Scratch {
-            q: Block::new(BR * self.dims.dim.max(1)),
-            scores: Block::filled(BR * BC, T::ZERO),
-            acc: Block::new(BR * self.value_width()),
-        }
+    fn scratch(&self) -> Result<Scratch<T>, OutOfMemory> {
+        Ok(Scratch {
+            q: Block::new(count(&[BR, self.dims.dim.max(1)]))?,
+            scores: Block::filled(BR * BC, T::ZERO)?,
+            acc: Block::new(count(&[BR, self.value_width()]))?,
+        })
     }
 
     /// Computes the rows of one task from packed keys, and values in rows of whole vectors.
@@ -320,16 +330,21 @@ impl<T: Lanes> Forward<'_, T> {
 }
 
 /// Calls `work(scratch, task)` for each of `0..count` on `parts` threads, which take tasks in order as they get free.
-pub(super) fn each<S>(count: usize, parts: usize, scratch: impl Fn() -> S + Sync, work: impl Fn(&mut S, usize) + Sync) {
+pub(super) fn each<S>(
+    count: usize,
+    parts: usize,
+    scratch: impl Fn() -> Result<S, OutOfMemory> + Sync,
+    work: impl Fn(&mut S, usize) + Sync,
+) -> Result<(), OutOfMemory> {
     let next = AtomicUsize::new(0);
-    threads::run(parts.min(count), |_| {
-        let mut scratch = scratch();
+    threads::try_run(parts.min(count), |_| {
+        let mut scratch = scratch()?;
         loop {
             let task = next.fetch_add(1, Ordering::Relaxed);
             if task >= count {
-                return;
+                return Ok(());
             }
             work(&mut scratch, task);
         }
-    });
+    })
 }

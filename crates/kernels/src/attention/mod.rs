@@ -29,6 +29,7 @@ pub use backward::{Cotangents, Gradients, backward};
 pub use forward::{Output, forward, forward_from};
 
 use crate::real::Real;
+use crate::shape::count;
 use crate::view::View;
 
 /// What may be looked at, beside the causal limit: a view of shape (b, h, t, s), broadcast by strides of 0.
@@ -83,9 +84,14 @@ impl Dims {
         self.heads / self.kv_heads.max(1)
     }
 
+    /// Rows of all heads.
+    pub fn rows(&self) -> usize {
+        count(&[self.batch, self.heads, self.queries])
+    }
+
     /// Pairs of a batch and a key head.
     pub fn units(&self) -> usize {
-        self.batch * self.kv_heads
+        count(&[self.batch, self.kv_heads])
     }
 }
 

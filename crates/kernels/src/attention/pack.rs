@@ -6,6 +6,7 @@ use super::Head;
 use super::tile::Shape;
 use crate::product::transpose;
 use crate::real::Real;
+use crate::shape::count;
 use crate::simd::{self, Kernel, Lanes, Vector, dispatch_on, prefetch};
 use crate::threads;
 
@@ -53,7 +54,7 @@ pub(super) struct Rows<T> {
 
 /// Elements that [`panels`] writes for `keys` rows of `dim` elements.
 pub(super) fn panels_len(keys: usize, dim: usize, nr: usize) -> usize {
-    keys.next_multiple_of(nr) * dim
+    count(&[keys.next_multiple_of(nr), dim])
 }
 
 /// Transposes rows `keys` into panels of `nr`: element c of key j goes to panel j / nr, at c · nr + j % nr; missing keys are 0.

@@ -136,12 +136,12 @@ fn fast<T: Lanes>(isa: Isa, case: &Case, data: &Data) -> Everything<T> {
         let rows = case.batch * case.heads * case.queries;
         // Everything is written, whatever was there.
         let (mut out, mut lse) = (vec![T::NAN; rows * case.value_dim], vec![T::NAN; rows]);
-        forward::run(x, Output::row_major(&mut out, &mut lse, case.shape()), false, isa);
+        forward::run(x, Output::row_major(&mut out, &mut lse, case.shape()), false, isa).unwrap();
         let nan = |len: usize| vec![T::NAN; len];
         let (mut dq, mut dk, mut dv) = (nan(data.q.len()), nan(data.k.len()), nan(data.v.len()));
         with_cotangents(case, data, (&out, &lse), |c| {
             let gradients = Gradients { dq: Some(&mut dq), dk: Some(&mut dk), dv: Some(&mut dv) };
-            backward::run(x, c, gradients, isa);
+            backward::run(x, c, gradients, isa).unwrap();
         });
         [out, lse, dq, dk, dv]
     })
@@ -337,7 +337,7 @@ fn keys_in_three_parts_in_any_order_give_the_whole() {
                         mask,
                         ..*x
                     };
-                    forward_from(&x, Output::row_major(&mut out, &mut lse, case.shape()));
+                    forward_from(&x, Output::row_major(&mut out, &mut lse, case.shape())).unwrap();
                 });
             }
             let errors = (difference(&out, &whole), difference(&lse, &whole_lse));
@@ -354,7 +354,7 @@ fn an_output_may_lie_as_batch_time_head() {
     // One element more than the result has, which stays as it was.
     let (mut out, mut lse) = (vec![7.0; whole.len() + 1], vec![0.0; 54]);
     with_inputs(&case, &data, |x: &Inputs<'_, f64>| {
-        forward(x, Output { out: &mut out, strides: [9 * 3 * 4, 4, 3 * 4], lse: &mut lse });
+        forward(x, Output { out: &mut out, strides: [9 * 3 * 4, 4, 3 * 4], lse: &mut lse }).unwrap();
     });
     let view = View::new(&out, 0, &[2, 3, 9, 4], &[108, 4, 12, 1]).unwrap();
     assert!(difference(&view.iter().collect::<Vec<_>>(), &whole) < 1e-13 && out[216] == 7.0);
@@ -365,7 +365,7 @@ fn an_output_may_lie_as_batch_time_head() {
 fn an_output_whose_rows_overlap_is_refused() {
     let case = Case { queries: 2, dim: 4, value_dim: 4, ..PLAIN };
     with_inputs(&case, &case.data(), |x: &Inputs<'_, f32>| {
-        forward(x, Output { out: &mut [0.0; 8], strides: [8, 8, 3], lse: &mut [0.0; 2] });
+        forward(x, Output { out: &mut [0.0; 8], strides: [8, 8, 3], lse: &mut [0.0; 2] }).unwrap();
     });
 }
 
@@ -377,9 +377,9 @@ fn each_gradient_alone_is_what_it_is_with_the_others() {
     with_inputs(&case, &data, |x: &Inputs<'_, f64>| {
         with_cotangents(&case, &data, (&out, &lse), |c| {
             let mut alone = [vec![0.0; dq.len()], vec![0.0; dk.len()], vec![0.0; dv.len()]];
-            backward(x, c, Gradients { dq: Some(&mut alone[0]), ..Default::default() });
-            backward(x, c, Gradients { dk: Some(&mut alone[1]), ..Default::default() });
-            backward(x, c, Gradients { dv: Some(&mut alone[2]), ..Default::default() });
+            backward(x, c, Gradients { dq: Some(&mut alone[0]), ..Default::default() }).unwrap();
+            backward(x, c, Gradients { dk: Some(&mut alone[1]), ..Default::default() }).unwrap();
+            backward(x, c, Gradients { dv: Some(&mut alone[2]), ..Default::default() }).unwrap();
             assert_eq!(alone, [dq, dk, dv]);
         });
     });

@@ -6,6 +6,7 @@ use super::walk::{Across, Walk};
 use super::{CHUNK, copy};
 use crate::buffer::Block;
 use crate::real::Element;
+use crate::shape::count;
 use crate::simd::prefetch;
 use crate::view::View;
 
@@ -41,12 +42,13 @@ fn compact<A: Element>(view: View<'_, A>) -> Option<(Block<A>, Vec<isize>)> {
         return None;
     }
     let once: Vec<usize> = view.shape().iter().zip(view.strides()).map(|(&n, &s)| if s == 0 { 1 } else { n }).collect();
-    let len: usize = once.iter().product();
+    let len = count(&once);
     let view_once = view.with_dimensions(&once, view.strides());
     if len == 0 || view.len() / len < REPEATED || Walk::new(view_once).across().is_none() {
         return None;
     }
-    let mut block = Block::new(len);
+    // Without memory for it the operand is gathered as it lies.
+    let mut block = Block::new(len).ok()?;
     copy(view_once, &mut block);
     let mut step = 1;
     let mut strides = vec![0; once.len()];

@@ -1,5 +1,6 @@
 //! A view's dimensions, and its elements gathered one row after another.
 
+use crate::shape::product;
 use crate::view::View;
 
 /// A view's dimensions, merged where memory walks on from one to the next.
@@ -45,7 +46,7 @@ impl<'a, A: Copy> Walk<'a, A> {
             return None;
         }
         let d = self.outer.iter().rposition(|&(_, step)| step == 1)?;
-        let slab = self.outer[d + 1..].iter().map(|&(n, _)| n).product::<usize>() * self.row.0;
+        let slab = product(self.outer[d + 1..].iter().map(|&(n, _)| n).chain([self.row.0]));
         Some(Across { slab, size: self.outer[d].0, row: self.row.0 })
     }
 

@@ -2,11 +2,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::Failure;
 use super::matrix::Matrix;
+use super::{Failure, Fault};
 use crate::elementwise;
 use crate::real::Element;
 use crate::rows::split;
+use crate::shape::count;
 use crate::threads;
 use crate::view::View;
 
@@ -16,7 +17,7 @@ use crate::view::View;
 /// If the view has less than two dimensions.
 pub(super) fn sizes<T: Copy>(a: View<'_, T>) -> [usize; 3] {
     let [batch @ .., m, n] = a.shape() else { panic!("a matrix has two dimensions") };
-    [batch.iter().product(), *m, *n]
+    [count(batch), *m, *n]
 }
 
 /// A matrix of a view `(…, m, n)`.
@@ -45,14 +46,15 @@ pub(super) fn load<T: Element>(a: Matrix<'_, T>, to: &mut [T]) {
     view.expect("a matrix lies in its data");
 }
 
-/// Calls `one` for each matrix with its part of every result, over threads; the first failure in the order of the batch.
+/// Calls `one` for each matrix with its part of every result, over threads; the first failure in the order of the batch, or that
+/// there was no memory.
 ///
 /// `ns_each` is about how many nanoseconds a matrix takes.
 pub(super) fn each<T: Send, const N: usize>(
     batch: usize,
     ns_each: f64,
     results: [&mut [T]; N],
-    one: impl Fn(usize, [&mut [T]; N]) -> Result<(), usize> + Sync,
+    one: impl Fn(usize, [&mut [T]; N]) -> Result<(), Fault> + Sync,
 ) -> Result<(), Failure> {
     let first: Mutex<Option<Failure>> = Mutex::new(None);
     split(batch, threads::parts(batch, ns_each), results, |range, slices| {
@@ -63,10 +65,15 @@ pub(super) fn each<T: Send, const N: usize>(
             for ((rest, own), width) in rests.iter_mut().zip(&mut own).zip(widths) {
                 (*own, *rest) = std::mem::take(rest).split_at_mut(width);
             }
-            if let Err(order) = one(matrix, own) {
+            if let Err(fault) = one(matrix, own) {
                 let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
-                if first.is_none_or(|first| matrix < first.matrix) {
-                    *first = Some(Failure { matrix, order });
+                let earlier = match (*first, fault) {
+                    (Some(Failure::Memory(_)), _) => false,
+                    (None, _) | (_, Fault::Memory(_)) => true,
+                    (Some(Failure::Matrix { matrix: known, .. }), _) => matrix < known,
+                };
+                if earlier {
+                    *first = Some(fault.of(matrix));
                 }
             }
         }

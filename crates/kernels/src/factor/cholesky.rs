@@ -1,12 +1,13 @@
 //! A = L Lᵀ, recursively by halves: L₁₁, then L₂₁ = A₂₁ L₁₁⁻ᵀ, then A₂₂ − L₂₁ L₂₁ᵀ.
 
-use super::Failure;
 use super::batch::{each, load, matrix, sizes};
 use super::lanes;
 use super::matrix::{Matrix, Target, multiply};
 use super::substitute::{Diagonal, Factor, Rows, Tile, residual, solve_rows, store};
 use super::triangular::{self, Triangle};
-use crate::buffer::Block;
+use super::{Failure, Fault};
+use crate::buffer::{Block, OutOfMemory};
+use crate::shape::count;
 use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on, isa};
 use crate::view::View;
 
@@ -20,13 +21,13 @@ const TILE: usize = 128;
 /// The lower triangular L with A = L Lᵀ and a positive diagonal, column by column, from the lower triangle of A.
 ///
 /// # Errors
-/// The first matrix that is not positive definite, and the order of its first leading minor that is not positive.
+/// That there is no memory, or the first matrix that is not positive definite, and the order of its first leading minor that is not positive.
 ///
 /// # Panics
 /// If the sizes do not fit.
 pub fn cholesky<T: Lanes>(a: View<'_, T>, l: &mut [T]) -> Result<(), Failure> {
     let [batch, n, columns] = sizes(a);
-    assert!(n == columns && l.len() == batch * n * n, "a square result for each square matrix");
+    assert!(n == columns && l.len() == count(&[batch, n, n]), "a square result for each square matrix");
     if l.is_empty() {
         return Ok(());
     }
@@ -35,7 +36,10 @@ pub fn cholesky<T: Lanes>(a: View<'_, T>, l: &mut [T]) -> Result<(), Failure> {
     }
     each(batch, 0.05 * (n * n * n) as f64 + 2.0 * (n * n) as f64, [l], |i, [l]| {
         load(matrix(a, i), l);
-        let outcome = factor(l, n, n);
+        let outcome = match factor(l, n, n) {
+            Err(Fault::Memory(refused)) => return Err(refused.into()),
+            outcome => outcome,
+        };
         // What is not finite leaves no pivot of its row that is positive and finite.
         if outcome.is_err() && !finite_below(matrix(a, i)) {
             l.fill(T::NAN);
@@ -53,37 +57,40 @@ fn finite_below<T: Lanes>(a: Matrix<'_, T>) -> bool {
 }
 
 /// Factors the lower triangle of n columns that lie `stride` apart; what is above it is not kept.
-fn factor<T: Lanes>(a: &mut [T], n: usize, stride: usize) -> Result<(), usize> {
+fn factor<T: Lanes>(a: &mut [T], n: usize, stride: usize) -> Result<(), Fault> {
     if n <= LEAF {
-        return leaf(isa(), a, n, stride);
+        return leaf(isa(), a, n, stride).map_err(Fault::Order);
     }
     let half = (n / 2).next_multiple_of(UNIT).min(n - 1);
     let rest = n - half;
     factor(a, half, stride)?;
     let (left, right) = a.split_at_mut(half * stride);
     // L₁₁ lies in the same columns as A₂₁, whose transpose lies row by row.
-    let mut l11 = Block::new(half * half);
+    let mut l11 = Block::new(half * half)?;
     for j in 0..half {
         l11[j * half + j..(j + 1) * half].copy_from_slice(&left[j * stride + j..j * stride + half]);
     }
     let lower = Triangle { upper: false, unit: false };
-    triangular::solve(Matrix::of_columns(&l11, half, half, half), lower, &mut left[half..], rest, stride);
+    triangular::solve(Matrix::of_columns(&l11, half, half, half), lower, &mut left[half..], rest, stride)?;
     let l21 = Matrix { at: half, ..Matrix::of_columns(left, rest, half, stride) };
-    subtract_square(l21, &mut right[half..], stride);
-    factor(&mut right[half..], rest, stride).map_err(|order| half + order)
+    subtract_square(l21, &mut right[half..], stride)?;
+    factor(&mut right[half..], rest, stride).map_err(|fault| match fault {
+        Fault::Order(order) => Fault::Order(half + order),
+        memory => memory,
+    })
 }
 
 /// The lower triangle of C − L Lᵀ.
-fn subtract_square<T: Lanes>(l: Matrix<'_, T>, c: &mut [T], stride: usize) {
+fn subtract_square<T: Lanes>(l: Matrix<'_, T>, c: &mut [T], stride: usize) -> Result<(), OutOfMemory> {
     let (n, k) = (l.rows, l.columns);
     if n <= TILE {
         return multiply(-T::ONE, l, l.t(), Target { data: c, row: 1, column: stride }, true);
     }
     let half = (n / 2).next_multiple_of(UNIT);
     let (top, bottom) = (l.block(0, 0, half, k), l.block(half, 0, n - half, k));
-    subtract_square(top, c, stride);
-    multiply(-T::ONE, bottom, top.t(), Target { data: &mut c[half..], row: 1, column: stride }, true);
-    subtract_square(bottom, &mut c[half * stride + half..], stride);
+    subtract_square(top, c, stride)?;
+    multiply(-T::ONE, bottom, top.t(), Target { data: &mut c[half..], row: 1, column: stride }, true)?;
+    subtract_square(bottom, &mut c[half * stride + half..], stride)
 }
 
 /// A block of n ≤ LEAF columns, about to be factored in registers.
@@ -95,7 +102,10 @@ struct Leaf<T> {
 
 /// Factors n ≤ LEAF columns as [`factor`] does.
 pub(super) fn leaf<T: Lanes>(isa: Isa, a: &mut [T], n: usize, stride: usize) -> Result<(), usize> {
-    assert!(n <= LEAF && n <= stride && (n == 0 || (n - 1) * stride + n <= a.len()), "columns within their data");
+    assert!(
+        n <= LEAF && n <= stride && (n == 0 || (n - 1).saturating_mul(stride).saturating_add(n) <= a.len()),
+        "columns within their data"
+    );
     dispatch_on(isa, Leaf { x: Rows { at: a.as_mut_ptr(), stride: stride as isize }, n })
 }
 

@@ -9,7 +9,7 @@
 //! ```
 
 use super::substitute::{Diagonal, Factor, Rows, Tile, residual, solve_rows, store};
-use crate::buffer::Block;
+use crate::buffer::{Block, OutOfMemory};
 use crate::product::transpose;
 use crate::simd::{Isa, Kernel, Lanes, MAX_LANES, Vector, dispatch_on};
 
@@ -20,14 +20,23 @@ pub(super) const LARGEST: usize = 128;
 ///
 /// # Panics
 /// If the sizes do not fit, or there are too many columns.
-pub(super) fn factor<T: Lanes>(isa: Isa, a: &mut [T], m: usize, n: usize, stride: usize, pivots: &mut [usize]) {
-    assert!(n <= LARGEST && n <= stride && (m == 0 || (m - 1) * stride + n <= a.len()) && pivots.len() == m.min(n));
+pub(super) fn factor<T: Lanes>(
+    isa: Isa,
+    a: &mut [T],
+    m: usize,
+    n: usize,
+    stride: usize,
+    pivots: &mut [usize],
+) -> Result<(), OutOfMemory> {
+    let end = m.saturating_sub(1).saturating_mul(stride).saturating_add(n);
+    assert!(n <= LARGEST && n <= stride && (m == 0 || end <= a.len()) && pivots.len() == m.min(n));
     if m == 0 || n == 0 {
-        return;
+        return Ok(());
     }
     let rows = m.next_multiple_of(MAX_LANES);
-    let mut panel = Block::new(rows * MAX_LANES);
+    let mut panel = Block::new(rows.saturating_mul(MAX_LANES))?;
     dispatch_on(isa, Crout { x: Rows { at: a.as_mut_ptr(), stride: stride as isize }, m, n, pivots, panel: &mut panel });
+    Ok(())
 }
 
 struct Crout<'a, T> {

@@ -1,13 +1,14 @@
 //! A = V Λ Vᵀ for symmetric A: by rotations where A is small (Jacobi 1846), else by tridiagonal form.
 
-use super::Failure;
 use super::batch::{each, load, matrix, sizes};
 use super::columns::{magnitude, norm, rescaling, scale};
 use super::implicit::{self, Rotations};
 use super::tridiagonal::Reflections;
+use super::{Failure, Fault};
 use super::{lanes, large};
-use crate::buffer::Block;
+use crate::buffer::{Block, OutOfMemory};
 use crate::real::Real;
+use crate::shape::count;
 use crate::simd::{Lanes, isa};
 use crate::view::View;
 
@@ -22,16 +23,19 @@ const SWEEPS: usize = 60;
 /// from the lower triangle of A.
 ///
 /// # Errors
-/// The first matrix whose iteration did not converge.
+/// That there is no memory, or the first matrix whose iteration did not converge.
 ///
 /// # Panics
 /// If the sizes do not fit.
 pub fn eigh<T: Lanes>(a: View<'_, T>, values: &mut [T], vectors: &mut [T]) -> Result<(), Failure> {
     let [batch, n, columns] = sizes(a);
-    assert!(n == columns && values.len() == batch * n, "a value for each row of square matrices");
-    assert!(vectors.is_empty() || vectors.len() == batch * n * n, "a vector for each value");
-    let one = |i: usize, values: &mut [T], vectors: &mut [T]| {
-        let mut work = Block::new(n * n);
+    assert!(n == columns && values.len() == count(&[batch, n]), "a value for each row of square matrices");
+    assert!(vectors.is_empty() || vectors.len() == count(&[batch, n, n]), "a vector for each value");
+    if values.is_empty() {
+        return Ok(());
+    }
+    let one = |i: usize, values: &mut [T], vectors: &mut [T]| -> Result<(), Fault> {
+        let mut work = Block::new(n * n)?;
         load(matrix(a, i), &mut work);
         for j in 0..n {
             if n <= SMALL {
@@ -50,42 +54,43 @@ pub fn eigh<T: Lanes>(a: View<'_, T>, values: &mut [T], vectors: &mut [T]) -> Re
         if let Some(factor) = scaling {
             scale(&mut work, factor);
         }
-        let converged = if n <= SMALL { rotate(&mut work, n, values, vectors) } else { by_tridiagonal(&mut work, values, vectors) };
+        let converged =
+            if n <= SMALL { rotate(&mut work, n, values, vectors) } else { by_tridiagonal(&mut work, values, vectors)? };
         if let Some(factor) = scaling {
             scale(values, T::ONE / factor);
         }
-        if converged { Ok(()) } else { Err(n) }
+        if converged { Ok(()) } else { Err(Fault::Order(n)) }
     };
     if lanes::suit(a) {
         let width = vectors.len() / batch;
-        return lanes::eigh(a, values, vectors).into_iter().try_for_each(|i| {
+        return lanes::eigh(a, values, vectors)?.into_iter().try_for_each(|i| {
             let (values, vectors) = (&mut values[i * n..][..n], &mut vectors[i * width..][..width]);
-            one(i, values, vectors).map_err(|order| Failure { matrix: i, order })
+            one(i, values, vectors).map_err(|fault| fault.of(i))
         });
     }
-    each(batch, 30.0 * (n * n * n) as f64 + 100.0, [values, vectors], |i, [values, vectors]| one(i, values, vectors))
+    each(batch, 30.0 * (n as f64).powi(3) + 100.0, [values, vectors], |i, [values, vectors]| one(i, values, vectors))
 }
 
 /// By the tridiagonal matrix of the same values.
-fn by_tridiagonal<T: Lanes>(a: &mut [T], values: &mut [T], vectors: &mut [T]) -> bool {
+fn by_tridiagonal<T: Lanes>(a: &mut [T], values: &mut [T], vectors: &mut [T]) -> Result<bool, OutOfMemory> {
     let n = values.len();
-    let (mut diagonal, mut beside) = (Block::new(n), Block::new(n - 1));
-    let reflections = Reflections::of(isa(), a, &mut diagonal, &mut beside);
+    let (mut diagonal, mut beside) = (Block::new(n)?, Block::new(n - 1)?);
+    let reflections = Reflections::of(isa(), a, &mut diagonal, &mut beside)?;
     if n > ITERATED && !vectors.is_empty() {
-        let converged = large::tridiagonal([&diagonal, &beside], values, vectors);
-        reflections.apply(isa(), vectors);
-        return converged;
+        let converged = large::tridiagonal([&diagonal, &beside], values, vectors)?;
+        reflections.apply(isa(), vectors)?;
+        return Ok(converged);
     }
     let wanted = !vectors.is_empty();
     let mut rotations = Rotations::new(if wanted { n } else { 0 });
     let converged = implicit::values(&mut diagonal, &mut beside, wanted.then_some(&mut rotations));
-    let order = implicit::order(&diagonal);
+    let order = implicit::order(&diagonal)?;
     values.iter_mut().zip(&order).for_each(|(value, &from)| *value = diagonal[from]);
     if wanted {
-        reflections.columns(isa(), vectors);
-        rotations.apply(isa(), vectors, &order);
+        reflections.columns(isa(), vectors)?;
+        rotations.apply(isa(), vectors, &order)?;
     }
-    converged
+    Ok(converged)
 }
 
 /// (c, s) of the rotation that makes [[a, g], [g, b]] diagonal, and the tangent of its angle, at most 1.
@@ -106,7 +111,8 @@ pub(super) fn rotate_columns<T: Real>(x: &mut [T], y: &mut [T], c: T, s: T) {
 
 /// Sweeps over all pairs until what is off the diagonal is rounding.
 fn rotate<T: Real>(a: &mut [T], n: usize, values: &mut [T], vectors: &mut [T]) -> bool {
-    let mut v = Block::filled(if vectors.is_empty() { 0 } else { n * n }, T::ZERO);
+    let mut v = Block::small(if vectors.is_empty() { 0 } else { n * n });
+    v.fill(T::ZERO);
     v.iter_mut().step_by(n + 1).for_each(|x| *x = T::ONE);
     let least = T::EPSILON * norm(a) * T::from_f64(1.0 / 16.0);
     let mut converged = false;

@@ -6,9 +6,10 @@
 
 use super::columns::norm;
 use super::substitute::{Rows, Tile, load, store};
-use crate::buffer::Block;
+use crate::buffer::{Block, OutOfMemory};
 use crate::product::transpose;
 use crate::real::Real;
+use crate::shape::count;
 use crate::simd::{Isa, Kernel, Lanes, MAX_LANES, Vector, dispatch_on};
 
 /// The reflections of `steps` columns of m rows.
@@ -28,7 +29,7 @@ fn padded(m: usize) -> usize {
 
 /// The elements that the reflections of `steps` columns of m rows take.
 pub(super) fn len(m: usize, steps: usize) -> usize {
-    (padded(m) + MAX_LANES) * padded(steps)
+    count(&[padded(m) + MAX_LANES, padded(steps)])
 }
 
 impl<'a, T: Lanes> Reflections<'a, T> {
@@ -46,14 +47,15 @@ impl<'a, T: Lanes> Reflections<'a, T> {
     ///
     /// # Panics
     /// If the rows do not lie in `a`.
-    pub fn factor(&mut self, isa: Isa, a: &mut [T], n: usize) {
+    pub fn factor(&mut self, isa: Isa, a: &mut [T], n: usize) -> Result<(), OutOfMemory> {
         self.check(a, n);
         assert!(self.steps <= n, "a column for each step");
         if self.steps > 0 {
-            let mut panel = Block::new(padded(self.m) * MAX_LANES);
+            let mut panel = Block::new(count(&[padded(self.m), MAX_LANES]))?;
             let x = Rows { at: a.as_mut_ptr(), stride: n as isize };
             dispatch_on(isa, Run { of: self, x, n, panel: &mut panel, task: Task::Factor });
         }
+        Ok(())
     }
 
     /// Multiplies m rows of n columns, one after another, by H₁ H₂ ⋯.
@@ -83,7 +85,7 @@ impl<'a, T: Lanes> Reflections<'a, T> {
     }
 
     fn check(&self, a: &[T], n: usize) {
-        assert_eq!(a.len(), self.m * n, "as many rows as were reflected");
+        assert_eq!(a.len(), count(&[self.m, n]), "as many rows as were reflected");
     }
 }
 

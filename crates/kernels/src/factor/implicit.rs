@@ -6,8 +6,9 @@
 use std::cmp::Ordering;
 
 use super::columns::norm;
-use crate::buffer::Block;
+use crate::buffer::{Block, OutOfMemory, list};
 use crate::real::Real;
+use crate::shape::count;
 use crate::simd::{Isa, Kernel, Lanes, MAX_LANES, Vector, dispatch_on};
 use crate::threads;
 
@@ -99,10 +100,11 @@ fn length<T: Real>(x: T, y: T) -> T {
 }
 
 /// The order that makes values increase.
-pub(super) fn order<T: Real>(values: &[T]) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
+pub(super) fn order<T: Real>(values: &[T]) -> Result<Vec<usize>, OutOfMemory> {
+    let mut order = list(values.len())?;
+    order.extend(0..values.len());
     order.sort_by(|&i, &j| values[i].partial_cmp(&values[j]).unwrap_or(Ordering::Equal));
-    order
+    Ok(order)
 }
 
 impl<T: Lanes> Rotations<T> {
@@ -113,15 +115,18 @@ impl<T: Lanes> Rotations<T> {
 
     /// Multiplies n columns of n by the product of the rotations, and puts its columns into an order.
     ///
+    /// # Errors
+    /// If there is no memory to work in.
+    ///
     /// # Panics
     /// If there is another number of elements.
-    pub fn apply(&self, isa: Isa, columns: &mut [T], order: &[usize]) {
+    pub fn apply(&self, isa: Isa, columns: &mut [T], order: &[usize]) -> Result<(), OutOfMemory> {
         let n = order.len();
-        assert_eq!(columns.len(), n * n, "as many columns as values");
+        assert_eq!(columns.len(), count(&[n, n]), "as many columns as values");
         // Enough for any register: those of fewer lanes take more of a slab.
         let rows = GROUP * MAX_LANES / (size_of::<T>() / 4);
         let slabs = n.div_ceil(rows);
-        let mut turned = Block::filled(slabs * rows * n, T::ZERO);
+        let mut turned = Block::filled(count(&[slabs, rows, n]), T::ZERO)?;
         let parts = threads::parts(slabs, NS_EACH * (GROUP * self.all.len()) as f64);
         let from = &*columns;
         threads::split_mut(&mut turned, rows * n, parts, |start, slabs| {
@@ -139,6 +144,7 @@ impl<T: Lanes> Rotations<T> {
                 to.copy_from_slice(&slab[from * rows..][..to.len()]);
             }
         }
+        Ok(())
     }
 }
 

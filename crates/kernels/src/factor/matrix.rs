@@ -1,5 +1,6 @@
 //! Strided matrices and their products: what the blocked algorithms are written in.
 
+use crate::buffer::OutOfMemory;
 use crate::product::{Axes, Axis, Group, Operand, Stored, add_product, product};
 use crate::simd::Lanes;
 
@@ -55,10 +56,16 @@ pub(super) struct Target<'a, T> {
 }
 
 /// C = α A B, or C += α A B where `add`.
-pub(super) fn multiply<T: Lanes>(alpha: T, a: Matrix<'_, T>, b: Matrix<'_, T>, c: Target<'_, T>, add: bool) {
+pub(super) fn multiply<T: Lanes>(
+    alpha: T,
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    c: Target<'_, T>,
+    add: bool,
+) -> Result<(), OutOfMemory> {
     debug_assert!(a.columns == b.rows);
     if a.rows == 0 || b.columns == 0 || (a.columns == 0 && add) {
-        return;
+        return Ok(());
     }
     let one = |size, a, b, c: usize| Group::from_iter([Axis { size, a, b, c: c as isize }]);
     let axes = Axes {

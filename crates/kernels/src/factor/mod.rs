@@ -29,11 +29,48 @@ mod tests;
 pub mod triangular;
 mod tridiagonal;
 
-/// A matrix of a batch that has no such factorization, or no solution.
+use crate::buffer::OutOfMemory;
+
+/// Why a batch was not factored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failure {
-    /// Which matrix of the batch, counted from 0.
-    pub matrix: usize,
+pub enum Failure {
+    /// A matrix of the batch has no such factorization, or no solution.
+    Matrix {
+        /// Which matrix of the batch, counted from 0.
+        matrix: usize,
+        /// The order of the leading block at fault, counted from 1.
+        order: usize,
+    },
+    /// There is no memory to work in.
+    Memory(OutOfMemory),
+}
+
+impl From<OutOfMemory> for Failure {
+    fn from(refused: OutOfMemory) -> Self {
+        Self::Memory(refused)
+    }
+}
+
+/// What went wrong with one matrix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
     /// The order of the leading block at fault, counted from 1.
-    pub order: usize,
+    Order(usize),
+    Memory(OutOfMemory),
+}
+
+impl Fault {
+    /// The failure of the batch whose matrix this is.
+    fn of(self, matrix: usize) -> Failure {
+        match self {
+            Self::Order(order) => Failure::Matrix { matrix, order },
+            Self::Memory(refused) => Failure::Memory(refused),
+        }
+    }
+}
+
+impl From<OutOfMemory> for Fault {
+    fn from(refused: OutOfMemory) -> Self {
+        Self::Memory(refused)
+    }
 }

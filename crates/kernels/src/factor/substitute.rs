@@ -302,7 +302,12 @@ impl<T: Lanes> Kernel<T> for Solve<T> {
 /// If the triangle is too large or B too short.
 pub(super) fn solve<T: Lanes>(isa: Isa, t: Matrix<'_, T>, [upper, unit]: [bool; 2], b: &mut [T], columns: usize, stride: usize) {
     let n = t.rows;
-    assert!(n <= LARGEST && t.columns == n && columns <= stride && (n == 0 || (n - 1) * stride + columns <= b.len()));
+    assert!(
+        n <= LARGEST
+            && t.columns == n
+            && columns <= stride
+            && (n == 0 || (n - 1).saturating_mul(stride).saturating_add(columns) <= b.len())
+    );
     if n == 0 || columns == 0 {
         return;
     }

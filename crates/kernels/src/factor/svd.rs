@@ -1,15 +1,16 @@
 //! A = U S Vᵀ: where A is small by rotations of its columns (Hestenes 1958), after a QR factorization where it is tall; else
 //! by bidiagonal form.
 
-use super::Failure;
 use super::batch::{each, load, matrix, sizes};
 use super::columns::{inner, magnitude, norm, rescaling, scale};
 use super::eigh::{SMALL, rotate_columns, rotation};
 use super::matrix::{Matrix, Target, multiply};
 use super::qr::{self, Kind};
+use super::{Failure, Fault};
 use super::{lanes, large, tall};
-use crate::buffer::Block;
+use crate::buffer::{Block, OutOfMemory, list};
 use crate::real::Real;
+use crate::shape::count;
 use crate::simd::Lanes;
 use crate::view::View;
 
@@ -41,7 +42,7 @@ impl Vectors {
 /// Singular values in decreasing order, `(batch, k)` with k = min(m, n), and the columns of U and V, column by column.
 ///
 /// # Errors
-/// The first matrix whose iteration did not converge.
+/// That there is no memory, or the first matrix whose iteration did not converge.
 ///
 /// # Panics
 /// If the sizes do not fit.
@@ -49,28 +50,32 @@ pub fn svd<T: Lanes>(a: View<'_, T>, vectors: Vectors, s: &mut [T], u: &mut [T],
     let [batch, m, n] = sizes(a);
     let [ku, kv] = vectors.columns([m, n]);
     let k = m.min(n);
-    assert!(s.len() == batch * k && u.len() == batch * m * ku && v.len() == batch * n * kv, "results for each matrix");
+    let fits = u.len() == count(&[batch, m, ku]) && v.len() == count(&[batch, n, kv]);
+    assert!(s.len() == count(&[batch, k]) && fits, "results for each matrix");
+    if s.is_empty() && u.is_empty() && v.is_empty() {
+        return Ok(());
+    }
     let factor = |i: usize, s: &mut [T], u: &mut [T], v: &mut [T]| {
         let a = matrix(a, i);
         // A wide matrix is a tall one across.
         if m < n { one(a.t(), vectors, s, [v, u]) } else { one(a, vectors, s, [u, v]) }
     };
     if lanes::suit(a) && (vectors != Vectors::Full || m == n) {
-        return lanes::svd(a, s, u, v).into_iter().try_for_each(|i| {
+        return lanes::svd(a, s, u, v)?.into_iter().try_for_each(|i| {
             let (s, u, v) = (&mut s[i * k..][..k], &mut u[i * m * ku..][..m * ku], &mut v[i * n * kv..][..n * kv]);
-            factor(i, s, u, v).map_err(|order| Failure { matrix: i, order })
+            factor(i, s, u, v).map_err(|fault| fault.of(i))
         });
     }
-    each(batch, 40.0 * (m * n * k) as f64 + 100.0, [s, u, v], |i, [s, u, v]| factor(i, s, u, v))
+    each(batch, 40.0 * (m * n) as f64 * k as f64 + 100.0, [s, u, v], |i, [s, u, v]| factor(i, s, u, v))
 }
 
 /// The decomposition of a matrix with no more columns than rows.
-fn one<T: Lanes>(a: Matrix<'_, T>, vectors: Vectors, s: &mut [T], [u, v]: [&mut [T]; 2]) -> Result<(), usize> {
+fn one<T: Lanes>(a: Matrix<'_, T>, vectors: Vectors, s: &mut [T], [u, v]: [&mut [T]; 2]) -> Result<(), Fault> {
     let (m, n) = (a.rows, a.columns);
     if m >= 2 * n && tall::suits(m, n) {
         return by_triangle(a, vectors, s, [u, v]);
     }
-    let mut work = Block::new(m * n);
+    let mut work = Block::new(m * n)?;
     load(a, &mut work);
     let largest = magnitude(&work);
     if !largest.is_finite() {
@@ -82,33 +87,33 @@ fn one<T: Lanes>(a: Matrix<'_, T>, vectors: Vectors, s: &mut [T], [u, v]: [&mut 
         scale(&mut work, factor);
     }
     let (converged, rank) = if n <= SMALL {
-        let converged = small(&mut work, m, vectors, s, [&mut *u, v]);
+        let converged = small(&mut work, m, vectors, s, [&mut *u, v])?;
         (converged, s.iter().take_while(|&&x| x > negligible(s[0])).count())
     } else {
         let thin = if vectors == Vectors::None { 0 } else { m * n };
-        (large::svd(&work, [m, n], s, [&mut u[..thin], v]), n)
+        (large::svd(&work, [m, n], s, [&mut u[..thin], v])?, n)
     };
-    complete(u, m, rank);
+    complete(u, m, rank)?;
     if let Some(factor) = scaling {
         scale(s, T::ONE / factor);
     }
-    if converged { Ok(()) } else { Err(n) }
+    if converged { Ok(()) } else { Err(Fault::Order(n)) }
 }
 
 /// A = Q R and R = U₁ S Vᵀ give U = Q U₁ (Chan 1982).
-fn by_triangle<T: Lanes>(a: Matrix<'_, T>, vectors: Vectors, s: &mut [T], [u, v]: [&mut [T]; 2]) -> Result<(), usize> {
+fn by_triangle<T: Lanes>(a: Matrix<'_, T>, vectors: Vectors, s: &mut [T], [u, v]: [&mut [T]; 2]) -> Result<(), Fault> {
     let (m, n) = (a.rows, a.columns);
     let wanted = vectors != Vectors::None;
-    let (mut q, mut r) = (Block::new(if wanted { m * n } else { 0 }), Block::new(n * n));
-    qr::one(a, Kind { full: false, non_negative: false }, &mut q, &mut r);
-    let mut inner = Block::new(if wanted { n * n } else { 0 });
+    let (mut q, mut r) = (Block::new(if wanted { m * n } else { 0 })?, Block::new(n * n)?);
+    qr::one(a, Kind { full: false, non_negative: false }, &mut q, &mut r)?;
+    let mut inner = Block::new(if wanted { n * n } else { 0 })?;
     let small = if wanted { Vectors::Thin } else { Vectors::None };
     one(Matrix::of_columns(&r, n, n, n), small, s, [&mut inner, v])?;
     if wanted {
         let (q, inner) = (Matrix::of_columns(&q, m, n, m), Matrix::of_columns(&inner, n, n, n));
-        multiply(T::ONE, q, inner, Target { data: &mut u[..m * n], row: 1, column: m }, false);
+        multiply(T::ONE, q, inner, Target { data: &mut u[..m * n], row: 1, column: m }, false)?;
         if s.iter().all(|s| s.is_finite()) {
-            complete(u, m, n);
+            complete(u, m, n)?;
         } else {
             u.fill(T::NAN);
         }
@@ -117,17 +122,18 @@ fn by_triangle<T: Lanes>(a: Matrix<'_, T>, vectors: Vectors, s: &mut [T], [u, v]
 }
 
 /// By rotations, of s.len() columns of m; overwrites them.
-fn small<T: Lanes>(a: &mut [T], m: usize, vectors: Vectors, s: &mut [T], [u, v]: [&mut [T]; 2]) -> bool {
+fn small<T: Lanes>(a: &mut [T], m: usize, vectors: Vectors, s: &mut [T], [u, v]: [&mut [T]; 2]) -> Result<bool, OutOfMemory> {
     let n = s.len();
     if n == 0 {
-        return true;
+        return Ok(true);
     }
     if m == n {
         let converged = orthogonalize(a, n, v);
-        return finish(a, m, vectors, s, [u, v]) && converged;
+        finish(a, m, vectors, s, [u, v])?;
+        return Ok(converged);
     }
-    let (mut q, mut r) = (Block::new(m * n), Block::new(n * n));
-    qr::one(Matrix::of_columns(a, m, n, m), Kind { full: false, non_negative: false }, &mut q, &mut r);
+    let (mut q, mut r) = (Block::new(m * n)?, Block::new(n * n)?);
+    qr::one(Matrix::of_columns(a, m, n, m), Kind { full: false, non_negative: false }, &mut q, &mut r)?;
     let converged = orthogonalize(&mut r, n, v);
     multiply(
         T::ONE,
@@ -135,8 +141,9 @@ fn small<T: Lanes>(a: &mut [T], m: usize, vectors: Vectors, s: &mut [T], [u, v]:
         Matrix::of_columns(&r, n, n, n),
         Target { data: a, row: 1, column: m },
         false,
-    );
-    finish(a, m, vectors, s, [u, v]) && converged
+    )?;
+    finish(a, m, vectors, s, [u, v])?;
+    Ok(converged)
 }
 
 /// Rotates pairs of n columns of n until all are orthogonal, and the identity in `v`, unless it is empty, alike.
@@ -178,16 +185,17 @@ fn negligible<T: Real>(norm: T) -> T {
 
 /// Orders orthogonal columns by their lengths, the singular values, and makes them unit vectors; columns of length 0, and
 /// those that a full U needs, are completed.
-fn finish<T: Lanes>(a: &[T], m: usize, vectors: Vectors, s: &mut [T], [u, v]: [&mut [T]; 2]) -> bool {
+fn finish<T: Lanes>(a: &[T], m: usize, vectors: Vectors, s: &mut [T], [u, v]: [&mut [T]; 2]) -> Result<(), OutOfMemory> {
     let n = s.len();
-    let lengths: Vec<T> = a.chunks_exact(m).map(norm).collect();
-    let mut order: Vec<usize> = (0..n).collect();
+    let (mut lengths, mut order) = (list::<T>(n)?, list::<usize>(n)?);
+    lengths.extend(a.chunks_exact(m).map(norm));
+    order.extend(0..n);
     order.sort_by(|&i, &j| lengths[j].partial_cmp(&lengths[i]).unwrap_or(std::cmp::Ordering::Equal));
     order.iter().zip(&mut *s).for_each(|(&from, s)| *s = lengths[from]);
     if vectors == Vectors::None {
-        return true;
+        return Ok(());
     }
-    let unordered = Block::copied(v);
+    let unordered = Block::copied(v)?;
     for (&from, to) in order.iter().zip(v.chunks_exact_mut(n)) {
         to.copy_from_slice(&unordered[from * n..][..n]);
     }
@@ -196,16 +204,17 @@ fn finish<T: Lanes>(a: &[T], m: usize, vectors: Vectors, s: &mut [T], [u, v]: [&
     for (&from, to) in order.iter().zip(u.chunks_exact_mut(m)).take(rank) {
         to.iter_mut().zip(&a[from * m..][..m]).for_each(|(to, &x)| *to = x / lengths[from]);
     }
-    true
+    Ok(())
 }
 
 /// Replaces the columns of U from the first `rank` on by others that are orthonormal to those and among themselves.
-fn complete<T: Lanes>(u: &mut [T], m: usize, rank: usize) {
+fn complete<T: Lanes>(u: &mut [T], m: usize, rank: usize) -> Result<(), OutOfMemory> {
     if rank * m < u.len() {
         // The first columns of a full Q of orthonormal columns are these, up to signs.
-        let (mut q, mut r) = (Block::new(m * m), Block::new(m * rank));
-        qr::one(Matrix::of_columns(u, m, rank, m), Kind { full: true, non_negative: false }, &mut q, &mut r);
+        let (mut q, mut r) = (Block::new(count(&[m, m]))?, Block::new(count(&[m, rank]))?);
+        qr::one(Matrix::of_columns(u, m, rank, m), Kind { full: true, non_negative: false }, &mut q, &mut r)?;
         let columns = u.len();
         u[rank * m..].copy_from_slice(&q[rank * m..columns]);
     }
+    Ok(())
 }

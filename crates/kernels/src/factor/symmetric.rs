@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::columns::add_scaled;
-use crate::buffer::Block;
+use crate::buffer::{Block, OutOfMemory};
+use crate::shape::count;
 use crate::simd::{Isa, Kernel, Lanes, MAX_LANES, Vector, dispatch_on};
 use crate::threads;
 
@@ -16,16 +17,23 @@ const NS_EACH: f64 = 0.015;
 
 /// y = A x of the symmetric matrix whose lower triangle lies column by column, `stride` apart.
 ///
+/// # Errors
+/// If there is no memory to work in.
+///
 /// # Panics
 /// If x and y are of different lengths, or the triangle is not in `a`.
-pub(super) fn product<T: Lanes>(isa: Isa, a: &[T], stride: usize, x: &[T], y: &mut [T]) {
+pub(super) fn product<T: Lanes>(isa: Isa, a: &[T], stride: usize, x: &[T], y: &mut [T]) -> Result<(), OutOfMemory> {
     let n = x.len();
-    assert!(y.len() == n && stride >= n && (n == 0 || a.len() >= (n - 1) * stride + n), "a triangle of as many columns");
+    assert!(
+        y.len() == n && stride >= n && (n == 0 || a.len() >= (n - 1).saturating_mul(stride).saturating_add(n)),
+        "a triangle of as many columns"
+    );
     let area = (n * n * size_of::<T>()) as f64 / 2.0;
     let parts = threads::brief_parts(n.div_ceil(COLUMNS), area * NS_EACH / n.div_ceil(COLUMNS).max(1) as f64);
     if parts < 2 {
         y.fill(T::ZERO);
-        return dispatch_on(isa, Product { a, stride, x, y, columns: 0..n });
+        dispatch_on(isa, Product { a, stride, x, y, columns: 0..n });
+        return Ok(());
     }
     // Columns are the shorter the later they come: equal parts of the triangle end where √(1 − part/parts) of them are left.
     let cut = |part: usize| {
@@ -33,7 +41,7 @@ pub(super) fn product<T: Lanes>(isa: Isa, a: &[T], stride: usize, x: &[T], y: &m
         if part == parts { n } else { (n - left as usize) / COLUMNS * COLUMNS }
     };
     let (first, apart) = (lane(x), n.next_multiple_of(MAX_LANES) + MAX_LANES);
-    let mut sums = Block::new(parts * apart);
+    let mut sums = Block::new(count(&[parts, apart]))?;
     threads::split_mut(&mut sums, apart, parts, |start, sums| {
         let (part, sums) = (start / apart, &mut sums[first..first + n]);
         sums.fill(T::ZERO);
@@ -43,6 +51,7 @@ pub(super) fn product<T: Lanes>(isa: Isa, a: &[T], stride: usize, x: &[T], y: &m
     for sums in sums.chunks_exact(apart).skip(1) {
         add_scaled(T::ONE, &sums[first..first + n], y);
     }
+    Ok(())
 }
 
 /// The lane that the first element of a slice has where registers are aligned in memory.
@@ -179,7 +188,8 @@ impl<T: Lanes> Pairs<'_, T> {
     }
 
     fn check(&self, columns: usize, rows: usize) {
-        let least = if columns == 0 { 0 } else { (columns - 1) * self.apart + self.first + rows };
+        let least =
+            if columns == 0 { 0 } else { (columns - 1).saturating_mul(self.apart).saturating_add(self.first).saturating_add(rows) };
         assert!(self.v.len() >= least && self.w.len() >= least, "rows of every column");
     }
 }

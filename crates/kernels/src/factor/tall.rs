@@ -8,7 +8,8 @@ use super::batch::load;
 use super::columns::{magnitude, rescaling};
 use super::house::{Reflections, len};
 use super::matrix::Matrix;
-use crate::buffer::Block;
+use crate::buffer::{Block, OutOfMemory, list};
+use crate::shape::count;
 use crate::simd::{Lanes, isa};
 use crate::threads;
 
@@ -33,29 +34,33 @@ struct Level<T: Lanes> {
 impl<T: Lanes> Level<T> {
     /// Factors slabs of a matrix and returns their R's, one below the other; none where a matrix needs to be scaled, or
     /// is not finite.
-    fn of(a: Matrix<'_, T>) -> Option<(Self, Block<T>)> {
+    fn of(a: Matrix<'_, T>) -> Result<Option<(Self, Block<T>)>, OutOfMemory> {
         let (m, n) = (a.rows, a.columns);
         let slabs = (m * n).div_ceil(SLAB);
-        let mut level = Self { reflections: Block::new(slabs * len(m.div_ceil(slabs), n)), m, slabs };
-        let mut tops = Block::new(slabs * n * n);
-        let whole: Vec<_> = level.parts(n).zip(tops.chunks_exact_mut(n * n)).map(Mutex::new).collect();
+        let reflections = Block::new(count(&[slabs, len(m.div_ceil(slabs), n)]))?;
+        let mut level = Self { reflections, m, slabs };
+        let mut tops = Block::new(count(&[slabs, n, n]))?;
+        let mut whole = list(slabs)?;
+        whole.extend(level.parts(n).zip(tops.chunks_exact_mut(n * n)).map(Mutex::new));
         let plain = AtomicBool::new(true);
-        threads::run(slabs, |slab| {
-            let Ok(mut whole) = whole[slab].try_lock() else { return };
+        threads::try_run(slabs, |slab| {
+            let Ok(mut whole) = whole[slab].try_lock() else { return Ok(()) };
             let ((range, memory), top) = &mut *whole;
             let rows = range.len();
-            let mut work = Block::new(rows * n);
+            let mut work = Block::new(rows * n)?;
             load(a.block(range.start, 0, rows, n).t(), &mut work);
             let largest = magnitude(&work);
             if !largest.is_finite() || rescaling(largest).is_some() {
-                return plain.store(false, Ordering::Relaxed);
+                plain.store(false, Ordering::Relaxed);
+                return Ok(());
             }
-            Reflections::new(memory, rows, n).factor(isa(), &mut work, n);
+            Reflections::new(memory, rows, n).factor(isa(), &mut work, n)?;
             top.copy_from_slice(&work[..n * n]);
             (1..n).for_each(|i| top[i * n..][..i].fill(T::ZERO));
-        });
+            Ok(())
+        })?;
         drop(whole);
-        plain.into_inner().then_some((level, tops))
+        Ok(plain.into_inner().then_some((level, tops)))
     }
 
     /// The rows and the reflections of each slab of n columns.
@@ -70,42 +75,48 @@ impl<T: Lanes> Level<T> {
     }
 
     /// Calls `take` with the rows of each slab of Q, from those of the Q of the R's.
-    fn expand(&mut self, n: usize, tops: &[T], take: impl Fn(usize, &[T]) + Sync) {
-        let parts: Vec<_> = self.parts(n).map(Mutex::new).collect();
-        threads::run(parts.len(), |slab| {
-            let Ok(mut part) = parts[slab].try_lock() else { return };
+    fn expand(
+        &mut self,
+        n: usize,
+        tops: &[T],
+        take: impl Fn(usize, &[T]) -> Result<(), OutOfMemory> + Sync,
+    ) -> Result<(), OutOfMemory> {
+        let mut parts = list(self.slabs)?;
+        parts.extend(self.parts(n).map(Mutex::new));
+        threads::try_run(parts.len(), |slab| {
+            let Ok(mut part) = parts[slab].try_lock() else { return Ok(()) };
             let (range, memory) = &mut *part;
-            let mut rows = Block::filled(range.len() * n, T::ZERO);
+            let mut rows = Block::filled(range.len() * n, T::ZERO)?;
             rows[..n * n].copy_from_slice(&tops[slab * n * n..][..n * n]);
             Reflections::new(memory, range.len(), n).apply(isa(), &mut rows, n);
-            take(slab, &rows);
-        });
+            take(slab, &rows)
+        })
     }
 }
 
 /// Q, unless it is empty, and R, column by column. Returns whether it did: a matrix that must be scaled, or is not finite, is left.
-pub(super) fn qr<T: Lanes>(a: Matrix<'_, T>, q: &mut [T], r: &mut [T]) -> bool {
+pub(super) fn qr<T: Lanes>(a: Matrix<'_, T>, q: &mut [T], r: &mut [T]) -> Result<bool, OutOfMemory> {
     let n = a.columns;
-    let Some((mut last, mut tops)) = Level::of(a) else { return false };
+    let Some((mut last, mut tops)) = Level::of(a)? else { return Ok(false) };
     let mut levels = Vec::new();
     while last.slabs > 1 {
         let rows = tops.len() / n;
         levels.push(last);
-        let Some(next) = Level::of(Matrix::of_rows(&tops, rows, n, n)) else { return false };
+        let Some(next) = Level::of(Matrix::of_rows(&tops, rows, n, n))? else { return Ok(false) };
         (last, tops) = next;
     }
     levels.push(last);
     load(Matrix::of_rows(&tops, n, n, n), r);
     if q.is_empty() {
-        return true;
+        return Ok(true);
     }
     tops.fill(T::ZERO);
     tops.iter_mut().step_by(n + 1).for_each(|x| *x = T::ONE);
     let (first, upper) = levels.split_first_mut().expect("a level of slabs");
     for level in upper.iter_mut().rev() {
-        let mut rows = Block::new(level.m * n);
+        let mut rows = Block::new(level.m * n)?;
         let mut rest = &mut rows[..];
-        let mut slabs = Vec::new();
+        let mut slabs = list(level.slabs)?;
         for (range, _) in level.parts(n) {
             let (slab, after) = rest.split_at_mut(range.len() * n);
             slabs.push(Mutex::new(slab));
@@ -115,12 +126,13 @@ pub(super) fn qr<T: Lanes>(a: Matrix<'_, T>, q: &mut [T], r: &mut [T]) -> bool {
             if let Ok(mut to) = slabs[slab].try_lock() {
                 to.copy_from_slice(from);
             }
-        });
+            Ok(())
+        })?;
         drop(slabs);
         tops = rows;
     }
     let mut columns: Vec<_> = q.chunks_exact_mut(a.rows).collect();
-    let mut slabs = Vec::new();
+    let mut slabs = list(first.slabs)?;
     for (range, _) in first.parts(n) {
         let mut slab = Vec::with_capacity(n);
         for column in &mut columns {
@@ -131,11 +143,12 @@ pub(super) fn qr<T: Lanes>(a: Matrix<'_, T>, q: &mut [T], r: &mut [T]) -> bool {
         slabs.push(Mutex::new(slab));
     }
     first.expand(n, &tops, |slab, from| {
-        let mut turned = Block::new(from.len());
+        let mut turned = Block::new(from.len())?;
         load(Matrix::of_rows(from, from.len() / n, n, n), &mut turned);
         if let Ok(mut slab) = slabs[slab].try_lock() {
             slab.iter_mut().zip(turned.chunks_exact(from.len() / n)).for_each(|(to, from)| to.copy_from_slice(from));
         }
-    });
-    true
+        Ok(())
+    })?;
+    Ok(true)
 }

@@ -88,7 +88,7 @@ fn cholesky_names_the_matrix_and_the_leading_minor() {
         let shape = [4, n, n];
         let strides = [(n * n) as isize, n as isize, 1];
         let found = cholesky(View::new(&a, 0, &shape, &strides).unwrap(), &mut l);
-        assert_eq!(found, Err(Failure { matrix: 2, order: bad + 1 }));
+        assert_eq!(found, Err(Failure::Matrix { matrix: 2, order: bad + 1 }));
         // A matrix that is not finite gives NaN and spares the others.
         a[0] = f64::NAN;
         a.truncate(2 * n * n);
@@ -102,7 +102,7 @@ fn lu_at<T: Lanes>(m: usize, n: usize) {
     let a = numbers(2 * m * n, (m * 1000 + n) as u64);
     let stored = real::<T>(&a);
     let (mut factors, mut order) = (real::<T>(&vec![9.0; 2 * m * n]), vec![0; 2 * m]);
-    lu(View::new(&stored, 0, &[2, m, n], &[(m * n) as isize, n as isize, 1]).unwrap(), &mut factors, &mut order);
+    lu(View::new(&stored, 0, &[2, m, n], &[(m * n) as isize, n as isize, 1]).unwrap(), &mut factors, &mut order).unwrap();
     let k = m.min(n);
     for ((a, factors), order) in wide(&stored).chunks(m * n).zip(factors.chunks(m * n)).zip(order.chunks(m)) {
         let f = wide(factors);
@@ -137,7 +137,7 @@ fn lu_solves_with_the_matrix_and_its_transpose() {
             let (a, x) = (numbers(2 * n * n, n as u64), numbers(2 * n * k, k as u64));
             let shape = [2, n, n];
             let (mut factors, mut order) = (vec![0.0; 2 * n * n], vec![0; 2 * n]);
-            lu(View::new(&a, 0, &shape, &[(n * n) as isize, n as isize, 1]).unwrap(), &mut factors, &mut order);
+            lu(View::new(&a, 0, &shape, &[(n * n) as isize, n as isize, 1]).unwrap(), &mut factors, &mut order).unwrap();
             let solve = |transpose: bool| {
                 let each = a.chunks(n * n).zip(x.chunks(n * k));
                 let b: Vec<f64> = each
@@ -159,7 +159,7 @@ fn lu_solves_with_the_matrix_and_its_transpose() {
     }
     let mut x = [0.0; 2];
     let factored = Factored { factors: &[1.0, 0.0, 5.0, 0.0], order: &[0, 1], n: 2 };
-    assert_eq!(lu_solve(factored, false, &[1.0, 1.0], &mut x), Err(Failure { matrix: 0, order: 2 }));
+    assert_eq!(lu_solve(factored, false, &[1.0, 1.0], &mut x), Err(Failure::Matrix { matrix: 0, order: 2 }));
 }
 
 fn qr_at<T: Lanes>(m: usize, n: usize) {
@@ -169,7 +169,7 @@ fn qr_at<T: Lanes>(m: usize, n: usize) {
     for full in [false, true] {
         let k = if full { m } else { steps };
         let (mut q, mut r) = (real::<T>(&vec![9.0; 2 * m * k]), real::<T>(&vec![9.0; 2 * k * n]));
-        qr(View::new(&stored, 0, &shape, &strides).unwrap(), Kind { full, non_negative: true }, &mut q, &mut r);
+        qr(View::new(&stored, 0, &shape, &strides).unwrap(), Kind { full, non_negative: true }, &mut q, &mut r).unwrap();
         for i in 0..2 {
             let a: Vec<f64> = wide(&stored).into_iter().skip(i).step_by(2).collect();
             let (q, r) = (transposed(&wide(&q[i * m * k..][..m * k]), m, k), transposed(&wide(&r[i * k * n..][..k * n]), k, n));
@@ -200,7 +200,8 @@ fn qr_survives_extreme_scales_and_zeros() {
         let (m, n) = (9, 5);
         let a: Vec<f64> = numbers(m * n, 3).iter().map(|x| x * scale).collect();
         let (mut q, mut r) = (vec![9.0; m * n], vec![9.0; n * n]);
-        qr(View::new(&a, 0, &[m, n], &[n as isize, 1]).unwrap(), Kind { full: false, non_negative: false }, &mut q, &mut r);
+        qr(View::new(&a, 0, &[m, n], &[n as isize, 1]).unwrap(), Kind { full: false, non_negative: false }, &mut q, &mut r)
+            .unwrap();
         let (q, r) = (transposed(&q, m, n), transposed(&r, n, n));
         let unit = |x: &[f64]| x.iter().map(|x| if scale == 0.0 { *x } else { x / scale }).collect::<Vec<_>>();
         assert!(ratio::<f64>(&unit(&a), &product(&q, &unit(&r), n), m) < 10.0, "{scale}");
@@ -234,5 +235,5 @@ fn triangular_systems_agree_with_their_twin() {
     }
     let view = View::new(&[1.0, 2.0, 3.0, 0.0], 0, &[2, 2], &[2, 1]).unwrap();
     let found = solve_triangular(view, &mut [1.0, 1.0], Triangle { upper: false, unit: false });
-    assert_eq!(found, Err(Failure { matrix: 0, order: 2 }));
+    assert_eq!(found, Err(Failure::Matrix { matrix: 0, order: 2 }));
 }

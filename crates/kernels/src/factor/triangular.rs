@@ -6,7 +6,8 @@
 use super::Failure;
 use super::batch::{each, matrix, sizes};
 use super::matrix::{Matrix, Target, multiply};
-use super::substitute;
+use super::{Fault, substitute};
+use crate::buffer::OutOfMemory;
 use crate::real::Real;
 use crate::simd::{Lanes, isa};
 use crate::view::View;
@@ -27,7 +28,7 @@ pub struct Triangle {
 /// of `t` is not read.
 ///
 /// # Errors
-/// The first element of the diagonal that is 0.
+/// That there is no memory, or the first element of the diagonal that is 0.
 ///
 /// # Panics
 /// If the sizes do not fit.
@@ -45,38 +46,44 @@ pub fn solve_triangular<T: Lanes>(t: View<'_, T>, b: &mut [T], triangle: Triangl
     each(batch, ns_each, [b], |i, [b]| {
         let t = matrix(t, i);
         regular(t, triangle)?;
-        solve(t, triangle, b, k, k);
-        Ok(())
+        Ok(solve(t, triangle, b, k, k)?)
     })
 }
 
 /// Refuses a diagonal with a 0 on it, with its position counted from 1.
-pub(super) fn regular<T: Real>(t: Matrix<'_, T>, triangle: Triangle) -> Result<(), usize> {
+pub(super) fn regular<T: Real>(t: Matrix<'_, T>, triangle: Triangle) -> Result<(), Fault> {
     match (0..t.rows).find(|&i| !triangle.unit && t.at(i, i) == T::ZERO) {
-        Some(i) => Err(i + 1),
+        Some(i) => Err(Fault::Order(i + 1)),
         None => Ok(()),
     }
 }
 
 /// Overwrites B, t.rows rows of `k` neighbours that lie `stride` apart, with T⁻¹ B.
-pub(super) fn solve<T: Lanes>(t: Matrix<'_, T>, triangle: Triangle, b: &mut [T], k: usize, stride: usize) {
+pub(super) fn solve<T: Lanes>(
+    t: Matrix<'_, T>,
+    triangle: Triangle,
+    b: &mut [T],
+    k: usize,
+    stride: usize,
+) -> Result<(), OutOfMemory> {
     let n = t.rows;
     if n <= LEAF {
-        return substitute::solve(isa(), t, [triangle.upper, triangle.unit], b, k, stride);
+        substitute::solve(isa(), t, [triangle.upper, triangle.unit], b, k, stride);
+        return Ok(());
     }
     let half = (n / 2).next_multiple_of(LEAF).min(n - 1);
     let (first, second) = b.split_at_mut(half * stride);
     let rest = n - half;
     let (t11, t22) = (t.block(0, 0, half, half), t.block(half, half, rest, rest));
     if triangle.upper {
-        solve(t22, triangle, second, k, stride);
+        solve(t22, triangle, second, k, stride)?;
         let x2 = Matrix::of_rows(second, rest, k, stride);
-        multiply(-T::ONE, t.block(0, half, half, rest), x2, Target { data: first, row: stride, column: 1 }, true);
-        solve(t11, triangle, first, k, stride);
+        multiply(-T::ONE, t.block(0, half, half, rest), x2, Target { data: first, row: stride, column: 1 }, true)?;
+        solve(t11, triangle, first, k, stride)
     } else {
-        solve(t11, triangle, first, k, stride);
+        solve(t11, triangle, first, k, stride)?;
         let x1 = Matrix::of_rows(first, half, k, stride);
-        multiply(-T::ONE, t.block(half, 0, rest, half), x1, Target { data: second, row: stride, column: 1 }, true);
-        solve(t22, triangle, second, k, stride);
+        multiply(-T::ONE, t.block(half, 0, rest, half), x1, Target { data: second, row: stride, column: 1 }, true)?;
+        solve(t22, triangle, second, k, stride)
     }
 }

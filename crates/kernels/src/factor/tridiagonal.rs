@@ -9,7 +9,8 @@ use super::columns::{add_scaled, inner, norm, scale};
 use super::matrix::{Matrix, Target, multiply};
 use super::substitute::solve;
 use super::symmetric::{Pairs, lane, product};
-use crate::buffer::Block;
+use crate::buffer::{Block, OutOfMemory};
+use crate::shape::count;
 use crate::simd::{Isa, Lanes, MAX_LANES};
 
 /// Columns of a panel, of matrices that are larger than the second-level cache, and others.
@@ -32,11 +33,14 @@ pub(super) struct Reflections<'a, T: Lanes> {
 impl<'a, T: Lanes> Reflections<'a, T> {
     /// Reduces the lower triangle of n columns of n; `diagonal` becomes that of T, and `beside` the n − 1 elements below it.
     ///
+    /// # Errors
+    /// If there is no memory to work in.
+    ///
     /// # Panics
     /// If the sizes do not fit.
-    pub fn of(isa: Isa, a: &'a mut [T], diagonal: &mut [T], beside: &mut [T]) -> Self {
+    pub fn of(isa: Isa, a: &'a mut [T], diagonal: &mut [T], beside: &mut [T]) -> Result<Self, OutOfMemory> {
         let n = diagonal.len();
-        assert!(n > 0 && a.len() == n * n && beside.len() == n - 1, "square matrices of an order");
+        assert!(n > 0 && a.len() == count(&[n, n]) && beside.len() == n - 1, "square matrices of an order");
         let width = PANEL[usize::from(n * n * size_of::<T>() <= NEAR)];
         // Columns that lie a power of two apart would share a few lines of the caches.
         let apart = n.next_multiple_of(MAX_LANES) + MAX_LANES;
@@ -45,62 +49,62 @@ impl<'a, T: Lanes> Reflections<'a, T> {
             n,
             width,
             apart,
-            vw: Block::filled(3 * width * apart, T::ZERO),
-            work: Block::filled(2 * apart, T::ZERO),
-            tau: Block::filled(n, T::ZERO),
+            vw: Block::filled(3 * width * apart, T::ZERO)?,
+            work: Block::filled(2 * apart, T::ZERO)?,
+            tau: Block::filled(n, T::ZERO)?,
         };
         for start in (0..n).step_by(width) {
             let end = (start + width).min(n);
             for j in start..end {
-                found.column(a, start, j, diagonal, beside);
+                found.column(a, start, j, diagonal, beside)?;
             }
-            found.change_rest(a, end);
+            found.change_rest(a, end)?;
         }
-        Self { v: a, tau: found.tau, n }
+        Ok(Self { v: a, tau: found.tau, n })
     }
 
     /// Multiplies n columns of n by Q.
     ///
     /// # Panics
     /// If there is another number of elements.
-    pub fn apply(&self, isa: Isa, c: &mut [T]) {
-        assert_eq!(c.len(), self.n * self.n, "a column for each of the matrix");
-        self.blocks(|start, width| self.reflect(isa, start, width, c));
+    pub fn apply(&self, isa: Isa, c: &mut [T]) -> Result<(), OutOfMemory> {
+        assert_eq!(c.len(), count(&[self.n, self.n]), "a column for each of the matrix");
+        self.blocks(|start, width| self.reflect(isa, start, width, c))
     }
 
     /// Makes n columns of n those of Q.
     ///
     /// # Panics
     /// If there is another number of elements.
-    pub fn columns(&self, isa: Isa, q: &mut [T]) {
+    pub fn columns(&self, isa: Isa, q: &mut [T]) -> Result<(), OutOfMemory> {
         let n = self.n;
-        assert_eq!(q.len(), n * n, "a column for each of the matrix");
+        assert_eq!(q.len(), count(&[n, n]), "a column for each of the matrix");
         q.fill(T::ZERO);
         q.iter_mut().step_by(n + 1).for_each(|x| *x = T::ONE);
         // The columns before are those of the identity, and 0 where these reflect.
-        self.blocks(|start, width| self.reflect(isa, start, width, &mut q[(start + 1) * n..]));
+        self.blocks(|start, width| self.reflect(isa, start, width, &mut q[(start + 1) * n..]))
     }
 
     /// The first and number of each block of reflections, the last first.
-    fn blocks(&self, mut each: impl FnMut(usize, usize)) {
+    fn blocks(&self, mut each: impl FnMut(usize, usize) -> Result<(), OutOfMemory>) -> Result<(), OutOfMemory> {
         let steps = self.n - 1;
-        (0..steps).step_by(BLOCK).rev().for_each(|start| each(start, BLOCK.min(steps - start)));
+        (0..steps).step_by(BLOCK).rev().try_for_each(|start| each(start, BLOCK.min(steps - start)))
     }
 
     /// C = (I − V S⁻¹ Vᵀ) C, where S is the upper triangle of Vᵀ V with 1/τ on its diagonal (Puglisi 1992).
-    fn reflect(&self, isa: Isa, start: usize, width: usize, c: &mut [T]) {
+    fn reflect(&self, isa: Isa, start: usize, width: usize, c: &mut [T]) -> Result<(), OutOfMemory> {
         let (n, rows, columns) = (self.n, self.n - 1 - start, c.len() / self.n);
         let v = Matrix::of_columns(&self.v[start * n + start + 1..], rows, width, n);
-        let mut s = Block::new(width * width);
-        multiply(T::ONE, v.t(), v, Target { data: &mut s, row: 1, column: width }, false);
+        let mut s = Block::new(width * width)?;
+        multiply(T::ONE, v.t(), v, Target { data: &mut s, row: 1, column: width }, false)?;
         // 1/0 makes 0 of what a reflection that does nothing would take away.
         (0..width).for_each(|j| s[j * width + j] = T::ONE / self.tau[start + j]);
         let c = &mut c[start + 1..];
-        let mut w = Block::new(width * columns);
-        multiply(T::ONE, v.t(), Matrix::of_columns(c, rows, columns, n), Target { data: &mut w, row: columns, column: 1 }, false);
+        let mut w = Block::new(width * columns)?;
+        multiply(T::ONE, v.t(), Matrix::of_columns(c, rows, columns, n), Target { data: &mut w, row: columns, column: 1 }, false)?;
         solve(isa, Matrix::of_columns(&s, width, width, width), [true, false], &mut w, columns, columns);
         let w = Matrix::of_rows(&w, width, columns, columns);
-        multiply(-T::ONE, v, w, Target { data: c, row: 1, column: n }, true);
+        multiply(-T::ONE, v, w, Target { data: c, row: 1, column: n }, true)
     }
 }
 
@@ -119,7 +123,7 @@ struct Panel<T: Lanes> {
 
 impl<T: Lanes> Panel<T> {
     /// Brings column j up to date, and finds its reflection and column of W.
-    fn column(&mut self, a: &mut [T], start: usize, j: usize, diagonal: &mut [T], beside: &mut [T]) {
+    fn column(&mut self, a: &mut [T], start: usize, j: usize, diagonal: &mut [T], beside: &mut [T]) -> Result<(), OutOfMemory> {
         let (n, apart, done) = (self.n, self.apart, j - start);
         let (v, rest) = self.vw.split_at_mut(self.width * apart);
         let (w, again) = rest.split_at_mut(self.width * apart);
@@ -132,7 +136,7 @@ impl<T: Lanes> Panel<T> {
         pairs.add(self.isa, &factors[..done], &mut at[j * n + j..]);
         diagonal[j] = at[j * n + j];
         if j + 1 == n {
-            return;
+            return Ok(());
         }
         let column = &mut at[j * n..];
         column[..=j].fill(T::ZERO);
@@ -146,7 +150,7 @@ impl<T: Lanes> Panel<T> {
             y.fill(T::ZERO);
         } else {
             // w = τ (A v − V Wᵀ v − W Vᵀ v), less τ/2 (wᵀ v) v
-            product(self.isa, &next[j + 1..], n, x, y);
+            product(self.isa, &next[j + 1..], n, x, y)?;
             let products = &mut factors[..done];
             pairs.products(self.isa, x, products);
             for [p, q] in products.iter_mut() {
@@ -164,10 +168,11 @@ impl<T: Lanes> Panel<T> {
         to(&mut v[done * apart..][..apart], x);
         to(&mut again[done * apart..][..apart], x);
         to(&mut w[done * apart..][..apart], y);
+        Ok(())
     }
 
     /// A − V Wᵀ − W Vᵀ of the lower triangle from `end` on.
-    fn change_rest(&self, a: &mut [T], end: usize) {
+    fn change_rest(&self, a: &mut [T], end: usize) -> Result<(), OutOfMemory> {
         let (n, width, left) = (self.n, self.width, self.n - end);
         let all = Matrix::of_columns(&self.vw, n, 3 * width, self.apart);
         let step = CHANGED.max(left.div_ceil(8));
@@ -175,8 +180,9 @@ impl<T: Lanes> Panel<T> {
             let (rows, columns) = (n - first, step.min(n - first));
             let vw = all.block(first, 0, rows, 2 * width);
             let wv = all.block(first, width, columns, 2 * width);
-            multiply(-T::ONE, vw, wv.t(), Target { data: &mut a[first * n + first..], row: 1, column: n }, true);
+            multiply(-T::ONE, vw, wv.t(), Target { data: &mut a[first * n + first..], row: 1, column: n }, true)?;
         }
+        Ok(())
     }
 }
 

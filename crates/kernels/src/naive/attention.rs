@@ -2,6 +2,7 @@
 
 use crate::attention::{Cotangents, Inputs, Mask};
 use crate::real::Real;
+use crate::shape::count;
 use crate::view::View;
 
 /// Everything that attention returns.
@@ -42,7 +43,7 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> T {
 /// What is added to each score, -∞ where the mask hides it, in row-major order.
 fn biases<T: Real>(x: &Inputs<'_, T>) -> Vec<T> {
     match x.mask {
-        Mask::None => vec![T::ZERO; x.q.shape()[..3].iter().product::<usize>() * x.k.shape()[2]],
+        Mask::None => vec![T::ZERO; count(&x.q.shape()[..3]) * x.k.shape()[2]],
         Mask::Boolean(mask) => mask.iter().map(|seen| if seen == 0 { T::NEG_INFINITY } else { T::ZERO }).collect(),
         Mask::Additive(mask) => mask.iter().collect(),
     }

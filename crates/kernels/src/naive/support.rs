@@ -1,5 +1,6 @@
 //! What tests of kernels share: numbers, groups of a reduction, and a comparison.
 
+use crate::shape::product;
 use crate::view::View;
 
 /// Numbers between -2 and 2 without a pattern, the same for the same seed.
@@ -19,7 +20,7 @@ pub fn numbers(len: usize, seed: u64) -> Vec<f64> {
 pub fn groups(x: View<'_, f64>, axes: &[usize]) -> Vec<Vec<f64>> {
     let shape = x.shape();
     let kept: Vec<usize> = (0..shape.len()).filter(|d| !axes.contains(d)).collect();
-    let mut groups = vec![Vec::new(); kept.iter().map(|&d| shape[d]).product()];
+    let mut groups = vec![Vec::new(); product(kept.iter().map(|&d| shape[d]))];
     for (i, value) in x.iter().enumerate() {
         let mut rest = i;
         let mut index = vec![0; shape.len()];

@@ -3,6 +3,8 @@
 use smallvec::SmallVec;
 
 use super::{Axes, Axis, Group};
+use crate::buffer::{OutOfMemory, list};
+use crate::shape;
 
 impl Axes {
     /// The same product with fewer, longer dimensions: size 1 dropped, a broadcast batch dimension moved to the group
@@ -16,9 +18,10 @@ impl Axes {
                 _ => to.batch.push(axis),
             }
         }
-        to.rows.extend_from_slice(&self.rows);
-        to.columns.extend_from_slice(&self.columns);
-        to.contracted.extend_from_slice(&self.contracted);
+        // A step along a dimension that an operand does not have moves nothing in it, whatever the caller says.
+        to.rows.extend(self.rows.iter().map(|&axis| Axis { b: 0, ..axis }));
+        to.columns.extend(self.columns.iter().map(|&axis| Axis { a: 0, ..axis }));
+        to.contracted.extend(self.contracted.iter().map(|&axis| Axis { c: 0, ..axis }));
         merge(&mut to.batch, |x| x.c.unsigned_abs());
         merge(&mut to.rows, |x| x.c.unsigned_abs());
         merge(&mut to.columns, |x| x.c.unsigned_abs());
@@ -52,7 +55,7 @@ impl Axes {
 
 /// The number of indices of a group.
 pub(super) fn size(group: &[Axis]) -> usize {
-    group.iter().map(|x| x.size).product()
+    shape::product(group.iter().map(|x| x.size))
 }
 
 /// Whether the innermost dimension of a group steps by one element.
@@ -86,12 +89,17 @@ pub(super) struct Offsets {
 }
 
 impl Offsets {
-    pub(super) fn new(group: &[Axis], stride: impl Fn(&Axis) -> isize) -> Self {
+    /// # Errors
+    /// If there is no memory for the offsets of several dimensions.
+    pub(super) fn new(group: &[Axis], stride: impl Fn(&Axis) -> isize) -> Result<Self, OutOfMemory> {
         let (run, step) = group.last().map_or((1, 1), |x| (x.size, stride(x)));
         if group.len() < 2 {
-            return Self { table: vec![], run, step };
+            return Ok(Self::of(run, step));
         }
-        let mut table = Vec::with_capacity(size(group));
+        let mut table = list(size(group))?;
+        if group.iter().any(|x| x.size == 0) {
+            return Ok(Self { table, run, step });
+        }
         table.push(0);
         // From the innermost dimension out, each repeats what is there, further on.
         for axis in group.iter().rev() {
@@ -102,7 +110,12 @@ impl Offsets {
                 table[i as usize * len..].iter_mut().for_each(|x| *x += shift);
             }
         }
-        Self { table, run, step }
+        Ok(Self { table, run, step })
+    }
+
+    /// Those of a single dimension.
+    pub(super) fn of(size: usize, step: isize) -> Self {
+        Self { table: vec![], run: size, step }
     }
 
     /// The number of indices.
@@ -167,9 +180,29 @@ mod tests {
     }
 
     #[test]
+    fn steps_in_operands_that_lack_a_dimension_are_forgotten() {
+        let axes = Axes {
+            rows: smallvec![axis(3, 1, 77, 1)],
+            columns: smallvec![axis(3, 77, 1, 3)],
+            contracted: smallvec![axis(3, 3, 3, 77)],
+            ..Axes::default()
+        };
+        let simple = axes.simplified();
+        assert_eq!((simple.rows[0].b, simple.columns[0].a, simple.contracted[0].c), (0, 0, 0));
+    }
+
+    #[test]
+    fn tables_that_no_memory_holds_are_refused() {
+        let group = [axis(1 << 30, 0, 0, 0), axis(1 << 29, 1, 0, 0)];
+        assert_eq!(Offsets::new(&group, |x| x.a).err(), Some(OutOfMemory { bytes: 1 << 62 }));
+        let none = Offsets::new(&[axis(1 << 30, 0, 0, 0), axis(0, 1, 0, 0), axis(1 << 29, 1, 0, 0)], |x| x.a).unwrap();
+        assert!(none.table.is_empty());
+    }
+
+    #[test]
     fn offsets_are_row_major_over_the_group() {
         let group = [axis(2, 100, 0, 0), axis(3, -10, 0, 0), axis(2, 1, 0, 0)];
-        let offsets = Offsets::new(&group, |x| x.a);
+        let offsets = Offsets::new(&group, |x| x.a).unwrap();
         let all: Vec<_> = (0..12).map(|i| offsets.at(i)).collect();
         assert_eq!(all, [0, 1, -10, -9, -20, -19, 100, 101, 90, 91, 80, 81]);
         assert!(offsets.adjacent(2, 2) && !offsets.adjacent(1, 2) && offsets.adjacent(1, 1));

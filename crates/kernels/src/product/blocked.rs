@@ -9,13 +9,13 @@
 
 use std::ops::Range;
 
-use super::Axis;
 use super::axes::Offsets;
 use super::epilogue::Finish;
 use super::micro::{Columns, Kernels, MAX_ROWS, Tile};
 use super::pack::{Panel, Source};
 use super::phase::Phase;
-use crate::buffer::Block;
+use crate::buffer::{Block, OutOfMemory, list};
+use crate::shape;
 use crate::simd::{Lanes, MAX_LANES};
 use crate::threads;
 
@@ -112,7 +112,7 @@ impl<T: Lanes> Product<'_, T> {
     ///
     /// # Safety
     /// The processor has the instruction set of the kernels; every index lies in its operand; nobody else uses C.
-    pub(super) unsafe fn run(&self, batch: &[[isize; 3]]) {
+    pub(super) unsafe fn run(&self, batch: &[[isize; 3]]) -> Result<(), OutOfMemory> {
         let [m, n, k] = self.size;
         if m * n <= FEW && k >= 2 * SEGMENT && batch.len() == 1 {
             // SAFETY: the caller's duty.
@@ -123,21 +123,20 @@ impl<T: Lanes> Product<'_, T> {
         if parts > 1 && batch.len() >= 4 * parts && m * n * k < WHOLE {
             let pieces = batch.len().min(8 * parts);
             // SAFETY: the caller's duty.
-            return threads::run(pieces, |i| unsafe { self.run_on(1, &batch[threads::range(batch.len(), 1, pieces, i)]) });
+            return threads::try_run(pieces, |i| unsafe { self.run_on(1, &batch[threads::range(batch.len(), 1, pieces, i)]) });
         }
         // SAFETY: the caller's duty.
         unsafe { self.run_on(parts, batch) }
     }
 
     /// Computes a matrix as the sum of those of segments of the contracted indices, which threads take.
-    unsafe fn run_segments(&self, at: [isize; 3]) {
+    unsafe fn run_segments(&self, at: [isize; 3]) -> Result<(), OutOfMemory> {
         let [m, n, k] = self.size;
         let segments = (k / SEGMENT).min(SEGMENTS);
-        let dense = |size, step| Offsets::new(&[Axis { size, a: 0, b: 0, c: step }], |x| x.c);
-        let (rows, columns) = (dense(m, n as isize), dense(n, 1));
-        let mut sums = Block::new(segments * m * n);
+        let (rows, columns) = (Offsets::of(m, n as isize), Offsets::of(n, 1));
+        let mut sums = Block::new(segments * m * n)?;
         let target = Target(sums.as_mut_ptr());
-        threads::run(segments, |i| {
+        threads::try_run(segments, |i| {
             let range = threads::range(k, 64, segments, i);
             let c = Target(target.at((i * m * n) as isize));
             let size = [m, n, range.len()];
@@ -154,7 +153,7 @@ impl<T: Lanes> Product<'_, T> {
             };
             // SAFETY: the caller's duty; segments share no sum.
             unsafe { segment.run_on(1, &[[at[0], at[1], 0]]) }
-        });
+        })?;
         for i in 0..m * n {
             let sum = (1..segments).fold(sums[i], |sum, segment| sum + sums[segment * m * n + i]);
             // SAFETY: the element lies in C, the caller's duty.
@@ -166,10 +165,11 @@ impl<T: Lanes> Product<'_, T> {
                 }
             }
         }
+        Ok(())
     }
 
     /// Computes matrices one after another, each on `parts` threads.
-    unsafe fn run_on(&self, parts: usize, batch: &[[isize; 3]]) {
+    unsafe fn run_on(&self, parts: usize, batch: &[[isize; 3]]) -> Result<(), OutOfMemory> {
         let [m, n, k] = self.size;
         let cut = self.cut();
         let own = match (m, n) {
@@ -178,16 +178,17 @@ impl<T: Lanes> Product<'_, T> {
             _ => Own::Neither,
         };
         let (a_rows, b_columns) = (self.kernels.rows, self.kernels.columns());
-        let mut a = Block::new(if own == Own::A { 0 } else { cut.rows.min(m) * cut.depth });
-        let mut b = Block::new(if own == Own::B { 0 } else { cut.columns.min(n).next_multiple_of(b_columns) * cut.depth });
+        let mut a = Block::new(if own == Own::A { 0 } else { cut.rows.min(m) * cut.depth })?;
+        let mut b = Block::new(if own == Own::B { 0 } else { cut.columns.min(n).next_multiple_of(b_columns) * cut.depth })?;
         let (a, b) = (Target(a.as_mut_ptr()), Target(b.as_mut_ptr()));
         // Without contracted indices the sums are still to be written.
         let k = k.max(1);
-        let slabs = n.div_ceil(cut.columns) * k.div_ceil(cut.depth) * m.div_ceil(cut.rows) * batch.len();
-        let phases: Vec<[Phase; 3]> = (0..slabs).map(|_| Default::default()).collect();
+        let slabs = shape::count(&[n.div_ceil(cut.columns), k.div_ceil(cut.depth), m.div_ceil(cut.rows), batch.len()]);
+        let mut phases: Vec<[Phase; 3]> = list(slabs)?;
+        phases.extend((0..slabs).map(|_| <[Phase; 3]>::default()));
         threads::run(parts, |part| {
             let mut phases = phases.iter();
-            let mut panel = Block::new(if own == Own::Neither { 0 } else { GROUP * a_rows.max(b_columns) * cut.depth });
+            let mut panel = Block::small(if own == Own::Neither { 0 } else { GROUP * a_rows.max(b_columns) * cut.depth });
             let panel = Target(panel.as_mut_ptr());
             for &at in batch {
                 for column in (0..n).step_by(cut.columns) {
@@ -211,6 +212,7 @@ impl<T: Lanes> Product<'_, T> {
                 }
             }
         });
+        Ok(())
     }
 }
 

@@ -96,8 +96,8 @@ impl<'a, T: Lanes> Direct<'a, T> {
         let matrices = axes::size(&self.batch);
         let (m, n, k) = (self.rows.size, self.columns.size, self.contracted.size);
         let source = (!self.in_place()).then(|| {
-            let group = |axis: &Axis, f: fn(&Axis) -> isize| Offsets::new(std::slice::from_ref(axis), f);
-            let (lanes, depth) = (group(&self.columns, |x| x.b), group(&self.contracted, |x| x.b));
+            let (lanes, depth) =
+                (Offsets::of(self.columns.size, self.columns.b), Offsets::of(self.contracted.size, self.contracted.b));
             Source::new::<V>(self.b.data, self.b.offset, lanes, depth)
         });
         let mut small = Small { product: self, kernels, source, shared: None };
@@ -223,7 +223,8 @@ impl<T: Lanes> Small<'_, T> {
     unsafe fn packed(&self, at: isize, columns: Range<usize>) -> Option<Block<T>> {
         let source = self.source.as_ref()?;
         let (k, tile) = (self.product.contracted.size, self.kernels.columns());
-        let mut room = Block::new(columns.len().next_multiple_of(tile) * k);
+        // Wider matrices are read in place.
+        let mut room = Block::small(columns.len().next_multiple_of(tile) * k);
         for lane in columns.clone().step_by(tile) {
             let lanes = tile.min(columns.end - lane);
             let panel = Panel { lane, lanes, depth: 0..k, width: lanes.next_multiple_of(self.kernels.lanes) };

@@ -22,6 +22,7 @@ mod skinny;
 use half::{bf16, f16};
 use smallvec::SmallVec;
 
+use crate::buffer::{OutOfMemory, list};
 use crate::simd::{Isa, Kernel, Lanes, Vector, isa};
 use axes::Offsets;
 use blocked::{Product, Target};
@@ -102,27 +103,49 @@ impl<T> Stored<'_, T> {
 /// An empty contracted group sums one product; a contracted dimension of size 0 sums none and writes 0. The result
 /// does not depend on the number of threads, bit for bit.
 ///
+/// # Errors
+/// If there is no memory to work in.
+///
 /// # Panics
-/// If an index of an operand leaves its data. Where two indices of C are the same element, which of them is kept is
-/// unspecified.
-pub fn product<T: Lanes>(alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], axes: &Axes) {
-    product_on(isa(), Scaled { alpha, accumulate: false }, a, b, c, axes);
+/// If an index of an operand leaves its data, or [`Prepared::new`] refuses the groups. Where two indices of C are the same
+/// element, which of them is kept is unspecified.
+pub fn product<T: Lanes>(alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], axes: &Axes) -> Result<(), OutOfMemory> {
+    product_on(isa(), Scaled { alpha, accumulate: false }, a, b, c, axes)
 }
 
 /// Adds to C instead of overwriting it: C[β, μ, ν] += α · Σ_κ A[β, μ, κ] · B[β, κ, ν]; else as [`product`].
 ///
+/// # Errors
+/// As [`product`].
+///
 /// # Panics
 /// As [`product`] does.
-pub fn add_product<T: Lanes>(alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], axes: &Axes) {
-    product_on(isa(), Scaled { alpha, accumulate: true }, a, b, c, axes);
+pub fn add_product<T: Lanes>(alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], axes: &Axes) -> Result<(), OutOfMemory> {
+    product_on(isa(), Scaled { alpha, accumulate: true }, a, b, c, axes)
 }
 
 /// Computes a product as [`product`] does, then maps every element that it wrote.
 ///
+/// # Errors
+/// As [`product`].
+///
 /// # Panics
 /// As [`product`] does; if a bias has no numbers or a step of 0.
-pub fn product_then<T: Lanes>(alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], axes: &Axes, epilogue: Epilogue<'_, T>) {
-    Prepared::new(axes).product_then(alpha, a, b, c, epilogue);
+pub fn product_then<T: Lanes>(
+    alpha: T,
+    a: Operand<'_, T>,
+    b: Operand<'_, T>,
+    c: &mut [T],
+    axes: &Axes,
+    epilogue: Epilogue<'_, T>,
+) -> Result<(), OutOfMemory> {
+    prepared(axes).product_then(alpha, a, b, c, epilogue)
+}
+
+/// # Panics
+/// If the groups are refused.
+fn prepared(axes: &Axes) -> Prepared {
+    Prepared::new(axes).unwrap_or_else(|| panic!("a product over more indices than an operand can have: {axes:?}"))
 }
 
 /// What becomes of the sums.
@@ -133,8 +156,15 @@ struct Scaled<T> {
 }
 
 /// The product with the registers of one instruction set.
-fn product_on<T: Lanes>(isa: Isa, scaled: Scaled<T>, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], axes: &Axes) {
-    Prepared::new(axes).run_on(isa, scaled, a, b, c);
+fn product_on<T: Lanes>(
+    isa: Isa,
+    scaled: Scaled<T>,
+    a: Operand<'_, T>,
+    b: Operand<'_, T>,
+    c: &mut [T],
+    axes: &Axes,
+) -> Result<(), OutOfMemory> {
+    prepared(axes).run_on(isa, scaled, a, b, c)
 }
 
 /// A product with simple groups, about to meet an instruction set.
@@ -150,19 +180,21 @@ struct Run<'a, T> {
 }
 
 impl<T: Lanes> Kernel<T> for Run<'_, T> {
-    type Output = ();
+    type Output = Result<(), OutOfMemory>;
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(mut self) {
+    unsafe fn run<V: Vector<Element = T>>(mut self) -> Self::Output {
         let Self { axes, distinct, .. } = self;
         // SAFETY: `run_on` checked that every index lies in its operand, and `dispatch_on` the instruction set: for
         // each of the four.
         unsafe {
             if let Some(tiny) = Tiny::new(self.scaled, self.a, self.b, Target(self.c.as_mut_ptr()), axes) {
-                return tiny.then(self.finish).run::<V>(distinct);
+                tiny.then(self.finish).run::<V>(distinct);
+                return Ok(());
             }
             if let Some(direct) = Direct::new(self.scaled, self.a, self.b, Target(self.c.as_mut_ptr()), axes) {
-                return direct.then(self.finish).run::<V>(distinct);
+                direct.then(self.finish).run::<V>(distinct);
+                return Ok(());
             }
             let few = skinny::are_few(axes);
             #[cfg(target_arch = "x86_64")]
@@ -191,13 +223,13 @@ impl<T: Lanes> Run<'_, T> {
         source: fn(Stored<'_, T>, usize, Offsets, Offsets) -> Source<T>,
         k: usize,
         distinct: bool,
-    ) {
+    ) -> Result<(), OutOfMemory> {
         let axes = self.axes;
-        let (rows, columns) = (Offsets::new(&axes.rows, |x| x.c), Offsets::new(&axes.columns, |x| x.c));
+        let (rows, columns) = (Offsets::new(&axes.rows, |x| x.c)?, Offsets::new(&axes.columns, |x| x.c)?);
         let source = |x: Operand<'_, T>, lanes: &[Axis], stride: fn(&Axis) -> isize| {
-            source(x.data, x.offset, Offsets::new(lanes, stride), Offsets::new(&axes.contracted, stride))
+            Ok(source(x.data, x.offset, Offsets::new(lanes, stride)?, Offsets::new(&axes.contracted, stride)?))
         };
-        let (a, b) = (source(self.a, &axes.rows, |x| x.a), source(self.b, &axes.columns, |x| x.b));
+        let (a, b) = (source(self.a, &axes.rows, |x| x.a)?, source(self.b, &axes.columns, |x| x.b)?);
         let product = Product {
             kernels: &kernels,
             alpha: self.scaled.alpha,
@@ -212,11 +244,19 @@ impl<T: Lanes> Run<'_, T> {
             skip: 0,
             distinct,
         };
-        let offsets = [|x: &Axis| x.a, |x: &Axis| x.b, |x: &Axis| x.c].map(|stride| Offsets::new(&axes.batch, stride));
-        let batch: Vec<_> = (0..axes::size(&axes.batch)).map(|i| [0, 1, 2].map(|x: usize| offsets[x].at(i))).collect();
         // SAFETY: the caller's duty.
-        unsafe { product.run(&batch) }
+        unsafe { product.run(&matrices(axes)?) }
     }
+}
+
+/// Where every matrix of the batch begins in A, B and C.
+fn matrices(axes: &Axes) -> Result<Vec<[isize; 3]>, OutOfMemory> {
+    let offsets = |stride: fn(&Axis) -> isize| Offsets::new(&axes.batch, stride);
+    let (a, b, c) = (offsets(|x| x.a)?, offsets(|x| x.b)?, offsets(|x| x.c)?);
+    let count = axes::size(&axes.batch);
+    let mut matrices = list(count)?;
+    matrices.extend((0..count).map(|i| [a.at(i), b.at(i), c.at(i)]));
+    Ok(matrices)
 }
 
 #[cfg(test)]

@@ -90,6 +90,10 @@ unsafe fn pack_panels<V: Vector<Element: Lanes>, R: Read<V>>(
     panel: &Panel,
     to: *mut V::Element,
 ) {
+    // Without a contracted index there need not be an element to point to.
+    if panel.depth.is_empty() {
+        return;
+    }
     // SAFETY: the caller's duty; the lanes of each panel are part of this one's.
     unsafe {
         if source.lanes.adjacent(panel.lane, panel.lanes) {

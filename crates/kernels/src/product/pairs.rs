@@ -51,6 +51,10 @@ impl Source<f32> {
 
 /// Packs the pairs `panel.depth` of a panel, or of several.
 unsafe fn pack(from: *const (), source: &Source<f32>, panel: &Panel, to: *mut f32) {
+    // As in `pack_panels`.
+    if panel.depth.is_empty() {
+        return;
+    }
     // SAFETY: the caller's duty; the lanes of each panel are part of this one's.
     unsafe {
         F32x16::enter_pairs(

@@ -3,6 +3,8 @@
 use super::blocked::Target;
 use super::epilogue::{Epilogue, Finish};
 use super::{Axes, Axis, Group, Operand, Run, Scaled, axes, skinny};
+use crate::buffer::OutOfMemory;
+use crate::shape::{self, MAX_ELEMENTS};
 use crate::simd::{self, Isa, Lanes, isa};
 
 /// A product whose groups are in their simplest form, and that knows how far they reach: what it costs to find that out is
@@ -17,18 +19,23 @@ pub struct Prepared {
     /// Whether C has no element.
     empty: bool,
     /// The lowest and the highest index in A, B and C, counted from that of 0…0; None where there is none.
-    reach: [Option<(i128, i128)>; 3],
+    reach: [Option<(isize, isize)>; 3],
 }
 
 impl Prepared {
-    /// Makes the product over these groups ready.
-    pub fn new(axes: &Axes) -> Self {
+    /// Makes the product over these groups ready. `None` where an operand, or the product's arithmetic, has more indices than
+    /// a [`Shape`](shape::Shape) has elements, or one of them lies too far from another, be there one or not.
+    pub fn new(axes: &Axes) -> Option<Self> {
         let Axes { batch, rows, columns, contracted } = axes;
         let reach = [
-            reach([batch, rows, contracted], |x| x.a),
-            reach([batch, columns, contracted], |x| x.b),
-            reach([batch, rows, columns], |x| x.c),
+            reach([batch, rows, contracted], |x| x.a)?,
+            reach([batch, columns, contracted], |x| x.b)?,
+            reach([batch, rows, columns], |x| x.c)?,
         ];
+        let all = [batch, rows, columns, contracted].into_iter().flatten();
+        if shape::product(all.map(|x| x.size)) > MAX_ELEMENTS {
+            return None;
+        }
         let empty = [batch, rows, columns].into_iter().flatten().any(|x| x.size == 0);
         let axes = axes.simplified();
         // A product of few rows takes them from A.
@@ -38,28 +45,48 @@ impl Prepared {
         let across = !axes::is_unit(&axes.columns, |x| x.c) && axes::is_unit(&axes.rows, |x| x.c);
         let across = across && !skinny::are_few(&axes) && !skinny::are_more(&axes);
         let axes = if across { axes.swapped() } else { axes };
-        Self { distinct: axes.is_injective(), axes, swapped: turned != across, empty, reach }
+        Some(Self { distinct: axes.is_injective(), axes, swapped: turned != across, empty, reach })
     }
 
     /// Computes the product of these operands, as [`product`](super::product) does.
     ///
+    /// # Errors
+    /// If there is no memory to work in.
+    ///
     /// # Panics
     /// If an index of an operand leaves its data.
-    pub fn product<T: Lanes>(&self, alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T]) {
-        self.run_on(isa(), Scaled { alpha, accumulate: false }, a, b, c);
+    pub fn product<T: Lanes>(&self, alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T]) -> Result<(), OutOfMemory> {
+        self.run_on(isa(), Scaled { alpha, accumulate: false }, a, b, c)
     }
 
     /// Computes the product of these operands, then maps what it wrote, as [`product_then`](super::product_then) does.
     ///
+    /// # Errors
+    /// If there is no memory to work in.
+    ///
     /// # Panics
     /// If an index of an operand leaves its data; if a bias has no numbers or a step of 0.
-    pub fn product_then<T: Lanes>(&self, alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T], epilogue: Epilogue<'_, T>) {
-        self.finished_on(isa(), (Scaled { alpha, accumulate: false }, Some(epilogue)), a, b, c);
+    pub fn product_then<T: Lanes>(
+        &self,
+        alpha: T,
+        a: Operand<'_, T>,
+        b: Operand<'_, T>,
+        c: &mut [T],
+        epilogue: Epilogue<'_, T>,
+    ) -> Result<(), OutOfMemory> {
+        self.finished_on(isa(), (Scaled { alpha, accumulate: false }, Some(epilogue)), a, b, c)
     }
 
     /// The product with the registers of one instruction set.
-    pub(super) fn run_on<T: Lanes>(&self, isa: Isa, scaled: Scaled<T>, a: Operand<'_, T>, b: Operand<'_, T>, c: &mut [T]) {
-        self.finished_on(isa, (scaled, None), a, b, c);
+    pub(super) fn run_on<T: Lanes>(
+        &self,
+        isa: Isa,
+        scaled: Scaled<T>,
+        a: Operand<'_, T>,
+        b: Operand<'_, T>,
+        c: &mut [T],
+    ) -> Result<(), OutOfMemory> {
+        self.finished_on(isa, (scaled, None), a, b, c)
     }
 
     /// The product and what follows, with the registers of one instruction set.
@@ -70,36 +97,34 @@ impl Prepared {
         a: Operand<'_, T>,
         b: Operand<'_, T>,
         c: &mut [T],
-    ) {
+    ) -> Result<(), OutOfMemory> {
         let [in_a, in_b, in_c] = self.reach;
         check(in_a, a.offset, a.data.len(), "A");
         check(in_b, b.offset, b.data.len(), "B");
         check(in_c, 0, c.len(), "C");
         if self.empty {
-            return;
+            return Ok(());
         }
         let (a, b) = if self.swapped { (b, a) } else { (a, b) };
         let finish = epilogue.map(|epilogue| Finish::new(epilogue, Target(c.as_mut_ptr())));
-        simd::dispatch_on(isa, Run { scaled, finish, a, b, c, axes: &self.axes, distinct: self.distinct });
+        simd::dispatch_on(isa, Run { scaled, finish, a, b, c, axes: &self.axes, distinct: self.distinct })
     }
 }
 
-/// The lowest and the highest index over these groups.
-fn reach(groups: [&Group; 3], stride: impl Fn(&Axis) -> isize) -> Option<(i128, i128)> {
-    let (mut low, mut high) = (0, 0);
-    for axis in groups.into_iter().flatten() {
-        let reach = (axis.size as i128 - 1) * stride(axis) as i128;
-        match axis.size {
-            0 => return None,
-            _ if reach < 0 => low += reach,
-            _ => high += reach,
-        }
+/// The lowest and the highest index over these groups, none where a size is 0; refused where it does not fit.
+fn reach(groups: [&Group; 3], stride: impl Fn(&Axis) -> isize) -> Option<Option<(isize, isize)>> {
+    let all = || groups.into_iter().flatten();
+    if shape::product(all().map(|x| x.size.max(1))) > MAX_ELEMENTS {
+        return None;
     }
-    Some((low, high))
+    let reach = shape::reach(all().map(|x| (x.size, stride(x))))?;
+    Some((!all().any(|x| x.size == 0)).then_some(reach))
 }
 
 /// Panics unless every index, counted from `offset`, lies in `0..len`.
-fn check(reach: Option<(i128, i128)>, offset: usize, len: usize, name: &str) {
-    let Some((low, high)) = reach.map(|(low, high)| (offset as i128 + low, offset as i128 + high)) else { return };
-    assert!(low >= 0 && high < len as i128, "operand {name} of a product reaches {low}..={high} of {len} elements");
+fn check(reach: Option<(isize, isize)>, offset: usize, len: usize, name: &str) {
+    let Some((low, high)) = reach else { return };
+    let inside = shape::inside(offset, (low, high), len);
+    let [low, high] = [low, high].map(|x| offset as i128 + x as i128);
+    assert!(inside, "operand {name} of a product reaches {low}..={high} of {len} elements");
 }

@@ -18,7 +18,8 @@ use super::blocked::Target;
 use super::epilogue::Finish;
 use super::read::{Address, Read, Same};
 use super::{Axes, Axis, Operand, Scaled, Stored};
-use crate::buffer::Block;
+use crate::buffer::{Block, OutOfMemory, list};
+use crate::shape;
 use crate::simd::{Lanes, Vector};
 use crate::threads;
 
@@ -111,9 +112,11 @@ impl<T: Lanes> Rows<T> {
     }
 
     /// Those of `matrices`, one after another.
-    fn copied(mut x: Block<T>, matrices: usize, step: usize, advance: (usize, usize)) -> Self {
-        let at = (0..matrices).map(|i| (i * x.len() / matrices) as isize).collect();
-        Self { first: Target(x.as_mut_ptr()), at, step: step as isize, advance: (advance.0, advance.1 as isize), _copy: Some(x) }
+    fn copied(mut x: Block<T>, matrices: usize, step: usize, advance: (usize, usize)) -> Result<Self, OutOfMemory> {
+        let mut at = list(matrices)?;
+        at.extend((0..matrices).map(|i| (i * (x.len() / matrices)) as isize));
+        let advance = (advance.0, advance.1 as isize);
+        Ok(Self { first: Target(x.as_mut_ptr()), at, step: step as isize, advance, _copy: Some(x) })
     }
 
     fn at(&self, matrix: usize, k: usize) -> *const T {
@@ -134,7 +137,7 @@ fn code<V: Vector<Element: Lanes>, R: Read<V>>(form: Form, m: usize) -> Code<V::
 impl<T: Lanes> Skinny<'_, T> {
     /// # Safety
     /// The processor has the instruction set of `V`; every index lies in its operand; nobody else uses C; `are_few` or `are_more` holds.
-    pub(super) unsafe fn run<V: Vector<Element = T>>(&self) {
+    pub(super) unsafe fn run<V: Vector<Element = T>>(&self) -> Result<(), OutOfMemory> {
         let axes = self.axes;
         let (m, n, k) = (axes::size(&axes.rows), axes::size(&axes.columns), axes::size(&axes.contracted));
         let form = form(axes).unwrap_or(Form::Dot);
@@ -144,16 +147,13 @@ impl<T: Lanes> Skinny<'_, T> {
             Stored::BF16(_) => code::<V, bf16>(form, m),
             Stored::F16(_) => code::<V, f16>(form, m),
         };
-        let columns = Offsets::new(&axes.columns, |x| x.b);
-        let depth = Offsets::new(&axes.contracted, |x| x.b);
-        let matrices: Vec<[isize; 3]> = {
-            let [a, b, c] = [|x: &Axis| x.a, |x: &Axis| x.b, |x: &Axis| x.c].map(|stride| Offsets::new(&axes.batch, stride));
-            (0..axes::size(&axes.batch)).map(|i| [a.at(i), b.at(i), c.at(i)]).collect()
-        };
+        let columns = Offsets::new(&axes.columns, |x| x.b)?;
+        let depth = Offsets::new(&axes.contracted, |x| x.b)?;
+        let matrices = super::matrices(axes)?;
         let x = match form {
-            _ if m <= FEW => self.rows(&matrices, [m, k]),
-            Form::Dot => self.parts(&matrices, [m, k]),
-            Form::Axpy => self.columns(&matrices, [m, k], more::Groups::new::<V>(form, m).all()),
+            _ if m <= FEW => self.rows(&matrices, [m, k])?,
+            Form::Dot => self.parts(&matrices, [m, k])?,
+            Form::Axpy => self.columns(&matrices, [m, k], more::Groups::new::<V>(form, m).all())?,
         };
         let first = Address::new(self.b.data, self.b.offset);
 
@@ -167,7 +167,7 @@ impl<T: Lanes> Skinny<'_, T> {
         let blocks = n.div_ceil(width);
         // A few lines more than the width, lest all rows fall into the same sets of the cache.
         let y_step = width.min(n) + 16;
-        let mut y = Block::new(matrices.len() * segments * blocks * m * y_step);
+        let mut y = Block::new(shape::count(&[matrices.len(), segments, blocks, m, y_step]))?;
         let target = Target(y.as_mut_ptr());
         let bytes = match self.b.data {
             Stored::Real(_) => size_of::<T>(),
@@ -205,12 +205,12 @@ impl<T: Lanes> Skinny<'_, T> {
     }
 
     /// For every matrix of A its rows, their elements adjacent: where they lie, or copied there.
-    fn rows(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2]) -> Rows<T> {
-        let (rows, depth) = self.offsets_in_a();
+    fn rows(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2]) -> Result<Rows<T>, OutOfMemory> {
+        let (rows, depth) = self.offsets_in_a()?;
         if let (Stored::Real(a), true, [] | [_]) = (self.a.data, depth.adjacent(0, k), &self.axes.rows[..]) {
-            return Rows::in_place(a, self.places(matrices), rows.at(1), 1);
+            return Ok(Rows::in_place(a, self.places(matrices)?, rows.at(1), 1));
         }
-        let mut x = Block::new(matrices.len() * m * k);
+        let mut x = Block::new(shape::count(&[matrices.len(), m, k]))?;
         for (i, x) in x.chunks_exact_mut(k).enumerate() {
             let at = matrices[i / m][0] + rows.at(i % m);
             self.copy((0..k).map(|k| at + depth.at(k)), x);
@@ -219,12 +219,12 @@ impl<T: Lanes> Skinny<'_, T> {
     }
 
     /// For every matrix of A the rows of its transpose, 0 up to `width`: where they lie, or copied there.
-    fn columns(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2], width: usize) -> Rows<T> {
-        let (rows, depth) = self.offsets_in_a();
+    fn columns(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2], width: usize) -> Result<Rows<T>, OutOfMemory> {
+        let (rows, depth) = self.offsets_in_a()?;
         if let (Stored::Real(a), true, [_]) = (self.a.data, m == width && rows.adjacent(0, m), &self.axes.contracted[..]) {
-            return Rows::in_place(a, self.places(matrices), depth.at(1), depth.at(1));
+            return Ok(Rows::in_place(a, self.places(matrices)?, depth.at(1), depth.at(1)));
         }
-        let mut x = Block::filled(matrices.len() * k * width, T::ZERO);
+        let mut x = Block::filled(shape::count(&[matrices.len(), k, width]), T::ZERO)?;
         for (i, x) in x.chunks_exact_mut(width).enumerate() {
             let at = matrices[i / k][0] + depth.at(i % k);
             self.copy((0..m).map(|row| at + rows.at(row)), &mut x[..m]);
@@ -234,10 +234,10 @@ impl<T: Lanes> Skinny<'_, T> {
 
     /// For every matrix of A parts of its rows, those of the first [`more::DEPTH`] contracted indices before those of the next: a part
     /// lies in few places of a set of the caches, whatever the distance of rows was.
-    fn parts(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2]) -> Rows<T> {
-        let (rows, depth) = self.offsets_in_a();
+    fn parts(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2]) -> Result<Rows<T>, OutOfMemory> {
+        let (rows, depth) = self.offsets_in_a()?;
         let parts = k.div_ceil(more::DEPTH);
-        let mut x = Block::new(matrices.len() * parts * m * more::PART);
+        let mut x = Block::new(shape::count(&[matrices.len(), parts, m, more::PART]))?;
         for (i, x) in x.chunks_exact_mut(more::PART).enumerate() {
             let (matrix, part, row) = (i / (parts * m), i / m % parts, i % m);
             let at = matrices[matrix][0] + rows.at(row);
@@ -248,13 +248,15 @@ impl<T: Lanes> Skinny<'_, T> {
         Rows::copied(x, matrices.len(), more::PART, (more::DEPTH, m * more::PART))
     }
 
-    fn offsets_in_a(&self) -> (Offsets, Offsets) {
-        (Offsets::new(&self.axes.rows, |x| x.a), Offsets::new(&self.axes.contracted, |x| x.a))
+    fn offsets_in_a(&self) -> Result<(Offsets, Offsets), OutOfMemory> {
+        Ok((Offsets::new(&self.axes.rows, |x| x.a)?, Offsets::new(&self.axes.contracted, |x| x.a)?))
     }
 
     /// Where each matrix of A begins.
-    fn places(&self, matrices: &[[isize; 3]]) -> Vec<isize> {
-        matrices.iter().map(|x| self.a.offset as isize + x[0]).collect()
+    fn places(&self, matrices: &[[isize; 3]]) -> Result<Vec<isize>, OutOfMemory> {
+        let mut places = list(matrices.len())?;
+        places.extend(matrices.iter().map(|x| self.a.offset as isize + x[0]));
+        Ok(places)
     }
 
     /// Copies the elements of A at these offsets.
@@ -269,10 +271,10 @@ impl<T: Lanes> Skinny<'_, T> {
     }
 
     /// Adds up the segments and writes C.
-    unsafe fn finish(&self, y: &[T], matrices: &[[isize; 3]], layout: Layout) {
+    unsafe fn finish(&self, y: &[T], matrices: &[[isize; 3]], layout: Layout) -> Result<(), OutOfMemory> {
         let Layout { rows: m, columns: n, width, step, segments } = layout;
         let Scaled { alpha, accumulate } = self.scaled;
-        let (rows, columns) = (Offsets::new(&self.axes.rows, |x| x.c), Offsets::new(&self.axes.columns, |x| x.c));
+        let (rows, columns) = (Offsets::new(&self.axes.rows, |x| x.c)?, Offsets::new(&self.axes.columns, |x| x.c)?);
         let segment = n.div_ceil(width) * m * step;
         for (matrix, y) in matrices.iter().zip(y.chunks_exact(segments * segment)) {
             for i in 0..m {
@@ -293,6 +295,7 @@ impl<T: Lanes> Skinny<'_, T> {
                 }
             }
         }
+        Ok(())
     }
 }
 

@@ -1,7 +1,9 @@
 //! Reductions of columns: whole rows of a matrix in memory are folded into a row of results.
 
 use super::Sorted;
+use crate::buffer::{OutOfMemory, list};
 use crate::real::Real;
+use crate::shape::count;
 use crate::view::View;
 use crate::{simd, threads};
 
@@ -27,7 +29,7 @@ impl<'a, T: Copy> Columns<'a, T> {
         let Sorted { shape, strides, kept } = sorted;
         (0..*kept).find_map(|outer| {
             let order = || (0..outer).chain(*kept..shape.len()).chain(outer..*kept);
-            let width = shape[outer..*kept].iter().product();
+            let width = count(&shape[outer..*kept]);
             if width < NARROW && shape[..outer].iter().any(|&n| n != 1) {
                 return None;
             }
@@ -50,19 +52,21 @@ pub(super) fn fold<T: Real, S: Copy + Send + Sync>(
     start: S,
     step: impl Fn(&mut [S], &[T], usize, usize) + Sync + Copy,
     merge: impl Fn(S, S) -> S + Sync + Copy,
-) {
+) -> Result<(), OutOfMemory> {
     let Columns { x, rows, width } = columns;
     if x.is_empty() {
-        return out.fill(start);
+        out.fill(start);
+        return Ok(());
     }
     let (parts, matrix) = (threads::parts(x.len(), ns_per_element), rows * width);
     let whole = |first: usize| Part { x: &x[first * rows..][..matrix], width, results: first, column: 0, row: 0 };
     if out.len() / width >= parts {
-        return threads::split_mut(out, width, parts, |first, out| {
+        threads::split_mut(out, width, parts, |first, out| {
             for (k, out) in out.chunks_exact_mut(width).enumerate() {
                 fold_part(whole(first + k * width), out, start, step, merge);
             }
         });
+        return Ok(());
     }
     // Narrow matrices are one piece of columns, so that threads take rows instead.
     let pieces = width.div_ceil(COLUMNS);
@@ -72,7 +76,8 @@ pub(super) fn fold<T: Real, S: Copy + Send + Sync>(
             threads::split_mut(out, COLUMNS, parts, |column, out| fold_part(Part { column, ..all }, out, start, step, merge));
             continue;
         }
-        let mut partial = vec![start; width * parts];
+        let mut partial = list(count(&[width, parts]))?;
+        partial.resize(width * parts, start);
         threads::split_mut(&mut partial, width, parts, |first, partial| {
             let range = threads::range(rows, 1, parts, first / width);
             let part = Part { x: &all.x[range.start * width..range.end * width], row: range.start, ..all };
@@ -83,6 +88,7 @@ pub(super) fn fold<T: Real, S: Copy + Send + Sync>(
             out.iter_mut().zip(partial).for_each(|(y, &p)| *y = merge(*y, p));
         }
     }
+    Ok(())
 }
 
 /// Rows of a matrix, of which the columns from `column` on are folded.

@@ -13,9 +13,10 @@ mod tests;
 
 pub use running::cumulative_sum;
 
-use crate::buffer::Block;
+use crate::buffer::{Block, OutOfMemory};
 use crate::elementwise;
 use crate::real::{Element, Real};
+use crate::shape::{count, product};
 use crate::view::View;
 use columns::Columns;
 use fold::fold;
@@ -27,36 +28,39 @@ const NS_OF_MORE: f64 = 1.0;
 
 /// Σ over the dimensions `axes`, in increasing order.
 ///
+/// # Errors
+/// Here and below: if there is no memory to work in.
+///
 /// # Panics
 /// Here and below: if `out` has not an element for each index over the other dimensions.
-pub fn sum<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
-    reduce(x, axes, out, T::ZERO, add);
+pub fn sum<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
+    reduce(x, axes, out, T::ZERO, add)
 }
 
 /// The mean over the dimensions `axes`; NaN over none.
-pub fn mean<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
-    sum(x, axes, out);
-    let count: usize = axes.iter().map(|&d| x.shape()[d]).product();
-    let size = T::from_f64(count as f64);
+pub fn mean<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
+    sum(x, axes, out)?;
+    let size = T::from_f64(product(axes.iter().map(|&d| x.shape()[d])) as f64);
     out.iter_mut().for_each(|y| *y = *y / size);
+    Ok(())
 }
 
 /// The largest element over the dimensions `axes`, NaN if there is one; -∞ over none.
-pub fn max<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
-    reduce(x, axes, out, T::NEG_INFINITY, T::maximum);
+pub fn max<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
+    reduce(x, axes, out, T::NEG_INFINITY, T::maximum)
 }
 
 /// The smallest element over the dimensions `axes`, NaN if there is one; ∞ over none.
-pub fn min<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
-    reduce(x, axes, out, T::INFINITY, T::minimum);
+pub fn min<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
+    reduce(x, axes, out, T::INFINITY, T::minimum)
 }
 
 /// Σ (x - mean)² over the dimensions `axes`, divided by their number of elements less `correction`.
-pub fn variance<T: Real>(x: View<'_, T>, axes: &[usize], correction: f64, out: &mut [T]) {
-    let by_columns = |x: Columns<'_, T>, out: &mut [T]| {
+pub fn variance<T: Real>(x: View<'_, T>, axes: &[usize], correction: f64, out: &mut [T]) -> Result<(), OutOfMemory> {
+    let by_columns = |x: Columns<'_, T>, out: &mut [T]| -> Result<(), OutOfMemory> {
         let n = x.rows as f64;
-        let mut mu = Block::new(out.len());
-        fold_columns(x, &mut mu, T::ZERO, add);
+        let mut mu = Block::new(out.len())?;
+        fold_columns(x, &mut mu, T::ZERO, add)?;
         mu.iter_mut().for_each(|m| *m = *m / T::from_f64(n));
         sum_columns_with(
             x,
@@ -64,8 +68,9 @@ pub fn variance<T: Real>(x: View<'_, T>, axes: &[usize], correction: f64, out: &
             out,
             #[inline(always)]
             |x, mu| (x - mu) * (x - mu),
-        );
+        )?;
         out.iter_mut().for_each(|y| *y = *y / T::from_f64(n - correction));
+        Ok(())
     };
     by(
         x,
@@ -84,16 +89,16 @@ pub fn variance<T: Real>(x: View<'_, T>, axes: &[usize], correction: f64, out: &
             );
             squares / T::from_f64(row.len() as f64 - correction)
         },
-    );
+    )
 }
 
 /// ln Σ eˣ over the dimensions `axes`; -∞ over none or where all are -∞.
-pub fn log_sum_exp<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
+pub fn log_sum_exp<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
     // ∞ - ∞ would be NaN where the answer is the largest element itself.
     let shift = |largest: T| if largest.abs() == T::INFINITY { T::ZERO } else { largest };
-    let by_columns = |x: Columns<'_, T>, out: &mut [T]| {
-        let mut shifts = Block::new(out.len());
-        fold_columns(x, &mut shifts, T::NEG_INFINITY, T::maximum);
+    let by_columns = |x: Columns<'_, T>, out: &mut [T]| -> Result<(), OutOfMemory> {
+        let mut shifts = Block::new(out.len())?;
+        fold_columns(x, &mut shifts, T::NEG_INFINITY, T::maximum)?;
         shifts.iter_mut().for_each(|m| *m = shift(*m));
         sum_columns_with(
             x,
@@ -101,8 +106,9 @@ pub fn log_sum_exp<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
             out,
             #[inline(always)]
             |x, shift| (x - shift).exp(),
-        );
+        )?;
         out.iter_mut().zip(&shifts[..]).for_each(|(y, &shift)| *y = y.ln() + shift);
+        Ok(())
     };
     by(
         x,
@@ -121,25 +127,31 @@ pub fn log_sum_exp<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) {
             );
             sum.ln() + shift
         },
-    );
+    )
 }
 
 /// The position of the first largest element (of the first NaN, if there is one) along the dimensions `axes` in row-major order;
 /// 0 over none.
-pub fn argmax<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [i64]) {
-    position(x, axes, out, T::NEG_INFINITY, T::maximum);
+pub fn argmax<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [i64]) -> Result<(), OutOfMemory> {
+    position(x, axes, out, T::NEG_INFINITY, T::maximum)
 }
 
 /// The position of the first smallest element (of the first NaN, if there is one), as in [`argmax`].
-pub fn argmin<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [i64]) {
-    position(x, axes, out, T::INFINITY, T::minimum);
+pub fn argmin<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [i64]) -> Result<(), OutOfMemory> {
+    position(x, axes, out, T::INFINITY, T::minimum)
 }
 
 /// The first position of what a fold finds.
-fn position<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [i64], start: T, better: impl Fn(T, T) -> T + Sync + Copy) {
-    let by_columns = |x: Columns<'_, T>, out: &mut [i64]| {
-        let mut found = Block::new(out.len());
-        fold_columns(x, &mut found, start, better);
+fn position<T: Real>(
+    x: View<'_, T>,
+    axes: &[usize],
+    out: &mut [i64],
+    start: T,
+    better: impl Fn(T, T) -> T + Sync + Copy,
+) -> Result<(), OutOfMemory> {
+    let by_columns = |x: Columns<'_, T>, out: &mut [i64]| -> Result<(), OutOfMemory> {
+        let mut found = Block::new(out.len())?;
+        fold_columns(x, &mut found, start, better)?;
         let found = &found[..];
         columns::fold(
             x,
@@ -153,8 +165,9 @@ fn position<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [i64], start: T, 
                 }
             },
             i64::min,
-        );
+        )?;
         out.iter_mut().filter(|at| **at == i64::MAX).for_each(|at| *at = 0);
+        Ok(())
     };
     by(
         x,
@@ -166,7 +179,7 @@ fn position<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [i64], start: T, 
             let found = fold(row, start, better, better);
             row.iter().position(|&x| x == found || x.is_nan()).unwrap_or(0) as i64
         },
-    );
+    )
 }
 
 #[inline(always)]
@@ -194,7 +207,7 @@ impl Sorted {
 
     /// Elements kept, elements reduced for each.
     fn counts(&self) -> (usize, usize) {
-        (self.shape[..self.kept].iter().product(), self.shape[self.kept..].iter().product())
+        (count(&self.shape[..self.kept]), count(&self.shape[self.kept..]))
     }
 }
 
@@ -203,15 +216,24 @@ fn by<T: Element, R: Send>(
     x: View<'_, T>,
     axes: &[usize],
     out: &mut [R],
-    columns: impl FnOnce(Columns<'_, T>, &mut [R]),
+    columns: impl FnOnce(Columns<'_, T>, &mut [R]) -> Result<(), OutOfMemory>,
     row: impl Fn(&[T]) -> R + Sync,
-) {
-    either(x, axes, out, columns, |x, n, out| rows::map(x, n, out, row));
+) -> Result<(), OutOfMemory> {
+    either(x, axes, out, columns, |x, n, out| {
+        rows::map(x, n, out, row);
+        Ok(())
+    })
 }
 
 /// A fold whose step and merge are the same function, with neutral element `start`.
-fn reduce<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T], start: T, f: impl Fn(T, T) -> T + Sync + Copy) {
-    either(x, axes, out, |x, out| fold_columns(x, out, start, f), |x, n, out| rows::reduce(x, n, out, start, f));
+fn reduce<T: Real>(
+    x: View<'_, T>,
+    axes: &[usize],
+    out: &mut [T],
+    start: T,
+    f: impl Fn(T, T) -> T + Sync + Copy,
+) -> Result<(), OutOfMemory> {
+    either(x, axes, out, |x, out| fold_columns(x, out, start, f), |x, n, out| rows::reduce(x, n, out, start, f))
 }
 
 /// Calls `columns` where the view consists of such, else `rows` with rows of as many elements as are reduced to one.
@@ -219,9 +241,9 @@ fn either<T: Element, R>(
     x: View<'_, T>,
     axes: &[usize],
     out: &mut [R],
-    columns: impl FnOnce(Columns<'_, T>, &mut [R]),
-    rows: impl FnOnce(&[T], usize, &mut [R]),
-) {
+    columns: impl FnOnce(Columns<'_, T>, &mut [R]) -> Result<(), OutOfMemory>,
+    rows: impl FnOnce(&[T], usize, &mut [R]) -> Result<(), OutOfMemory>,
+) -> Result<(), OutOfMemory> {
     let sorted = Sorted::new(&x, axes);
     let (kept, n) = sorted.counts();
     assert_eq!(out.len(), kept, "a result for each index that is kept");
@@ -232,12 +254,17 @@ fn either<T: Element, R>(
     if let Some(found) = Columns::of(&x, &sorted) {
         return columns(found, out);
     }
-    let mut copy = Block::new(view.len());
+    let mut copy = Block::new(view.len())?;
     elementwise::copy(view, &mut copy);
-    rows(&copy, n, out);
+    rows(&copy, n, out)
 }
 
-fn fold_columns<T: Real>(x: Columns<'_, T>, out: &mut [T], start: T, f: impl Fn(T, T) -> T + Sync + Copy) {
+fn fold_columns<T: Real>(
+    x: Columns<'_, T>,
+    out: &mut [T],
+    start: T,
+    f: impl Fn(T, T) -> T + Sync + Copy,
+) -> Result<(), OutOfMemory> {
     columns::fold(
         x,
         NS_PER_ELEMENT,
@@ -250,11 +277,16 @@ fn fold_columns<T: Real>(x: Columns<'_, T>, out: &mut [T], start: T, f: impl Fn(
             }
         },
         f,
-    );
+    )
 }
 
 /// The sums of a function of each element and a number of its column.
-fn sum_columns_with<T: Real>(x: Columns<'_, T>, with: &[T], out: &mut [T], f: impl Fn(T, T) -> T + Sync + Copy) {
+fn sum_columns_with<T: Real>(
+    x: Columns<'_, T>,
+    with: &[T],
+    out: &mut [T],
+    f: impl Fn(T, T) -> T + Sync + Copy,
+) -> Result<(), OutOfMemory> {
     columns::fold(
         x,
         NS_OF_MORE,
@@ -267,5 +299,5 @@ fn sum_columns_with<T: Real>(x: Columns<'_, T>, with: &[T], out: &mut [T], f: im
             }
         },
         add,
-    );
+    )
 }

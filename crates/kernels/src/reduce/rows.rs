@@ -2,6 +2,7 @@
 
 use super::NS_PER_ELEMENT;
 use super::fold::fold;
+use crate::buffer::{OutOfMemory, list};
 use crate::real::{Element, Real};
 use crate::{simd, threads};
 
@@ -21,7 +22,13 @@ pub(super) fn map<T: Element, R: Send>(x: &[T], n: usize, out: &mut [R], f: impl
 }
 
 /// Folds each row of `n` elements, with a step and a merge that are the same function, whose neutral element is `start`.
-pub(super) fn reduce<T: Real>(x: &[T], n: usize, out: &mut [T], start: T, f: impl Fn(T, T) -> T + Sync + Copy) {
+pub(super) fn reduce<T: Real>(
+    x: &[T],
+    n: usize,
+    out: &mut [T],
+    start: T,
+    f: impl Fn(T, T) -> T + Sync + Copy,
+) -> Result<(), OutOfMemory> {
     let parts = threads::parts(x.len(), NS_PER_ELEMENT);
     if out.len() >= parts || parts == 1 {
         threads::split_mut(out, 1, parts, |first, out| {
@@ -34,10 +41,11 @@ pub(super) fn reduce<T: Real>(x: &[T], n: usize, out: &mut [T], start: T, f: imp
                 },
             );
         });
-        return;
+        return Ok(());
     }
     // Fewer rows than threads: each row is cut, and its parts merged in order.
-    let mut partial = vec![start; out.len() * parts];
+    let mut partial = list(out.len() * parts)?;
+    partial.resize(out.len() * parts, start);
     threads::split_mut(&mut partial, 1, parts, |first, partial| {
         for (k, y) in partial.iter_mut().enumerate() {
             let (row, part) = ((first + k) / parts, (first + k) % parts);
@@ -52,4 +60,5 @@ pub(super) fn reduce<T: Real>(x: &[T], n: usize, out: &mut [T], start: T, f: imp
     for (y, partial) in out.iter_mut().zip(partial.chunks_exact(parts)) {
         *y = partial.iter().fold(start, |y, &x| f(y, x));
     }
+    Ok(())
 }

@@ -1,15 +1,20 @@
 //! Running sums.
 
 use crate::real::Real;
+use crate::shape::count;
 use crate::{simd, threads};
 
 /// y[o, j, i] = Σ over k ≤ j of x[o, k, i], for x of `(outer, n, inner)` elements in row-major order.
+///
+/// # Panics
+/// If the lengths differ, or are not those of whole sums.
 pub fn cumulative_sum<T: Real>(x: &[T], n: usize, inner: usize, y: &mut [T]) {
     assert_eq!(x.len(), y.len(), "the running sum has the shape of its operand");
-    let block = n * inner;
+    let block = count(&[n, inner]);
     if y.is_empty() {
         return;
     }
+    assert!(block > 0 && y.len().is_multiple_of(block), "whole sums");
     let parts = threads::parts(x.len(), 1.0).min(x.len() / block);
     threads::split_mut(y, block, parts, |start, y| {
         simd::run(

@@ -75,6 +75,17 @@ pub fn run(parts: usize, work: impl Fn(usize) + Sync) {
     (0..parts).for_each(work);
 }
 
+/// Calls `work(0)` … `work(parts - 1)` as [`run`] does, and returns the error of a part that failed, if one did.
+pub fn try_run<E: Send>(parts: usize, work: impl Fn(usize) -> Result<(), E> + Sync) -> Result<(), E> {
+    let failed = std::sync::Mutex::new(None);
+    run(parts, |part| {
+        if let Err(error) = work(part) {
+            failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
+        }
+    });
+    failed.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
 /// Passes a moment of waiting for other threads: spinning at first, then leaving the core to them.
 pub(crate) fn relax(waits: &mut u32) {
     *waits = waits.saturating_add(1);
@@ -119,6 +130,18 @@ mod tests {
             }
             assert_eq!(next, items);
         }
+    }
+
+    #[test]
+    fn an_error_of_a_part_reaches_the_caller_once_all_are_done() {
+        let done = AtomicUsize::new(0);
+        let work = |part: usize| {
+            done.fetch_add(1, Ordering::Relaxed);
+            if part == 5 { Err(part) } else { Ok(()) }
+        };
+        assert_eq!(try_run(8, work), Err(5));
+        assert_eq!(try_run(5, work), Ok(()));
+        assert_eq!(done.into_inner(), 13);
     }
 
     #[test]

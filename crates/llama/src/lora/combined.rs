@@ -202,7 +202,7 @@ fn refuse_transposed(source: &Path) -> Result<()> {
 /// The rows of a tensor of this shape, a block at a time; a scalar has one.
 pub(super) fn blocks(shape: &[usize]) -> impl Iterator<Item = Range<usize>> + use<> {
     let rows = shape.first().copied().unwrap_or(1);
-    let width: usize = shape.iter().skip(1).product();
+    let width = shape.get(1..).map_or(1, monotile::tensor::count);
     let step = (BLOCK / width.max(1)).max(1);
     (0..rows).step_by(step).map(move |start| start..(start + step).min(rows))
 }

@@ -77,7 +77,7 @@ fn shard(file: &SafeTensors, combined: &Combined, dtype: Option<DType>, to: &Pat
     };
     let plan: Vec<Planned> = file.names().filter_map(planned).collect();
     let bytes = plan.iter().map(Planned::bytes).sum();
-    let elements = |planned: &Planned| planned.shape().iter().product::<usize>() as u64;
+    let elements = |planned: &Planned| monotile::tensor::count(planned.shape()) as u64;
     let before = |planned: &Planned| {
         let tensor = planned.name().to_string();
         Merged { touched: combined.touches(&tensor), tensor, changed: None, elements: elements(planned) }

@@ -4,6 +4,7 @@
 use crate::error::Result;
 use crate::tape::Saved;
 use crate::tensor::Tensor;
+use crate::tensor::fresh::Fresh;
 
 /// How scores are made of queries, keys and perhaps an additive mask, which is then the fourth input.
 #[derive(Clone, Copy)]
@@ -22,8 +23,9 @@ impl Scores<'_> {
         }
         let seen = self.boolean.map(Tensor::to_f64_vec).transpose()?;
         let hidden = |at: usize| self.causal && at % s + t > at / s % t + s || seen.as_ref().is_some_and(|seen| seen[at] == 0.0);
-        let bias = (0..b * h * t * s).map(|at| if hidden(at) { f64::NEG_INFINITY } else { 0.0 }).collect();
-        Tensor::from_vec::<f64>(bias, &[b, h, t, s]).map(Some)
+        let mut bias = Fresh::<f64>::new("scaled_dot_product_attention", &[b, h, t, s])?;
+        bias.iter_mut().enumerate().for_each(|(at, x)| *x = if hidden(at) { f64::NEG_INFINITY } else { 0.0 });
+        Ok(Some(bias.tensor()))
     }
 }
 

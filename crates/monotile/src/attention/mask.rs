@@ -91,14 +91,15 @@ impl Operands {
 }
 
 fn broadcast_mask(op: &str, mask: &Tensor, scores: &[usize; 4], dtype: DType) -> Result<Tensor> {
-    if check::broadcast(op, mask.shape(), scores).ok().as_deref() != Some(scores) {
+    let shape = check::shape(op, scores)?;
+    if check::broadcast(op, mask.shape(), scores).ok().as_ref() != Some(&shape) {
         let got = mask.shape();
         return Err(Error::shape(format!(
             "{op}: a mask of shape {got:?} does not broadcast to (batch, heads, queries, keys) = {scores:?}"
         )));
     }
     match mask.dtype() {
-        DType::Bool => Ok(spread(mask, scores)),
+        DType::Bool => Ok(spread(mask, &shape)),
         DType::I64 => Err(Error::dtype(format!("{op}: a mask is of booleans or floating-point numbers, got i64"))),
         _ => mask.to_dtype(dtype)?.expand(scores),
     }

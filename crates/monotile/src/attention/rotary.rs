@@ -1,11 +1,11 @@
 //! Rotary position embedding: positions enter queries and keys as rotations, so that scores depend on distances.
 
-use monotile_kernels::buffer::Block;
 use monotile_kernels::rotary as kernel;
 
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
@@ -80,22 +80,22 @@ fn turn(x: &Tensor, by: Turn) -> Result<Tensor> {
     let x = if x.strides().last() == Some(&1) { x.clone() } else { x.contiguous()? };
     let Storage::Cpu(memory) = x.storage();
     let out = match memory {
-        Cpu::F32(_) => run::<f32>(&x, &by),
-        Cpu::F64(_) => run::<f64>(&x, &by),
+        Cpu::F32(_) => run::<f32>(&x, &by)?,
+        Cpu::F64(_) => run::<f64>(&x, &by)?,
         _ => unreachable!("`rotary` cast its operand to {} or {}", DType::F32, DType::F64),
     };
     Ok(Tensor::record(out, &[&x], by))
 }
 
-fn run<T: Stored + monotile_kernels::real::Real>(x: &Tensor, by: &Turn) -> Tensor {
+fn run<T: Stored + monotile_kernels::real::Real>(x: &Tensor, by: &Turn) -> Result<Tensor> {
     fn view<T: Stored>(x: &Tensor) -> monotile_kernels::view::View<'_, T> {
         let Storage::Cpu(memory) = x.storage();
         x.view(T::open(memory).expect("rows and tables are of one type"))
     }
     let table = |x| view::<T>(x).as_slice().expect("tables are in row-major order");
-    let mut out = Block::new(x.len());
+    let mut out = Fresh::like("rotary", x)?;
     kernel::rotary(view(x), kernel::Angles { cos: table(&by.cos), sin: table(&by.sin), inverse: by.inverse }, &mut out);
-    Tensor::from_block(out, x.shape())
+    Ok(out.tensor())
 }
 
 impl Gradient for Turn {

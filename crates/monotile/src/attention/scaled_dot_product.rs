@@ -3,7 +3,6 @@
 //! q `(b, h, t, d)`, k `(b, g, s, d)`, v `(b, g, s, e)` give out `(b, h, t, e)` and lse `(b, h, t)`, with h a multiple of g.
 
 use monotile_kernels::attention::{self as kernel, Inputs, Mask};
-use monotile_kernels::buffer::Block;
 use monotile_kernels::real::Real;
 use monotile_kernels::simd::Lanes;
 use monotile_kernels::view::View;
@@ -14,6 +13,7 @@ use super::merge::merge;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
@@ -154,14 +154,11 @@ fn forward<T: Stored + Lanes>(x: &Operands, before: Option<&Attended>) -> Result
     let [b, h, t] = [x.q.dim(0), x.q.dim(1), x.q.dim(2)];
     let e = x.v.dim(3);
     let inputs = inputs::<T>([&x.q, &x.k, &x.v], x.mask.as_ref(), x.scale, x.causal);
-    let (mut out, mut lse) = (Block::<T>::new(b * h * t * e), Block::<T>::new(b * h * t));
     // Queries cut from rows of all heads give an output that is put together again without a copy.
     let by_time = x.q.strides()[2] > x.q.strides()[1];
-    let (shape, order, strides) = if by_time {
-        ([b, t, h, e], [0, 2, 1, 3], [t * h * e, e, h * e])
-    } else {
-        ([b, h, t, e], [0, 1, 2, 3], [h * t * e, t * e, e])
-    };
+    let (shape, order) = if by_time { ([b, t, h, e], [0, 2, 1, 3]) } else { ([b, h, t, e], [0, 1, 2, 3]) };
+    let (mut out, mut lse) = (Fresh::<T>::new(NAME, &shape)?, Fresh::<T>::new(NAME, &[b, h, t])?);
+    let strides = if by_time { [t * h * e, e, h * e] } else { [h * t * e, t * e, e] };
     if let Some(before) = before {
         copy::<T>(&before.out.permute(&order)?.to_dtype(x.dtype)?, &mut out);
         copy::<T>(&before.log_sum_exp.to_dtype(x.dtype)?, &mut lse);
@@ -171,7 +168,8 @@ fn forward<T: Stored + Lanes>(x: &Operands, before: Option<&Attended>) -> Result
         None => kernel::forward(&inputs, output),
         Some(_) => kernel::forward_from(&inputs, output),
     }
-    Ok((Tensor::from_block(out, &shape).permute(&order)?, Tensor::from_block(lse, &[b, h, t])))
+    .map_err(|e| Error::from(e).within(NAME))?;
+    Ok((out.tensor().permute(&order)?, lse.tensor()))
 }
 
 fn copy<T: Stored>(from: &Tensor, to: &mut [T]) {
@@ -225,15 +223,16 @@ impl Rule {
         let slice = |x| view::<T>(x).as_slice().expect("a tensor in row-major order");
         let cotangents =
             kernel::Cotangents { out: view(&out), lse: slice(&lse), dout: view(&dout), dlse: dlse.as_ref().map(slice) };
-        let mut blocks: Vec<Option<Block<T>>> =
-            operands.iter().enumerate().map(|(i, x)| saved.needs(i).then(|| Block::new(x.len()))).collect();
+        let wanted = |(i, x): (usize, &Tensor)| saved.needs(i).then(|| Fresh::<T>::like(NAME, x)).transpose();
+        let mut blocks = operands.iter().enumerate().map(wanted).collect::<Result<Vec<_>>>()?;
         let [dq, dk, dv] = blocks.as_mut_slice() else { unreachable!("a block for each operand") };
         kernel::backward(
             &inputs,
             &cotangents,
             kernel::Gradients { dq: dq.as_deref_mut(), dk: dk.as_deref_mut(), dv: dv.as_deref_mut() },
-        );
-        Ok(blocks.into_iter().zip(&operands).map(|(block, x)| block.map(|b| Tensor::from_block(b, x.shape()))).collect())
+        )
+        .map_err(|e| Error::from(e).within(NAME))?;
+        Ok(blocks.into_iter().map(|block| block.map(Fresh::tensor)).collect())
     }
 }
 

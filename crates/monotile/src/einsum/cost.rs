@@ -63,6 +63,14 @@ impl FromIterator<Label> for LabelSet {
     }
 }
 
+/// The most that a product of sizes counts for: sums and differences of such costs are numbers.
+const MOST: f64 = 1e300;
+
+/// x y, which is a number where both are.
+pub(crate) fn times(x: f64, y: f64) -> f64 {
+    (x * y).min(MOST)
+}
+
 /// What has to be ordered: operands without repeated labels and without labels of their own that nobody keeps.
 #[derive(Debug, Clone)]
 pub(crate) struct Network {
@@ -84,7 +92,7 @@ impl Network {
 
     /// The product of the sizes of these labels.
     pub fn size(&self, set: &LabelSet) -> f64 {
-        set.iter().map(|l| self.sizes[l as usize]).product()
+        set.iter().map(|l| self.sizes[l as usize]).fold(1.0, times)
     }
 
     /// Every step of `path`, in order.

@@ -9,8 +9,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use monotile_kernels::buffer::Block;
 use monotile_kernels::product::{Activation, Axes, Axis, Bias, Epilogue, Operand, Prepared, Stored};
+use monotile_kernels::shape::Shape;
 use monotile_kernels::simd::Lanes;
 use smallvec::SmallVec;
 
@@ -18,7 +18,8 @@ use crate::check;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::dtype;
-use crate::tensor::layout::{Layout, row_major};
+use crate::tensor::fresh::Fresh;
+use crate::tensor::layout::Layout;
 use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{DType, Dims, Strides, Tensor};
 #[cfg(test)]
@@ -42,7 +43,7 @@ pub(crate) struct Pair {
     out: Labels,
     dims: SmallVec<[Dim; 4]>,
     /// The shape of the result.
-    shape: Dims,
+    shape: Shape,
     strides: Strides,
     /// Whether a result may be made by way of a larger one, where that is faster.
     roomy: bool,
@@ -70,7 +71,10 @@ struct Usual {
 
 impl Pair {
     /// The pair with these labels, whose sizes `size` knows.
-    pub fn new(labels: [&[Label]; 2], out: &[Label], size: impl Fn(Label) -> usize) -> Self {
+    ///
+    /// # Errors
+    /// If no tensor has the shape of the result.
+    pub fn new(labels: [&[Label]; 2], out: &[Label], size: impl Fn(Label) -> usize) -> Result<Self> {
         #[cfg(test)]
         MADE.set(MADE.get() + 1);
         let [a, b] = labels;
@@ -78,18 +82,18 @@ impl Pair {
         let dim = |label| Dim { size: size(label), at: [a, b, out].map(|labels| position(labels, label)) };
         let dims: SmallVec<_> = a.iter().chain(b.iter().filter(|l| !a.contains(l))).map(|&l| dim(l)).collect();
         debug_assert!(dims.iter().all(|d: &Dim| d.at.iter().flatten().count() > 1), "{a:?},{b:?}->{out:?}");
-        let shape: Dims = out.iter().map(|&l| size(l)).collect();
-        Self {
+        let shape = check::shape("einsum", &out.iter().map(|&l| size(l)).collect::<Dims>())?;
+        Ok(Self {
             labels: labels.map(Labels::from),
             out: out.into(),
-            strides: row_major(&shape),
+            strides: shape.row_major(),
             shape,
             dims,
             roomy: true,
             usual: OnceLock::new(),
             products: OnceLock::new(),
             gradients: Default::default(),
-        }
+        })
     }
 
     /// The same pair, which does without memory beyond its result.
@@ -162,7 +166,8 @@ impl Pair {
         self.products.get_or_init(|| {
             let summed = self.labels[0].iter().filter(|l| !self.out.contains(l));
             let out: Labels = summed.chain(&self.out).copied().collect();
-            Box::new(Pair::new(self.labels(), &out, |l| self.size(l)))
+            // Of dot products the operands themselves have all labels.
+            Box::new(Pair::new(self.labels(), &out, |l| self.size(l)).expect("the shape of an operand"))
         })
     }
 
@@ -188,13 +193,25 @@ impl Pair {
 
     /// The matrix product of these operands.
     fn product(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        let usual = self.usual.get_or_init(|| {
-            Box::new(Usual { strides: [a.strides().into(), b.strides().into()], product: Prepared::new(&self.axes(a, b)) })
-        });
+        let usual = match self.usual.get() {
+            Some(usual) => usual,
+            None => {
+                let product = self.ready(a, b)?;
+                self.usual.get_or_init(|| Box::new(Usual { strides: [a.strides().into(), b.strides().into()], product }))
+            }
+        };
         if a.strides() == usual.strides[0].as_slice() && b.strides() == usual.strides[1].as_slice() {
             return multiplied(&usual.product, (a, b), &self.shape, None);
         }
-        multiplied(&Prepared::new(&self.axes(a, b)), (a, b), &self.shape, None)
+        multiplied(&self.ready(a, b)?, (a, b), &self.shape, None)
+    }
+
+    /// The product of operands that lie in memory like these.
+    fn ready(&self, a: &Tensor, b: &Tensor) -> Result<Prepared> {
+        Prepared::new(&self.axes(a, b)).ok_or_else(|| {
+            let (a, b) = (a.shape(), b.shape());
+            Error::shape(format!("einsum: operands of shapes {a:?} and {b:?} take more multiplications than can be counted"))
+        })
     }
 
     /// Every dimension in its group, with its stride in each of A, B and C.
@@ -219,6 +236,7 @@ impl Pair {
     pub fn gradient(&self, operand: usize) -> &Arc<Pair> {
         self.gradients[operand].get_or_init(|| {
             let pair = Pair::new([&self.out, &self.labels[1 - operand]], &self.labels[operand], |l| self.size(l));
+            let pair = pair.expect("the shape of an operand");
             Arc::new(Pair { roomy: self.roomy, ..pair })
         })
     }
@@ -257,35 +275,36 @@ pub(crate) fn contract_and_add(
         }
     }
     let size = |label| size_in(a, labels_a, label).or_else(|| size_in(b, labels_b, label)).expect("a label of an operand");
-    let pair = Pair::new([labels_a, labels_b], out, size);
-    let value = multiplied(&Prepared::new(&pair.axes(a, b)), (a, b), &pair.shape, bias)?;
+    let pair = Pair::new([labels_a, labels_b], out, size)?;
+    let value = multiplied(&pair.ready(a, b)?, (a, b), &pair.shape, bias)?;
     Ok((pair, value))
 }
 
 /// The product of these operands, which has this shape, plus a bias along its last dimension. What is narrower than the
 /// computation is widened as it is read.
-fn multiplied(product: &Prepared, (a, b): (&Tensor, &Tensor), shape: &[usize], bias: Option<&Tensor>) -> Result<Tensor> {
+fn multiplied(product: &Prepared, (a, b): (&Tensor, &Tensor), shape: &Shape, bias: Option<&Tensor>) -> Result<Tensor> {
     fn run<T: dtype::Stored + Lanes>(
         product: &Prepared,
         [a, b]: [Operand<'_, T>; 2],
-        shape: &[usize],
+        shape: &Shape,
         bias: Option<&Tensor>,
-    ) -> Tensor {
-        let mut c = Block::<T>::new(shape.iter().product());
+    ) -> Result<Tensor> {
+        let mut c = Fresh::<T>::of("einsum", shape.clone())?;
         let one = T::from_f64(1.0);
         match bias {
             Some(bias) => {
                 let bias = Some(Bias { data: bias.elements(), step: 1 });
-                product.product_then(one, a, b, &mut c, Epilogue { bias, activation: Activation::Identity });
+                product.product_then(one, a, b, &mut c, Epilogue { bias, activation: Activation::Identity })
             }
             None => product.product(one, a, b, &mut c),
         }
-        Tensor::from_block(c, shape)
+        .map_err(|e| Error::from(e).within("einsum"))?;
+        Ok(c.tensor())
     }
-    Ok(match check::common_float("einsum", a, b)? {
+    match check::common_float("einsum", a, b)? {
         DType::F32 => run(product, [a, b].map(operand_f32), shape, bias),
         _ => run(product, [a, b].map(operand_f64), shape, bias),
-    })
+    }
 }
 
 fn operand_f32(x: &Tensor) -> Operand<'_, f32> {
@@ -342,7 +361,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             let pairs = y[0].to_f64_vec().unwrap().into_iter().zip(other.to_f64_vec().unwrap());
             Ok(pairs.fold(0.0, |most: f64, (y, c)| most.max((y - c).abs())))
         };
-        let pair = Arc::new(Pair::new([a, b], out, |l| SIZES[l as usize]));
+        let pair = Arc::new(Pair::new([a, b], out, |l| SIZES[l as usize]).unwrap());
         Spec::new(name, move |x| Ok(vec![pair.apply(&x[0], &x[1])?]))
             .sample("labels", vec![input(a), input(b)])
             .holds("equals the contraction", difference)
@@ -391,7 +410,7 @@ mod tests {
 
     #[test]
     fn operands_may_lie_in_memory_unlike_the_first() {
-        let pair = Pair::new([&[0, 1], &[1, 2]], &[0, 2], |_| 3);
+        let pair = Pair::new([&[0, 1], &[1, 2]], &[0, 2], |_| 3).unwrap();
         let mut rng = Rng::new(6);
         let [a, b] = [(); 2].map(|()| rng.normal(&[3, 3], DType::F64).unwrap());
         let numbers = |a: &Tensor, b: &Tensor| pair.value(a, b).unwrap().to_f64_vec().unwrap();

@@ -81,10 +81,10 @@ impl Plan {
         network.summed = prepare.iter().map(|p| !p.sum.is_empty()).collect();
         let path = path::find(&network, options).map_err(|e| e.within(format!("einsum \"{}\"", equation.text)))?;
         let pair = |labels: [&[Label]; 2], out: &[Label]| {
-            let pair = Pair::new(labels, out, |l| sizes[l as usize]);
-            Arc::new(if options.memory_limit.is_some() { pair.in_one_pass() } else { pair })
+            let pair = Pair::new(labels, out, |l| sizes[l as usize])?;
+            Ok(Arc::new(if options.memory_limit.is_some() { pair.in_one_pass() } else { pair }))
         };
-        let steps = steps(&network, &path, &prepare, &kept, pair);
+        let steps = steps(&network, &path, &prepare, &kept, pair)?;
         let last = steps.last().map_or(prepare[0].labels.as_slice(), |s| s.pair.out());
         let permute = (last != kept).then(|| kept.iter().map(|l| position(last, *l) as isize).collect());
         let shape = output.iter().map(|&l| sizes[l as usize]).collect();
@@ -170,17 +170,17 @@ fn steps(
     path: &Path,
     prepare: &[Prepare],
     output: &[Label],
-    pair: impl Fn([&[Label]; 2], &[Label]) -> Arc<Pair>,
-) -> Vec<PairStep> {
+    pair: impl Fn([&[Label]; 2], &[Label]) -> Result<Arc<Pair>>,
+) -> Result<Vec<PairStep>> {
     let mut terms: Vec<Vec<Label>> = prepare.iter().map(|p| p.labels.clone()).collect();
     let mut steps = Vec::with_capacity(path.len());
     for (k, (&(i, j), step)) in path.iter().zip(network.steps(path)).enumerate() {
         let labels = [std::mem::take(&mut terms[i]), std::mem::take(&mut terms[j])];
         let out = if k + 1 == path.len() { output.to_vec() } else { intermediate(&labels, &step.result, network) };
-        steps.push(PairStep { terms: (i, j), pair: pair([&labels[0], &labels[1]], &out), operations: step.operations });
+        steps.push(PairStep { terms: (i, j), pair: pair([&labels[0], &labels[1]], &out)?, operations: step.operations });
         terms.push(out);
     }
-    steps
+    Ok(steps)
 }
 
 /// The fewest rows and columns that are worth a matrix of their own.

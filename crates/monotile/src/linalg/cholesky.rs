@@ -1,10 +1,9 @@
 //! A = L Lᵀ
 
-use monotile_kernels::buffer::Block;
 use monotile_kernels::factor::cholesky as kernel;
 use monotile_kernels::simd::Lanes;
 
-use super::parts::{batch, from_columns, lower, symmetric, view, which};
+use super::parts::{batch, columns, failed, lower, symmetric, view, which};
 use super::triangular::{Triangular, solve_triangular};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
@@ -49,13 +48,15 @@ pub fn cholesky(a: &Tensor) -> Result<Tensor> {
 }
 
 fn forward<T: Stored + Lanes>(a: &Tensor, n: usize) -> Result<Tensor> {
-    let mut l = Block::<T>::new(a.len());
+    let mut l = columns::<T>("cholesky", batch(a), [n, n])?;
     kernel::cholesky(view(a), &mut l).map_err(|failure| {
-        let (which, order) = (which(a, failure.matrix), failure.order);
-        let why = format!("cholesky: {which} is not positive definite (its leading minor of order {order} is not positive)");
-        Error::new(ErrorKind::NotPositiveDefinite, why)
+        failed("cholesky", failure, |matrix, order| {
+            let which = which(a, matrix);
+            let why = format!("cholesky: {which} is not positive definite (its leading minor of order {order} is not positive)");
+            Error::new(ErrorKind::NotPositiveDefinite, why)
+        })
     })?;
-    Ok(from_columns(l, batch(a), [n, n]))
+    Ok(l.tensor().mt())
 }
 
 struct Cholesky;

@@ -8,10 +8,12 @@
 //! absent, g is constant and the limit is 0; proportional to the diagonal of W, the factor is what is sought; else
 //! the loss sees its matrix through several functions at once, and is refused.
 
+use monotile_kernels::shape::count;
+
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 
-use super::parts::{batch, which};
+use super::parts::{batch, repeated, which};
 
 /// A decomposition whose cotangent is being pulled back, each of values `(…, k)` and matrices `(…, k, k)`.
 pub(super) struct Pairs<'a> {
@@ -43,7 +45,7 @@ pub(super) struct Quotients {
 /// The largest absolute value in each of the matrices `(…, m, k)`.
 pub(super) fn scales(x: &Tensor) -> Result<Vec<f64>> {
     if x.is_empty() {
-        return Ok(vec![0.0; batch(x).iter().product()]);
+        return repeated(count(batch(x)), 0.0);
     }
     Ok(x.detach().abs()?.max(&[-2, -1])?.to_f64_vec()?)
 }

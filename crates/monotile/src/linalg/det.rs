@@ -1,8 +1,10 @@
 //! det A, and its sign and logarithm
 
+use monotile_kernels::shape::count;
+
 use super::inv::inv;
 use super::lu::Factors;
-use super::parts::{batch, which};
+use super::parts::{batch, repeated, which};
 use super::svd::{Svd, SvdOptions, svd};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
@@ -34,7 +36,7 @@ use crate::testing::{Spec, normal};
 pub fn det(a: &Tensor) -> Result<Tensor> {
     let a = a.computable("det")?;
     check::square("det", &a)?;
-    let factors = Factors::of(&a);
+    let factors = Factors::of("det", &a)?;
     let values = pivots(&factors)?.into_iter().zip(factors.signs()?).map(|(pivots, sign)| sign * pivots.iter().product::<f64>());
     let value = Tensor::from_vec(values.collect(), batch(&a))?.to_dtype(a.dtype())?;
     Ok(Tensor::record(value, &[&a], Det { factors }))
@@ -74,7 +76,7 @@ pub struct SignLogDet {
 pub fn slogdet(a: &Tensor) -> Result<SignLogDet> {
     let a = a.computable("slogdet")?;
     check::square("slogdet", &a)?;
-    let factors = Factors::of(&a);
+    let factors = Factors::of("slogdet", &a)?;
     let (mut signs, mut logarithms) = (Vec::new(), Vec::new());
     for (pivots, sign) in pivots(&factors)?.into_iter().zip(factors.signs()?) {
         // 0 · NaN is NaN, as the sign of what is none should be.
@@ -91,7 +93,7 @@ fn pivots(factors: &Factors) -> Result<Vec<Vec<f64>>> {
     let n = factors.rows.dim(-1);
     let diagonals = factors.rows.diagonal(-2, -1)?.to_f64_vec()?;
     if n == 0 {
-        return Ok(vec![Vec::new(); batch(&factors.rows).iter().product()]);
+        return repeated(count(batch(&factors.rows)), Vec::new());
     }
     Ok(diagonals.chunks_exact(n).map(<[f64]>::to_vec).collect())
 }
@@ -176,7 +178,7 @@ pub(crate) fn specs() -> Vec<Spec> {
     }
     fn each(x: &[f64], shape: &[usize], f: fn(f64) -> f64) -> Vec<f64> {
         let n = shape[shape.len() - 1];
-        let batch = shape[..shape.len() - 2].iter().product();
+        let batch = count(&shape[..shape.len() - 2]);
         (0..batch).map(|i| f(plain(&x[i * n * n..][..n * n], n))).collect()
     }
     vec![

@@ -1,15 +1,15 @@
 //! A = V Λ Vᵀ for symmetric A
 
-use monotile_kernels::buffer::Block;
 use monotile_kernels::factor::eigh as kernel;
 use monotile_kernels::simd::Lanes;
 
 use super::degenerate::{Pairs, scales, with_diagonal};
-use super::parts::{batch, from_columns, shape, symmetric, view, which};
+use super::parts::{batch, columns, failed, shape, symmetric, view, which};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -91,13 +91,15 @@ fn compute(op: &str, a: &Tensor, vectors: bool) -> Result<[Tensor; 2]> {
 
 fn forward<T: Stored + Lanes>(op: &str, a: &Tensor, wanted: bool) -> Result<[Tensor; 2]> {
     let n = a.dim(-1);
-    let count: usize = batch(a).iter().product();
-    let (mut values, mut vectors) = (Block::<T>::new(count * n), Block::<T>::new(if wanted { count * n * n } else { 0 }));
+    let mut values = Fresh::<T>::new(op, &shape(batch(a), &[n]))?;
+    let mut vectors = if wanted { columns::<T>(op, batch(a), [n, n])? } else { Fresh::new(op, &[0])? };
     kernel::eigh(view(a), &mut values, &mut vectors).map_err(|failure| {
-        Error::new(ErrorKind::NotConverged, format!("{op}: the eigenvalues of {} did not converge", which(a, failure.matrix)))
+        failed(op, failure, |matrix, _| {
+            Error::new(ErrorKind::NotConverged, format!("{op}: the eigenvalues of {} did not converge", which(a, matrix)))
+        })
     })?;
-    let values = Tensor::from_block(values, &shape(batch(a), &[n]));
-    Ok([values, if wanted { from_columns(vectors, batch(a), [n, n]) } else { Tensor::from_block(vectors, &[0]) }])
+    let vectors = vectors.tensor();
+    Ok([values.tensor(), if wanted { vectors.mt() } else { vectors }])
 }
 
 /// V diag(λ̄) Vᵀ

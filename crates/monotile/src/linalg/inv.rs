@@ -1,10 +1,9 @@
 //! A⁻¹
 
-use monotile_kernels::buffer::Block;
 use monotile_kernels::factor::inverse as kernel;
 use monotile_kernels::simd::Lanes;
 
-use super::parts::{batch, from_columns, singular, view};
+use super::parts::{batch, columns, singular, view};
 use crate::check;
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
@@ -38,9 +37,9 @@ pub fn inv(a: &Tensor) -> Result<Tensor> {
 }
 
 fn forward<T: Stored + Lanes>(a: &Tensor, n: usize) -> Result<Tensor> {
-    let mut inverse = Block::<T>::new(a.len());
+    let mut inverse = columns::<T>("inv", batch(a), [n, n])?;
     kernel::inverse(view(a), &mut inverse).map_err(|failure| singular("inv", a, failure, "pivot"))?;
-    Ok(from_columns(inverse, batch(a), [n, n]))
+    Ok(inverse.tensor().mt())
 }
 
 struct Inverse;

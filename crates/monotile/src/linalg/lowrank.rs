@@ -113,7 +113,7 @@ pub fn svd_lowrank_by_products(a: &Products<'_>, rank: usize, options: &LowRankO
     let width = rank.saturating_add(options.oversampling).min(m).min(n);
     let times = |x: &Tensor| checked(a.times, x, m, "A");
     let times_transposed = |x: &Tensor| checked(a.times_transposed, x, n, "Aᵀ");
-    let range = |y: &Tensor| Ok(qr(y, &QrOptions::default())?.q);
+    let range = |y: &Tensor| qr(y, &QrOptions::default()).map(|qr| qr.q);
     let rng = Rng::new(options.seed);
 
     let mut q = range(&times(&rng.fork(0).normal(&[n, width], a.dtype)?)?)?;

@@ -1,6 +1,8 @@
 //! min ‖A X − B‖
 
-use super::parts::{batch, broadcast, check_rows, constant, shape, with_columns};
+use monotile_kernels::shape::count;
+
+use super::parts::{batch, broadcast, check_rows, constant, repeated, shape, with_columns};
 use super::pinv::pinv;
 use super::qr::{Qr, QrOptions, qr, triangle};
 use super::triangular::{Triangular, solve_triangular};
@@ -83,9 +85,12 @@ fn deficient(r: &Tensor, size: usize) -> Result<Tensor> {
         // What is not finite is no matter of rank.
         largest == 0.0 || (norm.is_finite() && smallest(&r, k) <= size as f64 * epsilon * norm)
     };
-    let count = batch(r).iter().product();
     let elements = r.to_f64_vec()?;
-    let found = (0..count).map(|i| k > 0 && found(&elements[i * k * k..][..k * k])).collect();
+    let mut all = repeated(count(batch(r)), false)?;
+    if k > 0 {
+        all.iter_mut().zip(elements.chunks_exact(k * k)).for_each(|(all, r)| *all = found(r));
+    }
+    let found = all;
     Tensor::from_vec(found, &shape(batch(r), &[1, 1]))
 }
 

@@ -1,15 +1,16 @@
 //! P A = L U
 
-use monotile_kernels::buffer::Block;
 use monotile_kernels::factor::lu::{self as kernel, Factored};
+use monotile_kernels::shape::count;
 use monotile_kernels::simd::Lanes;
 
-use super::parts::{batch, constant, lower, shape, singular, sum, upper, view};
+use super::parts::{batch, constant, failed, lower, repeated, shape, singular, sum, upper, view};
 use super::triangular::{Triangular, solve_triangular};
 use crate::check;
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -55,7 +56,7 @@ pub struct Lu {
 pub fn lu(a: &Tensor) -> Result<Lu> {
     let a = a.computable("lu")?;
     let [m, n] = check::matrices("lu", &a)?;
-    let factors = Factors::of(&a);
+    let factors = Factors::of("lu", &a)?;
     let k = m.min(n);
     let both = &factors.rows;
     let l = lower(&both.slice(-1, ..k)?, 0.0)?.add(&constant(m, k, a.dtype(), |i, j| f64::from(i == j))?)?;
@@ -75,22 +76,21 @@ pub(super) struct Factors {
 
 impl Factors {
     /// The factors of matrices of f32 or f64.
-    pub fn of(a: &Tensor) -> Self {
-        if a.dtype() == DType::F64 { Self::forward::<f64>(a) } else { Self::forward::<f32>(a) }
+    pub fn of(op: &str, a: &Tensor) -> Result<Self> {
+        if a.dtype() == DType::F64 { Self::forward::<f64>(op, a) } else { Self::forward::<f32>(op, a) }
     }
 
-    fn forward<T: Stored + Lanes>(a: &Tensor) -> Self {
-        let m = a.dim(-2);
-        let rows = batch(a).iter().product::<usize>() * m;
-        let (mut factors, mut order) = (Block::<T>::new(a.len()), Block::<i64>::new(rows));
-        kernel::lu(view(a), &mut factors, &mut order);
-        Self { rows: Tensor::from_block(factors, a.shape()), order: Tensor::from_block(order, &shape(batch(a), &[m])) }
+    fn forward<T: Stored + Lanes>(op: &str, a: &Tensor) -> Result<Self> {
+        let (mut factors, mut order) = (Fresh::<T>::like(op, a)?, Fresh::<i64>::new(op, &shape(batch(a), &[a.dim(-2)]))?);
+        kernel::lu(view(a), &mut factors, &mut order)
+            .map_err(|failure| failed(op, failure, |_, _| unreachable!("every matrix has such factors")))?;
+        Ok(Self { rows: factors.tensor(), order: order.tensor() })
     }
 
     /// Where each row of A went.
     fn inverse_order(&self) -> Result<Tensor> {
         let m = self.order.dim(-1);
-        let mut inverse = vec![0_i64; self.order.len()];
+        let mut inverse = repeated(self.order.len(), 0_i64)?;
         for (i, &from) in self.order.to_vec::<i64>()?.iter().enumerate() {
             inverse[i / m * m + from as usize] = (i % m) as i64;
         }
@@ -115,7 +115,7 @@ impl Factors {
             sign
         };
         if m == 0 {
-            return Ok(vec![1.0; self.order.shape()[..self.order.rank() - 1].iter().product()]);
+            return repeated(count(&self.order.shape()[..self.order.rank() - 1]), 1.0);
         }
         Ok(self.order.to_vec::<i64>()?.chunks_exact(m).map(sign).collect())
     }
@@ -126,13 +126,13 @@ impl Factors {
     }
 
     fn solve_as<T: Stored + Lanes>(&self, op: &str, transposed: bool, b: &Tensor) -> Result<Tensor> {
-        let b = b.dense();
-        let mut x = Block::<T>::new(b.len());
-        let (factors, order) = (self.rows.dense(), self.order.dense());
+        let b = b.dense()?;
+        let mut x = Fresh::<T>::like(op, &b)?;
+        let (factors, order) = (self.rows.dense()?, self.order.dense()?);
         let factored = Factored { factors: factors.elements::<T>(), order: order.elements::<i64>(), n: self.order.dim(-1) };
         kernel::lu_solve(factored, transposed, b.elements(), &mut x)
             .map_err(|failure| singular(op, &self.rows, failure, "pivot"))?;
-        Ok(Tensor::from_block(x, b.shape()))
+        Ok(x.tensor())
     }
 }
 
@@ -161,7 +161,8 @@ impl Gradient for Rule {
         let (l1, u1) = (l.slice(-2, ..k)?, u.slice(-1, ..k)?);
         let lower_t = |b: &Tensor| solve_triangular(&l1.mt(), b, &Triangular { upper: true, unit_diagonal: true });
         // Y U₁⁻ᵀ = (U₁⁻¹ Yᵀ)ᵀ
-        let upper_t = |b: &Tensor| Ok(solve_triangular(&u1, &b.mt(), &Triangular { upper: true, unit_diagonal: false })?.mt());
+        let upper_t =
+            |b: &Tensor| solve_triangular(&u1, &b.mt(), &Triangular { upper: true, unit_diagonal: false }).map(|x| x.mt());
         let (l_bar, u_bar) = (&cotangents[0], &cotangents[1]);
         let below = l_bar.as_ref().map(|g| l1.mt().matmul(&g.slice(-2, ..k)?)).transpose()?;
         let above = u_bar.as_ref().map(|g| g.slice(-1, ..k)?.matmul(&u1.mt())).transpose()?;

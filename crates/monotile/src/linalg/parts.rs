@@ -1,12 +1,13 @@
 //! What the operations here share: triangles, diagonals, right-hand sides, and the door to the kernels.
 
-use monotile_kernels::buffer::Block;
+use monotile_kernels::buffer::list;
 use monotile_kernels::factor::Failure;
 use monotile_kernels::view::View;
 
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::storage::Storage;
 use crate::tensor::{DType, Dims, Tensor};
 
@@ -26,9 +27,24 @@ pub(super) fn shape(batch: &[usize], sizes: &[usize]) -> Dims {
     batch.iter().chain(sizes).copied().collect()
 }
 
-/// Matrices `(…, m, n)` that a kernel wrote column by column.
-pub(super) fn from_columns<T: Stored>(block: Block<T>, batch: &[usize], [m, n]: [usize; 2]) -> Tensor {
-    Tensor::from_block(block, &shape(batch, &[n, m])).mt()
+/// Matrices `(…, m, n)` that a kernel is to write column by column: their transpose.
+pub(super) fn columns<T: Stored>(op: &str, batch: &[usize], [m, n]: [usize; 2]) -> Result<Fresh<T>> {
+    Fresh::new(op, &shape(batch, &[n, m]))
+}
+
+/// The error of `op` on a batch: what `refuse` says of a matrix and an order, or that there is no memory.
+pub(super) fn failed(op: &str, failure: Failure, refuse: impl FnOnce(usize, usize) -> Error) -> Error {
+    match failure {
+        Failure::Matrix { matrix, order } => refuse(matrix, order),
+        Failure::Memory(refused) => Error::from(refused).within(op),
+    }
+}
+
+/// `len` times one value.
+pub(super) fn repeated<T: Clone>(len: usize, value: T) -> Result<Vec<T>> {
+    let mut list = list(len)?;
+    list.resize(len, value);
+    Ok(list)
 }
 
 /// How an error names a matrix of the batch of `x`.
@@ -38,8 +54,10 @@ pub(super) fn which(x: &Tensor, matrix: usize) -> String {
 
 /// The refusal of a matrix of `x` without an inverse: `what` is 0 in it, counted from 0.
 pub(super) fn singular(op: &str, x: &Tensor, failure: Failure, what: &str) -> Error {
-    let which = which(x, failure.matrix);
-    Error::new(ErrorKind::Singular, format!("{op}: {which} is singular (its {what} {} is 0)", failure.order - 1))
+    failed(op, failure, |matrix, order| {
+        let which = which(x, matrix);
+        Error::new(ErrorKind::Singular, format!("{op}: {which} is singular (its {what} {} is 0)", order - 1))
+    })
 }
 
 /// Both with the leading dimensions that they broadcast to, in their common type.
@@ -70,8 +88,9 @@ pub(super) fn check_rows(op: &str, a: &Tensor, b: &Tensor, rows: usize) -> Resul
 
 /// The m×n matrix with these elements.
 pub(super) fn constant(m: usize, n: usize, dtype: DType, f: impl Fn(usize, usize) -> f64) -> Result<Tensor> {
-    let values: Vec<f64> = (0..m * n).map(|at| f(at / n, at % n)).collect();
-    Tensor::from_slice(&values, &[m, n])?.to_dtype(dtype)
+    let mut values = Fresh::<f64>::new("constant", &[m, n])?;
+    values.iter_mut().enumerate().for_each(|(at, x)| *x = f(at / n, at % n));
+    values.tensor().to_dtype(dtype)
 }
 
 /// The elements below the diagonal, and those on it times `diagonal`.
@@ -113,7 +132,7 @@ pub(super) fn thin(op: &str, q: &Tensor, bar: &Tensor, k: usize) -> Result<Tenso
 /// Refuses a cotangent of columns that depends on which basis of their space they are.
 fn refuse_choice(op: &str, q2: &Tensor, bar2: &Tensor) -> Result<()> {
     let turned = q2.detach().mt().matmul(&bar2.detach())?;
-    let most = |x: &Tensor| Result::Ok(x.to_f64_vec()?.into_iter().fold(0.0, |m: f64, x| m.max(x.abs())));
+    let most = |x: &Tensor| x.to_f64_vec().map(|x| x.into_iter().fold(0.0, |m: f64, x| m.max(x.abs())));
     let epsilon: f64 = if turned.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
     // Rounding on the way to the loss and back leaves a skew part of its own, far below the root of ε.
     if most(&turned.sub(&turned.mt())?)? > 100.0 * epsilon.sqrt() * most(bar2)? {

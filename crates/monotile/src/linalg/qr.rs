@@ -1,10 +1,10 @@
 //! A = Q R
 
-use monotile_kernels::buffer::Block;
+use monotile_kernels::factor::Failure;
 use monotile_kernels::factor::qr::{self as kernel, Kind};
 use monotile_kernels::simd::Lanes;
 
-use super::parts::{batch, from_columns, lower, sum, thin, view};
+use super::parts::{batch, columns, failed, lower, sum, thin, view};
 use super::triangular::{Triangular, solve_triangular};
 use crate::check;
 use crate::error::{Error, Result};
@@ -64,32 +64,35 @@ pub fn qr(a: &Tensor, options: &QrOptions) -> Result<Qr> {
     let a = a.computable("qr")?;
     let sizes = check::matrices("qr", &a)?;
     let kind = Kind { full: options.full, non_negative: options.non_negative };
-    let factors = if a.dtype() == DType::F64 { forward::<f64>(&a, sizes, kind) } else { forward::<f32>(&a, sizes, kind) };
+    let factors = if a.dtype() == DType::F64 { forward::<f64>(&a, sizes, kind)? } else { forward::<f32>(&a, sizes, kind)? };
     let [q, r] = <[Tensor; 2]>::try_from(Tensor::record_all(factors.into(), &[&a], Rule))
         .unwrap_or_else(|_| unreachable!("as many tensors are recorded as were given"));
     Ok(Qr { q, r })
 }
 
-fn forward<T: Stored + Lanes>(a: &Tensor, [m, n]: [usize; 2], kind: Kind) -> [Tensor; 2] {
+fn forward<T: Stored + Lanes>(a: &Tensor, [m, n]: [usize; 2], kind: Kind) -> Result<[Tensor; 2]> {
     let k = if kind.full { m } else { m.min(n) };
-    let count: usize = batch(a).iter().product();
-    let (mut q, mut r) = (Block::<T>::new(count * m * k), Block::<T>::new(count * k * n));
-    kernel::qr(view(a), kind, &mut q, &mut r);
-    [from_columns(q, batch(a), [m, k]), from_columns(r, batch(a), [k, n])]
+    let (mut q, mut r) = (columns::<T>("qr", batch(a), [m, k])?, columns::<T>("qr", batch(a), [k, n])?);
+    kernel::qr(view(a), kind, &mut q, &mut r).map_err(no_memory)?;
+    Ok([q.tensor().mt(), r.tensor().mt()])
+}
+
+/// Every matrix has such factors, where there is memory.
+fn no_memory(failure: Failure) -> Error {
+    failed("qr", failure, |_, _| unreachable!("every matrix has such factors"))
 }
 
 /// R alone, `(…, min(m, n), n)`, of matrices that no gradient is asked of.
 pub(super) fn triangle(a: &Tensor) -> Result<Tensor> {
     let a = a.computable("qr")?;
     let sizes = check::matrices("qr", &a)?;
-    Ok(if a.dtype() == DType::F64 { triangle_as::<f64>(&a, sizes) } else { triangle_as::<f32>(&a, sizes) })
+    if a.dtype() == DType::F64 { triangle_as::<f64>(&a, sizes) } else { triangle_as::<f32>(&a, sizes) }
 }
 
-fn triangle_as<T: Stored + Lanes>(a: &Tensor, [m, n]: [usize; 2]) -> Tensor {
-    let k = m.min(n);
-    let mut r = Block::<T>::new(batch(a).iter().product::<usize>() * k * n);
-    kernel::qr(view(a), Kind { full: false, non_negative: false }, &mut [], &mut r);
-    from_columns(r, batch(a), [k, n])
+fn triangle_as<T: Stored + Lanes>(a: &Tensor, [m, n]: [usize; 2]) -> Result<Tensor> {
+    let mut r = columns::<T>("qr", batch(a), [m.min(n), n])?;
+    kernel::qr(view(a), Kind { full: false, non_negative: false }, &mut [], &mut r).map_err(no_memory)?;
+    Ok(r.tensor().mt())
 }
 
 struct Rule;

@@ -1,6 +1,8 @@
 //! Rank and condition
 
-use super::parts::batch;
+use monotile_kernels::shape::count;
+
+use super::parts::{batch, repeated};
 use super::svd::singular_values;
 use crate::check;
 use crate::error::{Error, Result};
@@ -42,8 +44,11 @@ pub(super) fn cutoffs(op: &str, s: &Tensor, [m, n]: [usize; 2], cutoff: Option<f
         return Err(Error::value(format!("{op}: the cutoff {relative} is not a number from 0 up")));
     }
     let (k, values) = (s.dim(-1), s.to_f64_vec()?);
-    let count = s.shape()[..s.rank() - 1].iter().product();
-    Ok((0..count).map(|i| if k == 0 { 0.0 } else { relative * values[i * k] }).collect())
+    let mut cutoffs = repeated(count(&s.shape()[..s.rank() - 1]), 0.0)?;
+    if k > 0 {
+        cutoffs.iter_mut().zip(values.iter().step_by(k)).for_each(|(cutoff, largest)| *cutoff = relative * largest);
+    }
+    Ok(cutoffs)
 }
 
 /// The condition of matrices: the largest singular value over the smallest.

@@ -39,7 +39,7 @@ pub fn solve(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     with_columns(b, |b| {
         check_rows("solve", a, b, n)?;
         let [a, b] = broadcast("solve", a, b)?;
-        let factors = Factors::of(&a);
+        let factors = Factors::of("solve", &a)?;
         let x = factors.solve("solve", false, &b)?;
         Ok(Tensor::record(x, &[&a, &b], Solve { factors }))
     })

@@ -1,15 +1,15 @@
 //! A = U S Vᵀ
 
-use monotile_kernels::buffer::Block;
 use monotile_kernels::factor::svd::{self as kernel, Vectors};
 use monotile_kernels::simd::Lanes;
 
 use super::degenerate::{Pairs, replaced, scales, with_diagonal};
-use super::parts::{batch, from_columns, shape, sum, symmetric, thin, view, which};
+use super::parts::{batch, columns, failed, shape, sum, symmetric, thin, view, which};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -100,14 +100,15 @@ fn compute(op: &str, a: &Tensor, vectors: Vectors) -> Result<[Tensor; 3]> {
 
 fn forward<T: Stored + Lanes>(op: &str, a: &Tensor, vectors: Vectors) -> Result<[Tensor; 3]> {
     let (m, n) = (a.dim(-2), a.dim(-1));
-    let count: usize = batch(a).iter().product();
     let ([ku, kv], k) = (vectors.columns([m, n]), m.min(n));
-    let (mut u, mut s, mut v) = (Block::<T>::new(count * m * ku), Block::<T>::new(count * k), Block::<T>::new(count * n * kv));
+    let (mut u, mut v) = (columns::<T>(op, batch(a), [m, ku])?, columns::<T>(op, batch(a), [n, kv])?);
+    let mut s = Fresh::<T>::new(op, &shape(batch(a), &[k]))?;
     kernel::svd(view(a), vectors, &mut s, &mut u, &mut v).map_err(|failure| {
-        Error::new(ErrorKind::NotConverged, format!("{op}: the singular values of {} did not converge", which(a, failure.matrix)))
+        failed(op, failure, |matrix, _| {
+            Error::new(ErrorKind::NotConverged, format!("{op}: the singular values of {} did not converge", which(a, matrix)))
+        })
     })?;
-    let s = Tensor::from_block(s, &shape(batch(a), &[k]));
-    Ok([from_columns(u, batch(a), [m, ku]), s, Tensor::from_block(v, &shape(batch(a), &[kv, n]))])
+    Ok([u.tensor().mt(), s.tensor(), v.tensor()])
 }
 
 /// U diag(s̄) Vᵀ
@@ -297,12 +298,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         let Svd { u, s, vt } = svd(&distinct(&x[0])?, &options)?;
         Ok(vec![u.mul(&u)?, s, vt.mul(&vt)?, u.slice(-1, ..1)?.matmul(&vt.slice(-2, ..1)?)?])
     };
-    let factors = |full| {
-        move |x: &[Tensor]| {
-            let Svd { u, s, vt } = svd(&x[0], &SvdOptions { full })?;
-            Ok(vec![u, s, vt])
-        }
-    };
+    let factors = |full| move |x: &[Tensor]| svd(&x[0], &SvdOptions { full }).map(|Svd { u, s, vt }| vec![u, s, vt]);
     let rebuilt =
         |_: &[Tensor], y: &[Tensor], k: usize| y[0].slice(-1, ..k)?.mul(&y[1].unsqueeze(-2)?)?.matmul(&y[2].slice(-2, ..k)?);
     let gram = |q: &Tensor| {

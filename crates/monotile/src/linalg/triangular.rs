@@ -1,6 +1,5 @@
 //! T X = B for triangular T
 
-use monotile_kernels::buffer::Block;
 use monotile_kernels::factor::triangular::{self as kernel, Triangle};
 use monotile_kernels::simd::Lanes;
 
@@ -9,6 +8,7 @@ use crate::check;
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -60,11 +60,11 @@ pub(super) fn solve_named(op: &'static str, a: &Tensor, b: &Tensor, options: &Tr
 }
 
 fn forward<T: Stored + Lanes>(op: &str, a: &Tensor, b: &Tensor, options: &Triangular) -> Result<Tensor> {
-    let mut x = Block::<T>::new(b.len());
+    let mut x = Fresh::<T>::like(op, b)?;
     monotile_kernels::elementwise::copy(view(b), &mut x);
     let triangle = Triangle { upper: options.upper, unit: options.unit_diagonal };
     kernel::solve_triangular(view(a), &mut x, triangle).map_err(|failure| singular(op, a, failure, "diagonal element"))?;
-    Ok(Tensor::from_block(x, b.shape()))
+    Ok(x.tensor())
 }
 
 struct SolveTriangular {

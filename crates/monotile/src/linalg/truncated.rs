@@ -1,7 +1,7 @@
 //! The nearest matrix of lower rank
 
 use super::degenerate::{differences, replaced};
-use super::parts::{batch, symmetric, which};
+use super::parts::{batch, repeated, symmetric, which};
 use super::svd::{Svd, SvdOptions, svd};
 use crate::check;
 use crate::error::{Error, Result};
@@ -67,9 +67,9 @@ pub fn truncated(a: &Tensor, keep: Keep) -> Result<Truncated> {
 /// How many values of each matrix are kept.
 fn ranks(s: &Tensor, keep: Keep) -> Result<Vec<usize>> {
     let (k, values) = (s.dim(-1), s.to_f64_vec()?);
-    let count: usize = s.shape()[..s.rank() - 1].iter().product();
+    let count = monotile_kernels::shape::count(&s.shape()[..s.rank() - 1]);
     match keep {
-        Keep::Rank(rank) => Ok(vec![rank.min(k); count]),
+        Keep::Rank(rank) => repeated(count, rank.min(k)),
         Keep::Energy(share) if (0.0..=1.0).contains(&share) => {
             let rank = |i: usize| {
                 let values = &values[i * k..][..k];

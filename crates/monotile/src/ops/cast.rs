@@ -1,12 +1,13 @@
 //! Casts between element types.
 
 use half::{bf16, f16};
-use monotile_kernels::buffer::{Block, Buffer};
+use monotile_kernels::buffer::Buffer;
 use monotile_kernels::elementwise;
 
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
@@ -31,6 +32,7 @@ impl Tensor {
             Cpu::I64(b) => self.cast_from(b, dtype, |x| x as f64, |x| x as f32, |x| x),
             Cpu::Bool(b) => self.cast_from(b, dtype, f64::from, f32::from, i64::from),
         };
+        let out = out?;
         Ok(if dtype.is_float() { Tensor::record(out, &[self], Cast) } else { out })
     }
 
@@ -41,7 +43,7 @@ impl Tensor {
         to_f64: impl Fn(A) -> f64 + Sync + Copy,
         to_f32: impl Fn(A) -> f32 + Sync + Copy,
         to_i64: impl Fn(A) -> i64 + Sync + Copy,
-    ) -> Tensor {
+    ) -> Result<Tensor> {
         match dtype {
             DType::F32 => self.mapped(from, to_f32),
             DType::F64 => self.mapped(from, to_f64),
@@ -52,10 +54,10 @@ impl Tensor {
         }
     }
 
-    fn mapped<A: Stored, R: Stored>(&self, from: &Buffer<A>, f: impl Fn(A) -> R + Sync + Copy) -> Tensor {
-        let mut out = Block::new(self.len());
+    fn mapped<A: Stored, R: Stored>(&self, from: &Buffer<A>, f: impl Fn(A) -> R + Sync + Copy) -> Result<Tensor> {
+        let mut out = Fresh::like("to_dtype", self)?;
         elementwise::unary(self.view(from), &mut out, f);
-        Tensor::from_block(out, self.shape())
+        Ok(out.tensor())
     }
 }
 

@@ -1,11 +1,12 @@
 //! Joining and cutting: `cat`, `stack`, `split` and `pad`.
 
-use monotile_kernels::buffer::Block;
+use monotile_kernels::shape::{Shape, count};
 
 use crate::check;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::storage::Storage;
 use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
@@ -44,15 +45,16 @@ impl Tensor {
         }
         let sizes: Dims = tensors.iter().map(|t| t.shape()[d]).collect();
         let mut shape: Dims = first.shape().into();
-        shape[d] = sizes.iter().sum();
-        let sources: Vec<Tensor> = tensors.iter().map(|t| if t.is_contiguous() { t.detach() } else { t.copied() }).collect();
+        shape[d] = sizes.iter().fold(0, |sum: usize, &size| sum.saturating_add(size));
+        let shape = check::shape("cat", &shape)?;
+        let sources = tensors.iter().map(|t| t.dense()).collect::<Result<Vec<Tensor>>>()?;
         let out = match first.dtype() {
-            DType::F32 => joined::<f32>(&sources, &shape, d),
-            DType::F64 => joined::<f64>(&sources, &shape, d),
-            DType::BF16 => joined::<half::bf16>(&sources, &shape, d),
-            DType::F16 => joined::<half::f16>(&sources, &shape, d),
-            DType::I64 => joined::<i64>(&sources, &shape, d),
-            DType::Bool => joined::<u8>(&sources, &shape, d),
+            DType::F32 => joined::<f32>(&sources, &shape, d)?,
+            DType::F64 => joined::<f64>(&sources, &shape, d)?,
+            DType::BF16 => joined::<half::bf16>(&sources, &shape, d)?,
+            DType::F16 => joined::<half::f16>(&sources, &shape, d)?,
+            DType::I64 => joined::<i64>(&sources, &shape, d)?,
+            DType::Bool => joined::<u8>(&sources, &shape, d)?,
         };
         Ok(Tensor::record(out, tensors, Cat { axis: d, sizes }))
     }
@@ -73,7 +75,7 @@ impl Tensor {
     /// If there is no such axis, or the sizes do not add up to its own.
     pub fn split(&self, sizes: &[usize], axis: isize) -> Result<Vec<Tensor>> {
         let d = check::axis("split", axis, self.rank())?;
-        if sizes.iter().sum::<usize>() != self.shape()[d] {
+        if sizes.iter().try_fold(0, |sum: usize, &size| sum.checked_add(size)) != Some(self.shape()[d]) {
             return Err(Error::shape(format!("split: sizes {sizes:?} do not add up to the {} of axis {axis}", self.shape()[d])));
         }
         let (whole, mut start) = (self.detach(), 0);
@@ -109,10 +111,9 @@ impl Tensor {
 }
 
 /// Copies the tensors, each in row-major order, into their places.
-fn joined<T: Stored>(sources: &[Tensor], shape: &[usize], axis: usize) -> Tensor {
-    let inner: usize = shape[axis + 1..].iter().product();
-    let row = shape[axis] * inner;
-    let mut out = Block::<T>::new(shape.iter().product());
+fn joined<T: Stored>(sources: &[Tensor], shape: &Shape, axis: usize) -> Result<Tensor> {
+    let (inner, row) = (count(&shape[axis + 1..]), count(&shape[axis..]));
+    let mut out = Fresh::<T>::of("cat", shape.clone())?;
     let mut start = 0;
     for source in sources {
         let Storage::Cpu(memory) = source.storage();
@@ -125,7 +126,7 @@ fn joined<T: Stored>(sources: &[Tensor], shape: &[usize], axis: usize) -> Tensor
         out.chunks_exact_mut(row).zip(from).for_each(|(to, from)| to[start..start + width].copy_from_slice(from));
         start += width;
     }
-    Tensor::from_block(out, shape)
+    Ok(out.tensor())
 }
 
 struct Cat {

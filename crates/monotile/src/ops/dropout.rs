@@ -1,9 +1,8 @@
 //! Dropout: elements set to 0 at random.
 
-use monotile_kernels::buffer::Block;
-
 use crate::error::{Error, Result};
 use crate::random::Rng;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -40,13 +39,13 @@ pub fn dropout(x: &Tensor, p: f64, rng: &mut Rng) -> Result<Tensor> {
     }
     let mut drawn = |keep: f64| if rng.next_f64() < p { 0.0 } else { keep };
     let mask = if x.dtype() == DType::F64 {
-        let mut mask = Block::<f64>::new(x.len());
+        let mut mask = Fresh::<f64>::like("dropout", &x)?;
         mask.iter_mut().for_each(|m| *m = drawn(1.0 / (1.0 - p)));
-        Tensor::from_block(mask, x.shape())
+        mask.tensor()
     } else {
-        let mut mask = Block::<f32>::new(x.len());
+        let mut mask = Fresh::<f32>::like("dropout", &x)?;
         mask.iter_mut().for_each(|m| *m = drawn(1.0 / (1.0 - p)) as f32);
-        Tensor::from_block(mask, x.shape())
+        mask.tensor()
     };
     x.mul(&mask)
 }

@@ -1,6 +1,5 @@
 //! Losses: cross-entropy of logits with the numbers of classes.
 
-use monotile_kernels::buffer::Block;
 use monotile_kernels::loss::{self as kernel, Targets};
 use monotile_kernels::real::Real;
 
@@ -8,6 +7,7 @@ use crate::check;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -51,7 +51,7 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropy) 
         let (a, b) = (x.shape(), targets.shape());
         return Err(Error::shape(format!("cross_entropy: logits of shape {a:?} need a target a row, got targets of shape {b:?}")));
     };
-    let (x, targets) = (x.contiguous()?, targets.dense());
+    let (x, targets) = (x.contiguous()?, targets.dense()?);
     let mut count = 0;
     for (row, &target) in targets.elements::<i64>().iter().enumerate() {
         if Some(target) == options.ignore_index {
@@ -63,21 +63,21 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropy) 
         count += 1;
     }
     if count == 0 {
-        let rows: usize = rows.iter().product();
+        let rows = monotile_kernels::shape::count(rows);
         return Err(Error::value(format!("cross_entropy: none of {rows} targets counts, so that there is no mean")));
     }
     let rule = if x.dtype() == DType::F64 { forward::<f64> } else { forward::<f32> };
-    let (loss, rule) = rule(&x, targets, options.ignore_index, count);
+    let (loss, rule) = rule(&x, targets, options.ignore_index, count)?;
     Ok(Tensor::record(loss, &[&x], rule))
 }
 
-fn forward<T: Stored + Real>(x: &Tensor, targets: Tensor, ignored: Option<i64>, count: usize) -> (Tensor, Mean) {
-    let rows = targets.len();
-    let (mut m, mut ln_l) = (Block::<T>::new(rows), Block::<T>::new(rows));
+fn forward<T: Stored + Real>(x: &Tensor, targets: Tensor, ignored: Option<i64>, count: usize) -> Result<(Tensor, Mean)> {
+    let (op, rows) = ("cross_entropy", [targets.len()]);
+    let (mut m, mut ln_l) = (Fresh::<T>::new(op, &rows)?, Fresh::<T>::new(op, &rows)?);
     let sum = kernel::cross_entropy(x.elements(), Targets { classes: targets.elements(), ignored }, &mut m, &mut ln_l);
-    let loss = Tensor::from_block(Block::filled(1, T::from_f64(sum / count as f64)), &[]);
-    let kept = [m, ln_l].map(|kept| Tensor::from_block(kept, &[rows]));
-    (loss, Mean { targets, ignored, count, kept })
+    let loss = Fresh::filled(op, &[], T::from_f64(sum / count as f64))?.tensor();
+    let kept = [m, ln_l].map(Fresh::tensor);
+    Ok((loss, Mean { targets, ignored, count, kept }))
 }
 
 struct Mean {
@@ -99,7 +99,7 @@ impl Gradient for Mean {
         let x = saved.input(0);
         if !saved.is_recorded() {
             let scale = g.to_f64_vec()?[0] / self.count as f64;
-            let dx = if x.dtype() == DType::F64 { self.backward::<f64>(&x, scale) } else { self.backward::<f32>(&x, scale) };
+            let dx = if x.dtype() == DType::F64 { self.backward::<f64>(&x, scale)? } else { self.backward::<f32>(&x, scale)? };
             return Ok(vec![Some(dx)]);
         }
         let [one_hot, weight] = self.one_hot(&x)?;
@@ -109,12 +109,12 @@ impl Gradient for Mean {
 }
 
 impl Mean {
-    fn backward<T: Stored + Real>(&self, x: &Tensor, scale: f64) -> Tensor {
-        let mut dx = Block::<T>::new(x.len());
+    fn backward<T: Stored + Real>(&self, x: &Tensor, scale: f64) -> Result<Tensor> {
+        let mut dx = Fresh::<T>::like("cross_entropy", x)?;
         let targets = Targets { classes: self.targets.elements(), ignored: self.ignored };
         let [m, ln_l] = self.kept.each_ref().map(Tensor::elements);
         kernel::cross_entropy_backward(x.elements(), targets, [m, ln_l], T::from_f64(scale), &mut dx);
-        Tensor::from_block(dx, x.shape())
+        Ok(dx.tensor())
     }
 
     /// 1 / count at each row's class, and 1 / count for each row, 0 where it is ignored.

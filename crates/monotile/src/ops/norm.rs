@@ -1,14 +1,15 @@
 //! Norms over the last axis.
 
-use monotile_kernels::buffer::Block;
 use monotile_kernels::norm as kernel;
 use monotile_kernels::real::Real;
+use monotile_kernels::shape::count;
 
 use crate::check;
 use crate::error::{Error, Result};
 use crate::ops::reduce::sum_to;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -39,7 +40,7 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     check_vector("rms_norm", x, "weight", weight)?;
     let dtype = check::common_float("rms_norm", x, weight)?;
     let (x, w) = (x.to_dtype(dtype)?.contiguous()?, weight.to_dtype(dtype)?.contiguous()?);
-    let (y, rho) = if dtype == DType::F64 { rms_forward::<f64>(&x, &w, eps) } else { rms_forward::<f32>(&x, &w, eps) };
+    let (y, rho) = if dtype == DType::F64 { rms_forward::<f64>(&x, &w, eps)? } else { rms_forward::<f32>(&x, &w, eps)? };
     Ok(Tensor::record(y, &[&x, &w], RmsNorm { eps, rho }))
 }
 
@@ -76,16 +77,16 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
     let cast = |t: &Tensor| t.to_dtype(dtype)?.contiguous();
     let (x, w, b) = (cast(x)?, cast(weight)?, cast(bias)?);
     let forward = if dtype == DType::F64 { layer_forward::<f64> } else { layer_forward::<f32> };
-    let (y, kept) = forward([&x, &w, &b], eps);
+    let (y, kept) = forward([&x, &w, &b], eps)?;
     Ok(Tensor::record(y, &[&x, &w, &b], LayerNorm { eps, kept }))
 }
 
-fn layer_forward<T: Stored + Real>([x, w, b]: [&Tensor; 3], eps: f64) -> (Tensor, [Tensor; 2]) {
-    let rows = rows(x);
-    let mut y = Block::<T>::new(x.len());
-    let (mut mu, mut rho) = (Block::<T>::new(rows), Block::<T>::new(rows));
+fn layer_forward<T: Stored + Real>([x, w, b]: [&Tensor; 3], eps: f64) -> Result<(Tensor, [Tensor; 2])> {
+    let (op, rows) = ("layer_norm", [rows(x)]);
+    let mut y = Fresh::<T>::like(op, x)?;
+    let (mut mu, mut rho) = (Fresh::<T>::new(op, &rows)?, Fresh::<T>::new(op, &rows)?);
     kernel::layer_norm(x.elements(), [w.elements(), b.elements()], eps, &mut y, [&mut mu, &mut rho]);
-    (Tensor::from_block(y, x.shape()), [mu, rho].map(|kept| Tensor::from_block(kept, &[rows])))
+    Ok((y.tensor(), [mu, rho].map(Fresh::tensor)))
 }
 
 struct LayerNorm {
@@ -108,9 +109,9 @@ impl Gradient for LayerNorm {
         let (x, w) = (saved.input(0), saved.input(1));
         let needs = [0, 1, 2].map(|i| saved.needs(i));
         if !saved.is_recorded() {
-            let g = g.to_dtype(x.dtype())?.dense();
+            let g = g.to_dtype(x.dtype())?.dense()?;
             let backward = if x.dtype() == DType::F64 { layer_backward::<f64> } else { layer_backward::<f32> };
-            return Ok(backward([&x, &w, &self.kept[0], &self.kept[1]], &g, needs));
+            return backward([&x, &w, &self.kept[0], &self.kept[1]], &g, needs);
         }
         let mean = |t: &Tensor| t.sum_keepdim(&[-1])?.mul_scalar(1.0 / x.dim(-1) as f64);
         let centred = x.sub(&mean(&x)?)?;
@@ -124,15 +125,15 @@ impl Gradient for LayerNorm {
     }
 }
 
-fn layer_backward<T: Stored + Real>([x, w, mu, rho]: [&Tensor; 4], g: &Tensor, needs: [bool; 3]) -> Vec<Option<Tensor>> {
-    let n = w.len();
-    let mut dx = Block::<T>::new(if needs[0] { x.len() } else { 0 });
-    let mut dwb = Block::<T>::new(if needs[1] || needs[2] { 2 * n } else { 0 });
+fn layer_backward<T: Stored + Real>([x, w, mu, rho]: [&Tensor; 4], g: &Tensor, needs: [bool; 3]) -> Result<Vec<Option<Tensor>>> {
+    let (op, n) = ("layer_norm", w.len());
+    let mut dx = if needs[0] { Fresh::<T>::like(op, x)? } else { Fresh::new(op, &[0])? };
+    let mut dwb = Fresh::<T>::new(op, &[if needs[1] || needs[2] { 2 } else { 0 }, n])?;
     let forward = kernel::LayerNorm { x: x.elements(), w: w.elements(), mu: mu.elements(), rho: rho.elements() };
-    kernel::layer_norm_backward(forward, g.elements(), &mut dx, &mut dwb);
-    let half = |wanted: bool, k: usize| wanted.then(|| Tensor::from_block(Block::copied(&dwb[k * n..(k + 1) * n]), &[n]));
-    let (dw, db) = (half(needs[1], 0), half(needs[2], 1));
-    vec![needs[0].then(|| Tensor::from_block(dx, x.shape())), dw, db]
+    kernel::layer_norm_backward(forward, g.elements(), &mut dx, &mut dwb)?;
+    let dwb = dwb.tensor();
+    let half = |wanted: bool, k: usize| wanted.then(|| dwb.select(0, k)).transpose();
+    Ok(vec![needs[0].then(|| dx.tensor()), half(needs[1], 0)?, half(needs[2], 1)?])
 }
 
 /// (x + ε)^(−1/2)
@@ -151,15 +152,14 @@ fn check_vector(op: &str, x: &Tensor, name: &str, vector: &Tensor) -> Result<()>
     Ok(())
 }
 
-fn rms_forward<T: Stored + Real>(x: &Tensor, w: &Tensor, eps: f64) -> (Tensor, Tensor) {
-    let rows = rows(x);
-    let (mut y, mut rho) = (Block::<T>::new(x.len()), Block::<T>::new(rows));
+fn rms_forward<T: Stored + Real>(x: &Tensor, w: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
+    let (mut y, mut rho) = (Fresh::<T>::like("rms_norm", x)?, Fresh::<T>::new("rms_norm", &[rows(x)])?);
     kernel::rms_norm(x.elements(), w.elements(), eps, &mut y, &mut rho);
-    (Tensor::from_block(y, x.shape()), Tensor::from_block(rho, &[rows]))
+    Ok((y.tensor(), rho.tensor()))
 }
 
 fn rows(x: &Tensor) -> usize {
-    x.shape()[..x.rank() - 1].iter().product()
+    count(&x.shape()[..x.rank() - 1])
 }
 
 struct RmsNorm {
@@ -176,9 +176,9 @@ impl Gradient for RmsNorm {
         let Some(g) = &cotangents[0] else { return Ok(vec![None, None]) };
         let (x, w) = (saved.input(0), saved.input(1));
         if !saved.is_recorded() {
-            let g = g.to_dtype(x.dtype())?.dense();
+            let g = g.to_dtype(x.dtype())?.dense()?;
             let backward = if x.dtype() == DType::F64 { rms_backward::<f64> } else { rms_backward::<f32> };
-            return Ok(backward([&x, &w, &self.rho], &g, [saved.needs(0), saved.needs(1)]));
+            return backward([&x, &w, &self.rho], &g, [saved.needs(0), saved.needs(1)]);
         }
         let mean = |t: &Tensor| t.sum_keepdim(&[-1])?.mul_scalar(1.0 / x.dim(-1) as f64);
         let rho = reciprocal_root(&mean(&x.mul(&x)?)?, self.eps)?;
@@ -190,12 +190,13 @@ impl Gradient for RmsNorm {
     }
 }
 
-fn rms_backward<T: Stored + Real>([x, w, rho]: [&Tensor; 3], g: &Tensor, needs: [bool; 2]) -> Vec<Option<Tensor>> {
-    let wanted = |i: usize, like: &Tensor| Block::<T>::new(if needs[i] { like.len() } else { 0 });
-    let (mut dx, mut dw) = (wanted(0, x), wanted(1, w));
+fn rms_backward<T: Stored + Real>([x, w, rho]: [&Tensor; 3], g: &Tensor, needs: [bool; 2]) -> Result<Vec<Option<Tensor>>> {
+    let op = "rms_norm";
+    let wanted = |i: usize, x: &Tensor| if needs[i] { Fresh::<T>::like(op, x) } else { Fresh::new(op, &[0]) };
+    let (mut dx, mut dw) = (wanted(0, x)?, wanted(1, w)?);
     let forward = kernel::RmsNorm { x: x.elements(), w: w.elements(), rho: rho.elements() };
-    kernel::rms_norm_backward(forward, g.elements(), &mut dx, &mut dw);
-    vec![needs[0].then(|| Tensor::from_block(dx, x.shape())), needs[1].then(|| Tensor::from_block(dw, w.shape()))]
+    kernel::rms_norm_backward(forward, g.elements(), &mut dx, &mut dw)?;
+    Ok(vec![needs[0].then(|| dx.tensor()), needs[1].then(|| dw.tensor())])
 }
 
 #[cfg(test)]

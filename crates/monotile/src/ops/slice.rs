@@ -2,14 +2,15 @@
 
 use std::ops::{Bound, RangeBounds};
 
-use monotile_kernels::buffer::Block;
+use monotile_kernels::shape::count;
 
 use crate::check;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::Tensor;
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::storage::{Cpu, Storage};
+use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -62,8 +63,11 @@ impl Tensor {
         if count > 0 {
             layout.offset = layout.offset.wrapping_add_signed(first as isize * layout.strides[d]);
         }
-        layout.shape[d] = count;
-        layout.strides[d] *= step;
+        layout.shape = layout.shape.narrowed(d, count);
+        // A step that is not taken may be any, also one whose product does not fit.
+        if count > 1 {
+            layout.strides[d] *= step;
+        }
         let rule = Slice { axis: d, first, step };
         Ok(Tensor::record(self.with_layout(layout), &[self], rule))
     }
@@ -106,34 +110,31 @@ impl Tensor {
         if i == j || s[i] != s[j] {
             return Err(Error::shape(format!("diagonal: axes {i} and {j} of shape {s:?} must be two of equal size")));
         }
-        let mut layout = self.layout().clone();
-        let (size, stride) = (s[i], layout.strides[i] + layout.strides[j]);
-        for d in [i.max(j), i.min(j)] {
-            layout.shape.remove(d);
-            layout.strides.remove(d);
+        let order: Dims = (0..s.len()).filter(|&d| d != i && d != j).chain([i]).collect();
+        let mut layout = self.layout().permute(&order);
+        // Of a single element there is no step, and none whose sum must fit.
+        if s[i] > 1 {
+            layout.strides[order.len() - 1] += self.layout().strides[j];
         }
-        layout.shape.push(size);
-        layout.strides.push(stride);
         Ok(Tensor::record(self.with_layout(layout), &[self], Diagonal { i, j }))
     }
 
     /// A tensor of zeros of `shape` with these elements where `place` takes its view; the rule pulls back through `place`.
     fn embedded(&self, shape: &[usize], place: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static) -> Result<Tensor> {
-        fn write<T: Stored>(from: &Tensor, buffer: &[T], shape: &[usize], places: &[i64], zero: T) -> Tensor {
-            let mut out = Block::<T>::filled(shape.iter().product(), zero);
+        fn write<T: Stored>(from: &Tensor, buffer: &[T], shape: &[usize], places: &[i64], zero: T) -> Result<Tensor> {
+            let mut out = Fresh::filled("slice", shape, zero)?;
             places.iter().zip(buffer).for_each(|(&at, &x)| out[at as usize] = x);
             debug_assert_eq!(from.len(), places.len());
-            Tensor::from_block(out, shape)
+            Ok(out.tensor())
         }
-        let len = shape.iter().product();
-        let places = place(&Tensor::arange(len)?.reshape(shape)?)?.to_vec::<i64>()?;
-        let source = if self.is_contiguous() { self.clone() } else { self.copied() };
+        let places = place(&Tensor::arange(count(shape))?.reshape(shape)?)?.to_vec::<i64>()?;
+        let source = if self.is_contiguous() { self.clone() } else { self.copied()? };
         // A view without elements may begin where there is no memory.
         let at = if source.is_empty() { 0 } else { source.layout().offset };
         let Storage::Cpu(memory) = source.storage();
         let out = match memory {
-            Cpu::F32(b) => write(&source, &b[at..], shape, &places, 0.0),
-            Cpu::F64(b) => write(&source, &b[at..], shape, &places, 0.0),
+            Cpu::F32(b) => write(&source, &b[at..], shape, &places, 0.0)?,
+            Cpu::F64(b) => write(&source, &b[at..], shape, &places, 0.0)?,
             _ => unreachable!("cotangents are f32 or f64"),
         };
         Ok(Tensor::record(out, &[self], Embedded(place)))

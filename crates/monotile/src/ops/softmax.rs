@@ -2,7 +2,6 @@
 //!
 //! y[i] = exp(x[i]) / Σⱼ exp(x[j]) along one axis
 
-use monotile_kernels::buffer::Block;
 use monotile_kernels::real::Real;
 use monotile_kernels::softmax as kernel;
 
@@ -10,6 +9,7 @@ use crate::check;
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -54,14 +54,14 @@ fn along(op: &str, x: &Tensor, axis: isize, rule: Softmax) -> Result<Tensor> {
     let x = x.computable(op)?;
     let d = check::axis(op, axis, x.rank())? as isize;
     let x = x.transpose(d, -1)?.contiguous()?;
-    let y = if x.dtype() == DType::F64 { run::<f64>(&x, rule) } else { run::<f32>(&x, rule) };
+    let y = if x.dtype() == DType::F64 { run::<f64>(op, &x, rule)? } else { run::<f32>(op, &x, rule)? };
     Tensor::record(y, &[&x], rule).transpose(d, -1)
 }
 
-fn run<T: Stored + Real>(x: &Tensor, rule: Softmax) -> Tensor {
-    let mut y = Block::<T>::new(x.len());
+fn run<T: Stored + Real>(op: &str, x: &Tensor, rule: Softmax) -> Result<Tensor> {
+    let mut y = Fresh::<T>::like(op, x)?;
     kernel::softmax(x.elements(), x.dim(-1), rule.logarithm, &mut y);
-    Tensor::from_block(y, x.shape())
+    Ok(y.tensor())
 }
 
 #[derive(Clone, Copy)]
@@ -86,7 +86,7 @@ impl Gradient for Softmax {
         let g = g.to_dtype(y.dtype())?;
         let dx = if !saved.is_recorded() {
             let backward = if y.dtype() == DType::F64 { backward::<f64> } else { backward::<f32> };
-            backward(&y, &g.dense(), *self)
+            backward(&y, &g.dense()?, *self)?
         } else if self.logarithm {
             g.sub(&y.exp()?.mul(&g.sum_keepdim(&[-1])?)?)?
         } else {
@@ -96,10 +96,10 @@ impl Gradient for Softmax {
     }
 }
 
-fn backward<T: Stored + Real>(y: &Tensor, g: &Tensor, rule: Softmax) -> Tensor {
-    let mut dx = Block::<T>::new(y.len());
+fn backward<T: Stored + Real>(y: &Tensor, g: &Tensor, rule: Softmax) -> Result<Tensor> {
+    let mut dx = Fresh::<T>::like("softmax", y)?;
     kernel::softmax_backward(y.elements(), g.elements(), y.dim(-1), rule.logarithm, &mut dx);
-    Tensor::from_block(dx, y.shape())
+    Ok(dx.tensor())
 }
 
 #[cfg(test)]

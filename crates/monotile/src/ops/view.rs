@@ -1,5 +1,7 @@
 //! Views: the same elements under another shape, order or repetition. They copy nothing (`reshape` only where it must).
 
+use monotile_kernels::shape::count;
+
 use crate::check;
 use crate::error::{Error, Result};
 use crate::ops::reduce::sum_to;
@@ -56,19 +58,20 @@ impl Tensor {
         if self.shape() == shape {
             return Ok(self.clone());
         }
-        let len = crate::tensor::create::element_count("reshape", shape)?;
-        if len != self.len() {
+        let shape = check::shape("reshape", shape)?;
+        if shape.elements() != self.len() {
             return Err(Error::shape(format!(
-                "reshape: shape {:?} of {} elements cannot become {shape:?} of {len}",
+                "reshape: shape {:?} of {} elements cannot become {shape:?} of {}",
                 self.shape(),
-                self.len()
+                self.len(),
+                shape.elements()
             )));
         }
-        let view = match self.layout().reshape(shape) {
+        let view = match self.layout().reshape(&shape) {
             Some(layout) => self.with_layout(layout),
             None => {
-                let copy = self.copied();
-                let layout = copy.layout().reshape(shape).expect("a row-major tensor takes every shape of its length");
+                let copy = self.copied()?;
+                let layout = copy.layout().reshape(&shape).expect("a row-major tensor takes every shape of its length");
                 copy.with_layout(layout)
             }
         };
@@ -85,7 +88,7 @@ impl Tensor {
             return Err(Error::shape(format!("flatten: axis {last} comes before axis {first}")));
         }
         let s = self.shape();
-        let shape: Dims = s[..i].iter().copied().chain([s[i..=j].iter().product()]).chain(s[j + 1..].iter().copied()).collect();
+        let shape: Dims = s[..i].iter().copied().chain([count(&s[i..=j])]).chain(s[j + 1..].iter().copied()).collect();
         self.reshape(&shape)
     }
 
@@ -97,7 +100,8 @@ impl Tensor {
         if self.shape() == shape {
             return Ok(self.clone());
         }
-        let Some(layout) = self.layout().broadcast(shape) else {
+        let shape = check::shape("expand", shape)?;
+        let Some(layout) = self.layout().broadcast(&shape) else {
             return Err(Error::shape(format!("expand: shape {:?} does not broadcast to {shape:?}", self.shape())));
         };
         Ok(Tensor::record(self.with_layout(layout), &[self], Expand))

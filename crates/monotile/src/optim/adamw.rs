@@ -1,11 +1,11 @@
 //! AdamW: Adam with weight decay apart from the gradient.
 
-use monotile_kernels::buffer::Block;
 use monotile_kernels::optim as kernel;
 use monotile_kernels::real::Real;
 
 use crate::error::{Error, Result};
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Tensor};
 
 /// The numbers that [`AdamW`] steps by; the defaults are PyTorch's.
@@ -98,7 +98,7 @@ impl AdamW {
             (self.state.m, self.state.v) = (zeros(), zeros());
         }
         let gradients =
-            gradients.iter().zip(&*parameters).map(|(g, p)| Ok(g.to_dtype(p.dtype())?.dense())).collect::<Result<Vec<_>>>()?;
+            gradients.iter().zip(&*parameters).map(|(g, p)| g.to_dtype(p.dtype())?.dense()).collect::<Result<Vec<_>>>()?;
         self.state.step += 1;
         let AdamWOptions { lr, betas, eps, weight_decay, decay_from_rank } = self.options;
         let moments = self.state.m.iter_mut().zip(&mut self.state.v);
@@ -106,9 +106,9 @@ impl AdamW {
             let weight_decay = if p.rank() >= decay_from_rank { weight_decay } else { 0.0 };
             let step = kernel::AdamW { lr, betas: betas.into(), eps, weight_decay, step: self.state.step };
             if p.dtype() == DType::F64 {
-                update::<f64>(&step, [p, m, v], g)
+                update::<f64>(&step, [p, m, v], g)?
             } else {
-                update::<f32>(&step, [p, m, v], g)
+                update::<f32>(&step, [p, m, v], g)?
             }
             *p = p.requires_grad();
         }
@@ -154,21 +154,23 @@ impl AdamW {
     }
 }
 
-fn update<T: Stored + Real>(step: &kernel::AdamW, slots: [&mut Tensor; 3], g: &Tensor) {
-    let [p, m, v] = slots.map(|slot| own::<T>(slot));
-    kernel::adamw(step, p, m, v, g.elements());
+fn update<T: Stored + Real>(step: &kernel::AdamW, [p, m, v]: [&mut Tensor; 3], g: &Tensor) -> Result<()> {
+    kernel::adamw(step, own::<T>(p)?, own::<T>(m)?, own::<T>(v)?, g.elements());
+    Ok(())
 }
 
 /// The elements of a tensor for writing, off the tape: in place where nobody else holds them, else copied first.
-fn own<T: Stored + Real>(slot: &mut Tensor) -> &mut [T] {
+fn own<T: Stored + Real>(slot: &mut Tensor) -> Result<&mut [T]> {
     // The leaf goes, so that only its detached value holds the memory.
     let leaf = std::mem::replace(slot, Tensor::scalar(0.0_f32));
     *slot = leaf.detach();
     drop(leaf);
     if slot.unique_mut::<T>().is_none() {
-        *slot = Tensor::from_block(Block::copied(slot.dense().elements::<T>()), slot.shape());
+        let mut copy = Fresh::<T>::like("adamw", slot)?;
+        copy.copy_from_slice(slot.dense()?.elements::<T>());
+        *slot = copy.tensor();
     }
-    slot.unique_mut().expect("a block just made has one holder")
+    Ok(slot.unique_mut().expect("a block just made has one holder"))
 }
 
 #[cfg(test)]

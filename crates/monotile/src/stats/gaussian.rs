@@ -1,5 +1,7 @@
 //! The normal distribution of many dimensions.
 
+use monotile_kernels::shape::count;
+
 use super::parts::{argument, positions};
 use crate::check;
 use crate::error::{Error, Result};
@@ -113,7 +115,7 @@ impl Gaussian {
         }
         let deviation = x.computable("log_density")?.sub(&self.mean)?;
         let batch = &deviation.shape()[..deviation.rank() - 1];
-        let columns = deviation.reshape(&[batch.iter().product(), n])?.mt();
+        let columns = deviation.reshape(&[count(batch), n])?.mt();
         let whitened = solve_triangular(&self.root, &columns, &Triangular::default())?;
         let distance = whitened.square()?.sum(&[0])?.reshape(batch)?;
         distance.mul_scalar(-0.5)?.sub(&self.log_scale()?)

@@ -1,8 +1,10 @@
 //! Linear systems that are observed with noise.
 
+use monotile_kernels::buffer::list;
+
 use super::parts::{argument, positions, root};
 use crate::check;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::linalg::{QrOptions, Triangular, lstsq, qr, solve_triangular};
 use crate::tensor::Tensor;
 #[cfg(test)]
@@ -168,7 +170,7 @@ impl KalmanFilter {
         let observations = argument(op, "the observations", observations, &[("T", None), ("p", Some(p))])?;
         let observations = observations.to_dtype(self.mean.dtype())?;
         let missing: Vec<bool> = observations.to_f64_vec()?.iter().map(|y| y.is_nan()).collect();
-        let mut states: Vec<State> = Vec::with_capacity(observations.dim(0));
+        let mut states: Vec<State> = list(observations.dim(0)).map_err(|e| Error::from(e).within(op))?;
         for t in 0..observations.dim(0) {
             let predicted = match states.last() {
                 None => (self.mean.clone(), self.root.clone()),

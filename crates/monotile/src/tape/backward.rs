@@ -138,7 +138,7 @@ fn walk(seeds: &[(&Tensor, Tensor)], targets: Option<&[&Tensor]>, kind: Walk) ->
     let mut found = HashMap::new();
     for (y, g) in seeds {
         if let Some(origin) = y.origin() {
-            accumulate(&mut pending, origin.key(), g.clone());
+            accumulate(&mut pending, origin.key(), g.clone())?;
         }
     }
     // Every consumer of a node has a larger id, so that its cotangents are complete when its turn comes.
@@ -164,18 +164,20 @@ fn walk(seeds: &[(&Tensor, Tensor)], targets: Option<&[&Tensor]>, kind: Walk) ->
         check_answer(node, rule.as_ref(), &answers)?;
         for ((input, answer), needed) in node.inputs.iter().zip(answers).zip(&needs) {
             if let (Some(edge), Some(answer), true) = (&input.edge, answer, needed) {
-                accumulate(&mut pending, edge.key(), answer);
+                accumulate(&mut pending, edge.key(), answer)?;
             }
         }
     }
     Ok(found)
 }
 
-fn accumulate(pending: &mut HashMap<(u64, usize), Tensor>, key: (u64, usize), g: Tensor) {
-    match pending.remove(&key) {
-        Some(sum) => pending.insert(key, &sum + &g),
-        None => pending.insert(key, g),
+fn accumulate(pending: &mut HashMap<(u64, usize), Tensor>, key: (u64, usize), g: Tensor) -> Result<()> {
+    let sum = match pending.remove(&key) {
+        Some(sum) => sum.add(&g)?,
+        None => g,
     };
+    pending.insert(key, sum);
+    Ok(())
 }
 
 /// All nodes that these depend on, themselves included, in the order they were recorded.

@@ -85,8 +85,8 @@ fn check_order(
             if let Some(g) = gradient {
                 by_rule += inner(g, &v)?;
             }
-            ahead.push(x + &(&v * h));
-            behind.push(x - &(&v * h));
+            ahead.push(x.add(&v.mul_scalar(h)?)?);
+            behind.push(x.sub(&v.mul_scalar(h)?)?);
         }
         let by_difference = (phi(&ahead)? - phi(&behind)?) / (2.0 * h);
         let tolerance = if order == 1 { options.tolerance } else { options.tolerance * 100.0 };

@@ -1,12 +1,14 @@
 //! A recorded operation: its rule, the values that the rule reads, and edges to the nodes of its inputs.
 
+use monotile_kernels::shape::Shape;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Dims, Tensor};
+use crate::tensor::{DType, Tensor};
 
 /// How to differentiate an operation. Anybody may implement it: an operation of another crate is one like ours.
 ///
@@ -85,14 +87,14 @@ pub(crate) struct Input {
     pub edge: Option<Origin>,
     /// The detached value, where the rule reads it.
     pub value: Option<Tensor>,
-    pub shape: Dims,
+    pub shape: Shape,
     pub dtype: DType,
 }
 
 pub(crate) struct Output {
     /// The detached value, where the rule reads it: attached to the node again when asked for, so that there is no cycle.
     pub value: Option<Tensor>,
-    pub shape: Dims,
+    pub shape: Shape,
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -138,7 +140,7 @@ impl Saved<'_> {
     /// Input `i` where a record needs its place on the tape; its elements are zeros if its value was not kept.
     pub(crate) fn traced(&self, i: usize) -> Tensor {
         let input = &self.node.inputs[i];
-        let value = input.value.clone().unwrap_or_else(|| Tensor::zeros(&input.shape, input.dtype).expect("the shape of a tensor"));
+        let value = input.value.clone().unwrap_or_else(|| Tensor::scalar_as(0.0, input.dtype).at_all(&input.shape));
         value.with_origin(input.edge.clone())
     }
 
@@ -213,14 +215,14 @@ impl Tensor {
         let kept = |(i, t): (usize, &&Tensor)| Input {
             edge: t.origin().cloned(),
             value: rule.keeps_input(i, &needs).then(|| t.detach()),
-            shape: t.shape().into(),
+            shape: t.layout().shape.clone(),
             dtype: t.dtype(),
         };
         let node_inputs = inputs.iter().enumerate().map(kept).collect();
         let node_outputs = outputs
             .iter()
             .enumerate()
-            .map(|(k, t)| Output { value: rule.keeps_output(k).then(|| t.detach()), shape: t.shape().into() });
+            .map(|(k, t)| Output { value: rule.keeps_output(k).then(|| t.detach()), shape: t.layout().shape.clone() });
         let node = Node::new(node_inputs, node_outputs.collect(), Some(Box::new(rule)));
         let attach = |(output, t): (usize, &Tensor)| {
             let origin = t.dtype().is_float().then(|| Origin { node: Arc::clone(&node), output });
@@ -239,7 +241,7 @@ impl Tensor {
     #[track_caller]
     pub fn requires_grad(&self) -> Tensor {
         assert!(self.dtype().is_float(), "requires_grad: a tensor of {} has no gradient", self.dtype());
-        let output = Output { value: None, shape: self.shape().into() };
+        let output = Output { value: None, shape: self.layout().shape.clone() };
         let node = Node::new(SmallVec::new(), SmallVec::from_iter([output]), None);
         self.with_origin(Some(Origin { node, output: 0 }))
     }
@@ -264,7 +266,7 @@ pub(crate) fn check_answer(node: &Node, rule: &dyn Gradient, answers: &[Option<T
     }
     for (i, (answer, input)) in answers.iter().zip(&node.inputs).enumerate() {
         if let Some(answer) = answer
-            && answer.shape() != input.shape.as_slice()
+            && answer.shape() != &input.shape[..]
         {
             let (got, wanted) = (answer.shape(), &input.shape);
             return Err(Error::shape(format!(

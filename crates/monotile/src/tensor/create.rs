@@ -1,8 +1,11 @@
 //! Tensors from numbers, rows, ranges and random generators.
 
 use monotile_kernels::buffer::Block;
+use monotile_kernels::shape::Shape;
 
+use super::fresh::Fresh;
 use super::{DType, Elem, Tensor};
+use crate::check;
 use crate::error::{Error, Result};
 
 impl Tensor {
@@ -27,13 +30,14 @@ impl Tensor {
     /// # Errors
     /// If `shape` does not hold exactly as many elements.
     pub fn from_slice<T: Elem>(data: &[T], shape: &[usize]) -> Result<Tensor> {
-        let len = element_count("from_slice", shape)?;
+        let shape = check::shape("from_slice", shape)?;
+        let len = shape.elements();
         if len != data.len() {
             return Err(Error::shape(format!("from_slice: {} elements do not fill shape {shape:?} of {len}", data.len())));
         }
-        let mut block = Block::<T::Stored>::new(len);
-        block.iter_mut().zip(data).for_each(|(to, &from)| *to = from.store());
-        Ok(Tensor::from_block(block, shape))
+        let mut out = Fresh::<T::Stored>::of("from_slice", shape)?;
+        out.iter_mut().zip(data).for_each(|(to, &from)| *to = from.store());
+        Ok(out.tensor())
     }
 
     /// A matrix of rows of equal length.
@@ -52,7 +56,9 @@ impl Tensor {
 
     /// A scalar.
     pub fn scalar<T: Elem>(value: T) -> Tensor {
-        Tensor::from_block(Block::filled(1, value.store()), &[])
+        let mut one = Block::small(1);
+        one[0] = value.store();
+        Tensor::from_buffer(one.into(), Shape::default())
     }
 
     /// A scalar of a dtype known at run time: `value`, cast.
@@ -111,16 +117,17 @@ impl Tensor {
 
     /// This tensor's shape with one number at every index.
     fn all(&self, value: f64) -> Tensor {
-        Self::scalar_as(value, self.dtype().compute())
-            .repeated("full", self.shape())
-            .expect("the shape of a tensor fits every dtype")
+        Self::scalar_as(value, self.dtype().compute()).at_all(&self.layout().shape)
     }
 
     /// This scalar at every index of a shape.
     fn repeated(&self, op: &str, shape: &[usize]) -> Result<Tensor> {
-        element_count(op, shape)?;
-        let layout = self.layout().broadcast(shape).expect("a scalar broadcasts to every shape");
-        Ok(self.with_layout(layout))
+        Ok(self.at_all(&check::shape(op, shape)?))
+    }
+
+    /// This scalar at every index of a shape.
+    pub(crate) fn at_all(&self, shape: &Shape) -> Tensor {
+        self.with_layout(self.layout().broadcast(shape).expect("a scalar broadcasts to every shape"))
     }
 
     /// 0, 1, …, n - 1 as i64.
@@ -128,29 +135,30 @@ impl Tensor {
     /// # Errors
     /// If there is no memory for so many.
     pub fn arange(n: usize) -> Result<Tensor> {
-        let len = element_count("arange", &[n])?;
-        let mut block = Block::<i64>::new(len);
-        block.iter_mut().enumerate().for_each(|(i, x)| *x = i as i64);
-        Ok(Tensor::from_block(block, &[n]))
+        let mut out = Fresh::<i64>::new("arange", &[n])?;
+        out.iter_mut().enumerate().for_each(|(i, x)| *x = i as i64);
+        Ok(out.tensor())
     }
 
     /// `n` numbers evenly spaced from `first` to `last`, both included.
+    ///
+    /// # Errors
+    /// If there is no memory for so many.
     pub fn linspace(first: f64, last: f64, n: usize, dtype: DType) -> Result<Tensor> {
         let step = if n > 1 { (last - first) / (n - 1) as f64 } else { 0.0 };
-        let values = (0..n).map(|i| if i + 1 == n && n > 1 { last } else { first + step * i as f64 }).collect();
-        Self::from_vec::<f64>(values, &[n])?.to_dtype(dtype)
+        let mut out = Fresh::<f64>::new("linspace", &[n])?;
+        let value = |i: usize| if i + 1 == n && n > 1 { last } else { first + step * i as f64 };
+        out.iter_mut().enumerate().for_each(|(i, x)| *x = value(i));
+        out.tensor().to_dtype(dtype)
     }
 
     /// The n × n identity matrix.
+    ///
+    /// # Errors
+    /// If there is no memory for it.
     pub fn eye(n: usize, dtype: DType) -> Result<Tensor> {
-        let mut block = Block::<f64>::filled(n * n, 0.0);
-        (0..n).for_each(|i| block[i * n + i] = 1.0);
-        Tensor::from_block(block, &[n, n]).to_dtype(dtype)
+        let mut out = Fresh::filled("eye", &[n, n], 0.0_f64)?;
+        out.iter_mut().step_by(n.saturating_add(1)).for_each(|x| *x = 1.0);
+        out.tensor().to_dtype(dtype)
     }
-}
-
-/// The number of elements of a shape, refused where it leaves the address space.
-pub(crate) fn element_count(op: &str, shape: &[usize]) -> Result<usize> {
-    let bytes = shape.iter().try_fold(8_usize, |n, &size| n.checked_mul(size)).filter(|&n| n <= isize::MAX as usize);
-    bytes.map(|n| n / 8).ok_or_else(|| Error::shape(format!("{op}: shape {shape:?} has more elements than memory has bytes")))
 }

@@ -3,6 +3,7 @@
 pub mod create;
 mod display;
 pub mod dtype;
+pub(crate) mod fresh;
 pub mod io;
 pub(crate) mod layout;
 mod read;
@@ -10,14 +11,15 @@ pub(crate) mod storage;
 
 use std::sync::Arc;
 
-use monotile_kernels::buffer::{Block, Buffer};
+use monotile_kernels::buffer::Buffer;
+use monotile_kernels::shape::Shape;
+pub use monotile_kernels::shape::{Dims, Strides, count};
 use monotile_kernels::view::View;
 
 use crate::tape::Origin;
 use dtype::Stored;
 pub use dtype::{DType, Elem};
 use layout::Layout;
-pub use layout::{Dims, Strides};
 use storage::{Cpu, Storage};
 
 /// An n-dimensional array of numbers, of any rank, with a dtype known at run time.
@@ -110,14 +112,9 @@ impl Tensor {
         Self(Arc::new(Inner { storage, layout, origin: None }))
     }
 
-    /// The tensor of this row-major block: what a kernel computed.
-    pub(crate) fn from_block<T: Stored>(block: Block<T>, shape: &[usize]) -> Self {
-        debug_assert_eq!(block.len(), shape.iter().product::<usize>());
-        Self::from_buffer(block.into(), shape)
-    }
-
     /// The tensor of this row-major buffer.
-    pub(crate) fn from_buffer<T: Stored>(buffer: Buffer<T>, shape: &[usize]) -> Self {
+    pub(crate) fn from_buffer<T: Stored>(buffer: Buffer<T>, shape: Shape) -> Self {
+        debug_assert_eq!(buffer.len(), shape.elements());
         Self::new(Storage::Cpu(T::wrap(buffer)), Layout::contiguous(shape))
     }
 

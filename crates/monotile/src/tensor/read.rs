@@ -5,6 +5,7 @@ use monotile_kernels::elementwise;
 use monotile_kernels::view::View;
 
 use super::dtype::Stored;
+use super::fresh::Fresh;
 use super::storage::{Cpu, Storage};
 use super::{DType, Elem, Tensor};
 use crate::error::{Error, Result};
@@ -29,7 +30,7 @@ impl Tensor {
             elements.extend(slice.iter().map(|&x| T::fetch(x)));
             return Ok(elements);
         }
-        let mut block = Block::new(view.len());
+        let mut block = Block::new(view.len())?;
         elementwise::copy(view, &mut block);
         elements.extend(block.iter().map(|&x| T::fetch(x)));
         Ok(elements)
@@ -75,15 +76,15 @@ impl Tensor {
         if self.is_contiguous() {
             return Ok(self.clone());
         }
-        Ok(Tensor::record(self.copied(), &[self], crate::ops::view::Identity))
+        Ok(Tensor::record(self.copied()?, &[self], crate::ops::view::Identity))
     }
 
     /// An unrecorded copy in row-major order.
-    pub(crate) fn copied(&self) -> Tensor {
-        fn copy<T: Stored>(tensor: &Tensor, buffer: &monotile_kernels::buffer::Buffer<T>) -> Tensor {
-            let mut out = Block::new(tensor.len());
+    pub(crate) fn copied(&self) -> Result<Tensor> {
+        fn copy<T: Stored>(tensor: &Tensor, buffer: &monotile_kernels::buffer::Buffer<T>) -> Result<Tensor> {
+            let mut out = Fresh::like("contiguous", tensor)?;
             elementwise::copy(tensor.view(buffer), &mut out);
-            Tensor::from_block(out, tensor.shape())
+            Ok(out.tensor())
         }
         let Storage::Cpu(memory) = self.storage();
         match memory {
@@ -97,8 +98,8 @@ impl Tensor {
     }
 
     /// The elements in row-major order, unrecorded: where they lie, or copied if they lie otherwise.
-    pub(crate) fn dense(&self) -> Tensor {
-        if self.is_contiguous() { self.detach() } else { self.copied() }
+    pub(crate) fn dense(&self) -> Result<Tensor> {
+        if self.is_contiguous() { Ok(self.detach()) } else { self.copied() }
     }
 
     /// The elements of a tensor of `T`s that is contiguous.

@@ -18,6 +18,8 @@
 //! ```
 
 mod harness;
+#[cfg(test)]
+mod sizes;
 mod spec;
 
 pub use spec::{Spec, normal, positive, uniform};
@@ -41,6 +43,37 @@ mod tests {
     fn every_operation_does_what_its_record_says() {
         let failures: Vec<String> = all().iter().filter_map(|spec| spec.check().err()).collect();
         assert!(failures.is_empty(), "{} records failed:\n{}", failures.len(), failures.join("\n"));
+    }
+
+    /// Counts of elements come from one module, where none wraps.
+    #[test]
+    fn sizes_are_multiplied_in_one_place() {
+        let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut folders: Vec<_> = std::fs::read_dir(crates).unwrap().flatten().map(|entry| entry.path().join("src")).collect();
+        let (mut found, mut files) = (Vec::new(), 0);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                if path.extension().is_none_or(|e| e != "rs") || path.ends_with("testing/mod.rs") {
+                    continue;
+                }
+                files += 1;
+                for (number, line) in std::fs::read_to_string(&path).unwrap().lines().enumerate() {
+                    // Products of floating-point numbers say so in their line; a size is none.
+                    let product = line.contains(".product()") || line.contains(".product::<");
+                    let of_sizes = product && !line.contains("f64") && !line.contains("f32") && !line.contains("V,");
+                    if of_sizes {
+                        found.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+                    }
+                }
+            }
+        }
+        assert!(files > 100, "{files} files are too few to be all");
+        assert!(found.is_empty(), "use monotile_kernels::shape, where nothing wraps:\n{}", found.join("\n"));
     }
 
     #[test]

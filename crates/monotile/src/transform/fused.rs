@@ -43,7 +43,7 @@ impl<const N: usize> Gradient for ByComposition<N> {
 /// Rows `(…, width)` for a kernel: one for all, or brought to these leading dimensions, one after another.
 pub(super) fn spread(rows: &Tensor, leading: &[usize]) -> Result<Tensor> {
     let width = rows.dim(-1);
-    if rows.len() == width { Ok(rows.dense()) } else { Ok(rows.detach().expand(&shape(leading, &[width]))?.dense()) }
+    if rows.len() == width { rows.dense() } else { rows.detach().expand(&shape(leading, &[width]))?.dense() }
 }
 
 /// What [`spread`] returned, for the kernel.

@@ -1,5 +1,7 @@
 //! Conversions from and to glam's types, f32 as they are.
 
+use monotile_kernels::shape::count;
+
 use glam::{Mat4, Quat, Vec3, Vec4};
 
 use super::parts::shape;
@@ -74,7 +76,7 @@ fn values<X: Numbers>(x: &Tensor, several: bool) -> Result<Vec<X>> {
         return Err(Error::shape(format!("{name}: is made of a tensor of shape [{n}{wanted}], not {:?}", x.shape())));
     }
     let numbers = x.computable(X::NAME)?.to_dtype(DType::F32)?.to_vec::<f32>()?;
-    Ok(numbers.chunks_exact(X::SHAPE.iter().product()).map(X::from_numbers).collect())
+    Ok(numbers.chunks_exact(count(X::SHAPE)).map(X::from_numbers).collect())
 }
 
 macro_rules! conversions {

@@ -2,12 +2,13 @@
 
 use crate::check;
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Dims, Tensor};
+use crate::tensor::fresh::Fresh;
+use crate::tensor::{DType, Dims, Tensor, count};
 
 /// Refuses what is not rows of `n` numbers, `(…, n)`.
 pub(super) fn check_rows(op: &str, what: &str, x: &Tensor, n: usize) -> Result<()> {
     if x.shape().last() == Some(&n) {
-        return Ok(());
+        return room(op, &x.shape()[..x.rank() - 1]);
     }
     Err(Error::shape(format!("{op}: {what} must be rows of {n} numbers, got shape {:?}", x.shape())))
 }
@@ -15,9 +16,17 @@ pub(super) fn check_rows(op: &str, what: &str, x: &Tensor, n: usize) -> Result<(
 /// Refuses what is not matrices of `n` rows and columns, `(…, n, n)`.
 pub(super) fn check_matrices(op: &str, x: &Tensor, n: usize) -> Result<()> {
     if x.shape().ends_with(&[n, n]) {
-        return Ok(());
+        return room(op, &x.shape()[..x.rank() - 2]);
     }
     Err(Error::shape(format!("{op}: needs {n} x {n} matrices, got shape {:?}", x.shape())))
+}
+
+/// Refuses leading dimensions of so many rows that no memory holds their results: formulas here are written with operators, which
+/// would panic on the way.
+fn room(op: &str, leading: &[usize]) -> Result<()> {
+    /// Fewer have room in every memory.
+    const MANY: usize = 1 << 28;
+    if count(leading) < MANY { Ok(()) } else { Fresh::<f64>::new(op, &shape(leading, &[4, 4])).map(drop) }
 }
 
 /// All operands in the type that arithmetic on them uses, the widest of theirs.
@@ -36,8 +45,10 @@ pub(super) fn leading(op: &str, operands: &[(&Tensor, usize)]) -> Result<Dims> {
             let shapes: Vec<_> = operands.iter().map(|(x, _)| format!("{:?}", x.shape())).collect();
             return Err(Error::shape(format!("{op}: the leading dimensions of shapes {} do not broadcast", shapes.join(" and "))));
         };
-        all = broadcast;
+        all = Dims::from_slice(&broadcast);
+        room(op, &x.shape()[..x.rank() - own])?;
     }
+    room(op, &all)?;
     Ok(all)
 }
 

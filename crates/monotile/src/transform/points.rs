@@ -1,11 +1,12 @@
 //! Points, directions and homogeneous coordinates through 4 x 4 matrices.
 
-use monotile_kernels::buffer::Block;
+use monotile_kernels::shape::count;
 use monotile_kernels::simd::Lanes;
 use monotile_kernels::transform::points::{Kind, transform};
 
 use crate::error::Result;
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -109,13 +110,13 @@ fn forward<T: Stored + Lanes>(kind: Kind, m: &Tensor, rows: &Tensor, all: &[usiz
     let shared = own.iter().rev().take_while(|&&n| n == 1).count();
     let split = if shared == own.len() { 0 } else { all.len() - shared };
     let (outer, inner) = all.split_at(split);
-    let matrices = if split == 0 { m.dense() } else { m.detach().expand(&distinct(outer, inner.len()))?.dense() };
-    let rows = rows.detach().expand(&shape(all, &[kind.width()]))?.dense();
-    let mut out = Block::<T>::new(rows.len());
+    let matrices = if split == 0 { m.dense()? } else { m.detach().expand(&distinct(outer, inner.len()))?.dense()? };
+    let rows = rows.detach().expand(&shape(all, &[kind.width()]))?.dense()?;
+    let mut out = Fresh::<T>::like("transform", &rows)?;
     if !rows.is_empty() {
-        transform(kind, matrices.elements(), inner.iter().product(), rows.elements(), &mut out);
+        transform(kind, matrices.elements(), count(inner), rows.elements(), &mut out);
     }
-    Ok(Tensor::from_block(out, rows.shape()))
+    Ok(out.tensor())
 }
 
 /// The shape of matrices that do not change along `shared` last leading dimensions.

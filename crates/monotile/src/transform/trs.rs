@@ -1,11 +1,11 @@
 //! Poses: translation, rotation and scale in one matrix, and back.
 
-use monotile_kernels::buffer::Block;
 use monotile_kernels::simd::Lanes;
 use monotile_kernels::transform::pose;
 
 use crate::error::{Error, Result};
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
@@ -103,9 +103,9 @@ fn forward<T: Stored + Lanes>(inverse: bool, [t, q, s]: [&Tensor; 3], all: &[usi
     if inverse && s.elements::<T>().contains(&T::ZERO) {
         return Ok(None);
     }
-    let mut out = Block::<T>::new(16 * all.iter().product::<usize>());
+    let mut out = Fresh::<T>::new("compose", &shape(all, &[4, 4]))?;
     pose::compose(pose::Parts { translation: rows(&t), rotation: rows(&q), scale: rows(&s) }, inverse, &mut out);
-    Ok(Some(Tensor::from_block(out, &shape(all, &[4, 4]))))
+    Ok(Some(out.tensor()))
 }
 
 /// Translation, rotation and scale of matrices T R S.

@@ -65,7 +65,8 @@ fn value(cases: &mut Cases, name: String, words: usize, call: impl Fn() -> monot
 
 /// What memory gives: all cores reading, and all cores at b + 2 c → a. The better of the two is what later cases take a share of.
 fn memory(cases: &mut Cases) -> Result<(), Failure> {
-    let [mut a, b, c] = [0.0_f32, 1.0, 2.0].map(|x| Block::filled(STREAM, x));
+    let filled = |x: f32| Block::filled(STREAM, x).map_err(monotile::Error::from);
+    let (mut a, b, c) = (filled(0.0)?, filled(1.0)?, filled(2.0)?);
     let parts = threads::count();
     cases.time(Case::new("read").bytes(4.0 * STREAM as f64), || {
         threads::run(parts, |part| {

@@ -9,7 +9,7 @@ use crate::view::View;
 /// [`cholesky`](crate::factor::cholesky::cholesky) of matrices that [`suit`](super::suit).
 pub fn cholesky<T: Lanes>(a: View<'_, T>, l: &mut [T]) -> Result<(), Failure> {
     let n = a.shape()[a.shape().len() - 1];
-    first(&each(&Cholesky { n }, a, [l, &mut [], &mut []]))
+    first(&each(&Cholesky { n }, a, [l, &mut [], &mut []])?)
 }
 
 pub(super) struct Cholesky {

@@ -4,16 +4,17 @@ use super::order::{place, sort};
 use super::pack::{Enabled, Pack, dot, normalize};
 use super::panel::{Reflection, UP};
 use super::{Algorithm, Outputs, each};
+use crate::buffer::OutOfMemory;
 use crate::real::Real;
 use crate::simd::{Lanes, Vector};
 use crate::view::View;
 
 /// [`eigh`](crate::factor::eigh::eigh) of matrices that [`suit`](super::suit): the matrices whose iteration did not end, and
 /// whose results are unspecified.
-pub fn eigh<T: Lanes>(a: View<'_, T>, w: &mut [T], v: &mut [T]) -> Vec<usize> {
+pub fn eigh<T: Lanes>(a: View<'_, T>, w: &mut [T], v: &mut [T]) -> Result<Vec<usize>, OutOfMemory> {
     let n = a.shape()[a.shape().len() - 1];
     let vectors = !v.is_empty();
-    each(&Eigh { n, vectors }, a, [w, v, &mut []]).into_iter().map(|(matrix, _)| matrix).collect()
+    Ok(each(&Eigh { n, vectors }, a, [w, v, &mut []])?.into_iter().map(|(matrix, _)| matrix).collect())
 }
 
 pub(super) struct Eigh {

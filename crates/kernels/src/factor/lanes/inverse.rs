@@ -10,7 +10,7 @@ use crate::view::View;
 /// [`inverse`](crate::factor::inverse::inverse) of matrices that [`suit`](super::suit).
 pub fn inverse<T: Lanes>(a: View<'_, T>, inverse: &mut [T]) -> Result<(), Failure> {
     let n = a.shape()[a.shape().len() - 1];
-    first(&each(&Inverse { n }, a, [inverse, &mut [], &mut []]))
+    first(&each(&Inverse { n }, a, [inverse, &mut [], &mut []])?)
 }
 
 pub(super) struct Inverse {

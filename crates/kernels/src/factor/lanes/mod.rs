@@ -33,11 +33,13 @@ pub(super) use qr::qr;
 pub(super) use svd::svd;
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Failure;
 use super::batch::sizes;
-use crate::buffer::Block;
+use crate::buffer::{Block, OutOfMemory};
 use crate::elementwise;
+use crate::shape::count;
 use crate::simd::{self, Lanes, MAX_LANES, Vector};
 use crate::threads;
 use crate::view::View;
@@ -91,34 +93,42 @@ type Fault = (usize, usize);
 
 /// Runs the algorithm on every matrix of the batch, writes results column by column, and returns the matrices that went
 /// wrong, in order. One that has an element that is not finite gives NaN and does not go wrong.
-fn each<T: Lanes>(algorithm: &impl Algorithm<T>, a: View<'_, T>, out: [&mut [T]; 3]) -> Vec<Fault> {
+fn each<T: Lanes>(algorithm: &impl Algorithm<T>, a: View<'_, T>, out: [&mut [T]; 3]) -> Result<Vec<Fault>, OutOfMemory> {
     if let Some(rows) = a.as_slice() {
         return each_on(simd::isa(), algorithm, rows, out);
     }
-    let mut rows = Block::new(a.len());
+    let mut rows = Block::new(a.len())?;
     elementwise::copy(a, &mut rows);
     each_on(simd::isa(), algorithm, &rows, out)
 }
 
 /// [`each`] of matrices that lie row by row, with this instruction set.
-fn each_on<T: Lanes>(isa: simd::Isa, algorithm: &impl Algorithm<T>, a: &[T], out: [&mut [T]; 3]) -> Vec<Fault> {
+fn each_on<T: Lanes>(
+    isa: simd::Isa,
+    algorithm: &impl Algorithm<T>,
+    a: &[T],
+    out: [&mut [T]; 3],
+) -> Result<Vec<Fault>, OutOfMemory> {
     let ([m, n], sizes) = algorithm.sizes();
     let matrices = a.len() / (m * n);
     assert_eq!(a.len(), matrices * m * n, "whole matrices");
     for (out, [m, n]) in out.iter().zip(sizes) {
-        assert_eq!(out.len(), matrices * m * n, "as many results as matrices");
+        assert_eq!(out.len(), count(&[matrices, m, n]), "as many results as matrices");
     }
     let out = out.map(|out| Shared(out.as_mut_ptr()));
-    let faults = Mutex::new(Vec::new());
-    simd::dispatch_on(isa, Each { algorithm, a, matrices, out, faults: &faults });
+    let (faults, full) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    simd::dispatch_on(isa, Each { algorithm, a, matrices, out, faults: &faults, full: &full });
+    if full.into_inner() {
+        return Err(OutOfMemory { bytes: count(&[matrices, size_of::<Fault>()]) });
+    }
     let mut faults = faults.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     faults.sort_unstable();
-    faults
+    Ok(faults)
 }
 
 /// The first fault, as the batch's failure.
 fn first(faults: &[Fault]) -> Result<(), Failure> {
-    faults.first().map_or(Ok(()), |&(matrix, order)| Err(Failure { matrix, order }))
+    faults.first().map_or(Ok(()), |&(matrix, order)| Err(Failure::Matrix { matrix, order }))
 }
 
 /// The start of results of which each thread writes its own matrices.
@@ -132,6 +142,8 @@ struct Each<'a, T, A> {
     matrices: usize,
     out: [Shared<T>; 3],
     faults: &'a Mutex<Vec<Fault>>,
+    /// Whether there was no memory for a fault.
+    full: &'a AtomicBool,
 }
 
 impl<T: Lanes, A: Algorithm<T>> simd::Kernel<T> for Each<'_, T, A> {
@@ -211,7 +223,10 @@ impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
             if status.any() {
                 let found = status.lanes().take(count).enumerate().filter(|(_, s)| *s != T::ZERO);
                 let mut faults = self.faults.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                faults.extend(found.map(|(i, s)| (first + i, s.to_f64() as usize)));
+                match faults.try_reserve(count) {
+                    Ok(()) => faults.extend(found.map(|(i, s)| (first + i, s.to_f64() as usize))),
+                    Err(_) => self.full.store(true, Ordering::Relaxed),
+                }
             }
             let any_lost = lost.where_less(one, zero, one).any();
             if any_lost {

@@ -2,15 +2,15 @@
 
 use super::pack::{Enabled, Pack, normalize, squares_fit};
 use super::panel::{Reflections, Row, UP, WIDTH, begin, complete, factor, reflect};
-use super::{Algorithm, Outputs, each};
+use super::{Algorithm, Outputs, each, first};
+use crate::factor::Failure;
 use crate::simd::{Lanes, Vector};
 use crate::view::View;
 
 /// [`qr`](crate::factor::qr::qr), Q of min(m, n) columns, of matrices that [`suit`](super::suit).
-pub fn qr<T: Lanes>(a: View<'_, T>, non_negative: bool, q: &mut [T], r: &mut [T]) {
-    let [.., m, n] = *a.shape() else { return };
-    let faults = each(&Qr { m, n, non_negative }, a, [q, r, &mut []]);
-    debug_assert!(faults.is_empty());
+pub fn qr<T: Lanes>(a: View<'_, T>, non_negative: bool, q: &mut [T], r: &mut [T]) -> Result<(), Failure> {
+    let [.., m, n] = *a.shape() else { return Ok(()) };
+    first(&each(&Qr { m, n, non_negative }, a, [q, r, &mut []])?)
 }
 
 pub(super) struct Qr {

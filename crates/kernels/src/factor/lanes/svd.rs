@@ -5,6 +5,7 @@ use super::order::{place, sort};
 use super::pack::{Enabled, Pack, dot, normalize, squares_fit};
 use super::product::{BLOCK, Matrix, multiply, products};
 use super::{Algorithm, Outputs, each};
+use crate::buffer::OutOfMemory;
 use crate::real::Real;
 use crate::simd::{Lanes, Vector};
 use crate::view::View;
@@ -12,11 +13,11 @@ use crate::view::View;
 /// [`svd`](crate::factor::svd::svd), thin or values alone, of matrices that [`suit`](super::suit): the matrices whose vectors it
 /// leaves undetermined, those with a singular value 0, and those whose iteration did not end; results of these are
 /// unspecified but for the values of the former.
-pub fn svd<T: Lanes>(a: View<'_, T>, s: &mut [T], u: &mut [T], v: &mut [T]) -> Vec<usize> {
-    let [.., m, n] = *a.shape() else { return Vec::new() };
+pub fn svd<T: Lanes>(a: View<'_, T>, s: &mut [T], u: &mut [T], v: &mut [T]) -> Result<Vec<usize>, OutOfMemory> {
+    let [.., m, n] = *a.shape() else { return Ok(Vec::new()) };
     let vectors = !u.is_empty();
-    let faults = each(&Svd { m, n, vectors }, a, [u, s, v]);
-    faults.into_iter().filter(|&(_, what)| vectors || what != SINGULAR as usize).map(|(matrix, _)| matrix).collect()
+    let faults = each(&Svd { m, n, vectors }, a, [u, s, v])?;
+    Ok(faults.into_iter().filter(|&(_, what)| vectors || what != SINGULAR as usize).map(|(matrix, _)| matrix).collect())
 }
 
 pub(super) struct Svd {

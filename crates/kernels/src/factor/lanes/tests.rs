@@ -15,7 +15,7 @@ const BATCHES: [usize; 4] = [1, 3, 16, 37];
 
 /// [`each_on`](super::each_on) with results row by row.
 fn each_on<T: Lanes>(isa: Isa, algorithm: &impl Algorithm<T>, a: &[T], mut out: [&mut [T]; 3]) -> Vec<Fault> {
-    let faults = super::each_on(isa, algorithm, a, out.each_mut().map(|out| &mut **out));
+    let faults = super::each_on(isa, algorithm, a, out.each_mut().map(|out| &mut **out)).unwrap();
     for (out, [m, n]) in out.into_iter().zip(algorithm.sizes().1) {
         if m * n > 0 {
             out.chunks_mut(m * n).for_each(|x| x.copy_from_slice(&transposed(x, [n, m])));
@@ -355,7 +355,7 @@ fn a_batch_in_lanes_is_what_its_matrices_are_alone_whatever_the_strides() {
             cholesky::cholesky(all, &mut l).unwrap();
         }
         inverse::inverse(all, &mut x).unwrap();
-        qr::qr(all, qr::Kind { full: true, non_negative: true }, &mut q, &mut r);
+        qr::qr(all, qr::Kind { full: true, non_negative: true }, &mut q, &mut r).unwrap();
         eigh::eigh(all, &mut w, &mut vectors).unwrap();
         svd::svd(all, svd::Vectors::Full, &mut s, &mut u, &mut v).unwrap();
         for i in 0..batch {
@@ -368,7 +368,7 @@ fn a_batch_in_lanes_is_what_its_matrices_are_alone_whatever_the_strides() {
             }
             inverse::inverse(one, &mut y).unwrap();
             close("inverse", &y, &x[own.clone()]);
-            qr::qr(one, qr::Kind { full: false, non_negative: true }, &mut y, &mut z);
+            qr::qr(one, qr::Kind { full: false, non_negative: true }, &mut y, &mut z).unwrap();
             close("q", &y, &q[own.clone()]);
             close("r", &z, &r[own.clone()]);
             let mut values = vec![0.0; n];
@@ -389,12 +389,12 @@ fn results_that_no_cache_keeps_are_the_same() {
             let qr = Qr { m: n, n, non_negative: false };
             let a = numbers::<f32>(few * n * n, 5);
             let (mut q, mut r) = (vec![0.0; a.len()], vec![0.0; a.len()]);
-            super::each_on(isa, &qr, &a, [&mut q, &mut r, &mut []]);
+            super::each_on(isa, &qr, &a, [&mut q, &mut r, &mut []]).unwrap();
             let times = crate::elementwise::STREAMED.div_ceil(3 * size_of_val(&a[..]));
             let many = a.repeat(times);
-            let mut all = crate::buffer::Block::filled(2 * many.len(), 0.0f32);
+            let mut all = crate::buffer::Block::filled(2 * many.len(), 0.0f32).unwrap();
             let (all_q, all_r) = all.split_at_mut(many.len());
-            super::each_on(isa, &qr, &many, [all_q, all_r, &mut []]);
+            super::each_on(isa, &qr, &many, [all_q, all_r, &mut []]).unwrap();
             assert!(all_q.chunks(q.len()).all(|x| x == q) && all_r.chunks(r.len()).all(|x| x == r), "order {n}, {isa:?}");
         }
     }

@@ -114,7 +114,7 @@ pub(super) unsafe fn turn_back<V: Vector, const L: usize>(from: &[Pack<V>], colu
 /// [`turn_back`] of m x n matrices whose columns go where `order` says.
 ///
 /// # Safety
-/// As for [`turn_back`]; `order` names columns.
+/// As for [`turn_back`].
 #[inline(never)]
 pub(super) unsafe fn turn_ordered<V: Vector, const L: usize>(
     from: &[Pack<V>],
@@ -122,8 +122,12 @@ pub(super) unsafe fn turn_ordered<V: Vector, const L: usize>(
     order: &Order,
     to: *mut V::Element,
 ) {
-    assert_eq!(from.len(), m * n, "a pack an element");
-    // SAFETY: the caller's duty.
+    let names = |columns: &[u8]| columns.iter().all(|&column| usize::from(column) < n);
+    assert!(
+        from.len() == m * n && order[..L].iter().all(|columns| names(&columns[..n])),
+        "a pack an element, and columns in order"
+    );
+    // SAFETY: the caller's duty, and `order` names columns.
     unsafe {
         V::enter(
             #[inline(always)]

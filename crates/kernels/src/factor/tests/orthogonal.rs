@@ -22,7 +22,7 @@ fn reflections_at<T: Lanes>(m: usize, n: usize) {
     for isa in available() {
         let (mut rows, mut memory) = (a.clone(), real::<T>(&vec![9.0; len(m, steps)]));
         let mut reflections = Reflections::new(&mut memory, m, steps);
-        reflections.factor(isa, &mut rows, n);
+        reflections.factor(isa, &mut rows, n).unwrap();
         let mut q = real::<T>(&vec![9.0; m * steps]);
         reflections.columns(isa, &mut q, steps);
         let mut r = wide(&rows[..steps * n]);
@@ -52,7 +52,7 @@ fn blocks_of_products_give_the_matrix_back() {
         let k = if full { m } else { m.min(n) };
         let a = numbers(m * n, 8);
         let (mut q, mut r) = (vec![9.0; m * k], vec![9.0; k * n]);
-        blocked(Matrix::of_rows(&a, m, n, n), k, &mut q, &mut r);
+        blocked(Matrix::of_rows(&a, m, n, n), k, &mut q, &mut r).unwrap();
         check::<f64>("blocks", &a, &transposed(&q, m, k), &transposed(&r, k, n), [m, n, k]);
     }
 }
@@ -69,11 +69,11 @@ fn tall_at<T: Lanes>(m: usize, n: usize, a: &[f64]) {
     let view = View::new(&stored, 0, &shape, &strides).unwrap();
     let (mut q, mut r) = (real::<T>(&vec![9.0; m * n]), real::<T>(&vec![9.0; n * n]));
     let kind = Kind { full: false, non_negative: true };
-    qr(view, kind, &mut q, &mut r);
+    qr(view, kind, &mut q, &mut r).unwrap();
     let a = wide(&stored);
     check::<T>("tall", &a, &transposed(&wide(&q), m, n), &transposed(&wide(&r), n, n), [m, n, n]);
     let mut alone = real::<T>(&vec![9.0; n * n]);
-    qr(view, kind, &mut [], &mut alone);
+    qr(view, kind, &mut [], &mut alone).unwrap();
     assert_eq!(r, alone);
 
     let (mut s, mut u, mut v) = (real::<T>(&vec![9.0; n]), q.clone(), r.clone());
@@ -106,7 +106,7 @@ fn tall_matrices_at_the_ends_of_the_range_lose_nothing_and_nan_ends() {
         let scaled: Vec<f64> = a.iter().map(|x| x * scale).collect();
         let view = View::new(&scaled, 0, &shape, &strides).unwrap();
         let (mut q, mut r) = (vec![9.0; m * n], vec![9.0; n * n]);
-        qr(view, Kind { full: false, non_negative: false }, &mut q, &mut r);
+        qr(view, Kind { full: false, non_negative: false }, &mut q, &mut r).unwrap();
         let r: Vec<f64> = r.iter().map(|x| x / scale).collect();
         check::<f64>("scaled", &a, &transposed(&q, m, n), &transposed(&r, n, n), [m, n, n]);
         assert!(frobenius(r) > 1.0);

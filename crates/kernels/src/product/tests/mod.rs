@@ -69,7 +69,7 @@ fn compare<T: Lanes>(a: Operand<'_, T>, b: Operand<'_, T>, len: usize, axes: &Ax
     for isa in simd::available() {
         for accumulate in [false, true] {
             let mut c = vec![canary; len];
-            product_on(isa, Scaled { alpha, accumulate }, a, b, &mut c, axes);
+            product_on(isa, Scaled { alpha, accumulate }, a, b, &mut c, axes).unwrap();
             check_epilogue((isa, Scaled { alpha, accumulate }), a, b, &c, axes, &inside);
             let base = if accumulate { 77.0 } else { 0.0 };
             for &i in &inside {
@@ -108,7 +108,7 @@ fn check_epilogue<T: Lanes>(
         expected[i] = activation.of(x);
     }
     let mut finished: Vec<T> = vec![T::from_f64(77.0); c.len()];
-    Prepared::new(axes).finished_on(isa, (scaled, Some(Epilogue { bias, activation })), a, b, &mut finished);
+    Prepared::new(axes).unwrap().finished_on(isa, (scaled, Some(Epilogue { bias, activation })), a, b, &mut finished).unwrap();
     for (i, (x, y)) in finished.iter().zip(&expected).enumerate() {
         let same = x.to_f64().to_bits() == y.to_f64().to_bits() || (x.is_nan() && y.is_nan());
         assert!(same, "{isa:?}, {bias:?}, {activation:?}: element {i} is {x} instead of {y} for {axes:?}");
@@ -245,7 +245,7 @@ fn groups(numbers: &mut Numbers) -> Option<(Axes, [usize; 3], [usize; 3])> {
         let axis = Axis { size, a: strides[0][d], b: strides[1][d], c: strides[2][d] };
         [&mut axes.batch, &mut axes.rows, &mut axes.columns, &mut axes.contracted][group].push(axis);
     }
-    let work: usize = dims.iter().map(|x| x.1).product();
+    let work = crate::shape::product(dims.iter().map(|x| x.1));
     (work < 400_000).then_some((axes, lens, offsets))
 }
 
@@ -276,7 +276,7 @@ fn what_is_not_finite_reaches_its_row_and_column_and_nothing_else() {
         for isa in simd::available() {
             let mut c = vec![f32::NAN; c_len];
             let [a, b] = [&a, &b].map(|x| Operand { data: Stored::Real(x), offset: 0 });
-            product_on(isa, Scaled { alpha: 1.0, accumulate: false }, a, b, &mut c, &axes);
+            product_on(isa, Scaled { alpha: 1.0, accumulate: false }, a, b, &mut c, &axes).unwrap();
             for (i, &x) in c.iter().enumerate() {
                 let (row, column) = (i / n, i % n);
                 match (row + 1 == m, column + 1 == n) {
@@ -294,7 +294,7 @@ fn no_contracted_index_writes_zero_over_whatever_was_there() {
     let (axes, [.., c_len]) = plain(20, 40, 0, [false; 3], 0);
     let mut c = vec![f32::NAN; c_len];
     let empty = Operand { data: Stored::Real(&[]), offset: 0 };
-    product(1.0, empty, empty, &mut c, &axes);
+    product(1.0, empty, empty, &mut c, &axes).unwrap();
     assert!(c.iter().all(|&x| x == 0.0));
 }
 
@@ -317,7 +317,7 @@ fn thread_count_changes_no_bit() {
         let results = [1, 2, 3].map(|threads| {
             crate::threads::set_count(threads);
             let mut c = vec![0.0; c_len];
-            product(1.0, a, b, &mut c, &axes);
+            product(1.0, a, b, &mut c, &axes).unwrap();
             c.into_iter().map(f32::to_bits).collect::<Vec<_>>()
         });
         assert!(results[0] == results[1] && results[1] == results[2], "{m} x {n} x {k}");
@@ -330,5 +330,5 @@ fn an_operand_that_leaves_its_data_is_refused() {
     let (axes, _) = plain(3, 3, 3, [false; 3], 0);
     let data = [0.0_f64; 9];
     let operand = |data| Operand { data: Stored::Real(data), offset: 0 };
-    product(1.0, operand(&data), operand(&data[..8]), &mut [0.0; 9], &axes);
+    product(1.0, operand(&data), operand(&data[..8]), &mut [0.0; 9], &axes).unwrap();
 }

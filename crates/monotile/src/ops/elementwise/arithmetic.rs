@@ -310,7 +310,7 @@ pub(crate) fn specs() -> Vec<Spec> {
     let plain = |f: fn(f64, f64) -> f64| {
         move |x: &[Vec<f64>], s: &[Vec<usize>]| {
             let at = |i: usize| if s[0] == s[1] { (i, i) } else { (i / 12 * 4 + i % 4, i / 4 % 3) };
-            let len = if s[0][0] == 0 { 0 } else { s[0].iter().product::<usize>() * if s[0] == s[1] { 1 } else { 3 } };
+            let len = if s[0][0] == 0 { 0 } else { monotile_kernels::shape::count(&s[0]) * if s[0] == s[1] { 1 } else { 3 } };
             vec![(0..len).map(at).map(|(i, j)| f(x[0][i], x[1][j])).collect()]
         }
     };

@@ -1,12 +1,13 @@
 //! Comparisons and logic: results are booleans and carry no gradient.
 
-use monotile_kernels::buffer::{Block, Buffer};
+use monotile_kernels::buffer::Buffer;
 use monotile_kernels::elementwise;
 
 use super::spread;
 use crate::check;
 use crate::error::{Error, Result};
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
@@ -32,19 +33,24 @@ fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tenso
     };
     let (x, y) = (spread(&a, &shape), spread(&b, &shape));
     Ok(match (x.storage(), y.storage()) {
-        (Storage::Cpu(Cpu::F32(p)), Storage::Cpu(Cpu::F32(q))) => related((&x, p), (&y, q), relation),
-        (Storage::Cpu(Cpu::F64(p)), Storage::Cpu(Cpu::F64(q))) => related((&x, p), (&y, q), relation),
-        (Storage::Cpu(Cpu::BF16(p)), Storage::Cpu(Cpu::BF16(q))) => related((&x, p), (&y, q), relation),
-        (Storage::Cpu(Cpu::F16(p)), Storage::Cpu(Cpu::F16(q))) => related((&x, p), (&y, q), relation),
-        (Storage::Cpu(Cpu::I64(p)), Storage::Cpu(Cpu::I64(q))) => related((&x, p), (&y, q), relation),
-        (Storage::Cpu(Cpu::Bool(p)), Storage::Cpu(Cpu::Bool(q))) => related((&x, p), (&y, q), relation),
+        (Storage::Cpu(Cpu::F32(p)), Storage::Cpu(Cpu::F32(q))) => related(op, (&x, p), (&y, q), relation)?,
+        (Storage::Cpu(Cpu::F64(p)), Storage::Cpu(Cpu::F64(q))) => related(op, (&x, p), (&y, q), relation)?,
+        (Storage::Cpu(Cpu::BF16(p)), Storage::Cpu(Cpu::BF16(q))) => related(op, (&x, p), (&y, q), relation)?,
+        (Storage::Cpu(Cpu::F16(p)), Storage::Cpu(Cpu::F16(q))) => related(op, (&x, p), (&y, q), relation)?,
+        (Storage::Cpu(Cpu::I64(p)), Storage::Cpu(Cpu::I64(q))) => related(op, (&x, p), (&y, q), relation)?,
+        (Storage::Cpu(Cpu::Bool(p)), Storage::Cpu(Cpu::Bool(q))) => related(op, (&x, p), (&y, q), relation)?,
         _ => unreachable!("both have one dtype"),
     })
 }
 
-fn related<T: Stored>((a, p): (&Tensor, &Buffer<T>), (b, q): (&Tensor, &Buffer<T>), relation: Relation) -> Tensor {
+fn related<T: Stored>(
+    op: &str,
+    (a, p): (&Tensor, &Buffer<T>),
+    (b, q): (&Tensor, &Buffer<T>),
+    relation: Relation,
+) -> Result<Tensor> {
     let (p, q) = (a.view(p), b.view(q));
-    let mut out = Block::<u8>::new(a.len());
+    let mut out = Fresh::<u8>::like(op, a)?;
     match relation {
         Relation::Eq => elementwise::binary(p, q, &mut out, |a, b| u8::from(a == b)),
         Relation::Ne => elementwise::binary(p, q, &mut out, |a, b| u8::from(a != b)),
@@ -53,7 +59,7 @@ fn related<T: Stored>((a, p): (&Tensor, &Buffer<T>), (b, q): (&Tensor, &Buffer<T
         Relation::Gt => elementwise::binary(p, q, &mut out, |a, b| u8::from(a > b)),
         Relation::Ge => elementwise::binary(p, q, &mut out, |a, b| u8::from(a >= b)),
     }
-    Tensor::from_block(out, a.shape())
+    Ok(out.tensor())
 }
 
 fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(u8, u8) -> u8 + Sync + Copy) -> Result<Tensor> {
@@ -62,9 +68,9 @@ fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(u8, u8) -> u8 + Sync + Cop
     let (Storage::Cpu(Cpu::Bool(p)), Storage::Cpu(Cpu::Bool(q))) = (x.storage(), y.storage()) else {
         return Err(Error::dtype(format!("{op}: takes booleans, got {} and {}", a.dtype(), b.dtype())));
     };
-    let mut out = Block::<u8>::new(x.len());
+    let mut out = Fresh::<u8>::like(op, &x)?;
     elementwise::binary(x.view(p), y.view(q), &mut out, f);
-    Ok(Tensor::from_block(out, &shape))
+    Ok(out.tensor())
 }
 
 /// The comparisons broadcast, compare integers with integers and floating-point numbers with each other, and are false where

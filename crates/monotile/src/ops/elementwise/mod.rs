@@ -8,15 +8,16 @@ mod power;
 mod select;
 mod trigonometric;
 
-use monotile_kernels::buffer::Block;
 use monotile_kernels::elementwise;
 use monotile_kernels::real::Real;
+use monotile_kernels::shape::Shape;
 
 use crate::check;
 use crate::error::Result;
 use crate::ops::reduce::sum_to;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::layout::Layout;
 use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{DType, Tensor};
@@ -68,14 +69,14 @@ pub(crate) fn unary<U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
     let Storage::Cpu(memory) = x.storage();
     let y = match memory {
         Cpu::F32(b) => {
-            let mut out = Block::<f32>::new(x.len());
+            let mut out = Fresh::<f32>::like(U::NAME, &x)?;
             elementwise::map(x.view(b), &mut out, Apply(op));
-            Tensor::from_block(out, x.shape())
+            out.tensor()
         }
         Cpu::F64(b) => {
-            let mut out = Block::<f64>::new(x.len());
+            let mut out = Fresh::<f64>::like(U::NAME, &x)?;
             elementwise::map(x.view(b), &mut out, Apply(op));
-            Tensor::from_block(out, x.shape())
+            out.tensor()
         }
         _ => unreachable!("`computable` returns f32 or f64"),
     };
@@ -166,7 +167,7 @@ pub(crate) trait Binary: Copy + Send + Sync + 'static {
 pub(crate) fn binary<B: Binary>(a: &Tensor, b: &Tensor, op: B) -> Result<Tensor> {
     let shape = check::broadcast(B::NAME, a.shape(), b.shape())?;
     let (wide_a, wide_b) = match (a.dtype(), b.dtype(), B::INTEGERS) {
-        (DType::I64, DType::I64, Some(f)) => return integers(a, b, &shape, f),
+        (DType::I64, DType::I64, Some(f)) => return integers(B::NAME, a, b, &shape, f),
         _ => {
             let dtype = check::common_float(B::NAME, a, b)?;
             (a.to_dtype(dtype)?, b.to_dtype(dtype)?)
@@ -175,7 +176,7 @@ pub(crate) fn binary<B: Binary>(a: &Tensor, b: &Tensor, op: B) -> Result<Tensor>
     let (x, y) = (spread(&wide_a, &shape), spread(&wide_b, &shape));
     let out = match (x.storage(), y.storage()) {
         (Storage::Cpu(Cpu::F32(p)), Storage::Cpu(Cpu::F32(q))) => {
-            let mut out = Block::<f32>::new(x.len());
+            let mut out = Fresh::<f32>::like(B::NAME, &x)?;
             elementwise::binary(
                 x.view(p),
                 y.view(q),
@@ -183,10 +184,10 @@ pub(crate) fn binary<B: Binary>(a: &Tensor, b: &Tensor, op: B) -> Result<Tensor>
                 #[inline(always)]
                 move |a, b| op.apply(a, b),
             );
-            Tensor::from_block(out, &shape)
+            out.tensor()
         }
         (Storage::Cpu(Cpu::F64(p)), Storage::Cpu(Cpu::F64(q))) => {
-            let mut out = Block::<f64>::new(x.len());
+            let mut out = Fresh::<f64>::like(B::NAME, &x)?;
             elementwise::binary(
                 x.view(p),
                 y.view(q),
@@ -194,7 +195,7 @@ pub(crate) fn binary<B: Binary>(a: &Tensor, b: &Tensor, op: B) -> Result<Tensor>
                 #[inline(always)]
                 move |a, b| op.apply(a, b),
             );
-            Tensor::from_block(out, &shape)
+            out.tensor()
         }
         _ => unreachable!("both were cast to their common type"),
     };
@@ -214,8 +215,8 @@ pub(crate) fn binary_into<B: Binary>(mut a: Tensor, b: &Tensor, op: B) -> Result
         );
         true
     }
-    if !b.is_recorded() && check::broadcast(B::NAME, a.shape(), b.shape()).is_ok_and(|shape| shape[..] == *a.shape()) {
-        let b = spread(b, a.shape());
+    if !b.is_recorded() && check::broadcast(B::NAME, a.shape(), b.shape()).is_ok_and(|shape| shape == a.layout().shape) {
+        let b = spread(b, &a.layout().shape);
         if updated::<f32, B>(&mut a, &b, op) || updated::<f64, B>(&mut a, &b, op) {
             return Ok(a);
         }
@@ -223,18 +224,18 @@ pub(crate) fn binary_into<B: Binary>(mut a: Tensor, b: &Tensor, op: B) -> Result
     binary(&a, b, op)
 }
 
-fn integers(a: &Tensor, b: &Tensor, shape: &[usize], f: fn(i64, i64) -> i64) -> Result<Tensor> {
+fn integers(op: &str, a: &Tensor, b: &Tensor, shape: &Shape, f: fn(i64, i64) -> i64) -> Result<Tensor> {
     let (x, y) = (spread(a, shape), spread(b, shape));
     let (Storage::Cpu(Cpu::I64(p)), Storage::Cpu(Cpu::I64(q))) = (x.storage(), y.storage()) else {
         unreachable!("the caller saw i64 on both sides")
     };
-    let mut out = Block::<i64>::new(x.len());
+    let mut out = Fresh::<i64>::like(op, &x)?;
     elementwise::binary(x.view(p), y.view(q), &mut out, f);
-    Ok(Tensor::from_block(out, shape))
+    Ok(out.tensor())
 }
 
 /// A view of `x` in a shape that it broadcasts to, unrecorded.
-pub(crate) fn spread(x: &Tensor, shape: &[usize]) -> Tensor {
+pub(crate) fn spread(x: &Tensor, shape: &Shape) -> Tensor {
     let layout: Layout = x.layout().broadcast(shape).expect("the shape came from `check::broadcast`");
     x.with_layout(layout)
 }

@@ -1,6 +1,6 @@
 //! Choices by size or by mask: |x|, sign, clamp, minimum, maximum and where.
 
-use monotile_kernels::buffer::{Block, Buffer};
+use monotile_kernels::buffer::Buffer;
 use monotile_kernels::elementwise;
 use monotile_kernels::real::Real;
 
@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::ops::reduce::sum_to;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
@@ -228,9 +229,9 @@ impl Tensor {
         let mask = spread(self, &shape);
         let (x, y) = (spread(&a, &shape), spread(&b, &shape));
         let out = match (x.storage(), y.storage()) {
-            (Storage::Cpu(Cpu::F32(p)), Storage::Cpu(Cpu::F32(q))) => chosen(&mask, (&x, p), (&y, q)),
-            (Storage::Cpu(Cpu::F64(p)), Storage::Cpu(Cpu::F64(q))) => chosen(&mask, (&x, p), (&y, q)),
-            (Storage::Cpu(Cpu::I64(p)), Storage::Cpu(Cpu::I64(q))) => chosen(&mask, (&x, p), (&y, q)),
+            (Storage::Cpu(Cpu::F32(p)), Storage::Cpu(Cpu::F32(q))) => chosen(&mask, (&x, p), (&y, q))?,
+            (Storage::Cpu(Cpu::F64(p)), Storage::Cpu(Cpu::F64(q))) => chosen(&mask, (&x, p), (&y, q))?,
+            (Storage::Cpu(Cpu::I64(p)), Storage::Cpu(Cpu::I64(q))) => chosen(&mask, (&x, p), (&y, q))?,
             _ => unreachable!("both were cast to their common type"),
         };
         if out.dtype() == DType::I64 {
@@ -241,9 +242,9 @@ impl Tensor {
     }
 }
 
-fn chosen<T: Stored>(mask: &Tensor, (a, p): (&Tensor, &Buffer<T>), (b, q): (&Tensor, &Buffer<T>)) -> Tensor {
+fn chosen<T: Stored>(mask: &Tensor, (a, p): (&Tensor, &Buffer<T>), (b, q): (&Tensor, &Buffer<T>)) -> Result<Tensor> {
     let Storage::Cpu(Cpu::Bool(m)) = mask.storage() else { unreachable!("the caller saw a boolean mask") };
-    let mut out = Block::new(mask.len());
+    let mut out = Fresh::like("where_", mask)?;
     elementwise::ternary(
         mask.view(m),
         a.view(p),
@@ -252,7 +253,7 @@ fn chosen<T: Stored>(mask: &Tensor, (a, p): (&Tensor, &Buffer<T>), (b, q): (&Ten
         #[inline(always)]
         |m, a, b| if m != 0 { a } else { b },
     );
-    Tensor::from_block(out, mask.shape())
+    Ok(out.tensor())
 }
 
 struct Where {

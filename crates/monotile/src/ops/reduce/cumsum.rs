@@ -1,12 +1,13 @@
 //! Running sums along an axis.
 
-use monotile_kernels::buffer::Block;
 use monotile_kernels::reduce::cumulative_sum;
+use monotile_kernels::shape::count;
 
 use crate::check;
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::storage::{Cpu, Storage};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -30,18 +31,18 @@ impl Tensor {
     pub fn cumsum(&self, axis: isize) -> Result<Tensor> {
         let axis = check::axis("cumsum", axis, self.rank())?;
         let x = self.computable("cumsum")?;
-        let (n, inner) = (x.shape()[axis], x.shape()[axis + 1..].iter().product());
+        let (n, inner) = (x.shape()[axis], count(&x.shape()[axis + 1..]));
         let rows = x.detach().contiguous()?;
         let y = match rows.storage() {
             Storage::Cpu(Cpu::F32(b)) => {
-                let mut out = Block::<f32>::new(x.len());
+                let mut out = Fresh::<f32>::like("cumsum", &x)?;
                 cumulative_sum(rows.view(b).as_slice().expect("contiguous just now"), n, inner, &mut out);
-                Tensor::from_block(out, x.shape())
+                out.tensor()
             }
             Storage::Cpu(Cpu::F64(b)) => {
-                let mut out = Block::<f64>::new(x.len());
+                let mut out = Fresh::<f64>::like("cumsum", &x)?;
                 cumulative_sum(rows.view(b).as_slice().expect("contiguous just now"), n, inner, &mut out);
-                Tensor::from_block(out, x.shape())
+                out.tensor()
             }
             Storage::Cpu(_) => unreachable!("`computable` returns f32 or f64"),
         };

@@ -1,6 +1,6 @@
 //! The largest and smallest elements over axes, and where they are.
 
-use monotile_kernels::buffer::Block;
+use monotile_kernels::buffer::OutOfMemory;
 use monotile_kernels::real::Real;
 use monotile_kernels::reduce as kernels;
 use monotile_kernels::view::View;
@@ -9,6 +9,7 @@ use super::{Reduction, ones_at, reduced};
 use crate::check;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
+use crate::tensor::fresh::Fresh;
 use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
@@ -26,23 +27,23 @@ fn chosen_axes(op: &str, x: &Tensor, axes: &[isize]) -> Result<Dims> {
 fn extremum(op: &'static str, x: &Tensor, axes: &[isize], reduction: Reduction) -> Result<Tensor> {
     let x = x.computable(op)?;
     let axes = chosen_axes(op, &x, axes)?;
-    Ok(Tensor::record(reduced(&x, &axes, reduction), &[&x], Extremum { op, axes }))
+    Ok(Tensor::record(reduced(op, &x, &axes, reduction)?, &[&x], Extremum { op, axes }))
 }
 
 fn arg_extremum(op: &str, x: &Tensor, axes: &[isize], largest: bool) -> Result<Tensor> {
-    fn run<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [i64], largest: bool) {
+    fn run<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [i64], largest: bool) -> Result<(), OutOfMemory> {
         if largest { kernels::argmax(x, axes, out) } else { kernels::argmin(x, axes, out) }
     }
     let x = x.computable(op)?;
     let axes = chosen_axes(op, &x, axes)?;
     let shape: Dims = (0..x.rank()).filter(|d| !axes.contains(d)).map(|d| x.shape()[d]).collect();
-    let mut out = Block::<i64>::new(shape.iter().product());
+    let mut out = Fresh::<i64>::new(op, &shape)?;
     match x.storage() {
-        Storage::Cpu(Cpu::F32(b)) => run(x.view(b), &axes, &mut out, largest),
-        Storage::Cpu(Cpu::F64(b)) => run(x.view(b), &axes, &mut out, largest),
+        Storage::Cpu(Cpu::F32(b)) => run(x.view(b), &axes, &mut out, largest)?,
+        Storage::Cpu(Cpu::F64(b)) => run(x.view(b), &axes, &mut out, largest)?,
         Storage::Cpu(_) => unreachable!("`computable` returns f32 or f64"),
     }
-    Ok(Tensor::from_block(out, &shape))
+    Ok(out.tensor())
 }
 
 impl Tensor {

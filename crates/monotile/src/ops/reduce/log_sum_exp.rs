@@ -29,7 +29,7 @@ impl Tensor {
     pub fn logsumexp(&self, axes: &[isize]) -> Result<Tensor> {
         let x = self.computable("logsumexp")?;
         let axes = check::axes("logsumexp", axes, x.rank())?;
-        Ok(Tensor::record(reduced(&x, &axes, Reduction::LogSumExp), &[&x], LogSumExp { axes }))
+        Ok(Tensor::record(reduced("logsumexp", &x, &axes, Reduction::LogSumExp)?, &[&x], LogSumExp { axes }))
     }
 
     /// [`logsumexp`](Tensor::logsumexp) that leaves each axis with size 1.

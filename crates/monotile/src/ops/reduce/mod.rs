@@ -5,15 +5,17 @@ mod extremum;
 mod log_sum_exp;
 mod variance;
 
-use monotile_kernels::buffer::Block;
+use monotile_kernels::buffer::OutOfMemory;
 use monotile_kernels::real::Real;
 use monotile_kernels::reduce as kernels;
+use monotile_kernels::shape::{count, product};
 use monotile_kernels::view::View;
 
 use crate::check;
 use crate::error::Result;
 use crate::ops::elementwise::spread;
 use crate::tape::{Gradient, Saved};
+use crate::tensor::fresh::Fresh;
 use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
@@ -31,7 +33,7 @@ enum Reduction {
 }
 
 impl Reduction {
-    fn run<T: Real>(self, x: View<'_, T>, axes: &[usize], out: &mut [T]) {
+    fn run<T: Real>(self, x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
         match self {
             Self::Sum => kernels::sum(x, axes, out),
             Self::Mean => kernels::mean(x, axes, out),
@@ -44,22 +46,21 @@ impl Reduction {
 }
 
 /// The unrecorded reduction of an f32 or f64 tensor over `axes`, which disappear.
-fn reduced(x: &Tensor, axes: &[usize], reduction: Reduction) -> Tensor {
+fn reduced(op: &str, x: &Tensor, axes: &[usize], reduction: Reduction) -> Result<Tensor> {
     let shape: Dims = (0..x.rank()).filter(|d| !axes.contains(d)).map(|d| x.shape()[d]).collect();
-    let len = shape.iter().product();
-    match x.storage() {
+    Ok(match x.storage() {
         Storage::Cpu(Cpu::F32(b)) => {
-            let mut out = Block::<f32>::new(len);
-            reduction.run(x.view(b), axes, &mut out);
-            Tensor::from_block(out, &shape)
+            let mut out = Fresh::<f32>::new(op, &shape)?;
+            reduction.run(x.view(b), axes, &mut out)?;
+            out.tensor()
         }
         Storage::Cpu(Cpu::F64(b)) => {
-            let mut out = Block::<f64>::new(len);
-            reduction.run(x.view(b), axes, &mut out);
-            Tensor::from_block(out, &shape)
+            let mut out = Fresh::<f64>::new(op, &shape)?;
+            reduction.run(x.view(b), axes, &mut out)?;
+            out.tensor()
         }
         Storage::Cpu(_) => unreachable!("`computable` returns f32 or f64"),
-    }
+    })
 }
 
 /// A shape with size 1 at `axes`.
@@ -86,7 +87,7 @@ impl Tensor {
     pub fn sum(&self, axes: &[isize]) -> Result<Tensor> {
         let x = self.computable("sum")?;
         let axes = check::axes("sum", axes, x.rank())?;
-        Ok(Tensor::record(reduced(&x, &axes, Reduction::Sum), &[&x], Sum { axes, count: 1.0 }))
+        Ok(Tensor::record(reduced("sum", &x, &axes, Reduction::Sum)?, &[&x], Sum { axes, count: 1.0 }))
     }
 
     /// [`sum`](Tensor::sum) that leaves each summed axis with size 1.
@@ -104,8 +105,8 @@ impl Tensor {
     pub fn mean(&self, axes: &[isize]) -> Result<Tensor> {
         let x = self.computable("mean")?;
         let axes = check::axes("mean", axes, x.rank())?;
-        let count = axes.iter().map(|&d| x.shape()[d]).product::<usize>() as f64;
-        Ok(Tensor::record(reduced(&x, &axes, Reduction::Mean), &[&x], Sum { axes, count }))
+        let count = product(axes.iter().map(|&d| x.shape()[d])) as f64;
+        Ok(Tensor::record(reduced("mean", &x, &axes, Reduction::Mean)?, &[&x], Sum { axes, count }))
     }
 
     /// [`mean`](Tensor::mean) that leaves each axis with size 1.
@@ -154,7 +155,7 @@ pub(crate) fn sum_to(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
     let axes: Vec<isize> = (0..x.rank()).filter(repeated).map(|d| d as isize).collect();
     let summed = if axes.is_empty() { x.clone() } else { x.sum(&axes)? };
     // A rule may answer in a smaller shape than the result's: what was not repeated is repeated now.
-    if summed.len() == shape.iter().product::<usize>() { summed.reshape(shape) } else { Ok(spread(&summed, shape)) }
+    if summed.len() == count(shape) { summed.reshape(shape) } else { Ok(spread(&summed, &check::shape("sum", shape)?)) }
 }
 
 /// The record of a reduction: over inner, outer and all axes, against a plain function of each group of elements.

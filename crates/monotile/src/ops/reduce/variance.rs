@@ -31,7 +31,7 @@ impl Tensor {
         }
         let x = self.computable("var")?;
         let axes = check::axes("var", axes, x.rank())?;
-        let y = reduced(&x, &axes, Reduction::Variance { correction });
+        let y = reduced("var", &x, &axes, Reduction::Variance { correction })?;
         Ok(Tensor::record(y, &[&x], Variance { axes, correction }))
     }
 

@@ -15,7 +15,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use half::{bf16, f16};
-use monotile_kernels::buffer::{Block, Mapping};
+use monotile_kernels::buffer::Mapping;
+use monotile_kernels::shape::Shape;
 
 pub use npz::{Npz, write_npz};
 pub use regular::{open_regular, read_regular};
@@ -24,7 +25,9 @@ pub use write::write_beside;
 pub use writer::SafeTensorsWriter;
 
 use super::dtype::Stored;
+use super::fresh::Fresh;
 use super::{DType, Tensor};
+use crate::check;
 use crate::error::{Error, Result};
 
 /// How a file stores an element: our own types, and the integers that become i64 while they are read. `U64` is read where
@@ -63,32 +66,40 @@ fn map(path: &Path) -> Result<Arc<Mapping>> {
 }
 
 /// The tensor of `shape` whose elements begin at `offset` of a mapped file; `None` where they leave it.
-fn mapped_tensor(map: &Arc<Mapping>, offset: usize, shape: &[usize], kind: FileType) -> Option<Tensor> {
-    fn ours<T: Stored>(map: &Arc<Mapping>, offset: usize, shape: &[usize], len: usize) -> Option<Tensor> {
-        Some(Tensor::from_buffer(map.elements::<T>(offset, len)?, shape))
+///
+/// # Errors
+/// If no tensor has this shape, or there is no memory for what has to be copied.
+fn mapped_tensor(map: &Arc<Mapping>, offset: usize, shape: &[usize], kind: FileType) -> Result<Option<Tensor>> {
+    fn ours<T: Stored>(map: &Arc<Mapping>, offset: usize, shape: Shape) -> Result<Option<Tensor>> {
+        Ok(map.elements::<T>(offset, shape.elements())?.map(|elements| Tensor::from_buffer(elements, shape)))
     }
-    let len = shape.iter().try_fold(1_usize, |n, &size| n.checked_mul(size))?;
+    let shape = check::shape("read", shape)?;
     match kind {
-        FileType::Ours(DType::F32) => ours::<f32>(map, offset, shape, len),
-        FileType::Ours(DType::F64) => ours::<f64>(map, offset, shape, len),
-        FileType::Ours(DType::BF16) => ours::<bf16>(map, offset, shape, len),
-        FileType::Ours(DType::F16) => ours::<f16>(map, offset, shape, len),
-        FileType::Ours(DType::I64) => ours::<i64>(map, offset, shape, len),
-        FileType::Ours(DType::Bool) => ours::<u8>(map, offset, shape, len),
+        FileType::Ours(DType::F32) => ours::<f32>(map, offset, shape),
+        FileType::Ours(DType::F64) => ours::<f64>(map, offset, shape),
+        FileType::Ours(DType::BF16) => ours::<bf16>(map, offset, shape),
+        FileType::Ours(DType::F16) => ours::<f16>(map, offset, shape),
+        FileType::Ours(DType::I64) => ours::<i64>(map, offset, shape),
+        FileType::Ours(DType::Bool) => ours::<u8>(map, offset, shape),
         kind => {
-            let bytes = map.bytes().get(offset..offset.checked_add(len.checked_mul(kind.size())?)?)?;
-            Some(widened(bytes, shape, kind))
+            let end = shape.elements().checked_mul(kind.size()).and_then(|bytes| offset.checked_add(bytes));
+            let bytes = end.and_then(|end| map.bytes().get(offset..end));
+            bytes.map(|bytes| widened(bytes, shape, kind)).transpose()
         }
     }
 }
 
 /// The tensor of `shape` with a copy of these bytes, which must be as many as it needs.
-fn copied_tensor(bytes: &[u8], shape: &[usize], kind: FileType) -> Tensor {
-    fn ours<T: Stored>(bytes: &[u8], shape: &[usize]) -> Tensor {
-        let mut block = Block::<T>::new(bytes.len() / size_of::<T>());
-        bytemuck::cast_slice_mut::<T, u8>(&mut block).copy_from_slice(bytes);
-        Tensor::from_block(block, shape)
+///
+/// # Errors
+/// If no tensor has this shape, or there is no memory for it.
+fn copied_tensor(bytes: &[u8], shape: &[usize], kind: FileType) -> Result<Tensor> {
+    fn ours<T: Stored>(bytes: &[u8], shape: Shape) -> Result<Tensor> {
+        let mut out = Fresh::<T>::of("read", shape)?;
+        bytemuck::cast_slice_mut::<T, u8>(&mut out).copy_from_slice(bytes);
+        Ok(out.tensor())
     }
+    let shape = check::shape("read", shape)?;
     match kind {
         FileType::Ours(DType::F32) => ours::<f32>(bytes, shape),
         FileType::Ours(DType::F64) => ours::<f64>(bytes, shape),
@@ -101,9 +112,9 @@ fn copied_tensor(bytes: &[u8], shape: &[usize], kind: FileType) -> Tensor {
 }
 
 /// Narrow integers as i64.
-fn widened(bytes: &[u8], shape: &[usize], kind: FileType) -> Tensor {
-    let mut block = Block::<i64>::new(bytes.len() / kind.size());
-    let wide = block.iter_mut().zip(bytes.chunks_exact(kind.size()));
+fn widened(bytes: &[u8], shape: Shape, kind: FileType) -> Result<Tensor> {
+    let mut out = Fresh::<i64>::of("read", shape)?;
+    let wide = out.iter_mut().zip(bytes.chunks_exact(kind.size()));
     wide.for_each(|(to, b)| {
         *to = match (kind, b) {
             (FileType::U8, &[a]) => i64::from(a),
@@ -116,13 +127,14 @@ fn widened(bytes: &[u8], shape: &[usize], kind: FileType) -> Tensor {
             _ => unreachable!("chunks are as long as an element"),
         }
     });
-    Tensor::from_block(block, shape)
+    Ok(out.tensor())
 }
 
 /// The elements in row-major order as little-endian bytes.
 fn write_elements(tensor: &Tensor, to: &mut dyn std::io::Write) -> std::io::Result<()> {
     use super::storage::{Cpu, Storage};
-    let source = if tensor.is_contiguous() { tensor.clone() } else { tensor.copied() };
+    let no_memory = |error: Error| std::io::Error::new(std::io::ErrorKind::OutOfMemory, error.to_string());
+    let source = tensor.dense().map_err(no_memory)?;
     let range = source.layout().offset..source.layout().offset + source.len();
     let range = if source.is_empty() { 0..0 } else { range };
     let Storage::Cpu(memory) = source.storage();

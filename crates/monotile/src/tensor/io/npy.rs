@@ -94,15 +94,16 @@ impl Header {
     /// The tensor in these bytes of a whole file, which lie `at` bytes into a mapping where there is one.
     pub(super) fn tensor(&self, bytes: &[u8], mapped: Option<(&Arc<Mapping>, usize)>) -> Result<Tensor, String> {
         let truncated = || self.truncated(bytes.len());
+        let words = |error: Error| error.to_string();
         let data = bytes.get(self.start..self.file_size().ok_or_else(truncated)?).ok_or_else(truncated)?;
         let shape = self.stored_shape();
         let stored = if self.swapped {
             let reversed: Vec<u8> = data.chunks_exact(self.kind.size()).flat_map(|element| element.iter().rev().copied()).collect();
-            copied_tensor(&reversed, &shape, self.kind)
+            copied_tensor(&reversed, &shape, self.kind).map_err(words)?
         } else {
             match mapped {
-                Some((map, at)) => mapped_tensor(map, at + self.start, &shape, self.kind).ok_or_else(truncated)?,
-                None => copied_tensor(data, &shape, self.kind),
+                Some((map, at)) => mapped_tensor(map, at + self.start, &shape, self.kind).map_err(words)?.ok_or_else(truncated)?,
+                None => copied_tensor(data, &shape, self.kind).map_err(words)?,
             }
         };
         let large = |x: &i64| *x < 0;
@@ -267,7 +268,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.npy");
         for shape in [&[][..], &[5], &[2, 3], &[0, 2], &[2, 3, 4]] {
-            let n = shape.iter().product::<usize>();
+            let n = monotile_kernels::shape::count(&shape);
             let a = Tensor::from_vec((0..n).map(|i| i as f32 + 0.5).collect(), shape).unwrap();
             a.write_npy(&path).unwrap();
             let back = Tensor::read_npy(&path).unwrap();

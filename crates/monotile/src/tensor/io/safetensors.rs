@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use monotile_kernels::buffer::Mapping;
+use monotile_kernels::shape::count;
 use serde_json::{Map, Value, json};
 
 use super::{FileType, map, mapped_tensor, write_beside, write_elements};
@@ -123,7 +124,9 @@ impl SafeTensors {
             let what = format!("tensor \"{name}\" has element type {}, which is not read", entry.dtype);
             return Err(Error::new(ErrorKind::Unsupported, format!("{}: {what}", self.path.display())));
         };
+        let named = |error: Error| error.within(format!("{}: tensor \"{name}\"", self.path.display()));
         mapped_tensor(&self.map, entry.start, &entry.shape, kind)
+            .map_err(named)?
             .ok_or_else(|| Error::format(&self.path, format!("offset {}: tensor \"{name}\" leaves the file", entry.start)))
     }
 }
@@ -246,15 +249,21 @@ pub struct Planned {
 impl Planned {
     /// A tensor of this name, element type and shape.
     pub fn new(name: &str, dtype: DType, shape: &[usize]) -> Self {
-        let (width, count) = (dtype.size(), shape.iter().product::<usize>());
-        Self { name: name.to_string(), dtype: dtype.name().to_uppercase(), shape: shape.to_vec(), bytes: count * width, width }
+        let (width, elements) = (dtype.size(), count(shape));
+        Self {
+            name: name.to_string(),
+            dtype: dtype.name().to_uppercase(),
+            shape: shape.to_vec(),
+            bytes: elements.saturating_mul(width),
+            width,
+        }
     }
 
     /// A tensor as it is in another file; `None` if it is not there.
     pub fn copy(file: &SafeTensors, name: &str) -> Option<Self> {
         let Entry { dtype, shape, start, end } = file.header.entries.get(name)?;
         // Of types that are not read the file tells by how many bytes there are.
-        let width = file_type(dtype).map_or((end - start) / shape.iter().product::<usize>().max(1), FileType::size);
+        let width = file_type(dtype).map_or((end - start) / count(shape).max(1), FileType::size);
         Some(Self { name: name.to_string(), dtype: dtype.clone(), shape: shape.clone(), bytes: end - start, width })
     }
 

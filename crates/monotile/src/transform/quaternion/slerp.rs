@@ -1,11 +1,11 @@
 //! Rotations between two.
 
-use monotile_kernels::buffer::Block;
 use monotile_kernels::simd::Lanes;
 use monotile_kernels::transform::slerp as kernel;
 
 use crate::error::Result;
 use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, uniform};
@@ -51,9 +51,9 @@ pub fn slerp(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
 fn forward<T: Stored + Lanes>(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     let all = leading("quaternion::slerp", &[(a, 1), (b, 1), (t, 1)])?;
     let [a, b, t] = [spread(a, &all)?, spread(b, &all)?, spread(t, &all)?];
-    let mut out = Block::<T>::new(4 * all.iter().product::<usize>());
+    let mut out = Fresh::<T>::new("quaternion::slerp", &shape(&all, &[4]))?;
     kernel::slerp(rows(&a), rows(&b), rows(&t), &mut out);
-    Ok(Tensor::from_block(out, &shape(&all, &[4])))
+    Ok(out.tensor())
 }
 
 /// Normalized linear interpolation: from `a` at t = 0 to `b` at t = 1 by the shorter way, faster in the middle. Cheaper than [`slerp`], and

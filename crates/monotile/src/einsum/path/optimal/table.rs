@@ -1,6 +1,7 @@
 //! Every subset of the terms: the labels that it leaves, how large its result is, and whether it can be part of an answer.
 
 use super::{Problem, Search};
+use crate::einsum::cost::times;
 use crate::einsum::pair::Label;
 use crate::einsum::path::goal::{Goal, Measure};
 
@@ -132,7 +133,8 @@ fn and<const W: usize>(a: &[u64; W], b: &[u64; W]) -> [u64; W] {
 /// The product of the sizes of the labels in a set.
 #[inline]
 pub(super) fn elements<const W: usize>(set: &[u64; W], products: &[[f64; 256]]) -> f64 {
-    products.iter().enumerate().map(|(byte, products)| products[(set[byte / 8] >> (byte % 8 * 8)) as usize & 255]).product()
+    let of = |(byte, products): (usize, &[f64; 256])| products[(set[byte / 8] >> (byte % 8 * 8)) as usize & 255];
+    products.iter().enumerate().map(of).fold(1.0, times)
 }
 
 /// The product of the sizes that each byte selects of (up to) eight labels.
@@ -140,7 +142,7 @@ fn products(sizes: &[f64]) -> [f64; 256] {
     let mut products = [1.0; 256];
     for byte in 1..256_usize {
         let first = byte.trailing_zeros() as usize;
-        products[byte] = products[byte & (byte - 1)] * sizes.get(first).copied().unwrap_or(1.0);
+        products[byte] = times(products[byte & (byte - 1)], sizes.get(first).copied().unwrap_or(1.0));
     }
     products
 }

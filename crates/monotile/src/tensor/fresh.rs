@@ -1,0 +1,70 @@
+//! Results that are about to be written.
+
+use std::ops::{Deref, DerefMut};
+
+use monotile_kernels::buffer::{Block, Buffer, OutOfMemory};
+use monotile_kernels::shape::Shape;
+
+use super::Tensor;
+use super::dtype::Stored;
+use crate::check;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A tensor that a kernel has yet to write: its shape is one that a tensor can have, and its memory is there, in row-major
+/// order, with unspecified contents.
+pub(crate) struct Fresh<T: Stored> {
+    block: Block<T>,
+    shape: Shape,
+}
+
+impl<T: Stored> Fresh<T> {
+    /// The result of `op` of this shape.
+    ///
+    /// # Errors
+    /// If no tensor has this shape, or there is no memory for it.
+    pub fn new(op: &str, shape: &[usize]) -> Result<Self> {
+        Self::of(op, check::shape(op, shape)?)
+    }
+
+    /// [`new`](Self::new) of a shape that is known to be one.
+    pub fn of(op: &str, shape: Shape) -> Result<Self> {
+        match Block::new(shape.elements()) {
+            Ok(block) => Ok(Self { block, shape }),
+            Err(OutOfMemory { bytes }) => Err(Error::new(
+                ErrorKind::Memory,
+                format!("{op}: a result of shape {shape:?} needs {bytes} bytes of memory, which cannot be had"),
+            )),
+        }
+    }
+
+    /// The result of `op` that has the shape of another tensor.
+    pub fn like(op: &str, other: &Tensor) -> Result<Self> {
+        Self::of(op, other.layout().shape.clone())
+    }
+
+    /// [`new`](Self::new) with one value everywhere.
+    pub fn filled(op: &str, shape: &[usize], value: T) -> Result<Self> {
+        let mut fresh = Self::new(op, shape)?;
+        fresh.block.fill(value);
+        Ok(fresh)
+    }
+
+    /// The tensor, once it is written.
+    pub fn tensor(self) -> Tensor {
+        Tensor::from_buffer(Buffer::from(self.block), self.shape)
+    }
+}
+
+impl<T: Stored> Deref for Fresh<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.block
+    }
+}
+
+impl<T: Stored> DerefMut for Fresh<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.block
+    }
+}
