@@ -75,7 +75,14 @@ impl Images {
             [0xff, 0xd8, ..] => ImageFormat::Jpeg,
             _ => return Err(Error::new(ErrorKind::Unsupported, format!("it is {}, and PNG and JPEG are read", other(bytes)))),
         };
-        let (width, height) = ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().map_err(undecoded)?;
+        let (width, height) = match (format, bytes) {
+            // The header alone, so that nothing behind it is looked at before the size is known to fit.
+            (ImageFormat::Png, [_, _, _, _, _, _, _, _, _, _, _, _, b'I', b'H', b'D', b'R', a, b, c, d, e, f, g, h, ..]) => {
+                (u32::from_be_bytes([*a, *b, *c, *d]), u32::from_be_bytes([*e, *f, *g, *h]))
+            }
+            (ImageFormat::Png, _) => return Err(undecoded("it has no header")),
+            _ => ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().map_err(undecoded)?,
+        };
         if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
             return Err(fault(format!("a picture of {width} x {height} texels, and 1 to {MAX_SIDE} a side are read")));
         }

@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(read("data:;base64,AP_-"), [0, 255, 254]);
         assert_eq!(read("data:,a%20b"), b"a b");
         assert_eq!(read("data:;base64,"), b"");
-        assert_eq!(read("DATA:image/png;BASE64,TW9u\r\n dGls\nZQ=="), b"Monotile");
+        assert_eq!(read("DATA:image/png;BASE64,TW9u\r\n b3Rp\nbGU="), b"Monotile");
         assert_eq!(read("data:a/b;charset=utf-8;base64,TW9ub3RpbGU%3D"), b"Monotile");
     }
 
