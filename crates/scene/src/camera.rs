@@ -113,6 +113,6 @@ fn matrix(t: &Tensor) -> Result<DMat4> {
     if t.shape() != [4, 4] {
         return Err(Error::shape(format!("camera: a matrix is 4 x 4, not {:?}", t.shape())));
     }
-    let rows = t.to_f64_vec();
+    let rows = t.to_f64_vec()?;
     Ok(DMat4::from_cols_array(&std::array::from_fn(|i| rows[i])).transpose())
 }

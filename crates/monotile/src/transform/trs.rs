@@ -87,7 +87,7 @@ fn posed(
     let forward = if t.dtype() == DType::F64 { forward::<f64> } else { forward::<f32> };
     let Some(out) = forward(inverse, [&t, &q, &s], &all)? else {
         let own = &s.shape()[..s.rank() - 1];
-        let i = s.to_f64_vec().iter().position(|&s| s == 0.0).unwrap_or(0) / 3;
+        let i = s.to_f64_vec()?.iter().position(|&s| s == 0.0).unwrap_or(0) / 3;
         return Err(Error::value(format!(
             "{name}: the scale {} has a 0, and so no inverse{}",
             shown(&s, own, i),
@@ -158,7 +158,7 @@ pub fn decompose(m: &Tensor) -> Result<Trs> {
         |length| length == 0.0,
         |i| Error::value(format!("{OP}: column {} is 0, and so a scale{}", i % 3, of_batch(batch, i / 3))),
     )?;
-    let sign = mirrored.unsqueeze(-1)?.where_(&constant(&[-1.0, 1.0, 1.0], m.dtype())?, &Tensor::ones(&[3], m.dtype()))?;
+    let sign = mirrored.unsqueeze(-1)?.where_(&constant(&[-1.0, 1.0, 1.0], m.dtype())?, &Tensor::ones(&[3], m.dtype())?)?;
     let signed = lengths.mul(&sign)?;
     let rotation = Tensor::stack(&[&x, &y, &z], -1)?.div(&signed.unsqueeze(-2)?)?;
     let scale = signed.mul(&Tensor::cat(&[&s, &t, &r], -1)?)?;
@@ -172,7 +172,7 @@ fn power_of_two(column: &Tensor) -> Result<Tensor> {
     // A power of which neither it nor its inverse leaves the type's normal numbers.
     let most = if column.dtype() == DType::F64 { 1020.0 } else { 124.0 };
     let power = |x: f64| if x > 0.0 && x.is_finite() { x.log2().round().clamp(-most, most).exp2() } else { 1.0 };
-    let powers: Vec<f64> = largest.to_f64_vec().into_iter().map(power).collect();
+    let powers: Vec<f64> = largest.to_f64_vec()?.into_iter().map(power).collect();
     Tensor::from_slice(&powers, largest.shape())?.to_dtype(column.dtype())
 }
 
@@ -261,7 +261,10 @@ pub(crate) fn specs() -> Vec<Spec> {
                 composed(normal(&[2, 3]), rotations(&[2]), numbers(&[1.0, 0.0, 3.0])),
                 "decompose: column 1 is 0, and so a scale (number 0 of the batch)",
             )
-            .refuses(vec![Tensor::ones(&[4, 4], crate::DType::F64)], "decompose: the last row is [1, 1, 1, 1], not [0, 0, 0, 1]"),
+            .refuses(
+                vec![Tensor::ones(&[4, 4], crate::DType::F64).unwrap()],
+                "decompose: the last row is [1, 1, 1, 1], not [0, 0, 0, 1]",
+            ),
     ]
 }
 
@@ -276,14 +279,14 @@ mod tests {
             for scale in scales.into_iter().chain([1.0]) {
                 let turned = Tensor::from_slice(&[0.5, -0.5, 0.5, 0.5], &[4])?.to_dtype(dtype)?;
                 let scales = Tensor::from_slice(&[scale, -scale, scale], &[3])?.to_dtype(dtype)?;
-                let m = compose(&Tensor::zeros(&[3], dtype), &turned, &scales)?;
+                let m = compose(&Tensor::zeros(&[3], dtype)?, &turned, &scales)?;
                 let parts = decompose(&m)?;
                 let epsilon = if dtype == DType::F32 { f64::from(f32::EPSILON) } else { f64::EPSILON };
-                for (found, wanted) in parts.scale.to_f64_vec().into_iter().zip([-scale, scale, scale]) {
+                for (found, wanted) in parts.scale.to_f64_vec()?.into_iter().zip([-scale, scale, scale]) {
                     assert!((found / wanted - 1.0).abs() < 4.0 * epsilon, "{dtype:?} {scale:e}: {found:e}");
                 }
                 let back = compose(&parts.translation, &parts.rotation, &parts.scale)?;
-                let apart = back.mul_scalar(1.0 / scale)?.sub(&m.mul_scalar(1.0 / scale)?)?.abs()?.max(&[])?.to_f64_vec()[0];
+                let apart = back.mul_scalar(1.0 / scale)?.sub(&m.mul_scalar(1.0 / scale)?)?.abs()?.max(&[])?.to_f64_vec()?[0];
                 assert!(apart < 8.0 * epsilon, "{dtype:?} {scale:e}: {apart:e}");
             }
         }

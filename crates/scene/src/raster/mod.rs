@@ -86,10 +86,10 @@ impl<'a> Renderer<'a> {
         let size = [shot.camera.width, shot.camera.height];
         let draws = self.order.draws(self.scene, pose, (&view.space, &view.view_from_world));
         let drawn = self.drawn(pose, &draws, &view, shot);
+        let bins = Bins::new(&drawn.triangles, size)?;
         let behind = Behind::new(shot, &view, &drawn);
         let shader = Shader::new(&drawn.looks, &self.materials, &self.textures, shot, view.viewpoint);
         let parts = Parts { drawn: &drawn, shader: &shader, behind: &behind, size };
-        let bins = Bins::new(&drawn.triangles, size)?;
         let mut picture = Picture { width: size[0], height: size[1], rgba: vec![0; 4 * size[0] * size[1]] };
         let bands: Vec<Mutex<&mut [u8]>> = picture.rgba.chunks_mut(4 * SIDE * size[0]).map(Mutex::new).collect();
         let next = AtomicUsize::new(0);

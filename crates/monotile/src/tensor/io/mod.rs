@@ -27,7 +27,8 @@ use super::dtype::Stored;
 use super::{DType, Tensor};
 use crate::error::{Error, Result};
 
-/// How a file stores an element: our own types, and the integers that become i64 while they are read.
+/// How a file stores an element: our own types, and the integers that become i64 while they are read. `U64` is read where
+/// every number fits i64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FileType {
     Ours(DType),
@@ -37,6 +38,7 @@ enum FileType {
     I16,
     U32,
     I32,
+    U64,
 }
 
 impl FileType {
@@ -46,6 +48,7 @@ impl FileType {
             Self::U8 | Self::I8 => 1,
             Self::U16 | Self::I16 => 2,
             Self::U32 | Self::I32 => 4,
+            Self::U64 => 8,
         }
     }
 }
@@ -109,6 +112,7 @@ fn widened(bytes: &[u8], shape: &[usize], kind: FileType) -> Tensor {
             (FileType::I16, &[a, b]) => i64::from(i16::from_le_bytes([a, b])),
             (FileType::U32, &[a, b, c, d]) => i64::from(u32::from_le_bytes([a, b, c, d])),
             (FileType::I32, &[a, b, c, d]) => i64::from(i32::from_le_bytes([a, b, c, d])),
+            (FileType::U64, &[a, b, c, d, e, f, g, h]) => i64::from_le_bytes([a, b, c, d, e, f, g, h]),
             _ => unreachable!("chunks are as long as an element"),
         }
     });
