@@ -6,6 +6,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`buffer`], [`pool`] | memory: recycled blocks and mapped files |
+//! | [`process`] | signals, files that change while they are mapped, memory that is counted |
 //! | [`view`] | strided windows |
 //! | [`real`], [`math`] | the element types and their elementary functions |
 //! | [`simd`], [`threads`] | instruction sets chosen at run time; splitting work |
@@ -34,6 +35,7 @@ pub mod naive;
 pub mod norm;
 pub mod optim;
 pub mod pool;
+pub mod process;
 pub mod product;
 pub mod real;
 pub mod reduce;

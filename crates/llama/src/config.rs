@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use monotile::{Error, ErrorKind, Result};
+use monotile::{Error, ErrorKind, Result, limits};
 use serde_json::{Value, json};
 
 use crate::json::{Fields, write_json};
@@ -219,6 +219,12 @@ impl Config {
         ];
         if let Some((name, size)) = sizes.into_iter().find(|&(_, size)| size == 0 || size > 0x7fff_ffff) {
             return Err(Error::value(format!("{name} must be from 1 to 2147483647, got {size}")));
+        }
+        limits::BLOCKS.admit("num_hidden_layers", self.num_hidden_layers as u64)?;
+        // The shapes of matrices are products of two sizes, of which heads have one more.
+        let wide = heads.checked_mul(self.head_dim).is_none_or(|width| width > 0x7fff_ffff);
+        if wide || self.counted().is_none() {
+            return Err(Error::value("the sizes come to a model of more numbers than any machine can hold"));
         }
         if !heads.is_multiple_of(groups) {
             return Err(Error::value(format!(

@@ -26,14 +26,21 @@ impl Config {
     /// assert_eq!(Config::default().parameters() - tied.parameters(), 258 * 64);
     /// ```
     pub fn parameters(&self) -> usize {
-        let hidden = self.hidden_size;
+        // That of a checked configuration fits.
+        self.counted().unwrap_or(usize::MAX)
+    }
+
+    /// The same; `None` where the bytes of so many numbers, four times over, could not be counted.
+    pub(crate) fn counted(&self) -> Option<usize> {
+        let hidden = self.hidden_size as u128;
         let linear = |linear| {
-            let [rows, columns] = self.shape(linear);
+            let [rows, columns] = self.shape(linear).map(|size| size as u128);
             rows * columns + if self.has_bias(linear) { rows } else { 0 }
         };
-        let block = Linear::BLOCK.into_iter().map(linear).sum::<usize>() + 2 * hidden;
+        let block = Linear::BLOCK.into_iter().map(linear).sum::<u128>() + 2 * hidden;
         let head = if self.tie_word_embeddings { 0 } else { linear(Linear::Head) };
-        self.vocab_size * hidden + self.num_hidden_layers * block + hidden + head
+        let all = self.vocab_size as u128 * hidden + self.num_hidden_layers as u128 * block + hidden + head;
+        usize::try_from(all).ok().filter(|&all| all <= isize::MAX as usize / 32)
     }
 
     /// The matrix products of one token's way through the model; attention's own are not among them.

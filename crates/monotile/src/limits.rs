@@ -85,6 +85,16 @@ pub static TEXT: Limit = Limit::new("text", 4 << 30, "bytes", "one file of text 
 
 /// Bytes of a chat template; the longest published ones have about 20,000.
 pub static TEMPLATE: Limit = Limit::new("template", 512 << 10, "bytes", "a chat template");
+/// Steps of one rendering by a chat template; a conversation of a hundred turns takes some ten thousand.
+pub static TEMPLATE_STEPS: Limit =
+    Limit::new("template-steps", 2_000_000, "steps", "one rendering by a chat template: an instruction, or 64 bytes of data");
+/// Bytes that a chat template holds while it renders, where the allocator counts them.
+pub static TEMPLATE_MEMORY: Limit =
+    Limit::new("template-memory", 64 << 20, "bytes", "memory that a chat template takes, in the command");
+/// Seconds that one rendering may last.
+pub static TEMPLATE_TIME: Limit = Limit::new("template-time", 10, "seconds", "one rendering by a chat template");
+/// Blocks of a transformer; the deepest published ones have about 130.
+pub static BLOCKS: Limit = Limit::new("blocks", 10_000, "blocks", "one transformer");
 
 /// Bytes of one file that a 3D model is made of.
 pub static MODEL: Limit =
@@ -109,7 +119,22 @@ pub static TILES: Limit = Limit::new(
 pub static FRAMES: Limit = Limit::new("frames", 100_000, "frames", "one animation that is drawn");
 
 /// Every limit there is.
-pub static ALL: [&Limit; 10] = [&JSON, &TEXT, &TEMPLATE, &MODEL, &TEXELS, &NODES, &DEPTH, &CORNERS, &TILES, &FRAMES];
+pub static ALL: [&Limit; 14] = [
+    &JSON,
+    &TEXT,
+    &TEMPLATE,
+    &MODEL,
+    &TEXELS,
+    &NODES,
+    &DEPTH,
+    &CORNERS,
+    &TILES,
+    &FRAMES,
+    &TEMPLATE_STEPS,
+    &TEMPLATE_MEMORY,
+    &TEMPLATE_TIME,
+    &BLOCKS,
+];
 
 /// Sets a limit by a text, `NAME=VALUE`, where the value is a whole number that may end in `k`, `M`, `G` (powers of 1000) or `Ki`,
 /// `Mi`, `Gi` (powers of 1024).

@@ -43,7 +43,7 @@ fn adapt(folder: &Path, data: &str, out: &str, more: &[&str]) -> Ended {
 }
 
 /// A workshop with a file of each kind.
-fn school() -> tempfile::TempDir {
+pub fn school() -> tempfile::TempDir {
     let folder = workshop();
     // As `train` writes it.
     fs::write(folder.path().join("model/tokenizer_config.json"), "{\"bos_token\": \"<s>\", \"eos_token\": \"</s>\"}").unwrap();

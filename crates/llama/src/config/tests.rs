@@ -60,6 +60,18 @@ fn a_refused_config_names_file_and_field() {
             json!({"num_key_value_heads": 4}),
             "config.json: num_key_value_heads 4 does not divide num_attention_heads 6, so heads cannot share keys",
         ),
+        (
+            json!({"num_hidden_layers": 1_000_000_000}),
+            "config.json: num_hidden_layers: asks for 1000000000 blocks, and the limit \"blocks\" is 10000",
+        ),
+        (
+            json!({"num_attention_heads": 2_000_000_000, "num_key_value_heads": 1, "head_dim": 2_000_000_000}),
+            "config.json: the sizes come to a model of more numbers than any machine can hold",
+        ),
+        (
+            json!({"hidden_size": 2_147_483_646, "intermediate_size": 2_147_483_646}),
+            "config.json: the sizes come to a model of more numbers than any machine can hold",
+        ),
         (json!({"head_dim": 15}), "config.json: head_dim 15 is odd; rotary embeddings turn pairs"),
         (json!({"hidden_act": "gelu"}), "config.json: hidden_act \"gelu\" is not supported; silu is"),
         (

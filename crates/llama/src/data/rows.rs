@@ -129,7 +129,7 @@ impl Rows {
     /// The share of the rows' places that samples fill: 1 for text.
     pub fn filled(&self) -> f64 {
         // A sample's last token foretells nothing and takes no place.
-        (self.tokens.len() - self.ends.len()) as f64 / (self.count() * (self.length - 1)) as f64
+        (self.tokens.len() - self.ends.len()) as f64 / (self.count() as f64 * (self.length - 1) as f64)
     }
 
     /// Takes rows off the end: those to train on, and a tail of this share of them to evaluate on, at least one if the share is above 0.

@@ -52,6 +52,7 @@ pub fn merge(model: &Path, adapters: &[(Deltas, f64)], dtype: Option<DType>, out
         for file in weights.files() {
             bytes += shard(file, &combined, dtype, staged.folder(), &mut *seen.tensor)?;
         }
+        weights.files().iter().try_for_each(SafeTensors::check_unchanged)?;
         copy_others(model, staged.folder())?;
         describe(model, staged.folder(), dtype, bytes)
     };
