@@ -80,7 +80,7 @@ impl Extremes {
 /// One of directions all around, nearly evenly: the axes, then the Fibonacci spiral.
 fn direction(i: usize) -> Vec3 {
     if i < 6 {
-        return [Vec3::X, Vec3::Y, Vec3::Z][i / 2] * if i % 2 == 0 { 1.0 } else { -1.0 };
+        return [Vec3::X, Vec3::Y, Vec3::Z][i / 2] * if i.is_multiple_of(2) { 1.0 } else { -1.0 };
     }
     let y = 1.0 - 2.0 * (i as f32 + 0.5) / DIRECTIONS as f32;
     let around = i as f32 * 2.399_963_2;

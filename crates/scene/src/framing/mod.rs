@@ -330,8 +330,11 @@ mod tests {
     #[test]
     fn a_camera_under_scaled_nodes_keeps_its_angles() {
         let half = (0.5_f32.sqrt(), 0.5_f32.sqrt());
-        let own =
-            Trs { translation: [0.0, 1.0, 5.0], rotation: [0.0, 0.0, 0.25881904510252074, 0.9659258262890683], scale: [1.0; 3] };
+        let own = Trs {
+            translation: [0.0, 1.0, 5.0],
+            rotation: [0.0, 0.0, 15_f32.to_radians().sin(), 15_f32.to_radians().cos()],
+            scale: [1.0; 3],
+        };
         let turned = Trs { rotation: [0.0, half.0, 0.0, half.1], ..Trs::default() };
         let view = |scene: &Scene| Camera::of_node(scene, &Pose::rest(scene), 1, [64, 48]).unwrap().matrices().unwrap().0;
         let plain = DMat3::from_mat4(view(&with_camera(turned, own)));

@@ -106,8 +106,10 @@ fn fill(map: &mut [f32], [a, b, c]: [Vec2; 3]) {
         for x in low.x as usize..(high.x.ceil() as usize).min(SHADOW_SIZE) {
             let p = Vec2::new(x as f32, y as f32) + 0.5;
             let inside = |from: Vec2, to: Vec2| (to - from).perp_dot(p - from) * area >= 0.0;
-            if inside(a, b) && inside(b, c) && inside(c, a) {
-                map[y * SHADOW_SIZE + x] = 1.0;
+            let texel = &mut map[y * SHADOW_SIZE + x];
+            // What is dark stays dark: many layers take little longer than one.
+            if *texel == 0.0 && inside(a, b) && inside(b, c) && inside(c, a) {
+                *texel = 1.0;
             }
         }
     }
