@@ -141,7 +141,7 @@ impl Sight {
     /// What is sent to (0, 0, z, 0) is where all rays meet; the corners of the picture have the vertex's depth.
     fn through(back: &Tensor, way: &Spaces) -> Result<Self> {
         let place = |clip: [f64; 4]| -> Result<[f64; 4]> {
-            let at = back.matmul(&Tensor::from_slice(&clip, &[4, 1])?)?.to_f64_vec();
+            let at = back.matmul(&Tensor::from_slice(&clip, &[4, 1])?)?.to_f64_vec()?;
             Ok([at[0], at[1], at[2], at[3]])
         };
         let divided = |[x, y, z, w]: [f64; 4]| [x, y, z].map(|a| (a / w) as f32);

@@ -69,8 +69,8 @@ impl Model {
     pub fn random(config: Config, seed: u64) -> Result<Self> {
         let mut rng = Rng::new(seed);
         Self::build(config, |name, shape| match shape {
-            [_] if name.ends_with(".bias") => Ok(Tensor::zeros(shape, DType::F32)),
-            [_] => Ok(Tensor::ones(shape, DType::F32)),
+            [_] if name.ends_with(".bias") => Tensor::zeros(shape, DType::F32),
+            [_] => Tensor::ones(shape, DType::F32),
             _ => rng.normal(shape, DType::F32)?.mul_scalar(START_DEVIATION),
         })
     }
@@ -345,7 +345,7 @@ impl Model {
     /// another frozen model.
     pub(crate) fn fingerprint(&self) -> String {
         let first = |(_, tensor): &(String, &Tensor)| {
-            let row = tensor.select(0, 0).map_or(0.0, |row| row.to_f64_vec().iter().sum::<f64>());
+            let row = tensor.select(0, 0).and_then(|row| row.to_f64_vec()).map_or(0.0, |row| row.iter().sum::<f64>());
             row + tensor.len() as f64
         };
         let sum: f64 = self.parameters(Trained::Everything).iter().map(first).sum();

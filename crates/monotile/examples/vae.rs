@@ -35,7 +35,7 @@ fn initial(rng: &mut Rng) -> Result<Vec<Tensor>> {
     let mut parameters = Vec::new();
     for (from, to) in sizes {
         parameters.push(rng.normal(&[from, to], DType::F32)?.mul_scalar((1.0 / from as f64).sqrt())?.requires_grad());
-        parameters.push(Tensor::zeros(&[to], DType::F32).requires_grad());
+        parameters.push(Tensor::zeros(&[to], DType::F32)?.requires_grad());
     }
     Ok(parameters)
 }

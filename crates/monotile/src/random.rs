@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor, create::element_count};
 
 /// A generator of random numbers with an explicit seed (ChaCha with 8 rounds).
@@ -56,10 +56,15 @@ impl Rng {
     }
 
     /// The numbers 0 … n - 1 in random order (Fisher and Yates).
-    pub fn permutation(&mut self, n: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..n).collect();
+    ///
+    /// # Errors
+    /// If there is no memory for so many.
+    pub fn permutation(&mut self, n: usize) -> Result<Vec<usize>> {
+        let mut order = Vec::new();
+        order.try_reserve_exact(n).map_err(|_| Error::memory("permutation", n as u128 * size_of::<usize>() as u128))?;
+        order.extend(0..n);
         (1..n).rev().for_each(|i| order.swap(i, self.below(i + 1)));
-        order
+        Ok(order)
     }
 
     /// Numbers drawn uniformly from [low, high).
@@ -101,7 +106,7 @@ mod tests {
 
     #[test]
     fn normal_numbers_have_mean_zero_and_variance_one() {
-        let x = Rng::new(2).normal(&[100_000], DType::F64).unwrap().to_f64_vec();
+        let x = Rng::new(2).normal(&[100_000], DType::F64).unwrap().to_f64_vec().unwrap();
         let mean = x.iter().sum::<f64>() / 1e5;
         let variance = x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 1e5;
         // Five standard errors: 5/√n and 5·√(2/n).

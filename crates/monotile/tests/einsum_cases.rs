@@ -50,7 +50,7 @@ fn shapes(case: &[Vec<usize>]) -> Vec<&[usize]> {
 /// The largest difference relative to the largest entry.
 fn off(got: &Tensor, expected: &Tensor) -> f64 {
     assert_eq!(got.shape(), expected.shape());
-    let (got, expected) = (got.to_f64_vec(), expected.to_f64_vec());
+    let (got, expected) = (got.to_f64_vec().unwrap(), expected.to_f64_vec().unwrap());
     let largest = expected.iter().fold(f64::MIN_POSITIVE, |m, x| m.max(x.abs()));
     got.iter().zip(&expected).map(|(g, e)| (g - e).abs()).fold(0.0, |m, d| if d <= m { m } else { d }) / largest
 }
@@ -184,7 +184,7 @@ fn every_invalid_equation_is_refused_by_its_fault() {
         ("sizes 3 and 4 for one repeated label", &["label i is 3 in dimension 0 and 4 in dimension 1 of operand 0"]),
     ];
     for Invalid { equation, shapes: case, why } in read::<Vec<Invalid>>(folder.join("einsum_invalid.json")) {
-        let inputs: Vec<Tensor> = case.iter().map(|s| Tensor::ones(s, DType::F64)).collect();
+        let inputs: Vec<Tensor> = case.iter().map(|s| Tensor::ones(s, DType::F64).unwrap()).collect();
         let error = einsum(&equation, &inputs.iter().collect::<Vec<_>>()).expect_err(&equation);
         let sentence = error.to_string();
         assert!(sentence.starts_with(&format!("einsum \"{equation}\": ")), "{sentence}");

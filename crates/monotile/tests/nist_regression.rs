@@ -53,7 +53,7 @@ fn fitted(set: &Set) -> LeastSquares {
 
 /// The digits in which all agree: −log₁₀ of the largest relative error, of the absolute one where 0 is certified; at most 15.
 fn digits(found: &Tensor, certified: &[f64]) -> f64 {
-    let found = found.to_f64_vec();
+    let found = found.to_f64_vec().unwrap();
     assert_eq!(found.len(), certified.len());
     let error = |(x, c): (&f64, &f64)| if *c == 0.0 { x.abs() } else { (x - c).abs() / c.abs() };
     let worst = found.iter().zip(certified).map(error).fold(0.0, |m: f64, e| if e.is_nan() { f64::INFINITY } else { m.max(e) });

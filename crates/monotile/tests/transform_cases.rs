@@ -60,8 +60,8 @@ fn group(name: &str, operation: impl Fn(&dyn Fn(&str) -> Tensor, Depth) -> Resul
                 for (found, field) in results {
                     let expected = tensor(&case[field], DType::F64);
                     assert_eq!((found.shape(), found.dtype()), (expected.shape(), dtype), "{name} {i}: {field}");
-                    let largest = expected.to_f64_vec().iter().fold(1.0_f64, |m, x| m.max(x.abs()));
-                    for (x, e) in found.to_f64_vec().into_iter().zip(expected.to_f64_vec()) {
+                    let largest = expected.to_f64_vec().unwrap().iter().fold(1.0_f64, |m, x| m.max(x.abs()));
+                    for (x, e) in found.to_f64_vec().unwrap().into_iter().zip(expected.to_f64_vec().unwrap()) {
                         assert!((x - e).abs() <= tolerance * largest, "{name} {i} in {dtype}: {field} has {x}, not {e}");
                     }
                 }

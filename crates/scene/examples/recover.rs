@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     let orbit = Orbit { azimuth: 20.0, elevation: 8.0, distance: 1.15, ..Orbit::default() };
     let truth = Framing::new(&scene, [pose])?.camera(&orbit, SIZE)?;
     let target = picture(&model, &truth, &model.colors)?;
-    let grey = Painted { colors: Tensor::filled(model.colors.shape(), GREY, DType::F64), ..model.clone() };
+    let grey = Painted { colors: Tensor::filled(model.colors.shape(), GREY, DType::F64)?, ..model.clone() };
     let start = grey.moved(&truth, SHIFT, TURN.map(f64::to_radians))?;
 
     let begun = Instant::now();

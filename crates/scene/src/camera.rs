@@ -92,6 +92,6 @@ fn matrix(t: &Tensor) -> Result<Mat4> {
     if t.shape() != [4, 4] {
         return Err(Error::shape(format!("camera: a matrix is 4 x 4, not {:?}", t.shape())));
     }
-    let rows = t.to_f64_vec();
+    let rows = t.to_f64_vec()?;
     Ok(Mat4::from_cols_array(&std::array::from_fn(|i| rows[i] as f32)).transpose())
 }

@@ -153,7 +153,7 @@ impl State {
 
 /// The camera whose picture is moved right and up, in half heights: the first two rows of P gain multiples of the last.
 fn shifted(camera: Camera, [x, y]: [f32; 2]) -> Result<Camera> {
-    let mut p = camera.clip_from_view.to_f64_vec();
+    let mut p = camera.clip_from_view.to_f64_vec()?;
     let aspect = camera.width as f64 / camera.height as f64;
     for column in 0..4 {
         let w = p[12 + column];

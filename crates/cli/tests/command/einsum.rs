@@ -12,8 +12,8 @@ use super::monotile;
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let a = Tensor::arange(6).to_dtype(DType::F32).unwrap().reshape(&[2, 3]).unwrap();
-    let b = Tensor::arange(6).to_dtype(DType::F64).unwrap().reshape(&[3, 2]).unwrap();
+    let a = Tensor::arange(6).unwrap().to_dtype(DType::F32).unwrap().reshape(&[2, 3]).unwrap();
+    let b = Tensor::arange(6).unwrap().to_dtype(DType::F64).unwrap().reshape(&[3, 2]).unwrap();
     a.write_npy(at("a.npy")).unwrap();
     b.write_npy(at("b.npy")).unwrap();
     write_npz(at("c.npz"), &[("weights", &Tensor::eye(2, DType::F32).unwrap())]).unwrap();
@@ -125,6 +125,33 @@ fn a_refusal_points_at_the_place() {
     );
 }
 
+/// 2^30 + 1 has no f32, and its square no f32 and no f64 that is exact unless it is below 2^53.
+#[test]
+fn integers_are_contracted_exactly_or_refused() {
+    let folder = folder();
+    let write = |name: &str, numbers: Vec<i64>| {
+        let n = numbers.len();
+        Tensor::from_vec(numbers, &[n]).unwrap().write_npy(folder.path().join(name)).unwrap();
+    };
+    write("i.npy", vec![3, -1, (1 << 24) + 1]);
+    write("j.npy", vec![1, 1, (1 << 26) + 1]);
+    write("big.npy", vec![1 << 40, 1]);
+    let exact = monotile(folder.path(), &["einsum", "i,i->", "i.npy", "j.npy", "-o", "k.npy"]);
+    exact.succeeds();
+    let product = Tensor::read_npy(folder.path().join("k.npy")).unwrap();
+    assert_eq!(product.to_vec::<i64>().unwrap(), [2 + ((1 << 24) + 1) * ((1 << 26) + 1)]);
+    monotile(folder.path(), &["einsum", "i,i->", "big.npy", "big.npy"])
+        .fails_with("error: einsum: sums of these integers may reach 2.418e24, and only those up to 2^53 are computed exactly");
+}
+
+#[test]
+fn an_equation_may_be_given_last() {
+    let folder = folder();
+    let first = monotile(folder.path(), &["einsum", "ij->ji", "a.npy"]);
+    let last = monotile(folder.path(), &["einsum", "a.npy", "ij->ji"]);
+    assert_eq!(last.succeeds(), first.succeeds());
+}
+
 #[test]
 fn files_and_options_that_do_not_exist_are_refused_by_name() {
     let folder = folder();
@@ -132,11 +159,6 @@ fn files_and_options_that_do_not_exist_are_refused_by_name() {
     run(&["i->i", "no.npy"]).fails_with("error: no.npy: no such file or folder (reading)");
     run(&["i->i", "c.npz:bias"]).fails_with("error: c.npz: there is no array \"bias\"; it has weights");
     run(&["i->i", "d.safetensors:z"]).fails_with("error: d.safetensors: there is no tensor \"z\"; it has x, y");
-    Tensor::arange(3).write_npy(folder.path().join("i.npy")).unwrap();
-    let integers =
-        "error: i.npy: holds i64; sums and products take floating-point numbers\nhint: save the array as float32 or float64";
-    run(&["i->", "i.npy"]).fails_with(integers);
-    fs::remove_file(folder.path().join("i.npy")).unwrap();
     let hint = "hint: name one after a colon: d.safetensors:x";
     run(&["i->i", "d.safetensors"]).fails_with(&format!("error: d.safetensors: which of its 2 tensors? it has x, y\n{hint}"));
     run(&["ij->ji", "a.npy", "-o", "no/b.npy"]).fails_with("error: no/b.npy: there is no folder no");
@@ -167,7 +189,7 @@ fn everything_invalid_is_refused_with_a_picture() {
         let shapes: Vec<Vec<usize>> = serde_json::from_value(case["shapes"].clone()).unwrap();
         let names: Vec<String> = (0..shapes.len()).map(|k| format!("{k}.npy")).collect();
         for (name, shape) in names.iter().zip(&shapes) {
-            Tensor::ones(shape, DType::F32).write_npy(folder.path().join(name)).unwrap();
+            Tensor::ones(shape, DType::F32).unwrap().write_npy(folder.path().join(name)).unwrap();
         }
         let arguments: Vec<&str> = ["einsum", equation].into_iter().chain(names.iter().map(String::as_str)).collect();
         let ended = monotile(folder.path(), &arguments);

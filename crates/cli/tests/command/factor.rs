@@ -19,7 +19,7 @@ fn folder() -> TempDir {
 }
 
 fn near(found: &Tensor, expected: &[f64]) -> bool {
-    let found = found.to_f64_vec();
+    let found = found.to_f64_vec().unwrap();
     found.len() == expected.len() && found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-14)
 }
 
@@ -122,9 +122,9 @@ fn what_does_not_fit_is_refused_in_one_sentence() {
     let run = |arguments: &[&str]| monotile(folder.path(), &[&["factor"], arguments].concat());
     let save = |name: &str, tensor: Tensor| tensor.write_npy(folder.path().join(name)).unwrap();
     save("n.npy", Tensor::from_rows(&[[1.0_f64, f64::NAN], [f64::INFINITY, 2.0]]).unwrap());
-    save("i.npy", Tensor::arange(4).reshape(&[2, 2]).unwrap());
+    save("i.npy", Tensor::arange(4).unwrap().reshape(&[2, 2]).unwrap());
     save("indefinite.npy", Tensor::from_rows(&[[1.0_f64, 0.0], [0.0, -1.0]]).unwrap());
-    save("none.npy", Tensor::zeros(&[0, 3], DType::F32));
+    save("none.npy", Tensor::zeros(&[0, 3], DType::F32).unwrap());
     run(&["svd", "n.npy"]).fails_with("error: n.npy: element [0, 1] is NaN, and 2 in all are not finite; factors have none");
     run(&["svd", "i.npy"]).fails_with(
         "error: i.npy: holds i64; sums and products take floating-point numbers\nhint: save the array as float32 or float64",

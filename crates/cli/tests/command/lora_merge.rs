@@ -121,7 +121,7 @@ fn an_adapter_of_zeros_warns() {
     let file = SafeTensors::open(&path).unwrap();
     let zero = |name: &str| {
         let tensor = file.tensor(name).unwrap();
-        let copy = if name.contains("lora_B") { Tensor::zeros(tensor.shape(), DType::F32) } else { tensor };
+        let copy = if name.contains("lora_B") { Tensor::zeros(tensor.shape(), DType::F32).unwrap() } else { tensor };
         (name.to_string(), copy.mul_scalar(1.0).unwrap())
     };
     let tensors: Vec<(String, Tensor)> = file.names().map(zero).collect();

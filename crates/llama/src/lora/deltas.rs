@@ -184,7 +184,7 @@ fn factor(file: &SafeTensors, name: &str) -> Result<Tensor> {
             format!("tensor {name:?} is {:?} of {}; a matrix of floating-point numbers is read", tensor.shape(), tensor.dtype());
         return Err(Error::new(ErrorKind::Unsupported, format!("{}: {what}", file.path().display())));
     }
-    if let Some(odd) = tensor.to_f64_vec().iter().find(|x| !x.is_finite()) {
+    if let Some(odd) = tensor.to_f64_vec()?.iter().find(|x| !x.is_finite()) {
         return Err(Error::format(file.path(), format!("tensor {name:?} holds {odd}")));
     }
     Ok(tensor)

@@ -229,7 +229,7 @@ impl Work<'_> {
         let length = length(&flat)?;
         if !length.is_finite() {
             for (weights, tensor) in [(&self.base, before), (&self.tuned, after)] {
-                if let Some(odd) = tensor.to_f64_vec().iter().find(|x| !x.is_finite()) {
+                if let Some(odd) = tensor.to_f64_vec()?.iter().find(|x| !x.is_finite()) {
                     let path = weights.file(name).map_or(Path::new(""), SafeTensors::path);
                     return Err(Error::format(path, format!("tensor {name:?} holds {odd}")));
                 }

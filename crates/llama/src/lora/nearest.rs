@@ -68,7 +68,7 @@ fn decompose(change: &Tensor, keep: Keep, exact: bool) -> Result<(Svd, usize, bo
     while !exact && width.saturating_mul(2) < least {
         let found = svd_lowrank(change, width, &LowRankOptions::default())?;
         let found = Svd { u: found.u, s: found.s, vt: found.vt };
-        let values = found.s.to_f64_vec();
+        let values = found.s.to_f64_vec()?;
         // ‖ΔW‖² as the sum of what is known and what is left: their ratio is right far below the rounding of ‖ΔW‖² itself.
         let left = if keep.rule == Rule::All { 0.0 } else { distance(change, &Pair::balanced(&found, values.len())?)? };
         if let Some(rank) = keep.count(&values, squares(&values) + left * left) {
@@ -77,7 +77,7 @@ fn decompose(change: &Tensor, keep: Keep, exact: bool) -> Result<(Svd, usize, bo
         width = width.saturating_mul(4).min(keep.most);
     }
     let found = svd(change, &SvdOptions::default())?;
-    let values = found.s.to_f64_vec();
+    let values = found.s.to_f64_vec()?;
     let rank = keep.count(&values, squares(&values)).unwrap_or(least);
     Ok((found, rank, true))
 }
@@ -99,11 +99,11 @@ pub(super) fn distance(change: &Tensor, pair: &Pair) -> Result<f64> {
 /// Frobenius' norm.
 pub(super) fn length(matrix: &Tensor) -> Result<f64> {
     // One pass over the elements, where their squares stay well within the range of f32.
-    let square = einsum("ij,ij->", &[matrix, matrix])?.to_f64_vec()[0];
+    let square = einsum("ij,ij->", &[matrix, matrix])?.to_f64_vec()?[0];
     if (1e-25..1e35).contains(&square) {
         return Ok(square.sqrt());
     }
-    Ok(norm(matrix, MatrixNorm::Frobenius)?.to_f64_vec()[0])
+    Ok(norm(matrix, MatrixNorm::Frobenius)?.to_f64_vec()?[0])
 }
 
 #[cfg(test)]
@@ -129,7 +129,7 @@ mod tests {
     fn the_error_is_that_of_the_best_approximation() {
         for (m, n, factor) in [(120, 90, 0.8), (70, 150, 0.9), (20, 30, 0.9)] {
             let change = falling(m, n, factor);
-            let s = singular_values(&change).unwrap().to_f64_vec();
+            let s = singular_values(&change).unwrap().to_f64_vec().unwrap();
             let total: f64 = s.iter().map(|s| s * s).sum();
             let best = (s[6..].iter().map(|s| s * s).sum::<f64>() / total).sqrt();
             for exact in [false, true] {
@@ -147,10 +147,10 @@ mod tests {
     #[test]
     fn lengths_are_right_also_where_squares_leave_the_range() {
         for scale in [1e-30_f64, 1e-10, 1.0, 1e10, 1e30] {
-            let matrix = Tensor::full(&[3, 5], scale).to_dtype(DType::F32).unwrap();
+            let matrix = Tensor::full(&[3, 5], scale).unwrap().to_dtype(DType::F32).unwrap();
             assert!((length(&matrix).unwrap() / (15_f64.sqrt() * scale) - 1.0).abs() < 1e-6, "{scale}");
         }
-        assert_eq!(length(&Tensor::zeros(&[3, 5], DType::F32)).unwrap(), 0.0);
+        assert_eq!(length(&Tensor::zeros(&[3, 5], DType::F32).unwrap()).unwrap(), 0.0);
         let nan = Tensor::from_rows(&[[f32::NAN, 1.0]]).unwrap();
         assert!(!length(&nan).unwrap().is_finite());
     }
@@ -172,7 +172,7 @@ mod tests {
         let found = nearest(&flat, Keep::by(Rule::Energy(0.9)), false).unwrap();
         assert!(found.exact && (80..=82).contains(&found.pair.rank()), "rank {}", found.pair.rank());
         assert!(!nearest(&flat, Keep::rank(6), false).unwrap().exact);
-        let nothing = nearest(&Tensor::zeros(&[4, 3], DType::F32), Keep::rank(2), false).unwrap();
+        let nothing = nearest(&Tensor::zeros(&[4, 3], DType::F32).unwrap(), Keep::rank(2), false).unwrap();
         assert_eq!((nothing.norm, nothing.error), (0.0, 0.0));
     }
 }

@@ -22,12 +22,12 @@ impl Spectrum {
     /// # Errors
     /// As [`Pair::svd`].
     pub fn of(pair: &Pair) -> Result<Self> {
-        Ok(Self::of_pair(pair, &pair.svd()?.s))
+        Self::of_pair(pair, &pair.svd()?.s)
     }
 
-    pub(super) fn of_pair(pair: &Pair, s: &Tensor) -> Self {
-        let values = s.to_f64_vec();
-        Self { shape: pair.shape(), total: values.iter().map(|s| s * s).sum(), values }
+    pub(super) fn of_pair(pair: &Pair, s: &Tensor) -> Result<Self> {
+        let values = s.to_f64_vec()?;
+        Ok(Self { shape: pair.shape(), total: values.iter().map(|s| s * s).sum(), values })
     }
 
     /// Of a difference of two weights: the `most` largest values by random directions, or all where that is asked for or no dearer.
@@ -44,9 +44,9 @@ impl Spectrum {
         let length: f64 = norm(&change, MatrixNorm::Frobenius)?.to_dtype(DType::F64)?.item()?;
         // Random directions of more than a quarter of all save nothing.
         let values = if exact || 4 * most >= least {
-            singular_values(&change)?.to_f64_vec()
+            singular_values(&change)?.to_f64_vec()?
         } else {
-            svd_lowrank(&change, most, &LowRankOptions::default())?.s.to_f64_vec()
+            svd_lowrank(&change, most, &LowRankOptions::default())?.s.to_f64_vec()?
         };
         Ok(Self { shape, values, total: length * length })
     }

@@ -54,7 +54,7 @@ impl Start {
     pub(super) fn pair(self, site: Site, base: Base<'_>, dropout: f64, rng: &mut Rng) -> Result<Pair> {
         let Site { layer, rank, scaling } = site;
         let [rows, columns] = base.shape();
-        let zeros = || Tensor::zeros(&[rows, rank], DType::F32).contiguous();
+        let zeros = || Tensor::zeros(&[rows, rank], DType::F32)?.contiguous();
         let (a, b) = match (self, base) {
             (Start::Gaussian, _) => (rng.normal(&[rank, columns], DType::F32)?.mul_scalar(1.0 / rank as f64)?, zeros()?),
             (Start::KaimingUniform, _) => {

@@ -20,7 +20,7 @@ pub fn data() -> Option<PathBuf> {
 #[track_caller]
 pub fn difference(a: &Tensor, b: &Tensor) -> f64 {
     assert_eq!(a.shape(), b.shape());
-    let pairs = a.to_f64_vec().into_iter().zip(b.to_f64_vec());
+    let pairs = a.to_f64_vec().unwrap().into_iter().zip(b.to_f64_vec().unwrap());
     // NaN must not hide, so the largest is kept by a comparison that NaN wins.
     pairs.map(|(a, b)| (a - b).abs()).fold(0.0, |most, d| if d <= most { most } else { d })
 }

@@ -12,7 +12,7 @@ use monotile_llama::{Config, Model, Tokenizer, Trained};
 
 /// The largest magnitude of a tensor.
 fn largest(a: &Tensor) -> f64 {
-    a.to_f64_vec().into_iter().fold(0.0, |most, x| x.abs().max(most))
+    a.to_f64_vec().unwrap().into_iter().fold(0.0, |most, x| x.abs().max(most))
 }
 
 /// The name of a trained tensor in the reference files.
@@ -36,7 +36,7 @@ fn matrices_that_are_not_in_a_file_are_named() {
     let config = Config::default();
     let mut adapter = Adapter::new(LoraConfig::default(), &config, Start::Gaussian, 0).unwrap();
     let mut refused = |name: &str, shape: &[usize]| {
-        write_safetensors(&path, &[(name, &Tensor::zeros(shape, DType::F32))], &[]).unwrap();
+        write_safetensors(&path, &[(name, &Tensor::zeros(shape, DType::F32).unwrap())], &[]).unwrap();
         let words = adapter.start_from(&SafeTensors::open(&path).unwrap(), "").unwrap_err().to_string();
         words.replace(&format!("{}: ", path.display()), "")
     };
@@ -80,9 +80,10 @@ fn one_step_has_the_loss_gradients_and_result_of_peft() {
         let direction = |g: f64| g / (g.abs() + 1e-8);
         let (mut count, mut beyond) = (0, 0);
         for ((name, tensor), gradient) in trainer.model().parameters(Trained::Adapter).into_iter().zip(gradients) {
-            let after = tensor.to_f64_vec().into_iter().zip(file.tensor(&theirs("after", &name)).unwrap().to_f64_vec());
-            let wanted = file.tensor(&theirs("grad", &name)).unwrap().to_f64_vec();
-            let gradients = gradient.to_f64_vec().into_iter().zip(wanted);
+            let after =
+                tensor.to_f64_vec().unwrap().into_iter().zip(file.tensor(&theirs("after", &name)).unwrap().to_f64_vec().unwrap());
+            let wanted = file.tensor(&theirs("grad", &name)).unwrap().to_f64_vec().unwrap();
+            let gradients = gradient.to_f64_vec().unwrap().into_iter().zip(wanted);
             for ((ours, theirs), (g, g_theirs)) in after.zip(gradients) {
                 let off = (ours - theirs).abs();
                 let explained = 1e-3 * (direction(g) - direction(g_theirs)).abs();

@@ -20,7 +20,7 @@ impl Scores<'_> {
         if !self.causal && self.boolean.is_none() {
             return Ok(None);
         }
-        let seen = self.boolean.map(Tensor::to_f64_vec);
+        let seen = self.boolean.map(Tensor::to_f64_vec).transpose()?;
         let hidden = |at: usize| self.causal && at % s + t > at / s % t + s || seen.as_ref().is_some_and(|seen| seen[at] == 0.0);
         let bias = (0..b * h * t * s).map(|at| if hidden(at) { f64::NEG_INFINITY } else { 0.0 }).collect();
         Tensor::from_vec::<f64>(bias, &[b, h, t, s]).map(Some)
@@ -47,7 +47,7 @@ pub(super) fn gradients(saved: &Saved, cotangents: &[Option<Tensor>], scores: Sc
     if let Some(bias) = scores.bias([b, h, t, s])? {
         sums = sums.add(&bias.to_dtype(dtype)?)?;
     }
-    let lse = saved.output(1).to_f64_vec();
+    let lse = saved.output(1).to_f64_vec()?;
     let sees = |x: &f64| *x != f64::NEG_INFINITY;
     let column = |values: Vec<f64>| Tensor::from_vec::<f64>(values, &[b, h, t, 1])?.to_dtype(dtype);
     let c = column(lse.iter().map(|x| if sees(x) { *x } else { 0.0 }).collect())?;

@@ -45,7 +45,7 @@ pub fn merge(parts: &[&Attended]) -> Result<Attended> {
         }
     }
     // The largest log-sum-exp of each row, as a constant that keeps every exponential below 1.
-    let lses: Vec<Vec<f64>> = parts.iter().map(|part| part.log_sum_exp.to_f64_vec()).collect();
+    let lses = parts.iter().map(|part| part.log_sum_exp.to_f64_vec()).collect::<Result<Vec<Vec<f64>>>>()?;
     let largest = |i: usize| lses.iter().map(|lse| lse[i]).fold(f64::NEG_INFINITY, f64::max);
     let m: Vec<f64> = (0..lses[0].len()).map(largest).collect();
     let dtype = first.log_sum_exp.dtype().compute();

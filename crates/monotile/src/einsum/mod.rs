@@ -90,7 +90,7 @@ pub fn einsum(equation: &str, operands: &[&Tensor]) -> Result<Tensor> {
 /// assert_eq!(compiled.explain().operations, 1024.0);
 /// assert_eq!(chain.order(Order::LeftToRight).compile(&shapes)?.explain().operations, 32768.0);
 ///
-/// let x = shapes.map(|shape| Tensor::ones(shape, DType::F32));
+/// let x = [Tensor::ones(shapes[0], DType::F32)?, Tensor::ones(shapes[1], DType::F32)?, Tensor::ones(shapes[2], DType::F32)?];
 /// let y = compiled.run(&[&x[0], &x[1], &x[2]])?;
 /// assert_eq!((y.shape(), y.to_vec::<f32>()?[0]), (&[64, 2][..], 128.0));
 /// # Ok::<(), monotile::Error>(())
@@ -174,6 +174,19 @@ impl Compiled {
     /// removes two and to which it appends its result.
     pub fn path(&self) -> Vec<(usize, usize)> {
         self.0.positions()
+    }
+
+    /// How many products of operands an element of the result sums: the sizes of the labels that the result lacks, multiplied.
+    ///
+    /// # Example
+    /// ```
+    /// # use monotile::einsum::Einsum;
+    /// assert_eq!(Einsum::new("ij,jk,kl->il")?.compile(&[&[2, 3], &[3, 5], &[5, 7]])?.terms(), 15.0);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn terms(&self) -> f64 {
+        let summed = (0..self.0.sizes.len()).filter(|&label| !self.0.output.iter().any(|&out| out as usize == label));
+        summed.map(|label| self.0.sizes[label] as f64).product()
     }
 
     /// What each step does and costs.

@@ -339,7 +339,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         // A contraction without contracted labels is the same product, on another kernel.
         let difference = move |x: &[Tensor], y: &[Tensor]| {
             let other = contract(&x[0], a, &x[1], b, out)?;
-            let pairs = y[0].to_f64_vec().into_iter().zip(other.to_f64_vec());
+            let pairs = y[0].to_f64_vec().unwrap().into_iter().zip(other.to_f64_vec().unwrap());
             Ok(pairs.fold(0.0, |most: f64, (y, c)| most.max((y - c).abs())))
         };
         let pair = Arc::new(Pair::new([a, b], out, |l| SIZES[l as usize]));
@@ -394,7 +394,7 @@ mod tests {
         let pair = Pair::new([&[0, 1], &[1, 2]], &[0, 2], |_| 3);
         let mut rng = Rng::new(6);
         let [a, b] = [(); 2].map(|()| rng.normal(&[3, 3], DType::F64).unwrap());
-        let numbers = |a: &Tensor, b: &Tensor| pair.value(a, b).unwrap().to_f64_vec();
+        let numbers = |a: &Tensor, b: &Tensor| pair.value(a, b).unwrap().to_f64_vec().unwrap();
         let first = numbers(&a, &b);
         // The same matrices, column by column, after that of their transposes.
         assert_ne!(numbers(&a.mt(), &b), first);

@@ -124,7 +124,9 @@ pub(crate) fn specs() -> Vec<Spec> {
             .refuses(vec![normal(&[3])], "cholesky: needs at least 2 dimensions, got shape [3]")
             .refuses(vec![normal(&[2, 3])], "cholesky: needs square matrices, got shape [2, 3]")
             .refuses(
-                vec![Tensor::stack(&[&Tensor::eye(2, DType::F64).unwrap(), &Tensor::ones(&[2, 2], DType::F64)], 0).unwrap()],
+                vec![
+                    Tensor::stack(&[&Tensor::eye(2, DType::F64).unwrap(), &Tensor::ones(&[2, 2], DType::F64).unwrap()], 0).unwrap(),
+                ],
                 "cholesky: matrix 1 of the batch is not positive definite (its leading minor of order 2 is not positive)",
             ),
         Spec::new("cholesky_solve", |x| Ok(vec![cholesky_solve(&cholesky(&positive_definite(&x[0])?)?, &x[1])?]))
@@ -153,7 +155,7 @@ mod tests {
         let l = cholesky(&a).unwrap();
         assert_eq!(l.to_vec::<f64>().unwrap(), [2.0, 0.0, 1.0, 3.0]);
         // ∂l₂₁/∂a₂₁ = 1 / l₁₁, shared by both triangles.
-        let g = grad(&l.slice(0, 1..).unwrap().slice(1, ..1).unwrap(), &[&a]).unwrap()[0].to_f64_vec();
+        let g = grad(&l.slice(0, 1..).unwrap().slice(1, ..1).unwrap(), &[&a]).unwrap()[0].to_f64_vec().unwrap();
         assert_eq!((g[1], g[2]), (0.25, 0.25));
     }
 }

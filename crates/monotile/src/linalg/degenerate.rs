@@ -45,12 +45,12 @@ pub(super) fn scales(x: &Tensor) -> Result<Vec<f64>> {
     if x.is_empty() {
         return Ok(vec![0.0; batch(x).iter().product()]);
     }
-    Ok(x.detach().abs()?.max(&[-2, -1])?.to_f64_vec())
+    Ok(x.detach().abs()?.max(&[-2, -1])?.to_f64_vec()?)
 }
 
 /// X with the elements that `mask` marks replaced by `value`.
 pub(super) fn replaced(x: &Tensor, mask: &Tensor, value: f64) -> Result<Tensor> {
-    mask.where_(&Tensor::filled(&[], value, x.dtype()), x)
+    mask.where_(&Tensor::scalar_as(value, x.dtype()), x)
 }
 
 /// X with these numbers, `(…, k)`, for its diagonals.
@@ -77,14 +77,14 @@ impl Pairs<'_> {
     /// Where the loss depends on the choice of vectors of equal values, or the limit cannot be told, naming the pair.
     pub fn quotients(&self) -> Result<Quotients> {
         let k = self.values.dim(-1);
-        let values = self.values.to_f64_vec();
+        let values = self.values.to_f64_vec()?;
         let inverse = |mask: &Tensor| replaced(&replaced(&differences(self.values)?, mask, 1.0)?.recip()?, mask, 0.0);
         if values.chunks(k.max(1)).all(|values| Tolerance::new(values, self.values.dtype()).all_apart(values)) {
             return Ok(Quotients { inverse: inverse(&diagonal(k)?)?, limit: None, degenerate: false });
         }
         let stretched = (self.stretch)()?;
-        let (turn, stretch) = (self.turn.to_f64_vec(), stretched.to_f64_vec());
-        let values_bar = self.values_bar.map(Tensor::to_f64_vec);
+        let (turn, stretch) = (self.turn.to_f64_vec()?, stretched.to_f64_vec()?);
+        let values_bar = self.values_bar.map(Tensor::to_f64_vec).transpose()?;
         let mut equal = vec![false; turn.len()];
         let mut limit = vec![0.0; turn.len()];
         let mut degenerate = false;

@@ -77,6 +77,6 @@ pub(crate) fn specs() -> Vec<Spec> {
                 distance(&Tensor::eye(x[0].dim(-1), x[0].dtype())?.expand(product.shape())?, &product)
             })
             .orders(2)
-            .refuses(vec![Tensor::ones(&[2, 2], crate::DType::F64)], "inv: the matrix is singular (its pivot 1 is 0)"),
+            .refuses(vec![Tensor::ones(&[2, 2], crate::DType::F64).unwrap()], "inv: the matrix is singular (its pivot 1 is 0)"),
     ]
 }

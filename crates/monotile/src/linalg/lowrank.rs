@@ -199,7 +199,7 @@ mod tests {
             let true_error = crate::linalg::norm(&rest, crate::linalg::MatrixNorm::Two).unwrap().item::<f64>().unwrap();
             let least = 0.5_f64.powi(rank as i32);
             assert!(true_error <= 1.01 * least && true_error <= error && error < 2.0 * least, "{rank}: {true_error}, {error}");
-            let values = s.to_f64_vec();
+            let values = s.to_f64_vec().unwrap();
             assert!(values.iter().enumerate().all(|(i, s)| (s - 0.5_f64.powi(i as i32)).abs() < 1e-6 * least), "{values:?}");
         }
     }
@@ -222,7 +222,7 @@ mod tests {
         let whole = svd_lowrank(&a, 4, &LowRankOptions::default()).unwrap();
         let by = Products { times: &|x| a.matmul(x), times_transposed: &|x| a.mt().matmul(x), sizes: [60, 50], dtype: DType::F64 };
         let same = svd_lowrank_by_products(&by, 4, &LowRankOptions::default()).unwrap();
-        assert_eq!(whole.s.to_f64_vec(), same.s.to_f64_vec());
+        assert_eq!(whole.s.to_f64_vec().unwrap(), same.s.to_f64_vec().unwrap());
         let wrong = Products { times_transposed: &|x| Ok(x.clone()), ..by };
         let error = svd_lowrank_by_products(&wrong, 4, &LowRankOptions::default()).err().unwrap();
         assert_eq!(error.to_string(), "svd_lowrank: the product of Aᵀ and [60, 12] has shape [60, 12], not (…, 50, 12)");

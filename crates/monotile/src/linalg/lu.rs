@@ -181,11 +181,11 @@ impl Gradient for Rule {
         let middle = middle.expect("one of the cotangents is present");
         let mut a_bar = upper_t(&lower_t(&middle)?)?;
         if n > k {
-            let side = side.map_or_else(|| Ok(Tensor::zeros(&shape(batch(&l), &[m, n - k]), l.dtype())), Ok)?;
+            let side = side.map_or_else(|| Tensor::zeros(&shape(batch(&l), &[m, n - k]), l.dtype()), Ok)?;
             a_bar = Tensor::cat(&[&a_bar, &side], -1)?;
         }
         if m > k {
-            let corner = corner.map_or_else(|| Ok(Tensor::zeros(&shape(batch(&l), &[m - k, n]), l.dtype())), Ok)?;
+            let corner = corner.map_or_else(|| Tensor::zeros(&shape(batch(&l), &[m - k, n]), l.dtype()), Ok)?;
             a_bar = Tensor::cat(&[&a_bar, &corner], -2)?;
         }
         let rows = self.inverse.unsqueeze(-1)?.expand(a_bar.shape())?;
@@ -217,7 +217,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         .gradient_tolerance(1e-5)
         .refuses(vec![normal(&[3])], "lu: needs at least 2 dimensions, got shape [3]")
         .refuses(
-            vec![Tensor::arange(4).reshape(&[2, 2]).unwrap()],
+            vec![Tensor::arange(4).unwrap().reshape(&[2, 2]).unwrap()],
             "lu: takes floating-point numbers, got i64; cast with to_dtype",
         ),
     ]

@@ -50,7 +50,7 @@ pub fn norm(a: &Tensor, which: MatrixNorm) -> Result<Tensor> {
     let a = a.computable("norm")?;
     let [m, n] = check::matrices("norm", &a)?;
     if m == 0 || n == 0 {
-        return Ok(Tensor::zeros(batch(&a), a.dtype()));
+        return Ok(Tensor::zeros(batch(&a), a.dtype())?);
     }
     match which {
         MatrixNorm::Frobenius => frobenius(&a),
@@ -97,7 +97,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         of(MatrixNorm::Two),
         of(MatrixNorm::Infinity),
         plain(MatrixNorm::Frobenius, |a, _| a.iter().map(|x| x * x).sum::<f64>().sqrt()).refuses(
-            vec![Tensor::arange(4).reshape(&[2, 2]).unwrap()],
+            vec![Tensor::arange(4).unwrap().reshape(&[2, 2]).unwrap()],
             "norm: takes floating-point numbers, got i64; cast with to_dtype",
         ),
         plain(MatrixNorm::One, |a, n| (0..n).map(|j| a.iter().skip(j).step_by(n).map(|x| x.abs()).sum()).fold(0.0, f64::max)),
@@ -116,9 +116,9 @@ mod tests {
             let a = Tensor::from_rows(&[[3.0 * scale, 4.0 * scale]]).unwrap();
             assert!((norm(&a, MatrixNorm::Frobenius).unwrap().item::<f64>().unwrap() / (5.0 * scale) - 1.0).abs() < 1e-15);
         }
-        let zero = Tensor::zeros(&[2, 2], crate::DType::F64).requires_grad();
+        let zero = Tensor::zeros(&[2, 2], crate::DType::F64).unwrap().requires_grad();
         let value = norm(&zero, MatrixNorm::Frobenius).unwrap();
         assert_eq!(value.item::<f64>().unwrap(), 0.0);
-        assert_eq!(grad(&value, &[&zero]).unwrap()[0].to_f64_vec(), [0.0; 4]);
+        assert_eq!(grad(&value, &[&zero]).unwrap()[0].to_f64_vec().unwrap(), [0.0; 4]);
     }
 }

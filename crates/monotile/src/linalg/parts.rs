@@ -113,10 +113,10 @@ pub(super) fn thin(op: &str, q: &Tensor, bar: &Tensor, k: usize) -> Result<Tenso
 /// Refuses a cotangent of columns that depends on which basis of their space they are.
 fn refuse_choice(op: &str, q2: &Tensor, bar2: &Tensor) -> Result<()> {
     let turned = q2.detach().mt().matmul(&bar2.detach())?;
-    let most = |x: &Tensor| x.to_f64_vec().into_iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+    let most = |x: &Tensor| Result::Ok(x.to_f64_vec()?.into_iter().fold(0.0, |m: f64, x| m.max(x.abs())));
     let epsilon: f64 = if turned.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
     // Rounding on the way to the loss and back leaves a skew part of its own, far below the root of ε.
-    if most(&turned.sub(&turned.mt())?) > 100.0 * epsilon.sqrt() * most(bar2) {
+    if most(&turned.sub(&turned.mt())?)? > 100.0 * epsilon.sqrt() * most(bar2)? {
         return Err(Error::value(format!(
             "the gradient of {op}: the loss depends on which basis of their space the last columns of a square factor are"
         )));
@@ -160,7 +160,7 @@ pub(super) mod samples {
     pub fn distance(x: &Tensor, y: &Tensor) -> Result<f64> {
         assert_eq!(x.shape(), y.shape());
         let norm = |x: &[f64]| x.iter().map(|v| v * v).sum::<f64>().sqrt();
-        let difference = norm(&x.sub(y)?.to_f64_vec());
-        Ok(difference / norm(&x.to_f64_vec()).max(f64::MIN_POSITIVE))
+        let difference = norm(&x.sub(y)?.to_f64_vec().unwrap());
+        Ok(difference / norm(&x.to_f64_vec().unwrap()).max(f64::MIN_POSITIVE))
     }
 }

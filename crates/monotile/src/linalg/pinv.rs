@@ -40,7 +40,7 @@ pub fn pinv(a: &Tensor, cutoff: Option<f64>) -> Result<Tensor> {
     let sizes = check::matrices("pinv", &a)?;
     let Svd { u, s, vt } = svd(&a.detach(), &SvdOptions::default())?;
     let k = s.dim(-1);
-    let values = s.to_f64_vec();
+    let values = s.to_f64_vec()?;
     let limits = cutoffs("pinv", &s, sizes, cutoff)?;
     // Positive comparison, so that NaN stays.
     let inverse = |(at, &s): (usize, &f64)| if s <= limits[at / k] { 0.0 } else { 1.0 / s };

@@ -91,7 +91,7 @@ pub fn qr_iteration(a: &Tensor, options: &QrIterationOptions) -> Result<QrIterat
         return Err(Error::shape(format!("qr_iteration: takes a single matrix, got shape {:?}", a.shape())));
     }
     let a = a.detach().computable("qr_iteration")?.to_dtype(DType::F64)?;
-    let entries = a.to_f64_vec();
+    let entries = a.to_f64_vec()?;
     let mut a: Vec<f64> = (0..n * n).map(|at| entries[if at % n <= at / n { at } else { at % n * n + at / n }]).collect();
     if !a.iter().all(|x| x.is_finite()) {
         return Err(Error::value("qr_iteration: an entry of the matrix is not finite"));
@@ -152,7 +152,7 @@ fn step(a: &mut [f64], n: usize, size: usize, shift: f64, vectors: &Tensor) -> R
     let block: Vec<f64> = (0..size * size).map(|at| a[at / size * n + at % size]).collect();
     let shifts = Tensor::eye(size, DType::F64)?.mul_scalar(shift)?;
     let Qr { q, r } = qr(&Tensor::from_vec(block, &[size, size])?.sub(&shifts)?, &QrOptions::default())?;
-    let next = r.matmul(&q)?.add(&shifts)?.to_f64_vec();
+    let next = r.matmul(&q)?.add(&shifts)?.to_f64_vec()?;
     for i in 0..size {
         // Both triangles alike, so that rounding does not part them.
         (0..size).for_each(|j| a[i * n + j] = 0.5 * (next[i * size + j] + next[j * size + i]));
@@ -175,7 +175,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("qr_iteration", |x| Ok(vec![qr_iteration(&x[0], &QrIterationOptions::default())?.values]))
             .refuses(vec![normal(&[2, 3])], "qr_iteration: needs square matrices, got shape [2, 3]")
             .refuses(vec![normal(&[2, 3, 3])], "qr_iteration: takes a single matrix, got shape [2, 3, 3]")
-            .refuses(vec![Tensor::full(&[2, 2], f64::NAN)], "qr_iteration: an entry of the matrix is not finite"),
+            .refuses(vec![Tensor::full(&[2, 2], f64::NAN).unwrap()], "qr_iteration: an entry of the matrix is not finite"),
     ]
 }
 
@@ -190,7 +190,7 @@ mod tests {
             let found = qr_iteration(&a, &QrIterationOptions { shift, tolerance: 1e-12, ..Default::default() }).unwrap();
             let v = &found.vectors;
             let rebuilt = v.mul(&found.values).unwrap().matmul(&v.mt()).unwrap();
-            let off = rebuilt.sub(&a).unwrap().to_f64_vec().iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+            let off = rebuilt.sub(&a).unwrap().to_f64_vec().unwrap().iter().fold(0.0, |m: f64, x| m.max(x.abs()));
             assert!(off < 1e-10, "{shift:?}: {off}");
             found.history.len()
         };

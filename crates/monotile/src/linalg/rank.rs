@@ -27,7 +27,7 @@ pub fn matrix_rank(a: &Tensor, cutoff: Option<f64>) -> Result<Tensor> {
     let a = a.detach().computable("matrix_rank")?;
     let sizes = check::matrices("matrix_rank", &a)?;
     let s = singular_values(&a)?;
-    let (k, values) = (s.dim(-1), s.to_f64_vec());
+    let (k, values) = (s.dim(-1), s.to_f64_vec()?);
     let limits = cutoffs("matrix_rank", &s, sizes, cutoff)?;
     let ranks = limits.iter().enumerate().map(|(i, &limit)| values[i * k..][..k].iter().filter(|&&s| s > limit).count() as i64);
     Tensor::from_vec(ranks.collect(), batch(&a))
@@ -41,7 +41,7 @@ pub(super) fn cutoffs(op: &str, s: &Tensor, [m, n]: [usize; 2], cutoff: Option<f
     if !(relative >= 0.0) {
         return Err(Error::value(format!("{op}: the cutoff {relative} is not a number from 0 up")));
     }
-    let (k, values) = (s.dim(-1), s.to_f64_vec());
+    let (k, values) = (s.dim(-1), s.to_f64_vec()?);
     let count = s.shape()[..s.rank() - 1].iter().product();
     Ok((0..count).map(|i| if k == 0 { 0.0 } else { relative * values[i * k] }).collect())
 }
@@ -65,12 +65,12 @@ pub fn cond(a: &Tensor) -> Result<Tensor> {
     let s = singular_values(&a.computable("cond")?)?;
     let k = s.dim(-1);
     if k == 0 {
-        return Ok(Tensor::ones(batch(a), s.dtype()));
+        return Ok(Tensor::ones(batch(a), s.dtype())?);
     }
     let (first, last) = (s.select(-1, 0)?, s.select(-1, k - 1)?);
-    let zero = last.detach().eq(&Tensor::zeros(&[], s.dtype()))?;
-    let condition = first.div(&zero.where_(&Tensor::ones(&[], s.dtype()), &last)?)?;
-    zero.where_(&Tensor::filled(&[], f64::INFINITY, s.dtype()), &condition)
+    let zero = last.detach().eq(&Tensor::scalar_as(0.0, s.dtype()))?;
+    let condition = first.div(&zero.where_(&Tensor::scalar_as(1.0, s.dtype()), &last)?)?;
+    zero.where_(&Tensor::scalar_as(f64::INFINITY, s.dtype()), &condition)
 }
 
 #[cfg(test)]
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_matrix_without_full_rank_has_condition_infinity() {
-        for a in [Tensor::zeros(&[2, 2], DType::F64), Tensor::from_rows(&[[1.0_f64, 0.0], [0.0, 0.0]]).unwrap()] {
+        for a in [Tensor::zeros(&[2, 2], DType::F64).unwrap(), Tensor::from_rows(&[[1.0_f64, 0.0], [0.0, 0.0]]).unwrap()] {
             assert_eq!(cond(&a).unwrap().item::<f64>().unwrap(), f64::INFINITY);
         }
     }

@@ -91,7 +91,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             })
             .orders(2)
             .refuses(
-                vec![Tensor::zeros(&[2, 2, 2], crate::DType::F64), normal(&[2])],
+                vec![Tensor::zeros(&[2, 2, 2], crate::DType::F64).unwrap(), normal(&[2])],
                 "solve: matrix 0 of the batch is singular (its pivot 0 is 0)",
             )
             .refuses(

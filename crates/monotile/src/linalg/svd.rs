@@ -250,7 +250,7 @@ impl Found {
     /// derivative is then not in the cotangents.
     fn zeros(&self, s_bar: Option<&Tensor>) -> Result<Option<Tensor>> {
         let k = self.s.dim(-1);
-        let (values, bar) = (self.s.to_f64_vec(), s_bar.map(Tensor::to_f64_vec));
+        let (values, bar) = (self.s.to_f64_vec()?, s_bar.map(Tensor::to_f64_vec).transpose()?);
         let rounding = 8.0 * self.u.dim(-2).max(self.v.dim(-2)) as f64 * self.s.dtype().epsilon();
         let alone = self.u.dim(-2) == self.v.dim(-2);
         let mut zeros = vec![false; values.len()];
@@ -272,7 +272,7 @@ impl Found {
     /// Refuses cotangents that do not vanish where `mask` marks what belongs to values of 0.
     fn refuse_zero(&self, bar: &Tensor, mask: &Tensor) -> Result<()> {
         let (columns, each) = (bar.dim(-1), bar.dim(-1) * bar.dim(-2));
-        let (bar, mask) = (bar.to_f64_vec(), mask.to_f64_vec());
+        let (bar, mask) = (bar.to_f64_vec()?, mask.to_f64_vec()?);
         let vanishing = |matrix: usize| 100.0 * self.s.dtype().epsilon().sqrt() * self.scales[matrix];
         match (0..bar.len()).find(|&at| mask[at] != 0.0 && bar[at].abs() > vanishing(at / each)) {
             Some(at) => Err(self.refuse(at / each, at % columns)),

@@ -202,7 +202,7 @@ fn values_that_are_near_are_not_equal() {
             let a = a.requires_grad();
             let Svd { u, s, vt } = svd(&a, &SvdOptions::default()).unwrap();
             let loss = u.matmul(&vt).unwrap().sum(&[]).unwrap().add(&s.sum(&[]).unwrap()).unwrap();
-            grad(&loss, &[&a]).unwrap().remove(0).to_f64_vec()
+            grad(&loss, &[&a]).unwrap().remove(0).to_f64_vec().unwrap()
         };
         let (exact, got) = (gradient(&wide), gradient(&wide.to_dtype(DType::F32).unwrap()));
         let norm = |x: &mut dyn Iterator<Item = f64>| x.map(|v| v * v).sum::<f64>().sqrt();

@@ -66,7 +66,7 @@ pub fn truncated(a: &Tensor, keep: Keep) -> Result<Truncated> {
 
 /// How many values of each matrix are kept.
 fn ranks(s: &Tensor, keep: Keep) -> Result<Vec<usize>> {
-    let (k, values) = (s.dim(-1), s.to_f64_vec());
+    let (k, values) = (s.dim(-1), s.to_f64_vec()?);
     let count: usize = s.shape()[..s.rank() - 1].iter().product();
     match keep {
         Keep::Rank(rank) => Ok(vec![rank.min(k); count]),
@@ -108,7 +108,7 @@ impl Rule {
     /// Refuses equal values on both sides of the cut.
     fn check(&self) -> Result<()> {
         let s = &self.found.s;
-        let (k, values) = (s.dim(-1), s.to_f64_vec());
+        let (k, values) = (s.dim(-1), s.to_f64_vec()?);
         for (i, &rank) in self.ranks.iter().enumerate().filter(|&(_, &rank)| 0 < rank && rank < k) {
             let [a, b] = [values[i * k + rank - 1], values[i * k + rank]];
             if a - b <= 64.0 * k as f64 * s.dtype().epsilon() * values[i * k] {

@@ -20,7 +20,7 @@ impl Tensor {
     /// # Example
     /// ```
     /// use monotile::Tensor;
-    /// let (a, b) = (Tensor::arange(2), Tensor::arange(3));
+    /// let (a, b) = (Tensor::arange(2)?, Tensor::arange(3)?);
     /// assert_eq!(Tensor::cat(&[&a, &b], 0)?.to_vec::<i64>()?, [0, 1, 0, 1, 2]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
@@ -102,9 +102,9 @@ impl Tensor {
         let block = |size: usize| {
             let mut shape: Dims = self.shape().into();
             shape[d] = size;
-            Tensor::filled(&shape, value, self.dtype())
+            Tensor::filled(&shape, value, self.dtype()).map_err(|error| error.within("pad"))
         };
-        Tensor::cat(&[&block(before), self, &block(after)], axis)
+        Tensor::cat(&[&block(before)?, self, &block(after)?], axis)
     }
 }
 
@@ -161,8 +161,8 @@ impl Gradient for Split {
     }
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let Some(dtype) = cotangents.iter().flatten().next().map(Tensor::dtype) else { return Ok(vec![None]) };
-        let part = |(k, g): (usize, &Option<Tensor>)| g.clone().unwrap_or_else(|| Tensor::zeros(saved.output_shape(k), dtype));
-        let parts: Vec<Tensor> = cotangents.iter().enumerate().map(part).collect();
+        let part = |(k, g): (usize, &Option<Tensor>)| g.clone().map_or_else(|| Tensor::zeros(saved.output_shape(k), dtype), Ok);
+        let parts = cotangents.iter().enumerate().map(part).collect::<Result<Vec<Tensor>>>()?;
         Ok(vec![Some(Tensor::cat(&parts.iter().collect::<Vec<_>>(), self.axis as isize)?)])
     }
 }

@@ -25,7 +25,7 @@ use crate::testing::{Spec, normal};
 /// # Example
 /// ```
 /// use monotile::{DType, Rng, Tensor, ops::dropout};
-/// let y = dropout(&Tensor::ones(&[1000], DType::F64), 0.75, &mut Rng::new(1))?.to_vec::<f64>()?;
+/// let y = dropout(&Tensor::ones(&[1000], DType::F64)?, 0.75, &mut Rng::new(1))?.to_vec::<f64>()?;
 /// assert!(y.iter().all(|&y| y == 0.0 || y == 4.0));
 /// assert!((y.iter().sum::<f64>() / 1000.0 - 1.0).abs() < 0.2);
 /// # Ok::<(), monotile::Error>(())

@@ -28,7 +28,7 @@ use crate::testing::{Spec, normal};
 /// # Example
 /// ```
 /// use monotile::{Tensor, ops::swiglu};
-/// let (gate, up) = (Tensor::from_slice(&[0.0_f64, 1e3, -1e3], &[3])?, Tensor::full(&[3], 2.0_f64));
+/// let (gate, up) = (Tensor::from_slice(&[0.0_f64, 1e3, -1e3], &[3])?, Tensor::full(&[3], 2.0_f64)?);
 /// assert_eq!(swiglu(&gate, &up)?.to_vec::<f64>()?, [0.0, 2e3, 0.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```

@@ -91,7 +91,7 @@ impl Tensor {
     /// use monotile::{DType, Tensor};
     /// let index = Tensor::from_slice(&[2_i64, 0, 2], &[3])?;
     /// let source = Tensor::from_slice(&[1.0_f64, 10.0, 100.0], &[3])?;
-    /// assert_eq!(Tensor::zeros(&[3], DType::F64).scatter_add(0, &index, &source)?.to_vec::<f64>()?, [10.0, 0.0, 101.0]);
+    /// assert_eq!(Tensor::zeros(&[3], DType::F64)?.scatter_add(0, &index, &source)?.to_vec::<f64>()?, [10.0, 0.0, 101.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
     pub fn scatter_add(&self, axis: isize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
@@ -236,7 +236,7 @@ impl Gradient for Gather {
     }
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
-        let zeros = Tensor::zeros(saved.input_shape(0), saved.input_dtype(0).compute());
+        let zeros = Tensor::zeros(saved.input_shape(0), saved.input_dtype(0).compute())?;
         Ok(vec![Some(zeros.scatter_add(self.axis as isize, &self.index, g)?)])
     }
 }

@@ -38,7 +38,7 @@ pub struct CrossEntropy {
 /// Four classes that are equally likely:
 /// ```
 /// use monotile::{DType, Tensor, ops::{CrossEntropy, cross_entropy}};
-/// let logits = Tensor::zeros(&[2, 4], DType::F64);
+/// let logits = Tensor::zeros(&[2, 4], DType::F64)?;
 /// let targets = Tensor::from_slice(&[3_i64, 0], &[2])?;
 /// let loss = cross_entropy(&logits, &targets, &CrossEntropy::default())?;
 /// assert!((loss.item::<f64>()? - 4.0_f64.ln()).abs() < 1e-15);
@@ -98,7 +98,7 @@ impl Gradient for Mean {
         let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
         let x = saved.input(0);
         if !saved.is_recorded() {
-            let scale = g.to_f64_vec()[0] / self.count as f64;
+            let scale = g.to_f64_vec()?[0] / self.count as f64;
             let dx = if x.dtype() == DType::F64 { self.backward::<f64>(&x, scale) } else { self.backward::<f32>(&x, scale) };
             return Ok(vec![Some(dx)]);
         }

@@ -62,7 +62,7 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
 /// ```
 /// use monotile::{Tensor, ops::layer_norm};
 /// let x = Tensor::from_rows(&[[1.0_f64, 3.0], [5.0, 1.0]])?;
-/// let (w, b) = (Tensor::full(&[2], 10.0_f64), Tensor::full(&[2], 0.5_f64));
+/// let (w, b) = (Tensor::full(&[2], 10.0_f64)?, Tensor::full(&[2], 0.5_f64)?);
 /// assert_eq!(layer_norm(&x, &w, &b, 0.0)?.to_vec::<f64>()?, [-9.5, 10.5, 10.5, -9.5]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
@@ -220,7 +220,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 "rms_norm: rows of shape [2, 3] need a weight as long as their last dimension, got [2]",
             )
             .refuses(
-                vec![normal(&[3]), Tensor::arange(3)],
+                vec![normal(&[3]), Tensor::arange(3).unwrap()],
                 "rms_norm: takes floating-point numbers, got f64 and i64; cast with to_dtype",
             ),
     ]
@@ -238,7 +238,7 @@ mod tests {
         let leaf = w.requires_grad();
         let y = rms_norm(&x, &leaf, 1e-5).unwrap();
         let wide = rms_norm(&x, &w.to_dtype(DType::F32).unwrap(), 1e-5).unwrap();
-        assert_eq!((y.dtype(), y.to_f64_vec()), (DType::F32, wide.to_f64_vec()));
+        assert_eq!((y.dtype(), y.to_f64_vec().unwrap()), (DType::F32, wide.to_f64_vec().unwrap()));
         let g = y.sum(&[]).unwrap().backward().unwrap().take(&leaf).unwrap();
         assert_eq!((g.dtype(), g.shape()), (DType::F32, w.shape()));
     }

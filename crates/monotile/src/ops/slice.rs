@@ -22,7 +22,7 @@ impl Tensor {
     /// # Example
     /// ```
     /// use monotile::Tensor;
-    /// let a = Tensor::arange(10);
+    /// let a = Tensor::arange(10)?;
     /// assert_eq!(a.slice(0, 7..)?.to_vec::<i64>()?, [7, 8, 9]);
     /// assert_eq!(a.slice_step(0, 1..8, 3)?.to_vec::<i64>()?, [1, 4, 7]);
     /// assert_eq!(a.slice_step(0, 2..5, -1)?.to_vec::<i64>()?, [4, 3, 2]);
@@ -96,7 +96,7 @@ impl Tensor {
     /// # Example
     /// ```
     /// use monotile::Tensor;
-    /// let a = Tensor::arange(9).reshape(&[3, 3])?;
+    /// let a = Tensor::arange(9)?.reshape(&[3, 3])?;
     /// assert_eq!(a.diagonal(0, 1)?.to_vec::<i64>()?, [0, 4, 8]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
@@ -126,7 +126,7 @@ impl Tensor {
             Tensor::from_block(out, shape)
         }
         let len = shape.iter().product();
-        let places = place(&Tensor::arange(len).reshape(shape)?)?.to_vec::<i64>()?;
+        let places = place(&Tensor::arange(len)?.reshape(shape)?)?.to_vec::<i64>()?;
         let source = if self.is_contiguous() { self.clone() } else { self.copied() };
         // A view without elements may begin where there is no memory.
         let at = if source.is_empty() { 0 } else { source.layout().offset };
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn ranges_that_leave_the_axis_are_refused_with_words() {
-        let a = Tensor::arange(3);
+        let a = Tensor::arange(3).unwrap();
         assert_eq!(a.slice(0, 1..4).err().unwrap().to_string(), "slice: range 1..4 of axis 0, which has size 3");
         assert_eq!(a.select(0, 3).err().unwrap().to_string(), "select: index 3 of axis 0, which has size 3");
         assert_eq!(a.slice(0, 3..).unwrap().len(), 0);

@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn views_share_memory_and_reshape_copies_only_where_it_must() {
-        let a = Tensor::arange(24).reshape(&[2, 3, 4]).unwrap();
+        let a = Tensor::arange(24).unwrap().reshape(&[2, 3, 4]).unwrap();
         let t = a.permute(&[2, 0, 1]).unwrap();
         assert_eq!((t.shape(), t.strides()), (&[4, 2, 3][..], &[1, 12, 4][..]));
         assert_eq!(t.flatten(1, 2).unwrap().strides(), [1, 4]);
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn wrong_shapes_are_refused_with_words() {
-        let a = Tensor::ones(&[2, 3], DType::F32);
+        let a = Tensor::ones(&[2, 3], DType::F32).unwrap();
         let words = |r: Result<Tensor>| r.err().unwrap().to_string();
         assert_eq!(words(a.reshape(&[4])), "reshape: shape [2, 3] of 6 elements cannot become [4] of 4");
         assert_eq!(words(a.permute(&[0, 0])), "permute: [0, 0] does not name each of 2 axes once");

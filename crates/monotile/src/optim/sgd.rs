@@ -118,29 +118,29 @@ mod tests {
         for nesterov in [false, true] {
             let mut optimizer = Sgd::new(SgdOptions { lr: 0.1, momentum: 0.9, nesterov, weight_decay: 0.01 });
             let mut parameters = vec![Rng::new(1).normal(&[4], DType::F64).unwrap().requires_grad()];
-            let (mut p, mut v) = (parameters[0].to_f64_vec(), vec![0.0; 4]);
+            let (mut p, mut v) = (parameters[0].to_f64_vec().unwrap(), vec![0.0; 4]);
             for t in 0..5 {
                 let g = Rng::new(10 + t).normal(&[4], DType::F64).unwrap();
                 optimizer.step(&mut parameters, std::slice::from_ref(&g)).unwrap();
-                for (i, g) in g.to_f64_vec().into_iter().enumerate() {
+                for (i, g) in g.to_f64_vec().unwrap().into_iter().enumerate() {
                     let d = g + 0.01 * p[i];
                     v[i] = 0.9 * v[i] + d;
                     p[i] -= 0.1 * if nesterov { d + 0.9 * v[i] } else { v[i] };
                 }
             }
-            assert!(parameters[0].to_f64_vec().iter().zip(&p).all(|(a, b)| (a - b).abs() < 1e-14));
+            assert!(parameters[0].to_f64_vec().unwrap().iter().zip(&p).all(|(a, b)| (a - b).abs() < 1e-14));
             assert!(parameters[0].is_recorded());
         }
     }
 
     #[test]
     fn what_does_not_fit_is_refused_with_words() {
-        let mut parameters = [Tensor::zeros(&[2], DType::F32)];
+        let mut parameters = [Tensor::zeros(&[2], DType::F32).unwrap()];
         let mut optimizer = Sgd::new(SgdOptions::default());
         let words = optimizer.step(&mut parameters, &[]).unwrap_err().to_string();
         assert_eq!(words, "sgd: 1 parameters with 0 gradients");
         optimizer.options.momentum = 1.0;
-        let words = optimizer.step(&mut parameters, &[Tensor::zeros(&[2], DType::F32)]).unwrap_err().to_string();
+        let words = optimizer.step(&mut parameters, &[Tensor::zeros(&[2], DType::F32).unwrap()]).unwrap_err().to_string();
         assert_eq!(words, "sgd: lr 0.01, momentum 1, weight_decay 0: none may be negative, and momentum must be below 1");
     }
 }

@@ -304,7 +304,8 @@ mod tests {
         let count = 200_000;
         let found = Gaussian::fit(&p.sample(count, &mut Rng::new(3)).unwrap()).unwrap();
         // Five standard errors of a mean and of a second moment, at most √(2/count) times the largest variance.
-        let off = |a: &Tensor, b: &Tensor| a.sub(b).unwrap().to_f64_vec().into_iter().fold(0.0, |m: f64, d| m.max(d.abs()));
+        let off =
+            |a: &Tensor, b: &Tensor| a.sub(b).unwrap().to_f64_vec().unwrap().into_iter().fold(0.0, |m: f64, d| m.max(d.abs()));
         let tolerance = 5.0 * 4.0 * (2.0 / count as f64).sqrt();
         assert!(off(found.mean(), p.mean()) < tolerance);
         assert!(off(&found.covariance().unwrap(), &p.covariance().unwrap()) < tolerance);
@@ -316,7 +317,9 @@ mod tests {
 
     #[test]
     fn the_divergence_of_one_dimension_is_the_known_one() {
-        let one = |mean: f64, variance: f64| Gaussian::new(&Tensor::full(&[1], mean), &Tensor::full(&[1, 1], variance)).unwrap();
+        let one = |mean: f64, variance: f64| {
+            Gaussian::new(&Tensor::full(&[1], mean).unwrap(), &Tensor::full(&[1, 1], variance).unwrap()).unwrap()
+        };
         let found = one(1.0, 4.0).divergence(&one(0.0, 9.0)).unwrap().item::<f64>().unwrap();
         assert!((found - (1.5_f64.ln() + 5.0 / 18.0 - 0.5)).abs() < 1e-15);
         let p = example();
@@ -327,15 +330,15 @@ mod tests {
     fn singular_covariances_have_roots_and_indefinite_ones_are_refused() {
         let singular = Tensor::from_rows(&[[1.0_f64, 2.0], [2.0, 4.0]]).unwrap();
         let l = root("test", "Q", &singular).unwrap();
-        let off = l.matmul(&l.mt()).unwrap().sub(&singular).unwrap().to_f64_vec();
+        let off = l.matmul(&l.mt()).unwrap().sub(&singular).unwrap().to_f64_vec().unwrap();
         assert!(off.iter().all(|x| x.abs() < 1e-14), "{off:?}");
         let indefinite = Tensor::from_rows(&[[1.0_f64, 0.0], [0.0, -1.0]]).unwrap();
         let error = root("test", "Q", &indefinite).unwrap_err();
         assert_eq!(error.to_string(), "test: Q has the negative eigenvalue -1; a covariance has none");
-        let error = Gaussian::new(&Tensor::zeros(&[2], DType::F64), &indefinite).err().unwrap();
+        let error = Gaussian::new(&Tensor::zeros(&[2], DType::F64).unwrap(), &indefinite).err().unwrap();
         let words = "cholesky: the matrix is not positive definite (its leading minor of order 2 is not positive)";
         assert_eq!(error.to_string(), format!("Gaussian: the covariance: {words}"));
-        let error = Gaussian::fit(&Tensor::zeros(&[1, 2], DType::F64)).err().unwrap();
+        let error = Gaussian::fit(&Tensor::zeros(&[1, 2], DType::F64).unwrap()).err().unwrap();
         assert_eq!(error.to_string(), "Gaussian::fit: 1 observations have no covariance; give at least 2");
     }
 }

@@ -44,12 +44,12 @@ pub struct KalmanModel {
 /// use monotile::{DType, Tensor, stats::{KalmanFilter, KalmanModel}};
 /// let number = |x: f64| Tensor::full(&[1, 1], x);
 /// let filter = KalmanFilter::new(&KalmanModel {
-///     transition: number(1.0),
-///     transition_covariance: number(1.0),
-///     observation: number(1.0),
-///     observation_covariance: number(2.0),
-///     mean: Tensor::zeros(&[1], DType::F64),
-///     covariance: number(2.0),
+///     transition: number(1.0)?,
+///     transition_covariance: number(1.0)?,
+///     observation: number(1.0)?,
+///     observation_covariance: number(2.0)?,
+///     mean: Tensor::zeros(&[1], DType::F64)?,
+///     covariance: number(2.0)?,
 /// })?;
 /// let seen = filter.filter(&Tensor::from_slice(&[4.0, f64::NAN, 2.0], &[3, 1])?)?;
 /// let means = seen.means.to_vec::<f64>()?;
@@ -128,7 +128,7 @@ impl KalmanFilter {
         let covariance = argument(op, "the covariance", &model.covariance, &[state, state])?;
         let dtype = [&transition, &observation, &noise, &error, &covariance]
             .into_iter()
-            .try_fold(mean.dtype(), |dtype, x| check::common_float(op, &Tensor::zeros(&[0], dtype), x))?;
+            .try_fold(mean.dtype(), |dtype, x| check::common_float(op, &Tensor::zeros(&[0], dtype)?, x))?;
         Ok(Self {
             transition: transition.to_dtype(dtype)?,
             transition_root: root(op, "the covariance of the transition", &noise.to_dtype(dtype)?)?,
@@ -144,7 +144,7 @@ impl KalmanFilter {
     /// # Errors
     /// If the shape does not fit; `Singular` where an observation has no variance.
     pub fn filter(&self, observations: &Tensor) -> Result<Filtered> {
-        let mut log_likelihood = Tensor::zeros(&[], self.mean.dtype());
+        let mut log_likelihood = Tensor::scalar_as(0.0, self.mean.dtype());
         let states = self.states("filter", observations, &mut log_likelihood)?;
         let (means, roots) = stacked(&states, &self.mean)?;
         Ok(Filtered { means, roots, log_likelihood })
@@ -155,7 +155,7 @@ impl KalmanFilter {
     /// # Errors
     /// As [`filter`](Self::filter).
     pub fn smooth(&self, observations: &Tensor) -> Result<Smoothed> {
-        let mut states = self.states("smooth", observations, &mut Tensor::zeros(&[], self.mean.dtype()))?;
+        let mut states = self.states("smooth", observations, &mut Tensor::scalar_as(0.0, self.mean.dtype()))?;
         for t in (0..states.len().saturating_sub(1)).rev() {
             states[t] = self.smoothed(&states[t], &states[t + 1])?;
         }
@@ -167,7 +167,7 @@ impl KalmanFilter {
         let p = self.observation.dim(0);
         let observations = argument(op, "the observations", observations, &[("T", None), ("p", Some(p))])?;
         let observations = observations.to_dtype(self.mean.dtype())?;
-        let missing: Vec<bool> = observations.to_f64_vec().iter().map(|y| y.is_nan()).collect();
+        let missing: Vec<bool> = observations.to_f64_vec()?.iter().map(|y| y.is_nan()).collect();
         let mut states: Vec<State> = Vec::with_capacity(observations.dim(0));
         for t in 0..observations.dim(0) {
             let predicted = match states.last() {
@@ -196,11 +196,11 @@ impl KalmanFilter {
     fn updated(&self, (mean, root): &State, y: &Tensor, there: &Tensor) -> Result<(State, Tensor)> {
         let (n, p, k) = (mean.len(), self.observation.dim(0), y.len());
         if k == 0 {
-            return Ok(((mean.clone(), root.clone()), Tensor::zeros(&[], mean.dtype())));
+            return Ok(((mean.clone(), root.clone()), Tensor::scalar_as(0.0, mean.dtype())));
         }
         let h = self.observation.index_select(0, there)?;
         let noise = self.observation_root.index_select(0, there)?.mt();
-        let above = Tensor::cat(&[&noise, &Tensor::zeros(&[p, n], mean.dtype())], 1)?;
+        let above = Tensor::cat(&[&noise, &Tensor::zeros(&[p, n], mean.dtype())?], 1)?;
         let below = Tensor::cat(&[&h.matmul(root)?.mt(), &root.mt()], 1)?;
         let r = triangle(&Tensor::cat(&[&above, &below], 0)?)?;
         let s = r.slice(0, ..k)?.slice(1, ..k)?.mt();
@@ -220,7 +220,7 @@ impl KalmanFilter {
         let (mean, root) = state;
         let n = mean.len();
         let above = Tensor::cat(&[&self.transition.matmul(root)?.mt(), &root.mt()], 1)?;
-        let below = Tensor::cat(&[&self.transition_root.mt(), &Tensor::zeros(&[n, n], mean.dtype())], 1)?;
+        let below = Tensor::cat(&[&self.transition_root.mt(), &Tensor::zeros(&[n, n], mean.dtype())?], 1)?;
         let r = triangle(&Tensor::cat(&[&above, &below], 0)?)?;
         let a = r.slice(0, ..n)?.slice(1, ..n)?;
         let b = r.slice(0, ..n)?.slice(1, n..)?;
@@ -252,7 +252,7 @@ fn triangle(a: &Tensor) -> Result<Tensor> {
 fn stacked(states: &[State], like: &Tensor) -> Result<State> {
     let n = like.len();
     if states.is_empty() {
-        return Ok((Tensor::zeros(&[0, n], like.dtype()), Tensor::zeros(&[0, n, n], like.dtype())));
+        return Ok((Tensor::zeros(&[0, n], like.dtype())?, Tensor::zeros(&[0, n, n], like.dtype())?));
     }
     let (means, roots): (Vec<&Tensor>, Vec<&Tensor>) = states.iter().map(|(mean, root)| (mean, root)).unzip();
     Ok((Tensor::stack(&means, 0)?, Tensor::stack(&roots, 0)?))
@@ -321,7 +321,7 @@ mod tests {
         };
         // x = A (x₁ − m, w₁, …) + means, with A_ts = F^(t−s), and noises of covariance P, Q, Q, …
         let power = |k: usize| (0..k).fold(Tensor::eye(n, DType::F64).unwrap(), |a, _| model.transition.matmul(&a).unwrap());
-        let zero = Tensor::zeros(&[n, n], DType::F64);
+        let zero = Tensor::zeros(&[n, n], DType::F64).unwrap();
         let grid = |f: &dyn Fn(usize, usize) -> Tensor| block((0..times).map(|t| (0..times).map(|s| f(t, s)).collect()).collect());
         let a = grid(&|t, s| if s <= t { power(t - s) } else { zero.clone() });
         let noise = grid(&|t, s| match (t, s) {
@@ -329,8 +329,9 @@ mod tests {
             (t, s) if t == s => model.transition_covariance.clone(),
             _ => zero.clone(),
         });
-        let h = grid(&|t, s| if t == s { model.observation.clone() } else { Tensor::zeros(&[p, n], DType::F64) });
-        let error = grid(&|t, s| if t == s { model.observation_covariance.clone() } else { Tensor::zeros(&[p, p], DType::F64) });
+        let h = grid(&|t, s| if t == s { model.observation.clone() } else { Tensor::zeros(&[p, n], DType::F64).unwrap() });
+        let error =
+            grid(&|t, s| if t == s { model.observation_covariance.clone() } else { Tensor::zeros(&[p, p], DType::F64).unwrap() });
         let xx = a.matmul(&noise).unwrap().matmul(&a.mt()).unwrap();
         let yx = h.matmul(&xx).unwrap();
         let yy = yx.matmul(&h.mt()).unwrap().add(&error).unwrap();
@@ -349,7 +350,7 @@ mod tests {
         let (n, p, times) = (3, 2, 4);
         let joint = joint(&model, times);
         for missing in [&[][..], &[2], &[0, 2, 3, 7], &[0, 1, 2, 3, 4, 5, 6, 7]] {
-            let mut y = inputs[6].to_f64_vec();
+            let mut y = inputs[6].to_f64_vec().unwrap();
             missing.iter().for_each(|&i| y[i] = f64::NAN);
             let observations = Tensor::from_slice(&y, &[times, p]).unwrap();
             let there: Vec<usize> = (0..times * p).filter(|i| !missing.contains(i)).collect();
@@ -364,7 +365,8 @@ mod tests {
             let known = joint.conditional(&at, &values).unwrap();
             for t in 0..times {
                 let state = known.marginal(&[n * t, n * t + 1, n * t + 2]).unwrap();
-                let off = |a: &Tensor, b: &Tensor| a.sub(b).unwrap().to_f64_vec().iter().fold(0.0, |m: f64, d| m.max(d.abs()));
+                let off =
+                    |a: &Tensor, b: &Tensor| a.sub(b).unwrap().to_f64_vec().unwrap().iter().fold(0.0, |m: f64, d| m.max(d.abs()));
                 assert!(off(state.mean(), &smoothed.means.select(0, t).unwrap()) < 1e-11, "{missing:?} at {t}");
                 let covariance = smoothed.covariances().unwrap().select(0, t).unwrap();
                 assert!(off(&state.covariance().unwrap(), &covariance) < 1e-11, "{missing:?} at {t}");
@@ -376,7 +378,7 @@ mod tests {
     #[test]
     fn a_part_of_the_state_that_is_known_is_smoothed_as_if_it_were_not_there() {
         let diagonal = |a: f64, b: f64| Tensor::from_rows(&[[a, 0.0], [0.0, b]]).unwrap();
-        let one = |x: f64| Tensor::full(&[1, 1], x);
+        let one = |x: f64| Tensor::full(&[1, 1], x).unwrap();
         let both = KalmanModel {
             transition: diagonal(0.9, 1.0),
             transition_covariance: diagonal(1.0, 0.0),
@@ -390,14 +392,14 @@ mod tests {
             transition_covariance: one(1.0),
             observation: one(1.0),
             observation_covariance: one(0.5),
-            mean: Tensor::zeros(&[1], DType::F64),
+            mean: Tensor::zeros(&[1], DType::F64).unwrap(),
             covariance: one(2.0),
         };
         let y = Tensor::from_slice(&[1.0, -0.5, f64::NAN, 2.0], &[4, 1]).unwrap();
         let found = KalmanFilter::new(&both).unwrap().smooth(&y.add_scalar(6.0).unwrap()).unwrap();
         let expected = KalmanFilter::new(&alone).unwrap().smooth(&y).unwrap();
-        let (means, covariances) = (found.means.to_f64_vec(), found.covariances().unwrap().to_f64_vec());
-        let (mean, covariance) = (expected.means.to_f64_vec(), expected.covariances().unwrap().to_f64_vec());
+        let (means, covariances) = (found.means.to_f64_vec().unwrap(), found.covariances().unwrap().to_f64_vec().unwrap());
+        let (mean, covariance) = (expected.means.to_f64_vec().unwrap(), expected.covariances().unwrap().to_f64_vec().unwrap());
         for t in 0..4 {
             assert!((means[2 * t] - mean[t]).abs() < 1e-14 && (means[2 * t + 1] - 3.0).abs() < 1e-14, "{t}: {means:?}");
             assert!((covariances[4 * t] - covariance[t]).abs() < 1e-14 && covariances[4 * t + 3].abs() < 1e-14, "{covariances:?}");
@@ -418,15 +420,15 @@ mod tests {
             transition: matrix([[1.0, 1.0], [0.0, 1.0]]),
             transition_covariance: matrix([[0.25, 0.5], [0.5, 1.0]]),
             observation: constant(&[1.0, 0.0], &[1, 2], DType::F64).unwrap(),
-            observation_covariance: Tensor::full(&[1, 1], 1e-12),
-            mean: Tensor::zeros(&[2], DType::F64),
+            observation_covariance: Tensor::full(&[1, 1], 1e-12).unwrap(),
+            mean: Tensor::zeros(&[2], DType::F64).unwrap(),
             covariance: matrix([[1e6, 0.0], [0.0, 1e6]]),
         };
         // Positions t²/2 leave speeds t + (−1)ᵗ c open, with accelerations 1 − 2 (−1)ᵗ c; the sum of squares of seven of these is least
         // at c = 1/14.
         let y: Vec<f64> = (0..8).map(|t| 0.5 * f64::from(t * t)).collect();
         let smoothed = KalmanFilter::new(&model).unwrap().smooth(&Tensor::from_slice(&y, &[8, 1]).unwrap()).unwrap();
-        let means = smoothed.means.to_f64_vec();
+        let means = smoothed.means.to_f64_vec().unwrap();
         for t in 0..8 {
             let speed = t as f64 + if t % 2 == 0 { 1.0 } else { -1.0 } / 14.0;
             // The prior, of variance 10⁶, draws by a part in as many.

@@ -87,7 +87,7 @@ impl MatrixFactorization {
             rows = solved(op, &entries, &weights, &columns, regularization)?;
             let missed = entries.sub(&rows.matmul(&columns.mt())?)?.square()?.mul(&weights)?.sum(&[])?;
             let lengths = rows.square()?.sum(&[])?.add(&columns.square()?.sum(&[])?)?.mul_scalar(regularization)?;
-            let value = missed.add(&lengths)?.to_f64_vec()[0];
+            let value = missed.add(&lengths)?.to_f64_vec()?[0];
             let done = objective.last().is_some_and(|last| last - value <= tolerance * last);
             objective.push(value);
             if done {
@@ -139,8 +139,8 @@ impl MatrixFactorization {
         if row >= self.rows.dim(0) {
             return Err(Error::value(format!("recommend: there is no row {row} in a matrix of {}", self.rows.dim(0))));
         }
-        let scores = self.columns.matmul(&self.rows.select(0, row)?)?.to_f64_vec();
-        let known = self.known.select(0, row)?.to_f64_vec();
+        let scores = self.columns.matmul(&self.rows.select(0, row)?)?.to_f64_vec()?;
+        let known = self.known.select(0, row)?.to_f64_vec()?;
         let mut found: Vec<(usize, f64)> = scores.into_iter().enumerate().filter(|(j, _)| known[*j] == 0.0).collect();
         found.sort_by(|a, b| b.1.total_cmp(&a.1));
         found.truncate(count);
@@ -151,15 +151,15 @@ impl MatrixFactorization {
 /// Which entries are known, the entries with 0 for the others, and weights that are 0 there.
 fn prepared(op: &str, a: &Tensor, weights: Option<&Tensor>) -> Result<(Tensor, Tensor, Tensor)> {
     let known = a.eq(a)?;
-    let zero = Tensor::zeros(&[], a.dtype());
+    let zero = Tensor::scalar_as(0.0, a.dtype());
     let weights = match weights {
         None => a.ones_like(),
         Some(w) => argument(op, "the weights", w, &[("m", Some(a.dim(0))), ("n", Some(a.dim(1)))])?.to_dtype(a.dtype())?,
     };
-    if let Some(w) = weights.to_f64_vec().into_iter().find(|w| !(*w >= 0.0 && w.is_finite())) {
+    if let Some(w) = weights.to_f64_vec()?.into_iter().find(|w| !(*w >= 0.0 && w.is_finite())) {
         return Err(Error::value(format!("{op}: a weight is {w}; weights are finite and not negative")));
     }
-    if let Some(x) = a.to_f64_vec().into_iter().find(|x| x.is_infinite()) {
+    if let Some(x) = a.to_f64_vec()?.into_iter().find(|x| x.is_infinite()) {
         return Err(Error::value(format!("{op}: an entry is {x}; entries are finite, or NaN where they are not known")));
     }
     Ok((known.clone(), known.where_(a, &zero)?, known.where_(&weights, &zero)?))
@@ -194,11 +194,11 @@ pub(crate) fn specs() -> Vec<Spec> {
             .refuses(vec![normal(&[5])], "MatrixFactorization: the matrix must have shape [m, n], got [5]")
             .refuses(vec![normal(&[5, 4]), normal(&[4, 5])], "MatrixFactorization: the weights must have shape [5, 4], got [4, 5]")
             .refuses(
-                vec![normal(&[1, 1]), Tensor::full(&[1, 1], -1.0)],
+                vec![normal(&[1, 1]), Tensor::full(&[1, 1], -1.0).unwrap()],
                 "MatrixFactorization: a weight is -1; weights are finite and not negative",
             )
             .refuses(
-                vec![Tensor::full(&[1, 2], f64::INFINITY)],
+                vec![Tensor::full(&[1, 2], f64::INFINITY).unwrap()],
                 "MatrixFactorization: an entry is inf; entries are finite, or NaN where they are not known",
             ),
     ]
@@ -214,7 +214,8 @@ mod tests {
     fn low_rank(m: usize, n: usize, hide: impl Fn(usize, usize) -> bool) -> (Tensor, Tensor) {
         let mut rng = Rng::new(6);
         let full = rng.normal(&[m, 3], DType::F64).unwrap().matmul(&rng.normal(&[3, n], DType::F64).unwrap()).unwrap();
-        let seen = full.to_f64_vec().iter().enumerate().map(|(at, &x)| if hide(at / n, at % n) { f64::NAN } else { x }).collect();
+        let seen =
+            full.to_f64_vec().unwrap().iter().enumerate().map(|(at, &x)| if hide(at / n, at % n) { f64::NAN } else { x }).collect();
         (full, Tensor::from_vec(seen, &[m, n]).unwrap())
     }
 
@@ -226,7 +227,7 @@ mod tests {
         let (lambda, rank) = (0.5, 4);
         let options = MatrixFactorizationOptions { rank, regularization: lambda, sweeps: 2000, tolerance: 0.0, seed: 1 };
         let factors = MatrixFactorization::fit(&a, None, &options).unwrap();
-        let s = singular_values(&a).unwrap().to_f64_vec();
+        let s = singular_values(&a).unwrap().to_f64_vec().unwrap();
         let kept: f64 = s[..rank].iter().map(|s| 2.0 * lambda * s - lambda * lambda).sum();
         let expected = kept + s[rank..].iter().map(|s| s * s).sum::<f64>();
         let found = *factors.objective().last().unwrap();
@@ -239,16 +240,17 @@ mod tests {
         let (full, seen) = low_rank(40, 30, |i, j| (7 * i + 3 * j) % 4 == 0);
         let options = MatrixFactorizationOptions { rank: 3, regularization: 1e-8, sweeps: 500, tolerance: 1e-9, seed: 0 };
         let factors = MatrixFactorization::fit(&seen, None, &options).unwrap();
-        let off = factors.predict().unwrap().sub(&full).unwrap().to_f64_vec().into_iter().fold(0.0, |m: f64, d| m.max(d.abs()));
+        let off =
+            factors.predict().unwrap().sub(&full).unwrap().to_f64_vec().unwrap().into_iter().fold(0.0, |m: f64, d| m.max(d.abs()));
         assert!(off < 1e-4, "{off}");
         let best = factors.recommend(2, 3).unwrap();
-        let row = full.select(0, 2).unwrap().to_f64_vec();
+        let row = full.select(0, 2).unwrap().to_f64_vec().unwrap();
         let mut hidden: Vec<usize> = (0..30).filter(|j| (14 + 3 * j) % 4 == 0).collect();
         hidden.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
         assert_eq!(best.iter().map(|(j, _)| *j).collect::<Vec<_>>(), hidden[..3]);
         // A row that was there gets the factor that it has.
         let again = factors.transform(&seen.slice(0, 2..3).unwrap(), None).unwrap().sub(factors.rows()).unwrap();
-        assert!(again.select(0, 2).unwrap().to_f64_vec().iter().all(|d| d.abs() < 1e-12));
+        assert!(again.select(0, 2).unwrap().to_f64_vec().unwrap().iter().all(|d| d.abs() < 1e-12));
     }
 
     #[test]
@@ -259,7 +261,7 @@ mod tests {
         let options = MatrixFactorizationOptions { rank: 2, ..Default::default() };
         let hidden = MatrixFactorization::fit(&seen, None, &options).unwrap().predict().unwrap();
         let weighted = MatrixFactorization::fit(&full, Some(&weights), &options).unwrap().predict().unwrap();
-        assert!(hidden.sub(&weighted).unwrap().to_f64_vec().iter().all(|d| d.abs() < 1e-12));
+        assert!(hidden.sub(&weighted).unwrap().to_f64_vec().unwrap().iter().all(|d| d.abs() < 1e-12));
         let error = MatrixFactorization::fit(&seen, None, &MatrixFactorizationOptions { rank: 7, regularization: 0.0, ..options });
         assert!(
             error.err().unwrap().to_string().starts_with("MatrixFactorization: a row or column has too few entries: cholesky: ")

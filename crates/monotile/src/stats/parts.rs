@@ -34,7 +34,7 @@ pub(super) fn root(op: &str, what: &str, covariance: &Tensor) -> Result<Tensor> 
     match cholesky(covariance) {
         Err(error) if error.kind() == ErrorKind::NotPositiveDefinite => {
             let found = eigh(&covariance.detach())?;
-            let values = found.values.to_f64_vec();
+            let values = found.values.to_f64_vec()?;
             let largest = values.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
             let rounding = 8.0 * values.len() as f64 * covariance.dtype().epsilon() * largest;
             if let Some(negative) = values.iter().find(|&&x| x < -rounding) {

@@ -63,16 +63,17 @@ fn check_order(
     }
     // φ(x) = Σ ⟨w, f(x)⟩
     let phi = |x: &[Tensor]| -> Result<f64> {
-        let total = |(y, w): (&Tensor, &Tensor)| -> f64 { y.to_f64_vec().iter().zip(w.to_f64_vec()).map(|(y, w)| y * w).sum() };
-        Ok(f(x)?.iter().zip(&weights).filter(|(y, _)| y.dtype().is_float()).map(total).sum())
+        f(x)?.iter().zip(&weights).filter(|(y, _)| y.dtype().is_float()).map(|(y, w)| inner(y, w)).sum()
     };
     let pulled = pull_back(f, inputs, &weights, Walk::Plain)?;
 
     for direction in 0..options.directions {
         let mut by_rule = 0.0;
         let (mut ahead, mut behind) = (Vec::new(), Vec::new());
-        let largest =
-            inputs.iter().filter(|x| x.dtype() == DType::F64).flat_map(Tensor::to_f64_vec).fold(1.0, |m: f64, x| m.max(x.abs()));
+        let mut largest = 1.0_f64;
+        for x in inputs.iter().filter(|x| x.dtype() == DType::F64) {
+            largest = x.to_f64_vec()?.iter().fold(largest, |m, x| m.max(x.abs()));
+        }
         let h = f64::EPSILON.cbrt() * largest;
         for (x, gradient) in inputs.iter().zip(&pulled) {
             if x.dtype() != DType::F64 {
@@ -82,7 +83,7 @@ fn check_order(
             }
             let v = rng.normal(x.shape(), DType::F64)?;
             if let Some(g) = gradient {
-                by_rule += g.to_f64_vec().iter().zip(v.to_f64_vec()).map(|(g, v)| g * v).sum::<f64>();
+                by_rule += inner(g, &v)?;
             }
             ahead.push(x + &(&v * h));
             behind.push(x - &(&v * h));
@@ -114,6 +115,11 @@ fn check_order(
         check_order(&rule, inputs, options, order + 1)?;
     }
     Ok(())
+}
+
+/// ⟨x, y⟩
+fn inner(x: &Tensor, y: &Tensor) -> Result<f64> {
+    Ok(x.to_f64_vec()?.iter().zip(y.to_f64_vec()?).map(|(x, y)| x * y).sum())
 }
 
 /// The gradients of Σ ⟨w, f(x)⟩ with respect to each floating-point x.

@@ -110,7 +110,7 @@ mod tests {
                 let [x, w] = inputs(dtype).map(|t| t.requires_grad());
                 let mut y = x.clone();
                 // A chain, so that cotangents come from the next stretch and from the second output.
-                let mut sum = Tensor::zeros(&[], dtype);
+                let mut sum = Tensor::scalar_as(0.0, dtype);
                 for _ in 0..3 {
                     let outputs = if checkpointed {
                         checkpoint(&[&y, &w], stretch).unwrap()
@@ -122,7 +122,7 @@ mod tests {
                 }
                 let loss = y.mul(&y).unwrap().sum(&[]).unwrap().add(&sum).unwrap();
                 let gradients = grad(&loss, &[&x]).unwrap();
-                (loss.to_f64_vec(), gradients[0].to_f64_vec())
+                (loss.to_f64_vec().unwrap(), gradients[0].to_f64_vec().unwrap())
             };
             assert_eq!(run(true), run(false), "{dtype}");
         }

@@ -138,7 +138,7 @@ impl Saved<'_> {
     /// Input `i` where a record needs its place on the tape; its elements are zeros if its value was not kept.
     pub(crate) fn traced(&self, i: usize) -> Tensor {
         let input = &self.node.inputs[i];
-        let value = input.value.clone().unwrap_or_else(|| Tensor::zeros(&input.shape, input.dtype));
+        let value = input.value.clone().unwrap_or_else(|| Tensor::zeros(&input.shape, input.dtype).expect("the shape of a tensor"));
         value.with_origin(input.edge.clone())
     }
 

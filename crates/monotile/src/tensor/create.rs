@@ -52,53 +52,86 @@ impl Tensor {
 
     /// A scalar.
     pub fn scalar<T: Elem>(value: T) -> Tensor {
-        Self::full(&[], value)
+        Tensor::from_block(Block::filled(1, value.store()), &[])
     }
 
-    /// A tensor whose elements are all `value`: one element in memory, repeated by strides of 0.
-    pub fn full<T: Elem>(shape: &[usize], value: T) -> Tensor {
-        let one = Tensor::from_block(Block::filled(1, value.store()), &[]);
-        let layout = one.layout().broadcast(shape).expect("a scalar broadcasts to every shape");
-        one.with_layout(layout)
-    }
-
-    /// All elements `value`, cast to `dtype`.
-    pub fn filled(shape: &[usize], value: f64, dtype: DType) -> Tensor {
+    /// A scalar of a dtype known at run time: `value`, cast.
+    pub fn scalar_as(value: f64, dtype: DType) -> Tensor {
         match dtype {
-            DType::F32 => Self::full(shape, value as f32),
-            DType::F64 => Self::full(shape, value),
-            DType::BF16 => Self::full(shape, half::bf16::from_f64(value)),
-            DType::F16 => Self::full(shape, half::f16::from_f64(value)),
-            DType::I64 => Self::full(shape, value as i64),
-            DType::Bool => Self::full(shape, value != 0.0),
+            DType::F32 => Self::scalar(value as f32),
+            DType::F64 => Self::scalar(value),
+            DType::BF16 => Self::scalar(half::bf16::from_f64(value)),
+            DType::F16 => Self::scalar(half::f16::from_f64(value)),
+            DType::I64 => Self::scalar(value as i64),
+            DType::Bool => Self::scalar(value != 0.0),
         }
     }
 
+    /// A tensor whose elements are all `value`: one element in memory, repeated by strides of 0.
+    ///
+    /// # Errors
+    /// If a tensor cannot have so many elements.
+    pub fn full<T: Elem>(shape: &[usize], value: T) -> Result<Tensor> {
+        Self::scalar(value).repeated("full", shape)
+    }
+
+    /// All elements `value`, cast to `dtype`.
+    ///
+    /// # Errors
+    /// If a tensor cannot have so many elements.
+    pub fn filled(shape: &[usize], value: f64, dtype: DType) -> Result<Tensor> {
+        Self::scalar_as(value, dtype).repeated("filled", shape)
+    }
+
     /// All elements 0.
-    pub fn zeros(shape: &[usize], dtype: DType) -> Tensor {
-        Self::filled(shape, 0.0, dtype)
+    ///
+    /// # Errors
+    /// If a tensor cannot have so many elements.
+    pub fn zeros(shape: &[usize], dtype: DType) -> Result<Tensor> {
+        Self::scalar_as(0.0, dtype).repeated("zeros", shape)
     }
 
     /// All elements 1.
-    pub fn ones(shape: &[usize], dtype: DType) -> Tensor {
-        Self::filled(shape, 1.0, dtype)
+    ///
+    /// # Errors
+    /// If a tensor cannot have so many elements.
+    pub fn ones(shape: &[usize], dtype: DType) -> Result<Tensor> {
+        Self::scalar_as(1.0, dtype).repeated("ones", shape)
     }
 
     /// Zeros of this tensor's shape and the type that arithmetic on it uses.
     pub fn zeros_like(&self) -> Tensor {
-        Self::zeros(self.shape(), self.dtype().compute())
+        self.all(0.0)
     }
 
     /// Ones of this tensor's shape and the type that arithmetic on it uses.
     pub fn ones_like(&self) -> Tensor {
-        Self::ones(self.shape(), self.dtype().compute())
+        self.all(1.0)
+    }
+
+    /// This tensor's shape with one number at every index.
+    fn all(&self, value: f64) -> Tensor {
+        Self::scalar_as(value, self.dtype().compute())
+            .repeated("full", self.shape())
+            .expect("the shape of a tensor fits every dtype")
+    }
+
+    /// This scalar at every index of a shape.
+    fn repeated(&self, op: &str, shape: &[usize]) -> Result<Tensor> {
+        element_count(op, shape)?;
+        let layout = self.layout().broadcast(shape).expect("a scalar broadcasts to every shape");
+        Ok(self.with_layout(layout))
     }
 
     /// 0, 1, …, n - 1 as i64.
-    pub fn arange(n: usize) -> Tensor {
-        let mut block = Block::<i64>::new(n);
+    ///
+    /// # Errors
+    /// If there is no memory for so many.
+    pub fn arange(n: usize) -> Result<Tensor> {
+        let len = element_count("arange", &[n])?;
+        let mut block = Block::<i64>::new(len);
         block.iter_mut().enumerate().for_each(|(i, x)| *x = i as i64);
-        Tensor::from_block(block, &[n])
+        Ok(Tensor::from_block(block, &[n]))
     }
 
     /// `n` numbers evenly spaced from `first` to `last`, both included.

@@ -2,6 +2,7 @@
 
 use monotile_kernels::buffer::Block;
 use monotile_kernels::elementwise;
+use monotile_kernels::view::View;
 
 use super::dtype::Stored;
 use super::storage::{Cpu, Storage};
@@ -23,24 +24,35 @@ impl Tensor {
             )));
         };
         let view = self.view(buffer);
+        let mut elements = reserved("to_vec", view.len())?;
         if let Some(slice) = view.as_slice() {
-            return Ok(slice.iter().map(|&x| T::fetch(x)).collect());
+            elements.extend(slice.iter().map(|&x| T::fetch(x)));
+            return Ok(elements);
         }
         let mut block = Block::new(view.len());
         elementwise::copy(view, &mut block);
-        Ok(block.iter().map(|&x| T::fetch(x)).collect())
+        elements.extend(block.iter().map(|&x| T::fetch(x)));
+        Ok(elements)
     }
 
     /// The elements in row-major order as f64, whatever the dtype; booleans are 0 and 1.
-    pub fn to_f64_vec(&self) -> Vec<f64> {
+    ///
+    /// # Errors
+    /// If there is no memory for so many.
+    pub fn to_f64_vec(&self) -> Result<Vec<f64>> {
+        fn read<T: Stored>(view: View<'_, T>, f: impl Fn(T) -> f64) -> Result<Vec<f64>> {
+            let mut numbers = reserved("to_f64_vec", view.len())?;
+            numbers.extend(view.iter().map(f));
+            Ok(numbers)
+        }
         let Storage::Cpu(memory) = self.storage();
         match memory {
-            Cpu::F32(b) => self.view(b).iter().map(f64::from).collect(),
-            Cpu::F64(b) => self.view(b).iter().collect(),
-            Cpu::BF16(b) => self.view(b).iter().map(f64::from).collect(),
-            Cpu::F16(b) => self.view(b).iter().map(f64::from).collect(),
-            Cpu::I64(b) => self.view(b).iter().map(|x| x as f64).collect(),
-            Cpu::Bool(b) => self.view(b).iter().map(f64::from).collect(),
+            Cpu::F32(b) => read(self.view(b), f64::from),
+            Cpu::F64(b) => read(self.view(b), |x| x),
+            Cpu::BF16(b) => read(self.view(b), f64::from),
+            Cpu::F16(b) => read(self.view(b), f64::from),
+            Cpu::I64(b) => read(self.view(b), |x| x as f64),
+            Cpu::Bool(b) => read(self.view(b), f64::from),
         }
     }
 
@@ -107,4 +119,11 @@ impl Tensor {
             other => Err(Error::dtype(format!("{op}: takes floating-point numbers, got {other}; cast with to_dtype"))),
         }
     }
+}
+
+/// An empty list with room for so many.
+fn reserved<T>(op: &str, len: usize) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    list.try_reserve_exact(len).map_err(|_| Error::memory(op, len as u128 * size_of::<T>() as u128))?;
+    Ok(list)
 }

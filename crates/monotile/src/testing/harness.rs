@@ -46,14 +46,15 @@ impl Spec {
 
     fn agrees_with_reference(&self, inputs: &[Tensor]) -> Result<std::result::Result<(), String>> {
         let Some(reference) = &self.reference else { return Ok(Ok(())) };
-        let values: Vec<_> = inputs.iter().map(Tensor::to_f64_vec).collect();
+        let values = inputs.iter().map(Tensor::to_f64_vec).collect::<Result<Vec<_>>>()?;
         let shapes: Vec<_> = inputs.iter().map(|x| x.shape().to_vec()).collect();
         let expected = reference(&values, &shapes);
         let outputs = (self.operation)(inputs)?;
         if outputs.len() != expected.len() {
             return Ok(Err(format!("{} outputs, {} in the reference", outputs.len(), expected.len())));
         }
-        Ok(outputs.iter().zip(&expected).try_for_each(|(y, e)| close(&y.to_f64_vec(), e, F64_TOLERANCE)))
+        let found = numbers(&outputs)?;
+        Ok(found.iter().zip(&expected).try_for_each(|(y, e)| close(y, e, F64_TOLERANCE)))
     }
 
     fn keeps_its_properties(&self, inputs: &[Tensor]) -> Result<std::result::Result<(), String>> {
@@ -73,12 +74,11 @@ impl Spec {
     }
 
     fn reads_every_layout(&self, inputs: &[Tensor]) -> Result<std::result::Result<(), String>> {
-        let expected = (self.operation)(inputs)?;
+        let expected = numbers(&(self.operation)(inputs)?)?;
         for (name, layout) in LAYOUTS {
             let same = inputs.iter().map(layout).collect::<Result<Vec<_>>>()?;
-            let outputs = (self.operation)(&same)?;
-            let agree = |(y, e): (&Tensor, &Tensor)| close(&y.to_f64_vec(), &e.to_f64_vec(), F64_TOLERANCE);
-            if let Err(why) = outputs.iter().zip(&expected).try_for_each(agree) {
+            let outputs = numbers(&(self.operation)(&same)?)?;
+            if let Err(why) = outputs.iter().zip(&expected).try_for_each(|(y, e)| close(y, e, F64_TOLERANCE)) {
                 return Ok(Err(format!("{name} inputs: {why}")));
             }
         }
@@ -93,9 +93,8 @@ impl Spec {
             .iter()
             .map(|x| if x.dtype() == DType::F32 { x.to_dtype(DType::F64) } else { Ok(x.clone()) })
             .collect::<Result<Vec<_>>>()?;
-        let (outputs, expected) = ((self.operation)(&narrow)?, (self.operation)(&wide)?);
-        let agree = |(y, e): (&Tensor, &Tensor)| close(&y.to_f64_vec(), &e.to_f64_vec(), self.tolerance_f32);
-        Ok(outputs.iter().zip(&expected).try_for_each(agree))
+        let (outputs, expected) = (numbers(&(self.operation)(&narrow)?)?, numbers(&(self.operation)(&wide)?)?);
+        Ok(outputs.iter().zip(&expected).try_for_each(|(y, e)| close(y, e, self.tolerance_f32)))
     }
 
     fn has_its_gradient(&self, inputs: &[Tensor]) -> Result<std::result::Result<(), String>> {
@@ -157,20 +156,22 @@ impl Spec {
         let targets: Vec<&Tensor> = leaves.iter().filter(|x| x.is_recorded()).collect();
         let mut found = vjp(&pairs, &targets, Walk::Plain)?.into_iter();
         let gradient = |x: &Tensor| match x.is_recorded() {
-            true => found.next().flatten().map_or(vec![0.0; x.len()], |g| g.to_f64_vec()),
-            false => Vec::new(),
+            true => found.next().flatten().map_or_else(|| Ok(vec![0.0; x.len()]), |g| g.to_f64_vec()),
+            false => Ok(Vec::new()),
         };
-        Ok(leaves.iter().map(gradient).collect())
+        leaves.iter().map(gradient).collect()
     }
 
     fn spreads_nan(&self, inputs: &[Tensor]) -> Result<std::result::Result<(), String>> {
         for i in (0..inputs.len()).filter(|&i| is_f64(&inputs[i]) && !inputs[i].is_empty()) {
             let mut poisoned = inputs.to_vec();
-            poisoned[i] = Tensor::full(inputs[i].shape(), f64::NAN);
+            poisoned[i] = Tensor::full(inputs[i].shape(), f64::NAN)?;
             // Refusing is as good as NaN; what must not happen is a number, a hang or a panic.
             let Ok(outputs) = (self.operation)(&poisoned) else { continue };
-            let clean =
-                outputs.iter().position(|y| y.dtype().is_float() && !y.is_empty() && !y.to_f64_vec().iter().any(|v| v.is_nan()));
+            let values = numbers(&outputs)?;
+            let lacks =
+                |(y, values): (&Tensor, &Vec<f64>)| y.dtype().is_float() && !y.is_empty() && !values.iter().any(|v| v.is_nan());
+            let clean = outputs.iter().zip(&values).position(lacks);
             if let (Some(k), true) = (clean, self.spreads_nan) {
                 return Ok(Err(format!("input {i} is NaN and output {k} is not")));
             }
@@ -196,6 +197,11 @@ const LAYOUTS: [(&str, Layout); 3] = [
         x.unsqueeze(-1)?.expand(&shape)?.copied().select(last, 1)
     }),
 ];
+
+/// The elements of each.
+fn numbers(tensors: &[Tensor]) -> Result<Vec<Vec<f64>>> {
+    tensors.iter().map(Tensor::to_f64_vec).collect()
+}
 
 fn is_f64(x: &Tensor) -> bool {
     x.dtype() == DType::F64
@@ -244,7 +250,7 @@ mod tests {
         );
         let wrong = |x: &[Tensor]| Ok(vec![Tensor::record(x[0].detach().mul_scalar(2.0)?, &[&x[0]], Forgetful)]);
         assert!(message(Spec::new("b", wrong).orders(1)).contains("gradient: check_gradient"));
-        let blind = |x: &[Tensor]| Ok(vec![Tensor::ones(x[0].shape(), x[0].dtype())]);
+        let blind = |x: &[Tensor]| Ok(vec![Tensor::ones(x[0].shape(), x[0].dtype()).unwrap()]);
         assert_eq!(message(Spec::new("c", blind)), "c, sample \"s\", NaN: input 0 is NaN and output 0 is not");
         let hasty = |x: &[Tensor]| {
             let strided = if x[0].is_contiguous() { 1.0 } else { 2.0 };

@@ -12,7 +12,7 @@
 //!     .sample("empty", vec![normal(&[0, 4])])
 //!     .reference(|x| vec![x[0].iter().map(|v| v * v).collect()])
 //!     .orders(2)
-//!     .refuses(vec![Tensor::arange(2).to_dtype(DType::Bool).unwrap()], "mul: takes floating-point numbers, got bool and bool; cast with to_dtype");
+//!     .refuses(vec![Tensor::arange(2).unwrap().to_dtype(DType::Bool).unwrap()], "mul: takes floating-point numbers, got bool and bool; cast with to_dtype");
 //! spec.check().unwrap();
 //! # }
 //! ```

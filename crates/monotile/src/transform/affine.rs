@@ -68,7 +68,7 @@ pub fn scaling(factors: &Tensor) -> Result<Tensor> {
 pub fn rotation(q: &Tensor) -> Result<Tensor> {
     check_rows("rotation", "q", q, 4)?;
     let linear = quaternion::to_matrix(q)?;
-    affine(&linear, &Tensor::zeros(&[3], linear.dtype()))
+    affine(&linear, &Tensor::zeros(&[3], linear.dtype())?)
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ mod tests {
     fn one_motion_with_any_weight_and_sign_is_itself() {
         let motion = from_rigid(&rotations(&[1]), &normal(&[3])).unwrap();
         for weight in [0.3, 1.0, 4.0] {
-            let blended = blend(&Tensor::cat(&[&motion, &-&motion], 0).unwrap(), &Tensor::full(&[2], weight)).unwrap();
+            let blended = blend(&Tensor::cat(&[&motion, &-&motion], 0).unwrap(), &Tensor::full(&[2], weight).unwrap()).unwrap();
             assert!(distance(&blended, &motion.squeeze(0).unwrap()).unwrap() < 1e-15);
         }
     }

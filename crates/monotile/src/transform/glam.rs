@@ -137,13 +137,13 @@ mod tests {
     #[test]
     fn other_shapes_are_refused_with_words() {
         let words = |x: Error| x.to_string();
-        let rows = Tensor::ones(&[2, 3], DType::F32);
+        let rows = Tensor::ones(&[2, 3], DType::F32).unwrap();
         assert_eq!(Vec3::try_from(&rows).map_err(words), Err("Vec3: is made of a tensor of shape [3], not [2, 3]".into()));
         assert_eq!(
             Vec::<Mat4>::try_from(&rows).map_err(words),
             Err("Mat4: is made of a tensor of shape [n, 4, 4], not [2, 3]".into())
         );
-        let integers = Tensor::arange(3);
+        let integers = Tensor::arange(3).unwrap();
         assert_eq!(
             Vec3::try_from(&integers).map_err(words),
             Err("Vec3: takes floating-point numbers, got i64; cast with to_dtype".into())

@@ -95,7 +95,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         let leading_3: Vec<usize> = leading.iter().copied().chain([3]).collect();
         compose(&normal(&leading_3), &rotations(leading), &scale).unwrap()
     };
-    let ones = || Tensor::ones(&[3], crate::DType::F64);
+    let ones = || Tensor::ones(&[3], crate::DType::F64).unwrap();
     let identity = |x: &[Tensor], y: &[Tensor]| {
         let product = x[0].matmul(&y[0])?;
         distance(&product, &Tensor::eye(4, product.dtype())?.expand(product.shape())?)

@@ -88,7 +88,7 @@ pub(super) fn constant(numbers: &[f64], dtype: DType) -> Result<Tensor> {
 
 /// 0 and 1.
 pub(super) fn zero_and_one(dtype: DType) -> [Tensor; 2] {
-    [0.0, 1.0].map(|x| Tensor::filled(&[], x, dtype))
+    [0.0, 1.0].map(|x| Tensor::scalar_as(x, dtype))
 }
 
 /// Σ aᵢ bᵢ of rows, `(…)`.
@@ -113,13 +113,13 @@ pub(super) fn unit(rows: &Tensor, refuse: impl Fn(usize) -> Error) -> Result<Ten
 
 /// The error that `refuse` makes of the first number for which `bad` holds.
 pub(super) fn refuse_where(x: &Tensor, bad: impl Fn(f64) -> bool, refuse: impl Fn(usize) -> Error) -> Result<()> {
-    x.detach().to_f64_vec().into_iter().position(bad).map_or(Ok(()), |i| Err(refuse(i)))
+    x.detach().to_f64_vec()?.into_iter().position(bad).map_or(Ok(()), |i| Err(refuse(i)))
 }
 
 /// Row `i` of rows that are first brought to these leading dimensions, as a sentence shows it.
 pub(super) fn shown(rows: &Tensor, leading: &[usize], i: usize) -> String {
     let n = rows.dim(-1);
-    let all = rows.detach().expand(&shape(leading, &[n])).map_or_else(|_| Vec::new(), |x| x.to_f64_vec());
+    let all = rows.detach().expand(&shape(leading, &[n])).and_then(|x| x.to_f64_vec()).unwrap_or_default();
     format!("{:?}", all.iter().skip(i * n).take(n).map(|&x| Number(x)).collect::<Vec<_>>())
 }
 
@@ -156,6 +156,6 @@ pub(super) mod samples {
 
     /// The largest difference of two tensors' numbers.
     pub fn distance(x: &Tensor, y: &Tensor) -> Result<f64> {
-        Ok(x.sub(y)?.abs()?.to_f64_vec().into_iter().fold(0.0, f64::max))
+        Ok(x.sub(y)?.abs()?.to_f64_vec().unwrap().into_iter().fold(0.0, f64::max))
     }
 }

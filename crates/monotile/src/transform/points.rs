@@ -53,7 +53,7 @@ pub fn transform_points(m: &Tensor, points: &Tensor) -> Result<Tensor> {
 /// ```
 /// use monotile::{Tensor, transform::{scaling, transform_vectors}};
 /// let m = scaling(&Tensor::from_slice(&[2.0_f64, 3.0, 4.0], &[3])?)?;
-/// assert_eq!(transform_vectors(&m, &Tensor::ones(&[3], monotile::DType::F64))?.to_vec::<f64>()?, [2.0, 3.0, 4.0]);
+/// assert_eq!(transform_vectors(&m, &Tensor::ones(&[3], monotile::DType::F64)?)?.to_vec::<f64>()?, [2.0, 3.0, 4.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn transform_vectors(m: &Tensor, vectors: &Tensor) -> Result<Tensor> {
@@ -142,7 +142,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("one matrix of rank 4", vec![lens(&[1, 1, 4, 4]), normal(&[3, n])])
             .sample("no points", vec![lens(&[4, 4]), normal(&[0, n])])
             .holds("M v", move |x, y| {
-                let ones = Tensor::filled(&[1], if name == "transform_vectors" { 0.0 } else { 1.0 }, x[1].dtype());
+                let ones = Tensor::filled(&[1], if name == "transform_vectors" { 0.0 } else { 1.0 }, x[1].dtype()).unwrap();
                 let mut shape = x[1].shape().to_vec();
                 *shape.last_mut().expect("rows have a last dimension") = 1;
                 let v = if n == 4 { x[1].clone() } else { Tensor::cat(&[&x[1], &ones.expand(&shape)?], -1)? };

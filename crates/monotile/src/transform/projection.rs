@@ -146,7 +146,7 @@ fn refuse(op: &str, x: &Tensor, good: impl Fn(f64) -> bool, what: &str, wanted: 
         x,
         |x| !good(x),
         |i| {
-            let value = x.to_f64_vec()[i];
+            let value = x.to_f64_vec().map_or(f64::NAN, |x| x[i]);
             Error::value(format!("{op}: {what} {value}; {wanted}{}", of_batch(x.shape(), i)))
         },
     )

@@ -50,7 +50,7 @@ pub fn viewport(origin: &Tensor, size: &Tensor) -> Result<Tensor> {
 /// use monotile::{Tensor, transform::{Depth, perspective, project, viewport}};
 /// let number = |x: f64| Tensor::scalar(x);
 /// let clip_from_view = perspective(&number(1.0), &number(2.0), &number(0.5), &number(9.0), Depth::ZeroOne)?;
-/// let pixel_from_ndc = viewport(&Tensor::zeros(&[2], monotile::DType::F64), &Tensor::from_slice(&[200.0, 100.0], &[2])?)?;
+/// let pixel_from_ndc = viewport(&Tensor::zeros(&[2], monotile::DType::F64)?, &Tensor::from_slice(&[200.0, 100.0], &[2])?)?;
 /// let ahead = Tensor::from_slice(&[0.0, 0.0, -0.5], &[3])?;
 /// assert_eq!(project(&clip_from_view, &pixel_from_ndc, &ahead)?.to_vec::<f64>()?, [100.0, 50.0, 0.0]);
 /// # Ok::<(), monotile::Error>(())
@@ -72,7 +72,7 @@ pub fn project(clip_from_world: &Tensor, pixel_from_ndc: &Tensor, points: &Tenso
 /// use monotile::{Tensor, transform::{Depth, perspective, unproject, viewport}};
 /// let number = |x: f64| Tensor::scalar(x);
 /// let clip_from_view = perspective(&number(1.0), &number(2.0), &number(0.5), &number(9.0), Depth::ZeroOne)?;
-/// let pixel_from_ndc = viewport(&Tensor::zeros(&[2], monotile::DType::F64), &Tensor::from_slice(&[200.0, 100.0], &[2])?)?;
+/// let pixel_from_ndc = viewport(&Tensor::zeros(&[2], monotile::DType::F64)?, &Tensor::from_slice(&[200.0, 100.0], &[2])?)?;
 /// let far = unproject(&clip_from_view, &pixel_from_ndc, &Tensor::from_slice(&[100.0, 50.0, 1.0], &[3])?)?;
 /// assert!((far.to_vec::<f64>()?[2] + 9.0).abs() < 1e-13);
 /// # Ok::<(), monotile::Error>(())
@@ -157,7 +157,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 let corners = Tensor::from_rows(&[[-1.0, -1.0, first], [1.0, 1.0, last], [0.0, 0.0, 0.5 * (first + last)]])?;
                 let world = transform_points(&world_from_clip, &corners)?;
                 let distances = world.matmul(&y[0].slice(-1, ..3)?.mt())?.add(&y[0].slice(-1, 3..)?.mt())?;
-                let inside = distances.select(-2, 2)?.min(&[])?.to_f64_vec()[0];
+                let inside = distances.select(-2, 2)?.min(&[])?.to_f64_vec().unwrap()[0];
                 assert!(inside > 1e-3, "the middle lies inside of every plane: {inside}");
                 let at = |corner: usize, plane: usize| distances.select(-2, corner)?.select(-1, plane);
                 let mut on = vec![at(0, 0)?, at(0, 2)?, at(0, 4)?, at(1, 1)?, at(1, 3)?];
@@ -202,7 +202,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .tolerance_f32(1e-4)
             .orders(2)
             .refuses(
-                vec![lens(Depth::ZeroOne), Tensor::zeros(&[4, 4], crate::DType::F64), normal(&[3])],
+                vec![lens(Depth::ZeroOne), Tensor::zeros(&[4, 4], crate::DType::F64).unwrap(), normal(&[3])],
                 "unproject: the matrix is singular (its pivot 0 is 0)",
             ),
     ]);

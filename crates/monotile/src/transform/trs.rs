@@ -87,7 +87,7 @@ fn posed(
     let forward = if t.dtype() == DType::F64 { forward::<f64> } else { forward::<f32> };
     let Some(out) = forward(inverse, [&t, &q, &s], &all)? else {
         let own = &s.shape()[..s.rank() - 1];
-        let i = s.to_f64_vec().iter().position(|&s| s == 0.0).unwrap_or(0) / 3;
+        let i = s.to_f64_vec()?.iter().position(|&s| s == 0.0).unwrap_or(0) / 3;
         return Err(Error::value(format!(
             "{name}: the scale {} has a 0, and so no inverse{}",
             shown(&s, own, i),
@@ -154,7 +154,7 @@ pub fn decompose(m: &Tensor) -> Result<Trs> {
         |length| length == 0.0,
         |i| Error::value(format!("{OP}: column {} is 0, and so a scale{}", i % 3, of_batch(batch, i / 3))),
     )?;
-    let sign = mirrored.unsqueeze(-1)?.where_(&constant(&[-1.0, 1.0, 1.0], m.dtype())?, &Tensor::ones(&[3], m.dtype()))?;
+    let sign = mirrored.unsqueeze(-1)?.where_(&constant(&[-1.0, 1.0, 1.0], m.dtype())?, &Tensor::ones(&[3], m.dtype())?)?;
     let scale = lengths.mul(&sign)?;
     let rotation = linear.div(&scale.unsqueeze(-2)?)?;
     refuse_shear(&rotation, batch)?;
@@ -246,6 +246,9 @@ pub(crate) fn specs() -> Vec<Spec> {
                 composed(normal(&[2, 3]), rotations(&[2]), numbers(&[1.0, 0.0, 3.0])),
                 "decompose: column 1 is 0, and so a scale (number 0 of the batch)",
             )
-            .refuses(vec![Tensor::ones(&[4, 4], crate::DType::F64)], "decompose: the last row is [1, 1, 1, 1], not [0, 0, 0, 1]"),
+            .refuses(
+                vec![Tensor::ones(&[4, 4], crate::DType::F64).unwrap()],
+                "decompose: the last row is [1, 1, 1, 1], not [0, 0, 0, 1]",
+            ),
     ]
 }

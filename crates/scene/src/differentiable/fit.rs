@@ -85,7 +85,7 @@ impl Painted {
             for step in 0..stage.steps {
                 watch(&found);
                 let left = 0.525 + 0.475 * (PI * step as f64 / stage.steps as f64).cos();
-                let mut twist = [Tensor::zeros(&[6], DType::F64).requires_grad()];
+                let mut twist = [Tensor::zeros(&[6], DType::F64)?.requires_grad()];
                 let mut colors = [found.colors.requires_grad()];
                 let moved = |twist: &Tensor| found.camera.view_from_world.matmul(&about.motion(twist)?);
                 let [height, width] = [seen.dim(0), seen.dim(1)];
@@ -246,9 +246,13 @@ mod tests {
             let camera = Camera { view_from_world: start.view_from_world.matmul(&about.motion(&x[0])?)?, ..start.clone() };
             Ok(vec![at_all_sizes(&figure.draw(&camera, &x[1])?.sub(&goal)?)?])
         };
-        let grey = Tensor::filled(figure.colors.shape(), 0.4, DType::F64);
-        check_gradient(loss, &[Tensor::zeros(&[6], DType::F64), grey], &GradientCheck { directions: 4, ..Default::default() })
-            .unwrap();
+        let grey = Tensor::filled(figure.colors.shape(), 0.4, DType::F64).unwrap();
+        check_gradient(
+            loss,
+            &[Tensor::zeros(&[6], DType::F64).unwrap(), grey],
+            &GradientCheck { directions: 4, ..Default::default() },
+        )
+        .unwrap();
     }
 
     #[test]
@@ -257,7 +261,7 @@ mod tests {
         let plain = truth.scene(&truth.colors).unwrap();
         let shot = Shot { background: Background::Transparent, ..Shot::new(camera.clone()) };
         let picture = Renderer::new(&plain).draw(&Pose::rest(&plain), &shot).unwrap();
-        let grey = Painted { colors: Tensor::filled(truth.colors.shape(), 0.35, DType::F64), ..truth.clone() };
+        let grey = Painted { colors: Tensor::filled(truth.colors.shape(), 0.35, DType::F64).unwrap(), ..truth.clone() };
         let start = grey.moved(&camera, [0.08, -0.05, 0.1], [0.2, -0.5, -0.2]).unwrap();
         let stage = |shrink, steps, pace, color_pace| Stage { shrink, steps, pace, color_pace };
         let options = FitOptions { stages: vec![stage(4, 80, 0.03, 0.0), stage(2, 60, 0.02, 0.03), stage(1, 40, 0.01, 0.03)] };

@@ -102,7 +102,7 @@ impl Surface {
     /// ```
     pub fn rasterize(&self, clip: &Tensor, attributes: &Tensor, [width, height]: [usize; 2]) -> Result<Tensor> {
         let dtype = self.check(clip, attributes, [width, height])?;
-        let scene = Drawn::new(self.clone(), clip, attributes, [width, height]);
+        let scene = Drawn::new(self.clone(), clip, attributes, [width, height])?;
         let picture = Tensor::from_vec(scene.picture(), &[height, width, scene.channels + 1])?.to_dtype(dtype)?;
         Ok(Tensor::record(picture, &[clip, attributes], Rasterize(scene)))
     }
@@ -138,11 +138,11 @@ struct Drawn {
 }
 
 impl Drawn {
-    fn new(surface: Surface, clip: &Tensor, attributes: &Tensor, size: [usize; 2]) -> Self {
-        let clip: Vec<[f64; 4]> = clip.to_f64_vec().chunks_exact(4).map(|v| [v[0], v[1], v[2], v[3]]).collect();
+    fn new(surface: Surface, clip: &Tensor, attributes: &Tensor, size: [usize; 2]) -> Result<Self> {
+        let clip: Vec<[f64; 4]> = clip.to_f64_vec()?.chunks_exact(4).map(|v| [v[0], v[1], v[2], v[3]]).collect();
         let planes: Vec<Option<Planes>> = surface.triangles.iter().map(|t| Planes::new(t.map(|v| clip[v as usize]))).collect();
         let hits = cover::hits(&planes, size);
-        Self { surface, clip, channels: attributes.dim(1), attributes: attributes.to_f64_vec(), size, planes, hits }
+        Ok(Self { surface, clip, channels: attributes.dim(1), attributes: attributes.to_f64_vec()?, size, planes, hits })
     }
 
     /// Channels and coverage of every pixel, outlines mixed.
@@ -240,7 +240,7 @@ impl Gradient for Rasterize {
             ));
         }
         let Some(g) = &cotangents[0] else { return Ok(vec![None, None]) };
-        let (clip, attributes) = self.0.backward(&g.to_f64_vec());
+        let (clip, attributes) = self.0.backward(&g.to_f64_vec()?);
         let answer = |i: usize, values: Vec<f64>| {
             let gradient = || Tensor::from_vec(values, saved.input_shape(i))?.to_dtype(saved.input_dtype(i));
             saved.needs(i).then(gradient).transpose()

@@ -179,7 +179,7 @@ mod tests {
         let plain = figure.scene(&figure.colors).unwrap();
         plain.check().unwrap();
         let camera = Framing::new(&scene, [pose]).unwrap().camera(&Orbit::default(), [120, 160]).unwrap();
-        let smooth = figure.draw(&camera, &figure.colors).unwrap().to_f64_vec();
+        let smooth = figure.draw(&camera, &figure.colors).unwrap().to_f64_vec().unwrap();
         let shot = Shot { background: Background::Transparent, ..Shot::new(camera) };
         let hard = Renderer::new(&plain).draw(&Pose::rest(&plain), &shot).unwrap();
         let (mut covered, mut apart, mut inside) = (0.0, [0.0; 2], 0);

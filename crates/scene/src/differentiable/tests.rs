@@ -38,7 +38,7 @@ fn coverage_is_the_area() {
     let surface = Surface::new(&[[0, 1, 2]], 3).unwrap();
     let [a, b, c] = corners;
     let area = 0.5 * ((b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1]));
-    let picture = surface.rasterize(&clip, &Tensor::ones(&[3, 1], DType::F64), [64, 64]).unwrap();
+    let picture = surface.rasterize(&clip, &Tensor::ones(&[3, 1], DType::F64).unwrap(), [64, 64]).unwrap();
     let found = picture.slice(-1, 1..).unwrap().mean(&[]).unwrap().item::<f64>().unwrap();
     assert!((found - area / 4.0).abs() < 2e-4, "{found} and {}", area / 4.0);
 }
@@ -66,7 +66,7 @@ fn outlines_of_small_triangles_are_found() {
     let n = corners.len();
     let surface = Surface::new(&triangles, n).unwrap();
     let flat = Tensor::from_rows(&corners.iter().map(|[x, y]| [*x, *y, 0.5, 1.0]).collect::<Vec<_>>()).unwrap();
-    let ones = Tensor::ones(&[n, 1], DType::F64);
+    let ones = Tensor::ones(&[n, 1], DType::F64).unwrap();
     let scaled = |s: &Tensor| {
         let unit = Tensor::from_slice(&[0.0, 0.0, 1.0, 1.0], &[4])?;
         let size = Tensor::from_slice(&[1.0, 1.0, 0.0, 0.0], &[4])?.mul(s)?.add(&unit)?;
@@ -103,7 +103,7 @@ fn attributes_are_interpolated_in_perspective() {
 fn corners_behind_the_camera_are_no_trouble() {
     let surface = Surface::new(&[[0, 1, 2]], 3).unwrap();
     let clip = Tensor::from_rows(&[[-3.0, -1.0, -2.0, -1.0], [3.0, -1.0, -2.0, -1.0], [0.0, -1.0, 4.0, 5.0]]).unwrap();
-    let picture = surface.rasterize(&clip, &Tensor::ones(&[3, 1], DType::F64), [9, 9]).unwrap().to_vec::<f64>().unwrap();
+    let picture = surface.rasterize(&clip, &Tensor::ones(&[3, 1], DType::F64).unwrap(), [9, 9]).unwrap().to_vec::<f64>().unwrap();
     let covered = |x: usize, y: usize| picture[(y * 9 + x) * 2 + 1];
     assert_eq!((covered(4, 8), covered(4, 0)), (1.0, 0.0));
 }

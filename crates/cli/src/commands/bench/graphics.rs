@@ -43,7 +43,7 @@ pub fn run(cases: &mut Cases) -> Result<(), Failure> {
 
 /// Rotations about an axis by 0, 1, 2, … steps.
 fn about(axis: [f32; 3], step: f32, n: usize) -> monotile::Result<Tensor> {
-    let angles = Tensor::arange(n).to_dtype(DType::F32)?.mul_scalar(step.into())?;
+    let angles = Tensor::arange(n)?.to_dtype(DType::F32)?.mul_scalar(step.into())?;
     quaternion::from_axis_angle(&Tensor::from_slice(&axis, &[3])?, &angles)
 }
 

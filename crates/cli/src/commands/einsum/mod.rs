@@ -1,14 +1,15 @@
 //! `monotile einsum`: contracts tensors in files, or plans how that would be done.
 
 mod fault;
+mod integers;
 mod options;
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use monotile::DType;
 use monotile::einsum::{Compiled, Einsum as Equation, Explanation, MemoryLimit, Minimize, Options, Order};
-use monotile::{DType, Tensor};
 use serde_json::json;
 
 use self::options::Shapes;
@@ -80,23 +81,25 @@ impl Einsum {
     /// Reads, plans, computes, and prints or writes the result.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
         let destination = self.output.as_deref().map(|o| Destination::parse("einsum", o)).transpose()?;
-        let equation = Equation::new(&self.equation).map_err(|e| fault::told(&e, &self.equation, &[]))?;
+        let (text, operands) = self.in_order();
+        let equation = Equation::new(text).map_err(|e| fault::told(&e, text, &[]))?;
         if let Some(Shapes(shapes)) = &self.shapes {
             let names: Vec<String> = shapes.iter().map(|_| String::new()).collect();
-            let (compiled, seconds) = self.compile(&equation, self.dtype, &names, shapes)?;
+            let (compiled, seconds) = self.compile((text, &equation), self.dtype, &names, shapes)?;
             return self.print_plan(&compiled, seconds, out);
         }
-        let sources = self.operands.iter().map(|o| Source::parse("einsum", o)).collect::<Result<Vec<_>, _>>()?;
+        let sources = operands.iter().map(|o| Source::parse("einsum", o)).collect::<Result<Vec<_>, _>>()?;
         if sources.is_empty() {
             return Err(Failure::Usage("einsum: there are no operands; name files, or give --shapes to plan without them".into()));
         }
         let tensors = sources.iter().map(Source::read).collect::<Result<Vec<_>, _>>()?;
-        let double = tensors.iter().any(|t| t.dtype() == DType::F64);
+        let double = tensors.iter().any(|t| !matches!(t.dtype(), DType::F32 | DType::BF16 | DType::F16));
         let shapes: Vec<Vec<usize>> = tensors.iter().map(|t| t.shape().to_vec()).collect();
         let dtype = if double { DType::F64 } else { DType::F32 };
-        let (compiled, seconds) = self.compile(&equation, dtype, &self.operands, &shapes)?;
+        let (compiled, seconds) = self.compile((text, &equation), dtype, &operands, &shapes)?;
+        let (tensors, exact) = integers::prepare(&operands, tensors, compiled.terms())?;
         let start = Instant::now();
-        let result = compiled.run(&tensors.iter().collect::<Vec<_>>()).map_err(|e| self.integers(&tensors).unwrap_or(e.into()))?;
+        let result = integers::restore(compiled.run(&tensors.iter().collect::<Vec<_>>())?, exact)?;
         let took = start.elapsed().as_secs_f64();
         if let Some(destination) = &destination {
             destination.write(&result)?;
@@ -109,7 +112,7 @@ impl Einsum {
             object["dtype"] = json!(result.dtype().to_string());
             object["seconds"] = json!(took);
             if let Some(result) = shown {
-                object["values"] = json!(result.to_f64_vec());
+                object["values"] = json!(result.to_f64_vec()?);
             }
             return Ok(writeln!(out, "{object}")?);
         }
@@ -126,15 +129,22 @@ impl Einsum {
         Ok(())
     }
 
-    /// The failure of a computation that one of the operands is not of a type for.
-    fn integers(&self, tensors: &[Tensor]) -> Option<Failure> {
-        self.operands.iter().zip(tensors).find_map(|(operand, tensor)| files::integers(operand, tensor))
+    /// The equation and the operands, also where the equation was given last.
+    fn in_order(&self) -> (&str, Vec<String>) {
+        let mut operands = self.operands.clone();
+        match operands.pop() {
+            Some(last) if files::is_file(&self.equation) && !files::is_file(&last) => {
+                operands.insert(0, self.equation.clone());
+                (self.operands.last().expect("popped above"), operands)
+            }
+            _ => (&self.equation, self.operands.clone()),
+        }
     }
 
     /// The plan and the seconds that it took.
     fn compile(
         &self,
-        equation: &Equation,
+        (text, equation): (&str, &Equation),
         dtype: DType,
         names: &[String],
         shapes: &[Vec<usize>],
@@ -151,7 +161,7 @@ impl Einsum {
         let borrowed: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
         let compiled = equation.options(options).compile(&borrowed).map_err(|e| {
             let operands: Vec<_> = names.iter().zip(shapes).map(|(name, shape)| (name.clone(), files::shape(shape))).collect();
-            fault::told(&e, &self.equation, &operands)
+            fault::told(&e, text, &operands)
         })?;
         Ok((compiled, start.elapsed().as_secs_f64()))
     }

@@ -104,18 +104,18 @@ pub fn compute(what: What, operands: &[Tensor], rank: Option<usize>, full: bool)
         (What::Svd, Some(rank)) if few(rank, k) => {
             let LowRank { u, s, vt, .. } = svd_lowrank(a, rank, &thorough(rank))?;
             let rest = a.sub(&u.mul(&s.unsqueeze(-2)?)?.matmul(&vt)?)?;
-            remark = Some(missed(rank, length(&rest), length(a)));
-            spectrum = Some(Spectrum::of_largest(a, &s, a));
+            remark = Some(missed(rank, length(&rest)?, length(a)?));
+            spectrum = Some(Spectrum::of_largest(a, &s, a)?);
             vec![u, s, vt]
         }
         (What::Svd, _) => {
             let Svd { u, s, vt } = svd(a, &SvdOptions { full })?;
-            spectrum = Some(Spectrum::of(a, &s));
+            spectrum = Some(Spectrum::of(a, &s)?);
             match rank {
                 None => vec![u, s, vt],
                 Some(rank) => {
                     let kept = rank.min(k);
-                    remark = Some(missed(kept, length(&s.slice(-1, kept..)?), length(&s)));
+                    remark = Some(missed(kept, length(&s.slice(-1, kept..)?)?, length(&s)?));
                     vec![u.slice(-1, ..kept)?, s.slice(-1, ..kept)?, vt.slice(-2, ..kept)?]
                 }
             }
@@ -128,7 +128,7 @@ pub fn compute(what: What, operands: &[Tensor], rank: Option<usize>, full: bool)
         (What::Eigh, _) => {
             let Eigh { values, vectors } = eigh(a)?;
             what_values = "sizes of the eigenvalues";
-            spectrum = Some(Spectrum::of(a, &sorted(&values)?));
+            spectrum = Some(Spectrum::of(a, &sorted(&values)?)?);
             vec![values, vectors]
         }
         (What::Lu, _) => {
@@ -140,7 +140,7 @@ pub fn compute(what: What, operands: &[Tensor], rank: Option<usize>, full: bool)
             let b = &operands[1];
             let x = lstsq(a, b)?;
             let fitted = if b.rank() == 1 { a.matmul(&x.unsqueeze(-1)?)?.squeeze(-1)? } else { a.matmul(&x)? };
-            let (rest, whole) = (length(&b.sub(&fitted)?), length(b));
+            let (rest, whole) = (length(&b.sub(&fitted)?)?, length(b)?);
             remark = Some(format!("‖A X − B‖ = {}, of ‖B‖ = {}", number(rest), number(whole)));
             vec![x]
         }
@@ -151,18 +151,18 @@ pub fn compute(what: What, operands: &[Tensor], rank: Option<usize>, full: bool)
             let centred = a.sub(pca.mean())?;
             what_values = "singular values of the centred data";
             spectrum = Some(match (rank, solver) {
-                (None, _) => Spectrum::of(a, pca.singular_values()),
-                (_, PcaSolver::Exact) => Spectrum::of(a, &singular_values(&centred)?),
-                (_, PcaSolver::Randomized(_)) => Spectrum::of_largest(a, pca.singular_values(), &centred),
+                (None, _) => Spectrum::of(a, pca.singular_values())?,
+                (_, PcaSolver::Exact) => Spectrum::of(a, &singular_values(&centred)?)?,
+                (_, PcaSolver::Randomized(_)) => Spectrum::of_largest(a, pca.singular_values(), &centred)?,
             });
-            let kept: f64 = pca.explained_variance_ratio()?.to_f64_vec().iter().sum();
+            let kept: f64 = pca.explained_variance_ratio()?.to_f64_vec()?.iter().sum();
             remark = Some(format!("{} components explain {:.2} % of the variance", pca.components().dim(0), 100.0 * kept));
             vec![pca.mean().clone(), pca.components().clone(), pca.transform(a)?, pca.explained_variance()?]
         }
     };
     let spectrum = match spectrum {
         Some(spectrum) => spectrum,
-        None => Spectrum::of(a, &singular_values(a)?),
+        None => Spectrum::of(a, &singular_values(a)?)?,
     };
     Ok(Found { results, names: what.names(), spectrum, what_values, remark })
 }
@@ -174,14 +174,14 @@ fn missed(rank: usize, rest: f64, whole: f64) -> String {
 }
 
 /// The root of the sum of squares, which do not overflow.
-fn length(x: &Tensor) -> f64 {
-    super::spectrum::length(&x.to_f64_vec())
+fn length(x: &Tensor) -> Result<f64> {
+    Ok(super::spectrum::length(&x.to_f64_vec()?))
 }
 
 /// |λ| in decreasing order.
 fn sorted(values: &Tensor) -> Result<Tensor> {
     let n = values.dim(-1);
-    let mut sizes: Vec<f64> = values.to_f64_vec().iter().map(|x| x.abs()).collect();
+    let mut sizes: Vec<f64> = values.to_f64_vec()?.iter().map(|x| x.abs()).collect();
     sizes.chunks_mut(n.max(1)).for_each(|part| part.sort_by(|a, b| b.total_cmp(a)));
     Tensor::from_vec(sizes, values.shape())?.to_dtype(values.dtype())
 }

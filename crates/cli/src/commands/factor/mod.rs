@@ -84,7 +84,8 @@ impl Factor {
             }
         }
         let sources = self.operands.iter().map(|o| Source::parse("factor", o)).collect::<Result<Vec<_>, _>>()?;
-        let tensors = sources.iter().map(Source::read).collect::<Result<Vec<_>, _>>()?;
+        let read = self.operands.iter().zip(&sources).map(|(operand, source)| files::floating(operand, source.read()?));
+        let tensors = read.collect::<Result<Vec<_>, _>>()?;
         for (operand, tensor) in self.operands.iter().zip(&tensors) {
             check_operand(operand, tensor)?;
         }
@@ -97,7 +98,7 @@ impl Factor {
             };
             return Err(Failure::new(format!("{}: is {what}; {} takes matrices that are not empty", self.operands[0], self.what)));
         }
-        if self.what.reads_lower_triangle() && !symmetric(a) {
+        if self.what.reads_lower_triangle() && !symmetric(a)? {
             say(&format!("note: {} is not symmetric; {} reads its lower triangle", self.operands[0], self.what));
         }
         let start = Instant::now();
@@ -170,10 +171,7 @@ impl Factor {
 
 /// Refuses what cannot be computed with.
 fn check_operand(operand: &str, tensor: &Tensor) -> Result<(), Failure> {
-    if let Some(failure) = files::integers(operand, tensor) {
-        return Err(failure);
-    }
-    let values = tensor.to_f64_vec();
+    let values = tensor.to_f64_vec()?;
     let Some(at) = values.iter().position(|x| !x.is_finite()) else { return Ok(()) };
     let (value, count) = (values[at], values.iter().filter(|x| !x.is_finite()).count());
     // The position by every dimension, the last one fastest.
@@ -199,14 +197,14 @@ fn check_folder(path: &Path) -> Result<(), Failure> {
 }
 
 /// Whether square matrices are symmetric up to rounding; others are for the factorization to refuse.
-fn symmetric(a: &Tensor) -> bool {
+fn symmetric(a: &Tensor) -> monotile::Result<bool> {
     let n = a.dim(-1);
     if a.dim(-2) != n {
-        return true;
+        return Ok(true);
     }
     let epsilon: f64 = if a.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
-    a.to_f64_vec().chunks(n * n).all(|a| {
+    Ok(a.to_f64_vec()?.chunks(n * n).all(|a| {
         let largest = a.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
         (0..n).all(|i| (0..i).all(|j| (a[i * n + j] - a[j * n + i]).abs() <= 8.0 * n as f64 * epsilon * largest))
-    })
+    }))
 }

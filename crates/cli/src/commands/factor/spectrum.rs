@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use monotile::{DType, Tensor};
+use monotile::{DType, Result, Tensor};
 
 use crate::plot::{Axis, Plot, Series, Stroke};
 use crate::report::number;
@@ -30,17 +30,17 @@ pub fn length(x: &[f64]) -> f64 {
 
 impl Spectrum {
     /// The values `(…, k)` of matrices `a`.
-    pub fn of(a: &Tensor, values: &Tensor) -> Self {
+    pub fn of(a: &Tensor, values: &Tensor) -> Result<Self> {
         let epsilon: f64 = if a.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
-        let rows: Vec<Vec<f64>> = values.to_f64_vec().chunks(values.dim(-1).max(1)).map(<[f64]>::to_vec).collect();
+        let rows: Vec<Vec<f64>> = values.to_f64_vec()?.chunks(values.dim(-1).max(1)).map(<[f64]>::to_vec).collect();
         let lengths = rows.iter().map(|s| length(s)).collect();
-        Self { rows, rounding: a.dim(-2).max(a.dim(-1)) as f64 * epsilon, count: values.dim(-1), lengths }
+        Ok(Self { rows, rounding: a.dim(-2).max(a.dim(-1)) as f64 * epsilon, count: values.dim(-1), lengths })
     }
 
     /// The largest values of matrices `whole`, made of `a`, of which the others are not known.
-    pub fn of_largest(a: &Tensor, values: &Tensor, whole: &Tensor) -> Self {
-        let lengths = whole.to_f64_vec().chunks(whole.dim(-1) * whole.dim(-2)).map(length).collect();
-        Self { count: a.dim(-1).min(a.dim(-2)), lengths, ..Self::of(a, values) }
+    pub fn of_largest(a: &Tensor, values: &Tensor, whole: &Tensor) -> Result<Self> {
+        let lengths = whole.to_f64_vec()?.chunks(whole.dim(-1) * whole.dim(-2)).map(length).collect();
+        Ok(Self { count: a.dim(-1).min(a.dim(-2)), lengths, ..Self::of(a, values)? })
     }
 
     /// Whether all values are known, and so rank and condition.

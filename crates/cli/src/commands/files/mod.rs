@@ -4,8 +4,8 @@ mod name;
 
 use std::path::{Path, PathBuf};
 
-use monotile::Tensor;
 use monotile::io::{Npz, SafeTensors, write_npz, write_safetensors};
+use monotile::{DType, Tensor};
 
 use self::name::{Format, split};
 use crate::failure::Failure;
@@ -16,6 +16,11 @@ const NAME: &str = "result";
 fn unknown(command: &str, text: &str) -> Failure {
     let known = "names end in .npy, .npz or .safetensors, with :name for a tensor in one of the last two";
     Failure::Usage(format!("{command}: {text:?} is no file of tensors; {known}"))
+}
+
+/// Whether a text names a file of tensors.
+pub fn is_file(text: &str) -> bool {
+    split(text).is_some()
 }
 
 /// Where an operand comes from.
@@ -137,11 +142,23 @@ pub fn shape(sizes: &[usize]) -> String {
     sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
 }
 
-/// The failure of an operand whose elements are not numbers that can be computed with; `None` for others.
-pub fn integers(operand: &str, tensor: &Tensor) -> Option<Failure> {
+/// The largest integer up to which f64 holds every one.
+pub const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// An operand as floating-point numbers: integers and truth values become f64, as NumPy converts them.
+pub fn floating(operand: &str, tensor: Tensor) -> Result<Tensor, Failure> {
     if tensor.dtype().is_float() {
-        return None;
+        return Ok(tensor);
     }
-    let fault = format!("{operand}: holds {}; sums and products take floating-point numbers", tensor.dtype());
-    Some(Failure::new(fault).hint("save the array as float32 or float64"))
+    if largest(&tensor)? > EXACT {
+        let fault = format!("{operand}: holds integers beyond 2^53, which f64 does not hold exactly");
+        return Err(Failure::new(fault).hint("save the array as float64 if rounded numbers will do"));
+    }
+    Ok(tensor.to_dtype(DType::F64)?)
+}
+
+/// The largest size of an integer; 0 of none.
+pub fn largest(tensor: &Tensor) -> Result<f64, Failure> {
+    let numbers = tensor.to_dtype(DType::I64)?.to_vec::<i64>()?;
+    Ok(numbers.iter().map(|n| n.unsigned_abs()).max().unwrap_or(0) as f64)
 }

@@ -50,7 +50,7 @@ impl Diff {
         for name in whole {
             say(&match (one.saved().get(name), other.saved().get(name)) {
                 (Some(a), Some(b)) if a.shape() != b.shape() => format!("{name}: whole in both, of other shapes"),
-                (Some(a), Some(b)) if a.to_f64_vec() == b.to_f64_vec() => format!("{name}: whole in both, the same"),
+                (Some(a), Some(b)) if a.to_f64_vec()? == b.to_f64_vec()? => format!("{name}: whole in both, the same"),
                 (Some(_), Some(_)) => format!("{name}: whole in both, different"),
                 (Some(_), None) => format!("{name}: whole in {} only", self.one.display()),
                 _ => format!("{name}: whole in {} only", self.other.display()),

@@ -90,7 +90,7 @@ pub fn visit(progress: &mut Progress) -> Result<Section, Failure> {
         tiled.push(Way::Tiles.measure(length, &inputs)?);
         if length <= LONGEST_WHOLE {
             whole.push(Way::AllScores.measure(length, &inputs)?);
-            difference = difference.max(largest_difference(&Way::Tiles.attend(&inputs)?, &Way::AllScores.attend(&inputs)?));
+            difference = difference.max(largest_difference(&Way::Tiles.attend(&inputs)?, &Way::AllScores.attend(&inputs)?)?);
         }
     }
     Ok(tell(&tiled, &whole, difference))
@@ -103,8 +103,8 @@ fn all_scores(q: &Tensor, k: &Tensor, v: &Tensor) -> monotile::Result<Tensor> {
 }
 
 /// max |a - b|; the entries themselves are of the order of 1.
-fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
-    a.to_f64_vec().iter().zip(b.to_f64_vec()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+fn largest_difference(a: &Tensor, b: &Tensor) -> monotile::Result<f64> {
+    Ok(a.to_f64_vec()?.iter().zip(b.to_f64_vec()?).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max))
 }
 
 fn tell(tiled: &[Measured], whole: &[Measured], difference: f64) -> Section {

@@ -54,7 +54,7 @@ fn measure(bond: usize) -> Result<Measured, Failure> {
             Ok(())
         })
     };
-    let [a, b] = [found.run(&operands)?, written.run(&operands)?].map(|t| t.to_f64_vec()[0]);
+    let [a, b] = [found.run(&operands)?.to_f64_vec()?[0], written.run(&operands)?.to_f64_vec()?[0]];
     Ok(Measured {
         bond,
         found: time(&found)?,

@@ -57,7 +57,7 @@ impl Line {
     fn fit() -> Result<Self, Failure> {
         const COUNT: usize = 600;
         let noise = Rng::new(1).normal(&[COUNT], DType::F64)?;
-        let clock = Tensor::arange(COUNT).to_dtype(DType::F64)?;
+        let clock = Tensor::arange(COUNT)?.to_dtype(DType::F64)?;
         let times = clock.add_scalar(1.7e9)?;
         let y = clock.mul_scalar(0.002)?.add(&noise.mul_scalar(0.05)?)?;
         let centred = clock.add_scalar(-0.5 * (COUNT as f64 - 1.0))?;
@@ -65,11 +65,13 @@ impl Line {
         // Nothing is known more closely than the last digit.
         let off = |slope: f64| ((slope - truth).abs() / truth.abs()).max(f64::EPSILON);
         let fit = least_squares(&times, &y, &LeastSquaresOptions::default())?;
-        let x = Tensor::stack(&[&Tensor::ones(&[COUNT], DType::F64), &times], 1)?;
+        let x = Tensor::stack(&[&Tensor::ones(&[COUNT], DType::F64)?, &times], 1)?;
         // A matrix that is singular in this precision has no solution at all.
-        let normal =
-            solve(&x.mt().matmul(&x)?, &x.mt().matmul(&y.unsqueeze(-1)?)?).map_or(f64::INFINITY, |b| off(b.to_f64_vec()[1]));
-        Ok(Self { normal, refined: off(fit.coefficients.to_f64_vec()[1]), table: fit.to_string() })
+        let normal = match solve(&x.mt().matmul(&x)?, &x.mt().matmul(&y.unsqueeze(-1)?)?) {
+            Ok(b) => off(b.to_f64_vec()?[1]),
+            Err(_) => f64::INFINITY,
+        };
+        Ok(Self { normal, refined: off(fit.coefficients.to_f64_vec()?[1]), table: fit.to_string() })
     }
 }
 
@@ -94,7 +96,7 @@ fn scene() -> Result<Tensor, Failure> {
 /// The error of a picture that keeps its first ranks, the picture at some of them, and how many keep it to 5 %.
 fn picture() -> Result<(Block, Block, usize), Failure> {
     let scene = scene()?;
-    let s = singular_values(&scene)?.to_f64_vec();
+    let s = singular_values(&scene)?.to_f64_vec()?;
     let tail = |k: usize| s[k..].iter().map(|s| s * s).sum::<f64>().sqrt();
     let error = |k: usize| tail(k) / tail(0);
     let kept = (1..SIDE).find(|&k| error(k) <= 0.05).unwrap_or(SIDE);
@@ -110,14 +112,17 @@ fn picture() -> Result<(Block, Block, usize), Failure> {
         }],
     };
     let share = |k: usize| 100.0 * (k * (2 * SIDE + 1)) as f64 / (SIDE * SIDE) as f64;
-    let (low, high) = scene.to_f64_vec().iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(*x), h.max(*x)));
-    let grey = |x: &Tensor| Shown::grey(SIDE, &x.to_f64_vec().iter().map(|x| (x - low) / (high - low)).collect::<Vec<_>>());
+    let (low, high) = scene.to_f64_vec()?.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), x| (l.min(*x), h.max(*x)));
+    let grey = |x: &Tensor| {
+        let values: Vec<_> = x.to_f64_vec()?.iter().map(|x| (x - low) / (high - low)).collect();
+        Ok::<_, monotile::Error>(Shown::grey(SIDE, &values))
+    };
     let mut pictures = Vec::new();
     for k in SHOWN {
         let words = format!("rank {k}: {:.0} % of the numbers, error {:.1} %", share(k), 100.0 * error(k));
-        pictures.push((grey(&truncated(&scene, Keep::Rank(k))?.approximation), words));
+        pictures.push((grey(&truncated(&scene, Keep::Rank(k))?.approximation)?, words));
     }
-    pictures.push((grey(&scene), format!("the picture, of rank {SIDE}")));
+    pictures.push((grey(&scene)?, format!("the picture, of rank {SIDE}")));
     let caption = format!(
         "{kept} ranks, {:.0} % of the numbers, keep the picture to 5 %: it is smooth but for an edge across it, which takes the most.",
         share(kept)
@@ -134,14 +139,14 @@ fn function() -> Result<(Block, Kernel), Failure> {
     let mut places: Vec<f64> = (0..24).map(|_| 8.0 * rng.next_f64()).map(|x| if x < 5.5 { x } else { x + 2.0 }).collect();
     places.sort_by(f64::total_cmp);
     let f = |x: f64| (1.3 * x).sin() + 0.3 * x.cos();
-    let noise = rng.normal(&[24], DType::F64)?.to_f64_vec();
+    let noise = rng.normal(&[24], DType::F64)?.to_f64_vec()?;
     let seen: Vec<f64> = places.iter().zip(&noise).map(|(&x, e)| f(x) + 0.15 * e).collect();
     let (x, y) = (Tensor::from_slice(&places, &[24, 1])?, Tensor::from_slice(&seen, &[24])?);
     let start = Kernel::rbf(1.0, 0.5) + Kernel::white(0.1);
     let process = GaussianProcess::fit(&start, &x, &y, &GaussianProcessOptions::default())?;
     let z = Tensor::linspace(0.0, 10.0, 201, DType::F64)?;
     let Prediction { mean, variance, .. } = process.predict(&z.unsqueeze(-1)?)?;
-    let (z, mean, variance) = (z.to_f64_vec(), mean.to_f64_vec(), variance.to_f64_vec());
+    let (z, mean, variance) = (z.to_f64_vec()?, mean.to_f64_vec()?, variance.to_f64_vec()?);
     let curve = |name: &str, stroke, colour, y: &dyn Fn(usize) -> f64| Series {
         name: name.to_string(),
         points: (0..z.len()).map(|i| (z[i], y(i))).collect(),
@@ -172,7 +177,7 @@ fn components() -> Result<Block, Failure> {
     let x = causes.matmul(&rng.normal(&[3, 20], DType::F64)?)?.add(&rng.normal(&[500, 20], DType::F64)?.mul_scalar(0.3)?)?;
     let ratio = Pca::fit(&x, &PcaOptions { components: Some(6), ..PcaOptions::default() })?.explained_variance_ratio()?;
     let mut sum = 0.0;
-    let rows = ratio.to_f64_vec().into_iter().enumerate().map(|(i, share)| {
+    let rows = ratio.to_f64_vec()?.into_iter().enumerate().map(|(i, share)| {
         sum += share;
         vec![format!("{}", i + 1), format!("{:.2} %", 100.0 * share), format!("{:.2} %", 100.0 * sum)]
     });

@@ -38,7 +38,7 @@ fn refused(settings: serde_json::Value, tensors: &[(&str, Tensor)]) -> String {
 fn names_patterns_and_whole_tensors_are_understood() {
     let tensors: Vec<(String, Tensor)> = [pair(Q10, 2), pair(Q2, 4)].into_iter().flatten().collect();
     let mut listed: Vec<(&str, Tensor)> = tensors.iter().map(|(name, t)| (name.as_str(), t.clone())).collect();
-    listed.push(("model.norm.weight", Tensor::ones(&[6], DType::F32).contiguous().unwrap()));
+    listed.push(("model.norm.weight", Tensor::ones(&[6], DType::F32).unwrap().contiguous().unwrap()));
     let settings = json!({"use_rslora": true, "rank_pattern": {"layers.2.self_attn.q_proj": 4}, "alpha_pattern": {"layers.10.*": 6.0},
         "modules_to_save": ["norm"]});
     let folder = folder(settings, &listed);
@@ -69,8 +69,8 @@ fn what_is_written_reads_back_with_the_same_changes() {
     for (name, delta) in made.modules() {
         let back = read.module(name).unwrap();
         assert_eq!((back.pair.scaling, back.embedding), (delta.pair.scaling, delta.embedding), "{name}");
-        assert_eq!(back.pair.a.to_f64_vec(), delta.pair.a.to_f64_vec());
-        assert_eq!(back.pair.b.to_f64_vec(), delta.pair.b.to_f64_vec());
+        assert_eq!(back.pair.a.to_f64_vec().unwrap(), delta.pair.a.to_f64_vec().unwrap());
+        assert_eq!(back.pair.b.to_f64_vec().unwrap(), delta.pair.b.to_f64_vec().unwrap());
     }
     let file = SafeTensors::open(folder.path().join(MATRICES)).unwrap();
     assert_eq!(file.shape("base_model.model.model.embed_tokens.lora_embedding_A"), Some(&[3, 5][..]));

@@ -81,7 +81,7 @@ fn what_was_merged_comes_out_again() {
         .unwrap();
     let (want, got) = (Weights::open(&at("tuned")).unwrap(), Weights::open(&at("again")).unwrap());
     for name in [Q10, Q2] {
-        let off = want.any(name).unwrap().sub(&got.any(name).unwrap()).unwrap().to_f64_vec();
+        let off = want.any(name).unwrap().sub(&got.any(name).unwrap()).unwrap().to_f64_vec().unwrap();
         assert!(off.iter().all(|x| x.abs() < 2e-5), "{name}");
     }
     let mut errors = Vec::new();
@@ -114,7 +114,7 @@ fn what_is_no_matrix_is_carried_or_named() {
     model(&at("base"), &base());
     let all = [Q10, Q2, "layers.2.q.bias", "embed_tokens.weight", "norm.weight"];
     let mut other = tuned(&all, 4);
-    other.push(("extra.weight", Tensor::ones(&[2, 2], DType::F32)));
+    other.push(("extra.weight", Tensor::ones(&[2, 2], DType::F32).unwrap()));
     model(&at("tuned"), &other);
     let plain = run(root.path(), &Extraction::new(Keep::rank(4)), "plain").unwrap();
     let left = |name: &str, why: &str| assert_eq!(plain.told[name], Extracted::Left(why.to_string()), "{name}");
@@ -139,7 +139,7 @@ fn what_is_no_matrix_is_carried_or_named() {
     for name in ["embed_tokens.weight", "norm.weight"] {
         let weight = before.any(name).unwrap();
         let rows = combined.rows(name, &weight, 0..weight.dim(0), DType::F32).unwrap();
-        let off = rows.after.sub(&after.any(name).unwrap()).unwrap().to_f64_vec();
+        let off = rows.after.sub(&after.any(name).unwrap()).unwrap().to_f64_vec().unwrap();
         assert!(off.iter().all(|x| x.abs() < 2e-5), "{name}");
     }
 }
@@ -192,7 +192,7 @@ fn what_cannot_be_extracted_is_told() {
     let mut numbers = broken[0].1.to_vec::<f32>().unwrap();
     numbers[77] = f32::NAN;
     broken[0].1 = Tensor::from_vec(numbers, &[60, 80]).unwrap();
-    broken[1].1 = Tensor::ones(&[51, 40], DType::F32);
+    broken[1].1 = Tensor::ones(&[51, 40], DType::F32).unwrap();
     model(&at("tuned"), &broken);
     let (kind, text) = words(&plain);
     assert_eq!(kind, ErrorKind::Format);

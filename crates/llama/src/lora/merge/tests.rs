@@ -17,7 +17,7 @@ fn model(folder: &Path) {
     let mut rng = Rng::new(1);
     let bf16 = |t: Tensor| t.to_dtype(DType::BF16).unwrap();
     let (q, k) = (bf16(normal(&mut rng, &[6, 8])), bf16(normal(&mut rng, &[5, 8])));
-    let (embed, norm, ids) = (bf16(normal(&mut rng, &[9, 8])), bf16(normal(&mut rng, &[8])), Tensor::arange(4));
+    let (embed, norm, ids) = (bf16(normal(&mut rng, &[9, 8])), bf16(normal(&mut rng, &[8])), Tensor::arange(4).unwrap());
     let scale = bf16(normal(&mut rng, &[]));
     let one = [("m.q.weight", &q), ("m.norm.weight", &norm), ("ids", &ids)];
     write_safetensors(folder.join("model-00001-of-00002.safetensors"), &one, &[("format", "pt")]).unwrap();
@@ -37,7 +37,7 @@ fn adapter(folder: &Path, seed: u64, modules: &[(&str, usize, usize, bool)]) -> 
         (name.to_string(), Delta { pair: Pair::new(normal(&mut rng, &[2, n]), normal(&mut rng, &[m, 2]), 1.5), embedding })
     };
     let modules = modules.iter().map(&mut delta).collect();
-    let saved = BTreeMap::from([("m.norm.weight".to_string(), Tensor::ones(&[8], DType::F32))]);
+    let saved = BTreeMap::from([("m.norm.weight".to_string(), Tensor::ones(&[8], DType::F32).unwrap())]);
     Deltas::new(modules, if seed == 2 { saved } else { BTreeMap::new() }, None).write(folder, DType::F32).unwrap();
     Deltas::read(folder).unwrap()
 }
@@ -63,19 +63,19 @@ fn every_tensor_is_what_the_formula_says_and_every_file_is_there() {
     for (name, delta) in one.modules() {
         let name = format!("{name}.weight");
         // The plain formula in f64; the one rounding to bf16 is at most half a unit, and that of an embedding's ΔW another.
-        let change = delta.pair.b.matmul(&delta.pair.a).unwrap().mul_scalar(1.5).unwrap().to_f64_vec();
-        let before = base.any(&name).unwrap().to_f64_vec();
+        let change = delta.pair.b.matmul(&delta.pair.a).unwrap().mul_scalar(1.5).unwrap().to_f64_vec().unwrap();
+        let before = base.any(&name).unwrap().to_f64_vec().unwrap();
         let after = merged.any(&name).unwrap();
         assert_eq!(after.dtype(), DType::BF16);
-        for ((w, d), found) in before.iter().zip(&change).zip(after.to_f64_vec()) {
+        for ((w, d), found) in before.iter().zip(&change).zip(after.to_f64_vec().unwrap()) {
             let bound = 2f64.powi(-8) * ((w + d).abs() + if delta.embedding { d.abs() } else { 0.0 }) + 1e-6;
             assert!((found - w - d).abs() <= bound, "{name}: {w} + {d} gave {found}");
         }
         assert!(told.iter().any(|t| t.tensor == name && t.touched && t.changed.unwrap() > 20));
     }
-    assert_eq!(merged.any("m.norm.weight").unwrap().to_f64_vec(), [1.0; 8]);
+    assert_eq!(merged.any("m.norm.weight").unwrap().to_f64_vec().unwrap(), [1.0; 8]);
     for same in ["ids", "scale"] {
-        assert_eq!(merged.any(same).unwrap().to_f64_vec(), base.any(same).unwrap().to_f64_vec());
+        assert_eq!(merged.any(same).unwrap().to_f64_vec().unwrap(), base.any(same).unwrap().to_f64_vec().unwrap());
     }
     assert_eq!(fs::read_to_string(at("out/config.json")).unwrap(), fs::read_to_string(at("model/config.json")).unwrap());
     assert!(fs::read_dir(at("out")).unwrap().all(|e| !e.unwrap().file_name().to_string_lossy().starts_with('.')));
@@ -108,14 +108,15 @@ fn several_adapters_add_their_weighted_changes() {
     let (base, merged) = (Weights::open(&at("model")).unwrap(), Weights::open(&at("out")).unwrap());
     for name in ["m.q", "m.k"] {
         let change = |deltas: &Deltas, weight: f64| {
-            let pair =
-                deltas.module(name).map(|d| d.pair.b.matmul(&d.pair.a).unwrap().mul_scalar(1.5 * weight).unwrap().to_f64_vec());
+            let pair = deltas
+                .module(name)
+                .map(|d| d.pair.b.matmul(&d.pair.a).unwrap().mul_scalar(1.5 * weight).unwrap().to_f64_vec().unwrap());
             pair.unwrap_or_else(|| vec![0.0; 100])
         };
         let (first, second) = (change(&one, 0.75), change(&two, -0.5));
         let name = format!("{name}.weight");
-        let found = merged.any(&name).unwrap().to_f64_vec();
-        for (i, w) in base.any(&name).unwrap().to_f64_vec().iter().enumerate() {
+        let found = merged.any(&name).unwrap().to_f64_vec().unwrap();
+        for (i, w) in base.any(&name).unwrap().to_f64_vec().unwrap().iter().enumerate() {
             assert!((found[i] - w - first[i] - second[i]).abs() < 1e-5);
         }
     }

@@ -38,7 +38,7 @@ fn logits(model: &Model) -> Tensor {
 }
 
 fn furthest(a: &Tensor, b: &Tensor) -> f64 {
-    a.to_f64_vec().into_iter().zip(b.to_f64_vec()).fold(0.0, |most, (a, b)| most.max((a - b).abs()))
+    a.to_f64_vec().unwrap().into_iter().zip(b.to_f64_vec().unwrap()).fold(0.0, |most, (a, b)| most.max((a - b).abs()))
 }
 
 fn length(a: &Tensor) -> f64 {

@@ -14,7 +14,7 @@ fn adapter(scale: f64) -> Deltas {
     let mut rng = Rng::new(9);
     let mut normal = |shape: [usize; 2]| rng.normal(&shape, DType::F32).unwrap();
     let delta = Delta { pair: Pair::new(normal([4, 48]), normal([32, 4]), scale), embedding: false };
-    let saved = BTreeMap::from([("norm.weight".to_string(), Tensor::ones(&[48], DType::F32))]);
+    let saved = BTreeMap::from([("norm.weight".to_string(), Tensor::ones(&[48], DType::F32).unwrap())]);
     Deltas::new(vec![(Q.to_string(), delta)], saved, None)
 }
 
@@ -22,8 +22,8 @@ fn adapter(scale: f64) -> Deltas {
 fn write(folder: &Path, matrix: &Tensor, norm: f64, head: f64, dtype: DType) -> Weights {
     std::fs::create_dir_all(folder).unwrap();
     let of = |t: &Tensor| t.to_dtype(dtype).unwrap();
-    let (matrix, norm) = (of(matrix), of(&Tensor::filled(&[48], norm, DType::F32)));
-    let head = of(&Tensor::filled(&[3, 48], head, DType::F32));
+    let (matrix, norm) = (of(matrix), of(&Tensor::filled(&[48], norm, DType::F32).unwrap()));
+    let head = of(&Tensor::filled(&[3, 48], head, DType::F32).unwrap());
     let listed = [("layers.0.q_proj.weight", &matrix), ("norm.weight", &norm), ("head.weight", &head)];
     write_safetensors(folder.join("model.safetensors"), &listed, &[]).unwrap();
     Weights::open(folder).unwrap()
@@ -97,7 +97,7 @@ fn a_second_rounding_is_rounding() {
 #[test]
 fn elements_within_rounding_do_not_hide_a_merge_of_half_the_rows() {
     // A change just above half a unit in the last place of 1: with it and without, an element is within rounding of the sum.
-    let filled = |shape: &[usize], x: f64| Tensor::filled(shape, x, DType::F32);
+    let filled = |shape: &[usize], x: f64| Tensor::filled(shape, x, DType::F32).unwrap();
     let delta = Delta { pair: Pair::new(filled(&[1, 48], 1.0), filled(&[32, 1], 0.00392), 1.0), embedding: false };
     let adapter = Deltas::new(vec![(Q.to_string(), delta)], BTreeMap::new(), None);
     let folder = tempfile::tempdir().unwrap();

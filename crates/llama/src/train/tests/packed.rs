@@ -6,7 +6,7 @@ use crate::data::{Batch, Overlong, Sample, Samples};
 /// Samples of 2 to 13 tokens, of which some are learned, the last always.
 fn samples() -> Vec<Sample> {
     let mut rng = Rng::new(5);
-    let mut draw = |below: usize| (rng.uniform(&[1], 0.0, below as f64, DType::F64).unwrap().to_f64_vec()[0]) as usize;
+    let mut draw = |below: usize| (rng.uniform(&[1], 0.0, below as f64, DType::F64).unwrap().to_f64_vec().unwrap()[0]) as usize;
     let mut sample = |length: usize| {
         let tokens = (0..length).map(|_| draw(258) as u32).collect();
         Sample::new(tokens, (0..length).map(|at| at + 1 == length || draw(3) == 0).collect()).unwrap()
@@ -26,7 +26,7 @@ fn trainer(trained: Trained, rows: Rows, batch: usize, accumulate: usize) -> Tra
 
 /// The largest difference of two lists of tensors, as a share of the largest number.
 fn off(a: &[Tensor], b: &[Tensor]) -> f64 {
-    let all = |x: &[Tensor]| x.iter().flat_map(Tensor::to_f64_vec).collect::<Vec<_>>();
+    let all = |x: &[Tensor]| x.iter().flat_map(|x| x.to_f64_vec().unwrap()).collect::<Vec<_>>();
     let (a, b) = (all(a), all(b));
     let largest = a.iter().fold(0.0f64, |most, x| most.max(x.abs()));
     a.iter().zip(&b).fold(0.0f64, |most, (x, y)| most.max((x - y).abs())) / largest
@@ -73,7 +73,7 @@ fn the_gradient_of_a_packed_row_is_that_of_differences() {
     let draws: Vec<Tensor> = gradients.iter().map(|g| rng.normal(g.shape(), DType::F64).unwrap()).collect();
     let norm = gradient_norm(&draws).unwrap();
     let slope: f64 =
-        gradients.iter().zip(&draws).map(|(g, d)| g.mul(d).unwrap().to_f64_vec().iter().sum::<f64>()).sum::<f64>() / norm;
+        gradients.iter().zip(&draws).map(|(g, d)| g.mul(d).unwrap().to_f64_vec().unwrap().iter().sum::<f64>()).sum::<f64>() / norm;
     let start: Vec<Tensor> = trainer.model.parameters(Trained::Everything).into_iter().map(|(_, t)| t.clone()).collect();
     let mut loss = |step: f64| {
         let moved = start.iter().zip(&draws).map(|(x, d)| x.add(&d.mul_scalar(step / norm).unwrap()).unwrap()).collect();

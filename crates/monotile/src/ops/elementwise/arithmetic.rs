@@ -375,15 +375,15 @@ mod tests {
 
     #[test]
     fn integers_add_and_do_not_mix_with_floats() {
-        let n = Tensor::arange(3);
+        let n = Tensor::arange(3).unwrap();
         assert_eq!((&n + &n).to_vec::<i64>().unwrap(), [0, 2, 4]);
-        let words = n.add(&Tensor::ones(&[3], DType::F32)).err().unwrap().to_string();
+        let words = n.add(&Tensor::ones(&[3], DType::F32).unwrap()).err().unwrap().to_string();
         assert_eq!(words, "add: takes floating-point numbers, got i64 and f32; cast with to_dtype");
     }
 
     #[test]
     #[should_panic(expected = "add: shapes [2] and [3] do not broadcast; sizes must be equal or 1, from the last")]
     fn operators_panic_with_the_methods_sentence() {
-        let _ = &Tensor::ones(&[2], DType::F32) + &Tensor::ones(&[3], DType::F32);
+        let _ = &Tensor::ones(&[2], DType::F32).unwrap() + &Tensor::ones(&[3], DType::F32).unwrap();
     }
 }

@@ -94,7 +94,7 @@ impl Tensor {
     /// # Example
     /// ```
     /// use monotile::Tensor;
-    /// let (i, j) = (Tensor::arange(3).unsqueeze(1)?, Tensor::arange(3));
+    /// let (i, j) = (Tensor::arange(3)?.unsqueeze(1)?, Tensor::arange(3)?);
     /// assert_eq!(j.lt(&i)?.to_vec::<bool>()?, [false, false, false, true, false, false, true, true, false]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
@@ -167,7 +167,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         pair("eq", Tensor::eq, |a, b| a == b),
         pair("ne", Tensor::ne, |a, b| a != b),
         pair("lt", Tensor::lt, |a, b| a < b).refuses(
-            vec![Tensor::arange(2), normal(&[2])],
+            vec![Tensor::arange(2).unwrap(), normal(&[2])],
             "lt: takes floating-point numbers, got i64 and f64; cast with to_dtype",
         ),
         pair("le", Tensor::le, |a, b| a <= b),

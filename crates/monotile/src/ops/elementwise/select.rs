@@ -75,7 +75,7 @@ impl Unary for Clamp {
     // x̄ = ȳ where low ≤ x ≤ high, else 0
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
         let x = saved.input(0).detach();
-        let bound = |c| Tensor::filled(&[], c, x.dtype());
+        let bound = |c| Tensor::scalar_as(c, x.dtype());
         let outside = x.lt(&bound(self.low))?.or(&x.gt(&bound(self.high))?)?;
         outside.where_(&g.zeros_like(), g)
     }
@@ -211,7 +211,7 @@ impl Tensor {
     /// use monotile::{DType, Tensor};
     /// let mask = Tensor::from_slice(&[true, false, true], &[3])?;
     /// let x = Tensor::from_slice(&[1.0_f32, 2.0, 3.0], &[3])?;
-    /// assert_eq!(mask.where_(&x, &Tensor::zeros(&[], DType::F32))?.to_vec::<f32>()?, [1.0, 0.0, 3.0]);
+    /// assert_eq!(mask.where_(&x, &Tensor::scalar_as(0.0, DType::F32))?.to_vec::<f32>()?, [1.0, 0.0, 3.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
     pub fn where_(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
@@ -270,7 +270,7 @@ impl Gradient for Where {
     // ā = ȳ where the mask is true, else 0; b̄ the reverse
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let Some(g) = &cotangents[0] else { return Ok(vec![None, None]) };
-        let zero = Tensor::zeros(&[], g.dtype());
+        let zero = Tensor::scalar_as(0.0, g.dtype());
         let answer = |i: usize| -> Result<Option<Tensor>> {
             if !saved.needs(i) {
                 return Ok(None);

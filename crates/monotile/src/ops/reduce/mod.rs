@@ -181,7 +181,7 @@ fn reduction_spec(
             })
             .orders(2)
     };
-    vec![record(&[2]), record(&[0]), record(&[-1, 0]), record(&[]).refuses(vec![Tensor::arange(3)], refusal(name))]
+    vec![record(&[2]), record(&[0]), record(&[-1, 0]), record(&[]).refuses(vec![Tensor::arange(3).unwrap()], refusal(name))]
 }
 
 #[cfg(test)]

@@ -223,7 +223,7 @@ struct Points {
 
 /// The root, with 0 for its derivative at 0: of points that coincide, which no kernel tells from its kink.
 fn root(squares: &Tensor) -> Result<Tensor> {
-    let zero = Tensor::zeros(&[], squares.dtype());
+    let zero = Tensor::scalar_as(0.0, squares.dtype());
     let apart = squares.detach().ne(&zero)?;
     apart.where_(&apart.where_(squares, &zero.add_scalar(1.0)?)?.sqrt()?, &zero)
 }

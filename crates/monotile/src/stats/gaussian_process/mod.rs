@@ -42,7 +42,7 @@ impl Default for GaussianProcessOptions {
 /// use monotile::{Tensor, stats::{GaussianProcess, GaussianProcessOptions, Kernel}};
 /// let kernel = Kernel::rbf(1.0, 1.0) + Kernel::white(0.5);
 /// let as_it_is = GaussianProcessOptions { steps: 0, ..Default::default() };
-/// let (x, y) = (Tensor::full(&[1, 1], 0.0_f64), Tensor::full(&[1], 3.0_f64));
+/// let (x, y) = (Tensor::full(&[1, 1], 0.0_f64)?, Tensor::full(&[1], 3.0_f64)?);
 /// let process = GaussianProcess::fit(&kernel, &x, &y, &as_it_is)?;
 /// let seen = process.predict(&x)?;
 /// assert!((seen.mean.item::<f64>()? - 2.0).abs() < 1e-12);
@@ -89,8 +89,8 @@ impl GaussianProcess {
         let slope = |parameters: &[f64]| {
             let leaf = Tensor::from_slice(parameters, &[parameters.len()])?.requires_grad();
             let value = log_marginal_likelihood(kernel, &x, &y, Some(&leaf))?;
-            let gradient = value.backward()?.take(&leaf).map_or(vec![0.0; parameters.len()], |g| g.to_f64_vec());
-            Ok((value.to_f64_vec()[0], gradient))
+            let gradient = value.backward()?.take(&leaf).map_or_else(|| Ok(vec![0.0; parameters.len()]), |g| g.to_f64_vec())?;
+            Ok((value.to_f64_vec()?[0], gradient))
         };
         let kernel = match options.steps {
             0 => kernel.clone(),
@@ -100,7 +100,7 @@ impl GaussianProcess {
         let column = y.unsqueeze(-1)?;
         Ok(Self {
             whitened: solve_triangular(prior.root(), &column, &Triangular::default())?,
-            log_likelihood: prior.log_density(&y)?.to_f64_vec()[0],
+            log_likelihood: prior.log_density(&y)?.to_f64_vec()?[0],
             root: prior.root().clone(),
             kernel,
             x,
@@ -169,7 +169,7 @@ impl GaussianProcess {
 /// # Example
 /// ```
 /// use monotile::{Tensor, stats::{Kernel, log_marginal_likelihood}};
-/// let (x, y) = (Tensor::full(&[1, 1], 0.0_f64), Tensor::full(&[1], 2.0_f64));
+/// let (x, y) = (Tensor::full(&[1, 1], 0.0_f64)?, Tensor::full(&[1], 2.0_f64)?);
 /// let found = log_marginal_likelihood(&Kernel::rbf(4.0, 1.0), &x, &y, None)?.item::<f64>()?;
 /// assert!((found + 0.5 + 0.5 * (8.0 * std::f64::consts::PI).ln()).abs() < 1e-13);
 /// # Ok::<(), monotile::Error>(())
@@ -185,7 +185,7 @@ fn prior(kernel: &Kernel, x: &Tensor, parameters: Option<&Tensor>) -> Result<Gau
     let (m, dtype) = (covariance.dim(0), covariance.dtype());
     let scale = covariance.diagonal(0, 1)?.mean(&[])?;
     let jitter = Tensor::eye(m, dtype)?.mul_scalar(10.0 * m as f64 * dtype.epsilon())?.mul(&scale)?;
-    Gaussian::new(&Tensor::zeros(&[m], dtype), &covariance.add(&jitter)?).map_err(|error| error.within("GaussianProcess"))
+    Gaussian::new(&Tensor::zeros(&[m], dtype)?, &covariance.add(&jitter)?).map_err(|error| error.within("GaussianProcess"))
 }
 
 #[cfg(test)]
@@ -220,7 +220,7 @@ mod tests {
     use crate::tensor::DType;
 
     fn values(t: &Tensor) -> Vec<f64> {
-        t.to_f64_vec()
+        t.to_f64_vec().unwrap()
     }
 
     /// Points, and a draw at them from the process of this kernel.
@@ -285,7 +285,7 @@ mod tests {
         // At the maximum every slope vanishes.
         let leaf = Tensor::from_vec(process.kernel().parameters(), &[3]).unwrap().requires_grad();
         let value = log_marginal_likelihood(&truth, &x, &y, Some(&leaf)).unwrap();
-        let slope = value.backward().unwrap().take(&leaf).unwrap().to_f64_vec();
+        let slope = value.backward().unwrap().take(&leaf).unwrap().to_f64_vec().unwrap();
         assert!(slope.iter().all(|g| g.abs() < 1e-4), "{slope:?}");
     }
 

@@ -92,14 +92,14 @@ pub fn least_squares(x: &Tensor, y: &Tensor, options: &LeastSquaresOptions) -> R
     let x = argument(op, "x", &x, &[("observations", Some(m)), ("variables", None)])?;
     let dtype = check::common_float(op, &x, &y)?;
     let (x, y) = (x.to_dtype(dtype)?, y.to_dtype(dtype)?);
-    let design = if options.intercept { Tensor::cat(&[&Tensor::ones(&[m, 1], dtype), &x], 1)? } else { x };
+    let design = if options.intercept { Tensor::cat(&[&Tensor::ones(&[m, 1], dtype)?, &x], 1)? } else { x };
     let p = design.dim(1);
     if m < p {
         return Err(Error::shape(format!("{op}: {m} observations do not determine {p} coefficients")));
     }
 
     // Powers of two change no digit of the columns, and a triangle of unit columns shows which are dependent.
-    let scale = constant(&lengths(&design), &[p], dtype)?;
+    let scale = constant(&lengths(&design)?, &[p], dtype)?;
     let scaled = design.div(&scale)?;
     let factors = qr(&scaled, &QrOptions::default())?;
     refuse_dependent(&factors, m, options.intercept)?;
@@ -113,7 +113,7 @@ pub fn least_squares(x: &Tensor, y: &Tensor, options: &LeastSquaresOptions) -> R
     let length = |x: &Tensor| norm(&x.unsqueeze(0)?, MatrixNorm::Frobenius);
     let rest = length(&residuals)?;
     let degrees_of_freedom = m - p;
-    let residual_deviation = rest.div(&Tensor::filled(&[], (degrees_of_freedom as f64).sqrt(), dtype))?;
+    let residual_deviation = rest.div(&Tensor::scalar_as((degrees_of_freedom as f64).sqrt(), dtype))?;
     // (XᵀX)⁻¹ = R⁻¹ R⁻ᵀ: its diagonal is the rows of R⁻¹ squared.
     let inverse = solve_triangular(r, &Tensor::eye(p, dtype)?, &upper)?;
     let spread = inverse.square()?.sum(&[-1])?.sqrt()?.div(&scale)?;
@@ -151,7 +151,7 @@ pub fn powers(x: &Tensor, degree: usize) -> Result<Tensor> {
         columns.push(next);
     }
     if columns.is_empty() {
-        return Ok(Tensor::zeros(&[x.dim(0), 0], x.dtype()));
+        return Ok(Tensor::zeros(&[x.dim(0), 0], x.dtype())?);
     }
     Tensor::stack(&columns.iter().collect::<Vec<_>>(), 1)
 }
@@ -185,7 +185,7 @@ impl LeastSquares {
     /// None that a fitted model has.
     pub fn p_values(&self) -> Result<Tensor> {
         let student = Student::new(self.degrees_of_freedom);
-        let found: Vec<f64> = self.t_values()?.to_f64_vec().into_iter().map(|t| student.two_sided(t)).collect();
+        let found: Vec<f64> = self.t_values()?.to_f64_vec()?.into_iter().map(|t| student.two_sided(t)).collect();
         constant(&found, &[found.len()], self.coefficients.dtype())
     }
 
@@ -215,19 +215,19 @@ impl LeastSquares {
 }
 
 /// The length of each column, rounded to a power of two; 1 where it is 0 or not finite.
-fn lengths(x: &Tensor) -> Vec<f64> {
+fn lengths(x: &Tensor) -> Result<Vec<f64>> {
     let n = x.dim(1);
     let mut largest = vec![0.0_f64; n];
-    for row in x.to_f64_vec().chunks(n.max(1)) {
+    for row in x.to_f64_vec()?.chunks(n.max(1)) {
         largest.iter_mut().zip(row).for_each(|(l, x)| *l = l.max(x.abs()));
     }
     let size = |l: f64| if l > 0.0 && l.is_finite() { l.log2().round().exp2() } else { 1.0 };
-    largest.into_iter().map(size).collect()
+    Ok(largest.into_iter().map(size).collect())
 }
 
 /// Refuses a column that those before it leave nothing of but rounding.
 fn refuse_dependent(factors: &Qr, m: usize, intercept: bool) -> Result<()> {
-    let (r, p) = (factors.r.to_f64_vec(), factors.r.dim(1));
+    let (r, p) = (factors.r.to_f64_vec()?, factors.r.dim(1));
     for j in 0..p {
         let length = (0..=j).map(|i| r[i * p + j] * r[i * p + j]).sum::<f64>().sqrt();
         if r[j * p + j].abs() <= factors.r.dtype().epsilon() * (m as f64).sqrt() * length {
@@ -275,7 +275,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         .refuses(vec![normal(&[4, 2]), normal(&[3])], "least_squares: x must have shape [3, variables], got [4, 2]")
         .refuses(vec![normal(&[2, 2]), normal(&[2])], "least_squares: 2 observations do not determine 3 coefficients")
         .refuses(
-            vec![Tensor::ones(&[4, 1], DType::F64), normal(&[4])],
+            vec![Tensor::ones(&[4, 1], DType::F64).unwrap(), normal(&[4])],
             "least_squares: variable 1 is a combination of those before it, or 0; leave it out",
         );
     specs.push(wrong);
@@ -298,7 +298,7 @@ mod tests {
             let (x, y) = (normal(&[9, 3]), normal(&[9]));
             let fit = least_squares(&x, &y, &LeastSquaresOptions { intercept }).unwrap();
             let sum = fit.predict(&x).unwrap().add(&fit.residuals).unwrap().sub(&y).unwrap();
-            assert!(sum.to_f64_vec().iter().all(|d| d.abs() < 1e-14));
+            assert!(sum.to_f64_vec().unwrap().iter().all(|d| d.abs() < 1e-14));
         }
     }
 
@@ -316,7 +316,7 @@ R² 0.999119, adjusted 0.998678
 ";
         assert_eq!(fit.to_string(), expected);
         // The 5 % point of two degrees of freedom is 4.303.
-        let interval = fit.confidence_intervals(0.95).unwrap().select(0, 1).unwrap().to_f64_vec();
+        let interval = fit.confidence_intervals(0.95).unwrap().select(0, 1).unwrap().to_f64_vec().unwrap();
         assert!((interval[0] - (2.02 - 4.303 * 0.0424264)).abs() < 2e-5 && (interval[1] - (2.02 + 4.303 * 0.0424264)).abs() < 2e-5);
         let error = fit.confidence_intervals(95.0).unwrap_err();
         assert_eq!(error.to_string(), "confidence_intervals: the level 95 is not between 0 and 1");
@@ -340,7 +340,7 @@ R² 0.999119, adjusted 0.998678
     #[test]
     fn as_many_coefficients_as_observations_leave_no_errors() {
         let fit = least_squares(&normal(&[3, 2]), &normal(&[3]), &LeastSquaresOptions::default()).unwrap();
-        assert!(fit.p_values().unwrap().to_f64_vec().iter().all(|p| p.is_nan()));
-        assert!(fit.confidence_intervals(0.9).unwrap().to_f64_vec().iter().all(|x| x.is_nan()));
+        assert!(fit.p_values().unwrap().to_f64_vec().unwrap().iter().all(|p| p.is_nan()));
+        assert!(fit.confidence_intervals(0.9).unwrap().to_f64_vec().unwrap().iter().all(|x| x.is_nan()));
     }
 }

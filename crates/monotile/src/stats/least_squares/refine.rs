@@ -20,7 +20,7 @@ pub struct Refined {
 /// Solving for x and r together is what works: refining x alone leaves an error of the condition's square where r is not small.
 pub fn refine(a: &Tensor, b: &Tensor, factors: &Qr) -> Result<Refined> {
     let [m, n] = [a.dim(0), a.dim(1)];
-    let (rows, b, dtype) = (a.to_f64_vec(), b.to_f64_vec(), a.dtype());
+    let (rows, b, dtype) = (a.to_f64_vec()?, b.to_f64_vec()?, a.dtype());
     let Qr { q, r: triangle } = factors;
     let (mut x, mut r) = (vec![0.0; n], vec![0.0; m]);
     let mut last = f64::INFINITY;
@@ -40,8 +40,8 @@ pub fn refine(a: &Tensor, b: &Tensor, factors: &Qr) -> Result<Refined> {
         let (f, g) = (constant(&f, &[m, 1], dtype)?, constant(&g, &[n, 1], dtype)?);
         let h = solve_triangular(&triangle.mt(), &g, &Triangular::default())?;
         let c = q.mt().matmul(&f)?;
-        let dx = solve_triangular(triangle, &c.sub(&h)?, &Triangular { upper: true, ..Default::default() })?.to_f64_vec();
-        let dr = f.add(&q.matmul(&h.sub(&c)?)?)?.to_f64_vec();
+        let dx = solve_triangular(triangle, &c.sub(&h)?, &Triangular { upper: true, ..Default::default() })?.to_f64_vec()?;
+        let dr = f.add(&q.matmul(&h.sub(&c)?)?)?.to_f64_vec()?;
 
         let size = largest(&dx);
         // Positive comparison, so that NaN ends it; a first step is taken whatever it is.

@@ -4,11 +4,13 @@ use std::fmt;
 
 use super::LeastSquares;
 use super::student::Student;
+use crate::Tensor;
 use crate::stats::parts::significant;
 
 impl fmt::Display for LeastSquares {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (b, errors) = (self.coefficients.to_f64_vec(), self.standard_errors.to_f64_vec());
+        let numbers = |x: &Tensor| x.to_f64_vec().map_err(|_| fmt::Error);
+        let (b, errors) = (numbers(&self.coefficients)?, numbers(&self.standard_errors)?);
         let mut rows = vec![["", "coefficient", "standard error", "t", "p"].map(str::to_string)];
         let student = Student::new(self.degrees_of_freedom);
         for (j, (&b, &error)) in b.iter().zip(&errors).enumerate() {
@@ -29,8 +31,8 @@ impl fmt::Display for LeastSquares {
         for [name, b, error, t, p] in &rows {
             writeln!(f, "{name:<w0$}  {b:>w1$}  {error:>w2$}  {t:>w3$}  {p:>w4$}")?;
         }
-        let adjusted = self.adjusted_r_squared().map_err(|_| fmt::Error)?.to_f64_vec()[0];
-        let (deviation, r_squared) = (self.residual_deviation.to_f64_vec()[0], self.r_squared.to_f64_vec()[0]);
+        let adjusted = numbers(&self.adjusted_r_squared().map_err(|_| fmt::Error)?)?[0];
+        let (deviation, r_squared) = (numbers(&self.residual_deviation)?[0], numbers(&self.r_squared)?[0]);
         writeln!(
             f,
             "residual standard deviation {} on {} degrees of freedom\nR² {}, adjusted {}",

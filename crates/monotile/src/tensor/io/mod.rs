@@ -30,7 +30,8 @@ use super::dtype::Stored;
 use super::{DType, Tensor};
 use crate::error::{Error, Result};
 
-/// How a file stores an element: our own types, and the integers that become i64 while they are read.
+/// How a file stores an element: our own types, and the integers that become i64 while they are read. `U64` is read where
+/// every number fits i64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FileType {
     Ours(DType),
@@ -40,6 +41,7 @@ enum FileType {
     I16,
     U32,
     I32,
+    U64,
 }
 
 impl FileType {
@@ -49,6 +51,7 @@ impl FileType {
             Self::U8 | Self::I8 => 1,
             Self::U16 | Self::I16 => 2,
             Self::U32 | Self::I32 => 4,
+            Self::U64 => 8,
         }
     }
 }
@@ -72,7 +75,7 @@ fn map(path: &Path) -> Result<Arc<Mapping>> {
 /// ```
 /// use monotile::{Tensor, io};
 /// let path = std::env::temp_dir().join("monotile-changed.npy");
-/// Tensor::arange(3).write_npy(&path)?;
+/// Tensor::arange(3)?.write_npy(&path)?;
 /// let tensor = Tensor::read_npy(&path)?;
 /// io::check_mapped()?;
 /// std::fs::OpenOptions::new().append(true).open(&path).and_then(|mut file| std::io::Write::write_all(&mut file, b" ")).unwrap();
@@ -139,6 +142,7 @@ fn widened(bytes: &[u8], shape: &[usize], kind: FileType) -> Tensor {
             (FileType::I16, &[a, b]) => i64::from(i16::from_le_bytes([a, b])),
             (FileType::U32, &[a, b, c, d]) => i64::from(u32::from_le_bytes([a, b, c, d])),
             (FileType::I32, &[a, b, c, d]) => i64::from(i32::from_le_bytes([a, b, c, d])),
+            (FileType::U64, &[a, b, c, d, e, f, g, h]) => i64::from_le_bytes([a, b, c, d, e, f, g, h]),
             _ => unreachable!("chunks are as long as an element"),
         }
     });

@@ -1,7 +1,10 @@
 //! NumPy's `.npy` format: a magic string, a Python dictionary with type, order and shape, then the elements.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::Arc;
+
+use monotile_kernels::buffer::Mapping;
 
 use super::{FileType, copied_tensor, map, mapped_tensor, write_beside, write_elements};
 use crate::error::{Error, Result};
@@ -9,9 +12,14 @@ use crate::tensor::{DType, Tensor};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
+/// The most bytes of a header: NumPy itself reads 10,000 characters.
+const HEADER: u64 = 1 << 20;
+
 /// What a header says.
-struct Header {
+pub(super) struct Header {
     kind: FileType,
+    /// Whether the bytes of an element lie in the order of a big-endian processor.
+    swapped: bool,
     fortran_order: bool,
     shape: Vec<usize>,
     /// Where the elements begin.
@@ -19,7 +27,8 @@ struct Header {
 }
 
 impl Tensor {
-    /// Reads a `.npy` file; its elements stay in the mapped file. Narrow integers become i64.
+    /// Reads a `.npy` file; its elements stay in the mapped file. Narrow integers become i64, and so does uint64 where every
+    /// number fits. Big-endian files are copied. `V2` is read as bf16, as the package `ml_dtypes` saves it.
     ///
     /// # Errors
     /// If the file cannot be read, is malformed or truncated, or holds a type that Monotile does not read.
@@ -37,9 +46,7 @@ impl Tensor {
         let path = path.as_ref();
         let map = map(path)?;
         let header = parse(map.bytes()).map_err(|what| Error::format(path, what))?;
-        let stored = mapped_tensor(&map, header.start, &header.stored_shape(), header.kind);
-        let stored = stored.ok_or_else(|| Error::format(path, header.truncated(map.bytes().len())))?;
-        header.in_order(stored)
+        header.tensor(map.bytes(), Some((&map, 0))).map_err(|what| Error::format(path, what))
     }
 
     /// Writes a `.npy` file, which appears whole or not at all.
@@ -77,26 +84,51 @@ impl Header {
     fn truncated(&self, size: usize) -> String {
         format!("the header claims shape {:?} but only {} bytes of elements follow", self.shape, size.saturating_sub(self.start))
     }
-}
 
-/// The tensor in the bytes of a `.npy` file that is in memory.
-pub(super) fn from_bytes(bytes: &[u8]) -> Result<Tensor, String> {
-    let header = parse(bytes)?;
-    let needed = header.shape.iter().try_fold(header.kind.size(), |n, &size| n.checked_mul(size));
-    let data = needed.and_then(|n| bytes.get(header.start..header.start.checked_add(n)?));
-    let data = data.ok_or_else(|| header.truncated(bytes.len()))?;
-    header.in_order(copied_tensor(data, &header.stored_shape(), header.kind)).map_err(|e| e.to_string())
-}
-
-/// Where the elements of a `.npy` file begin, with their shape and type, for files inside an archive.
-pub(super) fn locate(bytes: &[u8], map: &std::sync::Arc<monotile_kernels::buffer::Mapping>, at: usize) -> Result<Tensor, String> {
-    let header = parse(bytes)?;
-    let needed = header.shape.iter().try_fold(header.kind.size(), |n, &size| n.checked_mul(size));
-    if needed.is_none_or(|n| n > bytes.len() - header.start) {
-        return Err(header.truncated(bytes.len()));
+    /// The bytes of the whole file.
+    pub(super) fn file_size(&self) -> Option<usize> {
+        let elements = self.shape.iter().try_fold(self.kind.size(), |n, &size| n.checked_mul(size))?;
+        self.start.checked_add(elements)
     }
-    let stored = mapped_tensor(map, at + header.start, &header.stored_shape(), header.kind);
-    header.in_order(stored.ok_or_else(|| header.truncated(bytes.len()))?).map_err(|e| e.to_string())
+
+    /// The tensor in these bytes of a whole file, which lie `at` bytes into a mapping where there is one.
+    pub(super) fn tensor(&self, bytes: &[u8], mapped: Option<(&Arc<Mapping>, usize)>) -> Result<Tensor, String> {
+        let truncated = || self.truncated(bytes.len());
+        let data = bytes.get(self.start..self.file_size().ok_or_else(truncated)?).ok_or_else(truncated)?;
+        let shape = self.stored_shape();
+        let stored = if self.swapped {
+            let reversed: Vec<u8> = data.chunks_exact(self.kind.size()).flat_map(|element| element.iter().rev().copied()).collect();
+            copied_tensor(&reversed, &shape, self.kind)
+        } else {
+            match mapped {
+                Some((map, at)) => mapped_tensor(map, at + self.start, &shape, self.kind).ok_or_else(truncated)?,
+                None => copied_tensor(data, &shape, self.kind),
+            }
+        };
+        let large = |x: &i64| *x < 0;
+        if self.kind == FileType::U64 && stored.to_vec::<i64>().is_ok_and(|numbers| numbers.iter().any(large)) {
+            return Err("holds uint64 beyond 2^63 - 1, the largest integer that is read; save the array as float64".into());
+        }
+        self.in_order(stored).map_err(|e| e.to_string())
+    }
+}
+
+/// The header at the beginning of a file that is read as a stream, and the bytes that it took. Of the elements nothing is read.
+pub(super) fn read_header(from: &mut dyn Read) -> Result<(Header, Vec<u8>), String> {
+    let mut bytes = Vec::new();
+    let mut read = |bytes: &mut Vec<u8>, most: u64| from.take(most).read_to_end(bytes).map_err(|e| e.to_string());
+    read(&mut bytes, 12)?;
+    let start = match bytes[..] {
+        [b'\x93', b'N', b'U', b'M', b'P', b'Y', 1, _, a, b, ..] => 10 + u64::from(u16::from_le_bytes([a, b])),
+        [b'\x93', b'N', b'U', b'M', b'P', b'Y', 2 | 3, _, a, b, c, d] => 12 + u64::from(u32::from_le_bytes([a, b, c, d])),
+        _ => 0,
+    };
+    if start > HEADER {
+        return Err(format!("its header claims {start} bytes, and at most {HEADER} are read"));
+    }
+    let more = start.saturating_sub(bytes.len() as u64);
+    read(&mut bytes, more)?;
+    Ok((parse(&bytes)?, bytes))
 }
 
 /// The header of a `.npy` file with this tensor.
@@ -126,28 +158,17 @@ fn parse(bytes: &[u8]) -> Result<Header, String> {
     }
     let version = bytes.get(6).copied().unwrap_or(0);
     let (length, text_at) = match (version, bytes.get(8..12)) {
-        (1, Some(b)) => (u16::from_le_bytes([b[0], b[1]]) as usize, 10),
-        (2 | 3, Some(b)) => (u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize, 12),
+        (1, Some(b)) => (u32::from(u16::from_le_bytes([b[0], b[1]])), 10),
+        (2 | 3, Some(b)) => (u32::from_le_bytes([b[0], b[1], b[2], b[3]]), 12),
         (1..=3, None) => return Err("the file ends inside its header".into()),
         _ => return Err(format!("version {version} of the .npy format is not known")),
     };
-    let text = bytes.get(text_at..text_at + length).ok_or("the file ends inside its header")?;
+    let start = usize::try_from(length).ok().and_then(|length| length.checked_add(text_at));
+    let (start, text) =
+        start.and_then(|start| Some((start, bytes.get(text_at..start)?))).ok_or("the file ends inside its header")?;
     let text = std::str::from_utf8(text).map_err(|_| "the header is not text")?;
     let descr = value_of(text, "descr")?.trim_matches(['\'', '"']);
-    let kind = match descr {
-        "<f4" => FileType::Ours(DType::F32),
-        "<f8" => FileType::Ours(DType::F64),
-        "<f2" => FileType::Ours(DType::F16),
-        "<i8" => FileType::Ours(DType::I64),
-        "|b1" => FileType::Ours(DType::Bool),
-        "|u1" => FileType::U8,
-        "|i1" => FileType::I8,
-        "<u2" => FileType::U16,
-        "<i2" => FileType::I16,
-        "<u4" => FileType::U32,
-        "<i4" => FileType::I32,
-        other => return Err(format!("elements of type '{other}' are not read; save the array as float32, float64 or int64")),
-    };
+    let (kind, swapped) = element_type(descr)?;
     let fortran_order = match value_of(text, "fortran_order")? {
         "True" => true,
         "False" => false,
@@ -157,7 +178,44 @@ fn parse(bytes: &[u8]) -> Result<Header, String> {
     let inside = shape.strip_prefix('(').and_then(|s| s.strip_suffix(')')).ok_or("the shape in the header is not a tuple")?;
     let sizes = inside.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::parse);
     let shape = sizes.collect::<Result<_, _>>().map_err(|_| format!("the shape in the header is {shape}"))?;
-    Ok(Header { kind, fortran_order, shape, start: text_at + length })
+    Ok(Header { kind, swapped, fortran_order, shape, start })
+}
+
+/// The type of elements that NumPy calls so, and whether their bytes are in the order of a big-endian processor.
+fn element_type(descr: &str) -> Result<(FileType, bool), String> {
+    let (swapped, name) = match descr.as_bytes().first() {
+        Some(b'>') => (true, &descr[1..]),
+        Some(b'<' | b'|' | b'=') => (false, &descr[1..]),
+        _ => (false, descr),
+    };
+    let kind = match name {
+        "f4" => FileType::Ours(DType::F32),
+        "f8" => FileType::Ours(DType::F64),
+        "f2" => FileType::Ours(DType::F16),
+        // NumPy has no bfloat16; the package ml_dtypes, which adds it, saves it as two bytes of no type.
+        "V2" | "bfloat16" => FileType::Ours(DType::BF16),
+        "i8" => FileType::Ours(DType::I64),
+        "b1" => FileType::Ours(DType::Bool),
+        "u1" => FileType::U8,
+        "i1" => FileType::I8,
+        "u2" => FileType::U16,
+        "i2" => FileType::I16,
+        "u4" => FileType::U32,
+        "i4" => FileType::I32,
+        "u8" => FileType::U64,
+        _ => {
+            let what = match name.as_bytes().first() {
+                Some(b'c') => "complex numbers, ",
+                Some(b'O') => "Python objects, ",
+                Some(b'U' | b'S') => "strings, ",
+                Some(b'M' | b'm') => "times, ",
+                _ => "",
+            };
+            let descr = crate::text::printable(descr);
+            return Err(format!("elements of type '{descr}' are {what}not read; save the array as float32, float64 or int64"));
+        }
+    };
+    Ok((kind, swapped && kind.size() > 1))
 }
 
 /// The text of a value of a flat Python dictionary.
@@ -172,6 +230,37 @@ fn value_of<'a>(text: &'a str, key: &str) -> Result<&'a str, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn from_bytes(bytes: &[u8]) -> Result<Tensor, String> {
+        parse(bytes)?.tensor(bytes, None)
+    }
+
+    /// A file of this type and shape.
+    fn file(descr: &str, shape: &str, elements: &[u8]) -> Vec<u8> {
+        let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+        [MAGIC, &[1, 0], &(text.len() as u16).to_le_bytes(), text.as_bytes(), elements].concat()
+    }
+
+    #[test]
+    fn every_number_of_either_byte_order_is_read() {
+        let read = |descr: &str, elements: &[u8]| {
+            let t = from_bytes(&file(descr, "(2,)", elements)).unwrap();
+            (t.dtype(), t.to_f64_vec().unwrap())
+        };
+        assert_eq!(read(">f4", &[1.5_f32.to_be_bytes(), (-2.0_f32).to_be_bytes()].concat()), (DType::F32, vec![1.5, -2.0]));
+        assert_eq!(read(">f8", &[1.5_f64.to_be_bytes(), 3.0_f64.to_be_bytes()].concat()), (DType::F64, vec![1.5, 3.0]));
+        assert_eq!(read(">i2", &[1, 0, 255, 255]), (DType::I64, vec![256.0, -1.0]));
+        assert_eq!(read(">u4", &[0, 0, 1, 0, 255, 255, 255, 255]), (DType::I64, vec![256.0, 4_294_967_295.0]));
+        assert_eq!(read("<V2", &[0x80, 0x3f, 0, 0xc0]), (DType::BF16, vec![1.0, -2.0]));
+        assert_eq!(read("|V2", &[0x80, 0x3f, 0, 0xc0]), (DType::BF16, vec![1.0, -2.0]));
+        assert_eq!(
+            read("=u8", &[1, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0]),
+            (DType::I64, vec![1.0, 4_294_967_295.0])
+        );
+        assert_eq!(read(">b1", &[1, 0]), (DType::Bool, vec![1.0, 0.0]));
+        let words = from_bytes(&file("<u8", "(1,)", &[255; 8])).err().unwrap();
+        assert!(words.starts_with("holds uint64 beyond 2^63 - 1"), "{words}");
+    }
 
     #[test]
     fn arrays_come_back_in_either_order() {
@@ -206,7 +295,8 @@ mod tests {
             let text = String::from_utf8_lossy(&whole[10..128]).replace(from, to);
             words(&[MAGIC, &[1, 0], &(text.len() as u16).to_le_bytes(), text.as_bytes()].concat())
         };
-        assert_eq!(edit("<f4", ">f4"), "elements of type '>f4' are not read; save the array as float32, float64 or int64");
+        let refused = "are complex numbers, not read; save the array as float32, float64 or int64";
+        assert_eq!(edit("<f4", "<c8"), format!("elements of type '<c8' {refused}"));
         assert_eq!(edit("(6,)", "(6,-1)"), "the shape in the header is (6,-1)");
         assert_eq!(
             edit("(6,)", "(99999999999,99999999999)"),

@@ -11,6 +11,10 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
 use super::{map, npy, write_beside, write_elements};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
+use crate::text::printable;
+
+/// How many bytes a byte of an archive may unpack to: the method of .npz files, DEFLATE, reaches 1032.
+const MOST_PACKED: u64 = 1100;
 
 /// An open `.npz` archive. Members that `numpy.savez` stored stay in the mapped file; compressed ones are unpacked.
 pub struct Npz {
@@ -46,7 +50,8 @@ impl Npz {
         let refuse = |what: String| Error::format(&self.path, format!("array \"{name}\": {what}"));
         let names = self.names();
         if !names.iter().any(|n| n == name) {
-            return Err(Error::format(&self.path, format!("there is no array \"{name}\"; it has {}", names.join(", "))));
+            let there = names.join(", ");
+            return Err(Error::format(&self.path, format!("there is no array \"{name}\"; it has {}", printable(&there))));
         }
         let mut archive = self.archive.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut member = archive.by_name(&format!("{name}.npy")).map_err(|e| refuse(e.to_string()))?;
@@ -55,12 +60,28 @@ impl Npz {
         {
             let end = start.checked_add(member.size()).filter(|&end| end <= self.map.bytes().len() as u64);
             let end = end.ok_or_else(|| refuse("it leaves the file".into()))?;
-            return npy::locate(&self.map.bytes()[start as usize..end as usize], &self.map, start as usize).map_err(refuse);
+            let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
+            let (start, end) = range.ok_or_else(|| refuse("it leaves the file".into()))?;
+            let bytes = &self.map.bytes()[start..end];
+            let (header, _) = npy::read_header(&mut &*bytes).map_err(refuse)?;
+            return header.tensor(bytes, Some((&self.map, start))).map_err(refuse);
         }
-        // The size that the archive claims is not believed: bytes are taken as they come.
-        let mut bytes = Vec::new();
-        member.read_to_end(&mut bytes).map_err(|e| refuse(e.to_string()))?;
-        npy::from_bytes(&bytes).map_err(refuse)
+        // No more is unpacked than the array's own header needs, and nothing where so little cannot unpack to as much.
+        let (header, mut bytes) = npy::read_header(&mut member).map_err(refuse)?;
+        let unpacked = header.file_size().filter(|&size| size as u64 / MOST_PACKED <= member.compressed_size());
+        let size = unpacked.ok_or_else(|| {
+            let packed = member.compressed_size();
+            refuse(format!("the {packed} bytes that it takes in the archive cannot hold what its header claims"))
+        })?;
+        let more = size - bytes.len().min(size);
+        bytes
+            .try_reserve_exact(more)
+            .map_err(|_| Error::memory(format_args!("{}: array \"{name}\"", self.path.display()), size))?;
+        member.by_ref().take(more as u64).read_to_end(&mut bytes).map_err(|e| refuse(e.to_string()))?;
+        if member.read(&mut [0]).map_err(|e| refuse(e.to_string()))? != 0 {
+            return Err(refuse(format!("more bytes follow than the {size} that its header needs")));
+        }
+        header.tensor(&bytes, None).map_err(refuse)
     }
 }
 
@@ -73,7 +94,7 @@ impl Npz {
 /// ```
 /// use monotile::{DType, Tensor, io::{Npz, write_npz}};
 /// let path = std::env::temp_dir().join("monotile-example.npz");
-/// write_npz(&path, &[("a", &Tensor::arange(3)), ("b", &Tensor::eye(2, DType::F32)?)])?;
+/// write_npz(&path, &[("a", &Tensor::arange(3)?), ("b", &Tensor::eye(2, DType::F32)?)])?;
 /// assert_eq!(Npz::open(&path)?.tensor("a")?.to_vec::<i64>()?, [0, 1, 2]);
 /// # std::fs::remove_file(&path).unwrap();
 /// # Ok::<(), monotile::Error>(())
@@ -158,7 +179,7 @@ mod tests {
         let a = Tensor::from_vec((0..600).map(f64::from).collect(), &[20, 30]).unwrap();
         write_npz(&path, &[("a", &a), ("t", &a.mt())]).unwrap();
         let npz = Npz::open(&path).unwrap();
-        assert_eq!(npz.tensor("t").unwrap().to_f64_vec(), a.mt().to_f64_vec());
+        assert_eq!(npz.tensor("t").unwrap().to_f64_vec().unwrap(), a.mt().to_f64_vec().unwrap());
         assert!(npz.tensor("a").unwrap().is_mapped());
         let words = npz.tensor("b").err().unwrap().to_string();
         assert!(words.ends_with("a.npz: there is no array \"b\"; it has a, t"), "{words}");
@@ -169,7 +190,30 @@ mod tests {
         archive.write_all(&npy::header(&a).unwrap()).unwrap();
         write_elements(&a, &mut archive).unwrap();
         archive.finish().unwrap();
-        assert_eq!(Npz::open(&path).unwrap().tensor("c").unwrap().to_f64_vec(), a.to_f64_vec());
+        assert_eq!(Npz::open(&path).unwrap().tensor("c").unwrap().to_f64_vec().unwrap(), a.to_f64_vec().unwrap());
+    }
+
+    /// Two arrays of 2 x 2: what follows the elements of one, and what the header of the other claims, would take gigabytes.
+    #[test]
+    fn a_member_is_not_unpacked_beyond_what_its_header_needs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        let mut archive = ZipWriter::new(File::create(&path).unwrap());
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+        let small = npy::header(&Tensor::from_rows(&[[0.0, 0.0], [0.0, 0.0]]).unwrap()).unwrap();
+        archive.start_file("long.npy", options).unwrap();
+        archive.write_all(&small).unwrap();
+        archive.write_all(&vec![0; 32 + (8 << 20)]).unwrap();
+        archive.start_file("claims.npy", options).unwrap();
+        let claims = String::from_utf8_lossy(&small[10..]).replace("(2, 2),", "(1 << 20, 9)").replace("1 << 20", "123456789");
+        archive.write_all(&small[..10]).unwrap();
+        archive.write_all(&claims.as_bytes()[..small.len() - 11]).unwrap();
+        archive.write_all(b"\n").unwrap();
+        archive.finish().unwrap();
+        let npz = Npz::open(&path).unwrap();
+        let words = |name: &str| npz.tensor(name).err().unwrap().to_string();
+        assert!(words("long").ends_with("more bytes follow than the 160 that its header needs"), "{}", words("long"));
+        assert!(words("claims").ends_with("cannot hold what its header claims"), "{}", words("claims"));
     }
 
     #[test]
@@ -178,7 +222,7 @@ mod tests {
         let path = folder.path().join("a.npz");
         std::fs::write(&path, b"not a zip archive at all").unwrap();
         assert!(Npz::open(&path).err().unwrap().to_string().contains("is not a .npz archive"));
-        let words = write_npz(&path, &[("a", &Tensor::zeros(&[1], DType::BF16))]).unwrap_err().to_string();
+        let words = write_npz(&path, &[("a", &Tensor::zeros(&[1], DType::BF16).unwrap())]).unwrap_err().to_string();
         assert_eq!(words, "write_npy: NumPy has no bf16; cast to f32, or write .safetensors");
     }
 

@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// let mut writer = SafeTensorsWriter::open(&path, vec![Planned::new("w", DType::F32, &[2, 3])], &[])?;
 /// while let Some(planned) = writer.pending() {
 ///     assert_eq!(planned.name(), "w");
-///     writer.write(&Tensor::ones(&[1, 3], DType::F32))?;
+///     writer.write(&Tensor::ones(&[1, 3], DType::F32)?)?;
 /// }
 /// writer.finish()?;
 /// assert_eq!(SafeTensors::open(&path)?.tensor("w")?.to_vec::<f32>()?, [1.0; 6]);
@@ -257,7 +257,7 @@ mod tests {
             // Of the next tensor a row, which does not count, even if that is all of it: nothing recorded it.
             if let Some(planned) = writer.pending() {
                 let dtype = if planned.dtype == "F32" { DType::F32 } else { DType::BF16 };
-                writer.write(&Tensor::ones(&[1, 5], dtype)).unwrap();
+                writer.write(&Tensor::ones(&[1, 5], dtype).unwrap()).unwrap();
             }
             drop(writer);
             assert!(!path.exists());
@@ -298,7 +298,7 @@ mod tests {
         let path = folder.path().join("a.safetensors");
         let planned = vec![Planned::new("w", DType::BF16, &[2, 3])];
         let mut writer = SafeTensorsWriter::open(&path, planned.clone(), &[]).unwrap();
-        let ones = |shape: &[usize], dtype| Tensor::ones(shape, dtype);
+        let ones = |shape: &[usize], dtype| Tensor::ones(shape, dtype).unwrap();
         let mut words = |t: Tensor| writer.write(&t).unwrap_err().to_string();
         assert_eq!(words(ones(&[2, 3], DType::F32)), "writing \"w\": it was planned as BF16, got f32");
         assert_eq!(words(ones(&[2, 4], DType::BF16)), "writing \"w\": rows of [2, 4] do not fill [2, 3]");

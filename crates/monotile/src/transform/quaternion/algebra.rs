@@ -180,7 +180,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             })
             .orders(2)
             .refuses(
-                vec![Tensor::zeros(&[4], crate::DType::F64)],
+                vec![Tensor::zeros(&[4], crate::DType::F64).unwrap()],
                 "quaternion::inverse: the quaternion is [0, 0, 0, 0], which has no inverse",
             ),
         Spec::new("quaternion::normalize", |x| Ok(vec![normalize(&x[0])?]))
@@ -193,7 +193,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             })
             .orders(2)
             .refuses(
-                vec![Tensor::zeros(&[2, 4], crate::DType::F64)],
+                vec![Tensor::zeros(&[2, 4], crate::DType::F64).unwrap()],
                 "quaternion::normalize: the quaternion is [0, 0, 0, 0], which is no rotation (number 0 of the batch)",
             ),
         Spec::new("quaternion::rotate", |x| Ok(vec![rotate(&x[0], &x[1])?]))
@@ -217,7 +217,7 @@ mod tests {
     fn lengths_near_the_ends_of_the_range_are_brought_to_1() {
         for scale in [1e-300, 1e300] {
             let q = Tensor::from_slice(&[3.0 * scale, 0.0, -4.0 * scale, 0.0], &[4]).unwrap();
-            let unit = normalize(&q).unwrap().to_f64_vec();
+            let unit = normalize(&q).unwrap().to_f64_vec().unwrap();
             assert!((unit[0] - 0.6).abs() < 1e-15 && (unit[2] + 0.8).abs() < 1e-15, "{unit:?}");
         }
     }

@@ -51,7 +51,7 @@ pub fn from_axis_angle(axis: &Tensor, angle: &Tensor) -> Result<Tensor> {
 /// # Example
 /// ```
 /// use monotile::{Tensor, transform::quaternion};
-/// let none = Tensor::zeros(&[3], monotile::DType::F64);
+/// let none = Tensor::zeros(&[3], monotile::DType::F64)?;
 /// assert_eq!(quaternion::from_rotation_vector(&none)?.to_vec::<f64>()?, [0.0, 0.0, 0.0, 1.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
@@ -101,14 +101,14 @@ pub(super) fn logarithm(q: &Tensor) -> Result<Tensor> {
 pub(crate) fn specs() -> Vec<Spec> {
     use crate::transform::parts::samples::{distance, numbers, rotations};
     use crate::transform::quaternion::normalize;
-    let zero = || Tensor::zeros(&[3], crate::DType::F64);
+    let zero = || Tensor::zeros(&[3], crate::DType::F64).unwrap();
     let near = |eps: f64| normalize(&numbers(&[eps, -2.0 * eps, eps, 1.0])).unwrap();
     vec![
         Spec::new("quaternion::from_axis_angle", |x| Ok(vec![from_axis_angle(&x[0], &x[1])?]))
             .sample("one each", vec![normal(&[4, 3]), normal(&[4])])
             .sample("one axis", vec![normal(&[3]), normal(&[5])])
-            .sample("angle 0", vec![normal(&[2, 3]), Tensor::zeros(&[2], crate::DType::F64)])
-            .sample("half a turn", vec![normal(&[2, 3]), Tensor::full(&[1], std::f64::consts::PI)])
+            .sample("angle 0", vec![normal(&[2, 3]), Tensor::zeros(&[2], crate::DType::F64).unwrap()])
+            .sample("half a turn", vec![normal(&[2, 3]), Tensor::full(&[1], std::f64::consts::PI).unwrap()])
             .shaped_reference(|x, s| {
                 let n = x[1].len();
                 let one = |i: usize| {
@@ -127,7 +127,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("several turns", vec![numbers(&[5.0, -8.0, 3.0])])
             .holds("axis and angle", |x, y| {
                 let length = x[0].square()?.sum(&[-1])?.sqrt()?;
-                if length.to_f64_vec().contains(&0.0) {
+                if length.to_f64_vec().unwrap().contains(&0.0) {
                     return distance(&y[0], &numbers(&[0.0, 0.0, 0.0, 1.0]));
                 }
                 distance(&from_axis_angle(&x[0], &length)?, &y[0])
@@ -151,7 +151,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("quaternion::to_rotation_vector of any", |x| Ok(vec![to_rotation_vector(&x[0])?]))
             .sample("batch", vec![rotations(&[5])])
             .holds("at most π", |_, y| {
-                let longest = y[0].square()?.sum(&[-1])?.max(&[])?.sqrt()?.to_f64_vec()[0];
+                let longest = y[0].square()?.sum(&[-1])?.max(&[])?.sqrt()?.to_f64_vec().unwrap()[0];
                 Ok((longest - std::f64::consts::PI).max(0.0))
             }),
     ]

@@ -42,7 +42,7 @@ pub fn squad(a: &Tensor, b: &Tensor, a_control: &Tensor, b_control: &Tensor, t: 
     leading(OP, &[(a, 1), (b, 1), (a_control, 1), (b_control, 1), (t, 0)])?;
     let [a, b, p, q, t] = common(OP, [a, b, a_control, b_control, t])?;
     let t = t.unsqueeze(-1)?;
-    let sign = Tensor::ones(&[4], a.dtype());
+    let sign = Tensor::ones(&[4], a.dtype())?;
     let d = a.detach().mul(&b.detach())?.sum_keepdim(&[-1])?;
     let sign = d.lt(&d.zeros_like())?.where_(&-&sign, &sign)?;
     let along = arc(&a, &b.mul(&sign)?, &t)?;
@@ -138,9 +138,9 @@ mod tests {
         let keys = [key(0.0, 0.0), key(0.4, 0.1), key(0.5, 0.7), key(0.2, 1.0), key(-0.3, 0.8)];
         let control = |i: usize| squad_control(&keys[i - 1], &keys[i], &keys[i + 1]).unwrap();
         let on = |i: usize, t: f64| {
-            squad(&keys[i], &keys[i + 1], &control(i), &control(i + 1), &Tensor::scalar(t)).unwrap().to_f64_vec()
+            squad(&keys[i], &keys[i + 1], &control(i), &control(i + 1), &Tensor::scalar(t)).unwrap().to_f64_vec().unwrap()
         };
-        let straight = |i: usize, t: f64| slerp(&keys[i], &keys[i + 1], &Tensor::scalar(t)).unwrap().to_f64_vec();
+        let straight = |i: usize, t: f64| slerp(&keys[i], &keys[i + 1], &Tensor::scalar(t)).unwrap().to_f64_vec().unwrap();
         let jump = |before: Vec<f64>, key: Vec<f64>, after: Vec<f64>| {
             (0..4).map(|k| (before[k] - 2.0 * key[k] + after[k]).abs()).fold(0.0, f64::max)
         };

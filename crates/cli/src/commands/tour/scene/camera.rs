@@ -39,7 +39,7 @@ pub fn find() -> Result<Found, Failure> {
     let orbit = Orbit { azimuth: 20.0, elevation: 8.0, distance: 1.15, ..Orbit::default() };
     let camera = Framing::new(&scene, [pose])?.camera(&orbit, SIZE)?;
     let goal = picture(&truth, &camera, &truth.colors)?;
-    let grey = Painted { colors: Tensor::filled(truth.colors.shape(), GREY, DType::F64), ..truth.clone() };
+    let grey = Painted { colors: Tensor::filled(truth.colors.shape(), GREY, DType::F64)?, ..truth.clone() };
     let start = grey.moved(&camera, SHIFT, TURN.map(f64::to_radians))?;
     let stage = |shrink, steps, pace, color_pace| Stage { shrink, steps, pace, color_pace };
     let options = FitOptions { stages: vec![stage(4, 90, 0.03, 0.0), stage(2, 60, 0.02, 0.03), stage(1, 60, 0.006, 0.03)] };

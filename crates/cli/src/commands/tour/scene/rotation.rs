@@ -43,7 +43,7 @@ pub fn turn() -> Result<Vec<Block>, Failure> {
     let (mut pictures, mut series) = (Vec::new(), Vec::new());
     for (colour, (name, words, way)) in WAYS.into_iter().enumerate() {
         pictures.push((Shown::still(&fan(&way(&a, &b, &moments(FIGURES)?)?)?), words.to_string()));
-        let points = speeds(&way(&a, &b, &moments(TIMES)?)?);
+        let points = speeds(&way(&a, &b, &moments(TIMES)?)?)?;
         series.push(Series { name: name.to_string(), points, stroke: Stroke::Line, colour });
     }
     let plot = Plot {
@@ -65,18 +65,18 @@ pub fn turn() -> Result<Vec<Block>, Failure> {
 }
 
 /// How fast the x axis turns, over the mean.
-fn speeds(matrices: &Tensor) -> Vec<(f64, f64)> {
-    let angles: Vec<f64> = matrices.to_f64_vec().chunks_exact(9).map(|m| m[3].atan2(m[0])).collect();
+fn speeds(matrices: &Tensor) -> monotile::Result<Vec<(f64, f64)>> {
+    let angles: Vec<f64> = matrices.to_f64_vec()?.chunks_exact(9).map(|m| m[3].atan2(m[0])).collect();
     let step = 1.0 / (angles.len() - 1) as f64;
     let whole = angles[0] - angles[angles.len() - 1];
-    angles.windows(2).enumerate().map(|(i, two)| ((i as f64 + 0.5) * step, (two[0] - two[1]) / (whole * step))).collect()
+    Ok(angles.windows(2).enumerate().map(|(i, two)| ((i as f64 + 0.5) * step, (two[0] - two[1]) / (whole * step))).collect())
 }
 
 /// The figure as often as there are matrices, moved by each about a place under its feet.
 fn fan(matrices: &Tensor) -> Result<Picture, Failure> {
     let figure = Scene::figure();
     let mut scene = figure.still(&posed(&figure, &figure.clips[1], 0.35));
-    let (meshes, numbers) = (scene.meshes.len(), matrices.to_f64_vec());
+    let (meshes, numbers) = (scene.meshes.len(), matrices.to_f64_vec()?);
     let places = numbers.chunks_exact(9).map(|m| {
         let column = |c: usize| [0, 1, 2].map(|r| m[3 * r + c] as f32);
         let [[x0, x1, x2], y, [z0, z1, z2]] = [column(0), column(1), column(2)];
@@ -101,7 +101,7 @@ mod tests {
         let axis = Tensor::from_slice(&[0.0, 0.0, -1.0], &[3]).unwrap();
         let end = |side: f64| from_axis_angle(&axis, &Tensor::scalar(side * 0.5 * TURN.to_radians())).unwrap();
         let t = Tensor::linspace(0.0, 1.0, TIMES, DType::F64).unwrap();
-        let of = |i: usize| speeds(&WAYS[i].2(&end(-1.0), &end(1.0), &t).unwrap());
+        let of = |i: usize| speeds(&WAYS[i].2(&end(-1.0), &end(1.0), &t).unwrap()).unwrap();
         assert!(of(0).iter().all(|(_, speed)| (speed - 1.0).abs() < 1e-9));
         for (way, angle) in [(1, 0.5 * TURN.to_radians()), (2, TURN.to_radians())] {
             for (t, speed) in of(way) {
