@@ -75,7 +75,7 @@ fn map(path: &Path) -> Result<Arc<Mapping>> {
 /// ```
 /// use monotile::{Tensor, io};
 /// let path = std::env::temp_dir().join("monotile-changed.npy");
-/// Tensor::arange(3).write_npy(&path)?;
+/// Tensor::arange(3)?.write_npy(&path)?;
 /// let tensor = Tensor::read_npy(&path)?;
 /// io::check_mapped()?;
 /// std::fs::OpenOptions::new().append(true).open(&path).and_then(|mut file| std::io::Write::write_all(&mut file, b" ")).unwrap();
