@@ -118,8 +118,19 @@ pub static TILES: Limit = Limit::new(
 /// Pictures of an animation.
 pub static FRAMES: Limit = Limit::new("frames", 100_000, "frames", "one animation that is drawn");
 
+/// Tokens of one tokenizer; the largest published ones have about 500,000.
+pub static VOCABULARY: Limit = Limit::new("vocabulary", 8 << 20, "tokens", "one tokenizer");
+/// Steps of one part of a tokenizer; published ones have at most about ten.
+pub static STEPS: Limit = Limit::new("tokenizer-steps", 64, "steps", "one part of a tokenizer: its normalizer, say");
+/// How many times longer a tokenizer may make a text of at least a kilobyte; Unicode's forms make it eleven times longer at most.
+pub static GROWTH: Limit = Limit::new("normalizer-growth", 64, "times its length", "a text that a tokenizer rewrites");
+/// Tokens that a tokenizer puts around a text; published ones put at most a handful.
+pub static AROUND: Limit = Limit::new("tokens-around", 1 << 16, "tokens", "what a tokenizer puts around a text");
+/// Bytes of one word of a text, which encoding takes about thirty times the memory for.
+pub static WORD: Limit = Limit::new("word", 16 << 20, "bytes", "one word, as a tokenizer splits a text");
+
 /// Every limit there is.
-pub static ALL: [&Limit; 14] = [
+pub static ALL: [&Limit; 19] = [
     &JSON,
     &TEXT,
     &TEMPLATE,
@@ -134,6 +145,11 @@ pub static ALL: [&Limit; 14] = [
     &TEMPLATE_MEMORY,
     &TEMPLATE_TIME,
     &BLOCKS,
+    &VOCABULARY,
+    &STEPS,
+    &GROWTH,
+    &AROUND,
+    &WORD,
 ];
 
 /// Sets a limit by a text, `NAME=VALUE`, where the value is a whole number that may end in `k`, `M`, `G` (powers of 1000) or `Ki`,

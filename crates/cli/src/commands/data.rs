@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
-use monotile::io::read_regular;
-use monotile::limits;
 use monotile_llama::Tokenizer;
 use monotile_llama::data::{ChatTemplate, Jsonl, Kind, Overlong, Packed, Rows, Samples};
 
@@ -85,13 +83,7 @@ impl DataOptions {
         if is_jsonl(&self.data) {
             return Ok(Jsonl::read(&self.data)?.text());
         }
-        let bytes = read_regular(&self.data, &limits::TEXT)?;
-        let not_utf8 = |e: std::string::FromUtf8Error| format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to());
-        let text = String::from_utf8(bytes).map_err(|e| monotile::Error::format(&self.data, not_utf8(e)))?;
-        if text.is_empty() {
-            return Err(monotile::Error::format(&self.data, "the file is empty; training needs text"));
-        }
-        Ok(text)
+        Rows::text(&self.data)
     }
 
     fn read_text(&self, tokenizer: &Tokenizer) -> Result<Both, Failure> {

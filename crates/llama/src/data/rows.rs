@@ -55,11 +55,19 @@ impl Rows {
     /// # Errors
     /// As [`Rows::new`], and `Io` or `Format` if the file cannot be read, is empty or no UTF-8.
     pub fn read(path: &Path, tokenizer: &Tokenizer, length: usize) -> Result<Self> {
+        Self::new(tokenizer.encode(&Self::text(path)?)?, length).map_err(|e| e.within(path.display()))
+    }
+
+    /// The text of a file, without a byte order mark.
+    ///
+    /// # Errors
+    /// `Io`, if it cannot be read; `Format`, if it is no UTF-8 or empty; `Limit`, if it is too large.
+    pub fn text(path: &Path) -> Result<String> {
         let text = read_text(path, &limits::TEXT)?;
         if text.is_empty() {
             return Err(Error::format(path, "the file is empty; training needs text"));
         }
-        Self::new(tokenizer.encode(&text)?, length).map_err(|e| e.within(path.display()))
+        Ok(text)
     }
 
     /// Rows that hold these samples, each row at least one.
