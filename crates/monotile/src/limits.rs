@@ -96,8 +96,45 @@ pub static TEMPLATE_TIME: Limit = Limit::new("template-time", 10, "seconds", "on
 /// Blocks of a transformer; the deepest published ones have about 130.
 pub static BLOCKS: Limit = Limit::new("blocks", 10_000, "blocks", "one transformer");
 
+/// Bytes of one file that a 3D model is made of.
+pub static MODEL: Limit =
+    Limit::new("model", 4 << 30, "bytes", "one file of a 3D model: .gltf, .glb, a buffer or a picture beside it");
+/// Texels of all pictures of a 3D model together: 16 pictures of 4096 x 4096, which take 1.4 GB with their mipmaps.
+pub static TEXELS: Limit = Limit::new("texels", 256 << 20, "texels", "all pictures of a 3D model together");
+/// Nodes of a 3D model, with the instances of their meshes.
+pub static NODES: Limit = Limit::new("nodes", 1 << 20, "nodes", "a 3D model, each instance of a mesh being one");
+/// Nodes of a 3D model of which each is the child of the one before.
+pub static DEPTH: Limit = Limit::new("depth", 4096, "levels", "the hierarchy of a 3D model");
+/// Corners that a picture of a 3D model draws, over all nodes: some 150 bytes each while it is drawn.
+pub static CORNERS: Limit =
+    Limit::new("corners", 32 << 20, "corners", "all triangles, lines and points that a picture draws, over all nodes");
+/// Times that a triangle touches a tile of a picture: 2,000 layers over all of 3840 x 2160 pixels, a microsecond each.
+pub static TILES: Limit = Limit::new(
+    "tiles",
+    16 << 20,
+    "tiles",
+    "all triangles of a picture, each counting the squares of 32 x 32 pixels that it touches",
+);
+/// Pictures of an animation.
+pub static FRAMES: Limit = Limit::new("frames", 100_000, "frames", "one animation that is drawn");
+
 /// Every limit there is.
-pub static ALL: [&Limit; 7] = [&JSON, &TEXT, &TEMPLATE, &TEMPLATE_STEPS, &TEMPLATE_MEMORY, &TEMPLATE_TIME, &BLOCKS];
+pub static ALL: [&Limit; 14] = [
+    &JSON,
+    &TEXT,
+    &TEMPLATE,
+    &MODEL,
+    &TEXELS,
+    &NODES,
+    &DEPTH,
+    &CORNERS,
+    &TILES,
+    &FRAMES,
+    &TEMPLATE_STEPS,
+    &TEMPLATE_MEMORY,
+    &TEMPLATE_TIME,
+    &BLOCKS,
+];
 
 /// Sets a limit by a text, `NAME=VALUE`, where the value is a whole number that may end in `k`, `M`, `G` (powers of 1000) or `Ki`,
 /// `Mi`, `Gi` (powers of 1024).
