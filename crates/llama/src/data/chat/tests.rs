@@ -225,10 +225,8 @@ fn a_template_that_was_given_up_is_refused_from_then_on() {
     let template = template(source, &[]).unwrap();
     assert_eq!(template.render(MESSAGES, false).unwrap(), "ok");
     let words = template.render(r#"[{"role": "x", "content": ""}]"#, false).unwrap_err();
-    assert!(
-        words.kind() == monotile::ErrorKind::Limit && words.to_string().contains("the limit \"template-memory\" is"),
-        "{words}"
-    );
+    // On a busy machine the seconds may end before the memory does.
+    assert!(words.kind() == monotile::ErrorKind::Limit && words.to_string().contains("the limit \"template-"), "{words}");
     let words = template.render(MESSAGES, false).unwrap_err().to_string();
     assert_eq!(words, "chat_template.jinja: its thread has ended, after an error before");
 }
