@@ -55,22 +55,16 @@ fn ends_soon(folder: &Path, model: &Path, data: &Path, template: &Path) -> Strin
 
 /// Loops, lists that hold one another, and texts that grow: what each is told.
 const HOSTILE: &[(&str, &str)] = &[
-    (
-        "{% set ns=namespace(x='aaaaaaaa') %}{% for i in range(60) %}{% set ns.x=ns.x ~ ns.x %}{% endfor %}{{ ns.x }}",
-        "template-steps",
-    ),
-    ("{% set ns=namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x=[ns.x,ns.x] %}{% endfor %}{{ ns.x }}", "template-steps"),
-    (
-        "{% set ns=namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x=[ns.x,ns.x] %}{% endfor %}{{ ns.x | tojson }}",
-        "template-steps",
-    ),
+    ("{% set ns=namespace(x='aaaaaaaa') %}{% for i in range(60) %}{% set ns.x=ns.x ~ ns.x %}{% endfor %}{{ ns.x }}", "template-"),
+    ("{% set ns=namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x=[ns.x,ns.x] %}{% endfor %}{{ ns.x }}", "template-"),
+    ("{% set ns=namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x=[ns.x,ns.x] %}{% endfor %}{{ ns.x | tojson }}", "template-"),
     // What the interpreter does not count.
     (
         "{% set ns=namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x=[ns.x,ns.x] %}{% endfor %}{{ (ns.x ~ '') | length }}",
         "template-",
     ),
     ("{{ ([[1]*100000000]*100000000 ~ '') | length }}", "template-"),
-    ("{{ [1] | tojson(indent=4000000000) }}", "template-steps"),
+    ("{{ [1] | tojson(indent=4000000000) }}", "template-"),
     ("{{ raise_exception('\\u001b[2J\\u202eowned\\n' * 500) }}", "…"),
 ];
 
