@@ -3,6 +3,24 @@
 use std::fs;
 use std::path::Path;
 
+use monotile::text::printable;
+use monotile_kernels::threads;
+
+use crate::failure::Failure;
+
+/// Refuses a number of threads that there cannot be.
+pub fn check_threads() -> Result<(), Failure> {
+    let Some(wished) = std::env::var_os("MONOTILE_THREADS").filter(|wished| !wished.is_empty()) else { return Ok(()) };
+    let wished = wished.to_string_lossy();
+    match wished.parse::<usize>() {
+        Ok(1..=threads::MOST) => Ok(()),
+        _ => {
+            let wanted = format!("a whole number from 1 to {} is wanted", threads::MOST);
+            Err(Failure::Usage(format!("MONOTILE_THREADS is \"{}\"; {wanted}", printable(&wished))))
+        }
+    }
+}
+
 /// The bytes of memory that this process may take, where that is known: the machine's, or the limit of its control group.
 pub fn memory() -> Option<u64> {
     memory_of(Path::new("/"))

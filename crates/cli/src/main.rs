@@ -13,6 +13,7 @@ mod plot;
 mod progress;
 mod report;
 mod spaces;
+mod stop;
 #[cfg(feature = "view")]
 mod viewer;
 
@@ -24,6 +25,11 @@ use clap::{Parser, Subcommand};
 use commands::view;
 use commands::{bench, einsum, explain, factor, generate, info, lora, render, tour, train};
 use failure::Failure;
+use monotile_kernels::process::{self, Counted};
+
+/// Chat templates are programs of strangers; what they take is counted, so that it can be bounded.
+#[global_allocator]
+static MEMORY: Counted = Counted;
 
 /// Linear algebra for machine learning and graphics: run it, train with it, measure it.
 #[derive(Parser)]
@@ -95,8 +101,9 @@ fn limit(setting: &str) -> Result<(), String> {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    process::end_on_lost_pages();
     let mut out = BufWriter::new(stdout().lock());
-    let ended = cli.command.run(&mut out).and_then(|()| Ok(out.flush()?));
+    let ended = machine::check_threads().and_then(|()| cli.command.run(&mut out)).and_then(|()| Ok(out.flush()?));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::ops::{Deref, DerefMut, Range};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::pool;
 pub use crate::pool::OutOfMemory;
+use crate::process::Watched;
 use crate::real::Element;
 
 /// The most bytes of a [`Block::small`] one.
@@ -145,7 +147,16 @@ impl<T: Element> Deref for Buffer<T> {
 }
 
 /// A file mapped into memory for reading; where the system has no such mappings, a copy in memory.
-pub struct Mapping(Mapped);
+///
+/// A mapping relies on nobody writing the file while it lives: bytes that change are seen or not, and reading a page that was
+/// cut off ends the process (with SIGBUS; in one sentence after [`end_on_lost_pages`](crate::process::end_on_lost_pages)).
+/// Nothing outside the mapping is ever read or written. [`has_changed`](Mapping::has_changed) tells of a change afterwards. A
+/// file that is replaced by renaming another over it harms nothing: the mapping keeps the old one.
+pub struct Mapping {
+    /// Before the memory, so that it is in no list any more when it goes.
+    watched: Watched,
+    memory: Mapped,
+}
 
 #[cfg(all(any(unix, windows), not(miri)))]
 type Mapped = memmap2::Mmap;
@@ -158,12 +169,28 @@ impl Mapping {
     /// # Errors
     /// What the operating system says, an empty file included.
     pub fn new(file: &File) -> std::io::Result<Arc<Self>> {
-        Ok(Arc::new(Self(map(file)?)))
+        Ok(Arc::new(Self { watched: Watched::NOTHING, memory: map(file)? }))
+    }
+
+    /// Maps the whole file, which was opened by this path, and watches it: it can be asked whether it
+    /// [has changed](Mapping::has_changed), and is named where it loses its pages.
+    ///
+    /// # Errors
+    /// As [`Mapping::new`].
+    pub fn watched(file: &File, path: &Path) -> std::io::Result<Arc<Self>> {
+        let memory = map(file)?;
+        Ok(Arc::new(Self { watched: Watched::new(file, path, &memory)?, memory }))
     }
 
     /// The file's bytes.
     pub fn bytes(&self) -> &[u8] {
-        &self.0
+        &self.memory
+    }
+
+    /// Whether the file has been written since it was mapped, as far as its size and time of change tell; `false` for one that
+    /// is not [watched](Mapping::watched).
+    pub fn has_changed(&self) -> bool {
+        self.watched.has_changed()
     }
 
     /// Gives back the memory of a range of bytes that will not be read soon: what is read again comes from the file. Pages that the
@@ -178,7 +205,7 @@ impl Mapping {
     /// assert_eq!(map.bytes()[0], first);
     /// ```
     pub fn release(&self, range: Range<usize>) {
-        release(&self.0, range);
+        release(&self.memory, range);
     }
 
     /// `len` elements that begin `offset` bytes into the file: mapped where they lie aligned for `T`, else copied.

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | [`shape`] | counts, strides and extents, none of which wraps |
 //! | [`buffer`], [`pool`] | memory: recycled blocks and mapped files |
+//! | [`process`] | signals, files that change while they are mapped, memory that is counted |
 //! | [`view`] | strided windows |
 //! | [`real`], [`math`] | the element types and their elementary functions |
 //! | [`simd`], [`threads`] | instruction sets chosen at run time; splitting work |
@@ -37,6 +38,7 @@ pub mod naive;
 pub mod norm;
 pub mod optim;
 pub mod pool;
+pub mod process;
 pub mod product;
 pub mod real;
 pub mod reduce;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use monotile::attention::{Attention, rotary, scaled_dot_product_attention};
+use monotile::attention::rotary;
 use monotile::ops::{linear, rms_norm, swiglu};
 use monotile::tape::checkpoint;
 use monotile::{Result, Rng, Tensor};
@@ -11,6 +11,7 @@ use crate::cache::BlockCache;
 use crate::config::Config;
 use crate::linear::{Layer, Linear};
 use crate::lora::Pair;
+use crate::window::causal;
 
 /// A linear layer, y = x Wᵀ + bias, with ΔW on top where an adapter is attached.
 #[derive(Clone)]
@@ -43,6 +44,8 @@ pub(crate) struct Pass {
     pub config: Arc<Config>,
     /// cos and sin of every position's angles, `(tokens, head_dim / 2)`.
     pub turns: (Tensor, Tensor),
+    /// The block's number, which decides whether its queries see all tokens before them.
+    pub block: usize,
     /// How many tokens each text has where several lie one after another in a row, as [`Batch`](crate::data::Batch) says.
     pub lengths: Arc<[usize]>,
     /// Where adapters' dropout draws from, a stream for each block; `None` when not training.
@@ -127,10 +130,11 @@ impl Block {
         let v = heads(Linear::V, num_key_value_heads)?;
         let (cos, sin) = &pass.turns;
         let (q, k) = (rotary(&q, cos, sin)?, rotary(&k, cos, sin)?);
+        let window = pass.config.window(pass.block);
         let o = match cache {
-            Some(cache) => cache.attend(&q, k, v)?,
-            None if !pass.lengths.is_empty() => attend_apart([&q, &k, &v], &pass.lengths)?,
-            None => scaled_dot_product_attention(&q, &k, &v, &Attention { causal: true, ..Attention::default() })?,
+            Some(cache) => cache.attend(&q, k, v, window)?,
+            None if !pass.lengths.is_empty() => attend_apart([&q, &k, &v], &pass.lengths, window)?,
+            None => causal(&q, &k, &v, window)?,
         }; // (batch, heads, tokens, head_dim)
         let o = o.permute(&[0, 2, 1, 3])?.reshape(&[batch, tokens, num_attention_heads * head_dim])?;
         self.dense(Linear::O).apply(&o, &mut pass.dropout)
@@ -138,12 +142,11 @@ impl Block {
 }
 
 /// Attention of texts that lie one after another, `(1, heads, tokens, head_dim)`, each within itself.
-fn attend_apart(operands: [&Tensor; 3], lengths: &[usize]) -> Result<Tensor> {
+fn attend_apart(operands: [&Tensor; 3], lengths: &[usize], window: Option<usize>) -> Result<Tensor> {
     let [q, k, v] = operands.map(|x| x.split(lengths, 2));
-    let causal = Attention { causal: true, ..Attention::default() };
     let texts = q?.into_iter().zip(k?).zip(v?);
     // Heads beside each other, as the results lie and as they are read next.
-    let attend = |((q, k), v)| scaled_dot_product_attention(&q, &k, &v, &causal)?.permute(&[0, 2, 1, 3]);
+    let attend = |((q, k), v)| causal(&q, &k, &v, window)?.permute(&[0, 2, 1, 3]);
     let parts: Vec<Tensor> = texts.map(attend).collect::<Result<_>>()?;
     Tensor::cat(&parts.iter().collect::<Vec<_>>(), 1)?.permute(&[0, 2, 1, 3])
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use monotile::{Error, ErrorKind, Result};
+use monotile::{Error, ErrorKind, Result, limits};
 use serde_json::{Value, json};
 
 use crate::json::{Fields, write_json};
@@ -65,6 +65,9 @@ fn unsupported(fields: &Fields, name: &str) -> Error {
     Error::new(ErrorKind::Unsupported, message)
 }
 
+/// Numbers that a model may have: as f64 they still fit what a pointer can reach.
+const MOST_NUMBERS: u128 = (isize::MAX / 32) as u128;
+
 /// The sizes and switches of a model, under the names of `config.json`.
 ///
 /// # Example
@@ -104,6 +107,8 @@ pub struct Config {
     pub rotary: Rotary,
     /// How many last positions a query sees, where that is limited.
     pub sliding_window: Option<usize>,
+    /// The first block whose queries see only that many; those before it see all.
+    pub max_window_layers: usize,
     /// The token that begins a text.
     pub bos_token_id: Option<u32>,
     /// The tokens that end one.
@@ -129,6 +134,7 @@ impl Default for Config {
             mlp_bias: false,
             rotary: Rotary::default(),
             sliding_window: None,
+            max_window_layers: 0,
             bos_token_id: Some(256),
             eos_token_ids: vec![257],
         }
@@ -194,6 +200,7 @@ impl Config {
             mlp_bias: llama_flag("mlp_bias")?,
             rotary: Rotary::read(fields)?,
             sliding_window: sliding_window(family, fields)?,
+            max_window_layers: max_window_layers(family, fields)?,
             bos_token_id: fields.ids("bos_token_id")?.first().copied(),
             eos_token_ids: fields.ids("eos_token_id")?,
         };
@@ -219,6 +226,19 @@ impl Config {
         ];
         if let Some((name, size)) = sizes.into_iter().find(|&(_, size)| size == 0 || size > 0x7fff_ffff) {
             return Err(Error::value(format!("{name} must be from 1 to 2147483647, got {size}")));
+        }
+        limits::BLOCKS.admit("num_hidden_layers", self.num_hidden_layers as u64)?;
+        // The shapes of matrices are products of two sizes, of which heads have one more.
+        let wide = heads.checked_mul(self.head_dim).is_none_or(|width| width > 0x7fff_ffff);
+        if wide {
+            let head_dim = self.head_dim;
+            return Err(Error::value(format!(
+                "{heads} heads of head_dim {head_dim} are wider than the 2147483647 that a matrix may be"
+            )));
+        }
+        let numbers = self.parameters_wide();
+        if numbers > MOST_NUMBERS {
+            return Err(Error::value(format!("the sizes make a model of {numbers} numbers, more than memory can address")));
         }
         if !heads.is_multiple_of(groups) {
             return Err(Error::value(format!(
@@ -260,11 +280,13 @@ impl Config {
     }
 
     /// The longest sequence that the model computes as it was trained.
-    ///
-    /// Where attention slides over a window, that is the window: up to there every position sees all before it, and nothing here
-    /// computes beyond.
     pub fn context(&self) -> usize {
-        self.max_position_embeddings.min(self.sliding_window.unwrap_or(usize::MAX))
+        self.max_position_embeddings
+    }
+
+    /// How many last positions a block's queries see; `None`, if all of them.
+    pub fn window(&self, block: usize) -> Option<usize> {
+        self.sliding_window.filter(|_| block >= self.max_window_layers)
     }
 
     /// Writes `config.json` and `generation_config.json` as transformers reads them; `dtype` is that of the weights beside.
@@ -308,7 +330,7 @@ impl Config {
             Family::Qwen2 => {
                 config["use_sliding_window"] = json!(self.sliding_window.is_some());
                 config["sliding_window"] = json!(self.sliding_window);
-                config["max_window_layers"] = json!(0);
+                config["max_window_layers"] = json!(self.max_window_layers);
             }
         }
         write_json(&folder.join("config.json"), &config)?;
@@ -328,6 +350,20 @@ fn sliding_window(family: Family, fields: &Fields) -> Result<Option<usize>> {
     }
 }
 
+/// Blocks before this one have no window: Qwen2 says where, 28 unless told, and Mistral has it everywhere.
+fn max_window_layers(family: Family, fields: &Fields) -> Result<usize> {
+    match (family, fields.get("max_window_layers")) {
+        (Family::Llama | Family::Mistral, _) => Ok(0),
+        (Family::Qwen2, None) => Ok(28),
+        (Family::Qwen2, Some(value)) => {
+            let count = value.as_u64().and_then(|n| u32::try_from(n).ok());
+            count
+                .map(|n| n as usize)
+                .ok_or_else(|| fields.refuse("max_window_layers", format!("must be a whole number, got {value}")))
+        }
+    }
+}
+
 fn refuse_unsupported(fields: &Fields) -> Result<()> {
     let refuse = |what: String| Err(Error::new(ErrorKind::Unsupported, format!("{}: {what}", fields.path().display())));
     let activation = fields.text("hidden_act")?.unwrap_or("silu");
@@ -335,7 +371,7 @@ fn refuse_unsupported(fields: &Fields) -> Result<()> {
         return refuse(format!("hidden_act {activation:?} is not supported; silu is"));
     }
     if fields.get("quantization_config").is_some() {
-        return refuse("quantization_config: quantized weights are not supported; f32, f16 and bf16 are".into());
+        return refuse("quantization_config: quantized weights are not supported; f64, f32, f16 and bf16 are".into());
     }
     match fields.get("partial_rotary_factor").map(Value::as_f64) {
         None | Some(Some(1.0)) => Ok(()),

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use monotile::{Error, Result, Rng};
+use monotile::{DType, Error, Result, Rng};
 
 use crate::model::Model;
 use crate::tokenizer::Tokenizer;
@@ -182,14 +182,14 @@ pub fn generate(
     let prompt_time = begun.elapsed();
 
     let begun = Instant::now();
-    let mut stream = tokenizer.stream();
+    let mut stream = tokenizer.stream_after(&prompt_tokens);
     let mut shown = Shown::new(&generation.stop);
     let mut tokens = Vec::new();
     let ended = loop {
         if tokens.len() == generation.max_tokens {
             break Ended::Length;
         }
-        let token = sampler.pick(&logits.to_vec::<f32>()?)?;
+        let token = sampler.pick(&logits.to_dtype(DType::F32)?.to_vec::<f32>()?)?;
         tokens.push(token);
         if config.eos_token_ids.contains(&token) {
             break Ended::EndOfText;

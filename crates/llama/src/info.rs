@@ -1,7 +1,7 @@
 //! What a model costs, from its sizes alone: parameters, products, memory.
 
 use crate::config::Config;
-use crate::linear::{Layer, Linear};
+use crate::linear::Linear;
 
 /// Matrix products of one shape that a token goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,14 +26,20 @@ impl Config {
     /// assert_eq!(Config::default().parameters() - tied.parameters(), 258 * 64);
     /// ```
     pub fn parameters(&self) -> usize {
-        let hidden = self.hidden_size;
+        usize::try_from(self.parameters_wide()).unwrap_or(usize::MAX)
+    }
+
+    /// [`parameters`](Config::parameters) of any sizes: each is below 2³¹, so that no product wraps.
+    pub(crate) fn parameters_wide(&self) -> u128 {
+        let wide = |n: usize| n as u128;
         let linear = |linear| {
-            let [rows, columns] = self.shape(linear);
+            let [rows, columns] = self.shape(linear).map(wide);
             rows * columns + if self.has_bias(linear) { rows } else { 0 }
         };
-        let block = Linear::BLOCK.into_iter().map(linear).sum::<usize>() + 2 * hidden;
+        let hidden = wide(self.hidden_size);
+        let block = Linear::BLOCK.into_iter().map(linear).sum::<u128>() + 2 * hidden;
         let head = if self.tie_word_embeddings { 0 } else { linear(Linear::Head) };
-        self.vocab_size * hidden + self.num_hidden_layers * block + hidden + head
+        wide(self.vocab_size) * hidden + wide(self.num_hidden_layers) * block + hidden + head
     }
 
     /// The matrix products of one token's way through the model; attention's own are not among them.
@@ -47,11 +53,13 @@ impl Config {
     }
 
     /// Additions and multiplications of one token's way forward, with this many tokens to attend to:
-    /// two a weight, and 4 · heads · head_dim a block and attended token for scores and their weighted sum.
+    /// two a weight, and 4 · heads · head_dim a block and attended token for scores and their weighted sum. Of a sliding window no more
+    /// are attended to than it holds.
     pub fn flops(&self, attended: usize) -> f64 {
         let weights: f64 = self.products().iter().map(|p| (p.count * p.rows) as f64 * p.columns as f64).sum();
-        let attention = 4.0 * (self.num_attention_heads * self.head_dim * self.num_hidden_layers) as f64 * attended as f64;
-        2.0 * weights + attention
+        let seen = |block| self.window(block).map_or(attended, |window| attended.min(window)) as f64;
+        let seen: f64 = (0..self.num_hidden_layers).map(seen).sum();
+        2.0 * weights + 4.0 * (self.num_attention_heads * self.head_dim) as f64 * seen
     }
 
     /// Bytes that the cache of keys and values grows by with every token, in f32.
@@ -59,9 +67,19 @@ impl Config {
         2 * 4 * self.num_hidden_layers * self.num_key_value_heads * self.head_dim
     }
 
-    /// How many numbers LoRA of this rank trains on some layers: rank · (rows + columns) each.
-    pub fn lora_parameters(&self, layers: impl IntoIterator<Item = Layer>, rank: usize) -> usize {
-        layers.into_iter().map(|layer| self.shape(layer.linear()).iter().sum::<usize>() * rank).sum()
+    /// How many numbers LoRA of this rank trains on some linear layers of every block: rank · (rows + columns) each. More than `usize`
+    /// holds are told as its largest number.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile_llama::{Config, Linear};
+    /// assert_eq!(Config::default().lora_parameters([Linear::Q], 8), 2 * 8 * (64 + 64));
+    /// ```
+    pub fn lora_parameters(&self, layers: impl IntoIterator<Item = Linear>, rank: usize) -> usize {
+        let sides = |linear| self.shape(linear).iter().map(|&n| n as u128).sum::<u128>();
+        let block: u128 = layers.into_iter().map(sides).sum();
+        let all = block.checked_mul(self.num_hidden_layers as u128).and_then(|n| n.checked_mul(rank as u128));
+        all.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX)
     }
 }
 
@@ -92,7 +110,7 @@ mod tests {
 
     #[test]
     fn rank_16_of_a_4096_square_trains_131072_numbers() {
-        assert_eq!(seven_billion().lora_parameters([Layer::block(0, Linear::Q)], 16), 131_072);
+        assert_eq!(seven_billion().lora_parameters([Linear::Q], 16), 32 * 131_072);
     }
 
     #[test]

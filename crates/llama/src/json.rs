@@ -8,15 +8,27 @@ use monotile::limits::{self, Limit};
 use monotile::{Error, Result};
 use serde_json::{Map, Value};
 
-/// The text of a file that has at most `limit` bytes.
+use crate::alien;
+
+/// The text of a file that has at most `limit` bytes, without the byte order mark that some editors put before one.
 pub(crate) fn read_text(path: &Path, limit: &Limit) -> Result<String> {
-    let bytes = read_regular(path, limit)?;
+    let mut bytes = read_regular(path, limit)?;
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(Error::format(path, "is a text in UTF-16; save it as UTF-8"));
+    }
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
     String::from_utf8(bytes).map_err(|e| Error::format(path, format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to())))
 }
 
 /// The text of a file that holds JSON.
 pub(crate) fn read_json(path: &Path) -> Result<String> {
-    read_text(path, &limits::JSON)
+    let text = read_text(path, &limits::JSON)?;
+    match alien::text(text.as_bytes()) {
+        Some(what) => Err(Error::format(path, what)),
+        None => Ok(text),
+    }
 }
 
 /// Writes a value as indented JSON, whole or not at all.

@@ -13,9 +13,10 @@
 //! | folders of results that appear whole, and can be resumed | [`staged`] |
 //!
 //! Files are those that transformers and PEFT write and read. Weights stay in their mapped files, in bf16 and f16 too, and
-//! arithmetic is in f32. Other architectures, quantized weights and adapters of other kinds are refused by name.
+//! arithmetic is in f32, or in f64 for weights in f64. Other architectures, quantized weights and adapters of other kinds are refused by name.
 #![forbid(unsafe_code)]
 
+mod alien;
 mod block;
 mod cache;
 mod config;
@@ -32,6 +33,7 @@ pub mod staged;
 mod tokenizer;
 pub mod train;
 mod weights;
+mod window;
 
 pub use cache::Cache;
 pub use config::{Config, Family};

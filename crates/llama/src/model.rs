@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::data::Batch;
 use crate::linear::{Layer, Linear};
 use crate::lora::{Adapter, Pair};
-use crate::weights::{WEIGHTS, Weights};
+use crate::weights::{EMBEDDING, HEAD, WEIGHTS, Weights};
 
 /// The standard deviation that weights start from.
 const START_DEVIATION: f64 = 0.02;
@@ -51,15 +51,20 @@ pub enum Trained {
 }
 
 impl Model {
-    /// Reads `config.json` and the weights of a checkpoint's folder, which stay in their mapped files.
+    /// Reads `config.json` and the weights of a checkpoint's folder, which stay in their mapped files. A model whose weights are in f64
+    /// computes in f64, others in f32.
     ///
     /// # Errors
     /// As [`Config::read`] and [`Weights::open`]; `Format` for tensors that are missing or do not have the shape that the configuration
     /// asks for.
     pub fn read(folder: &Path) -> Result<Self> {
-        let config = Config::read(folder)?;
+        let mut config = Config::read(folder)?;
         let weights = Weights::open(folder)?;
-        Self::build(config, |name, shape| weights.tensor(name, shape))
+        // A head of the file's own that differs from the embedding is none that is tied to it, whatever the configuration says.
+        config.tie_word_embeddings &= !weights.contains(HEAD) || weights.same(HEAD, EMBEDDING);
+        let model = Self::build(config, |name, shape| weights.tensor(name, shape))?;
+        let compute = if model.embedding.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+        Ok(Self { compute, ..model })
     }
 
     /// A model to train from scratch: weights drawn from N(0, 0.02²), norms 1, biases 0.
@@ -78,12 +83,12 @@ impl Model {
     /// Makes a model out of tensors asked for by name and shape.
     fn build(config: Config, mut get: impl FnMut(&str, &[usize]) -> Result<Tensor>) -> Result<Self> {
         config.check()?;
-        let embedding = get("model.embed_tokens.weight", &config.shape(Linear::Head))?;
+        let embedding = get(EMBEDDING, &config.shape(Linear::Head))?;
         let blocks = (0..config.num_hidden_layers).map(|index| Block::build(&config, index, &mut get)).collect::<Result<_>>()?;
         let norm = get("model.norm.weight", &[config.hidden_size])?;
         let head = match config.tie_word_embeddings {
             true => embedding.clone(),
-            false => get("lm_head.weight", &config.shape(Linear::Head))?,
+            false => get(HEAD, &config.shape(Linear::Head))?,
         };
         let head = Dense { weight: head, bias: None, lora: None, start: None };
         Ok(Self { config, embedding, blocks, norm, head, compute: DType::F32, checkpointing: false })
@@ -98,6 +103,13 @@ impl Model {
             return Err(Error::dtype(format!("model: computing in {dtype} is not possible; f32 and f64 are")));
         }
         self.compute = dtype;
+        if dtype == DType::F32 {
+            // Products of f32 and f64 are in f64, so weights of that type are rounded.
+            let parameters = self.parameters(Trained::Everything).into_iter().map(|(_, tensor)| tensor.clone());
+            let single = |tensor: Tensor| if tensor.dtype() == DType::F64 { tensor.to_dtype(DType::F32) } else { Ok(tensor) };
+            let rounded = parameters.map(single).collect::<Result<_>>()?;
+            self.replace_parameters(Trained::Everything, rounded);
+        }
         Ok(self)
     }
 
@@ -193,6 +205,7 @@ impl Model {
         let mut pass = Pass {
             config: Arc::new(self.config.clone()),
             turns: (table(cos)?, table(sin)?),
+            block: 0,
             lengths: lengths.into(),
             dropout: None,
         };
@@ -200,6 +213,7 @@ impl Model {
         for (index, block) in self.blocks.iter().enumerate() {
             // A stream of its own, so that a block that is computed again draws the same.
             pass.dropout = dropout.map(|rng| rng.fork(index as u64));
+            pass.block = index;
             x = match &mut cache {
                 Some(cache) => block.apply(&x, &mut pass, Some(&mut cache.blocks[index]))?,
                 None if self.checkpointing => block.apply_checkpointed(&x, &pass)?,
@@ -292,7 +306,7 @@ impl Model {
             }
             return found;
         }
-        found.push(("model.embed_tokens.weight".to_string(), &self.embedding));
+        found.push((EMBEDDING.to_string(), &self.embedding));
         for (index, block) in self.blocks.iter().enumerate() {
             found.push((format!("model.layers.{index}.input_layernorm.weight"), &block.input_norm));
             found.push((format!("model.layers.{index}.post_attention_layernorm.weight"), &block.attention_norm));
@@ -305,7 +319,7 @@ impl Model {
         }
         found.push(("model.norm.weight".to_string(), &self.norm));
         if !self.config.tie_word_embeddings {
-            found.push(("lm_head.weight".to_string(), &self.head.weight));
+            found.push((HEAD.to_string(), &self.head.weight));
         }
         found
     }

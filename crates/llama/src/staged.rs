@@ -1,5 +1,8 @@
 //! A folder of results that appears whole or not at all, and is gone on with after a kill.
 
+mod copy;
+mod lock;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -8,6 +11,9 @@ use monotile::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
 use crate::json::write_json;
+
+pub use copy::copy_others;
+pub use lock::Lock;
 
 /// What a folder is made of: its inputs and options. While they are the same, what an earlier run left can be used.
 const PLAN: &str = "plan.json";
@@ -29,14 +35,8 @@ pub struct Staged {
     place: PathBuf,
     beside: PathBuf,
     found: Found,
-    /// Locked for as long as this run lasts.
-    _lock: File,
-}
-
-impl Drop for Staged {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(self.beside.with_extension("lock"));
-    }
+    /// The lock lies beside the folder, so that it outlives the folder's removal.
+    _lock: Lock,
 }
 
 /// What was beside the place before.
@@ -62,27 +62,25 @@ impl Staged {
         };
         let beside = place.with_file_name(format!(".{}.partial", name.to_string_lossy()));
         let refuse = |e: std::io::Error| Error::io("writing", place, &e);
-        // The lock lies beside the folder, so that it outlives the folder's removal.
-        let lock = beside.with_extension("lock");
-        if let Some(above) = place.parent().filter(|above| !above.as_os_str().is_empty()) {
-            fs::create_dir_all(above).map_err(refuse)?;
-        }
-        let file = File::create(&lock).map_err(refuse)?;
-        if let Err(fs::TryLockError::WouldBlock) = file.try_lock() {
-            return Err(Error::value(format!("{}: another run is writing this folder", place.display())));
-        }
+        let lock = Lock::beside(place)?;
+        // Another run may have finished the folder meanwhile.
+        vacant(place)?;
         let before = fs::read_to_string(beside.join(PLAN)).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
         let found = match before {
             Some(before) if before == *plan => Found::Same,
             _ if beside.exists() => Found::Other,
             _ => Found::Nothing,
         };
+        let staged = Self { place: place.to_path_buf(), beside, found, _lock: lock };
         if found != Found::Same {
-            let _ = fs::remove_dir_all(&beside);
-            fs::create_dir_all(&beside).map_err(refuse)?;
-            write_json(&beside.join(PLAN), plan)?;
+            staged.discard();
+            fs::create_dir_all(&staged.beside).map_err(refuse)?;
+            if let Err(error) = write_json(&staged.beside.join(PLAN), plan) {
+                staged.discard();
+                return Err(staged.named(&error));
+            }
         }
-        Ok(Self { place: place.to_path_buf(), beside, found, _lock: file })
+        Ok(staged)
     }
 
     /// The folder to fill.
@@ -124,8 +122,9 @@ impl Staged {
         let finished = || -> std::io::Result<()> {
             for entry in fs::read_dir(&self.beside)? {
                 let entry = entry?;
+                let name = entry.file_name().to_string_lossy().into_owned();
                 // What a run that was killed had begun.
-                if entry.file_name().to_string_lossy().ends_with(".partial") {
+                if name.starts_with('.') && (name.ends_with(".partial") || name.ends_with(".done")) {
                     fs::remove_file(entry.path())?;
                 }
             }
@@ -150,7 +149,11 @@ impl Staged {
 pub fn vacant(place: &Path) -> Result<()> {
     match fs::read_dir(place).map(Iterator::count) {
         Ok(0) => Ok(()),
-        Ok(_) => Err(Error::value(format!("{}: the folder exists and is not empty (writing)", place.display()))),
+        Ok(_) => {
+            // A run may have been killed after it had put the folder in its place.
+            Lock::sweep(place);
+            Err(Error::value(format!("{}: the folder exists and is not empty (writing)", place.display())))
+        }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(e) => Err(Error::io("writing", place, &e)),
     }
@@ -175,26 +178,6 @@ pub fn fingerprint(folder: &Path) -> Result<Value> {
     }
     files.sort();
     Ok(json!({"folder": folder.canonicalize().map_err(refuse)?, "files": files}))
-}
-
-/// Copies what a checkpoint's folder holds beside its weights: configuration, tokenizer, licence. Folders within are not copied.
-///
-/// # Errors
-/// `Io`, if the operating system refuses.
-pub fn copy_others(from: &Path, to: &Path) -> Result<()> {
-    const WEIGHTS: [&str; 9] = ["safetensors", "bin", "pt", "pth", "gguf", "h5", "msgpack", "onnx", "ckpt"];
-    let refuse = |e: std::io::Error| Error::io("reading", from, &e);
-    for entry in fs::read_dir(from).map_err(refuse)? {
-        let path = entry.map_err(refuse)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let weights = path.extension().is_some_and(|e| WEIGHTS.contains(&e.to_string_lossy().as_ref()));
-        let skipped = weights || name.starts_with('.') || name.ends_with(".index.json");
-        if fs::metadata(&path).map_err(refuse)?.is_file() && !skipped {
-            let target = to.join(&name);
-            fs::copy(&path, &target).map_err(|e| Error::io("writing", &target, &e))?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -238,6 +221,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_killed_run_left_within_and_beside_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join("out");
+        let staged = Staged::open(&place, &json!({})).unwrap();
+        for name in [".a.safetensors.done", ".b.json.77.0.partial", ".kept", "a.partial"] {
+            fs::write(staged.folder().join(name), "").unwrap();
+        }
+        staged.finish().unwrap();
+        let mut names: Vec<_> = fs::read_dir(&place).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, [".kept", "a.partial"]);
+        // A run that was killed after it had put the folder in its place leaves its lock.
+        fs::write(root.path().join(".out.lock"), "").unwrap();
+        vacant(&place).unwrap_err();
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    #[test]
     fn two_runs_do_not_write_one_folder() {
         let root = tempfile::tempdir().unwrap();
         let place = root.path().join("out");
@@ -254,20 +255,5 @@ mod tests {
         assert_eq!(before, fingerprint(root.path()).unwrap());
         fs::write(root.path().join("a"), "12").unwrap();
         assert_ne!(before, fingerprint(root.path()).unwrap());
-    }
-
-    #[test]
-    fn everything_but_weights_is_copied() {
-        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        for name in
-            ["config.json", "tokenizer.model", "model.safetensors", "pytorch_model.bin", "model.safetensors.index.json", ".git"]
-        {
-            fs::write(from.path().join(name), name).unwrap();
-        }
-        fs::create_dir(from.path().join("onnx")).unwrap();
-        copy_others(from.path(), to.path()).unwrap();
-        let mut names: Vec<_> = fs::read_dir(to.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
-        names.sort();
-        assert_eq!(names, ["config.json", "tokenizer.model"]);
     }
 }

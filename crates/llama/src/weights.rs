@@ -7,6 +7,7 @@ use monotile::io::SafeTensors;
 use monotile::{DType, Error, ErrorKind, Result, Tensor};
 use serde_json::Value;
 
+use crate::alien;
 use crate::json::Fields;
 use crate::natural::natural;
 
@@ -14,6 +15,13 @@ use crate::natural::natural;
 pub const WEIGHTS: &str = "model.safetensors";
 /// The list of a sharded checkpoint's tensors and files.
 pub const INDEX: &str = "model.safetensors.index.json";
+
+/// The tensor of the embedding.
+pub const EMBEDDING: &str = "model.embed_tokens.weight";
+/// The tensor of the output layer, where it is not the embedding.
+pub const HEAD: &str = "lm_head.weight";
+/// What stands before the names of a model's tensors; checkpoints that were saved without their output layer lack it.
+const PREFIX: &str = "model.";
 
 /// The open files of a checkpoint. Tensors stay in them, bf16 and f16 too, and are read as they are used.
 pub struct Weights {
@@ -24,6 +32,8 @@ pub struct Weights {
     place: BTreeMap<String, usize>,
     /// All tensors, in the order that a person expects.
     names: Vec<String>,
+    /// Whether the output layer may be the embedding, as far as `config.json` tells.
+    ties: bool,
 }
 
 impl Weights {
@@ -34,15 +44,18 @@ impl Weights {
     pub fn open(folder: &Path) -> Result<Self> {
         let whole = folder.join(WEIGHTS);
         let index = folder.join(INDEX);
-        if !whole.exists() && index.exists() {
-            return Self::open_shards(folder, index);
-        }
-        if !whole.exists() {
-            return Err(Error::format(folder, format!("there is neither {WEIGHTS} nor {INDEX}")));
-        }
-        let file = SafeTensors::open(&whole)?;
-        let place = file.names().map(|name| (name.to_string(), 0)).collect();
-        Ok(Self::new(whole, vec![file], place))
+        let opened = if !whole.exists() && index.exists() {
+            Self::open_shards(folder, index)?
+        } else if whole.exists() {
+            let file = open_safetensors(&whole)?;
+            let place = file.names().map(|name| (name.to_string(), 0)).collect();
+            Self::new(whole, vec![file], place)
+        } else {
+            return Err(
+                alien::instead(folder).unwrap_or_else(|| Error::format(folder, format!("there is neither {WEIGHTS} nor {INDEX}")))
+            );
+        };
+        Ok(Self { ties: ties(folder), ..opened })
     }
 
     fn open_shards(folder: &Path, index: PathBuf) -> Result<Self> {
@@ -66,7 +79,7 @@ impl Weights {
                     if !path.exists() {
                         return Err(Error::format(&index, format!("shard {shard:?} is not in the folder")));
                     }
-                    files.push(SafeTensors::open(path)?);
+                    files.push(open_safetensors(&path)?);
                     shards.insert(shard, files.len() - 1);
                     files.len() - 1
                 }
@@ -79,7 +92,30 @@ impl Weights {
     fn new(source: PathBuf, files: Vec<SafeTensors>, place: BTreeMap<String, usize>) -> Self {
         let mut names: Vec<String> = place.keys().cloned().collect();
         names.sort_by(|one, other| natural(one, other));
-        Self { source, files, place, names }
+        Self { source, files, place, names, ties: false }
+    }
+
+    /// The name that a tensor has in the files: with `model.` before it or without.
+    pub fn stored<'a>(&'a self, name: &str) -> Option<&'a str> {
+        let found = |name: &str| self.place.get_key_value(name).map(|(name, _)| name.as_str());
+        let bare = || name.strip_prefix(PREFIX).and_then(found);
+        found(name).or_else(bare).or_else(|| found(&format!("{PREFIX}{name}")))
+    }
+
+    /// The embedding that the output layer is, where there is no tensor of its own and `config.json` does not part them.
+    pub fn tied(&self) -> Option<&str> {
+        let embedding = self.stored(EMBEDDING);
+        let embedding = embedding.or_else(|| self.names().find(|name| name.ends_with("embed_tokens.weight")));
+        embedding.filter(|_| self.ties && !self.names().any(|name| name.ends_with(HEAD)))
+    }
+
+    /// Whether two tensors are there and the same to the last bit.
+    pub fn same(&self, one: &str, other: &str) -> bool {
+        let bytes = |name: &str| {
+            let (file, name) = (self.file(name)?, self.stored(name)?);
+            Some((file.stored(name)?, file.shape(name)?, file.bytes(name)?))
+        };
+        bytes(one).zip(bytes(other)).is_some_and(|(one, other)| one == other)
     }
 
     /// The names of all tensors in their [`natural`] order.
@@ -89,16 +125,18 @@ impl Weights {
 
     /// Whether there is a tensor of this name.
     pub fn contains(&self, name: &str) -> bool {
-        self.place.contains_key(name)
+        self.stored(name).is_some()
     }
 
     /// The shape of a tensor, without reading it.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.place.get(name).and_then(|&number| self.files[number].shape(name))
+        let name = self.stored(name)?;
+        self.file(name)?.shape(name)
     }
 
     /// The element type of a tensor when it is read, without reading it; `None` if it is not there, or of a type that is not read.
     pub fn dtype(&self, name: &str) -> Option<DType> {
+        let name = self.stored(name)?;
         self.file(name)?.dtype(name)
     }
 
@@ -109,7 +147,7 @@ impl Weights {
 
     /// The file that a tensor is in.
     pub fn file(&self, name: &str) -> Option<&SafeTensors> {
-        self.place.get(name).map(|&number| &self.files[number])
+        self.place.get(self.stored(name)?).map(|&number| &self.files[number])
     }
 
     /// The tensor of this name, whatever its shape and element type.
@@ -117,15 +155,15 @@ impl Weights {
     /// # Errors
     /// `Format`, if there is none; `Unsupported` for element types that are not read.
     pub fn any(&self, name: &str) -> Result<Tensor> {
-        match self.file(name) {
-            Some(file) => file.tensor(name),
+        match self.file(name).zip(self.stored(name)) {
+            Some((file, name)) => file.tensor(name),
             None => Err(Error::format(&self.source, format!("tensor {name:?} is missing"))),
         }
     }
 
     /// Gives back the memory that reading a tensor took: it is read from the file when it is used again.
     pub fn release(&self, name: &str) {
-        if let Some(file) = self.file(name) {
+        if let Some((file, name)) = self.file(name).zip(self.stored(name)) {
             file.release(name);
         }
     }
@@ -142,9 +180,24 @@ impl Weights {
             return Err(Error::format(path, format!("tensor {name:?} has shape {found:?}, config.json asks for {shape:?}")));
         }
         if !tensor.dtype().is_float() {
-            let message = format!("{}: tensor {name:?} is of {}; f32, f16 and bf16 are read", path.display(), tensor.dtype());
+            let message = format!("{}: tensor {name:?} is of {}; f64, f32, f16 and bf16 are read", path.display(), tensor.dtype());
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
         Ok(tensor)
     }
+}
+
+/// Opens a file of tensors, if it is one and nothing else under its name.
+pub(crate) fn open_safetensors(path: &Path) -> Result<SafeTensors> {
+    alien::refuse(path)?;
+    SafeTensors::open(path)
+}
+
+/// Whether `config.json` leaves the output layer tied to the embedding: where it says nothing, a checkpoint without an output layer can
+/// be no other.
+fn ties(folder: &Path) -> bool {
+    let Ok(fields) = Fields::read(&folder.join("config.json")) else { return false };
+    let inner = fields.object("text_config").ok().flatten();
+    let says = |fields: &Fields| fields.get("tie_word_embeddings").map(|value| *value == Value::Bool(true));
+    says(&fields).or_else(|| inner.as_ref().and_then(says)).unwrap_or(true)
 }

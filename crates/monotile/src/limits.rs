@@ -85,9 +85,72 @@ pub static TEXT: Limit = Limit::new("text", 4 << 30, "bytes", "one file of text 
 
 /// Bytes of a chat template; the longest published ones have about 20,000.
 pub static TEMPLATE: Limit = Limit::new("template", 512 << 10, "bytes", "a chat template");
+/// Steps of one rendering by a chat template; a conversation of a hundred turns takes some ten thousand.
+pub static TEMPLATE_STEPS: Limit =
+    Limit::new("template-steps", 2_000_000, "steps", "one rendering by a chat template: an instruction, or 64 bytes of data");
+/// Bytes that a chat template holds while it renders, where the allocator counts them.
+pub static TEMPLATE_MEMORY: Limit =
+    Limit::new("template-memory", 64 << 20, "bytes", "memory that a chat template takes, in the command");
+/// Seconds that one rendering may last.
+pub static TEMPLATE_TIME: Limit = Limit::new("template-time", 10, "seconds", "one rendering by a chat template");
+/// Blocks of a transformer; the deepest published ones have about 130.
+pub static BLOCKS: Limit = Limit::new("blocks", 10_000, "blocks", "one transformer");
+
+/// Bytes of one file that a 3D model is made of.
+pub static MODEL: Limit =
+    Limit::new("model", 4 << 30, "bytes", "one file of a 3D model: .gltf, .glb, a buffer or a picture beside it");
+/// Texels of all pictures of a 3D model together: 16 pictures of 4096 x 4096, which take 1.4 GB with their mipmaps.
+pub static TEXELS: Limit = Limit::new("texels", 256 << 20, "texels", "all pictures of a 3D model together");
+/// Nodes of a 3D model, with the instances of their meshes.
+pub static NODES: Limit = Limit::new("nodes", 1 << 20, "nodes", "a 3D model, each instance of a mesh being one");
+/// Nodes of a 3D model of which each is the child of the one before.
+pub static DEPTH: Limit = Limit::new("depth", 4096, "levels", "the hierarchy of a 3D model");
+/// Corners that a picture of a 3D model draws, over all nodes: some 150 bytes each while it is drawn.
+pub static CORNERS: Limit =
+    Limit::new("corners", 32 << 20, "corners", "all triangles, lines and points that a picture draws, over all nodes");
+/// Times that a triangle touches a tile of a picture: 2,000 layers over all of 3840 x 2160 pixels, a microsecond each.
+pub static TILES: Limit = Limit::new(
+    "tiles",
+    16 << 20,
+    "tiles",
+    "all triangles of a picture, each counting the squares of 32 x 32 pixels that it touches",
+);
+/// Pictures of an animation.
+pub static FRAMES: Limit = Limit::new("frames", 100_000, "frames", "one animation that is drawn");
+
+/// Tokens of one tokenizer; the largest published ones have about 500,000.
+pub static VOCABULARY: Limit = Limit::new("vocabulary", 8 << 20, "tokens", "one tokenizer");
+/// Steps of one part of a tokenizer; published ones have at most about ten.
+pub static STEPS: Limit = Limit::new("tokenizer-steps", 64, "steps", "one part of a tokenizer: its normalizer, say");
+/// How many times longer a tokenizer may make a text of at least a kilobyte; Unicode's forms make it eleven times longer at most.
+pub static GROWTH: Limit = Limit::new("normalizer-growth", 64, "times its length", "a text that a tokenizer rewrites");
+/// Tokens that a tokenizer puts around a text; published ones put at most a handful.
+pub static AROUND: Limit = Limit::new("tokens-around", 1 << 16, "tokens", "what a tokenizer puts around a text");
+/// Bytes of one word of a text, which encoding takes about thirty times the memory for.
+pub static WORD: Limit = Limit::new("word", 16 << 20, "bytes", "one word, as a tokenizer splits a text");
 
 /// Every limit there is.
-pub static ALL: [&Limit; 3] = [&JSON, &TEXT, &TEMPLATE];
+pub static ALL: [&Limit; 19] = [
+    &JSON,
+    &TEXT,
+    &TEMPLATE,
+    &MODEL,
+    &TEXELS,
+    &NODES,
+    &DEPTH,
+    &CORNERS,
+    &TILES,
+    &FRAMES,
+    &TEMPLATE_STEPS,
+    &TEMPLATE_MEMORY,
+    &TEMPLATE_TIME,
+    &BLOCKS,
+    &VOCABULARY,
+    &STEPS,
+    &GROWTH,
+    &AROUND,
+    &WORD,
+];
 
 /// Sets a limit by a text, `NAME=VALUE`, where the value is a whole number that may end in `k`, `M`, `G` (powers of 1000) or `Ki`,
 /// `Mi`, `Gi` (powers of 1024).

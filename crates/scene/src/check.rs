@@ -1,10 +1,21 @@
 //! Whether a scene is what its types promise.
 
-use monotile::{Error, Result};
+use monotile::{Error, Result, limits};
 
 use crate::{Channel, Image, Interpolation, Keys, Local, Material, Mesh, Node, Primitive, Scene, Skin, TextureRef, Topology};
 
 impl Scene {
+    /// Refuses a scene of which a picture would draw more corners than the limit.
+    ///
+    /// # Errors
+    /// Of kind [`monotile::ErrorKind::Limit`].
+    pub fn admit(&self) -> Result<()> {
+        let corners = |mesh: &Mesh| mesh.primitives.iter().map(|p| p.indices.len().max(p.positions.len()) as u64).sum::<u64>();
+        let meshes: Vec<u64> = self.meshes.iter().map(corners).collect();
+        let drawn = self.nodes.iter().filter_map(|node| node.mesh).fold(0, |sum: u64, mesh| sum.saturating_add(meshes[mesh]));
+        limits::CORNERS.admit("the scene", drawn)
+    }
+
     /// Checks what all that draw a scene rely on: indices, lengths, finite numbers, unit rotations, parents before children.
     ///
     /// # Errors
@@ -59,6 +70,15 @@ fn finite(name: &str, numbers: &[f32]) -> Result<()> {
     match numbers.iter().position(|x| !x.is_finite()) {
         Some(i) => Err(Error::value(format!("number {i} of the {name} is {}", numbers[i]))),
         None => Ok(()),
+    }
+}
+
+/// A matrix, by columns, that keeps parallels parallel.
+fn affine(name: &str, columns: &[[f32; 4]; 4]) -> Result<()> {
+    let row = columns.map(|column| column[3]);
+    match row == [0.0, 0.0, 0.0, 1.0] {
+        true => Ok(()),
+        false => Err(Error::value(format!("the {name} is projective: its last row is {row:?}, not 0, 0, 0, 1"))),
     }
 }
 
@@ -138,7 +158,7 @@ impl Primitive {
         finite("tangents", self.tangents.as_flattened())?;
         finite("colours", self.colors.as_flattened())?;
         for uvs in &self.uvs {
-            length("texture coordinates", uvs.len(), vertices)?;
+            absent_or("texture coordinates", uvs.len(), vertices)?;
             finite("texture coordinates", uvs.as_flattened())?;
         }
         for target in &self.targets {
@@ -166,7 +186,8 @@ impl Skin {
         }
         self.joints.iter().try_for_each(|&joint| index("node", joint, nodes))?;
         length("inverse bind matrices", self.inverse_bind.len(), self.joints.len())?;
-        finite("inverse bind matrices", self.inverse_bind.as_flattened().as_flattened())
+        finite("inverse bind matrices", self.inverse_bind.as_flattened().as_flattened())?;
+        self.inverse_bind.iter().try_for_each(|columns| affine("inverse bind matrix", columns))
     }
 }
 
@@ -176,7 +197,10 @@ impl Node {
             return Err(Error::value(format!("its parent {parent} does not stand before it")));
         }
         match &self.local {
-            Local::Matrix(columns) => finite("matrix", columns.as_flattened())?,
+            Local::Matrix(columns) => {
+                finite("matrix", columns.as_flattened())?;
+                affine("matrix", columns)?;
+            }
             Local::Trs(trs) => {
                 finite("translation", &trs.translation)?;
                 finite("scale", &trs.scale)?;
@@ -256,7 +280,11 @@ mod tests {
             materials: vec![Material::default()],
             textures: vec![Texture { image: 0, sampler: Default::default() }],
             images: vec![image],
-            skins: vec![Skin { joints: vec![1], inverse_bind: vec![[[0.0; 4]; 4]], ..Skin::default() }],
+            skins: vec![Skin {
+                joints: vec![1],
+                inverse_bind: vec![[[0.0, 0.0, 0.0, 0.0], [0.0; 4], [0.0; 4], [0.0, 0.0, 0.0, 1.0]]],
+                ..Skin::default()
+            }],
             clips: vec![Clip { duration: 1.0, channels: vec![channel], ..Clip::default() }],
             ..Scene::default()
         };
@@ -290,12 +318,14 @@ mod tests {
         assert_eq!(words(|s| s.textures[0].image = 3), "texture 0: image 3 of 1");
         assert_eq!(words(|s| s.materials[0].emissive[1] = f32::INFINITY), "material 0: number 1 of the emission is inf");
         assert_eq!(words(|s| s.skins[0].joints[0] = 2), "skin 0: node 2 of 2");
+        let projective = words(|s| s.nodes[0].local = Local::Matrix([[1.0; 4]; 4]));
+        assert_eq!(projective, "node 0: the matrix is projective: its last row is [1.0, 1.0, 1.0, 1.0], not 0, 0, 0, 1");
         assert_eq!(words(|s| s.skins[0].inverse_bind.clear()), "skin 0: 0 inverse bind matrices, where 1 are needed");
         assert_eq!(words(|s| s.meshes[0].weights.clear()), "mesh 0: primitive 0: 1 morph targets, where 0 are needed");
         assert_eq!(part(|p| p.indices[2] = 3), "mesh 0: primitive 0: vertex 3 of 3");
         assert_eq!(part(|p| p.indices.truncate(2)), "mesh 0: primitive 0: 2 indices, where 3 make a shape");
         assert_eq!(part(|p| p.normals.clear()), "mesh 0: primitive 0: 0 normals, where 3 are needed");
-        assert_eq!(part(|p| p.uvs.push(Vec::new())), "mesh 0: primitive 0: 0 texture coordinates, where 3 are needed");
+        assert_eq!(part(|p| p.uvs.push(vec![[0.0; 2]])), "mesh 0: primitive 0: 1 texture coordinates, where 3 are needed");
         assert_eq!(part(|p| p.targets[0].normals = vec![[0.0; 3]]), "mesh 0: primitive 0: target: 1 normals, where 3 are needed");
         assert_eq!(part(|p| p.positions[1][2] = f32::NAN), "mesh 0: primitive 0: number 5 of the positions is NaN");
         assert_eq!(part(|p| p.influences.joints[4] = 1), "node 0: its mesh: joint 1 of 1");
@@ -308,7 +338,8 @@ mod tests {
         assert_eq!(cubic, "clip 0: channel 0: 6 numbers in its keys, where 18 are needed");
         let weights = channel(|c| c.keys = Keys::Weights(2, vec![0.0; 4]));
         assert_eq!(weights, "clip 0: channel 0: 2 weights a key, where 1 are needed");
-        let matrix = words(|s| s.nodes[0].local = Local::Matrix([[0.0; 4]; 4]));
+        let flat = [[0.0; 4], [0.0; 4], [0.0; 4], [0.0, 0.0, 0.0, 1.0]];
+        let matrix = words(|s| s.nodes[0].local = Local::Matrix(flat));
         assert_eq!(matrix, "clip 0: channel 0: its node has a matrix, which cannot be animated");
     }
 }

@@ -1,8 +1,25 @@
 //! What a pose draws, in which order: the same for all renderers.
 
-use glam::{Mat4, Vec3};
+use glam::{DMat4, DVec3, Mat4, Vec3};
 
-use crate::{Alpha, Pose, Primitive, Scene};
+use crate::pose::wide;
+use crate::rendering::Space;
+use crate::{Pose, Primitive, Scene};
+
+/// Which fragments of a primitive a draw is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Part {
+    /// All that its material leaves.
+    All,
+    /// Of a surface that blends those that hide what is behind: their alpha is 1.
+    Solid,
+    /// The others, which are laid over what is there.
+    Clear,
+}
+
+/// How far below a number alpha still counts as it: an eighth of the step of a byte, so that neither rounding in the interpolation of equal
+/// alphas nor in a filter makes holes.
+pub(crate) const ALPHA_SLACK: f32 = 1.0 / 2048.0;
 
 /// A primitive where a pose puts it.
 #[derive(Debug, Clone, Copy)]
@@ -13,14 +30,23 @@ pub(crate) struct Draw {
     pub mesh: usize,
     /// Index into the mesh's primitives.
     pub primitive: usize,
-    /// world_from_mesh of a mesh that no skin bends.
-    pub world_from_mesh: Mat4,
+    /// From the mesh about its anchor, where no skin bends it.
+    pub render_from_mesh: Mat4,
     /// Index into [`Draws::joints`] of one that a skin bends.
     pub joints: Option<usize>,
+    /// What brings directions into the range in which their products are numbers: a power of two, nearly always 1.
+    pub shrink: f32,
     /// Whether triangles are mirrored, so that clockwise ones face the viewer.
     pub mirrored: bool,
+    /// Which fragments are drawn.
+    pub part: Part,
+}
+
+impl Draw {
     /// Whether it is laid over what is behind.
-    pub blends: bool,
+    pub fn blends(&self) -> bool {
+        self.part == Part::Clear
+    }
 }
 
 /// All that is drawn.
@@ -28,50 +54,143 @@ pub(crate) struct Draw {
 pub(crate) struct Draws {
     /// First what covers, by node, then what blends, farthest first.
     pub draws: Vec<Draw>,
-    /// For each node with a skin, world_from_mesh by each of its joints.
+    /// For each node with a skin, render_from_mesh by each of its joints, from the mesh about its anchor.
     pub joints: Vec<Vec<Mat4>>,
+    /// For each mesh its anchor.
+    pub anchors: Vec<Vec3>,
 }
 
 /// What the order of drawing needs to know of a scene once.
 #[derive(Debug)]
 pub(crate) struct Order {
-    /// The centre of the box around each primitive's vertices at rest, by mesh.
-    centers: Vec<Vec<Vec3>>,
+    /// By mesh, then primitive.
+    shapes: Vec<Vec<Outline>>,
+    /// For each mesh a place that its vertices are near to, where they are far from their origin; else the origin. Vertices less their anchor are
+    /// small, exactly, and the matrices take it up in f64.
+    anchors: Vec<Vec3>,
 }
+
+/// A primitive's vertices at rest, in short.
+#[derive(Debug)]
+struct Outline {
+    least: Vec3,
+    most: Vec3,
+    /// For each joint that moves any.
+    pulls: Vec<Pull>,
+    /// The fragments that there may be, unless all are alike.
+    parts: [Option<Part>; 2],
+}
+
+/// What a joint moves of a primitive.
+#[derive(Debug, Clone, Copy)]
+struct Pull {
+    joint: u16,
+    /// Σ w over the vertices.
+    weight: f64,
+    /// Σ w p, about the anchor.
+    moment: DVec3,
+}
+
+/// How many times its size a mesh stands away from its origin before it gets an anchor.
+const FAR: f32 = 16.0;
 
 impl Order {
     pub fn new(scene: &Scene) -> Self {
-        let center = |primitive: &Primitive| {
-            let points = || primitive.positions.iter().map(|&p| Vec3::from(p));
-            0.5 * (points().fold(Vec3::MAX, Vec3::min) + points().fold(Vec3::MIN, Vec3::max))
-        };
-        Self { centers: scene.meshes.iter().map(|mesh| mesh.primitives.iter().map(center).collect()).collect() }
+        let alphas = crate::alpha::ranges(scene);
+        let mut order = Self { shapes: Vec::new(), anchors: Vec::new() };
+        for mesh in &scene.meshes {
+            let boxes: Vec<[Vec3; 2]> = mesh.primitives.iter().map(bounds).collect();
+            let [least, most] = boxes.iter().fold([Vec3::MAX, Vec3::MIN], |[l, m], b| [l.min(b[0]), m.max(b[1])]);
+            // Halves first: the sum of two large numbers may be none.
+            let (middle, half) = (0.5 * least + 0.5 * most, 0.5 * most - 0.5 * least);
+            let far = middle.is_finite() && middle.abs().max_element() > FAR * half.max_element();
+            let anchor = if far { middle } else { Vec3::ZERO };
+            let outline = |(primitive, [least, most]): (&Primitive, [Vec3; 2])| Outline {
+                least,
+                most,
+                pulls: pulls(primitive, anchor),
+                parts: alphas.parts(scene, primitive),
+            };
+            order.shapes.push(mesh.primitives.iter().zip(boxes).map(outline).collect());
+            order.anchors.push(anchor);
+        }
+        order
     }
 
-    /// What is drawn of a scene in a pose, seen through V.
-    pub fn draws(&self, scene: &Scene, pose: &Pose, view_from_world: Mat4) -> Draws {
+    /// Where vertices of a mesh count from.
+    #[cfg(feature = "gpu")]
+    pub fn anchor(&self, mesh: usize) -> Vec3 {
+        self.anchors[mesh]
+    }
+
+    /// A space about everything that a pose draws, in which it is about as large as 1.
+    pub fn space(&self, scene: &Scene, pose: &Pose) -> Space {
         let world = pose.world(scene);
-        let mut list = Draws::default();
-        let mut blended: Vec<(f32, Draw)> = Vec::new();
+        let (mut low, mut high) = (DVec3::MAX, DVec3::MIN);
         for (node, at) in scene.nodes.iter().enumerate() {
             let Some(mesh) = at.mesh else { continue };
-            let joints = at.skin.map(|skin| {
+            let bent = at.skin.map(|skin| Pose::joints(scene, skin, &world));
+            for shape in self.shapes[mesh].iter().filter(|shape| shape.least.cmple(shape.most).all()) {
+                let mut hold = |m: &DMat4| {
+                    for corner in 0..8 {
+                        let end =
+                            |axis: usize| f64::from(if corner >> axis & 1 == 0 { shape.least[axis] } else { shape.most[axis] });
+                        let place = m.transform_point3(DVec3::new(end(0), end(1), end(2)));
+                        (low, high) = (low.min(place), high.max(place));
+                    }
+                };
+                match bent.as_deref().filter(|_| !shape.pulls.is_empty()) {
+                    Some(bent) => shape.pulls.iter().for_each(|pull| hold(&bent[usize::from(pull.joint)])),
+                    None => hold(&world[node]),
+                }
+            }
+        }
+        Space::about(0.5 * (low + high), (high - low).length())
+    }
+
+    /// What is drawn of a scene in a pose, in a space, seen through V.
+    pub fn draws(&self, scene: &Scene, pose: &Pose, (space, view_from_world): (&Space, &DMat4)) -> Draws {
+        let world = pose.world(scene);
+        let render_from_world = space.render_from_world();
+        let mut list = Draws { anchors: self.anchors.clone(), ..Draws::default() };
+        let mut blended: Vec<(f64, Draw)> = Vec::new();
+        for (node, at) in scene.nodes.iter().enumerate() {
+            let Some(mesh) = at.mesh else { continue };
+            let anchor = self.anchors[mesh].as_dvec3();
+            // M of a vertex about the anchor: the translation takes it up.
+            let anchored = |m: DMat4| render_from_world * m * DMat4::from_translation(anchor);
+            let own = anchored(world[node]);
+            let bent: Option<Vec<DMat4>> = at.skin.map(|skin| {
                 let skin = &scene.skins[skin];
-                let bends = skin.joints.iter().zip(&skin.inverse_bind);
-                list.joints.push(bends.map(|(&joint, bind)| world[joint] * Mat4::from_cols_array_2d(bind)).collect());
+                skin.joints.iter().zip(&skin.inverse_bind).map(|(&joint, bind)| anchored(world[joint] * wide(bind))).collect()
+            });
+            let joints = bent.as_ref().map(|bent| {
+                list.joints.push(bent.iter().map(DMat4::as_mat4).collect());
                 list.joints.len() - 1
             });
-            let first = joints.and_then(|joints| list.joints[joints].first());
-            let world_from_mesh = first.copied().unwrap_or(world[node]);
-            let mirrored = world_from_mesh.determinant() < 0.0;
-            for (primitive, shape) in scene.meshes[mesh].primitives.iter().enumerate() {
-                let blends = shape.material.is_some_and(|m| scene.materials[m].alpha == Alpha::Blend);
-                let draw = Draw { node, mesh, primitive, world_from_mesh, joints, mirrored, blends };
-                if blends {
-                    let center = world_from_mesh.transform_point3(self.centers[mesh][primitive]);
-                    blended.push((-view_from_world.transform_point3(center).z, draw));
-                } else {
-                    list.draws.push(draw);
+            for (primitive, shape) in self.shapes[mesh].iter().enumerate() {
+                let bent = bent.as_deref().filter(|_| !shape.pulls.is_empty());
+                let (center, mirrored, largest) = match bent {
+                    Some(bent) => (shape.pulled(bent), shape.is_mirrored(bent), bent.iter().map(largest).fold(0.0, f64::max)),
+                    None => (own.transform_point3(shape.center() - anchor), mirrors(&own), largest(&own)),
+                };
+                let draw = Draw {
+                    node,
+                    mesh,
+                    primitive,
+                    render_from_mesh: own.as_mat4(),
+                    joints,
+                    shrink: shrink(largest),
+                    mirrored,
+                    part: Part::All,
+                };
+                for part in shape.parts.into_iter().flatten() {
+                    let draw = Draw { part, ..draw };
+                    if draw.blends() {
+                        blended.push((-view_from_world.transform_point3(space.world(center)).z, draw));
+                    } else {
+                        list.draws.push(draw);
+                    }
                 }
             }
         }
@@ -82,28 +201,157 @@ impl Order {
     }
 }
 
+impl Outline {
+    fn center(&self) -> DVec3 {
+        0.5 * (self.least.as_dvec3() + self.most.as_dvec3())
+    }
+
+    /// The mean of the vertices where joints put them.
+    fn pulled(&self, joints: &[DMat4]) -> DVec3 {
+        let (mut sum, mut whole) = (DVec3::ZERO, 0.0);
+        for pull in &self.pulls {
+            let m = &joints[usize::from(pull.joint)];
+            sum += m.transform_vector3(pull.moment) + pull.weight * m.w_axis.truncate();
+            whole += pull.weight;
+        }
+        sum / whole
+    }
+
+    /// Whether joints that mirror move more of it than others do.
+    fn is_mirrored(&self, joints: &[DMat4]) -> bool {
+        let side = |pull: &Pull| if mirrors(&joints[usize::from(pull.joint)]) { -pull.weight } else { pull.weight };
+        self.pulls.iter().map(side).sum::<f64>() < 0.0
+    }
+}
+
+fn mirrors(m: &DMat4) -> bool {
+    m.determinant() < 0.0
+}
+
+/// The largest number of the linear part.
+fn largest(m: &DMat4) -> f64 {
+    [m.x_axis, m.y_axis, m.z_axis].iter().map(|column| column.truncate().abs().max_element()).fold(0.0, f64::max)
+}
+
+/// Products of three numbers of a matrix fit f32 within these bounds.
+fn shrink(largest: f64) -> f32 {
+    if (1e-9..1e9).contains(&largest) || !largest.is_normal() { 1.0 } else { (-largest.log2().round()).exp2() as f32 }
+}
+
+fn bounds(primitive: &Primitive) -> [Vec3; 2] {
+    let points = || primitive.positions.iter().map(|&p| Vec3::from(p));
+    [points().fold(Vec3::MAX, Vec3::min), points().fold(Vec3::MIN, Vec3::max)]
+}
+
+fn pulls(primitive: &Primitive, anchor: Vec3) -> Vec<Pull> {
+    let influences = &primitive.influences;
+    let Some(last) = influences.joints.iter().max().filter(|_| influences.per_vertex > 0) else { return Vec::new() };
+    let nothing = |joint| Pull { joint, weight: 0.0, moment: DVec3::ZERO };
+    let mut pulls: Vec<Pull> = (0..=*last).map(nothing).collect();
+    let vertices =
+        influences.joints.chunks_exact(influences.per_vertex).zip(influences.weights.chunks_exact(influences.per_vertex));
+    for ((joints, weights), position) in vertices.zip(&primitive.positions) {
+        let place = (Vec3::from(*position) - anchor).as_dvec3();
+        for (&joint, &weight) in joints.iter().zip(weights) {
+            let pull = &mut pulls[usize::from(joint)];
+            pull.weight += f64::from(weight);
+            pull.moment += f64::from(weight) * place;
+        }
+    }
+    pulls.retain(|pull| pull.weight > 0.0);
+    pulls
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Local, Material, Mesh, Node, Trs};
+    use crate::{Alpha, Influences, Local, Material, Mesh, Node, Skin, Trs};
+
+    fn at(z: f32) -> Local {
+        Local::Trs(Trs { translation: [0.0, 0.0, z], ..Trs::default() })
+    }
+
+    fn blending() -> Material {
+        Material { alpha: Alpha::Blend, base_color: [1.0, 1.0, 1.0, 0.5], ..Material::default() }
+    }
+
+    fn drawn(scene: &Scene) -> Vec<Draw> {
+        Order::new(scene).draws(scene, &Pose::rest(scene), (&Space::WORLD, &DMat4::IDENTITY)).draws
+    }
 
     #[test]
     fn what_blends_comes_last_and_from_the_back() {
         let primitive = |material| Primitive { positions: vec![[0.0; 3]], material: Some(material), ..Primitive::default() };
         let mesh = |material| Mesh { primitives: vec![primitive(material)], ..Mesh::default() };
-        let at = |z, mesh| Node {
-            local: Local::Trs(Trs { translation: [0.0, 0.0, z], ..Trs::default() }),
-            mesh: Some(mesh),
-            ..Node::default()
-        };
+        let node = |z, mesh| Node { local: at(z), mesh: Some(mesh), ..Node::default() };
         let scene = Scene {
-            nodes: vec![at(-1.0, 0), at(-3.0, 0), at(-2.0, 0), at(-9.0, 1)],
+            nodes: vec![node(-1.0, 0), node(-3.0, 0), node(-2.0, 0), node(-9.0, 1)],
             meshes: vec![mesh(0), mesh(1)],
-            materials: vec![Material { alpha: Alpha::Blend, ..Material::default() }, Material::default()],
+            materials: vec![blending(), Material::default()],
             ..Scene::default()
         };
-        let draws = Order::new(&scene).draws(&scene, &Pose::rest(&scene), Mat4::IDENTITY);
-        assert_eq!(draws.draws.iter().map(|d| d.node).collect::<Vec<_>>(), [3, 1, 2, 0]);
-        assert!(!draws.draws[0].blends && draws.draws[1].blends);
+        let draws = drawn(&scene);
+        assert_eq!(draws.iter().map(|d| d.node).collect::<Vec<_>>(), [3, 1, 2, 0]);
+        assert!(!draws[0].blends() && draws[1].blends());
+    }
+
+    /// A point that follows the second joint of two: where the first one is, and whether it mirrors, does not matter.
+    #[test]
+    fn a_joint_that_moves_nothing_changes_neither_winding_nor_order() {
+        let influences = Influences { per_vertex: 4, joints: vec![1, 0, 0, 0], weights: vec![1.0, 0.0, 0.0, 0.0] };
+        let bent = Primitive { positions: vec![[0.0; 3]], influences, material: Some(0), ..Primitive::default() };
+        let plain = Primitive { influences: Influences::default(), ..bent.clone() };
+        let mesh = |primitive| Mesh { primitives: vec![primitive], ..Mesh::default() };
+        let mirror = Trs { scale: [-1.0, 1.0, 1.0], ..Trs::default() };
+        let order = |first: Local, second: Local| {
+            let joint = |local| Node { local, ..Node::default() };
+            let scene = Scene {
+                nodes: vec![
+                    Node { mesh: Some(0), skin: Some(0), ..Node::default() },
+                    Node { mesh: Some(1), local: at(-5.0), ..Node::default() },
+                    joint(first),
+                    joint(second),
+                ],
+                meshes: vec![mesh(bent.clone()), mesh(plain.clone())],
+                materials: vec![blending()],
+                skins: vec![Skin {
+                    joints: vec![2, 3],
+                    inverse_bind: vec![DMat4::IDENTITY.as_mat4().to_cols_array_2d(); 2],
+                    ..Skin::default()
+                }],
+                ..Scene::default()
+            };
+            let draws = drawn(&scene);
+            (draws.iter().map(|d| d.node).collect::<Vec<_>>(), draws.iter().find(|d| d.node == 0).unwrap().mirrored)
+        };
+        for first in [at(0.0), at(50.0), at(-50.0), Local::Trs(mirror)] {
+            assert_eq!(order(first, at(-9.0)), (vec![0, 1], false), "{first:?}");
+            assert_eq!(order(first, at(-1.0)), (vec![1, 0], false), "{first:?}");
+        }
+        assert!(order(at(0.0), Local::Trs(mirror)).1);
+    }
+
+    #[test]
+    fn a_blending_surface_is_drawn_by_what_its_alpha_can_be() {
+        let primitive = |colors: &[f32]| Primitive {
+            positions: vec![[0.0; 3]; colors.len().max(1)],
+            colors: colors.iter().map(|&a| [1.0, 1.0, 1.0, a]).collect(),
+            material: Some(0),
+            ..Primitive::default()
+        };
+        let parts = |alpha, colors: &[f32]| {
+            let material = Material { base_color: [1.0, 1.0, 1.0, alpha], ..blending() };
+            let scene = Scene {
+                nodes: vec![Node { mesh: Some(0), ..Node::default() }],
+                meshes: vec![Mesh { primitives: vec![primitive(colors)], ..Mesh::default() }],
+                materials: vec![material],
+                ..Scene::default()
+            };
+            drawn(&scene).iter().map(|d| d.part).collect::<Vec<_>>()
+        };
+        assert_eq!(parts(1.0, &[]), [Part::All]);
+        assert_eq!(parts(0.5, &[]), [Part::Clear]);
+        assert_eq!(parts(1.0, &[1.0, 0.2]), [Part::Solid, Part::Clear]);
+        assert_eq!(parts(0.9, &[1.0, 0.2]), [Part::Clear]);
     }
 }

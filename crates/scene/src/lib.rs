@@ -11,6 +11,7 @@
 //! Files keep their rows: a matrix is `[[f32; 4]; 4]` **of columns**, as glTF and every GPU have it; tensors have rows, as mathematics does.
 #![forbid(unsafe_code)]
 
+mod alpha;
 mod animation;
 mod camera;
 mod check;
@@ -26,6 +27,7 @@ mod picture;
 mod place;
 mod pose;
 pub mod raster;
+mod rendering;
 mod scene;
 mod shot;
 mod spaces;
@@ -34,7 +36,7 @@ mod still;
 
 pub use camera::{Camera, Lens};
 pub use framing::{Framing, Orbit};
-pub use gltf::About;
+pub use gltf::{About, Note, ReadOptions};
 pub use monotile::{Error, ErrorKind, Result};
 pub use picture::{Animation, Picture};
 pub use pose::Pose;

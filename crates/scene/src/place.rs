@@ -14,17 +14,22 @@ pub(crate) struct Placement<'a> {
     /// All of them, where they are more than a few.
     rest: &'a [Target],
     rest_weights: &'a [f32],
-    /// world_from_mesh by each joint; empty without a skin.
+    /// What the mesh's vertices count from.
+    anchor: Vec3,
+    /// render_from_mesh by each joint; empty without a skin.
     joints: &'a [Mat4],
-    /// Without one: world_from_mesh, and what moves normals.
-    world_from_mesh: Mat4,
+    /// Without one: render_from_mesh, and what turns tangents and normals.
+    render_from_mesh: Mat4,
+    tangents: Mat3,
     normals: Mat3,
+    /// What brings directions that joints turn into range.
+    shrink: f32,
 }
 
 /// Targets that are usually active at a time.
 const FEW: usize = 4;
 
-/// A vertex in the world.
+/// A vertex in the space that a renderer computes in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Vertex {
     pub position: Vec3,
@@ -41,14 +46,31 @@ impl<'a> Placement<'a> {
         let mut active = primitive.targets.iter().zip(weights).filter(|(_, weight)| **weight != 0.0).map(|(t, w)| (t, *w));
         let targets = std::array::from_fn(|_| active.next());
         let (rest, rest_weights) = if active.next().is_some() { (&primitive.targets[..], weights) } else { (&[][..], weights) };
-        let world_from_mesh = draw.world_from_mesh;
-        Self { primitive, targets, rest, rest_weights, joints, world_from_mesh, normals: for_normals(&world_from_mesh) }
+        let render_from_mesh = draw.render_from_mesh;
+        let tangents = Mat3::from_mat4(render_from_mesh) * draw.shrink;
+        Self {
+            primitive,
+            targets,
+            rest,
+            rest_weights,
+            anchor: draws.anchors[draw.mesh],
+            joints,
+            render_from_mesh,
+            tangents,
+            normals: for_normals(&tangents),
+            shrink: draw.shrink,
+        }
+    }
+
+    /// Whether one matrix moves all vertices, and nothing else does.
+    pub fn is_rigid(&self) -> bool {
+        self.joints.is_empty() && self.targets[0].is_none()
     }
 
     /// A vertex where the pose puts it.
     pub fn vertex(&self, i: usize) -> Vertex {
         let shape = self.primitive;
-        let mut position = Vec3::from(shape.positions[i]);
+        let mut position = Vec3::from(shape.positions[i]) - self.anchor;
         let mut normal = shape.normals.get(i).map_or(Vec3::ZERO, |&n| n.into());
         let mut tangent = shape.tangents.get(i).map_or(Vec4::ZERO, |&t| t.into());
         self.each_target(|target, weight| {
@@ -63,36 +85,41 @@ impl<'a> Placement<'a> {
             add(&mut t, &target.tangents);
             tangent = t.extend(tangent.w);
         });
-        let (world, normals) = if self.joints.is_empty() {
-            (self.world_from_mesh, self.normals)
+        let (render, tangents, normals) = if self.joints.is_empty() {
+            (self.render_from_mesh, self.tangents, self.normals)
         } else {
-            let world = self.bend(i);
-            (world, for_normals(&world))
+            let render = self.bend(i);
+            let mut linear = Mat3::from_mat4(render);
+            if self.shrink != 1.0 {
+                linear *= self.shrink;
+            }
+            (render, linear, for_normals(&linear))
         };
         Vertex {
-            position: world.transform_point3(position),
+            position: render.transform_point3(position),
             normal: (normals * normal).normalize_or_zero(),
-            tangent: world.transform_vector3(tangent.truncate()).normalize_or_zero().extend(tangent.w),
+            tangent: (tangents * tangent.truncate()).normalize_or_zero().extend(tangent.w),
         }
     }
 
     /// Where alone.
     pub fn position(&self, i: usize) -> Vec3 {
-        self.world_from_mesh(i).transform_point3(self.in_mesh(i))
+        let render = if self.joints.is_empty() { self.render_from_mesh } else { self.bend(i) };
+        render.transform_point3(self.moved(i, self.anchor))
     }
 
     /// Where in its mesh, after the targets.
     pub fn in_mesh(&self, i: usize) -> Vec3 {
-        let mut position = Vec3::from(self.primitive.positions[i]);
+        self.moved(i, Vec3::ZERO)
+    }
+
+    /// Where in its mesh, about a place.
+    fn moved(&self, i: usize, about: Vec3) -> Vec3 {
+        let mut position = Vec3::from(self.primitive.positions[i]) - about;
         self.each_target(|target, weight| {
             position += weight * target.positions.get(i).map_or(Vec3::ZERO, |&delta| delta.into());
         });
         position
-    }
-
-    /// What brings it to the world: the mean of its joints, or its node.
-    pub fn world_from_mesh(&self, i: usize) -> Mat4 {
-        if self.joints.is_empty() { self.world_from_mesh } else { self.bend(i) }
     }
 
     fn each_target(&self, mut f: impl FnMut(&Target, f32)) {
@@ -119,20 +146,23 @@ impl<'a> Placement<'a> {
 }
 
 /// A multiple of the inverse transpose, by cofactors: it exists for flat scales too, and keeps the side of mirrored ones.
-fn for_normals(m: &Mat4) -> Mat3 {
-    let (x, y, z) = (m.x_axis.truncate(), m.y_axis.truncate(), m.z_axis.truncate());
+fn for_normals(m: &Mat3) -> Mat3 {
+    let (x, y, z) = (m.x_axis, m.y_axis, m.z_axis);
     let cofactors = Mat3::from_cols(y.cross(z), z.cross(x), x.cross(y));
     if x.dot(cofactors.x_axis) < 0.0 { -cofactors } else { cofactors }
 }
 
 #[cfg(test)]
 mod tests {
+    use glam::DMat4;
+
     use super::*;
     use crate::draws::Order;
+    use crate::rendering::Space;
     use crate::{Influences, Local, Mesh, Node, Skin, Trs};
 
     fn placed(scene: &Scene, pose: &Pose) -> Vertex {
-        let draws = Order::new(scene).draws(scene, pose, Mat4::IDENTITY);
+        let draws = Order::new(scene).draws(scene, pose, (&Space::WORLD, &DMat4::IDENTITY));
         let placement = Placement::new(scene, pose, &draws, &draws.draws[0]);
         let vertex = placement.vertex(0);
         assert_eq!(vertex.position, placement.position(0));

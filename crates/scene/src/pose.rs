@@ -1,6 +1,6 @@
 //! Where the nodes of a scene are at one moment.
 
-use glam::{Mat4, Quat, Vec3};
+use glam::{DMat4, DQuat, DVec3, Mat4};
 
 use monotile::{Error, Result};
 
@@ -26,8 +26,8 @@ impl Pose {
     }
 
     /// world_from_node of every node.
-    pub(crate) fn world(&self, scene: &Scene) -> Vec<Mat4> {
-        let mut world: Vec<Mat4> = Vec::with_capacity(self.locals.len());
+    pub(crate) fn world(&self, scene: &Scene) -> Vec<DMat4> {
+        let mut world: Vec<DMat4> = Vec::with_capacity(self.locals.len());
         for (node, local) in scene.nodes.iter().zip(&self.locals) {
             let local = local.matrix();
             world.push(node.parent.map_or(local, |parent| world[parent] * local));
@@ -43,29 +43,36 @@ impl Pose {
         if skin >= scene.skins.len() {
             return Err(Error::value(format!("there is no skin {skin} among {}", scene.skins.len())));
         }
-        Ok(Self::joints(scene, skin, &self.world(scene)).iter().map(Mat4::to_cols_array_2d).collect())
+        Ok(Self::joints(scene, skin, &self.world(scene)).iter().map(|m| m.as_mat4().to_cols_array_2d()).collect())
     }
 
     /// world_from_mesh for every joint of a skin: a vertex is moved by the sum of these, weighted by its influences.
-    pub(crate) fn joints(scene: &Scene, skin: usize, world: &[Mat4]) -> Vec<Mat4> {
+    pub(crate) fn joints(scene: &Scene, skin: usize, world: &[DMat4]) -> Vec<DMat4> {
         let Skin { joints, inverse_bind, .. } = &scene.skins[skin];
-        joints.iter().zip(inverse_bind).map(|(&joint, bind)| world[joint] * Mat4::from_cols_array_2d(bind)).collect()
+        joints.iter().zip(inverse_bind).map(|(&joint, bind)| world[joint] * wide(bind)).collect()
     }
 }
 
 impl Local {
     /// parent_from_node.
-    pub(crate) fn matrix(&self) -> Mat4 {
+    pub(crate) fn matrix(&self) -> DMat4 {
         match self {
             Self::Trs(trs) => trs.matrix(),
-            Self::Matrix(columns) => Mat4::from_cols_array_2d(columns),
+            Self::Matrix(columns) => wide(columns),
         }
     }
 }
 
 impl Trs {
     /// T · R · S.
-    pub(crate) fn matrix(&self) -> Mat4 {
-        Mat4::from_scale_rotation_translation(Vec3::from(self.scale), Quat::from_array(self.rotation), Vec3::from(self.translation))
+    pub(crate) fn matrix(&self) -> DMat4 {
+        let [translation, scale] = [self.translation, self.scale].map(|v| DVec3::from(v.map(f64::from)));
+        let rotation = DQuat::from_array(self.rotation.map(f64::from)).normalize();
+        DMat4::from_scale_rotation_translation(scale, rotation, translation)
     }
+}
+
+/// A file's matrix.
+pub(crate) fn wide(columns: &[[f32; 4]; 4]) -> DMat4 {
+    Mat4::from_cols_array_2d(columns).as_dmat4()
 }

@@ -35,8 +35,12 @@
 //!
 //! # Order
 //! Opaque and masked surfaces first. Surfaces that blend are laid over what is there, sample by sample, in linear RGB after tone-mapping; they test depth
-//! but leave none. Primitives that blend come in the order of the distance along the view of the centre of the box around their vertices
-//! at rest, moved by world_from_node (or the skin's first joint), farthest first.
+//! but leave none. Primitives that blend come in the order of the distance along the view, farthest first: of the centre of the box around their
+//! vertices at rest, moved by world_from_node, or of the mean of the vertices where joints put them.
+//!
+//! A fragment of a surface that blends hides what is behind where its alpha is 1: it is drawn with the opaque ones, and is no part of what is laid over.
+//! A primitive whose alpha is 1 everywhere is opaque, and casts a shadow. Alpha is what a cutoff or 1 is where it is at most 1/2048 below, an eighth
+//! of the step of a byte, so that rounding makes no holes. Of a mesh that joints bend the front is turned over where most of its weight is on joints that mirror.
 //!
 //! # What is behind
 //! The sky is seen by the height y of the unit direction of the ray through the pixel's centre, with t = 1 − (1 − |y|)³:
@@ -50,8 +54,6 @@
 //!
 //! # Wireframe
 //! The edges of triangles are drawn as lines, one pixel wide, coloured and lit as the surface is there, of both sides; nothing casts a shadow.
-
-use glam::{Mat4, Vec4};
 
 use crate::Camera;
 
@@ -68,6 +70,8 @@ pub struct Shot {
     pub ground: Option<Ground>,
     /// Only the edges of triangles are drawn, as lines.
     pub wireframe: bool,
+    /// Pixels a side of the square that a point is.
+    pub point_size: f32,
 }
 
 /// A sun far away and a sky around.
@@ -98,11 +102,11 @@ pub enum Background {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ground {
     /// World y.
-    pub height: f32,
+    pub height: f64,
     /// World x and z of the middle of a square.
-    pub center: [f32; 2],
+    pub center: [f64; 2],
     /// Half of its side.
-    pub half_side: f32,
+    pub half_side: f64,
 }
 
 /// What the sky is near the horizon, linear RGB.
@@ -122,8 +126,11 @@ pub(crate) const SHADOW_REACH: usize = 12;
 
 impl Shot {
     /// The shot of this camera in the default light, before the sky, with no shadow.
+    ///
+    /// A point is a 240th of the picture's smaller side, three pixels of 1280 x 720, and at least one pixel.
     pub fn new(camera: Camera) -> Self {
-        Self { camera, light: Light::default(), background: Background::Sky, ground: None, wireframe: false }
+        let point_size = (camera.width.min(camera.height) as f32 / 240.0).max(1.0);
+        Self { camera, light: Light::default(), background: Background::Sky, ground: None, wireframe: false, point_size }
     }
 
     /// Whether anything is seen on the ground.
@@ -142,12 +149,4 @@ impl Default for Light {
             below: [0.30, 0.28, 0.26],
         }
     }
-}
-
-/// Where all rays meet, as a point with w = 1; or, where they are parallel, the unit vector against them with w = 0.
-///
-/// It is what is sent to (0, 0, z, 0): to the middle of the picture, and of every other place in it too.
-pub(crate) fn viewpoint(world_from_clip: &Mat4) -> Vec4 {
-    let meet = world_from_clip.z_axis;
-    if meet.w.abs() > 1e-6 * meet.length() { meet / meet.w } else { -meet.truncate().normalize_or_zero().extend(0.0) }
 }

@@ -1,11 +1,12 @@
 //! One vertex on its way through all spaces.
 
-use glam::{Mat4, Vec3, Vec4};
+use glam::{DMat4, Vec3, Vec4};
 use monotile::{Error, Result};
 
 use crate::draws::{Draws, Order};
 use crate::place::Placement;
-use crate::{Camera, Pose, Scene};
+use crate::rendering::{Space, View};
+use crate::{Camera, Influences, Pose, Scene};
 
 /// Which vertex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,27 +82,35 @@ impl Spaces {
 
     fn ways(scene: &Scene, pose: &Pose, camera: &Camera, of: VertexOf, vertices: std::ops::Range<usize>) -> Result<Vec<Self>> {
         let (view_from_world, clip_from_view) = camera.matrices()?;
-        let draws = Order::new(scene).draws(scene, pose, view_from_world);
+        let draws = Order::new(scene).draws(scene, pose, (&Space::WORLD, &view_from_world));
         let draw = draws.draws.iter().find(|draw| draw.node == of.node && draw.primitive == of.primitive);
         let draw = draw.ok_or_else(|| Error::value(format!("node {} draws nothing", of.node)))?;
         let placement = Placement::new(scene, pose, &draws, draw);
+        // In f64, as the object and the camera may be far from the origin.
+        let world = pose.world(scene);
+        let influences = &placement.primitive.influences;
+        let skin = scene.nodes[of.node].skin.filter(|_| influences.per_vertex > 0);
+        let joints = skin.map(|skin| Pose::joints(scene, skin, &world));
         let way = |vertex| {
             let mesh = placement.in_mesh(vertex);
-            let world_from_mesh = placement.world_from_mesh(vertex);
-            let world = world_from_mesh.transform_point3(mesh);
+            let world_from_mesh = match &joints {
+                Some(joints) => bent(influences, joints, vertex),
+                None => world[of.node],
+            };
+            let world = world_from_mesh.transform_point3(mesh.as_dvec3());
             let view = view_from_world.transform_point3(world);
             let clip = clip_from_view * view.extend(1.0);
-            let (ndc, pixel) = seen(clip, camera);
+            let (ndc, pixel) = seen(clip.as_vec4(), camera);
             Self {
                 of: VertexOf { vertex, ..of },
                 mesh: mesh.into(),
-                world_from_mesh: world_from_mesh.to_cols_array_2d(),
-                skinned: draw.joints.is_some() && placement.primitive.influences.per_vertex > 0,
-                world: world.into(),
-                view_from_world: view_from_world.to_cols_array_2d(),
-                view: view.into(),
-                clip_from_view: clip_from_view.to_cols_array_2d(),
-                clip: clip.into(),
+                world_from_mesh: world_from_mesh.as_mat4().to_cols_array_2d(),
+                skinned: joints.is_some(),
+                world: world.as_vec3().into(),
+                view_from_world: view_from_world.as_mat4().to_cols_array_2d(),
+                view: view.as_vec3().into(),
+                clip_from_view: clip_from_view.as_mat4().to_cols_array_2d(),
+                clip: clip.as_vec4().into(),
                 ndc: ndc.into(),
                 pixel,
             }
@@ -115,10 +124,11 @@ impl Spaces {
     /// # Errors
     /// A camera whose matrices are not 4 x 4.
     pub fn nearest(scene: &Scene, pose: &Pose, camera: &Camera, pixel: [f32; 2]) -> Result<Option<Self>> {
-        let (view_from_world, clip_from_view) = camera.matrices()?;
-        let draws = Order::new(scene).draws(scene, pose, view_from_world);
+        let view = View::new(camera)?;
+        let draws = Order::new(scene).draws(scene, pose, (&view.space, &view.view_from_world));
         let mut best: Option<([f32; 2], VertexOf)> = None;
-        each_vertex(scene, pose, &draws, clip_from_view * view_from_world, |of, clip| {
+        each_vertex(scene, pose, &draws, |of, place| {
+            let clip = view.clip_from_render * place.extend(1.0);
             if !(clip.w > 0.0 && clip.z >= 0.0) {
                 return;
             }
@@ -133,12 +143,18 @@ impl Spaces {
     }
 }
 
-fn each_vertex(scene: &Scene, pose: &Pose, draws: &Draws, clip_from_world: Mat4, mut f: impl FnMut(VertexOf, Vec4)) {
+/// The mean of the joints' matrices by the weights of a vertex.
+fn bent(influences: &Influences, joints: &[DMat4], vertex: usize) -> DMat4 {
+    let range = vertex * influences.per_vertex..(vertex + 1) * influences.per_vertex;
+    let pairs = influences.joints[range.clone()].iter().zip(&influences.weights[range]);
+    pairs.fold(DMat4::ZERO, |sum, (&joint, &weight)| sum + joints[usize::from(joint)] * f64::from(weight))
+}
+
+fn each_vertex(scene: &Scene, pose: &Pose, draws: &Draws, mut f: impl FnMut(VertexOf, Vec3)) {
     for draw in &draws.draws {
         let placement = Placement::new(scene, pose, draws, draw);
         for vertex in 0..placement.primitive.positions.len() {
-            let of = VertexOf { node: draw.node, primitive: draw.primitive, vertex };
-            f(of, clip_from_world * placement.position(vertex).extend(1.0));
+            f(VertexOf { node: draw.node, primitive: draw.primitive, vertex }, placement.position(vertex));
         }
     }
 }

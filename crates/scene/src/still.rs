@@ -1,9 +1,10 @@
 //! A scene that has stopped moving.
 
-use glam::Mat4;
+use glam::DMat4;
 
-use crate::draws::Order;
+use crate::draws::{Order, Part};
 use crate::place::Placement;
+use crate::rendering::Space;
 use crate::{Influences, Mesh, Node, Pose, Primitive, Scene, Topology};
 
 impl Scene {
@@ -27,14 +28,15 @@ impl Scene {
     /// ```
     #[must_use]
     pub fn still(&self, pose: &Pose) -> Self {
-        let draws = Order::new(self).draws(self, pose, Mat4::IDENTITY);
+        let draws = Order::new(self).draws(self, pose, (&Space::WORLD, &DMat4::IDENTITY));
         let mut still = Self {
             materials: self.materials.clone(),
             textures: self.textures.clone(),
             images: self.images.clone(),
             ..Self::default()
         };
-        for draw in &draws.draws {
+        // What blends in part is there once.
+        for draw in draws.draws.iter().filter(|draw| draw.part != Part::Solid) {
             let mut shape = placed(&Placement::new(self, pose, &draws, draw));
             if draw.mirrored && shape.topology == Topology::Triangles {
                 // The front stays the front.

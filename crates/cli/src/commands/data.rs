@@ -83,11 +83,7 @@ impl DataOptions {
         if is_jsonl(&self.data) {
             return Ok(Jsonl::read(&self.data)?.text());
         }
-        let text = std::fs::read_to_string(&self.data).map_err(|e| monotile::Error::io("reading", &self.data, &e))?;
-        if text.is_empty() {
-            return Err(monotile::Error::format(&self.data, "the file is empty; training needs text"));
-        }
-        Ok(text)
+        Rows::text(&self.data)
     }
 
     fn read_text(&self, tokenizer: &Tokenizer) -> Result<Both, Failure> {

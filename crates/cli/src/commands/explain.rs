@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use monotile_scene::{Camera, Framing, Pose, Scene, Spaces, VertexOf};
 
-use super::look::{self, Sight, size};
+use super::look::{self, Reading, Sight, size};
 use crate::failure::Failure;
 use crate::{report, spaces};
 
@@ -20,6 +20,8 @@ pub struct Explain {
     /// A 3D model: .gltf or .glb
     #[arg(value_name = "MODEL")]
     model: PathBuf,
+    #[command(flatten)]
+    reading: Reading,
     /// Number of the vertex, counted from 0 through all parts of its mesh
     #[arg(long, value_name = "N")]
     vertex: usize,
@@ -46,7 +48,7 @@ pub struct Explain {
 impl Explain {
     /// Reads the model, poses it, and tells the vertex's way.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let scene = Scene::open(&self.model)?;
+        let (scene, _) = self.reading.open(&self.model)?;
         let mut pose = Pose::rest(&scene);
         if let Some(wanted) = &self.animation {
             let clip = look::clip(&self.model, &scene, wanted)?;

@@ -97,7 +97,9 @@ impl Generate {
         } else {
             std::fs::read_to_string(path)
         };
-        Ok(read.map_err(|e| monotile::Error::io("reading", path, &e))?)
+        let text = read.map_err(|e| monotile::Error::io("reading", path, &e))?;
+        // Some editors put a byte order mark before a text.
+        Ok(text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text))
     }
 }
 

@@ -3,9 +3,43 @@
 use std::path::Path;
 use std::str::FromStr;
 
-use monotile_scene::{Background, Clip, Orbit, Scene};
+use clap::Args;
+use monotile::text::printable;
+use monotile_scene::{About, Background, Clip, Orbit, ReadOptions, Scene};
 
 use crate::failure::Failure;
+use crate::progress::say;
+
+/// How a model is read.
+#[derive(Debug, Args)]
+pub struct Reading {
+    /// Scene of the file, by name or number [default: the one that the file names]
+    #[arg(long, value_name = "NAME|N")]
+    scene: Option<String>,
+    /// Refuse a model of which something would be left out or replaced
+    #[arg(long)]
+    strict: bool,
+}
+
+impl Reading {
+    /// Reads a model and says what pictures of it lack, a line each.
+    pub fn open(&self, model: &Path) -> Result<(Scene, About), Failure> {
+        let (scene, about) = Scene::read(model, &ReadOptions { scene: self.scene.clone() })?;
+        let lost = || about.notes.iter().filter(|note| note.loses);
+        if self.strict
+            && let Some(first) = lost().next()
+        {
+            let more = match lost().count() - 1 {
+                0 => String::new(),
+                n => format!(", and {n} more"),
+            };
+            let failure = Failure::new(format!("{}: {}{more}", printable(&model.to_string_lossy()), first.sentence));
+            return Err(failure.hint("without --strict it is drawn all the same; `monotile info` tells everything that is unusual"));
+        }
+        lost().for_each(|note| say(&format!("warning: {}: {}", printable(&model.to_string_lossy()), note.sentence)));
+        Ok((scene, about))
+    }
+}
 
 /// From where.
 #[derive(Debug, Clone, PartialEq)]

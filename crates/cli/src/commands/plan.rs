@@ -28,14 +28,14 @@ impl Planned<'_> {
     /// If that is more memory than the machine has, with what would need less.
     pub fn announce(&self) -> Result<(), Failure> {
         let plan = (self.plan)(self.options, self.length);
-        let all = plan.tokens * plan.steps as u64;
+        let all = plan.tokens.saturating_mul(plan.steps as u64);
         say(&format!("run       {} steps of {} tokens, {} in all", count(plan.steps as u64), count(plan.tokens), count(all)));
         say(&format!("memory    {}", parts(&plan)));
         let memory = machine::memory();
         if self.frozen > 0 {
             let stays = "stay in their file, and in memory as far as there is room";
             say(&format!("weights   {} {stays}", bytes(self.frozen)));
-            if memory.is_some_and(|memory| plan.memory() <= memory && plan.memory() + self.frozen > memory) {
+            if memory.is_some_and(|memory| plan.memory() <= memory && plan.memory().saturating_add(self.frozen) > memory) {
                 say("          there is not room for all of them: every pass reads some from the disk again");
             }
         }
@@ -62,7 +62,7 @@ impl Planned<'_> {
             enough.push(format!("--checkpointing ({})", bytes(needs(&again, length))));
         }
         let with = |batch: usize| {
-            let accumulate = (options.batch * options.accumulate).div_ceil(batch);
+            let accumulate = options.batch.saturating_mul(options.accumulate).div_ceil(batch);
             TrainOptions { batch, accumulate, ..options.clone() }
         };
         let fewer = halves(options.batch, 1).map(with).find(|fewer| needs(fewer, length) <= memory);
@@ -79,7 +79,7 @@ impl Planned<'_> {
             return format!("it fits with {}", enough.join(", or with "));
         }
         let least = TrainOptions { batch: 1, accumulate: 1, ..again };
-        let found = halves(2 * length, 2).find(|&length| needs(&least, length) <= memory);
+        let found = halves(length.saturating_mul(2), 2).find(|&length| needs(&least, length) <= memory);
         match found {
             Some(length) => format!("it fits with --checkpointing --batch 1 --length {length} ({})", bytes(needs(&least, length))),
             None => format!("even --checkpointing --batch 1 --length 2 needs {}", bytes(needs(&least, 2))),

@@ -93,10 +93,10 @@ impl Train {
         let plan = |options: &TrainOptions, length| Plan::new(&config, Subject::Everything, length, options, compute);
         let options = self.settings.options();
         Planned { plan: &plan, options: &options, length: self.settings.data.length, frozen: 0 }.announce()?;
+        let (rows, held_out) = self.settings.rows(&tokenizer, tokenizer.special("</s>"), None)?;
         if self.settings.dry_run {
             return Ok(());
         }
-        let (rows, held_out) = self.settings.rows(&tokenizer, tokenizer.special("</s>"), None)?;
         let model = self.settings.computing(Model::random(config, self.settings.seed)?)?;
         let trainer = Trainer::new(model, Trained::Everything, rows, options)?;
         let mut trainer = trainer.with_held_out(held_out)?;
@@ -117,12 +117,12 @@ impl Train {
         let config = Config {
             vocab_size: tokenizer.vocabulary(),
             hidden_size: self.hidden,
-            intermediate_size: self.intermediate.unwrap_or((self.hidden * 8 / 3).next_multiple_of(16)),
+            intermediate_size: self.intermediate.unwrap_or((self.hidden.saturating_mul(8) / 3).saturating_add(15) / 16 * 16),
             num_hidden_layers: self.layers,
             num_attention_heads: self.heads,
             num_key_value_heads: self.kv_heads.unwrap_or(self.heads),
             head_dim: self.hidden / self.heads,
-            max_position_embeddings: self.context.unwrap_or(4 * self.settings.data.length),
+            max_position_embeddings: self.context.unwrap_or(self.settings.data.length.saturating_mul(4)),
             bos_token_id: tokenizer.special("<s>"),
             eos_token_ids: tokenizer.special("</s>").into_iter().collect(),
             ..Config::default()

@@ -3,11 +3,10 @@
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, ValueEnum};
 use monotile::DType;
-use monotile::io::write_beside;
+use monotile::io::{check_mapped, write_beside};
 use monotile::optim::Decay;
 use monotile_llama::data::Rows;
 use monotile_llama::train::{self, Event, Finished, Run, TrainOptions, Trainer};
@@ -20,6 +19,7 @@ use crate::failure::Failure;
 use crate::plot::{Axis, Plot, Series, Stroke};
 use crate::progress::{Progress, say};
 use crate::report::count;
+use crate::stop;
 
 /// What a run of training is asked to do.
 #[derive(Args)]
@@ -77,7 +77,7 @@ pub struct Settings {
     /// Compute blocks again for their gradients instead of keeping them: less memory for a third more time, the same result
     #[arg(long)]
     checkpointing: bool,
-    /// Say what the run takes, and stop
+    /// Read the data, say what the run takes, and stop
     #[arg(long)]
     pub dry_run: bool,
     /// Numbers to compute in, whatever the checkpoint is stored in
@@ -112,9 +112,6 @@ fn betas(text: &str) -> Result<(f64, f64), String> {
     let both = text.split_once(',').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
     both.ok_or_else(|| "two numbers with a comma between them are wanted, as 0.9,0.999".to_string())
 }
-
-/// Set by Ctrl-C; a run then saves and ends.
-static STOPPED: AtomicBool = AtomicBool::new(false);
 
 impl Settings {
     /// The rows to train on and those held out; `end` ends a sample, `checkpoint` is the folder of the model that there is.
@@ -172,14 +169,18 @@ impl Settings {
         trainer: &mut Trainer,
         write: &dyn Fn(&Model, &Path) -> monotile::Result<()>,
     ) -> Result<Vec<(f64, f64)>, Failure> {
-        // A second handler cannot be set; the first one serves as well.
-        let _ = ctrlc::set_handler(|| STOPPED.store(true, Ordering::Relaxed));
+        stop::listen();
+        // What was learned from weights that are no longer those of the file is not saved over what was.
+        let write = |model: &Model, folder: &Path| {
+            check_mapped()?;
+            write(model, folder)
+        };
         let run = Run {
             folder: self.out.clone(),
             evaluate_every: self.eval_every.unwrap_or(self.steps.div_ceil(6)),
             save_every: self.save_every,
             resume: self.resume,
-            write,
+            write: &write,
         };
         let mut progress = Progress::new("training", self.steps as u64);
         let mut pace = Pace::new(self.steps);
@@ -190,7 +191,7 @@ impl Settings {
             {
                 progress.note(&line);
             }
-            if STOPPED.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if stop::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         progress.finish();
         let finished = finished.map_err(|e| self.explain(e))?;

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use monotile_scene::Scene;
 
-use super::look::size;
+use super::look::{Reading, size};
 use crate::failure::Failure;
 use crate::viewer;
 
@@ -19,6 +18,8 @@ pub struct View {
     /// The model, .gltf or .glb
     #[arg(value_name = "MODEL")]
     model: PathBuf,
+    #[command(flatten)]
+    reading: Reading,
     /// Width and height of the window in pixels
     #[arg(long, value_name = "WxH", default_value = "1280x720", value_parser = size)]
     size: [usize; 2],
@@ -27,7 +28,7 @@ pub struct View {
 impl View {
     /// Returns when the window is closed.
     pub fn run(&self) -> Result<(), Failure> {
-        let scene = Scene::open(&self.model)?;
+        let (scene, _) = self.reading.open(&self.model)?;
         let name = self.model.file_name().unwrap_or_default().to_string_lossy();
         viewer::open(scene, &name, self.size)
     }

@@ -35,9 +35,11 @@ pub fn open(scene: Scene, name: &str, size: [usize; 2]) -> Result<(), Failure> {
     // Over all clips, so that nothing walks out of the picture.
     let model = &scene;
     let poses = model.clips.iter().flat_map(|clip| {
-        (0..8).map(move |i| {
+        // At the frames of a step, of long clips at as many.
+        let looks = (30.0 * clip.duration).ceil().clamp(1.0, 240.0);
+        (0..looks as usize).map(move |i| {
             let mut pose = Pose::rest(model);
-            clip.sample(clip.duration * i as f32 / 8.0, &mut pose);
+            clip.sample(clip.duration * i as f32 / looks, &mut pose);
             pose
         })
     });

@@ -34,7 +34,7 @@ fn wrong_usage_exits_with_2_and_names_the_word() {
     monotile(&temp_dir(), &["paint"]).is_wrong_usage("'paint'");
     monotile(&temp_dir(), &["bench", "sculpture"])
         .is_wrong_usage("bench: there is no group sculpture; the groups are gemm, attention");
-    monotile(&temp_dir(), &[]).is_wrong_usage("Usage: monotile <COMMAND>");
+    monotile(&temp_dir(), &[]).is_wrong_usage("Usage: monotile [OPTIONS] <COMMAND>");
 }
 
 #[cfg(target_os = "linux")]

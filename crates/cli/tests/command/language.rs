@@ -204,6 +204,32 @@ fn a_checkpoint_that_is_not_there_or_not_whole_is_told() {
     assert!(words.contains("gpt2") || words.contains("GPT2"), "{words}");
 }
 
+/// What stands in place of a checkpoint is told, and what it claims is bounded.
+#[test]
+fn a_checkpoint_that_is_something_else_is_told() {
+    let folder = workshop();
+    let at = |name: &str| folder.path().join("model").join(name);
+    let info = || monotile(folder.path(), &["info", "--model", "model"]);
+    let config = fs::read_to_string(at("config.json")).unwrap();
+    let depth = config.lines().find(|line| line.contains("\"num_hidden_layers\"")).unwrap();
+    fs::write(at("config.json"), config.replace(depth, "\"num_hidden_layers\": 1000000000,")).unwrap();
+    let words = "model/config.json: num_hidden_layers: asks for 1000000000 blocks, and the limit \"layers\" is 4096";
+    assert_eq!(sentence(&info()), words);
+    fs::write(at("config.json"), config.replace(depth, "\"num_hidden_layers\": 4000,")).unwrap();
+    let words = sentence(&info());
+    assert!(words.starts_with("model/config.json: asks for ") && words.contains(" numbers, and the files hold "), "{words}");
+    fs::write(at("config.json"), "version https://git-lfs.github.com/spec/v1\noid sha256:0\n").unwrap();
+    assert!(sentence(&info()).starts_with("model/config.json: is a pointer of Git LFS, not the file itself; "));
+    fs::write(at("config.json"), "<!DOCTYPE html>").unwrap();
+    assert!(sentence(&info()).starts_with("model/config.json: is a web page, not the file itself"));
+    fs::write(at("config.json"), format!("\u{feff}{config}")).unwrap();
+    info().succeeds();
+    let generate = || monotile(folder.path(), &["generate", "--model", "model", "--prompt", "a", "--max-tokens", "1"]);
+    generate().succeeds();
+    fs::rename(at("model.safetensors"), at("pytorch_model.bin")).unwrap();
+    assert!(sentence(&generate()).starts_with("model/pytorch_model.bin: is a checkpoint in PyTorch's pickle format, "));
+}
+
 #[test]
 fn prompts_and_data_that_cannot_work_are_told() {
     let folder = workshop();

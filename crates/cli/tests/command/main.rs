@@ -2,6 +2,7 @@
 
 mod einsum;
 mod factor;
+mod faults;
 mod frame;
 mod language;
 mod lora;

@@ -154,3 +154,118 @@ fn options_that_do_not_fit_together_are_wrong_usage() {
         "error: render: 24000000000 frames are more than 100000; give a shorter --duration",
     );
 }
+
+/// The model with a material that reads a picture beside it, and a second scene of nothing but a moved triangle.
+fn textured(folder: &Path) {
+    let model = fs::read_to_string(folder.join("model.gltf")).unwrap();
+    let mut model: serde_json::Value = serde_json::from_str(&model).unwrap();
+    model["images"] = serde_json::json!([{"uri": "t.png"}]);
+    model["textures"] = serde_json::json!([{"source": 0}]);
+    model["materials"] = serde_json::json!([{"pbrMetallicRoughness": {"baseColorTexture": {"index": 0}}}]);
+    model["meshes"][0]["primitives"][0]["material"] = 0.into();
+    model["meshes"][0]["primitives"][0]["attributes"]["TEXCOORD_0"] = 4.into();
+    model["accessors"]
+        .as_array_mut()
+        .unwrap()
+        .push(serde_json::json!({"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC2"}));
+    model["nodes"].as_array_mut().unwrap().push(serde_json::json!({"mesh": 0, "scale": [1, 3, 1]}));
+    model["scenes"] = serde_json::json!([{"name": "first", "nodes": [0]}, {"name": "second", "nodes": [1]}]);
+    fs::write(folder.join("model.gltf"), model.to_string()).unwrap();
+}
+
+/// A picture of one colour.
+fn color(folder: &Path, [r, g, b]: [u8; 3]) {
+    let picture = monotile_scene::Picture { width: 8, height: 8, rgba: [r, g, b, 255].repeat(64) };
+    picture.save_png(&folder.join("t.png"), None).unwrap();
+}
+
+#[test]
+fn what_is_left_out_is_said_in_a_line_and_refused_where_that_is_asked_for() {
+    let folder = folder();
+    textured(folder.path());
+    let said =
+        "model.gltf: 1 image cannot be read and its textures are left out (image 0: t.png: no such file or folder (reading))";
+    let ended = render(folder.path(), &["--size", "20x20"]);
+    assert_eq!(ended.stderr, format!("warning: {said}\nmodel.png: 20 x 20\n"));
+    ended.succeeds();
+    fs::remove_file(folder.path().join("model.png")).unwrap();
+    let hint = "without --strict it is drawn all the same; `monotile info` tells everything that is unusual";
+    render(folder.path(), &["--size", "20x20", "--strict"]).fails_with(&format!("error: {said}\nhint: {hint}"));
+    assert!(!folder.path().join("model.png").exists());
+    let explained = monotile(folder.path(), &["explain", "model.gltf", "--vertex", "0"]);
+    assert_eq!(explained.stderr, format!("warning: {said}\n"));
+    color(folder.path(), [200, 10, 10]);
+    let ended = render(folder.path(), &["--size", "20x20", "--strict"]);
+    assert_eq!(ended.stderr, "model.png: 20 x 20\n");
+    ended.succeeds();
+}
+
+#[test]
+fn a_scene_is_chosen_by_name_or_number() {
+    let folder = folder();
+    textured(folder.path());
+    color(folder.path(), [200, 10, 10]);
+    let picture = |more: &[&str]| {
+        render(folder.path(), &[&["--size", "20x20", "-o", "s.png"], more].concat()).succeeds();
+        fs::read(folder.path().join("s.png")).unwrap()
+    };
+    let first = picture(&[]);
+    assert!(picture(&["--scene", "first"]) == first && picture(&["--scene", "0"]) == first);
+    assert!(picture(&["--scene", "second"]) != first);
+    render(folder.path(), &["--scene", "third"])
+        .fails_with("error: model.gltf: there is no scene \"third\"; it has \"first\", \"second\"");
+}
+
+/// The time of a texture does not matter, and that of the model neither: what is in them does.
+#[test]
+fn frames_are_drawn_anew_when_any_file_has_changed() {
+    let folder = folder();
+    textured(folder.path());
+    color(folder.path(), [200, 10, 10]);
+    let arguments = ["--size", "24x24", "--animation", "Turn", "--fps", "3", "-o", "frames/%03d.png"];
+    let all = || (0..3).map(|i| fs::read(folder.path().join(format!("frames/{i:03}.png"))).unwrap()).collect::<Vec<_>>();
+    let draw = || render(folder.path(), &arguments).succeeds();
+    draw();
+    let red = all();
+    let texture = folder.path().join("t.png");
+    let time = fs::metadata(&texture).unwrap().modified().unwrap();
+    color(folder.path(), [10, 10, 200]);
+    fs::File::options().write(true).open(&texture).unwrap().set_modified(time).unwrap();
+    draw();
+    let blue = all();
+    assert!((0..3).all(|i| red[i] != blue[i]));
+    // The same bytes at another time are the same frames: none is drawn.
+    color(folder.path(), [10, 10, 200]);
+    let kept = folder.path().join("frames/001.png");
+    fs::File::options().write(true).open(&kept).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    draw();
+    assert_eq!(fs::metadata(&kept).unwrap().modified().unwrap(), SystemTime::UNIX_EPOCH);
+}
+
+#[test]
+fn a_longer_animation_than_the_limit_is_refused_and_the_limit_can_be_changed() {
+    let folder = folder();
+    let arguments = ["--size", "8x8", "--animation", "Turn", "--fps", "10", "-o", "f/%d.png"];
+    render(folder.path(), &[&["--limit", "frames=9"], &arguments[..]].concat())
+        .is_wrong_usage("render: 10 frames are more than 9; give a shorter --duration, or --limit frames=10");
+    render(folder.path(), &[&["--limit", "frames=10"], &arguments[..]].concat()).succeeds();
+    render(folder.path(), &["--point-size", "0"]).is_wrong_usage("render: --point-size is above 0 and at most 1000");
+}
+
+/// A driver's libraries have nothing to say; where there is no driver, our own sentence is there.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_driver_s_libraries_print_nothing() {
+    let folder = folder();
+    let output = Command::new(env!("CARGO_BIN_EXE_monotile"))
+        .args(["render", "model.gltf", "--gpu", "--size", "20x20"])
+        .current_dir(folder.path())
+        .env_remove("XDG_RUNTIME_DIR")
+        .output()
+        .unwrap();
+    let ended = Ended::new(output);
+    match ended.status {
+        Some(0) => assert_eq!(ended.stderr, "model.png: 20 x 20\n"),
+        _ => assert!(ended.stderr.starts_with("error: gpu: there is no graphics adapter here"), "{}", ended.stderr),
+    }
+}

@@ -43,7 +43,7 @@ fn adapt(folder: &Path, data: &str, out: &str, more: &[&str]) -> Ended {
 }
 
 /// A workshop with a file of each kind.
-fn school() -> tempfile::TempDir {
+pub fn school() -> tempfile::TempDir {
     let folder = workshop();
     // As `train` writes it.
     fs::write(folder.path().join("model/tokenizer_config.json"), "{\"bos_token\": \"<s>\", \"eos_token\": \"</s>\"}").unwrap();
@@ -189,4 +189,39 @@ fn samples_that_cannot_work_are_told_with_their_line() {
     assert!(!folder.path().join("out").exists());
     adapt(folder.path(), "texts.jsonl", "out", &["--eval", "a", "--held-out", "0.1"]).is_wrong_usage("cannot be used with");
     adapt(folder.path(), "texts.jsonl", "out", &["--overlong", "wrap"]).is_wrong_usage("'wrap'");
+}
+
+/// A plan for data that cannot be read is none.
+#[test]
+fn a_dry_run_reads_the_data() {
+    let folder = school();
+    fs::write(folder.path().join("broken.jsonl"), "{\"text\": \"abc\"}\n{\n").unwrap();
+    let dry = |data: &str| adapt(folder.path(), data, "out", &["--dry-run", "--held-out", "0"]);
+    assert!(sentence(&dry("broken.jsonl")).starts_with("broken.jsonl:2: not JSON: "));
+    assert_eq!(sentence(&dry("none.jsonl")), "none.jsonl: no such file or folder (reading)");
+    let told = dry("pairs.jsonl");
+    assert!(told.stderr.contains("samples   4 of "), "{}", told.stderr);
+    told.succeeds();
+    let scratch = ["train", "--data", "none.txt", "--out", "out", "--tokenizer", "bytes", "--dry-run"];
+    assert_eq!(sentence(&monotile(folder.path(), &scratch)), "none.txt: no such file or folder (reading)");
+    assert!(!folder.path().join("out").exists());
+}
+
+/// Files as others write them: ShareGPT's conversations, Alpaca's instructions, a byte order mark.
+#[test]
+fn samples_in_other_layouts_are_learned() {
+    let folder = school();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write(
+        "talk.jsonl",
+        "\u{feff}{\"conversations\": [{\"from\": \"human\", \"value\": \"Hi\"}, {\"from\": \"gpt\", \"value\": \"Ho\"}]}\n",
+    );
+    let talk = adapt(folder.path(), "talk.jsonl", "a", &["--chat-template", "template.jinja", "--held-out", "0"]);
+    assert!(talk.stderr.contains("samples   1 of "), "{}", talk.stderr);
+    talk.succeeds();
+    write("told.jsonl", "{\"instruction\": \"Greet.\", \"input\": \"\", \"output\": \"Hello\"}\n");
+    let dry = adapt(folder.path(), "told.jsonl", "b", &["--dry-run", "--held-out", "0", "--length", "256"]);
+    // The five letters of the output and the token that ends it.
+    assert!(dry.stderr.contains(", 6 of them learned;"), "{}", dry.stderr);
+    dry.succeeds();
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::monotile;
 
 /// A triangle in a file of its own: one buffer inside, one node moved to the right.
-const TRIANGLE: &str = r#"{"asset":{"version":"2.0"},"nodes":[{"name":"place","mesh":0,"translation":[2,0,0]}],
+pub const TRIANGLE: &str = r#"{"asset":{"version":"2.0"},"nodes":[{"name":"place","mesh":0,"translation":[2,0,0]}],
 "meshes":[{"name":"triangle","primitives":[{"attributes":{"POSITION":0}}]}],
 "buffers":[{"byteLength":36,"uri":"data:;base64,AAAAAAAAAAAAAAAAAACAPwAAAAAAAAAAAAAAAAAAgD8AAAAA"}],
 "bufferViews":[{"buffer":0,"byteLength":36}],"accessors":[{"bufferView":0,"componentType":5126,"count":3,"type":"VEC3"}]}"#;

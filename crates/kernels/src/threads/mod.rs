@@ -16,15 +16,18 @@ const WORTH_SHARING_NS: f64 = 2_000.0;
 /// Whether there are threads: a module of WebAssembly has them only where it is compiled for atomic memory.
 const THREADS: bool = cfg!(all(feature = "threads", any(not(target_family = "wasm"), target_feature = "atomics")));
 
+/// The most threads there are; of a larger number that is asked for, as many.
+pub const MOST: usize = 1024;
+
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// The number of threads that kernels use: the number set, else `MONOTILE_THREADS`, else one a core.
+/// The number of threads that kernels use: the number set, else `MONOTILE_THREADS`, else one a core; at most [`MOST`].
 pub fn count() -> usize {
     match COUNT.load(Ordering::Relaxed) {
         0 => {
             let wished = std::env::var("MONOTILE_THREADS").ok().and_then(|s| s.parse().ok()).filter(|&n| n > 0);
             let count = wished.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
-            let count = if THREADS { count } else { 1 };
+            let count = if THREADS { count.min(MOST) } else { 1 };
             COUNT.store(count, Ordering::Relaxed);
             count
         }
@@ -34,7 +37,7 @@ pub fn count() -> usize {
 
 /// Sets the number of threads that kernels use from now on.
 pub fn set_count(threads: usize) {
-    COUNT.store(if THREADS { threads.max(1) } else { 1 }, Ordering::Relaxed);
+    COUNT.store(if THREADS { threads.clamp(1, MOST) } else { 1 }, Ordering::Relaxed);
 }
 
 /// How many parts to cut `items` of `ns_each` nanoseconds into: 1 where that is less than waking a thread is worth.

@@ -60,6 +60,18 @@ fn a_refused_config_names_file_and_field() {
             json!({"num_key_value_heads": 4}),
             "config.json: num_key_value_heads 4 does not divide num_attention_heads 6, so heads cannot share keys",
         ),
+        (
+            json!({"num_hidden_layers": 1_000_000_000}),
+            "config.json: num_hidden_layers: asks for 1000000000 blocks, and the limit \"blocks\" is 10000",
+        ),
+        (
+            json!({"num_attention_heads": 2_000_000_000, "num_key_value_heads": 1, "head_dim": 2_000_000_000}),
+            "config.json: the sizes come to a model of more numbers than any machine can hold",
+        ),
+        (
+            json!({"hidden_size": 2_147_483_646, "intermediate_size": 2_147_483_646}),
+            "config.json: the sizes come to a model of more numbers than any machine can hold",
+        ),
         (json!({"head_dim": 15}), "config.json: head_dim 15 is odd; rotary embeddings turn pairs"),
         (json!({"hidden_act": "gelu"}), "config.json: hidden_act \"gelu\" is not supported; silu is"),
         (
@@ -71,7 +83,7 @@ fn a_refused_config_names_file_and_field() {
         (json!({"tie_word_embeddings": 1}), "config.json: field \"tie_word_embeddings\" must be true or false, got 1"),
         (
             json!({"quantization_config": {"bits": 4}}),
-            "config.json: quantization_config: quantized weights are not supported; f32, f16 and bf16 are",
+            "config.json: quantization_config: quantized weights are not supported; f64, f32, f16 and bf16 are",
         ),
     ];
     for (changes, wanted) in cases {
@@ -94,15 +106,20 @@ fn positions_are_read_as_transformers_4_and_5_write_them() {
 }
 
 #[test]
-fn a_sliding_window_bounds_the_context() {
+fn a_sliding_window_is_read_where_a_family_has_one() {
     let mistral =
         |window| json!({"model_type": "mistral", "architectures": null, "num_key_value_heads": 2, "sliding_window": window});
-    assert_eq!(read(mistral(json!(64))).unwrap().context(), 64);
-    assert_eq!(read(mistral(json!(4096))).unwrap().context(), 128);
-    assert_eq!(read(mistral(Value::Null)).unwrap().context(), 128);
-    let qwen = json!({"model_type": null, "architectures": ["Qwen2ForCausalLM"], "num_key_value_heads": 2, "sliding_window": 64});
-    let qwen = read(qwen).unwrap();
-    assert_eq!(qwen.context(), 128, "use_sliding_window is off unless it is set");
+    let window = |window| read(mistral(window)).unwrap().window(0);
+    assert_eq!([window(json!(64)), window(json!(4096)), window(Value::Null)], [Some(64), Some(4096), None]);
+    assert_eq!(read(mistral(json!(64))).unwrap().context(), 128);
+    let qwen = |uses: bool| {
+        json!({"model_type": null, "architectures": ["Qwen2ForCausalLM"], "num_key_value_heads": 2, "sliding_window": 64,
+            "use_sliding_window": uses, "max_window_layers": 1})
+    };
+    let windowed = read(qwen(true)).unwrap();
+    assert_eq!([windowed.window(0), windowed.window(1)], [None, Some(64)]);
+    let qwen = read(qwen(false)).unwrap();
+    assert_eq!(qwen.window(1), None, "use_sliding_window is off unless it is set");
     assert!(qwen.has_bias(Linear::Q) && !qwen.has_bias(Linear::O));
 }
 
@@ -121,6 +138,19 @@ fn what_is_written_reads_back() {
         config.write(folder.path(), "bfloat16").unwrap();
         assert_eq!(Config::read(folder.path()).unwrap(), config);
     }
+}
+
+/// Nothing is computed with sizes that no file can hold, and none of their products wraps.
+#[test]
+fn sizes_that_no_memory_holds_are_refused() {
+    let layers = refusal(json!({"num_hidden_layers": 1_000_000_000}));
+    assert_eq!(layers, "config.json: num_hidden_layers: asks for 1000000000 blocks, and the limit \"layers\" is 4096");
+    let wide = refusal(json!({"hidden_size": 2_147_483_646, "vocab_size": 2_147_483_647, "intermediate_size": 2_147_483_647}));
+    assert!(wide.contains("more than memory can address"), "{wide}");
+    let most =
+        read(json!({"hidden_size": 1_000_000, "vocab_size": 1_000_000, "intermediate_size": 1_000_000, "head_dim": 16})).unwrap();
+    assert!(most.parameters() > 2_000_000_000_000 && most.cache_bytes() > 0);
+    assert_eq!(most.lora_parameters(Linear::BLOCK, usize::MAX), usize::MAX);
 }
 
 #[test]

@@ -55,11 +55,19 @@ impl Rows {
     /// # Errors
     /// As [`Rows::new`], and `Io` or `Format` if the file cannot be read, is empty or no UTF-8.
     pub fn read(path: &Path, tokenizer: &Tokenizer, length: usize) -> Result<Self> {
+        Self::new(tokenizer.encode(&Self::text(path)?)?, length).map_err(|e| e.within(path.display()))
+    }
+
+    /// The text of a file, without a byte order mark.
+    ///
+    /// # Errors
+    /// `Io`, if it cannot be read; `Format`, if it is no UTF-8 or empty; `Limit`, if it is too large.
+    pub fn text(path: &Path) -> Result<String> {
         let text = read_text(path, &limits::TEXT)?;
         if text.is_empty() {
             return Err(Error::format(path, "the file is empty; training needs text"));
         }
-        Self::new(tokenizer.encode(&text)?, length).map_err(|e| e.within(path.display()))
+        Ok(text)
     }
 
     /// Rows that hold these samples, each row at least one.
@@ -129,7 +137,7 @@ impl Rows {
     /// The share of the rows' places that samples fill: 1 for text.
     pub fn filled(&self) -> f64 {
         // A sample's last token foretells nothing and takes no place.
-        (self.tokens.len() - self.ends.len()) as f64 / (self.count() * (self.length - 1)) as f64
+        (self.tokens.len() - self.ends.len()) as f64 / (self.count() as f64 * (self.length - 1) as f64)
     }
 
     /// Takes rows off the end: those to train on, and a tail of this share of them to evaluate on, at least one if the share is above 0.

@@ -8,9 +8,11 @@ use monotile::{DType, Error, ErrorKind, Result, Rng, Tensor};
 use super::config::{LoraConfig, Site};
 use super::pair::Pair;
 use super::start::{Base, Start};
+use crate::alien;
 use crate::config::Config;
 use crate::linear::Layer;
 use crate::model::Model;
+use crate::weights::open_safetensors;
 
 /// The file of an adapter's matrices.
 pub(super) const MATRICES: &str = "adapter_model.safetensors";
@@ -98,7 +100,7 @@ impl Adapter {
             let what = format!("the adapter holds whole modules ({saved}), which only merging applies: monotile lora merge");
             return Err(Error::new(ErrorKind::Unsupported, format!("{}: {what}", folder.display())));
         }
-        let file = SafeTensors::open(folder.join(MATRICES))?;
+        let file = open_matrices(folder)?;
         let refuse = |what: String| Error::format(file.path(), what);
         let sites = config.sites_of_any_rank(model).map_err(|e| e.within(folder.display()))?;
         let matrix = |site: &Site, which: &str, shape: [usize; 2]| {
@@ -203,6 +205,17 @@ impl Adapter {
     pub fn parameters(&self) -> usize {
         self.pairs.iter().map(|(_, pair)| pair.a.len() + pair.b.len()).sum()
     }
+}
+
+/// Opens the file of an adapter's matrices.
+pub(super) fn open_matrices(folder: &Path) -> Result<SafeTensors> {
+    let path = folder.join(MATRICES);
+    if !path.exists()
+        && let Some(other) = alien::instead(folder)
+    {
+        return Err(other);
+    }
+    open_safetensors(&path)
 }
 
 fn write_matrices(folder: &Path, pairs: &[(Layer, Pair)]) -> Result<()> {

@@ -1,6 +1,6 @@
 //! What adapters make of a model's tensors, in any of its rows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use monotile::{DType, Error, ErrorKind, Result, Tensor};
 use super::deltas::Deltas;
 use super::pair::Pair;
 use crate::json::Fields;
-use crate::weights::Weights;
+use crate::weights::{HEAD, Weights};
 
 /// How many elements are worked on at a time.
 const BLOCK: usize = 1 << 21;
@@ -27,9 +27,24 @@ const BLOCK: usize = 1 << 21;
 ///
 /// # Source
 /// PEFT 0.21, `tuners/lora/layer.py` and `model.py`.
+///
+/// # Tied output layers
+/// Where the model's output layer is its embedding, PEFT adapts the one and leaves the other what it was: so does this, and the model
+/// that comes out has an output layer of its own. (PEFT's own merge of factors changes both, so that its live adapter and its merged
+/// model differ; the live one is what was trained.) A whole tensor that PEFT loads in place, not through `modules_to_save`, changes both.
 pub struct Combined {
     changes: BTreeMap<String, Change>,
     whole: BTreeMap<String, Tensor>,
+    /// The embedding and the output layer that it is tied to in the model, and no longer afterwards.
+    parted: Option<Parted>,
+}
+
+/// A tied model's embedding and output layer.
+struct Parted {
+    embedding: String,
+    head: String,
+    /// What both become before either is changed, where the adapter holds it.
+    both: Option<Tensor>,
 }
 
 /// The change of one tensor, its factors in f32.
@@ -49,27 +64,34 @@ pub(super) struct Rows {
 }
 
 impl Combined {
-    /// These adapters, each multiplied by its weight.
+    /// These adapters, each multiplied by its weight, for this model. Names may lack the `model.` before them on either side.
     ///
     /// # Errors
-    /// `Value`, if two hold one tensor whole, or none is given; `Shape`, if their changes of one module differ in size; `Unsupported`, if an
-    /// adapter is of transposed layers (`fan_in_fan_out`).
-    pub fn new(adapters: &[(Deltas, f64)]) -> Result<Self> {
+    /// `Value`, if two hold one tensor whole, none is given, or the model lacks a tensor that changes, naming what is missing and what
+    /// there is; `Shape`, if changes of one module differ in size, or from the model's; `Unsupported`, if an adapter is of transposed
+    /// layers (`fan_in_fan_out`), and for integers.
+    pub fn new(adapters: &[(Deltas, f64)], weights: &Weights) -> Result<Self> {
         if adapters.is_empty() {
             return Err(Error::value("lora: there is no adapter to merge"));
         }
         let mut terms: BTreeMap<String, Vec<(Pair, f64, bool)>> = BTreeMap::new();
         let mut whole = BTreeMap::new();
+        let stored = |name: String| weights.stored(&name).map(str::to_string).unwrap_or(name);
+        let mut in_place = BTreeSet::new();
         for (deltas, weight) in adapters {
             refuse_transposed(deltas.source())?;
             for (module, delta) in deltas.modules() {
                 let [a, b] = [&delta.pair.a, &delta.pair.b].map(|t| t.to_dtype(DType::F32));
                 let pair = Pair::new(a?, b?, delta.pair.scaling);
-                terms.entry(format!("{module}.weight")).or_default().push((pair, *weight, delta.embedding));
+                terms.entry(stored(format!("{module}.weight"))).or_default().push((pair, *weight, delta.embedding));
             }
             for (name, tensor) in deltas.saved() {
                 // What PEFT saves of an adapted embedding beside its factors.
-                let name = name.replace(".base_layer.", ".");
+                let own = stored(name.replace(".base_layer.", "."));
+                if deltas.loads_in_place(name) {
+                    in_place.insert(own.clone());
+                }
+                let name = own;
                 if whole.insert(name.clone(), tensor.clone()).is_some() {
                     return Err(Error::value(format!("lora: tensor {name:?} is whole in two adapters, which cannot be summed")));
                 }
@@ -81,16 +103,48 @@ impl Combined {
             let pair = if one { terms[0].0.clone() } else { concatenated(&terms).map_err(|e| e.within(&name))? };
             Ok((name, Change { pair, embedding }))
         };
-        Ok(Self { changes: terms.into_iter().map(sum).collect::<Result<_>>()?, whole })
+        let mut this = Self { changes: terms.into_iter().map(sum).collect::<Result<_>>()?, whole, parted: None };
+        this.part(weights, &in_place);
+        this.check(weights)?;
+        Ok(this)
+    }
+
+    /// Parts a tied output layer from its embedding, if the adapters do.
+    fn part(&mut self, weights: &Weights, in_place: &BTreeSet<String>) {
+        let Some(embedding) = weights.tied() else { return };
+        let head = HEAD.to_string();
+        if !self.touches(embedding) && !self.touches(&head) {
+            return;
+        }
+        let taken = [embedding, head.as_str()].into_iter().find(|name| in_place.contains(*name));
+        let both = taken.and_then(|name| self.whole.get(name).cloned());
+        if both.is_some() && self.changes.keys().all(|name| name != embedding && *name != head) {
+            let others = self.whole.keys().filter(|name| *name == embedding || **name == head);
+            if others.clone().all(|name| in_place.contains(name)) {
+                // Both are loaded with the same numbers, and stay one.
+                if let Some(tensor) = self.whole.remove(&head) {
+                    self.whole.entry(embedding.to_string()).or_insert(tensor);
+                }
+                return;
+            }
+        }
+        self.parted = Some(Parted { embedding: embedding.to_string(), head, both });
+    }
+
+    /// Whether an output layer that was the embedding is a tensor of its own afterwards: its name, and the embedding's.
+    pub fn parts(&self) -> Option<(&str, &str)> {
+        self.parted.as_ref().map(|parted| (parted.head.as_str(), parted.embedding.as_str()))
+    }
+
+    /// The name of the model's tensor that a tensor is made of: its own, but that of a parted output layer.
+    pub(super) fn origin<'a>(&'a self, name: &'a str) -> &'a str {
+        self.parts().filter(|(head, _)| *head == name).map_or(name, |(_, embedding)| embedding)
     }
 
     /// Requires that the model has every tensor that changes, in its shape.
-    ///
-    /// # Errors
-    /// `Value`, naming what is missing and what there is; `Shape`, naming both shapes; `Unsupported` for integers.
-    pub fn check(&self, weights: &Weights) -> Result<()> {
+    fn check(&self, weights: &Weights) -> Result<()> {
         let wanted: Vec<&String> = self.names().collect();
-        let missing: Vec<&&String> = wanted.iter().filter(|name| !weights.contains(name)).collect();
+        let missing: Vec<&&String> = wanted.iter().filter(|name| !weights.contains(self.origin(name))).collect();
         if let Some(first) = missing.first() {
             let there = weights.names().find(|name| name.ends_with("_proj.weight")).or_else(|| weights.names().next());
             let there = there.unwrap_or("nothing");
@@ -101,13 +155,14 @@ impl Combined {
             )));
         }
         for name in wanted {
-            let found = weights.shape(name).unwrap_or_default();
+            let origin = self.origin(name);
+            let found = weights.shape(origin).unwrap_or_default();
             let shape = self.shape(name);
             if shape != found {
                 return Err(Error::shape(format!("lora: tensor {name:?} is {found:?} in the model and {shape:?} in the adapter")));
             }
-            if !weights.dtype(name).is_some_and(DType::is_float) {
-                let stored = weights.file(name).and_then(|file| file.stored(name)).unwrap_or_default();
+            if !weights.dtype(origin).is_some_and(DType::is_float) {
+                let stored = weights.file(origin).and_then(|file| file.stored(origin)).unwrap_or_default();
                 let message = format!("lora: tensor {name:?} is of {stored} in the model; f64, f32, f16 and bf16 are merged");
                 return Err(Error::new(ErrorKind::Unsupported, message));
             }
@@ -122,7 +177,13 @@ impl Combined {
 
     /// Whether a tensor is changed or replaced.
     pub fn touches(&self, name: &str) -> bool {
-        self.changes.contains_key(name) || self.whole.contains_key(name)
+        self.changes.contains_key(name) || self.whole.contains_key(name) || self.both(name).is_some()
+    }
+
+    /// What a tensor of a parted pair becomes before it is changed.
+    fn both(&self, name: &str) -> Option<&Tensor> {
+        let parted = self.parted.as_ref().filter(|parted| name == parted.head || name == parted.embedding)?;
+        parted.both.as_ref()
     }
 
     /// Whether the adapter holds a tensor whole.
@@ -165,7 +226,7 @@ impl Combined {
     /// These rows of a tensor, before and after, the latter in `dtype`.
     pub(super) fn rows(&self, name: &str, before: &Tensor, rows: Range<usize>, dtype: DType) -> Result<Rows> {
         let before = before.slice(0, rows.clone())?;
-        let from = match self.whole.get(name) {
+        let from = match self.whole.get(name).or_else(|| self.both(name)) {
             Some(whole) => whole.slice(0, rows.clone())?,
             None => before.clone(),
         };

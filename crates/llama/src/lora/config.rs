@@ -112,7 +112,7 @@ const UNDERSTOOD: [&str; 34] = [
 ];
 
 /// Starts of training that leave the base weights as they are; others (PiSSA, OLoRA, ...) train on changed ones.
-const STARTS: [&str; 3] = ["gaussian", "orthogonal", "eva"];
+const STARTS: [&str; 4] = ["gaussian", "orthogonal", "eva", "mica"];
 
 impl LoraConfig {
     /// Reads `adapter_config.json` of an adapter's folder.
@@ -123,9 +123,8 @@ impl LoraConfig {
     pub fn read(folder: &Path) -> Result<Self> {
         let fields = Fields::read(&folder.join("adapter_config.json"))?;
         refuse_unsupported(&fields)?;
-        let Some(targets) = targets(&fields, "target_modules")? else {
-            return Err(fields.refuse("target_modules", "is missing"));
-        };
+        // PEFT then takes those that it knows for the architecture: queries and values, for the models that are computed here.
+        let targets = targets(&fields, "target_modules")?.unwrap_or_default();
         let rank = fields.count("r")?;
         let dropout = match fields.get("lora_dropout").map(Value::as_f64) {
             None => 0.0,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use monotile::io::{SafeTensors, write_safetensors};
 use monotile::{DType, Error, ErrorKind, Result, Tensor};
 
-use super::adapter::{MATRICES, PREFIX};
+use super::adapter::{MATRICES, PREFIX, open_matrices};
 use super::config::{LoraConfig, Scales};
 use super::pair::Pair;
 use super::targets::Targets;
@@ -49,14 +49,23 @@ impl Deltas {
     /// ```
     pub fn read(folder: &Path) -> Result<Self> {
         let config = LoraConfig::read(folder)?;
-        let file = SafeTensors::open(folder.join(MATRICES))?;
+        let file = open_matrices(folder)?;
         let scales = Scales::new(&config).map_err(|e| e.within(folder.display()))?;
         let mut names: BTreeMap<&str, [Option<&str>; 2]> = BTreeMap::new();
         let mut saved = BTreeMap::new();
         for name in file.names() {
             match part(&file, name)? {
                 Part::Factor { module, which } => names.entry(module).or_default()[which] = Some(name),
-                Part::Whole(tensor) => drop(saved.insert(tensor.to_string(), file.tensor(name)?)),
+                Part::Whole(tensor) => {
+                    let found = file.tensor(name)?;
+                    let twice = saved
+                        .insert(tensor.clone(), found.clone())
+                        .map_or(Ok(false), |other| same(&other, &found).map(|same| !same))?;
+                    if twice {
+                        return Err(Error::format(file.path(), format!("tensor {tensor:?} is held twice, with other numbers")));
+                    }
+                }
+                Part::Before => {}
             }
         }
         if names.is_empty() && saved.is_empty() {
@@ -127,6 +136,15 @@ impl Deltas {
         &self.saved
     }
 
+    /// Whether PEFT loads a whole tensor into the base model itself, so that a tied output layer changes with the embedding: it does,
+    /// unless `modules_to_save` gives the module a copy of its own.
+    pub(super) fn loads_in_place(&self, tensor: &str) -> bool {
+        let module = tensor.rsplit_once('.').map_or(tensor, |(module, _)| module);
+        let copied =
+            |name: &String| module.strip_suffix(name.as_str()).is_some_and(|before| before.is_empty() || before.ends_with('.'));
+        !self.config.modules_to_save.iter().any(copied)
+    }
+
     /// The element type of its factors: that of the first.
     pub fn dtype(&self) -> DType {
         self.modules.first().map_or(DType::F32, |(_, delta)| delta.pair.a.dtype())
@@ -135,8 +153,14 @@ impl Deltas {
 
 /// What a tensor of the file is.
 enum Part<'a> {
-    Factor { module: &'a str, which: usize },
-    Whole(&'a str),
+    Factor {
+        module: &'a str,
+        which: usize,
+    },
+    /// A tensor of the model, by its name there.
+    Whole(String),
+    /// What a module held before training, which PEFT keeps beside.
+    Before,
 }
 
 /// Tells by its name what a tensor is: `base_model.model.M.lora_A.weight`, with an adapter's own name after `lora_A` or without.
@@ -144,7 +168,14 @@ fn part<'a>(file: &SafeTensors, name: &'a str) -> Result<Part<'a>> {
     let Some(inner) = name.strip_prefix(PREFIX) else {
         return Err(Error::format(file.path(), format!("tensor {name:?} does not begin with {PREFIX:?}, as PEFT's tensors do")));
     };
-    let Some((module, rest)) = inner.split_once(".lora_") else { return Ok(Part::Whole(inner)) };
+    let Some((module, rest)) = inner.split_once(".lora_") else {
+        if inner.contains(".original_module.") {
+            return Ok(Part::Before);
+        }
+        // Where the vocabulary has grown, PEFT writes what it saves under the name that it has in memory, too.
+        let plain = inner.replace(".modules_to_save.default.", ".").replace(".modules_to_save.", ".");
+        return Ok(Part::Whole(plain));
+    };
     let which = match rest.split('.').next() {
         Some("A" | "embedding_A") => 0,
         Some("B" | "embedding_B") => 1,
@@ -175,6 +206,11 @@ fn delta(file: &SafeTensors, module: &str, names: [Option<&str>; 2], scales: &Sc
         return Err(refuse(format!("module {module:?} has rank {found}, adapter_config.json gives it {rank}")));
     }
     Ok(Delta { pair: Pair::new(a, b, scaling), embedding })
+}
+
+/// Whether two tensors hold the same numbers.
+fn same(one: &Tensor, other: &Tensor) -> Result<bool> {
+    Ok(one.shape() == other.shape() && one.to_f64_vec()? == other.to_f64_vec()?)
 }
 
 fn factor(file: &SafeTensors, name: &str) -> Result<Tensor> {

@@ -110,7 +110,8 @@ pub fn extract(
     let plan = json!({"extract": [fingerprint(base)?, fingerprint(tuned)?], "options": format!("{options:?}")});
     let staged = Staged::open(out, &plan)?;
     found(staged.found());
-    match work.fill(staged.folder(), base, seen) {
+    let files = || work.base.files().iter().chain(work.tuned.files());
+    match work.fill(staged.folder(), base, seen).and_then(|()| files().try_for_each(SafeTensors::check_unchanged)) {
         Ok(()) => staged.finish(),
         Err(error) => Err(staged.give_up(&error)),
     }

@@ -33,15 +33,14 @@ pub struct Merged {
 /// not yet on the disk, and gives the same bytes; whether there was one is what `found` is told.
 ///
 /// # Errors
-/// As [`Combined::check`] and [`Weights::open`]; `Value`, if the folder holds something, or another run is writing it; `Unsupported` for a
+/// As [`Combined::new`] and [`Weights::open`]; `Value`, if the folder holds something, or another run is writing it; `Unsupported` for a
 /// touched tensor of an element type that is not read; `Io`, a full disk for example, naming the folder.
 ///
 /// # Cost
 /// Every byte is read and written once; 2 m n r operations a changed matrix. Memory: blocks of 2 Mi elements, and the adapters.
 pub fn merge(model: &Path, adapters: &[(Deltas, f64)], dtype: Option<DType>, out: &Path, seen: &mut Seen<'_>) -> Result<()> {
     let weights = Weights::open(model)?;
-    let combined = Combined::new(adapters)?;
-    combined.check(&weights)?;
+    let combined = Combined::new(adapters, &weights)?;
     let terms = adapters.iter().map(|(deltas, weight)| Ok(json!([fingerprint(deltas.source())?, weight.to_string()])));
     let terms: Vec<Value> = terms.collect::<Result<_>>()?;
     let plan = json!({"merge": fingerprint(model)?, "adapters": terms, "dtype": dtype.map(DType::name)});
@@ -52,8 +51,9 @@ pub fn merge(model: &Path, adapters: &[(Deltas, f64)], dtype: Option<DType>, out
         for file in weights.files() {
             bytes += shard(file, &combined, dtype, staged.folder(), &mut *seen.tensor)?;
         }
+        weights.files().iter().try_for_each(SafeTensors::check_unchanged)?;
         copy_others(model, staged.folder())?;
-        describe(model, staged.folder(), dtype, bytes)
+        describe(model, staged.folder(), dtype, &combined, bytes)
     };
     match filled() {
         Ok(()) => staged.finish(),
@@ -75,7 +75,12 @@ fn shard(file: &SafeTensors, combined: &Combined, dtype: Option<DType>, to: &Pat
         Some(own) if own.is_float() => Some(Planned::new(name, dtype.unwrap_or(own), file.shape(name).unwrap_or_default())),
         _ => Planned::copy(file, name),
     };
-    let plan: Vec<Planned> = file.names().filter_map(planned).collect();
+    let mut plan: Vec<Planned> = file.names().filter_map(planned).collect();
+    if let Some((head, embedding)) = combined.parts()
+        && let Some(own) = file.dtype(embedding)
+    {
+        plan.push(Planned::new(head, dtype.unwrap_or(own), file.shape(embedding).unwrap_or_default()));
+    }
     let bytes = plan.iter().map(Planned::bytes).sum();
     let elements = |planned: &Planned| monotile::tensor::count(planned.shape()) as u64;
     let before = |planned: &Planned| {
@@ -93,14 +98,15 @@ fn shard(file: &SafeTensors, combined: &Combined, dtype: Option<DType>, to: &Pat
     writer.plan()[..writer.written()].iter().map(before).for_each(&mut *seen);
     while let Some(planned) = writer.pending().cloned() {
         let name = planned.name();
-        let kept = file.dtype(name).filter(|own| own.is_float()).is_none_or(|own| dtype.is_none_or(|dtype| dtype == own));
+        let origin = combined.origin(name);
+        let kept = file.dtype(origin).filter(|own| own.is_float()).is_none_or(|own| dtype.is_none_or(|dtype| dtype == own));
         let changed = if !combined.touches(name) && kept {
-            file.bytes(name).map_or(Ok(()), |bytes| writer.write_bytes(bytes))?;
+            file.bytes(origin).map_or(Ok(()), |bytes| writer.write_bytes(bytes))?;
             0
         } else {
             tensor(file, name, combined, dtype, &mut writer)?
         };
-        file.release(name);
+        file.release(origin);
         seen(Merged { changed: Some(changed), ..before(&planned) });
     }
     writer.finish()?;
@@ -115,8 +121,9 @@ fn tensor(
     dtype: Option<DType>,
     writer: &mut SafeTensorsWriter,
 ) -> Result<u64> {
-    let weight = with_rows(&file.tensor(name)?)?;
-    let shape = file.shape(name).unwrap_or_default();
+    let origin = combined.origin(name);
+    let weight = with_rows(&file.tensor(origin)?)?;
+    let shape = file.shape(origin).unwrap_or_default();
     let dtype = dtype.unwrap_or(weight.dtype());
     let mut changed = 0;
     for rows in blocks(shape) {
@@ -134,8 +141,9 @@ pub(super) fn count(marks: &Tensor) -> Result<u64> {
     Ok(marks.to_vec::<bool>()?.iter().map(|&mark| u64::from(mark)).sum())
 }
 
-/// Writes the index, with the sum of bytes, and the element type into `config.json`.
-fn describe(model: &Path, to: &Path, dtype: Option<DType>, bytes: usize) -> Result<()> {
+/// Writes the index, with the sum of bytes and a parted output layer, and the element type into `config.json`, and that the layer is not
+/// tied.
+fn describe(model: &Path, to: &Path, dtype: Option<DType>, combined: &Combined, bytes: usize) -> Result<()> {
     let index = model.join(INDEX);
     if index.exists() && !model.join(crate::weights::WEIGHTS).exists() {
         let mut value: Value = parse(&index)?;
@@ -143,18 +151,30 @@ fn describe(model: &Path, to: &Path, dtype: Option<DType>, bytes: usize) -> Resu
             value["metadata"] = json!({});
         }
         value["metadata"]["total_size"] = json!(bytes);
+        if let Some((head, embedding)) = combined.parts() {
+            value["weight_map"][head] = value["weight_map"][embedding].clone();
+        }
         write_json(&to.join(INDEX), &value)?;
     }
     let config = model.join("config.json");
-    if let Some(dtype) = dtype.filter(|_| config.exists()) {
-        let name = match dtype {
-            DType::BF16 => "bfloat16",
-            DType::F16 => "float16",
-            _ => "float32",
-        };
+    if config.exists() && (dtype.is_some() || combined.parts().is_some()) {
         let mut value: Value = parse(&config)?;
-        let field = if value.get("torch_dtype").is_some() { "torch_dtype" } else { "dtype" };
-        value[field] = json!(name);
+        if let Some(dtype) = dtype {
+            let name = match dtype {
+                DType::BF16 => "bfloat16",
+                DType::F16 => "float16",
+                DType::F64 => "float64",
+                _ => "float32",
+            };
+            let field = if value.get("torch_dtype").is_some() { "torch_dtype" } else { "dtype" };
+            value[field] = json!(name);
+        }
+        if combined.parts().is_some() {
+            value["tie_word_embeddings"] = json!(false);
+            if let Some(inner) = value.get_mut("text_config").and_then(|inner| inner.get_mut("tie_word_embeddings")) {
+                *inner = json!(false);
+            }
+        }
         let text = serde_json::to_string_pretty(&value).unwrap_or_default();
         write_beside(&to.join("config.json"), |file| std::io::Write::write_all(file, text.as_bytes()))?;
     }

@@ -62,26 +62,27 @@ pub struct Verified {
 /// adds it.
 ///
 /// # Errors
-/// As [`Combined::check`]; `Unsupported` for a touched tensor of an element type that is not read.
+/// `Unsupported` for a touched tensor of an element type that is not read.
 ///
 /// # Cost
 /// Both checkpoints are read once, in blocks of 2 Mi elements.
 pub fn verify(base: &Weights, combined: &Combined, merged: &Weights, seen: &mut dyn FnMut(Verified)) -> Result<()> {
-    combined.check(base)?;
-    let extra = merged.names().filter(|name| !base.contains(name));
-    for name in base.names().chain(extra) {
+    let parted = combined.parts().map(|(head, _)| head);
+    let extra = merged.names().filter(|&name| !base.contains(name) && Some(name) != parted);
+    for name in base.names().chain(parted).chain(extra) {
         let touched = combined.touches(name);
+        let origin = combined.origin(name);
         let told = |verdict| Verified { tensor: name.to_string(), touched, norm: None, times: None, verdict };
-        let found = match (base.shape(name), merged.shape(name)) {
+        let found = match (base.shape(origin), merged.shape(name)) {
             (None, _) => told(Verdict::Extra),
             (_, None) => told(Verdict::Missing),
             (Some(before), Some(after)) if before != after => told(Verdict::Shape(after.to_vec())),
-            _ if !touched && bytes(base, name) == bytes(merged, name) => told(Verdict::Exact),
+            _ if !touched && bytes(base, origin) == bytes(merged, name) => told(Verdict::Exact),
             // Bytes of types that are not read can only be compared.
-            _ if base.dtype(name).is_none() || merged.dtype(name).is_none() => told(Verdict::Changed),
+            _ if base.dtype(origin).is_none() || merged.dtype(name).is_none() => told(Verdict::Changed),
             _ => tensor(name, base, combined, merged)?,
         };
-        base.release(name);
+        base.release(origin);
         merged.release(name);
         seen(found);
     }
@@ -90,7 +91,7 @@ pub fn verify(base: &Weights, combined: &Combined, merged: &Weights, seen: &mut 
 
 /// The element type and the bytes of a tensor.
 fn bytes<'a>(weights: &'a Weights, name: &str) -> Option<(&'a str, &'a [u8])> {
-    let file = weights.file(name)?;
+    let (file, name) = (weights.file(name)?, weights.stored(name)?);
     file.stored(name).zip(file.bytes(name))
 }
 
@@ -111,9 +112,10 @@ struct Sums {
 }
 
 fn tensor(name: &str, base: &Weights, combined: &Combined, merged: &Weights) -> Result<Verified> {
-    let (before, after) = (with_rows(&base.any(name)?)?, with_rows(&merged.any(name)?)?);
+    let origin = combined.origin(name);
+    let (before, after) = (with_rows(&base.any(origin)?)?, with_rows(&merged.any(name)?)?);
     let mut sums = Sums::default();
-    for range in blocks(base.shape(name).unwrap_or_default()) {
+    for range in blocks(base.shape(origin).unwrap_or_default()) {
         let rows = combined.rows(name, &before, range.clone(), after.dtype())?;
         let found = after.slice(0, range.clone())?;
         let different = count(&found.ne(&rows.after)?)?;

@@ -1,6 +1,16 @@
 //! `tokenizer.json`: text to token numbers and back.
 
+mod added;
+mod around;
+mod bpe;
+mod decode;
+mod file;
+mod letters;
+mod normalize;
+mod part;
+mod pattern;
 mod spans;
+mod split;
 mod stream;
 mod train;
 
@@ -8,12 +18,18 @@ use std::io::Write;
 use std::path::Path;
 
 use monotile::io::write_beside;
-use monotile::{Error, ErrorKind, Result};
+use monotile::{Error, ErrorKind, Result, limits};
 use serde_json::{Map, Value, json};
-use tokenizers::pipeline::{EncodeOptions, PipelineTokenizer};
 
 use crate::config::Config;
 use crate::json::{read_json, write_json};
+use added::{Added, Found};
+use around::Around;
+use bpe::Bpe;
+use decode::Decoder;
+use file::File;
+use normalize::Normalizer;
+use split::{Piece, Splitter};
 
 pub(crate) use spans::Spans;
 pub use stream::TextStream;
@@ -25,6 +41,10 @@ const END: &str = "</s>";
 
 /// A tokenizer: made here, or read from the `tokenizer.json` that is published with a checkpoint.
 ///
+/// A text goes through the parts that the file has, in its order: added tokens are found, what lies between is normalized and split
+/// into words, words are encoded by byte pairs, and tokens are put around. Numbers are those of the `tokenizers` library, on which
+/// transformers stands.
+///
 /// # Example
 /// ```
 /// let bytes = monotile_llama::Tokenizer::bytes();
@@ -33,26 +53,39 @@ const END: &str = "</s>";
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub struct Tokenizer {
-    pipeline: PipelineTokenizer,
+    added: Added,
+    normalizer: Normalizer,
+    splitter: Splitter,
+    bpe: Bpe,
+    around: Around,
+    decoder: Decoder,
+    /// The tokens by their numbers.
+    names: Vec<Option<Box<str>>>,
     json: String,
-    /// The token of the highest number, and that number.
-    last: (String, u32),
     source: String,
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.json` of a checkpoint's folder.
+    /// Reads `tokenizer.json` of a checkpoint's folder. It alone decides which tokens are put around a text: transformers leaves
+    /// `add_bos_token` and `add_eos_token` of `tokenizer_config.json` unread where there is such a file.
     ///
     /// # Errors
-    /// `Io`, if there is none; `Format`, if it is malformed or of a kind other than byte-pair encoding.
+    /// `Io`, if there is none; `Format`, if it is malformed; `Unsupported` for models other than byte-pair encoding and for parts that
+    /// nothing here computes, by their names; `Limit`, if it asks for more than [`monotile::limits`] allow.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("tokenizer.json");
+        if !path.exists()
+            && let Some(other) = ["tokenizer.model", "vocab.json", "tekken.json"].iter().find(|name| folder.join(name).exists())
+        {
+            let what = format!("there is {other} and no tokenizer.json, which transformers' save_pretrained writes");
+            return Err(Error::new(ErrorKind::Unsupported, format!("{}: {what}", folder.display())));
+        }
         Self::parse(read_json(&path)?, path.display().to_string())
     }
 
     /// The tokenizer whose numbers below 256 are bytes, with `<s>` 256 and `</s>` 257.
     pub fn bytes() -> Self {
-        let vocabulary = (0..=u8::MAX).map(|byte| train::letter(byte).to_string());
+        let vocabulary = (0..=u8::MAX).map(|byte| letters::letter(byte).to_string());
         let tokens: Vec<String> = vocabulary.chain([BEGIN.to_string(), END.to_string()]).collect();
         Self::from_parts(&tokens, &[])
     }
@@ -76,7 +109,7 @@ impl Tokenizer {
             );
             return Err(Error::value(message));
         }
-        let (pairs, merges) = train::byte_pairs(text, vocabulary - special.len());
+        let (pairs, merges) = train::byte_pairs(text, vocabulary - special.len())?;
         let tokens: Vec<String> = special.into_iter().chain(pairs).collect();
         Ok(Self::from_parts(&tokens, &merges))
     }
@@ -107,24 +140,40 @@ impl Tokenizer {
     }
 
     fn parse(json: String, source: String) -> Result<Self> {
-        let refuse = |what: String| Error::new(ErrorKind::Format, format!("{source}: {what}"));
-        let value: Value = serde_json::from_str(&json).map_err(|e| refuse(format!("not JSON: {e}")))?;
-        let last = last_token(&value).ok_or_else(|| refuse("field \"model.vocab\" is missing or holds no tokens".into()))?;
+        let error = |kind, what: String| Error::new(kind, format!("{source}: {what}"));
+        let refuse = |what: String| {
+            let kind = if what.contains(" is not supported") { ErrorKind::Unsupported } else { ErrorKind::Format };
+            error(if what.contains("the limit \"") { ErrorKind::Limit } else { kind }, what)
+        };
+        let mut file: File = serde_json::from_str(&json).map_err(|e| refuse(format!("no tokenizer: {e}")))?;
+        let Some(model) = file.model.take() else { return Err(refuse("field \"model\" is missing".into())) };
+        model.check().map_err(refuse)?;
         // Memory is taken up to the highest number; every token takes more than a byte of the file, so numbers beyond its size are lies.
-        if last.1 as usize >= json.len() {
-            return Err(refuse(format!("token {:?} has number {} in a file of {} bytes", last.0, last.1, json.len())));
+        if let Some((token, id)) = model.vocab.iter().find(|(_, id)| *id as usize >= json.len()) {
+            return Err(refuse(format!("token {token:?} has number {id} in a file of {} bytes", json.len())));
         }
-        let canonical = tokenizers::canonicalize_str(&json).map_err(|e| refuse(e.to_string()))?;
-        let pipeline = tokenizers::from_json(&canonical).map_err(|e| refuse(e.to_string()))?;
-        let this = Self { pipeline, json, last, source };
-        // A pattern that nothing here can match shows only when a text is split.
-        this.encode("a")?;
-        Ok(this)
+        let highest = model.vocab.iter().map(|(_, id)| u64::from(*id) + 1).max().unwrap_or(0);
+        let count = (model.vocab.len() + file.added_tokens.len()) as u64;
+        limits::VOCABULARY.admit(&source, highest.max(count))?;
+        let normalizer = Normalizer::read(&file.normalizer).map_err(refuse)?;
+        let splitter = Splitter::read(&file.pre_tokenizer).map_err(refuse)?;
+        let around = Around::read(&file.post_processor).map_err(refuse)?;
+        let decoder = Decoder::read(&file.decoder).map_err(refuse)?;
+        let bpe = Bpe::new(model, splitter.byte_level).map_err(refuse)?;
+        let added = Added::new(file.added_tokens, &bpe.ids, &normalizer).map_err(refuse)?;
+        let of_added = || added.all().map(|(id, token)| (id, token.content.as_str()));
+        let mut names = Vec::new();
+        for (id, token) in bpe.ids.iter().map(|(token, &id)| (id, &**token)).chain(of_added()) {
+            let at = id as usize;
+            names.resize(names.len().max(at + 1), None);
+            names[at] = Some(token.into());
+        }
+        Ok(Self { added, normalizer, splitter, bpe, around, decoder, names, json, source })
     }
 
     /// One more than the highest token number.
     pub fn vocabulary(&self) -> usize {
-        self.last.1 as usize + 1
+        self.names.len()
     }
 
     /// Checks that a model has a row for every token.
@@ -132,12 +181,12 @@ impl Tokenizer {
     /// # Errors
     /// `Value`, naming the token that has none.
     pub fn check_fits(&self, config: &Config) -> Result<()> {
-        let (name, id) = &self.last;
-        if *id as usize >= config.vocab_size {
-            let size = config.vocab_size;
-            return Err(Error::value(format!("{}: token {id}, {name:?}, is beyond the model's vocabulary of {size}", self.source)));
+        let (size, last) = (config.vocab_size, self.names.len().saturating_sub(1));
+        if last < size {
+            return Ok(());
         }
-        Ok(())
+        let name = self.names[last].as_deref().unwrap_or_default();
+        Err(Error::value(format!("{}: token {last}, {name:?}, is beyond the model's vocabulary of {size}", self.source)))
     }
 
     /// The tokens of a text, with those that the tokenizer itself puts around one.
@@ -145,7 +194,10 @@ impl Tokenizer {
     /// # Errors
     /// `Value`, where a text has parts that the vocabulary cannot spell.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        self.encode_with(text, &EncodeOptions::default())
+        let mut tokens = self.around.before.clone();
+        self.append(text, &mut tokens)?;
+        tokens.extend_from_slice(&self.around.after);
+        Ok(tokens)
     }
 
     /// The tokens of a text alone, with none put around it: special tokens are those that the text itself names.
@@ -153,27 +205,54 @@ impl Tokenizer {
     /// # Errors
     /// As [`encode`](Tokenizer::encode).
     pub fn encode_alone(&self, text: &str) -> Result<Vec<u32>> {
-        self.encode_with(text, &EncodeOptions::no_specials())
+        let mut tokens = Vec::new();
+        self.append(text, &mut tokens)?;
+        Ok(tokens)
     }
 
-    fn encode_with(&self, text: &str, options: &EncodeOptions) -> Result<Vec<u32>> {
-        let mut tokens = Vec::new();
-        let encoded = self.pipeline.encode_into(text, options, &mut tokens);
-        encoded.map_err(|e| Error::value(format!("{}: {e}", self.source)))?;
-        Ok(tokens.into_iter().map(u32::from).collect())
+    fn append(&self, text: &str, tokens: &mut Vec<u32>) -> Result<()> {
+        let mut work = self.bpe.work();
+        let appended = self.added.in_given(text, &mut |found| match found {
+            Found::Token(id) => Ok(tokens.push(id)),
+            Found::Text(part) => {
+                let begins = part.start == 0;
+                let normalized = self.normalizer.apply(&text[part])?;
+                self.added.in_normalized(&normalized, &mut |found| match found {
+                    Found::Token(id) => Ok(tokens.push(id)),
+                    Found::Text(part) => {
+                        let piece = Piece { first: begins && part.start == 0, text: &normalized[part] };
+                        self.splitter.each(piece, &mut |word| work.encode(word, tokens))
+                    }
+                })
+            }
+        });
+        appended.map_err(|e| e.within(&self.source))
     }
 
     /// The text of some tokens, without special ones; bytes that are no UTF-8 become U+FFFD.
     ///
     /// # Errors
-    /// `Value`, where the tokenizer's decoder refuses.
+    /// `Limit`, where the tokenizer's decoder makes too much of them.
     pub fn decode(&self, tokens: &[u32]) -> Result<String> {
-        self.pipeline.decode(tokens, true).map_err(|e| Error::value(format!("{}: {e}", self.source)))
+        let spellings = tokens.iter().filter_map(|&id| self.shown(id)).map(str::to_string).collect();
+        self.decoder.apply(spellings).map_err(|e| e.within(&self.source))
+    }
+
+    /// The token of a number, if decoding shows it.
+    fn shown(&self, id: u32) -> Option<&str> {
+        let shown = !self.added.token(id).is_some_and(|token| token.special);
+        self.names.get(id as usize)?.as_deref().filter(|_| shown)
     }
 
     /// Decodes token by token, holding back what is not yet whole characters.
     pub fn stream(&self) -> TextStream<'_> {
-        TextStream::new(self)
+        TextStream::new(self, &[])
+    }
+
+    /// [`stream`](Tokenizer::stream) of what follows these tokens, whose text is out already: a space that would go at the beginning of
+    /// a text then stays.
+    pub fn stream_after(&self, tokens: &[u32]) -> TextStream<'_> {
+        TextStream::new(self, tokens)
     }
 
     /// Writes `tokenizer.json` and, where none is there, a `tokenizer_config.json` for transformers.
@@ -191,20 +270,10 @@ impl Tokenizer {
         write_json(&beside, &config)
     }
 
-    /// The number of a special token, such as `<s>`.
+    /// The number of an added token, such as `<s>`.
     pub fn special(&self, name: &str) -> Option<u32> {
-        self.pipeline.get_added_vocabulary().token_to_id(name)
+        self.added.id(name)
     }
-}
-
-/// The token of the highest number in the vocabulary or among added tokens.
-fn last_token(value: &Value) -> Option<(String, u32)> {
-    let id = |v: &Value| v.as_u64().and_then(|id| u32::try_from(id).ok());
-    let vocabulary = value.get("model")?.get("vocab")?.as_object()?;
-    let named = vocabulary.iter().filter_map(|(token, v)| Some((token.as_str(), id(v)?)));
-    let added = value.get("added_tokens").and_then(Value::as_array).into_iter().flatten();
-    let added = added.filter_map(|token| Some((token.get("content")?.as_str()?, id(token.get("id")?)?)));
-    named.chain(added).max_by_key(|&(_, id)| id).map(|(token, id)| (token.to_string(), id))
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use monotile::{Error, Result};
-use serde_json::Value;
 
-use super::{Tokenizer, train};
+use super::decode::byte;
+use super::{Tokenizer, letters};
 
 /// Finds a tokenizer's tokens in texts.
 ///
@@ -21,21 +21,11 @@ pub(crate) struct Spans<'a> {
 impl Tokenizer {
     /// Makes ready to find tokens in texts.
     pub(crate) fn spans(&self) -> Spans<'_> {
-        let value: Value = serde_json::from_str(&self.json).unwrap_or_default();
-        let level = uses_byte_level(&value["pre_tokenizer"]) || uses_byte_level(&value["decoder"]);
-        let bytes: HashMap<char, u8> = (0..=u8::MAX).map(|byte| (train::letter(byte), byte)).collect();
-        let spell = |token: &str| match level {
-            true => token.chars().map(|letter| bytes.get(&letter).copied()).collect(),
-            false => spelled_with_metaspace(token),
-        };
-        let id = |v: &Value| v.as_u64().and_then(|id| u32::try_from(id).ok());
-        let mut spelled = HashMap::new();
-        for (token, number) in value["model"]["vocab"].as_object().into_iter().flatten() {
-            spelled.extend(id(number).zip(spell(token)));
-        }
-        for token in value["added_tokens"].as_array().into_iter().flatten() {
-            spelled.extend(id(&token["id"]).zip(token["content"].as_str().map(|content| content.as_bytes().to_vec())));
-        }
+        let level = self.splitter.byte_level;
+        let spell = |token: &str| if level { letters::bytes(token) } else { spelled_with_metaspace(token) };
+        let named = (0u32..).zip(&self.names).filter_map(|(id, name)| Some((id, spell(name.as_deref()?)?)));
+        let mut spelled: HashMap<u32, Vec<u8>> = named.collect();
+        spelled.extend(self.added.all().map(|(id, token)| (id, token.content.as_bytes().to_vec())));
         Spans { tokenizer: self, spelled }
     }
 }
@@ -95,22 +85,15 @@ impl Spans<'_> {
     }
 }
 
-/// Whether a part of a tokenizer, or a part of that, is one of bytes.
-fn uses_byte_level(part: &Value) -> bool {
-    let mut inner = ["pretokenizers", "decoders"].iter().filter_map(|name| part[name].as_array()).flatten();
-    part["type"] == "ByteLevel" || inner.any(uses_byte_level)
-}
-
 /// What a token of SentencePiece's alphabet spells.
 fn spelled_with_metaspace(token: &str) -> Option<Vec<u8>> {
-    let byte = token.strip_prefix("<0x").and_then(|rest| rest.strip_suffix('>')).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-    Some(byte.map_or_else(|| token.replace('▁', " ").into_bytes(), |byte| vec![byte]))
+    Some(byte(token).map_or_else(|| token.replace('▁', " ").into_bytes(), |byte| vec![byte]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     /// The tokens that have a byte of one of the parts.
     fn learned(tokenizer: &Tokenizer, text: &str, parts: &[Range<usize>]) -> Vec<u32> {

@@ -7,7 +7,7 @@ use super::Tokenizer;
 /// A character has at most four bytes, so more tokens than this without a whole one are no character at all.
 const LONGEST_CHARACTER: usize = 4;
 
-/// Text out of tokens that come one by one; made by [`Tokenizer::stream`].
+/// Text out of tokens that come one by one; made by [`Tokenizer::stream`] and [`Tokenizer::stream_after`].
 ///
 /// # Example
 /// ```
@@ -26,8 +26,9 @@ pub struct TextStream<'a> {
 }
 
 impl<'a> TextStream<'a> {
-    pub(super) fn new(tokenizer: &'a Tokenizer) -> Self {
-        Self { tokenizer, tokens: Vec::new(), context: 0 }
+    pub(super) fn new(tokenizer: &'a Tokenizer, before: &[u32]) -> Self {
+        let tokens: Vec<u32> = before.iter().copied().filter(|&token| tokenizer.shown(token).is_some()).collect();
+        Self { tokenizer, context: tokens.len(), tokens }
     }
 
     /// The text that this token completes; empty while a character is unfinished.
@@ -35,13 +36,17 @@ impl<'a> TextStream<'a> {
     /// # Errors
     /// As [`Tokenizer::decode`].
     pub fn push(&mut self, token: u32) -> Result<String> {
+        // Special tokens have no text, and so are no context either: the next token is none that a text begins with.
+        if self.tokenizer.shown(token).is_none() {
+            return Ok(String::new());
+        }
         self.tokens.push(token);
         let (before, whole) = self.texts()?;
         let held = self.tokens.len() - self.context;
         if whole.ends_with('\u{fffd}') && held <= LONGEST_CHARACTER {
             return Ok(String::new());
         }
-        let text = after(&before, &whole);
+        let text = self.after(&before, &whole)?;
         // Decoders look back at most one token (a leading space, say), so what is out already serves as context no longer.
         self.tokens.drain(..self.context);
         self.context = self.tokens.len();
@@ -54,15 +59,19 @@ impl<'a> TextStream<'a> {
     /// As [`Tokenizer::decode`].
     pub fn finish(self) -> Result<String> {
         let (before, whole) = self.texts()?;
-        Ok(after(&before, &whole))
+        self.after(&before, &whole)
+    }
+
+    /// What `whole` adds to `before`. Where it is no continuation of it (bytes that are no text change what stands before them), the
+    /// text of the tokens held back alone.
+    fn after(&self, before: &str, whole: &str) -> Result<String> {
+        match whole.strip_prefix(before) {
+            Some(text) => Ok(text.to_string()),
+            None => self.tokenizer.decode(&self.tokens[self.context..]),
+        }
     }
 
     fn texts(&self) -> Result<(String, String)> {
         Ok((self.tokenizer.decode(&self.tokens[..self.context])?, self.tokenizer.decode(&self.tokens)?))
     }
-}
-
-/// What `whole` adds to `before`; where it is no continuation of it (a decoder that rewrites), everything.
-fn after(before: &str, whole: &str) -> String {
-    whole.strip_prefix(before).unwrap_or(whole).to_string()
 }

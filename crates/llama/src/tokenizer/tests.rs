@@ -77,7 +77,7 @@ fn a_vocabulary_below_the_bytes_is_refused() {
 #[test]
 fn malformed_tokenizers_are_refused() {
     let refused = |value: Value| parse(&value).err().unwrap().to_string();
-    assert_eq!(refused(json!({})), "tokenizer.json: field \"model.vocab\" is missing or holds no tokens");
+    assert_eq!(refused(json!({})), "tokenizer.json: field \"model\" is missing");
     assert_eq!(
         refused(json!({ "model": { "type": "BPE", "vocab": {} } })),
         "tokenizer.json: field \"model.vocab\" is missing or holds no tokens"
@@ -86,12 +86,37 @@ fn malformed_tokenizers_are_refused() {
     far["model"]["vocab"]["z"] = json!(4_000_000_000_u32);
     let bytes = far.to_string().len();
     assert_eq!(refused(far), format!("tokenizer.json: token \"z\" has number 4000000000 in a file of {bytes} bytes"));
-    let unknown = refused(json!({ "model": { "type": "Magic", "vocab": { "a": 0 } } }));
-    assert!(unknown.starts_with("tokenizer.json: "), "{unknown}");
+    for (kind, vocab) in
+        [("Unigram", json!([["a", -1.5], ["b", -2.0]])), ("WordLevel", json!({ "a": 0 })), ("WordPiece", json!({ "a": 0 }))]
+    {
+        let error = parse(&json!({ "model": { "type": kind, "vocab": vocab } })).err().unwrap();
+        let wanted = format!("tokenizer.json: model {kind:?} is not supported; byte-pair encoding (\"BPE\") is");
+        assert_eq!((error.to_string(), error.kind()), (wanted, ErrorKind::Unsupported));
+    }
+    let part = |name: &str, part: Value| {
+        let mut value: Value = serde_json::from_str(&Tokenizer::bytes().json).unwrap();
+        value[name] = part;
+        refused(value)
+    };
+    let precompiled = part("normalizer", json!({ "type": "Precompiled", "precompiled_charsmap": "" }));
+    assert!(precompiled.starts_with("tokenizer.json: normalizer \"Precompiled\" is not supported; NFC, NFD,"), "{precompiled}");
+    assert!(
+        part("pre_tokenizer", json!({ "type": "UnicodeScripts" })).contains("pre_tokenizer \"UnicodeScripts\" is not supported")
+    );
+    assert!(part("decoder", json!({ "type": "CTC" })).contains("decoder \"CTC\" is not supported"));
+    assert!(part("post_processor", json!({ "type": "Odd" })).contains("post_processor \"Odd\" is not supported"));
+    let regex = part("pre_tokenizer", json!({ "type": "Split", "pattern": { "Regex": "(" }, "behavior": "Isolated" }));
+    assert!(regex.contains("pattern \"(\" is not a regular expression"), "{regex}");
     let folder = tempfile::tempdir().unwrap();
     let missing = Tokenizer::read(folder.path()).err().unwrap();
     assert_eq!(missing.kind(), ErrorKind::Io);
     assert!(missing.to_string().ends_with("tokenizer.json: no such file or folder (reading)"), "{missing}");
+    std::fs::write(folder.path().join("tokenizer.model"), "").unwrap();
+    let other = Tokenizer::read(folder.path()).err().unwrap().to_string();
+    assert!(
+        other.ends_with("there is tokenizer.model and no tokenizer.json, which transformers' save_pretrained writes"),
+        "{other}"
+    );
 }
 
 /// LLaMA 3 and Qwen2 split words by this pattern; without it their tokenizers do not load.
@@ -151,4 +176,67 @@ fn a_tokenizer_that_falls_back_to_bytes_loads() {
     let mut stream = tokenizer.stream();
     let parts: Vec<String> = tokens.iter().map(|&token| stream.push(token).unwrap()).collect();
     assert_eq!(parts, ["", "hi", " hi", " ", "", "é"]);
+}
+
+/// What a small file may ask for is bounded before memory is taken.
+#[test]
+fn tokenizers_that_ask_for_too_much_are_refused() {
+    let with = |name: &str, part: Value| {
+        let mut value: Value = serde_json::from_str(&Tokenizer::bytes().json).unwrap();
+        value[name] = part;
+        parse(&value)
+    };
+    let ten = |from: &str, to: &str| json!({ "type": "Replace", "pattern": { "String": from }, "content": to.repeat(10) });
+    let growing = |steps: usize| {
+        let list: Vec<Value> = (0..steps).map(|i| if i % 2 == 0 { ten("a", "b") } else { ten("b", "a") }).collect();
+        json!({ "type": "Sequence", "normalizers": list })
+    };
+    let refused = with("normalizer", growing(10)).unwrap().encode("aaaa").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Limit);
+    assert!(
+        refused.to_string().contains("the normalizer of a text of 4 bytes: asks for at least 65 times its length"),
+        "{refused}"
+    );
+    assert_eq!(with("normalizer", growing(3)).unwrap().encode("a").unwrap().len(), 1000);
+    let decoders = json!({ "type": "Sequence", "decoders": growing(10)["normalizers"].clone() });
+    let refused = with("decoder", decoders).unwrap().decode(&[u32::from(b'a'); 4]).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Limit);
+    let long: Vec<u32> = vec![256; 400];
+    let pieces: Vec<Value> = (0..400).map(|_| json!({ "SpecialToken": { "id": "x", "type_id": 0 } })).collect();
+    let around = json!({ "type": "TemplateProcessing", "single": pieces, "pair": [], "special_tokens": { "x": { "ids": long } } });
+    let refused = with("post_processor", around).err().unwrap();
+    assert_eq!(refused.kind(), ErrorKind::Limit);
+    assert!(refused.to_string().contains("the limit \"tokens-around\" is 65536"), "{refused}");
+    let steps: Vec<Value> = vec![json!({ "type": "NFC" }); 65];
+    let refused = with("normalizer", json!({ "type": "Sequence", "normalizers": steps })).err().unwrap();
+    assert!(refused.to_string().contains("normalizer: asks for 65 steps, and the limit \"tokenizer-steps\" is 64"), "{refused}");
+}
+
+/// A vocabulary without a token for every byte, as SmolLM2's, encodes what it can spell.
+#[test]
+fn a_vocabulary_that_lacks_bytes_loads_and_says_what_it_cannot_spell() {
+    let mut value: Value = serde_json::from_str(&Tokenizer::bytes().json).unwrap();
+    value["model"]["vocab"].as_object_mut().unwrap().remove(&letters::letter(4).to_string());
+    let tokenizer = parse(&value).unwrap();
+    assert_eq!(tokenizer.encode("ab").unwrap(), [97, 98]);
+    let refused = tokenizer.encode("a\u{4}").unwrap_err().to_string();
+    assert_eq!(refused, "tokenizer.json: the vocabulary has no token for the byte 0x04, which the text holds");
+}
+
+/// What is decoded after a prompt is no beginning of a text, and special tokens are none either.
+#[test]
+fn a_stream_after_a_prompt_keeps_the_first_space() {
+    let mut vocabulary = Map::new();
+    for (name, id) in ["<unk>", "<s>", "</s>", "▁a", "▁b", "▁c"].into_iter().zip(0..) {
+        vocabulary.insert(name.into(), json!(id));
+    }
+    let added = json!([{ "id": 1, "content": "<s>", "special": true, "normalized": false }]);
+    let metaspace = json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": "always" });
+    let model = json!({ "type": "BPE", "unk_token": "<unk>", "vocab": vocabulary, "merges": [] });
+    let value = json!({ "added_tokens": added, "pre_tokenizer": metaspace, "decoder": metaspace, "model": model });
+    let tokenizer = parse(&value).unwrap();
+    let all = |mut stream: TextStream, tokens: &[u32]| tokens.iter().map(|&token| stream.push(token).unwrap()).collect::<String>();
+    assert_eq!(all(tokenizer.stream(), &[3, 4, 1, 5]), "a b c");
+    assert_eq!(all(tokenizer.stream_after(&[1, 3]), &[4, 1, 5]), " b c");
+    assert_eq!(all(tokenizer.stream_after(&[1]), &[1, 4, 5]), "b c");
 }

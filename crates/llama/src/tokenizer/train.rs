@@ -2,25 +2,26 @@
 
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
-/// The letter that stands for a byte in `tokenizer.json`: itself where it prints, else one from U+0100 on, in order.
-pub(super) fn letter(byte: u8) -> char {
-    let prints = |b: u8| matches!(b, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
-    if prints(byte) {
-        return char::from(byte);
-    }
-    let before = (0..byte).filter(|&b| !prints(b)).count() as u32;
-    char::from_u32(0x100 + before).expect("U+0100 to U+0143 are characters")
-}
+use monotile::{Error, Result};
+
+use super::letters::letter;
+use super::pattern::{GPT2, Pattern};
+
+/// Pairs of tokens in the order in which they are merged.
+type Merges = Vec<(String, String)>;
 
 /// The tokens and merges that describe a text best: 256 letters of bytes, then pairs by frequency, to at most `count` tokens.
 ///
 /// Ties go to the pair of the lower token numbers, so the same text always gives the same tokens.
-pub(super) fn byte_pairs(text: &str, count: usize) -> (Vec<String>, Vec<(String, String)>) {
+///
+/// # Errors
+/// None that a text can cause.
+pub(super) fn byte_pairs(text: &str, count: usize) -> Result<(Vec<String>, Merges)> {
     let mut tokens: Vec<String> = (0..=u8::MAX).map(|byte| letter(byte).to_string()).collect();
     tokens.sort();
     let number: HashMap<String, u32> = tokens.iter().cloned().zip(0..).collect();
     let spell = |word: &str| word.bytes().map(|byte| number[&letter(byte).to_string()]).collect();
-    let mut learned = Words::new(count_words(text).into_iter().map(|(word, times)| (spell(word), times)).collect());
+    let mut learned = Words::new(count_words(text)?.into_iter().map(|(word, times)| (spell(word), times)).collect());
 
     let mut merges = Vec::new();
     while tokens.len() < count
@@ -31,7 +32,7 @@ pub(super) fn byte_pairs(text: &str, count: usize) -> (Vec<String>, Vec<(String,
         tokens.push(format!("{a}{b}"));
         merges.push((a, b));
     }
-    (tokens, merges)
+    Ok((tokens, merges))
 }
 
 /// Words as lists of tokens, how often each occurs, and what follows from that for pairs.
@@ -104,65 +105,19 @@ impl Words {
 }
 
 /// How often each word of a text occurs, in the order of their bytes.
-fn count_words(text: &str) -> Vec<(&str, i64)> {
+fn count_words(text: &str) -> Result<Vec<(&str, i64)>> {
     let mut counts: HashMap<&str, i64> = HashMap::new();
-    for word in words(text) {
-        *counts.entry(word).or_default() += 1;
-    }
+    let words = Pattern::regex(GPT2).map_err(Error::value)?;
+    let mut at = 0;
+    words.each(text, &mut |word| {
+        debug_assert_eq!(word.start, at, "the pattern leaves nothing out");
+        at = word.end;
+        *counts.entry(&text[word]).or_default() += 1;
+        Ok(())
+    })?;
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_unstable();
-    counts
-}
-
-/// What a character is to the splitting of words.
-#[derive(PartialEq, Clone, Copy)]
-enum Class {
-    Letter,
-    Number,
-    Space,
-    Other,
-}
-
-fn class(c: char) -> Class {
-    if c.is_alphabetic() {
-        Class::Letter
-    } else if c.is_numeric() {
-        Class::Number
-    } else if c.is_whitespace() {
-        Class::Space
-    } else {
-        Class::Other
-    }
-}
-
-/// The words of a text as the GPT-2 pattern, which `ByteLevel` stands for, cuts it:
-/// `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`.
-fn words(mut rest: &str) -> impl Iterator<Item = &str> {
-    std::iter::from_fn(move || {
-        let first = rest.chars().next()?;
-        let (word, after) = rest.split_at(word_length(rest, first));
-        rest = after;
-        Some(word)
-    })
-}
-
-/// The bytes of the word that a text begins with.
-fn word_length(text: &str, first: char) -> usize {
-    const SUFFIXES: [&str; 7] = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
-    if let Some(suffix) = SUFFIXES.into_iter().find(|suffix| text.starts_with(suffix)) {
-        return suffix.len();
-    }
-    let run = |text: &str, of: Class| text.chars().take_while(|&c| class(c) == of).map(char::len_utf8).sum::<usize>();
-    let body = text.strip_prefix(' ').unwrap_or(text);
-    match body.chars().next().map(class) {
-        Some(class @ (Class::Letter | Class::Number | Class::Other)) => text.len() - body.len() + run(body, class),
-        _ => {
-            let spaces = run(text, Class::Space);
-            // The last space before a word belongs to that word, if there are others before it.
-            let last = text[..spaces].chars().next_back().map_or(0, char::len_utf8);
-            if spaces < text.len() && spaces > first.len_utf8() { spaces - last } else { spaces }
-        }
-    }
+    Ok(counts)
 }
 
 #[cfg(test)]
@@ -170,15 +125,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_keep_their_leading_space() {
-        let cut: Vec<&str> = words("It's  3 p.m.,\n\n said  ").collect();
-        assert_eq!(cut, ["It", "'s", " ", " 3", " p", ".", "m", ".,", "\n\n", " said", "  "]);
-        assert_eq!(words("").count(), 0);
-    }
-
-    #[test]
     fn the_most_frequent_pair_is_merged_first() {
-        let (tokens, merges) = byte_pairs("low low low lower newest", 259);
+        let (tokens, merges) = byte_pairs("low low low lower newest", 259).unwrap();
         assert_eq!(tokens.len(), 259);
         // "lo" and "ow" occur 4 times each; "lo" has the lower token numbers.
         assert_eq!(merges[0], ("l".into(), "o".into()));
@@ -187,15 +135,8 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_has_a_letter_of_its_own() {
-        let letters: BTreeSet<char> = (0..=u8::MAX).map(letter).collect();
-        assert_eq!(letters.len(), 256);
-        assert_eq!((letter(b' '), letter(b'\n'), letter(b'a')), ('Ġ', 'Ċ', 'a'));
-    }
-
-    #[test]
     fn a_pair_that_occurs_once_is_not_merged() {
-        let (tokens, merges) = byte_pairs("abc", 300);
+        let (tokens, merges) = byte_pairs("abc", 300).unwrap();
         assert_eq!((tokens.len(), merges.len()), (256, 0));
     }
 }

@@ -38,6 +38,9 @@ pub struct TrainOptions {
     pub checkpointing: bool,
 }
 
+/// The most rows of one step: their numbers are drawn beforehand.
+const MOST_ROWS: usize = 1 << 30;
+
 impl Default for TrainOptions {
     fn default() -> Self {
         Self {
@@ -69,6 +72,12 @@ impl TrainOptions {
             if count == 0 {
                 return Err(Error::value(format!("train: {name} must be 1 or above, got 0")));
             }
+        }
+        if self.batch.checked_mul(self.accumulate).is_none_or(|rows| rows > MOST_ROWS) {
+            let (batch, accumulate) = (self.batch, self.accumulate);
+            return Err(Error::value(format!(
+                "train: batch {batch} times accumulate {accumulate} is more than {MOST_ROWS} rows a step"
+            )));
         }
         if self.patience == Some(0) {
             return Err(Error::value("train: patience must be 1 or above, got 0"));
@@ -140,6 +149,8 @@ mod tests {
         let default = TrainOptions::default;
         let refused = |options: TrainOptions| options.check().unwrap_err().to_string();
         assert_eq!(refused(TrainOptions { batch: 0, ..default() }), "train: batch must be 1 or above, got 0");
+        let rows = "train: batch 9223372036854775808 times accumulate 2 is more than 1073741824 rows a step";
+        assert_eq!(refused(TrainOptions { batch: 1 << 63, accumulate: 2, ..default() }), rows);
         assert_eq!(refused(TrainOptions { learning_rate: f64::NAN, ..default() }), "train: learning_rate must be above 0, got NaN");
         assert_eq!(
             refused(TrainOptions { betas: (0.9, 1.0), ..default() }),

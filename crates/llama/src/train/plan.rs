@@ -62,35 +62,41 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a run on rows of `length` tokens, computed in `compute`.
+    /// The plan of a run on rows of `length` tokens, computed in `compute`. What does not fit 64 bits counts as the largest number that
+    /// does: no machine has it.
     pub fn new(config: &Config, subject: Subject, length: usize, options: &TrainOptions, compute: DType) -> Self {
         let number = if compute == DType::F64 { 8 } else { 4 };
         let (trained, started) = match subject {
             Subject::Everything => (config.parameters(), 0),
             Subject::Adapter { sites, start, .. } => {
-                let trained = sites.iter().map(|site| site.rank * config.shape(site.layer.linear()).iter().sum::<usize>()).sum();
-                (trained, if start.needs_weight() { 4 * trained } else { 0 })
+                let one = |site: &Site| site.rank.saturating_mul(config.shape(site.layer.linear()).iter().sum());
+                let trained = sites.iter().map(one).fold(0, usize::saturating_add);
+                (trained, if start.needs_weight() { trained.saturating_mul(4) } else { 0 })
             }
         };
         let foretold = length.saturating_sub(1);
-        let tokens = (options.batch * foretold) as u64;
-        let bytes = |numbers: usize| numbers as u64 * number * tokens;
+        let tokens = product(&[options.batch, foretold]);
+        let bytes = |numbers: u64| numbers.saturating_mul(number).saturating_mul(tokens);
         let (hidden, blocks) = (config.hidden_size, config.num_hidden_layers);
-        let kept: Vec<usize> = (0..blocks).map(|block| block_keeps(config, subject, block)).collect();
-        let largest = kept.iter().copied().max().unwrap_or(0);
-        let cotangents = block_cotangents(config);
-        let activations = if options.checkpointing { blocks * hidden } else { kept.iter().sum() };
-        let again = if options.checkpointing { largest + cotangents } else { cotangents };
-        let trained_bytes = trained as u64 * number;
+        // Where everything is trained, a block is as the others.
+        let (kinds, of_each) = if matches!(subject, Subject::Everything) { (1, blocks) } else { (blocks, 1) };
+        let kept = || (0..kinds).map(|block| block_keeps(config, subject, block) as u64);
+        let largest = kept().max().unwrap_or(0);
+        let all = kept().fold(0, u64::saturating_add).saturating_mul(of_each as u64);
+        let cotangents = block_cotangents(config) as u64;
+        let activations = if options.checkpointing { product(&[blocks, hidden]) } else { all };
+        let again = if options.checkpointing { largest.saturating_add(cotangents) } else { cotangents };
+        let trained_bytes = (trained as u64).saturating_mul(number);
+        let kept_whole = 3 + u64::from(options.patience.is_some());
         Self {
             trained,
-            state: (3 + u64::from(options.patience.is_some())) * trained_bytes + started as u64,
-            gradients: if options.accumulate > 1 { 2 } else { 1 } * trained_bytes,
+            state: trained_bytes.saturating_mul(kept_whole).saturating_add(started as u64),
+            gradients: trained_bytes.saturating_mul(if options.accumulate > 1 { 2 } else { 1 }),
             activations: bytes(activations),
-            logits: bytes(hidden + head_keeps(config, subject)),
+            logits: bytes((hidden + head_keeps(config, subject)) as u64),
             // The logits' cotangents are gone when the first block's turn comes.
-            work: bytes(again.max(config.vocab_size + hidden)),
-            tokens: tokens * options.accumulate as u64,
+            work: bytes(again.max((config.vocab_size + hidden) as u64)),
+            tokens: tokens.saturating_mul(options.accumulate as u64),
             steps: options.steps,
         }
     }
@@ -98,8 +104,14 @@ impl Plan {
     /// Bytes at the peak of a step.
     pub fn memory(&self) -> u64 {
         // Clipping makes shortened gradients while the activations are gone.
-        self.state + (self.gradients + self.activations + self.logits + self.work).max(2 * self.gradients)
+        let passing = [self.activations, self.logits, self.work].into_iter().fold(self.gradients, u64::saturating_add);
+        self.state.saturating_add(passing.max(self.gradients.saturating_mul(2)))
     }
+}
+
+/// A product of counts, or the largest number where it is beyond that.
+fn product(counts: &[usize]) -> u64 {
+    counts.iter().fold(1, |product, &count| product.saturating_mul(count as u64))
 }
 
 /// Numbers a token that a block keeps.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Step, Trainer};
 use crate::model::Model;
+use crate::staged::Lock;
 
 /// The file of a run's state, in its folder.
 const STATE: &str = "training.safetensors";
@@ -79,14 +80,14 @@ pub enum Finished {
 /// from it to the same result.
 ///
 /// # Errors
-/// `Value`, if the folder holds the state of a run that is not to be resumed, settings differ from those of the one to resume, or there
-/// is patience and nothing held out to evaluate on; `Io`, if files cannot be written.
+/// `Value`, if another run is writing the folder, it holds the state of a run that is not to be resumed, settings differ from those of
+/// the one to resume, or there is patience and nothing held out to evaluate on; `Io`, if files cannot be written.
 pub fn run(trainer: &mut Trainer, run: &Run, mut observe: impl FnMut(Event) -> ControlFlow<()>) -> Result<Finished> {
     if trainer.options().patience.is_some() && trainer.held_out.is_none() {
         return Err(Error::value("train: patience needs held-out rows to evaluate on, and there are none"));
     }
+    let _lock = Lock::within(&run.folder)?;
     let state = run.folder.join(STATE);
-    std::fs::create_dir_all(&run.folder).map_err(|e| Error::io("writing", &run.folder, &e))?;
     let mut log = Log { path: run.folder.join(LOG), lines: Vec::new() };
     let mut stopped = false;
     if state.exists() {

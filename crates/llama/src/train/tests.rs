@@ -144,6 +144,49 @@ fn a_state_of_other_settings_is_not_resumed() {
     assert!(other.resume(&path).is_err());
 }
 
+/// Every byte of weights, averages, losses and settings counts.
+#[test]
+fn a_state_of_which_a_byte_was_changed_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let make = || Trainer::new(adapted(0.0), Trained::Adapter, rows(), options()).unwrap();
+    let mut trainer = make();
+    trainer.step().unwrap();
+    trainer.save(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    make().resume(&path).unwrap();
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    let mut changed = 0;
+    // In the header, what stands between words may be any blank.
+    let places = (0..header).filter(|&at| whole[at] != b' ').chain((header..whole.len()).step_by(7)).chain([whole.len() - 1]);
+    for at in places {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        std::fs::write(&path, &bytes).unwrap();
+        let refused = make().resume(&path);
+        assert!(refused.is_err(), "byte {at} of {} was changed and not noticed", whole.len());
+        changed += usize::from(
+            refused
+                .unwrap_err()
+                .to_string()
+                .ends_with(": has changed since it was saved: its checksum is another; begin the run anew"),
+        );
+    }
+    assert!(changed > (whole.len() - header) / 7, "{changed}");
+    let text = |from: &str, to: &str| {
+        let at = whole.windows(from.len()).position(|window| window == from.as_bytes()).unwrap();
+        let mut bytes = whole.clone();
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        std::fs::write(&path, &bytes).unwrap();
+        make().resume(&path).unwrap_err().to_string()
+    };
+    assert!(
+        text("\"checksum\"", "\"checksun\"")
+            .ends_with("state: was saved without a checksum, by an earlier version; begin the run anew")
+    );
+    assert!(text("\"settings\"", "\"settingt\"").ends_with("state: is not the state of a training run"));
+}
+
 #[test]
 fn training_an_adapter_leaves_the_weights_alone() {
     let model = adapted(0.0);

@@ -6,14 +6,19 @@ use monotile::Tensor;
 
 /// The folder with checkpoints and reference results; `None`, with a word about it, where there is none.
 pub fn data() -> Option<PathBuf> {
+    cases("../data/llama")
+}
+
+/// A folder of the reference cases; `None`, with a word about it, where there is none.
+pub fn cases(below: &str) -> Option<PathBuf> {
     let cases = std::env::var_os("MONOTILE_CASES").map(PathBuf::from);
     let cases = cases.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/cases"));
-    let data = cases.join("../data/llama");
-    if !data.is_dir() {
-        eprintln!("skipped: {} is not there; set MONOTILE_CASES to the folder of reference cases", data.display());
+    let folder = cases.join(below);
+    if !folder.is_dir() {
+        eprintln!("skipped: {} is not there; set MONOTILE_CASES to the folder of reference cases", folder.display());
         return None;
     }
-    Some(data)
+    Some(folder)
 }
 
 /// The largest difference of two tensors of one shape.

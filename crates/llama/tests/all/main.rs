@@ -5,3 +5,6 @@ mod checkpoints;
 mod common;
 mod lora_references;
 mod references;
+mod reported;
+mod tied;
+mod tokenizers;

@@ -14,7 +14,7 @@ use super::parts::{affine, check_rows, common, cross, dot, leading, of_batch, re
 /// Shapes: the three are `(…, 3)`; leading dimensions broadcast, the result is `(…, 4, 4)`.
 ///
 /// # Errors
-/// If rows have not 3 numbers, leading dimensions do not broadcast, eye and target coincide, or up is 0 or parallel to the direction of view (their sine
+/// If rows have not 3 numbers, leading dimensions do not broadcast, a number is not finite, eye and target coincide, or up is 0 or parallel to the direction of view (their sine
 /// is below 16 ε).
 ///
 /// # Example
@@ -34,6 +34,11 @@ pub fn look_at(eye: &Tensor, target: &Tensor, up: &Tensor) -> Result<Tensor> {
     let [eye, target, up] = common(OP, [eye, target, up])?;
     let rows = |x: &Tensor| x.expand(&shape(&all, &[3]));
     let (eye, target, up) = (rows(&eye)?, rows(&target)?, rows(&up)?);
+    for (what, x) in [("eye", &eye), ("target", &target), ("up", &up)] {
+        let refuse =
+            |i: usize| Error::value(format!("{OP}: {what} is {}, not finite{}", shown(x, &all, i / 3), of_batch(&all, i / 3)));
+        refuse_where(x, |x| !x.is_finite(), refuse)?;
+    }
     let back = unit(&eye.sub(&target)?, |i| {
         Error::value(format!("{OP}: eye and target are both {}{}", shown(&eye, &all, i), of_batch(&all, i)))
     })?;
@@ -72,6 +77,9 @@ pub(crate) fn specs() -> Vec<Spec> {
                 distance(&seen, &super::parts::row(&[&zero, &zero, &-&distance_to])?)
             })
             .orders(2)
+            .may_hide_nan()
+            .refuses(vec![one(1.0), numbers(&[0.0, f64::NAN, 2.0]), normal(&[3])], "look_at: target is [0, NaN, 2], not finite")
+            .refuses(vec![one(f64::INFINITY), one(1.0), normal(&[3])], "look_at: eye is [inf, inf, inf], not finite")
             .refuses(vec![one(1.0), one(1.0), normal(&[3])], "look_at: eye and target are both [1, 1, 1]")
             .refuses(
                 vec![

@@ -43,10 +43,11 @@ impl Depth {
 /// | infinite | −1 | −near |
 /// | infinite, reversed | 0 | near |
 ///
-/// Shapes: the four are `(…)` and broadcast, the result is `(…, 4, 4)`. `far` is not read where depth is infinite.
+/// Shapes: the four are `(…)` and broadcast, the result is `(…, 4, 4)`. `far` is not read where depth is infinite; elsewhere it may be infinite too, and
+/// a and b are their limits.
 ///
 /// # Errors
-/// If fovy is not between 0 and π, aspect or near not above 0, or far not beyond near; or shapes do not broadcast.
+/// If fovy is not between 0 and π, aspect or near not above 0 and finite, or far not beyond near; or shapes do not broadcast.
 ///
 /// # Example
 /// ```
@@ -63,20 +64,31 @@ pub fn perspective(fovy: &Tensor, aspect: &Tensor, near: &Tensor, far: &Tensor, 
     let [fovy, aspect, near, far] = common(OP, [fovy, aspect, near, far])?;
     // Comparisons are phrased so that NaN is refused.
     refuse(OP, &fovy, |x| x > 0.0 && x < std::f64::consts::PI, "the angle of view is", "it must be between 0 and π")?;
-    refuse(OP, &aspect, |x| x > 0.0, "the aspect is", "it must be above 0")?;
-    refuse(OP, &near, |x| x > 0.0, "near is", "it must be above 0")?;
+    let length = |x: f64| x > 0.0 && x.is_finite();
+    refuse(OP, &aspect, length, "the aspect is", "it must be above 0")?;
+    refuse(OP, &near, length, "near is", "it must be above 0")?;
     if !depth.is_infinite() {
         refuse(OP, &far.sub(&near)?, |x| x > 0.0, "far lies beyond near by", "that must be above 0")?;
     }
     let half = fovy.mul_scalar(0.5)?;
     let f = half.cos()?.div(&half.sin()?)?;
     let [o, one] = &zero_and_one(f.dtype());
+    // A far plane at infinity leaves the limits of a and b: they are put in where the fractions of infinities would be no numbers.
+    let endless = !depth.is_infinite() && far.detach().to_f64_vec()?.contains(&f64::INFINITY);
+    let ends = far.lt(&Tensor::filled(&[], f64::INFINITY, far.dtype())?)?;
+    let far = if endless { ends.where_(&far, &near.detach().mul_scalar(2.0)?)? } else { far };
     let (a, b) = match depth {
         Depth::ZeroOne => (&far / &(&near - &far), &near * &far / (&near - &far)),
         Depth::MinusOneOne => ((&far + &near) / (&near - &far), &far * &near * 2.0 / (&near - &far)),
         Depth::Reversed => (&near / &(&far - &near), &near * &far / (&far - &near)),
         Depth::Infinite => (-one, -&near),
-        Depth::InfiniteReversed => (o.clone(), near),
+        Depth::InfiniteReversed => (o.clone(), near.clone()),
+    };
+    let (a, b) = match depth {
+        Depth::ZeroOne if endless => (ends.where_(&a, &-one)?, ends.where_(&b, &-&near)?),
+        Depth::MinusOneOne if endless => (ends.where_(&a, &-one)?, ends.where_(&b, &near.mul_scalar(-2.0)?)?),
+        Depth::Reversed if endless => (ends.where_(&a, o)?, ends.where_(&b, &near)?),
+        _ => (a, b),
     };
     matrix([[&f.div(&aspect)?, o, o, o], [o, &f, o, o], [o, o, &a, &b], [o, o, &-one, o]])
 }
@@ -105,7 +117,7 @@ pub struct Bounds<'a> {
 /// Shapes: the sides are `(…)` and broadcast, the result is `(…, 4, 4)`.
 ///
 /// # Errors
-/// If two opposite sides coincide, depth is infinite, which no box is, or shapes do not broadcast.
+/// If two opposite sides coincide or are not finite, depth is infinite, which no box is, or shapes do not broadcast.
 ///
 /// # Example
 /// ```
@@ -122,10 +134,10 @@ pub fn orthographic(bounds: &Bounds, depth: Depth) -> Result<Tensor> {
     leading(OP, &[(left, 0), (right, 0), (bottom, 0), (top, 0), (near, 0), (far, 0)])?;
     let [left, right, bottom, top, near, far] = common(OP, [left, right, bottom, top, near, far])?;
     let (width, height, length) = (right.sub(&left)?, top.sub(&bottom)?, far.sub(&near)?);
-    let extent = |x: f64| x != 0.0 && !x.is_nan();
-    refuse(OP, &width, extent, "right less left is", "it must not be 0")?;
-    refuse(OP, &height, extent, "top less bottom is", "it must not be 0")?;
-    refuse(OP, &length, extent, "far less near is", "it must not be 0")?;
+    let extent = |x: f64| x != 0.0 && x.is_finite();
+    refuse(OP, &width, extent, "right less left is", "it must be finite, and not 0")?;
+    refuse(OP, &height, extent, "top less bottom is", "it must be finite, and not 0")?;
+    refuse(OP, &length, extent, "far less near is", "it must be finite, and not 0")?;
     let (a, b) = match depth {
         Depth::ZeroOne => (length.recip()?.neg()?, -(&near / &length)),
         Depth::MinusOneOne => (length.recip()?.mul_scalar(-2.0)?, -((&near + &far) / &length)),
@@ -226,12 +238,51 @@ pub(crate) fn specs() -> Vec<Spec> {
         refused([1.0, 1.0, 2.0, 2.0], "perspective: far lies beyond near by 0; that must be above 0"),
         refused([1.0, 1.0, f64::NAN, 2.0], "perspective: near is NaN; it must be above 0"),
         sides(Depth::ZeroOne)
-            .refuses(bounds([1.0, 1.0, 0.0, 1.0, 0.0, 1.0]), "orthographic: right less left is 0; it must not be 0"),
+            .refuses(bounds([1.0, 1.0, 0.0, 1.0, 0.0, 1.0]), "orthographic: right less left is 0; it must be finite, and not 0"),
         sides(Depth::ZeroOne)
-            .refuses(bounds([0.0, 1.0, 1.0, 1.0, 0.0, 1.0]), "orthographic: top less bottom is 0; it must not be 0"),
-        sides(Depth::ZeroOne).refuses(bounds([0.0, 1.0, 0.0, 1.0, 2.0, 2.0]), "orthographic: far less near is 0; it must not be 0"),
+            .refuses(bounds([0.0, 1.0, 1.0, 1.0, 0.0, 1.0]), "orthographic: top less bottom is 0; it must be finite, and not 0"),
+        sides(Depth::ZeroOne)
+            .refuses(bounds([0.0, 1.0, 0.0, 1.0, 2.0, 2.0]), "orthographic: far less near is 0; it must be finite, and not 0"),
+        sides(Depth::ZeroOne).refuses(
+            bounds([0.0, 1.0, 0.0, 1.0, 0.0, f64::INFINITY]),
+            "orthographic: far less near is inf; it must be finite, and not 0",
+        ),
         sides(Depth::Infinite)
             .refuses(bounds([0.0, 1.0, 0.0, 1.0, 0.0, 1.0]), "orthographic: depth is Infinite, but a box ends somewhere"),
     ]);
     specs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Beside a plane that is somewhere, so that both are right in one batch; and the gradient is that of the limit.
+    #[test]
+    fn a_far_plane_may_be_at_infinity() -> Result<()> {
+        let number = |x: f64| Tensor::scalar(x);
+        let pairs = [
+            (Depth::ZeroOne, Depth::Infinite, 1.0),
+            (Depth::Reversed, Depth::InfiniteReversed, 1.0),
+            (Depth::MinusOneOne, Depth::Infinite, 2.0),
+        ];
+        for (depth, limit, times) in pairs {
+            let near = number(0.1).requires_grad();
+            let far = Tensor::from_slice(&[f64::INFINITY, 8.0], &[2])?.requires_grad();
+            let m = perspective(&number(1.0), &number(1.0), &near, &far, depth)?;
+            let wanted = perspective(&number(1.0), &number(1.0), &number(0.1), &number(1.0), limit)?.to_f64_vec()?;
+            let plain = perspective(&number(1.0), &number(1.0), &number(0.1), &number(8.0), depth)?.to_f64_vec()?;
+            let found = m.to_f64_vec()?;
+            assert_eq!(found[16..], plain);
+            for i in 0..16 {
+                let factor = if i == 11 { times } else { 1.0 };
+                assert_eq!(found[i], factor * wanted[i], "{depth:?}: {i}");
+            }
+            let gradients = m.select(0, 0)?.sum(&[])?.backward()?;
+            let slope = if limit == Depth::InfiniteReversed { 1.0 } else { -times };
+            assert_eq!(gradients.get(&near).unwrap().to_f64_vec()?, [slope], "{depth:?}");
+            assert_eq!(gradients.get(&far).unwrap().to_f64_vec()?, [0.0, 0.0], "{depth:?}");
+        }
+        Ok(())
+    }
 }

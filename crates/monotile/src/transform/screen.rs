@@ -1,13 +1,13 @@
 //! From the camera to the picture and back: viewports, pixels, and the planes that bound what is seen.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::linalg::inv;
 use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
 
 use super::inverse::renamed;
-use super::parts::{check_matrices, check_rows, common, leading, matrix, numbers, zero_and_one};
+use super::parts::{check_matrices, check_rows, common, leading, matrix, numbers, of_batch, refuse_where, shown, zero_and_one};
 use super::{Depth, transform_points};
 
 /// pixel_from_ndc: x from −1 … 1 to the columns of a picture, y to its rows, which are counted downward; depth stays.
@@ -17,7 +17,7 @@ use super::{Depth, transform_points};
 /// Shapes: `origin`, the upper left corner, and `size` are `(…, 2)`, in pixels; leading dimensions broadcast, the result is `(…, 4, 4)`.
 ///
 /// # Errors
-/// If rows have not 2 numbers, or leading dimensions do not broadcast.
+/// If rows have not 2 numbers, leading dimensions do not broadcast, or a size is not above 0 and finite.
 ///
 /// # Example
 /// ```
@@ -33,6 +33,14 @@ pub fn viewport(origin: &Tensor, size: &Tensor) -> Result<Tensor> {
     check_rows(OP, "size", size, 2)?;
     leading(OP, &[(origin, 1), (size, 1)])?;
     let [origin, size] = common(OP, [origin, size])?;
+    refuse_where(
+        &size,
+        |x| !(x > 0.0 && x.is_finite()),
+        |i| {
+            let own = &size.shape()[..size.rank() - 1];
+            Error::value(format!("{OP}: the size is {}; it must be above 0{}", shown(&size, own, i / 2), of_batch(own, i / 2)))
+        },
+    )?;
     let ([left, top], [width, height]) = (numbers(&origin)?, numbers(&size.mul_scalar(0.5)?)?);
     let [o, one] = &zero_and_one(origin.dtype());
     matrix([[&width, o, o, &(&left + &width)], [o, &-&height, o, &(&top + &height)], [o, o, one, o], [o, o, o, one]])
@@ -184,7 +192,12 @@ pub(crate) fn specs() -> Vec<Spec> {
             })
             .may_hide_nan()
             .orders(2)
-            .refuses(vec![normal(&[2]), normal(&[3])], "viewport: size must be rows of 2 numbers, got shape [3]"),
+            .refuses(vec![normal(&[2]), normal(&[3])], "viewport: size must be rows of 2 numbers, got shape [3]")
+            .refuses(vec![normal(&[2]), numbers(&[0.0, 9.0])], "viewport: the size is [0, 9]; it must be above 0")
+            .refuses(
+                vec![normal(&[2]), Tensor::from_rows(&[[4.0, 3.0], [4.0, f64::NAN]]).unwrap()],
+                "viewport: the size is [4, NaN]; it must be above 0 (number 1 of the batch)",
+            ),
         Spec::new("project", |x| Ok(vec![project(&x[0], &x[1], &x[2])?]))
             .sample("cameras", vec![lens(Depth::ZeroOne).matmul(&view()).unwrap(), screen(), points()])
             .holds("two transformations", |x, y| distance(&transform_points(&x[1], &transform_points(&x[0], &x[2])?)?, &y[0]))

@@ -146,6 +146,10 @@ pub fn decompose(m: &Tensor) -> Result<Trs> {
     let columns = [0, 1, 2].map(|j| linear.select(-1, j));
     let [x, y, z] = columns;
     let (x, y, z) = (x?, y?, z?);
+    // By powers of two, which change no digit, into the range in which squares are numbers.
+    let [s, t, r] = [&x, &y, &z].map(power_of_two);
+    let (s, t, r) = (s?, t?, r?);
+    let (x, y, z) = (x.div(&s)?, y.div(&t)?, z.div(&r)?);
     let mirrored = dot(&cross(&x.detach(), &y.detach())?, &z.detach())?;
     let mirrored = mirrored.lt(&mirrored.zeros_like())?;
     let lengths = row(&[&dot(&x, &x)?.sqrt()?, &dot(&y, &y)?.sqrt()?, &dot(&z, &z)?.sqrt()?])?;
@@ -155,10 +159,21 @@ pub fn decompose(m: &Tensor) -> Result<Trs> {
         |i| Error::value(format!("{OP}: column {} is 0, and so a scale{}", i % 3, of_batch(batch, i / 3))),
     )?;
     let sign = mirrored.unsqueeze(-1)?.where_(&constant(&[-1.0, 1.0, 1.0], m.dtype())?, &Tensor::ones(&[3], m.dtype())?)?;
-    let scale = lengths.mul(&sign)?;
-    let rotation = linear.div(&scale.unsqueeze(-2)?)?;
+    let signed = lengths.mul(&sign)?;
+    let rotation = Tensor::stack(&[&x, &y, &z], -1)?.div(&signed.unsqueeze(-2)?)?;
+    let scale = signed.mul(&Tensor::cat(&[&s, &t, &r], -1)?)?;
     refuse_shear(&rotation, batch)?;
     Ok(Trs { translation: m.select(-1, 3)?.slice(-1, ..3)?, rotation: quaternion::from_matrix(&rotation)?, scale })
+}
+
+/// For each column of 3 numbers, `(…, 3)`, the power of two that is nearest to the largest of them, `(…, 1)`; 1 where all are 0 or none is finite.
+fn power_of_two(column: &Tensor) -> Result<Tensor> {
+    let largest = column.detach().abs()?.max_keepdim(&[-1])?;
+    // A power of which neither it nor its inverse leaves the type's normal numbers.
+    let most = if column.dtype() == DType::F64 { 1020.0 } else { 124.0 };
+    let power = |x: f64| if x > 0.0 && x.is_finite() { x.log2().round().clamp(-most, most).exp2() } else { 1.0 };
+    let powers: Vec<f64> = largest.to_f64_vec()?.into_iter().map(power).collect();
+    Tensor::from_slice(&powers, largest.shape())?.to_dtype(column.dtype())
 }
 
 /// The largest cosine of two columns that rounding to f32 accounts for.
@@ -251,4 +266,30 @@ pub(crate) fn specs() -> Vec<Spec> {
                 "decompose: the last row is [1, 1, 1, 1], not [0, 0, 0, 1]",
             ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Squares of these scales are 0 or infinite in their type.
+    #[test]
+    fn scales_of_every_size_come_back() -> Result<()> {
+        for (dtype, scales) in [(DType::F32, [1e20, 1e-22, 3e37]), (DType::F64, [1e200, 1e-220, 3e300])] {
+            for scale in scales.into_iter().chain([1.0]) {
+                let turned = Tensor::from_slice(&[0.5, -0.5, 0.5, 0.5], &[4])?.to_dtype(dtype)?;
+                let scales = Tensor::from_slice(&[scale, -scale, scale], &[3])?.to_dtype(dtype)?;
+                let m = compose(&Tensor::zeros(&[3], dtype)?, &turned, &scales)?;
+                let parts = decompose(&m)?;
+                let epsilon = if dtype == DType::F32 { f64::from(f32::EPSILON) } else { f64::EPSILON };
+                for (found, wanted) in parts.scale.to_f64_vec()?.into_iter().zip([-scale, scale, scale]) {
+                    assert!((found / wanted - 1.0).abs() < 4.0 * epsilon, "{dtype:?} {scale:e}: {found:e}");
+                }
+                let back = compose(&parts.translation, &parts.rotation, &parts.scale)?;
+                let apart = back.mul_scalar(1.0 / scale)?.sub(&m.mul_scalar(1.0 / scale)?)?.abs()?.max(&[])?.to_f64_vec()?[0];
+                assert!(apart < 8.0 * epsilon, "{dtype:?} {scale:e}: {apart:e}");
+            }
+        }
+        Ok(())
+    }
 }

@@ -120,7 +120,7 @@ fn color(scene: &Scene, part: &Primitive, vertex: usize) -> [f32; 3] {
     let own = part.colors.get(vertex).map_or([1.0; 3], |c| [c[0], c[1], c[2]]);
     let Some(material) = part.material.map(|i| &scene.materials[i]) else { return own };
     let texel = material.base_color_texture.map_or([1.0; 3], |used| {
-        let uv = part.uvs.get(used.uv).map_or([0.0; 2], |uvs| uvs[vertex]);
+        let uv = part.uvs.get(used.uv).and_then(|uvs| uvs.get(vertex)).copied().unwrap_or_default();
         texel(&scene.images[scene.textures[used.texture].image], &used, uv)
     });
     std::array::from_fn(|i| own[i] * material.base_color[i] * texel[i])

@@ -166,7 +166,7 @@ mod tests {
         scene.check().unwrap();
         let world = Pose::rest(&scene).world(&scene);
         for joint in Pose::joints(&scene, 0, &world) {
-            assert!(joint.abs_diff_eq(glam::Mat4::IDENTITY, 1e-6), "{joint}");
+            assert!(joint.abs_diff_eq(glam::DMat4::IDENTITY, 1e-6), "{joint}");
         }
     }
 
@@ -181,7 +181,7 @@ mod tests {
                 .world(&scene)
                 .iter()
                 .zip(last.world(&scene))
-                .fold(0.0_f32, |gap, (a, b)| (*a - b).to_cols_array().iter().fold(gap, |gap, x| gap.max(x.abs())));
+                .fold(0.0_f64, |gap, (a, b)| (*a - b).to_cols_array().iter().fold(gap, |gap, x| gap.max(x.abs())));
             assert!(gap < 1e-5, "{}: {gap}", clip.name);
         }
     }

@@ -115,6 +115,15 @@ pub enum Use {
 impl Source<'_> {
     /// Vectors of N numbers, all finite.
     pub fn floats<const N: usize>(&self, index: json::Whole, used: Use) -> Result<Vec<[f32; N]>> {
+        let out = self.any_floats(index, used)?;
+        match out.iter().position(|v: &[f32; N]| !v.iter().all(|x| x.is_finite())) {
+            None => Ok(out),
+            Some(at) => Err(fault(format!("element {at} is not finite: {:?}", out[at])).within(format!("accessor {}", index.0))),
+        }
+    }
+
+    /// Vectors of N numbers, of which some may be infinite or none at all.
+    pub fn any_floats<const N: usize>(&self, index: json::Whole, used: Use) -> Result<Vec<[f32; N]>> {
         let accessor = pick(&self.root.accessors, index, "accessor")?;
         let within = |e: Error| e.within(format!("accessor {}", index.0));
         let component = Component::of(accessor.component_type).map_err(within)?;
@@ -126,10 +135,7 @@ impl Source<'_> {
             }
         };
         self.elements(accessor, component, &mut out, put).map_err(within)?;
-        match out.iter().position(|v| !v.iter().all(|x| x.is_finite())) {
-            Some(at) => Err(within(fault(format!("element {at} is not finite: {:?}", out[at])))),
-            None => Ok(out),
-        }
+        Ok(out)
     }
 
     /// Vectors of N numbers that are not negative, and whole.

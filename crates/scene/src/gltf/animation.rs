@@ -54,7 +54,8 @@ fn one(
         "rotation" => source.floats::<4>(keyframes.output, Use::Value).map(Keys::Rotation),
         "weights" => {
             // A node outside of the scene has no mesh any more, and nothing to weigh.
-            let Some(mesh) = node.mesh else { return Ok(None) };
+            // A mesh without targets has nothing to weigh either.
+            let Some(mesh) = node.mesh.filter(|&mesh| !scene.meshes[mesh].weights.is_empty()) else { return Ok(None) };
             let numbers = source.floats::<1>(keyframes.output, Use::Value);
             numbers.map(|list| Keys::Weights(scene.meshes[mesh].weights.len(), list.into_iter().flatten().collect()))
         }

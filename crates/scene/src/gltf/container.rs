@@ -1,6 +1,6 @@
 //! A .glb file: a header and chunks, each a length, a type and bytes.
 
-use monotile::{Error, Result};
+use monotile::Result;
 
 use super::fault;
 
@@ -11,7 +11,7 @@ pub fn split(bytes: &[u8]) -> Result<(&[u8], Option<&[u8]>)> {
     }
     let version = word(bytes, 4)?;
     if version != 2 {
-        return Err(Error::new(monotile::ErrorKind::Unsupported, format!("a .glb of version {version}, and 2 is read")));
+        return Err(super::kind::version(&format!("{version}.0")));
     }
     let length = word(bytes, 8)? as usize;
     let Some(mut rest) = bytes.get(12..length) else {
@@ -36,7 +36,10 @@ pub fn split(bytes: &[u8]) -> Result<(&[u8], Option<&[u8]>)> {
         // A length that is not a multiple of four is wrong, but says where the next chunk stands all the same.
         rest = rest[8 + size..].get(size.wrapping_neg() % 4..).unwrap_or_default();
     }
-    Ok((json.ok_or_else(|| fault("a .glb whose first chunk is not JSON"))?, binary))
+    let json: &[u8] = json.ok_or_else(|| fault("a .glb whose first chunk is not JSON"))?;
+    // The specification pads by spaces, and some writers by zeros.
+    let end = json.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+    Ok((&json[..end], binary))
 }
 
 fn word(bytes: &[u8], at: usize) -> Result<u32> {

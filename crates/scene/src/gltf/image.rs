@@ -3,7 +3,8 @@
 use std::io::Cursor;
 
 use image::{ImageFormat, ImageReader, Limits};
-use monotile::{Error, ErrorKind, Result};
+use monotile::{Error, ErrorKind, Result, limits};
+use png::{ColorType, Transformations};
 
 use super::source::Source;
 use super::{called, fault, json, pick};
@@ -12,64 +13,150 @@ use crate::Image;
 /// Texels a side.
 const MAX_SIDE: u32 = 16384;
 
-/// Bytes of texels that all images of a file may have together.
-const MAX_BYTES: u64 = 2 << 30;
-
 /// Texel bytes that a byte of a file may stand for: a zlib stream of pixels of one bit each.
 const GROWTH: u64 = 32 * 1032;
 
 /// The images of a file, each decoded when a texture wants it.
 pub struct Images {
-    places: Vec<Option<usize>>,
-    bytes: u64,
+    places: Vec<Option<Place>>,
+    texels: u64,
+}
+
+/// What became of an image.
+enum Place {
+    /// Where it is in the scene.
+    There(usize),
+    /// Why it is not.
+    Broken,
 }
 
 impl Images {
     /// None of so many.
     pub fn new(count: usize) -> Self {
-        Self { places: vec![None; count], bytes: 0 }
+        Self { places: (0..count).map(|_| None).collect(), texels: 0 }
     }
 
-    /// Where an image is in the scene.
-    pub fn place(&mut self, source: &Source<'_>, index: json::Whole, images: &mut Vec<Image>) -> Result<usize> {
+    /// Where an image is in the scene; or none, where it cannot be read, and `told` is called with the reason the first time.
+    ///
+    /// # Errors
+    /// An image that is not in the file, and texels beyond the limit.
+    pub fn place(
+        &mut self,
+        source: &Source<'_>,
+        index: json::Whole,
+        images: &mut Vec<Image>,
+        told: impl FnOnce(String),
+    ) -> Result<Option<usize>> {
         let image = pick(&source.root.images, index, "image")?;
-        if let Some(place) = self.places[index.get()] {
-            return Ok(place);
+        match &self.places[index.get()] {
+            Some(Place::There(place)) => return Ok(Some(*place)),
+            Some(Place::Broken) => return Ok(None),
+            None => {}
         }
         let within = |e: Error| e.within(called("image", index.get(), &image.name));
-        let decoded = self.decode(&source.image(image).map_err(within)?).map_err(within)?;
-        self.places[index.get()] = Some(images.len());
-        images.push(Image { name: image.name.clone(), ..decoded });
-        Ok(images.len() - 1)
+        match source.image(image).and_then(|bytes| self.decode(&bytes)) {
+            Ok(decoded) => {
+                self.places[index.get()] = Some(Place::There(images.len()));
+                images.push(Image { name: image.name.clone(), ..decoded });
+                Ok(Some(images.len() - 1))
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Limit | ErrorKind::Memory) => Err(within(error)),
+            Err(error) => {
+                self.places[index.get()] = Some(Place::Broken);
+                told(within(error).to_string());
+                Ok(None)
+            }
+        }
     }
 
     fn decode(&mut self, bytes: &[u8]) -> Result<Image> {
         let format = match bytes {
             [0x89, b'P', b'N', b'G', ..] => ImageFormat::Png,
             [0xff, 0xd8, ..] => ImageFormat::Jpeg,
-            _ => return Err(Error::new(ErrorKind::Unsupported, "neither PNG nor JPEG, which are read")),
+            _ => return Err(Error::new(ErrorKind::Unsupported, format!("it is {}, and PNG and JPEG are read", other(bytes)))),
         };
-        let failed = |e: image::ImageError| fault(format!("its picture cannot be decoded: {e}"));
-        let reader = || ImageReader::with_format(Cursor::new(bytes), format);
-        let (width, height) = reader().into_dimensions().map_err(failed)?;
+        let (width, height) = match (format, bytes) {
+            // The header alone, so that nothing behind it is looked at before the size is known to fit.
+            (ImageFormat::Png, [_, _, _, _, _, _, _, _, _, _, _, _, b'I', b'H', b'D', b'R', a, b, c, d, e, f, g, h, ..]) => {
+                (u32::from_be_bytes([*a, *b, *c, *d]), u32::from_be_bytes([*e, *f, *g, *h]))
+            }
+            (ImageFormat::Png, _) => return Err(undecoded("it has no header")),
+            _ => ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().map_err(undecoded)?,
+        };
         if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
             return Err(fault(format!("a picture of {width} x {height} texels, and 1 to {MAX_SIDE} a side are read")));
         }
-        let size = u64::from(width) * u64::from(height) * 4;
-        if size > (bytes.len() as u64 + 1024) * GROWTH {
+        let texels = u64::from(width) * u64::from(height);
+        limits::TEXELS.admit(format!("a picture of {width} x {height}, with those before it"), self.texels + texels)?;
+        if 4 * texels > (bytes.len() as u64 + 1024) * GROWTH {
             return Err(fault(format!("a picture of {width} x {height} texels in {} bytes", bytes.len())));
         }
-        self.bytes += size;
-        if self.bytes > MAX_BYTES {
-            return Err(fault(format!("its pictures have more than {MAX_BYTES} bytes of texels together")));
+        let mut rgba = Vec::new();
+        rgba.try_reserve_exact(4 * width as usize * height as usize).map_err(|_| Error::memory("a picture", 4 * texels))?;
+        match format {
+            ImageFormat::Png => png(bytes, texels, &mut rgba)?,
+            _ => jpeg(bytes, texels, &mut rgba)?,
         }
-        let mut reader = reader();
-        let mut limits = Limits::default();
-        (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
-        // Sixteen bits a channel, and what the decoder keeps beside.
-        limits.max_alloc = Some(size * 2 + (64 << 20));
-        reader.limits(limits);
-        let rgba = reader.decode().map_err(failed)?.into_rgba8().into_raw();
+        self.texels += texels;
         Ok(Image { name: String::new(), width, height, rgba })
+    }
+}
+
+/// Row by row, so that beside the result little more than a row is in memory, whatever the file's own bits a texel are.
+fn png(bytes: &[u8], texels: u64, rgba: &mut Vec<u8>) -> Result<()> {
+    let failed = |e: png::DecodingError| undecoded(e);
+    let most = usize::try_from(texels * 8 + (64 << 20)).unwrap_or(usize::MAX);
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), png::Limits { bytes: most });
+    decoder.set_transformations(Transformations::normalize_to_color8() | Transformations::ALPHA);
+    let mut reader = decoder.read_info().map_err(failed)?;
+    let grey = reader.output_color_type().0 == ColorType::GrayscaleAlpha;
+    let wanted = rgba.capacity();
+    let mut add = |row: &[u8]| match grey {
+        true => rgba.extend(row.chunks_exact(2).flat_map(|p| [p[0], p[0], p[0], p[1]])),
+        false => rgba.extend_from_slice(row),
+    };
+    if reader.info().interlaced {
+        let size = reader.output_buffer_size().ok_or_else(|| undecoded("it is too large"))?;
+        let mut whole = vec![0; size];
+        reader.next_frame(&mut whole).map_err(failed)?;
+        add(&whole);
+    } else {
+        while let Some(row) = reader.next_row().map_err(failed)? {
+            add(row.data());
+        }
+    }
+    if rgba.len() < wanted.min(4 * texels as usize) { Err(undecoded("it ends before its last row")) } else { Ok(()) }
+}
+
+fn jpeg(bytes: &[u8], texels: u64, rgba: &mut Vec<u8>) -> Result<()> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg);
+    let mut limits = Limits::default();
+    (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
+    // Four channels, and what the decoder keeps beside.
+    limits.max_alloc = Some(texels * 4 + (64 << 20));
+    reader.limits(limits);
+    match reader.decode().map_err(undecoded)? {
+        image::DynamicImage::ImageRgb8(rgb) => rgba.extend(rgb.as_raw().chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 255])),
+        other => rgba.extend(other.into_rgba8().into_raw()),
+    }
+    Ok(())
+}
+
+fn undecoded(why: impl std::fmt::Display) -> Error {
+    fault(format!("its picture cannot be decoded: {why}"))
+}
+
+/// What bytes are that are no picture that is read.
+fn other(bytes: &[u8]) -> &'static str {
+    match bytes {
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "a WebP picture",
+        [0xab, b'K', b'T', b'X', b' ', ..] => "a KTX texture",
+        [b'D', b'D', b'S', b' ', ..] => "a DDS texture",
+        [b'G', b'I', b'F', b'8', ..] => "a GIF picture",
+        [b'B', b'M', ..] => "a BMP picture",
+        [_, _, _, _, b'f', b't', b'y', b'p', b'a', b'v', b'i', b'f', ..] => "an AVIF picture",
+        [b'v', b'e', b'r', b's', b'i', b'o', b'n', b' ', b'h', b't', b't', b'p', b's', ..] => "a pointer of Git LFS",
+        [] => "empty",
+        _ => "no picture that is known",
     }
 }

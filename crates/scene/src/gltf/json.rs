@@ -37,6 +37,11 @@ impl<'de> Deserialize<'de> for Whole {
     }
 }
 
+/// The default where the file says `null`, as some writers do for what they leave out.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
 /// What is read first: whether the rest can be.
 #[derive(Deserialize)]
 pub struct Header {
@@ -56,50 +61,53 @@ pub struct Asset {
 #[serde(rename_all = "camelCase")]
 pub struct Root {
     pub asset: Asset,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub extensions_used: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub extensions_required: Vec<String>,
     pub scene: Option<Whole>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub scenes: Vec<SceneNodes>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub nodes: Vec<Node>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub meshes: Vec<Mesh>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub skins: Vec<Skin>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub cameras: Vec<Camera>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub animations: Vec<Animation>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub materials: Vec<Material>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub textures: Vec<Texture>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub samplers: Vec<Sampler>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub images: Vec<Image>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub accessors: Vec<Accessor>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub buffer_views: Vec<View>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub buffers: Vec<Buffer>,
 }
 
 #[derive(Deserialize)]
 pub struct SceneNodes {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
+    pub name: String,
+    #[serde(default, deserialize_with = "or_default")]
     pub nodes: Vec<Whole>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Node {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub children: Vec<Whole>,
     pub matrix: Option<[f32; 16]>,
     pub translation: Option<[f32; 3]>,
@@ -108,16 +116,30 @@ pub struct Node {
     pub mesh: Option<Whole>,
     pub skin: Option<Whole>,
     pub camera: Option<Whole>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub weights: Vec<f32>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub extensions: NodeExtensions,
+}
+
+#[derive(Deserialize, Default)]
+pub struct NodeExtensions {
+    #[serde(rename = "EXT_mesh_gpu_instancing")]
+    pub instancing: Option<Instancing>,
+}
+
+#[derive(Deserialize)]
+pub struct Instancing {
+    #[serde(default, deserialize_with = "or_default")]
+    pub attributes: Attributes,
 }
 
 #[derive(Deserialize)]
 pub struct Mesh {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub name: String,
     pub primitives: Vec<Primitive>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub weights: Vec<f32>,
 }
 
@@ -130,14 +152,26 @@ pub struct Primitive {
     pub indices: Option<Whole>,
     pub material: Option<Whole>,
     pub mode: Option<Whole>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub targets: Vec<Attributes>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub extensions: PrimitiveExtensions,
 }
+
+#[derive(Deserialize, Default)]
+pub struct PrimitiveExtensions {
+    #[serde(rename = "KHR_draco_mesh_compression")]
+    pub draco: Option<Compression>,
+}
+
+/// That something is compressed; how does not matter.
+#[derive(Deserialize)]
+pub struct Compression {}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Skin {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub name: String,
     pub joints: Vec<Whole>,
     pub inverse_bind_matrices: Option<Whole>,
@@ -168,7 +202,7 @@ pub struct Orthographic {
 
 #[derive(Deserialize)]
 pub struct Animation {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub name: String,
     pub channels: Vec<Channel>,
     pub samplers: Vec<Keyframes>,
@@ -196,7 +230,9 @@ pub struct Keyframes {
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Material {
+    #[serde(deserialize_with = "or_default")]
     pub name: String,
+    #[serde(deserialize_with = "or_default")]
     pub pbr_metallic_roughness: MetallicRoughness,
     pub normal_texture: Option<TextureInfo>,
     pub occlusion_texture: Option<TextureInfo>,
@@ -204,7 +240,9 @@ pub struct Material {
     pub emissive_factor: Option<[f32; 3]>,
     pub alpha_mode: Option<String>,
     pub alpha_cutoff: Option<f32>,
+    #[serde(deserialize_with = "or_default")]
     pub double_sided: bool,
+    #[serde(deserialize_with = "or_default")]
     pub extensions: MaterialExtensions,
 }
 
@@ -225,10 +263,20 @@ pub struct MaterialExtensions {
     pub unlit: Option<Unlit>,
     #[serde(rename = "KHR_materials_emissive_strength")]
     pub emissive_strength: Option<EmissiveStrength>,
+    #[serde(rename = "KHR_materials_pbrSpecularGlossiness")]
+    pub glossiness: Option<Glossiness>,
 }
 
 #[derive(Deserialize)]
 pub struct Unlit {}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Glossiness {
+    pub diffuse_factor: Option<[f32; 4]>,
+    pub diffuse_texture: Option<TextureInfo>,
+    pub glossiness_factor: Option<f32>,
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -244,7 +292,7 @@ pub struct TextureInfo {
     pub tex_coord: Option<Whole>,
     pub scale: Option<f32>,
     pub strength: Option<f32>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub extensions: TextureExtensions,
 }
 
@@ -258,7 +306,9 @@ pub struct TextureExtensions {
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TextureTransform {
+    #[serde(deserialize_with = "or_default")]
     pub offset: [f32; 2],
+    #[serde(deserialize_with = "or_default")]
     pub rotation: f32,
     pub scale: Option<[f32; 2]>,
     pub tex_coord: Option<Whole>,
@@ -282,7 +332,7 @@ pub struct Sampler {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Image {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub name: String,
     pub uri: Option<String>,
     pub buffer_view: Option<Whole>,
@@ -294,7 +344,7 @@ pub struct Accessor {
     pub buffer_view: Option<Whole>,
     pub byte_offset: Option<Whole>,
     pub component_type: Whole,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub normalized: bool,
     pub count: Whole,
     #[serde(rename = "type")]
@@ -331,6 +381,14 @@ pub struct View {
     pub byte_offset: Option<Whole>,
     pub byte_length: Whole,
     pub byte_stride: Option<Whole>,
+    #[serde(default, deserialize_with = "or_default")]
+    pub extensions: ViewExtensions,
+}
+
+#[derive(Deserialize, Default)]
+pub struct ViewExtensions {
+    #[serde(rename = "EXT_meshopt_compression", alias = "KHR_meshopt_compression")]
+    pub meshopt: Option<Compression>,
 }
 
 #[derive(Deserialize)]

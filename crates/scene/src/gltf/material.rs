@@ -31,7 +31,12 @@ fn textures(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes) -> Result
             places.push(None);
             continue;
         };
-        let image = images.place(source, image, &mut scene.images).map_err(within)?;
+        let broken = |why| notes.count(Oddity::BrokenImage, 1, || why);
+        let image = images.place(source, image, &mut scene.images, broken).map_err(within)?;
+        let Some(image) = image else {
+            places.push(None);
+            continue;
+        };
         let sampler = match texture.sampler {
             Some(sampler) => pick(&root.samplers, sampler, "sampler").and_then(read_sampler).map_err(within)?,
             None => DEFAULT_SAMPLER,
@@ -39,7 +44,9 @@ fn textures(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes) -> Result
         places.push(Some(scene.textures.len()));
         scene.textures.push(Texture { image, sampler });
     }
-    notes.unread(root.images.len() - scene.images.len());
+    let mut wanted = vec![false; root.images.len()];
+    root.textures.iter().filter_map(|texture| texture.source).for_each(|image| wanted[image.get()] = true);
+    notes.unread(wanted.iter().filter(|wanted| !**wanted).count());
     Ok(places)
 }
 
@@ -80,6 +87,8 @@ fn read_sampler(sampler: &json::Sampler) -> Result<Sampler> {
 fn one(m: &json::Material, places: &[Option<usize>]) -> Result<Material> {
     let texture = |info: &Option<json::TextureInfo>| info.as_ref().map_or(Ok(None), |info| reference(info, places));
     let pbr = &m.pbr_metallic_roughness;
+    // The older way to say what a surface is: its colour and how smooth it is are kept.
+    let older = m.extensions.glossiness.as_ref().filter(|_| pbr.base_color_factor.is_none() && pbr.base_color_texture.is_none());
     let strength = m.extensions.emissive_strength.as_ref().and_then(|e| e.emissive_strength).unwrap_or(1.0);
     let alpha = match m.alpha_mode.as_deref() {
         None | Some("OPAQUE") => Alpha::Opaque,
@@ -91,10 +100,10 @@ fn one(m: &json::Material, places: &[Option<usize>]) -> Result<Material> {
     let of_occlusion = m.occlusion_texture.as_ref();
     let material = Material {
         name: m.name.clone(),
-        base_color: pbr.base_color_factor.unwrap_or([1.0; 4]),
-        base_color_texture: texture(&pbr.base_color_texture)?,
-        metallic: pbr.metallic_factor.unwrap_or(1.0),
-        roughness: pbr.roughness_factor.unwrap_or(1.0),
+        base_color: pbr.base_color_factor.or(older.and_then(|o| o.diffuse_factor)).unwrap_or([1.0; 4]),
+        base_color_texture: texture(older.map_or(&pbr.base_color_texture, |o| &o.diffuse_texture))?,
+        metallic: pbr.metallic_factor.unwrap_or(if older.is_some() { 0.0 } else { 1.0 }),
+        roughness: pbr.roughness_factor.unwrap_or(older.map_or(1.0, |o| 1.0 - o.glossiness_factor.unwrap_or(1.0))),
         metallic_roughness_texture: texture(&pbr.metallic_roughness_texture)?,
         normal_texture: texture(&m.normal_texture)?,
         normal_scale: of_normal.and_then(|info| info.scale).unwrap_or(1.0),
@@ -123,7 +132,7 @@ fn reference(info: &json::TextureInfo, places: &[Option<usize>]) -> Result<Optio
 }
 
 /// Sets of texture coordinates.
-const MAX_SETS: usize = 16;
+pub const MAX_SETS: usize = 16;
 
 /// T · R · S. The rotation is counter-clockwise with v downwards, as the specification's text and its example have it.
 fn columns(t: &json::TextureTransform) -> [[f32; 2]; 3] {

@@ -4,6 +4,7 @@ use monotile::{Error, Result};
 
 use super::accessor::Use;
 use super::json::{self, Whole};
+use super::material::MAX_SETS;
 use super::notes::{Notes, Oddity};
 use super::shape::Mode;
 use super::source::Source;
@@ -34,9 +35,16 @@ fn one(source: &Source<'_>, scene: &Scene, mesh: &json::Mesh, (place, notes): To
                 primitive.targets.len()
             ))));
         }
-        if !primitive.attributes.contains_key("POSITION") {
+        let Some(position) = primitive.attributes.get("POSITION") else {
             notes.count(Oddity::NoPositions, 1, || place.to_string());
             continue;
+        };
+        if primitive.extensions.draco.is_some() {
+            // Beside what is compressed there may be the same as it is; without bytes it is not.
+            let plain = pick(&source.root.accessors, *position, "accessor").map_err(within)?;
+            if plain.buffer_view.is_none() && plain.sparse.is_none() {
+                return Err(within(super::extensions::compressed("KHR_draco_mesh_compression")));
+            }
         }
         primitives.push(part(source, scene, primitive, (place, notes)).map_err(within)?);
     }
@@ -56,7 +64,7 @@ fn part(source: &Source<'_>, scene: &Scene, primitive: &json::Primitive, (place,
     };
     let material = primitive.material.map(|m| pick(&scene.materials, m, "material").map(|_| m.get())).transpose()?;
     let mut p = Primitive { topology: mode.topology(), material, ..Primitive::default() };
-    attributes(source, primitive, &mut p)?;
+    attributes(source, primitive, &mut p, (&place(), notes))?;
     p.influences = influences(source, primitive, p.positions.len(), (&place(), notes))?;
     let (indices, over) = mode.list(indices(source, primitive.indices, p.positions.len())?);
     source.spend(indices.len() as u64, size_of::<u32>())?;
@@ -68,9 +76,15 @@ fn part(source: &Source<'_>, scene: &Scene, primitive: &json::Primitive, (place,
         p.tangents.clear();
         surface::flatten(source, &mut p)?;
     } else {
-        let (long, zero) = surface::make_unit(&mut p);
+        let (long, zero, none) = surface::make_unit(&mut p);
         notes.count(Oddity::NormalLength, long, place);
         notes.count(Oddity::ZeroNormal, zero, place);
+        notes.count(Oddity::BadNormal, none, place);
+    }
+    let textures = material.map(|m| scene.materials[m].textures());
+    let lacks = |used: &crate::TextureRef| p.uvs.get(used.uv).is_none_or(Vec::is_empty);
+    if textures.iter().flatten().flatten().any(lacks) {
+        notes.count(Oddity::NoCoordinates, 1, place);
     }
     let map = material.and_then(|m| scene.materials[m].normal_texture);
     if let (Some(map), Topology::Triangles, true) = (map, p.topology, p.tangents.is_empty()) {
@@ -81,22 +95,33 @@ fn part(source: &Source<'_>, scene: &Scene, primitive: &json::Primitive, (place,
     Ok(p)
 }
 
-fn attributes(source: &Source<'_>, primitive: &json::Primitive, p: &mut Primitive) -> Result<()> {
+fn attributes(source: &Source<'_>, primitive: &json::Primitive, p: &mut Primitive, (place, notes): Told<'_>) -> Result<()> {
     let find = |name: &str| primitive.attributes.get(name).copied();
+    let place = || place.to_string();
     fn each<const N: usize>(source: &Source<'_>, (name, at): (&str, Option<Whole>), used: Use) -> Result<Vec<[f32; N]>> {
-        at.map_or(Ok(Vec::new()), |at| source.floats(at, used).map_err(|e| e.within(name)))
+        at.map_or(Ok(Vec::new()), |at| source.any_floats(at, used).map_err(|e| e.within(name)))
     }
-    p.positions = each(source, ("POSITION", find("POSITION")), Use::Value)?;
+    let positions =
+        |at: Option<Whole>| at.map_or(Ok(Vec::new()), |at| source.floats::<3>(at, Use::Value).map_err(|e| e.within("POSITION")));
+    p.positions = positions(find("POSITION"))?;
     if p.positions.len() > u32::MAX as usize {
         return Err(fault(format!("{} vertices, more than an index can name", p.positions.len())));
     }
+    // Those that are no numbers are made with those that are zero.
     p.normals = each(source, ("NORMAL", find("NORMAL")), Use::Value)?;
     p.tangents = each(source, ("TANGENT", find("TANGENT")), Use::Value)?;
-    for set in 0.. {
-        let name = format!("TEXCOORD_{set}");
-        let Some(at) = find(&name) else { break };
-        p.uvs.push(each(source, (&name, Some(at)), Use::Value)?);
+    if p.tangents.as_flattened().iter().any(|x| !x.is_finite()) {
+        notes.count(Oddity::BadTangent, 1, place);
+        p.tangents.clear();
     }
+    for set in 0..MAX_SETS {
+        let name = format!("TEXCOORD_{set}");
+        let mut coordinates = each(source, (&name, find(&name)), Use::Value)?;
+        notes.count(Oddity::BadCoordinates, replaced(&mut coordinates, [0.0; 2]), place);
+        p.uvs.push(coordinates);
+    }
+    let sets = p.uvs.iter().rposition(|set| !set.is_empty()).map_or(0, |last| last + 1);
+    p.uvs.truncate(sets);
     p.colors = match find("COLOR_0") {
         Some(at) if pick(&source.root.accessors, at, "accessor").is_ok_and(|a| a.shape == "VEC3") => {
             let opaque = |[r, g, b]: [f32; 3]| [r, g, b, 1.0];
@@ -104,17 +129,29 @@ fn attributes(source: &Source<'_>, primitive: &json::Primitive, p: &mut Primitiv
         }
         at => each(source, ("COLOR_0", at), Use::Fraction)?,
     };
+    notes.count(Oddity::BadColor, replaced(&mut p.colors, [1.0; 4]), place);
     for (i, target) in primitive.targets.iter().enumerate() {
-        let find = |name| (name, target.get(name).copied());
-        let read = |name| each(source, find(name), Use::Value).map_err(|e| e.within(format!("morph target {i}")));
-        let (positions, normals, tangents) = (read("POSITION")?, read("NORMAL")?, read("TANGENT")?);
-        p.targets.push(Target { positions, normals, tangents });
+        let find = |name| target.get(name).copied();
+        let within = |e: Error| e.within(format!("morph target {i}"));
+        let mut directions = |name| {
+            let mut list = each(source, (name, find(name)), Use::Value).map_err(within)?;
+            notes.count(Oddity::BadDifference, replaced(&mut list, [0.0; 3]), place);
+            Ok::<_, Error>(list)
+        };
+        let (normals, tangents) = (directions("NORMAL")?, directions("TANGENT")?);
+        p.targets.push(Target { positions: positions(find("POSITION")).map_err(within)?, normals, tangents });
     }
     for tangent in &mut p.tangents {
-        let unit = surface::unit(glam::Vec3::new(tangent[0], tangent[1], tangent[2])).unwrap_or(glam::Vec3::X);
+        let unit = surface::unit(glam::Vec3::new(tangent[0], tangent[1], tangent[2]).as_dvec3()).unwrap_or(glam::Vec3::X);
         *tangent = [unit.x, unit.y, unit.z, if tangent[3] < 0.0 { -1.0 } else { 1.0 }];
     }
     same_length(p)
+}
+
+/// Puts something in the place of vectors that are not finite, and counts them.
+fn replaced<const N: usize>(list: &mut [[f32; N]], with: [f32; N]) -> usize {
+    let broken = list.iter_mut().filter(|v| !v.iter().all(|x| x.is_finite()));
+    broken.map(|v| *v = with).count()
 }
 
 /// Every attribute has as many elements as there are positions.
@@ -161,7 +198,9 @@ fn influences(source: &Source<'_>, primitive: &json::Primitive, vertices: usize,
             (None, Some(_)) => return Err(fault(format!("{} without {}", names[1], names[0]))),
         };
         let joints = source.integers::<4>(joints).map_err(|e| e.within(&names[0]))?;
-        let weights = source.floats::<4>(weights, Use::Fraction).map_err(|e| e.within(&names[1]))?;
+        let mut weights = source.any_floats::<4>(weights, Use::Fraction).map_err(|e| e.within(&names[1]))?;
+        let broken = weights.as_flattened_mut().iter_mut().filter(|x| !x.is_finite());
+        notes.count(Oddity::BadWeight, broken.map(|x| *x = 0.0).count(), || place.to_string());
         for (name, length) in names.iter().zip([joints.len(), weights.len()]) {
             if length != vertices {
                 return Err(fault(format!("{name} has {length} elements, and POSITION has {vertices}")));

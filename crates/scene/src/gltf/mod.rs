@@ -1,14 +1,17 @@
 //! Reading glTF 2.0: `.gltf` with the files beside it, and `.glb`.
 //!
 //! A file is untrusted. Every index, offset, length and count is checked against what it points into before it is used; what is made of a
-//! file is bounded by its size ([`source::Source::spend`]); nothing recurses. A refusal is one sentence, from the outside in: the file, the
-//! object, the fault. What is odd but can be drawn is drawn, and told in [`About::notes`].
+//! file is bounded by its size ([`source::Source::spend`]) and by `monotile::limits`; nothing recurses. A refusal is one sentence, from the
+//! outside in: the file, the object, the fault. What is odd but can be drawn is drawn, and told in [`About::notes`].
 
 mod accessor;
 mod animation;
 mod container;
+mod extensions;
 mod image;
+mod instance;
 mod json;
+mod kind;
 mod material;
 mod mesh;
 mod node;
@@ -18,10 +21,11 @@ mod source;
 mod surface;
 mod uri;
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::path::Path;
 
-use monotile::{Error, ErrorKind, Result};
+use monotile::io::{open_regular, read_regular};
+use monotile::{Error, ErrorKind, Result, limits};
 
 use crate::Scene;
 use notes::Notes;
@@ -40,18 +44,33 @@ pub struct About {
     pub extensions: Vec<String>,
     /// Bytes of the file and of the buffers and images beside it.
     pub bytes: u64,
-    /// What is unusual, a sentence each.
-    pub notes: Vec<String>,
+    /// A number made of all those bytes, which changes with any of them.
+    pub digest: u64,
+    /// What is unusual.
+    pub notes: Vec<Note>,
 }
 
-/// Extensions that files may require: those that are drawn, and lights, without which a scene is still one.
-const KNOWN: [&str; 5] = [
-    "KHR_lights_punctual",
-    "KHR_materials_emissive_strength",
-    "KHR_materials_unlit",
-    "KHR_mesh_quantization",
-    "KHR_texture_transform",
-];
+/// A sentence about what is unusual in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// In lower case, without a period; several of a kind are one sentence that counts them.
+    pub sentence: String,
+    /// Whether pictures lack something that the file has, or show something else in its place.
+    pub loses: bool,
+}
+
+impl Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
+
+/// How a file is read.
+#[derive(Debug, Clone, Default)]
+pub struct ReadOptions {
+    /// Which of the file's scenes, by its name or its number from 0; else the one that the file names, or its first.
+    pub scene: Option<String>,
+}
 
 impl Scene {
     /// Reads a glTF 2.0 file, `.gltf` or `.glb`.
@@ -69,16 +88,23 @@ impl Scene {
     /// # Errors
     /// Those of [`Scene::open`].
     pub fn inspect(path: impl AsRef<Path>) -> Result<(Self, About)> {
+        Self::read(path, &ReadOptions::default())
+    }
+
+    /// Reads a file as [`Scene::inspect`] does, with options.
+    ///
+    /// # Errors
+    /// Those of [`Scene::open`], and a scene that the file does not have.
+    pub fn read(path: impl AsRef<Path>, options: &ReadOptions) -> Result<(Self, About)> {
         let path = path.as_ref();
-        let failed = |source| Error::io("reading", path, &source);
-        let about = std::fs::metadata(path).map_err(failed)?;
-        if !about.is_file() {
-            let what = if about.is_dir() { "is a folder" } else { "is no file" };
-            return Err(Error::format(path, format!("{what}, and a model is a .gltf or .glb file")));
+        let about = std::fs::metadata(path).map_err(|source| Error::io("reading", path, &source))?;
+        if about.is_dir() {
+            return Err(Error::format(path, "is a folder, and a model is a .gltf or .glb file"));
         }
-        let bytes = std::fs::read(path).map_err(failed)?;
+        open_regular(path)?;
+        let bytes = read_regular(path, &limits::MODEL)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        read(&bytes, Some(folder)).map_err(|fault| fault.within(path.display()))
+        read(&bytes, Some(folder), options).map_err(|fault| fault.within(path.display()))
     }
 
     /// Reads the content of a file that refers to no other one.
@@ -86,22 +112,35 @@ impl Scene {
     /// # Errors
     /// Those of [`Scene::open`], without a path, and references to other files.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        Ok(read(bytes, None)?.0)
+        Ok(Self::inspect_bytes(bytes)?.0)
+    }
+
+    /// Reads content as [`Scene::from_bytes`] does, and tells what it says of itself and what is unusual in it.
+    ///
+    /// # Errors
+    /// Those of [`Scene::from_bytes`].
+    pub fn inspect_bytes(bytes: &[u8]) -> Result<(Self, About)> {
+        read(bytes, None, &ReadOptions::default())
     }
 }
 
-fn read(bytes: &[u8], folder: Option<&Path>) -> Result<(Scene, About)> {
+fn read(bytes: &[u8], folder: Option<&Path>, options: &ReadOptions) -> Result<(Scene, About)> {
+    if let Some(other) = kind::other(bytes) {
+        return Err(other);
+    }
     let (text, binary) = container::split(bytes)?;
     let root = parse(text)?;
+    extensions::check(&root)?;
     let mut notes = Notes::default();
-    notes.extensions(&root, &KNOWN);
-    let source = Source::new(&root, bytes.len() as u64, binary, folder)?;
+    extensions::tell(&root, &mut notes);
+    let source = Source::new(&root, bytes, binary, folder)?;
     let mut scene = Scene::default();
     material::read(&source, &mut scene, &mut notes)?;
     mesh::read(&source, &mut scene, &mut notes)?;
-    let places = node::read(&source, &mut scene, &mut notes)?;
+    let places = node::read(&source, &mut scene, &mut notes, options.scene.as_deref())?;
     animation::read(&source, &places, &mut scene, &mut notes)?;
     scene.check().map_err(|e| fault(e.to_string()))?;
+    scene.admit()?;
     notes.scene(&scene);
     let about = About {
         version: root.asset.version.clone(),
@@ -109,27 +148,23 @@ fn read(bytes: &[u8], folder: Option<&Path>) -> Result<(Scene, About)> {
         copyright: root.asset.copyright.clone().unwrap_or_default(),
         extensions: root.extensions_used.clone(),
         bytes: source.bytes(),
-        notes: notes.into_sentences(),
+        digest: source.digest(),
+        notes: notes.into_list(),
     };
     Ok((scene, about))
 }
 
 fn parse(text: &[u8]) -> Result<json::Root> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    limits::JSON.admit("its JSON", text.len() as u64)?;
     let malformed = |error: serde_json::Error| fault(format!("its JSON cannot be read: {error}"));
     // Version 1 has other types under the same names: say what it is, not where it differs.
     let json::Header { asset } = serde_json::from_slice(text).map_err(malformed)?;
     let wanted = asset.min_version.as_deref().unwrap_or(&asset.version);
     if !asset.version.starts_with("2.") || !(wanted == "2.0" || asset.min_version.is_none()) {
-        return Err(Error::new(ErrorKind::Unsupported, format!("glTF {wanted}, and 2.0 is read")));
+        return Err(kind::version(wanted));
     }
-    let root: json::Root = serde_json::from_slice(text).map_err(malformed)?;
-    if let Some(name) = root.extensions_required.iter().find(|name| !KNOWN.contains(&name.as_str())) {
-        let known = KNOWN.join(", ");
-        let name = uri::quoted(name);
-        return Err(Error::new(ErrorKind::Unsupported, format!("it requires the extension {name}, and those known are {known}")));
-    }
-    Ok(root)
+    serde_json::from_slice(text).map_err(malformed)
 }
 
 /// Malformed content.

@@ -1,17 +1,18 @@
 //! The hierarchy, and what hangs on it: skins and lenses.
 
-use monotile::{Error, Result};
+use monotile::{Error, Result, limits};
 
 use super::accessor::Use;
 use super::notes::{Notes, Oddity};
 use super::source::Source;
-use super::{called, fault, json, pick, surface};
+use super::uri::quoted;
+use super::{called, fault, instance, json, pick, surface};
 use crate::{Lens, Local, Node, Scene, Skin, Trs};
 
 /// Reads lenses, skins and nodes, and tells where each node of the file is in the scene.
 ///
 /// All nodes are there, as any may be a joint, but those outside of the file's scene draw nothing.
-pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes) -> Result<Vec<usize>> {
+pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes, chosen: Option<&str>) -> Result<Vec<usize>> {
     let root = source.root;
     if root.nodes.is_empty() {
         return Err(fault("there is nothing in it: it has no nodes"));
@@ -19,15 +20,22 @@ pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes) -> Result
     for (i, camera) in root.cameras.iter().enumerate() {
         scene.lenses.push(lens(camera).map_err(|e| e.within(format!("camera {i}")))?);
     }
+    limits::NODES.admit("nodes", root.nodes.len() as u64)?;
     let parents = parents(root)?;
     let order = order(root, &parents)?;
+    let instances = instance::counts(source, notes)?;
     let mut places = vec![0; order.len()];
-    order.iter().enumerate().for_each(|(place, &i)| places[i] = place);
+    let mut next = 0;
+    for &i in &order {
+        places[i] = next;
+        next += 1 + instances[i];
+    }
     for (i, skin) in root.skins.iter().enumerate() {
         let within = |e: Error| e.within(called("skin", i, &skin.name));
-        scene.skins.push(read_skin(source, skin, &places).map_err(within)?);
+        let loose = |count| notes.count(Oddity::LooseMatrix, count, || called("skin", i, &skin.name).to_string());
+        scene.skins.push(read_skin(source, skin, &places, loose).map_err(within)?);
     }
-    let shown = shown(root, &order, (&parents, notes))?;
+    let shown = shown(root, (&order, &parents), chosen, notes)?;
     for &i in &order {
         let node = &root.nodes[i];
         let place = || called("node", i, &node.name).to_string();
@@ -37,7 +45,15 @@ pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes) -> Result
             (read.mesh, read.skin, read.lens) = (None, None, None);
             read.weights.clear();
         }
+        let copies = match instances[i] {
+            0 => Vec::new(),
+            _ => instance::copies(source, node, (&read, places[i]), notes).map_err(|e| e.within(place()))?,
+        };
+        if !copies.is_empty() {
+            (read.mesh, read.weights) = (None, Vec::new());
+        }
         scene.nodes.push(read);
+        scene.nodes.extend(copies);
     }
     Ok(places)
 }
@@ -60,9 +76,12 @@ fn parents(root: &json::Root) -> Result<Vec<Option<usize>>> {
 /// Every node after its parent, each with its descendants behind it.
 fn order(root: &json::Root, parents: &[Option<usize>]) -> Result<Vec<usize>> {
     let mut order = Vec::with_capacity(parents.len());
+    let mut depths = vec![0_u64; parents.len()];
     let mut waiting: Vec<usize> = (0..parents.len()).rev().filter(|&i| parents[i].is_none()).collect();
     while let Some(i) = waiting.pop() {
         order.push(i);
+        depths[i] = parents[i].map_or(0, |parent| depths[parent] + 1);
+        limits::DEPTH.admit("nodes below one another", depths[i])?;
         waiting.extend(root.nodes[i].children.iter().rev().map(|child| child.get()));
     }
     if order.len() == parents.len() {
@@ -79,16 +98,25 @@ fn order(root: &json::Root, parents: &[Option<usize>]) -> Result<Vec<usize>> {
     Err(fault(format!("node {i} contains itself")))
 }
 
-/// Which nodes are in the file's scene: the one it names, else its first; all of them if it has no scenes.
-fn shown(root: &json::Root, order: &[usize], (parents, notes): (&[Option<usize>], &mut Notes)) -> Result<Vec<bool>> {
-    let chosen = match (root.scene, root.scenes.first()) {
-        (Some(index), _) => pick(&root.scenes, index, "scene")?,
-        (None, Some(first)) => first,
-        (None, None) => return Ok(vec![true; order.len()]),
+/// Which nodes are in the scene that is asked for by its name or number, or that the file names, else its first; all of them if it has no scenes.
+fn shown(
+    root: &json::Root,
+    (order, parents): (&[usize], &[Option<usize>]),
+    wanted: Option<&str>,
+    notes: &mut Notes,
+) -> Result<Vec<bool>> {
+    let number = match (wanted, root.scene) {
+        (Some(wanted), _) => find(root, wanted)?,
+        (None, Some(index)) => {
+            pick(&root.scenes, index, "scene")?;
+            index.get()
+        }
+        (None, None) if root.scenes.is_empty() => return Ok(vec![true; order.len()]),
+        (None, None) => 0,
     };
+    let chosen = &root.scenes[number];
     if root.scenes.len() > 1 {
-        let index = root.scene.map_or(0, |index| index.0);
-        notes.say(format!("it has {} scenes, of which number {index}, counted from 0, is read", root.scenes.len()));
+        notes.say(format!("it has {} scenes, of which number {number}, counted from 0, is read", root.scenes.len()));
     }
     let mut shown = vec![false; order.len()];
     for &index in &chosen.nodes {
@@ -106,11 +134,28 @@ fn shown(root: &json::Root, order: &[usize], (parents, notes): (&[Option<usize>]
     Ok(shown)
 }
 
+/// The number of the scene that is called so, or has this number.
+fn find(root: &json::Root, wanted: &str) -> Result<usize> {
+    let scenes = &root.scenes;
+    let by_number = || wanted.parse().ok().filter(|&number: &usize| number < scenes.len());
+    scenes.iter().position(|scene| scene.name == wanted).or_else(by_number).ok_or_else(|| {
+        let names: Vec<String> =
+            (0..).zip(scenes).take(8).map(|(i, s)| if s.name.is_empty() { format!("{i}") } else { quoted(&s.name) }).collect();
+        let more = if scenes.len() > names.len() { ", …" } else { "" };
+        let has = if names.is_empty() { "none".to_string() } else { names.join(", ") };
+        Error::value(format!("there is no scene {}; it has {has}{more}", quoted(wanted)))
+    })
+}
+
 fn one(scene: &Scene, node: &json::Node, notes: &mut Notes) -> Result<Node> {
     let parts = node.translation.is_some() || node.rotation.is_some() || node.scale.is_some();
     let local = match node.matrix {
         Some(_) if parts => return Err(fault("it has both a matrix and parts of one")),
-        Some(m) => Local::Matrix(std::array::from_fn(|column| std::array::from_fn(|row| m[4 * column + row]))),
+        Some(m) => {
+            let (columns, loose) = affine(&m)?;
+            notes.count(Oddity::LooseMatrix, usize::from(loose), || called("node", scene.nodes.len(), &node.name).to_string());
+            Local::Matrix(columns)
+        }
         None => {
             let rotation = node.rotation.unwrap_or(Trs::default().rotation);
             Local::Trs(Trs {
@@ -128,6 +173,21 @@ fn one(scene: &Scene, node: &json::Node, notes: &mut Notes) -> Result<Node> {
     Ok(Node { name: node.name.clone(), parent: None, local, mesh, skin, lens, weights: node.weights.clone() })
 }
 
+/// The columns of an affine matrix, and whether its last row was 0 0 0 1 only up to rounding.
+fn affine(m: &[f32; 16]) -> Result<([[f32; 4]; 4], bool)> {
+    let row = [m[3], m[7], m[11], m[15]];
+    let last = [0.0, 0.0, 0.0, 1.0];
+    if !row.iter().zip(last).all(|(x, wanted)| (x - wanted).abs() <= ROUNDED) {
+        return Err(fault(format!("its matrix is projective: its last row is {row:?}, and 0, 0, 0, 1 is read")));
+    }
+    let mut columns: [[f32; 4]; 4] = std::array::from_fn(|column| std::array::from_fn(|row| m[4 * column + row]));
+    (0..4).for_each(|column| columns[column][3] = last[column]);
+    Ok((columns, row != last))
+}
+
+/// How far a last row may be off: what products of matrices in f32, and decimals in a file, round to.
+const ROUNDED: f32 = 1e-4;
+
 /// A quaternion of length 1, telling whether it was not.
 pub fn unit(q: [f32; 4], odd: impl FnOnce(usize)) -> Result<[f32; 4]> {
     let length = q.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
@@ -138,7 +198,7 @@ pub fn unit(q: [f32; 4], odd: impl FnOnce(usize)) -> Result<[f32; 4]> {
     Ok(q.map(|x| (f64::from(x) / length) as f32))
 }
 
-fn read_skin(source: &Source<'_>, skin: &json::Skin, places: &[usize]) -> Result<Skin> {
+fn read_skin(source: &Source<'_>, skin: &json::Skin, places: &[usize], loose: impl FnOnce(usize)) -> Result<Skin> {
     if skin.joints.is_empty() || skin.joints.len() > 1 << 16 {
         return Err(fault(format!("{} joints, and a skin has 1 to 65536", skin.joints.len())));
     }
@@ -151,8 +211,10 @@ fn read_skin(source: &Source<'_>, skin: &json::Skin, places: &[usize]) -> Result
             if matrices.len() < joints.len() {
                 return Err(fault(format!("{} inverse bind matrices for {} joints", matrices.len(), joints.len())));
             }
-            let columns = |m: &[f32; 16]| std::array::from_fn(|c| std::array::from_fn(|r| m[4 * c + r]));
-            matrices[..joints.len()].iter().map(columns).collect()
+            let within = |(i, m)| affine(m).map_err(|e| e.within(format!("inverse bind matrix {i}")));
+            let read = matrices[..joints.len()].iter().enumerate().map(within).collect::<Result<Vec<_>>>()?;
+            loose(read.iter().filter(|(_, loose)| *loose).count());
+            read.into_iter().map(|(columns, _)| columns).collect()
         }
     };
     Ok(Skin { name: skin.name.clone(), joints, inverse_bind })

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::json;
+use super::Note;
 use crate::{Local, Scene, Topology};
 
 /// Oddities, counted by what they are.
 #[derive(Default)]
 pub struct Notes {
     counts: BTreeMap<Oddity, (u64, String)>,
-    sentences: Vec<String>,
+    sentences: Vec<Note>,
 }
 
 /// What may be odd, in the order in which it is told.
@@ -31,6 +31,16 @@ pub enum Oddity {
     EqualTimes,
     StrayChannel,
     EmptyTexture,
+    BrokenImage,
+    NoCoordinates,
+    BadNormal,
+    BadTangent,
+    BadCoordinates,
+    BadColor,
+    BadWeight,
+    BadDifference,
+    LooseMatrix,
+    BadInstances,
 }
 
 impl Oddity {
@@ -74,10 +84,54 @@ impl Oddity {
                 ("channel moves nothing that is known and is left out", "channels move nothing that is known and are left out")
             }
             Self::EmptyTexture => ("texture has no image and is left out", "textures have no image and are left out"),
+            Self::BrokenImage => {
+                ("image cannot be read and its textures are left out", "images cannot be read and their textures are left out")
+            }
+            Self::NoCoordinates => (
+                "primitive lacks the set of coordinates that a texture of it is read by, and shows one texel of it",
+                "primitives lack the set of coordinates that a texture of them is read by, and show one texel of it",
+            ),
+            Self::BadNormal => (
+                "normal is no number: it is made from the triangles around it",
+                "normals are no numbers: they are made from the triangles around them",
+            ),
+            Self::BadTangent => (
+                "primitive has tangents that are no numbers: all are made",
+                "primitives have tangents that are no numbers: all are made",
+            ),
+            Self::BadCoordinates => {
+                ("coordinate of a texture is no number and counts as 0", "coordinates of textures are no numbers and count as 0")
+            }
+            Self::BadColor => ("colour is no number and counts as white", "colours are no numbers and count as white"),
+            Self::BadWeight => ("joint weight is no number and counts as 0", "joint weights are no numbers and count as 0"),
+            Self::BadDifference => (
+                "normal or tangent of a morph target is no number and counts as 0",
+                "normals or tangents of morph targets are no numbers and count as 0",
+            ),
+            Self::LooseMatrix => (
+                "matrix has a last row that is 0 0 0 1 only nearly, and counts as that",
+                "matrices have a last row that is 0 0 0 1 only nearly, and count as that",
+            ),
+            Self::BadInstances => (
+                "node with instances has a skin or none of the attributes that are known, and is drawn once",
+                "nodes with instances have a skin or none of the attributes that are known, and are drawn once",
+            ),
         };
         match count {
             1 => format!("1 {one} ({place})"),
             _ => format!("{count} {many} (the first in {place})"),
+        }
+    }
+
+    /// Whether the picture then lacks something that the file has, or shows something else in its place.
+    fn loses(self) -> bool {
+        match self {
+            Self::NoPositions | Self::LeftOver | Self::StrayChannel | Self::EmptyTexture | Self::BrokenImage => true,
+            Self::NoCoordinates | Self::BadNormal | Self::BadTangent | Self::BadCoordinates | Self::BadColor => true,
+            Self::NegativeWeight | Self::BadWeight | Self::BadDifference | Self::BadInstances => true,
+            Self::Degenerate | Self::FlatNormals | Self::ZeroNormal | Self::NormalLength | Self::Tangents => false,
+            Self::ZeroTangent | Self::WeightSum | Self::NoWeight | Self::QuaternionLength | Self::NegativeScale => false,
+            Self::EqualTimes | Self::LooseMatrix => false,
         }
     }
 }
@@ -92,7 +146,12 @@ impl Notes {
 
     /// A sentence of its own.
     pub fn say(&mut self, sentence: impl Into<String>) {
-        self.sentences.push(sentence.into());
+        self.sentences.push(Note { sentence: sentence.into(), loses: false });
+    }
+
+    /// A sentence of its own about what the picture lacks.
+    pub fn lose(&mut self, sentence: impl Into<String>) {
+        self.sentences.push(Note { sentence: sentence.into(), loses: true });
     }
 
     /// Images that no texture shows, which are not even decoded.
@@ -101,19 +160,6 @@ impl Notes {
             0 => {}
             1 => self.say("1 image is not used"),
             n => self.say(format!("{n} images are not used")),
-        }
-    }
-
-    /// Extensions in use that are not drawn.
-    pub fn extensions(&mut self, root: &json::Root, known: &[&str]) {
-        for name in &root.extensions_used {
-            match name.as_str() {
-                "KHR_lights_punctual" => {
-                    self.say("its lights (KHR_lights_punctual) are not drawn: every picture has a sun and a sky")
-                }
-                name if known.contains(&name) => {}
-                _ => self.say(format!("the extension {} is not known and not drawn", super::uri::quoted(name))),
-            }
         }
     }
 
@@ -155,9 +201,13 @@ impl Notes {
     }
 
     /// All of them, sentences of their own first.
-    pub fn into_sentences(self) -> Vec<String> {
+    pub fn into_list(self) -> Vec<Note> {
         let Self { counts, mut sentences } = self;
-        sentences.extend(counts.iter().map(|(what, (count, place))| what.sentence(*count, place)));
+        let told = |(what, (count, place)): (&Oddity, &(u64, String))| Note {
+            sentence: what.sentence(*count, place),
+            loses: what.loses(),
+        };
+        sentences.extend(counts.iter().map(told));
         sentences
     }
 }

@@ -1,6 +1,6 @@
 //! Normals and tangents where a file has none.
 
-use glam::{Vec2, Vec3};
+use glam::{DVec3, Vec2, Vec3};
 use monotile::Result;
 
 use super::source::Source;
@@ -8,15 +8,20 @@ use crate::{Influences, Primitive, Target};
 
 impl Primitive {
     /// Twice the area of a triangle.
-    pub(super) fn area(&self, [a, b, c]: [u32; 3]) -> f32 {
-        self.across([a, b, c]).length()
+    pub(super) fn area(&self, corners: [u32; 3]) -> f64 {
+        self.across(corners).length()
     }
 
     /// A vector along a triangle's normal, as long as twice its area.
-    fn across(&self, [a, b, c]: [u32; 3]) -> Vec3 {
-        let [a, b, c] = [a, b, c].map(|i| Vec3::from(self.positions[i as usize]));
-        (b - a).cross(c - a)
+    fn across(&self, corners: [u32; 3]) -> DVec3 {
+        across(corners.map(|i| self.positions[i as usize]))
     }
+}
+
+/// The same of the triangle between these places. In f64, as products of f32 may be too small or too large for it.
+fn across(corners: [[f32; 3]; 3]) -> DVec3 {
+    let [a, b, c] = corners.map(|p| DVec3::from(p.map(f64::from)));
+    (b - a).cross(c - a)
 }
 
 /// Gives every triangle vertices of its own, whose normals are the triangle's, as the specification asks where there are none.
@@ -53,19 +58,18 @@ pub fn flatten(source: &Source<'_>, p: &mut Primitive) -> Result<()> {
 
 /// The normal of each triangle, three times.
 fn flat(positions: &[[f32; 3]]) -> Vec<[f32; 3]> {
-    let normal = |t: &[[f32; 3]]| {
-        let [a, b, c] = [t[0], t[1], t[2]].map(Vec3::from);
-        [unit((b - a).cross(c - a)).unwrap_or(Vec3::Y).to_array(); 3]
-    };
+    let normal = |t: &[[f32; 3]]| [unit(across([t[0], t[1], t[2]])).unwrap_or(Vec3::Y).to_array(); 3];
     positions.chunks_exact(3).flat_map(normal).collect()
 }
 
-/// Makes normals unit; those that are zero become those of the triangles around them. How many were not unit, and how many zero.
-pub fn make_unit(p: &mut Primitive) -> (usize, usize) {
-    let (mut long, mut zero) = (0, Vec::new());
+/// Makes normals unit; those that are zero or no numbers become those of the triangles around them. How many were not unit, how many zero, and
+/// how many no numbers.
+pub fn make_unit(p: &mut Primitive) -> (usize, usize, usize) {
+    let (mut long, mut none, mut zero) = (0, 0, Vec::new());
     for (i, normal) in p.normals.iter_mut().enumerate() {
         let n = Vec3::from(*normal);
-        match unit(n) {
+        none += usize::from(!n.is_finite());
+        match unit(n.as_dvec3()) {
             Some(unit) => {
                 long += usize::from((n.length() - 1.0).abs() > LOOSE);
                 *normal = unit.into();
@@ -74,7 +78,7 @@ pub fn make_unit(p: &mut Primitive) -> (usize, usize) {
         }
     }
     if !zero.is_empty() {
-        let mut around = vec![Vec3::ZERO; p.positions.len()];
+        let mut around = vec![DVec3::ZERO; p.positions.len()];
         if p.topology == crate::Topology::Triangles {
             for t in p.indices.chunks_exact(3) {
                 let across = p.across([t[0], t[1], t[2]]);
@@ -83,7 +87,7 @@ pub fn make_unit(p: &mut Primitive) -> (usize, usize) {
         }
         zero.iter().for_each(|&i| p.normals[i] = unit(around[i]).unwrap_or(Vec3::Y).into());
     }
-    (long, zero.len())
+    (long, zero.len() - none, none)
 }
 
 /// How far from 1 a length may be before it is told: what a byte a component rounds to.
@@ -93,13 +97,13 @@ pub const LOOSE: f32 = 0.01;
 ///
 /// MikkTSpace splits vertices where the triangles around them disagree; here they are averaged.
 pub fn tangents(source: &Source<'_>, p: &mut Primitive, set: usize) -> Result<usize> {
-    source.spend(p.positions.len() as u64, 16 + 24)?;
+    source.spend(p.positions.len() as u64, 16 + 48)?;
     let zero = [[0.0; 2]];
     let uvs = p.uvs.get(set).map_or(&zero[..0], |set| &set[..]);
-    let uv = |i: u32| uvs.get(i as usize).map_or(Vec2::ZERO, |&uv| Vec2::from(uv));
-    let mut sums = vec![(Vec3::ZERO, Vec3::ZERO); p.positions.len()];
+    let uv = |i: u32| uvs.get(i as usize).map_or(Vec2::ZERO, |&uv| Vec2::from(uv)).as_dvec2();
+    let mut sums = vec![(DVec3::ZERO, DVec3::ZERO); p.positions.len()];
     for t in p.indices.chunks_exact(3) {
-        let [a, b, c] = [t[0], t[1], t[2]].map(|i| Vec3::from(p.positions[i as usize]));
+        let [a, b, c] = [t[0], t[1], t[2]].map(|i| Vec3::from(p.positions[i as usize]).as_dvec3());
         let ([e, f], [s, r]) = ([b - a, c - a], [uv(t[1]) - uv(t[0]), uv(t[2]) - uv(t[0])]);
         // e = s.x T + s.y B and f = r.x T + r.y B, up to the determinant; only its sign matters, as the sums are weighted by area.
         let sign = s.perp_dot(r).signum();
@@ -110,13 +114,14 @@ pub fn tangents(source: &Source<'_>, p: &mut Primitive, set: usize) -> Result<us
         }
     }
     let mut chosen = 0;
-    let tangent = |(n, (along_u, along_v)): (&[f32; 3], &(Vec3, Vec3))| {
+    let tangent = |(n, (along_u, along_v)): (&[f32; 3], &(DVec3, DVec3))| {
         let n = Vec3::from(*n);
-        let t = unit(*along_u - n * n.dot(*along_u)).unwrap_or_else(|| {
+        let wide = n.as_dvec3();
+        let t = unit(*along_u - wide * wide.dot(*along_u)).unwrap_or_else(|| {
             chosen += 1;
             n.any_orthonormal_vector()
         });
-        let sign = if n.cross(t).dot(*along_v) < 0.0 { -1.0 } else { 1.0 };
+        let sign = if n.cross(t).as_dvec3().dot(*along_v) < 0.0 { -1.0 } else { 1.0 };
         [t.x, t.y, t.z, sign]
     };
     p.tangents = p.normals.iter().zip(&sums).map(tangent).collect();
@@ -124,8 +129,8 @@ pub fn tangents(source: &Source<'_>, p: &mut Primitive, set: usize) -> Result<us
 }
 
 /// A vector of length 1 in the same direction, if it has one.
-pub fn unit(v: Vec3) -> Option<Vec3> {
+pub fn unit(v: DVec3) -> Option<Vec3> {
     // The largest component first, so that squares neither overflow nor vanish.
     let largest = v.abs().max_element();
-    (largest > 0.0 && largest.is_finite()).then(|| (v / largest).normalize())
+    (largest > 0.0 && largest.is_finite()).then(|| (v / largest).normalize().as_vec3())
 }

@@ -36,7 +36,7 @@ fn shadow_along(origin: vec3f, direction: vec3f) -> f32 {
 
 @fragment
 fn background(in: Behind) -> @location(0) vec4f {
-    let near = frame.world_from_clip * vec4f(in.place, 0.0, 1.0);
+    let near = frame.render_from_clip * vec4f(in.place, 0.0, 1.0);
     let direction = unit(near.xyz * frame.viewpoint.w - frame.viewpoint.xyz * near.w);
     let origin = select(near.xyz / near.w, frame.viewpoint.xyz, frame.viewpoint.w != 0.0);
     let behind = select(frame.background, vec4f(sky_at(direction.y), 1.0), frame.gradient != 0u);

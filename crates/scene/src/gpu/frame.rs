@@ -1,12 +1,12 @@
 //! What changes from picture to picture: the uniform of the frame, and the matrices and weights of the pose.
 
 use glam::Mat4;
-use monotile::Result;
 
 use super::geometry::Geometry;
 use super::words::Words;
 use crate::draws::Draws;
-use crate::shot::{FLOOR, HORIZON, SHADE, SHADOW_BLUR, SHADOW_REACH, ZENITH, viewpoint};
+use crate::rendering::View;
+use crate::shot::{FLOOR, HORIZON, SHADE, SHADOW_BLUR, SHADOW_REACH, ZENITH};
 use crate::{Background, Ground, Pose, Scene, Shot, srgb};
 
 /// What `scene.wgsl` has in group 0.
@@ -23,31 +23,30 @@ pub(super) fn layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
 }
 
 /// Of the uniform.
-pub(super) const BYTES: usize = 288;
+pub(super) const BYTES: usize = 304;
 
 /// `Frame` of `scene.wgsl`.
-pub(super) fn uniform(shot: &Shot) -> Result<Words> {
-    let (view_from_world, clip_from_view) = shot.camera.matrices()?;
+pub(super) fn uniform(shot: &Shot, view: &View) -> Words {
     let linear = |byte| srgb::decode(f32::from(byte) / 255.0);
     let background = match shot.background {
         Background::Color([r, g, b]) => [linear(r), linear(g), linear(b), 1.0],
         Background::Transparent | Background::Sky => [0.0; 4],
     };
-    let ground = shot.ground.unwrap_or(Ground { height: 0.0, center: [0.0; 2], half_side: 1.0 });
+    let ground = shot.ground.map_or(Ground { height: 0.0, center: [0.0; 2], half_side: 1.0 }, |ground| view.space.ground(&ground));
     let mut words = Words::default();
-    let world_from_clip = view_from_world.inverse() * clip_from_view.inverse();
-    words.matrix(&(clip_from_view * view_from_world)).matrix(&world_from_clip);
-    words.floats(&viewpoint(&world_from_clip).to_array());
+    words.matrix(&view.clip_from_render).matrix(&view.render_from_clip);
+    words.floats(&view.viewpoint.to_array());
     words.floats(&shot.light.toward).uints([u32::from(shot.casts_shadow())]);
     words.floats(&shot.light.sun).floats(&[SHADE]);
-    words.floats(&shot.light.sky).floats(&[ground.height]);
-    words.floats(&shot.light.below).floats(&[ground.half_side]);
+    words.floats(&shot.light.sky).floats(&[ground.height as f32]);
+    words.floats(&shot.light.below).floats(&[ground.half_side as f32]);
     words.floats(&background);
     words.floats(&HORIZON).uints([u32::from(shot.background == Background::Sky)]);
     words.floats(&ZENITH).floats(&[SHADOW_BLUR]);
     words.floats(&FLOOR).floats(&[SHADOW_REACH as f32]);
-    words.floats(&ground.center).floats(&[shot.camera.width as f32, shot.camera.height as f32]);
-    Ok(words)
+    words.floats(&ground.center.map(|x| x as f32)).floats(&[shot.camera.width as f32, shot.camera.height as f32]);
+    words.floats(&[shot.point_size]).pad();
+    words
 }
 
 /// The matrices of a pose in the order of [`Geometry::matrices`].
@@ -55,7 +54,7 @@ pub(super) fn matrices(geometry: &Geometry, draws: &Draws) -> Words {
     let joints = draws.joints.iter().map(Vec::len).sum::<usize>();
     let mut nodes = vec![Mat4::IDENTITY; geometry.matrices - joints];
     for draw in &draws.draws {
-        nodes[draw.node] = draw.world_from_mesh;
+        nodes[draw.node] = draw.render_from_mesh;
     }
     let mut words = Words::default();
     for matrix in nodes.iter().chain(draws.joints.iter().flatten()) {

@@ -1,6 +1,9 @@
 //! Everything about a scene's shapes that never changes, as buffers that shaders read by place.
 
+use glam::Vec3;
+
 use super::words::Words;
+use crate::draws::Order;
 use crate::{Material, Primitive, Scene, Topology};
 
 /// The place of what a primitive lacks.
@@ -42,10 +45,10 @@ struct Places {
 }
 
 impl Geometry {
-    pub fn new(scene: &Scene) -> Self {
+    pub fn new(scene: &Scene, order: &Order) -> Self {
         let mut geometry = Self::default();
-        for mesh in &scene.meshes {
-            let shapes = mesh.primitives.iter().map(|primitive| geometry.shape(scene, primitive)).collect();
+        for (i, mesh) in scene.meshes.iter().enumerate() {
+            let shapes = mesh.primitives.iter().map(|primitive| geometry.shape(scene, primitive, order.anchor(i))).collect();
             geometry.shapes.push(shapes);
         }
         let mut records = 0;
@@ -72,12 +75,13 @@ impl Geometry {
         geometry
     }
 
-    /// Stores a primitive's attributes.
-    fn shape(&mut self, scene: &Scene, primitive: &Primitive) -> Shape {
+    /// Stores a primitive's attributes, positions about an anchor.
+    fn shape(&mut self, scene: &Scene, primitive: &Primitive, anchor: Vec3) -> Shape {
         let plain = Material::default();
         let material = primitive.material.map_or(&plain, |material| &scene.materials[material]);
+        let positions: Vec<[f32; 3]> = primitive.positions.iter().map(|&p| (Vec3::from(p) - anchor).into()).collect();
         let attributes = [
-            self.store(primitive.positions.as_flattened()),
+            self.store(positions.as_flattened()),
             self.store(primitive.normals.as_flattened()),
             self.store(primitive.tangents.as_flattened()),
             self.store(primitive.colors.as_flattened()),

@@ -1,4 +1,4 @@
-// Lines and points as rectangles in the picture's plane: one pixel wide, whatever the distance.
+// Lines and points as rectangles in the picture's plane: whatever the distance: lines one pixel wide, points as a shot says.
 
 // The part in front of the near plane, where there is one.
 fn clip_near(a: Varying, b: Varying) -> Varying {
@@ -8,7 +8,7 @@ fn clip_near(a: Varying, b: Varying) -> Varying {
     let t = a.clip.z / (a.clip.z - b.clip.z);
     var out = a;
     out.clip = mix(a.clip, b.clip, t);
-    out.world = mix(a.world, b.world, t);
+    out.place = mix(a.place, b.place, t);
     out.normal = mix(a.normal, b.normal, t);
     out.tangent = mix(a.tangent, b.tangent, t);
     out.color = mix(a.color, b.color, t);
@@ -56,6 +56,6 @@ fn point_vertex(@builtin(vertex_index) vertex: u32, @builtin(instance_index) whi
     let corner = vertex % 6u;
     let right = corner == 1u || corner == 2u || corner == 4u;
     let up = corner == 2u || corner >= 4u;
-    out.clip += vec4f(select(vec2f(-1.0), vec2f(1.0), vec2<bool>(right, up)) / frame.raster * out.clip.w, 0.0, 0.0);
+    out.clip += vec4f(select(vec2f(-1.0), vec2f(1.0), vec2<bool>(right, up)) * frame.point_size / frame.raster * out.clip.w, 0.0, 0.0);
     return out;
 }

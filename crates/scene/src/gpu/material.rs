@@ -14,7 +14,7 @@ impl Material {
     fn uniform(&self) -> Words {
         let cutoff = if let Alpha::Mask(cutoff) = self.alpha { cutoff } else { 0.0 };
         let textures = self.textures();
-        let lit = [self.unlit, matches!(self.alpha, Alpha::Mask(_)), self.alpha == Alpha::Blend];
+        let lit = [self.unlit, matches!(self.alpha, Alpha::Mask(_))];
         let flags = textures.iter().map(Option::is_some).chain(lit).enumerate().map(|(i, set)| u32::from(set) << i).sum();
         let mut words = Words::default();
         words.floats(&self.base_color).floats(&self.emissive).floats(&[self.metallic]);

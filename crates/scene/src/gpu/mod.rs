@@ -26,7 +26,8 @@ use self::geometry::Geometry;
 use self::pipeline::{Kind, Pipelines, Shape};
 use self::shadow::Ground;
 use self::target::{Headless, Target};
-use crate::draws::{Draw, Draws, Order};
+use crate::draws::{Draw, Draws, Order, Part};
+use crate::rendering::View;
 use crate::{Picture, Pose, Scene, Shot, Topology};
 
 /// A scene on a graphics device.
@@ -103,16 +104,17 @@ impl std::fmt::Debug for Renderer {
 
 impl Uploaded {
     fn new(gpu: &Gpu, scene: &Scene, format: wgpu::TextureFormat) -> Result<Self> {
-        let geometry = Geometry::new(scene);
+        let order = Order::new(scene);
+        let geometry = Geometry::new(scene, &order);
         gpu.check_bytes("vertices", geometry.words.bytes().len())?;
         gpu.check_bytes("indices", 4 * geometry.indices.len())?;
         for image in &scene.images {
             gpu.check_size([image.width as usize, image.height as usize])?;
         }
-        gpu.checked(|| Ok(Self::place(gpu, scene, geometry, format)))
+        gpu.checked(|| Ok(Self::place(gpu, scene, (order, geometry), format)))
     }
 
-    fn place(gpu: &Gpu, scene: &Scene, geometry: Geometry, format: wgpu::TextureFormat) -> Self {
+    fn place(gpu: &Gpu, scene: &Scene, (order, geometry): (Order, Geometry), format: wgpu::TextureFormat) -> Self {
         let device = &gpu.device;
         let storage = wgpu::BufferUsages::STORAGE;
         let filled = |bytes: &[u8], usage| {
@@ -152,7 +154,7 @@ impl Uploaded {
             ..Scene::default()
         };
         Self {
-            order: Order::new(scene),
+            order,
             pipelines: Pipelines::new(device, &[Some(&groups[0]), Some(&groups[1])], format),
             ground: Ground::new(device, &groups[0], format),
             materials: material::bind_all(gpu, &groups[1], scene),
@@ -174,13 +176,13 @@ impl Uploaded {
         (target, view): (&Target, &wgpu::TextureView),
         (pose, shot): (&Pose, &Shot),
     ) -> Result<()> {
-        let (view_from_world, _) = shot.camera.matrices()?;
-        let draws = self.order.draws(&self.scene, pose, view_from_world);
+        let sight = View::new(&shot.camera)?;
+        let draws = self.order.draws(&self.scene, pose, (&sight.space, &sight.view_from_world));
         for draw in &draws.draws {
             let kind = self.kind(draw, shot);
             self.pipelines.need(&gpu.device, kind);
         }
-        self.write(gpu, &draws, pose, shot)?;
+        self.write(gpu, &draws, pose, (shot, &sight));
         if shot.casts_shadow() {
             self.ground.encode(encoder, &self.frame, |pass| self.cast(pass, &draws));
         }
@@ -202,18 +204,17 @@ impl Uploaded {
         });
         pass.set_bind_group(0, &self.frame, &[]);
         pass.set_index_buffer(self.indices.slice(..), wgpu::IndexFormat::Uint32);
-        let behind = draws.draws.partition_point(|draw| !draw.blends);
+        let behind = draws.draws.partition_point(|draw| !draw.blends());
         draws.draws[..behind].iter().for_each(|draw| self.draw(&mut pass, draw, shot));
         self.ground.draw_background(&mut pass);
         draws.draws[behind..].iter().for_each(|draw| self.draw(&mut pass, draw, shot));
         Ok(())
     }
 
-    fn write(&self, gpu: &Gpu, draws: &Draws, pose: &Pose, shot: &Shot) -> Result<()> {
-        gpu.queue.write_buffer(&self.uniform, 0, frame::uniform(shot)?.bytes());
+    fn write(&self, gpu: &Gpu, draws: &Draws, pose: &Pose, (shot, view): (&Shot, &View)) {
+        gpu.queue.write_buffer(&self.uniform, 0, frame::uniform(shot, view).bytes());
         gpu.queue.write_buffer(&self.matrices, 0, frame::matrices(&self.geometry, draws).bytes());
         gpu.queue.write_buffer(&self.weights, 0, frame::weights(&self.scene, pose).bytes());
-        Ok(())
     }
 
     fn shape(&self, draw: &Draw) -> &geometry::Shape {
@@ -228,7 +229,7 @@ impl Uploaded {
             Topology::Lines => Shape::Lines { lit: of.has_normals },
             Topology::Points => Shape::Points { lit: of.has_normals },
         };
-        Kind { shape, blend: draw.blends }
+        Kind { shape, part: draw.part }
     }
 
     /// The draw's place in the buffer of records, as a range of one instance.
@@ -254,7 +255,7 @@ impl Uploaded {
     /// What throws a shadow: every triangle that hides what is behind it.
     fn cast(&self, pass: &mut wgpu::RenderPass<'_>, draws: &Draws) {
         pass.set_index_buffer(self.indices.slice(..), wgpu::IndexFormat::Uint32);
-        for draw in draws.draws.iter().filter(|draw| !draw.blends && self.shape(draw).topology == Topology::Triangles) {
+        for draw in draws.draws.iter().filter(|draw| draw.part == Part::All && self.shape(draw).topology == Topology::Triangles) {
             pass.draw_indexed(self.shape(draw).indices(), 0, self.instance(draw));
         }
     }

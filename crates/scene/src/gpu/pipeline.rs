@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use super::target::{DEPTH, SAMPLES};
+use crate::draws::Part;
 
 /// What pipelines of surfaces differ in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Kind {
     pub shape: Shape,
-    pub blend: bool,
+    pub part: Part,
 }
 
 /// What is made of a primitive's indices.
@@ -52,9 +53,16 @@ impl Pipelines {
                 Shape::Lines { lit } => ("line_vertex", if lit { "stroke" } else { "unlit_stroke" }),
                 Shape::Points { lit } => ("point_vertex", if lit { "stroke" } else { "unlit_stroke" }),
             };
+            let blends = kind.part == Part::Clear;
             let mut recipe = Recipe {
-                blend: kind.blend.then_some(wgpu::BlendState::PREMULTIPLIED_ALPHA_BLENDING),
-                depth: Some((!kind.blend, wgpu::CompareFunction::Less)),
+                blend: blends.then_some(wgpu::BlendState::PREMULTIPLIED_ALPHA_BLENDING),
+                depth: Some((!blends, wgpu::CompareFunction::Less)),
+                // As `surface.wgsl` counts them.
+                part: Some(match kind.part {
+                    Part::All => 0.0,
+                    Part::Solid => 1.0,
+                    Part::Clear => 2.0,
+                }),
                 ..Recipe::new(&self.module, &self.layout, self.format, [vertex, fragment])
             };
             if let Shape::Triangles { double_sided, mirrored } = kind.shape {
@@ -97,6 +105,8 @@ pub(super) struct Recipe<'a> {
     pub blend: Option<wgpu::BlendState>,
     /// Whether depths are written, and how they are compared; with them a pixel has [`SAMPLES`], without one.
     pub depth: Option<(bool, wgpu::CompareFunction)>,
+    /// The constant `part` of the fragment shader, where it has one.
+    pub part: Option<f64>,
 }
 
 impl<'a> Recipe<'a> {
@@ -107,11 +117,12 @@ impl<'a> Recipe<'a> {
         format: wgpu::TextureFormat,
         names: [&'a str; 2],
     ) -> Self {
-        Self { module, layout, format, names, front: wgpu::FrontFace::Ccw, cull: None, blend: None, depth: None }
+        Self { module, layout, format, names, front: wgpu::FrontFace::Ccw, cull: None, blend: None, depth: None, part: None }
     }
 
     pub fn make(&self, device: &wgpu::Device) -> wgpu::RenderPipeline {
         let [vertex, fragment] = self.names;
+        let constants: Vec<(&str, f64)> = self.part.map(|part| ("part", part)).into_iter().collect();
         device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
             label: Some(vertex),
             layout: Some(self.layout),
@@ -133,7 +144,7 @@ impl<'a> Recipe<'a> {
             fragment: Some(wgpu::FragmentState {
                 module: self.module,
                 entry_point: Some(fragment),
-                compilation_options: Default::default(),
+                compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
                 targets: &[Some(wgpu::ColorTargetState {
                     format: self.format,
                     blend: self.blend,

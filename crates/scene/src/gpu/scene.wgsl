@@ -1,8 +1,11 @@
 // What every shader of a scene reads. The host writes these in `frame.rs`, `geometry.rs` and `material.rs`, field by field in this order.
 
+//
+// Everything is in the space that the view is about: the world's axes, the viewer near the origin, at a scale of about 1.
+
 struct Frame {
-    clip_from_world: mat4x4f,
-    world_from_clip: mat4x4f,
+    clip_from_render: mat4x4f,
+    render_from_clip: mat4x4f,
     // Where all rays meet: a point, or with w = 0 the direction against parallel rays.
     viewpoint: vec4f,
     toward: vec3f,
@@ -12,7 +15,7 @@ struct Frame {
     // What a full shadow takes away.
     shade: f32,
     sky: vec3f,
-    // World y of the ground.
+    // y of the ground.
     height: f32,
     below: vec3f,
     half_side: f32,
@@ -26,10 +29,12 @@ struct Frame {
     deviation: f32,
     floor: vec3f,
     reach: f32,
-    // World x and z of the middle of the ground.
+    // x and z of the middle of the ground.
     center: vec2f,
     // In pixels.
     raster: vec2f,
+    // Of the square that a point is, in pixels.
+    point_size: f32,
 }
 
 // One primitive of one node; places count in words of `words`, and NONE is the place of what the primitive lacks.
@@ -72,7 +77,6 @@ const OCCLUSION: u32 = 3u;
 const EMISSIVE: u32 = 4u;
 const UNLIT: u32 = 5u;
 const MASK: u32 = 6u;
-const BLEND: u32 = 7u;
 
 @group(0) @binding(0) var<uniform> frame: Frame;
 @group(0) @binding(1) var<storage, read> matrices: array<mat4x4f>;

@@ -1,13 +1,13 @@
 // The shadow on the ground: the scene laid flat along the light, then blurred along u and along v.
 
-// World x to the right and z down, whatever the height.
+// x to the right and z down, whatever the height.
 @vertex
 fn cast_vertex(@builtin(vertex_index) vertex: u32, @builtin(instance_index) which: u32) -> @builtin(position) vec4f {
     let draw = draws[which];
-    let world = world_from_mesh(draw, vertex) * vec4f(morphed(draw, 0u, triple(draw.positions, vertex), vertex), 1.0);
-    let ground = world.xz - frame.toward.xz * ((world.y - frame.height) / frame.toward.y);
-    let place = (ground - frame.center) / frame.half_side;
-    return vec4f(place.x, -place.y, 0.0, 1.0);
+    let place = render_from_mesh(draw, vertex) * vec4f(morphed(draw, 0u, triple(draw.positions, vertex), vertex), 1.0);
+    let ground = place.xz - frame.toward.xz * ((place.y - frame.height) / frame.toward.y);
+    let at = (ground - frame.center) / frame.half_side;
+    return vec4f(at.x, -at.y, 0.0, 1.0);
 }
 
 @fragment

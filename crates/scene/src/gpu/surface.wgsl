@@ -2,6 +2,12 @@
 
 const DIELECTRIC: f32 = 0.04;
 
+// Which fragments are drawn: 0 all, 1 those of a blending surface that hide what is behind, 2 the others.
+override part: u32 = 0u;
+
+// How far below a number alpha still counts as it, as in draws.rs.
+const ALPHA_SLACK: f32 = 1.0 / 2048.0;
+
 fn surroundings(direction: vec3f) -> vec3f {
     return mix(frame.below, frame.sky, 0.5 + 0.5 * direction.y);
 }
@@ -94,14 +100,17 @@ fn shading_normal(in: Varying, mapped: vec3f, v: vec3f) -> vec3f {
 // With alpha multiplied in.
 fn shade(in: Varying, front: bool, unlit: bool) -> vec4f {
     let t = texels(in);
-    if has(MASK) && t.base.a < material.cutoff {
+    if has(MASK) && t.base.a < material.cutoff - ALPHA_SLACK {
         discard;
     }
-    let alpha = select(1.0, t.base.a, has(BLEND));
+    if part != 0u && (t.base.a >= 1.0 - ALPHA_SLACK) != (part == 1u) {
+        discard;
+    }
+    let alpha = select(1.0, t.base.a, part == 2u);
     if unlit {
         return vec4f(t.base.rgb * alpha, alpha);
     }
-    let v = unit(frame.viewpoint.xyz - in.world * frame.viewpoint.w);
+    let v = unit(frame.viewpoint.xyz - in.place * frame.viewpoint.w);
     let outward = shading_normal(in, t.normal, v);
     let n = select(-outward, outward, front);
     let l = radiance(n, v, t.base.rgb, t.metallic_roughness.x, t.metallic_roughness.y, t.occlusion) + t.emission;

@@ -3,6 +3,9 @@
 use crate::mipmaps::levels;
 use crate::{Filter, Image, Sampler, Wrap};
 
+/// Bytes that are on their way to the device at a time: the queue keeps a copy of each until it is submitted.
+const AT_A_TIME: usize = 32 << 20;
+
 /// An image with all its levels; `color` says that its bytes are sRGB.
 pub(super) fn upload(device: &wgpu::Device, queue: &wgpu::Queue, image: &Image, color: bool) -> wgpu::Texture {
     let levels = levels(image, color);
@@ -10,20 +13,34 @@ pub(super) fn upload(device: &wgpu::Device, queue: &wgpu::Queue, image: &Image, 
     let texture = device.create_texture(&wgpu::TextureDescriptor {
         label: Some(&image.name),
         size,
-        mip_level_count: levels.len() as u32,
+        mip_level_count: 1 + levels.len() as u32,
         sample_count: 1,
         dimension: wgpu::TextureDimension::D2,
         format: if color { wgpu::TextureFormat::Rgba8UnormSrgb } else { wgpu::TextureFormat::Rgba8Unorm },
         usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
         view_formats: &[],
     });
-    for (i, level) in (0..).zip(&levels) {
-        queue.write_texture(
-            wgpu::TexelCopyTextureInfo { mip_level: i, ..texture.as_image_copy() },
-            &level.rgba,
-            wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(4 * level.width), rows_per_image: None },
-            wgpu::Extent3d { width: level.width, height: level.height, depth_or_array_layers: 1 },
-        );
+    let finest = (image.width, &image.rgba);
+    let mut waiting = 0;
+    for (i, (width, rgba)) in (0..).zip(std::iter::once(finest).chain(levels.iter().map(|level| (level.width, &level.rgba)))) {
+        let row = 4 * width as usize;
+        let rows = (AT_A_TIME / row).max(1);
+        for (part, bytes) in (0..).zip(rgba.chunks(rows * row)) {
+            let origin = wgpu::Origin3d { x: 0, y: part * rows as u32, z: 0 };
+            queue.write_texture(
+                wgpu::TexelCopyTextureInfo { mip_level: i, origin, ..texture.as_image_copy() },
+                bytes,
+                wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(4 * width), rows_per_image: None },
+                wgpu::Extent3d { width, height: (bytes.len() / row) as u32, depth_or_array_layers: 1 },
+            );
+            waiting += bytes.len();
+            if waiting >= AT_A_TIME {
+                queue.submit([]);
+                // A device that is lost says so where it draws.
+                let _ = device.poll(wgpu::PollType::wait_indefinitely());
+                waiting = 0;
+            }
+        }
     }
     texture
 }

@@ -1,8 +1,8 @@
-// From a vertex of a mesh to the world and to clip space: targets, then joints or the node, then V and P.
+// From a vertex of a mesh to the space of the view and to clip space: targets, then joints or the node, then V and P.
 
 struct Varying {
     @builtin(position) clip: vec4f,
-    @location(0) world: vec3f,
+    @location(0) place: vec3f,
     @location(1) normal: vec3f,
     @location(2) tangent: vec4f,
     @location(3) color: vec4f,
@@ -40,7 +40,7 @@ fn unit_or(v: vec3f, otherwise: vec3f) -> vec3f {
     return select(otherwise, unit(v), dot(v, v) > 0.0);
 }
 
-fn world_from_mesh(draw: Draw, vertex: u32) -> mat4x4f {
+fn render_from_mesh(draw: Draw, vertex: u32) -> mat4x4f {
     if draw.influences == NONE {
         return matrices[draw.matrix];
     }
@@ -53,6 +53,14 @@ fn world_from_mesh(draw: Draw, vertex: u32) -> mat4x4f {
         }
     }
     return blended;
+}
+
+// The same with its largest number 1, so that products of its numbers are numbers whatever the scale.
+fn directions(m: mat4x4f) -> mat3x3f {
+    let linear = mat3x3f(m[0].xyz, m[1].xyz, m[2].xyz);
+    let most = max(max(abs(linear[0]), abs(linear[1])), abs(linear[2]));
+    let largest = max(max(most.x, most.y), most.z);
+    return linear * select(1.0, 1.0 / largest, largest > 1e-37 && largest < 1e37);
 }
 
 // The inverse transpose up to a positive factor: the cofactors, with the determinant's sign, which are finite where the matrix is singular too.
@@ -90,12 +98,12 @@ fn morphed(draw: Draw, list: u32, rest: vec3f, vertex: u32) -> vec3f {
 
 fn shade_vertex(which: u32, vertex: u32) -> Varying {
     let draw = draws[which];
-    let m = world_from_mesh(draw, vertex);
-    let linear = mat3x3f(m[0].xyz, m[1].xyz, m[2].xyz);
-    let world = m * vec4f(morphed(draw, 0u, triple(draw.positions, vertex), vertex), 1.0);
+    let m = render_from_mesh(draw, vertex);
+    let linear = directions(m);
+    let place = m * vec4f(morphed(draw, 0u, triple(draw.positions, vertex), vertex), 1.0);
     var out: Varying;
-    out.clip = frame.clip_from_world * world;
-    out.world = world.xyz;
+    out.clip = frame.clip_from_render * place;
+    out.place = place.xyz;
     if draw.normals != NONE {
         out.normal = turn_normal(linear, morphed(draw, 1u, triple(draw.normals, vertex), vertex));
     }

@@ -25,7 +25,7 @@ pub(super) struct Batch {
     samples: [u8; ROOM],
     /// -1 on the back of a triangle, else 1.
     sides: Plane,
-    world: [Plane; 3],
+    position: [Plane; 3],
     normal: [Plane; 3],
     tangent: [Plane; 4],
     color: [Plane; 4],
@@ -53,7 +53,7 @@ impl Batch {
             pixels: [0; ROOM],
             samples: [0; ROOM],
             sides: [1.0; ROOM],
-            world: [[0.0; ROOM]; 3],
+            position: [[0.0; ROOM]; 3],
             normal: [[0.0; ROOM]; 3],
             tangent: [[0.0; ROOM]; 4],
             color: [[1.0; ROOM]; 4],
@@ -123,7 +123,7 @@ impl Batch {
         if !surface.unlit {
             write(&mut self.sides, first, [if triangle.front { 1.0 } else { -1.0 }; LANES]);
             for k in 0..3 {
-                write(&mut self.world[k], first, mean(&b, corners.map(|c| c.world[k])));
+                write(&mut self.position[k], first, mean(&b, corners.map(|c| c.position[k])));
                 write(&mut self.normal[k], first, mean(&b, corners.map(|c| c.normal[k])));
             }
             if surface.bumps() {
@@ -189,8 +189,8 @@ impl Group<'_> {
     }
 
     #[inline(always)]
-    pub fn world(&self) -> [Lanes; 3] {
-        self.read(&self.batch.world)
+    pub fn position(&self) -> [Lanes; 3] {
+        self.read(&self.batch.position)
     }
 
     #[inline(always)]

@@ -1,17 +1,17 @@
 //! What is behind everything: a colour or a sky, with the shadow on the ground.
 
 use glam::{Mat4, Vec3, Vec4};
-use monotile::Result;
 
 use super::Drawn;
 use super::lanes::{LANES, Lanes, each};
 use super::light::unit;
 use super::shadow::Shadow;
-use crate::shot::{FLOOR, HORIZON, SHADE, ZENITH, viewpoint};
+use crate::rendering::View;
+use crate::shot::{FLOOR, HORIZON, SHADE, ZENITH};
 use crate::{Background, Shot, srgb};
 
 pub(super) struct Behind {
-    world_from_clip: Mat4,
+    render_from_clip: Mat4,
     viewpoint: Vec4,
     raster: [f32; 2],
     /// With alpha multiplied in, where it is no sky.
@@ -20,9 +20,7 @@ pub(super) struct Behind {
 }
 
 impl Behind {
-    pub fn new(shot: &Shot, drawn: &Drawn) -> Result<Self> {
-        let (view_from_world, clip_from_view) = shot.camera.matrices()?;
-        let world_from_clip = view_from_world.inverse() * clip_from_view.inverse();
+    pub fn new(shot: &Shot, view: &View, drawn: &Drawn) -> Self {
         let color = match shot.background {
             Background::Transparent => Some([0.0; 4]),
             Background::Color(bytes) => {
@@ -32,13 +30,9 @@ impl Behind {
             Background::Sky => None,
         };
         let ground = shot.ground.filter(|_| shot.casts_shadow());
-        let shadow = ground.map(|ground| Shadow::new(ground, shot.light.toward.into(), drawn));
+        let shadow = ground.map(|ground| Shadow::new(&view.space.ground(&ground), shot.light.toward.into(), drawn));
         let raster = [shot.camera.width as f32, shot.camera.height as f32];
-        Ok(Self { world_from_clip, viewpoint: viewpoint(&world_from_clip), raster, color, shadow })
-    }
-
-    pub fn viewpoint(&self) -> Vec4 {
-        self.viewpoint
+        Self { render_from_clip: view.render_from_clip, viewpoint: view.viewpoint, raster, color, shadow }
     }
 
     /// The linear colours at the centres of a row of pixels from (x, y) on, with alpha multiplied in.
@@ -47,7 +41,7 @@ impl Behind {
         if let (Some(color), None) = (self.color, &self.shadow) {
             return color.map(|c| [c; LANES]);
         }
-        let (viewpoint, m) = (self.viewpoint, &self.world_from_clip);
+        let (viewpoint, m) = (self.viewpoint, &self.render_from_clip);
         let row = (y as f32 + 0.5) / self.raster[1] * 2.0 - 1.0;
         let pixel = 2.0 / self.raster[0];
         let mut near = [[0.0; LANES]; 4];

@@ -1,5 +1,7 @@
 //! Which triangles may touch which tile.
 
+use monotile::{Result, limits};
+
 use super::tile::SIDE;
 use super::triangle::Triangle;
 
@@ -12,14 +14,23 @@ pub(super) struct Bins {
 }
 
 impl Bins {
-    pub fn new(triangles: &[Triangle], [width, height]: [usize; 2]) -> Self {
+    /// Puts triangles into the tiles of a picture.
+    ///
+    /// # Errors
+    /// Triangles that touch more tiles than the limit.
+    pub fn new(triangles: &[Triangle], [width, height]: [usize; 2]) -> Result<Self> {
         let (columns, rows) = (width.div_ceil(SIDE), height.div_ceil(SIDE));
         let tiles = |t: &Triangle| {
             let [left, top, right, bottom] = t.bounds;
             let across = left / SIDE..(right - 1) / SIDE + 1;
             (top / SIDE..(bottom - 1) / SIDE + 1).flat_map(move |row| across.clone().map(move |column| row * columns + column))
         };
-        let mut starts = vec![0; columns * rows + 1];
+        let touched = |t: &Triangle| {
+            let [left, top, right, bottom] = t.bounds;
+            (((right - 1) / SIDE - left / SIDE + 1) * ((bottom - 1) / SIDE - top / SIDE + 1)) as u64
+        };
+        limits::TILES.admit("the picture", triangles.iter().map(touched).sum())?;
+        let mut starts = vec![0_u32; columns * rows + 1];
         triangles.iter().flat_map(tiles).for_each(|tile| starts[tile + 1] += 1);
         for i in 1..starts.len() {
             starts[i] += starts[i - 1];
@@ -32,7 +43,7 @@ impl Bins {
                 ends[tile] += 1;
             }
         }
-        Self { columns, starts, list }
+        Ok(Self { columns, starts, list })
     }
 
     /// Those of one tile.

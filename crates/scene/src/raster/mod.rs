@@ -23,15 +23,16 @@ mod vertex;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use glam::Mat4;
 use monotile::Result;
 use monotile_kernels::threads;
 
-use crate::draws::{Draws, Order};
+use crate::draws::{Draws, Order, Part};
+use crate::rendering::View;
 use crate::{Material, Picture, Pose, Scene, Shot, Topology};
 use behind::Behind;
 use bins::Bins;
 use shade::{Look, Shader};
+use stroke::Stroke;
 use texture::Textures;
 use tile::{Parts, SIDE, Tile};
 use triangle::Triangle;
@@ -52,7 +53,7 @@ use vertex::Varying;
 pub struct Renderer<'a> {
     scene: &'a Scene,
     order: Order,
-    textures: Textures,
+    textures: Textures<'a>,
     /// Those of the scene and the default one at the end.
     materials: Vec<Material>,
 }
@@ -76,19 +77,19 @@ impl<'a> Renderer<'a> {
     /// The picture of a pose.
     ///
     /// # Errors
-    /// A camera whose matrices are not 4 x 4.
+    /// A camera whose matrices are not 4 x 4, and triangles that cover one another more often than the limit `tiles` allows.
     ///
     /// # Cost
     /// A vertex takes some 100 ns; a pixel some 30 ns of one core, where a quarter of the picture shows surfaces.
     pub fn draw(&self, pose: &Pose, shot: &Shot) -> Result<Picture> {
-        let (view_from_world, clip_from_view) = shot.camera.matrices()?;
+        let view = View::new(&shot.camera)?;
         let size = [shot.camera.width, shot.camera.height];
-        let draws = self.order.draws(self.scene, pose, view_from_world);
-        let drawn = self.drawn(pose, &draws, clip_from_view * view_from_world, shot);
-        let behind = Behind::new(shot, &drawn)?;
-        let shader = Shader::new(&drawn.looks, &self.materials, &self.textures, shot, behind.viewpoint());
+        let draws = self.order.draws(self.scene, pose, (&view.space, &view.view_from_world));
+        let drawn = self.drawn(pose, &draws, &view, shot);
+        let bins = Bins::new(&drawn.triangles, size)?;
+        let behind = Behind::new(shot, &view, &drawn);
+        let shader = Shader::new(&drawn.looks, &self.materials, &self.textures, shot, view.viewpoint);
         let parts = Parts { drawn: &drawn, shader: &shader, behind: &behind, size };
-        let bins = Bins::new(&drawn.triangles, size);
         let mut picture = Picture { width: size[0], height: size[1], rgba: vec![0; 4 * size[0] * size[1]] };
         let bands: Vec<Mutex<&mut [u8]>> = picture.rgba.chunks_mut(4 * SIDE * size[0]).map(Mutex::new).collect();
         let next = AtomicUsize::new(0);
@@ -108,7 +109,7 @@ impl<'a> Renderer<'a> {
         Ok(picture)
     }
 
-    fn drawn(&self, pose: &Pose, draws: &Draws, clip_from_world: Mat4, shot: &Shot) -> Drawn {
+    fn drawn(&self, pose: &Pose, draws: &Draws, view: &View, shot: &Shot) -> Drawn {
         let size = [shot.camera.width, shot.camera.height];
         let mut drawn = Drawn { varyings: Vec::new(), looks: Vec::new(), triangles: Vec::new(), casts: Vec::new() };
         for draw in &draws.draws {
@@ -116,18 +117,19 @@ impl<'a> Renderer<'a> {
             let material = shape.material.unwrap_or(self.scene.materials.len());
             let of = &self.materials[material];
             let first = drawn.varyings.len() as u32;
-            vertex::place(self.scene, pose, draws, draw, (of, clip_from_world), &mut drawn.varyings);
+            vertex::place(self.scene, pose, draws, draw, (of, view.clip_from_render), &mut drawn.varyings);
             let stroked = shape.topology != Topology::Triangles || shot.wireframe;
             let unlit = of.unlit || (shape.topology != Topology::Triangles && shape.normals.is_empty());
             let look = drawn.looks.len() as u32;
-            drawn.looks.push(Look { material, unlit, blends: draw.blends, colored: !shape.colors.is_empty() });
+            drawn.looks.push(Look { material, unlit, part: draw.part, colored: !shape.colors.is_empty() });
             if stroked {
-                stroke::add(shape, first, look, size, &mut drawn.varyings, &mut drawn.triangles);
+                let stroke = Stroke { first, look, size, point_size: shot.point_size };
+                stroke.add(shape, &mut drawn.varyings, &mut drawn.triangles);
                 continue;
             }
             for corners in shape.indices.chunks_exact(3) {
                 let corners = [first + corners[0], first + corners[1], first + corners[2]];
-                if shot.casts_shadow() && !draw.blends {
+                if shot.casts_shadow() && draw.part == Part::All {
                     drawn.casts.push(corners);
                 }
                 let clip = corners.map(|c| drawn.varyings[c as usize].clip);

@@ -7,6 +7,7 @@ use super::batch::{Batch, Group};
 use super::lanes::{LANES, Lanes, each};
 use super::light::{radiance, tone_map, unit};
 use super::texture::{Map, Textures};
+use crate::draws::{ALPHA_SLACK, Part};
 use crate::{Alpha, Light, Material, Shot};
 
 /// What all triangles of a draw share.
@@ -14,7 +15,7 @@ pub(super) struct Look {
     /// Into the list that ends with the default one.
     pub material: usize,
     pub unlit: bool,
-    pub blends: bool,
+    pub part: Part,
     /// Whether vertices have colours.
     pub colored: bool,
 }
@@ -25,7 +26,7 @@ pub(super) struct Surface<'a> {
     /// Base colour, metalness and roughness, normal, occlusion, emission.
     pub maps: [Option<Map<'a>>; 5],
     pub unlit: bool,
-    blends: bool,
+    part: Part,
     pub colored: bool,
 }
 
@@ -38,14 +39,14 @@ pub(super) struct Shader<'a> {
 }
 
 impl<'a> Shader<'a> {
-    pub fn new(looks: &[Look], materials: &'a [Material], textures: &'a Textures, shot: &Shot, viewpoint: Vec4) -> Self {
+    pub fn new(looks: &[Look], materials: &'a [Material], textures: &'a Textures<'a>, shot: &Shot, viewpoint: Vec4) -> Self {
         let surface = |look: &Look| {
             let material = &materials[look.material];
             let mut maps = [const { None }; 5];
             for (slot, used) in material.textures().into_iter().enumerate() {
                 maps[slot] = used.and_then(|used| textures.map(used.texture, Material::COLORS[slot]));
             }
-            Surface { material, maps, unlit: look.unlit, blends: look.blends, colored: look.colored }
+            Surface { material, maps, unlit: look.unlit, part: look.part, colored: look.colored }
         };
         Self { surfaces: looks.iter().map(surface).collect(), light: shot.light, viewpoint }
     }
@@ -72,7 +73,7 @@ impl<'a> Shader<'a> {
     #[inline(always)]
     fn colors(&self, surface: &Surface<'_>, group: Group<'_>) -> [Lanes; 4] {
         let [mut r, mut g, mut b, alpha] = surface.base_color(group);
-        let alpha = if surface.blends { alpha } else { [1.0; LANES] };
+        let alpha = if surface.part == Part::Clear { alpha } else { [1.0; LANES] };
         if !surface.unlit {
             [r, g, b] = self.lit(surface, group, [r, g, b]);
         }
@@ -84,14 +85,14 @@ impl<'a> Shader<'a> {
 
     #[inline(always)]
     fn lit(&self, surface: &Surface<'_>, group: Group<'_>, base: [Lanes; 3]) -> [Lanes; 3] {
-        let (world, sides) = (group.world(), group.sides());
+        let (position, sides) = (group.position(), group.sides());
         let normal = surface.normal(group);
         let [metallic, roughness, occlusion] = surface.numbers(group);
         let emission = surface.emission(group);
         let viewpoint = self.viewpoint;
         let mut colors = [[0.0; LANES]; 3];
         for i in 0..LANES {
-            let v = unit(viewpoint.truncate() - vector(&world, i) * viewpoint.w);
+            let v = unit(viewpoint.truncate() - vector(&position, i) * viewpoint.w);
             let n = vector(&normal, i);
             let outward = unit(n);
             let long = n.length_squared() > 0.0;
@@ -108,8 +109,9 @@ impl<'a> Shader<'a> {
 impl Surface<'_> {
     /// The alpha below which fragments are missing, where any may be.
     pub fn cutoff(&self) -> Option<f32> {
-        match self.material.alpha {
-            Alpha::Mask(cutoff) => Some(cutoff),
+        match (self.part, self.material.alpha) {
+            (Part::Solid, _) => Some(1.0 - ALPHA_SLACK),
+            (_, Alpha::Mask(cutoff)) => Some(cutoff - ALPHA_SLACK),
             _ => None,
         }
     }

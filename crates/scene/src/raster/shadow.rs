@@ -14,7 +14,9 @@ use crate::shot::{SHADOW_BLUR, SHADOW_REACH, SHADOW_SIZE};
 const STRIDE: usize = SHADOW_SIZE + 2;
 
 pub(super) struct Shadow {
-    ground: Ground,
+    height: f32,
+    center: [f32; 2],
+    half_side: f32,
     map: Vec<f32>,
     /// The columns and the rows outside of which the map is 0, in texels without the border.
     columns: Range<f32>,
@@ -23,11 +25,12 @@ pub(super) struct Shadow {
 
 impl Shadow {
     /// Everything laid flat along the light, then blurred.
-    pub fn new(ground: Ground, toward: Vec3, drawn: &Drawn) -> Self {
+    pub fn new(ground: &Ground, toward: Vec3, drawn: &Drawn) -> Self {
         let n = SHADOW_SIZE;
+        let (height, center, half_side) = (ground.height as f32, ground.center.map(|x| x as f32), ground.half_side as f32);
         let texel = |p: Vec3| {
-            let flat = p - toward * ((p.y - ground.height) / toward.y);
-            let place = (Vec2::new(flat.x, flat.z) - Vec2::from(ground.center)) / ground.half_side;
+            let flat = p - toward * ((p.y - height) / toward.y);
+            let place = (Vec2::new(flat.x, flat.z) - Vec2::from(center)) / half_side;
             (0.5 * place + 0.5) * n as f32
         };
         let mut hard = vec![0.0_f32; n * n];
@@ -42,13 +45,13 @@ impl Shadow {
             || blurred(&hard, rows.clone()),
         );
         let ends = |r: Range<usize>| r.start as f32 - 1.0..r.end as f32;
-        Self { ground, map, columns: ends(columns), rows: ends(rows) }
+        Self { height, center, half_side, map, columns: ends(columns), rows: ends(rows) }
     }
 
     /// 0 to 1, where a ray goes down through the ground; origin and direction a lane.
     #[inline(always)]
     pub fn along(&self, origin: &[Lanes; 3], direction: &[Lanes; 3]) -> Lanes {
-        let Ground { height, center, half_side } = self.ground;
+        let Self { height, center, half_side, .. } = *self;
         let size = SHADOW_SIZE as f32;
         let far = each(|i| (height - origin[1][i]) / direction[1][i]);
         let (scale, middle) = (0.5 * size / half_side, 0.5 * size - 0.5);
@@ -103,8 +106,10 @@ fn fill(map: &mut [f32], [a, b, c]: [Vec2; 3]) {
         for x in low.x as usize..(high.x.ceil() as usize).min(SHADOW_SIZE) {
             let p = Vec2::new(x as f32, y as f32) + 0.5;
             let inside = |from: Vec2, to: Vec2| (to - from).perp_dot(p - from) * area >= 0.0;
-            if inside(a, b) && inside(b, c) && inside(c, a) {
-                map[y * SHADOW_SIZE + x] = 1.0;
+            let texel = &mut map[y * SHADOW_SIZE + x];
+            // What is dark stays dark: many layers take little longer than one.
+            if *texel == 0.0 && inside(a, b) && inside(b, c) && inside(c, a) {
+                *texel = 1.0;
             }
         }
     }
@@ -143,9 +148,9 @@ fn blurred(hard: &[f32], rows: Range<usize>) -> Vec<f32> {
 }
 
 impl Drawn {
-    /// The corners in the world of every triangle that throws a shadow, whichever side is lit and whether it is in the picture.
+    /// The corners of every triangle that throws a shadow, whichever side is lit and whether it is in the picture.
     fn every_cast(&self) -> impl Iterator<Item = [Vec3; 3]> {
-        self.casts.iter().map(|corners| corners.map(|c| self.varyings[c as usize].world))
+        self.casts.iter().map(|corners| corners.map(|c| self.varyings[c as usize].position))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Lines and points as rectangles in the picture's plane, one pixel wide whatever the distance.
+//! Lines and points as rectangles in the picture's plane, as wide in pixels whatever the distance: lines one, points as a shot says.
 
 use glam::{Vec2, Vec4};
 
@@ -6,34 +6,44 @@ use super::triangle::Triangle;
 use super::vertex::Varying;
 use crate::{Primitive, Topology};
 
-/// Appends the strokes of a primitive: its lines or points, or the edges of its triangles.
-pub(super) fn add(
-    shape: &Primitive,
-    first: u32,
-    look: u32,
-    size: [usize; 2],
-    varyings: &mut Vec<Varying>,
-    triangles: &mut Vec<Triangle>,
-) {
-    let raster = Vec2::new(size[0] as f32, size[1] as f32);
-    let vertices: Vec<Varying> = varyings[first as usize..].to_vec();
-    let mut rectangle = |corners: [Varying; 4]| {
-        let at = varyings.len() as u32;
-        varyings.extend(corners);
-        for corners in [[at, at + 1, at + 2], [at, at + 2, at + 3]] {
-            let clip = corners.map(|c| varyings[c as usize].clip);
-            let triangle = Triangle::new(clip, corners, look, size);
-            triangles.extend(triangle.map(Triangle::one_sided));
-        }
-    };
-    let vertex = |i: u32| &vertices[i as usize];
-    match shape.topology {
-        Topology::Points => shape.indices.iter().for_each(|&i| rectangle(square(vertex(i), raster))),
-        Topology::Lines => shape.indices.chunks_exact(2).for_each(|l| rectangle(segment(vertex(l[0]), vertex(l[1]), raster))),
-        Topology::Triangles => {
-            for t in shape.indices.chunks_exact(3) {
-                for (a, b) in [(t[0], t[1]), (t[1], t[2]), (t[2], t[0])] {
-                    rectangle(segment(vertex(a), vertex(b), raster));
+/// What all strokes of a primitive share.
+pub(super) struct Stroke {
+    /// The number of its first vertex.
+    pub first: u32,
+    pub look: u32,
+    pub size: [usize; 2],
+    /// Of points, in pixels.
+    pub point_size: f32,
+}
+
+impl Stroke {
+    /// Appends the strokes of a primitive: its lines or points, or the edges of its triangles.
+    pub fn add(&self, shape: &Primitive, varyings: &mut Vec<Varying>, triangles: &mut Vec<Triangle>) {
+        let raster = Vec2::new(self.size[0] as f32, self.size[1] as f32);
+        let vertices: Vec<Varying> = varyings[self.first as usize..].to_vec();
+        let mut rectangle = |corners: [Varying; 4]| {
+            let at = varyings.len() as u32;
+            varyings.extend(corners);
+            for corners in [[at, at + 1, at + 2], [at, at + 2, at + 3]] {
+                let clip = corners.map(|c| varyings[c as usize].clip);
+                let triangle = Triangle::new(clip, corners, self.look, self.size);
+                triangles.extend(triangle.map(Triangle::one_sided));
+            }
+        };
+        let vertex = |i: u32| &vertices[i as usize];
+        match shape.topology {
+            Topology::Points => {
+                let half = 0.5 * self.point_size;
+                shape.indices.iter().for_each(|&i| rectangle(square(vertex(i), half, raster)));
+            }
+            Topology::Lines => {
+                shape.indices.chunks_exact(2).for_each(|l| rectangle(segment(vertex(l[0]), vertex(l[1]), raster)));
+            }
+            Topology::Triangles => {
+                for t in shape.indices.chunks_exact(3) {
+                    for (a, b) in [(t[0], t[1]), (t[1], t[2]), (t[2], t[0])] {
+                        rectangle(segment(vertex(a), vertex(b), raster));
+                    }
                 }
             }
         }
@@ -46,8 +56,8 @@ fn moved(vertex: &Varying, pixels: Vec2, raster: Vec2) -> Varying {
     Varying { clip: vertex.clip + Vec4::new(shift.x, shift.y, 0.0, 0.0), ..*vertex }
 }
 
-fn square(point: &Varying, raster: Vec2) -> [Varying; 4] {
-    [[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]].map(|by| moved(point, by.into(), raster))
+fn square(point: &Varying, half: f32, raster: Vec2) -> [Varying; 4] {
+    [[-half, -half], [half, -half], [half, half], [-half, half]].map(|by| moved(point, by.into(), raster))
 }
 
 fn segment(a: &Varying, b: &Varying, raster: Vec2) -> [Varying; 4] {

@@ -1,6 +1,6 @@
 //! Pictures against geometry that is known.
 
-use glam::{Mat4, Vec3};
+use glam::DVec3;
 
 use super::Renderer;
 use crate::{
@@ -40,7 +40,7 @@ fn coverage_is_that_of_the_plane_equations() {
     let shot = before_black(camera(size));
     let (v, p) = shot.camera.matrices().unwrap();
     let corners = positions.map(|at| {
-        let clip = (p.as_dmat4() * v.as_dmat4()) * glam::DVec3::from(at.map(f64::from)).extend(1.0);
+        let clip = (p * v) * glam::DVec3::from(at.map(f64::from)).extend(1.0);
         [(clip.x / clip.w + 1.0) * 0.5 * size[0] as f64, (1.0 - clip.y / clip.w) * 0.5 * size[1] as f64]
     });
     let side = |a: [f64; 2], b: [f64; 2], x: f64, y: f64| (b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0]);
@@ -118,8 +118,8 @@ fn a_checkerboard_is_where_its_projection_is() {
     let shot = before_black(camera(size));
     let picture = draw(&board(Filter::Nearest, None), &shot);
     let (v, p) = shot.camera.matrices().unwrap();
-    let world_from_clip = (p.as_dmat4() * v.as_dmat4()).inverse();
-    let eye = v.as_dmat4().inverse().w_axis.truncate();
+    let world_from_clip = (p * v).inverse();
+    let eye = v.inverse().w_axis.truncate();
     let (mut seen, mut white) = (0, 0);
     for y in 0..size[1] {
         for x in 0..size[0] {
@@ -226,15 +226,15 @@ fn shadows_fall_away_from_the_sun() {
     let framing = Framing::new(&scene, [Pose::rest(&scene)]).unwrap();
     let with = framing.shot(&Orbit { elevation: 40.0, ..Orbit::default() }, [120, 120]).unwrap();
     let (dark, plain) = (draw(&scene, &with), draw(&scene, &Shot { ground: None, ..with.clone() }));
-    let place = |world: Vec3| {
+    let place = |world: DVec3| {
         let (v, p) = with.camera.matrices().unwrap();
-        let ndc: Vec3 = Mat4::project_point3(&(p * v), world);
+        let ndc = (p * v).project_point3(world);
         [((ndc.x + 1.0) * 60.0) as usize, ((1.0 - ndc.y) * 60.0) as usize]
     };
     let ground = with.ground.unwrap();
     let [low, high] = framing.bounds();
-    let waist = Vec3::new(0.5 * (low[0] + high[0]), 0.5 * (low[1] + high[1]), 0.5 * (low[2] + high[2]));
-    let toward = Vec3::from(with.light.toward);
+    let waist = DVec3::from([0, 1, 2].map(|i| 0.5 * f64::from(low[i] + high[i])));
+    let toward = DVec3::from(with.light.toward.map(f64::from));
     let [x, y] = place(waist - toward * ((waist.y - ground.height) / toward.y));
     let difference = |x: usize, y: usize| i32::from(plain.pixel(x, y)[1]) - i32::from(dark.pixel(x, y)[1]);
     assert!(difference(x, y) > 30, "{}", difference(x, y));

@@ -7,10 +7,11 @@ use monotile_kernels::math;
 
 use super::lanes::{LANES, Lanes, each};
 use crate::mipmaps::{Level, levels};
-use crate::{Filter, Sampler, Scene, Wrap, srgb};
+use crate::{Filter, Image, Sampler, Scene, Wrap, srgb};
 
-/// The images of a scene with their mipmaps, once for colours and once for numbers where both are read.
-pub(super) struct Textures {
+/// The mipmaps of a scene's images, once for colours and once for numbers where both are read.
+pub(super) struct Textures<'a> {
+    scene: &'a Scene,
     images: HashMap<(usize, bool), Vec<Level>>,
     /// For each texture of the scene.
     of: Vec<(usize, Sampler)>,
@@ -20,14 +21,16 @@ pub(super) struct Textures {
 
 /// A texture that can be read.
 pub(super) struct Map<'a> {
+    image: &'a Image,
+    /// The smaller ones.
     levels: &'a [Level],
     sampler: Sampler,
     /// The numbers of bytes: of colours, and of alpha.
     tables: [&'a [f32; 256]; 2],
 }
 
-impl Textures {
-    pub fn new(scene: &Scene) -> Self {
+impl<'a> Textures<'a> {
+    pub fn new(scene: &'a Scene) -> Self {
         let mut images = HashMap::new();
         for material in &scene.materials {
             for (used, color) in material.textures().into_iter().zip(crate::Material::COLORS) {
@@ -37,7 +40,7 @@ impl Textures {
             }
         }
         let of = scene.textures.iter().map(|texture| (texture.image, texture.sampler)).collect();
-        Self { images, of, linear: std::array::from_fn(|i| i as f32 / 255.0), decoded: srgb::table() }
+        Self { scene, images, of, linear: std::array::from_fn(|i| i as f32 / 255.0), decoded: srgb::table() }
     }
 
     /// A texture, which holds colours or else numbers.
@@ -45,14 +48,14 @@ impl Textures {
         let (image, sampler) = self.of[texture];
         let levels = self.images.get(&(image, color))?;
         let table = if color { &self.decoded } else { &self.linear };
-        Some(Map { levels, sampler, tables: [table, &self.linear] })
+        Some(Map { image: &self.scene.images[image], levels, sampler, tables: [table, &self.linear] })
     }
 }
 
 impl Map<'_> {
     /// Texels a row and rows.
     pub fn size(&self) -> [f32; 2] {
-        [self.levels[0].width as f32, self.levels[0].height as f32]
+        [self.image.width as f32, self.image.height as f32]
     }
 
     /// The values at the first `count` places, each by the square of the texels that a pixel covers there.
@@ -60,7 +63,7 @@ impl Map<'_> {
     pub fn sample(&self, [u, v]: [Lanes; 2], footprint: Lanes, count: usize) -> [Lanes; 4] {
         // log₂ of the root.
         let lod = each(|i| 0.5 * std::f32::consts::LOG2_E * math::ln(footprint[i]));
-        let last = self.levels.len() - 1;
+        let last = self.levels.len();
         let mut values = [[0.0; LANES]; 4];
         for i in 0..count.min(LANES) {
             let (mut fine, mut part, mut filter) = (0, 0.0, self.sampler.magnify);
@@ -90,11 +93,14 @@ impl Map<'_> {
 
     #[inline(always)]
     fn texel(&self, level: usize, filter: Filter, [u, v]: [f32; 2]) -> Vec4 {
-        let level = &self.levels[level];
-        let (texels, _) = level.rgba.as_chunks::<4>();
-        let (width, height) = (level.width as i32, level.height as i32);
+        let (width, rgba, height) = match level.checked_sub(1) {
+            None => (self.image.width, &self.image.rgba, self.image.height),
+            Some(smaller) => (self.levels[smaller].width, &self.levels[smaller].rgba, self.levels[smaller].height),
+        };
+        let (texels, _) = rgba.as_chunks::<4>();
+        let (columns, width, height) = (width as usize, width as i32, height as i32);
         let at = |x: i32, y: i32| {
-            let [r, g, b, a] = texels[y as usize * level.width as usize + x as usize];
+            let [r, g, b, a] = texels[y as usize * columns + x as usize];
             let [color, alpha] = self.tables;
             Vec4::new(color[usize::from(r)], color[usize::from(g)], color[usize::from(b)], alpha[usize::from(a)])
         };

@@ -13,12 +13,15 @@ use super::lanes::LANES;
 use super::shade::Shader;
 use super::triangle::{Local, Triangle};
 use super::vertex::Varying;
+use crate::draws::{ALPHA_SLACK, Part};
 
 /// Pixels a side.
 pub(super) const SIDE: usize = 32;
 const PIXELS: usize = SIDE * SIDE;
 /// Samples a pixel: where each lies in it, as WebGPU has them.
 const SAMPLES: [[f32; 2]; 4] = [[0.375, 0.125], [0.875, 0.375], [0.125, 0.625], [0.625, 0.875]];
+/// Triangles of a tile from which on it is less work to find those that are seen than to ask each.
+const MANY: usize = 64;
 /// No triangle.
 const NONE: u32 = u32::MAX;
 
@@ -78,9 +81,16 @@ impl Tile {
         self.depths.iter_mut().for_each(|d| d.fill(1.0));
         self.shown.iter_mut().for_each(|s| s.fill(NONE));
         let drawn = parts.drawn;
-        let opaque = triangles.partition_point(|&t| !drawn.looks[drawn.triangles[t as usize].look as usize].blends);
+        let opaque = triangles.partition_point(|&t| drawn.looks[drawn.triangles[t as usize].look as usize].part != Part::Clear);
         let (opaque, blends) = triangles.split_at(opaque);
         opaque.iter().for_each(|&number| self.cover(parts, number));
+        let seen;
+        let opaque = if opaque.len() > MANY {
+            seen = self.seen_triangles();
+            &seen[..]
+        } else {
+            opaque
+        };
         if blends.is_empty() {
             self.shade(parts, opaque, Layer::Added);
             self.fill_behind(parts, Self::open);
@@ -100,6 +110,23 @@ impl Tile {
             }
         }
         self.write(parts.size, rows);
+    }
+
+    /// The triangles that any sample shows, in their order.
+    fn seen_triangles(&self) -> Vec<u32> {
+        let mut seen = Vec::new();
+        for shown in &*self.shown {
+            let mut last = NONE;
+            for &number in shown.iter() {
+                if number != last && number != NONE {
+                    seen.push(number);
+                }
+                last = number;
+            }
+        }
+        seen.sort_unstable();
+        seen.dedup();
+        seen
     }
 
     /// Adds what is behind to the means, by the part of each pixel that `open` has for a row of pixels.
@@ -261,7 +288,9 @@ impl Tile {
             return;
         }
         parts.shader.shade(look, &mut self.batch);
-        for (at, samples, color) in self.batch.fragments() {
+        // What hides all that is behind it was drawn before.
+        let solid = if layer == Layer::Over { 1.0 - ALPHA_SLACK } else { f32::MAX };
+        for (at, samples, color) in self.batch.fragments().filter(|(_, _, color)| color[3] < solid) {
             if layer == Layer::Added {
                 let part = 0.25 * samples.count_ones() as f32;
                 (0..4).for_each(|k| self.means[at][k] += part * color[k]);

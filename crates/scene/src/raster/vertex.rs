@@ -10,7 +10,8 @@ use crate::{Material, Pose, Primitive, Scene, TextureRef};
 #[derive(Clone, Copy, Default)]
 pub(super) struct Varying {
     pub clip: Vec4,
-    pub world: Vec3,
+    /// In the space that the view is about.
+    pub position: Vec3,
     pub normal: Vec3,
     pub tangent: Vec4,
     pub color: Vec4,
@@ -25,7 +26,7 @@ impl Varying {
         let [x, y, z] = weights;
         Self {
             clip: x * a.clip + y * b.clip + z * c.clip,
-            world: x * a.world + y * b.world + z * c.world,
+            position: x * a.position + y * b.position + z * c.position,
             normal: x * a.normal + y * b.normal + z * c.normal,
             tangent: x * a.tangent + y * b.tangent + z * c.tangent,
             color: x * a.color + y * b.color + z * c.color,
@@ -40,7 +41,7 @@ pub(super) fn place(
     pose: &Pose,
     draws: &Draws,
     draw: &Draw,
-    (material, clip_from_world): (&Material, Mat4),
+    (material, clip_from_render): (&Material, Mat4),
     to: &mut Vec<Varying>,
 ) {
     let placement = Placement::new(scene, pose, draws, draw);
@@ -49,8 +50,8 @@ pub(super) fn place(
     to.extend((0..shape.positions.len()).map(|i| {
         let vertex = placement.vertex(i);
         Varying {
-            clip: clip_from_world * vertex.position.extend(1.0),
-            world: vertex.position,
+            clip: clip_from_render * vertex.position.extend(1.0),
+            position: vertex.position,
             normal: vertex.normal,
             tangent: vertex.tangent,
             color: shape.colors.get(i).map_or(Vec4::ONE, |&c| c.into()),
@@ -60,7 +61,7 @@ pub(super) fn place(
 }
 
 fn coordinates(shape: &Primitive, used: &TextureRef, i: usize) -> Vec2 {
-    let [u, v] = shape.uvs.get(used.uv).map_or([0.0; 2], |set| set[i]);
+    let [u, v] = shape.uvs.get(used.uv).and_then(|set| set.get(i)).copied().unwrap_or_default();
     let [x, y, offset] = used.transform.map(Vec2::from);
     x * u + y * v + offset
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use monotile_llama::{Config, Layer, Linear};
+use monotile_llama::{Config, Linear, Weights};
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -35,6 +35,18 @@ pub struct Info {
     json: bool,
 }
 
+/// Refuses sizes that the weights beside cannot have; without weights that can be read, sizes are taken as they are.
+fn refuse_hollow(folder: &Path, config: &Config) -> Result<(), Failure> {
+    let Ok(weights) = Weights::open(folder) else { return Ok(()) };
+    let bytes = |name: &str| weights.file(name).and_then(|file| file.bytes(name)).map_or(0, <[u8]>::len);
+    let held: usize = weights.names().map(bytes).sum();
+    if held < config.parameters() {
+        let (folder, numbers) = (folder.display(), config.parameters());
+        return Err(Failure::new(format!("{folder}/config.json: asks for {numbers} numbers, and the files hold {held} bytes")));
+    }
+    Ok(())
+}
+
 impl Info {
     /// Reads the model or the checkpoint's configuration and prints what follows from it.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
@@ -42,6 +54,7 @@ impl Info {
             (Some(path), _) if !path.is_dir() => scene::print(path, self.json, out),
             (Some(folder), _) | (None, Some(folder)) => {
                 let config = Config::read(folder)?;
+                refuse_hollow(folder, &config)?;
                 if self.json { self.print_json(&config, out) } else { self.print_table(folder, &config, out) }
             }
             (None, None) => Err(Failure::Usage("info: which model?".into())),
@@ -50,10 +63,7 @@ impl Info {
 
     /// What LoRA may be put on: its name on the command line, and how many numbers it then trains.
     fn choices(&self, config: &Config) -> [(&'static str, usize); 3] {
-        let trained = |wanted: &[Linear]| {
-            let layers = Layer::all(config.num_hidden_layers).filter(|l| wanted.contains(&l.linear()));
-            config.lora_parameters(layers, self.rank as usize)
-        };
+        let trained = |wanted: &[Linear]| config.lora_parameters(wanted.iter().copied(), self.rank as usize);
         let attention = [Linear::Q, Linear::K, Linear::V, Linear::O];
         [
             ("q_proj,v_proj", trained(&[Linear::Q, Linear::V])),
@@ -105,7 +115,7 @@ impl Info {
             out,
             "  {} of cached keys and values, {} for the whole context\n",
             bytes(cache),
-            bytes(cache * config.context() as u64)
+            bytes(cache.saturating_mul(config.context() as u64))
         )?;
 
         let mut products = Table::new(&["matrix product", "count", "rows", "columns", "parameters"]);

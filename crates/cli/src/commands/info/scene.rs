@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use monotile::text::printable;
 use monotile_scene::{About, Framing, Keys, Lens, Mesh, Pose, Primitive, Scene, Topology};
 use serde_json::{Value, json};
 
@@ -21,14 +22,14 @@ pub fn print(path: &Path, as_json: bool, out: &mut dyn Write) -> Result<(), Fail
     }
     let colour = report::coloured();
     let title = |text: &str| report::bold(text, colour);
-    writeln!(out, "{}", title(&path.display().to_string()))?;
-    let by = if about.generator.is_empty() { String::new() } else { format!(", written by {}", about.generator) };
-    writeln!(out, "  glTF {}, {}{by}", about.version, bytes(about.bytes))?;
+    writeln!(out, "{}", title(&printable(&path.to_string_lossy()).to_string()))?;
+    let by = if about.generator.is_empty() { String::new() } else { format!(", written by {}", printable(&about.generator)) };
+    writeln!(out, "  glTF {}, {}{by}", printable(&about.version), bytes(about.bytes))?;
     if !about.copyright.is_empty() {
-        writeln!(out, "  {}", about.copyright)?;
+        writeln!(out, "  {}", printable(&about.copyright))?;
     }
     if !about.extensions.is_empty() {
-        writeln!(out, "  extensions: {}", about.extensions.join(", "))?;
+        writeln!(out, "  extensions: {}", printable(&about.extensions.join(", ")))?;
     }
     let parts = || scene.meshes.iter().flat_map(|mesh| &mesh.primitives);
     let vertices: usize = parts().map(|p| p.positions.len()).sum();
@@ -89,10 +90,11 @@ fn numbers(keys: &Keys) -> usize {
     }
 }
 
-/// A name, or the number of what has none; control characters of a file never reach a terminal.
+/// A name as it may be shown, or the number of what has none.
 fn named(kind: &str, i: usize, name: &str) -> String {
-    let clean: String = name.chars().filter(|c| !c.is_control()).take(48).collect();
-    if clean.is_empty() { format!("{kind} {i}") } else { clean }
+    let shown = printable(name).to_string();
+    let short: String = shown.chars().take(48).collect();
+    if short.is_empty() { format!("{kind} {i}") } else { short }
 }
 
 fn tree(scene: &Scene, out: &mut dyn Write) -> Result<(), Failure> {
@@ -202,7 +204,8 @@ fn object(scene: &Scene, about: &About, bounds: Option<[[f32; 3]; 2]>) -> Value 
     let each = |list: &mut dyn Iterator<Item = Value>| list.collect::<Vec<_>>();
     json!({
         "version": about.version, "generator": about.generator, "copyright": about.copyright,
-        "extensions": about.extensions, "bytes": about.bytes, "memory": memory(scene), "bounds": bounds, "unusual": about.notes,
+        "extensions": about.extensions, "bytes": about.bytes, "memory": memory(scene), "bounds": bounds, "unusual": about.notes.iter().map(|note| &note.sentence).collect::<Vec<_>>(),
+        "lost": about.notes.iter().filter(|note| note.loses).map(|note| &note.sentence).collect::<Vec<_>>(),
         "nodes": each(&mut scene.nodes.iter().map(|n| json!({"name": n.name, "parent": n.parent, "mesh": n.mesh, "skin": n.skin}))),
         "meshes": each(&mut scene.meshes.iter().map(mesh)),
         "materials": each(&mut scene.materials.iter().map(|m| json!({"name": m.name, "base_color": m.base_color}))),

@@ -49,8 +49,10 @@ impl Merge {
         output::vacant(&self.out)?;
         let adapters = self.of.adapters("merge")?;
         let base = Weights::open(&self.of.model)?;
-        let combined = Combined::new(&adapters)?;
-        combined.check(&base)?;
+        let combined = Combined::new(&adapters, &base)?;
+        if let Some((head, embedding)) = combined.parts() {
+            say(&format!("{head}: written beside {embedding}, which it was tied to: the adapter changes one of them alone"));
+        }
         if combined.is_nothing() {
             say("warning: every B of the adapter is 0: it changes nothing, and the merged model is the base model");
         }

@@ -105,11 +105,11 @@ impl Train {
         let config = LoraConfig { dropout: self.dropout, ..self.layers.config(&self.model) };
         let start = self.start.start(self.exact);
         self.announce(&model, &config, start)?;
+        let end = checkpoint::end_of_text(&self.model, &tokenizer, model.config())?;
+        let (rows, held_out) = self.settings.rows(&tokenizer, end, Some(&self.model))?;
         if self.settings.dry_run {
             return Ok(());
         }
-        let end = checkpoint::end_of_text(&self.model, &tokenizer, model.config())?;
-        let (rows, held_out) = self.settings.rows(&tokenizer, end, Some(&self.model))?;
         let mut adapter = Adapter::of_weights(config.clone(), &model, start, self.settings.seed)?;
         if let Some(path) = &self.init {
             adapter.start_from(&SafeTensors::open(path)?, &self.init_prefix)?;

@@ -36,8 +36,9 @@ pub struct Verify {
 impl Verify {
     /// Runs the subcommand.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let combined = Combined::new(&self.of.adapters("verify")?)?;
-        compare(&Weights::open(&self.of.model)?, &combined, &self.merged, out)
+        let base = Weights::open(&self.of.model)?;
+        let combined = Combined::new(&self.of.adapters("verify")?, &base)?;
+        compare(&base, &combined, &self.merged, out)
     }
 }
 

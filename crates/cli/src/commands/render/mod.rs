@@ -7,11 +7,12 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use monotile_scene::{Background, Camera, Clip, Framing, Pose, Scene, Shot};
+use monotile::limits;
+use monotile_scene::{About, Background, Camera, Clip, Framing, Pose, Scene, Shot};
 
 use self::output::Output;
 use self::renderer::Renderer;
-use super::look::{self, Sight, background, size};
+use super::look::{self, Reading, Sight, background, size};
 use crate::failure::Failure;
 use crate::progress::{Progress, say};
 
@@ -26,6 +27,7 @@ Examples:
   monotile render Fox.glb --turntable -o fox.gif                              once around it
   monotile render Fox.glb --camera orbit:90,10 --ortho --background none -o side.png
   monotile render Fox.glb -o - | display                                      PNG on standard output
+  monotile render model.gltf --strict                                         nothing, if anything of it cannot be drawn
 
 The ending of the output says what is drawn: .png a picture, .gif or .apng or a name with % an animation. A camera of the file is chosen by
 its name or number. On the processor the same command gives the same bytes.")]
@@ -33,6 +35,8 @@ pub struct Render {
     /// Model, .gltf or .glb
     #[arg(value_name = "MODEL")]
     model: PathBuf,
+    #[command(flatten)]
+    reading: Reading,
     /// File: .png, .gif, .apng, frames/%04d.png, or - for PNG on standard output [default: the model's name with .png]
     #[arg(short, long, value_name = "FILE")]
     out: Option<String>,
@@ -69,6 +73,9 @@ pub struct Render {
     /// Only the edges of triangles
     #[arg(long)]
     wireframe: bool,
+    /// Pixels a side of a point [default: a 240th of the picture's smaller side, 3 of 1280x720]
+    #[arg(long, value_name = "PIXELS")]
+    point_size: Option<f32>,
     /// Draw on the processor, even where there is a graphics device
     #[arg(long, conflicts_with = "gpu")]
     cpu: bool,
@@ -79,20 +86,21 @@ pub struct Render {
 
 /// Seconds of a turn around the model.
 const TURN: f64 = 4.0;
-/// Poses that an animation's frame is fitted to.
-const LOOKS: usize = 32;
-/// The most frames of an animation.
-const MOST_FRAMES: f64 = 100_000.0;
 
 impl Render {
     /// Reads, draws, writes.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
         let output = Output::parse(self.out.as_deref(), &self.model)?;
         self.check(&output)?;
-        let scene = Scene::open(&self.model)?;
+        if !self.cpu {
+            renderer::quieten(self.gpu);
+        }
+        let (scene, read) = self.reading.open(&self.model)?;
         let clip = self.animation.as_deref().map(|wanted| look::clip(&self.model, &scene, wanted)).transpose()?;
         let frames = self.frames(&output, clip)?;
-        let poses = self.poses(&scene, clip, frames);
+        // Every pose that is drawn, so that nothing leaves the picture and the camera stands still.
+        let moves = if clip.is_some() { frames } else { 1 };
+        let poses = (0..moves).map(|frame| self.pose(&scene, clip, frame));
         let framing = Framing::new(&scene, poses).map_err(|e| e.within(self.model.display()))?;
         let framing = if self.turntable { framing.spinning() } else { framing };
         let mut renderer = Renderer::new(&scene, self.cpu, self.gpu)?;
@@ -106,7 +114,7 @@ impl Render {
             return output.write_picture(&picture, out);
         };
         let mut progress = Progress::new("frames", frames as u64);
-        let about = self.about();
+        let about = self.about(&read);
         animated.write(self.size, frames, self.fps, &about, &mut progress, |frame| draw(&mut renderer, frame))?;
         progress.finish();
         say(&format!("{}: {frames} frames of {} x {}, drawn by {}", output, self.size[0], self.size[1], renderer.name()));
@@ -121,6 +129,9 @@ impl Render {
         }
         if self.duration.is_some_and(|d| !(d > 0.0 && d.is_finite())) {
             return refuse("--duration is above 0");
+        }
+        if self.point_size.is_some_and(|p| !(p > 0.0 && p <= 1000.0)) {
+            return refuse("--point-size is above 0 and at most 1000");
         }
         if self.time.is_some_and(|t| !t.is_finite()) {
             return refuse("--time is a number of seconds");
@@ -144,8 +155,10 @@ impl Render {
         let whole = clip.map(|clip| f64::from(clip.duration)).filter(|d| *d > 0.0);
         let seconds = self.duration.or(whole).unwrap_or(TURN);
         let frames = (seconds * self.fps).round().max(1.0);
-        if frames > MOST_FRAMES {
-            return Err(Failure::Usage(format!("render: {frames} frames are more than {MOST_FRAMES}; give a shorter --duration")));
+        let most = limits::FRAMES.get();
+        if !(frames <= most as f64) {
+            let hint = format!("give a shorter --duration, or --limit frames={frames}");
+            return Err(Failure::Usage(format!("render: {frames} frames are more than {most}; {hint}")));
         }
         Ok(frames as usize)
     }
@@ -162,12 +175,6 @@ impl Render {
         pose
     }
 
-    /// Poses that all frames lie between, so that nothing leaves the picture and the camera stands still.
-    fn poses(&self, scene: &Scene, clip: Option<&Clip>, frames: usize) -> Vec<Pose> {
-        let looks = frames.min(LOOKS);
-        (0..looks).map(|i| self.pose(scene, clip, i * frames / looks)).collect()
-    }
-
     fn shot(&self, scene: &Scene, pose: &Pose, framing: &Framing, turn: f32) -> Result<Shot, Failure> {
         let camera = match &self.camera {
             Sight::Orbit(orbit) => {
@@ -176,20 +183,20 @@ impl Render {
             }
             Sight::OfFile(name) => Camera::of_node(scene, pose, look::camera(&self.model, scene, name)?, self.size)?,
         };
-        let shot = Shot { background: self.background, wireframe: self.wireframe, ..Shot::new(camera) };
+        let shot = Shot::new(camera);
+        let point_size = self.point_size.unwrap_or(shot.point_size);
+        let shot = Shot { background: self.background, wireframe: self.wireframe, point_size, ..shot };
         let ground = (!self.no_shadow).then(|| framing.ground(shot.light.toward));
         Ok(Shot { ground, ..shot })
     }
 
     /// What makes a frame what it is: a frame in a file with the same words need not be drawn again.
-    fn about(&self) -> String {
-        let stamp = std::fs::metadata(&self.model).ok().and_then(|m| m.modified().ok());
-        let Self { model, animation, time, fps, duration, size, camera, ortho, turntable, background, no_shadow, .. } = self;
+    fn about(&self, read: &About) -> String {
+        let Self { reading, animation, time, fps, duration, size, camera, ortho, turntable, background, no_shadow, .. } = self;
+        let (files, wireframe, gpu, point) = (read.digest, self.wireframe, self.gpu, self.point_size);
         format!(
-            "{} {stamp:?} {animation:?} {time:?} {fps} {duration:?} {size:?} {camera:?} {ortho} {turntable} {background:?} {no_shadow} {} {}",
-            model.display(),
-            self.wireframe,
-            self.gpu
+            "{} {files:016x} {reading:?} {animation:?} {time:?} {fps} {duration:?} {size:?} {camera:?} {ortho} {turntable} {background:?} {no_shadow} {wireframe} {gpu} {point:?}",
+            self.model.display(),
         )
     }
 }

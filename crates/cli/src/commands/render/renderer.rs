@@ -49,6 +49,25 @@ impl<'a> Renderer<'a> {
     }
 }
 
+/// Runs the command anew where a library under the driver would print complaints of its own: of a session that there is none of.
+///
+/// The variable must be there before the driver is loaded. A folder that does not exist says that there is no session.
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+pub fn quieten(gpu: bool) {
+    use std::os::unix::process::CommandExt;
+    const SESSION: &str = "XDG_RUNTIME_DIR";
+    if std::env::var_os(SESSION).is_some() || !(gpu || may_have_device()) {
+        return;
+    }
+    if let Ok(this) = std::env::current_exe() {
+        // It returns where the program cannot be started; then the complaints are no harm.
+        let _ = std::process::Command::new(this).args(std::env::args_os().skip(1)).env(SESSION, "/nonexistent").exec();
+    }
+}
+
+#[cfg(not(all(feature = "gpu", target_os = "linux")))]
+pub fn quieten(_: bool) {}
+
 /// Whether it is worth asking: without a device's file only software draws, and its libraries print complaints of their own.
 #[cfg(feature = "gpu")]
 fn may_have_device() -> bool {

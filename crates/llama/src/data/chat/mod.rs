@@ -2,18 +2,21 @@
 
 mod environment;
 mod time;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::time::SystemTime;
 
-use minijinja::{Environment, Value};
+use minijinja::{Environment, ErrorKind, Value};
+use monotile::text::printable;
 use monotile::{Error, Result, limits};
 
 use crate::json::{Fields, read_text};
 use environment::environment;
 pub(super) use environment::{BEGIN, END};
+use worker::Worker;
 
 /// The file that transformers 5 writes a template to.
 const TEMPLATE: &str = "chat_template.jinja";
@@ -28,7 +31,12 @@ pub(super) const ASSISTANT: &str = "assistant";
 ///
 /// Templates run as transformers runs them: blocks are trimmed, `raise_exception`, `strftime_now`, `tojson`, `{% break %}`,
 /// `{% generation %}` and Python's methods of strings and dictionaries are there, special tokens are known by their names
-/// (`bos_token`, `eos_token`, …). What a template may do is bounded, since it comes from outside.
+/// (`bos_token`, `eos_token`, …).
+///
+/// A template comes from outside, so the limits of [`limits`] bound its text, the steps and the seconds of one rendering, and the
+/// memory that it takes. It runs on a thread of its own; one that exceeds its seconds is left behind, and the template is refused from
+/// then on. Memory is counted where the program's allocator is `monotile_kernels::process::Counted`, as the command's is; without
+/// it what the interpreter does not count (a list that holds another twice, many times over) is bounded by the seconds alone.
 ///
 /// # Example
 /// ```
@@ -41,7 +49,7 @@ pub(super) const ASSISTANT: &str = "assistant";
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub struct ChatTemplate {
-    environment: Environment<'static>,
+    worker: Worker,
     special: BTreeMap<String, String>,
     name: String,
     /// Whether the template itself says what the assistant wrote.
@@ -80,10 +88,13 @@ impl ChatTemplate {
     /// A template from its text; `name` stands for it in errors.
     ///
     /// # Errors
-    /// `Value`, if it is no Jinja.
+    /// `Value`, if it is no Jinja; `Limit`, if it is too long.
     pub fn parse(source: &str, name: &str, special: BTreeMap<String, String>, now: SystemTime) -> Result<Self> {
-        let (environment, marks) = environment(source, now).map_err(|e| explain(name, &e))?;
-        Ok(Self { environment, special, name: name.to_string(), marks })
+        limits::TEMPLATE.admit(name, source.len() as u64)?;
+        let (text, told) = (source.to_string(), name.to_string());
+        let make = move || environment(&text, now).map_err(|e| explain(&told, &e));
+        let (worker, marks) = Worker::start(name, source.len(), make)?;
+        Ok(Self { worker, special, name: name.to_string(), marks })
     }
 
     /// A checkpoint's special tokens by the names that its files give them (`bos_token`, `eos_token`, …).
@@ -146,15 +157,19 @@ impl ChatTemplate {
     }
 
     fn write(&self, messages: &Value, tools: &Value, prompt: bool) -> Result<String> {
-        let mut context: BTreeMap<&str, Value> =
-            self.special.iter().map(|(name, token)| (name.as_str(), Value::from(token.as_str()))).collect();
-        context.insert("messages", messages.clone());
-        context.insert("tools", tools.clone());
-        context.insert("documents", Value::from(()));
-        context.insert("add_generation_prompt", Value::from(prompt));
-        let template = self.environment.get_template(environment::NAME);
-        template.and_then(|template| template.render(Value::from_pairs(context))).map_err(|e| explain(&self.name, &e))
+        let mut context: BTreeMap<String, Value> =
+            self.special.iter().map(|(name, token)| (name.clone(), Value::from(token.as_str()))).collect();
+        context.insert("messages".into(), messages.clone());
+        context.insert("tools".into(), tools.clone());
+        context.insert("documents".into(), Value::from(()));
+        context.insert("add_generation_prompt".into(), Value::from(prompt));
+        let name = self.name.clone();
+        self.worker.run(move |environment| render(environment, context).map_err(|e| explain(&name, &e)))
     }
+}
+
+fn render(environment: &Environment, context: BTreeMap<String, Value>) -> Result<String, minijinja::Error> {
+    environment.get_template(environment::NAME)?.render(Value::from_pairs(context))
 }
 
 /// A text without the marks around what the assistant wrote, and where that is.
@@ -174,8 +189,11 @@ fn unmarked(marked: &str) -> (String, Vec<Range<usize>>) {
 /// What went wrong in a template, in its own words where it has some.
 fn explain(name: &str, error: &minijinja::Error) -> Error {
     let place = error.line().map_or_else(String::new, |line| format!(":{line}"));
+    if error.kind() == ErrorKind::OutOfFuel {
+        return limits::TEMPLATE_STEPS.refusal(format!("{name}{place}"), "more");
+    }
     let what = error.detail().map_or_else(|| error.kind().to_string(), str::to_string);
-    Error::value(format!("{name}{place}: {what}"))
+    Error::value(format!("{name}{place}: {}", printable(&what)))
 }
 
 /// The template in `tokenizer_config.json`: a text, or the one named `default` of a list.

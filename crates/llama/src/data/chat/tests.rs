@@ -180,3 +180,107 @@ fn templates_and_special_tokens_are_found_where_transformers_puts_them() {
         "{refused}"
     );
 }
+
+/// As in the command, so that the memory of templates is counted.
+#[global_allocator]
+static MEMORY: monotile_kernels::process::Counted = monotile_kernels::process::Counted;
+
+#[track_caller]
+fn refused(source: &str) -> String {
+    // So that what grows byte by byte comes to its end sooner.
+    limits::TEMPLATE_MEMORY.set(16 << 20);
+    let made = template(source, &[]).and_then(|template| template.render(MESSAGES, false));
+    let shown = |text: String| text.chars().take(40).collect::<String>();
+    made.map(shown).expect_err(&source.chars().take(80).collect::<String>()).to_string()
+}
+
+#[test]
+fn templates_that_grow_without_end_are_refused_by_the_limit_that_they_exceed() {
+    let doubling = |value: &str, with: &str, end: &str| {
+        format!("{{% set ns=namespace(x={value}) %}}{{% for i in range(60) %}}{{% set ns.x={with} %}}{{% endfor %}}{{{{ {end} }}}}")
+    };
+    for (source, limit) in [
+        (doubling("'aaaaaaaa'", "ns.x ~ ns.x", "ns.x"), "template-"),
+        (doubling("'aaaaaaaa'", "ns.x + ns.x", "ns.x | length"), "template-"),
+        (doubling("[1]", "[ns.x, ns.x]", "ns.x"), "template-"),
+        (doubling("[1]", "[ns.x, ns.x]", "ns.x | tojson"), "template-"),
+        (doubling("[1]", "[ns.x, ns.x]", "ns.x | tojson(indent=1)"), "template-"),
+        // What the interpreter does not count.
+        (doubling("[1]", "[ns.x, ns.x]", "(ns.x ~ '') | length"), "template-"),
+        ("{{ ([[1]*100000000]*100000000 ~ '') | length }}".into(), "template-"),
+        ("{{ [1] | tojson(indent=4000000000) }}".into(), "template-"),
+        ("{{ '%99999999999d' | format(1) }}".into(), ""),
+        ("{{ '{:>99999999999}'.format(1) }}".into(), ""),
+        ("{{ ('x'*1000000).replace('x', 'y'*1000000) | length }}".into(), "template-"),
+    ] {
+        let words = refused(&source);
+        assert!(words.starts_with("chat_template.jinja") && words.contains(limit) && words.len() < 300, "{source}: {words}");
+    }
+}
+
+#[test]
+fn a_template_that_was_given_up_is_refused_from_then_on() {
+    let source = "{% if messages[0].role == 'x' %}{{ ([[1]*100000000]*100000000 ~ '') | length }}{% endif %}ok";
+    limits::TEMPLATE_MEMORY.set(16 << 20);
+    let template = template(source, &[]).unwrap();
+    assert_eq!(template.render(MESSAGES, false).unwrap(), "ok");
+    let words = template.render(r#"[{"role": "x", "content": ""}]"#, false).unwrap_err();
+    // On a busy machine the seconds may end before the memory does.
+    assert!(words.kind() == monotile::ErrorKind::Limit && words.to_string().contains("the limit \"template-"), "{words}");
+    let words = template.render(MESSAGES, false).unwrap_err().to_string();
+    assert_eq!(words, "chat_template.jinja: its thread has ended, after an error before");
+}
+
+#[test]
+fn memory_that_was_handed_out_is_not_held_against_a_template() {
+    // A text of 1 MB, three hundred times.
+    let large = template("{{ 'x' * 1000000 }}", &[]).unwrap();
+    for _ in 0..300 {
+        assert_eq!(large.render(MESSAGES, false).unwrap().len(), 1_000_000);
+    }
+}
+
+#[test]
+fn words_of_a_template_are_shown_escaped_and_cut() {
+    let words = refused("{{ raise_exception('\u{1b}[2J\u{202e}owned') }}");
+    assert_eq!(words, "chat_template.jinja:1: \\u{1b}[2J\\u{202e}owned");
+    let words = refused("{{ raise_exception('a\n' * 500) }}");
+    assert!(words.chars().count() < 400 && words.ends_with("a\\n…") && !words.contains('\n'), "{words}");
+}
+
+#[test]
+fn what_nests_as_deep_as_the_text_allows_does_not_overflow_the_stack() {
+    let long = |before: &str, part: &str, after: &str| format!("{before}{}{after}", part.repeat((510 << 10) / part.len()));
+    for source in [
+        long("{{ 1", "+1", " }}"),
+        long("{{ a", ".b", " }}"),
+        long("{{ a", "[b]", " }}"),
+        long("{{ a", "()", " }}"),
+        long("{{ ", "not ", "1 }}"),
+        long("{{ ", "-", "1 }}"),
+        long("{{ 'a'", "|upper", " }}"),
+        long("{{ 1", "**1", " }}"),
+        long("{{ 1", " and 1", " }}"),
+        long("{{ 1", "<1", " }}"),
+        long("{{ 1", " is a", " }}"),
+        long("{{ 1", " if 1 else 1", " }}"),
+        long("{% if 0 %}", "{% elif 0 %}", "{% endif %}"),
+        long("{{ ", "(", ""),
+        long("{{ ", "[", ""),
+        long("{{ ", "{1:", ""),
+        long("", "{% if 1 %}", ""),
+        long("", "{% for a in [1] %}", ""),
+        "{% set ns=namespace(x=[]) %}{% for i in range(99999) %}{% set ns.x=[ns.x] %}{% endfor %}{{ ns.x }}".into(),
+        "{% set ns=namespace(x=[]) %}{% for a in range(999) %}{% for i in range(999) %}{% set ns.x=[ns.x] %}{% endfor %}{% endfor %}{{ ns.x }}"
+            .into(),
+        "{% set ns=namespace(x=[]) %}{% for i in range(99999) %}{% set ns.x=[ns.x] %}{% endfor %}{{ ns.x | tojson }}{{ ns.x ~ 1 }}".into(),
+        "{% set ns=namespace(x=[]) %}{% for i in range(99999) %}{% set ns.x={'a': ns.x} %}{% endfor %}{{ ns.x | tojson }}{{ ns.x ~ 1 }}".into(),
+        "{% macro f(x) %}{{ f([x]) }}{% endmacro %}{{ f(1) }}".into(),
+    ] {
+        // Some are well-formed, and print something.
+        let ended = template(&source, &[]).and_then(|template| template.render(MESSAGES, false));
+        let words = ended.map_or_else(|error| error.to_string(), |text| format!("{} bytes", text.len()));
+        assert!(words.len() < 400, "{words}");
+        println!("{}: {words}", source.chars().take(40).collect::<String>());
+    }
+}

@@ -17,9 +17,10 @@ use record::Record;
 pub enum Kind {
     /// `{"text": …}`: all of it is learned.
     Text,
-    /// `{"prompt": …, "completion": …}`: the completion is learned.
+    /// `{"prompt": …, "completion": …}`: the completion is learned. Alpaca's `{"instruction": …, "input": …, "output": …}` is read as this.
     Completion,
-    /// `{"messages": [{"role": …, "content": …}, …]}`: what the assistant wrote is learned.
+    /// `{"messages": [{"role": …, "content": …}, …]}`: what the assistant wrote is learned. ShareGPT's
+    /// `{"conversations": [{"from": "human", "value": …}, …]}` is read as this.
     Messages,
 }
 

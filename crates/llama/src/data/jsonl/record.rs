@@ -1,5 +1,7 @@
 //! One line of a file of samples: what it holds, and what it should.
 
+mod layouts;
+
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
@@ -28,6 +30,9 @@ impl Record {
         let not_json = |e: serde_json::Error| format!("not JSON: {}", e.to_string().replace(" at line 1 column", " at column"));
         let value: Value = serde_json::from_str(line).map_err(not_json)?;
         let has = |name: &str| field(&value, name).is_some();
+        if let Some(record) = layouts::read(&value, line)? {
+            return Ok(record);
+        }
         let holds = ["text", "prompt", "completion", "messages"].map(has);
         match holds {
             [true, false, false, false] => Ok(Self::Text(text(&value, "text", false)?)),
@@ -35,11 +40,8 @@ impl Record {
                 Ok(Self::Completion { prompt: text(&value, "prompt", true)?, completion: text(&value, "completion", false)? })
             }
             [false, false, false, true] => {
-                let messages = messages(&value)?;
-                if line.contains([BEGIN, END]) {
-                    return Err(format!("holds {BEGIN:?} or {END:?}, which Unicode keeps out of texts"));
-                }
-                Ok(Self::Messages { messages, tools: field(&value, "tools").unwrap_or(Value::from(())) })
+                let list = field(&value, "messages").unwrap_or_default();
+                Self::conversation(&value, messages(&list, "messages")?, line)
             }
             [false, true, false, false] => Err("field \"completion\" is missing beside \"prompt\"".into()),
             [false, false, true, false] => Err("field \"prompt\" is missing beside \"completion\"".into()),
@@ -62,6 +64,16 @@ impl Record {
     }
 }
 
+impl Record {
+    /// A conversation of these messages, which the line holds.
+    fn conversation(value: &Value, messages: Vec<Value>, line: &str) -> Result<Self, String> {
+        if line.contains([BEGIN, END]) {
+            return Err(format!("holds {BEGIN:?} or {END:?}, which Unicode keeps out of texts"));
+        }
+        Ok(Self::Messages { messages, tools: field(value, "tools").unwrap_or(Value::from(())) })
+    }
+}
+
 /// A field, where null and absent are the same.
 fn field(value: &Value, name: &str) -> Option<Value> {
     if value.kind() != ValueKind::Map {
@@ -80,14 +92,13 @@ fn text(value: &Value, name: &str, may_be_empty: bool) -> Result<String, String>
 }
 
 /// The messages, each a map with a role and a content, without fields that are null.
-fn messages(value: &Value) -> Result<Vec<Value>, String> {
-    let list = field(value, "messages").unwrap_or_default();
+fn messages(list: &Value, name: &str) -> Result<Vec<Value>, String> {
     if list.kind() != ValueKind::Seq {
-        return Err(format!("field \"messages\" must be a list of objects with \"role\" and \"content\", got {}", name_of(&list)));
+        return Err(format!("field {name:?} must be a list of objects with \"role\" and \"content\", got {}", name_of(list)));
     }
     let list: Vec<Value> = list.try_iter().map_err(|e| e.to_string())?.collect();
     if list.is_empty() {
-        return Err("field \"messages\" is empty".into());
+        return Err(format!("field {name:?} is empty"));
     }
     let mut learned = false;
     let mut read = Vec::new();

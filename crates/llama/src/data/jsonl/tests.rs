@@ -102,3 +102,50 @@ fn a_text_of_one_token_is_refused_with_its_line() {
     let refused = file.samples(&Tokenizer::bytes(), None, None).unwrap_err().to_string();
     assert_eq!(refused, "data.jsonl:2: data: none of a sample's 1 tokens is learned from those before it");
 }
+
+#[test]
+fn conversations_of_sharegpt_are_read_as_messages() {
+    let source =
+        "{% for m in messages %}{{ m.role }}:{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
+    let template = ChatTemplate::parse(source, "template", [].into(), SystemTime::now()).unwrap();
+    let theirs = r#"{"id": 1, "system": "s", "conversations": [{"from": "human", "value": "p"}, {"from": "gpt", "value": "q"}]}"#;
+    let plain = r#"{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "p"}, {"role": "assistant", "content": "q"}]}"#;
+    let tokens = |line: &str| {
+        let file = Jsonl::parse(line, "data.jsonl".as_ref()).unwrap();
+        assert_eq!(file.kind(), Kind::Messages);
+        file.samples(&Tokenizer::bytes(), None, Some(&template)).unwrap()
+    };
+    assert_eq!(tokens(theirs), tokens(plain));
+    let odd = refused(r#"{"conversations": [{"from": "observation", "value": "p"}]}"#);
+    assert!(odd.contains("message 1 is from observation; human, user, gpt,"), "{odd}");
+    assert!(refused(r#"{"conversations": [{"from": "human", "value": "p"}]}"#).contains("nothing to learn"));
+    assert!(refused(r#"{"conversations": [], "messages": []}"#).contains("one of them is wanted alone"));
+}
+
+/// The prompts of `stanford_alpaca/train.py`.
+#[test]
+fn instructions_of_alpaca_have_the_prompt_they_were_published_with() {
+    let text = |line: &str| {
+        let file = Jsonl::parse(line, "data.jsonl".as_ref()).unwrap();
+        let samples = file.samples(&Tokenizer::bytes(), Some(257), None).unwrap();
+        (Tokenizer::bytes().decode(samples.0[0].tokens()).unwrap(), samples.0[0].learned_count())
+    };
+    let (whole, learned) = text(r#"{"instruction": "Add.", "input": "1 2", "output": "3", "text": "the same"}"#);
+    let wanted = "Below is an instruction that describes a task, paired with an input that provides further context. Write a response \
+                  that appropriately completes the request.\n\n### Instruction:\nAdd.\n\n### Input:\n1 2\n\n### Response:3";
+    assert_eq!((whole.as_str(), learned), (wanted, 2));
+    let (whole, _) = text(r#"{"instruction": "Greet.", "input": "", "output": "Hello"}"#);
+    let wanted = "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n\
+                  ### Instruction:\nGreet.\n\n### Response:Hello";
+    assert_eq!(whole, wanted);
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data.jsonl");
+    std::fs::write(&path, "\u{feff}{\"text\": \"abc\"}\n").unwrap();
+    assert_eq!(Jsonl::read(&path).unwrap().text(), "abc\n");
+    std::fs::write(&path, b"\xff\xfe{\0").unwrap();
+    assert!(Jsonl::read(&path).err().unwrap().to_string().ends_with("is a text in UTF-16; save it as UTF-8"));
+}

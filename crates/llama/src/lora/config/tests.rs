@@ -94,12 +94,14 @@ fn settings_that_would_change_the_result_are_refused_by_name() {
         ),
         (json!({"a_setting_of_tomorrow": 3}), "adapter_config.json: field \"a_setting_of_tomorrow\", 3, is not supported"),
         (json!({"r": 0}), "adapter_config.json: field \"r\" must be a whole number from 1 to 2147483647, got 0"),
-        (json!({"target_modules": null}), "adapter_config.json: field \"target_modules\" is missing"),
         (json!({"lora_dropout": 1.0}), "adapter_config.json: field \"lora_dropout\" must be at least 0 and below 1"),
     ];
     for (changes, wanted) in cases {
         assert_eq!(read(changes).unwrap_err().to_string(), wanted);
     }
+    // Null means what PEFT knows for the architecture; MiCA's start leaves the weights as they are.
+    let null = read(json!({"target_modules": null, "init_lora_weights": "mica"})).unwrap();
+    assert_eq!(null.targets, Targets::parse("q_proj,v_proj"));
     assert!(read(json!({"use_dora": false, "loftq_config": {}, "megatron_core": "megatron.core"})).is_ok());
 }
 

@@ -134,8 +134,8 @@ fn what_is_no_matrix_is_carried_or_named() {
     assert_eq!(adapter.config().modules_to_save, ["norm"]);
     assert!(adapter.module("embed_tokens").unwrap().embedding && adapter.module("layers.10.q").is_none());
     // Merged again, the embedding and the norm are those of the tuned model.
-    let combined = Combined::new(&[(adapter, 1.0)]).unwrap();
     let (before, after) = (Weights::open(&at("base")).unwrap(), Weights::open(&at("tuned")).unwrap());
+    let combined = Combined::new(&[(adapter, 1.0)], &before).unwrap();
     for name in ["embed_tokens.weight", "norm.weight"] {
         let weight = before.any(name).unwrap();
         let rows = combined.rows(name, &weight, 0..weight.dim(0), DType::F32).unwrap();

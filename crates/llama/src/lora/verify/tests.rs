@@ -43,7 +43,7 @@ fn verdicts(scale: f64, times: f64, shift: f64, dtype: DType) -> Vec<Verified> {
     let made = matrix().add(&change.mul_scalar(times).unwrap()).unwrap().add_scalar(shift).unwrap();
     let merged = write(&folder.path().join("merged"), &made, 1.0, 1.0, dtype);
     let mut found = Vec::new();
-    verify(&base, &Combined::new(&[(adapter, 1.0)]).unwrap(), &merged, &mut |one| found.push(one)).unwrap();
+    verify(&base, &Combined::new(&[(adapter, 1.0)], &base).unwrap(), &merged, &mut |one| found.push(one)).unwrap();
     found
 }
 
@@ -88,7 +88,7 @@ fn a_second_rounding_is_rounding() {
     let base = write(&folder.path().join("base"), &matrix(), 0.5, 1.0, DType::BF16);
     let merged = write(&folder.path().join("merged"), &matrix().add(&change).unwrap(), 1.0, 2.0, DType::BF16);
     let mut found = Vec::new();
-    verify(&base, &Combined::new(&[(adapter, 1.0)]).unwrap(), &merged, &mut |one| found.push(one)).unwrap();
+    verify(&base, &Combined::new(&[(adapter, 1.0)], &base).unwrap(), &merged, &mut |one| found.push(one)).unwrap();
     assert!(matches!(found[1].verdict, Verdict::Rounded(1..=200)), "{:?}", found[1]);
     assert_eq!(found[0].verdict, Verdict::Changed, "the head, which no adapter touches");
     assert!(found[1].verdict.holds() && !found[0].verdict.holds());
@@ -106,7 +106,7 @@ fn elements_within_rounding_do_not_hide_a_merge_of_half_the_rows() {
         let made = Tensor::cat(&[&filled(&[rows, 48], 1.00392), &filled(&[32 - rows, 48], 1.0)], 0).unwrap();
         let merged = write(&folder.path().join(rows.to_string()), &made, 0.5, 1.0, DType::BF16);
         let mut found = Vec::new();
-        verify(&base, &Combined::new(&[(adapter.clone(), 1.0)]).unwrap(), &merged, &mut |one| found.push(one)).unwrap();
+        verify(&base, &Combined::new(&[(adapter.clone(), 1.0)], &base).unwrap(), &merged, &mut |one| found.push(one)).unwrap();
         found.swap_remove(1).verdict
     };
     assert_eq!([verdict(32), verdict(0)], [Verdict::Exact, Verdict::Nothing]);

@@ -2,7 +2,10 @@
 //! they are written.
 //!
 //! A file's lengths, offsets and shapes are checked against its size before anything is read. Elements that lie aligned in
-//! the file stay there; the tensor keeps the file mapped for as long as it lives. Nobody may change the file meanwhile.
+//! the file stay there; the tensor keeps the file mapped for as long as it lives. This relies on nobody writing the file
+//! meanwhile: what is written may or may not be seen, and reading what was cut off ends the process (in one sentence after
+//! `monotile_kernels::process::end_on_lost_pages`). [`check_mapped`] and [`SafeTensors::check_unchanged`] tell of a change
+//! afterwards. Replacing a file by renaming another over it, as [`write_beside`] does, harms nothing.
 
 mod npy;
 mod npz;
@@ -62,7 +65,34 @@ fn map(path: &Path) -> Result<Arc<Mapping>> {
     if size == 0 {
         return Err(Error::format(path, "the file is empty"));
     }
-    Mapping::new(&file).map_err(|e| Error::io("reading", path, &e))
+    Mapping::watched(&file, path).map_err(|e| Error::io("reading", path, &e))
+}
+
+/// Checks that nobody has written any of the files that are mapped now, as far as their sizes and times of change tell: in a
+/// program that is about to write what it computed from them.
+///
+/// # Errors
+/// `Format`, naming a file that has been written.
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, io};
+/// let path = std::env::temp_dir().join("monotile-changed.npy");
+/// Tensor::arange(3)?.write_npy(&path)?;
+/// let tensor = Tensor::read_npy(&path)?;
+/// io::check_mapped()?;
+/// std::fs::OpenOptions::new().append(true).open(&path).and_then(|mut file| std::io::Write::write_all(&mut file, b" ")).unwrap();
+/// assert!(!tensor.is_mapped() || io::check_mapped().is_err());
+/// # std::fs::remove_file(&path).unwrap();
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub fn check_mapped() -> Result<()> {
+    monotile_kernels::process::changed().map_or(Ok(()), |path| Err(written(&path)))
+}
+
+/// The error of a file that was written while it was mapped.
+fn written(path: &Path) -> Error {
+    Error::format(path, "the file was written while it was in use, so that what was read from it cannot be relied on")
 }
 
 /// The tensor of `shape` whose elements begin at `offset` of a mapped file; `None` where they leave it.
@@ -130,8 +160,19 @@ fn widened(bytes: &[u8], shape: Shape, kind: FileType) -> Result<Tensor> {
     Ok(out.tensor())
 }
 
-/// The elements in row-major order as little-endian bytes.
-fn write_elements(tensor: &Tensor, to: &mut dyn std::io::Write) -> std::io::Result<()> {
+/// Writes the elements in row-major order as little-endian bytes, as all formats here hold them.
+///
+/// # Errors
+/// Those of the writer.
+///
+/// # Example
+/// ```
+/// let mut bytes = Vec::new();
+/// monotile::io::write_elements(&monotile::Tensor::from_slice(&[1.0_f32, 2.0], &[2])?, &mut bytes).unwrap();
+/// assert_eq!(bytes, [0, 0, 128, 63, 0, 0, 0, 64]);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub fn write_elements(tensor: &Tensor, to: &mut dyn std::io::Write) -> std::io::Result<()> {
     use super::storage::{Cpu, Storage};
     let no_memory = |error: Error| std::io::Error::new(std::io::ErrorKind::OutOfMemory, error.to_string());
     let source = tensor.dense().map_err(no_memory)?;

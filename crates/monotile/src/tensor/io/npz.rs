@@ -1,7 +1,7 @@
 //! NumPy's `.npz` format: a zip archive of `.npy` files.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -107,16 +107,64 @@ pub fn write_npz(path: impl AsRef<Path>, tensors: &[(&str, &Tensor)]) -> Result<
         return Err(Error::value(format!("write_npz: two arrays have the name \"{}\"", twice[0])));
     }
     write_beside(path.as_ref(), |file| {
-        let mut archive = ZipWriter::new(file);
-        for ((name, tensor), header) in tensors.iter().zip(&headers) {
-            let large = tensor.len() * tensor.dtype().size() > u32::MAX as usize / 2;
-            let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(large);
-            archive.start_file(format!("{name}.npy"), options.with_alignment(64))?;
-            archive.write_all(header)?;
-            write_elements(tensor, &mut archive)?;
-        }
-        archive.finish().map(|_| ()).map_err(std::io::Error::from)
+        let mut file = Steady { file, failed: None };
+        let mut archive = ZipWriter::new(&mut file);
+        let mut written = || -> std::io::Result<()> {
+            for ((name, tensor), header) in tensors.iter().zip(&headers) {
+                let large = tensor.len() * tensor.dtype().size() > u32::MAX as usize / 2;
+                let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(large);
+                archive.start_file(format!("{name}.npy"), options.with_alignment(64))?;
+                archive.write_all(header)?;
+                write_elements(tensor, &mut archive)?;
+            }
+            Ok(())
+        };
+        let written = written().and_then(|()| archive.finish().map(|_| ()).map_err(std::io::Error::from));
+        file.failed.map_or(written, Err)
     })
+}
+
+/// A file that keeps its first failure, and then takes everything without writing it. The archive's own end, which it writes
+/// when it is dropped, would fail once more and print that itself.
+struct Steady<W> {
+    file: W,
+    failed: Option<std::io::Error>,
+}
+
+impl<W> Steady<W> {
+    fn keep<T>(&mut self, result: std::io::Result<T>, instead: T) -> std::io::Result<T> {
+        result.or_else(|error| {
+            self.failed.get_or_insert(error);
+            Ok(instead)
+        })
+    }
+}
+
+impl<W: Write> Write for Steady<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.failed.is_some() {
+            return Ok(bytes.len());
+        }
+        let result = self.file.write(bytes);
+        match result {
+            // A short write is asked for again by the caller.
+            Ok(written) => Ok(written),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Err(error),
+            failed => self.keep(failed, bytes.len()),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let result = if self.failed.is_some() { Ok(()) } else { self.file.flush() };
+        self.keep(result, ())
+    }
+}
+
+impl<W: Seek> Seek for Steady<W> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        let result = self.file.seek(to);
+        self.keep(result, 0)
+    }
 }
 
 #[cfg(test)]
@@ -176,5 +224,39 @@ mod tests {
         assert!(Npz::open(&path).err().unwrap().to_string().contains("is not a .npz archive"));
         let words = write_npz(&path, &[("a", &Tensor::zeros(&[1], DType::BF16).unwrap())]).unwrap_err().to_string();
         assert_eq!(words, "write_npy: NumPy has no bf16; cast to f32, or write .safetensors");
+    }
+
+    /// A file on a disk with room for so many bytes.
+    struct Small(std::io::Cursor<Vec<u8>>, usize);
+
+    impl Write for Small {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            if self.0.position() as usize + bytes.len() > self.1 {
+                return Err(std::io::Error::new(std::io::ErrorKind::StorageFull, "no space left on device"));
+            }
+            self.0.write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Seek for Small {
+        fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
+    #[test]
+    fn the_first_failure_of_a_disk_is_kept_and_nothing_fails_after_it() {
+        for room in [0, 10, 40, 200] {
+            let mut file = Steady { file: Small(std::io::Cursor::new(Vec::new()), room), failed: None };
+            let mut archive = ZipWriter::new(&mut file);
+            let _ = archive.start_file("a.npy", SimpleFileOptions::default().compression_method(CompressionMethod::Stored));
+            archive.write_all(&[1; 300]).unwrap();
+            // What a dropped archive cannot write it prints.
+            archive.finish().unwrap();
+            assert_eq!(file.failed.unwrap().kind(), std::io::ErrorKind::StorageFull, "{room}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use monotile_kernels::buffer::Mapping;
 use monotile_kernels::shape::count;
 use serde_json::{Map, Value, json};
 
-use super::{FileType, map, mapped_tensor, write_beside, write_elements};
+use super::{FileType, map, mapped_tensor, write_beside, write_elements, written};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::{DType, Tensor};
 
@@ -110,6 +110,15 @@ impl SafeTensors {
         if let Some(entry) = self.header.entries.get(name) {
             self.map.release(entry.start..entry.end);
         }
+    }
+
+    /// Checks that nobody has written the file since it was opened, as far as its size and time of change tell. What was read
+    /// before from a file that has been written is worth nothing.
+    ///
+    /// # Errors
+    /// `Format`, if it has been written.
+    pub fn check_unchanged(&self) -> Result<()> {
+        if self.map.has_changed() { Err(written(&self.path)) } else { Ok(()) }
     }
 
     /// The tensor of this name, in the mapped file where it is aligned. Narrow integers are read as i64.

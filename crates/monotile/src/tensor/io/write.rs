@@ -1,5 +1,7 @@
 //! Files that appear whole or not at all.
 
+mod leftovers;
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -8,6 +10,9 @@ use crate::error::{Error, Result};
 
 /// Writes a file beside its target and renames it into place when all of it is on the disk: a full disk or a kill leaves
 /// what was there before.
+///
+/// The file beside it is `.NAME.PROCESS-NUMBER.partial`, locked while it is written. One that a killed process left is removed
+/// when the same target is written again.
 ///
 /// # Errors
 /// What the operating system refuses, in a sentence with the path.
@@ -26,9 +31,9 @@ pub fn write_beside(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> s
     let Some(name) = path.file_name() else {
         return Err(Error::value(format!("{}: is not the name of a file (writing)", path.display())));
     };
-    let beside = path.with_file_name(format!(".{}.{}.partial", name.to_string_lossy(), std::process::id()));
+    let (file, beside) = leftovers::begin(path, name).map_err(refuse)?;
     let written = (|| {
-        let mut file = BufWriter::new(File::create(&beside)?);
+        let mut file = BufWriter::new(file);
         content(&mut file)?;
         file.flush()?;
         file.get_ref().sync_all()?;
@@ -64,5 +69,46 @@ mod tests {
     fn a_folder_that_is_missing_is_named() {
         let words = write_beside(Path::new("/no/such/folder/a"), |_| Ok(())).unwrap_err().to_string();
         assert_eq!(words, "/no/such/folder/a: no such file or folder (writing)");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_of_a_file_goes_when_it_is_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        // No process has the number 0 but the system itself.
+        let dead = [".a.txt.0-3.partial", ".a.txt.0.partial"];
+        let not_ours =
+            [".a.txt.partial", ".a.txt.x-1.partial", ".a.txt.0-x.partial", "a.txt.0-0.partial", ".b.txt.0-1.partial", ".a.txt.0-1"];
+        for name in dead.iter().chain(&not_ours) {
+            std::fs::write(at(name), "half").unwrap();
+        }
+        // Of one that is being written the lock is held.
+        let held = File::create(at(".a.txt.0-9.partial")).unwrap();
+        held.lock().unwrap();
+        write_beside(&at("a.txt"), |f| f.write_all(b"whole")).unwrap();
+        for name in not_ours.iter().chain(&["a.txt", ".a.txt.0-9.partial"]) {
+            assert!(at(name).exists(), "{name}");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), not_ours.len() + 2);
+    }
+
+    #[test]
+    fn threads_that_write_one_file_do_not_mix() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        std::thread::scope(|scope| {
+            for letter in ["a", "b", "c", "d"] {
+                let path = &path;
+                scope.spawn(move || {
+                    for _ in 0..10 {
+                        let text = letter.repeat(100_000);
+                        write_beside(path, |f| text.as_bytes().chunks(1000).try_for_each(|part| f.write_all(part))).unwrap();
+                    }
+                });
+            }
+        });
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.len() == 100_000 && text.bytes().all(|byte| byte == text.as_bytes()[0]));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -1,0 +1,61 @@
+//! Numbers on the command line and in the environment that nothing can have.
+
+use std::process::Command;
+
+use super::{Ended, monotile, workshop};
+
+#[track_caller]
+fn refused(ended: &Ended, what: &str) {
+    assert!(matches!(ended.status, Some(1 | 2)), "{what}: {:?} {}", ended.status, ended.stderr);
+    assert!(ended.stderr.lines().filter(|line| line.starts_with("error: ")).count() == 1, "{what}: {}", ended.stderr);
+    assert!(!ended.stderr.contains("panicked"), "{what}: {}", ended.stderr);
+}
+
+#[test]
+fn sizes_that_nothing_can_have_are_refused() {
+    let folder = workshop();
+    let huge = ["1000000000", "2147483648", "9223372036854775808", "18446744073709551615"];
+    for number in huge {
+        for option in
+            ["--layers", "--hidden", "--intermediate", "--heads", "--batch", "--accumulate", "--length", "--context", "--tokenizer"]
+        {
+            let mut line = vec!["train", "--data", "text.txt", "--out", "out", "--steps", "1"];
+            let small = [["--tokenizer", "bytes"], ["--layers", "1"], ["--hidden", "16"], ["--heads", "2"], ["--length", "16"]];
+            line.extend(small.iter().filter(|[name, _]| *name != option).flatten());
+            line.extend([option, number]);
+            // A text of so few words has no more tokens than it has, and a context may be as long as it likes.
+            let ended = monotile(folder.path(), &line);
+            if (option == "--tokenizer" || option == "--context") && ended.status == Some(0) {
+                std::fs::remove_dir_all(folder.path().join("out")).unwrap();
+                continue;
+            }
+            refused(&ended, &format!("train {option} {number}"));
+        }
+        for option in ["--rank", "--batch", "--accumulate", "--length"] {
+            let line = ["lora", "train", "--model", "model", "--data", "text.txt", "--out", "out", "--steps", "1", option, number];
+            refused(&monotile(folder.path(), &line), &format!("lora train {option} {number}"));
+        }
+    }
+    assert!(!folder.path().join("out").exists());
+}
+
+#[test]
+fn a_number_of_threads_that_cannot_be_is_wrong_usage() {
+    let folder = workshop();
+    for (wished, fits) in [("100000", false), ("0", false), ("two", false), ("\u{1b}[31m", false), ("3", true), ("", true)] {
+        let output = Command::new(env!("CARGO_BIN_EXE_monotile"))
+            .args(["einsum", "ij,jk->ik", "a.npy", "a.npy", "-o", "b.npy"])
+            .env("MONOTILE_THREADS", wished)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let ended = Ended::new(output);
+        match fits {
+            true => drop(ended.succeeds()),
+            false => {
+                ended.is_wrong_usage("a whole number from 1 to 1024 is wanted");
+                assert!(!ended.stderr.contains('\u{1b}'), "{}", ended.stderr);
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What a process does beside computing: signals, files that change while they are mapped, and memory that is counted.
+//!
+//! A library installs nothing of this by itself. A program calls [`end_on_lost_pages`], [`count_stop_signals`] or declares
+//! [`Counted`] as its allocator where it wants to.
+
+mod counted;
+mod mapped;
+#[cfg(all(unix, not(miri)))]
+mod signals;
+
+pub use counted::{Counted, Gauge};
+pub(crate) use mapped::Watched;
+pub use mapped::{Identity, changed};
+
+/// From now on a mapped file that lost its pages ends the process in one sentence on standard error and exit status 1.
+///
+/// A mapped file that another program truncates, or whose disk fails, has pages that cannot be read. The system then sends
+/// SIGBUS, which ends a process without a word. Faults at other addresses are left to whoever handled them before. Where
+/// the system has no such signal, nothing happens.
+pub fn end_on_lost_pages() {
+    #[cfg(all(unix, not(miri)))]
+    signals::end_on_lost_pages();
+}
+
+/// From now on SIGINT, SIGTERM and SIGHUP are counted, and the second one ends the process with exit status 1.
+///
+/// SIGHUP stays ignored where the process was told to ignore it, as by `nohup`. Where the system has no such signals,
+/// nothing is counted. [`stop_signals`] tells how many came.
+pub fn count_stop_signals() {
+    #[cfg(all(unix, not(miri)))]
+    signals::count_stop_signals();
+}
+
+/// How many signals have asked the process to stop since [`count_stop_signals`].
+pub fn stop_signals() -> usize {
+    #[cfg(all(unix, not(miri)))]
+    return signals::stop_signals();
+    #[cfg(not(all(unix, not(miri))))]
+    0
+}

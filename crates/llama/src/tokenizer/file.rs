@@ -1,0 +1,151 @@
+//! The fields of `tokenizer.json`.
+
+use std::fmt;
+
+use monotile::limits;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use super::added::AddedToken;
+
+/// A whole file.
+#[derive(Deserialize)]
+pub(super) struct File {
+    #[serde(default)]
+    pub added_tokens: Vec<AddedToken>,
+    #[serde(default)]
+    pub normalizer: Value,
+    #[serde(default)]
+    pub pre_tokenizer: Value,
+    #[serde(default)]
+    pub post_processor: Value,
+    #[serde(default)]
+    pub decoder: Value,
+    pub model: Option<Model>,
+}
+
+/// The field `model`.
+#[derive(Deserialize)]
+pub(super) struct Model {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    #[serde(default, deserialize_with = "vocabulary")]
+    pub vocab: Vec<(Box<str>, u32)>,
+    #[serde(default, deserialize_with = "merges")]
+    pub merges: Vec<(Box<str>, Box<str>)>,
+    pub unk_token: Option<String>,
+    #[serde(default, deserialize_with = "or_false")]
+    pub fuse_unk: bool,
+    #[serde(default, deserialize_with = "or_false")]
+    pub byte_fallback: bool,
+    #[serde(default, deserialize_with = "or_false")]
+    pub ignore_merges: bool,
+    dropout: Option<f64>,
+    continuing_subword_prefix: Option<String>,
+    end_of_word_suffix: Option<String>,
+    /// What a word-piece model has in place of merges.
+    max_input_chars_per_word: Option<IgnoredAny>,
+}
+
+impl Model {
+    /// Refuses, by its name, what encodes otherwise.
+    pub fn check(&self) -> Result<(), String> {
+        let kind = match &self.kind {
+            Some(kind) => kind.as_str(),
+            None if self.max_input_chars_per_word.is_some() => "WordPiece",
+            None => "BPE",
+        };
+        if kind != "BPE" {
+            return Err(format!("model {kind:?} is not supported; byte-pair encoding (\"BPE\") is"));
+        }
+        if self.vocab.is_empty() {
+            return Err("field \"model.vocab\" is missing or holds no tokens".into());
+        }
+        if let Some(dropout) = self.dropout.filter(|&dropout| dropout != 0.0) {
+            return Err(format!("dropout {dropout} makes the tokens of a text random, which is not supported; null is"));
+        }
+        let affixes =
+            [("continuing_subword_prefix", &self.continuing_subword_prefix), ("end_of_word_suffix", &self.end_of_word_suffix)];
+        for (name, affix) in affixes {
+            if let Some(affix) = affix.as_ref().filter(|affix| !affix.is_empty()) {
+                return Err(format!("{name} {affix:?} is not supported; null is"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn or_false<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(false))
+}
+
+/// An object of numbers; what models of other kinds have in its place is left for [`Model::check`] to refuse.
+fn vocabulary<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(Box<str>, u32)>, D::Error> {
+    struct Tokens;
+    impl<'de> Visitor<'de> for Tokens {
+        type Value = Vec<(Box<str>, u32)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("an object of tokens and their numbers")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut tokens = Vec::new();
+            while let Some(token) = map.next_entry()? {
+                tokens.push(token);
+                limits::VOCABULARY.admit("model.vocab", tokens.len() as u64).map_err(A::Error::custom)?;
+            }
+            Ok(tokens)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(Vec::new())
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+    }
+    from.deserialize_any(Tokens)
+}
+
+/// A list of pairs: `["a", "b"]`, or `"a b"` in older files.
+fn merges<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(Box<str>, Box<str>)>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Merge {
+        Pair(Box<str>, Box<str>),
+        Line(String),
+    }
+    struct Merges;
+    impl<'de> Visitor<'de> for Merges {
+        type Value = Vec<(Box<str>, Box<str>)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+            f.write_str("a list of merges, each two tokens")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut merges = Vec::new();
+            while let Some(merge) = list.next_element()? {
+                match merge {
+                    Merge::Pair(left, right) => merges.push((left, right)),
+                    Merge::Line(line) if line.starts_with("#version") => {}
+                    Merge::Line(line) => {
+                        let pair = line.split_once(' ').filter(|(_, right)| !right.contains(' '));
+                        let (left, right) = pair.ok_or_else(|| A::Error::custom(format!("merge {line:?} is not two tokens")))?;
+                        merges.push((left.into(), right.into()));
+                    }
+                }
+            }
+            Ok(merges)
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(Vec::new())
+        }
+    }
+    from.deserialize_any(Merges)
+}

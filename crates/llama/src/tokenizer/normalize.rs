@@ -1,0 +1,186 @@
+//! `normalizer`: how a text is rewritten before it is split.
+
+use std::borrow::Cow;
+
+use monotile::{Result, limits};
+use serde_json::Value;
+use unicode_normalization::char::is_combining_mark;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfd_quick, is_nfkc_quick, is_nfkd_quick};
+
+use super::letters;
+use super::part::{Part, flag, kind, text};
+use super::pattern::Pattern;
+
+/// Texts shorter than this are rewritten as if they had as many bytes: what is put before a text may be longer than the text.
+const SHORT: usize = 1024;
+
+/// The steps that rewrite a text.
+#[derive(Default)]
+pub(super) struct Normalizer(Vec<Step>);
+
+enum Step {
+    Compose(Form),
+    Lowercase,
+    StripAccents,
+    Strip {
+        left: bool,
+        right: bool,
+    },
+    Prepend(String),
+    Replace {
+        pattern: Pattern,
+        content: String,
+    },
+    /// Bytes become letters.
+    Letters,
+}
+
+/// Unicode's normalization forms.
+#[derive(Clone, Copy)]
+enum Form {
+    Nfc,
+    Nfd,
+    Nfkc,
+    Nfkd,
+}
+
+impl Normalizer {
+    /// Reads a `normalizer`.
+    pub fn read(value: &Value) -> Result<Self, String> {
+        let mut steps = Vec::new();
+        Part::new("normalizer", "normalizers").each(value, &mut |part| Ok(steps.push(read(part)?)))?;
+        Ok(Self(steps))
+    }
+
+    /// The text as it is split.
+    ///
+    /// # Errors
+    /// `Limit`, before memory is taken for a text that grows beyond [`limits::GROWTH`]; as [`Pattern::each`].
+    pub fn apply<'a>(&self, text: &'a str) -> Result<Cow<'a, str>> {
+        let most = (text.len().max(SHORT) as u64).saturating_mul(limits::GROWTH.get());
+        let mut now = Cow::Borrowed(text);
+        for step in &self.0 {
+            let next = step.apply(&now, most, text.len())?;
+            now = next.map_or(now, Cow::Owned);
+        }
+        Ok(now)
+    }
+}
+
+impl Step {
+    /// The text after this step; `None` if it is what it was.
+    fn apply(&self, text: &str, most: u64, original: usize) -> Result<Option<String>> {
+        let mut out = Bounded { text: String::new(), most, original };
+        match self {
+            Step::Compose(form) => {
+                if form.holds(text) {
+                    return Ok(None);
+                }
+                out.text.reserve(text.len());
+                match form {
+                    Form::Nfc => text.nfc().try_for_each(|c| out.push(c))?,
+                    Form::Nfd => text.nfd().try_for_each(|c| out.push(c))?,
+                    Form::Nfkc => text.nfkc().try_for_each(|c| out.push(c))?,
+                    Form::Nfkd => text.nfkd().try_for_each(|c| out.push(c))?,
+                }
+            }
+            Step::Lowercase => text.chars().flat_map(char::to_lowercase).try_for_each(|c| out.push(c))?,
+            Step::StripAccents => out.text.extend(text.chars().filter(|&c| !is_combining_mark(c))),
+            Step::Strip { left, right } => {
+                let mut kept = text;
+                kept = if *left { kept.trim_start() } else { kept };
+                kept = if *right { kept.trim_end() } else { kept };
+                if kept.len() == text.len() {
+                    return Ok(None);
+                }
+                out.text = kept.to_string();
+            }
+            Step::Prepend(_) if text.is_empty() => return Ok(None),
+            Step::Prepend(before) => {
+                out.push_str(before)?;
+                out.push_str(text)?;
+            }
+            Step::Replace { pattern, content } => {
+                let mut at = 0;
+                let mut found = false;
+                pattern.each(text, &mut |range| {
+                    out.push_str(&text[at..range.start])?;
+                    (at, found) = (range.end, true);
+                    out.push_str(content)
+                })?;
+                if !found {
+                    return Ok(None);
+                }
+                out.push_str(&text[at..])?;
+            }
+            Step::Letters => text.bytes().try_for_each(|byte| out.push(letters::letter(byte)))?,
+        }
+        Ok(Some(out.text))
+    }
+}
+
+impl Form {
+    /// Whether a text is surely in this form.
+    fn holds(self, text: &str) -> bool {
+        let chars = text.chars();
+        let quick = match self {
+            Form::Nfc => is_nfc_quick(chars),
+            Form::Nfd => is_nfd_quick(chars),
+            Form::Nfkc => is_nfkc_quick(chars),
+            Form::Nfkd => is_nfkd_quick(chars),
+        };
+        quick == IsNormalized::Yes
+    }
+}
+
+/// A text that refuses to grow beyond a limit.
+struct Bounded {
+    text: String,
+    most: u64,
+    original: usize,
+}
+
+impl Bounded {
+    fn push(&mut self, c: char) -> Result<()> {
+        self.admit(c.len_utf8())?;
+        self.text.push(c);
+        Ok(())
+    }
+
+    fn push_str(&mut self, text: &str) -> Result<()> {
+        self.admit(text.len())?;
+        self.text.push_str(text);
+        Ok(())
+    }
+
+    fn admit(&self, more: usize) -> Result<()> {
+        if (self.text.len() + more) as u64 <= self.most {
+            return Ok(());
+        }
+        let wanted = (self.most / limits::GROWTH.get().max(1)).max(1);
+        let times = ((self.text.len() + more) as u64).div_ceil(wanted);
+        Err(limits::GROWTH.refusal(format!("the normalizer of a text of {} bytes", self.original), format!("at least {times}")))
+    }
+}
+
+/// Reads one normalizer.
+fn read(value: &Value) -> Result<Step, String> {
+    Ok(match kind(value)? {
+        "NFC" => Step::Compose(Form::Nfc),
+        "NFD" => Step::Compose(Form::Nfd),
+        "NFKC" => Step::Compose(Form::Nfkc),
+        "NFKD" => Step::Compose(Form::Nfkd),
+        "Lowercase" => Step::Lowercase,
+        "StripAccents" => Step::StripAccents,
+        "Strip" => Step::Strip { left: flag(value, "strip_left", true)?, right: flag(value, "strip_right", true)? },
+        "Prepend" => Step::Prepend(text(value, "prepend")?.to_string()),
+        "Replace" => Step::Replace { pattern: Pattern::read(&value["pattern"])?, content: text(value, "content")?.to_string() },
+        "ByteLevel" => Step::Letters,
+        other => {
+            return Err(format!(
+                "normalizer {other:?} is not supported; NFC, NFD, NFKC, NFKD, Lowercase, Strip, StripAccents, Prepend, Replace, \
+                 ByteLevel and Sequence are"
+            ));
+        }
+    })
+}

@@ -1,0 +1,155 @@
+//! What a step of a tokenizer looks for in a text: a character, a text, or a regular expression.
+
+use std::ops::Range;
+
+use aho_corasick::AhoCorasick;
+use monotile::{Error, Result};
+use regex_automata::meta;
+use regex_automata::{Input, PatternID};
+use serde_json::Value;
+
+/// The words of GPT-2, which `ByteLevel` stands for.
+pub(super) const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+
+/// How the patterns of byte-level tokenizers end: of several spaces before a word the last one is left to that word.
+const TAIL: &str = r"|\s+(?!\S)|\s+";
+
+/// The pattern of [`Pattern::Words`] that is a run of white space.
+const SPACES: PatternID = PatternID::new_unchecked(1);
+
+/// What is looked for.
+pub(super) enum Pattern {
+    /// Every character that this holds for, each a match of its own.
+    Char(fn(char) -> bool),
+    /// Every occurrence of one character.
+    One(char),
+    /// A text as it stands.
+    Text(AhoCorasick),
+    /// A regular expression that one automaton finds.
+    Automaton(meta::Regex),
+    /// One that ends in [`TAIL`]: an automaton for what stands before it and for runs of white space, which look ahead by themselves.
+    Words(meta::Regex),
+    /// One that looks around, found by backtracking.
+    Backtracking(fancy_regex::Regex),
+}
+
+impl Pattern {
+    /// `{"String": …}` or `{"Regex": …}`, as `tokenizer.json` has them.
+    pub fn read(value: &Value) -> Result<Self, String> {
+        match (value["String"].as_str(), value["Regex"].as_str()) {
+            (Some(text), None) => AhoCorasick::new([text]).map(Self::Text).map_err(|e| format!("pattern {text:?}: {e}")),
+            (None, Some(regex)) => Self::regex(regex),
+            _ => Err(r#"a pattern must be {"String": …} or {"Regex": …}"#.to_string()),
+        }
+    }
+
+    /// A regular expression.
+    pub fn regex(source: &str) -> Result<Self, String> {
+        if let Some(head) = source.strip_suffix(TAIL)
+            && let Ok(words) = meta::Regex::new_many(&[head, r"\s+"])
+        {
+            return Ok(Self::Words(words));
+        }
+        if let Ok(automaton) = meta::Regex::new(source) {
+            return Ok(Self::Automaton(automaton));
+        }
+        let refused = |e: fancy_regex::Error| format!("pattern {source:?} is not a regular expression that is read: {e}");
+        fancy_regex::Regex::new(source).map(Self::Backtracking).map_err(refused)
+    }
+
+    /// Tells of each match, from the first to the last; none overlaps another.
+    ///
+    /// # Errors
+    /// `Value`, where backtracking takes too many steps; those of `found`.
+    pub fn each(&self, text: &str, found: &mut dyn FnMut(Range<usize>) -> Result<()>) -> Result<()> {
+        let mut chars = |holds: &dyn Fn(char) -> bool| {
+            let matches = text.char_indices().filter(|(_, c)| holds(*c));
+            matches.map(|(at, c)| found(at..at + c.len_utf8())).collect::<Result<()>>()
+        };
+        match self {
+            Self::Char(holds) => chars(holds),
+            Self::One(one) => chars(&|c| c == *one),
+            Self::Text(searcher) => searcher.find_iter(text).try_for_each(|m| found(m.range())),
+            Self::Automaton(regex) => regex.find_iter(text).try_for_each(|m| found(m.range())),
+            Self::Words(regex) => words(regex, text, found),
+            Self::Backtracking(regex) => {
+                let slow = |e: fancy_regex::Error| Error::value(format!("the pattern {:?} fails on the text: {e}", regex.as_str()));
+                regex.find_iter(text).try_for_each(|m| found(m.map_err(slow)?.range()))
+            }
+        }
+    }
+}
+
+/// Matches of a pattern that ends in [`TAIL`].
+fn words(regex: &meta::Regex, text: &str, found: &mut dyn FnMut(Range<usize>) -> Result<()>) -> Result<()> {
+    let mut at = 0;
+    while let Some(word) = regex.search(&Input::new(text).range(at..)) {
+        let mut range = word.range();
+        if word.pattern() == SPACES && range.end < text.len() {
+            // `\s+(?!\S)`: all but the last of several; a single one is what `\s+` finds.
+            let last = text[range.clone()].chars().next_back().map_or(0, char::len_utf8);
+            if range.len() > last {
+                range.end -= last;
+            }
+        }
+        at = range.end;
+        if range.is_empty() {
+            let Some(next) = text[at..].chars().next() else { return found(range) };
+            at += next.len_utf8();
+        }
+        found(range)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(pattern: &Pattern, text: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        pattern.each(text, &mut |range| Ok(found.push(text[range].to_string()))).unwrap();
+        found
+    }
+
+    /// Patterns of published tokenizers: GPT-2, LLaMA 3, Qwen2, the one of `o200k`, and DeepSeek's.
+    const PUBLISHED: [&str; 5] = [
+        GPT2,
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"##,
+    ];
+
+    #[test]
+    fn words_keep_their_leading_space() {
+        let words = all(&Pattern::regex(GPT2).unwrap(), "It's  3 p.m.,\n\n said  ");
+        assert_eq!(words, ["It", "'s", " ", " 3", " p", ".", "m", ".,", "\n\n", " said", "  "]);
+    }
+
+    /// The automaton gives what backtracking over the pattern as it is written gives.
+    #[test]
+    fn runs_of_space_end_where_the_pattern_says() {
+        let spaces = ["", " ", "  ", "\n", "\r\n", " \n ", "\t\t", "\u{a0}", "\u{3000} ", "\n\n  \n"];
+        let things = ["a", "It'S", "1234", "!?", "é", "日本", "👩‍👩‍👧", "क्षि", "ß's", "_"];
+        for pattern in PUBLISHED {
+            let (fast, slow) = (Pattern::regex(pattern).unwrap(), Pattern::Backtracking(fancy_regex::Regex::new(pattern).unwrap()));
+            assert!(matches!(fast, Pattern::Words(_)), "{pattern}");
+            for (i, before) in spaces.iter().enumerate() {
+                for after in spaces {
+                    let text: String = things.iter().skip(i % 3).flat_map(|thing| [before, *thing, after]).collect();
+                    assert_eq!(all(&fast, &text), all(&slow, &text), "{pattern} on {text:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_pattern_may_look_around() {
+        let thousands = Pattern::regex(r"(?=(\d{3})+(?!\d))").unwrap();
+        let mut at = Vec::new();
+        thousands.each("1234567", &mut |range| Ok(at.push(range))).unwrap();
+        assert_eq!(at, [1..1, 4..4]);
+        assert!(Pattern::regex("(").is_err_and(|words| words.contains("not a regular expression")));
+    }
+}
