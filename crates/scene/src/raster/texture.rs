@@ -21,12 +21,18 @@ pub(super) struct Textures<'a> {
 
 /// A texture that can be read.
 pub(super) struct Map<'a> {
-    image: &'a Image,
-    /// The smaller ones.
-    levels: &'a [Level],
+    /// The image, then the smaller ones.
+    levels: Vec<Texels<'a>>,
     sampler: Sampler,
     /// The numbers of bytes: of colours, and of alpha.
     tables: [&'a [f32; 256]; 2],
+}
+
+/// The texels of one level.
+struct Texels<'a> {
+    width: u32,
+    height: u32,
+    rgba: &'a [u8],
 }
 
 impl<'a> Textures<'a> {
@@ -48,14 +54,17 @@ impl<'a> Textures<'a> {
         let (image, sampler) = self.of[texture];
         let levels = self.images.get(&(image, color))?;
         let table = if color { &self.decoded } else { &self.linear };
-        Some(Map { image: &self.scene.images[image], levels, sampler, tables: [table, &self.linear] })
+        let Image { width, height, rgba, .. } = &self.scene.images[image];
+        let finest = Texels { width: *width, height: *height, rgba };
+        let smaller = levels.iter().map(|level| Texels { width: level.width, height: level.height, rgba: &level.rgba });
+        Some(Map { levels: std::iter::once(finest).chain(smaller).collect(), sampler, tables: [table, &self.linear] })
     }
 }
 
 impl Map<'_> {
     /// Texels a row and rows.
     pub fn size(&self) -> [f32; 2] {
-        [self.image.width as f32, self.image.height as f32]
+        [self.levels[0].width as f32, self.levels[0].height as f32]
     }
 
     /// The values at the first `count` places, each by the square of the texels that a pixel covers there.
@@ -63,7 +72,7 @@ impl Map<'_> {
     pub fn sample(&self, [u, v]: [Lanes; 2], footprint: Lanes, count: usize) -> [Lanes; 4] {
         // log₂ of the root.
         let lod = each(|i| 0.5 * std::f32::consts::LOG2_E * math::ln(footprint[i]));
-        let last = self.levels.len();
+        let last = self.levels.len() - 1;
         let mut values = [[0.0; LANES]; 4];
         for i in 0..count.min(LANES) {
             let (mut fine, mut part, mut filter) = (0, 0.0, self.sampler.magnify);
@@ -93,14 +102,11 @@ impl Map<'_> {
 
     #[inline(always)]
     fn texel(&self, level: usize, filter: Filter, [u, v]: [f32; 2]) -> Vec4 {
-        let (width, rgba, height) = match level.checked_sub(1) {
-            None => (self.image.width, &self.image.rgba, self.image.height),
-            Some(smaller) => (self.levels[smaller].width, &self.levels[smaller].rgba, self.levels[smaller].height),
-        };
-        let (texels, _) = rgba.as_chunks::<4>();
-        let (columns, width, height) = (width as usize, width as i32, height as i32);
+        let level = &self.levels[level];
+        let (texels, _) = level.rgba.as_chunks::<4>();
+        let (width, height) = (level.width as i32, level.height as i32);
         let at = |x: i32, y: i32| {
-            let [r, g, b, a] = texels[y as usize * columns + x as usize];
+            let [r, g, b, a] = texels[y as usize * level.width as usize + x as usize];
             let [color, alpha] = self.tables;
             Vec4::new(color[usize::from(r)], color[usize::from(g)], color[usize::from(b)], alpha[usize::from(a)])
         };
