@@ -141,7 +141,9 @@ fn integers_are_contracted_exactly_or_refused() {
     let product = Tensor::read_npy(folder.path().join("k.npy")).unwrap();
     assert_eq!(product.to_vec::<i64>().unwrap(), [2 + ((1 << 24) + 1) * ((1 << 26) + 1)]);
     monotile(folder.path(), &["einsum", "i,i->", "big.npy", "big.npy"])
-        .fails_with("error: einsum: sums of these integers may reach 2.418e24, and only those up to 2^53 are computed exactly");
+        .fails_with(
+            "error: einsum: sums of these integers may reach 2.418e24, and only those up to 2^53 are computed exactly\nhint: save one of the arrays as float64 if rounded sums will do",
+        );
 }
 
 /// Files of a hundred bytes that claim no element, and results of which no memory, or no tensor, is that large.

@@ -116,19 +116,29 @@ fn json_has_ranks_conditions_and_the_spectrum() {
     assert_eq!((&object["spectrum"][0], &object["dtype"]), (&serde_json::json!([1.0, 0.5]), &"f32".into()));
 }
 
+/// The determinant of [[0, 1], [2, 3]] is -2, and so is the product of the pivots.
+#[test]
+fn integers_are_decomposed_as_f64() {
+    let folder = folder();
+    Tensor::arange(4).unwrap().reshape(&[2, 2]).unwrap().write_npy(folder.path().join("i.npy")).unwrap();
+    monotile(folder.path(), &["factor", "lu", "i.npy", "-o", "lu.npz"]).succeeds();
+    let u = monotile::io::Npz::open(folder.path().join("lu.npz")).unwrap().tensor("u").unwrap();
+    assert_eq!((u.dtype(), u.to_f64_vec().unwrap()), (DType::F64, vec![2.0, 3.0, 0.0, 1.0]));
+    Tensor::from_vec(vec![(1_i64 << 53) + 1, 0, 0, 1], &[2, 2]).unwrap().write_npy(folder.path().join("i.npy")).unwrap();
+    monotile(folder.path(), &["factor", "lu", "i.npy"]).fails_with(
+        "error: i.npy: holds integers beyond 2^53, which f64 does not hold exactly\nhint: save the array as float64 if rounded numbers will do",
+    );
+}
+
 #[test]
 fn what_does_not_fit_is_refused_in_one_sentence() {
     let folder = folder();
     let run = |arguments: &[&str]| monotile(folder.path(), &[&["factor"], arguments].concat());
     let save = |name: &str, tensor: Tensor| tensor.write_npy(folder.path().join(name)).unwrap();
     save("n.npy", Tensor::from_rows(&[[1.0_f64, f64::NAN], [f64::INFINITY, 2.0]]).unwrap());
-    save("i.npy", Tensor::arange(4).unwrap().reshape(&[2, 2]).unwrap());
     save("indefinite.npy", Tensor::from_rows(&[[1.0_f64, 0.0], [0.0, -1.0]]).unwrap());
     save("none.npy", Tensor::zeros(&[0, 3], DType::F32).unwrap());
     run(&["svd", "n.npy"]).fails_with("error: n.npy: element [0, 1] is NaN, and 2 in all are not finite; factors have none");
-    run(&["svd", "i.npy"]).fails_with(
-        "error: i.npy: holds i64; sums and products take floating-point numbers\nhint: save the array as float32 or float64",
-    );
     run(&["svd", "b.npy"]).fails_with("error: b.npy: is a vector of 3; svd takes matrices that are not empty");
     run(&["svd", "none.npy"]).fails_with("error: none.npy: is an empty 0 x 3; svd takes matrices that are not empty");
     run(&["svd", "no.npy"]).fails_with("error: no.npy: no such file or folder (reading)");

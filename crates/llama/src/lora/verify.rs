@@ -195,7 +195,7 @@ impl Combined {
         let u = unit_roundoff(dtype);
         let wide = |t: &Tensor| t.to_dtype(DType::F64);
         let Some((pair, change)) = self.pair(name).zip(rows.change.as_ref()) else {
-            return Ok(Tensor::zeros(rows.before.shape(), DType::F64)?);
+            return Tensor::zeros(rows.before.shape(), DType::F64);
         };
         let change = wide(change)?;
         let sum = wide(&rows.before)?.add(&change)?.abs()?;

@@ -30,6 +30,9 @@ pub(super) struct AddedToken {
     /// Whether decoding leaves it out.
     #[serde(default)]
     pub special: bool,
+    /// How it is spelled where it is decoded: as it is looked for.
+    #[serde(skip)]
+    pub spelled: String,
 }
 
 fn yes() -> bool {
@@ -74,13 +77,12 @@ impl Added {
         ids.sort_unstable();
         let (mut given, mut normalized) = (Vec::new(), Vec::new());
         for id in ids {
-            let token = &this.tokens[&id];
-            if token.normalized {
-                let content = normalizer.apply(&token.content).map_err(|e| e.to_string())?;
-                normalized.push((content.into_owned(), id));
-            } else {
-                given.push((token.content.clone(), id));
-            }
+            let Some(token) = this.tokens.get_mut(&id) else { continue };
+            let content = if token.normalized { normalizer.apply(&token.content) } else { Ok(token.content.as_str().into()) };
+            let spelled = content.map_err(|e| e.to_string())?.into_owned();
+            let list = if token.normalized { &mut normalized } else { &mut given };
+            list.push((spelled.clone(), id));
+            token.spelled = spelled;
         }
         (this.given, this.normalized) = (Finder::new(given)?, Finder::new(normalized)?);
         Ok(this)
@@ -91,9 +93,9 @@ impl Added {
         self.ids.get(content).copied()
     }
 
-    /// The token of a number.
-    pub fn token(&self, id: u32) -> Option<&AddedToken> {
-        self.tokens.get(&id)
+    /// Whether decoding leaves out what is spelled like this.
+    pub fn is_special(&self, spelled: &str) -> bool {
+        self.id(spelled).and_then(|id| self.tokens.get(&id)).is_some_and(|token| token.special)
     }
 
     /// All tokens with their numbers.

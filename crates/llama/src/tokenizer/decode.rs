@@ -44,7 +44,10 @@ impl Decoder {
     /// Reads a `decoder`.
     pub fn read(value: &Value) -> Result<Self, String> {
         let mut steps = Vec::new();
-        Part::new("decoder", "decoders").each(value, &mut |part| Ok(steps.push(read(part)?)))?;
+        Part::new("decoder", "decoders").each(value, &mut |part| {
+            steps.push(read(part)?);
+            Ok(())
+        })?;
         Ok(Self { steps, between: if value.is_null() { " " } else { "" } })
     }
 

@@ -111,8 +111,11 @@ fn vocabulary<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(Box<str>, u32)>
     from.deserialize_any(Tokens)
 }
 
+/// Two tokens that become one.
+type Pair = (Box<str>, Box<str>);
+
 /// A list of pairs: `["a", "b"]`, or `"a b"` in older files.
-fn merges<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(Box<str>, Box<str>)>, D::Error> {
+fn merges<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Pair>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Merge {
@@ -121,7 +124,7 @@ fn merges<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(Box<str>, Box<str>)
     }
     struct Merges;
     impl<'de> Visitor<'de> for Merges {
-        type Value = Vec<(Box<str>, Box<str>)>;
+        type Value = Vec<Pair>;
 
         fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
             f.write_str("a list of merges, each two tokens")

@@ -161,7 +161,7 @@ impl Tokenizer {
         let decoder = Decoder::read(&file.decoder).map_err(refuse)?;
         let bpe = Bpe::new(model, splitter.byte_level).map_err(refuse)?;
         let added = Added::new(file.added_tokens, &bpe.ids, &normalizer).map_err(refuse)?;
-        let of_added = || added.all().map(|(id, token)| (id, token.content.as_str()));
+        let of_added = || added.all().map(|(id, token)| (id, token.spelled.as_str()));
         let mut names = Vec::new();
         for (id, token) in bpe.ids.iter().map(|(token, &id)| (id, &**token)).chain(of_added()) {
             let at = id as usize;
@@ -213,12 +213,18 @@ impl Tokenizer {
     fn append(&self, text: &str, tokens: &mut Vec<u32>) -> Result<()> {
         let mut work = self.bpe.work();
         let appended = self.added.in_given(text, &mut |found| match found {
-            Found::Token(id) => Ok(tokens.push(id)),
+            Found::Token(id) => {
+                tokens.push(id);
+                Ok(())
+            }
             Found::Text(part) => {
                 let begins = part.start == 0;
                 let normalized = self.normalizer.apply(&text[part])?;
                 self.added.in_normalized(&normalized, &mut |found| match found {
-                    Found::Token(id) => Ok(tokens.push(id)),
+                    Found::Token(id) => {
+                        tokens.push(id);
+                        Ok(())
+                    }
                     Found::Text(part) => {
                         let piece = Piece { first: begins && part.start == 0, text: &normalized[part] };
                         self.splitter.each(piece, &mut |word| work.encode(word, tokens))
@@ -240,8 +246,7 @@ impl Tokenizer {
 
     /// The token of a number, if decoding shows it.
     fn shown(&self, id: u32) -> Option<&str> {
-        let shown = !self.added.token(id).is_some_and(|token| token.special);
-        self.names.get(id as usize)?.as_deref().filter(|_| shown)
+        self.names.get(id as usize)?.as_deref().filter(|name| !self.added.is_special(name))
     }
 
     /// Decodes token by token, holding back what is not yet whole characters.

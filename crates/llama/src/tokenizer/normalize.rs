@@ -48,7 +48,10 @@ impl Normalizer {
     /// Reads a `normalizer`.
     pub fn read(value: &Value) -> Result<Self, String> {
         let mut steps = Vec::new();
-        Part::new("normalizer", "normalizers").each(value, &mut |part| Ok(steps.push(read(part)?)))?;
+        Part::new("normalizer", "normalizers").each(value, &mut |part| {
+            steps.push(read(part)?);
+            Ok(())
+        })?;
         Ok(Self(steps))
     }
 

@@ -63,8 +63,8 @@ impl Pattern {
     /// `Value`, where backtracking takes too many steps; those of `found`.
     pub fn each(&self, text: &str, found: &mut dyn FnMut(Range<usize>) -> Result<()>) -> Result<()> {
         let mut chars = |holds: &dyn Fn(char) -> bool| {
-            let matches = text.char_indices().filter(|(_, c)| holds(*c));
-            matches.map(|(at, c)| found(at..at + c.len_utf8())).collect::<Result<()>>()
+            let mut matches = text.char_indices().filter(|(_, c)| holds(*c));
+            matches.try_for_each(|(at, c)| found(at..at + c.len_utf8()))
         };
         match self {
             Self::Char(holds) => chars(holds),
@@ -108,7 +108,12 @@ mod tests {
 
     fn all(pattern: &Pattern, text: &str) -> Vec<String> {
         let mut found = Vec::new();
-        pattern.each(text, &mut |range| Ok(found.push(text[range].to_string()))).unwrap();
+        pattern
+            .each(text, &mut |range| {
+                found.push(text[range].to_string());
+                Ok(())
+            })
+            .unwrap();
         found
     }
 
@@ -148,7 +153,12 @@ mod tests {
     fn a_pattern_may_look_around() {
         let thousands = Pattern::regex(r"(?=(\d{3})+(?!\d))").unwrap();
         let mut at = Vec::new();
-        thousands.each("1234567", &mut |range| Ok(at.push(range))).unwrap();
+        thousands
+            .each("1234567", &mut |range| {
+                at.push(range);
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(at, [1..1, 4..4]);
         assert!(Pattern::regex("(").is_err_and(|words| words.contains("not a regular expression")));
     }

@@ -50,7 +50,7 @@ pub fn norm(a: &Tensor, which: MatrixNorm) -> Result<Tensor> {
     let a = a.computable("norm")?;
     let [m, n] = check::matrices("norm", &a)?;
     if m == 0 || n == 0 {
-        return Ok(Tensor::zeros(batch(&a), a.dtype())?);
+        return Tensor::zeros(batch(&a), a.dtype());
     }
     match which {
         MatrixNorm::Frobenius => frobenius(&a),

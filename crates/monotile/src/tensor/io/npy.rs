@@ -268,7 +268,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.npy");
         for shape in [&[][..], &[5], &[2, 3], &[0, 2], &[2, 3, 4]] {
-            let n = monotile_kernels::shape::count(&shape);
+            let n = monotile_kernels::shape::count(shape);
             let a = Tensor::from_vec((0..n).map(|i| i as f32 + 0.5).collect(), shape).unwrap();
             a.write_npy(&path).unwrap();
             let back = Tensor::read_npy(&path).unwrap();
