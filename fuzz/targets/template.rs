@@ -5,4 +5,8 @@
 #[path = "../bodies/mod.rs"]
 mod bodies;
 
+/// Bounds the memory of chat templates, as in the command.
+#[global_allocator]
+static MEMORY: monotile_kernels::process::Counted = monotile_kernels::process::Counted;
+
 libfuzzer_sys::fuzz_target!(|text: &str| bodies::template::run(text));

@@ -101,6 +101,7 @@ impl Einsum {
         let start = Instant::now();
         let result = integers::restore(compiled.run(&tensors.iter().collect::<Vec<_>>())?, exact)?;
         let took = start.elapsed().as_secs_f64();
+        monotile::io::check_mapped()?;
         if let Some(destination) = &destination {
             destination.write(&result)?;
             let shape = files::shape(result.shape());

@@ -105,6 +105,7 @@ impl Factor {
         let found = compute::compute(self.what, &tensors, self.rank, self.full).map_err(|e| e.within(&self.operands[0]))?;
         let spectrum = &found.spectrum;
         let took = start.elapsed().as_secs_f64();
+        monotile::io::check_mapped()?;
         if let Some(plot) = &self.plot {
             let svg = spectrum.plot(&self.operands[0]).svg();
             write_beside(plot, |file| file.write_all(svg.as_bytes()))?;
