@@ -213,7 +213,7 @@ fn a_checkpoint_that_is_something_else_is_told() {
     let config = fs::read_to_string(at("config.json")).unwrap();
     let depth = config.lines().find(|line| line.contains("\"num_hidden_layers\"")).unwrap();
     fs::write(at("config.json"), config.replace(depth, "\"num_hidden_layers\": 1000000000,")).unwrap();
-    let words = "model/config.json: num_hidden_layers: asks for 1000000000 blocks, and the limit \"layers\" is 4096";
+    let words = "model/config.json: num_hidden_layers: asks for 1000000000 blocks, and the limit \"blocks\" is 10000";
     assert_eq!(sentence(&info()), words);
     fs::write(at("config.json"), config.replace(depth, "\"num_hidden_layers\": 4000,")).unwrap();
     let words = sentence(&info());

@@ -66,11 +66,11 @@ fn a_refused_config_names_file_and_field() {
         ),
         (
             json!({"num_attention_heads": 2_000_000_000, "num_key_value_heads": 1, "head_dim": 2_000_000_000}),
-            "config.json: the sizes come to a model of more numbers than any machine can hold",
+            "config.json: 2000000000 heads of head_dim 2000000000 are wider than the 2147483647 that a matrix may be",
         ),
         (
             json!({"hidden_size": 2_147_483_646, "intermediate_size": 2_147_483_646}),
-            "config.json: the sizes come to a model of more numbers than any machine can hold",
+            "config.json: 2000000000 heads of head_dim 2000000000 are wider than the 2147483647 that a matrix may be",
         ),
         (json!({"head_dim": 15}), "config.json: head_dim 15 is odd; rotary embeddings turn pairs"),
         (json!({"hidden_act": "gelu"}), "config.json: hidden_act \"gelu\" is not supported; silu is"),
@@ -144,7 +144,7 @@ fn what_is_written_reads_back() {
 #[test]
 fn sizes_that_no_memory_holds_are_refused() {
     let layers = refusal(json!({"num_hidden_layers": 1_000_000_000}));
-    assert_eq!(layers, "config.json: num_hidden_layers: asks for 1000000000 blocks, and the limit \"layers\" is 4096");
+    assert_eq!(layers, "config.json: num_hidden_layers: asks for 1000000000 blocks, and the limit \"blocks\" is 10000");
     let wide = refusal(json!({"hidden_size": 2_147_483_646, "vocab_size": 2_147_483_647, "intermediate_size": 2_147_483_647}));
     assert!(wide.contains("more than memory can address"), "{wide}");
     let most =

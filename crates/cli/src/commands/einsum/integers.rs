@@ -18,9 +18,9 @@ pub fn prepare(names: &[String], tensors: Vec<Tensor>, terms: f64) -> Result<(Ve
     if exact {
         let mut bound = terms.max(1.0);
         for tensor in &tensors {
-            bound *= files::largest(tensor)?.max(1.0);
+            bound *= files::largest(tensor)?.max(1) as f64;
         }
-        if !(bound <= EXACT) {
+        if !(bound <= EXACT as f64) {
             let fault = format!("sums of these integers may reach {bound:.3e}, and only those up to 2^53 are computed exactly");
             return Err(Failure::new(format!("einsum: {fault}")).hint("save one of the arrays as float64 if rounded sums will do"));
         }

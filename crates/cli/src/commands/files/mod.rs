@@ -143,7 +143,7 @@ pub fn shape(sizes: &[usize]) -> String {
 }
 
 /// The largest integer up to which f64 holds every one.
-pub const EXACT: f64 = 9_007_199_254_740_992.0;
+pub const EXACT: u64 = 1 << 53;
 
 /// An operand as floating-point numbers: integers and truth values become f64, as NumPy converts them.
 pub fn floating(operand: &str, tensor: Tensor) -> Result<Tensor, Failure> {
@@ -158,7 +158,7 @@ pub fn floating(operand: &str, tensor: Tensor) -> Result<Tensor, Failure> {
 }
 
 /// The largest size of an integer; 0 of none.
-pub fn largest(tensor: &Tensor) -> Result<f64, Failure> {
+pub fn largest(tensor: &Tensor) -> Result<u64, Failure> {
     let numbers = tensor.to_dtype(DType::I64)?.to_vec::<i64>()?;
-    Ok(numbers.iter().map(|n| n.unsigned_abs()).max().unwrap_or(0) as f64)
+    Ok(numbers.iter().map(|n| n.unsigned_abs()).max().unwrap_or(0))
 }
