@@ -80,6 +80,9 @@ impl Limit {
 
 /// Bytes of one file of JSON; the largest published tokenizers have about 35 million.
 pub static JSON: Limit = Limit::new("json", 256 << 20, "bytes", "one JSON file, or the header of a .safetensors file");
+/// Dimensions of an array in a file; NumPy has at most 64.
+pub static RANK: Limit = Limit::new("rank", 64, "dimensions", "one array or tensor of a file");
+
 /// Bytes of one file of text or samples that is learned from, which is held in memory.
 pub static TEXT: Limit = Limit::new("text", 4 << 30, "bytes", "one file of text or samples to learn from");
 
@@ -130,8 +133,9 @@ pub static AROUND: Limit = Limit::new("tokens-around", 1 << 16, "tokens", "what 
 pub static WORD: Limit = Limit::new("word", 16 << 20, "bytes", "one word, as a tokenizer splits a text");
 
 /// Every limit there is.
-pub static ALL: [&Limit; 19] = [
+pub static ALL: [&Limit; 20] = [
     &JSON,
+    &RANK,
     &TEXT,
     &TEMPLATE,
     &MODEL,

@@ -132,11 +132,9 @@ impl Einsum {
 
     /// The equation and the operands, also where the equation was given last.
     fn in_order(&self) -> (&str, Vec<String>) {
-        let mut operands = self.operands.clone();
-        match operands.pop() {
-            Some(last) if files::is_file(&self.equation) && !files::is_file(&last) => {
-                operands.insert(0, self.equation.clone());
-                (self.operands.last().expect("popped above"), operands)
+        match self.operands.split_last() {
+            Some((last, others)) if files::is_file(&self.equation) && !files::is_file(last) => {
+                (last, [std::slice::from_ref(&self.equation), others].concat())
             }
             _ => (&self.equation, self.operands.clone()),
         }

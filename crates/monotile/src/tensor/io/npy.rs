@@ -8,7 +8,9 @@ use monotile_kernels::buffer::Mapping;
 
 use super::{FileType, copied_tensor, map, mapped_tensor, write_beside, write_elements};
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::tensor::{DType, Tensor};
+use crate::text::printable;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
@@ -178,7 +180,9 @@ fn parse(bytes: &[u8]) -> Result<Header, String> {
     let shape = value_of(text, "shape")?;
     let inside = shape.strip_prefix('(').and_then(|s| s.strip_suffix(')')).ok_or("the shape in the header is not a tuple")?;
     let sizes = inside.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::parse);
-    let shape = sizes.collect::<Result<_, _>>().map_err(|_| format!("the shape in the header is {shape}"))?;
+    let shape: Vec<usize> =
+        sizes.collect::<Result<_, _>>().map_err(|_| format!("the shape in the header is {}", printable(shape)))?;
+    limits::RANK.admit("the array", shape.len() as u64).map_err(|e| e.to_string())?;
     Ok(Header { kind, swapped, fortran_order, shape, start })
 }
 
@@ -212,7 +216,7 @@ fn element_type(descr: &str) -> Result<(FileType, bool), String> {
                 Some(b'M' | b'm') => "times, ",
                 _ => "",
             };
-            let descr = crate::text::printable(descr);
+            let descr = printable(descr);
             return Err(format!("elements of type '{descr}' are {what}not read; save the array as float32, float64 or int64"));
         }
     };
@@ -304,5 +308,8 @@ mod tests {
             "the header claims shape [99999999999, 99999999999] but only 0 bytes of elements follow"
         );
         assert_eq!(edit("shape", "shap"), "the header has no 'shape'");
+        let words = words(&file("<f4", &format!("({})", "1, ".repeat(65)), &[0; 4]));
+        assert_eq!(words, "the array: asks for 65 dimensions, and the limit \"rank\" is 64");
+        assert_eq!(from_bytes(&file("<f4", &format!("({})", "1, ".repeat(64)), &[0; 4])).unwrap().rank(), 64);
     }
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::{FileType, map, mapped_tensor, write_beside, write_elements, written};
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits;
 use crate::tensor::{DType, Tensor};
 
 /// The bytes before the header: its length.
@@ -58,6 +59,10 @@ impl SafeTensors {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let map = map(path)?;
+        let length = map.bytes().first_chunk::<LENGTH_BYTES>().map(|bytes| u64::from_le_bytes(*bytes));
+        if let Some(length) = length.filter(|&length| length <= map.bytes().len() as u64) {
+            limits::JSON.admit(format_args!("{}: its header", path.display()), length)?;
+        }
         let header = parse(map.bytes()).map_err(|what| Error::format(path, what))?;
         Ok(Self { path: path.into(), map, header })
     }
@@ -208,6 +213,7 @@ fn entry(name: &str, value: &Value, data: usize) -> Result<Entry, String> {
     };
     let dtype = value["dtype"].as_str().ok_or_else(|| lacks("dtype"))?.to_string();
     let (shape, offsets) = (sizes("shape")?, sizes("data_offsets")?);
+    limits::RANK.admit(format_args!("tensor \"{name}\""), shape.len() as u64).map_err(|e| e.to_string())?;
     let [first, last] = offsets[..] else { return Err(lacks("data_offsets")) };
     let (start, end) = (data.checked_add(first), data.checked_add(last));
     let (Some(start), Some(end), true) = (start, end, first <= last) else { return Err(lacks("data_offsets")) };
@@ -326,6 +332,27 @@ mod tests {
         let (_folder, path) = file(bytes);
         let text = SafeTensors::open(&path).err().unwrap().to_string();
         text.split_once(": ").unwrap().1.to_string()
+    }
+
+    /// The file has no more on the disk than its first eight bytes.
+    #[test]
+    fn a_header_beyond_the_limit_is_refused_before_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        let length = limits::JSON.default() + 1;
+        std::fs::write(&path, length.to_le_bytes()).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(8 + length).unwrap();
+        assert_eq!(SafeTensors::open(&path).err().unwrap().kind(), ErrorKind::Limit);
+    }
+
+    #[test]
+    fn a_tensor_of_too_many_dimensions_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        let header = json!({"a": {"dtype": "BOOL", "shape": vec![1; 65], "data_offsets": [0, 1]}}).to_string();
+        std::fs::write(&path, [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[1]].concat()).unwrap();
+        let words = SafeTensors::open(&path).err().unwrap().to_string();
+        assert!(words.ends_with("tensor \"a\": asks for 65 dimensions, and the limit \"rank\" is 64"), "{words}");
     }
 
     #[test]
