@@ -28,7 +28,7 @@ struct Case {
     arguments: Vec<&'static str>,
     /// The output beside the folder that the command runs in.
     out: &'static str,
-    /// Whether what a killed run left is gone on with by `--resume`.
+    /// Whether `--resume` continues what a killed run left.
     resumes: bool,
 }
 
