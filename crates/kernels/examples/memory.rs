@@ -3,7 +3,6 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use monotile_kernels::real::Real;
 use monotile_kernels::view::View;
 use monotile_kernels::{elementwise, reduce, threads};
 
@@ -24,7 +23,7 @@ fn report(name: &str, bytes: usize, seconds: f64) {
 
 /// The functions timed, as maps take them.
 mod functions {
-    use super::{Real, elementwise::Function};
+    use monotile_kernels::number::{Formula, Number};
 
     macro_rules! functions {
         ($($name:ident)*) => {$(
@@ -32,9 +31,10 @@ mod functions {
             #[derive(Clone, Copy)]
             pub struct $name;
 
-            impl Function for $name {
+            impl Formula<1> for $name {
+                const WATCHED: bool = false;
                 #[inline(always)]
-                fn apply<T: Real>(self, x: T) -> T {
+                fn apply<T: Number>(self, [x]: [T; 1]) -> T {
                     x.$name()
                 }
             }
@@ -56,11 +56,11 @@ fn main() {
         report("f32 copy", 8 * n, best(|| elementwise::unary(v, black_box(&mut y), |x: f32| x)));
         macro_rules! map {
             ($($name:ident)*) => {$(
-                report(concat!("f32 ", stringify!($name)), 8 * n, best(|| elementwise::map(v, black_box(&mut y), functions::$name)));
+                report(concat!("f32 ", stringify!($name)), 8 * n, best(|| elementwise::map([v], black_box(&mut y), functions::$name)));
             )*};
         }
         map!(exp ln tanh sigmoid silu erf normal_cdf gelu);
-        report("f64 exp", 16 * n, best(|| elementwise::map(w, black_box(&mut z), functions::exp)));
+        report("f64 exp", 16 * n, best(|| elementwise::map([w], black_box(&mut z), functions::exp)));
         report("f32 add", 12 * n, best(|| elementwise::binary(v, v, black_box(&mut y), |a, b| a + b)));
         let side = 1 << (n.ilog2() / 2);
         let (shape, across, along) = ([side, side], [1, side as isize], [side as isize, 1]);

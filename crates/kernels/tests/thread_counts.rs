@@ -1,9 +1,9 @@
 //! The number of threads, which this process sets for itself: how often a result is computed changes no bit of it, and short work
 //! stays on the caller's thread.
 
-use monotile_kernels::elementwise::{self, Function};
+use monotile_kernels::elementwise;
 use monotile_kernels::norm::{RmsNorm, rms_norm, rms_norm_backward};
-use monotile_kernels::real::Real;
+use monotile_kernels::number::{Formula, Number};
 use monotile_kernels::softmax::softmax;
 use monotile_kernels::view::View;
 use monotile_kernels::{reduce, threads};
@@ -14,9 +14,10 @@ const COLUMNS: usize = 700;
 #[derive(Clone, Copy)]
 struct Gelu;
 
-impl Function for Gelu {
+impl Formula<1> for Gelu {
+    const WATCHED: bool = false;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, [x]: [T; 1]) -> T {
         x.gelu()
     }
 }
@@ -32,7 +33,7 @@ fn results(x: &[f32]) -> Vec<Vec<f32>> {
     reduce::log_sum_exp(turned, &[1], &mut of_rows).unwrap();
     reduce::sum(whole, &[0], &mut of_columns).unwrap();
     let (mut gelu, mut copy, mut soft, mut normed) = (vec![0.0; n], vec![0.0; n], vec![0.0; n], vec![0.0; n]);
-    elementwise::map(turned, &mut gelu, Gelu);
+    elementwise::map([turned], &mut gelu, Gelu);
     elementwise::copy(turned, &mut copy);
     softmax(x, COLUMNS, false, &mut soft);
     let (w, mut rho) = (vec![0.5; COLUMNS], vec![0.0; ROWS]);
