@@ -8,7 +8,9 @@ pub mod checkpoint;
 pub mod command;
 pub mod equation;
 pub mod images;
+pub mod samples;
 pub mod scene;
+pub mod state;
 pub mod template;
 pub mod tensors;
 

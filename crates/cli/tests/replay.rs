@@ -59,8 +59,18 @@ fn images() {
 }
 
 #[test]
+fn samples() {
+    replay("samples", 1, text(bodies::samples::run));
+}
+
+#[test]
 fn scene() {
     replay("scene", 1, bodies::scene::run);
+}
+
+#[test]
+fn state() {
+    replay("state", 1, bodies::state::run);
 }
 
 #[test]

@@ -138,6 +138,8 @@ unsafe impl Sync for Memory {}
 
 impl Memory {
     /// Memory of this size class, which is above 0; `None` where there is none.
+    #[cold]
+    #[inline(never)]
     fn new(class: usize) -> Option<Self> {
         if class >= ASKED && available().is_some_and(|available| available < class) {
             return None;
@@ -251,8 +253,10 @@ pub fn set_retained_limit(bytes: usize) {
 /// allocation is so large.
 fn size_class(bytes: usize) -> Option<usize> {
     let bytes = bytes.max(1);
-    let class = bytes.checked_next_multiple_of((bytes.checked_next_power_of_two()? / 16).max(ALIGN))?;
-    layout(class).map(|_| class)
+    // A power of two, so that nothing is divided.
+    let unit = (bytes.checked_next_power_of_two()? / 16).max(ALIGN);
+    let class = bytes.checked_add(unit - 1)? & !(unit - 1);
+    (class <= isize::MAX as usize - (ALIGN - 1)).then_some(class)
 }
 
 /// How memory of a size class above 0 is allocated.

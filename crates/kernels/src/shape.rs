@@ -26,8 +26,16 @@ pub type Strides = SmallVec<[isize; 6]>;
 /// assert_eq!(Shape::new(&[1 << 40, 0]).unwrap().elements(), 0);
 /// assert!(Shape::new(&[1 << 40, 0, 1 << 40]).is_none());
 /// ```
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(PartialEq, Eq, Default)]
 pub struct Shape(Dims);
+
+impl Clone for Shape {
+    // One copy of memory, where that of a list goes from element to element.
+    #[inline]
+    fn clone(&self) -> Self {
+        Self(Dims::from_slice(&self.0))
+    }
+}
 
 impl Shape {
     /// The shape of these sizes; `None` where it has too many elements.

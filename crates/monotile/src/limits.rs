@@ -116,7 +116,7 @@ pub static TILES: Limit = Limit::new(
     "tiles",
     16 << 20,
     "tiles",
-    "all triangles of a picture, each counting the squares of 32 x 32 pixels that it touches",
+    "all triangles of a picture drawn on the processor, each counting the squares of 32 x 32 pixels that it touches",
 );
 /// Pictures of an animation.
 pub static FRAMES: Limit = Limit::new("frames", 100_000, "frames", "one animation that is drawn");

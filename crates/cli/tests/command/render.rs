@@ -212,6 +212,12 @@ fn a_scene_is_chosen_by_name_or_number() {
     let first = picture(&[]);
     assert!(picture(&["--scene", "first"]) == first && picture(&["--scene", "0"]) == first);
     assert!(picture(&["--scene", "second"]) != first);
+    let told = |more: &[&str]| {
+        let ended = monotile(folder.path(), &[&["info", "model.gltf", "--json"], more].concat());
+        serde_json::from_str::<serde_json::Value>(&ended.succeeds()).unwrap()["bounds"].clone()
+    };
+    let height = |bounds: serde_json::Value| bounds[1][1].as_f64().unwrap() - bounds[0][1].as_f64().unwrap();
+    assert_eq!(height(told(&["--scene", "second"])), 3.0 * height(told(&[])));
     render(folder.path(), &["--scene", "third"])
         .fails_with("error: model.gltf: there is no scene \"third\"; it has \"first\", \"second\"");
 }

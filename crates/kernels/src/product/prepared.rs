@@ -122,9 +122,16 @@ fn reach(groups: [&Group; 3], stride: impl Fn(&Axis) -> isize) -> Option<Option<
 }
 
 /// Panics unless every index, counted from `offset`, lies in `0..len`.
+#[inline]
 fn check(reach: Option<(isize, isize)>, offset: usize, len: usize, name: &str) {
-    let Some((low, high)) = reach else { return };
-    let inside = shape::inside(offset, (low, high), len);
-    let [low, high] = [low, high].map(|x| offset as i128 + x as i128);
-    assert!(inside, "operand {name} of a product reaches {low}..={high} of {len} elements");
+    #[cold]
+    fn outside(reach: (isize, isize), offset: usize, len: usize, name: &str) -> ! {
+        let [low, high] = [reach.0, reach.1].map(|x| offset as i128 + x as i128);
+        panic!("operand {name} of a product reaches {low}..={high} of {len} elements");
+    }
+    if let Some(reach) = reach
+        && !shape::inside(offset, reach, len)
+    {
+        outside(reach, offset, len, name);
+    }
 }

@@ -89,30 +89,30 @@ impl AdamW {
     /// lives for instance, gets memory of its own, and the other keeps its values.
     ///
     /// # Errors
-    /// If parameters, gradients and state do not fit each other, a parameter is not f32 or f64, or an option is out of
-    /// range. Nothing has changed then.
+    /// If parameters, gradients and state do not fit each other, a parameter is not f32 or f64, an option is out of
+    /// range, or there is no memory for a copy of what something else holds. No value has changed then.
     pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor]) -> Result<()> {
         self.check(parameters, gradients)?;
-        if self.state.step == 0 {
-            let zeros = || parameters.iter().map(Tensor::zeros_like).collect();
-            (self.state.m, self.state.v) = (zeros(), zeros());
-        }
         let gradients =
             gradients.iter().zip(&*parameters).map(|(g, p)| g.to_dtype(p.dtype())?.dense()).collect::<Result<Vec<_>>>()?;
-        self.state.step += 1;
-        let AdamWOptions { lr, betas, eps, weight_decay, decay_from_rank } = self.options;
-        let moments = self.state.m.iter_mut().zip(&mut self.state.v);
-        for ((p, g), (m, v)) in parameters.iter_mut().zip(&gradients).zip(moments) {
-            let weight_decay = if p.rank() >= decay_from_rank { weight_decay } else { 0.0 };
-            let step = kernel::AdamW { lr, betas: betas.into(), eps, weight_decay, step: self.state.step };
-            if p.dtype() == DType::F64 {
-                update::<f64>(&step, [p, m, v], g)?
-            } else {
-                update::<f32>(&step, [p, m, v], g)?
-            }
-            *p = p.requires_grad();
+        if self.state.step == 0 {
+            let zeros = || parameters.iter().map(|p| Tensor::zeros(p.shape(), p.dtype())).collect::<Result<_>>();
+            (self.state.m, self.state.v) = (zeros()?, zeros()?);
         }
-        Ok(())
+        // All memory first: nothing is updated unless everything can be.
+        let AdamWState { step, m, v } = &mut self.state;
+        let owned = parameters.iter_mut().chain(&mut *m).chain(&mut *v).try_for_each(own);
+        if owned.is_ok() {
+            *step += 1;
+            let AdamWOptions { lr, betas, eps, weight_decay, decay_from_rank } = self.options;
+            for ((p, g), (m, v)) in parameters.iter_mut().zip(&gradients).zip(m.iter_mut().zip(v)) {
+                let weight_decay = if p.rank() >= decay_from_rank { weight_decay } else { 0.0 };
+                let step = kernel::AdamW { lr, betas: betas.into(), eps, weight_decay, step: *step };
+                if p.dtype() == DType::F64 { update::<f64>(&step, [p, m, v], g) } else { update::<f32>(&step, [p, m, v], g) }
+            }
+        }
+        parameters.iter_mut().for_each(|p| *p = p.requires_grad());
+        owned
     }
 
     fn check(&self, parameters: &[Tensor], gradients: &[Tensor]) -> Result<()> {
@@ -154,23 +154,27 @@ impl AdamW {
     }
 }
 
-fn update<T: Stored + Real>(step: &kernel::AdamW, [p, m, v]: [&mut Tensor; 3], g: &Tensor) -> Result<()> {
-    kernel::adamw(step, own::<T>(p)?, own::<T>(m)?, own::<T>(v)?, g.elements());
-    Ok(())
+fn update<T: Stored + Real>(step: &kernel::AdamW, [p, m, v]: [&mut Tensor; 3], g: &Tensor) {
+    let [p, m, v] = [p, m, v].map(|x| x.unique_mut::<T>().expect("memory that was made its own"));
+    kernel::adamw(step, p, m, v, g.elements());
 }
 
-/// The elements of a tensor for writing, off the tape: in place where nobody else holds them, else copied first.
-fn own<T: Stored + Real>(slot: &mut Tensor) -> Result<&mut [T]> {
+/// Takes a tensor off the tape and makes its memory its own: as it is where nobody else holds it, else copied.
+fn own(slot: &mut Tensor) -> Result<()> {
     // The leaf goes, so that only its detached value holds the memory.
     let leaf = std::mem::replace(slot, Tensor::scalar(0.0_f32));
     *slot = leaf.detach();
     drop(leaf);
+    if slot.dtype() == DType::F64 { copied::<f64>(slot) } else { copied::<f32>(slot) }
+}
+
+fn copied<T: Stored + Real>(slot: &mut Tensor) -> Result<()> {
     if slot.unique_mut::<T>().is_none() {
         let mut copy = Fresh::<T>::like("adamw", slot)?;
         copy.copy_from_slice(slot.dense()?.elements::<T>());
         *slot = copy.tensor();
     }
-    Ok(slot.unique_mut().expect("a block just made has one holder"))
+    Ok(())
 }
 
 #[cfg(test)]

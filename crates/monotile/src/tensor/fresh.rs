@@ -27,13 +27,11 @@ impl<T: Stored> Fresh<T> {
     }
 
     /// [`new`](Self::new) of a shape that is known to be one.
+    #[inline]
     pub fn of(op: &str, shape: Shape) -> Result<Self> {
         match Block::new(shape.elements()) {
             Ok(block) => Ok(Self { block, shape }),
-            Err(OutOfMemory { bytes }) => Err(Error::new(
-                ErrorKind::Memory,
-                format!("{op}: a result of shape {shape:?} needs {bytes} bytes of memory, which cannot be had"),
-            )),
+            Err(refused) => Err(no_memory(op, &shape, refused)),
         }
     }
 
@@ -50,9 +48,16 @@ impl<T: Stored> Fresh<T> {
     }
 
     /// The tensor, once it is written.
+    #[inline]
     pub fn tensor(self) -> Tensor {
         Tensor::from_buffer(Buffer::from(self.block), self.shape)
     }
+}
+
+#[cold]
+fn no_memory(op: &str, shape: &Shape, OutOfMemory { bytes }: OutOfMemory) -> Error {
+    let words = format!("{op}: a result of shape {shape:?} needs {bytes} bytes of memory, which cannot be had");
+    Error::new(ErrorKind::Memory, words)
 }
 
 impl<T: Stored> Deref for Fresh<T> {

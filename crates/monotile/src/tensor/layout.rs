@@ -3,15 +3,23 @@
 use monotile_kernels::shape::{Shape, Strides};
 
 /// Where the element at each index lies: `offset + Σ index[d] · strides[d]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub shape: Shape,
     pub strides: Strides,
     pub offset: usize,
 }
 
+impl Clone for Layout {
+    #[inline]
+    fn clone(&self) -> Self {
+        Self { shape: self.shape.clone(), strides: Strides::from_slice(&self.strides), offset: self.offset }
+    }
+}
+
 impl Layout {
     /// Row-major from position 0.
+    #[inline]
     pub fn contiguous(shape: Shape) -> Self {
         Self { strides: shape.row_major(), shape, offset: 0 }
     }

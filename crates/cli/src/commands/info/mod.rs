@@ -27,6 +27,9 @@ pub struct Info {
     /// Folder of the checkpoint, with config.json
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// Scene of a 3D model, by name or number [default: the one that the file names]
+    #[arg(long, value_name = "NAME|N", conflicts_with = "model")]
+    scene: Option<String>,
     /// Rank of the LoRA that is counted
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     rank: u32,
@@ -51,7 +54,8 @@ impl Info {
     /// Reads the model or the checkpoint's configuration and prints what follows from it.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
         match (&self.path, &self.model) {
-            (Some(path), _) if !path.is_dir() => scene::print(path, self.json, out),
+            (Some(path), _) if !path.is_dir() => scene::print(path, self.scene.clone(), self.json, out),
+            _ if self.scene.is_some() => Err(Failure::Usage("info: --scene is for a 3D model, a .gltf or .glb file".into())),
             (Some(folder), _) | (None, Some(folder)) => {
                 let config = Config::read(folder)?;
                 refuse_hollow(folder, &config)?;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use monotile::text::printable;
-use monotile_scene::{About, Framing, Keys, Lens, Mesh, Pose, Primitive, Scene, Topology};
+use monotile_scene::{About, Framing, Keys, Lens, Mesh, Pose, Primitive, ReadOptions, Scene, Topology};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -14,8 +14,8 @@ use crate::report::{self, Table, bytes, count, number};
 const SHOWN: usize = 40;
 
 /// Reads a model and prints its parts.
-pub fn print(path: &Path, as_json: bool, out: &mut dyn Write) -> Result<(), Failure> {
-    let (scene, about) = Scene::inspect(path)?;
+pub fn print(path: &Path, chosen: Option<String>, as_json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let (scene, about) = Scene::read(path, &ReadOptions { scene: chosen })?;
     let bounds = Framing::new(&scene, [Pose::rest(&scene)]).ok().map(|framing| framing.bounds());
     if as_json {
         return Ok(writeln!(out, "{}", object(&scene, &about, bounds))?);
