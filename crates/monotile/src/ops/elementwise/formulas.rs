@@ -62,9 +62,11 @@ fn every_formula_is_a_shader() {
 fn no_formula_of_the_families_is_missing() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ops/elementwise");
     let texts = fs::read_dir(folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
-    // But for the one that multiplies any slope.
-    let written: usize =
-        texts.map(|text| text.matches("\nimpl Unary for ").count() + text.matches("\nimpl Binary for ").count()).sum();
+    // The families' own, which take any function as their parameter, are not written so.
+    let written = |text: String| {
+        ["Unary", "Binary"].map(|family| text.matches(&format!("\nimpl {family} for ")).count()).iter().sum::<usize>()
+    };
+    let written: usize = texts.map(written).sum();
     let recorded = all().iter().filter(|(name, _)| !name.ends_with("_slope")).count();
     assert_eq!(recorded, written);
 }
