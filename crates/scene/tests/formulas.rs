@@ -32,7 +32,7 @@ fn case<F: Formula<2>>(name: &'static str, off: f32, f: F) -> Case {
     let [a, b] = numbers();
     let view = |x| View::new(x, 0, &[PAIRS], &[1]).unwrap();
     let mut results = vec![0.0; PAIRS];
-    elementwise::map([view(&a), view(&b)], &mut results, f);
+    elementwise::formula([view(&a), view(&b)], &mut results, f);
     Case { name, graph: record(|x| f.apply(x)), results, off }
 }
 

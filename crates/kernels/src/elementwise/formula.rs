@@ -1,38 +1,32 @@
 //! A formula over rows: in vector instructions, and again one by one where those have no function for a number.
 
-use super::CHUNK;
-use super::rows::Row;
 use crate::number::{Exact, Formula, Number, Watched};
 use crate::real::Real;
 use crate::simd;
 
 /// `out[i] = f(rows[0][i], rows[1][i], …)`
-pub(super) fn strip<T: Real, const N: usize, F: Formula<N>>(rows: [Row<'_, T>; N], out: &mut [T], f: F) {
+pub(super) fn strip<T: Real, const N: usize, F: Formula<N>>(rows: [&[T]; N], out: &mut [T], f: F) {
     let beyond = simd::run_fused(
         &mut *out,
         #[inline(always)]
-        |y| each::<T, T::Fused, N, F>(rows, y, f),
+        |y| each::<T, T::Fused, N, F>(&rows, y, f),
         #[inline(always)]
-        |y| each::<T, T, N, F>(rows, y, f),
+        |y| each::<T, T, N, F>(&rows, y, f),
     );
     if beyond {
-        again(rows, out, f, |x| f.apply(x.map(Watched::new)).beyond);
+        for (i, y) in out.iter_mut().enumerate() {
+            let x = rows.map(|row| row[i]);
+            if f.apply(x.map(Watched::new)).beyond {
+                *y = f.apply(x.map(Exact)).0;
+            }
+        }
     }
-}
-
-/// `out[i] = f(out[i], b[i])`
-pub(super) fn update<T: Real, F: Formula<2>>([b]: [Row<'_, T>; 1], out: &mut [T], f: F) {
-    // A row is no longer than the buffers that gather one.
-    let mut buffer = [T::ZERO; CHUNK];
-    let a = &mut buffer[..out.len()];
-    a.copy_from_slice(out);
-    strip([Row::Elements(a), b], out, f);
 }
 
 /// `y[i] = f(rows…[i])`, computed in `C`, and whether any of it has to be computed again: two loops, each of which becomes vector
 /// instructions.
 #[inline(always)]
-fn each<T: Real, C: Real, const N: usize, F: Formula<N>>(rows: [Row<'_, T>; N], y: &mut [T], f: F) -> bool {
+fn each<T: Real, C: Real, const N: usize, F: Formula<N>>(rows: &[&[T]], y: &mut [T], f: F) -> bool {
     let n = y.len();
     macro_rules! loops {
         ($i:ident: $($x:expr),*) => {{
@@ -49,36 +43,24 @@ fn each<T: Real, C: Real, const N: usize, F: Formula<N>>(rows: [Row<'_, T>; N], 
         }};
     }
     // Cut to the result's length, so that no index is checked.
-    match &rows[..] {
-        [Row::Elements(a)] => {
+    match rows {
+        [a] => {
             let a = &a[..n];
             loops!(i: a[i])
         }
-        [Row::Number(a)] => loops!(_i: *a),
-        [Row::Elements(a), Row::Elements(b)] => {
+        [a, b] => {
             let (a, b) = (&a[..n], &b[..n]);
             loops!(i: a[i], b[i])
         }
-        [Row::Number(a), Row::Elements(b)] => {
-            let b = &b[..n];
-            loops!(i: *a, b[i])
-        }
-        [Row::Elements(a), Row::Number(b)] => {
-            let a = &a[..n];
-            loops!(i: a[i], *b)
-        }
-        [Row::Elements(a), Row::Elements(b), Row::Elements(c)] => {
+        [a, b, c] => {
             let (a, b, c) = (&a[..n], &b[..n], &c[..n]);
             loops!(i: a[i], b[i], c[i])
         }
-        [Row::Elements(a), Row::Elements(b), Row::Elements(c), Row::Elements(d)] => {
+        [a, b, c, d] => {
             let (a, b, c, d) = (&a[..n], &b[..n], &c[..n], &d[..n]);
             loops!(i: a[i], b[i], c[i], d[i])
         }
-        _ => {
-            again(rows, y, f, |_| true);
-            false
-        }
+        _ => unreachable!("a formula of more than four numbers"),
     }
 }
 
@@ -101,17 +83,4 @@ fn operands<C: Number, const M: usize, const N: usize>(x: [C; M]) -> [C; N] {
         all[k] = x[k];
     }
     all
-}
-
-/// `out[i] = f(rows…[i])` one by one, with the system library's functions, where this is wanted.
-fn again<T: Real, const N: usize, F: Formula<N>>(rows: [Row<'_, T>; N], out: &mut [T], f: F, wanted: impl Fn([T; N]) -> bool) {
-    for (i, y) in out.iter_mut().enumerate() {
-        let x = rows.map(|row| match row {
-            Row::Number(x) => x,
-            Row::Elements(x) => x[i],
-        });
-        if wanted(x) {
-            *y = f.apply(x.map(Exact)).0;
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! Maps over operands of one shape, each through strides of its own, into a row-major result.
+//! Maps over one, two or three operands of one shape, each through strides of its own, into a row-major result.
 //!
 //! A map runs in chunks of the result. An operand that lies in order is read where it is; any other is first gathered
 //! into a small buffer. Where rows of an operand lie across memory, as in a transposition, the chunks are tiles of several rows,
@@ -15,11 +15,10 @@ mod turn;
 mod walk;
 
 use operand::{Operand, Source};
-use rows::Row;
 use tiles::{Tile, Tiles};
 use walk::Walk;
 
-use crate::number::{Formula, Partial};
+use crate::number::{Exact, Formula, Partial, Watched};
 use crate::real::{Element, Real};
 use crate::simd::{self, Stream};
 use crate::threads;
@@ -34,78 +33,137 @@ pub(crate) const STREAMED: usize = 64 << 20;
 
 /// `out[i] = f(a[i])`
 pub fn unary<A: Element, R: Element>(a: View<'_, A>, out: &mut [R], f: impl Fn(A) -> R + Sync + Copy) {
-    drive([a], out, Fate::Written, &|rows, out| {
-        simd::run(
-            #[inline(always)]
-            || rows::map1(rows, out, f),
-        );
-    });
+    assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
+    let a = Operand::new(a);
+    let tiles = Tiles::new(out.len(), [a.across()], rows_at_once::<A>());
+    let a = Source::new(a.view(), &tiles);
+    run(
+        out,
+        &tiles,
+        || a.reader(),
+        #[inline(always)]
+        |a, tile, row, out| {
+            for (y, &a) in out.iter_mut().zip(a.row(tile, row)) {
+                *y = f(a);
+            }
+        },
+    );
 }
 
 /// `out[i] = f(a[i], b[i])`
 ///
 /// # Panics
 /// If the shapes differ: a broadcast dimension is one of stride 0.
-pub fn binary<A: Element, R: Element>(a: View<'_, A>, b: View<'_, A>, out: &mut [R], f: impl Fn(A, A) -> R + Sync + Copy) {
-    drive([a, b], out, Fate::Written, &|rows, out| {
-        simd::run(
-            #[inline(always)]
-            || rows::map2(rows, out, f),
-        );
-    });
-}
-
-/// `out[i] = f(a[i], b[i], …)`, with fused multiply-adds where the processor has them. What vector units have no function for is
-/// computed again by the system's library.
-///
-/// # Panics
-/// If the shapes differ: a broadcast dimension is one of stride 0.
-pub fn map<T: Real, const N: usize>(x: [View<'_, T>; N], out: &mut [T], f: impl Formula<N>) {
-    drive(x, out, Fate::Written, &|rows, out| formula::strip(rows, out, f));
-}
-
-/// How many operands a formula may have whose gradients are computed: implemented for 1, 2 and 3.
-pub trait Arity<const N: usize> {
-    /// `out[i] = g[i] ∂f/∂x(x₀[i], x₁[i], …)`, x the operand number `by`.
-    ///
-    /// # Panics
-    /// As [`map`], and if there is no such operand.
-    fn gradient<T: Real, F: Formula<N>>(x: [View<'_, T>; N], g: View<'_, T>, out: &mut [T], f: F, by: usize);
-}
-
-/// Implements [`Arity`].
-#[derive(Debug, Clone, Copy)]
-pub struct Operands;
-
-macro_rules! arity {
-    ($n:literal: [$($x:expr),*] [$($i:literal)*]) => {
-        impl Arity<$n> for Operands {
-            fn gradient<T: Real, F: Formula<$n>>(x: [View<'_, T>; $n], g: View<'_, T>, out: &mut [T], f: F, by: usize) {
-                let at = |k: usize| x[k];
-                arity!(@by by, at, g, out, f, $n, [$($x),*], [$($i)*]);
+pub fn binary<A: Element, B: Element, R: Element>(
+    a: View<'_, A>,
+    b: View<'_, B>,
+    out: &mut [R],
+    f: impl Fn(A, B) -> R + Sync + Copy,
+) {
+    assert_eq!(a.shape(), b.shape(), "operands of one map");
+    assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
+    let (a, b) = (Operand::new(a), Operand::new(b));
+    if rows::binary(a.view(), b.view(), out, f) {
+        return;
+    }
+    let tiles = Tiles::new(out.len(), [a.across(), b.across()], rows_at_once::<A>());
+    let (a, b) = (Source::new(a.view(), &tiles), Source::new(b.view(), &tiles));
+    run(
+        out,
+        &tiles,
+        || (a.reader(), b.reader()),
+        #[inline(always)]
+        |(a, b), tile, row, out| {
+            for ((y, &a), &b) in out.iter_mut().zip(a.row(tile, row)).zip(b.row(tile, row)) {
+                *y = f(a, b);
             }
-        }
-    };
-    (@by $by:ident, $at:ident, $g:ident, $out:ident, $f:ident, $n:literal, $x:tt, [$($i:literal)*]) => {
-        match $by {
-            $($i => map(arity!(@all $at, $g, $x), $out, Partial::<F, $n, $i>($f)),)*
-            _ => panic!("operand {} of {}", $by, $n),
-        }
-    };
-    (@all $at:ident, $g:ident, [$($x:expr),*]) => {
-        [$($at($x),)* $g]
-    };
+        },
+    );
 }
-arity!(1: [0] [0]);
-arity!(2: [0, 1] [0 1]);
-arity!(3: [0, 1, 2] [0 1 2]);
 
 /// `out[i] = f(out[i], b[i])`
 ///
 /// # Panics
 /// If `b` has not as many elements as there are results.
-pub fn update<T: Real>(out: &mut [T], b: View<'_, T>, f: impl Formula<2>) {
-    drive([b], out, Fate::Updated, &|rows, out| formula::update(rows, out, f));
+pub fn update<R: Element, B: Element>(out: &mut [R], b: View<'_, B>, f: impl Fn(R, B) -> R + Sync + Copy) {
+    assert_eq!(b.len(), out.len(), "the result of a map has the shape of its operands");
+    let b = Operand::new(b);
+    let tiles = Tiles::new(out.len(), [b.across()], rows_at_once::<B>());
+    let b = Source::new(b.view(), &tiles);
+    // The result has been read, so that it is in a cache when it is written.
+    run_through(
+        out,
+        &tiles,
+        false,
+        || b.reader(),
+        #[inline(always)]
+        |b, tile, row, out| {
+            for (y, &b) in out.iter_mut().zip(b.row(tile, row)) {
+                *y = f(*y, b);
+            }
+        },
+    );
+}
+
+/// `out[i] = f(a[i])`, with fused multiply-adds where the processor has them. What vector units have no function for is computed again
+/// by the system's library.
+pub fn map<T: Real, F: Formula<1>>(a: View<'_, T>, out: &mut [T], f: F) {
+    assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
+    let a = Operand::new(a);
+    let tiles = Tiles::new(out.len(), [a.across()], rows_at_once::<T>());
+    let a = Source::new(a.view(), &tiles);
+    run(
+        out,
+        &tiles,
+        || a.reader(),
+        #[inline(always)]
+        |a, tile, row, out| {
+            let a = a.row(tile, row);
+            // Every closure is to be inlined, lest it keep the baseline's instructions.
+            let beyond = simd::run_fused(
+                &mut *out,
+                #[inline(always)]
+                |y| {
+                    each(
+                        a,
+                        y,
+                        #[inline(always)]
+                        |x| T::from_fused(f.apply([x.fused()])),
+                        #[inline(always)]
+                        |x| F::WATCHED && f.apply([Watched::new(x)]).beyond,
+                    )
+                },
+                #[inline(always)]
+                |y| {
+                    each(
+                        a,
+                        y,
+                        #[inline(always)]
+                        |x| f.apply([x]),
+                        #[inline(always)]
+                        |x| F::WATCHED && f.apply([Watched::new(x)]).beyond,
+                    )
+                },
+            );
+            if beyond {
+                let doubtful = |x: T| f.apply([Watched::new(x)]).beyond;
+                out.iter_mut().zip(a).filter(|(_, x)| doubtful(**x)).for_each(|(y, &x)| *y = f.apply([Exact(x)]).0);
+            }
+        },
+    );
+}
+
+/// y[i] = f(x[i]), and whether any x[i] is beyond f: two loops, each of which becomes vector instructions.
+#[inline(always)]
+fn each<T: Copy>(x: &[T], y: &mut [T], f: impl Fn(T) -> T, beyond: impl Fn(T) -> bool) -> bool {
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = f(x);
+    }
+    x.iter().fold(
+        false,
+        #[inline(always)]
+        |any, &x| any | beyond(x),
+    )
 }
 
 /// `out[i] = f(a[i], b[i], c[i])`
@@ -138,40 +196,68 @@ pub fn ternary<A: Element, B: Element, C: Element, R: Element>(
     );
 }
 
-/// What becomes of the result's elements.
-#[derive(Clone, Copy, PartialEq)]
-enum Fate {
-    /// They are written, whatever they were.
-    Written,
-    /// They are read too, so that they are in a cache when they are written.
-    Updated,
-}
-
-/// What a map does with a row of each operand and the result's: called through a pointer, so that the ways through memory are
-/// compiled once for all functions. It finds the instruction set itself.
-type Strip<'f, A, R, const N: usize> = dyn Fn([Row<'_, A>; N], &mut [R]) + Sync + 'f;
-
-/// Calls `strip` for rows of the operands until all of the result is done.
-fn drive<A: Element, R: Element, const N: usize>(x: [View<'_, A>; N], out: &mut [R], fate: Fate, strip: &Strip<'_, A, R, N>) {
+/// `out[i] = f(a[i], b[i], …)` of up to four operands, as [`map`].
+///
+/// # Panics
+/// If the shapes differ: a broadcast dimension is one of stride 0.
+pub fn formula<T: Real, const N: usize>(x: [View<'_, T>; N], out: &mut [T], f: impl Formula<N>) {
     for a in &x {
         assert_eq!(a.shape(), x[0].shape(), "operands of one map");
         assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
     }
     let x = x.map(Operand::new);
-    if fate == Fate::Written && rows::run(x.each_ref().map(Operand::view), out, strip) {
-        return;
-    }
-    let tiles = Tiles::new(out.len(), x.each_ref().map(Operand::across), rows_at_once::<A>());
+    let tiles = Tiles::new(out.len(), x.each_ref().map(Operand::across), rows_at_once::<T>());
     let x = x.each_ref().map(|a| Source::new(a.view(), &tiles));
-    let whole_lines = tiles.across.is_none_or(|a| (a.row * size_of::<R>()).is_multiple_of(64));
-    run_through(
+    run(
         out,
         &tiles,
-        fate == Fate::Written && size_of_val(out) >= STREAMED && whole_lines,
         || x.each_ref().map(Source::reader),
-        |x, tile, row, out| strip(x.each_mut().map(|a| Row::Elements(a.row(tile, row))), out),
+        #[inline(always)]
+        |x, tile, row, out| {
+            let mut rows: [&[T]; N] = [&[]; N];
+            for (row_of, a) in rows.iter_mut().zip(x) {
+                *row_of = a.row(tile, row);
+            }
+            formula::strip(rows, out, f);
+        },
     );
 }
+
+/// How many operands a formula may have whose gradients are computed: implemented for 1, 2 and 3.
+pub trait Arity<const N: usize> {
+    /// `out[i] = g[i] ∂f/∂x(x₀[i], x₁[i], …)`, x the operand number `by`.
+    ///
+    /// # Panics
+    /// As [`formula`], and if there is no such operand.
+    fn gradient<T: Real, F: Formula<N>>(x: [View<'_, T>; N], g: View<'_, T>, out: &mut [T], f: F, by: usize);
+}
+
+/// Implements [`Arity`].
+#[derive(Debug, Clone, Copy)]
+pub struct Operands;
+
+macro_rules! arity {
+    ($n:literal: [$($x:expr),*] [$($i:literal)*]) => {
+        impl Arity<$n> for Operands {
+            fn gradient<T: Real, F: Formula<$n>>(x: [View<'_, T>; $n], g: View<'_, T>, out: &mut [T], f: F, by: usize) {
+                let at = |k: usize| x[k];
+                arity!(@by by, at, g, out, f, $n, [$($x),*], [$($i)*]);
+            }
+        }
+    };
+    (@by $by:ident, $at:ident, $g:ident, $out:ident, $f:ident, $n:literal, $x:tt, [$($i:literal)*]) => {
+        match $by {
+            $($i => formula(arity!(@all $at, $g, $x), $out, Partial::<F, $n, $i>($f)),)*
+            _ => panic!("operand {} of {}", $by, $n),
+        }
+    };
+    (@all $at:ident, $g:ident, [$($x:expr),*]) => {
+        [$($at($x),)* $g]
+    };
+}
+arity!(1: [0] [0]);
+arity!(2: [0, 1] [0 1]);
+arity!(3: [0, 1, 2] [0 1 2]);
 
 /// The elements of a view in row-major order.
 pub fn copy<A: Element>(a: View<'_, A>, out: &mut [A]) {

@@ -4,103 +4,97 @@
 //! results.
 
 use super::walk::Walk;
-use super::{CHUNK, NS_PER_ELEMENT, STREAMED, Strip};
+use super::{CHUNK, NS_PER_ELEMENT, STREAMED};
 use crate::real::Element;
-use crate::simd::Stream;
+use crate::simd::{self, Stream};
 use crate::threads;
 use crate::view::View;
 
 /// Rows of fewer elements are not worth what each costs by itself.
 const LEAST: usize = 16;
 
-/// Does a map, if its operands consist of such rows; whether they do.
-pub(super) fn run<A: Element, R: Element, const N: usize>(x: [View<'_, A>; N], out: &mut [R], strip: &Strip<'_, A, R, N>) -> bool {
+/// `out[i] = f(a[i], b[i])`, if these operands consist of such rows; whether they do.
+pub(super) fn binary<A: Element, B: Element, R: Element>(
+    a: View<'_, A>,
+    b: View<'_, B>,
+    out: &mut [R],
+    f: impl Fn(A, B) -> R + Sync + Copy,
+) -> bool {
     // An operand in order is a row of any length.
-    if out.len() < CHUNK || x.iter().all(|x| x.as_slice().is_some()) {
+    if out.len() < CHUNK || (a.as_slice().is_some() && b.as_slice().is_some()) {
         return false;
     }
-    let x = x.map(Walk::new);
-    let row = x.iter().map(|x| x.row.0).min().unwrap_or(0);
-    let readable = |x: &Walk<'_, A>| x.row.1 == 0 || x.row.1 == 1;
-    // Rows that are all one number are filled by what gathers; and so is everything that is not two operands.
-    if N != 2 || row < LEAST || !x.iter().all(readable) || x.iter().all(|x| x.row.1 == 0) {
+    let (a, b) = (Walk::new(a), Walk::new(b));
+    let row = a.row.0.min(b.row.0);
+    let readable = |step: isize| step == 0 || step == 1;
+    // Rows that are all one number are filled by what gathers.
+    if row < LEAST || !readable(a.row.1) || !readable(b.row.1) || a.row.1 + b.row.1 == 0 {
         return false;
     }
     // What is as large as its result is read past the caches' size too, and leaves no room for it there.
-    let streamed = size_of_val(out) >= STREAMED && x.iter().any(|x| x.outer.is_empty());
+    let streamed = size_of_val(out) >= STREAMED && (a.outer.is_empty() || b.outer.is_empty());
     let parts = threads::parts(out.len(), NS_PER_ELEMENT).min(out.len() / row);
     threads::split_mut(out, row, parts, |start, out| {
-        let mut cursors = x.each_ref().map(|x| Cursor::new(x, row, start / row));
-        let (stream, mut buffer) = (streamed.then(Stream::new), [R::zeroed(); CHUNK]);
-        for out in out.chunks_exact_mut(row) {
-            // SAFETY: `start` and thereby each row are whole rows of the result, whose shape the operands have.
-            let rows = cursors.each_mut().map(|cursor| unsafe { cursor.next() });
-            match &stream {
-                None => strip(rows, out),
-                Some(stream) => {
-                    for (k, out) in out.chunks_mut(CHUNK).enumerate() {
-                        let y = &mut buffer[..out.len()];
-                        strip(rows.map(|x| x.part(k * CHUNK, y.len())), y);
-                        stream.copy(y, out);
+        simd::run(
+            #[inline(always)]
+            || {
+                let (mut from_a, mut from_b) = (Cursor::new(&a, row, start / row), Cursor::new(&b, row, start / row));
+                let (stream, mut buffer) = (streamed.then(Stream::new), [R::zeroed(); CHUNK]);
+                for out in out.chunks_exact_mut(row) {
+                    // SAFETY: `start` and thereby each row are whole rows of the result, whose shape the operands have.
+                    let (a, b) = unsafe { (from_a.next(), from_b.next()) };
+                    match &stream {
+                        None => map(a, b, out, f),
+                        Some(stream) => {
+                            for (k, out) in out.chunks_mut(CHUNK).enumerate() {
+                                let (y, at) = (&mut buffer[..out.len()], k * CHUNK);
+                                map(a.from(at), b.from(at), y, f);
+                                stream.copy(y, out);
+                            }
+                        }
                     }
                 }
-            }
-        }
+            },
+        );
     });
     true
 }
 
-/// `out[i] = f(a[i])`
 #[inline(always)]
-pub(super) fn map1<A: Copy, R: Copy, const N: usize>(rows: [Row<'_, A>; N], out: &mut [R], f: impl Fn(A) -> R) {
-    match rows[0] {
-        Row::Number(a) => out.fill(f(a)),
-        Row::Elements(a) => {
-            for (y, &a) in out.iter_mut().zip(a) {
-                *y = f(a);
-            }
-        }
-    }
-}
-
-/// `out[i] = f(a[i], b[i])`
-#[inline(always)]
-pub(super) fn map2<A: Copy, R: Copy>(rows: [Row<'_, A>; 2], out: &mut [R], f: impl Fn(A, A) -> R) {
-    match rows {
-        [Row::Elements(a), Row::Elements(b)] => {
+fn map<A: Copy, B: Copy, R: Copy>(a: Row<'_, A>, b: Row<'_, B>, out: &mut [R], f: impl Fn(A, B) -> R) {
+    match (a, b) {
+        (Row::Elements(a), Row::Elements(b)) => {
             for ((y, &a), &b) in out.iter_mut().zip(a).zip(b) {
                 *y = f(a, b);
             }
         }
-        [Row::Number(a), Row::Elements(b)] => {
+        (Row::Number(a), Row::Elements(b)) => {
             for (y, &b) in out.iter_mut().zip(b) {
                 *y = f(a, b);
             }
         }
-        [Row::Elements(a), Row::Number(b)] => {
+        (Row::Elements(a), Row::Number(b)) => {
             for (y, &a) in out.iter_mut().zip(a) {
                 *y = f(a, b);
             }
         }
-        [Row::Number(a), Row::Number(b)] => out.fill(f(a, b)),
+        (Row::Number(a), Row::Number(b)) => out.fill(f(a, b)),
     }
 }
 
-/// A row of an operand.
 #[derive(Clone, Copy)]
-pub(super) enum Row<'a, A> {
-    /// One number, as often as it is needed.
+enum Row<'a, A> {
     Number(A),
-    /// As many elements as the result's row has.
     Elements(&'a [A]),
 }
 
 impl<A: Copy> Row<'_, A> {
-    /// `len` elements from number `start` on.
-    fn part(self, start: usize, len: usize) -> Self {
+    /// What follows the first `n` elements.
+    #[inline(always)]
+    fn from(self, n: usize) -> Self {
         match self {
             Row::Number(x) => Row::Number(x),
-            Row::Elements(x) => Row::Elements(&x[start..start + len]),
+            Row::Elements(x) => Row::Elements(&x[n..]),
         }
     }
 }

@@ -27,7 +27,7 @@ pub trait Mask: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output
 
 impl Mask for bool {}
 
-/// A function of N numbers: what [`elementwise::map`](crate::elementwise::map) carries out.
+/// A function of N numbers: what [`elementwise::formula`](crate::elementwise::formula) carries out.
 pub trait Formula<const N: usize>: Copy + Send + Sync {
     /// Whether a sine, cosine or power is on the way, whose numbers have to be watched; without one, that is a waste of time.
     const WATCHED: bool = true;

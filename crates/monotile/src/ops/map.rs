@@ -1,10 +1,10 @@
 //! A formula over tensors: elementwise work in one pass, with its gradients.
 
-use monotile_kernels::elementwise::{Arity, Operands};
+use monotile_kernels::elementwise::{self, Arity, Operands};
 use monotile_kernels::number::{Comparison, Dual, Expr, Function, Graph, Node, Operator, record};
 use monotile_kernels::real::Real;
 
-use super::elementwise::{mapped, spread};
+use super::elementwise::spread;
 use super::reduce::sum_to;
 use crate::check;
 use crate::error::Result;
@@ -60,9 +60,15 @@ where
     }
     let operands: [Tensor; N] = operands.try_into().unwrap_or_else(|_| unreachable!("as many as there were"));
     let spreads = operands.each_ref().map(|a| spread(a, &shape));
-    let x = spreads.each_ref();
-    let y = if dtype == DType::F64 { mapped::<f64, N>("map", x, f)? } else { mapped::<f32, N>("map", x, f)? };
+    let y = if dtype == DType::F64 { forward::<f64, N, F>(&spreads, f)? } else { forward::<f32, N, F>(&spreads, f)? };
     Ok(Tensor::record(y, &operands.each_ref(), Mapped::<F, N>(f)))
+}
+
+/// f over operands of one shape.
+fn forward<T: Stored + Real, const N: usize, F: Formula<N>>(x: &[Tensor; N], f: F) -> Result<Tensor> {
+    let mut y = Fresh::<T>::like("map", &x[0])?;
+    elementwise::formula(x.each_ref().map(|a| a.window::<T>()), &mut y, f);
+    Ok(y.tensor())
 }
 
 struct Mapped<F, const N: usize>(F);

@@ -54,21 +54,15 @@ pub(crate) enum Reads {
     Output,
 }
 
-/// f over operands of one shape and of type T, unrecorded.
-pub(crate) fn mapped<T: Stored + Real, const N: usize>(op: &str, x: [&Tensor; N], f: impl Formula<N>) -> Result<Tensor> {
-    let mut out = Fresh::<T>::like(op, x[0])?;
-    elementwise::map(x.map(Tensor::window::<T>), &mut out, f);
-    Ok(out.tensor())
-}
-
 /// Applies a function of one number to every element.
 pub(crate) fn unary<U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
     let x = x.computable(U::NAME)?;
-    let y = if x.dtype() == DType::F64 {
-        mapped::<f64, 1>(U::NAME, [&x], Apply(op))?
-    } else {
-        mapped::<f32, 1>(U::NAME, [&x], Apply(op))?
-    };
+    fn run<T: Stored + Real, U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
+        let mut out = Fresh::<T>::like(U::NAME, x)?;
+        elementwise::map(x.window::<T>(), &mut out, Apply(op));
+        Ok(out.tensor())
+    }
+    let y = if x.dtype() == DType::F64 { run::<f64, U>(&x, op)? } else { run::<f32, U>(&x, op)? };
     Ok(Tensor::record(y, &[&x], Mapped(op)))
 }
 
@@ -158,7 +152,7 @@ pub(crate) trait Binary: Copy + Send + Sync + 'static {
     fn keeps(self, i: usize, needs: &[bool]) -> bool;
 }
 
-/// The function itself, for the kernel.
+/// The function itself, for the kernel that watches numbers.
 #[derive(Clone, Copy)]
 struct Apply2<B>(B);
 
@@ -181,12 +175,23 @@ pub(crate) fn binary<B: Binary>(a: &Tensor, b: &Tensor, op: B) -> Result<Tensor>
         }
     };
     let (x, y) = (spread(&wide_a, &shape), spread(&wide_b, &shape));
-    let x = [&x, &y];
-    let out = if x[0].dtype() == DType::F64 {
-        mapped::<f64, 2>(B::NAME, x, Apply2(op))?
-    } else {
-        mapped::<f32, 2>(B::NAME, x, Apply2(op))?
-    };
+    fn run<T: Stored + Real, B: Binary>(x: &Tensor, y: &Tensor, op: B) -> Result<Tensor> {
+        let mut out = Fresh::<T>::like(B::NAME, x)?;
+        let (x, y) = (x.window::<T>(), y.window::<T>());
+        if B::WATCHED {
+            elementwise::formula([x, y], &mut out, Apply2(op));
+        } else {
+            elementwise::binary(
+                x,
+                y,
+                &mut out,
+                #[inline(always)]
+                move |a, b| op.apply(a, b),
+            );
+        }
+        Ok(out.tensor())
+    }
+    let out = if x.dtype() == DType::F64 { run::<f64, B>(&x, &y, op)? } else { run::<f32, B>(&x, &y, op)? };
     Ok(Tensor::record(out, &[&wide_a, &wide_b], Zipped(op)))
 }
 
@@ -197,7 +202,12 @@ pub(crate) fn binary_into<B: Binary>(mut a: Tensor, b: &Tensor, op: B) -> Result
             return false;
         }
         let Some(out) = a.unique_mut::<T>() else { return false };
-        elementwise::update(out, b.window::<T>(), Apply2(op));
+        elementwise::update(
+            out,
+            b.window::<T>(),
+            #[inline(always)]
+            move |a, b| op.apply(a, b),
+        );
         true
     }
     if !b.is_recorded() && check::broadcast(B::NAME, a.shape(), b.shape()).is_ok_and(|shape| shape == a.layout().shape) {
