@@ -47,7 +47,7 @@ pub trait Formula<const N: usize>: Copy + Send + Sync {
 /// }
 /// assert_eq!(half_parabola(3.0_f32), 9.0);
 /// assert_eq!(half_parabola(Dual { value: 3.0_f64, slope: 1.0 }).slope, 6.0);
-/// assert!(record(|[x]| half_parabola(x)).wgsl("f").contains("select(0.0, "));
+/// assert!(record(|[x]| half_parabola(x)).wgsl("f").contains("select(0.0f, "));
 /// ```
 pub trait Number:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
