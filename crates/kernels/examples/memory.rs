@@ -3,7 +3,6 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use monotile_kernels::real::Real;
 use monotile_kernels::view::View;
 use monotile_kernels::{elementwise, reduce, threads};
 
@@ -24,7 +23,7 @@ fn report(name: &str, bytes: usize, seconds: f64) {
 
 /// The functions timed, as maps take them.
 mod functions {
-    use super::{Real, elementwise::Function};
+    use monotile_kernels::number::{Formula, Number};
 
     macro_rules! functions {
         ($($name:ident)*) => {$(
@@ -32,9 +31,10 @@ mod functions {
             #[derive(Clone, Copy)]
             pub struct $name;
 
-            impl Function for $name {
+            impl Formula<1> for $name {
+                const WATCHED: bool = false;
                 #[inline(always)]
-                fn apply<T: Real>(self, x: T) -> T {
+                fn apply<T: Number>(self, [x]: [T; 1]) -> T {
                     x.$name()
                 }
             }

@@ -1,5 +1,6 @@
 //! Gated activations: one pass over the gate and what it gates.
 
+use crate::number::Number;
 use crate::real::Real;
 use crate::rows::split;
 use crate::{simd, threads};

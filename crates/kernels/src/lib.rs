@@ -11,6 +11,7 @@
 //! | [`buffer`], [`pool`] | memory: recycled blocks and mapped files |
 //! | [`process`] | signals, files that change while they are mapped, memory that is counted |
 //! | [`view`] | strided windows |
+//! | [`number`] | what formulas are written in: numbers, derivatives, shaders |
 //! | [`real`], [`math`] | the element types and their elementary functions |
 //! | [`simd`], [`threads`] | instruction sets chosen at run time; splitting work |
 //! | [`product`] | the matrix product over groups of dimensions |
@@ -36,6 +37,7 @@ pub mod loss;
 pub mod math;
 pub mod naive;
 pub mod norm;
+pub mod number;
 pub mod optim;
 pub mod pool;
 pub mod process;

@@ -1,5 +1,6 @@
 //! Cross-entropy of rows of logits with the numbers of their classes: each row is read from memory once a direction.
 
+use crate::number::Number;
 use crate::real::Real;
 use crate::rows::split;
 use crate::softmax::log_sum_exp;

@@ -3,6 +3,7 @@
 use half::{bf16, f16};
 
 use crate::math::Fused;
+use crate::number::Number;
 
 mod sealed {
     pub trait Sealed {}
@@ -25,14 +26,10 @@ impl Element for f16 {}
 impl Element for i64 {}
 impl Element for u8 {}
 
-/// A number that a kernel computes in: f32 or f64, with the few functions that kernels use.
+/// A number that a kernel computes in: f32 or f64, with what a formula does not need of it but a kernel does.
 pub trait Real:
     Element
-    + std::ops::Add<Output = Self>
-    + std::ops::Sub<Output = Self>
-    + std::ops::Mul<Output = Self>
-    + std::ops::Div<Output = Self>
-    + std::ops::Neg<Output = Self>
+    + Number<Mask = bool>
     + std::ops::AddAssign
     + std::ops::SubAssign
     + std::ops::MulAssign
@@ -42,10 +39,6 @@ pub trait Real:
     /// The same bits with fused multiply-adds: what loops compute in where the processor has them.
     type Fused: Real<Fused = Self::Fused>;
 
-    /// 0
-    const ZERO: Self;
-    /// 1
-    const ONE: Self;
     /// The distance from 1 to the next larger number.
     const EPSILON: Self;
     /// +∞
@@ -55,16 +48,8 @@ pub trait Real:
     /// Not a number.
     const NAN: Self;
 
-    /// The nearest number to `x`.
-    fn from_f64(x: f64) -> Self;
     /// This number, exactly.
     fn to_f64(self) -> f64;
-    /// √x
-    fn sqrt(self) -> Self;
-    /// |x|
-    fn abs(self) -> Self;
-    /// self · y + z: rounded once if this is [`Self::Fused`], else twice.
-    fn mul_add(self, y: Self, z: Self) -> Self;
     /// The same number, whose [`mul_add`](Real::mul_add) rounds once.
     fn fused(self) -> Self::Fused;
     /// The number that [`fused`](Real::fused) made from this one.
@@ -75,45 +60,45 @@ pub trait Real:
     fn exact_sin(self) -> Self;
     /// cos x for all numbers, by the system's library: one at a time.
     fn exact_cos(self) -> Self;
-    /// xʸ for vectors of numbers that are not [`beyond_powf`](Real::beyond_powf).
-    fn powf(self, y: Self) -> Self;
     /// Whether xʸ is left to [`exact_powf`](Real::exact_powf).
     fn beyond_powf(self, y: Self) -> bool;
-    /// sin x for vectors of numbers that are not [`far`](Real::far).
-    fn sin(self) -> Self;
-    /// cos x for vectors of numbers that are not [`far`](Real::far).
-    fn cos(self) -> Self;
     /// Whether sin x and cos x are left to [`exact_sin`](Real::exact_sin) and [`exact_cos`](Real::exact_cos): beyond 10⁶, and NaN.
     fn far(self) -> bool;
-    /// The larger of the two, NaN if either is NaN.
-    fn maximum(self, other: Self) -> Self;
-    /// The smaller of the two, NaN if either is NaN.
-    fn minimum(self, other: Self) -> Self;
     /// Whether this is NaN.
     fn is_nan(self) -> bool;
     /// Whether this is neither infinite nor NaN.
     fn is_finite(self) -> bool;
-    /// eˣ
-    fn exp(self) -> Self;
-    /// ln x
-    fn ln(self) -> Self;
-    /// tanh x
-    fn tanh(self) -> Self;
-    /// 1 / (1 + e⁻ˣ)
-    fn sigmoid(self) -> Self;
-    /// x / (1 + e⁻ˣ)
-    fn silu(self) -> Self;
-    /// The error function.
-    fn erf(self) -> Self;
-    /// Φ(x) = ½ erfc(-x/√2): the distribution function of the standard normal distribution.
-    fn normal_cdf(self) -> Self;
-    /// x Φ(x)
-    fn gelu(self) -> Self;
 }
 
-/// What every real number does alike.
+/// What every real number does alike, as a [`Number`].
 macro_rules! elementary {
     () => {
+        type Mask = bool;
+
+        #[inline(always)]
+        fn less(self, other: Self) -> bool {
+            self < other
+        }
+        #[inline(always)]
+        fn less_or_equal(self, other: Self) -> bool {
+            self <= other
+        }
+        #[inline(always)]
+        fn greater(self, other: Self) -> bool {
+            self > other
+        }
+        #[inline(always)]
+        fn greater_or_equal(self, other: Self) -> bool {
+            self >= other
+        }
+        #[inline(always)]
+        fn equal(self, other: Self) -> bool {
+            self == other
+        }
+        #[inline(always)]
+        fn select(mask: bool, yes: Self, no: Self) -> Self {
+            if mask { yes } else { no }
+        }
         #[inline(always)]
         fn maximum(self, other: Self) -> Self {
             // The first test is false for a NaN on either side; the second is true for a NaN in `self`.
@@ -164,12 +149,19 @@ macro_rules! elementary {
             $crate::math::cos(self)
         }
         #[inline(always)]
-        fn far(self) -> bool {
-            !(self.abs() <= <Self as $crate::math::Format>::FAR)
-        }
-        #[inline(always)]
         fn powf(self, y: Self) -> Self {
             $crate::math::powf(self, y)
+        }
+    };
+}
+pub(crate) use elementary;
+
+/// What every real number does alike, beside.
+macro_rules! limits {
+    () => {
+        #[inline(always)]
+        fn far(self) -> bool {
+            !(self.abs() <= <Self as $crate::math::Format>::FAR)
         }
         #[inline(always)]
         fn beyond_powf(self, y: Self) -> bool {
@@ -177,26 +169,17 @@ macro_rules! elementary {
         }
     };
 }
-pub(crate) use elementary;
+pub(crate) use limits;
 
 macro_rules! real {
     ($t:ident) => {
-        impl Real for $t {
-            type Fused = Fused<Self>;
+        impl Number for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
-            const EPSILON: Self = $t::EPSILON;
-            const INFINITY: Self = $t::INFINITY;
-            const NEG_INFINITY: Self = $t::NEG_INFINITY;
-            const NAN: Self = $t::NAN;
 
             #[inline(always)]
             fn from_f64(x: f64) -> Self {
                 x as $t
-            }
-            #[inline(always)]
-            fn to_f64(self) -> f64 {
-                f64::from(self)
             }
             #[inline(always)]
             fn sqrt(self) -> Self {
@@ -209,6 +192,19 @@ macro_rules! real {
             #[inline(always)]
             fn mul_add(self, y: Self, z: Self) -> Self {
                 self * y + z
+            }
+            elementary!();
+        }
+        impl Real for $t {
+            type Fused = Fused<Self>;
+            const EPSILON: Self = $t::EPSILON;
+            const INFINITY: Self = $t::INFINITY;
+            const NEG_INFINITY: Self = $t::NEG_INFINITY;
+            const NAN: Self = $t::NAN;
+
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
             }
             #[inline(always)]
             fn fused(self) -> Fused<Self> {
@@ -238,7 +234,7 @@ macro_rules! real {
             fn is_finite(self) -> bool {
                 $t::is_finite(self)
             }
-            elementary!();
+            limits!();
         }
     };
 }

@@ -1,9 +1,9 @@
 //! The number of threads, which this process sets for itself: how often a result is computed changes no bit of it, and short work
 //! stays on the caller's thread.
 
-use monotile_kernels::elementwise::{self, Function};
+use monotile_kernels::elementwise;
 use monotile_kernels::norm::{RmsNorm, rms_norm, rms_norm_backward};
-use monotile_kernels::real::Real;
+use monotile_kernels::number::{Formula, Number};
 use monotile_kernels::softmax::softmax;
 use monotile_kernels::view::View;
 use monotile_kernels::{reduce, threads};
@@ -14,9 +14,10 @@ const COLUMNS: usize = 700;
 #[derive(Clone, Copy)]
 struct Gelu;
 
-impl Function for Gelu {
+impl Formula<1> for Gelu {
+    const WATCHED: bool = false;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, [x]: [T; 1]) -> T {
         x.gelu()
     }
 }

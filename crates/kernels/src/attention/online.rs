@@ -9,6 +9,7 @@
 
 use super::mask::Seen;
 use super::tile::{BC, BR, MR};
+use crate::number::Number;
 use crate::real::Real;
 use crate::simd::math::exp;
 use crate::simd::{Kernel, Lanes, MAX_LANES, Vector};

@@ -5,6 +5,7 @@
 //! which are transposed in registers. So the function itself is compiled for one loop over slices, which the compiler vectorizes,
 //! whatever the strides and however short the rows. A result that no cache holds is written past the caches.
 
+mod formula;
 mod operand;
 mod rows;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use operand::{Operand, Source};
 use tiles::{Tile, Tiles};
 use walk::Walk;
 
+use crate::number::{Exact, Formula, Partial, Watched};
 use crate::real::{Element, Real};
 use crate::simd::{self, Stream};
 use crate::threads;
@@ -103,25 +105,9 @@ pub fn update<R: Element, B: Element>(out: &mut [R], b: View<'_, B>, f: impl Fn(
     );
 }
 
-/// A function of one real number, for [`map`]. Its methods must be `#[inline(always)]`.
-pub trait Function: Copy + Sync {
-    /// f(x)
-    fn apply<T: Real>(self, x: T) -> T;
-    /// Whether f(x) takes [`exact`](Function::exact), which no vector unit computes.
-    #[inline(always)]
-    fn beyond<T: Real>(self, x: T) -> bool {
-        let _ = x;
-        false
-    }
-    /// f(x) where [`apply`](Function::apply) is not good for x.
-    #[inline(always)]
-    fn exact<T: Real>(self, x: T) -> T {
-        self.apply(x)
-    }
-}
-
-/// `out[i] = f(a[i])`, with fused multiply-adds where the processor has them.
-pub fn map<T: Real>(a: View<'_, T>, out: &mut [T], f: impl Function) {
+/// `out[i] = f(a[i])`, with fused multiply-adds where the processor has them. What vector units have no function for is computed again
+/// by the system's library.
+pub fn map<T: Real, F: Formula<1>>(a: View<'_, T>, out: &mut [T], f: F) {
     assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
     let a = Operand::new(a);
     let tiles = Tiles::new(out.len(), [a.across()], rows_at_once::<T>());
@@ -142,9 +128,9 @@ pub fn map<T: Real>(a: View<'_, T>, out: &mut [T], f: impl Function) {
                         a,
                         y,
                         #[inline(always)]
-                        |x| T::from_fused(f.apply(x.fused())),
+                        |x| T::from_fused(f.apply([x.fused()])),
                         #[inline(always)]
-                        |x| f.beyond(x),
+                        |x| F::WATCHED && f.apply([Watched::new(x)]).beyond,
                     )
                 },
                 #[inline(always)]
@@ -153,14 +139,15 @@ pub fn map<T: Real>(a: View<'_, T>, out: &mut [T], f: impl Function) {
                         a,
                         y,
                         #[inline(always)]
-                        |x| f.apply(x),
+                        |x| f.apply([x]),
                         #[inline(always)]
-                        |x| f.beyond(x),
+                        |x| F::WATCHED && f.apply([Watched::new(x)]).beyond,
                     )
                 },
             );
             if beyond {
-                out.iter_mut().zip(a).filter(|(_, x)| f.beyond(**x)).for_each(|(y, &x)| *y = f.exact(x));
+                let doubtful = |x: T| f.apply([Watched::new(x)]).beyond;
+                out.iter_mut().zip(a).filter(|(_, x)| doubtful(**x)).for_each(|(y, &x)| *y = f.apply([Exact(x)]).0);
             }
         },
     );
@@ -208,6 +195,69 @@ pub fn ternary<A: Element, B: Element, C: Element, R: Element>(
         },
     );
 }
+
+/// `out[i] = f(a[i], b[i], …)` of up to four operands, as [`map`].
+///
+/// # Panics
+/// If the shapes differ: a broadcast dimension is one of stride 0.
+pub fn formula<T: Real, const N: usize>(x: [View<'_, T>; N], out: &mut [T], f: impl Formula<N>) {
+    for a in &x {
+        assert_eq!(a.shape(), x[0].shape(), "operands of one map");
+        assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
+    }
+    let x = x.map(Operand::new);
+    let tiles = Tiles::new(out.len(), x.each_ref().map(Operand::across), rows_at_once::<T>());
+    let x = x.each_ref().map(|a| Source::new(a.view(), &tiles));
+    run(
+        out,
+        &tiles,
+        || x.each_ref().map(Source::reader),
+        #[inline(always)]
+        |x, tile, row, out| {
+            let mut rows: [&[T]; N] = [&[]; N];
+            for (row_of, a) in rows.iter_mut().zip(x) {
+                *row_of = a.row(tile, row);
+            }
+            formula::strip(rows, out, f);
+        },
+    );
+}
+
+/// How many operands a formula may have whose gradients are computed: implemented for 1, 2 and 3.
+pub trait Arity<const N: usize> {
+    /// `out[i] = g[i] ∂f/∂x(x₀[i], x₁[i], …)`, x the operand number `by`.
+    ///
+    /// # Panics
+    /// As [`formula`], and if there is no such operand.
+    fn gradient<T: Real, F: Formula<N>>(x: [View<'_, T>; N], g: View<'_, T>, out: &mut [T], f: F, by: usize);
+}
+
+/// Implements [`Arity`].
+#[derive(Debug, Clone, Copy)]
+pub struct Operands;
+
+macro_rules! arity {
+    ($n:literal: [$($x:expr),*] [$($i:literal)*]) => {
+        impl Arity<$n> for Operands {
+            fn gradient<T: Real, F: Formula<$n>>(x: [View<'_, T>; $n], g: View<'_, T>, out: &mut [T], f: F, by: usize) {
+                let at = |k: usize| x[k];
+                arity!(@by by, at, g, out, f, $n, [$($x),*], [$($i)*]);
+            }
+        }
+    };
+    (@by $by:ident, $at:ident, $g:ident, $out:ident, $f:ident, $n:literal, $x:tt, [$($i:literal)*]) => {
+        match $by {
+            $($i => formula(arity!(@all $at, $g, $x), $out, Partial::<F, $n, $i>($f)),)*
+            _ => panic!("operand {} of {}", $by, $n),
+        }
+    };
+    (@all $at:ident, $g:ident, [$($x:expr),*]) => {
+        [$($at($x),)* $g]
+    };
+}
+arity!(1: [0] [0]);
+arity!(2: [0, 1] [0 1]);
+arity!(3: [0, 1, 2] [0 1 2]);
 
 /// The elements of a view in row-major order.
 pub fn copy<A: Element>(a: View<'_, A>, out: &mut [A]) {

@@ -1,6 +1,7 @@
 //! Every map and copy against plain iteration, over strides, sizes around tiles and chunks, and numbers that are none.
 
 use super::*;
+use crate::number::Number;
 
 #[test]
 fn maps_follow_strides_of_every_kind() {
@@ -181,22 +182,56 @@ fn long_maps_split_over_threads_give_the_same() {
     assert!(out.iter().zip(&data).all(|(&y, &x)| y == 2.0 * x));
 }
 
-/// A function that vectors compute up to 2, and this file's tests beyond.
+/// ½ x + 1, and where that is above 2 the sine of what no vector unit takes the sine of.
 #[derive(Clone, Copy)]
 struct Shifted;
 
-impl Function for Shifted {
+impl Formula<1> for Shifted {
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
-        x.mul_add(T::from_f64(0.5), T::ONE)
+    fn apply<T: Number>(self, [x]: [T; 1]) -> T {
+        T::select(x.less_or_equal(T::from_f64(2.0)), x.mul_add(T::from_f64(0.5), T::ONE), (x * T::from_f64(1e7)).sin())
     }
+}
+
+/// a + b c
+#[derive(Clone, Copy)]
+struct Sum;
+
+impl Formula<3> for Sum {
     #[inline(always)]
-    fn beyond<T: Real>(self, x: T) -> bool {
-        !(x <= T::from_f64(2.0))
+    fn apply<T: Number>(self, [a, b, c]: [T; 3]) -> T {
+        b.mul_add(c, a)
     }
+}
+
+/// a - 2 b
+#[derive(Clone, Copy)]
+struct Less;
+
+impl Formula<2> for Less {
+    const WATCHED: bool = false;
     #[inline(always)]
-    fn exact<T: Real>(self, x: T) -> T {
-        -x
+    fn apply<T: Number>(self, [a, b]: [T; 2]) -> T {
+        a - T::from_f64(2.0) * b
+    }
+}
+
+#[test]
+fn formulas_of_several_numbers_read_every_kind_of_row() {
+    let data = numbers(9000, |i| (i % 251) as f32);
+    let (shape, len) = ([6, 50, 20], 6000);
+    let strides: [[isize; 3]; 6] = [[1000, 20, 1], [0, 20, 1], [1, 6, 300], [20, 0, 1], [1, 1, 0], [0, 0, 0]];
+    let views = strides.each_ref().map(|strides| View::new(&data, 3, &shape, strides).unwrap());
+    for (i, a) in views.into_iter().enumerate() {
+        for (j, b) in views.into_iter().enumerate() {
+            let mut out = vec![0.5; len];
+            formula([a, b], &mut out, Less);
+            assert!(out.iter().zip(a.iter().zip(b.iter())).all(|(y, (a, b))| *y == a - 2.0 * b), "{i} {j}");
+            for c in views {
+                formula([a, b, c], &mut out, Sum);
+                assert!(out.iter().zip(a.iter().zip(b.iter()).zip(c.iter())).all(|(y, ((a, b), c))| *y == a + b * c), "{i} {j}");
+            }
+        }
     }
 }
 
@@ -205,12 +240,14 @@ fn functions_of_real_numbers_reach_every_element_of_any_view() {
     // Small multiples of ¼, for which a multiply-add is exact either way, and what is no number at odd places.
     let mut data: Vec<f32> = (0..70_000).map(|i| (i % 97) as f32 * 0.25 - 12.0).collect();
     (data[5], data[1023], data[40_001]) = (f32::NAN, f32::INFINITY, f32::NEG_INFINITY);
-    let expected = |x: f32| if x <= 2.0 { x * 0.5 + 1.0 } else { -x };
+    let expected = |x: f32| if x <= 2.0 { x * 0.5 + 1.0 } else { (x * 1e7).sin() };
     let check = |offset: usize, shape: &[usize], strides: &[isize]| {
         let a = View::new(&data, offset, shape, strides).unwrap();
-        let mut out = vec![7.0; a.len()];
+        let (mut out, mut again) = (vec![7.0; a.len()], vec![7.0; a.len()]);
         map(a, &mut out, Shifted);
-        let same = |(&y, x): (&f32, f32)| y == expected(x) || (y.is_nan() && x.is_nan());
+        formula([a], &mut again, Shifted);
+        assert!(out.iter().zip(&again).all(|(x, y)| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan())));
+        let same = |(&y, x): (&f32, f32)| y == expected(x) || (y.is_nan() && expected(x).is_nan());
         assert!(out.iter().zip(a.iter()).all(same), "{shape:?} {strides:?} from {offset}");
     };
     for n in [0, 1, 7, 8, 9, 15, 16, 17, 31, 33, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 13, 65_537] {

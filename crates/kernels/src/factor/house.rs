@@ -7,6 +7,7 @@
 use super::columns::norm;
 use super::substitute::{Rows, Tile, load, store};
 use crate::buffer::{Block, OutOfMemory};
+use crate::number::Number;
 use crate::product::transpose;
 use crate::real::Real;
 use crate::shape::count;

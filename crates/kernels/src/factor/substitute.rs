@@ -13,7 +13,7 @@
 //! made of the same step, with the triangle that they have found so far.
 
 use super::matrix::Matrix;
-use crate::real::Real;
+use crate::number::Number;
 use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on};
 use crate::threads;
 

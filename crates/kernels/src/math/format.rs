@@ -3,6 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{exp, ln_of_positive};
+use crate::number::Number;
 use crate::real::{Element, Real};
 
 /// A format's constants and polynomials. The polynomials are minimax or Chebyshev fits to more digits than the format has, on
@@ -306,19 +307,35 @@ macro_rules! fused {
                 Self(-self.0)
             }
         }
-        impl Real for Fused<$t> {
-            type Fused = Self;
+        impl Number for Fused<$t> {
             const ZERO: Self = Self($t::ZERO);
             const ONE: Self = Self($t::ONE);
+
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                Self(x as $t)
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                Self(self.0.sqrt())
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                Self(self.0.abs())
+            }
+            #[inline(always)]
+            fn mul_add(self, y: Self, z: Self) -> Self {
+                Self($t::mul_add(self.0, y.0, z.0))
+            }
+            crate::real::elementary!();
+        }
+        impl Real for Fused<$t> {
+            type Fused = Self;
             const EPSILON: Self = Self($t::EPSILON);
             const INFINITY: Self = Self($t::INFINITY);
             const NEG_INFINITY: Self = Self($t::NEG_INFINITY);
             const NAN: Self = Self($t::NAN);
 
-            #[inline(always)]
-            fn mul_add(self, y: Self, z: Self) -> Self {
-                Self($t::mul_add(self.0, y.0, z.0))
-            }
             #[inline(always)]
             fn fused(self) -> Self {
                 self
@@ -328,20 +345,8 @@ macro_rules! fused {
                 x
             }
             #[inline(always)]
-            fn from_f64(x: f64) -> Self {
-                Self(x as $t)
-            }
-            #[inline(always)]
             fn to_f64(self) -> f64 {
                 f64::from(self.0)
-            }
-            #[inline(always)]
-            fn sqrt(self) -> Self {
-                Self(self.0.sqrt())
-            }
-            #[inline(always)]
-            fn abs(self) -> Self {
-                Self(self.0.abs())
             }
             #[inline(always)]
             fn exact_powf(self, y: Self) -> Self {
@@ -363,7 +368,7 @@ macro_rules! fused {
             fn is_finite(self) -> bool {
                 self.0.is_finite()
             }
-            crate::real::elementary!();
+            crate::real::limits!();
         }
         impl Format for Fused<$t> {
             $(const $constant: Self = Self($t::$constant);)*

@@ -238,7 +238,7 @@ pub fn cos<T: Format>(x: T) -> T {
     let (quarter, r) = x.quarters();
     let (sin, cos) = sin_and_cos(r);
     let y = if quarter & 1 == 0 { cos } else { sin };
-    if (quarter + 1) & 2 == 0 { y } else { -y }
+    if quarter.wrapping_add(1) & 2 == 0 { y } else { -y }
 }
 
 /// xʸ for positive finite x and finite y in f32, computed in f64; NaN in f64.

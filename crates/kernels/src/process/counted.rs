@@ -97,6 +97,7 @@ impl Gauge {
 pub struct Counted;
 
 /// The gauge of this thread; none while it ends.
+#[inline]
 fn gauge() -> Option<&'static Gauge> {
     COUNTS.try_with(Cell::get).ok().flatten()
 }
@@ -104,6 +105,7 @@ fn gauge() -> Option<&'static Gauge> {
 // SAFETY: every call is handed to `System` with the same arguments, and its answer handed back. Counting takes no memory,
 // does not unwind, and changes nothing but numbers; a thread that is held never returns from the call.
 unsafe impl GlobalAlloc for Counted {
+    #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if let Some(gauge) = gauge() {
             gauge.take(layout.size());
@@ -112,6 +114,7 @@ unsafe impl GlobalAlloc for Counted {
         unsafe { System.alloc(layout) }
     }
 
+    #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         if let Some(gauge) = gauge() {
             gauge.take(layout.size());
@@ -120,6 +123,7 @@ unsafe impl GlobalAlloc for Counted {
         unsafe { System.alloc_zeroed(layout) }
     }
 
+    #[inline]
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if let Some(gauge) = gauge() {
             // Both may be there for a moment.
@@ -130,6 +134,7 @@ unsafe impl GlobalAlloc for Counted {
         unsafe { System.realloc(pointer, layout, size) }
     }
 
+    #[inline]
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
         if let Some(gauge) = gauge() {
             gauge.give_back(layout.size());

@@ -13,7 +13,7 @@ use super::epilogue::Finish;
 use super::pack::transpose;
 use super::read::{Address, Read, Same};
 use super::{Axes, Axis, Operand, Scaled, Stored};
-use crate::real::Real;
+use crate::number::Number;
 use crate::simd::{Lanes, Vector};
 use crate::threads;
 

@@ -2,7 +2,7 @@
 
 use super::axes::Offsets;
 use super::epilogue::Finish;
-use crate::real::Real;
+use crate::number::Number;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::avx512::F32x16;
 use crate::simd::{Lanes, MAX_LANES, Vector, prefetch, prefetch_far};

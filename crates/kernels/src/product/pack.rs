@@ -11,7 +11,7 @@ use half::{bf16, f16};
 use super::Stored;
 use super::axes::Offsets;
 use super::read::{Address, Read, Same};
-use crate::real::Real;
+use crate::number::Number;
 use crate::simd::{Lanes, MAX_LANES, Vector, prefetch, prefetch_far};
 
 /// How many loads ahead of its use memory is asked for: rows and columns that are far apart are more than the processor

@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 
 use super::Stored;
-use crate::real::Real;
+use crate::number::Number;
 use crate::simd::{Lanes, MAX_LANES, Vector};
 
 /// The address of an operand's index 0…0, whatever the type of its elements, which several threads read.

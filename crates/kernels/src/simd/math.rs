@@ -9,7 +9,7 @@
 use std::f64::consts::{LN_2, LOG2_E};
 
 use super::Vector;
-use crate::real::Real;
+use crate::number::Number;
 
 const EXP_F32: [f64; 6] =
     [0.008290234031262627, 0.04189792137580852, 0.16667637365230473, 0.49999149644680724, 0.9999997069695138, 1.0];
@@ -90,6 +90,7 @@ unsafe fn polynomial<V: Vector, const N: usize, const D: usize>(c: &[f64; D], t:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::real::Real;
     use crate::simd::{Isa, Kernel, Lanes, available, dispatch_on};
 
     struct Map<'a, T>(&'a [T], &'a mut [T]);

@@ -3,6 +3,7 @@
 
 use half::{bf16, f16};
 
+use crate::number::Number;
 use crate::real::Real;
 
 /// The most lanes of any register.

@@ -3,7 +3,7 @@
 use super::CHUNK;
 use super::rows::{Blocks, Rows, Sink, Source, row_of_lane, turn_matrices, write};
 use crate::elementwise::STREAMED;
-use crate::real::Real;
+use crate::number::Number;
 use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on, isa};
 use crate::threads;
 

@@ -2,7 +2,7 @@
 
 use super::CHUNK;
 use super::rows::{Rows, Source, row_of_lane, turn_matrices};
-use crate::real::Real;
+use crate::number::Number;
 use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on, isa};
 use crate::threads;
 

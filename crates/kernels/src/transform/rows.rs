@@ -5,6 +5,7 @@
 //! become rows of 4 in registers, each load reaching past the rows that it is for.
 
 use super::CHUNK;
+use crate::number::Number;
 use crate::product::transpose;
 use crate::real::Real;
 use crate::simd::{Stream, Vector};

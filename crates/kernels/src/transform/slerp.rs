@@ -7,6 +7,7 @@
 use super::CHUNK;
 use super::rows::{Rows, Sink, Source, write};
 use crate::elementwise::STREAMED;
+use crate::number::Number;
 use crate::real::Real;
 use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on, isa};
 use crate::threads;

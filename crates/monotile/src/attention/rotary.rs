@@ -88,13 +88,8 @@ fn turn(x: &Tensor, by: Turn) -> Result<Tensor> {
 }
 
 fn run<T: Stored + monotile_kernels::real::Real>(x: &Tensor, by: &Turn) -> Result<Tensor> {
-    fn view<T: Stored>(x: &Tensor) -> monotile_kernels::view::View<'_, T> {
-        let Storage::Cpu(memory) = x.storage();
-        x.view(T::open(memory).expect("rows and tables are of one type"))
-    }
-    let table = |x| view::<T>(x).as_slice().expect("tables are in row-major order");
-    let mut out = Fresh::like("rotary", x)?;
-    kernel::rotary(view(x), kernel::Angles { cos: table(&by.cos), sin: table(&by.sin), inverse: by.inverse }, &mut out);
+    let mut out = Fresh::<T>::like("rotary", x)?;
+    kernel::rotary(x.window(), kernel::Angles { cos: by.cos.elements(), sin: by.sin.elements(), inverse: by.inverse }, &mut out);
     Ok(out.tensor())
 }
 

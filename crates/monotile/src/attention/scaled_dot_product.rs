@@ -5,7 +5,6 @@
 use monotile_kernels::attention::{self as kernel, Inputs, Mask};
 use monotile_kernels::real::Real;
 use monotile_kernels::simd::Lanes;
-use monotile_kernels::view::View;
 
 use super::composed;
 use super::mask::{Attention, Operands};
@@ -135,19 +134,13 @@ fn attend(operands: [&Tensor; 3], options: &Attention<'_>, before: Option<&Atten
     Ok(Attended { out, log_sum_exp })
 }
 
-/// The elements of a tensor that was cast to T.
-fn view<T: Stored>(x: &Tensor) -> View<'_, T> {
-    let Storage::Cpu(memory) = x.storage();
-    x.view(T::open(memory).expect("operands were cast to their common type"))
-}
-
 fn inputs<'a, T: Stored + Real>([q, k, v]: [&'a Tensor; 3], mask: Option<&'a Tensor>, scale: f64, causal: bool) -> Inputs<'a, T> {
     let mask = match mask.map(|mask| (mask, mask.storage())) {
         None => Mask::None,
         Some((mask, Storage::Cpu(Cpu::Bool(buffer)))) => Mask::Boolean(mask.view(buffer)),
-        Some((mask, _)) => Mask::Additive(view(mask)),
+        Some((mask, _)) => Mask::Additive(mask.window()),
     };
-    Inputs { q: view(q), k: view(k), v: view(v), scale: T::from_f64(scale), causal, mask }
+    Inputs { q: q.window(), k: k.window(), v: v.window(), scale: T::from_f64(scale), causal, mask }
 }
 
 fn forward<T: Stored + Lanes>(x: &Operands, before: Option<&Attended>) -> Result<(Tensor, Tensor)> {
@@ -173,7 +166,7 @@ fn forward<T: Stored + Lanes>(x: &Operands, before: Option<&Attended>) -> Result
 }
 
 fn copy<T: Stored>(from: &Tensor, to: &mut [T]) {
-    monotile_kernels::elementwise::copy(view::<T>(from), to);
+    monotile_kernels::elementwise::copy(from.window::<T>(), to);
 }
 
 struct Rule {
@@ -220,9 +213,12 @@ impl Rule {
         let (out, lse) = (saved.output(0), saved.output(1));
         let dout = cotangents[0].as_ref().map_or_else(|| Ok(out.zeros_like()), |g| g.to_dtype(out.dtype()))?;
         let dlse = cotangents[1].as_ref().map(|g| g.to_dtype(lse.dtype())?.contiguous()).transpose()?;
-        let slice = |x| view::<T>(x).as_slice().expect("a tensor in row-major order");
-        let cotangents =
-            kernel::Cotangents { out: view(&out), lse: slice(&lse), dout: view(&dout), dlse: dlse.as_ref().map(slice) };
+        let cotangents = kernel::Cotangents {
+            out: out.window(),
+            lse: lse.elements(),
+            dout: dout.window(),
+            dlse: dlse.as_ref().map(Tensor::elements),
+        };
         let wanted = |(i, x): (usize, &Tensor)| saved.needs(i).then(|| Fresh::<T>::like(NAME, x)).transpose();
         let mut blocks = operands.iter().enumerate().map(wanted).collect::<Result<Vec<_>>>()?;
         let [dq, dk, dv] = blocks.as_mut_slice() else { unreachable!("a block for each operand") };

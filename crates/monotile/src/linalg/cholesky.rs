@@ -3,7 +3,7 @@
 use monotile_kernels::factor::cholesky as kernel;
 use monotile_kernels::simd::Lanes;
 
-use super::parts::{batch, columns, failed, lower, symmetric, view, which};
+use super::parts::{batch, columns, failed, lower, symmetric, which};
 use super::triangular::{Triangular, solve_triangular};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
@@ -49,7 +49,7 @@ pub fn cholesky(a: &Tensor) -> Result<Tensor> {
 
 fn forward<T: Stored + Lanes>(a: &Tensor, n: usize) -> Result<Tensor> {
     let mut l = columns::<T>("cholesky", batch(a), [n, n])?;
-    kernel::cholesky(view(a), &mut l).map_err(|failure| {
+    kernel::cholesky(a.window(), &mut l).map_err(|failure| {
         failed("cholesky", failure, |matrix, order| {
             let which = which(a, matrix);
             let why = format!("cholesky: {which} is not positive definite (its leading minor of order {order} is not positive)");

@@ -4,7 +4,7 @@ use monotile_kernels::factor::eigh as kernel;
 use monotile_kernels::simd::Lanes;
 
 use super::degenerate::{Pairs, scales, with_diagonal};
-use super::parts::{batch, columns, failed, shape, symmetric, view, which};
+use super::parts::{batch, columns, failed, shape, symmetric, which};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tape::{Gradient, Saved};
@@ -93,7 +93,7 @@ fn forward<T: Stored + Lanes>(op: &str, a: &Tensor, wanted: bool) -> Result<[Ten
     let n = a.dim(-1);
     let mut values = Fresh::<T>::new(op, &shape(batch(a), &[n]))?;
     let mut vectors = if wanted { columns::<T>(op, batch(a), [n, n])? } else { Fresh::new(op, &[0])? };
-    kernel::eigh(view(a), &mut values, &mut vectors).map_err(|failure| {
+    kernel::eigh(a.window(), &mut values, &mut vectors).map_err(|failure| {
         failed(op, failure, |matrix, _| {
             Error::new(ErrorKind::NotConverged, format!("{op}: the eigenvalues of {} did not converge", which(a, matrix)))
         })

@@ -3,7 +3,7 @@
 use monotile_kernels::factor::inverse as kernel;
 use monotile_kernels::simd::Lanes;
 
-use super::parts::{batch, columns, singular, view};
+use super::parts::{batch, columns, singular};
 use crate::check;
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
@@ -38,7 +38,7 @@ pub fn inv(a: &Tensor) -> Result<Tensor> {
 
 fn forward<T: Stored + Lanes>(a: &Tensor, n: usize) -> Result<Tensor> {
     let mut inverse = columns::<T>("inv", batch(a), [n, n])?;
-    kernel::inverse(view(a), &mut inverse).map_err(|failure| singular("inv", a, failure, "pivot"))?;
+    kernel::inverse(a.window(), &mut inverse).map_err(|failure| singular("inv", a, failure, "pivot"))?;
     Ok(inverse.tensor().mt())
 }
 

@@ -4,7 +4,7 @@ use monotile_kernels::factor::lu::{self as kernel, Factored};
 use monotile_kernels::shape::count;
 use monotile_kernels::simd::Lanes;
 
-use super::parts::{batch, constant, failed, lower, repeated, shape, singular, sum, upper, view};
+use super::parts::{batch, constant, failed, lower, repeated, shape, singular, sum, upper};
 use super::triangular::{Triangular, solve_triangular};
 use crate::check;
 use crate::error::Result;
@@ -82,7 +82,7 @@ impl Factors {
 
     fn forward<T: Stored + Lanes>(op: &str, a: &Tensor) -> Result<Self> {
         let (mut factors, mut order) = (Fresh::<T>::like(op, a)?, Fresh::<i64>::new(op, &shape(batch(a), &[a.dim(-2)]))?);
-        kernel::lu(view(a), &mut factors, &mut order)
+        kernel::lu(a.window(), &mut factors, &mut order)
             .map_err(|failure| failed(op, failure, |_, _| unreachable!("every matrix has such factors")))?;
         Ok(Self { rows: factors.tensor(), order: order.tensor() })
     }

@@ -2,20 +2,12 @@
 
 use monotile_kernels::buffer::list;
 use monotile_kernels::factor::Failure;
-use monotile_kernels::view::View;
 
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::dtype::Stored;
 use crate::tensor::fresh::Fresh;
-use crate::tensor::storage::Storage;
 use crate::tensor::{DType, Dims, Tensor};
-
-/// The elements of a tensor of `T`s.
-pub(super) fn view<T: Stored>(x: &Tensor) -> View<'_, T> {
-    let Storage::Cpu(memory) = x.storage();
-    x.view(T::open(memory).expect("the caller matched the dtype"))
-}
 
 /// The leading dimensions of matrices `(…, m, n)`.
 pub(super) fn batch(x: &Tensor) -> &[usize] {

@@ -4,7 +4,7 @@ use monotile_kernels::factor::Failure;
 use monotile_kernels::factor::qr::{self as kernel, Kind};
 use monotile_kernels::simd::Lanes;
 
-use super::parts::{batch, columns, failed, lower, sum, thin, view};
+use super::parts::{batch, columns, failed, lower, sum, thin};
 use super::triangular::{Triangular, solve_triangular};
 use crate::check;
 use crate::error::{Error, Result};
@@ -73,7 +73,7 @@ pub fn qr(a: &Tensor, options: &QrOptions) -> Result<Qr> {
 fn forward<T: Stored + Lanes>(a: &Tensor, [m, n]: [usize; 2], kind: Kind) -> Result<[Tensor; 2]> {
     let k = if kind.full { m } else { m.min(n) };
     let (mut q, mut r) = (columns::<T>("qr", batch(a), [m, k])?, columns::<T>("qr", batch(a), [k, n])?);
-    kernel::qr(view(a), kind, &mut q, &mut r).map_err(no_memory)?;
+    kernel::qr(a.window(), kind, &mut q, &mut r).map_err(no_memory)?;
     Ok([q.tensor().mt(), r.tensor().mt()])
 }
 
@@ -91,7 +91,7 @@ pub(super) fn triangle(a: &Tensor) -> Result<Tensor> {
 
 fn triangle_as<T: Stored + Lanes>(a: &Tensor, [m, n]: [usize; 2]) -> Result<Tensor> {
     let mut r = columns::<T>("qr", batch(a), [m.min(n), n])?;
-    kernel::qr(view(a), Kind { full: false, non_negative: false }, &mut [], &mut r).map_err(no_memory)?;
+    kernel::qr(a.window(), Kind { full: false, non_negative: false }, &mut [], &mut r).map_err(no_memory)?;
     Ok(r.tensor().mt())
 }
 

@@ -4,7 +4,7 @@ use monotile_kernels::factor::svd::{self as kernel, Vectors};
 use monotile_kernels::simd::Lanes;
 
 use super::degenerate::{Pairs, replaced, scales, with_diagonal};
-use super::parts::{batch, columns, failed, shape, sum, symmetric, thin, view, which};
+use super::parts::{batch, columns, failed, shape, sum, symmetric, thin, which};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tape::{Gradient, Saved};
@@ -103,7 +103,7 @@ fn forward<T: Stored + Lanes>(op: &str, a: &Tensor, vectors: Vectors) -> Result<
     let ([ku, kv], k) = (vectors.columns([m, n]), m.min(n));
     let (mut u, mut v) = (columns::<T>(op, batch(a), [m, ku])?, columns::<T>(op, batch(a), [n, kv])?);
     let mut s = Fresh::<T>::new(op, &shape(batch(a), &[k]))?;
-    kernel::svd(view(a), vectors, &mut s, &mut u, &mut v).map_err(|failure| {
+    kernel::svd(a.window(), vectors, &mut s, &mut u, &mut v).map_err(|failure| {
         failed(op, failure, |matrix, _| {
             Error::new(ErrorKind::NotConverged, format!("{op}: the singular values of {} did not converge", which(a, matrix)))
         })

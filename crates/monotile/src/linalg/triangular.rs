@@ -3,7 +3,7 @@
 use monotile_kernels::factor::triangular::{self as kernel, Triangle};
 use monotile_kernels::simd::Lanes;
 
-use super::parts::{broadcast, check_rows, lower, singular, upper, view, with_columns};
+use super::parts::{broadcast, check_rows, lower, singular, upper, with_columns};
 use crate::check;
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
@@ -61,9 +61,9 @@ pub(super) fn solve_named(op: &'static str, a: &Tensor, b: &Tensor, options: &Tr
 
 fn forward<T: Stored + Lanes>(op: &str, a: &Tensor, b: &Tensor, options: &Triangular) -> Result<Tensor> {
     let mut x = Fresh::<T>::like(op, b)?;
-    monotile_kernels::elementwise::copy(view(b), &mut x);
+    monotile_kernels::elementwise::copy(b.window(), &mut x);
     let triangle = Triangle { upper: options.upper, unit: options.unit_diagonal };
-    kernel::solve_triangular(view(a), &mut x, triangle).map_err(|failure| singular(op, a, failure, "diagonal element"))?;
+    kernel::solve_triangular(a.window(), &mut x, triangle).map_err(|failure| singular(op, a, failure, "diagonal element"))?;
     Ok(x.tensor())
 }
 

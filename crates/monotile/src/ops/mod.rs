@@ -9,6 +9,7 @@ pub(crate) mod gate;
 pub(crate) mod index;
 pub(crate) mod linear;
 pub(crate) mod loss;
+pub(crate) mod map;
 pub(crate) mod matmul;
 pub(crate) mod norm;
 pub(crate) mod reduce;
@@ -21,6 +22,7 @@ pub use embedding::embedding;
 pub use gate::swiglu;
 pub use linear::linear;
 pub use loss::{CrossEntropy, cross_entropy};
+pub use map::{Formula, Number, map};
 pub use norm::{layer_norm, rms_norm};
 
 /// The record of every operation here.
@@ -36,6 +38,7 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
         index::specs(),
         linear::specs(),
         loss::specs(),
+        map::specs(),
         matmul::specs(),
         norm::specs(),
         reduce::specs(),

@@ -145,6 +145,12 @@ impl Tensor {
         View::new(buffer, *offset, shape, strides).expect("a tensor's layout stays inside its buffer")
     }
 
+    /// This tensor's elements, of the type that its dtype says.
+    pub(crate) fn window<T: Stored>(&self) -> View<'_, T> {
+        let Storage::Cpu(memory) = self.storage();
+        self.view(T::open(memory).expect("the caller asked for the dtype"))
+    }
+
     /// The memory of a tensor that nobody else holds and that lies in order from its first element, for writing.
     pub(crate) fn unique_mut<T: Stored>(&mut self) -> Option<&mut [T]> {
         let inner = Arc::get_mut(&mut self.0)?;

@@ -9,51 +9,58 @@
 //!
 //! Source: Stumpff (1959), Himmelsmechanik I.
 
-use monotile_kernels::real::Real;
-
 use crate::error::Result;
-use crate::ops::elementwise::{Reads, Unary, unary};
-use crate::tape::Saved;
+use crate::ops::elementwise::by_f64;
+use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, uniform};
 
 /// cₖ(u), elementwise.
 pub(super) fn stumpff(k: usize, u: &Tensor) -> Result<Tensor> {
-    unary(u, Stumpff(k))
+    let u = u.computable("stumpff")?;
+    let c = by_f64("stumpff", &u, move |u| stumpff_of(k, u))?;
+    Ok(Tensor::record(c, &[&u], Stumpff(k)))
 }
 
 /// arccos² d, elementwise for d > −1; smooth at 1 and beyond, where it is below 0.
 pub(super) fn angle_squared(d: &Tensor) -> Result<Tensor> {
-    unary(d, AngleSquared(0))
+    angle_squared_derivative(0, d)
 }
 
 /// arccos d / √(1 − d²), elementwise for d > −1: half an angle over its sine, smooth where that is 0.
 pub(super) fn angle_over_sine(d: &Tensor) -> Result<Tensor> {
     // d arccos²/dd = −2 arccos d / √(1 − d²)
-    unary(d, AngleSquared(1))?.mul_scalar(-0.5)
+    angle_squared_derivative(1, d)?.mul_scalar(-0.5)
+}
+
+/// The derivative of arccos² d of this order, elementwise.
+fn angle_squared_derivative(order: usize, d: &Tensor) -> Result<Tensor> {
+    let d = d.computable("angle_squared")?;
+    let u = by_f64("angle_squared", &d, move |d| angle_squared_of(order, d))?;
+    Ok(Tensor::record(u, &[&d], AngleSquared(order)))
 }
 
 /// cₖ(u)
-#[derive(Clone, Copy)]
 struct Stumpff(usize);
 
-impl Unary for Stumpff {
-    const NAME: &'static str = "stumpff";
-    const READS: Reads = Reads::Input;
-    #[inline(always)]
-    fn apply<T: Real>(self, u: T) -> T {
-        T::from_f64(stumpff_of(self.0, u.to_f64()))
+impl Gradient for Stumpff {
+    fn name(&self) -> &'static str {
+        "stumpff"
     }
-    #[inline(always)]
-    fn slope<T: Real>(self, u: T) -> T {
-        let (k, u) = (self.0, u.to_f64());
-        T::from_f64(0.5 * (k as f64 * stumpff_of(k + 2, u) - stumpff_of(k + 1, u)))
+    fn keeps_output(&self, _: usize) -> bool {
+        false
     }
     // ū = ½ ȳ (k cₖ₊₂ − cₖ₊₁)
-    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
         let (k, u) = (self.0, saved.input(0));
-        g.mul(&stumpff(k + 2, &u)?.mul_scalar(k as f64)?.sub(&stumpff(k + 1, &u)?)?)?.mul_scalar(0.5)
+        let slope = if saved.is_recorded() {
+            stumpff(k + 2, &u)?.mul_scalar(k as f64)?.sub(&stumpff(k + 1, &u)?)?.mul_scalar(0.5)?
+        } else {
+            by_f64("stumpff", &u, move |u| 0.5 * (k as f64 * stumpff_of(k + 2, u) - stumpff_of(k + 1, u)))?
+        };
+        Ok(vec![Some(g.mul(&slope)?)])
     }
 }
 
@@ -84,23 +91,19 @@ fn stumpff_of(k: usize, u: f64) -> f64 {
 }
 
 /// The derivative of arccos² d of this order.
-#[derive(Clone, Copy)]
 struct AngleSquared(usize);
 
-impl Unary for AngleSquared {
-    const NAME: &'static str = "angle_squared";
-    const READS: Reads = Reads::Input;
-    #[inline(always)]
-    fn apply<T: Real>(self, d: T) -> T {
-        T::from_f64(angle_squared_of(self.0, d.to_f64()))
+impl Gradient for AngleSquared {
+    fn name(&self) -> &'static str {
+        "angle_squared"
     }
-    #[inline(always)]
-    fn slope<T: Real>(self, d: T) -> T {
-        T::from_f64(angle_squared_of(self.0 + 1, d.to_f64()))
+    fn keeps_output(&self, _: usize) -> bool {
+        false
     }
     // d̄ = ȳ u⁽ⁿ⁺¹⁾(d)
-    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
-        g.mul(&unary(&saved.input(0), AngleSquared(self.0 + 1))?)
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
+        Ok(vec![Some(g.mul(&angle_squared_derivative(self.0 + 1, &saved.input(0))?)?)])
     }
 }
 

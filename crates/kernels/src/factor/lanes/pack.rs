@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
+use crate::number::Number;
 use crate::real::Real;
 use crate::simd::{MAX_LANES, Vector};
 

@@ -8,8 +8,8 @@ use std::hint::black_box;
 
 use super::Order;
 use super::pack::Pack;
+use crate::number::Number;
 use crate::product::transpose;
-use crate::real::Real;
 use crate::simd::Vector;
 
 /// The elements of L matrices, which lie one after another, in packs. Of matrices of `lower` columns those right of the diagonal may be

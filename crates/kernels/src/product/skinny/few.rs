@@ -44,12 +44,12 @@ unsafe fn dots<V: Vector, R: Read<V>, const S: usize, const C: usize, const U: u
         let b = piece.b.cast::<R::Item>().offset(depth.at(start.start));
         let b: [_; C] = std::array::from_fn(|c| b.offset(columns.at(first.start + j + c)));
         let x: [_; S] = std::array::from_fn(|s| piece.x.offset(s.min(piece.rows - 1) as isize * piece.x_step));
-        let mut sums = [[[V::splat(crate::real::Real::ZERO); S]; C]; U];
+        let mut sums = [[[V::splat(crate::number::Number::ZERO); S]; C]; U];
         let mut at = 0;
         while at + U * V::LANES <= k {
             for u in 0..U {
                 let at = at + u * V::LANES;
-                let mut row = [V::splat(crate::real::Real::ZERO); S];
+                let mut row = [V::splat(crate::number::Number::ZERO); S];
                 for s in 0..S {
                     row[s] = V::load(x[s].add(at));
                 }
@@ -97,7 +97,7 @@ unsafe fn axpy<V: Vector<Element: Lanes>, R: Read<V>, const S: usize, const U: u
             || {
                 for s in 0..piece.rows {
                     std::slice::from_raw_parts_mut(piece.y.add(s * piece.y_step), piece.columns.1.len())
-                        .fill(crate::real::Real::ZERO);
+                        .fill(crate::number::Number::ZERO);
                 }
                 let mut k = 0;
                 while k + U <= piece.depth.1.len() {
@@ -121,7 +121,7 @@ unsafe fn axpys<V: Vector<Element: Lanes>, R: Read<V>, const S: usize, const U: 
         let ((columns, first), (depth, start)) = (&piece.columns, &piece.depth);
         let b = piece.b.cast::<R::Item>().offset(columns.at(first.start));
         let b: [_; U] = std::array::from_fn(|u| b.offset(depth.at(start.start + k + u)));
-        let mut x = [[crate::real::Real::ZERO; S]; U];
+        let mut x = [[crate::number::Number::ZERO; S]; U];
         for u in 0..U {
             for s in 0..S.min(piece.rows) {
                 x[u][s] = *piece.x.offset(s as isize * piece.x_step + (k + u) as isize);
@@ -129,7 +129,7 @@ unsafe fn axpys<V: Vector<Element: Lanes>, R: Read<V>, const S: usize, const U: 
         }
         let mut j = 0;
         while j + V::LANES <= n {
-            let mut row = [V::splat(crate::real::Real::ZERO); U];
+            let mut row = [V::splat(crate::number::Number::ZERO); U];
             for u in 0..U {
                 row[u] = R::load(b[u].add(j));
             }

@@ -2,6 +2,7 @@
 //! memory once and the processor multiplies all the time.
 
 use super::{Form, Piece};
+use crate::number::Number;
 use crate::product::read::Read;
 use crate::real::Real;
 use crate::simd::{Lanes, Vector, prefetch_far};
@@ -127,11 +128,11 @@ unsafe fn dots<V: Vector, R: Read<V>, const S: usize, const C: usize>(piece: &Pi
         let b: [_; C] = std::array::from_fn(|c| at(k, j + c));
         let next: [_; 2] = std::array::from_fn(|i| at(ahead.0, ahead.1 + i));
         let x: [_; S] = std::array::from_fn(|s| piece.x.add((k / DEPTH * piece.rows + row + s) * PART));
-        let mut sums = [[V::splat(Real::ZERO); S]; C];
+        let mut sums = [[V::splat(Number::ZERO); S]; C];
         let mut at = 0;
         while at + V::LANES <= len {
             next.into_iter().for_each(|next| prefetch_far(next.wrapping_add(at)));
-            let mut row = [V::splat(Real::ZERO); S];
+            let mut row = [V::splat(Number::ZERO); S];
             for s in 0..S {
                 row[s] = V::load(x[s].add(at));
             }
@@ -200,7 +201,7 @@ unsafe fn strip<V: Vector<Element: Lanes>, R: Read<V>, const S: usize>(piece: &P
         let b = piece.b.cast::<R::Item>().offset(columns.at(first.start + j));
         let x = piece.x.offset(k as isize * piece.x_step).add(row);
         let y = piece.y.add(row * piece.y_step + j);
-        let mut sums = [V::splat(Real::ZERO); S];
+        let mut sums = [V::splat(Number::ZERO); S];
         for i in 0..len {
             let last = start.len() - 1;
             prefetch_far(b.wrapping_offset(depth.at(start.start + (ahead.0 + i).min(last))));

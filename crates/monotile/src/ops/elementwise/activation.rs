@@ -2,7 +2,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, PI};
 
-use monotile_kernels::real::Real;
+use monotile_kernels::number::Number;
 
 use super::{Reads, Unary, unary};
 use crate::error::Result;
@@ -19,11 +19,11 @@ impl Unary for Tanh {
     const NAME: &'static str = "tanh";
     const READS: Reads = Reads::Output;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x.tanh()
     }
     #[inline(always)]
-    fn slope<T: Real>(self, y: T) -> T {
+    fn slope<T: Number>(self, y: T) -> T {
         T::ONE - y * y
     }
     // x̄ = ȳ (1 - y²)
@@ -41,11 +41,11 @@ impl Unary for Sigmoid {
     const NAME: &'static str = "sigmoid";
     const READS: Reads = Reads::Output;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x.sigmoid()
     }
     #[inline(always)]
-    fn slope<T: Real>(self, y: T) -> T {
+    fn slope<T: Number>(self, y: T) -> T {
         y * (T::ONE - y)
     }
     // x̄ = ȳ y (1 - y)
@@ -64,13 +64,8 @@ impl Unary for Silu {
     const NAME: &'static str = "silu";
     const READS: Reads = Reads::Input;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x.silu()
-    }
-    #[inline(always)]
-    fn slope<T: Real>(self, x: T) -> T {
-        let s = x.sigmoid();
-        s + x.silu() * (T::ONE - s)
     }
     // x̄ = ȳ (σ + x σ (1 - σ))
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
@@ -92,15 +87,8 @@ impl Unary for Gelu {
     const NAME: &'static str = "gelu";
     const READS: Reads = Reads::Input;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x.gelu()
-    }
-    #[inline(always)]
-    fn slope<T: Real>(self, x: T) -> T {
-        let cut = T::from_f64(40.0);
-        let inside = if x.abs() > cut { cut } else { x };
-        let density = T::from_f64(NORMAL_PEAK) * (T::from_f64(-0.5) * inside * inside).exp();
-        x.normal_cdf() + inside * density
     }
     // x̄ = ȳ (Φ(x) + x φ(x)),  Φ = ½ (1 + erf(x/√2)),  φ = e^(-x²/2) / √(2π)
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
@@ -122,17 +110,17 @@ impl Unary for GeluTanh {
     const NAME: &'static str = "gelu_tanh";
     const READS: Reads = Reads::Input;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         let cut = T::from_f64(-40.0);
-        let x = if x < cut { cut } else { x };
+        let x = T::select(x.less(cut), cut, x);
         let u = T::from_f64((2.0 / PI).sqrt()) * (x + T::from_f64(CUBIC) * x * x * x);
         T::from_f64(0.5) * x * (T::ONE + u.tanh())
     }
     #[inline(always)]
-    fn slope<T: Real>(self, x: T) -> T {
+    fn slope<T: Number>(self, x: T) -> T {
         let cut = T::from_f64(40.0);
-        let x = if x > cut { cut } else { x };
-        let x = if x < -cut { -cut } else { x };
+        let x = T::select(x.greater(cut), cut, x);
+        let x = T::select(x.less(-cut), -cut, x);
         let (c, half) = (T::from_f64((2.0 / PI).sqrt()), T::from_f64(0.5));
         let t = (c * (x + T::from_f64(CUBIC) * x * x * x)).tanh();
         let inner = c * (T::ONE + T::from_f64(3.0 * CUBIC) * x * x);
@@ -157,12 +145,12 @@ impl Unary for Relu {
     const NAME: &'static str = "relu";
     const READS: Reads = Reads::Output;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x.maximum(T::ZERO)
     }
     #[inline(always)]
-    fn slope<T: Real>(self, y: T) -> T {
-        if y > T::ZERO { T::ONE } else { T::ZERO }
+    fn slope<T: Number>(self, y: T) -> T {
+        T::select(y.greater(T::ZERO), T::ONE, T::ZERO)
     }
     // x̄ = ȳ where x > 0, else 0
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
@@ -179,12 +167,8 @@ impl Unary for Erf {
     const NAME: &'static str = "erf";
     const READS: Reads = Reads::Input;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x.erf()
-    }
-    #[inline(always)]
-    fn slope<T: Real>(self, x: T) -> T {
-        T::from_f64(FRAC_2_SQRT_PI) * (-(x * x)).exp()
     }
     // x̄ = ȳ 2/√π e^(-x²)
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
@@ -266,6 +250,13 @@ impl Tensor {
     pub fn erf(&self) -> Result<Tensor> {
         unary(self, Erf)
     }
+}
+
+/// Every formula here, recorded.
+#[cfg(test)]
+pub(super) fn formulas() -> Vec<super::formulas::Recorded> {
+    use super::formulas::of;
+    [of(Tanh), of(Sigmoid), of(Silu), of(Gelu), of(GeluTanh), of(Relu), of(Erf)].concat()
 }
 
 #[cfg(test)]

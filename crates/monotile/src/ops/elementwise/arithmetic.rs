@@ -5,7 +5,7 @@
 
 use std::borrow::Borrow;
 
-use monotile_kernels::real::Real;
+use monotile_kernels::number::Number;
 
 use super::{Binary, Reads, Unary, binary, binary_into, unary};
 use crate::error::Result;
@@ -22,7 +22,7 @@ impl Binary for Add {
     const NAME: &'static str = "add";
     const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::wrapping_add);
     #[inline(always)]
-    fn apply<T: Real>(self, a: T, b: T) -> T {
+    fn apply<T: Number>(self, a: T, b: T) -> T {
         a + b
     }
     fn rule(self, _: &Saved, g: &Tensor, _: usize) -> Result<Tensor> {
@@ -41,7 +41,7 @@ impl Binary for Sub {
     const NAME: &'static str = "sub";
     const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::wrapping_sub);
     #[inline(always)]
-    fn apply<T: Real>(self, a: T, b: T) -> T {
+    fn apply<T: Number>(self, a: T, b: T) -> T {
         a - b
     }
     fn rule(self, _: &Saved, g: &Tensor, operand: usize) -> Result<Tensor> {
@@ -60,7 +60,7 @@ impl Binary for Mul {
     const NAME: &'static str = "mul";
     const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::wrapping_mul);
     #[inline(always)]
-    fn apply<T: Real>(self, a: T, b: T) -> T {
+    fn apply<T: Number>(self, a: T, b: T) -> T {
         a * b
     }
     // ā = ȳ b,  b̄ = ȳ a
@@ -79,7 +79,7 @@ struct Div;
 impl Binary for Div {
     const NAME: &'static str = "div";
     #[inline(always)]
-    fn apply<T: Real>(self, a: T, b: T) -> T {
+    fn apply<T: Number>(self, a: T, b: T) -> T {
         a / b
     }
     // ā = ȳ / b,  b̄ = -ȳ a / b²
@@ -103,7 +103,7 @@ impl Unary for AddScalar {
     const NAME: &'static str = "add";
     const READS: Reads = Reads::Nothing;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x + T::from_f64(self.0)
     }
     fn rule(self, _: &Saved, g: &Tensor) -> Result<Tensor> {
@@ -119,7 +119,7 @@ impl Unary for MulScalar {
     const NAME: &'static str = "mul";
     const READS: Reads = Reads::Nothing;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x * T::from_f64(self.0)
     }
     fn rule(self, _: &Saved, g: &Tensor) -> Result<Tensor> {
@@ -135,7 +135,7 @@ impl Unary for Neg {
     const NAME: &'static str = "neg";
     const READS: Reads = Reads::Nothing;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         -x
     }
     fn rule(self, _: &Saved, g: &Tensor) -> Result<Tensor> {
@@ -270,7 +270,7 @@ impl Unary for DivScalar {
     const NAME: &'static str = "div";
     const READS: Reads = Reads::Nothing;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x / T::from_f64(self.0)
     }
     fn rule(self, _: &Saved, g: &Tensor) -> Result<Tensor> {
@@ -296,6 +296,13 @@ impl std::ops::Neg for &Tensor {
     fn neg(self) -> Tensor {
         expect(Tensor::neg(self))
     }
+}
+
+/// Every formula here, recorded.
+#[cfg(test)]
+pub(super) fn formulas() -> Vec<super::formulas::Recorded> {
+    use super::formulas::{of, of2};
+    [of(AddScalar(0.5)), of(MulScalar(-1.5)), of(DivScalar(3.0)), of(Neg), of2(Add), of2(Sub), of2(Mul), of2(Div)].concat()
 }
 
 #[cfg(test)]

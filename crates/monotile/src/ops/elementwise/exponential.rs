@@ -1,6 +1,6 @@
 //! eˣ and ln x.
 
-use monotile_kernels::real::Real;
+use monotile_kernels::number::Number;
 
 use super::{Reads, Unary, unary};
 use crate::error::Result;
@@ -17,11 +17,11 @@ impl Unary for Exp {
     const NAME: &'static str = "exp";
     const READS: Reads = Reads::Output;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x.exp()
     }
     #[inline(always)]
-    fn slope<T: Real>(self, y: T) -> T {
+    fn slope<T: Number>(self, y: T) -> T {
         y
     }
     // x̄ = ȳ y
@@ -38,12 +38,8 @@ impl Unary for Ln {
     const NAME: &'static str = "ln";
     const READS: Reads = Reads::Input;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x.ln()
-    }
-    #[inline(always)]
-    fn slope<T: Real>(self, x: T) -> T {
-        T::ONE / x
     }
     // x̄ = ȳ / x
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
@@ -67,6 +63,13 @@ impl Tensor {
     pub fn ln(&self) -> Result<Tensor> {
         unary(self, Ln)
     }
+}
+
+/// Every formula here, recorded.
+#[cfg(test)]
+pub(super) fn formulas() -> Vec<super::formulas::Recorded> {
+    use super::formulas::of;
+    [of(Exp), of(Ln)].concat()
 }
 
 #[cfg(test)]

@@ -4,11 +4,14 @@ pub(crate) mod activation;
 mod arithmetic;
 pub(crate) mod compare;
 mod exponential;
+#[cfg(test)]
+mod formulas;
 mod power;
 mod select;
 mod trigonometric;
 
 use monotile_kernels::elementwise;
+use monotile_kernels::number::{Dual, Formula, Number};
 use monotile_kernels::real::Real;
 use monotile_kernels::shape::Shape;
 
@@ -19,7 +22,6 @@ use crate::tape::{Gradient, Saved};
 use crate::tensor::dtype::Stored;
 use crate::tensor::fresh::Fresh;
 use crate::tensor::layout::Layout;
-use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{DType, Tensor};
 
 /// A function of one number.
@@ -27,28 +29,17 @@ pub(crate) trait Unary: Copy + Send + Sync + 'static {
     const NAME: &'static str;
     /// Which of its own values the rule reads.
     const READS: Reads;
+    /// Whether a sine, cosine or power is on the way, here or in the slope.
+    const WATCHED: bool = false;
 
     /// y = f(x). Mark it `#[inline(always)]`, here and below: else it keeps the instructions of the baseline.
-    fn apply<T: Real>(self, x: T) -> T;
+    fn apply<T: Number>(self, x: T) -> T;
 
-    /// Whether y takes [`exact`](Unary::exact) at x, as vector units have no function for it.
+    /// dy/dx from the value that the rule reads, x or y: what a walk that is not recorded multiplies ȳ by, in one pass. From x it
+    /// follows from the function itself. Not called where the rule reads nothing.
     #[inline(always)]
-    fn beyond<T: Real>(self, x: T) -> bool {
-        let _ = x;
-        false
-    }
-
-    /// y where [`apply`](Unary::apply) is not good for x.
-    #[inline(always)]
-    fn exact<T: Real>(self, x: T) -> T {
-        self.apply(x)
-    }
-
-    /// dy/dx from the value that the rule reads, x or y: what a walk that is not recorded multiplies ȳ by, in one pass.
-    /// Not called where the rule reads nothing.
-    #[inline(always)]
-    fn slope<T: Real>(self, read: T) -> T {
-        read
+    fn slope<T: Number>(self, read: T) -> T {
+        self.apply(Dual::variable(read)).slope
     }
 
     /// x̄ from ȳ, by differentiable operations.
@@ -66,20 +57,12 @@ pub(crate) enum Reads {
 /// Applies a function of one number to every element.
 pub(crate) fn unary<U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
     let x = x.computable(U::NAME)?;
-    let Storage::Cpu(memory) = x.storage();
-    let y = match memory {
-        Cpu::F32(b) => {
-            let mut out = Fresh::<f32>::like(U::NAME, &x)?;
-            elementwise::map(x.view(b), &mut out, Apply(op));
-            out.tensor()
-        }
-        Cpu::F64(b) => {
-            let mut out = Fresh::<f64>::like(U::NAME, &x)?;
-            elementwise::map(x.view(b), &mut out, Apply(op));
-            out.tensor()
-        }
-        _ => unreachable!("`computable` returns f32 or f64"),
-    };
+    fn run<T: Stored + Real, U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
+        let mut out = Fresh::<T>::like(U::NAME, x)?;
+        elementwise::map(x.window::<T>(), &mut out, Apply(op));
+        Ok(out.tensor())
+    }
+    let y = if x.dtype() == DType::F64 { run::<f64, U>(&x, op)? } else { run::<f32, U>(&x, op)? };
     Ok(Tensor::record(y, &[&x], Mapped(op)))
 }
 
@@ -87,19 +70,22 @@ pub(crate) fn unary<U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
 #[derive(Clone, Copy)]
 struct Apply<U>(U);
 
-impl<U: Unary> elementwise::Function for Apply<U> {
+impl<U: Unary> Formula<1> for Apply<U> {
+    const WATCHED: bool = U::WATCHED;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, [x]: [T; 1]) -> T {
         self.0.apply(x)
     }
-    #[inline(always)]
-    fn beyond<T: Real>(self, x: T) -> bool {
-        self.0.beyond(x)
+}
+
+/// A function of one f64 at a time, of f32 or f64: for what has no formula. Not recorded.
+pub(crate) fn by_f64(op: &str, x: &Tensor, f: impl Fn(f64) -> f64 + Sync + Copy) -> Result<Tensor> {
+    fn run<T: Stored + Real>(op: &str, x: &Tensor, f: impl Fn(f64) -> f64 + Sync + Copy) -> Result<Tensor> {
+        let mut out = Fresh::<T>::like(op, x)?;
+        elementwise::unary(x.window::<T>(), &mut out, move |x| T::from_f64(f(x.to_f64())));
+        Ok(out.tensor())
     }
-    #[inline(always)]
-    fn exact<T: Real>(self, x: T) -> T {
-        self.0.exact(x)
-    }
+    if x.dtype() == DType::F64 { run::<f64>(op, x, f) } else { run::<f32>(op, x, f) }
 }
 
 struct Mapped<U>(U);
@@ -135,8 +121,9 @@ struct Slope<U>(U);
 
 impl<U: Unary> Binary for Slope<U> {
     const NAME: &'static str = U::NAME;
+    const WATCHED: bool = U::WATCHED;
     #[inline(always)]
-    fn apply<T: Real>(self, read: T, g: T) -> T {
+    fn apply<T: Number>(self, read: T, g: T) -> T {
         g * self.0.slope(read)
     }
     fn rule(self, _: &Saved, _: &Tensor, _: usize) -> Result<Tensor> {
@@ -152,15 +139,29 @@ pub(crate) trait Binary: Copy + Send + Sync + 'static {
     const NAME: &'static str;
     /// The same function of integers, where it has one.
     const INTEGERS: Option<fn(i64, i64) -> i64> = None;
+    /// Whether a sine, cosine or power is on the way.
+    const WATCHED: bool = false;
 
     /// y = f(a, b)
-    fn apply<T: Real>(self, a: T, b: T) -> T;
+    fn apply<T: Number>(self, a: T, b: T) -> T;
 
     /// ā or b̄ from ȳ, in any shape that sums to the operand's: the family adds what was broadcast.
     fn rule(self, saved: &Saved, g: &Tensor, operand: usize) -> Result<Tensor>;
 
     /// Whether the rule reads the value of operand `i`, when asked for the gradients marked in `needs`.
     fn keeps(self, i: usize, needs: &[bool]) -> bool;
+}
+
+/// The function itself, for the kernel that watches numbers.
+#[derive(Clone, Copy)]
+struct Apply2<B>(B);
+
+impl<B: Binary> Formula<2> for Apply2<B> {
+    const WATCHED: bool = B::WATCHED;
+    #[inline(always)]
+    fn apply<T: Number>(self, [a, b]: [T; 2]) -> T {
+        self.0.apply(a, b)
+    }
 }
 
 /// Applies a function of two numbers to every pair of elements of two tensors that broadcast.
@@ -174,42 +175,36 @@ pub(crate) fn binary<B: Binary>(a: &Tensor, b: &Tensor, op: B) -> Result<Tensor>
         }
     };
     let (x, y) = (spread(&wide_a, &shape), spread(&wide_b, &shape));
-    let out = match (x.storage(), y.storage()) {
-        (Storage::Cpu(Cpu::F32(p)), Storage::Cpu(Cpu::F32(q))) => {
-            let mut out = Fresh::<f32>::like(B::NAME, &x)?;
+    fn run<T: Stored + Real, B: Binary>(x: &Tensor, y: &Tensor, op: B) -> Result<Tensor> {
+        let mut out = Fresh::<T>::like(B::NAME, x)?;
+        let (x, y) = (x.window::<T>(), y.window::<T>());
+        if B::WATCHED {
+            elementwise::formula([x, y], &mut out, Apply2(op));
+        } else {
             elementwise::binary(
-                x.view(p),
-                y.view(q),
+                x,
+                y,
                 &mut out,
                 #[inline(always)]
                 move |a, b| op.apply(a, b),
             );
-            out.tensor()
         }
-        (Storage::Cpu(Cpu::F64(p)), Storage::Cpu(Cpu::F64(q))) => {
-            let mut out = Fresh::<f64>::like(B::NAME, &x)?;
-            elementwise::binary(
-                x.view(p),
-                y.view(q),
-                &mut out,
-                #[inline(always)]
-                move |a, b| op.apply(a, b),
-            );
-            out.tensor()
-        }
-        _ => unreachable!("both were cast to their common type"),
-    };
+        Ok(out.tensor())
+    }
+    let out = if x.dtype() == DType::F64 { run::<f64, B>(&x, &y, op)? } else { run::<f32, B>(&x, &y, op)? };
     Ok(Tensor::record(out, &[&wide_a, &wide_b], Zipped(op)))
 }
 
 /// [`binary`] into the memory of `a`, where nobody else holds it and nothing is recorded.
 pub(crate) fn binary_into<B: Binary>(mut a: Tensor, b: &Tensor, op: B) -> Result<Tensor> {
     fn updated<T: Stored + Real, B: Binary>(a: &mut Tensor, b: &Tensor, op: B) -> bool {
-        let Storage::Cpu(memory) = b.storage();
-        let (Some(p), Some(out)) = (T::open(memory), a.unique_mut::<T>()) else { return false };
+        if b.dtype() != T::DTYPE {
+            return false;
+        }
+        let Some(out) = a.unique_mut::<T>() else { return false };
         elementwise::update(
             out,
-            b.view(p),
+            b.window::<T>(),
             #[inline(always)]
             move |a, b| op.apply(a, b),
         );
@@ -226,11 +221,8 @@ pub(crate) fn binary_into<B: Binary>(mut a: Tensor, b: &Tensor, op: B) -> Result
 
 fn integers(op: &str, a: &Tensor, b: &Tensor, shape: &Shape, f: fn(i64, i64) -> i64) -> Result<Tensor> {
     let (x, y) = (spread(a, shape), spread(b, shape));
-    let (Storage::Cpu(Cpu::I64(p)), Storage::Cpu(Cpu::I64(q))) = (x.storage(), y.storage()) else {
-        unreachable!("the caller saw i64 on both sides")
-    };
     let mut out = Fresh::<i64>::like(op, &x)?;
-    elementwise::binary(x.view(p), y.view(q), &mut out, f);
+    elementwise::binary(x.window::<i64>(), y.window::<i64>(), &mut out, f);
     Ok(out.tensor())
 }
 

@@ -1,6 +1,6 @@
 //! Powers and roots: √x, 1/√x, 1/x, x², xᶜ and aᵇ.
 
-use monotile_kernels::real::Real;
+use monotile_kernels::number::Number;
 
 use super::{Binary, Reads, Unary, binary, unary};
 use crate::error::Result;
@@ -17,11 +17,11 @@ impl Unary for Sqrt {
     const NAME: &'static str = "sqrt";
     const READS: Reads = Reads::Output;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x.sqrt()
     }
     #[inline(always)]
-    fn slope<T: Real>(self, y: T) -> T {
+    fn slope<T: Number>(self, y: T) -> T {
         T::from_f64(0.5) / y
     }
     // x̄ = ȳ / 2y
@@ -38,11 +38,11 @@ impl Unary for Rsqrt {
     const NAME: &'static str = "rsqrt";
     const READS: Reads = Reads::Output;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         T::ONE / x.sqrt()
     }
     #[inline(always)]
-    fn slope<T: Real>(self, y: T) -> T {
+    fn slope<T: Number>(self, y: T) -> T {
         T::from_f64(-0.5) * y * y * y
     }
     // x̄ = -½ y³ ȳ
@@ -60,11 +60,11 @@ impl Unary for Recip {
     const NAME: &'static str = "recip";
     const READS: Reads = Reads::Output;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         T::ONE / x
     }
     #[inline(always)]
-    fn slope<T: Real>(self, y: T) -> T {
+    fn slope<T: Number>(self, y: T) -> T {
         -(y * y)
     }
     // x̄ = -y² ȳ
@@ -82,12 +82,8 @@ impl Unary for Square {
     const NAME: &'static str = "square";
     const READS: Reads = Reads::Input;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x * x
-    }
-    #[inline(always)]
-    fn slope<T: Real>(self, x: T) -> T {
-        x + x
     }
     // x̄ = 2 x ȳ
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
@@ -102,21 +98,10 @@ struct Powf(f64);
 impl Unary for Powf {
     const NAME: &'static str = "powf";
     const READS: Reads = Reads::Input;
+    const WATCHED: bool = true;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x.powf(T::from_f64(self.0))
-    }
-    #[inline(always)]
-    fn beyond<T: Real>(self, x: T) -> bool {
-        x.beyond_powf(T::from_f64(self.0))
-    }
-    #[inline(always)]
-    fn exact<T: Real>(self, x: T) -> T {
-        x.exact_powf(T::from_f64(self.0))
-    }
-    #[inline(always)]
-    fn slope<T: Real>(self, x: T) -> T {
-        T::from_f64(self.0) * x.exact_powf(T::from_f64(self.0 - 1.0))
     }
     // x̄ = c xᶜ⁻¹ ȳ
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
@@ -130,9 +115,10 @@ struct Pow;
 
 impl Binary for Pow {
     const NAME: &'static str = "pow";
+    const WATCHED: bool = true;
     #[inline(always)]
-    fn apply<T: Real>(self, a: T, b: T) -> T {
-        a.exact_powf(b)
+    fn apply<T: Number>(self, a: T, b: T) -> T {
+        a.powf(b)
     }
     // ā = ȳ b aᵇ⁻¹,  b̄ = ȳ aᵇ ln a
     fn rule(self, saved: &Saved, g: &Tensor, operand: usize) -> Result<Tensor> {
@@ -215,6 +201,13 @@ impl Tensor {
     pub fn pow(&self, exponent: &Tensor) -> Result<Tensor> {
         binary(self, exponent, Pow)
     }
+}
+
+/// Every formula here, recorded.
+#[cfg(test)]
+pub(super) fn formulas() -> Vec<super::formulas::Recorded> {
+    use super::formulas::{of, of2};
+    [of(Sqrt), of(Rsqrt), of(Recip), of(Square), of(Powf(2.5)), of2(Pow)].concat()
 }
 
 #[cfg(test)]

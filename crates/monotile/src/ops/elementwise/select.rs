@@ -2,7 +2,7 @@
 
 use monotile_kernels::buffer::Buffer;
 use monotile_kernels::elementwise;
-use monotile_kernels::real::Real;
+use monotile_kernels::number::Number;
 
 use super::{Binary, Reads, Unary, binary, spread, unary};
 use crate::check;
@@ -24,12 +24,8 @@ impl Unary for Abs {
     const NAME: &'static str = "abs";
     const READS: Reads = Reads::Input;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x.abs()
-    }
-    #[inline(always)]
-    fn slope<T: Real>(self, x: T) -> T {
-        Sign.apply(x)
     }
     // x̄ = ȳ sign x
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
@@ -45,9 +41,8 @@ impl Unary for Sign {
     const NAME: &'static str = "sign";
     const READS: Reads = Reads::Nothing;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
-        let negative = if x < T::ZERO { -T::ONE } else { x };
-        if x > T::ZERO { T::ONE } else { negative }
+    fn apply<T: Number>(self, x: T) -> T {
+        T::select(x.greater(T::ZERO), T::ONE, T::select(x.less(T::ZERO), -T::ONE, x))
     }
     fn rule(self, _: &Saved, g: &Tensor) -> Result<Tensor> {
         Ok(g.zeros_like())
@@ -65,13 +60,13 @@ impl Unary for Clamp {
     const NAME: &'static str = "clamp";
     const READS: Reads = Reads::Input;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x.maximum(T::from_f64(self.low)).minimum(T::from_f64(self.high))
     }
     #[inline(always)]
-    fn slope<T: Real>(self, x: T) -> T {
-        let above = if x < T::from_f64(self.low) { T::ZERO } else { T::ONE };
-        if x > T::from_f64(self.high) { T::ZERO } else { above }
+    fn slope<T: Number>(self, x: T) -> T {
+        let outside = x.less(T::from_f64(self.low)) | x.greater(T::from_f64(self.high));
+        T::select(outside, T::ZERO, T::ONE)
     }
     // x̄ = ȳ where low ≤ x ≤ high, else 0
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
@@ -90,7 +85,7 @@ impl Binary for Maximum {
     const NAME: &'static str = "maximum";
     const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::max);
     #[inline(always)]
-    fn apply<T: Real>(self, a: T, b: T) -> T {
+    fn apply<T: Number>(self, a: T, b: T) -> T {
         a.maximum(b)
     }
     fn rule(self, saved: &Saved, g: &Tensor, operand: usize) -> Result<Tensor> {
@@ -109,7 +104,7 @@ impl Binary for Minimum {
     const NAME: &'static str = "minimum";
     const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::min);
     #[inline(always)]
-    fn apply<T: Real>(self, a: T, b: T) -> T {
+    fn apply<T: Number>(self, a: T, b: T) -> T {
         a.minimum(b)
     }
     fn rule(self, saved: &Saved, g: &Tensor, operand: usize) -> Result<Tensor> {
@@ -127,9 +122,9 @@ struct Share;
 impl Binary for Share {
     const NAME: &'static str = "maximum";
     #[inline(always)]
-    fn apply<T: Real>(self, a: T, b: T) -> T {
-        let above = if a > b { T::ONE } else { T::ZERO };
-        if a == b { T::from_f64(0.5) } else { above }
+    fn apply<T: Number>(self, a: T, b: T) -> T {
+        let above = T::select(a.greater(b), T::ONE, T::ZERO);
+        T::select(a.equal(b), T::from_f64(0.5), above)
     }
     fn rule(self, _: &Saved, _: &Tensor, _: usize) -> Result<Tensor> {
         unreachable!("its operands are never recorded")
@@ -281,6 +276,13 @@ impl Gradient for Where {
         };
         Ok(vec![answer(0)?, answer(1)?])
     }
+}
+
+/// Every formula here, recorded.
+#[cfg(test)]
+pub(super) fn formulas() -> Vec<super::formulas::Recorded> {
+    use super::formulas::{of, of2};
+    [of(Abs), of(Sign), of(Clamp { low: -0.5, high: 0.7 }), of2(Maximum), of2(Minimum), of2(Share)].concat()
 }
 
 #[cfg(test)]

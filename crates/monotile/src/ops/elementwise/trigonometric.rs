@@ -1,6 +1,6 @@
 //! sin x and cos x, of radians.
 
-use monotile_kernels::real::Real;
+use monotile_kernels::number::Number;
 
 use super::{Reads, Unary, unary};
 use crate::error::Result;
@@ -16,21 +16,10 @@ struct Sin;
 impl Unary for Sin {
     const NAME: &'static str = "sin";
     const READS: Reads = Reads::Input;
+    const WATCHED: bool = true;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x.sin()
-    }
-    #[inline(always)]
-    fn beyond<T: Real>(self, x: T) -> bool {
-        x.far()
-    }
-    #[inline(always)]
-    fn exact<T: Real>(self, x: T) -> T {
-        x.exact_sin()
-    }
-    #[inline(always)]
-    fn slope<T: Real>(self, x: T) -> T {
-        x.exact_cos()
     }
     // x̄ = ȳ cos x
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
@@ -45,21 +34,10 @@ struct Cos;
 impl Unary for Cos {
     const NAME: &'static str = "cos";
     const READS: Reads = Reads::Input;
+    const WATCHED: bool = true;
     #[inline(always)]
-    fn apply<T: Real>(self, x: T) -> T {
+    fn apply<T: Number>(self, x: T) -> T {
         x.cos()
-    }
-    #[inline(always)]
-    fn beyond<T: Real>(self, x: T) -> bool {
-        x.far()
-    }
-    #[inline(always)]
-    fn exact<T: Real>(self, x: T) -> T {
-        x.exact_cos()
-    }
-    #[inline(always)]
-    fn slope<T: Real>(self, x: T) -> T {
-        -x.exact_sin()
     }
     // x̄ = -ȳ sin x
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
@@ -83,6 +61,13 @@ impl Tensor {
     pub fn cos(&self) -> Result<Tensor> {
         unary(self, Cos)
     }
+}
+
+/// Every formula here, recorded.
+#[cfg(test)]
+pub(super) fn formulas() -> Vec<super::formulas::Recorded> {
+    use super::formulas::of;
+    [of(Sin), of(Cos)].concat()
 }
 
 #[cfg(test)]

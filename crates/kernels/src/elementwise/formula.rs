@@ -1,0 +1,86 @@
+//! A formula over rows: in vector instructions, and again one by one where those have no function for a number.
+
+use crate::number::{Exact, Formula, Number, Watched};
+use crate::real::Real;
+use crate::simd;
+
+/// `out[i] = f(rows[0][i], rows[1][i], …)`
+pub(super) fn strip<T: Real, const N: usize, F: Formula<N>>(rows: [&[T]; N], out: &mut [T], f: F) {
+    let beyond = simd::run_fused(
+        &mut *out,
+        #[inline(always)]
+        |y| each::<T, T::Fused, N, F>(&rows, y, f),
+        #[inline(always)]
+        |y| each::<T, T, N, F>(&rows, y, f),
+    );
+    if beyond {
+        for (i, y) in out.iter_mut().enumerate() {
+            let x = rows.map(|row| row[i]);
+            if f.apply(x.map(Watched::new)).beyond {
+                *y = f.apply(x.map(Exact)).0;
+            }
+        }
+    }
+}
+
+/// `y[i] = f(rows…[i])`, computed in `C`, and whether any of it has to be computed again: two loops, each of which becomes vector
+/// instructions.
+#[inline(always)]
+fn each<T: Real, C: Real, const N: usize, F: Formula<N>>(rows: &[&[T]], y: &mut [T], f: F) -> bool {
+    let n = y.len();
+    macro_rules! loops {
+        ($i:ident: $($x:expr),*) => {{
+            for $i in 0..n {
+                y[$i] = out_of::<T, C>(f.apply(operands([$(into::<T, C>($x)),*])));
+            }
+            let mut any = false;
+            if F::WATCHED {
+                for $i in 0..n {
+                    any |= f.apply(operands([$(Watched::new($x)),*])).beyond;
+                }
+            }
+            any
+        }};
+    }
+    // Cut to the result's length, so that no index is checked.
+    match rows {
+        [a] => {
+            let a = &a[..n];
+            loops!(i: a[i])
+        }
+        [a, b] => {
+            let (a, b) = (&a[..n], &b[..n]);
+            loops!(i: a[i], b[i])
+        }
+        [a, b, c] => {
+            let (a, b, c) = (&a[..n], &b[..n], &c[..n]);
+            loops!(i: a[i], b[i], c[i])
+        }
+        [a, b, c, d] => {
+            let (a, b, c, d) = (&a[..n], &b[..n], &c[..n], &d[..n]);
+            loops!(i: a[i], b[i], c[i], d[i])
+        }
+        _ => unreachable!("a formula of more than four numbers"),
+    }
+}
+
+/// The same bits in a type to compute in.
+#[inline(always)]
+fn into<T: Real, C: Real>(x: T) -> C {
+    bytemuck::cast(x)
+}
+
+#[inline(always)]
+fn out_of<T: Real, C: Real>(x: C) -> T {
+    bytemuck::cast(x)
+}
+
+/// An array of a length that is known to be `N` where this is reached.
+#[inline(always)]
+fn operands<C: Number, const M: usize, const N: usize>(x: [C; M]) -> [C; N] {
+    let mut all = [C::ZERO; N];
+    for k in 0..M {
+        all[k] = x[k];
+    }
+    all
+}

@@ -1,0 +1,507 @@
+//! Formulas as data: recorded once, printed as WGSL or carried out by operations of another kind.
+
+use std::cell::RefCell;
+use std::fmt::Write;
+use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
+
+use super::{Mask, Number};
+use crate::math::Format;
+
+/// A place in the formula that [`record`] records. Only valid while it does.
+#[derive(Debug, Clone, Copy)]
+pub struct Expr(Place);
+
+/// A constant needs no recorder, so that [`Number::ZERO`] can be one.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Constant(f64),
+    Node(usize),
+}
+
+/// A comparison of [`Expr`]s.
+#[derive(Debug, Clone, Copy)]
+pub struct Condition(usize);
+
+/// A step of a formula; its operands are steps before it, by their numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Node {
+    /// One of the formula's variables.
+    Input(usize),
+    /// A number.
+    Constant(f64),
+    /// A function of one number.
+    Function(Function, usize),
+    /// An operator between two.
+    Operator(Operator, usize, usize),
+    /// a · b + c
+    MulAdd(usize, usize, usize),
+    /// A comparison of two numbers: a condition.
+    Compare(Comparison, usize, usize),
+    /// Both conditions.
+    And(usize, usize),
+    /// Either condition.
+    Or(usize, usize),
+    /// The contrary of a condition.
+    Not(usize),
+    /// The second where the first, a condition, is true, else the third.
+    Select(usize, usize, usize),
+}
+
+macro_rules! named {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident),* $(,)? }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "each is the method of `Number` of the same name")]
+        pub enum $name { $($(#[$doc])* $variant),* }
+    };
+}
+named!(
+    /// A function of one number, by the name of its method of [`Number`].
+    Function { Neg, Abs, Sqrt, Exp, Ln, Sin, Cos, Tanh, Sigmoid, Silu, Erf, NormalCdf, Gelu }
+);
+named!(
+    /// An operator between two numbers.
+    Operator { Add, Sub, Mul, Div, Powf }
+);
+named!(
+    /// A comparison of two numbers.
+    Comparison { Less, LessOrEqual, Equal }
+);
+
+thread_local! {
+    /// The steps of the formula that is being recorded on this thread.
+    static STEPS: RefCell<Option<Vec<Node>>> = const { RefCell::new(None) };
+}
+
+/// Adds a step, unless there is an equal one.
+fn step(node: Node) -> usize {
+    STEPS.with_borrow_mut(|steps| {
+        let steps = steps.as_mut().expect("an `Expr` is used only inside `record`");
+        // Compared by bits, so that -0 and 0 are different numbers and a NaN is equal to itself.
+        let same = |other: &Node| match (*other, node) {
+            (Node::Constant(a), Node::Constant(b)) => a.to_bits() == b.to_bits(),
+            (other, node) => other == node,
+        };
+        steps.iter().position(same).unwrap_or_else(|| {
+            steps.push(node);
+            steps.len() - 1
+        })
+    })
+}
+
+impl Expr {
+    fn number(self) -> usize {
+        match self.0 {
+            Place::Constant(x) => step(Node::Constant(x)),
+            Place::Node(number) => number,
+        }
+    }
+
+    fn new(node: Node) -> Self {
+        Self(Place::Node(step(node)))
+    }
+
+    fn function(self, function: Function) -> Self {
+        Self::new(Node::Function(function, self.number()))
+    }
+
+    fn operator(self, operator: Operator, other: Self) -> Self {
+        Self::new(Node::Operator(operator, self.number(), other.number()))
+    }
+
+    fn compare(self, comparison: Comparison, other: Self) -> Condition {
+        Condition(step(Node::Compare(comparison, self.number(), other.number())))
+    }
+}
+
+macro_rules! operators {
+    ($($trait:ident::$method:ident),*) => {$(
+        impl $trait for Expr {
+            type Output = Self;
+            fn $method(self, other: Self) -> Self {
+                self.operator(Operator::$trait, other)
+            }
+        }
+    )*};
+}
+operators!(Add::add, Sub::sub, Mul::mul, Div::div);
+
+impl Neg for Expr {
+    type Output = Self;
+    fn neg(self) -> Self {
+        match self.0 {
+            Place::Constant(x) => Self(Place::Constant(-x)),
+            Place::Node(_) => self.function(Function::Neg),
+        }
+    }
+}
+
+impl BitAnd for Condition {
+    type Output = Self;
+    fn bitand(self, other: Self) -> Self {
+        Self(step(Node::And(self.0, other.0)))
+    }
+}
+
+impl BitOr for Condition {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(step(Node::Or(self.0, other.0)))
+    }
+}
+
+impl Not for Condition {
+    type Output = Self;
+    fn not(self) -> Self {
+        Self(step(Node::Not(self.0)))
+    }
+}
+
+impl Mask for Condition {}
+
+impl Number for Expr {
+    type Mask = Condition;
+
+    const ZERO: Self = Self(Place::Constant(0.0));
+    const ONE: Self = Self(Place::Constant(1.0));
+
+    fn from_f64(x: f64) -> Self {
+        Self(Place::Constant(x))
+    }
+    fn less(self, other: Self) -> Condition {
+        self.compare(Comparison::Less, other)
+    }
+    fn less_or_equal(self, other: Self) -> Condition {
+        self.compare(Comparison::LessOrEqual, other)
+    }
+    fn equal(self, other: Self) -> Condition {
+        self.compare(Comparison::Equal, other)
+    }
+    fn select(mask: Condition, yes: Self, no: Self) -> Self {
+        Self::new(Node::Select(mask.0, yes.number(), no.number()))
+    }
+    fn mul_add(self, y: Self, z: Self) -> Self {
+        Self::new(Node::MulAdd(self.number(), y.number(), z.number()))
+    }
+    fn abs(self) -> Self {
+        self.function(Function::Abs)
+    }
+    fn sqrt(self) -> Self {
+        self.function(Function::Sqrt)
+    }
+    fn exp(self) -> Self {
+        self.function(Function::Exp)
+    }
+    fn ln(self) -> Self {
+        self.function(Function::Ln)
+    }
+    fn sin(self) -> Self {
+        self.function(Function::Sin)
+    }
+    fn cos(self) -> Self {
+        self.function(Function::Cos)
+    }
+    fn powf(self, y: Self) -> Self {
+        self.operator(Operator::Powf, y)
+    }
+    fn tanh(self) -> Self {
+        self.function(Function::Tanh)
+    }
+    fn sigmoid(self) -> Self {
+        self.function(Function::Sigmoid)
+    }
+    fn silu(self) -> Self {
+        self.function(Function::Silu)
+    }
+    fn erf(self) -> Self {
+        self.function(Function::Erf)
+    }
+    fn normal_cdf(self) -> Self {
+        self.function(Function::NormalCdf)
+    }
+    fn gelu(self) -> Self {
+        self.function(Function::Gelu)
+    }
+}
+
+/// A recorded formula.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graph {
+    /// How many variables it has.
+    pub inputs: usize,
+    /// Its steps, each after those that it uses.
+    pub nodes: Vec<Node>,
+    /// The steps that are its results.
+    pub results: Vec<usize>,
+}
+
+/// What a formula returns: one number, or several.
+pub trait Results {
+    /// The numbers in order.
+    fn list(self) -> Vec<Expr>;
+}
+
+impl Results for Expr {
+    fn list(self) -> Vec<Expr> {
+        vec![self]
+    }
+}
+
+impl<const M: usize> Results for [Expr; M] {
+    fn list(self) -> Vec<Expr> {
+        self.to_vec()
+    }
+}
+
+/// Carries a formula out on [`Expr`]s and returns its steps, without those that no result needs.
+///
+/// # Panics
+/// If it is called inside itself.
+pub fn record<const N: usize, R: Results>(formula: impl FnOnce([Expr; N]) -> R) -> Graph {
+    /// Ends the recording, also where the formula panics.
+    struct Recording;
+    impl Drop for Recording {
+        fn drop(&mut self) {
+            STEPS.with_borrow_mut(|steps| *steps = None);
+        }
+    }
+    STEPS.with_borrow_mut(|steps| assert!(steps.replace(Vec::new()).is_none(), "a formula is recorded within another"));
+    let recording = Recording;
+    let variables = std::array::from_fn(|i| Expr::new(Node::Input(i)));
+    let results: Vec<usize> = formula(variables).list().into_iter().map(Expr::number).collect();
+    let nodes = STEPS.with_borrow_mut(|steps| steps.take().expect("the steps of this recording"));
+    drop(recording);
+    Graph { inputs: N, nodes, results }.pruned()
+}
+
+impl Node {
+    /// The same with each operand replaced.
+    fn map(self, f: impl Fn(usize) -> usize) -> Self {
+        match self {
+            Node::Input(_) | Node::Constant(_) => self,
+            Node::Function(function, x) => Node::Function(function, f(x)),
+            Node::Operator(operator, a, b) => Node::Operator(operator, f(a), f(b)),
+            Node::MulAdd(a, b, c) => Node::MulAdd(f(a), f(b), f(c)),
+            Node::Compare(comparison, a, b) => Node::Compare(comparison, f(a), f(b)),
+            Node::And(a, b) => Node::And(f(a), f(b)),
+            Node::Or(a, b) => Node::Or(f(a), f(b)),
+            Node::Not(a) => Node::Not(f(a)),
+            Node::Select(mask, yes, no) => Node::Select(f(mask), f(yes), f(no)),
+        }
+    }
+}
+
+impl Graph {
+    /// Without the steps that no result needs; variables stay.
+    fn pruned(self) -> Self {
+        let mut needed = vec![false; self.nodes.len()];
+        self.results.iter().for_each(|&r| needed[r] = true);
+        for number in (0..self.nodes.len()).rev() {
+            if needed[number] {
+                let marks = std::cell::Cell::from_mut(&mut needed[..]).as_slice_of_cells();
+                self.nodes[number].map(|operand| {
+                    marks[operand].set(true);
+                    operand
+                });
+            }
+        }
+        let mut places = vec![0; self.nodes.len()];
+        let mut nodes = Vec::new();
+        for (number, node) in self.nodes.into_iter().enumerate() {
+            if needed[number] || matches!(node, Node::Input(_)) {
+                places[number] = nodes.len();
+                nodes.push(node.map(|operand| places[operand]));
+            }
+        }
+        let results = self.results.into_iter().map(|r| places[r]).collect();
+        Self { inputs: self.inputs, nodes, results }
+    }
+
+    /// The formula as a function of WGSL, `fn name(x0: f32, …) -> f32`, or of an `array<f32, M>` if it has several results, after
+    /// the functions that it calls and WGSL does not have.
+    ///
+    /// A shader that has several formulas prints them by [`wgsl_of`].
+    pub fn wgsl(&self, name: &str) -> String {
+        wgsl_of(&[(name, self)])
+    }
+
+    /// The function alone.
+    fn body(&self, name: &str) -> String {
+        let parameters: Vec<String> = (0..self.inputs).map(|i| format!("x{i}: f32")).collect();
+        let returned = match self.results.len() {
+            1 => "f32".to_string(),
+            n => format!("array<f32, {n}>"),
+        };
+        let mut text = format!("fn {name}({}) -> {returned} {{\n", parameters.join(", "));
+        // A step that is used once stands where it is used, unless lines would grow long.
+        let mut uses = vec![0_usize; self.nodes.len()];
+        let counts = std::cell::Cell::from_mut(&mut uses[..]).as_slice_of_cells();
+        for node in &self.nodes {
+            node.map(|operand| {
+                counts[operand].set(counts[operand].get() + 1);
+                operand
+            });
+        }
+        let mut printed: Vec<String> = Vec::with_capacity(self.nodes.len());
+        for (number, node) in self.nodes.iter().enumerate() {
+            let line = self.print(*node, &printed);
+            let plain = matches!(node, Node::Input(_) | Node::Constant(_));
+            if plain || (counts[number].get() == 1 && line.len() < 60) {
+                printed.push(line);
+            } else {
+                let _ = writeln!(text, "    let t{number} = {line};");
+                printed.push(format!("t{number}"));
+            }
+        }
+        let results: Vec<&str> = self.results.iter().map(|&r| printed[r].as_str()).collect();
+        let value = if results.len() == 1 { results[0].to_string() } else { format!("{returned}({})", results.join(", ")) };
+        let _ = write!(text, "    return {value};\n}}\n");
+        text
+    }
+
+    fn print(&self, node: Node, printed: &[String]) -> String {
+        let at = |number: usize| printed[number].as_str();
+        match node {
+            Node::Input(i) => format!("x{i}"),
+            Node::Constant(x) => literal(x),
+            Node::Function(Function::Neg, x) => format!("(-{})", at(x)),
+            Node::Function(Function::Tanh, x) => format!("tanh(clamp({}, -10.0, 10.0))", at(x)),
+            Node::Function(function, x) => format!("{}({})", function.wgsl(), at(x)),
+            Node::Operator(Operator::Powf, a, b) => format!("pow({}, {})", at(a), at(b)),
+            Node::Operator(operator, a, b) => format!("({} {} {})", at(a), operator.sign(), at(b)),
+            Node::MulAdd(a, b, c) => format!("fma({}, {}, {})", at(a), at(b), at(c)),
+            Node::Compare(comparison, a, b) => format!("({} {} {})", at(a), comparison.sign(), at(b)),
+            Node::And(a, b) => format!("({} && {})", at(a), at(b)),
+            Node::Or(a, b) => format!("({} || {})", at(a), at(b)),
+            Node::Not(a) => format!("(!{})", at(a)),
+            Node::Select(mask, yes, no) => format!("select({}, {}, {})", at(no), at(yes), at(mask)),
+        }
+    }
+
+    fn calls(&self, function: Function) -> bool {
+        self.nodes.iter().any(|node| matches!(node, Node::Function(f, _) if *f == function))
+    }
+
+    fn has_special_numbers(&self) -> bool {
+        self.nodes.iter().any(|node| matches!(node, Node::Constant(x) if !(*x as f32).is_finite()))
+    }
+}
+
+/// Several formulas as functions of one WGSL module, after the functions that they call and WGSL does not have.
+pub fn wgsl_of(formulas: &[(&str, &Graph)]) -> String {
+    let mut text = String::new();
+    if formulas.iter().any(|(_, graph)| graph.has_special_numbers()) {
+        // What is computed while a module is compiled may not be infinite, nor NaN.
+        text.push_str("fn number_of_bits(bits: u32) -> f32 {\n    return bitcast<f32>(bits);\n}\n");
+    }
+    for function in Function::OWN {
+        if formulas.iter().any(|(_, graph)| graph.calls(function)) {
+            text.push_str(&function.formula().body(function.wgsl()));
+        }
+    }
+    formulas.iter().for_each(|(name, graph)| text.push_str(&graph.body(name)));
+    text
+}
+
+/// A number of WGSL, rounded to f32.
+fn literal(x: f64) -> String {
+    match x as f32 {
+        x if !x.is_finite() => format!("number_of_bits({:#x}u)", x.to_bits()),
+        x if x.is_sign_negative() => format!("({x:?}f)"),
+        x => format!("{x:?}f"),
+    }
+}
+
+impl Operator {
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Powf => "pow",
+        }
+    }
+}
+
+impl Comparison {
+    fn sign(self) -> &'static str {
+        match self {
+            Self::Less => "<",
+            Self::LessOrEqual => "<=",
+            Self::Equal => "==",
+        }
+    }
+}
+
+impl Function {
+    /// Those that WGSL does not have.
+    const OWN: [Self; 5] = [Self::Sigmoid, Self::Silu, Self::Erf, Self::NormalCdf, Self::Gelu];
+
+    fn wgsl(self) -> &'static str {
+        match self {
+            Self::Neg => "-",
+            Self::Abs => "abs",
+            Self::Sqrt => "sqrt",
+            Self::Exp => "exp",
+            Self::Ln => "log",
+            Self::Sin => "sin",
+            Self::Cos => "cos",
+            Self::Tanh => "tanh",
+            Self::Sigmoid => "sigmoid",
+            Self::Silu => "silu",
+            Self::Erf => "erf",
+            Self::NormalCdf => "normal_cdf",
+            Self::Gelu => "gelu",
+        }
+    }
+
+    /// A function that WGSL lacks, of those that it has.
+    fn formula(self) -> Graph {
+        match self {
+            Self::Sigmoid => record(|[x]| sigmoid(x)),
+            Self::Silu => record(|[x]| x * sigmoid(x)),
+            Self::Erf => record(|[x]| erf(x)),
+            Self::NormalCdf => record(|[x]| {
+                let tail = normal_tail(x.abs());
+                Expr::select(x.greater(Expr::ZERO), Expr::ONE - tail, tail)
+            }),
+            Self::Gelu => record(|[x]| {
+                let size = x.abs();
+                let below = -(size.minimum(Expr::from_f64(f32::NORMAL_TAIL.into())) * normal_tail(size));
+                Expr::select(x.greater(Expr::ZERO), x + below, below)
+            }),
+            _ => unreachable!("WGSL has it"),
+        }
+    }
+}
+
+/// 1 / (1 + e⁻ˣ), where nothing is infinite: below -87 as there.
+fn sigmoid<T: Number>(x: T) -> T {
+    let low = T::from_f64(-87.0);
+    let x = T::select(x.less(low), low, x);
+    T::ONE / (T::ONE + (-x).exp())
+}
+
+/// Σ c[k] xᵏ
+fn polynomial<T: Number>(c: &[f64], x: T) -> T {
+    c.iter().rev().fold(T::ZERO, |sum, &c| sum.mul_add(x, T::from_f64(c)))
+}
+
+/// Φ(-z) for z ≥ 0: e^(-z²/2) R(z / (z + k) - ½) / (z + k), with the polynomial of [`Format::NORMAL_RATIO`].
+fn normal_tail<T: Number>(z: T) -> T {
+    let (end, centre) = (T::from_f64(f32::NORMAL_TAIL.into()), T::from_f64(f32::NORMAL_CENTRE.into()));
+    let z = T::select(z.less(end), z, end);
+    let sum = z + centre;
+    let ratio = polynomial(f32::NORMAL_RATIO, z / sum - T::from_f64(0.5));
+    (T::from_f64(-0.5) * z * z).exp() * ratio / sum
+}
+
+fn erf<T: Number>(x: T) -> T {
+    let size = x.abs();
+    let near = x.mul_add(polynomial(f32::ERF_RATIO_LESS_ONE, x * x), x);
+    let tail = normal_tail(size * T::from_f64(std::f64::consts::SQRT_2));
+    let far = T::ONE - (tail + tail);
+    let far = T::select(x.less(T::ZERO), -far, far);
+    T::select(size.greater(T::ONE), far, near)
+}

@@ -1,0 +1,147 @@
+//! What a formula is written in, so that one function of Rust is the loop over numbers, the vector kernel, the derivative and the
+//! shader.
+//!
+//! | implementor | the formula is |
+//! | --- | --- |
+//! | f32, f64, [`Fused`](crate::math::Fused) | computed, number by number; loops become vector instructions inside [`simd::run`](crate::simd::run) |
+//! | [`Dual`] | computed together with its derivative |
+//! | [`Watched`], [`Exact`] | computed where vector instructions have no function for a number |
+//! | [`Expr`] | recorded, to be printed as WGSL or carried out by operations of another kind |
+//!
+//! A formula never branches on a number: it asks by comparisons, which give a [`Mask`], and chooses by [`select`](Number::select).
+
+mod dual;
+mod expr;
+#[cfg(test)]
+mod tests;
+mod watched;
+
+pub use dual::Dual;
+pub use expr::{Comparison, Condition, Expr, Function, Graph, Node, Operator, record, wgsl_of};
+pub use watched::{Exact, Watched};
+
+use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
+
+/// The answer to a comparison: one truth, or one a lane, or the record of one.
+pub trait Mask: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output = Self> {}
+
+impl Mask for bool {}
+
+/// A function of N numbers: what [`elementwise::formula`](crate::elementwise::formula) carries out.
+pub trait Formula<const N: usize>: Copy + Send + Sync {
+    /// Whether a sine, cosine or power is on the way, whose numbers have to be watched; without one, that is a waste of time.
+    const WATCHED: bool = true;
+
+    /// The result. Mark it `#[inline(always)]`: else it keeps the instructions that every processor has.
+    fn apply<T: Number>(self, x: [T; N]) -> T;
+}
+
+/// Arithmetic, functions, constants and choices. All but the ones marked are total: they take every number, infinities and NaN too.
+///
+/// # Example
+/// ```
+/// use monotile_kernels::number::{Dual, Number, record};
+/// /// x² where x is above 0, else 0.
+/// fn half_parabola<T: Number>(x: T) -> T {
+///     T::select(x.greater(T::ZERO), x * x, T::ZERO)
+/// }
+/// assert_eq!(half_parabola(3.0_f32), 9.0);
+/// assert_eq!(half_parabola(Dual { value: 3.0_f64, slope: 1.0 }).slope, 6.0);
+/// assert!(record(|[x]| half_parabola(x)).wgsl("f").contains("select(0.0f, "));
+/// ```
+pub trait Number:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
+{
+    /// What a comparison answers.
+    type Mask: Mask;
+
+    /// 0
+    const ZERO: Self;
+    /// 1
+    const ONE: Self;
+
+    /// The nearest number to `x`.
+    fn from_f64(x: f64) -> Self;
+
+    /// Whether self < other; false where either is NaN, as in the next three.
+    fn less(self, other: Self) -> Self::Mask;
+    /// Whether self ≤ other.
+    fn less_or_equal(self, other: Self) -> Self::Mask;
+    /// Whether self > other.
+    #[inline(always)]
+    fn greater(self, other: Self) -> Self::Mask {
+        other.less(self)
+    }
+    /// Whether self ≥ other.
+    #[inline(always)]
+    fn greater_or_equal(self, other: Self) -> Self::Mask {
+        other.less_or_equal(self)
+    }
+    /// Whether self = other; false where either is NaN.
+    fn equal(self, other: Self) -> Self::Mask;
+    /// `yes` where the mask is true, else `no`. Both are computed.
+    fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
+
+    /// self · y + z, rounded once or twice.
+    fn mul_add(self, y: Self, z: Self) -> Self;
+    /// |x|
+    fn abs(self) -> Self;
+    /// √x; NaN below 0.
+    fn sqrt(self) -> Self;
+    /// eˣ
+    fn exp(self) -> Self;
+    /// ln x; NaN below 0.
+    fn ln(self) -> Self;
+    /// sin x of radians; in loops over numbers only for |x| up to [`Format::FAR`](crate::math::Format::FAR).
+    fn sin(self) -> Self;
+    /// cos x of radians, as [`sin`](Number::sin).
+    fn cos(self) -> Self;
+    /// xʸ; in loops over numbers only where [`beyond_powf`](crate::real::Real::beyond_powf) is false.
+    fn powf(self, y: Self) -> Self;
+    /// tanh x
+    fn tanh(self) -> Self;
+    /// 1 / (1 + e⁻ˣ)
+    fn sigmoid(self) -> Self;
+    /// x / (1 + e⁻ˣ)
+    fn silu(self) -> Self;
+    /// The error function 2/√π ∫₀ˣ e^(-t²) dt.
+    fn erf(self) -> Self;
+    /// Φ(x) = ½ erfc(-x/√2): the distribution function of the standard normal distribution.
+    fn normal_cdf(self) -> Self;
+    /// x Φ(x)
+    fn gelu(self) -> Self;
+
+    /// The larger of the two, NaN if either is NaN.
+    #[inline(always)]
+    fn maximum(self, other: Self) -> Self {
+        // The first is false for a NaN on either side; the second is true for a NaN in `self`.
+        Self::select(self.greater(other) | !self.equal(self), self, other)
+    }
+    /// The smaller of the two, NaN if either is NaN.
+    #[inline(always)]
+    fn minimum(self, other: Self) -> Self {
+        Self::select(self.less(other) | !self.equal(self), self, other)
+    }
+}
+
+/// ȳ ∂f/∂xᵢ of N numbers and ȳ, by variable number `I`: a [`Formula`] of N + 1 numbers.
+#[derive(Clone, Copy)]
+pub struct Partial<F, const N: usize, const I: usize>(pub F);
+
+macro_rules! partial {
+    ($($n:literal: $m:literal),*) => {$(
+        impl<F: Formula<$n>, const I: usize> Formula<$m> for Partial<F, $n, I> {
+            const WATCHED: bool = F::WATCHED;
+            #[inline(always)]
+            fn apply<T: Number>(self, x: [T; $m]) -> T {
+                let mut variables = [Dual::constant(T::ZERO); $n];
+                for k in 0..$n {
+                    variables[k].value = x[k];
+                }
+                variables[I].slope = T::ONE;
+                x[$n] * self.0.apply(variables).slope
+            }
+        }
+    )*};
+}
+partial!(1: 2, 2: 3, 3: 4);

@@ -1,0 +1,213 @@
+//! Numbers that know what vector instructions cannot compute, and numbers that are computed without them.
+
+use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
+
+use super::{Mask, Number};
+use crate::real::Real;
+
+/// A number, and whether it may be wrong: on the way to it is a sine, cosine or power of what no vector unit computes.
+#[derive(Debug, Clone, Copy)]
+pub struct Watched<T> {
+    /// The number.
+    pub value: T,
+    /// Whether to compute it anew, by [`Exact`].
+    pub beyond: bool,
+}
+
+/// A comparison of [`Watched`] numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct Doubt {
+    truth: bool,
+    beyond: bool,
+}
+
+/// A number whose sine, cosine and powers are the system library's: right for every number, one at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Exact<T>(pub T);
+
+impl<T: Real> Watched<T> {
+    /// A number that is right.
+    #[inline(always)]
+    pub fn new(value: T) -> Self {
+        Self { value, beyond: false }
+    }
+
+    #[inline(always)]
+    fn with(self, value: T) -> Self {
+        Self { value, ..self }
+    }
+
+    #[inline(always)]
+    fn compare(self, other: Self, truth: bool) -> Doubt {
+        Doubt { truth, beyond: self.beyond | other.beyond }
+    }
+}
+
+macro_rules! operators {
+    ($($trait:ident::$method:ident),*) => {$(
+        impl<T: Real> $trait for Watched<T> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                Self { value: $trait::$method(self.value, other.value), beyond: self.beyond | other.beyond }
+            }
+        }
+        impl<T: Real> $trait for Exact<T> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                Self($trait::$method(self.0, other.0))
+            }
+        }
+    )*};
+}
+operators!(Add::add, Sub::sub, Mul::mul, Div::div);
+
+impl<T: Real> Neg for Watched<T> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        self.with(-self.value)
+    }
+}
+
+impl<T: Real> Neg for Exact<T> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+impl BitAnd for Doubt {
+    type Output = Self;
+    #[inline(always)]
+    fn bitand(self, other: Self) -> Self {
+        Self { truth: self.truth & other.truth, beyond: self.beyond | other.beyond }
+    }
+}
+
+impl BitOr for Doubt {
+    type Output = Self;
+    #[inline(always)]
+    fn bitor(self, other: Self) -> Self {
+        Self { truth: self.truth | other.truth, beyond: self.beyond | other.beyond }
+    }
+}
+
+impl Not for Doubt {
+    type Output = Self;
+    #[inline(always)]
+    fn not(self) -> Self {
+        Self { truth: !self.truth, ..self }
+    }
+}
+
+impl Mask for Doubt {}
+
+/// The functions that vector instructions compute for all numbers.
+macro_rules! total {
+    (watched: $($function:ident)*) => {$(
+        #[inline(always)]
+        fn $function(self) -> Self {
+            self.with(self.value.$function())
+        }
+    )*};
+    (exact: $($function:ident)*) => {$(
+        #[inline(always)]
+        fn $function(self) -> Self {
+            Self(self.0.$function())
+        }
+    )*};
+}
+
+impl<T: Real> Number for Watched<T> {
+    type Mask = Doubt;
+
+    const ZERO: Self = Self { value: T::ZERO, beyond: false };
+    const ONE: Self = Self { value: T::ONE, beyond: false };
+
+    #[inline(always)]
+    fn from_f64(x: f64) -> Self {
+        Self::new(T::from_f64(x))
+    }
+    #[inline(always)]
+    fn less(self, other: Self) -> Doubt {
+        self.compare(other, self.value < other.value)
+    }
+    #[inline(always)]
+    fn less_or_equal(self, other: Self) -> Doubt {
+        self.compare(other, self.value <= other.value)
+    }
+    #[inline(always)]
+    fn equal(self, other: Self) -> Doubt {
+        self.compare(other, self.value == other.value)
+    }
+    #[inline(always)]
+    fn select(mask: Doubt, yes: Self, no: Self) -> Self {
+        let chosen = if mask.truth { yes } else { no };
+        Self { beyond: chosen.beyond | mask.beyond, ..chosen }
+    }
+    #[inline(always)]
+    fn mul_add(self, y: Self, z: Self) -> Self {
+        Self { value: self.value.mul_add(y.value, z.value), beyond: self.beyond | y.beyond | z.beyond }
+    }
+    #[inline(always)]
+    fn sin(self) -> Self {
+        Self { value: self.value.sin(), beyond: self.beyond | self.value.far() }
+    }
+    #[inline(always)]
+    fn cos(self) -> Self {
+        Self { value: self.value.cos(), beyond: self.beyond | self.value.far() }
+    }
+    #[inline(always)]
+    fn powf(self, y: Self) -> Self {
+        Self { value: self.value.powf(y.value), beyond: self.beyond | y.beyond | self.value.beyond_powf(y.value) }
+    }
+    total!(watched: abs sqrt exp ln tanh sigmoid silu erf normal_cdf gelu);
+}
+
+impl<T: Real> Number for Exact<T> {
+    type Mask = bool;
+
+    const ZERO: Self = Self(T::ZERO);
+    const ONE: Self = Self(T::ONE);
+
+    #[inline(always)]
+    fn from_f64(x: f64) -> Self {
+        Self(T::from_f64(x))
+    }
+    #[inline(always)]
+    fn less(self, other: Self) -> bool {
+        self.0 < other.0
+    }
+    #[inline(always)]
+    fn less_or_equal(self, other: Self) -> bool {
+        self.0 <= other.0
+    }
+    #[inline(always)]
+    fn equal(self, other: Self) -> bool {
+        self.0 == other.0
+    }
+    #[inline(always)]
+    fn select(mask: bool, yes: Self, no: Self) -> Self {
+        if mask { yes } else { no }
+    }
+    #[inline(always)]
+    fn mul_add(self, y: Self, z: Self) -> Self {
+        Self(self.0.mul_add(y.0, z.0))
+    }
+    #[inline(always)]
+    fn sin(self) -> Self {
+        Self(self.0.exact_sin())
+    }
+    #[inline(always)]
+    fn cos(self) -> Self {
+        Self(self.0.exact_cos())
+    }
+    #[inline(always)]
+    fn powf(self, y: Self) -> Self {
+        Self(self.0.exact_powf(y.0))
+    }
+    total!(exact: abs sqrt exp ln tanh sigmoid silu erf normal_cdf gelu);
+}
