@@ -50,7 +50,7 @@ pub trait Real:
 
     /// This number, exactly.
     fn to_f64(self) -> f64;
-    /// The same number, whose [`mul_add`](Real::mul_add) rounds once.
+    /// The same number, whose [`mul_add`](Number::mul_add) rounds once.
     fn fused(self) -> Self::Fused;
     /// The number that [`fused`](Real::fused) made from this one.
     fn from_fused(x: Self::Fused) -> Self;

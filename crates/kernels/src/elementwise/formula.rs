@@ -79,6 +79,7 @@ fn out_of<T: Real, C: Real>(x: C) -> T {
 #[inline(always)]
 fn operands<C: Number, const M: usize, const N: usize>(x: [C; M]) -> [C; N] {
     let mut all = [C::ZERO; N];
+    #[allow(clippy::manual_memcpy, reason = "a call need not become a part of the function that has the instruction set")]
     for k in 0..M {
         all[k] = x[k];
     }

@@ -280,7 +280,7 @@ impl Format for f64 {
     }
 }
 
-/// A number of the same bits whose [`mul_add`](Real::mul_add) rounds once: for loops compiled for processors that can. Elsewhere each
+/// A number of the same bits whose [`mul_add`](Number::mul_add) rounds once: for loops compiled for processors that can. Elsewhere each
 /// would be a call into a library.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 #[repr(transparent)]

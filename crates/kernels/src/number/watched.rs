@@ -47,6 +47,7 @@ macro_rules! operators {
     ($($trait:ident::$method:ident),*) => {$(
         impl<T: Real> $trait for Watched<T> {
             type Output = Self;
+            #[allow(clippy::suspicious_arithmetic_impl, reason = "doubts are joined, whatever becomes of the numbers")]
             #[inline(always)]
             fn $method(self, other: Self) -> Self {
                 Self { value: $trait::$method(self.value, other.value), beyond: self.beyond | other.beyond }
