@@ -1,4 +1,4 @@
-//! Memory and time of a step of LoRA training, with blocks kept and with blocks computed again, beside what the plan foretells.
+//! Memory and time of a step of LoRA training, with blocks kept and with blocks computed again, beside what the plan predicts.
 //!
 //!     cargo run --release -p monotile-llama --example checkpointing -- CHECKPOINT BATCH LENGTH
 //!     cargo run --release -p monotile-llama --example checkpointing -- random BATCH LENGTH
@@ -65,9 +65,9 @@ fn compare(folder: &std::path::Path, batch: usize, length: usize) -> Result<()> 
         let seconds = begun.elapsed().as_secs_f64();
         // Two operations a weight and token forward, and as many backward for the layers' inputs: frozen weights have no gradient.
         let flops = 2.0 * config.flops(length / 2) * step.tokens as f64;
-        let (mebibytes, foretold) = (((pool::peak() - before) >> 20) as u64, plan.memory() >> 20);
+        let (mebibytes, predicted) = (((pool::peak() - before) >> 20) as u64, plan.memory() >> 20);
         println!(
-            "{} {mebibytes} MiB at the peak, {foretold} foretold; {seconds:.2} s a step, {:.0} tokens/s, {:.0} GFLOP/s of the kept way's work",
+            "{} {mebibytes} MiB at the peak, {predicted} predicted; {seconds:.2} s a step, {:.0} tokens/s, {:.0} GFLOP/s of the kept way's work",
             if checkpointing { "computed again:" } else { "kept:          " },
             step.tokens as f64 / seconds,
             flops / seconds / 1e9,

@@ -328,7 +328,7 @@ mod tests {
         let short = run("hello", 3).unwrap();
         assert_eq!((short.ended, short.tokens.len(), short.prompt_tokens), (Ended::Length, 3, 5));
         let full = run("hello", 100).unwrap();
-        // The last token is foretold from a full context of 16.
+        // The last token is predicted from a full context of 16.
         assert_eq!((full.ended, full.tokens.len()), (Ended::Context, 12));
         assert_eq!(full.tokens[..3], short.tokens);
         let long = run(&"x".repeat(17), 1).unwrap_err().to_string();

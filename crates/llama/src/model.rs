@@ -166,7 +166,7 @@ impl Model {
         self.head.apply(&hidden.select(1, hidden.dim(1) - 1)?, &mut None)
     }
 
-    /// The mean cross-entropy of foretelling each token from those before it, of rows `(batch, tokens)`; `dropout` is where an adapter's
+    /// The mean cross-entropy of predicting each token from those before it, of rows `(batch, tokens)`; `dropout` is where an adapter's
     /// dropout draws from.
     ///
     /// # Errors
@@ -175,7 +175,7 @@ impl Model {
         self.loss_of(&Batch::of_tokens(tokens)?, dropout)
     }
 
-    /// The mean cross-entropy of foretelling each token of a batch that is learned from those before it in its text.
+    /// The mean cross-entropy of predicting each token of a batch that is learned from those before it in its text.
     ///
     /// # Errors
     /// As [`logits`](Model::logits), of each text.

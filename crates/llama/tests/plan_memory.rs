@@ -1,4 +1,4 @@
-//! The memory that a plan foretells against the memory that a step takes.
+//! The memory that a plan predicts against the memory that a step takes.
 //!
 //! One test alone in this file: another on a second thread would be counted too.
 
@@ -11,8 +11,8 @@ use monotile_llama::{Config, Model, Trained};
 
 const LENGTH: usize = 257;
 
-/// The bytes that a plan foretells and those that two steps hold at most, without frozen weights.
-fn foretold_and_measured(config: &Config, lora: Option<(&LoraConfig, Start)>, options: &TrainOptions) -> [u64; 2] {
+/// The bytes that a plan predicts and those that two steps hold at most, without frozen weights.
+fn predicted_and_measured(config: &Config, lora: Option<(&LoraConfig, Start)>, options: &TrainOptions) -> [u64; 2] {
     let tokens = (0..2 * options.batch * LENGTH).map(|i| (i * 2_654_435_761 % config.vocab_size) as u32).collect();
     let rows = Rows::new(tokens, LENGTH).unwrap();
     let mut before = pool::forget_peak();
@@ -37,7 +37,7 @@ fn foretold_and_measured(config: &Config, lora: Option<(&LoraConfig, Start)>, op
 }
 
 #[test]
-fn a_plan_foretells_the_memory_of_a_step() {
+fn a_plan_predicts_the_memory_of_a_step() {
     pool::set_retained_limit(0);
     let config = Config {
         vocab_size: 1536,
@@ -68,12 +68,12 @@ fn a_plan_foretells_the_memory_of_a_step() {
         for checkpointing in [false, true] {
             for accumulate in [1, 2] {
                 let options = TrainOptions { batch: 4, accumulate, checkpointing, clip: Some(1.0), ..TrainOptions::default() };
-                let [foretold, measured] = foretold_and_measured(config, lora, &options);
-                let ratio = foretold as f64 / measured as f64;
+                let [predicted, measured] = predicted_and_measured(config, lora, &options);
+                let ratio = predicted as f64 / measured as f64;
                 println!(
-                    "{name}, checkpointing {checkpointing}, accumulate {accumulate}: {foretold} foretold, {measured} measured, {ratio:.2}"
+                    "{name}, checkpointing {checkpointing}, accumulate {accumulate}: {predicted} predicted, {measured} measured, {ratio:.2}"
                 );
-                assert!((0.8..1.25).contains(&ratio), "{name}: {foretold} bytes foretold, {measured} measured");
+                assert!((0.8..1.25).contains(&ratio), "{name}: {predicted} bytes predicted, {measured} measured");
             }
         }
     }

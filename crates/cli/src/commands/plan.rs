@@ -100,7 +100,7 @@ fn parts(plan: &Plan) -> String {
     )
 }
 
-/// Steps whose time foretells that of the others; the first one warms up and does not count.
+/// Steps whose time predicts that of the others; the first one warms up and does not count.
 const COUNTED: usize = 3;
 /// The shortest time left that is worth a line, in seconds.
 const WORTH_A_LINE: f64 = 10.0;

@@ -307,7 +307,7 @@ fn an_adapter_for_another_model_is_refused() {
 fn a_plan_is_told_first_and_a_dry_run_stops_there() {
     let folder = workshop();
     let run = adapt(folder.path(), "adapter", "4", &["--dry-run"]);
-    // 2 rows of 15 tokens that are foretold.
+    // 2 rows of 15 tokens that are predicted.
     assert!(run.stderr.contains("\nrun       4 steps of 30 tokens, 120 in all\nmemory    "), "{}", run.stderr);
     assert!(run.stderr.contains(" activations, ") && run.stderr.contains("\nweights   "), "{}", run.stderr);
     assert_eq!(run.succeeds(), "");

@@ -119,7 +119,7 @@ pub fn map<T: Real, F: Formula<1>>(a: View<'_, T>, out: &mut [T], f: F) {
         #[inline(always)]
         |a, tile, row, out| {
             let a = a.row(tile, row);
-            // Every closure is to be inlined, lest it keep the baseline's instructions.
+            // Every closure is to be inlined: else it keeps the instructions of the baseline.
             let beyond = simd::run_fused(
                 &mut *out,
                 #[inline(always)]

@@ -101,7 +101,7 @@ impl<A: Element> Reader<'_, A> {
         match self.source {
             Source::Slice(slice) => {
                 if tile.rows > 1 {
-                    // The rows of the next tile, too short for the processor to foresee.
+                    // The rows of the next tile, too short for the processor to predict.
                     for ahead in (len..2 * len).step_by(64 / size_of::<A>()) {
                         prefetch(slice.as_ptr().wrapping_add(start + ahead));
                     }

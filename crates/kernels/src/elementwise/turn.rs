@@ -60,7 +60,7 @@ unsafe fn squares<V: Vector, const L: usize>(tile: &Turn<V::Element>) {
                 let mut square: [V; L] = std::array::from_fn(
                     #[inline(always)]
                     |i| {
-                        // The next tile, whose columns are too far apart for the processor to foresee.
+                        // The next tile, whose columns are too far apart for the processor to predict.
                         prefetch(from.wrapping_offset((i + columns) as isize * step));
                         V::load(from.wrapping_offset(i as isize * step))
                     },

@@ -15,7 +15,7 @@ use crate::number::Number;
 use crate::simd::{Lanes, MAX_LANES, Vector, prefetch, prefetch_far};
 
 /// How many loads ahead of its use memory is asked for: rows and columns that are far apart are more than the processor
-/// foresees by itself.
+/// predicts by itself.
 const AHEAD: usize = 8;
 
 /// Lanes that lie a multiple of so many bytes apart share their place in the first-level cache: what is asked for ahead in all

@@ -165,7 +165,7 @@ impl<T: Lanes> Skinny<'_, T> {
             Form::Axpy => NEAR / m.next_power_of_two(),
         };
         let blocks = n.div_ceil(width);
-        // A few lines more than the width, lest all rows fall into the same sets of the cache.
+        // A few lines more than the width, so that rows do not all fall into the same sets of the cache.
         let y_step = width.min(n) + 16;
         let mut y = Block::new(shape::count(&[matrices.len(), segments, blocks, m, y_step]))?;
         let target = Target(y.as_mut_ptr());

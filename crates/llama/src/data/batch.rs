@@ -4,7 +4,7 @@ use monotile::{Error, Result, Tensor};
 
 use super::rows::Rows;
 
-/// Rows as the model reads them: the tokens it sees, those it has to foretell, and where one text ends and another begins.
+/// Rows as the model reads them: the tokens it sees, those it has to predict, and where one text ends and another begins.
 #[derive(Clone)]
 pub struct Batch {
     /// The tokens that are seen, `(rows, tokens)`, or `(1, tokens)` where texts of several lengths lie one after another.
@@ -52,9 +52,9 @@ impl Batch {
     pub fn of_tokens(tokens: &Tensor) -> Result<Self> {
         let length = tokens.dim(-1);
         if length < 2 {
-            return Err(Error::shape(format!("loss: rows of {length} tokens have nothing to foretell; 2 is the least")));
+            return Err(Error::shape(format!("loss: rows of {length} tokens have nothing to predict; 2 is the least")));
         }
-        // Position t foretells token t + 1, so the last position is not computed at all.
+        // Position t predicts token t + 1, so the last position is not computed at all.
         let targets = tokens.slice(1, 1..)?.flatten(0, 1)?;
         Ok(Self { tokens: tokens.slice(1, ..length - 1)?, lengths: Vec::new(), places: None, targets })
     }

@@ -26,7 +26,7 @@ pub(super) fn rows(samples: &[Sample], length: usize, seed: Option<u64>) -> Rows
     Rows::of_samples(length, places.into_iter().map(|row| row.into_iter().map(|index| &samples[index]).collect()))
 }
 
-/// The places that a sample takes: its last token foretells nothing.
+/// The places that a sample takes: its last token predicts nothing.
 fn size(sample: &Sample) -> usize {
     sample.tokens().len() - 1
 }

@@ -36,7 +36,7 @@ impl Rows {
     /// Cuts a stream.
     ///
     /// # Errors
-    /// `Value`, if a row would have fewer than two tokens (one to see, one to foretell) or the stream is shorter than a row.
+    /// `Value`, if a row would have fewer than two tokens (one to see, one to predict) or the stream is shorter than a row.
     pub fn new(mut tokens: Vec<u32>, length: usize) -> Result<Self> {
         check_length(length)?;
         let found = tokens.len();
@@ -45,7 +45,7 @@ impl Rows {
         }
         let count = found / length;
         tokens.truncate(count * length);
-        // The first token of a row has nothing before it to be foretold from.
+        // The first token of a row has nothing before it to be predicted from.
         let learned = (0..tokens.len()).map(|at| !at.is_multiple_of(length)).collect();
         Ok(Self { tokens, learned, ends: (1..=count).map(|row| row * length).collect(), rows: (1..=count).collect(), length })
     }
@@ -89,7 +89,7 @@ impl Rows {
         self.rows.len()
     }
 
-    /// Tokens that a row has, or has at most where samples were packed: a row of this length foretells one token less, and a row of
+    /// Tokens that a row has, or has at most where samples were packed: a row of this length predicts one token less, and a row of
     /// several samples as many at most.
     pub fn length(&self) -> usize {
         self.length
@@ -136,7 +136,7 @@ impl Rows {
 
     /// The share of the rows' places that samples fill: 1 for text.
     pub fn filled(&self) -> f64 {
-        // A sample's last token foretells nothing and takes no place.
+        // A sample's last token predicts nothing and takes no place.
         (self.tokens.len() - self.ends.len()) as f64 / (self.count() as f64 * (self.length - 1) as f64)
     }
 
@@ -176,10 +176,10 @@ impl Rows {
     }
 }
 
-/// Refuses rows that have nothing to foretell.
+/// Refuses rows that have nothing to predict.
 pub(super) fn check_length(length: usize) -> Result<()> {
     if length < 2 {
-        return Err(Error::value(format!("data: rows of {length} tokens have nothing to foretell; 2 is the least")));
+        return Err(Error::value(format!("data: rows of {length} tokens have nothing to predict; 2 is the least")));
     }
     Ok(())
 }
@@ -226,7 +226,7 @@ mod tests {
     fn data_that_cannot_train_is_refused() {
         let new = |count, length| Rows::new((0..count).collect(), length).map(|_| ()).unwrap_err().to_string();
         assert_eq!(new(5, 8), "data: 5 tokens are fewer than one row of 8");
-        assert_eq!(new(5, 1), "data: rows of 1 tokens have nothing to foretell; 2 is the least");
+        assert_eq!(new(5, 1), "data: rows of 1 tokens have nothing to predict; 2 is the least");
         let split = |share| Rows::new((0..8).collect(), 8).unwrap().split(share).map(|_| ()).unwrap_err().to_string();
         assert_eq!(split(0.5), "data: 1 rows of 8 tokens leave none to train on besides those held out");
         assert_eq!(split(1.0), "data: the held-out share must be at least 0 and below 1, got 1");

@@ -5,7 +5,7 @@ use monotile::{Error, Result};
 use super::packing::{self, Packed};
 use super::rows::kept;
 
-/// The tokens of one text, and which of them are learned: foretold from those before, at a price.
+/// The tokens of one text, and which of them are learned: predicted from those before, at a price.
 ///
 /// # Example
 /// A question whose answer alone is learned:
@@ -22,7 +22,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// A sample. Its first token is not learned, whatever `learned` says: nothing is there to foretell it from.
+    /// A sample. Its first token is not learned, whatever `learned` says: nothing is there to predict it from.
     ///
     /// # Errors
     /// `Value`, if the two differ in length or no token is left to learn.
@@ -112,7 +112,7 @@ impl Samples {
     /// let sample = |length| Sample::new(vec![7; length], vec![true; length]);
     /// let samples = Samples(vec![sample(6)?, sample(3)?, sample(12)?, sample(5)?]);
     /// let packed = samples.pack(10, Overlong::Cut, Some(1))?;
-    /// // 12 tokens, cut to 10, foretell 9; 6 and 5 foretell 5 and 4; 3 begin another row.
+    /// // 12 tokens, cut to 10, predict 9; 6 and 5 predict 5 and 4; 3 begin another row.
     /// assert_eq!((packed.rows.count(), packed.cut, packed.dropped), (3, 1, 0));
     /// # Ok::<(), monotile::Error>(())
     /// ```

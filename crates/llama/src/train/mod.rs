@@ -57,7 +57,7 @@ pub struct Step {
     pub learning_rate: f64,
     /// The length of the gradient before clipping.
     pub gradient_norm: f64,
-    /// How many tokens were foretold.
+    /// How many tokens were predicted.
     pub tokens: usize,
 }
 

@@ -55,7 +55,7 @@ pub struct Plan {
     pub logits: u64,
     /// Bytes that come and go in the walk backward, at most: cotangents, and a block that is computed again.
     pub work: u64,
-    /// Tokens that a step foretells.
+    /// Tokens that a step predicts.
     pub tokens: u64,
     /// How many steps.
     pub steps: usize,
@@ -74,8 +74,8 @@ impl Plan {
                 (trained, if start.needs_weight() { trained.saturating_mul(4) } else { 0 })
             }
         };
-        let foretold = length.saturating_sub(1);
-        let tokens = product(&[options.batch, foretold]);
+        let predicted = length.saturating_sub(1);
+        let tokens = product(&[options.batch, predicted]);
         let bytes = |numbers: u64| numbers.saturating_mul(number).saturating_mul(tokens);
         let (hidden, blocks) = (config.hidden_size, config.num_hidden_layers);
         // Where everything is trained, a block is as the others.

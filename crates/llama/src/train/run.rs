@@ -49,7 +49,7 @@ pub enum Event {
         /// The mean loss.
         loss: f64,
     },
-    /// The run went back to where the held-out rows were foretold best.
+    /// The run went back to where the held-out rows were predicted best.
     Restored {
         /// After how many steps that was.
         steps: usize,

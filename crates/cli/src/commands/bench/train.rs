@@ -27,7 +27,7 @@ pub fn run(cases: &mut Cases) -> Result<(), Failure> {
     };
     let lora = LoraConfig { rank: RANK, alpha: RANK as f64, ..LoraConfig::default() };
     let adapter = Adapter::new(lora, &config, Start::Gaussian, 1)?;
-    // A row has one token more than are foretold.
+    // A row has one token more than are predicted.
     let tokens = (0..BATCH * (LENGTH + 1)).map(|i| (i * 2_654_435_761 % config.vocab_size) as u32).collect();
     let rows = Rows::new(tokens, LENGTH + 1)?;
     let mut model = Model::random(config, 0)?;

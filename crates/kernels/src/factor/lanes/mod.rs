@@ -267,7 +267,7 @@ impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
     }
 }
 
-/// Asks for what is read or written next: matrices as many as lanes are too many streams for the processor to foresee.
+/// Asks for what is read or written next: matrices as many as lanes are too many streams for the processor to predict.
 #[inline(always)]
 fn fetch<T>(next: &[T]) {
     next.iter().step_by((64 / size_of::<T>()).max(1)).for_each(|x| simd::prefetch(x));

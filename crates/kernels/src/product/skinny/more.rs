@@ -9,7 +9,7 @@ use crate::simd::{Lanes, Vector, prefetch_far};
 
 /// Contracted indices of a part where registers run along them: as many elements of four columns are half of the first-level cache.
 pub(super) const DEPTH: usize = 1024;
-/// From a row of x to the next in a part: a line more, lest all rows fall into the same sets of the cache.
+/// From a row of x to the next in a part: a line more, so that rows do not all fall into the same sets of the cache.
 pub(super) const PART: usize = DEPTH + 16;
 /// Contracted indices of a part where registers run along columns: read ahead from so many places, lines of a matrix whose rows are a
 /// power of two apart still fit their sets of the second-level cache.
