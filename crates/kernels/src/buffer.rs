@@ -283,6 +283,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri ends where there is no memory")]
     fn a_block_that_no_memory_holds_is_refused_with_its_bytes() {
         assert_eq!(Block::<u8>::new(usize::MAX).err(), Some(OutOfMemory { bytes: usize::MAX }));
         assert_eq!(Block::<f64>::new(1 << 61).err(), Some(OutOfMemory { bytes: usize::MAX }));

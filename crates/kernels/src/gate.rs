@@ -1,5 +1,6 @@
 //! Gated activations: one pass over the gate and what it gates.
 
+use crate::compiled::compiled;
 use crate::number::Number;
 use crate::real::Real;
 use crate::rows::split;
@@ -8,46 +9,50 @@ use crate::{simd, threads};
 /// Nanoseconds an element: an exponential and a division.
 const NS_PER_ELEMENT: f64 = 1.0;
 
-/// `y[i] = silu(a[i]) · b[i] with silu(a) = a σ(a), σ(a) = 1 / (1 + e⁻ᵃ)`
-///
-/// # Panics
-/// If the lengths differ.
-pub fn swiglu<T: Real>(a: &[T], b: &[T], y: &mut [T]) {
-    assert!(a.len() == y.len() && b.len() == y.len(), "arrays of one length");
-    let parts = threads::parts(y.len(), NS_PER_ELEMENT);
-    split(y.len(), parts, [y], |range, [y]| {
-        let (a, b) = (&a[range.clone()], &b[range]);
-        simd::run_fused(
-            y,
-            #[inline(always)]
-            |y| y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (&a, &b))| *y = T::from_fused(a.fused().silu()) * b),
-            #[inline(always)]
-            |y| y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (&a, &b))| *y = a.silu() * b),
-        );
-    });
+compiled! {
+    /// `y[i] = silu(a[i]) · b[i] with silu(a) = a σ(a), σ(a) = 1 / (1 + e⁻ᵃ)`
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn swiglu<T: Real>(a: &[T], b: &[T], y: &mut [T]) {
+        assert!(a.len() == y.len() && b.len() == y.len(), "arrays of one length");
+        let parts = threads::parts(y.len(), NS_PER_ELEMENT);
+        split(y.len(), parts, [y], |range, [y]| {
+            let (a, b) = (&a[range.clone()], &b[range]);
+            simd::run_fused(
+                y,
+                #[inline(always)]
+                |y| y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (&a, &b))| *y = T::from_fused(a.fused().silu()) * b),
+                #[inline(always)]
+                |y| y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (&a, &b))| *y = a.silu() * b),
+            );
+        });
+    }
 }
 
-/// The gradients of [`swiglu`]: da = dy b σ(a) (1 + a (1 − σ(a))) and db = dy silu(a).
-///
-/// # Panics
-/// If the lengths differ.
-pub fn swiglu_backward<T: Real>(a: &[T], b: &[T], dy: &[T], da: &mut [T], db: &mut [T]) {
-    let n = dy.len();
-    assert!([a.len(), b.len(), da.len(), db.len()] == [n; 4], "arrays of one length");
-    split(n, threads::parts(n, NS_PER_ELEMENT), [da, db], |range, [da, db]| {
-        let (a, b, dy) = (&a[range.clone()], &b[range.clone()], &dy[range]);
-        simd::run(
-            #[inline(always)]
-            || {
-                let inputs = a.iter().zip(b).zip(dy);
-                for ((da, db), ((&a, &b), &dy)) in da.iter_mut().zip(db).zip(inputs) {
-                    let s = a.sigmoid();
-                    *da = dy * b * s * (T::ONE + a * (T::ONE - s));
-                    *db = dy * a * s;
-                }
-            },
-        );
-    });
+compiled! {
+    /// The gradients of [`swiglu`]: da = dy b σ(a) (1 + a (1 − σ(a))) and db = dy silu(a).
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn swiglu_backward<T: Real>(a: &[T], b: &[T], dy: &[T], da: &mut [T], db: &mut [T]) {
+        let n = dy.len();
+        assert!([a.len(), b.len(), da.len(), db.len()] == [n; 4], "arrays of one length");
+        split(n, threads::parts(n, NS_PER_ELEMENT), [da, db], |range, [da, db]| {
+            let (a, b, dy) = (&a[range.clone()], &b[range.clone()], &dy[range]);
+            simd::run(
+                #[inline(always)]
+                || {
+                    let inputs = a.iter().zip(b).zip(dy);
+                    for ((da, db), ((&a, &b), &dy)) in da.iter_mut().zip(db).zip(inputs) {
+                        let s = a.sigmoid();
+                        *da = dy * b * s * (T::ONE + a * (T::ONE - s));
+                        *db = dy * a * s;
+                    }
+                },
+            );
+        });
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Every index must lie in range: it is checked where elements are read, and a wrong one panics.
 
+use crate::compiled::compiled;
 use crate::real::{Element, Real};
 use crate::shape::count;
 use crate::threads;
@@ -48,35 +49,37 @@ pub fn select<A: Element, R: Element>(x: &[A], dims: Dims, indices: &[i64], out:
     });
 }
 
-/// `out[o, indices[j], i] += x[o, j, i]`, in the order of j whatever the number of threads.
-///
-/// # Panics
-/// If an index is outside the axis, or a length is not its shape's.
-pub fn select_add<T: Real>(x: &[T], indices: &[i64], out: &mut [T], dims: Dims) {
-    let Dims { outer, axis, inner } = dims;
-    assert!(
-        out.len() == count(&[outer, axis, inner]) && x.len() == count(&[outer, indices.len(), inner]),
-        "arrays of their shapes"
-    );
-    assert!(indices.iter().all(|i| (0..axis as i64).contains(i)), "indices of the axis");
-    if x.is_empty() {
-        return;
-    }
-    // Each thread owns rows of the result and looks through all indices for them.
-    let parts = threads::parts(outer * indices.len(), inner as f64 * NS_PER_ELEMENT).min(outer * axis);
-    threads::split_mut(out, inner, parts, |start, out| {
-        let rows = start / inner..(start + out.len()) / inner;
-        for o in rows.start / axis..rows.end.div_ceil(axis) {
-            for (j, &index) in indices.iter().enumerate() {
-                let row = o * axis + index as usize;
-                if rows.contains(&row) {
-                    let to = &mut out[(row - rows.start) * inner..][..inner];
-                    let from = &x[(o * indices.len() + j) * inner..][..inner];
-                    to.iter_mut().zip(from).for_each(|(to, &x)| *to += x);
+compiled! {
+    /// `out[o, indices[j], i] += x[o, j, i]`, in the order of j whatever the number of threads.
+    ///
+    /// # Panics
+    /// If an index is outside the axis, or a length is not its shape's.
+    pub fn select_add<T: Real>(x: &[T], indices: &[i64], out: &mut [T], dims: Dims) {
+        let Dims { outer, axis, inner } = dims;
+        assert!(
+            out.len() == count(&[outer, axis, inner]) && x.len() == count(&[outer, indices.len(), inner]),
+            "arrays of their shapes"
+        );
+        assert!(indices.iter().all(|i| (0..axis as i64).contains(i)), "indices of the axis");
+        if x.is_empty() {
+            return;
+        }
+        // Each thread owns rows of the result and looks through all indices for them.
+        let parts = threads::parts(outer * indices.len(), inner as f64 * NS_PER_ELEMENT).min(outer * axis);
+        threads::split_mut(out, inner, parts, |start, out| {
+            let rows = start / inner..(start + out.len()) / inner;
+            for o in rows.start / axis..rows.end.div_ceil(axis) {
+                for (j, &index) in indices.iter().enumerate() {
+                    let row = o * axis + index as usize;
+                    if rows.contains(&row) {
+                        let to = &mut out[(row - rows.start) * inner..][..inner];
+                        let from = &x[(o * indices.len() + j) * inner..][..inner];
+                        to.iter_mut().zip(from).for_each(|(to, &x)| *to += x);
+                    }
                 }
             }
-        }
-    });
+        });
+    }
 }
 
 /// out[o, j, i] = x[o, index[o, j, i], i]
@@ -104,28 +107,30 @@ pub fn gather<A: Element>(x: &[A], dims: Dims, index: &[i64], out: &mut [A]) {
     });
 }
 
-/// out[o, index[o, j, i], i] += x[o, j, i], in the order of j whatever the number of threads.
-///
-/// # Panics
-/// If an index is outside the axis, or a length is not its shape's.
-pub fn scatter_add<T: Real>(x: &[T], index: &[i64], out: &mut [T], dims: Dims) {
-    let Dims { outer, axis, inner } = dims;
-    assert!(out.len() == count(&[outer, axis, inner]) && x.len() == index.len(), "arrays of their shapes");
-    assert!(index.iter().all(|j| (0..axis as i64).contains(j)), "indices of the axis");
-    if x.is_empty() {
-        return;
-    }
-    assert!(x.len().is_multiple_of(count(&[outer, inner])), "an index for each outer and inner place");
-    let block = x.len() / outer;
-    let parts = threads::parts(outer, block as f64 * NS_PER_SCATTERED);
-    threads::split_mut(out, axis * inner, parts, |start, out| {
-        for (r, out) in out.chunks_exact_mut(axis * inner).enumerate() {
-            let from = (start / (axis * inner) + r) * block..;
-            for (k, (&x, &j)) in x[from.clone()].iter().zip(&index[from]).take(block).enumerate() {
-                out[j as usize * inner + k % inner] += x;
-            }
+compiled! {
+    /// out[o, index[o, j, i], i] += x[o, j, i], in the order of j whatever the number of threads.
+    ///
+    /// # Panics
+    /// If an index is outside the axis, or a length is not its shape's.
+    pub fn scatter_add<T: Real>(x: &[T], index: &[i64], out: &mut [T], dims: Dims) {
+        let Dims { outer, axis, inner } = dims;
+        assert!(out.len() == count(&[outer, axis, inner]) && x.len() == index.len(), "arrays of their shapes");
+        assert!(index.iter().all(|j| (0..axis as i64).contains(j)), "indices of the axis");
+        if x.is_empty() {
+            return;
         }
-    });
+        assert!(x.len().is_multiple_of(count(&[outer, inner])), "an index for each outer and inner place");
+        let block = x.len() / outer;
+        let parts = threads::parts(outer, block as f64 * NS_PER_SCATTERED);
+        threads::split_mut(out, axis * inner, parts, |start, out| {
+            for (r, out) in out.chunks_exact_mut(axis * inner).enumerate() {
+                let from = (start / (axis * inner) + r) * block..;
+                for (k, (&x, &j)) in x[from.clone()].iter().zip(&index[from]).take(block).enumerate() {
+                    out[j as usize * inner + k % inner] += x;
+                }
+            }
+        });
+    }
 }
 
 #[cfg(test)]

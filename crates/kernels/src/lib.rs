@@ -29,6 +29,7 @@
 
 pub mod attention;
 pub mod buffer;
+mod compiled;
 pub mod elementwise;
 pub mod factor;
 pub mod gate;

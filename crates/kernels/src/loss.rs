@@ -1,5 +1,6 @@
 //! Cross-entropy of rows of logits with the numbers of their classes: each row is read from memory once a direction.
 
+use crate::compiled::compiled;
 use crate::number::Number;
 use crate::real::Real;
 use crate::rows::split;
@@ -32,60 +33,65 @@ impl Targets<'_> {
     }
 }
 
-/// `Σ_r (m[r] − x[r, class]) + ln l[r]` in f64, with `m = maxᵢ x[r, i]` and `l = Σᵢ exp(x[r, i] − m)`, kept as m and ln l.
-///
-/// # Panics
-/// If a class that is not ignored is outside its row, or the lengths are not those of one number of rows.
-pub fn cross_entropy<T: Real>(x: &[T], targets: Targets<'_>, m: &mut [T], ln_l: &mut [T]) -> f64 {
-    let rows = targets.classes.len();
-    assert!(m.len() == rows && ln_l.len() == rows, "one row a class");
-    if rows == 0 {
-        return 0.0;
-    }
-    assert!(x.len().is_multiple_of(rows), "rows of one length");
-    let n = x.len() / rows;
-    split(rows, threads::parts(rows, n as f64 * NS_PER_ELEMENT), [&mut *m, &mut *ln_l], |rows, [m, ln_l]| {
-        for (i, row) in rows.enumerate() {
-            let (max, sum) = match targets.of(row, n) {
-                Some(_) => log_sum_exp(&x[row * n..][..n]),
-                None => (T::ZERO, T::ZERO),
-            };
-            (m[i], ln_l[i]) = (max, sum);
+compiled! {
+    /// `Σ_r (m[r] − x[r, class]) + ln l[r]` in f64, with `m = maxᵢ x[r, i]` and `l = Σᵢ exp(x[r, i] − m)`, kept as m and ln l.
+    ///
+    /// # Panics
+    /// If a class that is not ignored is outside its row, or the lengths are not those of one number of rows.
+    pub fn cross_entropy<T: Real>(x: &[T], targets: Targets<'_>, m: &mut [T], ln_l: &mut [T]) -> f64 {
+        let rows = targets.classes.len();
+        assert!(m.len() == rows && ln_l.len() == rows, "one row a class");
+        if rows == 0 {
+            return 0.0;
         }
-    });
-    let loss = |row: usize| targets.of(row, n).map(|class| (m[row] - x[row * n + class]).to_f64() + ln_l[row].to_f64());
-    (0..rows).filter_map(loss).sum()
+        assert!(x.len().is_multiple_of(rows), "rows of one length");
+        let n = x.len() / rows;
+        split(rows, threads::parts(rows, n as f64 * NS_PER_ELEMENT), [&mut *m, &mut *ln_l], |rows, [m, ln_l]| {
+            for (i, row) in rows.enumerate() {
+                let (max, sum) = match targets.of(row, n) {
+                    Some(_) => log_sum_exp(&x[row * n..][..n]),
+                    None => (T::ZERO, T::ZERO),
+                };
+                (m[i], ln_l[i]) = (max, sum);
+            }
+        });
+        let loss = |row: usize| targets.of(row, n).map(|class| (m[row] - x[row * n + class]).to_f64() + ln_l[row].to_f64());
+        (0..rows).filter_map(loss).sum()
+    }
 }
 
-/// `dx[r, i] = scale · (exp(x[r, i] − m[r] − ln l[r]) − [i is the class of r]), 0 in ignored rows`.
-///
-/// # Panics
-/// As [`cross_entropy`].
-pub fn cross_entropy_backward<T: Real>(x: &[T], targets: Targets<'_>, [m, ln_l]: [&[T]; 2], scale: T, dx: &mut [T]) {
-    let rows = targets.classes.len();
-    assert!(m.len() == rows && ln_l.len() == rows && x.len() == dx.len(), "one row a class");
-    if dx.is_empty() {
-        return;
-    }
-    assert!(x.len().is_multiple_of(rows), "rows of one length");
-    let n = x.len() / rows;
-    split(rows, threads::parts(rows, n as f64 * NS_PER_ELEMENT), [dx], |rows, [dx]| {
-        for (dx, row) in dx.chunks_exact_mut(n).zip(rows) {
-            let Some(class) = targets.of(row, n) else {
-                dx.fill(T::ZERO);
-                continue;
-            };
-            let (x, m, ln_l) = (&x[row * n..][..n], m[row], ln_l[row]);
-            simd::run_fused(
-                &mut *dx,
-                #[inline(always)]
-                |dx| dx.iter_mut().zip(x).for_each(|(dx, &x)| *dx = scale * T::from_fused((x - m - ln_l).fused().exp())),
-                #[inline(always)]
-                |dx| dx.iter_mut().zip(x).for_each(|(dx, &x)| *dx = scale * (x - m - ln_l).exp()),
-            );
-            dx[class] -= scale;
+compiled! {
+    /// `dx[r, i] = scale · (exp(x[r, i] − m[r] − ln l[r]) − [i is the class of r]), 0 in ignored rows`.
+    ///
+    /// # Panics
+    /// As [`cross_entropy`].
+    pub fn cross_entropy_backward<T: Real>(x: &[T], targets: Targets<'_>, sums: [&[T]; 2], scale: T, dx: &mut [T]) {
+        let [m, ln_l] = sums;
+        let rows = targets.classes.len();
+        assert!(m.len() == rows && ln_l.len() == rows && x.len() == dx.len(), "one row a class");
+        if dx.is_empty() {
+            return;
         }
-    });
+        assert!(x.len().is_multiple_of(rows), "rows of one length");
+        let n = x.len() / rows;
+        split(rows, threads::parts(rows, n as f64 * NS_PER_ELEMENT), [dx], |rows, [dx]| {
+            for (dx, row) in dx.chunks_exact_mut(n).zip(rows) {
+                let Some(class) = targets.of(row, n) else {
+                    dx.fill(T::ZERO);
+                    continue;
+                };
+                let (x, m, ln_l) = (&x[row * n..][..n], m[row], ln_l[row]);
+                simd::run_fused(
+                    &mut *dx,
+                    #[inline(always)]
+                    |dx| dx.iter_mut().zip(x).for_each(|(dx, &x)| *dx = scale * T::from_fused((x - m - ln_l).fused().exp())),
+                    #[inline(always)]
+                    |dx| dx.iter_mut().zip(x).for_each(|(dx, &x)| *dx = scale * (x - m - ln_l).exp()),
+                );
+                dx[class] -= scale;
+            }
+        });
+    }
 }
 
 #[cfg(test)]

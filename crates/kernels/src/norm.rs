@@ -1,6 +1,7 @@
 //! Norms over rows: RMS norm and layer norm, forward and backward, each reading a row from memory once.
 
 use crate::buffer::OutOfMemory;
+use crate::compiled::compiled;
 use crate::real::Real;
 use crate::rows::{dot, dot3, split, split_and_sum, sum};
 use crate::shape::count;
@@ -9,29 +10,31 @@ use crate::{simd, threads};
 /// Nanoseconds an element: what decides whether rows are worth a second thread.
 const NS_PER_ELEMENT: f64 = 0.5;
 
-/// `y[r, i] = x[r, i] · ρ[r] · w[i] with ρ[r] = (Σᵢ x[r, i]² / n + ε)^(−1/2), for rows of n = w.len() elements`.
-///
-/// # Panics
-/// If the lengths are not those of one number of rows.
-pub fn rms_norm<T: Real>(x: &[T], w: &[T], eps: f64, y: &mut [T], rho: &mut [T]) {
-    let (rows, n) = (rho.len(), w.len());
-    assert!([x.len(), y.len()] == [count(&[rows, n]); 2], "rows of one length");
-    if n == 0 {
-        return;
+compiled! {
+    /// `y[r, i] = x[r, i] · ρ[r] · w[i] with ρ[r] = (Σᵢ x[r, i]² / n + ε)^(−1/2), for rows of n = w.len() elements`.
+    ///
+    /// # Panics
+    /// If the lengths are not those of one number of rows.
+    pub fn rms_norm<T: Real>(x: &[T], w: &[T], eps: f64, y: &mut [T], rho: &mut [T]) {
+        let (rows, n) = (rho.len(), w.len());
+        assert!([x.len(), y.len()] == [count(&[rows, n]); 2], "rows of one length");
+        if n == 0 {
+            return;
+        }
+        split(rows, threads::parts(rows, n as f64 * NS_PER_ELEMENT), [y, rho], |rows, [y, rho]| {
+            let x = &x[rows.start * n..rows.end * n];
+            simd::run(
+                #[inline(always)]
+                || {
+                    for ((x, y), rho) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)).zip(rho) {
+                        let scale = T::from_f64(1.0 / (dot(x, x).to_f64() / n as f64 + eps).sqrt());
+                        y.iter_mut().zip(x.iter().zip(w)).for_each(|(y, (&x, &w))| *y = x * scale * w);
+                        *rho = scale;
+                    }
+                },
+            );
+        });
     }
-    split(rows, threads::parts(rows, n as f64 * NS_PER_ELEMENT), [y, rho], |rows, [y, rho]| {
-        let x = &x[rows.start * n..rows.end * n];
-        simd::run(
-            #[inline(always)]
-            || {
-                for ((x, y), rho) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)).zip(rho) {
-                    let scale = T::from_f64(1.0 / (dot(x, x).to_f64() / n as f64 + eps).sqrt());
-                    y.iter_mut().zip(x.iter().zip(w)).for_each(|(y, (&x, &w))| *y = x * scale * w);
-                    *rho = scale;
-                }
-            },
-        );
-    });
 }
 
 /// What the gradient of [`rms_norm`] is computed from, beside the cotangent.
@@ -45,71 +48,76 @@ pub struct RmsNorm<'a, T> {
     pub rho: &'a [T],
 }
 
-/// The gradients of [`rms_norm`]: with x̂ = ρ x, dx = ρ (w dy − x̂ · mean(w dy x̂)) and dw = Σ_r dy x̂.
-///
-/// `dx` or `dw` may be empty where nobody wants it. dw is summed a thread at a time, then over threads in their order.
-///
-/// # Errors
-/// If there is no memory for the sums of threads.
-///
-/// # Panics
-/// If the lengths are not those of one number of rows.
-pub fn rms_norm_backward<T: Real>(forward: RmsNorm<'_, T>, dy: &[T], dx: &mut [T], dw: &mut [T]) -> Result<(), OutOfMemory> {
-    let RmsNorm { x, w, rho } = forward;
-    let (rows, n) = (rho.len(), w.len());
-    assert!([x.len(), dy.len()] == [count(&[rows, n]); 2], "rows of one length");
-    assert!((dx.is_empty() || dx.len() == rows * n) && (dw.is_empty() || dw.len() == n), "gradients of the inputs' lengths");
-    if rows == 0 || n == 0 {
-        dw.fill(T::ZERO);
-        return Ok(());
+compiled! {
+    /// The gradients of [`rms_norm`]: with x̂ = ρ x, dx = ρ (w dy − x̂ · mean(w dy x̂)) and dw = Σ_r dy x̂.
+    ///
+    /// `dx` or `dw` may be empty where nobody wants it. dw is summed a thread at a time, then over threads in their order.
+    ///
+    /// # Errors
+    /// If there is no memory for the sums of threads.
+    ///
+    /// # Panics
+    /// If the lengths are not those of one number of rows.
+    pub fn rms_norm_backward<T: Real>(forward: RmsNorm<'_, T>, dy: &[T], dx: &mut [T], dw: &mut [T]) -> Result<(), OutOfMemory> {
+        let RmsNorm { x, w, rho } = forward;
+        let (rows, n) = (rho.len(), w.len());
+        assert!([x.len(), dy.len()] == [count(&[rows, n]); 2], "rows of one length");
+        assert!((dx.is_empty() || dx.len() == rows * n) && (dw.is_empty() || dw.len() == n), "gradients of the inputs' lengths");
+        if rows == 0 || n == 0 {
+            dw.fill(T::ZERO);
+            return Ok(());
+        }
+        let parts = threads::parts(rows, 2.0 * n as f64 * NS_PER_ELEMENT);
+        split_and_sum(rows, parts, [dx], dw, |rows, [dx], dw| {
+            simd::run(
+                #[inline(always)]
+                || {
+                    for (r, row) in rows.enumerate() {
+                        let (x, dy, rho) = (&x[row * n..][..n], &dy[row * n..][..n], rho[row]);
+                        if !dx.is_empty() {
+                            let dx = &mut dx[r * n..][..n];
+                            let pull = rho * rho * dot3(w, dy, x, T::ZERO) * T::from_f64(1.0 / n as f64);
+                            (0..n).for_each(|i| dx[i] = rho * (w[i] * dy[i] - x[i] * pull));
+                        }
+                        if !dw.is_empty() {
+                            let dw = &mut dw[..n];
+                            (0..n).for_each(|i| dw[i] += dy[i] * (x[i] * rho));
+                        }
+                    }
+                },
+            );
+        })
     }
-    let parts = threads::parts(rows, 2.0 * n as f64 * NS_PER_ELEMENT);
-    split_and_sum(rows, parts, [dx], dw, |rows, [dx], dw| {
-        simd::run(
-            #[inline(always)]
-            || {
-                for (r, row) in rows.enumerate() {
-                    let (x, dy, rho) = (&x[row * n..][..n], &dy[row * n..][..n], rho[row]);
-                    if !dx.is_empty() {
-                        let dx = &mut dx[r * n..][..n];
-                        let pull = rho * rho * dot3(w, dy, x, T::ZERO) * T::from_f64(1.0 / n as f64);
-                        (0..n).for_each(|i| dx[i] = rho * (w[i] * dy[i] - x[i] * pull));
-                    }
-                    if !dw.is_empty() {
-                        let dw = &mut dw[..n];
-                        (0..n).for_each(|i| dw[i] += dy[i] * (x[i] * rho));
-                    }
-                }
-            },
-        );
-    })
 }
 
-/// `y[r, i] = (x[r, i] − μ[r]) · ρ[r] · w[i] + b[i] with μ the mean of a row and ρ = (mean((x − μ)²) + ε)^(−1/2)`.
-///
-/// # Panics
-/// If the lengths are not those of one number of rows.
-pub fn layer_norm<T: Real>(x: &[T], [w, b]: [&[T]; 2], eps: f64, y: &mut [T], [mu, rho]: [&mut [T]; 2]) {
-    let (rows, n) = (rho.len(), w.len());
-    assert!(x.len() == rows * n && y.len() == rows * n && mu.len() == rows && b.len() == n, "rows of one length");
-    if n == 0 {
-        return;
+compiled! {
+    /// `y[r, i] = (x[r, i] − μ[r]) · ρ[r] · w[i] + b[i] with μ the mean of a row and ρ = (mean((x − μ)²) + ε)^(−1/2)`.
+    ///
+    /// # Panics
+    /// If the lengths are not those of one number of rows.
+    pub fn layer_norm<T: Real>(x: &[T], scale_and_shift: [&[T]; 2], eps: f64, y: &mut [T], moments: [&mut [T]; 2]) {
+        let ([w, b], [mu, rho]) = (scale_and_shift, moments);
+        let (rows, n) = (rho.len(), w.len());
+        assert!(x.len() == rows * n && y.len() == rows * n && mu.len() == rows && b.len() == n, "rows of one length");
+        if n == 0 {
+            return;
+        }
+        split(rows, threads::parts(rows, 2.0 * n as f64 * NS_PER_ELEMENT), [y, mu, rho], |rows, [y, mu, rho]| {
+            let x = &x[rows.start * n..rows.end * n];
+            simd::run(
+                #[inline(always)]
+                || {
+                    for (r, (x, y)) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)).enumerate() {
+                        let mean = sum(x) * T::from_f64(1.0 / n as f64);
+                        y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - mean);
+                        let scale = T::from_f64(1.0 / (dot(y, y).to_f64() / n as f64 + eps).sqrt());
+                        y.iter_mut().zip(w.iter().zip(b)).for_each(|(y, (&w, &b))| *y = *y * scale * w + b);
+                        (mu[r], rho[r]) = (mean, scale);
+                    }
+                },
+            );
+        });
     }
-    split(rows, threads::parts(rows, 2.0 * n as f64 * NS_PER_ELEMENT), [y, mu, rho], |rows, [y, mu, rho]| {
-        let x = &x[rows.start * n..rows.end * n];
-        simd::run(
-            #[inline(always)]
-            || {
-                for (r, (x, y)) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)).enumerate() {
-                    let mean = sum(x) * T::from_f64(1.0 / n as f64);
-                    y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - mean);
-                    let scale = T::from_f64(1.0 / (dot(y, y).to_f64() / n as f64 + eps).sqrt());
-                    y.iter_mut().zip(w.iter().zip(b)).for_each(|(y, (&w, &b))| *y = *y * scale * w + b);
-                    (mu[r], rho[r]) = (mean, scale);
-                }
-            },
-        );
-    });
 }
 
 /// What the gradient of [`layer_norm`] is computed from, beside the cotangent.
@@ -125,49 +133,57 @@ pub struct LayerNorm<'a, T> {
     pub rho: &'a [T],
 }
 
-/// The gradients of [`layer_norm`]: with x̂ = ρ (x − μ), dx = ρ (w dy − mean(w dy) − x̂ · mean(w dy x̂)), and `dwb` holds
-/// dw = Σ_r dy x̂ and after it db = Σ_r dy.
-///
-/// `dx` or `dwb` may be empty where nobody wants it.
-///
-/// # Errors
-/// If there is no memory for the sums of threads.
-///
-/// # Panics
-/// If the lengths are not those of one number of rows.
-pub fn layer_norm_backward<T: Real>(forward: LayerNorm<'_, T>, dy: &[T], dx: &mut [T], dwb: &mut [T]) -> Result<(), OutOfMemory> {
-    let LayerNorm { x, w, mu, rho } = forward;
-    let (rows, n) = (rho.len(), w.len());
-    assert!(x.len() == rows * n && dy.len() == rows * n && mu.len() == rows, "rows of one length");
-    assert!((dx.is_empty() || dx.len() == rows * n) && (dwb.is_empty() || dwb.len() == 2 * n), "gradients of the inputs' lengths");
-    if rows == 0 || n == 0 {
-        dwb.fill(T::ZERO);
-        return Ok(());
+compiled! {
+    /// The gradients of [`layer_norm`]: with x̂ = ρ (x − μ), dx = ρ (w dy − mean(w dy) − x̂ · mean(w dy x̂)), and `dwb` holds
+    /// dw = Σ_r dy x̂ and after it db = Σ_r dy.
+    ///
+    /// `dx` or `dwb` may be empty where nobody wants it.
+    ///
+    /// # Errors
+    /// If there is no memory for the sums of threads.
+    ///
+    /// # Panics
+    /// If the lengths are not those of one number of rows.
+    pub fn layer_norm_backward<T: Real>(
+        forward: LayerNorm<'_, T>,
+        dy: &[T],
+        dx: &mut [T],
+        dwb: &mut [T],
+    ) -> Result<(), OutOfMemory> {
+        let LayerNorm { x, w, mu, rho } = forward;
+        let (rows, n) = (rho.len(), w.len());
+        assert!(x.len() == rows * n && dy.len() == rows * n && mu.len() == rows, "rows of one length");
+        let fits = (dx.is_empty() || dx.len() == rows * n) && (dwb.is_empty() || dwb.len() == 2 * n);
+        assert!(fits, "gradients of the inputs' lengths");
+        if rows == 0 || n == 0 {
+            dwb.fill(T::ZERO);
+            return Ok(());
+        }
+        let parts = threads::parts(rows, 3.0 * n as f64 * NS_PER_ELEMENT);
+        let share = T::from_f64(1.0 / n as f64);
+        split_and_sum(rows, parts, [dx], dwb, |rows, [dx], dwb| {
+            simd::run(
+                #[inline(always)]
+                || {
+                    for (r, row) in rows.enumerate() {
+                        let (x, dy, mu, rho) = (&x[row * n..][..n], &dy[row * n..][..n], mu[row], rho[row]);
+                        if !dx.is_empty() {
+                            let dx = &mut dx[r * n..][..n];
+                            let mean = dot(w, dy) * share;
+                            let pull = dot3(w, dy, x, mu) * share * rho * rho;
+                            (0..n).for_each(|i| dx[i] = rho * (w[i] * dy[i] - mean - (x[i] - mu) * pull));
+                        }
+                        if !dwb.is_empty() {
+                            let (dw, db) = dwb.split_at_mut(n);
+                            let dw = &mut dw[..n];
+                            (0..n).for_each(|i| dw[i] += dy[i] * ((x[i] - mu) * rho));
+                            db.iter_mut().zip(dy).for_each(|(db, &dy)| *db += dy);
+                        }
+                    }
+                },
+            );
+        })
     }
-    let parts = threads::parts(rows, 3.0 * n as f64 * NS_PER_ELEMENT);
-    let share = T::from_f64(1.0 / n as f64);
-    split_and_sum(rows, parts, [dx], dwb, |rows, [dx], dwb| {
-        simd::run(
-            #[inline(always)]
-            || {
-                for (r, row) in rows.enumerate() {
-                    let (x, dy, mu, rho) = (&x[row * n..][..n], &dy[row * n..][..n], mu[row], rho[row]);
-                    if !dx.is_empty() {
-                        let dx = &mut dx[r * n..][..n];
-                        let mean = dot(w, dy) * share;
-                        let pull = dot3(w, dy, x, mu) * share * rho * rho;
-                        (0..n).for_each(|i| dx[i] = rho * (w[i] * dy[i] - mean - (x[i] - mu) * pull));
-                    }
-                    if !dwb.is_empty() {
-                        let (dw, db) = dwb.split_at_mut(n);
-                        let dw = &mut dw[..n];
-                        (0..n).for_each(|i| dw[i] += dy[i] * ((x[i] - mu) * rho));
-                        db.iter_mut().zip(dy).for_each(|(db, &dy)| *db += dy);
-                    }
-                }
-            },
-        );
-    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Steps of optimizers: one pass over parameters, their state and their gradients.
 
+use crate::compiled::compiled;
 use crate::real::Real;
 use crate::rows::split;
 use crate::{simd, threads};
@@ -22,33 +23,35 @@ pub struct AdamW {
     pub step: u64,
 }
 
-/// p ← p (1 − lr λ); m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; p ← p − lr m̂ / (√v̂ + ε)
-///
-/// with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ) (Loshchilov and Hutter 2019, algorithm 2, its schedule multiplier in lr).
-///
-/// # Panics
-/// If the lengths differ.
-pub fn adamw<T: Real>(options: &AdamW, p: &mut [T], m: &mut [T], v: &mut [T], g: &[T]) {
-    let n = g.len();
-    assert!([p.len(), m.len(), v.len()] == [n; 3], "arrays of one length");
-    let AdamW { lr, betas: [beta1, beta2], eps, weight_decay, step } = *options;
-    let corrections = [beta1, beta2].map(|beta| 1.0 - beta.powf(step as f64));
-    let keep = T::from_f64(1.0 - lr * weight_decay);
-    let (new1, beta2, new2) = (T::from_f64(1.0 - beta1), T::from_f64(beta2), T::from_f64(1.0 - beta2));
-    let (rate, root, eps) = (T::from_f64(lr / corrections[0]), T::from_f64(1.0 / corrections[1].sqrt()), T::from_f64(eps));
-    split(n, threads::parts(n, NS_PER_ELEMENT), [p, m, v], |range, [p, m, v]| {
-        let g = &g[range];
-        simd::run(
-            #[inline(always)]
-            || {
-                for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
-                    *m += (g - *m) * new1;
-                    *v = *v * beta2 + g * g * new2;
-                    *p = *p * keep - rate * (*m / (v.sqrt() * root + eps));
-                }
-            },
-        );
-    });
+compiled! {
+    /// p ← p (1 − lr λ); m ← β₁ m + (1 − β₁) g; v ← β₂ v + (1 − β₂) g²; p ← p − lr m̂ / (√v̂ + ε)
+    ///
+    /// with m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ) (Loshchilov and Hutter 2019, algorithm 2, its schedule multiplier in lr).
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn adamw<T: Real>(options: &AdamW, p: &mut [T], m: &mut [T], v: &mut [T], g: &[T]) {
+        let n = g.len();
+        assert!([p.len(), m.len(), v.len()] == [n; 3], "arrays of one length");
+        let AdamW { lr, betas: [beta1, beta2], eps, weight_decay, step } = *options;
+        let corrections = [beta1, beta2].map(|beta| 1.0 - beta.powf(step as f64));
+        let keep = T::from_f64(1.0 - lr * weight_decay);
+        let (new1, beta2, new2) = (T::from_f64(1.0 - beta1), T::from_f64(beta2), T::from_f64(1.0 - beta2));
+        let (rate, root, eps) = (T::from_f64(lr / corrections[0]), T::from_f64(1.0 / corrections[1].sqrt()), T::from_f64(eps));
+        split(n, threads::parts(n, NS_PER_ELEMENT), [p, m, v], |range, [p, m, v]| {
+            let g = &g[range];
+            simd::run(
+                #[inline(always)]
+                || {
+                    for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
+                        *m += (g - *m) * new1;
+                        *v = *v * beta2 + g * g * new2;
+                        *p = *p * keep - rate * (*m / (v.sqrt() * root + eps));
+                    }
+                },
+            );
+        });
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! `out[i] = x[i] cos θᵢ − x[i + d/2] sin θᵢ, out[i + d/2] = x[i + d/2] cos θᵢ + x[i] sin θᵢ`
 
+use crate::compiled::compiled;
 use crate::real::Real;
 use crate::shape::count;
 use crate::view::View;
@@ -21,36 +22,38 @@ pub struct Angles<'a, T> {
     pub inverse: bool,
 }
 
-/// Turns every row of x, of shape (…, t, d) with d even and elements one after another, into the row-major `out`.
-///
-/// # Panics
-/// If sizes do not fit, or the elements of a row lie apart.
-pub fn rotary<T: Real>(x: View<'_, T>, angles: Angles<'_, T>, out: &mut [T]) {
-    let (&[.., t, d], &[.., element]) = (x.shape(), x.strides()) else { panic!("rotary takes rows of positions") };
-    assert!(d.is_multiple_of(2) && (element == 1 || x.is_empty()), "rotary takes rows of an even length, one after another");
-    assert!(
-        [angles.cos.len(), angles.sin.len()] == [count(&[t, d / 2]); 2] && out.len() == x.len(),
-        "rotary's tables fit its rows"
-    );
-    if x.is_empty() {
-        return;
-    }
-    let (outer, strides) = (&x.shape()[..x.shape().len() - 1], x.strides());
-    let rows = Rows(x.as_ptr());
-    threads::split_mut(out, d, threads::parts(x.len(), NS_PER_ELEMENT), |start, slice| {
-        for (r, to) in slice.chunks_exact_mut(d).enumerate() {
-            let (mut index, mut at) = (start / d + r, 0);
-            let position = index % t;
-            for (&size, &stride) in outer.iter().zip(strides).rev() {
-                at += (index % size) as isize * stride;
-                index /= size;
-            }
-            // SAFETY: `at` is the offset of a row of the view, whose d elements lie one after another.
-            let from = unsafe { std::slice::from_raw_parts(rows.at(at), d) };
-            let range = position * (d / 2)..(position + 1) * (d / 2);
-            turn(from, &angles.cos[range.clone()], &angles.sin[range], angles.inverse, to);
+compiled! {
+    /// Turns every row of x, of shape (…, t, d) with d even and elements one after another, into the row-major `out`.
+    ///
+    /// # Panics
+    /// If sizes do not fit, or the elements of a row lie apart.
+    pub fn rotary<T: Real>(x: View<'_, T>, angles: Angles<'_, T>, out: &mut [T]) {
+        let (&[.., t, d], &[.., element]) = (x.shape(), x.strides()) else { panic!("rotary takes rows of positions") };
+        assert!(d.is_multiple_of(2) && (element == 1 || x.is_empty()), "rotary takes rows of an even length, one after another");
+        assert!(
+            [angles.cos.len(), angles.sin.len()] == [count(&[t, d / 2]); 2] && out.len() == x.len(),
+            "rotary's tables fit its rows"
+        );
+        if x.is_empty() {
+            return;
         }
-    });
+        let (outer, strides) = (&x.shape()[..x.shape().len() - 1], x.strides());
+        let rows = Rows(x.as_ptr());
+        threads::split_mut(out, d, threads::parts(x.len(), NS_PER_ELEMENT), |start, slice| {
+            for (r, to) in slice.chunks_exact_mut(d).enumerate() {
+                let (mut index, mut at) = (start / d + r, 0);
+                let position = index % t;
+                for (&size, &stride) in outer.iter().zip(strides).rev() {
+                    at += (index % size) as isize * stride;
+                    index /= size;
+                }
+                // SAFETY: `at` is the offset of a row of the view, whose d elements lie one after another.
+                let from = unsafe { std::slice::from_raw_parts(rows.at(at), d) };
+                let range = position * (d / 2)..(position + 1) * (d / 2);
+                turn(from, &angles.cos[range.clone()], &angles.sin[range], angles.inverse, to);
+            }
+        });
+    }
 }
 
 fn turn<T: Real>(x: &[T], cos: &[T], sin: &[T], inverse: bool, out: &mut [T]) {

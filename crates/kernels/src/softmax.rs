@@ -1,6 +1,7 @@
 //! Softmax and its logarithm over rows.
 
 use crate::buffer::Block;
+use crate::compiled::compiled;
 use crate::elementwise::STREAMED;
 use crate::real::Real;
 use crate::rows::{LANES, dot, pairwise, split, sum};
@@ -15,20 +16,22 @@ const ROW: usize = 1 << 15;
 /// Elements that stay in the first cache between finding their maximum and adding their exponentials.
 const BLOCK: usize = 1024;
 
-/// (m, ln l) with `m = maxᵢ x[i]` and `l = Σᵢ exp(x[i] − m)`: their sum is the log-sum-exp. NaN where the row has one.
-///
-/// One pass over memory: a block's maximum raises m and rescales the sum so far (Milakov and Gimelshein 2018).
-pub fn log_sum_exp<T: Real>(x: &[T]) -> (T, T) {
-    simd::run_fused(
-        x,
-        #[inline(always)]
-        |x| {
-            let (m, ln_l) = log_sum_exp_of::<T::Fused>(bytemuck::cast_slice(x));
-            (T::from_fused(m), T::from_fused(ln_l))
-        },
-        #[inline(always)]
-        |x| log_sum_exp_of(x),
-    )
+compiled! {
+    /// (m, ln l) with `m = maxᵢ x[i]` and `l = Σᵢ exp(x[i] − m)`: their sum is the log-sum-exp. NaN where the row has one.
+    ///
+    /// One pass over memory: a block's maximum raises m and rescales the sum so far (Milakov and Gimelshein 2018).
+    pub fn log_sum_exp<T: Real>(x: &[T]) -> (T, T) {
+        simd::run_fused(
+            x,
+            #[inline(always)]
+            |x| {
+                let (m, ln_l) = log_sum_exp_of::<T::Fused>(bytemuck::cast_slice(x));
+                (T::from_fused(m), T::from_fused(ln_l))
+            },
+            #[inline(always)]
+            |x| log_sum_exp_of(x),
+        )
+    }
 }
 
 #[inline(always)]
@@ -75,27 +78,29 @@ fn sum_exp<T: Real>(x: &[T], m: T) -> T {
     pairwise(sums) + rest.iter().fold(T::ZERO, |sum, &x| sum + (x - m).exp())
 }
 
-/// y = exp(x − m) / Σ exp(x − m), or its logarithm where `logarithm`, over rows of n elements.
-///
-/// A row of −∞ alone has no softmax and gives NaN.
-///
-/// # Panics
-/// If the lengths differ or are not of whole rows.
-pub fn softmax<T: Real>(x: &[T], n: usize, logarithm: bool, y: &mut [T]) {
-    let streamed = size_of_val(y) >= STREAMED && n <= ROW;
-    for_parts([x], n, y, |[x], y| {
-        let stream = streamed.then(Stream::new);
-        simd::run_fused(
-            (x, y),
-            #[inline(always)]
-            |(x, y)| {
-                let (x, y) = (bytemuck::cast_slice::<_, T::Fused>(x), bytemuck::cast_slice_mut::<_, T::Fused>(y));
-                softmax_rows(x, n, logarithm, y, stream.as_ref());
-            },
-            #[inline(always)]
-            |(x, y)| softmax_rows(x, n, logarithm, y, stream.as_ref()),
-        );
-    });
+compiled! {
+    /// y = exp(x − m) / Σ exp(x − m), or its logarithm where `logarithm`, over rows of n elements.
+    ///
+    /// A row of −∞ alone has no softmax and gives NaN.
+    ///
+    /// # Panics
+    /// If the lengths differ or are not of whole rows.
+    pub fn softmax<T: Real>(x: &[T], n: usize, logarithm: bool, y: &mut [T]) {
+        let streamed = size_of_val(y) >= STREAMED && n <= ROW;
+        for_parts([x], n, y, |[x], y| {
+            let stream = streamed.then(Stream::new);
+            simd::run_fused(
+                (x, y),
+                #[inline(always)]
+                |(x, y)| {
+                    let (x, y) = (bytemuck::cast_slice::<_, T::Fused>(x), bytemuck::cast_slice_mut::<_, T::Fused>(y));
+                    softmax_rows(x, n, logarithm, y, stream.as_ref());
+                },
+                #[inline(always)]
+                |(x, y)| softmax_rows(x, n, logarithm, y, stream.as_ref()),
+            );
+        });
+    }
 }
 
 #[inline(always)]
@@ -158,23 +163,25 @@ fn log_softmax_of<T: Real>(x: &[T], next: &[T], y: &mut [T]) {
     y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - m - ln_l);
 }
 
-/// The gradient of [`softmax`] from its result y: dx = y (dy − Σ dy y), or dx = dy − exp(y) Σ dy of the logarithm.
-///
-/// # Panics
-/// If the lengths differ or are not of whole rows.
-pub fn softmax_backward<T: Real>(y: &[T], dy: &[T], n: usize, logarithm: bool, dx: &mut [T]) {
-    for_parts([y, dy], n, dx, |[y, dy], dx| {
-        simd::run_fused(
-            (y, dy, dx),
-            #[inline(always)]
-            |(y, dy, dx)| {
-                let [y, dy] = [y, dy].map(bytemuck::cast_slice::<_, T::Fused>);
-                backward_rows(y, dy, n, logarithm, bytemuck::cast_slice_mut(dx));
-            },
-            #[inline(always)]
-            |(y, dy, dx)| backward_rows(y, dy, n, logarithm, dx),
-        );
-    });
+compiled! {
+    /// The gradient of [`softmax`] from its result y: dx = y (dy − Σ dy y), or dx = dy − exp(y) Σ dy of the logarithm.
+    ///
+    /// # Panics
+    /// If the lengths differ or are not of whole rows.
+    pub fn softmax_backward<T: Real>(y: &[T], dy: &[T], n: usize, logarithm: bool, dx: &mut [T]) {
+        for_parts([y, dy], n, dx, |[y, dy], dx| {
+            simd::run_fused(
+                (y, dy, dx),
+                #[inline(always)]
+                |(y, dy, dx)| {
+                    let [y, dy] = [y, dy].map(bytemuck::cast_slice::<_, T::Fused>);
+                    backward_rows(y, dy, n, logarithm, bytemuck::cast_slice_mut(dx));
+                },
+                #[inline(always)]
+                |(y, dy, dx)| backward_rows(y, dy, n, logarithm, dx),
+            );
+        });
+    }
 }
 
 #[inline(always)]

@@ -25,6 +25,9 @@ pub(crate) fn read_text(path: &Path, limit: &Limit) -> Result<String> {
 /// The text of a file that holds JSON.
 pub(crate) fn read_json(path: &Path) -> Result<String> {
     let text = read_text(path, &limits::JSON)?;
+    if text.trim().is_empty() {
+        return Err(Error::format(path, "the file is empty"));
+    }
     match alien::text(text.as_bytes()) {
         Some(what) => Err(Error::format(path, what)),
         None => Ok(text),

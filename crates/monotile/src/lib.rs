@@ -19,6 +19,7 @@
 
 pub mod attention;
 mod check;
+mod door;
 pub mod einsum;
 mod error;
 pub mod limits;

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Tensor, fresh::Fresh};
+use crate::tensor::{DType, Tensor};
 
 /// A generator of random numbers with an explicit seed (ChaCha with 8 rounds).
 ///
@@ -77,14 +77,7 @@ impl Rng {
     }
 
     fn draw(&mut self, op: &str, shape: &[usize], dtype: DType, mut f: impl FnMut(&mut Self) -> f64) -> Result<Tensor> {
-        if dtype == DType::F32 {
-            let mut out = Fresh::<f32>::new(op, shape)?;
-            out.iter_mut().for_each(|x| *x = f(self) as f32);
-            return Ok(out.tensor());
-        }
-        let mut out = Fresh::<f64>::new(op, shape)?;
-        out.iter_mut().for_each(|x| *x = f(self));
-        out.tensor().to_dtype(dtype)
+        Tensor::from_fn(op, shape, dtype, |_| f(self))
     }
 }
 

@@ -5,6 +5,7 @@
 //! unit; the rest share each stretch, every thread with sums of its own that are added in the order of the threads. So
 //! memory is bounded by the stretch, and bits by the number of threads.
 
+use crate::compiled::compiled;
 use std::ops::Range;
 
 use super::forward::each;
@@ -48,21 +49,23 @@ pub struct Gradients<'a, T> {
     pub dv: Option<&'a mut [T]>,
 }
 
-/// Computes the wanted gradients of attention with respect to q, k and v.
-///
-/// A row that saw no key has gradient 0.
-///
-/// # Errors
-/// If there is no memory to work in.
-///
-/// # Panics
-/// If shapes do not fit each other.
-pub fn backward<T: Lanes>(
-    x: &Inputs<'_, T>,
-    cotangents: &Cotangents<'_, T>,
-    gradients: Gradients<'_, T>,
-) -> Result<(), OutOfMemory> {
-    run(x, cotangents, gradients, simd::isa())
+compiled! {
+    /// Computes the wanted gradients of attention with respect to q, k and v.
+    ///
+    /// A row that saw no key has gradient 0.
+    ///
+    /// # Errors
+    /// If there is no memory to work in.
+    ///
+    /// # Panics
+    /// If shapes do not fit each other.
+    pub fn backward<T: Lanes>(
+        x: &Inputs<'_, T>,
+        cotangents: &Cotangents<'_, T>,
+        gradients: Gradients<'_, T>,
+    ) -> Result<(), OutOfMemory> {
+        run(x, cotangents, gradients, simd::isa())
+    }
 }
 
 /// [`backward`] on an instruction set.

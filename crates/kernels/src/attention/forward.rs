@@ -1,5 +1,6 @@
 //! The forward pass: tiles of queries stream over packed tiles of keys.
 
+use crate::compiled::compiled;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::decode;
@@ -50,30 +51,34 @@ impl<'a, T> Output<'a, T> {
     }
 }
 
-/// Computes out = softmax(scale · q kᵀ + mask) v and the log-sum-exp of each row.
-///
-/// A row that sees no key gets 0 and -∞.
-///
-/// # Errors
-/// If there is no memory to work in.
-///
-/// # Panics
-/// If shapes do not fit each other, or the output does not fit them.
-pub fn forward<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>) -> Result<(), OutOfMemory> {
-    run(x, output, false, simd::isa())
+compiled! {
+    /// Computes out = softmax(scale · q kᵀ + mask) v and the log-sum-exp of each row.
+    ///
+    /// A row that sees no key gets 0 and -∞.
+    ///
+    /// # Errors
+    /// If there is no memory to work in.
+    ///
+    /// # Panics
+    /// If shapes do not fit each other, or the output does not fit them.
+    pub fn forward<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>) -> Result<(), OutOfMemory> {
+        run(x, output, false, simd::isa())
+    }
 }
 
-/// As [`forward`], with the keys of `x` added to those that `output` holds a result of already.
-///
-/// Keys may thus come in parts, in any order; a causal limit is that of `x` alone.
-///
-/// # Errors
-/// As [`forward`].
-///
-/// # Panics
-/// As [`forward`].
-pub fn forward_from<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>) -> Result<(), OutOfMemory> {
-    run(x, output, true, simd::isa())
+compiled! {
+    /// As [`forward`], with the keys of `x` added to those that `output` holds a result of already.
+    ///
+    /// Keys may thus come in parts, in any order; a causal limit is that of `x` alone.
+    ///
+    /// # Errors
+    /// As [`forward`].
+    ///
+    /// # Panics
+    /// As [`forward`].
+    pub fn forward_from<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>) -> Result<(), OutOfMemory> {
+        run(x, output, true, simd::isa())
+    }
 }
 
 /// [`forward_from`], or [`forward`] where not to `resume`, on an instruction set.

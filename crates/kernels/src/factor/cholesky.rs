@@ -7,6 +7,7 @@ use super::substitute::{Diagonal, Factor, Rows, Tile, residual, solve_rows, stor
 use super::triangular::{self, Triangle};
 use super::{Failure, Fault};
 use crate::buffer::{Block, OutOfMemory};
+use crate::compiled::compiled;
 use crate::shape::count;
 use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on, isa};
 use crate::view::View;
@@ -18,37 +19,40 @@ const UNIT: usize = 32;
 /// The order of a block on the diagonal that a trailing update computes whole, though half of it is not needed.
 const TILE: usize = 128;
 
-/// The lower triangular L with A = L Lᵀ and a positive diagonal, column by column, from the lower triangle of A.
-///
-/// # Errors
-/// That there is no memory, or the first matrix that is not positive definite, and the order of its first leading minor that is not positive.
-///
-/// # Panics
-/// If the sizes do not fit.
-pub fn cholesky<T: Lanes>(a: View<'_, T>, l: &mut [T]) -> Result<(), Failure> {
-    let [batch, n, columns] = sizes(a);
-    assert!(n == columns && l.len() == count(&[batch, n, n]), "a square result for each square matrix");
-    if l.is_empty() {
-        return Ok(());
-    }
-    if lanes::suit(a) {
-        return lanes::cholesky(a, l);
-    }
-    each(batch, 0.05 * (n * n * n) as f64 + 2.0 * (n * n) as f64, [l], |i, [l]| {
-        load(matrix(a, i), l);
-        let outcome = match factor(l, n, n) {
-            Err(Fault::Memory(refused)) => return Err(refused.into()),
-            outcome => outcome,
-        };
-        // What is not finite leaves no pivot of its row that is positive and finite.
-        if outcome.is_err() && !finite_below(matrix(a, i)) {
-            l.fill(T::NAN);
+compiled! {
+    /// The lower triangular L with A = L Lᵀ and a positive diagonal, column by column, from the lower triangle of A.
+    ///
+    /// # Errors
+    /// That there is no memory, or the first matrix that is not positive definite, and the order of its first leading minor that is
+    /// not positive.
+    ///
+    /// # Panics
+    /// If the sizes do not fit.
+    pub fn cholesky<T: Lanes>(a: View<'_, T>, l: &mut [T]) -> Result<(), Failure> {
+        let [batch, n, columns] = sizes(a);
+        assert!(n == columns && l.len() == count(&[batch, n, n]), "a square result for each square matrix");
+        if l.is_empty() {
             return Ok(());
         }
-        outcome?;
-        (0..n).for_each(|j| l[j * n..j * n + j].fill(T::ZERO));
-        Ok(())
-    })
+        if lanes::suit(a) {
+            return lanes::cholesky(a, l);
+        }
+        each(batch, 0.05 * (n * n * n) as f64 + 2.0 * (n * n) as f64, [l], |i, [l]| {
+            load(matrix(a, i), l);
+            let outcome = match factor(l, n, n) {
+                Err(Fault::Memory(refused)) => return Err(refused.into()),
+                outcome => outcome,
+            };
+            // What is not finite leaves no pivot of its row that is positive and finite.
+            if outcome.is_err() && !finite_below(matrix(a, i)) {
+                l.fill(T::NAN);
+                return Ok(());
+            }
+            outcome?;
+            (0..n).for_each(|j| l[j * n..j * n + j].fill(T::ZERO));
+            Ok(())
+        })
+    }
 }
 
 /// Whether the lower triangle has finite numbers alone.

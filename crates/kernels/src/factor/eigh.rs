@@ -7,6 +7,7 @@ use super::tridiagonal::Reflections;
 use super::{Failure, Fault};
 use super::{lanes, large};
 use crate::buffer::{Block, OutOfMemory};
+use crate::compiled::compiled;
 use crate::real::Real;
 use crate::shape::count;
 use crate::simd::{Lanes, isa};
@@ -19,56 +20,58 @@ const ITERATED: usize = 512;
 /// Far more sweeps than a matrix of that order takes.
 const SWEEPS: usize = 60;
 
-/// Eigenvalues in increasing order, `(batch, n)`, and orthonormal vectors column by column, or none where `vectors` is empty;
-/// from the lower triangle of A.
-///
-/// # Errors
-/// That there is no memory, or the first matrix whose iteration did not converge.
-///
-/// # Panics
-/// If the sizes do not fit.
-pub fn eigh<T: Lanes>(a: View<'_, T>, values: &mut [T], vectors: &mut [T]) -> Result<(), Failure> {
-    let [batch, n, columns] = sizes(a);
-    assert!(n == columns && values.len() == count(&[batch, n]), "a value for each row of square matrices");
-    assert!(vectors.is_empty() || vectors.len() == count(&[batch, n, n]), "a vector for each value");
-    if values.is_empty() {
-        return Ok(());
-    }
-    let one = |i: usize, values: &mut [T], vectors: &mut [T]| -> Result<(), Fault> {
-        let mut work = Block::new(n * n)?;
-        load(matrix(a, i), &mut work);
-        for j in 0..n {
-            if n <= SMALL {
-                (0..j).for_each(|i| work[j * n + i] = work[i * n + j]);
-            } else {
-                work[j * n..][..j].fill(T::ZERO);
-            }
-        }
-        let largest = magnitude(&work);
-        if !largest.is_finite() {
-            values.fill(T::NAN);
-            vectors.fill(T::NAN);
+compiled! {
+    /// Eigenvalues in increasing order, `(batch, n)`, and orthonormal vectors column by column, or none where `vectors` is empty;
+    /// from the lower triangle of A.
+    ///
+    /// # Errors
+    /// That there is no memory, or the first matrix whose iteration did not converge.
+    ///
+    /// # Panics
+    /// If the sizes do not fit.
+    pub fn eigh<T: Lanes>(a: View<'_, T>, values: &mut [T], vectors: &mut [T]) -> Result<(), Failure> {
+        let [batch, n, columns] = sizes(a);
+        assert!(n == columns && values.len() == count(&[batch, n]), "a value for each row of square matrices");
+        assert!(vectors.is_empty() || vectors.len() == count(&[batch, n, n]), "a vector for each value");
+        if values.is_empty() {
             return Ok(());
         }
-        let scaling = rescaling(largest);
-        if let Some(factor) = scaling {
-            scale(&mut work, factor);
+        let one = |i: usize, values: &mut [T], vectors: &mut [T]| -> Result<(), Fault> {
+            let mut work = Block::new(n * n)?;
+            load(matrix(a, i), &mut work);
+            for j in 0..n {
+                if n <= SMALL {
+                    (0..j).for_each(|i| work[j * n + i] = work[i * n + j]);
+                } else {
+                    work[j * n..][..j].fill(T::ZERO);
+                }
+            }
+            let largest = magnitude(&work);
+            if !largest.is_finite() {
+                values.fill(T::NAN);
+                vectors.fill(T::NAN);
+                return Ok(());
+            }
+            let scaling = rescaling(largest);
+            if let Some(factor) = scaling {
+                scale(&mut work, factor);
+            }
+            let converged =
+                if n <= SMALL { rotate(&mut work, n, values, vectors) } else { by_tridiagonal(&mut work, values, vectors)? };
+            if let Some(factor) = scaling {
+                scale(values, T::ONE / factor);
+            }
+            if converged { Ok(()) } else { Err(Fault::Order(n)) }
+        };
+        if lanes::suit(a) {
+            let width = vectors.len() / batch;
+            return lanes::eigh(a, values, vectors)?.into_iter().try_for_each(|i| {
+                let (values, vectors) = (&mut values[i * n..][..n], &mut vectors[i * width..][..width]);
+                one(i, values, vectors).map_err(|fault| fault.of(i))
+            });
         }
-        let converged =
-            if n <= SMALL { rotate(&mut work, n, values, vectors) } else { by_tridiagonal(&mut work, values, vectors)? };
-        if let Some(factor) = scaling {
-            scale(values, T::ONE / factor);
-        }
-        if converged { Ok(()) } else { Err(Fault::Order(n)) }
-    };
-    if lanes::suit(a) {
-        let width = vectors.len() / batch;
-        return lanes::eigh(a, values, vectors)?.into_iter().try_for_each(|i| {
-            let (values, vectors) = (&mut values[i * n..][..n], &mut vectors[i * width..][..width]);
-            one(i, values, vectors).map_err(|fault| fault.of(i))
-        });
+        each(batch, 30.0 * (n as f64).powi(3) + 100.0, [values, vectors], |i, [values, vectors]| one(i, values, vectors))
     }
-    each(batch, 30.0 * (n as f64).powi(3) + 100.0, [values, vectors], |i, [values, vectors]| one(i, values, vectors))
 }
 
 /// By the tridiagonal matrix of the same values.

@@ -1,5 +1,6 @@
 //! P A = L U with partial pivoting, recursively by halves of the columns (Toledo 1997).
 
+use crate::compiled::compiled;
 use std::sync::{Mutex, PoisonError};
 
 use super::Failure;
@@ -20,37 +21,39 @@ const UNIT: usize = 32;
 const LOWER: Triangle = Triangle { upper: false, unit: true };
 const UPPER: Triangle = Triangle { upper: true, unit: false };
 
-/// L below the diagonal (whose own is ones) and U on and above it, row by row, in `factors`; row i of L U is row
-/// `order[i]` of A. A pivot is the largest of its column; where that is 0, U has a 0 on its diagonal.
-///
-/// # Errors
-/// If there is no memory to work in.
-///
-/// # Panics
-/// If the sizes do not fit.
-pub fn lu<T: Lanes>(a: View<'_, T>, factors: &mut [T], order: &mut [i64]) -> Result<(), Failure> {
-    let [batch, m, n] = sizes(a);
-    assert!(factors.len() == count(&[batch, m, n]) && order.len() == count(&[batch, m]), "a result for each matrix");
-    if m == 0 || batch == 0 {
-        return Ok(());
-    }
-    let mut orders = list(batch)?;
-    orders.extend(order.chunks_mut(m).map(Mutex::new));
-    let ns_each = 0.1 * (m * n * m.min(n)) as f64 + 4.0 * (m * n) as f64;
-    each(batch, ns_each, [factors], |i, [factors]| {
-        let mut order = orders[i].lock().unwrap_or_else(PoisonError::into_inner);
-        order.iter_mut().enumerate().for_each(|(i, x)| *x = i as i64);
-        load(matrix(a, i).t(), factors);
-        if !magnitude(factors).is_finite() {
-            factors.fill(T::NAN);
+compiled! {
+    /// L below the diagonal (whose own is ones) and U on and above it, row by row, in `factors`; row i of L U is row
+    /// `order[i]` of A. A pivot is the largest of its column; where that is 0, U has a 0 on its diagonal.
+    ///
+    /// # Errors
+    /// If there is no memory to work in.
+    ///
+    /// # Panics
+    /// If the sizes do not fit.
+    pub fn lu<T: Lanes>(a: View<'_, T>, factors: &mut [T], order: &mut [i64]) -> Result<(), Failure> {
+        let [batch, m, n] = sizes(a);
+        assert!(factors.len() == count(&[batch, m, n]) && order.len() == count(&[batch, m]), "a result for each matrix");
+        if m == 0 || batch == 0 {
             return Ok(());
         }
-        let mut pivots = list(m.min(n))?;
-        pivots.resize(m.min(n), 0);
-        factor(factors, m, n, n, &mut pivots)?;
-        pivots.iter().enumerate().for_each(|(i, &p)| order.swap(i, p));
-        Ok(())
-    })
+        let mut orders = list(batch)?;
+        orders.extend(order.chunks_mut(m).map(Mutex::new));
+        let ns_each = 0.1 * (m * n * m.min(n)) as f64 + 4.0 * (m * n) as f64;
+        each(batch, ns_each, [factors], |i, [factors]| {
+            let mut order = orders[i].lock().unwrap_or_else(PoisonError::into_inner);
+            order.iter_mut().enumerate().for_each(|(i, x)| *x = i as i64);
+            load(matrix(a, i).t(), factors);
+            if !magnitude(factors).is_finite() {
+                factors.fill(T::NAN);
+                return Ok(());
+            }
+            let mut pivots = list(m.min(n))?;
+            pivots.resize(m.min(n), 0);
+            factor(factors, m, n, n, &mut pivots)?;
+            pivots.iter().enumerate().for_each(|(i, &p)| order.swap(i, p));
+            Ok(())
+        })
+    }
 }
 
 /// Factors m rows of n columns that lie `stride` apart. Step i exchanged rows i and `pivots[i]`, for i below min(m, n).
@@ -124,40 +127,42 @@ pub struct Factored<'a, T> {
     pub n: usize,
 }
 
-/// Writes X with A X = B, or Aᵀ X = B where `transposed`; B and X are `(batch, n, k)` row by row.
-///
-/// # Errors
-/// That there is no memory, or the first matrix whose U has a 0 on its diagonal, and where.
-///
-/// # Panics
-/// If the sizes do not fit.
-pub fn lu_solve<T: Lanes>(a: Factored<'_, T>, transposed: bool, b: &[T], x: &mut [T]) -> Result<(), Failure> {
-    let n = a.n;
-    assert!(a.factors.len() == count(&[a.order.len(), n]) && b.len() == x.len(), "factors and right-hand sides of one batch");
-    if x.is_empty() {
-        return Ok(());
-    }
-    let batch = a.order.len() / n;
-    assert!(b.len().is_multiple_of(batch * n), "right-hand sides for each matrix");
-    let k = b.len() / (batch * n);
-    each(batch, 0.2 * (n * n * k) as f64 + 200.0, [x], |i, [x]| {
-        let factors = Matrix::of_rows(&a.factors[i * n * n..][..n * n], n, n, n);
-        let (order, b) = (&a.order[i * n..][..n], &b[i * n * k..][..n * k]);
-        triangular::regular(factors, UPPER)?;
-        if !transposed {
-            for (x, &from) in x.chunks_exact_mut(k).zip(order) {
-                x.copy_from_slice(&b[from as usize * k..][..k]);
+compiled! {
+    /// Writes X with A X = B, or Aᵀ X = B where `transposed`; B and X are `(batch, n, k)` row by row.
+    ///
+    /// # Errors
+    /// That there is no memory, or the first matrix whose U has a 0 on its diagonal, and where.
+    ///
+    /// # Panics
+    /// If the sizes do not fit.
+    pub fn lu_solve<T: Lanes>(a: Factored<'_, T>, transposed: bool, b: &[T], x: &mut [T]) -> Result<(), Failure> {
+        let n = a.n;
+        assert!(a.factors.len() == count(&[a.order.len(), n]) && b.len() == x.len(), "factors and right-hand sides of one batch");
+        if x.is_empty() {
+            return Ok(());
+        }
+        let batch = a.order.len() / n;
+        assert!(b.len().is_multiple_of(batch * n), "right-hand sides for each matrix");
+        let k = b.len() / (batch * n);
+        each(batch, 0.2 * (n * n * k) as f64 + 200.0, [x], |i, [x]| {
+            let factors = Matrix::of_rows(&a.factors[i * n * n..][..n * n], n, n, n);
+            let (order, b) = (&a.order[i * n..][..n], &b[i * n * k..][..n * k]);
+            triangular::regular(factors, UPPER)?;
+            if !transposed {
+                for (x, &from) in x.chunks_exact_mut(k).zip(order) {
+                    x.copy_from_slice(&b[from as usize * k..][..k]);
+                }
+                triangular::solve(factors, LOWER, x, k, k)?;
+                return Ok(triangular::solve(factors, UPPER, x, k, k)?);
             }
-            triangular::solve(factors, LOWER, x, k, k)?;
-            return Ok(triangular::solve(factors, UPPER, x, k, k)?);
-        }
-        // Aᵀ = Uᵀ Lᵀ P
-        let mut y = Block::copied(b)?;
-        triangular::solve(factors.t(), Triangle { upper: false, unit: false }, &mut y, k, k)?;
-        triangular::solve(factors.t(), Triangle { upper: true, unit: true }, &mut y, k, k)?;
-        for (y, &to) in y.chunks_exact(k).zip(order) {
-            x[to as usize * k..][..k].copy_from_slice(y);
-        }
-        Ok(())
-    })
+            // Aᵀ = Uᵀ Lᵀ P
+            let mut y = Block::copied(b)?;
+            triangular::solve(factors.t(), Triangle { upper: false, unit: false }, &mut y, k, k)?;
+            triangular::solve(factors.t(), Triangle { upper: true, unit: true }, &mut y, k, k)?;
+            for (y, &to) in y.chunks_exact(k).zip(order) {
+                x[to as usize * k..][..k].copy_from_slice(y);
+            }
+            Ok(())
+        })
+    }
 }

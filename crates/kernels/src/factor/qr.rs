@@ -6,6 +6,7 @@ use super::columns::{add_scaled, inner, magnitude, norm, rescaling, scale};
 use super::matrix::{Matrix, Target, multiply};
 use super::{Failure, house, lanes, tall};
 use crate::buffer::{Block, OutOfMemory};
+use crate::compiled::compiled;
 use crate::real::Real;
 use crate::shape::count;
 use crate::simd::{Lanes, isa};
@@ -27,25 +28,27 @@ pub struct Kind {
     pub non_negative: bool,
 }
 
-/// Q with orthonormal columns and the upper triangular R, column by column; R alone where `q` is empty.
-///
-/// # Errors
-/// If there is no memory to work in.
-///
-/// # Panics
-/// If the sizes do not fit.
-pub fn qr<T: Lanes>(a: View<'_, T>, kind: Kind, q: &mut [T], r: &mut [T]) -> Result<(), Failure> {
-    let [batch, m, n] = sizes(a);
-    let k = if kind.full { m } else { m.min(n) };
-    assert!((q.is_empty() || q.len() == count(&[batch, m, k])) && r.len() == count(&[batch, k, n]), "results for each matrix");
-    if q.is_empty() && r.is_empty() {
-        return Ok(());
+compiled! {
+    /// Q with orthonormal columns and the upper triangular R, column by column; R alone where `q` is empty.
+    ///
+    /// # Errors
+    /// If there is no memory to work in.
+    ///
+    /// # Panics
+    /// If the sizes do not fit.
+    pub fn qr<T: Lanes>(a: View<'_, T>, kind: Kind, q: &mut [T], r: &mut [T]) -> Result<(), Failure> {
+        let [batch, m, n] = sizes(a);
+        let k = if kind.full { m } else { m.min(n) };
+        assert!((q.is_empty() || q.len() == count(&[batch, m, k])) && r.len() == count(&[batch, k, n]), "results for each matrix");
+        if q.is_empty() && r.is_empty() {
+            return Ok(());
+        }
+        if lanes::suit(a) && k == m.min(n) && !q.is_empty() {
+            return lanes::qr(a, kind.non_negative, q, r);
+        }
+        let flops = (m * k) as f64 * m.min(n) as f64 + (m * n) as f64 * m.min(n) as f64;
+        each(batch, 0.2 * flops + 5.0 * (m * n) as f64, [q, r], |i, [q, r]| Ok(one(matrix(a, i), kind, q, r)?))
     }
-    if lanes::suit(a) && k == m.min(n) && !q.is_empty() {
-        return lanes::qr(a, kind.non_negative, q, r);
-    }
-    let flops = (m * k) as f64 * m.min(n) as f64 + (m * n) as f64 * m.min(n) as f64;
-    each(batch, 0.2 * flops + 5.0 * (m * n) as f64, [q, r], |i, [q, r]| Ok(one(matrix(a, i), kind, q, r)?))
 }
 
 /// [`qr`] of one matrix.

@@ -9,6 +9,7 @@ use super::qr::{self, Kind};
 use super::{Failure, Fault};
 use super::{lanes, large, tall};
 use crate::buffer::{Block, OutOfMemory, list};
+use crate::compiled::compiled;
 use crate::real::Real;
 use crate::shape::count;
 use crate::simd::Lanes;
@@ -39,34 +40,36 @@ impl Vectors {
     }
 }
 
-/// Singular values in decreasing order, `(batch, k)` with k = min(m, n), and the columns of U and V, column by column.
-///
-/// # Errors
-/// That there is no memory, or the first matrix whose iteration did not converge.
-///
-/// # Panics
-/// If the sizes do not fit.
-pub fn svd<T: Lanes>(a: View<'_, T>, vectors: Vectors, s: &mut [T], u: &mut [T], v: &mut [T]) -> Result<(), Failure> {
-    let [batch, m, n] = sizes(a);
-    let [ku, kv] = vectors.columns([m, n]);
-    let k = m.min(n);
-    let fits = u.len() == count(&[batch, m, ku]) && v.len() == count(&[batch, n, kv]);
-    assert!(s.len() == count(&[batch, k]) && fits, "results for each matrix");
-    if s.is_empty() && u.is_empty() && v.is_empty() {
-        return Ok(());
+compiled! {
+    /// Singular values in decreasing order, `(batch, k)` with k = min(m, n), and the columns of U and V, column by column.
+    ///
+    /// # Errors
+    /// That there is no memory, or the first matrix whose iteration did not converge.
+    ///
+    /// # Panics
+    /// If the sizes do not fit.
+    pub fn svd<T: Lanes>(a: View<'_, T>, vectors: Vectors, s: &mut [T], u: &mut [T], v: &mut [T]) -> Result<(), Failure> {
+        let [batch, m, n] = sizes(a);
+        let [ku, kv] = vectors.columns([m, n]);
+        let k = m.min(n);
+        let fits = u.len() == count(&[batch, m, ku]) && v.len() == count(&[batch, n, kv]);
+        assert!(s.len() == count(&[batch, k]) && fits, "results for each matrix");
+        if s.is_empty() && u.is_empty() && v.is_empty() {
+            return Ok(());
+        }
+        let factor = |i: usize, s: &mut [T], u: &mut [T], v: &mut [T]| {
+            let a = matrix(a, i);
+            // A wide matrix is a tall one across.
+            if m < n { one(a.t(), vectors, s, [v, u]) } else { one(a, vectors, s, [u, v]) }
+        };
+        if lanes::suit(a) && (vectors != Vectors::Full || m == n) {
+            return lanes::svd(a, s, u, v)?.into_iter().try_for_each(|i| {
+                let (s, u, v) = (&mut s[i * k..][..k], &mut u[i * m * ku..][..m * ku], &mut v[i * n * kv..][..n * kv]);
+                factor(i, s, u, v).map_err(|fault| fault.of(i))
+            });
+        }
+        each(batch, 40.0 * (m * n) as f64 * k as f64 + 100.0, [s, u, v], |i, [s, u, v]| factor(i, s, u, v))
     }
-    let factor = |i: usize, s: &mut [T], u: &mut [T], v: &mut [T]| {
-        let a = matrix(a, i);
-        // A wide matrix is a tall one across.
-        if m < n { one(a.t(), vectors, s, [v, u]) } else { one(a, vectors, s, [u, v]) }
-    };
-    if lanes::suit(a) && (vectors != Vectors::Full || m == n) {
-        return lanes::svd(a, s, u, v)?.into_iter().try_for_each(|i| {
-            let (s, u, v) = (&mut s[i * k..][..k], &mut u[i * m * ku..][..m * ku], &mut v[i * n * kv..][..n * kv]);
-            factor(i, s, u, v).map_err(|fault| fault.of(i))
-        });
-    }
-    each(batch, 40.0 * (m * n) as f64 * k as f64 + 100.0, [s, u, v], |i, [s, u, v]| factor(i, s, u, v))
 }
 
 /// The decomposition of a matrix with no more columns than rows.

@@ -8,6 +8,7 @@ use super::batch::{each, matrix, sizes};
 use super::matrix::{Matrix, Target, multiply};
 use super::{Fault, substitute};
 use crate::buffer::OutOfMemory;
+use crate::compiled::compiled;
 use crate::real::Real;
 use crate::simd::{Lanes, isa};
 use crate::view::View;
@@ -24,30 +25,32 @@ pub struct Triangle {
     pub unit: bool,
 }
 
-/// Overwrites B with T⁻¹ B, where T is a triangle of `t`, `(…, n, n)`, and B is `(batch, n, k)` row by row. The other triangle
-/// of `t` is not read.
-///
-/// # Errors
-/// That there is no memory, or the first element of the diagonal that is 0.
-///
-/// # Panics
-/// If the sizes do not fit.
-pub fn solve_triangular<T: Lanes>(t: View<'_, T>, b: &mut [T], triangle: Triangle) -> Result<(), Failure> {
-    let [batch, n, columns] = sizes(t);
-    assert!(
-        n == columns && (batch * n == 0 && b.is_empty() || b.len().is_multiple_of(batch * n)),
-        "a square matrix for each right-hand side"
-    );
-    if b.is_empty() {
-        return Ok(());
+compiled! {
+    /// Overwrites B with T⁻¹ B, where T is a triangle of `t`, `(…, n, n)`, and B is `(batch, n, k)` row by row. The other triangle
+    /// of `t` is not read.
+    ///
+    /// # Errors
+    /// That there is no memory, or the first element of the diagonal that is 0.
+    ///
+    /// # Panics
+    /// If the sizes do not fit.
+    pub fn solve_triangular<T: Lanes>(t: View<'_, T>, b: &mut [T], triangle: Triangle) -> Result<(), Failure> {
+        let [batch, n, columns] = sizes(t);
+        assert!(
+            n == columns && (batch * n == 0 && b.is_empty() || b.len().is_multiple_of(batch * n)),
+            "a square matrix for each right-hand side"
+        );
+        if b.is_empty() {
+            return Ok(());
+        }
+        let k = b.len() / (batch * n);
+        let ns_each = 0.1 * (n * n * k) as f64 + 100.0;
+        each(batch, ns_each, [b], |i, [b]| {
+            let t = matrix(t, i);
+            regular(t, triangle)?;
+            Ok(solve(t, triangle, b, k, k)?)
+        })
     }
-    let k = b.len() / (batch * n);
-    let ns_each = 0.1 * (n * n * k) as f64 + 100.0;
-    each(batch, ns_each, [b], |i, [b]| {
-        let t = matrix(t, i);
-        regular(t, triangle)?;
-        Ok(solve(t, triangle, b, k, k)?)
-    })
 }
 
 /// Refuses a diagonal with a 0 on it, with its position counted from 1.

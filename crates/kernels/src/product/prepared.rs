@@ -4,6 +4,7 @@ use super::blocked::Target;
 use super::epilogue::{Epilogue, Finish};
 use super::{Axes, Axis, Group, Operand, Run, Scaled, axes, skinny};
 use crate::buffer::OutOfMemory;
+use crate::compiled::compiled;
 use crate::shape::{self, MAX_ELEMENTS};
 use crate::simd::{self, Isa, Lanes, isa};
 
@@ -93,21 +94,36 @@ impl Prepared {
     pub(super) fn finished_on<T: Lanes>(
         &self,
         isa: Isa,
-        (scaled, epilogue): (Scaled<T>, Option<Epilogue<'_, T>>),
+        results: (Scaled<T>, Option<Epilogue<'_, T>>),
         a: Operand<'_, T>,
         b: Operand<'_, T>,
         c: &mut [T],
     ) -> Result<(), OutOfMemory> {
-        let [in_a, in_b, in_c] = self.reach;
+        run(self, isa, results, a, b, c)
+    }
+}
+
+compiled! {
+    /// See [`Prepared::finished_on`].
+    fn run<T: Lanes>(
+        product: &Prepared,
+        isa: Isa,
+        results: (Scaled<T>, Option<Epilogue<'_, T>>),
+        a: Operand<'_, T>,
+        b: Operand<'_, T>,
+        c: &mut [T],
+    ) -> Result<(), OutOfMemory> {
+        let Prepared { ref axes, swapped, distinct, empty, reach: [in_a, in_b, in_c] } = *product;
         check(in_a, a.offset, a.data.len(), "A");
         check(in_b, b.offset, b.data.len(), "B");
         check(in_c, 0, c.len(), "C");
-        if self.empty {
+        if empty {
             return Ok(());
         }
-        let (a, b) = if self.swapped { (b, a) } else { (a, b) };
+        let (scaled, epilogue) = results;
+        let (a, b) = if swapped { (b, a) } else { (a, b) };
         let finish = epilogue.map(|epilogue| Finish::new(epilogue, Target(c.as_mut_ptr())));
-        simd::dispatch_on(isa, Run { scaled, finish, a, b, c, axes: &self.axes, distinct: self.distinct })
+        simd::dispatch_on(isa, Run { scaled, finish, a, b, c, axes, distinct })
     }
 }
 

@@ -14,6 +14,7 @@ mod tests;
 pub use running::cumulative_sum;
 
 use crate::buffer::{Block, OutOfMemory};
+use crate::compiled::compiled;
 use crate::elementwise;
 use crate::real::{Element, Real};
 use crate::shape::{count, product};
@@ -26,119 +27,135 @@ const NS_PER_ELEMENT: f64 = 0.25;
 /// An exponential, or a second pass.
 const NS_OF_MORE: f64 = 1.0;
 
-/// Σ over the dimensions `axes`, in increasing order.
-///
-/// # Errors
-/// Here and below: if there is no memory to work in.
-///
-/// # Panics
-/// Here and below: if `out` has not an element for each index over the other dimensions.
-pub fn sum<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
-    reduce(x, axes, out, T::ZERO, add)
+compiled! {
+    /// Σ over the dimensions `axes`, in increasing order.
+    ///
+    /// # Errors
+    /// Here and below: if there is no memory to work in.
+    ///
+    /// # Panics
+    /// Here and below: if `out` has not an element for each index over the other dimensions.
+    pub fn sum<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
+        reduce(x, axes, out, T::ZERO, add)
+    }
 }
 
-/// The mean over the dimensions `axes`; NaN over none.
-pub fn mean<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
-    sum(x, axes, out)?;
-    let size = T::from_f64(product(axes.iter().map(|&d| x.shape()[d])) as f64);
-    out.iter_mut().for_each(|y| *y = *y / size);
-    Ok(())
-}
-
-/// The largest element over the dimensions `axes`, NaN if there is one; -∞ over none.
-pub fn max<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
-    reduce(x, axes, out, T::NEG_INFINITY, T::maximum)
-}
-
-/// The smallest element over the dimensions `axes`, NaN if there is one; ∞ over none.
-pub fn min<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
-    reduce(x, axes, out, T::INFINITY, T::minimum)
-}
-
-/// Σ (x - mean)² over the dimensions `axes`, divided by their number of elements less `correction`.
-pub fn variance<T: Real>(x: View<'_, T>, axes: &[usize], correction: f64, out: &mut [T]) -> Result<(), OutOfMemory> {
-    let by_columns = |x: Columns<'_, T>, out: &mut [T]| -> Result<(), OutOfMemory> {
-        let n = x.rows as f64;
-        let mut mu = Block::new(out.len())?;
-        fold_columns(x, &mut mu, T::ZERO, add)?;
-        mu.iter_mut().for_each(|m| *m = *m / T::from_f64(n));
-        sum_columns_with(
-            x,
-            &mu,
-            out,
-            #[inline(always)]
-            |x, mu| (x - mu) * (x - mu),
-        )?;
-        out.iter_mut().for_each(|y| *y = *y / T::from_f64(n - correction));
+compiled! {
+    /// The mean over the dimensions `axes`; NaN over none.
+    pub fn mean<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
+        sum(x, axes, out)?;
+        let size = T::from_f64(product(axes.iter().map(|&d| x.shape()[d])) as f64);
+        out.iter_mut().for_each(|y| *y = *y / size);
         Ok(())
-    };
-    by(
-        x,
-        axes,
-        out,
-        by_columns,
-        #[inline(always)]
-        |row| {
-            let mu = fold::sum(row) / T::from_f64(row.len() as f64);
-            let squares = fold(
-                row,
-                T::ZERO,
-                #[inline(always)]
-                |s, x| s + (x - mu) * (x - mu),
-                add,
-            );
-            squares / T::from_f64(row.len() as f64 - correction)
-        },
-    )
+    }
 }
 
-/// ln Σ eˣ over the dimensions `axes`; -∞ over none or where all are -∞.
-pub fn log_sum_exp<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
-    // ∞ - ∞ would be NaN where the answer is the largest element itself.
-    let shift = |largest: T| if largest.abs() == T::INFINITY { T::ZERO } else { largest };
-    let by_columns = |x: Columns<'_, T>, out: &mut [T]| -> Result<(), OutOfMemory> {
-        let mut shifts = Block::new(out.len())?;
-        fold_columns(x, &mut shifts, T::NEG_INFINITY, T::maximum)?;
-        shifts.iter_mut().for_each(|m| *m = shift(*m));
-        sum_columns_with(
+compiled! {
+    /// The largest element over the dimensions `axes`, NaN if there is one; -∞ over none.
+    pub fn max<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
+        reduce(x, axes, out, T::NEG_INFINITY, T::maximum)
+    }
+}
+
+compiled! {
+    /// The smallest element over the dimensions `axes`, NaN if there is one; ∞ over none.
+    pub fn min<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
+        reduce(x, axes, out, T::INFINITY, T::minimum)
+    }
+}
+
+compiled! {
+    /// Σ (x - mean)² over the dimensions `axes`, divided by their number of elements less `correction`.
+    pub fn variance<T: Real>(x: View<'_, T>, axes: &[usize], correction: f64, out: &mut [T]) -> Result<(), OutOfMemory> {
+        let by_columns = |x: Columns<'_, T>, out: &mut [T]| -> Result<(), OutOfMemory> {
+            let n = x.rows as f64;
+            let mut mu = Block::new(out.len())?;
+            fold_columns(x, &mut mu, T::ZERO, add)?;
+            mu.iter_mut().for_each(|m| *m = *m / T::from_f64(n));
+            sum_columns_with(
+                x,
+                &mu,
+                out,
+                #[inline(always)]
+                |x, mu| (x - mu) * (x - mu),
+            )?;
+            out.iter_mut().for_each(|y| *y = *y / T::from_f64(n - correction));
+            Ok(())
+        };
+        by(
             x,
-            &shifts,
+            axes,
             out,
+            by_columns,
             #[inline(always)]
-            |x, shift| (x - shift).exp(),
-        )?;
-        out.iter_mut().zip(&shifts[..]).for_each(|(y, &shift)| *y = y.ln() + shift);
-        Ok(())
-    };
-    by(
-        x,
-        axes,
-        out,
-        by_columns,
-        #[inline(always)]
-        |row| {
-            let shift = shift(fold::max(row));
-            let sum = fold(
-                row,
-                T::ZERO,
+            |row| {
+                let mu = fold::sum(row) / T::from_f64(row.len() as f64);
+                let squares = fold(
+                    row,
+                    T::ZERO,
+                    #[inline(always)]
+                    |s, x| s + (x - mu) * (x - mu),
+                    add,
+                );
+                squares / T::from_f64(row.len() as f64 - correction)
+            },
+        )
+    }
+}
+
+compiled! {
+    /// ln Σ eˣ over the dimensions `axes`; -∞ over none or where all are -∞.
+    pub fn log_sum_exp<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
+        // ∞ - ∞ would be NaN where the answer is the largest element itself.
+        let shift = |largest: T| if largest.abs() == T::INFINITY { T::ZERO } else { largest };
+        let by_columns = |x: Columns<'_, T>, out: &mut [T]| -> Result<(), OutOfMemory> {
+            let mut shifts = Block::new(out.len())?;
+            fold_columns(x, &mut shifts, T::NEG_INFINITY, T::maximum)?;
+            shifts.iter_mut().for_each(|m| *m = shift(*m));
+            sum_columns_with(
+                x,
+                &shifts,
+                out,
                 #[inline(always)]
-                |s, x| s + (x - shift).exp(),
-                add,
-            );
-            sum.ln() + shift
-        },
-    )
+                |x, shift| (x - shift).exp(),
+            )?;
+            out.iter_mut().zip(&shifts[..]).for_each(|(y, &shift)| *y = y.ln() + shift);
+            Ok(())
+        };
+        by(
+            x,
+            axes,
+            out,
+            by_columns,
+            #[inline(always)]
+            |row| {
+                let shift = shift(fold::max(row));
+                let sum = fold(
+                    row,
+                    T::ZERO,
+                    #[inline(always)]
+                    |s, x| s + (x - shift).exp(),
+                    add,
+                );
+                sum.ln() + shift
+            },
+        )
+    }
 }
 
-/// The position of the first largest element (of the first NaN, if there is one) along the dimensions `axes` in row-major order;
-/// 0 over none.
-pub fn argmax<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [i64]) -> Result<(), OutOfMemory> {
-    position(x, axes, out, T::NEG_INFINITY, T::maximum)
+compiled! {
+    /// The position of the first largest element (of the first NaN, if there is one) along the dimensions `axes` in row-major order;
+    /// 0 over none.
+    pub fn argmax<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [i64]) -> Result<(), OutOfMemory> {
+        position(x, axes, out, T::NEG_INFINITY, T::maximum)
+    }
 }
 
-/// The position of the first smallest element (of the first NaN, if there is one), as in [`argmax`].
-pub fn argmin<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [i64]) -> Result<(), OutOfMemory> {
-    position(x, axes, out, T::INFINITY, T::minimum)
+compiled! {
+    /// The position of the first smallest element (of the first NaN, if there is one), as in [`argmax`].
+    pub fn argmin<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [i64]) -> Result<(), OutOfMemory> {
+        position(x, axes, out, T::INFINITY, T::minimum)
+    }
 }
 
 /// The first position of what a fold finds.

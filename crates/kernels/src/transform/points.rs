@@ -2,6 +2,7 @@
 
 use super::CHUNK;
 use super::rows::{Blocks, Rows, Sink, Source, row_of_lane, turn_matrices, write};
+use crate::compiled::compiled;
 use crate::elementwise::STREAMED;
 use crate::number::Number;
 use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on, isa};
@@ -28,12 +29,14 @@ impl Kind {
 /// A row's share of the time, in nanoseconds.
 const NS_PER_ROW: f64 = 1.3;
 
-/// Row i of `out` is row i of `rows` through matrix i / per, where each matrix, of 16 numbers row by row, takes `per` rows.
-///
-/// # Panics
-/// If there are not `per` rows for each matrix, or `out` is not as long as the rows.
-pub fn transform<T: Lanes>(kind: Kind, matrices: &[T], per: usize, rows: &[T], out: &mut [T]) {
-    transform_on(isa(), kind, matrices, per, rows, out);
+compiled! {
+    /// Row i of `out` is row i of `rows` through matrix i / per, where each matrix, of 16 numbers row by row, takes `per` rows.
+    ///
+    /// # Panics
+    /// If there are not `per` rows for each matrix, or `out` is not as long as the rows.
+    pub fn transform<T: Lanes>(kind: Kind, matrices: &[T], per: usize, rows: &[T], out: &mut [T]) {
+        transform_on(isa(), kind, matrices, per, rows, out);
+    }
 }
 
 pub(super) fn transform_on<T: Lanes>(isa: Isa, kind: Kind, matrices: &[T], per: usize, rows: &[T], out: &mut [T]) {

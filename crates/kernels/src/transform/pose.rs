@@ -2,6 +2,7 @@
 
 use super::CHUNK;
 use super::rows::{Rows, Source, row_of_lane, turn_matrices};
+use crate::compiled::compiled;
 use crate::number::Number;
 use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on, isa};
 use crate::threads;
@@ -20,12 +21,14 @@ pub struct Parts<'a, T> {
     pub scale: Rows<'a, T>,
 }
 
-/// Writes the matrices T R S, row by row, or, where `inverse`, S⁻¹ Rᵀ T⁻¹.
-///
-/// # Panics
-/// If the parts are not one row each, or as many as there are matrices.
-pub fn compose<T: Lanes>(parts: Parts<'_, T>, inverse: bool, out: &mut [T]) {
-    compose_on(isa(), parts, inverse, out);
+compiled! {
+    /// Writes the matrices T R S, row by row, or, where `inverse`, S⁻¹ Rᵀ T⁻¹.
+    ///
+    /// # Panics
+    /// If the parts are not one row each, or as many as there are matrices.
+    pub fn compose<T: Lanes>(parts: Parts<'_, T>, inverse: bool, out: &mut [T]) {
+        compose_on(isa(), parts, inverse, out);
+    }
 }
 
 pub(super) fn compose_on<T: Lanes>(isa: Isa, parts: Parts<'_, T>, inverse: bool, out: &mut [T]) {

@@ -6,6 +6,7 @@
 
 use super::CHUNK;
 use super::rows::{Rows, Sink, Source, write};
+use crate::compiled::compiled;
 use crate::elementwise::STREAMED;
 use crate::number::Number;
 use crate::real::Real;
@@ -64,12 +65,14 @@ const SINE_F64: [f64; 9] = [
     2.7215713949149307e-15,
 ];
 
-/// Row i of `out` is the rotation from row i of `a` to row i of `b` at number i of `t`.
-///
-/// # Panics
-/// If there are not as many rows of 4, 4 and 1 numbers as rows of the result, or one of each.
-pub fn slerp<T: Lanes>(a: Rows<'_, T>, b: Rows<'_, T>, t: Rows<'_, T>, out: &mut [T]) {
-    slerp_on(isa(), a, b, t, out);
+compiled! {
+    /// Row i of `out` is the rotation from row i of `a` to row i of `b` at number i of `t`.
+    ///
+    /// # Panics
+    /// If there are not as many rows of 4, 4 and 1 numbers as rows of the result, or one of each.
+    pub fn slerp<T: Lanes>(a: Rows<'_, T>, b: Rows<'_, T>, t: Rows<'_, T>, out: &mut [T]) {
+        slerp_on(isa(), a, b, t, out);
+    }
 }
 
 pub(super) fn slerp_on<T: Lanes>(isa: Isa, a: Rows<'_, T>, b: Rows<'_, T>, t: Rows<'_, T>, out: &mut [T]) {

@@ -3,8 +3,7 @@
 
 use crate::error::Result;
 use crate::tape::Saved;
-use crate::tensor::Tensor;
-use crate::tensor::fresh::Fresh;
+use crate::tensor::{DType, Tensor};
 
 /// How scores are made of queries, keys and perhaps an additive mask, which is then the fourth input.
 #[derive(Clone, Copy)]
@@ -16,16 +15,21 @@ pub(super) struct Scores<'a> {
 }
 
 impl Scores<'_> {
-    /// What hides keys: 0 where a query may look and -∞ elsewhere, `(b, h, t, s)`; `None` where it may look everywhere.
-    fn bias(&self, [b, h, t, s]: [usize; 4]) -> Result<Option<Tensor>> {
-        if !self.causal && self.boolean.is_none() {
-            return Ok(None);
-        }
-        let seen = self.boolean.map(Tensor::to_f64_vec).transpose()?;
-        let hidden = |at: usize| self.causal && at % s + t > at / s % t + s || seen.as_ref().is_some_and(|seen| seen[at] == 0.0);
-        let mut bias = Fresh::<f64>::new("scaled_dot_product_attention", &[b, h, t, s])?;
-        bias.iter_mut().enumerate().for_each(|(at, x)| *x = if hidden(at) { f64::NEG_INFINITY } else { 0.0 });
-        Ok(Some(bias.tensor()))
+    /// What hides keys: 0 where a query may look and -∞ elsewhere, of a shape that broadcasts to `(b, h, t, s)`; `None` where it may look
+    /// everywhere.
+    fn bias(&self, [t, s]: [usize; 2], dtype: DType) -> Result<Option<Tensor>> {
+        let masked = self.boolean.map(Tensor::not).transpose()?;
+        // Query i of t sees the keys j of s with j − s ≤ i − t.
+        let later = |t: usize, s: usize| {
+            let last = Tensor::arange(t)?.add(&Tensor::scalar(s as i64 - t as i64))?.unsqueeze(-1)?;
+            Tensor::arange(s)?.gt(&last)
+        };
+        let hidden = match (self.causal.then(|| later(t, s)).transpose()?, masked) {
+            (Some(later), Some(masked)) => later.or(&masked)?,
+            (Some(hidden), None) | (None, Some(hidden)) => hidden,
+            (None, None) => return Ok(None),
+        };
+        hidden.where_(&Tensor::scalar_as(f64::NEG_INFINITY, dtype), &Tensor::scalar_as(0.0, dtype)).map(Some)
     }
 }
 
@@ -46,15 +50,15 @@ pub(super) fn gradients(saved: &Saved, cotangents: &[Option<Tensor>], scores: Sc
     if scores.additive {
         sums = sums.add(&saved.input(3))?;
     }
-    if let Some(bias) = scores.bias([b, h, t, s])? {
-        sums = sums.add(&bias.to_dtype(dtype)?)?;
+    if let Some(bias) = scores.bias([t, s], dtype)? {
+        sums = sums.add(&bias)?;
     }
-    let lse = saved.output(1).to_f64_vec()?;
-    let sees = |x: &f64| *x != f64::NEG_INFINITY;
-    let column = |values: Vec<f64>| Tensor::from_vec::<f64>(values, &[b, h, t, 1])?.to_dtype(dtype);
-    let c = column(lse.iter().map(|x| if sees(x) { *x } else { 0.0 }).collect())?;
+    let lse = saved.output(1).detach().unsqueeze(-1)?;
+    let [zero, one, infinite] = [0.0, 1.0, f64::NEG_INFINITY].map(|x| Tensor::scalar_as(x, dtype));
+    let sees = lse.ne(&infinite)?;
+    let c = sees.where_(&lse, &zero)?;
     // A query that sees no key has E = 0, and 1 in place of the sum makes its P and all derivatives 0.
-    let nothing = column(lse.iter().map(|x| if sees(x) { 0.0 } else { 1.0 }).collect())?;
+    let nothing = sees.where_(&zero, &one)?;
     let exponentials = sums.sub(&c)?.exp()?;
     let p = exponentials.div(&exponentials.sum_keepdim(&[-1])?.add(&nothing)?)?; // (b, h, t, s)
 

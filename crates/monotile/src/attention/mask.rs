@@ -31,7 +31,6 @@ pub(super) struct Operands {
     pub v: Tensor,
     /// Broadcast to (b, h, t, s): boolean, or of the type of the others.
     pub mask: Option<Tensor>,
-    pub dtype: DType,
     pub scale: f64,
     pub causal: bool,
 }
@@ -73,7 +72,6 @@ impl Operands {
             k: k.to_dtype(dtype)?,
             v: v.to_dtype(dtype)?,
             mask,
-            dtype,
             scale: options.scale.unwrap_or(1.0 / (qs[3].max(1) as f64).sqrt()),
             causal: options.causal,
         })

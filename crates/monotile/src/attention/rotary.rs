@@ -1,13 +1,9 @@
 //! Rotary position embedding: positions enter queries and keys as rotations, so that scores depend on distances.
 
-use monotile_kernels::rotary as kernel;
-
+use crate::door;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::storage::{Cpu, Storage};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -78,19 +74,8 @@ struct Turn {
 fn turn(x: &Tensor, by: Turn) -> Result<Tensor> {
     // The kernel reads rows whose elements lie one after another.
     let x = if x.strides().last() == Some(&1) { x.clone() } else { x.contiguous()? };
-    let Storage::Cpu(memory) = x.storage();
-    let out = match memory {
-        Cpu::F32(_) => run::<f32>(&x, &by)?,
-        Cpu::F64(_) => run::<f64>(&x, &by)?,
-        _ => unreachable!("`rotary` cast its operand to {} or {}", DType::F32, DType::F64),
-    };
+    let out = door::rows::rotary("rotary", &x, [&by.cos, &by.sin], by.inverse)?;
     Ok(Tensor::record(out, &[&x], by))
-}
-
-fn run<T: Stored + monotile_kernels::real::Real>(x: &Tensor, by: &Turn) -> Result<Tensor> {
-    let mut out = Fresh::<T>::like("rotary", x)?;
-    kernel::rotary(x.window(), kernel::Angles { cos: by.cos.elements(), sin: by.sin.elements(), inverse: by.inverse }, &mut out);
-    Ok(out.tensor())
 }
 
 impl Gradient for Turn {
@@ -146,6 +131,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::DType;
 
     #[test]
     fn scores_of_turned_rows_depend_on_their_distance_alone() {

@@ -2,19 +2,13 @@
 //!
 //! q `(b, h, t, d)`, k `(b, g, s, d)`, v `(b, g, s, e)` give out `(b, h, t, e)` and lse `(b, h, t)`, with h a multiple of g.
 
-use monotile_kernels::attention::{self as kernel, Inputs, Mask};
-use monotile_kernels::real::Real;
-use monotile_kernels::simd::Lanes;
-
 use super::composed;
 use super::mask::{Attention, Operands};
 use super::merge::merge;
+use crate::door::attention as door;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::storage::{Cpu, Storage};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -123,50 +117,13 @@ fn attend(operands: [&Tensor; 3], options: &Attention<'_>, before: Option<&Atten
             x.v.shape()
         )));
     }
-    let (out, lse) = match x.dtype {
-        DType::F32 => forward::<f32>(&x, before)?,
-        _ => forward::<f64>(&x, before)?,
-    };
+    let scores = door::Scores { qkv: [&x.q, &x.k, &x.v], mask: x.mask.as_ref(), scale: x.scale, causal: x.causal };
+    let [out, lse] = door::forward(NAME, scores, before.map(|before| [&before.out, &before.log_sum_exp]))?;
     let inputs: Vec<&Tensor> = [&x.q, &x.k, &x.v].into_iter().chain(x.additive()).collect();
     let rule = Rule { scale: x.scale, causal: x.causal, boolean: x.boolean().cloned(), additive: x.additive().is_some() };
     let [out, log_sum_exp] = <[Tensor; 2]>::try_from(Tensor::record_all(vec![out, lse], &inputs, rule))
         .unwrap_or_else(|_| unreachable!("as many tensors are recorded as were given"));
     Ok(Attended { out, log_sum_exp })
-}
-
-fn inputs<'a, T: Stored + Real>([q, k, v]: [&'a Tensor; 3], mask: Option<&'a Tensor>, scale: f64, causal: bool) -> Inputs<'a, T> {
-    let mask = match mask.map(|mask| (mask, mask.storage())) {
-        None => Mask::None,
-        Some((mask, Storage::Cpu(Cpu::Bool(buffer)))) => Mask::Boolean(mask.view(buffer)),
-        Some((mask, _)) => Mask::Additive(mask.window()),
-    };
-    Inputs { q: q.window(), k: k.window(), v: v.window(), scale: T::from_f64(scale), causal, mask }
-}
-
-fn forward<T: Stored + Lanes>(x: &Operands, before: Option<&Attended>) -> Result<(Tensor, Tensor)> {
-    let [b, h, t] = [x.q.dim(0), x.q.dim(1), x.q.dim(2)];
-    let e = x.v.dim(3);
-    let inputs = inputs::<T>([&x.q, &x.k, &x.v], x.mask.as_ref(), x.scale, x.causal);
-    // Queries cut from rows of all heads give an output that is put together again without a copy.
-    let by_time = x.q.strides()[2] > x.q.strides()[1];
-    let (shape, order) = if by_time { ([b, t, h, e], [0, 2, 1, 3]) } else { ([b, h, t, e], [0, 1, 2, 3]) };
-    let (mut out, mut lse) = (Fresh::<T>::new(NAME, &shape)?, Fresh::<T>::new(NAME, &[b, h, t])?);
-    let strides = if by_time { [t * h * e, e, h * e] } else { [h * t * e, t * e, e] };
-    if let Some(before) = before {
-        copy::<T>(&before.out.permute(&order)?.to_dtype(x.dtype)?, &mut out);
-        copy::<T>(&before.log_sum_exp.to_dtype(x.dtype)?, &mut lse);
-    }
-    let output = kernel::Output { out: &mut out, strides, lse: &mut lse };
-    match before {
-        None => kernel::forward(&inputs, output),
-        Some(_) => kernel::forward_from(&inputs, output),
-    }
-    .map_err(|e| Error::from(e).within(NAME))?;
-    Ok((out.tensor().permute(&order)?, lse.tensor()))
-}
-
-fn copy<T: Stored>(from: &Tensor, to: &mut [T]) {
-    monotile_kernels::elementwise::copy(from.window::<T>(), to);
 }
 
 struct Rule {
@@ -190,10 +147,7 @@ impl Gradient for Rule {
         if saved.is_recorded() || self.additive && saved.needs(3) {
             return composed::gradients(saved, cotangents, self.scores());
         }
-        let mut answers = match saved.input_dtype(0) {
-            DType::F32 => self.backward::<f32>(saved, cotangents)?,
-            _ => self.backward::<f64>(saved, cotangents)?,
-        };
+        let mut answers = self.backward(saved, cotangents)?;
         answers.resize(3 + usize::from(self.additive), None);
         Ok(answers)
     }
@@ -204,31 +158,16 @@ impl Rule {
         composed::Scores { scale: self.scale, causal: self.causal, boolean: self.boolean.as_ref(), additive: self.additive }
     }
 
-    fn backward<T: Stored + Lanes>(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+    fn backward(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let operands = [saved.input(0), saved.input(1), saved.input(2)];
         let additive = self.additive.then(|| saved.input(3));
         let mask = additive.as_ref().or(self.boolean.as_ref());
-        let [q, k, v] = &operands;
-        let inputs = inputs::<T>([q, k, v], mask, self.scale, self.causal);
+        let scores = door::Scores { qkv: operands.each_ref(), mask, scale: self.scale, causal: self.causal };
         let (out, lse) = (saved.output(0), saved.output(1));
         let dout = cotangents[0].as_ref().map_or_else(|| Ok(out.zeros_like()), |g| g.to_dtype(out.dtype()))?;
         let dlse = cotangents[1].as_ref().map(|g| g.to_dtype(lse.dtype())?.contiguous()).transpose()?;
-        let cotangents = kernel::Cotangents {
-            out: out.window(),
-            lse: lse.elements(),
-            dout: dout.window(),
-            dlse: dlse.as_ref().map(Tensor::elements),
-        };
-        let wanted = |(i, x): (usize, &Tensor)| saved.needs(i).then(|| Fresh::<T>::like(NAME, x)).transpose();
-        let mut blocks = operands.iter().enumerate().map(wanted).collect::<Result<Vec<_>>>()?;
-        let [dq, dk, dv] = blocks.as_mut_slice() else { unreachable!("a block for each operand") };
-        kernel::backward(
-            &inputs,
-            &cotangents,
-            kernel::Gradients { dq: dq.as_deref_mut(), dk: dk.as_deref_mut(), dv: dv.as_deref_mut() },
-        )
-        .map_err(|e| Error::from(e).within(NAME))?;
-        Ok(blocks.into_iter().map(|block| block.map(Fresh::tensor)).collect())
+        let cotangents = door::Cotangents { out: &out, lse: &lse, dout: &dout, dlse: dlse.as_ref() };
+        door::backward(NAME, scores, cotangents, [0, 1, 2].map(|i| saved.needs(i)))
     }
 }
 

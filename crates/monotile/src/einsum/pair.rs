@@ -9,18 +9,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use monotile_kernels::product::{Activation, Axes, Axis, Bias, Epilogue, Operand, Prepared, Stored};
 use monotile_kernels::shape::Shape;
-use monotile_kernels::simd::Lanes;
 use smallvec::SmallVec;
 
 use crate::check;
+use crate::door::contract::{self, Axes, Axis, Prepared};
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype;
-use crate::tensor::fresh::Fresh;
 use crate::tensor::layout::Layout;
-use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{DType, Dims, Strides, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -280,54 +276,9 @@ pub(crate) fn contract_and_add(
     Ok((pair, value))
 }
 
-/// The product of these operands, which has this shape, plus a bias along its last dimension. What is narrower than the
-/// computation is widened as it is read.
+/// The product of these operands, which has this shape, plus a bias along its last dimension.
 fn multiplied(product: &Prepared, (a, b): (&Tensor, &Tensor), shape: &Shape, bias: Option<&Tensor>) -> Result<Tensor> {
-    fn run<T: dtype::Stored + Lanes>(
-        product: &Prepared,
-        [a, b]: [Operand<'_, T>; 2],
-        shape: &Shape,
-        bias: Option<&Tensor>,
-    ) -> Result<Tensor> {
-        let mut c = Fresh::<T>::of("einsum", shape.clone())?;
-        let one = T::from_f64(1.0);
-        match bias {
-            Some(bias) => {
-                let bias = Some(Bias { data: bias.elements(), step: 1 });
-                product.product_then(one, a, b, &mut c, Epilogue { bias, activation: Activation::Identity })
-            }
-            None => product.product(one, a, b, &mut c),
-        }
-        .map_err(|e| Error::from(e).within("einsum"))?;
-        Ok(c.tensor())
-    }
-    match check::common_float("einsum", a, b)? {
-        DType::F32 => run(product, [a, b].map(operand_f32), shape, bias),
-        _ => run(product, [a, b].map(operand_f64), shape, bias),
-    }
-}
-
-fn operand_f32(x: &Tensor) -> Operand<'_, f32> {
-    let Storage::Cpu(memory) = x.storage();
-    let data = match memory {
-        Cpu::F32(b) => Stored::Real(&b[..]),
-        Cpu::BF16(b) => Stored::BF16(b),
-        Cpu::F16(b) => Stored::F16(b),
-        _ => unreachable!("a computation in f32 has operands of f32, bf16 and f16"),
-    };
-    Operand { data, offset: x.layout().offset }
-}
-
-fn operand_f64(x: &Tensor) -> Operand<'_, f64> {
-    let Storage::Cpu(memory) = x.storage();
-    let data = match memory {
-        Cpu::F64(b) => Stored::Real(&b[..]),
-        Cpu::F32(b) => Stored::F32(b),
-        Cpu::BF16(b) => Stored::BF16(b),
-        Cpu::F16(b) => Stored::F16(b),
-        _ => unreachable!("a computation in f64 has floating-point operands"),
-    };
-    Operand { data, offset: x.layout().offset }
+    contract::product("einsum", product, [a, b], check::common_float("einsum", a, b)?, shape, bias)
 }
 
 /// The rule of a pair: the gradient of each operand is a pair again.

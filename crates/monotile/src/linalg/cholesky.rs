@@ -1,15 +1,14 @@
 //! A = L Lᵀ
 
-use monotile_kernels::factor::cholesky as kernel;
-use monotile_kernels::simd::Lanes;
-
-use super::parts::{batch, columns, failed, lower, symmetric, which};
+use super::parts::{lower, symmetric, which};
 use super::triangular::{Triangular, solve_triangular};
 use crate::check;
+use crate::door;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::{DType, Tensor};
+#[cfg(test)]
+use crate::tensor::DType;
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -42,21 +41,13 @@ use crate::testing::{Spec, normal};
 /// ```
 pub fn cholesky(a: &Tensor) -> Result<Tensor> {
     let a = a.computable("cholesky")?;
-    let n = check::square("cholesky", &a)?;
-    let l = if a.dtype() == DType::F64 { forward::<f64>(&a, n)? } else { forward::<f32>(&a, n)? };
-    Ok(Tensor::record(l, &[&a], Cholesky))
-}
-
-fn forward<T: Stored + Lanes>(a: &Tensor, n: usize) -> Result<Tensor> {
-    let mut l = columns::<T>("cholesky", batch(a), [n, n])?;
-    kernel::cholesky(a.window(), &mut l).map_err(|failure| {
-        failed("cholesky", failure, |matrix, order| {
-            let which = which(a, matrix);
-            let why = format!("cholesky: {which} is not positive definite (its leading minor of order {order} is not positive)");
-            Error::new(ErrorKind::NotPositiveDefinite, why)
-        })
+    check::square("cholesky", &a)?;
+    let l = door::factor::cholesky("cholesky", &a, |matrix, order| {
+        let which = which(&a, matrix);
+        let why = format!("cholesky: {which} is not positive definite (its leading minor of order {order} is not positive)");
+        Error::new(ErrorKind::NotPositiveDefinite, why)
     })?;
-    Ok(l.tensor().mt())
+    Ok(Tensor::record(l, &[&a], Cholesky))
 }
 
 struct Cholesky;

@@ -1,16 +1,12 @@
 //! A = V Λ Vᵀ for symmetric A
 
-use monotile_kernels::factor::eigh as kernel;
-use monotile_kernels::simd::Lanes;
-
 use super::degenerate::{Pairs, scales, with_diagonal};
-use super::parts::{batch, columns, failed, shape, symmetric, which};
+use super::parts::{symmetric, which};
 use crate::check;
+use crate::door;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -86,20 +82,9 @@ pub fn eigvalsh(a: &Tensor) -> Result<Tensor> {
 }
 
 fn compute(op: &str, a: &Tensor, vectors: bool) -> Result<[Tensor; 2]> {
-    if a.dtype() == DType::F64 { forward::<f64>(op, a, vectors) } else { forward::<f32>(op, a, vectors) }
-}
-
-fn forward<T: Stored + Lanes>(op: &str, a: &Tensor, wanted: bool) -> Result<[Tensor; 2]> {
-    let n = a.dim(-1);
-    let mut values = Fresh::<T>::new(op, &shape(batch(a), &[n]))?;
-    let mut vectors = if wanted { columns::<T>(op, batch(a), [n, n])? } else { Fresh::new(op, &[0])? };
-    kernel::eigh(a.window(), &mut values, &mut vectors).map_err(|failure| {
-        failed(op, failure, |matrix, _| {
-            Error::new(ErrorKind::NotConverged, format!("{op}: the eigenvalues of {} did not converge", which(a, matrix)))
-        })
-    })?;
-    let vectors = vectors.tensor();
-    Ok([values.tensor(), if wanted { vectors.mt() } else { vectors }])
+    door::factor::eigh(op, a, vectors, |matrix, _| {
+        Error::new(ErrorKind::NotConverged, format!("{op}: the eigenvalues of {} did not converge", which(a, matrix)))
+    })
 }
 
 /// V diag(λ̄) Vᵀ

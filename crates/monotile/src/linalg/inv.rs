@@ -1,14 +1,11 @@
 //! A⁻¹
 
-use monotile_kernels::factor::inverse as kernel;
-use monotile_kernels::simd::Lanes;
-
-use super::parts::{batch, columns, singular};
+use super::parts::singular;
 use crate::check;
+use crate::door;
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -31,15 +28,9 @@ use crate::testing::{Spec, normal};
 /// ```
 pub fn inv(a: &Tensor) -> Result<Tensor> {
     let a = a.computable("inv")?;
-    let n = check::square("inv", &a)?;
-    let inverse = if a.dtype() == DType::F64 { forward::<f64>(&a, n)? } else { forward::<f32>(&a, n)? };
+    check::square("inv", &a)?;
+    let inverse = door::factor::inverse("inv", &a, singular("inv", &a, "pivot"))?;
     Ok(Tensor::record(inverse, &[&a], Inverse))
-}
-
-fn forward<T: Stored + Lanes>(a: &Tensor, n: usize) -> Result<Tensor> {
-    let mut inverse = columns::<T>("inv", batch(a), [n, n])?;
-    kernel::inverse(a.window(), &mut inverse).map_err(|failure| singular("inv", a, failure, "pivot"))?;
-    Ok(inverse.tensor().mt())
 }
 
 struct Inverse;

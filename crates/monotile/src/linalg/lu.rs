@@ -1,17 +1,14 @@
 //! P A = L U
 
-use monotile_kernels::factor::lu::{self as kernel, Factored};
 use monotile_kernels::shape::count;
-use monotile_kernels::simd::Lanes;
 
-use super::parts::{batch, constant, failed, lower, repeated, shape, singular, sum, upper};
+use super::parts::{batch, constant, lower, repeated, shape, singular, sum, upper};
 use super::triangular::{Triangular, solve_triangular};
 use crate::check;
+use crate::door::factor;
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -77,14 +74,8 @@ pub(super) struct Factors {
 impl Factors {
     /// The factors of matrices of f32 or f64.
     pub fn of(op: &str, a: &Tensor) -> Result<Self> {
-        if a.dtype() == DType::F64 { Self::forward::<f64>(op, a) } else { Self::forward::<f32>(op, a) }
-    }
-
-    fn forward<T: Stored + Lanes>(op: &str, a: &Tensor) -> Result<Self> {
-        let (mut factors, mut order) = (Fresh::<T>::like(op, a)?, Fresh::<i64>::new(op, &shape(batch(a), &[a.dim(-2)]))?);
-        kernel::lu(a.window(), &mut factors, &mut order)
-            .map_err(|failure| failed(op, failure, |_, _| unreachable!("every matrix has such factors")))?;
-        Ok(Self { rows: factors.tensor(), order: order.tensor() })
+        let [rows, order] = factor::lu(op, a)?;
+        Ok(Self { rows, order })
     }
 
     /// Where each row of A went.
@@ -122,17 +113,8 @@ impl Factors {
 
     /// X with A X = B, or Aᵀ X = B; B has the batch and the type of A.
     pub fn solve(&self, op: &str, transposed: bool, b: &Tensor) -> Result<Tensor> {
-        if b.dtype() == DType::F64 { self.solve_as::<f64>(op, transposed, b) } else { self.solve_as::<f32>(op, transposed, b) }
-    }
-
-    fn solve_as<T: Stored + Lanes>(&self, op: &str, transposed: bool, b: &Tensor) -> Result<Tensor> {
-        let b = b.dense()?;
-        let mut x = Fresh::<T>::like(op, &b)?;
         let (factors, order) = (self.rows.dense()?, self.order.dense()?);
-        let factored = Factored { factors: factors.elements::<T>(), order: order.elements::<i64>(), n: self.order.dim(-1) };
-        kernel::lu_solve(factored, transposed, b.elements(), &mut x)
-            .map_err(|failure| singular(op, &self.rows, failure, "pivot"))?;
-        Ok(x.tensor())
+        factor::lu_solve(op, [&factors, &order], transposed, &b.dense()?, singular(op, &self.rows, "pivot"))
     }
 }
 

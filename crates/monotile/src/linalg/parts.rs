@@ -1,12 +1,9 @@
-//! What the operations here share: triangles, diagonals, right-hand sides, and the door to the kernels.
+//! What the operations here share: triangles, diagonals, right-hand sides.
 
 use monotile_kernels::buffer::list;
-use monotile_kernels::factor::Failure;
 
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Dims, Tensor};
 
 /// The leading dimensions of matrices `(…, m, n)`.
@@ -17,19 +14,6 @@ pub(super) fn batch(x: &Tensor) -> &[usize] {
 /// `(…, sizes)` with these leading dimensions.
 pub(super) fn shape(batch: &[usize], sizes: &[usize]) -> Dims {
     batch.iter().chain(sizes).copied().collect()
-}
-
-/// Matrices `(…, m, n)` that a kernel is to write column by column: their transpose.
-pub(super) fn columns<T: Stored>(op: &str, batch: &[usize], [m, n]: [usize; 2]) -> Result<Fresh<T>> {
-    Fresh::new(op, &shape(batch, &[n, m]))
-}
-
-/// The error of `op` on a batch: what `refuse` says of a matrix and an order, or that there is no memory.
-pub(super) fn failed(op: &str, failure: Failure, refuse: impl FnOnce(usize, usize) -> Error) -> Error {
-    match failure {
-        Failure::Matrix { matrix, order } => refuse(matrix, order),
-        Failure::Memory(refused) => Error::from(refused).within(op),
-    }
 }
 
 /// `len` times one value.
@@ -44,12 +28,12 @@ pub(super) fn which(x: &Tensor, matrix: usize) -> String {
     if x.rank() == 2 { "the matrix".into() } else { format!("matrix {matrix} of the batch") }
 }
 
-/// The refusal of a matrix of `x` without an inverse: `what` is 0 in it, counted from 0.
-pub(super) fn singular(op: &str, x: &Tensor, failure: Failure, what: &str) -> Error {
-    failed(op, failure, |matrix, order| {
+/// The refusal of a matrix of `x` without an inverse: `what` is 0 in it, counted from 1.
+pub(super) fn singular(op: &str, x: &Tensor, what: &str) -> impl Fn(usize, usize) -> Error {
+    move |matrix, order| {
         let which = which(x, matrix);
         Error::new(ErrorKind::Singular, format!("{op}: {which} is singular (its {what} {} is 0)", order - 1))
-    })
+    }
 }
 
 /// Both with the leading dimensions that they broadcast to, in their common type.
@@ -80,9 +64,7 @@ pub(super) fn check_rows(op: &str, a: &Tensor, b: &Tensor, rows: usize) -> Resul
 
 /// The m×n matrix with these elements.
 pub(super) fn constant(m: usize, n: usize, dtype: DType, f: impl Fn(usize, usize) -> f64) -> Result<Tensor> {
-    let mut values = Fresh::<f64>::new("constant", &[m, n])?;
-    values.iter_mut().enumerate().for_each(|(at, x)| *x = f(at / n, at % n));
-    values.tensor().to_dtype(dtype)
+    Tensor::from_fn("constant", &[m, n], dtype, |at| f(at / n, at % n))
 }
 
 /// The elements below the diagonal, and those on it times `diagonal`.

@@ -1,16 +1,14 @@
 //! A = Q R
 
-use monotile_kernels::factor::Failure;
-use monotile_kernels::factor::qr::{self as kernel, Kind};
-use monotile_kernels::simd::Lanes;
-
-use super::parts::{batch, columns, failed, lower, sum, thin};
+use super::parts::{lower, sum, thin};
 use super::triangular::{Triangular, solve_triangular};
 use crate::check;
+use crate::door::factor::{self, Kind};
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::{DType, Tensor};
+#[cfg(test)]
+use crate::tensor::DType;
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -62,37 +60,18 @@ pub struct Qr {
 /// ```
 pub fn qr(a: &Tensor, options: &QrOptions) -> Result<Qr> {
     let a = a.computable("qr")?;
-    let sizes = check::matrices("qr", &a)?;
-    let kind = Kind { full: options.full, non_negative: options.non_negative };
-    let factors = if a.dtype() == DType::F64 { forward::<f64>(&a, sizes, kind)? } else { forward::<f32>(&a, sizes, kind)? };
+    check::matrices("qr", &a)?;
+    let factors = factor::qr("qr", &a, Kind { full: options.full, non_negative: options.non_negative })?;
     let [q, r] = <[Tensor; 2]>::try_from(Tensor::record_all(factors.into(), &[&a], Rule))
         .unwrap_or_else(|_| unreachable!("as many tensors are recorded as were given"));
     Ok(Qr { q, r })
 }
 
-fn forward<T: Stored + Lanes>(a: &Tensor, [m, n]: [usize; 2], kind: Kind) -> Result<[Tensor; 2]> {
-    let k = if kind.full { m } else { m.min(n) };
-    let (mut q, mut r) = (columns::<T>("qr", batch(a), [m, k])?, columns::<T>("qr", batch(a), [k, n])?);
-    kernel::qr(a.window(), kind, &mut q, &mut r).map_err(no_memory)?;
-    Ok([q.tensor().mt(), r.tensor().mt()])
-}
-
-/// Every matrix has such factors, where there is memory.
-fn no_memory(failure: Failure) -> Error {
-    failed("qr", failure, |_, _| unreachable!("every matrix has such factors"))
-}
-
 /// R alone, `(…, min(m, n), n)`, of matrices that no gradient is asked of.
 pub(super) fn triangle(a: &Tensor) -> Result<Tensor> {
     let a = a.computable("qr")?;
-    let sizes = check::matrices("qr", &a)?;
-    if a.dtype() == DType::F64 { triangle_as::<f64>(&a, sizes) } else { triangle_as::<f32>(&a, sizes) }
-}
-
-fn triangle_as<T: Stored + Lanes>(a: &Tensor, [m, n]: [usize; 2]) -> Result<Tensor> {
-    let mut r = columns::<T>("qr", batch(a), [m.min(n), n])?;
-    kernel::qr(a.window(), Kind { full: false, non_negative: false }, &mut [], &mut r).map_err(no_memory)?;
-    Ok(r.tensor().mt())
+    check::matrices("qr", &a)?;
+    factor::triangle("qr", &a)
 }
 
 struct Rule;

@@ -1,16 +1,12 @@
 //! A = U S Vᵀ
 
-use monotile_kernels::factor::svd::{self as kernel, Vectors};
-use monotile_kernels::simd::Lanes;
-
 use super::degenerate::{Pairs, replaced, scales, with_diagonal};
-use super::parts::{batch, columns, failed, shape, sum, symmetric, thin, which};
+use super::parts::{sum, symmetric, thin, which};
 use crate::check;
+use crate::door::factor::{self, Vectors};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -95,20 +91,9 @@ pub fn singular_values(a: &Tensor) -> Result<Tensor> {
 }
 
 fn compute(op: &str, a: &Tensor, vectors: Vectors) -> Result<[Tensor; 3]> {
-    if a.dtype() == DType::F64 { forward::<f64>(op, a, vectors) } else { forward::<f32>(op, a, vectors) }
-}
-
-fn forward<T: Stored + Lanes>(op: &str, a: &Tensor, vectors: Vectors) -> Result<[Tensor; 3]> {
-    let (m, n) = (a.dim(-2), a.dim(-1));
-    let ([ku, kv], k) = (vectors.columns([m, n]), m.min(n));
-    let (mut u, mut v) = (columns::<T>(op, batch(a), [m, ku])?, columns::<T>(op, batch(a), [n, kv])?);
-    let mut s = Fresh::<T>::new(op, &shape(batch(a), &[k]))?;
-    kernel::svd(a.window(), vectors, &mut s, &mut u, &mut v).map_err(|failure| {
-        failed(op, failure, |matrix, _| {
-            Error::new(ErrorKind::NotConverged, format!("{op}: the singular values of {} did not converge", which(a, matrix)))
-        })
-    })?;
-    Ok([u.tensor().mt(), s.tensor(), v.tensor()])
+    factor::svd(op, a, vectors, |matrix, _| {
+        Error::new(ErrorKind::NotConverged, format!("{op}: the singular values of {} did not converge", which(a, matrix)))
+    })
 }
 
 /// U diag(s̄) Vᵀ

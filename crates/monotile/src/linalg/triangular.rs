@@ -1,15 +1,11 @@
 //! T X = B for triangular T
 
-use monotile_kernels::factor::triangular::{self as kernel, Triangle};
-use monotile_kernels::simd::Lanes;
-
 use super::parts::{broadcast, check_rows, lower, singular, upper, with_columns};
 use crate::check;
+use crate::door::factor::{self, Triangle};
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -54,17 +50,10 @@ pub(super) fn solve_named(op: &'static str, a: &Tensor, b: &Tensor, options: &Tr
     with_columns(b, |b| {
         check_rows(op, a, b, n)?;
         let [a, b] = broadcast(op, a, b)?;
-        let x = if a.dtype() == DType::F64 { forward::<f64>(op, &a, &b, options)? } else { forward::<f32>(op, &a, &b, options)? };
+        let triangle = Triangle { upper: options.upper, unit: options.unit_diagonal };
+        let x = factor::solve_triangular(op, &a, &b, triangle, singular(op, &a, "diagonal element"))?;
         Ok(Tensor::record(x, &[&a, &b], SolveTriangular { op, options: *options }))
     })
-}
-
-fn forward<T: Stored + Lanes>(op: &str, a: &Tensor, b: &Tensor, options: &Triangular) -> Result<Tensor> {
-    let mut x = Fresh::<T>::like(op, b)?;
-    monotile_kernels::elementwise::copy(b.window(), &mut x);
-    let triangle = Triangle { upper: options.upper, unit: options.unit_diagonal };
-    kernel::solve_triangular(a.window(), &mut x, triangle).map_err(|failure| singular(op, a, failure, "diagonal element"))?;
-    Ok(x.tensor())
 }
 
 struct SolveTriangular {

@@ -1,14 +1,8 @@
 //! Casts between element types.
 
-use half::{bf16, f16};
-use monotile_kernels::buffer::Buffer;
-use monotile_kernels::elementwise;
-
+use crate::door;
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -23,57 +17,9 @@ impl Tensor {
         if dtype == self.dtype() {
             return Ok(self.clone());
         }
-        let Storage::Cpu(memory) = self.storage();
-        let out = match memory {
-            Cpu::F32(b) => self.cast_from(b, dtype, f64::from, |x| x, |x| x as i64),
-            Cpu::F64(b) => self.cast_from(b, dtype, |x| x, |x| x as f32, |x| x as i64),
-            Cpu::BF16(b) => self.cast_from(b, dtype, f64::from, f32::from, |x| f64::from(x) as i64),
-            Cpu::F16(b) => self.cast_from(b, dtype, f64::from, f32::from, |x| f64::from(x) as i64),
-            Cpu::I64(b) => self.cast_from(b, dtype, |x| x as f64, |x| x as f32, |x| x),
-            Cpu::Bool(b) => self.cast_from(b, dtype, f64::from, f32::from, i64::from),
-        };
-        let out = out?;
+        let out = door::map::cast("to_dtype", self, dtype)?;
         Ok(if dtype.is_float() { Tensor::record(out, &[self], Cast) } else { out })
     }
-
-    fn cast_from<A: Stored>(
-        &self,
-        from: &Buffer<A>,
-        dtype: DType,
-        to_f64: impl Fn(A) -> f64 + Sync + Copy,
-        to_f32: impl Fn(A) -> f32 + Sync + Copy,
-        to_i64: impl Fn(A) -> i64 + Sync + Copy,
-    ) -> Result<Tensor> {
-        match dtype {
-            DType::F32 => self.mapped(from, to_f32),
-            DType::F64 => self.mapped(from, to_f64),
-            DType::BF16 => self.mapped(from, move |x| bf16::from_f32(to_odd(to_f64(x)))),
-            DType::F16 => self.mapped(from, move |x| f16::from_f32(to_odd(to_f64(x)))),
-            DType::I64 => self.mapped(from, to_i64),
-            DType::Bool => self.mapped(from, move |x| u8::from(to_f64(x) != 0.0)),
-        }
-    }
-
-    fn mapped<A: Stored, R: Stored>(&self, from: &Buffer<A>, f: impl Fn(A) -> R + Sync + Copy) -> Result<Tensor> {
-        let mut out = Fresh::like("to_dtype", self)?;
-        elementwise::unary(self.view(from), &mut out, f);
-        Ok(out.tensor())
-    }
-}
-
-/// The f32 that rounds to a narrower type as `x` itself does: `x` where it is one, else of its two neighbours the one whose last bit
-/// is 1, which is never a tie. (`half` drops the lower 32 bits of an f64 before it rounds, and so takes numbers just above a tie for one.)
-///
-/// # Source
-/// Boldo and Melquiond (2008), Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd.
-#[inline(always)]
-fn to_odd(x: f64) -> f32 {
-    let near = x as f32;
-    let (back, bits) = (f64::from(near), near.to_bits());
-    if back == x || bits & 1 == 1 || near.is_nan() {
-        return near;
-    }
-    f32::from_bits(if back.abs() < x.abs() { bits + 1 } else { bits - 1 })
 }
 
 struct Cast;

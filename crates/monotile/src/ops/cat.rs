@@ -1,14 +1,10 @@
 //! Joining and cutting: `cat`, `stack`, `split` and `pad`.
 
-use monotile_kernels::shape::{Shape, count};
-
 use crate::check;
+use crate::door;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::storage::Storage;
-use crate::tensor::{DType, Dims, Tensor};
+use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
 
@@ -48,14 +44,7 @@ impl Tensor {
         shape[d] = sizes.iter().fold(0, |sum: usize, &size| sum.saturating_add(size));
         let shape = check::shape("cat", &shape)?;
         let sources = tensors.iter().map(|t| t.dense()).collect::<Result<Vec<Tensor>>>()?;
-        let out = match first.dtype() {
-            DType::F32 => joined::<f32>(&sources, &shape, d)?,
-            DType::F64 => joined::<f64>(&sources, &shape, d)?,
-            DType::BF16 => joined::<half::bf16>(&sources, &shape, d)?,
-            DType::F16 => joined::<half::f16>(&sources, &shape, d)?,
-            DType::I64 => joined::<i64>(&sources, &shape, d)?,
-            DType::Bool => joined::<u8>(&sources, &shape, d)?,
-        };
+        let out = door::copy::join("cat", &sources, &shape, d)?;
         Ok(Tensor::record(out, tensors, Cat { axis: d, sizes }))
     }
 
@@ -108,25 +97,6 @@ impl Tensor {
         };
         Tensor::cat(&[&block(before)?, self, &block(after)?], axis)
     }
-}
-
-/// Copies the tensors, each in row-major order, into their places.
-fn joined<T: Stored>(sources: &[Tensor], shape: &Shape, axis: usize) -> Result<Tensor> {
-    let (inner, row) = (count(&shape[axis + 1..]), count(&shape[axis..]));
-    let mut out = Fresh::<T>::of("cat", shape.clone())?;
-    let mut start = 0;
-    for source in sources {
-        let Storage::Cpu(memory) = source.storage();
-        let buffer = T::open(memory).expect("the caller saw one dtype in all");
-        let width = source.shape()[axis] * inner;
-        if source.is_empty() {
-            continue;
-        }
-        let from = buffer[source.layout().offset..].chunks_exact(width);
-        out.chunks_exact_mut(row).zip(from).for_each(|(to, from)| to[start..start + width].copy_from_slice(from));
-        start += width;
-    }
-    Ok(out.tensor())
 }
 
 struct Cat {

@@ -2,8 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::random::Rng;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -37,16 +36,8 @@ pub fn dropout(x: &Tensor, p: f64, rng: &mut Rng) -> Result<Tensor> {
     if p == 0.0 {
         return Ok(x);
     }
-    let mut drawn = |keep: f64| if rng.next_f64() < p { 0.0 } else { keep };
-    let mask = if x.dtype() == DType::F64 {
-        let mut mask = Fresh::<f64>::like("dropout", &x)?;
-        mask.iter_mut().for_each(|m| *m = drawn(1.0 / (1.0 - p)));
-        mask.tensor()
-    } else {
-        let mut mask = Fresh::<f32>::like("dropout", &x)?;
-        mask.iter_mut().for_each(|m| *m = drawn(1.0 / (1.0 - p)) as f32);
-        mask.tensor()
-    };
+    let keep = 1.0 / (1.0 - p);
+    let mask = Tensor::from_fn("dropout", x.shape(), x.dtype(), |_| if rng.next_f64() < p { 0.0 } else { keep })?;
     x.mul(&mask)
 }
 

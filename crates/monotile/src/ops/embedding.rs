@@ -2,16 +2,12 @@
 //!
 //! y[…, i] = table[ids[…], i]
 
-use monotile_kernels::gather::{Dims as Sizes, select};
-use monotile_kernels::real::{Real, Widen};
-
 use crate::check;
+use crate::door;
 use crate::error::{Error, Result};
 use crate::ops::index::add_slices;
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::{DType, Dims, Tensor};
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -42,27 +38,12 @@ pub fn embedding(table: &Tensor, ids: &Tensor) -> Result<Tensor> {
     }
     check::indices("embedding", ids)?;
     let ids = ids.dense()?;
-    if let Some(id) = ids.elements::<i64>().iter().find(|id| !(0..vocab as i64).contains(id)) {
+    if let Some(id) = door::gather::outside(&ids, vocab) {
         return Err(Error::value(format!("embedding: index {id} is outside the table of {vocab} rows")));
     }
     let table = table.contiguous()?;
-    let out = match table.dtype() {
-        DType::F32 => rows::<f32, f32>(&table, &ids)?,
-        DType::F64 => rows::<f64, f64>(&table, &ids)?,
-        DType::BF16 => rows::<half::bf16, f32>(&table, &ids)?,
-        DType::F16 => rows::<half::f16, f32>(&table, &ids)?,
-        DType::I64 | DType::Bool => unreachable!("`embedding` refuses such tables"),
-    };
+    let out = door::gather::rows("embedding", &table, &ids)?;
     Ok(Tensor::record(out, &[&table], LookUp { ids }))
-}
-
-fn rows<A: Stored + Widen<R>, R: Stored + Real>(table: &Tensor, ids: &Tensor) -> Result<Tensor> {
-    let (vocab, dim) = (table.dim(0), table.dim(1));
-    let shape: Dims = ids.shape().iter().copied().chain([dim]).collect();
-    let mut out = Fresh::<R>::new("embedding", &shape)?;
-    let sizes = Sizes { outer: 1, axis: vocab, inner: dim };
-    select(table.elements::<A>(), sizes, ids.elements(), &mut out, |x| x.widen());
-    Ok(out.tensor())
 }
 
 struct LookUp {
@@ -108,6 +89,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::DType;
     use crate::Rng;
 
     #[test]

@@ -1,14 +1,10 @@
 //! Gated activations: y = silu(a) ∘ b, fused.
 
-use monotile_kernels::gate as kernel;
-use monotile_kernels::real::Real;
-
 use crate::check;
+use crate::door;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -42,14 +38,7 @@ pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     }
     let dtype = check::common_float("swiglu", gate, up)?;
     let (a, b) = (gate.to_dtype(dtype)?.contiguous()?, up.to_dtype(dtype)?.contiguous()?);
-    let y = if dtype == DType::F64 { forward::<f64>(&a, &b)? } else { forward::<f32>(&a, &b)? };
-    Ok(Tensor::record(y, &[&a, &b], Swiglu))
-}
-
-fn forward<T: Stored + Real>(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    let mut y = Fresh::<T>::like("swiglu", a)?;
-    kernel::swiglu(a.elements(), b.elements(), &mut y);
-    Ok(y.tensor())
+    Ok(Tensor::record(door::rows::swiglu("swiglu", &a, &b)?, &[&a, &b], Swiglu))
 }
 
 struct Swiglu;
@@ -64,7 +53,7 @@ impl Gradient for Swiglu {
         let (a, b) = (saved.input(0), saved.input(1));
         if !saved.is_recorded() {
             let g = g.to_dtype(a.dtype())?.dense()?;
-            let [da, db] = if a.dtype() == DType::F64 { backward::<f64>(&a, &b, &g)? } else { backward::<f32>(&a, &b, &g)? };
+            let [da, db] = door::rows::swiglu_backward("swiglu", &a, &b, &g)?;
             return Ok(vec![saved.needs(0).then_some(da), saved.needs(1).then_some(db)]);
         }
         let sigma = a.ones_like().div(&a.neg()?.exp()?.add_scalar(1.0)?)?;
@@ -74,12 +63,6 @@ impl Gradient for Swiglu {
         let db = || g.mul(&silu);
         Ok(vec![saved.needs(0).then(da).transpose()?, saved.needs(1).then(db).transpose()?])
     }
-}
-
-fn backward<T: Stored + Real>(a: &Tensor, b: &Tensor, g: &Tensor) -> Result<[Tensor; 2]> {
-    let (mut da, mut db) = (Fresh::<T>::like("swiglu", a)?, Fresh::<T>::like("swiglu", a)?);
-    kernel::swiglu_backward(a.elements(), b.elements(), g.elements(), &mut da, &mut db);
-    Ok([da, db].map(Fresh::tensor))
 }
 
 #[cfg(test)]

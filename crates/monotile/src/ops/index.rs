@@ -1,15 +1,10 @@
 //! Picking and adding by indices along an axis: `index_select`, `gather`, `scatter_add`.
 
-use monotile_kernels::gather::{self as kernel, Dims as Sizes};
-use monotile_kernels::real::Real;
-use monotile_kernels::shape::count;
-
 use crate::check;
+use crate::door;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::{DType, Dims, Tensor};
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -64,14 +59,7 @@ impl Tensor {
     pub fn gather(&self, axis: isize, index: &Tensor) -> Result<Tensor> {
         let d = check_index("gather", self, axis, index)?;
         let (x, index) = (self.contiguous()?, index.dense()?);
-        let out = match x.dtype() {
-            DType::F32 => gathered::<f32>(&x, d, &index)?,
-            DType::F64 => gathered::<f64>(&x, d, &index)?,
-            DType::BF16 => gathered::<half::bf16>(&x, d, &index)?,
-            DType::F16 => gathered::<half::f16>(&x, d, &index)?,
-            DType::I64 => gathered::<i64>(&x, d, &index)?,
-            DType::Bool => gathered::<u8>(&x, d, &index)?,
-        };
+        let out = door::gather::gather("gather", &x, d, &index)?;
         Ok(Tensor::record(out, &[&x], Gather { axis: d, index }))
     }
 
@@ -106,7 +94,7 @@ impl Tensor {
         let dtype = check::common_float("scatter_add", self, source)?;
         let (x, source) = (self.to_dtype(dtype)?, source.to_dtype(dtype)?.contiguous()?);
         let index = index.dense()?;
-        let out = if dtype == DType::F64 { scattered::<f64> } else { scattered::<f32> }(&x.dense()?, d, &index, &source)?;
+        let out = door::gather::scatter_add("scatter_add", &x.dense()?, d, &index, &source)?;
         Ok(Tensor::record(out, &[&x, &source], ScatterAdd { axis: d, index }))
     }
 }
@@ -124,53 +112,18 @@ fn check_index(op: &str, x: &Tensor, axis: isize, index: &Tensor) -> Result<usiz
 }
 
 fn check_range(op: &str, indices: &Tensor, axis: usize, size: usize) -> Result<()> {
-    match indices.elements::<i64>().iter().find(|i| !(0..size as i64).contains(i)) {
+    match door::gather::outside(indices, size) {
         Some(index) => Err(Error::value(format!("{op}: index {index} is outside axis {axis} of size {size}"))),
         None => Ok(()),
     }
 }
 
-/// A shape as the kernel reads it: what lies before the axis, the axis, and what lies after it.
-fn sizes(shape: &[usize], axis: usize) -> Sizes {
-    Sizes { outer: count(&shape[..axis]), axis: shape[axis], inner: count(&shape[axis + 1..]) }
-}
-
-fn with_size(shape: &[usize], axis: usize, size: usize) -> Dims {
-    shape.iter().enumerate().map(|(d, &n)| if d == axis { size } else { n }).collect()
-}
-
 /// [`Tensor::index_select`] of indices that were checked.
 fn select(x: &Tensor, axis: usize, indices: Tensor) -> Result<Tensor> {
     let x = x.contiguous()?;
-    let out = match x.dtype() {
-        DType::F32 => selected::<f32>(&x, axis, &indices)?,
-        DType::F64 => selected::<f64>(&x, axis, &indices)?,
-        DType::BF16 => selected::<half::bf16>(&x, axis, &indices)?,
-        DType::F16 => selected::<half::f16>(&x, axis, &indices)?,
-        DType::I64 => selected::<i64>(&x, axis, &indices)?,
-        DType::Bool => selected::<u8>(&x, axis, &indices)?,
-    };
+    let out = door::gather::select("index_select", &x, axis, &indices)?;
     let size = x.shape()[axis];
     Ok(Tensor::record(out, &[&x], Select { axis, size, indices }))
-}
-
-fn selected<T: Stored>(x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor> {
-    let mut out = Fresh::<T>::new("index_select", &with_size(x.shape(), axis, indices.len()))?;
-    kernel::select(x.elements(), sizes(x.shape(), axis), indices.elements(), &mut out, |x: T| x);
-    Ok(out.tensor())
-}
-
-fn gathered<T: Stored>(x: &Tensor, axis: usize, index: &Tensor) -> Result<Tensor> {
-    let mut out = Fresh::<T>::like("gather", index)?;
-    kernel::gather(x.elements(), sizes(x.shape(), axis), index.elements(), &mut out);
-    Ok(out.tensor())
-}
-
-fn scattered<T: Stored + Real>(x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
-    let mut out = Fresh::<T>::like("scatter_add", x)?;
-    out.copy_from_slice(x.elements());
-    kernel::scatter_add(source.elements(), index.elements(), &mut out, sizes(x.shape(), axis));
-    Ok(out.tensor())
 }
 
 struct Select {
@@ -195,15 +148,9 @@ impl Gradient for Select {
 /// The slices of `g` along an axis, added to zeros where the indices say, which count in row-major order: what the gradient of a
 /// selection is. Its own gradient is the selection again.
 pub(crate) fn add_slices(g: &Tensor, axis: usize, indices: &Tensor, size: usize) -> Result<Tensor> {
-    fn run<T: Stored + Real>(g: &Tensor, axis: usize, indices: &Tensor, size: usize) -> Result<Tensor> {
-        let shape = with_size(g.shape(), axis, size);
-        let mut out = Fresh::filled("index_select", &shape, T::ZERO)?;
-        kernel::select_add(g.elements(), indices.elements(), &mut out, sizes(&shape, axis));
-        Ok(out.tensor())
-    }
     let g = g.computable("index_select")?.contiguous()?;
-    let run = if g.dtype() == DType::F64 { run::<f64> } else { run::<f32> };
-    Ok(Tensor::record(run(&g, axis, indices, size)?, &[&g], AddSlices { axis, indices: indices.reshape(&[indices.len()])? }))
+    let added = door::gather::select_add("index_select", &g, axis, indices, size)?;
+    Ok(Tensor::record(added, &[&g], AddSlices { axis, indices: indices.reshape(&[indices.len()])? }))
 }
 
 struct AddSlices {

@@ -1,14 +1,10 @@
 //! Losses: cross-entropy of logits with the numbers of classes.
 
-use monotile_kernels::loss::{self as kernel, Targets};
-use monotile_kernels::real::Real;
-
 use crate::check;
+use crate::door::rows;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -47,37 +43,25 @@ pub struct CrossEntropy {
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropy) -> Result<Tensor> {
     let x = logits.computable("cross_entropy")?;
     check::indices("cross_entropy", targets)?;
-    let Some((&classes, rows)) = x.shape().split_last().filter(|(_, rows)| *rows == targets.shape()) else {
+    let Some((&classes, _)) = x.shape().split_last().filter(|(_, leading)| *leading == targets.shape()) else {
         let (a, b) = (x.shape(), targets.shape());
         return Err(Error::shape(format!("cross_entropy: logits of shape {a:?} need a target a row, got targets of shape {b:?}")));
     };
     let (x, targets) = (x.contiguous()?, targets.dense()?);
-    let mut count = 0;
-    for (row, &target) in targets.elements::<i64>().iter().enumerate() {
-        if Some(target) == options.ignore_index {
-            continue;
-        }
-        if !(0..classes as i64).contains(&target) {
+    let ignored = options.ignore_index;
+    let count = match rows::count_targets(&targets, classes, ignored) {
+        Err((row, target)) => {
             return Err(Error::value(format!("cross_entropy: target {target} of row {row} is not one of the {classes} classes")));
         }
-        count += 1;
-    }
-    if count == 0 {
-        let rows = monotile_kernels::shape::count(rows);
-        return Err(Error::value(format!("cross_entropy: none of {rows} targets counts, so that there is no mean")));
-    }
-    let rule = if x.dtype() == DType::F64 { forward::<f64> } else { forward::<f32> };
-    let (loss, rule) = rule(&x, targets, options.ignore_index, count)?;
+        Ok(0) => {
+            let all = targets.len();
+            return Err(Error::value(format!("cross_entropy: none of {all} targets counts, so that there is no mean")));
+        }
+        Ok(count) => count,
+    };
+    let (loss, kept) = rows::cross_entropy("cross_entropy", &x, &targets, ignored, count)?;
+    let rule = Mean { targets, ignored, count, kept };
     Ok(Tensor::record(loss, &[&x], rule))
-}
-
-fn forward<T: Stored + Real>(x: &Tensor, targets: Tensor, ignored: Option<i64>, count: usize) -> Result<(Tensor, Mean)> {
-    let (op, rows) = ("cross_entropy", [targets.len()]);
-    let (mut m, mut ln_l) = (Fresh::<T>::new(op, &rows)?, Fresh::<T>::new(op, &rows)?);
-    let sum = kernel::cross_entropy(x.elements(), Targets { classes: targets.elements(), ignored }, &mut m, &mut ln_l);
-    let loss = Fresh::filled(op, &[], T::from_f64(sum / count as f64))?.tensor();
-    let kept = [m, ln_l].map(Fresh::tensor);
-    Ok((loss, Mean { targets, ignored, count, kept }))
 }
 
 struct Mean {
@@ -98,9 +82,8 @@ impl Gradient for Mean {
         let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
         let x = saved.input(0);
         if !saved.is_recorded() {
-            let scale = g.to_f64_vec()?[0] / self.count as f64;
-            let dx = if x.dtype() == DType::F64 { self.backward::<f64>(&x, scale)? } else { self.backward::<f32>(&x, scale)? };
-            return Ok(vec![Some(dx)]);
+            let targets = (&self.targets, self.ignored, self.count);
+            return Ok(vec![Some(rows::cross_entropy_backward("cross_entropy", &x, targets, self.kept.each_ref(), g)?)]);
         }
         let [one_hot, weight] = self.one_hot(&x)?;
         let dx = x.log_softmax(-1)?.exp()?.mul(&weight)?.sub(&one_hot)?.mul(g)?;
@@ -109,25 +92,16 @@ impl Gradient for Mean {
 }
 
 impl Mean {
-    fn backward<T: Stored + Real>(&self, x: &Tensor, scale: f64) -> Result<Tensor> {
-        let mut dx = Fresh::<T>::like("cross_entropy", x)?;
-        let targets = Targets { classes: self.targets.elements(), ignored: self.ignored };
-        let [m, ln_l] = self.kept.each_ref().map(Tensor::elements);
-        kernel::cross_entropy_backward(x.elements(), targets, [m, ln_l], T::from_f64(scale), &mut dx);
-        Ok(dx.tensor())
-    }
-
     /// 1 / count at each row's class, and 1 / count for each row, 0 where it is ignored.
     fn one_hot(&self, x: &Tensor) -> Result<[Tensor; 2]> {
-        let (classes, share) = (x.dim(-1), 1.0 / self.count as f64);
-        let (mut one_hot, mut weight) = (vec![0.0; x.len()], vec![0.0; self.targets.len()]);
-        for (row, &target) in self.targets.elements::<i64>().iter().enumerate() {
-            if Some(target) != self.ignored {
-                (one_hot[row * classes + target as usize], weight[row]) = (share, share);
-            }
-        }
-        let weight = Tensor::from_vec::<f64>(weight, self.targets.shape())?.unsqueeze(-1)?;
-        Ok([Tensor::from_vec::<f64>(one_hot, x.shape())?.to_dtype(x.dtype())?, weight.to_dtype(x.dtype())?])
+        let targets = self.targets.unsqueeze(-1)?;
+        let counts = match self.ignored {
+            Some(ignored) => targets.ne(&Tensor::scalar(ignored))?,
+            None => targets.eq(&targets)?,
+        };
+        let classes = targets.eq(&Tensor::arange(x.dim(-1))?)?;
+        let share = |mask: &Tensor| mask.to_dtype(x.dtype())?.mul_scalar(1.0 / self.count as f64);
+        Ok([share(&classes.and(&counts)?)?, share(&counts)?])
     }
 }
 

@@ -1,16 +1,14 @@
 //! A formula over tensors: elementwise work in one pass, with its gradients.
 
-use monotile_kernels::elementwise::{self, Arity, Operands};
 use monotile_kernels::number::{Comparison, Dual, Expr, Function, Graph, Node, Operator, record};
-use monotile_kernels::real::Real;
 
 use super::elementwise::spread;
 use super::reduce::sum_to;
 use crate::check;
+use crate::door;
+use crate::door::map::{Arity, Operands};
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
@@ -60,15 +58,8 @@ where
     }
     let operands: [Tensor; N] = operands.try_into().unwrap_or_else(|_| unreachable!("as many as there were"));
     let spreads = operands.each_ref().map(|a| spread(a, &shape));
-    let y = if dtype == DType::F64 { forward::<f64, N, F>(&spreads, f)? } else { forward::<f32, N, F>(&spreads, f)? };
+    let y = door::map::formula("map", spreads.each_ref(), f)?;
     Ok(Tensor::record(y, &operands.each_ref(), Mapped::<F, N>(f)))
-}
-
-/// f over operands of one shape.
-fn forward<T: Stored + Real, const N: usize, F: Formula<N>>(x: &[Tensor; N], f: F) -> Result<Tensor> {
-    let mut y = Fresh::<T>::like("map", &x[0])?;
-    elementwise::formula(x.each_ref().map(|a| a.window::<T>()), &mut y, f);
-    Ok(y.tensor())
 }
 
 struct Mapped<F, const N: usize>(F);
@@ -84,11 +75,14 @@ where
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let Some(g) = &cotangents[0] else { return Ok(vec![None; N]) };
         let x: [Tensor; N] = std::array::from_fn(|i| saved.input(i));
-        let part = |i: usize| match (saved.is_recorded(), x[0].dtype()) {
+        let part = |i: usize| match saved.is_recorded() {
             // By operations, which have gradients themselves.
-            (true, _) => g.mul(&carry_out(&self.slope(i), &x)?),
-            (false, DType::F64) => backward::<f64, N, F>(&x, g, self.0, i),
-            (false, _) => backward::<f32, N, F>(&x, g, self.0, i),
+            true => g.mul(&carry_out(&self.slope(i), &x)?),
+            false => {
+                let shape = check::shape("map", g.shape())?;
+                let spreads = x.each_ref().map(|a| spread(a, &shape));
+                door::map::gradient("map", spreads.each_ref(), &g.to_dtype(x[0].dtype())?, self.0, i)
+            }
         };
         (0..N)
             .map(|i| match saved.needs(i) {
@@ -108,18 +102,6 @@ impl<const N: usize, F: Formula<N>> Mapped<F, N> {
             self.0.apply(x).slope
         })
     }
-}
-
-fn backward<T: Stored + Real, const N: usize, F>(x: &[Tensor; N], g: &Tensor, f: F, i: usize) -> Result<Tensor>
-where
-    F: Formula<N>,
-    Operands: Arity<N>,
-{
-    let shape = check::shape("map", g.shape())?;
-    let (x, g) = (x.each_ref().map(|a| spread(a, &shape)), g.to_dtype(x[0].dtype())?);
-    let mut out = Fresh::<T>::like("map", &g)?;
-    Operands::gradient(x.each_ref().map(|a| a.window::<T>()), g.window::<T>(), &mut out, f, i);
-    Ok(out.tensor())
 }
 
 /// A recorded formula by operations on tensors, in a shape that broadcasts to the operands'.

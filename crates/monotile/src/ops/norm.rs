@@ -1,15 +1,10 @@
 //! Norms over the last axis.
 
-use monotile_kernels::norm as kernel;
-use monotile_kernels::real::Real;
-use monotile_kernels::shape::count;
-
 use crate::check;
+use crate::door;
 use crate::error::{Error, Result};
 use crate::ops::reduce::sum_to;
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -40,7 +35,7 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     check_vector("rms_norm", x, "weight", weight)?;
     let dtype = check::common_float("rms_norm", x, weight)?;
     let (x, w) = (x.to_dtype(dtype)?.contiguous()?, weight.to_dtype(dtype)?.contiguous()?);
-    let (y, rho) = if dtype == DType::F64 { rms_forward::<f64>(&x, &w, eps)? } else { rms_forward::<f32>(&x, &w, eps)? };
+    let [y, rho] = door::rows::rms_norm("rms_norm", &x, &w, eps)?;
     Ok(Tensor::record(y, &[&x, &w], RmsNorm { eps, rho }))
 }
 
@@ -76,17 +71,8 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
     };
     let cast = |t: &Tensor| t.to_dtype(dtype)?.contiguous();
     let (x, w, b) = (cast(x)?, cast(weight)?, cast(bias)?);
-    let forward = if dtype == DType::F64 { layer_forward::<f64> } else { layer_forward::<f32> };
-    let (y, kept) = forward([&x, &w, &b], eps)?;
+    let (y, kept) = door::rows::layer_norm("layer_norm", &x, [&w, &b], eps)?;
     Ok(Tensor::record(y, &[&x, &w, &b], LayerNorm { eps, kept }))
-}
-
-fn layer_forward<T: Stored + Real>([x, w, b]: [&Tensor; 3], eps: f64) -> Result<(Tensor, [Tensor; 2])> {
-    let (op, rows) = ("layer_norm", [rows(x)]);
-    let mut y = Fresh::<T>::like(op, x)?;
-    let (mut mu, mut rho) = (Fresh::<T>::new(op, &rows)?, Fresh::<T>::new(op, &rows)?);
-    kernel::layer_norm(x.elements(), [w.elements(), b.elements()], eps, &mut y, [&mut mu, &mut rho]);
-    Ok((y.tensor(), [mu, rho].map(Fresh::tensor)))
 }
 
 struct LayerNorm {
@@ -110,8 +96,7 @@ impl Gradient for LayerNorm {
         let needs = [0, 1, 2].map(|i| saved.needs(i));
         if !saved.is_recorded() {
             let g = g.to_dtype(x.dtype())?.dense()?;
-            let backward = if x.dtype() == DType::F64 { layer_backward::<f64> } else { layer_backward::<f32> };
-            return backward([&x, &w, &self.kept[0], &self.kept[1]], &g, needs);
+            return door::rows::layer_norm_backward("layer_norm", [&x, &w, &self.kept[0], &self.kept[1]], &g, needs);
         }
         let mean = |t: &Tensor| t.sum_keepdim(&[-1])?.mul_scalar(1.0 / x.dim(-1) as f64);
         let centred = x.sub(&mean(&x)?)?;
@@ -123,17 +108,6 @@ impl Gradient for LayerNorm {
         let db = || sum_to(g, w.shape());
         Ok(vec![needs[0].then(dx).transpose()?, needs[1].then(dw).transpose()?, needs[2].then(db).transpose()?])
     }
-}
-
-fn layer_backward<T: Stored + Real>([x, w, mu, rho]: [&Tensor; 4], g: &Tensor, needs: [bool; 3]) -> Result<Vec<Option<Tensor>>> {
-    let (op, n) = ("layer_norm", w.len());
-    let mut dx = if needs[0] { Fresh::<T>::like(op, x)? } else { Fresh::new(op, &[0])? };
-    let mut dwb = Fresh::<T>::new(op, &[if needs[1] || needs[2] { 2 } else { 0 }, n])?;
-    let forward = kernel::LayerNorm { x: x.elements(), w: w.elements(), mu: mu.elements(), rho: rho.elements() };
-    kernel::layer_norm_backward(forward, g.elements(), &mut dx, &mut dwb)?;
-    let dwb = dwb.tensor();
-    let half = |wanted: bool, k: usize| wanted.then(|| dwb.select(0, k)).transpose();
-    Ok(vec![needs[0].then(|| dx.tensor()), half(needs[1], 0)?, half(needs[2], 1)?])
 }
 
 /// (x + ε)^(−1/2)
@@ -152,16 +126,6 @@ fn check_vector(op: &str, x: &Tensor, name: &str, vector: &Tensor) -> Result<()>
     Ok(())
 }
 
-fn rms_forward<T: Stored + Real>(x: &Tensor, w: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
-    let (mut y, mut rho) = (Fresh::<T>::like("rms_norm", x)?, Fresh::<T>::new("rms_norm", &[rows(x)])?);
-    kernel::rms_norm(x.elements(), w.elements(), eps, &mut y, &mut rho);
-    Ok((y.tensor(), rho.tensor()))
-}
-
-fn rows(x: &Tensor) -> usize {
-    count(&x.shape()[..x.rank() - 1])
-}
-
 struct RmsNorm {
     eps: f64,
     rho: Tensor,
@@ -177,8 +141,7 @@ impl Gradient for RmsNorm {
         let (x, w) = (saved.input(0), saved.input(1));
         if !saved.is_recorded() {
             let g = g.to_dtype(x.dtype())?.dense()?;
-            let backward = if x.dtype() == DType::F64 { rms_backward::<f64> } else { rms_backward::<f32> };
-            return backward([&x, &w, &self.rho], &g, [saved.needs(0), saved.needs(1)]);
+            return door::rows::rms_norm_backward("rms_norm", [&x, &w, &self.rho], &g, [saved.needs(0), saved.needs(1)]);
         }
         let mean = |t: &Tensor| t.sum_keepdim(&[-1])?.mul_scalar(1.0 / x.dim(-1) as f64);
         let rho = reciprocal_root(&mean(&x.mul(&x)?)?, self.eps)?;
@@ -188,15 +151,6 @@ impl Gradient for RmsNorm {
         let dw = || sum_to(&g.mul(&unit)?, w.shape());
         Ok(vec![saved.needs(0).then(dx).transpose()?, saved.needs(1).then(dw).transpose()?])
     }
-}
-
-fn rms_backward<T: Stored + Real>([x, w, rho]: [&Tensor; 3], g: &Tensor, needs: [bool; 2]) -> Result<Vec<Option<Tensor>>> {
-    let op = "rms_norm";
-    let wanted = |i: usize, x: &Tensor| if needs[i] { Fresh::<T>::like(op, x) } else { Fresh::new(op, &[0]) };
-    let (mut dx, mut dw) = (wanted(0, x)?, wanted(1, w)?);
-    let forward = kernel::RmsNorm { x: x.elements(), w: w.elements(), rho: rho.elements() };
-    kernel::rms_norm_backward(forward, g.elements(), &mut dx, &mut dw)?;
-    Ok(vec![needs[0].then(|| dx.tensor()), needs[1].then(|| dw.tensor())])
 }
 
 #[cfg(test)]

@@ -5,11 +5,9 @@ use std::ops::{Bound, RangeBounds};
 use monotile_kernels::shape::count;
 
 use crate::check;
+use crate::door;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -121,22 +119,8 @@ impl Tensor {
 
     /// A tensor of zeros of `shape` with these elements where `place` takes its view; the rule pulls back through `place`.
     fn embedded(&self, shape: &[usize], place: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static) -> Result<Tensor> {
-        fn write<T: Stored>(from: &Tensor, buffer: &[T], shape: &[usize], places: &[i64], zero: T) -> Result<Tensor> {
-            let mut out = Fresh::filled("slice", shape, zero)?;
-            places.iter().zip(buffer).for_each(|(&at, &x)| out[at as usize] = x);
-            debug_assert_eq!(from.len(), places.len());
-            Ok(out.tensor())
-        }
-        let places = place(&Tensor::arange(count(shape))?.reshape(shape)?)?.to_vec::<i64>()?;
-        let source = if self.is_contiguous() { self.clone() } else { self.copied()? };
-        // A view without elements may begin where there is no memory.
-        let at = if source.is_empty() { 0 } else { source.layout().offset };
-        let Storage::Cpu(memory) = source.storage();
-        let out = match memory {
-            Cpu::F32(b) => write(&source, &b[at..], shape, &places, 0.0)?,
-            Cpu::F64(b) => write(&source, &b[at..], shape, &places, 0.0)?,
-            _ => unreachable!("cotangents are f32 or f64"),
-        };
+        let places = place(&Tensor::arange(count(shape))?.reshape(shape)?)?.dense()?;
+        let out = door::copy::place("slice", &self.dense()?, shape, &places)?;
         Ok(Tensor::record(out, &[self], Embedded(place)))
     }
 }

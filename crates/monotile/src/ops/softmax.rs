@@ -2,15 +2,11 @@
 //!
 //! y[i] = exp(x[i]) / Σⱼ exp(x[j]) along one axis
 
-use monotile_kernels::real::Real;
-use monotile_kernels::softmax as kernel;
-
 use crate::check;
+use crate::door;
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -54,14 +50,8 @@ fn along(op: &str, x: &Tensor, axis: isize, rule: Softmax) -> Result<Tensor> {
     let x = x.computable(op)?;
     let d = check::axis(op, axis, x.rank())? as isize;
     let x = x.transpose(d, -1)?.contiguous()?;
-    let y = if x.dtype() == DType::F64 { run::<f64>(op, &x, rule)? } else { run::<f32>(op, &x, rule)? };
+    let y = door::rows::softmax(op, &x, rule.logarithm)?;
     Tensor::record(y, &[&x], rule).transpose(d, -1)
-}
-
-fn run<T: Stored + Real>(op: &str, x: &Tensor, rule: Softmax) -> Result<Tensor> {
-    let mut y = Fresh::<T>::like(op, x)?;
-    kernel::softmax(x.elements(), x.dim(-1), rule.logarithm, &mut y);
-    Ok(y.tensor())
 }
 
 #[derive(Clone, Copy)]
@@ -85,8 +75,7 @@ impl Gradient for Softmax {
         let y = saved.output(0);
         let g = g.to_dtype(y.dtype())?;
         let dx = if !saved.is_recorded() {
-            let backward = if y.dtype() == DType::F64 { backward::<f64> } else { backward::<f32> };
-            backward(&y, &g.dense()?, *self)?
+            door::rows::softmax_backward("softmax", &y, &g.dense()?, self.logarithm)?
         } else if self.logarithm {
             g.sub(&y.exp()?.mul(&g.sum_keepdim(&[-1])?)?)?
         } else {
@@ -94,12 +83,6 @@ impl Gradient for Softmax {
         };
         Ok(vec![Some(dx)])
     }
-}
-
-fn backward<T: Stored + Real>(y: &Tensor, g: &Tensor, rule: Softmax) -> Result<Tensor> {
-    let mut dx = Fresh::<T>::like("softmax", y)?;
-    kernel::softmax_backward(y.elements(), g.elements(), y.dim(-1), rule.logarithm, &mut dx);
-    Ok(dx.tensor())
 }
 
 #[cfg(test)]

@@ -1,11 +1,7 @@
 //! AdamW: Adam with weight decay apart from the gradient.
 
-use monotile_kernels::optim as kernel;
-use monotile_kernels::real::Real;
-
+use crate::door::update;
 use crate::error::{Error, Result};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Tensor};
 
 /// The numbers that [`AdamW`] steps by; the defaults are PyTorch's.
@@ -107,8 +103,8 @@ impl AdamW {
             let AdamWOptions { lr, betas, eps, weight_decay, decay_from_rank } = self.options;
             for ((p, g), (m, v)) in parameters.iter_mut().zip(&gradients).zip(m.iter_mut().zip(v)) {
                 let weight_decay = if p.rank() >= decay_from_rank { weight_decay } else { 0.0 };
-                let step = kernel::AdamW { lr, betas: betas.into(), eps, weight_decay, step: *step };
-                if p.dtype() == DType::F64 { update::<f64>(&step, [p, m, v], g) } else { update::<f32>(&step, [p, m, v], g) }
+                let step = update::AdamW { lr, betas: betas.into(), eps, weight_decay, step: *step };
+                update::adamw(&step, [p, m, v], g);
             }
         }
         parameters.iter_mut().for_each(|p| *p = p.requires_grad());
@@ -154,27 +150,13 @@ impl AdamW {
     }
 }
 
-fn update<T: Stored + Real>(step: &kernel::AdamW, [p, m, v]: [&mut Tensor; 3], g: &Tensor) {
-    let [p, m, v] = [p, m, v].map(|x| x.unique_mut::<T>().expect("memory that was made its own"));
-    kernel::adamw(step, p, m, v, g.elements());
-}
-
 /// Takes a tensor off the tape and makes its memory its own: as it is where nobody else holds it, else copied.
 fn own(slot: &mut Tensor) -> Result<()> {
     // The leaf goes, so that only its detached value holds the memory.
     let leaf = std::mem::replace(slot, Tensor::scalar(0.0_f32));
     *slot = leaf.detach();
     drop(leaf);
-    if slot.dtype() == DType::F64 { copied::<f64>(slot) } else { copied::<f32>(slot) }
-}
-
-fn copied<T: Stored + Real>(slot: &mut Tensor) -> Result<()> {
-    if slot.unique_mut::<T>().is_none() {
-        let mut copy = Fresh::<T>::like("adamw", slot)?;
-        copy.copy_from_slice(slot.dense()?.elements::<T>());
-        *slot = copy.tensor();
-    }
-    Ok(())
+    update::own("adamw", slot)
 }
 
 #[cfg(test)]
@@ -242,6 +224,19 @@ mod tests {
         let mut second = AdamW::resume(options, first.state().clone());
         (2..4).for_each(|t| second.step(&mut b, &gradient(t)).unwrap());
         assert_eq!(a[0].to_f64_vec().unwrap(), b[0].to_f64_vec().unwrap());
+    }
+
+    #[test]
+    fn memory_that_cannot_be_had_is_refused_before_any_value_changes() {
+        let mut optimizer = AdamW::new(AdamWOptions::default());
+        let huge = Tensor::zeros(&[1 << 46], DType::F32).unwrap();
+        let mut parameters = vec![numbers(1), huge.clone()];
+        let error = optimizer.step(&mut parameters, &[numbers(2), huge]).err().unwrap();
+        assert_eq!(error.kind(), crate::ErrorKind::Memory, "{error}");
+        assert_eq!((optimizer.state().step, parameters[0].to_f64_vec().unwrap()), (0, numbers(1).to_f64_vec().unwrap()));
+        parameters.truncate(1);
+        optimizer.step(&mut parameters, &[numbers(2)]).unwrap();
+        assert_eq!(optimizer.state().step, 1);
     }
 
     #[test]

@@ -130,6 +130,18 @@ impl Tensor {
         self.with_layout(self.layout().broadcast(shape).expect("a scalar broadcasts to every shape"))
     }
 
+    /// Numbers made one after another in row-major order; those of f64 and f32 are written where they stay.
+    pub(crate) fn from_fn(op: &str, shape: &[usize], dtype: DType, mut f: impl FnMut(usize) -> f64) -> Result<Tensor> {
+        if dtype == DType::F32 {
+            let mut out = Fresh::<f32>::new(op, shape)?;
+            out.iter_mut().enumerate().for_each(|(i, x)| *x = f(i) as f32);
+            return Ok(out.tensor());
+        }
+        let mut out = Fresh::<f64>::new(op, shape)?;
+        out.iter_mut().enumerate().for_each(|(i, x)| *x = f(i));
+        out.tensor().to_dtype(dtype)
+    }
+
     /// 0, 1, …, n - 1 as i64.
     ///
     /// # Errors
@@ -146,10 +158,8 @@ impl Tensor {
     /// If there is no memory for so many.
     pub fn linspace(first: f64, last: f64, n: usize, dtype: DType) -> Result<Tensor> {
         let step = if n > 1 { (last - first) / (n - 1) as f64 } else { 0.0 };
-        let mut out = Fresh::<f64>::new("linspace", &[n])?;
         let value = |i: usize| if i + 1 == n && n > 1 { last } else { first + step * i as f64 };
-        out.iter_mut().enumerate().for_each(|(i, x)| *x = value(i));
-        out.tensor().to_dtype(dtype)
+        Self::from_fn("linspace", &[n], dtype, value)
     }
 
     /// The n × n identity matrix.

@@ -9,8 +9,8 @@
 //!
 //! Source: Stumpff (1959), Himmelsmechanik I.
 
+use crate::door::map::by_f64;
 use crate::error::Result;
-use crate::ops::elementwise::by_f64;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
 #[cfg(test)]

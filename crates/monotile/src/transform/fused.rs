@@ -1,13 +1,10 @@
 //! Operations that one kernel does, and that could be composed: their gradients are those of the composition.
 
-use monotile_kernels::transform::Rows;
-
 use super::parts::shape;
 use crate::error::Result;
 use crate::ops::view::Identity;
 use crate::tape::{Gradient, Saved, Walk, vjp};
 use crate::tensor::Tensor;
-use crate::tensor::dtype::Stored;
 
 /// The rule of such an operation.
 pub(super) struct ByComposition<const N: usize> {
@@ -44,11 +41,4 @@ impl<const N: usize> Gradient for ByComposition<N> {
 pub(super) fn spread(rows: &Tensor, leading: &[usize]) -> Result<Tensor> {
     let width = rows.dim(-1);
     if rows.len() == width { rows.dense() } else { rows.detach().expand(&shape(leading, &[width]))?.dense() }
-}
-
-/// What [`spread`] returned, for the kernel.
-pub(super) fn rows<T: Stored + monotile_kernels::real::Real>(spread: &Tensor) -> Rows<'_, T> {
-    let width = spread.dim(-1);
-    let numbers = spread.elements::<T>();
-    if spread.len() == width { Rows::one(numbers) } else { Rows::each(numbers, width) }
 }

@@ -1,8 +1,8 @@
 //! What the operations here share: the checks at the door, and rows and matrices taken apart and put together.
 
 use crate::check;
+use crate::door;
 use crate::error::{Error, Result};
-use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Dims, Tensor, count};
 
 /// Refuses what is not rows of `n` numbers, `(…, n)`.
@@ -26,7 +26,7 @@ pub(super) fn check_matrices(op: &str, x: &Tensor, n: usize) -> Result<()> {
 fn room(op: &str, leading: &[usize]) -> Result<()> {
     /// Fewer have room in every memory.
     const MANY: usize = 1 << 28;
-    if count(leading) < MANY { Ok(()) } else { Fresh::<f64>::new(op, &shape(leading, &[4, 4])).map(drop) }
+    if count(leading) < MANY { Ok(()) } else { door::copy::room(op, &shape(leading, &[4, 4])) }
 }
 
 /// All operands in the type that arithmetic on them uses, the widest of theirs.

@@ -1,13 +1,10 @@
 //! Points, directions and homogeneous coordinates through 4 x 4 matrices.
 
 use monotile_kernels::shape::count;
-use monotile_kernels::simd::Lanes;
-use monotile_kernels::transform::points::{Kind, transform};
 
+use crate::door::transform::{self as door, Kind};
 use crate::error::Result;
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::{DType, Dims, Tensor};
+use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -100,11 +97,10 @@ fn through(
     check_rows(name, "what it transforms", rows, kind.width())?;
     let all = leading(name, &[(m, 2), (rows, 1)])?;
     let [m, rows] = common(name, [m, rows])?;
-    let out = if m.dtype() == DType::F64 { forward::<f64>(kind, &m, &rows, &all)? } else { forward::<f32>(kind, &m, &rows, &all)? };
-    Ok(Tensor::record(out, &[&m, &rows], ByComposition { name, composed }))
+    Ok(Tensor::record(forward(kind, &m, &rows, &all)?, &[&m, &rows], ByComposition { name, composed }))
 }
 
-fn forward<T: Stored + Lanes>(kind: Kind, m: &Tensor, rows: &Tensor, all: &[usize]) -> Result<Tensor> {
+fn forward(kind: Kind, m: &Tensor, rows: &Tensor, all: &[usize]) -> Result<Tensor> {
     // The last leading dimensions along which matrices do not change: rows there share one.
     let own = &m.shape()[..m.rank() - 2];
     let shared = own.iter().rev().take_while(|&&n| n == 1).count();
@@ -112,11 +108,7 @@ fn forward<T: Stored + Lanes>(kind: Kind, m: &Tensor, rows: &Tensor, all: &[usiz
     let (outer, inner) = all.split_at(split);
     let matrices = if split == 0 { m.dense()? } else { m.detach().expand(&distinct(outer, inner.len()))?.dense()? };
     let rows = rows.detach().expand(&shape(all, &[kind.width()]))?.dense()?;
-    let mut out = Fresh::<T>::like("transform", &rows)?;
-    if !rows.is_empty() {
-        transform(kind, matrices.elements(), count(inner), rows.elements(), &mut out);
-    }
-    Ok(out.tensor())
+    door::points("transform", kind, &matrices, count(inner), &rows)
 }
 
 /// The shape of matrices that do not change along `shared` last leading dimensions.

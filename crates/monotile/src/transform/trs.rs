@@ -1,16 +1,12 @@
 //! Poses: translation, rotation and scale in one matrix, and back.
 
-use monotile_kernels::simd::Lanes;
-use monotile_kernels::transform::pose;
-
+use crate::door;
 use crate::error::{Error, Result};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
 
-use super::fused::{ByComposition, rows, spread};
+use super::fused::{ByComposition, spread};
 use super::parts::{
     affine, check_matrices, check_rows, common, constant, cross, dot, leading, of_batch, refuse_where, row, shape, shown,
 };
@@ -84,8 +80,8 @@ fn posed(
     check_rows(name, "scale", scale, 3)?;
     let all = leading(name, &[(translation, 1), (rotation, 1), (scale, 1)])?;
     let [t, q, s] = common(name, [translation, rotation, scale])?;
-    let forward = if t.dtype() == DType::F64 { forward::<f64> } else { forward::<f32> };
-    let Some(out) = forward(inverse, [&t, &q, &s], &all)? else {
+    let parts = [spread(&t, &all)?, spread(&q, &all)?, spread(&s, &all)?];
+    let Some(out) = door::transform::compose("compose", inverse, parts.each_ref(), &shape(&all, &[4, 4]))? else {
         let own = &s.shape()[..s.rank() - 1];
         let i = s.to_f64_vec()?.iter().position(|&s| s == 0.0).unwrap_or(0) / 3;
         return Err(Error::value(format!(
@@ -95,17 +91,6 @@ fn posed(
         )));
     };
     Ok(Tensor::record(out, &[&t, &q, &s], ByComposition { name, composed }))
-}
-
-/// The matrices; none where one has no inverse.
-fn forward<T: Stored + Lanes>(inverse: bool, [t, q, s]: [&Tensor; 3], all: &[usize]) -> Result<Option<Tensor>> {
-    let [t, q, s] = [spread(t, all)?, spread(q, all)?, spread(s, all)?];
-    if inverse && s.elements::<T>().contains(&T::ZERO) {
-        return Ok(None);
-    }
-    let mut out = Fresh::<T>::new("compose", &shape(all, &[4, 4]))?;
-    pose::compose(pose::Parts { translation: rows(&t), rotation: rows(&q), scale: rows(&s) }, inverse, &mut out);
-    Ok(Some(out.tensor()))
 }
 
 /// Translation, rotation and scale of matrices T R S.

@@ -125,6 +125,9 @@ impl Scene {
 }
 
 fn read(bytes: &[u8], folder: Option<&Path>, options: &ReadOptions) -> Result<(Scene, About)> {
+    if bytes.is_empty() {
+        return Err(fault("the file is empty"));
+    }
     if let Some(other) = kind::other(bytes) {
         return Err(other);
     }

@@ -1,27 +1,12 @@
 //! Comparisons and logic: results are booleans and carry no gradient.
 
-use monotile_kernels::buffer::Buffer;
-use monotile_kernels::elementwise;
-
 use super::spread;
 use crate::check;
+use crate::door::map::{self, Relation};
 use crate::error::{Error, Result};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
-
-#[derive(Clone, Copy)]
-enum Relation {
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
-}
 
 fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
     let shape = check::broadcast(op, a.shape(), b.shape())?;
@@ -32,45 +17,16 @@ fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tenso
         (a.to_dtype(dtype)?, b.to_dtype(dtype)?)
     };
     let (x, y) = (spread(&a, &shape), spread(&b, &shape));
-    Ok(match (x.storage(), y.storage()) {
-        (Storage::Cpu(Cpu::F32(p)), Storage::Cpu(Cpu::F32(q))) => related(op, (&x, p), (&y, q), relation)?,
-        (Storage::Cpu(Cpu::F64(p)), Storage::Cpu(Cpu::F64(q))) => related(op, (&x, p), (&y, q), relation)?,
-        (Storage::Cpu(Cpu::BF16(p)), Storage::Cpu(Cpu::BF16(q))) => related(op, (&x, p), (&y, q), relation)?,
-        (Storage::Cpu(Cpu::F16(p)), Storage::Cpu(Cpu::F16(q))) => related(op, (&x, p), (&y, q), relation)?,
-        (Storage::Cpu(Cpu::I64(p)), Storage::Cpu(Cpu::I64(q))) => related(op, (&x, p), (&y, q), relation)?,
-        (Storage::Cpu(Cpu::Bool(p)), Storage::Cpu(Cpu::Bool(q))) => related(op, (&x, p), (&y, q), relation)?,
-        _ => unreachable!("both have one dtype"),
-    })
-}
-
-fn related<T: Stored>(
-    op: &str,
-    (a, p): (&Tensor, &Buffer<T>),
-    (b, q): (&Tensor, &Buffer<T>),
-    relation: Relation,
-) -> Result<Tensor> {
-    let (p, q) = (a.view(p), b.view(q));
-    let mut out = Fresh::<u8>::like(op, a)?;
-    match relation {
-        Relation::Eq => elementwise::binary(p, q, &mut out, |a, b| u8::from(a == b)),
-        Relation::Ne => elementwise::binary(p, q, &mut out, |a, b| u8::from(a != b)),
-        Relation::Lt => elementwise::binary(p, q, &mut out, |a, b| u8::from(a < b)),
-        Relation::Le => elementwise::binary(p, q, &mut out, |a, b| u8::from(a <= b)),
-        Relation::Gt => elementwise::binary(p, q, &mut out, |a, b| u8::from(a > b)),
-        Relation::Ge => elementwise::binary(p, q, &mut out, |a, b| u8::from(a >= b)),
-    }
-    Ok(out.tensor())
+    map::compare(op, &x, &y, relation)
 }
 
 fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(u8, u8) -> u8 + Sync + Copy) -> Result<Tensor> {
     let shape = check::broadcast(op, a.shape(), b.shape())?;
     let (x, y) = (spread(a, &shape), spread(b, &shape));
-    let (Storage::Cpu(Cpu::Bool(p)), Storage::Cpu(Cpu::Bool(q))) = (x.storage(), y.storage()) else {
+    if a.dtype() != DType::Bool || b.dtype() != DType::Bool {
         return Err(Error::dtype(format!("{op}: takes booleans, got {} and {}", a.dtype(), b.dtype())));
-    };
-    let mut out = Fresh::<u8>::like(op, &x)?;
-    elementwise::binary(x.view(p), y.view(q), &mut out, f);
-    Ok(out.tensor())
+    }
+    map::logic(op, &x, &y, f)
 }
 
 /// The comparisons broadcast, compare integers with integers and floating-point numbers with each other, and are false where

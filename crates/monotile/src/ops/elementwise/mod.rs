@@ -10,17 +10,14 @@ mod power;
 mod select;
 mod trigonometric;
 
-use monotile_kernels::elementwise;
 use monotile_kernels::number::{Dual, Formula, Number};
-use monotile_kernels::real::Real;
 use monotile_kernels::shape::Shape;
 
 use crate::check;
+use crate::door::map;
 use crate::error::Result;
 use crate::ops::reduce::sum_to;
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
 use crate::tensor::layout::Layout;
 use crate::tensor::{DType, Tensor};
 
@@ -57,12 +54,7 @@ pub(crate) enum Reads {
 /// Applies a function of one number to every element.
 pub(crate) fn unary<U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
     let x = x.computable(U::NAME)?;
-    fn run<T: Stored + Real, U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
-        let mut out = Fresh::<T>::like(U::NAME, x)?;
-        elementwise::map(x.window::<T>(), &mut out, Apply(op));
-        Ok(out.tensor())
-    }
-    let y = if x.dtype() == DType::F64 { run::<f64, U>(&x, op)? } else { run::<f32, U>(&x, op)? };
+    let y = map::unary(U::NAME, &x, Apply(op))?;
     Ok(Tensor::record(y, &[&x], Mapped(op)))
 }
 
@@ -76,16 +68,6 @@ impl<U: Unary> Formula<1> for Apply<U> {
     fn apply<T: Number>(self, [x]: [T; 1]) -> T {
         self.0.apply(x)
     }
-}
-
-/// A function of one f64 at a time, of f32 or f64: for what has no formula. Not recorded.
-pub(crate) fn by_f64(op: &str, x: &Tensor, f: impl Fn(f64) -> f64 + Sync + Copy) -> Result<Tensor> {
-    fn run<T: Stored + Real>(op: &str, x: &Tensor, f: impl Fn(f64) -> f64 + Sync + Copy) -> Result<Tensor> {
-        let mut out = Fresh::<T>::like(op, x)?;
-        elementwise::unary(x.window::<T>(), &mut out, move |x| T::from_f64(f(x.to_f64())));
-        Ok(out.tensor())
-    }
-    if x.dtype() == DType::F64 { run::<f64>(op, x, f) } else { run::<f32>(op, x, f) }
 }
 
 struct Mapped<U>(U);
@@ -175,44 +157,15 @@ pub(crate) fn binary<B: Binary>(a: &Tensor, b: &Tensor, op: B) -> Result<Tensor>
         }
     };
     let (x, y) = (spread(&wide_a, &shape), spread(&wide_b, &shape));
-    fn run<T: Stored + Real, B: Binary>(x: &Tensor, y: &Tensor, op: B) -> Result<Tensor> {
-        let mut out = Fresh::<T>::like(B::NAME, x)?;
-        let (x, y) = (x.window::<T>(), y.window::<T>());
-        if B::WATCHED {
-            elementwise::formula([x, y], &mut out, Apply2(op));
-        } else {
-            elementwise::binary(
-                x,
-                y,
-                &mut out,
-                #[inline(always)]
-                move |a, b| op.apply(a, b),
-            );
-        }
-        Ok(out.tensor())
-    }
-    let out = if x.dtype() == DType::F64 { run::<f64, B>(&x, &y, op)? } else { run::<f32, B>(&x, &y, op)? };
+    let out = map::binary(B::NAME, &x, &y, Apply2(op))?;
     Ok(Tensor::record(out, &[&wide_a, &wide_b], Zipped(op)))
 }
 
 /// [`binary`] into the memory of `a`, where nobody else holds it and nothing is recorded.
 pub(crate) fn binary_into<B: Binary>(mut a: Tensor, b: &Tensor, op: B) -> Result<Tensor> {
-    fn updated<T: Stored + Real, B: Binary>(a: &mut Tensor, b: &Tensor, op: B) -> bool {
-        if b.dtype() != T::DTYPE {
-            return false;
-        }
-        let Some(out) = a.unique_mut::<T>() else { return false };
-        elementwise::update(
-            out,
-            b.window::<T>(),
-            #[inline(always)]
-            move |a, b| op.apply(a, b),
-        );
-        true
-    }
     if !b.is_recorded() && check::broadcast(B::NAME, a.shape(), b.shape()).is_ok_and(|shape| shape == a.layout().shape) {
         let b = spread(b, &a.layout().shape);
-        if updated::<f32, B>(&mut a, &b, op) || updated::<f64, B>(&mut a, &b, op) {
+        if map::update(&mut a, &b, Apply2(op)) {
             return Ok(a);
         }
     }
@@ -221,9 +174,7 @@ pub(crate) fn binary_into<B: Binary>(mut a: Tensor, b: &Tensor, op: B) -> Result
 
 fn integers(op: &str, a: &Tensor, b: &Tensor, shape: &Shape, f: fn(i64, i64) -> i64) -> Result<Tensor> {
     let (x, y) = (spread(a, shape), spread(b, shape));
-    let mut out = Fresh::<i64>::like(op, &x)?;
-    elementwise::binary(x.window::<i64>(), y.window::<i64>(), &mut out, f);
-    Ok(out.tensor())
+    map::integers(op, &x, &y, f)
 }
 
 /// A view of `x` in a shape that it broadcasts to, unrecorded.

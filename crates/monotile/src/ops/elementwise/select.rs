@@ -1,17 +1,13 @@
 //! Choices by size or by mask: |x|, sign, clamp, minimum, maximum and where.
 
-use monotile_kernels::buffer::Buffer;
-use monotile_kernels::elementwise;
 use monotile_kernels::number::Number;
 
 use super::{Binary, Reads, Unary, binary, spread, unary};
 use crate::check;
+use crate::door;
 use crate::error::{Error, Result};
 use crate::ops::reduce::sum_to;
 use crate::tape::{Gradient, Saved};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -223,32 +219,13 @@ impl Tensor {
         };
         let mask = spread(self, &shape);
         let (x, y) = (spread(&a, &shape), spread(&b, &shape));
-        let out = match (x.storage(), y.storage()) {
-            (Storage::Cpu(Cpu::F32(p)), Storage::Cpu(Cpu::F32(q))) => chosen(&mask, (&x, p), (&y, q))?,
-            (Storage::Cpu(Cpu::F64(p)), Storage::Cpu(Cpu::F64(q))) => chosen(&mask, (&x, p), (&y, q))?,
-            (Storage::Cpu(Cpu::I64(p)), Storage::Cpu(Cpu::I64(q))) => chosen(&mask, (&x, p), (&y, q))?,
-            _ => unreachable!("both were cast to their common type"),
-        };
+        let out = door::map::choose("where_", &mask, &x, &y)?;
         if out.dtype() == DType::I64 {
             return Ok(out);
         }
         let shapes = [a.shape().into(), b.shape().into()];
         Ok(Tensor::record(out, &[&a, &b], Where { mask, shapes }))
     }
-}
-
-fn chosen<T: Stored>(mask: &Tensor, (a, p): (&Tensor, &Buffer<T>), (b, q): (&Tensor, &Buffer<T>)) -> Result<Tensor> {
-    let Storage::Cpu(Cpu::Bool(m)) = mask.storage() else { unreachable!("the caller saw a boolean mask") };
-    let mut out = Fresh::like("where_", mask)?;
-    elementwise::ternary(
-        mask.view(m),
-        a.view(p),
-        b.view(q),
-        &mut out,
-        #[inline(always)]
-        |m, a, b| if m != 0 { a } else { b },
-    );
-    Ok(out.tensor())
 }
 
 struct Where {

@@ -1,14 +1,10 @@
 //! Running sums along an axis.
 
-use monotile_kernels::reduce::cumulative_sum;
-use monotile_kernels::shape::count;
-
 use crate::check;
+use crate::door;
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::storage::{Cpu, Storage};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -31,21 +27,7 @@ impl Tensor {
     pub fn cumsum(&self, axis: isize) -> Result<Tensor> {
         let axis = check::axis("cumsum", axis, self.rank())?;
         let x = self.computable("cumsum")?;
-        let (n, inner) = (x.shape()[axis], count(&x.shape()[axis + 1..]));
-        let rows = x.detach().contiguous()?;
-        let y = match rows.storage() {
-            Storage::Cpu(Cpu::F32(b)) => {
-                let mut out = Fresh::<f32>::like("cumsum", &x)?;
-                cumulative_sum(rows.view(b).as_slice().expect("contiguous just now"), n, inner, &mut out);
-                out.tensor()
-            }
-            Storage::Cpu(Cpu::F64(b)) => {
-                let mut out = Fresh::<f64>::like("cumsum", &x)?;
-                cumulative_sum(rows.view(b).as_slice().expect("contiguous just now"), n, inner, &mut out);
-                out.tensor()
-            }
-            Storage::Cpu(_) => unreachable!("`computable` returns f32 or f64"),
-        };
+        let y = door::reduce::cumulative_sum("cumsum", &x.dense()?, axis)?;
         Ok(Tensor::record(y, &[&x], Cumsum { axis: axis as isize }))
     }
 }

@@ -1,16 +1,10 @@
 //! The largest and smallest elements over axes, and where they are.
 
-use monotile_kernels::buffer::OutOfMemory;
-use monotile_kernels::real::Real;
-use monotile_kernels::reduce as kernels;
-use monotile_kernels::view::View;
-
-use super::{Reduction, ones_at, reduced};
+use super::ones_at;
 use crate::check;
+use crate::door::reduce::{Reduction, position, reduce};
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::fresh::Fresh;
-use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -27,23 +21,13 @@ fn chosen_axes(op: &str, x: &Tensor, axes: &[isize]) -> Result<Dims> {
 fn extremum(op: &'static str, x: &Tensor, axes: &[isize], reduction: Reduction) -> Result<Tensor> {
     let x = x.computable(op)?;
     let axes = chosen_axes(op, &x, axes)?;
-    Ok(Tensor::record(reduced(op, &x, &axes, reduction)?, &[&x], Extremum { op, axes }))
+    Ok(Tensor::record(reduce(op, &x, &axes, reduction)?, &[&x], Extremum { op, axes }))
 }
 
 fn arg_extremum(op: &str, x: &Tensor, axes: &[isize], largest: bool) -> Result<Tensor> {
-    fn run<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [i64], largest: bool) -> Result<(), OutOfMemory> {
-        if largest { kernels::argmax(x, axes, out) } else { kernels::argmin(x, axes, out) }
-    }
     let x = x.computable(op)?;
     let axes = chosen_axes(op, &x, axes)?;
-    let shape: Dims = (0..x.rank()).filter(|d| !axes.contains(d)).map(|d| x.shape()[d]).collect();
-    let mut out = Fresh::<i64>::new(op, &shape)?;
-    match x.storage() {
-        Storage::Cpu(Cpu::F32(b)) => run(x.view(b), &axes, &mut out, largest)?,
-        Storage::Cpu(Cpu::F64(b)) => run(x.view(b), &axes, &mut out, largest)?,
-        Storage::Cpu(_) => unreachable!("`computable` returns f32 or f64"),
-    }
-    Ok(out.tensor())
+    position(op, &x, &axes, largest)
 }
 
 impl Tensor {

@@ -1,7 +1,8 @@
 //! ln Σ eˣ over axes, without overflow.
 
-use super::{Reduction, ones_at, reduced};
+use super::ones_at;
 use crate::check;
+use crate::door::reduce::{Reduction, reduce};
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::{Dims, Tensor};
@@ -29,7 +30,7 @@ impl Tensor {
     pub fn logsumexp(&self, axes: &[isize]) -> Result<Tensor> {
         let x = self.computable("logsumexp")?;
         let axes = check::axes("logsumexp", axes, x.rank())?;
-        Ok(Tensor::record(reduced("logsumexp", &x, &axes, Reduction::LogSumExp)?, &[&x], LogSumExp { axes }))
+        Ok(Tensor::record(reduce("logsumexp", &x, &axes, Reduction::LogSumExp)?, &[&x], LogSumExp { axes }))
     }
 
     /// [`logsumexp`](Tensor::logsumexp) that leaves each axis with size 1.

@@ -5,63 +5,16 @@ mod extremum;
 mod log_sum_exp;
 mod variance;
 
-use monotile_kernels::buffer::OutOfMemory;
-use monotile_kernels::real::Real;
-use monotile_kernels::reduce as kernels;
 use monotile_kernels::shape::{count, product};
-use monotile_kernels::view::View;
 
 use crate::check;
+use crate::door::reduce::{Reduction, reduce};
 use crate::error::Result;
 use crate::ops::elementwise::spread;
 use crate::tape::{Gradient, Saved};
-use crate::tensor::fresh::Fresh;
-use crate::tensor::storage::{Cpu, Storage};
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
-
-/// Which number the elements over some axes become.
-#[derive(Clone, Copy)]
-enum Reduction {
-    Sum,
-    Mean,
-    Max,
-    Min,
-    Variance { correction: f64 },
-    LogSumExp,
-}
-
-impl Reduction {
-    fn run<T: Real>(self, x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
-        match self {
-            Self::Sum => kernels::sum(x, axes, out),
-            Self::Mean => kernels::mean(x, axes, out),
-            Self::Max => kernels::max(x, axes, out),
-            Self::Min => kernels::min(x, axes, out),
-            Self::Variance { correction } => kernels::variance(x, axes, correction, out),
-            Self::LogSumExp => kernels::log_sum_exp(x, axes, out),
-        }
-    }
-}
-
-/// The unrecorded reduction of an f32 or f64 tensor over `axes`, which disappear.
-fn reduced(op: &str, x: &Tensor, axes: &[usize], reduction: Reduction) -> Result<Tensor> {
-    let shape: Dims = (0..x.rank()).filter(|d| !axes.contains(d)).map(|d| x.shape()[d]).collect();
-    Ok(match x.storage() {
-        Storage::Cpu(Cpu::F32(b)) => {
-            let mut out = Fresh::<f32>::new(op, &shape)?;
-            reduction.run(x.view(b), axes, &mut out)?;
-            out.tensor()
-        }
-        Storage::Cpu(Cpu::F64(b)) => {
-            let mut out = Fresh::<f64>::new(op, &shape)?;
-            reduction.run(x.view(b), axes, &mut out)?;
-            out.tensor()
-        }
-        Storage::Cpu(_) => unreachable!("`computable` returns f32 or f64"),
-    })
-}
 
 /// A shape with size 1 at `axes`.
 fn ones_at(shape: &[usize], axes: &[usize]) -> Dims {
@@ -87,7 +40,7 @@ impl Tensor {
     pub fn sum(&self, axes: &[isize]) -> Result<Tensor> {
         let x = self.computable("sum")?;
         let axes = check::axes("sum", axes, x.rank())?;
-        Ok(Tensor::record(reduced("sum", &x, &axes, Reduction::Sum)?, &[&x], Sum { axes, count: 1.0 }))
+        Ok(Tensor::record(reduce("sum", &x, &axes, Reduction::Sum)?, &[&x], Sum { axes, count: 1.0 }))
     }
 
     /// [`sum`](Tensor::sum) that leaves each summed axis with size 1.
@@ -106,7 +59,7 @@ impl Tensor {
         let x = self.computable("mean")?;
         let axes = check::axes("mean", axes, x.rank())?;
         let count = product(axes.iter().map(|&d| x.shape()[d])) as f64;
-        Ok(Tensor::record(reduced("mean", &x, &axes, Reduction::Mean)?, &[&x], Sum { axes, count }))
+        Ok(Tensor::record(reduce("mean", &x, &axes, Reduction::Mean)?, &[&x], Sum { axes, count }))
     }
 
     /// [`mean`](Tensor::mean) that leaves each axis with size 1.

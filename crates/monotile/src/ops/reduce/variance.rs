@@ -1,7 +1,8 @@
 //! The variance over axes.
 
-use super::{Reduction, ones_at, reduced};
+use super::ones_at;
 use crate::check;
+use crate::door::reduce::{Reduction, reduce};
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::{Dims, Tensor};
@@ -31,7 +32,7 @@ impl Tensor {
         }
         let x = self.computable("var")?;
         let axes = check::axes("var", axes, x.rank())?;
-        let y = reduced("var", &x, &axes, Reduction::Variance { correction })?;
+        let y = reduce("var", &x, &axes, Reduction::Variance { correction })?;
         Ok(Tensor::record(y, &[&x], Variance { axes, correction }))
     }
 

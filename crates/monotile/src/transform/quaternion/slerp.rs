@@ -1,16 +1,12 @@
 //! Rotations between two.
 
-use monotile_kernels::simd::Lanes;
-use monotile_kernels::transform::slerp as kernel;
-
+use crate::door;
 use crate::error::Result;
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal, uniform};
 use crate::transform::arc::{angle_squared, stumpff};
-use crate::transform::fused::{ByComposition, rows, spread};
+use crate::transform::fused::{ByComposition, spread};
 use crate::transform::parts::{check_rows, common, dot, leading, shape};
 
 /// Spherical linear interpolation: from `a` at t = 0 to `b` at t = 1 by the shorter way at constant speed.
@@ -43,17 +39,15 @@ use crate::transform::parts::{check_rows, common, dot, leading, shape};
 pub fn slerp(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     const NAME: &str = "quaternion::slerp";
     let [a, b, t] = operands(NAME, a, b, t)?;
-    let out = if a.dtype() == DType::F64 { forward::<f64>(&a, &b, &t)? } else { forward::<f32>(&a, &b, &t)? };
+    let out = forward(&a, &b, &t)?;
     let composed = |[a, b, t]: [&Tensor; 3]| arc(a, &toward(a, b)?, t);
     Ok(Tensor::record(out, &[&a, &b, &t], ByComposition { name: NAME, composed }))
 }
 
-fn forward<T: Stored + Lanes>(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
+fn forward(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     let all = leading("quaternion::slerp", &[(a, 1), (b, 1), (t, 1)])?;
     let [a, b, t] = [spread(a, &all)?, spread(b, &all)?, spread(t, &all)?];
-    let mut out = Fresh::<T>::new("quaternion::slerp", &shape(&all, &[4]))?;
-    kernel::slerp(rows(&a), rows(&b), rows(&t), &mut out);
-    Ok(out.tensor())
+    door::transform::slerp("quaternion::slerp", [&a, &b, &t], &shape(&all, &[4]))
 }
 
 /// Normalized linear interpolation: from `a` at t = 0 to `b` at t = 1 by the shorter way, faster in the middle. Cheaper than [`slerp`], and

@@ -1,0 +1,78 @@
+//! Products of two operands over groups of dimensions.
+
+use half::{bf16, f16};
+use monotile_kernels::buffer::Buffer;
+use monotile_kernels::product::{Activation, Bias, Epilogue, Operand, Stored as Data};
+pub use monotile_kernels::product::{Axes, Axis, Prepared};
+use monotile_kernels::shape::Shape;
+use monotile_kernels::simd::Lanes;
+
+use crate::error::{Error, Result};
+use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
+use crate::tensor::storage::{Cpu, Storage};
+use crate::tensor::{DType, Tensor};
+
+/// The product of these operands in f32 or f64, which has this shape, plus a contiguous bias along its last dimension. What is narrower
+/// than the computation is widened as it is read.
+pub fn product(
+    op: &str,
+    product: &Prepared,
+    x: [&Tensor; 2],
+    dtype: DType,
+    shape: &Shape,
+    bias: Option<&Tensor>,
+) -> Result<Tensor> {
+    let [Storage::Cpu(a), Storage::Cpu(b)] = x.map(Tensor::storage);
+    let at = x.map(|x| x.layout().offset);
+    match dtype {
+        DType::F64 => run(op, product, [operand(a, at[0], widened_f64), operand(b, at[1], widened_f64)], shape, bias),
+        _ => run(op, product, [operand(a, at[0], widened_f32), operand(b, at[1], widened_f32)], shape, bias),
+    }
+}
+
+fn run<T: Stored + Lanes>(
+    op: &str,
+    product: &Prepared,
+    [a, b]: [Operand<'_, T>; 2],
+    shape: &Shape,
+    bias: Option<&Tensor>,
+) -> Result<Tensor> {
+    let mut c = Fresh::<T>::of(op, shape.clone())?;
+    let one = T::from_f64(1.0);
+    match bias {
+        Some(bias) => {
+            let bias = Some(Bias { data: bias.elements(), step: 1 });
+            product.product_then(one, a, b, &mut c, Epilogue { bias, activation: Activation::Identity })
+        }
+        None => product.product(one, a, b, &mut c),
+    }
+    .map_err(|e| Error::from(e).within(op))?;
+    Ok(c.tensor())
+}
+
+/// Memory that is read as numbers of T.
+fn operand<'a, T>(memory: &'a Cpu, offset: usize, wide: fn(&'a Cpu) -> Option<Data<'a, T>>) -> Operand<'a, T> {
+    let half = |data| Operand { data, offset };
+    match memory {
+        Cpu::BF16(b) => half(Data::BF16(slice::<bf16>(b))),
+        Cpu::F16(b) => half(Data::F16(slice::<f16>(b))),
+        other => half(wide(other).expect("floating-point operands, none wider than the computation")),
+    }
+}
+
+fn slice<T: Stored>(buffer: &Buffer<T>) -> &[T] {
+    buffer
+}
+
+fn widened_f32(memory: &Cpu) -> Option<Data<'_, f32>> {
+    if let Cpu::F32(b) = memory { Some(Data::Real(b)) } else { None }
+}
+
+fn widened_f64(memory: &Cpu) -> Option<Data<'_, f64>> {
+    match memory {
+        Cpu::F64(b) => Some(Data::Real(b)),
+        Cpu::F32(b) => Some(Data::F32(b)),
+        _ => None,
+    }
+}

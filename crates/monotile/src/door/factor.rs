@@ -1,0 +1,174 @@
+//! Factorizations and systems of matrices `(…, m, n)` of f32 or f64, read through their strides. Where a matrix has no result,
+//! `refuse` is asked for the error, with its number in the batch and an order: a leading minor, a pivot or a diagonal element, counted
+//! from 1.
+
+use monotile_kernels::factor::lu::Factored;
+pub use monotile_kernels::factor::qr::Kind;
+pub use monotile_kernels::factor::svd::Vectors;
+pub use monotile_kernels::factor::triangular::Triangle;
+use monotile_kernels::factor::{self as kernel, Failure};
+use monotile_kernels::simd::Lanes;
+
+use super::real;
+use crate::error::{Error, Result};
+use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
+use crate::tensor::{Dims, Tensor};
+
+/// The L of A = L Lᵀ.
+pub fn cholesky(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
+    fn run<T: Stored + Lanes>(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
+        let mut l = columns::<T>(op, a, [a.dim(-1), a.dim(-1)])?;
+        kernel::cholesky::cholesky(a.window(), &mut l).map_err(|failure| failed(op, failure, refuse))?;
+        Ok(l.tensor().mt())
+    }
+    real!(a, run(op, a, refuse))
+}
+
+/// L and U of P A = L U in one matrix, and which row of A each row is, as i64.
+pub fn lu(op: &str, a: &Tensor) -> Result<[Tensor; 2]> {
+    fn run<T: Stored + Lanes>(op: &str, a: &Tensor) -> Result<[Tensor; 2]> {
+        let (mut factors, mut order) = (Fresh::<T>::like(op, a)?, Fresh::<i64>::new(op, &shape(a, &[a.dim(-2)]))?);
+        kernel::lu::lu(a.window(), &mut factors, &mut order).map_err(|failure| failed(op, failure, never))?;
+        Ok([factors.tensor(), order.tensor()])
+    }
+    real!(a, run(op, a))
+}
+
+/// X with A X = B, or Aᵀ X = B, from what [`lu`] returned; all contiguous.
+pub fn lu_solve(
+    op: &str,
+    [factors, order]: [&Tensor; 2],
+    transposed: bool,
+    b: &Tensor,
+    refuse: impl FnOnce(usize, usize) -> Error,
+) -> Result<Tensor> {
+    fn run<T: Stored + Lanes>(
+        op: &str,
+        [factors, order]: [&Tensor; 2],
+        transposed: bool,
+        b: &Tensor,
+        refuse: impl FnOnce(usize, usize) -> Error,
+    ) -> Result<Tensor> {
+        let mut x = Fresh::<T>::like(op, b)?;
+        let factored = Factored { factors: factors.elements::<T>(), order: order.elements::<i64>(), n: order.dim(-1) };
+        kernel::lu::lu_solve(factored, transposed, b.elements(), &mut x).map_err(|failure| failed(op, failure, refuse))?;
+        Ok(x.tensor())
+    }
+    real!(b, run(op, [factors, order], transposed, b, refuse))
+}
+
+/// Q and R.
+pub fn qr(op: &str, a: &Tensor, kind: Kind) -> Result<[Tensor; 2]> {
+    fn run<T: Stored + Lanes>(op: &str, a: &Tensor, kind: Kind) -> Result<[Tensor; 2]> {
+        let (m, n) = (a.dim(-2), a.dim(-1));
+        let k = if kind.full { m } else { m.min(n) };
+        let (mut q, mut r) = (columns::<T>(op, a, [m, k])?, columns::<T>(op, a, [k, n])?);
+        kernel::qr::qr(a.window(), kind, &mut q, &mut r).map_err(|failure| failed(op, failure, never))?;
+        Ok([q.tensor().mt(), r.tensor().mt()])
+    }
+    real!(a, run(op, a, kind))
+}
+
+/// R alone, of min(m, n) rows.
+pub fn triangle(op: &str, a: &Tensor) -> Result<Tensor> {
+    fn run<T: Stored + Lanes>(op: &str, a: &Tensor) -> Result<Tensor> {
+        let (m, n) = (a.dim(-2), a.dim(-1));
+        let mut r = columns::<T>(op, a, [m.min(n), n])?;
+        let kind = Kind { full: false, non_negative: false };
+        kernel::qr::qr(a.window(), kind, &mut [], &mut r).map_err(|failure| failed(op, failure, never))?;
+        Ok(r.tensor().mt())
+    }
+    real!(a, run(op, a))
+}
+
+/// U, the singular values and Vᵀ; with the vectors that are wanted.
+pub fn svd(op: &str, a: &Tensor, vectors: Vectors, refuse: impl FnOnce(usize, usize) -> Error) -> Result<[Tensor; 3]> {
+    fn run<T: Stored + Lanes>(
+        op: &str,
+        a: &Tensor,
+        vectors: Vectors,
+        refuse: impl FnOnce(usize, usize) -> Error,
+    ) -> Result<[Tensor; 3]> {
+        let (m, n) = (a.dim(-2), a.dim(-1));
+        let [ku, kv] = vectors.columns([m, n]);
+        let (mut u, mut v) = (columns::<T>(op, a, [m, ku])?, columns::<T>(op, a, [n, kv])?);
+        let mut s = Fresh::<T>::new(op, &shape(a, &[m.min(n)]))?;
+        kernel::svd::svd(a.window(), vectors, &mut s, &mut u, &mut v).map_err(|failure| failed(op, failure, refuse))?;
+        Ok([u.tensor().mt(), s.tensor(), v.tensor()])
+    }
+    real!(a, run(op, a, vectors, refuse))
+}
+
+/// Eigenvalues of symmetric matrices in increasing order, and vectors as columns, or an empty tensor where none are wanted.
+pub fn eigh(op: &str, a: &Tensor, wanted: bool, refuse: impl FnOnce(usize, usize) -> Error) -> Result<[Tensor; 2]> {
+    fn run<T: Stored + Lanes>(
+        op: &str,
+        a: &Tensor,
+        wanted: bool,
+        refuse: impl FnOnce(usize, usize) -> Error,
+    ) -> Result<[Tensor; 2]> {
+        let n = a.dim(-1);
+        let mut values = Fresh::<T>::new(op, &shape(a, &[n]))?;
+        let mut vectors = if wanted { columns::<T>(op, a, [n, n])? } else { Fresh::new(op, &[0])? };
+        kernel::eigh::eigh(a.window(), &mut values, &mut vectors).map_err(|failure| failed(op, failure, refuse))?;
+        let vectors = vectors.tensor();
+        Ok([values.tensor(), if wanted { vectors.mt() } else { vectors }])
+    }
+    real!(a, run(op, a, wanted, refuse))
+}
+
+/// A⁻¹
+pub fn inverse(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
+    fn run<T: Stored + Lanes>(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
+        let mut inverse = columns::<T>(op, a, [a.dim(-1), a.dim(-1)])?;
+        kernel::inverse::inverse(a.window(), &mut inverse).map_err(|failure| failed(op, failure, refuse))?;
+        Ok(inverse.tensor().mt())
+    }
+    real!(a, run(op, a, refuse))
+}
+
+/// X with T X = B, for a triangle T of A; both of one batch.
+pub fn solve_triangular(
+    op: &str,
+    a: &Tensor,
+    b: &Tensor,
+    triangle: Triangle,
+    refuse: impl FnOnce(usize, usize) -> Error,
+) -> Result<Tensor> {
+    fn run<T: Stored + Lanes>(
+        op: &str,
+        a: &Tensor,
+        b: &Tensor,
+        triangle: Triangle,
+        refuse: impl FnOnce(usize, usize) -> Error,
+    ) -> Result<Tensor> {
+        let mut x = Fresh::<T>::like(op, b)?;
+        monotile_kernels::elementwise::copy(b.window(), &mut x);
+        kernel::triangular::solve_triangular(a.window(), &mut x, triangle).map_err(|failure| failed(op, failure, refuse))?;
+        Ok(x.tensor())
+    }
+    real!(a, run(op, a, b, triangle, refuse))
+}
+
+/// Matrices m × n of the batch of `a` that a kernel is to write column by column: their transpose.
+fn columns<T: Stored>(op: &str, a: &Tensor, [m, n]: [usize; 2]) -> Result<Fresh<T>> {
+    Fresh::new(op, &shape(a, &[n, m]))
+}
+
+/// `(…, sizes)` with the leading dimensions of `a`.
+fn shape(a: &Tensor, sizes: &[usize]) -> Dims {
+    a.shape()[..a.rank() - 2].iter().chain(sizes).copied().collect()
+}
+
+/// The error of `op` on a batch: what `refuse` says, or that there is no memory.
+fn failed(op: &str, failure: Failure, refuse: impl FnOnce(usize, usize) -> Error) -> Error {
+    match failure {
+        Failure::Matrix { matrix, order } => refuse(matrix, order),
+        Failure::Memory(refused) => Error::from(refused).within(op),
+    }
+}
+
+fn never(_: usize, _: usize) -> Error {
+    unreachable!("every matrix has such factors")
+}

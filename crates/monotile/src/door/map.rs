@@ -1,0 +1,226 @@
+//! One to three numbers to one, element by element.
+
+use half::{bf16, f16};
+use monotile_kernels::elementwise;
+pub use monotile_kernels::elementwise::{Arity, Operands};
+use monotile_kernels::number::Formula;
+use monotile_kernels::real::Real;
+
+use super::{real, stored};
+use crate::error::Result;
+use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
+use crate::tensor::{DType, Tensor};
+
+/// A formula of operands of one shape and one type, f32 or f64.
+pub fn formula<const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], f: F) -> Result<Tensor> {
+    fn run<T: Stored + Real, const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], f: F) -> Result<Tensor> {
+        let mut y = Fresh::<T>::like(op, x[0])?;
+        elementwise::formula(x.map(Tensor::window), &mut y, f);
+        Ok(y.tensor())
+    }
+    real!(x[0], run::<N, F>(op, x, f))
+}
+
+/// A formula of one operand.
+pub fn unary<F: Formula<1>>(op: &str, x: &Tensor, f: F) -> Result<Tensor> {
+    fn run<T: Stored + Real, F: Formula<1>>(op: &str, x: &Tensor, f: F) -> Result<Tensor> {
+        let mut y = Fresh::<T>::like(op, x)?;
+        elementwise::map(x.window::<T>(), &mut y, f);
+        Ok(y.tensor())
+    }
+    real!(x, run::<F>(op, x, f))
+}
+
+/// A formula of two operands, in the loop that knows rows and columns of all kinds.
+pub fn binary<F: Formula<2>>(op: &str, x: &Tensor, y: &Tensor, f: F) -> Result<Tensor> {
+    fn run<T: Stored + Real, F: Formula<2>>(op: &str, x: &Tensor, y: &Tensor, f: F) -> Result<Tensor> {
+        let mut out = Fresh::<T>::like(op, x)?;
+        elementwise::binary(
+            x.window::<T>(),
+            y.window::<T>(),
+            &mut out,
+            #[inline(always)]
+            move |a, b| f.apply([a, b]),
+        );
+        Ok(out.tensor())
+    }
+    if F::WATCHED { formula(op, [x, y], f) } else { real!(x, run::<F>(op, x, y, f)) }
+}
+
+/// a ← f(a, b), where nobody else holds a and both have one type; whether it was done.
+pub fn update<F: Formula<2>>(a: &mut Tensor, b: &Tensor, f: F) -> bool {
+    fn run<T: Stored + Real, F: Formula<2>>(a: &mut Tensor, b: &Tensor, f: F) -> bool {
+        if b.dtype() != T::DTYPE {
+            return false;
+        }
+        let Some(out) = a.unique_mut::<T>() else { return false };
+        elementwise::update(
+            out,
+            b.window::<T>(),
+            #[inline(always)]
+            move |a, b| f.apply([a, b]),
+        );
+        true
+    }
+    run::<f32, F>(a, b, f) || run::<f64, F>(a, b, f)
+}
+
+/// g ∂f/∂xᵢ
+pub fn gradient<const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], g: &Tensor, f: F, i: usize) -> Result<Tensor>
+where
+    Operands: Arity<N>,
+{
+    fn run<T: Stored + Real, const N: usize, F>(op: &str, x: [&Tensor; N], g: &Tensor, f: F, i: usize) -> Result<Tensor>
+    where
+        F: Formula<N>,
+        Operands: Arity<N>,
+    {
+        let mut out = Fresh::<T>::like(op, g)?;
+        Operands::gradient(x.map(Tensor::window), g.window::<T>(), &mut out, f, i);
+        Ok(out.tensor())
+    }
+    real!(x[0], run::<N, F>(op, x, g, f, i))
+}
+
+/// A function of one f64 at a time: for what has no formula.
+pub fn by_f64(op: &str, x: &Tensor, f: impl Fn(f64) -> f64 + Sync + Copy) -> Result<Tensor> {
+    fn run<T: Stored + Real, F: Fn(f64) -> f64 + Sync + Copy>(op: &str, x: &Tensor, f: F) -> Result<Tensor> {
+        let mut out = Fresh::<T>::like(op, x)?;
+        elementwise::unary(x.window::<T>(), &mut out, move |x| T::from_f64(f(x.to_f64())));
+        Ok(out.tensor())
+    }
+    real!(x, run::<_>(op, x, f))
+}
+
+/// A function of two integers.
+pub fn integers(op: &str, a: &Tensor, b: &Tensor, f: fn(i64, i64) -> i64) -> Result<Tensor> {
+    let mut out = Fresh::<i64>::like(op, a)?;
+    elementwise::binary(a.window::<i64>(), b.window::<i64>(), &mut out, f);
+    Ok(out.tensor())
+}
+
+/// How two numbers compare.
+#[derive(Clone, Copy)]
+pub enum Relation {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+/// Whether elements of two tensors of one shape and type compare so.
+pub fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
+    fn run<T: Stored>(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
+        let mut out = Fresh::<u8>::like(op, a)?;
+        let (a, b) = (a.window::<T>(), b.window::<T>());
+        match relation {
+            Relation::Eq => elementwise::binary(a, b, &mut out, |a, b| u8::from(a == b)),
+            Relation::Ne => elementwise::binary(a, b, &mut out, |a, b| u8::from(a != b)),
+            Relation::Lt => elementwise::binary(a, b, &mut out, |a, b| u8::from(a < b)),
+            Relation::Le => elementwise::binary(a, b, &mut out, |a, b| u8::from(a <= b)),
+            Relation::Gt => elementwise::binary(a, b, &mut out, |a, b| u8::from(a > b)),
+            Relation::Ge => elementwise::binary(a, b, &mut out, |a, b| u8::from(a >= b)),
+        }
+        Ok(out.tensor())
+    }
+    stored!(a, run(op, a, b, relation))
+}
+
+/// A function of two truth values, 0 and 1.
+pub fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(u8, u8) -> u8 + Sync + Copy) -> Result<Tensor> {
+    let mut out = Fresh::<u8>::like(op, a)?;
+    elementwise::binary(a.window::<u8>(), b.window::<u8>(), &mut out, f);
+    Ok(out.tensor())
+}
+
+/// a where the mask is true, b elsewhere: three tensors of one shape, two of one type.
+pub fn choose(op: &str, mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    fn run<T: Stored>(op: &str, mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        let mut out = Fresh::<T>::like(op, mask)?;
+        elementwise::ternary(
+            mask.window::<u8>(),
+            a.window::<T>(),
+            b.window::<T>(),
+            &mut out,
+            #[inline(always)]
+            |m, a, b| if m != 0 { a } else { b },
+        );
+        Ok(out.tensor())
+    }
+    stored!(a, run(op, mask, a, b))
+}
+
+/// The same numbers in another type.
+pub fn cast(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
+    fn from<A: Numeric>(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
+        match dtype {
+            DType::F32 => to(op, x, A::to_f32),
+            DType::F64 => to(op, x, A::to_f64),
+            DType::BF16 => to(op, x, |x: A| bf16::from_f32(to_odd(x.to_f64()))),
+            DType::F16 => to(op, x, |x: A| f16::from_f32(to_odd(x.to_f64()))),
+            DType::I64 => to(op, x, A::to_i64),
+            DType::Bool => to(op, x, |x: A| u8::from(x.to_f64() != 0.0)),
+        }
+    }
+    fn to<A: Stored, R: Stored>(op: &str, x: &Tensor, f: impl Fn(A) -> R + Sync + Copy) -> Result<Tensor> {
+        let mut out = Fresh::<R>::like(op, x)?;
+        elementwise::unary(x.window::<A>(), &mut out, f);
+        Ok(out.tensor())
+    }
+    stored!(x, from(op, x, dtype))
+}
+
+/// What is stored, as numbers of other types.
+trait Numeric: Stored {
+    fn to_f64(self) -> f64;
+    fn to_f32(self) -> f32;
+    fn to_i64(self) -> i64;
+}
+
+macro_rules! numeric {
+    ($($t:ty: |$x:ident| $to_f64:expr, $to_f32:expr, $to_i64:expr;)*) => {$(
+        impl Numeric for $t {
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                let $x = self;
+                $to_f64
+            }
+            #[inline(always)]
+            fn to_f32(self) -> f32 {
+                let $x = self;
+                $to_f32
+            }
+            #[inline(always)]
+            fn to_i64(self) -> i64 {
+                let $x = self;
+                $to_i64
+            }
+        }
+    )*};
+}
+numeric! {
+    f32: |x| f64::from(x), x, x as i64;
+    f64: |x| x, x as f32, x as i64;
+    bf16: |x| f64::from(x), f32::from(x), f64::from(x) as i64;
+    f16: |x| f64::from(x), f32::from(x), f64::from(x) as i64;
+    i64: |x| x as f64, x as f32, x;
+    u8: |x| f64::from(x), f32::from(x), i64::from(x);
+}
+
+/// The f32 that rounds to a narrower type as `x` itself does: `x` where it is one, else of its two neighbours the one whose last bit
+/// is 1, which is never a tie. (`half` drops the lower 32 bits of an f64 before it rounds, and so takes numbers just above a tie for one.)
+///
+/// # Source
+/// Boldo and Melquiond (2008), Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd.
+#[inline(always)]
+fn to_odd(x: f64) -> f32 {
+    let near = x as f32;
+    let (back, bits) = (f64::from(near), near.to_bits());
+    if back == x || bits & 1 == 1 || near.is_nan() {
+        return near;
+    }
+    f32::from_bits(if back.abs() < x.abs() { bits + 1 } else { bits - 1 })
+}

@@ -1,0 +1,54 @@
+//! Rows of 3 and 4 numbers, one after another: points through matrices, poses, slerp.
+
+use monotile_kernels::real::Real;
+use monotile_kernels::simd::Lanes;
+use monotile_kernels::transform::Rows;
+pub use monotile_kernels::transform::points::Kind;
+use monotile_kernels::transform::{points, pose, slerp as between};
+
+use super::real;
+use crate::error::Result;
+use crate::tensor::Tensor;
+use crate::tensor::dtype::Stored;
+use crate::tensor::fresh::Fresh;
+
+/// Rows through 4 x 4 matrices, each of which takes the next `per` rows.
+pub fn points(op: &str, kind: Kind, matrices: &Tensor, per: usize, rows: &Tensor) -> Result<Tensor> {
+    fn run<T: Stored + Lanes>(op: &str, kind: Kind, matrices: &Tensor, per: usize, rows: &Tensor) -> Result<Tensor> {
+        let mut out = Fresh::<T>::like(op, rows)?;
+        if !rows.is_empty() {
+            points::transform(kind, matrices.elements(), per, rows.elements(), &mut out);
+        }
+        Ok(out.tensor())
+    }
+    real!(rows, run(op, kind, matrices, per, rows))
+}
+
+/// T R S of each translation, rotation and scale, or its inverse; none where a scale has no inverse. Each of the three is one row for
+/// all, or one each.
+pub fn compose(op: &str, inverse: bool, parts: [&Tensor; 3], shape: &[usize]) -> Result<Option<Tensor>> {
+    fn run<T: Stored + Lanes>(op: &str, inverse: bool, [t, q, s]: [&Tensor; 3], shape: &[usize]) -> Result<Option<Tensor>> {
+        if inverse && s.elements::<T>().contains(&T::ZERO) {
+            return Ok(None);
+        }
+        let mut out = Fresh::<T>::new(op, shape)?;
+        pose::compose(pose::Parts { translation: rows(t), rotation: rows(q), scale: rows(s) }, inverse, &mut out);
+        Ok(Some(out.tensor()))
+    }
+    real!(parts[0], run(op, inverse, parts, shape))
+}
+
+/// The rotations between a and b at t; each of the three is one row for all, or one each.
+pub fn slerp(op: &str, operands: [&Tensor; 3], shape: &[usize]) -> Result<Tensor> {
+    fn run<T: Stored + Lanes>(op: &str, [a, b, t]: [&Tensor; 3], shape: &[usize]) -> Result<Tensor> {
+        let mut out = Fresh::<T>::new(op, shape)?;
+        between::slerp(rows(a), rows(b), rows(t), &mut out);
+        Ok(out.tensor())
+    }
+    real!(operands[0], run(op, operands, shape))
+}
+
+fn rows<T: Stored + Real>(x: &Tensor) -> Rows<'_, T> {
+    let (width, numbers) = (x.dim(-1), x.elements::<T>());
+    if x.len() == width { Rows::one(numbers) } else { Rows::each(numbers, width) }
+}
