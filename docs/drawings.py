@@ -364,7 +364,7 @@ def rasterizer():
     x = 484
     d.text(x, 114, "A corner in pixels, times w", 12.5, bold=True)
     d.text(x, 134, "p = (x, y, w)", 13)
-    d.text(x, 164, "The edge function opposite corner i, at P = (X, Y, 1)", 12.5, bold=True)
+    d.text(x, 164, "The edge function at P = (X, Y, 1)", 12.5, bold=True)
     d.text(x, 184, "eᵢ = P · (pⱼ × pₖ)", 13)
     d.text(x, 214, "Inside", 12.5, bold=True)
     d.text(x, 234, "e₀, e₁, e₂ > 0, and 0 ≤ depth < what is there", 13)
