@@ -5,6 +5,7 @@ import statistics
 
 NOISE = 0.03  # the share of the machine that others may use while a process is timed
 ENOUGH = 2  # quiet rounds of a case, beside which noisy ones are left out
+HEAD = ["case", "Monotile", "best peer", "", "ratio", "to PyTorch"]
 
 
 def show(rows, groups, markdown):
@@ -33,35 +34,54 @@ def figure(rounds):
     return min(value for value, _ in values), True
 
 
-def table(group, cases, markdown):
-    lines, best_ratios, torch_ratios = [], [], []
-    disturbed, refused = 0, []
+def rate(cases):
+    """A row a case, and what else is to be said: how many cases others disturbed, and what was refused.
+
+    A row has `case`, `monotile`, `peer`, `best`, `ratio` and `to_torch`, of which those are None that there are not.
+    """
+    rows, disturbed, refused = [], 0, []
     for case, libraries in cases.items():
+        libraries = dict(libraries)
         mine = libraries.pop("Monotile", (None, False))
         refused += [f"{case}: {who}: {value}" for who, (value, _) in [("Monotile", mine), *libraries.items()] if isinstance(value, str)]
         theirs = {who: value for who, (value, _) in libraries.items() if not isinstance(value, str)}
         disturbed += mine[1] or any(noisy for _, noisy in libraries.values())
+        row = dict.fromkeys(("case", "monotile", "peer", "best", "ratio", "to_torch")) | {"case": case}
+        rows.append(row)
         if not isinstance(mine[0], (int, float)):
-            lines.append([case, "", "", "", "", ""])
             continue
-        mine, cells = mine[0], ["", "", "", ""]
+        row["monotile"] = mine = mine[0]
         if theirs:
-            best = min(theirs, key=theirs.get)
-            best_ratios.append(theirs[best] / mine if mine else float("inf"))
-            cells[:3] = quantity(group, theirs[best]), best, f"{best_ratios[-1]:.2f}"
+            row["peer"] = min(theirs, key=theirs.get)
+            row["best"] = theirs[row["peer"]]
+            row["ratio"] = row["best"] / mine if mine else float("inf")
         if torch := [value for who, value in theirs.items() if who.startswith("PyTorch")]:
-            torch_ratios.append(min(torch) / mine if mine else float("inf"))
-            cells[3] = f"{torch_ratios[-1]:.2f}"
-        lines.append([case, quantity(group, mine), *cells])
-    head = ["case", "Monotile", "best peer", "", "ratio", "to PyTorch"]
-    (print_markdown if markdown else print_plain)(group, head, lines)
+            row["to_torch"] = min(torch) / mine if mine else float("inf")
+    return rows, disturbed, refused
+
+
+def mean(ratios):
+    """The geometric mean of ratios, how many there are, and how many are below 1; None of none."""
+    ratios = [ratio for ratio in ratios if ratio is not None and 0 < ratio < float("inf")]
+    return (statistics.geometric_mean(ratios), len(ratios), sum(ratio < 1 for ratio in ratios)) if ratios else None
+
+
+def cells(group, row):
+    """A row as the table shows it, without the name of its case."""
+    text = lambda show, name: "" if row[name] is None else show(row[name])
+    figure = lambda value: quantity(group, value)
+    ratio = lambda value: f"{value:.2f}"
+    return [text(figure, "monotile"), text(figure, "best"), row["peer"] or "", text(ratio, "ratio"), text(ratio, "to_torch")]
+
+
+def table(group, cases, markdown):
+    rows, disturbed, refused = rate(cases)
+    lines = [[row["case"], *cells(group, row)] for row in rows]
+    (print_markdown if markdown else print_plain)(group, HEAD, lines)
     notes = []
-    for name, ratios in (("to the best peer", best_ratios), ("to PyTorch", torch_ratios)):
-        ratios = [ratio for ratio in ratios if 0 < ratio < float("inf")]
-        if ratios:
-            mean = statistics.geometric_mean(ratios)
-            behind = sum(ratio < 1 for ratio in ratios)
-            notes.append(f"Geometric mean of the ratios {name}: {mean:.2f} ({len(ratios)} cases, below 1 in {behind}).")
+    for name, key in (("to the best peer", "ratio"), ("to PyTorch", "to_torch")):
+        if found := mean([row[key] for row in rows]):
+            notes.append("Geometric mean of the ratios {}: {:.2f} ({} cases, below 1 in {}).".format(name, *found))
     if disturbed:
         notes.append(f"In {disturbed} cases other processes used more than {100 * NOISE:.0f} % of the machine, and too few quiet rounds remained.")
     notes += [f"Refused: {words}" for words in refused]
