@@ -44,3 +44,8 @@ pub use tensor::{DType, Elem, Tensor, io};
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The examples of the library's chapter, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/library.md")]
+struct Library;
