@@ -3,10 +3,8 @@
 
 use std::time::Instant;
 
-use monotile_kernels::gate::{swiglu, swiglu_backward};
 use monotile_kernels::loss::{Targets, cross_entropy, cross_entropy_backward};
 use monotile_kernels::norm::{RmsNorm, rms_norm, rms_norm_backward};
-use monotile_kernels::optim::{AdamW, adamw};
 use monotile_kernels::softmax::softmax;
 
 /// Prints the best of many runs, each of which moves `words` numbers of 4 bytes.
@@ -26,15 +24,13 @@ fn main() {
         println!("{rows} rows of {n}");
         let len = rows * n;
         let numbers = |seed: usize| -> Vec<f32> { (0..len).map(|i| ((i * 7919 + seed) % 1009) as f32 / 200.0 - 2.5).collect() };
-        let (x, z, dy, w) = (numbers(0), numbers(300), numbers(600), numbers(900)[..n].to_vec());
+        let (x, dy, w) = (numbers(0), numbers(600), numbers(900)[..n].to_vec());
         let (mut y, mut dx, mut rho, mut dw) = (numbers(0), numbers(0), vec![0.0; rows], vec![0.0; n]);
         time("copy", 2 * len, || y.copy_from_slice(&x));
         time("rms_norm", 2 * len, || rms_norm(&x, &w, 1e-5, &mut y, &mut rho));
         let forward = RmsNorm { x: &x, w: &w, rho: &rho };
         time("rms_norm backward", 3 * len, || rms_norm_backward(forward, &dy, &mut dx, &mut dw).expect("memory"));
         time("softmax", 2 * len, || softmax(&x, n, false, &mut y));
-        time("swiglu", 3 * len, || swiglu(&x, &z, &mut y));
-        time("swiglu backward", 5 * len, || swiglu_backward(&x, &z, &dy, &mut dx, &mut y));
         let classes: Vec<i64> = (0..rows).map(|r| (r * 7 % n) as i64).collect();
         let targets = Targets { classes: &classes, ignored: None };
         let mut kept = vec![0.0; rows];
@@ -42,8 +38,5 @@ fn main() {
             cross_entropy(&x, targets, &mut kept, &mut rho);
         });
         time("cross_entropy backward", 2 * len, || cross_entropy_backward(&x, targets, [&kept, &rho], 0.1, &mut dx));
-        let (mut m, mut v, mut p) = (vec![0.0; len], vec![0.0; len], x.clone());
-        let options = AdamW { lr: 1e-4, betas: [0.9, 0.999], eps: 1e-8, weight_decay: 0.01, step: 5 };
-        time("adamw", 7 * len, || adamw(&options, &mut p, &mut m, &mut v, &dy));
     }
 }

@@ -20,9 +20,7 @@
 //! | [`rotary`] | rotary position embedding |
 //! | [`elementwise`] | maps over one, two or three broadcast operands |
 //! | [`norm`], [`softmax`], [`loss`] | norms, softmax and cross-entropy of rows |
-//! | [`gate`] | gated activations |
 //! | [`gather`] | picking and adding by indices |
-//! | [`optim`] | steps of optimizers |
 //! | [`reduce`] | sums, extrema and the like over any dimensions |
 //! | [`transform`] | points through matrices, poses, rotations between two |
 //! | [`naive`] | the twins |
@@ -32,14 +30,12 @@ pub mod buffer;
 mod compiled;
 pub mod elementwise;
 pub mod factor;
-pub mod gate;
 pub mod gather;
 pub mod loss;
 pub mod math;
 pub mod naive;
 pub mod norm;
 pub mod number;
-pub mod optim;
 pub mod pool;
 pub mod process;
 pub mod product;

@@ -2,11 +2,9 @@
 
 mod attention;
 mod factor;
-mod gate;
 mod gather;
 mod loss;
 mod norm;
-mod optim;
 mod rotary;
 mod softmax;
 #[cfg(test)]
@@ -18,11 +16,9 @@ use crate::simd::Lanes;
 
 pub use attention::{Attention, AttentionGradients, attention, attention_gradients};
 pub use factor::{cholesky, lu, qr, solve_triangular};
-pub use gate::{swiglu, swiglu_backward};
 pub use gather::{gather, scatter_add, select, select_add};
 pub use loss::cross_entropy;
 pub use norm::{layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
-pub use optim::adamw;
 pub use rotary::rotary;
 pub use softmax::{softmax, softmax_backward};
 pub use transform::{compose, slerp, transform};

@@ -8,6 +8,7 @@
 mod formula;
 mod operand;
 mod rows;
+mod several;
 #[cfg(test)]
 mod tests;
 mod tiles;
@@ -15,10 +16,11 @@ mod turn;
 mod walk;
 
 use operand::{Operand, Source};
+pub use several::{advance, formulas};
 use tiles::{Tile, Tiles};
 use walk::Walk;
 
-use crate::number::{Exact, Formula, Partial, Watched};
+use crate::number::{Exact, Formula, Partial, Partials, Watched};
 use crate::real::{Element, Real};
 use crate::simd::{self, Stream};
 use crate::threads;
@@ -230,6 +232,12 @@ pub trait Arity<const N: usize> {
     /// # Panics
     /// As [`formula`], and if there is no such operand.
     fn gradient<T: Real, F: Formula<N>>(x: [View<'_, T>; N], g: View<'_, T>, out: &mut [T], f: F, by: usize);
+
+    /// `out[k][i] = g[i] ∂f/∂xₖ(x₀[i], x₁[i], …)` for every operand, in one pass over numbers in order.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    fn gradients<T: Real, F: Formula<N>>(x: [&[T]; N], g: &[T], out: [&mut [T]; N], f: F);
 }
 
 /// Implements [`Arity`].
@@ -242,6 +250,11 @@ macro_rules! arity {
             fn gradient<T: Real, F: Formula<$n>>(x: [View<'_, T>; $n], g: View<'_, T>, out: &mut [T], f: F, by: usize) {
                 let at = |k: usize| x[k];
                 arity!(@by by, at, g, out, f, $n, [$($x),*], [$($i)*]);
+            }
+
+            fn gradients<T: Real, F: Formula<$n>>(x: [&[T]; $n], g: &[T], out: [&mut [T]; $n], f: F) {
+                let at = |k: usize| x[k];
+                formulas(arity!(@all at, g, [$($x),*]), out, Partials::<F, $n>(f));
             }
         }
     };

@@ -36,6 +36,15 @@ pub trait Formula<const N: usize>: Copy + Send + Sync {
     fn apply<T: Number>(self, x: [T; N]) -> T;
 }
 
+/// M functions of the same N numbers: what [`elementwise::formulas`](crate::elementwise::formulas) carries out in one pass.
+pub trait Formulas<const N: usize, const M: usize>: Copy + Send + Sync {
+    /// Whether a sine, cosine or power is on the way, as in [`Formula::WATCHED`].
+    const WATCHED: bool = true;
+
+    /// The results. Mark it `#[inline(always)]`, as [`Formula::apply`].
+    fn apply<T: Number>(self, x: [T; N]) -> [T; M];
+}
+
 /// Arithmetic, functions, constants and choices. All but the ones marked are total: they take every number, infinities and NaN too.
 ///
 /// # Example
@@ -128,8 +137,28 @@ pub trait Number:
 #[derive(Clone, Copy)]
 pub struct Partial<F, const N: usize, const I: usize>(pub F);
 
+/// ȳ ∂f/∂xᵢ of N numbers and ȳ, by each of them: [`Formulas`] of N + 1 numbers.
+#[derive(Clone, Copy)]
+pub struct Partials<F, const N: usize>(pub F);
+
 macro_rules! partial {
     ($($n:literal: $m:literal),*) => {$(
+        impl<F: Formula<$n>> Formulas<$m, $n> for Partials<F, $n> {
+            const WATCHED: bool = F::WATCHED;
+            #[inline(always)]
+            fn apply<T: Number>(self, x: [T; $m]) -> [T; $n] {
+                let mut slopes = [T::ZERO; $n];
+                for i in 0..$n {
+                    let mut variables = [Dual::constant(T::ZERO); $n];
+                    for k in 0..$n {
+                        variables[k].value = x[k];
+                    }
+                    variables[i].slope = T::ONE;
+                    slopes[i] = x[$n] * self.0.apply(variables).slope;
+                }
+                slopes
+            }
+        }
         impl<F: Formula<$n>, const I: usize> Formula<$m> for Partial<F, $n, I> {
             const WATCHED: bool = F::WATCHED;
             #[inline(always)]

@@ -83,6 +83,25 @@ where
     real!(x[0], run::<N, F>(op, x, g, f, i))
 }
 
+/// All g ∂f/∂xᵢ in one pass, of contiguous tensors of one shape.
+pub fn gradients<const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], g: &Tensor, f: F) -> Result<Vec<Tensor>>
+where
+    Operands: Arity<N>,
+{
+    fn run<T: Stored + Real, const N: usize, F>(op: &str, x: [&Tensor; N], g: &Tensor, f: F) -> Result<Vec<Tensor>>
+    where
+        F: Formula<N>,
+        Operands: Arity<N>,
+    {
+        let mut out = (0..N).map(|_| Fresh::<T>::like(op, g)).collect::<Result<Vec<_>>>()?;
+        let mut slices = out.iter_mut();
+        let slices = std::array::from_fn(|_| &mut **slices.next().expect("a result for each operand"));
+        Operands::gradients(x.map(Tensor::elements), g.elements::<T>(), slices, f);
+        Ok(out.into_iter().map(Fresh::tensor).collect())
+    }
+    real!(x[0], run::<N, F>(op, x, g, f))
+}
+
 /// A function of one f64 at a time: for what has no formula.
 pub fn by_f64(op: &str, x: &Tensor, f: impl Fn(f64) -> f64 + Sync + Copy) -> Result<Tensor> {
     fn run<T: Stored + Real, F: Fn(f64) -> f64 + Sync + Copy>(op: &str, x: &Tensor, f: F) -> Result<Tensor> {

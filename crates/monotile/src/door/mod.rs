@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | [`map`] | formulas of one to three numbers, comparisons, choices by a mask, casts |
 //! | [`reduce`] | sums, extrema and their places, variances, running sums |
-//! | [`rows`] | softmax, norms, cross-entropy, gates, rotary positions |
+//! | [`rows`] | softmax, norms, cross-entropy, rotary positions |
 //! | [`gather`] | picking and adding by indices |
 //! | [`copy`] | joining, and writing through a view |
 //! | [`contract`] | products of two operands |

@@ -1,11 +1,10 @@
-//! Rows along the last axis, and elements whose formula needs more than one result. Operands are contiguous and of one type, f32 or
-//! f64, unless it is said otherwise.
+//! Rows along the last axis. Operands are contiguous and of one type, f32 or f64, unless it is said otherwise.
 
 use monotile_kernels::loss::Targets;
 use monotile_kernels::real::Real;
 use monotile_kernels::rotary::Angles;
 use monotile_kernels::shape::count;
-use monotile_kernels::{gate, loss, norm, rotary as turn, softmax as kernel};
+use monotile_kernels::{loss, norm, rotary as turn, softmax as kernel};
 
 use super::real;
 use crate::error::Result;
@@ -131,26 +130,6 @@ pub fn cross_entropy_backward(
     }
     let scale = g.to_f64_vec()?[0] / count as f64;
     real!(x, run(op, x, Targets { classes: targets.elements(), ignored }, kept, scale))
-}
-
-/// silu(a) · b
-pub fn swiglu(op: &str, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    fn run<T: Stored + Real>(op: &str, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        let mut y = Fresh::<T>::like(op, a)?;
-        gate::swiglu(a.elements(), b.elements(), &mut y);
-        Ok(y.tensor())
-    }
-    real!(a, run(op, a, b))
-}
-
-/// ā and b̄ from a, b and ȳ.
-pub fn swiglu_backward(op: &str, a: &Tensor, b: &Tensor, g: &Tensor) -> Result<[Tensor; 2]> {
-    fn run<T: Stored + Real>(op: &str, a: &Tensor, b: &Tensor, g: &Tensor) -> Result<[Tensor; 2]> {
-        let (mut da, mut db) = (Fresh::<T>::like(op, a)?, Fresh::<T>::like(op, a)?);
-        gate::swiglu_backward(a.elements(), b.elements(), g.elements(), &mut da, &mut db);
-        Ok([da, db].map(Fresh::tensor))
-    }
-    real!(a, run(op, a, b, g))
 }
 
 /// Pairs of each row turned by the angles of its position; rows may lie anywhere, their elements one after another.

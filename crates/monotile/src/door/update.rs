@@ -1,7 +1,7 @@
 //! What an optimizer writes in place.
 
-use monotile_kernels::optim as kernel;
-pub use monotile_kernels::optim::AdamW;
+use monotile_kernels::elementwise;
+use monotile_kernels::number::Formulas;
 use monotile_kernels::real::Real;
 
 use super::real;
@@ -23,11 +23,17 @@ pub fn own(op: &str, slot: &mut Tensor) -> Result<()> {
     real!(slot, run(op, slot))
 }
 
-/// One step of AdamW on a parameter and its averages, whose memory is their own, along a contiguous gradient of its type.
-pub fn adamw(step: &AdamW, slots: [&mut Tensor; 3], g: &Tensor) {
-    fn run<T: Stored + Real>(step: &AdamW, slots: [&mut Tensor; 3], g: &Tensor) {
-        let [p, m, v] = slots.map(|x| x.unique_mut::<T>().expect("memory that was made its own"));
-        kernel::adamw(step, p, m, v, g.elements());
+/// slots ← f(slots, x), element by element: slots whose memory is their own, and contiguous operands of their type and shape.
+pub fn advance<const M: usize, const K: usize, const N: usize, F>(slots: [&mut Tensor; M], x: [&Tensor; K], f: F)
+where
+    F: Formulas<N, M>,
+{
+    fn run<T: Stored + Real, const M: usize, const K: usize, const N: usize, F>(slots: [&mut Tensor; M], x: [&Tensor; K], f: F)
+    where
+        F: Formulas<N, M>,
+    {
+        let slots = slots.map(|x| x.unique_mut::<T>().expect("memory that was made its own"));
+        elementwise::advance(slots, x.map(Tensor::elements), f);
     }
-    real!(g, run(step, slots, g));
+    real!(x[0], run::<M, K, N, F>(slots, x, f));
 }

@@ -1,9 +1,8 @@
 //! Gated activations: y = silu(a) ∘ b, fused.
 
-use crate::check;
-use crate::door;
+use super::map::named;
 use crate::error::{Error, Result};
-use crate::tape::{Gradient, Saved};
+use crate::ops::{Formula, Number};
 use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -36,33 +35,23 @@ pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
             up.shape()
         )));
     }
-    let dtype = check::common_float("swiglu", gate, up)?;
-    let (a, b) = (gate.to_dtype(dtype)?.contiguous()?, up.to_dtype(dtype)?.contiguous()?);
-    Ok(Tensor::record(door::rows::swiglu("swiglu", &a, &b)?, &[&a, &b], Swiglu))
+    named("swiglu", [gate, up], Swiglu)
 }
 
+#[derive(Clone, Copy)]
 struct Swiglu;
 
-impl Gradient for Swiglu {
-    fn name(&self) -> &'static str {
-        "swiglu"
+impl Formula<2> for Swiglu {
+    const WATCHED: bool = false;
+    #[inline(always)]
+    fn apply<T: Number>(self, [gate, up]: [T; 2]) -> T {
+        gate.silu() * up
     }
-    // With σ = 1 / (1 + e⁻ᵃ):  ā = ȳ b σ (1 + a (1 − σ)),  b̄ = ȳ a σ.
-    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
-        let Some(g) = &cotangents[0] else { return Ok(vec![None, None]) };
-        let (a, b) = (saved.input(0), saved.input(1));
-        if !saved.is_recorded() {
-            let g = g.to_dtype(a.dtype())?.dense()?;
-            let [da, db] = door::rows::swiglu_backward("swiglu", &a, &b, &g)?;
-            return Ok(vec![saved.needs(0).then_some(da), saved.needs(1).then_some(db)]);
-        }
-        let sigma = a.ones_like().div(&a.neg()?.exp()?.add_scalar(1.0)?)?;
-        let silu = a.mul(&sigma)?;
-        // 1 + a (1 − σ) = 1 + a − silu
-        let da = || g.mul(&b)?.mul(&sigma)?.mul(&a.sub(&silu)?.add_scalar(1.0)?);
-        let db = || g.mul(&silu);
-        Ok(vec![saved.needs(0).then(da).transpose()?, saved.needs(1).then(db).transpose()?])
-    }
+}
+
+#[cfg(test)]
+pub(crate) fn formulas() -> Vec<crate::ops::elementwise::formulas::Recorded> {
+    vec![("swiglu".into(), monotile_kernels::number::record(|x| Swiglu.apply(x)))]
 }
 
 #[cfg(test)]

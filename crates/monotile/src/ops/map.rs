@@ -44,11 +44,20 @@ where
     F: Formula<N> + 'static,
     Operands: Arity<N>,
 {
-    let mut shape = check::shape("map", x[0].shape())?;
-    let mut dtype = check::common_float("map", x[0], x[0])?;
+    named("map", x, f)
+}
+
+/// [`map`] in the name of another operation.
+pub(crate) fn named<const N: usize, F>(op: &'static str, x: [&Tensor; N], f: F) -> Result<Tensor>
+where
+    F: Formula<N> + 'static,
+    Operands: Arity<N>,
+{
+    let mut shape = check::shape(op, x[0].shape())?;
+    let mut dtype = check::common_float(op, x[0], x[0])?;
     for a in &x[1..] {
-        shape = check::broadcast("map", &shape, a.shape())?;
-        let other = check::common_float("map", x[0], a)?;
+        shape = check::broadcast(op, &shape, a.shape())?;
+        let other = check::common_float(op, x[0], a)?;
         dtype = if other == DType::F64 { other } else { dtype };
     }
     let wide = x.map(|a| a.to_dtype(dtype));
@@ -58,11 +67,14 @@ where
     }
     let operands: [Tensor; N] = operands.try_into().unwrap_or_else(|_| unreachable!("as many as there were"));
     let spreads = operands.each_ref().map(|a| spread(a, &shape));
-    let y = door::map::formula("map", spreads.each_ref(), f)?;
-    Ok(Tensor::record(y, &operands.each_ref(), Mapped::<F, N>(f)))
+    let y = door::map::formula(op, spreads.each_ref(), f)?;
+    Ok(Tensor::record(y, &operands.each_ref(), Mapped::<F, N> { op, f }))
 }
 
-struct Mapped<F, const N: usize>(F);
+struct Mapped<F, const N: usize> {
+    op: &'static str,
+    f: F,
+}
 
 impl<const N: usize, F> Gradient for Mapped<F, N>
 where
@@ -70,18 +82,24 @@ where
     Operands: Arity<N>,
 {
     fn name(&self) -> &'static str {
-        "map"
+        self.op
     }
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let Some(g) = &cotangents[0] else { return Ok(vec![None; N]) };
         let x: [Tensor; N] = std::array::from_fn(|i| saved.input(i));
+        let together = x.iter().all(|a| a.shape() == g.shape() && a.is_contiguous());
+        if !saved.is_recorded() && together && (0..N).filter(|&i| saved.needs(i)).count() > 1 {
+            let g = g.to_dtype(x[0].dtype())?.dense()?;
+            let all = door::map::gradients(self.op, x.each_ref(), &g, self.f)?;
+            return Ok(all.into_iter().enumerate().map(|(i, part)| saved.needs(i).then_some(part)).collect());
+        }
         let part = |i: usize| match saved.is_recorded() {
             // By operations, which have gradients themselves.
             true => g.mul(&carry_out(&self.slope(i), &x)?),
             false => {
-                let shape = check::shape("map", g.shape())?;
+                let shape = check::shape(self.op, g.shape())?;
                 let spreads = x.each_ref().map(|a| spread(a, &shape));
-                door::map::gradient("map", spreads.each_ref(), &g.to_dtype(x[0].dtype())?, self.0, i)
+                door::map::gradient(self.op, spreads.each_ref(), &g.to_dtype(x[0].dtype())?, self.f, i)
             }
         };
         (0..N)
@@ -99,7 +117,7 @@ impl<const N: usize, F: Formula<N>> Mapped<F, N> {
         record(|x: [Expr; N]| {
             let mut x = x.map(Dual::constant);
             x[i].slope = Expr::ONE;
-            self.0.apply(x).slope
+            self.f.apply(x).slope
         })
     }
 }

@@ -1,5 +1,7 @@
 //! AdamW: Adam with weight decay apart from the gradient.
 
+use monotile_kernels::number::{Formulas, Number};
+
 use crate::door::update;
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
@@ -103,8 +105,7 @@ impl AdamW {
             let AdamWOptions { lr, betas, eps, weight_decay, decay_from_rank } = self.options;
             for ((p, g), (m, v)) in parameters.iter_mut().zip(&gradients).zip(m.iter_mut().zip(v)) {
                 let weight_decay = if p.rank() >= decay_from_rank { weight_decay } else { 0.0 };
-                let step = update::AdamW { lr, betas: betas.into(), eps, weight_decay, step: *step };
-                update::adamw(&step, [p, m, v], g);
+                update::advance([p, m, v], [g], Step::new(lr, betas, eps, weight_decay, *step));
             }
         }
         parameters.iter_mut().for_each(|p| *p = p.requires_grad());
@@ -148,6 +149,48 @@ impl AdamW {
         }
         Ok(())
     }
+}
+
+/// What one step does to a parameter, its averages and its gradient.
+#[derive(Clone, Copy)]
+struct Step {
+    /// 1 − lr λ
+    keep: f64,
+    /// 1 − β₁ and 1 − β₂
+    new: [f64; 2],
+    beta2: f64,
+    /// lr / (1 − β₁ᵗ)
+    rate: f64,
+    /// (1 − β₂ᵗ)^(−1/2)
+    root: f64,
+    eps: f64,
+}
+
+impl Step {
+    fn new(lr: f64, betas: (f64, f64), eps: f64, weight_decay: f64, step: u64) -> Self {
+        let [beta1, beta2] = betas.into();
+        let [first, second] = [beta1, beta2].map(|beta: f64| 1.0 - beta.powf(step as f64));
+        let new = [1.0 - beta1, 1.0 - beta2];
+        Self { keep: 1.0 - lr * weight_decay, new, beta2, rate: lr / first, root: 1.0 / second.sqrt(), eps }
+    }
+}
+
+impl Formulas<4, 3> for Step {
+    const WATCHED: bool = false;
+    #[inline(always)]
+    fn apply<T: Number>(self, [p, m, v, g]: [T; 4]) -> [T; 3] {
+        let m = m + (g - m) * T::from_f64(self.new[0]);
+        let v = v * T::from_f64(self.beta2) + g * g * T::from_f64(self.new[1]);
+        let length = v.sqrt() * T::from_f64(self.root) + T::from_f64(self.eps);
+        [p * T::from_f64(self.keep) - T::from_f64(self.rate) * (m / length), m, v]
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn formulas() -> Vec<crate::ops::elementwise::formulas::Recorded> {
+    let step = Step::new(1e-3, (0.9, 0.999), 1e-8, 1e-2, 3);
+    let result = |i: usize| (format!("adamw_{}", ["p", "m", "v"][i]), monotile_kernels::number::record(|x| step.apply(x)[i]));
+    (0..3).map(result).collect()
 }
 
 /// Takes a tensor off the tape and makes its memory its own: as it is where nobody else holds it, else copied.

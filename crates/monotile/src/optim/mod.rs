@@ -1,6 +1,6 @@
 //! Optimizers: what turns gradients into the next parameters, schedules of their rates, and clipping.
 
-mod adamw;
+pub(crate) mod adamw;
 mod clip;
 mod schedule;
 mod sgd;

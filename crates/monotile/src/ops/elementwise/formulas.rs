@@ -7,9 +7,11 @@ use monotile_kernels::number::{Graph, record, wgsl_of};
 
 use super::{Binary, Reads, Unary};
 use super::{activation, arithmetic, exponential, power, select, trigonometric};
+use crate::ops::gate;
+use crate::optim::adamw;
 
 /// A formula's name and its steps.
-pub(super) type Recorded = (String, Graph);
+pub(crate) type Recorded = (String, Graph);
 
 /// A function of one number and its slope.
 pub(super) fn of<U: Unary>(op: U) -> Vec<Recorded> {
@@ -28,8 +30,10 @@ pub(super) fn of2<B: Binary>(op: B) -> Vec<Recorded> {
 fn all() -> Vec<Recorded> {
     [
         activation::formulas(),
+        adamw::formulas(),
         arithmetic::formulas(),
         exponential::formulas(),
+        gate::formulas(),
         power::formulas(),
         select::formulas(),
         trigonometric::formulas(),
@@ -60,13 +64,20 @@ fn every_formula_is_a_shader() {
 
 #[test]
 fn no_formula_of_the_families_is_missing() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ops/elementwise");
-    let texts = fs::read_dir(folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
     // The families' own, which take any function as their parameter, are not written so.
-    let written = |text: String| {
-        ["Unary", "Binary"].map(|family| text.matches(&format!("\nimpl {family} for ")).count()).iter().sum::<usize>()
-    };
-    let written: usize = texts.map(written).sum();
+    fn written(folder: &Path) -> usize {
+        let results = |line: &str| match line.strip_prefix("impl ")?.split_once(" for ")?.0 {
+            "Unary" | "Binary" => Some(1),
+            family if family.starts_with("Formula<") => Some(1),
+            family => family.strip_prefix("Formulas<")?.strip_suffix('>')?.split_once(", ")?.1.parse().ok(),
+        };
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let count = |path: std::path::PathBuf| match path.is_dir() {
+            true => written(&path),
+            false => fs::read_to_string(path).unwrap().lines().filter_map(results).sum(),
+        };
+        entries.map(count).sum()
+    }
     let recorded = all().iter().filter(|(name, _)| !name.ends_with("_slope")).count();
-    assert_eq!(recorded, written);
+    assert_eq!(recorded, written(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")));
 }

@@ -5,7 +5,7 @@ mod arithmetic;
 pub(crate) mod compare;
 mod exponential;
 #[cfg(test)]
-mod formulas;
+pub(crate) mod formulas;
 mod power;
 mod select;
 mod trigonometric;
