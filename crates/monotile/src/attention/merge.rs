@@ -45,15 +45,15 @@ pub fn merge(parts: &[&Attended]) -> Result<Attended> {
         }
     }
     // The largest log-sum-exp of each row, as a constant that keeps every exponential below 1.
-    let lses = parts.iter().map(|part| part.log_sum_exp.to_f64_vec()).collect::<Result<Vec<Vec<f64>>>>()?;
-    let largest = |i: usize| lses.iter().map(|lse| lse[i]).fold(f64::NEG_INFINITY, f64::max);
-    let m: Vec<f64> = (0..lses[0].len()).map(largest).collect();
-    let dtype = first.log_sum_exp.dtype().compute();
-    let constant =
-        |f: fn(f64) -> f64| Tensor::from_vec::<f64>(m.iter().map(|&m| f(m)).collect(), first.log_sum_exp.shape())?.to_dtype(dtype);
-    let finite = constant(|m| if m == f64::NEG_INFINITY { 0.0 } else { m })?;
+    let mut m = first.log_sum_exp.detach().to_dtype(first.log_sum_exp.dtype().compute())?;
+    for part in &parts[1..] {
+        m = m.maximum(&part.log_sum_exp.detach())?;
+    }
+    let [zero, one, infinite] = [0.0, 1.0, f64::NEG_INFINITY].map(|x| Tensor::scalar_as(x, m.dtype()));
+    let sees = m.ne(&infinite)?;
+    let finite = sees.where_(&m, &zero)?;
     // A row that saw nothing in any part has the sum 0; 1 in its place makes the output and its derivatives 0.
-    let nothing = constant(|m| if m == f64::NEG_INFINITY { 1.0 } else { 0.0 })?;
+    let nothing = sees.where_(&zero, &one)?;
     let (mut out, mut sum) = (None::<Tensor>, nothing);
     for part in parts {
         let weight = part.log_sum_exp.sub(&finite)?.exp()?;
@@ -62,7 +62,7 @@ pub fn merge(parts: &[&Attended]) -> Result<Attended> {
         out = Some(out.map_or(Ok(weighted.clone()), |out| out.add(&weighted))?);
     }
     let out = out.expect("there is a first part").div(&sum.unsqueeze(-1)?)?;
-    Ok(Attended { out, log_sum_exp: sum.ln()?.add(&constant(|m| m)?)? })
+    Ok(Attended { out, log_sum_exp: sum.ln()?.add(&m)? })
 }
 
 #[cfg(test)]

@@ -18,6 +18,9 @@
 //!
 //! Every operation takes f32 and f64 (bf16 and f16 count as f32), and reads its operands through their strides. A matrix with
 //! an entry that is not finite gives NaN and leaves the others of its batch alone.
+//!
+//! Determinants, ranks, pseudoinverses, least squares, truncation, powers and the gradients of spectra look at values to decide, and so read
+//! them back to the host.
 
 mod cholesky;
 mod degenerate;

@@ -1,29 +1,36 @@
 //! Shortening gradients that are too long.
 
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 
 /// The length of all gradients together: √Σ g² over every element of each.
+///
+/// One read of two numbers a gradient.
 ///
 /// # Errors
 /// For integers and booleans.
 pub fn gradient_norm(gradients: &[Tensor]) -> Result<f64> {
+    // The largest is taken out, so that squares neither overflow nor vanish.
+    let mut parts = Vec::with_capacity(2 * gradients.len());
+    for g in gradients.iter().filter(|g| !g.is_empty()) {
+        let g = g.detach().computable("gradient_norm")?;
+        let largest = g.abs()?.max(&[])?;
+        let scaled = g.div(&largest)?.square()?.sum(&[])?;
+        parts.extend([largest, scaled].map(|x| x.to_dtype(DType::F64)));
+    }
+    if parts.is_empty() {
+        return Ok(0.0);
+    }
+    let parts = parts.into_iter().collect::<Result<Vec<_>>>()?;
+    let numbers = Tensor::stack(&parts.iter().collect::<Vec<_>>(), 0)?.to_f64_vec()?;
     let mut sum = 0.0;
-    for g in gradients {
-        // The largest is taken out, so that squares neither overflow nor vanish.
-        let g = g.detach();
-        if g.is_empty() {
-            continue;
+    for pair in numbers.chunks_exact(2) {
+        match [pair[0], pair[1]] {
+            // 0 / 0 is no number.
+            [0.0, _] => {}
+            [largest, _] if !largest.is_finite() => return Ok(largest),
+            [largest, scaled] => sum += scaled * largest * largest,
         }
-        let largest = g.abs()?.max(&[])?.to_f64_vec()?[0];
-        if largest == 0.0 {
-            continue;
-        }
-        if !largest.is_finite() {
-            return Ok(largest);
-        }
-        let scaled = g.mul_scalar(1.0 / largest)?.square()?.sum(&[])?.to_f64_vec()?[0];
-        sum += scaled * largest * largest;
     }
     Ok(sum.sqrt())
 }
@@ -63,7 +70,6 @@ pub fn clip_gradients(gradients: &mut [Tensor], limit: f64) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::DType;
 
     #[test]
     fn short_gradients_stay_and_long_ones_keep_their_direction() {

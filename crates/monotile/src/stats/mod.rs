@@ -10,7 +10,7 @@
 //! | matrices with missing entries, recommendations | [`MatrixFactorization`] |
 //!
 //! All of it is composed of public operations, so that gradients run through wherever a page says nothing else. f32 and f64 (bf16 and f16
-//! count as f32).
+//! count as f32). Fits look at values to decide, and so read them back to the host.
 
 mod gaussian;
 mod gaussian_process;

@@ -19,6 +19,9 @@
 //!
 //! Leading dimensions broadcast: one matrix takes all points, or each its own. f32 and f64 (bf16 and f16 count as f32).
 //!
+//! What makes matrices and rotations looks for numbers that have no result, such as a scale of 0, and so reads values back to the host; what
+//! moves points does not.
+//!
 //! # Reading
 //! First how a vertex reaches its pixel: [`compose`], [`look_at`], [`perspective`], [`transform_points`], [`viewport`], [`project`]. Then rotations:
 //! [`quaternion`], whose [`slerp`](quaternion::slerp) moves between two; [`decompose`] takes a pose apart, and [`dual_quaternion`] averages several. Last
