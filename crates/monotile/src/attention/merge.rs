@@ -105,3 +105,6 @@ pub(crate) fn specs() -> Vec<Spec> {
             ),
     ]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

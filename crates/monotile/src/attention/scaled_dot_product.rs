@@ -254,6 +254,9 @@ pub(crate) fn specs() -> Vec<Spec> {
     ]
 }
 
+#[cfg(test)]
+crate::testing::records!(specs);
+
 /// out and lse from all scores; `bias` is what is added to the score of query i and key j, `None` where it is hidden.
 #[cfg(test)]
 fn plain(x: &[Vec<f64>], shapes: &[Vec<usize>], scale: f64, bias: impl Fn(usize, usize) -> Option<f64>) -> Vec<Vec<f64>> {

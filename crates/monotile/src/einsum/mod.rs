@@ -198,11 +198,19 @@ impl Compiled {
 /// The record of every operation here.
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<crate::testing::Spec> {
+    own().into_iter().chain(pair::specs()).collect()
+}
+
+#[cfg(test)]
+crate::testing::records!(own);
+
+#[cfg(test)]
+fn own() -> Vec<crate::testing::Spec> {
     use crate::testing::{Spec, normal};
     fn of(name: &'static str, equation: &'static str) -> Spec {
         Spec::new(name, move |x| Ok(vec![einsum(equation, &x.iter().collect::<Vec<_>>())?])).orders(2)
     }
-    let here = [
+    vec![
         of("einsum of a chain", "ij,jk,kl->li")
             .sample("matrices", vec![normal(&[2, 3]), normal(&[3, 4]), normal(&[4, 2])])
             .sample("sizes of 1 that repeat", vec![normal(&[2, 1]), normal(&[3, 4]), normal(&[1, 2])])
@@ -216,6 +224,5 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
             .may_hide_nan(),
         of("einsum of diagonals", "ii...,...i->...").sample("ellipses", vec![normal(&[3, 3, 2, 1]), normal(&[4, 3])]),
         of("einsum of one", "iij->j").sample("trace of each", vec![normal(&[3, 3, 2])]),
-    ];
-    here.into_iter().chain(pair::specs()).collect()
+    ]
 }

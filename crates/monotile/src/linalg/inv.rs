@@ -70,3 +70,6 @@ pub(crate) fn specs() -> Vec<Spec> {
             .refuses(vec![Tensor::ones(&[2, 2], crate::DType::F64).unwrap()], "inv: the matrix is singular (its pivot 1 is 0)"),
     ]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

@@ -158,3 +158,6 @@ pub(crate) fn specs() -> Vec<Spec> {
         .tolerance_f32(5e-5),
     ]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

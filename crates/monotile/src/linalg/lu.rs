@@ -205,3 +205,6 @@ pub(crate) fn specs() -> Vec<Spec> {
         ),
     ]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

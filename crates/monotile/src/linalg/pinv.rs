@@ -96,3 +96,6 @@ pub(crate) fn specs() -> Vec<Spec> {
             .refuses(vec![normal(&[2, 2])], "pinv: the cutoff -1 is not a number from 0 up"),
     ]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

@@ -125,3 +125,6 @@ pub(crate) fn specs() -> Vec<Spec> {
         samples(true, true),
     ]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

@@ -60,3 +60,6 @@ pub(crate) fn specs() -> Vec<Spec> {
             .refuses(vec![normal(&[2])], "dropout: the probability must be at least 0 and below 1, got 1"),
     ]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

@@ -65,3 +65,6 @@ pub(crate) fn specs() -> Vec<Spec> {
             .refuses(vec![normal(&[2, 3]), normal(&[3])], "swiglu: a gate of shape [2, 3] for shape [3]; they must be equal"),
     ]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

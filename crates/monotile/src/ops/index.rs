@@ -253,3 +253,6 @@ pub(crate) fn specs() -> Vec<Spec> {
             ),
     ]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

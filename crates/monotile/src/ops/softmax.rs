@@ -112,3 +112,6 @@ pub(crate) fn specs() -> Vec<Spec> {
             .orders(2),
     ]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

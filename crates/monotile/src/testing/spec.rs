@@ -40,9 +40,17 @@ impl Spec {
     }
 
     /// Inputs to try: f64 where the operation computes, i64 or bool where it takes such. They should lie away from kinks,
-    /// with a word that says why they do.
+    /// with a word that says why they do. Inputs that are equal are made different, by exchanging their elements: a − a and a / a would
+    /// hide which is which.
     #[must_use]
     pub fn sample(mut self, name: &'static str, inputs: Vec<Tensor>) -> Self {
+        self.samples.push((name, distinct(inputs).expect("a sample's inputs are small")));
+        self
+    }
+
+    /// A [`sample`](Spec::sample) whose inputs are equal on purpose.
+    #[must_use]
+    pub fn sample_of_equals(mut self, name: &'static str, inputs: Vec<Tensor>) -> Self {
         self.samples.push((name, inputs));
         self
     }
@@ -101,6 +109,25 @@ impl Spec {
         self.refusals.push((inputs, words));
         self
     }
+}
+
+/// The same inputs, of which none of floating-point numbers equals one before it, if it has two different elements.
+fn distinct(inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+    let mut all: Vec<Tensor> = Vec::with_capacity(inputs.len());
+    for (i, x) in inputs.into_iter().enumerate() {
+        let same = |y: &Tensor| Ok::<_, crate::Error>(x.shape() == y.shape() && x.to_f64_vec()? == y.to_f64_vec()?);
+        let equal = all.iter().map(same).collect::<Result<Vec<bool>>>()?.contains(&true);
+        all.push(match x.len() {
+            0 => x,
+            n if equal && x.dtype().is_float() => {
+                let flat = x.reshape(&[n])?;
+                let turned = Tensor::cat(&[&flat.slice(0, i % n..)?, &flat.slice(0, ..i % n)?], 0)?.flip(0)?;
+                (if n == 1 { turned.mul_scalar(0.75)? } else { turned }).reshape(x.shape())?
+            }
+            _ => x,
+        });
+    }
+    Ok(all)
 }
 
 /// Seeded standard normal numbers in f64, a sample's usual input; every shape gets its own numbers.

@@ -109,3 +109,6 @@ pub(crate) fn specs() -> Vec<Spec> {
             .refuses(vec![normal(&[3])], "rotation: q must be rows of 4 numbers, got shape [3]"),
     ]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

@@ -181,6 +181,9 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
+crate::testing::records!(specs);
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

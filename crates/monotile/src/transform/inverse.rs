@@ -130,3 +130,6 @@ pub(crate) fn specs() -> Vec<Spec> {
             .refuses(vec![flat], "normal_matrix: the matrix is singular (its pivot 1 is 0)"),
     ]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

@@ -92,3 +92,6 @@ pub(crate) fn specs() -> Vec<Spec> {
             .refuses(vec![one(1.0), one(2.0), one(0.0)], "look_at: up is [0, 0, 0], parallel to the direction of view, [1, 1, 1]"),
     ]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

@@ -165,3 +165,6 @@ pub(crate) fn specs() -> Vec<Spec> {
         ),
     ]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

@@ -221,3 +221,6 @@ pub(crate) fn specs() -> Vec<Spec> {
     ]);
     specs
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

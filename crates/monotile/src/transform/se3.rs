@@ -74,6 +74,9 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
+crate::testing::records!(specs);
+
+#[cfg(test)]
 fn numbers_of(xi: &Tensor) -> Result<[Tensor; 6]> {
     numbers(xi)
 }

@@ -282,6 +282,9 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
+crate::testing::records!(specs);
+
+#[cfg(test)]
 fn largest(x: &Tensor) -> Result<f64> {
     Ok(x.to_f64_vec().unwrap().iter().fold(0.0, |m: f64, v| m.max(v.abs())))
 }

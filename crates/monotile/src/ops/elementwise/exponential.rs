@@ -80,3 +80,6 @@ pub(crate) fn specs() -> Vec<Spec> {
         unary(Spec::new("ln", |x| Ok(vec![x[0].ln()?]))).reference(|x| vec![x[0].iter().map(|v| v.ln()).collect()]),
     ]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

@@ -297,6 +297,9 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
+crate::testing::records!(specs);
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::tape::grad;

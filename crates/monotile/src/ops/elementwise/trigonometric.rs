@@ -81,3 +81,6 @@ pub(crate) fn specs() -> Vec<Spec> {
     };
     vec![unary("sin", Tensor::sin, f64::sin), unary("cos", Tensor::cos, f64::cos)]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

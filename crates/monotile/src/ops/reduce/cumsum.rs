@@ -64,3 +64,6 @@ pub(crate) fn specs() -> Vec<Spec> {
     };
     vec![record(0), record(1).refuses(vec![normal(&[3])], "cumsum: axis 1 is not an axis of a tensor of rank 1")]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

@@ -132,6 +132,9 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
+crate::testing::records!(specs);
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -117,3 +117,6 @@ pub(crate) fn specs() -> Vec<Spec> {
     );
     specs
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

@@ -120,3 +120,6 @@ pub(crate) fn specs() -> Vec<Spec> {
             .refuses(vec![normal(&[3])], "quaternion::to_matrix: q must be rows of 4 numbers, got shape [3]"),
     ]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);

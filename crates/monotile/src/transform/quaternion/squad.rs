@@ -99,7 +99,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("quaternion::squad", |x| Ok(vec![squad(&x[0], &x[1], &x[2], &x[3], &x[4])?]))
             .sample("general", vec![key(1), key(2), key(3), key(4), t()])
             .sample("negated keys", vec![key(1), -key(2), key(3), -key(4), t()])
-            .sample("equal", vec![same.clone(), same.clone(), same.clone(), same.clone(), t()])
+            .sample_of_equals("equal", vec![same.clone(), same.clone(), same.clone(), same.clone(), t()])
             .holds("three slerps", |x, y| {
                 let t = &x[4];
                 let (along, beside) = (slerp(&x[0], &x[1], t)?, slerp(&x[2], &x[3], t)?);
@@ -114,7 +114,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("quaternion::squad_control", |x| Ok(vec![squad_control(&x[0], &x[1], &x[2])?]))
             .sample("general", vec![key(1), key(2), key(3)])
             .sample("negated", vec![-key(1), key(2), -key(3)])
-            .sample("equal", vec![same.clone(), same.clone(), same])
+            .sample_of_equals("equal", vec![same.clone(), same.clone(), same])
             .holds("the length is 1", |_, y| {
                 let squares = y[0].square()?.sum(&[-1])?;
                 distance(&squares, &squares.ones_like())
@@ -126,6 +126,9 @@ pub(crate) fn specs() -> Vec<Spec> {
             ),
     ]
 }
+
+#[cfg(test)]
+crate::testing::records!(specs);
 
 #[cfg(test)]
 mod tests {
