@@ -43,7 +43,7 @@ impl Dense {
 pub(crate) struct Pass {
     pub config: Arc<Config>,
     /// cos and sin of every position's angles, `(tokens, head_dim / 2)`.
-    pub turns: (Tensor, Tensor),
+    pub turns: [Tensor; 2],
     /// The block's number, which decides whether its queries see all tokens before them.
     pub block: usize,
     /// How many tokens each text has where several lie one after another in a row, as [`Batch`](crate::data::Batch) says.
@@ -128,7 +128,7 @@ impl Block {
         let q = heads(Linear::Q, num_attention_heads)?;
         let k = heads(Linear::K, num_key_value_heads)?;
         let v = heads(Linear::V, num_key_value_heads)?;
-        let (cos, sin) = &pass.turns;
+        let [cos, sin] = &pass.turns;
         let (q, k) = (rotary(&q, cos, sin)?, rotary(&k, cos, sin)?);
         let window = pass.config.window(pass.block);
         let o = match cache {

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::data::Batch;
 use crate::linear::{Layer, Linear};
 use crate::lora::{Adapter, Pair};
+use crate::rotary::Turns;
 use crate::weights::{EMBEDDING, HEAD, WEIGHTS, Weights};
 
 /// The standard deviation that weights start from.
@@ -32,7 +33,9 @@ const START_DEVIATION: f64 = 0.02;
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub struct Model {
-    config: Config,
+    /// Shared with every pass through the blocks.
+    config: Arc<Config>,
+    turns: Turns,
     embedding: Tensor,
     blocks: Vec<Block>,
     norm: Tensor,
@@ -91,7 +94,8 @@ impl Model {
             false => get(HEAD, &config.shape(Linear::Head))?,
         };
         let head = Dense { weight: head, bias: None, lora: None, start: None };
-        Ok(Self { config, embedding, blocks, norm, head, compute: DType::F32, checkpointing: false })
+        let turns = Turns::new(&config);
+        Ok(Self { config: Arc::new(config), turns, embedding, blocks, norm, head, compute: DType::F32, checkpointing: false })
     }
 
     /// The same model computing in this dtype, f32 (as it does unless told) or f64, whatever its weights are stored in.
@@ -199,12 +203,9 @@ impl Model {
         if let Some(text) = texts.iter().find(|&&text| text == 0 || start + text > context) {
             return Err(Error::value(format!("model: {} tokens do not fit the context; 1 to {context} do", start + text)));
         }
-        let tables = texts.iter().map(|&text| self.config.rotary.table(self.config.head_dim, start, text));
-        let (cos, sin): (Vec<_>, Vec<_>) = tables.unzip();
-        let table = |values: Vec<Vec<f32>>| Tensor::from_vec::<f32>(values.concat(), &[count, self.config.head_dim / 2]);
         let mut pass = Pass {
-            config: Arc::new(self.config.clone()),
-            turns: (table(cos)?, table(sin)?),
+            config: Arc::clone(&self.config),
+            turns: self.turns.of(start, texts)?,
             block: 0,
             lengths: lengths.into(),
             dropout: None,
@@ -272,7 +273,9 @@ impl Model {
                     dense.weight = Pair { scaling: -start.scaling, ..start }.merged(&dense.weight)?;
                 }
                 // An output layer that differs from the embedding is no longer tied to it.
-                self.config.tie_word_embeddings &= layer != Layer::HEAD;
+                if layer == Layer::HEAD {
+                    Arc::make_mut(&mut self.config).tie_word_embeddings = false;
+                }
             }
         }
         Ok(())

@@ -1,10 +1,12 @@
 //! The frequencies of rotary position embeddings and their scalings for longer contexts.
 
 use std::f32::consts::TAU;
+use std::sync::{Mutex, PoisonError};
 
-use monotile::{Error, ErrorKind, Result};
+use monotile::{Error, ErrorKind, Result, Tensor};
 use serde_json::{Value, json};
 
+use crate::config::Config;
 use crate::json::Fields;
 
 /// What rotary embeddings use where a configuration gives no base (Su et al. 2021).
@@ -143,6 +145,60 @@ impl Rotary {
     }
 }
 
+/// A model's cosines and sines: those of its first positions, computed once, and more where positions outgrow them.
+pub(crate) struct Turns {
+    rotary: Rotary,
+    head_dim: usize,
+    context: usize,
+    /// Both `(positions, head_dim / 2)`; `None` before the first pass.
+    made: Mutex<Option<[Tensor; 2]>>,
+}
+
+impl Turns {
+    pub fn new(config: &Config) -> Self {
+        Self { rotary: config.rotary, head_dim: config.head_dim, context: config.context(), made: Mutex::new(None) }
+    }
+
+    /// Cosines and sines of texts that lie one after another, each at its positions from `start`, both `(tokens, head_dim / 2)`.
+    ///
+    /// # Errors
+    /// `Value`, if a text reaches beyond the context.
+    pub fn of(&self, start: usize, texts: &[usize]) -> Result<[Tensor; 2]> {
+        let [cos, sin] = self.first(start + texts.iter().max().copied().unwrap_or(0))?;
+        let part = |table: &Tensor| match texts {
+            &[text] => table.slice(0, start..start + text),
+            _ => {
+                let parts = texts.iter().map(|&text| table.slice(0, start..start + text));
+                let parts: Vec<Tensor> = parts.collect::<Result<_>>()?;
+                Tensor::cat(&parts.iter().collect::<Vec<_>>(), 0)
+            }
+        };
+        Ok([part(&cos)?, part(&sin)?])
+    }
+
+    /// The tables of this many positions or more. They grow to powers of two, so that a position is copied once on the average.
+    fn first(&self, count: usize) -> Result<[Tensor; 2]> {
+        if count > self.context {
+            return Err(Error::value(format!("rotary: {count} positions are more than the context of {}", self.context)));
+        }
+        // What a thread that panicked left is whole: tables are put there when they are made.
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = made.as_ref().map_or(0, |[cos, _]| cos.dim(0));
+        if let Some(tables) = made.as_ref().filter(|_| count <= there) {
+            return Ok(tables.clone());
+        }
+        let more = count.next_power_of_two().min(self.context) - there;
+        let (cos, sin) = self.rotary.table(self.head_dim, there, more);
+        let mut tables = [cos, sin].map(|values| Tensor::from_vec::<f32>(values, &[more, self.head_dim / 2]));
+        if let Some([cos, sin]) = made.as_ref() {
+            let [more_cos, more_sin] = tables;
+            tables = [Tensor::cat(&[cos, &more_cos?], 0), Tensor::cat(&[sin, &more_sin?], 0)];
+        }
+        let [cos, sin] = tables;
+        Ok(made.insert([cos?, sin?]).clone())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,5 +234,23 @@ mod tests {
         let (cos, sin) = Rotary { theta: 1e4, scaling: RotaryScaling::Linear { factor: 4.0 } }.table(8, 4, 1);
         let (cos_plain, sin_plain) = Rotary::default().table(8, 1, 1);
         assert_eq!((cos, sin), (cos_plain, sin_plain));
+    }
+
+    #[test]
+    fn tables_that_grow_are_those_made_at_once() {
+        let config = Config { max_position_embeddings: 100, ..Config::default() };
+        let turns = Turns::new(&config);
+        let plain = |start: usize, count: usize| {
+            let (cos, sin) = config.rotary.table(config.head_dim, start, count);
+            [cos, sin]
+        };
+        let found = |start: usize, texts: &[usize]| turns.of(start, texts).unwrap().map(|t| t.to_vec::<f32>().unwrap());
+        for (start, count) in [(0, 3), (3, 1), (4, 1), (5, 60), (65, 35), (0, 100), (7, 2)] {
+            assert_eq!(found(start, &[count]), plain(start, count), "{count} positions from {start}");
+        }
+        let [one, other] = [plain(0, 5), plain(0, 2)];
+        assert_eq!(found(0, &[5, 2]), [0, 1].map(|i| [&one[i][..], &other[i]].concat()));
+        let refused = turns.of(99, &[2]).unwrap_err().to_string();
+        assert_eq!(refused, "rotary: 101 positions are more than the context of 100");
     }
 }

@@ -140,6 +140,11 @@ impl Weights {
         self.file(name)?.dtype(name)
     }
 
+    /// The folder that was opened.
+    pub fn folder(&self) -> &Path {
+        self.source.parent().unwrap_or(&self.source)
+    }
+
     /// The files.
     pub fn files(&self) -> &[SafeTensors] {
         &self.files

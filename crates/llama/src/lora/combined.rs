@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use monotile::{DType, Error, ErrorKind, Result, Tensor};
 
@@ -33,6 +34,8 @@ const BLOCK: usize = 1 << 21;
 /// that comes out has an output layer of its own. (PEFT's own merge of factors changes both, so that its live adapter and its merged
 /// model differ; the live one is what was trained.) A whole tensor that PEFT loads in place, not through `modules_to_save`, changes both.
 pub struct Combined {
+    /// Where each adapter was read from, and its weight.
+    terms: Vec<(PathBuf, f64)>,
     changes: BTreeMap<String, Change>,
     whole: BTreeMap<String, Tensor>,
     /// The embedding and the output layer that it is tied to in the model, and no longer afterwards.
@@ -51,6 +54,8 @@ struct Parted {
 struct Change {
     pair: Pair,
     embedding: bool,
+    /// ‖ΔW‖, once it was asked for.
+    norm: OnceLock<f64>,
 }
 
 /// Some rows of a tensor.
@@ -101,9 +106,11 @@ impl Combined {
         let sum = |(name, terms): (String, Vec<(Pair, f64, bool)>)| {
             let embedding = terms.iter().any(|(_, _, embedding)| *embedding);
             let pair = if one { terms[0].0.clone() } else { concatenated(&terms).map_err(|e| e.within(&name))? };
-            Ok((name, Change { pair, embedding }))
+            Ok((name, Change { pair, embedding, norm: OnceLock::new() }))
         };
-        let mut this = Self { changes: terms.into_iter().map(sum).collect::<Result<_>>()?, whole, parted: None };
+        let changes = terms.into_iter().map(sum).collect::<Result<_>>()?;
+        let terms = adapters.iter().map(|(deltas, weight)| (deltas.source().to_path_buf(), *weight)).collect();
+        let mut this = Self { terms, changes, whole, parted: None };
         this.part(weights, &in_place);
         this.check(weights)?;
         Ok(this)
@@ -196,12 +203,16 @@ impl Combined {
         self.changes.get(name).map(|change| change.pair.rank())
     }
 
-    /// ‖ΔW‖ of a tensor's change; `None` where it is replaced, or not touched.
+    /// ‖ΔW‖ of a tensor's change, which is computed once; `None` where it is replaced, or not touched.
     ///
     /// # Errors
     /// As [`Pair::svd`].
     pub fn norm(&self, name: &str) -> Result<Option<f64>> {
-        self.changes.get(name).map(|change| change.pair.norm()).transpose()
+        let Some(Change { pair, norm, .. }) = self.changes.get(name) else { return Ok(None) };
+        if norm.get().is_none() {
+            let _ = norm.set(pair.norm()?);
+        }
+        Ok(norm.get().copied())
     }
 
     /// Whether it changes nothing: no tensor is replaced, and every B, or every A, is 0.
@@ -209,6 +220,11 @@ impl Combined {
         // What no memory holds a copy of is not nothing.
         let zero = |t: &Tensor| t.to_f64_vec().is_ok_and(|t| t.iter().all(|&x| x == 0.0));
         self.whole.is_empty() && self.changes.values().all(|Change { pair, .. }| zero(&pair.b) || zero(&pair.a))
+    }
+
+    /// Where each adapter was read from, and its weight.
+    pub(super) fn terms(&self) -> impl Iterator<Item = (&Path, f64)> {
+        self.terms.iter().map(|(source, weight)| (source.as_path(), *weight))
     }
 
     /// The factors of a tensor's change.
@@ -230,7 +246,7 @@ impl Combined {
             Some(whole) => whole.slice(0, rows.clone())?,
             None => before.clone(),
         };
-        let Some(Change { pair, embedding }) = self.changes.get(name) else {
+        let Some(Change { pair, embedding, .. }) = self.changes.get(name) else {
             return Ok(Rows { before, change: None, after: from.to_dtype(dtype)? });
         };
         let mut change = pair.b.slice(0, rows)?.matmul(&pair.a)?.mul_scalar(pair.scaling)?;

@@ -8,7 +8,6 @@ use monotile::{DType, Error, Result, Tensor};
 use serde_json::{Value, json};
 
 use super::combined::{Combined, blocks, with_rows};
-use super::deltas::Deltas;
 use crate::json::{read_json, write_json};
 use crate::staged::{Found, Staged, copy_others, fingerprint};
 use crate::weights::{INDEX, Weights};
@@ -26,34 +25,33 @@ pub struct Merged {
     pub elements: u64,
 }
 
-/// Merges adapters into a checkpoint: W' = W + Σ wᵢ ΔWᵢ, rounded as [`Combined`] states. The folder `out` gets the same shards, with
+/// Merges adapters into the checkpoint that they were combined for: W' = W + Σ wᵢ ΔWᵢ, rounded as [`Combined`] states. The folder `out` gets the same shards, with
 /// the same names, and what the model's folder holds beside its weights; floating-point tensors become `dtype`, or keep their own.
 ///
 /// It is filled beside its place and appears whole. A run that was killed is gone on with by the same call, at the first tensor that was
 /// not yet on the disk, and gives the same bytes; whether there was one is what `found` is told.
 ///
 /// # Errors
-/// As [`Combined::new`] and [`Weights::open`]; `Value`, if the folder holds something, or another run is writing it; `Unsupported` for a
-/// touched tensor of an element type that is not read; `Io`, a full disk for example, naming the folder.
+/// `Value`, if the folder holds something, or another run is writing it; `Format`, if a file changed while it was read; `Unsupported` for
+/// a touched tensor of an element type that is not read; `Io`, a full disk for example, naming the folder.
 ///
 /// # Cost
 /// Every byte is read and written once; 2 m n r operations a changed matrix. Memory: blocks of 2 Mi elements, and the adapters.
-pub fn merge(model: &Path, adapters: &[(Deltas, f64)], dtype: Option<DType>, out: &Path, seen: &mut Seen<'_>) -> Result<()> {
-    let weights = Weights::open(model)?;
-    let combined = Combined::new(adapters, &weights)?;
-    let terms = adapters.iter().map(|(deltas, weight)| Ok(json!([fingerprint(deltas.source())?, weight.to_string()])));
+pub fn merge(base: &Weights, combined: &Combined, dtype: Option<DType>, out: &Path, seen: &mut Seen<'_>) -> Result<()> {
+    let model = base.folder();
+    let terms = combined.terms().map(|(source, weight)| Ok(json!([fingerprint(source)?, weight.to_string()])));
     let terms: Vec<Value> = terms.collect::<Result<_>>()?;
     let plan = json!({"merge": fingerprint(model)?, "adapters": terms, "dtype": dtype.map(DType::name)});
     let staged = Staged::open(out, &plan)?;
     (seen.found)(staged.found());
     let mut filled = || {
         let mut bytes = 0;
-        for file in weights.files() {
-            bytes += shard(file, &combined, dtype, staged.folder(), &mut *seen.tensor)?;
+        for file in base.files() {
+            bytes += shard(file, combined, dtype, staged.folder(), &mut *seen.tensor)?;
         }
-        weights.files().iter().try_for_each(SafeTensors::check_unchanged)?;
+        base.files().iter().try_for_each(SafeTensors::check_unchanged)?;
         copy_others(model, staged.folder())?;
-        describe(model, staged.folder(), dtype, &combined, bytes)
+        describe(model, staged.folder(), dtype, combined, bytes)
     };
     match filled() {
         Ok(()) => staged.finish(),

@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-use monotile::Result;
+use monotile::{Error, ErrorKind, Result};
 use regex_automata::meta;
 use serde::Deserialize;
 
 use super::normalize::Normalizer;
+use super::part::malformed;
 
 /// One of `added_tokens`.
 #[derive(Debug, Clone, Deserialize)]
@@ -63,9 +64,9 @@ pub(super) enum Found {
 
 impl Added {
     /// Numbers the tokens: those of the vocabulary as it does, others after it, in their order.
-    pub fn new(list: Vec<AddedToken>, vocabulary: &HashMap<Box<str>, u32>, normalizer: &Normalizer) -> Result<Self, String> {
+    pub fn new(list: Vec<AddedToken>, vocabulary: &HashMap<Box<str>, u32>, normalizer: &Normalizer) -> Result<Self> {
         let mut this = Self::default();
-        let mut next = u32::try_from(vocabulary.len()).map_err(|_| "the vocabulary has too many tokens".to_string())?;
+        let mut next = u32::try_from(vocabulary.len()).map_err(|_| malformed("the vocabulary has too many tokens"))?;
         for token in list.into_iter().filter(|token| !token.content.is_empty()) {
             let known = this.ids.get(&token.content).or_else(|| vocabulary.get(token.content.as_str()));
             let id = known.copied().unwrap_or(next);
@@ -79,7 +80,8 @@ impl Added {
         for id in ids {
             let Some(token) = this.tokens.get_mut(&id) else { continue };
             let content = if token.normalized { normalizer.apply(&token.content) } else { Ok(token.content.as_str().into()) };
-            let spelled = content.map_err(|e| e.to_string())?.into_owned();
+            let refused = |e: Error| if e.kind() == ErrorKind::Limit { e } else { malformed(e.to_string()) };
+            let spelled = content.map_err(refused)?.into_owned();
             let list = if token.normalized { &mut normalized } else { &mut given };
             list.push((spelled.clone(), id));
             token.spelled = spelled;
@@ -138,7 +140,7 @@ impl Added {
 }
 
 impl Finder {
-    fn new(tokens: Vec<(String, u32)>) -> Result<Option<Self>, String> {
+    fn new(tokens: Vec<(String, u32)>) -> Result<Option<Self>> {
         let tokens: Vec<(String, u32)> = tokens.into_iter().filter(|(content, _)| !content.is_empty()).collect();
         if tokens.is_empty() {
             return Ok(None);
@@ -150,7 +152,7 @@ impl Finder {
             builder.kind(Some(AhoCorasickKind::ContiguousNFA));
         }
         let searcher = builder.build(tokens.iter().map(|(content, _)| content));
-        let searcher = searcher.map_err(|e| format!("added_tokens: {e}"))?;
+        let searcher = searcher.map_err(|e| malformed(format!("added_tokens: {e}")))?;
         Ok(Some(Self { searcher, ids: tokens.into_iter().map(|(_, id)| id).collect() }))
     }
 }

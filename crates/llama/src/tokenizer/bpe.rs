@@ -9,6 +9,7 @@ use monotile::{Error, Result, limits};
 use super::decode::byte;
 use super::file::Model;
 use super::letters;
+use super::part::malformed;
 
 /// Words of at most this many bytes are remembered.
 const SHORT: usize = 64;
@@ -64,14 +65,15 @@ const NONE: u32 = u32::MAX;
 
 impl Bpe {
     /// Takes the model of a file; `byte_level`, whether bytes of words stand for letters.
-    pub fn new(model: Model, byte_level: bool) -> Result<Self, String> {
-        let ids: HashMap<Box<str>, u32> = model.vocab.into_iter().collect();
+    pub fn new(model: Model, byte_level: bool) -> Result<Self> {
+        let ids: HashMap<Box<str>, u32> = model.vocab.tokens.into_iter().collect();
         let mut merges = HashMap::with_capacity(model.merges.len());
         let mut joined = String::new();
         for ((left, right), rank) in model.merges.iter().zip(0..) {
             joined.clear();
             joined.extend([&**left, &**right]);
-            let find = |token: &str| ids.get(token).copied().ok_or_else(|| format!("merge {rank}: {token:?} is no token"));
+            let find =
+                |token: &str| ids.get(token).copied().ok_or_else(|| malformed(format!("merge {rank}: {token:?} is no token")));
             merges.insert((find(left)?, find(right)?), (rank, find(&joined)?));
         }
         let table = |name: &dyn Fn(u8) -> String| {
@@ -80,7 +82,7 @@ impl Bpe {
             table
         };
         let unknown = match &model.unk_token {
-            Some(name) => Some(*ids.get(name.as_str()).ok_or_else(|| format!("unk_token {name:?} is no token"))?),
+            Some(name) => Some(*ids.get(name.as_str()).ok_or_else(|| malformed(format!("unk_token {name:?} is no token")))?),
             None => None,
         };
         let letters = byte_level.then(|| table(&|byte| letters::letter(byte).to_string()));

@@ -4,7 +4,7 @@ use monotile::{Result, limits};
 use serde_json::Value;
 
 use super::letters;
-use super::part::{Part, count, flag, kind, text};
+use super::part::{Part, count, flag, malformed, text};
 use super::pattern::Pattern;
 
 /// The steps from spellings to a text.
@@ -42,12 +42,10 @@ enum Step {
 
 impl Decoder {
     /// Reads a `decoder`.
-    pub fn read(value: &Value) -> Result<Self, String> {
+    pub fn read(value: &Value) -> Result<Self> {
         let mut steps = Vec::new();
-        Part::new("decoder", "decoders").each(value, &mut |part| {
-            steps.push(read(part)?);
-            Ok(())
-        })?;
+        Part::new("decoder", "decoders", KINDS)
+            .each(value, &mut |kind, part| Ok(read(kind, part)?.map(|step| steps.push(step)).is_some()))?;
         Ok(Self { steps, between: if value.is_null() { " " } else { "" } })
     }
 
@@ -163,15 +161,18 @@ pub(super) fn byte(spelling: &str) -> Option<u8> {
     u8::from_str_radix(digits, 16).ok()
 }
 
-/// Reads one decoder.
-fn read(value: &Value) -> Result<Step, String> {
+/// What [`read`] knows.
+const KINDS: &str = "ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, BPEDecoder";
+
+/// Reads one decoder; `None` for a kind that is not known.
+fn read(kind: &str, value: &Value) -> Result<Option<Step>> {
     let character = |name: &str| {
         let found = text(value, name)?;
         let mut chars = found.chars();
         let one = chars.next().filter(|_| chars.next().is_none());
-        one.ok_or_else(|| format!("field \"{name}\" must hold one character, got {found:?}"))
+        one.ok_or_else(|| malformed(format!("field \"{name}\" must hold one character, got {found:?}")))
     };
-    Ok(match kind(value)? {
+    Ok(Some(match kind {
         "ByteLevel" => Step::Letters,
         "ByteFallback" => Step::Bytes,
         "Fuse" => Step::Fuse,
@@ -182,11 +183,6 @@ fn read(value: &Value) -> Result<Step, String> {
             Step::Metaspace { replacement: character("replacement")?, prepended: !never }
         }
         "BPEDecoder" => Step::Suffix(text(value, "suffix")?.to_string()),
-        other => {
-            return Err(format!(
-                "decoder {other:?} is not supported; ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, BPEDecoder and \
-                 Sequence are"
-            ));
-        }
-    })
+        _ => return Ok(None),
+    }))
 }

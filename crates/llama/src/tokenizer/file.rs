@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use monotile::limits;
+use monotile::{Error, Result, limits};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::added::AddedToken;
+use super::part::{malformed, unsupported};
 
 /// A whole file.
 #[derive(Deserialize)]
@@ -31,7 +32,7 @@ pub(super) struct Model {
     #[serde(rename = "type")]
     kind: Option<String>,
     #[serde(default, deserialize_with = "vocabulary")]
-    pub vocab: Vec<(Box<str>, u32)>,
+    pub vocab: Vocabulary,
     #[serde(default, deserialize_with = "merges")]
     pub merges: Vec<(Box<str>, Box<str>)>,
     pub unk_token: Option<String>,
@@ -48,28 +49,40 @@ pub(super) struct Model {
     max_input_chars_per_word: Option<IgnoredAny>,
 }
 
+/// The field `model.vocab`.
+#[derive(Default)]
+pub(super) struct Vocabulary {
+    pub tokens: Vec<(Box<str>, u32)>,
+    /// Why the rest was not taken.
+    refused: Option<Error>,
+}
+
 impl Model {
     /// Refuses, by its name, what encodes otherwise.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<()> {
+        if let Some(refused) = &self.vocab.refused {
+            return Err(refused.clone().within("no tokenizer"));
+        }
         let kind = match &self.kind {
             Some(kind) => kind.as_str(),
             None if self.max_input_chars_per_word.is_some() => "WordPiece",
             None => "BPE",
         };
         if kind != "BPE" {
-            return Err(format!("model {kind:?} is not supported; byte-pair encoding (\"BPE\") is"));
+            return Err(unsupported(format!("model {kind:?} is not supported; byte-pair encoding (\"BPE\") is")));
         }
-        if self.vocab.is_empty() {
-            return Err("field \"model.vocab\" is missing or holds no tokens".into());
+        if self.vocab.tokens.is_empty() {
+            return Err(malformed("field \"model.vocab\" is missing or holds no tokens"));
         }
         if let Some(dropout) = self.dropout.filter(|&dropout| dropout != 0.0) {
-            return Err(format!("dropout {dropout} makes the tokens of a text random, which is not supported; null is"));
+            let what = format!("dropout {dropout} makes the tokens of a text random, which is not supported; null is");
+            return Err(unsupported(what));
         }
         let affixes =
             [("continuing_subword_prefix", &self.continuing_subword_prefix), ("end_of_word_suffix", &self.end_of_word_suffix)];
         for (name, affix) in affixes {
             if let Some(affix) = affix.as_ref().filter(|affix| !affix.is_empty()) {
-                return Err(format!("{name} {affix:?} is not supported; null is"));
+                return Err(unsupported(format!("{name} {affix:?} is not supported; null is")));
             }
         }
         Ok(())
@@ -81,31 +94,35 @@ fn or_false<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
 }
 
 /// An object of numbers; what models of other kinds have in its place is left for [`Model::check`] to refuse.
-fn vocabulary<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(Box<str>, u32)>, D::Error> {
+fn vocabulary<'de, D: Deserializer<'de>>(from: D) -> Result<Vocabulary, D::Error> {
     struct Tokens;
     impl<'de> Visitor<'de> for Tokens {
-        type Value = Vec<(Box<str>, u32)>;
+        type Value = Vocabulary;
 
         fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
             f.write_str("an object of tokens and their numbers")
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut tokens = Vec::new();
+            let mut all = Vocabulary::default();
             while let Some(token) = map.next_entry()? {
-                tokens.push(token);
-                limits::VOCABULARY.admit("model.vocab", tokens.len() as u64).map_err(A::Error::custom)?;
+                all.tokens.push(token);
+                all.refused = limits::VOCABULARY.admit("model.vocab", all.tokens.len() as u64).err();
+                if all.refused.is_some() {
+                    while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                    break;
+                }
             }
-            Ok(tokens)
+            Ok(all)
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
             while list.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(Vec::new())
+            Ok(Vocabulary::default())
         }
 
         fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(Vec::new())
+            Ok(Vocabulary::default())
         }
     }
     from.deserialize_any(Tokens)

@@ -29,6 +29,7 @@ use bpe::Bpe;
 use decode::Decoder;
 use file::File;
 use normalize::Normalizer;
+use part::malformed;
 use split::{Piece, Splitter};
 
 pub(crate) use spans::Spans;
@@ -140,20 +141,16 @@ impl Tokenizer {
     }
 
     fn parse(json: String, source: String) -> Result<Self> {
-        let error = |kind, what: String| Error::new(kind, format!("{source}: {what}"));
-        let refuse = |what: String| {
-            let kind = if what.contains(" is not supported") { ErrorKind::Unsupported } else { ErrorKind::Format };
-            error(if what.contains("the limit \"") { ErrorKind::Limit } else { kind }, what)
-        };
-        let mut file: File = serde_json::from_str(&json).map_err(|e| refuse(format!("no tokenizer: {e}")))?;
-        let Some(model) = file.model.take() else { return Err(refuse("field \"model\" is missing".into())) };
+        let refuse = |error: Error| error.within(&source);
+        let mut file: File = serde_json::from_str(&json).map_err(|e| refuse(malformed(format!("no tokenizer: {e}"))))?;
+        let Some(model) = file.model.take() else { return Err(refuse(malformed("field \"model\" is missing"))) };
         model.check().map_err(refuse)?;
         // Memory is taken up to the highest number; every token takes more than a byte of the file, so numbers beyond its size are lies.
-        if let Some((token, id)) = model.vocab.iter().find(|(_, id)| *id as usize >= json.len()) {
-            return Err(refuse(format!("token {token:?} has number {id} in a file of {} bytes", json.len())));
+        if let Some((token, id)) = model.vocab.tokens.iter().find(|(_, id)| *id as usize >= json.len()) {
+            return Err(refuse(malformed(format!("token {token:?} has number {id} in a file of {} bytes", json.len()))));
         }
-        let highest = model.vocab.iter().map(|(_, id)| u64::from(*id) + 1).max().unwrap_or(0);
-        let count = (model.vocab.len() + file.added_tokens.len()) as u64;
+        let highest = model.vocab.tokens.iter().map(|(_, id)| u64::from(*id) + 1).max().unwrap_or(0);
+        let count = (model.vocab.tokens.len() + file.added_tokens.len()) as u64;
         limits::VOCABULARY.admit(&source, highest.max(count))?;
         let normalizer = Normalizer::read(&file.normalizer).map_err(refuse)?;
         let splitter = Splitter::read(&file.pre_tokenizer).map_err(refuse)?;

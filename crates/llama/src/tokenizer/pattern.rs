@@ -8,6 +8,8 @@ use regex_automata::meta;
 use regex_automata::{Input, PatternID};
 use serde_json::Value;
 
+use super::part::malformed;
+
 /// The words of GPT-2, which `ByteLevel` stands for.
 pub(super) const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
@@ -35,16 +37,16 @@ pub(super) enum Pattern {
 
 impl Pattern {
     /// `{"String": …}` or `{"Regex": …}`, as `tokenizer.json` has them.
-    pub fn read(value: &Value) -> Result<Self, String> {
+    pub fn read(value: &Value) -> Result<Self> {
         match (value["String"].as_str(), value["Regex"].as_str()) {
-            (Some(text), None) => AhoCorasick::new([text]).map(Self::Text).map_err(|e| format!("pattern {text:?}: {e}")),
+            (Some(text), None) => AhoCorasick::new([text]).map(Self::Text).map_err(|e| malformed(format!("pattern {text:?}: {e}"))),
             (None, Some(regex)) => Self::regex(regex),
-            _ => Err(r#"a pattern must be {"String": …} or {"Regex": …}"#.to_string()),
+            _ => Err(malformed(r#"a pattern must be {"String": …} or {"Regex": …}"#)),
         }
     }
 
     /// A regular expression.
-    pub fn regex(source: &str) -> Result<Self, String> {
+    pub fn regex(source: &str) -> Result<Self> {
         if let Some(head) = source.strip_suffix(TAIL)
             && let Ok(words) = meta::Regex::new_many(&[head, r"\s+"])
         {
@@ -53,7 +55,8 @@ impl Pattern {
         if let Ok(automaton) = meta::Regex::new(source) {
             return Ok(Self::Automaton(automaton));
         }
-        let refused = |e: fancy_regex::Error| format!("pattern {source:?} is not a regular expression that is read: {e}");
+        let refused =
+            |e: fancy_regex::Error| malformed(format!("pattern {source:?} is not a regular expression that is read: {e}"));
         fancy_regex::Regex::new(source).map(Self::Backtracking).map_err(refused)
     }
 
@@ -160,6 +163,6 @@ mod tests {
             })
             .unwrap();
         assert_eq!(at, [1..1, 4..4]);
-        assert!(Pattern::regex("(").is_err_and(|words| words.contains("not a regular expression")));
+        assert!(Pattern::regex("(").is_err_and(|e| e.to_string().contains("not a regular expression")));
     }
 }

@@ -6,7 +6,7 @@ use monotile::Result;
 use serde_json::Value;
 
 use super::letters;
-use super::part::{Part, flag, kind, text};
+use super::part::{Part, flag, malformed, text, unsupported};
 use super::pattern::{GPT2, Pattern};
 
 /// The steps that split a text into words.
@@ -57,9 +57,9 @@ pub(super) struct Piece<'a> {
 
 impl Splitter {
     /// Reads a `pre_tokenizer`.
-    pub fn read(value: &Value) -> Result<Self, String> {
+    pub fn read(value: &Value) -> Result<Self> {
         let mut steps = Vec::new();
-        Part::new("pre_tokenizer", "pretokenizers").each(value, &mut |part| read(part, &mut steps))?;
+        Part::new("pre_tokenizer", "pretokenizers", KINDS).each(value, &mut |kind, part| read(kind, part, &mut steps))?;
         let byte_level = matches!(steps.last(), Some(Step::Letters));
         if byte_level {
             steps.pop();
@@ -153,10 +153,13 @@ impl Cuts<'_> {
     }
 }
 
-/// Reads one pre-tokenizer.
-fn read(value: &Value, steps: &mut Vec<Step>) -> Result<(), String> {
+/// What [`read`] knows.
+const KINDS: &str = "ByteLevel, Metaspace, Split, Digits, Whitespace, WhitespaceSplit, CharDelimiterSplit, Punctuation";
+
+/// Reads one pre-tokenizer; `false` for a kind that is not known.
+fn read(kind: &str, value: &Value, steps: &mut Vec<Step>) -> Result<bool> {
     let cut = |pattern, behavior| Step::Cut { pattern, behavior, invert: false };
-    match kind(value)? {
+    match kind {
         "ByteLevel" => {
             if flag(value, "add_prefix_space", true)? {
                 steps.push(Step::SpaceBefore);
@@ -177,7 +180,9 @@ fn read(value: &Value, steps: &mut Vec<Step>) -> Result<(), String> {
                 (_, false) | ("never", _) => Prepend::Never,
                 ("always", _) => Prepend::Always,
                 ("first", _) => Prepend::First,
-                (other, _) => return Err(format!("prepend_scheme {other:?} is not supported; always, first and never are")),
+                (other, _) => {
+                    return Err(unsupported(format!("prepend_scheme {other:?} is not supported; always, first and never are")));
+                }
             };
             steps.push(Step::Metaspace { replacement, prepend });
             if flag(value, "split", true)? {
@@ -198,33 +203,28 @@ fn read(value: &Value, steps: &mut Vec<Step>) -> Result<(), String> {
             let apart = behavior(value["behavior"].as_str().unwrap_or("Isolated"))?;
             steps.push(cut(Pattern::regex(r"[!-/:-@\[-`{-~\p{P}]")?, apart));
         }
-        other => {
-            return Err(format!(
-                "pre_tokenizer {other:?} is not supported; ByteLevel, Metaspace, Split, Digits, Whitespace, WhitespaceSplit, \
-                 CharDelimiterSplit, Punctuation and Sequence are"
-            ));
-        }
+        _ => return Ok(false),
     }
-    Ok(())
+    Ok(true)
 }
 
-fn behavior(name: &str) -> Result<Behavior, String> {
+fn behavior(name: &str) -> Result<Behavior> {
     Ok(match name {
         "Removed" => Behavior::Removed,
         "Isolated" => Behavior::Isolated,
         "MergedWithPrevious" => Behavior::MergedWithPrevious,
         "MergedWithNext" => Behavior::MergedWithNext,
         "Contiguous" => Behavior::Contiguous,
-        other => return Err(format!("behavior {other:?} is not one of a split")),
+        other => return Err(malformed(format!("behavior {other:?} is not one of a split"))),
     })
 }
 
 /// A field that holds one character.
-fn character(value: &Value, name: &str) -> Result<char, String> {
+fn character(value: &Value, name: &str) -> Result<char> {
     let found = text(value, name)?;
     let mut chars = found.chars();
     match (chars.next(), chars.next()) {
         (Some(one), None) => Ok(one),
-        _ => Err(format!("field \"{name}\" must hold one character, got {found:?}")),
+        _ => Err(malformed(format!("field \"{name}\" must hold one character, got {found:?}"))),
     }
 }

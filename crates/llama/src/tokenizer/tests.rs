@@ -119,6 +119,34 @@ fn malformed_tokenizers_are_refused() {
     );
 }
 
+/// Texts of the file stand in messages, and decide nothing.
+#[test]
+fn the_kind_of_a_refusal_is_that_of_what_is_refused() {
+    let refused = |model: Value, name: &str, part: Value| {
+        let error = parse(&json!({ "model": model, name: part })).err().unwrap();
+        (error.kind(), error.to_string())
+    };
+    let model = |unknown: Option<&str>| json!({ "type": "BPE", "vocab": { "a": 0 }, "merges": [], "unk_token": unknown });
+    for words in ["a is not supported", "a: the limit \"vocabulary\""] {
+        let (kind, text) = refused(model(Some(words)), "decoder", Value::Null);
+        assert_eq!((kind, text), (ErrorKind::Format, format!("tokenizer.json: unk_token {words:?} is no token")));
+        let split = json!({ "type": "Split", "pattern": { "String": "a" }, "behavior": words });
+        let (kind, text) = refused(model(None), "pre_tokenizer", split);
+        let wanted = format!("tokenizer.json: pre_tokenizer: behavior {words:?} is not one of a split");
+        assert_eq!((kind, text), (ErrorKind::Format, wanted));
+    }
+    let scheme = json!({ "type": "Metaspace", "replacement": "▁", "prepend_scheme": "odd" });
+    let (kind, text) = refused(model(None), "pre_tokenizer", scheme);
+    let wanted = "tokenizer.json: pre_tokenizer: prepend_scheme \"odd\" is not supported; always, first and never are";
+    assert_eq!((kind, text.as_str()), (ErrorKind::Unsupported, wanted));
+    let (kind, text) = refused(model(None), "decoder", json!({ "type": "CTC" }));
+    let wanted = "tokenizer.json: decoder \"CTC\" is not supported; ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, \
+                  BPEDecoder and Sequence are";
+    assert_eq!((kind, text.as_str()), (ErrorKind::Unsupported, wanted));
+    let (kind, text) = refused(model(None), "decoder", json!({ "type": "Strip", "content": " ", "start": -1, "stop": 0 }));
+    assert_eq!((kind, text.as_str()), (ErrorKind::Format, "tokenizer.json: decoder: field \"start\" must be a whole number"));
+}
+
 /// LLaMA 3 and Qwen2 split words by this pattern; without it their tokenizers do not load.
 #[test]
 fn the_splitting_patterns_of_llama_3_and_qwen2_load() {

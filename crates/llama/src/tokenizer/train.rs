@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
-use monotile::{Error, Result};
+use monotile::Result;
 
 use super::letters::letter;
 use super::pattern::{GPT2, Pattern};
@@ -107,7 +107,7 @@ impl Words {
 /// How often each word of a text occurs, in the order of their bytes.
 fn count_words(text: &str) -> Result<Vec<(&str, i64)>> {
     let mut counts: HashMap<&str, i64> = HashMap::new();
-    let words = Pattern::regex(GPT2).map_err(Error::value)?;
+    let words = Pattern::regex(GPT2)?;
     let mut at = 0;
     words.each(text, &mut |word| {
         debug_assert_eq!(word.start, at, "the pattern leaves nothing out");

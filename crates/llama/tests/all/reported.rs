@@ -34,9 +34,9 @@ fn merged(model: &Path, adapter: &Path) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let out = root.path().join("merged");
     let adapters = [(Deltas::read(adapter).unwrap(), 1.0)];
-    merge(model, &adapters, None, &out, &mut Seen { found: &mut |_| {}, tensor: &mut |_| {} }).unwrap();
     let base = Weights::open(model).unwrap();
     let combined = Combined::new(&adapters, &base).unwrap();
+    merge(&base, &combined, None, &out, &mut Seen { found: &mut |_| {}, tensor: &mut |_| {} }).unwrap();
     verify(&base, &combined, &Weights::open(&out).unwrap(), &mut |one| {
         assert!(one.verdict.holds(), "{}: {:?}", one.tensor, one.verdict);
     })

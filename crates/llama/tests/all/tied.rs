@@ -53,9 +53,11 @@ fn adapter(folder: &Path, tensors: &[(&str, &Tensor)], saved: &[&str], targets: 
 fn merged(root: &Path) -> BTreeMap<String, Tensor> {
     let [base, adapter, out] = ["base", "adapter", "merged"].map(|name| root.join(name));
     let adapters = [(Deltas::read(&adapter).unwrap(), 1.0)];
-    merge(&base, &adapters, None, &out, &mut Seen { found: &mut |_| {}, tensor: &mut |_| {} }).unwrap();
-    let (base, out) = (Weights::open(&base).unwrap(), Weights::open(&out).unwrap());
-    verify(&base, &Combined::new(&adapters, &base).unwrap(), &out, &mut |one| assert!(one.verdict.holds(), "{one:?}")).unwrap();
+    let base = Weights::open(&base).unwrap();
+    let combined = Combined::new(&adapters, &base).unwrap();
+    merge(&base, &combined, None, &out, &mut Seen { found: &mut |_| {}, tensor: &mut |_| {} }).unwrap();
+    let out = Weights::open(&out).unwrap();
+    verify(&base, &combined, &out, &mut |one| assert!(one.verdict.holds(), "{one:?}")).unwrap();
     out.names().map(|name| (name.to_string(), out.any(name).unwrap())).collect()
 }
 

@@ -65,7 +65,7 @@ impl Merge {
                 progress.at(told.len() as u64, "");
             },
         };
-        let ended = merge(&self.of.model, &adapters, self.dtype.map(Stored::dtype), &self.out, &mut seen);
+        let ended = merge(&base, &combined, self.dtype.map(Stored::dtype), &self.out, &mut seen);
         progress.finish();
         output::tell(found, &self.out);
         ended.map_err(|e| output::explain(e, &self.out))?;

@@ -77,8 +77,9 @@ fn what_was_merged_comes_out_again() {
         assert!(layer(&ran, name).error < 1e-5, "{}", layer(&ran, name).error);
     }
     assert_eq!(ran.told.values().filter(|t| **t == Extracted::Same).count(), 3);
-    merge(&at("base"), &[(adapter.clone(), 1.0)], None, &at("again"), &mut Seen { found: &mut |_| (), tensor: &mut |_| () })
-        .unwrap();
+    let base = Weights::open(&at("base")).unwrap();
+    let combined = Combined::new(&[(adapter.clone(), 1.0)], &base).unwrap();
+    merge(&base, &combined, None, &at("again"), &mut Seen { found: &mut |_| (), tensor: &mut |_| () }).unwrap();
     let (want, got) = (Weights::open(&at("tuned")).unwrap(), Weights::open(&at("again")).unwrap());
     for name in [Q10, Q2] {
         let off = want.any(name).unwrap().sub(&got.any(name).unwrap()).unwrap().to_f64_vec().unwrap();

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use monotile::io::write_safetensors;
 use monotile::{ErrorKind, Rng};
 
-use super::super::deltas::Delta;
+use super::super::deltas::{Delta, Deltas};
 use super::super::pair::Pair;
 use super::*;
 
@@ -46,7 +46,9 @@ const ALL: &[(&str, usize, usize, bool)] = &[("m.q", 6, 8, false), ("m.k", 5, 8,
 
 fn run(model: &Path, adapters: &[(Deltas, f64)], dtype: Option<DType>, out: &Path) -> Result<Vec<Merged>> {
     let mut told = Vec::new();
-    merge(model, adapters, dtype, out, &mut Seen { found: &mut |_| (), tensor: &mut |one| told.push(one) })?;
+    let base = Weights::open(model)?;
+    let combined = Combined::new(adapters, &base)?;
+    merge(&base, &combined, dtype, out, &mut Seen { found: &mut |_| (), tensor: &mut |one| told.push(one) })?;
     Ok(told)
 }
 
@@ -132,7 +134,9 @@ fn a_run_that_stopped_is_gone_on_with_and_other_inputs_are_not() {
     let again = |weight: f64| {
         let (mut found, mut told) = (None, Vec::new());
         let mut seen = Seen { found: &mut |f| found = Some(f), tensor: &mut |t: Merged| told.push(t) };
-        let ended = merge(&at("model"), &[(one.clone(), weight)], None, &at("out"), &mut seen);
+        let base = Weights::open(&at("model")).unwrap();
+        let combined = Combined::new(&[(one.clone(), weight)], &base).unwrap();
+        let ended = merge(&base, &combined, None, &at("out"), &mut seen);
         (found, told, ended)
     };
     // A folder where a file belongs stops the run when the first shard is there.
