@@ -159,10 +159,12 @@ mod tests {
 
     #[test]
     fn slots_advance_as_one_at_a_time_also_where_sines_are_far() {
-        for n in [0, 1, 63, 64, 65, 100_003] {
+        // An interpreter takes its time.
+        let many = if cfg!(miri) { 503 } else { 100_003 };
+        for n in [0, 1, 63, 64, 65, many] {
             let (mut x, mut v, force) = (numbers(n, 1), numbers(n, 400), numbers(n, 800));
-            if n > 70_000 {
-                (x[3], x[70_000]) = (1e15, f64::NAN);
+            if n == many {
+                (x[3], x[n - 7]) = (1e15, f64::NAN);
             }
             let expected: Vec<[f64; 2]> =
                 (0..n).map(|i| (v[i] * 0.9 + force[i] - x[i].sin(), x[i])).map(|(v, x)| [x + v, v]).collect();

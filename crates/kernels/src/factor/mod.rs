@@ -8,6 +8,7 @@
 //! as large or small as the type has them neither overflow nor vanish on the way, unless a result does.
 
 mod batch;
+mod bidiagonal;
 pub mod cholesky;
 mod columns;
 mod crout;
@@ -20,6 +21,7 @@ mod large;
 pub mod lu;
 mod matrix;
 pub mod qr;
+mod quotients;
 mod substitute;
 pub mod svd;
 mod symmetric;

@@ -7,12 +7,12 @@ use super::eigh::{SMALL, rotate_columns, rotation};
 use super::matrix::{Matrix, Target, multiply};
 use super::qr::{self, Kind};
 use super::{Failure, Fault};
-use super::{lanes, large, tall};
+use super::{bidiagonal, lanes, large, quotients, tall};
 use crate::buffer::{Block, OutOfMemory, list};
 use crate::compiled::compiled;
 use crate::real::Real;
 use crate::shape::count;
-use crate::simd::Lanes;
+use crate::simd::{Lanes, isa};
 use crate::view::View;
 
 /// Far more sweeps than a matrix of that order takes.
@@ -92,15 +92,36 @@ fn one<T: Lanes>(a: Matrix<'_, T>, vectors: Vectors, s: &mut [T], [u, v]: [&mut 
     let (converged, rank) = if n <= SMALL {
         let converged = small(&mut work, m, vectors, s, [&mut *u, v])?;
         (converged, s.iter().take_while(|&&x| x > negligible(s[0])).count())
+    } else if vectors == Vectors::None {
+        (alone(&mut work, [m, n], s)?, n)
     } else {
-        let thin = if vectors == Vectors::None { 0 } else { m * n };
-        (large::svd(&work, [m, n], s, [&mut u[..thin], v])?, n)
+        (large::svd(&work, [m, n], s, [&mut u[..m * n], v])?, n)
     };
     complete(u, m, rank)?;
     if let Some(factor) = scaling {
         scale(s, T::ONE / factor);
     }
     if converged { Ok(()) } else { Err(Fault::Order(n)) }
+}
+
+/// The values alone, by those of a bidiagonal matrix; whether that converged.
+fn alone<T: Lanes>(a: &mut [T], [m, n]: [usize; 2], s: &mut [T]) -> Result<bool, OutOfMemory> {
+    let (mut diagonal, mut beside) = (Block::new(n)?, Block::new(n - 1)?);
+    bidiagonal::reduce(isa(), a, [m, n], &mut diagonal, &mut beside)?;
+    let largest = magnitude(&diagonal).to_f64().max(magnitude(&beside).to_f64());
+    if largest == 0.0 {
+        s.fill(T::ZERO);
+        return Ok(true);
+    }
+    let scaled = |x: &[T]| -> Result<Block<f64>, OutOfMemory> {
+        let mut scaled = Block::new(x.len())?;
+        scaled.iter_mut().zip(x).for_each(|(to, x)| *to = x.to_f64() / largest);
+        Ok(scaled)
+    };
+    let found = quotients::singular_values(&scaled(&diagonal)?, &scaled(&beside)?, T::EPSILON.to_f64())?;
+    let values = found.as_deref().unwrap_or_default();
+    s.iter_mut().zip(values).for_each(|(s, x)| *s = T::from_f64(x * largest));
+    Ok(found.is_some())
 }
 
 /// A = Q R and R = U₁ S Vᵀ give U = Q U₁ (Chan 1982).

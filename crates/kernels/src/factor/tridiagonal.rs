@@ -187,7 +187,7 @@ impl<T: Lanes> Panel<T> {
 }
 
 /// τ, and x becomes v with v[0] = 1, such that (I − τ v vᵀ) x = (β, 0, …).
-fn reflection<T: Lanes>(x: &mut [T], beta: &mut T) -> T {
+pub(super) fn reflection<T: Lanes>(x: &mut [T], beta: &mut T) -> T {
     let alpha = std::mem::replace(&mut x[0], T::ONE);
     let tail = norm(&x[1..]);
     if tail == T::ZERO {
