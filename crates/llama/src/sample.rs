@@ -63,29 +63,30 @@ impl Sampler {
     /// # Cost
     /// An exponential a token; only the likeliest are sorted, as many as reach to the one drawn.
     pub fn pick(&mut self, logits: &[f32]) -> Result<u32> {
-        let likelier = |a: &usize, b: &usize| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b));
-        let first = (0..logits.len()).min_by(likelier).filter(|_| !logits.iter().any(|x| x.is_nan()));
-        let Some(first) = first else {
+        if logits.is_empty() || logits.iter().any(|x| x.is_nan()) {
             return Err(Error::value("generate: a logit is not a number, so no token can be drawn"));
-        };
+        }
+        let likelier = |a: &usize, b: &usize| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b));
         let Sampling { temperature, top_k, top_p, .. } = self.sampling;
         let keep = if temperature == 0.0 { 1 } else { top_k.unwrap_or(logits.len()).min(logits.len()) };
         if keep == 1 {
-            return Ok(first as u32);
+            return Ok((0..logits.len()).min_by(likelier).unwrap_or(0) as u32);
         }
         let mut tokens: Vec<usize> = (0..logits.len()).collect();
         if keep < tokens.len() {
             tokens.select_nth_unstable_by(keep - 1, likelier);
             tokens.truncate(keep);
         }
-        let top = f64::from(logits[first]);
+        let top = f64::from(tokens.iter().fold(f32::NEG_INFINITY, |top, &token| top.max(logits[token])));
         let weight = |&token: &usize| ((f64::from(logits[token]) - top) / temperature).exp();
         let bounds = sum_in_any_order(tokens.iter().map(weight));
         let random = self.rng.next_f64();
         let (mut weights, mut sorted) = (Vec::new(), 0);
+        // Where the probability is to be 1, none can be left out.
+        let few = if top_p == Some(1.0) { keep } else { SORTED };
         // The likeliest are put in order, more and more of them, until the draw falls among them.
         loop {
-            let next = (3 * sorted).max(SORTED).min(keep - sorted);
+            let next = (3 * sorted).max(few).min(keep - sorted);
             let rest = &mut tokens[sorted..];
             if next < rest.len() {
                 rest.select_nth_unstable_by(next - 1, likelier);
