@@ -15,10 +15,11 @@
 //! the rest −= [V X] [Y U]ᵀ
 //! ```
 //!
-//! Half of the work are the products Aᵀ v and A u, which read the rest of the matrix once each.
+//! Half of the work are the products Aᵀ v and A u, for which the rest of the matrix is read once ([`both`]).
 
 use super::columns::{add_scaled, scale};
 use super::matrix::{Matrix, Target, multiply};
+use super::sides::{Columns, Vectors, both};
 use super::symmetric::Pairs;
 use super::tridiagonal::reflection;
 use crate::buffer::{Block, OutOfMemory};
@@ -58,7 +59,7 @@ pub(super) fn reduce<T: Lanes>(
         apart: [tall, wide],
         vx: Block::filled(2 * width * tall, T::ZERO)?,
         yu: Block::filled(2 * width * wide, T::ZERO)?,
-        row: Block::new(n)?,
+        work: Block::new(m + 2 * n)?,
     };
     for start in (0..n).step_by(width) {
         let end = (start + width).min(n);
@@ -85,8 +86,8 @@ struct Panel<T: Lanes> {
     vx: Block<T>,
     /// Y and U: columns of n.
     yu: Block<T>,
-    /// The row whose turn it is.
-    row: Block<T>,
+    /// A column, and two rows.
+    work: Block<T>,
 }
 
 impl<T: Lanes> Panel<T> {
@@ -109,38 +110,45 @@ impl<T: Lanes> Panel<T> {
             return Ok((d, T::ZERO));
         }
 
-        let rest = Matrix::of_columns(&a[(j + 1) * m + j..], m - j, n - j - 1, m);
+        // z = Y Vᵀ v + U Xᵀ v
         let reflected = &v[k * tall + j..k * tall + m];
         Pairs { v, w: x, apart: tall, first: j }.products(self.isa, reflected, &mut factors[..k]);
-        factors[..k].iter_mut().flatten().for_each(|factor| *factor = -*factor);
-        let (before, at) = y.split_at_mut(k * wide);
-        let at = &mut at[j + 1..n];
-        multiply(T::ONE, rest.t(), of(reflected), Target { data: at, row: 1, column: n }, false)?;
-        Pairs { v: before, w: u, apart: wide, first: j + 1 }.add(self.isa, &factors[..k], at);
-        scale(at, tau);
+        let (rows, columns) = self.work.split_at_mut(m);
+        let (z, row) = columns.split_at_mut(n);
+        let (z, row, image) = (&mut z[..n - j - 1], &mut row[..n - j - 1], &mut rows[..m - j - 1]);
+        z.fill(T::ZERO);
+        Pairs { v: y, w: u, apart: wide, first: j + 1 }.add(self.isa, &factors[..k], z);
+        // The row but for what v takes off it, which is y: so A times it is summed as y is found.
+        for (c, factors) in factors[..k].iter_mut().enumerate() {
+            *factors = [-v[c * tall + j], -x[c * tall + j]];
+        }
+        row.iter_mut().zip(a[(j + 1) * m + j..].iter().step_by(m)).for_each(|(to, &from)| *to = from);
+        Pairs { v: y, w: u, apart: wide, first: j + 1 }.add(self.isa, &factors[..k], row);
+        let rest = Columns { data: &a[(j + 1) * m + j..], rows: m - j, stride: m };
+        let at = &mut y[k * wide + j + 1..k * wide + n];
+        both(rest, Vectors { v: reflected, tau, z, r: row }, at, image)?;
 
+        add_scaled(-T::ONE, at, row);
+        let (alpha, mut e) = (row[0], T::ZERO);
+        let tau = reflection(row, &mut e);
+        // u = (row − e · first) / (α − e), and A u likewise.
+        add_scaled(-e, &a[(j + 1) * m + j + 1..(j + 2) * m], image);
+        let divisor = alpha - e;
         // The last column of U and of X are not there yet.
         u[k * wide..][..n].fill(T::ZERO);
         x[k * tall..][..m].fill(T::ZERO);
-        for (c, factors) in factors[..=k].iter_mut().enumerate() {
-            *factors = [-v[c * tall + j], -x[c * tall + j]];
-        }
-        let row = &mut self.row[..n - j - 1];
-        row.iter_mut().zip(a[(j + 1) * m + j..].iter().step_by(m)).for_each(|(to, &from)| *to = from);
-        Pairs { v: y, w: u, apart: wide, first: j + 1 }.add(self.isa, &factors[..=k], row);
-        let mut e = T::ZERO;
-        let tau = reflection(row, &mut e);
         Pairs { v: y, w: u, apart: wide, first: j + 1 }.products(self.isa, row, &mut factors[..=k]);
         factors[..=k].iter_mut().flatten().for_each(|factor| *factor = -*factor);
         u[k * wide + j + 1..k * wide + n].copy_from_slice(row);
-        let (before, at) = x.split_at_mut(k * tall);
-        let at = &mut at[j + 1..m];
-        let rest = Matrix::of_columns(&a[(j + 1) * m + j + 1..], m - j - 1, n - j - 1, m);
-        multiply(T::ONE, rest, of(row), Target { data: at, row: 1, column: m }, false)?;
-        Pairs { v, w: before, apart: tall, first: j + 1 }.add(self.isa, &factors[..k], at);
-        // V has one column more than X.
-        add_scaled(factors[k][0], &v[k * tall + j + 1..k * tall + m], at);
-        scale(at, tau);
+        if tau != T::ZERO {
+            let (before, at) = x.split_at_mut(k * tall);
+            let at = &mut at[j + 1..m];
+            at.iter_mut().zip(&*image).for_each(|(to, &from)| *to = from / divisor);
+            Pairs { v, w: before, apart: tall, first: j + 1 }.add(self.isa, &factors[..k], at);
+            // V has one column more than X.
+            add_scaled(factors[k][0], &v[k * tall + j + 1..k * tall + m], at);
+            scale(at, tau);
+        }
         Ok((d, e))
     }
 
@@ -154,9 +162,4 @@ impl<T: Lanes> Panel<T> {
         let yu = Matrix::of_columns(&self.yu, n, 2 * self.width, wide).block(end, 0, n - end, 2 * self.width);
         multiply(-T::ONE, vx, yu.t(), Target { data: &mut a[end * m + end..], row: 1, column: m }, true)
     }
-}
-
-/// A vector as a matrix of one column.
-fn of<T: Copy>(x: &[T]) -> Matrix<'_, T> {
-    Matrix::of_columns(x, x.len(), 1, x.len())
 }

@@ -22,6 +22,7 @@ pub mod lu;
 mod matrix;
 pub mod qr;
 mod quotients;
+mod sides;
 mod substitute;
 pub mod svd;
 mod symmetric;

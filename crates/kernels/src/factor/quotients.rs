@@ -20,6 +20,12 @@ use crate::buffer::{OutOfMemory, list};
 
 /// Far more sweeps than a value takes.
 const SWEEPS: usize = 100;
+/// Shifts that are tried before none.
+const SHIFTS: usize = 8;
+/// What is beside values and may be left out, over their precision: its square alone changes them.
+const NEGLIGIBLE: f64 = 10.0;
+/// How much of a guess by which the least eigenvalue lies lower is taken: too much costs a part of a sweep, too little a whole one.
+const CAUTION: f64 = 1.5;
 
 /// The singular values, in decreasing order, of the matrix with this diagonal and `beside` it, of numbers around 1 at most; `epsilon` is
 /// the precision asked for, relative to a value. None where that did not converge.
@@ -37,7 +43,8 @@ pub(super) fn singular_values(diagonal: &[f64], beside: &[f64], epsilon: f64) ->
     let (q, e) = (squares(diagonal)?, squares(beside)?);
     let mut blocks = list(n)?;
     blocks.push(Block { first: 0, last: n.saturating_sub(1), taken: 0.0 });
-    let mut found = Quotients { new: [squares(&[])?, squares(&[])?], q, e, least: (epsilon * 0.1).powi(2), values: list(n)? };
+    let mut found =
+        Quotients { new: [squares(&[])?, squares(&[])?], q, e, least: (epsilon * NEGLIGIBLE).powi(2), values: list(n)? };
     if n > 0 {
         while let Some(block) = blocks.pop() {
             if !found.block(block, &mut blocks) {
@@ -114,7 +121,8 @@ impl Quotients {
                 return false;
             }
             sweeps -= 1;
-            taken += self.sweep_down(first, last);
+            let Some(shift) = self.sweep_down(first, last) else { return false };
+            taken += shift;
         }
     }
 
@@ -144,31 +152,50 @@ impl Quotients {
         [a / high * c, high]
     }
 
+    /// What the least eigenvalue may be: that of the last two rows, less what the row before them takes off it.
+    fn guess(&self, first: usize, last: usize) -> f64 {
+        let (q, e) = (&self.q, &self.e);
+        // The last rows of BᵀB, turned so that each e is in the row of its end: [[a, √b], [√b, c]].
+        let (a, b, c) = (q[last - 1] + e[last - 2], q[last - 1] * e[last - 1], q[last] + e[last - 1]);
+        let high = 0.5 * (a + c + ((a - c) * (a - c) + 4.0 * b).sqrt());
+        let low = (a * c - b) / high;
+        // The square of the residual of its vector in the row before, which is d.
+        let beside = e[last - 2] * q[last - 2] * (b / (b + (low - a) * (low - a)));
+        let d = q[last - 2] + if last - 2 > first { e[last - 3] } else { 0.0 };
+        let gap = high.min(d) - low;
+        let off = if gap * gap > 4.0 * beside { CAUTION * beside / gap } else { beside.sqrt() };
+        // Positive comparison, so that NaN is no shift.
+        if low - off > 0.0 { low - off } else { 0.0 }
+    }
+
     /// One sweep with the largest shift that holds: the shift.
-    fn sweep_down(&mut self, first: usize, last: usize) -> f64 {
-        let mut shift = self.pair(last)[0];
-        for attempt in 0.. {
-            // Without a shift no d is negative.
-            if attempt == 8 {
-                shift = 0.0;
-            }
-            let found = self.sweep(first, last, shift);
+    fn sweep_down(&mut self, first: usize, last: usize) -> Option<f64> {
+        let mut shift = self.guess(first, last);
+        for _ in 0..SHIFTS {
+            let found = self.sweep::<false>(first, last, shift);
             if found.least >= 0.0 {
-                let [q, e] = &mut self.new;
-                self.q[first..=last].copy_from_slice(&q[first..=last]);
-                self.e[first..last].copy_from_slice(&e[first..last]);
-                return shift;
+                return Some(self.swept(first, last, shift));
             }
             // Where the last d alone is negative, it says by how much the shift was too large.
             let late = found.least_before > 0.0 && found.last < 0.0;
             let better = (shift + found.last) * (1.0 - 2.0 * f64::EPSILON);
             shift = if late && better > 0.0 { better } else { 0.25 * shift };
         }
-        0.0
+        // Without a shift no d is negative.
+        let found = self.sweep::<true>(first, last, 0.0);
+        (found.least >= 0.0).then(|| self.swept(first, last, 0.0))
     }
 
-    /// The sweep with a shift, into `new`; NaN counts as negative.
-    fn sweep(&mut self, first: usize, last: usize, shift: f64) -> Sweep {
+    /// Takes over what a sweep with this shift made.
+    fn swept(&mut self, first: usize, last: usize, shift: f64) -> f64 {
+        let [q, e] = &mut self.new;
+        self.q[first..=last].copy_from_slice(&q[first..=last]);
+        self.e[first..last].copy_from_slice(&e[first..last]);
+        shift
+    }
+
+    /// The sweep with a shift, into `new`; NaN counts as negative. `ZEROS`: q̂ may be 0, and nothing is passed on then.
+    fn sweep<const ZEROS: bool>(&mut self, first: usize, last: usize, shift: f64) -> Sweep {
         let (q, e) = (&self.q[first..=last], &self.e[first..last]);
         let [new_q, new_e] = &mut self.new;
         let (new_q, new_e) = (&mut new_q[first..=last], &mut new_e[first..last]);
@@ -178,10 +205,10 @@ impl Quotients {
         for ((new_q, new_e), (&e, &next)) in steps {
             least = if d < least { d } else { least };
             *new_q = d + e;
-            // Where both are 0 there is nothing to pass on.
-            let quotient = if *new_q == 0.0 { 0.0 } else { next / *new_q };
+            let nothing = ZEROS && *new_q == 0.0;
+            let quotient = if nothing { 0.0 } else { next / *new_q };
             *new_e = e * quotient;
-            d = if *new_q == 0.0 { next - shift } else { d * quotient - shift };
+            d = if nothing { next - shift } else { d * quotient - shift };
         }
         new_q[last - first] = d;
         let whole = if d < least { d } else { least };
