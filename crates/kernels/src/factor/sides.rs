@@ -141,7 +141,7 @@ fn dots<C: Real, const N: usize>(columns: [&[C]; N], v: &[C]) -> [C; N] {
         let mut half = SUMS / 2;
         while half > 0 {
             for i in 0..half {
-                sums[k][i] = sums[k][i] + sums[k][i + half];
+                sums[k][i] += sums[k][i + half];
             }
             half /= 2;
         }
