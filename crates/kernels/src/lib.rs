@@ -51,3 +51,8 @@ pub mod transform;
 pub mod view;
 
 pub use half::{bf16, f16};
+
+/// The README's example, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

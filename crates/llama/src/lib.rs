@@ -47,3 +47,8 @@ pub use rotary::{Rotary, RotaryScaling};
 pub use sample::{Sampler, Sampling};
 pub use tokenizer::{TextStream, Tokenizer};
 pub use weights::Weights;
+
+/// The README's example, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

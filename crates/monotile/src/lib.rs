@@ -45,6 +45,11 @@ pub use tensor::{DType, Elem, Tensor, io};
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
+/// The package's own, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct PackageReadme;
+
 /// The examples of the library's chapter, as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/library.md")]
