@@ -1,5 +1,7 @@
 //! The record of an operation.
 
+use std::borrow::Cow;
+
 use crate::error::Result;
 use crate::random::Rng;
 use crate::tensor::{DType, Tensor};
@@ -15,7 +17,7 @@ pub struct Spec {
     pub(super) samples: Vec<(&'static str, Vec<Tensor>)>,
     pub(super) reference: Option<Reference>,
     pub(super) properties: Vec<(&'static str, Property)>,
-    pub(super) refusals: Vec<(Vec<Tensor>, &'static str)>,
+    pub(super) refusals: Vec<(Vec<Tensor>, Cow<'static, str>)>,
     pub(super) orders: usize,
     pub(super) tolerance_f32: f64,
     pub(super) spreads_nan: bool,
@@ -105,8 +107,8 @@ impl Spec {
 
     /// Inputs that must be refused with exactly this sentence.
     #[must_use]
-    pub fn refuses(mut self, inputs: Vec<Tensor>, words: &'static str) -> Self {
-        self.refusals.push((inputs, words));
+    pub fn refuses(mut self, inputs: Vec<Tensor>, words: impl Into<Cow<'static, str>>) -> Self {
+        self.refusals.push((inputs, words.into()));
         self
     }
 }
