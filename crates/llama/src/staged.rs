@@ -1,4 +1,4 @@
-//! A folder of results that appears whole or not at all, and is gone on with after a kill.
+//! A folder of results that appears whole or not at all, and is resumed after a kill.
 
 mod copy;
 mod lock;

@@ -24,6 +24,8 @@ const SWEEPS: usize = 100;
 const SHIFTS: usize = 8;
 /// What is beside values and may be left out, over their precision: its square alone changes them.
 const NEGLIGIBLE: f64 = 10.0;
+/// Squares that are nothing beside numbers around 1: below, quotients would lose their digits.
+const NOTHING: f64 = 1e-280;
 /// How much of a guess by which the least eigenvalue lies lower is taken: too much costs a part of a sweep, too little a whole one.
 const CAUTION: f64 = 1.5;
 
@@ -128,7 +130,7 @@ impl Quotients {
 
     /// Whether what is beside element i can be left out.
     fn negligible(&self, i: usize, taken: f64) -> bool {
-        self.e[i] <= self.least * (taken + self.q[i + 1]) || self.e[i] <= self.least * self.q[i]
+        self.e[i] <= NOTHING || self.e[i] <= self.least * (taken + self.q[i + 1]) || self.e[i] <= self.least * self.q[i]
     }
 
     /// Puts the smaller end last, where values are found: the same matrix from its other end.
@@ -226,6 +228,7 @@ mod tests {
         let values = singular_values(diagonal, beside, f64::EPSILON).unwrap().expect("it converges");
         assert_eq!(values.len(), expected.len());
         for (value, expected) in values.iter().zip(expected) {
+            // A sweep may cost each value some n ε of its own.
             let least = 1e-15 * diagonal.len().max(10) as f64;
             assert!((value - expected).abs() <= least * expected.abs(), "{value} for {expected}");
         }
@@ -257,7 +260,7 @@ mod tests {
     #[test]
     fn hard_matrices_converge_to_the_trace_of_their_squares() {
         for n in [2, 5, 33, 200] {
-            for kind in 0..5 {
+            for kind in 0..6 {
                 let number = |i: usize, seed: usize| ((i * 7919 + seed * 104_729) % 1009) as f64 / 1009.0;
                 let d: Vec<f64> = (0..n)
                     .map(|i| match kind {
@@ -265,10 +268,19 @@ mod tests {
                         1 => f64::from(i % 3 != 0),
                         2 => 1.0 + 1e-12 * number(i, 2),
                         3 => 0.5_f64.powi(i as i32 % 60),
+                        // All but one so small that their squares have few digits.
+                        4 if i > 0 => 1e-160 * number(i, 4),
+                        4 => 1.0,
                         _ => 0.0,
                     })
                     .collect();
-                let e: Vec<f64> = (0..n - 1).map(|i| if kind == 2 { 1e-9 } else { number(i, 3) - 0.3 }).collect();
+                let e: Vec<f64> = (0..n - 1)
+                    .map(|i| match kind {
+                        2 => 1e-9,
+                        4 => 1e-160 * number(i, 3),
+                        _ => number(i, 3) - 0.3,
+                    })
+                    .collect();
                 let values = singular_values(&d, &e, f64::EPSILON).unwrap().expect("it converges");
                 let sum = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>();
                 let (found, expected) = (sum(&values), sum(&d) + sum(&e));

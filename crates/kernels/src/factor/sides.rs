@@ -127,9 +127,9 @@ fn dots<C: Real, const N: usize>(columns: [&[C]; N], v: &[C]) -> [C; N] {
     let whole = v.len() / SUMS * SUMS;
     let mut at = 0;
     while at < whole {
-        let v: &[C; SUMS] = v[at..at + SUMS].try_into().expect("so many");
+        let v: &[C; SUMS] = v[at..at + SUMS].try_into().expect("a slice of SUMS numbers");
         for k in 0..N {
-            let a: &[C; SUMS] = columns[k][at..at + SUMS].try_into().expect("so many");
+            let a: &[C; SUMS] = columns[k][at..at + SUMS].try_into().expect("a slice of SUMS numbers");
             for i in 0..SUMS {
                 sums[k][i] = a[i].mul_add(v[i], sums[k][i]);
             }

@@ -79,8 +79,8 @@ pub struct Layer {
 /// Writes the adapter that turns one checkpoint into another, as near as the ranks allow: for every matrix that differs the
 /// [`nearest`] low-rank change of W_tuned − W_base, with alpha = rank, so that PEFT scales it by 1.
 ///
-/// `seen` is told what became of each tensor, by its name. The folder is filled beside its place and appears whole; a run that was killed
-/// is gone on with by the same call, which computes again what was not yet on the disk, and gives the same bytes.
+/// `seen` is told what became of each tensor, by its name. The folder is filled beside its place and appears whole. The same call
+/// resumes a run that was killed: it computes again what was not yet on the disk, and gives the same bytes.
 ///
 /// # Errors
 /// As [`Weights::open`], [`Keep::check`]; `Value`, if a pattern is none, the folder holds something, or there is nothing to extract;

@@ -28,8 +28,8 @@ pub struct Merged {
 /// Merges adapters into the checkpoint that they were combined for: W' = W + Σ wᵢ ΔWᵢ, rounded as [`Combined`] states. The folder `out` gets the same shards, with
 /// the same names, and what the model's folder holds beside its weights; floating-point tensors become `dtype`, or keep their own.
 ///
-/// It is filled beside its place and appears whole. A run that was killed is gone on with by the same call, at the first tensor that was
-/// not yet on the disk, and gives the same bytes; whether there was one is what `found` is told.
+/// The folder is filled beside its place and appears whole. The same call resumes a run that was killed, at the first tensor that was not
+/// yet on the disk, and gives the same bytes. `found` is told whether there was one.
 ///
 /// # Errors
 /// `Value`, if the folder holds something, or another run is writing it; `Format`, if a file changed while it was read; `Unsupported` for
@@ -61,7 +61,7 @@ pub fn merge(base: &Weights, combined: &Combined, dtype: Option<DType>, out: &Pa
 
 /// Who is told of what happens.
 pub struct Seen<'a> {
-    /// Whether a stopped run is gone on with, before anything is written.
+    /// Whether a stopped run is resumed, before anything is written.
     pub found: &'a mut dyn FnMut(Found),
     /// Each tensor, when it is written.
     pub tensor: &'a mut dyn FnMut(Merged),

@@ -8,6 +8,7 @@ pub use monotile_kernels::factor::svd::Vectors;
 pub use monotile_kernels::factor::triangular::Triangle;
 use monotile_kernels::factor::{self as kernel, Failure};
 use monotile_kernels::simd::Lanes;
+use monotile_kernels::view::View;
 
 use super::real;
 use crate::error::{Error, Result};
@@ -18,9 +19,7 @@ use crate::tensor::{Dims, Tensor};
 /// The L of A = L Lᵀ.
 pub fn cholesky(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
     fn run<T: Stored + Lanes>(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
-        let mut l = columns::<T>(op, a, [a.dim(-1), a.dim(-1)])?;
-        kernel::cholesky::cholesky(a.window(), &mut l).map_err(|failure| failed(op, failure, refuse))?;
-        Ok(l.tensor().mt())
+        square(op, a, kernel::cholesky::cholesky::<T>, refuse)
     }
     real!(a, run(op, a, refuse))
 }
@@ -121,9 +120,7 @@ pub fn eigh(op: &str, a: &Tensor, wanted: bool, refuse: impl FnOnce(usize, usize
 /// A⁻¹
 pub fn inverse(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
     fn run<T: Stored + Lanes>(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
-        let mut inverse = columns::<T>(op, a, [a.dim(-1), a.dim(-1)])?;
-        kernel::inverse::inverse(a.window(), &mut inverse).map_err(|failure| failed(op, failure, refuse))?;
-        Ok(inverse.tensor().mt())
+        square(op, a, kernel::inverse::inverse::<T>, refuse)
     }
     real!(a, run(op, a, refuse))
 }
@@ -149,6 +146,18 @@ pub fn solve_triangular(
         Ok(x.tensor())
     }
     real!(a, run(op, a, b, triangle, refuse))
+}
+
+/// What a kernel makes of square matrices, which is as large.
+fn square<T: Stored>(
+    op: &str,
+    a: &Tensor,
+    kernel: fn(View<'_, T>, &mut [T]) -> std::result::Result<(), Failure>,
+    refuse: impl FnOnce(usize, usize) -> Error,
+) -> Result<Tensor> {
+    let mut result = columns::<T>(op, a, [a.dim(-1), a.dim(-1)])?;
+    kernel(a.window(), &mut result).map_err(|failure| failed(op, failure, refuse))?;
+    Ok(result.tensor().mt())
 }
 
 /// Matrices m × n of the batch of `a` that a kernel is to write column by column: their transpose.

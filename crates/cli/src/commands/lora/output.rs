@@ -1,4 +1,4 @@
-//! Folders of results, which appear whole or not at all, and what is said of those that are gone on with.
+//! Folders of results, which appear whole or not at all, and what is said of those that are resumed.
 
 use std::path::Path;
 

@@ -206,7 +206,7 @@ fn what_cannot_be_extracted_is_told() {
         "of the tensors that were asked for 1 differ, and an adapter can hold none of them as asked: the first is {Q2:?}: {shapes}"
     );
     assert_eq!(text, format!("lora: {wanted}"));
-    assert!(!at(".out.partial").exists(), "nothing is left of what cannot be gone on with");
+    assert!(!at(".out.partial").exists(), "nothing is left of what cannot be resumed");
     broken[0].1 = tuned(&[Q10], 2)[0].1.clone();
     model(&at("tuned"), &broken);
     let ran = run(root.path(), &plain, "out").unwrap();
