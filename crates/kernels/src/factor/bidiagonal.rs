@@ -31,7 +31,8 @@ const PANEL: [usize; 2] = [32, 16];
 /// Bytes of a matrix that stays in the second-level cache.
 const NEAR: usize = 1 << 20;
 
-/// The diagonal of B and what is beside it, of n columns of m ≥ n, which are overwritten.
+/// The diagonal of B and what is beside it, of n columns of m ≥ n. The columns become the vectors of Q's reflections, which begin on the
+/// diagonal; `rows`, columns of n, become those of P's, which begin one row below it, unless it is empty. Returns the factors of both.
 ///
 /// # Errors
 /// If there is no memory to work in.
@@ -42,13 +43,15 @@ pub(super) fn reduce<T: Lanes>(
     isa: Isa,
     a: &mut [T],
     [m, n]: [usize; 2],
-    diagonal: &mut [T],
-    beside: &mut [T],
-) -> Result<(), OutOfMemory> {
+    [diagonal, beside]: [&mut [T]; 2],
+    rows: &mut [T],
+) -> Result<[Block<T>; 2], OutOfMemory> {
     assert!(
         m >= n && n > 0 && a.len() == count(&[m, n]) && diagonal.len() == n && beside.len() == n - 1,
         "a matrix with no more columns than rows"
     );
+    assert!(rows.is_empty() || rows.len() == count(&[n, n]), "a vector for each row");
+    rows.fill(T::ZERO);
     let width = PANEL[usize::from(m * n * size_of::<T>() <= NEAR)];
     // Columns that lie a power of two apart would share a few lines of the caches.
     let [tall, wide] = [m, n].map(|size| size.next_multiple_of(MAX_LANES) + MAX_LANES);
@@ -60,6 +63,7 @@ pub(super) fn reduce<T: Lanes>(
         vx: Block::filled(2 * width * tall, T::ZERO)?,
         yu: Block::filled(2 * width * wide, T::ZERO)?,
         work: Block::new(m + 2 * n)?,
+        tau: [Block::filled(n, T::ZERO)?, Block::filled(n - 1, T::ZERO)?],
     };
     for start in (0..n).step_by(width) {
         let end = (start + width).min(n);
@@ -68,11 +72,16 @@ pub(super) fn reduce<T: Lanes>(
             diagonal[j] = d;
             if j + 1 < n {
                 beside[j] = e;
+                if !rows.is_empty() {
+                    let u = &panel.yu[(width + j - start) * wide..];
+                    rows[j * n + j + 1..(j + 1) * n].copy_from_slice(&u[j + 1..n]);
+                }
             }
+            a[j * m..j * m + j].fill(T::ZERO);
         }
         panel.change_rest(a, end)?;
     }
-    Ok(())
+    Ok(panel.tau)
 }
 
 /// The panel that is reduced.
@@ -88,6 +97,8 @@ struct Panel<T: Lanes> {
     yu: Block<T>,
     /// A column, and two rows.
     work: Block<T>,
+    /// The factors of reflections of columns, and of rows.
+    tau: [Block<T>; 2],
 }
 
 impl<T: Lanes> Panel<T> {
@@ -105,6 +116,7 @@ impl<T: Lanes> Panel<T> {
         Pairs { v, w: x, apart: tall, first: j }.add(self.isa, &factors[..k], column);
         let mut d = T::ZERO;
         let tau = reflection(column, &mut d);
+        self.tau[0][j] = tau;
         v[k * tall + j..k * tall + m].copy_from_slice(column);
         if j + 1 == n {
             return Ok((d, T::ZERO));
@@ -131,6 +143,7 @@ impl<T: Lanes> Panel<T> {
         add_scaled(-T::ONE, at, row);
         let (alpha, mut e) = (row[0], T::ZERO);
         let tau = reflection(row, &mut e);
+        self.tau[1][j] = tau;
         // u = (row − e · first) / (α − e), and A u likewise.
         add_scaled(-e, &a[(j + 1) * m + j + 1..(j + 2) * m], image);
         let divisor = alpha - e;

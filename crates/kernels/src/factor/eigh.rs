@@ -3,9 +3,9 @@
 use super::batch::{each, load, matrix, sizes};
 use super::columns::{magnitude, norm, rescaling, scale};
 use super::implicit::{self, Rotations};
-use super::tridiagonal::Reflections;
+use super::reflections::Reflections;
 use super::{Failure, Fault};
-use super::{lanes, large};
+use super::{divide, lanes, tridiagonal};
 use crate::buffer::{Block, OutOfMemory};
 use crate::compiled::compiled;
 use crate::real::Real;
@@ -78,11 +78,12 @@ compiled! {
 fn by_tridiagonal<T: Lanes>(a: &mut [T], values: &mut [T], vectors: &mut [T]) -> Result<bool, OutOfMemory> {
     let n = values.len();
     let (mut diagonal, mut beside) = (Block::new(n)?, Block::new(n - 1)?);
-    let reflections = Reflections::of(isa(), a, &mut diagonal, &mut beside)?;
+    let tau = tridiagonal::reduce(isa(), a, &mut diagonal, &mut beside)?;
+    let reflections = Reflections { v: a, tau: &tau, rows: n, shift: 1 };
     if n > ITERATED && !vectors.is_empty() {
-        let converged = large::tridiagonal([&diagonal, &beside], values, vectors)?;
+        divide::tridiagonal([&diagonal, &beside], values, vectors)?;
         reflections.apply(isa(), vectors)?;
-        return Ok(converged);
+        return Ok(true);
     }
     let wanted = !vectors.is_empty();
     let mut rotations = Rotations::new(if wanted { n } else { 0 });

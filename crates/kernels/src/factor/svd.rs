@@ -6,8 +6,9 @@ use super::columns::{inner, magnitude, norm, rescaling, scale};
 use super::eigh::{SMALL, rotate_columns, rotation};
 use super::matrix::{Matrix, Target, multiply};
 use super::qr::{self, Kind};
+use super::reflections::Reflections;
 use super::{Failure, Fault};
-use super::{bidiagonal, lanes, large, quotients, tall};
+use super::{bidiagonal, divide, lanes, quotients, tall};
 use crate::buffer::{Block, OutOfMemory, list};
 use crate::compiled::compiled;
 use crate::real::Real;
@@ -95,7 +96,8 @@ fn one<T: Lanes>(a: Matrix<'_, T>, vectors: Vectors, s: &mut [T], [u, v]: [&mut 
     } else if vectors == Vectors::None {
         (alone(&mut work, [m, n], s)?, n)
     } else {
-        (large::svd(&work, [m, n], s, [&mut u[..m * n], v])?, n)
+        by_bidiagonal(&mut work, [m, n], s, [&mut u[..m * n], v])?;
+        (true, n)
     };
     complete(u, m, rank)?;
     if let Some(factor) = scaling {
@@ -107,7 +109,7 @@ fn one<T: Lanes>(a: Matrix<'_, T>, vectors: Vectors, s: &mut [T], [u, v]: [&mut 
 /// The values alone, by those of a bidiagonal matrix; whether that converged.
 fn alone<T: Lanes>(a: &mut [T], [m, n]: [usize; 2], s: &mut [T]) -> Result<bool, OutOfMemory> {
     let (mut diagonal, mut beside) = (Block::new(n)?, Block::new(n - 1)?);
-    bidiagonal::reduce(isa(), a, [m, n], &mut diagonal, &mut beside)?;
+    bidiagonal::reduce(isa(), a, [m, n], [&mut diagonal, &mut beside], &mut [])?;
     let largest = magnitude(&diagonal).to_f64().max(magnitude(&beside).to_f64());
     if largest == 0.0 {
         s.fill(T::ZERO);
@@ -122,6 +124,21 @@ fn alone<T: Lanes>(a: &mut [T], [m, n]: [usize; 2], s: &mut [T]) -> Result<bool,
     let values = found.as_deref().unwrap_or_default();
     s.iter_mut().zip(values).for_each(|(s, x)| *s = T::from_f64(x * largest));
     Ok(found.is_some())
+}
+
+/// A = Q B Pᵀ and B = U₁ S V₁ᵀ give U = Q U₁ and V = P V₁.
+fn by_bidiagonal<T: Lanes>(a: &mut [T], [m, n]: [usize; 2], s: &mut [T], [u, v]: [&mut [T]; 2]) -> Result<(), OutOfMemory> {
+    let (mut diagonal, mut beside) = (Block::new(n)?, Block::new(n - 1)?);
+    let mut rows = Block::new(n * n)?;
+    let [left, right] = bidiagonal::reduce(isa(), a, [m, n], [&mut diagonal, &mut beside], &mut rows)?;
+    let mut inner = Block::new(n * n)?;
+    divide::bidiagonal([&diagonal, &beside], s, [&mut inner, v])?;
+    for (to, from) in u.chunks_exact_mut(m).zip(inner.chunks_exact(n)) {
+        to[..n].copy_from_slice(from);
+        to[n..].fill(T::ZERO);
+    }
+    Reflections { v: a, tau: &left, rows: m, shift: 0 }.apply(isa(), u)?;
+    Reflections { v: &rows, tau: &right, rows: n, shift: 1 }.apply(isa(), v)
 }
 
 /// A = Q R and R = U₁ S Vᵀ give U = Q U₁ (Chan 1982).

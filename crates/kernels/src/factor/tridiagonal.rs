@@ -7,7 +7,6 @@
 
 use super::columns::{add_scaled, inner, norm, scale};
 use super::matrix::{Matrix, Target, multiply};
-use super::substitute::solve;
 use super::symmetric::{Pairs, lane, product};
 use crate::buffer::{Block, OutOfMemory};
 use crate::shape::count;
@@ -17,95 +16,40 @@ use crate::simd::{Isa, Lanes, MAX_LANES};
 const PANEL: [usize; 2] = [32, 16];
 /// Bytes of a matrix that stays in the second-level cache.
 const NEAR: usize = 1 << 20;
-/// Reflections that are applied together.
-const BLOCK: usize = 64;
 /// The fewest columns of the rest that are changed at once.
 const CHANGED: usize = 64;
 
-/// The reflections H₁ ⋯ H₍ₙ₋₁₎ = Q that make a matrix tridiagonal.
-pub(super) struct Reflections<'a, T: Lanes> {
-    /// Column by column: the vector of the j-th is 1 in row j + 1, and 0 above.
-    v: &'a [T],
-    tau: Block<T>,
-    n: usize,
-}
-
-impl<'a, T: Lanes> Reflections<'a, T> {
-    /// Reduces the lower triangle of n columns of n; `diagonal` becomes that of T, and `beside` the n − 1 elements below it.
-    ///
-    /// # Errors
-    /// If there is no memory to work in.
-    ///
-    /// # Panics
-    /// If the sizes do not fit.
-    pub fn of(isa: Isa, a: &'a mut [T], diagonal: &mut [T], beside: &mut [T]) -> Result<Self, OutOfMemory> {
-        let n = diagonal.len();
-        assert!(n > 0 && a.len() == count(&[n, n]) && beside.len() == n - 1, "square matrices of an order");
-        let width = PANEL[usize::from(n * n * size_of::<T>() <= NEAR)];
-        // Columns that lie a power of two apart would share a few lines of the caches.
-        let apart = n.next_multiple_of(MAX_LANES) + MAX_LANES;
-        let mut found = Panel {
-            isa,
-            n,
-            width,
-            apart,
-            vw: Block::filled(3 * width * apart, T::ZERO)?,
-            work: Block::filled(2 * apart, T::ZERO)?,
-            tau: Block::filled(n, T::ZERO)?,
-        };
-        for start in (0..n).step_by(width) {
-            let end = (start + width).min(n);
-            for j in start..end {
-                found.column(a, start, j, diagonal, beside)?;
-            }
-            found.change_rest(a, end)?;
+/// Reduces the lower triangle of n columns of n; `diagonal` becomes that of T, and `beside` the n − 1 elements below it. The columns become
+/// the vectors of reflections that begin one row below the diagonal; returns their factors.
+///
+/// # Errors
+/// If there is no memory to work in.
+///
+/// # Panics
+/// If the sizes do not fit.
+pub(super) fn reduce<T: Lanes>(isa: Isa, a: &mut [T], diagonal: &mut [T], beside: &mut [T]) -> Result<Block<T>, OutOfMemory> {
+    let n = diagonal.len();
+    assert!(n > 0 && a.len() == count(&[n, n]) && beside.len() == n - 1, "square matrices of an order");
+    let width = PANEL[usize::from(n * n * size_of::<T>() <= NEAR)];
+    // Columns that lie a power of two apart would share a few lines of the caches.
+    let apart = n.next_multiple_of(MAX_LANES) + MAX_LANES;
+    let mut found = Panel {
+        isa,
+        n,
+        width,
+        apart,
+        vw: Block::filled(3 * width * apart, T::ZERO)?,
+        work: Block::filled(2 * apart, T::ZERO)?,
+        tau: Block::filled(n - 1, T::ZERO)?,
+    };
+    for start in (0..n).step_by(width) {
+        let end = (start + width).min(n);
+        for j in start..end {
+            found.column(a, start, j, diagonal, beside)?;
         }
-        Ok(Self { v: a, tau: found.tau, n })
+        found.change_rest(a, end)?;
     }
-
-    /// Multiplies n columns of n by Q.
-    ///
-    /// # Panics
-    /// If there is another number of elements.
-    pub fn apply(&self, isa: Isa, c: &mut [T]) -> Result<(), OutOfMemory> {
-        assert_eq!(c.len(), count(&[self.n, self.n]), "a column for each of the matrix");
-        self.blocks(|start, width| self.reflect(isa, start, width, c))
-    }
-
-    /// Makes n columns of n those of Q.
-    ///
-    /// # Panics
-    /// If there is another number of elements.
-    pub fn columns(&self, isa: Isa, q: &mut [T]) -> Result<(), OutOfMemory> {
-        let n = self.n;
-        assert_eq!(q.len(), count(&[n, n]), "a column for each of the matrix");
-        q.fill(T::ZERO);
-        q.iter_mut().step_by(n + 1).for_each(|x| *x = T::ONE);
-        // The columns before are those of the identity, and 0 where these reflect.
-        self.blocks(|start, width| self.reflect(isa, start, width, &mut q[(start + 1) * n..]))
-    }
-
-    /// The first and number of each block of reflections, the last first.
-    fn blocks(&self, mut each: impl FnMut(usize, usize) -> Result<(), OutOfMemory>) -> Result<(), OutOfMemory> {
-        let steps = self.n - 1;
-        (0..steps).step_by(BLOCK).rev().try_for_each(|start| each(start, BLOCK.min(steps - start)))
-    }
-
-    /// C = (I − V S⁻¹ Vᵀ) C, where S is the upper triangle of Vᵀ V with 1/τ on its diagonal (Puglisi 1992).
-    fn reflect(&self, isa: Isa, start: usize, width: usize, c: &mut [T]) -> Result<(), OutOfMemory> {
-        let (n, rows, columns) = (self.n, self.n - 1 - start, c.len() / self.n);
-        let v = Matrix::of_columns(&self.v[start * n + start + 1..], rows, width, n);
-        let mut s = Block::new(width * width)?;
-        multiply(T::ONE, v.t(), v, Target { data: &mut s, row: 1, column: width }, false)?;
-        // 1/0 makes 0 of what a reflection that does nothing would take away.
-        (0..width).for_each(|j| s[j * width + j] = T::ONE / self.tau[start + j]);
-        let c = &mut c[start + 1..];
-        let mut w = Block::new(width * columns)?;
-        multiply(T::ONE, v.t(), Matrix::of_columns(c, rows, columns, n), Target { data: &mut w, row: columns, column: 1 }, false)?;
-        solve(isa, Matrix::of_columns(&s, width, width, width), [true, false], &mut w, columns, columns);
-        let w = Matrix::of_rows(&w, width, columns, columns);
-        multiply(-T::ONE, v, w, Target { data: c, row: 1, column: n }, true)
-    }
+    Ok(found.tau)
 }
 
 /// The panel that is reduced.
