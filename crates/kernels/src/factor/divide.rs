@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! solve(rows):
-//!     one row: done                            Q = 1, or a rotation
+//!     few rows: a QR iteration
 //!     solve(upper rows), solve(lower rows)
 //!     z ← row of the halves' Q at the cut      [·  ·        ]       [·  ·  ·]
 //!     columns z does not reach leave           [·  ·        ]       [·  ·  ·]
@@ -22,51 +22,48 @@
 use std::ops::Range;
 
 use super::eigh::rotate_columns;
+use super::golub_kahan::Bidiagonal;
+use super::implicit::{self, Rotations};
 use super::matrix::{Matrix, Target, multiply};
-use super::secular::{self, Equation, Root};
+use super::secular::{self, Equation, LANES, Padded, Root, total};
 use crate::buffer::{Block, OutOfMemory, list};
 use crate::real::Real;
 use crate::shape::count;
-use crate::simd::{self, Lanes};
+use crate::simd::{self, Lanes, isa};
 use crate::threads;
 
+/// The largest order that is not cut, of a tridiagonal matrix and of a bidiagonal one.
+const LEAVES: [usize; 2] = [32, 16];
 /// What z may be and not count, over the rounding of the largest value.
 const NEGLIGIBLE: f64 = 4.0;
 /// Nanoseconds that an element of S takes.
 const NS_EACH: f64 = 2.0;
-/// Numbers of a sum that run beside each other.
-const SUMS: usize = 8;
 
-/// Eigenvalues of the tridiagonal matrix with this diagonal and `off` beside it, in increasing order, and their vectors, column by column.
+/// Eigenvalues of the tridiagonal matrix with this diagonal and `off` beside it, in increasing order, and their vectors, column by column; whether
+/// that converged.
 ///
 /// # Errors
 /// If there is no memory to work in.
 ///
 /// # Panics
 /// If the sizes do not fit.
-pub(super) fn tridiagonal<T: Lanes>([diagonal, off]: [&[T]; 2], values: &mut [T], vectors: &mut [T]) -> Result<(), OutOfMemory> {
+pub(super) fn tridiagonal<T: Lanes>([diagonal, off]: [&[T]; 2], values: &mut [T], vectors: &mut [T]) -> Result<bool, OutOfMemory> {
     let n = diagonal.len();
     assert!(off.len() + 1 == n && values.len() == n && vectors.len() == count(&[n, n]), "vectors of a matrix");
     let mut q = Block::filled(count(&[n, n]), T::ZERO)?;
     let (matrix, factor) = scaled([diagonal, off])?;
     let mut problem = Problem::<T, false>::new(matrix, [&mut q, &mut []], vectors, T::EPSILON.to_f64())?;
-    // A cut takes what is beside the diagonal from both sides of it.
-    for i in 0..n - 1 {
-        let off = problem.matrix[1][i].abs();
-        problem.matrix[0][i] -= off;
-        problem.matrix[0][i + 1] -= off;
-    }
-    problem.solve(0..n, 0)?;
+    let converged = problem.solve(0..n, 0)?;
     let Problem { d, order, .. } = problem;
     for (to, &from) in order.iter().enumerate() {
         values[to] = T::from_f64(d[from] * factor);
         vectors[to * n..][..n].copy_from_slice(&q[from * n..][..n]);
     }
-    Ok(())
+    Ok(converged)
 }
 
 /// Singular values of the upper bidiagonal matrix with this diagonal and `off` beside it, in decreasing order, and the vectors of
-/// either side, column by column.
+/// either side, column by column; whether that converged.
 ///
 /// # Errors
 /// If there is no memory to work in.
@@ -77,7 +74,7 @@ pub(super) fn bidiagonal<T: Lanes>(
     [diagonal, off]: [&[T]; 2],
     values: &mut [T],
     vectors: [&mut [T]; 2],
-) -> Result<(), OutOfMemory> {
+) -> Result<bool, OutOfMemory> {
     let n = diagonal.len();
     let [u, v] = vectors;
     let fits = u.len() == count(&[n, n]) && v.len() == u.len();
@@ -85,14 +82,14 @@ pub(super) fn bidiagonal<T: Lanes>(
     let (mut left, mut right) = (Block::filled(u.len(), T::ZERO)?, Block::filled(v.len(), T::ZERO)?);
     let (matrix, factor) = scaled([diagonal, off])?;
     let mut problem = Problem::<T, true>::new(matrix, [&mut right, &mut left], v, T::EPSILON.to_f64())?;
-    problem.solve(0..n, 0)?;
+    let converged = problem.solve(0..n, 0)?;
     let Problem { d, order, .. } = problem;
     for (to, &from) in order.iter().rev().enumerate() {
         values[to] = T::from_f64(d[from] * factor);
         u[to * n..][..n].copy_from_slice(&left[from * n..][..n]);
         v[to * n..][..n].copy_from_slice(&right[from * n..][..n]);
     }
-    Ok(())
+    Ok(converged)
 }
 
 /// The matrix divided by a number that makes its largest element about 1, and that number.
@@ -149,16 +146,21 @@ struct Merging {
     d: Vec<f64>,
     z: Vec<f64>,
     column: Vec<f64>,
-    terms: Vec<Term>,
+    terms: Vec<Terms>,
     roots: Vec<Root>,
 }
 
-/// What a column of the halves is to a vector of the whole.
-#[derive(Clone, Copy, Default)]
-struct Term {
-    d: f64,
-    z: f64,
-    ends: [f64; 2],
+/// What some columns of the halves are to a vector of the whole, those that fill up others nothing.
+#[derive(Clone, Copy)]
+struct Terms {
+    d: [f64; LANES],
+    z: [f64; LANES],
+    first: [f64; LANES],
+    last: [f64; LANES],
+}
+
+impl Terms {
+    const NOTHING: Self = Self { d: [f64::INFINITY; LANES], z: [0.0; LANES], first: [0.0; LANES], last: [0.0; LANES] };
 }
 
 impl<'a, T: Lanes, const SQUARES: bool> Problem<'a, T, SQUARES> {
@@ -176,33 +178,59 @@ impl<'a, T: Lanes, const SQUARES: bool> Problem<'a, T, SQUARES> {
         Ok(Self { matrix, sides, work, epsilon, d: numbers()?, ends, order, z: numbers()?, reach, merging: Merging::default() })
     }
 
-    /// Solves the part of these rows, which a bidiagonal matrix has `more` columns for: a right vector of no value then stands last.
-    fn solve(&mut self, rows: Range<usize>, more: usize) -> Result<(), OutOfMemory> {
-        let (n, first) = (self.d.len(), rows.start);
-        if SQUARES && rows.is_empty() {
-            if more == 1 {
-                self.sides[0][first * n + first] = T::ONE;
-                self.ends[first] = [1.0; 2];
-            }
-            return Ok(());
+    /// Solves the part of these rows, which a bidiagonal matrix has `more` columns for: a right vector of no value then stands last. Whether
+    /// that converged.
+    fn solve(&mut self, rows: Range<usize>, more: usize) -> Result<bool, OutOfMemory> {
+        if rows.len() <= LEAVES[usize::from(SQUARES)] {
+            return self.leaf(rows, more);
         }
-        if !SQUARES && rows.len() == 1 {
-            self.sides[0][first * n + first] = T::ONE;
-            self.ends[first] = [1.0; 2];
-            self.d[first] = self.matrix[0][first];
-            return Ok(());
-        }
-        let middle = first + rows.len() / 2;
-        if SQUARES {
+        let middle = rows.start + rows.len() / 2;
+        let converged = if SQUARES {
             // The row in the middle belongs to neither half, and the upper one has its column.
-            self.solve(first..middle, 1)?;
-            self.solve(middle + 1..rows.end, more)?;
-            self.sides[1][middle * n + middle] = T::ONE;
+            let converged = self.solve(rows.start..middle, 1)? && self.solve(middle + 1..rows.end, more)?;
+            self.sides[1][middle * self.d.len() + middle] = T::ONE;
+            converged
         } else {
-            self.solve(first..middle, 0)?;
-            self.solve(middle..rows.end, 0)?;
+            // A cut takes what is beside the diagonal from both sides of it.
+            let off = self.matrix[1][middle - 1].abs();
+            self.matrix[0][middle - 1] -= off;
+            self.matrix[0][middle] -= off;
+            self.solve(rows.start..middle, 0)? && self.solve(middle..rows.end, 0)?
+        };
+        if converged {
+            self.merge(rows, middle, more)?;
         }
-        self.merge(rows, middle, more)
+        Ok(converged)
+    }
+
+    /// By a QR iteration in f64.
+    fn leaf(&mut self, rows: Range<usize>, more: usize) -> Result<bool, OutOfMemory> {
+        let (n, start, order, width) = (self.d.len(), rows.start, rows.len(), rows.len() + more);
+        if width == 0 {
+            return Ok(true);
+        }
+        let mut right = identity(width)?;
+        let [d, off] = &mut self.matrix;
+        let (d, off) = (&mut d[rows.clone()], &mut off[start..start + width - 1]);
+        let converged = if SQUARES {
+            let mut left = identity(order)?;
+            let converged = Bidiagonal { d, off, left: &mut left, right: &mut right }.solve();
+            store(&left, order, &mut self.sides[1][start * n + start..], n);
+            converged
+        } else {
+            let mut rotations = Rotations::new(order);
+            let converged = implicit::values(d, off, Some(&mut rotations));
+            let places: Vec<usize> = (0..order).collect();
+            rotations.apply(isa(), &mut right, &places)?;
+            converged
+        };
+        store(&right, width, &mut self.sides[0][start * n + start..], n);
+        for (ends, column) in self.ends[start..].iter_mut().zip(right.chunks_exact(width)) {
+            *ends = [column[0], column[width - 1]];
+        }
+        self.d[rows.clone()].copy_from_slice(&self.matrix[0][rows.clone()]);
+        self.order[rows].sort_by(|&i, &j| self.d[i].total_cmp(&self.d[j]));
+        Ok(converged)
     }
 
     fn merge(&mut self, rows: Range<usize>, middle: usize, more: usize) -> Result<(), OutOfMemory> {
@@ -368,25 +396,31 @@ impl<'a, T: Lanes, const SQUARES: bool> Problem<'a, T, SQUARES> {
     /// Finds the new values, and the column that they are exact for.
     fn roots(&mut self, rho: f64) -> Result<(), OutOfMemory> {
         let Merging { kept, grouped, d, z, column, terms, roots, .. } = &mut self.merging;
-        let k = kept.len();
+        let (k, padded) = (kept.len(), kept.len().next_multiple_of(LANES));
         for numbers in [&mut *d, z, column] {
             numbers.clear();
-            numbers.try_reserve(k).map_err(|_| OutOfMemory { bytes: k * size_of::<f64>() })?;
+            numbers.try_reserve(padded).map_err(|_| OutOfMemory { bytes: padded * size_of::<f64>() })?;
         }
         d.extend(kept.iter().map(|&j| self.d[j]));
         z.extend(kept.iter().map(|&j| self.z[j]));
         column.resize(k, 0.0);
         roots.clear();
         roots.resize(k, Root::default());
-        Equation::<SQUARES> { d, z, rho }.solve(roots);
-        secular::column::<SQUARES>(d, z, roots, column);
+        let (d, z) = (Padded::poles(d), Padded::shares(z));
+        Equation::<SQUARES> { d, z, rho, epsilon: self.epsilon }.solve(roots);
+        secular::column::<SQUARES>(d.numbers(), z.numbers(), roots, column);
         // By where columns are not zero; z is by value.
         kept.iter().zip(&*column).for_each(|(&j, &z)| self.z[j] = z);
         grouped.clear();
         grouped.extend_from_slice(kept);
         grouped.sort_by_key(|&j| self.reach[j]);
         terms.clear();
-        terms.extend(grouped.iter().map(|&j| Term { d: self.d[j], z: self.z[j], ends: self.ends[j] }));
+        terms.resize(padded / LANES, Terms::NOTHING);
+        for (i, &j) in grouped.iter().enumerate() {
+            let (terms, lane) = (&mut terms[i / LANES], i % LANES);
+            (terms.d[lane], terms.z[lane]) = (self.d[j], self.z[j]);
+            [terms.first[lane], terms.last[lane]] = self.ends[j];
+        }
         Ok(())
     }
 
@@ -453,15 +487,29 @@ impl<'a, T: Lanes, const SQUARES: bool> Problem<'a, T, SQUARES> {
     }
 }
 
+/// Columns of the identity.
+fn identity(n: usize) -> Result<Block<f64>, OutOfMemory> {
+    let mut identity = Block::filled(n * n, 0.0)?;
+    identity.iter_mut().step_by(n + 1).for_each(|x| *x = 1.0);
+    Ok(identity)
+}
+
+/// Puts columns of `height` into those that lie `stride` apart.
+fn store<T: Real>(columns: &[f64], height: usize, to: &mut [T], stride: usize) {
+    for (to, column) in to.chunks_mut(stride).zip(columns.chunks_exact(height.max(1))) {
+        to.iter_mut().zip(column).for_each(|(to, &x)| *to = T::from_f64(x));
+    }
+}
+
 /// Columns of S on the right, then on the left: ẑⱼ / (pⱼ − λᵢ) and, of squares, dⱼ times that, −1 for the value that is none; of length 1.
 /// `ends` become those of the new vectors.
 fn units<T: Lanes, const SQUARES: bool>(
-    terms: &[Term],
+    terms: &[Terms],
     roots: &[Root],
     s: &mut [T],
     ends: &mut [[f64; 2]],
 ) -> Result<(), OutOfMemory> {
-    let k = terms.len();
+    let k = roots.len();
     let (right, left) = s.split_at_mut(k * k);
     let mut columns = list(k)?;
     let mut left = left.chunks_exact_mut(k);
@@ -483,38 +531,55 @@ fn units<T: Lanes, const SQUARES: bool>(
 }
 
 #[inline(always)]
-fn unit<T: Real, const SQUARES: bool>(terms: &[Term], root: Root, right: &mut [T], left: Option<&mut [T]>) -> [f64; 2] {
-    if let [only] = terms {
+fn unit<T: Real, const SQUARES: bool>(terms: &[Terms], root: Root, right: &mut [T], left: Option<&mut [T]>) -> [f64; 2] {
+    if right.len() == 1 {
         right[0] = T::ONE;
         if let Some(left) = left {
-            left[0] = T::from_f64(1.0_f64.copysign(only.z));
+            left[0] = T::from_f64(1.0_f64.copysign(terms[0].z[0]));
         }
-        return only.ends;
+        return [terms[0].first[0], terms[0].last[0]];
     }
-    let mut sums = [[0.0; SUMS]; 4];
-    for (i, term) in terms.iter().enumerate() {
-        let x = term.z / root.gap::<SQUARES>(term.d);
-        let lane = i % SUMS;
-        sums[0][lane] += x * x;
-        sums[1][lane] += x * term.ends[0];
-        sums[2][lane] += x * term.ends[1];
-        sums[3][lane] += (term.d * x) * (term.d * x);
+    let mut sums = [[0.0; LANES]; 4];
+    for terms in terms {
+        for l in 0..LANES {
+            let x = terms.z[l] / root.gap::<SQUARES>(terms.d[l]);
+            // The rest is times infinity.
+            let scaled = if x == 0.0 { 0.0 } else { terms.d[l] * x };
+            sums[0][l] += x * x;
+            sums[1][l] += x * terms.first[l];
+            sums[2][l] += x * terms.last[l];
+            sums[3][l] += scaled * scaled;
+        }
     }
-    let [square, first, last, scaled] = sums.map(|sums| sums.iter().sum::<f64>());
+    let [square, first, last, scaled] = sums.map(total);
     // Elements may be too large for T before they are divided by the length.
     let inverse = 1.0 / square.sqrt();
-    for (to, term) in right.iter_mut().zip(terms) {
-        *to = T::from_f64(term.z / root.gap::<SQUARES>(term.d) * inverse);
-    }
+    let element = |terms: &Terms, l: usize| T::from_f64(terms.z[l] / root.gap::<SQUARES>(terms.d[l]) * inverse);
+    fill(terms, right, element);
     if let Some(left) = left {
         let inverse = 1.0 / (1.0 + scaled).sqrt();
-        for (to, term) in left.iter_mut().zip(terms) {
+        let element = |terms: &Terms, l: usize| {
+            let x = terms.d[l] * terms.z[l] / root.gap::<SQUARES>(terms.d[l]);
             // The term of no value is the only one whose d is 0.
-            let x = if term.d == 0.0 { -1.0 } else { term.d * term.z / root.gap::<SQUARES>(term.d) };
-            *to = T::from_f64(x * inverse);
-        }
+            T::from_f64(inverse * if terms.d[l] == 0.0 { -1.0 } else { x })
+        };
+        fill(terms, left, element);
     }
     [first * inverse, last * inverse]
+}
+
+/// Makes each number that of a term.
+#[inline(always)]
+fn fill<T: Real>(terms: &[Terms], to: &mut [T], element: impl Fn(&Terms, usize) -> T) {
+    let (whole, rest) = to.as_chunks_mut::<LANES>();
+    for (to, terms) in whole.iter_mut().zip(terms) {
+        for l in 0..LANES {
+            to[l] = element(terms, l);
+        }
+    }
+    if let Some(terms) = terms.last() {
+        rest.iter_mut().enumerate().for_each(|(l, to)| *to = element(terms, l));
+    }
 }
 
 #[cfg(test)]
@@ -562,7 +627,7 @@ mod tests {
         for (name, d, e) in hard(n) {
             let [d, e] = [d, e].map(|x| x.into_iter().map(T::from_f64).collect::<Vec<_>>());
             let (mut values, mut q) = (vec![T::ZERO; n], vec![T::ZERO; n * n]);
-            tridiagonal([&d, &e], &mut values, &mut q).unwrap();
+            assert!(tridiagonal([&d, &e], &mut values, &mut q).unwrap());
             let size = d.iter().chain(&e).fold(0.0, |most: f64, x| most.max(x.to_f64().abs()));
             let most = T::EPSILON.to_f64() * 4.0 * (n as f64).sqrt().max(4.0);
             assert!(values.is_sorted_by(|x, y| x <= y), "{name} {n}: {values:?}");
@@ -587,7 +652,7 @@ mod tests {
         for (name, d, e) in hard(n) {
             let [d, e] = [d, e].map(|x| x.into_iter().map(T::from_f64).collect::<Vec<_>>());
             let (mut values, mut u, mut v) = (vec![T::ZERO; n], vec![T::ZERO; n * n], vec![T::ZERO; n * n]);
-            bidiagonal([&d, &e], &mut values, [&mut u, &mut v]).unwrap();
+            assert!(bidiagonal([&d, &e], &mut values, [&mut u, &mut v]).unwrap());
             let size = d.iter().chain(&e).fold(0.0, |most: f64, x| most.max(x.to_f64().abs()));
             let most = T::EPSILON.to_f64() * 4.0 * (n as f64).sqrt().max(4.0);
             assert!(values.is_sorted_by(|x, y| x >= y) && values.iter().all(|x| *x >= T::ZERO), "{name} {n}: {values:?}");

@@ -2,7 +2,7 @@
 
 use super::batch::{each, load, matrix, sizes};
 use super::columns::{magnitude, norm, rescaling, scale};
-use super::implicit::{self, Rotations};
+use super::implicit;
 use super::reflections::Reflections;
 use super::{Failure, Fault};
 use super::{divide, lanes, tridiagonal};
@@ -15,8 +15,6 @@ use crate::view::View;
 
 /// The largest order that rotations are for.
 pub(super) const SMALL: usize = 16;
-/// The largest order whose vectors the implicit iteration finds: what divides and conquers does less work for more.
-const ITERATED: usize = 512;
 /// Far more sweeps than a matrix of that order takes.
 const SWEEPS: usize = 60;
 
@@ -79,21 +77,14 @@ fn by_tridiagonal<T: Lanes>(a: &mut [T], values: &mut [T], vectors: &mut [T]) ->
     let n = values.len();
     let (mut diagonal, mut beside) = (Block::new(n)?, Block::new(n - 1)?);
     let tau = tridiagonal::reduce(isa(), a, &mut diagonal, &mut beside)?;
-    let reflections = Reflections { v: a, tau: &tau, rows: n, shift: 1 };
-    if n > ITERATED && !vectors.is_empty() {
-        divide::tridiagonal([&diagonal, &beside], values, vectors)?;
-        reflections.apply(isa(), vectors)?;
-        return Ok(true);
+    if !vectors.is_empty() {
+        let converged = divide::tridiagonal([&diagonal, &beside], values, vectors)?;
+        Reflections { v: a, tau: &tau, rows: n, shift: 1 }.apply(isa(), vectors)?;
+        return Ok(converged);
     }
-    let wanted = !vectors.is_empty();
-    let mut rotations = Rotations::new(if wanted { n } else { 0 });
-    let converged = implicit::values(&mut diagonal, &mut beside, wanted.then_some(&mut rotations));
+    let converged = implicit::values(&mut diagonal, &mut beside, None);
     let order = implicit::order(&diagonal)?;
     values.iter_mut().zip(&order).for_each(|(value, &from)| *value = diagonal[from]);
-    if wanted {
-        reflections.columns(isa(), vectors)?;
-        rotations.apply(isa(), vectors, &order)?;
-    }
     Ok(converged)
 }
 

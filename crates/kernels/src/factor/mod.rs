@@ -14,6 +14,7 @@ mod columns;
 mod crout;
 mod divide;
 pub mod eigh;
+mod golub_kahan;
 mod house;
 mod implicit;
 pub mod inverse;

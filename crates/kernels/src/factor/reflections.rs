@@ -25,25 +25,8 @@ impl<T: Lanes> Reflections<'_, T> {
     /// If the columns are not whole.
     pub fn apply(&self, isa: Isa, c: &mut [T]) -> Result<(), OutOfMemory> {
         assert!(c.len().is_multiple_of(self.rows), "columns of as many rows");
-        self.blocks(|start, width| self.reflect(isa, start, width, c))
-    }
-
-    /// Makes columns of as many rows the first of Q.
-    ///
-    /// # Panics
-    /// If the columns are not whole.
-    pub fn columns(&self, isa: Isa, q: &mut [T]) -> Result<(), OutOfMemory> {
-        assert!(q.len().is_multiple_of(self.rows), "columns of as many rows");
-        q.fill(T::ZERO);
-        q.iter_mut().step_by(self.rows + 1).for_each(|x| *x = T::ONE);
-        // The columns before are those of the identity, and 0 where these reflect.
-        self.blocks(|start, width| self.reflect(isa, start, width, &mut q[(start + self.shift) * self.rows..]))
-    }
-
-    /// The first and number of each block of reflections, the last first.
-    fn blocks(&self, mut each: impl FnMut(usize, usize) -> Result<(), OutOfMemory>) -> Result<(), OutOfMemory> {
         let steps = self.tau.len();
-        (0..steps).step_by(BLOCK).rev().try_for_each(|start| each(start, BLOCK.min(steps - start)))
+        (0..steps).step_by(BLOCK).rev().try_for_each(|start| self.reflect(isa, start, BLOCK.min(steps - start), c))
     }
 
     /// C = (I − V S⁻¹ Vᵀ) C, where S is the upper triangle of Vᵀ V with 1/τ on its diagonal (Puglisi 1992).

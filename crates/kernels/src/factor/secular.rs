@@ -17,18 +17,21 @@
 //! ```
 //!
 //! A root is kept as its distance from the nearest pole, and no difference of close numbers is ever taken: all pⱼ − λ have their digits.
-//! A step replaces the sums over the poles below and above by one fraction each, of the same value and slope, at the two poles beside the
-//! root (Li 1993, "Solving secular equations stably and efficiently", the middle way); a bracket that shrinks guards it.
+//! A step takes the nearest pole's fraction as it is, and all others as one of the same value and slope at the next pole (Li 1993, "Solving
+//! secular equations stably and efficiently", the fixed weight method); a bracket that shrinks guards it. Five sums over the poles are
+//! usual.
 
 use crate::simd;
 use crate::threads;
 
-/// Numbers of a sum that run beside each other.
-const LANES: usize = 8;
+/// Numbers of a sum that run beside each other: poles come in multiples of so many.
+pub(super) const LANES: usize = 8;
+/// A pole that fills up others.
+const FAR: f64 = f64::INFINITY;
 /// Steps after which a root is as good as it gets: far more than any takes.
 const STEPS: usize = 80;
-/// What the rounding of a sum adds, over its size.
-const ROUNDING: f64 = 8.0 * f64::EPSILON;
+/// What the rounding of a sum adds, over that of its terms.
+const ROUNDING: f64 = 8.0;
 /// Nanoseconds that a root takes for each pole.
 const NS_EACH: f64 = 6.0;
 
@@ -36,10 +39,41 @@ const NS_EACH: f64 = 6.0;
 #[derive(Clone, Copy)]
 pub(super) struct Equation<'a, const SQUARES: bool> {
     /// In increasing order; not negative where squares are meant.
-    pub d: &'a [f64],
+    pub d: Padded<'a>,
     /// A unit vector without zeros.
-    pub z: &'a [f64],
+    pub z: Padded<'a>,
     pub rho: f64,
+    /// The precision of z.
+    pub epsilon: f64,
+}
+
+/// Numbers, filled up to a multiple of [`LANES`].
+#[derive(Clone, Copy)]
+pub(super) struct Padded<'a> {
+    all: &'a [f64],
+    len: usize,
+}
+
+impl<'a> Padded<'a> {
+    /// Fills up the poles.
+    pub fn poles(d: &'a mut Vec<f64>) -> Self {
+        Self::with(d, FAR)
+    }
+
+    /// Fills up what stands above the poles.
+    pub fn shares(z: &'a mut Vec<f64>) -> Self {
+        Self::with(z, 0.0)
+    }
+
+    fn with(numbers: &'a mut Vec<f64>, rest: f64) -> Self {
+        let len = numbers.len();
+        numbers.resize(len.next_multiple_of(LANES), rest);
+        Self { all: numbers, len }
+    }
+
+    pub fn numbers(self) -> &'a [f64] {
+        &self.all[..self.len]
+    }
 }
 
 /// d[origin] + offset: a number whose pole, or square, solves the equation.
@@ -62,43 +96,48 @@ impl Root {
     }
 }
 
-/// A sum of zⱼ² / (pⱼ − λ) over some poles, and its derivative.
+/// Σ zⱼ² / (pⱼ − λ), the same of absolute terms, and the derivative.
 #[derive(Clone, Copy, Default)]
-struct Sum {
+struct Sums {
     value: f64,
+    size: f64,
     slope: f64,
 }
 
 impl<const SQUARES: bool> Equation<'_, SQUARES> {
     /// A root for each pole, in increasing order.
     pub fn solve(self, roots: &mut [Root]) {
-        assert!(roots.len() == self.d.len() && self.z.len() == self.d.len(), "a root for each pole");
-        let parts = threads::parts(roots.len(), NS_EACH * self.d.len() as f64);
+        assert!(roots.len() == self.d.len && self.z.len == self.d.len, "a root for each pole");
+        let parts = threads::parts(roots.len(), NS_EACH * self.d.len as f64);
         threads::split_mut(roots, 1, parts, |first, roots| {
             simd::run(
                 #[inline(always)]
-                || roots.iter_mut().enumerate().for_each(|(i, root)| *root = self.root(first + i)),
+                || {
+                    for (i, root) in roots.iter_mut().enumerate() {
+                        *root = self.root(first + i);
+                    }
+                },
             );
         });
     }
 
     #[inline(always)]
     fn root(self, i: usize) -> Root {
-        let (d, z, k) = (self.d, self.z, self.d.len());
+        let (d, z) = (self.d.numbers(), self.z.numbers());
+        let k = d.len();
         if k == 1 {
             return Root { origin: d[0], offset: step::<SQUARES>(d[0], self.rho * z[0] * z[0]) };
         }
         // The two poles that a step is fitted to. No pole is above the last root: its second is the last below.
         let last = i + 1 == k;
-        let low = if last { i - 1 } else { i };
-        let [below, above] = [low, low + 1];
+        let below = if last { i - 1 } else { i };
+        let above = below + 1;
         let squares = [z[below] * z[below], z[above] * z[above]];
         let apart = if SQUARES { (d[above] - d[below]) * (d[above] + d[below]) } else { d[above] - d[below] };
 
         let half = if last { step::<SQUARES>(d[i], 0.5 * self.rho) } else { 0.5 * (d[above] - d[below]) };
         let mut root = Root { origin: d[i], offset: half };
-        let [sum_below, sum_above] = self.sums(root, above);
-        let middle = 1.0 / self.rho + sum_below.value + sum_above.value;
+        let middle = 1.0 / self.rho + self.sums(root).value;
         let rest = middle - squares[0] / root.gap::<SQUARES>(d[below]) - squares[1] / root.gap::<SQUARES>(d[above]);
         let (mut least, mut most) = match (last, middle < 0.0) {
             (_, false) => (0.0, half),
@@ -106,7 +145,8 @@ impl<const SQUARES: bool> Equation<'_, SQUARES> {
             (false, true) => (-half, 0.0),
         };
         // With the rest as it is there, the two poles leave a quadratic equation for λ less the nearer pole.
-        let guess = if last || middle < 0.0 {
+        let upper = last || middle < 0.0;
+        let guess = if upper {
             root.origin = d[above];
             let (a, b) = (rest * apart - squares[0] - squares[1], squares[1] * apart);
             let root = (a * a + 4.0 * rest * b).max(0.0).sqrt();
@@ -126,10 +166,9 @@ impl<const SQUARES: bool> Equation<'_, SQUARES> {
             root.offset = between(least, most);
         }
         for _ in 0..STEPS {
-            let [sum_below, sum_above] = self.sums(root, above);
-            let value = 1.0 / self.rho + sum_below.value + sum_above.value;
-            let size = 1.0 / self.rho + sum_below.value.abs() + sum_above.value.abs();
-            if value.abs() <= ROUNDING * size {
+            let Sums { value, size, slope } = self.sums(root);
+            let (value, size) = (1.0 / self.rho + value, 1.0 / self.rho + size);
+            if value.abs() <= ROUNDING * self.epsilon * size {
                 break;
             }
             *(if value < 0.0 { &mut least } else { &mut most }) = root.offset;
@@ -137,10 +176,16 @@ impl<const SQUARES: bool> Equation<'_, SQUARES> {
                 break;
             }
             let gaps = [root.gap::<SQUARES>(d[below]), root.gap::<SQUARES>(d[above])];
+            let [own_below, own_above] = [squares[0] / (gaps[0] * gaps[0]), squares[1] / (gaps[1] * gaps[1])];
             // c + s₁ / (g₁ − η) + s₂ / (g₂ − η) = 0, in terms of the sum and the product of its roots
-            let c = value - gaps[0] * sum_below.slope - gaps[1] * sum_above.slope;
-            let a = (gaps[0] + gaps[1]) * value - gaps[0] * gaps[1] * (sum_below.slope + sum_above.slope);
-            let b = gaps[0] * gaps[1] * value;
+            let c = if last {
+                value - gaps[0] * (slope - own_above) - gaps[1] * own_above
+            } else if upper {
+                value - gaps[0] * slope - apart * own_above
+            } else {
+                value - gaps[1] * slope + apart * own_below
+            };
+            let (a, b) = ((gaps[0] + gaps[1]) * value - gaps[0] * gaps[1] * slope, gaps[0] * gaps[1] * value);
             let discriminant = (a * a - 4.0 * b * c).max(0.0).sqrt();
             let mut change = match (last, a > 0.0) {
                 (false, true) => 2.0 * b / (a + discriminant),
@@ -148,8 +193,9 @@ impl<const SQUARES: bool> Equation<'_, SQUARES> {
                 (true, true) => (a + discriminant) / (2.0 * c.abs()),
                 (true, false) => 2.0 * b / (a - discriminant),
             };
-            if !(change * value < 0.0) {
-                change = -value / (sum_below.slope + sum_above.slope);
+            // f grows: what lies on the wrong side, or is no number, is none.
+            if change * value >= 0.0 || change.is_nan() {
+                change = -value / slope;
             }
             let next = root.offset + step::<SQUARES>(root.value(), change);
             root.offset = if next > least && next < most { next } else { between(least, most) };
@@ -157,12 +203,33 @@ impl<const SQUARES: bool> Equation<'_, SQUARES> {
         root
     }
 
-    /// The sums over the poles before the `cut`-th, and from it on.
     #[inline(always)]
-    fn sums(self, root: Root, cut: usize) -> [Sum; 2] {
-        let (below, above) = (self.d.split_at(cut), self.z.split_at(cut));
-        [sum::<SQUARES>(below.0, above.0, root), sum::<SQUARES>(below.1, above.1, root)]
+    fn sums(self, root: Root) -> Sums {
+        let (mut values, mut sizes, mut slopes) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+        for (d, z) in self.d.all.as_chunks::<LANES>().0.iter().zip(self.z.all.as_chunks::<LANES>().0) {
+            for l in 0..LANES {
+                let quotient = z[l] / root.gap::<SQUARES>(d[l]);
+                let value = z[l] * quotient;
+                values[l] += value;
+                sizes[l] += value.abs();
+                slopes[l] += quotient * quotient;
+            }
+        }
+        Sums { value: total(values), size: total(sizes), slope: total(slopes) }
     }
+}
+
+/// The sum of all lanes.
+#[inline(always)]
+pub(super) fn total(mut lanes: [f64; LANES]) -> f64 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for l in 0..half {
+            lanes[l] += lanes[l + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
 }
 
 /// What takes the number d as far as `change` takes its pole.
@@ -181,29 +248,6 @@ fn between(least: f64, most: f64) -> f64 {
     } else {
         0.5 * (near + far)
     }
-}
-
-#[inline(always)]
-fn sum<const SQUARES: bool>(d: &[f64], z: &[f64], root: Root) -> Sum {
-    let term = |d: f64, z: f64| {
-        let quotient = z / root.gap::<SQUARES>(d);
-        [z * quotient, quotient * quotient]
-    };
-    let (mut values, mut slopes) = ([0.0; LANES], [0.0; LANES]);
-    let ((d, d_rest), (z, z_rest)) = (d.as_chunks::<LANES>(), z.as_chunks::<LANES>());
-    for (d, z) in d.iter().zip(z) {
-        for l in 0..LANES {
-            let [value, slope] = term(d[l], z[l]);
-            values[l] += value;
-            slopes[l] += slope;
-        }
-    }
-    for (l, (&d, &z)) in d_rest.iter().zip(z_rest).enumerate() {
-        let [value, slope] = term(d, z);
-        values[l] += value;
-        slopes[l] += slope;
-    }
-    Sum { value: values.iter().sum(), slope: slopes.iter().sum() }
 }
 
 /// The column ẑ, with the signs of z, of which `roots` are the roots to the last digit (Gu and Eisenstat 1994, "A stable and efficient

@@ -96,8 +96,7 @@ fn one<T: Lanes>(a: Matrix<'_, T>, vectors: Vectors, s: &mut [T], [u, v]: [&mut 
     } else if vectors == Vectors::None {
         (alone(&mut work, [m, n], s)?, n)
     } else {
-        by_bidiagonal(&mut work, [m, n], s, [&mut u[..m * n], v])?;
-        (true, n)
+        (by_bidiagonal(&mut work, [m, n], s, [&mut u[..m * n], v])?, n)
     };
     complete(u, m, rank)?;
     if let Some(factor) = scaling {
@@ -126,19 +125,20 @@ fn alone<T: Lanes>(a: &mut [T], [m, n]: [usize; 2], s: &mut [T]) -> Result<bool,
     Ok(found.is_some())
 }
 
-/// A = Q B Pᵀ and B = U₁ S V₁ᵀ give U = Q U₁ and V = P V₁.
-fn by_bidiagonal<T: Lanes>(a: &mut [T], [m, n]: [usize; 2], s: &mut [T], [u, v]: [&mut [T]; 2]) -> Result<(), OutOfMemory> {
+/// A = Q B Pᵀ and B = U₁ S V₁ᵀ give U = Q U₁ and V = P V₁; whether the iteration converged.
+fn by_bidiagonal<T: Lanes>(a: &mut [T], [m, n]: [usize; 2], s: &mut [T], [u, v]: [&mut [T]; 2]) -> Result<bool, OutOfMemory> {
     let (mut diagonal, mut beside) = (Block::new(n)?, Block::new(n - 1)?);
     let mut rows = Block::new(n * n)?;
     let [left, right] = bidiagonal::reduce(isa(), a, [m, n], [&mut diagonal, &mut beside], &mut rows)?;
     let mut inner = Block::new(n * n)?;
-    divide::bidiagonal([&diagonal, &beside], s, [&mut inner, v])?;
+    let converged = divide::bidiagonal([&diagonal, &beside], s, [&mut inner, v])?;
     for (to, from) in u.chunks_exact_mut(m).zip(inner.chunks_exact(n)) {
         to[..n].copy_from_slice(from);
         to[n..].fill(T::ZERO);
     }
     Reflections { v: a, tau: &left, rows: m, shift: 0 }.apply(isa(), u)?;
-    Reflections { v: &rows, tau: &right, rows: n, shift: 1 }.apply(isa(), v)
+    Reflections { v: &rows, tau: &right, rows: n, shift: 1 }.apply(isa(), v)?;
+    Ok(converged)
 }
 
 /// A = Q R and R = U₁ S Vᵀ give U = Q U₁ (Chan 1982).
