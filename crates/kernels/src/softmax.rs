@@ -4,7 +4,7 @@ use crate::buffer::Block;
 use crate::compiled::compiled;
 use crate::elementwise::STREAMED;
 use crate::real::Real;
-use crate::rows::{LANES, dot, pairwise, split, sum};
+use crate::row_partition::{LANES, dot, pairwise, split, sum};
 use crate::simd::{self, Stream};
 use crate::threads;
 

@@ -8,7 +8,7 @@ use monotile::limits::{self, Limit};
 use monotile::{Error, Result};
 use serde_json::{Map, Value};
 
-use crate::alien;
+use crate::foreign;
 
 /// The text of a file that has at most `limit` bytes, without the byte order mark that some editors put before one.
 pub(crate) fn read_text(path: &Path, limit: &Limit) -> Result<String> {
@@ -28,7 +28,7 @@ pub(crate) fn read_json(path: &Path) -> Result<String> {
     if text.trim().is_empty() {
         return Err(Error::format(path, "the file is empty"));
     }
-    match alien::text(text.as_bytes()) {
+    match foreign::foreign_format(text.as_bytes()) {
         Some(what) => Err(Error::format(path, what)),
         None => Ok(text),
     }

@@ -146,7 +146,7 @@ impl Rotary {
 }
 
 /// A model's cosines and sines: those of its first positions, computed once, and more where positions outgrow them.
-pub(crate) struct Turns {
+pub(crate) struct RotaryTables {
     rotary: Rotary,
     head_dim: usize,
     context: usize,
@@ -154,7 +154,7 @@ pub(crate) struct Turns {
     made: Mutex<Option<[Tensor; 2]>>,
 }
 
-impl Turns {
+impl RotaryTables {
     pub fn new(config: &Config) -> Self {
         Self { rotary: config.rotary, head_dim: config.head_dim, context: config.context(), made: Mutex::new(None) }
     }
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn tables_that_grow_are_those_made_at_once() {
         let config = Config { max_position_embeddings: 100, ..Config::default() };
-        let turns = Turns::new(&config);
+        let turns = RotaryTables::new(&config);
         let plain = |start: usize, count: usize| {
             let (cos, sin) = config.rotary.table(config.head_dim, start, count);
             [cos, sin]

@@ -1,6 +1,6 @@
 //! What the backward pass does to a tile beside its products: P from S, dS from P and dP, and each row's delta.
 
-use super::mask::Seen;
+use super::mask::VisibleKeys;
 use super::online::{exponentials, hide_rest, window, zero_rest};
 use super::tile::{BC, MR};
 use crate::simd::{Kernel, Lanes, Vector};
@@ -34,7 +34,7 @@ impl<T: Lanes> Kernel<T> for Delta<'_, T> {
 /// P = exp(S − lse), 0 beyond the keys that a row sees.
 pub(super) struct Probabilities<'a, T> {
     pub lse: &'a [T],
-    pub seen: &'a Seen,
+    pub seen: &'a VisibleKeys,
     pub scores: &'a mut [T],
 }
 
@@ -60,7 +60,7 @@ impl<T: Lanes> Kernel<T> for Probabilities<'_, T> {
 pub(super) struct ScoreGradients<'a, T> {
     pub p: &'a [T],
     pub delta: &'a [T],
-    pub seen: &'a Seen,
+    pub seen: &'a VisibleKeys,
     pub ds: &'a mut [T],
 }
 

@@ -1,7 +1,7 @@
 //! The micro-kernel: a tile of C kept in registers while the contracted index runs.
 
 use super::axes::Offsets;
-use super::epilogue::Finish;
+use super::epilogue::BoundEpilogue;
 use crate::number::Number;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::avx512::F32x16;
@@ -36,7 +36,7 @@ pub(super) struct Tile<'a, T> {
     /// Whether the sums are added to what C holds.
     pub(super) accumulate: bool,
     /// What follows, where the sums are complete.
-    pub(super) finish: Option<&'a Finish<'a, T>>,
+    pub(super) finish: Option<&'a BoundEpilogue<'a, T>>,
 }
 
 /// Where the columns of a tile lie in C.

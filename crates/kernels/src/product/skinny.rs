@@ -14,9 +14,9 @@ use std::ops::Range;
 use half::{bf16, f16};
 
 use super::axes::{self, Offsets};
-use super::blocked::Target;
-use super::epilogue::Finish;
-use super::read::{Address, Read, Same};
+use super::blocked::OutputPointer;
+use super::epilogue::BoundEpilogue;
+use super::read::{Address, Read, Unconverted};
 use super::{Axes, Axis, Operand, Scaled, Stored};
 use crate::buffer::{Block, OutOfMemory, list};
 use crate::shape;
@@ -50,10 +50,10 @@ enum Form {
 /// One product of few rows.
 pub(super) struct Skinny<'a, T> {
     pub(super) scaled: Scaled<T>,
-    pub(super) finish: Option<Finish<'a, T>>,
+    pub(super) finish: Option<BoundEpilogue<'a, T>>,
     pub(super) a: Operand<'a, T>,
     pub(super) b: Operand<'a, T>,
-    pub(super) c: Target<T>,
+    pub(super) c: OutputPointer<T>,
     pub(super) axes: &'a Axes,
 }
 
@@ -96,7 +96,7 @@ struct Piece<'a, T> {
 /// registers run along columns.
 struct Rows<T: Lanes> {
     /// Only read.
-    first: Target<T>,
+    first: OutputPointer<T>,
     /// Where each matrix begins.
     at: Vec<isize>,
     /// From row to row.
@@ -108,7 +108,7 @@ struct Rows<T: Lanes> {
 
 impl<T: Lanes> Rows<T> {
     fn in_place(a: &[T], at: Vec<isize>, step: isize, advance: isize) -> Self {
-        Self { first: Target(a.as_ptr().cast_mut()), at, step, advance: (1, advance), _copy: None }
+        Self { first: OutputPointer(a.as_ptr().cast_mut()), at, step, advance: (1, advance), _copy: None }
     }
 
     /// Those of `matrices`, one after another.
@@ -116,7 +116,7 @@ impl<T: Lanes> Rows<T> {
         let mut at = list(matrices)?;
         at.extend((0..matrices).map(|i| (i * (x.len() / matrices)) as isize));
         let advance = (advance.0, advance.1 as isize);
-        Ok(Self { first: Target(x.as_mut_ptr()), at, step: step as isize, advance, _copy: Some(x) })
+        Ok(Self { first: OutputPointer(x.as_mut_ptr()), at, step: step as isize, advance, _copy: Some(x) })
     }
 
     fn at(&self, matrix: usize, k: usize) -> *const T {
@@ -142,7 +142,7 @@ impl<T: Lanes> Skinny<'_, T> {
         let (m, n, k) = (axes::size(&axes.rows), axes::size(&axes.columns), axes::size(&axes.contracted));
         let form = form(axes).unwrap_or(Form::Dot);
         let code = match self.b.data {
-            Stored::Real(_) => code::<V, Same>(form, m),
+            Stored::Real(_) => code::<V, Unconverted>(form, m),
             Stored::F32(_) => code::<V, f32>(form, m),
             Stored::BF16(_) => code::<V, bf16>(form, m),
             Stored::F16(_) => code::<V, f16>(form, m),
@@ -153,7 +153,7 @@ impl<T: Lanes> Skinny<'_, T> {
         let x = match form {
             _ if m <= FEW => self.rows(&matrices, [m, k])?,
             Form::Dot => self.parts(&matrices, [m, k])?,
-            Form::Axpy => self.columns(&matrices, [m, k], more::Groups::new::<V>(form, m).all())?,
+            Form::Axpy => self.columns(&matrices, [m, k], more::RowGroups::new::<V>(form, m).all())?,
         };
         let first = Address::new(self.b.data, self.b.offset);
 
@@ -168,7 +168,7 @@ impl<T: Lanes> Skinny<'_, T> {
         // A few lines more than the width, so that rows do not all fall into the same sets of the cache.
         let y_step = width.min(n) + 16;
         let mut y = Block::new(shape::count(&[matrices.len(), segments, blocks, m, y_step]))?;
-        let target = Target(y.as_mut_ptr());
+        let target = OutputPointer(y.as_mut_ptr());
         let bytes = match self.b.data {
             Stored::Real(_) => size_of::<T>(),
             Stored::F32(_) => 4,

@@ -2,7 +2,7 @@
 
 use monotile::{Error, Result, Tensor};
 
-use super::rows::Rows;
+use super::dataset::TokenDataset;
 
 /// Rows as the model reads them: the tokens it sees, those it has to predict, and where one text ends and another begins.
 #[derive(Clone)]
@@ -22,7 +22,7 @@ impl Batch {
     ///
     /// # Errors
     /// `Value`, if there is no row.
-    pub fn of(rows: &Rows, chosen: &[usize]) -> Result<Self> {
+    pub fn of(rows: &TokenDataset, chosen: &[usize]) -> Result<Self> {
         let texts = || chosen.iter().flat_map(|&row| rows.samples(row));
         let id = |&token: &u32| i64::from(token);
         let Some(first) = texts().next() else { return Err(Error::value("data: a batch needs at least one row")) };
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn rows_of_text_stay_rows() {
-        let rows = Rows::new((0..12).collect(), 4).unwrap();
+        let rows = TokenDataset::new((0..12).collect(), 4).unwrap();
         let batch = Batch::of(&rows, &[2, 0]).unwrap();
         assert_eq!((batch.tokens.shape(), batch.lengths.is_empty(), batch.places.is_none()), (&[2, 3][..], true, true));
         assert_eq!(batch.tokens.to_vec::<i64>().unwrap(), [8, 9, 10, 0, 1, 2]);

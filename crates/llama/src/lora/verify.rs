@@ -2,8 +2,8 @@
 
 use monotile::{DType, Result, Tensor};
 
-use super::combined::{Combined, Rows, blocks, with_rows};
 use super::merge::count;
+use super::weighted::{RowBlock, WeightedAdapters, blocks, with_rows};
 use crate::weights::Weights;
 
 /// What a tensor of a merged checkpoint turned out to be.
@@ -41,7 +41,7 @@ impl Verdict {
 
 /// What [`verify`] tells of a tensor.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Verified {
+pub struct VerifiedTensor {
     /// Its name.
     pub tensor: String,
     /// Whether an adapter changes or replaces it.
@@ -66,13 +66,13 @@ pub struct Verified {
 ///
 /// # Cost
 /// Both checkpoints are read once, in blocks of 2 Mi elements.
-pub fn verify(base: &Weights, combined: &Combined, merged: &Weights, seen: &mut dyn FnMut(Verified)) -> Result<()> {
-    let parted = combined.parts().map(|(head, _)| head);
+pub fn verify(base: &Weights, combined: &WeightedAdapters, merged: &Weights, seen: &mut dyn FnMut(VerifiedTensor)) -> Result<()> {
+    let parted = combined.untied_head().map(|(head, _)| head);
     let extra = merged.names().filter(|&name| !base.contains(name) && Some(name) != parted);
     for name in base.names().chain(parted).chain(extra) {
         let touched = combined.touches(name);
         let origin = combined.origin(name);
-        let told = |verdict| Verified { tensor: name.to_string(), touched, norm: None, times: None, verdict };
+        let told = |verdict| VerifiedTensor { tensor: name.to_string(), touched, norm: None, times: None, verdict };
         let found = match (base.shape(origin), merged.shape(name)) {
             (None, _) => told(Verdict::Extra),
             (_, None) => told(Verdict::Missing),
@@ -111,7 +111,7 @@ struct Sums {
     whole: f64,
 }
 
-fn tensor(name: &str, base: &Weights, combined: &Combined, merged: &Weights) -> Result<Verified> {
+fn tensor(name: &str, base: &Weights, combined: &WeightedAdapters, merged: &Weights) -> Result<VerifiedTensor> {
     let origin = combined.origin(name);
     let (before, after) = (with_rows(&base.any(origin)?)?, with_rows(&merged.any(name)?)?);
     let mut sums = Sums::default();
@@ -136,7 +136,7 @@ fn tensor(name: &str, base: &Weights, combined: &Combined, merged: &Weights) -> 
     let changes = sums.change > 0.0;
     let touched = combined.touches(name);
     let norm = combined.norm(name)?;
-    Ok(Verified {
+    Ok(VerifiedTensor {
         tensor: name.to_string(),
         touched,
         norm,
@@ -147,7 +147,7 @@ fn tensor(name: &str, base: &Weights, combined: &Combined, merged: &Weights) -> 
 
 impl Sums {
     /// Adds the sums over some rows; `different`, whether any element of them is not what the rule gives.
-    fn add(&mut self, change: &Tensor, rows: &Rows, found: &Tensor, different: bool) -> Result<()> {
+    fn add(&mut self, change: &Tensor, rows: &RowBlock, found: &Tensor, different: bool) -> Result<()> {
         let wide = |t: &Tensor| t.to_dtype(DType::F64);
         let (change, before) = (wide(change)?, wide(&rows.before)?);
         let moved = wide(found)?.sub(&before)?;
@@ -189,9 +189,9 @@ fn unit_roundoff(dtype: DType) -> f64 {
     }
 }
 
-impl Combined {
+impl WeightedAdapters {
     /// How far an element may be from W + ΔW.
-    fn tolerance(&self, name: &str, range: std::ops::Range<usize>, rows: &Rows, dtype: DType) -> Result<Tensor> {
+    fn tolerance(&self, name: &str, range: std::ops::Range<usize>, rows: &RowBlock, dtype: DType) -> Result<Tensor> {
         let u = unit_roundoff(dtype);
         let wide = |t: &Tensor| t.to_dtype(DType::F64);
         let Some((pair, change)) = self.pair(name).zip(rows.change.as_ref()) else {

@@ -9,7 +9,7 @@ use monotile::io::write_beside;
 use monotile::{Error, Result};
 use serde_json::{Value, json};
 
-use super::{Step, Trainer};
+use super::{StepReport, Trainer};
 use crate::model::Model;
 use crate::staged::Lock;
 
@@ -19,7 +19,7 @@ const STATE: &str = "training.safetensors";
 const LOG: &str = "log.jsonl";
 
 /// Where and how often.
-pub struct Run<'a> {
+pub struct RunOptions<'a> {
     /// The folder for the log, the state and the result; made if it is not there.
     pub folder: PathBuf,
     /// Steps between evaluations on the held-out rows; there is one before the first step and one after the last anyway.
@@ -34,14 +34,14 @@ pub struct Run<'a> {
 
 /// What a run tells whoever looks on.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Event {
+pub enum TrainEvent {
     /// It goes on after this many steps.
     Resumed {
         /// The steps that were done before.
         steps: usize,
     },
     /// A step is done, in this time.
-    Step(Step, Duration),
+    Step(StepReport, Duration),
     /// The held-out rows have this loss.
     Evaluated {
         /// After how many steps.
@@ -65,7 +65,7 @@ pub enum Event {
 
 /// How a run ended, with everything saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finished {
+pub enum RunOutcome {
     /// All steps are done.
     Done,
     /// Whoever looked on asked for no more; it can be resumed.
@@ -82,7 +82,7 @@ pub enum Finished {
 /// # Errors
 /// `Value`, if another run is writing the folder, it holds the state of a run that is not to be resumed, settings differ from those of
 /// the one to resume, or there is patience and nothing held out to evaluate on; `Io`, if files cannot be written.
-pub fn run(trainer: &mut Trainer, run: &Run, mut observe: impl FnMut(Event) -> ControlFlow<()>) -> Result<Finished> {
+pub fn run(trainer: &mut Trainer, run: &RunOptions, mut observe: impl FnMut(TrainEvent) -> ControlFlow<()>) -> Result<RunOutcome> {
     if trainer.options().patience.is_some() && trainer.held_out.is_none() {
         return Err(Error::value("train: patience needs held-out rows to evaluate on, and there are none"));
     }
@@ -96,7 +96,7 @@ pub fn run(trainer: &mut Trainer, run: &Run, mut observe: impl FnMut(Event) -> C
         }
         trainer.resume(&state)?;
         log.take_up(trainer.steps_done())?;
-        stopped |= observe(Event::Resumed { steps: trainer.steps_done() }).is_break();
+        stopped |= observe(TrainEvent::Resumed { steps: trainer.steps_done() }).is_break();
     } else {
         log.write()?;
         stopped |= evaluate(trainer, &mut log, &mut observe)?;
@@ -108,7 +108,7 @@ pub fn run(trainer: &mut Trainer, run: &Run, mut observe: impl FnMut(Event) -> C
         let time = begun.elapsed();
         log.add(json!({ "step": step.number, "loss": step.loss, "learning_rate": step.learning_rate,
             "gradient_norm": step.gradient_norm, "tokens": step.tokens, "seconds": time.as_secs_f64() }))?;
-        stopped |= observe(Event::Step(step, time)).is_break();
+        stopped |= observe(TrainEvent::Step(step, time)).is_break();
         let due = |every: usize| every > 0 && step.number.is_multiple_of(every);
         if due(run.evaluate_every) || trainer.is_done() {
             stopped |= evaluate(trainer, &mut log, &mut observe)?;
@@ -116,7 +116,7 @@ pub fn run(trainer: &mut Trainer, run: &Run, mut observe: impl FnMut(Event) -> C
         if due(run.save_every) && !trainer.is_done() && !stopped {
             save(trainer, run, &state)?;
             saved = step.number;
-            stopped |= observe(Event::Saved { steps: saved }).is_break();
+            stopped |= observe(TrainEvent::Saved { steps: saved }).is_break();
         }
     }
     if saved != trainer.steps_done() || !state.exists() {
@@ -124,26 +124,26 @@ pub fn run(trainer: &mut Trainer, run: &Run, mut observe: impl FnMut(Event) -> C
             && let Some((steps, loss)) = trainer.restore_best()
         {
             log.add(json!({ "step": trainer.steps_done(), "restored_step": steps, "restored_loss": loss }))?;
-            let _ = observe(Event::Restored { steps, loss });
+            let _ = observe(TrainEvent::Restored { steps, loss });
         }
         save(trainer, run, &state)?;
         // There is nothing left to stop.
-        let _ = observe(Event::Saved { steps: trainer.steps_done() });
+        let _ = observe(TrainEvent::Saved { steps: trainer.steps_done() });
     }
-    Ok(if trainer.is_done() { Finished::Done } else { Finished::Interrupted })
+    Ok(if trainer.is_done() { RunOutcome::Done } else { RunOutcome::Interrupted })
 }
 
 /// The result first, so that a state on disk always has its result beside it.
-fn save(trainer: &Trainer, run: &Run, state: &Path) -> Result<()> {
+fn save(trainer: &Trainer, run: &RunOptions, state: &Path) -> Result<()> {
     (run.write)(trainer.model(), &run.folder)?;
     trainer.save(state)
 }
 
-fn evaluate(trainer: &mut Trainer, log: &mut Log, observe: &mut impl FnMut(Event) -> ControlFlow<()>) -> Result<bool> {
-    let Some(loss) = trainer.judge()? else { return Ok(false) };
+fn evaluate(trainer: &mut Trainer, log: &mut Log, observe: &mut impl FnMut(TrainEvent) -> ControlFlow<()>) -> Result<bool> {
+    let Some(loss) = trainer.evaluate_with_patience()? else { return Ok(false) };
     let steps = trainer.steps_done();
     log.add(json!({ "step": steps, "held_out_loss": loss }))?;
-    Ok(observe(Event::Evaluated { steps, loss }).is_break())
+    Ok(observe(TrainEvent::Evaluated { steps, loss }).is_break())
 }
 
 struct Log {

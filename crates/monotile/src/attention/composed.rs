@@ -7,14 +7,14 @@ use crate::tensor::{DType, Tensor};
 
 /// How scores are made of queries, keys and perhaps an additive mask, which is then the fourth input.
 #[derive(Clone, Copy)]
-pub(super) struct Scores<'a> {
+pub(super) struct ComposedScores<'a> {
     pub scale: f64,
     pub causal: bool,
     pub boolean: Option<&'a Tensor>,
     pub additive: bool,
 }
 
-impl Scores<'_> {
+impl ComposedScores<'_> {
     /// What hides keys: 0 where a query may look and -∞ elsewhere, of a shape that broadcasts to `(b, h, t, s)`; `None` where it may look
     /// everywhere.
     fn bias(&self, [t, s]: [usize; 2], dtype: DType) -> Result<Option<Tensor>> {
@@ -37,7 +37,7 @@ impl Scores<'_> {
 ///
 /// P = E / Σ E with E = exp(S − c), where c is the log-sum-exp as a constant: any constant gives the same P and the same
 /// derivatives, and this one keeps E below 1.
-pub(super) fn gradients(saved: &Saved, cotangents: &[Option<Tensor>], scores: Scores<'_>) -> Result<Vec<Option<Tensor>>> {
+pub(super) fn gradients(saved: &Saved, cotangents: &[Option<Tensor>], scores: ComposedScores<'_>) -> Result<Vec<Option<Tensor>>> {
     let (q, k, v) = (saved.input(0), saved.input(1), saved.input(2));
     let dtype = q.dtype();
     let [b, h, t, d] = [q.dim(0), q.dim(1), q.dim(2), q.dim(3)];

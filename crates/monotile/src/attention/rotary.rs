@@ -74,7 +74,7 @@ struct Turn {
 fn turn(x: &Tensor, by: Turn) -> Result<Tensor> {
     // The kernel reads rows whose elements lie one after another.
     let x = if x.strides().last() == Some(&1) { x.clone() } else { x.contiguous()? };
-    let out = door::rows::rotary("rotary", &x, [&by.cos, &by.sin], by.inverse)?;
+    let out = door::rowwise::rotary("rotary", &x, [&by.cos, &by.sin], by.inverse)?;
     Ok(Tensor::record(out, &[&x], by))
 }
 

@@ -1,7 +1,7 @@
 //! A = L Lᵀ
 
 use super::parts::{lower, symmetric, which};
-use super::triangular::{Triangular, solve_triangular};
+use super::triangular::{SolveTriangularOptions, solve_triangular};
 use crate::check;
 use crate::door;
 use crate::error::{Error, ErrorKind, Result};
@@ -67,7 +67,7 @@ impl Gradient for Cholesky {
         let Some(l_bar) = &cotangents[0] else { return Ok(vec![None]) };
         let l = saved.output(0);
         let phi = lower(&l.mt().matmul(l_bar)?, 0.5)?;
-        let solve = |b: &Tensor| solve_triangular(&l.mt(), b, &Triangular { upper: true, ..Default::default() });
+        let solve = |b: &Tensor| solve_triangular(&l.mt(), b, &SolveTriangularOptions { upper: true, ..Default::default() });
         let s = solve(&solve(&phi)?.mt())?;
         Ok(vec![Some(symmetric(&s)?)])
     }
@@ -91,7 +91,7 @@ impl Gradient for Cholesky {
 /// ```
 pub fn cholesky_solve(l: &Tensor, b: &Tensor) -> Result<Tensor> {
     let solve = |l: &Tensor, b: &Tensor, upper| {
-        let options = Triangular { upper, ..Default::default() };
+        let options = SolveTriangularOptions { upper, ..Default::default() };
         super::triangular::solve_named("cholesky_solve", l, b, &options)
     };
     check::square("cholesky_solve", l)?;

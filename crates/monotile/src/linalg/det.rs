@@ -3,7 +3,7 @@
 use monotile_kernels::shape::count;
 
 use super::inv::inv;
-use super::lu::Factors;
+use super::lu::LuFactors;
 use super::parts::{batch, repeated, which};
 use super::svd::{Svd, SvdOptions, svd};
 use crate::check;
@@ -36,7 +36,7 @@ use crate::testing::{Spec, normal};
 pub fn det(a: &Tensor) -> Result<Tensor> {
     let a = a.computable("det")?;
     check::square("det", &a)?;
-    let factors = Factors::of("det", &a)?;
+    let factors = LuFactors::of("det", &a)?;
     let values = pivots(&factors)?.into_iter().zip(factors.signs()?).map(|(pivots, sign)| sign * pivots.iter().product::<f64>());
     let value = Tensor::from_vec(values.collect(), batch(&a))?.to_dtype(a.dtype())?;
     Ok(Tensor::record(value, &[&a], Det { factors }))
@@ -76,7 +76,7 @@ pub struct SignLogDet {
 pub fn slogdet(a: &Tensor) -> Result<SignLogDet> {
     let a = a.computable("slogdet")?;
     check::square("slogdet", &a)?;
-    let factors = Factors::of("slogdet", &a)?;
+    let factors = LuFactors::of("slogdet", &a)?;
     let (mut signs, mut logarithms) = (Vec::new(), Vec::new());
     for (pivots, sign) in pivots(&factors)?.into_iter().zip(factors.signs()?) {
         // 0 · NaN is NaN, as the sign of what is none should be.
@@ -89,7 +89,7 @@ pub fn slogdet(a: &Tensor) -> Result<SignLogDet> {
 }
 
 /// The diagonal of U of each matrix.
-fn pivots(factors: &Factors) -> Result<Vec<Vec<f64>>> {
+fn pivots(factors: &LuFactors) -> Result<Vec<Vec<f64>>> {
     let n = factors.rows.dim(-1);
     let diagonals = factors.rows.diagonal(-2, -1)?.to_f64_vec()?;
     if n == 0 {
@@ -99,7 +99,7 @@ fn pivots(factors: &Factors) -> Result<Vec<Vec<f64>>> {
 }
 
 /// A⁻ᵀ by the factors, or recorded.
-fn inverse_transposed(op: &'static str, factors: &Factors, saved: &Saved) -> Result<Tensor> {
+fn inverse_transposed(op: &'static str, factors: &LuFactors, saved: &Saved) -> Result<Tensor> {
     if saved.is_recorded() {
         return Ok(inv(&saved.input(0)).map_err(|e| Error::new(e.kind(), e.to_string().replacen("inv", op, 1)))?.mt());
     }
@@ -114,7 +114,7 @@ fn spread(g: &Tensor) -> Result<Tensor> {
 }
 
 struct LogDet {
-    factors: Factors,
+    factors: LuFactors,
 }
 
 impl Gradient for LogDet {
@@ -139,7 +139,7 @@ fn cofactors(a: &Tensor) -> Result<Tensor> {
 }
 
 struct Det {
-    factors: Factors,
+    factors: LuFactors,
 }
 
 impl Gradient for Det {

@@ -1,6 +1,6 @@
 //! A = V Λ Vᵀ for symmetric A
 
-use super::degenerate::{Pairs, scales, with_diagonal};
+use super::degenerate::{SpectralCotangent, scales, with_diagonal};
 use super::parts::{symmetric, which};
 use crate::check;
 use crate::door;
@@ -52,7 +52,7 @@ pub fn eigh(a: &Tensor) -> Result<Eigh> {
     let a = a.computable("eigh")?;
     check::square("eigh", &a)?;
     let [values, vectors] = compute("eigh", &a, true)?;
-    let [values, vectors] = <[Tensor; 2]>::try_from(Tensor::record_all(vec![values, vectors], &[&a], Rule))
+    let [values, vectors] = <[Tensor; 2]>::try_from(Tensor::record_all(vec![values, vectors], &[&a], EighGradient))
         .unwrap_or_else(|_| unreachable!("as many tensors are recorded as were given"));
     Ok(Eigh { values, vectors })
 }
@@ -107,9 +107,9 @@ impl Gradient for Values {
     }
 }
 
-struct Rule;
+struct EighGradient;
 
-impl Gradient for Rule {
+impl Gradient for EighGradient {
     fn name(&self) -> &'static str {
         "eigh"
     }
@@ -127,8 +127,15 @@ impl Gradient for Rule {
         let g = v.mt().matmul(v_bar)?;
         let (turn, scales) = (g.sub(&g.mt())?.mul_scalar(0.5)?, scales(v_bar)?);
         let stretch = || symmetric(&g);
-        let pairs =
-            Pairs { op: "eigh", what: "eigen", values: &values, turn: &turn, stretch: &stretch, values_bar, scales: &scales };
+        let pairs = SpectralCotangent {
+            op: "eigh",
+            what: "eigen",
+            values: &values,
+            turn: &turn,
+            stretch: &stretch,
+            values_bar,
+            scales: &scales,
+        };
         let quotients = pairs.quotients()?;
         if saved.is_recorded() && quotients.degenerate {
             return Err(Error::value("the second gradient of eigh: it is not given where eigenvalues are equal"));

@@ -5,7 +5,7 @@ use monotile_kernels::shape::count;
 use super::parts::{batch, broadcast, check_rows, constant, repeated, shape, with_columns};
 use super::pinv::pinv;
 use super::qr::{Qr, QrOptions, qr, triangle};
-use super::triangular::{Triangular, solve_triangular};
+use super::triangular::{SolveTriangularOptions, solve_triangular};
 use crate::check;
 use crate::error::Result;
 use crate::tensor::{DType, Tensor};
@@ -48,7 +48,7 @@ pub fn lstsq(a: &Tensor, b: &Tensor) -> Result<Tensor> {
             let all = triangle(&Tensor::cat(&[&a, &b], -1)?)?.slice(-2, ..n)?;
             let r = all.slice(-1, ..n)?;
             if !deficient(&r, m)?.to_f64_vec()?.contains(&1.0) {
-                return solve_triangular(&r, &all.slice(-1, n..)?, &Triangular { upper: true, ..Default::default() });
+                return solve_triangular(&r, &all.slice(-1, n..)?, &SolveTriangularOptions { upper: true, ..Default::default() });
             }
         }
         let tall = if m < n { a.mt() } else { a.clone() };
@@ -69,9 +69,9 @@ fn through(factors: &Qr, wide: bool, b: &Tensor) -> Result<Tensor> {
     let Qr { q, r } = factors;
     if wide {
         // The least X with Rᵀ Qᵀ X = B lies in the columns of Q.
-        return q.matmul(&solve_triangular(&r.mt(), b, &Triangular::default())?);
+        return q.matmul(&solve_triangular(&r.mt(), b, &SolveTriangularOptions::default())?);
     }
-    solve_triangular(r, &q.mt().matmul(b)?, &Triangular { upper: true, ..Default::default() })
+    solve_triangular(r, &q.mt().matmul(b)?, &SolveTriangularOptions { upper: true, ..Default::default() })
 }
 
 /// Which triangles R have no full rank up to rounding, `(…, 1, 1)`.

@@ -3,7 +3,7 @@
 use monotile_kernels::shape::count;
 
 use super::parts::{batch, constant, lower, repeated, shape, singular, sum, upper};
-use super::triangular::{Triangular, solve_triangular};
+use super::triangular::{SolveTriangularOptions, solve_triangular};
 use crate::check;
 use crate::door::factor;
 use crate::error::Result;
@@ -53,25 +53,25 @@ pub struct Lu {
 pub fn lu(a: &Tensor) -> Result<Lu> {
     let a = a.computable("lu")?;
     let [m, n] = check::matrices("lu", &a)?;
-    let factors = Factors::of("lu", &a)?;
+    let factors = LuFactors::of("lu", &a)?;
     let k = m.min(n);
     let both = &factors.rows;
     let l = lower(&both.slice(-1, ..k)?, 0.0)?.add(&constant(m, k, a.dtype(), |i, j| f64::from(i == j))?)?;
     let u = upper(&both.slice(-2, ..k)?, 1.0)?;
     let order = factors.order.clone();
-    let [l, u] = <[Tensor; 2]>::try_from(Tensor::record_all(vec![l, u], &[&a], Rule { inverse: factors.inverse_order()? }))
+    let [l, u] = <[Tensor; 2]>::try_from(Tensor::record_all(vec![l, u], &[&a], LuGradient { inverse: factors.inverse_order()? }))
         .unwrap_or_else(|_| unreachable!("as many tensors are recorded as were given"));
     Ok(Lu { l, u, order })
 }
 
 /// L and U in one matrix, and the order of rows: what systems are solved with.
-pub(super) struct Factors {
+pub(super) struct LuFactors {
     /// `(…, m, n)`: L below the diagonal, U on and above it.
     pub rows: Tensor,
     pub order: Tensor,
 }
 
-impl Factors {
+impl LuFactors {
     /// The factors of matrices of f32 or f64.
     pub fn of(op: &str, a: &Tensor) -> Result<Self> {
         let [rows, order] = factor::lu(op, a)?;
@@ -118,12 +118,12 @@ impl Factors {
     }
 }
 
-struct Rule {
+struct LuGradient {
     /// Where each row of A went.
     inverse: Tensor,
 }
 
-impl Gradient for Rule {
+impl Gradient for LuGradient {
     fn name(&self) -> &'static str {
         "lu"
     }
@@ -141,10 +141,11 @@ impl Gradient for Rule {
         let (l, u) = (saved.output(0), saved.output(1));
         let (m, n, k) = (l.dim(-2), u.dim(-1), l.dim(-1));
         let (l1, u1) = (l.slice(-2, ..k)?, u.slice(-1, ..k)?);
-        let lower_t = |b: &Tensor| solve_triangular(&l1.mt(), b, &Triangular { upper: true, unit_diagonal: true });
+        let lower_t = |b: &Tensor| solve_triangular(&l1.mt(), b, &SolveTriangularOptions { upper: true, unit_diagonal: true });
         // Y U₁⁻ᵀ = (U₁⁻¹ Yᵀ)ᵀ
-        let upper_t =
-            |b: &Tensor| solve_triangular(&u1, &b.mt(), &Triangular { upper: true, unit_diagonal: false }).map(|x| x.mt());
+        let upper_t = |b: &Tensor| {
+            solve_triangular(&u1, &b.mt(), &SolveTriangularOptions { upper: true, unit_diagonal: false }).map(|x| x.mt())
+        };
         let (l_bar, u_bar) = (&cotangents[0], &cotangents[1]);
         let below = l_bar.as_ref().map(|g| l1.mt().matmul(&g.slice(-2, ..k)?)).transpose()?;
         let above = u_bar.as_ref().map(|g| g.slice(-1, ..k)?.matmul(&u1.mt())).transpose()?;

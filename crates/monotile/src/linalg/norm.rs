@@ -1,7 +1,7 @@
 //! Norms of matrices
 
 use super::parts::batch;
-use super::svd::singular_values;
+use super::svd::svdvals;
 use crate::check;
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -54,9 +54,9 @@ pub fn norm(a: &Tensor, which: MatrixNorm) -> Result<Tensor> {
     }
     match which {
         MatrixNorm::Frobenius => frobenius(&a),
-        MatrixNorm::Nuclear => singular_values(&a)?.sum(&[-1]),
+        MatrixNorm::Nuclear => svdvals(&a)?.sum(&[-1]),
         MatrixNorm::One => a.abs()?.sum(&[-2])?.max(&[-1]),
-        MatrixNorm::Two => singular_values(&a)?.select(-1, 0),
+        MatrixNorm::Two => svdvals(&a)?.select(-1, 0),
         MatrixNorm::Infinity => a.abs()?.sum(&[-1])?.max(&[-1]),
     }
 }

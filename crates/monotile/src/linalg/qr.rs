@@ -1,7 +1,7 @@
 //! A = Q R
 
 use super::parts::{lower, sum, thin};
-use super::triangular::{Triangular, solve_triangular};
+use super::triangular::{SolveTriangularOptions, solve_triangular};
 use crate::check;
 use crate::door::factor::{self, Kind};
 use crate::error::{Error, Result};
@@ -62,7 +62,7 @@ pub fn qr(a: &Tensor, options: &QrOptions) -> Result<Qr> {
     let a = a.computable("qr")?;
     check::matrices("qr", &a)?;
     let factors = factor::qr("qr", &a, Kind { full: options.full, non_negative: options.non_negative })?;
-    let [q, r] = <[Tensor; 2]>::try_from(Tensor::record_all(factors.into(), &[&a], Rule))
+    let [q, r] = <[Tensor; 2]>::try_from(Tensor::record_all(factors.into(), &[&a], QrGradient))
         .unwrap_or_else(|_| unreachable!("as many tensors are recorded as were given"));
     Ok(Qr { q, r })
 }
@@ -74,9 +74,9 @@ pub(super) fn triangle(a: &Tensor) -> Result<Tensor> {
     factor::triangle("qr", &a)
 }
 
-struct Rule;
+struct QrGradient;
 
-impl Gradient for Rule {
+impl Gradient for QrGradient {
     fn name(&self) -> &'static str {
         "qr"
     }
@@ -119,7 +119,7 @@ fn tall(q: &Tensor, r: &Tensor, q_bar: Option<Tensor>, r_bar: Option<Tensor>) ->
     let copied = lower(&m, 0.5)?;
     let b = sum(q_bar, Some(q.matmul(&copied.add(&copied.mt())?)?))?.expect("two terms");
     // B R⁻ᵀ = (R⁻¹ Bᵀ)ᵀ
-    let upper = Triangular { upper: true, ..Default::default() };
+    let upper = SolveTriangularOptions { upper: true, ..Default::default() };
     let solved = solve_triangular(r, &b.mt(), &upper).map_err(|e| Error::new(e.kind(), format!("the gradient of qr: {e}")))?;
     Ok(solved.mt())
 }

@@ -1,6 +1,6 @@
 //! A X = B
 
-use super::lu::Factors;
+use super::lu::LuFactors;
 use super::parts::{broadcast, check_rows, with_columns};
 use crate::check;
 use crate::error::Result;
@@ -39,14 +39,14 @@ pub fn solve(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     with_columns(b, |b| {
         check_rows("solve", a, b, n)?;
         let [a, b] = broadcast("solve", a, b)?;
-        let factors = Factors::of("solve", &a)?;
+        let factors = LuFactors::of("solve", &a)?;
         let x = factors.solve("solve", false, &b)?;
         Ok(Tensor::record(x, &[&a, &b], Solve { factors }))
     })
 }
 
 struct Solve {
-    factors: Factors,
+    factors: LuFactors,
 }
 
 impl Gradient for Solve {

@@ -1,6 +1,6 @@
 //! A = U S Vᵀ
 
-use super::degenerate::{Pairs, replaced, scales, with_diagonal};
+use super::degenerate::{SpectralCotangent, replaced, scales, with_diagonal};
 use super::parts::{sum, symmetric, thin, which};
 use crate::check;
 use crate::door::factor::{self, Vectors};
@@ -60,7 +60,7 @@ pub fn svd(a: &Tensor, options: &SvdOptions) -> Result<Svd> {
     let a = a.computable("svd")?;
     check::matrices("svd", &a)?;
     let found = compute("svd", &a, if options.full { Vectors::Full } else { Vectors::Thin })?;
-    let [u, s, vt] = <[Tensor; 3]>::try_from(Tensor::record_all(found.into(), &[&a], Rule))
+    let [u, s, vt] = <[Tensor; 3]>::try_from(Tensor::record_all(found.into(), &[&a], SvdGradient))
         .unwrap_or_else(|_| unreachable!("as many tensors are recorded as were given"));
     Ok(Svd { u, s, vt })
 }
@@ -78,15 +78,15 @@ pub fn svd(a: &Tensor, options: &SvdOptions) -> Result<Svd> {
 ///
 /// # Example
 /// ```
-/// use monotile::{Tensor, linalg::singular_values};
+/// use monotile::{Tensor, linalg::svdvals};
 /// let a = Tensor::from_rows(&[[3.0_f64, 0.0], [0.0, -4.0]])?;
-/// assert_eq!(singular_values(&a)?.to_vec::<f64>()?, [4.0, 3.0]);
+/// assert_eq!(svdvals(&a)?.to_vec::<f64>()?, [4.0, 3.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn singular_values(a: &Tensor) -> Result<Tensor> {
-    let a = a.computable("singular_values")?;
-    check::matrices("singular_values", &a)?;
-    let [u, s, vt] = compute("singular_values", &a, if a.is_recorded() { Vectors::Thin } else { Vectors::None })?;
+pub fn svdvals(a: &Tensor) -> Result<Tensor> {
+    let a = a.computable("svdvals")?;
+    check::matrices("svdvals", &a)?;
+    let [u, s, vt] = compute("svdvals", &a, if a.is_recorded() { Vectors::Thin } else { Vectors::None })?;
     Ok(Tensor::record(s, &[&a], Values { u, vt }))
 }
 
@@ -108,7 +108,7 @@ struct Values {
 
 impl Gradient for Values {
     fn name(&self) -> &'static str {
-        "singular_values"
+        "svdvals"
     }
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let Some(bar) = &cotangents[0] else { return Ok(vec![None]) };
@@ -120,9 +120,9 @@ impl Gradient for Values {
     }
 }
 
-struct Rule;
+struct SvdGradient;
 
-impl Gradient for Rule {
+impl Gradient for SvdGradient {
     fn name(&self) -> &'static str {
         "svd"
     }
@@ -142,7 +142,7 @@ impl Gradient for Rule {
             (Some(left), Some(right)) => left.into_iter().zip(right).map(|(a, b)| a.max(b)).collect(),
             (left, right) => left.or(right).unwrap_or_default(),
         };
-        let found = Found { u: u.slice(-1, ..k)?, s, v: v.slice(-1, ..k)?, recorded: saved.is_recorded(), scales: largest };
+        let found = SvdResult { u: u.slice(-1, ..k)?, s, v: v.slice(-1, ..k)?, recorded: saved.is_recorded(), scales: largest };
         Ok(vec![found.pull_back(u_bar, cotangents[1].as_ref(), v_bar)?])
     }
 }
@@ -156,7 +156,7 @@ fn inverse(x: &Tensor, zeros: Option<&Tensor>) -> Result<Tensor> {
 }
 
 /// A thin decomposition.
-struct Found {
+struct SvdResult {
     u: Tensor,
     s: Tensor,
     v: Tensor,
@@ -165,7 +165,7 @@ struct Found {
     scales: Vec<f64>,
 }
 
-impl Found {
+impl SvdResult {
     // With X, Y the skew parts of Uᵀ Ū and Vᵀ V̄ (Townsend 2016, whose F ∘ (2 X S + 2 S Y) this is, in partial fractions):
     // Ā = U E Vᵀ + (I − U Uᵀ) Ū S⁻¹ Vᵀ + U S⁻¹ V̄ᵀ (I − V Vᵀ),  E_ij = (X + Y)_ij / (s_j − s_i) + (X − Y)_ij / (s_j + s_i) + δ_ij s̄_i
     fn pull_back(&self, u_bar: Option<Tensor>, s_bar: Option<&Tensor>, v_bar: Option<Tensor>) -> Result<Option<Tensor>> {
@@ -183,7 +183,7 @@ impl Found {
         let both = sum(g, h)?.expect("one of the cotangents is present");
         let stretch = || symmetric(&both);
 
-        let pairs = Pairs {
+        let pairs = SpectralCotangent {
             op: "svd",
             what: "singular ",
             values: s,
@@ -323,7 +323,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         .may_hide_nan(),
         Spec::new("svd", |x| Ok(vec![svd(&x[0], &SvdOptions::default())?.s]))
             .refuses(vec![normal(&[3])], "svd: needs at least 2 dimensions, got shape [3]"),
-        Spec::new("singular_values", |x| Ok(vec![singular_values(&distinct(&x[0])?)?]))
+        Spec::new("svdvals", |x| Ok(vec![svdvals(&distinct(&x[0])?)?]))
             .sample("tall", vec![normal(&[2, 5, 3])])
             .sample("wide", vec![normal(&[3, 5])])
             .holds("the values that svd finds", |x, y| distance(&svd(&distinct(&x[0])?, &SvdOptions::default())?.s, &y[0]))

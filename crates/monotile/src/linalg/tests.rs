@@ -1,7 +1,7 @@
 //! Gradients where values are equal or 0, against central differences of the whole function; and losses that have none.
 
 use super::*;
-use crate::tape::{GradientCheck, check_gradient, grad};
+use crate::tape::{CheckGradientOptions, check_gradient, grad};
 use crate::testing::normal;
 use crate::{DType, Result, Rng, Tensor};
 
@@ -29,7 +29,7 @@ fn check(f: impl Fn(&Tensor) -> Result<Tensor>, a: &Tensor) {
 }
 
 fn check_order(f: impl Fn(&Tensor) -> Result<Tensor>, a: &Tensor, order: usize) {
-    let options = GradientCheck { directions: a.len(), order, ..Default::default() };
+    let options = CheckGradientOptions { directions: a.len(), order, ..Default::default() };
     check_gradient(|x| Ok(vec![f(&x[0])?]), std::slice::from_ref(a), &options).unwrap();
 }
 
@@ -97,7 +97,7 @@ fn reconstructions_at_a_gap_are_right_at_equal_values() {
         with_values(5, 5, &[3.0, 3.0, 1.0, 1.0, 1.0]),
     ] {
         check(|a| top(a, 2, |s| Ok(s.clone())), &a);
-        check(|a| Ok(truncated(a, Keep::Rank(2))?.approximation), &a);
+        check(|a| Ok(truncated(a, Truncation::Rank(2))?.approximation), &a);
     }
     // Three equal values, and a decomposition of everything.
     check(|a| top(a, 3, |s| Ok(s.clone())), &with_values(4, 4, &[2.0, 2.0, 2.0, 1.0]));
@@ -113,7 +113,7 @@ fn reconstructions_and_projections_are_right_at_zero_values() {
         diagonal(&[3.0, 3.0, 0.0, 0.0]),
     ] {
         check(|a| top(a, 2, |s| Ok(s.clone())), &a);
-        check(|a| Ok(truncated(a, Keep::Rank(2))?.approximation), &a);
+        check(|a| Ok(truncated(a, Truncation::Rank(2))?.approximation), &a);
         let project = |a: &Tensor| {
             let v = svd(a, &SvdOptions::default())?.vt.slice(-2, ..2)?;
             v.mt().matmul(&v)

@@ -44,7 +44,7 @@ impl Tensor {
         shape[d] = sizes.iter().fold(0, |sum: usize, &size| sum.saturating_add(size));
         let shape = check::shape("cat", &shape)?;
         let sources = tensors.iter().map(|t| t.dense()).collect::<Result<Vec<Tensor>>>()?;
-        let out = door::copy::join("cat", &sources, &shape, d)?;
+        let out = door::copy::cat("cat", &sources, &shape, d)?;
         Ok(Tensor::record(out, tensors, Cat { axis: d, sizes }))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::check;
-use crate::einsum::pair::{Label, Labels, Pair, contract_and_add};
+use crate::einsum::pair::{Label, Labels, PairContraction, contract_and_add};
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::{DType, Tensor};
@@ -56,7 +56,7 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
 }
 
 /// The pair of x and W.
-struct Linear(Arc<Pair>);
+struct Linear(Arc<PairContraction>);
 
 impl Gradient for Linear {
     fn name(&self) -> &'static str {

@@ -1,12 +1,12 @@
 //! A formula over tensors: elementwise work in one pass, with its gradients.
 
-use monotile_kernels::number::{Comparison, Dual, Expr, Function, Graph, Node, Operator, record};
+use monotile_kernels::number::{Comparison, Dual, Expr, ExprNode, Function, Graph, Operator, record};
 
-use super::elementwise::spread;
+use super::elementwise::broadcast_to;
 use super::reduce::sum_to;
 use crate::check;
 use crate::door;
-use crate::door::map::{Arity, Operands};
+use crate::door::map::{Arguments, Arity};
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::{DType, Tensor};
@@ -42,7 +42,7 @@ pub use monotile_kernels::number::{Formula, Number};
 pub fn map<const N: usize, F>(x: [&Tensor; N], f: F) -> Result<Tensor>
 where
     F: Formula<N> + 'static,
-    Operands: Arity<N>,
+    Arguments: Arity<N>,
 {
     named("map", x, f)
 }
@@ -51,7 +51,7 @@ where
 pub(crate) fn named<const N: usize, F>(op: &'static str, x: [&Tensor; N], f: F) -> Result<Tensor>
 where
     F: Formula<N> + 'static,
-    Operands: Arity<N>,
+    Arguments: Arity<N>,
 {
     let mut shape = check::shape(op, x[0].shape())?;
     let mut dtype = check::common_float(op, x[0], x[0])?;
@@ -66,7 +66,7 @@ where
         operands.push(a?);
     }
     let operands: [Tensor; N] = operands.try_into().unwrap_or_else(|_| unreachable!("as many as there were"));
-    let spreads = operands.each_ref().map(|a| spread(a, &shape));
+    let spreads = operands.each_ref().map(|a| broadcast_to(a, &shape));
     let y = door::map::formula(op, spreads.each_ref(), f)?;
     Ok(Tensor::record(y, &operands.each_ref(), Mapped::<F, N> { op, f }))
 }
@@ -79,7 +79,7 @@ struct Mapped<F, const N: usize> {
 impl<const N: usize, F> Gradient for Mapped<F, N>
 where
     F: Formula<N> + 'static,
-    Operands: Arity<N>,
+    Arguments: Arity<N>,
 {
     fn name(&self) -> &'static str {
         self.op
@@ -98,7 +98,7 @@ where
             true => g.mul(&carry_out(&self.slope(i), &x)?),
             false => {
                 let shape = check::shape(self.op, g.shape())?;
-                let spreads = x.each_ref().map(|a| spread(a, &shape));
+                let spreads = x.each_ref().map(|a| broadcast_to(a, &shape));
                 door::map::gradient(self.op, spreads.each_ref(), &g.to_dtype(x[0].dtype())?, self.f, i)
             }
         };
@@ -128,26 +128,26 @@ fn carry_out(graph: &Graph, x: &[Tensor]) -> Result<Tensor> {
     for node in &graph.nodes {
         let at = |i: usize| &values[i];
         let value = match *node {
-            Node::Input(i) => x[i].clone(),
-            Node::Constant(c) => Tensor::scalar_as(c, x[0].dtype()),
-            Node::Function(function, a) => apply(function, at(a))?,
-            Node::Operator(operator, a, b) => match operator {
+            ExprNode::Input(i) => x[i].clone(),
+            ExprNode::Constant(c) => Tensor::scalar_as(c, x[0].dtype()),
+            ExprNode::Function(function, a) => apply(function, at(a))?,
+            ExprNode::Operator(operator, a, b) => match operator {
                 Operator::Add => at(a).add(at(b)),
                 Operator::Sub => at(a).sub(at(b)),
                 Operator::Mul => at(a).mul(at(b)),
                 Operator::Div => at(a).div(at(b)),
                 Operator::Powf => at(a).pow(at(b)),
             }?,
-            Node::MulAdd(a, b, c) => at(a).mul(at(b))?.add(at(c))?,
-            Node::Compare(comparison, a, b) => match comparison {
+            ExprNode::MulAdd(a, b, c) => at(a).mul(at(b))?.add(at(c))?,
+            ExprNode::Compare(comparison, a, b) => match comparison {
                 Comparison::Less => at(a).lt(at(b)),
                 Comparison::LessOrEqual => at(a).le(at(b)),
                 Comparison::Equal => at(a).eq(at(b)),
             }?,
-            Node::And(a, b) => at(a).and(at(b))?,
-            Node::Or(a, b) => at(a).or(at(b))?,
-            Node::Not(a) => at(a).not()?,
-            Node::Select(mask, yes, no) => at(mask).where_(at(yes), at(no))?,
+            ExprNode::And(a, b) => at(a).and(at(b))?,
+            ExprNode::Or(a, b) => at(a).or(at(b))?,
+            ExprNode::Not(a) => at(a).not()?,
+            ExprNode::Select(mask, yes, no) => at(mask).where_(at(yes), at(no))?,
         };
         values.push(value);
     }

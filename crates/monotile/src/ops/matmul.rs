@@ -122,7 +122,7 @@ crate::testing::records!(specs);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tape::{GradientCheck, check_gradient};
+    use crate::tape::{CheckGradientOptions, check_gradient};
     use crate::{DType, Rng};
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
         for (a, b, out) in cases {
             let inputs = [rng.normal(a, DType::F64).unwrap(), rng.normal(b, DType::F64).unwrap()];
             assert_eq!(inputs[0].matmul(&inputs[1]).unwrap().shape(), out);
-            let options = GradientCheck { order: 2, ..Default::default() };
+            let options = CheckGradientOptions { order: 2, ..Default::default() };
             check_gradient(|x| Ok(vec![x[0].matmul(&x[1])?]), &inputs, &options).unwrap();
         }
     }

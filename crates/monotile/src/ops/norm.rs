@@ -35,7 +35,7 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     check_vector("rms_norm", x, "weight", weight)?;
     let dtype = check::common_float("rms_norm", x, weight)?;
     let (x, w) = (x.to_dtype(dtype)?.contiguous()?, weight.to_dtype(dtype)?.contiguous()?);
-    let [y, rho] = door::rows::rms_norm("rms_norm", &x, &w, eps)?;
+    let [y, rho] = door::rowwise::rms_norm("rms_norm", &x, &w, eps)?;
     Ok(Tensor::record(y, &[&x, &w], RmsNorm { eps, rho }))
 }
 
@@ -71,7 +71,7 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
     };
     let cast = |t: &Tensor| t.to_dtype(dtype)?.contiguous();
     let (x, w, b) = (cast(x)?, cast(weight)?, cast(bias)?);
-    let (y, kept) = door::rows::layer_norm("layer_norm", &x, [&w, &b], eps)?;
+    let (y, kept) = door::rowwise::layer_norm("layer_norm", &x, [&w, &b], eps)?;
     Ok(Tensor::record(y, &[&x, &w, &b], LayerNorm { eps, kept }))
 }
 
@@ -96,7 +96,7 @@ impl Gradient for LayerNorm {
         let needs = [0, 1, 2].map(|i| saved.needs(i));
         if !saved.is_recorded() {
             let g = g.to_dtype(x.dtype())?.dense()?;
-            return door::rows::layer_norm_backward("layer_norm", [&x, &w, &self.kept[0], &self.kept[1]], &g, needs);
+            return door::rowwise::layer_norm_backward("layer_norm", [&x, &w, &self.kept[0], &self.kept[1]], &g, needs);
         }
         let mean = |t: &Tensor| t.sum_keepdim(&[-1])?.mul_scalar(1.0 / x.dim(-1) as f64);
         let centred = x.sub(&mean(&x)?)?;
@@ -141,7 +141,7 @@ impl Gradient for RmsNorm {
         let (x, w) = (saved.input(0), saved.input(1));
         if !saved.is_recorded() {
             let g = g.to_dtype(x.dtype())?.dense()?;
-            return door::rows::rms_norm_backward("rms_norm", [&x, &w, &self.rho], &g, [saved.needs(0), saved.needs(1)]);
+            return door::rowwise::rms_norm_backward("rms_norm", [&x, &w, &self.rho], &g, [saved.needs(0), saved.needs(1)]);
         }
         let mean = |t: &Tensor| t.sum_keepdim(&[-1])?.mul_scalar(1.0 / x.dim(-1) as f64);
         let rho = reciprocal_root(&mean(&x.mul(&x)?)?, self.eps)?;

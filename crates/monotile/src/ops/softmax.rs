@@ -50,7 +50,7 @@ fn along(op: &str, x: &Tensor, axis: isize, rule: Softmax) -> Result<Tensor> {
     let x = x.computable(op)?;
     let d = check::axis(op, axis, x.rank())? as isize;
     let x = x.transpose(d, -1)?.contiguous()?;
-    let y = door::rows::softmax(op, &x, rule.logarithm)?;
+    let y = door::rowwise::softmax(op, &x, rule.logarithm)?;
     Tensor::record(y, &[&x], rule).transpose(d, -1)
 }
 
@@ -75,7 +75,7 @@ impl Gradient for Softmax {
         let y = saved.output(0);
         let g = g.to_dtype(y.dtype())?;
         let dx = if !saved.is_recorded() {
-            door::rows::softmax_backward("softmax", &y, &g.dense()?, self.logarithm)?
+            door::rowwise::softmax_backward("softmax", &y, &g.dense()?, self.logarithm)?
         } else if self.logarithm {
             g.sub(&y.exp()?.mul(&g.sum_keepdim(&[-1])?)?)?
         } else {

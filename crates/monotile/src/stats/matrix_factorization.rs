@@ -210,7 +210,7 @@ crate::testing::records!(specs);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::singular_values;
+    use crate::linalg::svdvals;
     use crate::tensor::DType;
 
     /// A matrix of rank 3, with every entry hidden that `hide` says.
@@ -230,7 +230,7 @@ mod tests {
         let (lambda, rank) = (0.5, 4);
         let options = MatrixFactorizationOptions { rank, regularization: lambda, sweeps: 2000, tolerance: 0.0, seed: 1 };
         let factors = MatrixFactorization::fit(&a, None, &options).unwrap();
-        let s = singular_values(&a).unwrap().to_f64_vec().unwrap();
+        let s = svdvals(&a).unwrap().to_f64_vec().unwrap();
         let kept: f64 = s[..rank].iter().map(|s| 2.0 * lambda * s - lambda * lambda).sum();
         let expected = kept + s[rank..].iter().map(|s| s * s).sum::<f64>();
         let found = *factors.objective().last().unwrap();

@@ -2,7 +2,7 @@
 
 use super::parts::{argument, constant};
 use crate::error::{Error, Result};
-use crate::linalg::{LowRankOptions, MatrixNorm, Svd, SvdOptions, norm, svd, svd_lowrank};
+use crate::linalg::{MatrixNorm, Svd, SvdLowrankOptions, SvdOptions, norm, svd, svd_lowrank};
 use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -14,7 +14,7 @@ pub enum PcaSolver {
     #[default]
     Exact,
     /// The first few by products with random directions: for wide data of which few components are wanted.
-    Randomized(LowRankOptions),
+    Randomized(SvdLowrankOptions),
 }
 
 /// What [`Pca`] keeps.
@@ -336,7 +336,8 @@ mod tests {
         let x = data(30, 3).matmul(&rng.normal(&[3, 200], DType::F64).unwrap()).unwrap();
         let options = PcaOptions { components: Some(3), ..Default::default() };
         let exact = Pca::fit(&x, &options).unwrap();
-        let randomized = Pca::fit(&x, &PcaOptions { solver: PcaSolver::Randomized(LowRankOptions::default()), ..options }).unwrap();
+        let randomized =
+            Pca::fit(&x, &PcaOptions { solver: PcaSolver::Randomized(SvdLowrankOptions::default()), ..options }).unwrap();
         assert!(off(exact.components(), randomized.components()) < 1e-11);
         assert!((randomized.explained_variance_ratio().unwrap().to_f64_vec().unwrap().iter().sum::<f64>() - 1.0).abs() < 1e-12);
     }

@@ -2,7 +2,7 @@
 
 use super::Spec;
 use crate::error::Result;
-use crate::tape::{GradientCheck, Walk, check_gradient, vjp};
+use crate::tape::{BackwardMode, CheckGradientOptions, check_gradient, vjp};
 use crate::tensor::{DType, Tensor};
 
 /// Agreement of two computations in f64 that differ in the order of their sums at most.
@@ -104,7 +104,7 @@ impl Spec {
         let count: usize = inputs.iter().filter(|x| is_f64(x)).map(Tensor::len).sum();
         // As many random directions as inputs determine the whole gradient; three find a wrong rule in large ones.
         let directions = if count <= 64 { count } else { 3 };
-        let options = GradientCheck { directions, order: self.orders, tolerance: self.gradient_tolerance, seed: 1 };
+        let options = CheckGradientOptions { directions, order: self.orders, tolerance: self.gradient_tolerance, seed: 1 };
         Ok(check_gradient(&self.operation, inputs, &options).map_err(|e| e.to_string()))
     }
 
@@ -154,7 +154,7 @@ impl Spec {
         let float = |(_, (y, _)): &(usize, (&Tensor, &Tensor))| y.dtype().is_float();
         let pairs: Vec<_> = outputs.iter().zip(&weights).enumerate().filter(chosen).filter(float).map(|(_, pair)| pair).collect();
         let targets: Vec<&Tensor> = leaves.iter().filter(|x| x.is_recorded()).collect();
-        let mut found = vjp(&pairs, &targets, Walk::Plain)?.into_iter();
+        let mut found = vjp(&pairs, &targets, BackwardMode::Plain)?.into_iter();
         let gradient = |x: &Tensor| match x.is_recorded() {
             true => found.next().flatten().map_or_else(|| Ok(vec![0.0; x.len()]), |g| g.to_f64_vec()),
             false => Ok(Vec::new()),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use monotile_kernels::shape::count;
 
 use super::Spec;
-use crate::attention::{Attention, scaled_dot_product_attention};
+use crate::attention::{AttentionOptions, scaled_dot_product_attention};
 use crate::error::{ErrorKind, Result};
 use crate::linalg::{self, QrOptions, SvdOptions};
 use crate::random::Rng;
@@ -145,7 +145,7 @@ fn attention_takes_or_refuses_sizes_that_no_memory_holds() {
     for shapes in variants(&sizes) {
         let operands = shapes.iter().map(|shape| repeated(shape, DType::F32)).collect::<Result<Vec<_>>>();
         let Ok(x) = operands else { continue };
-        let call = move || Ok(vec![scaled_dot_product_attention(&x[0], &x[1], &x[2], &Attention::default())?]);
+        let call = move || Ok(vec![scaled_dot_product_attention(&x[0], &x[1], &x[2], &AttentionOptions::default())?]);
         asked(call).unwrap_or_else(|why| panic!("attention of shapes {shapes:?} {why}"));
     }
 }
@@ -244,7 +244,7 @@ fn empty_operands_of_huge_sizes_give_their_results_at_once() {
     }
     assert_eq!(linalg::svd(&empty(&[huge, 0, 0]), &SvdOptions::default()).unwrap().s.shape(), [huge, 0]);
     let (q, v) = (empty(&[huge, 1, 0, 1]), empty(&[huge, 1, 0, 0]));
-    assert_eq!(scaled_dot_product_attention(&q, &q, &v, &Attention::default()).unwrap().shape(), [huge, 1, 0, 0]);
+    assert_eq!(scaled_dot_product_attention(&q, &q, &v, &AttentionOptions::default()).unwrap().shape(), [huge, 1, 0, 0]);
     assert_eq!(x.to_vec::<f64>().unwrap(), [0.0; 0]);
     assert_eq!(x.to_f64_vec().unwrap(), [0.0; 0]);
     assert!(x.to_string().contains("[288230376151711744, 0]"));

@@ -11,7 +11,7 @@ use super::quaternion::{conjugate, product};
 
 /// A rotation, then a translation.
 #[derive(Debug, Clone)]
-pub struct Rigid {
+pub struct RigidTransform {
     /// A quaternion of length 1, `(…, 4)`.
     pub rotation: Tensor,
     /// Where the origin goes, `(…, 3)`.
@@ -57,12 +57,12 @@ pub fn from_rigid(rotation: &Tensor, translation: &Tensor) -> Result<Tensor> {
 /// assert_eq!(dual_quaternion::to_rigid(&motion)?.translation.to_vec::<f64>()?, [2.0, 4.0, 6.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn to_rigid(dual: &Tensor) -> Result<Rigid> {
+pub fn to_rigid(dual: &Tensor) -> Result<RigidTransform> {
     check_rows("dual_quaternion::to_rigid", "dual", dual, 8)?;
     let [dual] = common("dual_quaternion::to_rigid", [dual])?;
     let (q, d) = (dual.slice(-1, ..4)?, dual.slice(-1, 4..)?);
     let translation = product(&d, &conjugate(&q)?)?.slice(-1, ..3)?.mul_scalar(2.0)?;
-    Ok(Rigid { rotation: q, translation })
+    Ok(RigidTransform { rotation: q, translation })
 }
 
 /// Averages of rigid motions that are rigid motions again: what skins are bent by without losing volume.
@@ -130,7 +130,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("batch", vec![rotations(&[2, 1]), normal(&[3, 3])])
             .sample("identity", vec![numbers(&[0.0, 0.0, 0.0, 1.0]), numbers(&[0.0; 3])])
             .holds("and back", |x, y| {
-                let Rigid { rotation, translation } = to_rigid(&y[0])?;
+                let RigidTransform { rotation, translation } = to_rigid(&y[0])?;
                 Ok(distance(&rotation, &x[0])?.max(distance(&translation, &x[1])?))
             })
             .orders(2)
@@ -140,7 +140,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 "dual_quaternion::from_rigid: rotation must be rows of 4 numbers, got shape [3]",
             ),
         Spec::new("dual_quaternion::to_rigid", |x| {
-            let Rigid { rotation, translation } = to_rigid(&x[0])?;
+            let RigidTransform { rotation, translation } = to_rigid(&x[0])?;
             Ok(vec![rotation, translation])
         })
         .sample("batch", vec![motions(rotations(&[3]), normal(&[3, 3]))])

@@ -6,7 +6,7 @@ use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
 
-use super::fused::{ByComposition, spread};
+use super::fused::{ComposedGradient, broadcast_rows};
 use super::parts::{
     affine, check_matrices, check_rows, common, constant, cross, dot, leading, of_batch, refuse_where, row, shape, shown,
 };
@@ -80,7 +80,7 @@ fn posed(
     check_rows(name, "scale", scale, 3)?;
     let all = leading(name, &[(translation, 1), (rotation, 1), (scale, 1)])?;
     let [t, q, s] = common(name, [translation, rotation, scale])?;
-    let parts = [spread(&t, &all)?, spread(&q, &all)?, spread(&s, &all)?];
+    let parts = [broadcast_rows(&t, &all)?, broadcast_rows(&q, &all)?, broadcast_rows(&s, &all)?];
     let Some(out) = door::transform::compose("compose", inverse, parts.each_ref(), &shape(&all, &[4, 4]))? else {
         let own = &s.shape()[..s.rank() - 1];
         let i = s.to_f64_vec()?.iter().position(|&s| s == 0.0).unwrap_or(0) / 3;
@@ -90,7 +90,7 @@ fn posed(
             of_batch(own, i)
         )));
     };
-    Ok(Tensor::record(out, &[&t, &q, &s], ByComposition { name, composed }))
+    Ok(Tensor::record(out, &[&t, &q, &s], ComposedGradient { name, composed }))
 }
 
 /// Translation, rotation and scale of matrices T R S.

@@ -1,6 +1,6 @@
 //! The picture against areas that are known, and its gradient against differences.
 
-use monotile::tape::{GradientCheck, check_gradient};
+use monotile::tape::{CheckGradientOptions, check_gradient};
 use monotile::{DType, Rng, Tensor};
 
 use super::Surface;
@@ -26,7 +26,8 @@ fn gradients_of_vertices_and_attributes_agree_with_differences() {
     let (surface, clip, attributes) = two_surfaces();
     for size in [[11, 9], [16, 16], [5, 23]] {
         let draw = |x: &[Tensor]| Ok(vec![surface.rasterize(&x[0], &x[1], size)?]);
-        check_gradient(draw, &[clip.clone(), attributes.clone()], &GradientCheck { directions: 8, ..Default::default() }).unwrap();
+        check_gradient(draw, &[clip.clone(), attributes.clone()], &CheckGradientOptions { directions: 8, ..Default::default() })
+            .unwrap();
     }
 }
 
@@ -81,7 +82,7 @@ fn outlines_of_small_triangles_are_found() {
     // Slanted outlines sweep half a pixel more or less at each end of a run of rows: a few percent at 24 pixels.
     let growth = coverage.backward().unwrap().take(&s).unwrap().item::<f64>().unwrap();
     assert!((growth / (2.0 * area) - 1.0).abs() < 0.05, "{growth} of {}", 2.0 * area);
-    let check = GradientCheck { directions: 1, ..Default::default() };
+    let check = CheckGradientOptions { directions: 1, ..Default::default() };
     check_gradient(|x| Ok(vec![scaled(&x[0])?]), &[Tensor::scalar(1.003_f64)], &check).unwrap();
 }
 

@@ -5,7 +5,7 @@ use std::f32::consts::TAU;
 use glam::Quat;
 
 use super::{BONES, CHEST, HEAD, HIPS, LEFT, RIGHT, SPINE, node};
-use crate::{Channel, Clip, Interpolation, Keys};
+use crate::{Animation, Channel, Interpolation, KeyframeValues};
 
 /// Keys a second.
 const RATE: f32 = 12.0;
@@ -15,12 +15,12 @@ const DOWN: f32 = 0.42;
 
 /// A clip in the making.
 struct Motion {
-    clip: Clip,
+    clip: Animation,
 }
 
 impl Motion {
     fn new(name: &str, duration: f32) -> Self {
-        Self { clip: Clip { name: name.into(), duration, channels: Vec::new() } }
+        Self { clip: Animation { name: name.into(), duration, channels: Vec::new() } }
     }
 
     fn times(&self) -> Vec<f32> {
@@ -35,7 +35,7 @@ impl Motion {
             let [x, y, z] = angles(time / self.clip.duration);
             (Quat::from_rotation_z(z) * Quat::from_rotation_y(y) * Quat::from_rotation_x(x)).to_array()
         };
-        let keys = Keys::Rotation(times.iter().map(key).collect());
+        let keys = KeyframeValues::Rotation(times.iter().map(key).collect());
         self.clip.channels.push(Channel { node: node(bone), times, keys, interpolation: Interpolation::Linear });
     }
 
@@ -43,13 +43,13 @@ impl Motion {
     fn lift(&mut self, height: impl Fn(f32) -> f32) {
         let times = self.times();
         let [x, y, z] = BONES[HIPS].2;
-        let keys = Keys::Translation(times.iter().map(|time| [x, y + height(time / self.clip.duration), z]).collect());
+        let keys = KeyframeValues::Translation(times.iter().map(|time| [x, y + height(time / self.clip.duration), z]).collect());
         self.clip.channels.push(Channel { node: node(HIPS), times, keys, interpolation: Interpolation::Linear });
     }
 }
 
 /// Two steps. A leg that swings forward turns about −x; its knee gives way while it is in the air.
-pub fn walk() -> Clip {
+pub fn walk() -> Animation {
     let mut motion = Motion::new("walk", 1.0);
     for (side, start, [arm, forearm, thigh, shin, foot]) in [(1.0, 0.0, LEFT), (-1.0, 0.5, RIGHT)] {
         let wave = move |t: f32, ahead: f32| (TAU * (t + start + ahead)).sin();
@@ -69,7 +69,7 @@ pub fn walk() -> Clip {
 }
 
 /// The right arm is up, and its forearm goes to and fro.
-pub fn wave() -> Clip {
+pub fn wave() -> Animation {
     let mut motion = Motion::new("wave", 2.0);
     let [_, _, thigh, shin, _] = LEFT;
     motion.turn(LEFT[0], |t| [0.05 * (TAU * t).sin(), 0.0, -DOWN]);

@@ -84,8 +84,8 @@ pub fn tell(root: &json::Root, notes: &mut Notes) {
         match support(name) {
             // Whether there is something beside what is compressed shows where it is read.
             Some(Drawn | Unseen | Compressed(_)) => {}
-            Some(Without(what)) => notes.lose(format!("the extension {} is not drawn: {what}", quoted(name))),
-            None => notes.lose(format!("the extension {} is not known and not drawn", quoted(name))),
+            Some(Without(what)) => notes.add_lossy(format!("the extension {} is not drawn: {what}", quoted(name))),
+            None => notes.add_lossy(format!("the extension {} is not known and not drawn", quoted(name))),
         }
     }
 }

@@ -4,7 +4,7 @@ use glam::{DVec3, Vec2, Vec3};
 use monotile::Result;
 
 use super::source::Source;
-use crate::{Influences, Primitive, Target};
+use crate::{MorphTarget, Primitive, SkinWeights};
 
 impl Primitive {
     /// Twice the area of a triangle.
@@ -34,7 +34,7 @@ pub fn flatten(source: &Source<'_>, p: &mut Primitive) -> Result<()> {
     }
     let k = p.influences.per_vertex;
     let spread = |&i: &u32| (0..k).map(move |slot| i as usize * k + slot);
-    p.influences = Influences {
+    p.influences = SkinWeights {
         per_vertex: k,
         joints: from.iter().flat_map(spread).map(|i| p.influences.joints[i]).collect(),
         weights: from.iter().flat_map(spread).map(|i| p.influences.weights[i]).collect(),
@@ -51,7 +51,7 @@ pub fn flatten(source: &Source<'_>, p: &mut Primitive) -> Result<()> {
         let moved: Vec<[f32; 3]> =
             p.positions.iter().zip(&positions).map(|(p, d)| (Vec3::from(*p) + Vec3::from(*d)).into()).collect();
         let normals = flat(&moved).iter().zip(&p.normals).map(|(to, from)| (Vec3::from(*to) - Vec3::from(*from)).into()).collect();
-        *target = Target { positions, normals, tangents: Vec::new() };
+        *target = MorphTarget { positions, normals, tangents: Vec::new() };
     }
     Ok(())
 }

@@ -1,14 +1,14 @@
 //! A refused equation as a compiler shows it: the text, marks under the places at fault, what is wrong at each.
 
-use monotile::{Error, ErrorKind, Note};
+use monotile::{Error, ErrorKind, ErrorNote};
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 
 /// The failure that tells an error of this equation; operands are a name (empty where there is none) and a shape each.
-pub fn told(error: &Error, equation: &str, operands: &[(String, String)]) -> Failure {
+pub fn told(error: &Error, equation: &str, operands: &[(String, String)]) -> CommandError {
     let mut text = error.to_string();
     if error.notes().is_empty() {
-        return Failure::new(text);
+        return CommandError::new(text);
     }
     text.push_str("\n\n");
     for line in picture(equation, error.notes()) {
@@ -22,12 +22,12 @@ pub fn told(error: &Error, equation: &str, operands: &[(String, String)]) -> Fai
             text.push_str(&format!("    operand {k}  {name}{shape}\n"));
         }
     }
-    Failure::new(text.trim_end())
+    CommandError::new(text.trim_end())
 }
 
 /// The equation, a line of carets, and the notes: the last one beside its caret, the others on lines of their own, each
 /// hanging from its place.
-fn picture(equation: &str, notes: &[Note]) -> Vec<String> {
+fn picture(equation: &str, notes: &[ErrorNote]) -> Vec<String> {
     let mut carets = String::new();
     for note in notes {
         let (start, length) = (note.at.start, note.at.len().max(1));

@@ -16,8 +16,8 @@ use monotile::io::write_beside;
 use monotile_kernels::simd::{Isa, isa};
 use monotile_kernels::threads;
 
-use crate::failure::Failure;
-use crate::page::{Block, Page, Section};
+use crate::command_error::CommandError;
+use crate::page::{Page, PageBlock, Section};
 use crate::progress::Progress;
 use crate::report;
 
@@ -27,7 +27,7 @@ use crate::report;
 Examples:
   monotile tour                 writes tour/index.html, and its figures beside it
   monotile tour --out /tmp/t    writes /tmp/t/index.html")]
-pub struct Tour {
+pub struct TourArgs {
     /// Folder for the page, index.html
     #[arg(long, value_name = "DIR", default_value = "tour")]
     out: PathBuf,
@@ -41,7 +41,7 @@ struct Station {
     /// One word for the terminal.
     name: &'static str,
     /// Does the work. Long work shows its progress.
-    visit: fn(&mut Progress) -> Result<Section, Failure>,
+    visit: fn(&mut Progress) -> Result<Section, CommandError>,
 }
 
 /// The stops, in the order of the page. A new one is a file beside this one and a line here.
@@ -53,9 +53,9 @@ const STATIONS: &[Station] = &[
     Station { name: "language", visit: language::visit },
 ];
 
-impl Tour {
+impl TourArgs {
     /// Visits every station, prints its line, and writes the page.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
         if let Some(which) = &self.probe {
             return attention::probe(which, out);
         }
@@ -89,10 +89,10 @@ impl Tour {
     }
 
     /// Writes the figures of a section as files of their own: `einsum-1.svg`, …
-    fn save_figures(&self, name: &str, section: &Section) -> Result<(), Failure> {
+    fn save_figures(&self, name: &str, section: &Section) -> Result<(), CommandError> {
         let figures = section.blocks.iter().filter_map(|b| match b {
-            Block::Figure(plot, _) => Some(plot.svg()),
-            Block::Drawing(svg, _) => Some(svg.clone()),
+            PageBlock::Figure(plot, _) => Some(plot.svg()),
+            PageBlock::Drawing(svg, _) => Some(svg.clone()),
             _ => None,
         });
         for (i, svg) in figures.enumerate() {

@@ -17,12 +17,12 @@ const STRIP: usize = 32;
 
 /// How rows are grouped: of how many rows at most a group is, and how many groups there are.
 #[derive(Clone, Copy)]
-pub(super) struct Groups {
+pub(super) struct RowGroups {
     pub rows: usize,
     pub count: usize,
 }
 
-impl Groups {
+impl RowGroups {
     /// The groups of m rows that have registers for their sums.
     pub fn new<V: Vector>(form: Form, m: usize) -> Self {
         let whole = V::REGISTERS >= 32;
@@ -47,7 +47,7 @@ impl Groups {
 }
 
 /// The kernel of this form: of [`Form::Dot`], x is parts of rows, [`PART`] apart, of [`DEPTH`] contracted indices; of [`Form::Axpy`],
-/// [`Groups::all`] numbers for each contracted index.
+/// [`RowGroups::all`] numbers for each contracted index.
 pub(super) fn code<V: Vector<Element: Lanes>, R: Read<V>>(form: Form) -> super::Code<V::Element> {
     match form {
         Form::Dot => dot::<V, R>,
@@ -65,7 +65,7 @@ unsafe fn clear<T: Real>(piece: &Piece<'_, T>) {
 /// Registers run along κ: groups of rows meet four columns at a time.
 unsafe fn dot<V: Vector, R: Read<V>>(piece: &Piece<'_, V::Element>) {
     const COLUMNS: usize = 4;
-    let Groups { count, .. } = Groups::new::<V>(Form::Dot, piece.rows);
+    let RowGroups { count, .. } = RowGroups::new::<V>(Form::Dot, piece.rows);
     let (columns, depth) = (piece.columns.1.len(), piece.depth.1.len());
     // SAFETY: the caller's duty.
     unsafe {
@@ -162,7 +162,7 @@ unsafe fn dots<V: Vector, R: Read<V>, const S: usize, const C: usize>(piece: &Pi
 
 /// Registers run along ν: the sums of a group of rows for a register of columns stay in registers over a strip of B.
 unsafe fn axpy<V: Vector<Element: Lanes>, R: Read<V>>(piece: &Piece<'_, V::Element>) {
-    let Groups { rows, count } = Groups::new::<V>(Form::Axpy, piece.rows);
+    let RowGroups { rows, count } = RowGroups::new::<V>(Form::Axpy, piece.rows);
     let depth = piece.depth.1.len();
     // SAFETY: the caller's duty.
     unsafe {

@@ -183,7 +183,7 @@ fn templates_and_special_tokens_are_found_where_transformers_puts_them() {
 
 /// As in the command, so that the memory of templates is counted.
 #[global_allocator]
-static MEMORY: monotile_kernels::process::Counted = monotile_kernels::process::Counted;
+static MEMORY: monotile_kernels::process::CountingAllocator = monotile_kernels::process::CountingAllocator;
 
 #[track_caller]
 fn refused(source: &str) -> String {

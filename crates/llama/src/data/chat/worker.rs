@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use minijinja::Environment;
 use monotile::limits::{self, Limit};
 use monotile::{Error, Result};
-use monotile_kernels::process::Gauge;
+use monotile_kernels::process::MemoryCounter;
 
 /// The stack of a thread before what the text may nest: macros that call one another 500 deep, the interpreter's limit.
 const STACK: usize = 32 << 20;
@@ -31,7 +31,7 @@ pub(super) struct Worker {
     name: String,
     /// `None` once the thread was given up.
     jobs: Mutex<Option<Sender<Job>>>,
-    gauge: &'static Gauge,
+    gauge: &'static MemoryCounter,
 }
 
 impl Worker {
@@ -41,7 +41,7 @@ impl Worker {
         bytes: usize,
         make: impl FnOnce() -> Result<(Environment<'static>, T)> + Send + 'static,
     ) -> Result<(Self, T)> {
-        let gauge = Gauge::new(usize::MAX);
+        let gauge = MemoryCounter::new(usize::MAX);
         let (jobs, incoming) = channel::<Job>();
         let (made, outcome) = channel();
         let work = move || {
@@ -72,7 +72,7 @@ impl Worker {
         let gauge = self.gauge;
         let job: Job = Box::new(move |environment| {
             // What a job gave away was freed by others, and is not counted back.
-            gauge.restart();
+            gauge.reset();
             let _ = done.send(job(environment));
         });
         self.bound();
@@ -86,7 +86,7 @@ impl Worker {
     /// Sets the limit of memory as it is now.
     fn bound(&self) {
         let most = usize::try_from(limits::TEMPLATE_MEMORY.get()).unwrap_or(usize::MAX);
-        self.gauge.bound(most);
+        self.gauge.set_limit(most);
     }
 
     /// Waits for an outcome; gives the thread up where there is none in time.

@@ -31,7 +31,7 @@ pub(super) enum Measure {
 
 /// What an order is judged by.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Goal {
+pub(super) struct Objective {
     pub measure: Measure,
     /// Operations that an element written counts for.
     pub written: f64,
@@ -39,7 +39,7 @@ pub(super) struct Goal {
     pub cap: f64,
 }
 
-impl Goal {
+impl Objective {
     pub const OPERATIONS: Self = Self { measure: Measure::Sum, written: 0.0, cap: f64::INFINITY };
 
     pub fn of(minimize: Minimize) -> Self {

@@ -254,7 +254,7 @@ impl Tensor {
 
 /// Every formula here, recorded.
 #[cfg(test)]
-pub(super) fn formulas() -> Vec<super::formulas::Recorded> {
+pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
     use super::formulas::of;
     [of(Tanh), of(Sigmoid), of(Silu), of(Gelu), of(GeluTanh), of(Relu), of(Erf)].concat()
 }
@@ -310,7 +310,7 @@ mod tests {
             let y = f(&x).unwrap();
             assert_eq!(y.to_f64_vec().unwrap(), values);
             assert_eq!(
-                crate::tape::vjp(&[(&y, &y.ones_like())], &[&x], crate::tape::Walk::Plain).unwrap()[0]
+                crate::tape::vjp(&[(&y, &y.ones_like())], &[&x], crate::tape::BackwardMode::Plain).unwrap()[0]
                     .as_ref()
                     .unwrap()
                     .to_f64_vec()

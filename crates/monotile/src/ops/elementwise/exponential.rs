@@ -67,7 +67,7 @@ impl Tensor {
 
 /// Every formula here, recorded.
 #[cfg(test)]
-pub(super) fn formulas() -> Vec<super::formulas::Recorded> {
+pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
     use super::formulas::of;
     [of(Exp), of(Ln)].concat()
 }

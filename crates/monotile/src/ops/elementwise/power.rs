@@ -98,7 +98,7 @@ struct Powf(f64);
 impl Unary for Powf {
     const NAME: &'static str = "powf";
     const READS: Reads = Reads::Input;
-    const WATCHED: bool = true;
+    const RANGE_CHECKED: bool = true;
     #[inline(always)]
     fn apply<T: Number>(self, x: T) -> T {
         x.powf(T::from_f64(self.0))
@@ -205,7 +205,7 @@ impl Tensor {
 
 /// Every formula here, recorded.
 #[cfg(test)]
-pub(super) fn formulas() -> Vec<super::formulas::Recorded> {
+pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
     use super::formulas::{of, of2};
     [of(Sqrt), of(Rsqrt), of(Recip), of(Square), of(Powf(2.5)), of2(Pow)].concat()
 }

@@ -2,7 +2,7 @@
 
 use monotile_kernels::number::Number;
 
-use super::{Binary, Reads, Unary, binary, spread, unary};
+use super::{Binary, Reads, Unary, binary, broadcast_to, unary};
 use crate::check;
 use crate::door;
 use crate::error::{Error, Result};
@@ -217,9 +217,9 @@ impl Tensor {
             let dtype = check::common_float("where_", a, b)?;
             (a.to_dtype(dtype)?, b.to_dtype(dtype)?)
         };
-        let mask = spread(self, &shape);
-        let (x, y) = (spread(&a, &shape), spread(&b, &shape));
-        let out = door::map::choose("where_", &mask, &x, &y)?;
+        let mask = broadcast_to(self, &shape);
+        let (x, y) = (broadcast_to(&a, &shape), broadcast_to(&b, &shape));
+        let out = door::map::where_("where_", &mask, &x, &y)?;
         if out.dtype() == DType::I64 {
             return Ok(out);
         }
@@ -257,7 +257,7 @@ impl Gradient for Where {
 
 /// Every formula here, recorded.
 #[cfg(test)]
-pub(super) fn formulas() -> Vec<super::formulas::Recorded> {
+pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
     use super::formulas::{of, of2};
     [of(Abs), of(Sign), of(Clamp { low: -0.5, high: 0.7 }), of2(Maximum), of2(Minimum), of2(Share)].concat()
 }

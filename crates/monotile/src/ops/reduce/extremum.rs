@@ -2,7 +2,7 @@
 
 use super::ones_at;
 use crate::check;
-use crate::door::reduce::{Reduction, position, reduce};
+use crate::door::reduce::{Reduction, index_of_extremum, reduce};
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::{Dims, Tensor};
@@ -27,7 +27,7 @@ fn extremum(op: &'static str, x: &Tensor, axes: &[isize], reduction: Reduction) 
 fn arg_extremum(op: &str, x: &Tensor, axes: &[isize], largest: bool) -> Result<Tensor> {
     let x = x.computable(op)?;
     let axes = chosen_axes(op, &x, axes)?;
-    position(op, &x, &axes, largest)
+    index_of_extremum(op, &x, &axes, largest)
 }
 
 impl Tensor {

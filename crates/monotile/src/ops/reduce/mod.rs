@@ -10,7 +10,7 @@ use monotile_kernels::shape::{count, product};
 use crate::check;
 use crate::door::reduce::{Reduction, reduce};
 use crate::error::Result;
-use crate::ops::elementwise::spread;
+use crate::ops::elementwise::broadcast_to;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
@@ -108,7 +108,7 @@ pub(crate) fn sum_to(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
     let axes: Vec<isize> = (0..x.rank()).filter(repeated).map(|d| d as isize).collect();
     let summed = if axes.is_empty() { x.clone() } else { x.sum(&axes)? };
     // A rule may answer in a smaller shape than the result's: what was not repeated is repeated now.
-    if summed.len() == count(shape) { summed.reshape(shape) } else { Ok(spread(&summed, &check::shape("sum", shape)?)) }
+    if summed.len() == count(shape) { summed.reshape(shape) } else { Ok(broadcast_to(&summed, &check::shape("sum", shape)?)) }
 }
 
 /// The record of a reduction: over inner, outer and all axes, against a plain function of each group of elements.

@@ -5,12 +5,12 @@ mod student;
 mod table;
 
 use refine::refine;
-use student::Student;
+use student::StudentT;
 
 use super::parts::{argument, constant};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
-use crate::linalg::{MatrixNorm, Qr, QrOptions, Triangular, norm, qr, solve_triangular};
+use crate::linalg::{MatrixNorm, Qr, QrOptions, SolveTriangularOptions, norm, qr, solve_triangular};
 #[cfg(test)]
 use crate::tensor::DType;
 use crate::tensor::Tensor;
@@ -103,7 +103,7 @@ pub fn least_squares(x: &Tensor, y: &Tensor, options: &LeastSquaresOptions) -> R
     let scaled = design.div(&scale)?;
     let factors = qr(&scaled, &QrOptions::default())?;
     refuse_dependent(&factors, m, options.intercept)?;
-    let upper = Triangular { upper: true, ..Default::default() };
+    let upper = SolveTriangularOptions { upper: true, ..Default::default() };
     let Qr { q, r } = &factors;
     let composed = solve_triangular(r, &q.mt().matmul(&y.unsqueeze(-1)?)?, &upper)?;
     let refined = refine(&scaled.detach(), &y.detach(), &Qr { q: q.detach(), r: r.detach() })?;
@@ -184,7 +184,7 @@ impl LeastSquares {
     /// # Errors
     /// None that a fitted model has.
     pub fn p_values(&self) -> Result<Tensor> {
-        let student = Student::new(self.degrees_of_freedom);
+        let student = StudentT::new(self.degrees_of_freedom);
         let found: Vec<f64> = self.t_values()?.to_f64_vec()?.into_iter().map(|t| student.two_sided(t)).collect();
         constant(&found, &[found.len()], self.coefficients.dtype())
     }
@@ -198,7 +198,7 @@ impl LeastSquares {
         if !(0.0 < level && level < 1.0) {
             return Err(Error::value(format!("confidence_intervals: the level {level} is not between 0 and 1")));
         }
-        let t = if self.degrees_of_freedom == 0 { f64::NAN } else { Student::new(self.degrees_of_freedom).quantile(1.0 - level) };
+        let t = if self.degrees_of_freedom == 0 { f64::NAN } else { StudentT::new(self.degrees_of_freedom).quantile(1.0 - level) };
         let reach = self.standard_errors.mul_scalar(t)?;
         Tensor::stack(&[&self.coefficients.sub(&reach)?, &self.coefficients.add(&reach)?], 1)
     }

@@ -1,7 +1,7 @@
 //! Iterative refinement of a solution of min ‖A x − b‖, with residuals in twice the precision.
 
 use crate::error::Result;
-use crate::linalg::{Qr, Triangular, solve_triangular};
+use crate::linalg::{Qr, SolveTriangularOptions, solve_triangular};
 use crate::stats::parts::constant;
 use crate::tensor::Tensor;
 
@@ -38,9 +38,10 @@ pub fn refine(a: &Tensor, b: &Tensor, factors: &Qr) -> Result<Refined> {
         let g: Vec<f64> = g.into_iter().map(Sum::value).collect();
 
         let (f, g) = (constant(&f, &[m, 1], dtype)?, constant(&g, &[n, 1], dtype)?);
-        let h = solve_triangular(&triangle.mt(), &g, &Triangular::default())?;
+        let h = solve_triangular(&triangle.mt(), &g, &SolveTriangularOptions::default())?;
         let c = q.mt().matmul(&f)?;
-        let dx = solve_triangular(triangle, &c.sub(&h)?, &Triangular { upper: true, ..Default::default() })?.to_f64_vec()?;
+        let dx =
+            solve_triangular(triangle, &c.sub(&h)?, &SolveTriangularOptions { upper: true, ..Default::default() })?.to_f64_vec()?;
         let dr = f.add(&q.matmul(&h.sub(&c)?)?)?.to_f64_vec()?;
 
         let size = largest(&dx);

@@ -6,7 +6,7 @@ use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal, uniform};
 use crate::transform::arc::{angle_squared, stumpff};
-use crate::transform::fused::{ByComposition, spread};
+use crate::transform::fused::{ComposedGradient, broadcast_rows};
 use crate::transform::parts::{check_rows, common, dot, leading, shape};
 
 /// Spherical linear interpolation: from `a` at t = 0 to `b` at t = 1 by the shorter way at constant speed.
@@ -41,12 +41,12 @@ pub fn slerp(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     let [a, b, t] = operands(NAME, a, b, t)?;
     let out = forward(&a, &b, &t)?;
     let composed = |[a, b, t]: [&Tensor; 3]| arc(a, &toward(a, b)?, t);
-    Ok(Tensor::record(out, &[&a, &b, &t], ByComposition { name: NAME, composed }))
+    Ok(Tensor::record(out, &[&a, &b, &t], ComposedGradient { name: NAME, composed }))
 }
 
 fn forward(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     let all = leading("quaternion::slerp", &[(a, 1), (b, 1), (t, 1)])?;
-    let [a, b, t] = [spread(a, &all)?, spread(b, &all)?, spread(t, &all)?];
+    let [a, b, t] = [broadcast_rows(a, &all)?, broadcast_rows(b, &all)?, broadcast_rows(t, &all)?];
     door::transform::slerp("quaternion::slerp", [&a, &b, &t], &shape(&all, &[4]))
 }
 
