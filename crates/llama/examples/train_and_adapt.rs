@@ -31,7 +31,7 @@ fn train(model: Model, trained: TrainableParameters, text: &str, tokenizer: &Tok
 
 fn sample(model: &Model, tokenizer: &Tokenizer) -> Result<()> {
     let generation = GenerateOptions { max_tokens: 24, ..GenerateOptions::default() };
-    let made = generate(model, tokenizer, "The ", &generation, |_| ControlFlow::Continue(()))?;
+    let made = generate(model, tokenizer, "The ", &generation, &mut |_| ControlFlow::Continue(()))?;
     println!("The {}", made.text.replace('\n', " "));
     Ok(())
 }

@@ -67,7 +67,7 @@ pub fn generate(
     tokenizer: &Tokenizer,
     prompt: &str,
     generation: &GenerateOptions,
-    mut on_text: impl FnMut(&str) -> ControlFlow<()>,
+    on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
 ) -> Result<GenerationOutput> {
     let config = model.config();
     let mut sampler = TokenSampler::new(generation.sampling.clone())?;
@@ -101,7 +101,7 @@ pub fn generate(
         if config.eos_token_ids.contains(&token) {
             break FinishReason::EndOfText;
         }
-        match shown.push(&stream.push(token)?, &mut on_text) {
+        match shown.push(&stream.push(token)?, on_text) {
             Some(ended) => break ended,
             None if given + tokens.len() > context => break FinishReason::Context,
             None if tokens.len() < generation.max_tokens => logits = model.next_logits(&Model::tokens(&[&[token]])?, &mut cache)?,
@@ -109,7 +109,7 @@ pub fn generate(
         }
     };
     if !matches!(ended, FinishReason::Stop | FinishReason::Caller) {
-        shown.finish(&stream.finish()?, &mut on_text);
+        shown.finish(&stream.finish()?, on_text);
     }
     Ok(GenerationOutput {
         text: shown.text,
@@ -133,13 +133,13 @@ impl<'a> StopTextFilter<'a> {
         Self { stop, held: String::new(), text: String::new() }
     }
 
-    fn show(&mut self, length: usize, on_text: &mut impl FnMut(&str) -> ControlFlow<()>) -> Option<FinishReason> {
+    fn show(&mut self, length: usize, on_text: &mut dyn FnMut(&str) -> ControlFlow<()>) -> Option<FinishReason> {
         let out: String = self.held.drain(..length).collect();
         self.text += &out;
         (!out.is_empty() && on_text(&out).is_break()).then_some(FinishReason::Caller)
     }
 
-    fn push(&mut self, text: &str, on_text: &mut impl FnMut(&str) -> ControlFlow<()>) -> Option<FinishReason> {
+    fn push(&mut self, text: &str, on_text: &mut dyn FnMut(&str) -> ControlFlow<()>) -> Option<FinishReason> {
         self.held += text;
         let stops = || self.stop.iter().filter(|stop| !stop.is_empty());
         if let Some(at) = stops().filter_map(|stop| self.held.find(stop.as_str())).min() {
@@ -150,7 +150,7 @@ impl<'a> StopTextFilter<'a> {
         self.show(safe, on_text)
     }
 
-    fn finish(&mut self, text: &str, on_text: &mut impl FnMut(&str) -> ControlFlow<()>) {
+    fn finish(&mut self, text: &str, on_text: &mut dyn FnMut(&str) -> ControlFlow<()>) {
         if self.push(text, on_text).is_none() {
             self.show(self.held.len(), on_text);
         }
@@ -185,7 +185,7 @@ mod tests {
         let tokenizer = Tokenizer::bytes();
         let run = |prompt: &str, max_tokens| {
             let generation = GenerateOptions { max_tokens, ..GenerateOptions::default() };
-            generate(&model, &tokenizer, prompt, &generation, |_| ControlFlow::Continue(()))
+            generate(&model, &tokenizer, prompt, &generation, &mut |_| ControlFlow::Continue(()))
         };
         let short = run("hello", 3).unwrap();
         assert_eq!((short.finish_reason, short.tokens.len(), short.prompt_tokens), (FinishReason::Length, 3, 5));

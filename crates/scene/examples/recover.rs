@@ -41,7 +41,7 @@ fn main() -> Result<()> {
     let start = grey.orbited(&truth, SHIFT, TURN.map(f64::to_radians))?;
 
     let begun = Instant::now();
-    let found = grey.fit(&target, &start, &FitOptions::default(), |so_far| {
+    let found = grey.fit(&target, &start, &FitOptions::default(), &mut |so_far| {
         let step = so_far.losses.len();
         if let (true, Some(loss), Ok(degrees)) = (step.is_multiple_of(20), so_far.losses.last(), so_far.camera.degrees_from(&truth))
         {

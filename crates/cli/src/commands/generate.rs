@@ -76,7 +76,7 @@ impl GenerateArgs {
 
         let mut written = Ok(());
         let mut shown = false;
-        let generated = generate(&model, &tokenizer, &prompt, &generation, |text| {
+        let generated = generate(&model, &tokenizer, &prompt, &generation, &mut |text| {
             let before = if shown || self.no_prompt { "" } else { prompt.as_str() };
             shown = true;
             written = write!(out, "{before}{text}").and_then(|()| out.flush());

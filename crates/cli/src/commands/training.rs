@@ -9,7 +9,7 @@ use monotile::DType;
 use monotile::io::{check_mapped, write_beside};
 use monotile::optim::Decay;
 use monotile_llama::data::TokenDataset;
-use monotile_llama::train::{self, RunOptions, RunOutcome, TrainEvent, TrainOptions, Trainer};
+use monotile_llama::train::{self, RunOptions, RunOutcome, TrainOptions, TrainProgress, Trainer};
 use monotile_llama::{Model, Tokenizer};
 use serde_json::Value;
 
@@ -184,9 +184,9 @@ impl TrainingArgs {
         };
         let mut progress = Progress::new("training", self.steps as u64);
         let mut pace = TimeEstimate::new(self.steps);
-        let finished = train::run(trainer, &run, |event| {
+        let finished = train::run(trainer, &run, &mut |event| {
             show(&mut progress, event);
-            if let TrainEvent::Step(step, time) = event
+            if let TrainProgress::Step(step, time) = event
                 && let Some(line) = pace.after(&step, time)
             {
                 progress.note(&line);
@@ -224,21 +224,21 @@ impl TrainingArgs {
 }
 
 /// What happened, in the progress bar or as a line above it.
-fn show(progress: &mut Progress, event: TrainEvent) {
+fn show(progress: &mut Progress, event: TrainProgress) {
     match event {
-        TrainEvent::Resumed { steps } => {
+        TrainProgress::Resumed { steps } => {
             progress.note(&format!("going on after step {steps}"));
             progress.begin_at(steps as u64);
         }
-        TrainEvent::Step(step, time) => {
+        TrainProgress::Step(step, time) => {
             let speed = step.tokens as f64 / time.as_secs_f64();
             progress.at(step.number as u64, &format!("loss {:.3}  {} tokens/s", step.loss, count(speed as u64)));
         }
-        TrainEvent::Evaluated { steps, loss } => progress.note(&format!("held-out loss {loss:.4} after {steps} steps")),
-        TrainEvent::Restored { steps, loss } => {
+        TrainProgress::Evaluated { steps, loss } => progress.note(&format!("held-out loss {loss:.4} after {steps} steps")),
+        TrainProgress::Restored { steps, loss } => {
             progress.note(&format!("back to step {steps}, where the held-out loss was {loss:.4}"))
         }
-        TrainEvent::Saved { .. } => {}
+        TrainProgress::Saved { .. } => {}
     }
 }
 

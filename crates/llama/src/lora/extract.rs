@@ -76,10 +76,28 @@ pub struct ExtractedLayer {
     pub exact: bool,
 }
 
+/// The progress of [`extract`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExtractProgress {
+    /// The folder is open: whether a stopped run is resumed, before anything is written.
+    Opened(StagedState),
+    /// What became of a tensor, by its name.
+    Tensor(String, ExtractedTensor),
+}
+
+/// The progress of [`measure`]: the error of a module.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MeasuredModule {
+    /// Its name.
+    pub module: String,
+    /// ‖ΔW − s B A‖ / ‖ΔW‖
+    pub error: f64,
+}
+
 /// Writes the adapter that turns one checkpoint into another, as near as the ranks allow: for every matrix that differs the
 /// [nearest low-rank change](low_rank_approximation) of W_tuned − W_base, with alpha = rank, so that PEFT scales it by 1.
 ///
-/// `seen` is told what became of each tensor, by its name. The folder is filled beside its place and appears whole. The same call
+/// The folder is filled beside its place and appears whole. The same call
 /// resumes a run that was killed: it computes again what was not yet on the disk, and gives the same bytes.
 ///
 /// # Errors
@@ -92,8 +110,7 @@ pub fn extract(
     [base, tuned]: [&Path; 2],
     options: &ExtractOptions,
     out: &Path,
-    found: &mut dyn FnMut(StagedState),
-    seen: &mut dyn FnMut(&str, ExtractedTensor),
+    progress: &mut dyn FnMut(ExtractProgress),
 ) -> Result<()> {
     options.keep.check()?;
     let pattern = |text: &Option<String>| {
@@ -109,9 +126,9 @@ pub fn extract(
     };
     let plan = json!({"extract": [fingerprint(base)?, fingerprint(tuned)?], "options": format!("{options:?}")});
     let staged = StagedFolder::open(out, &plan)?;
-    found(staged.state());
+    progress(ExtractProgress::Opened(staged.state()));
     let files = || work.base.files().iter().chain(work.tuned.files());
-    match work.fill(staged.folder(), base, seen).and_then(|()| files().try_for_each(SafeTensors::check_unchanged)) {
+    match work.fill(staged.folder(), base, progress).and_then(|()| files().try_for_each(SafeTensors::check_unchanged)) {
         Ok(()) => staged.finish(),
         Err(error) => Err(staged.fail(&error)),
     }
@@ -126,7 +143,7 @@ struct ExtractRun<'a> {
 }
 
 impl ExtractRun<'_> {
-    fn fill(&self, folder: &Path, base: &Path, seen: &mut dyn FnMut(&str, ExtractedTensor)) -> Result<()> {
+    fn fill(&self, folder: &Path, base: &Path, progress: &mut dyn FnMut(ExtractProgress)) -> Result<()> {
         let parts = folder.join(PARTS);
         fs::create_dir_all(&parts).map_err(|e| Error::io("writing", &parts, &e))?;
         let (mut modules, mut saved, mut left) = (Vec::new(), BTreeMap::new(), Vec::new());
@@ -145,10 +162,11 @@ impl ExtractRun<'_> {
             }
             self.base.release(name);
             self.tuned.release(name);
-            seen(name, became);
+            progress(ExtractProgress::Tensor(name.to_string(), became));
         }
         for name in self.base.names().filter(|name| !self.tuned.contains(name)) {
-            seen(name, ExtractedTensor::NotExtracted("only in the base model".into()));
+            let missing = ExtractedTensor::NotExtracted("only in the base model".into());
+            progress(ExtractProgress::Tensor(name.to_string(), missing));
         }
         if modules.is_empty() && saved.is_empty() {
             return Err(Error::value(match left.first() {
@@ -285,18 +303,19 @@ fn read(part: &Path) -> Result<(LowRankFactors, ExtractedLayer)> {
     Ok((pair, layer))
 }
 
-/// ‖ΔW − s B A‖ / ‖ΔW‖ of every module of an adapter, read from its files; `seen` is told module and error.
+/// ‖ΔW − s B A‖ / ‖ΔW‖ of every module of an adapter, read from its files.
 ///
 /// # Errors
 /// `Format`, if a model lacks a tensor; `Shape`, if sizes differ.
-pub fn measure(base: &Path, tuned: &Path, adapter: &Deltas, seen: &mut dyn FnMut(&str, f64)) -> Result<()> {
+pub fn measure(base: &Path, tuned: &Path, adapter: &Deltas, progress: &mut dyn FnMut(MeasuredModule)) -> Result<()> {
     let (base, tuned) = (Weights::open(base)?, Weights::open(tuned)?);
     for (module, Delta { factors: pair, .. }) in adapter.modules() {
         let name = format!("{module}.weight");
         let change = tuned.any(&name)?.sub(&base.any(&name)?)?.to_dtype(DType::F32)?;
         let length = frobenius_norm(&change)?;
         let off = distance(&change, pair).map_err(|e| e.within(&name))?;
-        seen(module, if length == 0.0 { 0.0 } else { off / length });
+        let error = if length == 0.0 { 0.0 } else { off / length };
+        progress(MeasuredModule { module: module.clone(), error });
         base.release(&name);
         tuned.release(&name);
     }

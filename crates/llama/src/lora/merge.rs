@@ -29,7 +29,7 @@ pub struct MergedTensor {
 /// the same names, and what the model's folder holds beside its weights; floating-point tensors become `dtype`, or keep their own.
 ///
 /// The folder is filled beside its place and appears whole. The same call resumes a run that was killed, at the first tensor that was not
-/// yet on the disk, and gives the same bytes. `found` is told whether there was one.
+/// yet on the disk, and gives the same bytes.
 ///
 /// # Errors
 /// `Value`, if the folder holds something, or another run is writing it; `Format`, if a file changed while it was read; `Unsupported` for
@@ -37,17 +37,23 @@ pub struct MergedTensor {
 ///
 /// # Cost
 /// Every byte is read and written once; 2 m n r operations a changed matrix. Memory: blocks of 2 Mi elements, and the adapters.
-pub fn merge(base: &Weights, combined: &WeightedAdapters, dtype: Option<DType>, out: &Path, seen: &mut Seen<'_>) -> Result<()> {
+pub fn merge(
+    base: &Weights,
+    combined: &WeightedAdapters,
+    dtype: Option<DType>,
+    out: &Path,
+    progress: &mut dyn FnMut(MergeProgress),
+) -> Result<()> {
     let model = base.folder();
     let terms = combined.terms().map(|(source, weight)| Ok(json!([fingerprint(source)?, weight.to_string()])));
     let terms: Vec<Value> = terms.collect::<Result<_>>()?;
     let plan = json!({"merge": fingerprint(model)?, "adapters": terms, "dtype": dtype.map(DType::name)});
     let staged = StagedFolder::open(out, &plan)?;
-    (seen.found)(staged.state());
+    progress(MergeProgress::Opened(staged.state()));
     let mut filled = || {
         let mut bytes = 0;
         for file in base.files() {
-            bytes += shard(file, combined, dtype, staged.folder(), &mut *seen.tensor)?;
+            bytes += shard(file, combined, dtype, staged.folder(), &mut |one| progress(MergeProgress::Tensor(one)))?;
         }
         base.files().iter().try_for_each(SafeTensors::check_unchanged)?;
         copy_others(model, staged.folder())?;
@@ -59,12 +65,13 @@ pub fn merge(base: &Weights, combined: &WeightedAdapters, dtype: Option<DType>, 
     }
 }
 
-/// Who is told of what happens.
-pub struct Seen<'a> {
-    /// Whether a stopped run is resumed, before anything is written.
-    pub found: &'a mut dyn FnMut(StagedState),
-    /// Each tensor, when it is written.
-    pub tensor: &'a mut dyn FnMut(MergedTensor),
+/// The progress of [`merge`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum MergeProgress {
+    /// The folder is open: whether a stopped run is resumed, before anything is written.
+    Opened(StagedState),
+    /// A tensor is written.
+    Tensor(MergedTensor),
 }
 
 /// Writes one file; the bytes of its tensors.
@@ -73,7 +80,7 @@ fn shard(
     combined: &WeightedAdapters,
     dtype: Option<DType>,
     to: &Path,
-    seen: &mut dyn FnMut(MergedTensor),
+    progress: &mut dyn FnMut(MergedTensor),
 ) -> Result<usize> {
     let planned = |name: &str| match file.dtype(name) {
         Some(own) if own.is_float() => Some(TensorSpec::new(name, dtype.unwrap_or(own), file.shape(name).unwrap_or_default())),
@@ -93,13 +100,13 @@ fn shard(
     };
     let path = to.join(file.path().file_name().unwrap_or_default());
     if path.exists() {
-        plan.iter().map(before).for_each(seen);
+        plan.iter().map(before).for_each(progress);
         return Ok(bytes);
     }
     let mut strings: Vec<(&str, &str)> = file.metadata().iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     strings.sort_unstable();
     let mut writer = SafeTensorsWriter::open(&path, plan, &strings)?;
-    writer.plan()[..writer.written()].iter().map(before).for_each(&mut *seen);
+    writer.plan()[..writer.written()].iter().map(before).for_each(&mut *progress);
     while let Some(planned) = writer.pending().cloned() {
         let name = planned.name();
         let origin = combined.origin(name);
@@ -111,7 +118,7 @@ fn shard(
             tensor(file, name, combined, dtype, &mut writer)?
         };
         file.release(origin);
-        seen(MergedTensor { changed: Some(changed), ..before(&planned) });
+        progress(MergedTensor { changed: Some(changed), ..before(&planned) });
     }
     writer.finish()?;
     Ok(bytes)

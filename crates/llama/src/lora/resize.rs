@@ -8,7 +8,7 @@ use super::rank_selection::RankSelection;
 use super::spectrum::Spectrum;
 use crate::natural_order::natural_order;
 
-/// What became of one module in [`resize`].
+/// The progress of [`resize`]: what became of a module.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResizedModule {
     /// Its name.
@@ -21,7 +21,7 @@ pub struct ResizedModule {
     pub error: f64,
 }
 
-/// The nearest adapter of other ranks, a module at a time; `seen` is told what became of each. Whole tensors stay as they are.
+/// The nearest adapter of other ranks, a module at a time. Whole tensors stay as they are.
 ///
 /// A module that would keep its rank, or get a larger one, is left as it is, to the last bit.
 ///
@@ -30,7 +30,7 @@ pub struct ResizedModule {
 ///
 /// # Cost
 /// As [`LowRankFactors::svd`], a module.
-pub fn resize(adapter: &Deltas, keep: RankSelection, mut seen: impl FnMut(ResizedModule)) -> Result<Deltas> {
+pub fn resize(adapter: &Deltas, keep: RankSelection, progress: &mut dyn FnMut(ResizedModule)) -> Result<Deltas> {
     keep.check()?;
     let mut modules = Vec::new();
     for (module, Delta { factors: pair, embedding }) in adapter.modules() {
@@ -39,7 +39,7 @@ pub fn resize(adapter: &Deltas, keep: RankSelection, mut seen: impl FnMut(Resize
         let rank = keep.count(&spectrum.values, spectrum.total).unwrap_or(pair.rank()).min(pair.rank());
         let kept = if rank < pair.rank() { LowRankFactors::from_svd(&found, rank)? } else { pair.clone() };
         let error = if rank < pair.rank() { spectrum.error(rank) } else { 0.0 };
-        seen(ResizedModule { module: module.clone(), rank: (pair.rank(), rank), norm: spectrum.norm(), error });
+        progress(ResizedModule { module: module.clone(), rank: (pair.rank(), rank), norm: spectrum.norm(), error });
         modules.push((module.clone(), Delta { factors: kept, embedding: *embedding }));
     }
     let targets = adapter.config().targets.clone();
@@ -118,7 +118,7 @@ mod tests {
     fn the_same_rank_changes_nothing_and_a_larger_one_neither() {
         let whole = adapter(&[4, 6], 1);
         for most in [6, 100] {
-            let same = resize(&whole, RankSelection::rank(most), |seen| assert_eq!(seen.error, 0.0)).unwrap();
+            let same = resize(&whole, RankSelection::rank(most), &mut |seen| assert_eq!(seen.error, 0.0)).unwrap();
             for (one, other) in whole.modules().iter().zip(same.modules()) {
                 assert_eq!(one.1.factors.a.to_f64_vec().unwrap(), other.1.factors.a.to_f64_vec().unwrap());
                 assert_eq!(
@@ -133,7 +133,7 @@ mod tests {
     fn the_error_that_is_told_is_the_distance_to_what_was() {
         let whole = adapter(&[6, 5], 2);
         let mut told = Vec::new();
-        let less = resize(&whole, RankSelection::from_rule(RankRule::Energy(0.7)), |seen| told.push(seen)).unwrap();
+        let less = resize(&whole, RankSelection::from_rule(RankRule::Energy(0.7)), &mut |seen| told.push(seen)).unwrap();
         for (seen, apart) in told.iter().zip(distances(&whole, &less).unwrap()) {
             assert!(seen.rank.1 < seen.rank.0 && seen.error < 0.3_f64.sqrt(), "{seen:?}");
             assert!((apart.distance / apart.norms[0] - seen.error).abs() < 1e-12);

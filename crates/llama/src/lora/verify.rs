@@ -39,7 +39,7 @@ impl Verdict {
     }
 }
 
-/// What [`verify`] tells of a tensor.
+/// The progress of [`verify`]: a tensor, compared.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerifiedTensor {
     /// Its name.
@@ -54,7 +54,7 @@ pub struct VerifiedTensor {
     pub verdict: Verdict,
 }
 
-/// Compares a merged checkpoint, tensor by tensor, with what the base model and the adapters make; `seen` is told of each tensor.
+/// Compares a merged checkpoint, tensor by tensor, with what the base model and the adapters make.
 ///
 /// An element W' of a touched tensor is within rounding of W + ΔW if |W' − (W + ΔW)| ≤ u (|W + ΔW| + |ΔW|) + (r + 2) 2⁻²⁴ ‖bᵢ‖ ‖aⱼ‖, with u
 /// the unit roundoff of what the merged file stores: one rounding of the sum, one of ΔW beforehand, and a sum of r products in f32 in any
@@ -66,7 +66,12 @@ pub struct VerifiedTensor {
 ///
 /// # Cost
 /// Both checkpoints are read once, in blocks of 2 Mi elements.
-pub fn verify(base: &Weights, combined: &WeightedAdapters, merged: &Weights, seen: &mut dyn FnMut(VerifiedTensor)) -> Result<()> {
+pub fn verify(
+    base: &Weights,
+    combined: &WeightedAdapters,
+    merged: &Weights,
+    progress: &mut dyn FnMut(VerifiedTensor),
+) -> Result<()> {
     let parted = combined.untied_head().map(|(head, _)| head);
     let extra = merged.names().filter(|&name| !base.contains(name) && Some(name) != parted);
     for name in base.names().chain(parted).chain(extra) {
@@ -84,7 +89,7 @@ pub fn verify(base: &Weights, combined: &WeightedAdapters, merged: &Weights, see
         };
         base.release(origin);
         merged.release(name);
-        seen(found);
+        progress(found);
     }
     Ok(())
 }

@@ -32,9 +32,9 @@ pub struct RunOptions<'a> {
     pub write: &'a dyn Fn(&Model, &Path) -> Result<()>,
 }
 
-/// What a run tells whoever looks on.
+/// The progress of [`run`].
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum TrainEvent {
+pub enum TrainProgress {
     /// It goes on after this many steps.
     Resumed {
         /// The steps that were done before.
@@ -68,7 +68,7 @@ pub enum TrainEvent {
 pub enum RunOutcome {
     /// All steps are done.
     Done,
-    /// Whoever looked on asked for no more; it can be resumed.
+    /// The caller asked for no more; it can be resumed.
     Interrupted,
 }
 
@@ -82,7 +82,11 @@ pub enum RunOutcome {
 /// # Errors
 /// `Value`, if another run is writing the folder, it holds the state of a run that is not to be resumed, settings differ from those of
 /// the one to resume, or there is patience and nothing held out to evaluate on; `Io`, if files cannot be written.
-pub fn run(trainer: &mut Trainer, run: &RunOptions, mut observe: impl FnMut(TrainEvent) -> ControlFlow<()>) -> Result<RunOutcome> {
+pub fn run(
+    trainer: &mut Trainer,
+    run: &RunOptions,
+    progress: &mut dyn FnMut(TrainProgress) -> ControlFlow<()>,
+) -> Result<RunOutcome> {
     if trainer.options().patience.is_some() && trainer.held_out.is_none() {
         return Err(Error::value("train: patience needs held-out rows to evaluate on, and there are none"));
     }
@@ -96,10 +100,10 @@ pub fn run(trainer: &mut Trainer, run: &RunOptions, mut observe: impl FnMut(Trai
         }
         trainer.resume(&state)?;
         log.take_up(trainer.steps_done())?;
-        stopped |= observe(TrainEvent::Resumed { steps: trainer.steps_done() }).is_break();
+        stopped |= progress(TrainProgress::Resumed { steps: trainer.steps_done() }).is_break();
     } else {
         log.write()?;
-        stopped |= evaluate(trainer, &mut log, &mut observe)?;
+        stopped |= evaluate(trainer, &mut log, progress)?;
     }
     let mut saved = trainer.steps_done();
     while !stopped && !trainer.is_done() {
@@ -108,15 +112,15 @@ pub fn run(trainer: &mut Trainer, run: &RunOptions, mut observe: impl FnMut(Trai
         let time = begun.elapsed();
         log.add(json!({ "step": step.number, "loss": step.loss, "learning_rate": step.learning_rate,
             "gradient_norm": step.gradient_norm, "tokens": step.tokens, "seconds": time.as_secs_f64() }))?;
-        stopped |= observe(TrainEvent::Step(step, time)).is_break();
+        stopped |= progress(TrainProgress::Step(step, time)).is_break();
         let due = |every: usize| every > 0 && step.number.is_multiple_of(every);
         if due(run.evaluate_every) || trainer.is_done() {
-            stopped |= evaluate(trainer, &mut log, &mut observe)?;
+            stopped |= evaluate(trainer, &mut log, progress)?;
         }
         if due(run.save_every) && !trainer.is_done() && !stopped {
             save(trainer, run, &state)?;
             saved = step.number;
-            stopped |= observe(TrainEvent::Saved { steps: saved }).is_break();
+            stopped |= progress(TrainProgress::Saved { steps: saved }).is_break();
         }
     }
     if saved != trainer.steps_done() || !state.exists() {
@@ -124,11 +128,11 @@ pub fn run(trainer: &mut Trainer, run: &RunOptions, mut observe: impl FnMut(Trai
             && let Some((steps, loss)) = trainer.restore_best()
         {
             log.add(json!({ "step": trainer.steps_done(), "restored_step": steps, "restored_loss": loss }))?;
-            let _ = observe(TrainEvent::Restored { steps, loss });
+            let _ = progress(TrainProgress::Restored { steps, loss });
         }
         save(trainer, run, &state)?;
         // There is nothing left to stop.
-        let _ = observe(TrainEvent::Saved { steps: trainer.steps_done() });
+        let _ = progress(TrainProgress::Saved { steps: trainer.steps_done() });
     }
     Ok(if trainer.is_done() { RunOutcome::Done } else { RunOutcome::Interrupted })
 }
@@ -139,11 +143,11 @@ fn save(trainer: &Trainer, run: &RunOptions, state: &Path) -> Result<()> {
     trainer.save(state)
 }
 
-fn evaluate(trainer: &mut Trainer, log: &mut Log, observe: &mut impl FnMut(TrainEvent) -> ControlFlow<()>) -> Result<bool> {
+fn evaluate(trainer: &mut Trainer, log: &mut Log, progress: &mut dyn FnMut(TrainProgress) -> ControlFlow<()>) -> Result<bool> {
     let Some(loss) = trainer.evaluate_with_patience()? else { return Ok(false) };
     let steps = trainer.steps_done();
     log.add(json!({ "step": steps, "held_out_loss": loss }))?;
-    Ok(observe(TrainEvent::Evaluated { steps, loss }).is_break())
+    Ok(progress(TrainProgress::Evaluated { steps, loss }).is_break())
 }
 
 struct Log {

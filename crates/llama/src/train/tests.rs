@@ -276,7 +276,7 @@ mod runs {
     use std::ops::ControlFlow;
 
     use super::*;
-    use crate::train::{RunOptions, RunOutcome, TrainEvent, run};
+    use crate::train::{RunOptions, RunOutcome, TrainProgress, run};
 
     fn trainer() -> Trainer {
         let (rows, held_out) = rows().split(0.2).unwrap();
@@ -288,8 +288,8 @@ mod runs {
             Adapter::from_model(model, LoraConfig { rank: 2, ..LoraConfig::default() }).write(folder)
         };
         let settings = RunOptions { folder: folder.into(), evaluate_every: 2, save_every: 2, resume, write: &write };
-        run(&mut trainer(), &settings, |event| match event {
-            TrainEvent::Step(step, _) if step.number == stop_after => ControlFlow::Break(()),
+        run(&mut trainer(), &settings, &mut |event| match event {
+            TrainProgress::Step(step, _) if step.number == stop_after => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         })
     }

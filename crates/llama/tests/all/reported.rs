@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::common::cases;
 use monotile::{DType, ErrorKind};
-use monotile_llama::lora::{Deltas, Seen, WeightedAdapters, merge, verify};
+use monotile_llama::lora::{Deltas, WeightedAdapters, merge, verify};
 use monotile_llama::{GenerateOptions, GenerationOutput, Model, SamplingOptions, Tokenizer, Weights, generate};
 
 /// Sums in f32 in another order.
@@ -15,7 +15,7 @@ fn greedy(folder: &Path, prompt: &str, max_tokens: usize) -> GenerationOutput {
     let (model, tokenizer) = (Model::read(folder).unwrap(), Tokenizer::read(folder).unwrap());
     let sampling = SamplingOptions { temperature: 0.0, ..SamplingOptions::default() };
     let generation = GenerateOptions { max_tokens, sampling, ..GenerateOptions::default() };
-    generate(&model, &tokenizer, prompt, &generation, |_| ControlFlow::Continue(())).unwrap()
+    generate(&model, &tokenizer, prompt, &generation, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
 /// The first four logits after some tokens.
@@ -36,7 +36,7 @@ fn merged(model: &Path, adapter: &Path) -> tempfile::TempDir {
     let adapters = [(Deltas::read(adapter).unwrap(), 1.0)];
     let base = Weights::open(model).unwrap();
     let combined = WeightedAdapters::new(&adapters, &base).unwrap();
-    merge(&base, &combined, None, &out, &mut Seen { found: &mut |_| {}, tensor: &mut |_| {} }).unwrap();
+    merge(&base, &combined, None, &out, &mut |_| {}).unwrap();
     verify(&base, &combined, &Weights::open(&out).unwrap(), &mut |one| {
         assert!(one.verdict.holds(), "{}: {:?}", one.tensor, one.verdict);
     })

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::common::difference;
 use monotile::io::{SafeTensors, write_safetensors};
 use monotile::{DType, Rng, Tensor};
-use monotile_llama::lora::{Deltas, Seen, Verdict, WeightedAdapters, merge, verify};
+use monotile_llama::lora::{Deltas, Verdict, WeightedAdapters, merge, verify};
 use monotile_llama::{Config, Model, Weights};
 
 const EMBEDDING: &str = "model.embed_tokens.weight";
@@ -55,7 +55,7 @@ fn merged(root: &Path) -> BTreeMap<String, Tensor> {
     let adapters = [(Deltas::read(&adapter).unwrap(), 1.0)];
     let base = Weights::open(&base).unwrap();
     let combined = WeightedAdapters::new(&adapters, &base).unwrap();
-    merge(&base, &combined, None, &out, &mut Seen { found: &mut |_| {}, tensor: &mut |_| {} }).unwrap();
+    merge(&base, &combined, None, &out, &mut |_| {}).unwrap();
     let out = Weights::open(&out).unwrap();
     verify(&base, &combined, &out, &mut |one| assert!(one.verdict.holds(), "{one:?}")).unwrap();
     out.names().map(|name| (name.to_string(), out.any(name).unwrap())).collect()

@@ -60,8 +60,8 @@ pub struct FitProgress {
 
 impl ColoredMesh {
     /// Finds from where a picture of this model was taken, and the colours of its vertices: from a camera some tens of degrees away and the colours that
-    /// the model has, by Adam on the square of the difference between the picture and what would be seen, both as they are and averaged over ever larger squares. `watch`
-    /// sees every step.
+    /// the model has, by Adam on the square of the difference between the picture and what would be seen, both as they are and averaged over ever larger squares. `progress`
+    /// is called before every step.
     ///
     /// The picture's alpha says where the model is. The camera takes steps in the tangent space of poses: with the model's middle c and size s,
     /// V ← V T(c) exp(s ρ, φ) T(−c), at (ρ, φ) = 0. So it turns about the model, and not the model out of its sight. Its lens is kept.
@@ -82,7 +82,7 @@ impl ColoredMesh {
         picture: &Picture,
         from: &Camera,
         options: &FitOptions,
-        mut watch: impl FnMut(&FitProgress),
+        progress: &mut dyn FnMut(&FitProgress),
     ) -> Result<FitProgress> {
         let goal = TargetPyramid::new(picture, from, options)?;
         let about = ModelFrame::new(self)?;
@@ -94,7 +94,7 @@ impl ColoredMesh {
             let [mut turns, mut paints] =
                 [(); 2].map(|()| AdamW::new(AdamWOptions { weight_decay: 0.0, ..AdamWOptions::default() }));
             for step in 0..stage.steps {
-                watch(&found);
+                progress(&found);
                 let left = 0.525 + 0.475 * (PI * step as f64 / stage.steps as f64).cos();
                 let mut twist = [Tensor::zeros(&[6], DType::F64)?.requires_grad()];
                 let mut colors = [found.colors.requires_grad()];
@@ -120,7 +120,7 @@ impl ColoredMesh {
                 found.colors = colors[0].detach();
             }
         }
-        watch(&found);
+        progress(&found);
         Ok(found)
     }
 
@@ -283,7 +283,7 @@ mod tests {
             color_learning_rate: color_pace,
         };
         let options = FitOptions { stages: vec![stage(4, 80, 0.03, 0.0), stage(2, 60, 0.02, 0.03), stage(1, 40, 0.01, 0.03)] };
-        let found = grey.fit(&picture, &start, &options, |_| {}).unwrap();
+        let found = grey.fit(&picture, &start, &options, &mut |_| {}).unwrap();
         assert!(start.degrees_from(&camera).unwrap() > 30.0);
         let degrees = found.camera.degrees_from(&camera).unwrap();
         let [before, after] = [&grey.colors, &found.colors].map(|colors| truth.color_error(&camera, colors).unwrap());
@@ -295,7 +295,7 @@ mod tests {
         let (figure, camera) = figure([48, 64]);
         let picture = |width, height| Picture { width, height, rgba: vec![0; 4 * width * height] };
         let words = |picture: &Picture, stage| {
-            figure.fit(picture, &camera, &FitOptions { stages: vec![stage] }, |_| {}).unwrap_err().to_string()
+            figure.fit(picture, &camera, &FitOptions { stages: vec![stage] }, &mut |_| {}).unwrap_err().to_string()
         };
         let stage = FitStage { downsampling: 1, steps: 1, learning_rate: 0.1, color_learning_rate: 0.0 };
         assert_eq!(words(&picture(64, 48), stage.clone()), "fit: a picture of 64 x 48 from a camera of 48 x 64");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use monotile_llama::Weights;
-use monotile_llama::lora::{Deltas, ExtractOptions, ExtractedLayer, ExtractedTensor, extract, measure};
+use monotile_llama::lora::{Deltas, ExtractOptions, ExtractProgress, ExtractedLayer, ExtractedTensor, extract, measure};
 
 use super::output;
 use super::rank::{RankArgs, StorageDType};
@@ -79,9 +79,12 @@ impl LoraExtractArgs {
         output::vacant(&self.out)?;
         let mut progress = Progress::new("tensors", Weights::open(&self.tuned)?.names().count() as u64);
         let (mut told, mut found) = (Vec::new(), None);
-        let ended = extract([&self.base, &self.tuned], &options, &self.out, &mut |what| found = Some(what), &mut |name, became| {
-            told.push((name.to_string(), became));
-            progress.at(told.len() as u64, name);
+        let ended = extract([&self.base, &self.tuned], &options, &self.out, &mut |event| match event {
+            ExtractProgress::Opened(state) => found = Some(state),
+            ExtractProgress::Tensor(name, became) => {
+                progress.at(told.len() as u64 + 1, &name);
+                told.push((name, became));
+            }
         });
         progress.finish();
         output::tell(found, &self.out);
@@ -97,8 +100,8 @@ impl LoraExtractArgs {
         let adapter = Deltas::read(&self.out)?;
         let mut progress = Progress::new("checked", adapter.modules().len() as u64);
         let mut errors = Vec::new();
-        measure(&self.base, &self.tuned, &adapter, &mut |module, error| {
-            errors.push((module.to_string(), error));
+        measure(&self.base, &self.tuned, &adapter, &mut |one| {
+            errors.push((one.module, one.error));
             progress.at(errors.len() as u64, "");
         })?;
         progress.finish();

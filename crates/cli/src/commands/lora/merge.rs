@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use monotile_llama::lora::{MergedTensor, Seen, WeightedAdapters, merge};
+use monotile_llama::lora::{MergeProgress, MergedTensor, WeightedAdapters, merge};
 use monotile_llama::{Weights, natural_order};
 
 use super::adapters::AdaptersArgs;
@@ -58,14 +58,14 @@ impl LoraMergeArgs {
         }
         let mut progress = Progress::new("tensors", base.names().count() as u64);
         let (mut told, mut found) = (Vec::new(), None);
-        let mut seen = Seen {
-            found: &mut |what| found = Some(what),
-            tensor: &mut |one: MergedTensor| {
+        let mut report = |event| match event {
+            MergeProgress::Opened(state) => found = Some(state),
+            MergeProgress::Tensor(one) => {
                 told.push(one);
                 progress.at(told.len() as u64, "");
-            },
+            }
         };
-        let ended = merge(&base, &combined, self.dtype.map(StorageDType::dtype), &self.out, &mut seen);
+        let ended = merge(&base, &combined, self.dtype.map(StorageDType::dtype), &self.out, &mut report);
         progress.finish();
         output::tell(found, &self.out);
         ended.map_err(|e| output::explain(e, &self.out))?;

@@ -48,7 +48,7 @@ impl LoraResizeArgs {
         let adapter = Deltas::read(&self.adapter)?;
         let mut progress = Progress::new("layers", adapter.modules().len() as u64);
         let mut seen: Vec<ResizedModule> = Vec::new();
-        let smaller = resize(&adapter, keep, |one| {
+        let smaller = resize(&adapter, keep, &mut |one| {
             seen.push(one);
             progress.at(seen.len() as u64, "");
         })?;

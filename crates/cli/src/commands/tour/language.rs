@@ -155,7 +155,7 @@ fn speak(model: &Model, tokenizer: &Tokenizer) -> Result<[GeneratedText; 2], Com
     let say = |prompt: &str, tokens| -> Result<GeneratedText, CommandError> {
         let sampling = SamplingOptions { temperature: 0.6, top_p: Some(0.95), seed: 7, ..SamplingOptions::default() };
         let generation = GenerateOptions { max_tokens: tokens, sampling, stop: Vec::new() };
-        let generated = generate(model, tokenizer, prompt, &generation, |_| ControlFlow::Continue(()))?;
+        let generated = generate(model, tokenizer, prompt, &generation, &mut |_| ControlFlow::Continue(()))?;
         Ok(GeneratedText { heading: String::new(), prompt: prompt.to_string(), text: generated.text })
     };
     Ok([say("ROMEO:\n", 90)?, say("A wise son", 90)?])

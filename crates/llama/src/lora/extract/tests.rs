@@ -1,6 +1,6 @@
 use monotile::{ErrorKind, Rng};
 
-use super::super::merge::{Seen, merge};
+use super::super::merge::merge;
 use super::super::rank_selection::RankRule;
 use super::super::weighted::WeightedAdapters;
 use super::*;
@@ -48,8 +48,9 @@ struct Ran {
 fn run(root: &Path, options: &ExtractOptions, out: &str) -> Result<Ran> {
     let (mut told, mut found) = (BTreeMap::new(), StagedState::Nothing);
     let (base, tuned) = (root.join("base"), root.join("tuned"));
-    extract([&base, &tuned], options, &root.join(out), &mut |what| found = what, &mut |name, became| {
-        told.insert(name.to_string(), became);
+    extract([&base, &tuned], options, &root.join(out), &mut |event| match event {
+        ExtractProgress::Opened(state) => found = state,
+        ExtractProgress::Tensor(name, became) => drop(told.insert(name, became)),
     })?;
     Ok(Ran { told, found })
 }
@@ -79,14 +80,14 @@ fn what_was_merged_comes_out_again() {
     assert_eq!(ran.told.values().filter(|t| **t == ExtractedTensor::Same).count(), 3);
     let base = Weights::open(&at("base")).unwrap();
     let combined = WeightedAdapters::new(&[(adapter.clone(), 1.0)], &base).unwrap();
-    merge(&base, &combined, None, &at("again"), &mut Seen { found: &mut |_| (), tensor: &mut |_| () }).unwrap();
+    merge(&base, &combined, None, &at("again"), &mut |_| ()).unwrap();
     let (want, got) = (Weights::open(&at("tuned")).unwrap(), Weights::open(&at("again")).unwrap());
     for name in [Q10, Q2] {
         let off = want.any(name).unwrap().sub(&got.any(name).unwrap()).unwrap().to_f64_vec().unwrap();
         assert!(off.iter().all(|x| x.abs() < 2e-5), "{name}");
     }
     let mut errors = Vec::new();
-    measure(&at("base"), &at("tuned"), &adapter, &mut |module, error| errors.push((module.to_string(), error))).unwrap();
+    measure(&at("base"), &at("tuned"), &adapter, &mut |one| errors.push((one.module, one.error))).unwrap();
     for (module, error) in errors {
         let told = layer(&ran, &format!("{module}.weight")).error;
         assert!((error - told).abs() <= 1e-6 * told, "{module}: {error} and {told}");

@@ -51,7 +51,11 @@ fn run(model: &Path, adapters: &[(Deltas, f64)], dtype: Option<DType>, out: &Pat
     let mut told = Vec::new();
     let base = Weights::open(model)?;
     let combined = WeightedAdapters::new(adapters, &base)?;
-    merge(&base, &combined, dtype, out, &mut Seen { found: &mut |_| (), tensor: &mut |one| told.push(one) })?;
+    merge(&base, &combined, dtype, out, &mut |event| {
+        if let MergeProgress::Tensor(one) = event {
+            told.push(one);
+        }
+    })?;
     Ok(told)
 }
 
@@ -136,10 +140,12 @@ fn a_run_that_stopped_is_gone_on_with_and_other_inputs_are_not() {
     run(&at("model"), &[(one.clone(), 1.0)], None, &at("undisturbed")).unwrap();
     let again = |weight: f64| {
         let (mut found, mut told) = (None, Vec::new());
-        let mut seen = Seen { found: &mut |f| found = Some(f), tensor: &mut |t: MergedTensor| told.push(t) };
         let base = Weights::open(&at("model")).unwrap();
         let combined = WeightedAdapters::new(&[(one.clone(), weight)], &base).unwrap();
-        let ended = merge(&base, &combined, None, &at("out"), &mut seen);
+        let ended = merge(&base, &combined, None, &at("out"), &mut |event| match event {
+            MergeProgress::Opened(state) => found = Some(state),
+            MergeProgress::Tensor(one) => told.push(one),
+        });
         (found, told, ended)
     };
     // A folder where a file belongs stops the run when the first shard is there.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::*;
-use crate::train::{RunOptions, RunOutcome, TrainEvent, run};
+use crate::train::{RunOptions, RunOutcome, TrainProgress, run};
 
 /// A run that learns its few rows by heart, at the cost of those held out.
 fn trainer(patience: Option<usize>) -> Trainer {
@@ -28,12 +28,12 @@ fn go(folder: &Path, resume: bool, stop_after: usize) -> (RunOutcome, Told) {
         |model: &Model, folder: &Path| Adapter::from_model(model, LoraConfig { rank: 2, ..LoraConfig::default() }).write(folder);
     let settings = RunOptions { folder: folder.into(), evaluate_every: 2, save_every: 3, resume, write: &write };
     let mut told = Told::default();
-    let finished = run(&mut trainer(Some(3)), &settings, |event| {
+    let finished = run(&mut trainer(Some(3)), &settings, &mut |event| {
         match event {
-            TrainEvent::Step(step, _) => told.steps = step.number,
-            TrainEvent::Evaluated { steps, loss } => told.evaluations.push((steps, loss)),
-            TrainEvent::Restored { steps, loss } => told.restored = Some((steps, loss)),
-            TrainEvent::Resumed { .. } | TrainEvent::Saved { .. } => {}
+            TrainProgress::Step(step, _) => told.steps = step.number,
+            TrainProgress::Evaluated { steps, loss } => told.evaluations.push((steps, loss)),
+            TrainProgress::Restored { steps, loss } => told.restored = Some((steps, loss)),
+            TrainProgress::Resumed { .. } | TrainProgress::Saved { .. } => {}
         }
         if told.steps == stop_after && stop_after > 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
@@ -86,6 +86,6 @@ fn patience_needs_something_to_wait_for() {
     let mut trainer = trainer(Some(1)).with_held_out(None).unwrap();
     let write = |_: &Model, _: &Path| Ok(());
     let settings = RunOptions { folder: folder.path().into(), evaluate_every: 2, save_every: 3, resume: false, write: &write };
-    let refused = run(&mut trainer, &settings, |_| ControlFlow::Continue(())).unwrap_err().to_string();
+    let refused = run(&mut trainer, &settings, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
     assert_eq!(refused, "train: patience needs held-out rows to evaluate on, and there are none");
 }

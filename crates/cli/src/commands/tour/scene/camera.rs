@@ -49,7 +49,7 @@ pub fn find() -> Result<CameraFit, CommandError> {
     };
     let options = FitOptions { stages: vec![stage(4, 90, 0.03, 0.0), stage(2, 60, 0.02, 0.03), stage(1, 60, 0.006, 0.03)] };
     let begun = Instant::now();
-    let found = grey.fit(&goal, &start, &options, |_| {})?;
+    let found = grey.fit(&goal, &start, &options, &mut |_| {})?;
     let took = begun.elapsed().as_secs_f64();
     let degrees = [start.degrees_from(&camera)?, found.camera.degrees_from(&camera)?];
     let colors = [truth.color_error(&camera, &grey.colors)?, truth.color_error(&camera, &found.colors)?];
