@@ -92,7 +92,7 @@ fn quaternions() {
         let q = of("quaternion");
         // Of ±q, the one given.
         let back = quaternion::from_matrix(&of("matrix"))?;
-        let sign = q.mul(&back)?.sum(&[])?.sign()?;
+        let sign = q.mul(&back)?.sum(&[], false)?.sign()?;
         Ok(vec![(quaternion::to_matrix(&q)?, "matrix"), (back.mul(&sign)?, "quaternion")])
     });
     group("multiply", |of, _| Ok(vec![(quaternion::multiply(&of("a"), &of("b"))?, "product")]));
@@ -134,7 +134,7 @@ fn pixels() {
         if p.dtype() == DType::F64 {
             // Depth resolves a point's distance to a thousandth of its own precision here, as near is far nearer than the point.
             let back = unproject(&clip_from_object, &pixel_from_ndc, &pixel)?;
-            let off = back.sub(&point)?.abs()?.max(&[])?.item::<f64>()?;
+            let off = back.sub(&point)?.abs()?.max(&[], false)?.item::<f64>()?;
             assert!(off < 1e-9, "unproject is off by {off:e}");
         }
         Ok(results)

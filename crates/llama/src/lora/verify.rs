@@ -156,7 +156,7 @@ impl Sums {
         let wide = |t: &Tensor| t.to_dtype(DType::F64);
         let (change, before) = (wide(change)?, wide(&rows.before)?);
         let moved = wide(found)?.sub(&before)?;
-        let total = |t: Tensor| t.sum(&[])?.item::<f64>();
+        let total = |t: Tensor| t.sum(&[], false)?.item::<f64>();
         let along = total(moved.mul(&change)?)?;
         self.along += along;
         self.rule += if different { total(wide(&rows.after)?.sub(&before)?.mul(&change)?)? } else { along };
@@ -204,8 +204,8 @@ impl WeightedAdapters {
         };
         let change = wide(change)?;
         let sum = wide(&rows.before)?.add(&change)?.abs()?;
-        let b = wide(&pair.b.slice(0, range)?)?.square()?.sum_keepdim(&[1])?.sqrt()?;
-        let a = wide(&pair.a)?.square()?.sum_keepdim(&[0])?.sqrt()?;
+        let b = wide(&pair.b.slice(0, range)?)?.square()?.sum(&[1], true)?.sqrt()?;
+        let a = wide(&pair.a)?.square()?.sum(&[0], true)?.sqrt()?;
         let order = b.mul(&a)?.mul_scalar((pair.rank() + 2) as f64 * 2f64.powi(-24) * pair.scaling.abs())?;
         // Below its smallest normal number f16 is as far apart as there.
         let least = if dtype == DType::F16 { 2f64.powi(-25) } else { 0.0 };

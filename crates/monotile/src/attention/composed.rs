@@ -60,7 +60,7 @@ pub(super) fn gradients(saved: &Saved, cotangents: &[Option<Tensor>], scores: Co
     // A query that sees no key has E = 0, and 1 in place of the sum makes its P and all derivatives 0.
     let nothing = sees.where_(&zero, &one)?;
     let exponentials = sums.sub(&c)?.exp()?;
-    let p = exponentials.div(&exponentials.sum_keepdim(&[-1])?.add(&nothing)?)?; // (b, h, t, s)
+    let p = exponentials.div(&exponentials.sum(&[-1], true)?.add(&nothing)?)?; // (b, h, t, s)
 
     let mut answers = vec![None; 3 + usize::from(scores.additive)];
     let mut ds = None;
@@ -69,7 +69,7 @@ pub(super) fn gradients(saved: &Saved, cotangents: &[Option<Tensor>], scores: Co
             answers[2] = Some(shared(&p)?.mt().matmul(&shared(dout)?)?);
         }
         let dp = apart(&shared(dout)?.matmul(&v.mt())?)?;
-        let delta = p.mul(&dp)?.sum_keepdim(&[-1])?;
+        let delta = p.mul(&dp)?.sum(&[-1], true)?;
         ds = Some(p.mul(&dp.sub(&delta)?)?);
     }
     if let Some(dlse) = &cotangents[1] {

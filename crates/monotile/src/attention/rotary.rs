@@ -109,7 +109,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("one row", vec![normal(&[1, 2])])
             .sample("empty", vec![normal(&[2, 0, 4])])
             .holds("lengths of rows stay", |x, y| {
-                let norms = |x: &Tensor| Ok::<_, Error>((x * x).sum(&[-1])?.to_f64_vec().unwrap());
+                let norms = |x: &Tensor| Ok::<_, Error>((x * x).sum(&[-1], false)?.to_f64_vec().unwrap());
                 Ok(norms(&x[0])?.iter().zip(norms(&y[0])?).fold(0.0, |m, (a, b)| f64::max(m, (a - b).abs() / a.max(1.0))))
             })
             // A NaN reaches its own pair alone.
@@ -144,7 +144,7 @@ mod tests {
             rotary(&Tensor::from_slice(x, &[1, 4]).unwrap(), &table(f64::cos), &table(f64::sin)).unwrap()
         };
         let (q, k) = ([0.3, -1.0, 0.8, 2.0], [1.1, 0.4, -0.6, 0.9]);
-        let score = |p, r| (row(p, &q) * row(r, &k)).sum(&[]).unwrap().item::<f64>().unwrap();
+        let score = |p, r| (row(p, &q) * row(r, &k)).sum(&[], false).unwrap().item::<f64>().unwrap();
         assert!((score(7, 3) - score(104, 100)).abs() < 1e-13);
         assert!((score(7, 3) - score(8, 3)).abs() > 1e-3);
     }

@@ -102,7 +102,7 @@ fn keys_in_three_parts_in_any_order_give_the_whole_and_its_gradients() {
         let first = scaled_dot_product_attention_with_lse(q, &parts[0].0, &parts[0].1, &options).unwrap();
         parts[1..].iter().fold(first, |before, (k, v)| before.append_keys(q, k, v, &options).unwrap())
     };
-    let loss = |a: &PartialAttention| &(&a.out * &a.out).sum(&[]).unwrap() + &(&a.log_sum_exp * &a.log_sum_exp).sum(&[]).unwrap();
+    let loss = |a: &PartialAttention| &(&a.out * &a.out).sum(&[], false).unwrap() + &(&a.log_sum_exp * &a.log_sum_exp).sum(&[], false).unwrap();
     let expected = whole([&q, &k, &v]);
     let leaves = [&q, &k, &v].map(Tensor::requires_grad);
     let [a, b, c] = &leaves;
@@ -124,7 +124,7 @@ fn bf16_operands_count_as_f32_and_their_gradients_are_f32() {
     let leaf = q.requires_grad();
     let out = scaled_dot_product_attention(&leaf, &k, &v, &AttentionOptions::default()).unwrap();
     assert_eq!((out.dtype(), out.to_f64_vec().unwrap()), (DType::F32, expected.to_f64_vec().unwrap()));
-    let g = out.sum(&[]).unwrap().backward().unwrap().take(&leaf).unwrap();
+    let g = out.sum(&[], false).unwrap().backward().unwrap().take(&leaf).unwrap();
     assert_eq!((g.dtype(), g.shape()), (DType::F32, q.shape()));
 }
 
@@ -137,7 +137,7 @@ fn a_mask_of_minus_infinity_hides_what_a_boolean_one_hides() {
     let additive = Tensor::from_vec(added, &[4, 4]).unwrap();
     let run = |mask: &Tensor| {
         let out = scaled_dot_product_attention(&q, &k, &v, &AttentionOptions { mask: Some(mask), ..Default::default() }).unwrap();
-        let g = crate::tape::grad(&(&out * &out).sum(&[]).unwrap(), &[&q, &k, &v]).unwrap();
+        let g = crate::tape::grad(&(&out * &out).sum(&[], false).unwrap(), &[&q, &k, &v]).unwrap();
         (out, g)
     };
     let ((a, ga), (b, gb)) = (run(&boolean), run(&additive));
@@ -146,7 +146,7 @@ fn a_mask_of_minus_infinity_hides_what_a_boolean_one_hides() {
     // The gradient with respect to an additive mask goes the long way, which hides the same.
     let leaf = additive.requires_grad();
     let out = scaled_dot_product_attention(&q, &k, &v, &AttentionOptions { mask: Some(&leaf), ..Default::default() }).unwrap();
-    let long = crate::tape::grad(&(&out * &out).sum(&[]).unwrap(), &[&q, &k, &v, &leaf]).unwrap();
+    let long = crate::tape::grad(&(&out * &out).sum(&[], false).unwrap(), &[&q, &k, &v, &leaf]).unwrap();
     assert!((0..3).all(|i| off(&ga[i], &gb[i]) < 1e-15 && off(&long[i], &ga[i]) < 1e-13));
     assert!(
         long[3]

@@ -198,8 +198,8 @@ mod tests {
             let passes = || {
                 let y = compiled.run(&x).unwrap();
                 let first = vjp(&[(&y, &y.ones_like())], &x, BackwardMode::Plain).unwrap();
-                let loss = y.mul(&y).unwrap().sum(&[]).unwrap();
-                let slope = grad_recorded(&loss, &x).unwrap()[0].sum(&[]).unwrap();
+                let loss = y.mul(&y).unwrap().sum(&[], false).unwrap();
+                let slope = grad_recorded(&loss, &x).unwrap()[0].sum(&[], false).unwrap();
                 (first, grad(&slope, &x).unwrap())
             };
             let before = MADE.get();

@@ -135,7 +135,7 @@ impl PairContraction {
             // `ij,ij->j`: a matrix product would walk each column on its own.
             let products = self.products();
             let summed = products.out.len() - self.out.len();
-            return products.value(a, b)?.sum(&(0..summed as isize).collect::<SmallVec<[_; 6]>>());
+            return products.value(a, b)?.sum(&(0..summed as isize).collect::<SmallVec<[_; 6]>>(), false);
         }
         self.product(a, b)
     }

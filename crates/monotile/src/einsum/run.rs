@@ -69,7 +69,7 @@ pub(super) fn prepared(x: &Tensor, prepare: &OperandStep) -> Result<Tensor> {
     for &(i, j) in &prepare.diagonals {
         view = view.diagonal(i, j)?;
     }
-    if prepare.sum.is_empty() { Ok(view) } else { view.sum(&prepare.sum) }
+    if prepare.sum.is_empty() { Ok(view) } else { view.sum(&prepare.sum, false) }
 }
 
 /// Refuses operands of other shapes than a plan was made for.

@@ -47,7 +47,7 @@ pub(super) fn scales(x: &Tensor) -> Result<Vec<f64>> {
     if x.is_empty() {
         return repeated(count(batch(x)), 0.0);
     }
-    x.detach().abs()?.max(&[-2, -1])?.to_f64_vec()
+    x.detach().abs()?.max(&[-2, -1], false)?.to_f64_vec()
 }
 
 /// X with the elements that `mask` marks replaced by `value`.

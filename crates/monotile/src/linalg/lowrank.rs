@@ -127,7 +127,7 @@ pub fn svd_lowrank_of_operator(a: &LinearOperator<'_>, rank: usize, options: &Sv
         let probes = times(&rng.fork(1).normal(&[n, PROBES], a.dtype)?)?.detach();
         let q = q.detach();
         let missed = probes.sub(&q.matmul(&q.mt().matmul(&probes)?)?)?;
-        let longest = norm(&missed.mt().unsqueeze(-2)?, MatrixNorm::Frobenius)?.max(&[-1])?;
+        let longest = norm(&missed.mt().unsqueeze(-2)?, MatrixNorm::Frobenius)?.max(&[-1], false)?;
         let bound = longest.mul_scalar(10.0 * (2.0 / std::f64::consts::PI).sqrt())?;
         // What was found and is not returned is missing too.
         if width > rank { bound.add(&s.detach().select(-1, rank)?) } else { Ok(bound) }

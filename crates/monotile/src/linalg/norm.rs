@@ -54,19 +54,19 @@ pub fn norm(a: &Tensor, which: MatrixNorm) -> Result<Tensor> {
     }
     match which {
         MatrixNorm::Frobenius => frobenius(&a),
-        MatrixNorm::Nuclear => svdvals(&a)?.sum(&[-1]),
-        MatrixNorm::One => a.abs()?.sum(&[-2])?.max(&[-1]),
+        MatrixNorm::Nuclear => svdvals(&a)?.sum(&[-1], false),
+        MatrixNorm::One => a.abs()?.sum(&[-2], false)?.max(&[-1], false),
         MatrixNorm::Two => svdvals(&a)?.select(-1, 0),
-        MatrixNorm::Infinity => a.abs()?.sum(&[-1])?.max(&[-1]),
+        MatrixNorm::Infinity => a.abs()?.sum(&[-1], false)?.max(&[-1], false),
     }
 }
 
 fn frobenius(a: &Tensor) -> Result<Tensor> {
-    let largest = a.detach().abs()?.max_keepdim(&[-2, -1])?;
+    let largest = a.detach().abs()?.max(&[-2, -1], true)?;
     let zero = largest.eq(&largest.zeros_like())?;
     // The norm grows with its matrix, so that scaling by a constant is no part of its gradient.
     let scale = zero.where_(&largest.ones_like(), &largest)?;
-    let squares = a.div(&scale)?.square()?.sum_keepdim(&[-2, -1])?;
+    let squares = a.div(&scale)?.square()?.sum(&[-2, -1], true)?;
     let root = zero.where_(&squares.ones_like(), &squares)?.sqrt()?.mul(&scale)?;
     zero.where_(&root.zeros_like(), &root)?.squeeze(-1)?.squeeze(-1)
 }

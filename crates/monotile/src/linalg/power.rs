@@ -97,7 +97,7 @@ pub fn expm(a: &Tensor) -> Result<Tensor> {
         return Ok(a);
     }
     // Each matrix is halved until its norm is in reach, and the result squared as often.
-    let norms = a.detach().abs()?.sum(&[-2])?.max(&[-1])?.to_f64_vec()?;
+    let norms = a.detach().abs()?.sum(&[-2], false)?.max(&[-1], false)?.to_f64_vec()?;
     let halvings = |norm: &f64| if norm.is_finite() { (norm / REACH).log2().ceil().clamp(0.0, 1100.0) as i32 } else { 0 };
     let halvings: Vec<i32> = norms.iter().map(halvings).collect();
     let each = |f: &dyn Fn(i32) -> f64| {

@@ -197,7 +197,7 @@ mod tests {
             "the gradient of qr: the loss depends on which basis of their space the last columns of a square factor are"
         );
         let a = Tensor::zeros(&[3, 2], DType::F64).unwrap().requires_grad();
-        let loss = qr(&a, &QrOptions::default()).unwrap().r.sum(&[]).unwrap();
+        let loss = qr(&a, &QrOptions::default()).unwrap().r.sum(&[], false).unwrap();
         assert_eq!(
             grad(&loss, &[&a]).unwrap_err().to_string(),
             "the gradient of qr: solve_triangular: the matrix is singular (its diagonal element 0 is 0)"

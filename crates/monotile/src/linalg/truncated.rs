@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn a_cut_between_equal_values_has_no_gradient() {
         let a = Tensor::eye(3, DType::F64).unwrap().requires_grad();
-        let loss = truncated(&a, Truncation::Rank(1)).unwrap().approximation.sum(&[]).unwrap();
+        let loss = truncated(&a, Truncation::Rank(1)).unwrap().approximation.sum(&[], false).unwrap();
         assert_eq!(
             grad(&loss, &[&a]).unwrap_err().to_string(),
             "the gradient of truncated: singular values 0 and 1 of the matrix, on both sides of the cut, are equal (1 and 1)"

@@ -73,7 +73,7 @@ impl Gradient for Linear {
             saved.needs(i).then(gradient).transpose()
         };
         let leading: SmallVec<[isize; 4]> = (0..g.rank() as isize - 1).collect();
-        let sum = || if leading.is_empty() { Ok(g.clone()) } else { g.sum(&leading) };
+        let sum = || if leading.is_empty() { Ok(g.clone()) } else { g.sum(&leading, false) };
         Ok(vec![factor(0)?, factor(1)?, saved.needs(2).then(sum).transpose()?])
     }
 }

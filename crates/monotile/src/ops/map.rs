@@ -35,7 +35,7 @@ pub use monotile_kernels::number::{Formula, Number};
 /// // x² s where x > 0, else 0
 /// let y = map([&x, &scale], formula!(|x, s| T::select(x.greater(T::ZERO), x * x * s, T::ZERO)))?;
 /// assert_eq!(y.to_vec::<f32>()?, [0.0, 0.5, 8.0]);
-/// let gradients = y.sum(&[])?.backward()?;
+/// let gradients = y.sum(&[], false)?.backward()?;
 /// assert_eq!(gradients.get(&x).unwrap().to_vec::<f32>()?, [0.0, 2.0, 8.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
@@ -238,7 +238,7 @@ mod tests {
         let x = Tensor::from_slice(&[1e7_f32, 0.5, -3e8], &[3]).unwrap().requires_grad();
         let y = map([&x], formula!(|x| x.sin() * T::from_f64(2.0))).unwrap();
         assert_eq!(y.to_vec::<f32>().unwrap()[2], 2.0 * (-3e8_f32).sin());
-        let slope = y.sum(&[]).unwrap().backward().unwrap().take(&x).unwrap().to_vec::<f32>().unwrap();
+        let slope = y.sum(&[], false).unwrap().backward().unwrap().take(&x).unwrap().to_vec::<f32>().unwrap();
         assert_eq!(slope[0], 2.0 * 1e7_f32.cos());
     }
 

@@ -98,7 +98,7 @@ impl Gradient for LayerNorm {
             let g = g.to_dtype(x.dtype())?.dense()?;
             return door::rowwise::layer_norm_backward("layer_norm", [&x, &w, &self.kept[0], &self.kept[1]], &g, needs);
         }
-        let mean = |t: &Tensor| t.sum_keepdim(&[-1])?.mul_scalar(1.0 / x.dim(-1) as f64);
+        let mean = |t: &Tensor| t.sum(&[-1], true)?.mul_scalar(1.0 / x.dim(-1) as f64);
         let centred = x.sub(&mean(&x)?)?;
         let rho = reciprocal_root(&mean(&centred.mul(&centred)?)?, self.eps)?;
         let unit = centred.mul(&rho)?;
@@ -143,7 +143,7 @@ impl Gradient for RmsNorm {
             let g = g.to_dtype(x.dtype())?.dense()?;
             return door::rowwise::rms_norm_backward("rms_norm", [&x, &w, &self.rho], &g, [saved.needs(0), saved.needs(1)]);
         }
-        let mean = |t: &Tensor| t.sum_keepdim(&[-1])?.mul_scalar(1.0 / x.dim(-1) as f64);
+        let mean = |t: &Tensor| t.sum(&[-1], true)?.mul_scalar(1.0 / x.dim(-1) as f64);
         let rho = reciprocal_root(&mean(&x.mul(&x)?)?, self.eps)?;
         let unit = x.mul(&rho)?;
         let gw = g.mul(&w)?;
@@ -197,7 +197,7 @@ mod tests {
         let y = rms_norm(&x, &leaf, 1e-5).unwrap();
         let wide = rms_norm(&x, &w.to_dtype(DType::F32).unwrap(), 1e-5).unwrap();
         assert_eq!((y.dtype(), y.to_f64_vec().unwrap()), (DType::F32, wide.to_f64_vec().unwrap()));
-        let g = y.sum(&[]).unwrap().backward().unwrap().take(&leaf).unwrap();
+        let g = y.sum(&[], false).unwrap().backward().unwrap().take(&leaf).unwrap();
         assert_eq!((g.dtype(), g.shape()), (DType::F32, w.shape()));
     }
 }

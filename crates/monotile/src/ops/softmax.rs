@@ -77,9 +77,9 @@ impl Gradient for Softmax {
         let dx = if !saved.is_recorded() {
             door::rowwise::softmax_backward("softmax", &y, &g.dense()?, self.logarithm)?
         } else if self.logarithm {
-            g.sub(&y.exp()?.mul(&g.sum_keepdim(&[-1])?)?)?
+            g.sub(&y.exp()?.mul(&g.sum(&[-1], true)?)?)?
         } else {
-            y.mul(&g.sub(&g.mul(&y)?.sum_keepdim(&[-1])?)?)?
+            y.mul(&g.sub(&g.mul(&y)?.sum(&[-1], true)?)?)?
         };
         Ok(vec![Some(dx)])
     }
@@ -104,7 +104,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("cube", vec![normal(&[2, 3, 5])])
             .sample("one number a row", vec![normal(&[3, 1])])
             .holds("Σ y = 1", |_, y| {
-                Ok(y[0].sum(&[-1])?.to_f64_vec().unwrap().iter().fold(0.0, |m: f64, s| m.max((s - 1.0).abs())))
+                Ok(y[0].sum(&[-1], false)?.to_f64_vec().unwrap().iter().fold(0.0, |m: f64, s| m.max((s - 1.0).abs())))
             })
             .holds("exp(ln y) = y", |_, y| {
                 Ok((y[1].exp()? - &y[0]).to_f64_vec().unwrap().iter().fold(0.0, |m: f64, d| m.max(d.abs())))

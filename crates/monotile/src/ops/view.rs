@@ -239,7 +239,7 @@ mod tests {
     fn gradients_flow_back_through_views() {
         let a = Rng::new(1).normal(&[2, 1, 3], DType::F64).unwrap();
         let f =
-            |x: &[Tensor]| Ok(vec![x[0].expand(&[4, 2, 5, 3])?.permute(&[3, 0, 2, 1])?.reshape(&[12, 10])?.mul(&x[0].sum(&[])?)?]);
+            |x: &[Tensor]| Ok(vec![x[0].expand(&[4, 2, 5, 3])?.permute(&[3, 0, 2, 1])?.reshape(&[12, 10])?.mul(&x[0].sum(&[], false)?)?]);
         check_gradient(f, &[a], &CheckGradientOptions { order: 2, ..Default::default() }).unwrap();
     }
 

@@ -14,8 +14,8 @@ pub fn gradient_norm(gradients: &[Tensor]) -> Result<f64> {
     let mut parts = Vec::with_capacity(2 * gradients.len());
     for g in gradients.iter().filter(|g| !g.is_empty()) {
         let g = g.detach().computable("gradient_norm")?;
-        let largest = g.abs()?.max(&[])?;
-        let scaled = g.div(&largest)?.square()?.sum(&[])?;
+        let largest = g.abs()?.max(&[], false)?;
+        let scaled = g.div(&largest)?.square()?.sum(&[], false)?;
         parts.extend([largest, scaled].map(|x| x.to_dtype(DType::F64)));
     }
     if parts.is_empty() {

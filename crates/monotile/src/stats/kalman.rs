@@ -211,8 +211,8 @@ impl KalmanFilter {
         let surprise = y.sub(&h.matmul(mean)?)?.unsqueeze(-1)?;
         let e = solve_triangular(&s, &surprise, &SolveTriangularOptions::default())?.squeeze(-1)?;
         let constant = 0.5 * k as f64 * (2.0 * std::f64::consts::PI).ln();
-        let scale = s.diagonal(0, 1)?.ln()?.sum(&[])?;
-        let term = e.square()?.sum(&[])?.mul_scalar(-0.5)?.sub(&scale)?.add_scalar(-constant)?;
+        let scale = s.diagonal(0, 1)?.ln()?.sum(&[], false)?;
+        let term = e.square()?.sum(&[], false)?.mul_scalar(-0.5)?.sub(&scale)?.add_scalar(-constant)?;
         Ok(((mean.add(&gain.matmul(&e)?)?, rest), term))
     }
 

@@ -85,8 +85,8 @@ impl MatrixFactorization {
         for _ in 0..sweeps {
             columns = solved(op, &entries.mt(), &weights.mt(), &rows, regularization)?;
             rows = solved(op, &entries, &weights, &columns, regularization)?;
-            let missed = entries.sub(&rows.matmul(&columns.mt())?)?.square()?.mul(&weights)?.sum(&[])?;
-            let lengths = rows.square()?.sum(&[])?.add(&columns.square()?.sum(&[])?)?.mul_scalar(regularization)?;
+            let missed = entries.sub(&rows.matmul(&columns.mt())?)?.square()?.mul(&weights)?.sum(&[], false)?;
+            let lengths = rows.square()?.sum(&[], false)?.add(&columns.square()?.sum(&[], false)?)?.mul_scalar(regularization)?;
             let value = missed.add(&lengths)?.to_f64_vec()?[0];
             let done = objective.last().is_some_and(|last| last - value <= tolerance * last);
             objective.push(value);

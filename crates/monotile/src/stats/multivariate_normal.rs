@@ -74,7 +74,7 @@ impl MultivariateNormal {
                 x.dim(0)
             )));
         }
-        let mean = x.mean(&[0])?;
+        let mean = x.mean(&[0], false)?;
         let centred = x.sub(&mean)?;
         let covariance = centred.mt().matmul(&centred)?.mul_scalar(1.0 / (x.dim(0) as f64 - 1.0))?;
         Self::new(&mean, &covariance)
@@ -120,7 +120,7 @@ impl MultivariateNormal {
         let batch = &deviation.shape()[..deviation.rank() - 1];
         let columns = deviation.reshape(&[count(batch), n])?.mt();
         let whitened = solve_triangular(&self.cholesky_factor, &columns, &SolveTriangularOptions::default())?;
-        let distance = whitened.square()?.sum(&[0])?.reshape(batch)?;
+        let distance = whitened.square()?.sum(&[0], false)?.reshape(batch)?;
         distance.mul_scalar(-0.5)?.sub(&self.log_scale()?)
     }
 
@@ -145,7 +145,7 @@ impl MultivariateNormal {
             return Err(Error::shape(format!("divergence: of a distribution over vectors of {n} from one over vectors of {m}")));
         }
         let both = Tensor::cat(&[&self.cholesky_factor, &self.mean.sub(&other.mean)?.unsqueeze(-1)?], 1)?;
-        let seen = solve_triangular(&other.cholesky_factor, &both, &SolveTriangularOptions::default())?.square()?.sum(&[])?;
+        let seen = solve_triangular(&other.cholesky_factor, &both, &SolveTriangularOptions::default())?.square()?.sum(&[], false)?;
         seen.add_scalar(-(n as f64))?.mul_scalar(0.5)?.add(&other.log_scale()?.sub(&self.log_scale()?)?)
     }
 
@@ -188,7 +188,7 @@ impl MultivariateNormal {
     /// Σᵢ ln Lᵢᵢ + n/2 ln 2π
     fn log_scale(&self) -> Result<Tensor> {
         let constant = 0.5 * self.mean.len() as f64 * (2.0 * std::f64::consts::PI).ln();
-        self.cholesky_factor.diagonal(0, 1)?.abs()?.ln()?.sum(&[])?.add_scalar(constant)
+        self.cholesky_factor.diagonal(0, 1)?.abs()?.ln()?.sum(&[], false)?.add_scalar(constant)
     }
 }
 
@@ -318,7 +318,7 @@ mod tests {
         assert!(off(found.mean(), p.mean()) < tolerance);
         assert!(off(&found.covariance().unwrap(), &p.covariance().unwrap()) < tolerance);
         // −E ln p is the entropy; the standard deviation of ln p is √(n/2).
-        let mean = p.sample(count, &mut Rng::new(4)).and_then(|x| p.log_prob(&x)?.mean(&[])).unwrap().item::<f64>().unwrap();
+        let mean = p.sample(count, &mut Rng::new(4)).and_then(|x| p.log_prob(&x)?.mean(&[], false)).unwrap().item::<f64>().unwrap();
         let entropy = p.entropy().unwrap().item::<f64>().unwrap();
         assert!((mean + entropy).abs() < 5.0 * (1.5 / count as f64).sqrt(), "{mean} and {entropy}");
     }

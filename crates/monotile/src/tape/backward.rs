@@ -52,7 +52,7 @@ impl Tensor {
     /// ```
     /// use monotile::Tensor;
     /// let x = Tensor::from_vec(vec![1.0_f64, 2.0, 3.0], &[3])?.requires_grad();
-    /// let loss = (&x * &x).sum(&[])?;
+    /// let loss = (&x * &x).sum(&[], false)?;
     /// let gradients = loss.backward()?;
     /// assert_eq!(gradients.get(&x).unwrap().to_vec::<f64>()?, [2.0, 4.0, 6.0]);
     /// # Ok::<(), monotile::Error>(())
@@ -223,7 +223,7 @@ mod tests {
         for _ in 0..100_000 {
             y = &y + 1.0;
         }
-        assert_eq!(y.sum(&[]).unwrap().backward().unwrap().get(&x).unwrap().item::<f64>().unwrap(), 1.0);
+        assert_eq!(y.sum(&[], false).unwrap().backward().unwrap().get(&x).unwrap().item::<f64>().unwrap(), 1.0);
     }
 
     #[test]

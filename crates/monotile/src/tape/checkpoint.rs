@@ -33,7 +33,7 @@ use crate::tensor::Tensor;
 /// use monotile::{Tensor, tape::checkpoint};
 /// let x = Tensor::from_vec(vec![1.0_f64, 2.0], &[2])?.requires_grad();
 /// let y = checkpoint(&[&x], |x| Ok(vec![x[0].exp()?.mul(&x[0])?]))?.swap_remove(0);
-/// let gradient = y.sum(&[])?.backward()?.take(&x).unwrap().to_vec::<f64>()?;
+/// let gradient = y.sum(&[], false)?.backward()?.take(&x).unwrap().to_vec::<f64>()?;
 /// assert!((gradient[1] - 3.0 * 2.0_f64.exp()).abs() < 1e-14);
 /// # Ok::<(), monotile::Error>(())
 /// ```
@@ -118,10 +118,10 @@ mod tests {
                     } else {
                         stretch(&[y.clone(), w.clone()]).unwrap()
                     };
-                    sum = sum.add(&outputs[1].sum(&[]).unwrap()).unwrap();
+                    sum = sum.add(&outputs[1].sum(&[], false).unwrap()).unwrap();
                     y = outputs[0].clone();
                 }
-                let loss = y.mul(&y).unwrap().sum(&[]).unwrap().add(&sum).unwrap();
+                let loss = y.mul(&y).unwrap().sum(&[], false).unwrap().add(&sum).unwrap();
                 let gradients = grad(&loss, &[&x]).unwrap();
                 (loss.to_f64_vec().unwrap(), gradients[0].to_f64_vec().unwrap())
             };

@@ -105,7 +105,7 @@ pub fn blend(motions: &Tensor, weights: &Tensor) -> Result<Tensor> {
     let rotations = motions.detach().slice(-1, ..4)?;
     let nearness = dot(&rotations, &rotations.slice(-2, ..1)?)?;
     let weights = nearness.lt(&nearness.zeros_like())?.where_(&weights.neg()?, &weights)?;
-    let sum = motions.mul(&weights.unsqueeze(-1)?)?.sum(&[-2])?;
+    let sum = motions.mul(&weights.unsqueeze(-1)?)?.sum(&[-2], false)?;
     let (q, d) = (sum.slice(-1, ..4)?, sum.slice(-1, 4..)?);
     let square = dot(&q, &q)?.unsqueeze(-1)?;
     refuse_where(

@@ -53,7 +53,7 @@ pub fn look_at(eye: &Tensor, target: &Tensor, up: &Tensor) -> Result<Tensor> {
     refuse_where(&dot(&across, &across)?, |square| square < (16.0 * epsilon).powi(2), parallel)?;
     let right = unit(&across, parallel)?;
     let linear = Tensor::stack(&[&right, &cross(&back, &right)?, &back], -2)?;
-    affine(&linear, &linear.mul(&eye.unsqueeze(-2)?)?.sum(&[-1])?.neg()?)
+    affine(&linear, &linear.mul(&eye.unsqueeze(-2)?)?.sum(&[-1], false)?.neg()?)
 }
 
 #[cfg(test)]
@@ -69,10 +69,10 @@ pub(crate) fn specs() -> Vec<Spec> {
                 vec![normal(&[2, 1, 3]), normal(&[3, 3]).add(&numbers(&[9.0, 0.0, 5.0])).unwrap(), numbers(&[0.3, 2.0, -0.2])],
             )
             .holds("target lies ahead", |x, y| {
-                let distance_to = x[0].sub(&x[1])?.square()?.sum(&[-1])?.sqrt()?;
+                let distance_to = x[0].sub(&x[1])?.square()?.sum(&[-1], false)?.sqrt()?;
                 let seen = y[0].select(-1, 3)?.slice(-1, ..3)?;
                 let linear = y[0].slice(-1, ..3)?.slice(-2, ..3)?;
-                let seen = linear.mul(&x[1].unsqueeze(-2)?)?.sum(&[-1])?.add(&seen)?;
+                let seen = linear.mul(&x[1].unsqueeze(-2)?)?.sum(&[-1], false)?.add(&seen)?;
                 let zero = distance_to.zeros_like();
                 distance(&seen, &super::parts::row(&[&zero, &zero, &-&distance_to])?)
             })

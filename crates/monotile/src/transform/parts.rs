@@ -104,7 +104,7 @@ pub(super) fn zero_and_one(dtype: DType) -> [Tensor; 2] {
 
 /// Σ aᵢ bᵢ of rows, `(…)`.
 pub(super) fn dot(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    a.mul(b)?.sum(&[-1])
+    a.mul(b)?.sum(&[-1], false)
 }
 
 /// a × b of rows of 3 numbers.
@@ -116,10 +116,10 @@ pub(super) fn cross(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// Rows over their length, whatever their scale. `refuse` makes the error of the row with this number, whose length is 0.
 pub(super) fn unit(rows: &Tensor, refuse: impl Fn(usize) -> Error) -> Result<Tensor> {
     // A scale is a constant: neither the result nor its slope depends on it.
-    let scale = rows.detach().abs()?.max_keepdim(&[-1])?;
+    let scale = rows.detach().abs()?.max(&[-1], true)?;
     refuse_where(&scale, |largest| largest == 0.0, refuse)?;
     let scaled = rows.div(&scale)?;
-    scaled.div(&scaled.square()?.sum_keepdim(&[-1])?.sqrt()?)
+    scaled.div(&scaled.square()?.sum(&[-1], true)?.sqrt()?)
 }
 
 /// The error that `refuse` makes of the first number for which `bad` holds.

@@ -282,7 +282,7 @@ mod tests {
                 let factor = if i == 11 { times } else { 1.0 };
                 assert_eq!(found[i], factor * wanted[i], "{depth:?}: {i}");
             }
-            let gradients = m.select(0, 0)?.sum(&[])?.backward()?;
+            let gradients = m.select(0, 0)?.sum(&[], false)?.backward()?;
             let slope = if limit == DepthRange::InfiniteReversed { 1.0 } else { -times };
             assert_eq!(gradients.get(&near).unwrap().to_f64_vec()?, [slope], "{depth:?}");
             assert_eq!(gradients.get(&far).unwrap().to_f64_vec()?, [0.0, 0.0], "{depth:?}");

@@ -136,7 +136,7 @@ pub fn frustum_planes(clip_from_world: &Tensor, depth: DepthRange) -> Result<Ten
     let mut planes = vec![&w + &x, &w - &x, &w + &y, &w - &y, near];
     planes.extend(far);
     let planes = Tensor::stack(&planes.iter().collect::<Vec<_>>(), -2)?;
-    planes.div(&planes.slice(-1, ..3)?.square()?.sum_keepdim(&[-1])?.sqrt()?)
+    planes.div(&planes.slice(-1, ..3)?.square()?.sum(&[-1], true)?.sqrt()?)
 }
 
 #[cfg(test)]
@@ -165,7 +165,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 let corners = Tensor::from_rows(&[[-1.0, -1.0, first], [1.0, 1.0, last], [0.0, 0.0, 0.5 * (first + last)]])?;
                 let world = transform_points(&world_from_clip, &corners)?;
                 let distances = world.matmul(&y[0].slice(-1, ..3)?.mt())?.add(&y[0].slice(-1, 3..)?.mt())?;
-                let inside = distances.select(-2, 2)?.min(&[])?.to_f64_vec().unwrap()[0];
+                let inside = distances.select(-2, 2)?.min(&[], false)?.to_f64_vec().unwrap()[0];
                 assert!(inside > 1e-3, "the middle lies inside of every plane: {inside}");
                 let at = |corner: usize, plane: usize| distances.select(-2, corner)?.select(-1, plane);
                 let mut on = vec![at(0, 0)?, at(0, 2)?, at(0, 4)?, at(1, 1)?, at(1, 3)?];

@@ -46,7 +46,7 @@ pub fn se3_exp(xi: &Tensor) -> Result<Tensor> {
     let identity = Tensor::eye(3, xi.dtype())?;
     let linear = &a * &k + &b * &square + &identity;
     let along = &b * &k + &c * &square + &identity;
-    affine(&linear, &along.mul(&rho.unsqueeze(-2)?)?.sum(&[-1])?)
+    affine(&linear, &along.mul(&rho.unsqueeze(-2)?)?.sum(&[-1], false)?)
 }
 
 #[cfg(test)]

@@ -64,7 +64,7 @@ pub fn compose(translation: &Tensor, rotation: &Tensor, scale: &Tensor) -> Resul
 pub fn compose_inverse(translation: &Tensor, rotation: &Tensor, scale: &Tensor) -> Result<Tensor> {
     posed("compose_inverse", true, [translation, rotation, scale], |[t, q, s]| {
         let linear = quaternion::to_matrix(q)?.mt().div(&s.unsqueeze(-1)?)?;
-        affine(&linear, &linear.mul(&t.unsqueeze(-2)?)?.sum(&[-1])?.neg()?)
+        affine(&linear, &linear.mul(&t.unsqueeze(-2)?)?.sum(&[-1], false)?.neg()?)
     })
 }
 
@@ -153,7 +153,7 @@ pub fn decompose(m: &Tensor) -> Result<Trs> {
 
 /// For each column of 3 numbers, `(…, 3)`, the power of two that is nearest to the largest of them, `(…, 1)`; 1 where all are 0 or none is finite.
 fn power_of_two(column: &Tensor) -> Result<Tensor> {
-    let largest = column.detach().abs()?.max_keepdim(&[-1])?;
+    let largest = column.detach().abs()?.max(&[-1], true)?;
     // A power of which neither it nor its inverse leaves the type's normal numbers.
     let most = if column.dtype() == DType::F64 { 1020.0 } else { 124.0 };
     let power = |x: f64| if x > 0.0 && x.is_finite() { x.log2().round().clamp(-most, most).exp2() } else { 1.0 };
@@ -274,7 +274,7 @@ mod tests {
                     assert!((found / wanted - 1.0).abs() < 4.0 * epsilon, "{dtype:?} {scale:e}: {found:e}");
                 }
                 let back = compose(&parts.translation, &parts.rotation, &parts.scale)?;
-                let apart = back.mul_scalar(1.0 / scale)?.sub(&m.mul_scalar(1.0 / scale)?)?.abs()?.max(&[])?.to_f64_vec()?[0];
+                let apart = back.mul_scalar(1.0 / scale)?.sub(&m.mul_scalar(1.0 / scale)?)?.abs()?.max(&[], false)?.to_f64_vec()?[0];
                 assert!(apart < 8.0 * epsilon, "{dtype:?} {scale:e}: {apart:e}");
             }
         }

@@ -83,10 +83,10 @@ impl ColoredMesh {
     pub fn color_error(&self, camera: &Camera, colors: &Tensor) -> Result<f64> {
         // The gradient of the sum of all pixels by a vertex's colour: how many pixels it colours.
         let own = self.colors.requires_grad();
-        let sum = self.draw(camera, &own)?.slice(-1, ..3)?.sum(&[])?;
+        let sum = self.draw(camera, &own)?.slice(-1, ..3)?.sum(&[], false)?;
         let Some(pixels) = sum.backward()?.take(&own) else { return Ok(0.0) };
         let apart = colors.sub(&self.colors)?.abs()?;
-        apart.mul(&pixels)?.sum(&[])?.div(&pixels.sum(&[])?)?.item()
+        apart.mul(&pixels)?.sum(&[], false)?.div(&pixels.sum(&[], false)?)?.item()
     }
 
     /// The model as a scene that all renderers draw: unlit, with these colours at its vertices.

@@ -102,7 +102,7 @@ impl ColoredMesh {
                 let [height, width] = [seen.dim(0), seen.dim(1)];
                 let camera = Camera { view_from_world: moved(&twist[0])?, width, height, ..found.camera.clone() };
                 let apart = self.draw(&camera, &colors[0])?.sub(&seen)?;
-                let loss = apart.square()?.mean(&[])?;
+                let loss = apart.square()?.mean(&[], false)?;
                 let judged = if stage.color_learning_rate > 0.0 { apart } else { apart.slice(-1, 3..)? };
                 let judged = at_all_sizes(&judged)?;
                 let mut gradients = judged.backward()?;
@@ -138,12 +138,12 @@ impl ColoredMesh {
 /// one, so that an arm is drawn towards where it belongs from far away.
 fn at_all_sizes(apart: &Tensor) -> Result<Tensor> {
     let [height, width, channels] = [apart.dim(0), apart.dim(1), apart.dim(2)];
-    let mut sum = apart.square()?.mean(&[])?;
+    let mut sum = apart.square()?.mean(&[], false)?;
     let mut cell = 2;
     while cell * COARSEST <= height.min(width) {
         let [h, w] = [height / cell, width / cell];
         let cells = apart.slice(0, ..h * cell)?.slice(1, ..w * cell)?.reshape(&[h, cell, w, cell, channels])?;
-        sum = sum.add(&cells.mean(&[1, 3])?.square()?.mean(&[])?.mul_scalar(cell as f64)?)?;
+        sum = sum.add(&cells.mean(&[1, 3], false)?.square()?.mean(&[], false)?.mul_scalar(cell as f64)?)?;
         cell *= 2;
     }
     Ok(sum)
@@ -162,9 +162,9 @@ impl ModelFrame {
     /// About the middle of the box around all vertices, in parts of half of its diagonal.
     fn new(model: &ColoredMesh) -> Result<Self> {
         let points = model.vertices.slice(1, ..3)?;
-        let [least, most] = [points.min(&[0])?, points.max(&[0])?];
+        let [least, most] = [points.min(&[0], false)?, points.max(&[0], false)?];
         let half = most.sub(&least)?.mul_scalar(0.5)?;
-        let (middle, size) = (least.add(&half)?, half.square()?.sum(&[])?.item::<f64>()?.sqrt());
+        let (middle, size) = (least.add(&half)?, half.square()?.sum(&[], false)?.item::<f64>()?.sqrt());
         let unit = Tensor::from_slice(&[size, size, size, 1.0, 1.0, 1.0], &[6])?;
         Ok(Self { there: translation(&middle)?, back: translation(&middle.neg()?)?, unit })
     }
@@ -227,7 +227,7 @@ impl Camera {
     /// Matrices that are not 4 x 4.
     pub fn degrees_from(&self, other: &Self) -> Result<f64> {
         let rotation = |camera: &Self| camera.view_from_world.slice(0, ..3)?.slice(1, ..3)?.to_dtype(DType::F64);
-        let apart = rotation(self)?.sub(&rotation(other)?)?.square()?.sum(&[])?.item::<f64>()?.sqrt();
+        let apart = rotation(self)?.sub(&rotation(other)?)?.square()?.sum(&[], false)?.item::<f64>()?.sqrt();
         Ok(2.0 * (apart / 8f64.sqrt()).min(1.0).asin().to_degrees())
     }
 }

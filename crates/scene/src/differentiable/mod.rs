@@ -94,9 +94,9 @@ impl Surface {
     /// let right = 0.01; // The edge x = 0.01, from far below to far above.
     /// let clip = Tensor::from_rows(&[[right, -50.0, 0.5, 1.0], [right, 50.0, 0.5, 1.0], [-50.0, 0.0, 0.5, 1.0]])?.requires_grad();
     /// let picture = surface.rasterize(&clip, &Tensor::from_rows(&[[1.0], [1.0], [1.0]])?, [8, 8])?;
-    /// let coverage = picture.slice(-1, 1..)?.mean(&[])?;
+    /// let coverage = picture.slice(-1, 1..)?.mean(&[], false)?;
     /// assert!((coverage.item::<f64>()? - 0.505).abs() < 1e-12);
-    /// let moved = coverage.backward()?.get(&clip).unwrap().slice(1, ..1)?.sum(&[])?;
+    /// let moved = coverage.backward()?.get(&clip).unwrap().slice(1, ..1)?.sum(&[], false)?;
     /// assert!((moved.item::<f64>()? - 0.5).abs() < 0.01);
     /// # Ok::<(), monotile::Error>(())
     /// ```

@@ -40,7 +40,7 @@ fn coverage_is_the_area() {
     let [a, b, c] = corners;
     let area = 0.5 * ((b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1]));
     let picture = surface.rasterize(&clip, &Tensor::ones(&[3, 1], DType::F64).unwrap(), [64, 64]).unwrap();
-    let found = picture.slice(-1, 1..).unwrap().mean(&[]).unwrap().item::<f64>().unwrap();
+    let found = picture.slice(-1, 1..).unwrap().mean(&[], false).unwrap().item::<f64>().unwrap();
     assert!((found - area / 4.0).abs() < 2e-4, "{found} and {}", area / 4.0);
 }
 
@@ -71,7 +71,7 @@ fn outlines_of_small_triangles_are_found() {
     let scaled = |s: &Tensor| {
         let unit = Tensor::from_slice(&[0.0, 0.0, 1.0, 1.0], &[4])?;
         let size = Tensor::from_slice(&[1.0, 1.0, 0.0, 0.0], &[4])?.mul(s)?.add(&unit)?;
-        surface.rasterize(&flat.mul(&size)?, &ones, [24, 24])?.slice(-1, 1..)?.mean(&[])
+        surface.rasterize(&flat.mul(&size)?, &ones, [24, 24])?.slice(-1, 1..)?.mean(&[], false)
     };
     let s = Tensor::scalar(1.0_f64).requires_grad();
     let coverage = scaled(&s).unwrap();

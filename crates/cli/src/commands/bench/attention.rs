@@ -125,7 +125,7 @@ pub fn run_memory(cases: &mut Cases) -> Result<(), CommandError> {
         })?;
         cases.memory(Case::new(format!("fwd+bwd T={length}")), || {
             let output = attend(&leaves, false)?;
-            gradients.push(output.sum(&[])?.backward()?);
+            gradients.push(output.sum(&[], false)?.backward()?);
             outputs.push(output);
             Ok(())
         })?;

@@ -107,20 +107,20 @@ pub fn run_backward(cases: &mut Cases) -> Result<(), CommandError> {
                 Ok(())
             })
         };
-        case("cholesky", &positive, &|a| linalg::cholesky(a)?.sum(&[]))?;
+        case("cholesky", &positive, &|a| linalg::cholesky(a)?.sum(&[], false))?;
         case("qr", &general, &|a| {
             let f = linalg::qr(a, &QrOptions::default())?;
-            f.q.sum(&[])?.add(&f.r.sum(&[])?)
+            f.q.sum(&[], false)?.add(&f.r.sum(&[], false)?)
         })?;
-        case("svdvals", &general, &|a| linalg::svdvals(a)?.sum(&[]))?;
+        case("svdvals", &general, &|a| linalg::svdvals(a)?.sum(&[], false))?;
         // Whatever the signs of vectors: U Vᵀ and the values.
         case("svd", &general, &|a| {
             let f = linalg::svd(a, &SvdOptions::default())?;
-            f.u.matmul(&f.vt)?.sum(&[])?.add(&f.s.sum(&[])?)
+            f.u.matmul(&f.vt)?.sum(&[], false)?.add(&f.s.sum(&[], false)?)
         })?;
         case("eigh", &positive, &|a| {
             let f = linalg::eigh(a)?;
-            f.vectors.square()?.sum(&[])?.add(&f.values.sum(&[])?)
+            f.vectors.square()?.sum(&[], false)?.add(&f.values.sum(&[], false)?)
         })?;
     }
     Ok(())

@@ -159,16 +159,16 @@ fn training(cases: &mut Cases, rng: &mut Rng) -> Result<(), CommandError> {
 fn reductions(cases: &mut Cases, rng: &mut Rng) -> Result<(), CommandError> {
     let x = rng.normal(&[SIZES[0].0], DType::F32)?;
     let a = rng.normal(&SQUARE, DType::F32)?;
-    value(cases, "sum 1e7".into(), x.len(), || x.sum(&[]))?;
-    value(cases, "max 1e7".into(), x.len(), || x.max(&[]))?;
+    value(cases, "sum 1e7".into(), x.len(), || x.sum(&[], false))?;
+    value(cases, "max 1e7".into(), x.len(), || x.max(&[], false))?;
     for (axis, named) in [(1, "rows"), (0, "columns")] {
         let case = |name: &str| format!("{name} of {named} 4096x4096");
-        value(cases, case("sum"), a.len(), || a.sum(&[axis]))?;
-        value(cases, case("mean"), a.len(), || a.mean(&[axis]))?;
-        value(cases, case("var"), a.len(), || a.var(&[axis], 1.0))?;
-        value(cases, case("max"), a.len(), || a.max(&[axis]))?;
-        value(cases, case("argmax"), a.len(), || a.argmax(&[axis]))?;
-        value(cases, case("logsumexp"), a.len(), || a.logsumexp(&[axis]))?;
+        value(cases, case("sum"), a.len(), || a.sum(&[axis], false))?;
+        value(cases, case("mean"), a.len(), || a.mean(&[axis], false))?;
+        value(cases, case("var"), a.len(), || a.var(&[axis], 1.0, false))?;
+        value(cases, case("max"), a.len(), || a.max(&[axis], false))?;
+        value(cases, case("argmax"), a.len(), || a.argmax(&[axis], false))?;
+        value(cases, case("logsumexp"), a.len(), || a.logsumexp(&[axis], false))?;
     }
     Ok(())
 }
@@ -176,7 +176,7 @@ fn reductions(cases: &mut Cases, rng: &mut Rng) -> Result<(), CommandError> {
 /// Chains of operators, transpositions and outer products.
 fn strides(cases: &mut Cases, rng: &mut Rng) -> Result<(), CommandError> {
     let (x, y) = (rng.normal(&SQUARE, DType::F32)?, rng.normal(&SQUARE, DType::F32)?);
-    let (mean, rstd) = (x.mean_keepdim(&[1])?, x.var_keepdim(&[1], 0.0)?.add_scalar(1e-5)?.rsqrt()?);
+    let (mean, rstd) = (x.mean(&[1], true)?, x.var(&[1], 0.0, true)?.add_scalar(1e-5)?.rsqrt()?);
     let (w, b) = (rng.normal(&SQUARE[1..], DType::F32)?, rng.normal(&SQUARE[1..], DType::F32)?);
     let n = x.len();
     value(cases, "(x - m) * r * w + b 4096x4096".into(), 2 * n, || Ok((&x - &mean) * &rstd * &w + &b))?;

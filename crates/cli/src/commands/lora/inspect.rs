@@ -91,7 +91,7 @@ impl LoraInspectArgs {
                     let change = after.tensor(name, shape)?.to_dtype(monotile::DType::F32)?.sub(&before.tensor(name, shape)?)?;
                     let flat = change
                         .reshape(&[shape.first().copied().unwrap_or(1), shape.get(1..).map_or(1, monotile::tensor::count)])?;
-                    if flat.abs()?.sum(&[])?.item::<f32>()? == 0.0 {
+                    if flat.abs()?.sum(&[], false)?.item::<f32>()? == 0.0 {
                         same += 1;
                     } else if shape.len() == 2 {
                         let spectrum = Spectrum::from_difference(&flat, self.most as usize, self.exact)?;

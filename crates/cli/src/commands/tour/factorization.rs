@@ -61,7 +61,7 @@ impl Line {
         let times = clock.add_scalar(1.7e9)?;
         let y = clock.mul_scalar(0.002)?.add(&noise.mul_scalar(0.05)?)?;
         let centred = clock.add_scalar(-0.5 * (COUNT as f64 - 1.0))?;
-        let truth = centred.mul(&y)?.sum(&[])?.div(&centred.square()?.sum(&[])?)?.item::<f64>()?;
+        let truth = centred.mul(&y)?.sum(&[], false)?.div(&centred.square()?.sum(&[], false)?)?.item::<f64>()?;
         // Nothing is known more closely than the last digit.
         let off = |slope: f64| ((slope - truth).abs() / truth.abs()).max(f64::EPSILON);
         let fit = least_squares(&times, &y, &LeastSquaresOptions::default())?;

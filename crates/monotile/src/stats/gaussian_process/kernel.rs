@@ -135,7 +135,7 @@ impl CovarianceKernel {
         let own = Tensor::from_vec(own, &[count])?;
         let parameters = argument(op, "the parameters", parameters.unwrap_or(&own), &[("parameters", Some(count))])?;
         let values = parameters.to_dtype(x.dtype())?.exp()?;
-        let squares = x.unsqueeze(1)?.sub(&other.unsqueeze(0)?)?.square()?.sum(&[-1])?;
+        let squares = x.unsqueeze(1)?.sub(&other.unsqueeze(0)?)?.square()?.sum(&[-1], false)?;
         let points = Points { distances: root(&squares)?, squares, same: z.is_none() };
         self.evaluate(&points, &values, &mut 0)
     }

@@ -125,7 +125,7 @@ impl GaussianProcess {
     /// If the points have another number of coordinates.
     pub fn predict(&self, z: &Tensor) -> Result<Prediction> {
         let seen = self.seen("predict", z)?;
-        let explained = seen.square()?.sum(&[0])?;
+        let explained = seen.square()?.sum(&[0], false)?;
         let variance = explained.neg()?.add_scalar(self.kernel.variance())?.clamp(0.0, f64::INFINITY)?;
         let mean = seen.mt().matmul(&self.whitened)?.squeeze(-1)?;
         Ok(Prediction { mean, variance, noise: self.kernel.total_variance() - self.kernel.variance() })
@@ -183,7 +183,7 @@ pub fn log_marginal_likelihood(kernel: &CovarianceKernel, x: &Tensor, y: &Tensor
 fn prior(kernel: &CovarianceKernel, x: &Tensor, parameters: Option<&Tensor>) -> Result<MultivariateNormal> {
     let covariance = kernel.covariance(x, None, parameters)?;
     let (m, dtype) = (covariance.dim(0), covariance.dtype());
-    let scale = covariance.diagonal(0, 1)?.mean(&[])?;
+    let scale = covariance.diagonal(0, 1)?.mean(&[], false)?;
     let jitter = Tensor::eye(m, dtype)?.mul_scalar(10.0 * m as f64 * dtype.epsilon())?.mul(&scale)?;
     MultivariateNormal::new(&Tensor::zeros(&[m], dtype)?, &covariance.add(&jitter)?)
         .map_err(|error| error.within("GaussianProcess"))
@@ -273,7 +273,7 @@ mod tests {
 
         let count = 40_000;
         let draws = process.sample(&z, count, &mut Rng::new(2)).unwrap();
-        let (mean, variance) = (draws.mean(&[]).unwrap(), draws.var(&[], 1.0).unwrap());
+        let (mean, variance) = (draws.mean(&[], false).unwrap(), draws.var(&[], 1.0, false).unwrap());
         let deviation = values(&found.variance)[0].sqrt();
         assert!((values(&mean)[0] - values(&found.mean)[0]).abs() < 5.0 * deviation / (count as f64).sqrt());
         assert!((values(&variance)[0].sqrt() - deviation).abs() < 5.0 * deviation / (2.0 * count as f64).sqrt());

@@ -116,8 +116,8 @@ pub fn least_squares(x: &Tensor, y: &Tensor, options: &LeastSquaresOptions) -> R
     let residual_deviation = rest.div(&Tensor::scalar_as((degrees_of_freedom as f64).sqrt(), dtype))?;
     // (XᵀX)⁻¹ = R⁻¹ R⁻ᵀ: its diagonal is the rows of R⁻¹ squared.
     let inverse = solve_triangular(r, &Tensor::eye(p, dtype)?, &upper)?;
-    let spread = inverse.square()?.sum(&[-1])?.sqrt()?.div(&scale)?;
-    let centred = if options.intercept { y.sub(&y.mean(&[])?)? } else { y };
+    let spread = inverse.square()?.sum(&[-1], false)?.sqrt()?.div(&scale)?;
+    let centred = if options.intercept { y.sub(&y.mean(&[], false)?)? } else { y };
     let r_squared = rest.div(&length(&centred)?)?.square()?.neg()?.add_scalar(1.0)?;
     Ok(LeastSquares {
         coefficients: solution.div(&scale)?,
@@ -330,7 +330,7 @@ R² 0.999119, adjusted 0.998678
         let (x, y) = (normal(&[9, 2]), normal(&[9]));
         let of = |scale: f64| {
             let fit = least_squares(&x, &y.mul_scalar(scale).unwrap(), &LeastSquaresOptions::default()).unwrap();
-            let sum = fit.t_values().unwrap().sum(&[]).unwrap();
+            let sum = fit.t_values().unwrap().sum(&[], false).unwrap();
             [fit.r_squared, fit.residual_deviation.mul_scalar(1.0 / scale).unwrap(), sum].map(|x| x.item::<f64>().unwrap())
         };
         let expected = of(1.0);

@@ -82,7 +82,7 @@ pub fn conjugate(q: &Tensor) -> Result<Tensor> {
 pub fn inverse(q: &Tensor) -> Result<Tensor> {
     const OP: &str = "quaternion::inverse";
     check_rows(OP, "q", q, 4)?;
-    let squares = q.square()?.sum_keepdim(&[-1])?;
+    let squares = q.square()?.sum(&[-1], true)?;
     refuse_where(&squares, |square| square == 0.0, |i| zero(OP, q, i, "which has no inverse"))?;
     conjugate(q)?.div(&squares)
 }
@@ -156,7 +156,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("identity", vec![identity.clone(), identity.clone()])
             .sample("empty", vec![normal(&[0, 4]), normal(&[4])])
             .holds("lengths multiply", |x, y| {
-                let length = |q: &Tensor| q.square()?.sum(&[-1])?.sqrt();
+                let length = |q: &Tensor| q.square()?.sum(&[-1], false)?.sqrt();
                 distance(&length(&x[0])?.mul(&length(&x[1])?)?, &length(&y[0])?)
             })
             .orders(2)
@@ -187,7 +187,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("general", vec![normal(&[3, 4])])
             .sample("identity", vec![identity.clone()])
             .holds("the length is 1", |x, y| {
-                let squares = y[0].square()?.sum(&[-1])?;
+                let squares = y[0].square()?.sum(&[-1], false)?;
                 let _ = x;
                 distance(&squares, &squares.ones_like())
             })

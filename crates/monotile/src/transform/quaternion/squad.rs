@@ -43,7 +43,7 @@ pub fn squad(a: &Tensor, b: &Tensor, a_control: &Tensor, b_control: &Tensor, t: 
     let [a, b, p, q, t] = common(OP, [a, b, a_control, b_control, t])?;
     let t = t.unsqueeze(-1)?;
     let sign = Tensor::ones(&[4], a.dtype())?;
-    let d = a.detach().mul(&b.detach())?.sum_keepdim(&[-1])?;
+    let d = a.detach().mul(&b.detach())?.sum(&[-1], true)?;
     let sign = d.lt(&d.zeros_like())?.where_(&-&sign, &sign)?;
     let along = arc(&a, &b.mul(&sign)?, &t)?;
     let beside = arc(&p, &q.mul(&sign)?, &t)?;
@@ -116,7 +116,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("negated", vec![-key(1), key(2), -key(3)])
             .sample_of_equals("equal", vec![same.clone(), same.clone(), same])
             .holds("the length is 1", |_, y| {
-                let squares = y[0].square()?.sum(&[-1])?;
+                let squares = y[0].square()?.sum(&[-1], false)?;
                 distance(&squares, &squares.ones_like())
             })
             .orders(2)
