@@ -253,7 +253,7 @@ mod tests {
         let pose = Pose::rest(&scene);
         let camera = Framing::new(&scene, [pose.clone()]).unwrap().camera(&Orbit::default(), [300, 200]).unwrap();
         let node = scene.nodes.iter().position(|node| node.mesh.is_some()).unwrap();
-        let way = VertexSpaces::of(&scene, &pose, &camera, VertexId { node, primitive: 0, vertex: 9 }).unwrap();
+        let way = VertexSpaces::trace(&scene, &pose, &camera, VertexId { node, primitive: 0, vertex: 9 }).unwrap();
         let near = |a: [f32; 3], b: [f32; 3]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 2e-4);
         let view = PanelCamera::in_view(&way).unwrap();
         assert!(near(view.eye.unwrap(), [0.0; 3]), "{:?}", view.eye);
@@ -266,7 +266,7 @@ mod tests {
         assert!(seen.map(f32::abs).fold(0.0, f32::max) < 2e-4);
         let orthographic = Orbit { orthographic: true, ..Orbit::default() };
         let camera = Framing::new(&scene, [pose.clone()]).unwrap().camera(&orthographic, [300, 200]).unwrap();
-        let way = VertexSpaces::of(&scene, &pose, &camera, way.vertex).unwrap();
+        let way = VertexSpaces::trace(&scene, &pose, &camera, way.vertex).unwrap();
         assert!(PanelCamera::in_world(&way).unwrap().eye.is_none());
     }
 }

@@ -52,7 +52,7 @@ fn time<T: Lanes>(name: &str) {
     let (a, b, t) = (turns(0, 1e-3), turns(1, 2e-3), [T::from_f64(0.3)]);
     let out = &mut out[..4 * SLERPS];
     fastest(&format!("slerp {name}"), 12 * SLERPS * size_of::<T>(), || {
-        slerp(BroadcastRows::each(&a, 4), BroadcastRows::each(&b, 4), BroadcastRows::one(&t), out)
+        slerp(BroadcastRows::per_row(&a, 4), BroadcastRows::per_row(&b, 4), BroadcastRows::shared(&t), out)
     });
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use monotile::io::{read_regular, write_beside};
+use monotile::io::{read_regular, write_atomic};
 use monotile::limits::{self, Limit};
 use monotile::{Error, Result};
 use serde_json::{Map, Value};
@@ -36,7 +36,7 @@ pub(crate) fn read_json(path: &Path) -> Result<String> {
 
 /// Writes a value as indented JSON, whole or not at all.
 pub(crate) fn write_json(path: &Path, value: &Value) -> Result<()> {
-    write_beside(path, |file| writeln!(file, "{value:#}"))
+    write_atomic(path, |file| writeln!(file, "{value:#}"))
 }
 
 /// The fields of one JSON object, with the file they came from.

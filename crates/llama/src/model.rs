@@ -177,7 +177,7 @@ impl Model {
     /// # Errors
     /// As [`logits`](Model::logits); `Shape` for rows of fewer than two tokens.
     pub fn loss(&self, tokens: &Tensor, dropout: Option<Rng>) -> Result<Tensor> {
-        self.batch_loss(&Batch::of_tokens(tokens)?, dropout)
+        self.batch_loss(&Batch::from_tokens(tokens)?, dropout)
     }
 
     /// The mean cross-entropy of predicting each token of a batch that is learned from those before it in its text.
@@ -206,7 +206,7 @@ impl Model {
         }
         let mut pass = ForwardContext {
             config: Arc::clone(&self.config),
-            cos_sin: self.turns.of(start, texts)?,
+            cos_sin: self.turns.at_positions(start, texts)?,
             block: 0,
             lengths: lengths.into(),
             dropout: None,

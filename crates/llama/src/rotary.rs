@@ -163,7 +163,7 @@ impl RotaryTables {
     ///
     /// # Errors
     /// `Value`, if a text reaches beyond the context.
-    pub fn of(&self, start: usize, texts: &[usize]) -> Result<[Tensor; 2]> {
+    pub fn at_positions(&self, start: usize, texts: &[usize]) -> Result<[Tensor; 2]> {
         let [cos, sin] = self.first(start + texts.iter().max().copied().unwrap_or(0))?;
         let part = |table: &Tensor| match texts {
             &[text] => table.slice(0, start..start + text),
@@ -244,13 +244,13 @@ mod tests {
             let (cos, sin) = config.rotary.table(config.head_dim, start, count);
             [cos, sin]
         };
-        let found = |start: usize, texts: &[usize]| turns.of(start, texts).unwrap().map(|t| t.to_vec::<f32>().unwrap());
+        let found = |start: usize, texts: &[usize]| turns.at_positions(start, texts).unwrap().map(|t| t.to_vec::<f32>().unwrap());
         for (start, count) in [(0, 3), (3, 1), (4, 1), (5, 60), (65, 35), (0, 100), (7, 2)] {
             assert_eq!(found(start, &[count]), plain(start, count), "{count} positions from {start}");
         }
         let [one, other] = [plain(0, 5), plain(0, 2)];
         assert_eq!(found(0, &[5, 2]), [0, 1].map(|i| [&one[i][..], &other[i]].concat()));
-        let refused = turns.of(99, &[2]).unwrap_err().to_string();
+        let refused = turns.at_positions(99, &[2]).unwrap_err().to_string();
         assert_eq!(refused, "rotary: 101 positions are more than the context of 100");
     }
 }

@@ -34,7 +34,7 @@ const PLAN: &str = "plan.json";
 pub struct StagedFolder {
     place: PathBuf,
     beside: PathBuf,
-    found: StagedState,
+    state: StagedState,
     /// The lock lies beside the folder, so that it outlives the folder's removal.
     _lock: Lock,
 }
@@ -62,7 +62,7 @@ impl StagedFolder {
         };
         let beside = place.with_file_name(format!(".{}.partial", name.to_string_lossy()));
         let refuse = |e: std::io::Error| Error::io("writing", place, &e);
-        let lock = Lock::beside(place)?;
+        let lock = Lock::next_to(place)?;
         // Another run may have finished the folder meanwhile.
         check_vacant(place)?;
         let before = fs::read_to_string(beside.join(PLAN)).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
@@ -71,7 +71,7 @@ impl StagedFolder {
             _ if beside.exists() => StagedState::Other,
             _ => StagedState::Nothing,
         };
-        let staged = Self { place: place.to_path_buf(), beside, found, _lock: lock };
+        let staged = Self { place: place.to_path_buf(), beside, state: found, _lock: lock };
         if found != StagedState::Same {
             staged.discard();
             fs::create_dir_all(&staged.beside).map_err(refuse)?;
@@ -90,7 +90,7 @@ impl StagedFolder {
 
     /// What was there before.
     pub fn state(&self) -> StagedState {
-        self.found
+        self.state
     }
 
     /// The same error about the folder that was asked for.

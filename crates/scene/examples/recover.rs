@@ -10,7 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use monotile::io::write_beside;
+use monotile::io::write_atomic;
 use monotile::{DType, Tensor};
 use monotile_scene::differentiable::{ColoredMesh, FitOptions};
 use monotile_scene::raster::CpuRenderer;
@@ -112,5 +112,5 @@ fn curve(path: &Path, losses: &[f64]) -> Result<()> {
         H - 18.0,
         losses.len()
     );
-    write_beside(path, |file| file.write_all(svg.as_bytes()))
+    write_atomic(path, |file| file.write_all(svg.as_bytes()))
 }

@@ -76,14 +76,14 @@ struct Outline {
     least: Vec3,
     most: Vec3,
     /// For each joint that moves any.
-    pulls: Vec<Pull>,
+    pulls: Vec<JointInfluence>,
     /// The fragments that there may be, unless all are alike.
     parts: [Option<AlphaPart>; 2],
 }
 
 /// What a joint moves of a primitive.
 #[derive(Debug, Clone, Copy)]
-struct Pull {
+struct JointInfluence {
     joint: u16,
     /// Σ w over the vertices.
     weight: f64,
@@ -108,7 +108,7 @@ impl DrawOrder {
             let outline = |(primitive, [least, most]): (&Primitive, [Vec3; 2])| Outline {
                 least,
                 most,
-                pulls: pulls(primitive, anchor),
+                pulls: joint_influences(primitive, anchor),
                 parts: alphas.parts(scene, primitive),
             };
             order.shapes.push(mesh.primitives.iter().zip(boxes).map(outline).collect());
@@ -171,7 +171,9 @@ impl DrawOrder {
             for (primitive, shape) in self.shapes[mesh].iter().enumerate() {
                 let bent = bent.as_deref().filter(|_| !shape.pulls.is_empty());
                 let (center, mirrored, largest) = match bent {
-                    Some(bent) => (shape.pulled(bent), shape.is_mirrored(bent), bent.iter().map(largest).fold(0.0, f64::max)),
+                    Some(bent) => {
+                        (shape.moved_centroid(bent), shape.is_mirrored(bent), bent.iter().map(largest).fold(0.0, f64::max))
+                    }
                     None => (own.transform_point3(shape.center() - anchor), mirrors(&own), largest(&own)),
                 };
                 let draw = Draw {
@@ -207,7 +209,7 @@ impl Outline {
     }
 
     /// The mean of the vertices where joints put them.
-    fn pulled(&self, joints: &[DMat4]) -> DVec3 {
+    fn moved_centroid(&self, joints: &[DMat4]) -> DVec3 {
         let (mut sum, mut whole) = (DVec3::ZERO, 0.0);
         for pull in &self.pulls {
             let m = &joints[usize::from(pull.joint)];
@@ -219,7 +221,7 @@ impl Outline {
 
     /// Whether joints that mirror move more of it than others do.
     fn is_mirrored(&self, joints: &[DMat4]) -> bool {
-        let side = |pull: &Pull| if mirrors(&joints[usize::from(pull.joint)]) { -pull.weight } else { pull.weight };
+        let side = |pull: &JointInfluence| if mirrors(&joints[usize::from(pull.joint)]) { -pull.weight } else { pull.weight };
         self.pulls.iter().map(side).sum::<f64>() < 0.0
     }
 }
@@ -243,11 +245,11 @@ fn bounds(primitive: &Primitive) -> [Vec3; 2] {
     [points().fold(Vec3::MAX, Vec3::min), points().fold(Vec3::MIN, Vec3::max)]
 }
 
-fn pulls(primitive: &Primitive, anchor: Vec3) -> Vec<Pull> {
+fn joint_influences(primitive: &Primitive, anchor: Vec3) -> Vec<JointInfluence> {
     let influences = &primitive.influences;
     let Some(last) = influences.joints.iter().max().filter(|_| influences.per_vertex > 0) else { return Vec::new() };
-    let nothing = |joint| Pull { joint, weight: 0.0, moment: DVec3::ZERO };
-    let mut pulls: Vec<Pull> = (0..=*last).map(nothing).collect();
+    let nothing = |joint| JointInfluence { joint, weight: 0.0, moment: DVec3::ZERO };
+    let mut pulls: Vec<JointInfluence> = (0..=*last).map(nothing).collect();
     let vertices =
         influences.joints.chunks_exact(influences.per_vertex).zip(influences.weights.chunks_exact(influences.per_vertex));
     for ((joints, weights), position) in vertices.zip(&primitive.positions) {

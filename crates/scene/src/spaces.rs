@@ -59,7 +59,7 @@ impl VertexSpaces {
     ///
     /// # Errors
     /// A vertex that is not there.
-    pub fn of(scene: &Scene, pose: &Pose, camera: &Camera, of: VertexId) -> Result<Self> {
+    pub fn trace(scene: &Scene, pose: &Pose, camera: &Camera, of: VertexId) -> Result<Self> {
         let there = || {
             let mesh = scene.nodes.get(of.node)?.mesh?;
             scene.meshes[mesh].primitives.get(of.primitive).filter(|primitive| of.vertex < primitive.positions.len())
@@ -76,7 +76,7 @@ impl VertexSpaces {
     /// # Errors
     /// A primitive that is not there.
     pub fn all(scene: &Scene, pose: &Pose, camera: &Camera, of: VertexId) -> Result<Vec<Self>> {
-        Self::of(scene, pose, camera, VertexId { vertex: 0, ..of })?;
+        Self::trace(scene, pose, camera, VertexId { vertex: 0, ..of })?;
         Self::ways(scene, pose, camera, of, 0..usize::MAX)
     }
 
@@ -100,7 +100,7 @@ impl VertexSpaces {
             let world = world_from_mesh.transform_point3(mesh.as_dvec3());
             let view = view_from_world.transform_point3(world);
             let clip = clip_from_view * view.extend(1.0);
-            let (ndc, pixel) = seen(clip.as_vec4(), camera);
+            let (ndc, pixel) = project(clip.as_vec4(), camera);
             Self {
                 vertex: VertexId { vertex, ..of },
                 mesh: mesh.into(),
@@ -132,14 +132,14 @@ impl VertexSpaces {
             if !(clip.w > 0.0 && clip.z >= 0.0) {
                 return;
             }
-            let (ndc, [x, y]) = seen(clip, camera);
+            let (ndc, [x, y]) = project(clip, camera);
             // In the picture's plane; nearer ones than the reach differ in depth alone.
             let rank = [(x - pixel[0]).hypot(y - pixel[1]).max(REACH), ndc.z];
             if best.is_none_or(|(least, _)| rank < least) {
                 best = Some((rank, of));
             }
         });
-        best.map(|(_, of)| Self::of(scene, pose, camera, of)).transpose()
+        best.map(|(_, of)| Self::trace(scene, pose, camera, of)).transpose()
     }
 }
 
@@ -160,7 +160,7 @@ fn each_vertex(scene: &Scene, pose: &Pose, draws: &Draws, mut f: impl FnMut(Vert
 }
 
 /// NDC and pixel of a place in clip space.
-fn seen(clip: Vec4, camera: &Camera) -> (Vec3, [f32; 2]) {
+fn project(clip: Vec4, camera: &Camera) -> (Vec3, [f32; 2]) {
     let ndc = clip.truncate() / clip.w;
     (ndc, [0.5 * (ndc.x + 1.0) * camera.width as f32, 0.5 * (1.0 - ndc.y) * camera.height as f32])
 }
@@ -191,13 +191,14 @@ mod tests {
     fn a_vertex_is_told_in_every_space() {
         let scene = scene();
         let of = VertexId { node: 0, primitive: 0, vertex: 2 };
-        let spaces = VertexSpaces::of(&scene, &Pose::rest(&scene), &camera(), of).unwrap();
+        let spaces = VertexSpaces::trace(&scene, &Pose::rest(&scene), &camera(), of).unwrap();
         assert_eq!((spaces.mesh, spaces.world, spaces.view), ([1.0, 0.5, 0.0], [1.0, 0.5, 1.0], [1.0, 0.5, -4.0]));
         // A lens of a right angle, near plane 1, twice as wide as high: x/2, y, z − 1 turned over, −z.
         let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
         assert!(near(&spaces.clip, &[0.5, 0.5, 3.0, 4.0]), "{:?}", spaces.clip);
         assert!(near(&spaces.ndc, &[0.125, 0.125, 0.75]) && near(&spaces.pixel, &[112.5, 43.75]), "{spaces:?}");
-        let words = VertexSpaces::of(&scene, &Pose::rest(&scene), &camera(), VertexId { vertex: 4, ..of }).unwrap_err().to_string();
+        let words =
+            VertexSpaces::trace(&scene, &Pose::rest(&scene), &camera(), VertexId { vertex: 4, ..of }).unwrap_err().to_string();
         assert_eq!(words, "there is no vertex 4 in primitive 0 of node 0");
     }
 

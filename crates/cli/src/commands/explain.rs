@@ -57,10 +57,10 @@ impl ExplainArgs {
         let of = self.vertex_of(&scene)?;
         let camera = match &self.camera {
             Viewpoint::Orbit(orbit) => Framing::new(&scene, [pose.clone()])?.camera(orbit, self.size)?,
-            Viewpoint::OfFile(name) => Camera::of_node(&scene, &pose, viewpoint::camera(&self.model, &scene, name)?, self.size)?,
+            Viewpoint::OfFile(name) => Camera::from_node(&scene, &pose, viewpoint::camera(&self.model, &scene, name)?, self.size)?,
         };
-        let way = VertexSpaces::of(&scene, &pose, &camera, of)?;
-        tell(&scene, &pose, &way, (self, out))?;
+        let way = VertexSpaces::trace(&scene, &pose, &camera, of)?;
+        write_spaces(&scene, &pose, &way, (self, out))?;
         match &self.out {
             None => Ok(()),
             Some(path) => {
@@ -68,7 +68,7 @@ impl ExplainArgs {
                 let node = &scene.nodes[of.node];
                 let primitive = node.mesh.map(|mesh| &scene.meshes[mesh].primitives[of.primitive]);
                 let svg = spaces::svg(&all, primitive.map_or(&[], |p| &p.indices), of.vertex, self.size)?;
-                monotile::io::write_beside(path, |file| file.write_all(svg.as_bytes()))?;
+                monotile::io::write_atomic(path, |file| file.write_all(svg.as_bytes()))?;
                 Ok(())
             }
         }
@@ -96,7 +96,7 @@ impl ExplainArgs {
 }
 
 /// All steps in words and numbers.
-fn tell(
+fn write_spaces(
     scene: &Scene,
     pose: &Pose,
     way: &VertexSpaces,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use monotile::DType;
-use monotile::io::{check_mapped, write_beside};
+use monotile::io::{check_mapped, write_atomic};
 use monotile::optim::Decay;
 use monotile_llama::data::TokenDataset;
 use monotile_llama::train::{self, RunOptions, RunOutcome, TrainOptions, TrainProgress, Trainer};
@@ -199,7 +199,7 @@ impl TrainingArgs {
         let curve = loss_curve("Loss", losses, held_out.clone()).svg();
         // What came after the best was not kept.
         held_out.retain(|(step, _)| trainer.best().is_none_or(|(best, _)| *step <= best as f64));
-        write_beside(&self.out.join("loss.svg"), |file| std::io::Write::write_all(file, curve.as_bytes()))?;
+        write_atomic(&self.out.join("loss.svg"), |file| std::io::Write::write_all(file, curve.as_bytes()))?;
         match finished {
             RunOutcome::Done => Ok(held_out),
             RunOutcome::Interrupted => {
@@ -228,7 +228,7 @@ fn show(progress: &mut Progress, event: TrainProgress) {
     match event {
         TrainProgress::Resumed { steps } => {
             progress.note(&format!("going on after step {steps}"));
-            progress.begin_at(steps as u64);
+            progress.resume_at(steps as u64);
         }
         TrainProgress::Step(step, time) => {
             let speed = step.tokens as f64 / time.as_secs_f64();

@@ -222,7 +222,7 @@ mod tests {
         let first = state.orbit;
         let pixel = |state: &ViewerState| {
             let camera = state.shot(&framing, [300, 200]).unwrap().camera;
-            VertexSpaces::of(&scene, &Pose::rest(&scene), &camera, VertexId { node: 0, primitive: 0, vertex: 0 }).unwrap().pixel
+            VertexSpaces::trace(&scene, &Pose::rest(&scene), &camera, VertexId { node: 0, primitive: 0, vertex: 0 }).unwrap().pixel
         };
         let before = pixel(&state);
         state.handle(ViewerInput::Shift([30.0, -20.0]), 200);

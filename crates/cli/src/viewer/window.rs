@@ -107,7 +107,7 @@ impl Viewer {
             over.extend(text::panel(HELP, [8.0, 40.0 * dot], dot));
         }
         let Some((_, screen)) = &mut self.open else { return Ok(()) };
-        screen.show(&pose, &shot, &over)?;
+        screen.present(&pose, &shot, &over)?;
         Ok(())
     }
 
@@ -122,7 +122,7 @@ impl Viewer {
         let Some(spaces) = VertexSpaces::nearest(&self.scene, pose, &shot.camera, self.state.pointer)? else {
             return Ok(Vec::new());
         };
-        let told = tell(&spaces);
+        let told = spaces_text(&spaces);
         let height = (10 * told.lines().count() + 13) as f32 * dot;
         let mut over = text::panel(&told, [8.0, size[1] as f32 - height], dot);
         over.extend(text::mark(spaces.pixel, dot));
@@ -163,7 +163,7 @@ impl Viewer {
 }
 
 /// A vertex's way, in lines of at most some sixty signs.
-fn tell(spaces: &VertexSpaces) -> String {
+fn spaces_text(spaces: &VertexSpaces) -> String {
     let list = |values: &[f32]| values.iter().map(|v| format!("{v:9.3}")).collect::<String>();
     let rows = |name: &str, m: &[[f32; 4]; 4]| {
         let row = |i: usize| {

@@ -291,9 +291,9 @@ impl<T: Lanes> Backward<'_, T> {
                 c: work.p.as_mut_ptr(),
                 c_row: BC,
             };
-            dispatch_on(self.shape.isa, ScoreProduct { operands, depth: dim, seen: seen.by_panel() });
+            dispatch_on(self.shape.isa, ScoreProduct { operands, depth: dim, visible: seen.by_panel() });
             mask::apply(self.x, TilePosition { batch, head, query, rows, key }, &seen, &mut work.p);
-            dispatch_on(self.shape.isa, Probabilities { lse: &work.lse[..rows], seen: &seen, scores: &mut work.p });
+            dispatch_on(self.shape.isa, Probabilities { lse: &work.lse[..rows], visible: &seen, scores: &mut work.p });
             if self.dv.is_some() {
                 let operands = TileOperands {
                     a: work.p.as_ptr(),
@@ -305,7 +305,7 @@ impl<T: Lanes> Backward<'_, T> {
                 };
                 dispatch_on(
                     self.shape.isa,
-                    TransposedWeightedSum { operands, vectors: value_width / self.shape.lanes, seen: seen.by_panel(), rows },
+                    TransposedWeightedSum { operands, vectors: value_width / self.shape.lanes, visible: seen.by_panel(), rows },
                 );
             }
             if self.dq.is_none() && self.dk.is_none() {
@@ -319,8 +319,11 @@ impl<T: Lanes> Backward<'_, T> {
                 c: work.ds.as_mut_ptr(),
                 c_row: BC,
             };
-            dispatch_on(self.shape.isa, ScoreProduct { operands, depth: value_dim, seen: seen.by_panel() });
-            dispatch_on(self.shape.isa, ScoreGradients { p: &work.p, delta: &work.delta[..rows], seen: &seen, ds: &mut work.ds });
+            dispatch_on(self.shape.isa, ScoreProduct { operands, depth: value_dim, visible: seen.by_panel() });
+            dispatch_on(
+                self.shape.isa,
+                ScoreGradients { p: &work.p, delta: &work.delta[..rows], visible: &seen, ds: &mut work.ds },
+            );
             let vectors = width / self.shape.lanes;
             if self.dk.is_some() {
                 let operands = TileOperands {
@@ -331,7 +334,7 @@ impl<T: Lanes> Backward<'_, T> {
                     c: work.sums.dk[at * width..].as_mut_ptr(),
                     c_row: width,
                 };
-                dispatch_on(self.shape.isa, TransposedWeightedSum { operands, vectors, seen: seen.by_panel(), rows });
+                dispatch_on(self.shape.isa, TransposedWeightedSum { operands, vectors, visible: seen.by_panel(), rows });
             }
             if self.dq.is_some() {
                 let operands = TileOperands {
@@ -342,7 +345,7 @@ impl<T: Lanes> Backward<'_, T> {
                     c: work.dq.as_mut_ptr(),
                     c_row: width,
                 };
-                dispatch_on(self.shape.isa, WeightedSum { operands, vectors, seen: seen.by_panel() });
+                dispatch_on(self.shape.isa, WeightedSum { operands, vectors, visible: seen.by_panel() });
             }
         }
         self.add_dq(place, work);

@@ -122,7 +122,10 @@ fn stream<T: Lanes>(
             mask::apply(x, TilePosition { batch: b, head: g * groups + i, query: 0, rows: 1, key }, &seen, scores);
         }
         let (scores, acc) = (&mut scratch.scores, &mut scratch.acc);
-        dispatch_on(shape.isa, OnlineSoftmaxStep { state: &mut state, rows: groups, seen: &seen, scores, acc, width: value_dim });
+        dispatch_on(
+            shape.isa,
+            OnlineSoftmaxStep { state: &mut state, rows: groups, visible: &seen, scores, acc, width: value_dim },
+        );
         let operands = TileOperands {
             a: scores.as_ptr(),
             a_row: BC,
@@ -131,7 +134,7 @@ fn stream<T: Lanes>(
             c: acc.as_mut_ptr(),
             c_row: value_dim,
         };
-        dispatch_on(shape.isa, WeightedSum { operands, vectors: value_dim / shape.lanes, seen: seen.by_panel() });
+        dispatch_on(shape.isa, WeightedSum { operands, vectors: value_dim / shape.lanes, visible: seen.by_panel() });
     }
     state
 }

@@ -275,14 +275,14 @@ impl<T: Lanes> Forward<'_, T> {
                 c: scores,
                 c_row: BC,
             };
-            dispatch_on(shape.isa, ScoreProduct { operands, depth: dim, seen: seen.by_panel() });
+            dispatch_on(shape.isa, ScoreProduct { operands, depth: dim, visible: seen.by_panel() });
             mask::apply(x, TilePosition { batch, head, query, rows, key }, &seen, &mut scratch.scores);
             dispatch_on(
                 shape.isa,
                 OnlineSoftmaxStep {
                     state: &mut state,
                     rows,
-                    seen: &seen,
+                    visible: &seen,
                     scores: &mut scratch.scores,
                     acc: &mut scratch.acc,
                     width,
@@ -296,7 +296,7 @@ impl<T: Lanes> Forward<'_, T> {
                 c: scratch.acc.as_mut_ptr(),
                 c_row: width,
             };
-            dispatch_on(shape.isa, WeightedSum { operands, vectors: width / shape.lanes, seen: seen.by_panel() });
+            dispatch_on(shape.isa, WeightedSum { operands, vectors: width / shape.lanes, visible: seen.by_panel() });
         }
         self.finish(task, &state, &scratch.acc);
     }

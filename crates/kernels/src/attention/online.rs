@@ -65,7 +65,7 @@ impl<T: Real> OnlineSoftmax<T> {
 pub(super) struct OnlineSoftmaxStep<'a, T> {
     pub state: &'a mut OnlineSoftmax<T>,
     pub rows: usize,
-    pub seen: &'a VisibleKeys,
+    pub visible: &'a VisibleKeys,
     /// The tile of scores, [`BC`] to a row.
     pub scores: &'a mut [T],
     /// The accumulators, `width` to a row: a multiple of the lanes.
@@ -78,14 +78,14 @@ impl<T: Lanes> Kernel<T> for OnlineSoftmaxStep<'_, T> {
 
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
-        let Self { state, rows, seen, scores, acc, width } = self;
+        let Self { state, rows, visible: seen, scores, acc, width } = self;
         let (window, slack) = (window::<T>(), T::from_f64(SLACK));
         for (i, (scores, acc)) in scores.chunks_exact_mut(BC).zip(acc.chunks_exact_mut(width)).take(rows).enumerate() {
             let vectors = seen.row[i].div_ceil(V::LANES);
             // SAFETY: `dispatch_on` enabled `V`; a row holds `BC` scores, of which at most BC are seen, and BC and `width` are
             // multiples of the lanes.
             unsafe {
-                hide_rest::<V>(scores, seen.row[i], &window);
+                mask_rest::<V>(scores, seen.row[i], &window);
                 let s = scores.as_mut_ptr();
                 let most = largest::<V>(s, vectors);
                 if !(most <= state.m[i] + slack) {
@@ -193,7 +193,7 @@ pub(super) fn window<T: Real>() -> [T; 2 * MAX_LANES] {
 /// # Safety
 /// The instruction set of `V` must be enabled, and `scores` hold whole vectors.
 #[inline(always)]
-pub(super) unsafe fn hide_rest<V: Vector>(scores: &mut [V::Element], seen: usize, window: &[V::Element; 2 * MAX_LANES]) {
+pub(super) unsafe fn mask_rest<V: Vector>(scores: &mut [V::Element], seen: usize, window: &[V::Element; 2 * MAX_LANES]) {
     let tail = seen % V::LANES;
     if tail > 0 {
         let last = &mut scores[seen - tail..][..V::LANES];

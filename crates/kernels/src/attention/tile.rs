@@ -78,7 +78,7 @@ pub(super) struct ScoreProduct<'a, T> {
     pub operands: TileOperands<T>,
     pub depth: usize,
     /// For each panel of [`MR`] rows, how many keys of the tile its rows see at most.
-    pub seen: &'a [usize],
+    pub visible: &'a [usize],
 }
 
 impl<T: Lanes> Kernel<T> for ScoreProduct<'_, T> {
@@ -86,7 +86,7 @@ impl<T: Lanes> Kernel<T> for ScoreProduct<'_, T> {
 
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
-        let Self { operands: o, depth, seen } = self;
+        let Self { operands: o, depth, visible: seen } = self;
         let most = seen.iter().copied().max().unwrap_or(0);
         for panel in 0..most.div_ceil(nr::<V>()) {
             for (p, &seen) in seen.iter().enumerate() {
@@ -114,7 +114,7 @@ pub(super) struct WeightedSum<'a, T> {
     pub operands: TileOperands<T>,
     pub vectors: usize,
     /// For each panel of [`MR`] rows, how many keys of the tile its rows see at most.
-    pub seen: &'a [usize],
+    pub visible: &'a [usize],
 }
 
 impl<T: Lanes> Kernel<T> for WeightedSum<'_, T> {
@@ -122,7 +122,7 @@ impl<T: Lanes> Kernel<T> for WeightedSum<'_, T> {
 
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
-        let Self { operands: o, vectors, seen } = self;
+        let Self { operands: o, vectors, visible: seen } = self;
         for first in (0..vectors).step_by(nv::<V>()) {
             for (p, &seen) in seen.iter().enumerate() {
                 // SAFETY: as in `ScoreProduct`.
@@ -149,7 +149,7 @@ pub(super) struct TransposedWeightedSum<'a, T> {
     pub operands: TileOperands<T>,
     pub vectors: usize,
     /// For each panel of [`MR`] rows, how many keys of the tile its rows see at most: never fewer than the panel before.
-    pub seen: &'a [usize],
+    pub visible: &'a [usize],
     /// Rows of A and B.
     pub rows: usize,
 }
@@ -159,7 +159,7 @@ impl<T: Lanes> Kernel<T> for TransposedWeightedSum<'_, T> {
 
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
-        let Self { operands: o, vectors, seen, rows } = self;
+        let Self { operands: o, vectors, visible: seen, rows } = self;
         let keys = seen.last().copied().unwrap_or(0);
         for first in (0..vectors).step_by(nv::<V>()) {
             let mut from = 0;

@@ -83,7 +83,7 @@ fn blocks<T: Real, C: Real, const M: usize, const K: usize, const N: usize>(
                 results[j][i] = bytemuck::cast(y[j]);
             }
         }
-        mend(&rows, &mut results, f);
+        recompute_out_of_range(&rows, &mut results, f);
         for j in 0..M {
             store(&results[j], &mut out[j][start..start + len]);
         }
@@ -93,7 +93,11 @@ fn blocks<T: Real, C: Real, const M: usize, const K: usize, const N: usize>(
 
 /// What vector units have no function for, again by the system's library.
 #[inline(always)]
-fn mend<T: Real, const N: usize, const M: usize, F: Formulas<N, M>>(rows: &[[T; BLOCK]; N], results: &mut [[T; BLOCK]; M], f: F) {
+fn recompute_out_of_range<T: Real, const N: usize, const M: usize, F: Formulas<N, M>>(
+    rows: &[[T; BLOCK]; N],
+    results: &mut [[T; BLOCK]; M],
+    f: F,
+) {
     if !F::WATCHED {
         return;
     }

@@ -133,7 +133,7 @@ impl<T: Lanes> Product<'_, T> {
     unsafe fn run_segments(&self, at: [isize; 3]) -> Result<(), OutOfMemory> {
         let [m, n, k] = self.size;
         let segments = (k / SEGMENT).min(SEGMENTS);
-        let (rows, columns) = (Offsets::of(m, n as isize), Offsets::of(n, 1));
+        let (rows, columns) = (Offsets::single(m, n as isize), Offsets::single(n, 1));
         let mut sums = Block::new(segments * m * n)?;
         let target = OutputPointer(sums.as_mut_ptr());
         threads::try_run(segments, |i| {

@@ -92,12 +92,12 @@ impl<'a, T: Lanes> Direct<'a, T> {
     /// The processor has the instruction set of `V`; every index lies in its operand; nobody else uses C;
     /// `distinct` only if no two matrices share an element of C.
     pub(super) unsafe fn run<V: Vector<Element = T>>(&self, distinct: bool) {
-        let kernels = Kernels::of::<V>();
+        let kernels = Kernels::for_registers::<V>();
         let matrices = axes::size(&self.batch);
         let (m, n, k) = (self.rows.size, self.columns.size, self.contracted.size);
         let source = (!self.in_place()).then(|| {
             let (lanes, depth) =
-                (Offsets::of(self.columns.size, self.columns.b), Offsets::of(self.contracted.size, self.contracted.b));
+                (Offsets::single(self.columns.size, self.columns.b), Offsets::single(self.contracted.size, self.contracted.b));
             PackSource::new::<V>(self.b.data, self.b.offset, lanes, depth)
         });
         let mut small = Small { product: self, kernels, source, shared: None };

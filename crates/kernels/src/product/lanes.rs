@@ -105,10 +105,10 @@ impl<'a, T: Lanes> BatchedSmallProduct<'a, T> {
                 let count = L.min(matrices.end - first);
                 // Lanes without a matrix repeat the last.
                 let at: [_; L] = std::array::from_fn(|i| matrix(self.batch, first + i.min(count - 1)));
-                turn_stored(&mut a, self.rows.size * self.contracted.size, self.a, at.map(|at| at[0]));
-                turn_stored(&mut b, self.contracted.size * self.columns.size, self.b, at.map(|at| at[1]));
+                transpose_stored(&mut a, self.rows.size * self.contracted.size, self.a, at.map(|at| at[0]));
+                transpose_stored(&mut b, self.contracted.size * self.columns.size, self.b, at.map(|at| at[1]));
                 self.sums(&a, &b, &mut c);
-                self.turn_back(&c, at.map(|at| self.c.at(at[2])), count);
+                self.transpose_back(&c, at.map(|at| self.c.at(at[2])), count);
             }
         }
     }
@@ -173,7 +173,7 @@ impl<'a, T: Lanes> BatchedSmallProduct<'a, T> {
 
     /// Writes the first `count` matrices of C.
     #[inline(always)]
-    unsafe fn turn_back<V: Vector<Element = T>, const L: usize>(&self, c: &TransposedLanes<V>, to: [*mut T; L], count: usize) {
+    unsafe fn transpose_back<V: Vector<Element = T>, const L: usize>(&self, c: &TransposedLanes<V>, to: [*mut T; L], count: usize) {
         let len = self.rows.size * self.columns.size;
         // SAFETY: `len` elements from each address on are a matrix of C.
         unsafe {
@@ -200,7 +200,7 @@ impl<'a, T: Lanes> BatchedSmallProduct<'a, T> {
 
 /// Loads the `len` elements of a matrix for each lane, which lies so far from index 0…0 of the operand.
 #[inline(always)]
-unsafe fn turn_stored<V: Vector<Element: Lanes>, const L: usize>(
+unsafe fn transpose_stored<V: Vector<Element: Lanes>, const L: usize>(
     to: &mut TransposedLanes<V>,
     len: usize,
     operand: Operand<'_, V::Element>,

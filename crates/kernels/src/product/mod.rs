@@ -200,14 +200,14 @@ impl<T: Lanes> Kernel<T> for Run<'_, T> {
             #[cfg(target_arch = "x86_64")]
             if !few && let Some(mut run) = self.in_pairs::<V>() {
                 let k = axes::size(&run.axes.contracted).div_ceil(2);
-                return run.run_blocked(Kernels::of_pairs(), PackSource::of_pairs, k, distinct);
+                return run.run_blocked(Kernels::for_bf16_pairs(), PackSource::for_bf16_pairs, k, distinct);
             }
             if few || skinny::are_more(axes) {
                 let Self { scaled, finish, a, b, c, .. } = self;
                 return Skinny { scaled, finish, a, b, c: OutputPointer(c.as_mut_ptr()), axes }.run::<V>();
             }
             let k = axes::size(&axes.contracted);
-            self.run_blocked(Kernels::of::<V>(), PackSource::new::<V>, k, distinct)
+            self.run_blocked(Kernels::for_registers::<V>(), PackSource::new::<V>, k, distinct)
         }
     }
 }

@@ -189,7 +189,7 @@ unsafe fn pack_transposed<V: Vector<Element: Lanes>, R: Read<V>, const L: usize>
                     }
                 }
                 for r in 0..COPIED {
-                    turn_block::<V, L>(|i| copy[i * COPIED + r].assume_init(), to, width, k + r * L, len);
+                    transpose_block::<V, L>(|i| copy[i * COPIED + r].assume_init(), to, width, k + r * L, len);
                 }
                 k += COPIED * L;
             } else if adjacent(k, L) {
@@ -201,7 +201,7 @@ unsafe fn pack_transposed<V: Vector<Element: Lanes>, R: Read<V>, const L: usize>
                     prefetch(from.wrapping_offset(soon[i] + ahead));
                     R::load(from.offset(lanes[i] + at))
                 };
-                turn_block::<V, L>(load, to, width, k, len);
+                transpose_block::<V, L>(load, to, width, k, len);
                 k += L;
             } else {
                 for (i, lane) in lanes[..width].iter().enumerate() {
@@ -215,7 +215,7 @@ unsafe fn pack_transposed<V: Vector<Element: Lanes>, R: Read<V>, const L: usize>
 
 /// Writes `L` contracted indices from `k` on of a panel whose lanes each have a register of them, which `load` gives.
 #[inline(always)]
-unsafe fn turn_block<V: Vector, const L: usize>(
+unsafe fn transpose_block<V: Vector, const L: usize>(
     mut load: impl FnMut(usize) -> V,
     to: *mut V::Element,
     width: usize,

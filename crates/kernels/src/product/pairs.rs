@@ -43,7 +43,7 @@ impl<T: Lanes> Run<'_, T> {
 
 impl PackSource<f32> {
     /// An operand of bf16 whose contracted indices are packed in pairs; else as [`PackSource::new`].
-    pub(super) fn of_pairs(data: Stored<'_, f32>, offset: usize, lanes: Offsets, depth: Offsets) -> Self {
+    pub(super) fn for_bf16_pairs(data: Stored<'_, f32>, offset: usize, lanes: Offsets, depth: Offsets) -> Self {
         debug_assert!(matches!(data, Stored::BF16(_)));
         Self { first: Address::new(data, offset), pack, lanes, depth }
     }

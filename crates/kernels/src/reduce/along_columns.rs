@@ -25,7 +25,7 @@ pub(super) struct Columns<'a, T> {
 
 impl<'a, T: Copy> Columns<'a, T> {
     /// The dimensions of a view as columns, where the reduced ones lie around the last of those that are kept, or around all.
-    pub(super) fn of(x: &View<'a, T>, sorted: &Sorted) -> Option<Self> {
+    pub(super) fn from_view(x: &View<'a, T>, sorted: &Sorted) -> Option<Self> {
         let Sorted { shape, strides, kept } = sorted;
         (0..*kept).find_map(|outer| {
             let order = || (0..outer).chain(*kept..shape.len()).chain(outer..*kept);

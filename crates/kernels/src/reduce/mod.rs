@@ -6,12 +6,12 @@
 
 mod along_columns;
 mod along_rows;
+mod cumulative;
 mod fold;
-mod running;
 #[cfg(test)]
 mod tests;
 
-pub use running::cumulative_sum;
+pub use cumulative::cumulative_sum;
 
 use crate::buffer::{Block, OutOfMemory};
 use crate::compiled::compiled;
@@ -268,7 +268,7 @@ fn either<T: Element, R>(
     if let Some(slice) = view.as_slice() {
         return rows(slice, n, out);
     }
-    if let Some(found) = Columns::of(&x, &sorted) {
+    if let Some(found) = Columns::from_view(&x, &sorted) {
         return columns(found, out);
     }
     let mut copy = Block::new(view.len())?;

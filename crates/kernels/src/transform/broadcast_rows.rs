@@ -23,7 +23,7 @@ impl<'a, T: Real> BroadcastRows<'a, T> {
     ///
     /// # Panics
     /// If `width` is 0 or above 4, or does not divide the length.
-    pub fn each(data: &'a [T], width: usize) -> Self {
+    pub fn per_row(data: &'a [T], width: usize) -> Self {
         assert!((1..=4).contains(&width) && data.len().is_multiple_of(width), "rows of 1 to 4 numbers");
         Self { data, width, each: true }
     }
@@ -32,7 +32,7 @@ impl<'a, T: Real> BroadcastRows<'a, T> {
     ///
     /// # Panics
     /// If it has no number, or more than 4.
-    pub fn one(data: &'a [T]) -> Self {
+    pub fn shared(data: &'a [T]) -> Self {
         assert!((1..=4).contains(&data.len()), "a row of 1 to 4 numbers");
         Self { data, width: data.len(), each: false }
     }

@@ -72,7 +72,7 @@ impl<T: Lanes, const W: usize, const DIVIDE: bool> Kernel<T> for PointsPart<'_, 
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
         let count = self.rows.len() / W;
-        let mut source = RowReader::new(BroadcastRows::each(self.rows, W));
+        let mut source = RowReader::new(BroadcastRows::per_row(self.rows, W));
         let mut sink = RowWriter::<T, W>::new(self.out, self.streamed);
         let mut start = 0;
         while start < count {

@@ -89,9 +89,9 @@ fn poses_of<T: Lanes>(isa: Isa) {
             let s = rows(2, &numbers(3 * count + 3, 4).iter().map(|x| x + x.signum() * 0.5).collect::<Vec<_>>(), 3);
             let of = |which: u32, data| {
                 if shared >> which & 1 == 1 {
-                    BroadcastRows::one(data)
+                    BroadcastRows::shared(data)
                 } else {
-                    BroadcastRows::each(data, if which == 1 { 4 } else { 3 })
+                    BroadcastRows::per_row(data, if which == 1 { 4 } else { 3 })
                 }
             };
             let parts = PoseParts { translation: of(0, &t[..]), rotation: of(1, &q), scale: of(2, &s) };
@@ -136,7 +136,7 @@ fn worst<T: Lanes>(isa: Isa, count: usize, spread: f64) -> f64 {
     let b: Vec<T> = real(&near);
     let t: Vec<T> = real(&numbers(count, 9).iter().map(|x| x / 4.0 + 0.5).collect::<Vec<_>>());
     let mut out = vec![T::NAN; 4 * count];
-    slerp_on(isa, BroadcastRows::each(&a, 4), BroadcastRows::each(&b, 4), BroadcastRows::each(&t, 1), &mut out);
+    slerp_on(isa, BroadcastRows::per_row(&a, 4), BroadcastRows::per_row(&b, 4), BroadcastRows::per_row(&t, 1), &mut out);
     let (a, b) = (wide(&a), wide(&b));
     let each = |i: usize| off(&out[4 * i..4 * i + 4], row(&a[4 * i..]), row(&b[4 * i..]), t[i].to_f64());
     (0..count).map(each).fold(0.0, |m: f64, x| if x > m || x.is_nan() { x } else { m })
@@ -164,9 +164,9 @@ fn slerp_takes_any_count_and_one_row_for_all() {
             for shared in 0..8 {
                 let of = |which: u32, data, width| {
                     if shared >> which & 1 == 1 {
-                        BroadcastRows::one(&<[f64]>::as_ref(data)[..width])
+                        BroadcastRows::shared(&<[f64]>::as_ref(data)[..width])
                     } else {
-                        BroadcastRows::each(&data[..count * width], width)
+                        BroadcastRows::per_row(&data[..count * width], width)
                     }
                 };
                 let (p, q, s) = (of(0, &a[..], 4), of(1, &b[..], 4), of(2, &t[..], 1));
@@ -186,7 +186,13 @@ fn slerp_is_exact_at_its_ends_and_between_equal_and_opposite() {
         let (a, b): (Vec<T>, Vec<T>) = (real(&rotations(40, 1)), real(&rotations(40, 2)));
         let mut out = vec![T::NAN; 160];
         let mut at = |b: &[T], t: f64| {
-            slerp_on(isa, BroadcastRows::each(&a, 4), BroadcastRows::each(b, 4), BroadcastRows::one(&[T::from_f64(t)]), &mut out);
+            slerp_on(
+                isa,
+                BroadcastRows::per_row(&a, 4),
+                BroadcastRows::per_row(b, 4),
+                BroadcastRows::shared(&[T::from_f64(t)]),
+                &mut out,
+            );
             out.clone()
         };
         assert_eq!(at(&b, 0.0), a, "{isa:?}");
@@ -215,7 +221,7 @@ fn slerp_goes_on_beyond_its_ends() {
     let t: Vec<f64> = (0..50).map(|i| f64::from(i) * 0.1 - 2.0).collect();
     for isa in available() {
         let mut out = vec![f64::NAN; 200];
-        slerp_on(isa, BroadcastRows::each(&a, 4), BroadcastRows::each(&b, 4), BroadcastRows::each(&t, 1), &mut out);
+        slerp_on(isa, BroadcastRows::per_row(&a, 4), BroadcastRows::per_row(&b, 4), BroadcastRows::per_row(&t, 1), &mut out);
         for (i, y) in out.chunks(4).enumerate() {
             close(y, &naive::slerp(row(&a[4 * i..]), row(&b[4 * i..]), t[i]), 1e-13);
         }
@@ -231,7 +237,7 @@ fn slerp_is_smooth_across_its_ends_for_rows_of_any_length() {
     for isa in available() {
         let at = |t: f64| {
             let mut out = vec![f64::NAN; 200];
-            slerp_on(isa, BroadcastRows::each(&a, 4), BroadcastRows::each(&b, 4), BroadcastRows::one(&[t]), &mut out);
+            slerp_on(isa, BroadcastRows::per_row(&a, 4), BroadcastRows::per_row(&b, 4), BroadcastRows::shared(&[t]), &mut out);
             out
         };
         for end in [0.0, 1.0] {
@@ -252,17 +258,17 @@ fn nan_stays_in_its_row() {
     let poisoned = |out: &[f64], width: usize| out.chunks(width).enumerate().all(|(i, y)| y.iter().any(|x| x.is_nan()) == (i == 7));
     for isa in available() {
         let mut out = vec![0.0; 80];
-        slerp_on(isa, BroadcastRows::each(&a, 4), BroadcastRows::each(&b, 4), BroadcastRows::one(&[0.3]), &mut out);
+        slerp_on(isa, BroadcastRows::per_row(&a, 4), BroadcastRows::per_row(&b, 4), BroadcastRows::shared(&[0.3]), &mut out);
         assert!(poisoned(&out, 4), "{isa:?}");
         let mut t = vec![0.5; 20];
         t[7] = f64::NAN;
-        slerp_on(isa, BroadcastRows::each(&b, 4), BroadcastRows::each(&b, 4), BroadcastRows::each(&t, 1), &mut out);
+        slerp_on(isa, BroadcastRows::per_row(&b, 4), BroadcastRows::per_row(&b, 4), BroadcastRows::per_row(&t, 1), &mut out);
         assert!(poisoned(&out, 4), "{isa:?}");
         transform_on(isa, VectorKind::Homogeneous, &identity, 20, &a, &mut out);
         assert!(poisoned(&out, 4), "{isa:?}");
-        let one = BroadcastRows::one(&[1.0, 1.0, 1.0]);
+        let one = BroadcastRows::shared(&[1.0, 1.0, 1.0]);
         let mut matrices = vec![0.0; 320];
-        compose_on(isa, PoseParts { translation: one, rotation: BroadcastRows::each(&a, 4), scale: one }, true, &mut matrices);
+        compose_on(isa, PoseParts { translation: one, rotation: BroadcastRows::per_row(&a, 4), scale: one }, true, &mut matrices);
         assert!(poisoned(&matrices, 16), "{isa:?}");
     }
 }
@@ -283,9 +289,9 @@ fn what_no_cache_holds_arrives_past_them() {
     assert!(out.iter().zip(&expected).all(|(y, e)| (y - e).abs() < 1e-5));
     let mut between = vec![f32::NAN; 4 * count];
     slerp(
-        BroadcastRows::one(&[0.0, 0.0, 0.0, 1.0]),
-        BroadcastRows::one(&[1.0, 0.0, 0.0, 0.0]),
-        BroadcastRows::one(&[0.5]),
+        BroadcastRows::shared(&[0.0, 0.0, 0.0, 1.0]),
+        BroadcastRows::shared(&[1.0, 0.0, 0.0, 0.0]),
+        BroadcastRows::shared(&[0.5]),
         &mut between,
     );
     assert!(between.chunks(4).all(|y| (y[0] - 0.5_f32.sqrt()).abs() < 1e-6 && y[1] == 0.0 && (y[3] - 0.5_f32.sqrt()).abs() < 1e-6));
@@ -296,9 +302,9 @@ fn what_no_cache_holds_arrives_past_them() {
 fn parts_of_another_count_are_refused() {
     let (t, q) = ([0.0; 9], [1.0; 8]);
     let parts = PoseParts {
-        translation: BroadcastRows::each(&t, 3),
-        rotation: BroadcastRows::each(&q, 4),
-        scale: BroadcastRows::one(&[1.0; 3]),
+        translation: BroadcastRows::per_row(&t, 3),
+        rotation: BroadcastRows::per_row(&q, 4),
+        scale: BroadcastRows::shared(&[1.0; 3]),
     };
     compose(parts, false, &mut [0.0; 32]);
 }

@@ -71,7 +71,7 @@ impl TokenDataset {
     }
 
     /// Rows that hold these samples, each row at least one.
-    pub(super) fn of_samples<'a>(length: usize, rows: impl Iterator<Item = Vec<&'a Sample>>) -> Self {
+    pub(super) fn from_samples<'a>(length: usize, rows: impl Iterator<Item = Vec<&'a Sample>>) -> Self {
         let mut all = Self { tokens: Vec::new(), learned: Vec::new(), ends: Vec::new(), rows: Vec::new(), length };
         for row in rows {
             for sample in row {

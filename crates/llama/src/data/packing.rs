@@ -23,7 +23,7 @@ pub(super) fn rows(samples: &[Sample], length: usize, seed: Option<u64>) -> Toke
         Some(seed) => best_fit(samples, length - 1, seed),
         None => in_order(samples, length - 1),
     };
-    TokenDataset::of_samples(length, places.into_iter().map(|row| row.into_iter().map(|index| &samples[index]).collect()))
+    TokenDataset::from_samples(length, places.into_iter().map(|row| row.into_iter().map(|index| &samples[index]).collect()))
 }
 
 /// The places that a sample takes: its last token predicts nothing.

@@ -233,7 +233,7 @@ impl LoraConfig {
         };
         let scales = ModuleScales::new(self)?;
         let site = |layer: LinearLayer| {
-            let (rank, scaling) = scales.of(&layer.to_string());
+            let (rank, scaling) = scales.of_module(&layer.to_string());
             if rank == 0 {
                 return Err(refuse_rank(rank, layer, model));
             }
@@ -278,9 +278,9 @@ impl<'a> ModuleScales<'a> {
         Ok(Self { config, ranks, alphas })
     }
 
-    pub(super) fn of(&self, module: &str) -> (usize, f64) {
-        let rank = self.ranks.of(module).unwrap_or(self.config.rank);
-        let alpha = self.alphas.of(module).unwrap_or(self.config.alpha);
+    pub(super) fn of_module(&self, module: &str) -> (usize, f64) {
+        let rank = self.ranks.value_for(module).unwrap_or(self.config.rank);
+        let alpha = self.alphas.value_for(module).unwrap_or(self.config.alpha);
         let divisor = if self.config.use_rslora { (rank as f64).sqrt() } else { rank as f64 };
         (rank, alpha / divisor)
     }

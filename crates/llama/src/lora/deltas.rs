@@ -197,7 +197,7 @@ fn delta(file: &SafeTensors, module: &str, names: [Option<&str>; 2], scales: &Mo
     let embedding = a.contains(".lora_embedding_");
     // An embedding looks rows up in Aᵀ and multiplies them by Bᵀ: ΔW = (B A)ᵀ.
     let (a, b) = if embedding { (second.mt(), first.mt()) } else { (first, second) };
-    let (rank, scaling) = scales.of(module);
+    let (rank, scaling) = scales.of_module(module);
     if a.dim(0) != b.dim(1) {
         return Err(refuse(format!("module {module:?}: A {:?} and B {:?} have no rank in common", a.shape(), b.shape())));
     }

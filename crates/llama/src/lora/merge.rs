@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use monotile::io::{SafeTensors, SafeTensorsWriter, TensorSpec, write_beside};
+use monotile::io::{SafeTensors, SafeTensorsWriter, TensorSpec, write_atomic};
 use monotile::{DType, Error, Result, Tensor};
 use serde_json::{Value, json};
 
@@ -187,7 +187,7 @@ fn describe(model: &Path, to: &Path, dtype: Option<DType>, combined: &WeightedAd
             }
         }
         let text = serde_json::to_string_pretty(&value).unwrap_or_default();
-        write_beside(&to.join("config.json"), |file| std::io::Write::write_all(file, text.as_bytes()))?;
+        write_atomic(&to.join("config.json"), |file| std::io::Write::write_all(file, text.as_bytes()))?;
     }
     fs::File::open(to).and_then(|folder| folder.sync_all()).or(Ok(()))
 }

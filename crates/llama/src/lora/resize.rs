@@ -35,7 +35,7 @@ pub fn resize(adapter: &Deltas, keep: RankSelection, progress: &mut dyn FnMut(Re
     let mut modules = Vec::new();
     for (module, Delta { factors: pair, embedding }) in adapter.modules() {
         let found = pair.svd().map_err(|e| e.within(module))?;
-        let spectrum = Spectrum::of_pair(pair, &found.s)?;
+        let spectrum = Spectrum::from_singular_values(pair, &found.s)?;
         let rank = keep.count(&spectrum.values, spectrum.total).unwrap_or(pair.rank()).min(pair.rank());
         let kept = if rank < pair.rank() { LowRankFactors::from_svd(&found, rank)? } else { pair.clone() };
         let error = if rank < pair.rank() { spectrum.error(rank) } else { 0.0 };

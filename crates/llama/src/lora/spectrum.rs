@@ -22,10 +22,10 @@ impl Spectrum {
     /// # Errors
     /// As [`LowRankFactors::svd`].
     pub fn from_factors(pair: &LowRankFactors) -> Result<Self> {
-        Self::of_pair(pair, &pair.svd()?.s)
+        Self::from_singular_values(pair, &pair.svd()?.s)
     }
 
-    pub(super) fn of_pair(pair: &LowRankFactors, s: &Tensor) -> Result<Self> {
+    pub(super) fn from_singular_values(pair: &LowRankFactors, s: &Tensor) -> Result<Self> {
         let values = s.to_f64_vec()?;
         Ok(Self { shape: pair.shape(), total: values.iter().map(|s| s * s).sum(), values })
     }

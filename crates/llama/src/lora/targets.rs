@@ -81,7 +81,7 @@ impl<'a, T: Copy> PatternMap<'a, T> {
         Ok(Self(compiled.collect::<Result<_>>()?))
     }
 
-    pub(super) fn of(&self, module: &str) -> Option<T> {
+    pub(super) fn value_for(&self, module: &str) -> Option<T> {
         self.0.iter().find(|(regex, _)| regex.is_match(module).unwrap_or(false)).map(|(_, value)| **value)
     }
 }

@@ -39,7 +39,7 @@ pub struct WeightedAdapters {
     changes: BTreeMap<String, Change>,
     whole: BTreeMap<String, Tensor>,
     /// The embedding and the output layer that it is tied to in the model, and no longer afterwards.
-    parted: Option<Parted>,
+    untied_head: Option<Parted>,
 }
 
 /// A tied model's embedding and output layer.
@@ -110,7 +110,7 @@ impl WeightedAdapters {
         };
         let changes = terms.into_iter().map(sum).collect::<Result<_>>()?;
         let terms = adapters.iter().map(|(deltas, weight)| (deltas.source().to_path_buf(), *weight)).collect();
-        let mut this = Self { terms, changes, whole, parted: None };
+        let mut this = Self { terms, changes, whole, untied_head: None };
         this.part(weights, &in_place);
         this.check(weights)?;
         Ok(this)
@@ -135,12 +135,12 @@ impl WeightedAdapters {
                 return;
             }
         }
-        self.parted = Some(Parted { embedding: embedding.to_string(), head, both });
+        self.untied_head = Some(Parted { embedding: embedding.to_string(), head, both });
     }
 
     /// Whether an output layer that was the embedding is a tensor of its own afterwards: its name, and the embedding's.
     pub fn untied_head(&self) -> Option<(&str, &str)> {
-        self.parted.as_ref().map(|parted| (parted.head.as_str(), parted.embedding.as_str()))
+        self.untied_head.as_ref().map(|parted| (parted.head.as_str(), parted.embedding.as_str()))
     }
 
     /// The name of the model's tensor that a tensor is made of: its own, but that of a parted output layer.
@@ -189,7 +189,7 @@ impl WeightedAdapters {
 
     /// What a tensor of a parted pair becomes before it is changed.
     fn both(&self, name: &str) -> Option<&Tensor> {
-        let parted = self.parted.as_ref().filter(|parted| name == parted.head || name == parted.embedding)?;
+        let parted = self.untied_head.as_ref().filter(|parted| name == parted.head || name == parted.embedding)?;
         parted.both.as_ref()
     }
 

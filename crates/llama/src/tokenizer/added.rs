@@ -106,12 +106,12 @@ impl AddedTokens {
     }
 
     /// Finds tokens in a text as it is given.
-    pub fn in_given(&self, text: &str, found: &mut dyn FnMut(TextSegment) -> Result<()>) -> Result<()> {
+    pub fn find_in_raw(&self, text: &str, found: &mut dyn FnMut(TextSegment) -> Result<()>) -> Result<()> {
         self.each(self.given.as_ref(), text, found)
     }
 
     /// Finds tokens in a normalized text.
-    pub fn in_normalized(&self, text: &str, found: &mut dyn FnMut(TextSegment) -> Result<()>) -> Result<()> {
+    pub fn find_in_normalized(&self, text: &str, found: &mut dyn FnMut(TextSegment) -> Result<()>) -> Result<()> {
         self.each(self.normalized.as_ref(), text, found)
     }
 

@@ -17,7 +17,7 @@ mod train;
 use std::io::Write;
 use std::path::Path;
 
-use monotile::io::write_beside;
+use monotile::io::write_atomic;
 use monotile::{Error, ErrorKind, Result, limits};
 use serde_json::{Map, Value, json};
 
@@ -209,7 +209,7 @@ impl Tokenizer {
 
     fn append(&self, text: &str, tokens: &mut Vec<u32>) -> Result<()> {
         let mut work = self.bpe.work();
-        let appended = self.added.in_given(text, &mut |found| match found {
+        let appended = self.added.find_in_raw(text, &mut |found| match found {
             TextSegment::Token(id) => {
                 tokens.push(id);
                 Ok(())
@@ -217,7 +217,7 @@ impl Tokenizer {
             TextSegment::Text(part) => {
                 let begins = part.start == 0;
                 let normalized = self.normalizer.apply(&text[part])?;
-                self.added.in_normalized(&normalized, &mut |found| match found {
+                self.added.find_in_normalized(&normalized, &mut |found| match found {
                     TextSegment::Token(id) => {
                         tokens.push(id);
                         Ok(())
@@ -262,7 +262,7 @@ impl Tokenizer {
     /// # Errors
     /// `Io`, if the files cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        write_beside(&folder.join("tokenizer.json"), |file| file.write_all(self.json.as_bytes()))?;
+        write_atomic(&folder.join("tokenizer.json"), |file| file.write_all(self.json.as_bytes()))?;
         let beside = folder.join("tokenizer_config.json");
         if beside.exists() {
             return Ok(());

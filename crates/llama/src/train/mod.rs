@@ -187,7 +187,7 @@ impl Trainer {
         let learned: usize = rows.iter().map(|&row| self.rows.learned_count_in(row)).sum();
         let passes = rows.chunks(self.options.batch);
         for (pass, chosen) in passes.enumerate() {
-            let batch = Batch::of(&self.rows, chosen)?;
+            let batch = Batch::from_dataset(&self.rows, chosen)?;
             let step = self.steps_done() as u64;
             let dropout = Rng::new(self.options.seed).fork(step).fork(pass as u64);
             // Every pass counts by its share of the tokens, so that the mean is over all of them.
@@ -215,7 +215,7 @@ impl Trainer {
         let all: Vec<usize> = (0..rows.row_count()).collect();
         let mut sum = 0.0;
         for chosen in all.chunks(self.options.batch) {
-            let batch = Batch::of(rows, chosen)?;
+            let batch = Batch::from_dataset(rows, chosen)?;
             sum += number(&self.model.batch_loss(&batch, None)?)? * batch.learned() as f64;
         }
         Ok(Some(sum / rows.learned_count() as f64))

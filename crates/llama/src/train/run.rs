@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use monotile::io::write_beside;
+use monotile::io::write_atomic;
 use monotile::{Error, Result};
 use serde_json::{Value, json};
 
@@ -170,7 +170,7 @@ impl Log {
     }
 
     fn write(&self) -> Result<()> {
-        write_beside(&self.path, |file| self.lines.iter().try_for_each(|line| writeln!(file, "{line}")))
+        write_atomic(&self.path, |file| self.lines.iter().try_for_each(|line| writeln!(file, "{line}")))
     }
 
     fn add(&mut self, line: Value) -> Result<()> {

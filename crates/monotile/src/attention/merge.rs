@@ -97,7 +97,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 vec![(0..x[0].len()).map(out).collect(), (0..x[1].len()).map(|i| (a(i) + b(i)).ln()).collect()]
             })
             // The log-sum-exp does not depend on the outputs.
-            .may_hide_nan()
+            .may_drop_nan()
             .orders(2)
             .refuses(
                 parts(part(2), part(1)),

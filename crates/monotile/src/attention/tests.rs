@@ -102,7 +102,9 @@ fn keys_in_three_parts_in_any_order_give_the_whole_and_its_gradients() {
         let first = scaled_dot_product_attention_with_lse(q, &parts[0].0, &parts[0].1, &options).unwrap();
         parts[1..].iter().fold(first, |before, (k, v)| before.append_keys(q, k, v, &options).unwrap())
     };
-    let loss = |a: &PartialAttention| &(&a.out * &a.out).sum(&[], false).unwrap() + &(&a.log_sum_exp * &a.log_sum_exp).sum(&[], false).unwrap();
+    let loss = |a: &PartialAttention| {
+        &(&a.out * &a.out).sum(&[], false).unwrap() + &(&a.log_sum_exp * &a.log_sum_exp).sum(&[], false).unwrap()
+    };
     let expected = whole([&q, &k, &v]);
     let leaves = [&q, &k, &v].map(Tensor::requires_grad);
     let [a, b, c] = &leaves;
@@ -166,7 +168,7 @@ fn heads_cut_from_rows_are_put_together_again_without_a_copy() {
     let options = AttentionOptions { causal: true, ..Default::default() };
     let result = scaled_dot_product_attention_with_lse(&q, &k, &v, &options).unwrap();
     assert!(result.out.transpose(1, 2).unwrap().is_contiguous());
-    let [p, r, s] = [&q, &k, &v].map(|x| x.copied().unwrap());
+    let [p, r, s] = [&q, &k, &v].map(|x| x.copied_contiguous().unwrap());
     let expected = scaled_dot_product_attention_with_lse(&p, &r, &s, &options).unwrap();
     assert_eq!(result.out.to_f64_vec().unwrap(), expected.out.to_f64_vec().unwrap());
     let (a, b) = (result.append_keys(&q, &k, &v, &options).unwrap(), expected.append_keys(&p, &r, &s, &options).unwrap());

@@ -24,10 +24,10 @@ impl<'a> AttentionTensors<'a> {
     fn inputs<T: StorageElement + Real>(&self) -> AttentionInputs<'a, T> {
         let mask = match self.mask {
             None => AttentionMask::None,
-            Some(mask) if mask.dtype() == DType::Bool => AttentionMask::Boolean(mask.window()),
-            Some(mask) => AttentionMask::Additive(mask.window()),
+            Some(mask) if mask.dtype() == DType::Bool => AttentionMask::Boolean(mask.elements_view()),
+            Some(mask) => AttentionMask::Additive(mask.elements_view()),
         };
-        let [q, k, v] = self.qkv.map(Tensor::window);
+        let [q, k, v] = self.qkv.map(Tensor::elements_view);
         AttentionInputs { q, k, v, scale: T::from_f64(self.scale), causal: self.causal, mask }
     }
 }
@@ -58,11 +58,11 @@ pub fn forward(op: &str, x: AttentionTensors<'_>, before: Option<[&Tensor; 2]>) 
 }
 
 fn copy<T: StorageElement>(from: &Tensor, to: &mut [T]) {
-    monotile_kernels::elementwise::copy(from.window::<T>(), to);
+    monotile_kernels::elementwise::copy(from.elements_view::<T>(), to);
 }
 
 /// What a gradient begins with: the output and the log-sum-exp, and their cotangents; the sums contiguous.
-pub struct AttentionCotangents<'a> {
+pub struct AttentionBackwardTensors<'a> {
     pub out: &'a Tensor,
     pub lse: &'a Tensor,
     pub dout: &'a Tensor,
@@ -73,19 +73,19 @@ pub struct AttentionCotangents<'a> {
 pub fn backward(
     op: &str,
     x: AttentionTensors<'_>,
-    cotangents: AttentionCotangents<'_>,
+    cotangents: AttentionBackwardTensors<'_>,
     needs: [bool; 3],
 ) -> Result<Vec<Option<Tensor>>> {
     fn run<T: StorageElement + Lanes>(
         op: &str,
         x: AttentionTensors<'_>,
-        from: AttentionCotangents<'_>,
+        from: AttentionBackwardTensors<'_>,
         needs: [bool; 3],
     ) -> Result<Vec<Option<Tensor>>> {
         let cotangents = kernel::AttentionCotangents {
-            out: from.out.window(),
+            out: from.out.elements_view(),
             lse: from.lse.elements(),
-            dout: from.dout.window(),
+            dout: from.dout.elements_view(),
             dlse: from.dlse.map(Tensor::elements),
         };
         let wanted = |(x, needed): (&Tensor, bool)| needed.then(|| UninitTensor::<T>::like(op, x)).transpose();

@@ -38,7 +38,7 @@ fn run<T: StorageElement + Lanes>(
     shape: &Shape,
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
-    let mut c = UninitTensor::<T>::of(op, shape.clone())?;
+    let mut c = UninitTensor::<T>::with_shape(op, shape.clone())?;
     let one = T::from_f64(1.0);
     match bias {
         Some(bias) => {

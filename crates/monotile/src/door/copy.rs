@@ -13,7 +13,7 @@ use crate::tensor::uninit::UninitTensor;
 pub fn cat(op: &str, sources: &[Tensor], shape: &Shape, axis: usize) -> Result<Tensor> {
     fn run<T: StorageElement>(op: &str, sources: &[Tensor], shape: &Shape, axis: usize) -> Result<Tensor> {
         let (inner, row) = (count(&shape[axis + 1..]), count(&shape[axis..]));
-        let mut out = UninitTensor::<T>::of(op, shape.clone())?;
+        let mut out = UninitTensor::<T>::with_shape(op, shape.clone())?;
         let mut start = 0;
         for source in sources.iter().filter(|source| !source.is_empty()) {
             let width = source.shape()[axis] * inner;

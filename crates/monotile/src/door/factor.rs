@@ -28,7 +28,7 @@ pub fn cholesky(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error
 pub fn lu(op: &str, a: &Tensor) -> Result<[Tensor; 2]> {
     fn run<T: StorageElement + Lanes>(op: &str, a: &Tensor) -> Result<[Tensor; 2]> {
         let (mut factors, mut order) = (UninitTensor::<T>::like(op, a)?, UninitTensor::<i64>::new(op, &shape(a, &[a.dim(-2)]))?);
-        kernel::lu::lu(a.window(), &mut factors, &mut order).map_err(|failure| failed(op, failure, never))?;
+        kernel::lu::lu(a.elements_view(), &mut factors, &mut order).map_err(|failure| failed(op, failure, never))?;
         Ok([factors.tensor(), order.tensor()])
     }
     real!(a, run(op, a))
@@ -63,7 +63,7 @@ pub fn qr(op: &str, a: &Tensor, kind: Kind) -> Result<[Tensor; 2]> {
         let (m, n) = (a.dim(-2), a.dim(-1));
         let k = if kind.full { m } else { m.min(n) };
         let (mut q, mut r) = (columns::<T>(op, a, [m, k])?, columns::<T>(op, a, [k, n])?);
-        kernel::qr::qr(a.window(), kind, &mut q, &mut r).map_err(|failure| failed(op, failure, never))?;
+        kernel::qr::qr(a.elements_view(), kind, &mut q, &mut r).map_err(|failure| failed(op, failure, never))?;
         Ok([q.tensor().mt(), r.tensor().mt()])
     }
     real!(a, run(op, a, kind))
@@ -75,7 +75,7 @@ pub fn triangle(op: &str, a: &Tensor) -> Result<Tensor> {
         let (m, n) = (a.dim(-2), a.dim(-1));
         let mut r = columns::<T>(op, a, [m.min(n), n])?;
         let kind = Kind { full: false, non_negative: false };
-        kernel::qr::qr(a.window(), kind, &mut [], &mut r).map_err(|failure| failed(op, failure, never))?;
+        kernel::qr::qr(a.elements_view(), kind, &mut [], &mut r).map_err(|failure| failed(op, failure, never))?;
         Ok(r.tensor().mt())
     }
     real!(a, run(op, a))
@@ -93,7 +93,7 @@ pub fn svd(op: &str, a: &Tensor, vectors: Vectors, refuse: impl FnOnce(usize, us
         let [ku, kv] = vectors.columns([m, n]);
         let (mut u, mut v) = (columns::<T>(op, a, [m, ku])?, columns::<T>(op, a, [n, kv])?);
         let mut s = UninitTensor::<T>::new(op, &shape(a, &[m.min(n)]))?;
-        kernel::svd::svd(a.window(), vectors, &mut s, &mut u, &mut v).map_err(|failure| failed(op, failure, refuse))?;
+        kernel::svd::svd(a.elements_view(), vectors, &mut s, &mut u, &mut v).map_err(|failure| failed(op, failure, refuse))?;
         Ok([u.tensor().mt(), s.tensor(), v.tensor()])
     }
     real!(a, run(op, a, vectors, refuse))
@@ -110,7 +110,7 @@ pub fn eigh(op: &str, a: &Tensor, wanted: bool, refuse: impl FnOnce(usize, usize
         let n = a.dim(-1);
         let mut values = UninitTensor::<T>::new(op, &shape(a, &[n]))?;
         let mut vectors = if wanted { columns::<T>(op, a, [n, n])? } else { UninitTensor::new(op, &[0])? };
-        kernel::eigh::eigh(a.window(), &mut values, &mut vectors).map_err(|failure| failed(op, failure, refuse))?;
+        kernel::eigh::eigh(a.elements_view(), &mut values, &mut vectors).map_err(|failure| failed(op, failure, refuse))?;
         let vectors = vectors.tensor();
         Ok([values.tensor(), if wanted { vectors.mt() } else { vectors }])
     }
@@ -141,8 +141,8 @@ pub fn solve_triangular(
         refuse: impl FnOnce(usize, usize) -> Error,
     ) -> Result<Tensor> {
         let mut x = UninitTensor::<T>::like(op, b)?;
-        monotile_kernels::elementwise::copy(b.window(), &mut x);
-        kernel::triangular::solve_triangular(a.window(), &mut x, triangle).map_err(|failure| failed(op, failure, refuse))?;
+        monotile_kernels::elementwise::copy(b.elements_view(), &mut x);
+        kernel::triangular::solve_triangular(a.elements_view(), &mut x, triangle).map_err(|failure| failed(op, failure, refuse))?;
         Ok(x.tensor())
     }
     real!(a, run(op, a, b, triangle, refuse))
@@ -156,7 +156,7 @@ fn square<T: StorageElement>(
     refuse: impl FnOnce(usize, usize) -> Error,
 ) -> Result<Tensor> {
     let mut result = columns::<T>(op, a, [a.dim(-1), a.dim(-1)])?;
-    kernel(a.window(), &mut result).map_err(|failure| failed(op, failure, refuse))?;
+    kernel(a.elements_view(), &mut result).map_err(|failure| failed(op, failure, refuse))?;
     Ok(result.tensor().mt())
 }
 

@@ -16,7 +16,7 @@ use crate::tensor::{DType, Tensor};
 pub fn formula<const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], f: F) -> Result<Tensor> {
     fn run<T: StorageElement + Real, const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], f: F) -> Result<Tensor> {
         let mut y = UninitTensor::<T>::like(op, x[0])?;
-        elementwise::formula(x.map(Tensor::window), &mut y, f);
+        elementwise::formula(x.map(Tensor::elements_view), &mut y, f);
         Ok(y.tensor())
     }
     real!(x[0], run::<N, F>(op, x, f))
@@ -26,7 +26,7 @@ pub fn formula<const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], f: F) -
 pub fn unary<F: Formula<1>>(op: &str, x: &Tensor, f: F) -> Result<Tensor> {
     fn run<T: StorageElement + Real, F: Formula<1>>(op: &str, x: &Tensor, f: F) -> Result<Tensor> {
         let mut y = UninitTensor::<T>::like(op, x)?;
-        elementwise::map(x.window::<T>(), &mut y, f);
+        elementwise::map(x.elements_view::<T>(), &mut y, f);
         Ok(y.tensor())
     }
     real!(x, run::<F>(op, x, f))
@@ -37,8 +37,8 @@ pub fn binary<F: Formula<2>>(op: &str, x: &Tensor, y: &Tensor, f: F) -> Result<T
     fn run<T: StorageElement + Real, F: Formula<2>>(op: &str, x: &Tensor, y: &Tensor, f: F) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, x)?;
         elementwise::binary(
-            x.window::<T>(),
-            y.window::<T>(),
+            x.elements_view::<T>(),
+            y.elements_view::<T>(),
             &mut out,
             #[inline(always)]
             move |a, b| f.apply([a, b]),
@@ -57,7 +57,7 @@ pub fn update<F: Formula<2>>(a: &mut Tensor, b: &Tensor, f: F) -> bool {
         let Some(out) = a.unique_mut::<T>() else { return false };
         elementwise::update(
             out,
-            b.window::<T>(),
+            b.elements_view::<T>(),
             #[inline(always)]
             move |a, b| f.apply([a, b]),
         );
@@ -77,7 +77,7 @@ where
         Arguments: Arity<N>,
     {
         let mut out = UninitTensor::<T>::like(op, g)?;
-        Arguments::gradient(x.map(Tensor::window), g.window::<T>(), &mut out, f, i);
+        Arguments::gradient(x.map(Tensor::elements_view), g.elements_view::<T>(), &mut out, f, i);
         Ok(out.tensor())
     }
     real!(x[0], run::<N, F>(op, x, g, f, i))
@@ -106,7 +106,7 @@ where
 pub fn by_f64(op: &str, x: &Tensor, f: impl Fn(f64) -> f64 + Sync + Copy) -> Result<Tensor> {
     fn run<T: StorageElement + Real, F: Fn(f64) -> f64 + Sync + Copy>(op: &str, x: &Tensor, f: F) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, x)?;
-        elementwise::unary(x.window::<T>(), &mut out, move |x| T::from_f64(f(x.to_f64())));
+        elementwise::unary(x.elements_view::<T>(), &mut out, move |x| T::from_f64(f(x.to_f64())));
         Ok(out.tensor())
     }
     real!(x, run::<_>(op, x, f))
@@ -115,7 +115,7 @@ pub fn by_f64(op: &str, x: &Tensor, f: impl Fn(f64) -> f64 + Sync + Copy) -> Res
 /// A function of two integers.
 pub fn integers(op: &str, a: &Tensor, b: &Tensor, f: fn(i64, i64) -> i64) -> Result<Tensor> {
     let mut out = UninitTensor::<i64>::like(op, a)?;
-    elementwise::binary(a.window::<i64>(), b.window::<i64>(), &mut out, f);
+    elementwise::binary(a.elements_view::<i64>(), b.elements_view::<i64>(), &mut out, f);
     Ok(out.tensor())
 }
 
@@ -134,7 +134,7 @@ pub enum Relation {
 pub fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
     fn run<T: StorageElement>(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
         let mut out = UninitTensor::<u8>::like(op, a)?;
-        let (a, b) = (a.window::<T>(), b.window::<T>());
+        let (a, b) = (a.elements_view::<T>(), b.elements_view::<T>());
         match relation {
             Relation::Eq => elementwise::binary(a, b, &mut out, |a, b| u8::from(a == b)),
             Relation::Ne => elementwise::binary(a, b, &mut out, |a, b| u8::from(a != b)),
@@ -151,7 +151,7 @@ pub fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<T
 /// A function of two truth values, 0 and 1.
 pub fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(u8, u8) -> u8 + Sync + Copy) -> Result<Tensor> {
     let mut out = UninitTensor::<u8>::like(op, a)?;
-    elementwise::binary(a.window::<u8>(), b.window::<u8>(), &mut out, f);
+    elementwise::binary(a.elements_view::<u8>(), b.elements_view::<u8>(), &mut out, f);
     Ok(out.tensor())
 }
 
@@ -160,9 +160,9 @@ pub fn where_(op: &str, mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor>
     fn run<T: StorageElement>(op: &str, mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, mask)?;
         elementwise::ternary(
-            mask.window::<u8>(),
-            a.window::<T>(),
-            b.window::<T>(),
+            mask.elements_view::<u8>(),
+            a.elements_view::<T>(),
+            b.elements_view::<T>(),
             &mut out,
             #[inline(always)]
             |m, a, b| if m != 0 { a } else { b },
@@ -186,7 +186,7 @@ pub fn cast(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
     }
     fn to<A: StorageElement, R: StorageElement>(op: &str, x: &Tensor, f: impl Fn(A) -> R + Sync + Copy) -> Result<Tensor> {
         let mut out = UninitTensor::<R>::like(op, x)?;
-        elementwise::unary(x.window::<A>(), &mut out, f);
+        elementwise::unary(x.elements_view::<A>(), &mut out, f);
         Ok(out.tensor())
     }
     stored!(x, from(op, x, dtype))

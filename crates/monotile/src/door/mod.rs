@@ -89,7 +89,7 @@ mod tests {
         "StorageElement",
         "View<",
         "Block",
-        ".window::<",
+        ".elements_view::<",
         ".elements::<",
         "monotile_kernels::elementwise",
     ];

@@ -26,7 +26,7 @@ pub enum Reduction {
 pub fn reduce(op: &str, x: &Tensor, axes: &[usize], reduction: Reduction) -> Result<Tensor> {
     fn run<T: StorageElement + Real>(op: &str, x: &Tensor, axes: &[usize], reduction: Reduction) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::new(op, &without(x, axes))?;
-        let x = x.window::<T>();
+        let x = x.elements_view::<T>();
         match reduction {
             Reduction::Sum => kernel::sum(x, axes, &mut out),
             Reduction::Mean => kernel::mean(x, axes, &mut out),
@@ -48,7 +48,7 @@ pub fn index_of_extremum(op: &str, x: &Tensor, axes: &[usize], largest: bool) ->
         largest: bool,
         out: &mut [i64],
     ) -> std::result::Result<(), OutOfMemory> {
-        let x = x.window::<T>();
+        let x = x.elements_view::<T>();
         if largest { kernel::argmax(x, axes, out) } else { kernel::argmin(x, axes, out) }
     }
     let mut out = UninitTensor::<i64>::new(op, &without(x, axes))?;

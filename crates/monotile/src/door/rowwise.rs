@@ -152,7 +152,7 @@ pub fn cross_entropy_backward(
 pub fn rotary(op: &str, x: &Tensor, [cos, sin]: [&Tensor; 2], inverse: bool) -> Result<Tensor> {
     fn run<T: StorageElement + Real>(op: &str, x: &Tensor, cos: &Tensor, sin: &Tensor, inverse: bool) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, x)?;
-        turn::rotary(x.window(), Angles { cos: cos.elements(), sin: sin.elements(), inverse }, &mut out);
+        turn::rotary(x.elements_view(), Angles { cos: cos.elements(), sin: sin.elements(), inverse }, &mut out);
         Ok(out.tensor())
     }
     real!(x, run(op, x, cos, sin, inverse))

@@ -50,5 +50,5 @@ pub fn slerp(op: &str, operands: [&Tensor; 3], shape: &[usize]) -> Result<Tensor
 
 fn rows<T: StorageElement + Real>(x: &Tensor) -> BroadcastRows<'_, T> {
     let (width, numbers) = (x.dim(-1), x.elements::<T>());
-    if x.len() == width { BroadcastRows::one(numbers) } else { BroadcastRows::each(numbers, width) }
+    if x.len() == width { BroadcastRows::shared(numbers) } else { BroadcastRows::per_row(numbers, width) }
 }

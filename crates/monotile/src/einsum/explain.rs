@@ -98,7 +98,7 @@ impl fmt::Display for StepKind {
 }
 
 impl StepKind {
-    fn of(step: &PairStep) -> Self {
+    fn from_plan(step: &PairStep) -> Self {
         let ([a, b], out) = (step.pair.labels(), step.pair.out());
         let (batch, rows): (Vec<Label>, Vec<Label>) = a.iter().filter(|l| out.contains(l)).partition(|l| b.contains(l));
         let columns = b.iter().filter(|l| out.contains(l) && !a.contains(l)).count();
@@ -144,7 +144,7 @@ impl Explanation {
             steps.push(ExplainedStep {
                 terms: vec![step.terms.0, step.terms.1],
                 equation: format!("{terms}->{}", plan.names.term(step.pair.out())),
-                kind: StepKind::of(step),
+                kind: StepKind::from_plan(step),
                 operations: step.operations,
                 shape: step.pair.shape().to_vec(),
             });

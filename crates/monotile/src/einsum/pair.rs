@@ -131,7 +131,7 @@ impl PairContraction {
             let (a, b) = (a.detach().to_dtype(dtype)?, b.detach().to_dtype(dtype)?);
             return self.aligned(&a, 0).mul(&self.aligned(&b, 1));
         }
-        if self.lies_across(a) {
+        if self.is_transposed(a) {
             // `ij,ij->j`: a matrix product would walk each column on its own.
             let products = self.products();
             let summed = products.out.len() - self.out.len();
@@ -149,7 +149,7 @@ impl PairContraction {
     }
 
     /// Whether this is a batch of dot products whose neighbours in memory belong to different ones, and worth two passes.
-    fn lies_across(&self, a: &Tensor) -> bool {
+    fn is_transposed(&self, a: &Tensor) -> bool {
         if !self.roomy || a.len() < SECOND_PASS || self.dims.iter().any(|d| d.at[0].is_none() || d.at[1].is_none()) {
             return false;
         }
@@ -315,7 +315,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         let pair = Arc::new(PairContraction::new([a, b], out, |l| SIZES[l as usize]).unwrap());
         Spec::new(name, move |x| Ok(vec![pair.apply(&x[0], &x[1])?]))
             .sample("labels", vec![input(a), input(b)])
-            .holds("equals the contraction", difference)
+            .property("equals the contraction", difference)
             .orders(2)
     }
     vec![

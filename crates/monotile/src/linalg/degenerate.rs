@@ -13,7 +13,7 @@ use monotile_kernels::shape::count;
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 
-use super::parts::{batch, repeated, which};
+use super::parts::{batch, matrix_name, repeated};
 
 /// A decomposition whose cotangent is being pulled back, each of values `(…, k)` and matrices `(…, k, k)`.
 pub(super) struct SpectralCotangent<'a> {
@@ -219,7 +219,7 @@ impl One<'_> {
 
     fn refuse(&self, i: usize, j: usize, how: &str) -> Error {
         let SpectralCotangent { op, what, turn, .. } = self.pairs;
-        let which = which(turn, self.matrix);
+        let which = matrix_name(turn, self.matrix);
         let (a, b) = (self.values[i], self.values[j]);
         Error::value(format!(
             "the gradient of {op}: the loss depends {how} {what}vectors {i} and {j} of {which}, whose values {a} and {b} are equal"

@@ -1,7 +1,7 @@
 //! A = V Λ Vᵀ for symmetric A
 
 use super::degenerate::{SpectralCotangent, scales, with_diagonal};
-use super::parts::{symmetric, which};
+use super::parts::{matrix_name, symmetric};
 use crate::check;
 use crate::door;
 use crate::error::{Error, ErrorKind, Result};
@@ -49,7 +49,7 @@ pub struct Eigh {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn eigh(a: &Tensor) -> Result<Eigh> {
-    let a = a.computable("eigh")?;
+    let a = a.to_compute_dtype("eigh")?;
     check::square("eigh", &a)?;
     let [values, vectors] = compute("eigh", &a, true)?;
     let [values, vectors] = <[Tensor; 2]>::try_from(Tensor::record_all(vec![values, vectors], &[&a], EighGradient))
@@ -75,7 +75,7 @@ pub fn eigh(a: &Tensor) -> Result<Eigh> {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn eigvalsh(a: &Tensor) -> Result<Tensor> {
-    let a = a.computable("eigvalsh")?;
+    let a = a.to_compute_dtype("eigvalsh")?;
     check::square("eigvalsh", &a)?;
     let [values, vectors] = compute("eigvalsh", &a, a.is_recorded())?;
     Ok(Tensor::record(values, &[&a], Values { vectors }))
@@ -83,7 +83,7 @@ pub fn eigvalsh(a: &Tensor) -> Result<Tensor> {
 
 fn compute(op: &str, a: &Tensor, vectors: bool) -> Result<[Tensor; 2]> {
     door::factor::eigh(op, a, vectors, |matrix, _| {
-        Error::new(ErrorKind::NotConverged, format!("{op}: the eigenvalues of {} did not converge", which(a, matrix)))
+        Error::new(ErrorKind::NotConverged, format!("{op}: the eigenvalues of {} did not converge", matrix_name(a, matrix)))
     })
 }
 
@@ -172,14 +172,14 @@ pub(crate) fn specs() -> Vec<Spec> {
             Ok(vec![vectors.mul(&values.unsqueeze(-2)?)?.matmul(&vectors.mt())?])
         })
         .sample("batch", vec![normal(&[2, 5, 5])])
-        .holds("A = V Λ Vᵀ", |x, y| distance(&separated(&x[0])?, &y[0]))
+        .property("A = V Λ Vᵀ", |x, y| distance(&separated(&x[0])?, &y[0]))
         .orders(2),
         Spec::new("eigh", |x| Ok(vec![eigh(&x[0])?.values]))
             .refuses(vec![normal(&[2, 3])], "eigh: needs square matrices, got shape [2, 3]"),
         Spec::new("eigvalsh", |x| Ok(vec![eigvalsh(&separated(&x[0])?)?]))
             .sample("batch", vec![normal(&[2, 4, 4])])
             .sample("by tridiagonal form", vec![normal(&[19, 19])])
-            .holds("the values that eigh finds", |x, y| distance(&eigh(&separated(&x[0])?)?.values, &y[0]))
+            .property("the values that eigh finds", |x, y| distance(&eigh(&separated(&x[0])?)?.values, &y[0]))
             .orders(2),
     ]
 }

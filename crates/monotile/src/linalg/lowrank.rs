@@ -70,7 +70,7 @@ pub struct SvdLowrank {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn svd_lowrank(a: &Tensor, rank: usize, options: &SvdLowrankOptions) -> Result<SvdLowrank> {
-    let a = a.computable("svd_lowrank")?;
+    let a = a.to_compute_dtype("svd_lowrank")?;
     let sizes = check::matrices("svd_lowrank", &a)?;
     let products =
         LinearOperator { matmul: &|x| a.matmul(x), matmul_transposed: &|x| a.mt().matmul(x), shape: sizes, dtype: a.dtype() };
@@ -165,7 +165,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("svd_lowrank", move |x| Ok(vec![rebuilt(x, 2)?]))
             .sample("tall", vec![normal(&[2, 6, 4])])
             .sample("wide", vec![normal(&[4, 7])])
-            .holds("the nearest matrix of rank 2", |x, y| {
+            .property("the nearest matrix of rank 2", |x, y| {
                 use crate::linalg::{Truncation, truncated};
                 distance(&truncated(&distinct(&x[0])?, Truncation::Rank(2))?.approximation, &y[0])
             })

@@ -132,7 +132,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("square, broadcast", vec![regular(&[2, 1, 3, 3]), normal(&[4, 3, 2])])
             .sample("wide", vec![regular(&[2, 3, 5]), normal(&[2, 3, 2])])
             .sample("no rows", vec![normal(&[0, 0]), normal(&[0, 2])])
-            .holds("Aᵀ (A X − B) = 0", |x, y| {
+            .property("Aᵀ (A X − B) = 0", |x, y| {
                 let residual = x[0].matmul(&y[0])?.sub(&x[1])?;
                 Ok(x[0].mt().matmul(&residual)?.to_f64_vec().unwrap().iter().fold(0.0, |m, v| m.max(v.abs())))
             })
@@ -150,7 +150,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         })
         .sample("tall", vec![d(&[6, 2]), d(&[2, 3]), d(&[6, 3]), normal(&[6, 2])])
         .sample("wide", vec![d(&[3, 2]), d(&[2, 5]), d(&[3, 5]), normal(&[3, 2])])
-        .holds("X = A⁺ B", |x, y| {
+        .property("X = A⁺ B", |x, y| {
             let low = x[0].matmul(&x[1])?;
             distance(&pinv(&Tensor::stack(&[&low, &x[2]], 0)?, None)?.matmul(&x[3])?, &y[0])
         })

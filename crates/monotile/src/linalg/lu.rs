@@ -51,9 +51,9 @@ pub struct Lu {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn lu(a: &Tensor) -> Result<Lu> {
-    let a = a.computable("lu")?;
+    let a = a.to_compute_dtype("lu")?;
     let [m, n] = check::matrices("lu", &a)?;
-    let factors = LuFactors::of("lu", &a)?;
+    let factors = LuFactors::factor("lu", &a)?;
     let k = m.min(n);
     let both = &factors.rows;
     let l = lower(&both.slice(-1, ..k)?, 0.0)?.add(&constant(m, k, a.dtype(), |i, j| f64::from(i == j))?)?;
@@ -73,7 +73,7 @@ pub(super) struct LuFactors {
 
 impl LuFactors {
     /// The factors of matrices of f32 or f64.
-    pub fn of(op: &str, a: &Tensor) -> Result<Self> {
+    pub fn factor(op: &str, a: &Tensor) -> Result<Self> {
         let [rows, order] = factor::lu(op, a)?;
         Ok(Self { rows, order })
     }
@@ -113,8 +113,8 @@ impl LuFactors {
 
     /// X with A X = B, or Aᵀ X = B; B has the batch and the type of A.
     pub fn solve(&self, op: &str, transposed: bool, b: &Tensor) -> Result<Tensor> {
-        let (factors, order) = (self.rows.dense()?, self.order.dense()?);
-        factor::lu_solve(op, [&factors, &order], transposed, &b.dense()?, singular(op, &self.rows, "pivot"))
+        let (factors, order) = (self.rows.contiguous_detached()?, self.order.contiguous_detached()?);
+        factor::lu_solve(op, [&factors, &order], transposed, &b.contiguous_detached()?, singular(op, &self.rows, "pivot"))
     }
 }
 
@@ -192,7 +192,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         .sample("one by one", vec![normal(&[1, 1])])
         .sample("no rows", vec![normal(&[2, 0, 3])])
         .sample("no columns", vec![normal(&[2, 3, 0])])
-        .holds("P A = L U", |x, y| {
+        .property("P A = L U", |x, y| {
             let rows = lu(&x[0])?.order.unsqueeze(-1)?.expand(x[0].shape())?;
             distance(&x[0].gather(-2, &rows)?, &y[0].matmul(&y[1])?)
         })

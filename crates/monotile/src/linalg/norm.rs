@@ -47,7 +47,7 @@ pub enum MatrixNorm {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn norm(a: &Tensor, which: MatrixNorm) -> Result<Tensor> {
-    let a = a.computable("norm")?;
+    let a = a.to_compute_dtype("norm")?;
     let [m, n] = check::matrices("norm", &a)?;
     if m == 0 || n == 0 {
         return Tensor::zeros(batch(&a), a.dtype());

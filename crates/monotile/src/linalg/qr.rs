@@ -1,6 +1,6 @@
 //! A = Q R
 
-use super::parts::{lower, sum, thin};
+use super::parts::{lower, sum, thin_q_cotangent};
 use super::triangular::{SolveTriangularOptions, solve_triangular};
 use crate::check;
 use crate::door::factor::{self, Kind};
@@ -59,7 +59,7 @@ pub struct Qr {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn qr(a: &Tensor, options: &QrOptions) -> Result<Qr> {
-    let a = a.computable("qr")?;
+    let a = a.to_compute_dtype("qr")?;
     check::matrices("qr", &a)?;
     let factors = factor::qr("qr", &a, Kind { full: options.full, non_negative: options.non_negative })?;
     let [q, r] = <[Tensor; 2]>::try_from(Tensor::record_all(factors.into(), &[&a], QrGradient))
@@ -69,7 +69,7 @@ pub fn qr(a: &Tensor, options: &QrOptions) -> Result<Qr> {
 
 /// R alone, `(…, min(m, n), n)`, of matrices that no gradient is asked of.
 pub(super) fn triangle(a: &Tensor) -> Result<Tensor> {
-    let a = a.computable("qr")?;
+    let a = a.to_compute_dtype("qr")?;
     check::matrices("qr", &a)?;
     factor::triangle("qr", &a)
 }
@@ -91,7 +91,7 @@ impl Gradient for QrGradient {
         let (m, n) = (q.dim(-2), r.dim(-1));
         let (mut q_bar, mut r_bar) = (cotangents[0].clone(), cotangents[1].clone());
         if q.dim(-1) > n {
-            q_bar = q_bar.map(|g| thin("qr", &q, &g, n)).transpose()?;
+            q_bar = q_bar.map(|g| thin_q_cotangent("qr", &q, &g, n)).transpose()?;
             r_bar = r_bar.map(|g| g.slice(-2, ..n)).transpose()?;
             (q, r) = (q.slice(-1, ..n)?, r.slice(-2, ..n)?);
         }
@@ -149,15 +149,15 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("across blocks", vec![regular(&[70, 66])])
             .sample("no rows", vec![normal(&[2, 0, 3])])
             .sample("no columns", vec![normal(&[2, 3, 0])])
-            .holds("A = Q R", |x, y| distance(&x[0], &y[0].matmul(&y[1])?))
-            .holds("Qᵀ Q = I", orthonormal)
+            .property("A = Q R", |x, y| distance(&x[0], &y[0].matmul(&y[1])?))
+            .property("Qᵀ Q = I", orthonormal)
             .orders(2)
             // Rounding of a factor of the condition of the samples, and of the sums of 70 terms.
             .tolerance_f32(3e-5)
             .refuses(vec![normal(&[3])], "qr: needs at least 2 dimensions, got shape [3]"),
         Spec::new("qr", factors(QrOptions { non_negative: true, ..thin }))
             .sample("tall", vec![normal(&[2, 6, 3])])
-            .holds("no negative diagonal", |_, y| {
+            .property("no negative diagonal", |_, y| {
                 Ok(y[1].diagonal(-2, -1)?.to_f64_vec().unwrap().into_iter().fold(0.0, |m, r| m.max(-r)))
             })
             .orders(2),
@@ -174,8 +174,8 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("square", vec![regular(&[3, 3])])
             .sample("wide", vec![regular(&[3, 5])])
             .sample("no columns", vec![normal(&[2, 3, 0])])
-            .holds("A = Q R", |x, y| distance(&x[0], &y[0].matmul(&y[1])?))
-            .holds("Qᵀ Q = I", orthonormal),
+            .property("A = Q R", |x, y| distance(&x[0], &y[0].matmul(&y[1])?))
+            .property("Qᵀ Q = I", orthonormal),
     ]
 }
 

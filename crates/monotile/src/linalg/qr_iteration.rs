@@ -90,7 +90,7 @@ pub fn qr_iteration(a: &Tensor, options: &QrIterationOptions) -> Result<QrIterat
     if a.rank() != 2 {
         return Err(Error::shape(format!("qr_iteration: takes a single matrix, got shape {:?}", a.shape())));
     }
-    let a = a.detach().computable("qr_iteration")?.to_dtype(DType::F64)?;
+    let a = a.detach().to_compute_dtype("qr_iteration")?.to_dtype(DType::F64)?;
     let entries = a.to_f64_vec()?;
     let mut a: Vec<f64> = (0..n * n).map(|at| entries[if at % n <= at / n { at } else { at % n * n + at / n }]).collect();
     if !a.iter().all(|x| x.is_finite()) {
@@ -169,7 +169,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("matrix", vec![normal(&[6, 6])])
             .sample("one by one", vec![normal(&[1, 1])])
             .sample("no rows", vec![normal(&[0, 0])])
-            .holds("the values that eigh finds", |x, y| {
+            .property("the values that eigh finds", |x, y| {
                 super::parts::samples::distance(&super::eigvalsh(&symmetric(&x[0])?)?, &y[0])
             }),
         Spec::new("qr_iteration", |x| Ok(vec![qr_iteration(&x[0], &QrIterationOptions::default())?.values]))

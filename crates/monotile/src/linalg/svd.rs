@@ -1,7 +1,7 @@
 //! A = U S Vᵀ
 
 use super::degenerate::{SpectralCotangent, replaced, scales, with_diagonal};
-use super::parts::{sum, symmetric, thin, which};
+use super::parts::{matrix_name, sum, symmetric, thin_q_cotangent};
 use crate::check;
 use crate::door::factor::{self, Vectors};
 use crate::error::{Error, ErrorKind, Result};
@@ -57,7 +57,7 @@ pub struct Svd {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn svd(a: &Tensor, options: &SvdOptions) -> Result<Svd> {
-    let a = a.computable("svd")?;
+    let a = a.to_compute_dtype("svd")?;
     check::matrices("svd", &a)?;
     let found = compute("svd", &a, if options.full { Vectors::Full } else { Vectors::Thin })?;
     let [u, s, vt] = <[Tensor; 3]>::try_from(Tensor::record_all(found.into(), &[&a], SvdGradient))
@@ -84,7 +84,7 @@ pub fn svd(a: &Tensor, options: &SvdOptions) -> Result<Svd> {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn svdvals(a: &Tensor) -> Result<Tensor> {
-    let a = a.computable("svdvals")?;
+    let a = a.to_compute_dtype("svdvals")?;
     check::matrices("svdvals", &a)?;
     let [u, s, vt] = compute("svdvals", &a, if a.is_recorded() { Vectors::Thin } else { Vectors::None })?;
     Ok(Tensor::record(s, &[&a], Values { u, vt }))
@@ -92,7 +92,7 @@ pub fn svdvals(a: &Tensor) -> Result<Tensor> {
 
 fn compute(op: &str, a: &Tensor, vectors: Vectors) -> Result<[Tensor; 3]> {
     factor::svd(op, a, vectors, |matrix, _| {
-        Error::new(ErrorKind::NotConverged, format!("{op}: the singular values of {} did not converge", which(a, matrix)))
+        Error::new(ErrorKind::NotConverged, format!("{op}: the singular values of {} did not converge", matrix_name(a, matrix)))
     })
 }
 
@@ -135,8 +135,8 @@ impl Gradient for SvdGradient {
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let (u, s, v) = (saved.output(0), saved.output(1), saved.output(2).mt());
         let k = s.dim(-1);
-        let u_bar = cotangents[0].as_ref().map(|bar| thin("svd", &u, bar, k)).transpose()?;
-        let v_bar = cotangents[2].as_ref().map(|bar| thin("svd", &v, &bar.mt(), k)).transpose()?;
+        let u_bar = cotangents[0].as_ref().map(|bar| thin_q_cotangent("svd", &u, bar, k)).transpose()?;
+        let v_bar = cotangents[2].as_ref().map(|bar| thin_q_cotangent("svd", &v, &bar.mt(), k)).transpose()?;
         let [left, right] = [&cotangents[0], &cotangents[2]].map(|bar| bar.as_ref().map(scales).transpose());
         let largest = match (left?, right?) {
             (Some(left), Some(right)) => left.into_iter().zip(right).map(|(a, b)| a.max(b)).collect(),
@@ -267,7 +267,7 @@ impl SvdResult {
     }
 
     fn refuse(&self, matrix: usize, j: usize) -> Error {
-        let which = which(&self.u, matrix);
+        let which = matrix_name(&self.u, matrix);
         Error::value(format!(
             "the gradient of svd: the loss depends on singular value {j} of {which} or its vectors, where it is 0"
         ))
@@ -299,9 +299,9 @@ pub(crate) fn specs() -> Vec<Spec> {
         };
         Spec::new("svd", norms)
             .sample(name, vec![normal(shape)])
-            .holds("A = U S Vᵀ", |x, y| distance(&x[0], &y[0]))
-            .holds("Uᵀ U = I", move |x, _| gram(&factors(full)(x)?[0]))
-            .holds("Vᵀ V = I", move |x, _| gram(&factors(full)(x)?[2].mt()))
+            .property("A = U S Vᵀ", |x, y| distance(&x[0], &y[0]))
+            .property("Uᵀ U = I", move |x, _| gram(&factors(full)(x)?[0]))
+            .property("Vᵀ V = I", move |x, _| gram(&factors(full)(x)?[2].mt()))
     };
     let mut specs = vec![
         Spec::new("svd", unsigned)
@@ -320,13 +320,13 @@ pub(crate) fn specs() -> Vec<Spec> {
         .sample("wide", vec![normal(&[2, 3, 5])])
         .orders(2)
         // Where one factor has no further columns, their projection is 0.
-        .may_hide_nan(),
+        .may_drop_nan(),
         Spec::new("svd", |x| Ok(vec![svd(&x[0], &SvdOptions::default())?.s]))
             .refuses(vec![normal(&[3])], "svd: needs at least 2 dimensions, got shape [3]"),
         Spec::new("svdvals", |x| Ok(vec![svdvals(&distinct(&x[0])?)?]))
             .sample("tall", vec![normal(&[2, 5, 3])])
             .sample("wide", vec![normal(&[3, 5])])
-            .holds("the values that svd finds", |x, y| distance(&svd(&distinct(&x[0])?, &SvdOptions::default())?.s, &y[0]))
+            .property("the values that svd finds", |x, y| distance(&svd(&distinct(&x[0])?, &SvdOptions::default())?.s, &y[0]))
             .orders(2),
     ];
     for (name, shape) in [

@@ -103,7 +103,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("broadcast", vec![regular(&[2, 1, 3, 3]), normal(&[4, 3, 2])])
             .sample("no rows", vec![normal(&[2, 0, 0]), normal(&[2, 0, 3])])
             .sample("no columns", vec![regular(&[3, 3]), normal(&[3, 0])])
-            .holds("T X = B", move |x, y| {
+            .property("T X = B", move |x, y| {
                 let tx = triangle(&x[0], &options)?.matmul(&y[0])?;
                 distance(&tx, &x[1].expand(tx.shape())?)
             })

@@ -1,7 +1,7 @@
 //! The nearest matrix of lower rank
 
 use super::degenerate::{differences, replaced};
-use super::parts::{batch, repeated, symmetric, which};
+use super::parts::{batch, matrix_name, repeated, symmetric};
 use super::svd::{Svd, SvdOptions, svd};
 use crate::check;
 use crate::error::{Error, Result};
@@ -53,7 +53,7 @@ pub struct Truncated {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn truncated(a: &Tensor, keep: Truncation) -> Result<Truncated> {
-    let a = a.computable("truncated")?;
+    let a = a.to_compute_dtype("truncated")?;
     check::matrices("truncated", &a)?;
     let found = svd(&a.detach(), &SvdOptions::default())?;
     let ranks = ranks(&found.s, keep)?;
@@ -112,7 +112,7 @@ impl TruncatedGradient {
         for (i, &rank) in self.ranks.iter().enumerate().filter(|&(_, &rank)| 0 < rank && rank < k) {
             let [a, b] = [values[i * k + rank - 1], values[i * k + rank]];
             if a - b <= 64.0 * k as f64 * s.dtype().epsilon() * values[i * k] {
-                let (which, last) = (which(&self.found.u, i), rank - 1);
+                let (which, last) = (matrix_name(&self.found.u, i), rank - 1);
                 return Err(Error::value(format!(
                     "the gradient of truncated: singular values {last} and {rank} of {which}, on both sides of the cut, are equal ({a} and {b})"
                 )));
@@ -171,7 +171,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("wide", vec![normal(&[3, 5])])
             .sample("all of it", vec![normal(&[3, 2])])
             .sample("no columns", vec![normal(&[3, 0])])
-            .holds("U₂ S₂ V₂ᵀ", |x, y| {
+            .property("U₂ S₂ V₂ᵀ", |x, y| {
                 let Svd { u, s, vt } = svd(&distinct(&x[0])?, &SvdOptions::default())?;
                 let (u, s, vt) =
                     (u.slice(-1, ..s.dim(-1).min(2))?, s.slice(-1, ..s.dim(-1).min(2))?, vt.slice(-2, ..s.dim(-1).min(2))?);

@@ -37,7 +37,7 @@ pub fn embedding(table: &Tensor, ids: &Tensor) -> Result<Tensor> {
         return Err(Error::dtype(format!("embedding: the table must be of floating-point numbers, got {}", table.dtype())));
     }
     check::indices("embedding", ids)?;
-    let ids = ids.dense()?;
+    let ids = ids.contiguous_detached()?;
     if let Some(id) = door::gather::outside(&ids, vocab) {
         return Err(Error::value(format!("embedding: index {id} is outside the table of {vocab} rows")));
     }

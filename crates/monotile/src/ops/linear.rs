@@ -87,7 +87,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("a vector", vec![normal(&[4]), normal(&[3, 4]), normal(&[3])])
             .sample("nothing to sum", vec![normal(&[2, 0]), normal(&[3, 0]), normal(&[3])])
             .orders(2)
-            .holds("x Wᵀ + b", |x, y| {
+            .property("x Wᵀ + b", |x, y| {
                 let apart = x[0].matmul(&x[1].mt())?.add(&x[2])?;
                 let pairs = apart.to_f64_vec().unwrap().into_iter().zip(y[0].to_f64_vec().unwrap());
                 Ok(pairs.fold(0.0, |most: f64, (a, b)| most.max((a - b).abs())))

@@ -41,13 +41,13 @@ pub struct CrossEntropyOptions {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropyOptions) -> Result<Tensor> {
-    let x = logits.computable("cross_entropy")?;
+    let x = logits.to_compute_dtype("cross_entropy")?;
     check::indices("cross_entropy", targets)?;
     let Some((&classes, _)) = x.shape().split_last().filter(|(_, leading)| *leading == targets.shape()) else {
         let (a, b) = (x.shape(), targets.shape());
         return Err(Error::shape(format!("cross_entropy: logits of shape {a:?} need a target a row, got targets of shape {b:?}")));
     };
-    let (x, targets) = (x.contiguous()?, targets.dense()?);
+    let (x, targets) = (x.contiguous()?, targets.contiguous_detached()?);
     let ignored = options.ignore_index;
     let count = match rowwise::count_targets(&targets, classes, ignored) {
         Err((row, target)) => {

@@ -103,7 +103,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 vec![normal(&[2, 3, 4]), normal(&[3, 4, 5])],
                 "matmul: shapes [2, 3, 4] and [3, 4, 5]: the leading dimensions do not broadcast",
             )
-            .holds("C = Σ a bᵀ over the inner index", |x, y| {
+            .property("C = Σ a bᵀ over the inner index", |x, y| {
                 if x[0].rank() != 2 || x[0].is_empty() {
                     return Ok(0.0);
                 }

@@ -95,7 +95,7 @@ impl Gradient for LayerNorm {
         let (x, w) = (saved.input(0), saved.input(1));
         let needs = [0, 1, 2].map(|i| saved.needs(i));
         if !saved.is_recorded() {
-            let g = g.to_dtype(x.dtype())?.dense()?;
+            let g = g.to_dtype(x.dtype())?.contiguous_detached()?;
             return door::rowwise::layer_norm_backward("layer_norm", [&x, &w, &self.kept[0], &self.kept[1]], &g, needs);
         }
         let mean = |t: &Tensor| t.sum(&[-1], true)?.mul_scalar(1.0 / x.dim(-1) as f64);
@@ -140,7 +140,7 @@ impl Gradient for RmsNorm {
         let Some(g) = &cotangents[0] else { return Ok(vec![None, None]) };
         let (x, w) = (saved.input(0), saved.input(1));
         if !saved.is_recorded() {
-            let g = g.to_dtype(x.dtype())?.dense()?;
+            let g = g.to_dtype(x.dtype())?.contiguous_detached()?;
             return door::rowwise::rms_norm_backward("rms_norm", [&x, &w, &self.rho], &g, [saved.needs(0), saved.needs(1)]);
         }
         let mean = |t: &Tensor| t.sum(&[-1], true)?.mul_scalar(1.0 / x.dim(-1) as f64);

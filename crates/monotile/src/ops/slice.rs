@@ -119,8 +119,8 @@ impl Tensor {
 
     /// A tensor of zeros of `shape` with these elements where `place` takes its view; the rule pulls back through `place`.
     fn embedded(&self, shape: &[usize], place: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static) -> Result<Tensor> {
-        let places = place(&Tensor::arange(count(shape))?.reshape(shape)?)?.dense()?;
-        let out = door::copy::scatter("slice", &self.dense()?, shape, &places)?;
+        let places = place(&Tensor::arange(count(shape))?.reshape(shape)?)?.contiguous_detached()?;
+        let out = door::copy::scatter("slice", &self.contiguous_detached()?, shape, &places)?;
         Ok(Tensor::record(out, &[self], Embedded(place)))
     }
 }

@@ -91,8 +91,11 @@ impl AdamW {
     /// range, or there is no memory for a copy of what something else holds. No value has changed then.
     pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor]) -> Result<()> {
         self.check(parameters, gradients)?;
-        let gradients =
-            gradients.iter().zip(&*parameters).map(|(g, p)| g.to_dtype(p.dtype())?.dense()).collect::<Result<Vec<_>>>()?;
+        let gradients = gradients
+            .iter()
+            .zip(&*parameters)
+            .map(|(g, p)| g.to_dtype(p.dtype())?.contiguous_detached())
+            .collect::<Result<Vec<_>>>()?;
         if self.state.step == 0 {
             let zeros = || parameters.iter().map(|p| Tensor::zeros(p.shape(), p.dtype())).collect::<Result<_>>();
             (self.state.m, self.state.v) = (zeros()?, zeros()?);

@@ -300,10 +300,10 @@ pub(crate) fn specs() -> Vec<Spec> {
             .orders(2)
             .tolerance_f32(1e-4)
             // An observation that is NaN is missing.
-            .may_hide_nan()
+            .may_drop_nan()
             .refuses(wrong, "KalmanFilter: the observation must have shape [p, 3], got [2, 4]")
             .refuses(narrow, "filter: the observations must have shape [T, 2], got [4, 3]"),
-        Spec::new("smooth", smoothed).sample("four times", sample()).orders(1).tolerance_f32(1e-4).may_hide_nan(),
+        Spec::new("smooth", smoothed).sample("four times", sample()).orders(1).tolerance_f32(1e-4).may_drop_nan(),
     ]
 }
 

@@ -189,7 +189,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         })
         .sample("a matrix", vec![normal(&[5, 4])])
         .tolerance_f32(1e-4)
-        .may_hide_nan(),
+        .may_drop_nan(),
         Spec::new("MatrixFactorization", fit)
             .refuses(vec![normal(&[5])], "MatrixFactorization: the matrix must have shape [m, n], got [5]")
             .refuses(vec![normal(&[5, 4]), normal(&[4, 5])], "MatrixFactorization: the weights must have shape [5, 4], got [4, 5]")

@@ -59,7 +59,7 @@ impl Tensor {
     /// ```
     pub fn backward(&self) -> Result<Gradients> {
         let seed = seed("backward", self)?;
-        let found = walk(&[(self, seed)], None, BackwardMode::Plain)?;
+        let found = propagate(&[(self, seed)], None, BackwardMode::Plain)?;
         Ok(Gradients(found))
     }
 }
@@ -109,7 +109,7 @@ pub fn vjp(outputs: &[(&Tensor, &Tensor)], inputs: &[&Tensor], walk_kind: Backwa
         return Err(Error::value(format!("input {i} is not on the tape: make it with requires_grad")));
     }
     let seeds: Vec<_> = outputs.iter().map(|&(y, g)| (y, g.clone())).collect();
-    let found = walk(&seeds, Some(inputs), walk_kind)?;
+    let found = propagate(&seeds, Some(inputs), walk_kind)?;
     Ok(inputs.iter().map(|x| x.origin().and_then(|o| found.get(&o.key()).cloned())).collect())
 }
 
@@ -125,7 +125,11 @@ fn seed(op: &str, loss: &Tensor) -> Result<Tensor> {
 }
 
 /// Pulls cotangents back. Returns those of `targets`, or of all leaves where no targets are named.
-fn walk(seeds: &[(&Tensor, Tensor)], targets: Option<&[&Tensor]>, kind: BackwardMode) -> Result<HashMap<(u64, usize), Tensor>> {
+fn propagate(
+    seeds: &[(&Tensor, Tensor)],
+    targets: Option<&[&Tensor]>,
+    kind: BackwardMode,
+) -> Result<HashMap<(u64, usize), Tensor>> {
     let nodes = reachable(seeds.iter().filter_map(|(y, _)| y.origin()).map(|o| &o.node));
     let wanted = targets.map(|targets| leading_to(&nodes, targets));
     let is_wanted = |id: u64| wanted.as_ref().is_none_or(|w| w.contains(&id));

@@ -69,7 +69,7 @@ fn check_order(
     let phi = |x: &[Tensor]| -> Result<f64> {
         f(x)?.iter().zip(&weights).filter(|(y, _)| y.dtype().is_float()).map(|(y, w)| inner(y, w)).sum()
     };
-    let pulled = pull_back(f, inputs, &weights, BackwardMode::Plain)?;
+    let pulled = directional_vjp(f, inputs, &weights, BackwardMode::Plain)?;
 
     for direction in 0..options.directions {
         let mut by_rule = 0.0;
@@ -107,7 +107,7 @@ fn check_order(
     if order < options.order {
         let rule = |x: &[Tensor]| -> Result<Vec<Tensor>> {
             let recorded = x.iter().any(Tensor::is_recorded);
-            let pulled = pull_back(f, x, &weights, if recorded { BackwardMode::Recorded } else { BackwardMode::Plain })?;
+            let pulled = directional_vjp(f, x, &weights, if recorded { BackwardMode::Recorded } else { BackwardMode::Plain })?;
             let zero = |x: &Tensor| x.zeros_like();
             Ok(pulled
                 .into_iter()
@@ -127,7 +127,7 @@ fn inner(x: &Tensor, y: &Tensor) -> Result<f64> {
 }
 
 /// The gradients of Σ ⟨w, f(x)⟩ with respect to each floating-point x.
-fn pull_back(
+fn directional_vjp(
     f: &dyn Fn(&[Tensor]) -> Result<Vec<Tensor>>,
     inputs: &[Tensor],
     weights: &[Tensor],

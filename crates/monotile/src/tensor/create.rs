@@ -35,7 +35,7 @@ impl Tensor {
         if len != data.len() {
             return Err(Error::shape(format!("from_slice: {} elements do not fill shape {shape:?} of {len}", data.len())));
         }
-        let mut out = UninitTensor::<T::Stored>::of("from_slice", shape)?;
+        let mut out = UninitTensor::<T::Stored>::with_shape("from_slice", shape)?;
         out.iter_mut().zip(data).for_each(|(to, &from)| *to = from.store());
         Ok(out.tensor())
     }

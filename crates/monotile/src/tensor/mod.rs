@@ -146,7 +146,7 @@ impl Tensor {
     }
 
     /// This tensor's elements, of the type that its dtype says.
-    pub(crate) fn window<T: StorageElement>(&self) -> View<'_, T> {
+    pub(crate) fn elements_view<T: StorageElement>(&self) -> View<'_, T> {
         let Storage::Cpu(memory) = self.storage();
         self.view(T::open(memory).expect("the caller asked for the dtype"))
     }

@@ -76,11 +76,11 @@ impl Tensor {
         if self.is_contiguous() {
             return Ok(self.clone());
         }
-        Ok(Tensor::record(self.copied()?, &[self], crate::ops::view::IdentityGradient))
+        Ok(Tensor::record(self.copied_contiguous()?, &[self], crate::ops::view::IdentityGradient))
     }
 
     /// An unrecorded copy in row-major order.
-    pub(crate) fn copied(&self) -> Result<Tensor> {
+    pub(crate) fn copied_contiguous(&self) -> Result<Tensor> {
         fn copy<T: StorageElement>(tensor: &Tensor, buffer: &monotile_kernels::buffer::Buffer<T>) -> Result<Tensor> {
             let mut out = UninitTensor::like("contiguous", tensor)?;
             elementwise::copy(tensor.view(buffer), &mut out);
@@ -98,8 +98,8 @@ impl Tensor {
     }
 
     /// The elements in row-major order, unrecorded: where they lie, or copied if they lie otherwise.
-    pub(crate) fn dense(&self) -> Result<Tensor> {
-        if self.is_contiguous() { Ok(self.detach()) } else { self.copied() }
+    pub(crate) fn contiguous_detached(&self) -> Result<Tensor> {
+        if self.is_contiguous() { Ok(self.detach()) } else { self.copied_contiguous() }
     }
 
     /// The elements of a tensor of `T`s that is contiguous.
@@ -113,7 +113,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans, in the name of `op`.
-    pub(crate) fn computable(&self, op: &str) -> Result<Tensor> {
+    pub(crate) fn to_compute_dtype(&self, op: &str) -> Result<Tensor> {
         match self.dtype() {
             DType::F32 | DType::F64 => Ok(self.clone()),
             DType::BF16 | DType::F16 => self.to_dtype(DType::F32),

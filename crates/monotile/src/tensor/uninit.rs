@@ -23,12 +23,12 @@ impl<T: StorageElement> UninitTensor<T> {
     /// # Errors
     /// If no tensor has this shape, or there is no memory for it.
     pub fn new(op: &str, shape: &[usize]) -> Result<Self> {
-        Self::of(op, check::shape(op, shape)?)
+        Self::with_shape(op, check::shape(op, shape)?)
     }
 
     /// [`new`](Self::new) of a shape that is known to be one.
     #[inline]
-    pub fn of(op: &str, shape: Shape) -> Result<Self> {
+    pub fn with_shape(op: &str, shape: Shape) -> Result<Self> {
         match Block::new(shape.elements()) {
             Ok(block) => Ok(Self { block, shape }),
             Err(refused) => Err(no_memory(op, &shape, refused)),
@@ -37,7 +37,7 @@ impl<T: StorageElement> UninitTensor<T> {
 
     /// The result of `op` that has the shape of another tensor.
     pub fn like(op: &str, other: &Tensor) -> Result<Self> {
-        Self::of(op, other.layout().shape.clone())
+        Self::with_shape(op, other.layout().shape.clone())
     }
 
     /// [`new`](Self::new) with one value everywhere.

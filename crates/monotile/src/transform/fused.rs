@@ -40,5 +40,9 @@ impl<const N: usize> Gradient for ComposedGradient<N> {
 /// Rows `(…, width)` for a kernel: one for all, or brought to these leading dimensions, one after another.
 pub(super) fn broadcast_rows(rows: &Tensor, leading: &[usize]) -> Result<Tensor> {
     let width = rows.dim(-1);
-    if rows.len() == width { rows.dense() } else { rows.detach().expand(&shape(leading, &[width]))?.dense() }
+    if rows.len() == width {
+        rows.contiguous_detached()
+    } else {
+        rows.detach().expand(&shape(leading, &[width]))?.contiguous_detached()
+    }
 }

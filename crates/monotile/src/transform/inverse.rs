@@ -105,20 +105,20 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("rigid_inverse", |x| Ok(vec![rigid_inverse(&x[0])?]))
             .sample("batch", vec![pose(&[2, 2], ones())])
             .sample("identity", vec![Tensor::eye(4, crate::DType::F64).unwrap()])
-            .holds("M M⁻¹ = I", identity)
-            .may_hide_nan()
+            .property("M M⁻¹ = I", identity)
+            .may_drop_nan()
             .orders(2)
             .refuses(vec![normal(&[3, 3])], "rigid_inverse: needs 4 x 4 matrices, got shape [3, 3]"),
         Spec::new("affine_inverse", |x| Ok(vec![affine_inverse(&x[0])?]))
             .sample("batch", vec![pose(&[3], positive(&[3, 3]))])
             .sample("identity", vec![Tensor::eye(4, crate::DType::F64).unwrap()])
-            .holds("M M⁻¹ = I", identity)
+            .property("M M⁻¹ = I", identity)
             .orders(2)
             .refuses(vec![flat.clone()], "affine_inverse: the matrix is singular (its pivot 1 is 0)"),
         Spec::new("normal_matrix", |x| Ok(vec![normal_matrix(&x[0])?]))
             .sample("batch", vec![pose(&[3], positive(&[3, 3]))])
             .sample("identity", vec![Tensor::eye(4, crate::DType::F64).unwrap()])
-            .holds("normals stay perpendicular to the surface", |x, y| {
+            .property("normals stay perpendicular to the surface", |x, y| {
                 let (tangent, normal) = (normal(&[5, 3]), normal(&[3, 5]).mt());
                 let along = tangent.mul(&normal)?.sum(&[-1], true)?.div(&normal.square()?.sum(&[-1], true)?)?;
                 let tangent = tangent.sub(&normal.mul(&along)?)?;

@@ -31,7 +31,7 @@ fn room(op: &str, leading: &[usize]) -> Result<()> {
 
 /// All operands in the type that arithmetic on them uses, the widest of theirs.
 pub(super) fn common<const N: usize>(op: &str, operands: [&Tensor; N]) -> Result<[Tensor; N]> {
-    let operands = operands.iter().map(|x| x.computable(op)).collect::<Result<Vec<_>>>()?;
+    let operands = operands.iter().map(|x| x.to_compute_dtype(op)).collect::<Result<Vec<_>>>()?;
     let dtype = if operands.iter().any(|x| x.dtype() == DType::F64) { DType::F64 } else { DType::F32 };
     let cast = operands.iter().map(|x| x.to_dtype(dtype)).collect::<Result<Vec<_>>>()?;
     Ok(cast.try_into().expect("as many as came"))
@@ -128,7 +128,7 @@ pub(super) fn refuse_where(x: &Tensor, bad: impl Fn(f64) -> bool, refuse: impl F
 }
 
 /// Row `i` of rows that are first brought to these leading dimensions, as a sentence shows it.
-pub(super) fn shown(rows: &Tensor, leading: &[usize], i: usize) -> String {
+pub(super) fn row_text(rows: &Tensor, leading: &[usize], i: usize) -> String {
     let n = rows.dim(-1);
     let all = rows.detach().expand(&shape(leading, &[n])).and_then(|x| x.to_f64_vec()).unwrap_or_default();
     format!("{:?}", all.iter().skip(i * n).take(n).map(|&x| Number(x)).collect::<Vec<_>>())
@@ -144,7 +144,7 @@ impl std::fmt::Debug for Number {
 }
 
 /// Which of a batch an error is about: nothing where there is no batch.
-pub(super) fn of_batch(leading: &[usize], i: usize) -> String {
+pub(super) fn batch_suffix(leading: &[usize], i: usize) -> String {
     if leading.is_empty() { String::new() } else { format!(" (number {i} of the batch)") }
 }
 

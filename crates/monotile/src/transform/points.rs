@@ -106,8 +106,12 @@ fn forward(kind: VectorKind, m: &Tensor, rows: &Tensor, all: &[usize]) -> Result
     let shared = own.iter().rev().take_while(|&&n| n == 1).count();
     let split = if shared == own.len() { 0 } else { all.len() - shared };
     let (outer, inner) = all.split_at(split);
-    let matrices = if split == 0 { m.dense()? } else { m.detach().expand(&distinct(outer, inner.len()))?.dense()? };
-    let rows = rows.detach().expand(&shape(all, &[kind.width()]))?.dense()?;
+    let matrices = if split == 0 {
+        m.contiguous_detached()?
+    } else {
+        m.detach().expand(&distinct(outer, inner.len()))?.contiguous_detached()?
+    };
+    let rows = rows.detach().expand(&shape(all, &[kind.width()]))?.contiguous_detached()?;
     door::points("transform", kind, &matrices, count(inner), &rows)
 }
 
@@ -134,7 +138,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("outer batch of points", vec![lens(&[3, 4, 4]), normal(&[2, 1, n])])
             .sample("one matrix of rank 4", vec![lens(&[1, 1, 4, 4]), normal(&[3, n])])
             .sample("no points", vec![lens(&[4, 4]), normal(&[0, n])])
-            .holds("M v", move |x, y| {
+            .property("M v", move |x, y| {
                 let ones = Tensor::filled(&[1], if name == "transform_vectors" { 0.0 } else { 1.0 }, x[1].dtype()).unwrap();
                 let mut shape = x[1].shape().to_vec();
                 *shape.last_mut().expect("rows have a last dimension") = 1;

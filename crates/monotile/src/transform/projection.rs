@@ -5,7 +5,7 @@ use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, uniform};
 
-use super::parts::{common, leading, matrix, of_batch, refuse_where, zero_and_one};
+use super::parts::{batch_suffix, common, leading, matrix, refuse_where, zero_and_one};
 
 /// Which depth near and far come to in normalized device coordinates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -159,7 +159,7 @@ fn refuse(op: &str, x: &Tensor, good: impl Fn(f64) -> bool, what: &str, wanted: 
         |x| !good(x),
         |i| {
             let value = x.to_f64_vec().map_or(f64::NAN, |x| x[i]);
-            Error::value(format!("{op}: {what} {value}; {wanted}{}", of_batch(x.shape(), i)))
+            Error::value(format!("{op}: {what} {value}; {wanted}{}", batch_suffix(x.shape(), i)))
         },
     )
 }
@@ -185,7 +185,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 "batch",
                 vec![uniform(&[2], 0.5, 2.0), uniform(&[], 0.5, 2.0), uniform(&[3, 1], 0.1, 1.0), uniform(&[2], 2.0, 9.0)],
             )
-            .holds("corners of the picture and both ends", move |x, y| {
+            .property("corners of the picture and both ends", move |x, y| {
                 let (half, zero) = (x[0].mul_scalar(0.5)?, x[0].zeros_like());
                 let top = half.sin()?.div(&half.cos()?)?;
                 let at = |z: &Tensor| -> Result<Tensor> {
@@ -201,7 +201,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 let far = at(&x[3])?;
                 Ok(off.max(distance(&far, &numbers(&[1.0, 1.0, last]).expand(far.shape())?)?))
             })
-            .may_hide_nan()
+            .may_drop_nan()
             .orders(2)
     };
     let sides = |depth: DepthRange| {
@@ -219,7 +219,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 "batch",
                 vec![uniform(&[2], -3.0, -1.0), number(2.0), number(-1.0), uniform(&[3, 1], 1.0, 2.0), number(-1.0), number(4.0)],
             )
-            .holds("two corners", move |x, y| {
+            .property("two corners", move |x, y| {
                 let [first, last] = ends(depth);
                 let corner = |i: usize, ndc: [f64; 3]| {
                     let z = x[4 + i].neg()?;
@@ -228,7 +228,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 };
                 Ok(corner(0, [-1.0, -1.0, first])?.max(corner(1, [1.0, 1.0, last])?))
             })
-            .may_hide_nan()
+            .may_drop_nan()
             .orders(2)
     }));
     let refused = |x: [f64; 4], words| lens(DepthRange::ZeroOne).refuses(x.map(Tensor::scalar).to_vec(), words);

@@ -7,7 +7,9 @@ use crate::tensor::Tensor;
 use crate::testing::{Spec, normal, positive};
 
 use super::inverse::renamed;
-use super::parts::{check_matrices, check_rows, common, leading, matrix, numbers, of_batch, refuse_where, shown, zero_and_one};
+use super::parts::{
+    batch_suffix, check_matrices, check_rows, common, leading, matrix, numbers, refuse_where, row_text, zero_and_one,
+};
 use super::{DepthRange, transform_points};
 
 /// pixel_from_ndc: x from −1 … 1 to the columns of a picture, y to its rows, which are counted downward; depth stays.
@@ -38,7 +40,11 @@ pub fn viewport(origin: &Tensor, size: &Tensor) -> Result<Tensor> {
         |x| !(x > 0.0 && x.is_finite()),
         |i| {
             let own = &size.shape()[..size.rank() - 1];
-            Error::value(format!("{OP}: the size is {}; it must be above 0{}", shown(&size, own, i / 2), of_batch(own, i / 2)))
+            Error::value(format!(
+                "{OP}: the size is {}; it must be above 0{}",
+                row_text(&size, own, i / 2),
+                batch_suffix(own, i / 2)
+            ))
         },
     )?;
     let ([left, top], [width, height]) = (numbers(&origin)?, numbers(&size.mul_scalar(0.5)?)?);
@@ -153,7 +159,7 @@ pub(crate) fn specs() -> Vec<Spec> {
     let planes = |depth: DepthRange| {
         Spec::new("frustum_planes", move |x| Ok(vec![frustum_planes(&x[0], depth)?]))
             .sample("cameras", vec![lens(depth).matmul(&view()).unwrap()])
-            .holds("corners lie on three planes", move |x, y| {
+            .property("corners lie on three planes", move |x, y| {
                 let (first, last) = match depth {
                     DepthRange::MinusOneOne => (-1.0, 1.0),
                     DepthRange::Reversed => (1.0, 0.0),
@@ -186,13 +192,13 @@ pub(crate) fn specs() -> Vec<Spec> {
     specs.extend([
         Spec::new("viewport", |x| Ok(vec![viewport(&x[0], &x[1])?]))
             .sample("broadcast", vec![normal(&[3, 2]), positive(&[2])])
-            .holds("corners", |x, y| {
+            .property("corners", |x, y| {
                 let corner = |x: f64, y: f64| numbers(&[x, y, 0.5]);
                 let first = transform_points(&y[0], &corner(-1.0, 1.0))?.slice(-1, ..2)?;
                 let last = transform_points(&y[0], &corner(1.0, -1.0))?.slice(-1, ..2)?;
                 Ok(distance(&first, &x[0])?.max(distance(&last, &x[0].add(&x[1])?)?))
             })
-            .may_hide_nan()
+            .may_drop_nan()
             .orders(2)
             .refuses(vec![normal(&[2]), normal(&[3])], "viewport: size must be rows of 2 numbers, got shape [3]")
             .refuses(vec![normal(&[2]), numbers(&[0.0, 9.0])], "viewport: the size is [0, 9]; it must be above 0")
@@ -202,9 +208,9 @@ pub(crate) fn specs() -> Vec<Spec> {
             ),
         Spec::new("project", |x| Ok(vec![project(&x[0], &x[1], &x[2])?]))
             .sample("cameras", vec![lens(DepthRange::ZeroOne).matmul(&view()).unwrap(), screen(), points()])
-            .holds("two transformations", |x, y| distance(&transform_points(&x[1], &transform_points(&x[0], &x[2])?)?, &y[0]))
+            .property("two transformations", |x, y| distance(&transform_points(&x[1], &transform_points(&x[0], &x[2])?)?, &y[0]))
             .orders(2)
-            .may_hide_nan()
+            .may_drop_nan()
             .refuses(
                 vec![normal(&[4, 4]), normal(&[4, 4]), normal(&[2])],
                 "project: points must be rows of 3 numbers, got shape [2]",
@@ -212,7 +218,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("unproject", |x| Ok(vec![unproject(&x[0], &x[1], &project(&x[0], &x[1], &x[2])?)?]))
             .sample("cameras", vec![lens(DepthRange::ZeroOne).matmul(&view()).unwrap(), screen(), points()])
             .sample("reversed", vec![lens(DepthRange::Reversed).matmul(&view()).unwrap(), screen(), points()])
-            .holds("what was projected", |x, y| distance(&y[0], &x[2]))
+            .property("what was projected", |x, y| distance(&y[0], &x[2]))
             // The inverse of what a point went through, which presses distances from 1 on into depths from 0 to 1.
             .tolerance_f32(1e-4)
             .orders(2)

@@ -92,16 +92,16 @@ impl EdgePlanes {
 impl PixelHit {
     /// Hands the cotangents of the corners' (x, y, w) to `add`, from those of the barycentric coordinates:
     /// ēᵢ = (b̄ᵢ − Σ b̄ₖ bₖ) / Σ e, and of eᵢ = P · (pⱼ × pₖ) follow p̄ⱼ = ēᵢ pₖ × P and p̄ₖ = ēᵢ P × pⱼ.
-    pub fn pull(&self, corners: [[f64; 4]; 3], point: [f64; 3], bar: [f64; 3], mut add: impl FnMut(usize, [f64; 3])) {
+    pub fn backward(&self, corners: [[f64; 4]; 3], point: [f64; 3], bar: [f64; 3], mut add: impl FnMut(usize, [f64; 3])) {
         let mean = dot(bar, self.barycentric);
         for i in 0..3 {
-            pull_edge(corners, i, point, (bar[i] - mean) / self.sum, &mut add);
+            edge_backward(corners, i, point, (bar[i] - mean) / self.sum, &mut add);
         }
     }
 }
 
 /// The cotangents of two corners from that of eᵢ at a point.
-pub(super) fn pull_edge(corners: [[f64; 4]; 3], i: usize, point: [f64; 3], bar: f64, add: &mut impl FnMut(usize, [f64; 3])) {
+pub(super) fn edge_backward(corners: [[f64; 4]; 3], i: usize, point: [f64; 3], bar: f64, add: &mut impl FnMut(usize, [f64; 3])) {
     let (j, k) = ((i + 1) % 3, (i + 2) % 3);
     add(j, cross(flat(corners[k]), point).map(|x| bar * x));
     add(k, cross(point, flat(corners[j])).map(|x| bar * x));

@@ -49,7 +49,7 @@ impl Default for FitOptions {
 
 /// What has been found so far.
 #[derive(Debug, Clone)]
-pub struct FitProgress {
+pub struct FitState {
     /// From where the picture was taken.
     pub camera: Camera,
     /// (V, 3): linear RGB; of vertices that the picture does not show, what they began with.
@@ -70,7 +70,7 @@ impl ColoredMesh {
     /// A picture of another size than the camera's, a stage whose picture would be empty, and lengths that are not above 0.
     ///
     /// The search goes downhill only, and may end at another camera from which the model looks much the same: of five starts 34° away from the
-    /// built-in figure's camera two ended 38° off. Then [`FitProgress::losses`] end higher, and another start ([`ColoredMesh::orbited`]) can find the true one.
+    /// built-in figure's camera two ended 38° off. Then [`FitState::losses`] end higher, and another start ([`ColoredMesh::orbited`]) can find the true one.
     ///
     /// # Cost
     /// A step draws the picture twice: a few milliseconds for 100 x 100 pixels and a thousand vertices.
@@ -82,13 +82,13 @@ impl ColoredMesh {
         picture: &Picture,
         from: &Camera,
         options: &FitOptions,
-        progress: &mut dyn FnMut(&FitProgress),
-    ) -> Result<FitProgress> {
+        progress: &mut dyn FnMut(&FitState),
+    ) -> Result<FitState> {
         let goal = TargetPyramid::new(picture, from, options)?;
         let about = ModelFrame::new(self)?;
         let view = from.view_from_world.to_dtype(DType::F64)?;
         let mut found =
-            FitProgress { camera: Camera { view_from_world: view, ..from.clone() }, colors: self.colors.detach(), losses: vec![] };
+            FitState { camera: Camera { view_from_world: view, ..from.clone() }, colors: self.colors.detach(), losses: vec![] };
         for stage in &options.stages {
             let seen = goal.at(stage.downsampling)?;
             let [mut turns, mut paints] =

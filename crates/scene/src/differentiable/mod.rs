@@ -15,7 +15,7 @@ mod fit;
 mod outline;
 
 pub use colored_mesh::ColoredMesh;
-pub use fit::{FitOptions, FitProgress, FitStage};
+pub use fit::{FitOptions, FitStage, FitState};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -194,7 +194,7 @@ impl RasterizedSurface {
                 hard_bar[mix.to * c + k] -= mix.share * g[k];
             }
             let corners = self.surface.triangles[mix.triangle];
-            mix.pull(corners.map(|v| self.clip[v as usize]), share_bar, |corner, bar| {
+            mix.backward(corners.map(|v| self.clip[v as usize]), share_bar, |corner, bar| {
                 let v = &mut clip_bar[corners[corner] as usize];
                 (v[0], v[1], v[3]) = (v[0] + bar[0], v[1] + bar[1], v[3] + bar[2]);
             });
@@ -211,10 +211,15 @@ impl RasterizedSurface {
                 let row = &mut attributes_bar[v as usize * self.channels..][..self.channels];
                 row.iter_mut().zip(g).for_each(|(x, g)| *x += b * g);
             }
-            hit.pull(corners.map(|v| self.clip[v as usize]), cover::centre(pixel, self.size), barycentric_bar, |corner, bar| {
-                let v = &mut clip_bar[corners[corner] as usize];
-                (v[0], v[1], v[3]) = (v[0] + bar[0], v[1] + bar[1], v[3] + bar[2]);
-            });
+            hit.backward(
+                corners.map(|v| self.clip[v as usize]),
+                cover::centre(pixel, self.size),
+                barycentric_bar,
+                |corner, bar| {
+                    let v = &mut clip_bar[corners[corner] as usize];
+                    (v[0], v[1], v[3]) = (v[0] + bar[0], v[1] + bar[1], v[3] + bar[2]);
+                },
+            );
         }
         (clip_bar.concat(), attributes_bar)
     }

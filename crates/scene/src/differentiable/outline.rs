@@ -6,7 +6,7 @@
 //! looked for between neighbours in a row, a flat one between those in a column: so the areas that it sweeps are counted once. Where triangles are smaller
 //! than pixels the edge is that of another triangle: it is found by going over the surface.
 
-use super::cover::{EdgePlanes, PixelHit, centre, dot, pull_edge};
+use super::cover::{EdgePlanes, PixelHit, centre, dot, edge_backward};
 
 /// Triangles that lie between the centres of two neighbours, at most.
 const FARTHEST: usize = 64;
@@ -28,13 +28,13 @@ pub(super) struct EdgeBlend {
 
 impl EdgeBlend {
     /// Hands the cotangents of the corners' (x, y, w) to `add`, from that of the share.
-    pub fn pull(&self, corners: [[f64; 4]; 3], share_bar: f64, mut add: impl FnMut(usize, [f64; 3])) {
+    pub fn backward(&self, corners: [[f64; 4]; 3], share_bar: f64, mut add: impl FnMut(usize, [f64; 3])) {
         let [e, beyond] = self.values;
         // d = e / (e − e′); the share is d − ½ or ½ − d.
         let (way, square) = (e / (e - beyond), (e - beyond).powi(2));
         let bar = if way > 0.5 { share_bar } else { -share_bar };
-        pull_edge(corners, self.edge, self.points[0], -bar * beyond / square, &mut add);
-        pull_edge(corners, self.edge, self.points[1], bar * e / square, &mut add);
+        edge_backward(corners, self.edge, self.points[0], -bar * beyond / square, &mut add);
+        edge_backward(corners, self.edge, self.points[1], bar * e / square, &mut add);
     }
 }
 

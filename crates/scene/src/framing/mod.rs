@@ -190,7 +190,7 @@ impl Camera {
     ///
     /// # Errors
     /// A node that has no lens or is not there, and an empty raster.
-    pub fn of_node(scene: &Scene, pose: &Pose, node: usize, size: [usize; 2]) -> Result<Self> {
+    pub fn from_node(scene: &Scene, pose: &Pose, node: usize, size: [usize; 2]) -> Result<Self> {
         let lens = scene.nodes.get(node).and_then(|node| node.lens).map(|lens| scene.lenses[lens]);
         let lens = lens.ok_or_else(|| Error::value(format!("camera: node {node} is no camera")))?;
         let world = pose.world(scene)[node];
@@ -336,7 +336,7 @@ mod tests {
             scale: [1.0; 3],
         };
         let turned = NodeTrs { rotation: [0.0, half.0, 0.0, half.1], ..NodeTrs::default() };
-        let view = |scene: &Scene| Camera::of_node(scene, &Pose::rest(scene), 1, [64, 48]).unwrap().matrices().unwrap().0;
+        let view = |scene: &Scene| Camera::from_node(scene, &Pose::rest(scene), 1, [64, 48]).unwrap().matrices().unwrap().0;
         let plain = DMat3::from_mat4(view(&with_camera(turned, own)));
         for (above, scale) in [
             ([1.0, 3.0, 1.0], [1.0; 3]),

@@ -79,7 +79,7 @@ pub fn check(root: &json::Root) -> Result<()> {
 }
 
 /// What is said of the extensions in use.
-pub fn tell(root: &json::Root, notes: &mut Notes) {
+pub fn note_unsupported(root: &json::Root, notes: &mut Notes) {
     for name in &root.extensions_used {
         match support(name) {
             // Whether there is something beside what is compressed shows where it is read.

@@ -58,7 +58,7 @@ fn one(source: &Source<'_>, scene: &Scene, mesh: &json::Mesh, (place, notes): To
 
 fn part(source: &Source<'_>, scene: &Scene, primitive: &json::Primitive, (place, notes): Told<'_>) -> Result<Primitive> {
     let place = || place.to_string();
-    let Some(mode) = PrimitiveMode::of(primitive.mode) else {
+    let Some(mode) = PrimitiveMode::from_code(primitive.mode) else {
         let code = primitive.mode.map_or(4, |m| m.0);
         return Err(fault(format!("mode {code}, which glTF does not have")));
     };

@@ -135,7 +135,7 @@ fn read(bytes: &[u8], folder: Option<&Path>, options: &ReadOptions) -> Result<(S
     let root = parse(text)?;
     extensions::check(&root)?;
     let mut notes = Notes::default();
-    extensions::tell(&root, &mut notes);
+    extensions::note_unsupported(&root, &mut notes);
     let source = Source::new(&root, bytes, binary, folder)?;
     let mut scene = Scene::default();
     material::read(&source, &mut scene, &mut notes)?;

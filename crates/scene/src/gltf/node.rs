@@ -35,7 +35,7 @@ pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes, chosen: O
         let loose = |count| notes.count(ImportIssue::LooseMatrix, count, || called("skin", i, &skin.name).to_string());
         scene.skins.push(read_skin(source, skin, &places, loose).map_err(within)?);
     }
-    let shown = shown(root, (&order, &parents), chosen, notes)?;
+    let shown = reachable_nodes(root, (&order, &parents), chosen, notes)?;
     for &i in &order {
         let node = &root.nodes[i];
         let place = || called("node", i, &node.name).to_string();
@@ -99,7 +99,7 @@ fn order(root: &json::Root, parents: &[Option<usize>]) -> Result<Vec<usize>> {
 }
 
 /// Which nodes are in the scene that is asked for by its name or number, or that the file names, else its first; all of them if it has no scenes.
-fn shown(
+fn reachable_nodes(
     root: &json::Root,
     (order, parents): (&[usize], &[Option<usize>]),
     wanted: Option<&str>,

@@ -18,7 +18,7 @@ pub enum PrimitiveMode {
 
 impl PrimitiveMode {
     /// The mode of this number.
-    pub fn of(code: Option<json::Whole>) -> Option<Self> {
+    pub fn from_code(code: Option<json::Whole>) -> Option<Self> {
         Some(match code.map_or(4, |code| code.0) {
             0 => Self::Points,
             1 => Self::Lines,

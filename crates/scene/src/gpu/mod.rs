@@ -180,7 +180,7 @@ impl Uploaded {
         let draws = self.order.draws(&self.scene, pose, (&sight.space, &sight.view_from_world));
         for draw in &draws.draws {
             let kind = self.kind(draw, shot);
-            self.pipelines.need(&gpu.device, kind);
+            self.pipelines.ensure(&gpu.device, kind);
         }
         self.write(gpu, &draws, pose, (shot, &sight));
         if shot.casts_shadow() {

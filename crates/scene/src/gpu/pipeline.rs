@@ -45,7 +45,7 @@ impl Pipelines {
     }
 
     /// Makes the pipeline of this kind where it is new.
-    pub fn need(&mut self, device: &wgpu::Device, kind: PipelineKey) {
+    pub fn ensure(&mut self, device: &wgpu::Device, kind: PipelineKey) {
         let make = || {
             let (vertex, fragment) = match kind.shape {
                 PrimitiveShape::Triangles { .. } => ("triangle_vertex", "surface"),

@@ -64,7 +64,7 @@ impl Screen {
         Ok(())
     }
 
-    /// Width and height of the pictures that [`Screen::show`] takes.
+    /// Width and height of the pictures that [`Screen::present`] takes.
     pub fn size(&self) -> [usize; 2] {
         sides(&self.configuration)
     }
@@ -73,7 +73,7 @@ impl Screen {
     ///
     /// # Errors
     /// A shot that is not of this window's size, and a device that is lost.
-    pub fn show(&mut self, pose: &Pose, shot: &Shot, over: &[Rectangle]) -> Result<()> {
+    pub fn present(&mut self, pose: &Pose, shot: &Shot, over: &[Rectangle]) -> Result<()> {
         if [shot.camera.width, shot.camera.height] != self.size() {
             return Err(unsupported(format!("the window is {:?} pixels, the shot {:?}", self.size(), shot.camera)));
         }

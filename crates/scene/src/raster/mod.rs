@@ -102,7 +102,7 @@ impl<'a> CpuRenderer<'a> {
                 // Nobody else takes this band, so the lock is free and cannot be poisoned.
                 let Ok(mut rows) = rows.lock() else { break };
                 for column in 0..size[0].div_ceil(SIDE) {
-                    tile.draw(&parts, bins.of(column, band), [column * SIDE, band * SIDE], &mut rows);
+                    tile.draw(&parts, bins.triangles_at(column, band), [column * SIDE, band * SIDE], &mut rows);
                 }
             }
         });

@@ -128,7 +128,7 @@ impl SurfaceShader<'_> {
     }
 
     /// Sets the colours of a batch to the base colours.
-    pub fn show(&self, batch: &mut FragmentBatch) {
+    pub fn write_colors(&self, batch: &mut FragmentBatch) {
         simd::run(
             #[inline(always)]
             || {

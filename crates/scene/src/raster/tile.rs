@@ -237,7 +237,7 @@ impl Tile {
                 let samples = self.seen(local, x, y);
                 self.batch.push(y * SIDE + x, &samples);
                 self.batch.place(triangle, local, corners, surface);
-                surface.show(&mut self.batch);
+                surface.write_colors(&mut self.batch);
                 for (at, samples, _) in self.batch.fragments().filter(|(_, _, color)| color[3] >= cutoff) {
                     for s in (0..4).filter(|s| samples >> s & 1 == 1) {
                         let [px, py] = [(at % SIDE) as f32 + SAMPLES[s][0], (at / SIDE) as f32 + SAMPLES[s][1]];

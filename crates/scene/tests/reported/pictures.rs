@@ -12,7 +12,7 @@ pub fn shot(scene: &Scene) -> Shot {
 /// The shot of the file's first camera, before nothing.
 pub fn through_camera(scene: &Scene) -> Shot {
     let node = scene.nodes.iter().position(|node| node.lens.is_some()).unwrap();
-    let camera = Camera::of_node(scene, &Pose::rest(scene), node, SIZE).unwrap();
+    let camera = Camera::from_node(scene, &Pose::rest(scene), node, SIZE).unwrap();
     Shot { background: Background::Transparent, ..Shot::new(camera) }
 }
 

@@ -105,12 +105,12 @@ pub fn compute(what: Factorization, operands: &[Tensor], rank: Option<usize>, fu
             let SvdLowrank { u, s, vt, .. } = svd_lowrank(a, rank, &thorough(rank))?;
             let rest = a.sub(&u.mul(&s.unsqueeze(-2)?)?.matmul(&vt)?)?;
             remark = Some(missed(rank, length(&rest)?, length(a)?));
-            spectrum = Some(BatchSpectrum::of_largest(a, &s, a)?);
+            spectrum = Some(BatchSpectrum::from_largest(a, &s, a)?);
             vec![u, s, vt]
         }
         (Factorization::Svd, _) => {
             let Svd { u, s, vt } = svd(a, &SvdOptions { full })?;
-            spectrum = Some(BatchSpectrum::of(a, &s)?);
+            spectrum = Some(BatchSpectrum::from_values(a, &s)?);
             match rank {
                 None => vec![u, s, vt],
                 Some(rank) => {
@@ -128,7 +128,7 @@ pub fn compute(what: Factorization, operands: &[Tensor], rank: Option<usize>, fu
         (Factorization::Eigh, _) => {
             let Eigh { values, vectors } = eigh(a)?;
             what_values = "sizes of the eigenvalues";
-            spectrum = Some(BatchSpectrum::of(a, &sorted(&values)?)?);
+            spectrum = Some(BatchSpectrum::from_values(a, &sorted(&values)?)?);
             vec![values, vectors]
         }
         (Factorization::Lu, _) => {
@@ -151,9 +151,9 @@ pub fn compute(what: Factorization, operands: &[Tensor], rank: Option<usize>, fu
             let centred = a.sub(pca.mean())?;
             what_values = "singular values of the centred data";
             spectrum = Some(match (rank, solver) {
-                (None, _) => BatchSpectrum::of(a, pca.singular_values())?,
-                (_, PcaSolver::Exact) => BatchSpectrum::of(a, &svdvals(&centred)?)?,
-                (_, PcaSolver::Randomized(_)) => BatchSpectrum::of_largest(a, pca.singular_values(), &centred)?,
+                (None, _) => BatchSpectrum::from_values(a, pca.singular_values())?,
+                (_, PcaSolver::Exact) => BatchSpectrum::from_values(a, &svdvals(&centred)?)?,
+                (_, PcaSolver::Randomized(_)) => BatchSpectrum::from_largest(a, pca.singular_values(), &centred)?,
             });
             let kept: f64 = pca.explained_variance_ratio()?.to_f64_vec()?.iter().sum();
             remark = Some(format!("{} components explain {:.2} % of the variance", pca.components().dim(0), 100.0 * kept));
@@ -162,7 +162,7 @@ pub fn compute(what: Factorization, operands: &[Tensor], rank: Option<usize>, fu
     };
     let spectrum = match spectrum {
         Some(spectrum) => spectrum,
-        None => BatchSpectrum::of(a, &svdvals(a)?)?,
+        None => BatchSpectrum::from_values(a, &svdvals(a)?)?,
     };
     Ok(FactorOutput { results, names: what.names(), spectrum, what_values, remark })
 }

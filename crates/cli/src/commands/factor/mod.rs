@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use monotile::io::write_beside;
+use monotile::io::write_atomic;
 use monotile::{DType, Tensor};
 use serde_json::json;
 
@@ -111,7 +111,7 @@ impl FactorArgs {
         monotile::io::check_mapped()?;
         if let Some(plot) = &self.plot {
             let svg = spectrum.plot(&self.operands[0]).svg();
-            write_beside(plot, |file| file.write_all(svg.as_bytes()))?;
+            write_atomic(plot, |file| file.write_all(svg.as_bytes()))?;
             say(&format!("{}: the spectrum", plot.display()));
         }
         if let Some(destination) = &destination {

@@ -30,7 +30,7 @@ pub fn length(x: &[f64]) -> f64 {
 
 impl BatchSpectrum {
     /// The values `(…, k)` of matrices `a`.
-    pub fn of(a: &Tensor, values: &Tensor) -> Result<Self> {
+    pub fn from_values(a: &Tensor, values: &Tensor) -> Result<Self> {
         let epsilon: f64 = if a.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
         let rows: Vec<Vec<f64>> = values.to_f64_vec()?.chunks(values.dim(-1).max(1)).map(<[f64]>::to_vec).collect();
         let lengths = rows.iter().map(|s| length(s)).collect();
@@ -38,9 +38,9 @@ impl BatchSpectrum {
     }
 
     /// The largest values of matrices `whole`, made of `a`, of which the others are not known.
-    pub fn of_largest(a: &Tensor, values: &Tensor, whole: &Tensor) -> Result<Self> {
+    pub fn from_largest(a: &Tensor, values: &Tensor, whole: &Tensor) -> Result<Self> {
         let lengths = whole.to_f64_vec()?.chunks(whole.dim(-1) * whole.dim(-2)).map(length).collect();
-        Ok(Self { count: a.dim(-1).min(a.dim(-2)), lengths, ..Self::of(a, values)? })
+        Ok(Self { count: a.dim(-1).min(a.dim(-2)), lengths, ..Self::from_values(a, values)? })
     }
 
     /// Whether all values are known, and so rank and condition.

@@ -76,7 +76,7 @@ impl LoraExtractArgs {
             dtype: self.dtype.dtype(),
             ..ExtractOptions::new(self.keep.keep("extract")?)
         };
-        output::vacant(&self.out)?;
+        output::check_vacant(&self.out)?;
         let mut progress = Progress::new("tensors", Weights::open(&self.tuned)?.names().count() as u64);
         let (mut told, mut found) = (Vec::new(), None);
         let ended = extract([&self.base, &self.tuned], &options, &self.out, &mut |event| match event {
@@ -87,7 +87,7 @@ impl LoraExtractArgs {
             }
         });
         progress.finish();
-        output::tell(found, &self.out);
+        output::report_resumed(found, &self.out);
         ended.map_err(|e| output::explain(e, &self.out))?;
         let errors = if self.check { self.measure()? } else { Vec::new() };
         out.write_all(table(&told, &errors).render(coloured()).as_bytes())?;

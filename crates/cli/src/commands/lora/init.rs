@@ -45,13 +45,13 @@ pub struct LoraInitArgs {
 impl LoraInitArgs {
     /// Computes A and B and writes them.
     pub fn run(&self, _out: &mut dyn Write) -> Result<(), CommandError> {
-        output::vacant(&self.out)?;
+        output::check_vacant(&self.out)?;
         let model = Model::read(&self.model).map_err(|e| checkpoint::explain(e, &self.model))?;
         let config = self.layers.config(&self.model);
         // PEFT computes all singular values as well, and must find the same.
         let start = self.method.start(true);
         let adapter = Adapter::from_weights(config, &model, start, self.seed)?;
-        output::folder(&self.out, |folder| adapter.write_initial(folder, start))?;
+        output::fill_folder(&self.out, |folder| adapter.write_initial(folder, start))?;
         let (numbers, layers) = (count(adapter.parameters() as u64), adapter.factors().count());
         say(&format!("{numbers} numbers on {layers} layers are in {}", self.out.display()));
         Ok(())

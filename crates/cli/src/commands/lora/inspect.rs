@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use monotile::io::write_beside;
+use monotile::io::write_atomic;
 use monotile_llama::Weights;
 use monotile_llama::lora::{Deltas, Spectrum};
 
@@ -60,7 +60,7 @@ impl LoraInspectArgs {
         if !self.no_plot && !found.is_empty() {
             let path = self.plot.clone().unwrap_or_else(|| self.picture());
             let svg = spectra::svg(&found);
-            write_beside(&path, |file| file.write_all(svg.as_bytes()))?;
+            write_atomic(&path, |file| file.write_all(svg.as_bytes()))?;
             say(&format!("{}: spectra and ranks of {} layers", path.display(), found.len()));
         }
         Ok(())

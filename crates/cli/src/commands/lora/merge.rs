@@ -46,7 +46,7 @@ pub struct LoraMergeArgs {
 impl LoraMergeArgs {
     /// Runs the subcommand.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
-        output::vacant(&self.out)?;
+        output::check_vacant(&self.out)?;
         let adapters = self.of.adapters("merge")?;
         let base = Weights::open(&self.of.model)?;
         let combined = WeightedAdapters::new(&adapters, &base)?;
@@ -67,7 +67,7 @@ impl LoraMergeArgs {
         };
         let ended = merge(&base, &combined, self.dtype.map(StorageDType::dtype), &self.out, &mut report);
         progress.finish();
-        output::tell(found, &self.out);
+        output::report_resumed(found, &self.out);
         ended.map_err(|e| output::explain(e, &self.out))?;
         told.sort_by(|one, other| natural_order(&one.tensor, &other.tensor));
         out.write_all(table(&combined, &told)?.render(coloured()).as_bytes())?;

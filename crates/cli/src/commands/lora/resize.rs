@@ -44,7 +44,7 @@ impl LoraResizeArgs {
     /// Runs the subcommand.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
         let keep = self.keep.keep("resize")?;
-        output::vacant(&self.out)?;
+        output::check_vacant(&self.out)?;
         let adapter = Deltas::read(&self.adapter)?;
         let mut progress = Progress::new("layers", adapter.modules().len() as u64);
         let mut seen: Vec<ResizedModule> = Vec::new();
@@ -53,7 +53,7 @@ impl LoraResizeArgs {
             progress.at(seen.len() as u64, "");
         })?;
         progress.finish();
-        output::folder(&self.out, |folder| smaller.write(folder, self.dtype.map_or(adapter.dtype(), StorageDType::dtype)))?;
+        output::fill_folder(&self.out, |folder| smaller.write(folder, self.dtype.map_or(adapter.dtype(), StorageDType::dtype)))?;
         let mut table = Table::new(&["layer", "rank", "was", "‖ΔW‖", "cut off"]);
         for one in &seen {
             let (was, now) = one.rank;

@@ -181,7 +181,7 @@ impl RenderArgs {
                 let azimuth = orbit.azimuth + if self.turntable { 360.0 * turn } else { 0.0 };
                 framing.camera(&monotile_scene::Orbit { azimuth, orthographic: self.ortho, ..*orbit }, self.size)?
             }
-            Viewpoint::OfFile(name) => Camera::of_node(scene, pose, viewpoint::camera(&self.model, scene, name)?, self.size)?,
+            Viewpoint::OfFile(name) => Camera::from_node(scene, pose, viewpoint::camera(&self.model, scene, name)?, self.size)?,
         };
         let shot = Shot::new(camera);
         let point_size = self.point_size.unwrap_or(shot.point_size);

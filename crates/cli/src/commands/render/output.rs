@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use monotile::io::write_beside;
+use monotile::io::write_atomic;
 use monotile_scene::{AnimationWriter, Picture};
 
 use crate::command_error::CommandError;
@@ -98,7 +98,7 @@ impl AnimationFormat {
                 let (path, about) = (name(frame), format!("{about} frame {frame}"));
                 if Picture::source_of_png(&path).as_ref() == Some(&about) {
                     kept += 1;
-                    progress.begin_at(kept);
+                    progress.resume_at(kept);
                     continue;
                 }
                 draw(frame)?.save_png(&path, Some(&about))?;
@@ -109,7 +109,7 @@ impl AnimationFormat {
         let (Self::Gif(path) | Self::Apng(path)) = self else { unreachable!("numbered frames are written above") };
         // What stops the drawing is told as it is, not as a fault of the file.
         let mut stopped = None;
-        let written = write_beside(path, |file| {
+        let written = write_atomic(path, |file| {
             let mut animation = match self {
                 Self::Gif(_) => AnimationWriter::gif(file, size, fps)?,
                 _ => AnimationWriter::apng(file, size, frames, fps)?,

@@ -81,7 +81,7 @@ fn inputs(length: usize) -> monotile::Result<Inputs> {
 }
 
 /// Measures both ways over T and compares what they give.
-pub fn visit(progress: &mut Progress) -> Result<Section, CommandError> {
+pub fn section(progress: &mut Progress) -> Result<Section, CommandError> {
     let (mut tiled, mut whole) = (Vec::new(), Vec::new());
     let mut difference = 0.0_f64;
     for (i, length) in LENGTHS.into_iter().enumerate() {

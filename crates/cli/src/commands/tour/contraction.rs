@@ -30,7 +30,7 @@ struct Measured {
 }
 
 /// Times both orders over the size of the ring's bonds.
-pub fn visit(progress: &mut Progress) -> Result<Section, CommandError> {
+pub fn section(progress: &mut Progress) -> Result<Section, CommandError> {
     let mut all = Vec::new();
     for (i, bond) in BONDS.into_iter().enumerate() {
         progress.at((100 * i / BONDS.len()) as u64, &format!("bonds of {bond}"));

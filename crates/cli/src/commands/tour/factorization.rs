@@ -13,7 +13,7 @@ use crate::plot::{Plot, PlotAxis, Series, SeriesStyle};
 use crate::progress::Progress;
 
 /// Fits, compresses and predicts, and tells it.
-pub fn visit(progress: &mut Progress) -> Result<Section, CommandError> {
+pub fn section(progress: &mut Progress) -> Result<Section, CommandError> {
     progress.at(10, "a line");
     let line = Line::fit()?;
     progress.at(30, "a picture");

@@ -56,7 +56,7 @@ impl Learned {
 }
 
 /// Trains, adapts, and lets the model speak before and after.
-pub fn visit(progress: &mut Progress) -> Result<Section, CommandError> {
+pub fn section(progress: &mut Progress) -> Result<Section, CommandError> {
     let tokenizer = Tokenizer::train(&format!("{PLAY}{PROVERBS}"), VOCABULARY)?;
     let config = Config {
         vocab_size: tokenizer.vocabulary(),

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use clap::Args;
 use monotile::Error;
-use monotile::io::write_beside;
+use monotile::io::write_atomic;
 use monotile_kernels::simd::{Isa, isa};
 use monotile_kernels::threads;
 
@@ -46,11 +46,11 @@ struct Station {
 
 /// The stops, in the order of the page. A new one is a file beside this one and a line here.
 const STATIONS: &[Station] = &[
-    Station { name: "einsum", visit: contraction::visit },
-    Station { name: "attention", visit: attention::visit },
-    Station { name: "factors", visit: factorization::visit },
-    Station { name: "scene", visit: scene::visit },
-    Station { name: "language", visit: language::visit },
+    Station { name: "einsum", visit: contraction::section },
+    Station { name: "attention", visit: attention::section },
+    Station { name: "factors", visit: factorization::section },
+    Station { name: "scene", visit: scene::section },
+    Station { name: "language", visit: language::section },
 ];
 
 impl TourArgs {
@@ -84,7 +84,7 @@ impl TourArgs {
             footer: &format!("Written by monotile {} tour.", env!("CARGO_PKG_VERSION")),
         };
         let path = self.out.join("index.html");
-        write_beside(&path, |file| file.write_all(page.html(&sections).as_bytes()))?;
+        write_atomic(&path, |file| file.write_all(page.html(&sections).as_bytes()))?;
         Ok(writeln!(out, "{:<10} {} after {took}", "page", path.display())?)
     }
 
@@ -97,7 +97,7 @@ impl TourArgs {
         });
         for (i, svg) in figures.enumerate() {
             let path = self.out.join(format!("{name}-{}.svg", i + 1));
-            write_beside(&path, |file| file.write_all(svg.as_bytes()))?;
+            write_atomic(&path, |file| file.write_all(svg.as_bytes()))?;
         }
         Ok(())
     }

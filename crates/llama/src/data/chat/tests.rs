@@ -67,7 +67,7 @@ fn list(messages: &str) -> Vec<Value> {
 
 /// What the assistant wrote.
 fn learned(template: &ChatTemplate, messages: &str) -> Result<Vec<String>> {
-    let (text, parts) = template.render_turns(&list(messages), &Value::from(()))?;
+    let (text, parts) = template.render_with_turn_spans(&list(messages), &Value::from(()))?;
     Ok(parts.into_iter().map(|part| text[part].to_string()).collect())
 }
 

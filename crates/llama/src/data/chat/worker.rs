@@ -78,7 +78,7 @@ impl Worker {
         self.bound();
         match self.jobs.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             Some(jobs) if jobs.send(job).is_ok() => {}
-            _ => return Err(self.gone()),
+            _ => return Err(self.thread_lost()),
         }
         self.wait(&outcome)?
     }
@@ -96,7 +96,7 @@ impl Worker {
         loop {
             match outcome.recv_timeout(LOOK) {
                 Ok(outcome) => return Ok(outcome),
-                Err(RecvTimeoutError::Disconnected) => return Err(self.gone()),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.thread_lost()),
                 Err(RecvTimeoutError::Timeout) if self.gauge.has_held() => return Err(self.give_up(&limits::TEMPLATE_MEMORY)),
                 Err(RecvTimeoutError::Timeout) if begun.elapsed() >= most => return Err(self.give_up(&limits::TEMPLATE_TIME)),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -110,7 +110,7 @@ impl Worker {
         limit.refusal(&self.name, "more")
     }
 
-    fn gone(&self) -> Error {
+    fn thread_lost(&self) -> Error {
         Error::value(format!("{}: its thread has ended, after an error before", self.name))
     }
 }

@@ -135,7 +135,7 @@ impl Jsonl {
                     None => {
                         return Err(Error::format(&self.path, "conversations need a chat template, and the checkpoint has none"));
                     }
-                    Some(template) => template.render_turns(messages, tools).and_then(|(text, turns)| {
+                    Some(template) => template.render_with_turn_spans(messages, tools).and_then(|(text, turns)| {
                         let (tokens, learned) = spans.encode(&text, &turns, false)?;
                         Sample::new(tokens, learned)
                     }),

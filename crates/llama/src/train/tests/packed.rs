@@ -64,7 +64,7 @@ fn packed_samples_have_the_loss_and_gradients_of_samples_one_by_one() {
 #[test]
 fn the_gradient_of_a_packed_row_is_that_of_differences() {
     let rows = packed(samples(), 40, Some(1));
-    let batch = Batch::of(&rows, &[0]).unwrap();
+    let batch = Batch::from_dataset(&rows, &[0]).unwrap();
     assert!(batch.lengths.len() > 2 && batch.places.is_some());
     let mut trainer = trainer(TrainableParameters::Everything, rows, 1, 1);
     let (_, gradients) = trainer.gradients(&[0]).unwrap();
@@ -111,7 +111,7 @@ fn what_is_held_out_is_judged_by_tokens() {
     let learned: Vec<usize> = (0..rows.row_count()).map(|row| rows.learned_count_in(row)).collect();
     let trainer = trainer(TrainableParameters::Everything, rows.clone(), 2, 1).with_held_out(Some(rows)).unwrap();
     let loss = |row: usize| {
-        let batch = Batch::of(&trainer.rows, &[row]).unwrap();
+        let batch = Batch::from_dataset(&trainer.rows, &[row]).unwrap();
         number(&trainer.model.batch_loss(&batch, None).unwrap()).unwrap() * learned[row] as f64
     };
     let mean = (0..learned.len()).map(loss).sum::<f64>() / learned.iter().sum::<usize>() as f64;

@@ -114,18 +114,18 @@ impl<'n> Greedy<'n> {
     fn contract_neighbours(&mut self) {
         let terms: Vec<usize> = self.walk.left().collect();
         for &i in &terms {
-            self.offer(i, |j| j > i);
+            self.push_candidate(i, |j| j > i);
         }
         while let Some(Reverse(Candidate { pair: (i, j), .. })) = self.queue.pop() {
             if self.walk.term(i).is_some() && self.walk.term(j).is_some() {
                 let new = self.join(i, j);
-                self.offer(new, |_| true);
+                self.push_candidate(new, |_| true);
             }
         }
     }
 
     /// Queues the pairs of term `i` with those terms that share a label with it and that `with` admits.
-    fn offer(&mut self, i: usize, with: impl Fn(usize) -> bool) {
+    fn push_candidate(&mut self, i: usize, with: impl Fn(usize) -> bool) {
         let Some(term) = self.walk.term(i) else { return };
         let mut near: Vec<usize> = Vec::new();
         for label in term.iter() {

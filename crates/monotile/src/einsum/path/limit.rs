@@ -47,7 +47,7 @@ pub(super) fn check(network: &Network, options: &EinsumOptions, path: Path) -> R
 
 /// The best path within the limit that there may be.
 pub(super) fn find(network: &Network, options: &EinsumOptions) -> Result<Path> {
-    let goal = Objective::of(options.minimize);
+    let goal = Objective::from_minimize(options.minimize);
     let first = best(network, options, goal)?.expect("without a cap there is an order");
     let Some(limit) = options.memory_limit else { return Ok(first) };
     let most = limit.elements();

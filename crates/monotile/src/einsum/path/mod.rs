@@ -130,7 +130,7 @@ fn auto(network: &Network, options: &EinsumOptions, goal: Objective) -> Option<P
     let trials = if n <= OUTER { 1 } else { (16_384 / n).clamp(16, 512) };
     let found = search::search(network, &goal, &SearchBudget { trials, time: options.time, seed: options.seed });
     if n <= optimal::MOST {
-        let [over, value, _] = goal.judge(&found.cost());
+        let [over, value, _] = goal.evaluate(&found.cost());
         let largest = network.terms.iter().map(|t| network.size(t)).fold(0.0, f64::max);
         let search = Search {
             goal,

@@ -56,7 +56,7 @@ pub(super) fn search<'n>(network: &'n Network, goal: &Objective, effort: &Search
         let trials = round * BATCH..effort.trials.min((round + 1) * BATCH);
         let mut tree = best_of(network, goal, trials, &Rng::new(effort.seed), &drawing);
         improve(&mut tree, goal, WIDTHS[0], &drawing);
-        Some(Judged { value: goal.judge(&tree.cost()), number: round, tree })
+        Some(Judged { value: goal.evaluate(&tree.cost()), number: round, tree })
     });
     if drawn.is_empty() {
         return Tree::new(network, &greedy::path(network, None));
@@ -71,7 +71,7 @@ pub(super) fn search<'n>(network: &'n Network, goal: &Objective, effort: &Search
             let cap = (tree.operands()..tree.root()).map(|node| tree.sizes[node]).fold(0.0, f64::max);
             improve(&mut tree, &Objective { cap, ..Objective::OPERATIONS }, WIDTHS[0], &end);
         }
-        Some(Judged { value: goal.judge(&tree.cost()), number: k, tree })
+        Some(Judged { value: goal.evaluate(&tree.cost()), number: k, tree })
     });
     polished.into_iter().min_by(Judged::compare).expect("at least one order was drawn").tree
 }
@@ -107,7 +107,7 @@ fn in_parallel<'n>(items: usize, work: impl Fn(usize) -> Option<Judged<'n>> + Sy
 fn best_of<'n>(network: &'n Network, goal: &Objective, trials: std::ops::Range<usize>, rng: &Rng, clock: &Deadline) -> Tree<'n> {
     let draw = |trial: usize| {
         let path = greedy::path(network, (trial > 0).then(|| GreedyNoise::new(rng.fork(trial as u64))));
-        (goal.judge(&network.cost(&path)), path)
+        (goal.evaluate(&network.cost(&path)), path)
     };
     let mut best = draw(trials.start);
     for trial in trials.skip(1) {

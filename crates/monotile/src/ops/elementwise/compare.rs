@@ -123,7 +123,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("row and column", vec![normal(&[3, 1]), normal(&[4])])
             .sample("equal numbers", vec![normal(&[5, 1]), normal(&[5, 1]).reshape(&[1, 5]).expect("five elements")])
             .reference(move |x| vec![x[0].iter().flat_map(|a| x[1].iter().map(|b| f64::from(u8::from(plain(*a, *b))))).collect()])
-            .may_hide_nan()
+            .may_drop_nan()
     };
     vec![
         pair("eq", Tensor::eq, |a, b| a == b),

@@ -53,7 +53,7 @@ pub(crate) enum Reads {
 
 /// Applies a function of one number to every element.
 pub(crate) fn unary<U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
-    let x = x.computable(U::NAME)?;
+    let x = x.to_compute_dtype(U::NAME)?;
     let y = map::unary(U::NAME, &x, Apply(op))?;
     Ok(Tensor::record(y, &[&x], Mapped(op)))
 }

@@ -183,7 +183,7 @@ impl Tensor {
             // x⁰ is 1 everywhere, and so its slope 0, where c xᶜ⁻¹ would be 0 · ∞.
             0.0 => self.mul_scalar(0.0)?.add_scalar(1.0),
             0.5 => self.sqrt(),
-            1.0 => self.computable("powf"),
+            1.0 => self.to_compute_dtype("powf"),
             2.0 => self.square(),
             -1.0 => self.recip(),
             -0.5 => self.rsqrt(),

@@ -291,7 +291,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("row, matrix and column", vec![mask(), normal(&[3, 4]), normal(&[3, 1])])
             .reference(|x| vec![(0..12).map(|i| if x[0][i % 4] != 0.0 { x[1][i] } else { x[2][i / 4] }).collect()])
             .orders(2)
-            .may_hide_nan()
+            .may_drop_nan()
             .refuses(vec![normal(&[2]), normal(&[2]), normal(&[2])], "where_: the mask must be bool, got f64"),
     ]
 }

@@ -19,14 +19,14 @@ fn chosen_axes(op: &str, x: &Tensor, axes: &[isize]) -> Result<Dims> {
 }
 
 fn extremum(op: &'static str, x: &Tensor, axes: &[isize], reduction: Reduction, keepdim: bool) -> Result<Tensor> {
-    let x = x.computable(op)?;
+    let x = x.to_compute_dtype(op)?;
     let axes = chosen_axes(op, &x, axes)?;
     let y = reduce(op, &x, &axes, reduction)?;
     Tensor::record(y, &[&x], Extremum { op, axes: axes.clone() }).with_axes_kept(x.shape(), &axes, keepdim)
 }
 
 fn arg_extremum(op: &str, x: &Tensor, axes: &[isize], largest: bool, keepdim: bool) -> Result<Tensor> {
-    let x = x.computable(op)?;
+    let x = x.to_compute_dtype(op)?;
     let axes = chosen_axes(op, &x, axes)?;
     index_of_extremum(op, &x, &axes, largest)?.with_axes_kept(x.shape(), &axes, keepdim)
 }
@@ -110,7 +110,8 @@ impl Gradient for Extremum {
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
     // Normal numbers are not tied, nor within a difference quotient's step of it.
-    let mut all = super::reduction_spec("max", |x, axes| x.max(axes, false), |g| g.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+    let mut all =
+        super::reduction_spec("max", |x, axes| x.max(axes, false), |g| g.iter().copied().fold(f64::NEG_INFINITY, f64::max));
     all.extend(super::reduction_spec("min", |x, axes| x.min(axes, false), |g| g.iter().copied().fold(f64::INFINITY, f64::min)));
     let refused = Spec::new("max", |x| Ok(vec![x[0].max(&[1], false)?]))
         .refuses(vec![normal(&[3, 0])], "max: axis 1 of shape [3, 0] has no elements to choose from");

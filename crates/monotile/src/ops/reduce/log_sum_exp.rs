@@ -29,7 +29,7 @@ impl Tensor {
     /// # Ok::<(), monotile::Error>(())
     /// ```
     pub fn logsumexp(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
-        let x = self.computable("logsumexp")?;
+        let x = self.to_compute_dtype("logsumexp")?;
         let axes = check::axes("logsumexp", axes, x.rank())?;
         let y = reduce("logsumexp", &x, &axes, Reduction::LogSumExp)?;
         Tensor::record(y, &[&x], LogSumExp { axes: axes.clone() }).with_axes_kept(x.shape(), &axes, keepdim)

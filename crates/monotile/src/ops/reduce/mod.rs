@@ -38,7 +38,7 @@ impl Tensor {
     /// # Ok::<(), monotile::Error>(())
     /// ```
     pub fn sum(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
-        let x = self.computable("sum")?;
+        let x = self.to_compute_dtype("sum")?;
         let axes = check::axes("sum", axes, x.rank())?;
         let y = Tensor::record(reduce("sum", &x, &axes, Reduction::Sum)?, &[&x], Sum { axes: axes.clone(), count: 1.0 });
         y.with_axes_kept(x.shape(), &axes, keepdim)
@@ -50,7 +50,7 @@ impl Tensor {
     /// # Errors
     /// If an axis does not exist or is named twice; for integers and booleans.
     pub fn mean(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
-        let x = self.computable("mean")?;
+        let x = self.to_compute_dtype("mean")?;
         let axes = check::axes("mean", axes, x.rank())?;
         let count = product(axes.iter().map(|&d| x.shape()[d])) as f64;
         let y = Tensor::record(reduce("mean", &x, &axes, Reduction::Mean)?, &[&x], Sum { axes: axes.clone(), count });

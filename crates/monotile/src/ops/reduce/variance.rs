@@ -31,7 +31,7 @@ impl Tensor {
         if !(correction >= 0.0) {
             return Err(Error::value(format!("var: the correction must be at least 0, got {correction}")));
         }
-        let x = self.computable("var")?;
+        let x = self.to_compute_dtype("var")?;
         let axes = check::axes("var", axes, x.rank())?;
         let y = reduce("var", &x, &axes, Reduction::Variance { correction })?;
         Tensor::record(y, &[&x], Variance { axes: axes.clone(), correction }).with_axes_kept(x.shape(), &axes, keepdim)

@@ -124,7 +124,7 @@ impl GaussianProcess {
     /// # Errors
     /// If the points have another number of coordinates.
     pub fn predict(&self, z: &Tensor) -> Result<Prediction> {
-        let seen = self.seen("predict", z)?;
+        let seen = self.check_points("predict", z)?;
         let explained = seen.square()?.sum(&[0], false)?;
         let variance = explained.neg()?.add_scalar(self.kernel.variance())?.clamp(0.0, f64::INFINITY)?;
         let mean = seen.mt().matmul(&self.whitened)?.squeeze(-1)?;
@@ -136,7 +136,7 @@ impl GaussianProcess {
     /// # Errors
     /// As [`predict`](Self::predict).
     pub fn sample(&self, z: &Tensor, count: usize, rng: &mut Rng) -> Result<Tensor> {
-        let seen = self.seen("sample", z)?;
+        let seen = self.check_points("sample", z)?;
         let z = z.to_dtype(self.x.dtype())?;
         // A copy of the points is another set of points, which has no noise.
         let covariance = self.kernel.covariance(&z, Some(&z), None)?.sub(&seen.mt().matmul(&seen)?)?;
@@ -148,7 +148,7 @@ impl GaussianProcess {
     }
 
     /// L⁻¹ k(x, z), `(m, q)`
-    fn seen(&self, op: &str, z: &Tensor) -> Result<Tensor> {
+    fn check_points(&self, op: &str, z: &Tensor) -> Result<Tensor> {
         let z = argument(op, "z", z, &[("points", None), ("d", Some(self.x.dim(1)))])?.to_dtype(self.x.dtype())?;
         solve_triangular(&self.root, &self.kernel.covariance(&self.x, Some(&z), None)?, &SolveTriangularOptions::default())
     }

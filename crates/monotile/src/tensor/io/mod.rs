@@ -5,7 +5,7 @@
 //! the file stay there; the tensor keeps the file mapped for as long as it lives. This relies on nobody writing the file
 //! meanwhile: what is written may or may not be seen, and reading what was cut off ends the process (in one sentence after
 //! `monotile_kernels::process::end_on_lost_pages`). [`check_mapped`] and [`SafeTensors::check_unchanged`] tell of a change
-//! afterwards. Replacing a file by renaming another over it, as [`write_beside`] does, harms nothing.
+//! afterwards. Replacing a file by renaming another over it, as [`write_atomic`] does, harms nothing.
 
 mod npy;
 mod npz;
@@ -24,7 +24,7 @@ use monotile_kernels::shape::Shape;
 pub use npz::{Npz, write_npz};
 pub use regular::{open_regular, read_regular};
 pub use safetensors::{SafeTensors, TensorSpec, write_safetensors};
-pub use write::write_beside;
+pub use write::write_atomic;
 pub use writer::SafeTensorsWriter;
 
 use super::dtype::StorageElement;
@@ -125,7 +125,7 @@ fn mapped_tensor(map: &Arc<Mapping>, offset: usize, shape: &[usize], kind: FileT
 /// If no tensor has this shape, or there is no memory for it.
 fn copied_tensor(bytes: &[u8], shape: &[usize], kind: FileType) -> Result<Tensor> {
     fn ours<T: StorageElement>(bytes: &[u8], shape: Shape) -> Result<Tensor> {
-        let mut out = UninitTensor::<T>::of("read", shape)?;
+        let mut out = UninitTensor::<T>::with_shape("read", shape)?;
         bytemuck::cast_slice_mut::<T, u8>(&mut out).copy_from_slice(bytes);
         Ok(out.tensor())
     }
@@ -143,7 +143,7 @@ fn copied_tensor(bytes: &[u8], shape: &[usize], kind: FileType) -> Result<Tensor
 
 /// Narrow integers as i64.
 fn widened(bytes: &[u8], shape: Shape, kind: FileType) -> Result<Tensor> {
-    let mut out = UninitTensor::<i64>::of("read", shape)?;
+    let mut out = UninitTensor::<i64>::with_shape("read", shape)?;
     let wide = out.iter_mut().zip(bytes.chunks_exact(kind.size()));
     wide.for_each(|(to, b)| {
         *to = match (kind, b) {
@@ -175,7 +175,7 @@ fn widened(bytes: &[u8], shape: Shape, kind: FileType) -> Result<Tensor> {
 pub fn write_elements(tensor: &Tensor, to: &mut dyn std::io::Write) -> std::io::Result<()> {
     use super::storage::{CpuStorage, Storage};
     let no_memory = |error: Error| std::io::Error::new(std::io::ErrorKind::OutOfMemory, error.to_string());
-    let source = tensor.dense().map_err(no_memory)?;
+    let source = tensor.contiguous_detached().map_err(no_memory)?;
     let range = source.layout().offset..source.layout().offset + source.len();
     let range = if source.is_empty() { 0..0 } else { range };
     let Storage::Cpu(memory) = source.storage();

@@ -9,7 +9,7 @@ use monotile_kernels::buffer::Mapping;
 use monotile_kernels::shape::count;
 use serde_json::{Map, Value, json};
 
-use super::{FileType, map, mapped_tensor, write_beside, write_elements, written};
+use super::{FileType, map, mapped_tensor, write_atomic, write_elements, written};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
 use crate::tensor::{DType, Tensor};
@@ -245,7 +245,7 @@ pub fn write_safetensors(path: impl AsRef<Path>, tensors: &[(&str, &Tensor)], me
     }
     let listed: Vec<TensorSpec> =
         order.iter().map(|(name, tensor)| TensorSpec::new(name, tensor.dtype(), tensor.shape())).collect();
-    write_beside(path, |file| {
+    write_atomic(path, |file| {
         file.write_all(&header(&listed, metadata))?;
         order.iter().try_for_each(|(_, tensor)| write_elements(tensor, file))
     })

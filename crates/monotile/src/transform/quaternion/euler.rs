@@ -99,7 +99,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             Spec::new("quaternion::from_euler", move |x| Ok(vec![from_euler(&x[0], &euler)?]))
                 .sample("angles", vec![normal(&[3])])
                 .sample("identity", vec![Tensor::zeros(&[3], crate::DType::F64).unwrap()])
-                .holds("the product of three matrices", move |x, y| {
+                .property("the product of three matrices", move |x, y| {
                     let angles = x[0].to_f64_vec().unwrap();
                     let [a, b, c] = [0, 1, 2].map(|i| plain(euler.axes[i], angles[i]));
                     let product = if euler.extrinsic { c.matmul(&b)?.matmul(&a)? } else { a.matmul(&b)?.matmul(&c)? };

@@ -115,7 +115,7 @@ pub(super) fn pairs(spec: Spec) -> Spec {
     };
     spec.sample("general", clear(a.clone(), rotations(&[3, 1]).squeeze(1).unwrap()))
         .sample("one t for all", vec![a.clone(), rotations(&[3, 1]).squeeze(1).unwrap(), normal(&[])])
-        .sample_of_equals("equal", vec![a.clone(), a.clone(), t()])
+        .sample_with_equal_inputs("equal", vec![a.clone(), a.clone(), t()])
         .sample("opposite", vec![a.clone(), -&a, t()])
         .sample("nearly equal", vec![a.clone(), near(1e-4), t()])
         .sample("more nearly", vec![a.clone(), near(1e-8), t()])

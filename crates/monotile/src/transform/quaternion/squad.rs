@@ -99,8 +99,8 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("quaternion::squad", |x| Ok(vec![squad(&x[0], &x[1], &x[2], &x[3], &x[4])?]))
             .sample("general", vec![key(1), key(2), key(3), key(4), t()])
             .sample("negated keys", vec![key(1), -key(2), key(3), -key(4), t()])
-            .sample_of_equals("equal", vec![same.clone(), same.clone(), same.clone(), same.clone(), t()])
-            .holds("three slerps", |x, y| {
+            .sample_with_equal_inputs("equal", vec![same.clone(), same.clone(), same.clone(), same.clone(), t()])
+            .property("three slerps", |x, y| {
                 let t = &x[4];
                 let (along, beside) = (slerp(&x[0], &x[1], t)?, slerp(&x[2], &x[3], t)?);
                 let bend = t.mul(&t.neg()?.add_scalar(1.0)?)?.mul_scalar(2.0)?;
@@ -114,8 +114,8 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("quaternion::squad_control", |x| Ok(vec![squad_control(&x[0], &x[1], &x[2])?]))
             .sample("general", vec![key(1), key(2), key(3)])
             .sample("negated", vec![-key(1), key(2), -key(3)])
-            .sample_of_equals("equal", vec![same.clone(), same.clone(), same])
-            .holds("the length is 1", |_, y| {
+            .sample_with_equal_inputs("equal", vec![same.clone(), same.clone(), same])
+            .property("the length is 1", |_, y| {
                 let squares = y[0].square()?.sum(&[-1], false)?;
                 distance(&squares, &squares.ones_like())
             })

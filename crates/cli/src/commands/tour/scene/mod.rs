@@ -10,13 +10,13 @@ use crate::page::{PageBlock, Section};
 use crate::progress::Progress;
 
 /// Draws, follows, turns and finds, and tells it.
-pub fn visit(progress: &mut Progress) -> Result<Section, CommandError> {
+pub fn section(progress: &mut Progress) -> Result<Section, CommandError> {
     progress.at(5, "a figure that walks");
     let figure = figure::draw()?;
     progress.at(30, "one vertex");
-    let vertex = vertex::follow()?;
+    let vertex = vertex::blocks()?;
     progress.at(40, "rotations");
-    let rotation = rotation::turn()?;
+    let rotation = rotation::blocks()?;
     progress.at(50, "a camera");
     let camera = camera::find()?;
     let line = format!(

@@ -35,7 +35,7 @@ const WAYS: [(&str, &str, Way); 3] = [
 ];
 
 /// Turns the figure in all three ways.
-pub fn turn() -> Result<Vec<PageBlock>, CommandError> {
+pub fn blocks() -> Result<Vec<PageBlock>, CommandError> {
     let axis = Tensor::from_slice(&[0.0, 0.0, -1.0], &[3])?;
     let end = |side: f64| from_axis_angle(&axis, &Tensor::scalar(side * 0.5 * TURN.to_radians()));
     let (a, b) = (end(-1.0)?, end(1.0)?);

@@ -13,7 +13,7 @@ const SIZE: [usize; 2] = [320, 240];
 const SECONDS: f32 = 0.35;
 
 /// Follows the vertex that two bones share most evenly.
-pub fn follow() -> Result<Vec<PageBlock>, CommandError> {
+pub fn blocks() -> Result<Vec<PageBlock>, CommandError> {
     let scene = Scene::figure();
     let pose = posed(&scene, &scene.animations[1], SECONDS);
     let orbit = Orbit { azimuth: -42.0, elevation: 12.0, ..Orbit::default() };

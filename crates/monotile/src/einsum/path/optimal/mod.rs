@@ -60,7 +60,7 @@ pub(super) struct BestPath {
 pub(super) fn solve(problem: &Problem, search: &Search) -> Option<BestPath> {
     let n = problem.terms.len();
     debug_assert!((2..=MOST).contains(&n));
-    let labels = LabelClasses::of(problem);
+    let labels = LabelClasses::from_problem(problem);
     match labels.sizes.len().div_ceil(64) {
         0 | 1 => measured::<1>(problem, &labels, search),
         2 => measured::<2>(problem, &labels, search),

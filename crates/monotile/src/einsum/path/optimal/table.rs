@@ -16,7 +16,7 @@ pub(super) struct LabelClasses {
 }
 
 impl LabelClasses {
-    pub fn of(problem: &Problem) -> Self {
+    pub fn from_problem(problem: &Problem) -> Self {
         let mut pairs: Vec<(Label, u32)> = Vec::with_capacity(16 * problem.terms.len());
         for (i, term) in problem.terms.iter().copied().chain([problem.output]).enumerate() {
             pairs.extend(term.iter().map(|l| (l, 1 << i)));

@@ -5,7 +5,7 @@ use monotile::{Error, ErrorKind, ErrorNote};
 use crate::command_error::CommandError;
 
 /// The failure that tells an error of this equation; operands are a name (empty where there is none) and a shape each.
-pub fn told(error: &Error, equation: &str, operands: &[(String, String)]) -> CommandError {
+pub fn explain(error: &Error, equation: &str, operands: &[(String, String)]) -> CommandError {
     let mut text = error.to_string();
     if error.notes().is_empty() {
         return CommandError::new(text);
