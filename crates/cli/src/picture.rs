@@ -18,13 +18,13 @@ pub struct EmbeddedImage {
 impl EmbeddedImage {
     /// A picture.
     pub fn still(picture: &Picture) -> Self {
-        Self::of([picture.width, picture.height], |file| picture.write_png(file, None))
+        Self::encode([picture.width, picture.height], |file| picture.write_png(file, None))
     }
 
     /// Pictures of one size, so many a second, again and again: an animated PNG.
     pub fn moving(pictures: &[Picture], fps: f64) -> Self {
         let size = pictures.first().map_or([1, 1], |picture| [picture.width, picture.height]);
-        Self::of(size, |file| {
+        Self::encode(size, |file| {
             let mut animation = AnimationWriter::apng(file, size, pictures.len(), fps)?;
             pictures.iter().try_for_each(|picture| animation.add(picture))?;
             animation.finish()
@@ -38,7 +38,7 @@ impl EmbeddedImage {
         Self::still(&Picture { width, height: pixels.len() / width, rgba })
     }
 
-    fn of([width, height]: [usize; 2], write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Self {
+    fn encode([width, height]: [usize; 2], write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Self {
         let mut file = Vec::new();
         write(&mut file).expect("memory takes every byte, and pictures here have pixels, all of one size");
         Self { width, height, address: format!("data:image/png;base64,{}", base64(&file)) }

@@ -241,7 +241,7 @@ struct Range {
 
 impl Range {
     /// The range of some values with a little room; from 0 to 1 (or 1 to 10) where there are none.
-    fn of(scale: AxisScale, values: impl Iterator<Item = f64>, room: f64) -> Self {
+    fn from_values(scale: AxisScale, values: impl Iterator<Item = f64>, room: f64) -> Self {
         let fits = |v: &f64| v.is_finite() && (scale == AxisScale::Linear || *v > 0.0);
         let (low, high) = values.filter(fits).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         if low > high {
@@ -283,8 +283,8 @@ struct Frame {
 impl Frame {
     fn around(plot: &Plot) -> Self {
         let points = || plot.series.iter().flat_map(|s| s.points.iter());
-        let x = Range::of(plot.x.scale, points().map(|p| p.0), if plot.x.scale == AxisScale::Linear { 0.0 } else { 0.03 });
-        Self { x, y: Range::of(plot.y.scale, points().map(|p| p.1), 0.06) }
+        let x = Range::from_values(plot.x.scale, points().map(|p| p.0), if plot.x.scale == AxisScale::Linear { 0.0 } else { 0.03 });
+        Self { x, y: Range::from_values(plot.y.scale, points().map(|p| p.1), 0.06) }
     }
 
     fn x(&self, v: f64) -> f64 {

@@ -24,7 +24,7 @@ impl ClassTargets<'_> {
     ///
     /// # Panics
     /// If the class is not below n.
-    fn of(&self, row: usize, n: usize) -> Option<usize> {
+    fn class_of(&self, row: usize, n: usize) -> Option<usize> {
         let class = self.classes[row];
         (Some(class) != self.ignored).then(|| {
             assert!((0..n as i64).contains(&class), "a class of the row");
@@ -48,14 +48,14 @@ compiled! {
         let n = x.len() / rows;
         split(rows, threads::parts(rows, n as f64 * NS_PER_ELEMENT), [&mut *m, &mut *ln_l], |rows, [m, ln_l]| {
             for (i, row) in rows.enumerate() {
-                let (max, sum) = match targets.of(row, n) {
+                let (max, sum) = match targets.class_of(row, n) {
                     Some(_) => log_sum_exp(&x[row * n..][..n]),
                     None => (T::ZERO, T::ZERO),
                 };
                 (m[i], ln_l[i]) = (max, sum);
             }
         });
-        let loss = |row: usize| targets.of(row, n).map(|class| (m[row] - x[row * n + class]).to_f64() + ln_l[row].to_f64());
+        let loss = |row: usize| targets.class_of(row, n).map(|class| (m[row] - x[row * n + class]).to_f64() + ln_l[row].to_f64());
         (0..rows).filter_map(loss).sum()
     }
 }
@@ -76,7 +76,7 @@ compiled! {
         let n = x.len() / rows;
         split(rows, threads::parts(rows, n as f64 * NS_PER_ELEMENT), [dx], |rows, [dx]| {
             for (dx, row) in dx.chunks_exact_mut(n).zip(rows) {
-                let Some(class) = targets.of(row, n) else {
+                let Some(class) = targets.class_of(row, n) else {
                     dx.fill(T::ZERO);
                     continue;
                 };

@@ -80,7 +80,7 @@ impl TransformerBlock {
         })
     }
 
-    pub fn dense(&self, linear: LinearKind) -> &LinearWeights {
+    pub fn linear_layer(&self, linear: LinearKind) -> &LinearWeights {
         &self.linear[linear as usize]
     }
 
@@ -89,7 +89,7 @@ impl TransformerBlock {
         let eps = pass.config.rms_norm_eps;
         let x = x.add(&self.attend(&rms_norm(x, &self.input_norm, eps)?, pass, cache)?)?;
         let h = rms_norm(&x, &self.attention_norm, eps)?;
-        let mut dense = |linear, h: &Tensor| self.dense(linear).apply(h, &mut pass.dropout);
+        let mut dense = |linear, h: &Tensor| self.linear_layer(linear).apply(h, &mut pass.dropout);
         let inner = swiglu(&dense(LinearKind::Gate, &h)?, &dense(LinearKind::Up, &h)?)?;
         x.add(&dense(LinearKind::Down, &inner)?)
     }
@@ -122,7 +122,7 @@ impl TransformerBlock {
         let Config { num_attention_heads, num_key_value_heads, head_dim, .. } = *pass.config;
         let (batch, tokens) = (h.dim(0), h.dim(1));
         let mut heads = |linear, count| {
-            let y = self.dense(linear).apply(h, &mut pass.dropout)?;
+            let y = self.linear_layer(linear).apply(h, &mut pass.dropout)?;
             y.reshape(&[batch, tokens, count, head_dim])?.permute(&[0, 2, 1, 3])
         };
         let q = heads(LinearKind::Q, num_attention_heads)?;
@@ -137,7 +137,7 @@ impl TransformerBlock {
             None => causal(&q, &k, &v, window)?,
         }; // (batch, heads, tokens, head_dim)
         let o = o.permute(&[0, 2, 1, 3])?.reshape(&[batch, tokens, num_attention_heads * head_dim])?;
-        self.dense(LinearKind::O).apply(&o, &mut pass.dropout)
+        self.linear_layer(LinearKind::O).apply(&o, &mut pass.dropout)
     }
 }
 

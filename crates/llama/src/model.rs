@@ -284,11 +284,11 @@ impl Model {
 
     /// The weight of a linear layer, `(rows, columns)`.
     pub fn weight(&self, layer: LinearLayer) -> &Tensor {
-        &self.dense(layer).weight
+        &self.linear_layer(layer).weight
     }
 
-    fn dense(&self, layer: LinearLayer) -> &LinearWeights {
-        layer.index().map_or(&self.head, |index| self.blocks[index].dense(layer.kind()))
+    fn linear_layer(&self, layer: LinearLayer) -> &LinearWeights {
+        layer.index().map_or(&self.head, |index| self.blocks[index].linear_layer(layer.kind()))
     }
 
     fn dense_mut(&mut self, layer: LinearLayer) -> &mut LinearWeights {
@@ -303,7 +303,7 @@ impl Model {
         let mut found = Vec::new();
         if which == TrainableParameters::Adapter {
             for layer in LinearLayer::all(self.blocks.len()) {
-                if let Some(pair) = &self.dense(layer).lora {
+                if let Some(pair) = &self.linear_layer(layer).lora {
                     found.push((format!("{layer}.lora_A.weight"), &pair.a));
                     found.push((format!("{layer}.lora_B.weight"), &pair.b));
                 }
@@ -315,7 +315,7 @@ impl Model {
             found.push((format!("model.layers.{index}.input_layernorm.weight"), &block.input_norm));
             found.push((format!("model.layers.{index}.post_attention_layernorm.weight"), &block.attention_norm));
             for linear in LinearKind::BLOCK {
-                let dense = block.dense(linear);
+                let dense = block.linear_layer(linear);
                 let layer = LinearLayer::block(index, linear);
                 found.push((format!("{layer}.weight"), &dense.weight));
                 found.extend(dense.bias.iter().map(|bias| (format!("{layer}.bias"), bias)));
@@ -372,12 +372,12 @@ impl Model {
 
     /// The attached adapter's layers with their A, B and scaling.
     pub(crate) fn adapted(&self) -> impl Iterator<Item = (LinearLayer, &LowRankFactors)> {
-        LinearLayer::all(self.blocks.len()).filter_map(|layer| Some((layer, self.dense(layer).lora.as_ref()?)))
+        LinearLayer::all(self.blocks.len()).filter_map(|layer| Some((layer, self.linear_layer(layer).lora.as_ref()?)))
     }
 
     /// The pairs that the attached adapter subtracts, with their layers.
     pub(crate) fn initial_factors(&self) -> impl Iterator<Item = (LinearLayer, &LowRankFactors)> {
-        LinearLayer::all(self.blocks.len()).filter_map(|layer| Some((layer, self.dense(layer).initial_factors.as_ref()?)))
+        LinearLayer::all(self.blocks.len()).filter_map(|layer| Some((layer, self.linear_layer(layer).initial_factors.as_ref()?)))
     }
 
     /// Puts others in the places of the pairs that [`initial_factors`](Model::initial_factors) lists, in its order.

@@ -210,7 +210,7 @@ impl<T: Lanes> Backward<'_, T> {
 
     fn pack(&self, unit: usize, stretch: &Range<usize>, to: &mut PackedOperands<T>) {
         let (b, g) = (unit / self.dims.kv_heads, unit % self.dims.kv_heads);
-        let (k, v) = (Head::of(&self.x.k, b, g), Head::of(&self.x.v, b, g));
+        let (k, v) = (Head::from_view(&self.x.k, b, g), Head::from_view(&self.x.v, b, g));
         pack::panels(k, stretch.clone(), self.dims.dim, self.shape, &mut to.k_panels);
         pack::panels(v, stretch.clone(), self.dims.value_dim, self.shape, &mut to.v_panels);
         let shape = pack::PackedShape { dim: self.dims.dim, width: self.width(), padded: stretch.len(), scale: T::ONE };
@@ -358,11 +358,16 @@ impl<T: Lanes> Backward<'_, T> {
         let (width, value_width, padded) = (self.width(), self.value_width(), rows.next_multiple_of(MR));
         let scale = self.x.scale;
         let range = query..query + rows;
-        pack::rows(Head::of(&self.x.q, batch, head), range.clone(), &mut work.q, pack::PackedShape { dim, width, padded, scale });
+        pack::rows(
+            Head::from_view(&self.x.q, batch, head),
+            range.clone(),
+            &mut work.q,
+            pack::PackedShape { dim, width, padded, scale },
+        );
         let shape = pack::PackedShape { dim: value_dim, width: value_width, padded, scale: T::ONE };
-        pack::rows(Head::of(&self.cotangents.dout, batch, head), range, &mut work.dout, shape);
+        pack::rows(Head::from_view(&self.cotangents.dout, batch, head), range, &mut work.dout, shape);
         work.dq[..padded * width].fill(T::ZERO);
-        let out = Head::of(&self.cotangents.out, batch, head);
+        let out = Head::from_view(&self.cotangents.out, batch, head);
         for i in 0..rows {
             let row = (batch * heads + head) * queries + query + i;
             let lse = self.cotangents.lse[row];

@@ -105,10 +105,10 @@ fn stream<T: Lanes>(
 ) -> OnlineSoftmax<T> {
     let (groups, dim, value_dim) = (dims.groups(), dims.dim, dims.value_dim);
     let (b, g) = (unit / dims.kv_heads, unit % dims.kv_heads);
-    let (k, v) = (Head::of(&x.k, b, g), Head::of(&x.v, b, g));
+    let (k, v) = (Head::from_view(&x.k, b, g), Head::from_view(&x.v, b, g));
     for i in 0..groups {
         let row = pack::PackedShape { dim, width: dim, padded: 1, scale: x.scale };
-        pack::rows(Head::of(&x.q, b, g * groups + i), 0..1, &mut scratch.q[i * dim..], row);
+        pack::rows(Head::from_view(&x.q, b, g * groups + i), 0..1, &mut scratch.q[i * dim..], row);
     }
     let mut state = OnlineSoftmax::new();
     scratch.acc.fill(T::ZERO);

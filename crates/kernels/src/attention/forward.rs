@@ -182,11 +182,11 @@ impl<T: Lanes> Forward<'_, T> {
                 let slice =
                     |at: usize, len: usize| unsafe { std::slice::from_raw_parts_mut(memory_at.at(unit * packed + at), len) };
                 let to = slice(range.start * dim, pack::panels_len(range.len(), dim, nr));
-                pack::panels(Head::of(&self.x.k, b, g), range.clone(), dim, self.shape, to);
+                pack::panels(Head::from_view(&self.x.k, b, g), range.clone(), dim, self.shape, to);
                 if !self.reads_values() {
                     let to = slice(k_len + range.start * width, range.len() * width);
                     let shape = pack::PackedShape { dim: value_dim, width, padded: range.len(), scale: T::ONE };
-                    pack::rows(Head::of(&self.x.v, b, g), range, to, shape);
+                    pack::rows(Head::from_view(&self.x.v, b, g), range, to, shape);
                 }
             },
         )?;
@@ -211,7 +211,7 @@ impl<T: Lanes> Forward<'_, T> {
                     let task = Task { batch: b, head: g * groups + member, query, rows: rows.min(queries - query) };
                     let (k, v) = memory[unit * packed..(unit + 1) * packed].split_at(k_len);
                     let v = match self.reads_values() {
-                        true => Head::of(&self.x.v, b, g),
+                        true => Head::from_view(&self.x.v, b, g),
                         false => Head { start: v.as_ptr(), row: width as isize, element: 1 },
                     };
                     self.task(task, k, v, scratch);
@@ -254,7 +254,7 @@ impl<T: Lanes> Forward<'_, T> {
         let (dim, width) = (dims.dim, self.value_width());
         let padded = rows.next_multiple_of(MR);
         pack::rows(
-            Head::of(&x.q, batch, head),
+            Head::from_view(&x.q, batch, head),
             query..query + rows,
             &mut scratch.q,
             pack::PackedShape { dim, width: dim, padded, scale: x.scale },

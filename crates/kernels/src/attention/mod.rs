@@ -135,7 +135,7 @@ unsafe impl<T: Sync> Sync for Head<T> {}
 
 impl<T: Copy> Head<T> {
     /// The rows of batch `b` and head `h` of a view of shape (b, h, t, d).
-    fn of(view: &View<'_, T>, b: usize, h: usize) -> Self {
+    fn from_view(view: &View<'_, T>, b: usize, h: usize) -> Self {
         let ([batches, heads, ..], [sb, sh, row, element]) = (four(view.shape()), four(view.strides()));
         debug_assert!(b < batches && h < heads);
         Self { start: view.as_ptr().wrapping_offset(b as isize * sb + h as isize * sh), row, element }

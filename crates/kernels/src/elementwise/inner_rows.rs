@@ -61,40 +61,40 @@ pub(super) fn binary<A: Element, B: Element, R: Element>(
 }
 
 #[inline(always)]
-fn map<A: Copy, B: Copy, R: Copy>(a: Row<'_, A>, b: Row<'_, B>, out: &mut [R], f: impl Fn(A, B) -> R) {
+fn map<A: Copy, B: Copy, R: Copy>(a: RowOperand<'_, A>, b: RowOperand<'_, B>, out: &mut [R], f: impl Fn(A, B) -> R) {
     match (a, b) {
-        (Row::Elements(a), Row::Elements(b)) => {
+        (RowOperand::Elements(a), RowOperand::Elements(b)) => {
             for ((y, &a), &b) in out.iter_mut().zip(a).zip(b) {
                 *y = f(a, b);
             }
         }
-        (Row::Number(a), Row::Elements(b)) => {
+        (RowOperand::Number(a), RowOperand::Elements(b)) => {
             for (y, &b) in out.iter_mut().zip(b) {
                 *y = f(a, b);
             }
         }
-        (Row::Elements(a), Row::Number(b)) => {
+        (RowOperand::Elements(a), RowOperand::Number(b)) => {
             for (y, &a) in out.iter_mut().zip(a) {
                 *y = f(a, b);
             }
         }
-        (Row::Number(a), Row::Number(b)) => out.fill(f(a, b)),
+        (RowOperand::Number(a), RowOperand::Number(b)) => out.fill(f(a, b)),
     }
 }
 
 #[derive(Clone, Copy)]
-enum Row<'a, A> {
+enum RowOperand<'a, A> {
     Number(A),
     Elements(&'a [A]),
 }
 
-impl<A: Copy> Row<'_, A> {
+impl<A: Copy> RowOperand<'_, A> {
     /// What follows the first `n` elements.
     #[inline(always)]
     fn from(self, n: usize) -> Self {
         match self {
-            Row::Number(x) => Row::Number(x),
-            Row::Elements(x) => Row::Elements(&x[n..]),
+            RowOperand::Number(x) => RowOperand::Number(x),
+            RowOperand::Elements(x) => RowOperand::Elements(&x[n..]),
         }
     }
 }
@@ -135,12 +135,12 @@ impl<'a, A: Copy> Cursor<'a, A> {
     /// # Safety
     /// There is such a row.
     #[inline(always)]
-    unsafe fn next(&mut self) -> Row<'a, A> {
+    unsafe fn next(&mut self) -> RowOperand<'a, A> {
         // SAFETY: the row lies in the view, whose constructor checked every position.
         let row = unsafe {
             match self.walk.row.1 {
-                0 => Row::Number(*self.address),
-                _ => Row::Elements(std::slice::from_raw_parts(self.address, self.row)),
+                0 => RowOperand::Number(*self.address),
+                _ => RowOperand::Elements(std::slice::from_raw_parts(self.address, self.row)),
             }
         };
         for d in self.around.iter_mut().rev() {

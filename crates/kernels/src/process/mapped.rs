@@ -18,7 +18,7 @@ pub struct FileIdentity {
 }
 
 impl FileIdentity {
-    fn of(file: &File, path: &Path) -> std::io::Result<Self> {
+    fn from_file(file: &File, path: &Path) -> std::io::Result<Self> {
         let metadata = file.metadata()?;
         let (place, size, modified) = (place(&metadata), metadata.len(), metadata.modified().ok());
         Ok(Self { path: path.to_path_buf(), place, size, modified })
@@ -68,7 +68,7 @@ impl RegisteredMapping {
 
     /// Lists the mapping of a file at these bytes.
     pub fn new(file: &File, path: &Path, bytes: &[u8]) -> std::io::Result<Self> {
-        let identity = Arc::new(FileIdentity::of(file, path)?);
+        let identity = Arc::new(FileIdentity::from_file(file, path)?);
         LIVE.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&identity));
         Ok(Self { identity: Some(identity), slot: Slot::take(path, bytes) })
     }
@@ -182,15 +182,15 @@ mod tests {
         let other = path.with_extension("other");
         std::fs::write(&path, "12").unwrap();
         let file = File::open(&path).unwrap();
-        let identity = FileIdentity::of(&file, &path).unwrap();
+        let identity = FileIdentity::from_file(&file, &path).unwrap();
         assert!(!identity.has_changed());
         std::fs::write(&path, "123").unwrap();
         assert!(identity.has_changed());
-        let identity = FileIdentity::of(&file, &path).unwrap();
+        let identity = FileIdentity::from_file(&file, &path).unwrap();
         // The same size, at another time.
         File::options().write(true).open(&path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
         assert!(identity.has_changed());
-        let identity = FileIdentity::of(&file, &path).unwrap();
+        let identity = FileIdentity::from_file(&file, &path).unwrap();
         std::fs::write(&other, "1").unwrap();
         std::fs::rename(&other, &path).unwrap();
         assert_eq!(identity.has_changed(), cfg!(not(unix)));

@@ -78,7 +78,7 @@ fn form(axes: &Axes) -> Option<Form> {
 }
 
 /// What the kernels read and write: some rows of x, a range of columns and one of contracted indices.
-struct Piece<'a, T> {
+struct SkinnyPart<'a, T> {
     /// Index 0…0 of B.
     b: *const (),
     columns: (&'a Offsets, Range<usize>),
@@ -94,7 +94,7 @@ struct Piece<'a, T> {
 
 /// Rows of A, or of a copy, whose elements are neighbours: its rows, or where there are more than a few, those of its transpose if
 /// registers run along columns.
-struct Rows<T: Lanes> {
+struct GatheredRows<T: Lanes> {
     /// Only read.
     first: OutputPointer<T>,
     /// Where each matrix begins.
@@ -106,7 +106,7 @@ struct Rows<T: Lanes> {
     _copy: Option<Block<T>>,
 }
 
-impl<T: Lanes> Rows<T> {
+impl<T: Lanes> GatheredRows<T> {
     fn in_place(a: &[T], at: Vec<isize>, step: isize, advance: isize) -> Self {
         Self { first: OutputPointer(a.as_ptr().cast_mut()), at, step, advance: (1, advance), _copy: None }
     }
@@ -124,7 +124,7 @@ impl<T: Lanes> Rows<T> {
     }
 }
 
-type Code<T> = unsafe fn(&Piece<'_, T>);
+type Code<T> = unsafe fn(&SkinnyPart<'_, T>);
 
 /// The kernel for m rows.
 fn code<V: Vector<Element: Lanes>, R: Read<V>>(form: Form, m: usize) -> Code<V::Element> {
@@ -186,7 +186,7 @@ impl<T: Lanes> Skinny<'_, T> {
                 let (matrix, segment_at, block) = (piece / (segments * blocks), piece / blocks % segments, piece % blocks);
                 let (k0, j0) = (segment_at * segment, block * width);
                 let (k1, j1) = (k.min(k0 + segment), n.min(j0 + width));
-                let piece = Piece {
+                let piece = SkinnyPart {
                     b: first.at(matrices[matrix][1]),
                     columns: (&columns, j0..j1),
                     depth: (&depth, k0..k1),
@@ -205,36 +205,36 @@ impl<T: Lanes> Skinny<'_, T> {
     }
 
     /// For every matrix of A its rows, their elements adjacent: where they lie, or copied there.
-    fn rows(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2]) -> Result<Rows<T>, OutOfMemory> {
+    fn rows(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2]) -> Result<GatheredRows<T>, OutOfMemory> {
         let (rows, depth) = self.offsets_in_a()?;
         if let (Stored::Real(a), true, [] | [_]) = (self.a.data, depth.adjacent(0, k), &self.axes.rows[..]) {
-            return Ok(Rows::in_place(a, self.places(matrices)?, rows.at(1), 1));
+            return Ok(GatheredRows::in_place(a, self.places(matrices)?, rows.at(1), 1));
         }
         let mut x = Block::new(shape::count(&[matrices.len(), m, k]))?;
         for (i, x) in x.chunks_exact_mut(k).enumerate() {
             let at = matrices[i / m][0] + rows.at(i % m);
             self.copy((0..k).map(|k| at + depth.at(k)), x);
         }
-        Rows::copied(x, matrices.len(), k, (1, 1))
+        GatheredRows::copied(x, matrices.len(), k, (1, 1))
     }
 
     /// For every matrix of A the rows of its transpose, 0 up to `width`: where they lie, or copied there.
-    fn columns(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2], width: usize) -> Result<Rows<T>, OutOfMemory> {
+    fn columns(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2], width: usize) -> Result<GatheredRows<T>, OutOfMemory> {
         let (rows, depth) = self.offsets_in_a()?;
         if let (Stored::Real(a), true, [_]) = (self.a.data, m == width && rows.adjacent(0, m), &self.axes.contracted[..]) {
-            return Ok(Rows::in_place(a, self.places(matrices)?, depth.at(1), depth.at(1)));
+            return Ok(GatheredRows::in_place(a, self.places(matrices)?, depth.at(1), depth.at(1)));
         }
         let mut x = Block::filled(shape::count(&[matrices.len(), k, width]), T::ZERO)?;
         for (i, x) in x.chunks_exact_mut(width).enumerate() {
             let at = matrices[i / k][0] + depth.at(i % k);
             self.copy((0..m).map(|row| at + rows.at(row)), &mut x[..m]);
         }
-        Rows::copied(x, matrices.len(), width, (1, width))
+        GatheredRows::copied(x, matrices.len(), width, (1, width))
     }
 
     /// For every matrix of A parts of its rows, those of the first [`more::DEPTH`] contracted indices before those of the next: a part
     /// lies in few places of a set of the caches, whatever the distance of rows was.
-    fn parts(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2]) -> Result<Rows<T>, OutOfMemory> {
+    fn parts(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2]) -> Result<GatheredRows<T>, OutOfMemory> {
         let (rows, depth) = self.offsets_in_a()?;
         let parts = k.div_ceil(more::DEPTH);
         let mut x = Block::new(shape::count(&[matrices.len(), parts, m, more::PART]))?;
@@ -245,7 +245,7 @@ impl<T: Lanes> Skinny<'_, T> {
             let len = indices.len();
             self.copy(indices.map(|k| at + depth.at(k)), &mut x[..len]);
         }
-        Rows::copied(x, matrices.len(), more::PART, (more::DEPTH, m * more::PART))
+        GatheredRows::copied(x, matrices.len(), more::PART, (more::DEPTH, m * more::PART))
     }
 
     fn offsets_in_a(&self) -> Result<(Offsets, Offsets), OutOfMemory> {

@@ -34,12 +34,12 @@ pub(super) struct Bpe {
     ignore_merges: bool,
     /// Where a long text can be cut; `None` where words are short anyway.
     reach: Option<Reach>,
-    known: Mutex<Known>,
+    known: Mutex<MergedWords>,
 }
 
 /// The words whose tokens are remembered.
 #[derive(Default)]
-struct Known {
+struct MergedWords {
     places: HashMap<Box<str>, (u32, u32)>,
     tokens: Vec<u32>,
 }
@@ -47,7 +47,7 @@ struct Known {
 /// What encoding works with; made once a text.
 pub(super) struct BpeScratch<'a> {
     bpe: &'a Bpe,
-    known: Known,
+    known: MergedWords,
     symbols: Vec<Symbol>,
     queue: BinaryHeap<Reverse<(u32, u32, u32)>>,
 }
@@ -153,7 +153,7 @@ impl BpeScratch<'_> {
         let from = tokens.len();
         self.merge(word, tokens)?;
         if self.known.places.len() >= REMEMBERED {
-            self.known = Known::default();
+            self.known = MergedWords::default();
         }
         let begin = self.known.tokens.len() as u32;
         self.known.tokens.extend_from_slice(&tokens[from..]);

@@ -136,7 +136,7 @@ const CHECKSUM: &str = "checksum";
 fn checksum<'a>(settings: &str, tensors: impl Iterator<Item = (&'a str, &'a Tensor)>) -> String {
     let mut listed: Vec<_> = tensors.collect();
     listed.sort_unstable_by_key(|(name, _)| *name);
-    let mut sum = Sum::of(settings);
+    let mut sum = Sum::from_settings(settings);
     for (name, tensor) in listed {
         sum.begin(name, &tensor.dtype().name().to_uppercase(), tensor.shape());
         write_elements(tensor, &mut sum).expect("a sum takes everything");
@@ -146,7 +146,7 @@ fn checksum<'a>(settings: &str, tensors: impl Iterator<Item = (&'a str, &'a Tens
 
 /// The same of a file.
 fn checksum_of(file: &SafeTensors, settings: &str) -> String {
-    let mut sum = Sum::of(settings);
+    let mut sum = Sum::from_settings(settings);
     for name in file.names() {
         sum.begin(name, file.stored(name).unwrap_or_default(), file.shape(name).unwrap_or_default());
         sum.0.update(file.bytes(name).unwrap_or_default());
@@ -158,7 +158,7 @@ fn checksum_of(file: &SafeTensors, settings: &str) -> String {
 struct Sum(crc32fast::Hasher);
 
 impl Sum {
-    fn of(settings: &str) -> Self {
+    fn from_settings(settings: &str) -> Self {
         let mut sum = crc32fast::Hasher::new();
         sum.update(settings.as_bytes());
         Self(sum)

@@ -98,7 +98,7 @@ impl fmt::Display for StepKind {
 }
 
 impl StepKind {
-    fn from_plan(step: &PairStep) -> Self {
+    fn of_step(step: &PairStep) -> Self {
         let ([a, b], out) = (step.pair.labels(), step.pair.out());
         let (batch, rows): (Vec<Label>, Vec<Label>) = a.iter().filter(|l| out.contains(l)).partition(|l| b.contains(l));
         let columns = b.iter().filter(|l| out.contains(l) && !a.contains(l)).count();
@@ -116,7 +116,7 @@ impl StepKind {
 }
 
 impl Explanation {
-    pub(super) fn of(plan: &ContractionPlan) -> Self {
+    pub(super) fn from_plan(plan: &ContractionPlan) -> Self {
         let mut steps: Vec<ExplainedStep> = Vec::new();
         let mut sums = 0.0;
         let elements = |labels: &[Label]| labels.iter().map(|&l| plan.sizes[l as usize] as f64).product::<f64>();
@@ -144,7 +144,7 @@ impl Explanation {
             steps.push(ExplainedStep {
                 terms: vec![step.terms.0, step.terms.1],
                 equation: format!("{terms}->{}", plan.names.term(step.pair.out())),
-                kind: StepKind::from_plan(step),
+                kind: StepKind::of_step(step),
                 operations: step.operations,
                 shape: step.pair.shape().to_vec(),
             });

@@ -191,7 +191,7 @@ impl CompiledEinsum {
 
     /// What each step does and costs.
     pub fn explain(&self) -> Explanation {
-        Explanation::of(&self.0)
+        Explanation::from_plan(&self.0)
     }
 }
 

@@ -124,14 +124,14 @@ impl Tolerance {
         Self { unresolved: 8.0 * (values.len() as f64).sqrt() * epsilon * most, share: epsilon.sqrt() }
     }
 
-    fn apart(&self, x: f64, y: f64) -> bool {
+    fn are_distinct(&self, x: f64, y: f64) -> bool {
         (x - y).abs() > self.unresolved.max(self.share * x.abs().max(y.abs()))
     }
 
     /// Whether every two of these values are apart: of values in order, every two neighbours, for between two that are not there is
     /// a pair of neighbours that differs by no more, beside the larger of the two.
     fn all_apart(&self, values: &[f64]) -> bool {
-        values.windows(2).all(|pair| self.apart(pair[0], pair[1]))
+        values.windows(2).all(|pair| self.are_distinct(pair[0], pair[1]))
     }
 }
 
@@ -156,7 +156,7 @@ impl One<'_> {
         for i in 0..k {
             equal[i * k + i] = true;
             for j in i + 1..k {
-                if tolerance.apart(self.values[i], self.values[j]) {
+                if tolerance.are_distinct(self.values[i], self.values[j]) {
                     continue;
                 }
                 if self.turn[i * k + j].abs() <= vanishing {

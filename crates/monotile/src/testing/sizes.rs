@@ -53,7 +53,7 @@ fn verdict(call: impl FnOnce() -> Result<Vec<Tensor>>) -> std::result::Result<()
 }
 
 /// [`verdict`] of a call that may hang, on a thread of its own.
-fn asked(call: impl FnOnce() -> Result<Vec<Tensor>> + Send + 'static) -> std::result::Result<(), String> {
+fn with_timeout(call: impl FnOnce() -> Result<Vec<Tensor>> + Send + 'static) -> std::result::Result<(), String> {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || tell.send(verdict(call)));
     told.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(format!("took more than {PATIENCE:?}")))
@@ -90,7 +90,7 @@ fn variants(shapes: &[Vec<usize>]) -> Vec<Vec<Vec<usize>>> {
 }
 
 /// Asks an operation for every variant of its samples; what went wrong.
-fn ask(specs: Vec<Spec>) -> Vec<String> {
+fn check_sizes(specs: Vec<Spec>) -> Vec<String> {
     let mut failures = Vec::new();
     for spec in specs.into_iter().filter(|spec| !OF_THEIR_OWN.contains(&spec.name)) {
         let (name, spec) = (spec.name, std::sync::Arc::new(spec));
@@ -102,7 +102,7 @@ fn ask(specs: Vec<Spec>) -> Vec<String> {
                 // A shape that no tensor has is refused where it is made.
                 let Ok(operands) = made else { continue };
                 let spec = spec.clone();
-                if let Err(why) = asked(move || (spec.operation)(&operands)) {
+                if let Err(why) = with_timeout(move || (spec.operation)(&operands)) {
                     failures.push(format!("{name} of shapes {changed:?} {why}"));
                     if why.contains("took") {
                         return failures;
@@ -121,22 +121,22 @@ fn all_well(failures: Vec<String>) {
 
 #[test]
 fn operations_take_or_refuse_sizes_that_no_memory_holds() {
-    all_well(ask([crate::ops::specs(), crate::einsum::specs(), crate::attention::specs()].into_iter().flatten().collect()));
+    all_well(check_sizes([crate::ops::specs(), crate::einsum::specs(), crate::attention::specs()].into_iter().flatten().collect()));
 }
 
 #[test]
 fn factorizations_take_or_refuse_sizes_that_no_memory_holds() {
-    all_well(ask(crate::linalg::specs()));
+    all_well(check_sizes(crate::linalg::specs()));
 }
 
 #[test]
 fn statistics_take_or_refuse_sizes_that_no_memory_holds() {
-    all_well(ask(crate::stats::specs()));
+    all_well(check_sizes(crate::stats::specs()));
 }
 
 #[test]
 fn transforms_take_or_refuse_sizes_that_no_memory_holds() {
-    all_well(ask(crate::transform::specs()));
+    all_well(check_sizes(crate::transform::specs()));
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn attention_takes_or_refuses_sizes_that_no_memory_holds() {
         let operands = shapes.iter().map(|shape| repeated(shape, DType::F32)).collect::<Result<Vec<_>>>();
         let Ok(x) = operands else { continue };
         let call = move || Ok(vec![scaled_dot_product_attention(&x[0], &x[1], &x[2], &AttentionOptions::default())?]);
-        asked(call).unwrap_or_else(|why| panic!("attention of shapes {shapes:?} {why}"));
+        with_timeout(call).unwrap_or_else(|why| panic!("attention of shapes {shapes:?} {why}"));
     }
 }
 

@@ -22,9 +22,9 @@ pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes) -> Result
 }
 
 /// What a mesh is called, and where what is odd about it goes.
-type Told<'a> = (&'a str, &'a mut Notes);
+type NotesAt<'a> = (&'a str, &'a mut Notes);
 
-fn one(source: &Source<'_>, scene: &Scene, mesh: &json::Mesh, (place, notes): Told<'_>) -> Result<Mesh> {
+fn one(source: &Source<'_>, scene: &Scene, mesh: &json::Mesh, (place, notes): NotesAt<'_>) -> Result<Mesh> {
     let mut primitives = Vec::with_capacity(mesh.primitives.len());
     let targets = mesh.primitives.first().map_or(0, |p| p.targets.len());
     for (i, primitive) in mesh.primitives.iter().enumerate() {
@@ -56,7 +56,7 @@ fn one(source: &Source<'_>, scene: &Scene, mesh: &json::Mesh, (place, notes): To
     Ok(Mesh { name: mesh.name.clone(), primitives, weights })
 }
 
-fn part(source: &Source<'_>, scene: &Scene, primitive: &json::Primitive, (place, notes): Told<'_>) -> Result<Primitive> {
+fn part(source: &Source<'_>, scene: &Scene, primitive: &json::Primitive, (place, notes): NotesAt<'_>) -> Result<Primitive> {
     let place = || place.to_string();
     let Some(mode) = PrimitiveMode::from_code(primitive.mode) else {
         let code = primitive.mode.map_or(4, |m| m.0);
@@ -95,7 +95,7 @@ fn part(source: &Source<'_>, scene: &Scene, primitive: &json::Primitive, (place,
     Ok(p)
 }
 
-fn attributes(source: &Source<'_>, primitive: &json::Primitive, p: &mut Primitive, (place, notes): Told<'_>) -> Result<()> {
+fn attributes(source: &Source<'_>, primitive: &json::Primitive, p: &mut Primitive, (place, notes): NotesAt<'_>) -> Result<()> {
     let find = |name: &str| primitive.attributes.get(name).copied();
     let place = || place.to_string();
     fn each<const N: usize>(source: &Source<'_>, (name, at): (&str, Option<Whole>), used: Use) -> Result<Vec<[f32; N]>> {
@@ -186,7 +186,12 @@ fn indices(source: &Source<'_>, at: Option<Whole>, vertices: usize) -> Result<Ve
 }
 
 /// Joints and weights of all sets, four pairs a set; weights sum to one.
-fn influences(source: &Source<'_>, primitive: &json::Primitive, vertices: usize, (place, notes): Told<'_>) -> Result<SkinWeights> {
+fn influences(
+    source: &Source<'_>,
+    primitive: &json::Primitive,
+    vertices: usize,
+    (place, notes): NotesAt<'_>,
+) -> Result<SkinWeights> {
     let find = |name: &str| primitive.attributes.get(name).copied();
     let mut sets = Vec::new();
     for set in 0.. {

@@ -234,7 +234,7 @@ impl Tile {
         let [columns, rows] = within(triangle, self.origin);
         for y in rows {
             for x in columns.clone().step_by(LANES) {
-                let samples = self.seen(local, x, y);
+                let samples = self.visible_samples(local, x, y);
                 self.batch.push(y * SIDE + x, &samples);
                 self.batch.place(triangle, local, corners, surface);
                 surface.write_colors(&mut self.batch);
@@ -267,7 +267,8 @@ impl Tile {
             let [columns, rows] = within(triangle, self.origin);
             for y in rows {
                 for x in columns.clone().step_by(LANES) {
-                    let samples = if layer == Layer::Over { self.seen(&local, x, y) } else { self.showing(number, x, y) };
+                    let samples =
+                        if layer == Layer::Over { self.visible_samples(&local, x, y) } else { self.samples_showing(number, x, y) };
                     if samples.iter().fold(0, |any, sample| any | sample) == 0 {
                         continue;
                     }
@@ -307,7 +308,7 @@ impl Tile {
     }
 
     /// The samples of a row of pixels that show a triangle, a bit each.
-    fn showing(&self, number: u32, x: usize, y: usize) -> [u32; LANES] {
+    fn samples_showing(&self, number: u32, x: usize, y: usize) -> [u32; LANES] {
         let mut samples = [0; LANES];
         simd::run(
             #[inline(always)]
@@ -324,7 +325,7 @@ impl Tile {
     }
 
     /// The samples of a row of pixels at which a triangle is before what is there, a bit each.
-    fn seen(&self, local: &TileEdgeFunctions, x: usize, y: usize) -> [u32; LANES] {
+    fn visible_samples(&self, local: &TileEdgeFunctions, x: usize, y: usize) -> [u32; LANES] {
         let mut samples = [0; LANES];
         simd::run(
             #[inline(always)]

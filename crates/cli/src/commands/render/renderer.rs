@@ -66,7 +66,7 @@ pub fn silence_driver_messages(gpu: bool) {
 }
 
 #[cfg(not(all(feature = "gpu", target_os = "linux")))]
-pub fn quieten(_: bool) {}
+pub fn silence_driver_messages(_: bool) {}
 
 /// Whether it is worth asking: without a device's file only software draws, and its libraries print complaints of their own.
 #[cfg(feature = "gpu")]

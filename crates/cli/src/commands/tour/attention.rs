@@ -93,7 +93,7 @@ pub fn section(progress: &mut Progress) -> Result<Section, CommandError> {
             difference = difference.max(largest_difference(&Way::Tiles.attend(&inputs)?, &Way::AllScores.attend(&inputs)?)?);
         }
     }
-    Ok(tell(&tiled, &whole, difference))
+    Ok(describe(&tiled, &whole, difference))
 }
 
 /// softmax(q·kᵀ/√d)·v by three operations, every score stored.
@@ -107,7 +107,7 @@ fn largest_difference(a: &Tensor, b: &Tensor) -> monotile::Result<f64> {
     Ok(a.to_f64_vec()?.iter().zip(b.to_f64_vec()?).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max))
 }
 
-fn tell(tiled: &[Measured], whole: &[Measured], difference: f64) -> Section {
+fn describe(tiled: &[Measured], whole: &[Measured], difference: f64) -> Section {
     let (Some(last), Some(longest)) = (whole.last(), tiled.last()) else {
         unreachable!("both lists of lengths are constants that are not empty");
     };

@@ -37,7 +37,7 @@ pub fn section(progress: &mut Progress) -> Result<Section, CommandError> {
         all.push(measure(bond)?);
     }
     let last = all.last().expect("the list of sizes is a constant that is not empty");
-    Ok(tell(&all, last))
+    Ok(describe(&all, last))
 }
 
 fn measure(bond: usize) -> Result<Measured, CommandError> {
@@ -64,7 +64,7 @@ fn measure(bond: usize) -> Result<Measured, CommandError> {
     })
 }
 
-fn tell(all: &[Measured], last: &Measured) -> Section {
+fn describe(all: &[Measured], last: &Measured) -> Section {
     let plan = &last.plan;
     let fewer = count(plan.speed_up() as u64);
     let faster = count((last.left_to_right / last.found) as u64);

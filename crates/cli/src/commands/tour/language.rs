@@ -98,7 +98,7 @@ pub fn section(progress: &mut Progress) -> Result<Section, CommandError> {
         progress.at(65 + (done * 35.0) as u64, &format!("Proverbs: {words}"));
     })?;
     let after = speak(&model, &tokenizer)?;
-    Ok(tell(&config, [&base, &adapted], trained, [before, after]))
+    Ok(describe(&config, [&base, &adapted], trained, [before, after]))
 }
 
 /// What a model is to learn, and how.
@@ -161,7 +161,7 @@ fn speak(model: &Model, tokenizer: &Tokenizer) -> Result<[GeneratedText; 2], Com
     Ok([say("ROMEO:\n", 90)?, say("A wise son", 90)?])
 }
 
-fn tell(config: &Config, [base, adapted]: [&Learned; 2], trained: usize, [before, after]: [[GeneratedText; 2]; 2]) -> Section {
+fn describe(config: &Config, [base, adapted]: [&Learned; 2], trained: usize, [before, after]: [[GeneratedText; 2]; 2]) -> Section {
     let all = config.parameters();
     let share = 100.0 * trained as f64 / all as f64;
     let line = format!(

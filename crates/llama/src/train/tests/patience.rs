@@ -17,17 +17,17 @@ fn trainer(patience: Option<usize>) -> Trainer {
 
 /// What a run told: steps made, evaluations, and where it went back to.
 #[derive(Default)]
-struct Told {
+struct ProgressLog {
     steps: usize,
     evaluations: Vec<(usize, f64)>,
     restored: Option<(usize, f64)>,
 }
 
-fn go(folder: &Path, resume: bool, stop_after: usize) -> (RunOutcome, Told) {
+fn go(folder: &Path, resume: bool, stop_after: usize) -> (RunOutcome, ProgressLog) {
     let write =
         |model: &Model, folder: &Path| Adapter::from_model(model, LoraConfig { rank: 2, ..LoraConfig::default() }).write(folder);
     let settings = RunOptions { folder: folder.into(), evaluate_every: 2, save_every: 3, resume, write: &write };
-    let mut told = Told::default();
+    let mut told = ProgressLog::default();
     let finished = run(&mut trainer(Some(3)), &settings, &mut |event| {
         match event {
             TrainProgress::Step(step, _) => told.steps = step.number,

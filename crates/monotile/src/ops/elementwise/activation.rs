@@ -255,8 +255,17 @@ impl Tensor {
 /// Every formula here, recorded.
 #[cfg(test)]
 pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
-    use super::formulas::of;
-    [of(Tanh), of(Sigmoid), of(Silu), of(Gelu), of(GeluTanh), of(Relu), of(Erf)].concat()
+    use super::formulas::unary_formulas;
+    [
+        unary_formulas(Tanh),
+        unary_formulas(Sigmoid),
+        unary_formulas(Silu),
+        unary_formulas(Gelu),
+        unary_formulas(GeluTanh),
+        unary_formulas(Relu),
+        unary_formulas(Erf),
+    ]
+    .concat()
 }
 
 #[cfg(test)]

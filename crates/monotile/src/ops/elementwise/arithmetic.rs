@@ -301,8 +301,18 @@ impl std::ops::Neg for &Tensor {
 /// Every formula here, recorded.
 #[cfg(test)]
 pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
-    use super::formulas::{of, of2};
-    [of(AddScalar(0.5)), of(MulScalar(-1.5)), of(DivScalar(3.0)), of(Neg), of2(Add), of2(Sub), of2(Mul), of2(Div)].concat()
+    use super::formulas::{binary_formulas, unary_formulas};
+    [
+        unary_formulas(AddScalar(0.5)),
+        unary_formulas(MulScalar(-1.5)),
+        unary_formulas(DivScalar(3.0)),
+        unary_formulas(Neg),
+        binary_formulas(Add),
+        binary_formulas(Sub),
+        binary_formulas(Mul),
+        binary_formulas(Div),
+    ]
+    .concat()
 }
 
 #[cfg(test)]

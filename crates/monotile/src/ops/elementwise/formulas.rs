@@ -14,7 +14,7 @@ use crate::optim::adamw;
 pub(crate) type RecordedFormula = (String, Graph);
 
 /// A function of one number and its slope.
-pub(super) fn of<U: Unary>(op: U) -> Vec<RecordedFormula> {
+pub(super) fn unary_formulas<U: Unary>(op: U) -> Vec<RecordedFormula> {
     let mut all = vec![(U::NAME.to_string(), record(|[x]| op.apply(x)))];
     if U::READS != Reads::Nothing {
         all.push((format!("{}_slope", U::NAME), record(|[x]| op.slope(x))));
@@ -23,7 +23,7 @@ pub(super) fn of<U: Unary>(op: U) -> Vec<RecordedFormula> {
 }
 
 /// A function of two numbers.
-pub(super) fn of2<B: Binary>(op: B) -> Vec<RecordedFormula> {
+pub(super) fn binary_formulas<B: Binary>(op: B) -> Vec<RecordedFormula> {
     vec![(B::NAME.to_string(), record(|[a, b]| op.apply(a, b)))]
 }
 

@@ -206,8 +206,16 @@ impl Tensor {
 /// Every formula here, recorded.
 #[cfg(test)]
 pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
-    use super::formulas::{of, of2};
-    [of(Sqrt), of(Rsqrt), of(Recip), of(Square), of(Powf(2.5)), of2(Pow)].concat()
+    use super::formulas::{binary_formulas, unary_formulas};
+    [
+        unary_formulas(Sqrt),
+        unary_formulas(Rsqrt),
+        unary_formulas(Recip),
+        unary_formulas(Square),
+        unary_formulas(Powf(2.5)),
+        binary_formulas(Pow),
+    ]
+    .concat()
 }
 
 #[cfg(test)]

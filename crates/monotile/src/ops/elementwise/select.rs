@@ -258,8 +258,16 @@ impl Gradient for Where {
 /// Every formula here, recorded.
 #[cfg(test)]
 pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
-    use super::formulas::{of, of2};
-    [of(Abs), of(Sign), of(Clamp { low: -0.5, high: 0.7 }), of2(Maximum), of2(Minimum), of2(Share)].concat()
+    use super::formulas::{binary_formulas, unary_formulas};
+    [
+        unary_formulas(Abs),
+        unary_formulas(Sign),
+        unary_formulas(Clamp { low: -0.5, high: 0.7 }),
+        binary_formulas(Maximum),
+        binary_formulas(Minimum),
+        binary_formulas(Share),
+    ]
+    .concat()
 }
 
 #[cfg(test)]

@@ -66,8 +66,8 @@ impl Tensor {
 /// Every formula here, recorded.
 #[cfg(test)]
 pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
-    use super::formulas::of;
-    [of(Sin), of(Cos)].concat()
+    use super::formulas::unary_formulas;
+    [unary_formulas(Sin), unary_formulas(Cos)].concat()
 }
 
 #[cfg(test)]

@@ -182,7 +182,7 @@ impl CovarianceKernel {
         match self {
             Self::Stationary { shape, .. } => {
                 let (variance, length) = (next()?, next()?);
-                shape.of(points, &length)?.mul(&variance)
+                shape.covariance_of(points, &length)?.mul(&variance)
             }
             Self::White { .. } => {
                 let variance = next()?;
@@ -197,7 +197,7 @@ impl CovarianceKernel {
 }
 
 impl StationaryKernel {
-    fn of(self, points: &Points, length: &Tensor) -> Result<Tensor> {
+    fn covariance_of(self, points: &Points, length: &Tensor) -> Result<Tensor> {
         let scaled = |c: f64| points.distances.mul_scalar(c.sqrt())?.div(length);
         match self {
             Self::Rbf => points.squares.div(&length.square()?)?.mul_scalar(-0.5)?.exp(),

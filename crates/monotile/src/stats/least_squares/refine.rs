@@ -28,10 +28,10 @@ pub fn refine(a: &Tensor, b: &Tensor, factors: &Qr) -> Result<Refined> {
         let f: Vec<f64> = (0..m)
             .map(|i| {
                 let products = rows[i * n..][..n].iter().zip(&x);
-                products.fold(Sum::of(b[i]).plus(-r[i]), |sum, (&a, &x)| sum.plus_product(-a, x)).value()
+                products.fold(Sum::from_f64(b[i]).plus(-r[i]), |sum, (&a, &x)| sum.plus_product(-a, x)).value()
             })
             .collect();
-        let mut g = vec![Sum::of(0.0); n];
+        let mut g = vec![Sum::from_f64(0.0); n];
         for (row, &r) in rows.chunks(n.max(1)).zip(&r) {
             g.iter_mut().zip(row).for_each(|(g, &a)| *g = g.plus_product(-a, r));
         }
@@ -71,7 +71,7 @@ struct Sum {
 }
 
 impl Sum {
-    fn of(x: f64) -> Self {
+    fn from_f64(x: f64) -> Self {
         Self { high: x, low: 0.0 }
     }
 
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn sums_keep_what_cancels() {
         let e = 2.0_f64.powi(-40);
-        let sum = Sum::of(1.0).plus_product(1.0 + e, 1.0 - e).plus(-2.0);
+        let sum = Sum::from_f64(1.0).plus_product(1.0 + e, 1.0 - e).plus(-2.0);
         assert_eq!(sum.value(), -e * e);
     }
 }

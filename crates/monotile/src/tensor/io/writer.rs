@@ -68,9 +68,9 @@ impl SafeTensorsWriter {
         let opened = || -> std::io::Result<(File, File, u64)> {
             if whole == 0 {
                 // Without its record a file counts for nothing: what it held cannot be taken for what comes.
-                let _ = fs::remove_file(beside(path, "done"));
+                let _ = fs::remove_file(hidden_sibling(path, "done"));
             }
-            let open = |what| OpenOptions::new().write(true).create(true).truncate(false).open(beside(path, what));
+            let open = |what| OpenOptions::new().write(true).create(true).truncate(false).open(hidden_sibling(path, what));
             let (mut file, record) = (open("partial")?, open("done")?);
             file.set_len(whole)?;
             if whole == 0 {
@@ -180,24 +180,24 @@ impl SafeTensorsWriter {
         }
         let finished = || -> std::io::Result<()> {
             self.file.sync_all()?;
-            fs::rename(beside(&self.path, "partial"), &self.path)?;
-            fs::remove_file(beside(&self.path, "done"))
+            fs::rename(hidden_sibling(&self.path, "partial"), &self.path)?;
+            fs::remove_file(hidden_sibling(&self.path, "done"))
         };
         finished().map_err(|e| Error::io("writing", &self.path, &e))
     }
 }
 
-fn beside(path: &Path, what: &str) -> PathBuf {
+fn hidden_sibling(path: &Path, what: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{what}"))
 }
 
 /// How many tensors of an unfinished file are certain, and where the last of them ends; `None` if it was not one of this plan.
 fn resumed(path: &Path, plan: &[TensorSpec], header: &[u8]) -> Option<(usize, u64)> {
-    let record = fs::read_to_string(beside(path, "done")).ok()?;
+    let record = fs::read_to_string(hidden_sibling(path, "done")).ok()?;
     let (one, other) = record.trim_end().split_once(' ')?;
     let certain: u64 = one.parse().ok().filter(|_| one == other)?;
-    let file = File::open(beside(path, "partial")).ok()?;
+    let file = File::open(hidden_sibling(path, "partial")).ok()?;
     if file.metadata().ok()?.len() < certain {
         return None;
     }
@@ -285,10 +285,10 @@ mod tests {
         assert_eq!(again(plan(&tensors)), 4, "three, and one without an element");
         assert_eq!(again(plan(&tensors[1..])), 0, "another plan");
         interrupted();
-        fs::write(beside(&path, "done"), "00000000000000000700 000000000").unwrap();
+        fs::write(hidden_sibling(&path, "done"), "00000000000000000700 000000000").unwrap();
         assert_eq!(again(plan(&tensors)), 0, "half a record");
         interrupted();
-        OpenOptions::new().write(true).open(beside(&path, "partial")).unwrap().set_len(100).unwrap();
+        OpenOptions::new().write(true).open(hidden_sibling(&path, "partial")).unwrap().set_len(100).unwrap();
         assert_eq!(again(plan(&tensors)), 0, "a file shorter than its record");
     }
 

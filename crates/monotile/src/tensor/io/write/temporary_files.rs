@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 /// The partial files of a folder, by the name of what they were to become.
-type Found = HashMap<String, Vec<PathBuf>>;
+type TemporaryFiles = HashMap<String, Vec<PathBuf>>;
 
 /// What the folders that were written to held when the first file was written there: a folder of many frames is listed once.
-static FOLDERS: Mutex<Option<HashMap<PathBuf, Found>>> = Mutex::new(None);
+static FOLDERS: Mutex<Option<HashMap<PathBuf, TemporaryFiles>>> = Mutex::new(None);
 
 /// How many partial files this process has begun.
 static BEGUN: Mutex<u64> = Mutex::new(0);
@@ -46,8 +46,8 @@ fn taken(folder: &Path, name: &str) -> Vec<PathBuf> {
 }
 
 /// The partial files in a folder.
-fn list(folder: &Path) -> Found {
-    let mut found = Found::new();
+fn list(folder: &Path) -> TemporaryFiles {
+    let mut found = TemporaryFiles::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let file = entry.file_name();
         if let Some((name, _)) = file.to_str().and_then(target_of) {
