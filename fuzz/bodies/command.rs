@@ -25,7 +25,7 @@ pub fn run(text: &str) {
     }
     if let Ok(order @ PathMethod::Pairs(_)) = options::order(text) {
         // Any pairs are an order of these operands or refused.
-        let einsum = Einsum::new("ab,bc,cd->ad").expect("an equation").order(order.clone());
+        let einsum = Einsum::new("ab,bc,cd->ad").expect("an equation").with_order(order.clone());
         let shapes: [&[usize]; 3] = [&[2, 3], &[3, 4], &[4, 2]];
         match einsum.compile(&shapes) {
             Ok(compiled) => assert_eq!(PathMethod::Pairs(compiled.path()), order),

@@ -35,7 +35,7 @@ pub fn run(text: &str) {
     let result = compiled.run(&operands).expect("operands of the shapes that were compiled for");
     assert_eq!(result.shape(), compiled.shape());
     for order in [PathMethod::LeftToRight, PathMethod::Greedy, PathMethod::Pairs(compiled.path())] {
-        let other = einsum.order(order).compile(&shapes).and_then(|c| c.run(&operands)).expect("an order of these operands");
+        let other = einsum.with_order(order).compile(&shapes).and_then(|c| c.run(&operands)).expect("an order of these operands");
         assert_eq!(other.to_f64_vec().unwrap(), result.to_f64_vec().unwrap(), "{equation:?} {shapes:?}");
     }
 }

@@ -153,11 +153,11 @@ fn every_order_gives_the_same_numbers() {
         // The last two operands first, and so on to the front.
         let backwards = (1..inputs.len()).rev().map(|k| (k - 1, k)).collect();
         for order in [PathMethod::Optimal, PathMethod::Greedy, PathMethod::LeftToRight, PathMethod::Pairs(backwards)] {
-            let compiled = einsum.order(order.clone()).compile(&shapes(&case.shapes)).unwrap();
+            let compiled = einsum.with_order(order.clone()).compile(&shapes(&case.shapes)).unwrap();
             let d = off_result(&compiled.run(&operands).unwrap(), &expected);
             assert!(d <= 1e-12, "{} in order {order:?} is off by {d:.3e}", case.equation);
             // A path that was found can be given back.
-            let again = einsum.order(PathMethod::Pairs(compiled.path())).compile(&shapes(&case.shapes)).unwrap();
+            let again = einsum.with_order(PathMethod::Pairs(compiled.path())).compile(&shapes(&case.shapes)).unwrap();
             assert_eq!(again.explain(), compiled.explain());
         }
     }

@@ -11,7 +11,7 @@ const PACKED: usize = 16 << 20;
 /// The bytes that a run takes at its peak beyond its operands; of a recorded one, those that its result still holds are
 /// among them.
 fn measured(einsum: &Einsum, options: EinsumOptions, shapes: &[&[usize]], recorded: bool) -> monotile::Result<usize> {
-    let compiled = einsum.options(options).compile(shapes)?;
+    let compiled = einsum.with_options(options).compile(shapes)?;
     // Elements of their own, not one that repeats.
     let operand = |shape: &&[usize]| {
         let x = Tensor::from_vec(vec![1.0_f32; shape.iter().product()], shape)?;
@@ -26,7 +26,7 @@ fn measured(einsum: &Einsum, options: EinsumOptions, shapes: &[&[usize]], record
 
 /// The bytes that the walk backward takes at its peak, and those of the gradients and of the cotangents of all results but the last.
 fn measured_backward(einsum: &Einsum, options: EinsumOptions, shapes: &[&[usize]]) -> monotile::Result<(usize, usize)> {
-    let compiled = einsum.options(options).compile(shapes)?;
+    let compiled = einsum.with_options(options).compile(shapes)?;
     let operand = |shape: &&[usize]| Ok(Tensor::from_vec(vec![1.0_f32; shape.iter().product()], shape)?.requires_grad());
     let operands = shapes.iter().map(operand).collect::<monotile::Result<Vec<Tensor>>>()?;
     let operands: Vec<&Tensor> = operands.iter().collect();
@@ -81,7 +81,7 @@ fn what_a_plan_holds_never_exceeds_its_limit() {
         println!("{equation}: {free} bytes by the plan, {peak} without a limit");
     }
     // Without a limit a recorded call keeps the intermediates that its gradient reads: here one of N x M.
-    let chain = Einsum::new("ab,bc,cd->ad").unwrap().order(PathMethod::Pairs(vec![(1, 2), (0, 1)]));
+    let chain = Einsum::new("ab,bc,cd->ad").unwrap().with_order(PathMethod::Pairs(vec![(1, 2), (0, 1)]));
     let shapes: [&[usize]; 3] = [&[8, N], &[N, N], &[N, M]];
     let [plain, recorded] = [false, true].map(|recorded| {
         let compiled = chain.compile(&shapes).unwrap();

@@ -162,7 +162,7 @@ proptest! {
         let read = Einsum::new(&problem.equation).unwrap();
         let mut results = vec![einsum(&problem.equation, &refs).unwrap()];
         for order in [PathMethod::Greedy, PathMethod::LeftToRight] {
-            results.push(read.order(order).compile(&shapes).unwrap().run(&refs).unwrap());
+            results.push(read.with_order(order).compile(&shapes).unwrap().run(&refs).unwrap());
         }
         for result in results {
             prop_assert_eq!(result.shape(), &shape, "{}", &problem.equation);
@@ -185,7 +185,7 @@ proptest! {
         // A limit with no room to keep intermediates, and none.
         let bytes = 8 * read.compile(&shapes).unwrap().explain().peak as usize;
         for memory_limit in [Some(MemoryLimit { bytes, dtype: DType::F64 }), None] {
-            let compiled = read.options(EinsumOptions { memory_limit, ..EinsumOptions::default() }).compile(&shapes).unwrap();
+            let compiled = read.with_options(EinsumOptions { memory_limit, ..EinsumOptions::default() }).compile(&shapes).unwrap();
             let function = |x: &[Tensor]| Ok(vec![compiled.run(&x.iter().collect::<Vec<_>>())?]);
             let options = CheckGradientOptions { directions: 1, order: 2, ..Default::default() };
             let outcome = check_gradient(function, &operands, &options);

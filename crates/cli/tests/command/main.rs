@@ -7,6 +7,7 @@ mod frame;
 mod language;
 mod lora;
 mod lora_merge;
+mod names;
 mod render;
 mod reported;
 mod samples;

@@ -179,8 +179,10 @@ mod tests {
             let read = Einsum::new(equation).unwrap();
             let peak = read.compile(&shapes).unwrap().explain().peak as usize;
             let limit = MemoryLimit { bytes: 8 * peak, dtype: DType::F64 };
-            let limited =
-                read.options(EinsumOptions { memory_limit: Some(limit), ..EinsumOptions::default() }).compile(&shapes).unwrap();
+            let limited = read
+                .with_options(EinsumOptions { memory_limit: Some(limit), ..EinsumOptions::default() })
+                .compile(&shapes)
+                .unwrap();
             assert!(limited.0.steps.len() < 2 || !limited.0.has_room_for(|k| k + 1 < limited.0.steps.len()), "{equation}");
             let function = |x: &[Tensor]| Ok(vec![limited.run(&x.iter().collect::<Vec<_>>())?]);
             let options = CheckGradientOptions { directions: 1, order: 2, ..Default::default() };

@@ -88,7 +88,7 @@ pub fn einsum(equation: &str, operands: &[&Tensor]) -> Result<Tensor> {
 /// let compiled = chain.compile(&shapes)?;
 /// assert_eq!(compiled.path(), [(1, 2), (0, 1)]);
 /// assert_eq!(compiled.explain().operations, 1024.0);
-/// assert_eq!(chain.order(PathMethod::LeftToRight).compile(&shapes)?.explain().operations, 32768.0);
+/// assert_eq!(chain.with_order(PathMethod::LeftToRight).compile(&shapes)?.explain().operations, 32768.0);
 ///
 /// let x = [Tensor::ones(shapes[0], DType::F32)?, Tensor::ones(shapes[1], DType::F32)?, Tensor::ones(shapes[2], DType::F32)?];
 /// let y = compiled.run(&[&x[0], &x[1], &x[2]])?;
@@ -128,13 +128,13 @@ impl Einsum {
 
     /// The same equation with another way to order its contractions.
     #[must_use]
-    pub fn order(&self, order: PathMethod) -> Self {
-        self.options(EinsumOptions { order, ..self.options.clone() })
+    pub fn with_order(&self, order: PathMethod) -> Self {
+        self.with_options(EinsumOptions { order, ..self.options.clone() })
     }
 
     /// The same equation, planned with these options.
     #[must_use]
-    pub fn options(&self, options: EinsumOptions) -> Self {
+    pub fn with_options(&self, options: EinsumOptions) -> Self {
         Self { equation: self.equation.clone(), options }
     }
 

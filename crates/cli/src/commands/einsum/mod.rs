@@ -160,7 +160,7 @@ impl EinsumArgs {
         };
         let start = Instant::now();
         let borrowed: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
-        let compiled = equation.options(options).compile(&borrowed).map_err(|e| {
+        let compiled = equation.with_options(options).compile(&borrowed).map_err(|e| {
             let operands: Vec<_> = names.iter().zip(shapes).map(|(name, shape)| (name.clone(), files::shape(shape))).collect();
             diagnostics::explain(&e, text, &operands)
         })?;

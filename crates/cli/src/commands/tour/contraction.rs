@@ -47,7 +47,7 @@ fn measure(bond: usize) -> Result<Measured, CommandError> {
     let operands = shapes.iter().map(|s| rng.normal(s, DType::F32)).collect::<monotile::Result<Vec<_>>>()?;
     let operands: Vec<&Tensor> = operands.iter().collect();
     let equation = Einsum::new(EQUATION)?;
-    let (found, written) = (equation.compile(&shapes)?, equation.order(PathMethod::LeftToRight).compile(&shapes)?);
+    let (found, written) = (equation.compile(&shapes)?, equation.with_order(PathMethod::LeftToRight).compile(&shapes)?);
     let time = |compiled: &monotile::einsum::CompiledEinsum| {
         seconds(|| {
             black_box(compiled.run(&operands)?);

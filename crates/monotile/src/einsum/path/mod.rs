@@ -58,7 +58,7 @@ pub enum PathMethod {
 /// use monotile::einsum::{Einsum, Minimize, EinsumOptions, PathMethod};
 /// let ring = Einsum::new("abi,bcj,cdk,dal->ijkl")?;
 /// let options = EinsumOptions { order: PathMethod::RandomGreedy, minimize: Minimize::Both, time: Some(Duration::from_millis(50)), ..EinsumOptions::default() };
-/// let compiled = ring.options(options).compile(&[&[16, 16, 6][..]; 4])?;
+/// let compiled = ring.with_options(options).compile(&[&[16, 16, 6][..]; 4])?;
 /// assert_eq!(compiled.path().len(), 3);
 /// # Ok::<(), monotile::Error>(())
 /// ```
