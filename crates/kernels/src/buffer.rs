@@ -149,7 +149,7 @@ impl<T: Element> Deref for Buffer<T> {
 /// A file mapped into memory for reading; where the system has no such mappings, a copy in memory.
 ///
 /// A mapping relies on nobody writing the file while it lives: bytes that change are seen or not, and reading a page that was
-/// cut off ends the process (with SIGBUS; in one sentence after [`end_on_lost_pages`](crate::process::end_on_lost_pages)).
+/// cut off ends the process (with SIGBUS; in one sentence after [`exit_on_bus_error`](crate::process::exit_on_bus_error)).
 /// Nothing outside the mapping is ever read or written. [`has_changed`](Mapping::has_changed) tells of a change afterwards. A
 /// file that is replaced by renaming another over it harms nothing: the mapping keeps the old one.
 pub struct Mapping {

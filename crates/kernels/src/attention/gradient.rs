@@ -5,7 +5,7 @@ use super::online::{exponentials, mask_rest, window, zero_rest};
 use super::tile::{BC, MR};
 use crate::simd::{Kernel, Lanes, Vector};
 
-/// Σ_c dout[c] out[c], in the order and with the roundings of [`Across`]: where one key has all the weight, out is its value,
+/// Σ_c dout[c] out[c], in the order and with the roundings of [`ScoreProduct`]: where one key has all the weight, out is its value,
 /// and dP − delta is then exactly 0 and not the difference of two roundings.
 pub(super) struct Delta<'a, T> {
     pub dout: &'a [T],

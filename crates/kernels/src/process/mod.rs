@@ -19,7 +19,7 @@ pub use mapped::{FileIdentity, changed};
 /// the system has no such signal, nothing happens.
 pub fn exit_on_bus_error() {
     #[cfg(all(unix, not(miri)))]
-    signals::end_on_lost_pages();
+    signals::exit_on_bus_error();
 }
 
 /// From now on SIGINT, SIGTERM and SIGHUP are counted, and the second one ends the process with exit status 1.

@@ -25,8 +25,10 @@ pub struct MergedTensor {
     pub elements: u64,
 }
 
-/// Merges adapters into the checkpoint that they were combined for: W' = W + Σ wᵢ ΔWᵢ, rounded as [`WeightedAdapters`] states. The folder `out` gets the same shards, with
-/// the same names, and what the model's folder holds beside its weights; floating-point tensors become `dtype`, or keep their own.
+/// Merges adapters into the checkpoint that they were combined for: W' = W + Σ wᵢ ΔWᵢ, rounded as [`WeightedAdapters`] states.
+///
+/// The folder `out` gets the same shards, with the same names, and what the model's folder holds beside its weights. Floating-point
+/// tensors become `dtype`, or keep their own.
 ///
 /// The folder is filled beside its place and appears whole. The same call resumes a run that was killed, at the first tensor that was not
 /// yet on the disk, and gives the same bytes.

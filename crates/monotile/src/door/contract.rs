@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 use monotile_kernels::buffer::Buffer;
-use monotile_kernels::product::{Activation, Bias, Epilogue, Operand, Stored as Data};
+use monotile_kernels::product::{Activation, Bias, Epilogue, Operand, Stored};
 pub use monotile_kernels::product::{Axes, Axis, Prepared};
 use monotile_kernels::shape::Shape;
 use monotile_kernels::simd::Lanes;
@@ -52,11 +52,11 @@ fn run<T: StorageElement + Lanes>(
 }
 
 /// Memory that is read as numbers of T.
-fn operand<'a, T>(memory: &'a CpuStorage, offset: usize, wide: fn(&'a CpuStorage) -> Option<Data<'a, T>>) -> Operand<'a, T> {
+fn operand<'a, T>(memory: &'a CpuStorage, offset: usize, wide: fn(&'a CpuStorage) -> Option<Stored<'a, T>>) -> Operand<'a, T> {
     let half = |data| Operand { data, offset };
     match memory {
-        CpuStorage::BF16(b) => half(Data::BF16(slice::<bf16>(b))),
-        CpuStorage::F16(b) => half(Data::F16(slice::<f16>(b))),
+        CpuStorage::BF16(b) => half(Stored::BF16(slice::<bf16>(b))),
+        CpuStorage::F16(b) => half(Stored::F16(slice::<f16>(b))),
         other => half(wide(other).expect("floating-point operands, none wider than the computation")),
     }
 }
@@ -65,14 +65,14 @@ fn slice<T: StorageElement>(buffer: &Buffer<T>) -> &[T] {
     buffer
 }
 
-fn widened_f32(memory: &CpuStorage) -> Option<Data<'_, f32>> {
-    if let CpuStorage::F32(b) = memory { Some(Data::Real(b)) } else { None }
+fn widened_f32(memory: &CpuStorage) -> Option<Stored<'_, f32>> {
+    if let CpuStorage::F32(b) = memory { Some(Stored::Real(b)) } else { None }
 }
 
-fn widened_f64(memory: &CpuStorage) -> Option<Data<'_, f64>> {
+fn widened_f64(memory: &CpuStorage) -> Option<Stored<'_, f64>> {
     match memory {
-        CpuStorage::F64(b) => Some(Data::Real(b)),
-        CpuStorage::F32(b) => Some(Data::F32(b)),
+        CpuStorage::F64(b) => Some(Stored::Real(b)),
+        CpuStorage::F32(b) => Some(Stored::F32(b)),
         _ => None,
     }
 }

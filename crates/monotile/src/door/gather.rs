@@ -1,7 +1,7 @@
 //! Picking and adding by indices along an axis. Operands and indices are contiguous; indices are i64 and in range.
 
 use half::{bf16, f16};
-use monotile_kernels::gather::{self as kernel, GatherDims as Sizes};
+use monotile_kernels::gather::{self as kernel, GatherDims};
 use monotile_kernels::real::{Real, Widen};
 use monotile_kernels::shape::count;
 
@@ -32,7 +32,7 @@ pub fn rows(op: &str, table: &Tensor, ids: &Tensor) -> Result<Tensor> {
         let (vocab, dim) = (table.dim(0), table.dim(1));
         let shape: Dims = ids.shape().iter().copied().chain([dim]).collect();
         let mut out = UninitTensor::<R>::new(op, &shape)?;
-        let sizes = Sizes { outer: 1, axis: vocab, inner: dim };
+        let sizes = GatherDims { outer: 1, axis: vocab, inner: dim };
         kernel::select(table.elements::<A>(), sizes, ids.elements(), &mut out, |x| x.widen());
         Ok(out.tensor())
     }
@@ -78,8 +78,8 @@ pub fn scatter_add(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &T
 }
 
 /// A shape as the kernel reads it: what lies before the axis, the axis, and what lies after it.
-fn sizes(shape: &[usize], axis: usize) -> Sizes {
-    Sizes { outer: count(&shape[..axis]), axis: shape[axis], inner: count(&shape[axis + 1..]) }
+fn sizes(shape: &[usize], axis: usize) -> GatherDims {
+    GatherDims { outer: count(&shape[..axis]), axis: shape[axis], inner: count(&shape[axis + 1..]) }
 }
 
 fn with_size(shape: &[usize], axis: usize, size: usize) -> Dims {

@@ -60,8 +60,8 @@ pub struct FitState {
 
 impl ColoredMesh {
     /// Finds from where a picture of this model was taken, and the colours of its vertices: from a camera some tens of degrees away and the colours that
-    /// the model has, by Adam on the square of the difference between the picture and what would be seen, both as they are and averaged over ever larger squares. `progress`
-    /// is called before every step.
+    /// the model has, by Adam on the square of the difference between the picture and what would be seen, both as they are and averaged over ever larger squares.
+    /// `progress` is called before every step.
     ///
     /// The picture's alpha says where the model is. The camera takes steps in the tangent space of poses: with the model's middle c and size s,
     /// V ← V T(c) exp(s ρ, φ) T(−c), at (ρ, φ) = 0. So it turns about the model, and not the model out of its sight. Its lens is kept.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use monotile::DType;
-use monotile::einsum::{CompiledEinsum, Einsum as Equation, EinsumOptions, Explanation, MemoryLimit, Minimize, PathMethod};
+use monotile::einsum::{CompiledEinsum, Einsum, EinsumOptions, ExplainedStep, Explanation, MemoryLimit, Minimize, PathMethod};
 use serde_json::json;
 
 use self::options::Shapes;
@@ -82,7 +82,7 @@ impl EinsumArgs {
     pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
         let destination = self.output.as_deref().map(|o| OutputFile::parse("einsum", o)).transpose()?;
         let (text, operands) = self.in_order();
-        let equation = Equation::new(text).map_err(|e| diagnostics::explain(&e, text, &[]))?;
+        let equation = Einsum::new(text).map_err(|e| diagnostics::explain(&e, text, &[]))?;
         if let Some(Shapes(shapes)) = &self.shapes {
             let names: Vec<String> = shapes.iter().map(|_| String::new()).collect();
             let (compiled, seconds) = self.compile((text, &equation), self.dtype, &names, shapes)?;
@@ -145,7 +145,7 @@ impl EinsumArgs {
     /// The plan and the seconds that it took.
     fn compile(
         &self,
-        (text, equation): (&str, &Equation),
+        (text, equation): (&str, &Einsum),
         dtype: DType,
         names: &[String],
         shapes: &[Vec<usize>],
@@ -177,7 +177,15 @@ impl EinsumArgs {
 
 fn plan_object(compiled: &CompiledEinsum, seconds: f64) -> serde_json::Value {
     let report: Explanation = compiled.explain();
-    let step = |s: &monotile::einsum::ExplainedStep| json!({ "terms": s.terms, "equation": s.equation, "kind": s.kind.to_string(), "operations": s.operations, "shape": s.shape });
+    let step = |s: &ExplainedStep| {
+        json!({
+            "terms": s.terms,
+            "equation": s.equation,
+            "kind": s.kind.to_string(),
+            "operations": s.operations,
+            "shape": s.shape,
+        })
+    };
     json!({
         "equation": report.equation,
         "shapes": report.shapes,

@@ -4,7 +4,7 @@
 //! A file's lengths, offsets and shapes are checked against its size before anything is read. Elements that lie aligned in
 //! the file stay there; the tensor keeps the file mapped for as long as it lives. This relies on nobody writing the file
 //! meanwhile: what is written may or may not be seen, and reading what was cut off ends the process (in one sentence after
-//! `monotile_kernels::process::end_on_lost_pages`). [`check_mapped`] and [`SafeTensors::check_unchanged`] tell of a change
+//! `monotile_kernels::process::exit_on_bus_error`). [`check_mapped`] and [`SafeTensors::check_unchanged`] tell of a change
 //! afterwards. Replacing a file by renaming another over it, as [`write_atomic`] does, harms nothing.
 
 mod npy;
