@@ -27,7 +27,7 @@ fn main() -> Result<()> {
     println!("from the factors  {:>10.4} s  in f64", begun.elapsed().as_secs_f64());
 
     let (before, noise) = (rng.normal(&[size, size], DType::BF16)?, rng.normal(&[size, size], DType::F32)?.mul_scalar(0.01)?);
-    let after = pair.merged(&before)?.add(&noise)?.to_dtype(DType::BF16)?;
+    let after = pair.merge_into(&before)?.add(&noise)?.to_dtype(DType::BF16)?;
     let difference = || after.sub(&before)?.to_dtype(DType::F32);
     low_rank_approximation(&difference()?, RankSelection::rank(16), false)?;
     let begun = Instant::now();
@@ -36,7 +36,7 @@ fn main() -> Result<()> {
     println!("rank 16 extracted {taken:>10.4} s  of a difference in bf16, {:.1} % of it left out", 100.0 * extracted.error);
 
     let begun = Instant::now();
-    let change = pair.merged(&Tensor::zeros(&[size, size], DType::F32)?)?;
+    let change = pair.merge_into(&Tensor::zeros(&[size, size], DType::F32)?)?;
     let all = svd(&change, &SvdOptions::default())?;
     println!("from ΔW itself    {:>10.4} s  in f32", begun.elapsed().as_secs_f64());
 

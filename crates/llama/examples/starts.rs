@@ -28,7 +28,7 @@ fn main() -> Result<()> {
     ] {
         let mut model = Model::read(checkpoint.as_ref())?;
         let ids: Vec<u32> = (0..640).map(|i| (i * 2_654_435_761_usize % model.config().vocab_size) as u32).collect();
-        let tokens = Model::tokens(&[&ids[..48]])?;
+        let tokens = Model::token_tensor(&[&ids[..48]])?;
         let base = model.logits(&tokens)?;
         // A scaling that is not 1 shows where it belongs.
         let config = LoraConfig {

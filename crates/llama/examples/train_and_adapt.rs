@@ -51,7 +51,7 @@ fn main() -> Result<()> {
     sample(&model, &tokenizer)?;
     model.write(&base, DType::F32)?;
     tokenizer.write(&base)?;
-    let tokens = Model::tokens(&[&tokenizer.encode("Tensors are immutable: operations return new ones.")?])?;
+    let tokens = Model::token_tensor(&[&tokenizer.encode("Tensors are immutable: operations return new ones.")?])?;
     let before = model.logits(&tokens)?;
 
     let lora =

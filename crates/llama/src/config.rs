@@ -204,7 +204,7 @@ impl Config {
             bos_token_id: fields.ids("bos_token_id")?.first().copied(),
             eos_token_ids: fields.ids("eos_token_id")?,
         };
-        config.check().map_err(|e| e.within(fields.path().display()))?;
+        config.check().map_err(|e| e.with_context(fields.path().display()))?;
         Ok(config)
     }
 

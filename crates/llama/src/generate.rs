@@ -85,7 +85,7 @@ pub fn generate(
 
     let begun = Instant::now();
     let mut cache = model.cache();
-    let mut logits = model.next_logits(&Model::tokens(&[&prompt_tokens])?, &mut cache)?;
+    let mut logits = model.next_logits(&Model::token_tensor(&[&prompt_tokens])?, &mut cache)?;
     let prompt_time = begun.elapsed();
 
     let begun = Instant::now();
@@ -104,7 +104,9 @@ pub fn generate(
         match shown.push(&stream.push(token)?, on_text) {
             Some(ended) => break ended,
             None if given + tokens.len() > context => break FinishReason::Context,
-            None if tokens.len() < generation.max_tokens => logits = model.next_logits(&Model::tokens(&[&[token]])?, &mut cache)?,
+            None if tokens.len() < generation.max_tokens => {
+                logits = model.next_logits(&Model::token_tensor(&[&[token]])?, &mut cache)?
+            }
             None => {}
         }
     };

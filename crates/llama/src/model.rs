@@ -28,7 +28,7 @@ const START_DEVIATION: f64 = 0.02;
 /// ```
 /// use monotile_llama::{Config, Model};
 /// let model = Model::random(Config::default(), 1)?;
-/// let logits = model.logits(&Model::tokens(&[&[72, 105]])?)?;
+/// let logits = model.logits(&Model::token_tensor(&[&[72, 105]])?)?;
 /// assert_eq!(logits.shape(), [1, 2, 258]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
@@ -64,7 +64,7 @@ impl Model {
         let mut config = Config::read(folder)?;
         let weights = Weights::open(folder)?;
         // A head of the file's own that differs from the embedding is none that is tied to it, whatever the configuration says.
-        config.tie_word_embeddings &= !weights.contains(HEAD) || weights.same(HEAD, EMBEDDING);
+        config.tie_word_embeddings &= !weights.contains(HEAD) || weights.are_identical(HEAD, EMBEDDING);
         let model = Self::build(config, |name, shape| weights.tensor(name, shape))?;
         let compute = if model.embedding.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
         Ok(Self { compute, ..model })
@@ -140,7 +140,7 @@ impl Model {
     ///
     /// # Errors
     /// `Shape`, if rows differ in length.
-    pub fn tokens(rows: &[&[u32]]) -> Result<Tensor> {
+    pub fn token_tensor(rows: &[&[u32]]) -> Result<Tensor> {
         let length = rows.first().map_or(0, |row| row.len());
         if let Some(odd) = rows.iter().find(|row| row.len() != length) {
             return Err(Error::shape(format!("tokens: rows of {length} and of {} tokens in one batch", odd.len())));
@@ -269,9 +269,9 @@ impl Model {
         for layer in LinearLayer::all(self.blocks.len()) {
             let dense = self.dense_mut(layer);
             if let Some(pair) = dense.lora.take() {
-                dense.weight = pair.merged(&dense.weight)?;
+                dense.weight = pair.merge_into(&dense.weight)?;
                 if let Some(start) = dense.initial_factors.take() {
-                    dense.weight = LowRankFactors { scaling: -start.scaling, ..start }.merged(&dense.weight)?;
+                    dense.weight = LowRankFactors { scaling: -start.scaling, ..start }.merge_into(&dense.weight)?;
                 }
                 // An output layer that differs from the embedding is no longer tied to it.
                 if layer == LinearLayer::HEAD {
@@ -371,7 +371,7 @@ impl Model {
     }
 
     /// The attached adapter's layers with their A, B and scaling.
-    pub(crate) fn adapted(&self) -> impl Iterator<Item = (LinearLayer, &LowRankFactors)> {
+    pub(crate) fn adapter_factors(&self) -> impl Iterator<Item = (LinearLayer, &LowRankFactors)> {
         LinearLayer::all(self.blocks.len()).filter_map(|layer| Some((layer, self.linear_layer(layer).lora.as_ref()?)))
     }
 

@@ -140,7 +140,7 @@ impl Error {
 
     /// The same error with `context: ` before its sentence, for a public door that knows more than the code inside.
     #[must_use]
-    pub fn within(self, context: impl fmt::Display) -> Self {
+    pub fn with_context(self, context: impl fmt::Display) -> Self {
         Self::new(self.0.kind, format!("{context}: {}", self.0.message)).with_notes(self.0.notes)
     }
 }

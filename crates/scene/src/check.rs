@@ -24,7 +24,7 @@ impl Scene {
     /// # Errors
     /// The first thing that does not hold.
     pub fn check(&self) -> Result<()> {
-        let within = |kind: &'static str, i: usize| move |e: Error| e.within(format!("{kind} {i}"));
+        let within = |kind: &'static str, i: usize| move |e: Error| e.with_context(format!("{kind} {i}"));
         for (i, image) in self.images.iter().enumerate() {
             image.check().map_err(within("image", i))?;
         }
@@ -123,7 +123,7 @@ impl Mesh {
     fn check(&self, materials: usize) -> Result<()> {
         finite("weights", &self.weights)?;
         for (i, primitive) in self.primitives.iter().enumerate() {
-            let within = |e: Error| e.within(format!("primitive {i}"));
+            let within = |e: Error| e.with_context(format!("primitive {i}"));
             length("morph targets", primitive.targets.len(), self.weights.len()).map_err(within)?;
             primitive.check(materials).map_err(within)?;
         }
@@ -168,7 +168,7 @@ impl Primitive {
             for (name, list) in [("positions", &target.positions), ("normals", &target.normals), ("tangents", &target.tangents)] {
                 absent_or(name, list.len(), vertices)
                     .and_then(|()| finite(name, list.as_flattened()))
-                    .map_err(|e| e.within("target"))?;
+                    .map_err(|e| e.with_context("target"))?;
             }
         }
         let followed = &self.influences;
@@ -221,7 +221,7 @@ impl Node {
         finite("weights", &self.weights)?;
         match (self.skin, followed[mesh]) {
             (Some(skin), Some(joint)) => {
-                index("joint", joint.into(), scene.skins[skin].joints.len()).map_err(|e| e.within("its mesh"))
+                index("joint", joint.into(), scene.skins[skin].joints.len()).map_err(|e| e.with_context("its mesh"))
             }
             _ => Ok(()),
         }

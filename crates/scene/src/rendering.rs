@@ -118,7 +118,7 @@ mod tests {
         let lens = |s: f64| Lens::Perspective { fovy: 0.7, near: (0.5 * s) as f32, far: Some((50.0 * s) as f32) };
         let seen = |s: f64, to: DVec3| {
             let v = crate::camera::view(to + s * DVec3::new(3.0, 2.0, 4.0), to, DVec3::Y);
-            let view = CameraView::new(&Camera::placed(v, lens(s), [300, 200]).unwrap()).unwrap();
+            let view = CameraView::new(&Camera::from_view_matrix(v, lens(s), [300, 200]).unwrap()).unwrap();
             assert!(view.space.scale > 0.0 && view.viewpoint == Vec4::W);
             let point = view.space.render_from_world().transform_point3(to + s * DVec3::new(0.3, -0.2, 0.1)).as_vec3();
             let clip = view.clip_from_render * point.extend(1.0);

@@ -146,10 +146,10 @@ fn announce(what: &str, packed: &PackedSamples) {
         "{what:<10}{} of {} tokens, {} of them learned; {} rows of {}, {:.1} % full",
         number(rows.sample_count()),
         number(rows.token_count()),
-        number(rows.learned_count()),
+        number(rows.loss_token_count()),
         number(rows.row_count()),
         rows.length(),
-        100.0 * rows.filled()
+        100.0 * rows.fill_ratio()
     ));
     if packed.truncated + packed.dropped > 0 {
         let (cut, dropped, length) = (number(packed.truncated), number(packed.dropped), rows.length());

@@ -44,7 +44,7 @@ pub fn open(scene: Scene, name: &str, size: [usize; 2]) -> Result<(), CommandErr
         })
     });
     // The distance is one that suits every azimuth: turning the model does not change its size.
-    let framing = Framing::new(&scene, poses.chain([Pose::rest(&scene)]))?.spinning();
+    let framing = Framing::new(&scene, poses.chain([Pose::rest(&scene)]))?.over_full_turn();
     let events = EventLoop::new().map_err(|_| no_display())?;
     let mut viewer = Viewer {
         state: ViewerState::new(&scene),

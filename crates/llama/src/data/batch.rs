@@ -60,7 +60,7 @@ impl Batch {
     }
 
     /// How many tokens are learned.
-    pub fn learned(&self) -> usize {
+    pub fn loss_token_count(&self) -> usize {
         self.targets.len()
     }
 }
@@ -77,7 +77,7 @@ mod tests {
         assert_eq!((batch.tokens.shape(), batch.lengths.is_empty(), batch.places.is_none()), (&[2, 3][..], true, true));
         assert_eq!(batch.tokens.to_vec::<i64>().unwrap(), [8, 9, 10, 0, 1, 2]);
         assert_eq!(batch.targets.to_vec::<i64>().unwrap(), [9, 10, 11, 1, 2, 3]);
-        let same = Batch::from_tokens(&crate::Model::tokens(&[rows.row(2), rows.row(0)]).unwrap()).unwrap();
+        let same = Batch::from_tokens(&crate::Model::token_tensor(&[rows.row(2), rows.row(0)]).unwrap()).unwrap();
         assert_eq!(same.tokens.to_vec::<i64>().unwrap(), batch.tokens.to_vec::<i64>().unwrap());
         assert_eq!(same.targets.to_vec::<i64>().unwrap(), batch.targets.to_vec::<i64>().unwrap());
     }

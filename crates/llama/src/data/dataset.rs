@@ -55,7 +55,7 @@ impl TokenDataset {
     /// # Errors
     /// As [`TokenDataset::new`], and `Io` or `Format` if the file cannot be read, is empty or no UTF-8.
     pub fn read(path: &Path, tokenizer: &Tokenizer, length: usize) -> Result<Self> {
-        Self::new(tokenizer.encode(&Self::text(path)?)?, length).map_err(|e| e.within(path.display()))
+        Self::new(tokenizer.encode(&Self::text(path)?)?, length).map_err(|e| e.with_context(path.display()))
     }
 
     /// The text of a file, without a byte order mark.
@@ -76,7 +76,7 @@ impl TokenDataset {
         for row in rows {
             for sample in row {
                 all.tokens.extend_from_slice(sample.tokens());
-                all.learned.extend_from_slice(sample.learned());
+                all.learned.extend_from_slice(sample.loss_mask());
                 all.ends.push(all.tokens.len());
             }
             all.rows.push(all.ends.len());
@@ -120,12 +120,12 @@ impl TokenDataset {
     }
 
     /// How many tokens are learned.
-    pub fn learned_count(&self) -> usize {
+    pub fn loss_token_count(&self) -> usize {
         self.learned.iter().filter(|&&learned| learned).count()
     }
 
     /// How many tokens one row learns.
-    pub fn learned_count_in(&self, row: usize) -> usize {
+    pub fn loss_token_count_in(&self, row: usize) -> usize {
         self.samples(row).flat_map(|(_, learned)| learned).filter(|&&learned| learned).count()
     }
 
@@ -135,7 +135,7 @@ impl TokenDataset {
     }
 
     /// The share of the rows' places that samples fill: 1 for text.
-    pub fn filled(&self) -> f64 {
+    pub fn fill_ratio(&self) -> f64 {
         // A sample's last token predicts nothing and takes no place.
         (self.tokens.len() - self.ends.len()) as f64 / (self.row_count() as f64 * (self.length - 1) as f64)
     }
@@ -218,8 +218,8 @@ mod tests {
         let samples: Vec<_> = (0..rows.row_count()).flat_map(|row| rows.samples(row)).collect();
         let learned = &[false, true, true][..];
         assert_eq!(samples, [(&[0, 1, 2][..], learned), (&[3, 4, 5], learned)]);
-        assert_eq!((rows.sample_count(), rows.token_count(), rows.learned_count(), rows.longest()), (2, 6, 4, 3));
-        assert_eq!(rows.filled(), 1.0);
+        assert_eq!((rows.sample_count(), rows.token_count(), rows.loss_token_count(), rows.longest()), (2, 6, 4, 3));
+        assert_eq!(rows.fill_ratio(), 1.0);
     }
 
     #[test]

@@ -111,7 +111,7 @@ mod tests {
             assert_eq!(seen, (0..500).collect::<Vec<u32>>());
             assert!((0..rows.row_count()).all(|row| rows.samples(row).map(|(tokens, _)| tokens.len() - 1).sum::<usize>() <= 63));
             // Half full at least, whatever comes (two rows that are not would be one); nearly full where lengths differ.
-            assert!(rows.filled() > if seed.is_some() { 0.97 } else { 0.5 }, "{}", rows.filled());
+            assert!(rows.fill_ratio() > if seed.is_some() { 0.97 } else { 0.5 }, "{}", rows.fill_ratio());
         }
     }
 

@@ -12,7 +12,7 @@ use super::packing::{self, PackedSamples};
 /// ```
 /// use monotile_llama::data::Sample;
 /// let sample = Sample::new(vec![1, 50, 51, 60, 2], vec![false, false, false, true, true])?;
-/// assert_eq!((sample.tokens().len(), sample.learned_count()), (5, 2));
+/// assert_eq!((sample.tokens().len(), sample.loss_token_count()), (5, 2));
 /// # Ok::<(), monotile::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +46,12 @@ impl Sample {
     }
 
     /// Which of them are learned.
-    pub fn learned(&self) -> &[bool] {
+    pub fn loss_mask(&self) -> &[bool] {
         &self.learned
     }
 
     /// How many are learned.
-    pub fn learned_count(&self) -> usize {
+    pub fn loss_token_count(&self) -> usize {
         self.learned.iter().filter(|&&learned| learned).count()
     }
 

@@ -58,7 +58,7 @@ impl Adapter {
     /// ```
     /// use monotile_llama::{Config, Model, lora::{Adapter, LoraConfig, LoraInit}};
     /// let mut model = Model::random(Config::default(), 1)?;
-    /// let tokens = Model::tokens(&[&[72, 105]])?;
+    /// let tokens = Model::token_tensor(&[&[72, 105]])?;
     /// let before = model.logits(&tokens)?.to_vec::<f32>()?;
     /// model.attach(&Adapter::from_weights(LoraConfig::default(), &model, LoraInit::Pissa { exact: false }, 1)?)?;
     /// assert_eq!(model.logits(&tokens)?.to_vec::<f32>()?, before);
@@ -90,7 +90,7 @@ impl Adapter {
     /// The adapter that is attached to a model, with the settings it was made with.
     pub fn from_model(model: &Model, config: LoraConfig) -> Self {
         let detached = |pair: &LowRankFactors| LowRankFactors { a: pair.a.detach(), b: pair.b.detach(), ..*pair };
-        let pairs = model.adapted().map(|(layer, pair)| (layer, detached(pair))).collect();
+        let pairs = model.adapter_factors().map(|(layer, pair)| (layer, detached(pair))).collect();
         Self {
             config,
             factors: pairs,
@@ -112,7 +112,7 @@ impl Adapter {
         }
         let file = open_matrices(folder)?;
         let refuse = |what: String| Error::format(file.path(), what);
-        let sites = config.sites_of_any_rank(model).map_err(|e| e.within(folder.display()))?;
+        let sites = config.sites_of_any_rank(model).map_err(|e| e.with_context(folder.display()))?;
         let matrix = |site: &AdaptedLayer, which: &str, shape: [usize; 2]| {
             let name = format!("{PREFIX}{}.lora_{which}.weight", site.layer);
             if !file.contains(&name) {

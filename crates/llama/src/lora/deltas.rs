@@ -50,7 +50,7 @@ impl Deltas {
     pub fn read(folder: &Path) -> Result<Self> {
         let config = LoraConfig::read(folder)?;
         let file = open_matrices(folder)?;
-        let scales = ModuleScales::new(&config).map_err(|e| e.within(folder.display()))?;
+        let scales = ModuleScales::new(&config).map_err(|e| e.with_context(folder.display()))?;
         let mut names: BTreeMap<&str, [Option<&str>; 2]> = BTreeMap::new();
         let mut saved = BTreeMap::new();
         for name in file.names() {
@@ -132,7 +132,7 @@ impl Deltas {
     }
 
     /// Whole tensors, by the names they have in the model.
-    pub fn saved(&self) -> &BTreeMap<String, Tensor> {
+    pub fn whole_tensors(&self) -> &BTreeMap<String, Tensor> {
         &self.saved
     }
 

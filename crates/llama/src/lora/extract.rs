@@ -156,7 +156,7 @@ impl ExtractRun<'_> {
                     let embedding = is_embedding(&module);
                     modules.push((module, Delta { factors: read(&part)?.0, embedding }));
                 }
-                ExtractedTensor::Whole => drop(saved.insert(name.to_string(), self.tuned.any(name)?)),
+                ExtractedTensor::Whole => drop(saved.insert(name.to_string(), self.tuned.tensor_of_any_shape(name)?)),
                 ExtractedTensor::NotExtracted(why) => left.push(format!("{name:?}: {why}")),
                 ExtractedTensor::Same | ExtractedTensor::Excluded => {}
             }
@@ -227,7 +227,7 @@ impl ExtractRun<'_> {
         if is_embedding(module) && !self.options.embeddings {
             return left("differs, and is an embedding");
         }
-        let found = low_rank_approximation(&change, self.options.keep, self.options.exact).map_err(|e| e.within(name))?;
+        let found = low_rank_approximation(&change, self.options.keep, self.options.exact).map_err(|e| e.with_context(name))?;
         let layer = ExtractedLayer {
             shape: [shape[0], shape[1]],
             rank: found.factors.rank(),
@@ -241,7 +241,7 @@ impl ExtractRun<'_> {
 
     /// W_tuned − W_base in f32, as a matrix, and its norm.
     fn difference(&self, name: &str) -> Result<(Tensor, f64)> {
-        let (after, before) = (self.tuned.any(name)?, self.base.any(name)?);
+        let (after, before) = (self.tuned.tensor_of_any_shape(name)?, self.base.tensor_of_any_shape(name)?);
         let change = after.sub(&before)?.to_dtype(DType::F32)?;
         let flat = if change.rank() == 2 { change.clone() } else { change.reshape(&[1, change.len()])? };
         let length = frobenius_norm(&flat)?;
@@ -311,9 +311,9 @@ pub fn measure(base: &Path, tuned: &Path, adapter: &Deltas, progress: &mut dyn F
     let (base, tuned) = (Weights::open(base)?, Weights::open(tuned)?);
     for (module, Delta { factors: pair, .. }) in adapter.modules() {
         let name = format!("{module}.weight");
-        let change = tuned.any(&name)?.sub(&base.any(&name)?)?.to_dtype(DType::F32)?;
+        let change = tuned.tensor_of_any_shape(&name)?.sub(&base.tensor_of_any_shape(&name)?)?.to_dtype(DType::F32)?;
         let length = frobenius_norm(&change)?;
-        let off = distance(&change, pair).map_err(|e| e.within(&name))?;
+        let off = distance(&change, pair).map_err(|e| e.with_context(&name))?;
         let error = if length == 0.0 { 0.0 } else { off / length };
         progress(MeasuredModule { module: module.clone(), error });
         base.release(&name);

@@ -47,7 +47,7 @@ impl LowRankFactors {
     ///
     /// # Errors
     /// `Shape`, if W has other sizes.
-    pub fn merged(&self, weight: &Tensor) -> Result<Tensor> {
+    pub fn merge_into(&self, weight: &Tensor) -> Result<Tensor> {
         weight.add(&self.b.matmul(&self.a)?.mul_scalar(self.scaling)?)
     }
 

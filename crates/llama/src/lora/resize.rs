@@ -34,7 +34,7 @@ pub fn resize(adapter: &Deltas, keep: RankSelection, progress: &mut dyn FnMut(Re
     keep.check()?;
     let mut modules = Vec::new();
     for (module, Delta { factors: pair, embedding }) in adapter.modules() {
-        let found = pair.svd().map_err(|e| e.within(module))?;
+        let found = pair.svd().map_err(|e| e.with_context(module))?;
         let spectrum = Spectrum::from_singular_values(pair, &found.s)?;
         let rank = keep.count(&spectrum.values, spectrum.total).unwrap_or(pair.rank()).min(pair.rank());
         let kept = if rank < pair.rank() { LowRankFactors::from_svd(&found, rank)? } else { pair.clone() };
@@ -43,7 +43,7 @@ pub fn resize(adapter: &Deltas, keep: RankSelection, progress: &mut dyn FnMut(Re
         modules.push((module.clone(), Delta { factors: kept, embedding: *embedding }));
     }
     let targets = adapter.config().targets.clone();
-    Ok(Deltas::new(modules, adapter.saved().clone(), Some(targets)).with_base_model(adapter.config().base_model.clone()))
+    Ok(Deltas::new(modules, adapter.whole_tensors().clone(), Some(targets)).with_base_model(adapter.config().base_model.clone()))
 }
 
 /// How far two changes of one module are apart.

@@ -128,7 +128,7 @@ mod tests {
         let mut normal = |shape: [usize; 2]| rng.normal(&shape, DType::F64).unwrap();
         let pair = LowRankFactors::new(normal([6, 90]), normal([80, 6]), 0.3);
         let noise = normal([80, 90]).mul_scalar(1e-3).unwrap();
-        let change = pair.merged(&noise).unwrap();
+        let change = pair.merge_into(&noise).unwrap();
         let (some, all) =
             (Spectrum::from_difference(&change, 8, false).unwrap(), Spectrum::from_difference(&change, 8, true).unwrap());
         assert_eq!((some.values.len(), all.values.len()), (8, 80));

@@ -96,7 +96,7 @@ pub fn verify(
 
 /// The element type and the bytes of a tensor.
 fn bytes<'a>(weights: &'a Weights, name: &str) -> Option<(&'a str, &'a [u8])> {
-    let (file, name) = (weights.file(name)?, weights.stored(name)?);
+    let (file, name) = (weights.file(name)?, weights.stored_name(name)?);
     file.stored(name).zip(file.bytes(name))
 }
 
@@ -118,7 +118,7 @@ struct Sums {
 
 fn tensor(name: &str, base: &Weights, combined: &WeightedAdapters, merged: &Weights) -> Result<VerifiedTensor> {
     let origin = combined.origin(name);
-    let (before, after) = (with_rows(&base.any(origin)?)?, with_rows(&merged.any(name)?)?);
+    let (before, after) = (with_rows(&base.tensor_of_any_shape(origin)?)?, with_rows(&merged.tensor_of_any_shape(name)?)?);
     let mut sums = Sums::default();
     for range in blocks(base.shape(origin).unwrap_or_default()) {
         let rows = combined.rows(name, &before, range.clone(), after.dtype())?;

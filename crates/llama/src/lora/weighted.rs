@@ -81,7 +81,7 @@ impl WeightedAdapters {
         }
         let mut terms: BTreeMap<String, Vec<(LowRankFactors, f64, bool)>> = BTreeMap::new();
         let mut whole = BTreeMap::new();
-        let stored = |name: String| weights.stored(&name).map(str::to_string).unwrap_or(name);
+        let stored = |name: String| weights.stored_name(&name).map(str::to_string).unwrap_or(name);
         let mut in_place = BTreeSet::new();
         for (deltas, weight) in adapters {
             refuse_transposed(deltas.source())?;
@@ -90,7 +90,7 @@ impl WeightedAdapters {
                 let pair = LowRankFactors::new(a?, b?, delta.factors.scaling);
                 terms.entry(stored(format!("{module}.weight"))).or_default().push((pair, *weight, delta.embedding));
             }
-            for (name, tensor) in deltas.saved() {
+            for (name, tensor) in deltas.whole_tensors() {
                 // What PEFT saves of an adapted embedding beside its factors.
                 let own = stored(name.replace(".base_layer.", "."));
                 if deltas.loads_in_place(name) {
@@ -105,7 +105,7 @@ impl WeightedAdapters {
         let one = matches!(adapters, [(_, 1.0)]);
         let sum = |(name, terms): (String, Vec<(LowRankFactors, f64, bool)>)| {
             let embedding = terms.iter().any(|(_, _, embedding)| *embedding);
-            let pair = if one { terms[0].0.clone() } else { concatenated(&terms).map_err(|e| e.within(&name))? };
+            let pair = if one { terms[0].0.clone() } else { concatenated(&terms).map_err(|e| e.with_context(&name))? };
             Ok((name, Change { pair, embedding, norm: OnceLock::new() }))
         };
         let changes = terms.into_iter().map(sum).collect::<Result<_>>()?;
@@ -118,7 +118,7 @@ impl WeightedAdapters {
 
     /// Parts a tied output layer from its embedding, if the adapters do.
     fn part(&mut self, weights: &Weights, in_place: &BTreeSet<String>) {
-        let Some(embedding) = weights.tied() else { return };
+        let Some(embedding) = weights.tied_embedding() else { return };
         let head = HEAD.to_string();
         if !self.touches(embedding) && !self.touches(&head) {
             return;

@@ -33,7 +33,7 @@ impl ComponentReader {
                 Ok(false) => Err(unsupported(format!("{name} {kind:?} is not supported; {} and Sequence are", self.kinds))),
                 // A limit names the part itself.
                 Err(error) if error.kind() == ErrorKind::Limit => Err(error),
-                Err(error) => Err(error.within(name)),
+                Err(error) => Err(error.with_context(name)),
             };
         }
         let Some(steps) = value[self.list].as_array() else {

@@ -61,7 +61,7 @@ impl BpeModel {
     /// Refuses, by its name, what encodes otherwise.
     pub fn check(&self) -> Result<()> {
         if let Some(refused) = &self.vocab.refused {
-            return Err(refused.clone().within("no tokenizer"));
+            return Err(refused.clone().with_context("no tokenizer"));
         }
         let kind = match &self.kind {
             Some(kind) => kind.as_str(),

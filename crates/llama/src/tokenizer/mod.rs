@@ -141,7 +141,7 @@ impl Tokenizer {
     }
 
     fn parse(json: String, source: String) -> Result<Self> {
-        let refuse = |error: Error| error.within(&source);
+        let refuse = |error: Error| error.with_context(&source);
         let mut file: TokenizerFile = serde_json::from_str(&json).map_err(|e| refuse(malformed(format!("no tokenizer: {e}"))))?;
         let Some(model) = file.model.take() else { return Err(refuse(malformed("field \"model\" is missing"))) };
         model.check().map_err(refuse)?;
@@ -229,7 +229,7 @@ impl Tokenizer {
                 })
             }
         });
-        appended.map_err(|e| e.within(&self.source))
+        appended.map_err(|e| e.with_context(&self.source))
     }
 
     /// The text of some tokens, without special ones; bytes that are no UTF-8 become U+FFFD.
@@ -238,7 +238,7 @@ impl Tokenizer {
     /// `Limit`, where the tokenizer's decoder makes too much of them.
     pub fn decode(&self, tokens: &[u32]) -> Result<String> {
         let spellings = tokens.iter().filter_map(|&id| self.shown(id)).map(str::to_string).collect();
-        self.decoder.apply(spellings).map_err(|e| e.within(&self.source))
+        self.decoder.apply(spellings).map_err(|e| e.with_context(&self.source))
     }
 
     /// The token of a number, if decoding shows it.

@@ -112,7 +112,7 @@ impl Trainer {
         settings["rows"] = json!([self.rows.row_count(), self.rows.length()]);
         settings["data"] = json!(format!("{:016x}", self.rows.fingerprint()));
         let started: Vec<LinearLayer> = self.model.initial_factors().map(|(layer, _)| layer).collect();
-        let adapted = self.model.adapted().map(|(layer, pair)| {
+        let adapted = self.model.adapter_factors().map(|(layer, pair)| {
             let start = if started.contains(&layer) { " less its start" } else { "" };
             format!("{layer} {} {}{start}", pair.scaling, pair.dropout)
         });

@@ -164,7 +164,7 @@ impl Trainer {
         self.model.replace_parameters(self.trained, parameters.iter().map(Tensor::detach).collect());
         updated?;
         self.losses.push(loss);
-        let tokens = chosen.iter().map(|&row| self.rows.learned_count_in(row)).sum();
+        let tokens = chosen.iter().map(|&row| self.rows.loss_token_count_in(row)).sum();
         Ok(StepReport { number: done + 1, loss, learning_rate: self.options.learning_rate_at(done), gradient_norm, tokens })
     }
 
@@ -184,14 +184,14 @@ impl Trainer {
     fn accumulate(&self, rows: &[usize], leaves: &[Tensor]) -> Result<(f64, Vec<Tensor>)> {
         let mut total: Vec<Option<Tensor>> = vec![None; leaves.len()];
         let mut loss_sum = 0.0;
-        let learned: usize = rows.iter().map(|&row| self.rows.learned_count_in(row)).sum();
+        let learned: usize = rows.iter().map(|&row| self.rows.loss_token_count_in(row)).sum();
         let passes = rows.chunks(self.options.batch);
         for (pass, chosen) in passes.enumerate() {
             let batch = Batch::from_dataset(&self.rows, chosen)?;
             let step = self.steps_done() as u64;
             let dropout = Rng::new(self.options.seed).fork(step).fork(pass as u64);
             // Every pass counts by its share of the tokens, so that the mean is over all of them.
-            let share = batch.learned() as f64 / learned as f64;
+            let share = batch.loss_token_count() as f64 / learned as f64;
             let loss = self.model.batch_loss(&batch, Some(dropout))?.mul_scalar(share)?;
             loss_sum += number(&loss)?;
             let mut gradients = loss.backward()?;
@@ -216,9 +216,9 @@ impl Trainer {
         let mut sum = 0.0;
         for chosen in all.chunks(self.options.batch) {
             let batch = Batch::from_dataset(rows, chosen)?;
-            sum += number(&self.model.batch_loss(&batch, None)?)? * batch.learned() as f64;
+            sum += number(&self.model.batch_loss(&batch, None)?)? * batch.loss_token_count() as f64;
         }
-        Ok(Some(sum / rows.learned_count() as f64))
+        Ok(Some(sum / rows.loss_token_count() as f64))
     }
 }
 

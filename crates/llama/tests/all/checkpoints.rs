@@ -24,7 +24,7 @@ fn configs() -> Vec<Config> {
 }
 
 fn tokens() -> Tensor {
-    Model::tokens(&[&[1, 50, 97, 200, 3, 7, 7, 257], &[9, 8, 7, 6, 5, 4, 3, 2]]).unwrap()
+    Model::token_tensor(&[&[1, 50, 97, 200, 3, 7, 7, 257], &[9, 8, 7, 6, 5, 4, 3, 2]]).unwrap()
 }
 
 /// A folder with a written checkpoint.
@@ -152,10 +152,10 @@ fn tensors_that_do_not_fit_the_config_are_refused() {
 #[test]
 fn tokens_that_the_model_cannot_take_are_refused() {
     let model = Model::random(Config { max_position_embeddings: 4, ..Config::default() }, 1).unwrap();
-    let refused = |rows: &[&[u32]]| model.logits(&Model::tokens(rows).unwrap()).unwrap_err().to_string();
+    let refused = |rows: &[&[u32]]| model.logits(&Model::token_tensor(rows).unwrap()).unwrap_err().to_string();
     assert_eq!(refused(&[&[1, 2, 3, 4, 5]]), "model: 5 tokens do not fit the context; 1 to 4 do");
     assert!(refused(&[&[1, 258]]).contains("258"));
-    let ragged = Model::tokens(&[&[1, 2], &[3]]).unwrap_err().to_string();
+    let ragged = Model::token_tensor(&[&[1, 2], &[3]]).unwrap_err().to_string();
     assert_eq!(ragged, "tokens: rows of 2 and of 1 tokens in one batch");
 }
 

@@ -22,7 +22,7 @@ fn greedy(folder: &Path, prompt: &str, max_tokens: usize) -> GenerationOutput {
 #[track_caller]
 fn assert_logits(folder: &Path, tokens: &[u32], wanted: [f64; 4]) {
     let model = Model::read(folder).unwrap();
-    let logits = model.next_logits(&Model::tokens(&[tokens]).unwrap(), &mut model.cache()).unwrap();
+    let logits = model.next_logits(&Model::token_tensor(&[tokens]).unwrap(), &mut model.cache()).unwrap();
     let found = logits.to_f64_vec().unwrap();
     for (found, wanted) in found.iter().zip(wanted) {
         assert!((found - wanted).abs() < LOGITS, "{}: {found} and not {wanted}", folder.display());

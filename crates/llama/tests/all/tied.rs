@@ -58,7 +58,7 @@ fn merged(root: &Path) -> BTreeMap<String, Tensor> {
     merge(&base, &combined, None, &out, &mut |_| {}).unwrap();
     let out = Weights::open(&out).unwrap();
     verify(&base, &combined, &out, &mut |one| assert!(one.verdict.holds(), "{one:?}")).unwrap();
-    out.names().map(|name| (name.to_string(), out.any(name).unwrap())).collect()
+    out.names().map(|name| (name.to_string(), out.tensor_of_any_shape(name).unwrap())).collect()
 }
 
 fn tied(root: &Path) -> bool {
@@ -66,7 +66,7 @@ fn tied(root: &Path) -> bool {
 }
 
 fn embedding(root: &Path) -> Tensor {
-    Weights::open(&root.join("base")).unwrap().any(EMBEDDING).unwrap()
+    Weights::open(&root.join("base")).unwrap().tensor_of_any_shape(EMBEDDING).unwrap()
 }
 
 /// PEFT: `modules_to_save=["embed_tokens"]` trains a copy, and the output layer stays the base model's embedding.
@@ -162,7 +162,7 @@ fn the_head_of_a_file_wins_over_the_configuration() {
         write_safetensors(root.join("base/model.safetensors"), &all, &[]).unwrap();
         Model::read(&root.join("base")).unwrap()
     };
-    let tokens = Model::tokens(&[&[1, 2, 3]]).unwrap();
+    let tokens = Model::token_tensor(&[&[1, 2, 3]]).unwrap();
     let tied = Model::read(&root.join("base")).unwrap().logits(&tokens).unwrap();
     let own = with(&random(&[VOCABULARY, 16], 8), &tensors);
     assert!(!own.config().tie_word_embeddings && difference(&own.logits(&tokens).unwrap(), &tied) > 0.01);
@@ -188,7 +188,7 @@ fn a_checkpoint_in_f64_computes() {
     let root = tempfile::tempdir().unwrap();
     let model = Model::random(config(), 3).unwrap();
     model.write(root.path(), DType::F64).unwrap();
-    let tokens = Model::tokens(&[&[1, 2, 3]]).unwrap();
+    let tokens = Model::token_tensor(&[&[1, 2, 3]]).unwrap();
     let single = model.logits(&tokens).unwrap();
     let double = Model::read(root.path()).unwrap();
     let logits = double.logits(&tokens).unwrap();

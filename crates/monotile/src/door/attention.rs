@@ -51,7 +51,7 @@ pub fn forward(op: &str, x: AttentionTensors<'_>, before: Option<[&Tensor; 2]>) 
             None => kernel::forward(&x.inputs::<T>(), output),
             Some(_) => kernel::forward_from(&x.inputs::<T>(), output),
         }
-        .map_err(|e| Error::from(e).within(op))?;
+        .map_err(|e| Error::from(e).with_context(op))?;
         Ok([out.tensor().permute(&order)?, lse.tensor()])
     }
     real!(x.qkv[0], run(op, x, before))
@@ -92,7 +92,7 @@ pub fn backward(
         let mut blocks = x.qkv.into_iter().zip(needs).map(wanted).collect::<Result<Vec<_>>>()?;
         let [dq, dk, dv] = blocks.as_mut_slice() else { unreachable!("a block for each operand") };
         let gradients = kernel::AttentionGradients { dq: dq.as_deref_mut(), dk: dk.as_deref_mut(), dv: dv.as_deref_mut() };
-        kernel::backward(&x.inputs::<T>(), &cotangents, gradients).map_err(|e| Error::from(e).within(op))?;
+        kernel::backward(&x.inputs::<T>(), &cotangents, gradients).map_err(|e| Error::from(e).with_context(op))?;
         Ok(blocks.into_iter().map(|block| block.map(UninitTensor::tensor)).collect())
     }
     real!(x.qkv[0], run(op, x, cotangents, needs))

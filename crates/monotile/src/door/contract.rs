@@ -47,7 +47,7 @@ fn run<T: StorageElement + Lanes>(
         }
         None => product.product(one, a, b, &mut c),
     }
-    .map_err(|e| Error::from(e).within(op))?;
+    .map_err(|e| Error::from(e).with_context(op))?;
     Ok(c.tensor())
 }
 

@@ -174,7 +174,7 @@ fn shape(a: &Tensor, sizes: &[usize]) -> Dims {
 fn failed(op: &str, failure: Failure, refuse: impl FnOnce(usize, usize) -> Error) -> Error {
     match failure {
         Failure::Matrix { matrix, order } => refuse(matrix, order),
-        Failure::Memory(refused) => Error::from(refused).within(op),
+        Failure::Memory(refused) => Error::from(refused).with_context(op),
     }
 }
 

@@ -79,7 +79,7 @@ impl ContractionPlan {
             sizes.iter().map(|&n| n as f64).collect(),
         );
         network.summed = prepare.iter().map(|p| !p.sum.is_empty()).collect();
-        let path = path::find(&network, options).map_err(|e| e.within(format!("einsum \"{}\"", equation.text)))?;
+        let path = path::find(&network, options).map_err(|e| e.with_context(format!("einsum \"{}\"", equation.text)))?;
         let pair = |labels: [&[Label]; 2], out: &[Label]| {
             let pair = PairContraction::new(labels, out, |l| sizes[l as usize])?;
             Ok(Arc::new(if options.memory_limit.is_some() { pair.in_one_pass() } else { pair }))

@@ -93,7 +93,7 @@ impl Tensor {
         let block = |size: usize| {
             let mut shape: Dims = self.shape().into();
             shape[d] = size;
-            Tensor::filled(&shape, value, self.dtype()).map_err(|error| error.within("pad"))
+            Tensor::filled(&shape, value, self.dtype()).map_err(|error| error.with_context("pad"))
         };
         Tensor::cat(&[&block(before)?, self, &block(after)?], axis)
     }

@@ -170,7 +170,7 @@ impl KalmanFilter {
         let observations = argument(op, "the observations", observations, &[("T", None), ("p", Some(p))])?;
         let observations = observations.to_dtype(self.mean.dtype())?;
         let missing: Vec<bool> = observations.to_f64_vec()?.iter().map(|y| y.is_nan()).collect();
-        let mut states: Vec<State> = list(observations.dim(0)).map_err(|e| Error::from(e).within(op))?;
+        let mut states: Vec<State> = list(observations.dim(0)).map_err(|e| Error::from(e).with_context(op))?;
         for t in 0..observations.dim(0) {
             let predicted = match states.last() {
                 None => (self.mean.clone(), self.root.clone()),
@@ -180,7 +180,7 @@ impl KalmanFilter {
             let there = positions(op, &there, p)?;
             let row = observations.select(0, t)?.index_select(0, &there)?;
             let (state, term) =
-                self.updated(&predicted, &row, &there).map_err(|error| error.within(format!("{op}: observation {t}")))?;
+                self.updated(&predicted, &row, &there).map_err(|error| error.with_context(format!("{op}: observation {t}")))?;
             *log_likelihood = log_likelihood.add(&term)?;
             states.push(state);
         }

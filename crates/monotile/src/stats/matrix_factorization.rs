@@ -173,7 +173,7 @@ fn solved(op: &str, entries: &Tensor, weights: &Tensor, v: &Tensor, regularizati
     let systems = weights.matmul(&pairs)?.reshape(&[entries.dim(0), k, k])?;
     let systems = systems.add(&Tensor::eye(k, v.dtype())?.mul_scalar(regularization)?)?;
     let sides = entries.mul(weights)?.matmul(v)?.unsqueeze(-1)?;
-    let root = cholesky(&systems).map_err(|error| error.within(format!("{op}: a row or column has too few entries")))?;
+    let root = cholesky(&systems).map_err(|error| error.with_context(format!("{op}: a row or column has too few entries")))?;
     cholesky_solve(&root, &sides)?.squeeze(-1)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | what | where |
 //! | --- | --- |
-//! | regression with its standard errors | [`least_squares`], [`powers`] |
+//! | regression with its standard errors | [`least_squares`], [`polynomial_features`] |
 //! | principal components | [`Pca`] |
 //! | the normal distribution of many dimensions | [`MultivariateNormal`], [`reparameterize`] |
 //! | systems that move and are seen with noise | [`KalmanFilter`] |
@@ -24,7 +24,7 @@ pub use gaussian_process::{
     CovarianceKernel, GaussianProcess, GaussianProcessOptions, Prediction, StationaryKernel, log_marginal_likelihood,
 };
 pub use kalman::{Filtered, KalmanFilter, KalmanModel, Smoothed};
-pub use least_squares::{LeastSquares, LeastSquaresOptions, least_squares, powers};
+pub use least_squares::{LeastSquares, LeastSquaresOptions, least_squares, polynomial_features};
 pub use matrix_factorization::{MatrixFactorization, MatrixFactorizationOptions};
 pub use multivariate_normal::{MultivariateNormal, reparameterize};
 pub use pca::{Pca, PcaOptions, PcaSolver};

@@ -46,7 +46,8 @@ impl MultivariateNormal {
         let mean = argument(op, "the mean", mean, &[("n", None)])?;
         let covariance = argument(op, "the covariance", covariance, &[("n", Some(n)), ("n", Some(n))])?;
         let dtype = check::common_float(op, &mean, &covariance)?;
-        let root = cholesky(&covariance.to_dtype(dtype)?).map_err(|error| error.within("MultivariateNormal: the covariance"))?;
+        let root =
+            cholesky(&covariance.to_dtype(dtype)?).map_err(|error| error.with_context("MultivariateNormal: the covariance"))?;
         Ok(Self { mean: mean.to_dtype(dtype)?, cholesky_factor: root })
     }
 
@@ -176,7 +177,7 @@ impl MultivariateNormal {
         // With the known numbers first, the trailing block of the root is the root of what is left.
         let order = Tensor::cat(&[&known, &rest], 0)?;
         let root = cholesky(&self.covariance()?.index_select(0, &order)?.index_select(1, &order)?)
-            .map_err(|error| error.within("conditional"))?;
+            .map_err(|error| error.with_context("conditional"))?;
         let k = indices.len();
         let (l11, l21, l22) =
             (root.slice(0, ..k)?.slice(1, ..k)?, root.slice(0, k..)?.slice(1, ..k)?, root.slice(0, k..)?.slice(1, k..)?);

@@ -43,7 +43,7 @@ pub(super) fn root(op: &str, what: &str, covariance: &Tensor) -> Result<Tensor> 
             }
             found.vectors.mul(&found.values.clamp(0.0, f64::INFINITY)?.sqrt()?.unsqueeze(-2)?)
         }
-        other => other.map_err(|error| error.within(format!("{op}: {what}"))),
+        other => other.map_err(|error| error.with_context(format!("{op}: {what}"))),
     }
 }
 

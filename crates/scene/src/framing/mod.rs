@@ -77,7 +77,7 @@ impl Framing {
 
     /// The same for a camera that goes round: it stays at one height and distance.
     #[must_use]
-    pub fn spinning(self) -> Self {
+    pub fn over_full_turn(self) -> Self {
         Self { spins: true, ..self }
     }
 
@@ -153,7 +153,7 @@ impl Framing {
             )));
         }
         let eye = self.space.world(center + world_from_view * eye);
-        Camera::placed(DMat4::from_mat3(view_from_world) * DMat4::from_translation(-eye), lens, size)
+        Camera::from_view_matrix(DMat4::from_mat3(view_from_world) * DMat4::from_translation(-eye), lens, size)
     }
 
     /// The floor under everything, as large as the shadow of it may be.
@@ -195,7 +195,7 @@ impl Camera {
         let lens = lens.ok_or_else(|| Error::value(format!("camera: node {node} is no camera")))?;
         let world = pose.world(scene)[node];
         let world_from_view = DMat4::from_mat3(rotation(scene, pose, node));
-        Self::placed(world_from_view.transpose() * DMat4::from_translation(-world.w_axis.truncate()), lens, size)
+        Self::from_view_matrix(world_from_view.transpose() * DMat4::from_translation(-world.w_axis.truncate()), lens, size)
     }
 }
 
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn a_camera_that_goes_round_keeps_its_height_and_distance() {
         let scene = long_box();
-        let framing = Framing::new(&scene, [Pose::rest(&scene)]).unwrap().spinning();
+        let framing = Framing::new(&scene, [Pose::rest(&scene)]).unwrap().over_full_turn();
         let eye = |azimuth| {
             let camera = framing.camera(&Orbit { azimuth, ..Orbit::default() }, [640, 360]).unwrap();
             let [x, y] = fill(&camera);

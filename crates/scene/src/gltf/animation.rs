@@ -14,7 +14,7 @@ pub fn read(source: &Source<'_>, places: &[usize], scene: &mut Scene, notes: &mu
         let place = called("animation", i, &animation.name).to_string();
         let mut clip = Animation { name: animation.name.clone(), ..Animation::default() };
         for (number, channel) in animation.channels.iter().enumerate() {
-            let within = |e: Error| e.within(format!("channel {number}")).within(&place);
+            let within = |e: Error| e.with_context(format!("channel {number}")).with_context(&place);
             let keyframes = pick(&animation.samplers, channel.sampler, "sampler").map_err(within)?;
             match one(source, scene, (channel, keyframes), (places, notes)).map_err(within)? {
                 Some(channel) => {
@@ -61,7 +61,7 @@ fn one(
         }
         _ => return Ok(None),
     };
-    let mut keys = keys.map_err(|e| e.within("keys"))?;
+    let mut keys = keys.map_err(|e| e.with_context("keys"))?;
     if matches!(node.local, NodeTransform::Matrix(_)) && !matches!(keys, KeyframeValues::Weights(..)) {
         return Err(fault(format!("{} has a matrix, which cannot be animated", called("node", target, &node.name))));
     }
@@ -73,6 +73,6 @@ fn one(
         }
     }
     let times: Vec<f32> =
-        source.floats::<1>(keyframes.input, Use::Value).map_err(|e| e.within("times"))?.into_iter().flatten().collect();
+        source.floats::<1>(keyframes.input, Use::Value).map_err(|e| e.with_context("times"))?.into_iter().flatten().collect();
     Ok(Some(Channel { node: target, times, keys, interpolation }))
 }

@@ -53,7 +53,7 @@ impl Images {
             Some(ImageSource::Broken) => return Ok(None),
             None => {}
         }
-        let within = |e: Error| e.within(called("image", index.get(), &image.name));
+        let within = |e: Error| e.with_context(called("image", index.get(), &image.name));
         match source.image(image).and_then(|bytes| self.decode(&bytes)) {
             Ok(decoded) => {
                 self.places[index.get()] = Some(ImageSource::There(images.len()));

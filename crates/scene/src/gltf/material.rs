@@ -12,7 +12,7 @@ use crate::{AlphaMode, Filter, Material, Sampler, Scene, Texture, TextureRef, Wr
 pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes) -> Result<()> {
     let places = textures(source, scene, notes)?;
     for (i, material) in source.root.materials.iter().enumerate() {
-        let within = |e: Error| e.within(called("material", i, &material.name));
+        let within = |e: Error| e.with_context(called("material", i, &material.name));
         scene.materials.push(one(material, &places).map_err(within)?);
     }
     Ok(())
@@ -24,7 +24,7 @@ fn textures(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes) -> Result
     let mut images = image::Images::new(root.images.len());
     let mut places = Vec::with_capacity(root.textures.len());
     for (i, texture) in root.textures.iter().enumerate() {
-        let within = |e: Error| e.within(format!("texture {i}"));
+        let within = |e: Error| e.with_context(format!("texture {i}"));
         // Its image may be in a format of an extension.
         let Some(image) = texture.source else {
             notes.count(ImportIssue::EmptyTexture, 1, || format!("texture {i}"));

@@ -15,7 +15,7 @@ use crate::{Mesh, MorphTarget, Primitive, Scene, SkinWeights, Topology};
 pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes) -> Result<()> {
     for (i, mesh) in source.root.meshes.iter().enumerate() {
         let place = called("mesh", i, &mesh.name).to_string();
-        let read = one(source, scene, mesh, (&place, notes)).map_err(|e| e.within(&place))?;
+        let read = one(source, scene, mesh, (&place, notes)).map_err(|e| e.with_context(&place))?;
         scene.meshes.push(read);
     }
     Ok(())
@@ -28,7 +28,7 @@ fn one(source: &Source<'_>, scene: &Scene, mesh: &json::Mesh, (place, notes): No
     let mut primitives = Vec::with_capacity(mesh.primitives.len());
     let targets = mesh.primitives.first().map_or(0, |p| p.targets.len());
     for (i, primitive) in mesh.primitives.iter().enumerate() {
-        let within = |e: Error| e.within(format!("primitive {i}"));
+        let within = |e: Error| e.with_context(format!("primitive {i}"));
         if primitive.targets.len() != targets {
             return Err(within(fault(format!(
                 "{} morph targets, where the first primitive has {targets}",
@@ -99,10 +99,11 @@ fn attributes(source: &Source<'_>, primitive: &json::Primitive, p: &mut Primitiv
     let find = |name: &str| primitive.attributes.get(name).copied();
     let place = || place.to_string();
     fn each<const N: usize>(source: &Source<'_>, (name, at): (&str, Option<Whole>), used: Use) -> Result<Vec<[f32; N]>> {
-        at.map_or(Ok(Vec::new()), |at| source.any_floats(at, used).map_err(|e| e.within(name)))
+        at.map_or(Ok(Vec::new()), |at| source.any_floats(at, used).map_err(|e| e.with_context(name)))
     }
-    let positions =
-        |at: Option<Whole>| at.map_or(Ok(Vec::new()), |at| source.floats::<3>(at, Use::Value).map_err(|e| e.within("POSITION")));
+    let positions = |at: Option<Whole>| {
+        at.map_or(Ok(Vec::new()), |at| source.floats::<3>(at, Use::Value).map_err(|e| e.with_context("POSITION")))
+    };
     p.positions = positions(find("POSITION"))?;
     if p.positions.len() > u32::MAX as usize {
         return Err(fault(format!("{} vertices, more than an index can name", p.positions.len())));
@@ -132,7 +133,7 @@ fn attributes(source: &Source<'_>, primitive: &json::Primitive, p: &mut Primitiv
     notes.count(ImportIssue::BadColor, replaced(&mut p.colors, [1.0; 4]), place);
     for (i, target) in primitive.targets.iter().enumerate() {
         let find = |name| target.get(name).copied();
-        let within = |e: Error| e.within(format!("morph target {i}"));
+        let within = |e: Error| e.with_context(format!("morph target {i}"));
         let mut directions = |name| {
             let mut list = each(source, (name, find(name)), Use::Value).map_err(within)?;
             notes.count(ImportIssue::BadDifference, replaced(&mut list, [0.0; 3]), place);
@@ -178,7 +179,7 @@ fn indices(source: &Source<'_>, at: Option<Whole>, vertices: usize) -> Result<Ve
         source.spend(vertices as u64, size_of::<u32>())?;
         return Ok((0..vertices as u32).collect());
     };
-    let indices = source.integers::<1>(at).map_err(|e| e.within("indices"))?;
+    let indices = source.integers::<1>(at).map_err(|e| e.with_context("indices"))?;
     match indices.iter().position(|&[i]| i as usize >= vertices) {
         Some(bad) => Err(fault(format!("index {bad} names vertex {}, and there are {vertices}", indices[bad][0]))),
         None => Ok(indices.into_iter().flatten().collect()),
@@ -202,8 +203,8 @@ fn influences(
             (Some(_), None) => return Err(fault(format!("{} without {}", names[0], names[1]))),
             (None, Some(_)) => return Err(fault(format!("{} without {}", names[1], names[0]))),
         };
-        let joints = source.integers::<4>(joints).map_err(|e| e.within(&names[0]))?;
-        let mut weights = source.any_floats::<4>(weights, Use::Fraction).map_err(|e| e.within(&names[1]))?;
+        let joints = source.integers::<4>(joints).map_err(|e| e.with_context(&names[0]))?;
+        let mut weights = source.any_floats::<4>(weights, Use::Fraction).map_err(|e| e.with_context(&names[1]))?;
         let broken = weights.as_flattened_mut().iter_mut().filter(|x| !x.is_finite());
         notes.count(ImportIssue::BadWeight, broken.map(|x| *x = 0.0).count(), || place.to_string());
         for (name, length) in names.iter().zip([joints.len(), weights.len()]) {

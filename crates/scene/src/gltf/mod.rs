@@ -104,7 +104,7 @@ impl Scene {
         open_regular(path)?;
         let bytes = read_regular(path, &limits::MODEL)?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        read(&bytes, Some(folder), options).map_err(|fault| fault.within(path.display()))
+        read(&bytes, Some(folder), options).map_err(|fault| fault.with_context(path.display()))
     }
 
     /// Reads the content of a file that refers to no other one.

@@ -18,7 +18,7 @@ pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes, chosen: O
         return Err(fault("there is nothing in it: it has no nodes"));
     }
     for (i, camera) in root.cameras.iter().enumerate() {
-        scene.lenses.push(lens(camera).map_err(|e| e.within(format!("camera {i}")))?);
+        scene.lenses.push(lens(camera).map_err(|e| e.with_context(format!("camera {i}")))?);
     }
     limits::NODES.admit("nodes", root.nodes.len() as u64)?;
     let parents = parents(root)?;
@@ -31,7 +31,7 @@ pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes, chosen: O
         next += 1 + instances[i];
     }
     for (i, skin) in root.skins.iter().enumerate() {
-        let within = |e: Error| e.within(called("skin", i, &skin.name));
+        let within = |e: Error| e.with_context(called("skin", i, &skin.name));
         let loose = |count| notes.count(ImportIssue::LooseMatrix, count, || called("skin", i, &skin.name).to_string());
         scene.skins.push(read_skin(source, skin, &places, loose).map_err(within)?);
     }
@@ -39,7 +39,7 @@ pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes, chosen: O
     for &i in &order {
         let node = &root.nodes[i];
         let place = || called("node", i, &node.name).to_string();
-        let mut read = one(scene, node, notes).map_err(|e| e.within(place()))?;
+        let mut read = one(scene, node, notes).map_err(|e| e.with_context(place()))?;
         read.parent = parents[i].map(|parent| places[parent]);
         if !shown[i] {
             (read.mesh, read.skin, read.lens) = (None, None, None);
@@ -47,7 +47,7 @@ pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes, chosen: O
         }
         let copies = match instances[i] {
             0 => Vec::new(),
-            _ => instance::copies(source, node, (&read, places[i]), notes).map_err(|e| e.within(place()))?,
+            _ => instance::copies(source, node, (&read, places[i]), notes).map_err(|e| e.with_context(place()))?,
         };
         if !copies.is_empty() {
             (read.mesh, read.weights) = (None, Vec::new());
@@ -63,7 +63,7 @@ fn parents(root: &json::Root) -> Result<Vec<Option<usize>>> {
     let mut parents = vec![None; root.nodes.len()];
     for (i, node) in root.nodes.iter().enumerate() {
         for &child in &node.children {
-            let within = |e: Error| e.within(called("node", i, &node.name));
+            let within = |e: Error| e.with_context(called("node", i, &node.name));
             pick(&root.nodes, child, "node").map_err(within)?;
             if let Some(other) = parents[child.get()].replace(i) {
                 return Err(fault(format!("node {} is a child of node {other} and of node {i}", child.0)));
@@ -120,7 +120,7 @@ fn reachable_nodes(
     }
     let mut shown = vec![false; order.len()];
     for &index in &chosen.nodes {
-        pick(&root.nodes, index, "node").map_err(|e| e.within("scene"))?;
+        pick(&root.nodes, index, "node").map_err(|e| e.with_context("scene"))?;
         shown[index.get()] = true;
     }
     for &i in order {
@@ -207,11 +207,11 @@ fn read_skin(source: &Source<'_>, skin: &json::Skin, places: &[usize], loose: im
     let inverse_bind = match skin.inverse_bind_matrices {
         None => vec![identity; joints.len()],
         Some(at) => {
-            let matrices = source.floats::<16>(at, Use::Value).map_err(|e| e.within("inverse bind matrices"))?;
+            let matrices = source.floats::<16>(at, Use::Value).map_err(|e| e.with_context("inverse bind matrices"))?;
             if matrices.len() < joints.len() {
                 return Err(fault(format!("{} inverse bind matrices for {} joints", matrices.len(), joints.len())));
             }
-            let within = |(i, m)| affine(m).map_err(|e| e.within(format!("inverse bind matrix {i}")));
+            let within = |(i, m)| affine(m).map_err(|e| e.with_context(format!("inverse bind matrix {i}")));
             let read = matrices[..joints.len()].iter().enumerate().map(within).collect::<Result<Vec<_>>>()?;
             loose(read.iter().filter(|(_, loose)| *loose).count());
             read.into_iter().map(|(columns, _)| columns).collect()

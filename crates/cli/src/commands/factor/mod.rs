@@ -105,7 +105,7 @@ impl FactorArgs {
             say(&format!("note: {} is not symmetric; {} reads its lower triangle", self.operands[0], self.what));
         }
         let start = Instant::now();
-        let found = compute::compute(self.what, &tensors, self.rank, self.full).map_err(|e| e.within(&self.operands[0]))?;
+        let found = compute::compute(self.what, &tensors, self.rank, self.full).map_err(|e| e.with_context(&self.operands[0]))?;
         let spectrum = &found.spectrum;
         let took = start.elapsed().as_secs_f64();
         monotile::io::check_mapped()?;

@@ -44,11 +44,11 @@ impl LoraDiffArgs {
         }
         out.write_all(table.render(coloured()).as_bytes())?;
         say(&sentence(&found));
-        let mut whole: Vec<&String> = one.saved().keys().chain(other.saved().keys()).collect();
+        let mut whole: Vec<&String> = one.whole_tensors().keys().chain(other.whole_tensors().keys()).collect();
         whole.sort();
         whole.dedup();
         for name in whole {
-            say(&match (one.saved().get(name), other.saved().get(name)) {
+            say(&match (one.whole_tensors().get(name), other.whole_tensors().get(name)) {
                 (Some(a), Some(b)) if a.shape() != b.shape() => format!("{name}: whole in both, of other shapes"),
                 (Some(a), Some(b)) if a.to_f64_vec()? == b.to_f64_vec()? => format!("{name}: whole in both, the same"),
                 (Some(_), Some(_)) => format!("{name}: whole in both, different"),

@@ -123,11 +123,11 @@ fn of_adapter(folder: &Path) -> Result<Vec<(String, Spectrum)>, CommandError> {
         crate::report::count(numbers as u64),
         adapter.dtype()
     ));
-    for (name, tensor) in adapter.saved() {
+    for (name, tensor) in adapter.whole_tensors() {
         say(&format!("{name}: held whole, {:?}", tensor.shape()));
     }
     let spectrum = |(name, delta): &(String, monotile_llama::lora::Delta)| {
-        Ok((name.clone(), Spectrum::from_factors(&delta.factors).map_err(|e| e.within(name))?))
+        Ok((name.clone(), Spectrum::from_factors(&delta.factors).map_err(|e| e.with_context(name))?))
     };
     adapter.modules().iter().map(spectrum).collect()
 }

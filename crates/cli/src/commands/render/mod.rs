@@ -101,8 +101,8 @@ impl RenderArgs {
         // Every pose that is drawn, so that nothing leaves the picture and the camera stands still.
         let moves = if clip.is_some() { frames } else { 1 };
         let poses = (0..moves).map(|frame| self.pose(&scene, clip, frame));
-        let framing = Framing::new(&scene, poses).map_err(|e| e.within(self.model.display()))?;
-        let framing = if self.turntable { framing.spinning() } else { framing };
+        let framing = Framing::new(&scene, poses).map_err(|e| e.with_context(self.model.display()))?;
+        let framing = if self.turntable { framing.over_full_turn() } else { framing };
         let mut renderer = Renderer::new(&scene, self.cpu, self.gpu)?;
         let draw = |renderer: &mut Renderer<'_>, frame: usize| {
             let pose = self.pose(&scene, clip, frame);

@@ -46,7 +46,7 @@ impl SampleFormat {
 /// assert_eq!((file.format(), file.count()), (SampleFormat::Completion, 2));
 /// let samples = file.samples(&Tokenizer::bytes(), Some(257), None)?;
 /// // Of "2 + 2 = 4</s>" the last two tokens.
-/// assert_eq!((samples.0[0].tokens().len(), samples.0[0].learned_count()), (10, 2));
+/// assert_eq!((samples.0[0].tokens().len(), samples.0[0].loss_token_count()), (10, 2));
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub struct Jsonl {
@@ -141,7 +141,7 @@ impl Jsonl {
                     }),
                 },
             };
-            made.map_err(|e| e.within(at(&self.path, *number).display()))
+            made.map_err(|e| e.with_context(at(&self.path, *number).display()))
         };
         self.records.iter().map(sample).collect::<Result<_>>().map(Samples)
     }

@@ -47,7 +47,7 @@ fn names_patterns_and_whole_tensors_are_understood() {
     assert_eq!(names, [Q2, Q10]);
     assert_eq!(read.module(Q2).unwrap().factors.scaling, 8.0 / 2.0);
     assert_eq!(read.module(Q10).unwrap().factors.scaling, 6.0 / 2f64.sqrt());
-    assert_eq!(read.saved().keys().collect::<Vec<_>>(), ["model.norm.weight"]);
+    assert_eq!(read.whole_tensors().keys().collect::<Vec<_>>(), ["model.norm.weight"]);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn what_is_written_reads_back_with_the_same_changes() {
     assert_eq!(read.config(), made.config());
     assert_eq!((read.config().rank, read.config().alpha, read.config().rank_pattern.len()), (2, 2.0, 1));
     assert_eq!(read.config().modules_to_save, ["lm_head"]);
-    assert_eq!(read.saved()["lm_head.weight"].dtype(), DType::BF16);
+    assert_eq!(read.whole_tensors()["lm_head.weight"].dtype(), DType::BF16);
     for (name, delta) in made.modules() {
         let back = read.module(name).unwrap();
         assert_eq!((back.factors.scaling, back.embedding), (delta.factors.scaling, delta.embedding), "{name}");

@@ -34,7 +34,7 @@ fn mapped() -> (tempfile::TempDir, Model) {
 
 fn logits(model: &Model) -> Tensor {
     let row: Vec<u32> = (0..40).map(|i| i * 37 % 258).collect();
-    model.logits(&Model::tokens(&[&row]).unwrap()).unwrap()
+    model.logits(&Model::token_tensor(&[&row]).unwrap()).unwrap()
 }
 
 fn furthest(a: &Tensor, b: &Tensor) -> f64 {

@@ -41,10 +41,10 @@ fn packed_samples_have_the_loss_and_gradients_of_samples_one_by_one() {
             let all: Vec<usize> = (0..rows.row_count()).collect();
             let (loss, gradients) = trainer(trained, rows, all.len(), 1).gradients(&all).unwrap();
 
-            let total: usize = samples().iter().map(Sample::learned_count).sum();
+            let total: usize = samples().iter().map(Sample::loss_token_count).sum();
             let (mut mean, mut sums) = (0.0, Vec::<Tensor>::new());
             for sample in samples() {
-                let share = sample.learned_count() as f64 / total as f64;
+                let share = sample.loss_token_count() as f64 / total as f64;
                 let (loss, gradients) = trainer(trained, packed(vec![sample], 100, None), 1, 1).gradients(&[0]).unwrap();
                 mean += share * loss;
                 let parts = gradients.iter().map(|g| g.mul_scalar(share).unwrap());
@@ -91,7 +91,7 @@ fn the_gradient_of_a_packed_row_is_that_of_differences() {
 fn accumulation_takes_the_mean_over_tokens_whatever_rows_hold() {
     let rows = packed(samples(), 20, None);
     let count = rows.row_count();
-    let learned: Vec<usize> = (0..count).map(|row| rows.learned_count_in(row)).collect();
+    let learned: Vec<usize> = (0..count).map(|row| rows.loss_token_count_in(row)).collect();
     assert!(learned.iter().any(|&n| n != learned[0]), "rows of different counts are the point: {learned:?}");
     let all: Vec<usize> = (0..count).collect();
     let (at_once, gradient) = trainer(TrainableParameters::Everything, rows.clone(), count, 1).gradients(&all).unwrap();
@@ -108,7 +108,7 @@ fn accumulation_takes_the_mean_over_tokens_whatever_rows_hold() {
 #[test]
 fn what_is_held_out_is_judged_by_tokens() {
     let rows = packed(samples(), 20, None);
-    let learned: Vec<usize> = (0..rows.row_count()).map(|row| rows.learned_count_in(row)).collect();
+    let learned: Vec<usize> = (0..rows.row_count()).map(|row| rows.loss_token_count_in(row)).collect();
     let trainer = trainer(TrainableParameters::Everything, rows.clone(), 2, 1).with_held_out(Some(rows)).unwrap();
     let loss = |row: usize| {
         let batch = Batch::from_dataset(&trainer.rows, &[row]).unwrap();

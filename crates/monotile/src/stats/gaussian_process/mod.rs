@@ -186,7 +186,7 @@ fn prior(kernel: &CovarianceKernel, x: &Tensor, parameters: Option<&Tensor>) -> 
     let scale = covariance.diagonal(0, 1)?.mean(&[], false)?;
     let jitter = Tensor::eye(m, dtype)?.mul_scalar(10.0 * m as f64 * dtype.epsilon())?.mul(&scale)?;
     MultivariateNormal::new(&Tensor::zeros(&[m], dtype)?, &covariance.add(&jitter)?)
-        .map_err(|error| error.within("GaussianProcess"))
+        .map_err(|error| error.with_context("GaussianProcess"))
 }
 
 #[cfg(test)]

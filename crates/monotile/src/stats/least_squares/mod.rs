@@ -137,13 +137,13 @@ pub fn least_squares(x: &Tensor, y: &Tensor, options: &LeastSquaresOptions) -> R
 ///
 /// # Example
 /// ```
-/// use monotile::{Tensor, stats::powers};
+/// use monotile::{Tensor, stats::polynomial_features};
 /// let x = Tensor::from_slice(&[2.0_f64, 3.0], &[2])?;
-/// assert_eq!(powers(&x, 3)?.to_vec::<f64>()?, [2.0, 4.0, 8.0, 3.0, 9.0, 27.0]);
+/// assert_eq!(polynomial_features(&x, 3)?.to_vec::<f64>()?, [2.0, 4.0, 8.0, 3.0, 9.0, 27.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn powers(x: &Tensor, degree: usize) -> Result<Tensor> {
-    let x = argument("powers", "x", x, &[("observations", None)])?;
+pub fn polynomial_features(x: &Tensor, degree: usize) -> Result<Tensor> {
+    let x = argument("polynomial_features", "x", x, &[("observations", None)])?;
     let mut columns: Vec<Tensor> = Vec::with_capacity(degree);
     for k in 1..=degree {
         // Halving keeps the rounding of the k-th power at log₂ k units instead of k.
@@ -280,7 +280,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         );
     specs.push(wrong);
     specs.push(
-        Spec::new("powers", |x| Ok(vec![powers(&x[0], 5)?]))
+        Spec::new("polynomial_features", |x| Ok(vec![polynomial_features(&x[0], 5)?]))
             .sample("a vector", vec![normal(&[4])])
             .shaped_reference(|x, _| vec![x[0].iter().flat_map(|x| (1..=5).map(|k| x.powi(k))).collect()])
             .orders(2),

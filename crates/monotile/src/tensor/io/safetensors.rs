@@ -138,7 +138,7 @@ impl SafeTensors {
             let what = format!("tensor \"{name}\" has element type {}, which is not read", entry.dtype);
             return Err(Error::new(ErrorKind::Unsupported, format!("{}: {what}", self.path.display())));
         };
-        let named = |error: Error| error.within(format!("{}: tensor \"{name}\"", self.path.display()));
+        let named = |error: Error| error.with_context(format!("{}: tensor \"{name}\"", self.path.display()));
         mapped_tensor(&self.map, entry.start, &entry.shape, kind)
             .map_err(named)?
             .ok_or_else(|| Error::format(&self.path, format!("offset {}: tensor \"{name}\" leaves the file", entry.start)))
