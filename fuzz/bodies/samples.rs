@@ -20,9 +20,9 @@ pub fn run(text: &str) {
     assert!(read.text().len() <= 2 * text.len() + 1024 * read.count());
     match read.samples(&Tokenizer::bytes(), Some(0), None) {
         Ok(samples) => {
-            samples.0.iter().for_each(|sample| assert_eq!(sample.tokens().len(), sample.learned().len()));
+            samples.0.iter().for_each(|sample| assert_eq!(sample.tokens().len(), sample.loss_mask().len()));
             match samples.pack(LENGTH, Overlong::Cut, Some(1)) {
-                Ok(packed) => (0..packed.rows.count()).for_each(|row| assert!(packed.rows.row(row).len() <= LENGTH + 1)),
+                Ok(packed) => (0..packed.rows.row_count()).for_each(|row| assert!(packed.rows.row(row).len() <= LENGTH + 1)),
                 Err(error) => sentence(&error),
             }
         }

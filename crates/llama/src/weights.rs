@@ -7,9 +7,9 @@ use monotile::io::SafeTensors;
 use monotile::{DType, Error, ErrorKind, Result, Tensor};
 use serde_json::Value;
 
-use crate::alien;
+use crate::foreign;
 use crate::json::Fields;
-use crate::natural::natural;
+use crate::natural_order::natural_order;
 
 /// The file of a checkpoint that is not cut into shards.
 pub const WEIGHTS: &str = "model.safetensors";
@@ -51,9 +51,8 @@ impl Weights {
             let place = file.names().map(|name| (name.to_string(), 0)).collect();
             Self::new(whole, vec![file], place)
         } else {
-            return Err(
-                alien::instead(folder).unwrap_or_else(|| Error::format(folder, format!("there is neither {WEIGHTS} nor {INDEX}")))
-            );
+            return Err(foreign::foreign_file_in(folder)
+                .unwrap_or_else(|| Error::format(folder, format!("there is neither {WEIGHTS} nor {INDEX}"))));
         };
         Ok(Self { ties: ties(folder), ..opened })
     }
@@ -91,52 +90,52 @@ impl Weights {
 
     fn new(source: PathBuf, files: Vec<SafeTensors>, place: BTreeMap<String, usize>) -> Self {
         let mut names: Vec<String> = place.keys().cloned().collect();
-        names.sort_by(|one, other| natural(one, other));
+        names.sort_by(|one, other| natural_order(one, other));
         Self { source, files, place, names, ties: false }
     }
 
     /// The name that a tensor has in the files: with `model.` before it or without.
-    pub fn stored<'a>(&'a self, name: &str) -> Option<&'a str> {
+    pub fn stored_name<'a>(&'a self, name: &str) -> Option<&'a str> {
         let found = |name: &str| self.place.get_key_value(name).map(|(name, _)| name.as_str());
         let bare = || name.strip_prefix(PREFIX).and_then(found);
         found(name).or_else(bare).or_else(|| found(&format!("{PREFIX}{name}")))
     }
 
     /// The embedding that the output layer is, where there is no tensor of its own and `config.json` does not part them.
-    pub fn tied(&self) -> Option<&str> {
-        let embedding = self.stored(EMBEDDING);
+    pub fn tied_embedding(&self) -> Option<&str> {
+        let embedding = self.stored_name(EMBEDDING);
         let embedding = embedding.or_else(|| self.names().find(|name| name.ends_with("embed_tokens.weight")));
         embedding.filter(|_| self.ties && !self.names().any(|name| name.ends_with(HEAD)))
     }
 
     /// Whether two tensors are there and the same to the last bit.
-    pub fn same(&self, one: &str, other: &str) -> bool {
+    pub fn are_identical(&self, one: &str, other: &str) -> bool {
         let bytes = |name: &str| {
-            let (file, name) = (self.file(name)?, self.stored(name)?);
+            let (file, name) = (self.file(name)?, self.stored_name(name)?);
             Some((file.stored(name)?, file.shape(name)?, file.bytes(name)?))
         };
         bytes(one).zip(bytes(other)).is_some_and(|(one, other)| one == other)
     }
 
-    /// The names of all tensors in their [`natural`] order.
+    /// The names of all tensors in [natural order](natural_order).
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }
 
     /// Whether there is a tensor of this name.
     pub fn contains(&self, name: &str) -> bool {
-        self.stored(name).is_some()
+        self.stored_name(name).is_some()
     }
 
     /// The shape of a tensor, without reading it.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        let name = self.stored(name)?;
+        let name = self.stored_name(name)?;
         self.file(name)?.shape(name)
     }
 
     /// The element type of a tensor when it is read, without reading it; `None` if it is not there, or of a type that is not read.
     pub fn dtype(&self, name: &str) -> Option<DType> {
-        let name = self.stored(name)?;
+        let name = self.stored_name(name)?;
         self.file(name)?.dtype(name)
     }
 
@@ -152,15 +151,15 @@ impl Weights {
 
     /// The file that a tensor is in.
     pub fn file(&self, name: &str) -> Option<&SafeTensors> {
-        self.place.get(self.stored(name)?).map(|&number| &self.files[number])
+        self.place.get(self.stored_name(name)?).map(|&number| &self.files[number])
     }
 
     /// The tensor of this name, whatever its shape and element type.
     ///
     /// # Errors
     /// `Format`, if there is none; `Unsupported` for element types that are not read.
-    pub fn any(&self, name: &str) -> Result<Tensor> {
-        match self.file(name).zip(self.stored(name)) {
+    pub fn tensor_of_any_shape(&self, name: &str) -> Result<Tensor> {
+        match self.file(name).zip(self.stored_name(name)) {
             Some((file, name)) => file.tensor(name),
             None => Err(Error::format(&self.source, format!("tensor {name:?} is missing"))),
         }
@@ -168,7 +167,7 @@ impl Weights {
 
     /// Gives back the memory that reading a tensor took: it is read from the file when it is used again.
     pub fn release(&self, name: &str) {
-        if let Some((file, name)) = self.file(name).zip(self.stored(name)) {
+        if let Some((file, name)) = self.file(name).zip(self.stored_name(name)) {
             file.release(name);
         }
     }
@@ -178,7 +177,7 @@ impl Weights {
     /// # Errors
     /// `Format`, naming the file, the tensor and both shapes.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let tensor = self.any(name)?;
+        let tensor = self.tensor_of_any_shape(name)?;
         let path = self.file(name).map_or(self.source.as_path(), SafeTensors::path);
         if tensor.shape() != shape {
             let found = tensor.shape();
@@ -194,7 +193,7 @@ impl Weights {
 
 /// Opens a file of tensors, if it is one and nothing else under its name.
 pub(crate) fn open_safetensors(path: &Path) -> Result<SafeTensors> {
-    alien::refuse(path)?;
+    foreign::refuse_foreign_file(path)?;
     SafeTensors::open(path)
 }
 

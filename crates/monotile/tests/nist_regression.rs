@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use monotile::Tensor;
-use monotile::stats::{LeastSquares, LeastSquaresOptions, least_squares, powers};
+use monotile::stats::{LeastSquares, LeastSquaresOptions, least_squares, polynomial_features};
 
 /// A set of data/nist_regression.txt, whose header says what is in it.
 #[derive(Default)]
@@ -45,7 +45,7 @@ fn fitted(set: &Set) -> LeastSquares {
     let x: Vec<f64> = set.rows.iter().flat_map(|row| row[1..].to_vec()).collect();
     let (y, x) = (Tensor::from_slice(&y, &[y.len()]).unwrap(), Tensor::from_slice(&x, &[y.len(), columns]).unwrap());
     let x = match set.model.strip_prefix("polynomial ") {
-        Some(degree) => powers(&x.select(1, 0).unwrap(), degree.parse().unwrap()).unwrap(),
+        Some(degree) => polynomial_features(&x.select(1, 0).unwrap(), degree.parse().unwrap()).unwrap(),
         None => x,
     };
     least_squares(&x, &y, &LeastSquaresOptions { intercept: set.model != "columns without constant" }).unwrap()

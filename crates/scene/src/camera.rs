@@ -75,11 +75,11 @@ impl Camera {
         if !(side.length_squared() > 0.0 && side.is_finite()) {
             return Err(Error::value(format!("look_at: no direction from {eye:?} to {target:?} with {up:?} upwards")));
         }
-        Self::placed(view(from, to, upwards), lens, [width, height])
+        Self::from_view_matrix(view(from, to, upwards), lens, [width, height])
     }
 
     /// A camera with this V.
-    pub(crate) fn placed(view_from_world: DMat4, lens: Lens, [width, height]: [usize; 2]) -> Result<Self> {
+    pub(crate) fn from_view_matrix(view_from_world: DMat4, lens: Lens, [width, height]: [usize; 2]) -> Result<Self> {
         if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
             return Err(Error::value(format!("camera: a picture has 1 to {MAX_SIDE} pixels a side, not {width} x {height}")));
         }

@@ -51,7 +51,7 @@ fn tokens_and_what_is_learned_of_them_are_those_of_transformers() {
     let learned = [35..60, 82..91];
     assert_eq!(sample.tokens(), tokens);
     let wanted: Vec<bool> = (0..tokens.len()).map(|at| learned.iter().any(|range| range.contains(&at))).collect();
-    assert_eq!(sample.learned(), wanted);
+    assert_eq!(sample.loss_mask(), wanted);
 }
 
 #[test]
@@ -80,6 +80,6 @@ fn tokens_of_templates_without_marks_are_those_of_transformers() {
         let Some(sample) = sample(source) else { return };
         assert_eq!(sample.tokens(), tokens);
         // The first question ends before the first token that is learned, the last answer with the last token.
-        assert!(!sample.learned()[24] && sample.learned()[tokens.len() - 1]);
+        assert!(!sample.loss_mask()[24] && sample.loss_mask()[tokens.len() - 1]);
     }
 }

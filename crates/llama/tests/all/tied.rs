@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::common::difference;
 use monotile::io::{SafeTensors, write_safetensors};
 use monotile::{DType, Rng, Tensor};
-use monotile_llama::lora::{Combined, Deltas, Seen, Verdict, merge, verify};
+use monotile_llama::lora::{Deltas, Verdict, WeightedAdapters, merge, verify};
 use monotile_llama::{Config, Model, Weights};
 
 const EMBEDDING: &str = "model.embed_tokens.weight";
@@ -54,11 +54,11 @@ fn merged(root: &Path) -> BTreeMap<String, Tensor> {
     let [base, adapter, out] = ["base", "adapter", "merged"].map(|name| root.join(name));
     let adapters = [(Deltas::read(&adapter).unwrap(), 1.0)];
     let base = Weights::open(&base).unwrap();
-    let combined = Combined::new(&adapters, &base).unwrap();
-    merge(&base, &combined, None, &out, &mut Seen { found: &mut |_| {}, tensor: &mut |_| {} }).unwrap();
+    let combined = WeightedAdapters::new(&adapters, &base).unwrap();
+    merge(&base, &combined, None, &out, &mut |_| {}).unwrap();
     let out = Weights::open(&out).unwrap();
     verify(&base, &combined, &out, &mut |one| assert!(one.verdict.holds(), "{one:?}")).unwrap();
-    out.names().map(|name| (name.to_string(), out.any(name).unwrap())).collect()
+    out.names().map(|name| (name.to_string(), out.tensor_of_any_shape(name).unwrap())).collect()
 }
 
 fn tied(root: &Path) -> bool {
@@ -66,7 +66,7 @@ fn tied(root: &Path) -> bool {
 }
 
 fn embedding(root: &Path) -> Tensor {
-    Weights::open(&root.join("base")).unwrap().any(EMBEDDING).unwrap()
+    Weights::open(&root.join("base")).unwrap().tensor_of_any_shape(EMBEDDING).unwrap()
 }
 
 /// PEFT: `modules_to_save=["embed_tokens"]` trains a copy, and the output layer stays the base model's embedding.
@@ -89,7 +89,7 @@ fn a_saved_embedding_leaves_the_head_what_it_was() {
     let others: Vec<(&str, &Tensor)> = tensors.iter().filter(|(n, _)| *n != HEAD).map(|(n, t)| (n.as_str(), t)).collect();
     write_safetensors(out.join("model.safetensors"), &others, &[]).unwrap();
     let base = Weights::open(&root.join("base")).unwrap();
-    let combined = Combined::new(&[(Deltas::read(&root.join("adapter")).unwrap(), 1.0)], &base).unwrap();
+    let combined = WeightedAdapters::new(&[(Deltas::read(&root.join("adapter")).unwrap(), 1.0)], &base).unwrap();
     let mut missing = Vec::new();
     verify(&base, &combined, &Weights::open(&out).unwrap(), &mut |one| {
         if one.verdict == Verdict::Missing {
@@ -162,7 +162,7 @@ fn the_head_of_a_file_wins_over_the_configuration() {
         write_safetensors(root.join("base/model.safetensors"), &all, &[]).unwrap();
         Model::read(&root.join("base")).unwrap()
     };
-    let tokens = Model::tokens(&[&[1, 2, 3]]).unwrap();
+    let tokens = Model::token_tensor(&[&[1, 2, 3]]).unwrap();
     let tied = Model::read(&root.join("base")).unwrap().logits(&tokens).unwrap();
     let own = with(&random(&[VOCABULARY, 16], 8), &tensors);
     assert!(!own.config().tie_word_embeddings && difference(&own.logits(&tokens).unwrap(), &tied) > 0.01);
@@ -188,13 +188,13 @@ fn a_checkpoint_in_f64_computes() {
     let root = tempfile::tempdir().unwrap();
     let model = Model::random(config(), 3).unwrap();
     model.write(root.path(), DType::F64).unwrap();
-    let tokens = Model::tokens(&[&[1, 2, 3]]).unwrap();
+    let tokens = Model::token_tensor(&[&[1, 2, 3]]).unwrap();
     let single = model.logits(&tokens).unwrap();
     let double = Model::read(root.path()).unwrap();
     let logits = double.logits(&tokens).unwrap();
     assert_eq!(logits.dtype(), DType::F64);
     let off = difference(&logits, &single);
     assert!(off > 0.0 && off < 1e-5, "{off:e}");
-    let rounded = double.computing_in(DType::F32).unwrap().logits(&tokens).unwrap();
+    let rounded = double.with_compute_dtype(DType::F32).unwrap().logits(&tokens).unwrap();
     assert_eq!(difference(&rounded, &single), 0.0);
 }

@@ -11,7 +11,7 @@ pub(super) fn argument(op: &str, what: &str, x: &Tensor, shape: &[(&str, Option<
         let sizes: Vec<String> = shape.iter().map(|(name, size)| size.map_or(name.to_string(), |n| n.to_string())).collect();
         return Err(Error::shape(format!("{op}: {what} must have shape [{}], got {:?}", sizes.join(", "), x.shape())));
     }
-    x.computable(op)
+    x.to_compute_dtype(op)
 }
 
 /// Indices as a tensor, if each is below `n` and none stands twice.
@@ -43,7 +43,7 @@ pub(super) fn root(op: &str, what: &str, covariance: &Tensor) -> Result<Tensor> 
             }
             found.vectors.mul(&found.values.clamp(0.0, f64::INFINITY)?.sqrt()?.unsqueeze(-2)?)
         }
-        other => other.map_err(|error| error.within(format!("{op}: {what}"))),
+        other => other.map_err(|error| error.with_context(format!("{op}: {what}"))),
     }
 }
 

@@ -39,7 +39,7 @@ impl<'a> Source<'a> {
             limits::MODEL.admit(format!("buffer {i}"), length)?;
             let content = match (&buffer.uri, binary) {
                 (Some(uri), _) => {
-                    let read = uri::read(uri, folder, length).map_err(|e| e.within(format!("buffer {i}")))?;
+                    let read = uri::read(uri, folder, length).map_err(|e| e.with_context(format!("buffer {i}")))?;
                     bytes = bytes.saturating_add(read.len() as u64);
                     digest = self::digest(digest, &read);
                     Cow::Owned(read)
@@ -82,7 +82,7 @@ impl<'a> Source<'a> {
     /// The bytes of a buffer view, and its stride where it has one.
     pub fn view(&self, index: json::Whole) -> Result<(&[u8], Option<usize>)> {
         let view = pick(&self.root.buffer_views, index, "buffer view")?;
-        let within = |e: Error| e.within(format!("buffer view {}", index.0));
+        let within = |e: Error| e.with_context(format!("buffer view {}", index.0));
         pick(&self.root.buffers, view.buffer, "buffer").map_err(within)?;
         let buffer = &self.buffers[view.buffer.get()];
         let (offset, length) = (view.byte_offset.map_or(0, |o| o.0), view.byte_length.0);

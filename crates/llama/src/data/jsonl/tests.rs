@@ -11,7 +11,7 @@ fn learned(lines: &str, template: Option<&ChatTemplate>) -> Vec<String> {
     let tokenizer = Tokenizer::bytes();
     let samples = Jsonl::parse(lines, "data.jsonl".as_ref()).unwrap().samples(&tokenizer, Some(257), template).unwrap();
     let spell = |sample: &Sample| {
-        let learned = sample.tokens().iter().zip(sample.learned()).filter(|(_, learned)| **learned);
+        let learned = sample.tokens().iter().zip(sample.loss_mask()).filter(|(_, learned)| **learned);
         let name = |(token, _): (&u32, _)| if *token == 257 { "</s>".into() } else { tokenizer.decode(&[*token]).unwrap() };
         learned.map(name).collect()
     };
@@ -22,7 +22,7 @@ fn learned(lines: &str, template: Option<&ChatTemplate>) -> Vec<String> {
 fn a_text_is_learned_whole_and_ended() {
     let lines = "{\"text\": \"abc\", \"source\": 7}\n\n{\"text\": \"de</s>\", \"prompt\": null}\n";
     assert_eq!(learned(lines, None), ["bc</s>", "e</s>"]);
-    assert_eq!(Jsonl::parse(lines, "data.jsonl".as_ref()).unwrap().kind(), Kind::Text);
+    assert_eq!(Jsonl::parse(lines, "data.jsonl".as_ref()).unwrap().format(), SampleFormat::Text);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn conversations_of_sharegpt_are_read_as_messages() {
     let plain = r#"{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "p"}, {"role": "assistant", "content": "q"}]}"#;
     let tokens = |line: &str| {
         let file = Jsonl::parse(line, "data.jsonl".as_ref()).unwrap();
-        assert_eq!(file.kind(), Kind::Messages);
+        assert_eq!(file.format(), SampleFormat::Messages);
         file.samples(&Tokenizer::bytes(), None, Some(&template)).unwrap()
     };
     assert_eq!(tokens(theirs), tokens(plain));
@@ -128,7 +128,7 @@ fn instructions_of_alpaca_have_the_prompt_they_were_published_with() {
     let text = |line: &str| {
         let file = Jsonl::parse(line, "data.jsonl".as_ref()).unwrap();
         let samples = file.samples(&Tokenizer::bytes(), Some(257), None).unwrap();
-        (Tokenizer::bytes().decode(samples.0[0].tokens()).unwrap(), samples.0[0].learned_count())
+        (Tokenizer::bytes().decode(samples.0[0].tokens()).unwrap(), samples.0[0].loss_token_count())
     };
     let (whole, learned) = text(r#"{"instruction": "Add.", "input": "1 2", "output": "3", "text": "the same"}"#);
     let wanted = "Below is an instruction that describes a task, paired with an input that provides further context. Write a response \
