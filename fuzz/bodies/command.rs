@@ -1,6 +1,6 @@
 //! Values of the options of `monotile einsum`.
 
-use monotile::einsum::{Einsum, Order};
+use monotile::einsum::{Einsum, PathMethod};
 
 #[path = "../../crates/cli/src/commands/files/name.rs"]
 mod name;
@@ -23,12 +23,12 @@ pub fn run(text: &str) {
         let path = path.to_str().expect("a part of the text");
         assert_eq!(member.map_or(path.to_string(), |member| format!("{path}:{member}")), text);
     }
-    if let Ok(order @ Order::Pairs(_)) = options::order(text) {
+    if let Ok(order @ PathMethod::Pairs(_)) = options::order(text) {
         // Any pairs are an order of these operands or refused.
-        let einsum = Einsum::new("ab,bc,cd->ad").expect("an equation").order(order.clone());
+        let einsum = Einsum::new("ab,bc,cd->ad").expect("an equation").with_order(order.clone());
         let shapes: [&[usize]; 3] = [&[2, 3], &[3, 4], &[4, 2]];
         match einsum.compile(&shapes) {
-            Ok(compiled) => assert_eq!(Order::Pairs(compiled.path()), order),
+            Ok(compiled) => assert_eq!(PathMethod::Pairs(compiled.path()), order),
             Err(error) => assert!(error.to_string().starts_with("einsum \""), "{error}"),
         }
     }

@@ -1,6 +1,6 @@
 //! An equation and shapes: read or refused, planned, and carried out in several orders.
 
-use monotile::einsum::{Einsum, Order};
+use monotile::einsum::{Einsum, PathMethod};
 use monotile::{DType, Error, Tensor};
 
 /// The most operands, dimensions of one, and steps of a plain loop over all labels: larger problems only take time.
@@ -34,8 +34,8 @@ pub fn run(text: &str) {
     let operands: Vec<&Tensor> = operands.iter().collect();
     let result = compiled.run(&operands).expect("operands of the shapes that were compiled for");
     assert_eq!(result.shape(), compiled.shape());
-    for order in [Order::LeftToRight, Order::Greedy, Order::Pairs(compiled.path())] {
-        let other = einsum.order(order).compile(&shapes).and_then(|c| c.run(&operands)).expect("an order of these operands");
+    for order in [PathMethod::LeftToRight, PathMethod::Greedy, PathMethod::Pairs(compiled.path())] {
+        let other = einsum.with_order(order).compile(&shapes).and_then(|c| c.run(&operands)).expect("an order of these operands");
         assert_eq!(other.to_f64_vec().unwrap(), result.to_f64_vec().unwrap(), "{equation:?} {shapes:?}");
     }
 }

@@ -22,7 +22,7 @@ pub fn run(text: &str) {
         Ok(samples) => {
             samples.0.iter().for_each(|sample| assert_eq!(sample.tokens().len(), sample.learned().len()));
             match samples.pack(LENGTH, Overlong::Cut, Some(1)) {
-                Ok(packed) => (0..packed.rows.count()).for_each(|row| assert!(packed.rows.row(row).len() <= LENGTH + 1)),
+                Ok(packed) => (0..packed.rows.row_count()).for_each(|row| assert!(packed.rows.row(row).len() <= LENGTH + 1)),
                 Err(error) => sentence(&error),
             }
         }

@@ -9,7 +9,7 @@ pub fn run(bytes: &[u8]) {
         Ok(scene) => {
             scene.check().expect("a scene that was read holds");
             let mut pose = Pose::rest(&scene);
-            scene.clips.iter().for_each(|clip| clip.sample(clip.looped(0.7), &mut pose));
+            scene.animations.iter().for_each(|clip| clip.sample(clip.looped(0.7), &mut pose));
             let _ = Framing::new(&scene, [pose]);
         }
         Err(error) => sentence(&error),

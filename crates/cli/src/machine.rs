@@ -6,17 +6,17 @@ use std::path::Path;
 use monotile::text::printable;
 use monotile_kernels::threads;
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 
 /// Refuses a number of threads that there cannot be.
-pub fn check_threads() -> Result<(), Failure> {
+pub fn check_threads() -> Result<(), CommandError> {
     let Some(wished) = std::env::var_os("MONOTILE_THREADS").filter(|wished| !wished.is_empty()) else { return Ok(()) };
     let wished = wished.to_string_lossy();
     match wished.parse::<usize>() {
         Ok(1..=threads::MOST) => Ok(()),
         _ => {
             let wanted = format!("a whole number from 1 to {} is wanted", threads::MOST);
-            Err(Failure::Usage(format!("MONOTILE_THREADS is \"{}\"; {wanted}", printable(&wished))))
+            Err(CommandError::Usage(format!("MONOTILE_THREADS is \"{}\"; {wanted}", printable(&wished))))
         }
     }
 }

@@ -3,8 +3,8 @@
 //! It exits with 0, with 1 after a failure, which it tells in one sentence, and with 2 where the command line was wrong.
 #![forbid(unsafe_code)]
 
+mod command_error;
 mod commands;
-mod failure;
 mod machine;
 mod measure;
 mod page;
@@ -21,15 +21,15 @@ use std::io::{BufWriter, Write, stdout};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use command_error::CommandError;
 #[cfg(feature = "view")]
 use commands::view;
 use commands::{bench, einsum, explain, factor, generate, info, lora, render, tour, train};
-use failure::Failure;
-use monotile_kernels::process::{self, Counted};
+use monotile_kernels::process::{self, CountingAllocator};
 
 /// Chat templates are programs of strangers; what they take is counted, so that it can be bounded.
 #[global_allocator]
-static MEMORY: Counted = Counted;
+static MEMORY: CountingAllocator = CountingAllocator;
 
 /// Linear algebra for machine learning and graphics: run it, train with it, measure it.
 #[derive(Parser)]
@@ -61,22 +61,22 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Einsum(einsum::Einsum),
-    Factor(factor::Factor),
-    Generate(generate::Generate),
-    Train(train::Train),
-    Lora(lora::Lora),
-    Info(info::Info),
-    Render(Box<render::Render>),
-    Explain(explain::Explain),
-    Bench(bench::Bench),
-    Tour(tour::Tour),
+    Einsum(einsum::EinsumArgs),
+    Factor(factor::FactorArgs),
+    Generate(generate::GenerateArgs),
+    Train(train::TrainArgs),
+    Lora(lora::LoraArgs),
+    Info(info::InfoArgs),
+    Render(Box<render::RenderArgs>),
+    Explain(explain::ExplainArgs),
+    Bench(bench::BenchArgs),
+    Tour(tour::TourArgs),
     #[cfg(feature = "view")]
-    View(view::View),
+    View(view::ViewArgs),
 }
 
 impl Command {
-    fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+    fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
         match self {
             Self::Einsum(command) => command.run(out),
             Self::Factor(command) => command.run(out),
@@ -101,7 +101,7 @@ fn limit(setting: &str) -> Result<(), String> {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    process::end_on_lost_pages();
+    process::exit_on_bus_error();
     let mut out = BufWriter::new(stdout().lock());
     let ended = machine::check_threads().and_then(|()| cli.command.run(&mut out)).and_then(|()| Ok(out.flush()?));
     match ended {

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use crate::picture::Shown;
+use crate::picture::EmbeddedImage;
 use crate::plot::{Plot, escape};
 
 /// What a section is made of. All text is plain; the page escapes it.
-pub enum Block {
+pub enum PageBlock {
     /// A paragraph.
     Text(String),
     /// Lines in a typewriter's face.
@@ -16,17 +16,17 @@ pub enum Block {
     /// A plot with a sentence under it.
     Figure(Plot, String),
     /// Pictures beside each other, each with its words, and a sentence under all.
-    Pictures(Vec<(Shown, String)>, String),
+    Pictures(Vec<(EmbeddedImage, String)>, String),
     /// An SVG document with a sentence under it.
     Drawing(String, String),
     /// A header and rows; the first column is aligned left, the others right.
     Table(Vec<String>, Vec<Vec<String>>),
     /// Texts side by side.
-    Samples(Vec<Sample>),
+    Samples(Vec<GeneratedText>),
 }
 
 /// A text that was generated.
-pub struct Sample {
+pub struct GeneratedText {
     /// Who wrote it.
     pub heading: String,
     /// What it was given.
@@ -42,7 +42,7 @@ pub struct Section {
     /// What it comes to, in one line.
     pub line: String,
     /// Its content.
-    pub blocks: Vec<Block>,
+    pub blocks: Vec<PageBlock>,
 }
 
 /// The page's own words around its sections.
@@ -104,16 +104,16 @@ impl Page<'_> {
     }
 }
 
-fn block(block: &Block, html: &mut String) {
+fn block(block: &PageBlock, html: &mut String) {
     let _ = match block {
-        Block::Text(text) => writeln!(html, "<p>{}</p>", escape(text)),
-        Block::Code(code) => writeln!(html, "<pre>{}</pre>", escape(code)),
-        Block::Figure(plot, caption) => {
+        PageBlock::Text(text) => writeln!(html, "<p>{}</p>", escape(text)),
+        PageBlock::Code(code) => writeln!(html, "<pre>{}</pre>", escape(code)),
+        PageBlock::Figure(plot, caption) => {
             writeln!(html, "<figure>\n{}<figcaption>{}</figcaption></figure>", plot.svg(), escape(caption))
         }
-        Block::Pictures(pictures, caption) => {
-            let each = |(picture, words): &(Shown, String)| {
-                let (Shown { width, height, address }, words) = (picture, escape(words));
+        PageBlock::Pictures(pictures, caption) => {
+            let each = |(picture, words): &(EmbeddedImage, String)| {
+                let (EmbeddedImage { width, height, address }, words) = (picture, escape(words));
                 format!(
                     "<div><img width=\"{width}\" height=\"{height}\" alt=\"{words}\" src=\"{address}\"><span>{words}</span></div>\n"
                 )
@@ -125,20 +125,20 @@ fn block(block: &Block, html: &mut String) {
                 escape(caption)
             )
         }
-        Block::Drawing(svg, caption) => {
+        PageBlock::Drawing(svg, caption) => {
             writeln!(html, "<figure>\n{svg}<figcaption>{}</figcaption></figure>", escape(caption))
         }
-        Block::Numbers(numbers) => {
+        PageBlock::Numbers(numbers) => {
             let each = |(n, what): &(String, String)| format!("<div><b>{}</b><span>{}</span></div>", escape(n), escape(what));
             writeln!(html, "<div class=\"numbers\">{}</div>", numbers.iter().map(each).collect::<String>())
         }
-        Block::Table(header, rows) => {
+        PageBlock::Table(header, rows) => {
             let cells = |tag: &str, row: &[String]| row.iter().map(|c| format!("<{tag}>{}</{tag}>", escape(c))).collect::<String>();
             let body: String = rows.iter().map(|r| format!("<tr>{}</tr>\n", cells("td", r))).collect();
             writeln!(html, "<div class=\"scroll\"><table>\n<tr>{}</tr>\n{body}</table></div>", cells("th", header))
         }
-        Block::Samples(samples) => {
-            let each = |s: &Sample| {
+        PageBlock::Samples(samples) => {
+            let each = |s: &GeneratedText| {
                 let (heading, prompt, text) = (escape(&s.heading), escape(&s.prompt), escape(&s.text));
                 format!("<div><h3>{heading}</h3><blockquote><b>{prompt}</b>{text}</blockquote></div>\n")
             };
@@ -163,15 +163,15 @@ mod tests {
     #[test]
     fn a_page_stands_alone_and_text_is_never_markup() {
         let page = Page { title: "t", subtitle: "", opening: "", footer: "" };
-        let sample = Sample { heading: "h".into(), prompt: "<b>".into(), text: "a & b".into() };
+        let sample = GeneratedText { heading: "h".into(), prompt: "<b>".into(), text: "a & b".into() };
         let section = Section {
             title: "one".into(),
             line: "x < y".into(),
             blocks: vec![
-                Block::Samples(vec![sample]),
-                Block::Figure(Plot::default(), "c".into()),
-                Block::Pictures(vec![(Shown::grey(1, &[0.5]), "a < b".into())], "d".into()),
-                Block::Drawing("<svg>e</svg>".into(), "f & g".into()),
+                PageBlock::Samples(vec![sample]),
+                PageBlock::Figure(Plot::default(), "c".into()),
+                PageBlock::Pictures(vec![(EmbeddedImage::grey(1, &[0.5]), "a < b".into())], "d".into()),
+                PageBlock::Drawing("<svg>e</svg>".into(), "f & g".into()),
             ],
         };
         let html = page.html(&[section]);

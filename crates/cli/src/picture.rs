@@ -2,11 +2,11 @@
 
 use std::io;
 
-use monotile_scene::{Animation, Picture};
+use monotile_scene::{AnimationWriter, Picture};
 
 /// A picture that a page holds.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct EmbeddedImage {
     /// Pixels in a row.
     pub width: usize,
     /// Rows.
@@ -15,17 +15,17 @@ pub struct Shown {
     pub address: String,
 }
 
-impl Shown {
+impl EmbeddedImage {
     /// A picture.
     pub fn still(picture: &Picture) -> Self {
-        Self::of([picture.width, picture.height], |file| picture.write_png(file, None))
+        Self::encode([picture.width, picture.height], |file| picture.write_png(file, None))
     }
 
     /// Pictures of one size, so many a second, again and again: an animated PNG.
     pub fn moving(pictures: &[Picture], fps: f64) -> Self {
         let size = pictures.first().map_or([1, 1], |picture| [picture.width, picture.height]);
-        Self::of(size, |file| {
-            let mut animation = Animation::apng(file, size, pictures.len(), fps)?;
+        Self::encode(size, |file| {
+            let mut animation = AnimationWriter::apng(file, size, pictures.len(), fps)?;
             pictures.iter().try_for_each(|picture| animation.add(picture))?;
             animation.finish()
         })
@@ -38,7 +38,7 @@ impl Shown {
         Self::still(&Picture { width, height: pixels.len() / width, rgba })
     }
 
-    fn of([width, height]: [usize; 2], write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Self {
+    fn encode([width, height]: [usize; 2], write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Self {
         let mut file = Vec::new();
         write(&mut file).expect("memory takes every byte, and pictures here have pixels, all of one size");
         Self { width, height, address: format!("data:image/png;base64,{}", base64(&file)) }
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn what_moves_is_one_file_of_all_frames() {
         let frame = |grey: u8| Picture { width: 2, height: 1, rgba: [grey, grey, grey, 255].repeat(2) };
-        let shown = Shown::moving(&[frame(0), frame(200)], 10.0);
+        let shown = EmbeddedImage::moving(&[frame(0), frame(200)], 10.0);
         // The signature, in base64.
         assert!(shown.address.starts_with("data:image/png;base64,iVBORw0KGgo") && (shown.width, shown.height) == (2, 1));
     }

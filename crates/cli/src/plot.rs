@@ -8,7 +8,7 @@ use ticks::{label, ticks};
 
 /// How values are spread along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Scale {
+pub enum AxisScale {
     /// Evenly.
     #[default]
     Linear,
@@ -20,29 +20,29 @@ pub enum Scale {
 
 /// An axis: what it counts, and how.
 #[derive(Debug, Clone, Default)]
-pub struct Axis {
+pub struct PlotAxis {
     /// What the numbers are, with their unit.
     pub label: String,
     /// How they are spread.
-    pub scale: Scale,
+    pub scale: AxisScale,
     /// How a number is written, if not as itself.
     pub written: Option<fn(f64) -> String>,
 }
 
-impl Axis {
+impl PlotAxis {
     /// An even axis.
     pub fn linear(label: &str) -> Self {
-        Self { label: label.to_string(), scale: Scale::Linear, written: None }
+        Self { label: label.to_string(), scale: AxisScale::Linear, written: None }
     }
 
     /// A logarithmic axis marked at powers of ten.
     pub fn log10(label: &str) -> Self {
-        Self { scale: Scale::Log10, ..Self::linear(label) }
+        Self { scale: AxisScale::Log10, ..Self::linear(label) }
     }
 
     /// A logarithmic axis marked at powers of two.
     pub fn log2(label: &str) -> Self {
-        Self { scale: Scale::Log2, ..Self::linear(label) }
+        Self { scale: AxisScale::Log2, ..Self::linear(label) }
     }
 
     /// The same axis with its numbers written by a function.
@@ -57,7 +57,7 @@ impl Axis {
 
 /// How a series is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Stroke {
+pub enum SeriesStyle {
     /// A line.
     #[default]
     Line,
@@ -79,7 +79,7 @@ pub struct Series {
     /// (x, y) in the order in which they are joined.
     pub points: Vec<(f64, f64)>,
     /// How it is drawn.
-    pub stroke: Stroke,
+    pub stroke: SeriesStyle,
     /// Which colour of the palette.
     pub colour: usize,
 }
@@ -90,9 +90,9 @@ pub struct Plot {
     /// What it shows; read out by screen readers and shown above the plot.
     pub title: String,
     /// The horizontal axis.
-    pub x: Axis,
+    pub x: PlotAxis,
     /// The vertical axis.
-    pub y: Axis,
+    pub y: PlotAxis,
     /// What is drawn, first at the bottom.
     pub series: Vec<Series>,
 }
@@ -161,12 +161,12 @@ impl Plot {
         for (i, (x, y)) in inside.iter().enumerate() {
             let _ = write!(path, "{}{:.1} {:.1}", if i == 0 { 'M' } else { 'L' }, frame.x(*x), frame.y(*y));
         }
-        if series.stroke == Stroke::Band {
+        if series.stroke == SeriesStyle::Band {
             let _ = writeln!(svg, "<path class=\"{}\" d=\"{path}Z\"/>", class(series));
-        } else if series.stroke != Stroke::Points {
+        } else if series.stroke != SeriesStyle::Points {
             let _ = writeln!(svg, "<path class=\"{}\" d=\"{path}\"/>", class(series));
         }
-        if matches!(series.stroke, Stroke::Marked | Stroke::Points) {
+        if matches!(series.stroke, SeriesStyle::Marked | SeriesStyle::Points) {
             for (x, y) in inside {
                 let (cx, cy, told) =
                     (frame.x(*x), frame.y(*y), format!("{}: {}, {}", escape(&series.name), self.x.label(*x), self.y.label(*y)));
@@ -185,8 +185,8 @@ impl Plot {
         for series in self.series.iter().filter(|s| !s.name.is_empty()) {
             let (class, middle) = (class(series), x + 9.0);
             let _ = match series.stroke {
-                Stroke::Band => writeln!(svg, "<path class=\"{class}\" d=\"M{x:.0} 37h18v12h-18Z\"/>"),
-                Stroke::Points => {
+                SeriesStyle::Band => writeln!(svg, "<path class=\"{class}\" d=\"M{x:.0} 37h18v12h-18Z\"/>"),
+                SeriesStyle::Points => {
                     let fill = series.colour % COLOURS;
                     writeln!(svg, "<circle class=\"f{fill}\" cx=\"{middle:.0}\" cy=\"43\" r=\"3.5\"/>")
                 }
@@ -225,29 +225,33 @@ fn open([width, height]: [f64; 2], title: &str) -> String {
 }
 
 fn class(series: &Series) -> String {
-    if series.stroke == Stroke::Band {
+    if series.stroke == SeriesStyle::Band {
         return format!("band f{}", series.colour % COLOURS);
     }
-    let faint = if series.stroke == Stroke::Faint { " faint" } else { "" };
+    let faint = if series.stroke == SeriesStyle::Faint { " faint" } else { "" };
     format!("line s{}{faint}", series.colour % COLOURS)
 }
 
 /// What part of an axis is shown.
 struct Range {
-    scale: Scale,
+    scale: AxisScale,
     low: f64,
     high: f64,
 }
 
 impl Range {
     /// The range of some values with a little room; from 0 to 1 (or 1 to 10) where there are none.
-    fn of(scale: Scale, values: impl Iterator<Item = f64>, room: f64) -> Self {
-        let fits = |v: &f64| v.is_finite() && (scale == Scale::Linear || *v > 0.0);
+    fn from_values(scale: AxisScale, values: impl Iterator<Item = f64>, room: f64) -> Self {
+        let fits = |v: &f64| v.is_finite() && (scale == AxisScale::Linear || *v > 0.0);
         let (low, high) = values.filter(fits).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
         if low > high {
-            return if scale == Scale::Linear { Self { scale, low: 0.0, high: 1.0 } } else { Self { scale, low: 1.0, high: 10.0 } };
+            return if scale == AxisScale::Linear {
+                Self { scale, low: 0.0, high: 1.0 }
+            } else {
+                Self { scale, low: 1.0, high: 10.0 }
+            };
         }
-        if scale == Scale::Linear {
+        if scale == AxisScale::Linear {
             let room = if high > low { room * (high - low) } else { low.abs().max(1.0) * 0.5 };
             // Counts and losses that begin near 0 are shown from 0.
             let low = if low >= 0.0 && low < 0.25 * high { 0.0 } else { low - room };
@@ -258,14 +262,14 @@ impl Range {
     }
 
     fn shows(&self, v: f64) -> bool {
-        v.is_finite() && (self.scale == Scale::Linear || v > 0.0)
+        v.is_finite() && (self.scale == AxisScale::Linear || v > 0.0)
     }
 
     /// Where between the ends (0 and 1) a value stands.
     fn place(&self, v: f64) -> f64 {
         match self.scale {
-            Scale::Linear => (v - self.low) / (self.high - self.low),
-            Scale::Log10 | Scale::Log2 => (v / self.low).ln() / (self.high / self.low).ln(),
+            AxisScale::Linear => (v - self.low) / (self.high - self.low),
+            AxisScale::Log10 | AxisScale::Log2 => (v / self.low).ln() / (self.high / self.low).ln(),
         }
     }
 }
@@ -279,8 +283,8 @@ struct Frame {
 impl Frame {
     fn around(plot: &Plot) -> Self {
         let points = || plot.series.iter().flat_map(|s| s.points.iter());
-        let x = Range::of(plot.x.scale, points().map(|p| p.0), if plot.x.scale == Scale::Linear { 0.0 } else { 0.03 });
-        Self { x, y: Range::of(plot.y.scale, points().map(|p| p.1), 0.06) }
+        let x = Range::from_values(plot.x.scale, points().map(|p| p.0), if plot.x.scale == AxisScale::Linear { 0.0 } else { 0.03 });
+        Self { x, y: Range::from_values(plot.y.scale, points().map(|p| p.1), 0.06) }
     }
 
     fn x(&self, v: f64) -> f64 {
@@ -302,14 +306,14 @@ mod tests {
     use super::*;
 
     fn series(points: Vec<(f64, f64)>) -> Series {
-        Series { name: "loss".into(), points, stroke: Stroke::Marked, colour: 0 }
+        Series { name: "loss".into(), points, stroke: SeriesStyle::Marked, colour: 0 }
     }
 
     #[test]
     fn points_stand_where_the_axes_say() {
         let plot = Plot {
-            x: Axis::log2("T"),
-            y: Axis::linear("ms"),
+            x: PlotAxis::log2("T"),
+            y: PlotAxis::linear("ms"),
             series: vec![series(vec![(512.0, 1.0), (2048.0, 9.0)])],
             ..Plot::default()
         };
@@ -326,8 +330,8 @@ mod tests {
     #[test]
     fn a_band_is_a_closed_area_and_marks_stand_for_themselves_in_the_legend() {
         let area = vec![(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)];
-        let points = Series { stroke: Stroke::Points, name: "seen".into(), ..series(vec![(0.5, 0.5)]) };
-        let svg = Plot { series: vec![Series { stroke: Stroke::Band, ..series(area) }, points], ..Plot::default() }.svg();
+        let points = Series { stroke: SeriesStyle::Points, name: "seen".into(), ..series(vec![(0.5, 0.5)]) };
+        let svg = Plot { series: vec![Series { stroke: SeriesStyle::Band, ..series(area) }, points], ..Plot::default() }.svg();
         assert_eq!(svg.matches("<path class=\"band f0\"").count(), 2, "the area, and its patch in the legend");
         assert_eq!(svg.matches("<circle").count(), 2, "the mark, and its own in the legend");
         assert!(!svg.contains("class=\"line"), "{svg}");
@@ -336,7 +340,7 @@ mod tests {
     #[test]
     fn values_that_cannot_be_shown_are_left_out() {
         let plot = Plot {
-            y: Axis::log10("loss"),
+            y: PlotAxis::log10("loss"),
             series: vec![series(vec![(0.0, f64::NAN), (1.0, 0.0), (2.0, 4.0), (3.0, f64::INFINITY), (4.0, 8.0)])],
             ..Plot::default()
         };

@@ -38,7 +38,7 @@ impl Progress {
     }
 
     /// Says that `done` steps were done before, so that the time left counts the others only.
-    pub fn begin_at(&mut self, done: u64) {
+    pub fn resume_at(&mut self, done: u64) {
         if let Shown::Bar(bar) = &self.shown {
             bar.set_position(done);
             bar.reset_eta();

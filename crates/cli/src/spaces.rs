@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use monotile::linalg::inv;
 use monotile::{DType, Result, Tensor};
-use monotile_scene::Spaces;
+use monotile_scene::VertexSpaces;
 
 const SIDE: f32 = 300.0;
 const MARGIN: f32 = 24.0;
@@ -26,12 +26,12 @@ struct Panel {
     /// Corners of a frame that stands for the picture.
     frame: Option<[[f32; 2]; 2]>,
     /// The eye, where there is one, and the corners of what the picture shows at the vertex's distance.
-    sight: Option<Sight>,
+    sight: Option<PanelCamera>,
 }
 
 /// The camera's view as lines.
 #[derive(Clone, Copy)]
-struct Sight {
+struct PanelCamera {
     /// None where all rays are parallel.
     eye: Option<[f32; 3]>,
     corners: [[f32; 3]; 4],
@@ -41,13 +41,13 @@ struct Sight {
 ///
 /// # Errors
 /// A camera whose matrices have no inverse.
-pub fn svg(ways: &[Spaces], indices: &[u32], vertex: usize, size: [usize; 2]) -> Result<String> {
+pub fn svg(ways: &[VertexSpaces], indices: &[u32], vertex: usize, size: [usize; 2]) -> Result<String> {
     let at = &ways[vertex];
     let told = |v: &[f32]| v.iter().map(|x| format!("{x:.3}")).collect::<Vec<_>>().join(", ");
-    let solid = |f: fn(&Spaces) -> [f32; 3]| ways.iter().map(|way| Some(oblique(f(way)))).collect();
-    let before = |way: &Spaces| way.clip[3] > 0.0;
-    let flat = |f: fn(&Spaces) -> [f32; 2]| ways.iter().map(|way| before(way).then(|| f(way))).collect();
-    let sights = [Sight::in_world(at)?, Sight::in_view(at)?];
+    let solid = |f: fn(&VertexSpaces) -> [f32; 3]| ways.iter().map(|way| Some(oblique(f(way)))).collect();
+    let before = |way: &VertexSpaces| way.clip[3] > 0.0;
+    let flat = |f: fn(&VertexSpaces) -> [f32; 2]| ways.iter().map(|way| before(way).then(|| f(way))).collect();
+    let sights = [PanelCamera::in_world(at)?, PanelCamera::in_view(at)?];
     let panels = [
         Panel {
             title: "1  Mesh",
@@ -128,18 +128,18 @@ fn oblique([x, y, z]: [f32; 3]) -> [f32; 2] {
     [x * cos - z * sin, -(y * level - (x * sin + z * cos) * rise)]
 }
 
-impl Sight {
-    fn in_view(way: &Spaces) -> Result<Self> {
+impl PanelCamera {
+    fn in_view(way: &VertexSpaces) -> Result<Self> {
         Self::through(&inv(&rows(&way.clip_from_view)?)?, way)
     }
 
-    fn in_world(way: &Spaces) -> Result<Self> {
+    fn in_world(way: &VertexSpaces) -> Result<Self> {
         let clip_from_world = rows(&way.clip_from_view)?.matmul(&rows(&way.view_from_world)?)?;
         Self::through(&inv(&clip_from_world)?, way)
     }
 
     /// What is sent to (0, 0, z, 0) is where all rays meet; the corners of the picture have the vertex's depth.
-    fn through(back: &Tensor, way: &Spaces) -> Result<Self> {
+    fn through(back: &Tensor, way: &VertexSpaces) -> Result<Self> {
         let place = |clip: [f64; 4]| -> Result<[f64; 4]> {
             let at = back.matmul(&Tensor::from_slice(&clip, &[4, 1])?)?.to_f64_vec()?;
             Ok([at[0], at[1], at[2], at[3]])
@@ -159,12 +159,12 @@ fn rows(columns: &[[f32; 4]; 4]) -> Result<Tensor> {
 }
 
 /// Where things stand in a panel.
-struct Scale {
+struct PanelScale {
     middle: [f32; 2],
     factor: f32,
 }
 
-impl Scale {
+impl PanelScale {
     /// Everything within the margins.
     fn around(points: impl Iterator<Item = [f32; 2]>) -> Self {
         let (mut least, mut greatest) = ([f32::MAX; 2], [f32::MIN; 2]);
@@ -185,7 +185,7 @@ impl Scale {
 impl Panel {
     fn draw(&self, edges: &[[usize; 2]], vertex: usize) -> String {
         let seen = self.sight.iter().flat_map(|sight| sight.eye.into_iter().chain(sight.corners)).map(oblique);
-        let scale = Scale::around(self.points.iter().flatten().copied().chain(self.frame.into_iter().flatten()).chain(seen));
+        let scale = PanelScale::around(self.points.iter().flatten().copied().chain(self.frame.into_iter().flatten()).chain(seen));
         let place = |p| scale.place(p);
         let (words, numbers) = (TITLE + SIDE + 16.0, TITLE + SIDE + 38.0);
         let mut text = format!(
@@ -220,8 +220,8 @@ impl Panel {
     }
 }
 
-impl Sight {
-    fn draw(&self, scale: &Scale, text: &mut String) {
+impl PanelCamera {
+    fn draw(&self, scale: &PanelScale, text: &mut String) {
         let corners = self.corners.map(|corner| scale.place(oblique(corner)));
         let mut path = String::new();
         for (i, &corner) in corners.iter().enumerate() {
@@ -244,7 +244,7 @@ fn line(path: &mut String, [x, y]: [f32; 2], [u, v]: [f32; 2]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use monotile_scene::{Framing, Orbit, Pose, Scene, VertexOf};
+    use monotile_scene::{Framing, Orbit, Pose, Scene, VertexId};
 
     /// The eye is where the camera stands, and the picture's corners are at the vertex's distance, seen from the eye under the lens's angle.
     #[test]
@@ -253,20 +253,20 @@ mod tests {
         let pose = Pose::rest(&scene);
         let camera = Framing::new(&scene, [pose.clone()]).unwrap().camera(&Orbit::default(), [300, 200]).unwrap();
         let node = scene.nodes.iter().position(|node| node.mesh.is_some()).unwrap();
-        let way = Spaces::of(&scene, &pose, &camera, VertexOf { node, primitive: 0, vertex: 9 }).unwrap();
+        let way = VertexSpaces::trace(&scene, &pose, &camera, VertexId { node, primitive: 0, vertex: 9 }).unwrap();
         let near = |a: [f32; 3], b: [f32; 3]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 2e-4);
-        let view = Sight::in_view(&way).unwrap();
+        let view = PanelCamera::in_view(&way).unwrap();
         assert!(near(view.eye.unwrap(), [0.0; 3]), "{:?}", view.eye);
         let distance = way.view[2];
         assert!(view.corners.iter().all(|corner| (corner[2] - distance).abs() < 2e-3), "{:?} {distance}", view.corners);
         assert!((view.corners[1][0] / view.corners[1][1] + 1.5).abs() < 1e-3);
-        let eye = Sight::in_world(&way).unwrap().eye.unwrap();
+        let eye = PanelCamera::in_world(&way).unwrap().eye.unwrap();
         let seen = (0..3)
             .map(|i| way.view_from_world.iter().take(3).zip(eye).map(|(c, e)| c[i] * e).sum::<f32>() + way.view_from_world[3][i]);
         assert!(seen.map(f32::abs).fold(0.0, f32::max) < 2e-4);
         let orthographic = Orbit { orthographic: true, ..Orbit::default() };
         let camera = Framing::new(&scene, [pose.clone()]).unwrap().camera(&orthographic, [300, 200]).unwrap();
-        let way = Spaces::of(&scene, &pose, &camera, way.of).unwrap();
-        assert!(Sight::in_world(&way).unwrap().eye.is_none());
+        let way = VertexSpaces::trace(&scene, &pose, &camera, way.vertex).unwrap();
+        assert!(PanelCamera::in_world(&way).unwrap().eye.is_none());
     }
 }

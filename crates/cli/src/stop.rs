@@ -19,7 +19,7 @@ pub fn listen() {
 }
 
 /// Whether one has come.
-pub fn asked() -> bool {
+pub fn is_requested() -> bool {
     #[cfg(not(unix))]
     return ASKED.load(std::sync::atomic::Ordering::Relaxed);
     #[cfg(unix)]

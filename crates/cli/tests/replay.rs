@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Bounds the memory of chat templates, as in the command.
 #[global_allocator]
-static MEMORY: monotile_kernels::process::Counted = monotile_kernels::process::Counted;
+static MEMORY: monotile_kernels::process::CountingAllocator = monotile_kernels::process::CountingAllocator;
 
 /// Calls a target's body with every file of its folders of seeds and finds, and requires at least `least` of them.
 fn replay(target: &str, least: usize, body: impl Fn(&[u8])) {

@@ -2,7 +2,9 @@
 //!
 //! `cargo run --release -p monotile-kernels --example attention [LENGTH …]`
 
-use monotile_kernels::attention::{Cotangents, Gradients, Inputs, Mask, Output, backward, forward};
+use monotile_kernels::attention::{
+    AttentionCotangents, AttentionGradients, AttentionInputs, AttentionMask, AttentionOutput, backward, forward,
+};
 use monotile_kernels::view::View;
 use std::time::Instant;
 
@@ -35,16 +37,16 @@ fn train(t: usize, causal: bool) {
     let (q, k, v, dout) = (numbers(1, len), numbers(2, len), numbers(3, len), numbers(4, len));
     let (shape, strides) = ([1, HEADS, t, DIM], [len as isize, (t * DIM) as isize, DIM as isize, 1]);
     let view = |x| View::new(x, 0, &shape, &strides).expect("the sizes above");
-    let x = Inputs { q: view(&q), k: view(&k), v: view(&v), scale: 0.125, causal, mask: Mask::None };
+    let x = AttentionInputs { q: view(&q), k: view(&k), v: view(&v), scale: 0.125, causal, mask: AttentionMask::None };
     let (mut out, mut lse) = (vec![0.0; len], vec![0.0; HEADS * t]);
     let flops = (4 * HEADS * t * t * DIM) as f64 / if causal { 2.0 } else { 1.0 };
     report(&format!("fwd T={t} causal={causal}"), flops, || {
-        forward(&x, Output::row_major(&mut out, &mut lse, [HEADS, t, DIM])).unwrap();
+        forward(&x, AttentionOutput::row_major(&mut out, &mut lse, [HEADS, t, DIM])).unwrap();
     });
     let (mut dq, mut dk, mut dv) = (vec![0.0; len], vec![0.0; len], vec![0.0; len]);
     report(&format!("bwd T={t} causal={causal}"), flops * 2.5, || {
-        let cotangents = Cotangents { out: view(&out), lse: &lse, dout: view(&dout), dlse: None };
-        backward(&x, &cotangents, Gradients { dq: Some(&mut dq), dk: Some(&mut dk), dv: Some(&mut dv) }).unwrap();
+        let cotangents = AttentionCotangents { out: view(&out), lse: &lse, dout: view(&dout), dlse: None };
+        backward(&x, &cotangents, AttentionGradients { dq: Some(&mut dq), dk: Some(&mut dk), dv: Some(&mut dv) }).unwrap();
     });
 }
 
@@ -52,18 +54,18 @@ fn decode(heads: usize, dim: usize, past: usize) {
     let (q, k, v) = (numbers(1, heads * dim), numbers(2, heads * past * dim), numbers(3, heads * past * dim));
     let (shape, strides) = ([1, heads, past, dim], [0, (past * dim) as isize, dim as isize, 1]);
     let (one, by_head) = ([1, heads, 1, dim], [0, dim as isize, 0, 1]);
-    let x = Inputs {
+    let x = AttentionInputs {
         q: View::new(&q, 0, &one, &by_head).expect("the sizes above"),
         k: View::new(&k, 0, &shape, &strides).expect("the sizes above"),
         v: View::new(&v, 0, &shape, &strides).expect("the sizes above"),
         scale: 0.125,
         causal: true,
-        mask: Mask::None,
+        mask: AttentionMask::None,
     };
     let (mut out, mut lse) = (vec![0.0; heads * dim], vec![0.0; heads]);
     let name = format!("decode H={heads} d={dim} kv={past}");
     let seconds = report(&name, (4 * heads * dim * past) as f64, || {
-        forward(&x, Output::row_major(&mut out, &mut lse, [heads, 1, dim])).unwrap();
+        forward(&x, AttentionOutput::row_major(&mut out, &mut lse, [heads, 1, dim])).unwrap();
     });
     println!("{:41} {:8.1} GB/s", "", (8 * heads * dim * past) as f64 / seconds / 1e9);
 }

@@ -3,8 +3,8 @@
 
 use std::time::Instant;
 
-use monotile_kernels::loss::{Targets, cross_entropy, cross_entropy_backward};
-use monotile_kernels::norm::{RmsNorm, rms_norm, rms_norm_backward};
+use monotile_kernels::loss::{ClassTargets, cross_entropy, cross_entropy_backward};
+use monotile_kernels::norm::{RmsNormSaved, rms_norm, rms_norm_backward};
 use monotile_kernels::softmax::softmax;
 
 /// Prints the best of many runs, each of which moves `words` numbers of 4 bytes.
@@ -28,11 +28,11 @@ fn main() {
         let (mut y, mut dx, mut rho, mut dw) = (numbers(0), numbers(0), vec![0.0; rows], vec![0.0; n]);
         time("copy", 2 * len, || y.copy_from_slice(&x));
         time("rms_norm", 2 * len, || rms_norm(&x, &w, 1e-5, &mut y, &mut rho));
-        let forward = RmsNorm { x: &x, w: &w, rho: &rho };
+        let forward = RmsNormSaved { x: &x, w: &w, rho: &rho };
         time("rms_norm backward", 3 * len, || rms_norm_backward(forward, &dy, &mut dx, &mut dw).expect("memory"));
         time("softmax", 2 * len, || softmax(&x, n, false, &mut y));
         let classes: Vec<i64> = (0..rows).map(|r| (r * 7 % n) as i64).collect();
-        let targets = Targets { classes: &classes, ignored: None };
+        let targets = ClassTargets { classes: &classes, ignored: None };
         let mut kept = vec![0.0; rows];
         time("cross_entropy", len, || {
             cross_entropy(&x, targets, &mut kept, &mut rho);

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use monotile_kernels::buffer::Block;
 use monotile_kernels::simd::Lanes;
-use monotile_kernels::transform::Rows;
-use monotile_kernels::transform::points::{Kind, transform};
+use monotile_kernels::transform::BroadcastRows;
+use monotile_kernels::transform::points::{VectorKind, transform};
 use monotile_kernels::transform::slerp::slerp;
 
 const POINTS: usize = 10_000_000;
@@ -32,7 +32,7 @@ fn time<T: Lanes>(name: &str) {
         (0..16_u8).map(|i| T::from_f64(if i % 5 == 0 { 1.0 } else { f64::from(12_u8.saturating_sub(i)) / 8.0 })).collect();
     let rows = Block::filled(4 * POINTS, T::ONE).unwrap();
     let mut out = Block::filled(4 * POINTS, T::ZERO).unwrap();
-    for (kind, what) in [(Kind::Homogeneous, "vec4"), (Kind::Points, "points"), (Kind::Vectors, "vectors")] {
+    for (kind, what) in [(VectorKind::Homogeneous, "vec4"), (VectorKind::Points, "points"), (VectorKind::Vectors, "vectors")] {
         let len = kind.width() * POINTS;
         fastest(&format!("{what} {name}"), 2 * len * size_of::<T>(), || transform(kind, &m, POINTS, &rows[..len], &mut out[..len]));
     }
@@ -52,7 +52,7 @@ fn time<T: Lanes>(name: &str) {
     let (a, b, t) = (turns(0, 1e-3), turns(1, 2e-3), [T::from_f64(0.3)]);
     let out = &mut out[..4 * SLERPS];
     fastest(&format!("slerp {name}"), 12 * SLERPS * size_of::<T>(), || {
-        slerp(Rows::each(&a, 4), Rows::each(&b, 4), Rows::one(&t), out)
+        slerp(BroadcastRows::per_row(&a, 4), BroadcastRows::per_row(&b, 4), BroadcastRows::shared(&t), out)
     });
 }
 

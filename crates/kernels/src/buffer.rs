@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::pool;
 pub use crate::pool::OutOfMemory;
-use crate::process::Watched;
+use crate::process::RegisteredMapping;
 use crate::real::Element;
 
 /// The most bytes of a [`Block::small`] one.
@@ -149,12 +149,12 @@ impl<T: Element> Deref for Buffer<T> {
 /// A file mapped into memory for reading; where the system has no such mappings, a copy in memory.
 ///
 /// A mapping relies on nobody writing the file while it lives: bytes that change are seen or not, and reading a page that was
-/// cut off ends the process (with SIGBUS; in one sentence after [`end_on_lost_pages`](crate::process::end_on_lost_pages)).
+/// cut off ends the process (with SIGBUS; in one sentence after [`exit_on_bus_error`](crate::process::exit_on_bus_error)).
 /// Nothing outside the mapping is ever read or written. [`has_changed`](Mapping::has_changed) tells of a change afterwards. A
 /// file that is replaced by renaming another over it harms nothing: the mapping keeps the old one.
 pub struct Mapping {
     /// Before the memory, so that it is in no list any more when it goes.
-    watched: Watched,
+    watched: RegisteredMapping,
     memory: Mapped,
 }
 
@@ -169,7 +169,7 @@ impl Mapping {
     /// # Errors
     /// What the operating system says, an empty file included.
     pub fn new(file: &File) -> std::io::Result<Arc<Self>> {
-        Ok(Arc::new(Self { watched: Watched::NOTHING, memory: map(file)? }))
+        Ok(Arc::new(Self { watched: RegisteredMapping::NOTHING, memory: map(file)? }))
     }
 
     /// Maps the whole file, which was opened by this path, and watches it: it can be asked whether it
@@ -179,7 +179,7 @@ impl Mapping {
     /// As [`Mapping::new`].
     pub fn watched(file: &File, path: &Path) -> std::io::Result<Arc<Self>> {
         let memory = map(file)?;
-        Ok(Arc::new(Self { watched: Watched::new(file, path, &memory)?, memory }))
+        Ok(Arc::new(Self { watched: RegisteredMapping::new(file, path, &memory)?, memory }))
     }
 
     /// The file's bytes.

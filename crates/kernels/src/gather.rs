@@ -15,7 +15,7 @@ const NS_PER_SCATTERED: f64 = 1.5;
 
 /// The sizes of an array `(outer, axis, inner)` in row-major order, whose middle axis is indexed.
 #[derive(Debug, Clone, Copy)]
-pub struct Dims {
+pub struct GatherDims {
     /// The product of the sizes before the axis.
     pub outer: usize,
     /// The size of the axis.
@@ -28,8 +28,8 @@ pub struct Dims {
 ///
 /// # Panics
 /// If an index is outside the axis, or a length is not its shape's.
-pub fn select<A: Element, R: Element>(x: &[A], dims: Dims, indices: &[i64], out: &mut [R], f: impl Fn(A) -> R + Sync) {
-    let Dims { outer, axis, inner } = dims;
+pub fn select<A: Element, R: Element>(x: &[A], dims: GatherDims, indices: &[i64], out: &mut [R], f: impl Fn(A) -> R + Sync) {
+    let GatherDims { outer, axis, inner } = dims;
     assert!(
         x.len() == count(&[outer, axis, inner]) && out.len() == count(&[outer, indices.len(), inner]),
         "arrays of their shapes"
@@ -54,8 +54,8 @@ compiled! {
     ///
     /// # Panics
     /// If an index is outside the axis, or a length is not its shape's.
-    pub fn select_add<T: Real>(x: &[T], indices: &[i64], out: &mut [T], dims: Dims) {
-        let Dims { outer, axis, inner } = dims;
+    pub fn select_add<T: Real>(x: &[T], indices: &[i64], out: &mut [T], dims: GatherDims) {
+        let GatherDims { outer, axis, inner } = dims;
         assert!(
             out.len() == count(&[outer, axis, inner]) && x.len() == count(&[outer, indices.len(), inner]),
             "arrays of their shapes"
@@ -86,8 +86,8 @@ compiled! {
 ///
 /// # Panics
 /// If an index is outside the axis, or a length is not its shape's.
-pub fn gather<A: Element>(x: &[A], dims: Dims, index: &[i64], out: &mut [A]) {
-    let Dims { outer, axis, inner } = dims;
+pub fn gather<A: Element>(x: &[A], dims: GatherDims, index: &[i64], out: &mut [A]) {
+    let GatherDims { outer, axis, inner } = dims;
     assert!(x.len() == count(&[outer, axis, inner]) && out.len() == index.len(), "arrays of their shapes");
     if out.is_empty() {
         return;
@@ -112,8 +112,8 @@ compiled! {
     ///
     /// # Panics
     /// If an index is outside the axis, or a length is not its shape's.
-    pub fn scatter_add<T: Real>(x: &[T], index: &[i64], out: &mut [T], dims: Dims) {
-        let Dims { outer, axis, inner } = dims;
+    pub fn scatter_add<T: Real>(x: &[T], index: &[i64], out: &mut [T], dims: GatherDims) {
+        let GatherDims { outer, axis, inner } = dims;
         assert!(out.len() == count(&[outer, axis, inner]) && x.len() == index.len(), "arrays of their shapes");
         assert!(index.iter().all(|j| (0..axis as i64).contains(j)), "indices of the axis");
         if x.is_empty() {
@@ -143,7 +143,7 @@ mod tests {
         for (outer, axis, inner, count) in
             [(1, 5, 3, 4), (2, 3, 1, 7), (3, 2, 5, 0), (1, 40, 300, 600), (2, 1, 0, 3), (4, 900, 7, 800)]
         {
-            let dims = Dims { outer, axis, inner };
+            let dims = GatherDims { outer, axis, inner };
             let x: Vec<f64> = (0..outer * axis * inner).map(|i| i as f64 * 0.37 - 8.0).collect();
             let indices: Vec<i64> = (0..count).map(|j| (j * j * 31 % axis) as i64).collect();
             let mut out = vec![0.0; outer * count * inner];
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn elements_are_gathered_and_scattered_as_the_twin_does() {
         for (outer, axis, inner, count) in [(1, 5, 3, 4), (2, 3, 1, 7), (3, 2, 5, 0), (40, 30, 20, 60), (2, 1, 0, 3)] {
-            let dims = Dims { outer, axis, inner };
+            let dims = GatherDims { outer, axis, inner };
             let x: Vec<f64> = (0..outer * axis * inner).map(|i| i as f64 * 0.37 - 8.0).collect();
             let index: Vec<i64> = (0..outer * count * inner).map(|j| (j * j * 31 % axis) as i64).collect();
             let mut out = vec![0.0; index.len()];
@@ -177,6 +177,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "an index of the axis")]
     fn an_index_outside_the_axis_is_never_read() {
-        select(&[1.0, 2.0], Dims { outer: 1, axis: 2, inner: 1 }, &[-1], &mut [0.0], |x: f64| x);
+        select(&[1.0, 2.0], GatherDims { outer: 1, axis: 2, inner: 1 }, &[-1], &mut [0.0], |x: f64| x);
     }
 }

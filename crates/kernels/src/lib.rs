@@ -42,7 +42,7 @@ pub mod product;
 pub mod real;
 pub mod reduce;
 pub mod rotary;
-mod rows;
+mod row_partition;
 pub mod shape;
 pub mod simd;
 pub mod softmax;

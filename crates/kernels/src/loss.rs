@@ -3,7 +3,7 @@
 use crate::compiled::compiled;
 use crate::number::Number;
 use crate::real::Real;
-use crate::rows::split;
+use crate::row_partition::split;
 use crate::softmax::log_sum_exp;
 use crate::{simd, threads};
 
@@ -12,19 +12,19 @@ const NS_PER_ELEMENT: f64 = 0.5;
 
 /// The class of each row.
 #[derive(Clone, Copy)]
-pub struct Targets<'a> {
+pub struct ClassTargets<'a> {
     /// Numbers of classes.
     pub classes: &'a [i64],
     /// The number that stands for no class: such rows count for nothing.
     pub ignored: Option<i64>,
 }
 
-impl Targets<'_> {
+impl ClassTargets<'_> {
     /// The class of a row of n logits, `None` where it is ignored.
     ///
     /// # Panics
     /// If the class is not below n.
-    fn of(&self, row: usize, n: usize) -> Option<usize> {
+    fn class_of(&self, row: usize, n: usize) -> Option<usize> {
         let class = self.classes[row];
         (Some(class) != self.ignored).then(|| {
             assert!((0..n as i64).contains(&class), "a class of the row");
@@ -38,7 +38,7 @@ compiled! {
     ///
     /// # Panics
     /// If a class that is not ignored is outside its row, or the lengths are not those of one number of rows.
-    pub fn cross_entropy<T: Real>(x: &[T], targets: Targets<'_>, m: &mut [T], ln_l: &mut [T]) -> f64 {
+    pub fn cross_entropy<T: Real>(x: &[T], targets: ClassTargets<'_>, m: &mut [T], ln_l: &mut [T]) -> f64 {
         let rows = targets.classes.len();
         assert!(m.len() == rows && ln_l.len() == rows, "one row a class");
         if rows == 0 {
@@ -48,14 +48,14 @@ compiled! {
         let n = x.len() / rows;
         split(rows, threads::parts(rows, n as f64 * NS_PER_ELEMENT), [&mut *m, &mut *ln_l], |rows, [m, ln_l]| {
             for (i, row) in rows.enumerate() {
-                let (max, sum) = match targets.of(row, n) {
+                let (max, sum) = match targets.class_of(row, n) {
                     Some(_) => log_sum_exp(&x[row * n..][..n]),
                     None => (T::ZERO, T::ZERO),
                 };
                 (m[i], ln_l[i]) = (max, sum);
             }
         });
-        let loss = |row: usize| targets.of(row, n).map(|class| (m[row] - x[row * n + class]).to_f64() + ln_l[row].to_f64());
+        let loss = |row: usize| targets.class_of(row, n).map(|class| (m[row] - x[row * n + class]).to_f64() + ln_l[row].to_f64());
         (0..rows).filter_map(loss).sum()
     }
 }
@@ -65,7 +65,7 @@ compiled! {
     ///
     /// # Panics
     /// As [`cross_entropy`].
-    pub fn cross_entropy_backward<T: Real>(x: &[T], targets: Targets<'_>, sums: [&[T]; 2], scale: T, dx: &mut [T]) {
+    pub fn cross_entropy_backward<T: Real>(x: &[T], targets: ClassTargets<'_>, sums: [&[T]; 2], scale: T, dx: &mut [T]) {
         let [m, ln_l] = sums;
         let rows = targets.classes.len();
         assert!(m.len() == rows && ln_l.len() == rows && x.len() == dx.len(), "one row a class");
@@ -76,7 +76,7 @@ compiled! {
         let n = x.len() / rows;
         split(rows, threads::parts(rows, n as f64 * NS_PER_ELEMENT), [dx], |rows, [dx]| {
             for (dx, row) in dx.chunks_exact_mut(n).zip(rows) {
-                let Some(class) = targets.of(row, n) else {
+                let Some(class) = targets.class_of(row, n) else {
                     dx.fill(T::ZERO);
                     continue;
                 };
@@ -104,7 +104,7 @@ mod tests {
         for (rows, n) in [(1, 1), (3, 7), (4, 512), (3, 1025), (300, 301)] {
             let x: Vec<f64> = (0..rows * n).map(|i| ((i * 7919) % 1009) as f64 / 50.0 - 10.0).collect();
             let classes: Vec<i64> = (0..rows).map(|r| if r % 3 == 1 { -100 } else { (r * 5 % n) as i64 }).collect();
-            let targets = Targets { classes: &classes, ignored: Some(-100) };
+            let targets = ClassTargets { classes: &classes, ignored: Some(-100) };
             let (mut m, mut ln_l) = (vec![0.0; rows], vec![0.0; rows]);
             let loss = cross_entropy(&x, targets, &mut m, &mut ln_l);
             let mut dx = vec![7.0; rows * n];
@@ -119,7 +119,7 @@ mod tests {
     fn logits_of_ten_thousand_and_hidden_classes_give_finite_losses() {
         let mut x = vec![f32::NEG_INFINITY; 1200];
         (x[700], x[900]) = (1e4, 1e4 - 1.0);
-        let targets = Targets { classes: &[900], ignored: None };
+        let targets = ClassTargets { classes: &[900], ignored: None };
         let (mut m, mut ln_l) = ([0.0], [0.0]);
         let loss = cross_entropy(&x, targets, &mut m, &mut ln_l);
         assert!((loss - (1.0 + (-1.0_f64).exp().ln_1p())).abs() < 1e-6, "{loss}");
@@ -132,6 +132,6 @@ mod tests {
     fn a_nan_spoils_the_loss() {
         let mut x = vec![0.5_f32; 600];
         x[599] = f32::NAN;
-        assert!(cross_entropy(&x, Targets { classes: &[0], ignored: None }, &mut [0.0], &mut [0.0]).is_nan());
+        assert!(cross_entropy(&x, ClassTargets { classes: &[0], ignored: None }, &mut [0.0], &mut [0.0]).is_nan());
     }
 }

@@ -14,7 +14,7 @@ mod transform;
 use crate::product::{Axes, Axis, Operand, Stored};
 use crate::simd::Lanes;
 
-pub use attention::{Attention, AttentionGradients, attention, attention_gradients};
+pub use attention::{NaiveAttention, NaiveAttentionGradients, attention, attention_gradients};
 pub use factor::{cholesky, lu, qr, solve_triangular};
 pub use gather::{gather, scatter_add, select, select_add};
 pub use loss::cross_entropy;

@@ -3,7 +3,7 @@
 use crate::buffer::OutOfMemory;
 use crate::compiled::compiled;
 use crate::real::Real;
-use crate::rows::{dot, dot3, split, split_and_sum, sum};
+use crate::row_partition::{dot, dot3, split, split_and_sum, sum};
 use crate::shape::count;
 use crate::{simd, threads};
 
@@ -39,7 +39,7 @@ compiled! {
 
 /// What the gradient of [`rms_norm`] is computed from, beside the cotangent.
 #[derive(Clone, Copy)]
-pub struct RmsNorm<'a, T> {
+pub struct RmsNormSaved<'a, T> {
     /// The rows, (rows, n).
     pub x: &'a [T],
     /// The weight, n.
@@ -58,8 +58,8 @@ compiled! {
     ///
     /// # Panics
     /// If the lengths are not those of one number of rows.
-    pub fn rms_norm_backward<T: Real>(forward: RmsNorm<'_, T>, dy: &[T], dx: &mut [T], dw: &mut [T]) -> Result<(), OutOfMemory> {
-        let RmsNorm { x, w, rho } = forward;
+    pub fn rms_norm_backward<T: Real>(forward: RmsNormSaved<'_, T>, dy: &[T], dx: &mut [T], dw: &mut [T]) -> Result<(), OutOfMemory> {
+        let RmsNormSaved { x, w, rho } = forward;
         let (rows, n) = (rho.len(), w.len());
         assert!([x.len(), dy.len()] == [count(&[rows, n]); 2], "rows of one length");
         assert!((dx.is_empty() || dx.len() == rows * n) && (dw.is_empty() || dw.len() == n), "gradients of the inputs' lengths");
@@ -122,7 +122,7 @@ compiled! {
 
 /// What the gradient of [`layer_norm`] is computed from, beside the cotangent.
 #[derive(Clone, Copy)]
-pub struct LayerNorm<'a, T> {
+pub struct LayerNormSaved<'a, T> {
     /// The rows, (rows, n).
     pub x: &'a [T],
     /// The weight, n.
@@ -145,12 +145,12 @@ compiled! {
     /// # Panics
     /// If the lengths are not those of one number of rows.
     pub fn layer_norm_backward<T: Real>(
-        forward: LayerNorm<'_, T>,
+        forward: LayerNormSaved<'_, T>,
         dy: &[T],
         dx: &mut [T],
         dwb: &mut [T],
     ) -> Result<(), OutOfMemory> {
-        let LayerNorm { x, w, mu, rho } = forward;
+        let LayerNormSaved { x, w, mu, rho } = forward;
         let (rows, n) = (rho.len(), w.len());
         assert!(x.len() == rows * n && dy.len() == rows * n && mu.len() == rows, "rows of one length");
         let fits = (dx.is_empty() || dx.len() == rows * n) && (dwb.is_empty() || dwb.len() == 2 * n);
@@ -207,7 +207,7 @@ mod tests {
             };
             assert!(close(&y, &naive::rms_norm(&x, &w, 1e-5)), "{rows} rows of {n}");
             let (mut dx, mut dw) = (vec![0.0; rows * n], vec![5.0; n]);
-            let forward = RmsNorm { x: &x, w: &w, rho: &rho };
+            let forward = RmsNormSaved { x: &x, w: &w, rho: &rho };
             rms_norm_backward(forward, &dy, &mut dx, &mut dw).unwrap();
             let (expected_dx, expected_dw) = naive::rms_norm_backward(&x, &w, 1e-5, &dy);
             // A sum over 700 rows of numbers near 1 is off by 700 ε in another order at most.
@@ -230,7 +230,7 @@ mod tests {
             };
             assert!(close(&y, &naive::layer_norm(&x, [&w, &b], 1e-5), 1.0), "{rows} rows of {n}");
             let (mut dx, mut dwb) = (vec![0.0; rows * n], vec![5.0; 2 * n]);
-            let forward = LayerNorm { x: &x, w: &w, mu: &mu, rho: &rho };
+            let forward = LayerNormSaved { x: &x, w: &w, mu: &mu, rho: &rho };
             layer_norm_backward(forward, &dy, &mut dx, &mut dwb).unwrap();
             let (expected_dx, expected_dwb) = naive::layer_norm_backward(&x, &w, 1e-5, &dy);
             // A row of one element has no deviation: ρ = 1/√ε magnifies rounding.

@@ -31,7 +31,7 @@ const ASKED: usize = 1 << 30;
 static LIMIT: AtomicUsize = AtomicUsize::new(1 << 30);
 static FREE: Mutex<Free> = Mutex::new(Free { bytes: 0, returns: 0, classes: BTreeMap::new() });
 
-/// Bytes of large memory in use, and the most there were since [`forget_peak`].
+/// Bytes of large memory in use, and the most there were since [`reset_peak`].
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
@@ -225,13 +225,13 @@ impl Drop for Pooled {
     }
 }
 
-/// The most bytes that were in use at the same time since the last [`forget_peak`], in blocks of 64 KiB or more.
+/// The most bytes that were in use at the same time since the last [`reset_peak`], in blocks of 64 KiB or more.
 pub fn peak() -> usize {
     PEAK.load(Ordering::Relaxed)
 }
 
 /// Counts the [peak] from now on; returns the bytes that are in use.
-pub fn forget_peak() -> usize {
+pub fn reset_peak() -> usize {
     let in_use = IN_USE.load(Ordering::Relaxed);
     PEAK.store(in_use, Ordering::Relaxed);
     in_use
@@ -329,7 +329,7 @@ mod tests {
         let bytes = 1 << 30;
         drop(Pooled::take(bytes).unwrap());
         assert!(peak() >= bytes);
-        assert!(forget_peak() < bytes && peak() < bytes);
+        assert!(reset_peak() < bytes && peak() < bytes);
     }
 
     #[test]

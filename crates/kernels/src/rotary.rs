@@ -38,7 +38,7 @@ compiled! {
             return;
         }
         let (outer, strides) = (&x.shape()[..x.shape().len() - 1], x.strides());
-        let rows = Rows(x.as_ptr());
+        let rows = RotaryRows(x.as_ptr());
         threads::split_mut(out, d, threads::parts(x.len(), NS_PER_ELEMENT), |start, slice| {
             for (r, to) in slice.chunks_exact_mut(d).enumerate() {
                 let (mut index, mut at) = (start / d + r, 0);
@@ -50,13 +50,13 @@ compiled! {
                 // SAFETY: `at` is the offset of a row of the view, whose d elements lie one after another.
                 let from = unsafe { std::slice::from_raw_parts(rows.at(at), d) };
                 let range = position * (d / 2)..(position + 1) * (d / 2);
-                turn(from, &angles.cos[range.clone()], &angles.sin[range], angles.inverse, to);
+                rotate(from, &angles.cos[range.clone()], &angles.sin[range], angles.inverse, to);
             }
         });
     }
 }
 
-fn turn<T: Real>(x: &[T], cos: &[T], sin: &[T], inverse: bool, out: &mut [T]) {
+fn rotate<T: Real>(x: &[T], cos: &[T], sin: &[T], inverse: bool, out: &mut [T]) {
     let half = cos.len();
     let ((a, b), (p, q)) = (x.split_at(half), out.split_at_mut(half));
     let sign = if inverse { -T::ONE } else { T::ONE };
@@ -73,16 +73,16 @@ fn turn<T: Real>(x: &[T], cos: &[T], sin: &[T], inverse: bool, out: &mut [T]) {
 }
 
 /// The address of a view's first row, which several threads read from.
-struct Rows<T>(*const T);
+struct RotaryRows<T>(*const T);
 
-impl<T> Rows<T> {
+impl<T> RotaryRows<T> {
     fn at(&self, offset: isize) -> *const T {
         self.0.wrapping_offset(offset)
     }
 }
 
 // SAFETY: the view that the address came from borrows its data shared for as long as the kernel runs.
-unsafe impl<T: Sync> Sync for Rows<T> {}
+unsafe impl<T: Sync> Sync for RotaryRows<T> {}
 
 #[cfg(test)]
 mod tests {

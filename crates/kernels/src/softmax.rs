@@ -4,7 +4,7 @@ use crate::buffer::Block;
 use crate::compiled::compiled;
 use crate::elementwise::STREAMED;
 use crate::real::Real;
-use crate::rows::{LANES, dot, pairwise, split, sum};
+use crate::row_partition::{LANES, dot, pairwise, split, sum};
 use crate::simd::{self, Stream};
 use crate::threads;
 
@@ -123,7 +123,7 @@ fn softmax_rows<T: Real>(x: &[T], n: usize, logarithm: bool, y: &mut [T], stream
 
 /// Asks for the lines of `next` that lie where chunk `i` lies in this row: exponentials leave memory the time to bring them.
 #[inline(always)]
-fn ask_for<T>(next: &[T], i: usize) {
+fn prefetch_next<T>(next: &[T], i: usize) {
     for at in (i * LANES..(i + 1) * LANES).step_by(64 / size_of::<T>()) {
         simd::prefetch(next.as_ptr().wrapping_add(at));
     }
@@ -135,7 +135,7 @@ fn softmax_of<T: Real>(x: &[T], next: &[T], y: &mut [T]) {
     let ((x, x_rest), (chunks, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks_mut::<LANES>());
     let mut sums = [T::ZERO; LANES];
     for (i, (y, x)) in chunks.iter_mut().zip(x).enumerate() {
-        ask_for(next, i);
+        prefetch_next(next, i);
         for k in 0..LANES {
             y[k] = (x[k] - m).exp();
             sums[k] += y[k];
@@ -156,7 +156,7 @@ fn log_softmax_of<T: Real>(x: &[T], next: &[T], y: &mut [T]) {
     let (chunks, rest) = x.as_chunks::<LANES>();
     let mut sums = [T::ZERO; LANES];
     for (i, x) in chunks.iter().enumerate() {
-        ask_for(next, i);
+        prefetch_next(next, i);
         (0..LANES).for_each(|k| sums[k] += (x[k] - m).exp());
     }
     let ln_l = rest.iter().fold(pairwise(sums), |sum, &x| sum + (x - m).exp()).ln();

@@ -4,7 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use monotile_kernels::attention::{self, Cotangents, Gradients, Inputs, Mask, Output};
+use monotile_kernels::attention::{self, AttentionCotangents, AttentionGradients, AttentionInputs, AttentionMask, AttentionOutput};
 use monotile_kernels::buffer::{Block, OutOfMemory};
 use monotile_kernels::product::{Axes, Axis, Operand, Prepared, Stored, product};
 use monotile_kernels::view::View;
@@ -97,28 +97,28 @@ fn attention_of_more_rows_than_fit_is_refused() {
     let wide = [1, 1, 1, 1 << 59];
     let q = View::new(&data, 0, &wide, &[0; 4]).unwrap();
     let v = View::new(&data, 0, &[1, 1, 1, 3], &none).unwrap();
-    let x = Inputs { q, k: q, v, scale: 1.0, causal: false, mask: Mask::None };
+    let x = AttentionInputs { q, k: q, v, scale: 1.0, causal: false, mask: AttentionMask::None };
     let (mut out, mut lse) = ([0.0; 3], [0.0]);
-    let output = Output::row_major(&mut out, &mut lse, [1, 1, 3]);
+    let output = AttentionOutput::row_major(&mut out, &mut lse, [1, 1, 3]);
     assert!(attention::forward(&x, output).is_err());
-    let cotangents = Cotangents { out: v, lse: &[0.0], dout: v, dlse: None };
+    let cotangents = AttentionCotangents { out: v, lse: &[0.0], dout: v, dlse: None };
     let mut dv = [0.0; 3];
-    assert!(attention::backward(&x, &cotangents, Gradients { dv: Some(&mut dv), ..Default::default() }).is_err());
+    assert!(attention::backward(&x, &cotangents, AttentionGradients { dv: Some(&mut dv), ..Default::default() }).is_err());
     // Strides of an output that wrap lie outside of it.
     let two = [2, 1, 1, 3];
     let v = View::new(&data, 0, &two, &none).unwrap();
-    let x = Inputs { q: v, k: v, v, scale: 1.0, causal: false, mask: Mask::None };
-    let output = Output { out: &mut [0.0; 8], strides: [usize::MAX, 3, 3], lse: &mut [0.0; 2] };
+    let x = AttentionInputs { q: v, k: v, v, scale: 1.0, causal: false, mask: AttentionMask::None };
+    let output = AttentionOutput { out: &mut [0.0; 8], strides: [usize::MAX, 3, 3], lse: &mut [0.0; 2] };
     assert!(refuses(|| attention::forward(&x, output)));
 }
 
 #[test]
 fn lengths_that_fit_a_wrapped_product_alone_are_refused() {
     let data = [1.0_f32; 64];
-    let dims = gather::Dims { outer: 1 << 32, axis: 1 << 32, inner: 1 };
+    let dims = gather::GatherDims { outer: 1 << 32, axis: 1 << 32, inner: 1 };
     assert!(refuses(|| gather::select(&data[..0], dims, &[], &mut [0.0_f32; 0], |x| x)));
     assert!(refuses(|| gather::gather(&data[..0], dims, &[0], &mut [0.0_f32])));
-    let dims = gather::Dims { outer: 1 << 62, axis: 4, inner: 16 };
+    let dims = gather::GatherDims { outer: 1 << 62, axis: 4, inner: 16 };
     assert!(refuses(|| gather::select(&data[..0], dims, &[0], &mut [0.0_f32; 0], |x| x)));
     assert!(refuses(|| softmax::softmax(&data, 1 << 62, false, &mut [0.0; 64])));
     assert!(refuses(|| reduce::cumulative_sum(&data, 1 << 62, 4, &mut [0.0; 64])));

@@ -2,7 +2,7 @@
 //! stays on the caller's thread.
 
 use monotile_kernels::elementwise;
-use monotile_kernels::norm::{RmsNorm, rms_norm, rms_norm_backward};
+use monotile_kernels::norm::{RmsNormSaved, rms_norm, rms_norm_backward};
 use monotile_kernels::number::{Formula, Number};
 use monotile_kernels::softmax::softmax;
 use monotile_kernels::view::View;
@@ -39,7 +39,7 @@ fn results(x: &[f32]) -> Vec<Vec<f32>> {
     let (w, mut rho) = (vec![0.5; COLUMNS], vec![0.0; ROWS]);
     rms_norm(x, &w, 1e-5, &mut normed, &mut rho);
     let (mut dx, mut dw) = (vec![0.0; n], vec![0.0; COLUMNS]);
-    rms_norm_backward(RmsNorm { x, w: &w, rho: &rho }, &soft, &mut dx, &mut dw).unwrap();
+    rms_norm_backward(RmsNormSaved { x, w: &w, rho: &rho }, &soft, &mut dx, &mut dw).unwrap();
     vec![total, of_rows, of_columns, gelu, copy, soft, normed, rho, dx, dw]
 }
 

@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use monotile::{DType, Error, Result};
 use monotile_kernels::pool;
-use monotile_llama::data::Rows;
-use monotile_llama::lora::{Adapter, LoraConfig, Start, Targets};
-use monotile_llama::train::{Plan, Subject, TrainOptions, Trainer};
-use monotile_llama::{Config, Model, Trained};
+use monotile_llama::data::TokenDataset;
+use monotile_llama::lora::{Adapter, LoraConfig, LoraInit, TargetModules};
+use monotile_llama::train::{PlanSubject, TrainOptions, Trainer, TrainingPlan};
+use monotile_llama::{Config, Model, TrainableParameters};
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -50,15 +50,15 @@ fn compare(folder: &std::path::Path, batch: usize, length: usize) -> Result<()> 
     for checkpointing in [false, true] {
         let mut model = Model::read(folder)?;
         let config = model.config().clone();
-        let lora = LoraConfig { targets: Targets::AllLinear, rank: 16, alpha: 16.0, ..LoraConfig::default() };
-        let sites = lora.sites(&config)?;
-        let before = pool::forget_peak();
-        model.attach(&Adapter::new(lora, &config, Start::Gaussian, 1)?)?;
+        let lora = LoraConfig { targets: TargetModules::AllLinear, rank: 16, alpha: 16.0, ..LoraConfig::default() };
+        let sites = lora.adapted_layers(&config)?;
+        let before = pool::reset_peak();
+        model.attach(&Adapter::new(lora, &config, LoraInit::Gaussian, 1)?)?;
         let options = TrainOptions { steps: 3, batch, checkpointing, ..TrainOptions::default() };
         let tokens = (0..batch * length).map(|i| (i * 2_654_435_761 % config.vocab_size) as u32).collect();
-        let subject = Subject::Adapter { sites: &sites, start: Start::Gaussian, dropout: 0.0 };
-        let plan = Plan::new(&config, subject, length, &options, DType::F32);
-        let mut trainer = Trainer::new(model, Trained::Adapter, Rows::new(tokens, length)?, options)?;
+        let subject = PlanSubject::Adapter { layers: &sites, init: LoraInit::Gaussian, dropout: 0.0 };
+        let plan = TrainingPlan::new(&config, subject, length, &options, DType::F32);
+        let mut trainer = Trainer::new(model, TrainableParameters::Adapter, TokenDataset::new(tokens, length)?, options)?;
         trainer.step()?;
         let begun = Instant::now();
         let step = trainer.step()?;

@@ -9,28 +9,29 @@ use std::time::Instant;
 
 use monotile::linalg::{SvdOptions, svd};
 use monotile::{DType, Result, Rng, Tensor};
-use monotile_llama::lora::{Keep, Pair, nearest};
+use monotile_llama::lora::{LowRankFactors, RankSelection, low_rank_approximation};
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1).map(|a| a.parse().expect("SIZE and RANK are whole numbers"));
     let (size, rank) = (arguments.next().unwrap_or(4096), arguments.next().unwrap_or(128));
     let mut rng = Rng::new(1);
-    let pair = Pair::new(rng.normal(&[rank, size], DType::F32)?, rng.normal(&[size, rank], DType::F32)?, 2.0 / rank as f64);
+    let pair =
+        LowRankFactors::new(rng.normal(&[rank, size], DType::F32)?, rng.normal(&[size, rank], DType::F32)?, 2.0 / rank as f64);
     let keep = rank / 2;
     println!("a change of a {size} x {size} weight at rank {rank}, cut to rank {keep}");
 
     pair.svd()?; // touches memory and wakes the threads
     let begun = Instant::now();
     let found = pair.svd()?;
-    let small = Pair::balanced(&found, keep)?;
+    let small = LowRankFactors::from_svd(&found, keep)?;
     println!("from the factors  {:>10.4} s  in f64", begun.elapsed().as_secs_f64());
 
     let (before, noise) = (rng.normal(&[size, size], DType::BF16)?, rng.normal(&[size, size], DType::F32)?.mul_scalar(0.01)?);
     let after = pair.merged(&before)?.add(&noise)?.to_dtype(DType::BF16)?;
     let difference = || after.sub(&before)?.to_dtype(DType::F32);
-    nearest(&difference()?, Keep::rank(16), false)?;
+    low_rank_approximation(&difference()?, RankSelection::rank(16), false)?;
     let begun = Instant::now();
-    let extracted = nearest(&difference()?, Keep::rank(16), false)?;
+    let extracted = low_rank_approximation(&difference()?, RankSelection::rank(16), false)?;
     let taken = begun.elapsed().as_secs_f64();
     println!("rank 16 extracted {taken:>10.4} s  of a difference in bf16, {:.1} % of it left out", 100.0 * extracted.error);
 

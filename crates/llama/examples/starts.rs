@@ -9,22 +9,22 @@ use std::path::Path;
 
 use monotile::io::write_safetensors;
 use monotile::{Error, Result};
-use monotile_llama::data::Rows;
-use monotile_llama::lora::{Adapter, LoraConfig, Start, Targets};
+use monotile_llama::data::TokenDataset;
+use monotile_llama::lora::{Adapter, LoraConfig, LoraInit, TargetModules};
 use monotile_llama::train::{TrainOptions, Trainer};
-use monotile_llama::{Model, Trained};
+use monotile_llama::{Model, TrainableParameters};
 
 fn main() -> Result<()> {
     let [checkpoint, folder] = <[String; 2]>::try_from(std::env::args().skip(1).collect::<Vec<_>>())
         .map_err(|_| Error::value("starts: a checkpoint's folder and one to write to are wanted"))?;
     let folder = Path::new(&folder);
     for (name, start) in [
-        ("gaussian", Start::Gaussian),
-        ("kaiming", Start::KaimingUniform),
-        ("orthogonal", Start::Orthogonal),
-        ("olora", Start::Olora),
-        ("pissa", Start::Pissa { exact: true }),
-        ("pissa_by_products", Start::Pissa { exact: false }),
+        ("gaussian", LoraInit::Gaussian),
+        ("kaiming", LoraInit::KaimingUniform),
+        ("orthogonal", LoraInit::Orthogonal),
+        ("olora", LoraInit::Olora),
+        ("pissa", LoraInit::Pissa { exact: true }),
+        ("pissa_by_products", LoraInit::Pissa { exact: false }),
     ] {
         let mut model = Model::read(checkpoint.as_ref())?;
         let ids: Vec<u32> = (0..640).map(|i| (i * 2_654_435_761_usize % model.config().vocab_size) as u32).collect();
@@ -32,25 +32,25 @@ fn main() -> Result<()> {
         let base = model.logits(&tokens)?;
         // A scaling that is not 1 shows where it belongs.
         let config = LoraConfig {
-            targets: Targets::AllLinear,
+            targets: TargetModules::AllLinear,
             rank: 8,
             alpha: 12.0,
             base_model: Some(checkpoint.clone()),
             ..LoraConfig::default()
         };
-        let adapter = Adapter::of_weights(config.clone(), &model, start, 1)?;
-        adapter.write_start(&folder.join(name).join("begun"), start)?;
+        let adapter = Adapter::from_weights(config.clone(), &model, start, 1)?;
+        adapter.write_initial(&folder.join(name).join("begun"), start)?;
         model.attach(&adapter)?;
         let begun = model.logits(&tokens)?;
         let options = TrainOptions { steps: 5, batch: 2, learning_rate: 2e-3, ..TrainOptions::default() };
-        let mut trainer = Trainer::new(model, Trained::Adapter, Rows::new(ids, 64)?, options)?;
+        let mut trainer = Trainer::new(model, TrainableParameters::Adapter, TokenDataset::new(ids, 64)?, options)?;
         while !trainer.is_done() {
             trainer.step()?;
         }
         let losses = trainer.losses();
         println!("{name}: loss {:.4}, then {:.4}", losses[0], losses[losses.len() - 1]);
         let model = trainer.into_model();
-        Adapter::of(&model, config).write(&folder.join(name).join("trained"))?;
+        Adapter::from_model(&model, config).write(&folder.join(name).join("trained"))?;
         let trained = model.logits(&tokens)?;
         let listed = [("tokens", &tokens), ("base", &base), ("begun", &begun), ("trained", &trained)];
         write_safetensors(folder.join(format!("{name}.safetensors")), &listed, &[])?;

@@ -14,7 +14,7 @@ fn main() -> monotile::Result<()> {
     let begun = Instant::now();
     let tokenizer = Tokenizer::read(Path::new(folder))?;
     println!("read in {:.1} ms", 1e3 * begun.elapsed().as_secs_f64());
-    let text = monotile_llama::data::Rows::text(Path::new(path))?;
+    let text = monotile_llama::data::TokenDataset::text(Path::new(path))?;
     // The first pass has to learn every word.
     for pass in ["first", "again", "again"] {
         let begun = Instant::now();

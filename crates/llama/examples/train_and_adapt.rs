@@ -8,16 +8,16 @@ use std::path::Path;
 
 use monotile::io::write_safetensors;
 use monotile::{DType, Result};
-use monotile_llama::data::Rows;
-use monotile_llama::lora::{Adapter, LoraConfig, Start, Targets};
+use monotile_llama::data::TokenDataset;
+use monotile_llama::lora::{Adapter, LoraConfig, LoraInit, TargetModules};
 use monotile_llama::train::{TrainOptions, Trainer};
-use monotile_llama::{Config, Generation, Model, Tokenizer, Trained, generate};
+use monotile_llama::{Config, GenerateOptions, Model, Tokenizer, TrainableParameters, generate};
 
 const PROSE: &str = include_str!("../../../ARCHITECTURE.md");
 const LAW: &str = include_str!("../../../LICENSE-MIT");
 
-fn train(model: Model, trained: Trained, text: &str, tokenizer: &Tokenizer, learning_rate: f64) -> Result<Model> {
-    let rows = Rows::new(tokenizer.encode(text)?, 48)?;
+fn train(model: Model, trained: TrainableParameters, text: &str, tokenizer: &Tokenizer, learning_rate: f64) -> Result<Model> {
+    let rows = TokenDataset::new(tokenizer.encode(text)?, 48)?;
     let options = TrainOptions { steps: 150, batch: 4, learning_rate, clip: Some(1.0), ..TrainOptions::default() };
     let mut trainer = Trainer::new(model, trained, rows, options)?;
     while !trainer.is_done() {
@@ -30,8 +30,8 @@ fn train(model: Model, trained: Trained, text: &str, tokenizer: &Tokenizer, lear
 }
 
 fn sample(model: &Model, tokenizer: &Tokenizer) -> Result<()> {
-    let generation = Generation { max_tokens: 24, ..Generation::default() };
-    let made = generate(model, tokenizer, "The ", &generation, |_| ControlFlow::Continue(()))?;
+    let generation = GenerateOptions { max_tokens: 24, ..GenerateOptions::default() };
+    let made = generate(model, tokenizer, "The ", &generation, &mut |_| ControlFlow::Continue(()))?;
     println!("The {}", made.text.replace('\n', " "));
     Ok(())
 }
@@ -47,20 +47,21 @@ fn main() -> Result<()> {
         ..Config::default()
     };
     println!("{} parameters from scratch", config.parameters());
-    let mut model = train(Model::random(config, 1)?, Trained::Everything, PROSE, &tokenizer, 3e-3)?;
+    let mut model = train(Model::random(config, 1)?, TrainableParameters::Everything, PROSE, &tokenizer, 3e-3)?;
     sample(&model, &tokenizer)?;
     model.write(&base, DType::F32)?;
     tokenizer.write(&base)?;
     let tokens = Model::tokens(&[&tokenizer.encode("Tensors are immutable: operations return new ones.")?])?;
     let before = model.logits(&tokens)?;
 
-    let lora = LoraConfig { targets: Targets::AllLinear, base_model: Some(base.display().to_string()), ..LoraConfig::default() };
-    let adapter = Adapter::new(lora.clone(), model.config(), Start::Gaussian, 2)?;
+    let lora =
+        LoraConfig { targets: TargetModules::AllLinear, base_model: Some(base.display().to_string()), ..LoraConfig::default() };
+    let adapter = Adapter::new(lora.clone(), model.config(), LoraInit::Gaussian, 2)?;
     println!("{} parameters of an adapter", adapter.parameters());
     model.attach(&adapter)?;
-    let model = train(model, Trained::Adapter, LAW, &tokenizer, 3e-3)?;
+    let model = train(model, TrainableParameters::Adapter, LAW, &tokenizer, 3e-3)?;
     sample(&model, &tokenizer)?;
-    Adapter::of(&model, lora).write(&adapted)?;
+    Adapter::from_model(&model, lora).write(&adapted)?;
     let after = model.logits(&tokens)?;
     let logits = Path::new(&folder).join("logits.safetensors");
     write_safetensors(logits, &[("tokens", &tokens), ("base", &before), ("adapted", &after)], &[])

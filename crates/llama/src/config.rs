@@ -6,7 +6,7 @@ use monotile::{Error, ErrorKind, Result, limits};
 use serde_json::{Value, json};
 
 use crate::json::{Fields, write_json};
-use crate::linear::Linear;
+use crate::linear::LinearKind;
 use crate::rotary::Rotary;
 
 /// A family of models that this crate computes.
@@ -255,8 +255,8 @@ impl Config {
     }
 
     /// Whether a linear layer adds a bias.
-    pub fn has_bias(&self, linear: Linear) -> bool {
-        use Linear::{Down, Gate, Head, K, O, Q, Up, V};
+    pub fn has_bias(&self, linear: LinearKind) -> bool {
+        use LinearKind::{Down, Gate, Head, K, O, Q, Up, V};
         match (self.family, linear) {
             (_, Head) | (Family::Mistral, _) => false,
             (Family::Qwen2, linear) => matches!(linear, Q | K | V),
@@ -266,16 +266,16 @@ impl Config {
     }
 
     /// The sizes of a linear layer's weight: what it gives, then what it takes.
-    pub fn shape(&self, linear: Linear) -> [usize; 2] {
+    pub fn shape(&self, linear: LinearKind) -> [usize; 2] {
         let (hidden, inner) = (self.hidden_size, self.intermediate_size);
         let (queries, keys) = (self.num_attention_heads * self.head_dim, self.num_key_value_heads * self.head_dim);
         match linear {
-            Linear::Q => [queries, hidden],
-            Linear::K | Linear::V => [keys, hidden],
-            Linear::O => [hidden, queries],
-            Linear::Gate | Linear::Up => [inner, hidden],
-            Linear::Down => [hidden, inner],
-            Linear::Head => [self.vocab_size, hidden],
+            LinearKind::Q => [queries, hidden],
+            LinearKind::K | LinearKind::V => [keys, hidden],
+            LinearKind::O => [hidden, queries],
+            LinearKind::Gate | LinearKind::Up => [inner, hidden],
+            LinearKind::Down => [hidden, inner],
+            LinearKind::Head => [self.vocab_size, hidden],
         }
     }
 

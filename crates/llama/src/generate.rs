@@ -6,29 +6,29 @@ use std::time::{Duration, Instant};
 use monotile::{DType, Error, Result};
 
 use crate::model::Model;
-use crate::sample::{Sampler, Sampling};
+use crate::sample::{SamplingOptions, TokenSampler};
 use crate::tokenizer::Tokenizer;
 
 /// What to generate.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Generation {
+pub struct GenerateOptions {
     /// The most tokens to add.
     pub max_tokens: usize,
     /// How each is drawn.
-    pub sampling: Sampling,
+    pub sampling: SamplingOptions,
     /// Texts before which generation ends.
     pub stop: Vec<String>,
 }
 
-impl Default for Generation {
+impl Default for GenerateOptions {
     fn default() -> Self {
-        Self { max_tokens: 200, sampling: Sampling::default(), stop: Vec::new() }
+        Self { max_tokens: 200, sampling: SamplingOptions::default(), stop: Vec::new() }
     }
 }
 
 /// Why generation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum FinishReason {
     /// There are as many tokens as were asked for.
     Length,
     /// The model gave a token that ends a text.
@@ -43,13 +43,13 @@ pub enum Ended {
 
 /// A continuation and how long it took.
 #[derive(Debug, Clone)]
-pub struct Generated {
+pub struct GenerationOutput {
     /// The text after the prompt.
     pub text: String,
     /// Its tokens, those of a stop text and the last one included.
     pub tokens: Vec<u32>,
     /// Why it ended.
-    pub ended: Ended,
+    pub finish_reason: FinishReason,
     /// How many tokens the prompt has.
     pub prompt_tokens: usize,
     /// The time to read the prompt.
@@ -66,11 +66,11 @@ pub fn generate(
     model: &Model,
     tokenizer: &Tokenizer,
     prompt: &str,
-    generation: &Generation,
-    mut on_text: impl FnMut(&str) -> ControlFlow<()>,
-) -> Result<Generated> {
+    generation: &GenerateOptions,
+    on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
+) -> Result<GenerationOutput> {
     let config = model.config();
-    let mut sampler = Sampler::new(generation.sampling.clone())?;
+    let mut sampler = TokenSampler::new(generation.sampling.clone())?;
     let mut prompt_tokens = tokenizer.encode(prompt)?;
     if prompt_tokens.is_empty() {
         prompt_tokens.extend(config.bos_token_id);
@@ -85,65 +85,72 @@ pub fn generate(
 
     let begun = Instant::now();
     let mut cache = model.cache();
-    let mut logits = model.next(&Model::tokens(&[&prompt_tokens])?, &mut cache)?;
+    let mut logits = model.next_logits(&Model::tokens(&[&prompt_tokens])?, &mut cache)?;
     let prompt_time = begun.elapsed();
 
     let begun = Instant::now();
     let mut stream = tokenizer.stream_after(&prompt_tokens);
-    let mut shown = Shown::new(&generation.stop);
+    let mut shown = StopTextFilter::new(&generation.stop);
     let mut tokens = Vec::new();
     let ended = loop {
         if tokens.len() == generation.max_tokens {
-            break Ended::Length;
+            break FinishReason::Length;
         }
-        let token = sampler.pick(&logits.to_dtype(DType::F32)?.to_vec::<f32>()?)?;
+        let token = sampler.sample(&logits.to_dtype(DType::F32)?.to_vec::<f32>()?)?;
         tokens.push(token);
         if config.eos_token_ids.contains(&token) {
-            break Ended::EndOfText;
+            break FinishReason::EndOfText;
         }
-        match shown.push(&stream.push(token)?, &mut on_text) {
+        match shown.push(&stream.push(token)?, on_text) {
             Some(ended) => break ended,
-            None if given + tokens.len() > context => break Ended::Context,
-            None if tokens.len() < generation.max_tokens => logits = model.next(&Model::tokens(&[&[token]])?, &mut cache)?,
+            None if given + tokens.len() > context => break FinishReason::Context,
+            None if tokens.len() < generation.max_tokens => logits = model.next_logits(&Model::tokens(&[&[token]])?, &mut cache)?,
             None => {}
         }
     };
-    if !matches!(ended, Ended::Stop | Ended::Caller) {
-        shown.finish(&stream.finish()?, &mut on_text);
+    if !matches!(ended, FinishReason::Stop | FinishReason::Caller) {
+        shown.finish(&stream.finish()?, on_text);
     }
-    Ok(Generated { text: shown.text, tokens, ended, prompt_tokens: given, prompt_time, time: begun.elapsed() })
+    Ok(GenerationOutput {
+        text: shown.text,
+        tokens,
+        finish_reason: ended,
+        prompt_tokens: given,
+        prompt_time,
+        time: begun.elapsed(),
+    })
 }
 
 /// Text on its way out, held back where it may be the beginning of a stop text.
-struct Shown<'a> {
+struct StopTextFilter<'a> {
     stop: &'a [String],
     held: String,
     text: String,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> StopTextFilter<'a> {
     fn new(stop: &'a [String]) -> Self {
         Self { stop, held: String::new(), text: String::new() }
     }
 
-    fn show(&mut self, length: usize, on_text: &mut impl FnMut(&str) -> ControlFlow<()>) -> Option<Ended> {
+    fn show(&mut self, length: usize, on_text: &mut dyn FnMut(&str) -> ControlFlow<()>) -> Option<FinishReason> {
         let out: String = self.held.drain(..length).collect();
         self.text += &out;
-        (!out.is_empty() && on_text(&out).is_break()).then_some(Ended::Caller)
+        (!out.is_empty() && on_text(&out).is_break()).then_some(FinishReason::Caller)
     }
 
-    fn push(&mut self, text: &str, on_text: &mut impl FnMut(&str) -> ControlFlow<()>) -> Option<Ended> {
+    fn push(&mut self, text: &str, on_text: &mut dyn FnMut(&str) -> ControlFlow<()>) -> Option<FinishReason> {
         self.held += text;
         let stops = || self.stop.iter().filter(|stop| !stop.is_empty());
         if let Some(at) = stops().filter_map(|stop| self.held.find(stop.as_str())).min() {
-            return self.show(at, on_text).or(Some(Ended::Stop));
+            return self.show(at, on_text).or(Some(FinishReason::Stop));
         }
         let may_begin = |at: &usize| stops().any(|stop| stop.starts_with(&self.held[*at..]));
         let safe = self.held.char_indices().map(|(at, _)| at).find(may_begin).unwrap_or(self.held.len());
         self.show(safe, on_text)
     }
 
-    fn finish(&mut self, text: &str, on_text: &mut impl FnMut(&str) -> ControlFlow<()>) {
+    fn finish(&mut self, text: &str, on_text: &mut dyn FnMut(&str) -> ControlFlow<()>) {
         if self.push(text, on_text).is_none() {
             self.show(self.held.len(), on_text);
         }
@@ -163,11 +170,11 @@ mod tests {
             seen += text;
             ControlFlow::Continue(())
         };
-        let mut shown = Shown::new(&stop);
+        let mut shown = StopTextFilter::new(&stop);
         assert_eq!(shown.push("a EN", &mut show), None);
         assert_eq!(shown.push("T\n", &mut show), None);
         assert_eq!(shown.push("b E", &mut show), None);
-        assert_eq!(shown.push("ND c", &mut show), Some(Ended::Stop));
+        assert_eq!(shown.push("ND c", &mut show), Some(FinishReason::Stop));
         assert_eq!((shown.text.as_str(), seen.as_str()), ("a ENT\nb ", "a ENT\nb "));
     }
 
@@ -177,14 +184,14 @@ mod tests {
         let model = Model::random(config, 1).unwrap();
         let tokenizer = Tokenizer::bytes();
         let run = |prompt: &str, max_tokens| {
-            let generation = Generation { max_tokens, ..Generation::default() };
-            generate(&model, &tokenizer, prompt, &generation, |_| ControlFlow::Continue(()))
+            let generation = GenerateOptions { max_tokens, ..GenerateOptions::default() };
+            generate(&model, &tokenizer, prompt, &generation, &mut |_| ControlFlow::Continue(()))
         };
         let short = run("hello", 3).unwrap();
-        assert_eq!((short.ended, short.tokens.len(), short.prompt_tokens), (Ended::Length, 3, 5));
+        assert_eq!((short.finish_reason, short.tokens.len(), short.prompt_tokens), (FinishReason::Length, 3, 5));
         let full = run("hello", 100).unwrap();
         // The last token is predicted from a full context of 16.
-        assert_eq!((full.ended, full.tokens.len()), (Ended::Context, 12));
+        assert_eq!((full.finish_reason, full.tokens.len()), (FinishReason::Context, 12));
         assert_eq!(full.tokens[..3], short.tokens);
         let long = run(&"x".repeat(17), 1).unwrap_err().to_string();
         assert_eq!(long, "generate: the prompt has 17 tokens, the model's context holds 16");

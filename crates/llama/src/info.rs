@@ -1,13 +1,13 @@
 //! What a model costs, from its sizes alone: parameters, products, memory.
 
 use crate::config::Config;
-use crate::linear::Linear;
+use crate::linear::LinearKind;
 
 /// Matrix products of one shape that a token goes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Product {
+pub struct MatMulShape {
     /// Which linear layer.
-    pub linear: Linear,
+    pub linear: LinearKind,
     /// How many of them: one a block, one output layer.
     pub count: usize,
     /// Numbers that one gives.
@@ -37,26 +37,26 @@ impl Config {
             rows * columns + if self.has_bias(linear) { rows } else { 0 }
         };
         let hidden = wide(self.hidden_size);
-        let block = Linear::BLOCK.into_iter().map(linear).sum::<u128>() + 2 * hidden;
-        let head = if self.tie_word_embeddings { 0 } else { linear(Linear::Head) };
+        let block = LinearKind::BLOCK.into_iter().map(linear).sum::<u128>() + 2 * hidden;
+        let head = if self.tie_word_embeddings { 0 } else { linear(LinearKind::Head) };
         wide(self.vocab_size) * hidden + wide(self.num_hidden_layers) * block + hidden + head
     }
 
     /// The matrix products of one token's way through the model; attention's own are not among them.
-    pub fn products(&self) -> Vec<Product> {
+    pub fn matmul_shapes(&self) -> Vec<MatMulShape> {
         let product = |linear, count| {
             let [rows, columns] = self.shape(linear);
-            Product { linear, count, rows, columns }
+            MatMulShape { linear, count, rows, columns }
         };
-        let blocks = Linear::BLOCK.into_iter().map(|linear| product(linear, self.num_hidden_layers));
-        blocks.chain([product(Linear::Head, 1)]).collect()
+        let blocks = LinearKind::BLOCK.into_iter().map(|linear| product(linear, self.num_hidden_layers));
+        blocks.chain([product(LinearKind::Head, 1)]).collect()
     }
 
     /// Additions and multiplications of one token's way forward, with this many tokens to attend to:
     /// two a weight, and 4 · heads · head_dim a block and attended token for scores and their weighted sum. Of a sliding window no more
     /// are attended to than it holds.
     pub fn flops(&self, attended: usize) -> f64 {
-        let weights: f64 = self.products().iter().map(|p| (p.count * p.rows) as f64 * p.columns as f64).sum();
+        let weights: f64 = self.matmul_shapes().iter().map(|p| (p.count * p.rows) as f64 * p.columns as f64).sum();
         let seen = |block| self.window(block).map_or(attended, |window| attended.min(window)) as f64;
         let seen: f64 = (0..self.num_hidden_layers).map(seen).sum();
         2.0 * weights + 4.0 * (self.num_attention_heads * self.head_dim) as f64 * seen
@@ -72,10 +72,10 @@ impl Config {
     ///
     /// # Example
     /// ```
-    /// use monotile_llama::{Config, Linear};
-    /// assert_eq!(Config::default().lora_parameters([Linear::Q], 8), 2 * 8 * (64 + 64));
+    /// use monotile_llama::{Config, LinearKind};
+    /// assert_eq!(Config::default().lora_parameters([LinearKind::Q], 8), 2 * 8 * (64 + 64));
     /// ```
-    pub fn lora_parameters(&self, layers: impl IntoIterator<Item = Linear>, rank: usize) -> usize {
+    pub fn lora_parameters(&self, layers: impl IntoIterator<Item = LinearKind>, rank: usize) -> usize {
         let sides = |linear| self.shape(linear).iter().map(|&n| n as u128).sum::<u128>();
         let block: u128 = layers.into_iter().map(sides).sum();
         let all = block.checked_mul(self.num_hidden_layers as u128).and_then(|n| n.checked_mul(rank as u128));
@@ -105,12 +105,12 @@ mod tests {
     #[test]
     fn llama_7b_has_the_published_count_of_parameters() {
         assert_eq!(seven_billion().parameters(), 6_738_415_616);
-        assert_eq!(seven_billion().products().iter().map(|p| p.count).sum::<usize>(), 225);
+        assert_eq!(seven_billion().matmul_shapes().iter().map(|p| p.count).sum::<usize>(), 225);
     }
 
     #[test]
     fn rank_16_of_a_4096_square_trains_131072_numbers() {
-        assert_eq!(seven_billion().lora_parameters([Linear::Q], 16), 32 * 131_072);
+        assert_eq!(seven_billion().lora_parameters([LinearKind::Q], 16), 32 * 131_072);
     }
 
     #[test]

@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use monotile::io::{read_regular, write_beside};
+use monotile::io::{read_regular, write_atomic};
 use monotile::limits::{self, Limit};
 use monotile::{Error, Result};
 use serde_json::{Map, Value};
 
-use crate::alien;
+use crate::foreign;
 
 /// The text of a file that has at most `limit` bytes, without the byte order mark that some editors put before one.
 pub(crate) fn read_text(path: &Path, limit: &Limit) -> Result<String> {
@@ -28,7 +28,7 @@ pub(crate) fn read_json(path: &Path) -> Result<String> {
     if text.trim().is_empty() {
         return Err(Error::format(path, "the file is empty"));
     }
-    match alien::text(text.as_bytes()) {
+    match foreign::foreign_format(text.as_bytes()) {
         Some(what) => Err(Error::format(path, what)),
         None => Ok(text),
     }
@@ -36,7 +36,7 @@ pub(crate) fn read_json(path: &Path) -> Result<String> {
 
 /// Writes a value as indented JSON, whole or not at all.
 pub(crate) fn write_json(path: &Path, value: &Value) -> Result<()> {
-    write_beside(path, |file| writeln!(file, "{value:#}"))
+    write_atomic(path, |file| writeln!(file, "{value:#}"))
 }
 
 /// The fields of one JSON object, with the file they came from.

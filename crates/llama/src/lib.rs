@@ -2,11 +2,11 @@
 //!
 //! | topic | where |
 //! | --- | --- |
-//! | `config.json`, and what a model costs | [`Config`], [`Rotary`], [`Product`] |
+//! | `config.json`, and what a model costs | [`Config`], [`Rotary`], [`MatMulShape`] |
 //! | weights in one file or in shards, memory-mapped | [`Weights`] |
 //! | `tokenizer.json`: read, trained, bytes | [`Tokenizer`], [`TextStream`] |
-//! | the transformer: logits, loss, keys and values kept | [`Model`], [`Cache`] |
-//! | continuing a text | [`generate()`], [`Sampler`] |
+//! | the transformer: logits, loss, keys and values kept | [`Model`], [`KvCache`] |
+//! | continuing a text | [`generate()`], [`TokenSampler`] |
 //! | adapters as PEFT reads and writes them | [`lora`] |
 //! | training data: texts, samples and conversations in rows of tokens | [`data`] |
 //! | training, saving and resuming | [`train`] |
@@ -16,18 +16,18 @@
 //! arithmetic is in f32, or in f64 for weights in f64. Other architectures, quantized weights and adapters of other kinds are refused by name.
 #![forbid(unsafe_code)]
 
-mod alien;
 mod block;
 mod cache;
 mod config;
 pub mod data;
+mod foreign;
 mod generate;
 mod info;
 mod json;
 mod linear;
 pub mod lora;
 mod model;
-mod natural;
+mod natural_order;
 mod rotary;
 mod sample;
 pub mod staged;
@@ -36,15 +36,15 @@ pub mod train;
 mod weights;
 mod window;
 
-pub use cache::Cache;
+pub use cache::KvCache;
 pub use config::{Config, Family};
-pub use generate::{Ended, Generated, Generation, generate};
-pub use info::Product;
-pub use linear::{Layer, Linear};
-pub use model::{Model, Trained};
-pub use natural::natural;
+pub use generate::{FinishReason, GenerateOptions, GenerationOutput, generate};
+pub use info::MatMulShape;
+pub use linear::{LinearKind, LinearLayer};
+pub use model::{Model, TrainableParameters};
+pub use natural_order::natural_order;
 pub use rotary::{Rotary, RotaryScaling};
-pub use sample::{Sampler, Sampling};
+pub use sample::{SamplingOptions, TokenSampler};
 pub use tokenizer::{TextStream, Tokenizer};
 pub use weights::Weights;
 

@@ -2,7 +2,7 @@
 
 /// Which of a model's linear layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Linear {
+pub enum LinearKind {
     /// Queries of the attention.
     Q,
     /// Keys.
@@ -21,21 +21,22 @@ pub enum Linear {
     Head,
 }
 
-impl Linear {
+impl LinearKind {
     /// The linear layers of a block, in the order of computation.
-    pub const BLOCK: [Linear; 7] = [Linear::Q, Linear::K, Linear::V, Linear::O, Linear::Gate, Linear::Up, Linear::Down];
+    pub const BLOCK: [LinearKind; 7] =
+        [LinearKind::Q, LinearKind::K, LinearKind::V, LinearKind::O, LinearKind::Gate, LinearKind::Up, LinearKind::Down];
 
     /// The last part of the layer's name, as `target_modules` lists it: `q_proj`.
     pub fn name(self) -> &'static str {
         match self {
-            Linear::Q => "q_proj",
-            Linear::K => "k_proj",
-            Linear::V => "v_proj",
-            Linear::O => "o_proj",
-            Linear::Gate => "gate_proj",
-            Linear::Up => "up_proj",
-            Linear::Down => "down_proj",
-            Linear::Head => "lm_head",
+            LinearKind::Q => "q_proj",
+            LinearKind::K => "k_proj",
+            LinearKind::V => "v_proj",
+            LinearKind::O => "o_proj",
+            LinearKind::Gate => "gate_proj",
+            LinearKind::Up => "up_proj",
+            LinearKind::Down => "down_proj",
+            LinearKind::Head => "lm_head",
         }
     }
 }
@@ -44,48 +45,48 @@ impl Linear {
 ///
 /// # Example
 /// ```
-/// use monotile_llama::{Layer, Linear};
-/// assert_eq!(Layer::block(3, Linear::Q).to_string(), "model.layers.3.self_attn.q_proj");
-/// assert_eq!(Layer::HEAD.to_string(), "lm_head");
+/// use monotile_llama::{LinearLayer, LinearKind};
+/// assert_eq!(LinearLayer::block(3, LinearKind::Q).to_string(), "model.layers.3.self_attn.q_proj");
+/// assert_eq!(LinearLayer::HEAD.to_string(), "lm_head");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Layer {
+pub struct LinearLayer {
     block: usize,
-    linear: Linear,
+    linear: LinearKind,
 }
 
-impl Layer {
+impl LinearLayer {
     /// The output layer; it stands after all blocks.
-    pub const HEAD: Layer = Layer { block: usize::MAX, linear: Linear::Head };
+    pub const HEAD: LinearLayer = LinearLayer { block: usize::MAX, linear: LinearKind::Head };
 
-    /// A layer of a block. The output layer is in none: for it this is [`Layer::HEAD`].
-    pub fn block(block: usize, linear: Linear) -> Self {
-        if linear == Linear::Head { Self::HEAD } else { Self { block, linear } }
+    /// A layer of a block. The output layer is in none: for it this is [`LinearLayer::HEAD`].
+    pub fn block(block: usize, linear: LinearKind) -> Self {
+        if linear == LinearKind::Head { Self::HEAD } else { Self { block, linear } }
     }
 
     /// All linear layers of a model with this many blocks, the output layer last.
-    pub fn all(blocks: usize) -> impl Iterator<Item = Layer> {
-        (0..blocks).flat_map(|block| Linear::BLOCK.map(|linear| Layer { block, linear })).chain([Self::HEAD])
+    pub fn all(blocks: usize) -> impl Iterator<Item = LinearLayer> {
+        (0..blocks).flat_map(|block| LinearKind::BLOCK.map(|linear| LinearLayer { block, linear })).chain([Self::HEAD])
     }
 
     /// Which linear layer.
-    pub fn linear(self) -> Linear {
+    pub fn kind(self) -> LinearKind {
         self.linear
     }
 
     /// The index of its block; `None` for the output layer.
     pub fn index(self) -> Option<usize> {
-        (self.linear != Linear::Head).then_some(self.block)
+        (self.linear != LinearKind::Head).then_some(self.block)
     }
 }
 
-impl std::fmt::Display for Layer {
+impl std::fmt::Display for LinearLayer {
     /// The module's name in transformers; with `.weight` it is the tensor's.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let part = match self.linear {
-            Linear::Q | Linear::K | Linear::V | Linear::O => "self_attn",
-            Linear::Gate | Linear::Up | Linear::Down => "mlp",
-            Linear::Head => return f.write_str("lm_head"),
+            LinearKind::Q | LinearKind::K | LinearKind::V | LinearKind::O => "self_attn",
+            LinearKind::Gate | LinearKind::Up | LinearKind::Down => "mlp",
+            LinearKind::Head => return f.write_str("lm_head"),
         };
         write!(f, "model.layers.{}.{part}.{}", self.block, self.linear.name())
     }

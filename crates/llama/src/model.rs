@@ -4,16 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use monotile::io::write_safetensors;
-use monotile::ops::{CrossEntropy, cross_entropy, embedding, rms_norm};
+use monotile::ops::{CrossEntropyOptions, cross_entropy, embedding, rms_norm};
 use monotile::{DType, Error, Result, Rng, Tensor};
 
-use crate::block::{Block, Dense, Pass};
-use crate::cache::Cache;
+use crate::block::{ForwardContext, LinearWeights, TransformerBlock};
+use crate::cache::KvCache;
 use crate::config::Config;
 use crate::data::Batch;
-use crate::linear::{Layer, Linear};
-use crate::lora::{Adapter, Pair};
-use crate::rotary::Turns;
+use crate::linear::{LinearKind, LinearLayer};
+use crate::lora::{Adapter, LowRankFactors};
+use crate::rotary::RotaryTables;
 use crate::weights::{EMBEDDING, HEAD, WEIGHTS, Weights};
 
 /// The standard deviation that weights start from.
@@ -35,18 +35,18 @@ const START_DEVIATION: f64 = 0.02;
 pub struct Model {
     /// Shared with every pass through the blocks.
     config: Arc<Config>,
-    turns: Turns,
+    turns: RotaryTables,
     embedding: Tensor,
-    blocks: Vec<Block>,
+    blocks: Vec<TransformerBlock>,
     norm: Tensor,
-    head: Dense,
+    head: LinearWeights,
     compute: DType,
     checkpointing: bool,
 }
 
 /// Which of a model's numbers are trained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trained {
+pub enum TrainableParameters {
     /// All of them.
     Everything,
     /// The attached adapter's A and B.
@@ -86,15 +86,16 @@ impl Model {
     /// Makes a model out of tensors asked for by name and shape.
     fn build(config: Config, mut get: impl FnMut(&str, &[usize]) -> Result<Tensor>) -> Result<Self> {
         config.check()?;
-        let embedding = get(EMBEDDING, &config.shape(Linear::Head))?;
-        let blocks = (0..config.num_hidden_layers).map(|index| Block::build(&config, index, &mut get)).collect::<Result<_>>()?;
+        let embedding = get(EMBEDDING, &config.shape(LinearKind::Head))?;
+        let blocks =
+            (0..config.num_hidden_layers).map(|index| TransformerBlock::build(&config, index, &mut get)).collect::<Result<_>>()?;
         let norm = get("model.norm.weight", &[config.hidden_size])?;
         let head = match config.tie_word_embeddings {
             true => embedding.clone(),
-            false => get(HEAD, &config.shape(Linear::Head))?,
+            false => get(HEAD, &config.shape(LinearKind::Head))?,
         };
-        let head = Dense { weight: head, bias: None, lora: None, start: None };
-        let turns = Turns::new(&config);
+        let head = LinearWeights { weight: head, bias: None, lora: None, initial_factors: None };
+        let turns = RotaryTables::new(&config);
         Ok(Self { config: Arc::new(config), turns, embedding, blocks, norm, head, compute: DType::F32, checkpointing: false })
     }
 
@@ -102,30 +103,30 @@ impl Model {
     ///
     /// # Errors
     /// `Dtype` for another one.
-    pub fn computing_in(mut self, dtype: DType) -> Result<Self> {
+    pub fn with_compute_dtype(mut self, dtype: DType) -> Result<Self> {
         if !matches!(dtype, DType::F32 | DType::F64) {
             return Err(Error::dtype(format!("model: computing in {dtype} is not possible; f32 and f64 are")));
         }
         self.compute = dtype;
         if dtype == DType::F32 {
             // Products of f32 and f64 are in f64, so weights of that type are rounded.
-            let parameters = self.parameters(Trained::Everything).into_iter().map(|(_, tensor)| tensor.clone());
+            let parameters = self.parameters(TrainableParameters::Everything).into_iter().map(|(_, tensor)| tensor.clone());
             let single = |tensor: Tensor| if tensor.dtype() == DType::F64 { tensor.to_dtype(DType::F32) } else { Ok(tensor) };
             let rounded = parameters.map(single).collect::<Result<_>>()?;
-            self.replace_parameters(Trained::Everything, rounded);
+            self.replace_parameters(TrainableParameters::Everything, rounded);
         }
         Ok(self)
     }
 
     /// The dtype that the model computes in.
-    pub fn compute(&self) -> DType {
+    pub fn compute_dtype(&self) -> DType {
         self.compute
     }
 
     /// The same model, that keeps nothing of a block for the gradients but what goes in, and computes the block again in the walk
     /// backward: the same numbers in less memory, for a third more time.
     #[must_use]
-    pub fn checkpointing(mut self, on: bool) -> Self {
+    pub fn with_checkpointing(mut self, on: bool) -> Self {
         self.checkpointing = on;
         self
     }
@@ -149,8 +150,8 @@ impl Model {
     }
 
     /// A cache for generation.
-    pub fn cache(&self) -> Cache {
-        Cache::new(self.blocks.len())
+    pub fn cache(&self) -> KvCache {
+        KvCache::new(self.blocks.len())
     }
 
     /// The logits of every position, `(batch, tokens, vocabulary)`, of tokens `(batch, tokens)`.
@@ -165,7 +166,7 @@ impl Model {
     ///
     /// # Errors
     /// As [`logits`](Model::logits).
-    pub fn next(&self, tokens: &Tensor, cache: &mut Cache) -> Result<Tensor> {
+    pub fn next_logits(&self, tokens: &Tensor, cache: &mut KvCache) -> Result<Tensor> {
         let hidden = self.hidden(tokens, &[], Some(cache), None)?;
         self.head.apply(&hidden.select(1, hidden.dim(1) - 1)?, &mut None)
     }
@@ -176,23 +177,23 @@ impl Model {
     /// # Errors
     /// As [`logits`](Model::logits); `Shape` for rows of fewer than two tokens.
     pub fn loss(&self, tokens: &Tensor, dropout: Option<Rng>) -> Result<Tensor> {
-        self.loss_of(&Batch::of_tokens(tokens)?, dropout)
+        self.batch_loss(&Batch::from_tokens(tokens)?, dropout)
     }
 
     /// The mean cross-entropy of predicting each token of a batch that is learned from those before it in its text.
     ///
     /// # Errors
     /// As [`logits`](Model::logits), of each text.
-    pub fn loss_of(&self, batch: &Batch, mut dropout: Option<Rng>) -> Result<Tensor> {
+    pub fn batch_loss(&self, batch: &Batch, mut dropout: Option<Rng>) -> Result<Tensor> {
         let hidden = self.hidden(&batch.tokens, &batch.lengths, None, dropout.as_ref())?.flatten(0, 1)?;
         // Logits are made where they are asked for only.
         let hidden = batch.places.as_ref().map_or_else(|| Ok(hidden.clone()), |places| hidden.index_select(0, places))?;
-        cross_entropy(&self.head.apply(&hidden, &mut dropout)?, &batch.targets, &CrossEntropy::default())
+        cross_entropy(&self.head.apply(&hidden, &mut dropout)?, &batch.targets, &CrossEntropyOptions::default())
     }
 
     /// The normalized residual stream after the last block, `(batch, tokens, hidden)`; `lengths` are those of texts that lie one after
     /// another in a row, if there are several.
-    fn hidden(&self, tokens: &Tensor, lengths: &[usize], mut cache: Option<&mut Cache>, dropout: Option<&Rng>) -> Result<Tensor> {
+    fn hidden(&self, tokens: &Tensor, lengths: &[usize], mut cache: Option<&mut KvCache>, dropout: Option<&Rng>) -> Result<Tensor> {
         let [_, count] = *tokens.shape() else {
             return Err(Error::shape(format!("model: tokens must be (batch, tokens), got {:?}", tokens.shape())));
         };
@@ -203,9 +204,9 @@ impl Model {
         if let Some(text) = texts.iter().find(|&&text| text == 0 || start + text > context) {
             return Err(Error::value(format!("model: {} tokens do not fit the context; 1 to {context} do", start + text)));
         }
-        let mut pass = Pass {
+        let mut pass = ForwardContext {
             config: Arc::clone(&self.config),
-            turns: self.turns.of(start, texts)?,
+            cos_sin: self.turns.at_positions(start, texts)?,
             block: 0,
             lengths: lengths.into(),
             dropout: None,
@@ -233,8 +234,8 @@ impl Model {
     /// `Shape`, if it is for other shapes; the model then has none.
     pub fn attach(&mut self, adapter: &Adapter) -> Result<()> {
         self.detach();
-        for (layer, pair) in adapter.pairs() {
-            let [rows, columns] = self.config.shape(layer.linear());
+        for (layer, pair) in adapter.factors() {
+            let [rows, columns] = self.config.shape(layer.kind());
             let (a, b) = (pair.a.shape(), pair.b.shape());
             if layer.index().is_some_and(|index| index >= self.blocks.len())
                 || a != [pair.rank(), columns]
@@ -245,15 +246,15 @@ impl Model {
             }
             self.dense_mut(layer).lora = Some(pair.clone());
         }
-        adapter.starts().for_each(|(layer, start)| self.dense_mut(layer).start = Some(start.clone()));
+        adapter.initial_factors().for_each(|(layer, start)| self.dense_mut(layer).initial_factors = Some(start.clone()));
         Ok(())
     }
 
     /// Takes the adapter away.
     pub fn detach(&mut self) {
-        for layer in Layer::all(self.blocks.len()) {
+        for layer in LinearLayer::all(self.blocks.len()) {
             let dense = self.dense_mut(layer);
-            (dense.lora, dense.start) = (None, None);
+            (dense.lora, dense.initial_factors) = (None, None);
         }
     }
 
@@ -265,15 +266,15 @@ impl Model {
     /// # Cost
     /// Each adapted weight is copied to f32.
     pub fn merge(&mut self) -> Result<()> {
-        for layer in Layer::all(self.blocks.len()) {
+        for layer in LinearLayer::all(self.blocks.len()) {
             let dense = self.dense_mut(layer);
             if let Some(pair) = dense.lora.take() {
                 dense.weight = pair.merged(&dense.weight)?;
-                if let Some(start) = dense.start.take() {
-                    dense.weight = Pair { scaling: -start.scaling, ..start }.merged(&dense.weight)?;
+                if let Some(start) = dense.initial_factors.take() {
+                    dense.weight = LowRankFactors { scaling: -start.scaling, ..start }.merged(&dense.weight)?;
                 }
                 // An output layer that differs from the embedding is no longer tied to it.
-                if layer == Layer::HEAD {
+                if layer == LinearLayer::HEAD {
                     Arc::make_mut(&mut self.config).tie_word_embeddings = false;
                 }
             }
@@ -282,27 +283,27 @@ impl Model {
     }
 
     /// The weight of a linear layer, `(rows, columns)`.
-    pub fn weight(&self, layer: Layer) -> &Tensor {
-        &self.dense(layer).weight
+    pub fn weight(&self, layer: LinearLayer) -> &Tensor {
+        &self.linear_layer(layer).weight
     }
 
-    fn dense(&self, layer: Layer) -> &Dense {
-        layer.index().map_or(&self.head, |index| self.blocks[index].dense(layer.linear()))
+    fn linear_layer(&self, layer: LinearLayer) -> &LinearWeights {
+        layer.index().map_or(&self.head, |index| self.blocks[index].linear_layer(layer.kind()))
     }
 
-    fn dense_mut(&mut self, layer: Layer) -> &mut Dense {
+    fn dense_mut(&mut self, layer: LinearLayer) -> &mut LinearWeights {
         match layer.index() {
-            Some(index) => &mut self.blocks[index].linear[layer.linear() as usize],
+            Some(index) => &mut self.blocks[index].linear[layer.kind() as usize],
             None => &mut self.head,
         }
     }
 
     /// The tensors of the model, or of its adapter, by name, always in the same order.
-    pub fn parameters(&self, which: Trained) -> Vec<(String, &Tensor)> {
+    pub fn parameters(&self, which: TrainableParameters) -> Vec<(String, &Tensor)> {
         let mut found = Vec::new();
-        if which == Trained::Adapter {
-            for layer in Layer::all(self.blocks.len()) {
-                if let Some(pair) = &self.dense(layer).lora {
+        if which == TrainableParameters::Adapter {
+            for layer in LinearLayer::all(self.blocks.len()) {
+                if let Some(pair) = &self.linear_layer(layer).lora {
                     found.push((format!("{layer}.lora_A.weight"), &pair.a));
                     found.push((format!("{layer}.lora_B.weight"), &pair.b));
                 }
@@ -313,9 +314,9 @@ impl Model {
         for (index, block) in self.blocks.iter().enumerate() {
             found.push((format!("model.layers.{index}.input_layernorm.weight"), &block.input_norm));
             found.push((format!("model.layers.{index}.post_attention_layernorm.weight"), &block.attention_norm));
-            for linear in Linear::BLOCK {
-                let dense = block.dense(linear);
-                let layer = Layer::block(index, linear);
+            for linear in LinearKind::BLOCK {
+                let dense = block.linear_layer(linear);
+                let layer = LinearLayer::block(index, linear);
                 found.push((format!("{layer}.weight"), &dense.weight));
                 found.extend(dense.bias.iter().map(|bias| (format!("{layer}.bias"), bias)));
             }
@@ -331,9 +332,9 @@ impl Model {
     ///
     /// # Panics
     /// If there are more or fewer of them.
-    pub(crate) fn replace_parameters(&mut self, which: Trained, values: Vec<Tensor>) -> Vec<Tensor> {
+    pub(crate) fn replace_parameters(&mut self, which: TrainableParameters, values: Vec<Tensor>) -> Vec<Tensor> {
         let mut places: Vec<&mut Tensor> = Vec::new();
-        if which == Trained::Adapter {
+        if which == TrainableParameters::Adapter {
             let dense = self.blocks.iter_mut().flat_map(|block| &mut block.linear).chain([&mut self.head]);
             places.extend(dense.filter_map(|dense| dense.lora.as_mut()).flat_map(|pair| [&mut pair.a, &mut pair.b]));
         } else {
@@ -365,24 +366,24 @@ impl Model {
             let row = tensor.select(0, 0).and_then(|row| row.to_f64_vec()).map_or(0.0, |row| row.iter().sum::<f64>());
             row + tensor.len() as f64
         };
-        let sum: f64 = self.parameters(Trained::Everything).iter().map(first).sum();
+        let sum: f64 = self.parameters(TrainableParameters::Everything).iter().map(first).sum();
         format!("{:016x}", sum.to_bits())
     }
 
     /// The attached adapter's layers with their A, B and scaling.
-    pub(crate) fn adapted(&self) -> impl Iterator<Item = (Layer, &Pair)> {
-        Layer::all(self.blocks.len()).filter_map(|layer| Some((layer, self.dense(layer).lora.as_ref()?)))
+    pub(crate) fn adapted(&self) -> impl Iterator<Item = (LinearLayer, &LowRankFactors)> {
+        LinearLayer::all(self.blocks.len()).filter_map(|layer| Some((layer, self.linear_layer(layer).lora.as_ref()?)))
     }
 
     /// The pairs that the attached adapter subtracts, with their layers.
-    pub(crate) fn starts(&self) -> impl Iterator<Item = (Layer, &Pair)> {
-        Layer::all(self.blocks.len()).filter_map(|layer| Some((layer, self.dense(layer).start.as_ref()?)))
+    pub(crate) fn initial_factors(&self) -> impl Iterator<Item = (LinearLayer, &LowRankFactors)> {
+        LinearLayer::all(self.blocks.len()).filter_map(|layer| Some((layer, self.linear_layer(layer).initial_factors.as_ref()?)))
     }
 
-    /// Puts others in the places of the pairs that [`starts`](Model::starts) lists, in its order.
-    pub(crate) fn replace_starts(&mut self, starts: Vec<[Tensor; 2]>) {
+    /// Puts others in the places of the pairs that [`initial_factors`](Model::initial_factors) lists, in its order.
+    pub(crate) fn replace_initial_factors(&mut self, starts: Vec<[Tensor; 2]>) {
         let dense = self.blocks.iter_mut().flat_map(|block| &mut block.linear).chain([&mut self.head]);
-        for (start, [a, b]) in dense.filter_map(|dense| dense.start.as_mut()).zip(starts) {
+        for (start, [a, b]) in dense.filter_map(|dense| dense.initial_factors.as_mut()).zip(starts) {
             (start.a, start.b) = (a, b);
         }
     }
@@ -400,7 +401,7 @@ impl Model {
             _ => "float32",
         };
         let stored: Vec<(String, Tensor)> = self
-            .parameters(Trained::Everything)
+            .parameters(TrainableParameters::Everything)
             .into_iter()
             .map(|(name, tensor)| Ok((name, tensor.detach().to_dtype(dtype)?)))
             .collect::<Result<_>>()?;

@@ -146,7 +146,7 @@ impl Rotary {
 }
 
 /// A model's cosines and sines: those of its first positions, computed once, and more where positions outgrow them.
-pub(crate) struct Turns {
+pub(crate) struct RotaryTables {
     rotary: Rotary,
     head_dim: usize,
     context: usize,
@@ -154,7 +154,7 @@ pub(crate) struct Turns {
     made: Mutex<Option<[Tensor; 2]>>,
 }
 
-impl Turns {
+impl RotaryTables {
     pub fn new(config: &Config) -> Self {
         Self { rotary: config.rotary, head_dim: config.head_dim, context: config.context(), made: Mutex::new(None) }
     }
@@ -163,7 +163,7 @@ impl Turns {
     ///
     /// # Errors
     /// `Value`, if a text reaches beyond the context.
-    pub fn of(&self, start: usize, texts: &[usize]) -> Result<[Tensor; 2]> {
+    pub fn at_positions(&self, start: usize, texts: &[usize]) -> Result<[Tensor; 2]> {
         let [cos, sin] = self.first(start + texts.iter().max().copied().unwrap_or(0))?;
         let part = |table: &Tensor| match texts {
             &[text] => table.slice(0, start..start + text),
@@ -239,18 +239,18 @@ mod tests {
     #[test]
     fn tables_that_grow_are_those_made_at_once() {
         let config = Config { max_position_embeddings: 100, ..Config::default() };
-        let turns = Turns::new(&config);
+        let turns = RotaryTables::new(&config);
         let plain = |start: usize, count: usize| {
             let (cos, sin) = config.rotary.table(config.head_dim, start, count);
             [cos, sin]
         };
-        let found = |start: usize, texts: &[usize]| turns.of(start, texts).unwrap().map(|t| t.to_vec::<f32>().unwrap());
+        let found = |start: usize, texts: &[usize]| turns.at_positions(start, texts).unwrap().map(|t| t.to_vec::<f32>().unwrap());
         for (start, count) in [(0, 3), (3, 1), (4, 1), (5, 60), (65, 35), (0, 100), (7, 2)] {
             assert_eq!(found(start, &[count]), plain(start, count), "{count} positions from {start}");
         }
         let [one, other] = [plain(0, 5), plain(0, 2)];
         assert_eq!(found(0, &[5, 2]), [0, 1].map(|i| [&one[i][..], &other[i]].concat()));
-        let refused = turns.of(99, &[2]).unwrap_err().to_string();
+        let refused = turns.at_positions(99, &[2]).unwrap_err().to_string();
         assert_eq!(refused, "rotary: 101 positions are more than the context of 100");
     }
 }

@@ -5,7 +5,7 @@ use monotile::{Error, Result, Rng};
 /// How the next token is drawn from the logits: divided by the temperature, cut to the likeliest `top_k`, then to the likeliest that
 /// together have probability `top_p`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sampling {
+pub struct SamplingOptions {
     /// What logits are divided by; 0 always takes the likeliest token.
     pub temperature: f64,
     /// How many of the likeliest tokens are drawn from.
@@ -16,7 +16,7 @@ pub struct Sampling {
     pub seed: u64,
 }
 
-impl Default for Sampling {
+impl Default for SamplingOptions {
     fn default() -> Self {
         Self { temperature: 1.0, top_k: None, top_p: None, seed: 0 }
     }
@@ -26,23 +26,23 @@ impl Default for Sampling {
 ///
 /// # Example
 /// ```
-/// use monotile_llama::{Sampler, Sampling};
-/// let mut sampler = Sampler::new(Sampling { temperature: 0.0, ..Default::default() })?;
-/// assert_eq!(sampler.pick(&[0.5, 2.0, -1.0])?, 1);
+/// use monotile_llama::{TokenSampler, SamplingOptions};
+/// let mut sampler = TokenSampler::new(SamplingOptions { temperature: 0.0, ..Default::default() })?;
+/// assert_eq!(sampler.sample(&[0.5, 2.0, -1.0])?, 1);
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub struct Sampler {
-    sampling: Sampling,
+pub struct TokenSampler {
+    sampling: SamplingOptions,
     rng: Rng,
 }
 
-impl Sampler {
+impl TokenSampler {
     /// A sampler with these settings.
     ///
     /// # Errors
     /// `Value`, for a negative temperature, a `top_k` of 0 or a `top_p` outside (0, 1].
-    pub fn new(sampling: Sampling) -> Result<Self> {
-        let Sampling { temperature, top_k, top_p, seed } = sampling;
+    pub fn new(sampling: SamplingOptions) -> Result<Self> {
+        let SamplingOptions { temperature, top_k, top_p, seed } = sampling;
         if !(temperature >= 0.0 && temperature.is_finite()) {
             return Err(Error::value(format!("generate: the temperature must be 0 or above, got {temperature}")));
         }
@@ -62,12 +62,12 @@ impl Sampler {
     ///
     /// # Cost
     /// An exponential a token; only the likeliest are sorted, as many as reach to the one drawn.
-    pub fn pick(&mut self, logits: &[f32]) -> Result<u32> {
+    pub fn sample(&mut self, logits: &[f32]) -> Result<u32> {
         if logits.is_empty() || logits.iter().any(|x| x.is_nan()) {
             return Err(Error::value("generate: a logit is not a number, so no token can be drawn"));
         }
         let likelier = |a: &usize, b: &usize| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b));
-        let Sampling { temperature, top_k, top_p, .. } = self.sampling;
+        let SamplingOptions { temperature, top_k, top_p, .. } = self.sampling;
         let keep = if temperature == 0.0 { 1 } else { top_k.unwrap_or(logits.len()).min(logits.len()) };
         if keep == 1 {
             return Ok((0..logits.len()).min_by(likelier).unwrap_or(0) as u32);
@@ -145,9 +145,9 @@ mod tests {
     use super::*;
     use monotile::DType;
 
-    fn draws(sampling: Sampling, logits: &[f32]) -> Vec<u32> {
-        let mut sampler = Sampler::new(sampling).unwrap();
-        (0..2000).map(|_| sampler.pick(logits).unwrap()).collect()
+    fn draws(sampling: SamplingOptions, logits: &[f32]) -> Vec<u32> {
+        let mut sampler = TokenSampler::new(sampling).unwrap();
+        (0..2000).map(|_| sampler.sample(logits).unwrap()).collect()
     }
 
     #[test]
@@ -157,9 +157,9 @@ mod tests {
         let count = |sampling| draws(sampling, &logits).iter().filter(|&&t| t == 0).count() as f64;
         // Five standard deviations of 2000 draws.
         let deviation = |p: f64| 5.0 * (2000.0 * p * (1.0 - p)).sqrt();
-        assert!((count(Sampling::default()) - 1000.0).abs() < deviation(0.5));
+        assert!((count(SamplingOptions::default()) - 1000.0).abs() < deviation(0.5));
         // At half the temperature 4 : 1 : 1.
-        let cold = Sampling { temperature: 0.5, ..Sampling::default() };
+        let cold = SamplingOptions { temperature: 0.5, ..SamplingOptions::default() };
         assert!((count(cold) - 2000.0 * 4.0 / 6.0).abs() < deviation(4.0 / 6.0));
     }
 
@@ -172,15 +172,15 @@ mod tests {
             kept.dedup();
             kept
         };
-        assert_eq!(kept(Sampling { top_k: Some(2), ..Sampling::default() }), [1, 2]);
+        assert_eq!(kept(SamplingOptions { top_k: Some(2), ..SamplingOptions::default() }), [1, 2]);
         // The softmax is 0.64, 0.24, 0.09, 0.03: 0.7 needs two tokens.
-        assert_eq!(kept(Sampling { top_p: Some(0.7), ..Sampling::default() }), [1, 2]);
-        assert_eq!(kept(Sampling { top_p: Some(0.5), ..Sampling::default() }), [1]);
-        assert_eq!(kept(Sampling::default()), [0, 1, 2, 3]);
+        assert_eq!(kept(SamplingOptions { top_p: Some(0.7), ..SamplingOptions::default() }), [1, 2]);
+        assert_eq!(kept(SamplingOptions { top_p: Some(0.5), ..SamplingOptions::default() }), [1]);
+        assert_eq!(kept(SamplingOptions::default()), [0, 1, 2, 3]);
     }
 
     /// The plain twin: all tokens in order, likeliest first, the lower number first where logits are equal.
-    fn of_a_full_sort(logits: &[f32], sampling: &Sampling, rng: &mut Rng) -> u32 {
+    fn of_a_full_sort(logits: &[f32], sampling: &SamplingOptions, rng: &mut Rng) -> u32 {
         let mut order: Vec<usize> = (0..logits.len()).collect();
         order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b)));
         order.truncate(if sampling.temperature == 0.0 { 1 } else { sampling.top_k.unwrap_or(order.len()) });
@@ -221,12 +221,12 @@ mod tests {
             for temperature in [0.0, 0.3, 1.0, 50.0] {
                 for top_k in [None, Some(1), Some(40), Some(700), Some(5000)] {
                     for top_p in [None, Some(0.01), Some(0.5), Some(0.95), Some(1.0)] {
-                        let sampling = Sampling { temperature, top_k, top_p, seed: 5 };
-                        let (mut sampler, mut rng) = (Sampler::new(sampling.clone()).unwrap(), Rng::new(5));
-                        let keep = Sampling { top_k: top_k.map(|k| k.min(logits.len())), ..sampling };
+                        let sampling = SamplingOptions { temperature, top_k, top_p, seed: 5 };
+                        let (mut sampler, mut rng) = (TokenSampler::new(sampling.clone()).unwrap(), Rng::new(5));
+                        let keep = SamplingOptions { top_k: top_k.map(|k| k.min(logits.len())), ..sampling };
                         for _ in 0..4 {
                             let plain = of_a_full_sort(&logits, &keep, &mut rng);
-                            assert_eq!(sampler.pick(&logits).unwrap(), plain, "{keep:?} of {} logits", logits.len());
+                            assert_eq!(sampler.sample(&logits).unwrap(), plain, "{keep:?} of {} logits", logits.len());
                         }
                     }
                 }
@@ -244,19 +244,25 @@ mod tests {
 
     #[test]
     fn the_same_seed_draws_the_same() {
-        let of = |seed| draws(Sampling { seed, ..Sampling::default() }, &[0.0; 50]);
+        let of = |seed| draws(SamplingOptions { seed, ..SamplingOptions::default() }, &[0.0; 50]);
         assert_eq!(of(1), of(1));
         assert_ne!(of(1), of(2));
     }
 
     #[test]
     fn settings_out_of_range_are_refused() {
-        let refused = |sampling| Sampler::new(sampling).err().unwrap().to_string();
-        let default = Sampling::default;
-        assert_eq!(refused(Sampling { temperature: -1.0, ..default() }), "generate: the temperature must be 0 or above, got -1");
-        assert_eq!(refused(Sampling { top_k: Some(0), ..default() }), "generate: top_k must be 1 or above, got 0");
-        assert_eq!(refused(Sampling { top_p: Some(1.5), ..default() }), "generate: top_p must be above 0 and at most 1, got 1.5");
-        let nan = Sampler::new(default()).unwrap().pick(&[f32::NAN]).unwrap_err().to_string();
+        let refused = |sampling| TokenSampler::new(sampling).err().unwrap().to_string();
+        let default = SamplingOptions::default;
+        assert_eq!(
+            refused(SamplingOptions { temperature: -1.0, ..default() }),
+            "generate: the temperature must be 0 or above, got -1"
+        );
+        assert_eq!(refused(SamplingOptions { top_k: Some(0), ..default() }), "generate: top_k must be 1 or above, got 0");
+        assert_eq!(
+            refused(SamplingOptions { top_p: Some(1.5), ..default() }),
+            "generate: top_p must be above 0 and at most 1, got 1.5"
+        );
+        let nan = TokenSampler::new(default()).unwrap().sample(&[f32::NAN]).unwrap_err().to_string();
         assert_eq!(nan, "generate: a logit is not a number, so no token can be drawn");
     }
 }

@@ -22,26 +22,26 @@ const PLAN: &str = "plan.json";
 ///
 /// # Example
 /// ```
-/// use monotile_llama::staged::Staged;
+/// use monotile_llama::staged::StagedFolder;
 /// let place = std::env::temp_dir().join("monotile-staged-example");
-/// let staged = Staged::open(&place, &serde_json::json!({"rank": 16}))?;
+/// let staged = StagedFolder::open(&place, &serde_json::json!({"rank": 16}))?;
 /// std::fs::write(staged.folder().join("numbers"), "1 2 3").unwrap();
 /// staged.finish()?;
 /// assert_eq!(std::fs::read_to_string(place.join("numbers")).unwrap(), "1 2 3");
 /// # std::fs::remove_dir_all(&place).unwrap();
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub struct Staged {
+pub struct StagedFolder {
     place: PathBuf,
     beside: PathBuf,
-    found: Found,
+    state: StagedState,
     /// The lock lies beside the folder, so that it outlives the folder's removal.
     _lock: Lock,
 }
 
 /// What was beside the place before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
+pub enum StagedState {
     /// Nothing.
     Nothing,
     /// What a run of the same inputs and options left.
@@ -50,29 +50,29 @@ pub enum Found {
     Other,
 }
 
-impl Staged {
+impl StagedFolder {
     /// Begins to fill a folder, or goes on where a run with the same plan was stopped.
     ///
     /// # Errors
     /// `Value`, if the place holds something already, or another run is filling it; `Io`, if the operating system refuses.
     pub fn open(place: &Path, plan: &Value) -> Result<Self> {
-        vacant(place)?;
+        check_vacant(place)?;
         let Some(name) = place.file_name() else {
             return Err(Error::value(format!("{}: this names no folder (writing)", place.display())));
         };
         let beside = place.with_file_name(format!(".{}.partial", name.to_string_lossy()));
         let refuse = |e: std::io::Error| Error::io("writing", place, &e);
-        let lock = Lock::beside(place)?;
+        let lock = Lock::next_to(place)?;
         // Another run may have finished the folder meanwhile.
-        vacant(place)?;
+        check_vacant(place)?;
         let before = fs::read_to_string(beside.join(PLAN)).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
         let found = match before {
-            Some(before) if before == *plan => Found::Same,
-            _ if beside.exists() => Found::Other,
-            _ => Found::Nothing,
+            Some(before) if before == *plan => StagedState::Same,
+            _ if beside.exists() => StagedState::Other,
+            _ => StagedState::Nothing,
         };
-        let staged = Self { place: place.to_path_buf(), beside, found, _lock: lock };
-        if found != Found::Same {
+        let staged = Self { place: place.to_path_buf(), beside, state: found, _lock: lock };
+        if found != StagedState::Same {
             staged.discard();
             fs::create_dir_all(&staged.beside).map_err(refuse)?;
             if let Err(error) = write_json(&staged.beside.join(PLAN), plan) {
@@ -89,8 +89,8 @@ impl Staged {
     }
 
     /// What was there before.
-    pub fn found(&self) -> Found {
-        self.found
+    pub fn state(&self) -> StagedState {
+        self.state
     }
 
     /// The same error about the folder that was asked for.
@@ -102,7 +102,7 @@ impl Staged {
     /// Ends without a result: the same error about the folder that was asked for. What was begun is kept where the operating system
     /// refused, a full disk for example, so that the same call can go on; else it is worth nothing, and is removed.
     #[must_use]
-    pub fn give_up(self, error: &Error) -> Error {
+    pub fn fail(self, error: &Error) -> Error {
         if error.kind() != ErrorKind::Io {
             self.discard();
         }
@@ -146,7 +146,7 @@ impl Staged {
 ///
 /// # Errors
 /// `Value`, if it does; `Io`, if the operating system refuses to tell.
-pub fn vacant(place: &Path) -> Result<()> {
+pub fn check_vacant(place: &Path) -> Result<()> {
     match fs::read_dir(place).map(Iterator::count) {
         Ok(0) => Ok(()),
         Ok(_) => {
@@ -188,23 +188,23 @@ mod tests {
     fn a_folder_is_gone_on_with_under_the_same_plan_only() {
         let root = tempfile::tempdir().unwrap();
         let place = root.path().join("deep/out");
-        let open = |rank: u32| Staged::open(&place, &json!({"rank": rank})).unwrap();
+        let open = |rank: u32| StagedFolder::open(&place, &json!({"rank": rank})).unwrap();
         let first = open(1);
-        assert_eq!(first.found(), Found::Nothing);
+        assert_eq!(first.state(), StagedState::Nothing);
         fs::write(first.folder().join("part"), "1").unwrap();
         drop(first);
         let second = open(1);
-        assert!(second.found() == Found::Same && second.folder().join("part").exists());
+        assert!(second.state() == StagedState::Same && second.folder().join("part").exists());
         drop(second);
         let third = open(2);
-        assert!(third.found() == Found::Other && !third.folder().join("part").exists());
+        assert!(third.state() == StagedState::Other && !third.folder().join("part").exists());
         fs::write(third.folder().join("part"), "3").unwrap();
         assert!(!place.exists());
         third.finish().unwrap();
         assert_eq!(fs::read_to_string(place.join("part")).unwrap(), "3");
         assert_eq!(fs::read_dir(place.parent().unwrap()).unwrap().count(), 1, "nothing is left beside");
         assert_eq!(fs::read_dir(&place).unwrap().count(), 1);
-        let words = Staged::open(&place, &json!({})).err().unwrap().to_string();
+        let words = StagedFolder::open(&place, &json!({})).err().unwrap().to_string();
         assert_eq!(words, format!("{}: the folder exists and is not empty (writing)", place.display()));
     }
 
@@ -213,9 +213,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let place = root.path().join("out");
         for (kind, kept) in [(ErrorKind::Io, true), (ErrorKind::Value, false)] {
-            let staged = Staged::open(&place, &json!({})).unwrap();
+            let staged = StagedFolder::open(&place, &json!({})).unwrap();
             let beside = staged.folder().to_path_buf();
-            let words = staged.give_up(&Error::new(kind, format!("{}: no", beside.join("a").display()))).to_string();
+            let words = staged.fail(&Error::new(kind, format!("{}: no", beside.join("a").display()))).to_string();
             assert_eq!((words, beside.exists()), (format!("{}: no", place.join("a").display()), kept));
         }
     }
@@ -224,7 +224,7 @@ mod tests {
     fn what_a_killed_run_left_within_and_beside_goes() {
         let root = tempfile::tempdir().unwrap();
         let place = root.path().join("out");
-        let staged = Staged::open(&place, &json!({})).unwrap();
+        let staged = StagedFolder::open(&place, &json!({})).unwrap();
         for name in [".a.safetensors.done", ".b.json.77.0.partial", ".kept", "a.partial"] {
             fs::write(staged.folder().join(name), "").unwrap();
         }
@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(names, [".kept", "a.partial"]);
         // A run that was killed after it had put the folder in its place leaves its lock.
         fs::write(root.path().join(".out.lock"), "").unwrap();
-        vacant(&place).unwrap_err();
+        check_vacant(&place).unwrap_err();
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
     }
 
@@ -242,8 +242,8 @@ mod tests {
     fn two_runs_do_not_write_one_folder() {
         let root = tempfile::tempdir().unwrap();
         let place = root.path().join("out");
-        let _first = Staged::open(&place, &json!({})).unwrap();
-        let words = Staged::open(&place, &json!({})).err().unwrap().to_string();
+        let _first = StagedFolder::open(&place, &json!({})).unwrap();
+        let words = StagedFolder::open(&place, &json!({})).err().unwrap().to_string();
         assert_eq!(words, format!("{}: another run is writing this folder", place.display()));
     }
 

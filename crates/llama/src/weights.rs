@@ -7,9 +7,9 @@ use monotile::io::SafeTensors;
 use monotile::{DType, Error, ErrorKind, Result, Tensor};
 use serde_json::Value;
 
-use crate::alien;
+use crate::foreign;
 use crate::json::Fields;
-use crate::natural::natural;
+use crate::natural_order::natural_order;
 
 /// The file of a checkpoint that is not cut into shards.
 pub const WEIGHTS: &str = "model.safetensors";
@@ -51,9 +51,8 @@ impl Weights {
             let place = file.names().map(|name| (name.to_string(), 0)).collect();
             Self::new(whole, vec![file], place)
         } else {
-            return Err(
-                alien::instead(folder).unwrap_or_else(|| Error::format(folder, format!("there is neither {WEIGHTS} nor {INDEX}")))
-            );
+            return Err(foreign::foreign_file_in(folder)
+                .unwrap_or_else(|| Error::format(folder, format!("there is neither {WEIGHTS} nor {INDEX}"))));
         };
         Ok(Self { ties: ties(folder), ..opened })
     }
@@ -91,7 +90,7 @@ impl Weights {
 
     fn new(source: PathBuf, files: Vec<SafeTensors>, place: BTreeMap<String, usize>) -> Self {
         let mut names: Vec<String> = place.keys().cloned().collect();
-        names.sort_by(|one, other| natural(one, other));
+        names.sort_by(|one, other| natural_order(one, other));
         Self { source, files, place, names, ties: false }
     }
 
@@ -118,7 +117,7 @@ impl Weights {
         bytes(one).zip(bytes(other)).is_some_and(|(one, other)| one == other)
     }
 
-    /// The names of all tensors in their [`natural`] order.
+    /// The names of all tensors in [natural order](natural_order).
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(String::as_str)
     }
@@ -194,7 +193,7 @@ impl Weights {
 
 /// Opens a file of tensors, if it is one and nothing else under its name.
 pub(crate) fn open_safetensors(path: &Path) -> Result<SafeTensors> {
-    alien::refuse(path)?;
+    foreign::refuse_foreign_file(path)?;
     SafeTensors::open(path)
 }
 

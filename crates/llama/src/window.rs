@@ -1,6 +1,6 @@
 //! Attention in which a query sees the tokens before it, all of them or as many as a window holds.
 
-use monotile::attention::{Attention, scaled_dot_product_attention};
+use monotile::attention::{AttentionOptions, scaled_dot_product_attention};
 use monotile::{Result, Tensor};
 
 /// Queries that are computed at a time where a window moves over the keys: fewer see too much that is masked again.
@@ -12,7 +12,7 @@ const STEP: usize = 128;
 /// # Cost
 /// With a window, tokens · (window + 128) scores.
 pub(crate) fn causal(q: &Tensor, k: &Tensor, v: &Tensor, window: Option<usize>) -> Result<Tensor> {
-    let causal = Attention { causal: true, ..Attention::default() };
+    let causal = AttentionOptions { causal: true, ..AttentionOptions::default() };
     let (count, all) = (q.dim(2), k.dim(2));
     let Some(window) = window.filter(|&window| window < all) else {
         return scaled_dot_product_attention(q, k, v, &causal);
@@ -26,7 +26,12 @@ pub(crate) fn causal(q: &Tensor, k: &Tensor, v: &Tensor, window: Option<usize>) 
         let mask: Vec<bool> = (before + from..before + to).flat_map(sees).collect();
         let mask = Tensor::from_vec::<bool>(mask, &[to - from, keys.len()])?;
         let [q, k, v] = [q.slice(2, from..to)?, k.slice(2, keys.clone())?, v.slice(2, keys)?];
-        parts.push(scaled_dot_product_attention(&q, &k, &v, &Attention { mask: Some(&mask), ..Attention::default() })?);
+        parts.push(scaled_dot_product_attention(
+            &q,
+            &k,
+            &v,
+            &AttentionOptions { mask: Some(&mask), ..AttentionOptions::default() },
+        )?);
     }
     Tensor::cat(&parts.iter().collect::<Vec<_>>(), 2)
 }
@@ -45,7 +50,7 @@ mod tests {
         for window in [1, 3, 64, 200, 309, 310, 1000] {
             let sees = (0..300_usize).flat_map(|i| (0..310).map(move |j| j <= i + 10 && i + 10 - j < window)).collect();
             let mask = Tensor::from_vec::<bool>(sees, &[300, 310]).unwrap();
-            let options = Attention { mask: Some(&mask), ..Attention::default() };
+            let options = AttentionOptions { mask: Some(&mask), ..AttentionOptions::default() };
             let plain = scaled_dot_product_attention(&q, &k, &v, &options).unwrap();
             let off = (&causal(&q, &k, &v, Some(window)).unwrap() - &plain).to_f64_vec().unwrap();
             let most = off.into_iter().fold(0.0f64, |most, d| most.max(d.abs()));

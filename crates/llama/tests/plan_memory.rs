@@ -4,34 +4,35 @@
 
 use monotile::DType;
 use monotile_kernels::pool;
-use monotile_llama::data::Rows;
-use monotile_llama::lora::{Adapter, LoraConfig, Start, Targets};
-use monotile_llama::train::{Plan, Subject, TrainOptions, Trainer};
-use monotile_llama::{Config, Model, Trained};
+use monotile_llama::data::TokenDataset;
+use monotile_llama::lora::{Adapter, LoraConfig, LoraInit, TargetModules};
+use monotile_llama::train::{PlanSubject, TrainOptions, Trainer, TrainingPlan};
+use monotile_llama::{Config, Model, TrainableParameters};
 
 const LENGTH: usize = 257;
 
 /// The bytes that a plan predicts and those that two steps hold at most, without frozen weights.
-fn predicted_and_measured(config: &Config, lora: Option<(&LoraConfig, Start)>, options: &TrainOptions) -> [u64; 2] {
+fn predicted_and_measured(config: &Config, lora: Option<(&LoraConfig, LoraInit)>, options: &TrainOptions) -> [u64; 2] {
     let tokens = (0..2 * options.batch * LENGTH).map(|i| (i * 2_654_435_761 % config.vocab_size) as u32).collect();
-    let rows = Rows::new(tokens, LENGTH).unwrap();
-    let mut before = pool::forget_peak();
+    let rows = TokenDataset::new(tokens, LENGTH).unwrap();
+    let mut before = pool::reset_peak();
     let mut model = Model::random(config.clone(), 0).unwrap();
-    let sites = lora.map(|(lora, _)| lora.sites(config).unwrap()).unwrap_or_default();
-    let mut trained = Trained::Everything;
-    let mut subject = Subject::Everything;
+    let sites = lora.map(|(lora, _)| lora.adapted_layers(config).unwrap()).unwrap_or_default();
+    let mut trained = TrainableParameters::Everything;
+    let mut subject = PlanSubject::Everything;
     if let Some((lora, start)) = lora {
-        before = pool::forget_peak();
-        model.attach(&Adapter::of_weights(lora.clone(), &model, start, 1).unwrap()).unwrap();
-        (trained, subject) = (Trained::Adapter, Subject::Adapter { sites: &sites, start, dropout: lora.dropout });
+        before = pool::reset_peak();
+        model.attach(&Adapter::from_weights(lora.clone(), &model, start, 1).unwrap()).unwrap();
+        (trained, subject) =
+            (TrainableParameters::Adapter, PlanSubject::Adapter { layers: &sites, init: start, dropout: lora.dropout });
     }
     let mut trainer = Trainer::new(model, trained, rows, options.clone()).unwrap();
     // Only the steps: a start by singular values takes memory for a moment before.
-    pool::forget_peak();
+    pool::reset_peak();
     for _ in 0..2 {
         trainer.step().unwrap();
     }
-    let plan = Plan::new(config, subject, LENGTH, options, DType::F32);
+    let plan = TrainingPlan::new(config, subject, LENGTH, options, DType::F32);
     assert_eq!(plan.trained, trainer.trained_parameters());
     [plan.memory(), (pool::peak() - before) as u64]
 }
@@ -54,13 +55,13 @@ fn a_plan_predicts_the_memory_of_a_step() {
     let deep = Config { vocab_size: 258, num_hidden_layers: 12, ..config.clone() };
     let queries = LoraConfig::default();
     // Matrices below 64 KiB are not in the pool's count, so that adapters are wide.
-    let all = LoraConfig { targets: Targets::AllLinear, rank: 64, dropout: 0.1, ..LoraConfig::default() };
-    type Case<'a> = (&'a str, &'a Config, Option<(&'a LoraConfig, Start)>);
+    let all = LoraConfig { targets: TargetModules::AllLinear, rank: 64, dropout: 0.1, ..LoraConfig::default() };
+    type Case<'a> = (&'a str, &'a Config, Option<(&'a LoraConfig, LoraInit)>);
     let cases: [Case; 6] = [
-        ("queries and values", &config, Some((&queries, Start::Gaussian))),
-        ("all layers, by PiSSA, with dropout", &config, Some((&all, Start::Pissa { exact: false }))),
-        ("a large vocabulary", &wide, Some((&queries, Start::Gaussian))),
-        ("many blocks", &deep, Some((&all, Start::Gaussian))),
+        ("queries and values", &config, Some((&queries, LoraInit::Gaussian))),
+        ("all layers, by PiSSA, with dropout", &config, Some((&all, LoraInit::Pissa { exact: false }))),
+        ("a large vocabulary", &wide, Some((&queries, LoraInit::Gaussian))),
+        ("many blocks", &deep, Some((&all, LoraInit::Gaussian))),
         ("everything", &config, None),
         ("everything, many blocks", &deep, None),
     ];

@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use monotile::einsum::{Einsum, einsum};
-use monotile::tape::{Walk, vjp};
+use monotile::tape::{BackwardMode, vjp};
 use monotile::{DType, Result, Rng, Tensor};
 
 /// Equations and the sizes of their operands, from no work to much.
@@ -109,7 +109,7 @@ fn main() -> Result<()> {
         row("forward", equation, shapes, seconds(|| einsum(equation, &x).map(|y| drop(black_box(y))))?);
         let both = || {
             let y = einsum(equation, &x)?;
-            vjp(&[(&y, &cotangent)], &x, Walk::Plain).map(|g| drop(black_box(g)))
+            vjp(&[(&y, &cotangent)], &x, BackwardMode::Plain).map(|g| drop(black_box(g)))
         };
         row("forward+backward", equation, shapes, seconds(both)?);
     }

@@ -49,11 +49,11 @@ fn bound(p: &[Tensor], x: &Tensor, rng: &mut Rng) -> Result<Tensor> {
     let root = Tensor::eye(LATENT, DType::F32)?.mul(&log_sigma.exp()?.unsqueeze(-1)?)?;
     let z = reparameterize(&mu, &root, &rng.normal(&[count, LATENT], DType::F32)?)?;
     let seen = layer(&layer(&z, 2)?.tanh()?, 3)?;
-    let error = x.sub(&seen)?.square()?.sum(&[])?.mul_scalar(-0.5 / (NOISE * NOISE))?;
+    let error = x.sub(&seen)?.square()?.sum(&[], false)?.mul_scalar(-0.5 / (NOISE * NOISE))?;
     let density = error.add_scalar(-((count * SIDE * SIDE) as f64) * (NOISE * (2.0 * std::f64::consts::PI).sqrt()).ln())?;
     // KL = ½ Σ (σ² + μ² − 1) − ln σ
     let squares = log_sigma.mul_scalar(2.0)?.exp()?.add(&mu.square()?)?.add_scalar(-1.0)?.mul_scalar(0.5)?;
-    let divergence = squares.sub(&log_sigma)?.sum(&[])?;
+    let divergence = squares.sub(&log_sigma)?.sum(&[], false)?;
     density.sub(&divergence)?.mul_scalar(1.0 / count as f64)
 }
 

@@ -22,20 +22,20 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     message: String,
-    notes: Vec<Note>,
+    notes: Vec<ErrorNote>,
 }
 
 /// A place in the text that an error is about, an equation say, and what is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Note {
+pub struct ErrorNote {
     /// Which characters, counted from 0.
     pub at: Range<usize>,
     /// A few words.
     pub text: String,
 }
 
-impl Note {
+impl ErrorNote {
     pub(crate) fn new(at: Range<usize>, text: impl Into<String>) -> Self {
         Self { at, text: text.into() }
     }
@@ -128,11 +128,11 @@ impl Error {
     /// assert_eq!(error.to_string(), "einsum \"ij,jk->il\": label l of the output is in no operand");
     /// assert_eq!((error.notes()[0].at.clone(), error.notes()[0].text.as_str()), (8..9, "in no operand"));
     /// ```
-    pub fn notes(&self) -> &[Note] {
+    pub fn notes(&self) -> &[ErrorNote] {
         &self.0.notes
     }
 
-    pub(crate) fn with_notes(mut self, mut notes: Vec<Note>) -> Self {
+    pub(crate) fn with_notes(mut self, mut notes: Vec<ErrorNote>) -> Self {
         notes.sort_by_key(|n| n.at.start);
         self.0.notes = notes;
         self

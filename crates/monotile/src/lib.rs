@@ -36,9 +36,9 @@ pub mod text;
 pub mod transform;
 
 pub use einsum::einsum;
-pub use error::{Error, ErrorKind, Note, Result};
+pub use error::{Error, ErrorKind, ErrorNote, Result};
 pub use random::Rng;
-pub use tensor::{DType, Elem, Tensor, io};
+pub use tensor::{DType, Tensor, TensorElement, io};
 
 /// The README's examples, as tests.
 #[cfg(doctest)]

@@ -23,14 +23,14 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Limit {
     name: &'static str,
     unit: &'static str,
-    of: &'static str,
+    description: &'static str,
     default: u64,
     value: AtomicU64,
 }
 
 impl Limit {
     const fn new(name: &'static str, default: u64, unit: &'static str, of: &'static str) -> Self {
-        Self { name, unit, of, default, value: AtomicU64::new(default) }
+        Self { name, unit, description: of, default, value: AtomicU64::new(default) }
     }
 
     /// The name by which it is raised.
@@ -44,8 +44,8 @@ impl Limit {
     }
 
     /// What it bounds, in a few words.
-    pub fn of(&self) -> &'static str {
-        self.of
+    pub fn description(&self) -> &'static str {
+        self.description
     }
 
     /// How much is taken unless it is set.
@@ -220,7 +220,7 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../SECURITY.md");
         let text = std::fs::read_to_string(path).unwrap();
         for limit in ALL {
-            let row = format!("| `{}` | {} | {} | {} |", limit.name, grouped(limit.default), limit.unit, limit.of);
+            let row = format!("| `{}` | {} | {} | {} |", limit.name, grouped(limit.default), limit.unit, limit.description);
             assert!(text.contains(&row), "SECURITY.md lacks\n{row}");
         }
         assert_eq!(text.lines().filter(|line| line.starts_with("| `")).count(), ALL.len(), "a row for each limit alone");

@@ -5,8 +5,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use monotile::attention::{Attention, scaled_dot_product_attention};
-use monotile::tape::{Walk, vjp};
+use monotile::attention::{AttentionOptions, scaled_dot_product_attention};
+use monotile::tape::{BackwardMode, vjp};
 use monotile::{DType, Rng};
 use monotile_kernels::pool;
 
@@ -34,7 +34,7 @@ static ALLOCATOR: Counting = Counting;
 
 /// Bytes held at most while `f` runs, above those held when it began; what both count, counts twice.
 fn extra<R>(f: impl FnOnce() -> R) -> (usize, R) {
-    let (before, pooled) = (HELD.load(Ordering::SeqCst), pool::forget_peak());
+    let (before, pooled) = (HELD.load(Ordering::SeqCst), pool::reset_peak());
     PEAK.store(before, Ordering::SeqCst);
     let result = f();
     (PEAK.load(Ordering::SeqCst) - before + pool::peak() - pooled, result)
@@ -51,11 +51,11 @@ fn memory_beyond_operands_and_results_stays_below_their_size_at_16384() {
     let cotangent = draw(4);
     let operands_and_output = 4 * one;
 
-    let (forward, out) = extra(|| scaled_dot_product_attention(&q, &k, &v, &Attention::default()).unwrap());
+    let (forward, out) = extra(|| scaled_dot_product_attention(&q, &k, &v, &AttentionOptions::default()).unwrap());
     let forward = forward - one;
     assert!(forward < operands_and_output, "forward takes {forward} bytes more, operands and output {operands_and_output}");
 
-    let (backward, gradients) = extra(|| vjp(&[(&out, &cotangent)], &[&q, &k, &v], Walk::Plain).unwrap());
+    let (backward, gradients) = extra(|| vjp(&[(&out, &cotangent)], &[&q, &k, &v], BackwardMode::Plain).unwrap());
     let backward = backward - 3 * one;
     assert!(backward < operands_and_output, "backward takes {backward} bytes more, operands and output {operands_and_output}");
     assert!(gradients.iter().all(|g| g.as_ref().is_some_and(|g| g.shape() == shape)));

@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
-use monotile::einsum::{Einsum, Order};
+use monotile::einsum::{Einsum, PathMethod};
 use monotile::io::SafeTensors;
-use monotile::tape::{GradientCheck, Walk, check_gradient, vjp};
+use monotile::tape::{BackwardMode, CheckGradientOptions, check_gradient, vjp};
 use monotile::{DType, ErrorKind, Tensor, einsum};
 use serde::Deserialize;
 
@@ -93,7 +93,7 @@ fn check_values(dtype: DType, tolerance: f64) {
         assert_eq!((out.shape(), out.dtype()), (case.out_shape.as_slice(), dtype), "{}", case.equation);
         let mut differences = vec![("the value".to_string(), off_result(&out, &array("out".into())))];
         let cotangent = array("cotangent".into()).to_dtype(dtype).unwrap();
-        let gradients = vjp(&[(&out, &cotangent)], &operands, Walk::Plain).unwrap();
+        let gradients = vjp(&[(&out, &cotangent)], &operands, BackwardMode::Plain).unwrap();
         for (k, gradient) in gradients.into_iter().enumerate() {
             let gradient = gradient.unwrap_or_else(|| panic!("{}: no gradient of operand {k}", case.equation));
             differences.push((format!("gradient {k}"), off(&gradient, &array(format!("grad{k}")))));
@@ -122,7 +122,7 @@ fn gradients_equal_differences_to_second_order() {
     for case in read::<Vec<Case>>(folder.join("einsum.json")) {
         let inputs: Vec<Tensor> = (0..case.shapes.len()).map(|k| file.tensor(&format!("{}.in{k}", case.id)).unwrap()).collect();
         let function = |x: &[Tensor]| Ok(vec![einsum(&case.equation, &x.iter().collect::<Vec<_>>())?]);
-        let options = GradientCheck { directions: 1, order: 2, ..Default::default() };
+        let options = CheckGradientOptions { directions: 1, order: 2, ..Default::default() };
         check_gradient(function, &inputs, &options).unwrap_or_else(|e| panic!("{} {}: {e}", case.id, case.equation));
     }
 }
@@ -152,12 +152,12 @@ fn every_order_gives_the_same_numbers() {
         let einsum = Einsum::new(&case.equation).unwrap();
         // The last two operands first, and so on to the front.
         let backwards = (1..inputs.len()).rev().map(|k| (k - 1, k)).collect();
-        for order in [Order::Optimal, Order::Greedy, Order::LeftToRight, Order::Pairs(backwards)] {
-            let compiled = einsum.order(order.clone()).compile(&shapes(&case.shapes)).unwrap();
+        for order in [PathMethod::Optimal, PathMethod::Greedy, PathMethod::LeftToRight, PathMethod::Pairs(backwards)] {
+            let compiled = einsum.with_order(order.clone()).compile(&shapes(&case.shapes)).unwrap();
             let d = off_result(&compiled.run(&operands).unwrap(), &expected);
             assert!(d <= 1e-12, "{} in order {order:?} is off by {d:.3e}", case.equation);
             // A path that was found can be given back.
-            let again = einsum.order(Order::Pairs(compiled.path())).compile(&shapes(&case.shapes)).unwrap();
+            let again = einsum.with_order(PathMethod::Pairs(compiled.path())).compile(&shapes(&case.shapes)).unwrap();
             assert_eq!(again.explain(), compiled.explain());
         }
     }

@@ -1,7 +1,7 @@
 //! Plans keep to their memory limit, as the pool counts what is in use while they run.
 
-use monotile::einsum::{Einsum, MemoryLimit, Options, Order};
-use monotile::tape::{Walk, vjp};
+use monotile::einsum::{Einsum, EinsumOptions, MemoryLimit, PathMethod};
+use monotile::tape::{BackwardMode, vjp};
 use monotile::{DType, Tensor};
 use monotile_kernels::pool;
 
@@ -10,8 +10,8 @@ const PACKED: usize = 16 << 20;
 
 /// The bytes that a run takes at its peak beyond its operands; of a recorded one, those that its result still holds are
 /// among them.
-fn measured(einsum: &Einsum, options: Options, shapes: &[&[usize]], recorded: bool) -> monotile::Result<usize> {
-    let compiled = einsum.options(options).compile(shapes)?;
+fn measured(einsum: &Einsum, options: EinsumOptions, shapes: &[&[usize]], recorded: bool) -> monotile::Result<usize> {
+    let compiled = einsum.with_options(options).compile(shapes)?;
     // Elements of their own, not one that repeats.
     let operand = |shape: &&[usize]| {
         let x = Tensor::from_vec(vec![1.0_f32; shape.iter().product()], shape)?;
@@ -19,21 +19,21 @@ fn measured(einsum: &Einsum, options: Options, shapes: &[&[usize]], recorded: bo
     };
     let operands = shapes.iter().map(operand).collect::<monotile::Result<Vec<Tensor>>>()?;
     let operands: Vec<&Tensor> = operands.iter().collect();
-    let before = pool::forget_peak();
+    let before = pool::reset_peak();
     drop(compiled.run(&operands)?);
     Ok(pool::peak() - before)
 }
 
 /// The bytes that the walk backward takes at its peak, and those of the gradients and of the cotangents of all results but the last.
-fn measured_backward(einsum: &Einsum, options: Options, shapes: &[&[usize]]) -> monotile::Result<(usize, usize)> {
-    let compiled = einsum.options(options).compile(shapes)?;
+fn measured_backward(einsum: &Einsum, options: EinsumOptions, shapes: &[&[usize]]) -> monotile::Result<(usize, usize)> {
+    let compiled = einsum.with_options(options).compile(shapes)?;
     let operand = |shape: &&[usize]| Ok(Tensor::from_vec(vec![1.0_f32; shape.iter().product()], shape)?.requires_grad());
     let operands = shapes.iter().map(operand).collect::<monotile::Result<Vec<Tensor>>>()?;
     let operands: Vec<&Tensor> = operands.iter().collect();
     let y = compiled.run(&operands)?;
     let g = Tensor::from_vec(vec![1.0_f32; y.len()], y.shape())?;
-    let before = pool::forget_peak();
-    drop(vjp(&[(&y, &g)], &operands, Walk::Plain)?);
+    let before = pool::reset_peak();
+    drop(vjp(&[(&y, &g)], &operands, BackwardMode::Plain)?);
     let steps = compiled.explain().steps;
     let elements = shapes.iter().map(|s| s.iter().product::<usize>()).sum::<usize>()
         + steps[..steps.len() - 1].iter().map(|s| s.shape.iter().product::<usize>()).sum::<usize>();
@@ -60,7 +60,8 @@ fn what_a_plan_holds_never_exceeds_its_limit() {
         let free = (4.0 * einsum.compile(&shapes).unwrap().explain().peak) as usize;
         let mut kept = 0;
         for bytes in (0..=12).map(|k| (free * k).div_ceil(8)) {
-            let options = Options { memory_limit: Some(MemoryLimit { bytes, dtype: DType::F32 }), ..Options::default() };
+            let options =
+                EinsumOptions { memory_limit: Some(MemoryLimit { bytes, dtype: DType::F32 }), ..EinsumOptions::default() };
             let Ok(peak) = measured(&einsum, options.clone(), &shapes, false) else { continue };
             // The pool rounds sizes up by an eighth at most.
             let most = bytes + bytes / 8 + PACKED;
@@ -76,25 +77,25 @@ fn what_a_plan_holds_never_exceeds_its_limit() {
             }
         }
         assert!(kept > 0, "{equation}");
-        let peak = measured(&einsum, Options::default(), &shapes, false).unwrap();
+        let peak = measured(&einsum, EinsumOptions::default(), &shapes, false).unwrap();
         println!("{equation}: {free} bytes by the plan, {peak} without a limit");
     }
     // Without a limit a recorded call keeps the intermediates that its gradient reads: here one of N x M.
-    let chain = Einsum::new("ab,bc,cd->ad").unwrap().order(Order::Pairs(vec![(1, 2), (0, 1)]));
+    let chain = Einsum::new("ab,bc,cd->ad").unwrap().with_order(PathMethod::Pairs(vec![(1, 2), (0, 1)]));
     let shapes: [&[usize]; 3] = [&[8, N], &[N, N], &[N, M]];
     let [plain, recorded] = [false, true].map(|recorded| {
         let compiled = chain.compile(&shapes).unwrap();
         let operand = |shape: &[usize]| Tensor::from_vec(vec![1.0_f32; shape.iter().product()], shape).unwrap();
         let x = shapes.map(|s| if recorded { operand(s).requires_grad() } else { operand(s) });
-        let before = pool::forget_peak();
+        let before = pool::reset_peak();
         let y = compiled.run(&[&x[0], &x[1], &x[2]]).unwrap();
-        let held = pool::forget_peak() - before;
+        let held = pool::reset_peak() - before;
         drop(y);
         held
     });
     assert!(plain < 4 * N * M && recorded >= 4 * N * M, "{plain} and {recorded}");
     // The two passes that no limit allows.
     let einsum = Einsum::new("ij,ij->j").unwrap();
-    let both = measured(&einsum, Options::default(), &[&[M, N], &[M, N]], false).unwrap();
+    let both = measured(&einsum, EinsumOptions::default(), &[&[M, N], &[M, N]], false).unwrap();
     assert!(both >= 4 * M * N, "{both} of {}", 4 * M * N);
 }

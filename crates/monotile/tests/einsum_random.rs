@@ -1,8 +1,8 @@
 //! Einsum on random equations: repeated labels, ellipses, sizes of 1 that repeat, every layout of memory, against a plain
 //! loop over all indices in f64; gradients against differences; every order against the others.
 
-use monotile::einsum::{Einsum, MemoryLimit, Options, Order};
-use monotile::tape::{GradientCheck, check_gradient};
+use monotile::einsum::{Einsum, EinsumOptions, MemoryLimit, PathMethod};
+use monotile::tape::{CheckGradientOptions, check_gradient};
 use monotile::{DType, Result, Rng, Tensor, einsum};
 use proptest::prelude::*;
 
@@ -161,8 +161,8 @@ proptest! {
         let shapes: Vec<&[usize]> = operands.iter().map(Tensor::shape).collect();
         let read = Einsum::new(&problem.equation).unwrap();
         let mut results = vec![einsum(&problem.equation, &refs).unwrap()];
-        for order in [Order::Greedy, Order::LeftToRight] {
-            results.push(read.order(order).compile(&shapes).unwrap().run(&refs).unwrap());
+        for order in [PathMethod::Greedy, PathMethod::LeftToRight] {
+            results.push(read.with_order(order).compile(&shapes).unwrap().run(&refs).unwrap());
         }
         for result in results {
             prop_assert_eq!(result.shape(), &shape, "{}", &problem.equation);
@@ -185,9 +185,9 @@ proptest! {
         // A limit with no room to keep intermediates, and none.
         let bytes = 8 * read.compile(&shapes).unwrap().explain().peak as usize;
         for memory_limit in [Some(MemoryLimit { bytes, dtype: DType::F64 }), None] {
-            let compiled = read.options(Options { memory_limit, ..Options::default() }).compile(&shapes).unwrap();
+            let compiled = read.with_options(EinsumOptions { memory_limit, ..EinsumOptions::default() }).compile(&shapes).unwrap();
             let function = |x: &[Tensor]| Ok(vec![compiled.run(&x.iter().collect::<Vec<_>>())?]);
-            let options = GradientCheck { directions: 1, order: 2, ..Default::default() };
+            let options = CheckGradientOptions { directions: 1, order: 2, ..Default::default() };
             let outcome = check_gradient(function, &operands, &options);
             prop_assert!(outcome.is_ok(), "{}, {memory_limit:?}: {}", &problem.equation, outcome.unwrap_err());
         }

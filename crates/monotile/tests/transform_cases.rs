@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use monotile::transform::{
-    Bounds, Depth, affine_inverse, compose, compose_inverse, decompose, look_at, normal_matrix, orthographic, perspective, project,
-    quaternion, transform_homogeneous, transform_points, unproject, viewport,
+    DepthRange, ViewVolume, affine_inverse, compose, compose_inverse, decompose, look_at, normal_matrix, orthographic, perspective,
+    project, quaternion, transform_homogeneous, transform_points, unproject, viewport,
 };
 use monotile::{DType, Result, Tensor};
 use serde_json::Value;
@@ -38,19 +38,19 @@ fn tensor(value: &Value, dtype: DType) -> Tensor {
     Tensor::from_vec(numbers, &shape).unwrap().to_dtype(dtype).unwrap()
 }
 
-fn depth(case: &Value) -> Depth {
+fn depth(case: &Value) -> DepthRange {
     match case["depth"].as_str().unwrap_or("zero_one") {
-        "zero_one" => Depth::ZeroOne,
-        "minus_one_one" => Depth::MinusOneOne,
-        "reversed" => Depth::Reversed,
-        "infinite" => Depth::Infinite,
-        "infinite_reversed" => Depth::InfiniteReversed,
+        "zero_one" => DepthRange::ZeroOne,
+        "minus_one_one" => DepthRange::MinusOneOne,
+        "reversed" => DepthRange::Reversed,
+        "infinite" => DepthRange::Infinite,
+        "infinite_reversed" => DepthRange::InfiniteReversed,
         other => panic!("a depth that no case should have: {other}"),
     }
 }
 
 /// Checks an operation on every case of a group in both types: it is given a case's values by name.
-fn group(name: &str, operation: impl Fn(&dyn Fn(&str) -> Tensor, Depth) -> Result<Vec<(Tensor, &'static str)>>) {
+fn group(name: &str, operation: impl Fn(&dyn Fn(&str) -> Tensor, DepthRange) -> Result<Vec<(Tensor, &'static str)>>) {
     each_file(|file| {
         let cases = file[name].as_array().unwrap();
         assert!(!cases.is_empty());
@@ -77,7 +77,7 @@ fn projections() {
     });
     group("orthographic", |of, depth| {
         let [left, right, bottom, top, near, far] = &["left", "right", "bottom", "top", "near", "far"].map(of);
-        Ok(vec![(orthographic(&Bounds { left, right, bottom, top, near, far }, depth)?, "matrix")])
+        Ok(vec![(orthographic(&ViewVolume { left, right, bottom, top, near, far }, depth)?, "matrix")])
     });
 }
 
@@ -92,7 +92,7 @@ fn quaternions() {
         let q = of("quaternion");
         // Of ±q, the one given.
         let back = quaternion::from_matrix(&of("matrix"))?;
-        let sign = q.mul(&back)?.sum(&[])?.sign()?;
+        let sign = q.mul(&back)?.sum(&[], false)?.sign()?;
         Ok(vec![(quaternion::to_matrix(&q)?, "matrix"), (back.mul(&sign)?, "quaternion")])
     });
     group("multiply", |of, _| Ok(vec![(quaternion::multiply(&of("a"), &of("b"))?, "product")]));
@@ -134,7 +134,7 @@ fn pixels() {
         if p.dtype() == DType::F64 {
             // Depth resolves a point's distance to a thousandth of its own precision here, as near is far nearer than the point.
             let back = unproject(&clip_from_object, &pixel_from_ndc, &pixel)?;
-            let off = back.sub(&point)?.abs()?.max(&[])?.item::<f64>()?;
+            let off = back.sub(&point)?.abs()?.max(&[], false)?.item::<f64>()?;
             assert!(off < 1e-9, "unproject is off by {off:e}");
         }
         Ok(results)
@@ -148,7 +148,7 @@ fn what_is_not_valid_is_refused_in_one_sentence() {
             let of = |field: &str| tensor(&case[field], DType::F64);
             let call = case["call"].as_str().unwrap();
             let error = match call {
-                "perspective" => perspective(&of("fovy"), &of("aspect"), &of("near"), &of("far"), Depth::ZeroOne).err(),
+                "perspective" => perspective(&of("fovy"), &of("aspect"), &of("near"), &of("far"), DepthRange::ZeroOne).err(),
                 "look_at" => look_at(&of("eye"), &of("target"), &of("up")).err(),
                 "normalize" => quaternion::normalize(&of("quaternion")).err(),
                 other => panic!("a call that no case should have: {other}"),

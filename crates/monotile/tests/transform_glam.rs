@@ -3,10 +3,10 @@
 use glam::camera::rh::proj::{directx, opengl};
 use glam::camera::rh::view::look_at_mat4;
 use glam::{EulerRot, Mat3, Mat4, Quat, Vec3, Vec4, Vec4Swizzles};
-use monotile::transform::quaternion::{self, Axis, Euler};
+use monotile::transform::quaternion::{self, EulerAxis, EulerConvention};
 use monotile::transform::{
-    Bounds, Depth, affine_inverse, compose, compose_inverse, decompose, look_at, normal_matrix, orthographic, perspective, se3_exp,
-    transform_homogeneous, transform_points, transform_vectors,
+    DepthRange, ViewVolume, affine_inverse, compose, compose_inverse, decompose, look_at, normal_matrix, orthographic, perspective,
+    se3_exp, transform_homogeneous, transform_points, transform_vectors,
 };
 use monotile::{Rng, Tensor};
 use proptest::prelude::*;
@@ -65,7 +65,7 @@ proptest! {
 
     #[test]
     fn euler_angles_are_those_of_glam(seed in any::<u64>()) {
-        use Axis::{X, Y, Z};
+        use EulerAxis::{X, Y, Z};
         let angles: [f32; 3] = drawn(&mut Rng::new(seed));
         let [a, b, c] = angles;
         for (axes, order, extrinsic) in [
@@ -75,9 +75,9 @@ proptest! {
             ([Z, X, Z], EulerRot::ZXZ, EulerRot::ZXZEx),
             ([X, Y, X], EulerRot::XYX, EulerRot::XYXEx),
         ] {
-            same(quaternion::from_euler(&row(&angles), &Euler { axes, extrinsic: false }), &Quat::from_euler(order, a, b, c).to_array());
+            same(quaternion::from_euler(&row(&angles), &EulerConvention { axes, extrinsic: false }), &Quat::from_euler(order, a, b, c).to_array());
             let theirs = Quat::from_euler(extrinsic, a, b, c).to_array();
-            same(quaternion::from_euler(&row(&angles), &Euler { axes, extrinsic: true }), &theirs);
+            same(quaternion::from_euler(&row(&angles), &EulerConvention { axes, extrinsic: true }), &theirs);
         }
     }
 
@@ -112,17 +112,17 @@ proptest! {
     fn cameras_are_those_of_glam(seed in any::<u64>(), fovy in 0.3_f32..2.5, aspect in 0.5_f32..2.0, near in 0.1_f32..1.0) {
         let far = near + 20.0;
         let lens = |depth| perspective(&number(fovy), &number(aspect), &number(near), &number(far), depth);
-        same(lens(Depth::ZeroOne), &rows(directx::perspective(fovy, aspect, near, far)));
-        same(lens(Depth::MinusOneOne), &rows(opengl::perspective(fovy, aspect, near, far)));
-        same(lens(Depth::Reversed), &rows(directx::perspective(fovy, aspect, far, near)));
-        same(lens(Depth::Infinite), &rows(directx::perspective_infinite(fovy, aspect, near)));
-        same(lens(Depth::InfiniteReversed), &rows(directx::perspective_infinite_reverse(fovy, aspect, near)));
+        same(lens(DepthRange::ZeroOne), &rows(directx::perspective(fovy, aspect, near, far)));
+        same(lens(DepthRange::MinusOneOne), &rows(opengl::perspective(fovy, aspect, near, far)));
+        same(lens(DepthRange::Reversed), &rows(directx::perspective(fovy, aspect, far, near)));
+        same(lens(DepthRange::Infinite), &rows(directx::perspective_infinite(fovy, aspect, near)));
+        same(lens(DepthRange::InfiniteReversed), &rows(directx::perspective_infinite_reverse(fovy, aspect, near)));
         let [left, bottom] = [-aspect, -fovy];
         let [l, r, b, t, n, f] = &[left, fovy, bottom, aspect, near, far].map(number);
-        let bounds = Bounds { left: l, right: r, bottom: b, top: t, near: n, far: f };
-        same(orthographic(&bounds, Depth::ZeroOne), &rows(directx::orthographic(left, fovy, bottom, aspect, near, far)));
-        same(orthographic(&bounds, Depth::MinusOneOne), &rows(opengl::orthographic(left, fovy, bottom, aspect, near, far)));
-        same(orthographic(&bounds, Depth::Reversed), &rows(directx::orthographic(left, fovy, bottom, aspect, far, near)));
+        let bounds = ViewVolume { left: l, right: r, bottom: b, top: t, near: n, far: f };
+        same(orthographic(&bounds, DepthRange::ZeroOne), &rows(directx::orthographic(left, fovy, bottom, aspect, near, far)));
+        same(orthographic(&bounds, DepthRange::MinusOneOne), &rows(opengl::orthographic(left, fovy, bottom, aspect, near, far)));
+        same(orthographic(&bounds, DepthRange::Reversed), &rows(directx::orthographic(left, fovy, bottom, aspect, far, near)));
         let rng = &mut Rng::new(seed);
         // Up is never near the direction of view, which is about −z.
         let (eye, target) = (Vec3::from_array(drawn(rng)), Vec3::from_array(drawn(rng)) - Vec3::Z * 9.0);

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use monotile_scene::raster::Renderer;
+use monotile_scene::raster::CpuRenderer;
 use monotile_scene::{Error, Framing, Orbit, Pose, Result, Scene};
 
 fn main() -> Result<()> {
     let folder = std::env::args().nth(1).map(PathBuf::from).ok_or_else(|| Error::value("give a folder"))?;
     let scene = Scene::figure();
-    let renderer = Renderer::new(&scene);
-    for clip in &scene.clips {
+    let renderer = CpuRenderer::new(&scene);
+    for clip in &scene.animations {
         let poses: Vec<Pose> = (0..4)
             .map(|i| {
                 let mut pose = Pose::rest(&scene);

@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use monotile_kernels::{simd, threads};
-use monotile_scene::raster::Renderer;
+use monotile_scene::raster::CpuRenderer;
 use monotile_scene::{Error, Framing, Orbit, Picture, Pose, Result, Scene, Shot, Topology};
 
 fn main() -> Result<()> {
@@ -18,12 +18,12 @@ fn main() -> Result<()> {
     let size: [usize; 2] = size.ok_or_else(|| Error::value("a size is like 1280x720"))?;
     let scene = Scene::open(&path)?;
     let mut pose = Pose::rest(&scene);
-    if let Some(clip) = scene.clips.last() {
+    if let Some(clip) = scene.animations.last() {
         clip.sample(0.4 * clip.duration, &mut pose);
     }
     let framing = Framing::new(&scene, [pose.clone()])?;
     let shot = framing.shot(&Orbit::default(), size)?;
-    let renderer = Renderer::new(&scene);
+    let renderer = CpuRenderer::new(&scene);
     let picture = renderer.draw(&pose, &shot)?;
     if let Some(out) = arguments.next() {
         picture.save_png(std::path::Path::new(&out), None)?;
@@ -45,7 +45,7 @@ fn main() -> Result<()> {
     let seconds = median(500, || renderer.draw(&pose, &dot))?;
     println!("vertices: {:.1} us, {:.2} Mvertices/s", 1e6 * seconds, vertices as f64 / seconds / 1e6);
     #[cfg(feature = "gpu")]
-    match monotile_scene::gpu::Renderer::new(&scene) {
+    match monotile_scene::gpu::GpuRenderer::new(&scene) {
         Ok(mut device) => {
             // The first picture compiles the shaders.
             device.draw(&pose, &shot)?;

@@ -2,7 +2,7 @@
 //! `cargo run --release -p monotile-scene --example recover -- FOLDER [MODEL.glb]`.
 //!
 //! A picture of the model is drawn by the processor's renderer, with the model's own colours at its vertices. Then the camera is turned and shifted, and
-//! all colours are forgotten; [`Painted::fit`] finds both from the picture and the shape. The folder gets the picture, the start, what was found, the
+//! all colours are forgotten; [`ColoredMesh::fit`] finds both from the picture and the shape. The folder gets the picture, the start, what was found, the
 //! difference of the two pictures before and after, and the loss as a curve.
 
 use std::fmt::Write;
@@ -10,10 +10,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use monotile::io::write_beside;
+use monotile::io::write_atomic;
 use monotile::{DType, Tensor};
-use monotile_scene::differentiable::{FitOptions, Painted};
-use monotile_scene::raster::Renderer;
+use monotile_scene::differentiable::{ColoredMesh, FitOptions};
+use monotile_scene::raster::CpuRenderer;
 use monotile_scene::{Background, Camera, Error, Framing, Orbit, Picture, Pose, Result, Scene, Shot};
 
 /// Pixels of the picture.
@@ -30,18 +30,18 @@ fn main() -> Result<()> {
     let scene = arguments.next().map_or_else(|| Ok(Scene::figure()), Scene::open)?;
     std::fs::create_dir_all(&folder).map_err(|e| Error::io("making the folder", &folder, &e))?;
     let mut pose = Pose::rest(&scene);
-    if let Some(clip) = scene.clips.last() {
+    if let Some(clip) = scene.animations.last() {
         clip.sample(0.2 * clip.duration, &mut pose);
     }
-    let model = Painted::new(&scene, &pose)?;
+    let model = ColoredMesh::new(&scene, &pose)?;
     let orbit = Orbit { azimuth: 20.0, elevation: 8.0, distance: 1.15, ..Orbit::default() };
     let truth = Framing::new(&scene, [pose])?.camera(&orbit, SIZE)?;
     let target = picture(&model, &truth, &model.colors)?;
-    let grey = Painted { colors: Tensor::filled(model.colors.shape(), GREY, DType::F64)?, ..model.clone() };
-    let start = grey.moved(&truth, SHIFT, TURN.map(f64::to_radians))?;
+    let grey = ColoredMesh { colors: Tensor::filled(model.colors.shape(), GREY, DType::F64)?, ..model.clone() };
+    let start = grey.orbited(&truth, SHIFT, TURN.map(f64::to_radians))?;
 
     let begun = Instant::now();
-    let found = grey.fit(&target, &start, &FitOptions::default(), |so_far| {
+    let found = grey.fit(&target, &start, &FitOptions::default(), &mut |so_far| {
         let step = so_far.losses.len();
         if let (true, Some(loss), Ok(degrees)) = (step.is_multiple_of(20), so_far.losses.last(), so_far.camera.degrees_from(&truth))
         {
@@ -50,7 +50,7 @@ fn main() -> Result<()> {
     })?;
     let took = begun.elapsed().as_secs_f64();
     let told = |camera: &Camera, colors: &Tensor| -> Result<String> {
-        let (degrees, gap) = (camera.degrees_from(&truth)?, model.color_gap(&truth, colors)?);
+        let (degrees, gap) = (camera.degrees_from(&truth)?, model.color_error(&truth, colors)?);
         Ok(format!("camera {degrees:6.2}° off, colours {gap:.4} off (the mean over what is seen, of 1)"))
     };
     println!("before: {}", told(&start, &grey.colors)?);
@@ -71,10 +71,10 @@ fn main() -> Result<()> {
 }
 
 /// What a camera sees, by the processor's renderer.
-fn picture(model: &Painted, camera: &Camera, colors: &Tensor) -> Result<Picture> {
+fn picture(model: &ColoredMesh, camera: &Camera, colors: &Tensor) -> Result<Picture> {
     let scene = model.scene(colors)?;
     let shot = Shot { background: Background::Transparent, ..Shot::new(camera.clone()) };
-    Renderer::new(&scene).draw(&Pose::rest(&scene), &shot)
+    CpuRenderer::new(&scene).draw(&Pose::rest(&scene), &shot)
 }
 
 /// How far two pictures are apart: white where they agree.
@@ -112,5 +112,5 @@ fn curve(path: &Path, losses: &[f64]) -> Result<()> {
         H - 18.0,
         losses.len()
     );
-    write_beside(path, |file| file.write_all(svg.as_bytes()))
+    write_atomic(path, |file| file.write_all(svg.as_bytes()))
 }

@@ -2,7 +2,10 @@
 
 use monotile::{Error, Result, limits};
 
-use crate::{Channel, Image, Interpolation, Keys, Local, Material, Mesh, Node, Primitive, Scene, Skin, TextureRef, Topology};
+use crate::{
+    Channel, Image, Interpolation, KeyframeValues, Material, Mesh, Node, NodeTransform, Primitive, Scene, Skin, TextureRef,
+    Topology,
+};
 
 impl Scene {
     /// Refuses a scene of which a picture would draw more corners than the limit.
@@ -41,7 +44,7 @@ impl Scene {
         for (i, node) in self.nodes.iter().enumerate() {
             node.check(i, self, &followed).map_err(within("node", i))?;
         }
-        for (i, clip) in self.clips.iter().enumerate() {
+        for (i, clip) in self.animations.iter().enumerate() {
             finite("duration", &[clip.duration]).map_err(within("clip", i))?;
             for (number, channel) in clip.channels.iter().enumerate() {
                 channel.check(self).map_err(within("channel", number)).map_err(within("clip", i))?;
@@ -112,7 +115,7 @@ impl Material {
         finite("base colour", &self.base_color)?;
         finite("emission", &self.emissive)?;
         finite("factors", &[self.metallic, self.roughness, self.normal_scale, self.occlusion_strength])?;
-        if let crate::Alpha::Mask(cutoff) = self.alpha { finite("cutoff", &[cutoff]) } else { Ok(()) }
+        if let crate::AlphaMode::Mask(cutoff) = self.alpha { finite("cutoff", &[cutoff]) } else { Ok(()) }
     }
 }
 
@@ -197,11 +200,11 @@ impl Node {
             return Err(Error::value(format!("its parent {parent} does not stand before it")));
         }
         match &self.local {
-            Local::Matrix(columns) => {
+            NodeTransform::Matrix(columns) => {
                 finite("matrix", columns.as_flattened())?;
                 affine("matrix", columns)?;
             }
-            Local::Trs(trs) => {
+            NodeTransform::Trs(trs) => {
                 finite("translation", &trs.translation)?;
                 finite("scale", &trs.scale)?;
                 let length = trs.rotation.iter().map(|x| x * x).sum::<f32>().sqrt();
@@ -237,14 +240,14 @@ impl Channel {
         }
         let node = &scene.nodes[self.node];
         let width = match &self.keys {
-            Keys::Weights(width, _) => {
+            KeyframeValues::Weights(width, _) => {
                 length("weights a key", *width, node.mesh.map_or(0, |mesh| scene.meshes[mesh].weights.len()))?;
                 *width
             }
-            _ if matches!(node.local, Local::Matrix(_)) => {
+            _ if matches!(node.local, NodeTransform::Matrix(_)) => {
                 return Err(Error::value("its node has a matrix, which cannot be animated"));
             }
-            Keys::Rotation(_) => 4,
+            KeyframeValues::Rotation(_) => 4,
             _ => 3,
         };
         let values = if self.interpolation == Interpolation::Cubic { 3 } else { 1 };
@@ -257,22 +260,22 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Clip, Influences, Target, Texture, Trs};
+    use crate::{Animation, MorphTarget, NodeTrs, SkinWeights, Texture};
 
     /// A triangle that is wrong in one way.
     fn words(spoil: impl FnOnce(&mut Scene)) -> String {
         let image = Image { name: String::new(), width: 1, height: 1, rgba: vec![0; 4] };
-        let influences = Influences { per_vertex: 4, joints: vec![0; 12], weights: [1.0, 0.0, 0.0, 0.0].repeat(3) };
+        let influences = SkinWeights { per_vertex: 4, joints: vec![0; 12], weights: [1.0, 0.0, 0.0, 0.0].repeat(3) };
         let primitive = Primitive {
             indices: vec![0, 1, 2],
             positions: vec![[0.0; 3], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
             normals: vec![[0.0, 0.0, 1.0]; 3],
-            targets: vec![Target::default()],
+            targets: vec![MorphTarget::default()],
             influences,
             material: Some(0),
             ..Primitive::default()
         };
-        let keys = Keys::Translation(vec![[0.0; 3]; 2]);
+        let keys = KeyframeValues::Translation(vec![[0.0; 3]; 2]);
         let channel = Channel { node: 0, times: vec![0.0, 1.0], keys, interpolation: Interpolation::Linear };
         let mut scene = Scene {
             nodes: vec![Node { mesh: Some(0), skin: Some(0), ..Node::default() }, Node { parent: Some(0), ..Node::default() }],
@@ -285,7 +288,7 @@ mod tests {
                 inverse_bind: vec![[[0.0, 0.0, 0.0, 0.0], [0.0; 4], [0.0; 4], [0.0, 0.0, 0.0, 1.0]]],
                 ..Skin::default()
             }],
-            clips: vec![Clip { duration: 1.0, channels: vec![channel], ..Clip::default() }],
+            animations: vec![Animation { duration: 1.0, channels: vec![channel], ..Animation::default() }],
             ..Scene::default()
         };
         scene.check().unwrap();
@@ -298,7 +301,7 @@ mod tests {
     }
 
     fn channel(spoil: impl FnOnce(&mut Channel)) -> String {
-        words(|s| spoil(&mut s.clips[0].channels[0]))
+        words(|s| spoil(&mut s.animations[0].channels[0]))
     }
 
     #[test]
@@ -307,7 +310,7 @@ mod tests {
         assert_eq!(words(|s| s.nodes[0].mesh = Some(1)), "node 0: mesh 1 of 1");
         assert_eq!(words(|s| s.nodes[0].lens = Some(0)), "node 0: lens 0 of 0");
         assert_eq!(words(|s| s.nodes[1].weights = vec![0.0]), "node 1: 1 weights, where 0 are needed");
-        let trs = |rotation, x: f32| Local::Trs(Trs { rotation, translation: [x, 0.0, 0.0], ..Trs::default() });
+        let trs = |rotation, x: f32| NodeTransform::Trs(NodeTrs { rotation, translation: [x, 0.0, 0.0], ..NodeTrs::default() });
         assert_eq!(
             words(|s| s.nodes[0].local = trs([0.0; 4], 0.0)),
             "node 0: the rotation [0.0, 0.0, 0.0, 0.0] is no unit quaternion"
@@ -318,7 +321,7 @@ mod tests {
         assert_eq!(words(|s| s.textures[0].image = 3), "texture 0: image 3 of 1");
         assert_eq!(words(|s| s.materials[0].emissive[1] = f32::INFINITY), "material 0: number 1 of the emission is inf");
         assert_eq!(words(|s| s.skins[0].joints[0] = 2), "skin 0: node 2 of 2");
-        let projective = words(|s| s.nodes[0].local = Local::Matrix([[1.0; 4]; 4]));
+        let projective = words(|s| s.nodes[0].local = NodeTransform::Matrix([[1.0; 4]; 4]));
         assert_eq!(projective, "node 0: the matrix is projective: its last row is [1.0, 1.0, 1.0, 1.0], not 0, 0, 0, 1");
         assert_eq!(words(|s| s.skins[0].inverse_bind.clear()), "skin 0: 0 inverse bind matrices, where 1 are needed");
         assert_eq!(words(|s| s.meshes[0].weights.clear()), "mesh 0: primitive 0: 1 morph targets, where 0 are needed");
@@ -336,10 +339,10 @@ mod tests {
         assert_eq!(channel(|c| c.node = 2), "clip 0: channel 0: node 2 of 2");
         let cubic = channel(|c| c.interpolation = Interpolation::Cubic);
         assert_eq!(cubic, "clip 0: channel 0: 6 numbers in its keys, where 18 are needed");
-        let weights = channel(|c| c.keys = Keys::Weights(2, vec![0.0; 4]));
+        let weights = channel(|c| c.keys = KeyframeValues::Weights(2, vec![0.0; 4]));
         assert_eq!(weights, "clip 0: channel 0: 2 weights a key, where 1 are needed");
         let flat = [[0.0; 4], [0.0; 4], [0.0; 4], [0.0, 0.0, 0.0, 1.0]];
-        let matrix = words(|s| s.nodes[0].local = Local::Matrix(flat));
+        let matrix = words(|s| s.nodes[0].local = NodeTransform::Matrix(flat));
         assert_eq!(matrix, "clip 0: channel 0: its node has a matrix, which cannot be animated");
     }
 }

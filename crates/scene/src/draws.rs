@@ -3,12 +3,12 @@
 use glam::{DMat4, DVec3, Mat4, Vec3};
 
 use crate::pose::wide;
-use crate::rendering::Space;
+use crate::rendering::RenderSpace;
 use crate::{Pose, Primitive, Scene};
 
 /// Which fragments of a primitive a draw is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Part {
+pub(crate) enum AlphaPart {
     /// All that its material leaves.
     All,
     /// Of a surface that blends those that hide what is behind: their alpha is 1.
@@ -39,13 +39,13 @@ pub(crate) struct Draw {
     /// Whether triangles are mirrored, so that clockwise ones face the viewer.
     pub mirrored: bool,
     /// Which fragments are drawn.
-    pub part: Part,
+    pub part: AlphaPart,
 }
 
 impl Draw {
     /// Whether it is laid over what is behind.
     pub fn blends(&self) -> bool {
-        self.part == Part::Clear
+        self.part == AlphaPart::Clear
     }
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Draws {
 
 /// What the order of drawing needs to know of a scene once.
 #[derive(Debug)]
-pub(crate) struct Order {
+pub(crate) struct DrawOrder {
     /// By mesh, then primitive.
     shapes: Vec<Vec<Outline>>,
     /// For each mesh a place that its vertices are near to, where they are far from their origin; else the origin. Vertices less their anchor are
@@ -76,14 +76,14 @@ struct Outline {
     least: Vec3,
     most: Vec3,
     /// For each joint that moves any.
-    pulls: Vec<Pull>,
+    pulls: Vec<JointInfluence>,
     /// The fragments that there may be, unless all are alike.
-    parts: [Option<Part>; 2],
+    parts: [Option<AlphaPart>; 2],
 }
 
 /// What a joint moves of a primitive.
 #[derive(Debug, Clone, Copy)]
-struct Pull {
+struct JointInfluence {
     joint: u16,
     /// Σ w over the vertices.
     weight: f64,
@@ -94,7 +94,7 @@ struct Pull {
 /// How many times its size a mesh stands away from its origin before it gets an anchor.
 const FAR: f32 = 16.0;
 
-impl Order {
+impl DrawOrder {
     pub fn new(scene: &Scene) -> Self {
         let alphas = crate::alpha::ranges(scene);
         let mut order = Self { shapes: Vec::new(), anchors: Vec::new() };
@@ -108,7 +108,7 @@ impl Order {
             let outline = |(primitive, [least, most]): (&Primitive, [Vec3; 2])| Outline {
                 least,
                 most,
-                pulls: pulls(primitive, anchor),
+                pulls: joint_influences(primitive, anchor),
                 parts: alphas.parts(scene, primitive),
             };
             order.shapes.push(mesh.primitives.iter().zip(boxes).map(outline).collect());
@@ -124,7 +124,7 @@ impl Order {
     }
 
     /// A space about everything that a pose draws, in which it is about as large as 1.
-    pub fn space(&self, scene: &Scene, pose: &Pose) -> Space {
+    pub fn space(&self, scene: &Scene, pose: &Pose) -> RenderSpace {
         let world = pose.world(scene);
         let (mut low, mut high) = (DVec3::MAX, DVec3::MIN);
         for (node, at) in scene.nodes.iter().enumerate() {
@@ -145,11 +145,11 @@ impl Order {
                 }
             }
         }
-        Space::about(0.5 * (low + high), (high - low).length())
+        RenderSpace::about(0.5 * (low + high), (high - low).length())
     }
 
     /// What is drawn of a scene in a pose, in a space, seen through V.
-    pub fn draws(&self, scene: &Scene, pose: &Pose, (space, view_from_world): (&Space, &DMat4)) -> Draws {
+    pub fn draws(&self, scene: &Scene, pose: &Pose, (space, view_from_world): (&RenderSpace, &DMat4)) -> Draws {
         let world = pose.world(scene);
         let render_from_world = space.render_from_world();
         let mut list = Draws { anchors: self.anchors.clone(), ..Draws::default() };
@@ -171,7 +171,9 @@ impl Order {
             for (primitive, shape) in self.shapes[mesh].iter().enumerate() {
                 let bent = bent.as_deref().filter(|_| !shape.pulls.is_empty());
                 let (center, mirrored, largest) = match bent {
-                    Some(bent) => (shape.pulled(bent), shape.is_mirrored(bent), bent.iter().map(largest).fold(0.0, f64::max)),
+                    Some(bent) => {
+                        (shape.moved_centroid(bent), shape.is_mirrored(bent), bent.iter().map(largest).fold(0.0, f64::max))
+                    }
                     None => (own.transform_point3(shape.center() - anchor), mirrors(&own), largest(&own)),
                 };
                 let draw = Draw {
@@ -182,7 +184,7 @@ impl Order {
                     joints,
                     shrink: shrink(largest),
                     mirrored,
-                    part: Part::All,
+                    part: AlphaPart::All,
                 };
                 for part in shape.parts.into_iter().flatten() {
                     let draw = Draw { part, ..draw };
@@ -207,7 +209,7 @@ impl Outline {
     }
 
     /// The mean of the vertices where joints put them.
-    fn pulled(&self, joints: &[DMat4]) -> DVec3 {
+    fn moved_centroid(&self, joints: &[DMat4]) -> DVec3 {
         let (mut sum, mut whole) = (DVec3::ZERO, 0.0);
         for pull in &self.pulls {
             let m = &joints[usize::from(pull.joint)];
@@ -219,7 +221,7 @@ impl Outline {
 
     /// Whether joints that mirror move more of it than others do.
     fn is_mirrored(&self, joints: &[DMat4]) -> bool {
-        let side = |pull: &Pull| if mirrors(&joints[usize::from(pull.joint)]) { -pull.weight } else { pull.weight };
+        let side = |pull: &JointInfluence| if mirrors(&joints[usize::from(pull.joint)]) { -pull.weight } else { pull.weight };
         self.pulls.iter().map(side).sum::<f64>() < 0.0
     }
 }
@@ -243,11 +245,11 @@ fn bounds(primitive: &Primitive) -> [Vec3; 2] {
     [points().fold(Vec3::MAX, Vec3::min), points().fold(Vec3::MIN, Vec3::max)]
 }
 
-fn pulls(primitive: &Primitive, anchor: Vec3) -> Vec<Pull> {
+fn joint_influences(primitive: &Primitive, anchor: Vec3) -> Vec<JointInfluence> {
     let influences = &primitive.influences;
     let Some(last) = influences.joints.iter().max().filter(|_| influences.per_vertex > 0) else { return Vec::new() };
-    let nothing = |joint| Pull { joint, weight: 0.0, moment: DVec3::ZERO };
-    let mut pulls: Vec<Pull> = (0..=*last).map(nothing).collect();
+    let nothing = |joint| JointInfluence { joint, weight: 0.0, moment: DVec3::ZERO };
+    let mut pulls: Vec<JointInfluence> = (0..=*last).map(nothing).collect();
     let vertices =
         influences.joints.chunks_exact(influences.per_vertex).zip(influences.weights.chunks_exact(influences.per_vertex));
     for ((joints, weights), position) in vertices.zip(&primitive.positions) {
@@ -265,18 +267,18 @@ fn pulls(primitive: &Primitive, anchor: Vec3) -> Vec<Pull> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Alpha, Influences, Local, Material, Mesh, Node, Skin, Trs};
+    use crate::{AlphaMode, Material, Mesh, Node, NodeTransform, NodeTrs, Skin, SkinWeights};
 
-    fn at(z: f32) -> Local {
-        Local::Trs(Trs { translation: [0.0, 0.0, z], ..Trs::default() })
+    fn at(z: f32) -> NodeTransform {
+        NodeTransform::Trs(NodeTrs { translation: [0.0, 0.0, z], ..NodeTrs::default() })
     }
 
     fn blending() -> Material {
-        Material { alpha: Alpha::Blend, base_color: [1.0, 1.0, 1.0, 0.5], ..Material::default() }
+        Material { alpha: AlphaMode::Blend, base_color: [1.0, 1.0, 1.0, 0.5], ..Material::default() }
     }
 
     fn drawn(scene: &Scene) -> Vec<Draw> {
-        Order::new(scene).draws(scene, &Pose::rest(scene), (&Space::WORLD, &DMat4::IDENTITY)).draws
+        DrawOrder::new(scene).draws(scene, &Pose::rest(scene), (&RenderSpace::WORLD, &DMat4::IDENTITY)).draws
     }
 
     #[test]
@@ -298,12 +300,12 @@ mod tests {
     /// A point that follows the second joint of two: where the first one is, and whether it mirrors, does not matter.
     #[test]
     fn a_joint_that_moves_nothing_changes_neither_winding_nor_order() {
-        let influences = Influences { per_vertex: 4, joints: vec![1, 0, 0, 0], weights: vec![1.0, 0.0, 0.0, 0.0] };
+        let influences = SkinWeights { per_vertex: 4, joints: vec![1, 0, 0, 0], weights: vec![1.0, 0.0, 0.0, 0.0] };
         let bent = Primitive { positions: vec![[0.0; 3]], influences, material: Some(0), ..Primitive::default() };
-        let plain = Primitive { influences: Influences::default(), ..bent.clone() };
+        let plain = Primitive { influences: SkinWeights::default(), ..bent.clone() };
         let mesh = |primitive| Mesh { primitives: vec![primitive], ..Mesh::default() };
-        let mirror = Trs { scale: [-1.0, 1.0, 1.0], ..Trs::default() };
-        let order = |first: Local, second: Local| {
+        let mirror = NodeTrs { scale: [-1.0, 1.0, 1.0], ..NodeTrs::default() };
+        let order = |first: NodeTransform, second: NodeTransform| {
             let joint = |local| Node { local, ..Node::default() };
             let scene = Scene {
                 nodes: vec![
@@ -324,11 +326,11 @@ mod tests {
             let draws = drawn(&scene);
             (draws.iter().map(|d| d.node).collect::<Vec<_>>(), draws.iter().find(|d| d.node == 0).unwrap().mirrored)
         };
-        for first in [at(0.0), at(50.0), at(-50.0), Local::Trs(mirror)] {
+        for first in [at(0.0), at(50.0), at(-50.0), NodeTransform::Trs(mirror)] {
             assert_eq!(order(first, at(-9.0)), (vec![0, 1], false), "{first:?}");
             assert_eq!(order(first, at(-1.0)), (vec![1, 0], false), "{first:?}");
         }
-        assert!(order(at(0.0), Local::Trs(mirror)).1);
+        assert!(order(at(0.0), NodeTransform::Trs(mirror)).1);
     }
 
     #[test]
@@ -349,9 +351,9 @@ mod tests {
             };
             drawn(&scene).iter().map(|d| d.part).collect::<Vec<_>>()
         };
-        assert_eq!(parts(1.0, &[]), [Part::All]);
-        assert_eq!(parts(0.5, &[]), [Part::Clear]);
-        assert_eq!(parts(1.0, &[1.0, 0.2]), [Part::Solid, Part::Clear]);
-        assert_eq!(parts(0.9, &[1.0, 0.2]), [Part::Clear]);
+        assert_eq!(parts(1.0, &[]), [AlphaPart::All]);
+        assert_eq!(parts(0.5, &[]), [AlphaPart::Clear]);
+        assert_eq!(parts(1.0, &[1.0, 0.2]), [AlphaPart::Solid, AlphaPart::Clear]);
+        assert_eq!(parts(0.9, &[1.0, 0.2]), [AlphaPart::Clear]);
     }
 }

@@ -13,6 +13,7 @@
 
 mod alpha;
 mod animation;
+mod bake;
 mod camera;
 mod check;
 pub mod differentiable;
@@ -24,7 +25,7 @@ mod gltf;
 pub mod gpu;
 mod mipmaps;
 mod picture;
-mod place;
+mod placement;
 mod pose;
 pub mod raster;
 mod rendering;
@@ -32,17 +33,16 @@ mod scene;
 mod shot;
 mod spaces;
 mod srgb;
-mod still;
 
 pub use camera::{Camera, Lens};
 pub use framing::{Framing, Orbit};
-pub use gltf::{About, Note, ReadOptions};
+pub use gltf::{GltfInfo, ImportNote, ReadOptions};
 pub use monotile::{Error, ErrorKind, Result};
-pub use picture::{Animation, Picture};
+pub use picture::{AnimationWriter, Picture};
 pub use pose::Pose;
 pub use scene::{
-    Alpha, Channel, Clip, Filter, Image, Influences, Interpolation, Keys, Local, Material, Mesh, Node, Primitive, Sampler, Scene,
-    Skin, Target, Texture, TextureRef, Topology, Trs, Wrap,
+    AlphaMode, Animation, Channel, Filter, Image, Interpolation, KeyframeValues, Material, Mesh, MorphTarget, Node, NodeTransform,
+    NodeTrs, Primitive, Sampler, Scene, Skin, SkinWeights, Texture, TextureRef, Topology, WrapMode,
 };
 pub use shot::{Background, Ground, Light, Shot};
-pub use spaces::{Spaces, VertexOf};
+pub use spaces::{VertexId, VertexSpaces};

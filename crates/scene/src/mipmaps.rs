@@ -4,7 +4,7 @@ use crate::{Image, srgb};
 
 /// One level but the finest, which is the image itself: four bytes a texel, encoded as the image is.
 #[derive(Debug, Clone)]
-pub(crate) struct Level {
+pub(crate) struct MipLevel {
     pub width: u32,
     pub height: u32,
     pub rgba: Vec<u8>,
@@ -14,7 +14,7 @@ pub(crate) struct Level {
 /// those it covers, in part or whole; colours are averaged in linear RGB if the image is sRGB. Alpha is never encoded.
 ///
 /// A row of the image is worked into all levels at once, so that no more than a few rows of any are there as numbers.
-pub(crate) fn levels(image: &Image, srgb: bool) -> Vec<Level> {
+pub(crate) fn levels(image: &Image, srgb: bool) -> Vec<MipLevel> {
     let linear: [f32; 256] = std::array::from_fn(|i| i as f32 / 255.0);
     let table = if srgb { srgb::table() } else { linear };
     let mut makers = Vec::new();
@@ -107,8 +107,8 @@ impl Maker {
         }
     }
 
-    fn finish(self) -> Level {
-        Level { width: self.size[0] as u32, height: self.size[1] as u32, rgba: self.rgba }
+    fn finish(self) -> MipLevel {
+        MipLevel { width: self.size[0] as u32, height: self.size[1] as u32, rgba: self.rgba }
     }
 }
 

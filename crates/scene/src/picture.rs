@@ -3,7 +3,7 @@
 mod animation;
 mod png;
 
-pub use animation::Animation;
+pub use animation::AnimationWriter;
 
 /// Pixels, row by row from the top: sRGB and straight alpha, a byte each.
 #[derive(Clone, PartialEq, Eq)]

@@ -4,13 +4,13 @@ use glam::{DMat4, DQuat, DVec3, Mat4};
 
 use monotile::{Error, Result};
 
-use crate::{Local, Scene, Skin, Trs};
+use crate::{NodeTransform, NodeTrs, Scene, Skin};
 
 /// parent_from_node of every node, and the weights of every node's targets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pose {
     /// As many as the scene has nodes.
-    pub locals: Vec<Local>,
+    pub locals: Vec<NodeTransform>,
     /// For each node as many as its mesh has targets.
     pub weights: Vec<Vec<f32>>,
 }
@@ -53,7 +53,7 @@ impl Pose {
     }
 }
 
-impl Local {
+impl NodeTransform {
     /// parent_from_node.
     pub(crate) fn matrix(&self) -> DMat4 {
         match self {
@@ -63,7 +63,7 @@ impl Local {
     }
 }
 
-impl Trs {
+impl NodeTrs {
     /// T · R · S.
     pub(crate) fn matrix(&self) -> DMat4 {
         let [translation, scale] = [self.translation, self.scale].map(|v| DVec3::from(v.map(f64::from)));

@@ -10,13 +10,13 @@ use crate::{Camera, Ground};
 
 /// render = scale (world − origin): the axes are the world's.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Space {
+pub(crate) struct RenderSpace {
     pub origin: DVec3,
     /// A power of two.
     pub scale: f64,
 }
 
-impl Space {
+impl RenderSpace {
     /// The world itself.
     pub const WORLD: Self = Self { origin: DVec3::ZERO, scale: 1.0 };
 
@@ -52,8 +52,8 @@ impl Space {
 
 /// What a camera makes of the space about it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct View {
-    pub space: Space,
+pub(crate) struct CameraView {
+    pub space: RenderSpace,
     pub view_from_world: DMat4,
     pub clip_from_render: Mat4,
     pub render_from_clip: Mat4,
@@ -61,7 +61,7 @@ pub(crate) struct View {
     pub viewpoint: Vec4,
 }
 
-impl View {
+impl CameraView {
     /// The space about a camera's eye, or about the middle of the near plane of one whose rays are parallel, in which half the height of
     /// the near plane is about 1.
     ///
@@ -76,7 +76,7 @@ impl View {
         let half_height = (near(1.0) - near(0.0)).length();
         let parallel = meet.w.abs() * half_height <= 1e-12 * meet.truncate().length();
         let eye = if parallel { near(0.0) } else { divided(meet) };
-        let space = Space::about(world_from_view.transform_point3(eye), half_height);
+        let space = RenderSpace::about(world_from_view.transform_point3(eye), half_height);
         let against = world_from_view.transform_vector3(-meet.truncate()).normalize_or_zero();
         let viewpoint = if parallel {
             against.as_vec3().extend(0.0)
@@ -118,7 +118,7 @@ mod tests {
         let lens = |s: f64| Lens::Perspective { fovy: 0.7, near: (0.5 * s) as f32, far: Some((50.0 * s) as f32) };
         let seen = |s: f64, to: DVec3| {
             let v = crate::camera::view(to + s * DVec3::new(3.0, 2.0, 4.0), to, DVec3::Y);
-            let view = View::new(&Camera::placed(v, lens(s), [300, 200]).unwrap()).unwrap();
+            let view = CameraView::new(&Camera::placed(v, lens(s), [300, 200]).unwrap()).unwrap();
             assert!(view.space.scale > 0.0 && view.viewpoint == Vec4::W);
             let point = view.space.render_from_world().transform_point3(to + s * DVec3::new(0.3, -0.2, 0.1)).as_vec3();
             let clip = view.clip_from_render * point.extend(1.0);
@@ -138,7 +138,7 @@ mod tests {
         for half_height in [1e-20, 1.0, 1e20] {
             let lens = Lens::Orthographic { half_height, near: 0.0, far: 10.0 * half_height };
             let camera = Camera::look_at([0.0, 0.0, 5.0], [0.0; 3], [0.0, 1.0, 0.0], lens, [64, 64]).unwrap();
-            assert_eq!(View::new(&camera).unwrap().viewpoint, Vec4::Z, "{half_height}");
+            assert_eq!(CameraView::new(&camera).unwrap().viewpoint, Vec4::Z, "{half_height}");
         }
     }
 }

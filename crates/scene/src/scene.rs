@@ -21,7 +21,7 @@ pub struct Scene {
     /// The lenses of nodes that are cameras.
     pub lenses: Vec<crate::Lens>,
     /// Animations.
-    pub clips: Vec<Clip>,
+    pub animations: Vec<Animation>,
 }
 
 /// A place in the hierarchy.
@@ -32,7 +32,7 @@ pub struct Node {
     /// Whose space this node lives in; a node without one lives in the world.
     pub parent: Option<usize>,
     /// parent_from_node at rest.
-    pub local: Local,
+    pub local: NodeTransform,
     /// The mesh drawn here.
     pub mesh: Option<usize>,
     /// The skin that bends the mesh; its vertices then follow the joints and not this node.
@@ -45,16 +45,16 @@ pub struct Node {
 
 /// parent_from_node: as parts that can be animated, or as a matrix that cannot.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Local {
+pub enum NodeTransform {
     /// T · R · S.
-    Trs(Trs),
+    Trs(NodeTrs),
     /// Any affine matrix, by columns.
     Matrix([[f32; 4]; 4]),
 }
 
 /// A translation, a rotation and a scale, applied to a point from right to left: T · R · S.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Trs {
+pub struct NodeTrs {
     /// Where the origin goes.
     pub translation: [f32; 3],
     /// A unit quaternion x, y, z, w.
@@ -92,9 +92,9 @@ pub struct Primitive {
     /// Linear RGBA, multiplied with the material's; empty or as many as positions.
     pub colors: Vec<[f32; 4]>,
     /// Which joints move each vertex; empty without a skin.
-    pub influences: Influences,
+    pub influences: SkinWeights,
     /// What can be added to the vertices by weights.
-    pub targets: Vec<Target>,
+    pub targets: Vec<MorphTarget>,
     /// How it looks; the default material where there is none.
     pub material: Option<usize>,
 }
@@ -113,7 +113,7 @@ pub enum Topology {
 
 /// The joints of vertices: `per_vertex` pairs of joint and weight for each, weights that sum to one.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Influences {
+pub struct SkinWeights {
     /// How many pairs a vertex has: a multiple of four, or 0.
     pub per_vertex: usize,
     /// Indices into [`Skin::joints`], vertex by vertex.
@@ -124,7 +124,7 @@ pub struct Influences {
 
 /// A morph target: differences to the vertices, scaled by its weight. Each list is empty or has as many as positions.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Target {
+pub struct MorphTarget {
     /// Added to positions.
     pub positions: Vec<[f32; 3]>,
     /// Added to normals, before they are made unit again.
@@ -172,7 +172,7 @@ pub struct Material {
     /// sRGB.
     pub emissive_texture: Option<TextureRef>,
     /// What alpha does.
-    pub alpha: Alpha,
+    pub alpha: AlphaMode,
     /// Whether back faces are drawn, with their normals turned over.
     pub double_sided: bool,
     /// Whether the base colour is shown as it is, without light.
@@ -181,7 +181,7 @@ pub struct Material {
 
 /// What the alpha of a surface does.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub enum Alpha {
+pub enum AlphaMode {
     /// Nothing.
     #[default]
     Opaque,
@@ -215,9 +215,9 @@ pub struct Texture {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sampler {
     /// Beyond the left and right edge.
-    pub wrap_u: Wrap,
+    pub wrap_u: WrapMode,
     /// Beyond the upper and lower edge.
-    pub wrap_v: Wrap,
+    pub wrap_v: WrapMode,
     /// Between texels, where they are larger than pixels.
     pub magnify: Filter,
     /// Between texels of one level, where they are smaller.
@@ -228,7 +228,7 @@ pub struct Sampler {
 
 /// What lies beyond a texture's edge.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Wrap {
+pub enum WrapMode {
     /// The texture again.
     #[default]
     Repeat,
@@ -263,7 +263,7 @@ pub struct Image {
 
 /// An animation.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Clip {
+pub struct Animation {
     /// As the file names it, or empty.
     pub name: String,
     /// When its last key is, in seconds.
@@ -280,19 +280,19 @@ pub struct Channel {
     /// Ascending, in seconds; at least one.
     pub times: Vec<f32>,
     /// As many as times; three times as many (tangent in, value, tangent out) where the interpolation is cubic.
-    pub keys: Keys,
+    pub keys: KeyframeValues,
     /// Between keys.
     pub interpolation: Interpolation,
 }
 
 /// The values of keys.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Keys {
-    /// Of [`Trs::translation`].
+pub enum KeyframeValues {
+    /// Of [`NodeTrs::translation`].
     Translation(Vec<[f32; 3]>),
-    /// Of [`Trs::rotation`].
+    /// Of [`NodeTrs::rotation`].
     Rotation(Vec<[f32; 4]>),
-    /// Of [`Trs::scale`].
+    /// Of [`NodeTrs::scale`].
     Scale(Vec<[f32; 3]>),
     /// Of the mesh's weights: so many numbers a key.
     Weights(usize, Vec<f32>),
@@ -310,15 +310,15 @@ pub enum Interpolation {
     Cubic,
 }
 
-impl Default for Trs {
+impl Default for NodeTrs {
     fn default() -> Self {
         Self { translation: [0.0; 3], rotation: [0.0, 0.0, 0.0, 1.0], scale: [1.0; 3] }
     }
 }
 
-impl Default for Local {
+impl Default for NodeTransform {
     fn default() -> Self {
-        Self::Trs(Trs::default())
+        Self::Trs(NodeTrs::default())
     }
 }
 
@@ -337,7 +337,7 @@ impl Default for Material {
             occlusion_strength: 1.0,
             emissive: [0.0; 3],
             emissive_texture: None,
-            alpha: Alpha::Opaque,
+            alpha: AlphaMode::Opaque,
             double_sided: false,
             unlit: false,
         }

@@ -3,14 +3,14 @@
 use glam::{DMat4, Vec3, Vec4};
 use monotile::{Error, Result};
 
-use crate::draws::{Draws, Order};
-use crate::place::Placement;
-use crate::rendering::{Space, View};
-use crate::{Camera, Influences, Pose, Scene};
+use crate::draws::{DrawOrder, Draws};
+use crate::placement::Placement;
+use crate::rendering::{CameraView, RenderSpace};
+use crate::{Camera, Pose, Scene, SkinWeights};
 
 /// Which vertex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VertexOf {
+pub struct VertexId {
     /// The node that draws it.
     pub node: usize,
     /// Which primitive of the node's mesh.
@@ -26,9 +26,9 @@ pub struct VertexOf {
 /// ndc = clip_xyz / clip_w             pixel = ((ndc_x + 1) width / 2, (1 − ndc_y) height / 2)
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Spaces {
+pub struct VertexSpaces {
     /// Whose way it is.
-    pub of: VertexOf,
+    pub vertex: VertexId,
     /// In the mesh, after morph targets.
     pub mesh: [f32; 3],
     /// The mean of the joints' matrices by the vertex's weights, or M where no skin bends it.
@@ -54,12 +54,12 @@ pub struct Spaces {
 /// How near to a place a vertex counts as being at it, in pixels.
 const REACH: f32 = 8.0;
 
-impl Spaces {
+impl VertexSpaces {
     /// The way of one vertex.
     ///
     /// # Errors
     /// A vertex that is not there.
-    pub fn of(scene: &Scene, pose: &Pose, camera: &Camera, of: VertexOf) -> Result<Self> {
+    pub fn trace(scene: &Scene, pose: &Pose, camera: &Camera, of: VertexId) -> Result<Self> {
         let there = || {
             let mesh = scene.nodes.get(of.node)?.mesh?;
             scene.meshes[mesh].primitives.get(of.primitive).filter(|primitive| of.vertex < primitive.positions.len())
@@ -75,14 +75,14 @@ impl Spaces {
     ///
     /// # Errors
     /// A primitive that is not there.
-    pub fn all(scene: &Scene, pose: &Pose, camera: &Camera, of: VertexOf) -> Result<Vec<Self>> {
-        Self::of(scene, pose, camera, VertexOf { vertex: 0, ..of })?;
+    pub fn all(scene: &Scene, pose: &Pose, camera: &Camera, of: VertexId) -> Result<Vec<Self>> {
+        Self::trace(scene, pose, camera, VertexId { vertex: 0, ..of })?;
         Self::ways(scene, pose, camera, of, 0..usize::MAX)
     }
 
-    fn ways(scene: &Scene, pose: &Pose, camera: &Camera, of: VertexOf, vertices: std::ops::Range<usize>) -> Result<Vec<Self>> {
+    fn ways(scene: &Scene, pose: &Pose, camera: &Camera, of: VertexId, vertices: std::ops::Range<usize>) -> Result<Vec<Self>> {
         let (view_from_world, clip_from_view) = camera.matrices()?;
-        let draws = Order::new(scene).draws(scene, pose, (&Space::WORLD, &view_from_world));
+        let draws = DrawOrder::new(scene).draws(scene, pose, (&RenderSpace::WORLD, &view_from_world));
         let draw = draws.draws.iter().find(|draw| draw.node == of.node && draw.primitive == of.primitive);
         let draw = draw.ok_or_else(|| Error::value(format!("node {} draws nothing", of.node)))?;
         let placement = Placement::new(scene, pose, &draws, draw);
@@ -100,9 +100,9 @@ impl Spaces {
             let world = world_from_mesh.transform_point3(mesh.as_dvec3());
             let view = view_from_world.transform_point3(world);
             let clip = clip_from_view * view.extend(1.0);
-            let (ndc, pixel) = seen(clip.as_vec4(), camera);
+            let (ndc, pixel) = project(clip.as_vec4(), camera);
             Self {
-                of: VertexOf { vertex, ..of },
+                vertex: VertexId { vertex, ..of },
                 mesh: mesh.into(),
                 world_from_mesh: world_from_mesh.as_mat4().to_cols_array_2d(),
                 skinned: joints.is_some(),
@@ -124,43 +124,43 @@ impl Spaces {
     /// # Errors
     /// A camera whose matrices are not 4 x 4.
     pub fn nearest(scene: &Scene, pose: &Pose, camera: &Camera, pixel: [f32; 2]) -> Result<Option<Self>> {
-        let view = View::new(camera)?;
-        let draws = Order::new(scene).draws(scene, pose, (&view.space, &view.view_from_world));
-        let mut best: Option<([f32; 2], VertexOf)> = None;
+        let view = CameraView::new(camera)?;
+        let draws = DrawOrder::new(scene).draws(scene, pose, (&view.space, &view.view_from_world));
+        let mut best: Option<([f32; 2], VertexId)> = None;
         each_vertex(scene, pose, &draws, |of, place| {
             let clip = view.clip_from_render * place.extend(1.0);
             if !(clip.w > 0.0 && clip.z >= 0.0) {
                 return;
             }
-            let (ndc, [x, y]) = seen(clip, camera);
+            let (ndc, [x, y]) = project(clip, camera);
             // In the picture's plane; nearer ones than the reach differ in depth alone.
             let rank = [(x - pixel[0]).hypot(y - pixel[1]).max(REACH), ndc.z];
             if best.is_none_or(|(least, _)| rank < least) {
                 best = Some((rank, of));
             }
         });
-        best.map(|(_, of)| Self::of(scene, pose, camera, of)).transpose()
+        best.map(|(_, of)| Self::trace(scene, pose, camera, of)).transpose()
     }
 }
 
 /// The mean of the joints' matrices by the weights of a vertex.
-fn bent(influences: &Influences, joints: &[DMat4], vertex: usize) -> DMat4 {
+fn bent(influences: &SkinWeights, joints: &[DMat4], vertex: usize) -> DMat4 {
     let range = vertex * influences.per_vertex..(vertex + 1) * influences.per_vertex;
     let pairs = influences.joints[range.clone()].iter().zip(&influences.weights[range]);
     pairs.fold(DMat4::ZERO, |sum, (&joint, &weight)| sum + joints[usize::from(joint)] * f64::from(weight))
 }
 
-fn each_vertex(scene: &Scene, pose: &Pose, draws: &Draws, mut f: impl FnMut(VertexOf, Vec3)) {
+fn each_vertex(scene: &Scene, pose: &Pose, draws: &Draws, mut f: impl FnMut(VertexId, Vec3)) {
     for draw in &draws.draws {
         let placement = Placement::new(scene, pose, draws, draw);
         for vertex in 0..placement.primitive.positions.len() {
-            f(VertexOf { node: draw.node, primitive: draw.primitive, vertex }, placement.position(vertex));
+            f(VertexId { node: draw.node, primitive: draw.primitive, vertex }, placement.position(vertex));
         }
     }
 }
 
 /// NDC and pixel of a place in clip space.
-fn seen(clip: Vec4, camera: &Camera) -> (Vec3, [f32; 2]) {
+fn project(clip: Vec4, camera: &Camera) -> (Vec3, [f32; 2]) {
     let ndc = clip.truncate() / clip.w;
     (ndc, [0.5 * (ndc.x + 1.0) * camera.width as f32, 0.5 * (1.0 - ndc.y) * camera.height as f32])
 }
@@ -168,12 +168,12 @@ fn seen(clip: Vec4, camera: &Camera) -> (Vec3, [f32; 2]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Lens, Local, Mesh, Node, Primitive, Trs};
+    use crate::{Lens, Mesh, Node, NodeTransform, NodeTrs, Primitive};
 
     /// Two points behind one another on the way from the camera, one beside them, one behind the camera.
     fn scene() -> Scene {
         let positions = vec![[0.0, 0.0, -1.0], [0.0; 3], [1.0, 0.5, 0.0], [0.0, 0.0, 9.0]];
-        let local = Local::Trs(Trs { translation: [0.0, 0.0, 1.0], ..Trs::default() });
+        let local = NodeTransform::Trs(NodeTrs { translation: [0.0, 0.0, 1.0], ..NodeTrs::default() });
         let shape = Primitive { topology: crate::Topology::Points, indices: (0..4).collect(), positions, ..Primitive::default() };
         Scene {
             nodes: vec![Node { local, mesh: Some(0), ..Node::default() }],
@@ -190,22 +190,23 @@ mod tests {
     #[test]
     fn a_vertex_is_told_in_every_space() {
         let scene = scene();
-        let of = VertexOf { node: 0, primitive: 0, vertex: 2 };
-        let spaces = Spaces::of(&scene, &Pose::rest(&scene), &camera(), of).unwrap();
+        let of = VertexId { node: 0, primitive: 0, vertex: 2 };
+        let spaces = VertexSpaces::trace(&scene, &Pose::rest(&scene), &camera(), of).unwrap();
         assert_eq!((spaces.mesh, spaces.world, spaces.view), ([1.0, 0.5, 0.0], [1.0, 0.5, 1.0], [1.0, 0.5, -4.0]));
         // A lens of a right angle, near plane 1, twice as wide as high: x/2, y, z − 1 turned over, −z.
         let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
         assert!(near(&spaces.clip, &[0.5, 0.5, 3.0, 4.0]), "{:?}", spaces.clip);
         assert!(near(&spaces.ndc, &[0.125, 0.125, 0.75]) && near(&spaces.pixel, &[112.5, 43.75]), "{spaces:?}");
-        let words = Spaces::of(&scene, &Pose::rest(&scene), &camera(), VertexOf { vertex: 4, ..of }).unwrap_err().to_string();
+        let words =
+            VertexSpaces::trace(&scene, &Pose::rest(&scene), &camera(), VertexId { vertex: 4, ..of }).unwrap_err().to_string();
         assert_eq!(words, "there is no vertex 4 in primitive 0 of node 0");
     }
 
     #[test]
     fn the_nearest_vertex_is_the_one_in_front_and_never_behind_the_viewer() {
         let scene = scene();
-        let nearest = |pixel| Spaces::nearest(&scene, &Pose::rest(&scene), &camera(), pixel).unwrap().unwrap().of.vertex;
+        let nearest = |pixel| VertexSpaces::nearest(&scene, &Pose::rest(&scene), &camera(), pixel).unwrap().unwrap().vertex.vertex;
         assert_eq!((nearest([101.0, 49.0]), nearest([115.0, 40.0]), nearest([199.0, 99.0])), (1, 2, 2));
-        assert_eq!(Spaces::nearest(&Scene::default(), &Pose::rest(&Scene::default()), &camera(), [0.0; 2]).unwrap(), None);
+        assert_eq!(VertexSpaces::nearest(&Scene::default(), &Pose::rest(&Scene::default()), &camera(), [0.0; 2]).unwrap(), None);
     }
 }

@@ -78,7 +78,7 @@ fn a_small_model_is_read_as_it_is_meant() {
 fn a_clip_is_sampled_at_its_keys_between_them_and_beyond() {
     let (json, binary) = small();
     let scene = Scene::from_bytes(&glb(&json, &binary)).unwrap();
-    let clip = &scene.clips[0];
+    let clip = &scene.animations[0];
     assert_eq!(clip.duration, 3.0);
     let cases: [(f32, f64, f32); 7] = [
         (-1.0, 0.0, 0.0),
@@ -92,7 +92,7 @@ fn a_clip_is_sampled_at_its_keys_between_them_and_beyond() {
     for (time, degrees, weight) in cases {
         let mut pose = Pose::rest(&scene);
         clip.sample(time, &mut pose);
-        let monotile_scene::Local::Trs(trs) = pose.locals[0] else { panic!() };
+        let monotile_scene::NodeTransform::Trs(trs) = pose.locals[0] else { panic!() };
         let (sin, cos) = (degrees.to_radians() / 2.0).sin_cos();
         let gap = [0.0, 0.0, sin, cos].iter().zip(trs.rotation).map(|(a, b)| (a - f64::from(b)).abs()).fold(0.0, f64::max);
         assert!(gap < 5e-7, "{time}: {:?}", trs.rotation);
@@ -103,18 +103,18 @@ fn a_clip_is_sampled_at_its_keys_between_them_and_beyond() {
 
 #[test]
 fn a_spline_follows_the_formula_of_the_specification() {
-    use monotile_scene::{Channel, Interpolation, Keys, Local, Node};
+    use monotile_scene::{Channel, Interpolation, KeyframeValues, Node, NodeTransform};
     let (v, a, b) = ([1.0_f64, -2.0, 0.5], [0.25_f64, 1.5, -3.0], [2.0_f64, 0.0, 7.0]);
     let f32s = |v: [f64; 3]| v.map(|x| x as f32);
-    let keys = Keys::Translation(vec![[9.0; 3], f32s(v), f32s(a), f32s(b), f32s([-v[0], v[1], 3.0]), [9.0; 3]]);
+    let keys = KeyframeValues::Translation(vec![[9.0; 3], f32s(v), f32s(a), f32s(b), f32s([-v[0], v[1], 3.0]), [9.0; 3]]);
     let channel = Channel { node: 0, times: vec![1.0, 3.0], keys, interpolation: Interpolation::Cubic };
-    let clip = monotile_scene::Clip { duration: 3.0, channels: vec![channel], ..Default::default() };
-    let scene = Scene { nodes: vec![Node::default()], clips: vec![clip], ..Scene::default() };
+    let clip = monotile_scene::Animation { duration: 3.0, channels: vec![channel], ..Default::default() };
+    let scene = Scene { nodes: vec![Node::default()], animations: vec![clip], ..Scene::default() };
     scene.check().unwrap();
     for time in [1.0_f32, 1.5, 2.25, 3.0] {
         let mut pose = Pose::rest(&scene);
-        scene.clips[0].sample(time, &mut pose);
-        let Local::Trs(trs) = pose.locals[0] else { panic!() };
+        scene.animations[0].sample(time, &mut pose);
+        let NodeTransform::Trs(trs) = pose.locals[0] else { panic!() };
         let (t, span, end) = ((f64::from(time) - 1.0) / 2.0, 2.0, [-v[0], v[1], 3.0]);
         let (t2, t3) = (t * t, t * t * t);
         for i in 0..3 {
@@ -181,7 +181,7 @@ fn damaged_bytes_are_read_or_refused() {
         Ok(scene) => {
             scene.check().unwrap();
             let mut pose = Pose::rest(&scene);
-            scene.clips.iter().for_each(|clip| clip.sample(0.7, &mut pose));
+            scene.animations.iter().for_each(|clip| clip.sample(0.7, &mut pose));
             read += 1;
         }
         Err(error) => {

@@ -40,7 +40,7 @@ fn every_model_loads_and_moves() {
         let scene = Scene::open(&path).unwrap();
         let corners: usize = scene.meshes.iter().flat_map(|m| &m.primitives).map(|p| p.indices.len()).sum();
         assert!(corners > 0 && !scene.nodes.is_empty(), "{}", path.display());
-        for clip in &scene.clips {
+        for clip in &scene.animations {
             let rest = Pose::rest(&scene);
             let moves = (0..32).any(|i| {
                 let mut pose = rest.clone();
@@ -69,7 +69,7 @@ fn every_malformed_file_is_refused_in_one_sentence_that_names_it() {
 fn the_fox_has_its_bones_and_clips() {
     let Some(folder) = models() else { return };
     let scene = Scene::open(folder.join("Fox.glb")).unwrap();
-    let clips: Vec<&str> = scene.clips.iter().map(|clip| clip.name.as_str()).collect();
+    let clips: Vec<&str> = scene.animations.iter().map(|clip| clip.name.as_str()).collect();
     assert_eq!(clips, ["Survey", "Walk", "Run"]);
     assert_eq!((scene.skins[0].joints.len(), scene.meshes[0].primitives[0].positions.len()), (24, 1728));
 }

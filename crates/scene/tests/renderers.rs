@@ -12,8 +12,8 @@
 use std::path::{Path, PathBuf};
 
 use monotile_scene::{
-    Alpha, Background, Framing, Image, Local, Material, Mesh, Node, Orbit, Picture, Pose, Primitive, Sampler, Scene, Shot, Texture,
-    TextureRef, Topology, Trs, gpu, raster,
+    AlphaMode, Background, Framing, Image, Material, Mesh, Node, NodeTransform, NodeTrs, Orbit, Picture, Pose, Primitive, Sampler,
+    Scene, Shot, Texture, TextureRef, Topology, gpu, raster,
 };
 
 /// How much neighbours of a pixel that counts may differ.
@@ -49,8 +49,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The device's renderer; none, with a word about it, where there is no adapter and nobody requires one.
-fn on_device(scene: &Scene) -> Option<gpu::Renderer> {
-    match gpu::Renderer::new(scene) {
+fn on_device(scene: &Scene) -> Option<gpu::GpuRenderer> {
+    match gpu::GpuRenderer::new(scene) {
         Ok(renderer) => Some(renderer),
         Err(error) if std::env::var_os("MONOTILE_REQUIRE_GPU").is_some_and(|v| v == "1") => panic!("{error}"),
         Err(error) => {
@@ -101,18 +101,18 @@ fn compare(a: &Picture, b: &Picture, behind: &Picture) -> Agreement {
 }
 
 /// Draws both, and judges what is smooth.
-fn check(name: &str, scene: &Scene, renderer: &mut gpu::Renderer, pose: &Pose, shot: &Shot) {
+fn check(name: &str, scene: &Scene, renderer: &mut gpu::GpuRenderer, pose: &Pose, shot: &Shot) {
     let found = measure(name, scene, renderer, pose, shot);
     assert!(found.smooth < BOUND, "{name}: {found:?}");
     assert!(found.counted >= 0.5, "{name}: {found:?}");
 }
 
 /// Draws both, keeps them where a folder is named, and compares them.
-fn measure(name: &str, scene: &Scene, renderer: &mut gpu::Renderer, pose: &Pose, shot: &Shot) -> Agreement {
-    let here = raster::Renderer::new(scene).draw(pose, shot).unwrap();
+fn measure(name: &str, scene: &Scene, renderer: &mut gpu::GpuRenderer, pose: &Pose, shot: &Shot) -> Agreement {
+    let here = raster::CpuRenderer::new(scene).draw(pose, shot).unwrap();
     let there = renderer.draw(pose, shot).unwrap();
     let empty = Scene::default();
-    let behind = raster::Renderer::new(&empty).draw(&Pose::rest(&empty), shot).unwrap();
+    let behind = raster::CpuRenderer::new(&empty).draw(&Pose::rest(&empty), shot).unwrap();
     if let Some(folder) = std::env::var_os("MONOTILE_KEEP_PICTURES").map(PathBuf::from) {
         for (picture, by) in [(&here, "cpu"), (&there, "gpu")] {
             picture.save_png(&folder.join(format!("{name}-{by}.png")), None).unwrap();
@@ -136,7 +136,7 @@ fn both_renderers_draw_the_same_pictures_of_every_model() {
         let Some(mut renderer) = on_device(&scene) else { return };
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let mut pose = Pose::rest(&scene);
-        if let Some(clip) = scene.clips.first() {
+        if let Some(clip) = scene.animations.first() {
             clip.sample(0.4 * clip.duration, &mut pose);
         }
         let shot = Framing::new(&scene, [pose.clone()]).unwrap().shot(&Orbit::default(), [480, 360]).unwrap();
@@ -166,7 +166,7 @@ fn both_renderers_draw_the_same_in_every_way_of_looking() {
 fn both_renderers_draw_the_same_figure() {
     let scene = Scene::figure();
     let Some(mut renderer) = on_device(&scene) else { return };
-    for (i, clip) in scene.clips.iter().enumerate() {
+    for (i, clip) in scene.animations.iter().enumerate() {
         let mut pose = Pose::rest(&scene);
         clip.sample(0.3 * clip.duration, &mut pose);
         let shot = Framing::new(&scene, [pose.clone()]).unwrap().shot(&Orbit::default(), [480, 480]).unwrap();
@@ -229,16 +229,16 @@ fn both_renderers_blend_and_mask_the_same() {
     let ramp = Image { name: String::new(), width: 16, height: 1, rgba: (0..16).flat_map(|i| [255, 240, 200, 17 * i]).collect() };
     let faded = Some(TextureRef { texture: 0, uv: 0, transform: [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]] });
     let plain = Material { metallic: 0.0, roughness: 0.7, double_sided: true, ..Material::default() };
-    let pane = |base_color| Material { base_color, alpha: Alpha::Blend, ..plain.clone() };
+    let pane = |base_color| Material { base_color, alpha: AlphaMode::Blend, ..plain.clone() };
     let materials = vec![
         Material { base_color: [0.2, 0.5, 0.3, 1.0], ..plain.clone() },
         pane([0.9, 0.2, 0.1, 0.5]),
         Material { base_color_texture: faded, ..pane([0.2, 0.3, 0.9, 0.8]) },
-        Material { base_color_texture: faded, alpha: Alpha::Mask(0.5), ..plain.clone() },
+        Material { base_color_texture: faded, alpha: AlphaMode::Mask(0.5), ..plain.clone() },
     ];
     let turned = |x: f32, y: f32, z: f32, angle: f32| {
         let (sin, cos) = (0.5 * angle).sin_cos();
-        Local::Trs(Trs { translation: [x, y, z], rotation: [0.0, sin, 0.0, cos], ..Trs::default() })
+        NodeTransform::Trs(NodeTrs { translation: [x, y, z], rotation: [0.0, sin, 0.0, cos], ..NodeTrs::default() })
     };
     let places = [
         (0, turned(0.0, 0.0, -1.0, 0.0)),

@@ -5,11 +5,11 @@ use std::path::Path;
 use monotile_llama::data::ChatTemplate;
 use monotile_llama::{Config, Model, Tokenizer};
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::report::{count, short};
 
 /// Reads the model and the tokenizer of a folder.
-pub fn read(folder: &Path) -> Result<(Model, Tokenizer), Failure> {
+pub fn read(folder: &Path) -> Result<(Model, Tokenizer), CommandError> {
     let both = || {
         let model = Model::read(folder)?;
         let tokenizer = Tokenizer::read(folder)?;
@@ -27,8 +27,8 @@ pub fn end_of_text(folder: &Path, tokenizer: &Tokenizer, config: &Config) -> mon
 }
 
 /// Adds what a checkpoint's folder holds to errors of folders that do not hold it.
-pub fn explain(error: monotile::Error, folder: &Path) -> Failure {
-    let failure = Failure::from(error);
+pub fn explain(error: monotile::Error, folder: &Path) -> CommandError {
+    let failure = CommandError::from(error);
     if folder.join("config.json").exists() {
         return failure;
     }

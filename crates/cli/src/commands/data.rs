@@ -5,15 +5,15 @@ use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
 use monotile_llama::Tokenizer;
-use monotile_llama::data::{ChatTemplate, Jsonl, Kind, Overlong, Packed, Rows, Samples};
+use monotile_llama::data::{ChatTemplate, Jsonl, Overlong, PackedSamples, SampleFormat, Samples, TokenDataset};
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::progress::say;
 use crate::report::count;
 
 /// The data of a run.
 #[derive(Args)]
-pub struct DataOptions {
+pub struct DataArgs {
     /// What to learn from: a text (UTF-8), or samples, a JSON object a line (.jsonl)
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
@@ -44,7 +44,7 @@ enum OverlongOption {
 }
 
 /// What data is read with.
-pub struct Reader<'a> {
+pub struct DataReader<'a> {
     pub tokenizer: &'a Tokenizer,
     /// The token that ends a text or a completion.
     pub end: Option<u32>,
@@ -55,11 +55,11 @@ pub struct Reader<'a> {
 }
 
 /// Rows to train on and rows to evaluate on.
-type Both = (Rows, Option<Rows>);
+type Both = (TokenDataset, Option<TokenDataset>);
 
-impl DataOptions {
+impl DataArgs {
     /// Reads the data, and says what is in it.
-    pub fn read(&self, reader: &Reader) -> Result<Both, Failure> {
+    pub fn read(&self, reader: &DataReader) -> Result<Both, CommandError> {
         if !is_jsonl(&self.data) {
             return self.read_text(reader.tokenizer);
         }
@@ -83,13 +83,13 @@ impl DataOptions {
         if is_jsonl(&self.data) {
             return Ok(Jsonl::read(&self.data)?.text());
         }
-        Rows::text(&self.data)
+        TokenDataset::text(&self.data)
     }
 
-    fn read_text(&self, tokenizer: &Tokenizer) -> Result<Both, Failure> {
-        let rows = Rows::read(&self.data, tokenizer, self.length)?;
+    fn read_text(&self, tokenizer: &Tokenizer) -> Result<Both, CommandError> {
+        let rows = TokenDataset::read(&self.data, tokenizer, self.length)?;
         let (train, held_out) = match &self.eval {
-            Some(path) => (rows, Some(Rows::read(path, tokenizer, self.length)?)),
+            Some(path) => (rows, Some(TokenDataset::read(path, tokenizer, self.length)?)),
             None => rows.split(self.held_out)?,
         };
         let (tokens, vocabulary) = (count(train.token_count() as u64), count(tokenizer.vocabulary() as u64));
@@ -97,14 +97,14 @@ impl DataOptions {
         Ok((train, held_out))
     }
 
-    fn pack(&self, samples: Samples, shuffle: Option<u64>) -> monotile::Result<Packed> {
+    fn pack(&self, samples: Samples, shuffle: Option<u64>) -> monotile::Result<PackedSamples> {
         let overlong = if self.overlong == OverlongOption::Cut { Overlong::Cut } else { Overlong::Drop };
         samples.pack(self.length, overlong, shuffle)
     }
 
     /// The template that writes the conversations of these files, if there are any.
-    fn template(&self, reader: &Reader, files: &[Option<&Jsonl>]) -> Result<Option<ChatTemplate>, Failure> {
-        if !files.iter().flatten().any(|file| file.kind() == Kind::Messages) {
+    fn template(&self, reader: &DataReader, files: &[Option<&Jsonl>]) -> Result<Option<ChatTemplate>, CommandError> {
+        if !files.iter().flatten().any(|file| file.format() == SampleFormat::Messages) {
             return Ok(None);
         }
         // The day that a template may tell is that of the data, so that a run that goes on tomorrow learns the same.
@@ -125,7 +125,7 @@ impl DataOptions {
             let data = self.data.display();
             let whose = folder.map_or_else(|| "a new checkpoint".into(), |folder| folder.display().to_string());
             let sentence = format!("{data}: conversations need a chat template, and {whose} has none");
-            return Err(Failure::new(sentence).hint(
+            return Err(CommandError::new(sentence).hint(
                 "--chat-template FILE gives one: chat_template.jinja of a checkpoint that was trained to chat, or one of your own",
             ));
         };
@@ -139,7 +139,7 @@ fn is_jsonl(path: &Path) -> bool {
 }
 
 /// Says how samples lie in rows: `samples   1,200 of 96,000 tokens, 40,211 of them learned; 760 rows of 128, 99.4 % full`.
-fn announce(what: &str, packed: &Packed) {
+fn announce(what: &str, packed: &PackedSamples) {
     let rows = &packed.rows;
     let number = |n: usize| count(n as u64);
     say(&format!(
@@ -147,12 +147,12 @@ fn announce(what: &str, packed: &Packed) {
         number(rows.sample_count()),
         number(rows.token_count()),
         number(rows.learned_count()),
-        number(rows.count()),
+        number(rows.row_count()),
         rows.length(),
         100.0 * rows.filled()
     ));
-    if packed.cut + packed.dropped > 0 {
-        let (cut, dropped, length) = (number(packed.cut), number(packed.dropped), rows.length());
+    if packed.truncated + packed.dropped > 0 {
+        let (cut, dropped, length) = (number(packed.truncated), number(packed.dropped), rows.length());
         say(&format!("{:<10}{cut} cut to {length} tokens, {dropped} left out: a larger --length keeps them whole", ""));
     }
 }

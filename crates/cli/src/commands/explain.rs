@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use monotile_scene::{Camera, Framing, Pose, Scene, Spaces, VertexOf};
+use monotile_scene::{Camera, Framing, Pose, Scene, VertexId, VertexSpaces};
 
-use super::look::{self, Reading, Sight, size};
-use crate::failure::Failure;
+use super::viewpoint::{self, ModelReadArgs, Viewpoint, size};
+use crate::command_error::CommandError;
 use crate::{report, spaces};
 
 /// Tells where one vertex is in every space (mesh, world, view, clip, NDC, pixel), and the matrices between them.
@@ -16,12 +16,12 @@ use crate::{report, spaces};
 Examples:
   monotile explain Fox.glb --vertex 1234
   monotile explain Fox.glb --vertex 1234 --animation Run --time 0.4 -o vertex.svg")]
-pub struct Explain {
+pub struct ExplainArgs {
     /// A 3D model: .gltf or .glb
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     #[command(flatten)]
-    reading: Reading,
+    reading: ModelReadArgs,
     /// Number of the vertex, counted from 0 through all parts of its mesh
     #[arg(long, value_name = "N")]
     vertex: usize,
@@ -36,7 +36,7 @@ pub struct Explain {
     time: f32,
     /// orbit:AZIMUTH,ELEVATION[,DISTANCE] in degrees, or a camera of the file
     #[arg(long, value_name = "CAMERA", default_value = "orbit:35,18")]
-    camera: Sight,
+    camera: Viewpoint,
     /// Pixels of the picture
     #[arg(long, default_value = "1280x720", value_name = "WxH", value_parser = size)]
     size: [usize; 2],
@@ -45,65 +45,70 @@ pub struct Explain {
     out: Option<PathBuf>,
 }
 
-impl Explain {
+impl ExplainArgs {
     /// Reads the model, poses it, and tells the vertex's way.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
         let (scene, _) = self.reading.open(&self.model)?;
         let mut pose = Pose::rest(&scene);
         if let Some(wanted) = &self.animation {
-            let clip = look::clip(&self.model, &scene, wanted)?;
+            let clip = viewpoint::clip(&self.model, &scene, wanted)?;
             clip.sample(clip.looped(self.time), &mut pose);
         }
         let of = self.vertex_of(&scene)?;
         let camera = match &self.camera {
-            Sight::Orbit(orbit) => Framing::new(&scene, [pose.clone()])?.camera(orbit, self.size)?,
-            Sight::OfFile(name) => Camera::of_node(&scene, &pose, look::camera(&self.model, &scene, name)?, self.size)?,
+            Viewpoint::Orbit(orbit) => Framing::new(&scene, [pose.clone()])?.camera(orbit, self.size)?,
+            Viewpoint::OfFile(name) => Camera::from_node(&scene, &pose, viewpoint::camera(&self.model, &scene, name)?, self.size)?,
         };
-        let way = Spaces::of(&scene, &pose, &camera, of)?;
-        tell(&scene, &pose, &way, (self, out))?;
+        let way = VertexSpaces::trace(&scene, &pose, &camera, of)?;
+        write_spaces(&scene, &pose, &way, (self, out))?;
         match &self.out {
             None => Ok(()),
             Some(path) => {
-                let all = Spaces::all(&scene, &pose, &camera, of)?;
+                let all = VertexSpaces::all(&scene, &pose, &camera, of)?;
                 let node = &scene.nodes[of.node];
                 let primitive = node.mesh.map(|mesh| &scene.meshes[mesh].primitives[of.primitive]);
                 let svg = spaces::svg(&all, primitive.map_or(&[], |p| &p.indices), of.vertex, self.size)?;
-                monotile::io::write_beside(path, |file| file.write_all(svg.as_bytes()))?;
+                monotile::io::write_atomic(path, |file| file.write_all(svg.as_bytes()))?;
                 Ok(())
             }
         }
     }
 
     /// The node, primitive and vertex that the options name.
-    fn vertex_of(&self, scene: &Scene) -> Result<VertexOf, Failure> {
+    fn vertex_of(&self, scene: &Scene) -> Result<VertexId, CommandError> {
         let mesh = match &self.mesh {
-            Some(wanted) => Some(look::mesh(&self.model, scene, wanted)?),
+            Some(wanted) => Some(viewpoint::mesh(&self.model, scene, wanted)?),
             None => scene.nodes.iter().find_map(|node| node.mesh),
         };
-        let mesh = mesh.ok_or_else(|| Failure::new("explain: no node draws a mesh"))?;
+        let mesh = mesh.ok_or_else(|| CommandError::new("explain: no node draws a mesh"))?;
         let node = scene.nodes.iter().position(|node| node.mesh == Some(mesh));
-        let node = node.ok_or_else(|| Failure::new(format!("explain: no node draws mesh {mesh}")))?;
+        let node = node.ok_or_else(|| CommandError::new(format!("explain: no node draws mesh {mesh}")))?;
         let mut vertex = self.vertex;
         for (primitive, part) in scene.meshes[mesh].primitives.iter().enumerate() {
             match vertex.checked_sub(part.positions.len()) {
-                None => return Ok(VertexOf { node, primitive, vertex }),
+                None => return Ok(VertexId { node, primitive, vertex }),
                 Some(rest) => vertex = rest,
             }
         }
         let vertices = self.vertex - vertex;
-        Err(Failure::new(format!("explain: there is no vertex {}: the mesh has {vertices}, counted from 0", self.vertex)))
+        Err(CommandError::new(format!("explain: there is no vertex {}: the mesh has {vertices}, counted from 0", self.vertex)))
     }
 }
 
 /// All steps in words and numbers.
-fn tell(scene: &Scene, pose: &Pose, way: &Spaces, (options, out): (&Explain, &mut dyn Write)) -> Result<(), Failure> {
+fn write_spaces(
+    scene: &Scene,
+    pose: &Pose,
+    way: &VertexSpaces,
+    (options, out): (&ExplainArgs, &mut dyn Write),
+) -> Result<(), CommandError> {
     let colour = report::coloured();
     let mut step = 0;
     let mut title = |text: &str| {
         step += 1;
         report::bold(&format!("{step}. {text}"), colour)
     };
-    let of = way.of;
+    let of = way.vertex;
     let node = &scene.nodes[of.node];
     let Some(mesh) = node.mesh else { return Ok(()) };
     let part = &scene.meshes[mesh].primitives[of.primitive];
@@ -170,7 +175,7 @@ fn vector(v: &[f32]) -> String {
 }
 
 /// Rows in brackets, their columns aligned.
-fn matrix(columns: &[[f32; 4]; 4], out: &mut dyn Write) -> Result<(), Failure> {
+fn matrix(columns: &[[f32; 4]; 4], out: &mut dyn Write) -> Result<(), CommandError> {
     let cell = |c: usize, r: usize| format!("{:.4}", columns[c][r] + 0.0);
     let width = |c: usize| (0..4).map(|r| cell(c, r).len()).max().unwrap_or(0);
     for r in 0..4 {

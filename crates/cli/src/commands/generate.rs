@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use monotile_llama::lora::Adapter;
-use monotile_llama::{Ended, Generated, Generation, Sampling, generate};
+use monotile_llama::{FinishReason, GenerateOptions, GenerationOutput, SamplingOptions, generate};
 
 use super::checkpoint;
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::progress::say;
 use crate::report::duration;
 
@@ -23,7 +23,7 @@ Examples:
   echo \"To be, or\" | monotile generate --model shakespeare --prompt-file -
 
 The text goes to standard output as it comes, the speed to standard error. The same seed gives the same text.")]
-pub struct Generate {
+pub struct GenerateArgs {
     /// Folder of the checkpoint: config.json, tokenizer.json, model.safetensors or shards with an index
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
@@ -62,21 +62,21 @@ pub struct Generate {
     no_prompt: bool,
 }
 
-impl Generate {
+impl GenerateArgs {
     /// Streams the text to standard output and tells the speed on standard error.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
         let prompt = self.prompt()?;
         let (mut model, tokenizer) = checkpoint::read(&self.model)?;
         if let Some(folder) = &self.adapter {
             model.attach(&Adapter::read(folder, model.config())?)?;
         }
         let temperature = if self.greedy { 0.0 } else { self.temperature };
-        let sampling = Sampling { temperature, top_k: self.top_k, top_p: self.top_p, seed: self.seed };
-        let generation = Generation { max_tokens: self.max_tokens, sampling, stop: self.stop.clone() };
+        let sampling = SamplingOptions { temperature, top_k: self.top_k, top_p: self.top_p, seed: self.seed };
+        let generation = GenerateOptions { max_tokens: self.max_tokens, sampling, stop: self.stop.clone() };
 
         let mut written = Ok(());
         let mut shown = false;
-        let generated = generate(&model, &tokenizer, &prompt, &generation, |text| {
+        let generated = generate(&model, &tokenizer, &prompt, &generation, &mut |text| {
             let before = if shown || self.no_prompt { "" } else { prompt.as_str() };
             shown = true;
             written = write!(out, "{before}{text}").and_then(|()| out.flush());
@@ -89,7 +89,7 @@ impl Generate {
         Ok(())
     }
 
-    fn prompt(&self) -> Result<String, Failure> {
+    fn prompt(&self) -> Result<String, CommandError> {
         let Some(path) = &self.prompt_file else { return Ok(self.prompt.clone().unwrap_or_default()) };
         let read = if path == Path::new("-") {
             let mut text = String::new();
@@ -104,15 +104,15 @@ impl Generate {
 }
 
 /// `200 tokens at 251 tokens/s, the prompt of 3 in 4.02 ms; the context is full`
-fn speed(generated: &Generated) -> String {
+fn speed(generated: &GenerationOutput) -> String {
     let tokens = generated.tokens.len();
     let rate = tokens as f64 / generated.time.as_secs_f64().max(1e-9);
     let prompt = duration(generated.prompt_time.as_secs_f64());
-    let why = match generated.ended {
-        Ended::Context => "; the context is full",
-        Ended::EndOfText => "; the text ended",
-        Ended::Stop => "; a stop text came",
-        Ended::Length | Ended::Caller => "",
+    let why = match generated.finish_reason {
+        FinishReason::Context => "; the context is full",
+        FinishReason::EndOfText => "; the text ended",
+        FinishReason::Stop => "; a stop text came",
+        FinishReason::Length | FinishReason::Caller => "",
     };
     format!("{tokens} tokens at {rate:.0} tokens/s, the prompt of {} in {prompt}{why}", generated.prompt_tokens)
 }

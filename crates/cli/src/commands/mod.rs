@@ -9,7 +9,6 @@ pub mod factor;
 mod files;
 pub mod generate;
 pub mod info;
-mod look;
 pub mod lora;
 mod plan;
 pub mod render;
@@ -18,3 +17,4 @@ pub mod train;
 mod training;
 #[cfg(feature = "view")]
 pub mod view;
+mod viewpoint;

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use monotile_llama::train::{Plan, Step, TrainOptions};
+use monotile_llama::train::{StepReport, TrainOptions, TrainingPlan};
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::machine;
 use crate::progress::say;
 use crate::report::{bytes, count, duration};
 
 /// A run as far as its plan depends on it.
-pub struct Planned<'a> {
+pub struct RunPlan<'a> {
     /// The plan for other options and another length of rows.
-    pub plan: &'a dyn Fn(&TrainOptions, usize) -> Plan,
+    pub plan: &'a dyn Fn(&TrainOptions, usize) -> TrainingPlan,
     /// The options asked for.
     pub options: &'a TrainOptions,
     /// The length asked for.
@@ -21,12 +21,12 @@ pub struct Planned<'a> {
     pub frozen: u64,
 }
 
-impl Planned<'_> {
+impl RunPlan<'_> {
     /// Says what the run takes.
     ///
     /// # Errors
     /// If that is more memory than the machine has, with what would need less.
-    pub fn announce(&self) -> Result<(), Failure> {
+    pub fn announce(&self) -> Result<(), CommandError> {
         let plan = (self.plan)(self.options, self.length);
         let all = plan.tokens.saturating_mul(plan.steps as u64);
         say(&format!("run       {} steps of {} tokens, {} in all", count(plan.steps as u64), count(plan.tokens), count(all)));
@@ -42,12 +42,12 @@ impl Planned<'_> {
         memory.map_or(Ok(()), |memory| self.refuse_beyond(&plan, memory))
     }
 
-    fn refuse_beyond(&self, plan: &Plan, memory: u64) -> Result<(), Failure> {
+    fn refuse_beyond(&self, plan: &TrainingPlan, memory: u64) -> Result<(), CommandError> {
         if plan.memory() <= memory {
             return Ok(());
         }
         let sentence = format!("train: the run needs {} of memory and this machine has {}", bytes(plan.memory()), bytes(memory));
-        Err(Failure::new(sentence).hint(self.hint(memory)))
+        Err(CommandError::new(sentence).hint(self.hint(memory)))
     }
 
     /// The changes that make the run fit, each alone if one is enough.
@@ -88,7 +88,7 @@ impl Planned<'_> {
 }
 
 /// `84.1 MiB: 2 MiB trained and averages, …`
-fn parts(plan: &Plan) -> String {
+fn parts(plan: &TrainingPlan) -> String {
     format!(
         "{} at the peak of a step: {} trained numbers and averages, {} gradients, {} activations, {} logits, {} passing",
         bytes(plan.memory()),
@@ -106,19 +106,19 @@ const COUNTED: usize = 3;
 const WORTH_A_LINE: f64 = 10.0;
 
 /// How long a run still takes, as soon as a few steps tell.
-pub struct Pace {
+pub struct TimeEstimate {
     steps: usize,
     times: Vec<Duration>,
 }
 
-impl Pace {
+impl TimeEstimate {
     /// For a run of this many steps.
     pub fn new(steps: usize) -> Self {
         Self { steps, times: Vec::new() }
     }
 
     /// Takes note of a step; what can be said, once.
-    pub fn after(&mut self, step: &Step, time: Duration) -> Option<String> {
+    pub fn after(&mut self, step: &StepReport, time: Duration) -> Option<String> {
         if self.times.len() > COUNTED {
             return None;
         }
@@ -145,16 +145,16 @@ mod tests {
     use super::*;
     use monotile::DType;
     use monotile_llama::Config;
-    use monotile_llama::train::Subject;
+    use monotile_llama::train::PlanSubject;
 
-    fn plan(options: &TrainOptions, length: usize) -> Plan {
-        Plan::new(&Config::default(), Subject::Everything, length, options, DType::F32)
+    fn plan(options: &TrainOptions, length: usize) -> TrainingPlan {
+        TrainingPlan::new(&Config::default(), PlanSubject::Everything, length, options, DType::F32)
     }
 
     #[track_caller]
     fn refused(batch: usize, length: usize, memory: u64) -> String {
         let options = TrainOptions { batch, ..TrainOptions::default() };
-        let planned = Planned { plan: &plan, options: &options, length, frozen: 0 };
+        let planned = RunPlan { plan: &plan, options: &options, length, frozen: 0 };
         planned.refuse_beyond(&plan(&options, length), memory).unwrap_err().to_string()
     }
 
@@ -177,12 +177,12 @@ mod tests {
 
     #[test]
     fn the_time_left_is_told_once_a_few_steps_are_done() {
-        let mut pace = Pace::new(104);
-        let step = |number| Step { number, loss: 1.0, learning_rate: 0.1, gradient_norm: 1.0, tokens: 500 };
+        let mut pace = TimeEstimate::new(104);
+        let step = |number| StepReport { number, loss: 1.0, learning_rate: 0.1, gradient_norm: 1.0, tokens: 500 };
         let said: Vec<_> = (1..=6).map(|n| pace.after(&step(n), Duration::from_millis(if n == 1 { 9000 } else { 250 }))).collect();
         assert_eq!(said[3].as_deref(), Some("about 25 s left: 100 steps of 250 ms each, 2,000 tokens/s"));
         assert!(said.iter().enumerate().all(|(i, line)| i == 3 || line.is_none()));
-        let mut short = Pace::new(6);
+        let mut short = TimeEstimate::new(6);
         assert!((1..=6).all(|n| short.after(&step(n), Duration::from_millis(250)).is_none()));
     }
 }

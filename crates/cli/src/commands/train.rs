@@ -5,13 +5,13 @@ use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use monotile::DType;
-use monotile_llama::train::{Plan, Subject, TrainOptions, Trainer};
-use monotile_llama::{Config, Model, Tokenizer, Trained};
+use monotile_llama::train::{PlanSubject, TrainOptions, Trainer, TrainingPlan};
+use monotile_llama::{Config, Model, Tokenizer, TrainableParameters};
 
 use super::checkpoint;
-use super::plan::Planned;
-use super::training::{Settings, sum_up};
-use crate::failure::Failure;
+use super::plan::RunPlan;
+use super::training::{TrainingArgs, sum_up};
+use crate::command_error::CommandError;
 use crate::progress::say;
 
 /// Trains a small LLaMA from scratch, and its tokenizer, on a text.
@@ -28,7 +28,7 @@ completion is learned. They are packed into rows of --length tokens; none sees a
 
 The folder holds the checkpoint as transformers reads it (config.json, tokenizer.json, model.safetensors), log.jsonl (a line a step),
 loss.svg, and what --resume needs. After Ctrl-C or a kill, the same command with --resume goes on from the last save to the same result.")]
-pub struct Train {
+pub struct TrainArgs {
     /// Tokens of the vocabulary, learned from the text; or `bytes`
     #[arg(long, value_name = "N", default_value = "1024", value_parser = vocabulary)]
     tokenizer: Vocabulary,
@@ -54,7 +54,7 @@ pub struct Train {
     #[arg(long, value_enum, default_value_t = Stored::Bf16)]
     dtype: Stored,
     #[command(flatten)]
-    settings: Settings,
+    settings: TrainingArgs,
 }
 
 /// What the model reads and writes.
@@ -80,9 +80,9 @@ enum Stored {
     F32,
 }
 
-impl Train {
+impl TrainArgs {
     /// Learns the tokenizer, then the model.
-    pub fn run(&self, _out: &mut dyn Write) -> Result<(), Failure> {
+    pub fn run(&self, _out: &mut dyn Write) -> Result<(), CommandError> {
         let tokenizer = match self.tokenizer {
             Vocabulary::Bytes => Tokenizer::bytes(),
             Vocabulary::Learned(tokens) => Tokenizer::train(&self.settings.data.text()?, tokens)?,
@@ -90,15 +90,15 @@ impl Train {
         let config = self.config(&tokenizer)?;
         say(&format!("model     {}", checkpoint::summary(&config)));
         let compute = self.settings.compute();
-        let plan = |options: &TrainOptions, length| Plan::new(&config, Subject::Everything, length, options, compute);
+        let plan = |options: &TrainOptions, length| TrainingPlan::new(&config, PlanSubject::Everything, length, options, compute);
         let options = self.settings.options();
-        Planned { plan: &plan, options: &options, length: self.settings.data.length, frozen: 0 }.announce()?;
+        RunPlan { plan: &plan, options: &options, length: self.settings.data.length, frozen: 0 }.announce()?;
         let (rows, held_out) = self.settings.rows(&tokenizer, tokenizer.special("</s>"), None)?;
         if self.settings.dry_run {
             return Ok(());
         }
         let model = self.settings.computing(Model::random(config, self.settings.seed)?)?;
-        let trainer = Trainer::new(model, Trained::Everything, rows, options)?;
+        let trainer = Trainer::new(model, TrainableParameters::Everything, rows, options)?;
         let mut trainer = trainer.with_held_out(held_out)?;
         let dtype = if self.dtype == Stored::Bf16 { DType::BF16 } else { DType::F32 };
         let write = |model: &Model, folder: &Path| {
@@ -110,9 +110,9 @@ impl Train {
         Ok(())
     }
 
-    fn config(&self, tokenizer: &Tokenizer) -> Result<Config, Failure> {
+    fn config(&self, tokenizer: &Tokenizer) -> Result<Config, CommandError> {
         if self.heads == 0 || !self.hidden.is_multiple_of(self.heads) {
-            return Err(Failure::Usage(format!("train: --hidden {} is no multiple of --heads {}", self.hidden, self.heads)));
+            return Err(CommandError::Usage(format!("train: --hidden {} is no multiple of --heads {}", self.hidden, self.heads)));
         }
         let config = Config {
             vocab_size: tokenizer.vocabulary(),

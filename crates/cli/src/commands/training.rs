@@ -6,26 +6,26 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use monotile::DType;
-use monotile::io::{check_mapped, write_beside};
+use monotile::io::{check_mapped, write_atomic};
 use monotile::optim::Decay;
-use monotile_llama::data::Rows;
-use monotile_llama::train::{self, Event, Finished, Run, TrainOptions, Trainer};
+use monotile_llama::data::TokenDataset;
+use monotile_llama::train::{self, RunOptions, RunOutcome, TrainOptions, TrainProgress, Trainer};
 use monotile_llama::{Model, Tokenizer};
 use serde_json::Value;
 
-use super::data::{DataOptions, Reader};
-use super::plan::Pace;
-use crate::failure::Failure;
-use crate::plot::{Axis, Plot, Series, Stroke};
+use super::data::{DataArgs, DataReader};
+use super::plan::TimeEstimate;
+use crate::command_error::CommandError;
+use crate::plot::{Plot, PlotAxis, Series, SeriesStyle};
 use crate::progress::{Progress, say};
 use crate::report::count;
 use crate::stop;
 
 /// What a run of training is asked to do.
 #[derive(Args)]
-pub struct Settings {
+pub struct TrainingArgs {
     #[command(flatten)]
-    pub data: DataOptions,
+    pub data: DataArgs,
     /// Folder for what comes out
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
@@ -113,21 +113,21 @@ fn betas(text: &str) -> Result<(f64, f64), String> {
     both.ok_or_else(|| "two numbers with a comma between them are wanted, as 0.9,0.999".to_string())
 }
 
-impl Settings {
+impl TrainingArgs {
     /// The rows to train on and those held out; `end` ends a sample, `checkpoint` is the folder of the model that there is.
     pub fn rows(
         &self,
         tokenizer: &Tokenizer,
         end: Option<u32>,
         checkpoint: Option<&Path>,
-    ) -> Result<(Rows, Option<Rows>), Failure> {
+    ) -> Result<(TokenDataset, Option<TokenDataset>), CommandError> {
         let shuffle = (!self.no_shuffle).then_some(self.seed);
-        self.data.read(&Reader { tokenizer, end, checkpoint, shuffle })
+        self.data.read(&DataReader { tokenizer, end, checkpoint, shuffle })
     }
 
     /// The model, computing in what was asked for.
     pub fn computing(&self, model: Model) -> monotile::Result<Model> {
-        model.computing_in(self.compute())
+        model.with_compute_dtype(self.compute())
     }
 
     /// The dtype to compute in.
@@ -168,14 +168,14 @@ impl Settings {
         &self,
         trainer: &mut Trainer,
         write: &dyn Fn(&Model, &Path) -> monotile::Result<()>,
-    ) -> Result<Vec<(f64, f64)>, Failure> {
+    ) -> Result<Vec<(f64, f64)>, CommandError> {
         stop::listen();
         // What was learned from weights that are no longer those of the file is not saved over what was.
         let write = |model: &Model, folder: &Path| {
             check_mapped()?;
             write(model, folder)
         };
-        let run = Run {
+        let run = RunOptions {
             folder: self.out.clone(),
             evaluate_every: self.eval_every.unwrap_or(self.steps.div_ceil(6)),
             save_every: self.save_every,
@@ -183,15 +183,15 @@ impl Settings {
             write: &write,
         };
         let mut progress = Progress::new("training", self.steps as u64);
-        let mut pace = Pace::new(self.steps);
-        let finished = train::run(trainer, &run, |event| {
+        let mut pace = TimeEstimate::new(self.steps);
+        let finished = train::run(trainer, &run, &mut |event| {
             show(&mut progress, event);
-            if let Event::Step(step, time) = event
+            if let TrainProgress::Step(step, time) = event
                 && let Some(line) = pace.after(&step, time)
             {
                 progress.note(&line);
             }
-            if stop::asked() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if stop::is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         progress.finish();
         let finished = finished.map_err(|e| self.explain(e))?;
@@ -199,44 +199,46 @@ impl Settings {
         let curve = loss_curve("Loss", losses, held_out.clone()).svg();
         // What came after the best was not kept.
         held_out.retain(|(step, _)| trainer.best().is_none_or(|(best, _)| *step <= best as f64));
-        write_beside(&self.out.join("loss.svg"), |file| std::io::Write::write_all(file, curve.as_bytes()))?;
+        write_atomic(&self.out.join("loss.svg"), |file| std::io::Write::write_all(file, curve.as_bytes()))?;
         match finished {
-            Finished::Done => Ok(held_out),
-            Finished::Interrupted => {
+            RunOutcome::Done => Ok(held_out),
+            RunOutcome::Interrupted => {
                 let sentence = format!("stopped after {} of {} steps; all of them are saved", trainer.steps_done(), self.steps);
-                Err(Failure::new(sentence).hint("the same command with --resume goes on to the same result"))
+                Err(CommandError::new(sentence).hint("the same command with --resume goes on to the same result"))
             }
         }
     }
 
     /// Adds what to do about it to an error that has a usual reason.
-    fn explain(&self, error: monotile::Error) -> Failure {
+    fn explain(&self, error: monotile::Error) -> CommandError {
         let begun = self.out.join("training.safetensors").exists();
         match (begun, self.resume) {
             (true, _) if error.kind() == monotile::ErrorKind::Io => {
-                Failure::from(error).hint("the same command with --resume goes on from the last save")
+                CommandError::from(error).hint("the same command with --resume goes on from the last save")
             }
-            (true, false) => Failure::from(error).hint("--resume goes on with the run in that folder"),
-            (true, true) => Failure::from(error).hint("--resume wants the same options as the run began with"),
-            _ => Failure::from(error),
+            (true, false) => CommandError::from(error).hint("--resume goes on with the run in that folder"),
+            (true, true) => CommandError::from(error).hint("--resume wants the same options as the run began with"),
+            _ => CommandError::from(error),
         }
     }
 }
 
 /// What happened, in the progress bar or as a line above it.
-fn show(progress: &mut Progress, event: Event) {
+fn show(progress: &mut Progress, event: TrainProgress) {
     match event {
-        Event::Resumed { steps } => {
+        TrainProgress::Resumed { steps } => {
             progress.note(&format!("going on after step {steps}"));
-            progress.begin_at(steps as u64);
+            progress.resume_at(steps as u64);
         }
-        Event::Step(step, time) => {
+        TrainProgress::Step(step, time) => {
             let speed = step.tokens as f64 / time.as_secs_f64();
             progress.at(step.number as u64, &format!("loss {:.3}  {} tokens/s", step.loss, count(speed as u64)));
         }
-        Event::Evaluated { steps, loss } => progress.note(&format!("held-out loss {loss:.4} after {steps} steps")),
-        Event::Restored { steps, loss } => progress.note(&format!("back to step {steps}, where the held-out loss was {loss:.4}")),
-        Event::Saved { .. } => {}
+        TrainProgress::Evaluated { steps, loss } => progress.note(&format!("held-out loss {loss:.4} after {steps} steps")),
+        TrainProgress::Restored { steps, loss } => {
+            progress.note(&format!("back to step {steps}, where the held-out loss was {loss:.4}"))
+        }
+        TrainProgress::Saved { .. } => {}
     }
 }
 
@@ -260,11 +262,11 @@ fn read_log(path: &Path) -> monotile::Result<(Points, Points)> {
 pub fn loss_curve(title: &str, losses: Points, held_out: Points) -> Plot {
     let mean = running_mean(&losses);
     let series = |name: &str, points, stroke, colour| Series { name: name.to_string(), points, stroke, colour };
-    let mut all = vec![series("", losses, Stroke::Faint, 0), series("training", mean, Stroke::Line, 0)];
+    let mut all = vec![series("", losses, SeriesStyle::Faint, 0), series("training", mean, SeriesStyle::Line, 0)];
     if !held_out.is_empty() {
-        all.push(series("held out", held_out, Stroke::Marked, 1));
+        all.push(series("held out", held_out, SeriesStyle::Marked, 1));
     }
-    Plot { title: title.to_string(), x: Axis::linear("step"), y: Axis::linear("loss, nats a token"), series: all }
+    Plot { title: title.to_string(), x: PlotAxis::linear("step"), y: PlotAxis::linear("loss, nats a token"), series: all }
 }
 
 /// The mean of every point with its neighbours, a fortieth of the run to each side, as far as there are any.

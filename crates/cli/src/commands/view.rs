@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::look::{Reading, size};
-use crate::failure::Failure;
+use super::viewpoint::{ModelReadArgs, size};
+use crate::command_error::CommandError;
 use crate::viewer;
 
 /// Opens a window on a glTF model: turn it, play its clips, look into its vertices.
@@ -14,20 +14,20 @@ use crate::viewer;
 Examples:
   monotile view Fox.glb                    drag to turn, wheel to come nearer, H for help
   monotile view Fox.glb --size 1920x1080")]
-pub struct View {
+pub struct ViewArgs {
     /// The model, .gltf or .glb
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     #[command(flatten)]
-    reading: Reading,
+    reading: ModelReadArgs,
     /// Width and height of the window in pixels
     #[arg(long, value_name = "WxH", default_value = "1280x720", value_parser = size)]
     size: [usize; 2],
 }
 
-impl View {
+impl ViewArgs {
     /// Returns when the window is closed.
-    pub fn run(&self) -> Result<(), Failure> {
+    pub fn run(&self) -> Result<(), CommandError> {
         let (scene, _) = self.reading.open(&self.model)?;
         let name = self.model.file_name().unwrap_or_default().to_string_lossy();
         viewer::open(scene, &name, self.size)

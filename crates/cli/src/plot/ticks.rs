@@ -1,18 +1,18 @@
 //! Where an axis is marked, and how the marks are written.
 
-use super::Scale;
+use super::AxisScale;
 
 /// Round values within `[low, high]`, about `wanted` of them.
-pub fn ticks(scale: Scale, low: f64, high: f64, wanted: usize) -> Vec<f64> {
+pub fn ticks(scale: AxisScale, low: f64, high: f64, wanted: usize) -> Vec<f64> {
     let inside = |v: &f64| *v >= low * (1.0 - 1e-12) - 1e-300 && *v <= high * (1.0 + 1e-12);
     match scale {
-        Scale::Linear => linear(low, high, wanted),
-        Scale::Log2 => {
+        AxisScale::Linear => linear(low, high, wanted),
+        AxisScale::Log2 => {
             let (first, last) = (low.log2().ceil() as i32, high.log2().floor() as i32);
             let stride = usize::try_from((last - first) / wanted as i32 + 1).unwrap_or(1);
             (first..=last).step_by(stride).map(|e| 2f64.powi(e)).collect()
         }
-        Scale::Log10 => {
+        AxisScale::Log10 => {
             let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
             let decades = high.log10() - low.log10();
             if decades < 0.7 {
@@ -56,17 +56,20 @@ mod tests {
 
     #[test]
     fn marks_are_round_and_inside() {
-        assert_eq!(ticks(Scale::Linear, 0.0, 300.0, 6), [0.0, 50.0, 100.0, 150.0, 200.0, 250.0, 300.0]);
-        assert_eq!(ticks(Scale::Log2, 500.0, 17_000.0, 8), [512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0]);
-        assert_eq!(ticks(Scale::Log10, 0.5, 2000.0, 6), [1.0, 10.0, 100.0, 1000.0]);
-        assert_eq!(ticks(Scale::Log10, 0.9, 30.0, 6), [1.0, 2.0, 5.0, 10.0, 20.0]);
+        assert_eq!(ticks(AxisScale::Linear, 0.0, 300.0, 6), [0.0, 50.0, 100.0, 150.0, 200.0, 250.0, 300.0]);
+        assert_eq!(ticks(AxisScale::Log2, 500.0, 17_000.0, 8), [512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0]);
+        assert_eq!(ticks(AxisScale::Log10, 0.5, 2000.0, 6), [1.0, 10.0, 100.0, 1000.0]);
+        assert_eq!(ticks(AxisScale::Log10, 0.9, 30.0, 6), [1.0, 2.0, 5.0, 10.0, 20.0]);
     }
 
     #[test]
     fn a_narrow_or_very_wide_range_has_a_handful_of_marks() {
-        for (scale, low, high) in
-            [(Scale::Log10, 2.0, 2.5), (Scale::Log10, 1e-12, 1e12), (Scale::Log2, 1.0, 1e30), (Scale::Linear, 1e-7, 3e-7)]
-        {
+        for (scale, low, high) in [
+            (AxisScale::Log10, 2.0, 2.5),
+            (AxisScale::Log10, 1e-12, 1e12),
+            (AxisScale::Log2, 1.0, 1e30),
+            (AxisScale::Linear, 1e-7, 3e-7),
+        ] {
             let marks = ticks(scale, low, high, 6);
             assert!((2..=14).contains(&marks.len()), "{scale:?} {low} {high}: {marks:?}");
             assert!(marks.iter().all(|v| *v >= low * 0.999 && *v <= high * 1.001), "{marks:?}");

@@ -5,7 +5,7 @@ use monotile_scene::{Background, Camera, Framing, Orbit, Pose, Result, Scene, Sh
 
 /// What a person does.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Input {
+pub enum ViewerInput {
     /// The pointer moved by so many pixels with the button that turns.
     Turn([f32; 2]),
     /// With the button that shifts.
@@ -29,7 +29,7 @@ pub enum Input {
 
 /// The state of a viewer.
 #[derive(Debug, Clone)]
-pub struct State {
+pub struct ViewerState {
     /// Name and duration of every clip.
     clips: Vec<(String, f64)>,
     pub clip: Option<usize>,
@@ -50,10 +50,10 @@ const TURN: f32 = 0.4;
 /// The frames of a step, in a second.
 const RATE: f64 = 30.0;
 
-impl State {
+impl ViewerState {
     /// The first clip, running, from the front.
     pub fn new(scene: &Scene) -> Self {
-        let named = scene.clips.iter().enumerate().map(|(i, clip)| {
+        let named = scene.animations.iter().enumerate().map(|(i, clip)| {
             let name = if clip.name.is_empty() { format!("clip {}", i + 1) } else { clip.name.clone() };
             (name, f64::from(clip.duration))
         });
@@ -73,35 +73,35 @@ impl State {
     }
 
     /// Follows one input, in a window of this height.
-    pub fn handle(&mut self, input: Input, height: usize) {
+    pub fn handle(&mut self, input: ViewerInput, height: usize) {
         match input {
-            Input::Turn([x, y]) => {
+            ViewerInput::Turn([x, y]) => {
                 self.orbit.azimuth = (self.orbit.azimuth - TURN * x).rem_euclid(360.0);
                 self.orbit.elevation = (self.orbit.elevation + TURN * y).clamp(-90.0, 90.0);
             }
-            Input::Shift([x, y]) => {
+            ViewerInput::Shift([x, y]) => {
                 let half = 0.5 * height.max(1) as f32;
                 self.shift = [self.shift[0] + x / half, self.shift[1] - y / half];
             }
-            Input::Zoom(notches) => self.orbit.distance = (self.orbit.distance * 0.9_f32.powf(notches)).clamp(0.05, 20.0),
-            Input::Point(at) => self.pointer = at,
-            Input::Clip(clip) if clip < self.clips.len() => (self.clip, self.time) = (Some(clip), 0.0),
-            Input::Clip(_) => {}
-            Input::Next(by) => {
+            ViewerInput::Zoom(notches) => self.orbit.distance = (self.orbit.distance * 0.9_f32.powf(notches)).clamp(0.05, 20.0),
+            ViewerInput::Point(at) => self.pointer = at,
+            ViewerInput::Clip(clip) if clip < self.clips.len() => (self.clip, self.time) = (Some(clip), 0.0),
+            ViewerInput::Clip(_) => {}
+            ViewerInput::Next(by) => {
                 if let Some(clip) = self.clip {
                     let next = (clip as isize + by).rem_euclid(self.clips.len() as isize);
                     (self.clip, self.time) = (Some(next as usize), 0.0);
                 }
             }
-            Input::Pause => self.paused = !self.paused,
-            Input::Step(frames) => {
+            ViewerInput::Pause => self.paused = !self.paused,
+            ViewerInput::Step(frames) => {
                 self.paused = true;
                 self.advance(frames / RATE);
             }
-            Input::Wireframe => self.wireframe = !self.wireframe,
-            Input::Vertices => self.vertices = !self.vertices,
-            Input::Help => self.help = !self.help,
-            Input::Reset => (self.orbit, self.shift, self.time) = (Orbit::default(), [0.0; 2], 0.0),
+            ViewerInput::Wireframe => self.wireframe = !self.wireframe,
+            ViewerInput::Vertices => self.vertices = !self.vertices,
+            ViewerInput::Help => self.help = !self.help,
+            ViewerInput::Reset => (self.orbit, self.shift, self.time) = (Orbit::default(), [0.0; 2], 0.0),
         }
     }
 
@@ -138,7 +138,7 @@ impl State {
     pub fn pose(&self, scene: &Scene) -> Pose {
         let mut pose = Pose::rest(scene);
         if let Some(clip) = self.clip {
-            scene.clips[clip].sample(self.time as f32, &mut pose);
+            scene.animations[clip].sample(self.time as f32, &mut pose);
         }
         pose
     }
@@ -167,7 +167,7 @@ fn shifted(camera: Camera, [x, y]: [f32; 2]) -> Result<Camera> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use monotile_scene::{Clip, Mesh, Node, Primitive, Spaces, VertexOf};
+    use monotile_scene::{Animation, Mesh, Node, Primitive, VertexId, VertexSpaces};
 
     fn scene() -> Scene {
         let shape = Primitive {
@@ -176,40 +176,40 @@ mod tests {
             indices: vec![0, 1, 2],
             ..Primitive::default()
         };
-        let clip = |name: &str, duration| Clip { name: name.to_string(), duration, channels: Vec::new() };
+        let clip = |name: &str, duration| Animation { name: name.to_string(), duration, channels: Vec::new() };
         Scene {
             nodes: vec![Node { mesh: Some(0), ..Node::default() }],
             meshes: vec![Mesh { primitives: vec![shape], ..Mesh::default() }],
-            clips: vec![clip("walk", 2.0), clip("", 0.5)],
+            animations: vec![clip("walk", 2.0), clip("", 0.5)],
             ..Scene::default()
         }
     }
 
     #[test]
     fn time_runs_in_circles_and_stands_while_paused() {
-        let mut state = State::new(&scene());
+        let mut state = ViewerState::new(&scene());
         state.pass(2.5);
         assert_eq!((state.time, state.moves()), (0.5, true));
-        state.handle(Input::Pause, 100);
+        state.handle(ViewerInput::Pause, 100);
         state.pass(1.0);
         assert_eq!((state.time, state.moves()), (0.5, false));
-        state.handle(Input::Step(-30.0), 100);
+        state.handle(ViewerInput::Step(-30.0), 100);
         assert_eq!(state.time, 1.5);
         assert_eq!(state.clip_line(), "walk (1 of 2) 1.50 / 2.00 s, paused");
     }
 
     #[test]
     fn clips_are_chosen_by_number_and_in_turn() {
-        let mut state = State::new(&scene());
+        let mut state = ViewerState::new(&scene());
         state.pass(1.0);
-        state.handle(Input::Next(-1), 100);
+        state.handle(ViewerInput::Next(-1), 100);
         assert_eq!(state.clip_line(), "clip 2 (2 of 2) 0.00 / 0.50 s");
-        state.handle(Input::Clip(7), 100);
+        state.handle(ViewerInput::Clip(7), 100);
         assert_eq!(state.clip, Some(1));
-        state.handle(Input::Clip(0), 100);
+        state.handle(ViewerInput::Clip(0), 100);
         assert_eq!(state.clip, Some(0));
-        let mut still = State::new(&Scene::default());
-        still.handle(Input::Next(1), 100);
+        let mut still = ViewerState::new(&Scene::default());
+        still.handle(ViewerInput::Next(1), 100);
         still.pass(1.0);
         assert_eq!((still.clip, still.time, still.clip_line().as_str()), (None, 0.0, "no clips"));
     }
@@ -218,22 +218,22 @@ mod tests {
     fn drags_turn_and_shift_and_reset_takes_them_back() {
         let scene = scene();
         let framing = Framing::new(&scene, [Pose::rest(&scene)]).unwrap();
-        let mut state = State::new(&scene);
+        let mut state = ViewerState::new(&scene);
         let first = state.orbit;
-        let pixel = |state: &State| {
+        let pixel = |state: &ViewerState| {
             let camera = state.shot(&framing, [300, 200]).unwrap().camera;
-            Spaces::of(&scene, &Pose::rest(&scene), &camera, VertexOf { node: 0, primitive: 0, vertex: 0 }).unwrap().pixel
+            VertexSpaces::trace(&scene, &Pose::rest(&scene), &camera, VertexId { node: 0, primitive: 0, vertex: 0 }).unwrap().pixel
         };
         let before = pixel(&state);
-        state.handle(Input::Shift([30.0, -20.0]), 200);
+        state.handle(ViewerInput::Shift([30.0, -20.0]), 200);
         let after = pixel(&state);
         // What is dragged stays under the pointer.
         assert!((after[0] - before[0] - 30.0).abs() < 0.01 && (after[1] - before[1] + 20.0).abs() < 0.01, "{before:?} {after:?}");
-        state.handle(Input::Turn([10.0, 1000.0]), 200);
+        state.handle(ViewerInput::Turn([10.0, 1000.0]), 200);
         assert_eq!((state.orbit.azimuth, state.orbit.elevation), (first.azimuth - 4.0, 90.0));
-        state.handle(Input::Zoom(2.0), 200);
+        state.handle(ViewerInput::Zoom(2.0), 200);
         assert!((state.orbit.distance - 0.81).abs() < 1e-6);
-        state.handle(Input::Reset, 200);
+        state.handle(ViewerInput::Reset, 200);
         assert_eq!((state.orbit, state.shift), (first, [0.0; 2]));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use monotile_scene::gpu::{Rectangle, Screen};
-use monotile_scene::{Framing, Pose, Scene, Spaces};
+use monotile_scene::{Framing, Pose, Scene, VertexSpaces};
 use winit::application::ApplicationHandler;
 use winit::dpi::PhysicalSize;
 use winit::event::{ElementState, MouseButton, MouseScrollDelta, WindowEvent};
@@ -12,9 +12,9 @@ use winit::event_loop::{ActiveEventLoop, ControlFlow, EventLoop};
 use winit::keyboard::{Key, NamedKey};
 use winit::window::{Window, WindowId};
 
-use super::state::{Input, State};
+use super::state::{ViewerInput, ViewerState};
 use super::text;
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 
 const HELP: &str = "\
 DRAG        TURN
@@ -31,10 +31,10 @@ H           THIS HELP
 ESC         QUIT";
 
 /// Opens a window of this size and returns when it is closed.
-pub fn open(scene: Scene, name: &str, size: [usize; 2]) -> Result<(), Failure> {
+pub fn open(scene: Scene, name: &str, size: [usize; 2]) -> Result<(), CommandError> {
     // Over all clips, so that nothing walks out of the picture.
     let model = &scene;
-    let poses = model.clips.iter().flat_map(|clip| {
+    let poses = model.animations.iter().flat_map(|clip| {
         // At the frames of a step, of long clips at as many.
         let looks = (30.0 * clip.duration).ceil().clamp(1.0, 240.0);
         (0..looks as usize).map(move |i| {
@@ -47,7 +47,7 @@ pub fn open(scene: Scene, name: &str, size: [usize; 2]) -> Result<(), Failure> {
     let framing = Framing::new(&scene, poses.chain([Pose::rest(&scene)]))?.spinning();
     let events = EventLoop::new().map_err(|_| no_display())?;
     let mut viewer = Viewer {
-        state: State::new(&scene),
+        state: ViewerState::new(&scene),
         scene,
         framing,
         name: name.to_string(),
@@ -58,39 +58,39 @@ pub fn open(scene: Scene, name: &str, size: [usize; 2]) -> Result<(), Failure> {
         last: Instant::now(),
         failed: None,
     };
-    events.run_app(&mut viewer).map_err(|error| Failure::new(format!("view: the window failed: {error}")))?;
+    events.run_app(&mut viewer).map_err(|error| CommandError::new(format!("view: the window failed: {error}")))?;
     viewer.failed.map_or(Ok(()), Err)
 }
 
-fn no_display() -> Failure {
-    Failure::new("view: there is no display to open a window on").hint("monotile render draws the same picture into a file")
+fn no_display() -> CommandError {
+    CommandError::new("view: there is no display to open a window on").hint("monotile render draws the same picture into a file")
 }
 
 struct Viewer {
     scene: Scene,
     framing: Framing,
-    state: State,
+    state: ViewerState,
     name: String,
     size: [usize; 2],
     open: Option<(Arc<Window>, Screen)>,
     turning: bool,
     shifting: bool,
     last: Instant,
-    failed: Option<Failure>,
+    failed: Option<CommandError>,
 }
 
 impl Viewer {
-    fn start(&self, events: &ActiveEventLoop) -> Result<(Arc<Window>, Screen), Failure> {
+    fn start(&self, events: &ActiveEventLoop) -> Result<(Arc<Window>, Screen), CommandError> {
         let size = PhysicalSize::new(self.size[0] as u32, self.size[1] as u32);
         let attributes = Window::default_attributes().with_title(&self.name).with_inner_size(size);
-        let window = events.create_window(attributes).map_err(|error| Failure::new(format!("view: no window: {error}")))?;
+        let window = events.create_window(attributes).map_err(|error| CommandError::new(format!("view: no window: {error}")))?;
         let window = Arc::new(window);
         let inner = window.inner_size();
         let screen = Screen::new(&self.scene, window.clone(), [inner.width as usize, inner.height as usize])?;
         Ok((window, screen))
     }
 
-    fn show(&mut self) -> Result<(), Failure> {
+    fn show(&mut self) -> Result<(), CommandError> {
         let Some((_, screen)) = &self.open else { return Ok(()) };
         let now = Instant::now();
         self.state.pass((now - self.last).as_secs_f64());
@@ -107,55 +107,63 @@ impl Viewer {
             over.extend(text::panel(HELP, [8.0, 40.0 * dot], dot));
         }
         let Some((_, screen)) = &mut self.open else { return Ok(()) };
-        screen.show(&pose, &shot, &over)?;
+        screen.present(&pose, &shot, &over)?;
         Ok(())
     }
 
     /// The vertex nearest to the pointer, and its way through the spaces.
-    fn looked_into(&self, pose: &Pose, shot: &monotile_scene::Shot, size: [usize; 2], dot: f32) -> Result<Vec<Rectangle>, Failure> {
-        let Some(spaces) = Spaces::nearest(&self.scene, pose, &shot.camera, self.state.pointer)? else { return Ok(Vec::new()) };
-        let told = tell(&spaces);
+    fn looked_into(
+        &self,
+        pose: &Pose,
+        shot: &monotile_scene::Shot,
+        size: [usize; 2],
+        dot: f32,
+    ) -> Result<Vec<Rectangle>, CommandError> {
+        let Some(spaces) = VertexSpaces::nearest(&self.scene, pose, &shot.camera, self.state.pointer)? else {
+            return Ok(Vec::new());
+        };
+        let told = spaces_text(&spaces);
         let height = (10 * told.lines().count() + 13) as f32 * dot;
         let mut over = text::panel(&told, [8.0, size[1] as f32 - height], dot);
         over.extend(text::mark(spaces.pixel, dot));
         Ok(over)
     }
 
-    fn key(&mut self, key: &Key) -> Option<Input> {
+    fn key(&mut self, key: &Key) -> Option<ViewerInput> {
         Some(match key.as_ref() {
-            Key::Named(NamedKey::Space) => Input::Pause,
-            Key::Named(NamedKey::ArrowRight) => Input::Step(1.0),
-            Key::Named(NamedKey::ArrowLeft) => Input::Step(-1.0),
-            Key::Named(NamedKey::ArrowUp) => Input::Step(10.0),
-            Key::Named(NamedKey::ArrowDown) => Input::Step(-10.0),
+            Key::Named(NamedKey::Space) => ViewerInput::Pause,
+            Key::Named(NamedKey::ArrowRight) => ViewerInput::Step(1.0),
+            Key::Named(NamedKey::ArrowLeft) => ViewerInput::Step(-1.0),
+            Key::Named(NamedKey::ArrowUp) => ViewerInput::Step(10.0),
+            Key::Named(NamedKey::ArrowDown) => ViewerInput::Step(-10.0),
             Key::Character(sign) => match sign.to_lowercase().as_str() {
-                "n" => Input::Next(1),
-                "p" => Input::Next(-1),
-                "w" => Input::Wireframe,
-                "v" => Input::Vertices,
-                "h" => Input::Help,
-                "r" => Input::Reset,
-                digit => Input::Clip(digit.parse::<usize>().ok()?.checked_sub(1)?),
+                "n" => ViewerInput::Next(1),
+                "p" => ViewerInput::Next(-1),
+                "w" => ViewerInput::Wireframe,
+                "v" => ViewerInput::Vertices,
+                "h" => ViewerInput::Help,
+                "r" => ViewerInput::Reset,
+                digit => ViewerInput::Clip(digit.parse::<usize>().ok()?.checked_sub(1)?),
             },
             _ => return None,
         })
     }
 
-    fn moved(&mut self, to: [f32; 2]) -> Vec<Input> {
+    fn moved(&mut self, to: [f32; 2]) -> Vec<ViewerInput> {
         let by = [to[0] - self.state.pointer[0], to[1] - self.state.pointer[1]];
         let drag = if self.turning {
-            Some(Input::Turn(by))
+            Some(ViewerInput::Turn(by))
         } else if self.shifting {
-            Some(Input::Shift(by))
+            Some(ViewerInput::Shift(by))
         } else {
             None
         };
-        drag.into_iter().chain([Input::Point(to)]).collect()
+        drag.into_iter().chain([ViewerInput::Point(to)]).collect()
     }
 }
 
 /// A vertex's way, in lines of at most some sixty signs.
-fn tell(spaces: &Spaces) -> String {
+fn spaces_text(spaces: &VertexSpaces) -> String {
     let list = |values: &[f32]| values.iter().map(|v| format!("{v:9.3}")).collect::<String>();
     let rows = |name: &str, m: &[[f32; 4]; 4]| {
         let row = |i: usize| {
@@ -165,9 +173,9 @@ fn tell(spaces: &Spaces) -> String {
     };
     format!(
         "VERTEX {} OF NODE {}, PRIMITIVE {}\nMESH   {}\n{}WORLD  {}\n{}VIEW   {}\n{}CLIP   {}\nNDC    {}\nPIXEL  {}",
-        spaces.of.vertex,
-        spaces.of.node,
-        spaces.of.primitive,
+        spaces.vertex.vertex,
+        spaces.vertex.node,
+        spaces.vertex.primitive,
         list(&spaces.mesh),
         rows(if spaces.skinned { "SKIN" } else { "M" }, &spaces.world_from_mesh),
         list(&spaces.world),
@@ -212,7 +220,7 @@ impl ApplicationHandler for Viewer {
                 self.key(&event.logical_key).into_iter().collect()
             }
             WindowEvent::Resized(size) => {
-                done = screen.resize([size.width as usize, size.height as usize]).map_err(Failure::from);
+                done = screen.resize([size.width as usize, size.height as usize]).map_err(CommandError::from);
                 window.request_redraw();
                 Vec::new()
             }
@@ -226,7 +234,7 @@ impl ApplicationHandler for Viewer {
                 Vec::new()
             }
             WindowEvent::CursorMoved { position, .. } => self.moved([position.x as f32, position.y as f32]),
-            WindowEvent::MouseWheel { delta, .. } => vec![Input::Zoom(match delta {
+            WindowEvent::MouseWheel { delta, .. } => vec![ViewerInput::Zoom(match delta {
                 MouseScrollDelta::LineDelta(_, y) => y,
                 MouseScrollDelta::PixelDelta(by) => by.y as f32 / 40.0,
             })],

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 #[cfg(target_os = "linux")]
 use super::shell;
-use super::{Ended, monotile};
+use super::{Finished, monotile};
 
 const TEXT: &str = "The quick brown fox jumps over the lazy dog. Pack my box with five dozen liquor jugs.\n";
 
@@ -36,11 +36,11 @@ const SMALL: &[&str] = &[
     "32",
 ];
 
-fn train(folder: &Path, out: &str, steps: &str, more: &[&str]) -> Ended {
+fn train(folder: &Path, out: &str, steps: &str, more: &[&str]) -> Finished {
     monotile(folder, &[&["train", "--data", "text.txt", "--out", out, "--steps", steps], SMALL, more].concat())
 }
 
-fn adapt(folder: &Path, out: &str, steps: &str, more: &[&str]) -> Ended {
+fn adapt(folder: &Path, out: &str, steps: &str, more: &[&str]) -> Finished {
     monotile(folder, &adaptation(out, steps, more))
 }
 
@@ -80,7 +80,7 @@ pub fn workshop() -> TempDir {
 
 /// The sentence that a failure tells, without its hint.
 #[track_caller]
-pub fn sentence(ended: &Ended) -> String {
+pub fn sentence(ended: &Finished) -> String {
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{}", ended.stderr);
     let words = ended.stderr.lines().find_map(|l| l.strip_prefix("error: "));
     words.unwrap_or_else(|| panic!("no sentence in {}", ended.stderr)).to_string()

@@ -7,7 +7,7 @@ use monotile::io::{SafeTensors, write_safetensors};
 use monotile::{DType, Rng, Tensor};
 use tempfile::TempDir;
 
-use super::{Ended, monotile};
+use super::{Finished, monotile};
 
 const BLOCKS: usize = 6;
 
@@ -40,7 +40,7 @@ fn workshop(size: usize) -> TempDir {
     folder
 }
 
-fn lora(at: &TempDir, arguments: &[&str]) -> Ended {
+fn lora(at: &TempDir, arguments: &[&str]) -> Finished {
     monotile(at.path(), &[&["lora"], arguments].concat())
 }
 

@@ -7,6 +7,7 @@ mod frame;
 mod language;
 mod lora;
 mod lora_merge;
+mod names;
 mod render;
 mod reported;
 mod samples;
@@ -16,27 +17,27 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// Runs the command in a folder with these arguments.
-fn monotile(folder: &Path, arguments: &[&str]) -> Ended {
+fn monotile(folder: &Path, arguments: &[&str]) -> Finished {
     let output =
         Command::new(env!("CARGO_BIN_EXE_monotile")).args(arguments).current_dir(folder).output().expect("the command starts");
-    Ended::new(output)
+    Finished::new(output)
 }
 
 /// Runs a line of shell in which `monotile` is the command.
 #[cfg(unix)]
-fn shell(folder: &Path, line: &str) -> Ended {
+fn shell(folder: &Path, line: &str) -> Finished {
     let script = format!("monotile() {{ \"{}\" \"$@\"; }}\n{line}", env!("CARGO_BIN_EXE_monotile"));
-    Ended::new(Command::new("bash").args(["-c", &script]).current_dir(folder).output().expect("bash starts"))
+    Finished::new(Command::new("bash").args(["-c", &script]).current_dir(folder).output().expect("bash starts"))
 }
 
 /// What a run left.
-struct Ended {
+struct Finished {
     status: Option<i32>,
     stdout: String,
     stderr: String,
 }
 
-impl Ended {
+impl Finished {
     fn new(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the command writes UTF-8");
         Self { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }

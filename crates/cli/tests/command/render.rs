@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::SystemTime;
 
-use super::{Ended, monotile};
+use super::{Finished, monotile};
 
 /// A triangle that a clip of one second turns by half a turn about z, and one that a clip moves; both of the same node.
 const TURNING: &str = r#"{"asset":{"version":"2.0"},"nodes":[{"name":"place","mesh":0}],
@@ -38,7 +38,7 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-fn render(folder: &Path, more: &[&str]) -> Ended {
+fn render(folder: &Path, more: &[&str]) -> Finished {
     monotile(folder, &[&["render", "model.gltf", "--cpu"], more].concat())
 }
 
@@ -269,7 +269,7 @@ fn a_driver_s_libraries_print_nothing() {
         .env_remove("XDG_RUNTIME_DIR")
         .output()
         .unwrap();
-    let ended = Ended::new(output);
+    let ended = Finished::new(output);
     match ended.status {
         Some(0) => assert_eq!(ended.stderr, "model.png: 20 x 20\n"),
         _ => assert!(ended.stderr.starts_with("error: gpu: there is no graphics adapter here"), "{}", ended.stderr),

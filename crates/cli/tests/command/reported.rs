@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Ended, monotile};
+use super::{Finished, monotile};
 
 /// A folder of reported inputs; `None`, which is said, where there is none.
 fn reported(name: &str) -> Option<PathBuf> {
@@ -16,7 +16,7 @@ fn reported(name: &str) -> Option<PathBuf> {
 }
 
 /// One sentence and exit status 1, or success.
-fn ends_well(ended: &Ended, what: &str) {
+fn ends_well(ended: &Finished, what: &str) {
     assert!(matches!(ended.status, Some(0 | 1)), "{what}: {:?} {}", ended.status, ended.stderr);
     if ended.status == Some(1) {
         let errors = ended.stderr.lines().filter(|line| line.starts_with("error: ")).count();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::language::{sentence, workshop};
-use super::{Ended, monotile};
+use super::{Finished, monotile};
 
 const TEXTS: &str =
     "{\"text\": \"The quick brown fox\"}\n{\"text\": \"jumps over\"}\n\n{\"text\": \"the lazy dog.\"}\n{\"text\": \"Pack\"}\n";
@@ -38,7 +38,7 @@ fn arguments<'a>(data: &'a str, out: &'a str, more: &[&'a str]) -> Vec<&'a str> 
     start.into_iter().chain(kept).chain(more.iter().copied()).collect()
 }
 
-fn adapt(folder: &Path, data: &str, out: &str, more: &[&str]) -> Ended {
+fn adapt(folder: &Path, data: &str, out: &str, more: &[&str]) -> Finished {
     monotile(folder, &arguments(data, out, more))
 }
 

@@ -10,9 +10,9 @@ use std::ops::Range;
 
 use super::forward::each;
 use super::gradient::{Delta, Probabilities, ScoreGradients};
-use super::mask::{self, Place, Seen};
-use super::tile::{Across, Along, BC, BR, Down, MR, Operands, Shape, shape};
-use super::{Dims, Head, Inputs, Shared, pack};
+use super::mask::{self, TilePosition, VisibleKeys};
+use super::tile::{BC, BR, MR, RegisterTile, ScoreProduct, TileOperands, TransposedWeightedSum, WeightedSum, shape};
+use super::{AttentionDims, AttentionInputs, Head, Shared, pack};
 use crate::buffer::{Block, OutOfMemory, list};
 use crate::real::Real;
 use crate::shape::count;
@@ -27,7 +27,7 @@ const FLOPS_PER_NS: f64 = 60.0;
 
 /// What came out of the forward pass, and the gradients of the loss with respect to it.
 #[derive(Clone, Copy)]
-pub struct Cotangents<'a, T> {
+pub struct AttentionCotangents<'a, T> {
     /// The output, (b, h, t, e).
     pub out: View<'a, T>,
     /// The log-sum-exp of each row, (b, h, t) in row-major order.
@@ -40,7 +40,7 @@ pub struct Cotangents<'a, T> {
 
 /// Where the wanted gradients go: row-major, in the shapes of the operands. What was there is overwritten.
 #[derive(Default)]
-pub struct Gradients<'a, T> {
+pub struct AttentionGradients<'a, T> {
     /// (b, h, t, d)
     pub dq: Option<&'a mut [T]>,
     /// (b, g, s, d)
@@ -60,9 +60,9 @@ compiled! {
     /// # Panics
     /// If shapes do not fit each other.
     pub fn backward<T: Lanes>(
-        x: &Inputs<'_, T>,
-        cotangents: &Cotangents<'_, T>,
-        gradients: Gradients<'_, T>,
+        x: &AttentionInputs<'_, T>,
+        cotangents: &AttentionCotangents<'_, T>,
+        gradients: AttentionGradients<'_, T>,
     ) -> Result<(), OutOfMemory> {
         run(x, cotangents, gradients, simd::isa())
     }
@@ -70,13 +70,13 @@ compiled! {
 
 /// [`backward`] on an instruction set.
 pub(super) fn run<T: Lanes>(
-    x: &Inputs<'_, T>,
-    cotangents: &Cotangents<'_, T>,
-    gradients: Gradients<'_, T>,
+    x: &AttentionInputs<'_, T>,
+    cotangents: &AttentionCotangents<'_, T>,
+    gradients: AttentionGradients<'_, T>,
     isa: Isa,
 ) -> Result<(), OutOfMemory> {
     let dims = x.dims();
-    let Dims { batch, heads, kv_heads, queries, keys, dim, value_dim, .. } = dims;
+    let AttentionDims { batch, heads, kv_heads, queries, keys, dim, value_dim, .. } = dims;
     let rows = dims.rows();
     let like_out = [batch, heads, queries, value_dim];
     assert!(cotangents.out.shape() == like_out && cotangents.dout.shape() == like_out, "the output and its gradient fit attention");
@@ -120,17 +120,17 @@ pub(super) fn run<T: Lanes>(
 }
 
 struct Backward<'a, T> {
-    x: &'a Inputs<'a, T>,
-    cotangents: &'a Cotangents<'a, T>,
-    dims: Dims,
-    shape: Shape,
+    x: &'a AttentionInputs<'a, T>,
+    cotangents: &'a AttentionCotangents<'a, T>,
+    dims: AttentionDims,
+    shape: RegisterTile,
     dq: Option<Shared<T>>,
     dk: Option<Shared<T>>,
     dv: Option<Shared<T>>,
 }
 
 /// The keys and values of a stretch in the orders that the products read.
-struct Packed<T: Real> {
+struct PackedOperands<T: Real> {
     /// K in panels of nr keys: the B of S = Q Kᵀ.
     k_panels: Block<T>,
     /// V in panels of nr keys: the B of dP = dO Vᵀ.
@@ -146,7 +146,7 @@ struct Sums<T: Real> {
 }
 
 /// What a pass over the queries works in.
-struct Work<T: Real> {
+struct BackwardScratch<T: Real> {
     q: Block<T>,
     dout: Block<T>,
     p: Block<T>,
@@ -158,8 +158,8 @@ struct Work<T: Real> {
 }
 
 struct Scratch<T: Real> {
-    packed: Packed<T>,
-    work: Work<T>,
+    packed: PackedOperands<T>,
+    work: BackwardScratch<T>,
 }
 
 impl<T: Lanes> Backward<'_, T> {
@@ -178,21 +178,21 @@ impl<T: Lanes> Backward<'_, T> {
         (0..keys).step_by(STRETCH).map(move |key| key..(key + STRETCH).min(keys))
     }
 
-    fn packed(&self) -> Result<Packed<T>, OutOfMemory> {
+    fn packed(&self) -> Result<PackedOperands<T>, OutOfMemory> {
         let keys = STRETCH.min(self.dims.keys);
         let panels = |dim| Block::new(pack::panels_len(keys, dim, self.shape.nr));
-        Ok(Packed {
+        Ok(PackedOperands {
             k_panels: panels(self.dims.dim)?,
             v_panels: panels(self.dims.value_dim)?,
             k_rows: Block::new(count(&[keys, self.width()]))?,
         })
     }
 
-    fn work(&self) -> Result<Work<T>, OutOfMemory> {
+    fn work(&self) -> Result<BackwardScratch<T>, OutOfMemory> {
         let (width, value_width) = (self.width(), self.value_width());
         // The register tiles of the last keys reach up to MR - 1 rows beyond.
         let keys = STRETCH.min(self.dims.keys.next_multiple_of(MR));
-        Ok(Work {
+        Ok(BackwardScratch {
             q: Block::new(count(&[BR, width]))?,
             dout: Block::new(count(&[BR, value_width]))?,
             p: Block::filled(BR * BC, T::ZERO)?,
@@ -208,12 +208,12 @@ impl<T: Lanes> Backward<'_, T> {
         Ok(Scratch { packed: self.packed()?, work: self.work()? })
     }
 
-    fn pack(&self, unit: usize, stretch: &Range<usize>, to: &mut Packed<T>) {
+    fn pack(&self, unit: usize, stretch: &Range<usize>, to: &mut PackedOperands<T>) {
         let (b, g) = (unit / self.dims.kv_heads, unit % self.dims.kv_heads);
-        let (k, v) = (Head::of(&self.x.k, b, g), Head::of(&self.x.v, b, g));
+        let (k, v) = (Head::from_view(&self.x.k, b, g), Head::from_view(&self.x.v, b, g));
         pack::panels(k, stretch.clone(), self.dims.dim, self.shape, &mut to.k_panels);
         pack::panels(v, stretch.clone(), self.dims.value_dim, self.shape, &mut to.v_panels);
-        let shape = pack::Rows { dim: self.dims.dim, width: self.width(), padded: stretch.len(), scale: T::ONE };
+        let shape = pack::PackedShape { dim: self.dims.dim, width: self.width(), padded: stretch.len(), scale: T::ONE };
         pack::rows(k, stretch.clone(), &mut to.k_rows, shape);
     }
 
@@ -240,8 +240,15 @@ impl<T: Lanes> Backward<'_, T> {
     }
 
     /// Lets every `of`-th tile of the queries that share a key head, from the `part`-th on, pass by a stretch of its keys.
-    fn pass(&self, unit: usize, stretch: Range<usize>, (part, of): (usize, usize), packed: &Packed<T>, work: &mut Work<T>) {
-        let Dims { kv_heads, queries, .. } = self.dims;
+    fn pass(
+        &self,
+        unit: usize,
+        stretch: Range<usize>,
+        (part, of): (usize, usize),
+        packed: &PackedOperands<T>,
+        work: &mut BackwardScratch<T>,
+    ) {
+        let AttentionDims { kv_heads, queries, .. } = self.dims;
         let groups = self.dims.groups();
         let blocks = queries.div_ceil(BR);
         let rows = queries.div_ceil(blocks).next_multiple_of(MR);
@@ -250,7 +257,7 @@ impl<T: Lanes> Backward<'_, T> {
         for task in (part..groups * blocks).step_by(of) {
             let query = task % blocks * rows;
             if query < queries {
-                let place = Place {
+                let place = TilePosition {
                     batch: unit / kv_heads,
                     head: unit % kv_heads * groups + task / blocks,
                     query,
@@ -263,8 +270,8 @@ impl<T: Lanes> Backward<'_, T> {
     }
 
     /// A tile of queries against the keys from `place.key` to `end`.
-    fn tiles(&self, place: Place, end: usize, packed: &Packed<T>, work: &mut Work<T>) {
-        let Place { batch, head, query, rows, key: start } = place;
+    fn tiles(&self, place: TilePosition, end: usize, packed: &PackedOperands<T>, work: &mut BackwardScratch<T>) {
+        let TilePosition { batch, head, query, rows, key: start } = place;
         let end = end.min(self.dims.visible(query + rows - 1));
         if end <= start {
             return;
@@ -272,11 +279,11 @@ impl<T: Lanes> Backward<'_, T> {
         self.begin(place, work);
         let (width, value_width, nr) = (self.width(), self.value_width(), self.shape.nr);
         for key in (start..end).step_by(BC) {
-            let seen = Seen::new(&self.dims, query, rows, key).until(end - key);
+            let seen = VisibleKeys::new(&self.dims, query, rows, key).until(end - key);
             let at = key - start;
             let panels = |of: &Block<T>, dim: usize| of[at * dim..].as_ptr();
-            let Dims { dim, value_dim, .. } = self.dims;
-            let operands = Operands {
+            let AttentionDims { dim, value_dim, .. } = self.dims;
+            let operands = TileOperands {
                 a: work.q.as_ptr(),
                 a_row: width,
                 b: panels(&packed.k_panels, dim),
@@ -284,11 +291,11 @@ impl<T: Lanes> Backward<'_, T> {
                 c: work.p.as_mut_ptr(),
                 c_row: BC,
             };
-            dispatch_on(self.shape.isa, Across { operands, depth: dim, seen: seen.by_panel() });
-            mask::apply(self.x, Place { batch, head, query, rows, key }, &seen, &mut work.p);
-            dispatch_on(self.shape.isa, Probabilities { lse: &work.lse[..rows], seen: &seen, scores: &mut work.p });
+            dispatch_on(self.shape.isa, ScoreProduct { operands, depth: dim, visible: seen.by_panel() });
+            mask::apply(self.x, TilePosition { batch, head, query, rows, key }, &seen, &mut work.p);
+            dispatch_on(self.shape.isa, Probabilities { lse: &work.lse[..rows], visible: &seen, scores: &mut work.p });
             if self.dv.is_some() {
-                let operands = Operands {
+                let operands = TileOperands {
                     a: work.p.as_ptr(),
                     a_row: BC,
                     b: work.dout.as_ptr(),
@@ -298,13 +305,13 @@ impl<T: Lanes> Backward<'_, T> {
                 };
                 dispatch_on(
                     self.shape.isa,
-                    Down { operands, vectors: value_width / self.shape.lanes, seen: seen.by_panel(), rows },
+                    TransposedWeightedSum { operands, vectors: value_width / self.shape.lanes, visible: seen.by_panel(), rows },
                 );
             }
             if self.dq.is_none() && self.dk.is_none() {
                 continue;
             }
-            let operands = Operands {
+            let operands = TileOperands {
                 a: work.dout.as_ptr(),
                 a_row: value_width,
                 b: panels(&packed.v_panels, value_dim),
@@ -312,11 +319,14 @@ impl<T: Lanes> Backward<'_, T> {
                 c: work.ds.as_mut_ptr(),
                 c_row: BC,
             };
-            dispatch_on(self.shape.isa, Across { operands, depth: value_dim, seen: seen.by_panel() });
-            dispatch_on(self.shape.isa, ScoreGradients { p: &work.p, delta: &work.delta[..rows], seen: &seen, ds: &mut work.ds });
+            dispatch_on(self.shape.isa, ScoreProduct { operands, depth: value_dim, visible: seen.by_panel() });
+            dispatch_on(
+                self.shape.isa,
+                ScoreGradients { p: &work.p, delta: &work.delta[..rows], visible: &seen, ds: &mut work.ds },
+            );
             let vectors = width / self.shape.lanes;
             if self.dk.is_some() {
-                let operands = Operands {
+                let operands = TileOperands {
                     a: work.ds.as_ptr(),
                     a_row: BC,
                     b: work.q.as_ptr(),
@@ -324,10 +334,10 @@ impl<T: Lanes> Backward<'_, T> {
                     c: work.sums.dk[at * width..].as_mut_ptr(),
                     c_row: width,
                 };
-                dispatch_on(self.shape.isa, Down { operands, vectors, seen: seen.by_panel(), rows });
+                dispatch_on(self.shape.isa, TransposedWeightedSum { operands, vectors, visible: seen.by_panel(), rows });
             }
             if self.dq.is_some() {
-                let operands = Operands {
+                let operands = TileOperands {
                     a: work.ds.as_ptr(),
                     a_row: BC,
                     b: packed.k_rows[at * width..].as_ptr(),
@@ -335,24 +345,29 @@ impl<T: Lanes> Backward<'_, T> {
                     c: work.dq.as_mut_ptr(),
                     c_row: width,
                 };
-                dispatch_on(self.shape.isa, Along { operands, vectors, seen: seen.by_panel() });
+                dispatch_on(self.shape.isa, WeightedSum { operands, vectors, visible: seen.by_panel() });
             }
         }
         self.add_dq(place, work);
     }
 
     /// Reads a tile of queries and its cotangents.
-    fn begin(&self, place: Place, work: &mut Work<T>) {
-        let Place { batch, head, query, rows, .. } = place;
-        let Dims { heads, queries, dim, value_dim, .. } = self.dims;
+    fn begin(&self, place: TilePosition, work: &mut BackwardScratch<T>) {
+        let TilePosition { batch, head, query, rows, .. } = place;
+        let AttentionDims { heads, queries, dim, value_dim, .. } = self.dims;
         let (width, value_width, padded) = (self.width(), self.value_width(), rows.next_multiple_of(MR));
         let scale = self.x.scale;
         let range = query..query + rows;
-        pack::rows(Head::of(&self.x.q, batch, head), range.clone(), &mut work.q, pack::Rows { dim, width, padded, scale });
-        let shape = pack::Rows { dim: value_dim, width: value_width, padded, scale: T::ONE };
-        pack::rows(Head::of(&self.cotangents.dout, batch, head), range, &mut work.dout, shape);
+        pack::rows(
+            Head::from_view(&self.x.q, batch, head),
+            range.clone(),
+            &mut work.q,
+            pack::PackedShape { dim, width, padded, scale },
+        );
+        let shape = pack::PackedShape { dim: value_dim, width: value_width, padded, scale: T::ONE };
+        pack::rows(Head::from_view(&self.cotangents.dout, batch, head), range, &mut work.dout, shape);
         work.dq[..padded * width].fill(T::ZERO);
-        let out = Head::of(&self.cotangents.out, batch, head);
+        let out = Head::from_view(&self.cotangents.out, batch, head);
         for i in 0..rows {
             let row = (batch * heads + head) * queries + query + i;
             let lse = self.cotangents.lse[row];
@@ -365,9 +380,9 @@ impl<T: Lanes> Backward<'_, T> {
     }
 
     /// Adds scale · dS K of a tile to the gradient of its queries.
-    fn add_dq(&self, place: Place, work: &Work<T>) {
+    fn add_dq(&self, place: TilePosition, work: &BackwardScratch<T>) {
         let Some(dq) = self.dq else { return };
-        let Dims { heads, queries, dim, .. } = self.dims;
+        let AttentionDims { heads, queries, dim, .. } = self.dims;
         let start = ((place.batch * heads + place.head) * queries + place.query) * dim;
         // SAFETY: dq has the size of q, checked by `backward`, and no other thread works on these rows.
         let dq = unsafe { std::slice::from_raw_parts_mut(dq.at(start), place.rows * dim) };

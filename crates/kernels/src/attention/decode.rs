@@ -1,10 +1,10 @@
 //! One query against many keys, at the speed of memory: keys and values are read where they lie, once for all query heads
 //! that share them, and split over threads whose partial results are merged by their log-sum-exps.
 
-use super::mask::{self, Place, Seen};
-use super::online::{Rows, Step};
-use super::tile::{Along, BC, BR, MR, Operands, Shape};
-use super::{Dims, Head, Inputs, Shared, pack};
+use super::mask::{self, TilePosition, VisibleKeys};
+use super::online::{OnlineSoftmax, OnlineSoftmaxStep};
+use super::tile::{BC, BR, MR, RegisterTile, TileOperands, WeightedSum};
+use super::{AttentionDims, AttentionInputs, Head, Shared, pack};
 use crate::buffer::{Block, OutOfMemory};
 use crate::real::Real;
 use crate::shape::count;
@@ -17,7 +17,7 @@ const PART: usize = 2 * BC;
 const BYTES_PER_NS: f64 = 8.0;
 
 /// Whether [`partial`] reads these operands: one query a head, and rows of whole vectors that lie in one piece.
-pub(super) fn fits<T>(x: &Inputs<'_, T>, dims: &Dims, shape: Shape) -> bool
+pub(super) fn fits<T>(x: &AttentionInputs<'_, T>, dims: &AttentionDims, shape: RegisterTile) -> bool
 where
     T: Real,
 {
@@ -49,7 +49,11 @@ impl<T: Real> Partial<T> {
 }
 
 /// Computes the running softmax of every query head over each part of the keys.
-pub(super) fn partial<T: Lanes>(x: &Inputs<'_, T>, dims: &Dims, shape: Shape) -> Result<Partial<T>, OutOfMemory> {
+pub(super) fn partial<T: Lanes>(
+    x: &AttentionInputs<'_, T>,
+    dims: &AttentionDims,
+    shape: RegisterTile,
+) -> Result<Partial<T>, OutOfMemory> {
     let groups = dims.groups();
     let ns = dims.keys as f64 * (dims.dim + dims.value_dim) as f64 * size_of::<T>() as f64 / BYTES_PER_NS;
     let threads = threads::parts(dims.units() * dims.keys.div_ceil(PART).max(1), ns / dims.keys.div_ceil(PART).max(1) as f64);
@@ -92,34 +96,37 @@ struct Scratch<T: Real> {
 
 /// Lets the keys of a range pass by the query heads of a unit.
 fn stream<T: Lanes>(
-    x: &Inputs<'_, T>,
-    dims: &Dims,
-    shape: Shape,
+    x: &AttentionInputs<'_, T>,
+    dims: &AttentionDims,
+    shape: RegisterTile,
     unit: usize,
     range: std::ops::Range<usize>,
     scratch: &mut Scratch<T>,
-) -> Rows<T> {
+) -> OnlineSoftmax<T> {
     let (groups, dim, value_dim) = (dims.groups(), dims.dim, dims.value_dim);
     let (b, g) = (unit / dims.kv_heads, unit % dims.kv_heads);
-    let (k, v) = (Head::of(&x.k, b, g), Head::of(&x.v, b, g));
+    let (k, v) = (Head::from_view(&x.k, b, g), Head::from_view(&x.v, b, g));
     for i in 0..groups {
-        let row = pack::Rows { dim, width: dim, padded: 1, scale: x.scale };
-        pack::rows(Head::of(&x.q, b, g * groups + i), 0..1, &mut scratch.q[i * dim..], row);
+        let row = pack::PackedShape { dim, width: dim, padded: 1, scale: x.scale };
+        pack::rows(Head::from_view(&x.q, b, g * groups + i), 0..1, &mut scratch.q[i * dim..], row);
     }
-    let mut state = Rows::new();
+    let mut state = OnlineSoftmax::new();
     scratch.acc.fill(T::ZERO);
     for key in range.clone().step_by(BC) {
-        let seen = Seen::all(BC.min(range.end - key), groups);
+        let seen = VisibleKeys::all(BC.min(range.end - key), groups);
         dispatch_on(
             shape.isa,
             Dots { q: &scratch.q, k, keys: key..key + seen.most(), dim, rows: groups, scores: &mut scratch.scores },
         );
         for (i, scores) in scratch.scores.chunks_exact_mut(BC).take(groups).enumerate() {
-            mask::apply(x, Place { batch: b, head: g * groups + i, query: 0, rows: 1, key }, &seen, scores);
+            mask::apply(x, TilePosition { batch: b, head: g * groups + i, query: 0, rows: 1, key }, &seen, scores);
         }
         let (scores, acc) = (&mut scratch.scores, &mut scratch.acc);
-        dispatch_on(shape.isa, Step { state: &mut state, rows: groups, seen: &seen, scores, acc, width: value_dim });
-        let operands = Operands {
+        dispatch_on(
+            shape.isa,
+            OnlineSoftmaxStep { state: &mut state, rows: groups, visible: &seen, scores, acc, width: value_dim },
+        );
+        let operands = TileOperands {
             a: scores.as_ptr(),
             a_row: BC,
             b: v.row(key),
@@ -127,7 +134,7 @@ fn stream<T: Lanes>(
             c: acc.as_mut_ptr(),
             c_row: value_dim,
         };
-        dispatch_on(shape.isa, Along { operands, vectors: value_dim / shape.lanes, seen: seen.by_panel() });
+        dispatch_on(shape.isa, WeightedSum { operands, vectors: value_dim / shape.lanes, visible: seen.by_panel() });
     }
     state
 }

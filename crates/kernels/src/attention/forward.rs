@@ -4,10 +4,10 @@ use crate::compiled::compiled;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::decode;
-use super::mask::{self, Place, Seen};
-use super::online::{Rows, Step};
-use super::tile::{Across, Along, BC, BR, MR, Operands, Shape, shape};
-use super::{Dims, Head, Inputs, Shared, pack};
+use super::mask::{self, TilePosition, VisibleKeys};
+use super::online::{OnlineSoftmax, OnlineSoftmaxStep};
+use super::tile::{BC, BR, MR, RegisterTile, ScoreProduct, TileOperands, WeightedSum, shape};
+use super::{AttentionDims, AttentionInputs, Head, Shared, pack};
 use crate::buffer::{Block, OutOfMemory};
 use crate::real::Real;
 use crate::shape::count;
@@ -20,7 +20,7 @@ const ROUND_BYTES: usize = 8 << 20;
 const FLOPS_PER_NS: f64 = 60.0;
 
 /// Where the result goes.
-pub struct Output<'a, T> {
+pub struct AttentionOutput<'a, T> {
     /// The elements of out.
     pub out: &'a mut [T],
     /// Elements between batches, heads and queries of `out`; values lie one after another.
@@ -29,14 +29,14 @@ pub struct Output<'a, T> {
     pub lse: &'a mut [T],
 }
 
-impl<'a, T> Output<'a, T> {
+impl<'a, T> AttentionOutput<'a, T> {
     /// An output of shape (b, h, t, e) in row-major order.
     pub fn row_major(out: &'a mut [T], lse: &'a mut [T], [heads, queries, value_dim]: [usize; 3]) -> Self {
         Self { out, strides: [count(&[heads, queries, value_dim]), count(&[queries, value_dim]), value_dim], lse }
     }
 
     /// Panics unless every row is inside `out` and no two rows share an element.
-    fn check(&self, dims: &Dims) {
+    fn check(&self, dims: &AttentionDims) {
         let rows = dims.rows();
         assert_eq!(self.lse.len(), rows, "a log-sum-exp for each row of attention");
         if rows == 0 {
@@ -61,7 +61,7 @@ compiled! {
     ///
     /// # Panics
     /// If shapes do not fit each other, or the output does not fit them.
-    pub fn forward<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>) -> Result<(), OutOfMemory> {
+    pub fn forward<T: Lanes>(x: &AttentionInputs<'_, T>, output: AttentionOutput<'_, T>) -> Result<(), OutOfMemory> {
         run(x, output, false, simd::isa())
     }
 }
@@ -76,13 +76,18 @@ compiled! {
     ///
     /// # Panics
     /// As [`forward`].
-    pub fn forward_from<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>) -> Result<(), OutOfMemory> {
+    pub fn forward_from<T: Lanes>(x: &AttentionInputs<'_, T>, output: AttentionOutput<'_, T>) -> Result<(), OutOfMemory> {
         run(x, output, true, simd::isa())
     }
 }
 
 /// [`forward_from`], or [`forward`] where not to `resume`, on an instruction set.
-pub(super) fn run<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>, resume: bool, isa: Isa) -> Result<(), OutOfMemory> {
+pub(super) fn run<T: Lanes>(
+    x: &AttentionInputs<'_, T>,
+    output: AttentionOutput<'_, T>,
+    resume: bool,
+    isa: Isa,
+) -> Result<(), OutOfMemory> {
     let dims = x.dims();
     output.check(&dims);
     if dims.rows() == 0 {
@@ -111,9 +116,9 @@ pub(super) fn run<T: Lanes>(x: &Inputs<'_, T>, output: Output<'_, T>, resume: bo
 }
 
 struct Forward<'a, T> {
-    x: &'a Inputs<'a, T>,
-    dims: Dims,
-    shape: Shape,
+    x: &'a AttentionInputs<'a, T>,
+    dims: AttentionDims,
+    shape: RegisterTile,
     out: Shared<T>,
     strides: [usize; 3],
     lse: Shared<T>,
@@ -156,7 +161,7 @@ impl<T: Lanes> Forward<'_, T> {
 
     /// Computes all rows of some (batch, key head) pairs.
     fn round(&self, units: std::ops::Range<usize>, memory: &mut [T], packed: usize) -> Result<(), OutOfMemory> {
-        let Dims { keys, dim, value_dim, queries, .. } = self.dims;
+        let AttentionDims { keys, dim, value_dim, queries, .. } = self.dims;
         let (width, nr) = (self.value_width(), self.shape.nr);
         let k_len = self.packed_keys();
         // A packing task is a stretch of keys of one unit, both K and V.
@@ -177,11 +182,11 @@ impl<T: Lanes> Forward<'_, T> {
                 let slice =
                     |at: usize, len: usize| unsafe { std::slice::from_raw_parts_mut(memory_at.at(unit * packed + at), len) };
                 let to = slice(range.start * dim, pack::panels_len(range.len(), dim, nr));
-                pack::panels(Head::of(&self.x.k, b, g), range.clone(), dim, self.shape, to);
+                pack::panels(Head::from_view(&self.x.k, b, g), range.clone(), dim, self.shape, to);
                 if !self.reads_values() {
                     let to = slice(k_len + range.start * width, range.len() * width);
-                    let shape = pack::Rows { dim: value_dim, width, padded: range.len(), scale: T::ONE };
-                    pack::rows(Head::of(&self.x.v, b, g), range, to, shape);
+                    let shape = pack::PackedShape { dim: value_dim, width, padded: range.len(), scale: T::ONE };
+                    pack::rows(Head::from_view(&self.x.v, b, g), range, to, shape);
                 }
             },
         )?;
@@ -206,7 +211,7 @@ impl<T: Lanes> Forward<'_, T> {
                     let task = Task { batch: b, head: g * groups + member, query, rows: rows.min(queries - query) };
                     let (k, v) = memory[unit * packed..(unit + 1) * packed].split_at(k_len);
                     let v = match self.reads_values() {
-                        true => Head::of(&self.x.v, b, g),
+                        true => Head::from_view(&self.x.v, b, g),
                         false => Head { start: v.as_ptr(), row: width as isize, element: 1 },
                     };
                     self.task(task, k, v, scratch);
@@ -223,7 +228,7 @@ impl<T: Lanes> Forward<'_, T> {
         for row in 0..self.dims.batch * self.dims.heads {
             let (batch, head) = (row / self.dims.heads, row % self.dims.heads);
             let task = Task { batch, head, query: 0, rows: 1 };
-            let mut state = Rows::new();
+            let mut state = OnlineSoftmax::new();
             self.start(task, &mut state, &mut acc);
             for part in 0..partial.parts {
                 let unit = batch * self.dims.kv_heads + head / groups;
@@ -249,20 +254,20 @@ impl<T: Lanes> Forward<'_, T> {
         let (dim, width) = (dims.dim, self.value_width());
         let padded = rows.next_multiple_of(MR);
         pack::rows(
-            Head::of(&x.q, batch, head),
+            Head::from_view(&x.q, batch, head),
             query..query + rows,
             &mut scratch.q,
-            pack::Rows { dim, width: dim, padded, scale: x.scale },
+            pack::PackedShape { dim, width: dim, padded, scale: x.scale },
         );
-        let mut state = Rows::new();
+        let mut state = OnlineSoftmax::new();
         self.start(task, &mut state, &mut scratch.acc);
         let end = dims.visible(query + rows - 1);
         for key in (0..end).step_by(BC) {
-            let seen = Seen::new(dims, query, rows, key);
+            let seen = VisibleKeys::new(dims, query, rows, key);
             let scores = scratch.scores.as_mut_ptr();
             debug_assert!(k.len() >= pack::panels_len(key + seen.most(), dim, shape.nr));
             // K's panels of nr keys are `nr · dim` long, and a tile begins at a panel.
-            let operands = Operands {
+            let operands = TileOperands {
                 a: scratch.q.as_ptr(),
                 a_row: dim,
                 b: k[key * dim..].as_ptr(),
@@ -270,13 +275,20 @@ impl<T: Lanes> Forward<'_, T> {
                 c: scores,
                 c_row: BC,
             };
-            dispatch_on(shape.isa, Across { operands, depth: dim, seen: seen.by_panel() });
-            mask::apply(x, Place { batch, head, query, rows, key }, &seen, &mut scratch.scores);
+            dispatch_on(shape.isa, ScoreProduct { operands, depth: dim, visible: seen.by_panel() });
+            mask::apply(x, TilePosition { batch, head, query, rows, key }, &seen, &mut scratch.scores);
             dispatch_on(
                 shape.isa,
-                Step { state: &mut state, rows, seen: &seen, scores: &mut scratch.scores, acc: &mut scratch.acc, width },
+                OnlineSoftmaxStep {
+                    state: &mut state,
+                    rows,
+                    visible: &seen,
+                    scores: &mut scratch.scores,
+                    acc: &mut scratch.acc,
+                    width,
+                },
             );
-            let operands = Operands {
+            let operands = TileOperands {
                 a: scratch.scores.as_ptr(),
                 a_row: BC,
                 b: v.row(key),
@@ -284,7 +296,7 @@ impl<T: Lanes> Forward<'_, T> {
                 c: scratch.acc.as_mut_ptr(),
                 c_row: width,
             };
-            dispatch_on(shape.isa, Along { operands, vectors: width / shape.lanes, seen: seen.by_panel() });
+            dispatch_on(shape.isa, WeightedSum { operands, vectors: width / shape.lanes, visible: seen.by_panel() });
         }
         self.finish(task, &state, &scratch.acc);
     }
@@ -298,13 +310,13 @@ impl<T: Lanes> Forward<'_, T> {
     }
 
     /// Puts the rows of a task at their beginning: nothing seen, or what the output holds.
-    fn start(&self, task: Task, state: &mut Rows<T>, acc: &mut [T]) {
+    fn start(&self, task: Task, state: &mut OnlineSoftmax<T>, acc: &mut [T]) {
         let width = self.value_width();
         acc[..task.rows.next_multiple_of(MR) * width].fill(T::ZERO);
         if self.resume {
             for i in 0..task.rows {
                 let (out, lse) = self.row(task, i);
-                // SAFETY: `Output::check` placed every row inside the output, and this task alone has this row.
+                // SAFETY: `AttentionOutput::check` placed every row inside the output, and this task alone has this row.
                 let (out, lse) = unsafe { (std::slice::from_raw_parts(out, self.dims.value_dim), *lse) };
                 state.start(i, lse);
                 if lse != T::NEG_INFINITY {
@@ -315,7 +327,7 @@ impl<T: Lanes> Forward<'_, T> {
     }
 
     /// Writes out = acc / l and lse = m + ln l.
-    fn finish(&self, task: Task, state: &Rows<T>, acc: &[T]) {
+    fn finish(&self, task: Task, state: &OnlineSoftmax<T>, acc: &[T]) {
         let width = self.value_width();
         for i in 0..task.rows {
             let (out, lse) = self.row(task, i);

@@ -1,11 +1,11 @@
 //! What the backward pass does to a tile beside its products: P from S, dS from P and dP, and each row's delta.
 
-use super::mask::Seen;
-use super::online::{exponentials, hide_rest, window, zero_rest};
+use super::mask::VisibleKeys;
+use super::online::{exponentials, mask_rest, window, zero_rest};
 use super::tile::{BC, MR};
 use crate::simd::{Kernel, Lanes, Vector};
 
-/// Σ_c dout[c] out[c], in the order and with the roundings of [`Across`]: where one key has all the weight, out is its value,
+/// Σ_c dout[c] out[c], in the order and with the roundings of [`ScoreProduct`]: where one key has all the weight, out is its value,
 /// and dP − delta is then exactly 0 and not the difference of two roundings.
 pub(super) struct Delta<'a, T> {
     pub dout: &'a [T],
@@ -34,7 +34,7 @@ impl<T: Lanes> Kernel<T> for Delta<'_, T> {
 /// P = exp(S − lse), 0 beyond the keys that a row sees.
 pub(super) struct Probabilities<'a, T> {
     pub lse: &'a [T],
-    pub seen: &'a Seen,
+    pub visible: &'a VisibleKeys,
     pub scores: &'a mut [T],
 }
 
@@ -45,13 +45,13 @@ impl<T: Lanes> Kernel<T> for Probabilities<'_, T> {
     unsafe fn run<V: Vector<Element = T>>(self) {
         let window = window::<T>();
         for (i, (scores, &lse)) in self.scores.chunks_exact_mut(BC).zip(self.lse).enumerate() {
-            let vectors = self.seen.row[i].div_ceil(V::LANES);
+            let vectors = self.visible.row[i].div_ceil(V::LANES);
             // SAFETY: `dispatch_on` enabled `V`; a row holds `BC` scores, a multiple of the lanes, and no more are seen.
             unsafe {
-                hide_rest::<V>(scores, self.seen.row[i], &window);
+                mask_rest::<V>(scores, self.visible.row[i], &window);
                 exponentials(scores.as_mut_ptr(), vectors, V::splat(lse));
             }
-            zero_rest(scores, vectors * V::LANES, self.seen.panel[i / MR]);
+            zero_rest(scores, vectors * V::LANES, self.visible.panel[i / MR]);
         }
     }
 }
@@ -60,7 +60,7 @@ impl<T: Lanes> Kernel<T> for Probabilities<'_, T> {
 pub(super) struct ScoreGradients<'a, T> {
     pub p: &'a [T],
     pub delta: &'a [T],
-    pub seen: &'a Seen,
+    pub visible: &'a VisibleKeys,
     pub ds: &'a mut [T],
 }
 
@@ -71,7 +71,7 @@ impl<T: Lanes> Kernel<T> for ScoreGradients<'_, T> {
     unsafe fn run<V: Vector<Element = T>>(self) {
         let rows = self.p.chunks_exact(BC).zip(self.ds.chunks_exact_mut(BC)).zip(self.delta);
         for (i, ((p, ds), &delta)) in rows.enumerate() {
-            let vectors = self.seen.row[i].div_ceil(V::LANES);
+            let vectors = self.visible.row[i].div_ceil(V::LANES);
             // SAFETY: as in `Probabilities`.
             unsafe {
                 let (p, ds, delta) = (p.as_ptr(), ds.as_mut_ptr(), V::splat(delta));
@@ -80,7 +80,7 @@ impl<T: Lanes> Kernel<T> for ScoreGradients<'_, T> {
                     V::load(p.add(j * V::LANES)).mul(dp.sub(delta)).store(ds.add(j * V::LANES));
                 }
             }
-            zero_rest(ds, vectors * V::LANES, self.seen.panel[i / MR]);
+            zero_rest(ds, vectors * V::LANES, self.visible.panel[i / MR]);
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Which keys a row sees, and masks applied to a tile of scores.
 
 use super::tile::{BC, BR, MR};
-use super::{Dims, Inputs, Mask, four};
+use super::{AttentionDims, AttentionInputs, AttentionMask, four};
 use crate::real::Real;
 use crate::simd;
 
 /// How many keys of a tile each row sees, by the causal limit.
-pub(super) struct Seen {
+pub(super) struct VisibleKeys {
     /// By row; rows beyond the last query see as many as the last.
     pub row: [usize; BR],
     /// By panel of [`MR`] rows: the most of its rows.
@@ -15,9 +15,9 @@ pub(super) struct Seen {
     pub panels: usize,
 }
 
-impl Seen {
+impl VisibleKeys {
     /// Of the keys from `key` on, at most [`BC`], seen by `rows` queries from `t` on.
-    pub fn new(dims: &Dims, t: usize, rows: usize, key: usize) -> Self {
+    pub fn new(dims: &AttentionDims, t: usize, rows: usize, key: usize) -> Self {
         let row = std::array::from_fn(|i| dims.visible(t + i.min(rows - 1)).saturating_sub(key).min(BC));
         // A later query never sees fewer keys.
         Self { row, panel: std::array::from_fn(|p| row[p * MR + MR - 1]), panels: rows.div_ceil(MR) }
@@ -47,7 +47,7 @@ impl Seen {
 
 /// Where a tile of scores lies among all scores.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct TilePosition {
     pub batch: usize,
     pub head: usize,
     pub query: usize,
@@ -56,10 +56,10 @@ pub(super) struct Place {
 }
 
 /// Applies the mask to the scores that each row of a tile sees.
-pub(super) fn apply<T: Real>(x: &Inputs<'_, T>, place: Place, seen: &Seen, scores: &mut [T]) {
+pub(super) fn apply<T: Real>(x: &AttentionInputs<'_, T>, place: TilePosition, seen: &VisibleKeys, scores: &mut [T]) {
     match x.mask {
-        Mask::None => {}
-        Mask::Boolean(mask) => {
+        AttentionMask::None => {}
+        AttentionMask::Boolean(mask) => {
             each_row(
                 mask.as_ptr(),
                 four(mask.strides()),
@@ -72,7 +72,7 @@ pub(super) fn apply<T: Real>(x: &Inputs<'_, T>, place: Place, seen: &Seen, score
             )
         }
         // A hidden key stays hidden whatever its score is, NaN included.
-        Mask::Additive(mask) => each_row(mask.as_ptr(), four(mask.strides()), place, seen, scores, |s, bias: T| {
+        AttentionMask::Additive(mask) => each_row(mask.as_ptr(), four(mask.strides()), place, seen, scores, |s, bias: T| {
             if bias == T::NEG_INFINITY { bias } else { s + bias }
         }),
     }
@@ -81,19 +81,19 @@ pub(super) fn apply<T: Real>(x: &Inputs<'_, T>, place: Place, seen: &Seen, score
 fn each_row<T: Real, M: Copy>(
     mask: *const M,
     [sb, sh, st, ss]: [isize; 4],
-    place: Place,
-    seen: &Seen,
+    place: TilePosition,
+    seen: &VisibleKeys,
     scores: &mut [T],
     f: impl Fn(T, M) -> T + Copy,
 ) {
-    let Place { batch, head, query, rows, key } = place;
+    let TilePosition { batch, head, query, rows, key } = place;
     for i in 0..rows {
         let at = batch as isize * sb + head as isize * sh + (query + i) as isize * st + key as isize * ss;
         let row = mask.wrapping_offset(at);
         let scores = &mut scores[i * BC..][..seen.row[i]];
         match ss {
             1 => {
-                // SAFETY: the mask's view has shape (b, h, t, s), checked by `Inputs::dims`, and every index read is inside it:
+                // SAFETY: the mask's view has shape (b, h, t, s), checked by `AttentionInputs::dims`, and every index read is inside it:
                 // a row sees at most the keys that are there.
                 let row = unsafe { std::slice::from_raw_parts(row, scores.len()) };
                 simd::run(

@@ -25,8 +25,8 @@ mod pack;
 mod tests;
 mod tile;
 
-pub use backward::{Cotangents, Gradients, backward};
-pub use forward::{Output, forward, forward_from};
+pub use backward::{AttentionCotangents, AttentionGradients, backward};
+pub use forward::{AttentionOutput, forward, forward_from};
 
 use crate::real::Real;
 use crate::shape::count;
@@ -34,7 +34,7 @@ use crate::view::View;
 
 /// What may be looked at, beside the causal limit: a view of shape (b, h, t, s), broadcast by strides of 0.
 #[derive(Clone, Copy)]
-pub enum Mask<'a, T> {
+pub enum AttentionMask<'a, T> {
     /// Every key.
     None,
     /// The keys where it is not 0.
@@ -45,7 +45,7 @@ pub enum Mask<'a, T> {
 
 /// The operands of attention.
 #[derive(Clone, Copy)]
-pub struct Inputs<'a, T> {
+pub struct AttentionInputs<'a, T> {
     /// Queries, (b, h, t, d).
     pub q: View<'a, T>,
     /// Keys, (b, g, s, d) where g divides h: query head i reads key head i / (h / g).
@@ -57,12 +57,12 @@ pub struct Inputs<'a, T> {
     /// Whether query i sees only the keys up to i + s − t.
     pub causal: bool,
     /// What else is hidden.
-    pub mask: Mask<'a, T>,
+    pub mask: AttentionMask<'a, T>,
 }
 
-/// The sizes of [`Inputs`].
+/// The sizes of [`AttentionInputs`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Dims {
+pub(crate) struct AttentionDims {
     pub batch: usize,
     pub heads: usize,
     pub kv_heads: usize,
@@ -73,7 +73,7 @@ pub(crate) struct Dims {
     pub causal: bool,
 }
 
-impl Dims {
+impl AttentionDims {
     /// How many keys query `t` sees at most: keys are hidden by the causal limit from there on.
     pub fn visible(&self, t: usize) -> usize {
         if self.causal { (t + 1 + self.keys).saturating_sub(self.queries).min(self.keys) } else { self.keys }
@@ -95,23 +95,23 @@ impl Dims {
     }
 }
 
-impl<T: Real> Inputs<'_, T> {
+impl<T: Real> AttentionInputs<'_, T> {
     /// The sizes, checked against each other.
     ///
     /// # Panics
     /// If they do not fit.
-    pub(crate) fn dims(&self) -> Dims {
+    pub(crate) fn dims(&self) -> AttentionDims {
         let ([batch, heads, queries, dim], [kb, kv_heads, keys, kd], [vb, vh, vs, value_dim]) =
             (four(self.q.shape()), four(self.k.shape()), four(self.v.shape()));
         assert!(kb == batch && vb == batch && kd == dim && vh == kv_heads && vs == keys, "operands of attention fit each other");
         assert!(heads == 0 || kv_heads > 0 && heads.is_multiple_of(kv_heads), "query heads are a multiple of key heads");
         let mask = match &self.mask {
-            Mask::None => None,
-            Mask::Boolean(mask) => Some(mask.shape()),
-            Mask::Additive(mask) => Some(mask.shape()),
+            AttentionMask::None => None,
+            AttentionMask::Boolean(mask) => Some(mask.shape()),
+            AttentionMask::Additive(mask) => Some(mask.shape()),
         };
         assert!(mask.is_none_or(|shape| shape == [batch, heads, queries, keys]), "a mask has the shape (b, h, t, s)");
-        Dims { batch, heads, kv_heads, queries, keys, dim, value_dim, causal: self.causal }
+        AttentionDims { batch, heads, kv_heads, queries, keys, dim, value_dim, causal: self.causal }
     }
 }
 
@@ -135,7 +135,7 @@ unsafe impl<T: Sync> Sync for Head<T> {}
 
 impl<T: Copy> Head<T> {
     /// The rows of batch `b` and head `h` of a view of shape (b, h, t, d).
-    fn of(view: &View<'_, T>, b: usize, h: usize) -> Self {
+    fn from_view(view: &View<'_, T>, b: usize, h: usize) -> Self {
         let ([batches, heads, ..], [sb, sh, row, element]) = (four(view.shape()), four(view.strides()));
         debug_assert!(b < batches && h < heads);
         Self { start: view.as_ptr().wrapping_offset(b as isize * sb + h as isize * sh), row, element }

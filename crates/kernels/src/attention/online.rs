@@ -7,7 +7,7 @@
 //! m′ = max(m, max s)    p = exp(s − m′)    l′ = α l + Σ p    acc′ = α acc + p v
 //! ```
 
-use super::mask::Seen;
+use super::mask::VisibleKeys;
 use super::tile::{BC, BR, MR};
 use crate::number::Number;
 use crate::real::Real;
@@ -21,14 +21,14 @@ const SLACK: f64 = 8.0;
 const ABREAST: usize = 4;
 
 /// The state of the rows of a tile: accumulators lie in memory of their own.
-pub(super) struct Rows<T> {
+pub(super) struct OnlineSoftmax<T> {
     /// The largest score so far, or a little less.
     pub m: [T; BR],
     /// Σ exp(s − m), in as many sums a row as a vector has lanes.
     l: [[T; MAX_LANES]; BR],
 }
 
-impl<T: Real> Rows<T> {
+impl<T: Real> OnlineSoftmax<T> {
     /// Rows that have seen no key.
     pub fn new() -> Self {
         Self { m: [T::NEG_INFINITY; BR], l: [[T::ZERO; MAX_LANES]; BR] }
@@ -46,7 +46,7 @@ impl<T: Real> Rows<T> {
     }
 }
 
-impl<T: Real> Rows<T> {
+impl<T: Real> OnlineSoftmax<T> {
     /// Adds to row 0, whose accumulator is `acc`, the (m, l, acc) of other keys: the step, once for all of them.
     pub fn add(&mut self, (m, l, other): (T, T, &[T]), acc: &mut [T]) {
         let new = self.m[0].maximum(m);
@@ -62,10 +62,10 @@ impl<T: Real> Rows<T> {
 }
 
 /// The step for `rows` rows of scores, which it turns into p, 0 beyond the keys that a row sees; acc is multiplied by α.
-pub(super) struct Step<'a, T> {
-    pub state: &'a mut Rows<T>,
+pub(super) struct OnlineSoftmaxStep<'a, T> {
+    pub state: &'a mut OnlineSoftmax<T>,
     pub rows: usize,
-    pub seen: &'a Seen,
+    pub visible: &'a VisibleKeys,
     /// The tile of scores, [`BC`] to a row.
     pub scores: &'a mut [T],
     /// The accumulators, `width` to a row: a multiple of the lanes.
@@ -73,19 +73,19 @@ pub(super) struct Step<'a, T> {
     pub width: usize,
 }
 
-impl<T: Lanes> Kernel<T> for Step<'_, T> {
+impl<T: Lanes> Kernel<T> for OnlineSoftmaxStep<'_, T> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
-        let Self { state, rows, seen, scores, acc, width } = self;
+        let Self { state, rows, visible: seen, scores, acc, width } = self;
         let (window, slack) = (window::<T>(), T::from_f64(SLACK));
         for (i, (scores, acc)) in scores.chunks_exact_mut(BC).zip(acc.chunks_exact_mut(width)).take(rows).enumerate() {
             let vectors = seen.row[i].div_ceil(V::LANES);
             // SAFETY: `dispatch_on` enabled `V`; a row holds `BC` scores, of which at most BC are seen, and BC and `width` are
             // multiples of the lanes.
             unsafe {
-                hide_rest::<V>(scores, seen.row[i], &window);
+                mask_rest::<V>(scores, seen.row[i], &window);
                 let s = scores.as_mut_ptr();
                 let most = largest::<V>(s, vectors);
                 if !(most <= state.m[i] + slack) {
@@ -101,7 +101,7 @@ impl<T: Lanes> Kernel<T> for Step<'_, T> {
     }
 }
 
-impl<T: Lanes> Rows<T> {
+impl<T: Lanes> OnlineSoftmax<T> {
     /// Raises m of row `i` to the larger `most`, or to NaN: what was summed, in l and in whole vectors of `acc`, is worth
     /// less by α.
     ///
@@ -193,7 +193,7 @@ pub(super) fn window<T: Real>() -> [T; 2 * MAX_LANES] {
 /// # Safety
 /// The instruction set of `V` must be enabled, and `scores` hold whole vectors.
 #[inline(always)]
-pub(super) unsafe fn hide_rest<V: Vector>(scores: &mut [V::Element], seen: usize, window: &[V::Element; 2 * MAX_LANES]) {
+pub(super) unsafe fn mask_rest<V: Vector>(scores: &mut [V::Element], seen: usize, window: &[V::Element; 2 * MAX_LANES]) {
     let tail = seen % V::LANES;
     if tail > 0 {
         let last = &mut scores[seen - tail..][..V::LANES];

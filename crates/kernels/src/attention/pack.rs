@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Head;
-use super::tile::Shape;
+use super::tile::RegisterTile;
 use crate::product::transpose;
 use crate::real::Real;
 use crate::shape::count;
@@ -12,8 +12,8 @@ use crate::threads;
 
 /// Copies `rows` rows of `dim` elements, multiplied by `scale`, into rows of `width` elements, and fills what is left of each
 /// row, and the rows up to `padded`, with 0.
-pub(super) fn rows<T: Real>(from: Head<T>, rows: Range<usize>, to: &mut [T], shape: Rows<T>) {
-    let Rows { dim, width, padded, scale } = shape;
+pub(super) fn rows<T: Real>(from: Head<T>, rows: Range<usize>, to: &mut [T], shape: PackedShape<T>) {
+    let PackedShape { dim, width, padded, scale } = shape;
     let (filled, rest) = to[..padded * width].split_at_mut(rows.len() * width);
     rest.fill(T::ZERO);
     if dim == 0 {
@@ -41,7 +41,7 @@ pub(super) fn rows<T: Real>(from: Head<T>, rows: Range<usize>, to: &mut [T], sha
 
 /// The shape of a copy made by [`rows`].
 #[derive(Clone, Copy)]
-pub(super) struct Rows<T> {
+pub(super) struct PackedShape<T> {
     /// Elements of a row.
     pub dim: usize,
     /// Elements of a row of the copy, at least `dim`.
@@ -58,7 +58,7 @@ pub(super) fn panels_len(keys: usize, dim: usize, nr: usize) -> usize {
 }
 
 /// Transposes rows `keys` into panels of `nr`: element c of key j goes to panel j / nr, at c · nr + j % nr; missing keys are 0.
-pub(super) fn panels<T: Lanes>(from: Head<T>, keys: Range<usize>, dim: usize, shape: Shape, to: &mut [T]) {
+pub(super) fn panels<T: Lanes>(from: Head<T>, keys: Range<usize>, dim: usize, shape: RegisterTile, to: &mut [T]) {
     let nr = shape.nr;
     if dim == 0 {
         return;
@@ -67,7 +67,7 @@ pub(super) fn panels<T: Lanes>(from: Head<T>, keys: Range<usize>, dim: usize, sh
         let first = keys.start + p * nr;
         let here = nr.min(keys.end - first);
         if from.element == 1 {
-            dispatch_on(shape.isa, Turn { from: from.row(first), row: from.row, keys: here, dim, nr, to: panel });
+            dispatch_on(shape.isa, TransposePanel { from: from.row(first), row: from.row, keys: here, dim, nr, to: panel });
             continue;
         }
         for (c, to) in panel.chunks_exact_mut(nr).enumerate() {
@@ -90,7 +90,7 @@ pub(super) fn panels<T: Lanes>(from: Head<T>, keys: Range<usize>, dim: usize, sh
 
 /// One panel of [`panels`], from `keys` rows of `dim` elements that lie one after another: squares of registers are
 /// transposed.
-struct Turn<'a, T> {
+struct TransposePanel<'a, T> {
     from: *const T,
     row: isize,
     keys: usize,
@@ -99,7 +99,7 @@ struct Turn<'a, T> {
     to: &'a mut [T],
 }
 
-impl<T: Lanes> Kernel<T> for Turn<'_, T> {
+impl<T: Lanes> Kernel<T> for TransposePanel<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -117,7 +117,7 @@ impl<T: Lanes> Kernel<T> for Turn<'_, T> {
     }
 }
 
-impl<T: Lanes> Turn<'_, T> {
+impl<T: Lanes> TransposePanel<'_, T> {
     /// # Safety
     /// The instruction set of `V` must be enabled, and `L` be its lanes.
     #[inline(always)]

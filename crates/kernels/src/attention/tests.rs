@@ -104,7 +104,7 @@ fn strides([_, h, t, d]: [usize; 4], strided: bool) -> [isize; 4] {
 type Everything<T> = [Vec<T>; 5];
 
 /// Calls `f` with the inputs of a case in T.
-fn with_inputs<T: Lanes, R>(case: &Case, data: &Data, f: impl FnOnce(&Inputs<'_, T>) -> R) -> R {
+fn with_inputs<T: Lanes, R>(case: &Case, data: &Data, f: impl FnOnce(&AttentionInputs<'_, T>) -> R) -> R {
     let Case { batch, heads, kv_heads, queries, keys, dim, value_dim, causal, .. } = *case;
     let cast = |x: &[f64]| x.iter().map(|&x| T::from_f64(x)).collect::<Vec<T>>();
     let (q, k, v, additive) = (cast(&data.q), cast(&data.k), cast(&data.v), cast(&data.additive));
@@ -117,11 +117,11 @@ fn with_inputs<T: Lanes, R>(case: &Case, data: &Data, f: impl FnOnce(&Inputs<'_,
     let ms = [batch, heads, queries, keys];
     let mt = if case.mask == 4 { [0, 0, 0, 1] } else { strides(ms, false) };
     let mask = match case.mask {
-        0 => Mask::None,
-        2 => Mask::Additive(View::new(&additive, 0, &ms, &mt).unwrap()),
-        _ => Mask::Boolean(View::new(&data.boolean, 0, &ms, &mt).unwrap()),
+        0 => AttentionMask::None,
+        2 => AttentionMask::Additive(View::new(&additive, 0, &ms, &mt).unwrap()),
+        _ => AttentionMask::Boolean(View::new(&data.boolean, 0, &ms, &mt).unwrap()),
     };
-    f(&Inputs {
+    f(&AttentionInputs {
         q: View::new(&q, 0, &qs, &qt).unwrap(),
         k: View::new(&k, 0, &ks, &kt).unwrap(),
         v: View::new(&v, 0, &vs, &vt).unwrap(),
@@ -132,15 +132,15 @@ fn with_inputs<T: Lanes, R>(case: &Case, data: &Data, f: impl FnOnce(&Inputs<'_,
 }
 
 fn fast<T: Lanes>(isa: Isa, case: &Case, data: &Data) -> Everything<T> {
-    with_inputs(case, data, |x: &Inputs<'_, T>| {
+    with_inputs(case, data, |x: &AttentionInputs<'_, T>| {
         let rows = case.batch * case.heads * case.queries;
         // Everything is written, whatever was there.
         let (mut out, mut lse) = (vec![T::NAN; rows * case.value_dim], vec![T::NAN; rows]);
-        forward::run(x, Output::row_major(&mut out, &mut lse, case.shape()), false, isa).unwrap();
+        forward::run(x, AttentionOutput::row_major(&mut out, &mut lse, case.shape()), false, isa).unwrap();
         let nan = |len: usize| vec![T::NAN; len];
         let (mut dq, mut dk, mut dv) = (nan(data.q.len()), nan(data.k.len()), nan(data.v.len()));
         with_cotangents(case, data, (&out, &lse), |c| {
-            let gradients = Gradients { dq: Some(&mut dq), dk: Some(&mut dk), dv: Some(&mut dv) };
+            let gradients = AttentionGradients { dq: Some(&mut dq), dk: Some(&mut dk), dv: Some(&mut dv) };
             backward::run(x, c, gradients, isa).unwrap();
         });
         [out, lse, dq, dk, dv]
@@ -148,19 +148,19 @@ fn fast<T: Lanes>(isa: Isa, case: &Case, data: &Data) -> Everything<T> {
 }
 
 fn plain<T: Lanes>(case: &Case, data: &Data) -> Everything<T> {
-    with_inputs(case, data, |x: &Inputs<'_, T>| {
-        let naive::Attention { out, lse } = naive::attention(x);
+    with_inputs(case, data, |x: &AttentionInputs<'_, T>| {
+        let naive::NaiveAttention { out, lse } = naive::attention(x);
         let g = with_cotangents(case, data, (&out, &lse), |c| naive::attention_gradients(x, c));
         [out, lse, g.dq, g.dk, g.dv]
     })
 }
 
-fn with_cotangents<T: Lanes, R>(case: &Case, data: &Data, of: (&[T], &[T]), f: impl FnOnce(&Cotangents<'_, T>) -> R) -> R {
+fn with_cotangents<T: Lanes, R>(case: &Case, data: &Data, of: (&[T], &[T]), f: impl FnOnce(&AttentionCotangents<'_, T>) -> R) -> R {
     let cast = |x: &[f64]| x.iter().map(|&x| T::from_f64(x)).collect::<Vec<T>>();
     let (dout, dlse) = (cast(&data.dout), cast(&data.dlse));
     let shape = [case.batch, case.heads, case.queries, case.value_dim];
     let strides = strides(shape, false);
-    f(&Cotangents {
+    f(&AttentionCotangents {
         out: View::new(of.0, 0, &shape, &strides).unwrap(),
         lse: of.1,
         dout: View::new(&dout, 0, &shape, &strides).unwrap(),
@@ -322,22 +322,26 @@ fn keys_in_three_parts_in_any_order_give_the_whole() {
             let (mut out, mut lse) = (vec![0.0; whole.len()], vec![f64::NEG_INFINITY; whole_lse.len()]);
             for part in order {
                 let range = [0..64, 64..67, 67..211][part].clone();
-                with_inputs(&case, &data, |x: &Inputs<'_, f64>| {
+                with_inputs(&case, &data, |x: &AttentionInputs<'_, f64>| {
                     let (ks, vs) = ([1, 2, range.len(), 20], [1, 2, range.len(), 12]);
                     let ms = [1, 2, queries, range.len()];
                     let (k, v) = (data.k.as_slice(), data.v.as_slice());
                     let mask = match x.mask {
-                        Mask::None => Mask::None,
-                        Mask::Boolean(m) => Mask::Boolean(View::new(&data.boolean, range.start, &ms, m.strides()).unwrap()),
-                        Mask::Additive(m) => Mask::Additive(View::new(&data.additive, range.start, &ms, m.strides()).unwrap()),
+                        AttentionMask::None => AttentionMask::None,
+                        AttentionMask::Boolean(m) => {
+                            AttentionMask::Boolean(View::new(&data.boolean, range.start, &ms, m.strides()).unwrap())
+                        }
+                        AttentionMask::Additive(m) => {
+                            AttentionMask::Additive(View::new(&data.additive, range.start, &ms, m.strides()).unwrap())
+                        }
                     };
-                    let x = Inputs {
+                    let x = AttentionInputs {
                         k: View::new(k, range.start * 20, &ks, x.k.strides()).unwrap(),
                         v: View::new(v, range.start * 12, &vs, x.v.strides()).unwrap(),
                         mask,
                         ..*x
                     };
-                    forward_from(&x, Output::row_major(&mut out, &mut lse, case.shape())).unwrap();
+                    forward_from(&x, AttentionOutput::row_major(&mut out, &mut lse, case.shape())).unwrap();
                 });
             }
             let errors = (difference(&out, &whole), difference(&lse, &whole_lse));
@@ -353,8 +357,8 @@ fn an_output_may_lie_as_batch_time_head() {
     let [whole, ..] = plain::<f64>(&case, &data);
     // One element more than the result has, which stays as it was.
     let (mut out, mut lse) = (vec![7.0; whole.len() + 1], vec![0.0; 54]);
-    with_inputs(&case, &data, |x: &Inputs<'_, f64>| {
-        forward(x, Output { out: &mut out, strides: [9 * 3 * 4, 4, 3 * 4], lse: &mut lse }).unwrap();
+    with_inputs(&case, &data, |x: &AttentionInputs<'_, f64>| {
+        forward(x, AttentionOutput { out: &mut out, strides: [9 * 3 * 4, 4, 3 * 4], lse: &mut lse }).unwrap();
     });
     let view = View::new(&out, 0, &[2, 3, 9, 4], &[108, 4, 12, 1]).unwrap();
     assert!(difference(&view.iter().collect::<Vec<_>>(), &whole) < 1e-13 && out[216] == 7.0);
@@ -364,8 +368,8 @@ fn an_output_may_lie_as_batch_time_head() {
 #[should_panic(expected = "rows of attention's output lie apart")]
 fn an_output_whose_rows_overlap_is_refused() {
     let case = Case { queries: 2, dim: 4, value_dim: 4, ..PLAIN };
-    with_inputs(&case, &case.data(), |x: &Inputs<'_, f32>| {
-        forward(x, Output { out: &mut [0.0; 8], strides: [8, 8, 3], lse: &mut [0.0; 2] }).unwrap();
+    with_inputs(&case, &case.data(), |x: &AttentionInputs<'_, f32>| {
+        forward(x, AttentionOutput { out: &mut [0.0; 8], strides: [8, 8, 3], lse: &mut [0.0; 2] }).unwrap();
     });
 }
 
@@ -374,12 +378,12 @@ fn each_gradient_alone_is_what_it_is_with_the_others() {
     let case = Case { heads: 2, queries: 20, keys: 30, dim: 8, value_dim: 8, causal: true, ..PLAIN };
     let data = case.data();
     let [out, lse, dq, dk, dv] = fast::<f64>(isa(), &case, &data);
-    with_inputs(&case, &data, |x: &Inputs<'_, f64>| {
+    with_inputs(&case, &data, |x: &AttentionInputs<'_, f64>| {
         with_cotangents(&case, &data, (&out, &lse), |c| {
             let mut alone = [vec![0.0; dq.len()], vec![0.0; dk.len()], vec![0.0; dv.len()]];
-            backward(x, c, Gradients { dq: Some(&mut alone[0]), ..Default::default() }).unwrap();
-            backward(x, c, Gradients { dk: Some(&mut alone[1]), ..Default::default() }).unwrap();
-            backward(x, c, Gradients { dv: Some(&mut alone[2]), ..Default::default() }).unwrap();
+            backward(x, c, AttentionGradients { dq: Some(&mut alone[0]), ..Default::default() }).unwrap();
+            backward(x, c, AttentionGradients { dk: Some(&mut alone[1]), ..Default::default() }).unwrap();
+            backward(x, c, AttentionGradients { dv: Some(&mut alone[2]), ..Default::default() }).unwrap();
             assert_eq!(alone, [dq, dk, dv]);
         });
     });

@@ -31,13 +31,13 @@ pub(super) const fn nr<V: Vector>() -> usize {
 }
 
 /// The register tile of an instruction set for `T`.
-pub(super) fn shape<T: Lanes>(isa: Isa) -> Shape {
+pub(super) fn shape<T: Lanes>(isa: Isa) -> RegisterTile {
     struct Ask(Isa);
     impl<T: Lanes> Kernel<T> for Ask {
-        type Output = Shape;
+        type Output = RegisterTile;
         #[inline(always)]
-        unsafe fn run<V: Vector<Element = T>>(self) -> Shape {
-            Shape { isa: self.0, lanes: V::LANES, nr: nr::<V>() }
+        unsafe fn run<V: Vector<Element = T>>(self) -> RegisterTile {
+            RegisterTile { isa: self.0, lanes: V::LANES, nr: nr::<V>() }
         }
     }
     dispatch_on::<T, _>(isa, Ask(isa))
@@ -45,7 +45,7 @@ pub(super) fn shape<T: Lanes>(isa: Isa) -> Shape {
 
 /// A register tile, and the instruction set that all kernels of a call run on.
 #[derive(Clone, Copy)]
-pub(super) struct Shape {
+pub(super) struct RegisterTile {
     /// The instruction set.
     pub isa: Isa,
     /// Elements of a vector.
@@ -56,7 +56,7 @@ pub(super) struct Shape {
 
 /// A product's operands: A element by element, B and C by vectors.
 #[derive(Clone, Copy)]
-pub(super) struct Operands<T> {
+pub(super) struct TileOperands<T> {
     /// A, whose elements are broadcast.
     pub a: *const T,
     /// Elements between rows of A.
@@ -74,26 +74,26 @@ pub(super) struct Operands<T> {
 /// C[i, j] = Σ_c A[i, c] B[c, j], for the keys j that the row panel of i sees, rounded up to whole vectors.
 ///
 /// B lies in panels of `nr` columns one after another, each `depth` rows of `nr` elements (`b_row` is `nr · depth`).
-pub(super) struct Across<'a, T> {
-    pub operands: Operands<T>,
+pub(super) struct ScoreProduct<'a, T> {
+    pub operands: TileOperands<T>,
     pub depth: usize,
     /// For each panel of [`MR`] rows, how many keys of the tile its rows see at most.
-    pub seen: &'a [usize],
+    pub visible: &'a [usize],
 }
 
-impl<T: Lanes> Kernel<T> for Across<'_, T> {
+impl<T: Lanes> Kernel<T> for ScoreProduct<'_, T> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
-        let Self { operands: o, depth, seen } = self;
+        let Self { operands: o, depth, visible: seen } = self;
         let most = seen.iter().copied().max().unwrap_or(0);
         for panel in 0..most.div_ceil(nr::<V>()) {
             for (p, &seen) in seen.iter().enumerate() {
                 let columns = seen.saturating_sub(panel * nr::<V>()).min(nr::<V>());
                 // SAFETY: the constructor of this kernel vouches for the operands' sizes; `dispatch_on` enabled `V`.
                 unsafe {
-                    let tile = Tile {
+                    let tile = ProductTile {
                         a: o.a.add(p * MR * o.a_row),
                         row: o.a_row,
                         step: 1,
@@ -110,24 +110,24 @@ impl<T: Lanes> Kernel<T> for Across<'_, T> {
 }
 
 /// C[i, c] += Σ_j A[i, j] B[j, c] for all `vectors` of columns c, over the keys j that the row panel of i sees.
-pub(super) struct Along<'a, T> {
-    pub operands: Operands<T>,
+pub(super) struct WeightedSum<'a, T> {
+    pub operands: TileOperands<T>,
     pub vectors: usize,
     /// For each panel of [`MR`] rows, how many keys of the tile its rows see at most.
-    pub seen: &'a [usize],
+    pub visible: &'a [usize],
 }
 
-impl<T: Lanes> Kernel<T> for Along<'_, T> {
+impl<T: Lanes> Kernel<T> for WeightedSum<'_, T> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
-        let Self { operands: o, vectors, seen } = self;
+        let Self { operands: o, vectors, visible: seen } = self;
         for first in (0..vectors).step_by(nv::<V>()) {
             for (p, &seen) in seen.iter().enumerate() {
-                // SAFETY: as in `Across`.
+                // SAFETY: as in `ScoreProduct`.
                 unsafe {
-                    let tile = Tile {
+                    let tile = ProductTile {
                         a: o.a.add(p * MR * o.a_row),
                         row: o.a_row,
                         step: 1,
@@ -145,21 +145,21 @@ impl<T: Lanes> Kernel<T> for Along<'_, T> {
 
 /// C[j, c] += Σ_i A[i, j] B[i, c] for the first `keys` keys j and all `vectors` of columns c, over the rows i from the
 /// first panel that sees j to the last.
-pub(super) struct Down<'a, T> {
-    pub operands: Operands<T>,
+pub(super) struct TransposedWeightedSum<'a, T> {
+    pub operands: TileOperands<T>,
     pub vectors: usize,
     /// For each panel of [`MR`] rows, how many keys of the tile its rows see at most: never fewer than the panel before.
-    pub seen: &'a [usize],
+    pub visible: &'a [usize],
     /// Rows of A and B.
     pub rows: usize,
 }
 
-impl<T: Lanes> Kernel<T> for Down<'_, T> {
+impl<T: Lanes> Kernel<T> for TransposedWeightedSum<'_, T> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
-        let Self { operands: o, vectors, seen, rows } = self;
+        let Self { operands: o, vectors, visible: seen, rows } = self;
         let keys = seen.last().copied().unwrap_or(0);
         for first in (0..vectors).step_by(nv::<V>()) {
             let mut from = 0;
@@ -167,9 +167,9 @@ impl<T: Lanes> Kernel<T> for Down<'_, T> {
                 while seen[from] <= j {
                     from += 1;
                 }
-                // SAFETY: as in `Across`.
+                // SAFETY: as in `ScoreProduct`.
                 unsafe {
-                    let tile = Tile {
+                    let tile = ProductTile {
                         a: o.a.add(from * MR * o.a_row + j),
                         row: 1,
                         step: o.a_row,
@@ -186,7 +186,7 @@ impl<T: Lanes> Kernel<T> for Down<'_, T> {
 }
 
 /// One register tile: C[m, n] (+)= Σ_k A[m · row + k · step] B[k · b_row + n].
-struct Tile<T> {
+struct ProductTile<T> {
     a: *const T,
     row: usize,
     step: usize,
@@ -196,7 +196,7 @@ struct Tile<T> {
     c_row: usize,
 }
 
-impl<T: Lanes> Tile<T> {
+impl<T: Lanes> ProductTile<T> {
     /// # Safety
     /// The instruction set of `V` must be enabled, and every element of A, B and C that the formula names, for MR rows and
     /// `vectors` ≤ 4 vectors of columns, must be readable (writable in C).

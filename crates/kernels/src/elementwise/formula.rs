@@ -1,6 +1,6 @@
 //! A formula over rows: in vector instructions, and again one by one where those have no function for a number.
 
-use crate::number::{Exact, Formula, Number, Watched};
+use crate::number::{Formula, Number, RangeChecked, SystemMath};
 use crate::real::Real;
 use crate::simd;
 
@@ -16,8 +16,8 @@ pub(super) fn strip<T: Real, const N: usize, F: Formula<N>>(rows: [&[T]; N], out
     if beyond {
         for (i, y) in out.iter_mut().enumerate() {
             let x = rows.map(|row| row[i]);
-            if f.apply(x.map(Watched::new)).beyond {
-                *y = f.apply(x.map(Exact)).0;
+            if f.apply(x.map(RangeChecked::new)).out_of_range {
+                *y = f.apply(x.map(SystemMath)).0;
             }
         }
     }
@@ -36,7 +36,7 @@ fn each<T: Real, C: Real, const N: usize, F: Formula<N>>(rows: &[&[T]], y: &mut 
             let mut any = false;
             if F::WATCHED {
                 for $i in 0..n {
-                    any |= f.apply(operands([$(Watched::new($x)),*])).beyond;
+                    any |= f.apply(operands([$(RangeChecked::new($x)),*])).out_of_range;
                 }
             }
             any

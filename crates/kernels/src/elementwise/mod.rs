@@ -6,21 +6,21 @@
 //! whatever the strides and however short the rows. A result that no cache holds is written past the caches.
 
 mod formula;
+mod inner_rows;
+mod multi_output;
 mod operand;
-mod rows;
-mod several;
 #[cfg(test)]
 mod tests;
 mod tiles;
-mod turn;
+mod transpose;
 mod walk;
 
-use operand::{Operand, Source};
-pub use several::{advance, formulas};
-use tiles::{Tile, Tiles};
-use walk::Walk;
+pub use multi_output::{advance, formulas};
+use operand::{MapOperand, OperandSource};
+use tiles::{OutputTile, TileOrder};
+use walk::StridedWalk;
 
-use crate::number::{Exact, Formula, Partial, Partials, Watched};
+use crate::number::{Formula, Partial, Partials, RangeChecked, SystemMath};
 use crate::real::{Element, Real};
 use crate::simd::{self, Stream};
 use crate::threads;
@@ -36,9 +36,9 @@ pub(crate) const STREAMED: usize = 64 << 20;
 /// `out[i] = f(a[i])`
 pub fn unary<A: Element, R: Element>(a: View<'_, A>, out: &mut [R], f: impl Fn(A) -> R + Sync + Copy) {
     assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
-    let a = Operand::new(a);
-    let tiles = Tiles::new(out.len(), [a.across()], rows_at_once::<A>());
-    let a = Source::new(a.view(), &tiles);
+    let a = MapOperand::new(a);
+    let tiles = TileOrder::new(out.len(), [a.across()], rows_at_once::<A>());
+    let a = OperandSource::new(a.view(), &tiles);
     run(
         out,
         &tiles,
@@ -64,12 +64,12 @@ pub fn binary<A: Element, B: Element, R: Element>(
 ) {
     assert_eq!(a.shape(), b.shape(), "operands of one map");
     assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
-    let (a, b) = (Operand::new(a), Operand::new(b));
-    if rows::binary(a.view(), b.view(), out, f) {
+    let (a, b) = (MapOperand::new(a), MapOperand::new(b));
+    if inner_rows::binary(a.view(), b.view(), out, f) {
         return;
     }
-    let tiles = Tiles::new(out.len(), [a.across(), b.across()], rows_at_once::<A>());
-    let (a, b) = (Source::new(a.view(), &tiles), Source::new(b.view(), &tiles));
+    let tiles = TileOrder::new(out.len(), [a.across(), b.across()], rows_at_once::<A>());
+    let (a, b) = (OperandSource::new(a.view(), &tiles), OperandSource::new(b.view(), &tiles));
     run(
         out,
         &tiles,
@@ -89,9 +89,9 @@ pub fn binary<A: Element, B: Element, R: Element>(
 /// If `b` has not as many elements as there are results.
 pub fn update<R: Element, B: Element>(out: &mut [R], b: View<'_, B>, f: impl Fn(R, B) -> R + Sync + Copy) {
     assert_eq!(b.len(), out.len(), "the result of a map has the shape of its operands");
-    let b = Operand::new(b);
-    let tiles = Tiles::new(out.len(), [b.across()], rows_at_once::<B>());
-    let b = Source::new(b.view(), &tiles);
+    let b = MapOperand::new(b);
+    let tiles = TileOrder::new(out.len(), [b.across()], rows_at_once::<B>());
+    let b = OperandSource::new(b.view(), &tiles);
     // The result has been read, so that it is in a cache when it is written.
     run_through(
         out,
@@ -111,9 +111,9 @@ pub fn update<R: Element, B: Element>(out: &mut [R], b: View<'_, B>, f: impl Fn(
 /// by the system's library.
 pub fn map<T: Real, F: Formula<1>>(a: View<'_, T>, out: &mut [T], f: F) {
     assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
-    let a = Operand::new(a);
-    let tiles = Tiles::new(out.len(), [a.across()], rows_at_once::<T>());
-    let a = Source::new(a.view(), &tiles);
+    let a = MapOperand::new(a);
+    let tiles = TileOrder::new(out.len(), [a.across()], rows_at_once::<T>());
+    let a = OperandSource::new(a.view(), &tiles);
     run(
         out,
         &tiles,
@@ -132,7 +132,7 @@ pub fn map<T: Real, F: Formula<1>>(a: View<'_, T>, out: &mut [T], f: F) {
                         #[inline(always)]
                         |x| T::from_fused(f.apply([x.fused()])),
                         #[inline(always)]
-                        |x| F::WATCHED && f.apply([Watched::new(x)]).beyond,
+                        |x| F::WATCHED && f.apply([RangeChecked::new(x)]).out_of_range,
                     )
                 },
                 #[inline(always)]
@@ -143,13 +143,13 @@ pub fn map<T: Real, F: Formula<1>>(a: View<'_, T>, out: &mut [T], f: F) {
                         #[inline(always)]
                         |x| f.apply([x]),
                         #[inline(always)]
-                        |x| F::WATCHED && f.apply([Watched::new(x)]).beyond,
+                        |x| F::WATCHED && f.apply([RangeChecked::new(x)]).out_of_range,
                     )
                 },
             );
             if beyond {
-                let doubtful = |x: T| f.apply([Watched::new(x)]).beyond;
-                out.iter_mut().zip(a).filter(|(_, x)| doubtful(**x)).for_each(|(y, &x)| *y = f.apply([Exact(x)]).0);
+                let doubtful = |x: T| f.apply([RangeChecked::new(x)]).out_of_range;
+                out.iter_mut().zip(a).filter(|(_, x)| doubtful(**x)).for_each(|(y, &x)| *y = f.apply([SystemMath(x)]).0);
             }
         },
     );
@@ -181,9 +181,10 @@ pub fn ternary<A: Element, B: Element, C: Element, R: Element>(
 ) {
     assert!(a.shape() == b.shape() && b.shape() == c.shape(), "operands of one map");
     assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
-    let (a, b, c) = (Operand::new(a), Operand::new(b), Operand::new(c));
-    let tiles = Tiles::new(out.len(), [a.across(), b.across(), c.across()], rows_at_once::<B>());
-    let (a, b, c) = (Source::new(a.view(), &tiles), Source::new(b.view(), &tiles), Source::new(c.view(), &tiles));
+    let (a, b, c) = (MapOperand::new(a), MapOperand::new(b), MapOperand::new(c));
+    let tiles = TileOrder::new(out.len(), [a.across(), b.across(), c.across()], rows_at_once::<B>());
+    let (a, b, c) =
+        (OperandSource::new(a.view(), &tiles), OperandSource::new(b.view(), &tiles), OperandSource::new(c.view(), &tiles));
     run(
         out,
         &tiles,
@@ -207,13 +208,13 @@ pub fn formula<T: Real, const N: usize>(x: [View<'_, T>; N], out: &mut [T], f: i
         assert_eq!(a.shape(), x[0].shape(), "operands of one map");
         assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
     }
-    let x = x.map(Operand::new);
-    let tiles = Tiles::new(out.len(), x.each_ref().map(Operand::across), rows_at_once::<T>());
-    let x = x.each_ref().map(|a| Source::new(a.view(), &tiles));
+    let x = x.map(MapOperand::new);
+    let tiles = TileOrder::new(out.len(), x.each_ref().map(MapOperand::across), rows_at_once::<T>());
+    let x = x.each_ref().map(|a| OperandSource::new(a.view(), &tiles));
     run(
         out,
         &tiles,
-        || x.each_ref().map(Source::reader),
+        || x.each_ref().map(OperandSource::reader),
         #[inline(always)]
         |x, tile, row, out| {
             let mut rows: [&[T]; N] = [&[]; N];
@@ -242,11 +243,11 @@ pub trait Arity<const N: usize> {
 
 /// Implements [`Arity`].
 #[derive(Debug, Clone, Copy)]
-pub struct Operands;
+pub struct Arguments;
 
 macro_rules! arity {
     ($n:literal: [$($x:expr),*] [$($i:literal)*]) => {
-        impl Arity<$n> for Operands {
+        impl Arity<$n> for Arguments {
             fn gradient<T: Real, F: Formula<$n>>(x: [View<'_, T>; $n], g: View<'_, T>, out: &mut [T], f: F, by: usize) {
                 let at = |k: usize| x[k];
                 arity!(@by by, at, g, out, f, $n, [$($x),*], [$($i)*]);
@@ -275,9 +276,9 @@ arity!(3: [0, 1, 2] [0 1 2]);
 /// The elements of a view in row-major order.
 pub fn copy<A: Element>(a: View<'_, A>, out: &mut [A]) {
     assert_eq!(a.len(), out.len(), "a copy has the shape of its operand");
-    let across = if a.as_slice().is_some() { None } else { Walk::new(a).across() };
-    let tiles = Tiles::new(out.len(), [across], rows_at_once::<A>());
-    let a = Source::new(a, &tiles);
+    let across = if a.as_slice().is_some() { None } else { StridedWalk::new(a).across() };
+    let tiles = TileOrder::new(out.len(), [across], rows_at_once::<A>());
+    let a = OperandSource::new(a, &tiles);
     run(
         out,
         &tiles,
@@ -296,9 +297,9 @@ fn rows_at_once<A>() -> usize {
 /// the result.
 fn run<R: Element, S>(
     out: &mut [R],
-    tiles: &Tiles,
+    tiles: &TileOrder,
     state: impl Fn() -> S + Sync,
-    row: impl Fn(&mut S, &Tile, usize, &mut [R]) + Sync,
+    row: impl Fn(&mut S, &OutputTile, usize, &mut [R]) + Sync,
 ) {
     let whole_lines = tiles.across.is_none_or(|a| (a.row * size_of::<R>()).is_multiple_of(64));
     run_through(out, tiles, size_of_val(out) >= STREAMED && whole_lines, state, row);
@@ -307,10 +308,10 @@ fn run<R: Element, S>(
 /// [`run`], where `streamed` past the caches.
 fn run_through<R: Element, S>(
     out: &mut [R],
-    tiles: &Tiles,
+    tiles: &TileOrder,
     streamed: bool,
     state: impl Fn() -> S + Sync,
-    row: impl Fn(&mut S, &Tile, usize, &mut [R]) + Sync,
+    row: impl Fn(&mut S, &OutputTile, usize, &mut [R]) + Sync,
 ) {
     let (unit, parts) = tiles.cut();
     threads::split_mut(out, unit, parts, |start, out| {

@@ -1,8 +1,8 @@
 //! Operands as a map reads them: a row of a tile at a time.
 
-use super::tiles::{Tile, Tiles};
-use super::turn::turn;
-use super::walk::{Across, Walk};
+use super::tiles::{OutputTile, TileOrder};
+use super::transpose::transpose_tile;
+use super::walk::{AdjacentDim, StridedWalk};
 use super::{CHUNK, copy};
 use crate::buffer::Block;
 use crate::real::Element;
@@ -14,13 +14,13 @@ use crate::view::View;
 const REPEATED: usize = 4;
 
 /// An operand before the way through the result is known.
-pub(super) struct Operand<'a, A: Element> {
+pub(super) struct MapOperand<'a, A: Element> {
     view: View<'a, A>,
     /// The elements in the order of the result, once each, and their steps: of an operand that lies across and is repeated.
     compact: Option<(Block<A>, Vec<isize>)>,
 }
 
-impl<'a, A: Element> Operand<'a, A> {
+impl<'a, A: Element> MapOperand<'a, A> {
     pub(super) fn new(view: View<'a, A>) -> Self {
         Self { compact: compact(view), view }
     }
@@ -32,8 +32,8 @@ impl<'a, A: Element> Operand<'a, A> {
         }
     }
 
-    pub(super) fn across(&self) -> Option<Across> {
-        if self.view.as_slice().is_some() { None } else { Walk::new(self.view()).across() }
+    pub(super) fn across(&self) -> Option<AdjacentDim> {
+        if self.view.as_slice().is_some() { None } else { StridedWalk::new(self.view()).across() }
     }
 }
 
@@ -44,7 +44,7 @@ fn compact<A: Element>(view: View<'_, A>) -> Option<(Block<A>, Vec<isize>)> {
     let once: Vec<usize> = view.shape().iter().zip(view.strides()).map(|(&n, &s)| if s == 0 { 1 } else { n }).collect();
     let len = count(&once);
     let view_once = view.with_dimensions(&once, view.strides());
-    if len == 0 || view.len() / len < REPEATED || Walk::new(view_once).across().is_none() {
+    if len == 0 || view.len() / len < REPEATED || StridedWalk::new(view_once).across().is_none() {
         return None;
     }
     // Without memory for it the operand is gathered as it lies.
@@ -62,44 +62,44 @@ fn compact<A: Element>(view: View<'_, A>) -> Option<(Block<A>, Vec<isize>)> {
 }
 
 /// An operand of one map.
-pub(super) enum Source<'a, A> {
+pub(super) enum OperandSource<'a, A> {
     /// It lies in order.
     Slice(&'a [A]),
     /// Tiles of it are transposed.
-    Across(Walk<'a, A>),
+    Across(StridedWalk<'a, A>),
     /// It is gathered row by row.
-    Strided(Walk<'a, A>),
+    Strided(StridedWalk<'a, A>),
 }
 
-impl<'a, A: Element> Source<'a, A> {
-    pub(super) fn new(view: View<'a, A>, tiles: &Tiles) -> Self {
+impl<'a, A: Element> OperandSource<'a, A> {
+    pub(super) fn new(view: View<'a, A>, tiles: &TileOrder) -> Self {
         if let Some(slice) = view.as_slice() {
             return Self::Slice(slice);
         }
-        let walk = Walk::new(view);
+        let walk = StridedWalk::new(view);
         if tiles.across.is_some() && walk.across() == tiles.across { Self::Across(walk) } else { Self::Strided(walk) }
     }
 
-    pub(super) fn reader(&self) -> Reader<'_, A> {
-        Reader { source: self, buffer: [A::zeroed(); CHUNK], held: None }
+    pub(super) fn reader(&self) -> OperandReader<'_, A> {
+        OperandReader { source: self, buffer: [A::zeroed(); CHUNK], held: None }
     }
 }
 
 /// What one thread reads an operand through.
-pub(super) struct Reader<'a, A> {
-    source: &'a Source<'a, A>,
+pub(super) struct OperandReader<'a, A> {
+    source: &'a OperandSource<'a, A>,
     buffer: [A; CHUNK],
     /// Where in a row the elements in the buffer begin, and how many they are, if they are the same in every row.
     held: Option<(usize, usize)>,
 }
 
-impl<A: Element> Reader<'_, A> {
+impl<A: Element> OperandReader<'_, A> {
     /// The elements of a row of a tile, whose rows must be asked for in order.
     #[inline(always)]
-    pub(super) fn row(&mut self, tile: &Tile, row: usize) -> &[A] {
+    pub(super) fn row(&mut self, tile: &OutputTile, row: usize) -> &[A] {
         let (start, len) = (tile.first + row * tile.step, tile.columns);
         match self.source {
-            Source::Slice(slice) => {
+            OperandSource::Slice(slice) => {
                 if tile.rows > 1 {
                     // The rows of the next tile, too short for the processor to predict.
                     for ahead in (len..2 * len).step_by(64 / size_of::<A>()) {
@@ -108,15 +108,15 @@ impl<A: Element> Reader<'_, A> {
                 }
                 &slice[start..start + len]
             }
-            Source::Across(walk) => {
+            OperandSource::Across(walk) => {
                 if row == 0 {
                     // SAFETY: the tile's rows are neighbours in memory and its columns apart by the step of a row, as the tiles' and
                     // this operand's way across are the same; a tile lies within the result, whose shape the operand has.
-                    unsafe { turn(walk.address(start), walk.row.1, (tile.rows, len), &mut self.buffer) }
+                    unsafe { transpose_tile(walk.address(start), walk.row.1, (tile.rows, len), &mut self.buffer) }
                 }
                 &self.buffer[row * len..(row + 1) * len]
             }
-            Source::Strided(walk) => match walk.run(start, len) {
+            OperandSource::Strided(walk) => match walk.run(start, len) {
                 Some(run) => run,
                 None => {
                     let held = walk.repeats().then_some((start % walk.row.0, len));

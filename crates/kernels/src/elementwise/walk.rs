@@ -4,7 +4,7 @@ use crate::shape::product;
 use crate::view::View;
 
 /// A view's dimensions, merged where memory walks on from one to the next.
-pub(super) struct Walk<'a, A> {
+pub(super) struct StridedWalk<'a, A> {
     view: View<'a, A>,
     /// Sizes and steps of all dimensions but the innermost, outermost first.
     pub(super) outer: Vec<(usize, isize)>,
@@ -14,7 +14,7 @@ pub(super) struct Walk<'a, A> {
 
 /// How memory lies across a result in row-major order: neighbours in memory are elements of the result that are a *slab* apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Across {
+pub(super) struct AdjacentDim {
     /// The elements of the result between such neighbours.
     pub(super) slab: usize,
     /// How many of them follow one another.
@@ -23,7 +23,7 @@ pub(super) struct Across {
     pub(super) row: usize,
 }
 
-impl<'a, A: Copy> Walk<'a, A> {
+impl<'a, A: Copy> StridedWalk<'a, A> {
     pub(super) fn new(view: View<'a, A>) -> Self {
         let mut outer: Vec<(usize, isize)> = Vec::with_capacity(view.shape().len());
         for (&size, &step) in view.shape().iter().zip(view.strides()) {
@@ -41,13 +41,13 @@ impl<'a, A: Copy> Walk<'a, A> {
     }
 
     /// Where memory lies across the result, if it does.
-    pub(super) fn across(&self) -> Option<Across> {
+    pub(super) fn across(&self) -> Option<AdjacentDim> {
         if self.row.1.abs() <= 1 {
             return None;
         }
         let d = self.outer.iter().rposition(|&(_, step)| step == 1)?;
         let slab = product(self.outer[d + 1..].iter().map(|&(n, _)| n).chain([self.row.0]));
-        Some(Across { slab, size: self.outer[d].0, row: self.row.0 })
+        Some(AdjacentDim { slab, size: self.outer[d].0, row: self.row.0 })
     }
 
     /// Whether all rows are the same elements.

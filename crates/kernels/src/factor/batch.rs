@@ -6,7 +6,7 @@ use super::matrix::Matrix;
 use super::{Failure, Fault};
 use crate::elementwise;
 use crate::real::Element;
-use crate::rows::split;
+use crate::row_partition::split;
 use crate::shape::count;
 use crate::threads;
 use crate::view::View;

@@ -1,7 +1,7 @@
 //! Loops over the neighbours of a column.
 
 use crate::real::Real;
-use crate::rows::{LANES, dot, sum};
+use crate::row_partition::{LANES, dot, sum};
 use crate::simd;
 
 /// The largest absolute value; NaN if an element is not finite.
@@ -77,7 +77,7 @@ pub(super) fn inner<T: Real>(x: &[T], y: &[T]) -> T {
 fn fused_dot<T: Real>(x: &[T], y: &[T]) -> T {
     let ((a, a_rest), (b, b_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
     let sums = a.iter().zip(b).fold([T::ZERO; LANES], |s, (a, b)| std::array::from_fn(|k| a[k].mul_add(b[k], s[k])));
-    crate::rows::pairwise(sums) + a_rest.iter().zip(b_rest).fold(T::ZERO, |sum, (&a, &b)| a.mul_add(b, sum))
+    crate::row_partition::pairwise(sums) + a_rest.iter().zip(b_rest).fold(T::ZERO, |sum, (&a, &b)| a.mul_add(b, sum))
 }
 
 /// y += α x

@@ -1,12 +1,12 @@
 //! Attention a row at a time, with all its scores.
 
-use crate::attention::{Cotangents, Inputs, Mask};
+use crate::attention::{AttentionCotangents, AttentionInputs, AttentionMask};
 use crate::real::Real;
 use crate::shape::count;
 use crate::view::View;
 
 /// Everything that attention returns.
-pub struct Attention<T> {
+pub struct NaiveAttention<T> {
     /// (b, h, t, e)
     pub out: Vec<T>,
     /// (b, h, t)
@@ -14,7 +14,7 @@ pub struct Attention<T> {
 }
 
 /// The gradients of attention.
-pub struct AttentionGradients<T> {
+pub struct NaiveAttentionGradients<T> {
     /// (b, h, t, d)
     pub dq: Vec<T>,
     /// (b, g, s, d)
@@ -41,16 +41,16 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> T {
 }
 
 /// What is added to each score, -∞ where the mask hides it, in row-major order.
-fn biases<T: Real>(x: &Inputs<'_, T>) -> Vec<T> {
+fn biases<T: Real>(x: &AttentionInputs<'_, T>) -> Vec<T> {
     match x.mask {
-        Mask::None => vec![T::ZERO; count(&x.q.shape()[..3]) * x.k.shape()[2]],
-        Mask::Boolean(mask) => mask.iter().map(|seen| if seen == 0 { T::NEG_INFINITY } else { T::ZERO }).collect(),
-        Mask::Additive(mask) => mask.iter().collect(),
+        AttentionMask::None => vec![T::ZERO; count(&x.q.shape()[..3]) * x.k.shape()[2]],
+        AttentionMask::Boolean(mask) => mask.iter().map(|seen| if seen == 0 { T::NEG_INFINITY } else { T::ZERO }).collect(),
+        AttentionMask::Additive(mask) => mask.iter().collect(),
     }
 }
 
 /// A number for each key that a row sees, `None` for the others.
-fn scores<T: Real>(x: &Inputs<'_, T>, q: &[T], k: &Copy<T>, biases: &[T], [kv, t]: [usize; 2]) -> Vec<Option<T>> {
+fn scores<T: Real>(x: &AttentionInputs<'_, T>, q: &[T], k: &Copy<T>, biases: &[T], [kv, t]: [usize; 2]) -> Vec<Option<T>> {
     let (queries, keys) = (x.q.shape()[2], x.k.shape()[2]);
     (0..keys)
         .map(|j| {
@@ -61,9 +61,9 @@ fn scores<T: Real>(x: &Inputs<'_, T>, q: &[T], k: &Copy<T>, biases: &[T], [kv, t
 }
 
 /// out = softmax(scale · q kᵀ + mask) v and its log-sum-exp, in T throughout.
-pub fn attention<T: Real>(x: &Inputs<'_, T>) -> Attention<T> {
+pub fn attention<T: Real>(x: &AttentionInputs<'_, T>) -> NaiveAttention<T> {
     let (q, k, v) = (Copy::of(x.q), Copy::of(x.k), Copy::of(x.v));
-    let mut result = Attention { out: Vec::new(), lse: Vec::new() };
+    let mut result = NaiveAttention { out: Vec::new(), lse: Vec::new() };
     let (biases, keys) = (biases(x), x.k.shape()[2]);
     for_each_row(x, |row, kv, t| {
         let scores = scores(x, q.row(row), &k, &biases[row * keys..], [kv, t]);
@@ -83,7 +83,10 @@ pub fn attention<T: Real>(x: &Inputs<'_, T>) -> Attention<T> {
 }
 
 /// The gradients of [`attention`] with respect to q, k and v, from the output and log-sum-exp given, in T throughout.
-pub fn attention_gradients<T: Real>(x: &Inputs<'_, T>, cotangents: &Cotangents<'_, T>) -> AttentionGradients<T> {
+pub fn attention_gradients<T: Real>(
+    x: &AttentionInputs<'_, T>,
+    cotangents: &AttentionCotangents<'_, T>,
+) -> NaiveAttentionGradients<T> {
     let (q, k, v) = (Copy::of(x.q), Copy::of(x.k), Copy::of(x.v));
     let (out, dout) = (Copy::of(cotangents.out), Copy::of(cotangents.dout));
     let zeros = |of: &Copy<T>| Copy(vec![T::ZERO; of.0.len()], of.1);
@@ -105,11 +108,11 @@ pub fn attention_gradients<T: Real>(x: &Inputs<'_, T>, cotangents: &Cotangents<'
             }
         }
     });
-    AttentionGradients { dq: dq.0, dk: dk.0, dv: dv.0 }
+    NaiveAttentionGradients { dq: dq.0, dk: dk.0, dv: dv.0 }
 }
 
 /// Calls `f` with the number of each row, that of its key head, and its query.
-fn for_each_row<T: Real>(x: &Inputs<'_, T>, mut f: impl FnMut(usize, usize, usize)) {
+fn for_each_row<T: Real>(x: &AttentionInputs<'_, T>, mut f: impl FnMut(usize, usize, usize)) {
     let (shape, kv_heads) = (x.q.shape(), x.k.shape()[1]);
     let (batch, heads, queries) = (shape[0], shape[1], shape[2]);
     for b in 0..batch {

@@ -1,10 +1,10 @@
 //! Indexing an element at a time.
 
-use crate::gather::Dims;
+use crate::gather::GatherDims;
 use crate::real::Real;
 
 /// `out[o, j, i] = x[o, indices[j], i]`
-pub fn select<T: Real>(x: &[T], dims: Dims, indices: &[i64]) -> Vec<T> {
+pub fn select<T: Real>(x: &[T], dims: GatherDims, indices: &[i64]) -> Vec<T> {
     let mut out = Vec::new();
     for o in 0..dims.outer {
         for &index in indices {
@@ -15,7 +15,7 @@ pub fn select<T: Real>(x: &[T], dims: Dims, indices: &[i64]) -> Vec<T> {
 }
 
 /// `out[o, indices[j], i] += x[o, j, i]`
-pub fn select_add<T: Real>(x: &[T], indices: &[i64], out: &mut [T], dims: Dims) {
+pub fn select_add<T: Real>(x: &[T], indices: &[i64], out: &mut [T], dims: GatherDims) {
     for o in 0..dims.outer {
         for (j, &index) in indices.iter().enumerate() {
             for i in 0..dims.inner {
@@ -26,18 +26,18 @@ pub fn select_add<T: Real>(x: &[T], indices: &[i64], out: &mut [T], dims: Dims) 
 }
 
 /// out[o, j, i] = x[o, index[o, j, i], i]
-pub fn gather<T: Real>(x: &[T], dims: Dims, index: &[i64]) -> Vec<T> {
+pub fn gather<T: Real>(x: &[T], dims: GatherDims, index: &[i64]) -> Vec<T> {
     index.iter().enumerate().map(|(at, &j)| x[place(dims, index.len(), at, j)]).collect()
 }
 
 /// out[o, index[o, j, i], i] += x[o, j, i]
-pub fn scatter_add<T: Real>(x: &[T], index: &[i64], out: &mut [T], dims: Dims) {
+pub fn scatter_add<T: Real>(x: &[T], index: &[i64], out: &mut [T], dims: GatherDims) {
     for (at, (&x, &j)) in x.iter().zip(index).enumerate() {
         out[place(dims, index.len(), at, j)] += x;
     }
 }
 
 /// The place in (outer, axis, inner) that index j at position `at` of `len` names.
-fn place(dims: Dims, len: usize, at: usize, j: i64) -> usize {
+fn place(dims: GatherDims, len: usize, at: usize, j: i64) -> usize {
     (at / (len / dims.outer) * dims.axis + j as usize) * dims.inner + at % dims.inner
 }

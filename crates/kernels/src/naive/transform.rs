@@ -1,18 +1,18 @@
 //! Points through matrices, poses and rotations between two, a row at a time.
 
 use crate::real::Real;
-use crate::transform::points::Kind;
+use crate::transform::points::VectorKind;
 
 /// Row i of `rows` through matrix i / per.
-pub fn transform<T: Real>(kind: Kind, matrices: &[T], per: usize, rows: &[T]) -> Vec<T> {
+pub fn transform<T: Real>(kind: VectorKind, matrices: &[T], per: usize, rows: &[T]) -> Vec<T> {
     let width = kind.width();
     let mut out = Vec::new();
     for (i, row) in rows.chunks(width).enumerate() {
-        let last = if kind == Kind::Points { T::ONE } else { T::ZERO };
+        let last = if kind == VectorKind::Points { T::ONE } else { T::ZERO };
         let v = [row[0], row[1], row[2], row.get(3).copied().unwrap_or(last)];
         let m = &matrices[i / per * 16..][..16];
         let sum = |r: usize| (0..4).fold(T::ZERO, |sum, c| sum + m[4 * r + c] * v[c]);
-        let w = if kind == Kind::Points { sum(3) } else { T::ONE };
+        let w = if kind == VectorKind::Points { sum(3) } else { T::ONE };
         out.extend((0..width).map(|r| sum(r) / w));
     }
     out

@@ -9,11 +9,11 @@ use crate::math::Format;
 
 /// A place in the formula that [`record`] records. Only valid while it does.
 #[derive(Debug, Clone, Copy)]
-pub struct Expr(Place);
+pub struct Expr(ExprId);
 
 /// A constant needs no recorder, so that [`Number::ZERO`] can be one.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum ExprId {
     Constant(f64),
     Node(usize),
 }
@@ -24,7 +24,7 @@ pub struct Condition(usize);
 
 /// A step of a formula; its operands are steps before it, by their numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Node {
+pub enum ExprNode {
     /// One of the formula's variables.
     Input(usize),
     /// A number.
@@ -70,16 +70,16 @@ named!(
 
 thread_local! {
     /// The steps of the formula that is being recorded on this thread.
-    static STEPS: RefCell<Option<Vec<Node>>> = const { RefCell::new(None) };
+    static STEPS: RefCell<Option<Vec<ExprNode>>> = const { RefCell::new(None) };
 }
 
 /// Adds a step, unless there is an equal one.
-fn step(node: Node) -> usize {
+fn step(node: ExprNode) -> usize {
     STEPS.with_borrow_mut(|steps| {
         let steps = steps.as_mut().expect("an `Expr` is used only inside `record`");
         // Compared by bits, so that -0 and 0 are different numbers and a NaN is equal to itself.
-        let same = |other: &Node| match (*other, node) {
-            (Node::Constant(a), Node::Constant(b)) => a.to_bits() == b.to_bits(),
+        let same = |other: &ExprNode| match (*other, node) {
+            (ExprNode::Constant(a), ExprNode::Constant(b)) => a.to_bits() == b.to_bits(),
             (other, node) => other == node,
         };
         steps.iter().position(same).unwrap_or_else(|| {
@@ -92,25 +92,25 @@ fn step(node: Node) -> usize {
 impl Expr {
     fn number(self) -> usize {
         match self.0 {
-            Place::Constant(x) => step(Node::Constant(x)),
-            Place::Node(number) => number,
+            ExprId::Constant(x) => step(ExprNode::Constant(x)),
+            ExprId::Node(number) => number,
         }
     }
 
-    fn new(node: Node) -> Self {
-        Self(Place::Node(step(node)))
+    fn new(node: ExprNode) -> Self {
+        Self(ExprId::Node(step(node)))
     }
 
     fn function(self, function: Function) -> Self {
-        Self::new(Node::Function(function, self.number()))
+        Self::new(ExprNode::Function(function, self.number()))
     }
 
     fn operator(self, operator: Operator, other: Self) -> Self {
-        Self::new(Node::Operator(operator, self.number(), other.number()))
+        Self::new(ExprNode::Operator(operator, self.number(), other.number()))
     }
 
     fn compare(self, comparison: Comparison, other: Self) -> Condition {
-        Condition(step(Node::Compare(comparison, self.number(), other.number())))
+        Condition(step(ExprNode::Compare(comparison, self.number(), other.number())))
     }
 }
 
@@ -130,8 +130,8 @@ impl Neg for Expr {
     type Output = Self;
     fn neg(self) -> Self {
         match self.0 {
-            Place::Constant(x) => Self(Place::Constant(-x)),
-            Place::Node(_) => self.function(Function::Neg),
+            ExprId::Constant(x) => Self(ExprId::Constant(-x)),
+            ExprId::Node(_) => self.function(Function::Neg),
         }
     }
 }
@@ -139,21 +139,21 @@ impl Neg for Expr {
 impl BitAnd for Condition {
     type Output = Self;
     fn bitand(self, other: Self) -> Self {
-        Self(step(Node::And(self.0, other.0)))
+        Self(step(ExprNode::And(self.0, other.0)))
     }
 }
 
 impl BitOr for Condition {
     type Output = Self;
     fn bitor(self, other: Self) -> Self {
-        Self(step(Node::Or(self.0, other.0)))
+        Self(step(ExprNode::Or(self.0, other.0)))
     }
 }
 
 impl Not for Condition {
     type Output = Self;
     fn not(self) -> Self {
-        Self(step(Node::Not(self.0)))
+        Self(step(ExprNode::Not(self.0)))
     }
 }
 
@@ -162,11 +162,11 @@ impl Mask for Condition {}
 impl Number for Expr {
     type Mask = Condition;
 
-    const ZERO: Self = Self(Place::Constant(0.0));
-    const ONE: Self = Self(Place::Constant(1.0));
+    const ZERO: Self = Self(ExprId::Constant(0.0));
+    const ONE: Self = Self(ExprId::Constant(1.0));
 
     fn from_f64(x: f64) -> Self {
-        Self(Place::Constant(x))
+        Self(ExprId::Constant(x))
     }
     fn less(self, other: Self) -> Condition {
         self.compare(Comparison::Less, other)
@@ -178,10 +178,10 @@ impl Number for Expr {
         self.compare(Comparison::Equal, other)
     }
     fn select(mask: Condition, yes: Self, no: Self) -> Self {
-        Self::new(Node::Select(mask.0, yes.number(), no.number()))
+        Self::new(ExprNode::Select(mask.0, yes.number(), no.number()))
     }
     fn mul_add(self, y: Self, z: Self) -> Self {
-        Self::new(Node::MulAdd(self.number(), y.number(), z.number()))
+        Self::new(ExprNode::MulAdd(self.number(), y.number(), z.number()))
     }
     fn abs(self) -> Self {
         self.function(Function::Abs)
@@ -230,7 +230,7 @@ pub struct Graph {
     /// How many variables it has.
     pub inputs: usize,
     /// Its steps, each after those that it uses.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<ExprNode>,
     /// The steps that are its results.
     pub results: Vec<usize>,
 }
@@ -267,26 +267,26 @@ pub fn record<const N: usize, R: Results>(formula: impl FnOnce([Expr; N]) -> R) 
     }
     STEPS.with_borrow_mut(|steps| assert!(steps.replace(Vec::new()).is_none(), "a formula is recorded within another"));
     let recording = Recording;
-    let variables = std::array::from_fn(|i| Expr::new(Node::Input(i)));
+    let variables = std::array::from_fn(|i| Expr::new(ExprNode::Input(i)));
     let results: Vec<usize> = formula(variables).list().into_iter().map(Expr::number).collect();
     let nodes = STEPS.with_borrow_mut(|steps| steps.take().expect("the steps of this recording"));
     drop(recording);
     Graph { inputs: N, nodes, results }.pruned()
 }
 
-impl Node {
+impl ExprNode {
     /// The same with each operand replaced.
     fn map(self, f: impl Fn(usize) -> usize) -> Self {
         match self {
-            Node::Input(_) | Node::Constant(_) => self,
-            Node::Function(function, x) => Node::Function(function, f(x)),
-            Node::Operator(operator, a, b) => Node::Operator(operator, f(a), f(b)),
-            Node::MulAdd(a, b, c) => Node::MulAdd(f(a), f(b), f(c)),
-            Node::Compare(comparison, a, b) => Node::Compare(comparison, f(a), f(b)),
-            Node::And(a, b) => Node::And(f(a), f(b)),
-            Node::Or(a, b) => Node::Or(f(a), f(b)),
-            Node::Not(a) => Node::Not(f(a)),
-            Node::Select(mask, yes, no) => Node::Select(f(mask), f(yes), f(no)),
+            ExprNode::Input(_) | ExprNode::Constant(_) => self,
+            ExprNode::Function(function, x) => ExprNode::Function(function, f(x)),
+            ExprNode::Operator(operator, a, b) => ExprNode::Operator(operator, f(a), f(b)),
+            ExprNode::MulAdd(a, b, c) => ExprNode::MulAdd(f(a), f(b), f(c)),
+            ExprNode::Compare(comparison, a, b) => ExprNode::Compare(comparison, f(a), f(b)),
+            ExprNode::And(a, b) => ExprNode::And(f(a), f(b)),
+            ExprNode::Or(a, b) => ExprNode::Or(f(a), f(b)),
+            ExprNode::Not(a) => ExprNode::Not(f(a)),
+            ExprNode::Select(mask, yes, no) => ExprNode::Select(f(mask), f(yes), f(no)),
         }
     }
 }
@@ -308,7 +308,7 @@ impl Graph {
         let mut places = vec![0; self.nodes.len()];
         let mut nodes = Vec::new();
         for (number, node) in self.nodes.into_iter().enumerate() {
-            if needed[number] || matches!(node, Node::Input(_)) {
+            if needed[number] || matches!(node, ExprNode::Input(_)) {
                 places[number] = nodes.len();
                 nodes.push(node.map(|operand| places[operand]));
             }
@@ -345,7 +345,7 @@ impl Graph {
         let mut printed: Vec<String> = Vec::with_capacity(self.nodes.len());
         for (number, node) in self.nodes.iter().enumerate() {
             let line = self.print(*node, &printed);
-            let plain = matches!(node, Node::Input(_) | Node::Constant(_));
+            let plain = matches!(node, ExprNode::Input(_) | ExprNode::Constant(_));
             if plain || (counts[number].get() == 1 && line.len() < 60) {
                 printed.push(line);
             } else {
@@ -359,31 +359,31 @@ impl Graph {
         text
     }
 
-    fn print(&self, node: Node, printed: &[String]) -> String {
+    fn print(&self, node: ExprNode, printed: &[String]) -> String {
         let at = |number: usize| printed[number].as_str();
         match node {
-            Node::Input(i) => format!("x{i}"),
-            Node::Constant(x) => literal(x),
-            Node::Function(Function::Neg, x) => format!("(-{})", at(x)),
-            Node::Function(Function::Tanh, x) => format!("tanh(clamp({}, -10.0, 10.0))", at(x)),
-            Node::Function(function, x) => format!("{}({})", function.wgsl(), at(x)),
-            Node::Operator(Operator::Powf, a, b) => format!("pow({}, {})", at(a), at(b)),
-            Node::Operator(operator, a, b) => format!("({} {} {})", at(a), operator.sign(), at(b)),
-            Node::MulAdd(a, b, c) => format!("fma({}, {}, {})", at(a), at(b), at(c)),
-            Node::Compare(comparison, a, b) => format!("({} {} {})", at(a), comparison.sign(), at(b)),
-            Node::And(a, b) => format!("({} && {})", at(a), at(b)),
-            Node::Or(a, b) => format!("({} || {})", at(a), at(b)),
-            Node::Not(a) => format!("(!{})", at(a)),
-            Node::Select(mask, yes, no) => format!("select({}, {}, {})", at(no), at(yes), at(mask)),
+            ExprNode::Input(i) => format!("x{i}"),
+            ExprNode::Constant(x) => literal(x),
+            ExprNode::Function(Function::Neg, x) => format!("(-{})", at(x)),
+            ExprNode::Function(Function::Tanh, x) => format!("tanh(clamp({}, -10.0, 10.0))", at(x)),
+            ExprNode::Function(function, x) => format!("{}({})", function.wgsl(), at(x)),
+            ExprNode::Operator(Operator::Powf, a, b) => format!("pow({}, {})", at(a), at(b)),
+            ExprNode::Operator(operator, a, b) => format!("({} {} {})", at(a), operator.sign(), at(b)),
+            ExprNode::MulAdd(a, b, c) => format!("fma({}, {}, {})", at(a), at(b), at(c)),
+            ExprNode::Compare(comparison, a, b) => format!("({} {} {})", at(a), comparison.sign(), at(b)),
+            ExprNode::And(a, b) => format!("({} && {})", at(a), at(b)),
+            ExprNode::Or(a, b) => format!("({} || {})", at(a), at(b)),
+            ExprNode::Not(a) => format!("(!{})", at(a)),
+            ExprNode::Select(mask, yes, no) => format!("select({}, {}, {})", at(no), at(yes), at(mask)),
         }
     }
 
     fn calls(&self, function: Function) -> bool {
-        self.nodes.iter().any(|node| matches!(node, Node::Function(f, _) if *f == function))
+        self.nodes.iter().any(|node| matches!(node, ExprNode::Function(f, _) if *f == function))
     }
 
     fn has_special_numbers(&self) -> bool {
-        self.nodes.iter().any(|node| matches!(node, Node::Constant(x) if !(*x as f32).is_finite()))
+        self.nodes.iter().any(|node| matches!(node, ExprNode::Constant(x) if !(*x as f32).is_finite()))
     }
 }
 

@@ -5,20 +5,20 @@
 //! | --- | --- |
 //! | f32, f64, [`Fused`](crate::math::Fused) | computed, number by number; loops become vector instructions inside [`simd::run`](crate::simd::run) |
 //! | [`Dual`] | computed together with its derivative |
-//! | [`Watched`], [`Exact`] | computed where vector instructions have no function for a number |
+//! | [`RangeChecked`], [`SystemMath`] | computed where vector instructions have no function for a number |
 //! | [`Expr`] | recorded, to be printed as WGSL or carried out by operations of another kind |
 //!
 //! A formula never branches on a number: it asks by comparisons, which give a [`Mask`], and chooses by [`select`](Number::select).
 
 mod dual;
 mod expr;
+mod range_checked;
 #[cfg(test)]
 mod tests;
-mod watched;
 
 pub use dual::Dual;
-pub use expr::{Comparison, Condition, Expr, Function, Graph, Node, Operator, record, wgsl_of};
-pub use watched::{Exact, Watched};
+pub use expr::{Comparison, Condition, Expr, ExprNode, Function, Graph, Operator, record, wgsl_of};
+pub use range_checked::{RangeChecked, SystemMath};
 
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 

@@ -57,9 +57,9 @@ fn value(graph: &Graph, x: &[f64]) -> f64 {
     for node in &graph.nodes {
         let (at, truth) = (|i: usize| values[i], |b: bool| f64::from(u8::from(b)));
         values.push(match *node {
-            Node::Input(i) => x[i],
-            Node::Constant(c) => c,
-            Node::Function(function, a) => match function {
+            ExprNode::Input(i) => x[i],
+            ExprNode::Constant(c) => c,
+            ExprNode::Function(function, a) => match function {
                 Function::Neg => -at(a),
                 Function::Abs => at(a).abs(),
                 Function::Sqrt => at(a).sqrt(),
@@ -74,23 +74,23 @@ fn value(graph: &Graph, x: &[f64]) -> f64 {
                 Function::NormalCdf => Number::normal_cdf(at(a)),
                 Function::Gelu => Number::gelu(at(a)),
             },
-            Node::Operator(operator, a, b) => match operator {
+            ExprNode::Operator(operator, a, b) => match operator {
                 Operator::Add => at(a) + at(b),
                 Operator::Sub => at(a) - at(b),
                 Operator::Mul => at(a) * at(b),
                 Operator::Div => at(a) / at(b),
                 Operator::Powf => at(a).powf(at(b)),
             },
-            Node::MulAdd(a, b, c) => at(a) * at(b) + at(c),
-            Node::Compare(comparison, a, b) => truth(match comparison {
+            ExprNode::MulAdd(a, b, c) => at(a) * at(b) + at(c),
+            ExprNode::Compare(comparison, a, b) => truth(match comparison {
                 Comparison::Less => at(a) < at(b),
                 Comparison::LessOrEqual => at(a) <= at(b),
                 Comparison::Equal => at(a) == at(b),
             }),
-            Node::And(a, b) => at(a) * at(b),
-            Node::Or(a, b) => at(a).max(at(b)),
-            Node::Not(a) => 1.0 - at(a),
-            Node::Select(mask, yes, no) => {
+            ExprNode::And(a, b) => at(a) * at(b),
+            ExprNode::Or(a, b) => at(a).max(at(b)),
+            ExprNode::Not(a) => 1.0 - at(a),
+            ExprNode::Select(mask, yes, no) => {
                 if at(mask) != 0.0 {
                     at(yes)
                 } else {
@@ -105,7 +105,7 @@ fn value(graph: &Graph, x: &[f64]) -> f64 {
 
 /// The plain function; xʸ in f64 is left to the library.
 fn plain(method: Method, x: [f64; 2]) -> f64 {
-    method.apply(x.map(Exact)).0
+    method.apply(x.map(SystemMath)).0
 }
 
 #[test]
@@ -119,8 +119,8 @@ fn slopes_are_those_of_difference_quotients() {
                     plain(method, x)
                 };
                 let quotient = (moved(1e-5) - moved(-1e-5)) / 2e-5;
-                let mut dual = x.map(|x| Dual::constant(Exact(x)));
-                dual[variable].slope = Exact(1.0);
+                let mut dual = x.map(|x| Dual::constant(SystemMath(x)));
+                dual[variable].slope = SystemMath(1.0);
                 let Dual { value, slope } = method.apply(dual);
                 assert_eq!(value.0.to_bits(), plain(method, x).to_bits(), "{method:?} at {x:?}");
                 let far = (slope.0 - quotient).abs() / quotient.abs().max(1.0);
@@ -134,11 +134,11 @@ fn slopes_are_those_of_difference_quotients() {
 fn second_slopes_are_slopes_of_slopes() {
     for method in (0..METHODS).map(Method) {
         for x in pairs() {
-            let slope = |x: f64, y: f64| method.apply([Dual::variable(Exact(x)), Dual::constant(Exact(y))]).slope.0;
+            let slope = |x: f64, y: f64| method.apply([Dual::variable(SystemMath(x)), Dual::constant(SystemMath(y))]).slope.0;
             let quotient = (slope(x[0] + 1e-5, x[1]) - slope(x[0] - 1e-5, x[1])) / 2e-5;
-            let inner = Dual::variable(Dual::variable(Exact(x[0])));
-            let inner = Dual { value: inner.value, slope: Dual::constant(Exact(1.0)) };
-            let twice = method.apply([inner, Dual::constant(Dual::constant(Exact(x[1])))]).slope.slope.0;
+            let inner = Dual::variable(Dual::variable(SystemMath(x[0])));
+            let inner = Dual { value: inner.value, slope: Dual::constant(SystemMath(1.0)) };
+            let twice = method.apply([inner, Dual::constant(Dual::constant(SystemMath(x[1])))]).slope.slope.0;
             assert!((twice - quotient).abs() < 1e-7 * quotient.abs().max(1.0), "{method:?} at {x:?}: {twice} and {quotient}");
         }
     }
@@ -178,8 +178,8 @@ fn a_recorded_formula_has_its_values() {
 #[test]
 fn steps_are_recorded_once_and_only_where_they_are_needed() {
     let graph = record(|x| Method(25).apply(x));
-    let products = graph.nodes.iter().filter(|node| matches!(node, Node::Operator(Operator::Mul, 0, 1))).count();
-    let quotients = graph.nodes.iter().filter(|node| matches!(node, Node::Operator(Operator::Div, ..))).count();
+    let products = graph.nodes.iter().filter(|node| matches!(node, ExprNode::Operator(Operator::Mul, 0, 1))).count();
+    let quotients = graph.nodes.iter().filter(|node| matches!(node, ExprNode::Operator(Operator::Div, ..))).count();
     assert_eq!((products, quotients), (1, 0), "{graph:?}");
     let several = record(|[a, b]| [b, a + b]);
     assert_eq!(several.results, [1, 2]);
@@ -205,15 +205,15 @@ fn functions_that_shaders_lack_are_printed_once_before_their_use() {
 
 #[test]
 fn watched_numbers_know_what_vectors_cannot_compute() {
-    let far = |x: f32| Watched::new(x).sin().beyond;
+    let far = |x: f32| RangeChecked::new(x).sin().out_of_range;
     assert!(far(2e6) && far(f32::NAN) && !far(1e5));
     // Through everything that is computed from one, a choice by it, and not through what is not chosen.
-    let doubtful = Watched::new(2e6_f32).cos();
-    let sure = Watched::new(1.0_f32);
-    assert!((doubtful * sure).exp().beyond && (sure - doubtful).mul_add(sure, sure).beyond);
-    assert!(Watched::select(doubtful.less(sure), sure, sure).beyond);
-    assert!(!Watched::select(sure.less(sure), doubtful, sure).beyond);
-    assert!(Watched::select(!sure.less(sure), doubtful, sure).beyond);
-    assert_eq!(Exact(2e6_f32).sin().0, 2e6_f32.sin());
-    assert!(Watched::new(-1.0_f32).powf(sure).beyond && !Watched::new(2.0_f32).powf(sure).beyond);
+    let doubtful = RangeChecked::new(2e6_f32).cos();
+    let sure = RangeChecked::new(1.0_f32);
+    assert!((doubtful * sure).exp().out_of_range && (sure - doubtful).mul_add(sure, sure).out_of_range);
+    assert!(RangeChecked::select(doubtful.less(sure), sure, sure).out_of_range);
+    assert!(!RangeChecked::select(sure.less(sure), doubtful, sure).out_of_range);
+    assert!(RangeChecked::select(!sure.less(sure), doubtful, sure).out_of_range);
+    assert_eq!(SystemMath(2e6_f32).sin().0, 2e6_f32.sin());
+    assert!(RangeChecked::new(-1.0_f32).powf(sure).out_of_range && !RangeChecked::new(2.0_f32).powf(sure).out_of_range);
 }

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 /// What a file was when it was mapped. A file that is written in place gets another size or time of change; one that is
 /// replaced by renaming is another file, and the mapping keeps the old one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub struct FileIdentity {
     path: PathBuf,
     /// The device and the number of the file on it, where the system has them.
     place: Option<(u64, u64)>,
@@ -17,8 +17,8 @@ pub struct Identity {
     modified: Option<SystemTime>,
 }
 
-impl Identity {
-    fn of(file: &File, path: &Path) -> std::io::Result<Self> {
+impl FileIdentity {
+    fn from_file(file: &File, path: &Path) -> std::io::Result<Self> {
         let metadata = file.metadata()?;
         let (place, size, modified) = (place(&metadata), metadata.len(), metadata.modified().ok());
         Ok(Self { path: path.to_path_buf(), place, size, modified })
@@ -47,7 +47,7 @@ fn place(_: &Metadata) -> Option<(u64, u64)> {
     None
 }
 
-static LIVE: Mutex<Vec<Arc<Identity>>> = Mutex::new(Vec::new());
+static LIVE: Mutex<Vec<Arc<FileIdentity>>> = Mutex::new(Vec::new());
 
 /// A file that is mapped now and has been written since; `None` where there is none.
 pub fn changed() -> Option<PathBuf> {
@@ -57,18 +57,18 @@ pub fn changed() -> Option<PathBuf> {
 }
 
 /// A mapping in both lists; dropped before the memory is unmapped.
-pub(crate) struct Watched {
-    identity: Option<Arc<Identity>>,
+pub(crate) struct RegisteredMapping {
+    identity: Option<Arc<FileIdentity>>,
     slot: Option<&'static Slot>,
 }
 
-impl Watched {
+impl RegisteredMapping {
     /// A mapping that nobody can name.
     pub const NOTHING: Self = Self { identity: None, slot: None };
 
     /// Lists the mapping of a file at these bytes.
     pub fn new(file: &File, path: &Path, bytes: &[u8]) -> std::io::Result<Self> {
-        let identity = Arc::new(Identity::of(file, path)?);
+        let identity = Arc::new(FileIdentity::from_file(file, path)?);
         LIVE.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&identity));
         Ok(Self { identity: Some(identity), slot: Slot::take(path, bytes) })
     }
@@ -78,7 +78,7 @@ impl Watched {
     }
 }
 
-impl Drop for Watched {
+impl Drop for RegisteredMapping {
     fn drop(&mut self) {
         if let Some(slot) = self.slot {
             slot.free();
@@ -164,7 +164,7 @@ mod tests {
         let bytes = vec![0_u8; 100];
         let address = bytes.as_ptr() as usize;
         let file = File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
-        let watched = Watched::new(&file, Path::new("a\nb"), &bytes).unwrap();
+        let watched = RegisteredMapping::new(&file, Path::new("a\nb"), &bytes).unwrap();
         let name = |at: usize| {
             let mut out = [0; 8];
             name_at(at, &mut out).map(|length| String::from_utf8_lossy(&out[..length]).into_owned())
@@ -182,15 +182,15 @@ mod tests {
         let other = path.with_extension("other");
         std::fs::write(&path, "12").unwrap();
         let file = File::open(&path).unwrap();
-        let identity = Identity::of(&file, &path).unwrap();
+        let identity = FileIdentity::from_file(&file, &path).unwrap();
         assert!(!identity.has_changed());
         std::fs::write(&path, "123").unwrap();
         assert!(identity.has_changed());
-        let identity = Identity::of(&file, &path).unwrap();
+        let identity = FileIdentity::from_file(&file, &path).unwrap();
         // The same size, at another time.
         File::options().write(true).open(&path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
         assert!(identity.has_changed());
-        let identity = Identity::of(&file, &path).unwrap();
+        let identity = FileIdentity::from_file(&file, &path).unwrap();
         std::fs::write(&other, "1").unwrap();
         std::fs::rename(&other, &path).unwrap();
         assert_eq!(identity.has_changed(), cfg!(not(unix)));

@@ -1,25 +1,25 @@
 //! What a process does beside computing: signals, files that change while they are mapped, and memory that is counted.
 //!
-//! A library installs nothing of this by itself. A program calls [`end_on_lost_pages`], [`count_stop_signals`] or declares
-//! [`Counted`] as its allocator where it wants to.
+//! A library installs nothing of this by itself. A program calls [`exit_on_bus_error`], [`count_stop_signals`] or declares
+//! [`CountingAllocator`] as its allocator where it wants to.
 
-mod counted;
+mod counting_allocator;
 mod mapped;
 #[cfg(all(unix, not(miri)))]
 mod signals;
 
-pub use counted::{Counted, Gauge};
-pub(crate) use mapped::Watched;
-pub use mapped::{Identity, changed};
+pub use counting_allocator::{CountingAllocator, MemoryCounter};
+pub(crate) use mapped::RegisteredMapping;
+pub use mapped::{FileIdentity, changed};
 
 /// From now on a mapped file that lost its pages ends the process in one sentence on standard error and exit status 1.
 ///
 /// A mapped file that another program truncates, or whose disk fails, has pages that cannot be read. The system then sends
 /// SIGBUS, which ends a process without a word. Faults at other addresses are left to whoever handled them before. Where
 /// the system has no such signal, nothing happens.
-pub fn end_on_lost_pages() {
+pub fn exit_on_bus_error() {
     #[cfg(all(unix, not(miri)))]
-    signals::end_on_lost_pages();
+    signals::exit_on_bus_error();
 }
 
 /// From now on SIGINT, SIGTERM and SIGHUP are counted, and the second one ends the process with exit status 1.

@@ -40,7 +40,7 @@ fn install(signal: c_int, handler: Informed) {
     unsafe { libc::sigaction(signal, action, std::ptr::null_mut()) };
 }
 
-pub(super) fn end_on_lost_pages() {
+pub(super) fn exit_on_bus_error() {
     TERMINAL.store(std::io::stderr().is_terminal(), Ordering::Relaxed);
     // A second call must not take this handler for the one before.
     if let Some(before) = current(libc::SIGBUS)

@@ -94,7 +94,7 @@ impl Offsets {
     pub(super) fn new(group: &[Axis], stride: impl Fn(&Axis) -> isize) -> Result<Self, OutOfMemory> {
         let (run, step) = group.last().map_or((1, 1), |x| (x.size, stride(x)));
         if group.len() < 2 {
-            return Ok(Self::of(run, step));
+            return Ok(Self::single(run, step));
         }
         let mut table = list(size(group))?;
         if group.iter().any(|x| x.size == 0) {
@@ -114,7 +114,7 @@ impl Offsets {
     }
 
     /// Those of a single dimension.
-    pub(super) fn of(size: usize, step: isize) -> Self {
+    pub(super) fn single(size: usize, step: isize) -> Self {
         Self { table: vec![], run: size, step }
     }
 

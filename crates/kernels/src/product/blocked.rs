@@ -10,9 +10,9 @@
 use std::ops::Range;
 
 use super::axes::Offsets;
-use super::epilogue::Finish;
+use super::epilogue::BoundEpilogue;
 use super::micro::{Columns, Kernels, MAX_ROWS, Tile};
-use super::pack::{Panel, Source};
+use super::pack::{PackSource, Panel};
 use super::phase::Phase;
 use crate::buffer::{Block, OutOfMemory, list};
 use crate::shape;
@@ -50,10 +50,10 @@ pub(super) struct Product<'a, T> {
     pub(super) kernels: &'a Kernels<T>,
     pub(super) alpha: T,
     pub(super) accumulate: bool,
-    pub(super) finish: Option<&'a Finish<'a, T>>,
-    pub(super) a: &'a Source<T>,
-    pub(super) b: &'a Source<T>,
-    pub(super) c: Target<T>,
+    pub(super) finish: Option<&'a BoundEpilogue<'a, T>>,
+    pub(super) a: &'a PackSource<T>,
+    pub(super) b: &'a PackSource<T>,
+    pub(super) c: OutputPointer<T>,
     pub(super) rows: &'a Offsets,
     pub(super) columns: &'a Offsets,
     /// The sizes m, n and k.
@@ -66,15 +66,15 @@ pub(super) struct Product<'a, T> {
 
 /// Index 0…0 of C, which several threads write to, each other elements.
 #[derive(Clone, Copy)]
-pub(super) struct Target<T>(pub(super) *mut T);
+pub(super) struct OutputPointer<T>(pub(super) *mut T);
 
 // SAFETY: the address is of a slice that the product borrows exclusively until it is done, and every element has one
 // writer at a time.
-unsafe impl<T: Send> Send for Target<T> {}
+unsafe impl<T: Send> Send for OutputPointer<T> {}
 // SAFETY: as above.
-unsafe impl<T: Send> Sync for Target<T> {}
+unsafe impl<T: Send> Sync for OutputPointer<T> {}
 
-impl<T> Target<T> {
+impl<T> OutputPointer<T> {
     pub(super) fn at(self, offset: isize) -> *mut T {
         self.0.wrapping_offset(offset)
     }
@@ -133,12 +133,12 @@ impl<T: Lanes> Product<'_, T> {
     unsafe fn run_segments(&self, at: [isize; 3]) -> Result<(), OutOfMemory> {
         let [m, n, k] = self.size;
         let segments = (k / SEGMENT).min(SEGMENTS);
-        let (rows, columns) = (Offsets::of(m, n as isize), Offsets::of(n, 1));
+        let (rows, columns) = (Offsets::single(m, n as isize), Offsets::single(n, 1));
         let mut sums = Block::new(segments * m * n)?;
-        let target = Target(sums.as_mut_ptr());
+        let target = OutputPointer(sums.as_mut_ptr());
         threads::try_run(segments, |i| {
             let range = threads::range(k, 64, segments, i);
-            let c = Target(target.at((i * m * n) as isize));
+            let c = OutputPointer(target.at((i * m * n) as isize));
             let size = [m, n, range.len()];
             let segment = Product {
                 alpha: T::ONE,
@@ -180,7 +180,7 @@ impl<T: Lanes> Product<'_, T> {
         let (a_rows, b_columns) = (self.kernels.rows, self.kernels.columns());
         let mut a = Block::new(if own == Own::A { 0 } else { cut.rows.min(m) * cut.depth })?;
         let mut b = Block::new(if own == Own::B { 0 } else { cut.columns.min(n).next_multiple_of(b_columns) * cut.depth })?;
-        let (a, b) = (Target(a.as_mut_ptr()), Target(b.as_mut_ptr()));
+        let (a, b) = (OutputPointer(a.as_mut_ptr()), OutputPointer(b.as_mut_ptr()));
         // Without contracted indices the sums are still to be written.
         let k = k.max(1);
         let slabs = shape::count(&[n.div_ceil(cut.columns), k.div_ceil(cut.depth), m.div_ceil(cut.rows), batch.len()]);
@@ -189,7 +189,7 @@ impl<T: Lanes> Product<'_, T> {
         threads::run(parts, |part| {
             let mut phases = phases.iter();
             let mut panel = Block::small(if own == Own::Neither { 0 } else { GROUP * a_rows.max(b_columns) * cut.depth });
-            let panel = Target(panel.as_mut_ptr());
+            let panel = OutputPointer(panel.as_mut_ptr());
             for &at in batch {
                 for column in (0..n).step_by(cut.columns) {
                     for index in (0..k).step_by(cut.depth) {
@@ -224,8 +224,8 @@ struct Slab<'a, T> {
     columns: Range<usize>,
     depth: Range<usize>,
     /// Room for packed panels of A and of B: all of the slab's, or where it is the thread's own, one.
-    a: Target<T>,
-    b: Target<T>,
+    a: OutputPointer<T>,
+    b: OutputPointer<T>,
     own: Own,
 }
 

@@ -8,10 +8,10 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::axes::{self, Offsets};
-use super::blocked::Target;
-use super::epilogue::Finish;
+use super::blocked::OutputPointer;
+use super::epilogue::BoundEpilogue;
 use super::micro::{Columns, Kernels, LINE, MAX_ROWS, Tile};
-use super::pack::{Panel, Source};
+use super::pack::{PackSource, Panel};
 use super::read::Address;
 use super::{Axes, Axis, Group, Operand, Scaled, Stored};
 use crate::buffer::Block;
@@ -36,10 +36,10 @@ const CALL_NS: f64 = 10.0;
 /// Small products over single dimensions.
 pub(super) struct Direct<'a, T> {
     scaled: Scaled<T>,
-    finish: Option<Finish<'a, T>>,
+    finish: Option<BoundEpilogue<'a, T>>,
     a: Address,
     b: Operand<'a, T>,
-    c: Target<T>,
+    c: OutputPointer<T>,
     batch: SmallVec<[Axis; 4]>,
     rows: Axis,
     columns: Axis,
@@ -48,7 +48,7 @@ pub(super) struct Direct<'a, T> {
 
 impl<'a, T: Lanes> Direct<'a, T> {
     /// The product, if it is a small one.
-    pub(super) fn new(scaled: Scaled<T>, a: Operand<'a, T>, b: Operand<'a, T>, c: Target<T>, axes: &Axes) -> Option<Self> {
+    pub(super) fn new(scaled: Scaled<T>, a: Operand<'a, T>, b: Operand<'a, T>, c: OutputPointer<T>, axes: &Axes) -> Option<Self> {
         let contracted = single(&axes.contracted)?;
         let (outer_rows, rows) = innermost(&axes.rows);
         let (outer_columns, columns) = innermost(&axes.columns);
@@ -84,7 +84,7 @@ impl<'a, T: Lanes> Direct<'a, T> {
     }
 
     /// The same, and then this.
-    pub(super) fn then(self, finish: Option<Finish<'a, T>>) -> Self {
+    pub(super) fn with_epilogue(self, finish: Option<BoundEpilogue<'a, T>>) -> Self {
         Self { finish, ..self }
     }
 
@@ -92,13 +92,13 @@ impl<'a, T: Lanes> Direct<'a, T> {
     /// The processor has the instruction set of `V`; every index lies in its operand; nobody else uses C;
     /// `distinct` only if no two matrices share an element of C.
     pub(super) unsafe fn run<V: Vector<Element = T>>(&self, distinct: bool) {
-        let kernels = Kernels::of::<V>();
+        let kernels = Kernels::for_registers::<V>();
         let matrices = axes::size(&self.batch);
         let (m, n, k) = (self.rows.size, self.columns.size, self.contracted.size);
         let source = (!self.in_place()).then(|| {
             let (lanes, depth) =
-                (Offsets::of(self.columns.size, self.columns.b), Offsets::of(self.contracted.size, self.contracted.b));
-            Source::new::<V>(self.b.data, self.b.offset, lanes, depth)
+                (Offsets::single(self.columns.size, self.columns.b), Offsets::single(self.contracted.size, self.contracted.b));
+            PackSource::new::<V>(self.b.data, self.b.offset, lanes, depth)
         });
         let mut small = Small { product: self, kernels, source, shared: None };
         if small.source.is_some() && self.shares_b() && (matrices > 1 || m > SMALL) {
@@ -176,13 +176,13 @@ struct Small<'a, T: Lanes> {
     product: &'a Direct<'a, T>,
     kernels: Kernels<T>,
     /// How B is packed, unless it is read where it lies.
-    source: Option<Source<T>>,
+    source: Option<PackSource<T>>,
     /// The packed B of all matrices.
     shared: Option<Block<T>>,
 }
 
 /// The rows of a panel: the first, how many, and where each lies in C.
-struct Rows {
+struct OperandRows {
     start: usize,
     len: usize,
     at: [isize; MAX_ROWS],
@@ -264,15 +264,22 @@ impl<T: Lanes> Small<'_, T> {
     }
 
     /// The rows of a panel.
-    fn rows(&self, panel: usize) -> Rows {
+    fn rows(&self, panel: usize) -> OperandRows {
         let (Axis { size, c, .. }, panels) = (self.product.rows, self.panels());
         let (start, end) = (size * panel / panels, size * (panel + 1) / panels);
-        Rows { start, len: end - start, at: std::array::from_fn(|i| (start + i) as isize * c) }
+        OperandRows { start, len: end - start, at: std::array::from_fn(|i| (start + i) as isize * c) }
     }
 
     /// Multiplies a panel of rows by the columns of a tile, asking for lines of memory that lie so far apart.
     #[inline]
-    unsafe fn tile(&self, at: [isize; 3], rows: &Rows, columns: Range<usize>, b: Right<T>, ahead: Option<(*const T, isize)>) {
+    unsafe fn tile(
+        &self,
+        at: [isize; 3],
+        rows: &OperandRows,
+        columns: Range<usize>,
+        b: Right<T>,
+        ahead: Option<(*const T, isize)>,
+    ) {
         let &Direct { scaled, a, c, rows: row_axis, columns: column_axis, contracted, .. } = self.product;
         let width = columns.len();
         let mut column_at = [0; 2 * MAX_LANES];

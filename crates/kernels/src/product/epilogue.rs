@@ -1,7 +1,7 @@
 //! What becomes of elements of C once their sums are complete: done where they are written, while they are in the first-level
 //! cache.
 
-use super::blocked::Target;
+use super::blocked::OutputPointer;
 use super::micro::{Columns, Tile};
 use crate::real::Real;
 use crate::simd::{self, Lanes};
@@ -75,16 +75,16 @@ impl<T: Real> Bias<'_, T> {
 
 /// An [`Epilogue`] of a certain C.
 #[derive(Clone, Copy)]
-pub(super) struct Finish<'a, T> {
+pub(super) struct BoundEpilogue<'a, T> {
     epilogue: Epilogue<'a, T>,
     /// Position 0 of C.
-    c: Target<T>,
+    c: OutputPointer<T>,
 }
 
-impl<'a, T: Lanes> Finish<'a, T> {
+impl<'a, T: Lanes> BoundEpilogue<'a, T> {
     /// # Panics
     /// If the bias has no numbers or its step is 0.
-    pub(super) fn new(epilogue: Epilogue<'a, T>, c: Target<T>) -> Self {
+    pub(super) fn new(epilogue: Epilogue<'a, T>, c: OutputPointer<T>) -> Self {
         let usable = epilogue.bias.is_none_or(|bias| !bias.data.is_empty() && bias.step > 0);
         assert!(usable, "the bias of a product has numbers and a step");
         Self { epilogue, c }
@@ -92,10 +92,10 @@ impl<'a, T: Lanes> Finish<'a, T> {
 
     /// The same for a C in this type, which is `T`.
     #[cfg(target_arch = "x86_64")]
-    pub(super) fn cast<S: Lanes>(&self) -> Finish<'_, S> {
+    pub(super) fn cast<S: Lanes>(&self) -> BoundEpilogue<'_, S> {
         let Epilogue { bias, activation } = self.epilogue;
         let bias = bias.map(|bias| Bias { data: bytemuck::cast_slice(bias.data), step: bias.step });
-        Finish { epilogue: Epilogue { bias, activation }, c: Target(self.c.0.cast()) }
+        BoundEpilogue { epilogue: Epilogue { bias, activation }, c: OutputPointer(self.c.0.cast()) }
     }
 
     /// Finishes `n` neighbours in C.

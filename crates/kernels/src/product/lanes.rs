@@ -7,11 +7,11 @@
 use half::{bf16, f16};
 
 use super::axes;
-use super::blocked::Target;
+use super::blocked::OutputPointer;
 use super::direct::{matrix, single};
-use super::epilogue::Finish;
+use super::epilogue::BoundEpilogue;
 use super::pack::transpose;
-use super::read::{Address, Read, Same};
+use super::read::{Address, Read, Unconverted};
 use super::{Axes, Axis, Operand, Scaled, Stored};
 use crate::number::Number;
 use crate::simd::{Lanes, Vector};
@@ -23,12 +23,12 @@ const ELEMENTS: usize = 64;
 const TURN_NS: f64 = 0.1;
 
 /// Products of matrices that each lie in one piece.
-pub(super) struct Tiny<'a, T> {
+pub(super) struct BatchedSmallProduct<'a, T> {
     scaled: Scaled<T>,
-    finish: Option<Finish<'a, T>>,
+    finish: Option<BoundEpilogue<'a, T>>,
     a: Operand<'a, T>,
     b: Operand<'a, T>,
-    c: Target<T>,
+    c: OutputPointer<T>,
     batch: &'a [Axis],
     rows: Axis,
     columns: Axis,
@@ -36,11 +36,17 @@ pub(super) struct Tiny<'a, T> {
 }
 
 /// The elements of a matrix: as many registers as it has.
-type Turned<V> = [V; ELEMENTS];
+type TransposedLanes<V> = [V; ELEMENTS];
 
-impl<'a, T: Lanes> Tiny<'a, T> {
+impl<'a, T: Lanes> BatchedSmallProduct<'a, T> {
     /// The product, if it is one of many tiny matrices.
-    pub(super) fn new(scaled: Scaled<T>, a: Operand<'a, T>, b: Operand<'a, T>, c: Target<T>, axes: &'a Axes) -> Option<Self> {
+    pub(super) fn new(
+        scaled: Scaled<T>,
+        a: Operand<'a, T>,
+        b: Operand<'a, T>,
+        c: OutputPointer<T>,
+        axes: &'a Axes,
+    ) -> Option<Self> {
         let (rows, columns, contracted) = (single(&axes.rows)?, single(&axes.columns)?, single(&axes.contracted)?);
         let in_one_piece = |x: (usize, isize), y: (usize, isize)| {
             let dense = |(n, s): (usize, isize), (m, t): (usize, isize)| (m == 1 || t == 1) && (n == 1 || s == m as isize);
@@ -55,7 +61,7 @@ impl<'a, T: Lanes> Tiny<'a, T> {
     }
 
     /// The same, and then this.
-    pub(super) fn then(self, finish: Option<Finish<'a, T>>) -> Self {
+    pub(super) fn with_epilogue(self, finish: Option<BoundEpilogue<'a, T>>) -> Self {
         Self { finish, ..self }
     }
 
@@ -99,16 +105,16 @@ impl<'a, T: Lanes> Tiny<'a, T> {
                 let count = L.min(matrices.end - first);
                 // Lanes without a matrix repeat the last.
                 let at: [_; L] = std::array::from_fn(|i| matrix(self.batch, first + i.min(count - 1)));
-                turn_stored(&mut a, self.rows.size * self.contracted.size, self.a, at.map(|at| at[0]));
-                turn_stored(&mut b, self.contracted.size * self.columns.size, self.b, at.map(|at| at[1]));
+                transpose_stored(&mut a, self.rows.size * self.contracted.size, self.a, at.map(|at| at[0]));
+                transpose_stored(&mut b, self.contracted.size * self.columns.size, self.b, at.map(|at| at[1]));
                 self.sums(&a, &b, &mut c);
-                self.turn_back(&c, at.map(|at| self.c.at(at[2])), count);
+                self.transpose_back(&c, at.map(|at| self.c.at(at[2])), count);
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn sums<V: Vector<Element = T>>(&self, a: &Turned<V>, b: &Turned<V>, c: &mut Turned<V>) {
+    unsafe fn sums<V: Vector<Element = T>>(&self, a: &TransposedLanes<V>, b: &TransposedLanes<V>, c: &mut TransposedLanes<V>) {
         let (m, n) = (self.rows.size, self.columns.size);
         // SAFETY: the rows and columns are the matrix's.
         unsafe {
@@ -135,9 +141,9 @@ impl<'a, T: Lanes> Tiny<'a, T> {
         &self,
         i: usize,
         j: usize,
-        a: &Turned<V>,
-        b: &Turned<V>,
-        c: &mut Turned<V>,
+        a: &TransposedLanes<V>,
+        b: &TransposedLanes<V>,
+        c: &mut TransposedLanes<V>,
     ) {
         let Self { rows, columns, contracted, .. } = self;
         let at = |i: usize, s: isize, j: usize, t: isize| i * s as usize + j * t as usize;
@@ -167,7 +173,7 @@ impl<'a, T: Lanes> Tiny<'a, T> {
 
     /// Writes the first `count` matrices of C.
     #[inline(always)]
-    unsafe fn turn_back<V: Vector<Element = T>, const L: usize>(&self, c: &Turned<V>, to: [*mut T; L], count: usize) {
+    unsafe fn transpose_back<V: Vector<Element = T>, const L: usize>(&self, c: &TransposedLanes<V>, to: [*mut T; L], count: usize) {
         let len = self.rows.size * self.columns.size;
         // SAFETY: `len` elements from each address on are a matrix of C.
         unsafe {
@@ -194,8 +200,8 @@ impl<'a, T: Lanes> Tiny<'a, T> {
 
 /// Loads the `len` elements of a matrix for each lane, which lies so far from index 0…0 of the operand.
 #[inline(always)]
-unsafe fn turn_stored<V: Vector<Element: Lanes>, const L: usize>(
-    to: &mut Turned<V>,
+unsafe fn transpose_stored<V: Vector<Element: Lanes>, const L: usize>(
+    to: &mut TransposedLanes<V>,
     len: usize,
     operand: Operand<'_, V::Element>,
     at: [isize; L],
@@ -205,16 +211,20 @@ unsafe fn turn_stored<V: Vector<Element: Lanes>, const L: usize>(
     // SAFETY: the caller's duty.
     unsafe {
         match operand.data {
-            Stored::Real(_) => turn::<V, Same, L>(to, len, from),
-            Stored::F32(_) => turn::<V, f32, L>(to, len, from),
-            Stored::BF16(_) => turn::<V, bf16, L>(to, len, from),
-            Stored::F16(_) => turn::<V, f16, L>(to, len, from),
+            Stored::Real(_) => transpose_into_lanes::<V, Unconverted, L>(to, len, from),
+            Stored::F32(_) => transpose_into_lanes::<V, f32, L>(to, len, from),
+            Stored::BF16(_) => transpose_into_lanes::<V, bf16, L>(to, len, from),
+            Stored::F16(_) => transpose_into_lanes::<V, f16, L>(to, len, from),
         }
     }
 }
 
 #[inline(always)]
-unsafe fn turn<V: Vector, R: Read<V>, const L: usize>(to: &mut Turned<V>, len: usize, from: [*const (); L]) {
+unsafe fn transpose_into_lanes<V: Vector, R: Read<V>, const L: usize>(
+    to: &mut TransposedLanes<V>,
+    len: usize,
+    from: [*const (); L],
+) {
     for first in (0..len).step_by(L) {
         let n = L.min(len - first);
         // SAFETY: `len` elements from each address on are a matrix; the instruction set is the caller's duty.

@@ -1,7 +1,7 @@
 //! The micro-kernel: a tile of C kept in registers while the contracted index runs.
 
 use super::axes::Offsets;
-use super::epilogue::Finish;
+use super::epilogue::BoundEpilogue;
 use crate::number::Number;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::avx512::F32x16;
@@ -36,7 +36,7 @@ pub(super) struct Tile<'a, T> {
     /// Whether the sums are added to what C holds.
     pub(super) accumulate: bool,
     /// What follows, where the sums are complete.
-    pub(super) finish: Option<&'a Finish<'a, T>>,
+    pub(super) finish: Option<&'a BoundEpilogue<'a, T>>,
 }
 
 /// Where the columns of a tile lie in C.
@@ -141,7 +141,7 @@ macro_rules! kernels {
 
 impl<T: Lanes> Kernels<T> {
     /// Tiles of 14 × 2 registers fill 28 of 32 registers with sums, 6 × 2 fill 12 of 16; B takes two more, A one.
-    pub(super) fn of<V: Vector<Element = T>>() -> Self {
+    pub(super) fn for_registers<V: Vector<Element = T>>() -> Self {
         Self {
             rows: if V::REGISTERS >= 32 { MAX_ROWS } else { 6 },
             lanes: V::LANES,
@@ -181,9 +181,9 @@ impl Kernels<f32> {
     ///
     /// They sum in f32, as the others do, but take subnormal numbers for 0, in the operands and in the sums: the
     /// instruction knows no others.
-    pub(super) fn of_pairs() -> Self {
+    pub(super) fn for_bf16_pairs() -> Self {
         let packed = kernels!(F32x16, Pairs, 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-        Self { packed, ..Self::of::<F32x16>() }
+        Self { packed, ..Self::for_registers::<F32x16>() }
     }
 }
 

@@ -25,13 +25,13 @@ use smallvec::SmallVec;
 use crate::buffer::{OutOfMemory, list};
 use crate::simd::{Isa, Kernel, Lanes, Vector, isa};
 use axes::Offsets;
-use blocked::{Product, Target};
+use blocked::{OutputPointer, Product};
 use direct::Direct;
-use epilogue::Finish;
+use epilogue::BoundEpilogue;
 pub use epilogue::{Activation, Bias, Epilogue};
-use lanes::Tiny;
+use lanes::BatchedSmallProduct;
 use micro::Kernels;
-use pack::Source;
+use pack::PackSource;
 pub(crate) use pack::transpose;
 pub use prepared::Prepared;
 use skinny::Skinny;
@@ -131,7 +131,7 @@ pub fn add_product<T: Lanes>(alpha: T, a: Operand<'_, T>, b: Operand<'_, T>, c: 
 ///
 /// # Panics
 /// As [`product`] does; if a bias has no numbers or a step of 0.
-pub fn product_then<T: Lanes>(
+pub fn product_with_epilogue<T: Lanes>(
     alpha: T,
     a: Operand<'_, T>,
     b: Operand<'_, T>,
@@ -139,7 +139,7 @@ pub fn product_then<T: Lanes>(
     axes: &Axes,
     epilogue: Epilogue<'_, T>,
 ) -> Result<(), OutOfMemory> {
-    prepared(axes).product_then(alpha, a, b, c, epilogue)
+    prepared(axes).product_with_epilogue(alpha, a, b, c, epilogue)
 }
 
 /// # Panics
@@ -170,7 +170,7 @@ fn product_on<T: Lanes>(
 /// A product with simple groups, about to meet an instruction set.
 struct Run<'a, T> {
     scaled: Scaled<T>,
-    finish: Option<Finish<'a, T>>,
+    finish: Option<BoundEpilogue<'a, T>>,
     a: Operand<'a, T>,
     b: Operand<'a, T>,
     c: &'a mut [T],
@@ -188,26 +188,26 @@ impl<T: Lanes> Kernel<T> for Run<'_, T> {
         // SAFETY: `run_on` checked that every index lies in its operand, and `dispatch_on` the instruction set: for
         // each of the four.
         unsafe {
-            if let Some(tiny) = Tiny::new(self.scaled, self.a, self.b, Target(self.c.as_mut_ptr()), axes) {
-                tiny.then(self.finish).run::<V>(distinct);
+            if let Some(tiny) = BatchedSmallProduct::new(self.scaled, self.a, self.b, OutputPointer(self.c.as_mut_ptr()), axes) {
+                tiny.with_epilogue(self.finish).run::<V>(distinct);
                 return Ok(());
             }
-            if let Some(direct) = Direct::new(self.scaled, self.a, self.b, Target(self.c.as_mut_ptr()), axes) {
-                direct.then(self.finish).run::<V>(distinct);
+            if let Some(direct) = Direct::new(self.scaled, self.a, self.b, OutputPointer(self.c.as_mut_ptr()), axes) {
+                direct.with_epilogue(self.finish).run::<V>(distinct);
                 return Ok(());
             }
             let few = skinny::are_few(axes);
             #[cfg(target_arch = "x86_64")]
             if !few && let Some(mut run) = self.in_pairs::<V>() {
                 let k = axes::size(&run.axes.contracted).div_ceil(2);
-                return run.run_blocked(Kernels::of_pairs(), Source::of_pairs, k, distinct);
+                return run.run_blocked(Kernels::for_bf16_pairs(), PackSource::for_bf16_pairs, k, distinct);
             }
             if few || skinny::are_more(axes) {
                 let Self { scaled, finish, a, b, c, .. } = self;
-                return Skinny { scaled, finish, a, b, c: Target(c.as_mut_ptr()), axes }.run::<V>();
+                return Skinny { scaled, finish, a, b, c: OutputPointer(c.as_mut_ptr()), axes }.run::<V>();
             }
             let k = axes::size(&axes.contracted);
-            self.run_blocked(Kernels::of::<V>(), Source::new::<V>, k, distinct)
+            self.run_blocked(Kernels::for_registers::<V>(), PackSource::new::<V>, k, distinct)
         }
     }
 }
@@ -220,7 +220,7 @@ impl<T: Lanes> Run<'_, T> {
     unsafe fn run_blocked(
         &mut self,
         kernels: Kernels<T>,
-        source: fn(Stored<'_, T>, usize, Offsets, Offsets) -> Source<T>,
+        source: fn(Stored<'_, T>, usize, Offsets, Offsets) -> PackSource<T>,
         k: usize,
         distinct: bool,
     ) -> Result<(), OutOfMemory> {
@@ -237,7 +237,7 @@ impl<T: Lanes> Run<'_, T> {
             finish: self.finish.as_ref(),
             a: &a,
             b: &b,
-            c: Target(self.c.as_mut_ptr()),
+            c: OutputPointer(self.c.as_mut_ptr()),
             rows: &rows,
             columns: &columns,
             size: [axes::size(&axes.rows), axes::size(&axes.columns), k],

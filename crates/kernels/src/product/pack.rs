@@ -10,7 +10,7 @@ use half::{bf16, f16};
 
 use super::Stored;
 use super::axes::Offsets;
-use super::read::{Address, Read, Same};
+use super::read::{Address, Read, Unconverted};
 use crate::number::Number;
 use crate::simd::{Lanes, MAX_LANES, Vector, prefetch, prefetch_far};
 
@@ -26,7 +26,7 @@ const COPIED: usize = 8;
 const SOON: usize = 8;
 
 /// An operand as packing sees it: where its lanes and contracted indices lie, and the code that reads its stored type.
-pub(super) struct Source<T> {
+pub(super) struct PackSource<T> {
     pub(super) first: Address,
     pub(super) pack: Pack<T>,
     pub(super) lanes: Offsets,
@@ -34,7 +34,7 @@ pub(super) struct Source<T> {
 }
 
 /// Packs the panel of the matrix whose index 0…0 lies at an address.
-pub(super) type Pack<T> = unsafe fn(*const (), &Source<T>, &Panel, *mut T);
+pub(super) type Pack<T> = unsafe fn(*const (), &PackSource<T>, &Panel, *mut T);
 
 /// The part of an operand that one panel holds, or several where there are more lanes than a panel is wide.
 pub(super) struct Panel {
@@ -45,11 +45,11 @@ pub(super) struct Panel {
     pub(super) width: usize,
 }
 
-impl<T: Lanes> Source<T> {
+impl<T: Lanes> PackSource<T> {
     /// `offset` is the position of index 0…0, and every index over `lanes` and `depth` (and a batch) lies in `data`.
     pub(super) fn new<V: Vector<Element = T>>(data: Stored<'_, T>, offset: usize, lanes: Offsets, depth: Offsets) -> Self {
         let pack: Pack<T> = match data {
-            Stored::Real(_) => pack_entered::<V, Same>,
+            Stored::Real(_) => pack_entered::<V, Unconverted>,
             Stored::F32(_) => pack_entered::<V, f32>,
             Stored::BF16(_) => pack_entered::<V, bf16>,
             Stored::F16(_) => pack_entered::<V, f16>,
@@ -70,7 +70,7 @@ impl<T: Lanes> Source<T> {
 
 unsafe fn pack_entered<V: Vector<Element: Lanes>, R: Read<V>>(
     from: *const (),
-    source: &Source<V::Element>,
+    source: &PackSource<V::Element>,
     panel: &Panel,
     to: *mut V::Element,
 ) {
@@ -86,7 +86,7 @@ unsafe fn pack_entered<V: Vector<Element: Lanes>, R: Read<V>>(
 #[inline(always)]
 unsafe fn pack_panels<V: Vector<Element: Lanes>, R: Read<V>>(
     from: *const R::Item,
-    source: &Source<V::Element>,
+    source: &PackSource<V::Element>,
     panel: &Panel,
     to: *mut V::Element,
 ) {
@@ -108,11 +108,11 @@ unsafe fn pack_panels<V: Vector<Element: Lanes>, R: Read<V>>(
             };
             let to = to.add(first * panel.depth.len());
             match V::LANES {
-                16 => turn::<V, R, 16>(from, source, &one, to),
-                8 => turn::<V, R, 8>(from, source, &one, to),
-                4 => turn::<V, R, 4>(from, source, &one, to),
-                2 => turn::<V, R, 2>(from, source, &one, to),
-                _ => turn::<V, R, 1>(from, source, &one, to),
+                16 => pack_transposed::<V, R, 16>(from, source, &one, to),
+                8 => pack_transposed::<V, R, 8>(from, source, &one, to),
+                4 => pack_transposed::<V, R, 4>(from, source, &one, to),
+                2 => pack_transposed::<V, R, 2>(from, source, &one, to),
+                _ => pack_transposed::<V, R, 1>(from, source, &one, to),
             }
         }
     }
@@ -122,7 +122,7 @@ unsafe fn pack_panels<V: Vector<Element: Lanes>, R: Read<V>>(
 #[inline(always)]
 unsafe fn copy<V: Vector<Element: Lanes>, R: Read<V>>(
     from: *const R::Item,
-    source: &Source<V::Element>,
+    source: &PackSource<V::Element>,
     panel: &Panel,
     to: *mut V::Element,
 ) {
@@ -157,9 +157,9 @@ unsafe fn copy<V: Vector<Element: Lanes>, R: Read<V>>(
 /// Packs a panel whose lanes are apart: blocks of `L` lanes and contracted indices are transposed in registers where the
 /// indices are neighbours; `L` is the lanes of a register.
 #[inline(always)]
-unsafe fn turn<V: Vector<Element: Lanes>, R: Read<V>, const L: usize>(
+unsafe fn pack_transposed<V: Vector<Element: Lanes>, R: Read<V>, const L: usize>(
     from: *const R::Item,
-    source: &Source<V::Element>,
+    source: &PackSource<V::Element>,
     panel: &Panel,
     to: *mut V::Element,
 ) {
@@ -189,7 +189,7 @@ unsafe fn turn<V: Vector<Element: Lanes>, R: Read<V>, const L: usize>(
                     }
                 }
                 for r in 0..COPIED {
-                    turn_block::<V, L>(|i| copy[i * COPIED + r].assume_init(), to, width, k + r * L, len);
+                    transpose_block::<V, L>(|i| copy[i * COPIED + r].assume_init(), to, width, k + r * L, len);
                 }
                 k += COPIED * L;
             } else if adjacent(k, L) {
@@ -201,7 +201,7 @@ unsafe fn turn<V: Vector<Element: Lanes>, R: Read<V>, const L: usize>(
                     prefetch(from.wrapping_offset(soon[i] + ahead));
                     R::load(from.offset(lanes[i] + at))
                 };
-                turn_block::<V, L>(load, to, width, k, len);
+                transpose_block::<V, L>(load, to, width, k, len);
                 k += L;
             } else {
                 for (i, lane) in lanes[..width].iter().enumerate() {
@@ -215,7 +215,7 @@ unsafe fn turn<V: Vector<Element: Lanes>, R: Read<V>, const L: usize>(
 
 /// Writes `L` contracted indices from `k` on of a panel whose lanes each have a register of them, which `load` gives.
 #[inline(always)]
-unsafe fn turn_block<V: Vector, const L: usize>(
+unsafe fn transpose_block<V: Vector, const L: usize>(
     mut load: impl FnMut(usize) -> V,
     to: *mut V::Element,
     width: usize,

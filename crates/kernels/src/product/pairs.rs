@@ -9,8 +9,8 @@ use std::any::TypeId;
 use half::bf16;
 
 use super::axes::Offsets;
-use super::epilogue::Finish;
-use super::pack::{Panel, Source, transpose};
+use super::epilogue::BoundEpilogue;
+use super::pack::{PackSource, Panel, transpose};
 use super::read::Address;
 use super::{Operand, Run, Scaled, Stored};
 use crate::simd::avx512::F32x16;
@@ -31,7 +31,7 @@ impl<T: Lanes> Run<'_, T> {
         // T is f32, the element of that register.
         Some(Run {
             scaled: Scaled { alpha: self.scaled.alpha.to_f64() as f32, accumulate: self.scaled.accumulate },
-            finish: self.finish.as_ref().map(Finish::cast),
+            finish: self.finish.as_ref().map(BoundEpilogue::cast),
             a: Operand { data: Stored::BF16(a), offset: self.a.offset },
             b: Operand { data: Stored::BF16(b), offset: self.b.offset },
             c: bytemuck::cast_slice_mut(self.c),
@@ -41,16 +41,16 @@ impl<T: Lanes> Run<'_, T> {
     }
 }
 
-impl Source<f32> {
-    /// An operand of bf16 whose contracted indices are packed in pairs; else as [`Source::new`].
-    pub(super) fn of_pairs(data: Stored<'_, f32>, offset: usize, lanes: Offsets, depth: Offsets) -> Self {
+impl PackSource<f32> {
+    /// An operand of bf16 whose contracted indices are packed in pairs; else as [`PackSource::new`].
+    pub(super) fn for_bf16_pairs(data: Stored<'_, f32>, offset: usize, lanes: Offsets, depth: Offsets) -> Self {
         debug_assert!(matches!(data, Stored::BF16(_)));
         Self { first: Address::new(data, offset), pack, lanes, depth }
     }
 }
 
 /// Packs the pairs `panel.depth` of a panel, or of several.
-unsafe fn pack(from: *const (), source: &Source<f32>, panel: &Panel, to: *mut f32) {
+unsafe fn pack(from: *const (), source: &PackSource<f32>, panel: &Panel, to: *mut f32) {
     // As in `pack_panels`.
     if panel.depth.is_empty() {
         return;
@@ -69,7 +69,7 @@ unsafe fn pack(from: *const (), source: &Source<f32>, panel: &Panel, to: *mut f3
                     if adjacent {
                         interleave(from.offset(source.lanes.at(one.lane)), source, &one, to);
                     } else {
-                        turn(from, source, &one, to);
+                        pack_pair_square(from, source, &one, to);
                     }
                 }
             },
@@ -79,14 +79,14 @@ unsafe fn pack(from: *const (), source: &Source<f32>, panel: &Panel, to: *mut f3
 
 /// Where both indices of a pair lie; the second only if there is one.
 #[inline(always)]
-fn pair(source: &Source<f32>, pair: usize) -> (isize, Option<isize>) {
+fn pair(source: &PackSource<f32>, pair: usize) -> (isize, Option<isize>) {
     let at = |k: usize| source.depth.at(k);
     (at(2 * pair), (2 * pair + 1 < source.depth.len()).then(|| at(2 * pair + 1)))
 }
 
 /// Packs a panel whose lanes are neighbours, from `from` on.
 #[inline(always)]
-unsafe fn interleave(from: *const bf16, source: &Source<f32>, panel: &Panel, to: *mut f32) {
+unsafe fn interleave(from: *const bf16, source: &PackSource<f32>, panel: &Panel, to: *mut f32) {
     let (width, len) = (panel.width, panel.depth.len());
     for p in 0..len {
         let (low, high) = pair(source, panel.depth.start + p);
@@ -108,7 +108,7 @@ unsafe fn interleave(from: *const bf16, source: &Source<f32>, panel: &Panel, to:
 /// Packs a panel whose lanes are apart: where contracted indices are neighbours, their pairs lie ready as words of 32
 /// bits, blocks of which are transposed in registers.
 #[inline(always)]
-unsafe fn turn(from: *const bf16, source: &Source<f32>, panel: &Panel, to: *mut f32) {
+unsafe fn pack_pair_square(from: *const bf16, source: &PackSource<f32>, panel: &Panel, to: *mut f32) {
     let (width, len) = (panel.width, panel.depth.len());
     // Lanes that the operand does not have repeat its last one: nobody looks at their sums.
     let mut lanes = [0; 2 * MAX_LANES];

@@ -1,7 +1,7 @@
 //! A product made ready once, for many operands that lie in memory alike.
 
-use super::blocked::Target;
-use super::epilogue::{Epilogue, Finish};
+use super::blocked::OutputPointer;
+use super::epilogue::{BoundEpilogue, Epilogue};
 use super::{Axes, Axis, Group, Operand, Run, Scaled, axes, skinny};
 use crate::buffer::OutOfMemory;
 use crate::compiled::compiled;
@@ -60,14 +60,14 @@ impl Prepared {
         self.run_on(isa(), Scaled { alpha, accumulate: false }, a, b, c)
     }
 
-    /// Computes the product of these operands, then maps what it wrote, as [`product_then`](super::product_then) does.
+    /// Computes the product of these operands, then maps what it wrote, as [`product_with_epilogue`](super::product_with_epilogue) does.
     ///
     /// # Errors
     /// If there is no memory to work in.
     ///
     /// # Panics
     /// If an index of an operand leaves its data; if a bias has no numbers or a step of 0.
-    pub fn product_then<T: Lanes>(
+    pub fn product_with_epilogue<T: Lanes>(
         &self,
         alpha: T,
         a: Operand<'_, T>,
@@ -75,7 +75,7 @@ impl Prepared {
         c: &mut [T],
         epilogue: Epilogue<'_, T>,
     ) -> Result<(), OutOfMemory> {
-        self.finished_on(isa(), (Scaled { alpha, accumulate: false }, Some(epilogue)), a, b, c)
+        self.run_with_epilogue_on(isa(), (Scaled { alpha, accumulate: false }, Some(epilogue)), a, b, c)
     }
 
     /// The product with the registers of one instruction set.
@@ -87,11 +87,11 @@ impl Prepared {
         b: Operand<'_, T>,
         c: &mut [T],
     ) -> Result<(), OutOfMemory> {
-        self.finished_on(isa, (scaled, None), a, b, c)
+        self.run_with_epilogue_on(isa, (scaled, None), a, b, c)
     }
 
     /// The product and what follows, with the registers of one instruction set.
-    pub(super) fn finished_on<T: Lanes>(
+    pub(super) fn run_with_epilogue_on<T: Lanes>(
         &self,
         isa: Isa,
         results: (Scaled<T>, Option<Epilogue<'_, T>>),
@@ -104,7 +104,7 @@ impl Prepared {
 }
 
 compiled! {
-    /// See [`Prepared::finished_on`].
+    /// See [`Prepared::run_with_epilogue_on`].
     fn run<T: Lanes>(
         product: &Prepared,
         isa: Isa,
@@ -122,7 +122,7 @@ compiled! {
         }
         let (scaled, epilogue) = results;
         let (a, b) = if swapped { (b, a) } else { (a, b) };
-        let finish = epilogue.map(|epilogue| Finish::new(epilogue, Target(c.as_mut_ptr())));
+        let finish = epilogue.map(|epilogue| BoundEpilogue::new(epilogue, OutputPointer(c.as_mut_ptr())));
         simd::dispatch_on(isa, Run { scaled, finish, a, b, c, axes, distinct })
     }
 }

@@ -63,9 +63,9 @@ pub(super) trait Read<V: Vector> {
 }
 
 /// The type of the computation itself.
-pub(super) struct Same;
+pub(super) struct Unconverted;
 
-impl<V: Vector> Read<V> for Same {
+impl<V: Vector> Read<V> for Unconverted {
     type Item = V::Element;
 
     #[inline(always)]

@@ -14,9 +14,9 @@ use std::ops::Range;
 use half::{bf16, f16};
 
 use super::axes::{self, Offsets};
-use super::blocked::Target;
-use super::epilogue::Finish;
-use super::read::{Address, Read, Same};
+use super::blocked::OutputPointer;
+use super::epilogue::BoundEpilogue;
+use super::read::{Address, Read, Unconverted};
 use super::{Axes, Axis, Operand, Scaled, Stored};
 use crate::buffer::{Block, OutOfMemory, list};
 use crate::shape;
@@ -50,10 +50,10 @@ enum Form {
 /// One product of few rows.
 pub(super) struct Skinny<'a, T> {
     pub(super) scaled: Scaled<T>,
-    pub(super) finish: Option<Finish<'a, T>>,
+    pub(super) finish: Option<BoundEpilogue<'a, T>>,
     pub(super) a: Operand<'a, T>,
     pub(super) b: Operand<'a, T>,
-    pub(super) c: Target<T>,
+    pub(super) c: OutputPointer<T>,
     pub(super) axes: &'a Axes,
 }
 
@@ -78,7 +78,7 @@ fn form(axes: &Axes) -> Option<Form> {
 }
 
 /// What the kernels read and write: some rows of x, a range of columns and one of contracted indices.
-struct Piece<'a, T> {
+struct SkinnyPart<'a, T> {
     /// Index 0…0 of B.
     b: *const (),
     columns: (&'a Offsets, Range<usize>),
@@ -94,9 +94,9 @@ struct Piece<'a, T> {
 
 /// Rows of A, or of a copy, whose elements are neighbours: its rows, or where there are more than a few, those of its transpose if
 /// registers run along columns.
-struct Rows<T: Lanes> {
+struct GatheredRows<T: Lanes> {
     /// Only read.
-    first: Target<T>,
+    first: OutputPointer<T>,
     /// Where each matrix begins.
     at: Vec<isize>,
     /// From row to row.
@@ -106,9 +106,9 @@ struct Rows<T: Lanes> {
     _copy: Option<Block<T>>,
 }
 
-impl<T: Lanes> Rows<T> {
+impl<T: Lanes> GatheredRows<T> {
     fn in_place(a: &[T], at: Vec<isize>, step: isize, advance: isize) -> Self {
-        Self { first: Target(a.as_ptr().cast_mut()), at, step, advance: (1, advance), _copy: None }
+        Self { first: OutputPointer(a.as_ptr().cast_mut()), at, step, advance: (1, advance), _copy: None }
     }
 
     /// Those of `matrices`, one after another.
@@ -116,7 +116,7 @@ impl<T: Lanes> Rows<T> {
         let mut at = list(matrices)?;
         at.extend((0..matrices).map(|i| (i * (x.len() / matrices)) as isize));
         let advance = (advance.0, advance.1 as isize);
-        Ok(Self { first: Target(x.as_mut_ptr()), at, step: step as isize, advance, _copy: Some(x) })
+        Ok(Self { first: OutputPointer(x.as_mut_ptr()), at, step: step as isize, advance, _copy: Some(x) })
     }
 
     fn at(&self, matrix: usize, k: usize) -> *const T {
@@ -124,7 +124,7 @@ impl<T: Lanes> Rows<T> {
     }
 }
 
-type Code<T> = unsafe fn(&Piece<'_, T>);
+type Code<T> = unsafe fn(&SkinnyPart<'_, T>);
 
 /// The kernel for m rows.
 fn code<V: Vector<Element: Lanes>, R: Read<V>>(form: Form, m: usize) -> Code<V::Element> {
@@ -142,7 +142,7 @@ impl<T: Lanes> Skinny<'_, T> {
         let (m, n, k) = (axes::size(&axes.rows), axes::size(&axes.columns), axes::size(&axes.contracted));
         let form = form(axes).unwrap_or(Form::Dot);
         let code = match self.b.data {
-            Stored::Real(_) => code::<V, Same>(form, m),
+            Stored::Real(_) => code::<V, Unconverted>(form, m),
             Stored::F32(_) => code::<V, f32>(form, m),
             Stored::BF16(_) => code::<V, bf16>(form, m),
             Stored::F16(_) => code::<V, f16>(form, m),
@@ -153,7 +153,7 @@ impl<T: Lanes> Skinny<'_, T> {
         let x = match form {
             _ if m <= FEW => self.rows(&matrices, [m, k])?,
             Form::Dot => self.parts(&matrices, [m, k])?,
-            Form::Axpy => self.columns(&matrices, [m, k], more::Groups::new::<V>(form, m).all())?,
+            Form::Axpy => self.columns(&matrices, [m, k], more::RowGroups::new::<V>(form, m).all())?,
         };
         let first = Address::new(self.b.data, self.b.offset);
 
@@ -168,7 +168,7 @@ impl<T: Lanes> Skinny<'_, T> {
         // A few lines more than the width, so that rows do not all fall into the same sets of the cache.
         let y_step = width.min(n) + 16;
         let mut y = Block::new(shape::count(&[matrices.len(), segments, blocks, m, y_step]))?;
-        let target = Target(y.as_mut_ptr());
+        let target = OutputPointer(y.as_mut_ptr());
         let bytes = match self.b.data {
             Stored::Real(_) => size_of::<T>(),
             Stored::F32(_) => 4,
@@ -186,7 +186,7 @@ impl<T: Lanes> Skinny<'_, T> {
                 let (matrix, segment_at, block) = (piece / (segments * blocks), piece / blocks % segments, piece % blocks);
                 let (k0, j0) = (segment_at * segment, block * width);
                 let (k1, j1) = (k.min(k0 + segment), n.min(j0 + width));
-                let piece = Piece {
+                let piece = SkinnyPart {
                     b: first.at(matrices[matrix][1]),
                     columns: (&columns, j0..j1),
                     depth: (&depth, k0..k1),
@@ -205,36 +205,36 @@ impl<T: Lanes> Skinny<'_, T> {
     }
 
     /// For every matrix of A its rows, their elements adjacent: where they lie, or copied there.
-    fn rows(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2]) -> Result<Rows<T>, OutOfMemory> {
+    fn rows(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2]) -> Result<GatheredRows<T>, OutOfMemory> {
         let (rows, depth) = self.offsets_in_a()?;
         if let (Stored::Real(a), true, [] | [_]) = (self.a.data, depth.adjacent(0, k), &self.axes.rows[..]) {
-            return Ok(Rows::in_place(a, self.places(matrices)?, rows.at(1), 1));
+            return Ok(GatheredRows::in_place(a, self.places(matrices)?, rows.at(1), 1));
         }
         let mut x = Block::new(shape::count(&[matrices.len(), m, k]))?;
         for (i, x) in x.chunks_exact_mut(k).enumerate() {
             let at = matrices[i / m][0] + rows.at(i % m);
             self.copy((0..k).map(|k| at + depth.at(k)), x);
         }
-        Rows::copied(x, matrices.len(), k, (1, 1))
+        GatheredRows::copied(x, matrices.len(), k, (1, 1))
     }
 
     /// For every matrix of A the rows of its transpose, 0 up to `width`: where they lie, or copied there.
-    fn columns(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2], width: usize) -> Result<Rows<T>, OutOfMemory> {
+    fn columns(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2], width: usize) -> Result<GatheredRows<T>, OutOfMemory> {
         let (rows, depth) = self.offsets_in_a()?;
         if let (Stored::Real(a), true, [_]) = (self.a.data, m == width && rows.adjacent(0, m), &self.axes.contracted[..]) {
-            return Ok(Rows::in_place(a, self.places(matrices)?, depth.at(1), depth.at(1)));
+            return Ok(GatheredRows::in_place(a, self.places(matrices)?, depth.at(1), depth.at(1)));
         }
         let mut x = Block::filled(shape::count(&[matrices.len(), k, width]), T::ZERO)?;
         for (i, x) in x.chunks_exact_mut(width).enumerate() {
             let at = matrices[i / k][0] + depth.at(i % k);
             self.copy((0..m).map(|row| at + rows.at(row)), &mut x[..m]);
         }
-        Rows::copied(x, matrices.len(), width, (1, width))
+        GatheredRows::copied(x, matrices.len(), width, (1, width))
     }
 
     /// For every matrix of A parts of its rows, those of the first [`more::DEPTH`] contracted indices before those of the next: a part
     /// lies in few places of a set of the caches, whatever the distance of rows was.
-    fn parts(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2]) -> Result<Rows<T>, OutOfMemory> {
+    fn parts(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2]) -> Result<GatheredRows<T>, OutOfMemory> {
         let (rows, depth) = self.offsets_in_a()?;
         let parts = k.div_ceil(more::DEPTH);
         let mut x = Block::new(shape::count(&[matrices.len(), parts, m, more::PART]))?;
@@ -245,7 +245,7 @@ impl<T: Lanes> Skinny<'_, T> {
             let len = indices.len();
             self.copy(indices.map(|k| at + depth.at(k)), &mut x[..len]);
         }
-        Rows::copied(x, matrices.len(), more::PART, (more::DEPTH, m * more::PART))
+        GatheredRows::copied(x, matrices.len(), more::PART, (more::DEPTH, m * more::PART))
     }
 
     fn offsets_in_a(&self) -> Result<(Offsets, Offsets), OutOfMemory> {

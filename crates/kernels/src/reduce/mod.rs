@@ -4,14 +4,14 @@
 //! rows are added to a row of results), and anything else, which is copied into rows first. Long sums are
 //! pairwise in each: their error grows with the logarithm of the length.
 
-mod columns;
+mod along_columns;
+mod along_rows;
+mod cumulative;
 mod fold;
-mod rows;
-mod running;
 #[cfg(test)]
 mod tests;
 
-pub use running::cumulative_sum;
+pub use cumulative::cumulative_sum;
 
 use crate::buffer::{Block, OutOfMemory};
 use crate::compiled::compiled;
@@ -19,7 +19,7 @@ use crate::elementwise;
 use crate::real::{Element, Real};
 use crate::shape::{count, product};
 use crate::view::View;
-use columns::Columns;
+use along_columns::Columns;
 use fold::fold;
 
 /// A fold reads memory and does little else.
@@ -170,7 +170,7 @@ fn position<T: Real>(
         let mut found = Block::new(out.len())?;
         fold_columns(x, &mut found, start, better)?;
         let found = &found[..];
-        columns::fold(
+        along_columns::fold(
             x,
             NS_OF_MORE,
             out,
@@ -237,7 +237,7 @@ fn by<T: Element, R: Send>(
     row: impl Fn(&[T]) -> R + Sync,
 ) -> Result<(), OutOfMemory> {
     either(x, axes, out, columns, |x, n, out| {
-        rows::map(x, n, out, row);
+        along_rows::map(x, n, out, row);
         Ok(())
     })
 }
@@ -250,7 +250,7 @@ fn reduce<T: Real>(
     start: T,
     f: impl Fn(T, T) -> T + Sync + Copy,
 ) -> Result<(), OutOfMemory> {
-    either(x, axes, out, |x, out| fold_columns(x, out, start, f), |x, n, out| rows::reduce(x, n, out, start, f))
+    either(x, axes, out, |x, out| fold_columns(x, out, start, f), |x, n, out| along_rows::reduce(x, n, out, start, f))
 }
 
 /// Calls `columns` where the view consists of such, else `rows` with rows of as many elements as are reduced to one.
@@ -268,7 +268,7 @@ fn either<T: Element, R>(
     if let Some(slice) = view.as_slice() {
         return rows(slice, n, out);
     }
-    if let Some(found) = Columns::of(&x, &sorted) {
+    if let Some(found) = Columns::from_view(&x, &sorted) {
         return columns(found, out);
     }
     let mut copy = Block::new(view.len())?;
@@ -282,7 +282,7 @@ fn fold_columns<T: Real>(
     start: T,
     f: impl Fn(T, T) -> T + Sync + Copy,
 ) -> Result<(), OutOfMemory> {
-    columns::fold(
+    along_columns::fold(
         x,
         NS_PER_ELEMENT,
         out,
@@ -304,7 +304,7 @@ fn sum_columns_with<T: Real>(
     out: &mut [T],
     f: impl Fn(T, T) -> T + Sync + Copy,
 ) -> Result<(), OutOfMemory> {
-    columns::fold(
+    along_columns::fold(
         x,
         NS_OF_MORE,
         out,

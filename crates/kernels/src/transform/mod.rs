@@ -3,14 +3,14 @@
 //! Rows lie one after another, as graphics keeps them, and a register holds one number of each of several rows. `rows` turns one into the
 //! other on the way in and out; what is between are formulas, the same for every instruction set.
 
+mod broadcast_rows;
 pub mod points;
 pub mod pose;
-mod rows;
 pub mod slerp;
 #[cfg(test)]
 mod tests;
 
-pub use rows::Rows;
+pub use broadcast_rows::BroadcastRows;
 
 /// Rows that are staged at a time: what they become fits the first-level cache beside what they come from.
 const CHUNK: usize = 128;

@@ -1,7 +1,7 @@
 //! Rows of points, directions or homogeneous coordinates through 4 x 4 matrices.
 
 use super::CHUNK;
-use super::rows::{Blocks, Rows, Sink, Source, row_of_lane, turn_matrices, write};
+use super::broadcast_rows::{BroadcastRows, RowBlocks, RowReader, RowWriter, row_of_lane, transpose_matrices, write};
 use crate::compiled::compiled;
 use crate::elementwise::STREAMED;
 use crate::number::Number;
@@ -10,7 +10,7 @@ use crate::threads;
 
 /// What a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum VectorKind {
     /// 3 numbers, to which 1 is added; the result is divided by its fourth number.
     Points,
     /// 3 numbers, to which 0 is added.
@@ -19,7 +19,7 @@ pub enum Kind {
     Homogeneous,
 }
 
-impl Kind {
+impl VectorKind {
     /// The numbers of a row.
     pub fn width(self) -> usize {
         if self == Self::Homogeneous { 4 } else { 3 }
@@ -34,12 +34,12 @@ compiled! {
     ///
     /// # Panics
     /// If there are not `per` rows for each matrix, or `out` is not as long as the rows.
-    pub fn transform<T: Lanes>(kind: Kind, matrices: &[T], per: usize, rows: &[T], out: &mut [T]) {
+    pub fn transform<T: Lanes>(kind: VectorKind, matrices: &[T], per: usize, rows: &[T], out: &mut [T]) {
         transform_on(isa(), kind, matrices, per, rows, out);
     }
 }
 
-pub(super) fn transform_on<T: Lanes>(isa: Isa, kind: Kind, matrices: &[T], per: usize, rows: &[T], out: &mut [T]) {
+pub(super) fn transform_on<T: Lanes>(isa: Isa, kind: VectorKind, matrices: &[T], per: usize, rows: &[T], out: &mut [T]) {
     let width = kind.width();
     assert!(matrices.len().is_multiple_of(16) && matrices.len() / 16 * per * width == rows.len(), "rows for each matrix");
     assert_eq!(rows.len(), out.len(), "a result for each row");
@@ -49,15 +49,15 @@ pub(super) fn transform_on<T: Lanes>(isa: Isa, kind: Kind, matrices: &[T], per: 
         let first = start / width;
         let rows = &rows[start..start + out.len()];
         match kind {
-            Kind::Points => dispatch_on(isa, Part::<T, 3, true> { matrices, per, first, rows, out, streamed }),
-            Kind::Vectors => dispatch_on(isa, Part::<T, 3, false> { matrices, per, first, rows, out, streamed }),
-            Kind::Homogeneous => dispatch_on(isa, Part::<T, 4, false> { matrices, per, first, rows, out, streamed }),
+            VectorKind::Points => dispatch_on(isa, PointsPart::<T, 3, true> { matrices, per, first, rows, out, streamed }),
+            VectorKind::Vectors => dispatch_on(isa, PointsPart::<T, 3, false> { matrices, per, first, rows, out, streamed }),
+            VectorKind::Homogeneous => dispatch_on(isa, PointsPart::<T, 4, false> { matrices, per, first, rows, out, streamed }),
         }
     });
 }
 
 /// One thread's rows of `W` numbers, from number `first` on; those of 3 are points where they are divided, else directions.
-struct Part<'a, T, const W: usize, const DIVIDE: bool> {
+struct PointsPart<'a, T, const W: usize, const DIVIDE: bool> {
     matrices: &'a [T],
     per: usize,
     first: usize,
@@ -66,14 +66,14 @@ struct Part<'a, T, const W: usize, const DIVIDE: bool> {
     streamed: bool,
 }
 
-impl<T: Lanes, const W: usize, const DIVIDE: bool> Kernel<T> for Part<'_, T, W, DIVIDE> {
+impl<T: Lanes, const W: usize, const DIVIDE: bool> Kernel<T> for PointsPart<'_, T, W, DIVIDE> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
         let count = self.rows.len() / W;
-        let mut source = Source::new(Rows::each(self.rows, W));
-        let mut sink = Sink::<T, W>::new(self.out, self.streamed);
+        let mut source = RowReader::new(BroadcastRows::per_row(self.rows, W));
+        let mut sink = RowWriter::<T, W>::new(self.out, self.streamed);
         let mut start = 0;
         while start < count {
             let row = self.first + start;
@@ -104,7 +104,7 @@ impl<T: Lanes, const W: usize, const DIVIDE: bool> Kernel<T> for Part<'_, T, W, 
 #[inline(always)]
 unsafe fn one<V: Vector, const W: usize, const DIVIDE: bool>(
     m: &[V::Element; 16],
-    rows: Blocks<'_, V::Element>,
+    rows: RowBlocks<'_, V::Element>,
     out: &mut [V::Element],
 ) {
     // SAFETY: the caller's duty.
@@ -126,7 +126,7 @@ unsafe fn one<V: Vector, const W: usize, const DIVIDE: bool>(
 #[inline(always)]
 unsafe fn each<V: Vector, const W: usize, const DIVIDE: bool>(
     matrices: &[V::Element],
-    rows: Blocks<'_, V::Element>,
+    rows: RowBlocks<'_, V::Element>,
     out: &mut [V::Element],
 ) {
     let count = matrices.len() / 16;
@@ -141,7 +141,7 @@ unsafe fn each<V: Vector, const W: usize, const DIVIDE: bool>(
                     entries[k * V::LANES + j] = V::load(m.add(k * V::LANES));
                 }
             }
-            turn_matrices(&mut entries);
+            transpose_matrices(&mut entries);
             write::<V, W>(product::<V, W, DIVIDE>(&entries, rows.columns(b)), out, b);
         }
     }

@@ -1,7 +1,7 @@
 //! Poses T R S as 4 x 4 matrices, and their inverses.
 
 use super::CHUNK;
-use super::rows::{Rows, Source, row_of_lane, turn_matrices};
+use super::broadcast_rows::{BroadcastRows, RowReader, row_of_lane, transpose_matrices};
 use crate::compiled::compiled;
 use crate::number::Number;
 use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on, isa};
@@ -12,13 +12,13 @@ const NS_PER_MATRIX: f64 = 5.0;
 
 /// What poses are made of: rows of 3, 4 and 3 numbers.
 #[derive(Clone, Copy)]
-pub struct Parts<'a, T> {
+pub struct PoseParts<'a, T> {
     /// Where the origin goes.
-    pub translation: Rows<'a, T>,
+    pub translation: BroadcastRows<'a, T>,
     /// Quaternions x y z w of length 1.
-    pub rotation: Rows<'a, T>,
+    pub rotation: BroadcastRows<'a, T>,
     /// Factors along the axes.
-    pub scale: Rows<'a, T>,
+    pub scale: BroadcastRows<'a, T>,
 }
 
 compiled! {
@@ -26,40 +26,41 @@ compiled! {
     ///
     /// # Panics
     /// If the parts are not one row each, or as many as there are matrices.
-    pub fn compose<T: Lanes>(parts: Parts<'_, T>, inverse: bool, out: &mut [T]) {
+    pub fn compose<T: Lanes>(parts: PoseParts<'_, T>, inverse: bool, out: &mut [T]) {
         compose_on(isa(), parts, inverse, out);
     }
 }
 
-pub(super) fn compose_on<T: Lanes>(isa: Isa, parts: Parts<'_, T>, inverse: bool, out: &mut [T]) {
+pub(super) fn compose_on<T: Lanes>(isa: Isa, parts: PoseParts<'_, T>, inverse: bool, out: &mut [T]) {
     let count = out.len() / 16;
     assert!(out.len().is_multiple_of(16), "matrices of 16 numbers");
-    let Parts { translation, rotation, scale } = parts;
+    let PoseParts { translation, rotation, scale } = parts;
     assert!(translation.fit(3, count) && rotation.fit(4, count) && scale.fit(3, count), "parts of each pose");
     threads::split_mut(out, 16 * CHUNK, threads::parts(count, NS_PER_MATRIX), |start, out| {
         let first = start / 16;
         if inverse {
-            dispatch_on(isa, Part::<T, true> { parts, first, out });
+            dispatch_on(isa, PosePart::<T, true> { parts, first, out });
         } else {
-            dispatch_on(isa, Part::<T, false> { parts, first, out });
+            dispatch_on(isa, PosePart::<T, false> { parts, first, out });
         }
     });
 }
 
 /// One thread's matrices, from number `first` on.
-struct Part<'a, T, const INVERSE: bool> {
-    parts: Parts<'a, T>,
+struct PosePart<'a, T, const INVERSE: bool> {
+    parts: PoseParts<'a, T>,
     first: usize,
     out: &'a mut [T],
 }
 
-impl<T: Lanes, const INVERSE: bool> Kernel<T> for Part<'_, T, INVERSE> {
+impl<T: Lanes, const INVERSE: bool> Kernel<T> for PosePart<'_, T, INVERSE> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
-        let Parts { translation, rotation, scale } = self.parts;
-        let (mut translation, mut rotation, mut scale) = (Source::new(translation), Source::new(rotation), Source::new(scale));
+        let PoseParts { translation, rotation, scale } = self.parts;
+        let (mut translation, mut rotation, mut scale) =
+            (RowReader::new(translation), RowReader::new(rotation), RowReader::new(scale));
         for (k, out) in self.out.chunks_mut(16 * CHUNK).enumerate() {
             let (start, count) = (self.first + k * CHUNK, out.len() / 16);
             let t = translation.blocks(start, count, V::LANES);
@@ -69,7 +70,7 @@ impl<T: Lanes, const INVERSE: bool> Kernel<T> for Part<'_, T, INVERSE> {
                 // SAFETY: `dispatch_on` enabled the instruction set; a matrix of the result has 16 numbers.
                 unsafe {
                     let mut entries = matrix::<V, INVERSE>(t.columns(b), q.columns(b), s.columns(b));
-                    turn_matrices(&mut entries);
+                    transpose_matrices(&mut entries);
                     for j in 0..V::LANES {
                         let Some(to) = out.get_mut(16 * row_of_lane::<V>(j)..).and_then(|out| out.first_chunk_mut::<16>()) else {
                             continue;

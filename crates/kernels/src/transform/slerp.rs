@@ -5,7 +5,7 @@
 //! weights are 1 − t and t.
 
 use super::CHUNK;
-use super::rows::{Rows, Sink, Source, write};
+use super::broadcast_rows::{BroadcastRows, RowReader, RowWriter, write};
 use crate::compiled::compiled;
 use crate::elementwise::STREAMED;
 use crate::number::Number;
@@ -70,39 +70,45 @@ compiled! {
     ///
     /// # Panics
     /// If there are not as many rows of 4, 4 and 1 numbers as rows of the result, or one of each.
-    pub fn slerp<T: Lanes>(a: Rows<'_, T>, b: Rows<'_, T>, t: Rows<'_, T>, out: &mut [T]) {
+    pub fn slerp<T: Lanes>(a: BroadcastRows<'_, T>, b: BroadcastRows<'_, T>, t: BroadcastRows<'_, T>, out: &mut [T]) {
         slerp_on(isa(), a, b, t, out);
     }
 }
 
-pub(super) fn slerp_on<T: Lanes>(isa: Isa, a: Rows<'_, T>, b: Rows<'_, T>, t: Rows<'_, T>, out: &mut [T]) {
+pub(super) fn slerp_on<T: Lanes>(
+    isa: Isa,
+    a: BroadcastRows<'_, T>,
+    b: BroadcastRows<'_, T>,
+    t: BroadcastRows<'_, T>,
+    out: &mut [T],
+) {
     let count = out.len() / 4;
     assert!(out.len().is_multiple_of(4), "rows of 4 numbers");
     assert!(a.fit(4, count) && b.fit(4, count) && t.fit(1, count), "rows of each operand");
     let streamed = size_of_val(out) >= STREAMED;
     threads::split_mut(out, 4 * CHUNK, threads::parts(count, NS_PER_ROW), |start, out| {
-        dispatch_on(isa, Part { a, b, t, first: start / 4, out, streamed });
+        dispatch_on(isa, SlerpPart { a, b, t, first: start / 4, out, streamed });
     });
 }
 
 /// One thread's rows, from number `first` on.
-struct Part<'a, T> {
-    a: Rows<'a, T>,
-    b: Rows<'a, T>,
-    t: Rows<'a, T>,
+struct SlerpPart<'a, T> {
+    a: BroadcastRows<'a, T>,
+    b: BroadcastRows<'a, T>,
+    t: BroadcastRows<'a, T>,
     first: usize,
     out: &'a mut [T],
     streamed: bool,
 }
 
-impl<T: Lanes> Kernel<T> for Part<'_, T> {
+impl<T: Lanes> Kernel<T> for SlerpPart<'_, T> {
     type Output = ();
 
     #[inline(always)]
     unsafe fn run<V: Vector<Element = T>>(self) {
         let count = self.out.len() / 4;
-        let (mut from_a, mut from_b, mut from_t) = (Source::new(self.a), Source::new(self.b), Source::new(self.t));
-        let mut sink = Sink::<T, 4>::new(self.out, self.streamed);
+        let (mut from_a, mut from_b, mut from_t) = (RowReader::new(self.a), RowReader::new(self.b), RowReader::new(self.t));
+        let mut sink = RowWriter::<T, 4>::new(self.out, self.streamed);
         for start in (0..count).step_by(CHUNK) {
             let (row, len) = (self.first + start, CHUNK.min(count - start));
             let (a, b) = (from_a.blocks(row, len, V::LANES), from_b.blocks(row, len, V::LANES));
@@ -171,7 +177,7 @@ unsafe fn polynomial<V: Vector, const N: usize>(c: &[f64; N], x: V) -> V {
 
 /// Writes the rows whose t leaves 0 … 1, where the polynomials end, once more: each by itself, in f64.
 #[inline(always)]
-fn leap<T: Real>(a: Rows<'_, T>, b: Rows<'_, T>, t: Rows<'_, T>, first: usize, out: &mut [T]) {
+fn leap<T: Real>(a: BroadcastRows<'_, T>, b: BroadcastRows<'_, T>, t: BroadcastRows<'_, T>, first: usize, out: &mut [T]) {
     // NaN need not be mended.
     let beyond = |t: T| (t < T::ZERO) | (t > T::ONE);
     if !t.numbers(first, out.len() / 4).iter().fold(false, |any, &t| any | beyond(t)) {
@@ -180,7 +186,7 @@ fn leap<T: Real>(a: Rows<'_, T>, b: Rows<'_, T>, t: Rows<'_, T>, first: usize, o
     for (i, out) in out.chunks_exact_mut(4).enumerate() {
         let t = t.row(first + i)[0];
         if beyond(t) {
-            let row = |rows: Rows<'_, T>| {
+            let row = |rows: BroadcastRows<'_, T>| {
                 let row = rows.row(first + i);
                 [row[0], row[1], row[2], row[3]].map(T::to_f64)
             };

@@ -1,9 +1,9 @@
 //! The kernels against their plain twins, on every instruction set, at sizes around every block.
 
-use super::points::{Kind, transform, transform_on};
-use super::pose::{Parts, compose, compose_on};
+use super::points::{VectorKind, transform, transform_on};
+use super::pose::{PoseParts, compose, compose_on};
 use super::slerp::{slerp, slerp_on};
-use super::{CHUNK, Rows};
+use super::{BroadcastRows, CHUNK};
 use crate::elementwise::STREAMED;
 use crate::naive::{self, close, numbers};
 use crate::simd::{Isa, Lanes, available};
@@ -42,7 +42,7 @@ fn both(check: impl Fn(Isa, bool)) {
 }
 
 fn points_of<T: Lanes>(isa: Isa) {
-    for kind in [Kind::Points, Kind::Vectors, Kind::Homogeneous] {
+    for kind in [VectorKind::Points, VectorKind::Vectors, VectorKind::Homogeneous] {
         for count in COUNTS {
             for per in [1, 3, 16, CHUNK + 5, count] {
                 let matrices = count.checked_div(per).unwrap_or(0);
@@ -71,7 +71,7 @@ fn affine_matrices_divide_by_exactly_one() {
         let m: Vec<f32> = vec![1.0, 0.0, 0.0, 0.1, 0.0, 1.0, 0.0, 0.2, 0.0, 0.0, 1.0, 0.3, 0.0, 0.0, 0.0, 1.0];
         let x: Vec<f32> = real(&numbers(300, 1));
         let mut out = vec![0.0; 300];
-        transform_on(isa, Kind::Points, &m, 100, &x, &mut out);
+        transform_on(isa, VectorKind::Points, &m, 100, &x, &mut out);
         let expected: Vec<f32> = x.iter().enumerate().map(|(i, x)| x + [0.1, 0.2, 0.3][i % 3]).collect();
         assert_eq!(out, expected, "{isa:?}");
     }
@@ -88,13 +88,17 @@ fn poses_of<T: Lanes>(isa: Isa) {
             let q = rows(1, &rotations(count + 1, 3), 4);
             let s = rows(2, &numbers(3 * count + 3, 4).iter().map(|x| x + x.signum() * 0.5).collect::<Vec<_>>(), 3);
             let of = |which: u32, data| {
-                if shared >> which & 1 == 1 { Rows::one(data) } else { Rows::each(data, if which == 1 { 4 } else { 3 }) }
+                if shared >> which & 1 == 1 {
+                    BroadcastRows::shared(data)
+                } else {
+                    BroadcastRows::per_row(data, if which == 1 { 4 } else { 3 })
+                }
             };
-            let parts = Parts { translation: of(0, &t[..]), rotation: of(1, &q), scale: of(2, &s) };
+            let parts = PoseParts { translation: of(0, &t[..]), rotation: of(1, &q), scale: of(2, &s) };
             let mut out = vec![T::NAN; 16 * count];
             compose_on(isa, parts, inverse, &mut out);
             for (i, m) in out.chunks(16).enumerate() {
-                let row = |rows: Rows<'_, T>| wide(rows.row(i));
+                let row = |rows: BroadcastRows<'_, T>| wide(rows.row(i));
                 let expected = naive::compose(&row(parts.translation), &row(parts.rotation), &row(parts.scale), inverse);
                 close(&wide(m), &expected, tolerance::<T>());
             }
@@ -132,7 +136,7 @@ fn worst<T: Lanes>(isa: Isa, count: usize, spread: f64) -> f64 {
     let b: Vec<T> = real(&near);
     let t: Vec<T> = real(&numbers(count, 9).iter().map(|x| x / 4.0 + 0.5).collect::<Vec<_>>());
     let mut out = vec![T::NAN; 4 * count];
-    slerp_on(isa, Rows::each(&a, 4), Rows::each(&b, 4), Rows::each(&t, 1), &mut out);
+    slerp_on(isa, BroadcastRows::per_row(&a, 4), BroadcastRows::per_row(&b, 4), BroadcastRows::per_row(&t, 1), &mut out);
     let (a, b) = (wide(&a), wide(&b));
     let each = |i: usize| off(&out[4 * i..4 * i + 4], row(&a[4 * i..]), row(&b[4 * i..]), t[i].to_f64());
     (0..count).map(each).fold(0.0, |m: f64, x| if x > m || x.is_nan() { x } else { m })
@@ -160,9 +164,9 @@ fn slerp_takes_any_count_and_one_row_for_all() {
             for shared in 0..8 {
                 let of = |which: u32, data, width| {
                     if shared >> which & 1 == 1 {
-                        Rows::one(&<[f64]>::as_ref(data)[..width])
+                        BroadcastRows::shared(&<[f64]>::as_ref(data)[..width])
                     } else {
-                        Rows::each(&data[..count * width], width)
+                        BroadcastRows::per_row(&data[..count * width], width)
                     }
                 };
                 let (p, q, s) = (of(0, &a[..], 4), of(1, &b[..], 4), of(2, &t[..], 1));
@@ -182,7 +186,13 @@ fn slerp_is_exact_at_its_ends_and_between_equal_and_opposite() {
         let (a, b): (Vec<T>, Vec<T>) = (real(&rotations(40, 1)), real(&rotations(40, 2)));
         let mut out = vec![T::NAN; 160];
         let mut at = |b: &[T], t: f64| {
-            slerp_on(isa, Rows::each(&a, 4), Rows::each(b, 4), Rows::one(&[T::from_f64(t)]), &mut out);
+            slerp_on(
+                isa,
+                BroadcastRows::per_row(&a, 4),
+                BroadcastRows::per_row(b, 4),
+                BroadcastRows::shared(&[T::from_f64(t)]),
+                &mut out,
+            );
             out.clone()
         };
         assert_eq!(at(&b, 0.0), a, "{isa:?}");
@@ -211,7 +221,7 @@ fn slerp_goes_on_beyond_its_ends() {
     let t: Vec<f64> = (0..50).map(|i| f64::from(i) * 0.1 - 2.0).collect();
     for isa in available() {
         let mut out = vec![f64::NAN; 200];
-        slerp_on(isa, Rows::each(&a, 4), Rows::each(&b, 4), Rows::each(&t, 1), &mut out);
+        slerp_on(isa, BroadcastRows::per_row(&a, 4), BroadcastRows::per_row(&b, 4), BroadcastRows::per_row(&t, 1), &mut out);
         for (i, y) in out.chunks(4).enumerate() {
             close(y, &naive::slerp(row(&a[4 * i..]), row(&b[4 * i..]), t[i]), 1e-13);
         }
@@ -227,7 +237,7 @@ fn slerp_is_smooth_across_its_ends_for_rows_of_any_length() {
     for isa in available() {
         let at = |t: f64| {
             let mut out = vec![f64::NAN; 200];
-            slerp_on(isa, Rows::each(&a, 4), Rows::each(&b, 4), Rows::one(&[t]), &mut out);
+            slerp_on(isa, BroadcastRows::per_row(&a, 4), BroadcastRows::per_row(&b, 4), BroadcastRows::shared(&[t]), &mut out);
             out
         };
         for end in [0.0, 1.0] {
@@ -248,17 +258,17 @@ fn nan_stays_in_its_row() {
     let poisoned = |out: &[f64], width: usize| out.chunks(width).enumerate().all(|(i, y)| y.iter().any(|x| x.is_nan()) == (i == 7));
     for isa in available() {
         let mut out = vec![0.0; 80];
-        slerp_on(isa, Rows::each(&a, 4), Rows::each(&b, 4), Rows::one(&[0.3]), &mut out);
+        slerp_on(isa, BroadcastRows::per_row(&a, 4), BroadcastRows::per_row(&b, 4), BroadcastRows::shared(&[0.3]), &mut out);
         assert!(poisoned(&out, 4), "{isa:?}");
         let mut t = vec![0.5; 20];
         t[7] = f64::NAN;
-        slerp_on(isa, Rows::each(&b, 4), Rows::each(&b, 4), Rows::each(&t, 1), &mut out);
+        slerp_on(isa, BroadcastRows::per_row(&b, 4), BroadcastRows::per_row(&b, 4), BroadcastRows::per_row(&t, 1), &mut out);
         assert!(poisoned(&out, 4), "{isa:?}");
-        transform_on(isa, Kind::Homogeneous, &identity, 20, &a, &mut out);
+        transform_on(isa, VectorKind::Homogeneous, &identity, 20, &a, &mut out);
         assert!(poisoned(&out, 4), "{isa:?}");
-        let one = Rows::one(&[1.0, 1.0, 1.0]);
+        let one = BroadcastRows::shared(&[1.0, 1.0, 1.0]);
         let mut matrices = vec![0.0; 320];
-        compose_on(isa, Parts { translation: one, rotation: Rows::each(&a, 4), scale: one }, true, &mut matrices);
+        compose_on(isa, PoseParts { translation: one, rotation: BroadcastRows::per_row(&a, 4), scale: one }, true, &mut matrices);
         assert!(poisoned(&matrices, 16), "{isa:?}");
     }
 }
@@ -270,15 +280,20 @@ fn what_no_cache_holds_arrives_past_them() {
         real(&numbers(16, 1).iter().enumerate().map(|(i, x)| if i < 12 { *x } else { f64::from(i == 15) }).collect::<Vec<_>>());
     let x: Vec<f32> = real(&numbers(4 * count, 2));
     let mut out = vec![f32::NAN; 4 * count];
-    transform(Kind::Homogeneous, &m, count, &x, &mut out);
-    let expected = naive::transform(Kind::Homogeneous, &m, count, &x);
+    transform(VectorKind::Homogeneous, &m, count, &x, &mut out);
+    let expected = naive::transform(VectorKind::Homogeneous, &m, count, &x);
     assert!(out.iter().zip(&expected).all(|(y, e)| (y - e).abs() < 1e-5));
     let n = 4 * count / 3;
-    transform(Kind::Points, &m, n, &x[..3 * n], &mut out[..3 * n]);
-    let expected = naive::transform(Kind::Points, &m, n, &x[..3 * n]);
+    transform(VectorKind::Points, &m, n, &x[..3 * n], &mut out[..3 * n]);
+    let expected = naive::transform(VectorKind::Points, &m, n, &x[..3 * n]);
     assert!(out.iter().zip(&expected).all(|(y, e)| (y - e).abs() < 1e-5));
     let mut between = vec![f32::NAN; 4 * count];
-    slerp(Rows::one(&[0.0, 0.0, 0.0, 1.0]), Rows::one(&[1.0, 0.0, 0.0, 0.0]), Rows::one(&[0.5]), &mut between);
+    slerp(
+        BroadcastRows::shared(&[0.0, 0.0, 0.0, 1.0]),
+        BroadcastRows::shared(&[1.0, 0.0, 0.0, 0.0]),
+        BroadcastRows::shared(&[0.5]),
+        &mut between,
+    );
     assert!(between.chunks(4).all(|y| (y[0] - 0.5_f32.sqrt()).abs() < 1e-6 && y[1] == 0.0 && (y[3] - 0.5_f32.sqrt()).abs() < 1e-6));
 }
 
@@ -286,6 +301,10 @@ fn what_no_cache_holds_arrives_past_them() {
 #[should_panic(expected = "parts of each pose")]
 fn parts_of_another_count_are_refused() {
     let (t, q) = ([0.0; 9], [1.0; 8]);
-    let parts = Parts { translation: Rows::each(&t, 3), rotation: Rows::each(&q, 4), scale: Rows::one(&[1.0; 3]) };
+    let parts = PoseParts {
+        translation: BroadcastRows::per_row(&t, 3),
+        rotation: BroadcastRows::per_row(&q, 4),
+        scale: BroadcastRows::shared(&[1.0; 3]),
+    };
     compose(parts, false, &mut [0.0; 32]);
 }

@@ -120,7 +120,7 @@ fn a_sliding_window_is_read_where_a_family_has_one() {
     assert_eq!([windowed.window(0), windowed.window(1)], [None, Some(64)]);
     let qwen = read(qwen(false)).unwrap();
     assert_eq!(qwen.window(1), None, "use_sliding_window is off unless it is set");
-    assert!(qwen.has_bias(Linear::Q) && !qwen.has_bias(Linear::O));
+    assert!(qwen.has_bias(LinearKind::Q) && !qwen.has_bias(LinearKind::O));
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn sizes_that_no_memory_holds_are_refused() {
     let most =
         read(json!({"hidden_size": 1_000_000, "vocab_size": 1_000_000, "intermediate_size": 1_000_000, "head_dim": 16})).unwrap();
     assert!(most.parameters() > 2_000_000_000_000 && most.cache_bytes() > 0);
-    assert_eq!(most.lora_parameters(Linear::BLOCK, usize::MAX), usize::MAX);
+    assert_eq!(most.lora_parameters(LinearKind::BLOCK, usize::MAX), usize::MAX);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use monotile::{Error, Result, Tensor};
 
-use super::rows::Rows;
+use super::dataset::TokenDataset;
 
 /// Rows as the model reads them: the tokens it sees, those it has to predict, and where one text ends and another begins.
 #[derive(Clone)]
@@ -22,7 +22,7 @@ impl Batch {
     ///
     /// # Errors
     /// `Value`, if there is no row.
-    pub fn of(rows: &Rows, chosen: &[usize]) -> Result<Self> {
+    pub fn from_dataset(rows: &TokenDataset, chosen: &[usize]) -> Result<Self> {
         let texts = || chosen.iter().flat_map(|&row| rows.samples(row));
         let id = |&token: &u32| i64::from(token);
         let Some(first) = texts().next() else { return Err(Error::value("data: a batch needs at least one row")) };
@@ -49,7 +49,7 @@ impl Batch {
     ///
     /// # Errors
     /// `Shape` for rows of fewer than two tokens.
-    pub fn of_tokens(tokens: &Tensor) -> Result<Self> {
+    pub fn from_tokens(tokens: &Tensor) -> Result<Self> {
         let length = tokens.dim(-1);
         if length < 2 {
             return Err(Error::shape(format!("loss: rows of {length} tokens have nothing to predict; 2 is the least")));
@@ -72,12 +72,12 @@ mod tests {
 
     #[test]
     fn rows_of_text_stay_rows() {
-        let rows = Rows::new((0..12).collect(), 4).unwrap();
-        let batch = Batch::of(&rows, &[2, 0]).unwrap();
+        let rows = TokenDataset::new((0..12).collect(), 4).unwrap();
+        let batch = Batch::from_dataset(&rows, &[2, 0]).unwrap();
         assert_eq!((batch.tokens.shape(), batch.lengths.is_empty(), batch.places.is_none()), (&[2, 3][..], true, true));
         assert_eq!(batch.tokens.to_vec::<i64>().unwrap(), [8, 9, 10, 0, 1, 2]);
         assert_eq!(batch.targets.to_vec::<i64>().unwrap(), [9, 10, 11, 1, 2, 3]);
-        let same = Batch::of_tokens(&crate::Model::tokens(&[rows.row(2), rows.row(0)]).unwrap()).unwrap();
+        let same = Batch::from_tokens(&crate::Model::tokens(&[rows.row(2), rows.row(0)]).unwrap()).unwrap();
         assert_eq!(same.tokens.to_vec::<i64>().unwrap(), batch.tokens.to_vec::<i64>().unwrap());
         assert_eq!(same.targets.to_vec::<i64>().unwrap(), batch.targets.to_vec::<i64>().unwrap());
     }
@@ -88,7 +88,7 @@ mod tests {
             Sample::new(vec![1, 2, 3, 4], vec![false, false, true, true]).unwrap(),
             Sample::new(vec![5, 6], vec![true, true]).unwrap(),
         ]);
-        let batch = Batch::of(&samples.pack(9, Overlong::Cut, None).unwrap().rows, &[0]).unwrap();
+        let batch = Batch::from_dataset(&samples.pack(9, Overlong::Cut, None).unwrap().rows, &[0]).unwrap();
         assert_eq!((batch.tokens.to_vec::<i64>().unwrap(), batch.lengths.as_slice()), (vec![1, 2, 3, 5], &[3, 1][..]));
         assert_eq!(batch.places.unwrap().to_vec::<i64>().unwrap(), [1, 2, 3]);
         assert_eq!(batch.targets.to_vec::<i64>().unwrap(), [3, 4, 6]);

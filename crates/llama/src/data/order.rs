@@ -2,7 +2,7 @@
 
 /// Which rows a step takes: a function of the step alone, so that a resumed run goes on exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Order {
+pub struct BatchOrder {
     /// How many rows there are.
     pub rows: usize,
     /// How many a step takes.
@@ -11,12 +11,12 @@ pub struct Order {
     pub shuffle: Option<u64>,
 }
 
-impl Order {
+impl BatchOrder {
     /// The rows of a step, the first step being 0. After the last row comes the first again.
     ///
     /// # Example
     /// ```
-    /// let order = monotile_llama::data::Order { rows: 10, batch: 4, shuffle: None };
+    /// let order = monotile_llama::data::BatchOrder { rows: 10, batch: 4, shuffle: None };
     /// assert_eq!(order.step(2), [8, 9, 0, 1]);
     /// ```
     pub fn step(&self, step: usize) -> Vec<usize> {
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn a_shuffled_epoch_takes_every_row_once() {
         for rows in [1, 2, 3, 7, 64, 65, 1000] {
-            let order = Order { rows, batch: 1, shuffle: Some(3) };
+            let order = BatchOrder { rows, batch: 1, shuffle: Some(3) };
             for epoch in 0..2 {
                 let mut taken: Vec<usize> = (0..rows).flat_map(|i| order.step(epoch * rows + i)).collect();
                 if rows == 1000 {
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn epochs_and_seeds_shuffle_differently() {
-        let epoch = |shuffle, epoch| Order { rows: 100, batch: 100, shuffle }.step(epoch);
+        let epoch = |shuffle, epoch| BatchOrder { rows: 100, batch: 100, shuffle }.step(epoch);
         assert_ne!(epoch(Some(1), 0), epoch(Some(1), 1));
         assert_ne!(epoch(Some(1), 0), epoch(Some(2), 0));
         assert_eq!(epoch(Some(1), 0), epoch(Some(1), 0));

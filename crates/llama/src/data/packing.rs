@@ -2,28 +2,28 @@
 
 use std::collections::BTreeMap;
 
+use super::dataset::TokenDataset;
 use super::order::{mix, shuffled};
-use super::rows::Rows;
 use super::sample::Sample;
 
 /// Samples in rows, and what did not fit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Packed {
+pub struct PackedSamples {
     /// The rows.
-    pub rows: Rows,
+    pub rows: TokenDataset,
     /// Samples whose end was cut off.
-    pub cut: usize,
+    pub truncated: usize,
     /// Samples that were left out.
     pub dropped: usize,
 }
 
 /// Rows of these samples, none of which is longer than `length`.
-pub(super) fn rows(samples: &[Sample], length: usize, seed: Option<u64>) -> Rows {
+pub(super) fn rows(samples: &[Sample], length: usize, seed: Option<u64>) -> TokenDataset {
     let places = match seed {
         Some(seed) => best_fit(samples, length - 1, seed),
         None => in_order(samples, length - 1),
     };
-    Rows::of_samples(length, places.into_iter().map(|row| row.into_iter().map(|index| &samples[index]).collect()))
+    TokenDataset::from_samples(length, places.into_iter().map(|row| row.into_iter().map(|index| &samples[index]).collect()))
 }
 
 /// The places that a sample takes: its last token predicts nothing.
@@ -91,7 +91,7 @@ mod tests {
     /// The samples of each row, by number.
     fn packed(lengths: &[usize], length: usize, seed: Option<u64>) -> Vec<Vec<u32>> {
         let rows = rows(&samples(lengths), length, seed);
-        (0..rows.count()).map(|row| rows.samples(row).map(|(tokens, _)| tokens[0]).collect()).collect()
+        (0..rows.row_count()).map(|row| rows.samples(row).map(|(tokens, _)| tokens[0]).collect()).collect()
     }
 
     #[test]
@@ -106,10 +106,10 @@ mod tests {
         let lengths: Vec<usize> = (0..500).map(|i| 2 + (mix(i) % 60) as usize).collect();
         for seed in [None, Some(0), Some(1)] {
             let rows = rows(&samples(&lengths), 64, seed);
-            let mut seen: Vec<u32> = (0..rows.count()).flat_map(|row| rows.samples(row).map(|(tokens, _)| tokens[0])).collect();
+            let mut seen: Vec<u32> = (0..rows.row_count()).flat_map(|row| rows.samples(row).map(|(tokens, _)| tokens[0])).collect();
             seen.sort_unstable();
             assert_eq!(seen, (0..500).collect::<Vec<u32>>());
-            assert!((0..rows.count()).all(|row| rows.samples(row).map(|(tokens, _)| tokens.len() - 1).sum::<usize>() <= 63));
+            assert!((0..rows.row_count()).all(|row| rows.samples(row).map(|(tokens, _)| tokens.len() - 1).sum::<usize>() <= 63));
             // Half full at least, whatever comes (two rows that are not would be one); nearly full where lengths differ.
             assert!(rows.filled() > if seed.is_some() { 0.97 } else { 0.5 }, "{}", rows.filled());
         }

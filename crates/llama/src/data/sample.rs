@@ -2,8 +2,8 @@
 
 use monotile::{Error, Result};
 
-use super::packing::{self, Packed};
-use super::rows::kept;
+use super::dataset::kept;
+use super::packing::{self, PackedSamples};
 
 /// The tokens of one text, and which of them are learned: predicted from those before, at a price.
 ///
@@ -112,12 +112,12 @@ impl Samples {
     /// let sample = |length| Sample::new(vec![7; length], vec![true; length]);
     /// let samples = Samples(vec![sample(6)?, sample(3)?, sample(12)?, sample(5)?]);
     /// let packed = samples.pack(10, Overlong::Cut, Some(1))?;
-    /// // 12 tokens, cut to 10, predict 9; 6 and 5 predict 5 and 4; 3 begin another row.
-    /// assert_eq!((packed.rows.count(), packed.cut, packed.dropped), (3, 1, 0));
+    /// // 12 tokens, truncated to 10, predict 9; 6 and 5 predict 5 and 4; 3 begin another row.
+    /// assert_eq!((packed.rows.row_count(), packed.truncated, packed.dropped), (3, 1, 0));
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    pub fn pack(self, length: usize, overlong: Overlong, seed: Option<u64>) -> Result<Packed> {
-        super::rows::check_length(length)?;
+    pub fn pack(self, length: usize, overlong: Overlong, seed: Option<u64>) -> Result<PackedSamples> {
+        super::dataset::check_length(length)?;
         let (mut cut, mut dropped) = (0, 0);
         let fit = |sample: Sample| {
             if sample.tokens.len() <= length {
@@ -133,7 +133,7 @@ impl Samples {
             return Err(Error::value(format!("data: no sample is left to train on{why}")));
         }
         let rows = packing::rows(&samples, length, seed);
-        Ok(Packed { rows, cut, dropped })
+        Ok(PackedSamples { rows, truncated: cut, dropped })
     }
 }
 
@@ -150,9 +150,9 @@ mod tests {
         let samples = Samples(vec![sample(9, 7..9), sample(9, 2..9), sample(4, 2..4)]);
         let cut = samples.clone().pack(5, Overlong::Cut, None).unwrap();
         // Of the first nothing that is learned would be left.
-        assert_eq!((cut.cut, cut.dropped, cut.rows.sample_count(), cut.rows.longest()), (1, 1, 2, 5));
+        assert_eq!((cut.truncated, cut.dropped, cut.rows.sample_count(), cut.rows.longest()), (1, 1, 2, 5));
         let dropped = samples.clone().pack(5, Overlong::Drop, None).unwrap();
-        assert_eq!((dropped.cut, dropped.dropped, dropped.rows.sample_count()), (0, 2, 1));
+        assert_eq!((dropped.truncated, dropped.dropped, dropped.rows.sample_count()), (0, 2, 1));
         let refused = samples.pack(3, Overlong::Drop, None).unwrap_err().to_string();
         assert_eq!(refused, "data: no sample is left to train on: all 3 are longer than rows of 3 tokens");
     }

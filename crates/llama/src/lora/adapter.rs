@@ -5,12 +5,12 @@ use std::path::Path;
 use monotile::io::{SafeTensors, write_safetensors};
 use monotile::{DType, Error, ErrorKind, Result, Rng, Tensor};
 
-use super::config::{LoraConfig, Site};
-use super::pair::Pair;
-use super::start::{Base, Start};
-use crate::alien;
+use super::config::{AdaptedLayer, LoraConfig};
+use super::factors::LowRankFactors;
+use super::init::{InitBase, LoraInit};
 use crate::config::Config;
-use crate::linear::Layer;
+use crate::foreign;
+use crate::linear::LinearLayer;
 use crate::model::Model;
 use crate::weights::open_safetensors;
 
@@ -22,27 +22,27 @@ pub(super) const PREFIX: &str = "base_model.model.";
 /// A low-rank adapter: its settings and its matrices.
 pub struct Adapter {
     config: LoraConfig,
-    pairs: Vec<(Layer, Pair)>,
+    factors: Vec<(LinearLayer, LowRankFactors)>,
     /// What is subtracted again, for the same layers or none: the pairs that training started from, where they are part of the weights.
-    starts: Vec<(Layer, Pair)>,
+    initial_factors: Vec<(LinearLayer, LowRankFactors)>,
 }
 
 impl Adapter {
     /// An adapter to train, that changes nothing yet.
     ///
     /// # Errors
-    /// As [`LoraConfig::sites`]; `Value`, for an orthogonal start of odd rank, and for starts that are made out of weights:
-    /// [`of_weights`](Adapter::of_weights) makes those.
+    /// As [`LoraConfig::adapted_layers`]; `Value`, for an orthogonal start of odd rank, and for starts that are made out of weights:
+    /// [`from_weights`](Adapter::from_weights) makes those.
     ///
     /// # Example
     /// ```
-    /// use monotile_llama::{Config, lora::{Adapter, LoraConfig, Start}};
-    /// let adapter = Adapter::new(LoraConfig::default(), &Config::default(), Start::Gaussian, 1)?;
+    /// use monotile_llama::{Config, lora::{Adapter, LoraConfig, LoraInit}};
+    /// let adapter = Adapter::new(LoraConfig::default(), &Config::default(), LoraInit::Gaussian, 1)?;
     /// assert_eq!(adapter.parameters(), 2 * (8 * (64 + 64) + 8 * (64 + 32)));
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    pub fn new(config: LoraConfig, model: &Config, start: Start, seed: u64) -> Result<Self> {
-        Self::begin(config, model, start, seed, |layer| Base::Shape(model.shape(layer.linear())))
+    pub fn new(config: LoraConfig, model: &Config, start: LoraInit, seed: u64) -> Result<Self> {
+        Self::initialize(config, model, start, seed, |layer| InitBase::Shape(model.shape(layer.kind())))
     }
 
     /// An adapter to train, that changes nothing yet, by any start: also by those that are made out of the model's weights.
@@ -56,42 +56,52 @@ impl Adapter {
     ///
     /// # Example
     /// ```
-    /// use monotile_llama::{Config, Model, lora::{Adapter, LoraConfig, Start}};
+    /// use monotile_llama::{Config, Model, lora::{Adapter, LoraConfig, LoraInit}};
     /// let mut model = Model::random(Config::default(), 1)?;
     /// let tokens = Model::tokens(&[&[72, 105]])?;
     /// let before = model.logits(&tokens)?.to_vec::<f32>()?;
-    /// model.attach(&Adapter::of_weights(LoraConfig::default(), &model, Start::Pissa { exact: false }, 1)?)?;
+    /// model.attach(&Adapter::from_weights(LoraConfig::default(), &model, LoraInit::Pissa { exact: false }, 1)?)?;
     /// assert_eq!(model.logits(&tokens)?.to_vec::<f32>()?, before);
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    pub fn of_weights(config: LoraConfig, model: &Model, start: Start, seed: u64) -> Result<Self> {
-        Self::begin(config, model.config(), start, seed, |layer| Base::Weight(model.weight(layer)))
+    pub fn from_weights(config: LoraConfig, model: &Model, start: LoraInit, seed: u64) -> Result<Self> {
+        Self::initialize(config, model.config(), start, seed, |layer| InitBase::Weight(model.weight(layer)))
     }
 
-    fn begin<'a>(config: LoraConfig, model: &Config, start: Start, seed: u64, base: impl Fn(Layer) -> Base<'a>) -> Result<Self> {
+    fn initialize<'a>(
+        config: LoraConfig,
+        model: &Config,
+        start: LoraInit,
+        seed: u64,
+        base: impl Fn(LinearLayer) -> InitBase<'a>,
+    ) -> Result<Self> {
         let mut rng = Rng::new(seed);
         let (mut pairs, mut starts) = (Vec::new(), Vec::new());
-        for site in config.sites(model)? {
+        for site in config.adapted_layers(model)? {
             let pair = start.pair(site, base(site.layer), config.dropout, &mut rng)?;
-            if start.needs_weight() {
-                starts.push((site.layer, Pair { dropout: 0.0, ..pair.clone() }));
+            if start.needs_base_weight() {
+                starts.push((site.layer, LowRankFactors { dropout: 0.0, ..pair.clone() }));
             }
             pairs.push((site.layer, pair));
         }
-        Ok(Self { config, pairs, starts })
+        Ok(Self { config, factors: pairs, initial_factors: starts })
     }
 
     /// The adapter that is attached to a model, with the settings it was made with.
-    pub fn of(model: &Model, config: LoraConfig) -> Self {
-        let detached = |pair: &Pair| Pair { a: pair.a.detach(), b: pair.b.detach(), ..*pair };
+    pub fn from_model(model: &Model, config: LoraConfig) -> Self {
+        let detached = |pair: &LowRankFactors| LowRankFactors { a: pair.a.detach(), b: pair.b.detach(), ..*pair };
         let pairs = model.adapted().map(|(layer, pair)| (layer, detached(pair))).collect();
-        Self { config, pairs, starts: model.starts().map(|(layer, start)| (layer, start.clone())).collect() }
+        Self {
+            config,
+            factors: pairs,
+            initial_factors: model.initial_factors().map(|(layer, start)| (layer, start.clone())).collect(),
+        }
     }
 
     /// Reads `adapter_config.json` and `adapter_model.safetensors` of a folder, for this model.
     ///
     /// # Errors
-    /// As [`LoraConfig::read`] and [`LoraConfig::sites`]; `Unsupported`, if it holds whole modules; `Format`, if a matrix is missing, has another shape, or belongs to a layer that
+    /// As [`LoraConfig::read`] and [`LoraConfig::adapted_layers`]; `Unsupported`, if it holds whole modules; `Format`, if a matrix is missing, has another shape, or belongs to a layer that
     /// the settings do not name.
     pub fn read(folder: &Path, model: &Config) -> Result<Self> {
         let config = LoraConfig::read(folder)?;
@@ -103,7 +113,7 @@ impl Adapter {
         let file = open_matrices(folder)?;
         let refuse = |what: String| Error::format(file.path(), what);
         let sites = config.sites_of_any_rank(model).map_err(|e| e.within(folder.display()))?;
-        let matrix = |site: &Site, which: &str, shape: [usize; 2]| {
+        let matrix = |site: &AdaptedLayer, which: &str, shape: [usize; 2]| {
             let name = format!("{PREFIX}{}.lora_{which}.weight", site.layer);
             if !file.contains(&name) {
                 return Err(refuse(format!("tensor {name:?} is missing")));
@@ -115,17 +125,17 @@ impl Adapter {
             }
             tensor.to_dtype(DType::F32)
         };
-        let pair = |site: &Site| {
-            let [rows, columns] = model.shape(site.layer.linear());
+        let pair = |site: &AdaptedLayer| {
+            let [rows, columns] = model.shape(site.layer.kind());
             let (a, b) = (matrix(site, "A", [site.rank, columns])?, matrix(site, "B", [rows, site.rank])?);
-            Ok((site.layer, Pair { a, b, scaling: site.scaling, dropout: config.dropout }))
+            Ok((site.layer, LowRankFactors { a, b, scaling: site.scaling, dropout: config.dropout }))
         };
-        let pairs: Vec<(Layer, Pair)> = sites.iter().map(pair).collect::<Result<_>>()?;
+        let pairs: Vec<(LinearLayer, LowRankFactors)> = sites.iter().map(pair).collect::<Result<_>>()?;
         let known: Vec<String> = pairs.iter().map(|(layer, _)| format!("{PREFIX}{layer}.lora_")).collect();
         if let Some(stray) = file.names().find(|name| !known.iter().any(|known| name.starts_with(known))) {
             return Err(refuse(format!("tensor {stray:?} belongs to no layer that adapter_config.json names")));
         }
-        Ok(Self { config, pairs, starts: Vec::new() })
+        Ok(Self { config, factors: pairs, initial_factors: Vec::new() })
     }
 
     /// Takes A and B from the tensors of a file, by the names that PEFT gives them, with or without the adapter's own name
@@ -133,9 +143,9 @@ impl Adapter {
     ///
     /// # Errors
     /// `Format`, if a matrix is missing or has another shape.
-    pub fn start_from(&mut self, file: &SafeTensors, prefix: &str) -> Result<()> {
+    pub fn subtract_initial(&mut self, file: &SafeTensors, prefix: &str) -> Result<()> {
         let refuse = |what: String| Error::format(file.path(), what);
-        let matrix = |layer: Layer, which: &str, old: &Tensor| {
+        let matrix = |layer: LinearLayer, which: &str, old: &Tensor| {
             let stem = format!("{prefix}{PREFIX}{layer}.lora_{which}");
             let names = [format!("{stem}.weight"), format!("{stem}.default.weight")];
             let Some(name) = names.iter().find(|name| file.contains(name)) else {
@@ -148,11 +158,11 @@ impl Adapter {
             }
             tensor.to_dtype(DType::F32)
         };
-        for (layer, pair) in &mut self.pairs {
+        for (layer, pair) in &mut self.factors {
             pair.a = matrix(*layer, "A", &pair.a)?;
             pair.b = matrix(*layer, "B", &pair.b)?;
         }
-        self.starts.clear();
+        self.initial_factors.clear();
         Ok(())
     }
 
@@ -164,14 +174,17 @@ impl Adapter {
     /// # Errors
     /// `Io`, if the folder or a file cannot be written; each file appears whole or not at all.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        if self.starts.is_empty() {
-            write_matrices(folder, &self.pairs)?;
+        if self.initial_factors.is_empty() {
+            write_matrices(folder, &self.factors)?;
             return self.config.write(folder);
         }
-        let both = |((layer, pair), (_, start)): (&(Layer, Pair), &(Layer, Pair))| Ok((*layer, pair.less(start)?));
-        let plain: Vec<(Layer, Pair)> = self.pairs.iter().zip(&self.starts).map(both).collect::<Result<_>>()?;
+        let both = |((layer, pair), (_, start)): (&(LinearLayer, LowRankFactors), &(LinearLayer, LowRankFactors))| {
+            Ok((*layer, pair.subtract(start)?))
+        };
+        let plain: Vec<(LinearLayer, LowRankFactors)> =
+            self.factors.iter().zip(&self.initial_factors).map(both).collect::<Result<_>>()?;
         write_matrices(folder, &plain)?;
-        self.config.of_twice_the_rank().write(folder)
+        self.config.with_doubled_rank().write(folder)
     }
 
     /// Writes A and B as they are, and names in `adapter_config.json` the start that made them.
@@ -181,9 +194,9 @@ impl Adapter {
     ///
     /// # Errors
     /// As [`write`](Adapter::write).
-    pub fn write_start(&self, folder: &Path, start: Start) -> Result<()> {
-        write_matrices(folder, &self.pairs)?;
-        self.config.write_started(folder, &start.json())
+    pub fn write_initial(&self, folder: &Path, start: LoraInit) -> Result<()> {
+        write_matrices(folder, &self.factors)?;
+        self.config.write_initial(folder, &start.json())
     }
 
     /// The settings.
@@ -192,18 +205,18 @@ impl Adapter {
     }
 
     /// The adapted layers with their matrices.
-    pub fn pairs(&self) -> impl Iterator<Item = (Layer, &Pair)> {
-        self.pairs.iter().map(|(layer, pair)| (*layer, pair))
+    pub fn factors(&self) -> impl Iterator<Item = (LinearLayer, &LowRankFactors)> {
+        self.factors.iter().map(|(layer, pair)| (*layer, pair))
     }
 
     /// The pairs that are subtracted: those that training started from, where they are part of the weights; none otherwise.
-    pub fn starts(&self) -> impl Iterator<Item = (Layer, &Pair)> {
-        self.starts.iter().map(|(layer, start)| (*layer, start))
+    pub fn initial_factors(&self) -> impl Iterator<Item = (LinearLayer, &LowRankFactors)> {
+        self.initial_factors.iter().map(|(layer, start)| (*layer, start))
     }
 
     /// How many numbers are trained.
     pub fn parameters(&self) -> usize {
-        self.pairs.iter().map(|(_, pair)| pair.a.len() + pair.b.len()).sum()
+        self.factors.iter().map(|(_, pair)| pair.a.len() + pair.b.len()).sum()
     }
 }
 
@@ -211,16 +224,16 @@ impl Adapter {
 pub(super) fn open_matrices(folder: &Path) -> Result<SafeTensors> {
     let path = folder.join(MATRICES);
     if !path.exists()
-        && let Some(other) = alien::instead(folder)
+        && let Some(other) = foreign::foreign_file_in(folder)
     {
         return Err(other);
     }
     open_safetensors(&path)
 }
 
-fn write_matrices(folder: &Path, pairs: &[(Layer, Pair)]) -> Result<()> {
+fn write_matrices(folder: &Path, pairs: &[(LinearLayer, LowRankFactors)]) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|e| Error::io("writing", folder, &e))?;
-    let named = |(layer, pair): &(Layer, Pair)| {
+    let named = |(layer, pair): &(LinearLayer, LowRankFactors)| {
         let stored = |t: &Tensor| t.detach().to_dtype(DType::F32);
         [("A", &pair.a), ("B", &pair.b)].map(|(which, t)| Ok((format!("{PREFIX}{layer}.lora_{which}.weight"), stored(t)?)))
     };

@@ -6,10 +6,10 @@ use std::path::Path;
 use monotile::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
-use super::targets::{Matcher, Patterns, Targets};
+use super::targets::{Matcher, PatternMap, TargetModules};
 use crate::config::Config;
 use crate::json::{Fields, write_json};
-use crate::linear::{Layer, Linear};
+use crate::linear::{LinearKind, LinearLayer};
 
 /// How an adapter is made: the fields of `adapter_config.json` that say what ΔW is.
 ///
@@ -20,9 +20,9 @@ use crate::linear::{Layer, Linear};
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoraConfig {
     /// The layers that are adapted.
-    pub targets: Targets,
+    pub targets: TargetModules,
     /// Names or a pattern that take layers out again.
-    pub exclude: Option<Targets>,
+    pub exclude: Option<TargetModules>,
     /// Only these blocks, if given.
     pub layers_to_transform: Option<Vec<usize>>,
     /// Columns of B and rows of A.
@@ -46,7 +46,7 @@ pub struct LoraConfig {
 impl Default for LoraConfig {
     fn default() -> Self {
         Self {
-            targets: Targets::default(),
+            targets: TargetModules::default(),
             exclude: None,
             layers_to_transform: None,
             rank: 8,
@@ -63,9 +63,9 @@ impl Default for LoraConfig {
 
 /// Rank and scaling of one adapted layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Site {
+pub struct AdaptedLayer {
     /// The layer.
-    pub layer: Layer,
+    pub layer: LinearLayer,
     /// Its rank.
     pub rank: usize,
     /// What B · A is multiplied by.
@@ -160,15 +160,15 @@ impl LoraConfig {
     /// # Errors
     /// `Io`, if the file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        self.write_started(folder, &json!(true))
+        self.write_initial(folder, &json!(true))
     }
 
     /// [`write`](LoraConfig::write) with another value of `init_lora_weights`.
-    pub(super) fn write_started(&self, folder: &Path, start: &Value) -> Result<()> {
-        let targets = |targets: &Targets| match targets {
-            Targets::AllLinear => json!("all-linear"),
-            Targets::Names(names) => json!(names),
-            Targets::Pattern(pattern) => json!(pattern),
+    pub(super) fn write_initial(&self, folder: &Path, start: &Value) -> Result<()> {
+        let targets = |targets: &TargetModules| match targets {
+            TargetModules::AllLinear => json!("all-linear"),
+            TargetModules::Names(names) => json!(names),
+            TargetModules::Pattern(pattern) => json!(pattern),
         };
         let config = json!({
             "peft_type": "LORA",
@@ -203,43 +203,43 @@ impl LoraConfig {
     /// # Example
     /// ```
     /// use monotile_llama::{Config, lora::LoraConfig};
-    /// let sites = LoraConfig::default().sites(&Config::default())?;
-    /// assert_eq!(sites.len(), 4); // two blocks, two layers each
-    /// assert_eq!((sites[0].layer.to_string().as_str(), sites[0].scaling), ("model.layers.0.self_attn.q_proj", 2.0));
+    /// let adapted_layers = LoraConfig::default().adapted_layers(&Config::default())?;
+    /// assert_eq!(adapted_layers.len(), 4); // two blocks, two layers each
+    /// assert_eq!((adapted_layers[0].layer.to_string().as_str(), adapted_layers[0].scaling), ("model.layers.0.self_attn.q_proj", 2.0));
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    pub fn sites(&self, model: &Config) -> Result<Vec<Site>> {
+    pub fn adapted_layers(&self, model: &Config) -> Result<Vec<AdaptedLayer>> {
         let sites = self.sites_of_any_rank(model)?;
-        let too_large = |site: &&Site| {
-            let [rows, columns] = model.shape(site.layer.linear());
+        let too_large = |site: &&AdaptedLayer| {
+            let [rows, columns] = model.shape(site.layer.kind());
             site.rank > rows.min(columns)
         };
         match sites.iter().find(too_large) {
-            Some(&Site { layer, rank, .. }) => Err(refuse_rank(rank, layer, model)),
+            Some(&AdaptedLayer { layer, rank, .. }) => Err(refuse_rank(rank, layer, model)),
             None => Ok(sites),
         }
     }
 
-    /// [`sites`](LoraConfig::sites) whose rank may be above what ΔW can have, as that of a start that is subtracted.
-    pub(super) fn sites_of_any_rank(&self, model: &Config) -> Result<Vec<Site>> {
-        let layers: Vec<Layer> = Layer::all(model.num_hidden_layers).collect();
+    /// [`adapted_layers`](LoraConfig::adapted_layers) whose rank may be above what ΔW can have, as that of a start that is subtracted.
+    pub(super) fn sites_of_any_rank(&self, model: &Config) -> Result<Vec<AdaptedLayer>> {
+        let layers: Vec<LinearLayer> = LinearLayer::all(model.num_hidden_layers).collect();
         self.refuse_useless_names(&layers)?;
         let include = Matcher::new(&self.targets)?;
         let exclude = self.exclude.as_ref().map(Matcher::new).transpose()?;
         let blocks = self.layers_to_transform.as_deref();
-        let chosen = |layer: &Layer| {
+        let chosen = |layer: &LinearLayer| {
             let in_block = blocks.is_none_or(|blocks| layer.index().is_some_and(|index| blocks.contains(&index)));
             in_block && include.matches(*layer) && !exclude.as_ref().is_some_and(|e| e.matches(*layer))
         };
-        let scales = Scales::new(self)?;
-        let site = |layer: Layer| {
-            let (rank, scaling) = scales.of(&layer.to_string());
+        let scales = ModuleScales::new(self)?;
+        let site = |layer: LinearLayer| {
+            let (rank, scaling) = scales.of_module(&layer.to_string());
             if rank == 0 {
                 return Err(refuse_rank(rank, layer, model));
             }
-            Ok(Site { layer, rank, scaling })
+            Ok(AdaptedLayer { layer, rank, scaling })
         };
-        let sites: Vec<Site> = layers.into_iter().filter(chosen).map(site).collect::<Result<_>>()?;
+        let sites: Vec<AdaptedLayer> = layers.into_iter().filter(chosen).map(site).collect::<Result<_>>()?;
         if sites.is_empty() {
             return Err(Error::value(
                 "lora: no layer of the model is left after target_modules, exclude_modules and layers_to_transform",
@@ -248,9 +248,9 @@ impl LoraConfig {
         Ok(sites)
     }
 
-    fn refuse_useless_names(&self, layers: &[Layer]) -> Result<()> {
-        let Targets::Names(names) = &self.targets else { return Ok(()) };
-        let known = || Linear::BLOCK.map(Linear::name).join(", ");
+    fn refuse_useless_names(&self, layers: &[LinearLayer]) -> Result<()> {
+        let TargetModules::Names(names) = &self.targets else { return Ok(()) };
+        let known = || LinearKind::BLOCK.map(LinearKind::name).join(", ");
         for name in names {
             let matcher = Matcher::Names(std::slice::from_ref(name));
             if name.ends_with("embed_tokens") {
@@ -266,43 +266,43 @@ impl LoraConfig {
 }
 
 /// Rank and scaling of modules by their names.
-pub(super) struct Scales<'a> {
+pub(super) struct ModuleScales<'a> {
     config: &'a LoraConfig,
-    ranks: Patterns<'a, usize>,
-    alphas: Patterns<'a, f64>,
+    ranks: PatternMap<'a, usize>,
+    alphas: PatternMap<'a, f64>,
 }
 
-impl<'a> Scales<'a> {
+impl<'a> ModuleScales<'a> {
     pub(super) fn new(config: &'a LoraConfig) -> Result<Self> {
-        let (ranks, alphas) = (Patterns::new(&config.rank_pattern)?, Patterns::new(&config.alpha_pattern)?);
+        let (ranks, alphas) = (PatternMap::new(&config.rank_pattern)?, PatternMap::new(&config.alpha_pattern)?);
         Ok(Self { config, ranks, alphas })
     }
 
-    pub(super) fn of(&self, module: &str) -> (usize, f64) {
-        let rank = self.ranks.of(module).unwrap_or(self.config.rank);
-        let alpha = self.alphas.of(module).unwrap_or(self.config.alpha);
+    pub(super) fn of_module(&self, module: &str) -> (usize, f64) {
+        let rank = self.ranks.value_for(module).unwrap_or(self.config.rank);
+        let alpha = self.alphas.value_for(module).unwrap_or(self.config.alpha);
         let divisor = if self.config.use_rslora { (rank as f64).sqrt() } else { rank as f64 };
         (rank, alpha / divisor)
     }
 }
 
 /// `target_modules` or `exclude_modules`: a list of names, `all-linear`, or a string that is a regular expression.
-fn targets(fields: &Fields, name: &str) -> Result<Option<Targets>> {
+fn targets(fields: &Fields, name: &str) -> Result<Option<TargetModules>> {
     Ok(match fields.get(name) {
         None => None,
-        Some(Value::String(text)) if text.eq_ignore_ascii_case("all-linear") => Some(Targets::AllLinear),
-        Some(Value::String(pattern)) => Some(Targets::Pattern(pattern.clone())),
-        Some(_) => fields.texts(name)?.map(Targets::Names),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("all-linear") => Some(TargetModules::AllLinear),
+        Some(Value::String(pattern)) => Some(TargetModules::Pattern(pattern.clone())),
+        Some(_) => fields.texts(name)?.map(TargetModules::Names),
     })
 }
 
 /// `exclude_modules`, where an empty list is none.
-fn targets_or_none(fields: &Fields) -> Result<Option<Targets>> {
-    Ok(targets(fields, "exclude_modules")?.filter(|t| *t != Targets::Names(Vec::new())))
+fn targets_or_none(fields: &Fields) -> Result<Option<TargetModules>> {
+    Ok(targets(fields, "exclude_modules")?.filter(|t| *t != TargetModules::Names(Vec::new())))
 }
 
-fn refuse_rank(rank: usize, layer: Layer, model: &Config) -> Error {
-    let [rows, columns] = model.shape(layer.linear());
+fn refuse_rank(rank: usize, layer: LinearLayer, model: &Config) -> Error {
+    let [rows, columns] = model.shape(layer.kind());
     let most = rows.min(columns);
     Error::value(format!("lora: rank {rank} does not fit {layer}, {rows} by {columns}; 1 to {most} do"))
 }

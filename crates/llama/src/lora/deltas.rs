@@ -7,16 +7,16 @@ use monotile::io::{SafeTensors, write_safetensors};
 use monotile::{DType, Error, ErrorKind, Result, Tensor};
 
 use super::adapter::{MATRICES, PREFIX, open_matrices};
-use super::config::{LoraConfig, Scales};
-use super::pair::Pair;
-use super::targets::Targets;
-use crate::natural::natural;
+use super::config::{LoraConfig, ModuleScales};
+use super::factors::LowRankFactors;
+use super::targets::TargetModules;
+use crate::natural_order::natural_order;
 
 /// The change of one module's weight.
 #[derive(Clone)]
 pub struct Delta {
     /// ΔW by its factors.
-    pub pair: Pair,
+    pub factors: LowRankFactors,
     /// Whether the module is an embedding, whose factors PEFT stores the other way round.
     pub embedding: bool,
 }
@@ -43,20 +43,20 @@ impl Deltas {
     /// ```no_run
     /// let adapter = monotile_llama::lora::Deltas::read("adapter".as_ref())?;
     /// for (module, delta) in adapter.modules() {
-    ///     println!("{module}: rank {}, norm {}", delta.pair.rank(), delta.pair.norm()?);
+    ///     println!("{module}: rank {}, norm {}", delta.factors.rank(), delta.factors.norm()?);
     /// }
     /// # Ok::<(), monotile::Error>(())
     /// ```
     pub fn read(folder: &Path) -> Result<Self> {
         let config = LoraConfig::read(folder)?;
         let file = open_matrices(folder)?;
-        let scales = Scales::new(&config).map_err(|e| e.within(folder.display()))?;
+        let scales = ModuleScales::new(&config).map_err(|e| e.within(folder.display()))?;
         let mut names: BTreeMap<&str, [Option<&str>; 2]> = BTreeMap::new();
         let mut saved = BTreeMap::new();
         for name in file.names() {
             match part(&file, name)? {
-                Part::Factor { module, which } => names.entry(module).or_default()[which] = Some(name),
-                Part::Whole(tensor) => {
+                AdapterTensor::Factor { module, which } => names.entry(module).or_default()[which] = Some(name),
+                AdapterTensor::Whole(tensor) => {
                     let found = file.tensor(name)?;
                     let twice = saved
                         .insert(tensor.clone(), found.clone())
@@ -65,7 +65,7 @@ impl Deltas {
                         return Err(Error::format(file.path(), format!("tensor {tensor:?} is held twice, with other numbers")));
                     }
                 }
-                Part::Before => {}
+                AdapterTensor::Before => {}
             }
         }
         if names.is_empty() && saved.is_empty() {
@@ -73,13 +73,13 @@ impl Deltas {
         }
         let read = |(module, names): (&str, [Option<&str>; 2])| Ok((module.to_string(), delta(&file, module, names, &scales)?));
         let mut modules: Vec<(String, Delta)> = names.into_iter().map(read).collect::<Result<_>>()?;
-        modules.sort_by(|one, other| natural(&one.0, &other.0));
+        modules.sort_by(|one, other| natural_order(&one.0, &other.0));
         Ok(Self { source: folder.to_path_buf(), config, modules, saved })
     }
 
     /// An adapter of these changes, in f32, with settings that PEFT reads them by: the most frequent rank and scaling for all, patterns for
     /// the others. `targets` names the modules where their own full names should not.
-    pub fn new(modules: Vec<(String, Delta)>, saved: BTreeMap<String, Tensor>, targets: Option<Targets>) -> Self {
+    pub fn new(modules: Vec<(String, Delta)>, saved: BTreeMap<String, Tensor>, targets: Option<TargetModules>) -> Self {
         let config = settings(&modules, &saved, targets);
         Self { source: PathBuf::new(), config, modules, saved }
     }
@@ -91,7 +91,7 @@ impl Deltas {
     pub fn write(&self, folder: &Path, dtype: DType) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|e| Error::io("writing", folder, &e))?;
         let mut tensors = Vec::new();
-        for (module, Delta { pair, embedding }) in &self.modules {
+        for (module, Delta { factors: pair, embedding }) in &self.modules {
             let factors = if *embedding { [pair.b.mt(), pair.a.mt()] } else { [pair.a.clone(), pair.b.clone()] };
             for (which, factor) in ["A", "B"].iter().zip(factors) {
                 let name = if *embedding { format!("lora_embedding_{which}") } else { format!("lora_{which}.weight") };
@@ -106,7 +106,7 @@ impl Deltas {
 
     /// The same adapter for a base model of this name or path.
     #[must_use]
-    pub fn of_base(mut self, base_model: Option<String>) -> Self {
+    pub fn with_base_model(mut self, base_model: Option<String>) -> Self {
         self.config.base_model = base_model;
         self
     }
@@ -147,12 +147,12 @@ impl Deltas {
 
     /// The element type of its factors: that of the first.
     pub fn dtype(&self) -> DType {
-        self.modules.first().map_or(DType::F32, |(_, delta)| delta.pair.a.dtype())
+        self.modules.first().map_or(DType::F32, |(_, delta)| delta.factors.a.dtype())
     }
 }
 
 /// What a tensor of the file is.
-enum Part<'a> {
+enum AdapterTensor<'a> {
     Factor {
         module: &'a str,
         which: usize,
@@ -164,17 +164,17 @@ enum Part<'a> {
 }
 
 /// Tells by its name what a tensor is: `base_model.model.M.lora_A.weight`, with an adapter's own name after `lora_A` or without.
-fn part<'a>(file: &SafeTensors, name: &'a str) -> Result<Part<'a>> {
+fn part<'a>(file: &SafeTensors, name: &'a str) -> Result<AdapterTensor<'a>> {
     let Some(inner) = name.strip_prefix(PREFIX) else {
         return Err(Error::format(file.path(), format!("tensor {name:?} does not begin with {PREFIX:?}, as PEFT's tensors do")));
     };
     let Some((module, rest)) = inner.split_once(".lora_") else {
         if inner.contains(".original_module.") {
-            return Ok(Part::Before);
+            return Ok(AdapterTensor::Before);
         }
         // Where the vocabulary has grown, PEFT writes what it saves under the name that it has in memory, too.
         let plain = inner.replace(".modules_to_save.default.", ".").replace(".modules_to_save.", ".");
-        return Ok(Part::Whole(plain));
+        return Ok(AdapterTensor::Whole(plain));
     };
     let which = match rest.split('.').next() {
         Some("A" | "embedding_A") => 0,
@@ -184,10 +184,10 @@ fn part<'a>(file: &SafeTensors, name: &'a str) -> Result<Part<'a>> {
             return Err(Error::new(ErrorKind::Unsupported, format!("{}: {what}", file.path().display())));
         }
     };
-    Ok(Part::Factor { module, which })
+    Ok(AdapterTensor::Factor { module, which })
 }
 
-fn delta(file: &SafeTensors, module: &str, names: [Option<&str>; 2], scales: &Scales) -> Result<Delta> {
+fn delta(file: &SafeTensors, module: &str, names: [Option<&str>; 2], scales: &ModuleScales) -> Result<Delta> {
     let refuse = |what: String| Error::format(file.path(), what);
     let [Some(a), Some(b)] = names else {
         let (there, lacking) = if names[0].is_some() { ("lora_A", "lora_B") } else { ("lora_B", "lora_A") };
@@ -197,7 +197,7 @@ fn delta(file: &SafeTensors, module: &str, names: [Option<&str>; 2], scales: &Sc
     let embedding = a.contains(".lora_embedding_");
     // An embedding looks rows up in Aᵀ and multiplies them by Bᵀ: ΔW = (B A)ᵀ.
     let (a, b) = if embedding { (second.mt(), first.mt()) } else { (first, second) };
-    let (rank, scaling) = scales.of(module);
+    let (rank, scaling) = scales.of_module(module);
     if a.dim(0) != b.dim(1) {
         return Err(refuse(format!("module {module:?}: A {:?} and B {:?} have no rank in common", a.shape(), b.shape())));
     }
@@ -205,7 +205,7 @@ fn delta(file: &SafeTensors, module: &str, names: [Option<&str>; 2], scales: &Sc
         let found = a.dim(0);
         return Err(refuse(format!("module {module:?} has rank {found}, adapter_config.json gives it {rank}")));
     }
-    Ok(Delta { pair: Pair::new(a, b, scaling), embedding })
+    Ok(Delta { factors: LowRankFactors::new(a, b, scaling), embedding })
 }
 
 /// Whether two tensors hold the same numbers.
@@ -227,10 +227,10 @@ fn factor(file: &SafeTensors, name: &str) -> Result<Tensor> {
 }
 
 /// `adapter_config.json` of changes.
-fn settings(modules: &[(String, Delta)], saved: &BTreeMap<String, Tensor>, targets: Option<Targets>) -> LoraConfig {
-    let alpha = |pair: &Pair| pair.scaling * pair.rank() as f64;
+fn settings(modules: &[(String, Delta)], saved: &BTreeMap<String, Tensor>, targets: Option<TargetModules>) -> LoraConfig {
+    let alpha = |pair: &LowRankFactors| pair.scaling * pair.rank() as f64;
     let mut counts: Vec<(usize, f64, usize)> = Vec::new();
-    for (_, Delta { pair, .. }) in modules {
+    for (_, Delta { factors: pair, .. }) in modules {
         match counts.iter_mut().find(|(rank, a, _)| (*rank, *a) == (pair.rank(), alpha(pair))) {
             Some((_, _, count)) => *count += 1,
             None => counts.push((pair.rank(), alpha(pair), 1)),
@@ -242,13 +242,13 @@ fn settings(modules: &[(String, Delta)], saved: &BTreeMap<String, Tensor>, targe
     let mut modules_to_save: Vec<String> = saved.keys().map(module).collect();
     modules_to_save.dedup();
     let mut config = LoraConfig {
-        targets: targets.unwrap_or_else(|| Targets::Names(names())),
+        targets: targets.unwrap_or_else(|| TargetModules::Names(names())),
         rank,
         alpha: common,
         modules_to_save,
         ..LoraConfig::default()
     };
-    for (name, Delta { pair, .. }) in modules {
+    for (name, Delta { factors: pair, .. }) in modules {
         if pair.rank() != rank {
             config.rank_pattern.insert(name.clone(), pair.rank());
         }

@@ -9,12 +9,12 @@ use monotile::io::{SafeTensors, write_safetensors};
 use monotile::{DType, Error, Result, Tensor};
 use serde_json::json;
 
+use super::approximation::{distance, frobenius_norm, low_rank_approximation};
 use super::deltas::{Delta, Deltas};
-use super::keep::Keep;
-use super::nearest::{distance, length, nearest};
-use super::pair::Pair;
-use crate::natural::natural;
-use crate::staged::{Found, Staged, fingerprint};
+use super::factors::LowRankFactors;
+use super::rank_selection::RankSelection;
+use crate::natural_order::natural_order;
+use crate::staged::{StagedFolder, StagedState, fingerprint};
 use crate::weights::Weights;
 
 /// Where factors are until all are there.
@@ -22,9 +22,9 @@ const PARTS: &str = "parts";
 
 /// What [`extract`] takes out of two checkpoints.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Extraction {
+pub struct ExtractOptions {
     /// The rank of each matrix.
-    pub keep: Keep,
+    pub keep: RankSelection,
     /// Whether every decomposition is exact.
     pub exact: bool,
     /// Only modules in whose name this regular expression finds something.
@@ -39,31 +39,31 @@ pub struct Extraction {
     pub dtype: DType,
 }
 
-impl Extraction {
+impl ExtractOptions {
     /// Factors in f32 of all matrices but embeddings.
-    pub fn new(keep: Keep) -> Self {
+    pub fn new(keep: RankSelection) -> Self {
         Self { keep, exact: false, include: None, exclude: None, embeddings: false, save: Vec::new(), dtype: DType::F32 }
     }
 }
 
 /// What became of a tensor in [`extract`].
 #[derive(Debug, Clone, PartialEq)]
-pub enum Extracted {
+pub enum ExtractedTensor {
     /// It is the same in both.
     Same,
     /// Its difference is in the adapter as factors.
-    Factored(Layer),
+    Factored(ExtractedLayer),
     /// It is in the adapter whole.
     Whole,
     /// It differs, and is not in the adapter: why.
-    Left(String),
+    NotExtracted(String),
     /// It was excluded by name.
     Excluded,
 }
 
 /// A matrix whose difference has become factors.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Layer {
+pub struct ExtractedLayer {
     /// Rows and columns.
     pub shape: [usize; 2],
     /// The rank that was kept.
@@ -76,31 +76,48 @@ pub struct Layer {
     pub exact: bool,
 }
 
+/// The progress of [`extract`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExtractProgress {
+    /// The folder is open: whether a stopped run is resumed, before anything is written.
+    Opened(StagedState),
+    /// What became of a tensor, by its name.
+    Tensor(String, ExtractedTensor),
+}
+
+/// The progress of [`measure`]: the error of a module.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MeasuredModule {
+    /// Its name.
+    pub module: String,
+    /// ‖ΔW − s B A‖ / ‖ΔW‖
+    pub error: f64,
+}
+
 /// Writes the adapter that turns one checkpoint into another, as near as the ranks allow: for every matrix that differs the
-/// [`nearest`] low-rank change of W_tuned − W_base, with alpha = rank, so that PEFT scales it by 1.
+/// [nearest low-rank change](low_rank_approximation) of W_tuned − W_base, with alpha = rank, so that PEFT scales it by 1.
 ///
-/// `seen` is told what became of each tensor, by its name. The folder is filled beside its place and appears whole. The same call
+/// The folder is filled beside its place and appears whole. The same call
 /// resumes a run that was killed: it computes again what was not yet on the disk, and gives the same bytes.
 ///
 /// # Errors
-/// As [`Weights::open`], [`Keep::check`]; `Value`, if a pattern is none, the folder holds something, or there is nothing to extract;
+/// As [`Weights::open`], [`RankSelection::check`]; `Value`, if a pattern is none, the folder holds something, or there is nothing to extract;
 /// `Format` for a tensor with NaN or ∞, naming it.
 ///
 /// # Cost
-/// As [`nearest`], a matrix. Memory: a few times the largest matrix in f32.
+/// As [`low_rank_approximation`], a matrix. Memory: a few times the largest matrix in f32.
 pub fn extract(
     [base, tuned]: [&Path; 2],
-    options: &Extraction,
+    options: &ExtractOptions,
     out: &Path,
-    found: &mut dyn FnMut(Found),
-    seen: &mut dyn FnMut(&str, Extracted),
+    progress: &mut dyn FnMut(ExtractProgress),
 ) -> Result<()> {
     options.keep.check()?;
     let pattern = |text: &Option<String>| {
         let compile = |p: &String| Regex::new(p).map_err(|e| Error::value(format!("lora: {p:?} is not a regular expression: {e}")));
         text.as_ref().map(compile).transpose()
     };
-    let work = Work {
+    let work = ExtractRun {
         base: Weights::open(base)?,
         tuned: Weights::open(tuned)?,
         include: pattern(&options.include)?,
@@ -108,25 +125,25 @@ pub fn extract(
         options,
     };
     let plan = json!({"extract": [fingerprint(base)?, fingerprint(tuned)?], "options": format!("{options:?}")});
-    let staged = Staged::open(out, &plan)?;
-    found(staged.found());
+    let staged = StagedFolder::open(out, &plan)?;
+    progress(ExtractProgress::Opened(staged.state()));
     let files = || work.base.files().iter().chain(work.tuned.files());
-    match work.fill(staged.folder(), base, seen).and_then(|()| files().try_for_each(SafeTensors::check_unchanged)) {
+    match work.fill(staged.folder(), base, progress).and_then(|()| files().try_for_each(SafeTensors::check_unchanged)) {
         Ok(()) => staged.finish(),
-        Err(error) => Err(staged.give_up(&error)),
+        Err(error) => Err(staged.fail(&error)),
     }
 }
 
-struct Work<'a> {
+struct ExtractRun<'a> {
     base: Weights,
     tuned: Weights,
     include: Option<Regex>,
     exclude: Option<Regex>,
-    options: &'a Extraction,
+    options: &'a ExtractOptions,
 }
 
-impl Work<'_> {
-    fn fill(&self, folder: &Path, base: &Path, seen: &mut dyn FnMut(&str, Extracted)) -> Result<()> {
+impl ExtractRun<'_> {
+    fn fill(&self, folder: &Path, base: &Path, progress: &mut dyn FnMut(ExtractProgress)) -> Result<()> {
         let parts = folder.join(PARTS);
         fs::create_dir_all(&parts).map_err(|e| Error::io("writing", &parts, &e))?;
         let (mut modules, mut saved, mut left) = (Vec::new(), BTreeMap::new(), Vec::new());
@@ -134,21 +151,22 @@ impl Work<'_> {
             let part = parts.join(format!("{i:06}.safetensors"));
             let became = self.tensor(name, &part)?;
             match &became {
-                Extracted::Factored(_) => {
+                ExtractedTensor::Factored(_) => {
                     let module = name.trim_end_matches(".weight").to_string();
                     let embedding = is_embedding(&module);
-                    modules.push((module, Delta { pair: read(&part)?.0, embedding }));
+                    modules.push((module, Delta { factors: read(&part)?.0, embedding }));
                 }
-                Extracted::Whole => drop(saved.insert(name.to_string(), self.tuned.any(name)?)),
-                Extracted::Left(why) => left.push(format!("{name:?}: {why}")),
-                Extracted::Same | Extracted::Excluded => {}
+                ExtractedTensor::Whole => drop(saved.insert(name.to_string(), self.tuned.any(name)?)),
+                ExtractedTensor::NotExtracted(why) => left.push(format!("{name:?}: {why}")),
+                ExtractedTensor::Same | ExtractedTensor::Excluded => {}
             }
             self.base.release(name);
             self.tuned.release(name);
-            seen(name, became);
+            progress(ExtractProgress::Tensor(name.to_string(), became));
         }
         for name in self.base.names().filter(|name| !self.tuned.contains(name)) {
-            seen(name, Extracted::Left("only in the base model".into()));
+            let missing = ExtractedTensor::NotExtracted("only in the base model".into());
+            progress(ExtractProgress::Tensor(name.to_string(), missing));
         }
         if modules.is_empty() && saved.is_empty() {
             return Err(Error::value(match left.first() {
@@ -161,35 +179,35 @@ impl Work<'_> {
                 ),
             }));
         }
-        modules.sort_by(|one, other| natural(&one.0, &other.0));
-        let adapter = Deltas::new(modules, saved, None).of_base(Some(base.display().to_string()));
+        modules.sort_by(|one, other| natural_order(&one.0, &other.0));
+        let adapter = Deltas::new(modules, saved, None).with_base_model(Some(base.display().to_string()));
         adapter.write(folder, self.options.dtype)?;
         fs::remove_dir_all(&parts).map_err(|e| Error::io("writing", &parts, &e))
     }
 
     /// What becomes of one tensor; its factors go into the file `part`, or are there already.
-    fn tensor(&self, name: &str, part: &Path) -> Result<Extracted> {
+    fn tensor(&self, name: &str, part: &Path) -> Result<ExtractedTensor> {
         let module = name.trim_end_matches(".weight");
         let excluded = self.include.as_ref().is_some_and(|r| !r.is_match(module).unwrap_or(false))
             || self.exclude.as_ref().is_some_and(|r| r.is_match(module).unwrap_or(false));
         let whole = self.saves(name);
         if excluded && !whole {
-            return Ok(Extracted::Excluded);
+            return Ok(ExtractedTensor::Excluded);
         }
         if part.exists() {
-            return Ok(Extracted::Factored(read(part)?.1));
+            return Ok(ExtractedTensor::Factored(read(part)?.1));
         }
         if whole {
-            return Ok(Extracted::Whole);
+            return Ok(ExtractedTensor::Whole);
         }
-        let left = |why: &str| Ok(Extracted::Left(why.to_string()));
+        let left = |why: &str| Ok(ExtractedTensor::NotExtracted(why.to_string()));
         let shape = self.tuned.shape(name).unwrap_or_default();
         match self.base.shape(name) {
             None => return left("only in the tuned model"),
             Some(before) if before != shape => {
                 return left(&format!("{before:?} in the base model and {shape:?} in the tuned one"));
             }
-            Some(_) if self.bytes_agree(name) => return Ok(Extracted::Same),
+            Some(_) if self.bytes_agree(name) => return Ok(ExtractedTensor::Same),
             Some(_) => {}
         }
         if ![&self.base, &self.tuned].iter().all(|w| w.dtype(name).is_some_and(DType::is_float)) {
@@ -197,28 +215,28 @@ impl Work<'_> {
         }
         if shape.len() != 2 || !name.ends_with(".weight") {
             return if self.difference(name)?.1 == 0.0 {
-                Ok(Extracted::Same)
+                Ok(ExtractedTensor::Same)
             } else {
                 left("differs, and is no matrix of a layer")
             };
         }
         let (change, length) = self.difference(name)?;
         if length == 0.0 {
-            return Ok(Extracted::Same);
+            return Ok(ExtractedTensor::Same);
         }
         if is_embedding(module) && !self.options.embeddings {
             return left("differs, and is an embedding");
         }
-        let found = nearest(&change, self.options.keep, self.options.exact).map_err(|e| e.within(name))?;
-        let layer = Layer {
+        let found = low_rank_approximation(&change, self.options.keep, self.options.exact).map_err(|e| e.within(name))?;
+        let layer = ExtractedLayer {
             shape: [shape[0], shape[1]],
-            rank: found.pair.rank(),
+            rank: found.factors.rank(),
             norm: found.norm,
             error: found.error,
             exact: found.exact,
         };
-        write(part, &found.pair, &layer)?;
-        Ok(Extracted::Factored(layer))
+        write(part, &found.factors, &layer)?;
+        Ok(ExtractedTensor::Factored(layer))
     }
 
     /// W_tuned − W_base in f32, as a matrix, and its norm.
@@ -226,7 +244,7 @@ impl Work<'_> {
         let (after, before) = (self.tuned.any(name)?, self.base.any(name)?);
         let change = after.sub(&before)?.to_dtype(DType::F32)?;
         let flat = if change.rank() == 2 { change.clone() } else { change.reshape(&[1, change.len()])? };
-        let length = length(&flat)?;
+        let length = frobenius_norm(&flat)?;
         if !length.is_finite() {
             for (weights, tensor) in [(&self.base, before), (&self.tuned, after)] {
                 if let Some(odd) = tensor.to_f64_vec()?.iter().find(|x| !x.is_finite()) {
@@ -262,7 +280,7 @@ fn is_embedding(module: &str) -> bool {
 }
 
 /// Writes the factors of one matrix with what is to be told of it.
-fn write(part: &Path, pair: &Pair, layer: &Layer) -> Result<()> {
+fn write(part: &Path, pair: &LowRankFactors, layer: &ExtractedLayer) -> Result<()> {
     let strings = [
         ("norm", layer.norm.to_bits().to_string()),
         ("error", layer.error.to_bits().to_string()),
@@ -273,30 +291,31 @@ fn write(part: &Path, pair: &Pair, layer: &Layer) -> Result<()> {
 }
 
 /// What [`write`] wrote.
-fn read(part: &Path) -> Result<(Pair, Layer)> {
+fn read(part: &Path) -> Result<(LowRankFactors, ExtractedLayer)> {
     let file = SafeTensors::open(part)?;
-    let pair = Pair::new(file.tensor("a")?, file.tensor("b")?, 1.0);
+    let pair = LowRankFactors::new(file.tensor("a")?, file.tensor("b")?, 1.0);
     let number = |key: &str| {
         let bits = file.metadata().get(key).and_then(|text| text.parse().ok());
         bits.map(f64::from_bits).ok_or_else(|| Error::format(part, format!("{key:?} is missing")))
     };
     let exact = file.metadata().get("exact").is_some_and(|text| text == "true");
-    let layer = Layer { shape: pair.shape(), rank: pair.rank(), norm: number("norm")?, error: number("error")?, exact };
+    let layer = ExtractedLayer { shape: pair.shape(), rank: pair.rank(), norm: number("norm")?, error: number("error")?, exact };
     Ok((pair, layer))
 }
 
-/// ‖ΔW − s B A‖ / ‖ΔW‖ of every module of an adapter, read from its files; `seen` is told module and error.
+/// ‖ΔW − s B A‖ / ‖ΔW‖ of every module of an adapter, read from its files.
 ///
 /// # Errors
 /// `Format`, if a model lacks a tensor; `Shape`, if sizes differ.
-pub fn measure(base: &Path, tuned: &Path, adapter: &Deltas, seen: &mut dyn FnMut(&str, f64)) -> Result<()> {
+pub fn measure(base: &Path, tuned: &Path, adapter: &Deltas, progress: &mut dyn FnMut(MeasuredModule)) -> Result<()> {
     let (base, tuned) = (Weights::open(base)?, Weights::open(tuned)?);
-    for (module, Delta { pair, .. }) in adapter.modules() {
+    for (module, Delta { factors: pair, .. }) in adapter.modules() {
         let name = format!("{module}.weight");
         let change = tuned.any(&name)?.sub(&base.any(&name)?)?.to_dtype(DType::F32)?;
-        let length = length(&change)?;
+        let length = frobenius_norm(&change)?;
         let off = distance(&change, pair).map_err(|e| e.within(&name))?;
-        seen(module, if length == 0.0 { 0.0 } else { off / length });
+        let error = if length == 0.0 { 0.0 } else { off / length };
+        progress(MeasuredModule { module: module.clone(), error });
         base.release(&name);
         tuned.release(&name);
     }

@@ -3,18 +3,18 @@
 use std::fs;
 use std::path::Path;
 
-use monotile::io::{Planned, SafeTensors, SafeTensorsWriter, write_beside};
+use monotile::io::{SafeTensors, SafeTensorsWriter, TensorSpec, write_atomic};
 use monotile::{DType, Error, Result, Tensor};
 use serde_json::{Value, json};
 
-use super::combined::{Combined, blocks, with_rows};
+use super::weighted::{WeightedAdapters, blocks, with_rows};
 use crate::json::{read_json, write_json};
-use crate::staged::{Found, Staged, copy_others, fingerprint};
+use crate::staged::{StagedFolder, StagedState, copy_others, fingerprint};
 use crate::weights::{INDEX, Weights};
 
 /// What [`merge`] tells of a tensor as it is written.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Merged {
+pub struct MergedTensor {
     /// Its name.
     pub tensor: String,
     /// Whether an adapter changes or replaces it.
@@ -25,11 +25,13 @@ pub struct Merged {
     pub elements: u64,
 }
 
-/// Merges adapters into the checkpoint that they were combined for: W' = W + Σ wᵢ ΔWᵢ, rounded as [`Combined`] states. The folder `out` gets the same shards, with
-/// the same names, and what the model's folder holds beside its weights; floating-point tensors become `dtype`, or keep their own.
+/// Merges adapters into the checkpoint that they were combined for: W' = W + Σ wᵢ ΔWᵢ, rounded as [`WeightedAdapters`] states.
+///
+/// The folder `out` gets the same shards, with the same names, and what the model's folder holds beside its weights. Floating-point
+/// tensors become `dtype`, or keep their own.
 ///
 /// The folder is filled beside its place and appears whole. The same call resumes a run that was killed, at the first tensor that was not
-/// yet on the disk, and gives the same bytes. `found` is told whether there was one.
+/// yet on the disk, and gives the same bytes.
 ///
 /// # Errors
 /// `Value`, if the folder holds something, or another run is writing it; `Format`, if a file changed while it was read; `Unsupported` for
@@ -37,17 +39,23 @@ pub struct Merged {
 ///
 /// # Cost
 /// Every byte is read and written once; 2 m n r operations a changed matrix. Memory: blocks of 2 Mi elements, and the adapters.
-pub fn merge(base: &Weights, combined: &Combined, dtype: Option<DType>, out: &Path, seen: &mut Seen<'_>) -> Result<()> {
+pub fn merge(
+    base: &Weights,
+    combined: &WeightedAdapters,
+    dtype: Option<DType>,
+    out: &Path,
+    progress: &mut dyn FnMut(MergeProgress),
+) -> Result<()> {
     let model = base.folder();
     let terms = combined.terms().map(|(source, weight)| Ok(json!([fingerprint(source)?, weight.to_string()])));
     let terms: Vec<Value> = terms.collect::<Result<_>>()?;
     let plan = json!({"merge": fingerprint(model)?, "adapters": terms, "dtype": dtype.map(DType::name)});
-    let staged = Staged::open(out, &plan)?;
-    (seen.found)(staged.found());
+    let staged = StagedFolder::open(out, &plan)?;
+    progress(MergeProgress::Opened(staged.state()));
     let mut filled = || {
         let mut bytes = 0;
         for file in base.files() {
-            bytes += shard(file, combined, dtype, staged.folder(), &mut *seen.tensor)?;
+            bytes += shard(file, combined, dtype, staged.folder(), &mut |one| progress(MergeProgress::Tensor(one)))?;
         }
         base.files().iter().try_for_each(SafeTensors::check_unchanged)?;
         copy_others(model, staged.folder())?;
@@ -55,45 +63,52 @@ pub fn merge(base: &Weights, combined: &Combined, dtype: Option<DType>, out: &Pa
     };
     match filled() {
         Ok(()) => staged.finish(),
-        Err(error) => Err(staged.give_up(&error)),
+        Err(error) => Err(staged.fail(&error)),
     }
 }
 
-/// Who is told of what happens.
-pub struct Seen<'a> {
-    /// Whether a stopped run is resumed, before anything is written.
-    pub found: &'a mut dyn FnMut(Found),
-    /// Each tensor, when it is written.
-    pub tensor: &'a mut dyn FnMut(Merged),
+/// The progress of [`merge`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum MergeProgress {
+    /// The folder is open: whether a stopped run is resumed, before anything is written.
+    Opened(StagedState),
+    /// A tensor is written.
+    Tensor(MergedTensor),
 }
 
 /// Writes one file; the bytes of its tensors.
-fn shard(file: &SafeTensors, combined: &Combined, dtype: Option<DType>, to: &Path, seen: &mut dyn FnMut(Merged)) -> Result<usize> {
+fn shard(
+    file: &SafeTensors,
+    combined: &WeightedAdapters,
+    dtype: Option<DType>,
+    to: &Path,
+    progress: &mut dyn FnMut(MergedTensor),
+) -> Result<usize> {
     let planned = |name: &str| match file.dtype(name) {
-        Some(own) if own.is_float() => Some(Planned::new(name, dtype.unwrap_or(own), file.shape(name).unwrap_or_default())),
-        _ => Planned::copy(file, name),
+        Some(own) if own.is_float() => Some(TensorSpec::new(name, dtype.unwrap_or(own), file.shape(name).unwrap_or_default())),
+        _ => TensorSpec::copy(file, name),
     };
-    let mut plan: Vec<Planned> = file.names().filter_map(planned).collect();
-    if let Some((head, embedding)) = combined.parts()
+    let mut plan: Vec<TensorSpec> = file.names().filter_map(planned).collect();
+    if let Some((head, embedding)) = combined.untied_head()
         && let Some(own) = file.dtype(embedding)
     {
-        plan.push(Planned::new(head, dtype.unwrap_or(own), file.shape(embedding).unwrap_or_default()));
+        plan.push(TensorSpec::new(head, dtype.unwrap_or(own), file.shape(embedding).unwrap_or_default()));
     }
-    let bytes = plan.iter().map(Planned::bytes).sum();
-    let elements = |planned: &Planned| monotile::tensor::count(planned.shape()) as u64;
-    let before = |planned: &Planned| {
+    let bytes = plan.iter().map(TensorSpec::bytes).sum();
+    let elements = |planned: &TensorSpec| monotile::tensor::count(planned.shape()) as u64;
+    let before = |planned: &TensorSpec| {
         let tensor = planned.name().to_string();
-        Merged { touched: combined.touches(&tensor), tensor, changed: None, elements: elements(planned) }
+        MergedTensor { touched: combined.touches(&tensor), tensor, changed: None, elements: elements(planned) }
     };
     let path = to.join(file.path().file_name().unwrap_or_default());
     if path.exists() {
-        plan.iter().map(before).for_each(seen);
+        plan.iter().map(before).for_each(progress);
         return Ok(bytes);
     }
     let mut strings: Vec<(&str, &str)> = file.metadata().iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     strings.sort_unstable();
     let mut writer = SafeTensorsWriter::open(&path, plan, &strings)?;
-    writer.plan()[..writer.written()].iter().map(before).for_each(&mut *seen);
+    writer.plan()[..writer.written()].iter().map(before).for_each(&mut *progress);
     while let Some(planned) = writer.pending().cloned() {
         let name = planned.name();
         let origin = combined.origin(name);
@@ -105,7 +120,7 @@ fn shard(file: &SafeTensors, combined: &Combined, dtype: Option<DType>, to: &Pat
             tensor(file, name, combined, dtype, &mut writer)?
         };
         file.release(origin);
-        seen(Merged { changed: Some(changed), ..before(&planned) });
+        progress(MergedTensor { changed: Some(changed), ..before(&planned) });
     }
     writer.finish()?;
     Ok(bytes)
@@ -115,7 +130,7 @@ fn shard(file: &SafeTensors, combined: &Combined, dtype: Option<DType>, to: &Pat
 fn tensor(
     file: &SafeTensors,
     name: &str,
-    combined: &Combined,
+    combined: &WeightedAdapters,
     dtype: Option<DType>,
     writer: &mut SafeTensorsWriter,
 ) -> Result<u64> {
@@ -141,7 +156,7 @@ pub(super) fn count(marks: &Tensor) -> Result<u64> {
 
 /// Writes the index, with the sum of bytes and a parted output layer, and the element type into `config.json`, and that the layer is not
 /// tied.
-fn describe(model: &Path, to: &Path, dtype: Option<DType>, combined: &Combined, bytes: usize) -> Result<()> {
+fn describe(model: &Path, to: &Path, dtype: Option<DType>, combined: &WeightedAdapters, bytes: usize) -> Result<()> {
     let index = model.join(INDEX);
     if index.exists() && !model.join(crate::weights::WEIGHTS).exists() {
         let mut value: Value = parse(&index)?;
@@ -149,13 +164,13 @@ fn describe(model: &Path, to: &Path, dtype: Option<DType>, combined: &Combined, 
             value["metadata"] = json!({});
         }
         value["metadata"]["total_size"] = json!(bytes);
-        if let Some((head, embedding)) = combined.parts() {
+        if let Some((head, embedding)) = combined.untied_head() {
             value["weight_map"][head] = value["weight_map"][embedding].clone();
         }
         write_json(&to.join(INDEX), &value)?;
     }
     let config = model.join("config.json");
-    if config.exists() && (dtype.is_some() || combined.parts().is_some()) {
+    if config.exists() && (dtype.is_some() || combined.untied_head().is_some()) {
         let mut value: Value = parse(&config)?;
         if let Some(dtype) = dtype {
             let name = match dtype {
@@ -167,14 +182,14 @@ fn describe(model: &Path, to: &Path, dtype: Option<DType>, combined: &Combined, 
             let field = if value.get("torch_dtype").is_some() { "torch_dtype" } else { "dtype" };
             value[field] = json!(name);
         }
-        if combined.parts().is_some() {
+        if combined.untied_head().is_some() {
             value["tie_word_embeddings"] = json!(false);
             if let Some(inner) = value.get_mut("text_config").and_then(|inner| inner.get_mut("tie_word_embeddings")) {
                 *inner = json!(false);
             }
         }
         let text = serde_json::to_string_pretty(&value).unwrap_or_default();
-        write_beside(&to.join("config.json"), |file| std::io::Write::write_all(file, text.as_bytes()))?;
+        write_atomic(&to.join("config.json"), |file| std::io::Write::write_all(file, text.as_bytes()))?;
     }
     fs::File::open(to).and_then(|folder| folder.sync_all()).or(Ok(()))
 }

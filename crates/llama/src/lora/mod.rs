@@ -1,31 +1,31 @@
 //! Low-rank adapters: ΔW = scaling · B · A on top of frozen weights.
 
 mod adapter;
-mod combined;
+mod approximation;
 mod config;
 mod deltas;
 mod extract;
-mod keep;
+mod factors;
+mod init;
 mod merge;
-mod nearest;
-mod pair;
+mod rank_selection;
 mod resize;
 mod spectrum;
-mod start;
 mod targets;
 mod verify;
+mod weighted;
 
 pub use adapter::Adapter;
-pub use combined::Combined;
-pub use config::{LoraConfig, Site};
+pub use approximation::{LowRankApproximation, low_rank_approximation};
+pub use config::{AdaptedLayer, LoraConfig};
 pub use deltas::{Delta, Deltas};
-pub use extract::{Extracted, Extraction, Layer as ExtractedLayer, extract, measure};
-pub use keep::{Keep, Rule};
-pub use merge::{Merged, Seen, merge};
-pub use nearest::{Nearest, nearest};
-pub use pair::Pair;
-pub use resize::{Apart, Resized, apart, resized};
+pub use extract::{ExtractOptions, ExtractProgress, ExtractedLayer, ExtractedTensor, MeasuredModule, extract, measure};
+pub use factors::LowRankFactors;
+pub use init::LoraInit;
+pub use merge::{MergeProgress, MergedTensor, merge};
+pub use rank_selection::{RankRule, RankSelection};
+pub use resize::{DeltaDistance, ResizedModule, distances, resize};
 pub use spectrum::Spectrum;
-pub use start::Start;
-pub use targets::Targets;
-pub use verify::{Verdict, Verified, verify};
+pub use targets::TargetModules;
+pub use verify::{Verdict, VerifiedTensor, verify};
+pub use weighted::WeightedAdapters;

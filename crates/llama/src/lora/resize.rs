@@ -3,14 +3,14 @@
 use monotile::{Error, Result};
 
 use super::deltas::{Delta, Deltas};
-use super::keep::Keep;
-use super::pair::Pair;
+use super::factors::LowRankFactors;
+use super::rank_selection::RankSelection;
 use super::spectrum::Spectrum;
-use crate::natural::natural;
+use crate::natural_order::natural_order;
 
-/// What became of one module in [`resized`].
+/// The progress of [`resize`]: what became of a module.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Resized {
+pub struct ResizedModule {
     /// Its name.
     pub module: String,
     /// Its rank before and after.
@@ -21,34 +21,34 @@ pub struct Resized {
     pub error: f64,
 }
 
-/// The nearest adapter of other ranks, a module at a time; `seen` is told what became of each. Whole tensors stay as they are.
+/// The nearest adapter of other ranks, a module at a time. Whole tensors stay as they are.
 ///
 /// A module that would keep its rank, or get a larger one, is left as it is, to the last bit.
 ///
 /// # Errors
-/// `Value`, as [`Keep::check`]; as [`Pair::svd`].
+/// `Value`, as [`RankSelection::check`]; as [`LowRankFactors::svd`].
 ///
 /// # Cost
-/// As [`Pair::svd`], a module.
-pub fn resized(adapter: &Deltas, keep: Keep, mut seen: impl FnMut(Resized)) -> Result<Deltas> {
+/// As [`LowRankFactors::svd`], a module.
+pub fn resize(adapter: &Deltas, keep: RankSelection, progress: &mut dyn FnMut(ResizedModule)) -> Result<Deltas> {
     keep.check()?;
     let mut modules = Vec::new();
-    for (module, Delta { pair, embedding }) in adapter.modules() {
+    for (module, Delta { factors: pair, embedding }) in adapter.modules() {
         let found = pair.svd().map_err(|e| e.within(module))?;
-        let spectrum = Spectrum::of_pair(pair, &found.s)?;
+        let spectrum = Spectrum::from_singular_values(pair, &found.s)?;
         let rank = keep.count(&spectrum.values, spectrum.total).unwrap_or(pair.rank()).min(pair.rank());
-        let kept = if rank < pair.rank() { Pair::balanced(&found, rank)? } else { pair.clone() };
+        let kept = if rank < pair.rank() { LowRankFactors::from_svd(&found, rank)? } else { pair.clone() };
         let error = if rank < pair.rank() { spectrum.error(rank) } else { 0.0 };
-        seen(Resized { module: module.clone(), rank: (pair.rank(), rank), norm: spectrum.norm(), error });
-        modules.push((module.clone(), Delta { pair: kept, embedding: *embedding }));
+        progress(ResizedModule { module: module.clone(), rank: (pair.rank(), rank), norm: spectrum.norm(), error });
+        modules.push((module.clone(), Delta { factors: kept, embedding: *embedding }));
     }
     let targets = adapter.config().targets.clone();
-    Ok(Deltas::new(modules, adapter.saved().clone(), Some(targets)).of_base(adapter.config().base_model.clone()))
+    Ok(Deltas::new(modules, adapter.saved().clone(), Some(targets)).with_base_model(adapter.config().base_model.clone()))
 }
 
 /// How far two changes of one module are apart.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Apart {
+pub struct DeltaDistance {
     /// The module.
     pub module: String,
     /// ‖ΔW‖ of each; 0 where an adapter does not change the module.
@@ -59,7 +59,7 @@ pub struct Apart {
     pub cosine: f64,
 }
 
-impl Apart {
+impl DeltaDistance {
     /// The distance as a share of the longer of the two; 0 where both are 0.
     pub fn relative(&self) -> f64 {
         let longer = self.norms[0].max(self.norms[1]);
@@ -73,25 +73,25 @@ impl Apart {
 /// `Shape`, if a module has other sizes in one than in the other.
 ///
 /// # Cost
-/// As [`Pair::svd`] of twice the rank, a module.
-pub fn apart(one: &Deltas, other: &Deltas) -> Result<Vec<Apart>> {
+/// As [`LowRankFactors::svd`] of twice the rank, a module.
+pub fn distances(one: &Deltas, other: &Deltas) -> Result<Vec<DeltaDistance>> {
     let mut names: Vec<&str> = [one, other].iter().flat_map(|d| d.modules()).map(|(name, _)| name.as_str()).collect();
-    names.sort_by(|a, b| natural(a, b));
+    names.sort_by(|a, b| natural_order(a, b));
     names.dedup();
-    let pair = |from: &'_ Deltas, name: &str| from.module(name).map(|delta| delta.pair.clone());
-    let module = |name: &str| -> Result<Apart> {
+    let pair = |from: &'_ Deltas, name: &str| from.module(name).map(|delta| delta.factors.clone());
+    let module = |name: &str| -> Result<DeltaDistance> {
         let (first, second) = (pair(one, name), pair(other, name));
-        let norm = |pair: &Option<Pair>| pair.as_ref().map_or(Ok(0.0), Pair::norm);
+        let norm = |pair: &Option<LowRankFactors>| pair.as_ref().map_or(Ok(0.0), LowRankFactors::norm);
         let norms = [norm(&first)?, norm(&second)?];
         let (distance, product) = match (&first, &second) {
             (Some(a), Some(b)) if a.shape() != b.shape() => {
                 let (found, wanted) = (a.shape(), b.shape());
                 return Err(Error::shape(format!("lora: module {name:?} is {found:?} in one adapter and {wanted:?} in the other")));
             }
-            (Some(a), Some(b)) => (Pair::sum(&[(a, 1.0), (b, -1.0)])?.norm()?, a.dot(b)?),
+            (Some(a), Some(b)) => (LowRankFactors::sum(&[(a, 1.0), (b, -1.0)])?.norm()?, a.dot(b)?),
             _ => (norms[0].max(norms[1]), 0.0),
         };
-        Ok(Apart { module: name.to_string(), norms, distance, cosine: product / (norms[0] * norms[1]) })
+        Ok(DeltaDistance { module: name.to_string(), norms, distance, cosine: product / (norms[0] * norms[1]) })
     };
     names.into_iter().map(module).collect()
 }
@@ -102,13 +102,14 @@ mod tests {
 
     use monotile::{DType, Rng};
 
-    use super::super::keep::Rule;
+    use super::super::rank_selection::RankRule;
     use super::*;
 
     fn adapter(ranks: &[usize], seed: u64) -> Deltas {
         let mut rng = Rng::new(seed);
         let mut normal = |shape: [usize; 2]| rng.normal(&shape, DType::F32).unwrap();
-        let mut delta = |rank: usize| Delta { pair: Pair::new(normal([rank, 24]), normal([16, rank]), 0.5), embedding: false };
+        let mut delta =
+            |rank: usize| Delta { factors: LowRankFactors::new(normal([rank, 24]), normal([16, rank]), 0.5), embedding: false };
         let modules = ranks.iter().enumerate().map(|(i, &rank)| (format!("layers.{i}.q_proj"), delta(rank))).collect();
         Deltas::new(modules, BTreeMap::new(), None)
     }
@@ -117,12 +118,12 @@ mod tests {
     fn the_same_rank_changes_nothing_and_a_larger_one_neither() {
         let whole = adapter(&[4, 6], 1);
         for most in [6, 100] {
-            let same = resized(&whole, Keep::rank(most), |seen| assert_eq!(seen.error, 0.0)).unwrap();
+            let same = resize(&whole, RankSelection::rank(most), &mut |seen| assert_eq!(seen.error, 0.0)).unwrap();
             for (one, other) in whole.modules().iter().zip(same.modules()) {
-                assert_eq!(one.1.pair.a.to_f64_vec().unwrap(), other.1.pair.a.to_f64_vec().unwrap());
+                assert_eq!(one.1.factors.a.to_f64_vec().unwrap(), other.1.factors.a.to_f64_vec().unwrap());
                 assert_eq!(
-                    (one.1.pair.b.to_f64_vec().unwrap(), one.1.pair.scaling),
-                    (other.1.pair.b.to_f64_vec().unwrap(), other.1.pair.scaling)
+                    (one.1.factors.b.to_f64_vec().unwrap(), one.1.factors.scaling),
+                    (other.1.factors.b.to_f64_vec().unwrap(), other.1.factors.scaling)
                 );
             }
         }
@@ -132,8 +133,8 @@ mod tests {
     fn the_error_that_is_told_is_the_distance_to_what_was() {
         let whole = adapter(&[6, 5], 2);
         let mut told = Vec::new();
-        let less = resized(&whole, Keep::by(Rule::Energy(0.7)), |seen| told.push(seen)).unwrap();
-        for (seen, apart) in told.iter().zip(apart(&whole, &less).unwrap()) {
+        let less = resize(&whole, RankSelection::from_rule(RankRule::Energy(0.7)), &mut |seen| told.push(seen)).unwrap();
+        for (seen, apart) in told.iter().zip(distances(&whole, &less).unwrap()) {
             assert!(seen.rank.1 < seen.rank.0 && seen.error < 0.3_f64.sqrt(), "{seen:?}");
             assert!((apart.distance / apart.norms[0] - seen.error).abs() < 1e-12);
             // The part kept is a projection, so its angle and its length are one.
@@ -145,7 +146,7 @@ mod tests {
     #[test]
     fn modules_of_one_adapter_only_are_as_far_apart_as_they_are_long() {
         let (two, one) = (adapter(&[2, 2], 3), adapter(&[2], 3));
-        let found = apart(&two, &one).unwrap();
+        let found = distances(&two, &one).unwrap();
         assert!(found[0].distance < 1e-12 * found[0].norms[0] && (found[0].cosine - 1.0).abs() < 1e-12);
         assert!(found[1].norms[1] == 0.0 && found[1].distance == found[1].norms[0] && found[1].relative() == 1.0);
         assert!(found[1].cosine.is_nan());

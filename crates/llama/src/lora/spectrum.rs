@@ -1,9 +1,9 @@
 //! The singular values of a change, and what they say of it.
 
-use monotile::linalg::{LowRankOptions, MatrixNorm, norm, singular_values, svd_lowrank};
+use monotile::linalg::{MatrixNorm, SvdLowrankOptions, norm, svd_lowrank, svdvals};
 use monotile::{DType, Result, Tensor};
 
-use super::pair::Pair;
+use super::factors::LowRankFactors;
 
 /// The singular values of a change ΔW.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,12 +20,12 @@ impl Spectrum {
     /// Of a low-rank change, from its factors.
     ///
     /// # Errors
-    /// As [`Pair::svd`].
-    pub fn of(pair: &Pair) -> Result<Self> {
-        Self::of_pair(pair, &pair.svd()?.s)
+    /// As [`LowRankFactors::svd`].
+    pub fn from_factors(pair: &LowRankFactors) -> Result<Self> {
+        Self::from_singular_values(pair, &pair.svd()?.s)
     }
 
-    pub(super) fn of_pair(pair: &Pair, s: &Tensor) -> Result<Self> {
+    pub(super) fn from_singular_values(pair: &LowRankFactors, s: &Tensor) -> Result<Self> {
         let values = s.to_f64_vec()?;
         Ok(Self { shape: pair.shape(), total: values.iter().map(|s| s * s).sum(), values })
     }
@@ -33,20 +33,20 @@ impl Spectrum {
     /// Of a difference of two weights: the `most` largest values by random directions, or all where that is asked for or no dearer.
     ///
     /// # Errors
-    /// As [`svd_lowrank`] and [`singular_values`].
+    /// As [`svd_lowrank`] and [`svdvals`].
     ///
     /// # Cost
     /// About 12 m n · most operations; exactly, 8/3 m n min(m, n).
-    pub fn of_difference(change: &Tensor, most: usize, exact: bool) -> Result<Self> {
+    pub fn from_difference(change: &Tensor, most: usize, exact: bool) -> Result<Self> {
         let change = change.to_dtype(DType::F32)?;
         let shape = [change.dim(0), change.dim(1)];
         let least = shape[0].min(shape[1]);
         let length: f64 = norm(&change, MatrixNorm::Frobenius)?.to_dtype(DType::F64)?.item()?;
         // Random directions of more than a quarter of all save nothing.
         let values = if exact || 4 * most >= least {
-            singular_values(&change)?.to_f64_vec()?
+            svdvals(&change)?.to_f64_vec()?
         } else {
-            svd_lowrank(&change, most, &LowRankOptions::default())?.s.to_f64_vec()?
+            svd_lowrank(&change, most, &SvdLowrankOptions::default())?.s.to_f64_vec()?
         };
         Ok(Self { shape, values, total: length * length })
     }
@@ -126,10 +126,11 @@ mod tests {
     fn random_directions_find_the_largest_values_of_a_difference() {
         let mut rng = Rng::new(5);
         let mut normal = |shape: [usize; 2]| rng.normal(&shape, DType::F64).unwrap();
-        let pair = Pair::new(normal([6, 90]), normal([80, 6]), 0.3);
+        let pair = LowRankFactors::new(normal([6, 90]), normal([80, 6]), 0.3);
         let noise = normal([80, 90]).mul_scalar(1e-3).unwrap();
         let change = pair.merged(&noise).unwrap();
-        let (some, all) = (Spectrum::of_difference(&change, 8, false).unwrap(), Spectrum::of_difference(&change, 8, true).unwrap());
+        let (some, all) =
+            (Spectrum::from_difference(&change, 8, false).unwrap(), Spectrum::from_difference(&change, 8, true).unwrap());
         assert_eq!((some.values.len(), all.values.len()), (8, 80));
         for (one, other) in some.values[..6].iter().zip(&all.values) {
             assert!((one / other - 1.0).abs() < 1e-5);

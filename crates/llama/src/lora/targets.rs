@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use fancy_regex::Regex;
 use monotile::{Error, Result};
 
-use crate::linear::Layer;
+use crate::linear::LinearLayer;
 
 /// Which linear layers an adapter is on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Targets {
+pub enum TargetModules {
     /// Every linear layer of every block: PEFT's `all-linear`.
     AllLinear,
     /// Layers whose name, or the end of it after a dot, is in this list: `q_proj`, `layers.0.mlp.up_proj`.
@@ -18,27 +18,27 @@ pub enum Targets {
     Pattern(String),
 }
 
-impl Default for Targets {
+impl Default for TargetModules {
     /// Queries and values, as in LoRA's paper.
     fn default() -> Self {
-        Targets::Names(vec!["q_proj".into(), "v_proj".into()])
+        TargetModules::Names(vec!["q_proj".into(), "v_proj".into()])
     }
 }
 
-impl Targets {
+impl TargetModules {
     /// Reads what a person types: `all-linear`, or names between commas.
     ///
     /// # Example
     /// ```
-    /// use monotile_llama::lora::Targets;
-    /// assert_eq!(Targets::parse("q_proj, v_proj"), Targets::default());
-    /// assert_eq!(Targets::parse("all-linear"), Targets::AllLinear);
+    /// use monotile_llama::lora::TargetModules;
+    /// assert_eq!(TargetModules::parse("q_proj, v_proj"), TargetModules::default());
+    /// assert_eq!(TargetModules::parse("all-linear"), TargetModules::AllLinear);
     /// ```
     pub fn parse(text: &str) -> Self {
         if text.trim().eq_ignore_ascii_case("all-linear") {
-            return Targets::AllLinear;
+            return TargetModules::AllLinear;
         }
-        Targets::Names(text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_string).collect())
+        TargetModules::Names(text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_string).collect())
     }
 }
 
@@ -50,18 +50,18 @@ pub(super) enum Matcher<'a> {
 }
 
 impl<'a> Matcher<'a> {
-    pub(super) fn new(targets: &'a Targets) -> Result<Self> {
+    pub(super) fn new(targets: &'a TargetModules) -> Result<Self> {
         Ok(match targets {
-            Targets::AllLinear => Matcher::AllLinear,
-            Targets::Names(names) => Matcher::Names(names),
-            Targets::Pattern(pattern) => Matcher::Pattern(regex(pattern, &format!("^(?:{pattern})$"))?),
+            TargetModules::AllLinear => Matcher::AllLinear,
+            TargetModules::Names(names) => Matcher::Names(names),
+            TargetModules::Pattern(pattern) => Matcher::Pattern(regex(pattern, &format!("^(?:{pattern})$"))?),
         })
     }
 
-    pub(super) fn matches(&self, layer: Layer) -> bool {
+    pub(super) fn matches(&self, layer: LinearLayer) -> bool {
         let name = layer.to_string();
         match self {
-            Matcher::AllLinear => layer != Layer::HEAD,
+            Matcher::AllLinear => layer != LinearLayer::HEAD,
             Matcher::Names(names) => names.iter().any(|end| {
                 let before = name.strip_suffix(end.as_str());
                 before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
@@ -73,15 +73,15 @@ impl<'a> Matcher<'a> {
 }
 
 /// Values for layers that a pattern, or the end of their name after a dot, matches.
-pub(super) struct Patterns<'a, T>(Vec<(Regex, &'a T)>);
+pub(super) struct PatternMap<'a, T>(Vec<(Regex, &'a T)>);
 
-impl<'a, T: Copy> Patterns<'a, T> {
+impl<'a, T: Copy> PatternMap<'a, T> {
     pub(super) fn new(patterns: &'a BTreeMap<String, T>) -> Result<Self> {
         let compiled = patterns.iter().map(|(key, value)| Ok((regex(key, &format!("^(?:.*\\.)?(?:{key})$"))?, value)));
         Ok(Self(compiled.collect::<Result<_>>()?))
     }
 
-    pub(super) fn of(&self, module: &str) -> Option<T> {
+    pub(super) fn value_for(&self, module: &str) -> Option<T> {
         self.0.iter().find(|(regex, _)| regex.is_match(module).unwrap_or(false)).map(|(_, value)| **value)
     }
 }

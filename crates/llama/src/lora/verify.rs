@@ -2,8 +2,8 @@
 
 use monotile::{DType, Result, Tensor};
 
-use super::combined::{Combined, Rows, blocks, with_rows};
 use super::merge::count;
+use super::weighted::{RowBlock, WeightedAdapters, blocks, with_rows};
 use crate::weights::Weights;
 
 /// What a tensor of a merged checkpoint turned out to be.
@@ -39,9 +39,9 @@ impl Verdict {
     }
 }
 
-/// What [`verify`] tells of a tensor.
+/// The progress of [`verify`]: a tensor, compared.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Verified {
+pub struct VerifiedTensor {
     /// Its name.
     pub tensor: String,
     /// Whether an adapter changes or replaces it.
@@ -54,7 +54,7 @@ pub struct Verified {
     pub verdict: Verdict,
 }
 
-/// Compares a merged checkpoint, tensor by tensor, with what the base model and the adapters make; `seen` is told of each tensor.
+/// Compares a merged checkpoint, tensor by tensor, with what the base model and the adapters make.
 ///
 /// An element W' of a touched tensor is within rounding of W + ΔW if |W' − (W + ΔW)| ≤ u (|W + ΔW| + |ΔW|) + (r + 2) 2⁻²⁴ ‖bᵢ‖ ‖aⱼ‖, with u
 /// the unit roundoff of what the merged file stores: one rounding of the sum, one of ΔW beforehand, and a sum of r products in f32 in any
@@ -66,13 +66,18 @@ pub struct Verified {
 ///
 /// # Cost
 /// Both checkpoints are read once, in blocks of 2 Mi elements.
-pub fn verify(base: &Weights, combined: &Combined, merged: &Weights, seen: &mut dyn FnMut(Verified)) -> Result<()> {
-    let parted = combined.parts().map(|(head, _)| head);
+pub fn verify(
+    base: &Weights,
+    combined: &WeightedAdapters,
+    merged: &Weights,
+    progress: &mut dyn FnMut(VerifiedTensor),
+) -> Result<()> {
+    let parted = combined.untied_head().map(|(head, _)| head);
     let extra = merged.names().filter(|&name| !base.contains(name) && Some(name) != parted);
     for name in base.names().chain(parted).chain(extra) {
         let touched = combined.touches(name);
         let origin = combined.origin(name);
-        let told = |verdict| Verified { tensor: name.to_string(), touched, norm: None, times: None, verdict };
+        let told = |verdict| VerifiedTensor { tensor: name.to_string(), touched, norm: None, times: None, verdict };
         let found = match (base.shape(origin), merged.shape(name)) {
             (None, _) => told(Verdict::Extra),
             (_, None) => told(Verdict::Missing),
@@ -84,7 +89,7 @@ pub fn verify(base: &Weights, combined: &Combined, merged: &Weights, seen: &mut 
         };
         base.release(origin);
         merged.release(name);
-        seen(found);
+        progress(found);
     }
     Ok(())
 }
@@ -111,7 +116,7 @@ struct Sums {
     whole: f64,
 }
 
-fn tensor(name: &str, base: &Weights, combined: &Combined, merged: &Weights) -> Result<Verified> {
+fn tensor(name: &str, base: &Weights, combined: &WeightedAdapters, merged: &Weights) -> Result<VerifiedTensor> {
     let origin = combined.origin(name);
     let (before, after) = (with_rows(&base.any(origin)?)?, with_rows(&merged.any(name)?)?);
     let mut sums = Sums::default();
@@ -136,7 +141,7 @@ fn tensor(name: &str, base: &Weights, combined: &Combined, merged: &Weights) -> 
     let changes = sums.change > 0.0;
     let touched = combined.touches(name);
     let norm = combined.norm(name)?;
-    Ok(Verified {
+    Ok(VerifiedTensor {
         tensor: name.to_string(),
         touched,
         norm,
@@ -147,11 +152,11 @@ fn tensor(name: &str, base: &Weights, combined: &Combined, merged: &Weights) -> 
 
 impl Sums {
     /// Adds the sums over some rows; `different`, whether any element of them is not what the rule gives.
-    fn add(&mut self, change: &Tensor, rows: &Rows, found: &Tensor, different: bool) -> Result<()> {
+    fn add(&mut self, change: &Tensor, rows: &RowBlock, found: &Tensor, different: bool) -> Result<()> {
         let wide = |t: &Tensor| t.to_dtype(DType::F64);
         let (change, before) = (wide(change)?, wide(&rows.before)?);
         let moved = wide(found)?.sub(&before)?;
-        let total = |t: Tensor| t.sum(&[])?.item::<f64>();
+        let total = |t: Tensor| t.sum(&[], false)?.item::<f64>();
         let along = total(moved.mul(&change)?)?;
         self.along += along;
         self.rule += if different { total(wide(&rows.after)?.sub(&before)?.mul(&change)?)? } else { along };
@@ -189,9 +194,9 @@ fn unit_roundoff(dtype: DType) -> f64 {
     }
 }
 
-impl Combined {
+impl WeightedAdapters {
     /// How far an element may be from W + ΔW.
-    fn tolerance(&self, name: &str, range: std::ops::Range<usize>, rows: &Rows, dtype: DType) -> Result<Tensor> {
+    fn tolerance(&self, name: &str, range: std::ops::Range<usize>, rows: &RowBlock, dtype: DType) -> Result<Tensor> {
         let u = unit_roundoff(dtype);
         let wide = |t: &Tensor| t.to_dtype(DType::F64);
         let Some((pair, change)) = self.pair(name).zip(rows.change.as_ref()) else {
@@ -199,8 +204,8 @@ impl Combined {
         };
         let change = wide(change)?;
         let sum = wide(&rows.before)?.add(&change)?.abs()?;
-        let b = wide(&pair.b.slice(0, range)?)?.square()?.sum_keepdim(&[1])?.sqrt()?;
-        let a = wide(&pair.a)?.square()?.sum_keepdim(&[0])?.sqrt()?;
+        let b = wide(&pair.b.slice(0, range)?)?.square()?.sum(&[1], true)?.sqrt()?;
+        let a = wide(&pair.a)?.square()?.sum(&[0], true)?.sqrt()?;
         let order = b.mul(&a)?.mul_scalar((pair.rank() + 2) as f64 * 2f64.powi(-24) * pair.scaling.abs())?;
         // Below its smallest normal number f16 is as far apart as there.
         let least = if dtype == DType::F16 { 2f64.powi(-25) } else { 0.0 };

@@ -14,10 +14,10 @@ use monotile::{Error, Result};
 /// ```
 /// use monotile_llama::staged::Lock;
 /// let place = std::env::temp_dir().join("monotile-lock-example");
-/// let lock = Lock::beside(&place)?;
-/// assert!(Lock::beside(&place).err().unwrap().to_string().ends_with(": another run is writing this folder"));
+/// let lock = Lock::next_to(&place)?;
+/// assert!(Lock::next_to(&place).err().unwrap().to_string().ends_with(": another run is writing this folder"));
 /// drop(lock);
-/// assert!(Lock::beside(&place).is_ok());
+/// assert!(Lock::next_to(&place).is_ok());
 /// # Ok::<(), monotile::Error>(())
 /// ```
 #[derive(Debug)]
@@ -32,8 +32,8 @@ impl Lock {
     ///
     /// # Errors
     /// `Value`, if another run has it; `Io`, if the operating system refuses.
-    pub fn beside(place: &Path) -> Result<Self> {
-        let path = Self::path_beside(place)?;
+    pub fn next_to(place: &Path) -> Result<Self> {
+        let path = Self::lock_path(place)?;
         if let Some(above) = place.parent().filter(|above| !above.as_os_str().is_empty()) {
             fs::create_dir_all(above).map_err(|e| Error::io("writing", place, &e))?;
         }
@@ -43,7 +43,7 @@ impl Lock {
     /// The lock of a folder that is written in its place: `.lock` in it. The folder is made if it is not there.
     ///
     /// # Errors
-    /// As [`beside`](Lock::beside).
+    /// As [`next_to`](Lock::next_to).
     pub fn within(place: &Path) -> Result<Self> {
         fs::create_dir_all(place).map_err(|e| Error::io("writing", place, &e))?;
         Self::take(place.join(".lock"), place)
@@ -51,12 +51,12 @@ impl Lock {
 
     /// Removes what a killed run left of the lock beside a folder.
     pub fn sweep(place: &Path) {
-        if let Some(path) = Self::path_beside(place).ok().filter(|path| path.exists()) {
+        if let Some(path) = Self::lock_path(place).ok().filter(|path| path.exists()) {
             drop(Self::take(path, place));
         }
     }
 
-    fn path_beside(place: &Path) -> Result<PathBuf> {
+    fn lock_path(place: &Path) -> Result<PathBuf> {
         match place.file_name() {
             Some(name) => Ok(place.with_file_name(format!(".{}.lock", name.to_string_lossy()))),
             None => Err(Error::value(format!("{}: this names no folder (writing)", place.display()))),
@@ -108,13 +108,13 @@ mod tests {
     fn a_lock_is_held_by_one_and_a_file_without_a_holder_does_not_count() {
         let root = tempfile::tempdir().unwrap();
         let place = root.path().join("deep/out");
-        let first = Lock::beside(&place).unwrap();
-        let words = Lock::beside(&place).unwrap_err().to_string();
+        let first = Lock::next_to(&place).unwrap();
+        let words = Lock::next_to(&place).unwrap_err().to_string();
         assert_eq!(words, format!("{}: another run is writing this folder", place.display()));
         drop(first);
         assert_eq!(fs::read_dir(root.path().join("deep")).unwrap().count(), 0);
         fs::write(root.path().join("deep/.out.lock"), "").unwrap();
-        drop(Lock::beside(&place).unwrap());
+        drop(Lock::next_to(&place).unwrap());
         assert_eq!(fs::read_dir(root.path().join("deep")).unwrap().count(), 0);
         let within = Lock::within(&place).unwrap();
         assert!(Lock::within(&place).is_err());

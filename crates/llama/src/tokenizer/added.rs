@@ -9,8 +9,8 @@ use monotile::{Error, ErrorKind, Result};
 use regex_automata::meta;
 use serde::Deserialize;
 
+use super::component::malformed;
 use super::normalize::Normalizer;
-use super::part::malformed;
 
 /// One of `added_tokens`.
 #[derive(Debug, Clone, Deserialize)]
@@ -42,7 +42,7 @@ fn yes() -> bool {
 
 /// The added tokens with their numbers.
 #[derive(Default)]
-pub(super) struct Added {
+pub(super) struct AddedTokens {
     ids: HashMap<String, u32>,
     tokens: HashMap<u32, AddedToken>,
     /// Those found in the text as it is given, and those found when it is normalized.
@@ -57,12 +57,12 @@ struct Finder {
 }
 
 /// A part of a text: an added token, or what lies between them.
-pub(super) enum Found {
+pub(super) enum TextSegment {
     Token(u32),
     Text(Range<usize>),
 }
 
-impl Added {
+impl AddedTokens {
     /// Numbers the tokens: those of the vocabulary as it does, others after it, in their order.
     pub fn new(list: Vec<AddedToken>, vocabulary: &HashMap<Box<str>, u32>, normalizer: &Normalizer) -> Result<Self> {
         let mut this = Self::default();
@@ -106,17 +106,17 @@ impl Added {
     }
 
     /// Finds tokens in a text as it is given.
-    pub fn in_given(&self, text: &str, found: &mut dyn FnMut(Found) -> Result<()>) -> Result<()> {
+    pub fn find_in_raw(&self, text: &str, found: &mut dyn FnMut(TextSegment) -> Result<()>) -> Result<()> {
         self.each(self.given.as_ref(), text, found)
     }
 
     /// Finds tokens in a normalized text.
-    pub fn in_normalized(&self, text: &str, found: &mut dyn FnMut(Found) -> Result<()>) -> Result<()> {
+    pub fn find_in_normalized(&self, text: &str, found: &mut dyn FnMut(TextSegment) -> Result<()>) -> Result<()> {
         self.each(self.normalized.as_ref(), text, found)
     }
 
     /// Tells of the parts of a text in their order; those with no character are left out.
-    fn each(&self, finder: Option<&Finder>, text: &str, found: &mut dyn FnMut(Found) -> Result<()>) -> Result<()> {
+    fn each(&self, finder: Option<&Finder>, text: &str, found: &mut dyn FnMut(TextSegment) -> Result<()>) -> Result<()> {
         let mut at = 0;
         if let Some(finder) = finder {
             for place in finder.searcher.find_iter(text) {
@@ -129,13 +129,13 @@ impl Added {
                 let start = if token.lstrip { before.trim_end().len().max(at) } else { place.start() };
                 let spaces = if token.rstrip { after.len() - after.trim_start().len() } else { 0 };
                 if at < start {
-                    found(Found::Text(at..start))?;
+                    found(TextSegment::Text(at..start))?;
                 }
-                found(Found::Token(id))?;
+                found(TextSegment::Token(id))?;
                 at = place.end() + spaces;
             }
         }
-        if at < text.len() { found(Found::Text(at..text.len())) } else { Ok(()) }
+        if at < text.len() { found(TextSegment::Text(at..text.len())) } else { Ok(()) }
     }
 }
 

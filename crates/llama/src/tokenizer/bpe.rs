@@ -6,10 +6,10 @@ use std::sync::Mutex;
 
 use monotile::{Error, Result, limits};
 
+use super::byte_level;
+use super::component::malformed;
 use super::decode::byte;
-use super::file::Model;
-use super::letters;
-use super::part::malformed;
+use super::file::BpeModel;
 
 /// Words of at most this many bytes are remembered.
 const SHORT: usize = 64;
@@ -34,20 +34,20 @@ pub(super) struct Bpe {
     ignore_merges: bool,
     /// Where a long text can be cut; `None` where words are short anyway.
     reach: Option<Reach>,
-    known: Mutex<Known>,
+    known: Mutex<MergedWords>,
 }
 
 /// The words whose tokens are remembered.
 #[derive(Default)]
-struct Known {
+struct MergedWords {
     places: HashMap<Box<str>, (u32, u32)>,
     tokens: Vec<u32>,
 }
 
 /// What encoding works with; made once a text.
-pub(super) struct Work<'a> {
+pub(super) struct BpeScratch<'a> {
     bpe: &'a Bpe,
-    known: Known,
+    known: MergedWords,
     symbols: Vec<Symbol>,
     queue: BinaryHeap<Reverse<(u32, u32, u32)>>,
 }
@@ -65,7 +65,7 @@ const NONE: u32 = u32::MAX;
 
 impl Bpe {
     /// Takes the model of a file; `byte_level`, whether bytes of words stand for letters.
-    pub fn new(model: Model, byte_level: bool) -> Result<Self> {
+    pub fn new(model: BpeModel, byte_level: bool) -> Result<Self> {
         let ids: HashMap<Box<str>, u32> = model.vocab.tokens.into_iter().collect();
         let mut merges = HashMap::with_capacity(model.merges.len());
         let mut joined = String::new();
@@ -85,7 +85,7 @@ impl Bpe {
             Some(name) => Some(*ids.get(name.as_str()).ok_or_else(|| malformed(format!("unk_token {name:?} is no token")))?),
             None => None,
         };
-        let letters = byte_level.then(|| table(&|byte| letters::letter(byte).to_string()));
+        let letters = byte_level.then(|| table(&|byte| byte_level::letter(byte).to_string()));
         let fallback = model.byte_fallback.then(|| table(&|byte| format!("<0x{byte:02X}>")));
         let reach = letters.is_none().then(|| Reach::new(&model.merges, &ids, fallback.is_some(), unknown));
         Ok(Self {
@@ -102,14 +102,14 @@ impl Bpe {
     }
 
     /// Makes ready to encode words.
-    pub fn work(&self) -> Work<'_> {
+    pub fn work(&self) -> BpeScratch<'_> {
         // Another thread that encodes has the words; this one then begins with none.
         let known = self.known.try_lock().map(|mut known| std::mem::take(&mut *known)).unwrap_or_default();
-        Work { bpe: self, known, symbols: Vec::new(), queue: BinaryHeap::new() }
+        BpeScratch { bpe: self, known, symbols: Vec::new(), queue: BinaryHeap::new() }
     }
 }
 
-impl Drop for Work<'_> {
+impl Drop for BpeScratch<'_> {
     fn drop(&mut self) {
         if let Ok(mut known) = self.bpe.known.try_lock() {
             *known = std::mem::take(&mut self.known);
@@ -117,7 +117,7 @@ impl Drop for Work<'_> {
     }
 }
 
-impl Work<'_> {
+impl BpeScratch<'_> {
     /// Appends the tokens of a word, or of a text that was not split into words.
     ///
     /// # Errors
@@ -153,7 +153,7 @@ impl Work<'_> {
         let from = tokens.len();
         self.merge(word, tokens)?;
         if self.known.places.len() >= REMEMBERED {
-            self.known = Known::default();
+            self.known = MergedWords::default();
         }
         let begin = self.known.tokens.len() as u32;
         self.known.tokens.extend_from_slice(&tokens[from..]);
@@ -165,7 +165,7 @@ impl Work<'_> {
     fn merge(&mut self, word: &str, tokens: &mut Vec<u32>) -> Result<()> {
         let bpe = self.bpe;
         if bpe.ignore_merges {
-            let spelled = bpe.letters.as_ref().map(|_| letters::spell(word.as_bytes()));
+            let spelled = bpe.letters.as_ref().map(|_| byte_level::spell(word.as_bytes()));
             if let Some(&id) = bpe.ids.get(spelled.as_deref().unwrap_or(word)) {
                 tokens.push(id);
                 return Ok(());
@@ -210,14 +210,14 @@ impl Work<'_> {
     /// The tokens that merging begins with.
     fn begin(&mut self, word: &str) -> Result<()> {
         let bpe = self.bpe;
-        let mut start = Start { bpe, symbols: &mut self.symbols, pending: false };
+        let mut start = MergeStart { bpe, symbols: &mut self.symbols, pending: false };
         start.symbols.clear();
         match &bpe.letters {
             Some(letters) => {
                 for byte in word.bytes() {
                     match letters[usize::from(byte)] {
                         Some(id) => start.known(id),
-                        None => start.unknown(letters::letter(byte), || format!("the byte 0x{byte:02X}"))?,
+                        None => start.unknown(byte_level::letter(byte), || format!("the byte 0x{byte:02X}"))?,
                     }
                 }
             }
@@ -237,14 +237,14 @@ impl Work<'_> {
 }
 
 /// The first tokens of a word as they are found.
-struct Start<'a> {
+struct MergeStart<'a> {
     bpe: &'a Bpe,
     symbols: &'a mut Vec<Symbol>,
     /// Whether an unknown character waits: the next one may join it.
     pending: bool,
 }
 
-impl Start<'_> {
+impl MergeStart<'_> {
     fn push(&mut self, id: u32) {
         let at = self.symbols.len() as u32;
         if let Some(last) = self.symbols.last_mut() {

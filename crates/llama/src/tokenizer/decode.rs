@@ -3,18 +3,18 @@
 use monotile::{Result, limits};
 use serde_json::Value;
 
-use super::letters;
-use super::part::{Part, count, flag, malformed, text};
+use super::byte_level;
+use super::component::{ComponentReader, count, flag, malformed, text};
 use super::pattern::Pattern;
 
 /// The steps from spellings to a text.
 pub(super) struct Decoder {
-    steps: Vec<Step>,
+    steps: Vec<DecodeStep>,
     /// What stands between spellings where there is no step at all.
     between: &'static str,
 }
 
-enum Step {
+enum DecodeStep {
     /// Letters become bytes, and these a text.
     Letters,
     /// `<0x0A>` becomes a byte, and bytes a text.
@@ -44,7 +44,7 @@ impl Decoder {
     /// Reads a `decoder`.
     pub fn read(value: &Value) -> Result<Self> {
         let mut steps = Vec::new();
-        Part::new("decoder", "decoders", KINDS)
+        ComponentReader::new("decoder", "decoders", KINDS)
             .each(value, &mut |kind, part| Ok(read(kind, part)?.map(|step| steps.push(step)).is_some()))?;
         Ok(Self { steps, between: if value.is_null() { " " } else { "" } })
     }
@@ -62,21 +62,21 @@ impl Decoder {
     }
 }
 
-impl Step {
+impl DecodeStep {
     fn apply(&self, mut spellings: Vec<String>, most: u64) -> Result<Vec<String>> {
         match self {
-            Step::Letters => {
-                let bytes = |spelling: String| letters::bytes(&spelling).unwrap_or_else(|| spelling.into_bytes());
+            DecodeStep::Letters => {
+                let bytes = |spelling: String| byte_level::bytes(&spelling).unwrap_or_else(|| spelling.into_bytes());
                 let all: Vec<u8> = spellings.into_iter().flat_map(bytes).collect();
                 return Ok(vec![String::from_utf8_lossy(&all).into_owned()]);
             }
-            Step::Bytes => return Ok(join_bytes(spellings)),
-            Step::Fuse => return Ok(vec![spellings.concat()]),
-            Step::Replace { pattern, content } => {
+            DecodeStep::Bytes => return Ok(join_bytes(spellings)),
+            DecodeStep::Fuse => return Ok(vec![spellings.concat()]),
+            DecodeStep::Replace { pattern, content } => {
                 let mut left = most;
                 spellings.iter_mut().try_for_each(|spelling| replace(spelling, pattern, content, &mut left))?;
             }
-            Step::Strip { content, start, stop } => {
+            DecodeStep::Strip { content, start, stop } => {
                 for spelling in &mut spellings {
                     let mut kept = spelling.as_str();
                     for _ in 0..*start {
@@ -92,12 +92,12 @@ impl Step {
                     }
                 }
             }
-            Step::Metaspace { replacement, prepended } => {
+            DecodeStep::Metaspace { replacement, prepended } => {
                 for (i, spelling) in spellings.iter_mut().enumerate() {
                     *spelling = spelling.replace(*replacement, if i == 0 && *prepended { "" } else { " " });
                 }
             }
-            Step::Suffix(suffix) => {
+            DecodeStep::Suffix(suffix) => {
                 let last = spellings.len().saturating_sub(1);
                 for (i, spelling) in spellings.iter_mut().enumerate() {
                     *spelling = spelling.replace(suffix.as_str(), if i == last { "" } else { " " });
@@ -165,7 +165,7 @@ pub(super) fn byte(spelling: &str) -> Option<u8> {
 const KINDS: &str = "ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, BPEDecoder";
 
 /// Reads one decoder; `None` for a kind that is not known.
-fn read(kind: &str, value: &Value) -> Result<Option<Step>> {
+fn read(kind: &str, value: &Value) -> Result<Option<DecodeStep>> {
     let character = |name: &str| {
         let found = text(value, name)?;
         let mut chars = found.chars();
@@ -173,16 +173,18 @@ fn read(kind: &str, value: &Value) -> Result<Option<Step>> {
         one.ok_or_else(|| malformed(format!("field \"{name}\" must hold one character, got {found:?}")))
     };
     Ok(Some(match kind {
-        "ByteLevel" => Step::Letters,
-        "ByteFallback" => Step::Bytes,
-        "Fuse" => Step::Fuse,
-        "Replace" => Step::Replace { pattern: Pattern::read(&value["pattern"])?, content: text(value, "content")?.to_string() },
-        "Strip" => Step::Strip { content: character("content")?, start: count(value, "start")?, stop: count(value, "stop")? },
+        "ByteLevel" => DecodeStep::Letters,
+        "ByteFallback" => DecodeStep::Bytes,
+        "Fuse" => DecodeStep::Fuse,
+        "Replace" => {
+            DecodeStep::Replace { pattern: Pattern::read(&value["pattern"])?, content: text(value, "content")?.to_string() }
+        }
+        "Strip" => DecodeStep::Strip { content: character("content")?, start: count(value, "start")?, stop: count(value, "stop")? },
         "Metaspace" => {
             let never = value["prepend_scheme"] == "never" || !flag(value, "add_prefix_space", true)?;
-            Step::Metaspace { replacement: character("replacement")?, prepended: !never }
+            DecodeStep::Metaspace { replacement: character("replacement")?, prepended: !never }
         }
-        "BPEDecoder" => Step::Suffix(text(value, "suffix")?.to_string()),
+        "BPEDecoder" => DecodeStep::Suffix(text(value, "suffix")?.to_string()),
         _ => return Ok(None),
     }))
 }

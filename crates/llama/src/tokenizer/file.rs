@@ -8,11 +8,11 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visi
 use serde_json::Value;
 
 use super::added::AddedToken;
-use super::part::{malformed, unsupported};
+use super::component::{malformed, unsupported};
 
 /// A whole file.
 #[derive(Deserialize)]
-pub(super) struct File {
+pub(super) struct TokenizerFile {
     #[serde(default)]
     pub added_tokens: Vec<AddedToken>,
     #[serde(default)]
@@ -23,12 +23,12 @@ pub(super) struct File {
     pub post_processor: Value,
     #[serde(default)]
     pub decoder: Value,
-    pub model: Option<Model>,
+    pub model: Option<BpeModel>,
 }
 
 /// The field `model`.
 #[derive(Deserialize)]
-pub(super) struct Model {
+pub(super) struct BpeModel {
     #[serde(rename = "type")]
     kind: Option<String>,
     #[serde(default, deserialize_with = "vocabulary")]
@@ -57,7 +57,7 @@ pub(super) struct Vocabulary {
     refused: Option<Error>,
 }
 
-impl Model {
+impl BpeModel {
     /// Refuses, by its name, what encodes otherwise.
     pub fn check(&self) -> Result<()> {
         if let Some(refused) = &self.vocab.refused {
@@ -93,7 +93,7 @@ fn or_false<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or(false))
 }
 
-/// An object of numbers; what models of other kinds have in its place is left for [`Model::check`] to refuse.
+/// An object of numbers; what models of other kinds have in its place is left for [`BpeModel::check`] to refuse.
 fn vocabulary<'de, D: Deserializer<'de>>(from: D) -> Result<Vocabulary, D::Error> {
     struct Tokens;
     impl<'de> Visitor<'de> for Tokens {
@@ -129,10 +129,10 @@ fn vocabulary<'de, D: Deserializer<'de>>(from: D) -> Result<Vocabulary, D::Error
 }
 
 /// Two tokens that become one.
-type Pair = (Box<str>, Box<str>);
+type MergePair = (Box<str>, Box<str>);
 
 /// A list of pairs: `["a", "b"]`, or `"a b"` in older files.
-fn merges<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Pair>, D::Error> {
+fn merges<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<MergePair>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Merge {
@@ -141,7 +141,7 @@ fn merges<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Pair>, D::Error> {
     }
     struct Merges;
     impl<'de> Visitor<'de> for Merges {
-        type Value = Vec<Pair>;
+        type Value = Vec<MergePair>;
 
         fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
             f.write_str("a list of merges, each two tokens")

@@ -1,36 +1,36 @@
 //! `tokenizer.json`: text to token numbers and back.
 
 mod added;
-mod around;
 mod bpe;
+mod byte_level;
+mod component;
 mod decode;
 mod file;
-mod letters;
 mod normalize;
-mod part;
 mod pattern;
+mod post_processor;
+mod pre_tokenizer;
 mod spans;
-mod split;
 mod stream;
 mod train;
 
 use std::io::Write;
 use std::path::Path;
 
-use monotile::io::write_beside;
+use monotile::io::write_atomic;
 use monotile::{Error, ErrorKind, Result, limits};
 use serde_json::{Map, Value, json};
 
 use crate::config::Config;
 use crate::json::{read_json, write_json};
-use added::{Added, Found};
-use around::Around;
+use added::{AddedTokens, TextSegment};
 use bpe::Bpe;
+use component::malformed;
 use decode::Decoder;
-use file::File;
+use file::TokenizerFile;
 use normalize::Normalizer;
-use part::malformed;
-use split::{Piece, Splitter};
+use post_processor::PostProcessor;
+use pre_tokenizer::{PreTokenizer, TextPiece};
 
 pub(crate) use spans::Spans;
 pub use stream::TextStream;
@@ -54,11 +54,11 @@ const END: &str = "</s>";
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub struct Tokenizer {
-    added: Added,
+    added: AddedTokens,
     normalizer: Normalizer,
-    splitter: Splitter,
+    splitter: PreTokenizer,
     bpe: Bpe,
-    around: Around,
+    around: PostProcessor,
     decoder: Decoder,
     /// The tokens by their numbers.
     names: Vec<Option<Box<str>>>,
@@ -86,7 +86,7 @@ impl Tokenizer {
 
     /// The tokenizer whose numbers below 256 are bytes, with `<s>` 256 and `</s>` 257.
     pub fn bytes() -> Self {
-        let vocabulary = (0..=u8::MAX).map(|byte| letters::letter(byte).to_string());
+        let vocabulary = (0..=u8::MAX).map(|byte| byte_level::letter(byte).to_string());
         let tokens: Vec<String> = vocabulary.chain([BEGIN.to_string(), END.to_string()]).collect();
         Self::from_parts(&tokens, &[])
     }
@@ -142,7 +142,7 @@ impl Tokenizer {
 
     fn parse(json: String, source: String) -> Result<Self> {
         let refuse = |error: Error| error.within(&source);
-        let mut file: File = serde_json::from_str(&json).map_err(|e| refuse(malformed(format!("no tokenizer: {e}"))))?;
+        let mut file: TokenizerFile = serde_json::from_str(&json).map_err(|e| refuse(malformed(format!("no tokenizer: {e}"))))?;
         let Some(model) = file.model.take() else { return Err(refuse(malformed("field \"model\" is missing"))) };
         model.check().map_err(refuse)?;
         // Memory is taken up to the highest number; every token takes more than a byte of the file, so numbers beyond its size are lies.
@@ -153,11 +153,11 @@ impl Tokenizer {
         let count = (model.vocab.tokens.len() + file.added_tokens.len()) as u64;
         limits::VOCABULARY.admit(&source, highest.max(count))?;
         let normalizer = Normalizer::read(&file.normalizer).map_err(refuse)?;
-        let splitter = Splitter::read(&file.pre_tokenizer).map_err(refuse)?;
-        let around = Around::read(&file.post_processor).map_err(refuse)?;
+        let splitter = PreTokenizer::read(&file.pre_tokenizer).map_err(refuse)?;
+        let around = PostProcessor::read(&file.post_processor).map_err(refuse)?;
         let decoder = Decoder::read(&file.decoder).map_err(refuse)?;
         let bpe = Bpe::new(model, splitter.byte_level).map_err(refuse)?;
-        let added = Added::new(file.added_tokens, &bpe.ids, &normalizer).map_err(refuse)?;
+        let added = AddedTokens::new(file.added_tokens, &bpe.ids, &normalizer).map_err(refuse)?;
         let of_added = || added.all().map(|(id, token)| (id, token.spelled.as_str()));
         let mut names = Vec::new();
         for (id, token) in bpe.ids.iter().map(|(token, &id)| (id, &**token)).chain(of_added()) {
@@ -201,7 +201,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// As [`encode`](Tokenizer::encode).
-    pub fn encode_alone(&self, text: &str) -> Result<Vec<u32>> {
+    pub fn encode_without_special_tokens(&self, text: &str) -> Result<Vec<u32>> {
         let mut tokens = Vec::new();
         self.append(text, &mut tokens)?;
         Ok(tokens)
@@ -209,21 +209,21 @@ impl Tokenizer {
 
     fn append(&self, text: &str, tokens: &mut Vec<u32>) -> Result<()> {
         let mut work = self.bpe.work();
-        let appended = self.added.in_given(text, &mut |found| match found {
-            Found::Token(id) => {
+        let appended = self.added.find_in_raw(text, &mut |found| match found {
+            TextSegment::Token(id) => {
                 tokens.push(id);
                 Ok(())
             }
-            Found::Text(part) => {
+            TextSegment::Text(part) => {
                 let begins = part.start == 0;
                 let normalized = self.normalizer.apply(&text[part])?;
-                self.added.in_normalized(&normalized, &mut |found| match found {
-                    Found::Token(id) => {
+                self.added.find_in_normalized(&normalized, &mut |found| match found {
+                    TextSegment::Token(id) => {
                         tokens.push(id);
                         Ok(())
                     }
-                    Found::Text(part) => {
-                        let piece = Piece { first: begins && part.start == 0, text: &normalized[part] };
+                    TextSegment::Text(part) => {
+                        let piece = TextPiece { first: begins && part.start == 0, text: &normalized[part] };
                         self.splitter.each(piece, &mut |word| work.encode(word, tokens))
                     }
                 })
@@ -262,7 +262,7 @@ impl Tokenizer {
     /// # Errors
     /// `Io`, if the files cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        write_beside(&folder.join("tokenizer.json"), |file| file.write_all(self.json.as_bytes()))?;
+        write_atomic(&folder.join("tokenizer.json"), |file| file.write_all(self.json.as_bytes()))?;
         let beside = folder.join("tokenizer_config.json");
         if beside.exists() {
             return Ok(());

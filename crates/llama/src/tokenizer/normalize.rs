@@ -7,8 +7,8 @@ use serde_json::Value;
 use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfd_quick, is_nfkc_quick, is_nfkd_quick};
 
-use super::letters;
-use super::part::{Part, flag, text};
+use super::byte_level;
+use super::component::{ComponentReader, flag, text};
 use super::pattern::Pattern;
 
 /// Texts shorter than this are rewritten as if they had as many bytes: what is put before a text may be longer than the text.
@@ -16,9 +16,9 @@ const SHORT: usize = 1024;
 
 /// The steps that rewrite a text.
 #[derive(Default)]
-pub(super) struct Normalizer(Vec<Step>);
+pub(super) struct Normalizer(Vec<NormalizeStep>);
 
-enum Step {
+enum NormalizeStep {
     Compose(Form),
     Lowercase,
     StripAccents,
@@ -48,7 +48,7 @@ impl Normalizer {
     /// Reads a `normalizer`.
     pub fn read(value: &Value) -> Result<Self> {
         let mut steps = Vec::new();
-        Part::new("normalizer", "normalizers", KINDS)
+        ComponentReader::new("normalizer", "normalizers", KINDS)
             .each(value, &mut |kind, part| Ok(read(kind, part)?.map(|step| steps.push(step)).is_some()))?;
         Ok(Self(steps))
     }
@@ -68,12 +68,12 @@ impl Normalizer {
     }
 }
 
-impl Step {
+impl NormalizeStep {
     /// The text after this step; `None` if it is what it was.
     fn apply(&self, text: &str, most: u64, original: usize) -> Result<Option<String>> {
         let mut out = Bounded { text: String::new(), most, original };
         match self {
-            Step::Compose(form) => {
+            NormalizeStep::Compose(form) => {
                 if form.holds(text) {
                     return Ok(None);
                 }
@@ -85,9 +85,9 @@ impl Step {
                     Form::Nfkd => text.nfkd().try_for_each(|c| out.push(c))?,
                 }
             }
-            Step::Lowercase => text.chars().flat_map(char::to_lowercase).try_for_each(|c| out.push(c))?,
-            Step::StripAccents => out.text.extend(text.chars().filter(|&c| !is_combining_mark(c))),
-            Step::Strip { left, right } => {
+            NormalizeStep::Lowercase => text.chars().flat_map(char::to_lowercase).try_for_each(|c| out.push(c))?,
+            NormalizeStep::StripAccents => out.text.extend(text.chars().filter(|&c| !is_combining_mark(c))),
+            NormalizeStep::Strip { left, right } => {
                 let mut kept = text;
                 kept = if *left { kept.trim_start() } else { kept };
                 kept = if *right { kept.trim_end() } else { kept };
@@ -96,12 +96,12 @@ impl Step {
                 }
                 out.text = kept.to_string();
             }
-            Step::Prepend(_) if text.is_empty() => return Ok(None),
-            Step::Prepend(before) => {
+            NormalizeStep::Prepend(_) if text.is_empty() => return Ok(None),
+            NormalizeStep::Prepend(before) => {
                 out.push_str(before)?;
                 out.push_str(text)?;
             }
-            Step::Replace { pattern, content } => {
+            NormalizeStep::Replace { pattern, content } => {
                 let mut at = 0;
                 let mut found = false;
                 pattern.each(text, &mut |range| {
@@ -114,7 +114,7 @@ impl Step {
                 }
                 out.push_str(&text[at..])?;
             }
-            Step::Letters => text.bytes().try_for_each(|byte| out.push(letters::letter(byte)))?,
+            NormalizeStep::Letters => text.bytes().try_for_each(|byte| out.push(byte_level::letter(byte)))?,
         }
         Ok(Some(out.text))
     }
@@ -168,18 +168,20 @@ impl Bounded {
 const KINDS: &str = "NFC, NFD, NFKC, NFKD, Lowercase, Strip, StripAccents, Prepend, Replace, ByteLevel";
 
 /// Reads one normalizer; `None` for a kind that is not known.
-fn read(kind: &str, value: &Value) -> Result<Option<Step>> {
+fn read(kind: &str, value: &Value) -> Result<Option<NormalizeStep>> {
     Ok(Some(match kind {
-        "NFC" => Step::Compose(Form::Nfc),
-        "NFD" => Step::Compose(Form::Nfd),
-        "NFKC" => Step::Compose(Form::Nfkc),
-        "NFKD" => Step::Compose(Form::Nfkd),
-        "Lowercase" => Step::Lowercase,
-        "StripAccents" => Step::StripAccents,
-        "Strip" => Step::Strip { left: flag(value, "strip_left", true)?, right: flag(value, "strip_right", true)? },
-        "Prepend" => Step::Prepend(text(value, "prepend")?.to_string()),
-        "Replace" => Step::Replace { pattern: Pattern::read(&value["pattern"])?, content: text(value, "content")?.to_string() },
-        "ByteLevel" => Step::Letters,
+        "NFC" => NormalizeStep::Compose(Form::Nfc),
+        "NFD" => NormalizeStep::Compose(Form::Nfd),
+        "NFKC" => NormalizeStep::Compose(Form::Nfkc),
+        "NFKD" => NormalizeStep::Compose(Form::Nfkd),
+        "Lowercase" => NormalizeStep::Lowercase,
+        "StripAccents" => NormalizeStep::StripAccents,
+        "Strip" => NormalizeStep::Strip { left: flag(value, "strip_left", true)?, right: flag(value, "strip_right", true)? },
+        "Prepend" => NormalizeStep::Prepend(text(value, "prepend")?.to_string()),
+        "Replace" => {
+            NormalizeStep::Replace { pattern: Pattern::read(&value["pattern"])?, content: text(value, "content")?.to_string() }
+        }
+        "ByteLevel" => NormalizeStep::Letters,
         _ => return Ok(None),
     }))
 }

@@ -8,7 +8,7 @@ use regex_automata::meta;
 use regex_automata::{Input, PatternID};
 use serde_json::Value;
 
-use super::part::malformed;
+use super::component::malformed;
 
 /// The words of GPT-2, which `ByteLevel` stands for.
 pub(super) const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";

@@ -6,7 +6,7 @@ use std::ops::Range;
 use monotile::{Error, Result};
 
 use super::decode::byte;
-use super::{Tokenizer, letters};
+use super::{Tokenizer, byte_level};
 
 /// Finds a tokenizer's tokens in texts.
 ///
@@ -22,7 +22,7 @@ impl Tokenizer {
     /// Makes ready to find tokens in texts.
     pub(crate) fn spans(&self) -> Spans<'_> {
         let level = self.splitter.byte_level;
-        let spell = |token: &str| if level { letters::bytes(token) } else { spelled_with_metaspace(token) };
+        let spell = |token: &str| if level { byte_level::bytes(token) } else { spelled_with_metaspace(token) };
         let named = (0u32..).zip(&self.names).filter_map(|(id, name)| Some((id, spell(name.as_deref()?)?)));
         let mut spelled: HashMap<u32, Vec<u8>> = named.collect();
         spelled.extend(self.added.all().map(|(id, token)| (id, token.content.as_bytes().to_vec())));
@@ -38,7 +38,7 @@ impl Spans<'_> {
     /// # Errors
     /// As [`Tokenizer::encode`]; `Value`, if the tokenizer rewrites the text so that its tokens are not found in it.
     pub fn encode(&self, text: &str, parts: &[Range<usize>], around: bool) -> Result<(Vec<u32>, Vec<bool>)> {
-        let tokens = self.tokenizer.encode_alone(text)?;
+        let tokens = self.tokenizer.encode_without_special_tokens(text)?;
         let places = self.places(text, &tokens)?;
         let within = |place: &Range<usize>| parts.iter().any(|part| place.start < part.end && part.start < place.end);
         let mut learned: Vec<bool> = places.iter().map(within).collect();
@@ -98,7 +98,7 @@ mod tests {
     /// The tokens that have a byte of one of the parts.
     fn learned(tokenizer: &Tokenizer, text: &str, parts: &[Range<usize>]) -> Vec<u32> {
         let (tokens, learned) = tokenizer.spans().encode(text, parts, false).unwrap();
-        assert_eq!(tokens, tokenizer.encode_alone(text).unwrap());
+        assert_eq!(tokens, tokenizer.encode_without_special_tokens(text).unwrap());
         tokens.into_iter().zip(learned).filter_map(|(token, learned)| learned.then_some(token)).collect()
     }
 
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!(tokenizer.encode("ab a\nb").unwrap(), [1, 9, 7, 3, 6]);
         assert_eq!(learned(&tokenizer, "ab a\nb", &[0..2]), [9]);
         assert_eq!(learned(&tokenizer, "ab a\nb", &[3..5]), [7, 3]);
-        assert_eq!(learned(&tokenizer, "a</s>b", &[1..6]), tokenizer.encode_alone("a</s>b").unwrap()[1..]);
+        assert_eq!(learned(&tokenizer, "a</s>b", &[1..6]), tokenizer.encode_without_special_tokens("a</s>b").unwrap()[1..]);
         let (tokens, learned) = tokenizer.spans().encode("ab a", &[2..4], true).unwrap();
         assert_eq!((tokens, learned), (vec![1, 9, 7], vec![false, false, true]));
     }

@@ -244,7 +244,7 @@ fn tokenizers_that_ask_for_too_much_are_refused() {
 #[test]
 fn a_vocabulary_that_lacks_bytes_loads_and_says_what_it_cannot_spell() {
     let mut value: Value = serde_json::from_str(&Tokenizer::bytes().json).unwrap();
-    value["model"]["vocab"].as_object_mut().unwrap().remove(&letters::letter(4).to_string());
+    value["model"]["vocab"].as_object_mut().unwrap().remove(&byte_level::letter(4).to_string());
     let tokenizer = parse(&value).unwrap();
     assert_eq!(tokenizer.encode("ab").unwrap(), [97, 98]);
     let refused = tokenizer.encode("a\u{4}").unwrap_err().to_string();

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use monotile::Result;
 
-use super::letters::letter;
+use super::byte_level::letter;
 use super::pattern::{GPT2, Pattern};
 
 /// Pairs of tokens in the order in which they are merged.

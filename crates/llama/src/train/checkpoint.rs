@@ -8,10 +8,10 @@ use monotile::{DType, Error, Result, Tensor};
 use serde_json::{Value, json};
 
 use super::Trainer;
-use super::patience::Evaluations;
-use crate::linear::Layer;
-use crate::lora::Pair;
-use crate::model::Trained;
+use super::early_stopping::EarlyStopping;
+use crate::linear::LinearLayer;
+use crate::lora::LowRankFactors;
+use crate::model::TrainableParameters;
 
 impl Trainer {
     /// Saves everything that going on needs to one file, whole or not at all.
@@ -29,7 +29,7 @@ impl Trainer {
             tensors.extend(best.map(|best| (format!("best.{name}"), best.clone())));
             tensors.push((name, tensor.clone()));
         }
-        for (layer, start) in self.model.starts() {
+        for (layer, start) in self.model.initial_factors() {
             tensors.extend([("A", &start.a), ("B", &start.b)].map(|(which, tensor)| (start_name(layer, which), tensor.clone())));
         }
         let judged = &self.evaluations.losses;
@@ -76,7 +76,7 @@ impl Trainer {
         };
         let losses = file.tensor("losses")?.to_vec::<f64>()?;
         let mut state = AdamWState { step: losses.len() as u64, ..AdamWState::default() };
-        let mut evaluations = Evaluations::default();
+        let mut evaluations = EarlyStopping::default();
         if file.contains("evaluations") {
             let pairs = file.tensor("evaluations")?.to_vec::<f64>()?;
             evaluations.losses = pairs.chunks_exact(2).map(|pair| (pair[0] as usize, pair[1])).collect();
@@ -92,11 +92,11 @@ impl Trainer {
                 state.v.push(read(&format!("v.{name}"), tensor)?);
             }
         }
-        let start = |(layer, start): (Layer, &Pair)| {
+        let start = |(layer, start): (LinearLayer, &LowRankFactors)| {
             Ok([read(&start_name(layer, "A"), &start.a)?, read(&start_name(layer, "B"), &start.b)?])
         };
-        let starts = self.model.starts().map(start).collect::<Result<_>>()?;
-        self.model.replace_starts(starts);
+        let starts = self.model.initial_factors().map(start).collect::<Result<_>>()?;
+        self.model.replace_initial_factors(starts);
         evaluations.best = (!best.is_empty()).then_some(best);
         self.evaluations = evaluations;
         self.losses = losses;
@@ -108,16 +108,16 @@ impl Trainer {
     /// What must be the same for a run to go on as if it had not stopped.
     fn settings(&self) -> Value {
         let mut settings = self.options.json();
-        settings["compute"] = json!(self.model.compute().to_string());
-        settings["rows"] = json!([self.rows.count(), self.rows.length()]);
+        settings["compute"] = json!(self.model.compute_dtype().to_string());
+        settings["rows"] = json!([self.rows.row_count(), self.rows.length()]);
         settings["data"] = json!(format!("{:016x}", self.rows.fingerprint()));
-        let started: Vec<Layer> = self.model.starts().map(|(layer, _)| layer).collect();
+        let started: Vec<LinearLayer> = self.model.initial_factors().map(|(layer, _)| layer).collect();
         let adapted = self.model.adapted().map(|(layer, pair)| {
             let start = if started.contains(&layer) { " less its start" } else { "" };
             format!("{layer} {} {}{start}", pair.scaling, pair.dropout)
         });
         settings["adapter"] = json!(adapted.collect::<Vec<_>>());
-        if self.trained == Trained::Adapter {
+        if self.trained == TrainableParameters::Adapter {
             settings["model"] = json!(self.model.fingerprint());
         }
         settings
@@ -136,7 +136,7 @@ const CHECKSUM: &str = "checksum";
 fn checksum<'a>(settings: &str, tensors: impl Iterator<Item = (&'a str, &'a Tensor)>) -> String {
     let mut listed: Vec<_> = tensors.collect();
     listed.sort_unstable_by_key(|(name, _)| *name);
-    let mut sum = Sum::of(settings);
+    let mut sum = Sum::from_settings(settings);
     for (name, tensor) in listed {
         sum.begin(name, &tensor.dtype().name().to_uppercase(), tensor.shape());
         write_elements(tensor, &mut sum).expect("a sum takes everything");
@@ -146,7 +146,7 @@ fn checksum<'a>(settings: &str, tensors: impl Iterator<Item = (&'a str, &'a Tens
 
 /// The same of a file.
 fn checksum_of(file: &SafeTensors, settings: &str) -> String {
-    let mut sum = Sum::of(settings);
+    let mut sum = Sum::from_settings(settings);
     for name in file.names() {
         sum.begin(name, file.stored(name).unwrap_or_default(), file.shape(name).unwrap_or_default());
         sum.0.update(file.bytes(name).unwrap_or_default());
@@ -158,7 +158,7 @@ fn checksum_of(file: &SafeTensors, settings: &str) -> String {
 struct Sum(crc32fast::Hasher);
 
 impl Sum {
-    fn of(settings: &str) -> Self {
+    fn from_settings(settings: &str) -> Self {
         let mut sum = crc32fast::Hasher::new();
         sum.update(settings.as_bytes());
         Self(sum)
@@ -185,6 +185,6 @@ impl std::io::Write for Sum {
 }
 
 /// What a frozen matrix that a layer's pair started from is called.
-fn start_name(layer: Layer, which: &str) -> String {
+fn start_name(layer: LinearLayer, which: &str) -> String {
     format!("start.{layer}.lora_{which}.weight")
 }

@@ -1,21 +1,21 @@
 //! Training: a small model from scratch, or an adapter on a frozen one.
 
 mod checkpoint;
+mod early_stopping;
 mod options;
-mod patience;
 mod plan;
 mod run;
 
 use monotile::optim::{AdamW, clip_gradients, gradient_norm};
 use monotile::{DType, Error, Result, Rng, Tensor};
 
-use crate::data::{Batch, Order, Rows};
-use crate::model::{Model, Trained};
+use crate::data::{Batch, BatchOrder, TokenDataset};
+use crate::model::{Model, TrainableParameters};
 
+use early_stopping::EarlyStopping;
 pub use options::TrainOptions;
-use patience::Evaluations;
-pub use plan::{Plan, Subject};
-pub use run::{Event, Finished, Run, run};
+pub use plan::{PlanSubject, TrainingPlan};
+pub use run::{RunOptions, RunOutcome, TrainProgress, run};
 
 /// A training run in the making: the model, the data, the optimizer's state and the step it is at.
 ///
@@ -24,10 +24,10 @@ pub use run::{Event, Finished, Run, run};
 ///
 /// # Example
 /// ```
-/// use monotile_llama::{Config, Model, Trained, data::Rows, train::{TrainOptions, Trainer}};
-/// let rows = Rows::new("abcabcabcabc".bytes().map(u32::from).collect(), 6)?;
+/// use monotile_llama::{Config, Model, TrainableParameters, data::TokenDataset, train::{TrainOptions, Trainer}};
+/// let rows = TokenDataset::new("abcabcabcabc".bytes().map(u32::from).collect(), 6)?;
 /// let options = TrainOptions { steps: 20, batch: 2, learning_rate: 1e-2, ..Default::default() };
-/// let mut trainer = Trainer::new(Model::random(Config::default(), 1)?, Trained::Everything, rows, options)?;
+/// let mut trainer = Trainer::new(Model::random(Config::default(), 1)?, TrainableParameters::Everything, rows, options)?;
 /// let first = trainer.step()?.loss;
 /// while !trainer.is_done() {
 ///     trainer.step()?;
@@ -37,18 +37,18 @@ pub use run::{Event, Finished, Run, run};
 /// ```
 pub struct Trainer {
     model: Model,
-    trained: Trained,
-    rows: Rows,
-    held_out: Option<Rows>,
+    trained: TrainableParameters,
+    rows: TokenDataset,
+    held_out: Option<TokenDataset>,
     options: TrainOptions,
     optimizer: AdamW,
     losses: Vec<f64>,
-    evaluations: Evaluations,
+    evaluations: EarlyStopping,
 }
 
 /// What one step did.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Step {
+pub struct StepReport {
     /// How many steps are done, this one included.
     pub number: usize,
     /// The mean loss before it.
@@ -68,17 +68,17 @@ impl Trainer {
     ///
     /// # Errors
     /// `Value`, for options out of range, rows longer than the context, or an adapter that is not attached.
-    pub fn new(mut model: Model, trained: Trained, rows: Rows, options: TrainOptions) -> Result<Self> {
+    pub fn new(mut model: Model, trained: TrainableParameters, rows: TokenDataset, options: TrainOptions) -> Result<Self> {
         options.check()?;
         check_rows(&model, &rows)?;
         let parameters = model.parameters(trained);
         if parameters.is_empty() {
             return Err(Error::value("train: no adapter is attached to the model, so there is nothing to train"));
         }
-        let copies = parameters.into_iter().map(|(_, tensor)| tensor.detach().to_dtype(model.compute())?.contiguous());
+        let copies = parameters.into_iter().map(|(_, tensor)| tensor.detach().to_dtype(model.compute_dtype())?.contiguous());
         let copies: Vec<Tensor> = copies.collect::<Result<_>>()?;
         let optimizer = AdamW::new(options.adamw());
-        model = model.checkpointing(options.checkpointing);
+        model = model.with_checkpointing(options.checkpointing);
         model.replace_parameters(trained, copies);
         Ok(Self {
             model,
@@ -88,7 +88,7 @@ impl Trainer {
             options,
             optimizer,
             losses: Vec::new(),
-            evaluations: Evaluations::default(),
+            evaluations: EarlyStopping::default(),
         })
     }
 
@@ -96,7 +96,7 @@ impl Trainer {
     ///
     /// # Errors
     /// `Value`, if they are longer than the context.
-    pub fn with_held_out(mut self, rows: Option<Rows>) -> Result<Self> {
+    pub fn with_held_out(mut self, rows: Option<TokenDataset>) -> Result<Self> {
         if let Some(rows) = &rows {
             check_rows(&self.model, rows)?;
         }
@@ -143,10 +143,10 @@ impl Trainer {
     ///
     /// # Errors
     /// `Value`, if the loss is not a number any more.
-    pub fn step(&mut self) -> Result<Step> {
+    pub fn step(&mut self) -> Result<StepReport> {
         let done = self.steps_done();
         let TrainOptions { batch, accumulate, shuffle, seed, .. } = self.options;
-        let order = Order { rows: self.rows.count(), batch: batch * accumulate, shuffle: shuffle.then_some(seed) };
+        let order = BatchOrder { rows: self.rows.row_count(), batch: batch * accumulate, shuffle: shuffle.then_some(seed) };
         let chosen = order.step(done);
         let (loss, mut gradients) = self.gradients(&chosen)?;
         if !loss.is_finite() {
@@ -156,7 +156,7 @@ impl Trainer {
             Some(clip) => clip_gradients(&mut gradients, clip)?,
             None => gradient_norm(&gradients)?,
         };
-        self.optimizer.options.lr = self.options.rate(done);
+        self.optimizer.options.lr = self.options.learning_rate_at(done);
         // Out of the model, nobody else holds them, and the optimizer writes in place.
         let empty = vec![Tensor::scalar(0.0_f32); gradients.len()];
         let mut parameters = self.model.replace_parameters(self.trained, empty);
@@ -164,8 +164,8 @@ impl Trainer {
         self.model.replace_parameters(self.trained, parameters.iter().map(Tensor::detach).collect());
         updated?;
         self.losses.push(loss);
-        let tokens = chosen.iter().map(|&row| self.rows.learned_in(row)).sum();
-        Ok(Step { number: done + 1, loss, learning_rate: self.options.rate(done), gradient_norm, tokens })
+        let tokens = chosen.iter().map(|&row| self.rows.learned_count_in(row)).sum();
+        Ok(StepReport { number: done + 1, loss, learning_rate: self.options.learning_rate_at(done), gradient_norm, tokens })
     }
 
     /// The mean loss over the tokens that some rows learn, and the gradient of what is trained, in the order of [`Model::parameters`].
@@ -184,15 +184,15 @@ impl Trainer {
     fn accumulate(&self, rows: &[usize], leaves: &[Tensor]) -> Result<(f64, Vec<Tensor>)> {
         let mut total: Vec<Option<Tensor>> = vec![None; leaves.len()];
         let mut loss_sum = 0.0;
-        let learned: usize = rows.iter().map(|&row| self.rows.learned_in(row)).sum();
+        let learned: usize = rows.iter().map(|&row| self.rows.learned_count_in(row)).sum();
         let passes = rows.chunks(self.options.batch);
         for (pass, chosen) in passes.enumerate() {
-            let batch = Batch::of(&self.rows, chosen)?;
+            let batch = Batch::from_dataset(&self.rows, chosen)?;
             let step = self.steps_done() as u64;
             let dropout = Rng::new(self.options.seed).fork(step).fork(pass as u64);
             // Every pass counts by its share of the tokens, so that the mean is over all of them.
             let share = batch.learned() as f64 / learned as f64;
-            let loss = self.model.loss_of(&batch, Some(dropout))?.mul_scalar(share)?;
+            let loss = self.model.batch_loss(&batch, Some(dropout))?.mul_scalar(share)?;
             loss_sum += number(&loss)?;
             let mut gradients = loss.backward()?;
             for (total, leaf) in total.iter_mut().zip(leaves) {
@@ -212,11 +212,11 @@ impl Trainer {
     /// None that rows of this run can cause.
     pub fn evaluate(&self) -> Result<Option<f64>> {
         let Some(rows) = &self.held_out else { return Ok(None) };
-        let all: Vec<usize> = (0..rows.count()).collect();
+        let all: Vec<usize> = (0..rows.row_count()).collect();
         let mut sum = 0.0;
         for chosen in all.chunks(self.options.batch) {
-            let batch = Batch::of(rows, chosen)?;
-            sum += number(&self.model.loss_of(&batch, None)?)? * batch.learned() as f64;
+            let batch = Batch::from_dataset(rows, chosen)?;
+            sum += number(&self.model.batch_loss(&batch, None)?)? * batch.learned() as f64;
         }
         Ok(Some(sum / rows.learned_count() as f64))
     }
@@ -227,7 +227,7 @@ fn number(loss: &Tensor) -> Result<f64> {
     loss.to_dtype(DType::F64)?.item()
 }
 
-fn check_rows(model: &Model, rows: &Rows) -> Result<()> {
+fn check_rows(model: &Model, rows: &TokenDataset) -> Result<()> {
     let (longest, context) = (rows.longest(), model.config().context());
     if longest > context {
         return Err(Error::value(format!("train: rows of {longest} tokens are longer than the model's context of {context}")));

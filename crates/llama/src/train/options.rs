@@ -110,12 +110,12 @@ impl TrainOptions {
     /// use monotile::optim::Decay;
     /// use monotile_llama::train::TrainOptions;
     /// let options = TrainOptions { steps: 110, warmup: 10, learning_rate: 1.0, decay: Decay::Cosine, ..Default::default() };
-    /// assert_eq!((options.rate(0), options.rate(9), options.rate(10)), (0.1, 1.0, 1.0));
-    /// assert!((options.rate(60) - 0.5).abs() < 1e-12);
+    /// assert_eq!((options.learning_rate_at(0), options.learning_rate_at(9), options.learning_rate_at(10)), (0.1, 1.0, 1.0));
+    /// assert!((options.learning_rate_at(60) - 0.5).abs() < 1e-12);
     /// ```
-    pub fn rate(&self, step: usize) -> f64 {
+    pub fn learning_rate_at(&self, step: usize) -> f64 {
         let TrainOptions { steps, warmup, decay, learning_rate: peak, .. } = *self;
-        Schedule { peak, floor: 0.0, warmup, steps, decay }.rate(step)
+        Schedule { peak, floor: 0.0, warmup, steps, decay }.learning_rate(step)
     }
 
     /// The optimizer's options, at the largest learning rate.

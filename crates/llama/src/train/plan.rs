@@ -4,20 +4,20 @@ use monotile::DType;
 
 use super::TrainOptions;
 use crate::config::Config;
-use crate::linear::{Layer, Linear};
-use crate::lora::{Site, Start};
+use crate::linear::{LinearKind, LinearLayer};
+use crate::lora::{AdaptedLayer, LoraInit};
 
 /// What is trained, as far as memory depends on it.
 #[derive(Debug, Clone, Copy)]
-pub enum Subject<'a> {
+pub enum PlanSubject<'a> {
     /// All weights.
     Everything,
     /// A and B of these layers.
     Adapter {
         /// The layers.
-        sites: &'a [Site],
+        layers: &'a [AdaptedLayer],
         /// How they start.
-        start: Start,
+        init: LoraInit,
         /// The share of their inputs that is dropped out.
         dropout: f64,
     },
@@ -32,16 +32,16 @@ pub enum Subject<'a> {
 /// # Example
 /// ```
 /// use monotile::DType;
-/// use monotile_llama::{Config, train::{Plan, Subject, TrainOptions}};
+/// use monotile_llama::{Config, train::{TrainingPlan, PlanSubject, TrainOptions}};
 /// let plan = |batch| {
 ///     let options = TrainOptions { batch, ..Default::default() };
-///     Plan::new(&Config::default(), Subject::Everything, 128, &options, DType::F32)
+///     TrainingPlan::new(&Config::default(), PlanSubject::Everything, 128, &options, DType::F32)
 /// };
 /// assert_eq!(plan(4).trained, Config::default().parameters());
 /// assert_eq!(plan(8).activations, 2 * plan(4).activations);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Plan {
+pub struct TrainingPlan {
     /// How many numbers are trained.
     pub trained: usize,
     /// Bytes of what is trained, of the optimizer's two averages, of the best numbers where patience keeps them, and of the matrices that
@@ -61,17 +61,17 @@ pub struct Plan {
     pub steps: usize,
 }
 
-impl Plan {
+impl TrainingPlan {
     /// The plan of a run on rows of `length` tokens, computed in `compute`. What does not fit 64 bits counts as the largest number that
     /// does: no machine has it.
-    pub fn new(config: &Config, subject: Subject, length: usize, options: &TrainOptions, compute: DType) -> Self {
+    pub fn new(config: &Config, subject: PlanSubject, length: usize, options: &TrainOptions, compute: DType) -> Self {
         let number = if compute == DType::F64 { 8 } else { 4 };
         let (trained, started) = match subject {
-            Subject::Everything => (config.parameters(), 0),
-            Subject::Adapter { sites, start, .. } => {
-                let one = |site: &Site| site.rank.saturating_mul(config.shape(site.layer.linear()).iter().sum());
+            PlanSubject::Everything => (config.parameters(), 0),
+            PlanSubject::Adapter { layers: sites, init: start, .. } => {
+                let one = |site: &AdaptedLayer| site.rank.saturating_mul(config.shape(site.layer.kind()).iter().sum());
                 let trained = sites.iter().map(one).fold(0, usize::saturating_add);
-                (trained, if start.needs_weight() { trained.saturating_mul(4) } else { 0 })
+                (trained, if start.needs_base_weight() { trained.saturating_mul(4) } else { 0 })
             }
         };
         let predicted = length.saturating_sub(1);
@@ -79,7 +79,7 @@ impl Plan {
         let bytes = |numbers: u64| numbers.saturating_mul(number).saturating_mul(tokens);
         let (hidden, blocks) = (config.hidden_size, config.num_hidden_layers);
         // Where everything is trained, a block is as the others.
-        let (kinds, of_each) = if matches!(subject, Subject::Everything) { (1, blocks) } else { (blocks, 1) };
+        let (kinds, of_each) = if matches!(subject, PlanSubject::Everything) { (1, blocks) } else { (blocks, 1) };
         let kept = || (0..kinds).map(|block| block_keeps(config, subject, block) as u64);
         let largest = kept().max().unwrap_or(0);
         let all = kept().fold(0, u64::saturating_add).saturating_mul(of_each as u64);
@@ -115,15 +115,15 @@ fn product(counts: &[usize]) -> u64 {
 }
 
 /// Numbers a token that a block keeps.
-fn block_keeps(config: &Config, subject: Subject, block: usize) -> usize {
+fn block_keeps(config: &Config, subject: PlanSubject, block: usize) -> usize {
     let (hidden, inner) = (config.hidden_size, config.intermediate_size);
     let (queries, keys) = (config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim);
-    let inputs = [&[Linear::Q, Linear::K, Linear::V][..], &[Linear::Gate, Linear::Up], &[Linear::Down]]
+    let inputs = [&[LinearKind::Q, LinearKind::K, LinearKind::V][..], &[LinearKind::Gate, LinearKind::Up], &[LinearKind::Down]]
         .iter()
         .map(|layers| input_keeps(config, subject, block, layers))
         .sum::<usize>();
     // Attention's output is kept in any case.
-    let dropped = input_keeps(config, subject, block, &[Linear::O]).saturating_sub(queries);
+    let dropped = input_keeps(config, subject, block, &[LinearKind::O]).saturating_sub(queries);
     let norms = 2 * (hidden + 1);
     // Turned queries and keys, values, the output and a log-sum-exp a head.
     let attention = 2 * (queries + keys) + config.num_attention_heads;
@@ -131,12 +131,12 @@ fn block_keeps(config: &Config, subject: Subject, block: usize) -> usize {
 }
 
 /// Numbers a token kept of the common input of some layers, for the gradients of their matrices.
-fn input_keeps(config: &Config, subject: Subject, block: usize, layers: &[Linear]) -> usize {
+fn input_keeps(config: &Config, subject: PlanSubject, block: usize, layers: &[LinearKind]) -> usize {
     let columns = layers.iter().map(|&linear| config.shape(linear)[1]).max().unwrap_or(0);
     match subject {
-        Subject::Everything => columns,
-        Subject::Adapter { sites, dropout, .. } => {
-            let trained = layers.iter().filter(|&&linear| sites.iter().any(|site| site.layer == Layer::block(block, linear)));
+        PlanSubject::Everything => columns,
+        PlanSubject::Adapter { layers: sites, dropout, .. } => {
+            let trained = layers.iter().filter(|&&linear| sites.iter().any(|site| site.layer == LinearLayer::block(block, linear)));
             match trained.count() {
                 0 => 0,
                 // Each layer has a mask and an input of its own.
@@ -148,22 +148,22 @@ fn input_keeps(config: &Config, subject: Subject, block: usize, layers: &[Linear
 }
 
 /// Numbers a token that stand between the last block and the loss, besides its input: the logits, and the output layer's input.
-fn head_keeps(config: &Config, subject: Subject) -> usize {
+fn head_keeps(config: &Config, subject: PlanSubject) -> usize {
     let head = match subject {
-        Subject::Everything => config.hidden_size,
-        Subject::Adapter { sites, dropout, .. } => {
-            let adapted = sites.iter().any(|site| site.layer == Layer::HEAD);
+        PlanSubject::Everything => config.hidden_size,
+        PlanSubject::Adapter { layers: sites, dropout, .. } => {
+            let adapted = sites.iter().any(|site| site.layer == LinearLayer::HEAD);
             if adapted { if dropout > 0.0 { 2 * config.hidden_size } else { config.hidden_size } } else { 0 }
         }
     };
-    config.vocab_size + head + ranks(subject, |site| site.layer == Layer::HEAD)
+    config.vocab_size + head + ranks(subject, |site| site.layer == LinearLayer::HEAD)
 }
 
 /// The ranks of the adapters on some layers: what lies between A and B.
-fn ranks(subject: Subject, of: impl Fn(&Site) -> bool) -> usize {
+fn ranks(subject: PlanSubject, of: impl Fn(&AdaptedLayer) -> bool) -> usize {
     match subject {
-        Subject::Everything => 0,
-        Subject::Adapter { sites, .. } => sites.iter().filter(|site| of(site)).map(|site| site.rank).sum(),
+        PlanSubject::Everything => 0,
+        PlanSubject::Adapter { layers: sites, .. } => sites.iter().filter(|site| of(site)).map(|site| site.rank).sum(),
     }
 }
 

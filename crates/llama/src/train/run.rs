@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use monotile::io::write_beside;
+use monotile::io::write_atomic;
 use monotile::{Error, Result};
 use serde_json::{Value, json};
 
-use super::{Step, Trainer};
+use super::{StepReport, Trainer};
 use crate::model::Model;
 use crate::staged::Lock;
 
@@ -19,7 +19,7 @@ const STATE: &str = "training.safetensors";
 const LOG: &str = "log.jsonl";
 
 /// Where and how often.
-pub struct Run<'a> {
+pub struct RunOptions<'a> {
     /// The folder for the log, the state and the result; made if it is not there.
     pub folder: PathBuf,
     /// Steps between evaluations on the held-out rows; there is one before the first step and one after the last anyway.
@@ -32,16 +32,16 @@ pub struct Run<'a> {
     pub write: &'a dyn Fn(&Model, &Path) -> Result<()>,
 }
 
-/// What a run tells whoever looks on.
+/// The progress of [`run`].
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Event {
+pub enum TrainProgress {
     /// It goes on after this many steps.
     Resumed {
         /// The steps that were done before.
         steps: usize,
     },
     /// A step is done, in this time.
-    Step(Step, Duration),
+    Step(StepReport, Duration),
     /// The held-out rows have this loss.
     Evaluated {
         /// After how many steps.
@@ -65,10 +65,10 @@ pub enum Event {
 
 /// How a run ended, with everything saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finished {
+pub enum RunOutcome {
     /// All steps are done.
     Done,
-    /// Whoever looked on asked for no more; it can be resumed.
+    /// The caller asked for no more; it can be resumed.
     Interrupted,
 }
 
@@ -82,7 +82,11 @@ pub enum Finished {
 /// # Errors
 /// `Value`, if another run is writing the folder, it holds the state of a run that is not to be resumed, settings differ from those of
 /// the one to resume, or there is patience and nothing held out to evaluate on; `Io`, if files cannot be written.
-pub fn run(trainer: &mut Trainer, run: &Run, mut observe: impl FnMut(Event) -> ControlFlow<()>) -> Result<Finished> {
+pub fn run(
+    trainer: &mut Trainer,
+    run: &RunOptions,
+    progress: &mut dyn FnMut(TrainProgress) -> ControlFlow<()>,
+) -> Result<RunOutcome> {
     if trainer.options().patience.is_some() && trainer.held_out.is_none() {
         return Err(Error::value("train: patience needs held-out rows to evaluate on, and there are none"));
     }
@@ -96,10 +100,10 @@ pub fn run(trainer: &mut Trainer, run: &Run, mut observe: impl FnMut(Event) -> C
         }
         trainer.resume(&state)?;
         log.take_up(trainer.steps_done())?;
-        stopped |= observe(Event::Resumed { steps: trainer.steps_done() }).is_break();
+        stopped |= progress(TrainProgress::Resumed { steps: trainer.steps_done() }).is_break();
     } else {
         log.write()?;
-        stopped |= evaluate(trainer, &mut log, &mut observe)?;
+        stopped |= evaluate(trainer, &mut log, progress)?;
     }
     let mut saved = trainer.steps_done();
     while !stopped && !trainer.is_done() {
@@ -108,15 +112,15 @@ pub fn run(trainer: &mut Trainer, run: &Run, mut observe: impl FnMut(Event) -> C
         let time = begun.elapsed();
         log.add(json!({ "step": step.number, "loss": step.loss, "learning_rate": step.learning_rate,
             "gradient_norm": step.gradient_norm, "tokens": step.tokens, "seconds": time.as_secs_f64() }))?;
-        stopped |= observe(Event::Step(step, time)).is_break();
+        stopped |= progress(TrainProgress::Step(step, time)).is_break();
         let due = |every: usize| every > 0 && step.number.is_multiple_of(every);
         if due(run.evaluate_every) || trainer.is_done() {
-            stopped |= evaluate(trainer, &mut log, &mut observe)?;
+            stopped |= evaluate(trainer, &mut log, progress)?;
         }
         if due(run.save_every) && !trainer.is_done() && !stopped {
             save(trainer, run, &state)?;
             saved = step.number;
-            stopped |= observe(Event::Saved { steps: saved }).is_break();
+            stopped |= progress(TrainProgress::Saved { steps: saved }).is_break();
         }
     }
     if saved != trainer.steps_done() || !state.exists() {
@@ -124,26 +128,26 @@ pub fn run(trainer: &mut Trainer, run: &Run, mut observe: impl FnMut(Event) -> C
             && let Some((steps, loss)) = trainer.restore_best()
         {
             log.add(json!({ "step": trainer.steps_done(), "restored_step": steps, "restored_loss": loss }))?;
-            let _ = observe(Event::Restored { steps, loss });
+            let _ = progress(TrainProgress::Restored { steps, loss });
         }
         save(trainer, run, &state)?;
         // There is nothing left to stop.
-        let _ = observe(Event::Saved { steps: trainer.steps_done() });
+        let _ = progress(TrainProgress::Saved { steps: trainer.steps_done() });
     }
-    Ok(if trainer.is_done() { Finished::Done } else { Finished::Interrupted })
+    Ok(if trainer.is_done() { RunOutcome::Done } else { RunOutcome::Interrupted })
 }
 
 /// The result first, so that a state on disk always has its result beside it.
-fn save(trainer: &Trainer, run: &Run, state: &Path) -> Result<()> {
+fn save(trainer: &Trainer, run: &RunOptions, state: &Path) -> Result<()> {
     (run.write)(trainer.model(), &run.folder)?;
     trainer.save(state)
 }
 
-fn evaluate(trainer: &mut Trainer, log: &mut Log, observe: &mut impl FnMut(Event) -> ControlFlow<()>) -> Result<bool> {
-    let Some(loss) = trainer.judge()? else { return Ok(false) };
+fn evaluate(trainer: &mut Trainer, log: &mut Log, progress: &mut dyn FnMut(TrainProgress) -> ControlFlow<()>) -> Result<bool> {
+    let Some(loss) = trainer.evaluate_with_patience()? else { return Ok(false) };
     let steps = trainer.steps_done();
     log.add(json!({ "step": steps, "held_out_loss": loss }))?;
-    Ok(observe(Event::Evaluated { steps, loss }).is_break())
+    Ok(progress(TrainProgress::Evaluated { steps, loss }).is_break())
 }
 
 struct Log {
@@ -166,7 +170,7 @@ impl Log {
     }
 
     fn write(&self) -> Result<()> {
-        write_beside(&self.path, |file| self.lines.iter().try_for_each(|line| writeln!(file, "{line}")))
+        write_atomic(&self.path, |file| self.lines.iter().try_for_each(|line| writeln!(file, "{line}")))
     }
 
     fn add(&mut self, line: Value) -> Result<()> {

@@ -3,11 +3,11 @@ mod patience;
 
 use super::*;
 use crate::config::Config;
-use crate::lora::{Adapter, LoraConfig, Start};
+use crate::lora::{Adapter, LoraConfig, LoraInit};
 
-fn rows() -> Rows {
+fn rows() -> TokenDataset {
     let text = "the cat sat on the mat and the dog sat on the log. ".repeat(8);
-    Rows::new(text.bytes().map(u32::from).collect(), 16).unwrap()
+    TokenDataset::new(text.bytes().map(u32::from).collect(), 16).unwrap()
 }
 
 fn small() -> Config {
@@ -24,7 +24,7 @@ fn small() -> Config {
 fn adapted(dropout: f64) -> Model {
     let mut model = Model::random(small(), 1).unwrap();
     let config = LoraConfig { rank: 2, dropout, ..LoraConfig::default() };
-    model.attach(&Adapter::new(config, &small(), Start::Gaussian, 2).unwrap()).unwrap();
+    model.attach(&Adapter::new(config, &small(), LoraInit::Gaussian, 2).unwrap()).unwrap();
     model
 }
 
@@ -40,10 +40,14 @@ fn values(trainer: &Trainer) -> Vec<Vec<f64>> {
 fn a_run_that_is_saved_and_resumed_gives_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
-    for (trained, dtype) in [(Trained::Everything, DType::F32), (Trained::Adapter, DType::F32), (Trained::Adapter, DType::F64)] {
+    for (trained, dtype) in [
+        (TrainableParameters::Everything, DType::F32),
+        (TrainableParameters::Adapter, DType::F32),
+        (TrainableParameters::Adapter, DType::F64),
+    ] {
         let make = || {
-            let model = if trained == Trained::Adapter { adapted(0.2) } else { Model::random(small(), 1).unwrap() };
-            Trainer::new(model.computing_in(dtype).unwrap(), trained, rows(), options()).unwrap()
+            let model = if trained == TrainableParameters::Adapter { adapted(0.2) } else { Model::random(small(), 1).unwrap() };
+            Trainer::new(model.with_compute_dtype(dtype).unwrap(), trained, rows(), options()).unwrap()
         };
         let mut whole = make();
         let mut first = make();
@@ -72,12 +76,12 @@ fn a_start_that_is_subtracted_is_resumed_to_the_same_bits() {
     let make = |seed| {
         let mut model = Model::random(small(), 1).unwrap();
         let config = LoraConfig { rank: 2, ..LoraConfig::default() };
-        model.attach(&Adapter::of_weights(config, &model, Start::Pissa { exact: false }, seed).unwrap()).unwrap();
-        Trainer::new(model, Trained::Adapter, rows(), options()).unwrap()
+        model.attach(&Adapter::from_weights(config, &model, LoraInit::Pissa { exact: false }, seed).unwrap()).unwrap();
+        Trainer::new(model, TrainableParameters::Adapter, rows(), options()).unwrap()
     };
     let written = |trainer: &Trainer, name: &str| {
         let out = folder.path().join(name);
-        Adapter::of(trainer.model(), LoraConfig { rank: 2, ..LoraConfig::default() }).write(&out).unwrap();
+        Adapter::from_model(trainer.model(), LoraConfig { rank: 2, ..LoraConfig::default() }).write(&out).unwrap();
         std::fs::read(out.join("adapter_model.safetensors")).unwrap()
     };
     let mut whole = make(2);
@@ -92,7 +96,7 @@ fn a_start_that_is_subtracted_is_resumed_to_the_same_bits() {
     again.resume(&path).unwrap();
     again.step().unwrap();
     assert_eq!(written(&again, "c"), written(&whole, "d"));
-    let mut without = Trainer::new(adapted(0.0), Trained::Adapter, rows(), options()).unwrap();
+    let mut without = Trainer::new(adapted(0.0), TrainableParameters::Adapter, rows(), options()).unwrap();
     let refused = without.resume(&path).unwrap_err().to_string();
     assert!(refused.contains("q_proj 8 0 less its start\""), "{refused}");
 }
@@ -101,18 +105,18 @@ fn a_start_that_is_subtracted_is_resumed_to_the_same_bits() {
 fn checkpointed_blocks_give_the_same_bits() {
     let tied = Config { tie_word_embeddings: true, ..small() };
     for (model, trained) in [
-        (Model::random(small(), 1).unwrap(), Trained::Everything),
-        (Model::random(Config { family: crate::Family::Qwen2, ..tied }, 1).unwrap(), Trained::Everything),
-        (adapted(0.2), Trained::Adapter),
+        (Model::random(small(), 1).unwrap(), TrainableParameters::Everything),
+        (Model::random(Config { family: crate::Family::Qwen2, ..tied }, 1).unwrap(), TrainableParameters::Everything),
+        (adapted(0.2), TrainableParameters::Adapter),
     ] {
         let config = model.config().clone();
         let folder = tempfile::tempdir().unwrap();
         model.write(folder.path(), DType::F32).unwrap();
         let run = |checkpointing| {
             let mut model = Model::read(folder.path()).unwrap();
-            if trained == Trained::Adapter {
+            if trained == TrainableParameters::Adapter {
                 let lora = LoraConfig { rank: 2, dropout: 0.2, ..LoraConfig::default() };
-                model.attach(&Adapter::new(lora, &config, Start::KaimingUniform, 2).unwrap()).unwrap();
+                model.attach(&Adapter::new(lora, &config, LoraInit::KaimingUniform, 2).unwrap()).unwrap();
             }
             let options = TrainOptions { checkpointing, accumulate: 2, ..options() };
             let mut trainer = Trainer::new(model, trained, rows(), options).unwrap();
@@ -130,14 +134,15 @@ fn checkpointed_blocks_give_the_same_bits() {
 fn a_state_of_other_settings_is_not_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
-    let trainer = Trainer::new(adapted(0.0), Trained::Adapter, rows(), options()).unwrap();
+    let trainer = Trainer::new(adapted(0.0), TrainableParameters::Adapter, rows(), options()).unwrap();
     trainer.save(&path).unwrap();
-    let mut other = Trainer::new(adapted(0.0), Trained::Adapter, rows(), TrainOptions { batch: 4, ..options() }).unwrap();
+    let mut other =
+        Trainer::new(adapted(0.0), TrainableParameters::Adapter, rows(), TrainOptions { batch: 4, ..options() }).unwrap();
     let refused = other.resume(&path).unwrap_err().to_string();
     assert_eq!(refused, format!("{}: the run was begun with batch 2, now it is 4", path.display()));
     let mut model = Model::random(small(), 7).unwrap();
-    model.attach(&Adapter::new(LoraConfig { rank: 2, ..LoraConfig::default() }, &small(), Start::Gaussian, 2).unwrap()).unwrap();
-    let mut elsewhere = Trainer::new(model, Trained::Adapter, rows(), options()).unwrap();
+    model.attach(&Adapter::new(LoraConfig { rank: 2, ..LoraConfig::default() }, &small(), LoraInit::Gaussian, 2).unwrap()).unwrap();
+    let mut elsewhere = Trainer::new(model, TrainableParameters::Adapter, rows(), options()).unwrap();
     let refused = elsewhere.resume(&path).unwrap_err().to_string();
     assert!(refused.starts_with(&format!("{}: the run was begun with model ", path.display())), "{refused}");
     std::fs::write(&path, b"").unwrap();
@@ -149,7 +154,7 @@ fn a_state_of_other_settings_is_not_resumed() {
 fn a_state_of_which_a_byte_was_changed_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
-    let make = || Trainer::new(adapted(0.0), Trained::Adapter, rows(), options()).unwrap();
+    let make = || Trainer::new(adapted(0.0), TrainableParameters::Adapter, rows(), options()).unwrap();
     let mut trainer = make();
     trainer.step().unwrap();
     trainer.save(&path).unwrap();
@@ -190,13 +195,14 @@ fn a_state_of_which_a_byte_was_changed_is_refused() {
 #[test]
 fn training_an_adapter_leaves_the_weights_alone() {
     let model = adapted(0.0);
-    let before: Vec<Vec<f32>> = model.parameters(Trained::Everything).iter().map(|(_, t)| t.to_vec::<f32>().unwrap()).collect();
-    let mut trainer = Trainer::new(model, Trained::Adapter, rows(), options()).unwrap();
+    let before: Vec<Vec<f32>> =
+        model.parameters(TrainableParameters::Everything).iter().map(|(_, t)| t.to_vec::<f32>().unwrap()).collect();
+    let mut trainer = Trainer::new(model, TrainableParameters::Adapter, rows(), options()).unwrap();
     let start = values(&trainer);
     let first = trainer.step().unwrap();
     assert_eq!(first.tokens, 2 * 15);
     let after: Vec<Vec<f32>> =
-        trainer.model.parameters(Trained::Everything).iter().map(|(_, t)| t.to_vec::<f32>().unwrap()).collect();
+        trainer.model.parameters(TrainableParameters::Everything).iter().map(|(_, t)| t.to_vec::<f32>().unwrap()).collect();
     assert_eq!(before, after);
     // A's gradient is 0 while B is: only B moves in the first step, but for weight decay.
     let moved = values(&trainer);
@@ -207,7 +213,8 @@ fn training_an_adapter_leaves_the_weights_alone() {
 fn accumulated_passes_give_the_gradient_of_one_large_pass() {
     let trainer = |batch, accumulate| {
         let options = TrainOptions { batch, accumulate, ..options() };
-        let mut trainer = Trainer::new(Model::random(small(), 1).unwrap(), Trained::Everything, rows(), options).unwrap();
+        let mut trainer =
+            Trainer::new(Model::random(small(), 1).unwrap(), TrainableParameters::Everything, rows(), options).unwrap();
         trainer.step().unwrap()
     };
     let (large, small) = (trainer(4, 1), trainer(1, 4));
@@ -220,7 +227,8 @@ fn accumulated_passes_give_the_gradient_of_one_large_pass() {
 fn clipping_shortens_the_gradient_only() {
     let loss = |clip| {
         let options = TrainOptions { clip, learning_rate: 1e-3, ..options() };
-        let mut trainer = Trainer::new(Model::random(small(), 1).unwrap(), Trained::Everything, rows(), options).unwrap();
+        let mut trainer =
+            Trainer::new(Model::random(small(), 1).unwrap(), TrainableParameters::Everything, rows(), options).unwrap();
         trainer.step().unwrap()
     };
     assert_eq!(loss(Some(1e-3)).gradient_norm, loss(None).gradient_norm);
@@ -229,37 +237,38 @@ fn clipping_shortens_the_gradient_only() {
 #[test]
 fn a_tied_output_layer_stays_the_embedding() {
     let config = Config { tie_word_embeddings: true, ..small() };
-    let mut trainer = Trainer::new(Model::random(config, 1).unwrap(), Trained::Everything, rows(), options()).unwrap();
+    let mut trainer = Trainer::new(Model::random(config, 1).unwrap(), TrainableParameters::Everything, rows(), options()).unwrap();
     let first = trainer.step().unwrap().loss;
     while !trainer.is_done() {
         trainer.step().unwrap();
     }
     assert!(trainer.losses()[5] < first);
     let model = trainer.model();
-    let head = model.weight(crate::linear::Layer::HEAD).to_vec::<f32>().unwrap();
-    assert_eq!(head, model.parameters(Trained::Everything)[0].1.to_vec::<f32>().unwrap());
+    let head = model.weight(crate::linear::LinearLayer::HEAD).to_vec::<f32>().unwrap();
+    assert_eq!(head, model.parameters(TrainableParameters::Everything)[0].1.to_vec::<f32>().unwrap());
 }
 
 #[test]
 fn computing_in_f64_rounds_less_and_nothing_else() {
     let run = |dtype| {
-        let mut trainer = Trainer::new(adapted(0.0).computing_in(dtype).unwrap(), Trained::Adapter, rows(), options()).unwrap();
+        let mut trainer =
+            Trainer::new(adapted(0.0).with_compute_dtype(dtype).unwrap(), TrainableParameters::Adapter, rows(), options()).unwrap();
         let loss = trainer.step().unwrap().loss;
-        (loss, trainer.model.parameters(Trained::Adapter)[0].1.dtype())
+        (loss, trainer.model.parameters(TrainableParameters::Adapter)[0].1.dtype())
     };
     let ((single, f32), (double, f64)) = (run(DType::F32), run(DType::F64));
     assert_eq!((f32, f64), (DType::F32, DType::F64));
     assert!(single != double && (single - double).abs() < 1e-5 * double, "{single} and {double}");
-    let refused = adapted(0.0).computing_in(DType::BF16).err().unwrap();
+    let refused = adapted(0.0).with_compute_dtype(DType::BF16).err().unwrap();
     assert_eq!(refused.to_string(), "model: computing in bf16 is not possible; f32 and f64 are");
 }
 
 #[test]
 fn nothing_to_train_is_refused() {
-    let refused = Trainer::new(Model::random(small(), 1).unwrap(), Trained::Adapter, rows(), options()).err().unwrap();
+    let refused = Trainer::new(Model::random(small(), 1).unwrap(), TrainableParameters::Adapter, rows(), options()).err().unwrap();
     assert_eq!(refused.to_string(), "train: no adapter is attached to the model, so there is nothing to train");
-    let long = Rows::new(vec![0; 600], 300).unwrap();
-    let refused = Trainer::new(Model::random(small(), 1).unwrap(), Trained::Everything, long, options()).err().unwrap();
+    let long = TokenDataset::new(vec![0; 600], 300).unwrap();
+    let refused = Trainer::new(Model::random(small(), 1).unwrap(), TrainableParameters::Everything, long, options()).err().unwrap();
     assert_eq!(refused.to_string(), "train: rows of 300 tokens are longer than the model's context of 256");
 }
 
@@ -267,20 +276,20 @@ mod runs {
     use std::ops::ControlFlow;
 
     use super::*;
-    use crate::train::{Event, Finished, Run, run};
+    use crate::train::{RunOptions, RunOutcome, TrainProgress, run};
 
     fn trainer() -> Trainer {
         let (rows, held_out) = rows().split(0.2).unwrap();
-        Trainer::new(adapted(0.1), Trained::Adapter, rows, options()).unwrap().with_held_out(held_out).unwrap()
+        Trainer::new(adapted(0.1), TrainableParameters::Adapter, rows, options()).unwrap().with_held_out(held_out).unwrap()
     }
 
-    fn go(folder: &std::path::Path, resume: bool, stop_after: usize) -> Result<Finished> {
+    fn go(folder: &std::path::Path, resume: bool, stop_after: usize) -> Result<RunOutcome> {
         let write = |model: &Model, folder: &std::path::Path| {
-            Adapter::of(model, LoraConfig { rank: 2, ..LoraConfig::default() }).write(folder)
+            Adapter::from_model(model, LoraConfig { rank: 2, ..LoraConfig::default() }).write(folder)
         };
-        let settings = Run { folder: folder.into(), evaluate_every: 2, save_every: 2, resume, write: &write };
-        run(&mut trainer(), &settings, |event| match event {
-            Event::Step(step, _) if step.number == stop_after => ControlFlow::Break(()),
+        let settings = RunOptions { folder: folder.into(), evaluate_every: 2, save_every: 2, resume, write: &write };
+        run(&mut trainer(), &settings, &mut |event| match event {
+            TrainProgress::Step(step, _) if step.number == stop_after => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         })
     }
@@ -296,10 +305,10 @@ mod runs {
     #[test]
     fn an_interrupted_run_goes_on_to_the_same_files() {
         let (whole, parts) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        assert_eq!(go(whole.path(), false, 0).unwrap(), Finished::Done);
-        assert_eq!(go(parts.path(), false, 3).unwrap(), Finished::Interrupted);
-        assert_eq!(go(parts.path(), true, 5).unwrap(), Finished::Interrupted);
-        assert_eq!(go(parts.path(), true, 0).unwrap(), Finished::Done);
+        assert_eq!(go(whole.path(), false, 0).unwrap(), RunOutcome::Done);
+        assert_eq!(go(parts.path(), false, 3).unwrap(), RunOutcome::Interrupted);
+        assert_eq!(go(parts.path(), true, 5).unwrap(), RunOutcome::Interrupted);
+        assert_eq!(go(parts.path(), true, 0).unwrap(), RunOutcome::Done);
         for name in ["adapter_model.safetensors", "training.safetensors"] {
             let read = |folder: &tempfile::TempDir| std::fs::read(folder.path().join(name)).unwrap();
             assert_eq!(read(&whole), read(&parts), "{name}");

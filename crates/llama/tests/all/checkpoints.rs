@@ -5,8 +5,10 @@ use std::path::Path;
 use crate::common::difference;
 use monotile::io::{SafeTensors, write_safetensors};
 use monotile::{DType, Rng, Tensor};
-use monotile_llama::lora::{Adapter, LoraConfig, Start, Targets};
-use monotile_llama::{Config, Family, Layer, Linear, Model, Rotary, RotaryScaling, Tokenizer, Trained, Weights};
+use monotile_llama::lora::{Adapter, LoraConfig, LoraInit, TargetModules};
+use monotile_llama::{
+    Config, Family, LinearKind, LinearLayer, Model, Rotary, RotaryScaling, Tokenizer, TrainableParameters, Weights,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -44,7 +46,7 @@ fn a_written_checkpoint_reads_back_and_computes_the_same() {
 
         let mut cache = read.cache();
         for at in 0..tokens().dim(1) {
-            let next = read.next(&tokens().slice(1, at..=at).unwrap(), &mut cache).unwrap();
+            let next = read.next_logits(&tokens().slice(1, at..=at).unwrap(), &mut cache).unwrap();
             let off = difference(&next, &whole.select(1, at).unwrap());
             // Logits are below 1 here; sums of f32 in another order differ by some 1e-7.
             assert!(off < 1e-5, "{:?}: token {at} differs by {off:e}", config.family);
@@ -56,7 +58,7 @@ fn a_written_checkpoint_reads_back_and_computes_the_same() {
 fn bf16_checkpoints_stay_mapped_and_compute_in_f32() {
     let (folder, _) = written(Config::default(), DType::BF16);
     let model = Model::read(folder.path()).unwrap();
-    assert!(model.parameters(Trained::Everything).iter().all(|(_, t)| t.dtype() == DType::BF16 && t.is_mapped()));
+    assert!(model.parameters(TrainableParameters::Everything).iter().all(|(_, t)| t.dtype() == DType::BF16 && t.is_mapped()));
     let rounded = Weights::open(folder.path()).unwrap();
     assert!(rounded.contains("lm_head.weight"));
     assert_eq!(model.logits(&tokens()).unwrap().dtype(), DType::F32);
@@ -158,7 +160,7 @@ fn tokens_that_the_model_cannot_take_are_refused() {
 }
 
 fn adapter(model: &Config, config: LoraConfig) -> Adapter {
-    let fresh = Adapter::new(config.clone(), model, Start::KaimingUniform, 3).unwrap();
+    let fresh = Adapter::new(config.clone(), model, LoraInit::KaimingUniform, 3).unwrap();
     // B away from 0, so that the adapter does something.
     let mut rng = Rng::new(4);
     let folder = tempfile::tempdir().unwrap();
@@ -180,7 +182,7 @@ fn adapter(model: &Config, config: LoraConfig) -> Adapter {
 
 #[test]
 fn an_adapter_that_was_just_made_changes_nothing() {
-    for start in [Start::Gaussian, Start::KaimingUniform] {
+    for start in [LoraInit::Gaussian, LoraInit::KaimingUniform] {
         let mut model = Model::random(Config::default(), 1).unwrap();
         let before = model.logits(&tokens()).unwrap();
         model.attach(&Adapter::new(LoraConfig::default(), model.config(), start, 1).unwrap()).unwrap();
@@ -190,8 +192,11 @@ fn an_adapter_that_was_just_made_changes_nothing() {
 
 #[test]
 fn adapters_on_any_layers_equal_their_merged_weights() {
-    let everything = Targets::Names(Linear::BLOCK.map(Linear::name).into_iter().chain(["lm_head"]).map(String::from).collect());
-    for (config, targets) in configs().into_iter().zip([Targets::AllLinear, everything, Targets::parse("layers.1.mlp.down_proj")]) {
+    let everything =
+        TargetModules::Names(LinearKind::BLOCK.map(LinearKind::name).into_iter().chain(["lm_head"]).map(String::from).collect());
+    for (config, targets) in
+        configs().into_iter().zip([TargetModules::AllLinear, everything, TargetModules::parse("layers.1.mlp.down_proj")])
+    {
         let lora = LoraConfig { targets, rank: 4, use_rslora: true, ..LoraConfig::default() };
         let mut model = Model::random(config.clone(), 1).unwrap();
         let before = model.logits(&tokens()).unwrap();
@@ -199,7 +204,7 @@ fn adapters_on_any_layers_equal_their_merged_weights() {
         let adapted = model.logits(&tokens()).unwrap();
         assert!(difference(&adapted, &before) > 1e-3);
         model.merge().unwrap();
-        assert!(model.parameters(Trained::Adapter).is_empty());
+        assert!(model.parameters(TrainableParameters::Adapter).is_empty());
         let off = difference(&model.logits(&tokens()).unwrap(), &adapted);
         assert!(off < 1e-4, "{:?}: merged logits differ by {off:e}", config.family);
     }
@@ -209,7 +214,7 @@ fn adapters_on_any_layers_equal_their_merged_weights() {
 fn an_adapter_on_the_output_layer_of_a_tied_model_leaves_the_embedding_alone() {
     let config = Config { tie_word_embeddings: true, ..Config::default() };
     let mut model = Model::random(config.clone(), 1).unwrap();
-    model.attach(&adapter(&config, LoraConfig { targets: Targets::parse("lm_head"), ..LoraConfig::default() })).unwrap();
+    model.attach(&adapter(&config, LoraConfig { targets: TargetModules::parse("lm_head"), ..LoraConfig::default() })).unwrap();
     let adapted = model.logits(&tokens()).unwrap();
     model.merge().unwrap();
     let off = difference(&model.logits(&tokens()).unwrap(), &adapted);
@@ -218,18 +223,18 @@ fn an_adapter_on_the_output_layer_of_a_tied_model_leaves_the_embedding_alone() {
     let folder = tempfile::tempdir().unwrap();
     model.write(folder.path(), DType::F32).unwrap();
     let read = Model::read(folder.path()).unwrap();
-    assert_eq!(difference(read.weight(Layer::HEAD), model.weight(Layer::HEAD)), 0.0);
+    assert_eq!(difference(read.weight(LinearLayer::HEAD), model.weight(LinearLayer::HEAD)), 0.0);
 }
 
 #[test]
 fn an_adapter_is_written_as_it_was_read() {
     let config = Config::default();
-    let made = adapter(&config, LoraConfig { targets: Targets::AllLinear, ..LoraConfig::default() });
+    let made = adapter(&config, LoraConfig { targets: TargetModules::AllLinear, ..LoraConfig::default() });
     let folder = tempfile::tempdir().unwrap();
     made.write(folder.path()).unwrap();
     let read = Adapter::read(folder.path(), &config).unwrap();
     assert_eq!(read.config(), made.config());
-    for ((layer, a), (_, b)) in made.pairs().zip(read.pairs()) {
+    for ((layer, a), (_, b)) in made.factors().zip(read.factors()) {
         assert_eq!(difference(&a.a, &b.a) + difference(&a.b, &b.b), 0.0, "{layer}");
     }
 }
@@ -264,7 +269,7 @@ fn adapters_for_other_shapes_and_files_that_lack_something_are_refused() {
     let mut other = Model::random(wider, 1).unwrap();
     let refused = other.attach(&adapter(&config, LoraConfig::default())).unwrap_err().to_string();
     assert_eq!(refused, "attach: A [8, 64] and B [64, 8] do not fit model.layers.0.self_attn.q_proj, 96 by 96");
-    assert!(other.parameters(Trained::Adapter).is_empty());
+    assert!(other.parameters(TrainableParameters::Adapter).is_empty());
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::path::Path;
 use crate::common::{data, difference};
 use monotile::io::{SafeTensors, write_safetensors};
 use monotile::{DType, Tensor};
-use monotile_llama::data::Rows;
-use monotile_llama::lora::{Adapter, LoraConfig, Start, Targets};
+use monotile_llama::data::TokenDataset;
+use monotile_llama::lora::{Adapter, LoraConfig, LoraInit, TargetModules};
 use monotile_llama::train::{TrainOptions, Trainer};
-use monotile_llama::{Config, Model, Tokenizer, Trained};
+use monotile_llama::{Config, Model, Tokenizer, TrainableParameters};
 
 /// The largest magnitude of a tensor.
 fn largest(a: &Tensor) -> f64 {
@@ -23,8 +23,8 @@ fn theirs(prefix: &str, name: &str) -> String {
 /// The model with the adapter that a reference file holds as it was before training.
 fn model_before(data: &Path, file: &SafeTensors, config: LoraConfig) -> Model {
     let mut model = Model::read(&data.join("shakespeare")).unwrap();
-    let mut adapter = Adapter::new(config, model.config(), Start::Gaussian, 0).unwrap();
-    adapter.start_from(file, "before.").unwrap();
+    let mut adapter = Adapter::new(config, model.config(), LoraInit::Gaussian, 0).unwrap();
+    adapter.subtract_initial(file, "before.").unwrap();
     model.attach(&adapter).unwrap();
     model
 }
@@ -34,10 +34,10 @@ fn matrices_that_are_not_in_a_file_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("start.safetensors");
     let config = Config::default();
-    let mut adapter = Adapter::new(LoraConfig::default(), &config, Start::Gaussian, 0).unwrap();
+    let mut adapter = Adapter::new(LoraConfig::default(), &config, LoraInit::Gaussian, 0).unwrap();
     let mut refused = |name: &str, shape: &[usize]| {
         write_safetensors(&path, &[(name, &Tensor::zeros(shape, DType::F32).unwrap())], &[]).unwrap();
-        let words = adapter.start_from(&SafeTensors::open(&path).unwrap(), "").unwrap_err().to_string();
+        let words = adapter.subtract_initial(&SafeTensors::open(&path).unwrap(), "").unwrap_err().to_string();
         words.replace(&format!("{}: ", path.display()), "")
     };
     let name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight";
@@ -49,11 +49,11 @@ fn matrices_that_are_not_in_a_file_are_named() {
 fn one_step(data: &Path, file: &SafeTensors, dtype: DType) -> Trainer {
     let tokens = file.tensor("tokens").unwrap();
     let row: Vec<u32> = tokens.to_vec::<i64>().unwrap().iter().map(|&id| id as u32).collect();
-    let rows = Rows::new(row, tokens.dim(1)).unwrap();
+    let rows = TokenDataset::new(row, tokens.dim(1)).unwrap();
     let options =
         TrainOptions { steps: 1, batch: 1, learning_rate: 1e-3, weight_decay: 0.01, shuffle: false, ..TrainOptions::default() };
-    let model = model_before(data, file, LoraConfig::default()).computing_in(dtype).unwrap();
-    Trainer::new(model, Trained::Adapter, rows, options).unwrap()
+    let model = model_before(data, file, LoraConfig::default()).with_compute_dtype(dtype).unwrap();
+    Trainer::new(model, TrainableParameters::Adapter, rows, options).unwrap()
 }
 
 #[test]
@@ -65,7 +65,8 @@ fn one_step_has_the_loss_gradients_and_result_of_peft() {
         let (loss, gradients) = trainer.gradients(&[0]).unwrap();
         let wanted = f64::from(file.tensor("loss").unwrap().item::<f32>().unwrap());
         assert!((loss - wanted).abs() < 1e-5, "loss {loss} in {dtype}, {wanted} in peft");
-        let names: Vec<String> = trainer.model().parameters(Trained::Adapter).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> =
+            trainer.model().parameters(TrainableParameters::Adapter).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names.len(), 16);
         for (name, gradient) in names.iter().zip(&gradients) {
             let wanted = file.tensor(&theirs("grad", name)).unwrap();
@@ -79,7 +80,7 @@ fn one_step_has_the_loss_gradients_and_result_of_peft() {
         // of gradients explains is allowed, and such numbers must be rare.
         let direction = |g: f64| g / (g.abs() + 1e-8);
         let (mut count, mut beyond) = (0, 0);
-        for ((name, tensor), gradient) in trainer.model().parameters(Trained::Adapter).into_iter().zip(gradients) {
+        for ((name, tensor), gradient) in trainer.model().parameters(TrainableParameters::Adapter).into_iter().zip(gradients) {
             let after =
                 tensor.to_f64_vec().unwrap().into_iter().zip(file.tensor(&theirs("after", &name)).unwrap().to_f64_vec().unwrap());
             let wanted = file.tensor(&theirs("grad", &name)).unwrap().to_f64_vec().unwrap();
@@ -101,22 +102,22 @@ fn one_step_has_the_loss_gradients_and_result_of_peft() {
 fn a_run_repeats_the_losses_of_peft() {
     let Some(data) = data() else { return };
     let file = SafeTensors::open(data.join("lora-run/reference.safetensors")).unwrap();
-    let targets = Targets::parse("q_proj,k_proj,v_proj,o_proj");
+    let targets = TargetModules::parse("q_proj,k_proj,v_proj,o_proj");
     let model = model_before(&data, &file, LoraConfig { targets, ..LoraConfig::default() });
     let tokenizer = Tokenizer::read(&data.join("shakespeare")).unwrap();
-    let rows = Rows::read(&data.join("../text/kjv.txt"), &tokenizer, 128).unwrap();
+    let rows = TokenDataset::read(&data.join("../text/kjv.txt"), &tokenizer, 128).unwrap();
     let wanted = file.tensor("rows_0_to_7").unwrap().to_vec::<i64>().unwrap();
     let cut: Vec<i64> = (0..8).flat_map(|row| rows.row(row).iter().map(|&id| i64::from(id))).collect();
     assert_eq!(cut, wanted, "the text is cut into other rows");
 
     let wanted = file.tensor("losses").unwrap().to_vec::<f64>().unwrap();
     let options = TrainOptions { steps: wanted.len(), batch: 8, learning_rate: 2e-3, shuffle: false, ..TrainOptions::default() };
-    let mut trainer = Trainer::new(model, Trained::Adapter, rows, options).unwrap();
+    let mut trainer = Trainer::new(model, TrainableParameters::Adapter, rows, options).unwrap();
     for (number, wanted) in wanted.into_iter().enumerate() {
         let loss = trainer.step().unwrap().loss;
         assert!((loss - wanted).abs() < 5e-3 * wanted, "loss of step {number} is {loss}, {wanted} in peft");
     }
-    for (name, tensor) in trainer.model().parameters(Trained::Adapter) {
+    for (name, tensor) in trainer.model().parameters(TrainableParameters::Adapter) {
         let wanted = file.tensor(&theirs("after", &name)).unwrap();
         let off = difference(tensor, &wanted);
         assert!(off < 0.05 * largest(&wanted), "{name} after the run differs by {off:e}");

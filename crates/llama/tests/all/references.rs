@@ -6,7 +6,7 @@ use crate::common::{data, difference};
 use monotile::Tensor;
 use monotile::io::SafeTensors;
 use monotile_llama::lora::Adapter;
-use monotile_llama::{Layer, Linear, Model, Tokenizer};
+use monotile_llama::{LinearKind, LinearLayer, Model, Tokenizer};
 
 /// Logits of references and ours are both sums in f32 of some thousand terms, in different orders.
 const LOGITS: f64 = 1e-4;
@@ -51,7 +51,7 @@ fn token_by_token_gives_the_logits_of_the_whole_pass() {
         let whole = model.logits(&tokens).unwrap();
         let mut cache = model.cache();
         for at in 0..tokens.dim(1) {
-            let next = model.next(&tokens.slice(1, at..=at).unwrap(), &mut cache).unwrap();
+            let next = model.next_logits(&tokens.slice(1, at..=at).unwrap(), &mut cache).unwrap();
             let off = difference(&next, &whole.select(1, at).unwrap());
             assert!(off < LOGITS, "{}: logits of token {at} differ by {off:e}", folder.display());
         }
@@ -71,12 +71,12 @@ fn greedy_continuations_are_those_of_transformers() {
         let given = wanted.iter().zip(&prompt).take_while(|(a, b)| a == b).count().min(16);
         let mut tokens = wanted[..given].to_vec();
         let mut cache = model.cache();
-        let mut logits = model.next(&Tensor::from_vec(tokens.clone(), &[1, given]).unwrap(), &mut cache).unwrap();
+        let mut logits = model.next_logits(&Tensor::from_vec(tokens.clone(), &[1, given]).unwrap(), &mut cache).unwrap();
         while tokens.len() < wanted.len() {
             let scores = logits.to_vec::<f32>().unwrap();
             let best = (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap();
             tokens.push(best as i64);
-            logits = model.next(&Tensor::from_vec(vec![best as i64], &[1, 1]).unwrap(), &mut cache).unwrap();
+            logits = model.next_logits(&Tensor::from_vec(vec![best as i64], &[1, 1]).unwrap(), &mut cache).unwrap();
         }
         assert_eq!(tokens, wanted, "{}", folder.display());
     }
@@ -86,7 +86,7 @@ fn greedy_continuations_are_those_of_transformers() {
 fn bf16_weights_stay_in_their_file() {
     for folder in checkpoints() {
         let model = Model::read(&folder).unwrap();
-        for (name, tensor) in model.parameters(monotile_llama::Trained::Everything) {
+        for (name, tensor) in model.parameters(monotile_llama::TrainableParameters::Everything) {
             assert!(tensor.is_mapped(), "{}: {name} was copied", folder.display());
         }
     }
@@ -120,7 +120,7 @@ fn an_adapter_of_peft_gives_its_logits_and_merged_weight() {
     let off = difference(&model.logits(&tokens).unwrap(), &wanted);
     assert!(off < LOGITS, "logits with the adapter differ by {off:e}");
     model.merge().unwrap();
-    let merged = model.weight(Layer::block(0, Linear::Q));
+    let merged = model.weight(LinearLayer::block(0, LinearKind::Q));
     let off = difference(merged, &reference.tensor("merged_q_proj_0").unwrap());
     assert!(off < LOGITS, "the merged weight differs by {off:e}");
     let off = difference(&model.logits(&tokens).unwrap(), &wanted);

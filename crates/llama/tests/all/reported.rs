@@ -5,24 +5,24 @@ use std::path::Path;
 
 use crate::common::cases;
 use monotile::{DType, ErrorKind};
-use monotile_llama::lora::{Combined, Deltas, Seen, merge, verify};
-use monotile_llama::{Generated, Generation, Model, Sampling, Tokenizer, Weights, generate};
+use monotile_llama::lora::{Deltas, WeightedAdapters, merge, verify};
+use monotile_llama::{GenerateOptions, GenerationOutput, Model, SamplingOptions, Tokenizer, Weights, generate};
 
 /// Sums in f32 in another order.
 const LOGITS: f64 = 1e-5;
 
-fn greedy(folder: &Path, prompt: &str, max_tokens: usize) -> Generated {
+fn greedy(folder: &Path, prompt: &str, max_tokens: usize) -> GenerationOutput {
     let (model, tokenizer) = (Model::read(folder).unwrap(), Tokenizer::read(folder).unwrap());
-    let sampling = Sampling { temperature: 0.0, ..Sampling::default() };
-    let generation = Generation { max_tokens, sampling, ..Generation::default() };
-    generate(&model, &tokenizer, prompt, &generation, |_| ControlFlow::Continue(())).unwrap()
+    let sampling = SamplingOptions { temperature: 0.0, ..SamplingOptions::default() };
+    let generation = GenerateOptions { max_tokens, sampling, ..GenerateOptions::default() };
+    generate(&model, &tokenizer, prompt, &generation, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
 /// The first four logits after some tokens.
 #[track_caller]
 fn assert_logits(folder: &Path, tokens: &[u32], wanted: [f64; 4]) {
     let model = Model::read(folder).unwrap();
-    let logits = model.next(&Model::tokens(&[tokens]).unwrap(), &mut model.cache()).unwrap();
+    let logits = model.next_logits(&Model::tokens(&[tokens]).unwrap(), &mut model.cache()).unwrap();
     let found = logits.to_f64_vec().unwrap();
     for (found, wanted) in found.iter().zip(wanted) {
         assert!((found - wanted).abs() < LOGITS, "{}: {found} and not {wanted}", folder.display());
@@ -35,8 +35,8 @@ fn merged(model: &Path, adapter: &Path) -> tempfile::TempDir {
     let out = root.path().join("merged");
     let adapters = [(Deltas::read(adapter).unwrap(), 1.0)];
     let base = Weights::open(model).unwrap();
-    let combined = Combined::new(&adapters, &base).unwrap();
-    merge(&base, &combined, None, &out, &mut Seen { found: &mut |_| {}, tensor: &mut |_| {} }).unwrap();
+    let combined = WeightedAdapters::new(&adapters, &base).unwrap();
+    merge(&base, &combined, None, &out, &mut |_| {}).unwrap();
     verify(&base, &combined, &Weights::open(&out).unwrap(), &mut |one| {
         assert!(one.verdict.holds(), "{}: {:?}", one.tensor, one.verdict);
     })
@@ -58,7 +58,7 @@ fn reported_models_generate_what_transformers_generates() {
     assert_logits(&root.join("sliding-window/model"), &prompt, [0.01546535, -0.08316996, -0.18735145, 0.08891726]);
     let double = root.join("f64-checkpoint/model");
     assert_logits(&double, &[1, 260, 261], [0.70575786, 0.54155903, 0.55226693, -0.13870066]);
-    assert_eq!(Model::read(&double).unwrap().compute(), DType::F64);
+    assert_eq!(Model::read(&double).unwrap().compute_dtype(), DType::F64);
     assert_eq!(greedy(&double, "a", 3).tokens.len(), 3);
 }
 
@@ -74,7 +74,7 @@ fn reported_adapters_merge_to_what_peft_computes() {
     of("vocab-extended/base274", "vocab-extended/adapter", [-0.40966907, -0.63087118, 1.16972315, 2.13602519]);
     let adapter = [(Deltas::read(&root.join("vocab-extended/adapter")).unwrap(), 1.0)];
     let small = Weights::open(&root.join("vocab-extended/base")).unwrap();
-    let refused = Combined::new(&adapter, &small).err().unwrap().to_string();
+    let refused = WeightedAdapters::new(&adapter, &small).err().unwrap().to_string();
     assert!(refused.contains("is [268, 32] in the model and [274, 32] in the adapter"), "{refused}");
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::common::difference;
 use monotile::io::{SafeTensors, write_safetensors};
 use monotile::{DType, Rng, Tensor};
-use monotile_llama::lora::{Combined, Deltas, Seen, Verdict, merge, verify};
+use monotile_llama::lora::{Deltas, Verdict, WeightedAdapters, merge, verify};
 use monotile_llama::{Config, Model, Weights};
 
 const EMBEDDING: &str = "model.embed_tokens.weight";
@@ -54,8 +54,8 @@ fn merged(root: &Path) -> BTreeMap<String, Tensor> {
     let [base, adapter, out] = ["base", "adapter", "merged"].map(|name| root.join(name));
     let adapters = [(Deltas::read(&adapter).unwrap(), 1.0)];
     let base = Weights::open(&base).unwrap();
-    let combined = Combined::new(&adapters, &base).unwrap();
-    merge(&base, &combined, None, &out, &mut Seen { found: &mut |_| {}, tensor: &mut |_| {} }).unwrap();
+    let combined = WeightedAdapters::new(&adapters, &base).unwrap();
+    merge(&base, &combined, None, &out, &mut |_| {}).unwrap();
     let out = Weights::open(&out).unwrap();
     verify(&base, &combined, &out, &mut |one| assert!(one.verdict.holds(), "{one:?}")).unwrap();
     out.names().map(|name| (name.to_string(), out.any(name).unwrap())).collect()
@@ -89,7 +89,7 @@ fn a_saved_embedding_leaves_the_head_what_it_was() {
     let others: Vec<(&str, &Tensor)> = tensors.iter().filter(|(n, _)| *n != HEAD).map(|(n, t)| (n.as_str(), t)).collect();
     write_safetensors(out.join("model.safetensors"), &others, &[]).unwrap();
     let base = Weights::open(&root.join("base")).unwrap();
-    let combined = Combined::new(&[(Deltas::read(&root.join("adapter")).unwrap(), 1.0)], &base).unwrap();
+    let combined = WeightedAdapters::new(&[(Deltas::read(&root.join("adapter")).unwrap(), 1.0)], &base).unwrap();
     let mut missing = Vec::new();
     verify(&base, &combined, &Weights::open(&out).unwrap(), &mut |one| {
         if one.verdict == Verdict::Missing {
@@ -195,6 +195,6 @@ fn a_checkpoint_in_f64_computes() {
     assert_eq!(logits.dtype(), DType::F64);
     let off = difference(&logits, &single);
     assert!(off > 0.0 && off < 1e-5, "{off:e}");
-    let rounded = double.computing_in(DType::F32).unwrap().logits(&tokens).unwrap();
+    let rounded = double.with_compute_dtype(DType::F32).unwrap().logits(&tokens).unwrap();
     assert_eq!(difference(&rounded, &single), 0.0);
 }

@@ -7,14 +7,14 @@ use crate::tensor::{DType, Tensor};
 
 /// How scores are made of queries, keys and perhaps an additive mask, which is then the fourth input.
 #[derive(Clone, Copy)]
-pub(super) struct Scores<'a> {
+pub(super) struct ComposedScores<'a> {
     pub scale: f64,
     pub causal: bool,
     pub boolean: Option<&'a Tensor>,
     pub additive: bool,
 }
 
-impl Scores<'_> {
+impl ComposedScores<'_> {
     /// What hides keys: 0 where a query may look and -∞ elsewhere, of a shape that broadcasts to `(b, h, t, s)`; `None` where it may look
     /// everywhere.
     fn bias(&self, [t, s]: [usize; 2], dtype: DType) -> Result<Option<Tensor>> {
@@ -37,7 +37,7 @@ impl Scores<'_> {
 ///
 /// P = E / Σ E with E = exp(S − c), where c is the log-sum-exp as a constant: any constant gives the same P and the same
 /// derivatives, and this one keeps E below 1.
-pub(super) fn gradients(saved: &Saved, cotangents: &[Option<Tensor>], scores: Scores<'_>) -> Result<Vec<Option<Tensor>>> {
+pub(super) fn gradients(saved: &Saved, cotangents: &[Option<Tensor>], scores: ComposedScores<'_>) -> Result<Vec<Option<Tensor>>> {
     let (q, k, v) = (saved.input(0), saved.input(1), saved.input(2));
     let dtype = q.dtype();
     let [b, h, t, d] = [q.dim(0), q.dim(1), q.dim(2), q.dim(3)];
@@ -60,7 +60,7 @@ pub(super) fn gradients(saved: &Saved, cotangents: &[Option<Tensor>], scores: Sc
     // A query that sees no key has E = 0, and 1 in place of the sum makes its P and all derivatives 0.
     let nothing = sees.where_(&zero, &one)?;
     let exponentials = sums.sub(&c)?.exp()?;
-    let p = exponentials.div(&exponentials.sum_keepdim(&[-1])?.add(&nothing)?)?; // (b, h, t, s)
+    let p = exponentials.div(&exponentials.sum(&[-1], true)?.add(&nothing)?)?; // (b, h, t, s)
 
     let mut answers = vec![None; 3 + usize::from(scores.additive)];
     let mut ds = None;
@@ -69,7 +69,7 @@ pub(super) fn gradients(saved: &Saved, cotangents: &[Option<Tensor>], scores: Sc
             answers[2] = Some(shared(&p)?.mt().matmul(&shared(dout)?)?);
         }
         let dp = apart(&shared(dout)?.matmul(&v.mt())?)?;
-        let delta = p.mul(&dp)?.sum_keepdim(&[-1])?;
+        let delta = p.mul(&dp)?.sum(&[-1], true)?;
         ds = Some(p.mul(&dp.sub(&delta)?)?);
     }
     if let Some(dlse) = &cotangents[1] {

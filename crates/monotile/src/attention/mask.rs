@@ -2,19 +2,19 @@
 
 use crate::check;
 use crate::error::{Error, Result};
-use crate::ops::elementwise::spread;
+use crate::ops::elementwise::broadcast_to;
 use crate::tensor::{DType, Tensor};
 
 /// The options of [`scaled_dot_product_attention`](super::scaled_dot_product_attention).
 ///
 /// # Example
 /// ```
-/// use monotile::attention::Attention;
-/// let options = Attention { causal: true, ..Default::default() };
+/// use monotile::attention::AttentionOptions;
+/// let options = AttentionOptions { causal: true, ..Default::default() };
 /// assert!(options.mask.is_none() && options.scale.is_none());
 /// ```
 #[derive(Clone, Copy, Default)]
-pub struct Attention<'a> {
+pub struct AttentionOptions<'a> {
     /// Of booleans, true where a query may look; or of floating-point numbers that are added to the scores, -∞ hiding a
     /// key. Any shape that broadcasts to `(b, h, t, s)`.
     pub mask: Option<&'a Tensor>,
@@ -25,7 +25,7 @@ pub struct Attention<'a> {
 }
 
 /// The operands of attention, cast to one type, and sizes that fit each other.
-pub(super) struct Operands {
+pub(super) struct AttentionOperands {
     pub q: Tensor,
     pub k: Tensor,
     pub v: Tensor,
@@ -35,9 +35,9 @@ pub(super) struct Operands {
     pub causal: bool,
 }
 
-impl Operands {
+impl AttentionOperands {
     /// Refuses operands that do not fit, in the name of `op`.
-    pub fn new(op: &str, [q, k, v]: [&Tensor; 3], options: &Attention<'_>) -> Result<Self> {
+    pub fn new(op: &str, [q, k, v]: [&Tensor; 3], options: &AttentionOptions<'_>) -> Result<Self> {
         for (name, x) in [("queries", q), ("keys", k), ("values", v)] {
             if x.rank() != 4 {
                 return Err(Error::shape(format!("{op}: {name} must be (batch, heads, time, dim), got shape {:?}", x.shape())));
@@ -97,7 +97,7 @@ fn broadcast_mask(op: &str, mask: &Tensor, scores: &[usize; 4], dtype: DType) ->
         )));
     }
     match mask.dtype() {
-        DType::Bool => Ok(spread(mask, &shape)),
+        DType::Bool => Ok(broadcast_to(mask, &shape)),
         DType::I64 => Err(Error::dtype(format!("{op}: a mask is of booleans or floating-point numbers, got i64"))),
         _ => mask.to_dtype(dtype)?.expand(scores),
     }

@@ -2,7 +2,7 @@
 //!
 //! out = Σᵢ exp(lseᵢ − lse) outᵢ, lse = ln Σᵢ exp lseᵢ
 
-use super::scaled_dot_product::Attended;
+use super::scaled_dot_product::PartialAttention;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 #[cfg(test)]
@@ -21,8 +21,8 @@ use crate::testing::{Spec, normal};
 /// # Example
 /// A part that saw nothing changes nothing:
 /// ```
-/// use monotile::{Tensor, attention::{Attended, merge}};
-/// let part = |out: f64, lse: f64| Ok::<_, monotile::Error>(Attended {
+/// use monotile::{Tensor, attention::{PartialAttention, merge}};
+/// let part = |out: f64, lse: f64| Ok::<_, monotile::Error>(PartialAttention {
 ///     out: Tensor::from_vec(vec![out], &[1, 1, 1, 1])?,
 ///     log_sum_exp: Tensor::from_vec(vec![lse], &[1, 1, 1])?,
 /// });
@@ -30,7 +30,7 @@ use crate::testing::{Spec, normal};
 /// assert_eq!((merged.out.item::<f64>()?, merged.log_sum_exp.item::<f64>()?), (8.0, 0.5));
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn merge(parts: &[&Attended]) -> Result<Attended> {
+pub fn merge(parts: &[&PartialAttention]) -> Result<PartialAttention> {
     let Some(first) = parts.first() else {
         return Err(Error::value("merge: needs at least one result of attention"));
     };
@@ -62,14 +62,14 @@ pub fn merge(parts: &[&Attended]) -> Result<Attended> {
         out = Some(out.map_or(Ok(weighted.clone()), |out| out.add(&weighted))?);
     }
     let out = out.expect("there is a first part").div(&sum.unsqueeze(-1)?)?;
-    Ok(Attended { out, log_sum_exp: sum.ln()?.add(&m)? })
+    Ok(PartialAttention { out, log_sum_exp: sum.ln()?.add(&m)? })
 }
 
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
     let merged = |x: &[Tensor]| {
-        let part = |i: usize| Attended { out: x[2 * i].clone(), log_sum_exp: x[2 * i + 1].clone() };
-        let Attended { out, log_sum_exp } = merge(&[&part(0), &part(1)])?;
+        let part = |i: usize| PartialAttention { out: x[2 * i].clone(), log_sum_exp: x[2 * i + 1].clone() };
+        let PartialAttention { out, log_sum_exp } = merge(&[&part(0), &part(1)])?;
         Ok(vec![out, log_sum_exp])
     };
     let part = |e| [normal(&[2, 1, 3, e]), normal(&[2, 1, 3])];
@@ -97,7 +97,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 vec![(0..x[0].len()).map(out).collect(), (0..x[1].len()).map(|i| (a(i) + b(i)).ln()).collect()]
             })
             // The log-sum-exp does not depend on the outputs.
-            .may_hide_nan()
+            .may_drop_nan()
             .orders(2)
             .refuses(
                 parts(part(2), part(1)),

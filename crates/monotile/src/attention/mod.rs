@@ -3,9 +3,9 @@
 //! | what | where |
 //! | --- | --- |
 //! | softmax(scale · Q Kᵀ + mask) V | [`scaled_dot_product_attention`] |
-//! | its result with log-sum-exp, which can be continued with more keys | [`scaled_dot_product_attention_with_lse`], [`Attended`] |
+//! | its result with log-sum-exp, which can be continued with more keys | [`scaled_dot_product_attention_with_lse`], [`PartialAttention`] |
 //! | results over different keys made one | [`merge`] |
-//! | options: mask, causal limit, scale | [`Attention`] |
+//! | options: mask, causal limit, scale | [`AttentionOptions`] |
 //! | rotary position embeddings | [`rotary`] |
 
 mod composed;
@@ -16,10 +16,10 @@ mod scaled_dot_product;
 #[cfg(test)]
 mod tests;
 
-pub use mask::Attention;
+pub use mask::AttentionOptions;
 pub use merge::merge;
 pub use rotary::rotary;
-pub use scaled_dot_product::{Attended, scaled_dot_product_attention, scaled_dot_product_attention_with_lse};
+pub use scaled_dot_product::{PartialAttention, scaled_dot_product_attention, scaled_dot_product_attention_with_lse};
 
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<crate::testing::Spec> {

@@ -3,7 +3,7 @@
 //! q `(b, h, t, d)`, k `(b, g, s, d)`, v `(b, g, s, e)` give out `(b, h, t, e)` and lse `(b, h, t)`, with h a multiple of g.
 
 use super::composed;
-use super::mask::{Attention, Operands};
+use super::mask::{AttentionOperands, AttentionOptions};
 use super::merge::merge;
 use crate::door::attention as door;
 use crate::error::{Error, Result};
@@ -43,15 +43,15 @@ const NAME: &str = "scaled_dot_product_attention";
 /// # Example
 /// Two keys that score alike share the weight:
 /// ```
-/// use monotile::{Tensor, attention::{Attention, scaled_dot_product_attention}};
+/// use monotile::{Tensor, attention::{AttentionOptions, scaled_dot_product_attention}};
 /// let q = Tensor::from_vec(vec![1.0_f64, 0.0], &[1, 1, 1, 2])?;
 /// let k = Tensor::from_vec(vec![2.0_f64, 1.0, 2.0, -1.0], &[1, 1, 2, 2])?;
 /// let v = Tensor::from_vec(vec![10.0_f64, 20.0], &[1, 1, 2, 1])?;
-/// let out = scaled_dot_product_attention(&q, &k, &v, &Attention::default())?;
+/// let out = scaled_dot_product_attention(&q, &k, &v, &AttentionOptions::default())?;
 /// assert_eq!(out.item::<f64>()?, 15.0);
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn scaled_dot_product_attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &Attention<'_>) -> Result<Tensor> {
+pub fn scaled_dot_product_attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions<'_>) -> Result<Tensor> {
     Ok(attend([q, k, v], options, None)?.out)
 }
 
@@ -59,20 +59,25 @@ pub fn scaled_dot_product_attention(q: &Tensor, k: &Tensor, v: &Tensor, options:
 ///
 /// # Errors
 /// As [`scaled_dot_product_attention`].
-pub fn scaled_dot_product_attention_with_lse(q: &Tensor, k: &Tensor, v: &Tensor, options: &Attention<'_>) -> Result<Attended> {
+pub fn scaled_dot_product_attention_with_lse(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    options: &AttentionOptions<'_>,
+) -> Result<PartialAttention> {
     attend([q, k, v], options, None)
 }
 
 /// The result of attention over some keys, with what is needed to add others.
 #[derive(Clone)]
-pub struct Attended {
+pub struct PartialAttention {
     /// softmax(scale · Q Kᵀ + mask) V, `(b, h, t, e)`.
     pub out: Tensor,
     /// ln Σ exp of every query's scores, `(b, h, t)`; -∞ where no key is seen.
     pub log_sum_exp: Tensor,
 }
 
-impl Attended {
+impl PartialAttention {
     /// The result for the same queries over these keys as well.
     ///
     /// Keys may come in parts of any size and order; a causal limit is that of the added keys alone. Where nothing is
@@ -83,19 +88,19 @@ impl Attended {
     ///
     /// # Example
     /// ```
-    /// use monotile::{DType, Rng, attention::{Attention, scaled_dot_product_attention_with_lse}};
+    /// use monotile::{DType, Rng, attention::{AttentionOptions, scaled_dot_product_attention_with_lse}};
     /// let mut rng = Rng::new(1);
     /// let q = rng.normal(&[1, 2, 3, 4], DType::F64)?;
     /// let (k, v) = (rng.normal(&[1, 2, 9, 4], DType::F64)?, rng.normal(&[1, 2, 9, 4], DType::F64)?);
-    /// let options = Attention::default();
+    /// let options = AttentionOptions::default();
     /// let whole = scaled_dot_product_attention_with_lse(&q, &k, &v, &options)?;
     /// let first = scaled_dot_product_attention_with_lse(&q, &k.slice(2, ..5)?, &v.slice(2, ..5)?, &options)?;
-    /// let both = first.and(&q, &k.slice(2, 5..)?, &v.slice(2, 5..)?, &options)?;
+    /// let both = first.append_keys(&q, &k.slice(2, 5..)?, &v.slice(2, 5..)?, &options)?;
     /// let difference = &both.out - &whole.out;
     /// assert!(difference.to_vec::<f64>()?.iter().all(|d| d.abs() < 1e-14));
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    pub fn and(&self, q: &Tensor, k: &Tensor, v: &Tensor, options: &Attention<'_>) -> Result<Attended> {
+    pub fn append_keys(&self, q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions<'_>) -> Result<PartialAttention> {
         let recorded = [q, k, v, &self.out, &self.log_sum_exp].into_iter().chain(options.mask).any(Tensor::is_recorded);
         if recorded {
             return merge(&[self, &attend([q, k, v], options, None)?]);
@@ -104,8 +109,8 @@ impl Attended {
     }
 }
 
-fn attend(operands: [&Tensor; 3], options: &Attention<'_>, before: Option<&Attended>) -> Result<Attended> {
-    let x = Operands::new(NAME, operands, options)?;
+fn attend(operands: [&Tensor; 3], options: &AttentionOptions<'_>, before: Option<&PartialAttention>) -> Result<PartialAttention> {
+    let x = AttentionOperands::new(NAME, operands, options)?;
     let (rows, value_dim) = (&x.q.shape()[..3], x.v.dim(3));
     if let Some(before) = before
         && (before.out.shape() != [rows, &[value_dim]].concat() || before.log_sum_exp.shape() != rows)
@@ -117,16 +122,17 @@ fn attend(operands: [&Tensor; 3], options: &Attention<'_>, before: Option<&Atten
             x.v.shape()
         )));
     }
-    let scores = door::Scores { qkv: [&x.q, &x.k, &x.v], mask: x.mask.as_ref(), scale: x.scale, causal: x.causal };
+    let scores = door::AttentionTensors { qkv: [&x.q, &x.k, &x.v], mask: x.mask.as_ref(), scale: x.scale, causal: x.causal };
     let [out, lse] = door::forward(NAME, scores, before.map(|before| [&before.out, &before.log_sum_exp]))?;
     let inputs: Vec<&Tensor> = [&x.q, &x.k, &x.v].into_iter().chain(x.additive()).collect();
-    let rule = Rule { scale: x.scale, causal: x.causal, boolean: x.boolean().cloned(), additive: x.additive().is_some() };
+    let rule =
+        AttentionGradient { scale: x.scale, causal: x.causal, boolean: x.boolean().cloned(), additive: x.additive().is_some() };
     let [out, log_sum_exp] = <[Tensor; 2]>::try_from(Tensor::record_all(vec![out, lse], &inputs, rule))
         .unwrap_or_else(|_| unreachable!("as many tensors are recorded as were given"));
-    Ok(Attended { out, log_sum_exp })
+    Ok(PartialAttention { out, log_sum_exp })
 }
 
-struct Rule {
+struct AttentionGradient {
     scale: f64,
     causal: bool,
     boolean: Option<Tensor>,
@@ -134,7 +140,7 @@ struct Rule {
     additive: bool,
 }
 
-impl Gradient for Rule {
+impl Gradient for AttentionGradient {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -153,28 +159,28 @@ impl Gradient for Rule {
     }
 }
 
-impl Rule {
-    fn scores(&self) -> composed::Scores<'_> {
-        composed::Scores { scale: self.scale, causal: self.causal, boolean: self.boolean.as_ref(), additive: self.additive }
+impl AttentionGradient {
+    fn scores(&self) -> composed::ComposedScores<'_> {
+        composed::ComposedScores { scale: self.scale, causal: self.causal, boolean: self.boolean.as_ref(), additive: self.additive }
     }
 
     fn backward(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let operands = [saved.input(0), saved.input(1), saved.input(2)];
         let additive = self.additive.then(|| saved.input(3));
         let mask = additive.as_ref().or(self.boolean.as_ref());
-        let scores = door::Scores { qkv: operands.each_ref(), mask, scale: self.scale, causal: self.causal };
+        let scores = door::AttentionTensors { qkv: operands.each_ref(), mask, scale: self.scale, causal: self.causal };
         let (out, lse) = (saved.output(0), saved.output(1));
         let dout = cotangents[0].as_ref().map_or_else(|| Ok(out.zeros_like()), |g| g.to_dtype(out.dtype()))?;
         let dlse = cotangents[1].as_ref().map(|g| g.to_dtype(lse.dtype())?.contiguous()).transpose()?;
-        let cotangents = door::Cotangents { out: &out, lse: &lse, dout: &dout, dlse: dlse.as_ref() };
+        let cotangents = door::AttentionBackwardTensors { out: &out, lse: &lse, dout: &dout, dlse: dlse.as_ref() };
         door::backward(NAME, scores, cotangents, [0, 1, 2].map(|i| saved.needs(i)))
     }
 }
 
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
-    fn attended(x: &[Tensor], options: &Attention<'_>) -> Result<Vec<Tensor>> {
-        let Attended { out, log_sum_exp } = scaled_dot_product_attention_with_lse(&x[0], &x[1], &x[2], options)?;
+    fn attended(x: &[Tensor], options: &AttentionOptions<'_>) -> Result<Vec<Tensor>> {
+        let PartialAttention { out, log_sum_exp } = scaled_dot_product_attention_with_lse(&x[0], &x[1], &x[2], options)?;
         Ok(vec![out, log_sum_exp])
     }
     // Every third key is hidden, and from the second query all keys.
@@ -190,15 +196,15 @@ pub(crate) fn specs() -> Vec<Spec> {
         inputs.push(normal(mask));
         inputs
     };
-    let causal = Attention { causal: true, scale: Some(0.3), ..Default::default() };
+    let causal = AttentionOptions { causal: true, scale: Some(0.3), ..Default::default() };
     // Attention is smooth everywhere, so that normal numbers are as good as any.
     vec![
-        Spec::new(NAME, |x| attended(x, &Attention::default()))
+        Spec::new(NAME, |x| attended(x, &AttentionOptions::default()))
             .sample("groups", qkv(2, [4, 2], [3, 5], [4, 3]))
             .sample("more than a tile", qkv(1, [1, 1], [101, 197], [5, 9]))
             .shaped_reference(|x, shapes| plain(x, shapes, 1.0 / (shapes[0][3] as f64).sqrt(), |_, _| Some(0.0)))
             // Values do not reach the log-sum-exp.
-            .may_hide_nan()
+            .may_drop_nan()
             .orders(2)
             .refuses(
                 qkv(1, [32, 5], [2, 2], [4, 4]),
@@ -230,11 +236,11 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("no queries", qkv(1, [1, 1], [0, 2], [2, 2]))
             .shaped_reference(|_, shapes| vec![vec![0.0; shapes[0][2] * 2]])
             // Nobody sees the NaN.
-            .may_hide_nan()
+            .may_drop_nan()
             .orders(2),
         Spec::new(NAME, move |x| {
             let mask = boolean(x)?;
-            Ok(attended(x, &Attention { mask: Some(&mask), ..Default::default() })?[..1].to_vec())
+            Ok(attended(x, &AttentionOptions { mask: Some(&mask), ..Default::default() })?[..1].to_vec())
         })
         .sample("a hidden row", qkv(1, [2, 1], [4, 5], [3, 3]))
         .shaped_reference(move |x, shapes| {
@@ -242,10 +248,10 @@ pub(crate) fn specs() -> Vec<Spec> {
             plain(x, shapes, scale, |i, j| (!hidden(i, j)).then_some(0.0))[..1].to_vec()
         })
         .orders(2),
-        Spec::new(NAME, |x| attended(x, &Attention { mask: Some(&x[3]), scale: Some(1.5), ..Default::default() }))
+        Spec::new(NAME, |x| attended(x, &AttentionOptions { mask: Some(&x[3]), scale: Some(1.5), ..Default::default() }))
             .sample("a mask of all scores", masked(qkv(2, [2, 1], [3, 4], [2, 2]), &[2, 2, 3, 4]))
             .sample("a mask of keys", masked(qkv(2, [2, 1], [3, 4], [2, 2]), &[4]))
-            .may_hide_nan()
+            .may_drop_nan()
             .orders(2)
             .refuses(
                 masked(qkv(1, [1, 1], [3, 4], [2, 2]), &[3, 3]),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::tape::Walk;
+use crate::tape::BackwardMode;
 use crate::tape::vjp;
 use crate::{DType, Rng, Tensor, io};
 
@@ -55,10 +55,10 @@ fn every_reference_case_agrees_with_its_gradients() {
             let leaf = |name| array(name).to_dtype(dtype).unwrap().requires_grad();
             let [q, k, v] = ["q", "k", "v"].map(leaf);
             let options =
-                Attention { mask: mask.as_ref(), causal: case["causal"].as_bool().unwrap(), scale: case["scale"].as_f64() };
+                AttentionOptions { mask: mask.as_ref(), causal: case["causal"].as_bool().unwrap(), scale: case["scale"].as_f64() };
             let result = scaled_dot_product_attention_with_lse(&q, &k, &v, &options).unwrap();
             let cotangent = array("cotangent").to_dtype(dtype).unwrap();
-            let gradients = vjp(&[(&result.out, &cotangent)], &[&q, &k, &v], Walk::Plain).unwrap();
+            let gradients = vjp(&[(&result.out, &cotangent)], &[&q, &k, &v], BackwardMode::Plain).unwrap();
             // A score of size L is rounded to L ε, which p = exp(S − lse) turns into a relative error of as much: 1e4 ε is
             // 2e-12 in f64, summed over keys and squared by dS, and 1e-3 in f32.
             let rounding = if dtype == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) };
@@ -92,17 +92,19 @@ fn every_reference_case_agrees_with_its_gradients() {
 fn keys_in_three_parts_in_any_order_give_the_whole_and_its_gradients() {
     let mut rng = Rng::new(4);
     let [q, k, v] = [[1, 2, 7, 5], [1, 2, 29, 5], [1, 2, 29, 3]].map(|shape| rng.normal(&shape, DType::F64).unwrap());
-    let whole = |[q, k, v]: [&Tensor; 3]| scaled_dot_product_attention_with_lse(q, k, v, &Attention::default()).unwrap();
+    let whole = |[q, k, v]: [&Tensor; 3]| scaled_dot_product_attention_with_lse(q, k, v, &AttentionOptions::default()).unwrap();
     let in_parts = |[q, k, v]: [&Tensor; 3], order: [usize; 3]| {
         let parts = order.map(|i| {
             let range = [0..11, 11..12, 12..29][i].clone();
             (k.slice(2, range.clone()).unwrap(), v.slice(2, range).unwrap())
         });
-        let options = Attention::default();
+        let options = AttentionOptions::default();
         let first = scaled_dot_product_attention_with_lse(q, &parts[0].0, &parts[0].1, &options).unwrap();
-        parts[1..].iter().fold(first, |before, (k, v)| before.and(q, k, v, &options).unwrap())
+        parts[1..].iter().fold(first, |before, (k, v)| before.append_keys(q, k, v, &options).unwrap())
     };
-    let loss = |a: &Attended| &(&a.out * &a.out).sum(&[]).unwrap() + &(&a.log_sum_exp * &a.log_sum_exp).sum(&[]).unwrap();
+    let loss = |a: &PartialAttention| {
+        &(&a.out * &a.out).sum(&[], false).unwrap() + &(&a.log_sum_exp * &a.log_sum_exp).sum(&[], false).unwrap()
+    };
     let expected = whole([&q, &k, &v]);
     let leaves = [&q, &k, &v].map(Tensor::requires_grad);
     let [a, b, c] = &leaves;
@@ -120,11 +122,11 @@ fn bf16_operands_count_as_f32_and_their_gradients_are_f32() {
     let draw = |seed| Rng::new(seed).normal(&[1, 2, 6, 8], DType::BF16).unwrap();
     let [q, k, v] = [1, 2, 3].map(draw);
     let wide = [&q, &k, &v].map(|x| x.to_dtype(DType::F32).unwrap());
-    let expected = scaled_dot_product_attention(&wide[0], &wide[1], &wide[2], &Attention::default()).unwrap();
+    let expected = scaled_dot_product_attention(&wide[0], &wide[1], &wide[2], &AttentionOptions::default()).unwrap();
     let leaf = q.requires_grad();
-    let out = scaled_dot_product_attention(&leaf, &k, &v, &Attention::default()).unwrap();
+    let out = scaled_dot_product_attention(&leaf, &k, &v, &AttentionOptions::default()).unwrap();
     assert_eq!((out.dtype(), out.to_f64_vec().unwrap()), (DType::F32, expected.to_f64_vec().unwrap()));
-    let g = out.sum(&[]).unwrap().backward().unwrap().take(&leaf).unwrap();
+    let g = out.sum(&[], false).unwrap().backward().unwrap().take(&leaf).unwrap();
     assert_eq!((g.dtype(), g.shape()), (DType::F32, q.shape()));
 }
 
@@ -136,8 +138,8 @@ fn a_mask_of_minus_infinity_hides_what_a_boolean_one_hides() {
     let boolean = Tensor::from_vec(seen, &[4, 4]).unwrap();
     let additive = Tensor::from_vec(added, &[4, 4]).unwrap();
     let run = |mask: &Tensor| {
-        let out = scaled_dot_product_attention(&q, &k, &v, &Attention { mask: Some(mask), ..Default::default() }).unwrap();
-        let g = crate::tape::grad(&(&out * &out).sum(&[]).unwrap(), &[&q, &k, &v]).unwrap();
+        let out = scaled_dot_product_attention(&q, &k, &v, &AttentionOptions { mask: Some(mask), ..Default::default() }).unwrap();
+        let g = crate::tape::grad(&(&out * &out).sum(&[], false).unwrap(), &[&q, &k, &v]).unwrap();
         (out, g)
     };
     let ((a, ga), (b, gb)) = (run(&boolean), run(&additive));
@@ -145,8 +147,8 @@ fn a_mask_of_minus_infinity_hides_what_a_boolean_one_hides() {
     assert!(a.to_f64_vec().unwrap()[6..9].iter().all(|&x| x == 0.0) && ga[0].to_f64_vec().unwrap()[6..9].iter().all(|&x| x == 0.0));
     // The gradient with respect to an additive mask goes the long way, which hides the same.
     let leaf = additive.requires_grad();
-    let out = scaled_dot_product_attention(&q, &k, &v, &Attention { mask: Some(&leaf), ..Default::default() }).unwrap();
-    let long = crate::tape::grad(&(&out * &out).sum(&[]).unwrap(), &[&q, &k, &v, &leaf]).unwrap();
+    let out = scaled_dot_product_attention(&q, &k, &v, &AttentionOptions { mask: Some(&leaf), ..Default::default() }).unwrap();
+    let long = crate::tape::grad(&(&out * &out).sum(&[], false).unwrap(), &[&q, &k, &v, &leaf]).unwrap();
     assert!((0..3).all(|i| off(&ga[i], &gb[i]) < 1e-15 && off(&long[i], &ga[i]) < 1e-13));
     assert!(
         long[3]
@@ -163,12 +165,12 @@ fn heads_cut_from_rows_are_put_together_again_without_a_copy() {
     let rows = |seed| Rng::new(seed).normal(&[2, 5, 12], DType::F64).unwrap();
     let heads = |x: &Tensor| x.reshape(&[2, 5, 3, 4]).unwrap().transpose(1, 2).unwrap();
     let [q, k, v] = [1, 2, 3].map(|seed| heads(&rows(seed)));
-    let options = Attention { causal: true, ..Default::default() };
+    let options = AttentionOptions { causal: true, ..Default::default() };
     let result = scaled_dot_product_attention_with_lse(&q, &k, &v, &options).unwrap();
     assert!(result.out.transpose(1, 2).unwrap().is_contiguous());
-    let [p, r, s] = [&q, &k, &v].map(|x| x.copied().unwrap());
+    let [p, r, s] = [&q, &k, &v].map(|x| x.copied_contiguous().unwrap());
     let expected = scaled_dot_product_attention_with_lse(&p, &r, &s, &options).unwrap();
     assert_eq!(result.out.to_f64_vec().unwrap(), expected.out.to_f64_vec().unwrap());
-    let (a, b) = (result.and(&q, &k, &v, &options).unwrap(), expected.and(&p, &r, &s, &options).unwrap());
+    let (a, b) = (result.append_keys(&q, &k, &v, &options).unwrap(), expected.append_keys(&p, &r, &s, &options).unwrap());
     assert_eq!(a.out.to_f64_vec().unwrap(), b.out.to_f64_vec().unwrap());
 }

@@ -1,18 +1,18 @@
 //! softmax(scale · Q Kᵀ + mask) V in tiles.
 
-use monotile_kernels::attention::{self as kernel, Inputs, Mask};
+use monotile_kernels::attention::{self as kernel, AttentionInputs, AttentionMask};
 use monotile_kernels::real::Real;
 use monotile_kernels::simd::Lanes;
 
 use super::real;
 use crate::error::{Error, Result};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
+use crate::tensor::dtype::StorageElement;
+use crate::tensor::uninit::UninitTensor;
 use crate::tensor::{DType, Tensor};
 
 /// Queries `(b, h, t, d)`, keys `(b, g, s, d)` and values `(b, g, s, e)` of one type, f32 or f64, read through their strides.
 #[derive(Clone, Copy)]
-pub struct Scores<'a> {
+pub struct AttentionTensors<'a> {
     pub qkv: [&'a Tensor; 3],
     /// `(b, h, t, s)`, broadcast: of booleans, or of numbers that are added.
     pub mask: Option<&'a Tensor>,
@@ -20,33 +20,33 @@ pub struct Scores<'a> {
     pub causal: bool,
 }
 
-impl<'a> Scores<'a> {
-    fn inputs<T: Stored + Real>(&self) -> Inputs<'a, T> {
+impl<'a> AttentionTensors<'a> {
+    fn inputs<T: StorageElement + Real>(&self) -> AttentionInputs<'a, T> {
         let mask = match self.mask {
-            None => Mask::None,
-            Some(mask) if mask.dtype() == DType::Bool => Mask::Boolean(mask.window()),
-            Some(mask) => Mask::Additive(mask.window()),
+            None => AttentionMask::None,
+            Some(mask) if mask.dtype() == DType::Bool => AttentionMask::Boolean(mask.elements_view()),
+            Some(mask) => AttentionMask::Additive(mask.elements_view()),
         };
-        let [q, k, v] = self.qkv.map(Tensor::window);
-        Inputs { q, k, v, scale: T::from_f64(self.scale), causal: self.causal, mask }
+        let [q, k, v] = self.qkv.map(Tensor::elements_view);
+        AttentionInputs { q, k, v, scale: T::from_f64(self.scale), causal: self.causal, mask }
     }
 }
 
 /// The output `(b, h, t, e)` and the log-sum-exp `(b, h, t)`, of these keys and of those that a result `before` has seen.
-pub fn forward(op: &str, x: Scores<'_>, before: Option<[&Tensor; 2]>) -> Result<[Tensor; 2]> {
-    fn run<T: Stored + Lanes>(op: &str, x: Scores<'_>, before: Option<[&Tensor; 2]>) -> Result<[Tensor; 2]> {
+pub fn forward(op: &str, x: AttentionTensors<'_>, before: Option<[&Tensor; 2]>) -> Result<[Tensor; 2]> {
+    fn run<T: StorageElement + Lanes>(op: &str, x: AttentionTensors<'_>, before: Option<[&Tensor; 2]>) -> Result<[Tensor; 2]> {
         let [q, _, v] = x.qkv;
         let ([b, h, t], e) = ([q.dim(0), q.dim(1), q.dim(2)], v.dim(3));
         // Queries cut from rows of all heads give an output that is put together again without a copy.
         let by_time = q.strides()[2] > q.strides()[1];
         let (shape, order) = if by_time { ([b, t, h, e], [0, 2, 1, 3]) } else { ([b, h, t, e], [0, 1, 2, 3]) };
-        let (mut out, mut lse) = (Fresh::<T>::new(op, &shape)?, Fresh::<T>::new(op, &[b, h, t])?);
+        let (mut out, mut lse) = (UninitTensor::<T>::new(op, &shape)?, UninitTensor::<T>::new(op, &[b, h, t])?);
         let strides = if by_time { [t * h * e, e, h * e] } else { [h * t * e, t * e, e] };
         if let Some([seen, sums]) = before {
             copy(&seen.permute(&order)?.to_dtype(T::DTYPE)?, &mut out);
             copy(&sums.to_dtype(T::DTYPE)?, &mut lse);
         }
-        let output = kernel::Output { out: &mut out, strides, lse: &mut lse };
+        let output = kernel::AttentionOutput { out: &mut out, strides, lse: &mut lse };
         match before {
             None => kernel::forward(&x.inputs::<T>(), output),
             Some(_) => kernel::forward_from(&x.inputs::<T>(), output),
@@ -57,12 +57,12 @@ pub fn forward(op: &str, x: Scores<'_>, before: Option<[&Tensor; 2]>) -> Result<
     real!(x.qkv[0], run(op, x, before))
 }
 
-fn copy<T: Stored>(from: &Tensor, to: &mut [T]) {
-    monotile_kernels::elementwise::copy(from.window::<T>(), to);
+fn copy<T: StorageElement>(from: &Tensor, to: &mut [T]) {
+    monotile_kernels::elementwise::copy(from.elements_view::<T>(), to);
 }
 
 /// What a gradient begins with: the output and the log-sum-exp, and their cotangents; the sums contiguous.
-pub struct Cotangents<'a> {
+pub struct AttentionBackwardTensors<'a> {
     pub out: &'a Tensor,
     pub lse: &'a Tensor,
     pub dout: &'a Tensor,
@@ -70,20 +70,30 @@ pub struct Cotangents<'a> {
 }
 
 /// Those of dq, dk and dv that are needed.
-pub fn backward(op: &str, x: Scores<'_>, cotangents: Cotangents<'_>, needs: [bool; 3]) -> Result<Vec<Option<Tensor>>> {
-    fn run<T: Stored + Lanes>(op: &str, x: Scores<'_>, from: Cotangents<'_>, needs: [bool; 3]) -> Result<Vec<Option<Tensor>>> {
-        let cotangents = kernel::Cotangents {
-            out: from.out.window(),
+pub fn backward(
+    op: &str,
+    x: AttentionTensors<'_>,
+    cotangents: AttentionBackwardTensors<'_>,
+    needs: [bool; 3],
+) -> Result<Vec<Option<Tensor>>> {
+    fn run<T: StorageElement + Lanes>(
+        op: &str,
+        x: AttentionTensors<'_>,
+        from: AttentionBackwardTensors<'_>,
+        needs: [bool; 3],
+    ) -> Result<Vec<Option<Tensor>>> {
+        let cotangents = kernel::AttentionCotangents {
+            out: from.out.elements_view(),
             lse: from.lse.elements(),
-            dout: from.dout.window(),
+            dout: from.dout.elements_view(),
             dlse: from.dlse.map(Tensor::elements),
         };
-        let wanted = |(x, needed): (&Tensor, bool)| needed.then(|| Fresh::<T>::like(op, x)).transpose();
+        let wanted = |(x, needed): (&Tensor, bool)| needed.then(|| UninitTensor::<T>::like(op, x)).transpose();
         let mut blocks = x.qkv.into_iter().zip(needs).map(wanted).collect::<Result<Vec<_>>>()?;
         let [dq, dk, dv] = blocks.as_mut_slice() else { unreachable!("a block for each operand") };
-        let gradients = kernel::Gradients { dq: dq.as_deref_mut(), dk: dk.as_deref_mut(), dv: dv.as_deref_mut() };
+        let gradients = kernel::AttentionGradients { dq: dq.as_deref_mut(), dk: dk.as_deref_mut(), dv: dv.as_deref_mut() };
         kernel::backward(&x.inputs::<T>(), &cotangents, gradients).map_err(|e| Error::from(e).within(op))?;
-        Ok(blocks.into_iter().map(|block| block.map(Fresh::tensor)).collect())
+        Ok(blocks.into_iter().map(|block| block.map(UninitTensor::tensor)).collect())
     }
     real!(x.qkv[0], run(op, x, cotangents, needs))
 }

@@ -2,15 +2,15 @@
 
 use half::{bf16, f16};
 use monotile_kernels::buffer::Buffer;
-use monotile_kernels::product::{Activation, Bias, Epilogue, Operand, Stored as Data};
+use monotile_kernels::product::{Activation, Bias, Epilogue, Operand, Stored};
 pub use monotile_kernels::product::{Axes, Axis, Prepared};
 use monotile_kernels::shape::Shape;
 use monotile_kernels::simd::Lanes;
 
 use crate::error::{Error, Result};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
-use crate::tensor::storage::{Cpu, Storage};
+use crate::tensor::dtype::StorageElement;
+use crate::tensor::storage::{CpuStorage, Storage};
+use crate::tensor::uninit::UninitTensor;
 use crate::tensor::{DType, Tensor};
 
 /// The product of these operands in f32 or f64, which has this shape, plus a contiguous bias along its last dimension. What is narrower
@@ -31,19 +31,19 @@ pub fn product(
     }
 }
 
-fn run<T: Stored + Lanes>(
+fn run<T: StorageElement + Lanes>(
     op: &str,
     product: &Prepared,
     [a, b]: [Operand<'_, T>; 2],
     shape: &Shape,
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
-    let mut c = Fresh::<T>::of(op, shape.clone())?;
+    let mut c = UninitTensor::<T>::with_shape(op, shape.clone())?;
     let one = T::from_f64(1.0);
     match bias {
         Some(bias) => {
             let bias = Some(Bias { data: bias.elements(), step: 1 });
-            product.product_then(one, a, b, &mut c, Epilogue { bias, activation: Activation::Identity })
+            product.product_with_epilogue(one, a, b, &mut c, Epilogue { bias, activation: Activation::Identity })
         }
         None => product.product(one, a, b, &mut c),
     }
@@ -52,27 +52,27 @@ fn run<T: Stored + Lanes>(
 }
 
 /// Memory that is read as numbers of T.
-fn operand<'a, T>(memory: &'a Cpu, offset: usize, wide: fn(&'a Cpu) -> Option<Data<'a, T>>) -> Operand<'a, T> {
+fn operand<'a, T>(memory: &'a CpuStorage, offset: usize, wide: fn(&'a CpuStorage) -> Option<Stored<'a, T>>) -> Operand<'a, T> {
     let half = |data| Operand { data, offset };
     match memory {
-        Cpu::BF16(b) => half(Data::BF16(slice::<bf16>(b))),
-        Cpu::F16(b) => half(Data::F16(slice::<f16>(b))),
+        CpuStorage::BF16(b) => half(Stored::BF16(slice::<bf16>(b))),
+        CpuStorage::F16(b) => half(Stored::F16(slice::<f16>(b))),
         other => half(wide(other).expect("floating-point operands, none wider than the computation")),
     }
 }
 
-fn slice<T: Stored>(buffer: &Buffer<T>) -> &[T] {
+fn slice<T: StorageElement>(buffer: &Buffer<T>) -> &[T] {
     buffer
 }
 
-fn widened_f32(memory: &Cpu) -> Option<Data<'_, f32>> {
-    if let Cpu::F32(b) = memory { Some(Data::Real(b)) } else { None }
+fn widened_f32(memory: &CpuStorage) -> Option<Stored<'_, f32>> {
+    if let CpuStorage::F32(b) = memory { Some(Stored::Real(b)) } else { None }
 }
 
-fn widened_f64(memory: &Cpu) -> Option<Data<'_, f64>> {
+fn widened_f64(memory: &CpuStorage) -> Option<Stored<'_, f64>> {
     match memory {
-        Cpu::F64(b) => Some(Data::Real(b)),
-        Cpu::F32(b) => Some(Data::F32(b)),
+        CpuStorage::F64(b) => Some(Stored::Real(b)),
+        CpuStorage::F32(b) => Some(Stored::F32(b)),
         _ => None,
     }
 }

@@ -6,14 +6,14 @@ use monotile_kernels::shape::{Shape, count};
 use super::{real, stored};
 use crate::error::Result;
 use crate::tensor::Tensor;
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
+use crate::tensor::dtype::StorageElement;
+use crate::tensor::uninit::UninitTensor;
 
 /// Contiguous tensors of one type, one after another along an axis; `shape` is that of all together.
-pub fn join(op: &str, sources: &[Tensor], shape: &Shape, axis: usize) -> Result<Tensor> {
-    fn run<T: Stored>(op: &str, sources: &[Tensor], shape: &Shape, axis: usize) -> Result<Tensor> {
+pub fn cat(op: &str, sources: &[Tensor], shape: &Shape, axis: usize) -> Result<Tensor> {
+    fn run<T: StorageElement>(op: &str, sources: &[Tensor], shape: &Shape, axis: usize) -> Result<Tensor> {
         let (inner, row) = (count(&shape[axis + 1..]), count(&shape[axis..]));
-        let mut out = Fresh::<T>::of(op, shape.clone())?;
+        let mut out = UninitTensor::<T>::with_shape(op, shape.clone())?;
         let mut start = 0;
         for source in sources.iter().filter(|source| !source.is_empty()) {
             let width = source.shape()[axis] * inner;
@@ -27,9 +27,9 @@ pub fn join(op: &str, sources: &[Tensor], shape: &Shape, axis: usize) -> Result<
 }
 
 /// Zeros of a shape with the elements of x, contiguous, f32 or f64, at `places`: their numbers in row-major order, contiguous.
-pub fn place(op: &str, x: &Tensor, shape: &[usize], places: &Tensor) -> Result<Tensor> {
-    fn run<T: Stored + Real>(op: &str, x: &Tensor, shape: &[usize], places: &Tensor) -> Result<Tensor> {
-        let mut out = Fresh::filled(op, shape, T::ZERO)?;
+pub fn scatter(op: &str, x: &Tensor, shape: &[usize], places: &Tensor) -> Result<Tensor> {
+    fn run<T: StorageElement + Real>(op: &str, x: &Tensor, shape: &[usize], places: &Tensor) -> Result<Tensor> {
+        let mut out = UninitTensor::filled(op, shape, T::ZERO)?;
         places.elements::<i64>().iter().zip(x.elements::<T>()).for_each(|(&at, &x)| out[at as usize] = x);
         Ok(out.tensor())
     }
@@ -37,6 +37,6 @@ pub fn place(op: &str, x: &Tensor, shape: &[usize], places: &Tensor) -> Result<T
 }
 
 /// Refuses a shape of f64 that there is no memory for.
-pub fn room(op: &str, shape: &[usize]) -> Result<()> {
-    Fresh::<f64>::new(op, shape).map(drop)
+pub fn check_memory(op: &str, shape: &[usize]) -> Result<()> {
+    UninitTensor::<f64>::new(op, shape).map(drop)
 }

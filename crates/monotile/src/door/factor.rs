@@ -12,13 +12,13 @@ use monotile_kernels::view::View;
 
 use super::real;
 use crate::error::{Error, Result};
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
+use crate::tensor::dtype::StorageElement;
+use crate::tensor::uninit::UninitTensor;
 use crate::tensor::{Dims, Tensor};
 
 /// The L of A = L Lᵀ.
 pub fn cholesky(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
-    fn run<T: Stored + Lanes>(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
+    fn run<T: StorageElement + Lanes>(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
         square(op, a, kernel::cholesky::cholesky::<T>, refuse)
     }
     real!(a, run(op, a, refuse))
@@ -26,9 +26,9 @@ pub fn cholesky(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error
 
 /// L and U of P A = L U in one matrix, and which row of A each row is, as i64.
 pub fn lu(op: &str, a: &Tensor) -> Result<[Tensor; 2]> {
-    fn run<T: Stored + Lanes>(op: &str, a: &Tensor) -> Result<[Tensor; 2]> {
-        let (mut factors, mut order) = (Fresh::<T>::like(op, a)?, Fresh::<i64>::new(op, &shape(a, &[a.dim(-2)]))?);
-        kernel::lu::lu(a.window(), &mut factors, &mut order).map_err(|failure| failed(op, failure, never))?;
+    fn run<T: StorageElement + Lanes>(op: &str, a: &Tensor) -> Result<[Tensor; 2]> {
+        let (mut factors, mut order) = (UninitTensor::<T>::like(op, a)?, UninitTensor::<i64>::new(op, &shape(a, &[a.dim(-2)]))?);
+        kernel::lu::lu(a.elements_view(), &mut factors, &mut order).map_err(|failure| failed(op, failure, never))?;
         Ok([factors.tensor(), order.tensor()])
     }
     real!(a, run(op, a))
@@ -42,14 +42,14 @@ pub fn lu_solve(
     b: &Tensor,
     refuse: impl FnOnce(usize, usize) -> Error,
 ) -> Result<Tensor> {
-    fn run<T: Stored + Lanes>(
+    fn run<T: StorageElement + Lanes>(
         op: &str,
         [factors, order]: [&Tensor; 2],
         transposed: bool,
         b: &Tensor,
         refuse: impl FnOnce(usize, usize) -> Error,
     ) -> Result<Tensor> {
-        let mut x = Fresh::<T>::like(op, b)?;
+        let mut x = UninitTensor::<T>::like(op, b)?;
         let factored = Factored { factors: factors.elements::<T>(), order: order.elements::<i64>(), n: order.dim(-1) };
         kernel::lu::lu_solve(factored, transposed, b.elements(), &mut x).map_err(|failure| failed(op, failure, refuse))?;
         Ok(x.tensor())
@@ -59,11 +59,11 @@ pub fn lu_solve(
 
 /// Q and R.
 pub fn qr(op: &str, a: &Tensor, kind: Kind) -> Result<[Tensor; 2]> {
-    fn run<T: Stored + Lanes>(op: &str, a: &Tensor, kind: Kind) -> Result<[Tensor; 2]> {
+    fn run<T: StorageElement + Lanes>(op: &str, a: &Tensor, kind: Kind) -> Result<[Tensor; 2]> {
         let (m, n) = (a.dim(-2), a.dim(-1));
         let k = if kind.full { m } else { m.min(n) };
         let (mut q, mut r) = (columns::<T>(op, a, [m, k])?, columns::<T>(op, a, [k, n])?);
-        kernel::qr::qr(a.window(), kind, &mut q, &mut r).map_err(|failure| failed(op, failure, never))?;
+        kernel::qr::qr(a.elements_view(), kind, &mut q, &mut r).map_err(|failure| failed(op, failure, never))?;
         Ok([q.tensor().mt(), r.tensor().mt()])
     }
     real!(a, run(op, a, kind))
@@ -71,11 +71,11 @@ pub fn qr(op: &str, a: &Tensor, kind: Kind) -> Result<[Tensor; 2]> {
 
 /// R alone, of min(m, n) rows.
 pub fn triangle(op: &str, a: &Tensor) -> Result<Tensor> {
-    fn run<T: Stored + Lanes>(op: &str, a: &Tensor) -> Result<Tensor> {
+    fn run<T: StorageElement + Lanes>(op: &str, a: &Tensor) -> Result<Tensor> {
         let (m, n) = (a.dim(-2), a.dim(-1));
         let mut r = columns::<T>(op, a, [m.min(n), n])?;
         let kind = Kind { full: false, non_negative: false };
-        kernel::qr::qr(a.window(), kind, &mut [], &mut r).map_err(|failure| failed(op, failure, never))?;
+        kernel::qr::qr(a.elements_view(), kind, &mut [], &mut r).map_err(|failure| failed(op, failure, never))?;
         Ok(r.tensor().mt())
     }
     real!(a, run(op, a))
@@ -83,7 +83,7 @@ pub fn triangle(op: &str, a: &Tensor) -> Result<Tensor> {
 
 /// U, the singular values and Vᵀ; with the vectors that are wanted.
 pub fn svd(op: &str, a: &Tensor, vectors: Vectors, refuse: impl FnOnce(usize, usize) -> Error) -> Result<[Tensor; 3]> {
-    fn run<T: Stored + Lanes>(
+    fn run<T: StorageElement + Lanes>(
         op: &str,
         a: &Tensor,
         vectors: Vectors,
@@ -92,8 +92,8 @@ pub fn svd(op: &str, a: &Tensor, vectors: Vectors, refuse: impl FnOnce(usize, us
         let (m, n) = (a.dim(-2), a.dim(-1));
         let [ku, kv] = vectors.columns([m, n]);
         let (mut u, mut v) = (columns::<T>(op, a, [m, ku])?, columns::<T>(op, a, [n, kv])?);
-        let mut s = Fresh::<T>::new(op, &shape(a, &[m.min(n)]))?;
-        kernel::svd::svd(a.window(), vectors, &mut s, &mut u, &mut v).map_err(|failure| failed(op, failure, refuse))?;
+        let mut s = UninitTensor::<T>::new(op, &shape(a, &[m.min(n)]))?;
+        kernel::svd::svd(a.elements_view(), vectors, &mut s, &mut u, &mut v).map_err(|failure| failed(op, failure, refuse))?;
         Ok([u.tensor().mt(), s.tensor(), v.tensor()])
     }
     real!(a, run(op, a, vectors, refuse))
@@ -101,16 +101,16 @@ pub fn svd(op: &str, a: &Tensor, vectors: Vectors, refuse: impl FnOnce(usize, us
 
 /// Eigenvalues of symmetric matrices in increasing order, and vectors as columns, or an empty tensor where none are wanted.
 pub fn eigh(op: &str, a: &Tensor, wanted: bool, refuse: impl FnOnce(usize, usize) -> Error) -> Result<[Tensor; 2]> {
-    fn run<T: Stored + Lanes>(
+    fn run<T: StorageElement + Lanes>(
         op: &str,
         a: &Tensor,
         wanted: bool,
         refuse: impl FnOnce(usize, usize) -> Error,
     ) -> Result<[Tensor; 2]> {
         let n = a.dim(-1);
-        let mut values = Fresh::<T>::new(op, &shape(a, &[n]))?;
-        let mut vectors = if wanted { columns::<T>(op, a, [n, n])? } else { Fresh::new(op, &[0])? };
-        kernel::eigh::eigh(a.window(), &mut values, &mut vectors).map_err(|failure| failed(op, failure, refuse))?;
+        let mut values = UninitTensor::<T>::new(op, &shape(a, &[n]))?;
+        let mut vectors = if wanted { columns::<T>(op, a, [n, n])? } else { UninitTensor::new(op, &[0])? };
+        kernel::eigh::eigh(a.elements_view(), &mut values, &mut vectors).map_err(|failure| failed(op, failure, refuse))?;
         let vectors = vectors.tensor();
         Ok([values.tensor(), if wanted { vectors.mt() } else { vectors }])
     }
@@ -119,7 +119,7 @@ pub fn eigh(op: &str, a: &Tensor, wanted: bool, refuse: impl FnOnce(usize, usize
 
 /// A⁻¹
 pub fn inverse(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
-    fn run<T: Stored + Lanes>(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
+    fn run<T: StorageElement + Lanes>(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
         square(op, a, kernel::inverse::inverse::<T>, refuse)
     }
     real!(a, run(op, a, refuse))
@@ -133,36 +133,36 @@ pub fn solve_triangular(
     triangle: Triangle,
     refuse: impl FnOnce(usize, usize) -> Error,
 ) -> Result<Tensor> {
-    fn run<T: Stored + Lanes>(
+    fn run<T: StorageElement + Lanes>(
         op: &str,
         a: &Tensor,
         b: &Tensor,
         triangle: Triangle,
         refuse: impl FnOnce(usize, usize) -> Error,
     ) -> Result<Tensor> {
-        let mut x = Fresh::<T>::like(op, b)?;
-        monotile_kernels::elementwise::copy(b.window(), &mut x);
-        kernel::triangular::solve_triangular(a.window(), &mut x, triangle).map_err(|failure| failed(op, failure, refuse))?;
+        let mut x = UninitTensor::<T>::like(op, b)?;
+        monotile_kernels::elementwise::copy(b.elements_view(), &mut x);
+        kernel::triangular::solve_triangular(a.elements_view(), &mut x, triangle).map_err(|failure| failed(op, failure, refuse))?;
         Ok(x.tensor())
     }
     real!(a, run(op, a, b, triangle, refuse))
 }
 
 /// What a kernel makes of square matrices, which is as large.
-fn square<T: Stored>(
+fn square<T: StorageElement>(
     op: &str,
     a: &Tensor,
     kernel: fn(View<'_, T>, &mut [T]) -> std::result::Result<(), Failure>,
     refuse: impl FnOnce(usize, usize) -> Error,
 ) -> Result<Tensor> {
     let mut result = columns::<T>(op, a, [a.dim(-1), a.dim(-1)])?;
-    kernel(a.window(), &mut result).map_err(|failure| failed(op, failure, refuse))?;
+    kernel(a.elements_view(), &mut result).map_err(|failure| failed(op, failure, refuse))?;
     Ok(result.tensor().mt())
 }
 
 /// Matrices m × n of the batch of `a` that a kernel is to write column by column: their transpose.
-fn columns<T: Stored>(op: &str, a: &Tensor, [m, n]: [usize; 2]) -> Result<Fresh<T>> {
-    Fresh::new(op, &shape(a, &[n, m]))
+fn columns<T: StorageElement>(op: &str, a: &Tensor, [m, n]: [usize; 2]) -> Result<UninitTensor<T>> {
+    UninitTensor::new(op, &shape(a, &[n, m]))
 }
 
 /// `(…, sizes)` with the leading dimensions of `a`.

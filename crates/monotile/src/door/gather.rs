@@ -1,14 +1,14 @@
 //! Picking and adding by indices along an axis. Operands and indices are contiguous; indices are i64 and in range.
 
 use half::{bf16, f16};
-use monotile_kernels::gather::{self as kernel, Dims as Sizes};
+use monotile_kernels::gather::{self as kernel, GatherDims};
 use monotile_kernels::real::{Real, Widen};
 use monotile_kernels::shape::count;
 
 use super::{real, stored};
 use crate::error::Result;
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
+use crate::tensor::dtype::StorageElement;
+use crate::tensor::uninit::UninitTensor;
 use crate::tensor::{DType, Dims, Tensor};
 
 /// The first index that is not in 0 … size − 1.
@@ -18,8 +18,8 @@ pub fn outside(indices: &Tensor, size: usize) -> Option<i64> {
 
 /// out[…, j, …] = x[…, indices[j], …]
 pub fn select(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor> {
-    fn run<T: Stored>(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor> {
-        let mut out = Fresh::<T>::new(op, &with_size(x.shape(), axis, indices.len()))?;
+    fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor> {
+        let mut out = UninitTensor::<T>::new(op, &with_size(x.shape(), axis, indices.len()))?;
         kernel::select(x.elements(), sizes(x.shape(), axis), indices.elements(), &mut out, |x: T| x);
         Ok(out.tensor())
     }
@@ -28,11 +28,11 @@ pub fn select(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Ten
 
 /// The rows of a table of floating-point numbers that indices name, in the type that is computed in.
 pub fn rows(op: &str, table: &Tensor, ids: &Tensor) -> Result<Tensor> {
-    fn run<A: Stored + Widen<R>, R: Stored + Real>(op: &str, table: &Tensor, ids: &Tensor) -> Result<Tensor> {
+    fn run<A: StorageElement + Widen<R>, R: StorageElement + Real>(op: &str, table: &Tensor, ids: &Tensor) -> Result<Tensor> {
         let (vocab, dim) = (table.dim(0), table.dim(1));
         let shape: Dims = ids.shape().iter().copied().chain([dim]).collect();
-        let mut out = Fresh::<R>::new(op, &shape)?;
-        let sizes = Sizes { outer: 1, axis: vocab, inner: dim };
+        let mut out = UninitTensor::<R>::new(op, &shape)?;
+        let sizes = GatherDims { outer: 1, axis: vocab, inner: dim };
         kernel::select(table.elements::<A>(), sizes, ids.elements(), &mut out, |x| x.widen());
         Ok(out.tensor())
     }
@@ -47,9 +47,9 @@ pub fn rows(op: &str, table: &Tensor, ids: &Tensor) -> Result<Tensor> {
 
 /// Zeros of g's shape, but for the size of the axis, with out[…, indices[j], …] += g[…, j, …].
 pub fn select_add(op: &str, g: &Tensor, axis: usize, indices: &Tensor, size: usize) -> Result<Tensor> {
-    fn run<T: Stored + Real>(op: &str, g: &Tensor, axis: usize, indices: &Tensor, size: usize) -> Result<Tensor> {
+    fn run<T: StorageElement + Real>(op: &str, g: &Tensor, axis: usize, indices: &Tensor, size: usize) -> Result<Tensor> {
         let shape = with_size(g.shape(), axis, size);
-        let mut out = Fresh::filled(op, &shape, T::ZERO)?;
+        let mut out = UninitTensor::filled(op, &shape, T::ZERO)?;
         kernel::select_add(g.elements(), indices.elements(), &mut out, sizes(&shape, axis));
         Ok(out.tensor())
     }
@@ -58,8 +58,8 @@ pub fn select_add(op: &str, g: &Tensor, axis: usize, indices: &Tensor, size: usi
 
 /// out[…, j, …] = x[…, index[…, j, …], …]
 pub fn gather(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tensor> {
-    fn run<T: Stored>(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tensor> {
-        let mut out = Fresh::<T>::like(op, index)?;
+    fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tensor> {
+        let mut out = UninitTensor::<T>::like(op, index)?;
         kernel::gather(x.elements(), sizes(x.shape(), axis), index.elements(), &mut out);
         Ok(out.tensor())
     }
@@ -68,8 +68,8 @@ pub fn gather(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tenso
 
 /// x with out[…, index[…, j, …], …] += source[…, j, …]
 pub fn scatter_add(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
-    fn run<T: Stored + Real>(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
-        let mut out = Fresh::<T>::like(op, x)?;
+    fn run<T: StorageElement + Real>(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
+        let mut out = UninitTensor::<T>::like(op, x)?;
         out.copy_from_slice(x.elements());
         kernel::scatter_add(source.elements(), index.elements(), &mut out, sizes(x.shape(), axis));
         Ok(out.tensor())
@@ -78,8 +78,8 @@ pub fn scatter_add(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &T
 }
 
 /// A shape as the kernel reads it: what lies before the axis, the axis, and what lies after it.
-fn sizes(shape: &[usize], axis: usize) -> Sizes {
-    Sizes { outer: count(&shape[..axis]), axis: shape[axis], inner: count(&shape[axis + 1..]) }
+fn sizes(shape: &[usize], axis: usize) -> GatherDims {
+    GatherDims { outer: count(&shape[..axis]), axis: shape[axis], inner: count(&shape[axis + 1..]) }
 }
 
 fn with_size(shape: &[usize], axis: usize, size: usize) -> Dims {

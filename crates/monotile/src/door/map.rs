@@ -2,21 +2,21 @@
 
 use half::{bf16, f16};
 use monotile_kernels::elementwise;
-pub use monotile_kernels::elementwise::{Arity, Operands};
+pub use monotile_kernels::elementwise::{Arguments, Arity};
 use monotile_kernels::number::Formula;
 use monotile_kernels::real::Real;
 
 use super::{real, stored};
 use crate::error::Result;
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
+use crate::tensor::dtype::StorageElement;
+use crate::tensor::uninit::UninitTensor;
 use crate::tensor::{DType, Tensor};
 
 /// A formula of operands of one shape and one type, f32 or f64.
 pub fn formula<const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], f: F) -> Result<Tensor> {
-    fn run<T: Stored + Real, const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], f: F) -> Result<Tensor> {
-        let mut y = Fresh::<T>::like(op, x[0])?;
-        elementwise::formula(x.map(Tensor::window), &mut y, f);
+    fn run<T: StorageElement + Real, const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], f: F) -> Result<Tensor> {
+        let mut y = UninitTensor::<T>::like(op, x[0])?;
+        elementwise::formula(x.map(Tensor::elements_view), &mut y, f);
         Ok(y.tensor())
     }
     real!(x[0], run::<N, F>(op, x, f))
@@ -24,9 +24,9 @@ pub fn formula<const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], f: F) -
 
 /// A formula of one operand.
 pub fn unary<F: Formula<1>>(op: &str, x: &Tensor, f: F) -> Result<Tensor> {
-    fn run<T: Stored + Real, F: Formula<1>>(op: &str, x: &Tensor, f: F) -> Result<Tensor> {
-        let mut y = Fresh::<T>::like(op, x)?;
-        elementwise::map(x.window::<T>(), &mut y, f);
+    fn run<T: StorageElement + Real, F: Formula<1>>(op: &str, x: &Tensor, f: F) -> Result<Tensor> {
+        let mut y = UninitTensor::<T>::like(op, x)?;
+        elementwise::map(x.elements_view::<T>(), &mut y, f);
         Ok(y.tensor())
     }
     real!(x, run::<F>(op, x, f))
@@ -34,11 +34,11 @@ pub fn unary<F: Formula<1>>(op: &str, x: &Tensor, f: F) -> Result<Tensor> {
 
 /// A formula of two operands, in the loop that knows rows and columns of all kinds.
 pub fn binary<F: Formula<2>>(op: &str, x: &Tensor, y: &Tensor, f: F) -> Result<Tensor> {
-    fn run<T: Stored + Real, F: Formula<2>>(op: &str, x: &Tensor, y: &Tensor, f: F) -> Result<Tensor> {
-        let mut out = Fresh::<T>::like(op, x)?;
+    fn run<T: StorageElement + Real, F: Formula<2>>(op: &str, x: &Tensor, y: &Tensor, f: F) -> Result<Tensor> {
+        let mut out = UninitTensor::<T>::like(op, x)?;
         elementwise::binary(
-            x.window::<T>(),
-            y.window::<T>(),
+            x.elements_view::<T>(),
+            y.elements_view::<T>(),
             &mut out,
             #[inline(always)]
             move |a, b| f.apply([a, b]),
@@ -50,14 +50,14 @@ pub fn binary<F: Formula<2>>(op: &str, x: &Tensor, y: &Tensor, f: F) -> Result<T
 
 /// a ← f(a, b), where nobody else holds a and both have one type; whether it was done.
 pub fn update<F: Formula<2>>(a: &mut Tensor, b: &Tensor, f: F) -> bool {
-    fn run<T: Stored + Real, F: Formula<2>>(a: &mut Tensor, b: &Tensor, f: F) -> bool {
+    fn run<T: StorageElement + Real, F: Formula<2>>(a: &mut Tensor, b: &Tensor, f: F) -> bool {
         if b.dtype() != T::DTYPE {
             return false;
         }
         let Some(out) = a.unique_mut::<T>() else { return false };
         elementwise::update(
             out,
-            b.window::<T>(),
+            b.elements_view::<T>(),
             #[inline(always)]
             move |a, b| f.apply([a, b]),
         );
@@ -69,15 +69,15 @@ pub fn update<F: Formula<2>>(a: &mut Tensor, b: &Tensor, f: F) -> bool {
 /// g ∂f/∂xᵢ
 pub fn gradient<const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], g: &Tensor, f: F, i: usize) -> Result<Tensor>
 where
-    Operands: Arity<N>,
+    Arguments: Arity<N>,
 {
-    fn run<T: Stored + Real, const N: usize, F>(op: &str, x: [&Tensor; N], g: &Tensor, f: F, i: usize) -> Result<Tensor>
+    fn run<T: StorageElement + Real, const N: usize, F>(op: &str, x: [&Tensor; N], g: &Tensor, f: F, i: usize) -> Result<Tensor>
     where
         F: Formula<N>,
-        Operands: Arity<N>,
+        Arguments: Arity<N>,
     {
-        let mut out = Fresh::<T>::like(op, g)?;
-        Operands::gradient(x.map(Tensor::window), g.window::<T>(), &mut out, f, i);
+        let mut out = UninitTensor::<T>::like(op, g)?;
+        Arguments::gradient(x.map(Tensor::elements_view), g.elements_view::<T>(), &mut out, f, i);
         Ok(out.tensor())
     }
     real!(x[0], run::<N, F>(op, x, g, f, i))
@@ -86,27 +86,27 @@ where
 /// All g ∂f/∂xᵢ in one pass, of contiguous tensors of one shape.
 pub fn gradients<const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], g: &Tensor, f: F) -> Result<Vec<Tensor>>
 where
-    Operands: Arity<N>,
+    Arguments: Arity<N>,
 {
-    fn run<T: Stored + Real, const N: usize, F>(op: &str, x: [&Tensor; N], g: &Tensor, f: F) -> Result<Vec<Tensor>>
+    fn run<T: StorageElement + Real, const N: usize, F>(op: &str, x: [&Tensor; N], g: &Tensor, f: F) -> Result<Vec<Tensor>>
     where
         F: Formula<N>,
-        Operands: Arity<N>,
+        Arguments: Arity<N>,
     {
-        let mut out = (0..N).map(|_| Fresh::<T>::like(op, g)).collect::<Result<Vec<_>>>()?;
+        let mut out = (0..N).map(|_| UninitTensor::<T>::like(op, g)).collect::<Result<Vec<_>>>()?;
         let mut slices = out.iter_mut();
         let slices = std::array::from_fn(|_| &mut **slices.next().expect("a result for each operand"));
-        Operands::gradients(x.map(Tensor::elements), g.elements::<T>(), slices, f);
-        Ok(out.into_iter().map(Fresh::tensor).collect())
+        Arguments::gradients(x.map(Tensor::elements), g.elements::<T>(), slices, f);
+        Ok(out.into_iter().map(UninitTensor::tensor).collect())
     }
     real!(x[0], run::<N, F>(op, x, g, f))
 }
 
 /// A function of one f64 at a time: for what has no formula.
 pub fn by_f64(op: &str, x: &Tensor, f: impl Fn(f64) -> f64 + Sync + Copy) -> Result<Tensor> {
-    fn run<T: Stored + Real, F: Fn(f64) -> f64 + Sync + Copy>(op: &str, x: &Tensor, f: F) -> Result<Tensor> {
-        let mut out = Fresh::<T>::like(op, x)?;
-        elementwise::unary(x.window::<T>(), &mut out, move |x| T::from_f64(f(x.to_f64())));
+    fn run<T: StorageElement + Real, F: Fn(f64) -> f64 + Sync + Copy>(op: &str, x: &Tensor, f: F) -> Result<Tensor> {
+        let mut out = UninitTensor::<T>::like(op, x)?;
+        elementwise::unary(x.elements_view::<T>(), &mut out, move |x| T::from_f64(f(x.to_f64())));
         Ok(out.tensor())
     }
     real!(x, run::<_>(op, x, f))
@@ -114,8 +114,8 @@ pub fn by_f64(op: &str, x: &Tensor, f: impl Fn(f64) -> f64 + Sync + Copy) -> Res
 
 /// A function of two integers.
 pub fn integers(op: &str, a: &Tensor, b: &Tensor, f: fn(i64, i64) -> i64) -> Result<Tensor> {
-    let mut out = Fresh::<i64>::like(op, a)?;
-    elementwise::binary(a.window::<i64>(), b.window::<i64>(), &mut out, f);
+    let mut out = UninitTensor::<i64>::like(op, a)?;
+    elementwise::binary(a.elements_view::<i64>(), b.elements_view::<i64>(), &mut out, f);
     Ok(out.tensor())
 }
 
@@ -132,9 +132,9 @@ pub enum Relation {
 
 /// Whether elements of two tensors of one shape and type compare so.
 pub fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
-    fn run<T: Stored>(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
-        let mut out = Fresh::<u8>::like(op, a)?;
-        let (a, b) = (a.window::<T>(), b.window::<T>());
+    fn run<T: StorageElement>(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
+        let mut out = UninitTensor::<u8>::like(op, a)?;
+        let (a, b) = (a.elements_view::<T>(), b.elements_view::<T>());
         match relation {
             Relation::Eq => elementwise::binary(a, b, &mut out, |a, b| u8::from(a == b)),
             Relation::Ne => elementwise::binary(a, b, &mut out, |a, b| u8::from(a != b)),
@@ -150,19 +150,19 @@ pub fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<T
 
 /// A function of two truth values, 0 and 1.
 pub fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(u8, u8) -> u8 + Sync + Copy) -> Result<Tensor> {
-    let mut out = Fresh::<u8>::like(op, a)?;
-    elementwise::binary(a.window::<u8>(), b.window::<u8>(), &mut out, f);
+    let mut out = UninitTensor::<u8>::like(op, a)?;
+    elementwise::binary(a.elements_view::<u8>(), b.elements_view::<u8>(), &mut out, f);
     Ok(out.tensor())
 }
 
 /// a where the mask is true, b elsewhere: three tensors of one shape, two of one type.
-pub fn choose(op: &str, mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    fn run<T: Stored>(op: &str, mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        let mut out = Fresh::<T>::like(op, mask)?;
+pub fn where_(op: &str, mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    fn run<T: StorageElement>(op: &str, mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        let mut out = UninitTensor::<T>::like(op, mask)?;
         elementwise::ternary(
-            mask.window::<u8>(),
-            a.window::<T>(),
-            b.window::<T>(),
+            mask.elements_view::<u8>(),
+            a.elements_view::<T>(),
+            b.elements_view::<T>(),
             &mut out,
             #[inline(always)]
             |m, a, b| if m != 0 { a } else { b },
@@ -184,16 +184,16 @@ pub fn cast(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
             DType::Bool => to(op, x, |x: A| u8::from(x.to_f64() != 0.0)),
         }
     }
-    fn to<A: Stored, R: Stored>(op: &str, x: &Tensor, f: impl Fn(A) -> R + Sync + Copy) -> Result<Tensor> {
-        let mut out = Fresh::<R>::like(op, x)?;
-        elementwise::unary(x.window::<A>(), &mut out, f);
+    fn to<A: StorageElement, R: StorageElement>(op: &str, x: &Tensor, f: impl Fn(A) -> R + Sync + Copy) -> Result<Tensor> {
+        let mut out = UninitTensor::<R>::like(op, x)?;
+        elementwise::unary(x.elements_view::<A>(), &mut out, f);
         Ok(out.tensor())
     }
     stored!(x, from(op, x, dtype))
 }
 
 /// What is stored, as numbers of other types.
-trait Numeric: Stored {
+trait Numeric: StorageElement {
     fn to_f64(self) -> f64;
     fn to_f32(self) -> f32;
     fn to_i64(self) -> i64;

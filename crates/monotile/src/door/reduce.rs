@@ -7,8 +7,8 @@ use monotile_kernels::shape::count;
 
 use super::real;
 use crate::error::Result;
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
+use crate::tensor::dtype::StorageElement;
+use crate::tensor::uninit::UninitTensor;
 use crate::tensor::{Dims, Tensor};
 
 /// Which number they become.
@@ -24,9 +24,9 @@ pub enum Reduction {
 
 /// The reduction of an f32 or f64 tensor.
 pub fn reduce(op: &str, x: &Tensor, axes: &[usize], reduction: Reduction) -> Result<Tensor> {
-    fn run<T: Stored + Real>(op: &str, x: &Tensor, axes: &[usize], reduction: Reduction) -> Result<Tensor> {
-        let mut out = Fresh::<T>::new(op, &without(x, axes))?;
-        let x = x.window::<T>();
+    fn run<T: StorageElement + Real>(op: &str, x: &Tensor, axes: &[usize], reduction: Reduction) -> Result<Tensor> {
+        let mut out = UninitTensor::<T>::new(op, &without(x, axes))?;
+        let x = x.elements_view::<T>();
         match reduction {
             Reduction::Sum => kernel::sum(x, axes, &mut out),
             Reduction::Mean => kernel::mean(x, axes, &mut out),
@@ -41,20 +41,25 @@ pub fn reduce(op: &str, x: &Tensor, axes: &[usize], reduction: Reduction) -> Res
 }
 
 /// Where the largest or the smallest element is, as i64: its number in row-major order over the axes.
-pub fn position(op: &str, x: &Tensor, axes: &[usize], largest: bool) -> Result<Tensor> {
-    fn run<T: Stored + Real>(x: &Tensor, axes: &[usize], largest: bool, out: &mut [i64]) -> std::result::Result<(), OutOfMemory> {
-        let x = x.window::<T>();
+pub fn index_of_extremum(op: &str, x: &Tensor, axes: &[usize], largest: bool) -> Result<Tensor> {
+    fn run<T: StorageElement + Real>(
+        x: &Tensor,
+        axes: &[usize],
+        largest: bool,
+        out: &mut [i64],
+    ) -> std::result::Result<(), OutOfMemory> {
+        let x = x.elements_view::<T>();
         if largest { kernel::argmax(x, axes, out) } else { kernel::argmin(x, axes, out) }
     }
-    let mut out = Fresh::<i64>::new(op, &without(x, axes))?;
+    let mut out = UninitTensor::<i64>::new(op, &without(x, axes))?;
     real!(x, run(x, axes, largest, &mut out))?;
     Ok(out.tensor())
 }
 
 /// The running sum of a contiguous tensor along an axis.
 pub fn cumulative_sum(op: &str, x: &Tensor, axis: usize) -> Result<Tensor> {
-    fn run<T: Stored + Real>(op: &str, x: &Tensor, axis: usize) -> Result<Tensor> {
-        let mut out = Fresh::<T>::like(op, x)?;
+    fn run<T: StorageElement + Real>(op: &str, x: &Tensor, axis: usize) -> Result<Tensor> {
+        let mut out = UninitTensor::<T>::like(op, x)?;
         kernel::cumulative_sum(x.elements(), x.shape()[axis], count(&x.shape()[axis + 1..]), &mut out);
         Ok(out.tensor())
     }

@@ -2,20 +2,20 @@
 
 use monotile_kernels::real::Real;
 use monotile_kernels::simd::Lanes;
-use monotile_kernels::transform::Rows;
-pub use monotile_kernels::transform::points::Kind;
+use monotile_kernels::transform::BroadcastRows;
+pub use monotile_kernels::transform::points::VectorKind;
 use monotile_kernels::transform::{points, pose, slerp as between};
 
 use super::real;
 use crate::error::Result;
 use crate::tensor::Tensor;
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
+use crate::tensor::dtype::StorageElement;
+use crate::tensor::uninit::UninitTensor;
 
 /// Rows through 4 x 4 matrices, each of which takes the next `per` rows.
-pub fn points(op: &str, kind: Kind, matrices: &Tensor, per: usize, rows: &Tensor) -> Result<Tensor> {
-    fn run<T: Stored + Lanes>(op: &str, kind: Kind, matrices: &Tensor, per: usize, rows: &Tensor) -> Result<Tensor> {
-        let mut out = Fresh::<T>::like(op, rows)?;
+pub fn points(op: &str, kind: VectorKind, matrices: &Tensor, per: usize, rows: &Tensor) -> Result<Tensor> {
+    fn run<T: StorageElement + Lanes>(op: &str, kind: VectorKind, matrices: &Tensor, per: usize, rows: &Tensor) -> Result<Tensor> {
+        let mut out = UninitTensor::<T>::like(op, rows)?;
         if !rows.is_empty() {
             points::transform(kind, matrices.elements(), per, rows.elements(), &mut out);
         }
@@ -27,12 +27,12 @@ pub fn points(op: &str, kind: Kind, matrices: &Tensor, per: usize, rows: &Tensor
 /// T R S of each translation, rotation and scale, or its inverse; none where a scale has no inverse. Each of the three is one row for
 /// all, or one each.
 pub fn compose(op: &str, inverse: bool, parts: [&Tensor; 3], shape: &[usize]) -> Result<Option<Tensor>> {
-    fn run<T: Stored + Lanes>(op: &str, inverse: bool, [t, q, s]: [&Tensor; 3], shape: &[usize]) -> Result<Option<Tensor>> {
+    fn run<T: StorageElement + Lanes>(op: &str, inverse: bool, [t, q, s]: [&Tensor; 3], shape: &[usize]) -> Result<Option<Tensor>> {
         if inverse && s.elements::<T>().contains(&T::ZERO) {
             return Ok(None);
         }
-        let mut out = Fresh::<T>::new(op, shape)?;
-        pose::compose(pose::Parts { translation: rows(t), rotation: rows(q), scale: rows(s) }, inverse, &mut out);
+        let mut out = UninitTensor::<T>::new(op, shape)?;
+        pose::compose(pose::PoseParts { translation: rows(t), rotation: rows(q), scale: rows(s) }, inverse, &mut out);
         Ok(Some(out.tensor()))
     }
     real!(parts[0], run(op, inverse, parts, shape))
@@ -40,15 +40,15 @@ pub fn compose(op: &str, inverse: bool, parts: [&Tensor; 3], shape: &[usize]) ->
 
 /// The rotations between a and b at t; each of the three is one row for all, or one each.
 pub fn slerp(op: &str, operands: [&Tensor; 3], shape: &[usize]) -> Result<Tensor> {
-    fn run<T: Stored + Lanes>(op: &str, [a, b, t]: [&Tensor; 3], shape: &[usize]) -> Result<Tensor> {
-        let mut out = Fresh::<T>::new(op, shape)?;
+    fn run<T: StorageElement + Lanes>(op: &str, [a, b, t]: [&Tensor; 3], shape: &[usize]) -> Result<Tensor> {
+        let mut out = UninitTensor::<T>::new(op, shape)?;
         between::slerp(rows(a), rows(b), rows(t), &mut out);
         Ok(out.tensor())
     }
     real!(operands[0], run(op, operands, shape))
 }
 
-fn rows<T: Stored + Real>(x: &Tensor) -> Rows<'_, T> {
+fn rows<T: StorageElement + Real>(x: &Tensor) -> BroadcastRows<'_, T> {
     let (width, numbers) = (x.dim(-1), x.elements::<T>());
-    if x.len() == width { Rows::one(numbers) } else { Rows::each(numbers, width) }
+    if x.len() == width { BroadcastRows::shared(numbers) } else { BroadcastRows::per_row(numbers, width) }
 }

@@ -7,15 +7,15 @@ use monotile_kernels::real::Real;
 use super::real;
 use crate::error::Result;
 use crate::tensor::Tensor;
-use crate::tensor::dtype::Stored;
-use crate::tensor::fresh::Fresh;
+use crate::tensor::dtype::StorageElement;
+use crate::tensor::uninit::UninitTensor;
 
 /// Makes the memory of a tensor of f32 or f64 its own: as it is where nobody else holds it, else copied.
 pub fn own(op: &str, slot: &mut Tensor) -> Result<()> {
-    fn run<T: Stored + Real>(op: &str, slot: &mut Tensor) -> Result<()> {
+    fn run<T: StorageElement + Real>(op: &str, slot: &mut Tensor) -> Result<()> {
         if slot.unique_mut::<T>().is_none() {
-            let mut copy = Fresh::<T>::like(op, slot)?;
-            copy.copy_from_slice(slot.dense()?.elements::<T>());
+            let mut copy = UninitTensor::<T>::like(op, slot)?;
+            copy.copy_from_slice(slot.contiguous_detached()?.elements::<T>());
             *slot = copy.tensor();
         }
         Ok(())
@@ -28,8 +28,11 @@ pub fn advance<const M: usize, const K: usize, const N: usize, F>(slots: [&mut T
 where
     F: Formulas<N, M>,
 {
-    fn run<T: Stored + Real, const M: usize, const K: usize, const N: usize, F>(slots: [&mut Tensor; M], x: [&Tensor; K], f: F)
-    where
+    fn run<T: StorageElement + Real, const M: usize, const K: usize, const N: usize, F>(
+        slots: [&mut Tensor; M],
+        x: [&Tensor; K],
+        f: F,
+    ) where
         F: Formulas<N, M>,
     {
         let slots = slots.map(|x| x.unique_mut::<T>().expect("memory that was made its own"));

@@ -2,23 +2,23 @@
 
 use smallvec::SmallVec;
 
-use crate::einsum::equation::{Equation, Names};
+use crate::einsum::equation::{Equation, LabelNames};
 use crate::einsum::pair::Label;
-use crate::error::{Note, Result};
+use crate::error::{ErrorNote, Result};
 
 /// An equation whose ellipses are spelled out, with the size of each label.
 #[derive(Debug, Clone)]
-pub(crate) struct Bound {
+pub(crate) struct BoundEquation {
     /// The label of each dimension of each operand.
     pub operands: Vec<Vec<Label>>,
     /// The labels of the result.
     pub output: Vec<Label>,
     /// The size of each label.
     pub sizes: Vec<usize>,
-    pub names: Names,
+    pub names: LabelNames,
 }
 
-impl Bound {
+impl BoundEquation {
     /// Gives every dimension of operands of these shapes its label.
     ///
     /// Dimensions under an ellipsis are aligned from the last. A dimension of size 1 fits a label of any size: the operand
@@ -27,7 +27,7 @@ impl Bound {
         let Equation { inputs, output, .. } = equation;
         if inputs.len() != shapes.len() {
             let (terms, operands) = (count(inputs.len(), "term"), count(shapes.len(), "operand"));
-            let written = Note::new(0..inputs.last().map_or(0, |t| t.span.end), terms.clone());
+            let written = ErrorNote::new(0..inputs.last().map_or(0, |t| t.span.end), terms.clone());
             return Err(equation.refuse(format!("the equation has {terms} for {operands}")).with_notes(vec![written]));
         }
         let mut longest = 0;
@@ -37,7 +37,7 @@ impl Bound {
                 let (labels, dims) = (count(labels, "label"), count(rank, "dimension"));
                 let fault =
                     format!("operand {k} has {dims}, shape {shape:?}, and its term \"{}\" {labels}", equation.written(term));
-                let note = Note::new(term.span.clone(), format!("{labels} for {dims}"));
+                let note = ErrorNote::new(term.span.clone(), format!("{labels} for {dims}"));
                 return Err(equation.refuse(fault).with_notes(vec![note]));
             }
             if term.ellipsis.is_some() {
@@ -65,16 +65,16 @@ impl Bound {
 fn sizes(equation: &Equation, operands: &[Vec<Label>], shapes: &[&[usize]], labels: usize) -> Result<Vec<usize>> {
     /// A size and the operand and dimension it comes from.
     #[derive(Clone, Copy)]
-    struct Seen {
+    struct EllipsisDims {
         size: usize,
         operand: usize,
         dim: usize,
     }
-    let place = |s: Seen| equation.inputs[s.operand].place(s.dim, shapes[s.operand].len());
-    let mut seen: Vec<SmallVec<[Seen; 2]>> = vec![SmallVec::new(); labels];
+    let place = |s: EllipsisDims| equation.inputs[s.operand].place(s.dim, shapes[s.operand].len());
+    let mut seen: Vec<SmallVec<[EllipsisDims; 2]>> = vec![SmallVec::new(); labels];
     for (operand, (term, shape)) in operands.iter().zip(shapes).enumerate() {
         for (dim, (&label, &size)) in term.iter().zip(shape.iter()).enumerate() {
-            let now = Seen { size, operand, dim };
+            let now = EllipsisDims { size, operand, dim };
             let before = &mut seen[label as usize];
             // Within an operand a repeated label is a diagonal, of which 1 is no part.
             if let Some(other) = before.iter().find(|s| s.operand == operand && s.size != size) {
@@ -83,13 +83,13 @@ fn sizes(equation: &Equation, operands: &[Vec<Label>], shapes: &[&[usize]], labe
                     "{name} is {} in dimension {} and {size} in dimension {dim} of operand {operand}",
                     other.size, other.dim
                 );
-                let notes = [*other, now].map(|s| Note::new(place(s), format!("{} in dimension {}", s.size, s.dim)));
+                let notes = [*other, now].map(|s| ErrorNote::new(place(s), format!("{} in dimension {}", s.size, s.dim)));
                 return Err(equation.refuse(fault).with_notes(notes.into()));
             }
             if let Some(other) = before.iter().find(|s| s.size != size && s.size != 1 && size != 1) {
                 let name = label_name(equation, label, labels);
                 let fault = format!("{name} is {} in operand {} and {size} in operand {operand}", other.size, other.operand);
-                let notes = [*other, now].map(|s| Note::new(place(s), format!("{} in operand {}", s.size, s.operand)));
+                let notes = [*other, now].map(|s| ErrorNote::new(place(s), format!("{} in operand {}", s.size, s.operand)));
                 return Err(equation.refuse(fault).with_notes(notes.into()));
             }
             if !before.iter().any(|s| s.size == size && s.operand == operand) {
@@ -116,8 +116,8 @@ fn count(n: usize, what: &str) -> String {
 mod tests {
     use super::*;
 
-    fn bind(text: &str, shapes: &[&[usize]]) -> Result<Bound> {
-        Bound::new(&Equation::parse(text)?, shapes)
+    fn bind(text: &str, shapes: &[&[usize]]) -> Result<BoundEquation> {
+        BoundEquation::new(&Equation::parse(text)?, shapes)
     }
 
     #[test]

@@ -96,8 +96,8 @@ impl Network {
     }
 
     /// Every step of `path`, in order.
-    pub fn steps(&self, path: &[(usize, usize)]) -> Vec<Step> {
-        let mut walk = Walk::new(self);
+    pub fn steps(&self, path: &[(usize, usize)]) -> Vec<ContractionStep> {
+        let mut walk = PartialContraction::new(self);
         path.iter().map(|&(i, j)| walk.join(i, j)).collect()
     }
 
@@ -140,7 +140,7 @@ pub(crate) struct Cost {
 
 /// The contraction of two terms.
 #[derive(Debug, Clone)]
-pub(crate) struct Step {
+pub(crate) struct ContractionStep {
     /// The labels of the result.
     pub result: LabelSet,
     pub operations: f64,
@@ -150,7 +150,7 @@ pub(crate) struct Step {
 
 /// A network while it is contracted: operands are 0..n, the result of step k is n + k.
 #[derive(Clone)]
-pub(crate) struct Walk<'n> {
+pub(crate) struct PartialContraction<'n> {
     network: &'n Network,
     terms: Vec<Option<LabelSet>>,
     /// In how many of the terms that are left, and the output, each label occurs.
@@ -159,7 +159,7 @@ pub(crate) struct Walk<'n> {
     twice: LabelSet,
 }
 
-impl<'n> Walk<'n> {
+impl<'n> PartialContraction<'n> {
     pub fn new(network: &'n Network) -> Self {
         let mut uses = vec![0; network.sizes.len()];
         let sets = network.terms.iter().chain([&network.output]);
@@ -187,7 +187,7 @@ impl<'n> Walk<'n> {
     }
 
     /// Contracts terms `i` and `j`; the result is the newest term.
-    pub fn join(&mut self, i: usize, j: usize) -> Step {
+    pub fn join(&mut self, i: usize, j: usize) -> ContractionStep {
         let mut take = |i: usize| self.terms[i].take().expect("a path contracts each term once");
         let (a, b) = (take(i), take(j));
         let result = self.peek(&a, &b);
@@ -201,7 +201,7 @@ impl<'n> Walk<'n> {
         let (product, size) = (self.network.size(&all), self.network.size(&result));
         let operations = if result == all { product } else { 2.0 * product };
         self.terms.push(Some(result.clone()));
-        Step { result, operations, size }
+        ContractionStep { result, operations, size }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::einsum::pair::Label;
-use crate::error::{Error, ErrorKind, Note, Result};
+use crate::error::{Error, ErrorKind, ErrorNote, Result};
 
 /// What is to be contracted, independent of any shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub(crate) struct Equation {
     /// As errors quote it.
     pub text: String,
     /// How each label is written.
-    pub names: Names,
+    pub names: LabelNames,
     /// A term an operand.
     pub inputs: Vec<Term>,
     /// The result's term, written or implied.
@@ -45,19 +45,19 @@ impl Term {
 }
 
 /// The characters of each label of a term, and of the term.
-type Places = (Vec<Range<usize>>, Range<usize>);
+type SourceSpans = (Vec<Range<usize>>, Range<usize>);
 
 /// What is wrong with an equation, in a sentence, and where.
-type Fault = (String, Vec<Note>);
+type Fault = (String, Vec<ErrorNote>);
 
 /// How labels 0, 1, 2, … are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Names {
+pub(crate) enum LabelNames {
     Letters(Vec<char>),
     Numbers(Vec<u32>),
 }
 
-impl Names {
+impl LabelNames {
     pub fn len(&self) -> usize {
         match self {
             Self::Letters(letters) => letters.len(),
@@ -111,7 +111,7 @@ impl Equation {
         } else {
             implied_output(&inputs, &letters)
         };
-        Ok(Self { text: text.to_string(), names: Names::Letters(letters), inputs, output })
+        Ok(Self { text: text.to_string(), names: LabelNames::Letters(letters), inputs, output })
     }
 
     /// The equation with these labels, any numbers.
@@ -136,7 +136,8 @@ impl Equation {
         numbers.sort_unstable();
         numbers.dedup();
         let number = |n: &u32| numbers.binary_search(n).expect("every number was collected") as Label;
-        let term = |(t, (at, span)): (&[u32], Places)| Term { labels: t.iter().map(number).collect(), at, span, ..Term::default() };
+        let term =
+            |(t, (at, span)): (&[u32], SourceSpans)| Term { labels: t.iter().map(number).collect(), at, span, ..Term::default() };
         let inputs: Vec<Term> = inputs.iter().copied().zip(places).map(term).collect();
         let output = term((output, output_places));
         if inputs.is_empty() {
@@ -144,7 +145,7 @@ impl Equation {
         }
         check_output(&output, &inputs, |l| numbers[l as usize].to_string())
             .map_err(|(fault, notes)| refuse(&text, fault).with_notes(notes))?;
-        Ok(Self { text, names: Names::Numbers(numbers), inputs, output })
+        Ok(Self { text, names: LabelNames::Numbers(numbers), inputs, output })
     }
 
     /// The error of this equation with this fault.
@@ -187,19 +188,19 @@ impl Reader {
                 ' ' => 1,
                 ',' if reader.arrow.is_some() => {
                     let fault = format!("the comma at position {at} follows the arrow; there is one output");
-                    return Err((fault, vec![Note::new(at..at + 1, "there is one output")]));
+                    return Err((fault, vec![ErrorNote::new(at..at + 1, "there is one output")]));
                 }
                 ',' => reader.begin_term(at, 1),
                 '-' => reader.arrow(at, &chars[at..])?,
                 '>' => {
                     let fault = format!("the '>' at position {at} has no '-' before it; an arrow is \"->\"");
-                    return Err((fault, vec![Note::new(at..at + 1, "an arrow is \"->\"")]));
+                    return Err((fault, vec![ErrorNote::new(at..at + 1, "an arrow is \"->\"")]));
                 }
                 '.' => reader.ellipsis(at, &chars[at..])?,
                 c if is_label(c) => reader.label(c, at),
                 c => {
                     let fault = format!("{c:?} at position {at} is no label; labels are letters");
-                    return Err((fault, vec![Note::new(at..at + 1, "labels are letters")]));
+                    return Err((fault, vec![ErrorNote::new(at..at + 1, "labels are letters")]));
                 }
             };
         }
@@ -221,11 +222,14 @@ impl Reader {
     fn arrow(&mut self, at: usize, rest: &[char]) -> Result<usize, Fault> {
         if rest.get(1) != Some(&'>') {
             let fault = format!("the '-' at position {at} has no '>' after it; an arrow is \"->\"");
-            return Err((fault, vec![Note::new(at..at + 1, "an arrow is \"->\"")]));
+            return Err((fault, vec![ErrorNote::new(at..at + 1, "an arrow is \"->\"")]));
         }
         if let Some(first) = self.arrow {
             let fault = format!("the arrow at position {at} is the second; an equation has one");
-            return Err((fault, vec![Note::new(first..first + 2, "the first arrow"), Note::new(at..at + 2, "the second")]));
+            return Err((
+                fault,
+                vec![ErrorNote::new(first..first + 2, "the first arrow"), ErrorNote::new(at..at + 2, "the second")],
+            ));
         }
         self.arrow = Some(at);
         Ok(self.begin_term(at, 2))
@@ -236,14 +240,14 @@ impl Reader {
         if dots != 3 {
             let (verb, those) = if dots == 1 { ("is", "dot") } else { ("are", "dots") };
             let fault = format!("the {those} at position {at} {verb} no ellipsis; one is \"...\"");
-            return Err((fault, vec![Note::new(at..at + dots, "an ellipsis is \"...\"")]));
+            return Err((fault, vec![ErrorNote::new(at..at + dots, "an ellipsis is \"...\"")]));
         }
         let of = if self.arrow.is_some() { "the output".to_string() } else { format!("operand {}", self.terms.len() - 1) };
         let term = self.current();
         if term.ellipsis.is_some() {
             let fault = format!("the ellipsis at position {at} is the second of {of}; a term has one");
-            let first = Note::new(term.ellipsis_at.clone(), format!("the first of {of}"));
-            return Err((fault, vec![first, Note::new(at..at + dots, "the second")]));
+            let first = ErrorNote::new(term.ellipsis_at.clone(), format!("the first of {of}"));
+            return Err((fault, vec![first, ErrorNote::new(at..at + dots, "the second")]));
         }
         term.ellipsis = Some(term.labels.len());
         term.ellipsis_at = at..at + dots;
@@ -269,12 +273,12 @@ fn check_output(output: &Term, inputs: &[Term], name: impl Fn(Label) -> String) 
     for (d, label) in output.labels.iter().enumerate() {
         if let Some(first) = output.labels[..d].iter().position(|l| l == label) {
             let fault = format!("label {} occurs twice in the output", name(*label));
-            let notes = [(first, "once"), (d, "and again")].map(|(d, text)| Note::new(output.at[d].clone(), text));
+            let notes = [(first, "once"), (d, "and again")].map(|(d, text)| ErrorNote::new(output.at[d].clone(), text));
             return Err((fault, notes.into()));
         }
         if !inputs.iter().any(|t| t.labels.contains(label)) {
             let fault = format!("label {} of the output is in no operand", name(*label));
-            return Err((fault, vec![Note::new(output.at[d].clone(), "in no operand")]));
+            return Err((fault, vec![ErrorNote::new(output.at[d].clone(), "in no operand")]));
         }
     }
     Ok(())

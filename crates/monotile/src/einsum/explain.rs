@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::einsum::pair::Label;
-use crate::einsum::plan::{PairStep, Plan};
+use crate::einsum::plan::{ContractionPlan, PairStep};
 
 /// What a compiled equation does and costs; printed, a report for people.
 ///
@@ -12,10 +12,10 @@ use crate::einsum::plan::{PairStep, Plan};
 ///
 /// # Example
 /// ```
-/// use monotile::einsum::{Einsum, Kind};
+/// use monotile::einsum::{Einsum, StepKind};
 /// let compiled = Einsum::new("ij,jk,kl->il")?.compile(&[&[512, 8], &[8, 512], &[512, 8]])?;
 /// let report = compiled.explain();
-/// assert_eq!((report.steps[0].equation.as_str(), report.steps[0].kind), ("jk,kl->jl", Kind::MatrixProduct));
+/// assert_eq!((report.steps[0].equation.as_str(), report.steps[0].kind), ("jk,kl->jl", StepKind::MatrixProduct));
 /// assert_eq!(report.speed_up(), 64.0);
 /// println!("{report}");
 /// # Ok::<(), monotile::Error>(())
@@ -30,7 +30,7 @@ pub struct Explanation {
     /// The shape of the result.
     pub shape: Vec<usize>,
     /// Every step, in the order of execution.
-    pub steps: Vec<Step>,
+    pub steps: Vec<ExplainedStep>,
     /// Operations of all steps.
     pub operations: f64,
     /// Operations of the same contractions from left to right.
@@ -44,13 +44,13 @@ pub struct Explanation {
 /// A step of a plan.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Step {
+pub struct ExplainedStep {
     /// The terms it takes: operands are counted from 0, results of earlier steps after them.
     pub terms: Vec<usize>,
     /// The step as an equation. Dimensions of size 1 have no label in it.
     pub equation: String,
     /// How it is computed.
-    pub kind: Kind,
+    pub kind: StepKind,
     /// Multiplications and additions.
     pub operations: f64,
     /// The shape of its result.
@@ -60,7 +60,7 @@ pub struct Step {
 /// How a step is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum StepKind {
     /// Dimensions reordered, repeated labels walked together: nothing is computed.
     View,
     /// A sum over labels of one operand.
@@ -81,7 +81,7 @@ pub enum Kind {
     Batched,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for StepKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::View => "view",
@@ -97,8 +97,8 @@ impl fmt::Display for Kind {
     }
 }
 
-impl Kind {
-    fn of(step: &PairStep) -> Self {
+impl StepKind {
+    fn of_step(step: &PairStep) -> Self {
         let ([a, b], out) = (step.pair.labels(), step.pair.out());
         let (batch, rows): (Vec<Label>, Vec<Label>) = a.iter().filter(|l| out.contains(l)).partition(|l| b.contains(l));
         let columns = b.iter().filter(|l| out.contains(l) && !a.contains(l)).count();
@@ -116,12 +116,12 @@ impl Kind {
 }
 
 impl Explanation {
-    pub(super) fn of(plan: &Plan) -> Self {
-        let mut steps: Vec<Step> = Vec::new();
+    pub(super) fn from_plan(plan: &ContractionPlan) -> Self {
+        let mut steps: Vec<ExplainedStep> = Vec::new();
         let mut sums = 0.0;
         let elements = |labels: &[Label]| labels.iter().map(|&l| plan.sizes[l as usize] as f64).product::<f64>();
         let shape = |labels: &[Label]| labels.iter().map(|&l| plan.sizes[l as usize]).collect::<Vec<_>>();
-        let single = |term: usize, kind, from: &[Label], to: &[Label], operations| Step {
+        let single = |term: usize, kind, from: &[Label], to: &[Label], operations| ExplainedStep {
             terms: vec![term],
             equation: format!("{}->{}", plan.names.term(from), plan.names.term(to)),
             kind,
@@ -130,30 +130,30 @@ impl Explanation {
         };
         for (k, prepare) in plan.prepare.iter().enumerate() {
             if !prepare.diagonals.is_empty() {
-                steps.push(single(k, Kind::View, &plan.operands[k], &prepare.viewed, 0.0));
+                steps.push(single(k, StepKind::View, &plan.operands[k], &prepare.viewed, 0.0));
             }
             if !prepare.sum.is_empty() {
                 let operations = elements(&prepare.viewed);
                 sums += operations;
-                steps.push(single(k, Kind::Sum, &prepare.viewed, &prepare.labels, operations));
+                steps.push(single(k, StepKind::Sum, &prepare.viewed, &prepare.labels, operations));
             }
         }
         for step in &plan.steps {
             let [a, b] = step.pair.labels();
             let terms = format!("{},{}", plan.names.term(a), plan.names.term(b));
-            steps.push(Step {
+            steps.push(ExplainedStep {
                 terms: vec![step.terms.0, step.terms.1],
                 equation: format!("{terms}->{}", plan.names.term(step.pair.out())),
-                kind: Kind::of(step),
+                kind: StepKind::of_step(step),
                 operations: step.operations,
                 shape: step.pair.shape().to_vec(),
             });
         }
         if plan.finish.permute.is_some() {
             // Only a single operand is left in another order than the result's.
-            steps.push(single(0, Kind::View, &plan.prepare[0].labels, &plan.output, 0.0));
+            steps.push(single(0, StepKind::View, &plan.prepare[0].labels, &plan.output, 0.0));
         }
-        let largest = steps.iter().filter(|s| s.kind != Kind::View).map(|s| s.shape.iter().map(|&n| n as f64).product());
+        let largest = steps.iter().filter(|s| s.kind != StepKind::View).map(|s| s.shape.iter().map(|&n| n as f64).product());
         Self {
             equation: plan.equation.clone(),
             shapes: plan.shapes.iter().map(|s| s.to_vec()).collect(),
@@ -209,7 +209,7 @@ impl fmt::Display for Explanation {
         let [single, double] = [4.0, 8.0].map(|size| bytes(size * self.peak));
         writeln!(f, "  memory at its peak   {} elements  ({single} in f32, {double} in f64)", count(self.peak))?;
         let head = ["step", "terms", "contraction", "kind", "operations", "result"].map(str::to_string);
-        let row = |(k, step): (usize, &Step)| {
+        let row = |(k, step): (usize, &ExplainedStep)| {
             let terms = step.terms.iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
             let (kind, shape) = (step.kind.to_string(), sizes(&step.shape));
             [k.to_string(), terms, step.equation.clone(), kind, count(step.operations), shape]
@@ -255,19 +255,19 @@ einsum \"ij,jk,kl,lm->im\"
 
     #[test]
     fn every_kind_of_step_is_named() {
-        let kinds = |text: &str, shapes: &[&[usize]]| -> Vec<Kind> {
+        let kinds = |text: &str, shapes: &[&[usize]]| -> Vec<StepKind> {
             Einsum::new(text).unwrap().compile(shapes).unwrap().explain().steps.iter().map(|s| s.kind).collect()
         };
-        assert_eq!(kinds("ij->ji", &[&[2, 3]]), [Kind::View]);
+        assert_eq!(kinds("ij->ji", &[&[2, 3]]), [StepKind::View]);
         assert_eq!(kinds("ij->ij", &[&[2, 3]]), []);
-        assert_eq!(kinds("ii->", &[&[2, 2]]), [Kind::View, Kind::Sum]);
-        assert_eq!(kinds("ij,ji->ij", &[&[2, 3], &[3, 2]]), [Kind::Elementwise]);
-        assert_eq!(kinds("i,j->ij", &[&[2], &[3]]), [Kind::Outer]);
-        assert_eq!(kinds("ij,j->ij", &[&[2, 3], &[3]]), [Kind::Broadcast]);
-        assert_eq!(kinds("i,i->", &[&[2], &[2]]), [Kind::Dot]);
-        assert_eq!(kinds("ij,j->i", &[&[2, 3], &[3]]), [Kind::MatrixVector]);
-        assert_eq!(kinds("bij,bjk->bik", &[&[2, 3, 4], &[2, 4, 5]]), [Kind::Batched]);
-        assert_eq!(kinds("bij,bjk->bik", &[&[1, 3, 4], &[1, 4, 5]]), [Kind::MatrixProduct]);
-        assert_eq!(kinds("ij,k->k", &[&[2, 3], &[4]]), [Kind::Sum, Kind::Broadcast]);
+        assert_eq!(kinds("ii->", &[&[2, 2]]), [StepKind::View, StepKind::Sum]);
+        assert_eq!(kinds("ij,ji->ij", &[&[2, 3], &[3, 2]]), [StepKind::Elementwise]);
+        assert_eq!(kinds("i,j->ij", &[&[2], &[3]]), [StepKind::Outer]);
+        assert_eq!(kinds("ij,j->ij", &[&[2, 3], &[3]]), [StepKind::Broadcast]);
+        assert_eq!(kinds("i,i->", &[&[2], &[2]]), [StepKind::Dot]);
+        assert_eq!(kinds("ij,j->i", &[&[2, 3], &[3]]), [StepKind::MatrixVector]);
+        assert_eq!(kinds("bij,bjk->bik", &[&[2, 3, 4], &[2, 4, 5]]), [StepKind::Batched]);
+        assert_eq!(kinds("bij,bjk->bik", &[&[1, 3, 4], &[1, 4, 5]]), [StepKind::MatrixProduct]);
+        assert_eq!(kinds("ij,k->k", &[&[2, 3], &[4]]), [StepKind::Sum, StepKind::Broadcast]);
     }
 }

@@ -11,14 +11,14 @@
 
 use std::sync::Arc;
 
-use crate::einsum::plan::Plan;
+use crate::einsum::plan::ContractionPlan;
 use crate::einsum::run::{contracted, prepared};
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
 
 /// Carries out the steps of a plan on operands of which one at least is recorded.
-pub(super) fn recorded(plan: &Arc<Plan>, operands: &[&Tensor]) -> Result<Tensor> {
+pub(super) fn recorded(plan: &Arc<ContractionPlan>, operands: &[&Tensor]) -> Result<Tensor> {
     let n = operands.len();
     let terms = operands.iter().zip(&plan.prepare).map(|(x, p)| prepared(x, p)).collect::<Result<Vec<_>>>()?;
     let wanted = plan.wanted(|i| terms[i].is_recorded());
@@ -47,7 +47,7 @@ pub(super) fn recorded(plan: &Arc<Plan>, operands: &[&Tensor]) -> Result<Tensor>
 
 /// The rule of all steps of a plan.
 struct Steps {
-    plan: Arc<Plan>,
+    plan: Arc<ContractionPlan>,
     /// Which terms the gradient reads.
     read: Vec<bool>,
     /// The results of those steps that it reads.
@@ -130,8 +130,8 @@ impl Gradient for Steps {
 mod tests {
     use super::*;
     use crate::einsum::pair::MADE;
-    use crate::einsum::{Einsum, MemoryLimit, Options, einsum};
-    use crate::tape::{GradientCheck, Walk, check_gradient, grad, grad_recorded, vjp};
+    use crate::einsum::{Einsum, EinsumOptions, MemoryLimit, einsum};
+    use crate::tape::{BackwardMode, CheckGradientOptions, check_gradient, grad, grad_recorded, vjp};
     use crate::{DType, Rng};
 
     /// An equation, and operands for it whose labels have sizes 2, 3, 4, … in alphabetical order.
@@ -165,7 +165,7 @@ mod tests {
                     let all: Vec<&Tensor> = (0..x.len()).map(|k| if chosen(k) { given.next().unwrap() } else { &x[k] }).collect();
                     Ok(vec![einsum(equation, &all)?])
                 };
-                let options = GradientCheck { directions: 1, order: 2, ..Default::default() };
+                let options = CheckGradientOptions { directions: 1, order: 2, ..Default::default() };
                 check_gradient(function, &inputs, &options).unwrap_or_else(|e| panic!("{equation}, {wanted:b}: {e}"));
             }
         }
@@ -179,10 +179,13 @@ mod tests {
             let read = Einsum::new(equation).unwrap();
             let peak = read.compile(&shapes).unwrap().explain().peak as usize;
             let limit = MemoryLimit { bytes: 8 * peak, dtype: DType::F64 };
-            let limited = read.options(Options { memory_limit: Some(limit), ..Options::default() }).compile(&shapes).unwrap();
+            let limited = read
+                .with_options(EinsumOptions { memory_limit: Some(limit), ..EinsumOptions::default() })
+                .compile(&shapes)
+                .unwrap();
             assert!(limited.0.steps.len() < 2 || !limited.0.has_room_for(|k| k + 1 < limited.0.steps.len()), "{equation}");
             let function = |x: &[Tensor]| Ok(vec![limited.run(&x.iter().collect::<Vec<_>>())?]);
-            let options = GradientCheck { directions: 1, order: 2, ..Default::default() };
+            let options = CheckGradientOptions { directions: 1, order: 2, ..Default::default() };
             check_gradient(function, &x, &options).unwrap_or_else(|e| panic!("{equation}: {e}"));
         }
     }
@@ -196,9 +199,9 @@ mod tests {
             let compiled = Einsum::new(equation).unwrap().compile(&shapes).unwrap();
             let passes = || {
                 let y = compiled.run(&x).unwrap();
-                let first = vjp(&[(&y, &y.ones_like())], &x, Walk::Plain).unwrap();
-                let loss = y.mul(&y).unwrap().sum(&[]).unwrap();
-                let slope = grad_recorded(&loss, &x).unwrap()[0].sum(&[]).unwrap();
+                let first = vjp(&[(&y, &y.ones_like())], &x, BackwardMode::Plain).unwrap();
+                let loss = y.mul(&y).unwrap().sum(&[], false).unwrap();
+                let slope = grad_recorded(&loss, &x).unwrap()[0].sum(&[], false).unwrap();
                 (first, grad(&slope, &x).unwrap())
             };
             let before = MADE.get();

@@ -34,7 +34,7 @@ const SECOND_PASS: usize = 4096;
 ///
 /// Labels are distinct within an operand and within the result; each is in two of the three.
 #[derive(Debug)]
-pub(crate) struct Pair {
+pub(crate) struct PairContraction {
     labels: [Labels; 2],
     out: Labels,
     dims: SmallVec<[Dim; 4]>,
@@ -46,8 +46,8 @@ pub(crate) struct Pair {
     /// The product for operands that lie in memory like the first that came.
     usual: OnceLock<Box<Usual>>,
     /// All products before they are summed, where the sum is a pass of its own.
-    products: OnceLock<Box<Pair>>,
-    gradients: [OnceLock<Arc<Pair>>; 2],
+    products: OnceLock<Box<PairContraction>>,
+    gradients: [OnceLock<Arc<PairContraction>>; 2],
 }
 
 /// A dimension of a pair.
@@ -65,7 +65,7 @@ struct Usual {
     product: Prepared,
 }
 
-impl Pair {
+impl PairContraction {
     /// The pair with these labels, whose sizes `size` knows.
     ///
     /// # Errors
@@ -119,7 +119,7 @@ impl Pair {
 
     /// This value as what was contracted from these operands.
     pub fn record(self: &Arc<Self>, value: Tensor, a: &Tensor, b: &Tensor) -> Tensor {
-        if a.is_recorded() || b.is_recorded() { Tensor::record(value, &[a, b], Rule(Arc::clone(self))) } else { value }
+        if a.is_recorded() || b.is_recorded() { Tensor::record(value, &[a, b], PairGradient(Arc::clone(self))) } else { value }
     }
 
     /// The contraction of these operands, unrecorded: element by element where nothing is summed over, by a matrix product
@@ -131,11 +131,11 @@ impl Pair {
             let (a, b) = (a.detach().to_dtype(dtype)?, b.detach().to_dtype(dtype)?);
             return self.aligned(&a, 0).mul(&self.aligned(&b, 1));
         }
-        if self.lies_across(a) {
+        if self.is_transposed(a) {
             // `ij,ij->j`: a matrix product would walk each column on its own.
             let products = self.products();
             let summed = products.out.len() - self.out.len();
-            return products.value(a, b)?.sum(&(0..summed as isize).collect::<SmallVec<[_; 6]>>());
+            return products.value(a, b)?.sum(&(0..summed as isize).collect::<SmallVec<[_; 6]>>(), false);
         }
         self.product(a, b)
     }
@@ -149,7 +149,7 @@ impl Pair {
     }
 
     /// Whether this is a batch of dot products whose neighbours in memory belong to different ones, and worth two passes.
-    fn lies_across(&self, a: &Tensor) -> bool {
+    fn is_transposed(&self, a: &Tensor) -> bool {
         if !self.roomy || a.len() < SECOND_PASS || self.dims.iter().any(|d| d.at[0].is_none() || d.at[1].is_none()) {
             return false;
         }
@@ -158,12 +158,12 @@ impl Pair {
         closest.is_some_and(|d| d.at[2].is_some())
     }
 
-    fn products(&self) -> &Pair {
+    fn products(&self) -> &PairContraction {
         self.products.get_or_init(|| {
             let summed = self.labels[0].iter().filter(|l| !self.out.contains(l));
             let out: Labels = summed.chain(&self.out).copied().collect();
             // Of dot products the operands themselves have all labels.
-            Box::new(Pair::new(self.labels(), &out, |l| self.size(l)).expect("the shape of an operand"))
+            Box::new(PairContraction::new(self.labels(), &out, |l| self.size(l)).expect("the shape of an operand"))
         })
     }
 
@@ -229,11 +229,11 @@ impl Pair {
     /// The pair that is the gradient of an operand, from the result's and the other operand.
     ///
     /// Ā[labels_a] = Σ C̄[out] · B[labels_b]
-    pub fn gradient(&self, operand: usize) -> &Arc<Pair> {
+    pub fn gradient(&self, operand: usize) -> &Arc<PairContraction> {
         self.gradients[operand].get_or_init(|| {
-            let pair = Pair::new([&self.out, &self.labels[1 - operand]], &self.labels[operand], |l| self.size(l));
+            let pair = PairContraction::new([&self.out, &self.labels[1 - operand]], &self.labels[operand], |l| self.size(l));
             let pair = pair.expect("the shape of an operand");
-            Arc::new(Pair { roomy: self.roomy, ..pair })
+            Arc::new(PairContraction { roomy: self.roomy, ..pair })
         })
     }
 }
@@ -263,7 +263,7 @@ pub(crate) fn contract_and_add(
     (b, labels_b): (&Tensor, &[Label]),
     out: &[Label],
     bias: Option<&Tensor>,
-) -> Result<(Pair, Tensor)> {
+) -> Result<(PairContraction, Tensor)> {
     let size_in = |x: &Tensor, labels: &[Label], label| labels.iter().position(|&l| l == label).map(|d| x.shape()[d]);
     for (&label, &n) in labels_a.iter().zip(a.shape()) {
         if let Some(m) = size_in(b, labels_b, label).filter(|&m| m != n) {
@@ -271,7 +271,7 @@ pub(crate) fn contract_and_add(
         }
     }
     let size = |label| size_in(a, labels_a, label).or_else(|| size_in(b, labels_b, label)).expect("a label of an operand");
-    let pair = Pair::new([labels_a, labels_b], out, size)?;
+    let pair = PairContraction::new([labels_a, labels_b], out, size)?;
     let value = multiplied(&pair.ready(a, b)?, (a, b), &pair.shape, bias)?;
     Ok((pair, value))
 }
@@ -282,9 +282,9 @@ fn multiplied(product: &Prepared, (a, b): (&Tensor, &Tensor), shape: &Shape, bia
 }
 
 /// The rule of a pair: the gradient of each operand is a pair again.
-struct Rule(Arc<Pair>);
+struct PairGradient(Arc<PairContraction>);
 
-impl Gradient for Rule {
+impl Gradient for PairGradient {
     fn name(&self) -> &'static str {
         "einsum"
     }
@@ -312,10 +312,10 @@ pub(crate) fn specs() -> Vec<Spec> {
             let pairs = y[0].to_f64_vec().unwrap().into_iter().zip(other.to_f64_vec().unwrap());
             Ok(pairs.fold(0.0, |most: f64, (y, c)| most.max((y - c).abs())))
         };
-        let pair = Arc::new(Pair::new([a, b], out, |l| SIZES[l as usize]).unwrap());
+        let pair = Arc::new(PairContraction::new([a, b], out, |l| SIZES[l as usize]).unwrap());
         Spec::new(name, move |x| Ok(vec![pair.apply(&x[0], &x[1])?]))
             .sample("labels", vec![input(a), input(b)])
-            .holds("equals the contraction", difference)
+            .property("equals the contraction", difference)
             .orders(2)
     }
     vec![
@@ -338,7 +338,7 @@ crate::testing::records!(specs);
 mod tests {
     use super::*;
     use crate::Rng;
-    use crate::tape::{GradientCheck, check_gradient};
+    use crate::tape::{CheckGradientOptions, check_gradient};
 
     #[test]
     fn every_kind_of_label_contracts_and_differentiates() {
@@ -357,14 +357,14 @@ mod tests {
         for (la, lb, out) in cases {
             let shape = |labels: &[Label]| labels.iter().map(|&l| sizes[l as usize]).collect::<Vec<_>>();
             let inputs = [rng.normal(&shape(la), DType::F64).unwrap(), rng.normal(&shape(lb), DType::F64).unwrap()];
-            let options = GradientCheck { order: 2, ..Default::default() };
+            let options = CheckGradientOptions { order: 2, ..Default::default() };
             check_gradient(|x| Ok(vec![contract(&x[0], la, &x[1], lb, out)?]), &inputs, &options).unwrap();
         }
     }
 
     #[test]
     fn operands_may_lie_in_memory_unlike_the_first() {
-        let pair = Pair::new([&[0, 1], &[1, 2]], &[0, 2], |_| 3).unwrap();
+        let pair = PairContraction::new([&[0, 1], &[1, 2]], &[0, 2], |_| 3).unwrap();
         let mut rng = Rng::new(6);
         let [a, b] = [(); 2].map(|()| rng.normal(&[3, 3], DType::F64).unwrap());
         let numbers = |a: &Tensor, b: &Tensor| pair.value(a, b).unwrap().to_f64_vec().unwrap();

@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use crate::einsum::bind::Bound;
+use crate::einsum::bind::BoundEquation;
 use crate::einsum::cost::{Cost, LabelSet, Network};
-use crate::einsum::equation::{Equation, Names};
-use crate::einsum::pair::{Label, Pair};
-use crate::einsum::path::{self, MemoryLimit, Options, Path};
+use crate::einsum::equation::{Equation, LabelNames};
+use crate::einsum::pair::{Label, PairContraction};
+use crate::einsum::path::{self, EinsumOptions, MemoryLimit, Path};
 use crate::error::Result;
 use crate::tensor::Dims;
 
 /// What to do with operands of fixed shapes.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct ContractionPlan {
     /// As errors quote it.
     pub equation: String,
-    pub names: Names,
+    pub names: LabelNames,
     /// The size of each label.
     pub sizes: Vec<usize>,
     /// The shapes that the operands must have.
@@ -24,10 +24,10 @@ pub(crate) struct Plan {
     pub operands: Vec<Vec<Label>>,
     pub output: Vec<Label>,
     /// What becomes of each operand before it meets another.
-    pub prepare: Vec<Prepare>,
+    pub prepare: Vec<OperandStep>,
     /// In the order of execution; operands are terms 0 to n - 1, the result of step k is term n + k.
     pub steps: Vec<PairStep>,
-    pub finish: Finish,
+    pub finish: FinalStep,
     /// The most memory that results may hold.
     limit: Option<MemoryLimit>,
     /// What the pairs cost together, in this order and from left to right.
@@ -37,7 +37,7 @@ pub(crate) struct Plan {
 
 /// An operand becomes one without repeated labels, without dimensions of size 1 and without labels that nobody else has.
 #[derive(Debug)]
-pub(crate) struct Prepare {
+pub(crate) struct OperandStep {
     /// The shape without dimensions of size 1, where there are such.
     pub squeeze: Option<Dims>,
     /// The axes that share a label, pair by pair; the diagonal of each pair is the last axis for the next.
@@ -54,22 +54,22 @@ pub(crate) struct Prepare {
 #[derive(Debug)]
 pub(crate) struct PairStep {
     pub terms: (usize, usize),
-    pub pair: Arc<Pair>,
+    pub pair: Arc<PairContraction>,
     pub operations: f64,
 }
 
 /// From the last term to the result.
 #[derive(Debug)]
-pub(crate) struct Finish {
+pub(crate) struct FinalStep {
     /// The order of dimensions, where it is not yet the one asked for.
     pub permute: Option<Vec<isize>>,
     /// The shape of the result.
     pub shape: Dims,
 }
 
-impl Plan {
-    pub fn new(equation: &Equation, shapes: &[&[usize]], options: &Options) -> Result<Self> {
-        let Bound { operands, output, sizes, names } = Bound::new(equation, shapes)?;
+impl ContractionPlan {
+    pub fn new(equation: &Equation, shapes: &[&[usize]], options: &EinsumOptions) -> Result<Self> {
+        let BoundEquation { operands, output, sizes, names } = BoundEquation::new(equation, shapes)?;
         let prepare = prepare(&operands, &output, shapes);
         // A label of size 1 went with its dimensions; the result gets it back at the end.
         let kept: Vec<Label> = output.iter().copied().filter(|&l| sizes[l as usize] != 1).collect();
@@ -81,7 +81,7 @@ impl Plan {
         network.summed = prepare.iter().map(|p| !p.sum.is_empty()).collect();
         let path = path::find(&network, options).map_err(|e| e.within(format!("einsum \"{}\"", equation.text)))?;
         let pair = |labels: [&[Label]; 2], out: &[Label]| {
-            let pair = Pair::new(labels, out, |l| sizes[l as usize])?;
+            let pair = PairContraction::new(labels, out, |l| sizes[l as usize])?;
             Ok(Arc::new(if options.memory_limit.is_some() { pair.in_one_pass() } else { pair }))
         };
         let steps = steps(&network, &path, &prepare, &kept, pair)?;
@@ -93,7 +93,7 @@ impl Plan {
             shapes: shapes.iter().map(|&s| s.into()).collect(),
             cost: network.cost(&path),
             left_to_right: network.cost(&path::left_to_right(operands.len())),
-            finish: Finish { permute, shape },
+            finish: FinalStep { permute, shape },
             limit: options.memory_limit,
             names,
             sizes,
@@ -137,7 +137,7 @@ fn position(labels: &[Label], label: Label) -> usize {
     labels.iter().position(|&l| l == label).expect("a label of the result is in the last term")
 }
 
-fn prepare(operands: &[Vec<Label>], output: &[Label], shapes: &[&[usize]]) -> Vec<Prepare> {
+fn prepare(operands: &[Vec<Label>], output: &[Label], shapes: &[&[usize]]) -> Vec<OperandStep> {
     // Labels along which an operand really extends; along the others it is constant.
     let extends = |k: usize| operands[k].iter().zip(shapes[k]).filter(|&(_, &n)| n != 1).map(|(&l, _)| l);
     let sets: Vec<LabelSet> = (0..operands.len()).map(|k| extends(k).collect()).collect();
@@ -154,7 +154,7 @@ fn prepare(operands: &[Vec<Label>], output: &[Label], shapes: &[&[usize]]) -> Ve
         let shared = |l: Label| output.contains(&l) || sets.iter().enumerate().any(|(other, s)| other != k && s.contains(l));
         let (labels, alone): (Vec<Label>, Vec<Label>) = viewed.iter().partition(|&&l| shared(l));
         let sum = alone.iter().map(|&l| position(&viewed, l) as isize).collect();
-        Prepare { squeeze, diagonals, viewed, sum, labels }
+        OperandStep { squeeze, diagonals, viewed, sum, labels }
     };
     (0..operands.len()).map(one).collect()
 }
@@ -168,9 +168,9 @@ fn repeated(labels: &[Label]) -> Option<(usize, usize)> {
 fn steps(
     network: &Network,
     path: &Path,
-    prepare: &[Prepare],
+    prepare: &[OperandStep],
     output: &[Label],
-    pair: impl Fn([&[Label]; 2], &[Label]) -> Result<Arc<Pair>>,
+    pair: impl Fn([&[Label]; 2], &[Label]) -> Result<Arc<PairContraction>>,
 ) -> Result<Vec<PairStep>> {
     let mut terms: Vec<Vec<Label>> = prepare.iter().map(|p| p.labels.clone()).collect();
     let mut steps = Vec::with_capacity(path.len());

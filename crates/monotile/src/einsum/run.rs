@@ -8,12 +8,12 @@ use smallvec::SmallVec;
 
 use crate::einsum::Einsum;
 use crate::einsum::gradient;
-use crate::einsum::plan::{Plan, Prepare};
+use crate::einsum::plan::{ContractionPlan, OperandStep};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
 
 /// Carries a plan out on operands of the shapes that it was made for.
-pub(super) fn run(plan: &Arc<Plan>, operands: &[&Tensor]) -> Result<Tensor> {
+pub(super) fn run(plan: &Arc<ContractionPlan>, operands: &[&Tensor]) -> Result<Tensor> {
     if let Some(k) = operands.iter().position(|x| !x.dtype().is_float())
         && plan.computes()
     {
@@ -41,7 +41,7 @@ pub(super) fn run(plan: &Arc<Plan>, operands: &[&Tensor]) -> Result<Tensor> {
 /// Each result is dropped as soon as it is used, so that the pool can give its memory to the next; and an operand is asked
 /// for just before it is used.
 pub(super) fn contracted(
-    plan: &Plan,
+    plan: &ContractionPlan,
     operand: impl Fn(usize) -> Result<Tensor>,
     mut see: impl FnMut(usize, &Tensor),
 ) -> Result<Tensor> {
@@ -61,7 +61,7 @@ pub(super) fn contracted(
 }
 
 /// An operand as it meets others: without repeated labels, and summed over those that it alone has.
-pub(super) fn prepared(x: &Tensor, prepare: &Prepare) -> Result<Tensor> {
+pub(super) fn prepared(x: &Tensor, prepare: &OperandStep) -> Result<Tensor> {
     let mut view = match &prepare.squeeze {
         Some(shape) => x.reshape(shape)?,
         None => x.clone(),
@@ -69,11 +69,11 @@ pub(super) fn prepared(x: &Tensor, prepare: &Prepare) -> Result<Tensor> {
     for &(i, j) in &prepare.diagonals {
         view = view.diagonal(i, j)?;
     }
-    if prepare.sum.is_empty() { Ok(view) } else { view.sum(&prepare.sum) }
+    if prepare.sum.is_empty() { Ok(view) } else { view.sum(&prepare.sum, false) }
 }
 
 /// Refuses operands of other shapes than a plan was made for.
-pub(super) fn check_shapes(plan: &Plan, operands: &[&Tensor]) -> Result<()> {
+pub(super) fn check_shapes(plan: &ContractionPlan, operands: &[&Tensor]) -> Result<()> {
     let refuse = |fault: String| Err(Error::new(ErrorKind::Equation, format!("einsum \"{}\": {fault}", plan.equation)));
     if operands.len() != plan.shapes.len() {
         return refuse(format!("compiled for {} operands, given {}", plan.shapes.len(), operands.len()));
@@ -93,20 +93,22 @@ const GENERATION: usize = 512;
 /// Plans by equation and shapes (they do not depend on dtypes), in two generations: when the young one is full it becomes
 /// the old one, whose plans are forgotten unless they are asked for again.
 #[derive(Default)]
-struct Cache {
-    young: HashMap<u64, Arc<Plan>>,
-    old: HashMap<u64, Arc<Plan>>,
+struct ResultCache {
+    young: HashMap<u64, Arc<ContractionPlan>>,
+    old: HashMap<u64, Arc<ContractionPlan>>,
 }
 
-static CACHE: LazyLock<Mutex<Cache>> = LazyLock::new(Mutex::default);
+static CACHE: LazyLock<Mutex<ResultCache>> = LazyLock::new(Mutex::default);
 static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// The plan of this equation for operands of these shapes, made at the first call.
-pub(super) fn planned(equation: &str, operands: &[&Tensor]) -> Result<Arc<Plan>> {
+pub(super) fn planned(equation: &str, operands: &[&Tensor]) -> Result<Arc<ContractionPlan>> {
     let shapes: SmallVec<[&[usize]; 8]> = operands.iter().map(|x| x.shape()).collect();
     let key = HASHER.hash_one((equation, shapes.as_slice()));
     // Two equations may share a key: then the newer one takes its place.
-    let fits = |plan: &Arc<Plan>| plan.equation == equation && plan.shapes.iter().map(|s| s.as_slice()).eq(shapes.iter().copied());
+    let fits = |plan: &Arc<ContractionPlan>| {
+        plan.equation == equation && plan.shapes.iter().map(|s| s.as_slice()).eq(shapes.iter().copied())
+    };
     let lock = || CACHE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut cache = lock();
     if let Some(plan) = cache.young.get(&key).filter(|p| fits(p)) {

@@ -1,7 +1,7 @@
 //! A = L Lᵀ
 
-use super::parts::{lower, symmetric, which};
-use super::triangular::{Triangular, solve_triangular};
+use super::parts::{lower, matrix_name, symmetric};
+use super::triangular::{SolveTriangularOptions, solve_triangular};
 use crate::check;
 use crate::door;
 use crate::error::{Error, ErrorKind, Result};
@@ -40,10 +40,10 @@ use crate::testing::{Spec, normal};
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn cholesky(a: &Tensor) -> Result<Tensor> {
-    let a = a.computable("cholesky")?;
+    let a = a.to_compute_dtype("cholesky")?;
     check::square("cholesky", &a)?;
     let l = door::factor::cholesky("cholesky", &a, |matrix, order| {
-        let which = which(&a, matrix);
+        let which = matrix_name(&a, matrix);
         let why = format!("cholesky: {which} is not positive definite (its leading minor of order {order} is not positive)");
         Error::new(ErrorKind::NotPositiveDefinite, why)
     })?;
@@ -67,7 +67,7 @@ impl Gradient for Cholesky {
         let Some(l_bar) = &cotangents[0] else { return Ok(vec![None]) };
         let l = saved.output(0);
         let phi = lower(&l.mt().matmul(l_bar)?, 0.5)?;
-        let solve = |b: &Tensor| solve_triangular(&l.mt(), b, &Triangular { upper: true, ..Default::default() });
+        let solve = |b: &Tensor| solve_triangular(&l.mt(), b, &SolveTriangularOptions { upper: true, ..Default::default() });
         let s = solve(&solve(&phi)?.mt())?;
         Ok(vec![Some(symmetric(&s)?)])
     }
@@ -91,7 +91,7 @@ impl Gradient for Cholesky {
 /// ```
 pub fn cholesky_solve(l: &Tensor, b: &Tensor) -> Result<Tensor> {
     let solve = |l: &Tensor, b: &Tensor, upper| {
-        let options = Triangular { upper, ..Default::default() };
+        let options = SolveTriangularOptions { upper, ..Default::default() };
         super::triangular::solve_named("cholesky_solve", l, b, &options)
     };
     check::square("cholesky_solve", l)?;
@@ -110,7 +110,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("one by one", vec![normal(&[1, 1])])
             .sample("no rows", vec![normal(&[2, 0, 0])])
             .sample("no matrices", vec![normal(&[0, 3, 3])])
-            .holds("A = L Lᵀ", |x, y| distance(&positive_definite(&x[0])?, &y[0].matmul(&y[0].mt())?))
+            .property("A = L Lᵀ", |x, y| distance(&positive_definite(&x[0])?, &y[0].matmul(&y[0].mt())?))
             .orders(2),
         Spec::new("cholesky", |x| Ok(vec![cholesky(&x[0])?]))
             .refuses(vec![normal(&[3])], "cholesky: needs at least 2 dimensions, got shape [3]")
@@ -124,7 +124,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("cholesky_solve", |x| Ok(vec![cholesky_solve(&cholesky(&positive_definite(&x[0])?)?, &x[1])?]))
             .sample("columns", vec![normal(&[2, 4, 4]), normal(&[4, 3])])
             .sample("a vector", vec![normal(&[4, 4]), normal(&[4])])
-            .holds("A X = B", |x, y| {
+            .property("A X = B", |x, y| {
                 let ax = positive_definite(&x[0])?.matmul(&y[0])?;
                 distance(&ax, &x[1].expand(ax.shape())?)
             })

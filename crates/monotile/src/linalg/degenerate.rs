@@ -13,10 +13,10 @@ use monotile_kernels::shape::count;
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 
-use super::parts::{batch, repeated, which};
+use super::parts::{batch, matrix_name, repeated};
 
 /// A decomposition whose cotangent is being pulled back, each of values `(…, k)` and matrices `(…, k, k)`.
-pub(super) struct Pairs<'a> {
+pub(super) struct SpectralCotangent<'a> {
     pub op: &'static str,
     /// What the values and vectors are: `singular`, `eigen`.
     pub what: &'static str,
@@ -33,7 +33,7 @@ pub(super) struct Pairs<'a> {
 }
 
 /// How to divide by differences of values.
-pub(super) struct Quotients {
+pub(super) struct DifferenceQuotients {
     /// 1 / (λ_j − λ_i); 0 on the diagonal and for equal values.
     pub inverse: Tensor,
     /// The symmetric part times what it counts for equal values, 0 elsewhere; `None` where no limit is other than 0.
@@ -47,7 +47,7 @@ pub(super) fn scales(x: &Tensor) -> Result<Vec<f64>> {
     if x.is_empty() {
         return repeated(count(batch(x)), 0.0);
     }
-    x.detach().abs()?.max(&[-2, -1])?.to_f64_vec()
+    x.detach().abs()?.max(&[-2, -1], false)?.to_f64_vec()
 }
 
 /// X with the elements that `mask` marks replaced by `value`.
@@ -72,17 +72,17 @@ pub(super) fn differences(values: &Tensor) -> Result<Tensor> {
     values.unsqueeze(-2)?.sub(&values.unsqueeze(-1)?)
 }
 
-impl Pairs<'_> {
+impl SpectralCotangent<'_> {
     /// The quotients of every pair.
     ///
     /// # Errors
     /// Where the loss depends on the choice of vectors of equal values, or the limit cannot be told, naming the pair.
-    pub fn quotients(&self) -> Result<Quotients> {
+    pub fn quotients(&self) -> Result<DifferenceQuotients> {
         let k = self.values.dim(-1);
         let values = self.values.to_f64_vec()?;
         let inverse = |mask: &Tensor| replaced(&replaced(&differences(self.values)?, mask, 1.0)?.recip()?, mask, 0.0);
         if values.chunks(k.max(1)).all(|values| Tolerance::new(values, self.values.dtype()).all_apart(values)) {
-            return Ok(Quotients { inverse: inverse(&diagonal(k)?)?, limit: None, degenerate: false });
+            return Ok(DifferenceQuotients { inverse: inverse(&diagonal(k)?)?, limit: None, degenerate: false });
         }
         let stretched = (self.stretch)()?;
         let (turn, stretch) = (self.turn.to_f64_vec()?, stretched.to_f64_vec()?);
@@ -105,7 +105,7 @@ impl Pairs<'_> {
         let mask = Tensor::from_vec(equal, self.turn.shape())?;
         let some = limit.iter().any(|&x| x != 0.0);
         let limited = || stretched.mul(&Tensor::from_vec(limit, self.turn.shape())?.to_dtype(self.turn.dtype())?);
-        Ok(Quotients { inverse: inverse(&mask)?, limit: some.then(limited).transpose()?, degenerate })
+        Ok(DifferenceQuotients { inverse: inverse(&mask)?, limit: some.then(limited).transpose()?, degenerate })
     }
 }
 
@@ -124,20 +124,20 @@ impl Tolerance {
         Self { unresolved: 8.0 * (values.len() as f64).sqrt() * epsilon * most, share: epsilon.sqrt() }
     }
 
-    fn apart(&self, x: f64, y: f64) -> bool {
+    fn are_distinct(&self, x: f64, y: f64) -> bool {
         (x - y).abs() > self.unresolved.max(self.share * x.abs().max(y.abs()))
     }
 
     /// Whether every two of these values are apart: of values in order, every two neighbours, for between two that are not there is
     /// a pair of neighbours that differs by no more, beside the larger of the two.
     fn all_apart(&self, values: &[f64]) -> bool {
-        values.windows(2).all(|pair| self.apart(pair[0], pair[1]))
+        values.windows(2).all(|pair| self.are_distinct(pair[0], pair[1]))
     }
 }
 
 /// One matrix of the batch.
 struct One<'a> {
-    pairs: &'a Pairs<'a>,
+    pairs: &'a SpectralCotangent<'a>,
     matrix: usize,
     values: &'a [f64],
     turn: &'a [f64],
@@ -156,7 +156,7 @@ impl One<'_> {
         for i in 0..k {
             equal[i * k + i] = true;
             for j in i + 1..k {
-                if tolerance.apart(self.values[i], self.values[j]) {
+                if tolerance.are_distinct(self.values[i], self.values[j]) {
                     continue;
                 }
                 if self.turn[i * k + j].abs() <= vanishing {
@@ -218,8 +218,8 @@ impl One<'_> {
     }
 
     fn refuse(&self, i: usize, j: usize, how: &str) -> Error {
-        let Pairs { op, what, turn, .. } = self.pairs;
-        let which = which(turn, self.matrix);
+        let SpectralCotangent { op, what, turn, .. } = self.pairs;
+        let which = matrix_name(turn, self.matrix);
         let (a, b) = (self.values[i], self.values[j]);
         Error::value(format!(
             "the gradient of {op}: the loss depends {how} {what}vectors {i} and {j} of {which}, whose values {a} and {b} are equal"

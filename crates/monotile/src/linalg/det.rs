@@ -3,8 +3,8 @@
 use monotile_kernels::shape::count;
 
 use super::inv::inv;
-use super::lu::Factors;
-use super::parts::{batch, repeated, which};
+use super::lu::LuFactors;
+use super::parts::{batch, matrix_name, repeated};
 use super::svd::{Svd, SvdOptions, svd};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
@@ -34,9 +34,9 @@ use crate::testing::{Spec, normal};
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn det(a: &Tensor) -> Result<Tensor> {
-    let a = a.computable("det")?;
+    let a = a.to_compute_dtype("det")?;
     check::square("det", &a)?;
-    let factors = Factors::of("det", &a)?;
+    let factors = LuFactors::factor("det", &a)?;
     let values = pivots(&factors)?.into_iter().zip(factors.signs()?).map(|(pivots, sign)| sign * pivots.iter().product::<f64>());
     let value = Tensor::from_vec(values.collect(), batch(&a))?.to_dtype(a.dtype())?;
     Ok(Tensor::record(value, &[&a], Det { factors }))
@@ -74,9 +74,9 @@ pub struct SignLogDet {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn slogdet(a: &Tensor) -> Result<SignLogDet> {
-    let a = a.computable("slogdet")?;
+    let a = a.to_compute_dtype("slogdet")?;
     check::square("slogdet", &a)?;
-    let factors = Factors::of("slogdet", &a)?;
+    let factors = LuFactors::factor("slogdet", &a)?;
     let (mut signs, mut logarithms) = (Vec::new(), Vec::new());
     for (pivots, sign) in pivots(&factors)?.into_iter().zip(factors.signs()?) {
         // 0 · NaN is NaN, as the sign of what is none should be.
@@ -89,7 +89,7 @@ pub fn slogdet(a: &Tensor) -> Result<SignLogDet> {
 }
 
 /// The diagonal of U of each matrix.
-fn pivots(factors: &Factors) -> Result<Vec<Vec<f64>>> {
+fn pivots(factors: &LuFactors) -> Result<Vec<Vec<f64>>> {
     let n = factors.rows.dim(-1);
     let diagonals = factors.rows.diagonal(-2, -1)?.to_f64_vec()?;
     if n == 0 {
@@ -99,7 +99,7 @@ fn pivots(factors: &Factors) -> Result<Vec<Vec<f64>>> {
 }
 
 /// A⁻ᵀ by the factors, or recorded.
-fn inverse_transposed(op: &'static str, factors: &Factors, saved: &Saved) -> Result<Tensor> {
+fn inverse_transposed(op: &'static str, factors: &LuFactors, saved: &Saved) -> Result<Tensor> {
     if saved.is_recorded() {
         return Ok(inv(&saved.input(0)).map_err(|e| Error::new(e.kind(), e.to_string().replacen("inv", op, 1)))?.mt());
     }
@@ -109,12 +109,12 @@ fn inverse_transposed(op: &'static str, factors: &Factors, saved: &Saved) -> Res
 }
 
 /// (…) beside matrices.
-fn spread(g: &Tensor) -> Result<Tensor> {
+fn broadcast_scalars(g: &Tensor) -> Result<Tensor> {
     g.unsqueeze(-1)?.unsqueeze(-1)
 }
 
 struct LogDet {
-    factors: Factors,
+    factors: LuFactors,
 }
 
 impl Gradient for LogDet {
@@ -124,7 +124,7 @@ impl Gradient for LogDet {
     // d ln |det A| = tr(A⁻¹ dA)
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
-        Ok(vec![Some(inverse_transposed("slogdet", &self.factors, saved)?.mul(&spread(g)?)?)])
+        Ok(vec![Some(inverse_transposed("slogdet", &self.factors, saved)?.mul(&broadcast_scalars(g)?)?)])
     }
 }
 
@@ -134,12 +134,12 @@ fn cofactors(a: &Tensor) -> Result<Tensor> {
     let (k, values) = (s.dim(-1), s.to_f64_vec()?);
     let others = |at: usize| (at / k * k..(at / k + 1) * k).filter(|&j| j != at).map(|j| values[j]).product::<f64>();
     let others = Tensor::from_vec((0..values.len()).map(others).collect(), s.shape())?.to_dtype(s.dtype())?;
-    let sign = spread(&det(&u)?.mul(&det(&vt)?)?)?;
+    let sign = broadcast_scalars(&det(&u)?.mul(&det(&vt)?)?)?;
     u.mul(&others.unsqueeze(-2)?)?.matmul(&vt)?.mul(&sign)
 }
 
 struct Det {
-    factors: Factors,
+    factors: LuFactors,
 }
 
 impl Gradient for Det {
@@ -155,14 +155,14 @@ impl Gradient for Det {
         let a = saved.input(0);
         let singular = pivots(&self.factors)?.iter().position(|pivots| pivots.contains(&0.0));
         let cofactors = match singular {
-            None => inverse_transposed("det", &self.factors, saved)?.mul(&spread(&saved.output(0))?)?,
+            None => inverse_transposed("det", &self.factors, saved)?.mul(&broadcast_scalars(&saved.output(0))?)?,
             Some(_) if !saved.is_recorded() => cofactors(&a)?,
             Some(matrix) => {
-                let why = format!("the second gradient of det: it is not given for {}, which is singular", which(&a, matrix));
+                let why = format!("the second gradient of det: it is not given for {}, which is singular", matrix_name(&a, matrix));
                 return Err(Error::new(ErrorKind::Singular, why));
             }
         };
-        Ok(vec![Some(cofactors.mul(&spread(g)?)?)])
+        Ok(vec![Some(cofactors.mul(&broadcast_scalars(g)?)?)])
     }
 }
 

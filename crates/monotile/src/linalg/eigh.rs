@@ -1,7 +1,7 @@
 //! A = V Λ Vᵀ for symmetric A
 
-use super::degenerate::{Pairs, scales, with_diagonal};
-use super::parts::{symmetric, which};
+use super::degenerate::{SpectralCotangent, scales, with_diagonal};
+use super::parts::{matrix_name, symmetric};
 use crate::check;
 use crate::door;
 use crate::error::{Error, ErrorKind, Result};
@@ -49,10 +49,10 @@ pub struct Eigh {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn eigh(a: &Tensor) -> Result<Eigh> {
-    let a = a.computable("eigh")?;
+    let a = a.to_compute_dtype("eigh")?;
     check::square("eigh", &a)?;
     let [values, vectors] = compute("eigh", &a, true)?;
-    let [values, vectors] = <[Tensor; 2]>::try_from(Tensor::record_all(vec![values, vectors], &[&a], Rule))
+    let [values, vectors] = <[Tensor; 2]>::try_from(Tensor::record_all(vec![values, vectors], &[&a], EighGradient))
         .unwrap_or_else(|_| unreachable!("as many tensors are recorded as were given"));
     Ok(Eigh { values, vectors })
 }
@@ -75,7 +75,7 @@ pub fn eigh(a: &Tensor) -> Result<Eigh> {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn eigvalsh(a: &Tensor) -> Result<Tensor> {
-    let a = a.computable("eigvalsh")?;
+    let a = a.to_compute_dtype("eigvalsh")?;
     check::square("eigvalsh", &a)?;
     let [values, vectors] = compute("eigvalsh", &a, a.is_recorded())?;
     Ok(Tensor::record(values, &[&a], Values { vectors }))
@@ -83,7 +83,7 @@ pub fn eigvalsh(a: &Tensor) -> Result<Tensor> {
 
 fn compute(op: &str, a: &Tensor, vectors: bool) -> Result<[Tensor; 2]> {
     door::factor::eigh(op, a, vectors, |matrix, _| {
-        Error::new(ErrorKind::NotConverged, format!("{op}: the eigenvalues of {} did not converge", which(a, matrix)))
+        Error::new(ErrorKind::NotConverged, format!("{op}: the eigenvalues of {} did not converge", matrix_name(a, matrix)))
     })
 }
 
@@ -107,9 +107,9 @@ impl Gradient for Values {
     }
 }
 
-struct Rule;
+struct EighGradient;
 
-impl Gradient for Rule {
+impl Gradient for EighGradient {
     fn name(&self) -> &'static str {
         "eigh"
     }
@@ -127,8 +127,15 @@ impl Gradient for Rule {
         let g = v.mt().matmul(v_bar)?;
         let (turn, scales) = (g.sub(&g.mt())?.mul_scalar(0.5)?, scales(v_bar)?);
         let stretch = || symmetric(&g);
-        let pairs =
-            Pairs { op: "eigh", what: "eigen", values: &values, turn: &turn, stretch: &stretch, values_bar, scales: &scales };
+        let pairs = SpectralCotangent {
+            op: "eigh",
+            what: "eigen",
+            values: &values,
+            turn: &turn,
+            stretch: &stretch,
+            values_bar,
+            scales: &scales,
+        };
         let quotients = pairs.quotients()?;
         if saved.is_recorded() && quotients.degenerate {
             return Err(Error::value("the second gradient of eigh: it is not given where eigenvalues are equal"));
@@ -165,14 +172,14 @@ pub(crate) fn specs() -> Vec<Spec> {
             Ok(vec![vectors.mul(&values.unsqueeze(-2)?)?.matmul(&vectors.mt())?])
         })
         .sample("batch", vec![normal(&[2, 5, 5])])
-        .holds("A = V Λ Vᵀ", |x, y| distance(&separated(&x[0])?, &y[0]))
+        .property("A = V Λ Vᵀ", |x, y| distance(&separated(&x[0])?, &y[0]))
         .orders(2),
         Spec::new("eigh", |x| Ok(vec![eigh(&x[0])?.values]))
             .refuses(vec![normal(&[2, 3])], "eigh: needs square matrices, got shape [2, 3]"),
         Spec::new("eigvalsh", |x| Ok(vec![eigvalsh(&separated(&x[0])?)?]))
             .sample("batch", vec![normal(&[2, 4, 4])])
             .sample("by tridiagonal form", vec![normal(&[19, 19])])
-            .holds("the values that eigh finds", |x, y| distance(&eigh(&separated(&x[0])?)?.values, &y[0]))
+            .property("the values that eigh finds", |x, y| distance(&eigh(&separated(&x[0])?)?.values, &y[0]))
             .orders(2),
     ]
 }

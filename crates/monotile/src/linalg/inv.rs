@@ -27,7 +27,7 @@ use crate::testing::{Spec, normal};
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn inv(a: &Tensor) -> Result<Tensor> {
-    let a = a.computable("inv")?;
+    let a = a.to_compute_dtype("inv")?;
     check::square("inv", &a)?;
     let inverse = door::factor::inverse("inv", &a, singular("inv", &a, "pivot"))?;
     Ok(Tensor::record(inverse, &[&a], Inverse))
@@ -62,7 +62,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("batch", vec![regular(&[2, 3, 3, 3])])
             .sample("one by one", vec![regular(&[1, 1])])
             .sample("no rows", vec![normal(&[2, 0, 0])])
-            .holds("A A⁻¹ = I", |x, y| {
+            .property("A A⁻¹ = I", |x, y| {
                 let product = x[0].matmul(&y[0])?;
                 distance(&Tensor::eye(x[0].dim(-1), x[0].dtype())?.expand(product.shape())?, &product)
             })

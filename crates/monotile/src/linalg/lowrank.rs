@@ -12,7 +12,7 @@ use crate::testing::{Spec, normal};
 
 /// How [`svd_lowrank`] samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LowRankOptions {
+pub struct SvdLowrankOptions {
     /// Random directions beyond the rank: more of them make a bad draw less likely.
     pub oversampling: usize,
     /// Products with A Aᵀ, each of which squares the ratio of wanted to unwanted singular values once more.
@@ -23,7 +23,7 @@ pub struct LowRankOptions {
     pub estimate_error: bool,
 }
 
-impl Default for LowRankOptions {
+impl Default for SvdLowrankOptions {
     fn default() -> Self {
         Self { oversampling: 8, power_iterations: 2, seed: 0, estimate_error: false }
     }
@@ -31,7 +31,7 @@ impl Default for LowRankOptions {
 
 /// What [`svd_lowrank`] found.
 #[derive(Clone)]
-pub struct LowRank {
+pub struct SvdLowrank {
     /// Left singular vectors as columns, `(…, m, r)`.
     pub u: Tensor,
     /// The largest singular values, in decreasing order, `(…, r)`.
@@ -62,31 +62,32 @@ pub struct LowRank {
 ///
 /// # Example
 /// ```
-/// use monotile::{DType, Rng, linalg::{LowRankOptions, svd_lowrank}};
+/// use monotile::{DType, Rng, linalg::{SvdLowrankOptions, svd_lowrank}};
 /// let mut rng = Rng::new(1);
 /// let a = rng.normal(&[100, 3], DType::F64)?.matmul(&rng.normal(&[3, 80], DType::F64)?)?;
-/// let found = svd_lowrank(&a, 3, &LowRankOptions { estimate_error: true, ..Default::default() })?;
+/// let found = svd_lowrank(&a, 3, &SvdLowrankOptions { estimate_error: true, ..Default::default() })?;
 /// assert!(found.error.unwrap().item::<f64>()? < 1e-10);
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn svd_lowrank(a: &Tensor, rank: usize, options: &LowRankOptions) -> Result<LowRank> {
-    let a = a.computable("svd_lowrank")?;
+pub fn svd_lowrank(a: &Tensor, rank: usize, options: &SvdLowrankOptions) -> Result<SvdLowrank> {
+    let a = a.to_compute_dtype("svd_lowrank")?;
     let sizes = check::matrices("svd_lowrank", &a)?;
-    let products = Products { times: &|x| a.matmul(x), times_transposed: &|x| a.mt().matmul(x), sizes, dtype: a.dtype() };
-    svd_lowrank_by_products(&products, rank, options)
+    let products =
+        LinearOperator { matmul: &|x| a.matmul(x), matmul_transposed: &|x| a.mt().matmul(x), shape: sizes, dtype: a.dtype() };
+    svd_lowrank_of_operator(&products, rank, options)
 }
 
-type Product<'a> = &'a dyn Fn(&Tensor) -> Result<Tensor>;
+type OperatorProduct<'a> = &'a dyn Fn(&Tensor) -> Result<Tensor>;
 
 /// A matrix that is given by what it does.
 #[derive(Clone, Copy)]
-pub struct Products<'a> {
+pub struct LinearOperator<'a> {
     /// X ↦ A X: `(…, n, k)` to `(…, m, k)`.
-    pub times: Product<'a>,
+    pub matmul: OperatorProduct<'a>,
     /// X ↦ Aᵀ X: `(…, m, k)` to `(…, n, k)`.
-    pub times_transposed: Product<'a>,
+    pub matmul_transposed: OperatorProduct<'a>,
     /// (m, n)
-    pub sizes: [usize; 2],
+    pub shape: [usize; 2],
     /// f32 or f64.
     pub dtype: DType,
 }
@@ -99,20 +100,20 @@ pub struct Products<'a> {
 ///
 /// # Example
 /// ```
-/// use monotile::{DType, Rng, linalg::{LowRankOptions, Products, svd_lowrank_by_products}};
+/// use monotile::{DType, Rng, linalg::{SvdLowrankOptions, LinearOperator, svd_lowrank_of_operator}};
 /// let b = Rng::new(1).normal(&[1000, 2], DType::F64)?;
 /// let product = |x: &monotile::Tensor| b.matmul(&b.mt().matmul(x)?);
-/// let a = Products { times: &product, times_transposed: &product, sizes: [1000, 1000], dtype: DType::F64 };
-/// let found = svd_lowrank_by_products(&a, 2, &LowRankOptions::default())?;
+/// let a = LinearOperator { matmul: &product, matmul_transposed: &product, shape: [1000, 1000], dtype: DType::F64 };
+/// let found = svd_lowrank_of_operator(&a, 2, &SvdLowrankOptions::default())?;
 /// assert_eq!(found.u.shape(), [1000, 2]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn svd_lowrank_by_products(a: &Products<'_>, rank: usize, options: &LowRankOptions) -> Result<LowRank> {
-    let [m, n] = a.sizes;
+pub fn svd_lowrank_of_operator(a: &LinearOperator<'_>, rank: usize, options: &SvdLowrankOptions) -> Result<SvdLowrank> {
+    let [m, n] = a.shape;
     let rank = rank.min(m).min(n);
     let width = rank.saturating_add(options.oversampling).min(m).min(n);
-    let times = |x: &Tensor| checked(a.times, x, m, "A");
-    let times_transposed = |x: &Tensor| checked(a.times_transposed, x, n, "Aᵀ");
+    let times = |x: &Tensor| checked(a.matmul, x, m, "A");
+    let times_transposed = |x: &Tensor| checked(a.matmul_transposed, x, n, "Aᵀ");
     let range = |y: &Tensor| qr(y, &QrOptions::default()).map(|qr| qr.q);
     let rng = Rng::new(options.seed);
 
@@ -126,12 +127,12 @@ pub fn svd_lowrank_by_products(a: &Products<'_>, rank: usize, options: &LowRankO
         let probes = times(&rng.fork(1).normal(&[n, PROBES], a.dtype)?)?.detach();
         let q = q.detach();
         let missed = probes.sub(&q.matmul(&q.mt().matmul(&probes)?)?)?;
-        let longest = norm(&missed.mt().unsqueeze(-2)?, MatrixNorm::Frobenius)?.max(&[-1])?;
+        let longest = norm(&missed.mt().unsqueeze(-2)?, MatrixNorm::Frobenius)?.max(&[-1], false)?;
         let bound = longest.mul_scalar(10.0 * (2.0 / std::f64::consts::PI).sqrt())?;
         // What was found and is not returned is missing too.
         if width > rank { bound.add(&s.detach().select(-1, rank)?) } else { Ok(bound) }
     });
-    Ok(LowRank {
+    Ok(SvdLowrank {
         u: q.matmul(&wt.slice(-2, ..rank)?.mt())?,
         s: s.slice(-1, ..rank)?,
         vt: v.slice(-1, ..rank)?.mt(),
@@ -142,7 +143,7 @@ pub fn svd_lowrank_by_products(a: &Products<'_>, rank: usize, options: &LowRankO
 /// Random directions of the estimate: each leaves a tenth of the probability that it is too low.
 const PROBES: usize = 10;
 
-fn checked(product: Product<'_>, x: &Tensor, rows: usize, name: &str) -> Result<Tensor> {
+fn checked(product: OperatorProduct<'_>, x: &Tensor, rows: usize, name: &str) -> Result<Tensor> {
     let y = product(x)?;
     if y.rank() >= 2 && [y.dim(-2), y.dim(-1)] == [rows, x.dim(-1)] {
         return Ok(y);
@@ -154,9 +155,9 @@ fn checked(product: Product<'_>, x: &Tensor, rows: usize, name: &str) -> Result<
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
     use super::parts::samples::{distance, distinct};
-    let all = LowRankOptions { oversampling: 8, power_iterations: 1, seed: 3, estimate_error: false };
+    let all = SvdLowrankOptions { oversampling: 8, power_iterations: 1, seed: 3, estimate_error: false };
     let rebuilt = move |x: &[Tensor], rank: usize| {
-        let LowRank { u, s, vt, .. } = svd_lowrank(&distinct(&x[0])?, rank, &all)?;
+        let SvdLowrank { u, s, vt, .. } = svd_lowrank(&distinct(&x[0])?, rank, &all)?;
         u.mul(&s.unsqueeze(-2)?)?.matmul(&vt)
     };
     vec![
@@ -164,12 +165,12 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("svd_lowrank", move |x| Ok(vec![rebuilt(x, 2)?]))
             .sample("tall", vec![normal(&[2, 6, 4])])
             .sample("wide", vec![normal(&[4, 7])])
-            .holds("the nearest matrix of rank 2", |x, y| {
-                use crate::linalg::{Keep, truncated};
-                distance(&truncated(&distinct(&x[0])?, Keep::Rank(2))?.approximation, &y[0])
+            .property("the nearest matrix of rank 2", |x, y| {
+                use crate::linalg::{Truncation, truncated};
+                distance(&truncated(&distinct(&x[0])?, Truncation::Rank(2))?.approximation, &y[0])
             })
             .orders(1),
-        Spec::new("svd_lowrank", |x| Ok(vec![svd_lowrank(&x[0], 2, &LowRankOptions::default())?.s]))
+        Spec::new("svd_lowrank", |x| Ok(vec![svd_lowrank(&x[0], 2, &SvdLowrankOptions::default())?.s]))
             .sample("no columns", vec![normal(&[3, 0])])
             .refuses(vec![normal(&[3])], "svd_lowrank: needs at least 2 dimensions, got shape [3]"),
     ]
@@ -195,8 +196,8 @@ mod tests {
     fn the_error_is_near_the_least_and_below_its_estimate() {
         let a = decaying();
         for rank in [1, 5, 20] {
-            let options = LowRankOptions { estimate_error: true, ..Default::default() };
-            let LowRank { u, s, vt, error } = svd_lowrank(&a, rank, &options).unwrap();
+            let options = SvdLowrankOptions { estimate_error: true, ..Default::default() };
+            let SvdLowrank { u, s, vt, error } = svd_lowrank(&a, rank, &options).unwrap();
             let rest = a.sub(&u.mul(&s).unwrap().matmul(&vt).unwrap()).unwrap();
             let error = error.unwrap().item::<f64>().unwrap();
             let true_error = crate::linalg::norm(&rest, crate::linalg::MatrixNorm::Two).unwrap().item::<f64>().unwrap();
@@ -209,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_estimate_holds_at_extreme_scales_and_any_oversampling_is_taken() {
-        let options = LowRankOptions { estimate_error: true, oversampling: usize::MAX, ..Default::default() };
+        let options = SvdLowrankOptions { estimate_error: true, oversampling: usize::MAX, ..Default::default() };
         let error = |scale: f64| {
             let found = svd_lowrank(&decaying().mul_scalar(scale).unwrap(), 5, &options).unwrap();
             assert_eq!(found.u.shape(), [60, 5]);
@@ -222,12 +223,17 @@ mod tests {
     #[test]
     fn a_matrix_given_by_products_is_the_same_and_wrong_products_are_refused() {
         let a = decaying();
-        let whole = svd_lowrank(&a, 4, &LowRankOptions::default()).unwrap();
-        let by = Products { times: &|x| a.matmul(x), times_transposed: &|x| a.mt().matmul(x), sizes: [60, 50], dtype: DType::F64 };
-        let same = svd_lowrank_by_products(&by, 4, &LowRankOptions::default()).unwrap();
+        let whole = svd_lowrank(&a, 4, &SvdLowrankOptions::default()).unwrap();
+        let by = LinearOperator {
+            matmul: &|x| a.matmul(x),
+            matmul_transposed: &|x| a.mt().matmul(x),
+            shape: [60, 50],
+            dtype: DType::F64,
+        };
+        let same = svd_lowrank_of_operator(&by, 4, &SvdLowrankOptions::default()).unwrap();
         assert_eq!(whole.s.to_f64_vec().unwrap(), same.s.to_f64_vec().unwrap());
-        let wrong = Products { times_transposed: &|x| Ok(x.clone()), ..by };
-        let error = svd_lowrank_by_products(&wrong, 4, &LowRankOptions::default()).err().unwrap();
+        let wrong = LinearOperator { matmul_transposed: &|x| Ok(x.clone()), ..by };
+        let error = svd_lowrank_of_operator(&wrong, 4, &SvdLowrankOptions::default()).err().unwrap();
         assert_eq!(error.to_string(), "svd_lowrank: the product of Aᵀ and [60, 12] has shape [60, 12], not (…, 50, 12)");
     }
 }

@@ -5,7 +5,7 @@ use monotile_kernels::shape::count;
 use super::parts::{batch, broadcast, check_rows, constant, repeated, shape, with_columns};
 use super::pinv::pinv;
 use super::qr::{Qr, QrOptions, qr, triangle};
-use super::triangular::{Triangular, solve_triangular};
+use super::triangular::{SolveTriangularOptions, solve_triangular};
 use crate::check;
 use crate::error::Result;
 use crate::tensor::{DType, Tensor};
@@ -48,7 +48,7 @@ pub fn lstsq(a: &Tensor, b: &Tensor) -> Result<Tensor> {
             let all = triangle(&Tensor::cat(&[&a, &b], -1)?)?.slice(-2, ..n)?;
             let r = all.slice(-1, ..n)?;
             if !deficient(&r, m)?.to_f64_vec()?.contains(&1.0) {
-                return solve_triangular(&r, &all.slice(-1, n..)?, &Triangular { upper: true, ..Default::default() });
+                return solve_triangular(&r, &all.slice(-1, n..)?, &SolveTriangularOptions { upper: true, ..Default::default() });
             }
         }
         let tall = if m < n { a.mt() } else { a.clone() };
@@ -69,9 +69,9 @@ fn through(factors: &Qr, wide: bool, b: &Tensor) -> Result<Tensor> {
     let Qr { q, r } = factors;
     if wide {
         // The least X with Rᵀ Qᵀ X = B lies in the columns of Q.
-        return q.matmul(&solve_triangular(&r.mt(), b, &Triangular::default())?);
+        return q.matmul(&solve_triangular(&r.mt(), b, &SolveTriangularOptions::default())?);
     }
-    solve_triangular(r, &q.mt().matmul(b)?, &Triangular { upper: true, ..Default::default() })
+    solve_triangular(r, &q.mt().matmul(b)?, &SolveTriangularOptions { upper: true, ..Default::default() })
 }
 
 /// Which triangles R have no full rank up to rounding, `(…, 1, 1)`.
@@ -132,7 +132,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("square, broadcast", vec![regular(&[2, 1, 3, 3]), normal(&[4, 3, 2])])
             .sample("wide", vec![regular(&[2, 3, 5]), normal(&[2, 3, 2])])
             .sample("no rows", vec![normal(&[0, 0]), normal(&[0, 2])])
-            .holds("Aᵀ (A X − B) = 0", |x, y| {
+            .property("Aᵀ (A X − B) = 0", |x, y| {
                 let residual = x[0].matmul(&y[0])?.sub(&x[1])?;
                 Ok(x[0].mt().matmul(&residual)?.to_f64_vec().unwrap().iter().fold(0.0, |m, v| m.max(v.abs())))
             })
@@ -150,7 +150,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         })
         .sample("tall", vec![d(&[6, 2]), d(&[2, 3]), d(&[6, 3]), normal(&[6, 2])])
         .sample("wide", vec![d(&[3, 2]), d(&[2, 5]), d(&[3, 5]), normal(&[3, 2])])
-        .holds("X = A⁺ B", |x, y| {
+        .property("X = A⁺ B", |x, y| {
             let low = x[0].matmul(&x[1])?;
             distance(&pinv(&Tensor::stack(&[&low, &x[2]], 0)?, None)?.matmul(&x[3])?, &y[0])
         })

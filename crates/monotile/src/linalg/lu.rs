@@ -3,7 +3,7 @@
 use monotile_kernels::shape::count;
 
 use super::parts::{batch, constant, lower, repeated, shape, singular, sum, upper};
-use super::triangular::{Triangular, solve_triangular};
+use super::triangular::{SolveTriangularOptions, solve_triangular};
 use crate::check;
 use crate::door::factor;
 use crate::error::Result;
@@ -51,29 +51,29 @@ pub struct Lu {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn lu(a: &Tensor) -> Result<Lu> {
-    let a = a.computable("lu")?;
+    let a = a.to_compute_dtype("lu")?;
     let [m, n] = check::matrices("lu", &a)?;
-    let factors = Factors::of("lu", &a)?;
+    let factors = LuFactors::factor("lu", &a)?;
     let k = m.min(n);
     let both = &factors.rows;
     let l = lower(&both.slice(-1, ..k)?, 0.0)?.add(&constant(m, k, a.dtype(), |i, j| f64::from(i == j))?)?;
     let u = upper(&both.slice(-2, ..k)?, 1.0)?;
     let order = factors.order.clone();
-    let [l, u] = <[Tensor; 2]>::try_from(Tensor::record_all(vec![l, u], &[&a], Rule { inverse: factors.inverse_order()? }))
+    let [l, u] = <[Tensor; 2]>::try_from(Tensor::record_all(vec![l, u], &[&a], LuGradient { inverse: factors.inverse_order()? }))
         .unwrap_or_else(|_| unreachable!("as many tensors are recorded as were given"));
     Ok(Lu { l, u, order })
 }
 
 /// L and U in one matrix, and the order of rows: what systems are solved with.
-pub(super) struct Factors {
+pub(super) struct LuFactors {
     /// `(…, m, n)`: L below the diagonal, U on and above it.
     pub rows: Tensor,
     pub order: Tensor,
 }
 
-impl Factors {
+impl LuFactors {
     /// The factors of matrices of f32 or f64.
-    pub fn of(op: &str, a: &Tensor) -> Result<Self> {
+    pub fn factor(op: &str, a: &Tensor) -> Result<Self> {
         let [rows, order] = factor::lu(op, a)?;
         Ok(Self { rows, order })
     }
@@ -113,17 +113,17 @@ impl Factors {
 
     /// X with A X = B, or Aᵀ X = B; B has the batch and the type of A.
     pub fn solve(&self, op: &str, transposed: bool, b: &Tensor) -> Result<Tensor> {
-        let (factors, order) = (self.rows.dense()?, self.order.dense()?);
-        factor::lu_solve(op, [&factors, &order], transposed, &b.dense()?, singular(op, &self.rows, "pivot"))
+        let (factors, order) = (self.rows.contiguous_detached()?, self.order.contiguous_detached()?);
+        factor::lu_solve(op, [&factors, &order], transposed, &b.contiguous_detached()?, singular(op, &self.rows, "pivot"))
     }
 }
 
-struct Rule {
+struct LuGradient {
     /// Where each row of A went.
     inverse: Tensor,
 }
 
-impl Gradient for Rule {
+impl Gradient for LuGradient {
     fn name(&self) -> &'static str {
         "lu"
     }
@@ -141,10 +141,11 @@ impl Gradient for Rule {
         let (l, u) = (saved.output(0), saved.output(1));
         let (m, n, k) = (l.dim(-2), u.dim(-1), l.dim(-1));
         let (l1, u1) = (l.slice(-2, ..k)?, u.slice(-1, ..k)?);
-        let lower_t = |b: &Tensor| solve_triangular(&l1.mt(), b, &Triangular { upper: true, unit_diagonal: true });
+        let lower_t = |b: &Tensor| solve_triangular(&l1.mt(), b, &SolveTriangularOptions { upper: true, unit_diagonal: true });
         // Y U₁⁻ᵀ = (U₁⁻¹ Yᵀ)ᵀ
-        let upper_t =
-            |b: &Tensor| solve_triangular(&u1, &b.mt(), &Triangular { upper: true, unit_diagonal: false }).map(|x| x.mt());
+        let upper_t = |b: &Tensor| {
+            solve_triangular(&u1, &b.mt(), &SolveTriangularOptions { upper: true, unit_diagonal: false }).map(|x| x.mt())
+        };
         let (l_bar, u_bar) = (&cotangents[0], &cotangents[1]);
         let below = l_bar.as_ref().map(|g| l1.mt().matmul(&g.slice(-2, ..k)?)).transpose()?;
         let above = u_bar.as_ref().map(|g| g.slice(-1, ..k)?.matmul(&u1.mt())).transpose()?;
@@ -191,7 +192,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         .sample("one by one", vec![normal(&[1, 1])])
         .sample("no rows", vec![normal(&[2, 0, 3])])
         .sample("no columns", vec![normal(&[2, 3, 0])])
-        .holds("P A = L U", |x, y| {
+        .property("P A = L U", |x, y| {
             let rows = lu(&x[0])?.order.unsqueeze(-1)?.expand(x[0].shape())?;
             distance(&x[0].gather(-2, &rows)?, &y[0].matmul(&y[1])?)
         })

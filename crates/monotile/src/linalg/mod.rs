@@ -6,11 +6,11 @@
 //! | P A = L U | [`lu`] |
 //! | A = Q R | [`qr`] |
 //! | linear systems, inverses | [`solve`], [`solve_triangular`], [`inv`] |
-//! | A = U S Vᵀ | [`svd`], [`singular_values`] |
+//! | A = U S Vᵀ | [`svd`], [`svdvals`] |
 //! | A = V Λ Vᵀ for symmetric A | [`eigh`], [`eigvalsh`] |
 //! | least squares | [`lstsq`], [`pinv`] |
 //! | rank, condition, norms | [`matrix_rank`], [`cond`], [`norm`] |
-//! | low rank: the nearest matrix, randomized values | [`truncated`], [`svd_lowrank`], [`svd_lowrank_by_products`] |
+//! | low rank: the nearest matrix, randomized values | [`truncated`], [`svd_lowrank`], [`svd_lowrank_of_operator`] |
 //! | powers, exponentials | [`matrix_power`], [`expm`] |
 //! | random orthogonal matrices | [`orthogonal`] |
 //! | the QR algorithm step by step | [`qr_iteration`] |
@@ -49,7 +49,7 @@ pub use cholesky::{cholesky, cholesky_solve};
 pub use det::{SignLogDet, det, slogdet};
 pub use eigh::{Eigh, eigh, eigvalsh};
 pub use inv::inv;
-pub use lowrank::{LowRank, LowRankOptions, Products, svd_lowrank, svd_lowrank_by_products};
+pub use lowrank::{LinearOperator, SvdLowrank, SvdLowrankOptions, svd_lowrank, svd_lowrank_of_operator};
 pub use lstsq::lstsq;
 pub use lu::{Lu, lu};
 pub use norm::{MatrixNorm, norm};
@@ -60,9 +60,9 @@ pub use qr::{Qr, QrOptions, qr};
 pub use qr_iteration::{QrIteration, QrIterationOptions, QrStep, Shift, qr_iteration};
 pub use rank::{cond, matrix_rank};
 pub use solve::solve;
-pub use svd::{Svd, SvdOptions, singular_values, svd};
-pub use triangular::{Triangular, solve_triangular};
-pub use truncated::{Keep, Truncated, truncated};
+pub use svd::{Svd, SvdOptions, svd, svdvals};
+pub use triangular::{SolveTriangularOptions, solve_triangular};
+pub use truncated::{Truncated, Truncation, truncated};
 
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<crate::testing::Spec> {

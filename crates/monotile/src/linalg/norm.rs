@@ -1,7 +1,7 @@
 //! Norms of matrices
 
 use super::parts::batch;
-use super::svd::singular_values;
+use super::svd::svdvals;
 use crate::check;
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -47,26 +47,26 @@ pub enum MatrixNorm {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn norm(a: &Tensor, which: MatrixNorm) -> Result<Tensor> {
-    let a = a.computable("norm")?;
+    let a = a.to_compute_dtype("norm")?;
     let [m, n] = check::matrices("norm", &a)?;
     if m == 0 || n == 0 {
         return Tensor::zeros(batch(&a), a.dtype());
     }
     match which {
         MatrixNorm::Frobenius => frobenius(&a),
-        MatrixNorm::Nuclear => singular_values(&a)?.sum(&[-1]),
-        MatrixNorm::One => a.abs()?.sum(&[-2])?.max(&[-1]),
-        MatrixNorm::Two => singular_values(&a)?.select(-1, 0),
-        MatrixNorm::Infinity => a.abs()?.sum(&[-1])?.max(&[-1]),
+        MatrixNorm::Nuclear => svdvals(&a)?.sum(&[-1], false),
+        MatrixNorm::One => a.abs()?.sum(&[-2], false)?.max(&[-1], false),
+        MatrixNorm::Two => svdvals(&a)?.select(-1, 0),
+        MatrixNorm::Infinity => a.abs()?.sum(&[-1], false)?.max(&[-1], false),
     }
 }
 
 fn frobenius(a: &Tensor) -> Result<Tensor> {
-    let largest = a.detach().abs()?.max_keepdim(&[-2, -1])?;
+    let largest = a.detach().abs()?.max(&[-2, -1], true)?;
     let zero = largest.eq(&largest.zeros_like())?;
     // The norm grows with its matrix, so that scaling by a constant is no part of its gradient.
     let scale = zero.where_(&largest.ones_like(), &largest)?;
-    let squares = a.div(&scale)?.square()?.sum_keepdim(&[-2, -1])?;
+    let squares = a.div(&scale)?.square()?.sum(&[-2, -1], true)?;
     let root = zero.where_(&squares.ones_like(), &squares)?.sqrt()?.mul(&scale)?;
     zero.where_(&root.zeros_like(), &root)?.squeeze(-1)?.squeeze(-1)
 }

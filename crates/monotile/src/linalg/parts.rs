@@ -24,14 +24,14 @@ pub(super) fn repeated<T: Clone>(len: usize, value: T) -> Result<Vec<T>> {
 }
 
 /// How an error names a matrix of the batch of `x`.
-pub(super) fn which(x: &Tensor, matrix: usize) -> String {
+pub(super) fn matrix_name(x: &Tensor, matrix: usize) -> String {
     if x.rank() == 2 { "the matrix".into() } else { format!("matrix {matrix} of the batch") }
 }
 
 /// The refusal of a matrix of `x` without an inverse: `what` is 0 in it, counted from 1.
 pub(super) fn singular(op: &str, x: &Tensor, what: &str) -> impl Fn(usize, usize) -> Error {
     move |matrix, order| {
-        let which = which(x, matrix);
+        let which = matrix_name(x, matrix);
         Error::new(ErrorKind::Singular, format!("{op}: {which} is singular (its {what} {} is 0)", order - 1))
     }
 }
@@ -94,7 +94,7 @@ pub(super) fn sum(a: Option<Tensor>, b: Option<Tensor>) -> Result<Option<Tensor>
 
 /// The cotangent of the first k columns Q₁ of Q = [Q₁, Q₂]. The others follow as dQ₂ = −Q₁ dQ₁ᵀ Q₂ and turn freely among
 /// themselves: Q̄₁ loses Q₂ Q̄₂ᵀ Q₁, and the skew part of Q₂ᵀ Q̄₂ must vanish.
-pub(super) fn thin(op: &str, q: &Tensor, bar: &Tensor, k: usize) -> Result<Tensor> {
+pub(super) fn thin_q_cotangent(op: &str, q: &Tensor, bar: &Tensor, k: usize) -> Result<Tensor> {
     if q.dim(-1) == k {
         return Ok(bar.clone());
     }

@@ -1,7 +1,7 @@
 //! A = Q R
 
-use super::parts::{lower, sum, thin};
-use super::triangular::{Triangular, solve_triangular};
+use super::parts::{lower, sum, thin_q_cotangent};
+use super::triangular::{SolveTriangularOptions, solve_triangular};
 use crate::check;
 use crate::door::factor::{self, Kind};
 use crate::error::{Error, Result};
@@ -59,24 +59,24 @@ pub struct Qr {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn qr(a: &Tensor, options: &QrOptions) -> Result<Qr> {
-    let a = a.computable("qr")?;
+    let a = a.to_compute_dtype("qr")?;
     check::matrices("qr", &a)?;
     let factors = factor::qr("qr", &a, Kind { full: options.full, non_negative: options.non_negative })?;
-    let [q, r] = <[Tensor; 2]>::try_from(Tensor::record_all(factors.into(), &[&a], Rule))
+    let [q, r] = <[Tensor; 2]>::try_from(Tensor::record_all(factors.into(), &[&a], QrGradient))
         .unwrap_or_else(|_| unreachable!("as many tensors are recorded as were given"));
     Ok(Qr { q, r })
 }
 
 /// R alone, `(…, min(m, n), n)`, of matrices that no gradient is asked of.
 pub(super) fn triangle(a: &Tensor) -> Result<Tensor> {
-    let a = a.computable("qr")?;
+    let a = a.to_compute_dtype("qr")?;
     check::matrices("qr", &a)?;
     factor::triangle("qr", &a)
 }
 
-struct Rule;
+struct QrGradient;
 
-impl Gradient for Rule {
+impl Gradient for QrGradient {
     fn name(&self) -> &'static str {
         "qr"
     }
@@ -91,7 +91,7 @@ impl Gradient for Rule {
         let (m, n) = (q.dim(-2), r.dim(-1));
         let (mut q_bar, mut r_bar) = (cotangents[0].clone(), cotangents[1].clone());
         if q.dim(-1) > n {
-            q_bar = q_bar.map(|g| thin("qr", &q, &g, n)).transpose()?;
+            q_bar = q_bar.map(|g| thin_q_cotangent("qr", &q, &g, n)).transpose()?;
             r_bar = r_bar.map(|g| g.slice(-2, ..n)).transpose()?;
             (q, r) = (q.slice(-1, ..n)?, r.slice(-2, ..n)?);
         }
@@ -119,7 +119,7 @@ fn tall(q: &Tensor, r: &Tensor, q_bar: Option<Tensor>, r_bar: Option<Tensor>) ->
     let copied = lower(&m, 0.5)?;
     let b = sum(q_bar, Some(q.matmul(&copied.add(&copied.mt())?)?))?.expect("two terms");
     // B R⁻ᵀ = (R⁻¹ Bᵀ)ᵀ
-    let upper = Triangular { upper: true, ..Default::default() };
+    let upper = SolveTriangularOptions { upper: true, ..Default::default() };
     let solved = solve_triangular(r, &b.mt(), &upper).map_err(|e| Error::new(e.kind(), format!("the gradient of qr: {e}")))?;
     Ok(solved.mt())
 }
@@ -149,15 +149,15 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("across blocks", vec![regular(&[70, 66])])
             .sample("no rows", vec![normal(&[2, 0, 3])])
             .sample("no columns", vec![normal(&[2, 3, 0])])
-            .holds("A = Q R", |x, y| distance(&x[0], &y[0].matmul(&y[1])?))
-            .holds("Qᵀ Q = I", orthonormal)
+            .property("A = Q R", |x, y| distance(&x[0], &y[0].matmul(&y[1])?))
+            .property("Qᵀ Q = I", orthonormal)
             .orders(2)
             // Rounding of a factor of the condition of the samples, and of the sums of 70 terms.
             .tolerance_f32(3e-5)
             .refuses(vec![normal(&[3])], "qr: needs at least 2 dimensions, got shape [3]"),
         Spec::new("qr", factors(QrOptions { non_negative: true, ..thin }))
             .sample("tall", vec![normal(&[2, 6, 3])])
-            .holds("no negative diagonal", |_, y| {
+            .property("no negative diagonal", |_, y| {
                 Ok(y[1].diagonal(-2, -1)?.to_f64_vec().unwrap().into_iter().fold(0.0, |m, r| m.max(-r)))
             })
             .orders(2),
@@ -174,8 +174,8 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("square", vec![regular(&[3, 3])])
             .sample("wide", vec![regular(&[3, 5])])
             .sample("no columns", vec![normal(&[2, 3, 0])])
-            .holds("A = Q R", |x, y| distance(&x[0], &y[0].matmul(&y[1])?))
-            .holds("Qᵀ Q = I", orthonormal),
+            .property("A = Q R", |x, y| distance(&x[0], &y[0].matmul(&y[1])?))
+            .property("Qᵀ Q = I", orthonormal),
     ]
 }
 
@@ -197,7 +197,7 @@ mod tests {
             "the gradient of qr: the loss depends on which basis of their space the last columns of a square factor are"
         );
         let a = Tensor::zeros(&[3, 2], DType::F64).unwrap().requires_grad();
-        let loss = qr(&a, &QrOptions::default()).unwrap().r.sum(&[]).unwrap();
+        let loss = qr(&a, &QrOptions::default()).unwrap().r.sum(&[], false).unwrap();
         assert_eq!(
             grad(&loss, &[&a]).unwrap_err().to_string(),
             "the gradient of qr: solve_triangular: the matrix is singular (its diagonal element 0 is 0)"

@@ -27,12 +27,12 @@ pub struct QrIterationOptions {
     /// A row is done when what is beside its diagonal is below this, relative to the norm of the matrix.
     pub tolerance: f64,
     /// The most steps, of all rows together.
-    pub most_steps: usize,
+    pub max_steps: usize,
 }
 
 impl Default for QrIterationOptions {
     fn default() -> Self {
-        Self { shift: Shift::Wilkinson, tolerance: f64::EPSILON, most_steps: 10_000 }
+        Self { shift: Shift::Wilkinson, tolerance: f64::EPSILON, max_steps: 10_000 }
     }
 }
 
@@ -90,7 +90,7 @@ pub fn qr_iteration(a: &Tensor, options: &QrIterationOptions) -> Result<QrIterat
     if a.rank() != 2 {
         return Err(Error::shape(format!("qr_iteration: takes a single matrix, got shape {:?}", a.shape())));
     }
-    let a = a.detach().computable("qr_iteration")?.to_dtype(DType::F64)?;
+    let a = a.detach().to_compute_dtype("qr_iteration")?.to_dtype(DType::F64)?;
     let entries = a.to_f64_vec()?;
     let mut a: Vec<f64> = (0..n * n).map(|at| entries[if at % n <= at / n { at } else { at % n * n + at / n }]).collect();
     if !a.iter().all(|x| x.is_finite()) {
@@ -105,8 +105,8 @@ pub fn qr_iteration(a: &Tensor, options: &QrIterationOptions) -> Result<QrIterat
             size -= 1;
             continue;
         }
-        if history.len() == options.most_steps {
-            let steps = options.most_steps;
+        if history.len() == options.max_steps {
+            let steps = options.max_steps;
             let why = format!("qr_iteration: {size} of {n} eigenvalues did not converge in {steps} steps");
             return Err(Error::new(ErrorKind::NotConverged, why));
         }
@@ -169,7 +169,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("matrix", vec![normal(&[6, 6])])
             .sample("one by one", vec![normal(&[1, 1])])
             .sample("no rows", vec![normal(&[0, 0])])
-            .holds("the values that eigh finds", |x, y| {
+            .property("the values that eigh finds", |x, y| {
                 super::parts::samples::distance(&super::eigvalsh(&symmetric(&x[0])?)?, &y[0])
             }),
         Spec::new("qr_iteration", |x| Ok(vec![qr_iteration(&x[0], &QrIterationOptions::default())?.values]))
@@ -199,7 +199,7 @@ mod tests {
         };
         let (plain, wilkinson) = (steps(Shift::None), steps(Shift::Wilkinson));
         assert!(wilkinson < 30 && plain > 4 * wilkinson, "{wilkinson} and {plain} steps");
-        let few = QrIterationOptions { shift: Shift::None, most_steps: 3, ..Default::default() };
+        let few = QrIterationOptions { shift: Shift::None, max_steps: 3, ..Default::default() };
         let error = qr_iteration(&a, &few).err().unwrap();
         assert_eq!(error.to_string(), "qr_iteration: 8 of 8 eigenvalues did not converge in 3 steps");
     }

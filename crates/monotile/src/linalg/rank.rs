@@ -3,7 +3,7 @@
 use monotile_kernels::shape::count;
 
 use super::parts::{batch, repeated};
-use super::svd::singular_values;
+use super::svd::svdvals;
 use crate::check;
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
@@ -26,9 +26,9 @@ use crate::testing::{Spec, normal};
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn matrix_rank(a: &Tensor, cutoff: Option<f64>) -> Result<Tensor> {
-    let a = a.detach().computable("matrix_rank")?;
+    let a = a.detach().to_compute_dtype("matrix_rank")?;
     let sizes = check::matrices("matrix_rank", &a)?;
-    let s = singular_values(&a)?;
+    let s = svdvals(&a)?;
     let (k, values) = (s.dim(-1), s.to_f64_vec()?);
     let limits = cutoffs("matrix_rank", &s, sizes, cutoff)?;
     let ranks = limits.iter().enumerate().map(|(i, &limit)| values[i * k..][..k].iter().filter(|&&s| s > limit).count() as i64);
@@ -67,7 +67,7 @@ pub(super) fn cutoffs(op: &str, s: &Tensor, [m, n]: [usize; 2], cutoff: Option<f
 /// ```
 pub fn cond(a: &Tensor) -> Result<Tensor> {
     check::matrices("cond", a)?;
-    let s = singular_values(&a.computable("cond")?)?;
+    let s = svdvals(&a.to_compute_dtype("cond")?)?;
     let k = s.dim(-1);
     if k == 0 {
         return Tensor::ones(batch(a), s.dtype());

@@ -1,6 +1,6 @@
 //! A X = B
 
-use super::lu::Factors;
+use super::lu::LuFactors;
 use super::parts::{broadcast, check_rows, with_columns};
 use crate::check;
 use crate::error::Result;
@@ -39,14 +39,14 @@ pub fn solve(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     with_columns(b, |b| {
         check_rows("solve", a, b, n)?;
         let [a, b] = broadcast("solve", a, b)?;
-        let factors = Factors::of("solve", &a)?;
+        let factors = LuFactors::factor("solve", &a)?;
         let x = factors.solve("solve", false, &b)?;
         Ok(Tensor::record(x, &[&a, &b], Solve { factors }))
     })
 }
 
 struct Solve {
-    factors: Factors,
+    factors: LuFactors,
 }
 
 impl Gradient for Solve {
@@ -85,7 +85,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("across blocks", vec![regular(&[37, 37]), normal(&[37, 2])])
             .sample("no rows", vec![normal(&[2, 0, 0]), normal(&[2, 0, 3])])
             .sample("no columns", vec![regular(&[3, 3]), normal(&[3, 0])])
-            .holds("A X = B", |x, y| {
+            .property("A X = B", |x, y| {
                 let ax = x[0].matmul(&y[0])?;
                 distance(&ax, &x[1].expand(ax.shape())?)
             })

@@ -1,7 +1,7 @@
 //! A = U S Vᵀ
 
-use super::degenerate::{Pairs, replaced, scales, with_diagonal};
-use super::parts::{sum, symmetric, thin, which};
+use super::degenerate::{SpectralCotangent, replaced, scales, with_diagonal};
+use super::parts::{matrix_name, sum, symmetric, thin_q_cotangent};
 use crate::check;
 use crate::door::factor::{self, Vectors};
 use crate::error::{Error, ErrorKind, Result};
@@ -57,10 +57,10 @@ pub struct Svd {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn svd(a: &Tensor, options: &SvdOptions) -> Result<Svd> {
-    let a = a.computable("svd")?;
+    let a = a.to_compute_dtype("svd")?;
     check::matrices("svd", &a)?;
     let found = compute("svd", &a, if options.full { Vectors::Full } else { Vectors::Thin })?;
-    let [u, s, vt] = <[Tensor; 3]>::try_from(Tensor::record_all(found.into(), &[&a], Rule))
+    let [u, s, vt] = <[Tensor; 3]>::try_from(Tensor::record_all(found.into(), &[&a], SvdGradient))
         .unwrap_or_else(|_| unreachable!("as many tensors are recorded as were given"));
     Ok(Svd { u, s, vt })
 }
@@ -78,21 +78,21 @@ pub fn svd(a: &Tensor, options: &SvdOptions) -> Result<Svd> {
 ///
 /// # Example
 /// ```
-/// use monotile::{Tensor, linalg::singular_values};
+/// use monotile::{Tensor, linalg::svdvals};
 /// let a = Tensor::from_rows(&[[3.0_f64, 0.0], [0.0, -4.0]])?;
-/// assert_eq!(singular_values(&a)?.to_vec::<f64>()?, [4.0, 3.0]);
+/// assert_eq!(svdvals(&a)?.to_vec::<f64>()?, [4.0, 3.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn singular_values(a: &Tensor) -> Result<Tensor> {
-    let a = a.computable("singular_values")?;
-    check::matrices("singular_values", &a)?;
-    let [u, s, vt] = compute("singular_values", &a, if a.is_recorded() { Vectors::Thin } else { Vectors::None })?;
+pub fn svdvals(a: &Tensor) -> Result<Tensor> {
+    let a = a.to_compute_dtype("svdvals")?;
+    check::matrices("svdvals", &a)?;
+    let [u, s, vt] = compute("svdvals", &a, if a.is_recorded() { Vectors::Thin } else { Vectors::None })?;
     Ok(Tensor::record(s, &[&a], Values { u, vt }))
 }
 
 fn compute(op: &str, a: &Tensor, vectors: Vectors) -> Result<[Tensor; 3]> {
     factor::svd(op, a, vectors, |matrix, _| {
-        Error::new(ErrorKind::NotConverged, format!("{op}: the singular values of {} did not converge", which(a, matrix)))
+        Error::new(ErrorKind::NotConverged, format!("{op}: the singular values of {} did not converge", matrix_name(a, matrix)))
     })
 }
 
@@ -108,7 +108,7 @@ struct Values {
 
 impl Gradient for Values {
     fn name(&self) -> &'static str {
-        "singular_values"
+        "svdvals"
     }
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let Some(bar) = &cotangents[0] else { return Ok(vec![None]) };
@@ -120,9 +120,9 @@ impl Gradient for Values {
     }
 }
 
-struct Rule;
+struct SvdGradient;
 
-impl Gradient for Rule {
+impl Gradient for SvdGradient {
     fn name(&self) -> &'static str {
         "svd"
     }
@@ -135,14 +135,14 @@ impl Gradient for Rule {
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let (u, s, v) = (saved.output(0), saved.output(1), saved.output(2).mt());
         let k = s.dim(-1);
-        let u_bar = cotangents[0].as_ref().map(|bar| thin("svd", &u, bar, k)).transpose()?;
-        let v_bar = cotangents[2].as_ref().map(|bar| thin("svd", &v, &bar.mt(), k)).transpose()?;
+        let u_bar = cotangents[0].as_ref().map(|bar| thin_q_cotangent("svd", &u, bar, k)).transpose()?;
+        let v_bar = cotangents[2].as_ref().map(|bar| thin_q_cotangent("svd", &v, &bar.mt(), k)).transpose()?;
         let [left, right] = [&cotangents[0], &cotangents[2]].map(|bar| bar.as_ref().map(scales).transpose());
         let largest = match (left?, right?) {
             (Some(left), Some(right)) => left.into_iter().zip(right).map(|(a, b)| a.max(b)).collect(),
             (left, right) => left.or(right).unwrap_or_default(),
         };
-        let found = Found { u: u.slice(-1, ..k)?, s, v: v.slice(-1, ..k)?, recorded: saved.is_recorded(), scales: largest };
+        let found = SvdResult { u: u.slice(-1, ..k)?, s, v: v.slice(-1, ..k)?, recorded: saved.is_recorded(), scales: largest };
         Ok(vec![found.pull_back(u_bar, cotangents[1].as_ref(), v_bar)?])
     }
 }
@@ -156,7 +156,7 @@ fn inverse(x: &Tensor, zeros: Option<&Tensor>) -> Result<Tensor> {
 }
 
 /// A thin decomposition.
-struct Found {
+struct SvdResult {
     u: Tensor,
     s: Tensor,
     v: Tensor,
@@ -165,7 +165,7 @@ struct Found {
     scales: Vec<f64>,
 }
 
-impl Found {
+impl SvdResult {
     // With X, Y the skew parts of Uᵀ Ū and Vᵀ V̄ (Townsend 2016, whose F ∘ (2 X S + 2 S Y) this is, in partial fractions):
     // Ā = U E Vᵀ + (I − U Uᵀ) Ū S⁻¹ Vᵀ + U S⁻¹ V̄ᵀ (I − V Vᵀ),  E_ij = (X + Y)_ij / (s_j − s_i) + (X − Y)_ij / (s_j + s_i) + δ_ij s̄_i
     fn pull_back(&self, u_bar: Option<Tensor>, s_bar: Option<&Tensor>, v_bar: Option<Tensor>) -> Result<Option<Tensor>> {
@@ -183,7 +183,7 @@ impl Found {
         let both = sum(g, h)?.expect("one of the cotangents is present");
         let stretch = || symmetric(&both);
 
-        let pairs = Pairs {
+        let pairs = SpectralCotangent {
             op: "svd",
             what: "singular ",
             values: s,
@@ -267,7 +267,7 @@ impl Found {
     }
 
     fn refuse(&self, matrix: usize, j: usize) -> Error {
-        let which = which(&self.u, matrix);
+        let which = matrix_name(&self.u, matrix);
         Error::value(format!(
             "the gradient of svd: the loss depends on singular value {j} of {which} or its vectors, where it is 0"
         ))
@@ -299,9 +299,9 @@ pub(crate) fn specs() -> Vec<Spec> {
         };
         Spec::new("svd", norms)
             .sample(name, vec![normal(shape)])
-            .holds("A = U S Vᵀ", |x, y| distance(&x[0], &y[0]))
-            .holds("Uᵀ U = I", move |x, _| gram(&factors(full)(x)?[0]))
-            .holds("Vᵀ V = I", move |x, _| gram(&factors(full)(x)?[2].mt()))
+            .property("A = U S Vᵀ", |x, y| distance(&x[0], &y[0]))
+            .property("Uᵀ U = I", move |x, _| gram(&factors(full)(x)?[0]))
+            .property("Vᵀ V = I", move |x, _| gram(&factors(full)(x)?[2].mt()))
     };
     let mut specs = vec![
         Spec::new("svd", unsigned)
@@ -320,13 +320,13 @@ pub(crate) fn specs() -> Vec<Spec> {
         .sample("wide", vec![normal(&[2, 3, 5])])
         .orders(2)
         // Where one factor has no further columns, their projection is 0.
-        .may_hide_nan(),
+        .may_drop_nan(),
         Spec::new("svd", |x| Ok(vec![svd(&x[0], &SvdOptions::default())?.s]))
             .refuses(vec![normal(&[3])], "svd: needs at least 2 dimensions, got shape [3]"),
-        Spec::new("singular_values", |x| Ok(vec![singular_values(&distinct(&x[0])?)?]))
+        Spec::new("svdvals", |x| Ok(vec![svdvals(&distinct(&x[0])?)?]))
             .sample("tall", vec![normal(&[2, 5, 3])])
             .sample("wide", vec![normal(&[3, 5])])
-            .holds("the values that svd finds", |x, y| distance(&svd(&distinct(&x[0])?, &SvdOptions::default())?.s, &y[0]))
+            .property("the values that svd finds", |x, y| distance(&svd(&distinct(&x[0])?, &SvdOptions::default())?.s, &y[0]))
             .orders(2),
     ];
     for (name, shape) in [

@@ -1,7 +1,7 @@
 //! Gradients where values are equal or 0, against central differences of the whole function; and losses that have none.
 
 use super::*;
-use crate::tape::{GradientCheck, check_gradient, grad};
+use crate::tape::{CheckGradientOptions, check_gradient, grad};
 use crate::testing::normal;
 use crate::{DType, Result, Rng, Tensor};
 
@@ -29,7 +29,7 @@ fn check(f: impl Fn(&Tensor) -> Result<Tensor>, a: &Tensor) {
 }
 
 fn check_order(f: impl Fn(&Tensor) -> Result<Tensor>, a: &Tensor, order: usize) {
-    let options = GradientCheck { directions: a.len(), order, ..Default::default() };
+    let options = CheckGradientOptions { directions: a.len(), order, ..Default::default() };
     check_gradient(|x| Ok(vec![f(&x[0])?]), std::slice::from_ref(a), &options).unwrap();
 }
 
@@ -53,7 +53,7 @@ fn spectral(a: &Tensor, g: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor>
 
 #[test]
 fn the_nuclear_norm_is_right_at_equal_values() {
-    let through_svd = |a: &Tensor| svd(a, &SvdOptions::default())?.s.sum(&[]);
+    let through_svd = |a: &Tensor| svd(a, &SvdOptions::default())?.s.sum(&[], false);
     for a in [
         with_values(4, 4, &[3.0, 3.0, 1.0, 1.0]),
         with_values(5, 3, &[2.0; 3]),
@@ -97,7 +97,7 @@ fn reconstructions_at_a_gap_are_right_at_equal_values() {
         with_values(5, 5, &[3.0, 3.0, 1.0, 1.0, 1.0]),
     ] {
         check(|a| top(a, 2, |s| Ok(s.clone())), &a);
-        check(|a| Ok(truncated(a, Keep::Rank(2))?.approximation), &a);
+        check(|a| Ok(truncated(a, Truncation::Rank(2))?.approximation), &a);
     }
     // Three equal values, and a decomposition of everything.
     check(|a| top(a, 3, |s| Ok(s.clone())), &with_values(4, 4, &[2.0, 2.0, 2.0, 1.0]));
@@ -113,7 +113,7 @@ fn reconstructions_and_projections_are_right_at_zero_values() {
         diagonal(&[3.0, 3.0, 0.0, 0.0]),
     ] {
         check(|a| top(a, 2, |s| Ok(s.clone())), &a);
-        check(|a| Ok(truncated(a, Keep::Rank(2))?.approximation), &a);
+        check(|a| Ok(truncated(a, Truncation::Rank(2))?.approximation), &a);
         let project = |a: &Tensor| {
             let v = svd(a, &SvdOptions::default())?.vt.slice(-2, ..2)?;
             v.mt().matmul(&v)
@@ -136,7 +136,7 @@ fn whitening_and_functions_of_matrices_are_right_at_equal_values() {
             check(|a| spectral(a, inverse_root), &a);
             check(|a| spectral(a, |s| s.exp()), &a);
             check(|a| spectral(a, |s| Ok(s.clone())), &a);
-            check(|a| eigvalsh(&parts::symmetric(a)?)?.exp()?.sum(&[]), &a);
+            check(|a| eigvalsh(&parts::symmetric(a)?)?.exp()?.sum(&[], false), &a);
         }
     }
     // Data with equal variances, made white without turning it: the factor U Vᵀ.
@@ -148,12 +148,12 @@ fn whitening_and_functions_of_matrices_are_right_at_equal_values() {
 
 #[test]
 fn a_loss_that_depends_on_the_choice_of_vectors_is_refused_with_the_pair() {
-    let first = |a: &Tensor| svd(a, &SvdOptions::default())?.u.slice(-1, ..1)?.sum(&[]);
+    let first = |a: &Tensor| svd(a, &SvdOptions::default())?.u.slice(-1, ..1)?.sum(&[], false);
     assert_eq!(
         refusal(first, &diagonal(&[2.0, 2.0, 1.0])),
         "the gradient of svd: the loss depends on the choice of singular vectors 0 and 1 of the matrix, whose values 2 and 2 are equal"
     );
-    let last = |a: &Tensor| eigh(a)?.vectors.slice(-1, 1..2)?.sum(&[]);
+    let last = |a: &Tensor| eigh(a)?.vectors.slice(-1, 1..2)?.sum(&[], false);
     let batch = Tensor::stack(&[&diagonal(&[1.0, 2.0, 3.0]), &diagonal(&[1.0, 2.0, 2.0])], 0).unwrap();
     assert_eq!(
         refusal(last, &batch),
@@ -170,16 +170,16 @@ fn a_loss_whose_limit_cannot_be_told_is_refused() {
         u.mul(&s)?
             .matmul(&vt)?
             .mul(&weights)?
-            .sum(&[])?
-            .add(&u.matmul(&u.mt())?.mul(&weights)?.slice(0, ..2)?.sum(&[])?)?
-            .add(&s.sum(&[])?)
+            .sum(&[], false)?
+            .add(&u.matmul(&u.mt())?.mul(&weights)?.slice(0, ..2)?.sum(&[], false)?)?
+            .add(&s.sum(&[], false)?)
     };
     let words = refusal(both, &a);
     assert!(words.starts_with("the gradient of svd: the loss depends in more than one way on the singular vectors "), "{words}");
     // A decomposition for each of its parts has the gradient.
     let apart = |a: &Tensor| {
         let weights = normal(&[4, 4]);
-        let part = top(a, 4, |s| Ok(s.clone()))?.mul(&weights)?.sum(&[])?;
+        let part = top(a, 4, |s| Ok(s.clone()))?.mul(&weights)?.sum(&[], false)?;
         part.add(&norm(a, MatrixNorm::Nuclear)?)
     };
     check(apart, &a);
@@ -187,7 +187,7 @@ fn a_loss_whose_limit_cannot_be_told_is_refused() {
 
 #[test]
 fn a_loss_that_depends_on_vectors_of_zero_values_is_refused() {
-    let whole = |a: &Tensor| top(a, 3, |s| Ok(s.clone()))?.mul(&normal(&[5, 3]))?.sum(&[]);
+    let whole = |a: &Tensor| top(a, 3, |s| Ok(s.clone()))?.mul(&normal(&[5, 3]))?.sum(&[], false);
     let words = refusal(whole, &with_values(5, 3, &[2.0, 1.0]));
     assert_eq!(words, "the gradient of svd: the loss depends on singular value 2 of the matrix or its vectors, where it is 0");
 }
@@ -201,7 +201,7 @@ fn values_that_are_near_are_not_equal() {
         let gradient = |a: &Tensor| {
             let a = a.requires_grad();
             let Svd { u, s, vt } = svd(&a, &SvdOptions::default()).unwrap();
-            let loss = u.matmul(&vt).unwrap().sum(&[]).unwrap().add(&s.sum(&[]).unwrap()).unwrap();
+            let loss = u.matmul(&vt).unwrap().sum(&[], false).unwrap().add(&s.sum(&[], false).unwrap()).unwrap();
             grad(&loss, &[&a]).unwrap().remove(0).to_f64_vec().unwrap()
         };
         let (exact, got) = (gradient(&wide), gradient(&wide.to_dtype(DType::F32).unwrap()));

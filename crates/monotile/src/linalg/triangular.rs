@@ -11,7 +11,7 @@ use crate::testing::{Spec, normal};
 
 /// Which triangle [`solve_triangular`] reads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Triangular {
+pub struct SolveTriangularOptions {
     /// The one above the diagonal, else the one below.
     pub upper: bool,
     /// The diagonal is taken as ones and not read.
@@ -34,18 +34,18 @@ pub struct Triangular {
 ///
 /// # Example
 /// ```
-/// use monotile::{Tensor, linalg::{Triangular, solve_triangular}};
+/// use monotile::{Tensor, linalg::{SolveTriangularOptions, solve_triangular}};
 /// let t = Tensor::from_rows(&[[2.0_f64, 0.0], [1.0, 4.0]])?;
-/// let x = solve_triangular(&t, &Tensor::from_slice(&[2.0_f64, 9.0], &[2])?, &Triangular::default())?;
+/// let x = solve_triangular(&t, &Tensor::from_slice(&[2.0_f64, 9.0], &[2])?, &SolveTriangularOptions::default())?;
 /// assert_eq!(x.to_vec::<f64>()?, [1.0, 2.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn solve_triangular(a: &Tensor, b: &Tensor, options: &Triangular) -> Result<Tensor> {
+pub fn solve_triangular(a: &Tensor, b: &Tensor, options: &SolveTriangularOptions) -> Result<Tensor> {
     solve_named("solve_triangular", a, b, options)
 }
 
 /// [`solve_triangular`] in the name of another operation.
-pub(super) fn solve_named(op: &'static str, a: &Tensor, b: &Tensor, options: &Triangular) -> Result<Tensor> {
+pub(super) fn solve_named(op: &'static str, a: &Tensor, b: &Tensor, options: &SolveTriangularOptions) -> Result<Tensor> {
     let n = check::square(op, a)?;
     with_columns(b, |b| {
         check_rows(op, a, b, n)?;
@@ -58,7 +58,7 @@ pub(super) fn solve_named(op: &'static str, a: &Tensor, b: &Tensor, options: &Tr
 
 struct SolveTriangular {
     op: &'static str,
-    options: Triangular,
+    options: SolveTriangularOptions,
 }
 
 impl Gradient for SolveTriangular {
@@ -74,7 +74,7 @@ impl Gradient for SolveTriangular {
     // B̄ = T⁻ᵀ X̄,  T̄ = −(B̄ Xᵀ) in the triangle
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let Some(x_bar) = &cotangents[0] else { return Ok(vec![None, None]) };
-        let turned = Triangular { upper: !self.options.upper, ..self.options };
+        let turned = SolveTriangularOptions { upper: !self.options.upper, ..self.options };
         let b_bar = solve_named(self.op, &saved.input(0).mt(), x_bar, &turned)?;
         let a_bar = || {
             let outer = b_bar.matmul(&saved.output(0).mt())?.neg()?;
@@ -89,21 +89,21 @@ impl Gradient for SolveTriangular {
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
     use super::parts::samples::{distance, regular};
-    let triangle = |a: &Tensor, options: &Triangular| {
+    let triangle = |a: &Tensor, options: &SolveTriangularOptions| {
         let diagonal = if options.unit_diagonal { 0.0 } else { 1.0 };
         let t = if options.upper { upper(a, diagonal)? } else { lower(a, diagonal)? };
         if options.unit_diagonal { t.add(&Tensor::eye(a.dim(-1), a.dtype())?) } else { Ok(t) }
     };
     // Triangles of small entries beside a larger diagonal: their inverses are small.
     let samples = |upper, unit_diagonal| {
-        let options = Triangular { upper, unit_diagonal };
+        let options = SolveTriangularOptions { upper, unit_diagonal };
         Spec::new("solve_triangular", move |x| Ok(vec![solve_triangular(&x[0], &x[1], &options)?]))
             .sample("columns", vec![regular(&[4, 4]), normal(&[4, 3])])
             .sample("a vector", vec![regular(&[3, 3]), normal(&[3])])
             .sample("broadcast", vec![regular(&[2, 1, 3, 3]), normal(&[4, 3, 2])])
             .sample("no rows", vec![normal(&[2, 0, 0]), normal(&[2, 0, 3])])
             .sample("no columns", vec![regular(&[3, 3]), normal(&[3, 0])])
-            .holds("T X = B", move |x, y| {
+            .property("T X = B", move |x, y| {
                 let tx = triangle(&x[0], &options)?.matmul(&y[0])?;
                 distance(&tx, &x[1].expand(tx.shape())?)
             })

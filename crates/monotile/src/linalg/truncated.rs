@@ -1,7 +1,7 @@
 //! The nearest matrix of lower rank
 
 use super::degenerate::{differences, replaced};
-use super::parts::{batch, repeated, symmetric, which};
+use super::parts::{batch, matrix_name, repeated, symmetric};
 use super::svd::{Svd, SvdOptions, svd};
 use crate::check;
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ use crate::testing::{Spec, normal};
 
 /// How much of a matrix [`truncated`] keeps.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Keep {
+pub enum Truncation {
     /// This many of the largest singular values.
     Rank(usize),
     /// The least number of them whose squares are at least this share of the sum of all.
@@ -45,32 +45,32 @@ pub struct Truncated {
 ///
 /// # Example
 /// ```
-/// use monotile::{Tensor, linalg::{Keep, truncated}};
+/// use monotile::{Tensor, linalg::{Truncation, truncated}};
 /// let a = Tensor::from_rows(&[[3.0_f64, 0.0], [0.0, 4.0]])?;
-/// let kept = truncated(&a, Keep::Energy(0.6))?;
+/// let kept = truncated(&a, Truncation::Energy(0.6))?;
 /// assert_eq!(kept.rank.item::<i64>()?, 1);
 /// assert_eq!(kept.approximation.to_vec::<f64>()?, [0.0, 0.0, 0.0, 4.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn truncated(a: &Tensor, keep: Keep) -> Result<Truncated> {
-    let a = a.computable("truncated")?;
+pub fn truncated(a: &Tensor, keep: Truncation) -> Result<Truncated> {
+    let a = a.to_compute_dtype("truncated")?;
     check::matrices("truncated", &a)?;
     let found = svd(&a.detach(), &SvdOptions::default())?;
     let ranks = ranks(&found.s, keep)?;
     let kept = kept(&found.s, &ranks)?;
     let approximation = found.u.mul(&found.s.mul(&kept)?.unsqueeze(-2)?)?.matmul(&found.vt)?;
     let rank = Tensor::from_vec(ranks.iter().map(|&r| r as i64).collect(), batch(&a))?;
-    let approximation = Tensor::record(approximation, &[&a], Rule { found, ranks });
+    let approximation = Tensor::record(approximation, &[&a], TruncatedGradient { found, ranks });
     Ok(Truncated { approximation, rank })
 }
 
 /// How many values of each matrix are kept.
-fn ranks(s: &Tensor, keep: Keep) -> Result<Vec<usize>> {
+fn ranks(s: &Tensor, keep: Truncation) -> Result<Vec<usize>> {
     let (k, values) = (s.dim(-1), s.to_f64_vec()?);
     let count = monotile_kernels::shape::count(&s.shape()[..s.rank() - 1]);
     match keep {
-        Keep::Rank(rank) => repeated(count, rank.min(k)),
-        Keep::Energy(share) if (0.0..=1.0).contains(&share) => {
+        Truncation::Rank(rank) => repeated(count, rank.min(k)),
+        Truncation::Energy(share) if (0.0..=1.0).contains(&share) => {
             let rank = |i: usize| {
                 let values = &values[i * k..][..k];
                 let relative = |s: &f64| if *s == 0.0 { 0.0 } else { (s / values[0]).powi(2) };
@@ -88,7 +88,7 @@ fn ranks(s: &Tensor, keep: Keep) -> Result<Vec<usize>> {
             };
             Ok((0..count).map(rank).collect())
         }
-        Keep::Energy(share) => Err(Error::value(format!("truncated: the share of energy {share} is not between 0 and 1"))),
+        Truncation::Energy(share) => Err(Error::value(format!("truncated: the share of energy {share} is not between 0 and 1"))),
     }
 }
 
@@ -99,12 +99,12 @@ fn kept(s: &Tensor, ranks: &[usize]) -> Result<Tensor> {
     Tensor::from_vec(marks.collect(), s.shape())?.to_dtype(s.dtype())
 }
 
-struct Rule {
+struct TruncatedGradient {
     found: Svd,
     ranks: Vec<usize>,
 }
 
-impl Rule {
+impl TruncatedGradient {
     /// Refuses equal values on both sides of the cut.
     fn check(&self) -> Result<()> {
         let s = &self.found.s;
@@ -112,7 +112,7 @@ impl Rule {
         for (i, &rank) in self.ranks.iter().enumerate().filter(|&(_, &rank)| 0 < rank && rank < k) {
             let [a, b] = [values[i * k + rank - 1], values[i * k + rank]];
             if a - b <= 64.0 * k as f64 * s.dtype().epsilon() * values[i * k] {
-                let (which, last) = (which(&self.found.u, i), rank - 1);
+                let (which, last) = (matrix_name(&self.found.u, i), rank - 1);
                 return Err(Error::value(format!(
                     "the gradient of truncated: singular values {last} and {rank} of {which}, on both sides of the cut, are equal ({a} and {b})"
                 )));
@@ -122,7 +122,7 @@ impl Rule {
     }
 }
 
-impl Gradient for Rule {
+impl Gradient for TruncatedGradient {
     fn name(&self) -> &'static str {
         "truncated"
     }
@@ -163,7 +163,7 @@ impl Gradient for Rule {
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
     use super::parts::samples::{distance, distinct};
-    let to_rank = |x: &[Tensor]| Ok(vec![truncated(&distinct(&x[0])?, Keep::Rank(2))?.approximation]);
+    let to_rank = |x: &[Tensor]| Ok(vec![truncated(&distinct(&x[0])?, Truncation::Rank(2))?.approximation]);
     vec![
         Spec::new("truncated", to_rank)
             .sample("square", vec![normal(&[4, 4])])
@@ -171,14 +171,14 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("wide", vec![normal(&[3, 5])])
             .sample("all of it", vec![normal(&[3, 2])])
             .sample("no columns", vec![normal(&[3, 0])])
-            .holds("U₂ S₂ V₂ᵀ", |x, y| {
+            .property("U₂ S₂ V₂ᵀ", |x, y| {
                 let Svd { u, s, vt } = svd(&distinct(&x[0])?, &SvdOptions::default())?;
                 let (u, s, vt) =
                     (u.slice(-1, ..s.dim(-1).min(2))?, s.slice(-1, ..s.dim(-1).min(2))?, vt.slice(-2, ..s.dim(-1).min(2))?);
                 distance(&u.mul(&s.unsqueeze(-2)?)?.matmul(&vt)?, &y[0])
             })
             .orders(2),
-        Spec::new("truncated", |x| Ok(vec![truncated(&x[0], Keep::Energy(1.5))?.approximation]))
+        Spec::new("truncated", |x| Ok(vec![truncated(&x[0], Truncation::Energy(1.5))?.approximation]))
             .refuses(vec![normal(&[2, 2])], "truncated: the share of energy 1.5 is not between 0 and 1"),
     ]
 }
@@ -196,7 +196,7 @@ mod tests {
     fn energy_decides_the_rank_of_each_matrix() {
         let diagonal = |a: f64, b: f64| Tensor::from_rows(&[[a, 0.0], [0.0, b]]).unwrap();
         let a = Tensor::stack(&[&diagonal(2.0, 2.0), &diagonal(9.0, 1.0), &diagonal(0.0, 0.0)], 0).unwrap();
-        let kept = |share| truncated(&a, Keep::Energy(share)).unwrap().rank.to_vec::<i64>().unwrap();
+        let kept = |share| truncated(&a, Truncation::Energy(share)).unwrap().rank.to_vec::<i64>().unwrap();
         assert_eq!(kept(0.9), [2, 1, 0]);
         assert_eq!(kept(1.0), [2, 2, 0]);
         assert_eq!(kept(0.0), [0, 0, 0]);
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn a_cut_between_equal_values_has_no_gradient() {
         let a = Tensor::eye(3, DType::F64).unwrap().requires_grad();
-        let loss = truncated(&a, Keep::Rank(1)).unwrap().approximation.sum(&[]).unwrap();
+        let loss = truncated(&a, Truncation::Rank(1)).unwrap().approximation.sum(&[], false).unwrap();
         assert_eq!(
             grad(&loss, &[&a]).unwrap_err().to_string(),
             "the gradient of truncated: singular values 0 and 1 of the matrix, on both sides of the cut, are equal (1 and 1)"

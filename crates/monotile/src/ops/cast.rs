@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn the_gradient_of_a_bf16_leaf_is_f32() {
         let x = Tensor::ones(&[2], DType::BF16).unwrap().requires_grad();
-        let y = (&x * 3.0).sum(&[]).unwrap();
+        let y = (&x * 3.0).sum(&[], false).unwrap();
         let g = y.backward().unwrap().take(&x).unwrap();
         assert_eq!((g.dtype(), g.to_f64_vec().unwrap()), (DType::F32, vec![3.0, 3.0]));
     }

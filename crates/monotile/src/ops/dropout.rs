@@ -32,7 +32,7 @@ pub fn dropout(x: &Tensor, p: f64, rng: &mut Rng) -> Result<Tensor> {
     if !(0.0..1.0).contains(&p) {
         return Err(Error::value(format!("dropout: the probability must be at least 0 and below 1, got {p}")));
     }
-    let x = x.computable("dropout")?;
+    let x = x.to_compute_dtype("dropout")?;
     if p == 0.0 {
         return Ok(x);
     }

@@ -50,7 +50,7 @@ impl Formula<2> for Swiglu {
 }
 
 #[cfg(test)]
-pub(crate) fn formulas() -> Vec<crate::ops::elementwise::formulas::Recorded> {
+pub(crate) fn formulas() -> Vec<crate::ops::elementwise::formulas::RecordedFormula> {
     vec![("swiglu".into(), monotile_kernels::number::record(|x| Swiglu.apply(x)))]
 }
 

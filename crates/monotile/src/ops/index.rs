@@ -33,7 +33,7 @@ impl Tensor {
         if indices.rank() != 1 {
             return Err(Error::shape(format!("index_select: indices must be a vector, got shape {:?}", indices.shape())));
         }
-        let indices = indices.dense()?;
+        let indices = indices.contiguous_detached()?;
         check_range("index_select", &indices, d, self.shape()[d])?;
         select(self, d, indices)
     }
@@ -58,7 +58,7 @@ impl Tensor {
     /// ```
     pub fn gather(&self, axis: isize, index: &Tensor) -> Result<Tensor> {
         let d = check_index("gather", self, axis, index)?;
-        let (x, index) = (self.contiguous()?, index.dense()?);
+        let (x, index) = (self.contiguous()?, index.contiguous_detached()?);
         let out = door::gather::gather("gather", &x, d, &index)?;
         Ok(Tensor::record(out, &[&x], Gather { axis: d, index }))
     }
@@ -93,8 +93,8 @@ impl Tensor {
         }
         let dtype = check::common_float("scatter_add", self, source)?;
         let (x, source) = (self.to_dtype(dtype)?, source.to_dtype(dtype)?.contiguous()?);
-        let index = index.dense()?;
-        let out = door::gather::scatter_add("scatter_add", &x.dense()?, d, &index, &source)?;
+        let index = index.contiguous_detached()?;
+        let out = door::gather::scatter_add("scatter_add", &x.contiguous_detached()?, d, &index, &source)?;
         Ok(Tensor::record(out, &[&x, &source], ScatterAdd { axis: d, index }))
     }
 }
@@ -107,7 +107,7 @@ fn check_index(op: &str, x: &Tensor, axis: isize, index: &Tensor) -> Result<usiz
         let (a, b) = (x.shape(), index.shape());
         return Err(Error::shape(format!("{op}: a tensor of shape {a:?} and indices of shape {b:?} differ outside axis {axis}")));
     }
-    check_range(op, &index.dense()?, d, x.shape()[d])?;
+    check_range(op, &index.contiguous_detached()?, d, x.shape()[d])?;
     Ok(d)
 }
 
@@ -148,7 +148,7 @@ impl Gradient for Select {
 /// The slices of `g` along an axis, added to zeros where the indices say, which count in row-major order: what the gradient of a
 /// selection is. Its own gradient is the selection again.
 pub(crate) fn add_slices(g: &Tensor, axis: usize, indices: &Tensor, size: usize) -> Result<Tensor> {
-    let g = g.computable("index_select")?.contiguous()?;
+    let g = g.to_compute_dtype("index_select")?.contiguous()?;
     let added = door::gather::select_add("index_select", &g, axis, indices, size)?;
     Ok(Tensor::record(added, &[&g], AddSlices { axis, indices: indices.reshape(&[indices.len()])? }))
 }
@@ -223,7 +223,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 vec![(0..8 * count).map(at).collect()]
             })
             .orders(2)
-            .may_hide_nan()
+            .may_drop_nan()
             .refuses(vec![normal(&[2, 3]), index(&[0, 3], &[2])], "index_select: index 3 is outside axis 1 of size 3")
             .refuses(vec![normal(&[2, 3]), index(&[0], &[1, 1])], "index_select: indices must be a vector, got shape [1, 1]"),
         Spec::new("gather", |x| Ok(vec![x[0].gather(1, &x[1])?]))
@@ -233,7 +233,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 vec![x[1].iter().enumerate().map(|(at, &j)| x[0][place(&s[0], at, s[1][1], j)]).collect()]
             })
             .orders(2)
-            .may_hide_nan()
+            .may_drop_nan()
             .refuses(vec![normal(&[2, 3]), index(&[0, -1], &[2, 1])], "gather: index -1 is outside axis 1 of size 3")
             .refuses(
                 vec![normal(&[2, 3]), index(&[0], &[1, 1])],

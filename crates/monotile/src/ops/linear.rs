@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::check;
-use crate::einsum::pair::{Label, Labels, Pair, contract_and_add};
+use crate::einsum::pair::{Label, Labels, PairContraction, contract_and_add};
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::{DType, Tensor};
@@ -56,7 +56,7 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
 }
 
 /// The pair of x and W.
-struct Linear(Arc<Pair>);
+struct Linear(Arc<PairContraction>);
 
 impl Gradient for Linear {
     fn name(&self) -> &'static str {
@@ -73,7 +73,7 @@ impl Gradient for Linear {
             saved.needs(i).then(gradient).transpose()
         };
         let leading: SmallVec<[isize; 4]> = (0..g.rank() as isize - 1).collect();
-        let sum = || if leading.is_empty() { Ok(g.clone()) } else { g.sum(&leading) };
+        let sum = || if leading.is_empty() { Ok(g.clone()) } else { g.sum(&leading, false) };
         Ok(vec![factor(0)?, factor(1)?, saved.needs(2).then(sum).transpose()?])
     }
 }
@@ -87,7 +87,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("a vector", vec![normal(&[4]), normal(&[3, 4]), normal(&[3])])
             .sample("nothing to sum", vec![normal(&[2, 0]), normal(&[3, 0]), normal(&[3])])
             .orders(2)
-            .holds("x Wᵀ + b", |x, y| {
+            .property("x Wᵀ + b", |x, y| {
                 let apart = x[0].matmul(&x[1].mt())?.add(&x[2])?;
                 let pairs = apart.to_f64_vec().unwrap().into_iter().zip(y[0].to_f64_vec().unwrap());
                 Ok(pairs.fold(0.0, |most: f64, (a, b)| most.max((a - b).abs())))

@@ -1,7 +1,7 @@
 //! Losses: cross-entropy of logits with the numbers of classes.
 
 use crate::check;
-use crate::door::rows;
+use crate::door::rowwise;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
@@ -10,7 +10,7 @@ use crate::testing::{Spec, normal};
 
 /// What [`cross_entropy`] counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct CrossEntropy {
+pub struct CrossEntropyOptions {
     /// The target that stands for none, as -100 does in many data sets: its row counts neither in the sum nor in the mean.
     pub ignore_index: Option<i64>,
 }
@@ -33,23 +33,23 @@ pub struct CrossEntropy {
 /// # Example
 /// Four classes that are equally likely:
 /// ```
-/// use monotile::{DType, Tensor, ops::{CrossEntropy, cross_entropy}};
+/// use monotile::{DType, Tensor, ops::{CrossEntropyOptions, cross_entropy}};
 /// let logits = Tensor::zeros(&[2, 4], DType::F64)?;
 /// let targets = Tensor::from_slice(&[3_i64, 0], &[2])?;
-/// let loss = cross_entropy(&logits, &targets, &CrossEntropy::default())?;
+/// let loss = cross_entropy(&logits, &targets, &CrossEntropyOptions::default())?;
 /// assert!((loss.item::<f64>()? - 4.0_f64.ln()).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropy) -> Result<Tensor> {
-    let x = logits.computable("cross_entropy")?;
+pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropyOptions) -> Result<Tensor> {
+    let x = logits.to_compute_dtype("cross_entropy")?;
     check::indices("cross_entropy", targets)?;
     let Some((&classes, _)) = x.shape().split_last().filter(|(_, leading)| *leading == targets.shape()) else {
         let (a, b) = (x.shape(), targets.shape());
         return Err(Error::shape(format!("cross_entropy: logits of shape {a:?} need a target a row, got targets of shape {b:?}")));
     };
-    let (x, targets) = (x.contiguous()?, targets.dense()?);
+    let (x, targets) = (x.contiguous()?, targets.contiguous_detached()?);
     let ignored = options.ignore_index;
-    let count = match rows::count_targets(&targets, classes, ignored) {
+    let count = match rowwise::count_targets(&targets, classes, ignored) {
         Err((row, target)) => {
             return Err(Error::value(format!("cross_entropy: target {target} of row {row} is not one of the {classes} classes")));
         }
@@ -59,7 +59,7 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropy) 
         }
         Ok(count) => count,
     };
-    let (loss, kept) = rows::cross_entropy("cross_entropy", &x, &targets, ignored, count)?;
+    let (loss, kept) = rowwise::cross_entropy("cross_entropy", &x, &targets, ignored, count)?;
     let rule = Mean { targets, ignored, count, kept };
     Ok(Tensor::record(loss, &[&x], rule))
 }
@@ -83,7 +83,7 @@ impl Gradient for Mean {
         let x = saved.input(0);
         if !saved.is_recorded() {
             let targets = (&self.targets, self.ignored, self.count);
-            return Ok(vec![Some(rows::cross_entropy_backward("cross_entropy", &x, targets, self.kept.each_ref(), g)?)]);
+            return Ok(vec![Some(rowwise::cross_entropy_backward("cross_entropy", &x, targets, self.kept.each_ref(), g)?)]);
         }
         let [one_hot, weight] = self.one_hot(&x)?;
         let dx = x.log_softmax(-1)?.exp()?.mul(&weight)?.sub(&one_hot)?.mul(g)?;
@@ -108,7 +108,7 @@ impl Mean {
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
     let classes = |classes: &[i64], shape: &[usize]| Tensor::from_slice(classes, shape).expect("as many as the shape holds");
-    let options = CrossEntropy { ignore_index: Some(-100) };
+    let options = CrossEntropyOptions { ignore_index: Some(-100) };
     vec![
         Spec::new("cross_entropy", move |x| Ok(vec![cross_entropy(&x[0], &x[1], &options)?]))
             .sample("some ignored", vec![normal(&[2, 3, 5]), classes(&[4, -100, 0, 2, -100, 2], &[2, 3])])
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn without_an_ignored_index_a_negative_target_is_refused() {
         let target = Tensor::from_slice(&[-100_i64], &[1]).unwrap();
-        let error = cross_entropy(&normal(&[1, 3]), &target, &CrossEntropy::default()).err().unwrap();
+        let error = cross_entropy(&normal(&[1, 3]), &target, &CrossEntropyOptions::default()).err().unwrap();
         assert_eq!(error.to_string(), "cross_entropy: target -100 of row 0 is not one of the 3 classes");
     }
 }

@@ -103,7 +103,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 vec![normal(&[2, 3, 4]), normal(&[3, 4, 5])],
                 "matmul: shapes [2, 3, 4] and [3, 4, 5]: the leading dimensions do not broadcast",
             )
-            .holds("C = Σ a bᵀ over the inner index", |x, y| {
+            .property("C = Σ a bᵀ over the inner index", |x, y| {
                 if x[0].rank() != 2 || x[0].is_empty() {
                     return Ok(0.0);
                 }
@@ -122,7 +122,7 @@ crate::testing::records!(specs);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tape::{GradientCheck, check_gradient};
+    use crate::tape::{CheckGradientOptions, check_gradient};
     use crate::{DType, Rng};
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
         for (a, b, out) in cases {
             let inputs = [rng.normal(a, DType::F64).unwrap(), rng.normal(b, DType::F64).unwrap()];
             assert_eq!(inputs[0].matmul(&inputs[1]).unwrap().shape(), out);
-            let options = GradientCheck { order: 2, ..Default::default() };
+            let options = CheckGradientOptions { order: 2, ..Default::default() };
             check_gradient(|x| Ok(vec![x[0].matmul(&x[1])?]), &inputs, &options).unwrap();
         }
     }

@@ -21,7 +21,7 @@ pub use dropout::dropout;
 pub use embedding::embedding;
 pub use gate::swiglu;
 pub use linear::linear;
-pub use loss::{CrossEntropy, cross_entropy};
+pub use loss::{CrossEntropyOptions, cross_entropy};
 pub use map::{Formula, Number, map};
 pub use norm::{layer_norm, rms_norm};
 

@@ -35,7 +35,7 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     check_vector("rms_norm", x, "weight", weight)?;
     let dtype = check::common_float("rms_norm", x, weight)?;
     let (x, w) = (x.to_dtype(dtype)?.contiguous()?, weight.to_dtype(dtype)?.contiguous()?);
-    let [y, rho] = door::rows::rms_norm("rms_norm", &x, &w, eps)?;
+    let [y, rho] = door::rowwise::rms_norm("rms_norm", &x, &w, eps)?;
     Ok(Tensor::record(y, &[&x, &w], RmsNorm { eps, rho }))
 }
 
@@ -71,7 +71,7 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
     };
     let cast = |t: &Tensor| t.to_dtype(dtype)?.contiguous();
     let (x, w, b) = (cast(x)?, cast(weight)?, cast(bias)?);
-    let (y, kept) = door::rows::layer_norm("layer_norm", &x, [&w, &b], eps)?;
+    let (y, kept) = door::rowwise::layer_norm("layer_norm", &x, [&w, &b], eps)?;
     Ok(Tensor::record(y, &[&x, &w, &b], LayerNorm { eps, kept }))
 }
 
@@ -95,10 +95,10 @@ impl Gradient for LayerNorm {
         let (x, w) = (saved.input(0), saved.input(1));
         let needs = [0, 1, 2].map(|i| saved.needs(i));
         if !saved.is_recorded() {
-            let g = g.to_dtype(x.dtype())?.dense()?;
-            return door::rows::layer_norm_backward("layer_norm", [&x, &w, &self.kept[0], &self.kept[1]], &g, needs);
+            let g = g.to_dtype(x.dtype())?.contiguous_detached()?;
+            return door::rowwise::layer_norm_backward("layer_norm", [&x, &w, &self.kept[0], &self.kept[1]], &g, needs);
         }
-        let mean = |t: &Tensor| t.sum_keepdim(&[-1])?.mul_scalar(1.0 / x.dim(-1) as f64);
+        let mean = |t: &Tensor| t.sum(&[-1], true)?.mul_scalar(1.0 / x.dim(-1) as f64);
         let centred = x.sub(&mean(&x)?)?;
         let rho = reciprocal_root(&mean(&centred.mul(&centred)?)?, self.eps)?;
         let unit = centred.mul(&rho)?;
@@ -140,10 +140,10 @@ impl Gradient for RmsNorm {
         let Some(g) = &cotangents[0] else { return Ok(vec![None, None]) };
         let (x, w) = (saved.input(0), saved.input(1));
         if !saved.is_recorded() {
-            let g = g.to_dtype(x.dtype())?.dense()?;
-            return door::rows::rms_norm_backward("rms_norm", [&x, &w, &self.rho], &g, [saved.needs(0), saved.needs(1)]);
+            let g = g.to_dtype(x.dtype())?.contiguous_detached()?;
+            return door::rowwise::rms_norm_backward("rms_norm", [&x, &w, &self.rho], &g, [saved.needs(0), saved.needs(1)]);
         }
-        let mean = |t: &Tensor| t.sum_keepdim(&[-1])?.mul_scalar(1.0 / x.dim(-1) as f64);
+        let mean = |t: &Tensor| t.sum(&[-1], true)?.mul_scalar(1.0 / x.dim(-1) as f64);
         let rho = reciprocal_root(&mean(&x.mul(&x)?)?, self.eps)?;
         let unit = x.mul(&rho)?;
         let gw = g.mul(&w)?;
@@ -197,7 +197,7 @@ mod tests {
         let y = rms_norm(&x, &leaf, 1e-5).unwrap();
         let wide = rms_norm(&x, &w.to_dtype(DType::F32).unwrap(), 1e-5).unwrap();
         assert_eq!((y.dtype(), y.to_f64_vec().unwrap()), (DType::F32, wide.to_f64_vec().unwrap()));
-        let g = y.sum(&[]).unwrap().backward().unwrap().take(&leaf).unwrap();
+        let g = y.sum(&[], false).unwrap().backward().unwrap().take(&leaf).unwrap();
         assert_eq!((g.dtype(), g.shape()), (DType::F32, w.shape()));
     }
 }

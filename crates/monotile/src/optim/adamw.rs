@@ -91,8 +91,11 @@ impl AdamW {
     /// range, or there is no memory for a copy of what something else holds. No value has changed then.
     pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor]) -> Result<()> {
         self.check(parameters, gradients)?;
-        let gradients =
-            gradients.iter().zip(&*parameters).map(|(g, p)| g.to_dtype(p.dtype())?.dense()).collect::<Result<Vec<_>>>()?;
+        let gradients = gradients
+            .iter()
+            .zip(&*parameters)
+            .map(|(g, p)| g.to_dtype(p.dtype())?.contiguous_detached())
+            .collect::<Result<Vec<_>>>()?;
         if self.state.step == 0 {
             let zeros = || parameters.iter().map(|p| Tensor::zeros(p.shape(), p.dtype())).collect::<Result<_>>();
             (self.state.m, self.state.v) = (zeros()?, zeros()?);
@@ -105,7 +108,7 @@ impl AdamW {
             let AdamWOptions { lr, betas, eps, weight_decay, decay_from_rank } = self.options;
             for ((p, g), (m, v)) in parameters.iter_mut().zip(&gradients).zip(m.iter_mut().zip(v)) {
                 let weight_decay = if p.rank() >= decay_from_rank { weight_decay } else { 0.0 };
-                update::advance([p, m, v], [g], Step::new(lr, betas, eps, weight_decay, *step));
+                update::advance([p, m, v], [g], AdamWStep::new(lr, betas, eps, weight_decay, *step));
             }
         }
         parameters.iter_mut().for_each(|p| *p = p.requires_grad());
@@ -153,7 +156,7 @@ impl AdamW {
 
 /// What one step does to a parameter, its averages and its gradient.
 #[derive(Clone, Copy)]
-struct Step {
+struct AdamWStep {
     /// 1 − lr λ
     keep: f64,
     /// 1 − β₁ and 1 − β₂
@@ -166,7 +169,7 @@ struct Step {
     eps: f64,
 }
 
-impl Step {
+impl AdamWStep {
     fn new(lr: f64, betas: (f64, f64), eps: f64, weight_decay: f64, step: u64) -> Self {
         let [beta1, beta2] = betas.into();
         let [first, second] = [beta1, beta2].map(|beta: f64| 1.0 - beta.powf(step as f64));
@@ -175,7 +178,7 @@ impl Step {
     }
 }
 
-impl Formulas<4, 3> for Step {
+impl Formulas<4, 3> for AdamWStep {
     const WATCHED: bool = false;
     #[inline(always)]
     fn apply<T: Number>(self, [p, m, v, g]: [T; 4]) -> [T; 3] {
@@ -187,8 +190,8 @@ impl Formulas<4, 3> for Step {
 }
 
 #[cfg(test)]
-pub(crate) fn formulas() -> Vec<crate::ops::elementwise::formulas::Recorded> {
-    let step = Step::new(1e-3, (0.9, 0.999), 1e-8, 1e-2, 3);
+pub(crate) fn formulas() -> Vec<crate::ops::elementwise::formulas::RecordedFormula> {
+    let step = AdamWStep::new(1e-3, (0.9, 0.999), 1e-8, 1e-2, 3);
     let result = |i: usize| (format!("adamw_{}", ["p", "m", "v"][i]), monotile_kernels::number::record(|x| step.apply(x)[i]));
     (0..3).map(result).collect()
 }

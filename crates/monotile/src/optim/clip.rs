@@ -13,9 +13,9 @@ pub fn gradient_norm(gradients: &[Tensor]) -> Result<f64> {
     // The largest is taken out, so that squares neither overflow nor vanish.
     let mut parts = Vec::with_capacity(2 * gradients.len());
     for g in gradients.iter().filter(|g| !g.is_empty()) {
-        let g = g.detach().computable("gradient_norm")?;
-        let largest = g.abs()?.max(&[])?;
-        let scaled = g.div(&largest)?.square()?.sum(&[])?;
+        let g = g.detach().to_compute_dtype("gradient_norm")?;
+        let largest = g.abs()?.max(&[], false)?;
+        let scaled = g.div(&largest)?.square()?.sum(&[], false)?;
         parts.extend([largest, scaled].map(|x| x.to_dtype(DType::F64)));
     }
     if parts.is_empty() {

@@ -20,10 +20,10 @@ pub enum Decay {
 /// ```
 /// use monotile::optim::{Decay, Schedule};
 /// let schedule = Schedule { peak: 1.0, floor: 0.1, warmup: 4, steps: 12, decay: Decay::Cosine };
-/// assert_eq!(schedule.rate(0), 0.25);
-/// assert_eq!(schedule.rate(4), 1.0);
-/// assert!((schedule.rate(8) - 0.55).abs() < 1e-15);
-/// assert_eq!(schedule.rate(12), 0.1);
+/// assert_eq!(schedule.learning_rate(0), 0.25);
+/// assert_eq!(schedule.learning_rate(4), 1.0);
+/// assert!((schedule.learning_rate(8) - 0.55).abs() < 1e-15);
+/// assert_eq!(schedule.learning_rate(12), 0.1);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Schedule {
@@ -41,7 +41,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// The rate of step `step`, counted from 0; the floor beyond the end of a schedule that decays.
-    pub fn rate(&self, step: usize) -> f64 {
+    pub fn learning_rate(&self, step: usize) -> f64 {
         if step < self.warmup {
             return self.peak * (step + 1) as f64 / self.warmup as f64;
         }
@@ -64,7 +64,7 @@ mod tests {
     fn rates_rise_to_the_peak_and_fall_to_the_floor() {
         for decay in [Decay::Linear, Decay::Cosine] {
             let schedule = Schedule { peak: 2.0, floor: 0.5, warmup: 3, steps: 10, decay };
-            let rates: Vec<f64> = (0..13).map(|step| schedule.rate(step)).collect();
+            let rates: Vec<f64> = (0..13).map(|step| schedule.learning_rate(step)).collect();
             assert!(rates[..4].is_sorted() && rates[3] == 2.0 && rates[3..].iter().rev().is_sorted());
             assert!(rates[10..].iter().all(|&rate| rate == 0.5));
         }
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_constant_rate_only_warms_up_and_a_run_of_no_steps_has_a_rate() {
         let schedule = Schedule { peak: 2.0, floor: 0.0, warmup: 2, steps: 5, decay: Decay::Constant };
-        assert_eq!([0, 1, 2, 9].map(|step| schedule.rate(step)), [1.0, 2.0, 2.0, 2.0]);
-        assert!(Schedule { steps: 0, warmup: 0, decay: Decay::Linear, ..schedule }.rate(0).is_finite());
+        assert_eq!([0, 1, 2, 9].map(|step| schedule.learning_rate(step)), [1.0, 2.0, 2.0, 2.0]);
+        assert!(Schedule { steps: 0, warmup: 0, decay: Decay::Linear, ..schedule }.learning_rate(0).is_finite());
     }
 }

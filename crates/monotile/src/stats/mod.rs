@@ -4,33 +4,35 @@
 //! | --- | --- |
 //! | regression with its standard errors | [`least_squares`], [`powers`] |
 //! | principal components | [`Pca`] |
-//! | the normal distribution of many dimensions | [`Gaussian`], [`reparameterize`] |
+//! | the normal distribution of many dimensions | [`MultivariateNormal`], [`reparameterize`] |
 //! | systems that move and are seen with noise | [`KalmanFilter`] |
-//! | regression by functions, with their uncertainty | [`GaussianProcess`], [`Kernel`] |
+//! | regression by functions, with their uncertainty | [`GaussianProcess`], [`CovarianceKernel`] |
 //! | matrices with missing entries, recommendations | [`MatrixFactorization`] |
 //!
 //! All of it is composed of public operations, so that gradients run through wherever a page says nothing else. f32 and f64 (bf16 and f16
 //! count as f32). Fits look at values to decide, and so read them back to the host.
 
-mod gaussian;
 mod gaussian_process;
 mod kalman;
 mod least_squares;
 mod matrix_factorization;
+mod multivariate_normal;
 mod parts;
 mod pca;
 
-pub use gaussian::{Gaussian, reparameterize};
-pub use gaussian_process::{GaussianProcess, GaussianProcessOptions, Kernel, Prediction, Shape, log_marginal_likelihood};
+pub use gaussian_process::{
+    CovarianceKernel, GaussianProcess, GaussianProcessOptions, Prediction, StationaryKernel, log_marginal_likelihood,
+};
 pub use kalman::{Filtered, KalmanFilter, KalmanModel, Smoothed};
 pub use least_squares::{LeastSquares, LeastSquaresOptions, least_squares, powers};
 pub use matrix_factorization::{MatrixFactorization, MatrixFactorizationOptions};
+pub use multivariate_normal::{MultivariateNormal, reparameterize};
 pub use pca::{Pca, PcaOptions, PcaSolver};
 
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<crate::testing::Spec> {
     let all = [
-        gaussian::specs(),
+        multivariate_normal::specs(),
         gaussian_process::specs(),
         kalman::specs(),
         least_squares::specs(),

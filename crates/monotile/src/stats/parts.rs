@@ -11,7 +11,7 @@ pub(super) fn argument(op: &str, what: &str, x: &Tensor, shape: &[(&str, Option<
         let sizes: Vec<String> = shape.iter().map(|(name, size)| size.map_or(name.to_string(), |n| n.to_string())).collect();
         return Err(Error::shape(format!("{op}: {what} must have shape [{}], got {:?}", sizes.join(", "), x.shape())));
     }
-    x.computable(op)
+    x.to_compute_dtype(op)
 }
 
 /// Indices as a tensor, if each is below `n` and none stands twice.

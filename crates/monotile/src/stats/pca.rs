@@ -2,7 +2,7 @@
 
 use super::parts::{argument, constant};
 use crate::error::{Error, Result};
-use crate::linalg::{LowRankOptions, MatrixNorm, Svd, SvdOptions, norm, svd, svd_lowrank};
+use crate::linalg::{MatrixNorm, Svd, SvdLowrankOptions, SvdOptions, norm, svd, svd_lowrank};
 use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -14,7 +14,7 @@ pub enum PcaSolver {
     #[default]
     Exact,
     /// The first few by products with random directions: for wide data of which few components are wanted.
-    Randomized(LowRankOptions),
+    Randomized(SvdLowrankOptions),
 }
 
 /// What [`Pca`] keeps.
@@ -104,7 +104,7 @@ impl Pca {
         if wanted > samples.min(n) {
             return Err(Error::value(format!("{op}: {wanted} components of {samples} observations of {n} variables")));
         }
-        let seen = x.mean(&[0])?;
+        let seen = x.mean(&[0], false)?;
         let centred = x.sub(&seen)?;
         let shift = seen.sub(&self.mean)?;
         let between = shift.mul_scalar((m * k / (m + k)).sqrt())?.unsqueeze(0)?;
@@ -273,14 +273,14 @@ mod tests {
     fn variances_are_the_eigenvalues_of_the_covariance() {
         let x = data(50, 5);
         let pca = Pca::fit(&x, &PcaOptions::default()).unwrap();
-        let centred = x.sub(&x.mean(&[0]).unwrap()).unwrap();
+        let centred = x.sub(&x.mean(&[0], false).unwrap()).unwrap();
         let covariance = centred.mt().matmul(&centred).unwrap().mul_scalar(1.0 / 49.0).unwrap();
         let expected = eigh(&covariance).unwrap().values.flip(0).unwrap();
         let found = pca.explained_variance().unwrap();
         assert!(off(&found, &expected) < 1e-12 * expected.to_f64_vec().unwrap()[0]);
         assert!((pca.explained_variance_ratio().unwrap().to_f64_vec().unwrap().iter().sum::<f64>() - 1.0).abs() < 1e-14);
         let scores = pca.transform(&x).unwrap();
-        assert!(off(&scores.var(&[0], 1.0).unwrap(), &found) < 1e-11);
+        assert!(off(&scores.var(&[0], 1.0, false).unwrap(), &found) < 1e-11);
         assert!(off(&pca.inverse_transform(&scores).unwrap(), &x) < 1e-12);
     }
 
@@ -300,7 +300,7 @@ mod tests {
         let x = data(3, 5);
         let pca = Pca::fit(&x, &PcaOptions { whiten: true, ..Default::default() }).unwrap();
         let scores = pca.transform(&x).unwrap();
-        assert!(off(&scores.var(&[0], 1.0).unwrap(), &Tensor::from_slice(&[1.0, 1.0, 0.0], &[3]).unwrap()) < 1e-13);
+        assert!(off(&scores.var(&[0], 1.0, false).unwrap(), &Tensor::from_slice(&[1.0, 1.0, 0.0], &[3]).unwrap()) < 1e-13);
         assert!(off(&pca.inverse_transform(&scores).unwrap(), &x) < 1e-13);
     }
 
@@ -336,7 +336,8 @@ mod tests {
         let x = data(30, 3).matmul(&rng.normal(&[3, 200], DType::F64).unwrap()).unwrap();
         let options = PcaOptions { components: Some(3), ..Default::default() };
         let exact = Pca::fit(&x, &options).unwrap();
-        let randomized = Pca::fit(&x, &PcaOptions { solver: PcaSolver::Randomized(LowRankOptions::default()), ..options }).unwrap();
+        let randomized =
+            Pca::fit(&x, &PcaOptions { solver: PcaSolver::Randomized(SvdLowrankOptions::default()), ..options }).unwrap();
         assert!(off(exact.components(), randomized.components()) < 1e-11);
         assert!((randomized.explained_variance_ratio().unwrap().to_f64_vec().unwrap().iter().sum::<f64>() - 1.0).abs() < 1e-12);
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::node::{Node, Saved, check_answer};
+use super::node::{Saved, TapeNode, check_answer};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 
@@ -34,7 +34,7 @@ impl Gradients {
 
 /// Whether a walk backward is itself recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Walk {
+pub enum BackwardMode {
     /// Gradients are plain values.
     #[default]
     Plain,
@@ -52,14 +52,14 @@ impl Tensor {
     /// ```
     /// use monotile::Tensor;
     /// let x = Tensor::from_vec(vec![1.0_f64, 2.0, 3.0], &[3])?.requires_grad();
-    /// let loss = (&x * &x).sum(&[])?;
+    /// let loss = (&x * &x).sum(&[], false)?;
     /// let gradients = loss.backward()?;
     /// assert_eq!(gradients.get(&x).unwrap().to_vec::<f64>()?, [2.0, 4.0, 6.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
     pub fn backward(&self) -> Result<Gradients> {
         let seed = seed("backward", self)?;
-        let found = walk(&[(self, seed)], None, Walk::Plain)?;
+        let found = propagate(&[(self, seed)], None, BackwardMode::Plain)?;
         Ok(Gradients(found))
     }
 }
@@ -71,7 +71,7 @@ impl Tensor {
 /// # Errors
 /// If `loss` is not a single recorded number, or an input is not on the tape.
 pub fn grad(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    let found = vjp(&[(loss, &seed("grad", loss)?)], inputs, Walk::Plain)?;
+    let found = vjp(&[(loss, &seed("grad", loss)?)], inputs, BackwardMode::Plain)?;
     Ok(found.into_iter().zip(inputs).map(|(g, x)| g.unwrap_or_else(|| x.zeros_like())).collect())
 }
 
@@ -88,7 +88,7 @@ pub fn grad(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn grad_recorded(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    let found = vjp(&[(loss, &seed("grad_recorded", loss)?)], inputs, Walk::Recorded)?;
+    let found = vjp(&[(loss, &seed("grad_recorded", loss)?)], inputs, BackwardMode::Recorded)?;
     Ok(found.into_iter().zip(inputs).map(|(g, x)| g.unwrap_or_else(|| x.zeros_like())).collect())
 }
 
@@ -98,7 +98,7 @@ pub fn grad_recorded(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
 ///
 /// # Errors
 /// If a cotangent has not its output's shape, or an input is not on the tape.
-pub fn vjp(outputs: &[(&Tensor, &Tensor)], inputs: &[&Tensor], walk_kind: Walk) -> Result<Vec<Option<Tensor>>> {
+pub fn vjp(outputs: &[(&Tensor, &Tensor)], inputs: &[&Tensor], walk_kind: BackwardMode) -> Result<Vec<Option<Tensor>>> {
     for (output, cotangent) in outputs {
         if output.shape() != cotangent.shape() {
             let (y, g) = (output.shape(), cotangent.shape());
@@ -109,7 +109,7 @@ pub fn vjp(outputs: &[(&Tensor, &Tensor)], inputs: &[&Tensor], walk_kind: Walk) 
         return Err(Error::value(format!("input {i} is not on the tape: make it with requires_grad")));
     }
     let seeds: Vec<_> = outputs.iter().map(|&(y, g)| (y, g.clone())).collect();
-    let found = walk(&seeds, Some(inputs), walk_kind)?;
+    let found = propagate(&seeds, Some(inputs), walk_kind)?;
     Ok(inputs.iter().map(|x| x.origin().and_then(|o| found.get(&o.key()).cloned())).collect())
 }
 
@@ -125,7 +125,11 @@ fn seed(op: &str, loss: &Tensor) -> Result<Tensor> {
 }
 
 /// Pulls cotangents back. Returns those of `targets`, or of all leaves where no targets are named.
-fn walk(seeds: &[(&Tensor, Tensor)], targets: Option<&[&Tensor]>, kind: Walk) -> Result<HashMap<(u64, usize), Tensor>> {
+fn propagate(
+    seeds: &[(&Tensor, Tensor)],
+    targets: Option<&[&Tensor]>,
+    kind: BackwardMode,
+) -> Result<HashMap<(u64, usize), Tensor>> {
     let nodes = reachable(seeds.iter().filter_map(|(y, _)| y.origin()).map(|o| &o.node));
     let wanted = targets.map(|targets| leading_to(&nodes, targets));
     let is_wanted = |id: u64| wanted.as_ref().is_none_or(|w| w.contains(&id));
@@ -159,7 +163,7 @@ fn walk(seeds: &[(&Tensor, Tensor)], targets: Option<&[&Tensor]>, kind: Walk) ->
         if !needs.contains(&true) {
             continue;
         }
-        let saved = Saved { node, needs: &needs, recorded: kind == Walk::Recorded };
+        let saved = Saved { node, needs: &needs, recorded: kind == BackwardMode::Recorded };
         let answers = rule.vjp(&saved, &cotangents)?;
         check_answer(node, rule.as_ref(), &answers)?;
         for ((input, answer), needed) in node.inputs.iter().zip(answers).zip(&needs) {
@@ -181,9 +185,9 @@ fn accumulate(pending: &mut HashMap<(u64, usize), Tensor>, key: (u64, usize), g:
 }
 
 /// All nodes that these depend on, themselves included, in the order they were recorded.
-fn reachable<'a>(roots: impl Iterator<Item = &'a Arc<Node>>) -> Vec<Arc<Node>> {
-    let mut pending: Vec<Arc<Node>> = roots.cloned().collect();
-    let mut seen: HashMap<u64, Arc<Node>> = HashMap::new();
+fn reachable<'a>(roots: impl Iterator<Item = &'a Arc<TapeNode>>) -> Vec<Arc<TapeNode>> {
+    let mut pending: Vec<Arc<TapeNode>> = roots.cloned().collect();
+    let mut seen: HashMap<u64, Arc<TapeNode>> = HashMap::new();
     while let Some(node) = pending.pop() {
         if seen.contains_key(&node.id) {
             continue;
@@ -197,7 +201,7 @@ fn reachable<'a>(roots: impl Iterator<Item = &'a Arc<Node>>) -> Vec<Arc<Node>> {
 }
 
 /// The nodes on a path from a target: the others need no gradient. `nodes` is in the order of recording.
-fn leading_to(nodes: &[Arc<Node>], targets: &[&Tensor]) -> std::collections::HashSet<u64> {
+fn leading_to(nodes: &[Arc<TapeNode>], targets: &[&Tensor]) -> std::collections::HashSet<u64> {
     let mut wanted: std::collections::HashSet<u64> = targets.iter().filter_map(|t| t.origin()).map(|o| o.node.id).collect();
     for node in nodes {
         if node.inputs.iter().filter_map(|i| i.edge.as_ref()).any(|e| wanted.contains(&e.node.id)) {
@@ -223,7 +227,7 @@ mod tests {
         for _ in 0..100_000 {
             y = &y + 1.0;
         }
-        assert_eq!(y.sum(&[]).unwrap().backward().unwrap().get(&x).unwrap().item::<f64>().unwrap(), 1.0);
+        assert_eq!(y.sum(&[], false).unwrap().backward().unwrap().get(&x).unwrap().item::<f64>().unwrap(), 1.0);
     }
 
     #[test]

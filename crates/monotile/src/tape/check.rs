@@ -2,12 +2,12 @@
 
 use crate::error::{Error, Result};
 use crate::random::Rng;
-use crate::tape::{Walk, vjp};
+use crate::tape::{BackwardMode, vjp};
 use crate::tensor::{DType, Tensor};
 
 /// How [`check_gradient`] compares.
 #[derive(Debug, Clone, PartialEq)]
-pub struct GradientCheck {
+pub struct CheckGradientOptions {
     /// Random directions that are tried.
     pub directions: usize,
     /// The largest difference accepted, relative to max(1, |derivative|).
@@ -18,7 +18,7 @@ pub struct GradientCheck {
     pub seed: u64,
 }
 
-impl Default for GradientCheck {
+impl Default for CheckGradientOptions {
     fn default() -> Self {
         Self { directions: 3, tolerance: 1e-6, order: 1, seed: 0 }
     }
@@ -37,19 +37,23 @@ impl Default for GradientCheck {
 ///
 /// # Example
 /// ```
-/// use monotile::{Tensor, tape::{check_gradient, GradientCheck}};
+/// use monotile::{Tensor, tape::{check_gradient, CheckGradientOptions}};
 /// let x = Tensor::from_vec(vec![0.5_f64, 2.0], &[2])?;
-/// check_gradient(|x| Ok(vec![x[0].ln()?]), &[x], &GradientCheck { order: 2, ..Default::default() })?;
+/// check_gradient(|x| Ok(vec![x[0].ln()?]), &[x], &CheckGradientOptions { order: 2, ..Default::default() })?;
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn check_gradient(f: impl Fn(&[Tensor]) -> Result<Vec<Tensor>>, inputs: &[Tensor], options: &GradientCheck) -> Result<()> {
+pub fn check_gradient(
+    f: impl Fn(&[Tensor]) -> Result<Vec<Tensor>>,
+    inputs: &[Tensor],
+    options: &CheckGradientOptions,
+) -> Result<()> {
     check_order(&f, inputs, options, 1)
 }
 
 fn check_order(
     f: &dyn Fn(&[Tensor]) -> Result<Vec<Tensor>>,
     inputs: &[Tensor],
-    options: &GradientCheck,
+    options: &CheckGradientOptions,
     order: usize,
 ) -> Result<()> {
     let mut rng = Rng::new(options.seed).fork(order as u64);
@@ -65,7 +69,7 @@ fn check_order(
     let phi = |x: &[Tensor]| -> Result<f64> {
         f(x)?.iter().zip(&weights).filter(|(y, _)| y.dtype().is_float()).map(|(y, w)| inner(y, w)).sum()
     };
-    let pulled = pull_back(f, inputs, &weights, Walk::Plain)?;
+    let pulled = directional_vjp(f, inputs, &weights, BackwardMode::Plain)?;
 
     for direction in 0..options.directions {
         let mut by_rule = 0.0;
@@ -103,7 +107,7 @@ fn check_order(
     if order < options.order {
         let rule = |x: &[Tensor]| -> Result<Vec<Tensor>> {
             let recorded = x.iter().any(Tensor::is_recorded);
-            let pulled = pull_back(f, x, &weights, if recorded { Walk::Recorded } else { Walk::Plain })?;
+            let pulled = directional_vjp(f, x, &weights, if recorded { BackwardMode::Recorded } else { BackwardMode::Plain })?;
             let zero = |x: &Tensor| x.zeros_like();
             Ok(pulled
                 .into_iter()
@@ -123,11 +127,11 @@ fn inner(x: &Tensor, y: &Tensor) -> Result<f64> {
 }
 
 /// The gradients of Σ ⟨w, f(x)⟩ with respect to each floating-point x.
-fn pull_back(
+fn directional_vjp(
     f: &dyn Fn(&[Tensor]) -> Result<Vec<Tensor>>,
     inputs: &[Tensor],
     weights: &[Tensor],
-    walk: Walk,
+    walk: BackwardMode,
 ) -> Result<Vec<Option<Tensor>>> {
     let leaf = |x: &Tensor| if x.dtype() == DType::F64 && !x.is_recorded() { x.requires_grad() } else { x.clone() };
     let leaves: Vec<Tensor> = inputs.iter().map(leaf).collect();
@@ -159,7 +163,7 @@ mod tests {
     fn a_wrong_rule_is_found_and_a_right_one_passes() {
         let x = Tensor::from_slice(&[0.3, -1.2, 2.0], &[3]).unwrap();
         let square = |factor: f64| move |x: &[Tensor]| Ok(vec![Tensor::record(&x[0] * &x[0], &[&x[0]], Wrong(factor))]);
-        let options = GradientCheck { order: 2, ..Default::default() };
+        let options = CheckGradientOptions { order: 2, ..Default::default() };
         check_gradient(square(2.0), std::slice::from_ref(&x), &options).unwrap();
         let error = check_gradient(square(2.001), &[x], &options).unwrap_err().to_string();
         assert!(error.starts_with("check_gradient: along direction 0 the gradient is"), "{error}");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::backward::{Walk, vjp};
+use super::backward::{BackwardMode, vjp};
 use super::node::{Gradient, Saved};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -33,7 +33,7 @@ use crate::tensor::Tensor;
 /// use monotile::{Tensor, tape::checkpoint};
 /// let x = Tensor::from_vec(vec![1.0_f64, 2.0], &[2])?.requires_grad();
 /// let y = checkpoint(&[&x], |x| Ok(vec![x[0].exp()?.mul(&x[0])?]))?.swap_remove(0);
-/// let gradient = y.sum(&[])?.backward()?.take(&x).unwrap().to_vec::<f64>()?;
+/// let gradient = y.sum(&[], false)?.backward()?.take(&x).unwrap().to_vec::<f64>()?;
 /// assert!((gradient[1] - 3.0 * 2.0_f64.exp()).abs() < 1e-14);
 /// # Ok::<(), monotile::Error>(())
 /// ```
@@ -43,14 +43,14 @@ pub fn checkpoint(inputs: &[&Tensor], f: impl Fn(&[Tensor]) -> Result<Vec<Tensor
     if outputs.iter().any(Tensor::is_recorded) {
         return Err(Error::value("checkpoint: the function captures a tensor that is on the tape; pass it as an input"));
     }
-    Ok(Tensor::record_all(outputs, inputs, Rule(Arc::new(f))))
+    Ok(Tensor::record_all(outputs, inputs, CheckpointGradient(Arc::new(f))))
 }
 
 type Function = dyn Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync;
 
-struct Rule(Arc<Function>);
+struct CheckpointGradient(Arc<Function>);
 
-impl Gradient for Rule {
+impl Gradient for CheckpointGradient {
     fn name(&self) -> &'static str {
         "checkpoint"
     }
@@ -59,21 +59,22 @@ impl Gradient for Rule {
         let start = |i: usize| match (saved.needs(i), saved.is_recorded()) {
             (false, _) => saved.input(i),
             (true, false) => saved.input(i).requires_grad(),
-            (true, true) => Tensor::record(saved.input(i).detach(), &[&saved.input(i)], Same),
+            (true, true) => Tensor::record(saved.input(i).detach(), &[&saved.input(i)], CheckpointIdentity),
         };
         let inputs: Vec<Tensor> = (0..saved.inputs()).map(start).collect();
         let outputs = (self.0)(&inputs)?;
         let pairs: Vec<_> = outputs.iter().zip(cotangents).filter_map(|(y, g)| Some((y, g.as_ref()?))).collect();
         let wanted: Vec<&Tensor> = (0..inputs.len()).filter(|&i| saved.needs(i)).map(|i| &inputs[i]).collect();
-        let mut found = vjp(&pairs, &wanted, if saved.is_recorded() { Walk::Recorded } else { Walk::Plain })?.into_iter();
+        let mut found =
+            vjp(&pairs, &wanted, if saved.is_recorded() { BackwardMode::Recorded } else { BackwardMode::Plain })?.into_iter();
         Ok((0..inputs.len()).map(|i| saved.needs(i).then(|| found.next().flatten()).flatten()).collect())
     }
 }
 
 /// y = x, as a node of its own.
-struct Same;
+struct CheckpointIdentity;
 
-impl Gradient for Same {
+impl Gradient for CheckpointIdentity {
     fn name(&self) -> &'static str {
         "checkpoint's input"
     }
@@ -89,7 +90,7 @@ impl Gradient for Same {
 mod tests {
     use super::*;
     use crate::ops::{dropout, rms_norm};
-    use crate::tape::{GradientCheck, check_gradient, grad, grad_recorded};
+    use crate::tape::{CheckGradientOptions, check_gradient, grad, grad_recorded};
     use crate::{DType, Rng};
 
     /// tanh of a product that is partly dropped out, and the normalized input: two outputs, and each input is used more than once.
@@ -117,10 +118,10 @@ mod tests {
                     } else {
                         stretch(&[y.clone(), w.clone()]).unwrap()
                     };
-                    sum = sum.add(&outputs[1].sum(&[]).unwrap()).unwrap();
+                    sum = sum.add(&outputs[1].sum(&[], false).unwrap()).unwrap();
                     y = outputs[0].clone();
                 }
-                let loss = y.mul(&y).unwrap().sum(&[]).unwrap().add(&sum).unwrap();
+                let loss = y.mul(&y).unwrap().sum(&[], false).unwrap().add(&sum).unwrap();
                 let gradients = grad(&loss, &[&x]).unwrap();
                 (loss.to_f64_vec().unwrap(), gradients[0].to_f64_vec().unwrap())
             };
@@ -130,7 +131,7 @@ mod tests {
 
     #[test]
     fn gradients_hold_to_second_order_with_absent_cotangents_and_inputs_that_depend_on_each_other() {
-        let options = GradientCheck { order: 2, ..Default::default() };
+        let options = CheckGradientOptions { order: 2, ..Default::default() };
         check_gradient(|x| checkpoint(&[&x[0], &x[1]], stretch), &inputs(DType::F64), &options).unwrap();
         check_gradient(|x| Ok(checkpoint(&[&x[0], &x[1]], stretch)?[1..].to_vec()), &inputs(DType::F64), &options).unwrap();
         // The second input is computed from the first: what it passes on is not counted in the stretch as well.

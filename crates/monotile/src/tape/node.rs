@@ -62,7 +62,7 @@ pub trait Gradient: Send + Sync + 'static {
 /// Which node a tensor came from, and which of its outputs it is.
 #[derive(Clone)]
 pub(crate) struct Origin {
-    pub node: Arc<Node>,
+    pub node: Arc<TapeNode>,
     pub output: usize,
 }
 
@@ -73,16 +73,16 @@ impl Origin {
     }
 }
 
-pub(crate) struct Node {
+pub(crate) struct TapeNode {
     /// Increases with every recorded operation: a node's inputs have smaller ones.
     pub id: u64,
-    pub inputs: SmallVec<[Input; 3]>,
-    pub outputs: SmallVec<[Output; 1]>,
+    pub inputs: SmallVec<[TapeInput; 3]>,
+    pub outputs: SmallVec<[TapeOutput; 1]>,
     /// None for a leaf: a tensor made by `requires_grad`.
     pub rule: Option<Box<dyn Gradient>>,
 }
 
-pub(crate) struct Input {
+pub(crate) struct TapeInput {
     /// Where the gradient goes on; None where nobody wants one.
     pub edge: Option<Origin>,
     /// The detached value, where the rule reads it.
@@ -91,7 +91,7 @@ pub(crate) struct Input {
     pub dtype: DType,
 }
 
-pub(crate) struct Output {
+pub(crate) struct TapeOutput {
     /// The detached value, where the rule reads it: attached to the node again when asked for, so that there is no cycle.
     pub value: Option<Tensor>,
     pub shape: Shape,
@@ -99,16 +99,16 @@ pub(crate) struct Output {
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-impl Node {
-    fn new(inputs: SmallVec<[Input; 3]>, outputs: SmallVec<[Output; 1]>, rule: Option<Box<dyn Gradient>>) -> Arc<Self> {
+impl TapeNode {
+    fn new(inputs: SmallVec<[TapeInput; 3]>, outputs: SmallVec<[TapeOutput; 1]>, rule: Option<Box<dyn Gradient>>) -> Arc<Self> {
         Arc::new(Self { id: NEXT.fetch_add(1, Ordering::Relaxed), inputs, outputs, rule })
     }
 }
 
-impl Drop for Node {
+impl Drop for TapeNode {
     fn drop(&mut self) {
         // A chain of a million nodes would overflow the stack if each dropped the next: they are dropped in a loop.
-        let mut pending: Vec<Arc<Node>> = self.inputs.iter_mut().filter_map(|i| i.edge.take()).map(|e| e.node).collect();
+        let mut pending: Vec<Arc<TapeNode>> = self.inputs.iter_mut().filter_map(|i| i.edge.take()).map(|e| e.node).collect();
         while let Some(node) = pending.pop() {
             if let Some(mut node) = Arc::into_inner(node) {
                 pending.extend(node.inputs.iter_mut().filter_map(|i| i.edge.take()).map(|e| e.node));
@@ -119,7 +119,7 @@ impl Drop for Node {
 
 /// What a rule may read: the values that were kept, and which gradients are wanted.
 pub struct Saved<'a> {
-    pub(crate) node: &'a Arc<Node>,
+    pub(crate) node: &'a Arc<TapeNode>,
     pub(crate) needs: &'a [bool],
     /// Whether what the rule computes is recorded in turn.
     pub(crate) recorded: bool,
@@ -212,7 +212,7 @@ impl Tensor {
             return outputs.iter().map(Tensor::detach).collect();
         }
         let needs: SmallVec<[bool; 3]> = inputs.iter().map(|t| t.origin().is_some()).collect();
-        let kept = |(i, t): (usize, &&Tensor)| Input {
+        let kept = |(i, t): (usize, &&Tensor)| TapeInput {
             edge: t.origin().cloned(),
             value: rule.keeps_input(i, &needs).then(|| t.detach()),
             shape: t.layout().shape.clone(),
@@ -222,8 +222,8 @@ impl Tensor {
         let node_outputs = outputs
             .iter()
             .enumerate()
-            .map(|(k, t)| Output { value: rule.keeps_output(k).then(|| t.detach()), shape: t.layout().shape.clone() });
-        let node = Node::new(node_inputs, node_outputs.collect(), Some(Box::new(rule)));
+            .map(|(k, t)| TapeOutput { value: rule.keeps_output(k).then(|| t.detach()), shape: t.layout().shape.clone() });
+        let node = TapeNode::new(node_inputs, node_outputs.collect(), Some(Box::new(rule)));
         let attach = |(output, t): (usize, &Tensor)| {
             let origin = t.dtype().is_float().then(|| Origin { node: Arc::clone(&node), output });
             t.with_origin(origin)
@@ -241,8 +241,8 @@ impl Tensor {
     #[track_caller]
     pub fn requires_grad(&self) -> Tensor {
         assert!(self.dtype().is_float(), "requires_grad: a tensor of {} has no gradient", self.dtype());
-        let output = Output { value: None, shape: self.layout().shape.clone() };
-        let node = Node::new(SmallVec::new(), SmallVec::from_iter([output]), None);
+        let output = TapeOutput { value: None, shape: self.layout().shape.clone() };
+        let node = TapeNode::new(SmallVec::new(), SmallVec::from_iter([output]), None);
         self.with_origin(Some(Origin { node, output: 0 }))
     }
 
@@ -259,7 +259,7 @@ impl Tensor {
 }
 
 /// Refuses an answer of a rule that cannot be the gradient of its input.
-pub(crate) fn check_answer(node: &Node, rule: &dyn Gradient, answers: &[Option<Tensor>]) -> Result<()> {
+pub(crate) fn check_answer(node: &TapeNode, rule: &dyn Gradient, answers: &[Option<Tensor>]) -> Result<()> {
     let name = rule.name();
     if answers.len() != node.inputs.len() {
         return Err(Error::value(format!("the rule of {name} answers for {} of {} inputs", answers.len(), node.inputs.len())));

@@ -3,8 +3,8 @@
 use monotile_kernels::buffer::Block;
 use monotile_kernels::shape::Shape;
 
-use super::fresh::Fresh;
-use super::{DType, Elem, Tensor};
+use super::uninit::UninitTensor;
+use super::{DType, Tensor, TensorElement};
 use crate::check;
 use crate::error::{Error, Result};
 
@@ -21,7 +21,7 @@ impl Tensor {
     /// assert_eq!(a.shape(), [2, 3]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    pub fn from_vec<T: Elem>(data: Vec<T>, shape: &[usize]) -> Result<Tensor> {
+    pub fn from_vec<T: TensorElement>(data: Vec<T>, shape: &[usize]) -> Result<Tensor> {
         Self::from_slice(&data, shape)
     }
 
@@ -29,13 +29,13 @@ impl Tensor {
     ///
     /// # Errors
     /// If `shape` does not hold exactly as many elements.
-    pub fn from_slice<T: Elem>(data: &[T], shape: &[usize]) -> Result<Tensor> {
+    pub fn from_slice<T: TensorElement>(data: &[T], shape: &[usize]) -> Result<Tensor> {
         let shape = check::shape("from_slice", shape)?;
         let len = shape.elements();
         if len != data.len() {
             return Err(Error::shape(format!("from_slice: {} elements do not fill shape {shape:?} of {len}", data.len())));
         }
-        let mut out = Fresh::<T::Stored>::of("from_slice", shape)?;
+        let mut out = UninitTensor::<T::Stored>::with_shape("from_slice", shape)?;
         out.iter_mut().zip(data).for_each(|(to, &from)| *to = from.store());
         Ok(out.tensor())
     }
@@ -44,7 +44,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If the rows differ in length.
-    pub fn from_rows<T: Elem, R: AsRef<[T]>>(rows: &[R]) -> Result<Tensor> {
+    pub fn from_rows<T: TensorElement, R: AsRef<[T]>>(rows: &[R]) -> Result<Tensor> {
         let columns = rows.first().map_or(0, |r| r.as_ref().len());
         if let Some(i) = rows.iter().position(|r| r.as_ref().len() != columns) {
             let got = rows[i].as_ref().len();
@@ -55,7 +55,7 @@ impl Tensor {
     }
 
     /// A scalar.
-    pub fn scalar<T: Elem>(value: T) -> Tensor {
+    pub fn scalar<T: TensorElement>(value: T) -> Tensor {
         let mut one = Block::small(1);
         one[0] = value.store();
         Tensor::from_buffer(one.into(), Shape::default())
@@ -77,7 +77,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If a tensor cannot have so many elements.
-    pub fn full<T: Elem>(shape: &[usize], value: T) -> Result<Tensor> {
+    pub fn full<T: TensorElement>(shape: &[usize], value: T) -> Result<Tensor> {
         Self::scalar(value).repeated("full", shape)
     }
 
@@ -133,11 +133,11 @@ impl Tensor {
     /// Numbers made one after another in row-major order; those of f64 and f32 are written where they stay.
     pub(crate) fn from_fn(op: &str, shape: &[usize], dtype: DType, mut f: impl FnMut(usize) -> f64) -> Result<Tensor> {
         if dtype == DType::F32 {
-            let mut out = Fresh::<f32>::new(op, shape)?;
+            let mut out = UninitTensor::<f32>::new(op, shape)?;
             out.iter_mut().enumerate().for_each(|(i, x)| *x = f(i) as f32);
             return Ok(out.tensor());
         }
-        let mut out = Fresh::<f64>::new(op, shape)?;
+        let mut out = UninitTensor::<f64>::new(op, shape)?;
         out.iter_mut().enumerate().for_each(|(i, x)| *x = f(i));
         out.tensor().to_dtype(dtype)
     }
@@ -147,7 +147,7 @@ impl Tensor {
     /// # Errors
     /// If there is no memory for so many.
     pub fn arange(n: usize) -> Result<Tensor> {
-        let mut out = Fresh::<i64>::new("arange", &[n])?;
+        let mut out = UninitTensor::<i64>::new("arange", &[n])?;
         out.iter_mut().enumerate().for_each(|(i, x)| *x = i as i64);
         Ok(out.tensor())
     }
@@ -167,7 +167,7 @@ impl Tensor {
     /// # Errors
     /// If there is no memory for it.
     pub fn eye(n: usize, dtype: DType) -> Result<Tensor> {
-        let mut out = Fresh::filled("eye", &[n, n], 0.0_f64)?;
+        let mut out = UninitTensor::filled("eye", &[n, n], 0.0_f64)?;
         out.iter_mut().step_by(n.saturating_add(1)).for_each(|x| *x = 1.0);
         out.tensor().to_dtype(dtype)
     }

@@ -4,7 +4,7 @@ use half::{bf16, f16};
 use monotile_kernels::buffer::Buffer;
 use monotile_kernels::real::Element;
 
-use super::storage::Cpu;
+use super::storage::CpuStorage;
 
 /// The type of a tensor's elements.
 ///
@@ -78,31 +78,31 @@ mod sealed {
 }
 
 /// A Rust type that goes into and comes out of tensors: f32, f64, bf16, f16, i64 and bool.
-pub trait Elem: sealed::Sealed + Copy + Send + Sync + 'static {
+pub trait TensorElement: sealed::Sealed + Copy + Send + Sync + 'static {
     /// The tensor's element type for it.
     const DTYPE: DType;
     /// How memory holds it.
     #[doc(hidden)]
-    type Stored: Stored;
+    type Stored: StorageElement;
     #[doc(hidden)]
     fn store(self) -> Self::Stored;
     #[doc(hidden)]
     fn fetch(stored: Self::Stored) -> Self;
 }
 
-/// A type that memory holds, tied to its variant of [`Cpu`].
+/// A type that memory holds, tied to its variant of [`CpuStorage`].
 #[doc(hidden)]
-pub trait Stored: Element {
+pub trait StorageElement: Element {
     const DTYPE: DType;
-    fn wrap(buffer: Buffer<Self>) -> Cpu;
-    fn open(memory: &Cpu) -> Option<&Buffer<Self>>;
-    fn open_mut(memory: &mut Cpu) -> Option<&mut Buffer<Self>>;
+    fn wrap(buffer: Buffer<Self>) -> CpuStorage;
+    fn open(memory: &CpuStorage) -> Option<&Buffer<Self>>;
+    fn open_mut(memory: &mut CpuStorage) -> Option<&mut Buffer<Self>>;
 }
 
 macro_rules! element {
     ($($host:ty, $stored:ty, $variant:ident, |$x:ident| $store:expr, |$y:ident| $fetch:expr;)*) => {$(
         impl sealed::Sealed for $host {}
-        impl Elem for $host {
+        impl TensorElement for $host {
             const DTYPE: DType = DType::$variant;
             type Stored = $stored;
             #[inline]
@@ -115,16 +115,16 @@ macro_rules! element {
                 $fetch
             }
         }
-        impl Stored for $stored {
+        impl StorageElement for $stored {
             const DTYPE: DType = DType::$variant;
-            fn wrap(buffer: Buffer<Self>) -> Cpu {
-                Cpu::$variant(buffer)
+            fn wrap(buffer: Buffer<Self>) -> CpuStorage {
+                CpuStorage::$variant(buffer)
             }
-            fn open(memory: &Cpu) -> Option<&Buffer<Self>> {
-                if let Cpu::$variant(buffer) = memory { Some(buffer) } else { None }
+            fn open(memory: &CpuStorage) -> Option<&Buffer<Self>> {
+                if let CpuStorage::$variant(buffer) = memory { Some(buffer) } else { None }
             }
-            fn open_mut(memory: &mut Cpu) -> Option<&mut Buffer<Self>> {
-                if let Cpu::$variant(buffer) = memory { Some(buffer) } else { None }
+            fn open_mut(memory: &mut CpuStorage) -> Option<&mut Buffer<Self>> {
+                if let CpuStorage::$variant(buffer) = memory { Some(buffer) } else { None }
             }
         }
     )*};

@@ -3,11 +3,11 @@
 pub mod create;
 mod display;
 pub mod dtype;
-pub(crate) mod fresh;
 pub mod io;
 pub(crate) mod layout;
 mod read;
 pub(crate) mod storage;
+pub(crate) mod uninit;
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ pub use monotile_kernels::shape::{Dims, Strides, count};
 use monotile_kernels::view::View;
 
 use crate::tape::Origin;
-use dtype::Stored;
-pub use dtype::{DType, Elem};
+use dtype::StorageElement;
+pub use dtype::{DType, TensorElement};
 use layout::Layout;
-use storage::{Cpu, Storage};
+use storage::{CpuStorage, Storage};
 
 /// An n-dimensional array of numbers, of any rank, with a dtype known at run time.
 ///
@@ -99,12 +99,12 @@ impl Tensor {
     pub fn is_mapped(&self) -> bool {
         let Storage::Cpu(memory) = &self.0.storage;
         match memory {
-            Cpu::F32(b) => b.is_mapped(),
-            Cpu::F64(b) => b.is_mapped(),
-            Cpu::BF16(b) => b.is_mapped(),
-            Cpu::F16(b) => b.is_mapped(),
-            Cpu::I64(b) => b.is_mapped(),
-            Cpu::Bool(b) => b.is_mapped(),
+            CpuStorage::F32(b) => b.is_mapped(),
+            CpuStorage::F64(b) => b.is_mapped(),
+            CpuStorage::BF16(b) => b.is_mapped(),
+            CpuStorage::F16(b) => b.is_mapped(),
+            CpuStorage::I64(b) => b.is_mapped(),
+            CpuStorage::Bool(b) => b.is_mapped(),
         }
     }
 
@@ -113,7 +113,7 @@ impl Tensor {
     }
 
     /// The tensor of this row-major buffer.
-    pub(crate) fn from_buffer<T: Stored>(buffer: Buffer<T>, shape: Shape) -> Self {
+    pub(crate) fn from_buffer<T: StorageElement>(buffer: Buffer<T>, shape: Shape) -> Self {
         debug_assert_eq!(buffer.len(), shape.elements());
         Self::new(Storage::Cpu(T::wrap(buffer)), Layout::contiguous(shape))
     }
@@ -140,19 +140,19 @@ impl Tensor {
     }
 
     /// A strided window on elements of this tensor's own buffer.
-    pub(crate) fn view<'a, T: Stored>(&'a self, buffer: &'a Buffer<T>) -> View<'a, T> {
+    pub(crate) fn view<'a, T: StorageElement>(&'a self, buffer: &'a Buffer<T>) -> View<'a, T> {
         let Layout { shape, strides, offset } = &self.0.layout;
         View::new(buffer, *offset, shape, strides).expect("a tensor's layout stays inside its buffer")
     }
 
     /// This tensor's elements, of the type that its dtype says.
-    pub(crate) fn window<T: Stored>(&self) -> View<'_, T> {
+    pub(crate) fn elements_view<T: StorageElement>(&self) -> View<'_, T> {
         let Storage::Cpu(memory) = self.storage();
         self.view(T::open(memory).expect("the caller asked for the dtype"))
     }
 
     /// The memory of a tensor that nobody else holds and that lies in order from its first element, for writing.
-    pub(crate) fn unique_mut<T: Stored>(&mut self) -> Option<&mut [T]> {
+    pub(crate) fn unique_mut<T: StorageElement>(&mut self) -> Option<&mut [T]> {
         let inner = Arc::get_mut(&mut self.0)?;
         if inner.origin.is_some() || inner.layout.offset != 0 || !inner.layout.is_contiguous() {
             return None;

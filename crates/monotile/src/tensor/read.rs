@@ -4,10 +4,10 @@ use monotile_kernels::buffer::Block;
 use monotile_kernels::elementwise;
 use monotile_kernels::view::View;
 
-use super::dtype::Stored;
-use super::fresh::Fresh;
-use super::storage::{Cpu, Storage};
-use super::{DType, Elem, Tensor};
+use super::dtype::StorageElement;
+use super::storage::{CpuStorage, Storage};
+use super::uninit::UninitTensor;
+use super::{DType, Tensor, TensorElement};
 use crate::error::{Error, Result};
 
 impl Tensor {
@@ -15,7 +15,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If `T` is not the tensor's dtype; [`to_dtype`](Tensor::to_dtype) casts.
-    pub fn to_vec<T: Elem>(&self) -> Result<Vec<T>> {
+    pub fn to_vec<T: TensorElement>(&self) -> Result<Vec<T>> {
         let Storage::Cpu(memory) = self.storage();
         let Some(buffer) = T::Stored::open(memory) else {
             return Err(Error::dtype(format!(
@@ -41,19 +41,19 @@ impl Tensor {
     /// # Errors
     /// If there is no memory for so many.
     pub fn to_f64_vec(&self) -> Result<Vec<f64>> {
-        fn read<T: Stored>(view: View<'_, T>, f: impl Fn(T) -> f64) -> Result<Vec<f64>> {
+        fn read<T: StorageElement>(view: View<'_, T>, f: impl Fn(T) -> f64) -> Result<Vec<f64>> {
             let mut numbers = reserved("to_f64_vec", view.len())?;
             numbers.extend(view.iter().map(f));
             Ok(numbers)
         }
         let Storage::Cpu(memory) = self.storage();
         match memory {
-            Cpu::F32(b) => read(self.view(b), f64::from),
-            Cpu::F64(b) => read(self.view(b), |x| x),
-            Cpu::BF16(b) => read(self.view(b), f64::from),
-            Cpu::F16(b) => read(self.view(b), f64::from),
-            Cpu::I64(b) => read(self.view(b), |x| x as f64),
-            Cpu::Bool(b) => read(self.view(b), f64::from),
+            CpuStorage::F32(b) => read(self.view(b), f64::from),
+            CpuStorage::F64(b) => read(self.view(b), |x| x),
+            CpuStorage::BF16(b) => read(self.view(b), f64::from),
+            CpuStorage::F16(b) => read(self.view(b), f64::from),
+            CpuStorage::I64(b) => read(self.view(b), |x| x as f64),
+            CpuStorage::Bool(b) => read(self.view(b), f64::from),
         }
     }
 
@@ -61,7 +61,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is not exactly one element, or `T` is not the tensor's dtype.
-    pub fn item<T: Elem>(&self) -> Result<T> {
+    pub fn item<T: TensorElement>(&self) -> Result<T> {
         if self.len() != 1 {
             return Err(Error::shape(format!("item: the tensor has {} elements, shape {:?}", self.len(), self.shape())));
         }
@@ -76,34 +76,34 @@ impl Tensor {
         if self.is_contiguous() {
             return Ok(self.clone());
         }
-        Ok(Tensor::record(self.copied()?, &[self], crate::ops::view::Identity))
+        Ok(Tensor::record(self.copied_contiguous()?, &[self], crate::ops::view::IdentityGradient))
     }
 
     /// An unrecorded copy in row-major order.
-    pub(crate) fn copied(&self) -> Result<Tensor> {
-        fn copy<T: Stored>(tensor: &Tensor, buffer: &monotile_kernels::buffer::Buffer<T>) -> Result<Tensor> {
-            let mut out = Fresh::like("contiguous", tensor)?;
+    pub(crate) fn copied_contiguous(&self) -> Result<Tensor> {
+        fn copy<T: StorageElement>(tensor: &Tensor, buffer: &monotile_kernels::buffer::Buffer<T>) -> Result<Tensor> {
+            let mut out = UninitTensor::like("contiguous", tensor)?;
             elementwise::copy(tensor.view(buffer), &mut out);
             Ok(out.tensor())
         }
         let Storage::Cpu(memory) = self.storage();
         match memory {
-            Cpu::F32(b) => copy(self, b),
-            Cpu::F64(b) => copy(self, b),
-            Cpu::BF16(b) => copy(self, b),
-            Cpu::F16(b) => copy(self, b),
-            Cpu::I64(b) => copy(self, b),
-            Cpu::Bool(b) => copy(self, b),
+            CpuStorage::F32(b) => copy(self, b),
+            CpuStorage::F64(b) => copy(self, b),
+            CpuStorage::BF16(b) => copy(self, b),
+            CpuStorage::F16(b) => copy(self, b),
+            CpuStorage::I64(b) => copy(self, b),
+            CpuStorage::Bool(b) => copy(self, b),
         }
     }
 
     /// The elements in row-major order, unrecorded: where they lie, or copied if they lie otherwise.
-    pub(crate) fn dense(&self) -> Result<Tensor> {
-        if self.is_contiguous() { Ok(self.detach()) } else { self.copied() }
+    pub(crate) fn contiguous_detached(&self) -> Result<Tensor> {
+        if self.is_contiguous() { Ok(self.detach()) } else { self.copied_contiguous() }
     }
 
     /// The elements of a tensor of `T`s that is contiguous.
-    pub(crate) fn elements<T: Stored>(&self) -> &[T] {
+    pub(crate) fn elements<T: StorageElement>(&self) -> &[T] {
         let Storage::Cpu(memory) = self.storage();
         let buffer = T::open(memory).expect("the caller matched the dtype");
         self.view(buffer).as_slice().expect("the caller made it contiguous")
@@ -113,7 +113,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans, in the name of `op`.
-    pub(crate) fn computable(&self, op: &str) -> Result<Tensor> {
+    pub(crate) fn to_compute_dtype(&self, op: &str) -> Result<Tensor> {
         match self.dtype() {
             DType::F32 | DType::F64 => Ok(self.clone()),
             DType::BF16 | DType::F16 => self.to_dtype(DType::F32),

@@ -10,13 +10,13 @@ use super::dtype::DType;
 #[doc(hidden)]
 pub enum Storage {
     /// Memory of the processor: allocated, or a mapped file.
-    Cpu(Cpu),
+    Cpu(CpuStorage),
 }
 
 /// Memory of the processor, by element type.
 #[derive(Clone)]
 #[doc(hidden)]
-pub enum Cpu {
+pub enum CpuStorage {
     F32(Buffer<f32>),
     F64(Buffer<f64>),
     BF16(Buffer<bf16>),
@@ -26,7 +26,7 @@ pub enum Cpu {
     Bool(Buffer<u8>),
 }
 
-impl Cpu {
+impl CpuStorage {
     pub(crate) fn dtype(&self) -> DType {
         match self {
             Self::F32(_) => DType::F32,

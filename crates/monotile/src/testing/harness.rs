@@ -2,7 +2,7 @@
 
 use super::Spec;
 use crate::error::Result;
-use crate::tape::{GradientCheck, Walk, check_gradient, vjp};
+use crate::tape::{BackwardMode, CheckGradientOptions, check_gradient, vjp};
 use crate::tensor::{DType, Tensor};
 
 /// Agreement of two computations in f64 that differ in the order of their sums at most.
@@ -25,7 +25,7 @@ impl Spec {
                 ("gradient", Spec::has_its_gradient),
                 ("needs", Spec::answers_each_need_alone),
                 ("absent cotangents", Spec::takes_absent_cotangents),
-                ("NaN", Spec::spreads_nan),
+                ("NaN", Spec::propagates_nan),
             ];
             for (name, check) in checks {
                 let outcome = check(self, inputs).map_err(|error| error.to_string()).and_then(|outcome| outcome);
@@ -104,7 +104,7 @@ impl Spec {
         let count: usize = inputs.iter().filter(|x| is_f64(x)).map(Tensor::len).sum();
         // As many random directions as inputs determine the whole gradient; three find a wrong rule in large ones.
         let directions = if count <= 64 { count } else { 3 };
-        let options = GradientCheck { directions, order: self.orders, tolerance: self.gradient_tolerance, seed: 1 };
+        let options = CheckGradientOptions { directions, order: self.orders, tolerance: self.gradient_tolerance, seed: 1 };
         Ok(check_gradient(&self.operation, inputs, &options).map_err(|e| e.to_string()))
     }
 
@@ -112,11 +112,11 @@ impl Spec {
         if self.orders == 0 {
             return Ok(Ok(()));
         }
-        let together = self.pull_back(inputs, &vec![true; inputs.len()], None)?;
+        let together = self.vjp_values(inputs, &vec![true; inputs.len()], None)?;
         for i in (0..inputs.len()).filter(|&i| is_f64(&inputs[i])) {
             let mut needs = vec![false; inputs.len()];
             needs[i] = true;
-            let alone = self.pull_back(inputs, &needs, None)?;
+            let alone = self.vjp_values(inputs, &needs, None)?;
             if let Err(why) = close(&alone[i], &together[i], F64_TOLERANCE) {
                 return Ok(Err(format!("the gradient of input {i} asked for alone: {why}")));
             }
@@ -131,10 +131,10 @@ impl Spec {
         }
         // The sum over outputs of what each alone pulls back is what all together pull back.
         let all = vec![true; inputs.len()];
-        let together = self.pull_back(inputs, &all, None)?;
+        let together = self.vjp_values(inputs, &all, None)?;
         let mut sum: Vec<Vec<f64>> = together.iter().map(|g| vec![0.0; g.len()]).collect();
         for k in 0..outputs.len() {
-            for (sum, part) in sum.iter_mut().zip(self.pull_back(inputs, &all, Some(k))?) {
+            for (sum, part) in sum.iter_mut().zip(self.vjp_values(inputs, &all, Some(k))?) {
                 sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
             }
         }
@@ -142,7 +142,7 @@ impl Spec {
     }
 
     /// The gradients of Σ ⟨w, y⟩ for fixed weights w, over all outputs or one, with respect to the inputs needed.
-    fn pull_back(&self, inputs: &[Tensor], needs: &[bool], only: Option<usize>) -> Result<Vec<Vec<f64>>> {
+    fn vjp_values(&self, inputs: &[Tensor], needs: &[bool], only: Option<usize>) -> Result<Vec<Vec<f64>>> {
         let leaf = |(x, &need): (&Tensor, &bool)| if need && is_f64(x) { x.requires_grad() } else { x.clone() };
         let leaves: Vec<Tensor> = inputs.iter().zip(needs).map(leaf).collect();
         let outputs = (self.operation)(&leaves)?;
@@ -154,7 +154,7 @@ impl Spec {
         let float = |(_, (y, _)): &(usize, (&Tensor, &Tensor))| y.dtype().is_float();
         let pairs: Vec<_> = outputs.iter().zip(&weights).enumerate().filter(chosen).filter(float).map(|(_, pair)| pair).collect();
         let targets: Vec<&Tensor> = leaves.iter().filter(|x| x.is_recorded()).collect();
-        let mut found = vjp(&pairs, &targets, Walk::Plain)?.into_iter();
+        let mut found = vjp(&pairs, &targets, BackwardMode::Plain)?.into_iter();
         let gradient = |x: &Tensor| match x.is_recorded() {
             true => found.next().flatten().map_or_else(|| Ok(vec![0.0; x.len()]), |g| g.to_f64_vec()),
             false => Ok(Vec::new()),
@@ -162,7 +162,7 @@ impl Spec {
         leaves.iter().map(gradient).collect()
     }
 
-    fn spreads_nan(&self, inputs: &[Tensor]) -> Result<std::result::Result<(), String>> {
+    fn propagates_nan(&self, inputs: &[Tensor]) -> Result<std::result::Result<(), String>> {
         for i in (0..inputs.len()).filter(|&i| is_f64(&inputs[i]) && !inputs[i].is_empty()) {
             let mut poisoned = inputs.to_vec();
             poisoned[i] = Tensor::full(inputs[i].shape(), f64::NAN)?;
@@ -172,7 +172,7 @@ impl Spec {
             let lacks =
                 |(y, values): (&Tensor, &Vec<f64>)| y.dtype().is_float() && !y.is_empty() && !values.iter().any(|v| v.is_nan());
             let clean = outputs.iter().zip(&values).position(lacks);
-            if let (Some(k), true) = (clean, self.spreads_nan) {
+            if let (Some(k), true) = (clean, self.propagates_nan) {
                 return Ok(Err(format!("input {i} is NaN and output {k} is not")));
             }
         }
@@ -186,15 +186,15 @@ type Layout = fn(&Tensor) -> Result<Tensor>;
 const LAYOUTS: [(&str, Layout); 3] = [
     ("transposed", |x| {
         let reversed: Vec<isize> = (0..x.rank() as isize).rev().collect();
-        x.permute(&reversed)?.copied()?.permute(&reversed)
+        x.permute(&reversed)?.copied_contiguous()?.permute(&reversed)
     }),
-    ("reversed", |x| if x.rank() == 0 { Ok(x.clone()) } else { x.flip(-1)?.copied()?.flip(-1) }),
+    ("reversed", |x| if x.rank() == 0 { Ok(x.clone()) } else { x.flip(-1)?.copied_contiguous()?.flip(-1) }),
     ("strided", |x| {
         // Every second element of twice as many, from the second one on.
         let mut shape = x.shape().to_vec();
         shape.push(2);
         let last = shape.len() as isize - 1;
-        x.unsqueeze(-1)?.expand(&shape)?.copied()?.select(last, 1)
+        x.unsqueeze(-1)?.expand(&shape)?.copied_contiguous()?.select(last, 1)
     }),
 ];
 

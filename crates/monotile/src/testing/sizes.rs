@@ -12,7 +12,7 @@ use std::time::Duration;
 use monotile_kernels::shape::count;
 
 use super::Spec;
-use crate::attention::{Attention, scaled_dot_product_attention};
+use crate::attention::{AttentionOptions, scaled_dot_product_attention};
 use crate::error::{ErrorKind, Result};
 use crate::linalg::{self, QrOptions, SvdOptions};
 use crate::random::Rng;
@@ -53,7 +53,7 @@ fn verdict(call: impl FnOnce() -> Result<Vec<Tensor>>) -> std::result::Result<()
 }
 
 /// [`verdict`] of a call that may hang, on a thread of its own.
-fn asked(call: impl FnOnce() -> Result<Vec<Tensor>> + Send + 'static) -> std::result::Result<(), String> {
+fn with_timeout(call: impl FnOnce() -> Result<Vec<Tensor>> + Send + 'static) -> std::result::Result<(), String> {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || tell.send(verdict(call)));
     told.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(format!("took more than {PATIENCE:?}")))
@@ -90,7 +90,7 @@ fn variants(shapes: &[Vec<usize>]) -> Vec<Vec<Vec<usize>>> {
 }
 
 /// Asks an operation for every variant of its samples; what went wrong.
-fn ask(specs: Vec<Spec>) -> Vec<String> {
+fn check_sizes(specs: Vec<Spec>) -> Vec<String> {
     let mut failures = Vec::new();
     for spec in specs.into_iter().filter(|spec| !OF_THEIR_OWN.contains(&spec.name)) {
         let (name, spec) = (spec.name, std::sync::Arc::new(spec));
@@ -102,7 +102,7 @@ fn ask(specs: Vec<Spec>) -> Vec<String> {
                 // A shape that no tensor has is refused where it is made.
                 let Ok(operands) = made else { continue };
                 let spec = spec.clone();
-                if let Err(why) = asked(move || (spec.operation)(&operands)) {
+                if let Err(why) = with_timeout(move || (spec.operation)(&operands)) {
                     failures.push(format!("{name} of shapes {changed:?} {why}"));
                     if why.contains("took") {
                         return failures;
@@ -121,22 +121,22 @@ fn all_well(failures: Vec<String>) {
 
 #[test]
 fn operations_take_or_refuse_sizes_that_no_memory_holds() {
-    all_well(ask([crate::ops::specs(), crate::einsum::specs(), crate::attention::specs()].into_iter().flatten().collect()));
+    all_well(check_sizes([crate::ops::specs(), crate::einsum::specs(), crate::attention::specs()].into_iter().flatten().collect()));
 }
 
 #[test]
 fn factorizations_take_or_refuse_sizes_that_no_memory_holds() {
-    all_well(ask(crate::linalg::specs()));
+    all_well(check_sizes(crate::linalg::specs()));
 }
 
 #[test]
 fn statistics_take_or_refuse_sizes_that_no_memory_holds() {
-    all_well(ask(crate::stats::specs()));
+    all_well(check_sizes(crate::stats::specs()));
 }
 
 #[test]
 fn transforms_take_or_refuse_sizes_that_no_memory_holds() {
-    all_well(ask(crate::transform::specs()));
+    all_well(check_sizes(crate::transform::specs()));
 }
 
 #[test]
@@ -145,8 +145,8 @@ fn attention_takes_or_refuses_sizes_that_no_memory_holds() {
     for shapes in variants(&sizes) {
         let operands = shapes.iter().map(|shape| repeated(shape, DType::F32)).collect::<Result<Vec<_>>>();
         let Ok(x) = operands else { continue };
-        let call = move || Ok(vec![scaled_dot_product_attention(&x[0], &x[1], &x[2], &Attention::default())?]);
-        asked(call).unwrap_or_else(|why| panic!("attention of shapes {shapes:?} {why}"));
+        let call = move || Ok(vec![scaled_dot_product_attention(&x[0], &x[1], &x[2], &AttentionOptions::default())?]);
+        with_timeout(call).unwrap_or_else(|why| panic!("attention of shapes {shapes:?} {why}"));
     }
 }
 
@@ -229,7 +229,7 @@ fn empty_operands_of_huge_sizes_give_their_results_at_once() {
         (x.exp(), &[huge, 0]),
         (x.add(&x), &[huge, 0]),
         (x.mt().contiguous(), &[0, huge]),
-        (x.sum(&[0]), &[0]),
+        (x.sum(&[0], false), &[0]),
         (x.softmax(-1), &[huge, 0]),
         (x.softmax(0), &[huge, 0]),
         (x.reshape(&[0, 5]), &[0, 5]),
@@ -244,7 +244,7 @@ fn empty_operands_of_huge_sizes_give_their_results_at_once() {
     }
     assert_eq!(linalg::svd(&empty(&[huge, 0, 0]), &SvdOptions::default()).unwrap().s.shape(), [huge, 0]);
     let (q, v) = (empty(&[huge, 1, 0, 1]), empty(&[huge, 1, 0, 0]));
-    assert_eq!(scaled_dot_product_attention(&q, &q, &v, &Attention::default()).unwrap().shape(), [huge, 1, 0, 0]);
+    assert_eq!(scaled_dot_product_attention(&q, &q, &v, &AttentionOptions::default()).unwrap().shape(), [huge, 1, 0, 0]);
     assert_eq!(x.to_vec::<f64>().unwrap(), [0.0; 0]);
     assert_eq!(x.to_f64_vec().unwrap(), [0.0; 0]);
     assert!(x.to_string().contains("[288230376151711744, 0]"));

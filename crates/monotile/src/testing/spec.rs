@@ -20,7 +20,7 @@ pub struct Spec {
     pub(super) refusals: Vec<(Vec<Tensor>, Cow<'static, str>)>,
     pub(super) orders: usize,
     pub(super) tolerance_f32: f64,
-    pub(super) spreads_nan: bool,
+    pub(super) propagates_nan: bool,
     pub(super) gradient_tolerance: f64,
 }
 
@@ -36,7 +36,7 @@ impl Spec {
             refusals: Vec::new(),
             orders: 0,
             tolerance_f32: 1e-5,
-            spreads_nan: true,
+            propagates_nan: true,
             gradient_tolerance: 1e-6,
         }
     }
@@ -52,7 +52,7 @@ impl Spec {
 
     /// A [`sample`](Spec::sample) whose inputs are equal on purpose.
     #[must_use]
-    pub fn sample_of_equals(mut self, name: &'static str, inputs: Vec<Tensor>) -> Self {
+    pub fn sample_with_equal_inputs(mut self, name: &'static str, inputs: Vec<Tensor>) -> Self {
         self.samples.push((name, inputs));
         self
     }
@@ -72,7 +72,7 @@ impl Spec {
 
     /// Something that must hold between inputs and outputs: returns how far it is off, relative to 1, at most 1e-12.
     #[must_use]
-    pub fn holds(mut self, name: &'static str, f: impl Fn(&[Tensor], &[Tensor]) -> Result<f64> + Send + Sync + 'static) -> Self {
+    pub fn property(mut self, name: &'static str, f: impl Fn(&[Tensor], &[Tensor]) -> Result<f64> + Send + Sync + 'static) -> Self {
         self.properties.push((name, Box::new(f)));
         self
     }
@@ -100,8 +100,8 @@ impl Spec {
 
     /// NaN in an input need not show in every output: for operations that choose, compare or drop elements.
     #[must_use]
-    pub fn may_hide_nan(mut self) -> Self {
-        self.spreads_nan = false;
+    pub fn may_drop_nan(mut self) -> Self {
+        self.propagates_nan = false;
         self
     }
 

@@ -101,7 +101,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .refuses(vec![normal(&[])], "scaling: factors must be rows of 3 numbers, got shape []"),
         Spec::new("rotation", |x| Ok(vec![rotation(&x[0])?]))
             .sample("batch", vec![rotations(&[3])])
-            .holds("its block is the 3 x 3 matrix", |x, y| {
+            .property("its block is the 3 x 3 matrix", |x, y| {
                 let block = y[0].slice(-1, ..3)?.slice(-2, ..3)?;
                 super::parts::samples::distance(&block, &quaternion::to_matrix(&x[0])?)
             })

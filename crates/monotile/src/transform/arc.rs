@@ -18,7 +18,7 @@ use crate::testing::{Spec, uniform};
 
 /// cₖ(u), elementwise.
 pub(super) fn stumpff(k: usize, u: &Tensor) -> Result<Tensor> {
-    let u = u.computable("stumpff")?;
+    let u = u.to_compute_dtype("stumpff")?;
     let c = by_f64("stumpff", &u, move |u| stumpff_of(k, u))?;
     Ok(Tensor::record(c, &[&u], Stumpff(k)))
 }
@@ -36,7 +36,7 @@ pub(super) fn angle_over_sine(d: &Tensor) -> Result<Tensor> {
 
 /// The derivative of arccos² d of this order, elementwise.
 fn angle_squared_derivative(order: usize, d: &Tensor) -> Result<Tensor> {
-    let d = d.computable("angle_squared")?;
+    let d = d.to_compute_dtype("angle_squared")?;
     let u = by_f64("angle_squared", &d, move |d| angle_squared_of(order, d))?;
     Ok(Tensor::record(u, &[&d], AngleSquared(order)))
 }

@@ -6,12 +6,12 @@ use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
 
-use super::parts::{check_rows, common, dot, leading, of_batch, refuse_where, shape};
+use super::parts::{batch_suffix, check_rows, common, dot, leading, refuse_where, shape};
 use super::quaternion::{conjugate, product};
 
 /// A rotation, then a translation.
 #[derive(Debug, Clone)]
-pub struct Rigid {
+pub struct RigidTransform {
     /// A quaternion of length 1, `(…, 4)`.
     pub rotation: Tensor,
     /// Where the origin goes, `(…, 3)`.
@@ -57,12 +57,12 @@ pub fn from_rigid(rotation: &Tensor, translation: &Tensor) -> Result<Tensor> {
 /// assert_eq!(dual_quaternion::to_rigid(&motion)?.translation.to_vec::<f64>()?, [2.0, 4.0, 6.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn to_rigid(dual: &Tensor) -> Result<Rigid> {
+pub fn to_rigid(dual: &Tensor) -> Result<RigidTransform> {
     check_rows("dual_quaternion::to_rigid", "dual", dual, 8)?;
     let [dual] = common("dual_quaternion::to_rigid", [dual])?;
     let (q, d) = (dual.slice(-1, ..4)?, dual.slice(-1, 4..)?);
     let translation = product(&d, &conjugate(&q)?)?.slice(-1, ..3)?.mul_scalar(2.0)?;
-    Ok(Rigid { rotation: q, translation })
+    Ok(RigidTransform { rotation: q, translation })
 }
 
 /// Averages of rigid motions that are rigid motions again: what skins are bent by without losing volume.
@@ -105,13 +105,13 @@ pub fn blend(motions: &Tensor, weights: &Tensor) -> Result<Tensor> {
     let rotations = motions.detach().slice(-1, ..4)?;
     let nearness = dot(&rotations, &rotations.slice(-2, ..1)?)?;
     let weights = nearness.lt(&nearness.zeros_like())?.where_(&weights.neg()?, &weights)?;
-    let sum = motions.mul(&weights.unsqueeze(-1)?)?.sum(&[-2])?;
+    let sum = motions.mul(&weights.unsqueeze(-1)?)?.sum(&[-2], false)?;
     let (q, d) = (sum.slice(-1, ..4)?, sum.slice(-1, 4..)?);
     let square = dot(&q, &q)?.unsqueeze(-1)?;
     refuse_where(
         &square,
         |square| square == 0.0,
-        |i| Error::value(format!("{OP}: the weighted rotations sum to 0{}", of_batch(&all, i))),
+        |i| Error::value(format!("{OP}: the weighted rotations sum to 0{}", batch_suffix(&all, i))),
     )?;
     let d = d.sub(&q.mul(&dot(&q, &d)?.unsqueeze(-1)?.div(&square)?)?)?;
     Tensor::cat(&[&q, &d], -1)?.div(&square.sqrt()?)
@@ -129,29 +129,29 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("dual_quaternion::from_rigid", |x| Ok(vec![from_rigid(&x[0], &x[1])?]))
             .sample("batch", vec![rotations(&[2, 1]), normal(&[3, 3])])
             .sample("identity", vec![numbers(&[0.0, 0.0, 0.0, 1.0]), numbers(&[0.0; 3])])
-            .holds("and back", |x, y| {
-                let Rigid { rotation, translation } = to_rigid(&y[0])?;
+            .property("and back", |x, y| {
+                let RigidTransform { rotation, translation } = to_rigid(&y[0])?;
                 Ok(distance(&rotation, &x[0])?.max(distance(&translation, &x[1])?))
             })
             .orders(2)
-            .may_hide_nan()
+            .may_drop_nan()
             .refuses(
                 vec![normal(&[3]), normal(&[3])],
                 "dual_quaternion::from_rigid: rotation must be rows of 4 numbers, got shape [3]",
             ),
         Spec::new("dual_quaternion::to_rigid", |x| {
-            let Rigid { rotation, translation } = to_rigid(&x[0])?;
+            let RigidTransform { rotation, translation } = to_rigid(&x[0])?;
             Ok(vec![rotation, translation])
         })
         .sample("batch", vec![motions(rotations(&[3]), normal(&[3, 3]))])
-        .holds("and back", |x, y| distance(&from_rigid(&y[0], &y[1])?, &x[0]))
+        .property("and back", |x, y| distance(&from_rigid(&y[0], &y[1])?, &x[0]))
         .orders(2)
         .refuses(vec![normal(&[4])], "dual_quaternion::to_rigid: dual must be rows of 8 numbers, got shape [4]"),
         Spec::new("dual_quaternion::blend", |x| Ok(vec![blend(&x[0], &x[1])?]))
             .sample("batch", vec![motions(near(), normal(&[2, 3, 3])), positive(&[2, 3])])
             .sample("negated", vec![-motions(near(), normal(&[2, 3, 3])), positive(&[3])])
             .sample("equal", vec![equal(), positive(&[3])])
-            .holds("length 1", |_, y| {
+            .property("length 1", |_, y| {
                 let (q, d) = (y[0].slice(-1, ..4)?, y[0].slice(-1, 4..)?);
                 let (square, across) = (dot(&q, &q)?, dot(&q, &d)?);
                 Ok(distance(&square, &square.ones_like())?.max(distance(&across, &across.zeros_like())?))

@@ -2,18 +2,18 @@
 
 use super::parts::shape;
 use crate::error::Result;
-use crate::ops::view::Identity;
-use crate::tape::{Gradient, Saved, Walk, vjp};
+use crate::ops::view::IdentityGradient;
+use crate::tape::{BackwardMode, Gradient, Saved, vjp};
 use crate::tensor::Tensor;
 
 /// The rule of such an operation.
-pub(super) struct ByComposition<const N: usize> {
+pub(super) struct ComposedGradient<const N: usize> {
     pub name: &'static str,
     /// The same of differentiable operations.
     pub composed: fn([&Tensor; N]) -> Result<Tensor>,
 }
 
-impl<const N: usize> Gradient for ByComposition<N> {
+impl<const N: usize> Gradient for ComposedGradient<N> {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -25,20 +25,24 @@ impl<const N: usize> Gradient for ByComposition<N> {
             let x = saved.input(i);
             match (saved.needs(i), x.is_recorded()) {
                 (false, _) => x,
-                (true, true) => Tensor::record(x.detach(), &[&x], Identity),
+                (true, true) => Tensor::record(x.detach(), &[&x], IdentityGradient),
                 (true, false) => x.requires_grad(),
             }
         });
         let y = (self.composed)(operands.each_ref())?;
         let targets: Vec<&Tensor> = operands.iter().enumerate().filter(|&(i, _)| saved.needs(i)).map(|(_, x)| x).collect();
-        let walk = if saved.is_recorded() { Walk::Recorded } else { Walk::Plain };
+        let walk = if saved.is_recorded() { BackwardMode::Recorded } else { BackwardMode::Plain };
         let mut found = vjp(&[(&y, g)], &targets, walk)?.into_iter();
         Ok((0..N).map(|i| if saved.needs(i) { found.next().flatten() } else { None }).collect())
     }
 }
 
 /// Rows `(…, width)` for a kernel: one for all, or brought to these leading dimensions, one after another.
-pub(super) fn spread(rows: &Tensor, leading: &[usize]) -> Result<Tensor> {
+pub(super) fn broadcast_rows(rows: &Tensor, leading: &[usize]) -> Result<Tensor> {
     let width = rows.dim(-1);
-    if rows.len() == width { rows.dense() } else { rows.detach().expand(&shape(leading, &[width]))?.dense() }
+    if rows.len() == width {
+        rows.contiguous_detached()
+    } else {
+        rows.detach().expand(&shape(leading, &[width]))?.contiguous_detached()
+    }
 }

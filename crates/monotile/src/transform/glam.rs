@@ -75,7 +75,7 @@ fn values<X: Numbers>(x: &Tensor, several: bool) -> Result<Vec<X>> {
         let wanted = X::SHAPE.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
         return Err(Error::shape(format!("{name}: is made of a tensor of shape [{n}{wanted}], not {:?}", x.shape())));
     }
-    let numbers = x.computable(X::NAME)?.to_dtype(DType::F32)?.to_vec::<f32>()?;
+    let numbers = x.to_compute_dtype(X::NAME)?.to_dtype(DType::F32)?.to_vec::<f32>()?;
     Ok(numbers.chunks_exact(count(X::SHAPE)).map(X::from_numbers).collect())
 }
 

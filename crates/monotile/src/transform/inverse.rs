@@ -77,7 +77,7 @@ fn blocks(op: &str, m: &Tensor) -> Result<[Tensor; 2]> {
 
 /// p ↦ B p − B t
 fn inverse_of(b: &Tensor, offset: &Tensor) -> Result<Tensor> {
-    affine(b, &b.mul(&offset.unsqueeze(-2)?)?.sum(&[-1])?.neg()?)
+    affine(b, &b.mul(&offset.unsqueeze(-2)?)?.sum(&[-1], false)?.neg()?)
 }
 
 /// An error of [`inv`] in the name of the operation that the caller typed.
@@ -105,25 +105,25 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("rigid_inverse", |x| Ok(vec![rigid_inverse(&x[0])?]))
             .sample("batch", vec![pose(&[2, 2], ones())])
             .sample("identity", vec![Tensor::eye(4, crate::DType::F64).unwrap()])
-            .holds("M M⁻¹ = I", identity)
-            .may_hide_nan()
+            .property("M M⁻¹ = I", identity)
+            .may_drop_nan()
             .orders(2)
             .refuses(vec![normal(&[3, 3])], "rigid_inverse: needs 4 x 4 matrices, got shape [3, 3]"),
         Spec::new("affine_inverse", |x| Ok(vec![affine_inverse(&x[0])?]))
             .sample("batch", vec![pose(&[3], positive(&[3, 3]))])
             .sample("identity", vec![Tensor::eye(4, crate::DType::F64).unwrap()])
-            .holds("M M⁻¹ = I", identity)
+            .property("M M⁻¹ = I", identity)
             .orders(2)
             .refuses(vec![flat.clone()], "affine_inverse: the matrix is singular (its pivot 1 is 0)"),
         Spec::new("normal_matrix", |x| Ok(vec![normal_matrix(&x[0])?]))
             .sample("batch", vec![pose(&[3], positive(&[3, 3]))])
             .sample("identity", vec![Tensor::eye(4, crate::DType::F64).unwrap()])
-            .holds("normals stay perpendicular to the surface", |x, y| {
+            .property("normals stay perpendicular to the surface", |x, y| {
                 let (tangent, normal) = (normal(&[5, 3]), normal(&[3, 5]).mt());
-                let along = tangent.mul(&normal)?.sum_keepdim(&[-1])?.div(&normal.square()?.sum_keepdim(&[-1])?)?;
+                let along = tangent.mul(&normal)?.sum(&[-1], true)?.div(&normal.square()?.sum(&[-1], true)?)?;
                 let tangent = tangent.sub(&normal.mul(&along)?)?;
                 let linear = x[0].slice(-1, ..3)?.slice(-2, ..3)?;
-                let product = tangent.matmul(&linear.mt())?.mul(&normal.matmul(&y[0].mt())?)?.sum(&[-1])?;
+                let product = tangent.matmul(&linear.mt())?.mul(&normal.matmul(&y[0].mt())?)?.sum(&[-1], false)?;
                 distance(&product, &product.zeros_like())
             })
             .orders(2)

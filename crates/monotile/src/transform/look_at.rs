@@ -5,7 +5,7 @@ use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-use super::parts::{affine, check_rows, common, cross, dot, leading, of_batch, refuse_where, shape, shown, unit};
+use super::parts::{affine, batch_suffix, check_rows, common, cross, dot, leading, refuse_where, row_text, shape, unit};
 
 /// view_from_world of a camera at `eye` that looks at `target`, with `up` upward in its picture: right-handed, the camera looks along −z.
 ///
@@ -35,17 +35,18 @@ pub fn look_at(eye: &Tensor, target: &Tensor, up: &Tensor) -> Result<Tensor> {
     let rows = |x: &Tensor| x.expand(&shape(&all, &[3]));
     let (eye, target, up) = (rows(&eye)?, rows(&target)?, rows(&up)?);
     for (what, x) in [("eye", &eye), ("target", &target), ("up", &up)] {
-        let refuse =
-            |i: usize| Error::value(format!("{OP}: {what} is {}, not finite{}", shown(x, &all, i / 3), of_batch(&all, i / 3)));
+        let refuse = |i: usize| {
+            Error::value(format!("{OP}: {what} is {}, not finite{}", row_text(x, &all, i / 3), batch_suffix(&all, i / 3)))
+        };
         refuse_where(x, |x| !x.is_finite(), refuse)?;
     }
     let back = unit(&eye.sub(&target)?, |i| {
-        Error::value(format!("{OP}: eye and target are both {}{}", shown(&eye, &all, i), of_batch(&all, i)))
+        Error::value(format!("{OP}: eye and target are both {}{}", row_text(&eye, &all, i), batch_suffix(&all, i)))
     })?;
     let parallel = |i: usize| {
-        let way = shown(&target.detach().sub(&eye.detach()).expect("the same shape"), &all, i);
-        let up = shown(&up, &all, i);
-        Error::value(format!("{OP}: up is {up}, parallel to the direction of view, {way}{}", of_batch(&all, i)))
+        let way = row_text(&target.detach().sub(&eye.detach()).expect("the same shape"), &all, i);
+        let up = row_text(&up, &all, i);
+        Error::value(format!("{OP}: up is {up}, parallel to the direction of view, {way}{}", batch_suffix(&all, i)))
     };
     let upward = unit(&up, parallel)?;
     let across = cross(&upward, &back)?;
@@ -53,7 +54,7 @@ pub fn look_at(eye: &Tensor, target: &Tensor, up: &Tensor) -> Result<Tensor> {
     refuse_where(&dot(&across, &across)?, |square| square < (16.0 * epsilon).powi(2), parallel)?;
     let right = unit(&across, parallel)?;
     let linear = Tensor::stack(&[&right, &cross(&back, &right)?, &back], -2)?;
-    affine(&linear, &linear.mul(&eye.unsqueeze(-2)?)?.sum(&[-1])?.neg()?)
+    affine(&linear, &linear.mul(&eye.unsqueeze(-2)?)?.sum(&[-1], false)?.neg()?)
 }
 
 #[cfg(test)]
@@ -68,16 +69,16 @@ pub(crate) fn specs() -> Vec<Spec> {
                 "batch",
                 vec![normal(&[2, 1, 3]), normal(&[3, 3]).add(&numbers(&[9.0, 0.0, 5.0])).unwrap(), numbers(&[0.3, 2.0, -0.2])],
             )
-            .holds("target lies ahead", |x, y| {
-                let distance_to = x[0].sub(&x[1])?.square()?.sum(&[-1])?.sqrt()?;
+            .property("target lies ahead", |x, y| {
+                let distance_to = x[0].sub(&x[1])?.square()?.sum(&[-1], false)?.sqrt()?;
                 let seen = y[0].select(-1, 3)?.slice(-1, ..3)?;
                 let linear = y[0].slice(-1, ..3)?.slice(-2, ..3)?;
-                let seen = linear.mul(&x[1].unsqueeze(-2)?)?.sum(&[-1])?.add(&seen)?;
+                let seen = linear.mul(&x[1].unsqueeze(-2)?)?.sum(&[-1], false)?.add(&seen)?;
                 let zero = distance_to.zeros_like();
                 distance(&seen, &super::parts::row(&[&zero, &zero, &-&distance_to])?)
             })
             .orders(2)
-            .may_hide_nan()
+            .may_drop_nan()
             .refuses(vec![one(1.0), numbers(&[0.0, f64::NAN, 2.0]), normal(&[3])], "look_at: target is [0, NaN, 2], not finite")
             .refuses(vec![one(f64::INFINITY), one(1.0), normal(&[3])], "look_at: eye is [inf, inf, inf], not finite")
             .refuses(vec![one(1.0), one(1.0), normal(&[3])], "look_at: eye and target are both [1, 1, 1]")

@@ -14,7 +14,7 @@
 //!
 //! # Conventions
 //! Space is right-handed with y up, the camera looks along −z. Vectors are columns, and matrices multiply them from the left; points
-//! are rows of a tensor all the same, `(…, 3)`. Depth is 0 at near and 1 at far unless [`Depth`] says otherwise. Quaternions are rows x, y, z, w of
+//! are rows of a tensor all the same, `(…, 3)`. Depth is 0 at near and 1 at far unless [`DepthRange`] says otherwise. Quaternions are rows x, y, z, w of
 //! length 1. Angles are radians, counterclockwise seen from the tip of the axis.
 //!
 //! Leading dimensions broadcast: one matrix takes all points, or each its own. f32 and f64 (bf16 and f16 count as f32).
@@ -34,13 +34,13 @@
 //!
 //! # Example
 //! ```
-//! use monotile::{Tensor, transform::{Depth, compose, look_at, perspective, project, quaternion, viewport}};
+//! use monotile::{Tensor, transform::{DepthRange, compose, look_at, perspective, project, quaternion, viewport}};
 //! let row = |x: &[f64]| Tensor::from_slice(x, &[x.len()]);
 //! let number = |x: f64| Tensor::scalar(x);
 //! let turn = quaternion::from_axis_angle(&row(&[0.0, 1.0, 0.0])?, &number(std::f64::consts::FRAC_PI_2))?;
 //! let world_from_object = compose(&row(&[0.0, 0.0, -1.0])?, &turn, &row(&[1.0, 1.0, 1.0])?)?;
 //! let view_from_world = look_at(&row(&[0.0, 0.0, 3.0])?, &row(&[0.0, 0.0, 0.0])?, &row(&[0.0, 1.0, 0.0])?)?;
-//! let clip_from_view = perspective(&number(1.0), &number(1.6), &number(0.1), &number(100.0), Depth::ZeroOne)?;
+//! let clip_from_view = perspective(&number(1.0), &number(1.6), &number(0.1), &number(100.0), DepthRange::ZeroOne)?;
 //! let clip_from_object = clip_from_view.matmul(&view_from_world)?.matmul(&world_from_object)?;
 //! let pixel_from_ndc = viewport(&row(&[0.0, 0.0])?, &row(&[640.0, 400.0])?)?;
 //! // A quarter turn about y takes z to x, which is to the right.
@@ -69,7 +69,7 @@ pub use affine::{rotation, scaling, translation};
 pub use inverse::{affine_inverse, normal_matrix, rigid_inverse};
 pub use look_at::look_at;
 pub use points::{transform_homogeneous, transform_points, transform_vectors};
-pub use projection::{Bounds, Depth, orthographic, perspective};
+pub use projection::{DepthRange, ViewVolume, orthographic, perspective};
 pub use screen::{frustum_planes, project, unproject, viewport};
 pub use se3::se3_exp;
 pub use trs::{Trs, compose, compose_inverse, decompose};

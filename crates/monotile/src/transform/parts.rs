@@ -26,12 +26,12 @@ pub(super) fn check_matrices(op: &str, x: &Tensor, n: usize) -> Result<()> {
 fn room(op: &str, leading: &[usize]) -> Result<()> {
     /// Fewer have room in every memory.
     const MANY: usize = 1 << 28;
-    if count(leading) < MANY { Ok(()) } else { door::copy::room(op, &shape(leading, &[4, 4])) }
+    if count(leading) < MANY { Ok(()) } else { door::copy::check_memory(op, &shape(leading, &[4, 4])) }
 }
 
 /// All operands in the type that arithmetic on them uses, the widest of theirs.
 pub(super) fn common<const N: usize>(op: &str, operands: [&Tensor; N]) -> Result<[Tensor; N]> {
-    let operands = operands.iter().map(|x| x.computable(op)).collect::<Result<Vec<_>>>()?;
+    let operands = operands.iter().map(|x| x.to_compute_dtype(op)).collect::<Result<Vec<_>>>()?;
     let dtype = if operands.iter().any(|x| x.dtype() == DType::F64) { DType::F64 } else { DType::F32 };
     let cast = operands.iter().map(|x| x.to_dtype(dtype)).collect::<Result<Vec<_>>>()?;
     Ok(cast.try_into().expect("as many as came"))
@@ -104,7 +104,7 @@ pub(super) fn zero_and_one(dtype: DType) -> [Tensor; 2] {
 
 /// Σ aᵢ bᵢ of rows, `(…)`.
 pub(super) fn dot(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    a.mul(b)?.sum(&[-1])
+    a.mul(b)?.sum(&[-1], false)
 }
 
 /// a × b of rows of 3 numbers.
@@ -116,10 +116,10 @@ pub(super) fn cross(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// Rows over their length, whatever their scale. `refuse` makes the error of the row with this number, whose length is 0.
 pub(super) fn unit(rows: &Tensor, refuse: impl Fn(usize) -> Error) -> Result<Tensor> {
     // A scale is a constant: neither the result nor its slope depends on it.
-    let scale = rows.detach().abs()?.max_keepdim(&[-1])?;
+    let scale = rows.detach().abs()?.max(&[-1], true)?;
     refuse_where(&scale, |largest| largest == 0.0, refuse)?;
     let scaled = rows.div(&scale)?;
-    scaled.div(&scaled.square()?.sum_keepdim(&[-1])?.sqrt()?)
+    scaled.div(&scaled.square()?.sum(&[-1], true)?.sqrt()?)
 }
 
 /// The error that `refuse` makes of the first number for which `bad` holds.
@@ -128,7 +128,7 @@ pub(super) fn refuse_where(x: &Tensor, bad: impl Fn(f64) -> bool, refuse: impl F
 }
 
 /// Row `i` of rows that are first brought to these leading dimensions, as a sentence shows it.
-pub(super) fn shown(rows: &Tensor, leading: &[usize], i: usize) -> String {
+pub(super) fn row_text(rows: &Tensor, leading: &[usize], i: usize) -> String {
     let n = rows.dim(-1);
     let all = rows.detach().expand(&shape(leading, &[n])).and_then(|x| x.to_f64_vec()).unwrap_or_default();
     format!("{:?}", all.iter().skip(i * n).take(n).map(|&x| Number(x)).collect::<Vec<_>>())
@@ -144,7 +144,7 @@ impl std::fmt::Debug for Number {
 }
 
 /// Which of a batch an error is about: nothing where there is no batch.
-pub(super) fn of_batch(leading: &[usize], i: usize) -> String {
+pub(super) fn batch_suffix(leading: &[usize], i: usize) -> String {
     if leading.is_empty() { String::new() } else { format!(" (number {i} of the batch)") }
 }
 

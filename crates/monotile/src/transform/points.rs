@@ -2,13 +2,13 @@
 
 use monotile_kernels::shape::count;
 
-use crate::door::transform::{self as door, Kind};
+use crate::door::transform::{self as door, VectorKind};
 use crate::error::Result;
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-use super::fused::ByComposition;
+use super::fused::ComposedGradient;
 use super::parts::{check_matrices, check_rows, common, entries, leading, numbers, row, shape};
 
 /// Points through matrices: with (x, y, z, w) = M (p, 1), the points (x, y, z) / w.
@@ -30,7 +30,7 @@ use super::parts::{check_matrices, check_rows, common, entries, leading, numbers
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn transform_points(m: &Tensor, points: &Tensor) -> Result<Tensor> {
-    through("transform_points", Kind::Points, m, points, |[m, p]| {
+    through("transform_points", VectorKind::Points, m, points, |[m, p]| {
         let (m, [x, y, z]) = (entries::<4, 4>(m)?, numbers(p)?);
         let sum = |[a, b, c, d]: &[Tensor; 4]| a * &x + b * &y + c * &z + d;
         let w = sum(&m[3]);
@@ -55,7 +55,7 @@ pub fn transform_points(m: &Tensor, points: &Tensor) -> Result<Tensor> {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn transform_vectors(m: &Tensor, vectors: &Tensor) -> Result<Tensor> {
-    through("transform_vectors", Kind::Vectors, m, vectors, |[m, v]| {
+    through("transform_vectors", VectorKind::Vectors, m, vectors, |[m, v]| {
         let (m, [x, y, z]) = (entries::<4, 4>(m)?, numbers(v)?);
         let sum = |[a, b, c, _]: &[Tensor; 4]| a * &x + b * &y + c * &z;
         row(&[&sum(&m[0]), &sum(&m[1]), &sum(&m[2])])
@@ -78,7 +78,7 @@ pub fn transform_vectors(m: &Tensor, vectors: &Tensor) -> Result<Tensor> {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn transform_homogeneous(m: &Tensor, v: &Tensor) -> Result<Tensor> {
-    through("transform_homogeneous", Kind::Homogeneous, m, v, |[m, v]| {
+    through("transform_homogeneous", VectorKind::Homogeneous, m, v, |[m, v]| {
         let (m, [x, y, z, w]) = (entries::<4, 4>(m)?, numbers(v)?);
         let sum = |[a, b, c, d]: &[Tensor; 4]| a * &x + b * &y + c * &z + d * &w;
         row(&[&sum(&m[0]), &sum(&m[1]), &sum(&m[2]), &sum(&m[3])])
@@ -88,7 +88,7 @@ pub fn transform_homogeneous(m: &Tensor, v: &Tensor) -> Result<Tensor> {
 /// Checks, and calls the kernel, whose gradients are those of `composed`.
 fn through(
     name: &'static str,
-    kind: Kind,
+    kind: VectorKind,
     m: &Tensor,
     rows: &Tensor,
     composed: fn([&Tensor; 2]) -> Result<Tensor>,
@@ -97,17 +97,21 @@ fn through(
     check_rows(name, "what it transforms", rows, kind.width())?;
     let all = leading(name, &[(m, 2), (rows, 1)])?;
     let [m, rows] = common(name, [m, rows])?;
-    Ok(Tensor::record(forward(kind, &m, &rows, &all)?, &[&m, &rows], ByComposition { name, composed }))
+    Ok(Tensor::record(forward(kind, &m, &rows, &all)?, &[&m, &rows], ComposedGradient { name, composed }))
 }
 
-fn forward(kind: Kind, m: &Tensor, rows: &Tensor, all: &[usize]) -> Result<Tensor> {
+fn forward(kind: VectorKind, m: &Tensor, rows: &Tensor, all: &[usize]) -> Result<Tensor> {
     // The last leading dimensions along which matrices do not change: rows there share one.
     let own = &m.shape()[..m.rank() - 2];
     let shared = own.iter().rev().take_while(|&&n| n == 1).count();
     let split = if shared == own.len() { 0 } else { all.len() - shared };
     let (outer, inner) = all.split_at(split);
-    let matrices = if split == 0 { m.dense()? } else { m.detach().expand(&distinct(outer, inner.len()))?.dense()? };
-    let rows = rows.detach().expand(&shape(all, &[kind.width()]))?.dense()?;
+    let matrices = if split == 0 {
+        m.contiguous_detached()?
+    } else {
+        m.detach().expand(&distinct(outer, inner.len()))?.contiguous_detached()?
+    };
+    let rows = rows.detach().expand(&shape(all, &[kind.width()]))?.contiguous_detached()?;
     door::points("transform", kind, &matrices, count(inner), &rows)
 }
 
@@ -134,7 +138,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("outer batch of points", vec![lens(&[3, 4, 4]), normal(&[2, 1, n])])
             .sample("one matrix of rank 4", vec![lens(&[1, 1, 4, 4]), normal(&[3, n])])
             .sample("no points", vec![lens(&[4, 4]), normal(&[0, n])])
-            .holds("M v", move |x, y| {
+            .property("M v", move |x, y| {
                 let ones = Tensor::filled(&[1], if name == "transform_vectors" { 0.0 } else { 1.0 }, x[1].dtype()).unwrap();
                 let mut shape = x[1].shape().to_vec();
                 *shape.last_mut().expect("rows have a last dimension") = 1;

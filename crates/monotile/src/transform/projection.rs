@@ -5,11 +5,11 @@ use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, uniform};
 
-use super::parts::{common, leading, matrix, of_batch, refuse_where, zero_and_one};
+use super::parts::{batch_suffix, common, leading, matrix, refuse_where, zero_and_one};
 
 /// Which depth near and far come to in normalized device coordinates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Depth {
+pub enum DepthRange {
     /// Near at 0, far at 1: WebGPU, Vulkan, Direct3D and Metal.
     #[default]
     ZeroOne,
@@ -23,7 +23,7 @@ pub enum Depth {
     InfiniteReversed,
 }
 
-impl Depth {
+impl DepthRange {
     /// Whether there is no far plane.
     pub fn is_infinite(self) -> bool {
         matches!(self, Self::Infinite | Self::InfiniteReversed)
@@ -51,14 +51,14 @@ impl Depth {
 ///
 /// # Example
 /// ```
-/// use monotile::{Tensor, transform::{Depth, perspective, transform_points}};
+/// use monotile::{Tensor, transform::{DepthRange, perspective, transform_points}};
 /// let number = |x: f64| Tensor::scalar(x);
-/// let clip_from_view = perspective(&number(1.0), &number(1.6), &number(0.1), &number(100.0), Depth::ZeroOne)?;
+/// let clip_from_view = perspective(&number(1.0), &number(1.6), &number(0.1), &number(100.0), DepthRange::ZeroOne)?;
 /// let far = transform_points(&clip_from_view, &Tensor::from_slice(&[0.0, 0.0, -100.0], &[3])?)?;
 /// assert!((far.to_vec::<f64>()?[2] - 1.0).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn perspective(fovy: &Tensor, aspect: &Tensor, near: &Tensor, far: &Tensor, depth: Depth) -> Result<Tensor> {
+pub fn perspective(fovy: &Tensor, aspect: &Tensor, near: &Tensor, far: &Tensor, depth: DepthRange) -> Result<Tensor> {
     const OP: &str = "perspective";
     leading(OP, &[(fovy, 0), (aspect, 0), (near, 0), (far, 0)])?;
     let [fovy, aspect, near, far] = common(OP, [fovy, aspect, near, far])?;
@@ -78,16 +78,16 @@ pub fn perspective(fovy: &Tensor, aspect: &Tensor, near: &Tensor, far: &Tensor, 
     let ends = far.lt(&Tensor::filled(&[], f64::INFINITY, far.dtype())?)?;
     let far = if endless { ends.where_(&far, &near.detach().mul_scalar(2.0)?)? } else { far };
     let (a, b) = match depth {
-        Depth::ZeroOne => (&far / &(&near - &far), &near * &far / (&near - &far)),
-        Depth::MinusOneOne => ((&far + &near) / (&near - &far), &far * &near * 2.0 / (&near - &far)),
-        Depth::Reversed => (&near / &(&far - &near), &near * &far / (&far - &near)),
-        Depth::Infinite => (-one, -&near),
-        Depth::InfiniteReversed => (o.clone(), near.clone()),
+        DepthRange::ZeroOne => (&far / &(&near - &far), &near * &far / (&near - &far)),
+        DepthRange::MinusOneOne => ((&far + &near) / (&near - &far), &far * &near * 2.0 / (&near - &far)),
+        DepthRange::Reversed => (&near / &(&far - &near), &near * &far / (&far - &near)),
+        DepthRange::Infinite => (-one, -&near),
+        DepthRange::InfiniteReversed => (o.clone(), near.clone()),
     };
     let (a, b) = match depth {
-        Depth::ZeroOne if endless => (ends.where_(&a, &-one)?, ends.where_(&b, &-&near)?),
-        Depth::MinusOneOne if endless => (ends.where_(&a, &-one)?, ends.where_(&b, &near.mul_scalar(-2.0)?)?),
-        Depth::Reversed if endless => (ends.where_(&a, o)?, ends.where_(&b, &near)?),
+        DepthRange::ZeroOne if endless => (ends.where_(&a, &-one)?, ends.where_(&b, &-&near)?),
+        DepthRange::MinusOneOne if endless => (ends.where_(&a, &-one)?, ends.where_(&b, &near.mul_scalar(-2.0)?)?),
+        DepthRange::Reversed if endless => (ends.where_(&a, o)?, ends.where_(&b, &near)?),
         _ => (a, b),
     };
     matrix([[&f.div(&aspect)?, o, o, o], [o, &f, o, o], [o, o, &a, &b], [o, o, &-one, o]])
@@ -95,7 +95,7 @@ pub fn perspective(fovy: &Tensor, aspect: &Tensor, near: &Tensor, far: &Tensor, 
 
 /// The sides of a box in front of a camera, which looks along −z: each `(…)`, `near` and `far` distances ahead.
 #[derive(Debug, Clone, Copy)]
-pub struct Bounds<'a> {
+pub struct ViewVolume<'a> {
     /// The least x.
     pub left: &'a Tensor,
     /// The greatest x.
@@ -121,16 +121,16 @@ pub struct Bounds<'a> {
 ///
 /// # Example
 /// ```
-/// use monotile::{Tensor, transform::{Bounds, Depth, orthographic, transform_points}};
+/// use monotile::{Tensor, transform::{ViewVolume, DepthRange, orthographic, transform_points}};
 /// let [left, right, bottom, top, near, far] = &[-2.0_f64, 2.0, -1.0, 1.0, 0.0, 10.0].map(Tensor::scalar);
-/// let clip_from_view = orthographic(&Bounds { left, right, bottom, top, near, far }, Depth::ZeroOne)?;
+/// let clip_from_view = orthographic(&ViewVolume { left, right, bottom, top, near, far }, DepthRange::ZeroOne)?;
 /// let point = transform_points(&clip_from_view, &Tensor::from_slice(&[1.0, 1.0, -5.0], &[3])?)?;
 /// assert_eq!(point.to_vec::<f64>()?, [0.5, 1.0, 0.5]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn orthographic(bounds: &Bounds, depth: Depth) -> Result<Tensor> {
+pub fn orthographic(bounds: &ViewVolume, depth: DepthRange) -> Result<Tensor> {
     const OP: &str = "orthographic";
-    let Bounds { left, right, bottom, top, near, far } = *bounds;
+    let ViewVolume { left, right, bottom, top, near, far } = *bounds;
     leading(OP, &[(left, 0), (right, 0), (bottom, 0), (top, 0), (near, 0), (far, 0)])?;
     let [left, right, bottom, top, near, far] = common(OP, [left, right, bottom, top, near, far])?;
     let (width, height, length) = (right.sub(&left)?, top.sub(&bottom)?, far.sub(&near)?);
@@ -139,10 +139,10 @@ pub fn orthographic(bounds: &Bounds, depth: Depth) -> Result<Tensor> {
     refuse(OP, &height, extent, "top less bottom is", "it must be finite, and not 0")?;
     refuse(OP, &length, extent, "far less near is", "it must be finite, and not 0")?;
     let (a, b) = match depth {
-        Depth::ZeroOne => (length.recip()?.neg()?, -(&near / &length)),
-        Depth::MinusOneOne => (length.recip()?.mul_scalar(-2.0)?, -((&near + &far) / &length)),
-        Depth::Reversed => (length.recip()?, &far / &length),
-        Depth::Infinite | Depth::InfiniteReversed => {
+        DepthRange::ZeroOne => (length.recip()?.neg()?, -(&near / &length)),
+        DepthRange::MinusOneOne => (length.recip()?.mul_scalar(-2.0)?, -((&near + &far) / &length)),
+        DepthRange::Reversed => (length.recip()?, &far / &length),
+        DepthRange::Infinite | DepthRange::InfiniteReversed => {
             return Err(Error::value(format!("{OP}: depth is {depth:?}, but a box ends somewhere")));
         }
     };
@@ -159,7 +159,7 @@ fn refuse(op: &str, x: &Tensor, good: impl Fn(f64) -> bool, what: &str, wanted: 
         |x| !good(x),
         |i| {
             let value = x.to_f64_vec().map_or(f64::NAN, |x| x[i]);
-            Error::value(format!("{op}: {what} {value}; {wanted}{}", of_batch(x.shape(), i)))
+            Error::value(format!("{op}: {what} {value}; {wanted}{}", batch_suffix(x.shape(), i)))
         },
     )
 }
@@ -169,14 +169,15 @@ pub(crate) fn specs() -> Vec<Spec> {
     use super::parts::samples::{distance, numbers};
     use super::transform_points;
     let number = |x: f64| Tensor::scalar(x);
-    const ALL: [Depth; 5] = [Depth::ZeroOne, Depth::MinusOneOne, Depth::Reversed, Depth::Infinite, Depth::InfiniteReversed];
+    const ALL: [DepthRange; 5] =
+        [DepthRange::ZeroOne, DepthRange::MinusOneOne, DepthRange::Reversed, DepthRange::Infinite, DepthRange::InfiniteReversed];
     // Where near and far must come to.
-    let ends = |depth: Depth| match depth {
-        Depth::ZeroOne | Depth::Infinite => [0.0, 1.0],
-        Depth::MinusOneOne => [-1.0, 1.0],
-        Depth::Reversed | Depth::InfiniteReversed => [1.0, 0.0],
+    let ends = |depth: DepthRange| match depth {
+        DepthRange::ZeroOne | DepthRange::Infinite => [0.0, 1.0],
+        DepthRange::MinusOneOne => [-1.0, 1.0],
+        DepthRange::Reversed | DepthRange::InfiniteReversed => [1.0, 0.0],
     };
-    let lens = |depth: Depth| {
+    let lens = |depth: DepthRange| {
         Spec::new("perspective", move |x| Ok(vec![perspective(&x[0], &x[1], &x[2], &x[3], depth)?]))
             // Far from the bounds: fovy between 0.5 and 2, near below 1, far from 2 on.
             .sample("one", vec![number(1.0), number(1.6), number(0.1), number(3.0)])
@@ -184,7 +185,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 "batch",
                 vec![uniform(&[2], 0.5, 2.0), uniform(&[], 0.5, 2.0), uniform(&[3, 1], 0.1, 1.0), uniform(&[2], 2.0, 9.0)],
             )
-            .holds("corners of the picture and both ends", move |x, y| {
+            .property("corners of the picture and both ends", move |x, y| {
                 let (half, zero) = (x[0].mul_scalar(0.5)?, x[0].zeros_like());
                 let top = half.sin()?.div(&half.cos()?)?;
                 let at = |z: &Tensor| -> Result<Tensor> {
@@ -200,12 +201,12 @@ pub(crate) fn specs() -> Vec<Spec> {
                 let far = at(&x[3])?;
                 Ok(off.max(distance(&far, &numbers(&[1.0, 1.0, last]).expand(far.shape())?)?))
             })
-            .may_hide_nan()
+            .may_drop_nan()
             .orders(2)
     };
-    let sides = |depth: Depth| {
+    let sides = |depth: DepthRange| {
         Spec::new("orthographic", move |x| {
-            let bounds = Bounds { left: &x[0], right: &x[1], bottom: &x[2], top: &x[3], near: &x[4], far: &x[5] };
+            let bounds = ViewVolume { left: &x[0], right: &x[1], bottom: &x[2], top: &x[3], near: &x[4], far: &x[5] };
             Ok(vec![orthographic(&bounds, depth)?])
         })
     };
@@ -218,7 +219,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 "batch",
                 vec![uniform(&[2], -3.0, -1.0), number(2.0), number(-1.0), uniform(&[3, 1], 1.0, 2.0), number(-1.0), number(4.0)],
             )
-            .holds("two corners", move |x, y| {
+            .property("two corners", move |x, y| {
                 let [first, last] = ends(depth);
                 let corner = |i: usize, ndc: [f64; 3]| {
                     let z = x[4 + i].neg()?;
@@ -227,27 +228,27 @@ pub(crate) fn specs() -> Vec<Spec> {
                 };
                 Ok(corner(0, [-1.0, -1.0, first])?.max(corner(1, [1.0, 1.0, last])?))
             })
-            .may_hide_nan()
+            .may_drop_nan()
             .orders(2)
     }));
-    let refused = |x: [f64; 4], words| lens(Depth::ZeroOne).refuses(x.map(Tensor::scalar).to_vec(), words);
+    let refused = |x: [f64; 4], words| lens(DepthRange::ZeroOne).refuses(x.map(Tensor::scalar).to_vec(), words);
     specs.extend([
         refused([0.0, 1.0, 1.0, 2.0], "perspective: the angle of view is 0; it must be between 0 and π"),
         refused([1.0, -1.0, 1.0, 2.0], "perspective: the aspect is -1; it must be above 0"),
         refused([1.0, 1.0, 0.0, 2.0], "perspective: near is 0; it must be above 0"),
         refused([1.0, 1.0, 2.0, 2.0], "perspective: far lies beyond near by 0; that must be above 0"),
         refused([1.0, 1.0, f64::NAN, 2.0], "perspective: near is NaN; it must be above 0"),
-        sides(Depth::ZeroOne)
+        sides(DepthRange::ZeroOne)
             .refuses(bounds([1.0, 1.0, 0.0, 1.0, 0.0, 1.0]), "orthographic: right less left is 0; it must be finite, and not 0"),
-        sides(Depth::ZeroOne)
+        sides(DepthRange::ZeroOne)
             .refuses(bounds([0.0, 1.0, 1.0, 1.0, 0.0, 1.0]), "orthographic: top less bottom is 0; it must be finite, and not 0"),
-        sides(Depth::ZeroOne)
+        sides(DepthRange::ZeroOne)
             .refuses(bounds([0.0, 1.0, 0.0, 1.0, 2.0, 2.0]), "orthographic: far less near is 0; it must be finite, and not 0"),
-        sides(Depth::ZeroOne).refuses(
+        sides(DepthRange::ZeroOne).refuses(
             bounds([0.0, 1.0, 0.0, 1.0, 0.0, f64::INFINITY]),
             "orthographic: far less near is inf; it must be finite, and not 0",
         ),
-        sides(Depth::Infinite)
+        sides(DepthRange::Infinite)
             .refuses(bounds([0.0, 1.0, 0.0, 1.0, 0.0, 1.0]), "orthographic: depth is Infinite, but a box ends somewhere"),
     ]);
     specs
@@ -265,9 +266,9 @@ mod tests {
     fn a_far_plane_may_be_at_infinity() -> Result<()> {
         let number = |x: f64| Tensor::scalar(x);
         let pairs = [
-            (Depth::ZeroOne, Depth::Infinite, 1.0),
-            (Depth::Reversed, Depth::InfiniteReversed, 1.0),
-            (Depth::MinusOneOne, Depth::Infinite, 2.0),
+            (DepthRange::ZeroOne, DepthRange::Infinite, 1.0),
+            (DepthRange::Reversed, DepthRange::InfiniteReversed, 1.0),
+            (DepthRange::MinusOneOne, DepthRange::Infinite, 2.0),
         ];
         for (depth, limit, times) in pairs {
             let near = number(0.1).requires_grad();
@@ -281,8 +282,8 @@ mod tests {
                 let factor = if i == 11 { times } else { 1.0 };
                 assert_eq!(found[i], factor * wanted[i], "{depth:?}: {i}");
             }
-            let gradients = m.select(0, 0)?.sum(&[])?.backward()?;
-            let slope = if limit == Depth::InfiniteReversed { 1.0 } else { -times };
+            let gradients = m.select(0, 0)?.sum(&[], false)?.backward()?;
+            let slope = if limit == DepthRange::InfiniteReversed { 1.0 } else { -times };
             assert_eq!(gradients.get(&near).unwrap().to_f64_vec()?, [slope], "{depth:?}");
             assert_eq!(gradients.get(&far).unwrap().to_f64_vec()?, [0.0, 0.0], "{depth:?}");
         }

@@ -7,8 +7,10 @@ use crate::tensor::Tensor;
 use crate::testing::{Spec, normal, positive};
 
 use super::inverse::renamed;
-use super::parts::{check_matrices, check_rows, common, leading, matrix, numbers, of_batch, refuse_where, shown, zero_and_one};
-use super::{Depth, transform_points};
+use super::parts::{
+    batch_suffix, check_matrices, check_rows, common, leading, matrix, numbers, refuse_where, row_text, zero_and_one,
+};
+use super::{DepthRange, transform_points};
 
 /// pixel_from_ndc: x from −1 … 1 to the columns of a picture, y to its rows, which are counted downward; depth stays.
 ///
@@ -38,7 +40,11 @@ pub fn viewport(origin: &Tensor, size: &Tensor) -> Result<Tensor> {
         |x| !(x > 0.0 && x.is_finite()),
         |i| {
             let own = &size.shape()[..size.rank() - 1];
-            Error::value(format!("{OP}: the size is {}; it must be above 0{}", shown(&size, own, i / 2), of_batch(own, i / 2)))
+            Error::value(format!(
+                "{OP}: the size is {}; it must be above 0{}",
+                row_text(&size, own, i / 2),
+                batch_suffix(own, i / 2)
+            ))
         },
     )?;
     let ([left, top], [width, height]) = (numbers(&origin)?, numbers(&size.mul_scalar(0.5)?)?);
@@ -55,9 +61,9 @@ pub fn viewport(origin: &Tensor, size: &Tensor) -> Result<Tensor> {
 ///
 /// # Example
 /// ```
-/// use monotile::{Tensor, transform::{Depth, perspective, project, viewport}};
+/// use monotile::{Tensor, transform::{DepthRange, perspective, project, viewport}};
 /// let number = |x: f64| Tensor::scalar(x);
-/// let clip_from_view = perspective(&number(1.0), &number(2.0), &number(0.5), &number(9.0), Depth::ZeroOne)?;
+/// let clip_from_view = perspective(&number(1.0), &number(2.0), &number(0.5), &number(9.0), DepthRange::ZeroOne)?;
 /// let pixel_from_ndc = viewport(&Tensor::zeros(&[2], monotile::DType::F64)?, &Tensor::from_slice(&[200.0, 100.0], &[2])?)?;
 /// let ahead = Tensor::from_slice(&[0.0, 0.0, -0.5], &[3])?;
 /// assert_eq!(project(&clip_from_view, &pixel_from_ndc, &ahead)?.to_vec::<f64>()?, [100.0, 50.0, 0.0]);
@@ -77,9 +83,9 @@ pub fn project(clip_from_world: &Tensor, pixel_from_ndc: &Tensor, points: &Tenso
 ///
 /// # Example
 /// ```
-/// use monotile::{Tensor, transform::{Depth, perspective, unproject, viewport}};
+/// use monotile::{Tensor, transform::{DepthRange, perspective, unproject, viewport}};
 /// let number = |x: f64| Tensor::scalar(x);
-/// let clip_from_view = perspective(&number(1.0), &number(2.0), &number(0.5), &number(9.0), Depth::ZeroOne)?;
+/// let clip_from_view = perspective(&number(1.0), &number(2.0), &number(0.5), &number(9.0), DepthRange::ZeroOne)?;
 /// let pixel_from_ndc = viewport(&Tensor::zeros(&[2], monotile::DType::F64)?, &Tensor::from_slice(&[200.0, 100.0], &[2])?)?;
 /// let far = unproject(&clip_from_view, &pixel_from_ndc, &Tensor::from_slice(&[100.0, 50.0, 1.0], &[3])?)?;
 /// assert!((far.to_vec::<f64>()?[2] + 9.0).abs() < 1e-13);
@@ -114,29 +120,29 @@ fn operands(op: &str, clip_from_world: &Tensor, pixel_from_ndc: &Tensor, points:
 ///
 /// # Example
 /// ```
-/// use monotile::{Tensor, transform::{Depth, frustum_planes, perspective}};
+/// use monotile::{Tensor, transform::{DepthRange, frustum_planes, perspective}};
 /// let number = |x: f64| Tensor::scalar(x);
-/// let clip_from_view = perspective(&number(1.0), &number(2.0), &number(0.5), &number(9.0), Depth::ZeroOne)?;
-/// let near = frustum_planes(&clip_from_view, Depth::ZeroOne)?.select(0, 4)?.to_vec::<f64>()?;
+/// let clip_from_view = perspective(&number(1.0), &number(2.0), &number(0.5), &number(9.0), DepthRange::ZeroOne)?;
+/// let near = frustum_planes(&clip_from_view, DepthRange::ZeroOne)?.select(0, 4)?.to_vec::<f64>()?;
 /// assert!((near[2] + 1.0).abs() < 1e-15 && (near[3] + 0.5).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn frustum_planes(clip_from_world: &Tensor, depth: Depth) -> Result<Tensor> {
+pub fn frustum_planes(clip_from_world: &Tensor, depth: DepthRange) -> Result<Tensor> {
     check_matrices("frustum_planes", clip_from_world, 4)?;
     let [m] = common("frustum_planes", [clip_from_world])?;
     let [x, y, z, w] = [0, 1, 2, 3].map(|i| m.select(-2, i));
     let (x, y, z, w) = (x?, y?, z?, w?);
     let (near, far) = match depth {
-        Depth::ZeroOne => (z.clone(), Some(&w - &z)),
-        Depth::MinusOneOne => (&w + &z, Some(&w - &z)),
-        Depth::Reversed => (&w - &z, Some(z.clone())),
-        Depth::Infinite => (z.clone(), None),
-        Depth::InfiniteReversed => (&w - &z, None),
+        DepthRange::ZeroOne => (z.clone(), Some(&w - &z)),
+        DepthRange::MinusOneOne => (&w + &z, Some(&w - &z)),
+        DepthRange::Reversed => (&w - &z, Some(z.clone())),
+        DepthRange::Infinite => (z.clone(), None),
+        DepthRange::InfiniteReversed => (&w - &z, None),
     };
     let mut planes = vec![&w + &x, &w - &x, &w + &y, &w - &y, near];
     planes.extend(far);
     let planes = Tensor::stack(&planes.iter().collect::<Vec<_>>(), -2)?;
-    planes.div(&planes.slice(-1, ..3)?.square()?.sum_keepdim(&[-1])?.sqrt()?)
+    planes.div(&planes.slice(-1, ..3)?.square()?.sum(&[-1], true)?.sqrt()?)
 }
 
 #[cfg(test)]
@@ -150,22 +156,22 @@ pub(crate) fn specs() -> Vec<Spec> {
     let screen = || viewport(&numbers(&[0.5, 0.25]), &numbers(&[3.0, 2.0])).unwrap();
     // Points within 2 of the target, 4 and more ahead of the cameras.
     let points = || normal(&[2, 3]).mul_scalar(0.4).unwrap().add(&numbers(&[0.0, 0.0, 7.0])).unwrap();
-    let planes = |depth: Depth| {
+    let planes = |depth: DepthRange| {
         Spec::new("frustum_planes", move |x| Ok(vec![frustum_planes(&x[0], depth)?]))
             .sample("cameras", vec![lens(depth).matmul(&view()).unwrap()])
-            .holds("corners lie on three planes", move |x, y| {
+            .property("corners lie on three planes", move |x, y| {
                 let (first, last) = match depth {
-                    Depth::MinusOneOne => (-1.0, 1.0),
-                    Depth::Reversed => (1.0, 0.0),
-                    Depth::InfiniteReversed => (1.0, 0.2),
-                    Depth::Infinite => (0.0, 0.8),
-                    Depth::ZeroOne => (0.0, 1.0),
+                    DepthRange::MinusOneOne => (-1.0, 1.0),
+                    DepthRange::Reversed => (1.0, 0.0),
+                    DepthRange::InfiniteReversed => (1.0, 0.2),
+                    DepthRange::Infinite => (0.0, 0.8),
+                    DepthRange::ZeroOne => (0.0, 1.0),
                 };
                 let world_from_clip = inv(&x[0])?.unsqueeze(-3)?;
                 let corners = Tensor::from_rows(&[[-1.0, -1.0, first], [1.0, 1.0, last], [0.0, 0.0, 0.5 * (first + last)]])?;
                 let world = transform_points(&world_from_clip, &corners)?;
                 let distances = world.matmul(&y[0].slice(-1, ..3)?.mt())?.add(&y[0].slice(-1, 3..)?.mt())?;
-                let inside = distances.select(-2, 2)?.min(&[])?.to_f64_vec().unwrap()[0];
+                let inside = distances.select(-2, 2)?.min(&[], false)?.to_f64_vec().unwrap()[0];
                 assert!(inside > 1e-3, "the middle lies inside of every plane: {inside}");
                 let at = |corner: usize, plane: usize| distances.select(-2, corner)?.select(-1, plane);
                 let mut on = vec![at(0, 0)?, at(0, 2)?, at(0, 4)?, at(1, 1)?, at(1, 3)?];
@@ -179,18 +185,20 @@ pub(crate) fn specs() -> Vec<Spec> {
             .orders(2)
     };
     let mut specs: Vec<Spec> =
-        [Depth::ZeroOne, Depth::MinusOneOne, Depth::Reversed, Depth::Infinite, Depth::InfiniteReversed].map(planes).into();
-    specs.push(planes(Depth::ZeroOne).refuses(vec![normal(&[4])], "frustum_planes: needs 4 x 4 matrices, got shape [4]"));
+        [DepthRange::ZeroOne, DepthRange::MinusOneOne, DepthRange::Reversed, DepthRange::Infinite, DepthRange::InfiniteReversed]
+            .map(planes)
+            .into();
+    specs.push(planes(DepthRange::ZeroOne).refuses(vec![normal(&[4])], "frustum_planes: needs 4 x 4 matrices, got shape [4]"));
     specs.extend([
         Spec::new("viewport", |x| Ok(vec![viewport(&x[0], &x[1])?]))
             .sample("broadcast", vec![normal(&[3, 2]), positive(&[2])])
-            .holds("corners", |x, y| {
+            .property("corners", |x, y| {
                 let corner = |x: f64, y: f64| numbers(&[x, y, 0.5]);
                 let first = transform_points(&y[0], &corner(-1.0, 1.0))?.slice(-1, ..2)?;
                 let last = transform_points(&y[0], &corner(1.0, -1.0))?.slice(-1, ..2)?;
                 Ok(distance(&first, &x[0])?.max(distance(&last, &x[0].add(&x[1])?)?))
             })
-            .may_hide_nan()
+            .may_drop_nan()
             .orders(2)
             .refuses(vec![normal(&[2]), normal(&[3])], "viewport: size must be rows of 2 numbers, got shape [3]")
             .refuses(vec![normal(&[2]), numbers(&[0.0, 9.0])], "viewport: the size is [0, 9]; it must be above 0")
@@ -199,23 +207,23 @@ pub(crate) fn specs() -> Vec<Spec> {
                 "viewport: the size is [4, NaN]; it must be above 0 (number 1 of the batch)",
             ),
         Spec::new("project", |x| Ok(vec![project(&x[0], &x[1], &x[2])?]))
-            .sample("cameras", vec![lens(Depth::ZeroOne).matmul(&view()).unwrap(), screen(), points()])
-            .holds("two transformations", |x, y| distance(&transform_points(&x[1], &transform_points(&x[0], &x[2])?)?, &y[0]))
+            .sample("cameras", vec![lens(DepthRange::ZeroOne).matmul(&view()).unwrap(), screen(), points()])
+            .property("two transformations", |x, y| distance(&transform_points(&x[1], &transform_points(&x[0], &x[2])?)?, &y[0]))
             .orders(2)
-            .may_hide_nan()
+            .may_drop_nan()
             .refuses(
                 vec![normal(&[4, 4]), normal(&[4, 4]), normal(&[2])],
                 "project: points must be rows of 3 numbers, got shape [2]",
             ),
         Spec::new("unproject", |x| Ok(vec![unproject(&x[0], &x[1], &project(&x[0], &x[1], &x[2])?)?]))
-            .sample("cameras", vec![lens(Depth::ZeroOne).matmul(&view()).unwrap(), screen(), points()])
-            .sample("reversed", vec![lens(Depth::Reversed).matmul(&view()).unwrap(), screen(), points()])
-            .holds("what was projected", |x, y| distance(&y[0], &x[2]))
+            .sample("cameras", vec![lens(DepthRange::ZeroOne).matmul(&view()).unwrap(), screen(), points()])
+            .sample("reversed", vec![lens(DepthRange::Reversed).matmul(&view()).unwrap(), screen(), points()])
+            .property("what was projected", |x, y| distance(&y[0], &x[2]))
             // The inverse of what a point went through, which presses distances from 1 on into depths from 0 to 1.
             .tolerance_f32(1e-4)
             .orders(2)
             .refuses(
-                vec![lens(Depth::ZeroOne), Tensor::zeros(&[4, 4], crate::DType::F64).unwrap(), normal(&[3])],
+                vec![lens(DepthRange::ZeroOne), Tensor::zeros(&[4, 4], crate::DType::F64).unwrap(), normal(&[3])],
                 "unproject: the matrix is singular (its pivot 0 is 0)",
             ),
     ]);

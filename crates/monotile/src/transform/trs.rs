@@ -6,9 +6,9 @@ use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
 
-use super::fused::{ByComposition, spread};
+use super::fused::{ComposedGradient, broadcast_rows};
 use super::parts::{
-    affine, check_matrices, check_rows, common, constant, cross, dot, leading, of_batch, refuse_where, row, shape, shown,
+    affine, batch_suffix, check_matrices, check_rows, common, constant, cross, dot, leading, refuse_where, row, row_text, shape,
 };
 use super::quaternion;
 
@@ -64,7 +64,7 @@ pub fn compose(translation: &Tensor, rotation: &Tensor, scale: &Tensor) -> Resul
 pub fn compose_inverse(translation: &Tensor, rotation: &Tensor, scale: &Tensor) -> Result<Tensor> {
     posed("compose_inverse", true, [translation, rotation, scale], |[t, q, s]| {
         let linear = quaternion::to_matrix(q)?.mt().div(&s.unsqueeze(-1)?)?;
-        affine(&linear, &linear.mul(&t.unsqueeze(-2)?)?.sum(&[-1])?.neg()?)
+        affine(&linear, &linear.mul(&t.unsqueeze(-2)?)?.sum(&[-1], false)?.neg()?)
     })
 }
 
@@ -80,17 +80,17 @@ fn posed(
     check_rows(name, "scale", scale, 3)?;
     let all = leading(name, &[(translation, 1), (rotation, 1), (scale, 1)])?;
     let [t, q, s] = common(name, [translation, rotation, scale])?;
-    let parts = [spread(&t, &all)?, spread(&q, &all)?, spread(&s, &all)?];
+    let parts = [broadcast_rows(&t, &all)?, broadcast_rows(&q, &all)?, broadcast_rows(&s, &all)?];
     let Some(out) = door::transform::compose("compose", inverse, parts.each_ref(), &shape(&all, &[4, 4]))? else {
         let own = &s.shape()[..s.rank() - 1];
         let i = s.to_f64_vec()?.iter().position(|&s| s == 0.0).unwrap_or(0) / 3;
         return Err(Error::value(format!(
             "{name}: the scale {} has a 0, and so no inverse{}",
-            shown(&s, own, i),
-            of_batch(own, i)
+            row_text(&s, own, i),
+            batch_suffix(own, i)
         )));
     };
-    Ok(Tensor::record(out, &[&t, &q, &s], ByComposition { name, composed }))
+    Ok(Tensor::record(out, &[&t, &q, &s], ComposedGradient { name, composed }))
 }
 
 /// Translation, rotation and scale of matrices T R S.
@@ -123,8 +123,8 @@ pub fn decompose(m: &Tensor) -> Result<Trs> {
         &last,
         |x| x != 0.0,
         |i| {
-            let row = shown(&m.select(-2, 3).expect("a matrix has 4 rows"), batch, i / 4);
-            Error::value(format!("{OP}: the last row is {row}, not [0, 0, 0, 1]{}", of_batch(batch, i / 4)))
+            let row = row_text(&m.select(-2, 3).expect("a matrix has 4 rows"), batch, i / 4);
+            Error::value(format!("{OP}: the last row is {row}, not [0, 0, 0, 1]{}", batch_suffix(batch, i / 4)))
         },
     )?;
     let linear = m.slice(-2, ..3)?.slice(-1, ..3)?;
@@ -141,7 +141,7 @@ pub fn decompose(m: &Tensor) -> Result<Trs> {
     refuse_where(
         &lengths,
         |length| length == 0.0,
-        |i| Error::value(format!("{OP}: column {} is 0, and so a scale{}", i % 3, of_batch(batch, i / 3))),
+        |i| Error::value(format!("{OP}: column {} is 0, and so a scale{}", i % 3, batch_suffix(batch, i / 3))),
     )?;
     let sign = mirrored.unsqueeze(-1)?.where_(&constant(&[-1.0, 1.0, 1.0], m.dtype())?, &Tensor::ones(&[3], m.dtype())?)?;
     let signed = lengths.mul(&sign)?;
@@ -153,7 +153,7 @@ pub fn decompose(m: &Tensor) -> Result<Trs> {
 
 /// For each column of 3 numbers, `(…, 3)`, the power of two that is nearest to the largest of them, `(…, 1)`; 1 where all are 0 or none is finite.
 fn power_of_two(column: &Tensor) -> Result<Tensor> {
-    let largest = column.detach().abs()?.max_keepdim(&[-1])?;
+    let largest = column.detach().abs()?.max(&[-1], true)?;
     // A power of which neither it nor its inverse leaves the type's normal numbers.
     let most = if column.dtype() == DType::F64 { 1020.0 } else { 124.0 };
     let power = |x: f64| if x > 0.0 && x.is_finite() { x.log2().round().clamp(-most, most).exp2() } else { 1.0 };
@@ -175,7 +175,7 @@ fn refuse_shear(rotation: &Tensor, batch: &[usize]) -> Result<()> {
             let (j, k) = (i % 9 / 3, i % 3);
             Error::value(format!(
                 "decompose: the matrix shears: columns {j} and {k} are not perpendicular{}",
-                of_batch(batch, i / 9)
+                batch_suffix(batch, i / 9)
             ))
         },
     )
@@ -196,18 +196,18 @@ pub(crate) fn specs() -> Vec<Spec> {
     let composed = |t: Tensor, q: Tensor, s: Tensor| vec![compose(&t, &q, &s).unwrap()];
     vec![
         samples(Spec::new("compose", |x| Ok(vec![compose(&x[0], &x[1], &x[2])?])))
-            .holds("T R S", |x, y| {
+            .property("T R S", |x, y| {
                 let [t, r, s] = [super::translation(&x[0])?, super::rotation(&x[1])?, super::scaling(&x[2])?];
                 distance(&t.matmul(&r)?.matmul(&s)?, &y[0])
             })
-            .may_hide_nan()
+            .may_drop_nan()
             .refuses(vec![normal(&[3]), normal(&[3]), normal(&[3])], "compose: rotation must be rows of 4 numbers, got shape [3]"),
         samples(Spec::new("compose_inverse", |x| Ok(vec![compose_inverse(&x[0], &x[1], &x[2])?])))
-            .holds("the inverse of T R S", |x, y| {
+            .property("the inverse of T R S", |x, y| {
                 let product = compose(&x[0], &x[1], &x[2])?.matmul(&y[0])?;
                 distance(&product, &Tensor::eye(4, product.dtype())?.expand(product.shape())?)
             })
-            .may_hide_nan()
+            .may_drop_nan()
             .refuses(
                 vec![normal(&[3]), rotations(&[2]), Tensor::from_rows(&[[1.0, 1.0, 1.0], [1.0, 0.0, 2.0]]).unwrap()],
                 "compose_inverse: the scale [1, 0, 2] has a 0, and so no inverse (number 1 of the batch)",
@@ -219,8 +219,8 @@ pub(crate) fn specs() -> Vec<Spec> {
         })
         .sample("batch", vec![normal(&[3, 3]), rotations(&[3]), signed(&[3, 3])])
         .sample("identity", vec![numbers(&[0.0; 3]), numbers(&[0.0, 0.0, 0.0, 1.0]), numbers(&[1.0; 3])])
-        .holds("T R S is the matrix", |x, y| distance(&compose(&y[0], &y[1], &y[2])?, &compose(&x[0], &x[1], &x[2])?))
-        .may_hide_nan(),
+        .property("T R S is the matrix", |x, y| distance(&compose(&y[0], &y[1], &y[2])?, &compose(&x[0], &x[1], &x[2])?))
+        .may_drop_nan(),
         Spec::new("decompose's gradient", |x| {
             // Along rotations of length 1 whatever the input, which a difference quotient changes.
             let m = compose(&x[0], &quaternion::normalize(&x[1])?, &x[2])?;
@@ -230,11 +230,11 @@ pub(crate) fn specs() -> Vec<Spec> {
         .sample("batch", vec![normal(&[3, 3]), rotations(&[3]), signed(&[3, 3])])
         .sample("identity", vec![numbers(&[0.0; 3]), numbers(&[0.0, 0.0, 0.0, 1.0]), numbers(&[1.0, 2.0, 1.0])])
         .orders(2)
-        .may_hide_nan(),
+        .may_drop_nan(),
         Spec::new("decompose", |x| Ok(vec![decompose(&x[0])?.scale]))
             .sample("mirrored", composed(normal(&[3]), rotations(&[]), numbers(&[1.0, -2.0, 3.0])))
             .reference(|_| vec![vec![-1.0, 2.0, 3.0]])
-            .may_hide_nan()
+            .may_drop_nan()
             .refuses(
                 vec![
                     Tensor::from_rows(&[[1.0, 0.5, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
@@ -274,7 +274,8 @@ mod tests {
                     assert!((found / wanted - 1.0).abs() < 4.0 * epsilon, "{dtype:?} {scale:e}: {found:e}");
                 }
                 let back = compose(&parts.translation, &parts.rotation, &parts.scale)?;
-                let apart = back.mul_scalar(1.0 / scale)?.sub(&m.mul_scalar(1.0 / scale)?)?.abs()?.max(&[])?.to_f64_vec()?[0];
+                let apart =
+                    back.mul_scalar(1.0 / scale)?.sub(&m.mul_scalar(1.0 / scale)?)?.abs()?.max(&[], false)?.to_f64_vec()?[0];
                 assert!(apart < 8.0 * epsilon, "{dtype:?} {scale:e}: {apart:e}");
             }
         }

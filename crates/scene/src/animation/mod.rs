@@ -5,9 +5,9 @@ mod slerp;
 
 pub(crate) use slerp::slerp;
 
-use crate::{Clip, Keys, Local, Pose, Trs};
+use crate::{Animation, KeyframeValues, NodeTransform, NodeTrs, Pose};
 
-impl Clip {
+impl Animation {
     /// Moves a pose to where the clip is at a time; what the clip does not move stays.
     ///
     /// Before the first key of a channel its first value holds, after the last one its last. The pose must be of the clip's scene.
@@ -17,22 +17,22 @@ impl Clip {
     /// use monotile_scene::{Pose, Scene};
     /// let scene = Scene::figure();
     /// let mut pose = Pose::rest(&scene);
-    /// let walk = &scene.clips[0];
+    /// let walk = &scene.animations[0];
     /// walk.sample(walk.looped(3.25), &mut pose);
     /// assert_ne!(pose, Pose::rest(&scene));
     /// ```
     pub fn sample(&self, seconds: f32, pose: &mut Pose) {
         for channel in &self.channels {
-            if let Keys::Weights(width, _) = channel.keys {
+            if let KeyframeValues::Weights(width, _) = channel.keys {
                 let weights = &mut pose.weights[channel.node];
                 weights.resize(width, 0.0);
                 channel.sample(seconds, weights);
                 continue;
             }
-            let Local::Trs(Trs { translation, rotation, scale }) = &mut pose.locals[channel.node] else { continue };
+            let NodeTransform::Trs(NodeTrs { translation, rotation, scale }) = &mut pose.locals[channel.node] else { continue };
             match channel.keys {
-                Keys::Rotation(_) => channel.sample(seconds, rotation),
-                Keys::Scale(_) => channel.sample(seconds, scale),
+                KeyframeValues::Rotation(_) => channel.sample(seconds, rotation),
+                KeyframeValues::Scale(_) => channel.sample(seconds, scale),
                 _ => channel.sample(seconds, translation),
             }
         }
@@ -54,14 +54,14 @@ impl Pose {
     /// use monotile_scene::{Pose, Scene};
     /// let scene = Scene::figure();
     /// let (mut walking, mut waving) = (Pose::rest(&scene), Pose::rest(&scene));
-    /// scene.clips[0].sample(0.25, &mut walking);
-    /// scene.clips[1].sample(0.5, &mut waving);
+    /// scene.animations[0].sample(0.25, &mut walking);
+    /// scene.animations[1].sample(0.5, &mut waving);
     /// assert_eq!(walking.blend(&waving, 0.0), walking);
     /// ```
     #[must_use]
     pub fn blend(&self, other: &Self, weight: f32) -> Self {
-        let local = |(a, b): (&Local, &Local)| match (a, b) {
-            (Local::Trs(a), Local::Trs(b)) => Local::Trs(a.blend(b, weight)),
+        let local = |(a, b): (&NodeTransform, &NodeTransform)| match (a, b) {
+            (NodeTransform::Trs(a), NodeTransform::Trs(b)) => NodeTransform::Trs(a.blend(b, weight)),
             _ => *a,
         };
         let locals = self.locals.iter().zip(&other.locals).map(local).collect();
@@ -70,7 +70,7 @@ impl Pose {
     }
 }
 
-impl Trs {
+impl NodeTrs {
     fn blend(&self, other: &Self, weight: f32) -> Self {
         let line = |a: [f32; 3], b: [f32; 3]| std::array::from_fn(|i| lerp(a[i], b[i], weight));
         Self {

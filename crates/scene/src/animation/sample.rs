@@ -1,17 +1,17 @@
 //! The value of a channel at a time.
 
 use super::{lerp, slerp};
-use crate::{Channel, Interpolation, Keys};
+use crate::{Channel, Interpolation, KeyframeValues};
 
 /// Where a time lies among keys.
-enum Place {
+enum KeyframeInterval {
     /// At a key, or beyond the first or the last.
     At(usize),
     /// After a key and before the next, `seconds` later: a part of the way.
     Between(usize, f32, f32),
 }
 
-impl Keys {
+impl KeyframeValues {
     /// All numbers, key after key.
     pub(crate) fn numbers(&self) -> &[f32] {
         match self {
@@ -27,21 +27,23 @@ impl Channel {
     pub(super) fn sample(&self, seconds: f32, out: &mut [f32]) {
         let width = out.len();
         let numbers = self.keys.numbers();
-        let rotates = matches!(self.keys, Keys::Rotation(_));
+        let rotates = matches!(self.keys, KeyframeValues::Rotation(_));
         let cubic = self.interpolation == Interpolation::Cubic;
         let nth = |i: usize| &numbers[i * width..][..width];
         let value = |key: usize| if cubic { nth(3 * key + 1) } else { nth(key) };
         match (self.place(seconds), self.interpolation) {
-            (Place::At(key), _) | (Place::Between(key, ..), Interpolation::Step) => out.copy_from_slice(value(key)),
-            (Place::Between(key, _, t), Interpolation::Linear) if rotates => {
+            (KeyframeInterval::At(key), _) | (KeyframeInterval::Between(key, ..), Interpolation::Step) => {
+                out.copy_from_slice(value(key))
+            }
+            (KeyframeInterval::Between(key, _, t), Interpolation::Linear) if rotates => {
                 let quaternion = |key| std::array::from_fn(|i| value(key)[i]);
                 out.copy_from_slice(&slerp(quaternion(key), quaternion(key + 1), t));
             }
-            (Place::Between(key, _, t), Interpolation::Linear) => {
+            (KeyframeInterval::Between(key, _, t), Interpolation::Linear) => {
                 let ends = value(key).iter().zip(value(key + 1));
                 out.iter_mut().zip(ends).for_each(|(out, (a, b))| *out = lerp(*a, *b, t));
             }
-            (Place::Between(key, span, t), Interpolation::Cubic) => {
+            (KeyframeInterval::Between(key, span, t), Interpolation::Cubic) => {
                 let (leaving, arriving) = (nth(3 * key + 2), nth(3 * key + 3));
                 let [h_a, h_out, h_b, h_in] = hermite(t);
                 for (i, out) in out.iter_mut().enumerate() {
@@ -54,15 +56,15 @@ impl Channel {
         }
     }
 
-    fn place(&self, seconds: f32) -> Place {
+    fn place(&self, seconds: f32) -> KeyframeInterval {
         let times = &self.times;
         // Keys that are not later; NaN is later than none, and so before all.
         match times.partition_point(|&time| time <= seconds) {
-            0 => Place::At(0),
-            n if n == times.len() || times[n - 1] == seconds => Place::At(n - 1),
+            0 => KeyframeInterval::At(0),
+            n if n == times.len() || times[n - 1] == seconds => KeyframeInterval::At(n - 1),
             n => {
                 let span = times[n] - times[n - 1];
-                Place::Between(n - 1, span, (seconds - times[n - 1]) / span)
+                KeyframeInterval::Between(n - 1, span, (seconds - times[n - 1]) / span)
             }
         }
     }

@@ -10,7 +10,7 @@
 //! divided by a corner's w, so corners may lie behind the camera and nothing is clipped.
 
 /// A triangle's eᵢ as planes over the picture, turned so that they are positive inside.
-pub(super) struct Planes {
+pub(super) struct EdgePlanes {
     /// Coefficients of X, Y, 1 of each.
     pub edges: [[f64; 3]; 3],
     /// Whether the corners run counter-clockwise.
@@ -23,7 +23,7 @@ pub(super) struct Planes {
 
 /// What a pixel's centre meets.
 #[derive(Clone, Copy)]
-pub(super) struct Hit {
+pub(super) struct PixelHit {
     pub triangle: usize,
     pub barycentric: [f64; 3],
     /// z / w
@@ -51,7 +51,7 @@ pub(super) fn centre(pixel: usize, [width, height]: [usize; 2]) -> [f64; 3] {
     [(2 * x + 1) as f64 / width as f64 - 1.0, 1.0 - (2 * y + 1) as f64 / height as f64, 1.0]
 }
 
-impl Planes {
+impl EdgePlanes {
     /// The planes of a triangle; `None` for one that is seen edge on, or behind the camera, or not finite.
     pub fn new(corners: [[f64; 4]; 3]) -> Option<Self> {
         let p = corners.map(flat);
@@ -75,7 +75,7 @@ impl Planes {
     }
 
     /// What lies behind a point, if the triangle does.
-    fn hit(&self, point: [f64; 3], triangle: usize) -> Option<Hit> {
+    fn hit(&self, point: [f64; 3], triangle: usize) -> Option<PixelHit> {
         let e = self.edges.map(|edge| dot(edge, point));
         let sum = e[0] + e[1] + e[2];
         if !(e.iter().all(|&x| x >= 0.0) && sum > 0.0) {
@@ -85,32 +85,32 @@ impl Planes {
         let at = |k: usize| (0..3).map(|i| barycentric[i] * self.depths[i][k]).sum::<f64>();
         let depth = at(0) / at(1);
         let sign = if self.front { 1.0 } else { -1.0 };
-        (0.0..=1.0).contains(&depth).then_some(Hit { triangle, barycentric, depth, sum: sign * sum })
+        (0.0..=1.0).contains(&depth).then_some(PixelHit { triangle, barycentric, depth, sum: sign * sum })
     }
 }
 
-impl Hit {
+impl PixelHit {
     /// Hands the cotangents of the corners' (x, y, w) to `add`, from those of the barycentric coordinates:
     /// ēᵢ = (b̄ᵢ − Σ b̄ₖ bₖ) / Σ e, and of eᵢ = P · (pⱼ × pₖ) follow p̄ⱼ = ēᵢ pₖ × P and p̄ₖ = ēᵢ P × pⱼ.
-    pub fn pull(&self, corners: [[f64; 4]; 3], point: [f64; 3], bar: [f64; 3], mut add: impl FnMut(usize, [f64; 3])) {
+    pub fn backward(&self, corners: [[f64; 4]; 3], point: [f64; 3], bar: [f64; 3], mut add: impl FnMut(usize, [f64; 3])) {
         let mean = dot(bar, self.barycentric);
         for i in 0..3 {
-            pull_edge(corners, i, point, (bar[i] - mean) / self.sum, &mut add);
+            edge_backward(corners, i, point, (bar[i] - mean) / self.sum, &mut add);
         }
     }
 }
 
 /// The cotangents of two corners from that of eᵢ at a point.
-pub(super) fn pull_edge(corners: [[f64; 4]; 3], i: usize, point: [f64; 3], bar: f64, add: &mut impl FnMut(usize, [f64; 3])) {
+pub(super) fn edge_backward(corners: [[f64; 4]; 3], i: usize, point: [f64; 3], bar: f64, add: &mut impl FnMut(usize, [f64; 3])) {
     let (j, k) = ((i + 1) % 3, (i + 2) % 3);
     add(j, cross(flat(corners[k]), point).map(|x| bar * x));
     add(k, cross(point, flat(corners[j])).map(|x| bar * x));
 }
 
 /// The nearest hit of every pixel; of two at the same depth the first triangle's.
-pub(super) fn hits(planes: &[Option<Planes>], size: [usize; 2]) -> Vec<Option<Hit>> {
+pub(super) fn hits(planes: &[Option<EdgePlanes>], size: [usize; 2]) -> Vec<Option<PixelHit>> {
     let [width, height] = size;
-    let mut hits: Vec<Option<Hit>> = vec![None; width * height];
+    let mut hits: Vec<Option<PixelHit>> = vec![None; width * height];
     for (triangle, planes) in planes.iter().enumerate() {
         let Some(planes) = planes else { continue };
         let [left, low, right, high] = planes.bounds;

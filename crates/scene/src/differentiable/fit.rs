@@ -6,7 +6,7 @@ use monotile::optim::{AdamW, AdamWOptions};
 use monotile::transform::{se3_exp, translation};
 use monotile::{DType, Error, Result, Tensor};
 
-use super::Painted;
+use super::ColoredMesh;
 use crate::mipmaps::halved;
 use crate::{Camera, Picture, srgb};
 
@@ -15,27 +15,32 @@ const COARSEST: usize = 3;
 
 /// A number of steps at one size of the picture.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stage {
+pub struct FitStage {
     /// The picture is this many times smaller.
-    pub shrink: usize,
+    pub downsampling: usize,
     /// How many steps are taken.
     pub steps: usize,
     /// The first steps' length: radians, and parts of the model's size. The last ones are twenty times shorter.
-    pub pace: f64,
+    pub learning_rate: f64,
     /// The same of the colours, which go from 0 to 1; 0 leaves them as they are and compares outlines alone.
-    pub color_pace: f64,
+    pub color_learning_rate: f64,
 }
 
 /// How a picture is fitted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitOptions {
     /// One after another, from small pictures to the whole one.
-    pub stages: Vec<Stage>,
+    pub stages: Vec<FitStage>,
 }
 
 impl Default for FitOptions {
     fn default() -> Self {
-        let stage = |shrink, steps, pace, color_pace| Stage { shrink, steps, pace, color_pace };
+        let stage = |shrink, steps, pace, color_pace| FitStage {
+            downsampling: shrink,
+            steps,
+            learning_rate: pace,
+            color_learning_rate: color_pace,
+        };
         Self {
             stages: vec![stage(8, 80, 0.03, 0.0), stage(4, 60, 0.02, 0.03), stage(2, 60, 0.008, 0.03), stage(1, 40, 0.003, 0.01)],
         }
@@ -44,7 +49,7 @@ impl Default for FitOptions {
 
 /// What has been found so far.
 #[derive(Debug, Clone)]
-pub struct Fitted {
+pub struct FitState {
     /// From where the picture was taken.
     pub camera: Camera,
     /// (V, 3): linear RGB; of vertices that the picture does not show, what they began with.
@@ -53,10 +58,10 @@ pub struct Fitted {
     pub losses: Vec<f64>,
 }
 
-impl Painted {
+impl ColoredMesh {
     /// Finds from where a picture of this model was taken, and the colours of its vertices: from a camera some tens of degrees away and the colours that
-    /// the model has, by Adam on the square of the difference between the picture and what would be seen, both as they are and averaged over ever larger squares. `watch`
-    /// sees every step.
+    /// the model has, by Adam on the square of the difference between the picture and what would be seen, both as they are and averaged over ever larger squares.
+    /// `progress` is called before every step.
     ///
     /// The picture's alpha says where the model is. The camera takes steps in the tangent space of poses: with the model's middle c and size s,
     /// V ← V T(c) exp(s ρ, φ) T(−c), at (ρ, φ) = 0. So it turns about the model, and not the model out of its sight. Its lens is kept.
@@ -65,25 +70,31 @@ impl Painted {
     /// A picture of another size than the camera's, a stage whose picture would be empty, and lengths that are not above 0.
     ///
     /// The search goes downhill only, and may end at another camera from which the model looks much the same: of five starts 34° away from the
-    /// built-in figure's camera two ended 38° off. Then [`Fitted::losses`] end higher, and another start ([`Painted::moved`]) can find the true one.
+    /// built-in figure's camera two ended 38° off. Then [`FitState::losses`] end higher, and another start ([`ColoredMesh::orbited`]) can find the true one.
     ///
     /// # Cost
     /// A step draws the picture twice: a few milliseconds for 100 x 100 pixels and a thousand vertices.
     ///
     /// # Source
     /// Kingma and Ba (2015) for the steps; the gradient is that of [`Surface::rasterize`](super::Surface::rasterize).
-    pub fn fit(&self, picture: &Picture, from: &Camera, options: &FitOptions, mut watch: impl FnMut(&Fitted)) -> Result<Fitted> {
-        let goal = Goal::new(picture, from, options)?;
-        let about = About::new(self)?;
+    pub fn fit(
+        &self,
+        picture: &Picture,
+        from: &Camera,
+        options: &FitOptions,
+        progress: &mut dyn FnMut(&FitState),
+    ) -> Result<FitState> {
+        let goal = TargetPyramid::new(picture, from, options)?;
+        let about = ModelFrame::new(self)?;
         let view = from.view_from_world.to_dtype(DType::F64)?;
         let mut found =
-            Fitted { camera: Camera { view_from_world: view, ..from.clone() }, colors: self.colors.detach(), losses: vec![] };
+            FitState { camera: Camera { view_from_world: view, ..from.clone() }, colors: self.colors.detach(), losses: vec![] };
         for stage in &options.stages {
-            let seen = goal.at(stage.shrink)?;
+            let seen = goal.at(stage.downsampling)?;
             let [mut turns, mut paints] =
                 [(); 2].map(|()| AdamW::new(AdamWOptions { weight_decay: 0.0, ..AdamWOptions::default() }));
             for step in 0..stage.steps {
-                watch(&found);
+                progress(&found);
                 let left = 0.525 + 0.475 * (PI * step as f64 / stage.steps as f64).cos();
                 let mut twist = [Tensor::zeros(&[6], DType::F64)?.requires_grad()];
                 let mut colors = [found.colors.requires_grad()];
@@ -91,16 +102,16 @@ impl Painted {
                 let [height, width] = [seen.dim(0), seen.dim(1)];
                 let camera = Camera { view_from_world: moved(&twist[0])?, width, height, ..found.camera.clone() };
                 let apart = self.draw(&camera, &colors[0])?.sub(&seen)?;
-                let loss = apart.square()?.mean(&[])?;
-                let judged = if stage.color_pace > 0.0 { apart } else { apart.slice(-1, 3..)? };
+                let loss = apart.square()?.mean(&[], false)?;
+                let judged = if stage.color_learning_rate > 0.0 { apart } else { apart.slice(-1, 3..)? };
                 let judged = at_all_sizes(&judged)?;
                 let mut gradients = judged.backward()?;
                 if let Some(gradient) = gradients.take(&twist[0]) {
-                    turns.options.lr = left * stage.pace;
+                    turns.options.lr = left * stage.learning_rate;
                     turns.step(&mut twist, &[gradient])?;
                 }
-                if let Some(gradient) = gradients.take(&colors[0]).filter(|_| stage.color_pace > 0.0) {
-                    paints.options.lr = left * stage.color_pace;
+                if let Some(gradient) = gradients.take(&colors[0]).filter(|_| stage.color_learning_rate > 0.0) {
+                    paints.options.lr = left * stage.color_learning_rate;
                     paints.step(&mut colors, &[gradient])?;
                 }
                 let view = moved(&twist[0].detach())?;
@@ -109,7 +120,7 @@ impl Painted {
                 found.colors = colors[0].detach();
             }
         }
-        watch(&found);
+        progress(&found);
         Ok(found)
     }
 
@@ -117,8 +128,8 @@ impl Painted {
     ///
     /// # Errors
     /// A camera whose matrices are not 4 x 4.
-    pub fn moved(&self, camera: &Camera, shift: [f64; 3], turn: [f64; 3]) -> Result<Camera> {
-        let motion = About::new(self)?.motion(&Tensor::from_slice(&[shift, turn].concat(), &[6])?)?;
+    pub fn orbited(&self, camera: &Camera, shift: [f64; 3], turn: [f64; 3]) -> Result<Camera> {
+        let motion = ModelFrame::new(self)?.motion(&Tensor::from_slice(&[shift, turn].concat(), &[6])?)?;
         Ok(Camera { view_from_world: camera.view_from_world.to_dtype(DType::F64)?.matmul(&motion)?, ..camera.clone() })
     }
 }
@@ -127,19 +138,19 @@ impl Painted {
 /// one, so that an arm is drawn towards where it belongs from far away.
 fn at_all_sizes(apart: &Tensor) -> Result<Tensor> {
     let [height, width, channels] = [apart.dim(0), apart.dim(1), apart.dim(2)];
-    let mut sum = apart.square()?.mean(&[])?;
+    let mut sum = apart.square()?.mean(&[], false)?;
     let mut cell = 2;
     while cell * COARSEST <= height.min(width) {
         let [h, w] = [height / cell, width / cell];
         let cells = apart.slice(0, ..h * cell)?.slice(1, ..w * cell)?.reshape(&[h, cell, w, cell, channels])?;
-        sum = sum.add(&cells.mean(&[1, 3])?.square()?.mean(&[])?.mul_scalar(cell as f64)?)?;
+        sum = sum.add(&cells.mean(&[1, 3], false)?.square()?.mean(&[], false)?.mul_scalar(cell as f64)?)?;
         cell *= 2;
     }
     Ok(sum)
 }
 
 /// The tangent space of poses about the middle of a model.
-struct About {
+struct ModelFrame {
     /// T(c) and T(−c).
     there: Tensor,
     back: Tensor,
@@ -147,13 +158,13 @@ struct About {
     unit: Tensor,
 }
 
-impl About {
+impl ModelFrame {
     /// About the middle of the box around all vertices, in parts of half of its diagonal.
-    fn new(model: &Painted) -> Result<Self> {
+    fn new(model: &ColoredMesh) -> Result<Self> {
         let points = model.vertices.slice(1, ..3)?;
-        let [least, most] = [points.min(&[0])?, points.max(&[0])?];
+        let [least, most] = [points.min(&[0], false)?, points.max(&[0], false)?];
         let half = most.sub(&least)?.mul_scalar(0.5)?;
-        let (middle, size) = (least.add(&half)?, half.square()?.sum(&[])?.item::<f64>()?.sqrt());
+        let (middle, size) = (least.add(&half)?, half.square()?.sum(&[], false)?.item::<f64>()?.sqrt());
         let unit = Tensor::from_slice(&[size, size, size, 1.0, 1.0, 1.0], &[6])?;
         Ok(Self { there: translation(&middle)?, back: translation(&middle.neg()?)?, unit })
     }
@@ -165,20 +176,22 @@ impl About {
 }
 
 /// The picture that is to be met, as numbers that can be averaged.
-struct Goal {
+struct TargetPyramid {
     /// Linear RGB times alpha, and alpha.
     pixels: Vec<f32>,
     size: [usize; 2],
 }
 
-impl Goal {
+impl TargetPyramid {
     fn new(picture: &Picture, camera: &Camera, options: &FitOptions) -> Result<Self> {
         let size = [picture.width, picture.height];
         if size != [camera.width, camera.height] {
             let [w, h] = size;
             return Err(Error::value(format!("fit: a picture of {w} x {h} from a camera of {} x {}", camera.width, camera.height)));
         }
-        for (i, Stage { shrink, pace, color_pace, .. }) in options.stages.iter().enumerate() {
+        for (i, FitStage { downsampling: shrink, learning_rate: pace, color_learning_rate: color_pace, .. }) in
+            options.stages.iter().enumerate()
+        {
             if *shrink == 0 || size.iter().any(|n| n / shrink == 0) || !(*pace > 0.0 && *color_pace >= 0.0) {
                 let [w, h] = size;
                 return Err(Error::value(format!(
@@ -214,7 +227,7 @@ impl Camera {
     /// Matrices that are not 4 x 4.
     pub fn degrees_from(&self, other: &Self) -> Result<f64> {
         let rotation = |camera: &Self| camera.view_from_world.slice(0, ..3)?.slice(1, ..3)?.to_dtype(DType::F64);
-        let apart = rotation(self)?.sub(&rotation(other)?)?.square()?.sum(&[])?.item::<f64>()?.sqrt();
+        let apart = rotation(self)?.sub(&rotation(other)?)?.square()?.sum(&[], false)?.item::<f64>()?.sqrt();
         Ok(2.0 * (apart / 8f64.sqrt()).min(1.0).asin().to_degrees())
     }
 }
@@ -222,26 +235,26 @@ impl Camera {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raster::Renderer;
+    use crate::raster::CpuRenderer;
     use crate::{Background, Framing, Orbit, Pose, Scene, Shot};
-    use monotile::tape::{GradientCheck, check_gradient};
+    use monotile::tape::{CheckGradientOptions, check_gradient};
 
-    fn figure(size: [usize; 2]) -> (Painted, Camera) {
+    fn figure(size: [usize; 2]) -> (ColoredMesh, Camera) {
         let scene = Scene::figure();
         let mut pose = Pose::rest(&scene);
-        scene.clips[1].sample(0.35, &mut pose);
+        scene.animations[1].sample(0.35, &mut pose);
         let orbit = Orbit { azimuth: 20.0, elevation: 8.0, distance: 1.2, ..Orbit::default() };
         let camera = Framing::new(&scene, [pose.clone()]).unwrap().camera(&orbit, size).unwrap();
-        (Painted::new(&scene, &pose).unwrap(), camera)
+        (ColoredMesh::new(&scene, &pose).unwrap(), camera)
     }
 
     /// What the steps follow, by the twist at 0 and by the colours. So few pixels have few outlines, and none of them comes to pass a centre within the differences.
     #[test]
     fn gradients_of_camera_and_colours_agree_with_differences() {
         let (figure, camera) = figure([12, 16]);
-        let about = About::new(&figure).unwrap();
+        let about = ModelFrame::new(&figure).unwrap();
         let goal = figure.draw(&camera, &figure.colors).unwrap();
-        let start = figure.moved(&camera, [0.05, -0.03, 0.1], [0.1, 0.3, -0.2]).unwrap();
+        let start = figure.orbited(&camera, [0.05, -0.03, 0.1], [0.1, 0.3, -0.2]).unwrap();
         let loss = |x: &[Tensor]| {
             let camera = Camera { view_from_world: start.view_from_world.matmul(&about.motion(&x[0])?)?, ..start.clone() };
             Ok(vec![at_all_sizes(&figure.draw(&camera, &x[1])?.sub(&goal)?)?])
@@ -250,7 +263,7 @@ mod tests {
         check_gradient(
             loss,
             &[Tensor::zeros(&[6], DType::F64).unwrap(), grey],
-            &GradientCheck { directions: 4, ..Default::default() },
+            &CheckGradientOptions { directions: 4, ..Default::default() },
         )
         .unwrap();
     }
@@ -260,15 +273,20 @@ mod tests {
         let (truth, camera) = figure([96, 128]);
         let plain = truth.scene(&truth.colors).unwrap();
         let shot = Shot { background: Background::Transparent, ..Shot::new(camera.clone()) };
-        let picture = Renderer::new(&plain).draw(&Pose::rest(&plain), &shot).unwrap();
-        let grey = Painted { colors: Tensor::filled(truth.colors.shape(), 0.35, DType::F64).unwrap(), ..truth.clone() };
-        let start = grey.moved(&camera, [0.08, -0.05, 0.1], [0.2, -0.5, -0.2]).unwrap();
-        let stage = |shrink, steps, pace, color_pace| Stage { shrink, steps, pace, color_pace };
+        let picture = CpuRenderer::new(&plain).draw(&Pose::rest(&plain), &shot).unwrap();
+        let grey = ColoredMesh { colors: Tensor::filled(truth.colors.shape(), 0.35, DType::F64).unwrap(), ..truth.clone() };
+        let start = grey.orbited(&camera, [0.08, -0.05, 0.1], [0.2, -0.5, -0.2]).unwrap();
+        let stage = |shrink, steps, pace, color_pace| FitStage {
+            downsampling: shrink,
+            steps,
+            learning_rate: pace,
+            color_learning_rate: color_pace,
+        };
         let options = FitOptions { stages: vec![stage(4, 80, 0.03, 0.0), stage(2, 60, 0.02, 0.03), stage(1, 40, 0.01, 0.03)] };
-        let found = grey.fit(&picture, &start, &options, |_| {}).unwrap();
+        let found = grey.fit(&picture, &start, &options, &mut |_| {}).unwrap();
         assert!(start.degrees_from(&camera).unwrap() > 30.0);
         let degrees = found.camera.degrees_from(&camera).unwrap();
-        let [before, after] = [&grey.colors, &found.colors].map(|colors| truth.color_gap(&camera, colors).unwrap());
+        let [before, after] = [&grey.colors, &found.colors].map(|colors| truth.color_error(&camera, colors).unwrap());
         assert!(degrees < 1.0 && after < 0.25 * before, "{degrees}, {before} to {after}");
     }
 
@@ -277,12 +295,12 @@ mod tests {
         let (figure, camera) = figure([48, 64]);
         let picture = |width, height| Picture { width, height, rgba: vec![0; 4 * width * height] };
         let words = |picture: &Picture, stage| {
-            figure.fit(picture, &camera, &FitOptions { stages: vec![stage] }, |_| {}).unwrap_err().to_string()
+            figure.fit(picture, &camera, &FitOptions { stages: vec![stage] }, &mut |_| {}).unwrap_err().to_string()
         };
-        let stage = Stage { shrink: 1, steps: 1, pace: 0.1, color_pace: 0.0 };
+        let stage = FitStage { downsampling: 1, steps: 1, learning_rate: 0.1, color_learning_rate: 0.0 };
         assert_eq!(words(&picture(64, 48), stage.clone()), "fit: a picture of 64 x 48 from a camera of 48 x 64");
         assert_eq!(
-            words(&picture(48, 64), Stage { shrink: 49, ..stage }),
+            words(&picture(48, 64), FitStage { downsampling: 49, ..stage }),
             "fit: stage 0 makes 48 x 64 pixels 49 times smaller at a pace of 0.1 and 0; it takes 1 to 48 times, and a pace above 0"
         );
     }

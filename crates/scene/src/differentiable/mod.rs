@@ -9,13 +9,13 @@
 //! Laine, Hellsten, Karras, Seol, Lehtinen and Aila (2020), Modular primitives for high-performance differentiable rendering, sections 3.3
 //! and 3.6; Olano and Greer (1997), Triangle scan conversion using 2D homogeneous coordinates.
 
+mod colored_mesh;
 mod cover;
 mod fit;
 mod outline;
-mod painted;
 
-pub use fit::{FitOptions, Fitted, Stage};
-pub use painted::Painted;
+pub use colored_mesh::ColoredMesh;
+pub use fit::{FitOptions, FitStage, FitState};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use monotile::tape::{Gradient, Saved};
 use monotile::{DType, Error, Result, Tensor};
 
-use cover::{Hit, Planes};
+use cover::{EdgePlanes, PixelHit};
 
 /// The triangles of a surface, and which of them share an edge.
 #[derive(Debug, Clone)]
@@ -41,11 +41,11 @@ impl Surface {
     /// # Errors
     /// If a corner is none of the vertices.
     pub fn new(triangles: &[[u32; 3]], vertices: usize) -> Result<Self> {
-        Self::joined(triangles, &(0..vertices as u32).collect::<Vec<_>>())
+        Self::with_adjacency(triangles, &(0..vertices as u32).collect::<Vec<_>>())
     }
 
     /// The same, where the vertex at a place may stand in several rows, with other normals or colours: `same` says for each vertex which one it counts as.
-    pub(crate) fn joined(triangles: &[[u32; 3]], same: &[u32]) -> Result<Self> {
+    pub(crate) fn with_adjacency(triangles: &[[u32; 3]], same: &[u32]) -> Result<Self> {
         let vertices = same.len();
         if let Some((i, t)) = triangles.iter().enumerate().find(|(_, t)| t.iter().any(|&v| v as usize >= vertices)) {
             return Err(Error::value(format!("Surface: triangle {i} is {t:?}, and there are {vertices} vertices")));
@@ -94,15 +94,15 @@ impl Surface {
     /// let right = 0.01; // The edge x = 0.01, from far below to far above.
     /// let clip = Tensor::from_rows(&[[right, -50.0, 0.5, 1.0], [right, 50.0, 0.5, 1.0], [-50.0, 0.0, 0.5, 1.0]])?.requires_grad();
     /// let picture = surface.rasterize(&clip, &Tensor::from_rows(&[[1.0], [1.0], [1.0]])?, [8, 8])?;
-    /// let coverage = picture.slice(-1, 1..)?.mean(&[])?;
+    /// let coverage = picture.slice(-1, 1..)?.mean(&[], false)?;
     /// assert!((coverage.item::<f64>()? - 0.505).abs() < 1e-12);
-    /// let moved = coverage.backward()?.get(&clip).unwrap().slice(1, ..1)?.sum(&[])?;
+    /// let moved = coverage.backward()?.get(&clip).unwrap().slice(1, ..1)?.sum(&[], false)?;
     /// assert!((moved.item::<f64>()? - 0.5).abs() < 0.01);
     /// # Ok::<(), monotile::Error>(())
     /// ```
     pub fn rasterize(&self, clip: &Tensor, attributes: &Tensor, [width, height]: [usize; 2]) -> Result<Tensor> {
         let dtype = self.check(clip, attributes, [width, height])?;
-        let scene = Drawn::new(self.clone(), clip, attributes, [width, height])?;
+        let scene = RasterizedSurface::new(self.clone(), clip, attributes, [width, height])?;
         let picture = Tensor::from_vec(scene.picture(), &[height, width, scene.channels + 1])?.to_dtype(dtype)?;
         Ok(Tensor::record(picture, &[clip, attributes], Rasterize(scene)))
     }
@@ -127,20 +127,21 @@ impl Surface {
 }
 
 /// A surface in a picture: what forward and backward pass share.
-struct Drawn {
+struct RasterizedSurface {
     surface: Surface,
     clip: Vec<[f64; 4]>,
     attributes: Vec<f64>,
     channels: usize,
     size: [usize; 2],
-    planes: Vec<Option<Planes>>,
-    hits: Vec<Option<Hit>>,
+    planes: Vec<Option<EdgePlanes>>,
+    hits: Vec<Option<PixelHit>>,
 }
 
-impl Drawn {
+impl RasterizedSurface {
     fn new(surface: Surface, clip: &Tensor, attributes: &Tensor, size: [usize; 2]) -> Result<Self> {
         let clip: Vec<[f64; 4]> = clip.to_f64_vec()?.chunks_exact(4).map(|v| [v[0], v[1], v[2], v[3]]).collect();
-        let planes: Vec<Option<Planes>> = surface.triangles.iter().map(|t| Planes::new(t.map(|v| clip[v as usize]))).collect();
+        let planes: Vec<Option<EdgePlanes>> =
+            surface.triangles.iter().map(|t| EdgePlanes::new(t.map(|v| clip[v as usize]))).collect();
         let hits = cover::hits(&planes, size);
         Ok(Self { surface, clip, channels: attributes.dim(1), attributes: attributes.to_f64_vec()?, size, planes, hits })
     }
@@ -193,7 +194,7 @@ impl Drawn {
                 hard_bar[mix.to * c + k] -= mix.share * g[k];
             }
             let corners = self.surface.triangles[mix.triangle];
-            mix.pull(corners.map(|v| self.clip[v as usize]), share_bar, |corner, bar| {
+            mix.backward(corners.map(|v| self.clip[v as usize]), share_bar, |corner, bar| {
                 let v = &mut clip_bar[corners[corner] as usize];
                 (v[0], v[1], v[3]) = (v[0] + bar[0], v[1] + bar[1], v[3] + bar[2]);
             });
@@ -210,20 +211,25 @@ impl Drawn {
                 let row = &mut attributes_bar[v as usize * self.channels..][..self.channels];
                 row.iter_mut().zip(g).for_each(|(x, g)| *x += b * g);
             }
-            hit.pull(corners.map(|v| self.clip[v as usize]), cover::centre(pixel, self.size), barycentric_bar, |corner, bar| {
-                let v = &mut clip_bar[corners[corner] as usize];
-                (v[0], v[1], v[3]) = (v[0] + bar[0], v[1] + bar[1], v[3] + bar[2]);
-            });
+            hit.backward(
+                corners.map(|v| self.clip[v as usize]),
+                cover::centre(pixel, self.size),
+                barycentric_bar,
+                |corner, bar| {
+                    let v = &mut clip_bar[corners[corner] as usize];
+                    (v[0], v[1], v[3]) = (v[0] + bar[0], v[1] + bar[1], v[3] + bar[2]);
+                },
+            );
         }
         (clip_bar.concat(), attributes_bar)
     }
 
-    fn mixed(&self, act: impl FnMut(outline::Mix)) {
+    fn mixed(&self, act: impl FnMut(outline::EdgeBlend)) {
         outline::each(&self.hits, &self.planes, &self.surface.beyond, self.size, act);
     }
 }
 
-struct Rasterize(Drawn);
+struct Rasterize(RasterizedSurface);
 
 impl Gradient for Rasterize {
     fn name(&self) -> &'static str {

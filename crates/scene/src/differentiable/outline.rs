@@ -6,13 +6,13 @@
 //! looked for between neighbours in a row, a flat one between those in a column: so the areas that it sweeps are counted once. Where triangles are smaller
 //! than pixels the edge is that of another triangle: it is found by going over the surface.
 
-use super::cover::{Hit, Planes, centre, dot, pull_edge};
+use super::cover::{EdgePlanes, PixelHit, centre, dot, edge_backward};
 
 /// Triangles that lie between the centres of two neighbours, at most.
 const FARTHEST: usize = 64;
 
 /// A pixel that takes a share from its neighbour.
-pub(super) struct Mix {
+pub(super) struct EdgeBlend {
     pub to: usize,
     pub from: usize,
     pub share: f64,
@@ -26,25 +26,25 @@ pub(super) struct Mix {
     values: [f64; 2],
 }
 
-impl Mix {
+impl EdgeBlend {
     /// Hands the cotangents of the corners' (x, y, w) to `add`, from that of the share.
-    pub fn pull(&self, corners: [[f64; 4]; 3], share_bar: f64, mut add: impl FnMut(usize, [f64; 3])) {
+    pub fn backward(&self, corners: [[f64; 4]; 3], share_bar: f64, mut add: impl FnMut(usize, [f64; 3])) {
         let [e, beyond] = self.values;
         // d = e / (e − e′); the share is d − ½ or ½ − d.
         let (way, square) = (e / (e - beyond), (e - beyond).powi(2));
         let bar = if way > 0.5 { share_bar } else { -share_bar };
-        pull_edge(corners, self.edge, self.points[0], -bar * beyond / square, &mut add);
-        pull_edge(corners, self.edge, self.points[1], bar * e / square, &mut add);
+        edge_backward(corners, self.edge, self.points[0], -bar * beyond / square, &mut add);
+        edge_backward(corners, self.edge, self.points[1], bar * e / square, &mut add);
     }
 }
 
 /// Finds every pair of neighbours that an outline passes between, row by row, each pixel's right neighbour before its lower one.
 pub(super) fn each(
-    hits: &[Option<Hit>],
-    planes: &[Option<Planes>],
+    hits: &[Option<PixelHit>],
+    planes: &[Option<EdgePlanes>],
     beyond: &[[Option<u32>; 3]],
     size: [usize; 2],
-    mut act: impl FnMut(Mix),
+    mut act: impl FnMut(EdgeBlend),
 ) {
     let [width, height] = size;
     for pixel in 0..width * height {
@@ -67,12 +67,12 @@ pub(super) fn each(
 
 /// Goes over the surface from the nearer pixel's centre towards the other's, triangle by triangle, to the edge behind which it ends or turns away.
 fn crossing(
-    (near, hit): (usize, &Hit),
+    (near, hit): (usize, &PixelHit),
     far: usize,
-    planes: &[Option<Planes>],
+    planes: &[Option<EdgePlanes>],
     beyond: &[[Option<u32>; 3]],
     size: [usize; 2],
-) -> Option<Mix> {
+) -> Option<EdgeBlend> {
     let points = [centre(near, size), centre(far, size)];
     let (mut triangle, mut from) = (hit.triangle, None);
     for _ in 0..FARTHEST {
@@ -97,7 +97,7 @@ fn crossing(
         let (to, from, share) = if way > 0.5 { (far, near, way - 0.5) } else { (near, far, 0.5 - way) };
         let sign = if own.front { 1.0 } else { -1.0 };
         let in_row = near.abs_diff(far) == 1;
-        let mix = Mix { to, from, share, triangle, edge, points, values: e.map(|x| sign * x) };
+        let mix = EdgeBlend { to, from, share, triangle, edge, points, values: e.map(|x| sign * x) };
         return (in_row == (x >= y)).then_some(mix);
     }
     None

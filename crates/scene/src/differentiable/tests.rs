@@ -1,6 +1,6 @@
 //! The picture against areas that are known, and its gradient against differences.
 
-use monotile::tape::{GradientCheck, check_gradient};
+use monotile::tape::{CheckGradientOptions, check_gradient};
 use monotile::{DType, Rng, Tensor};
 
 use super::Surface;
@@ -26,7 +26,8 @@ fn gradients_of_vertices_and_attributes_agree_with_differences() {
     let (surface, clip, attributes) = two_surfaces();
     for size in [[11, 9], [16, 16], [5, 23]] {
         let draw = |x: &[Tensor]| Ok(vec![surface.rasterize(&x[0], &x[1], size)?]);
-        check_gradient(draw, &[clip.clone(), attributes.clone()], &GradientCheck { directions: 8, ..Default::default() }).unwrap();
+        check_gradient(draw, &[clip.clone(), attributes.clone()], &CheckGradientOptions { directions: 8, ..Default::default() })
+            .unwrap();
     }
 }
 
@@ -39,7 +40,7 @@ fn coverage_is_the_area() {
     let [a, b, c] = corners;
     let area = 0.5 * ((b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1]));
     let picture = surface.rasterize(&clip, &Tensor::ones(&[3, 1], DType::F64).unwrap(), [64, 64]).unwrap();
-    let found = picture.slice(-1, 1..).unwrap().mean(&[]).unwrap().item::<f64>().unwrap();
+    let found = picture.slice(-1, 1..).unwrap().mean(&[], false).unwrap().item::<f64>().unwrap();
     assert!((found - area / 4.0).abs() < 2e-4, "{found} and {}", area / 4.0);
 }
 
@@ -70,7 +71,7 @@ fn outlines_of_small_triangles_are_found() {
     let scaled = |s: &Tensor| {
         let unit = Tensor::from_slice(&[0.0, 0.0, 1.0, 1.0], &[4])?;
         let size = Tensor::from_slice(&[1.0, 1.0, 0.0, 0.0], &[4])?.mul(s)?.add(&unit)?;
-        surface.rasterize(&flat.mul(&size)?, &ones, [24, 24])?.slice(-1, 1..)?.mean(&[])
+        surface.rasterize(&flat.mul(&size)?, &ones, [24, 24])?.slice(-1, 1..)?.mean(&[], false)
     };
     let s = Tensor::scalar(1.0_f64).requires_grad();
     let coverage = scaled(&s).unwrap();
@@ -81,7 +82,7 @@ fn outlines_of_small_triangles_are_found() {
     // Slanted outlines sweep half a pixel more or less at each end of a run of rows: a few percent at 24 pixels.
     let growth = coverage.backward().unwrap().take(&s).unwrap().item::<f64>().unwrap();
     assert!((growth / (2.0 * area) - 1.0).abs() < 0.05, "{growth} of {}", 2.0 * area);
-    let check = GradientCheck { directions: 1, ..Default::default() };
+    let check = CheckGradientOptions { directions: 1, ..Default::default() };
     check_gradient(|x| Ok(vec![scaled(&x[0])?]), &[Tensor::scalar(1.003_f64)], &check).unwrap();
 }
 

@@ -4,7 +4,7 @@ use std::f32::consts::{FRAC_PI_2, TAU};
 
 use glam::{Vec2, Vec3};
 
-use crate::{Influences, Primitive};
+use crate::{Primitive, SkinWeights};
 
 /// A surface around a line from the first place to the last.
 pub struct Limb<'a> {
@@ -82,11 +82,11 @@ impl Shell {
                 self.shape.indices.extend([a, a + 1, a + row, a + 1, a + row + 1, a + row]);
             }
         }
-        self.shape.influences.per_vertex = Influences::SLOTS;
+        self.shape.influences.per_vertex = SkinWeights::SLOTS;
     }
 }
 
-impl Influences {
+impl SkinWeights {
     /// Pairs a vertex of a shell.
     const SLOTS: usize = 4;
 }
@@ -121,7 +121,7 @@ fn profile(path: &[(Vec3, f32)], axis: Vec3) -> Vec<Ring> {
 }
 
 /// The bones of a place on the axis: each from its own start to that of the next, softly.
-fn followed(bones: &[(usize, Vec3)], place: Vec3, axis: Vec3) -> [(usize, f32); Influences::SLOTS] {
+fn followed(bones: &[(usize, Vec3)], place: Vec3, axis: Vec3) -> [(usize, f32); SkinWeights::SLOTS] {
     let passed = |i: usize| match bones.get(i) {
         None => 0.0,
         Some(_) if i == 0 => 1.0,

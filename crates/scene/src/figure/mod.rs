@@ -6,7 +6,7 @@ mod motion;
 use glam::{Mat4, Vec3};
 
 use self::limb::{Limb, Shell};
-use crate::{Filter, Image, Local, Material, Mesh, Node, Sampler, Scene, Skin, Texture, TextureRef, Trs};
+use crate::{Filter, Image, Material, Mesh, Node, NodeTransform, NodeTrs, Sampler, Scene, Skin, Texture, TextureRef};
 
 /// A bone: its name, its parent, and where it is when nothing is bent.
 type Bone = (&'static str, Option<usize>, [f32; 3]);
@@ -52,8 +52,8 @@ impl Scene {
     /// use monotile_scene::Scene;
     /// let scene = Scene::figure();
     /// scene.check()?;
-    /// let clips: Vec<_> = scene.clips.iter().map(|clip| (clip.name.as_str(), clip.duration)).collect();
-    /// assert_eq!(clips, [("walk", 1.0), ("wave", 2.0)]);
+    /// let animations: Vec<_> = scene.animations.iter().map(|clip| (clip.name.as_str(), clip.duration)).collect();
+    /// assert_eq!(animations, [("walk", 1.0), ("wave", 2.0)]);
     /// # Ok::<(), monotile_scene::Error>(())
     /// ```
     pub fn figure() -> Self {
@@ -62,7 +62,7 @@ impl Scene {
         for (name, parent, _) in BONES {
             let bone = nodes.len() - 1;
             let translation = (at(bone) - parent.map_or(Vec3::ZERO, at)).into();
-            let local = Local::Trs(Trs { translation, ..Trs::default() });
+            let local = NodeTransform::Trs(NodeTrs { translation, ..NodeTrs::default() });
             nodes.push(Node { name: name.into(), parent: Some(parent.map_or(0, node)), local, ..Node::default() });
         }
         nodes.push(Node { name: "body".into(), parent: Some(0), mesh: Some(0), skin: Some(0), ..Node::default() });
@@ -89,7 +89,7 @@ impl Scene {
             images: vec![checker()],
             skins: vec![skin],
             lenses: Vec::new(),
-            clips: vec![motion::walk(), motion::wave()],
+            animations: vec![motion::walk(), motion::wave()],
         }
     }
 }
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn clips_end_where_they_begin() {
         let scene = Scene::figure();
-        for clip in &scene.clips {
+        for clip in &scene.animations {
             let [mut first, mut last] = [Pose::rest(&scene), Pose::rest(&scene)];
             clip.sample(0.0, &mut first);
             clip.sample(clip.duration, &mut last);

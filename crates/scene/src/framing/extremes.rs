@@ -3,9 +3,9 @@
 use glam::Vec3;
 use monotile_kernels::simd;
 
-use crate::draws::{Draw, Order, Part};
-use crate::place::Placement;
-use crate::rendering::Space;
+use crate::draws::{AlphaPart, Draw, DrawOrder};
+use crate::placement::Placement;
+use crate::rendering::RenderSpace;
 use crate::{Pose, Scene, Topology};
 
 /// Directions in which the farthest points are kept.
@@ -13,7 +13,7 @@ const DIRECTIONS: usize = 256;
 
 /// What was found so far.
 #[derive(Debug, Clone)]
-pub(super) struct Extremes {
+pub(super) struct Extents {
     /// The directions, coordinate by coordinate.
     along: Box<[[f32; DIRECTIONS]; 3]>,
     /// How far the farthest point is, and which it is.
@@ -23,7 +23,7 @@ pub(super) struct Extremes {
     pub max: Vec3,
 }
 
-impl Extremes {
+impl Extents {
     pub fn new() -> Self {
         let mut along = Box::new([[0.0; DIRECTIONS]; 3]);
         for i in 0..DIRECTIONS {
@@ -89,25 +89,25 @@ fn direction(i: usize) -> Vec3 {
 }
 
 /// The vertices of a scene that decide over any number of poses.
-pub(super) struct Corners<'a> {
+pub(super) struct ExtremeVertices<'a> {
     scene: &'a Scene,
-    order: &'a Order,
+    order: &'a DrawOrder,
     /// By mesh and primitive: the vertices that are farthest in some direction. They stay so however a node moves them.
     rigid: Vec<Vec<Option<Vec<u32>>>>,
     places: Vec<Vec3>,
     poses: usize,
 }
 
-impl<'a> Corners<'a> {
-    pub fn new(scene: &'a Scene, order: &'a Order) -> Self {
+impl<'a> ExtremeVertices<'a> {
+    pub fn new(scene: &'a Scene, order: &'a DrawOrder) -> Self {
         let rigid = scene.meshes.iter().map(|mesh| vec![None; mesh.primitives.len()]).collect();
         Self { scene, order, rigid, places: Vec::new(), poses: 0 }
     }
 
     /// Looks at everything that a pose draws. Of what only nodes move, the first pose takes every vertex, and the others the farthest ones of its mesh.
-    pub fn add(&mut self, pose: &Pose, space: &Space, extremes: &mut Extremes) {
+    pub fn add(&mut self, pose: &Pose, space: &RenderSpace, extremes: &mut Extents) {
         let draws = self.order.draws(self.scene, pose, (space, &glam::DMat4::IDENTITY));
-        for draw in draws.draws.iter().filter(|draw| draw.part != Part::Solid) {
+        for draw in draws.draws.iter().filter(|draw| draw.part != AlphaPart::Solid) {
             let placement = Placement::new(self.scene, pose, &draws, draw);
             self.places.clear();
             if self.poses > 0 && placement.is_rigid() {
@@ -130,7 +130,7 @@ fn farthest(scene: &Scene, draw: &Draw) -> Vec<u32> {
     if drawn.len() <= DIRECTIONS {
         return drawn;
     }
-    let mut extremes = Extremes::new();
+    let mut extremes = Extents::new();
     let whole =
         |f: fn(Vec3, Vec3) -> Vec3, from: f32| drawn.iter().fold(Vec3::splat(from), |end, &i| f(end, positions[i as usize].into()));
     let (least, most) = (whole(Vec3::min, f32::MAX), whole(Vec3::max, f32::MIN));
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn the_farthest_of_a_cloud_is_found_in_every_direction() {
         let cloud: Vec<Vec3> = (0..5000).map(|i| direction(i % DIRECTIONS) * (1.0 + (i as f32 * 0.7).sin())).collect();
-        let mut extremes = Extremes::new();
+        let mut extremes = Extents::new();
         cloud.chunks(777).for_each(|part| extremes.add(part));
         for i in 0..DIRECTIONS {
             let d = direction(i);

@@ -5,16 +5,16 @@ mod extremes;
 use glam::{DMat3, DMat4, DVec3, Vec3};
 use monotile::{Error, Result};
 
-use crate::draws::Order;
-use crate::rendering::Space;
-use crate::{Camera, Ground, Lens, Local, Pose, Scene, Shot};
-use extremes::{Corners, Extremes};
+use crate::draws::DrawOrder;
+use crate::rendering::RenderSpace;
+use crate::{Camera, Ground, Lens, NodeTransform, Pose, Scene, Shot};
+use extremes::{Extents, ExtremeVertices};
 
 /// What has to be in the picture: the farthest points of a scene, over any number of poses.
 #[derive(Debug, Clone)]
 pub struct Framing {
     /// In which the rest is: about the scene, which is about 1 large there.
-    space: Space,
+    space: RenderSpace,
     /// The farthest point in each of many directions.
     points: Vec<Vec3>,
     min: Vec3,
@@ -58,9 +58,9 @@ impl Framing {
     /// # Cost
     /// A vertex takes some 50 ns a pose; of a mesh that is not bent 256 vertices count at most, from the second pose on.
     pub fn new(scene: &Scene, poses: impl IntoIterator<Item = Pose>) -> Result<Self> {
-        let order = Order::new(scene);
-        let mut corners = Corners::new(scene, &order);
-        let mut extremes = Extremes::new();
+        let order = DrawOrder::new(scene);
+        let mut corners = ExtremeVertices::new(scene, &order);
+        let mut extremes = Extents::new();
         let mut space = None;
         for pose in poses {
             let space = space.get_or_insert_with(|| order.space(scene, &pose));
@@ -190,7 +190,7 @@ impl Camera {
     ///
     /// # Errors
     /// A node that has no lens or is not there, and an empty raster.
-    pub fn of_node(scene: &Scene, pose: &Pose, node: usize, size: [usize; 2]) -> Result<Self> {
+    pub fn from_node(scene: &Scene, pose: &Pose, node: usize, size: [usize; 2]) -> Result<Self> {
         let lens = scene.nodes.get(node).and_then(|node| node.lens).map(|lens| scene.lenses[lens]);
         let lens = lens.ok_or_else(|| Error::value(format!("camera: node {node} is no camera")))?;
         let world = pose.world(scene)[node];
@@ -205,8 +205,8 @@ fn rotation(scene: &Scene, pose: &Pose, node: usize) -> DMat3 {
     let mut next = Some(node);
     while let Some(node) = next {
         let own = match &pose.locals[node] {
-            Local::Trs(trs) => DMat3::from_quat(glam::DQuat::from_array(trs.rotation.map(f64::from)).normalize()),
-            Local::Matrix(columns) => orthonormal(DMat3::from_mat4(crate::pose::wide(columns))),
+            NodeTransform::Trs(trs) => DMat3::from_quat(glam::DQuat::from_array(trs.rotation.map(f64::from)).normalize()),
+            NodeTransform::Matrix(columns) => orthonormal(DMat3::from_mat4(crate::pose::wide(columns))),
         };
         turned = own * turned;
         next = scene.nodes[node].parent;
@@ -227,7 +227,7 @@ fn orthonormal(m: DMat3) -> DMat3 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Local, Mesh, Node, Primitive, Topology, Trs};
+    use crate::{Mesh, Node, NodeTransform, NodeTrs, Primitive, Topology};
 
     /// Points at the corners of a long box that stands away from the origin.
     fn long_box() -> Scene {
@@ -238,7 +238,7 @@ mod tests {
             indices: (0..8).collect(),
             ..Primitive::default()
         };
-        let local = Local::Trs(Trs { translation: [10.0, 3.0, -4.0], scale: [1.0, 2.0, 5.0], ..Trs::default() });
+        let local = NodeTransform::Trs(NodeTrs { translation: [10.0, 3.0, -4.0], scale: [1.0, 2.0, 5.0], ..NodeTrs::default() });
         Scene {
             nodes: vec![Node { local, mesh: Some(0), ..Node::default() }],
             meshes: vec![Mesh { primitives: vec![shape], ..Mesh::default() }],
@@ -314,12 +314,12 @@ mod tests {
     }
 
     /// A triangle and a lens, below nodes that do something to the lens.
-    fn with_camera(above: Trs, own: Trs) -> Scene {
+    fn with_camera(above: NodeTrs, own: NodeTrs) -> Scene {
         let lens = Lens::Perspective { fovy: 1.0, near: 0.1, far: None };
         Scene {
             nodes: vec![
-                Node { local: Local::Trs(above), ..Node::default() },
-                Node { local: Local::Trs(own), parent: Some(0), lens: Some(0), ..Node::default() },
+                Node { local: NodeTransform::Trs(above), ..Node::default() },
+                Node { local: NodeTransform::Trs(own), parent: Some(0), lens: Some(0), ..Node::default() },
             ],
             lenses: vec![lens],
             ..Scene::default()
@@ -330,13 +330,13 @@ mod tests {
     #[test]
     fn a_camera_under_scaled_nodes_keeps_its_angles() {
         let half = (0.5_f32.sqrt(), 0.5_f32.sqrt());
-        let own = Trs {
+        let own = NodeTrs {
             translation: [0.0, 1.0, 5.0],
             rotation: [0.0, 0.0, 15_f32.to_radians().sin(), 15_f32.to_radians().cos()],
             scale: [1.0; 3],
         };
-        let turned = Trs { rotation: [0.0, half.0, 0.0, half.1], ..Trs::default() };
-        let view = |scene: &Scene| Camera::of_node(scene, &Pose::rest(scene), 1, [64, 48]).unwrap().matrices().unwrap().0;
+        let turned = NodeTrs { rotation: [0.0, half.0, 0.0, half.1], ..NodeTrs::default() };
+        let view = |scene: &Scene| Camera::from_node(scene, &Pose::rest(scene), 1, [64, 48]).unwrap().matrices().unwrap().0;
         let plain = DMat3::from_mat4(view(&with_camera(turned, own)));
         for (above, scale) in [
             ([1.0, 3.0, 1.0], [1.0; 3]),
@@ -345,7 +345,7 @@ mod tests {
             ([0.0; 3], [2.0; 3]),
             ([1e-20; 3], [1e20; 3]),
         ] {
-            let scene = with_camera(Trs { scale: above, ..turned }, Trs { scale, ..own });
+            let scene = with_camera(NodeTrs { scale: above, ..turned }, NodeTrs { scale, ..own });
             let v = view(&scene);
             assert!((DMat3::from_mat4(v) - plain).to_cols_array().iter().all(|x| x.abs() < 1e-6), "{above:?} {scale:?}: {v}");
             let eye = v.inverse().w_axis;
@@ -353,9 +353,9 @@ mod tests {
             assert!((eye.truncate() - DVec3::from(stands)).length() < 1e-6, "{above:?}: {eye}");
         }
         // A matrix that scales and shears: the line of sight stays.
-        let mut scene = with_camera(Trs::default(), own);
+        let mut scene = with_camera(NodeTrs::default(), own);
         scene.nodes[1].local =
-            Local::Matrix([[2.0, 0.0, 0.0, 0.0], [1.0, 3.0, 0.5, 0.0], [0.0, 1.0, 1.0, 0.0], [0.0, 0.0, 5.0, 1.0]]);
+            NodeTransform::Matrix([[2.0, 0.0, 0.0, 0.0], [1.0, 3.0, 0.5, 0.0], [0.0, 1.0, 1.0, 0.0], [0.0, 0.0, 5.0, 1.0]]);
         let m = DMat3::from_mat4(view(&scene));
         assert!((m * m.transpose() - DMat3::IDENTITY).to_cols_array().iter().all(|x| x.abs() < 1e-12), "{m}");
         assert!((m * DVec3::new(0.0, 1.0, 1.0).normalize() - DVec3::Z).length() < 1e-12);
@@ -370,7 +370,7 @@ mod tests {
             Primitive { topology: Topology::Points, positions, indices: (0..8).collect(), ..Primitive::default() }
         };
         let seen = |s: f32, translation: [f32; 3], orthographic| {
-            let local = Local::Trs(Trs { translation, ..Trs::default() });
+            let local = NodeTransform::Trs(NodeTrs { translation, ..NodeTrs::default() });
             let scene = Scene {
                 nodes: vec![Node { local, mesh: Some(0), ..Node::default() }],
                 meshes: vec![Mesh { primitives: vec![shape(s)], ..Mesh::default() }],
@@ -400,7 +400,7 @@ mod tests {
         let poses = (0..200).map(|i| {
             let mut pose = Pose::rest(&scene);
             if i == 57 {
-                pose.locals[0] = Local::Trs(Trs { translation: [60.0, 3.0, -4.0], ..Trs::default() });
+                pose.locals[0] = NodeTransform::Trs(NodeTrs { translation: [60.0, 3.0, -4.0], ..NodeTrs::default() });
             }
             pose
         });

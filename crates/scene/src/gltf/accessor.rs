@@ -16,7 +16,7 @@ enum Component {
 }
 
 impl Component {
-    fn of(code: json::Whole) -> Result<Self> {
+    fn from_code(code: json::Whole) -> Result<Self> {
         Ok(match code.0 {
             5120 => Self::I8,
             5121 => Self::U8,
@@ -126,7 +126,7 @@ impl Source<'_> {
     pub fn any_floats<const N: usize>(&self, index: json::Whole, used: Use) -> Result<Vec<[f32; N]>> {
         let accessor = pick(&self.root.accessors, index, "accessor")?;
         let within = |e: Error| e.within(format!("accessor {}", index.0));
-        let component = Component::of(accessor.component_type).map_err(within)?;
+        let component = Component::from_code(accessor.component_type).map_err(within)?;
         let mut out = Vec::new();
         let normalized = accessor.normalized || used == Use::Fraction;
         let put = |out: &mut [f32; N], bytes: &[u8]| {
@@ -142,7 +142,7 @@ impl Source<'_> {
     pub fn integers<const N: usize>(&self, index: json::Whole) -> Result<Vec<[u32; N]>> {
         let accessor = pick(&self.root.accessors, index, "accessor")?;
         let within = |e: Error| e.within(format!("accessor {}", index.0));
-        let component = Component::of(accessor.component_type).map_err(within)?;
+        let component = Component::from_code(accessor.component_type).map_err(within)?;
         if !matches!(component, Component::U8 | Component::U16 | Component::U32) {
             return Err(within(fault(format!("component type {}, where indices are unsigned", accessor.component_type.0))));
         }
@@ -209,7 +209,7 @@ impl Source<'_> {
         if sparse.count.0 > out.len() as u64 {
             return Err(fault(format!("it replaces {} elements of {}", sparse.count.0, out.len())));
         }
-        let kind = Component::of(indices.component_type)?;
+        let kind = Component::from_code(indices.component_type)?;
         if !matches!(kind, Component::U8 | Component::U16 | Component::U32) {
             return Err(fault(format!("component type {}, where indices are unsigned", indices.component_type.0)));
         }

@@ -3,30 +3,30 @@
 use monotile::{Error, Result};
 
 use super::accessor::Use;
-use super::notes::{Notes, Oddity};
+use super::notes::{ImportIssue, Notes};
 use super::source::Source;
 use super::{called, fault, json, node, pick};
-use crate::{Channel, Clip, Interpolation, Keys, Local, Scene};
+use crate::{Animation, Channel, Interpolation, KeyframeValues, NodeTransform, Scene};
 
 /// Reads all clips, after the nodes; `places` says where each node of the file is in the scene.
 pub fn read(source: &Source<'_>, places: &[usize], scene: &mut Scene, notes: &mut Notes) -> Result<()> {
     for (i, animation) in source.root.animations.iter().enumerate() {
         let place = called("animation", i, &animation.name).to_string();
-        let mut clip = Clip { name: animation.name.clone(), ..Clip::default() };
+        let mut clip = Animation { name: animation.name.clone(), ..Animation::default() };
         for (number, channel) in animation.channels.iter().enumerate() {
             let within = |e: Error| e.within(format!("channel {number}")).within(&place);
             let keyframes = pick(&animation.samplers, channel.sampler, "sampler").map_err(within)?;
             match one(source, scene, (channel, keyframes), (places, notes)).map_err(within)? {
                 Some(channel) => {
                     let equal = channel.times.windows(2).filter(|t| t[0] == t[1]).count();
-                    notes.count(Oddity::EqualTimes, equal, || place.clone());
+                    notes.count(ImportIssue::EqualTimes, equal, || place.clone());
                     clip.duration = clip.duration.max(channel.times.last().copied().unwrap_or_default());
                     clip.channels.push(channel);
                 }
-                None => notes.count(Oddity::StrayChannel, 1, || place.clone()),
+                None => notes.count(ImportIssue::StrayChannel, 1, || place.clone()),
             }
         }
-        scene.clips.push(clip);
+        scene.animations.push(clip);
     }
     Ok(())
 }
@@ -49,26 +49,26 @@ fn one(
     };
     let threes = |at| source.floats::<3>(at, Use::Value);
     let keys = match channel.target.path.as_str() {
-        "translation" => threes(keyframes.output).map(Keys::Translation),
-        "scale" => threes(keyframes.output).map(Keys::Scale),
-        "rotation" => source.floats::<4>(keyframes.output, Use::Value).map(Keys::Rotation),
+        "translation" => threes(keyframes.output).map(KeyframeValues::Translation),
+        "scale" => threes(keyframes.output).map(KeyframeValues::Scale),
+        "rotation" => source.floats::<4>(keyframes.output, Use::Value).map(KeyframeValues::Rotation),
         "weights" => {
             // A node outside of the scene has no mesh any more, and nothing to weigh.
             // A mesh without targets has nothing to weigh either.
             let Some(mesh) = node.mesh.filter(|&mesh| !scene.meshes[mesh].weights.is_empty()) else { return Ok(None) };
             let numbers = source.floats::<1>(keyframes.output, Use::Value);
-            numbers.map(|list| Keys::Weights(scene.meshes[mesh].weights.len(), list.into_iter().flatten().collect()))
+            numbers.map(|list| KeyframeValues::Weights(scene.meshes[mesh].weights.len(), list.into_iter().flatten().collect()))
         }
         _ => return Ok(None),
     };
     let mut keys = keys.map_err(|e| e.within("keys"))?;
-    if matches!(node.local, Local::Matrix(_)) && !matches!(keys, Keys::Weights(..)) {
+    if matches!(node.local, NodeTransform::Matrix(_)) && !matches!(keys, KeyframeValues::Weights(..)) {
         return Err(fault(format!("{} has a matrix, which cannot be animated", called("node", target, &node.name))));
     }
-    if let (Keys::Rotation(list), true) = (&mut keys, interpolation != Interpolation::Cubic) {
+    if let (KeyframeValues::Rotation(list), true) = (&mut keys, interpolation != Interpolation::Cubic) {
         for q in list {
             *q = node::unit(*q, |odd| {
-                notes.count(Oddity::QuaternionLength, odd, || called("the keys of node", target, &node.name).to_string())
+                notes.count(ImportIssue::QuaternionLength, odd, || called("the keys of node", target, &node.name).to_string())
             })?;
         }
     }

@@ -11,7 +11,7 @@ pub fn split(bytes: &[u8]) -> Result<(&[u8], Option<&[u8]>)> {
     }
     let version = word(bytes, 4)?;
     if version != 2 {
-        return Err(super::kind::version(&format!("{version}.0")));
+        return Err(super::file_kind::version(&format!("{version}.0")));
     }
     let length = word(bytes, 8)? as usize;
     let Some(mut rest) = bytes.get(12..length) else {

@@ -79,13 +79,13 @@ pub fn check(root: &json::Root) -> Result<()> {
 }
 
 /// What is said of the extensions in use.
-pub fn tell(root: &json::Root, notes: &mut Notes) {
+pub fn note_unsupported(root: &json::Root, notes: &mut Notes) {
     for name in &root.extensions_used {
         match support(name) {
             // Whether there is something beside what is compressed shows where it is read.
             Some(Drawn | Unseen | Compressed(_)) => {}
-            Some(Without(what)) => notes.lose(format!("the extension {} is not drawn: {what}", quoted(name))),
-            None => notes.lose(format!("the extension {} is not known and not drawn", quoted(name))),
+            Some(Without(what)) => notes.add_lossy(format!("the extension {} is not drawn: {what}", quoted(name))),
+            None => notes.add_lossy(format!("the extension {} is not known and not drawn", quoted(name))),
         }
     }
 }

@@ -18,12 +18,12 @@ const GROWTH: u64 = 32 * 1032;
 
 /// The images of a file, each decoded when a texture wants it.
 pub struct Images {
-    places: Vec<Option<Place>>,
+    places: Vec<Option<ImageSource>>,
     texels: u64,
 }
 
 /// What became of an image.
-enum Place {
+enum ImageSource {
     /// Where it is in the scene.
     There(usize),
     /// Why it is not.
@@ -49,20 +49,20 @@ impl Images {
     ) -> Result<Option<usize>> {
         let image = pick(&source.root.images, index, "image")?;
         match &self.places[index.get()] {
-            Some(Place::There(place)) => return Ok(Some(*place)),
-            Some(Place::Broken) => return Ok(None),
+            Some(ImageSource::There(place)) => return Ok(Some(*place)),
+            Some(ImageSource::Broken) => return Ok(None),
             None => {}
         }
         let within = |e: Error| e.within(called("image", index.get(), &image.name));
         match source.image(image).and_then(|bytes| self.decode(&bytes)) {
             Ok(decoded) => {
-                self.places[index.get()] = Some(Place::There(images.len()));
+                self.places[index.get()] = Some(ImageSource::There(images.len()));
                 images.push(Image { name: image.name.clone(), ..decoded });
                 Ok(Some(images.len() - 1))
             }
             Err(error) if matches!(error.kind(), ErrorKind::Limit | ErrorKind::Memory) => Err(within(error)),
             Err(error) => {
-                self.places[index.get()] = Some(Place::Broken);
+                self.places[index.get()] = Some(ImageSource::Broken);
                 told(within(error).to_string());
                 Ok(None)
             }

@@ -3,10 +3,10 @@
 use monotile::{Error, Result, limits};
 
 use super::accessor::Use;
-use super::notes::{Notes, Oddity};
+use super::notes::{ImportIssue, Notes};
 use super::source::Source;
 use super::{called, fault, json, node, pick};
-use crate::{Local, Node, Trs};
+use crate::{Node, NodeTransform, NodeTrs};
 
 /// What places instances; others (`_ID`, say) are for programs.
 const KNOWN: [&str; 3] = ["TRANSLATION", "ROTATION", "SCALE"];
@@ -20,7 +20,7 @@ pub fn counts(source: &Source<'_>, notes: &mut Notes) -> Result<Vec<usize>> {
         let Some(instancing) = node.extensions.instancing.as_ref().filter(|_| node.mesh.is_some()) else { continue };
         let within = |e: Error| e.within(called("node", i, &node.name));
         let Some(first) = KNOWN.iter().find_map(|name| instancing.attributes.get(*name)).filter(|_| node.skin.is_none()) else {
-            notes.count(Oddity::BadInstances, 1, || called("node", i, &node.name).to_string());
+            notes.count(ImportIssue::BadInstances, 1, || called("node", i, &node.name).to_string());
             continue;
         };
         let count = pick(&root.accessors, *first, "accessor").map_err(within)?.count;
@@ -49,8 +49,8 @@ pub fn copies(source: &Source<'_>, from: &json::Node, (read, place): (&Node, usi
     source.spend(count as u64, size_of::<Node>())?;
     let (mut copies, mut odd) = (Vec::with_capacity(count), 0);
     for i in 0..count {
-        let rotation = rotations.as_ref().map_or(Ok(Trs::default().rotation), |list| node::unit(list[i], |n| odd += n));
-        let trs = Trs {
+        let rotation = rotations.as_ref().map_or(Ok(NodeTrs::default().rotation), |list| node::unit(list[i], |n| odd += n));
+        let trs = NodeTrs {
             translation: translations.as_ref().map_or([0.0; 3], |list| list[i]),
             rotation: rotation.map_err(|e| e.within(format!("instance {i}")))?,
             scale: scales.as_ref().map_or([1.0; 3], |list| list[i]),
@@ -58,12 +58,12 @@ pub fn copies(source: &Source<'_>, from: &json::Node, (read, place): (&Node, usi
         copies.push(Node {
             name: String::new(),
             parent: Some(place),
-            local: Local::Trs(trs),
+            local: NodeTransform::Trs(trs),
             mesh: read.mesh,
             weights: read.weights.clone(),
             ..Node::default()
         });
     }
-    notes.count(Oddity::QuaternionLength, odd, || called("the instances of node", place, &from.name).to_string());
+    notes.count(ImportIssue::QuaternionLength, odd, || called("the instances of node", place, &from.name).to_string());
     Ok(copies)
 }

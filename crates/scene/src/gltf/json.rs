@@ -5,7 +5,7 @@ use serde::de::{Deserializer, Error, Visitor};
 
 /// A whole number that is not negative. A fractional part of zero is allowed, as the specification recommends to readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Whole(pub u64);
+pub(super) struct Whole(pub u64);
 
 impl Whole {
     /// As an index or a length; what no memory could hold becomes the largest there is, which every check of a range refuses.
@@ -44,13 +44,13 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D)
 
 /// What is read first: whether the rest can be.
 #[derive(Deserialize)]
-pub struct Header {
+pub(super) struct Header {
     pub asset: Asset,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Asset {
+pub(super) struct Asset {
     pub version: String,
     pub min_version: Option<String>,
     pub generator: Option<String>,
@@ -59,7 +59,7 @@ pub struct Asset {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Root {
+pub(super) struct Root {
     pub asset: Asset,
     #[serde(default, deserialize_with = "or_default")]
     pub extensions_used: Vec<String>,
@@ -95,7 +95,7 @@ pub struct Root {
 }
 
 #[derive(Deserialize)]
-pub struct SceneNodes {
+pub(super) struct SceneNodes {
     #[serde(default, deserialize_with = "or_default")]
     pub name: String,
     #[serde(default, deserialize_with = "or_default")]
@@ -104,7 +104,7 @@ pub struct SceneNodes {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Node {
+pub(super) struct Node {
     #[serde(default, deserialize_with = "or_default")]
     pub name: String,
     #[serde(default, deserialize_with = "or_default")]
@@ -123,19 +123,19 @@ pub struct Node {
 }
 
 #[derive(Deserialize, Default)]
-pub struct NodeExtensions {
+pub(super) struct NodeExtensions {
     #[serde(rename = "EXT_mesh_gpu_instancing")]
     pub instancing: Option<Instancing>,
 }
 
 #[derive(Deserialize)]
-pub struct Instancing {
+pub(super) struct Instancing {
     #[serde(default, deserialize_with = "or_default")]
     pub attributes: Attributes,
 }
 
 #[derive(Deserialize)]
-pub struct Mesh {
+pub(super) struct Mesh {
     #[serde(default, deserialize_with = "or_default")]
     pub name: String,
     pub primitives: Vec<Primitive>,
@@ -144,10 +144,10 @@ pub struct Mesh {
 }
 
 /// The accessors of vertices, by semantic.
-pub type Attributes = std::collections::BTreeMap<String, Whole>;
+pub(super) type Attributes = std::collections::BTreeMap<String, Whole>;
 
 #[derive(Deserialize)]
-pub struct Primitive {
+pub(super) struct Primitive {
     pub attributes: Attributes,
     pub indices: Option<Whole>,
     pub material: Option<Whole>,
@@ -159,18 +159,18 @@ pub struct Primitive {
 }
 
 #[derive(Deserialize, Default)]
-pub struct PrimitiveExtensions {
+pub(super) struct PrimitiveExtensions {
     #[serde(rename = "KHR_draco_mesh_compression")]
     pub draco: Option<Compression>,
 }
 
 /// That something is compressed; how does not matter.
 #[derive(Deserialize)]
-pub struct Compression {}
+pub(super) struct Compression {}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Skin {
+pub(super) struct Skin {
     #[serde(default, deserialize_with = "or_default")]
     pub name: String,
     pub joints: Vec<Whole>,
@@ -179,7 +179,7 @@ pub struct Skin {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Camera {
+pub(super) enum Camera {
     #[serde(untagged)]
     Perspective { perspective: Perspective },
     #[serde(untagged)]
@@ -187,21 +187,21 @@ pub enum Camera {
 }
 
 #[derive(Deserialize)]
-pub struct Perspective {
+pub(super) struct Perspective {
     pub yfov: f32,
     pub znear: f32,
     pub zfar: Option<f32>,
 }
 
 #[derive(Deserialize)]
-pub struct Orthographic {
+pub(super) struct Orthographic {
     pub ymag: f32,
     pub znear: f32,
     pub zfar: f32,
 }
 
 #[derive(Deserialize)]
-pub struct Animation {
+pub(super) struct Animation {
     #[serde(default, deserialize_with = "or_default")]
     pub name: String,
     pub channels: Vec<Channel>,
@@ -209,19 +209,19 @@ pub struct Animation {
 }
 
 #[derive(Deserialize)]
-pub struct Channel {
+pub(super) struct Channel {
     pub sampler: Whole,
     pub target: ChannelTarget,
 }
 
 #[derive(Deserialize)]
-pub struct ChannelTarget {
+pub(super) struct ChannelTarget {
     pub node: Option<Whole>,
     pub path: String,
 }
 
 #[derive(Deserialize)]
-pub struct Keyframes {
+pub(super) struct Keyframes {
     pub input: Whole,
     pub output: Whole,
     pub interpolation: Option<String>,
@@ -229,7 +229,7 @@ pub struct Keyframes {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Material {
+pub(super) struct Material {
     #[serde(deserialize_with = "or_default")]
     pub name: String,
     #[serde(deserialize_with = "or_default")]
@@ -248,7 +248,7 @@ pub struct Material {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-pub struct MetallicRoughness {
+pub(super) struct MetallicRoughness {
     pub base_color_factor: Option<[f32; 4]>,
     pub base_color_texture: Option<TextureInfo>,
     pub metallic_factor: Option<f32>,
@@ -258,7 +258,7 @@ pub struct MetallicRoughness {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub struct MaterialExtensions {
+pub(super) struct MaterialExtensions {
     #[serde(rename = "KHR_materials_unlit")]
     pub unlit: Option<Unlit>,
     #[serde(rename = "KHR_materials_emissive_strength")]
@@ -268,11 +268,11 @@ pub struct MaterialExtensions {
 }
 
 #[derive(Deserialize)]
-pub struct Unlit {}
+pub(super) struct Unlit {}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Glossiness {
+pub(super) struct Glossiness {
     pub diffuse_factor: Option<[f32; 4]>,
     pub diffuse_texture: Option<TextureInfo>,
     pub glossiness_factor: Option<f32>,
@@ -280,14 +280,14 @@ pub struct Glossiness {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct EmissiveStrength {
+pub(super) struct EmissiveStrength {
     pub emissive_strength: Option<f32>,
 }
 
 /// A texture of a material; `scale` is of normals and `strength` of occlusion.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct TextureInfo {
+pub(super) struct TextureInfo {
     pub index: Whole,
     pub tex_coord: Option<Whole>,
     pub scale: Option<f32>,
@@ -298,14 +298,14 @@ pub struct TextureInfo {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub struct TextureExtensions {
+pub(super) struct TextureExtensions {
     #[serde(rename = "KHR_texture_transform")]
     pub transform: Option<TextureTransform>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-pub struct TextureTransform {
+pub(super) struct TextureTransform {
     #[serde(deserialize_with = "or_default")]
     pub offset: [f32; 2],
     #[serde(deserialize_with = "or_default")]
@@ -315,14 +315,14 @@ pub struct TextureTransform {
 }
 
 #[derive(Deserialize)]
-pub struct Texture {
+pub(super) struct Texture {
     pub sampler: Option<Whole>,
     pub source: Option<Whole>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Sampler {
+pub(super) struct Sampler {
     pub mag_filter: Option<Whole>,
     pub min_filter: Option<Whole>,
     pub wrap_s: Option<Whole>,
@@ -331,7 +331,7 @@ pub struct Sampler {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Image {
+pub(super) struct Image {
     #[serde(default, deserialize_with = "or_default")]
     pub name: String,
     pub uri: Option<String>,
@@ -340,7 +340,7 @@ pub struct Image {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Accessor {
+pub(super) struct Accessor {
     pub buffer_view: Option<Whole>,
     pub byte_offset: Option<Whole>,
     pub component_type: Whole,
@@ -353,7 +353,7 @@ pub struct Accessor {
 }
 
 #[derive(Deserialize)]
-pub struct Sparse {
+pub(super) struct Sparse {
     pub count: Whole,
     pub indices: SparseIndices,
     pub values: SparseValues,
@@ -361,7 +361,7 @@ pub struct Sparse {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SparseIndices {
+pub(super) struct SparseIndices {
     pub buffer_view: Whole,
     pub byte_offset: Option<Whole>,
     pub component_type: Whole,
@@ -369,14 +369,14 @@ pub struct SparseIndices {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SparseValues {
+pub(super) struct SparseValues {
     pub buffer_view: Whole,
     pub byte_offset: Option<Whole>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct View {
+pub(super) struct View {
     pub buffer: Whole,
     pub byte_offset: Option<Whole>,
     pub byte_length: Whole,
@@ -386,14 +386,14 @@ pub struct View {
 }
 
 #[derive(Deserialize, Default)]
-pub struct ViewExtensions {
+pub(super) struct ViewExtensions {
     #[serde(rename = "EXT_meshopt_compression", alias = "KHR_meshopt_compression")]
     pub meshopt: Option<Compression>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Buffer {
+pub(super) struct Buffer {
     pub byte_length: Whole,
     pub uri: Option<String>,
 }

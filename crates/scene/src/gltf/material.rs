@@ -3,10 +3,10 @@
 use monotile::{Error, ErrorKind, Result};
 
 use super::json::{self, Whole};
-use super::notes::{Notes, Oddity};
+use super::notes::{ImportIssue, Notes};
 use super::source::Source;
 use super::{called, fault, image, pick};
-use crate::{Alpha, Filter, Material, Sampler, Scene, Texture, TextureRef, Wrap};
+use crate::{AlphaMode, Filter, Material, Sampler, Scene, Texture, TextureRef, WrapMode};
 
 /// Reads images, textures and materials.
 pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes) -> Result<()> {
@@ -27,11 +27,11 @@ fn textures(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes) -> Result
         let within = |e: Error| e.within(format!("texture {i}"));
         // Its image may be in a format of an extension.
         let Some(image) = texture.source else {
-            notes.count(Oddity::EmptyTexture, 1, || format!("texture {i}"));
+            notes.count(ImportIssue::EmptyTexture, 1, || format!("texture {i}"));
             places.push(None);
             continue;
         };
-        let broken = |why| notes.count(Oddity::BrokenImage, 1, || why);
+        let broken = |why| notes.count(ImportIssue::BrokenImage, 1, || why);
         let image = images.place(source, image, &mut scene.images, broken).map_err(within)?;
         let Some(image) = image else {
             places.push(None);
@@ -46,14 +46,14 @@ fn textures(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes) -> Result
     }
     let mut wanted = vec![false; root.images.len()];
     root.textures.iter().filter_map(|texture| texture.source).for_each(|image| wanted[image.get()] = true);
-    notes.unread(wanted.iter().filter(|wanted| !**wanted).count());
+    notes.add_unread(wanted.iter().filter(|wanted| !**wanted).count());
     Ok(places)
 }
 
 /// What the specification leaves to the reader: the smoothest.
 const DEFAULT_SAMPLER: Sampler = Sampler {
-    wrap_u: Wrap::Repeat,
-    wrap_v: Wrap::Repeat,
+    wrap_u: WrapMode::Repeat,
+    wrap_v: WrapMode::Repeat,
     magnify: Filter::Linear,
     minify: Filter::Linear,
     mipmap: Some(Filter::Linear),
@@ -61,9 +61,9 @@ const DEFAULT_SAMPLER: Sampler = Sampler {
 
 fn read_sampler(sampler: &json::Sampler) -> Result<Sampler> {
     let wrap = |code: Option<Whole>| match code.map_or(10497, |c| c.0) {
-        33071 => Ok(Wrap::Clamp),
-        33648 => Ok(Wrap::Mirror),
-        10497 => Ok(Wrap::Repeat),
+        33071 => Ok(WrapMode::Clamp),
+        33648 => Ok(WrapMode::Mirror),
+        10497 => Ok(WrapMode::Repeat),
         other => Err(fault(format!("wrapping mode {other}, which glTF does not have"))),
     };
     let (nearest, linear) = (Filter::Nearest, Filter::Linear);
@@ -91,9 +91,9 @@ fn one(m: &json::Material, places: &[Option<usize>]) -> Result<Material> {
     let older = m.extensions.glossiness.as_ref().filter(|_| pbr.base_color_factor.is_none() && pbr.base_color_texture.is_none());
     let strength = m.extensions.emissive_strength.as_ref().and_then(|e| e.emissive_strength).unwrap_or(1.0);
     let alpha = match m.alpha_mode.as_deref() {
-        None | Some("OPAQUE") => Alpha::Opaque,
-        Some("MASK") => Alpha::Mask(m.alpha_cutoff.unwrap_or(0.5)),
-        Some("BLEND") => Alpha::Blend,
+        None | Some("OPAQUE") => AlphaMode::Opaque,
+        Some("MASK") => AlphaMode::Mask(m.alpha_cutoff.unwrap_or(0.5)),
+        Some("BLEND") => AlphaMode::Blend,
         Some(other) => return Err(fault(format!("alpha mode {}, which glTF does not have", super::uri::quoted(other)))),
     };
     let of_normal = m.normal_texture.as_ref();

@@ -5,11 +5,11 @@ use monotile::{Error, Result};
 use super::accessor::Use;
 use super::json::{self, Whole};
 use super::material::MAX_SETS;
-use super::notes::{Notes, Oddity};
-use super::shape::Mode;
+use super::notes::{ImportIssue, Notes};
 use super::source::Source;
+use super::topology::PrimitiveMode;
 use super::{called, fault, pick, surface};
-use crate::{Influences, Mesh, Primitive, Scene, Target, Topology};
+use crate::{Mesh, MorphTarget, Primitive, Scene, SkinWeights, Topology};
 
 /// Reads all meshes, after the materials.
 pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes) -> Result<()> {
@@ -22,9 +22,9 @@ pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes) -> Result
 }
 
 /// What a mesh is called, and where what is odd about it goes.
-type Told<'a> = (&'a str, &'a mut Notes);
+type NotesAt<'a> = (&'a str, &'a mut Notes);
 
-fn one(source: &Source<'_>, scene: &Scene, mesh: &json::Mesh, (place, notes): Told<'_>) -> Result<Mesh> {
+fn one(source: &Source<'_>, scene: &Scene, mesh: &json::Mesh, (place, notes): NotesAt<'_>) -> Result<Mesh> {
     let mut primitives = Vec::with_capacity(mesh.primitives.len());
     let targets = mesh.primitives.first().map_or(0, |p| p.targets.len());
     for (i, primitive) in mesh.primitives.iter().enumerate() {
@@ -36,7 +36,7 @@ fn one(source: &Source<'_>, scene: &Scene, mesh: &json::Mesh, (place, notes): To
             ))));
         }
         let Some(position) = primitive.attributes.get("POSITION") else {
-            notes.count(Oddity::NoPositions, 1, || place.to_string());
+            notes.count(ImportIssue::NoPositions, 1, || place.to_string());
             continue;
         };
         if primitive.extensions.draco.is_some() {
@@ -56,9 +56,9 @@ fn one(source: &Source<'_>, scene: &Scene, mesh: &json::Mesh, (place, notes): To
     Ok(Mesh { name: mesh.name.clone(), primitives, weights })
 }
 
-fn part(source: &Source<'_>, scene: &Scene, primitive: &json::Primitive, (place, notes): Told<'_>) -> Result<Primitive> {
+fn part(source: &Source<'_>, scene: &Scene, primitive: &json::Primitive, (place, notes): NotesAt<'_>) -> Result<Primitive> {
     let place = || place.to_string();
-    let Some(mode) = Mode::of(primitive.mode) else {
+    let Some(mode) = PrimitiveMode::from_code(primitive.mode) else {
         let code = primitive.mode.map_or(4, |m| m.0);
         return Err(fault(format!("mode {code}, which glTF does not have")));
     };
@@ -69,33 +69,33 @@ fn part(source: &Source<'_>, scene: &Scene, primitive: &json::Primitive, (place,
     let (indices, over) = mode.list(indices(source, primitive.indices, p.positions.len())?);
     source.spend(indices.len() as u64, size_of::<u32>())?;
     p.indices = indices;
-    notes.count(Oddity::LeftOver, over, place);
+    notes.count(ImportIssue::LeftOver, over, place);
 
     if p.normals.is_empty() && p.topology == Topology::Triangles {
-        notes.count(Oddity::FlatNormals, 1, place);
+        notes.count(ImportIssue::FlatNormals, 1, place);
         p.tangents.clear();
         surface::flatten(source, &mut p)?;
     } else {
         let (long, zero, none) = surface::make_unit(&mut p);
-        notes.count(Oddity::NormalLength, long, place);
-        notes.count(Oddity::ZeroNormal, zero, place);
-        notes.count(Oddity::BadNormal, none, place);
+        notes.count(ImportIssue::NormalLength, long, place);
+        notes.count(ImportIssue::ZeroNormal, zero, place);
+        notes.count(ImportIssue::BadNormal, none, place);
     }
     let textures = material.map(|m| scene.materials[m].textures());
     let lacks = |used: &crate::TextureRef| p.uvs.get(used.uv).is_none_or(Vec::is_empty);
     if textures.iter().flatten().flatten().any(lacks) {
-        notes.count(Oddity::NoCoordinates, 1, place);
+        notes.count(ImportIssue::NoCoordinates, 1, place);
     }
     let map = material.and_then(|m| scene.materials[m].normal_texture);
     if let (Some(map), Topology::Triangles, true) = (map, p.topology, p.tangents.is_empty()) {
-        notes.count(Oddity::Tangents, 1, place);
+        notes.count(ImportIssue::Tangents, 1, place);
         let chosen = surface::tangents(source, &mut p, map.uv)?;
-        notes.count(Oddity::ZeroTangent, chosen, place);
+        notes.count(ImportIssue::ZeroTangent, chosen, place);
     }
     Ok(p)
 }
 
-fn attributes(source: &Source<'_>, primitive: &json::Primitive, p: &mut Primitive, (place, notes): Told<'_>) -> Result<()> {
+fn attributes(source: &Source<'_>, primitive: &json::Primitive, p: &mut Primitive, (place, notes): NotesAt<'_>) -> Result<()> {
     let find = |name: &str| primitive.attributes.get(name).copied();
     let place = || place.to_string();
     fn each<const N: usize>(source: &Source<'_>, (name, at): (&str, Option<Whole>), used: Use) -> Result<Vec<[f32; N]>> {
@@ -111,13 +111,13 @@ fn attributes(source: &Source<'_>, primitive: &json::Primitive, p: &mut Primitiv
     p.normals = each(source, ("NORMAL", find("NORMAL")), Use::Value)?;
     p.tangents = each(source, ("TANGENT", find("TANGENT")), Use::Value)?;
     if p.tangents.as_flattened().iter().any(|x| !x.is_finite()) {
-        notes.count(Oddity::BadTangent, 1, place);
+        notes.count(ImportIssue::BadTangent, 1, place);
         p.tangents.clear();
     }
     for set in 0..MAX_SETS {
         let name = format!("TEXCOORD_{set}");
         let mut coordinates = each(source, (&name, find(&name)), Use::Value)?;
-        notes.count(Oddity::BadCoordinates, replaced(&mut coordinates, [0.0; 2]), place);
+        notes.count(ImportIssue::BadCoordinates, replaced(&mut coordinates, [0.0; 2]), place);
         p.uvs.push(coordinates);
     }
     let sets = p.uvs.iter().rposition(|set| !set.is_empty()).map_or(0, |last| last + 1);
@@ -129,17 +129,17 @@ fn attributes(source: &Source<'_>, primitive: &json::Primitive, p: &mut Primitiv
         }
         at => each(source, ("COLOR_0", at), Use::Fraction)?,
     };
-    notes.count(Oddity::BadColor, replaced(&mut p.colors, [1.0; 4]), place);
+    notes.count(ImportIssue::BadColor, replaced(&mut p.colors, [1.0; 4]), place);
     for (i, target) in primitive.targets.iter().enumerate() {
         let find = |name| target.get(name).copied();
         let within = |e: Error| e.within(format!("morph target {i}"));
         let mut directions = |name| {
             let mut list = each(source, (name, find(name)), Use::Value).map_err(within)?;
-            notes.count(Oddity::BadDifference, replaced(&mut list, [0.0; 3]), place);
+            notes.count(ImportIssue::BadDifference, replaced(&mut list, [0.0; 3]), place);
             Ok::<_, Error>(list)
         };
         let (normals, tangents) = (directions("NORMAL")?, directions("TANGENT")?);
-        p.targets.push(Target { positions: positions(find("POSITION")).map_err(within)?, normals, tangents });
+        p.targets.push(MorphTarget { positions: positions(find("POSITION")).map_err(within)?, normals, tangents });
     }
     for tangent in &mut p.tangents {
         let unit = surface::unit(glam::Vec3::new(tangent[0], tangent[1], tangent[2]).as_dvec3()).unwrap_or(glam::Vec3::X);
@@ -186,7 +186,12 @@ fn indices(source: &Source<'_>, at: Option<Whole>, vertices: usize) -> Result<Ve
 }
 
 /// Joints and weights of all sets, four pairs a set; weights sum to one.
-fn influences(source: &Source<'_>, primitive: &json::Primitive, vertices: usize, (place, notes): Told<'_>) -> Result<Influences> {
+fn influences(
+    source: &Source<'_>,
+    primitive: &json::Primitive,
+    vertices: usize,
+    (place, notes): NotesAt<'_>,
+) -> Result<SkinWeights> {
     let find = |name: &str| primitive.attributes.get(name).copied();
     let mut sets = Vec::new();
     for set in 0.. {
@@ -200,7 +205,7 @@ fn influences(source: &Source<'_>, primitive: &json::Primitive, vertices: usize,
         let joints = source.integers::<4>(joints).map_err(|e| e.within(&names[0]))?;
         let mut weights = source.any_floats::<4>(weights, Use::Fraction).map_err(|e| e.within(&names[1]))?;
         let broken = weights.as_flattened_mut().iter_mut().filter(|x| !x.is_finite());
-        notes.count(Oddity::BadWeight, broken.map(|x| *x = 0.0).count(), || place.to_string());
+        notes.count(ImportIssue::BadWeight, broken.map(|x| *x = 0.0).count(), || place.to_string());
         for (name, length) in names.iter().zip([joints.len(), weights.len()]) {
             if length != vertices {
                 return Err(fault(format!("{name} has {length} elements, and POSITION has {vertices}")));
@@ -210,7 +215,7 @@ fn influences(source: &Source<'_>, primitive: &json::Primitive, vertices: usize,
     }
     let per_vertex = 4 * sets.len();
     source.spend(vertices as u64, 6 * per_vertex)?;
-    let mut all = Influences { per_vertex, ..Influences::default() };
+    let mut all = SkinWeights { per_vertex, ..SkinWeights::default() };
     let (mut uneven, mut negative, mut none) = (0, 0, 0);
     for vertex in 0..if per_vertex == 0 { 0 } else { vertices } {
         let pairs = || sets.iter().flat_map(|(joints, weights)| joints[vertex].into_iter().zip(weights[vertex]));
@@ -227,9 +232,9 @@ fn influences(source: &Source<'_>, primitive: &json::Primitive, vertices: usize,
             all.weights.push(weight);
         }
     }
-    notes.count(Oddity::WeightSum, uneven, || place.to_string());
-    notes.count(Oddity::NegativeWeight, negative, || place.to_string());
-    notes.count(Oddity::NoWeight, none, || place.to_string());
+    notes.count(ImportIssue::WeightSum, uneven, || place.to_string());
+    notes.count(ImportIssue::NegativeWeight, negative, || place.to_string());
+    notes.count(ImportIssue::NoWeight, none, || place.to_string());
     Ok(all)
 }
 

@@ -2,23 +2,23 @@
 //!
 //! A file is untrusted. Every index, offset, length and count is checked against what it points into before it is used; what is made of a
 //! file is bounded by its size ([`source::Source::spend`]) and by `monotile::limits`; nothing recurses. A refusal is one sentence, from the
-//! outside in: the file, the object, the fault. What is odd but can be drawn is drawn, and told in [`About::notes`].
+//! outside in: the file, the object, the fault. What is odd but can be drawn is drawn, and told in [`GltfInfo::notes`].
 
 mod accessor;
 mod animation;
 mod container;
 mod extensions;
+mod file_kind;
 mod image;
 mod instance;
 mod json;
-mod kind;
 mod material;
 mod mesh;
 mod node;
 mod notes;
-mod shape;
 mod source;
 mod surface;
+mod topology;
 mod uri;
 
 use std::fmt::{self, Display};
@@ -33,7 +33,7 @@ use source::Source;
 
 /// What a file tells of itself, beside its scene.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct About {
+pub struct GltfInfo {
     /// The version of glTF.
     pub version: String,
     /// The program that wrote it, or empty.
@@ -47,19 +47,19 @@ pub struct About {
     /// A number made of all those bytes, which changes with any of them.
     pub digest: u64,
     /// What is unusual.
-    pub notes: Vec<Note>,
+    pub notes: Vec<ImportNote>,
 }
 
 /// A sentence about what is unusual in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
+pub struct ImportNote {
     /// In lower case, without a period; several of a kind are one sentence that counts them.
     pub sentence: String,
     /// Whether pictures lack something that the file has, or show something else in its place.
-    pub loses: bool,
+    pub is_lossy: bool,
 }
 
-impl Display for Note {
+impl Display for ImportNote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.sentence)
     }
@@ -87,7 +87,7 @@ impl Scene {
     ///
     /// # Errors
     /// Those of [`Scene::open`].
-    pub fn inspect(path: impl AsRef<Path>) -> Result<(Self, About)> {
+    pub fn inspect(path: impl AsRef<Path>) -> Result<(Self, GltfInfo)> {
         Self::read(path, &ReadOptions::default())
     }
 
@@ -95,7 +95,7 @@ impl Scene {
     ///
     /// # Errors
     /// Those of [`Scene::open`], and a scene that the file does not have.
-    pub fn read(path: impl AsRef<Path>, options: &ReadOptions) -> Result<(Self, About)> {
+    pub fn read(path: impl AsRef<Path>, options: &ReadOptions) -> Result<(Self, GltfInfo)> {
         let path = path.as_ref();
         let about = std::fs::metadata(path).map_err(|source| Error::io("reading", path, &source))?;
         if about.is_dir() {
@@ -119,23 +119,23 @@ impl Scene {
     ///
     /// # Errors
     /// Those of [`Scene::from_bytes`].
-    pub fn inspect_bytes(bytes: &[u8]) -> Result<(Self, About)> {
+    pub fn inspect_bytes(bytes: &[u8]) -> Result<(Self, GltfInfo)> {
         read(bytes, None, &ReadOptions::default())
     }
 }
 
-fn read(bytes: &[u8], folder: Option<&Path>, options: &ReadOptions) -> Result<(Scene, About)> {
+fn read(bytes: &[u8], folder: Option<&Path>, options: &ReadOptions) -> Result<(Scene, GltfInfo)> {
     if bytes.is_empty() {
         return Err(fault("the file is empty"));
     }
-    if let Some(other) = kind::other(bytes) {
+    if let Some(other) = file_kind::other(bytes) {
         return Err(other);
     }
     let (text, binary) = container::split(bytes)?;
     let root = parse(text)?;
     extensions::check(&root)?;
     let mut notes = Notes::default();
-    extensions::tell(&root, &mut notes);
+    extensions::note_unsupported(&root, &mut notes);
     let source = Source::new(&root, bytes, binary, folder)?;
     let mut scene = Scene::default();
     material::read(&source, &mut scene, &mut notes)?;
@@ -145,7 +145,7 @@ fn read(bytes: &[u8], folder: Option<&Path>, options: &ReadOptions) -> Result<(S
     scene.check().map_err(|e| fault(e.to_string()))?;
     scene.admit()?;
     notes.scene(&scene);
-    let about = About {
+    let about = GltfInfo {
         version: root.asset.version.clone(),
         generator: root.asset.generator.clone().unwrap_or_default(),
         copyright: root.asset.copyright.clone().unwrap_or_default(),
@@ -165,7 +165,7 @@ fn parse(text: &[u8]) -> Result<json::Root> {
     let json::Header { asset } = serde_json::from_slice(text).map_err(malformed)?;
     let wanted = asset.min_version.as_deref().unwrap_or(&asset.version);
     if !asset.version.starts_with("2.") || !(wanted == "2.0" || asset.min_version.is_none()) {
-        return Err(kind::version(wanted));
+        return Err(file_kind::version(wanted));
     }
     serde_json::from_slice(text).map_err(malformed)
 }

@@ -3,11 +3,11 @@
 use monotile::{Error, Result, limits};
 
 use super::accessor::Use;
-use super::notes::{Notes, Oddity};
+use super::notes::{ImportIssue, Notes};
 use super::source::Source;
 use super::uri::quoted;
 use super::{called, fault, instance, json, pick, surface};
-use crate::{Lens, Local, Node, Scene, Skin, Trs};
+use crate::{Lens, Node, NodeTransform, NodeTrs, Scene, Skin};
 
 /// Reads lenses, skins and nodes, and tells where each node of the file is in the scene.
 ///
@@ -32,10 +32,10 @@ pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes, chosen: O
     }
     for (i, skin) in root.skins.iter().enumerate() {
         let within = |e: Error| e.within(called("skin", i, &skin.name));
-        let loose = |count| notes.count(Oddity::LooseMatrix, count, || called("skin", i, &skin.name).to_string());
+        let loose = |count| notes.count(ImportIssue::LooseMatrix, count, || called("skin", i, &skin.name).to_string());
         scene.skins.push(read_skin(source, skin, &places, loose).map_err(within)?);
     }
-    let shown = shown(root, (&order, &parents), chosen, notes)?;
+    let shown = reachable_nodes(root, (&order, &parents), chosen, notes)?;
     for &i in &order {
         let node = &root.nodes[i];
         let place = || called("node", i, &node.name).to_string();
@@ -99,7 +99,7 @@ fn order(root: &json::Root, parents: &[Option<usize>]) -> Result<Vec<usize>> {
 }
 
 /// Which nodes are in the scene that is asked for by its name or number, or that the file names, else its first; all of them if it has no scenes.
-fn shown(
+fn reachable_nodes(
     root: &json::Root,
     (order, parents): (&[usize], &[Option<usize>]),
     wanted: Option<&str>,
@@ -116,7 +116,7 @@ fn shown(
     };
     let chosen = &root.scenes[number];
     if root.scenes.len() > 1 {
-        notes.say(format!("it has {} scenes, of which number {number}, counted from 0, is read", root.scenes.len()));
+        notes.add(format!("it has {} scenes, of which number {number}, counted from 0, is read", root.scenes.len()));
     }
     let mut shown = vec![false; order.len()];
     for &index in &chosen.nodes {
@@ -128,8 +128,8 @@ fn shown(
     }
     match shown.iter().filter(|&&shown| !shown).count() {
         0 => {}
-        1 => notes.say("1 node is not in the scene and draws nothing"),
-        n => notes.say(format!("{n} nodes are not in the scene and draw nothing")),
+        1 => notes.add("1 node is not in the scene and draws nothing"),
+        n => notes.add(format!("{n} nodes are not in the scene and draw nothing")),
     }
     Ok(shown)
 }
@@ -153,15 +153,15 @@ fn one(scene: &Scene, node: &json::Node, notes: &mut Notes) -> Result<Node> {
         Some(_) if parts => return Err(fault("it has both a matrix and parts of one")),
         Some(m) => {
             let (columns, loose) = affine(&m)?;
-            notes.count(Oddity::LooseMatrix, usize::from(loose), || called("node", scene.nodes.len(), &node.name).to_string());
-            Local::Matrix(columns)
+            notes.count(ImportIssue::LooseMatrix, usize::from(loose), || called("node", scene.nodes.len(), &node.name).to_string());
+            NodeTransform::Matrix(columns)
         }
         None => {
-            let rotation = node.rotation.unwrap_or(Trs::default().rotation);
-            Local::Trs(Trs {
+            let rotation = node.rotation.unwrap_or(NodeTrs::default().rotation);
+            NodeTransform::Trs(NodeTrs {
                 translation: node.translation.unwrap_or_default(),
                 rotation: unit(rotation, |odd| {
-                    notes.count(Oddity::QuaternionLength, odd, || called("node", scene.nodes.len(), &node.name).to_string())
+                    notes.count(ImportIssue::QuaternionLength, odd, || called("node", scene.nodes.len(), &node.name).to_string())
                 })?,
                 scale: node.scale.unwrap_or([1.0; 3]),
             })

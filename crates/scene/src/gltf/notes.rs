@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::Note;
-use crate::{Local, Scene, Topology};
+use super::ImportNote;
+use crate::{NodeTransform, Scene, Topology};
 
 /// Oddities, counted by what they are.
 #[derive(Default)]
 pub struct Notes {
-    counts: BTreeMap<Oddity, (u64, String)>,
-    sentences: Vec<Note>,
+    counts: BTreeMap<ImportIssue, (u64, String)>,
+    sentences: Vec<ImportNote>,
 }
 
 /// What may be odd, in the order in which it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Oddity {
+pub enum ImportIssue {
     NoPositions,
     LeftOver,
     Degenerate,
@@ -43,7 +43,7 @@ pub enum Oddity {
     BadInstances,
 }
 
-impl Oddity {
+impl ImportIssue {
     /// The sentence about so many of them, of which the first is `place`.
     fn sentence(self, count: u64, place: &str) -> String {
         let (one, many) = match self {
@@ -124,7 +124,7 @@ impl Oddity {
     }
 
     /// Whether the picture then lacks something that the file has, or shows something else in its place.
-    fn loses(self) -> bool {
+    fn is_lossy(self) -> bool {
         match self {
             Self::NoPositions | Self::LeftOver | Self::StrayChannel | Self::EmptyTexture | Self::BrokenImage => true,
             Self::NoCoordinates | Self::BadNormal | Self::BadTangent | Self::BadCoordinates | Self::BadColor => true,
@@ -138,28 +138,28 @@ impl Oddity {
 
 impl Notes {
     /// Counts what is odd at a place.
-    pub fn count(&mut self, what: Oddity, count: usize, place: impl FnOnce() -> String) {
+    pub fn count(&mut self, what: ImportIssue, count: usize, place: impl FnOnce() -> String) {
         if count > 0 {
             self.counts.entry(what).or_insert_with(|| (0, place())).0 += count as u64;
         }
     }
 
     /// A sentence of its own.
-    pub fn say(&mut self, sentence: impl Into<String>) {
-        self.sentences.push(Note { sentence: sentence.into(), loses: false });
+    pub fn add(&mut self, sentence: impl Into<String>) {
+        self.sentences.push(ImportNote { sentence: sentence.into(), is_lossy: false });
     }
 
     /// A sentence of its own about what the picture lacks.
-    pub fn lose(&mut self, sentence: impl Into<String>) {
-        self.sentences.push(Note { sentence: sentence.into(), loses: true });
+    pub fn add_lossy(&mut self, sentence: impl Into<String>) {
+        self.sentences.push(ImportNote { sentence: sentence.into(), is_lossy: true });
     }
 
     /// Images that no texture shows, which are not even decoded.
-    pub fn unread(&mut self, count: usize) {
+    pub fn add_unread(&mut self, count: usize) {
         match count {
             0 => {}
-            1 => self.say("1 image is not used"),
-            n => self.say(format!("{n} images are not used")),
+            1 => self.add("1 image is not used"),
+            n => self.add(format!("{n} images are not used")),
         }
     }
 
@@ -180,32 +180,32 @@ impl Notes {
         ] {
             match (unused, what) {
                 (0, _) => {}
-                (1, _) => self.say(format!("1 {what} is not used")),
-                (n, "mesh") => self.say(format!("{n} meshes are not used")),
-                (n, _) => self.say(format!("{n} {what}s are not used")),
+                (1, _) => self.add(format!("1 {what} is not used")),
+                (n, "mesh") => self.add(format!("{n} meshes are not used")),
+                (n, _) => self.add(format!("{n} {what}s are not used")),
             }
         }
         for (i, node) in scene.nodes.iter().enumerate() {
-            if let Local::Trs(trs) = node.local
+            if let NodeTransform::Trs(trs) = node.local
                 && trs.scale.iter().product::<f32>() < 0.0
             {
-                self.count(Oddity::NegativeScale, 1, || super::called("node", i, &node.name).to_string());
+                self.count(ImportIssue::NegativeScale, 1, || super::called("node", i, &node.name).to_string());
             }
         }
         for (i, mesh) in scene.meshes.iter().enumerate() {
             for primitive in mesh.primitives.iter().filter(|p| p.topology == Topology::Triangles) {
                 let flat = primitive.indices.chunks_exact(3).filter(|t| primitive.area([t[0], t[1], t[2]]) == 0.0).count();
-                self.count(Oddity::Degenerate, flat, || super::called("mesh", i, &mesh.name).to_string());
+                self.count(ImportIssue::Degenerate, flat, || super::called("mesh", i, &mesh.name).to_string());
             }
         }
     }
 
     /// All of them, sentences of their own first.
-    pub fn into_list(self) -> Vec<Note> {
+    pub fn into_list(self) -> Vec<ImportNote> {
         let Self { counts, mut sentences } = self;
-        let told = |(what, (count, place)): (&Oddity, &(u64, String))| Note {
+        let told = |(what, (count, place)): (&ImportIssue, &(u64, String))| ImportNote {
             sentence: what.sentence(*count, place),
-            loses: what.loses(),
+            is_lossy: what.is_lossy(),
         };
         sentences.extend(counts.iter().map(told));
         sentences

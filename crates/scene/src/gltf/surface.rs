@@ -4,7 +4,7 @@ use glam::{DVec3, Vec2, Vec3};
 use monotile::Result;
 
 use super::source::Source;
-use crate::{Influences, Primitive, Target};
+use crate::{MorphTarget, Primitive, SkinWeights};
 
 impl Primitive {
     /// Twice the area of a triangle.
@@ -29,29 +29,29 @@ pub fn flatten(source: &Source<'_>, p: &mut Primitive) -> Result<()> {
     let size = 12 + 12 + 8 * p.uvs.len() + 16 + 6 * p.influences.per_vertex + 36 * p.targets.len();
     source.spend(p.indices.len() as u64, size)?;
     let from = std::mem::take(&mut p.indices);
-    fn pull<T: Copy>(list: &[T], from: &[u32]) -> Vec<T> {
+    fn gather<T: Copy>(list: &[T], from: &[u32]) -> Vec<T> {
         if list.is_empty() { Vec::new() } else { from.iter().map(|&i| list[i as usize]).collect() }
     }
     let k = p.influences.per_vertex;
     let spread = |&i: &u32| (0..k).map(move |slot| i as usize * k + slot);
-    p.influences = Influences {
+    p.influences = SkinWeights {
         per_vertex: k,
         joints: from.iter().flat_map(spread).map(|i| p.influences.joints[i]).collect(),
         weights: from.iter().flat_map(spread).map(|i| p.influences.weights[i]).collect(),
     };
-    p.positions = pull(&p.positions, &from);
-    p.tangents = pull(&p.tangents, &from);
-    p.colors = pull(&p.colors, &from);
-    p.uvs = p.uvs.iter().map(|set| pull(set, &from)).collect();
+    p.positions = gather(&p.positions, &from);
+    p.tangents = gather(&p.tangents, &from);
+    p.colors = gather(&p.colors, &from);
+    p.uvs = p.uvs.iter().map(|set| gather(set, &from)).collect();
     p.indices = (0..from.len() as u32).collect();
     p.normals = flat(&p.positions);
     for target in &mut p.targets {
-        let positions = pull(&target.positions, &from);
+        let positions = gather(&target.positions, &from);
         // The change of the flat normal when the target has weight 1; between, the sum is made unit again.
         let moved: Vec<[f32; 3]> =
             p.positions.iter().zip(&positions).map(|(p, d)| (Vec3::from(*p) + Vec3::from(*d)).into()).collect();
         let normals = flat(&moved).iter().zip(&p.normals).map(|(to, from)| (Vec3::from(*to) - Vec3::from(*from)).into()).collect();
-        *target = Target { positions, normals, tangents: Vec::new() };
+        *target = MorphTarget { positions, normals, tangents: Vec::new() };
     }
     Ok(())
 }

@@ -3,9 +3,9 @@
 use glam::Mat4;
 
 use super::geometry::Geometry;
-use super::words::Words;
+use super::uniform_data::UniformData;
 use crate::draws::Draws;
-use crate::rendering::View;
+use crate::rendering::CameraView;
 use crate::shot::{FLOOR, HORIZON, SHADE, SHADOW_BLUR, SHADOW_REACH, ZENITH};
 use crate::{Background, Ground, Pose, Scene, Shot, srgb};
 
@@ -26,14 +26,14 @@ pub(super) fn layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
 pub(super) const BYTES: usize = 304;
 
 /// `Frame` of `scene.wgsl`.
-pub(super) fn uniform(shot: &Shot, view: &View) -> Words {
+pub(super) fn uniform(shot: &Shot, view: &CameraView) -> UniformData {
     let linear = |byte| srgb::decode(f32::from(byte) / 255.0);
     let background = match shot.background {
         Background::Color([r, g, b]) => [linear(r), linear(g), linear(b), 1.0],
         Background::Transparent | Background::Sky => [0.0; 4],
     };
     let ground = shot.ground.map_or(Ground { height: 0.0, center: [0.0; 2], half_side: 1.0 }, |ground| view.space.ground(&ground));
-    let mut words = Words::default();
+    let mut words = UniformData::default();
     words.matrix(&view.clip_from_render).matrix(&view.render_from_clip);
     words.floats(&view.viewpoint.to_array());
     words.floats(&shot.light.toward).uints([u32::from(shot.casts_shadow())]);
@@ -50,13 +50,13 @@ pub(super) fn uniform(shot: &Shot, view: &View) -> Words {
 }
 
 /// The matrices of a pose in the order of [`Geometry::matrices`].
-pub(super) fn matrices(geometry: &Geometry, draws: &Draws) -> Words {
+pub(super) fn matrices(geometry: &Geometry, draws: &Draws) -> UniformData {
     let joints = draws.joints.iter().map(Vec::len).sum::<usize>();
     let mut nodes = vec![Mat4::IDENTITY; geometry.matrices - joints];
     for draw in &draws.draws {
         nodes[draw.node] = draw.render_from_mesh;
     }
-    let mut words = Words::default();
+    let mut words = UniformData::default();
     for matrix in nodes.iter().chain(draws.joints.iter().flatten()) {
         words.matrix(matrix);
     }
@@ -64,8 +64,8 @@ pub(super) fn matrices(geometry: &Geometry, draws: &Draws) -> Words {
 }
 
 /// The weights of a pose in the order of [`Geometry::weights`].
-pub(super) fn weights(scene: &Scene, pose: &Pose) -> Words {
-    let mut words = Words::default();
+pub(super) fn weights(scene: &Scene, pose: &Pose) -> UniformData {
+    let mut words = UniformData::default();
     for (_, weights) in scene.nodes.iter().zip(&pose.weights).filter(|(node, _)| node.mesh.is_some()) {
         words.floats(weights);
     }

@@ -2,8 +2,8 @@
 
 use glam::Vec3;
 
-use super::words::Words;
-use crate::draws::Order;
+use super::uniform_data::UniformData;
+use crate::draws::DrawOrder;
 use crate::{Material, Primitive, Scene, Topology};
 
 /// The place of what a primitive lacks.
@@ -12,11 +12,11 @@ const NONE: u32 = u32::MAX;
 /// The contents of the buffers `words`, `indices` and `draws`, and where poses put their matrices and weights.
 #[derive(Default)]
 pub(super) struct Geometry {
-    pub words: Words,
+    pub words: UniformData,
     pub indices: Vec<u32>,
-    pub records: Words,
+    pub records: UniformData,
     /// For each mesh its primitives.
-    pub shapes: Vec<Vec<Shape>>,
+    pub shapes: Vec<Vec<PrimitiveRange>>,
     /// For each node the record of its mesh's first primitive.
     pub first_record: Vec<u32>,
     /// How many matrices a pose has: one a node, then one a joint of every node that has a skin.
@@ -26,17 +26,17 @@ pub(super) struct Geometry {
 }
 
 /// A primitive, whichever nodes draw it.
-pub(super) struct Shape {
+pub(super) struct PrimitiveRange {
     pub topology: Topology,
     pub index_count: u32,
     /// Into the list that ends with the default material.
     pub material: usize,
     pub double_sided: bool,
     pub has_normals: bool,
-    places: Places,
+    places: AttributeOffsets,
 }
 
-struct Places {
+struct AttributeOffsets {
     attributes: [u32; 4],
     uvs: [u32; 5],
     influences: u32,
@@ -45,7 +45,7 @@ struct Places {
 }
 
 impl Geometry {
-    pub fn new(scene: &Scene, order: &Order) -> Self {
+    pub fn new(scene: &Scene, order: &DrawOrder) -> Self {
         let mut geometry = Self::default();
         for (i, mesh) in scene.meshes.iter().enumerate() {
             let shapes = mesh.primitives.iter().map(|primitive| geometry.shape(scene, primitive, order.anchor(i))).collect();
@@ -76,7 +76,7 @@ impl Geometry {
     }
 
     /// Stores a primitive's attributes, positions about an anchor.
-    fn shape(&mut self, scene: &Scene, primitive: &Primitive, anchor: Vec3) -> Shape {
+    fn shape(&mut self, scene: &Scene, primitive: &Primitive, anchor: Vec3) -> PrimitiveRange {
         let plain = Material::default();
         let material = primitive.material.map_or(&plain, |material| &scene.materials[material]);
         let positions: Vec<[f32; 3]> = primitive.positions.iter().map(|&p| (Vec3::from(p) - anchor).into()).collect();
@@ -93,11 +93,16 @@ impl Geometry {
         for target in &primitive.targets {
             targets.extend([&target.positions, &target.normals, &target.tangents].map(|list| self.store(list.as_flattened())));
         }
-        let places =
-            Places { attributes, uvs, influences, targets: self.words.len() as u32, first_index: self.indices.len() as u32 };
+        let places = AttributeOffsets {
+            attributes,
+            uvs,
+            influences,
+            targets: self.words.len() as u32,
+            first_index: self.indices.len() as u32,
+        };
         self.words.uints(targets);
         self.indices.extend(&primitive.indices);
-        Shape {
+        PrimitiveRange {
             topology: primitive.topology,
             index_count: primitive.indices.len() as u32,
             material: primitive.material.unwrap_or(scene.materials.len()),
@@ -128,7 +133,7 @@ impl Geometry {
     }
 }
 
-impl Shape {
+impl PrimitiveRange {
     /// Where its indices begin.
     pub fn indices(&self) -> std::ops::Range<u32> {
         self.places.first_index..self.places.first_index + self.index_count

@@ -6,17 +6,17 @@ use wgpu::util::DeviceExt as _;
 
 use super::device::Gpu;
 use super::texture;
-use super::words::Words;
-use crate::{Alpha, Material, Scene};
+use super::uniform_data::UniformData;
+use crate::{AlphaMode, Material, Scene};
 
 impl Material {
     /// `Material` of `scene.wgsl`.
-    fn uniform(&self) -> Words {
-        let cutoff = if let Alpha::Mask(cutoff) = self.alpha { cutoff } else { 0.0 };
+    fn uniform(&self) -> UniformData {
+        let cutoff = if let AlphaMode::Mask(cutoff) = self.alpha { cutoff } else { 0.0 };
         let textures = self.textures();
-        let lit = [self.unlit, matches!(self.alpha, Alpha::Mask(_))];
+        let lit = [self.unlit, matches!(self.alpha, AlphaMode::Mask(_))];
         let flags = textures.iter().map(Option::is_some).chain(lit).enumerate().map(|(i, set)| u32::from(set) << i).sum();
-        let mut words = Words::default();
+        let mut words = UniformData::default();
         words.floats(&self.base_color).floats(&self.emissive).floats(&[self.metallic]);
         words.floats(&[self.roughness, self.normal_scale, self.occlusion_strength, cutoff]);
         for used in textures {

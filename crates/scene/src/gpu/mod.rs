@@ -13,7 +13,7 @@ mod screen;
 mod shadow;
 mod target;
 mod texture;
-mod words;
+mod uniform_data;
 
 use monotile::Result;
 use wgpu::util::DeviceExt as _;
@@ -23,15 +23,15 @@ pub use self::screen::Screen;
 
 use self::device::Gpu;
 use self::geometry::Geometry;
-use self::pipeline::{Kind, Pipelines, Shape};
-use self::shadow::Ground;
-use self::target::{Headless, Target};
-use crate::draws::{Draw, Draws, Order, Part};
-use crate::rendering::View;
+use self::pipeline::{PipelineKey, Pipelines, PrimitiveShape};
+use self::shadow::GroundShadow;
+use self::target::{Headless, RenderTarget};
+use crate::draws::{AlphaPart, Draw, DrawOrder, Draws};
+use crate::rendering::CameraView;
 use crate::{Picture, Pose, Scene, Shot, Topology};
 
 /// A scene on a graphics device.
-pub struct Renderer {
+pub struct GpuRenderer {
     gpu: Gpu,
     uploaded: Uploaded,
     headless: Option<Headless>,
@@ -41,10 +41,10 @@ pub struct Renderer {
 struct Uploaded {
     /// The hierarchy and the materials; geometry and images are on the device alone.
     scene: Scene,
-    order: Order,
+    order: DrawOrder,
     geometry: Geometry,
     pipelines: Pipelines,
-    ground: Ground,
+    ground: GroundShadow,
     materials: Vec<wgpu::BindGroup>,
     frame: wgpu::BindGroup,
     uniform: wgpu::Buffer,
@@ -53,7 +53,7 @@ struct Uploaded {
     indices: wgpu::Buffer,
 }
 
-impl Renderer {
+impl GpuRenderer {
     /// Uploads a scene to the best adapter of this machine.
     ///
     /// # Errors
@@ -96,15 +96,15 @@ impl Renderer {
     }
 }
 
-impl std::fmt::Debug for Renderer {
+impl std::fmt::Debug for GpuRenderer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Renderer({})", self.adapter())
+        write!(f, "GpuRenderer({})", self.adapter())
     }
 }
 
 impl Uploaded {
     fn new(gpu: &Gpu, scene: &Scene, format: wgpu::TextureFormat) -> Result<Self> {
-        let order = Order::new(scene);
+        let order = DrawOrder::new(scene);
         let geometry = Geometry::new(scene, &order);
         gpu.check_bytes("vertices", geometry.words.bytes().len())?;
         gpu.check_bytes("indices", 4 * geometry.indices.len())?;
@@ -114,7 +114,7 @@ impl Uploaded {
         gpu.checked(|| Ok(Self::place(gpu, scene, (order, geometry), format)))
     }
 
-    fn place(gpu: &Gpu, scene: &Scene, (order, geometry): (Order, Geometry), format: wgpu::TextureFormat) -> Self {
+    fn place(gpu: &Gpu, scene: &Scene, (order, geometry): (DrawOrder, Geometry), format: wgpu::TextureFormat) -> Self {
         let device = &gpu.device;
         let storage = wgpu::BufferUsages::STORAGE;
         let filled = |bytes: &[u8], usage| {
@@ -156,7 +156,7 @@ impl Uploaded {
         Self {
             order,
             pipelines: Pipelines::new(device, &[Some(&groups[0]), Some(&groups[1])], format),
-            ground: Ground::new(device, &groups[0], format),
+            ground: GroundShadow::new(device, &groups[0], format),
             materials: material::bind_all(gpu, &groups[1], scene),
             scene: kept,
             geometry,
@@ -173,14 +173,14 @@ impl Uploaded {
         &mut self,
         gpu: &Gpu,
         encoder: &mut wgpu::CommandEncoder,
-        (target, view): (&Target, &wgpu::TextureView),
+        (target, view): (&RenderTarget, &wgpu::TextureView),
         (pose, shot): (&Pose, &Shot),
     ) -> Result<()> {
-        let sight = View::new(&shot.camera)?;
+        let sight = CameraView::new(&shot.camera)?;
         let draws = self.order.draws(&self.scene, pose, (&sight.space, &sight.view_from_world));
         for draw in &draws.draws {
             let kind = self.kind(draw, shot);
-            self.pipelines.need(&gpu.device, kind);
+            self.pipelines.ensure(&gpu.device, kind);
         }
         self.write(gpu, &draws, pose, (shot, &sight));
         if shot.casts_shadow() {
@@ -211,25 +211,25 @@ impl Uploaded {
         Ok(())
     }
 
-    fn write(&self, gpu: &Gpu, draws: &Draws, pose: &Pose, (shot, view): (&Shot, &View)) {
+    fn write(&self, gpu: &Gpu, draws: &Draws, pose: &Pose, (shot, view): (&Shot, &CameraView)) {
         gpu.queue.write_buffer(&self.uniform, 0, frame::uniform(shot, view).bytes());
         gpu.queue.write_buffer(&self.matrices, 0, frame::matrices(&self.geometry, draws).bytes());
         gpu.queue.write_buffer(&self.weights, 0, frame::weights(&self.scene, pose).bytes());
     }
 
-    fn shape(&self, draw: &Draw) -> &geometry::Shape {
+    fn shape(&self, draw: &Draw) -> &geometry::PrimitiveRange {
         &self.geometry.shapes[draw.mesh][draw.primitive]
     }
 
-    fn kind(&self, draw: &Draw, shot: &Shot) -> Kind {
+    fn kind(&self, draw: &Draw, shot: &Shot) -> PipelineKey {
         let of = self.shape(draw);
         let shape = match of.topology {
-            Topology::Triangles if shot.wireframe => Shape::Edges,
-            Topology::Triangles => Shape::Triangles { double_sided: of.double_sided, mirrored: draw.mirrored },
-            Topology::Lines => Shape::Lines { lit: of.has_normals },
-            Topology::Points => Shape::Points { lit: of.has_normals },
+            Topology::Triangles if shot.wireframe => PrimitiveShape::Edges,
+            Topology::Triangles => PrimitiveShape::Triangles { double_sided: of.double_sided, mirrored: draw.mirrored },
+            Topology::Lines => PrimitiveShape::Lines { lit: of.has_normals },
+            Topology::Points => PrimitiveShape::Points { lit: of.has_normals },
         };
-        Kind { shape, part: draw.part }
+        PipelineKey { shape, part: draw.part }
     }
 
     /// The draw's place in the buffer of records, as a range of one instance.
@@ -245,17 +245,19 @@ impl Uploaded {
         let instance = self.instance(draw);
         // Six corners of a rectangle for every line, edge or point.
         match kind.shape {
-            Shape::Triangles { .. } => pass.draw_indexed(shape.indices(), 0, instance),
-            Shape::Edges => pass.draw(0..6 * shape.index_count, instance),
-            Shape::Lines { .. } => pass.draw(0..3 * shape.index_count, instance),
-            Shape::Points { .. } => pass.draw(0..6 * shape.index_count, instance),
+            PrimitiveShape::Triangles { .. } => pass.draw_indexed(shape.indices(), 0, instance),
+            PrimitiveShape::Edges => pass.draw(0..6 * shape.index_count, instance),
+            PrimitiveShape::Lines { .. } => pass.draw(0..3 * shape.index_count, instance),
+            PrimitiveShape::Points { .. } => pass.draw(0..6 * shape.index_count, instance),
         }
     }
 
     /// What throws a shadow: every triangle that hides what is behind it.
     fn cast(&self, pass: &mut wgpu::RenderPass<'_>, draws: &Draws) {
         pass.set_index_buffer(self.indices.slice(..), wgpu::IndexFormat::Uint32);
-        for draw in draws.draws.iter().filter(|draw| draw.part == Part::All && self.shape(draw).topology == Topology::Triangles) {
+        for draw in
+            draws.draws.iter().filter(|draw| draw.part == AlphaPart::All && self.shape(draw).topology == Topology::Triangles)
+        {
             pass.draw_indexed(self.shape(draw).indices(), 0, self.instance(draw));
         }
     }

@@ -1,8 +1,8 @@
 //! Rectangles over a finished picture: what a window says about it.
 
 use super::device::Gpu;
-use super::pipeline::{Recipe, layout, module};
-use super::words::Words;
+use super::pipeline::{PipelineDescriptor, layout, module};
+use super::uniform_data::UniformData;
 use crate::srgb;
 
 /// A rectangle of one colour.
@@ -34,9 +34,9 @@ impl Overlay {
         });
         let module = module(device, include_str!("overlay.wgsl").to_string());
         let layout = layout(device, &[Some(&group)]);
-        let recipe = Recipe {
+        let recipe = PipelineDescriptor {
             blend: Some(wgpu::BlendState::PREMULTIPLIED_ALPHA_BLENDING),
-            ..Recipe::new(&module, &layout, format, ["overlay_vertex", "overlay"])
+            ..PipelineDescriptor::new(&module, &layout, format, ["overlay_vertex", "overlay"])
         };
         Self { pipeline: recipe.make(device), group }
     }
@@ -53,14 +53,14 @@ impl Overlay {
         if rectangles.is_empty() {
             return;
         }
-        let mut words = Words::default();
+        let mut words = UniformData::default();
         for Rectangle { edges, rgba: [r, g, b, a] } in rectangles {
             let [r, g, b] = [r, g, b].map(|byte| srgb::decode(f32::from(*byte) / 255.0));
             words.floats(edges).floats(&[r, g, b, f32::from(*a) / 255.0]);
         }
-        let mut raster = Words::default();
+        let mut raster = UniformData::default();
         raster.floats(&[size[0] as f32, size[1] as f32, 0.0, 0.0]);
-        let filled = |words: &Words, usage| {
+        let filled = |words: &UniformData, usage| {
             gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
                 label: Some("overlay"),
                 contents: words.bytes(),

@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 
 use super::target::{DEPTH, SAMPLES};
-use crate::draws::Part;
+use crate::draws::AlphaPart;
 
 /// What pipelines of surfaces differ in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Kind {
-    pub shape: Shape,
-    pub part: Part,
+pub(super) struct PipelineKey {
+    pub shape: PrimitiveShape,
+    pub part: AlphaPart,
 }
 
 /// What is made of a primitive's indices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Shape {
+pub(super) enum PrimitiveShape {
     /// `mirrored` where the transform turns them over.
     Triangles {
         double_sided: bool,
@@ -35,7 +35,7 @@ pub(super) struct Pipelines {
     module: wgpu::ShaderModule,
     layout: wgpu::PipelineLayout,
     format: wgpu::TextureFormat,
-    made: HashMap<Kind, wgpu::RenderPipeline>,
+    made: HashMap<PipelineKey, wgpu::RenderPipeline>,
 }
 
 impl Pipelines {
@@ -45,27 +45,27 @@ impl Pipelines {
     }
 
     /// Makes the pipeline of this kind where it is new.
-    pub fn need(&mut self, device: &wgpu::Device, kind: Kind) {
+    pub fn ensure(&mut self, device: &wgpu::Device, kind: PipelineKey) {
         let make = || {
             let (vertex, fragment) = match kind.shape {
-                Shape::Triangles { .. } => ("triangle_vertex", "surface"),
-                Shape::Edges => ("edge_vertex", "stroke"),
-                Shape::Lines { lit } => ("line_vertex", if lit { "stroke" } else { "unlit_stroke" }),
-                Shape::Points { lit } => ("point_vertex", if lit { "stroke" } else { "unlit_stroke" }),
+                PrimitiveShape::Triangles { .. } => ("triangle_vertex", "surface"),
+                PrimitiveShape::Edges => ("edge_vertex", "stroke"),
+                PrimitiveShape::Lines { lit } => ("line_vertex", if lit { "stroke" } else { "unlit_stroke" }),
+                PrimitiveShape::Points { lit } => ("point_vertex", if lit { "stroke" } else { "unlit_stroke" }),
             };
-            let blends = kind.part == Part::Clear;
-            let mut recipe = Recipe {
+            let blends = kind.part == AlphaPart::Clear;
+            let mut recipe = PipelineDescriptor {
                 blend: blends.then_some(wgpu::BlendState::PREMULTIPLIED_ALPHA_BLENDING),
                 depth: Some((!blends, wgpu::CompareFunction::Less)),
                 // As `surface.wgsl` counts them.
                 part: Some(match kind.part {
-                    Part::All => 0.0,
-                    Part::Solid => 1.0,
-                    Part::Clear => 2.0,
+                    AlphaPart::All => 0.0,
+                    AlphaPart::Solid => 1.0,
+                    AlphaPart::Clear => 2.0,
                 }),
-                ..Recipe::new(&self.module, &self.layout, self.format, [vertex, fragment])
+                ..PipelineDescriptor::new(&self.module, &self.layout, self.format, [vertex, fragment])
             };
-            if let Shape::Triangles { double_sided, mirrored } = kind.shape {
+            if let PrimitiveShape::Triangles { double_sided, mirrored } = kind.shape {
                 recipe.cull = (!double_sided).then_some(wgpu::Face::Back);
                 recipe.front = if mirrored { wgpu::FrontFace::Cw } else { wgpu::FrontFace::Ccw };
             }
@@ -75,7 +75,7 @@ impl Pipelines {
     }
 
     /// A pipeline that was needed before.
-    pub fn get(&self, kind: Kind) -> &wgpu::RenderPipeline {
+    pub fn get(&self, kind: PipelineKey) -> &wgpu::RenderPipeline {
         &self.made[&kind]
     }
 }
@@ -94,7 +94,7 @@ pub(super) fn layout(device: &wgpu::Device, groups: &[Option<&wgpu::BindGroupLay
 }
 
 /// A pipeline by what this crate's pipelines differ in.
-pub(super) struct Recipe<'a> {
+pub(super) struct PipelineDescriptor<'a> {
     pub module: &'a wgpu::ShaderModule,
     pub layout: &'a wgpu::PipelineLayout,
     pub format: wgpu::TextureFormat,
@@ -109,7 +109,7 @@ pub(super) struct Recipe<'a> {
     pub part: Option<f64>,
 }
 
-impl<'a> Recipe<'a> {
+impl<'a> PipelineDescriptor<'a> {
     /// Triangles of both sides that cover what is there.
     pub fn new(
         module: &'a wgpu::ShaderModule,

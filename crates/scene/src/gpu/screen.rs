@@ -7,7 +7,7 @@ use monotile::Result;
 use super::Uploaded;
 use super::device::{Gpu, unsupported};
 use super::overlay::{Overlay, Rectangle};
-use super::target::Target;
+use super::target::RenderTarget;
 use crate::{Pose, Scene, Shot};
 
 /// A scene in a window.
@@ -19,7 +19,7 @@ pub struct Screen {
     configuration: wgpu::SurfaceConfiguration,
     /// The format that is drawn in: sRGB, also where the window's own is not.
     format: wgpu::TextureFormat,
-    target: Target,
+    target: RenderTarget,
 }
 
 impl Screen {
@@ -44,7 +44,7 @@ impl Screen {
         configuration.present_mode = wgpu::PresentMode::AutoVsync;
         let uploaded = Uploaded::new(&gpu, scene, format)?;
         let (overlay, target) =
-            gpu.checked(|| Ok((Overlay::new(&gpu.device, format), Target::new(&gpu.device, format, sides(&configuration)))))?;
+            gpu.checked(|| Ok((Overlay::new(&gpu.device, format), RenderTarget::new(&gpu.device, format, sides(&configuration)))))?;
         surface.configure(&gpu.device, &configuration);
         Ok(Self { gpu, uploaded, overlay, surface, configuration, format, target })
     }
@@ -60,11 +60,11 @@ impl Screen {
         }
         (self.configuration.width, self.configuration.height) = (size[0] as u32, size[1] as u32);
         self.surface.configure(&self.gpu.device, &self.configuration);
-        self.target = Target::new(&self.gpu.device, self.format, size);
+        self.target = RenderTarget::new(&self.gpu.device, self.format, size);
         Ok(())
     }
 
-    /// Width and height of the pictures that [`Screen::show`] takes.
+    /// Width and height of the pictures that [`Screen::present`] takes.
     pub fn size(&self) -> [usize; 2] {
         sides(&self.configuration)
     }
@@ -73,7 +73,7 @@ impl Screen {
     ///
     /// # Errors
     /// A shot that is not of this window's size, and a device that is lost.
-    pub fn show(&mut self, pose: &Pose, shot: &Shot, over: &[Rectangle]) -> Result<()> {
+    pub fn present(&mut self, pose: &Pose, shot: &Shot, over: &[Rectangle]) -> Result<()> {
         if [shot.camera.width, shot.camera.height] != self.size() {
             return Err(unsupported(format!("the window is {:?} pixels, the shot {:?}", self.size(), shot.camera)));
         }

@@ -1,10 +1,10 @@
 //! What is behind a scene, and the map of the shadow on it.
 
-use super::pipeline::{Recipe, SCENE, VERTEX, layout, module};
+use super::pipeline::{PipelineDescriptor, SCENE, VERTEX, layout, module};
 use crate::shot::SHADOW_SIZE;
 
 /// Three maps, each made from the one before: the shadow, blurred along u, blurred along v.
-pub(super) struct Ground {
+pub(super) struct GroundShadow {
     maps: [wgpu::TextureView; 3],
     /// Groups 1 that read the maps.
     reads: Vec<wgpu::BindGroup>,
@@ -17,7 +17,7 @@ pub(super) struct Ground {
 const FORMATS: [wgpu::TextureFormat; 3] =
     [wgpu::TextureFormat::R8Unorm, wgpu::TextureFormat::R16Float, wgpu::TextureFormat::R16Float];
 
-impl Ground {
+impl GroundShadow {
     pub fn new(device: &wgpu::Device, frame: &wgpu::BindGroupLayout, format: wgpu::TextureFormat) -> Self {
         let entry = |binding, ty| wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::FRAGMENT, ty, count: None };
         let image = wgpu::BindingType::Texture {
@@ -45,14 +45,14 @@ impl Ground {
         let source = [SCENE, VERTEX, include_str!("background.wgsl"), include_str!("shadow.wgsl")].concat();
         let module = module(device, source);
         let (alone, reading) = (layout(device, &[Some(frame)]), layout(device, &[Some(frame), Some(&group)]));
-        let blur = |format, name| Recipe::new(&module, &reading, format, ["cover_vertex", name]).make(device);
-        let background = Recipe {
+        let blur = |format, name| PipelineDescriptor::new(&module, &reading, format, ["cover_vertex", name]).make(device);
+        let background = PipelineDescriptor {
             depth: Some((false, wgpu::CompareFunction::LessEqual)),
-            ..Recipe::new(&module, &reading, format, ["cover_vertex", "background"])
+            ..PipelineDescriptor::new(&module, &reading, format, ["cover_vertex", "background"])
         };
         Self {
             reads: maps.iter().map(read).collect(),
-            cast: Recipe::new(&module, &alone, FORMATS[0], ["cast_vertex", "cast_shadow"]).make(device),
+            cast: PipelineDescriptor::new(&module, &alone, FORMATS[0], ["cast_vertex", "cast_shadow"]).make(device),
             blurs: [blur(FORMATS[1], "blur_u"), blur(FORMATS[2], "blur_v")],
             background: background.make(device),
             maps,

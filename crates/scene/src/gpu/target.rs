@@ -11,13 +11,13 @@ pub(super) const SAMPLES: u32 = 4;
 pub(super) const DEPTH: wgpu::TextureFormat = wgpu::TextureFormat::Depth32Float;
 
 /// Colours and depths of all samples; a pass averages the colours into a picture or a window.
-pub(super) struct Target {
+pub(super) struct RenderTarget {
     pub colors: wgpu::TextureView,
     pub depths: wgpu::TextureView,
     pub size: [usize; 2],
 }
 
-impl Target {
+impl RenderTarget {
     pub fn new(device: &wgpu::Device, format: wgpu::TextureFormat, size: [usize; 2]) -> Self {
         let samples = |format| {
             let texture = device.create_texture(&wgpu::TextureDescriptor {
@@ -45,7 +45,7 @@ fn flat(format: wgpu::TextureFormat, [width, height]: [usize; 2], usage: wgpu::T
 
 /// A picture on the device, and a buffer that the host can read.
 pub(super) struct Headless {
-    pub target: Target,
+    pub target: RenderTarget,
     pub view: wgpu::TextureView,
     texture: wgpu::Texture,
     buffer: wgpu::Buffer,
@@ -70,7 +70,7 @@ impl Headless {
             mapped_at_creation: false,
         });
         let view = texture.create_view(&Default::default());
-        Self { target: Target::new(device, Self::FORMAT, size), view, texture, buffer, stride }
+        Self { target: RenderTarget::new(device, Self::FORMAT, size), view, texture, buffer, stride }
     }
 
     /// Asks for the way back, after the passes.

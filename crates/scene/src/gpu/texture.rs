@@ -1,7 +1,7 @@
 //! Images with their mipmaps, and the ways they are read.
 
 use crate::mipmaps::levels;
-use crate::{Filter, Image, Sampler, Wrap};
+use crate::{Filter, Image, Sampler, WrapMode};
 
 /// Bytes that are on their way to the device at a time: the queue keeps a copy of each until it is submitted.
 const AT_A_TIME: usize = 32 << 20;
@@ -57,9 +57,9 @@ pub(super) fn view(texture: &wgpu::Texture, mipmap: bool) -> wgpu::TextureView {
 
 pub(super) fn sampler(device: &wgpu::Device, sampler: &Sampler) -> wgpu::Sampler {
     let wrap = |wrap| match wrap {
-        Wrap::Repeat => wgpu::AddressMode::Repeat,
-        Wrap::Mirror => wgpu::AddressMode::MirrorRepeat,
-        Wrap::Clamp => wgpu::AddressMode::ClampToEdge,
+        WrapMode::Repeat => wgpu::AddressMode::Repeat,
+        WrapMode::Mirror => wgpu::AddressMode::MirrorRepeat,
+        WrapMode::Clamp => wgpu::AddressMode::ClampToEdge,
     };
     let filter = |filter| match filter {
         Filter::Nearest => wgpu::FilterMode::Nearest,

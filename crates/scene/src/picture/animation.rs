@@ -7,7 +7,7 @@ use png::{BitDepth, ColorType, Encoder};
 use super::{Picture, png::io_error};
 
 /// A file that pictures are added to, all of one size, shown again and again.
-pub struct Animation<W: Write> {
+pub struct AnimationWriter<W: Write> {
     size: [usize; 2],
     writer: Writer<W>,
 }
@@ -17,7 +17,7 @@ enum Writer<W: Write> {
     Apng(Box<png::Writer<W>>),
 }
 
-impl<W: Write> Animation<W> {
+impl<W: Write> AnimationWriter<W> {
     /// A GIF of so many pictures a second (at most 100, in steps of 1/100 s). Each picture has a palette of its own of 256 colours.
     ///
     /// # Errors
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn a_gif_has_its_pictures_and_their_time() {
         let mut file = Vec::new();
-        let mut animation = Animation::gif(&mut file, [4, 2], 25.0).unwrap();
+        let mut animation = AnimationWriter::gif(&mut file, [4, 2], 25.0).unwrap();
         pictures().iter().for_each(|p| animation.add(p).unwrap());
         animation.finish().unwrap();
         let mut options = gif::DecodeOptions::new();
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn an_animated_png_has_every_pixel() {
         let mut file = Vec::new();
-        let mut animation = Animation::apng(&mut file, [4, 2], 3, 12.5).unwrap();
+        let mut animation = AnimationWriter::apng(&mut file, [4, 2], 3, 12.5).unwrap();
         let wrong = Picture { width: 2, height: 4, rgba: vec![0; 32] };
         assert_eq!(animation.add(&wrong).unwrap_err().to_string(), "a picture of 2 x 4 in an animation of 4 x 2");
         pictures().iter().for_each(|p| animation.add(p).unwrap());

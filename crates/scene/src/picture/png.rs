@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
 
-use monotile::io::write_beside;
+use monotile::io::write_atomic;
 use monotile::{Error, Result};
 use png::{BitDepth, ColorType, Compression, Decoder, Encoder, EncodingError, Transformations};
 
@@ -41,7 +41,7 @@ impl Picture {
     /// # Errors
     /// What the operating system refuses, in a sentence with the path.
     pub fn save_png(&self, path: &Path, source: Option<&str>) -> Result<()> {
-        write_beside(path, |file: &mut BufWriter<File>| self.write_png(file, source))
+        write_atomic(path, |file: &mut BufWriter<File>| self.write_png(file, source))
     }
 
     /// Reads a PNG file of any kind.

@@ -3,9 +3,9 @@
 use monotile_kernels::simd;
 
 use super::lanes::{LANES, Lanes, each};
-use super::shade::Surface;
+use super::shade::SurfaceShader;
 use super::tile::SIDE;
-use super::triangle::{Local, Triangle};
+use super::triangle::{TileEdgeFunctions, Triangle};
 use super::vertex::Varying;
 
 /// Fragments that are shaded together, while a cache holds them.
@@ -16,7 +16,7 @@ const ROOM: usize = MOST + LANES;
 type Plane = [f32; ROOM];
 
 /// What is interpolated is only there where a surface needs it.
-pub(super) struct Batch {
+pub(super) struct FragmentBatch {
     len: usize,
     /// How many of them have been interpolated.
     placed: usize,
@@ -39,13 +39,13 @@ pub(super) struct Batch {
 
 /// Up to [`LANES`] fragments of a batch.
 #[derive(Clone, Copy)]
-pub(super) struct Group<'a> {
-    batch: &'a Batch,
+pub(super) struct FragmentGroup<'a> {
+    batch: &'a FragmentBatch,
     first: usize,
     pub count: usize,
 }
 
-impl Batch {
+impl FragmentBatch {
     pub fn new() -> Self {
         Self {
             len: 0,
@@ -88,7 +88,7 @@ impl Batch {
     }
 
     /// Interpolates what was pushed since the last time, all of one triangle.
-    pub fn place(&mut self, triangle: &Triangle, local: &Local, corners: [&Varying; 3], surface: &Surface<'_>) {
+    pub fn place(&mut self, triangle: &Triangle, local: &TileEdgeFunctions, corners: [&Varying; 3], surface: &SurfaceShader<'_>) {
         simd::run(
             #[inline(always)]
             || {
@@ -101,7 +101,14 @@ impl Batch {
     }
 
     #[inline(always)]
-    fn place_group(&mut self, first: usize, triangle: &Triangle, local: &Local, corners: [&Varying; 3], surface: &Surface<'_>) {
+    fn place_group(
+        &mut self,
+        first: usize,
+        triangle: &Triangle,
+        local: &TileEdgeFunctions,
+        corners: [&Varying; 3],
+        surface: &SurfaceShader<'_>,
+    ) {
         let pixels = &self.pixels[first..first + LANES];
         let x = each(|i| f32::from(pixels[i] % SIDE as u16) + 0.5);
         let y = each(|i| f32::from(pixels[i] / SIDE as u16) + 0.5);
@@ -160,8 +167,8 @@ impl Batch {
         (0..self.len).step_by(LANES)
     }
 
-    pub fn group(&self, first: usize) -> Group<'_> {
-        Group { batch: self, first, count: LANES.min(self.len - first) }
+    pub fn group(&self, first: usize) -> FragmentGroup<'_> {
+        FragmentGroup { batch: self, first, count: LANES.min(self.len - first) }
     }
 
     /// Sets the colours of a group.
@@ -178,7 +185,7 @@ impl Batch {
     }
 }
 
-impl Group<'_> {
+impl FragmentGroup<'_> {
     #[inline(always)]
     fn read<const N: usize>(&self, planes: &[Plane; N]) -> [Lanes; N] {
         let mut lanes = [[0.0; LANES]; N];

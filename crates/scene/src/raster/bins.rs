@@ -47,7 +47,7 @@ impl Bins {
     }
 
     /// Those of one tile.
-    pub fn of(&self, column: usize, row: usize) -> &[u32] {
+    pub fn triangles_at(&self, column: usize, row: usize) -> &[u32] {
         let tile = row * self.columns + column;
         &self.list[self.starts[tile] as usize..self.starts[tile + 1] as usize]
     }

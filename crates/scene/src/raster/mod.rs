@@ -6,8 +6,8 @@
 //! of pixels (`encode`): plain loops over fixed arrays (`lanes`), which `simd::run` compiles for the vector registers at hand. None of them fuses a
 //! multiplication with an addition, so that every instruction set draws the same. Lines and points are triangles by then (`stroke`).
 
+mod background;
 mod batch;
-mod behind;
 mod bins;
 mod encode;
 mod lanes;
@@ -26,15 +26,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use monotile::Result;
 use monotile_kernels::threads;
 
-use crate::draws::{Draws, Order, Part};
-use crate::rendering::View;
+use crate::draws::{AlphaPart, DrawOrder, Draws};
+use crate::rendering::CameraView;
 use crate::{Material, Picture, Pose, Scene, Shot, Topology};
-use behind::Behind;
+use background::BackgroundShader;
 use bins::Bins;
-use shade::{Look, Shader};
+use shade::{DrawMaterial, Shader};
 use stroke::Stroke;
 use texture::Textures;
-use tile::{Parts, SIDE, Tile};
+use tile::{SIDE, Tile, TileInputs};
 use triangle::Triangle;
 use vertex::Varying;
 
@@ -42,36 +42,36 @@ use vertex::Varying;
 ///
 /// # Example
 /// ```
-/// use monotile_scene::{Framing, Orbit, Pose, Scene, raster::Renderer};
+/// use monotile_scene::{Framing, Orbit, Pose, Scene, raster::CpuRenderer};
 /// let scene = Scene::figure();
 /// let pose = Pose::rest(&scene);
 /// let shot = Framing::new(&scene, [pose.clone()])?.shot(&Orbit::default(), [64, 48])?;
-/// let picture = Renderer::new(&scene).draw(&pose, &shot)?;
+/// let picture = CpuRenderer::new(&scene).draw(&pose, &shot)?;
 /// assert_eq!((picture.width, picture.height), (64, 48));
 /// # Ok::<(), monotile_scene::Error>(())
 /// ```
-pub struct Renderer<'a> {
+pub struct CpuRenderer<'a> {
     scene: &'a Scene,
-    order: Order,
+    order: DrawOrder,
     textures: Textures<'a>,
     /// Those of the scene and the default one at the end.
     materials: Vec<Material>,
 }
 
 /// All triangles of a picture, in the order in which they are drawn.
-struct Drawn {
+struct VisiblePrimitives {
     varyings: Vec<Varying>,
-    looks: Vec<Look>,
+    looks: Vec<DrawMaterial>,
     triangles: Vec<Triangle>,
     /// The corners of what throws a shadow, in the picture or not.
     casts: Vec<[u32; 3]>,
 }
 
-impl<'a> Renderer<'a> {
+impl<'a> CpuRenderer<'a> {
     /// Makes mipmaps of the textures.
     pub fn new(scene: &'a Scene) -> Self {
         let materials = scene.materials.iter().cloned().chain([Material::default()]).collect();
-        Self { scene, order: Order::new(scene), textures: Textures::new(scene), materials }
+        Self { scene, order: DrawOrder::new(scene), textures: Textures::new(scene), materials }
     }
 
     /// The picture of a pose.
@@ -82,14 +82,14 @@ impl<'a> Renderer<'a> {
     /// # Cost
     /// A vertex takes some 100 ns; a pixel some 30 ns of one core, where a quarter of the picture shows surfaces.
     pub fn draw(&self, pose: &Pose, shot: &Shot) -> Result<Picture> {
-        let view = View::new(&shot.camera)?;
+        let view = CameraView::new(&shot.camera)?;
         let size = [shot.camera.width, shot.camera.height];
         let draws = self.order.draws(self.scene, pose, (&view.space, &view.view_from_world));
         let drawn = self.drawn(pose, &draws, &view, shot);
         let bins = Bins::new(&drawn.triangles, size)?;
-        let behind = Behind::new(shot, &view, &drawn);
+        let behind = BackgroundShader::new(shot, &view, &drawn);
         let shader = Shader::new(&drawn.looks, &self.materials, &self.textures, shot, view.viewpoint);
-        let parts = Parts { drawn: &drawn, shader: &shader, behind: &behind, size };
+        let parts = TileInputs { drawn: &drawn, shader: &shader, behind: &behind, size };
         let mut picture = Picture { width: size[0], height: size[1], rgba: vec![0; 4 * size[0] * size[1]] };
         let bands: Vec<Mutex<&mut [u8]>> = picture.rgba.chunks_mut(4 * SIDE * size[0]).map(Mutex::new).collect();
         let next = AtomicUsize::new(0);
@@ -102,16 +102,16 @@ impl<'a> Renderer<'a> {
                 // Nobody else takes this band, so the lock is free and cannot be poisoned.
                 let Ok(mut rows) = rows.lock() else { break };
                 for column in 0..size[0].div_ceil(SIDE) {
-                    tile.draw(&parts, bins.of(column, band), [column * SIDE, band * SIDE], &mut rows);
+                    tile.draw(&parts, bins.triangles_at(column, band), [column * SIDE, band * SIDE], &mut rows);
                 }
             }
         });
         Ok(picture)
     }
 
-    fn drawn(&self, pose: &Pose, draws: &Draws, view: &View, shot: &Shot) -> Drawn {
+    fn drawn(&self, pose: &Pose, draws: &Draws, view: &CameraView, shot: &Shot) -> VisiblePrimitives {
         let size = [shot.camera.width, shot.camera.height];
-        let mut drawn = Drawn { varyings: Vec::new(), looks: Vec::new(), triangles: Vec::new(), casts: Vec::new() };
+        let mut drawn = VisiblePrimitives { varyings: Vec::new(), looks: Vec::new(), triangles: Vec::new(), casts: Vec::new() };
         for draw in &draws.draws {
             let shape = &self.scene.meshes[draw.mesh].primitives[draw.primitive];
             let material = shape.material.unwrap_or(self.scene.materials.len());
@@ -121,7 +121,7 @@ impl<'a> Renderer<'a> {
             let stroked = shape.topology != Topology::Triangles || shot.wireframe;
             let unlit = of.unlit || (shape.topology != Topology::Triangles && shape.normals.is_empty());
             let look = drawn.looks.len() as u32;
-            drawn.looks.push(Look { material, unlit, part: draw.part, colored: !shape.colors.is_empty() });
+            drawn.looks.push(DrawMaterial { material, unlit, part: draw.part, colored: !shape.colors.is_empty() });
             if stroked {
                 let stroke = Stroke { first, look, size, point_size: shot.point_size };
                 stroke.add(shape, &mut drawn.varyings, &mut drawn.triangles);
@@ -129,7 +129,7 @@ impl<'a> Renderer<'a> {
             }
             for corners in shape.indices.chunks_exact(3) {
                 let corners = [first + corners[0], first + corners[1], first + corners[2]];
-                if shot.casts_shadow() && draw.part == Part::All {
+                if shot.casts_shadow() && draw.part == AlphaPart::All {
                     drawn.casts.push(corners);
                 }
                 let clip = corners.map(|c| drawn.varyings[c as usize].clip);
@@ -141,9 +141,9 @@ impl<'a> Renderer<'a> {
     }
 }
 
-impl std::fmt::Debug for Renderer<'_> {
+impl std::fmt::Debug for CpuRenderer<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Renderer({} meshes)", self.scene.meshes.len())
+        write!(f, "CpuRenderer({} meshes)", self.scene.meshes.len())
     }
 }
 

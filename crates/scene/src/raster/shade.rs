@@ -3,60 +3,66 @@
 use glam::{Vec3, Vec4};
 use monotile_kernels::simd;
 
-use super::batch::{Batch, Group};
+use super::batch::{FragmentBatch, FragmentGroup};
 use super::lanes::{LANES, Lanes, each};
 use super::light::{radiance, tone_map, unit};
-use super::texture::{Map, Textures};
-use crate::draws::{ALPHA_SLACK, Part};
-use crate::{Alpha, Light, Material, Shot};
+use super::texture::{SampledTexture, Textures};
+use crate::draws::{ALPHA_SLACK, AlphaPart};
+use crate::{AlphaMode, Light, Material, Shot};
 
 /// What all triangles of a draw share.
-pub(super) struct Look {
+pub(super) struct DrawMaterial {
     /// Into the list that ends with the default one.
     pub material: usize,
     pub unlit: bool,
-    pub part: Part,
+    pub part: AlphaPart,
     /// Whether vertices have colours.
     pub colored: bool,
 }
 
 /// A look with what it takes to shade it.
-pub(super) struct Surface<'a> {
+pub(super) struct SurfaceShader<'a> {
     material: &'a Material,
     /// Base colour, metalness and roughness, normal, occlusion, emission.
-    pub maps: [Option<Map<'a>>; 5],
+    pub maps: [Option<SampledTexture<'a>>; 5],
     pub unlit: bool,
-    part: Part,
+    part: AlphaPart,
     pub colored: bool,
 }
 
 /// Computes fragments.
 pub(super) struct Shader<'a> {
-    surfaces: Vec<Surface<'a>>,
+    surfaces: Vec<SurfaceShader<'a>>,
     light: Light,
     /// Where all rays meet; a direction if w is 0.
     viewpoint: Vec4,
 }
 
 impl<'a> Shader<'a> {
-    pub fn new(looks: &[Look], materials: &'a [Material], textures: &'a Textures<'a>, shot: &Shot, viewpoint: Vec4) -> Self {
-        let surface = |look: &Look| {
+    pub fn new(
+        looks: &[DrawMaterial],
+        materials: &'a [Material],
+        textures: &'a Textures<'a>,
+        shot: &Shot,
+        viewpoint: Vec4,
+    ) -> Self {
+        let surface = |look: &DrawMaterial| {
             let material = &materials[look.material];
             let mut maps = [const { None }; 5];
             for (slot, used) in material.textures().into_iter().enumerate() {
                 maps[slot] = used.and_then(|used| textures.map(used.texture, Material::COLORS[slot]));
             }
-            Surface { material, maps, unlit: look.unlit, part: look.part, colored: look.colored }
+            SurfaceShader { material, maps, unlit: look.unlit, part: look.part, colored: look.colored }
         };
         Self { surfaces: looks.iter().map(surface).collect(), light: shot.light, viewpoint }
     }
 
-    pub fn surface(&self, look: u32) -> &Surface<'a> {
+    pub fn surface(&self, look: u32) -> &SurfaceShader<'a> {
         &self.surfaces[look as usize]
     }
 
     /// Sets the colours of a batch, all of one look.
-    pub fn shade(&self, look: u32, batch: &mut Batch) {
+    pub fn shade(&self, look: u32, batch: &mut FragmentBatch) {
         let surface = self.surface(look);
         simd::run(
             #[inline(always)]
@@ -71,9 +77,9 @@ impl<'a> Shader<'a> {
 
     /// The linear colours of fragments, with alpha multiplied in.
     #[inline(always)]
-    fn colors(&self, surface: &Surface<'_>, group: Group<'_>) -> [Lanes; 4] {
+    fn colors(&self, surface: &SurfaceShader<'_>, group: FragmentGroup<'_>) -> [Lanes; 4] {
         let [mut r, mut g, mut b, alpha] = surface.base_color(group);
-        let alpha = if surface.part == Part::Clear { alpha } else { [1.0; LANES] };
+        let alpha = if surface.part == AlphaPart::Clear { alpha } else { [1.0; LANES] };
         if !surface.unlit {
             [r, g, b] = self.lit(surface, group, [r, g, b]);
         }
@@ -84,7 +90,7 @@ impl<'a> Shader<'a> {
     }
 
     #[inline(always)]
-    fn lit(&self, surface: &Surface<'_>, group: Group<'_>, base: [Lanes; 3]) -> [Lanes; 3] {
+    fn lit(&self, surface: &SurfaceShader<'_>, group: FragmentGroup<'_>, base: [Lanes; 3]) -> [Lanes; 3] {
         let (position, sides) = (group.position(), group.sides());
         let normal = surface.normal(group);
         let [metallic, roughness, occlusion] = surface.numbers(group);
@@ -106,12 +112,12 @@ impl<'a> Shader<'a> {
     }
 }
 
-impl Surface<'_> {
+impl SurfaceShader<'_> {
     /// The alpha below which fragments are missing, where any may be.
     pub fn cutoff(&self) -> Option<f32> {
         match (self.part, self.material.alpha) {
-            (Part::Solid, _) => Some(1.0 - ALPHA_SLACK),
-            (_, Alpha::Mask(cutoff)) => Some(cutoff - ALPHA_SLACK),
+            (AlphaPart::Solid, _) => Some(1.0 - ALPHA_SLACK),
+            (_, AlphaMode::Mask(cutoff)) => Some(cutoff - ALPHA_SLACK),
             _ => None,
         }
     }
@@ -122,7 +128,7 @@ impl Surface<'_> {
     }
 
     /// Sets the colours of a batch to the base colours.
-    pub fn show(&self, batch: &mut Batch) {
+    pub fn write_colors(&self, batch: &mut FragmentBatch) {
         simd::run(
             #[inline(always)]
             || {
@@ -135,7 +141,7 @@ impl Surface<'_> {
     }
 
     #[inline(always)]
-    fn base_color(&self, group: Group<'_>) -> [Lanes; 4] {
+    fn base_color(&self, group: FragmentGroup<'_>) -> [Lanes; 4] {
         let mut color = if self.colored { group.color() } else { [[1.0; LANES]; 4] };
         for k in 0..4 {
             color[k] = each(|i| self.material.base_color[k] * color[k][i]);
@@ -150,7 +156,7 @@ impl Surface<'_> {
 
     /// Before it is made unit.
     #[inline(always)]
-    fn normal(&self, group: Group<'_>) -> [Lanes; 3] {
+    fn normal(&self, group: FragmentGroup<'_>) -> [Lanes; 3] {
         let mut normal = group.normal();
         if let Some(texels) = self.read(2, group) {
             let tangent = group.tangent();
@@ -169,7 +175,7 @@ impl Surface<'_> {
 
     /// Metalness, roughness, occlusion.
     #[inline(always)]
-    fn numbers(&self, group: Group<'_>) -> [Lanes; 3] {
+    fn numbers(&self, group: FragmentGroup<'_>) -> [Lanes; 3] {
         let mut numbers = [self.material.metallic, self.material.roughness, 1.0].map(|x| [x; LANES]);
         if let Some(texels) = self.read(1, group) {
             numbers[0] = each(|i| numbers[0][i] * texels[2][i]);
@@ -182,7 +188,7 @@ impl Surface<'_> {
     }
 
     #[inline(always)]
-    fn emission(&self, group: Group<'_>) -> [Lanes; 3] {
+    fn emission(&self, group: FragmentGroup<'_>) -> [Lanes; 3] {
         let mut emission = self.material.emissive.map(|e| [e; LANES]);
         if let Some(texels) = self.read(4, group) {
             for k in 0..3 {
@@ -193,7 +199,7 @@ impl Surface<'_> {
     }
 
     #[inline(always)]
-    fn read(&self, slot: usize, group: Group<'_>) -> Option<[Lanes; 4]> {
+    fn read(&self, slot: usize, group: FragmentGroup<'_>) -> Option<[Lanes; 4]> {
         self.maps[slot].as_ref().map(
             #[inline(always)]
             |map| map.sample(group.uv(slot), group.footprint(slot), group.count),

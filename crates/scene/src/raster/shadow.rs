@@ -5,7 +5,7 @@ use std::ops::Range;
 use glam::{Vec2, Vec3};
 use monotile_kernels::simd;
 
-use super::Drawn;
+use super::VisiblePrimitives;
 use super::lanes::{LANES, Lanes, any, each};
 use crate::Ground;
 use crate::shot::{SHADOW_BLUR, SHADOW_REACH, SHADOW_SIZE};
@@ -25,7 +25,7 @@ pub(super) struct Shadow {
 
 impl Shadow {
     /// Everything laid flat along the light, then blurred.
-    pub fn new(ground: &Ground, toward: Vec3, drawn: &Drawn) -> Self {
+    pub fn new(ground: &Ground, toward: Vec3, drawn: &VisiblePrimitives) -> Self {
         let n = SHADOW_SIZE;
         let (height, center, half_side) = (ground.height as f32, ground.center.map(|x| x as f32), ground.half_side as f32);
         let texel = |p: Vec3| {
@@ -147,7 +147,7 @@ fn blurred(hard: &[f32], rows: Range<usize>) -> Vec<f32> {
     map
 }
 
-impl Drawn {
+impl VisiblePrimitives {
     /// The corners of every triangle that throws a shadow, whichever side is lit and whether it is in the picture.
     fn every_cast(&self) -> impl Iterator<Item = [Vec3; 3]> {
         self.casts.iter().map(|corners| corners.map(|c| self.varyings[c as usize].position))

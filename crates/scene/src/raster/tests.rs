@@ -2,10 +2,10 @@
 
 use glam::DVec3;
 
-use super::Renderer;
+use super::CpuRenderer;
 use crate::{
-    Background, Camera, Filter, Framing, Image, Lens, Light, Local, Material, Mesh, Node, Orbit, Pose, Primitive, Sampler, Scene,
-    Shot, Texture, TextureRef, Trs, Wrap, srgb,
+    Background, Camera, Filter, Framing, Image, Lens, Light, Material, Mesh, Node, NodeTransform, NodeTrs, Orbit, Pose, Primitive,
+    Sampler, Scene, Shot, Texture, TextureRef, WrapMode, srgb,
 };
 
 const IDENTITY: [[f32; 2]; 3] = [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]];
@@ -28,7 +28,7 @@ fn before_black(camera: Camera) -> Shot {
 }
 
 fn draw(scene: &Scene, shot: &Shot) -> crate::Picture {
-    Renderer::new(scene).draw(&Pose::rest(scene), shot).unwrap()
+    CpuRenderer::new(scene).draw(&Pose::rest(scene), shot).unwrap()
 }
 
 /// Every pixel of a slanted triangle has the brightness of as many quarters as samples lie inside its three lines, computed in f64.
@@ -74,7 +74,7 @@ fn neighbours_leave_no_gap_and_do_not_overlap() {
     let indices = (0..n).flat_map(|i| [0, 1 + i, 1 + (i + 1) % n]).collect();
     let mut scene = unlit(Primitive { positions, indices, ..Primitive::default() });
     scene.materials[0].base_color = [1.0, 1.0, 1.0, 0.5];
-    for (alpha, wanted) in [(crate::Alpha::Opaque, 255), (crate::Alpha::Blend, srgb::byte(0.5))] {
+    for (alpha, wanted) in [(crate::AlphaMode::Opaque, 255), (crate::AlphaMode::Blend, srgb::byte(0.5))] {
         scene.materials[0].alpha = alpha;
         let picture = draw(&scene, &before_black(camera([120, 80])));
         assert!(picture.rgba.chunks_exact(4).all(|p| p == [wanted, wanted, wanted, 255]), "{alpha:?}");
@@ -105,7 +105,7 @@ fn board(filter: Filter, mipmap: Option<Filter>) -> Scene {
     let mut scene = unlit(Primitive { positions, uvs, indices: vec![0, 1, 2, 0, 2, 3], ..Primitive::default() });
     let texel = |i: u32| if (i % 8 + i / 8).is_multiple_of(2) { [255; 4] } else { [0, 0, 0, 255] };
     scene.images = vec![Image { name: String::new(), width: 8, height: 8, rgba: (0..64).flat_map(texel).collect() }];
-    let sampler = Sampler { magnify: filter, minify: filter, mipmap, wrap_u: Wrap::Repeat, wrap_v: Wrap::Repeat };
+    let sampler = Sampler { magnify: filter, minify: filter, mipmap, wrap_u: WrapMode::Repeat, wrap_v: WrapMode::Repeat };
     scene.textures = vec![Texture { image: 0, sampler }];
     scene.materials[0].base_color_texture = Some(TextureRef { texture: 0, uv: 0, transform: IDENTITY });
     scene
@@ -199,7 +199,7 @@ fn backs_are_culled_and_mirrors_turn_them() {
     scene.meshes[0].primitives[0].indices = vec![0, 2, 1];
     assert_eq!(middle(&scene), 0);
     // What was the back stays it in a mirror, though it runs the other way in the picture.
-    scene.nodes[0].local = Local::Trs(Trs { scale: [-1.0, 1.0, 1.0], ..Trs::default() });
+    scene.nodes[0].local = NodeTransform::Trs(NodeTrs { scale: [-1.0, 1.0, 1.0], ..NodeTrs::default() });
     assert_eq!(middle(&scene), 0);
     scene.meshes[0].primitives[0].indices = vec![0, 1, 2];
     assert_eq!(middle(&scene), 255);
@@ -250,7 +250,7 @@ fn holes_show_what_is_behind() {
     for texel in scene.images[0].rgba.chunks_exact_mut(4) {
         texel[3] = texel[0];
     }
-    for alpha in [crate::Alpha::Mask(0.5), crate::Alpha::Blend] {
+    for alpha in [crate::AlphaMode::Mask(0.5), crate::AlphaMode::Blend] {
         scene.materials[0].alpha = alpha;
         let holes = draw(&scene, &shot);
         // Means are summed in another order.

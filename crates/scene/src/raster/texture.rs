@@ -6,13 +6,13 @@ use glam::Vec4;
 use monotile_kernels::math;
 
 use super::lanes::{LANES, Lanes, each};
-use crate::mipmaps::{Level, levels};
-use crate::{Filter, Image, Sampler, Scene, Wrap, srgb};
+use crate::mipmaps::{MipLevel, levels};
+use crate::{Filter, Image, Sampler, Scene, WrapMode, srgb};
 
 /// The mipmaps of a scene's images, once for colours and once for numbers where both are read.
 pub(super) struct Textures<'a> {
     scene: &'a Scene,
-    images: HashMap<(usize, bool), Vec<Level>>,
+    images: HashMap<(usize, bool), Vec<MipLevel>>,
     /// For each texture of the scene.
     of: Vec<(usize, Sampler)>,
     linear: [f32; 256],
@@ -20,7 +20,7 @@ pub(super) struct Textures<'a> {
 }
 
 /// A texture that can be read.
-pub(super) struct Map<'a> {
+pub(super) struct SampledTexture<'a> {
     /// The image, then the smaller ones.
     levels: Vec<Texels<'a>>,
     sampler: Sampler,
@@ -50,18 +50,18 @@ impl<'a> Textures<'a> {
     }
 
     /// A texture, which holds colours or else numbers.
-    pub fn map(&self, texture: usize, color: bool) -> Option<Map<'_>> {
+    pub fn map(&self, texture: usize, color: bool) -> Option<SampledTexture<'_>> {
         let (image, sampler) = self.of[texture];
         let levels = self.images.get(&(image, color))?;
         let table = if color { &self.decoded } else { &self.linear };
         let Image { width, height, rgba, .. } = &self.scene.images[image];
         let finest = Texels { width: *width, height: *height, rgba };
         let smaller = levels.iter().map(|level| Texels { width: level.width, height: level.height, rgba: &level.rgba });
-        Some(Map { levels: std::iter::once(finest).chain(smaller).collect(), sampler, tables: [table, &self.linear] })
+        Some(SampledTexture { levels: std::iter::once(finest).chain(smaller).collect(), sampler, tables: [table, &self.linear] })
     }
 }
 
-impl Map<'_> {
+impl SampledTexture<'_> {
     /// Texels a row and rows.
     pub fn size(&self) -> [f32; 2] {
         [self.levels[0].width as f32, self.levels[0].height as f32]
@@ -129,14 +129,14 @@ impl Map<'_> {
 }
 
 #[inline(always)]
-fn wrapped(i: i32, n: i32, wrap: Wrap) -> i32 {
+fn wrapped(i: i32, n: i32, wrap: WrapMode) -> i32 {
     if (0..n).contains(&i) {
         return i;
     }
     match wrap {
-        Wrap::Repeat => i.rem_euclid(n),
-        Wrap::Clamp => i.clamp(0, n - 1),
-        Wrap::Mirror => {
+        WrapMode::Repeat => i.rem_euclid(n),
+        WrapMode::Clamp => i.clamp(0, n - 1),
+        WrapMode::Mirror => {
             let i = i.rem_euclid(2 * n);
             if i < n { i } else { 2 * n - 1 - i }
         }

@@ -5,15 +5,15 @@ use std::ops::Range;
 use glam::Vec4;
 use monotile_kernels::simd;
 
-use super::Drawn;
-use super::batch::Batch;
-use super::behind::Behind;
+use super::VisiblePrimitives;
+use super::background::BackgroundShader;
+use super::batch::FragmentBatch;
 use super::encode;
 use super::lanes::LANES;
 use super::shade::Shader;
-use super::triangle::{Local, Triangle};
+use super::triangle::{TileEdgeFunctions, Triangle};
 use super::vertex::Varying;
-use crate::draws::{ALPHA_SLACK, Part};
+use crate::draws::{ALPHA_SLACK, AlphaPart};
 
 /// Pixels a side.
 pub(super) const SIDE: usize = 32;
@@ -26,10 +26,10 @@ const MANY: usize = 64;
 const NONE: u32 = u32::MAX;
 
 /// What all tiles of a picture are drawn from.
-pub(super) struct Parts<'a> {
-    pub drawn: &'a Drawn,
+pub(super) struct TileInputs<'a> {
+    pub drawn: &'a VisiblePrimitives,
     pub shader: &'a Shader<'a>,
-    pub behind: &'a Behind,
+    pub behind: &'a BackgroundShader,
     pub size: [usize; 2],
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Tile {
     colors: Box<[[Vec4; PIXELS]; 4]>,
     /// The same, averaged.
     means: Box<[[f32; 4]; PIXELS]>,
-    batch: Box<Batch>,
+    batch: Box<FragmentBatch>,
 }
 
 /// Which samples of a triangle become fragments, and what becomes of those.
@@ -66,12 +66,12 @@ impl Tile {
             shown: Box::new([[NONE; PIXELS]; 4]),
             colors: Box::new([[Vec4::ZERO; PIXELS]; 4]),
             means: Box::new([[0.0; 4]; PIXELS]),
-            batch: Box::new(Batch::new()),
+            batch: Box::new(FragmentBatch::new()),
         }
     }
 
     /// Draws the pixels from `origin` on and writes them to `rows`, the band of the picture that they lie in.
-    pub fn draw(&mut self, parts: &Parts<'_>, triangles: &[u32], origin: [usize; 2], rows: &mut [u8]) {
+    pub fn draw(&mut self, parts: &TileInputs<'_>, triangles: &[u32], origin: [usize; 2], rows: &mut [u8]) {
         self.origin = origin;
         self.means.fill([0.0; 4]);
         if triangles.is_empty() {
@@ -81,7 +81,8 @@ impl Tile {
         self.depths.iter_mut().for_each(|d| d.fill(1.0));
         self.shown.iter_mut().for_each(|s| s.fill(NONE));
         let drawn = parts.drawn;
-        let opaque = triangles.partition_point(|&t| drawn.looks[drawn.triangles[t as usize].look as usize].part != Part::Clear);
+        let opaque =
+            triangles.partition_point(|&t| drawn.looks[drawn.triangles[t as usize].look as usize].part != AlphaPart::Clear);
         let (opaque, blends) = triangles.split_at(opaque);
         opaque.iter().for_each(|&number| self.cover(parts, number));
         let seen;
@@ -130,7 +131,7 @@ impl Tile {
     }
 
     /// Adds what is behind to the means, by the part of each pixel that `open` has for a row of pixels.
-    fn fill_behind(&mut self, parts: &Parts<'_>, open: impl Fn(&Self, usize, usize) -> [f32; LANES]) {
+    fn fill_behind(&mut self, parts: &TileInputs<'_>, open: impl Fn(&Self, usize, usize) -> [f32; LANES]) {
         let [width, height] = self.inside(parts.size);
         simd::run(
             #[inline(always)]
@@ -191,7 +192,7 @@ impl Tile {
     }
 
     /// Takes the samples that a triangle is the nearest at.
-    fn cover(&mut self, parts: &Parts<'_>, number: u32) {
+    fn cover(&mut self, parts: &TileInputs<'_>, number: u32) {
         let triangle = &parts.drawn.triangles[number as usize];
         let local = triangle.local(self.origin);
         if !local.touches(SIDE as f32) {
@@ -226,17 +227,17 @@ impl Tile {
     }
 
     /// The same where the surface is there.
-    fn cover_masked(&mut self, parts: &Parts<'_>, number: u32, local: &Local, cutoff: f32) {
+    fn cover_masked(&mut self, parts: &TileInputs<'_>, number: u32, local: &TileEdgeFunctions, cutoff: f32) {
         let triangle = &parts.drawn.triangles[number as usize];
         let surface = parts.shader.surface(triangle.look);
         let corners = parts.drawn.corners(triangle);
         let [columns, rows] = within(triangle, self.origin);
         for y in rows {
             for x in columns.clone().step_by(LANES) {
-                let samples = self.seen(local, x, y);
+                let samples = self.visible_samples(local, x, y);
                 self.batch.push(y * SIDE + x, &samples);
                 self.batch.place(triangle, local, corners, surface);
-                surface.show(&mut self.batch);
+                surface.write_colors(&mut self.batch);
                 for (at, samples, _) in self.batch.fragments().filter(|(_, _, color)| color[3] >= cutoff) {
                     for s in (0..4).filter(|s| samples >> s & 1 == 1) {
                         let [px, py] = [(at % SIDE) as f32 + SAMPLES[s][0], (at / SIDE) as f32 + SAMPLES[s][1]];
@@ -250,7 +251,7 @@ impl Tile {
     }
 
     /// Computes the fragments of triangles, in their order.
-    fn shade(&mut self, parts: &Parts<'_>, triangles: &[u32], layer: Layer) {
+    fn shade(&mut self, parts: &TileInputs<'_>, triangles: &[u32], layer: Layer) {
         let mut look = 0;
         for &number in triangles {
             let triangle = &parts.drawn.triangles[number as usize];
@@ -266,7 +267,8 @@ impl Tile {
             let [columns, rows] = within(triangle, self.origin);
             for y in rows {
                 for x in columns.clone().step_by(LANES) {
-                    let samples = if layer == Layer::Over { self.seen(&local, x, y) } else { self.showing(number, x, y) };
+                    let samples =
+                        if layer == Layer::Over { self.visible_samples(&local, x, y) } else { self.samples_showing(number, x, y) };
                     if samples.iter().fold(0, |any, sample| any | sample) == 0 {
                         continue;
                     }
@@ -283,7 +285,7 @@ impl Tile {
     }
 
     /// Shades what has been gathered.
-    fn lay(&mut self, parts: &Parts<'_>, look: u32, layer: Layer) {
+    fn lay(&mut self, parts: &TileInputs<'_>, look: u32, layer: Layer) {
         if self.batch.is_empty() {
             return;
         }
@@ -306,7 +308,7 @@ impl Tile {
     }
 
     /// The samples of a row of pixels that show a triangle, a bit each.
-    fn showing(&self, number: u32, x: usize, y: usize) -> [u32; LANES] {
+    fn samples_showing(&self, number: u32, x: usize, y: usize) -> [u32; LANES] {
         let mut samples = [0; LANES];
         simd::run(
             #[inline(always)]
@@ -323,7 +325,7 @@ impl Tile {
     }
 
     /// The samples of a row of pixels at which a triangle is before what is there, a bit each.
-    fn seen(&self, local: &Local, x: usize, y: usize) -> [u32; LANES] {
+    fn visible_samples(&self, local: &TileEdgeFunctions, x: usize, y: usize) -> [u32; LANES] {
         let mut samples = [0; LANES];
         simd::run(
             #[inline(always)]
@@ -343,7 +345,7 @@ impl Tile {
 
 /// At which of the places from `place` on, a pixel apart, a triangle is nearer than `depths`, and its own depths.
 #[inline(always)]
-fn nearer(local: &Local, [x, y]: [f32; 2], depths: &[f32]) -> ([bool; LANES], [f32; LANES]) {
+fn nearer(local: &TileEdgeFunctions, [x, y]: [f32; 2], depths: &[f32]) -> ([bool; LANES], [f32; LANES]) {
     let rows = [0, 1, 2].map(|k| local.edges[k][1] * y + local.edges[k][2]);
     let depth_row = local.depth[1] * y + local.depth[2];
     let depths = &depths[..LANES];
@@ -369,7 +371,7 @@ fn within(triangle: &Triangle, origin: [usize; 2]) -> [Range<usize>; 2] {
     [columns.start / LANES * LANES..columns.end.next_multiple_of(LANES), rows]
 }
 
-impl Drawn {
+impl VisiblePrimitives {
     fn corners(&self, triangle: &Triangle) -> [&Varying; 3] {
         triangle.corners.map(|c| &self.varyings[c as usize])
     }

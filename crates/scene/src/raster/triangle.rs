@@ -26,7 +26,7 @@ pub(super) struct Triangle {
 
 /// The functions of a triangle near a tile: X and Y count from its corner.
 #[derive(Clone, Copy)]
-pub(super) struct Local {
+pub(super) struct TileEdgeFunctions {
     pub edges: [[f32; 3]; 3],
     pub depth: [f32; 3],
     /// The least e that counts as inside: of two triangles on both sides of a line one has the samples on it.
@@ -91,16 +91,16 @@ impl Triangle {
     }
 
     /// Its functions from a pixel's corner on.
-    pub fn local(&self, [x, y]: [usize; 2]) -> Local {
+    pub fn local(&self, [x, y]: [usize; 2]) -> TileEdgeFunctions {
         let shifted = |[a, b, c]: [f64; 3]| [a as f32, b as f32, (a * x as f64 + b * y as f64 + c) as f32];
         // Of two opposite functions exactly one has this sign.
         let closed = |[a, b, _]: [f64; 3]| a > 0.0 || (a == 0.0 && b > 0.0);
         let least = self.edges.map(|e| if closed(e) { 0.0 } else { f32::from_bits(1) });
-        Local { edges: self.edges.map(shifted), depth: shifted(self.depth), least }
+        TileEdgeFunctions { edges: self.edges.map(shifted), depth: shifted(self.depth), least }
     }
 }
 
-impl Local {
+impl TileEdgeFunctions {
     /// Whether some of a square of pixels from the origin on may be inside.
     pub fn touches(&self, side: f32) -> bool {
         self.edges.iter().all(|[a, b, c]| a.max(0.0) * side + b.max(0.0) * side + c >= 0.0)

@@ -3,7 +3,7 @@
 use glam::{Mat4, Vec2, Vec3, Vec4};
 
 use crate::draws::{Draw, Draws};
-use crate::place::Placement;
+use crate::placement::Placement;
 use crate::{Material, Pose, Primitive, Scene, TextureRef};
 
 /// What is interpolated over a triangle.

@@ -1,6 +1,6 @@
 //! Small models, made here: JSON and one buffer.
 
-use monotile_scene::{About, Error, Scene};
+use monotile_scene::{Error, GltfInfo, Scene};
 use serde_json::{Value, json};
 
 /// A model that grows.
@@ -128,7 +128,7 @@ impl Model {
         self.glb_padded(b' ')
     }
 
-    pub fn read(&self) -> Result<(Scene, About), Error> {
+    pub fn read(&self) -> Result<(Scene, GltfInfo), Error> {
         Scene::inspect_bytes(&self.glb())
     }
 
@@ -158,8 +158,8 @@ impl Model {
 }
 
 /// What pictures of a file lack.
-pub fn lost(about: &About) -> Vec<String> {
-    about.notes.iter().filter(|note| note.loses).map(|note| note.sentence.clone()).collect()
+pub fn lost(about: &GltfInfo) -> Vec<String> {
+    about.notes.iter().filter(|note| note.is_lossy).map(|note| note.sentence.clone()).collect()
 }
 
 /// A PNG of a few texels of one colour.

@@ -1,6 +1,6 @@
 //! What pictures show, the same by both renderers.
 
-use monotile_scene::{Background, Camera, Framing, Orbit, Pose, Scene, Shot, raster::Renderer};
+use monotile_scene::{Background, Camera, Framing, Orbit, Pose, Scene, Shot, raster::CpuRenderer};
 use serde_json::json;
 
 use crate::build::{Model, png};
@@ -283,7 +283,7 @@ fn many_nodes_of_one_mesh_are_drawn() {
     let at = model.floats(&places, "VEC3");
     model.json["nodes"][0]["extensions"] = json!({"EXT_mesh_gpu_instancing": {"attributes": {"TRANSLATION": at}}});
     let scene: Scene = model.scene();
-    let picture = Renderer::new(&scene).draw(&Pose::rest(&scene), &shot(&scene)).unwrap();
+    let picture = CpuRenderer::new(&scene).draw(&Pose::rest(&scene), &shot(&scene)).unwrap();
     assert!(covered(&picture) > 0.9);
     let eye = Camera::look_at(
         [100.0, 5.0, 120.0],

@@ -12,7 +12,7 @@ pub fn shot(scene: &Scene) -> Shot {
 /// The shot of the file's first camera, before nothing.
 pub fn through_camera(scene: &Scene) -> Shot {
     let node = scene.nodes.iter().position(|node| node.lens.is_some()).unwrap();
-    let camera = Camera::of_node(scene, &Pose::rest(scene), node, SIZE).unwrap();
+    let camera = Camera::from_node(scene, &Pose::rest(scene), node, SIZE).unwrap();
     Shot { background: Background::Transparent, ..Shot::new(camera) }
 }
 
@@ -20,7 +20,7 @@ pub fn through_camera(scene: &Scene) -> Shot {
 #[track_caller]
 pub fn drawn(scene: &Scene, shot: &Shot) -> Picture {
     let pose = Pose::rest(scene);
-    let here = raster::Renderer::new(scene).draw(&pose, shot).unwrap();
+    let here = raster::CpuRenderer::new(scene).draw(&pose, shot).unwrap();
     if let Some(there) = by_device(scene, &pose, shot) {
         let apart = difference(&here, &there);
         assert!(apart < 1.0, "the renderers are {apart} apart");
@@ -36,7 +36,7 @@ pub fn object(scene: &Scene) -> Picture {
 
 #[cfg(feature = "gpu")]
 fn by_device(scene: &Scene, pose: &Pose, shot: &Shot) -> Option<Picture> {
-    match monotile_scene::gpu::Renderer::new(scene) {
+    match monotile_scene::gpu::GpuRenderer::new(scene) {
         Ok(mut renderer) => Some(renderer.draw(pose, shot).unwrap()),
         Err(error) if std::env::var_os("MONOTILE_REQUIRE_GPU").is_some_and(|v| v == "1") => panic!("{error}"),
         Err(error) => {

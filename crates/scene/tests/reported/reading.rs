@@ -198,7 +198,7 @@ fn a_channel_that_moves_nothing_is_left_out_with_a_word() {
         "channels": [{"sampler": 0, "target": {"node": 0, "path": "weights"}}, {"sampler": 1, "target": {"node": 0, "path": "translation"}}],
     }]);
     let scene = model.loses("1 channel moves nothing that is known and is left out (animation 0)");
-    assert_eq!(scene.clips[0].channels.len(), 1);
+    assert_eq!(scene.animations[0].channels.len(), 1);
 }
 
 #[test]

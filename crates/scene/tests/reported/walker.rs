@@ -159,7 +159,7 @@ fn pictures_show_what_they_should() {
     assert_eq!(scene("ext/instancing_16_boxes.glb").nodes.iter().filter(|node| node.mesh.is_some()).count(), 16);
     // The one frame in which the object is elsewhere is framed with the others.
     let spike = scene("anim2/spike_one_frame.glb");
-    let clip = &spike.clips[0];
+    let clip = &spike.animations[0];
     let frames = (24.0 * clip.duration).round() as usize;
     let pose = |frame: usize| {
         let mut pose = Pose::rest(&spike);
@@ -173,7 +173,7 @@ fn pictures_show_what_they_should() {
             ground: None,
             ..framing.shot(&Orbit::default(), SIZE).unwrap()
         };
-        let picture = monotile_scene::raster::Renderer::new(&spike).draw(&pose(frame), &shot).unwrap();
+        let picture = monotile_scene::raster::CpuRenderer::new(&spike).draw(&pose(frame), &shot).unwrap();
         assert!(covered(&picture) > 0.0, "frame {frame}");
     }
 }

@@ -2,12 +2,12 @@
 
 use std::hint::black_box;
 
-use monotile::attention::{Attention, scaled_dot_product_attention};
-use monotile::tape::{Walk, vjp};
+use monotile::attention::{AttentionOptions, scaled_dot_product_attention};
+use monotile::tape::{BackwardMode, vjp};
 use monotile::{DType, Rng, Tensor};
 
 use super::{Case, Cases};
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::measure::Timed;
 
 const HEADS: usize = 8;
@@ -23,7 +23,7 @@ const MEMORY_LENGTHS: [usize; 2] = [4096, 16384];
 const MORE: usize = 1024;
 
 /// Times the group.
-pub fn run(cases: &mut Cases) -> Result<(), Failure> {
+pub fn run(cases: &mut Cases) -> Result<(), CommandError> {
     let mut rng = Rng::new(0);
     for length in LENGTHS {
         for causal in [false, true] {
@@ -56,7 +56,7 @@ pub fn run(cases: &mut Cases) -> Result<(), Failure> {
 }
 
 /// Times what the peers' cases leave out: masks, head sizes, element types, grouped queries, parts of the keys.
-pub fn run_more(cases: &mut Cases) -> Result<(), Failure> {
+pub fn run_more(cases: &mut Cases) -> Result<(), CommandError> {
     let mut rng = Rng::new(0);
     let work = |heads: usize, queries: usize, keys: usize, dim: usize| 4.0 * (heads * queries * keys * dim) as f64;
     let square = |dim| work(HEADS, MORE, MORE, dim);
@@ -67,12 +67,12 @@ pub fn run_more(cases: &mut Cases) -> Result<(), Failure> {
     let cotangent = rng.normal(&[1, HEADS, MORE, DIM], DType::F32)?;
     let leaves = plain.each_ref().map(Tensor::requires_grad);
     for (name, mask) in [("boolean", &may_look), ("additive", &bias)] {
-        let options = Attention { mask: Some(mask), ..Attention::default() };
+        let options = AttentionOptions { mask: Some(mask), ..AttentionOptions::default() };
         cases.time(Case::new(format!("fwd {name} mask")).flop(square(DIM)), || with_options(&plain, &options))?;
         cases.time(Case::new(format!("fwd+bwd {name} mask")).flop(3.5 * square(DIM)), || {
             let [q, k, v] = &leaves;
             let output = scaled_dot_product_attention(q, k, v, &options)?;
-            black_box(vjp(&[(&output, &cotangent)], &leaves.each_ref(), Walk::Plain)?);
+            black_box(vjp(&[(&output, &cotangent)], &leaves.each_ref(), BackwardMode::Plain)?);
             Ok(())
         })?;
     }
@@ -110,7 +110,7 @@ pub fn run_more(cases: &mut Cases) -> Result<(), Failure> {
 }
 
 /// Measures the memory beyond inputs: the output, and for the backward pass the gradients, are counted.
-pub fn run_memory(cases: &mut Cases) -> Result<(), Failure> {
+pub fn run_memory(cases: &mut Cases) -> Result<(), CommandError> {
     let mut rng = Rng::new(0);
     // Threads and their scratch exist from the first call on.
     forward(&inputs(&mut rng, HEADS, 256, DIM)?, false)?;
@@ -125,7 +125,7 @@ pub fn run_memory(cases: &mut Cases) -> Result<(), Failure> {
         })?;
         cases.memory(Case::new(format!("fwd+bwd T={length}")), || {
             let output = attend(&leaves, false)?;
-            gradients.push(output.sum(&[])?.backward()?);
+            gradients.push(output.sum(&[], false)?.backward()?);
             outputs.push(output);
             Ok(())
         })?;
@@ -141,7 +141,7 @@ fn inputs(rng: &mut Rng, heads: usize, length: usize, dim: usize) -> monotile::R
 }
 
 fn attend([q, k, v]: &[Tensor; 3], causal: bool) -> monotile::Result<Tensor> {
-    scaled_dot_product_attention(q, k, v, &Attention { causal, ..Attention::default() })
+    scaled_dot_product_attention(q, k, v, &AttentionOptions { causal, ..AttentionOptions::default() })
 }
 
 fn forward(inputs: &[Tensor; 3], causal: bool) -> Timed {
@@ -149,13 +149,13 @@ fn forward(inputs: &[Tensor; 3], causal: bool) -> Timed {
     Ok(())
 }
 
-fn with_options([q, k, v]: &[Tensor; 3], options: &Attention<'_>) -> Timed {
+fn with_options([q, k, v]: &[Tensor; 3], options: &AttentionOptions<'_>) -> Timed {
     black_box(scaled_dot_product_attention(q, k, v, options)?);
     Ok(())
 }
 
 fn both(leaves: &[Tensor; 3], causal: bool, cotangent: &Tensor) -> Timed {
     let output = attend(leaves, causal)?;
-    black_box(vjp(&[(&output, cotangent)], &leaves.each_ref(), Walk::Plain)?);
+    black_box(vjp(&[(&output, cotangent)], &leaves.each_ref(), BackwardMode::Plain)?);
     Ok(())
 }

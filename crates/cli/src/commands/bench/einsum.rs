@@ -6,7 +6,7 @@ use monotile::einsum::{Einsum, einsum};
 use monotile::{DType, Rng, Tensor};
 
 use super::{Case, Cases};
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 
 /// The equation (and a word that tells two sizes of one equation apart), and the operands' shapes.
 const CASES: &[(&str, &[&[usize]])] = &[
@@ -51,7 +51,7 @@ const CASES: &[(&str, &[&[usize]])] = &[
 ];
 
 /// Times the group.
-pub fn run(cases: &mut Cases) -> Result<(), Failure> {
+pub fn run(cases: &mut Cases) -> Result<(), CommandError> {
     let mut rng = Rng::new(0);
     for (name, shapes) in CASES {
         let operands = shapes.iter().map(|s| rng.normal(s, DType::F32)).collect::<monotile::Result<Vec<_>>>()?;

@@ -2,11 +2,11 @@
 
 use std::hint::black_box;
 
-use monotile::linalg::{LowRankOptions, QrOptions, SvdOptions, Triangular};
+use monotile::linalg::{QrOptions, SolveTriangularOptions, SvdLowrankOptions, SvdOptions};
 use monotile::{DType, Rng, Tensor, linalg};
 
 use super::{Case, Cases};
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 
 const SQUARE: [usize; 6] = [64, 128, 256, 512, 1024, 2048];
 const LARGEST_SPECTRAL: usize = 1024;
@@ -43,16 +43,18 @@ const DIRECT: [(&str, Operation); 4] = [
     ("cholesky", |x| linalg::cholesky(&x.positive).map(|l| drop(black_box(l)))),
     ("qr", |x| linalg::qr(&x.general, &QrOptions::default()).map(|f| drop(black_box(f)))),
     ("solve", |x| linalg::solve(&x.positive, &x.general).map(|y| drop(black_box(y)))),
-    ("triangular solve", |x| linalg::solve_triangular(&x.lower, &x.general, &Triangular::default()).map(|y| drop(black_box(y)))),
+    ("triangular solve", |x| {
+        linalg::solve_triangular(&x.lower, &x.general, &SolveTriangularOptions::default()).map(|y| drop(black_box(y)))
+    }),
 ];
 const SPECTRAL: [(&str, Operation); 3] = [
     ("svd", |x| linalg::svd(&x.general, &SvdOptions::default()).map(|f| drop(black_box(f)))),
-    ("svdvals", |x| linalg::singular_values(&x.general).map(|s| drop(black_box(s)))),
+    ("svdvals", |x| linalg::svdvals(&x.general).map(|s| drop(black_box(s)))),
     ("eigh", |x| linalg::eigh(&x.positive).map(|f| drop(black_box(f)))),
 ];
 
 /// Times the group `factor`.
-pub fn run(cases: &mut Cases) -> Result<(), Failure> {
+pub fn run(cases: &mut Cases) -> Result<(), CommandError> {
     let mut rng = Rng::new(0);
     for (name, dtype) in [("f32", DType::F32), ("f64", DType::F64)] {
         for n in SQUARE {
@@ -86,7 +88,7 @@ pub fn run(cases: &mut Cases) -> Result<(), Failure> {
     }
     let [n, rank, sketch] = LOW_RANK;
     let a = rng.normal(&[n, n], DType::F32)?;
-    let options = LowRankOptions { oversampling: sketch - rank, ..Default::default() };
+    let options = SvdLowrankOptions { oversampling: sketch - rank, ..Default::default() };
     cases.time(Case::new(format!("top {rank} f32 {n} q={sketch} two passes")), || {
         black_box(linalg::svd_lowrank(&a, rank, &options)?);
         Ok(())
@@ -94,7 +96,7 @@ pub fn run(cases: &mut Cases) -> Result<(), Failure> {
 }
 
 /// Times the group `backward`: a factorization and the gradient of the sum of its results.
-pub fn run_backward(cases: &mut Cases) -> Result<(), Failure> {
+pub fn run_backward(cases: &mut Cases) -> Result<(), CommandError> {
     let mut rng = Rng::new(0);
     for n in BACKWARD {
         let Inputs { general, positive, .. } = Inputs::new(&mut rng, &[n, n], DType::F32)?;
@@ -105,20 +107,20 @@ pub fn run_backward(cases: &mut Cases) -> Result<(), Failure> {
                 Ok(())
             })
         };
-        case("cholesky", &positive, &|a| linalg::cholesky(a)?.sum(&[]))?;
+        case("cholesky", &positive, &|a| linalg::cholesky(a)?.sum(&[], false))?;
         case("qr", &general, &|a| {
             let f = linalg::qr(a, &QrOptions::default())?;
-            f.q.sum(&[])?.add(&f.r.sum(&[])?)
+            f.q.sum(&[], false)?.add(&f.r.sum(&[], false)?)
         })?;
-        case("svdvals", &general, &|a| linalg::singular_values(a)?.sum(&[]))?;
+        case("svdvals", &general, &|a| linalg::svdvals(a)?.sum(&[], false))?;
         // Whatever the signs of vectors: U Vᵀ and the values.
         case("svd", &general, &|a| {
             let f = linalg::svd(a, &SvdOptions::default())?;
-            f.u.matmul(&f.vt)?.sum(&[])?.add(&f.s.sum(&[])?)
+            f.u.matmul(&f.vt)?.sum(&[], false)?.add(&f.s.sum(&[], false)?)
         })?;
         case("eigh", &positive, &|a| {
             let f = linalg::eigh(a)?;
-            f.vectors.square()?.sum(&[])?.add(&f.values.sum(&[])?)
+            f.vectors.square()?.sum(&[], false)?.add(&f.values.sum(&[], false)?)
         })?;
     }
     Ok(())

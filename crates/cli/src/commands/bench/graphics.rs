@@ -6,14 +6,14 @@ use monotile::transform::{compose, compose_inverse, quaternion, transform_homoge
 use monotile::{DType, Tensor};
 
 use super::{Case, Cases};
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 
 const POINTS: [usize; 2] = [1_000_000, 10_000_000];
 const SLERPS: usize = 1_000_000;
 const POSES: usize = 100_000;
 
 /// Times the group.
-pub fn run(cases: &mut Cases) -> Result<(), Failure> {
+pub fn run(cases: &mut Cases) -> Result<(), CommandError> {
     let row = |x: &[f32]| Tensor::from_slice(x, &[x.len()]);
     let (ones, scale) = (row(&[1.0; 3])?, row(&[1.5; 3])?);
     let world_from_object = compose(&ones, &about([1.0, 0.0, 0.0], 0.3, 2)?.select(0, 1)?, &scale)?;
@@ -47,7 +47,7 @@ fn about(axis: [f32; 3], step: f32, n: usize) -> monotile::Result<Tensor> {
     quaternion::from_axis_angle(&Tensor::from_slice(&axis, &[3])?, &angles)
 }
 
-fn value(cases: &mut Cases, case: Case, call: impl Fn() -> monotile::Result<Tensor>) -> Result<(), Failure> {
+fn value(cases: &mut Cases, case: Case, call: impl Fn() -> monotile::Result<Tensor>) -> Result<(), CommandError> {
     cases.time(case, || {
         black_box(call()?);
         Ok(())

@@ -13,7 +13,7 @@ use std::io::Write;
 use clap::Args;
 use serde::Serialize;
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::measure::{self, Timed};
 use crate::progress::say;
 use crate::report;
@@ -28,7 +28,7 @@ Examples:
 
 A figure is the median of 3 to 9 timings of at least 2 ms each, after one call to warm up.
 MONOTILE_THREADS sets the number of threads (default: one a core).")]
-pub struct Bench {
+pub struct BenchArgs {
     /// Which group: gemm, attention, attention-more, memory, einsum, factor, backward, rowwise, graphics or train
     group: Option<String>,
     /// Print one JSON object a line instead of tables
@@ -37,33 +37,33 @@ pub struct Bench {
 }
 
 /// Cases that belong together.
-struct Group {
+struct BenchGroup {
     name: &'static str,
-    run: fn(&mut Cases) -> Result<(), Failure>,
+    run: fn(&mut Cases) -> Result<(), CommandError>,
 }
 
 /// Every group, in the order in which all are run.
-const GROUPS: &[Group] = &[
-    Group { name: "gemm", run: product::run },
-    Group { name: "attention", run: attention::run },
-    Group { name: "attention-more", run: attention::run_more },
-    Group { name: "memory", run: attention::run_memory },
-    Group { name: "einsum", run: einsum::run },
-    Group { name: "factor", run: factor::run },
-    Group { name: "backward", run: factor::run_backward },
-    Group { name: "rowwise", run: rowwise::run },
-    Group { name: "graphics", run: graphics::run },
-    Group { name: "train", run: train::run },
+const GROUPS: &[BenchGroup] = &[
+    BenchGroup { name: "gemm", run: product::run },
+    BenchGroup { name: "attention", run: attention::run },
+    BenchGroup { name: "attention-more", run: attention::run_more },
+    BenchGroup { name: "memory", run: attention::run_memory },
+    BenchGroup { name: "einsum", run: einsum::run },
+    BenchGroup { name: "factor", run: factor::run },
+    BenchGroup { name: "backward", run: factor::run_backward },
+    BenchGroup { name: "rowwise", run: rowwise::run },
+    BenchGroup { name: "graphics", run: graphics::run },
+    BenchGroup { name: "train", run: train::run },
 ];
 
-impl Bench {
+impl BenchArgs {
     /// Runs the groups and prints their cases as they are measured.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let chosen: Vec<&Group> = GROUPS.iter().filter(|g| self.group.as_deref().is_none_or(|name| name == g.name)).collect();
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
+        let chosen: Vec<&BenchGroup> = GROUPS.iter().filter(|g| self.group.as_deref().is_none_or(|name| name == g.name)).collect();
         if chosen.is_empty() {
             let known: Vec<_> = GROUPS.iter().map(|g| g.name).collect();
             let asked = self.group.as_deref().unwrap_or_default();
-            return Err(Failure::Usage(format!("bench: there is no group {asked}; the groups are {}", known.join(", "))));
+            return Err(CommandError::Usage(format!("bench: there is no group {asked}; the groups are {}", known.join(", "))));
         }
         if cfg!(debug_assertions) {
             say("warning: this is a debug build; its times say nothing about the library");
@@ -149,7 +149,7 @@ struct Cases<'a> {
 
 impl Cases<'_> {
     /// Times `call` and prints the case; a call that fails prints its error instead.
-    fn time(&mut self, case: Case, call: impl FnMut() -> Timed) -> Result<(), Failure> {
+    fn time(&mut self, case: Case, call: impl FnMut() -> Timed) -> Result<(), CommandError> {
         match measure::seconds(call) {
             Ok(s) => {
                 self.last_rate = case.bytes.unwrap_or(0.0) / s;
@@ -164,7 +164,7 @@ impl Cases<'_> {
     }
 
     /// Measures the memory that `call` holds at its peak and prints the case.
-    fn memory(&mut self, case: Case, call: impl FnOnce() -> Timed) -> Result<(), Failure> {
+    fn memory(&mut self, case: Case, call: impl FnOnce() -> Timed) -> Result<(), CommandError> {
         match measure::extra_memory(call) {
             Ok(bytes) => {
                 let cells = [report::bytes(bytes), String::new()];
@@ -174,12 +174,12 @@ impl Cases<'_> {
         }
     }
 
-    fn refused(&mut self, case: &Case, error: String) -> Result<(), Failure> {
+    fn refused(&mut self, case: &Case, error: String) -> Result<(), CommandError> {
         let cells = ["error".to_string(), error.clone()];
         self.print(&Row { group: self.group, case, ms: None, extra: None, error: Some(error) }, &cells)
     }
 
-    fn print(&mut self, row: &Row, cells: &[String; 2]) -> Result<(), Failure> {
+    fn print(&mut self, row: &Row, cells: &[String; 2]) -> Result<(), CommandError> {
         if self.json {
             let line = serde_json::to_string(row).expect("strings and finite numbers are always JSON");
             writeln!(self.out, "{line}")?;

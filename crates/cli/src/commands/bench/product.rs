@@ -6,7 +6,7 @@ use monotile::{DType, Rng, Tensor};
 use monotile_kernels::threads;
 
 use super::{Case, Cases};
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 
 const SQUARE: [usize; 6] = [64, 128, 256, 512, 1024, 2048];
 const SKINNY: [[usize; 3]; 2] = [[4096, 4096, 1], [4096, 4096, 16]];
@@ -15,7 +15,7 @@ const BF16: [usize; 1] = [2048];
 const ONE_THREAD: [usize; 2] = [256, 1024];
 
 /// Times the group.
-pub fn run(cases: &mut Cases) -> Result<(), Failure> {
+pub fn run(cases: &mut Cases) -> Result<(), CommandError> {
     let mut rng = Rng::new(0);
     for (name, dtype) in [("f32", DType::F32), ("f64", DType::F64)] {
         for n in SQUARE {
@@ -48,7 +48,7 @@ pub fn run(cases: &mut Cases) -> Result<(), Failure> {
 }
 
 /// Times a·b, which takes two operations an element of `a` and column of `b`.
-fn product(cases: &mut Cases, case: Case, a: &Tensor, b: &Tensor) -> Result<(), Failure> {
+fn product(cases: &mut Cases, case: Case, a: &Tensor, b: &Tensor) -> Result<(), CommandError> {
     let flop = 2.0 * a.len() as f64 * b.dim(-1) as f64;
     cases.time(case.flop(flop), || {
         black_box(a.matmul(b)?);

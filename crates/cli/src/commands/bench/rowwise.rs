@@ -4,15 +4,15 @@ use std::hint::black_box;
 
 use monotile::attention::rotary;
 use monotile::einsum::einsum;
-use monotile::ops::{CrossEntropy, cross_entropy, layer_norm, rms_norm, swiglu};
+use monotile::ops::{CrossEntropyOptions, cross_entropy, layer_norm, rms_norm, swiglu};
 use monotile::optim::{AdamW, AdamWOptions};
-use monotile::tape::{Walk, vjp};
+use monotile::tape::{BackwardMode, vjp};
 use monotile::{DType, Rng, Tensor};
 use monotile_kernels::buffer::Block;
 use monotile_kernels::threads;
 
 use super::{Case, Cases};
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 
 /// Numbers that no cache holds, and numbers that the second-level cache holds together with a result.
 const SIZES: [(usize, &str); 2] = [(10_000_000, "1e7"), (100_000, "1e5")];
@@ -40,7 +40,7 @@ const MAPS: [(&str, Map); 9] = [
 ];
 
 /// Times the group.
-pub fn run(cases: &mut Cases) -> Result<(), Failure> {
+pub fn run(cases: &mut Cases) -> Result<(), CommandError> {
     let mut rng = Rng::new(0);
     memory(cases)?;
     for (n, named) in SIZES {
@@ -56,7 +56,7 @@ pub fn run(cases: &mut Cases) -> Result<(), Failure> {
 }
 
 /// Times `call`, which moves at least `words` f32.
-fn value(cases: &mut Cases, name: String, words: usize, call: impl Fn() -> monotile::Result<Tensor>) -> Result<(), Failure> {
+fn value(cases: &mut Cases, name: String, words: usize, call: impl Fn() -> monotile::Result<Tensor>) -> Result<(), CommandError> {
     cases.time(Case::new(name).bytes(4.0 * words as f64), || {
         black_box(call()?);
         Ok(())
@@ -64,7 +64,7 @@ fn value(cases: &mut Cases, name: String, words: usize, call: impl Fn() -> monot
 }
 
 /// What memory gives: all cores reading, and all cores at b + 2 c → a. The better of the two is what later cases take a share of.
-fn memory(cases: &mut Cases) -> Result<(), Failure> {
+fn memory(cases: &mut Cases) -> Result<(), CommandError> {
     let filled = |x: f32| Block::filled(STREAM, x).map_err(monotile::Error::from);
     let (mut a, b, c) = (filled(0.0)?, filled(1.0)?, filled(2.0)?);
     let parts = threads::count();
@@ -91,7 +91,7 @@ fn memory(cases: &mut Cases) -> Result<(), Failure> {
 }
 
 /// Softmax, norms, rotary positions and gates.
-fn rows(cases: &mut Cases, rng: &mut Rng) -> Result<(), Failure> {
+fn rows(cases: &mut Cases, rng: &mut Rng) -> Result<(), CommandError> {
     for [rows, n] in ROWS {
         let x = rng.normal(&[rows, n], DType::F32)?;
         value(cases, format!("softmax {rows}x{n}"), 2 * x.len(), || x.softmax(-1))?;
@@ -125,21 +125,21 @@ fn gradient(
     inputs: &[&Tensor],
     cotangent: &Tensor,
     f: fn(&[Tensor]) -> monotile::Result<Tensor>,
-) -> Result<(), Failure> {
+) -> Result<(), CommandError> {
     let leaves: Vec<Tensor> = inputs.iter().map(|x| x.requires_grad()).collect();
     let wanted: Vec<&Tensor> = leaves.iter().collect();
     cases.time(Case::new(format!("{name} fwd+bwd 4096x4096")).bytes(4.0 * words as f64), || {
         let y = f(&leaves)?;
-        black_box(vjp(&[(&y, cotangent)], &wanted, Walk::Plain)?);
+        black_box(vjp(&[(&y, cotangent)], &wanted, BackwardMode::Plain)?);
         Ok(())
     })
 }
 
 /// The loss and the optimizer's step.
-fn training(cases: &mut Cases, rng: &mut Rng) -> Result<(), Failure> {
+fn training(cases: &mut Cases, rng: &mut Rng) -> Result<(), CommandError> {
     let logits = rng.normal(&LOGITS, DType::F32)?.requires_grad();
     let targets = Tensor::from_vec((0..LOGITS[0] as i64).map(|i| i * 15 % LOGITS[1] as i64).collect(), &LOGITS[..1])?;
-    let options = CrossEntropy::default();
+    let options = CrossEntropyOptions::default();
     let words = logits.len() as f64;
     cases.time(Case::new("cross_entropy 2048x32000").bytes(4.0 * words), || {
         black_box(cross_entropy(&logits.detach(), &targets, &options)?);
@@ -156,27 +156,27 @@ fn training(cases: &mut Cases, rng: &mut Rng) -> Result<(), Failure> {
     cases.time(Case::new("adamw 1e7").bytes(28.0 * n as f64), || optimizer.step(&mut parameters, &gradients))
 }
 
-fn reductions(cases: &mut Cases, rng: &mut Rng) -> Result<(), Failure> {
+fn reductions(cases: &mut Cases, rng: &mut Rng) -> Result<(), CommandError> {
     let x = rng.normal(&[SIZES[0].0], DType::F32)?;
     let a = rng.normal(&SQUARE, DType::F32)?;
-    value(cases, "sum 1e7".into(), x.len(), || x.sum(&[]))?;
-    value(cases, "max 1e7".into(), x.len(), || x.max(&[]))?;
+    value(cases, "sum 1e7".into(), x.len(), || x.sum(&[], false))?;
+    value(cases, "max 1e7".into(), x.len(), || x.max(&[], false))?;
     for (axis, named) in [(1, "rows"), (0, "columns")] {
         let case = |name: &str| format!("{name} of {named} 4096x4096");
-        value(cases, case("sum"), a.len(), || a.sum(&[axis]))?;
-        value(cases, case("mean"), a.len(), || a.mean(&[axis]))?;
-        value(cases, case("var"), a.len(), || a.var(&[axis], 1.0))?;
-        value(cases, case("max"), a.len(), || a.max(&[axis]))?;
-        value(cases, case("argmax"), a.len(), || a.argmax(&[axis]))?;
-        value(cases, case("logsumexp"), a.len(), || a.logsumexp(&[axis]))?;
+        value(cases, case("sum"), a.len(), || a.sum(&[axis], false))?;
+        value(cases, case("mean"), a.len(), || a.mean(&[axis], false))?;
+        value(cases, case("var"), a.len(), || a.var(&[axis], 1.0, false))?;
+        value(cases, case("max"), a.len(), || a.max(&[axis], false))?;
+        value(cases, case("argmax"), a.len(), || a.argmax(&[axis], false))?;
+        value(cases, case("logsumexp"), a.len(), || a.logsumexp(&[axis], false))?;
     }
     Ok(())
 }
 
 /// Chains of operators, transpositions and outer products.
-fn strides(cases: &mut Cases, rng: &mut Rng) -> Result<(), Failure> {
+fn strides(cases: &mut Cases, rng: &mut Rng) -> Result<(), CommandError> {
     let (x, y) = (rng.normal(&SQUARE, DType::F32)?, rng.normal(&SQUARE, DType::F32)?);
-    let (mean, rstd) = (x.mean_keepdim(&[1])?, x.var_keepdim(&[1], 0.0)?.add_scalar(1e-5)?.rsqrt()?);
+    let (mean, rstd) = (x.mean(&[1], true)?, x.var(&[1], 0.0, true)?.add_scalar(1e-5)?.rsqrt()?);
     let (w, b) = (rng.normal(&SQUARE[1..], DType::F32)?, rng.normal(&SQUARE[1..], DType::F32)?);
     let n = x.len();
     value(cases, "(x - m) * r * w + b 4096x4096".into(), 2 * n, || Ok((&x - &mean) * &rstd * &w + &b))?;

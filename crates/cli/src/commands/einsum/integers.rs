@@ -10,10 +10,10 @@
 use monotile::{DType, Tensor};
 
 use super::super::files::{self, EXACT};
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 
 /// The operands as floating-point numbers, and whether the result is to be integers again.
-pub fn prepare(names: &[String], tensors: Vec<Tensor>, terms: f64) -> Result<(Vec<Tensor>, bool), Failure> {
+pub fn prepare(names: &[String], tensors: Vec<Tensor>, terms: f64) -> Result<(Vec<Tensor>, bool), CommandError> {
     let exact = tensors.iter().all(|tensor| !tensor.dtype().is_float());
     if exact {
         let mut bound = terms.max(1.0);
@@ -22,7 +22,9 @@ pub fn prepare(names: &[String], tensors: Vec<Tensor>, terms: f64) -> Result<(Ve
         }
         if !(bound <= EXACT as f64) {
             let fault = format!("sums of these integers may reach {bound:.3e}, and only those up to 2^53 are computed exactly");
-            return Err(Failure::new(format!("einsum: {fault}")).hint("save one of the arrays as float64 if rounded sums will do"));
+            return Err(
+                CommandError::new(format!("einsum: {fault}")).hint("save one of the arrays as float64 if rounded sums will do")
+            );
         }
     }
     let floating = names.iter().zip(tensors).map(|(name, tensor)| files::floating(name, tensor));

@@ -1,6 +1,6 @@
 //! `monotile einsum`: contracts tensors in files, or plans how that would be done.
 
-mod fault;
+mod diagnostics;
 mod integers;
 mod options;
 
@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use monotile::DType;
-use monotile::einsum::{Compiled, Einsum as Equation, Explanation, MemoryLimit, Minimize, Options, Order};
+use monotile::einsum::{CompiledEinsum, Einsum, EinsumOptions, ExplainedStep, Explanation, MemoryLimit, Minimize, PathMethod};
 use serde_json::json;
 
 use self::options::Shapes;
-use super::files::{self, Destination, Source};
-use crate::failure::Failure;
+use super::files::{self, InputFile, OutputFile};
+use crate::command_error::CommandError;
 use crate::progress::say;
 use crate::report;
 
@@ -35,7 +35,7 @@ Examples:
   monotile einsum \"ij,j->i\" model.safetensors:lm_head.weight x.npy -o logits.safetensors
   monotile einsum \"ij,jk,kl,lm->im\" --shapes 512x8,8x512,512x8,8x512   plan without data
   monotile einsum \"ij,jk,kl->il\" --shapes 9x9,9x9,9x9 --optimize \"[(1, 2), (0, 1)]\"")]
-pub struct Einsum {
+pub struct EinsumArgs {
     /// What to contract: "ij,jk->ik"
     equation: String,
     /// Files: a.npy, b.npz:member, c.safetensors:tensor (the name may be left out where there is one)
@@ -56,7 +56,7 @@ pub struct Einsum {
     /// How the order is chosen: auto, optimal, greedy, random-greedy, left-to-right, or pairs as
     /// np.einsum_path gives them: "[(1, 2), (0, 1)]"
     #[arg(long, value_name = "ORDER", default_value = "auto", value_parser = options::order)]
-    optimize: Order,
+    optimize: PathMethod,
     /// What is to be small: operations, memory (the largest intermediate), or both
     #[arg(long, value_name = "WHAT", default_value = "operations", value_parser = options::minimize)]
     minimize: Minimize,
@@ -77,22 +77,24 @@ pub struct Einsum {
     dtype: DType,
 }
 
-impl Einsum {
+impl EinsumArgs {
     /// Reads, plans, computes, and prints or writes the result.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let destination = self.output.as_deref().map(|o| Destination::parse("einsum", o)).transpose()?;
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
+        let destination = self.output.as_deref().map(|o| OutputFile::parse("einsum", o)).transpose()?;
         let (text, operands) = self.in_order();
-        let equation = Equation::new(text).map_err(|e| fault::told(&e, text, &[]))?;
+        let equation = Einsum::new(text).map_err(|e| diagnostics::explain(&e, text, &[]))?;
         if let Some(Shapes(shapes)) = &self.shapes {
             let names: Vec<String> = shapes.iter().map(|_| String::new()).collect();
             let (compiled, seconds) = self.compile((text, &equation), self.dtype, &names, shapes)?;
             return self.print_plan(&compiled, seconds, out);
         }
-        let sources = operands.iter().map(|o| Source::parse("einsum", o)).collect::<Result<Vec<_>, _>>()?;
+        let sources = operands.iter().map(|o| InputFile::parse("einsum", o)).collect::<Result<Vec<_>, _>>()?;
         if sources.is_empty() {
-            return Err(Failure::Usage("einsum: there are no operands; name files, or give --shapes to plan without them".into()));
+            return Err(CommandError::Usage(
+                "einsum: there are no operands; name files, or give --shapes to plan without them".into(),
+            ));
         }
-        let tensors = sources.iter().map(Source::read).collect::<Result<Vec<_>, _>>()?;
+        let tensors = sources.iter().map(InputFile::read).collect::<Result<Vec<_>, _>>()?;
         let double = tensors.iter().any(|t| !matches!(t.dtype(), DType::F32 | DType::BF16 | DType::F16));
         let shapes: Vec<Vec<usize>> = tensors.iter().map(|t| t.shape().to_vec()).collect();
         let dtype = if double { DType::F64 } else { DType::F32 };
@@ -143,12 +145,12 @@ impl Einsum {
     /// The plan and the seconds that it took.
     fn compile(
         &self,
-        (text, equation): (&str, &Equation),
+        (text, equation): (&str, &Einsum),
         dtype: DType,
         names: &[String],
         shapes: &[Vec<usize>],
-    ) -> Result<(Compiled, f64), Failure> {
-        let options = Options {
+    ) -> Result<(CompiledEinsum, f64), CommandError> {
+        let options = EinsumOptions {
             order: self.optimize.clone(),
             minimize: self.minimize,
             memory_limit: self.memory_limit.map(|bytes| MemoryLimit { bytes, dtype }),
@@ -158,14 +160,14 @@ impl Einsum {
         };
         let start = Instant::now();
         let borrowed: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
-        let compiled = equation.options(options).compile(&borrowed).map_err(|e| {
+        let compiled = equation.with_options(options).compile(&borrowed).map_err(|e| {
             let operands: Vec<_> = names.iter().zip(shapes).map(|(name, shape)| (name.clone(), files::shape(shape))).collect();
-            fault::told(&e, text, &operands)
+            diagnostics::explain(&e, text, &operands)
         })?;
         Ok((compiled, start.elapsed().as_secs_f64()))
     }
 
-    fn print_plan(&self, compiled: &Compiled, seconds: f64, out: &mut dyn Write) -> Result<(), Failure> {
+    fn print_plan(&self, compiled: &CompiledEinsum, seconds: f64, out: &mut dyn Write) -> Result<(), CommandError> {
         if self.json {
             return Ok(writeln!(out, "{}", plan_object(compiled, seconds))?);
         }
@@ -173,9 +175,17 @@ impl Einsum {
     }
 }
 
-fn plan_object(compiled: &Compiled, seconds: f64) -> serde_json::Value {
+fn plan_object(compiled: &CompiledEinsum, seconds: f64) -> serde_json::Value {
     let report: Explanation = compiled.explain();
-    let step = |s: &monotile::einsum::Step| json!({ "terms": s.terms, "equation": s.equation, "kind": s.kind.to_string(), "operations": s.operations, "shape": s.shape });
+    let step = |s: &ExplainedStep| {
+        json!({
+            "terms": s.terms,
+            "equation": s.equation,
+            "kind": s.kind.to_string(),
+            "operations": s.operations,
+            "shape": s.shape,
+        })
+    };
     json!({
         "equation": report.equation,
         "shapes": report.shapes,

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use monotile::DType;
-use monotile::einsum::{Minimize, Order};
+use monotile::einsum::{Minimize, PathMethod};
 
 /// A way to choose the order, or the order itself.
-pub fn order(text: &str) -> Result<Order, String> {
+pub fn order(text: &str) -> Result<PathMethod, String> {
     Ok(match text {
-        "auto" => Order::Auto,
-        "optimal" => Order::Optimal,
-        "greedy" => Order::Greedy,
-        "random-greedy" => Order::RandomGreedy,
-        "left-to-right" => Order::LeftToRight,
-        path => Order::Pairs(pairs(path).ok_or(
+        "auto" => PathMethod::Auto,
+        "optimal" => PathMethod::Optimal,
+        "greedy" => PathMethod::Greedy,
+        "random-greedy" => PathMethod::RandomGreedy,
+        "left-to-right" => PathMethod::LeftToRight,
+        path => PathMethod::Pairs(pairs(path).ok_or(
             "the choices are auto, optimal, greedy, random-greedy, left-to-right, or pairs of positions as [(1, 2), (0, 1)]",
         )?),
     })
@@ -97,11 +97,11 @@ mod tests {
 
     #[test]
     fn paths_are_read_as_numpy_prints_them() {
-        let path = Ok(Order::Pairs(vec![(1, 2), (0, 1)]));
+        let path = Ok(PathMethod::Pairs(vec![(1, 2), (0, 1)]));
         for text in ["[(1, 2), (0, 1)]", "['einsum_path', (1, 2), (0, 1)]", "(1,2),(0,1)", "[[1,2],[0,1]]"] {
             assert_eq!(order(text), path);
         }
-        assert_eq!(order("[]"), Ok(Order::Pairs(vec![])));
+        assert_eq!(order("[]"), Ok(PathMethod::Pairs(vec![])));
         for text in ["best", "[(0, 1, 2)]", "", "0,1", "[(0, -1)]"] {
             assert!(order(text).is_err(), "{text}");
         }

@@ -4,18 +4,18 @@ use std::fmt;
 
 use clap::ValueEnum;
 use monotile::linalg::{
-    Eigh, LowRank, LowRankOptions, Lu, Qr, QrOptions, Svd, SvdOptions, cholesky, eigh, lstsq, lu, pinv, qr, singular_values, svd,
-    svd_lowrank,
+    Eigh, Lu, Qr, QrOptions, Svd, SvdLowrank, SvdLowrankOptions, SvdOptions, cholesky, eigh, lstsq, lu, pinv, qr, svd, svd_lowrank,
+    svdvals,
 };
 use monotile::stats::{Pca, PcaOptions, PcaSolver};
 use monotile::{Result, Tensor};
 
-use super::spectrum::Spectrum;
+use super::spectrum::BatchSpectrum;
 use crate::report::number;
 
 /// What to do with a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum What {
+pub enum Factorization {
     /// A = U S Vᵀ
     Svd,
     /// A = Q R
@@ -34,7 +34,7 @@ pub enum What {
     Pca,
 }
 
-impl What {
+impl Factorization {
     /// The names of the results, in order.
     pub fn names(self) -> &'static [&'static str] {
         match self {
@@ -60,25 +60,25 @@ impl What {
     }
 }
 
-impl fmt::Display for What {
+impl fmt::Display for Factorization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.to_possible_value().expect("no variant is hidden").get_name())
     }
 }
 
 /// What was found.
-pub struct Found {
+pub struct FactorOutput {
     results: Vec<Tensor>,
     names: &'static [&'static str],
     /// The values of which the report speaks.
-    pub spectrum: Spectrum,
+    pub spectrum: BatchSpectrum,
     /// What the values are.
     pub what_values: &'static str,
     /// A sentence of its own.
     pub remark: Option<String>,
 }
 
-impl Found {
+impl FactorOutput {
     /// The results with their names.
     pub fn named(&self) -> Vec<(&'static str, &Tensor)> {
         self.names.iter().copied().zip(&self.results).collect()
@@ -91,26 +91,26 @@ fn few(rank: usize, k: usize) -> bool {
 }
 
 /// More products than the library's default: a command is asked once, and its user may know nothing of the spectrum.
-fn thorough(rank: usize) -> LowRankOptions {
-    LowRankOptions { oversampling: 8 + rank / 2, power_iterations: 6, ..LowRankOptions::default() }
+fn thorough(rank: usize) -> SvdLowrankOptions {
+    SvdLowrankOptions { oversampling: 8 + rank / 2, power_iterations: 6, ..SvdLowrankOptions::default() }
 }
 
 /// Decomposes the first of the operands.
-pub fn compute(what: What, operands: &[Tensor], rank: Option<usize>, full: bool) -> Result<Found> {
+pub fn compute(what: Factorization, operands: &[Tensor], rank: Option<usize>, full: bool) -> Result<FactorOutput> {
     let a = &operands[0];
     let k = a.dim(-1).min(a.dim(-2));
     let (mut spectrum, mut remark, mut what_values) = (None, None, "singular values");
     let results = match (what, rank) {
-        (What::Svd, Some(rank)) if few(rank, k) => {
-            let LowRank { u, s, vt, .. } = svd_lowrank(a, rank, &thorough(rank))?;
+        (Factorization::Svd, Some(rank)) if few(rank, k) => {
+            let SvdLowrank { u, s, vt, .. } = svd_lowrank(a, rank, &thorough(rank))?;
             let rest = a.sub(&u.mul(&s.unsqueeze(-2)?)?.matmul(&vt)?)?;
             remark = Some(missed(rank, length(&rest)?, length(a)?));
-            spectrum = Some(Spectrum::of_largest(a, &s, a)?);
+            spectrum = Some(BatchSpectrum::from_largest(a, &s, a)?);
             vec![u, s, vt]
         }
-        (What::Svd, _) => {
+        (Factorization::Svd, _) => {
             let Svd { u, s, vt } = svd(a, &SvdOptions { full })?;
-            spectrum = Some(Spectrum::of(a, &s)?);
+            spectrum = Some(BatchSpectrum::from_values(a, &s)?);
             match rank {
                 None => vec![u, s, vt],
                 Some(rank) => {
@@ -120,23 +120,23 @@ pub fn compute(what: What, operands: &[Tensor], rank: Option<usize>, full: bool)
                 }
             }
         }
-        (What::Qr, _) => {
+        (Factorization::Qr, _) => {
             let Qr { q, r } = qr(a, &QrOptions { full, non_negative: true })?;
             vec![q, r]
         }
-        (What::Cholesky, _) => vec![cholesky(a)?],
-        (What::Eigh, _) => {
+        (Factorization::Cholesky, _) => vec![cholesky(a)?],
+        (Factorization::Eigh, _) => {
             let Eigh { values, vectors } = eigh(a)?;
             what_values = "sizes of the eigenvalues";
-            spectrum = Some(Spectrum::of(a, &sorted(&values)?)?);
+            spectrum = Some(BatchSpectrum::from_values(a, &sorted(&values)?)?);
             vec![values, vectors]
         }
-        (What::Lu, _) => {
+        (Factorization::Lu, _) => {
             let Lu { l, u, order } = lu(a)?;
             vec![l, u, order]
         }
-        (What::Pinv, _) => vec![pinv(a, None)?],
-        (What::Lstsq, _) => {
+        (Factorization::Pinv, _) => vec![pinv(a, None)?],
+        (Factorization::Lstsq, _) => {
             let b = &operands[1];
             let x = lstsq(a, b)?;
             let fitted = if b.rank() == 1 { a.matmul(&x.unsqueeze(-1)?)?.squeeze(-1)? } else { a.matmul(&x)? };
@@ -144,16 +144,16 @@ pub fn compute(what: What, operands: &[Tensor], rank: Option<usize>, full: bool)
             remark = Some(format!("‖A X − B‖ = {}, of ‖B‖ = {}", number(rest), number(whole)));
             vec![x]
         }
-        (What::Pca, _) => {
+        (Factorization::Pca, _) => {
             let randomized = rank.filter(|&rank| few(rank, k)).map(|rank| PcaSolver::Randomized(thorough(rank)));
             let solver = randomized.unwrap_or_default();
             let pca = Pca::fit(a, &PcaOptions { components: rank, solver, ..PcaOptions::default() })?;
             let centred = a.sub(pca.mean())?;
             what_values = "singular values of the centred data";
             spectrum = Some(match (rank, solver) {
-                (None, _) => Spectrum::of(a, pca.singular_values())?,
-                (_, PcaSolver::Exact) => Spectrum::of(a, &singular_values(&centred)?)?,
-                (_, PcaSolver::Randomized(_)) => Spectrum::of_largest(a, pca.singular_values(), &centred)?,
+                (None, _) => BatchSpectrum::from_values(a, pca.singular_values())?,
+                (_, PcaSolver::Exact) => BatchSpectrum::from_values(a, &svdvals(&centred)?)?,
+                (_, PcaSolver::Randomized(_)) => BatchSpectrum::from_largest(a, pca.singular_values(), &centred)?,
             });
             let kept: f64 = pca.explained_variance_ratio()?.to_f64_vec()?.iter().sum();
             remark = Some(format!("{} components explain {:.2} % of the variance", pca.components().dim(0), 100.0 * kept));
@@ -162,9 +162,9 @@ pub fn compute(what: What, operands: &[Tensor], rank: Option<usize>, full: bool)
     };
     let spectrum = match spectrum {
         Some(spectrum) => spectrum,
-        None => Spectrum::of(a, &singular_values(a)?)?,
+        None => BatchSpectrum::from_values(a, &svdvals(a)?)?,
     };
-    Ok(Found { results, names: what.names(), spectrum, what_values, remark })
+    Ok(FactorOutput { results, names: what.names(), spectrum, what_values, remark })
 }
 
 /// What a rank leaves out.

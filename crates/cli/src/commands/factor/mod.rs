@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
-use monotile::io::write_beside;
+use monotile::io::write_atomic;
 use monotile::{DType, Tensor};
 use serde_json::json;
 
-use self::compute::{Found, What};
-use self::spectrum::Spectrum;
-use super::files::{self, Destination, Source};
-use crate::failure::Failure;
+use self::compute::{FactorOutput, Factorization};
+use self::spectrum::BatchSpectrum;
+use super::files::{self, InputFile, OutputFile};
+use crate::command_error::CommandError;
 use crate::progress::say;
 use crate::report;
 
@@ -45,10 +45,10 @@ Examples:
   monotile factor svd model.safetensors:lm_head.weight --rank 16 -o low.safetensors
   monotile factor lstsq a.npy b.npy -o x.npy
   monotile factor pca data.npz:x --rank 2 -o pca.npz")]
-pub struct Factor {
+pub struct FactorArgs {
     /// What to do
     #[arg(value_name = "WHAT")]
-    what: What,
+    what: Factorization,
     /// Files: a.npy, b.npz:member, c.safetensors:tensor (the name may be left out where there is one)
     #[arg(value_name = "FILE", required = true)]
     operands: Vec<String>,
@@ -69,21 +69,21 @@ pub struct Factor {
     json: bool,
 }
 
-impl Factor {
+impl FactorArgs {
     /// Reads, decomposes, reports, and prints or writes the results.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
         self.check()?;
-        let destination = self.output.as_deref().map(|o| Destination::parse("factor", o)).transpose()?;
+        let destination = self.output.as_deref().map(|o| OutputFile::parse("factor", o)).transpose()?;
         if let Some(destination) = &destination {
             destination.check_names("factor", self.what.names())?;
         }
         if let Some(plot) = &self.plot {
             check_folder(plot)?;
             if destination.as_ref().is_some_and(|d| d.path == *plot) {
-                return Err(Failure::Usage(format!("factor: {} cannot be both the results and the plot", plot.display())));
+                return Err(CommandError::Usage(format!("factor: {} cannot be both the results and the plot", plot.display())));
             }
         }
-        let sources = self.operands.iter().map(|o| Source::parse("factor", o)).collect::<Result<Vec<_>, _>>()?;
+        let sources = self.operands.iter().map(|o| InputFile::parse("factor", o)).collect::<Result<Vec<_>, _>>()?;
         let read = self.operands.iter().zip(&sources).map(|(operand, source)| files::floating(operand, source.read()?));
         let tensors = read.collect::<Result<Vec<_>, _>>()?;
         for (operand, tensor) in self.operands.iter().zip(&tensors) {
@@ -96,7 +96,10 @@ impl Factor {
                 1 => format!("a vector of {}", a.len()),
                 _ => format!("an empty {}", files::shape(a.shape())),
             };
-            return Err(Failure::new(format!("{}: is {what}; {} takes matrices that are not empty", self.operands[0], self.what)));
+            return Err(CommandError::new(format!(
+                "{}: is {what}; {} takes matrices that are not empty",
+                self.operands[0], self.what
+            )));
         }
         if self.what.reads_lower_triangle() && !symmetric(a)? {
             say(&format!("note: {} is not symmetric; {} reads its lower triangle", self.operands[0], self.what));
@@ -108,7 +111,7 @@ impl Factor {
         monotile::io::check_mapped()?;
         if let Some(plot) = &self.plot {
             let svg = spectrum.plot(&self.operands[0]).svg();
-            write_beside(plot, |file| file.write_all(svg.as_bytes()))?;
+            write_atomic(plot, |file| file.write_all(svg.as_bytes()))?;
             say(&format!("{}: the spectrum", plot.display()));
         }
         if let Some(destination) = &destination {
@@ -120,23 +123,23 @@ impl Factor {
     }
 
     /// What the command line alone shows to be wrong.
-    fn check(&self) -> Result<(), Failure> {
+    fn check(&self) -> Result<(), CommandError> {
         let (wanted, given) = (self.what.operands(), self.operands.len());
-        let usage = |text: String| Err(Failure::Usage(format!("factor: {text}")));
+        let usage = |text: String| Err(CommandError::Usage(format!("factor: {text}")));
         if wanted != given {
             let files = if wanted == 1 { "1 file" } else { "2 files, A and B" };
             return usage(format!("{} takes {files}, got {given}", self.what));
         }
-        if self.rank.is_some() && !matches!(self.what, What::Svd | What::Pca) {
+        if self.rank.is_some() && !matches!(self.what, Factorization::Svd | Factorization::Pca) {
             return usage(format!("--rank is for svd and pca, not for {}", self.what));
         }
-        if self.full && !matches!(self.what, What::Svd | What::Qr) {
+        if self.full && !matches!(self.what, Factorization::Svd | Factorization::Qr) {
             return usage(format!("--full is for svd and qr, not for {}", self.what));
         }
         Ok(())
     }
 
-    fn print(&self, a: &Tensor, found: &Found, spectrum: &Spectrum, out: &mut dyn Write) -> Result<(), Failure> {
+    fn print(&self, a: &Tensor, found: &FactorOutput, spectrum: &BatchSpectrum, out: &mut dyn Write) -> Result<(), CommandError> {
         writeln!(out, "{}: {} {}, {}", self.operands[0], files::shape(a.shape()), a.dtype(), spectrum.sentence())?;
         if let Some(remark) = &found.remark {
             writeln!(out, "{remark}")?;
@@ -153,7 +156,14 @@ impl Factor {
         Ok(write!(out, "{}", spectrum.chart(found.what_values))?)
     }
 
-    fn print_object(&self, a: &Tensor, found: &Found, spectrum: &Spectrum, took: f64, out: &mut dyn Write) -> Result<(), Failure> {
+    fn print_object(
+        &self,
+        a: &Tensor,
+        found: &FactorOutput,
+        spectrum: &BatchSpectrum,
+        took: f64,
+        out: &mut dyn Write,
+    ) -> Result<(), CommandError> {
         let shapes: serde_json::Map<String, serde_json::Value> =
             found.named().iter().map(|(name, tensor)| (name.to_string(), json!(tensor.shape()))).collect();
         let object = json!({
@@ -171,7 +181,7 @@ impl Factor {
 }
 
 /// Refuses what cannot be computed with.
-fn check_operand(operand: &str, tensor: &Tensor) -> Result<(), Failure> {
+fn check_operand(operand: &str, tensor: &Tensor) -> Result<(), CommandError> {
     let values = tensor.to_f64_vec()?;
     let Some(at) = values.iter().position(|x| !x.is_finite()) else { return Ok(()) };
     let (value, count) = (values[at], values.iter().filter(|x| !x.is_finite()).count());
@@ -179,7 +189,7 @@ fn check_operand(operand: &str, tensor: &Tensor) -> Result<(), Failure> {
     let mut left = at;
     let mut index: Vec<usize> = tensor.shape().iter().rev().map(|&n| (left % n, left /= n).0).collect();
     index.reverse();
-    Err(Failure::new(format!("{operand}: element {index:?} is {value}, and {count} in all are not finite; factors have none")))
+    Err(CommandError::new(format!("{operand}: element {index:?} is {value}, and {count} in all are not finite; factors have none")))
 }
 
 fn rank(text: &str) -> Result<usize, String> {
@@ -187,12 +197,12 @@ fn rank(text: &str) -> Result<usize, String> {
 }
 
 /// Refuses a folder, and a file in a folder that does not exist.
-fn check_folder(path: &Path) -> Result<(), Failure> {
+fn check_folder(path: &Path) -> Result<(), CommandError> {
     if path.is_dir() {
-        return Err(Failure::new(format!("{}: is a folder; name a file", path.display())));
+        return Err(CommandError::new(format!("{}: is a folder; name a file", path.display())));
     }
     match path.parent().filter(|p| *p != Path::new("") && !p.is_dir()) {
-        Some(folder) => Err(Failure::new(format!("{}: there is no folder {}", path.display(), folder.display()))),
+        Some(folder) => Err(CommandError::new(format!("{}: there is no folder {}", path.display(), folder.display()))),
         None => Ok(()),
     }
 }

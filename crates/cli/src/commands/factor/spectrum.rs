@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use monotile::{DType, Result, Tensor};
 
-use crate::plot::{Axis, Plot, Series, Stroke};
+use crate::plot::{Plot, PlotAxis, Series, SeriesStyle};
 use crate::report::number;
 
 /// Lines of a chart at most, and characters of its longest bar.
@@ -12,7 +12,7 @@ const LINES: usize = 16;
 const WIDTH: f64 = 40.0;
 
 /// Values in decreasing order, a matrix of the batch a row.
-pub struct Spectrum {
+pub struct BatchSpectrum {
     rows: Vec<Vec<f64>>,
     /// Values up to this share of the largest are rounding.
     rounding: f64,
@@ -28,9 +28,9 @@ pub fn length(x: &[f64]) -> f64 {
     if largest == 0.0 { 0.0 } else { largest * x.iter().map(|x| (x / largest).powi(2)).sum::<f64>().sqrt() }
 }
 
-impl Spectrum {
+impl BatchSpectrum {
     /// The values `(…, k)` of matrices `a`.
-    pub fn of(a: &Tensor, values: &Tensor) -> Result<Self> {
+    pub fn from_values(a: &Tensor, values: &Tensor) -> Result<Self> {
         let epsilon: f64 = if a.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
         let rows: Vec<Vec<f64>> = values.to_f64_vec()?.chunks(values.dim(-1).max(1)).map(<[f64]>::to_vec).collect();
         let lengths = rows.iter().map(|s| length(s)).collect();
@@ -38,9 +38,9 @@ impl Spectrum {
     }
 
     /// The largest values of matrices `whole`, made of `a`, of which the others are not known.
-    pub fn of_largest(a: &Tensor, values: &Tensor, whole: &Tensor) -> Result<Self> {
+    pub fn from_largest(a: &Tensor, values: &Tensor, whole: &Tensor) -> Result<Self> {
         let lengths = whole.to_f64_vec()?.chunks(whole.dim(-1) * whole.dim(-2)).map(length).collect();
-        Ok(Self { count: a.dim(-1).min(a.dim(-2)), lengths, ..Self::of(a, values)? })
+        Ok(Self { count: a.dim(-1).min(a.dim(-2)), lengths, ..Self::from_values(a, values)? })
     }
 
     /// Whether all values are known, and so rank and condition.
@@ -119,13 +119,13 @@ impl Spectrum {
         let series = |(i, s): (usize, &Vec<f64>)| Series {
             name: String::new(),
             points: s.iter().enumerate().map(|(j, &x)| ((j + 1) as f64, x)).collect(),
-            stroke: if self.rows.len() == 1 && s.len() <= 64 { Stroke::Marked } else { Stroke::Line },
+            stroke: if self.rows.len() == 1 && s.len() <= 64 { SeriesStyle::Marked } else { SeriesStyle::Line },
             colour: i,
         };
         Plot {
             title: format!("Spectrum of {name}: {}", self.sentence()),
-            x: Axis::linear("number"),
-            y: Axis::log10("value"),
+            x: PlotAxis::linear("number"),
+            y: PlotAxis::log10("value"),
             series: self.rows.iter().take(MOST).enumerate().map(series).collect(),
         }
     }
@@ -135,9 +135,9 @@ impl Spectrum {
 mod tests {
     use super::*;
 
-    fn spectrum(rows: Vec<Vec<f64>>) -> Spectrum {
+    fn spectrum(rows: Vec<Vec<f64>>) -> BatchSpectrum {
         let (count, lengths) = (rows[0].len(), rows.iter().map(|s| length(s)).collect());
-        Spectrum { rows, rounding: 1e-15, count, lengths }
+        BatchSpectrum { rows, rounding: 1e-15, count, lengths }
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
             long.starts_with("values, bars by their logarithms\n") && long.ends_with("24 more, down to 1.7783e-10\n"),
             "{long}"
         );
-        let part = Spectrum { count: 9, lengths: vec![10.0], ..spectrum(vec![vec![6.0]]) };
+        let part = BatchSpectrum { count: 9, lengths: vec![10.0], ..spectrum(vec![vec![6.0]]) };
         assert!(part.chart("values").ends_with(
             "   1       6.0000   36.00 %  ████████████████████████████████████████\n      8 more that were not computed\n"
         ));

@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use monotile::io::{Npz, SafeTensors, write_npz, write_safetensors};
 use monotile::{DType, Tensor};
 
-use self::name::{Format, split};
-use crate::failure::Failure;
+use self::name::{FileFormat, split};
+use crate::command_error::CommandError;
 
 /// The name of a result in an archive when none is given.
 const NAME: &str = "result";
 
-fn unknown(command: &str, text: &str) -> Failure {
+fn unknown(command: &str, text: &str) -> CommandError {
     let known = "names end in .npy, .npz or .safetensors, with :name for a tensor in one of the last two";
-    Failure::Usage(format!("{command}: {text:?} is no file of tensors; {known}"))
+    CommandError::Usage(format!("{command}: {text:?} is no file of tensors; {known}"))
 }
 
 /// Whether a text names a file of tensors.
@@ -24,31 +24,31 @@ pub fn is_file(text: &str) -> bool {
 }
 
 /// Where an operand comes from.
-pub struct Source {
+pub struct InputFile {
     path: PathBuf,
-    format: Format,
+    format: FileFormat,
     name: Option<String>,
 }
 
-impl Source {
-    pub fn parse(command: &str, text: &str) -> Result<Self, Failure> {
+impl InputFile {
+    pub fn parse(command: &str, text: &str) -> Result<Self, CommandError> {
         let (path, format, name) = split(text).ok_or_else(|| unknown(command, text))?;
         Ok(Self { path, format, name })
     }
 
-    pub fn read(&self) -> Result<Tensor, Failure> {
+    pub fn read(&self) -> Result<Tensor, CommandError> {
         Ok(match self.format {
-            Format::Npy => Tensor::read_npy(&self.path)?,
-            Format::Npz => {
+            FileFormat::Npy => Tensor::read_npy(&self.path)?,
+            FileFormat::Npz => {
                 let archive = Npz::open(&self.path)?;
                 archive.tensor(&self.only_name(archive.names())?)?
             }
-            Format::SafeTensors => {
+            FileFormat::SafeTensors => {
                 let file = SafeTensors::open(&self.path)?;
                 let names: Vec<String> = file.names().map(str::to_string).collect();
                 if let Some(name) = self.name.as_ref().filter(|name| !names.contains(name)) {
                     let fault = format!("{}: there is no tensor {name:?}; it has {}", self.path.display(), listed(&names));
-                    return Err(Failure::new(fault));
+                    return Err(CommandError::new(fault));
                 }
                 file.tensor(&self.only_name(names)?)?
             }
@@ -56,17 +56,17 @@ impl Source {
     }
 
     /// The name that was given, or the only one that there is.
-    fn only_name(&self, names: Vec<String>) -> Result<String, Failure> {
+    fn only_name(&self, names: Vec<String>) -> Result<String, CommandError> {
         if let Some(name) = &self.name {
             return Ok(name.clone());
         }
         let path = self.path.display();
         match names.as_slice() {
             [name] => Ok(name.clone()),
-            [] => Err(Failure::new(format!("{path}: there is no tensor in it"))),
+            [] => Err(CommandError::new(format!("{path}: there is no tensor in it"))),
             [first, ..] => {
                 let fault = format!("{path}: which of its {} tensors? it has {}", names.len(), listed(&names));
-                let failure = Failure::new(fault);
+                let failure = CommandError::new(fault);
                 Err(failure.hint(format!("name one after a colon: {path}:{first}")))
             }
         }
@@ -81,29 +81,29 @@ fn listed(names: &[String]) -> String {
 }
 
 /// Where the result goes.
-pub struct Destination {
+pub struct OutputFile {
     pub path: PathBuf,
-    format: Format,
+    format: FileFormat,
     name: Option<String>,
 }
 
-impl Destination {
-    pub fn parse(command: &str, text: &str) -> Result<Self, Failure> {
+impl OutputFile {
+    pub fn parse(command: &str, text: &str) -> Result<Self, CommandError> {
         let (path, format, name) = split(text).ok_or_else(|| unknown(command, text))?;
         let folder = path.parent().filter(|p| *p != Path::new("") && !p.is_dir());
         if let Some(folder) = folder {
-            return Err(Failure::new(format!("{}: there is no folder {}", path.display(), folder.display())));
+            return Err(CommandError::new(format!("{}: there is no folder {}", path.display(), folder.display())));
         }
         Ok(Self { path, format, name })
     }
 
     /// Writes the only result there is.
-    pub fn write(&self, result: &Tensor) -> Result<(), Failure> {
+    pub fn write(&self, result: &Tensor) -> Result<(), CommandError> {
         self.write_named(&[(NAME, result)])
     }
 
     /// Writes results under their names, or the only one under the name that was asked for. Several go where there are names.
-    pub fn write_named(&self, results: &[(&str, &Tensor)]) -> Result<(), Failure> {
+    pub fn write_named(&self, results: &[(&str, &Tensor)]) -> Result<(), CommandError> {
         match (results, &self.name) {
             ([(_, result)], Some(name)) => self.write_as(&[(name, result)]),
             _ => self.write_as(results),
@@ -111,24 +111,26 @@ impl Destination {
     }
 
     /// Refuses a file that cannot hold results of these names, before anything is computed.
-    pub fn check_names(&self, command: &str, names: &[&str]) -> Result<(), Failure> {
+    pub fn check_names(&self, command: &str, names: &[&str]) -> Result<(), CommandError> {
         let (path, names_listed) = (self.path.display(), names.join(", "));
-        if names.len() > 1 && self.format == Format::Npy {
+        if names.len() > 1 && self.format == FileFormat::Npy {
             let why = "write .npz or .safetensors";
-            return Err(Failure::Usage(format!("{command}: {path} holds one array, and there are {names_listed}; {why}")));
+            return Err(CommandError::Usage(format!("{command}: {path} holds one array, and there are {names_listed}; {why}")));
         }
         if let Some(name) = self.name.as_ref().filter(|_| names.len() > 1) {
-            return Err(Failure::Usage(format!("{command}: the name {name:?} is for one result, and there are {names_listed}")));
+            return Err(CommandError::Usage(format!(
+                "{command}: the name {name:?} is for one result, and there are {names_listed}"
+            )));
         }
         Ok(())
     }
 
-    fn write_as(&self, named: &[(&str, &Tensor)]) -> Result<(), Failure> {
+    fn write_as(&self, named: &[(&str, &Tensor)]) -> Result<(), CommandError> {
         match (self.format, named) {
-            (Format::Npy, [(_, result)]) => result.write_npy(&self.path)?,
-            (Format::Npy, _) => return Err(Failure::new(format!("{}: a .npy file holds one array", self.path.display()))),
-            (Format::Npz, _) => write_npz(&self.path, named)?,
-            (Format::SafeTensors, _) => write_safetensors(&self.path, named, &[])?,
+            (FileFormat::Npy, [(_, result)]) => result.write_npy(&self.path)?,
+            (FileFormat::Npy, _) => return Err(CommandError::new(format!("{}: a .npy file holds one array", self.path.display()))),
+            (FileFormat::Npz, _) => write_npz(&self.path, named)?,
+            (FileFormat::SafeTensors, _) => write_safetensors(&self.path, named, &[])?,
         }
         Ok(())
     }
@@ -146,19 +148,19 @@ pub fn shape(sizes: &[usize]) -> String {
 pub const EXACT: u64 = 1 << 53;
 
 /// An operand as floating-point numbers: integers and truth values become f64, as NumPy converts them.
-pub fn floating(operand: &str, tensor: Tensor) -> Result<Tensor, Failure> {
+pub fn floating(operand: &str, tensor: Tensor) -> Result<Tensor, CommandError> {
     if tensor.dtype().is_float() {
         return Ok(tensor);
     }
     if largest(&tensor)? > EXACT {
         let fault = format!("{operand}: holds integers beyond 2^53, which f64 does not hold exactly");
-        return Err(Failure::new(fault).hint("save the array as float64 if rounded numbers will do"));
+        return Err(CommandError::new(fault).hint("save the array as float64 if rounded numbers will do"));
     }
     Ok(tensor.to_dtype(DType::F64)?)
 }
 
 /// The largest size of an integer; 0 of none.
-pub fn largest(tensor: &Tensor) -> Result<u64, Failure> {
+pub fn largest(tensor: &Tensor) -> Result<u64, CommandError> {
     let numbers = tensor.to_dtype(DType::I64)?.to_vec::<i64>()?;
     Ok(numbers.iter().map(|n| n.unsigned_abs()).max().unwrap_or(0))
 }

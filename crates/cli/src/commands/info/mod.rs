@@ -6,10 +6,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use monotile_llama::{Config, Linear, Weights};
+use monotile_llama::{Config, LinearKind, Weights};
 use serde_json::json;
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::report::{self, Table, bytes, count, short};
 
 /// Tells what a 3D model holds, or a checkpoint's parameters, products, FLOPs and cache a token, and what LoRA would train.
@@ -20,7 +20,7 @@ Examples:
   monotile info --model shakespeare             a table
   monotile info --model shakespeare --rank 16   what LoRA of rank 16 would train
   monotile info --model shakespeare --json | jq .parameters")]
-pub struct Info {
+pub struct InfoArgs {
     /// A 3D model (.gltf, .glb), or the folder of a checkpoint
     #[arg(value_name = "MODEL", required_unless_present = "model", conflicts_with = "model")]
     path: Option<PathBuf>,
@@ -39,46 +39,47 @@ pub struct Info {
 }
 
 /// Refuses sizes that the weights beside cannot have; without weights that can be read, sizes are taken as they are.
-fn refuse_hollow(folder: &Path, config: &Config) -> Result<(), Failure> {
+fn refuse_hollow(folder: &Path, config: &Config) -> Result<(), CommandError> {
     let Ok(weights) = Weights::open(folder) else { return Ok(()) };
     let bytes = |name: &str| weights.file(name).and_then(|file| file.bytes(name)).map_or(0, <[u8]>::len);
     let held: usize = weights.names().map(bytes).sum();
     if held < config.parameters() {
         let (folder, numbers) = (folder.display(), config.parameters());
-        return Err(Failure::new(format!("{folder}/config.json: asks for {numbers} numbers, and the files hold {held} bytes")));
+        return Err(CommandError::new(format!(
+            "{folder}/config.json: asks for {numbers} numbers, and the files hold {held} bytes"
+        )));
     }
     Ok(())
 }
 
-impl Info {
+impl InfoArgs {
     /// Reads the model or the checkpoint's configuration and prints what follows from it.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
         match (&self.path, &self.model) {
             (Some(path), _) if !path.is_dir() => scene::print(path, self.scene.clone(), self.json, out),
-            _ if self.scene.is_some() => Err(Failure::Usage("info: --scene is for a 3D model, a .gltf or .glb file".into())),
+            _ if self.scene.is_some() => Err(CommandError::Usage("info: --scene is for a 3D model, a .gltf or .glb file".into())),
             (Some(folder), _) | (None, Some(folder)) => {
                 let config = Config::read(folder)?;
                 refuse_hollow(folder, &config)?;
                 if self.json { self.print_json(&config, out) } else { self.print_table(folder, &config, out) }
             }
-            (None, None) => Err(Failure::Usage("info: which model?".into())),
+            (None, None) => Err(CommandError::Usage("info: which model?".into())),
         }
     }
 
     /// What LoRA may be put on: its name on the command line, and how many numbers it then trains.
     fn choices(&self, config: &Config) -> [(&'static str, usize); 3] {
-        let trained = |wanted: &[Linear]| config.lora_parameters(wanted.iter().copied(), self.rank as usize);
-        let attention = [Linear::Q, Linear::K, Linear::V, Linear::O];
+        let trained = |wanted: &[LinearKind]| config.lora_parameters(wanted.iter().copied(), self.rank as usize);
+        let attention = [LinearKind::Q, LinearKind::K, LinearKind::V, LinearKind::O];
         [
-            ("q_proj,v_proj", trained(&[Linear::Q, Linear::V])),
+            ("q_proj,v_proj", trained(&[LinearKind::Q, LinearKind::V])),
             ("q_proj,k_proj,v_proj,o_proj", trained(&attention)),
-            ("all-linear", trained(&Linear::BLOCK)),
+            ("all-linear", trained(&LinearKind::BLOCK)),
         ]
     }
 
-    fn print_json(&self, config: &Config, out: &mut dyn Write) -> Result<(), Failure> {
-        let product =
-            |p: &monotile_llama::Product| json!({"layer": p.linear.name(), "count": p.count, "rows": p.rows, "columns": p.columns});
+    fn print_json(&self, config: &Config, out: &mut dyn Write) -> Result<(), CommandError> {
+        let product = |p: &monotile_llama::MatMulShape| json!({"layer": p.linear.name(), "count": p.count, "rows": p.rows, "columns": p.columns});
         let lora = self.choices(config).map(|(modules, n)| json!({"target_modules": modules, "trained": n}));
         let object = json!({
             "family": config.family.name(),
@@ -87,7 +88,7 @@ impl Info {
             "vocab_size": config.vocab_size,
             "context": config.context(),
             "parameters": config.parameters(),
-            "products": config.products().iter().map(product).collect::<Vec<_>>(),
+            "products": config.matmul_shapes().iter().map(product).collect::<Vec<_>>(),
             "flop_a_token": {"empty_context": config.flops(0), "full_context": config.flops(config.context())},
             "cache_bytes_a_token": config.cache_bytes(),
             "lora": {"rank": self.rank, "choices": lora},
@@ -95,7 +96,7 @@ impl Info {
         Ok(writeln!(out, "{object}")?)
     }
 
-    fn print_table(&self, folder: &Path, config: &Config, out: &mut dyn Write) -> Result<(), Failure> {
+    fn print_table(&self, folder: &Path, config: &Config, out: &mut dyn Write) -> Result<(), CommandError> {
         let colour = report::coloured();
         let title = |text: &str| report::bold(text, colour);
         let total = config.parameters() as u64;
@@ -123,7 +124,7 @@ impl Info {
         )?;
 
         let mut products = Table::new(&["matrix product", "count", "rows", "columns", "parameters"]);
-        for p in config.products() {
+        for p in config.matmul_shapes() {
             let all = (p.count * p.rows) as u64 * p.columns as u64;
             products.row(vec![
                 p.linear.name().into(),

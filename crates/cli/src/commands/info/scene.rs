@@ -4,17 +4,17 @@ use std::io::Write;
 use std::path::Path;
 
 use monotile::text::printable;
-use monotile_scene::{About, Framing, Keys, Lens, Mesh, Pose, Primitive, ReadOptions, Scene, Topology};
+use monotile_scene::{Framing, GltfInfo, KeyframeValues, Lens, Mesh, Pose, Primitive, ReadOptions, Scene, Topology};
 use serde_json::{Value, json};
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::report::{self, Table, bytes, count, number};
 
 /// Lines of the tree of nodes, and rows of a table.
 const SHOWN: usize = 40;
 
 /// Reads a model and prints its parts.
-pub fn print(path: &Path, chosen: Option<String>, as_json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn print(path: &Path, chosen: Option<String>, as_json: bool, out: &mut dyn Write) -> Result<(), CommandError> {
     let (scene, about) = Scene::read(path, &ReadOptions { scene: chosen })?;
     let bounds = Framing::new(&scene, [Pose::rest(&scene)]).ok().map(|framing| framing.bounds());
     if as_json {
@@ -77,16 +77,16 @@ fn memory(scene: &Scene) -> u64 {
     };
     let geometry: usize = scene.meshes.iter().flat_map(|mesh| &mesh.primitives).map(part).sum();
     let texels: usize = scene.images.iter().map(|image| image.rgba.len()).sum();
-    let channels = scene.clips.iter().flat_map(|clip| &clip.channels);
+    let channels = scene.animations.iter().flat_map(|clip| &clip.channels);
     let keys: usize = channels.map(|c| 4 * (c.times.len() + numbers(&c.keys))).sum();
     (geometry + texels + keys) as u64
 }
 
-fn numbers(keys: &Keys) -> usize {
+fn numbers(keys: &KeyframeValues) -> usize {
     match keys {
-        Keys::Translation(list) | Keys::Scale(list) => 3 * list.len(),
-        Keys::Rotation(list) => 4 * list.len(),
-        Keys::Weights(_, list) => list.len(),
+        KeyframeValues::Translation(list) | KeyframeValues::Scale(list) => 3 * list.len(),
+        KeyframeValues::Rotation(list) => 4 * list.len(),
+        KeyframeValues::Weights(_, list) => list.len(),
     }
 }
 
@@ -97,7 +97,7 @@ fn named(kind: &str, i: usize, name: &str) -> String {
     if short.is_empty() { format!("{kind} {i}") } else { short }
 }
 
-fn tree(scene: &Scene, out: &mut dyn Write) -> Result<(), Failure> {
+fn tree(scene: &Scene, out: &mut dyn Write) -> Result<(), CommandError> {
     let mut depths: Vec<usize> = Vec::with_capacity(scene.nodes.len());
     for (i, node) in scene.nodes.iter().enumerate() {
         let depth = node.parent.map_or(0, |parent| depths[parent] + 1);
@@ -157,9 +157,9 @@ fn materials(scene: &Scene) -> Option<Table> {
         ];
         let textures: Vec<&str> = textures.iter().filter(|(_, used)| used.is_some()).map(|(name, _)| *name).collect();
         let alpha = match m.alpha {
-            monotile_scene::Alpha::Opaque => "opaque".to_string(),
-            monotile_scene::Alpha::Mask(cutoff) => format!("mask {cutoff:.2}"),
-            monotile_scene::Alpha::Blend => "blend".to_string(),
+            monotile_scene::AlphaMode::Opaque => "opaque".to_string(),
+            monotile_scene::AlphaMode::Mask(cutoff) => format!("mask {cutoff:.2}"),
+            monotile_scene::AlphaMode::Blend => "blend".to_string(),
         };
         vec![
             named("material", i, &m.name),
@@ -185,14 +185,14 @@ fn skins(scene: &Scene) -> Option<Table> {
 }
 
 fn clips(scene: &Scene) -> Option<Table> {
-    table(&["clip", "seconds", "channels", "keys"], &scene.clips, |i, clip| {
+    table(&["clip", "seconds", "channels", "keys"], &scene.animations, |i, clip| {
         let keys: usize = clip.channels.iter().map(|c| c.times.len()).sum();
         let seconds = format!("{:.3}", clip.duration);
         vec![named("clip", i, &clip.name), seconds, count(clip.channels.len() as u64), count(keys as u64)]
     })
 }
 
-fn object(scene: &Scene, about: &About, bounds: Option<[[f32; 3]; 2]>) -> Value {
+fn object(scene: &Scene, about: &GltfInfo, bounds: Option<[[f32; 3]; 2]>) -> Value {
     let mesh = |m: &Mesh| {
         let sum = |f: &dyn Fn(&Primitive) -> usize| m.primitives.iter().map(f).sum::<usize>();
         json!({
@@ -205,7 +205,7 @@ fn object(scene: &Scene, about: &About, bounds: Option<[[f32; 3]; 2]>) -> Value 
     json!({
         "version": about.version, "generator": about.generator, "copyright": about.copyright,
         "extensions": about.extensions, "bytes": about.bytes, "memory": memory(scene), "bounds": bounds, "unusual": about.notes.iter().map(|note| &note.sentence).collect::<Vec<_>>(),
-        "lost": about.notes.iter().filter(|note| note.loses).map(|note| &note.sentence).collect::<Vec<_>>(),
+        "lost": about.notes.iter().filter(|note| note.is_lossy).map(|note| &note.sentence).collect::<Vec<_>>(),
         "nodes": each(&mut scene.nodes.iter().map(|n| json!({"name": n.name, "parent": n.parent, "mesh": n.mesh, "skin": n.skin}))),
         "meshes": each(&mut scene.meshes.iter().map(mesh)),
         "materials": each(&mut scene.materials.iter().map(|m| json!({"name": m.name, "base_color": m.base_color}))),
@@ -214,6 +214,6 @@ fn object(scene: &Scene, about: &About, bounds: Option<[[f32; 3]; 2]>) -> Value 
             json!({"name": image.name, "width": image.width, "height": image.height})
         })),
         "skins": each(&mut scene.skins.iter().map(|s| json!({"name": s.name, "joints": s.joints.len()}))),
-        "clips": each(&mut scene.clips.iter().map(|c| json!({"name": c.name, "duration": c.duration, "channels": c.channels.len()}))),
+        "clips": each(&mut scene.animations.iter().map(|c| json!({"name": c.name, "duration": c.duration, "channels": c.channels.len()}))),
     })
 }

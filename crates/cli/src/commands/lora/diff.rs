@@ -4,9 +4,9 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use monotile_llama::lora::{Apart, Deltas, apart};
+use monotile_llama::lora::{DeltaDistance, Deltas, distances};
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::progress::say;
 use crate::report::{Table, coloured, number};
 
@@ -21,7 +21,7 @@ Examples:
   monotile lora diff first second       how much two runs agree; a cosine of 1 is the same direction, 0 none in common
 
 Columns: ‖ΔW‖ of both (Frobenius' norm), their distance ‖ΔW₁ − ΔW₂‖ as a share of the longer, and the cosine of the angle between them.")]
-pub struct Diff {
+pub struct LoraDiffArgs {
     /// Folder of an adapter
     #[arg(value_name = "A")]
     one: PathBuf,
@@ -30,14 +30,14 @@ pub struct Diff {
     other: PathBuf,
 }
 
-impl Diff {
+impl LoraDiffArgs {
     /// Runs the subcommand.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
         let (one, other) = (Deltas::read(&self.one)?, Deltas::read(&self.other)?);
-        let found = apart(&one, &other)?;
+        let found = distances(&one, &other)?;
         let mut table = Table::new(&["layer", "rank", "rank", "‖ΔW₁‖", "‖ΔW₂‖", "apart", "cosine"]);
         for layer in &found {
-            let rank = |adapter: &Deltas| adapter.module(&layer.module).map_or("–".to_string(), |d| d.pair.rank().to_string());
+            let rank = |adapter: &Deltas| adapter.module(&layer.module).map_or("–".to_string(), |d| d.factors.rank().to_string());
             let cosine = if layer.cosine.is_nan() { "–".to_string() } else { format!("{:.4}", layer.cosine) };
             let [first, second] = layer.norms.map(number);
             table.row(vec![layer.module.clone(), rank(&one), rank(&other), first, second, share(layer.relative()), cosine]);
@@ -65,8 +65,8 @@ fn share(x: f64) -> String {
     if x == 0.0 || x >= 1e-4 { format!("{:.2} %", 100.0 * x) } else { format!("{x:.0e}") }
 }
 
-fn sentence(found: &[Apart]) -> String {
-    let squares = |of: &dyn Fn(&Apart) -> f64| found.iter().map(|layer| of(layer).powi(2)).sum::<f64>().sqrt();
+fn sentence(found: &[DeltaDistance]) -> String {
+    let squares = |of: &dyn Fn(&DeltaDistance) -> f64| found.iter().map(|layer| of(layer).powi(2)).sum::<f64>().sqrt();
     let (first, second, distance) = (squares(&|l| l.norms[0]), squares(&|l| l.norms[1]), squares(&|l| l.distance));
     if distance == 0.0 {
         return format!("{} layers, the same in both", found.len());
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn all_layers_count_by_their_squares() {
-        let layer = |norms: [f64; 2], distance| Apart { module: "m".into(), norms, distance, cosine: 0.0 };
+        let layer = |norms: [f64; 2], distance| DeltaDistance { module: "m".into(), norms, distance, cosine: 0.0 };
         let found = [layer([3.0, 0.0], 3.0), layer([4.0, 5.0], 4.0)];
         assert_eq!(sentence(&found), "2 layers, ‖ΔW‖ 5.0000 and 5.0000, 100.00 % apart in all");
         assert_eq!(sentence(&[layer([3.0, 3.0], 0.0)]), "1 layers, the same in both");

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use monotile_llama::Weights;
-use monotile_llama::lora::{Deltas, Extracted, ExtractedLayer, Extraction, extract, measure};
+use monotile_llama::lora::{Deltas, ExtractOptions, ExtractProgress, ExtractedLayer, ExtractedTensor, extract, measure};
 
-use super::keep::{KeepArgs, Stored};
 use super::output;
-use crate::failure::Failure;
+use super::rank::{RankArgs, StorageDType};
+use crate::command_error::CommandError;
 use crate::progress::{Progress, say};
 use crate::report::{Table, coloured, number};
 
@@ -29,7 +29,7 @@ Examples:
 
 PEFT loads the result; ranks that differ are in rank_pattern and alpha_pattern. Norms, biases and embeddings that differ are named, and are
 in the adapter only where --save-module (whole) or --embed-lora (as factors) ask for them.")]
-pub struct Extract {
+pub struct LoraExtractArgs {
     /// Folder of the base model
     #[arg(long, value_name = "DIR")]
     base: PathBuf,
@@ -37,7 +37,7 @@ pub struct Extract {
     #[arg(long, value_name = "DIR")]
     tuned: PathBuf,
     #[command(flatten)]
-    keep: KeepArgs,
+    keep: RankArgs,
     /// Folder for the adapter
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -57,34 +57,37 @@ pub struct Extract {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     save_module: Vec<String>,
     /// Element type of the factors
-    #[arg(long, value_enum, default_value_t = Stored::F32)]
-    dtype: Stored,
+    #[arg(long, value_enum, default_value_t = StorageDType::F32)]
+    dtype: StorageDType,
     /// Read the adapter back and measure ‖ΔW − B·A‖ / ‖ΔW‖ of what was written
     #[arg(long)]
     check: bool,
 }
 
-impl Extract {
+impl LoraExtractArgs {
     /// Runs the subcommand.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let options = Extraction {
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
+        let options = ExtractOptions {
             exact: self.exact,
             include: self.include.clone(),
             exclude: self.exclude.clone(),
             embeddings: self.embed_lora,
             save: self.save_module.clone(),
             dtype: self.dtype.dtype(),
-            ..Extraction::new(self.keep.keep("extract")?)
+            ..ExtractOptions::new(self.keep.keep("extract")?)
         };
-        output::vacant(&self.out)?;
+        output::check_vacant(&self.out)?;
         let mut progress = Progress::new("tensors", Weights::open(&self.tuned)?.names().count() as u64);
         let (mut told, mut found) = (Vec::new(), None);
-        let ended = extract([&self.base, &self.tuned], &options, &self.out, &mut |what| found = Some(what), &mut |name, became| {
-            told.push((name.to_string(), became));
-            progress.at(told.len() as u64, name);
+        let ended = extract([&self.base, &self.tuned], &options, &self.out, &mut |event| match event {
+            ExtractProgress::Opened(state) => found = Some(state),
+            ExtractProgress::Tensor(name, became) => {
+                progress.at(told.len() as u64 + 1, &name);
+                told.push((name, became));
+            }
         });
         progress.finish();
-        output::tell(found, &self.out);
+        output::report_resumed(found, &self.out);
         ended.map_err(|e| output::explain(e, &self.out))?;
         let errors = if self.check { self.measure()? } else { Vec::new() };
         out.write_all(table(&told, &errors).render(coloured()).as_bytes())?;
@@ -93,25 +96,25 @@ impl Extract {
     }
 
     /// The errors of the adapter that was written, by module.
-    fn measure(&self) -> Result<Vec<(String, f64)>, Failure> {
+    fn measure(&self) -> Result<Vec<(String, f64)>, CommandError> {
         let adapter = Deltas::read(&self.out)?;
         let mut progress = Progress::new("checked", adapter.modules().len() as u64);
         let mut errors = Vec::new();
-        measure(&self.base, &self.tuned, &adapter, &mut |module, error| {
-            errors.push((module.to_string(), error));
+        measure(&self.base, &self.tuned, &adapter, &mut |one| {
+            errors.push((one.module, one.error));
             progress.at(errors.len() as u64, "");
         })?;
         progress.finish();
         Ok(errors)
     }
 
-    fn sum_up(&self, told: &[(String, Extracted)]) {
+    fn sum_up(&self, told: &[(String, ExtractedTensor)]) {
         for (name, became) in told {
-            if let Extracted::Left(why) = became {
+            if let ExtractedTensor::NotExtracted(why) = became {
                 say(&format!("{name}: {why}; not in the adapter"));
             }
         }
-        let count = |test: &dyn Fn(&Extracted) -> bool| told.iter().filter(|(_, became)| test(became)).count();
+        let count = |test: &dyn Fn(&ExtractedTensor) -> bool| told.iter().filter(|(_, became)| test(became)).count();
         let layers: Vec<&ExtractedLayer> = told.iter().filter_map(|(_, became)| layer(became)).collect();
         let total: f64 = layers.iter().map(|one| one.norm * one.norm).sum();
         let missed: f64 = layers.iter().map(|one| (one.norm * one.error).powi(2)).sum();
@@ -121,20 +124,20 @@ impl Extract {
             "{}: {} matrices ({exact} decomposed exactly), {} tensors whole, {} the same in both, {} excluded; ‖ΔW − BA‖ is {share:.2} % of ‖ΔW‖ {}",
             self.out.display(),
             layers.len(),
-            count(&|became| *became == Extracted::Whole),
-            count(&|became| *became == Extracted::Same),
-            count(&|became| *became == Extracted::Excluded),
+            count(&|became| *became == ExtractedTensor::Whole),
+            count(&|became| *became == ExtractedTensor::Same),
+            count(&|became| *became == ExtractedTensor::Excluded),
             number(total.sqrt()),
         ));
     }
 }
 
-fn layer(became: &Extracted) -> Option<&ExtractedLayer> {
-    if let Extracted::Factored(layer) = became { Some(layer) } else { None }
+fn layer(became: &ExtractedTensor) -> Option<&ExtractedLayer> {
+    if let ExtractedTensor::Factored(layer) = became { Some(layer) } else { None }
 }
 
 /// A row a matrix; the last column is what was measured on the files, where it was.
-fn table(told: &[(String, Extracted)], checked: &[(String, f64)]) -> Table {
+fn table(told: &[(String, ExtractedTensor)], checked: &[(String, f64)]) -> Table {
     let mut titles = vec!["tensor", "shape", "rank", "‖ΔW‖", "off"];
     if !checked.is_empty() {
         titles.push("off as written");

@@ -8,10 +8,10 @@ use monotile_llama::Model;
 use monotile_llama::lora::Adapter;
 
 use super::super::checkpoint;
-use super::layers::Layers;
+use super::layers::LayerArgs;
 use super::output;
-use super::train::StartOption;
-use crate::failure::Failure;
+use super::train::InitMethod;
+use crate::command_error::CommandError;
 use crate::progress::say;
 use crate::report::count;
 
@@ -25,7 +25,7 @@ Examples:
 PEFT goes on from the folder with PeftModel.from_pretrained(model, \"start\", is_trainable=True). For pissa and olora it takes the product of
 A and B off the weights as it loads, by computing it again, so that model and adapter together are the model; for that the folder holds no
 weights. Such a folder is for PEFT: `lora train --start pissa` starts in the same way here.")]
-pub struct Init {
+pub struct LoraInitArgs {
     /// Folder of the checkpoint
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
@@ -33,26 +33,26 @@ pub struct Init {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// How A and B start
-    #[arg(long, value_enum, default_value_t = StartOption::Pissa)]
-    method: StartOption,
+    #[arg(long, value_enum, default_value_t = InitMethod::Pissa)]
+    method: InitMethod,
     #[command(flatten)]
-    layers: Layers,
+    layers: LayerArgs,
     /// The seed of what is drawn
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 }
 
-impl Init {
+impl LoraInitArgs {
     /// Computes A and B and writes them.
-    pub fn run(&self, _out: &mut dyn Write) -> Result<(), Failure> {
-        output::vacant(&self.out)?;
+    pub fn run(&self, _out: &mut dyn Write) -> Result<(), CommandError> {
+        output::check_vacant(&self.out)?;
         let model = Model::read(&self.model).map_err(|e| checkpoint::explain(e, &self.model))?;
         let config = self.layers.config(&self.model);
         // PEFT computes all singular values as well, and must find the same.
         let start = self.method.start(true);
-        let adapter = Adapter::of_weights(config, &model, start, self.seed)?;
-        output::folder(&self.out, |folder| adapter.write_start(folder, start))?;
-        let (numbers, layers) = (count(adapter.parameters() as u64), adapter.pairs().count());
+        let adapter = Adapter::from_weights(config, &model, start, self.seed)?;
+        output::fill_folder(&self.out, |folder| adapter.write_initial(folder, start))?;
+        let (numbers, layers) = (count(adapter.parameters() as u64), adapter.factors().count());
         say(&format!("{numbers} numbers on {layers} layers are in {}", self.out.display()));
         Ok(())
     }

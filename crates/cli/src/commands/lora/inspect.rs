@@ -4,12 +4,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use monotile::io::write_beside;
+use monotile::io::write_atomic;
 use monotile_llama::Weights;
 use monotile_llama::lora::{Deltas, Spectrum};
 
 use super::spectra;
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::progress::{Progress, say};
 use crate::report::{Table, coloured, number};
 
@@ -24,7 +24,7 @@ Examples:
 Columns: ‖ΔW‖ and the largest singular value σ₁; the effective rank exp(−Σ p ln p), p = σ/Σσ (Roy and Vetterli 2007); the least ranks that
 keep 90 % and 99 % of the energy Σσ²; and the energy that ranks 1, 2, 4, ... keep, in %. The picture shows the spectra of every kind of
 layer and how those ranks go with depth.")]
-pub struct Inspect {
+pub struct LoraInspectArgs {
     /// Folder of the adapter
     #[arg(value_name = "ADAPTER", required_unless_present = "base")]
     adapter: Option<PathBuf>,
@@ -48,19 +48,19 @@ pub struct Inspect {
     no_plot: bool,
 }
 
-impl Inspect {
+impl LoraInspectArgs {
     /// Runs the subcommand.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
         let found = match (&self.adapter, &self.base, &self.tuned) {
             (Some(adapter), ..) => of_adapter(adapter)?,
             (None, Some(base), Some(tuned)) => self.of_models(base, tuned)?,
-            _ => return Err(Failure::Usage("lora inspect: name an adapter, or --base and --tuned".into())),
+            _ => return Err(CommandError::Usage("lora inspect: name an adapter, or --base and --tuned".into())),
         };
         out.write_all(table(&found).render(coloured()).as_bytes())?;
         if !self.no_plot && !found.is_empty() {
             let path = self.plot.clone().unwrap_or_else(|| self.picture());
             let svg = spectra::svg(&found);
-            write_beside(&path, |file| file.write_all(svg.as_bytes()))?;
+            write_atomic(&path, |file| file.write_all(svg.as_bytes()))?;
             say(&format!("{}: spectra and ranks of {} layers", path.display(), found.len()));
         }
         Ok(())
@@ -74,7 +74,7 @@ impl Inspect {
     }
 
     /// The spectra of what changed between two models, matrix by matrix; others that changed are named.
-    fn of_models(&self, base: &Path, tuned: &Path) -> Result<Vec<(String, Spectrum)>, Failure> {
+    fn of_models(&self, base: &Path, tuned: &Path) -> Result<Vec<(String, Spectrum)>, CommandError> {
         let (before, after) = (Weights::open(base)?, Weights::open(tuned)?);
         let names: Vec<&str> = after.names().collect();
         let mut progress = Progress::new("tensors", names.len() as u64);
@@ -91,10 +91,10 @@ impl Inspect {
                     let change = after.tensor(name, shape)?.to_dtype(monotile::DType::F32)?.sub(&before.tensor(name, shape)?)?;
                     let flat = change
                         .reshape(&[shape.first().copied().unwrap_or(1), shape.get(1..).map_or(1, monotile::tensor::count)])?;
-                    if flat.abs()?.sum(&[])?.item::<f32>()? == 0.0 {
+                    if flat.abs()?.sum(&[], false)?.item::<f32>()? == 0.0 {
                         same += 1;
                     } else if shape.len() == 2 {
-                        let spectrum = Spectrum::of_difference(&flat, self.most as usize, self.exact)?;
+                        let spectrum = Spectrum::from_difference(&flat, self.most as usize, self.exact)?;
                         found.push((name.trim_end_matches(".weight").to_string(), spectrum));
                     } else {
                         progress.note(&format!("{name}: changed, {shape:?}, no matrix"));
@@ -108,12 +108,12 @@ impl Inspect {
     }
 }
 
-fn of_adapter(folder: &Path) -> Result<Vec<(String, Spectrum)>, Failure> {
+fn of_adapter(folder: &Path) -> Result<Vec<(String, Spectrum)>, CommandError> {
     let adapter = Deltas::read(folder)?;
     let config = adapter.config();
     let base = config.base_model.as_deref().unwrap_or("a base model that it does not name");
     let rule = if config.use_rslora { "alpha / √rank" } else { "alpha / rank" };
-    let numbers: usize = adapter.modules().iter().map(|(_, d)| d.pair.rank() * d.pair.shape().iter().sum::<usize>()).sum();
+    let numbers: usize = adapter.modules().iter().map(|(_, d)| d.factors.rank() * d.factors.shape().iter().sum::<usize>()).sum();
     say(&format!(
         "{}: rank {}, alpha {} ({rule}), {} layers, {} numbers in {}, for {base}",
         folder.display(),
@@ -127,7 +127,7 @@ fn of_adapter(folder: &Path) -> Result<Vec<(String, Spectrum)>, Failure> {
         say(&format!("{name}: held whole, {:?}", tensor.shape()));
     }
     let spectrum = |(name, delta): &(String, monotile_llama::lora::Delta)| {
-        Ok((name.clone(), Spectrum::of(&delta.pair).map_err(|e| e.within(name))?))
+        Ok((name.clone(), Spectrum::from_factors(&delta.factors).map_err(|e| e.within(name))?))
     };
     adapter.modules().iter().map(spectrum).collect()
 }

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use clap::Args;
-use monotile_llama::lora::{LoraConfig, Targets};
+use monotile_llama::lora::{LoraConfig, TargetModules};
 
 /// The layers of an adapter.
 #[derive(Args)]
-pub struct Layers {
+pub struct LayerArgs {
     /// Rows of A and columns of B
     #[arg(long, value_name = "R", default_value_t = 8)]
     pub rank: usize,
@@ -19,11 +19,11 @@ pub struct Layers {
     pub target_modules: String,
 }
 
-impl Layers {
+impl LayerArgs {
     /// The settings of such an adapter of this model.
     pub fn config(&self, model: &Path) -> LoraConfig {
         LoraConfig {
-            targets: Targets::parse(&self.target_modules),
+            targets: TargetModules::parse(&self.target_modules),
             rank: self.rank,
             alpha: self.alpha.unwrap_or(2.0 * self.rank as f64),
             base_model: Some(model.display().to_string()),

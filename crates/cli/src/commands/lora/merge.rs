@@ -4,13 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use monotile_llama::lora::{Combined, Merged, Seen, merge};
-use monotile_llama::{Weights, natural};
+use monotile_llama::lora::{MergeProgress, MergedTensor, WeightedAdapters, merge};
+use monotile_llama::{Weights, natural_order};
 
-use super::applied::Applied;
-use super::keep::Stored;
+use super::adapters::AdaptersArgs;
+use super::rank::StorageDType;
 use super::{output, verify};
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::progress::{Progress, say};
 use crate::report::{Table, coloured, number};
 
@@ -29,47 +29,47 @@ Examples:
 Several adapters add Σ wᵢ·ΔWᵢ (PEFT's combination_type \"cat\"). Tensors that an adapter holds whole (modules_to_save) replace the
 model's. The table tells the share of elements that are other than before: where that is small, ΔW is lost in the rounding of bf16, and
 --dtype f32 keeps it.")]
-pub struct Merge {
+pub struct LoraMergeArgs {
     #[command(flatten)]
-    of: Applied,
+    of: AdaptersArgs,
     /// Folder for the merged model
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Element type of the merged weights [default: the model's]
     #[arg(long, value_enum)]
-    dtype: Option<Stored>,
+    dtype: Option<StorageDType>,
     /// Read the result back and compare it with the model and the adapters
     #[arg(long)]
     check: bool,
 }
 
-impl Merge {
+impl LoraMergeArgs {
     /// Runs the subcommand.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        output::vacant(&self.out)?;
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
+        output::check_vacant(&self.out)?;
         let adapters = self.of.adapters("merge")?;
         let base = Weights::open(&self.of.model)?;
-        let combined = Combined::new(&adapters, &base)?;
-        if let Some((head, embedding)) = combined.parts() {
+        let combined = WeightedAdapters::new(&adapters, &base)?;
+        if let Some((head, embedding)) = combined.untied_head() {
             say(&format!("{head}: written beside {embedding}, which it was tied to: the adapter changes one of them alone"));
         }
-        if combined.is_nothing() {
+        if combined.is_zero() {
             say("warning: every B of the adapter is 0: it changes nothing, and the merged model is the base model");
         }
         let mut progress = Progress::new("tensors", base.names().count() as u64);
         let (mut told, mut found) = (Vec::new(), None);
-        let mut seen = Seen {
-            found: &mut |what| found = Some(what),
-            tensor: &mut |one: Merged| {
+        let mut report = |event| match event {
+            MergeProgress::Opened(state) => found = Some(state),
+            MergeProgress::Tensor(one) => {
                 told.push(one);
                 progress.at(told.len() as u64, "");
-            },
+            }
         };
-        let ended = merge(&base, &combined, self.dtype.map(Stored::dtype), &self.out, &mut seen);
+        let ended = merge(&base, &combined, self.dtype.map(StorageDType::dtype), &self.out, &mut report);
         progress.finish();
-        output::tell(found, &self.out);
+        output::report_resumed(found, &self.out);
         ended.map_err(|e| output::explain(e, &self.out))?;
-        told.sort_by(|one, other| natural(&one.tensor, &other.tensor));
+        told.sort_by(|one, other| natural_order(&one.tensor, &other.tensor));
         out.write_all(table(&combined, &told)?.render(coloured()).as_bytes())?;
         self.sum_up(&combined, &told)?;
         if self.check {
@@ -78,7 +78,7 @@ impl Merge {
         Ok(())
     }
 
-    fn sum_up(&self, combined: &Combined, told: &[Merged]) -> Result<(), Failure> {
+    fn sum_up(&self, combined: &WeightedAdapters, told: &[MergedTensor]) -> Result<(), CommandError> {
         let mut squares = 0.0;
         for one in told {
             squares += combined.norm(&one.tensor)?.map_or(0.0, |norm| norm * norm);
@@ -93,7 +93,7 @@ impl Merge {
 }
 
 /// A row a touched tensor.
-fn table(combined: &Combined, told: &[Merged]) -> Result<Table, Failure> {
+fn table(combined: &WeightedAdapters, told: &[MergedTensor]) -> Result<Table, CommandError> {
     let mut table = Table::new(&["tensor", "rank", "‖ΔW‖", "elements changed"]);
     for one in told.iter().filter(|one| one.touched) {
         let rank = combined.rank(&one.tensor).map_or("whole".to_string(), |rank| rank.to_string());

@@ -4,17 +4,17 @@ use std::io::Write;
 
 use clap::{Args, Subcommand};
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 
-mod applied;
+mod adapters;
 mod diff;
 mod extract;
 mod init;
 mod inspect;
-mod keep;
 mod layers;
 mod merge;
 mod output;
+mod rank;
 mod resize;
 mod spectra;
 mod train;
@@ -22,35 +22,35 @@ mod verify;
 
 /// Trains low-rank adapters (LoRA), as PEFT reads and writes them, and takes them apart.
 #[derive(Args)]
-pub struct Lora {
+pub struct LoraArgs {
     #[command(subcommand)]
-    command: Command,
+    command: LoraCommand,
 }
 
 #[derive(Subcommand)]
-enum Command {
-    Train(Box<train::Train>),
-    Init(init::Init),
-    Resize(resize::Resize),
-    Inspect(inspect::Inspect),
-    Diff(diff::Diff),
-    Merge(merge::Merge),
-    Verify(verify::Verify),
-    Extract(Box<extract::Extract>),
+enum LoraCommand {
+    Train(Box<train::LoraTrainArgs>),
+    Init(init::LoraInitArgs),
+    Resize(resize::LoraResizeArgs),
+    Inspect(inspect::LoraInspectArgs),
+    Diff(diff::LoraDiffArgs),
+    Merge(merge::LoraMergeArgs),
+    Verify(verify::LoraVerifyArgs),
+    Extract(Box<extract::LoraExtractArgs>),
 }
 
-impl Lora {
+impl LoraArgs {
     /// Runs the subcommand.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
         match &self.command {
-            Command::Train(command) => command.run(out),
-            Command::Init(command) => command.run(out),
-            Command::Resize(command) => command.run(out),
-            Command::Inspect(command) => command.run(out),
-            Command::Diff(command) => command.run(out),
-            Command::Merge(command) => command.run(out),
-            Command::Verify(command) => command.run(out),
-            Command::Extract(command) => command.run(out),
+            LoraCommand::Train(command) => command.run(out),
+            LoraCommand::Init(command) => command.run(out),
+            LoraCommand::Resize(command) => command.run(out),
+            LoraCommand::Inspect(command) => command.run(out),
+            LoraCommand::Diff(command) => command.run(out),
+            LoraCommand::Merge(command) => command.run(out),
+            LoraCommand::Verify(command) => command.run(out),
+            LoraCommand::Extract(command) => command.run(out),
         }
     }
 }

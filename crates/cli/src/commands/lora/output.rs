@@ -3,47 +3,47 @@
 use std::path::Path;
 
 use monotile::{Error, ErrorKind};
-use monotile_llama::staged::{self, Found, Staged};
+use monotile_llama::staged::{self, StagedFolder, StagedState};
 use serde_json::Value;
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::progress::say;
 
 /// Refuses a folder that holds something already.
-pub fn vacant(folder: &Path) -> Result<(), Failure> {
-    staged::vacant(folder).map_err(|e| match e.kind() {
-        ErrorKind::Value => Failure::from(e).hint("name a new folder, or remove this one"),
-        _ => Failure::from(e),
+pub fn check_vacant(folder: &Path) -> Result<(), CommandError> {
+    staged::check_vacant(folder).map_err(|e| match e.kind() {
+        ErrorKind::Value => CommandError::from(e).hint("name a new folder, or remove this one"),
+        _ => CommandError::from(e),
     })
 }
 
 /// Fills a folder in a moment: what was begun is worth nothing, and is removed where it cannot be ended.
-pub fn folder(place: &Path, fill: impl FnOnce(&Path) -> monotile::Result<()>) -> Result<(), Failure> {
-    let staged = Staged::open(place, &Value::Null)?;
+pub fn fill_folder(place: &Path, fill: impl FnOnce(&Path) -> monotile::Result<()>) -> Result<(), CommandError> {
+    let staged = StagedFolder::open(place, &Value::Null)?;
     match fill(staged.folder()) {
         Ok(()) => Ok(staged.finish()?),
         Err(error) => {
             staged.discard();
-            Err(staged.give_up(&error).into())
+            Err(staged.fail(&error).into())
         }
     }
 }
 
 /// Says what became of what an earlier run left.
-pub fn tell(found: Option<Found>, out: &Path) {
+pub fn report_resumed(found: Option<StagedState>, out: &Path) {
     match found {
-        Some(Found::Same) => say(&format!("{}: went on where an earlier run stopped", out.display())),
-        Some(Found::Other) => {
+        Some(StagedState::Same) => say(&format!("{}: went on where an earlier run stopped", out.display())),
+        Some(StagedState::Other) => {
             say(&format!("{}: what a run with other inputs or options left was removed, and all begun anew", out.display()));
         }
-        Some(Found::Nothing) | None => {}
+        Some(StagedState::Nothing) | None => {}
     }
 }
 
 /// Adds what to do about a run that stopped.
-pub fn explain(error: Error, out: &Path) -> Failure {
+pub fn explain(error: Error, out: &Path) -> CommandError {
     let io = error.kind() == ErrorKind::Io;
-    let failure = Failure::from(error);
+    let failure = CommandError::from(error);
     let name = out.file_name().unwrap_or_default().to_string_lossy();
     let kept = out.with_file_name(format!(".{name}.partial"));
     if io && kept.exists() {
@@ -62,13 +62,13 @@ mod tests {
     fn a_folder_appears_whole_or_not_at_all() {
         let root = tempfile::tempdir().unwrap();
         let place = root.path().join("new");
-        let failed = folder(&place, |beside| {
+        let failed = fill_folder(&place, |beside| {
             fs::write(beside.join("one"), "1").unwrap();
             Err(Error::value(format!("{}: no space", beside.join("two").display())))
         });
         assert_eq!(failed.unwrap_err().to_string(), format!("error: {}/two: no space", place.display()));
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
-        folder(&place, |beside| fs::write(beside.join("one"), "1").map_err(|e| Error::io("writing", beside, &e))).unwrap();
+        fill_folder(&place, |beside| fs::write(beside.join("one"), "1").map_err(|e| Error::io("writing", beside, &e))).unwrap();
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
         assert_eq!(fs::read_to_string(place.join("one")).unwrap(), "1");
     }
@@ -76,9 +76,9 @@ mod tests {
     #[test]
     fn a_folder_with_something_in_it_is_refused() {
         let root = tempfile::tempdir().unwrap();
-        assert!(vacant(root.path()).is_ok() && vacant(&root.path().join("none")).is_ok());
+        assert!(check_vacant(root.path()).is_ok() && check_vacant(&root.path().join("none")).is_ok());
         fs::write(root.path().join("one"), "1").unwrap();
-        let words = vacant(root.path()).unwrap_err().to_string();
+        let words = check_vacant(root.path()).unwrap_err().to_string();
         assert!(
             words.contains("the folder exists and is not empty (writing)\nhint: name a new folder, or remove this one"),
             "{words}"

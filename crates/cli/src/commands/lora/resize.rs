@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use monotile_llama::lora::{Deltas, Resized, resized};
+use monotile_llama::lora::{Deltas, ResizedModule, resize};
 
-use super::keep::{KeepArgs, Stored};
 use super::output;
-use crate::failure::Failure;
+use super::rank::{RankArgs, StorageDType};
+use crate::command_error::CommandError;
 use crate::progress::{Progress, say};
 use crate::report::{Table, coloured, number};
 
@@ -26,34 +26,34 @@ Examples:
 
 Several layers' ranks go into adapter_config.json as rank_pattern and alpha_pattern, by which PEFT reads them. The energy of a change is
 the sum of the squares of its singular values; `monotile lora inspect` shows them.")]
-pub struct Resize {
+pub struct LoraResizeArgs {
     /// Folder of the adapter
     #[arg(long, value_name = "DIR")]
     adapter: PathBuf,
     #[command(flatten)]
-    keep: KeepArgs,
+    keep: RankArgs,
     /// Folder for the new adapter
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Element type of the new factors [default: the adapter's]
     #[arg(long, value_enum)]
-    dtype: Option<Stored>,
+    dtype: Option<StorageDType>,
 }
 
-impl Resize {
+impl LoraResizeArgs {
     /// Runs the subcommand.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
         let keep = self.keep.keep("resize")?;
-        output::vacant(&self.out)?;
+        output::check_vacant(&self.out)?;
         let adapter = Deltas::read(&self.adapter)?;
         let mut progress = Progress::new("layers", adapter.modules().len() as u64);
-        let mut seen: Vec<Resized> = Vec::new();
-        let smaller = resized(&adapter, keep, |one| {
+        let mut seen: Vec<ResizedModule> = Vec::new();
+        let smaller = resize(&adapter, keep, &mut |one| {
             seen.push(one);
             progress.at(seen.len() as u64, "");
         })?;
         progress.finish();
-        output::folder(&self.out, |folder| smaller.write(folder, self.dtype.map_or(adapter.dtype(), Stored::dtype)))?;
+        output::fill_folder(&self.out, |folder| smaller.write(folder, self.dtype.map_or(adapter.dtype(), StorageDType::dtype)))?;
         let mut table = Table::new(&["layer", "rank", "was", "‖ΔW‖", "cut off"]);
         for one in &seen {
             let (was, now) = one.rank;
@@ -65,10 +65,10 @@ impl Resize {
         Ok(())
     }
 
-    fn sentence(&self, adapter: &Deltas, seen: &[Resized]) -> String {
-        let numbers = |ranks: fn(&Resized) -> usize| {
+    fn sentence(&self, adapter: &Deltas, seen: &[ResizedModule]) -> String {
+        let numbers = |ranks: fn(&ResizedModule) -> usize| {
             let sizes = adapter.modules().iter().zip(seen);
-            sizes.map(|((_, delta), one)| ranks(one) * delta.pair.shape().iter().sum::<usize>()).sum::<usize>()
+            sizes.map(|((_, delta), one)| ranks(one) * delta.factors.shape().iter().sum::<usize>()).sum::<usize>()
         };
         let (was, now) = (numbers(|one| one.rank.0), numbers(|one| one.rank.1));
         let worst = seen.iter().map(|one| one.error).fold(0.0, f64::max);

@@ -2,7 +2,7 @@
 
 use monotile_llama::lora::Spectrum;
 
-use crate::plot::{Axis, Plot, Series, Stroke, grid};
+use crate::plot::{Plot, PlotAxis, Series, SeriesStyle, grid};
 
 /// The picture of these layers' spectra.
 pub fn svg(found: &[(String, Spectrum)]) -> String {
@@ -40,15 +40,15 @@ fn spectra(kind: &str, layers: &[(Option<usize>, &Spectrum)]) -> Plot {
     for (i, (block, spectrum)) in layers.iter().enumerate() {
         let named = block.map_or(String::new(), |block| format!("block {block}"));
         let (stroke, colour, name) = match i {
-            0 => (Stroke::Line, 0, named),
-            _ if i == last => (Stroke::Line, 1, named),
-            _ => (Stroke::Faint, 2, if i == 1 { "between".into() } else { String::new() }),
+            0 => (SeriesStyle::Line, 0, named),
+            _ if i == last => (SeriesStyle::Line, 1, named),
+            _ => (SeriesStyle::Faint, 2, if i == 1 { "between".into() } else { String::new() }),
         };
         series.push(Series { name, points: shown(spectrum), stroke, colour });
     }
     // Those that stand out are drawn last, on top.
-    series.sort_by_key(|s| s.stroke != Stroke::Faint);
-    Plot { title: format!("{kind}: singular values"), x: Axis::linear("index"), y: Axis::log10("σ"), series }
+    series.sort_by_key(|s| s.stroke != SeriesStyle::Faint);
+    Plot { title: format!("{kind}: singular values"), x: PlotAxis::linear("index"), y: PlotAxis::log10("σ"), series }
 }
 
 /// The ranks that keep 90 % and 99 % of the energy, over depth.
@@ -57,12 +57,12 @@ fn ranks(kind: &str, layers: &[(Option<usize>, &Spectrum)]) -> Plot {
         // What needs more values than are known stands at all that are known.
         let rank = |s: &Spectrum| s.rank_for(share).unwrap_or(s.values.len()) as f64;
         let points = layers.iter().enumerate().map(|(i, (block, s))| (block.unwrap_or(i) as f64, rank(s))).collect();
-        Series { name: format!("rank for {:.0} % of the energy", 100.0 * share), points, stroke: Stroke::Marked, colour }
+        Series { name: format!("rank for {:.0} % of the energy", 100.0 * share), points, stroke: SeriesStyle::Marked, colour }
     };
     Plot {
         title: format!("{kind}: rank over depth"),
-        x: Axis::linear("block"),
-        y: Axis::linear("rank"),
+        x: PlotAxis::linear("block"),
+        y: PlotAxis::linear("rank"),
         series: vec![line(0.9, 0), line(0.99, 1)],
     }
 }

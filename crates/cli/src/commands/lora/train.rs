@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use monotile::io::SafeTensors;
-use monotile_llama::lora::{Adapter, LoraConfig, Start};
-use monotile_llama::train::{Plan, Subject, TrainOptions, Trainer};
-use monotile_llama::{Model, Trained};
+use monotile_llama::lora::{Adapter, LoraConfig, LoraInit};
+use monotile_llama::train::{PlanSubject, TrainOptions, Trainer, TrainingPlan};
+use monotile_llama::{Model, TrainableParameters};
 
 use super::super::checkpoint;
-use super::super::plan::Planned;
-use super::super::training::{Settings, sum_up};
-use super::layers::Layers;
-use crate::failure::Failure;
+use super::super::plan::RunPlan;
+use super::super::training::{TrainingArgs, sum_up};
+use super::layers::LayerArgs;
+use crate::command_error::CommandError;
 use crate::progress::say;
 use crate::report::{count, short};
 
@@ -41,18 +41,18 @@ learning rate, no clipping, nothing held out:
   monotile lora train --model shakespeare --data kjv.txt --rank 8 --alpha 16 --target-modules q_proj,k_proj,v_proj,o_proj \\
     --batch 8 --length 128 --steps 100 --lr 2e-3 --schedule constant --weight-decay 0 --clip 0 --held-out 0 --no-shuffle \\
     --init reference.safetensors --init-prefix before. --out repeated")]
-pub struct Train {
+pub struct LoraTrainArgs {
     /// Folder of the checkpoint
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     #[command(flatten)]
-    layers: Layers,
+    layers: LayerArgs,
     /// The share of an adapter's inputs set to zero in training
     #[arg(long, value_name = "P", default_value_t = 0.0)]
     dropout: f64,
     /// How A and B start; the model computes the same at first with any
-    #[arg(long, value_enum, default_value_t = StartOption::Gaussian)]
-    start: StartOption,
+    #[arg(long, value_enum, default_value_t = InitMethod::Gaussian)]
+    start: InitMethod,
     /// Compute all singular values for pissa, not the largest alone
     #[arg(long)]
     exact: bool,
@@ -63,12 +63,12 @@ pub struct Train {
     #[arg(long, value_name = "TEXT", default_value = "", requires = "init")]
     init_prefix: String,
     #[command(flatten)]
-    settings: Settings,
+    settings: TrainingArgs,
 }
 
 /// How A and B start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum StartOption {
+pub enum InitMethod {
     /// A from N(0, 1/rank²), B at zero
     Gaussian,
     /// A uniform within ±1/√columns, B at zero: PEFT's default
@@ -81,24 +81,24 @@ pub enum StartOption {
     Orthogonal,
 }
 
-impl StartOption {
+impl InitMethod {
     /// As the library names it; `exact` is for PiSSA.
-    pub fn start(self, exact: bool) -> Start {
+    pub fn start(self, exact: bool) -> LoraInit {
         match self {
-            StartOption::Gaussian => Start::Gaussian,
-            StartOption::Kaiming => Start::KaimingUniform,
-            StartOption::Pissa => Start::Pissa { exact },
-            StartOption::Olora => Start::Olora,
-            StartOption::Orthogonal => Start::Orthogonal,
+            InitMethod::Gaussian => LoraInit::Gaussian,
+            InitMethod::Kaiming => LoraInit::KaimingUniform,
+            InitMethod::Pissa => LoraInit::Pissa { exact },
+            InitMethod::Olora => LoraInit::Olora,
+            InitMethod::Orthogonal => LoraInit::Orthogonal,
         }
     }
 }
 
-impl Train {
+impl LoraTrainArgs {
     /// Runs the subcommand.
-    pub fn run(&self, _out: &mut dyn Write) -> Result<(), Failure> {
-        if self.exact && self.start != StartOption::Pissa {
-            return Err(Failure::Usage("lora train: --exact is for --start pissa".into()));
+    pub fn run(&self, _out: &mut dyn Write) -> Result<(), CommandError> {
+        if self.exact && self.start != InitMethod::Pissa {
+            return Err(CommandError::Usage("lora train: --exact is for --start pissa".into()));
         }
         let (model, tokenizer) = checkpoint::read(&self.model)?;
         let mut model = self.settings.computing(model)?;
@@ -110,24 +110,25 @@ impl Train {
         if self.settings.dry_run {
             return Ok(());
         }
-        let mut adapter = Adapter::of_weights(config.clone(), &model, start, self.settings.seed)?;
+        let mut adapter = Adapter::from_weights(config.clone(), &model, start, self.settings.seed)?;
         if let Some(path) = &self.init {
-            adapter.start_from(&SafeTensors::open(path)?, &self.init_prefix)?;
+            adapter.subtract_initial(&SafeTensors::open(path)?, &self.init_prefix)?;
         }
         model.attach(&adapter)?;
-        let trainer = Trainer::new(model, Trained::Adapter, rows, self.settings.options())?;
+        let trainer = Trainer::new(model, TrainableParameters::Adapter, rows, self.settings.options())?;
         let mut trainer = trainer.with_held_out(held_out)?;
-        let write = |model: &Model, folder: &Path| Adapter::of(model, config.clone()).write(folder);
+        let write = |model: &Model, folder: &Path| Adapter::from_model(model, config.clone()).write(folder);
         let held_out = self.settings.train(&mut trainer, &write)?;
         sum_up(&held_out, &format!("the adapter is in {}", self.settings.out.display()));
         Ok(())
     }
 
     /// Says what is trained of what, `training  131,072 of 3.7 M, 3.5 %`, and what the run takes.
-    fn announce(&self, model: &Model, config: &LoraConfig, start: Start) -> Result<(), Failure> {
-        let sites = config.sites(model.config())?;
-        let subject = Subject::Adapter { sites: &sites, start, dropout: self.dropout };
-        let plan = |options: &TrainOptions, length| Plan::new(model.config(), subject, length, options, model.compute());
+    fn announce(&self, model: &Model, config: &LoraConfig, start: LoraInit) -> Result<(), CommandError> {
+        let sites = config.adapted_layers(model.config())?;
+        let subject = PlanSubject::Adapter { layers: &sites, init: start, dropout: self.dropout };
+        let plan =
+            |options: &TrainOptions, length| TrainingPlan::new(model.config(), subject, length, options, model.compute_dtype());
         let options = self.settings.options();
         let (all, trained) = (model.config().parameters() as f64, plan(&options, self.settings.data.length).trained);
         say(&format!("model     {}: {}", self.model.display(), checkpoint::summary(model.config())));
@@ -140,8 +141,8 @@ impl Train {
             config.alpha,
             self.layers.target_modules
         ));
-        let weights = model.parameters(Trained::Everything);
+        let weights = model.parameters(TrainableParameters::Everything);
         let frozen = weights.iter().map(|(_, tensor)| (tensor.len() * tensor.dtype().size()) as u64).sum();
-        Planned { plan: &plan, options: &options, length: self.settings.data.length, frozen }.announce()
+        RunPlan { plan: &plan, options: &options, length: self.settings.data.length, frozen }.announce()
     }
 }

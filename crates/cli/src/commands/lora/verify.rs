@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use monotile_llama::Weights;
-use monotile_llama::lora::{Combined, Verdict, Verified, verify};
+use monotile_llama::lora::{Verdict, VerifiedTensor, WeightedAdapters, verify};
 
-use super::applied::Applied;
-use crate::failure::Failure;
+use super::adapters::AdaptersArgs;
+use crate::command_error::CommandError;
 use crate::progress::{Progress, say};
 use crate::report::{Table, coloured, number};
 
@@ -25,28 +25,28 @@ Examples:
 Verdicts: exact (to the last bit), rounded (within what a second rounding or another order of summing explain), nothing (the tensor is what
 it was), other (with how many times ΔW was added: 2 is a merge done twice). The column `times` is ⟨W' − W, ΔW⟩ / ‖ΔW‖²; it is below 1
 in an exact merge too where rounding to bf16 loses a part of a small ΔW.")]
-pub struct Verify {
+pub struct LoraVerifyArgs {
     #[command(flatten)]
-    of: Applied,
+    of: AdaptersArgs,
     /// Folder of the merged model
     #[arg(long, value_name = "DIR")]
     merged: PathBuf,
 }
 
-impl Verify {
+impl LoraVerifyArgs {
     /// Runs the subcommand.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
         let base = Weights::open(&self.of.model)?;
-        let combined = Combined::new(&self.of.adapters("verify")?, &base)?;
+        let combined = WeightedAdapters::new(&self.of.adapters("verify")?, &base)?;
         compare(&base, &combined, &self.merged, out)
     }
 }
 
 /// Compares, prints a table of what is worth a row, and fails unless all is as it should be.
-pub fn compare(base: &Weights, combined: &Combined, folder: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn compare(base: &Weights, combined: &WeightedAdapters, folder: &Path, out: &mut dyn Write) -> Result<(), CommandError> {
     let merged = Weights::open(folder)?;
     let mut progress = Progress::new("compared", base.names().count() as u64);
-    let mut found: Vec<Verified> = Vec::new();
+    let mut found: Vec<VerifiedTensor> = Vec::new();
     verify(base, combined, &merged, &mut |one| {
         found.push(one);
         progress.at(found.len() as u64, "");
@@ -61,8 +61,8 @@ pub fn compare(base: &Weights, combined: &Combined, folder: &Path, out: &mut dyn
     conclude(&found, folder)
 }
 
-fn conclude(found: &[Verified], folder: &Path) -> Result<(), Failure> {
-    let count = |test: &dyn Fn(&Verified) -> bool| found.iter().filter(|one| test(one)).count();
+fn conclude(found: &[VerifiedTensor], folder: &Path) -> Result<(), CommandError> {
+    let count = |test: &dyn Fn(&VerifiedTensor) -> bool| found.iter().filter(|one| test(one)).count();
     let touched = count(&|one| one.touched);
     let (exact, holds) =
         (count(&|one| one.touched && one.verdict == Verdict::Exact), count(&|one| one.touched && one.verdict.holds()));
@@ -74,7 +74,7 @@ fn conclude(found: &[Verified], folder: &Path) -> Result<(), Failure> {
     }
     let nothing = count(&|one| one.verdict == Verdict::Nothing);
     if nothing > 0 && nothing == touched {
-        let failure = Failure::new(format!(
+        let failure = CommandError::new(format!(
             "{folder}: the merge did nothing: all {touched} tensors that the adapter changes are what they were"
         ));
         return Err(failure.hint("monotile lora merge writes a merged model, and says what changed"));
@@ -82,7 +82,7 @@ fn conclude(found: &[Verified], folder: &Path) -> Result<(), Failure> {
     let first = found.iter().find(|one| !one.verdict.holds());
     let first = first.map_or(String::new(), |one| format!("{}: {}", one.tensor, words(&one.verdict)));
     let wrong = count(&|one| !one.verdict.holds());
-    Err(Failure::new(format!("{folder}: {wrong} of {} tensors are not what they should be, the first {first}", found.len())))
+    Err(CommandError::new(format!("{folder}: {wrong} of {} tensors are not what they should be, the first {first}", found.len())))
 }
 
 fn words(verdict: &Verdict) -> String {

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use monotile::limits;
-use monotile_scene::{About, Background, Camera, Clip, Framing, Pose, Scene, Shot};
+use monotile_scene::{Animation, Background, Camera, Framing, GltfInfo, Pose, Scene, Shot};
 
-use self::output::Output;
+use self::output::RenderOutput;
 use self::renderer::Renderer;
-use super::look::{self, Reading, Sight, background, size};
-use crate::failure::Failure;
+use super::viewpoint::{self, ModelReadArgs, Viewpoint, background, size};
+use crate::command_error::CommandError;
 use crate::progress::{Progress, say};
 
 /// Draws a glTF model: a picture, or an animation.
@@ -31,12 +31,12 @@ Examples:
 
 The ending of the output says what is drawn: .png a picture, .gif or .apng or a name with % an animation. A camera of the file is chosen by
 its name or number. On the processor the same command gives the same bytes.")]
-pub struct Render {
+pub struct RenderArgs {
     /// Model, .gltf or .glb
     #[arg(value_name = "MODEL")]
     model: PathBuf,
     #[command(flatten)]
-    reading: Reading,
+    reading: ModelReadArgs,
     /// File: .png, .gif, .apng, frames/%04d.png, or - for PNG on standard output [default: the model's name with .png]
     #[arg(short, long, value_name = "FILE")]
     out: Option<String>,
@@ -57,7 +57,7 @@ pub struct Render {
     size: [usize; 2],
     /// orbit:AZIMUTH,ELEVATION[,DISTANCE] in degrees, or a camera of the file
     #[arg(long, value_name = "CAMERA", default_value = "orbit:35,18")]
-    camera: Sight,
+    camera: Viewpoint,
     /// Things do not get smaller with distance
     #[arg(long)]
     ortho: bool,
@@ -87,16 +87,16 @@ pub struct Render {
 /// Seconds of a turn around the model.
 const TURN: f64 = 4.0;
 
-impl Render {
+impl RenderArgs {
     /// Reads, draws, writes.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
-        let output = Output::parse(self.out.as_deref(), &self.model)?;
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
+        let output = RenderOutput::parse(self.out.as_deref(), &self.model)?;
         self.check(&output)?;
         if !self.cpu {
-            renderer::quieten(self.gpu);
+            renderer::silence_driver_messages(self.gpu);
         }
         let (scene, read) = self.reading.open(&self.model)?;
-        let clip = self.animation.as_deref().map(|wanted| look::clip(&self.model, &scene, wanted)).transpose()?;
+        let clip = self.animation.as_deref().map(|wanted| viewpoint::clip(&self.model, &scene, wanted)).transpose()?;
         let frames = self.frames(&output, clip)?;
         // Every pose that is drawn, so that nothing leaves the picture and the camera stands still.
         let moves = if clip.is_some() { frames } else { 1 };
@@ -107,9 +107,9 @@ impl Render {
         let draw = |renderer: &mut Renderer<'_>, frame: usize| {
             let pose = self.pose(&scene, clip, frame);
             let shot = self.shot(&scene, &pose, &framing, frame as f32 / frames as f32)?;
-            Ok::<_, Failure>(renderer.draw(&pose, &shot)?)
+            Ok::<_, CommandError>(renderer.draw(&pose, &shot)?)
         };
-        let Output::Animated(animated) = &output else {
+        let RenderOutput::Animated(animated) = &output else {
             let picture = draw(&mut renderer, 0)?;
             return output.write_picture(&picture, out);
         };
@@ -121,9 +121,9 @@ impl Render {
         Ok(())
     }
 
-    fn check(&self, output: &Output) -> Result<(), Failure> {
-        let refuse = |words: &str| Err(Failure::Usage(format!("render: {words}")));
-        let animated = matches!(output, Output::Animated(_));
+    fn check(&self, output: &RenderOutput) -> Result<(), CommandError> {
+        let refuse = |words: &str| Err(CommandError::Usage(format!("render: {words}")));
+        let animated = matches!(output, RenderOutput::Animated(_));
         if !(self.fps > 0.0 && self.fps <= 1000.0) {
             return refuse("--fps is above 0 and at most 1000");
         }
@@ -142,14 +142,14 @@ impl Render {
         if animated && self.animation.is_none() && !self.turntable {
             return refuse("nothing moves: give --animation CLIP, or --turntable, or a .png");
         }
-        if self.turntable && matches!(self.camera, Sight::OfFile(_)) {
+        if self.turntable && matches!(self.camera, Viewpoint::OfFile(_)) {
             return refuse("--turntable goes around by itself; a camera of the file stands where it is");
         }
         Ok(())
     }
 
-    fn frames(&self, output: &Output, clip: Option<&Clip>) -> Result<usize, Failure> {
-        if !matches!(output, Output::Animated(_)) {
+    fn frames(&self, output: &RenderOutput, clip: Option<&Animation>) -> Result<usize, CommandError> {
+        if !matches!(output, RenderOutput::Animated(_)) {
             return Ok(1);
         }
         let whole = clip.map(|clip| f64::from(clip.duration)).filter(|d| *d > 0.0);
@@ -158,13 +158,13 @@ impl Render {
         let most = limits::FRAMES.get();
         if !(frames <= most as f64) {
             let hint = format!("give a shorter --duration, or --limit frames={frames}");
-            return Err(Failure::Usage(format!("render: {frames} frames are more than {most}; {hint}")));
+            return Err(CommandError::Usage(format!("render: {frames} frames are more than {most}; {hint}")));
         }
         Ok(frames as usize)
     }
 
     /// Where everything is at a frame.
-    fn pose(&self, scene: &Scene, clip: Option<&Clip>, frame: usize) -> Pose {
+    fn pose(&self, scene: &Scene, clip: Option<&Animation>, frame: usize) -> Pose {
         let mut pose = Pose::rest(scene);
         if let Some(clip) = clip {
             let seconds = self.time.unwrap_or(0.0) + (frame as f64 / self.fps) as f32;
@@ -175,13 +175,13 @@ impl Render {
         pose
     }
 
-    fn shot(&self, scene: &Scene, pose: &Pose, framing: &Framing, turn: f32) -> Result<Shot, Failure> {
+    fn shot(&self, scene: &Scene, pose: &Pose, framing: &Framing, turn: f32) -> Result<Shot, CommandError> {
         let camera = match &self.camera {
-            Sight::Orbit(orbit) => {
+            Viewpoint::Orbit(orbit) => {
                 let azimuth = orbit.azimuth + if self.turntable { 360.0 * turn } else { 0.0 };
                 framing.camera(&monotile_scene::Orbit { azimuth, orthographic: self.ortho, ..*orbit }, self.size)?
             }
-            Sight::OfFile(name) => Camera::of_node(scene, pose, look::camera(&self.model, scene, name)?, self.size)?,
+            Viewpoint::OfFile(name) => Camera::from_node(scene, pose, viewpoint::camera(&self.model, scene, name)?, self.size)?,
         };
         let shot = Shot::new(camera);
         let point_size = self.point_size.unwrap_or(shot.point_size);
@@ -191,7 +191,7 @@ impl Render {
     }
 
     /// What makes a frame what it is: a frame in a file with the same words need not be drawn again.
-    fn about(&self, read: &About) -> String {
+    fn about(&self, read: &GltfInfo) -> String {
         let Self { reading, animation, time, fps, duration, size, camera, ortho, turntable, background, no_shadow, .. } = self;
         let (files, wireframe, gpu, point) = (read.digest, self.wireframe, self.gpu, self.point_size);
         format!(

@@ -4,32 +4,32 @@ use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use monotile::io::write_beside;
-use monotile_scene::{Animation, Picture};
+use monotile::io::write_atomic;
+use monotile_scene::{AnimationWriter, Picture};
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::progress::Progress;
 
 /// One picture or many.
-pub enum Output {
+pub enum RenderOutput {
     /// PNG on standard output.
     Standard,
     /// A PNG file.
     Png(PathBuf),
-    Animated(Animated),
+    Animated(AnimationFormat),
 }
 
 /// Many pictures.
-pub enum Animated {
+pub enum AnimationFormat {
     Gif(PathBuf),
     Apng(PathBuf),
     /// Files whose names have the frame's number between these parts, in at least so many digits.
     Frames(String, usize, String),
 }
 
-impl Output {
+impl RenderOutput {
     /// The output that a text means; without one, the model's name as .png in the folder that the command runs in.
-    pub fn parse(text: Option<&str>, model: &Path) -> Result<Self, Failure> {
+    pub fn parse(text: Option<&str>, model: &Path) -> Result<Self, CommandError> {
         let Some(text) = text else {
             // What has no name, as "..", is no file either, and reading it says so.
             let name = model.file_stem().unwrap_or("model".as_ref());
@@ -40,12 +40,12 @@ impl Output {
         }
         let refuse = |why: &str| {
             let known = "outputs end in .png, .gif or .apng, have a number as in frames/%04d.png, or are - for standard output";
-            Failure::Usage(format!("render: {text:?} {why}; {known}"))
+            CommandError::Usage(format!("render: {text:?} {why}; {known}"))
         };
         let path = Path::new(text);
         let folder = path.parent().filter(|f| !f.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|f| !f.is_dir() && !text.contains('%')) {
-            return Err(Failure::new(format!("{text}: there is no folder {}", folder.display())));
+            return Err(CommandError::new(format!("{text}: there is no folder {}", folder.display())));
         }
         let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
         if let Some((before, after)) = text.split_once('%') {
@@ -55,18 +55,18 @@ impl Output {
             if ending != "png" || after.contains('%') {
                 return Err(refuse("is no numbered .png"));
             }
-            return Ok(Self::Animated(Animated::Frames(before.to_string(), width, after.to_string())));
+            return Ok(Self::Animated(AnimationFormat::Frames(before.to_string(), width, after.to_string())));
         }
         match ending.as_str() {
             "png" => Ok(Self::Png(path.to_path_buf())),
-            "gif" => Ok(Self::Animated(Animated::Gif(path.to_path_buf()))),
-            "apng" => Ok(Self::Animated(Animated::Apng(path.to_path_buf()))),
+            "gif" => Ok(Self::Animated(AnimationFormat::Gif(path.to_path_buf()))),
+            "apng" => Ok(Self::Animated(AnimationFormat::Apng(path.to_path_buf()))),
             _ => Err(refuse("is no picture")),
         }
     }
 
     /// Writes the only picture.
-    pub fn write_picture(&self, picture: &Picture, out: &mut dyn Write) -> Result<(), Failure> {
+    pub fn write_picture(&self, picture: &Picture, out: &mut dyn Write) -> Result<(), CommandError> {
         if let Self::Png(path) = self {
             picture.save_png(path, None)?;
             crate::progress::say(&format!("{}: {} x {}", path.display(), picture.width, picture.height));
@@ -76,7 +76,7 @@ impl Output {
     }
 }
 
-impl Animated {
+impl AnimationFormat {
     /// Draws and writes every frame; one whose file says that it is just this frame is left as it is.
     pub fn write(
         &self,
@@ -85,8 +85,8 @@ impl Animated {
         fps: f64,
         about: &str,
         progress: &mut Progress,
-        mut draw: impl FnMut(usize) -> Result<Picture, Failure>,
-    ) -> Result<(), Failure> {
+        mut draw: impl FnMut(usize) -> Result<Picture, CommandError>,
+    ) -> Result<(), CommandError> {
         if let Self::Frames(before, width, after) = self {
             let name = |frame: usize| PathBuf::from(format!("{before}{frame:0width$}{after}"));
             let folder = name(0).parent().map(Path::to_path_buf).filter(|f| !f.as_os_str().is_empty());
@@ -98,7 +98,7 @@ impl Animated {
                 let (path, about) = (name(frame), format!("{about} frame {frame}"));
                 if Picture::source_of_png(&path).as_ref() == Some(&about) {
                     kept += 1;
-                    progress.begin_at(kept);
+                    progress.resume_at(kept);
                     continue;
                 }
                 draw(frame)?.save_png(&path, Some(&about))?;
@@ -109,10 +109,10 @@ impl Animated {
         let (Self::Gif(path) | Self::Apng(path)) = self else { unreachable!("numbered frames are written above") };
         // What stops the drawing is told as it is, not as a fault of the file.
         let mut stopped = None;
-        let written = write_beside(path, |file| {
+        let written = write_atomic(path, |file| {
             let mut animation = match self {
-                Self::Gif(_) => Animation::gif(file, size, fps)?,
-                _ => Animation::apng(file, size, frames, fps)?,
+                Self::Gif(_) => AnimationWriter::gif(file, size, fps)?,
+                _ => AnimationWriter::apng(file, size, frames, fps)?,
             };
             for frame in 0..frames {
                 match draw(frame) {
@@ -133,12 +133,14 @@ impl Animated {
     }
 }
 
-impl fmt::Display for Output {
+impl fmt::Display for RenderOutput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Standard => f.write_str("standard output"),
-            Self::Png(path) | Self::Animated(Animated::Gif(path) | Animated::Apng(path)) => write!(f, "{}", path.display()),
-            Self::Animated(Animated::Frames(before, width, after)) => write!(f, "{before}%0{width}d{after}"),
+            Self::Png(path) | Self::Animated(AnimationFormat::Gif(path) | AnimationFormat::Apng(path)) => {
+                write!(f, "{}", path.display())
+            }
+            Self::Animated(AnimationFormat::Frames(before, width, after)) => write!(f, "{before}%0{width}d{after}"),
         }
     }
 }

@@ -4,9 +4,9 @@ use monotile_scene::{Picture, Pose, Result, Scene, Shot, raster};
 
 /// The processor or a graphics device.
 pub enum Renderer<'a> {
-    Cpu(Box<raster::Renderer<'a>>),
+    Cpu(Box<raster::CpuRenderer<'a>>),
     #[cfg(feature = "gpu")]
-    Gpu(Box<monotile_scene::gpu::Renderer>),
+    Gpu(Box<monotile_scene::gpu::GpuRenderer>),
 }
 
 impl<'a> Renderer<'a> {
@@ -14,10 +14,10 @@ impl<'a> Renderer<'a> {
     pub fn new(scene: &'a Scene, cpu: bool, gpu: bool) -> Result<Self> {
         #[cfg(feature = "gpu")]
         if gpu {
-            return Ok(Self::Gpu(Box::new(monotile_scene::gpu::Renderer::new(scene)?)));
+            return Ok(Self::Gpu(Box::new(monotile_scene::gpu::GpuRenderer::new(scene)?)));
         } else if !cpu
             && may_have_device()
-            && let Ok(device) = monotile_scene::gpu::Renderer::new(scene)
+            && let Ok(device) = monotile_scene::gpu::GpuRenderer::new(scene)
             && !device.is_software()
         {
             return Ok(Self::Gpu(Box::new(device)));
@@ -29,7 +29,7 @@ impl<'a> Renderer<'a> {
                 "render: this command was built without graphics devices; build it with --features gpu, or draw with --cpu",
             ));
         }
-        Ok(Self::Cpu(Box::new(raster::Renderer::new(scene))))
+        Ok(Self::Cpu(Box::new(raster::CpuRenderer::new(scene))))
     }
 
     pub fn draw(&mut self, pose: &Pose, shot: &Shot) -> Result<Picture> {
@@ -53,7 +53,7 @@ impl<'a> Renderer<'a> {
 ///
 /// The variable must be there before the driver is loaded. A folder that does not exist says that there is no session.
 #[cfg(all(feature = "gpu", target_os = "linux"))]
-pub fn quieten(gpu: bool) {
+pub fn silence_driver_messages(gpu: bool) {
     use std::os::unix::process::CommandExt;
     const SESSION: &str = "XDG_RUNTIME_DIR";
     if std::env::var_os(SESSION).is_some() || !(gpu || may_have_device()) {
@@ -66,7 +66,7 @@ pub fn quieten(gpu: bool) {
 }
 
 #[cfg(not(all(feature = "gpu", target_os = "linux")))]
-pub fn quieten(_: bool) {}
+pub fn silence_driver_messages(_: bool) {}
 
 /// Whether it is worth asking: without a device's file only software draws, and its libraries print complaints of their own.
 #[cfg(feature = "gpu")]

@@ -4,13 +4,13 @@ use std::hint::black_box;
 use std::io::Write;
 use std::process::Command;
 
-use monotile::attention::{Attention, scaled_dot_product_attention};
+use monotile::attention::{AttentionOptions, scaled_dot_product_attention};
 use monotile::{DType, Rng, Tensor};
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::measure::{extra_memory, seconds};
-use crate::page::{Block, Section};
-use crate::plot::{Axis, Plot, Series, Stroke};
+use crate::page::{PageBlock, Section};
+use crate::plot::{Plot, PlotAxis, Series, SeriesStyle};
 use crate::progress::Progress;
 use crate::report::{bytes, duration};
 
@@ -43,12 +43,12 @@ type Inputs = [Tensor; 3];
 impl Way {
     fn attend(self, [q, k, v]: &Inputs) -> monotile::Result<Tensor> {
         match self {
-            Self::Tiles => scaled_dot_product_attention(q, k, v, &Attention::default()),
+            Self::Tiles => scaled_dot_product_attention(q, k, v, &AttentionOptions::default()),
             Self::AllScores => all_scores(q, k, v),
         }
     }
 
-    fn measure(self, length: usize, inputs: &Inputs) -> Result<Measured, Failure> {
+    fn measure(self, length: usize, inputs: &Inputs) -> Result<Measured, CommandError> {
         let seconds = seconds(|| self.attend(inputs).map(|out| drop(black_box(out))))?;
         Ok(Measured { length, seconds, memory: self.memory_in_a_fresh_process(length) })
     }
@@ -62,15 +62,15 @@ impl Way {
 }
 
 /// Prints the bytes that one call takes beyond its inputs; `which` is a way and a length, as `tiles:4096`.
-pub fn probe(which: &str, out: &mut dyn Write) -> Result<(), Failure> {
-    let usage = || Failure::Usage(format!("tour: --probe {which} is not tiles or all, a colon and a length"));
+pub fn probe(which: &str, out: &mut dyn Write) -> Result<(), CommandError> {
+    let usage = || CommandError::Usage(format!("tour: --probe {which} is not tiles or all, a colon and a length"));
     let (way, length) = which.split_once(':').ok_or_else(usage)?;
     let way = if way == "tiles" { Way::Tiles } else { Way::AllScores };
     let length = length.parse().map_err(|_| usage())?;
     // Threads and their scratch exist from the first call on.
     way.attend(&inputs(64)?)?;
     let inputs = inputs(length)?;
-    let taken = extra_memory(|| way.attend(&inputs).map(|out| drop(black_box(out)))).map_err(Failure::new)?;
+    let taken = extra_memory(|| way.attend(&inputs).map(|out| drop(black_box(out)))).map_err(CommandError::new)?;
     Ok(writeln!(out, "{taken}")?)
 }
 
@@ -81,7 +81,7 @@ fn inputs(length: usize) -> monotile::Result<Inputs> {
 }
 
 /// Measures both ways over T and compares what they give.
-pub fn visit(progress: &mut Progress) -> Result<Section, Failure> {
+pub fn section(progress: &mut Progress) -> Result<Section, CommandError> {
     let (mut tiled, mut whole) = (Vec::new(), Vec::new());
     let mut difference = 0.0_f64;
     for (i, length) in LENGTHS.into_iter().enumerate() {
@@ -93,7 +93,7 @@ pub fn visit(progress: &mut Progress) -> Result<Section, Failure> {
             difference = difference.max(largest_difference(&Way::Tiles.attend(&inputs)?, &Way::AllScores.attend(&inputs)?)?);
         }
     }
-    Ok(tell(&tiled, &whole, difference))
+    Ok(describe(&tiled, &whole, difference))
 }
 
 /// softmax(q·kᵀ/√d)·v by three operations, every score stored.
@@ -107,7 +107,7 @@ fn largest_difference(a: &Tensor, b: &Tensor) -> monotile::Result<f64> {
     Ok(a.to_f64_vec()?.iter().zip(b.to_f64_vec()?).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max))
 }
 
-fn tell(tiled: &[Measured], whole: &[Measured], difference: f64) -> Section {
+fn describe(tiled: &[Measured], whole: &[Measured], difference: f64) -> Section {
     let (Some(last), Some(longest)) = (whole.last(), tiled.last()) else {
         unreachable!("both lists of lengths are constants that are not empty");
     };
@@ -131,21 +131,21 @@ fn tell(tiled: &[Measured], whole: &[Measured], difference: f64) -> Section {
     }
     numbers.push((format!("{difference:.0e}"), "largest difference between the two in any entry".to_string()));
     let mut blocks = vec![
-        Block::Text(
+        PageBlock::Text(
             "Attention compares every token with every other: T² scores, then a softmax, then a weighted sum. Written down like \
              that, the scores have to be stored, and memory grows with T². In tiles they never are: blocks of queries stream over blocks of \
              keys with a running maximum and sum (Milakov and Gimelshein 2018, Dao et al. 2022), and what is held beyond the result hardly grows."
                 .to_string(),
         ),
-        Block::Numbers(numbers),
-        Block::Figure(
-            curves("Time of one call", Axis::log10("time").written(duration), [tiled, whole], |m| Some(m.seconds)),
+        PageBlock::Numbers(numbers),
+        PageBlock::Figure(
+            curves("Time of one call", PlotAxis::log10("time").written(duration), [tiled, whole], |m| Some(m.seconds)),
             format!("{HEADS} heads of {DIM}, f32, forward. Point at a mark to read it."),
         ),
     ];
     if tiled.iter().chain(whole).any(|m| m.memory.is_some()) {
-        blocks.push(Block::Figure(
-            curves("Memory held beyond the inputs", Axis::log10("memory").written(mebibytes), [tiled, whole], |m| {
+        blocks.push(PageBlock::Figure(
+            curves("Memory held beyond the inputs", PlotAxis::log10("memory").written(mebibytes), [tiled, whole], |m| {
                 m.memory.map(|b| b as f64 / MIB)
             }),
             format!(
@@ -164,9 +164,10 @@ fn mebibytes(mib: f64) -> String {
     bytes((mib * MIB) as u64)
 }
 
-fn curves(title: &str, y: Axis, [tiled, whole]: [&[Measured]; 2], of: impl Fn(&Measured) -> Option<f64>) -> Plot {
+fn curves(title: &str, y: PlotAxis, [tiled, whole]: [&[Measured]; 2], of: impl Fn(&Measured) -> Option<f64>) -> Plot {
     let points = |all: &[Measured]| all.iter().filter_map(|m| Some((m.length as f64, of(m)?))).collect();
-    let series = |name: &str, all, colour| Series { name: name.to_string(), points: points(all), stroke: Stroke::Marked, colour };
+    let series =
+        |name: &str, all, colour| Series { name: name.to_string(), points: points(all), stroke: SeriesStyle::Marked, colour };
     let series = vec![series("in tiles", tiled, 0), series("all scores at once", whole, 1)];
-    Plot { title: title.to_string(), x: Axis::log2("T, tokens"), y, series }
+    Plot { title: title.to_string(), x: PlotAxis::log2("T, tokens"), y, series }
 }

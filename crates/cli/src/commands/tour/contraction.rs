@@ -2,13 +2,13 @@
 
 use std::hint::black_box;
 
-use monotile::einsum::{Einsum, Explanation, Order};
+use monotile::einsum::{Einsum, Explanation, PathMethod};
 use monotile::{DType, Rng, Tensor};
 
-use crate::failure::Failure;
+use crate::command_error::CommandError;
 use crate::measure::seconds;
-use crate::page::{Block, Section};
-use crate::plot::{Axis, Plot, Series, Stroke};
+use crate::page::{PageBlock, Section};
+use crate::plot::{Plot, PlotAxis, Series, SeriesStyle};
 use crate::progress::Progress;
 use crate::report::{count, duration, short};
 
@@ -30,25 +30,25 @@ struct Measured {
 }
 
 /// Times both orders over the size of the ring's bonds.
-pub fn visit(progress: &mut Progress) -> Result<Section, Failure> {
+pub fn section(progress: &mut Progress) -> Result<Section, CommandError> {
     let mut all = Vec::new();
     for (i, bond) in BONDS.into_iter().enumerate() {
         progress.at((100 * i / BONDS.len()) as u64, &format!("bonds of {bond}"));
         all.push(measure(bond)?);
     }
     let last = all.last().expect("the list of sizes is a constant that is not empty");
-    Ok(tell(&all, last))
+    Ok(describe(&all, last))
 }
 
-fn measure(bond: usize) -> Result<Measured, Failure> {
+fn measure(bond: usize) -> Result<Measured, CommandError> {
     let ring = [bond, bond, SITE];
     let shapes: Vec<&[usize]> = [&ring[..]; 8].into_iter().chain([&[SITE; 4][..]; 2]).collect();
     let mut rng = Rng::new(bond as u64);
     let operands = shapes.iter().map(|s| rng.normal(s, DType::F32)).collect::<monotile::Result<Vec<_>>>()?;
     let operands: Vec<&Tensor> = operands.iter().collect();
     let equation = Einsum::new(EQUATION)?;
-    let (found, written) = (equation.compile(&shapes)?, equation.order(Order::LeftToRight).compile(&shapes)?);
-    let time = |compiled: &monotile::einsum::Compiled| {
+    let (found, written) = (equation.compile(&shapes)?, equation.with_order(PathMethod::LeftToRight).compile(&shapes)?);
+    let time = |compiled: &monotile::einsum::CompiledEinsum| {
         seconds(|| {
             black_box(compiled.run(&operands)?);
             Ok(())
@@ -64,7 +64,7 @@ fn measure(bond: usize) -> Result<Measured, Failure> {
     })
 }
 
-fn tell(all: &[Measured], last: &Measured) -> Section {
+fn describe(all: &[Measured], last: &Measured) -> Section {
     let plan = &last.plan;
     let fewer = count(plan.speed_up() as u64);
     let faster = count((last.left_to_right / last.found) as u64);
@@ -82,28 +82,28 @@ fn tell(all: &[Measured], last: &Measured) -> Section {
     let series = |name: &str, of: fn(&Measured) -> f64, colour| Series {
         name: name.to_string(),
         points: all.iter().map(|m| (m.bond as f64, of(m))).collect(),
-        stroke: Stroke::Marked,
+        stroke: SeriesStyle::Marked,
         colour,
     };
     let plot = Plot {
         title: "Time of one contraction".to_string(),
-        x: Axis::linear("size of the ring's bonds"),
-        y: Axis::log10("time").written(duration),
+        x: PlotAxis::linear("size of the ring's bonds"),
+        y: PlotAxis::log10("time").written(duration),
         series: vec![series("order found", |m| m.found, 0), series("left to right", |m| m.left_to_right, 1)],
     };
     let blocks = vec![
-        Block::Text(
+        PageBlock::Text(
             "An einsum names the dimensions of each operand by letters; equal letters meet, and letters that the output lacks are summed \
              over. This one closes a ring of eight tensors with two more:"
                 .to_string(),
         ),
-        Block::Code(EQUATION.to_string()),
-        Block::Text(
+        PageBlock::Code(EQUATION.to_string()),
+        PageBlock::Text(
             "The result is one number whatever the order of the nine products, but their cost is not: from left to right an intermediate \
              result grows and grows. The cheapest order is found by dynamic programming before anything is computed."
                 .to_string(),
         ),
-        Block::Numbers(vec![
+        PageBlock::Numbers(vec![
             (
                 format!("{fewer} ×"),
                 format!("fewer operations: {} instead of {}", short(plan.operations), short(plan.left_to_right)),
@@ -111,9 +111,9 @@ fn tell(all: &[Measured], last: &Measured) -> Section {
             (format!("{faster} ×"), format!("faster: {} instead of {}", times[0], times[1])),
             (format!("{:.0e}", last.difference), "relative difference of the two results, in f32".to_string()),
         ]),
-        Block::Figure(plot, format!("f32, sites of {SITE}. Point at a mark to read it.")),
-        Block::Text(format!("The order found for bonds of {}:", last.bond)),
-        Block::Table(["step", "kind", "operations", "result"].map(String::from).to_vec(), table),
+        PageBlock::Figure(plot, format!("f32, sites of {SITE}. Point at a mark to read it.")),
+        PageBlock::Text(format!("The order found for bonds of {}:", last.bond)),
+        PageBlock::Table(["step", "kind", "operations", "result"].map(String::from).to_vec(), table),
     ];
     Section { title: "The order of a contraction".to_string(), line, blocks }
 }

@@ -12,12 +12,12 @@ use std::time::Instant;
 
 use clap::Args;
 use monotile::Error;
-use monotile::io::write_beside;
+use monotile::io::write_atomic;
 use monotile_kernels::simd::{Isa, isa};
 use monotile_kernels::threads;
 
-use crate::failure::Failure;
-use crate::page::{Block, Page, Section};
+use crate::command_error::CommandError;
+use crate::page::{Page, PageBlock, Section};
 use crate::progress::Progress;
 use crate::report;
 
@@ -27,7 +27,7 @@ use crate::report;
 Examples:
   monotile tour                 writes tour/index.html, and its figures beside it
   monotile tour --out /tmp/t    writes /tmp/t/index.html")]
-pub struct Tour {
+pub struct TourArgs {
     /// Folder for the page, index.html
     #[arg(long, value_name = "DIR", default_value = "tour")]
     out: PathBuf,
@@ -41,21 +41,21 @@ struct Station {
     /// One word for the terminal.
     name: &'static str,
     /// Does the work. Long work shows its progress.
-    visit: fn(&mut Progress) -> Result<Section, Failure>,
+    visit: fn(&mut Progress) -> Result<Section, CommandError>,
 }
 
 /// The stops, in the order of the page. A new one is a file beside this one and a line here.
 const STATIONS: &[Station] = &[
-    Station { name: "einsum", visit: contraction::visit },
-    Station { name: "attention", visit: attention::visit },
-    Station { name: "factors", visit: factorization::visit },
-    Station { name: "scene", visit: scene::visit },
-    Station { name: "language", visit: language::visit },
+    Station { name: "einsum", visit: contraction::section },
+    Station { name: "attention", visit: attention::section },
+    Station { name: "factors", visit: factorization::section },
+    Station { name: "scene", visit: scene::section },
+    Station { name: "language", visit: language::section },
 ];
 
-impl Tour {
+impl TourArgs {
     /// Visits every station, prints its line, and writes the page.
-    pub fn run(&self, out: &mut dyn Write) -> Result<(), Failure> {
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
         if let Some(which) = &self.probe {
             return attention::probe(which, out);
         }
@@ -84,20 +84,20 @@ impl Tour {
             footer: &format!("Written by monotile {} tour.", env!("CARGO_PKG_VERSION")),
         };
         let path = self.out.join("index.html");
-        write_beside(&path, |file| file.write_all(page.html(&sections).as_bytes()))?;
+        write_atomic(&path, |file| file.write_all(page.html(&sections).as_bytes()))?;
         Ok(writeln!(out, "{:<10} {} after {took}", "page", path.display())?)
     }
 
     /// Writes the figures of a section as files of their own: `einsum-1.svg`, …
-    fn save_figures(&self, name: &str, section: &Section) -> Result<(), Failure> {
+    fn save_figures(&self, name: &str, section: &Section) -> Result<(), CommandError> {
         let figures = section.blocks.iter().filter_map(|b| match b {
-            Block::Figure(plot, _) => Some(plot.svg()),
-            Block::Drawing(svg, _) => Some(svg.clone()),
+            PageBlock::Figure(plot, _) => Some(plot.svg()),
+            PageBlock::Drawing(svg, _) => Some(svg.clone()),
             _ => None,
         });
         for (i, svg) in figures.enumerate() {
             let path = self.out.join(format!("{name}-{}.svg", i + 1));
-            write_beside(&path, |file| file.write_all(svg.as_bytes()))?;
+            write_atomic(&path, |file| file.write_all(svg.as_bytes()))?;
         }
         Ok(())
     }

@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use super::{Ended, monotile, workshop};
+use super::{Finished, monotile, workshop};
 
 #[track_caller]
-fn refused(ended: &Ended, what: &str) {
+fn refused(ended: &Finished, what: &str) {
     assert!(matches!(ended.status, Some(1 | 2)), "{what}: {:?} {}", ended.status, ended.stderr);
     assert!(ended.stderr.lines().filter(|line| line.starts_with("error: ")).count() == 1, "{what}: {}", ended.stderr);
     assert!(!ended.stderr.contains("panicked"), "{what}: {}", ended.stderr);
@@ -49,7 +49,7 @@ fn a_number_of_threads_that_cannot_be_is_wrong_usage() {
             .current_dir(folder.path())
             .output()
             .unwrap();
-        let ended = Ended::new(output);
+        let ended = Finished::new(output);
         match fits {
             true => drop(ended.succeeds()),
             false => {

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use monotile::{DType, Rng, Tensor};
 use tempfile::TempDir;
 
-use super::{Ended, language, monotile, scene};
+use super::{Finished, language, monotile, scene};
 
 /// A command that writes a file or a folder.
 struct Case {
@@ -47,7 +47,7 @@ impl Case {
         arguments
     }
 
-    fn run(&self, folder: &Path, arguments: &[String]) -> Ended {
+    fn run(&self, folder: &Path, arguments: &[String]) -> Finished {
         monotile(folder, &arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 }
@@ -132,13 +132,13 @@ fn start(folder: &Path, arguments: &[String]) -> Child {
 
 /// Waits for the end of a command, for so long at most.
 #[track_caller]
-fn wait(child: Child, most: Duration) -> Ended {
+fn wait(child: Child, most: Duration) -> Finished {
     let begun = Instant::now();
     let id = child.id();
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || done.send(child.wait_with_output()));
     match ended.recv_timeout(most) {
-        Ok(output) => Ended::new(output.unwrap()),
+        Ok(output) => Finished::new(output.unwrap()),
         Err(_) => {
             signal(id, "KILL");
             panic!("the command was still running after {:?}", begun.elapsed());
@@ -196,7 +196,7 @@ fn hidden(folder: &Path) -> Vec<String> {
 
 /// The one sentence of a failure.
 #[track_caller]
-fn one_sentence(ended: &Ended, what: &str) -> String {
+fn one_sentence(ended: &Finished, what: &str) -> String {
     assert_eq!(ended.status, Some(1), "{what}: {}", ended.stderr);
     let errors: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
     let [error] = errors[..] else { panic!("{what}: {}", ended.stderr) };

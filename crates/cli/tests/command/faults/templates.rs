@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use super::{Ended, one_sentence, wait};
+use super::{Finished, one_sentence, wait};
 use crate::samples;
 
 /// The longest that a template may take here; the limit on its time is ten seconds.
@@ -15,7 +15,7 @@ const MOST: Duration = Duration::from_secs(20);
 const MEMORY: u64 = 400 << 10;
 
 /// Runs the command of the walker with a template, and tells the most memory it had, in KiB, where the system does.
-fn with_template(folder: &Path, model: &Path, data: &Path, template: &Path) -> (Ended, Option<u64>) {
+fn with_template(folder: &Path, model: &Path, data: &Path, template: &Path) -> (Finished, Option<u64>) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_monotile"));
     command.args(["lora", "train", "--out", "out", "--steps", "1", "--rank", "2", "--length", "32", "--held-out", "0", "--model"]);
     command.arg(model).arg("--data").arg(data).arg("--chat-template").arg(template).current_dir(folder);

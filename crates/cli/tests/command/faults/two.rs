@@ -14,7 +14,7 @@ fn the_second_of_two_runs_in_one_folder_ends_in_a_sentence_until_the_first_has_e
     let place = folder.path().join("out");
     for case in cases().into_iter().filter(|case| case.out == "OUT" && case.name != "render") {
         // Held by another process: this one.
-        let lock = if case.resumes { Lock::within(&place).unwrap() } else { Lock::beside(&place).unwrap() };
+        let lock = if case.resumes { Lock::within(&place).unwrap() } else { Lock::next_to(&place).unwrap() };
         let words = one_sentence(&case.run(folder.path(), &case.arguments("out")), case.name);
         assert_eq!(words, "out: another run is writing this folder", "{}", case.name);
         drop(lock);

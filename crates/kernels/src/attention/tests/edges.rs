@@ -86,15 +86,15 @@ fn views_that_lie_askew_give_the_same_bits() {
             let [whole, whole_lse, ..] = fast::<f32>(isa, &case, &data);
             let (mut out, mut lse) = (vec![0.0; whole.len()], vec![0.0; whole_lse.len()]);
             let ([qs, ks], [qt, kt]) = ([queries, keys].map(|rows| [1, 2, rows, dim]), [queries, keys].map(strides));
-            let x = Inputs {
+            let x = AttentionInputs {
                 q: View::new(&q, 1, &qs, &qt).unwrap(),
                 k: View::new(&k, 1, &ks, &kt).unwrap(),
                 v: View::new(&v, 1, &ks, &kt).unwrap(),
                 scale: (1.0 / (dim as f64).sqrt()) as f32,
                 causal: true,
-                mask: Mask::None,
+                mask: AttentionMask::None,
             };
-            forward::run(&x, Output::row_major(&mut out, &mut lse, case.shape()), false, isa).unwrap();
+            forward::run(&x, AttentionOutput::row_major(&mut out, &mut lse, case.shape()), false, isa).unwrap();
             assert!(out == whole && lse == whole_lse, "{isa:?}: {case:?}");
         }
     }

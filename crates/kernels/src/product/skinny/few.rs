@@ -1,6 +1,6 @@
 //! Kernels for up to eight rows: the large matrix passes once.
 
-use super::{AHEAD, Code, Form, Piece};
+use super::{AHEAD, Code, Form, SkinnyPart};
 use crate::product::read::Read;
 use crate::simd::{Lanes, Vector, prefetch_far};
 
@@ -14,7 +14,7 @@ pub(super) fn codes<V: Vector<Element: Lanes>, R: Read<V>>(form: Form) -> [Code<
 
 /// Registers run along κ: `S` rows meet `C` columns at a time, so many that reading one does not wait for another, and
 /// what columns are left one at a time, in `U` sets of sums.
-unsafe fn dot<V: Vector, R: Read<V>, const S: usize, const C: usize, const U: usize>(piece: &Piece<'_, V::Element>) {
+unsafe fn dot<V: Vector, R: Read<V>, const S: usize, const C: usize, const U: usize>(piece: &SkinnyPart<'_, V::Element>) {
     // SAFETY: the caller's duty.
     unsafe {
         V::enter(
@@ -35,7 +35,10 @@ unsafe fn dot<V: Vector, R: Read<V>, const S: usize, const C: usize, const U: us
 }
 
 #[inline(always)]
-unsafe fn dots<V: Vector, R: Read<V>, const S: usize, const C: usize, const U: usize>(piece: &Piece<'_, V::Element>, j: usize) {
+unsafe fn dots<V: Vector, R: Read<V>, const S: usize, const C: usize, const U: usize>(
+    piece: &SkinnyPart<'_, V::Element>,
+    j: usize,
+) {
     let k = piece.depth.1.len();
     // SAFETY: columns j to j + C are those of B, `depth` are neighbours in it, and a row beyond the last is read as the
     // last: every load is within k elements of a row.
@@ -89,7 +92,7 @@ unsafe fn dots<V: Vector, R: Read<V>, const S: usize, const C: usize, const U: u
 }
 
 /// Registers run along ν: `U` contracted indices at a time are added to `S` rows of y.
-unsafe fn axpy<V: Vector<Element: Lanes>, R: Read<V>, const S: usize, const U: usize>(piece: &Piece<'_, V::Element>) {
+unsafe fn axpy<V: Vector<Element: Lanes>, R: Read<V>, const S: usize, const U: usize>(piece: &SkinnyPart<'_, V::Element>) {
     // SAFETY: the caller's duty.
     unsafe {
         V::enter(
@@ -114,7 +117,10 @@ unsafe fn axpy<V: Vector<Element: Lanes>, R: Read<V>, const S: usize, const U: u
 }
 
 #[inline(always)]
-unsafe fn axpys<V: Vector<Element: Lanes>, R: Read<V>, const S: usize, const U: usize>(piece: &Piece<'_, V::Element>, k: usize) {
+unsafe fn axpys<V: Vector<Element: Lanes>, R: Read<V>, const S: usize, const U: usize>(
+    piece: &SkinnyPart<'_, V::Element>,
+    k: usize,
+) {
     let n = piece.columns.1.len();
     // SAFETY: the columns are neighbours in B, contracted indices k to k + U are B's; x and y hold `rows` rows.
     unsafe {

@@ -1,7 +1,7 @@
 //! Kernels for nine to 32 rows: groups of rows take turns at a part of the large matrix while it is near, so that it is read from
 //! memory once and the processor multiplies all the time.
 
-use super::{Form, Piece};
+use super::{Form, SkinnyPart};
 use crate::number::Number;
 use crate::product::read::Read;
 use crate::real::Real;
@@ -17,12 +17,12 @@ const STRIP: usize = 32;
 
 /// How rows are grouped: of how many rows at most a group is, and how many groups there are.
 #[derive(Clone, Copy)]
-pub(super) struct Groups {
+pub(super) struct RowGroups {
     pub rows: usize,
     pub count: usize,
 }
 
-impl Groups {
+impl RowGroups {
     /// The groups of m rows that have registers for their sums.
     pub fn new<V: Vector>(form: Form, m: usize) -> Self {
         let whole = V::REGISTERS >= 32;
@@ -47,7 +47,7 @@ impl Groups {
 }
 
 /// The kernel of this form: of [`Form::Dot`], x is parts of rows, [`PART`] apart, of [`DEPTH`] contracted indices; of [`Form::Axpy`],
-/// [`Groups::all`] numbers for each contracted index.
+/// [`RowGroups::all`] numbers for each contracted index.
 pub(super) fn code<V: Vector<Element: Lanes>, R: Read<V>>(form: Form) -> super::Code<V::Element> {
     match form {
         Form::Dot => dot::<V, R>,
@@ -55,7 +55,7 @@ pub(super) fn code<V: Vector<Element: Lanes>, R: Read<V>>(form: Form) -> super::
     }
 }
 
-unsafe fn clear<T: Real>(piece: &Piece<'_, T>) {
+unsafe fn clear<T: Real>(piece: &SkinnyPart<'_, T>) {
     for row in 0..piece.rows {
         // SAFETY: the caller's duty: y has these rows.
         unsafe { std::slice::from_raw_parts_mut(piece.y.add(row * piece.y_step), piece.columns.1.len()) }.fill(T::ZERO);
@@ -63,9 +63,9 @@ unsafe fn clear<T: Real>(piece: &Piece<'_, T>) {
 }
 
 /// Registers run along κ: groups of rows meet four columns at a time.
-unsafe fn dot<V: Vector, R: Read<V>>(piece: &Piece<'_, V::Element>) {
+unsafe fn dot<V: Vector, R: Read<V>>(piece: &SkinnyPart<'_, V::Element>) {
     const COLUMNS: usize = 4;
-    let Groups { count, .. } = Groups::new::<V>(Form::Dot, piece.rows);
+    let RowGroups { count, .. } = RowGroups::new::<V>(Form::Dot, piece.rows);
     let (columns, depth) = (piece.columns.1.len(), piece.depth.1.len());
     // SAFETY: the caller's duty.
     unsafe {
@@ -115,7 +115,7 @@ struct At {
 
 /// Adds to `S` rows of `C` columns.
 #[inline(always)]
-unsafe fn dots<V: Vector, R: Read<V>, const S: usize, const C: usize>(piece: &Piece<'_, V::Element>, place: &At) {
+unsafe fn dots<V: Vector, R: Read<V>, const S: usize, const C: usize>(piece: &SkinnyPart<'_, V::Element>, place: &At) {
     let &At { k, len, j, row, ahead } = place;
     // SAFETY: columns j to j + C are those of B, `depth` are neighbours in it; every load is within `len` elements from k on of a
     // row. What is asked for ahead need not be readable.
@@ -161,8 +161,8 @@ unsafe fn dots<V: Vector, R: Read<V>, const S: usize, const C: usize>(piece: &Pi
 }
 
 /// Registers run along ν: the sums of a group of rows for a register of columns stay in registers over a strip of B.
-unsafe fn axpy<V: Vector<Element: Lanes>, R: Read<V>>(piece: &Piece<'_, V::Element>) {
-    let Groups { rows, count } = Groups::new::<V>(Form::Axpy, piece.rows);
+unsafe fn axpy<V: Vector<Element: Lanes>, R: Read<V>>(piece: &SkinnyPart<'_, V::Element>) {
+    let RowGroups { rows, count } = RowGroups::new::<V>(Form::Axpy, piece.rows);
     let depth = piece.depth.1.len();
     // SAFETY: the caller's duty.
     unsafe {
@@ -191,7 +191,7 @@ unsafe fn axpy<V: Vector<Element: Lanes>, R: Read<V>>(piece: &Piece<'_, V::Eleme
 
 /// Adds to a register of columns of `S` rows, of which those beyond the last are left alone.
 #[inline(always)]
-unsafe fn strip<V: Vector<Element: Lanes>, R: Read<V>, const S: usize>(piece: &Piece<'_, V::Element>, place: &At) {
+unsafe fn strip<V: Vector<Element: Lanes>, R: Read<V>, const S: usize>(piece: &SkinnyPart<'_, V::Element>, place: &At) {
     let &At { k, len, j, row, ahead } = place;
     let (rows, width) = (S.min(piece.rows - row), V::LANES.min(piece.columns.1.len() - j));
     // SAFETY: the columns are neighbours in B, contracted indices k to k + len are B's; x has S numbers from `row` on for each; y has

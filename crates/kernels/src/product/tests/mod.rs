@@ -108,7 +108,10 @@ fn check_epilogue<T: Lanes>(
         expected[i] = activation.of(x);
     }
     let mut finished: Vec<T> = vec![T::from_f64(77.0); c.len()];
-    Prepared::new(axes).unwrap().finished_on(isa, (scaled, Some(Epilogue { bias, activation })), a, b, &mut finished).unwrap();
+    Prepared::new(axes)
+        .unwrap()
+        .run_with_epilogue_on(isa, (scaled, Some(Epilogue { bias, activation })), a, b, &mut finished)
+        .unwrap();
     for (i, (x, y)) in finished.iter().zip(&expected).enumerate() {
         let same = x.to_f64().to_bits() == y.to_f64().to_bits() || (x.is_nan() && y.is_nan());
         assert!(same, "{isa:?}, {bias:?}, {activation:?}: element {i} is {x} instead of {y} for {axes:?}");

@@ -129,7 +129,7 @@ impl ChatTemplate {
 
     /// Writes a conversation, and tells which parts of the text the assistant wrote: those in `{% generation %}`, if the template has it;
     /// else what each of the assistant's turns adds to the prompt that asks for it.
-    pub(super) fn render_turns(&self, messages: &[Value], tools: &Value) -> Result<(String, Vec<Range<usize>>)> {
+    pub(super) fn render_with_turn_spans(&self, messages: &[Value], tools: &Value) -> Result<(String, Vec<Range<usize>>)> {
         let list = |count: usize| Value::from(messages[..count].to_vec());
         let (text, parts) = unmarked(&self.write(&list(messages.len()), tools, false)?);
         if self.marks {

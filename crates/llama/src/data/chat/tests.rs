@@ -67,7 +67,7 @@ fn list(messages: &str) -> Vec<Value> {
 
 /// What the assistant wrote.
 fn learned(template: &ChatTemplate, messages: &str) -> Result<Vec<String>> {
-    let (text, parts) = template.render_turns(&list(messages), &Value::from(()))?;
+    let (text, parts) = template.render_with_turn_spans(&list(messages), &Value::from(()))?;
     Ok(parts.into_iter().map(|part| text[part].to_string()).collect())
 }
 
@@ -183,7 +183,7 @@ fn templates_and_special_tokens_are_found_where_transformers_puts_them() {
 
 /// As in the command, so that the memory of templates is counted.
 #[global_allocator]
-static MEMORY: monotile_kernels::process::Counted = monotile_kernels::process::Counted;
+static MEMORY: monotile_kernels::process::CountingAllocator = monotile_kernels::process::CountingAllocator;
 
 #[track_caller]
 fn refused(source: &str) -> String {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use minijinja::Environment;
 use monotile::limits::{self, Limit};
 use monotile::{Error, Result};
-use monotile_kernels::process::Gauge;
+use monotile_kernels::process::MemoryCounter;
 
 /// The stack of a thread before what the text may nest: macros that call one another 500 deep, the interpreter's limit.
 const STACK: usize = 32 << 20;
@@ -31,7 +31,7 @@ pub(super) struct Worker {
     name: String,
     /// `None` once the thread was given up.
     jobs: Mutex<Option<Sender<Job>>>,
-    gauge: &'static Gauge,
+    gauge: &'static MemoryCounter,
 }
 
 impl Worker {
@@ -41,7 +41,7 @@ impl Worker {
         bytes: usize,
         make: impl FnOnce() -> Result<(Environment<'static>, T)> + Send + 'static,
     ) -> Result<(Self, T)> {
-        let gauge = Gauge::new(usize::MAX);
+        let gauge = MemoryCounter::new(usize::MAX);
         let (jobs, incoming) = channel::<Job>();
         let (made, outcome) = channel();
         let work = move || {
@@ -72,13 +72,13 @@ impl Worker {
         let gauge = self.gauge;
         let job: Job = Box::new(move |environment| {
             // What a job gave away was freed by others, and is not counted back.
-            gauge.restart();
+            gauge.reset();
             let _ = done.send(job(environment));
         });
         self.bound();
         match self.jobs.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
             Some(jobs) if jobs.send(job).is_ok() => {}
-            _ => return Err(self.gone()),
+            _ => return Err(self.thread_lost()),
         }
         self.wait(&outcome)?
     }
@@ -86,7 +86,7 @@ impl Worker {
     /// Sets the limit of memory as it is now.
     fn bound(&self) {
         let most = usize::try_from(limits::TEMPLATE_MEMORY.get()).unwrap_or(usize::MAX);
-        self.gauge.bound(most);
+        self.gauge.set_limit(most);
     }
 
     /// Waits for an outcome; gives the thread up where there is none in time.
@@ -96,7 +96,7 @@ impl Worker {
         loop {
             match outcome.recv_timeout(LOOK) {
                 Ok(outcome) => return Ok(outcome),
-                Err(RecvTimeoutError::Disconnected) => return Err(self.gone()),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.thread_lost()),
                 Err(RecvTimeoutError::Timeout) if self.gauge.has_held() => return Err(self.give_up(&limits::TEMPLATE_MEMORY)),
                 Err(RecvTimeoutError::Timeout) if begun.elapsed() >= most => return Err(self.give_up(&limits::TEMPLATE_TIME)),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -110,7 +110,7 @@ impl Worker {
         limit.refusal(&self.name, "more")
     }
 
-    fn gone(&self) -> Error {
+    fn thread_lost(&self) -> Error {
         Error::value(format!("{}: its thread has ended, after an error before", self.name))
     }
 }

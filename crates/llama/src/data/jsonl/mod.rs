@@ -14,7 +14,7 @@ use record::Record;
 
 /// What the lines of a file hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum SampleFormat {
     /// `{"text": …}`: all of it is learned.
     Text,
     /// `{"prompt": …, "completion": …}`: the completion is learned. Alpaca's `{"instruction": …, "input": …, "output": …}` is read as this.
@@ -24,7 +24,7 @@ pub enum Kind {
     Messages,
 }
 
-impl Kind {
+impl SampleFormat {
     /// The fields that a line has.
     fn fields(self) -> &'static str {
         match self {
@@ -40,10 +40,10 @@ impl Kind {
 ///
 /// # Example
 /// ```
-/// use monotile_llama::{Tokenizer, data::{Jsonl, Kind}};
+/// use monotile_llama::{Tokenizer, data::{Jsonl, SampleFormat}};
 /// let lines = "{\"prompt\": \"2 + 2 = \", \"completion\": \"4\"}\n{\"prompt\": \"1 + 2 = \", \"completion\": \"3\"}\n";
 /// let file = Jsonl::parse(lines, "sums.jsonl".as_ref())?;
-/// assert_eq!((file.kind(), file.count()), (Kind::Completion, 2));
+/// assert_eq!((file.format(), file.count()), (SampleFormat::Completion, 2));
 /// let samples = file.samples(&Tokenizer::bytes(), Some(257), None)?;
 /// // Of "2 + 2 = 4</s>" the last two tokens.
 /// assert_eq!((samples.0[0].tokens().len(), samples.0[0].learned_count()), (10, 2));
@@ -51,7 +51,7 @@ impl Kind {
 /// ```
 pub struct Jsonl {
     path: PathBuf,
-    kind: Kind,
+    kind: SampleFormat,
     /// With the numbers of their lines.
     records: Vec<(usize, Record)>,
 }
@@ -89,7 +89,7 @@ impl Jsonl {
     }
 
     /// What the lines hold.
-    pub fn kind(&self) -> Kind {
+    pub fn format(&self) -> SampleFormat {
         self.kind
     }
 
@@ -135,7 +135,7 @@ impl Jsonl {
                     None => {
                         return Err(Error::format(&self.path, "conversations need a chat template, and the checkpoint has none"));
                     }
-                    Some(template) => template.render_turns(messages, tools).and_then(|(text, turns)| {
+                    Some(template) => template.render_with_turn_spans(messages, tools).and_then(|(text, turns)| {
                         let (tokens, learned) = spans.encode(&text, &turns, false)?;
                         Sample::new(tokens, learned)
                     }),

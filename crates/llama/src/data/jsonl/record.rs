@@ -5,7 +5,7 @@ mod layouts;
 use minijinja::Value;
 use minijinja::value::ValueKind;
 
-use super::Kind;
+use super::SampleFormat;
 use crate::data::chat::{ASSISTANT, BEGIN, END};
 
 /// One sample as its line tells it.
@@ -16,11 +16,11 @@ pub(super) enum Record {
 }
 
 impl Record {
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> SampleFormat {
         match self {
-            Self::Text(_) => Kind::Text,
-            Self::Completion { .. } => Kind::Completion,
-            Self::Messages { .. } => Kind::Messages,
+            Self::Text(_) => SampleFormat::Text,
+            Self::Completion { .. } => SampleFormat::Completion,
+            Self::Messages { .. } => SampleFormat::Messages,
         }
     }
 

@@ -22,7 +22,7 @@ fn learned(lines: &str, template: Option<&ChatTemplate>) -> Vec<String> {
 fn a_text_is_learned_whole_and_ended() {
     let lines = "{\"text\": \"abc\", \"source\": 7}\n\n{\"text\": \"de</s>\", \"prompt\": null}\n";
     assert_eq!(learned(lines, None), ["bc</s>", "e</s>"]);
-    assert_eq!(Jsonl::parse(lines, "data.jsonl".as_ref()).unwrap().kind(), Kind::Text);
+    assert_eq!(Jsonl::parse(lines, "data.jsonl".as_ref()).unwrap().format(), SampleFormat::Text);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn conversations_of_sharegpt_are_read_as_messages() {
     let plain = r#"{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "p"}, {"role": "assistant", "content": "q"}]}"#;
     let tokens = |line: &str| {
         let file = Jsonl::parse(line, "data.jsonl".as_ref()).unwrap();
-        assert_eq!(file.kind(), Kind::Messages);
+        assert_eq!(file.format(), SampleFormat::Messages);
         file.samples(&Tokenizer::bytes(), None, Some(&template)).unwrap()
     };
     assert_eq!(tokens(theirs), tokens(plain));

@@ -1,7 +1,7 @@
 use super::*;
 
 fn names(config: &LoraConfig) -> Vec<String> {
-    config.sites(&Config::default()).unwrap().iter().map(|site| site.layer.to_string()).collect()
+    config.adapted_layers(&Config::default()).unwrap().iter().map(|site| site.layer.to_string()).collect()
 }
 
 fn read(changes: Value) -> Result<LoraConfig> {
@@ -19,27 +19,27 @@ fn read(changes: Value) -> Result<LoraConfig> {
 
 #[test]
 fn all_linear_leaves_out_the_output_layer() {
-    let config = LoraConfig { targets: Targets::AllLinear, ..LoraConfig::default() };
+    let config = LoraConfig { targets: TargetModules::AllLinear, ..LoraConfig::default() };
     assert_eq!(names(&config).len(), 14);
-    let head = LoraConfig { targets: Targets::parse("lm_head"), ..LoraConfig::default() };
+    let head = LoraConfig { targets: TargetModules::parse("lm_head"), ..LoraConfig::default() };
     assert_eq!(names(&head), ["lm_head"]);
 }
 
 #[test]
 fn a_pattern_matches_whole_names_and_a_name_their_end() {
-    let pattern = |p: &str| LoraConfig { targets: Targets::Pattern(p.into()), ..LoraConfig::default() };
+    let pattern = |p: &str| LoraConfig { targets: TargetModules::Pattern(p.into()), ..LoraConfig::default() };
     assert_eq!(names(&pattern(r".*\.1\.self_attn\.(q|k)_proj")).len(), 2);
     assert_eq!(names(&pattern(r"(?!.*mlp)model\.layers\.0.*")).len(), 4);
-    assert!(pattern("q_proj").sites(&Config::default()).is_err());
-    let name = LoraConfig { targets: Targets::parse("layers.1.mlp.up_proj"), ..LoraConfig::default() };
+    assert!(pattern("q_proj").adapted_layers(&Config::default()).is_err());
+    let name = LoraConfig { targets: TargetModules::parse("layers.1.mlp.up_proj"), ..LoraConfig::default() };
     assert_eq!(names(&name), ["model.layers.1.mlp.up_proj"]);
 }
 
 #[test]
 fn blocks_and_exclusions_take_layers_out() {
     let config = LoraConfig {
-        targets: Targets::AllLinear,
-        exclude: Some(Targets::parse("down_proj")),
+        targets: TargetModules::AllLinear,
+        exclude: Some(TargetModules::parse("down_proj")),
         layers_to_transform: Some(vec![1]),
         ..LoraConfig::default()
     };
@@ -55,7 +55,7 @@ fn patterns_set_rank_and_alpha_of_the_layers_they_match() {
         use_rslora: true,
         ..LoraConfig::default()
     };
-    let sites = config.sites(&Config::default()).unwrap();
+    let sites = config.adapted_layers(&Config::default()).unwrap();
     let found: Vec<_> = sites.iter().map(|site| (site.rank, site.scaling)).collect();
     let root = 8f64.sqrt();
     assert_eq!(found, [(4, 8.0), (8, 32.0 / root), (4, 8.0), (8, 16.0 / root)]);
@@ -65,8 +65,8 @@ fn patterns_set_rank_and_alpha_of_the_layers_they_match() {
 fn what_is_written_reads_back() {
     let folder = tempfile::tempdir().unwrap();
     let config = LoraConfig {
-        targets: Targets::Pattern(".*_proj".into()),
-        exclude: Some(Targets::parse("up_proj")),
+        targets: TargetModules::Pattern(".*_proj".into()),
+        exclude: Some(TargetModules::parse("up_proj")),
         layers_to_transform: Some(vec![0, 1]),
         rank: 3,
         alpha: 6.5,
@@ -101,15 +101,15 @@ fn settings_that_would_change_the_result_are_refused_by_name() {
     }
     // Null means what PEFT knows for the architecture; MiCA's start leaves the weights as they are.
     let null = read(json!({"target_modules": null, "init_lora_weights": "mica"})).unwrap();
-    assert_eq!(null.targets, Targets::parse("q_proj,v_proj"));
+    assert_eq!(null.targets, TargetModules::parse("q_proj,v_proj"));
     assert!(read(json!({"use_dora": false, "loftq_config": {}, "megatron_core": "megatron.core"})).is_ok());
 }
 
 #[test]
 fn targets_that_fit_no_layer_are_refused() {
     let refused = |targets: &str, rank| {
-        let config = LoraConfig { targets: Targets::parse(targets), rank, ..LoraConfig::default() };
-        config.sites(&Config::default()).unwrap_err().to_string()
+        let config = LoraConfig { targets: TargetModules::parse(targets), rank, ..LoraConfig::default() };
+        config.adapted_layers(&Config::default()).unwrap_err().to_string()
     };
     assert_eq!(
         refused("q_proj,query", 8),

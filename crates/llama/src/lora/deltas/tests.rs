@@ -45,20 +45,22 @@ fn names_patterns_and_whole_tensors_are_understood() {
     let read = Deltas::read(folder.path()).unwrap();
     let names: Vec<&str> = read.modules().iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, [Q2, Q10]);
-    assert_eq!(read.module(Q2).unwrap().pair.scaling, 8.0 / 2.0);
-    assert_eq!(read.module(Q10).unwrap().pair.scaling, 6.0 / 2f64.sqrt());
+    assert_eq!(read.module(Q2).unwrap().factors.scaling, 8.0 / 2.0);
+    assert_eq!(read.module(Q10).unwrap().factors.scaling, 6.0 / 2f64.sqrt());
     assert_eq!(read.saved().keys().collect::<Vec<_>>(), ["model.norm.weight"]);
 }
 
 #[test]
 fn what_is_written_reads_back_with_the_same_changes() {
-    let delta =
-        |rank: usize, scaling: f64| Delta { pair: Pair::new(normal([rank, 6]), normal([5, rank]), scaling), embedding: false };
+    let delta = |rank: usize, scaling: f64| Delta {
+        factors: LowRankFactors::new(normal([rank, 6]), normal([5, rank]), scaling),
+        embedding: false,
+    };
     let turned = Delta { embedding: true, ..delta(3, 1.5) };
     let saved = BTreeMap::from([("lm_head.weight".to_string(), normal([4, 6]).to_dtype(DType::BF16).unwrap())]);
     let modules =
         vec![(Q2.to_string(), delta(2, 1.0)), (Q10.to_string(), delta(2, 1.0)), ("model.embed_tokens".to_string(), turned)];
-    let made = Deltas::new(modules, saved, None).of_base(Some("base".into()));
+    let made = Deltas::new(modules, saved, None).with_base_model(Some("base".into()));
     let folder = tempfile::tempdir().unwrap();
     made.write(folder.path(), DType::F32).unwrap();
     let read = Deltas::read(folder.path()).unwrap();
@@ -68,9 +70,9 @@ fn what_is_written_reads_back_with_the_same_changes() {
     assert_eq!(read.saved()["lm_head.weight"].dtype(), DType::BF16);
     for (name, delta) in made.modules() {
         let back = read.module(name).unwrap();
-        assert_eq!((back.pair.scaling, back.embedding), (delta.pair.scaling, delta.embedding), "{name}");
-        assert_eq!(back.pair.a.to_f64_vec().unwrap(), delta.pair.a.to_f64_vec().unwrap());
-        assert_eq!(back.pair.b.to_f64_vec().unwrap(), delta.pair.b.to_f64_vec().unwrap());
+        assert_eq!((back.factors.scaling, back.embedding), (delta.factors.scaling, delta.embedding), "{name}");
+        assert_eq!(back.factors.a.to_f64_vec().unwrap(), delta.factors.a.to_f64_vec().unwrap());
+        assert_eq!(back.factors.b.to_f64_vec().unwrap(), delta.factors.b.to_f64_vec().unwrap());
     }
     let file = SafeTensors::open(folder.path().join(MATRICES)).unwrap();
     assert_eq!(file.shape("base_model.model.model.embed_tokens.lora_embedding_A"), Some(&[3, 5][..]));

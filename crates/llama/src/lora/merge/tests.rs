@@ -4,7 +4,7 @@ use monotile::io::write_safetensors;
 use monotile::{ErrorKind, Rng};
 
 use super::super::deltas::{Delta, Deltas};
-use super::super::pair::Pair;
+use super::super::factors::LowRankFactors;
 use super::*;
 
 fn normal(rng: &mut Rng, shape: &[usize]) -> Tensor {
@@ -34,7 +34,10 @@ fn model(folder: &Path) {
 fn adapter(folder: &Path, seed: u64, modules: &[(&str, usize, usize, bool)]) -> Deltas {
     let mut rng = Rng::new(seed);
     let mut delta = |&(name, m, n, embedding): &(&str, usize, usize, bool)| {
-        (name.to_string(), Delta { pair: Pair::new(normal(&mut rng, &[2, n]), normal(&mut rng, &[m, 2]), 1.5), embedding })
+        (
+            name.to_string(),
+            Delta { factors: LowRankFactors::new(normal(&mut rng, &[2, n]), normal(&mut rng, &[m, 2]), 1.5), embedding },
+        )
     };
     let modules = modules.iter().map(&mut delta).collect();
     let saved = BTreeMap::from([("m.norm.weight".to_string(), Tensor::ones(&[8], DType::F32).unwrap())]);
@@ -44,11 +47,15 @@ fn adapter(folder: &Path, seed: u64, modules: &[(&str, usize, usize, bool)]) -> 
 
 const ALL: &[(&str, usize, usize, bool)] = &[("m.q", 6, 8, false), ("m.k", 5, 8, false), ("embed", 9, 8, true)];
 
-fn run(model: &Path, adapters: &[(Deltas, f64)], dtype: Option<DType>, out: &Path) -> Result<Vec<Merged>> {
+fn run(model: &Path, adapters: &[(Deltas, f64)], dtype: Option<DType>, out: &Path) -> Result<Vec<MergedTensor>> {
     let mut told = Vec::new();
     let base = Weights::open(model)?;
-    let combined = Combined::new(adapters, &base)?;
-    merge(&base, &combined, dtype, out, &mut Seen { found: &mut |_| (), tensor: &mut |one| told.push(one) })?;
+    let combined = WeightedAdapters::new(adapters, &base)?;
+    merge(&base, &combined, dtype, out, &mut |event| {
+        if let MergeProgress::Tensor(one) = event {
+            told.push(one);
+        }
+    })?;
     Ok(told)
 }
 
@@ -65,7 +72,7 @@ fn every_tensor_is_what_the_formula_says_and_every_file_is_there() {
     for (name, delta) in one.modules() {
         let name = format!("{name}.weight");
         // The plain formula in f64; the one rounding to bf16 is at most half a unit, and that of an embedding's ΔW another.
-        let change = delta.pair.b.matmul(&delta.pair.a).unwrap().mul_scalar(1.5).unwrap().to_f64_vec().unwrap();
+        let change = delta.factors.b.matmul(&delta.factors.a).unwrap().mul_scalar(1.5).unwrap().to_f64_vec().unwrap();
         let before = base.any(&name).unwrap().to_f64_vec().unwrap();
         let after = merged.any(&name).unwrap();
         assert_eq!(after.dtype(), DType::BF16);
@@ -112,7 +119,7 @@ fn several_adapters_add_their_weighted_changes() {
         let change = |deltas: &Deltas, weight: f64| {
             let pair = deltas
                 .module(name)
-                .map(|d| d.pair.b.matmul(&d.pair.a).unwrap().mul_scalar(1.5 * weight).unwrap().to_f64_vec().unwrap());
+                .map(|d| d.factors.b.matmul(&d.factors.a).unwrap().mul_scalar(1.5 * weight).unwrap().to_f64_vec().unwrap());
             pair.unwrap_or_else(|| vec![0.0; 100])
         };
         let (first, second) = (change(&one, 0.75), change(&two, -0.5));
@@ -133,10 +140,12 @@ fn a_run_that_stopped_is_gone_on_with_and_other_inputs_are_not() {
     run(&at("model"), &[(one.clone(), 1.0)], None, &at("undisturbed")).unwrap();
     let again = |weight: f64| {
         let (mut found, mut told) = (None, Vec::new());
-        let mut seen = Seen { found: &mut |f| found = Some(f), tensor: &mut |t: Merged| told.push(t) };
         let base = Weights::open(&at("model")).unwrap();
-        let combined = Combined::new(&[(one.clone(), weight)], &base).unwrap();
-        let ended = merge(&base, &combined, None, &at("out"), &mut seen);
+        let combined = WeightedAdapters::new(&[(one.clone(), weight)], &base).unwrap();
+        let ended = merge(&base, &combined, None, &at("out"), &mut |event| match event {
+            MergeProgress::Opened(state) => found = Some(state),
+            MergeProgress::Tensor(one) => told.push(one),
+        });
         (found, told, ended)
     };
     // A folder where a file belongs stops the run when the first shard is there.
@@ -144,20 +153,20 @@ fn a_run_that_stopped_is_gone_on_with_and_other_inputs_are_not() {
     let plan =
         json!({"merge": fingerprint(&at("model")).unwrap(), "adapters": [[fingerprint(&at("one")).unwrap(), "1"]], "dtype": null});
     fs::remove_dir_all(at("out")).unwrap();
-    let left = Staged::open(&at("out"), &plan).unwrap();
+    let left = StagedFolder::open(&at("out"), &plan).unwrap();
     fs::create_dir(left.folder().join("config.json")).unwrap();
     drop(left);
     let (found, told, ended) = again(1.0);
-    assert!(found == Some(Found::Same) && told.iter().all(|t| t.changed.is_some()) && ended.is_err());
+    assert!(found == Some(StagedState::Same) && told.iter().all(|t| t.changed.is_some()) && ended.is_err());
     let (found, told, _) = again(1.0);
-    assert!(found == Some(Found::Same) && told.iter().all(|t| t.changed.is_none()), "{told:?}");
+    assert!(found == Some(StagedState::Same) && told.iter().all(|t| t.changed.is_none()), "{told:?}");
     fs::remove_dir(at(".out.partial/config.json")).unwrap();
     again(1.0).2.unwrap();
     for name in ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", INDEX, "config.json"] {
         assert!(fs::read(at("out").join(name)).unwrap() == fs::read(at("undisturbed").join(name)).unwrap(), "{name}");
     }
     fs::rename(at("out"), at(".out.partial")).unwrap();
-    assert_eq!(again(2.0).0, Some(Found::Other));
+    assert_eq!(again(2.0).0, Some(StagedState::Other));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use monotile::io::write_safetensors;
 use monotile::{DType, Rng, Tensor};
 
 use super::super::deltas::{Delta, Deltas};
-use super::super::pair::Pair;
+use super::super::factors::LowRankFactors;
 use super::*;
 
 const Q: &str = "layers.0.q_proj";
@@ -13,7 +13,7 @@ const Q: &str = "layers.0.q_proj";
 fn adapter(scale: f64) -> Deltas {
     let mut rng = Rng::new(9);
     let mut normal = |shape: [usize; 2]| rng.normal(&shape, DType::F32).unwrap();
-    let delta = Delta { pair: Pair::new(normal([4, 48]), normal([32, 4]), scale), embedding: false };
+    let delta = Delta { factors: LowRankFactors::new(normal([4, 48]), normal([32, 4]), scale), embedding: false };
     let saved = BTreeMap::from([("norm.weight".to_string(), Tensor::ones(&[48], DType::F32).unwrap())]);
     Deltas::new(vec![(Q.to_string(), delta)], saved, None)
 }
@@ -34,16 +34,16 @@ fn matrix() -> Tensor {
 }
 
 /// The verdict on each tensor of base + times · ΔW + shift, stored in `dtype`.
-fn verdicts(scale: f64, times: f64, shift: f64, dtype: DType) -> Vec<Verified> {
+fn verdicts(scale: f64, times: f64, shift: f64, dtype: DType) -> Vec<VerifiedTensor> {
     let folder = tempfile::tempdir().unwrap();
     let adapter = adapter(scale);
-    let pair = &adapter.modules()[0].1.pair;
+    let pair = &adapter.modules()[0].1.factors;
     let change = pair.b.matmul(&pair.a).unwrap().mul_scalar(pair.scaling).unwrap();
     let base = write(&folder.path().join("base"), &matrix(), 0.5, 1.0, DType::BF16);
     let made = matrix().add(&change.mul_scalar(times).unwrap()).unwrap().add_scalar(shift).unwrap();
     let merged = write(&folder.path().join("merged"), &made, 1.0, 1.0, dtype);
     let mut found = Vec::new();
-    verify(&base, &Combined::new(&[(adapter, 1.0)], &base).unwrap(), &merged, &mut |one| found.push(one)).unwrap();
+    verify(&base, &WeightedAdapters::new(&[(adapter, 1.0)], &base).unwrap(), &merged, &mut |one| found.push(one)).unwrap();
     found
 }
 
@@ -83,12 +83,12 @@ fn a_change_below_rounding_is_missed_by_no_one_element_but_by_all() {
 fn a_second_rounding_is_rounding() {
     let folder = tempfile::tempdir().unwrap();
     let adapter = adapter(0.05);
-    let pair = &adapter.modules()[0].1.pair;
+    let pair = &adapter.modules()[0].1.factors;
     let change = pair.b.matmul(&pair.a).unwrap().mul_scalar(pair.scaling).unwrap().to_dtype(DType::BF16).unwrap();
     let base = write(&folder.path().join("base"), &matrix(), 0.5, 1.0, DType::BF16);
     let merged = write(&folder.path().join("merged"), &matrix().add(&change).unwrap(), 1.0, 2.0, DType::BF16);
     let mut found = Vec::new();
-    verify(&base, &Combined::new(&[(adapter, 1.0)], &base).unwrap(), &merged, &mut |one| found.push(one)).unwrap();
+    verify(&base, &WeightedAdapters::new(&[(adapter, 1.0)], &base).unwrap(), &merged, &mut |one| found.push(one)).unwrap();
     assert!(matches!(found[1].verdict, Verdict::Rounded(1..=200)), "{:?}", found[1]);
     assert_eq!(found[0].verdict, Verdict::Changed, "the head, which no adapter touches");
     assert!(found[1].verdict.holds() && !found[0].verdict.holds());
@@ -98,7 +98,7 @@ fn a_second_rounding_is_rounding() {
 fn elements_within_rounding_do_not_hide_a_merge_of_half_the_rows() {
     // A change just above half a unit in the last place of 1: with it and without, an element is within rounding of the sum.
     let filled = |shape: &[usize], x: f64| Tensor::filled(shape, x, DType::F32).unwrap();
-    let delta = Delta { pair: Pair::new(filled(&[1, 48], 1.0), filled(&[32, 1], 0.00392), 1.0), embedding: false };
+    let delta = Delta { factors: LowRankFactors::new(filled(&[1, 48], 1.0), filled(&[32, 1], 0.00392), 1.0), embedding: false };
     let adapter = Deltas::new(vec![(Q.to_string(), delta)], BTreeMap::new(), None);
     let folder = tempfile::tempdir().unwrap();
     let base = write(&folder.path().join("base"), &filled(&[32, 48], 1.0), 0.5, 1.0, DType::BF16);
@@ -106,7 +106,8 @@ fn elements_within_rounding_do_not_hide_a_merge_of_half_the_rows() {
         let made = Tensor::cat(&[&filled(&[rows, 48], 1.00392), &filled(&[32 - rows, 48], 1.0)], 0).unwrap();
         let merged = write(&folder.path().join(rows.to_string()), &made, 0.5, 1.0, DType::BF16);
         let mut found = Vec::new();
-        verify(&base, &Combined::new(&[(adapter.clone(), 1.0)], &base).unwrap(), &merged, &mut |one| found.push(one)).unwrap();
+        verify(&base, &WeightedAdapters::new(&[(adapter.clone(), 1.0)], &base).unwrap(), &merged, &mut |one| found.push(one))
+            .unwrap();
         found.swap_remove(1).verdict
     };
     assert_eq!([verdict(32), verdict(0)], [Verdict::Exact, Verdict::Nothing]);

@@ -14,14 +14,14 @@ fn samples() -> Vec<Sample> {
     (2..14).map(&mut sample).collect()
 }
 
-fn packed(samples: Vec<Sample>, length: usize, seed: Option<u64>) -> Rows {
+fn packed(samples: Vec<Sample>, length: usize, seed: Option<u64>) -> TokenDataset {
     Samples(samples).pack(length, Overlong::Cut, seed).unwrap().rows
 }
 
-fn trainer(trained: Trained, rows: Rows, batch: usize, accumulate: usize) -> Trainer {
-    let model = if trained == Trained::Adapter { adapted(0.0) } else { Model::random(small(), 1).unwrap() };
+fn trainer(trained: TrainableParameters, rows: TokenDataset, batch: usize, accumulate: usize) -> Trainer {
+    let model = if trained == TrainableParameters::Adapter { adapted(0.0) } else { Model::random(small(), 1).unwrap() };
     let options = TrainOptions { batch, accumulate, shuffle: false, ..options() };
-    Trainer::new(model.computing_in(DType::F64).unwrap(), trained, rows, options).unwrap()
+    Trainer::new(model.with_compute_dtype(DType::F64).unwrap(), trained, rows, options).unwrap()
 }
 
 /// The largest difference of two lists of tensors, as a share of the largest number.
@@ -34,11 +34,11 @@ fn off(a: &[Tensor], b: &[Tensor]) -> f64 {
 
 #[test]
 fn packed_samples_have_the_loss_and_gradients_of_samples_one_by_one() {
-    for trained in [Trained::Everything, Trained::Adapter] {
+    for trained in [TrainableParameters::Everything, TrainableParameters::Adapter] {
         for (length, seed) in [(16, Some(1)), (32, None), (100, Some(2))] {
             let rows = packed(samples(), length, seed);
-            assert!(rows.count() < samples().len());
-            let all: Vec<usize> = (0..rows.count()).collect();
+            assert!(rows.row_count() < samples().len());
+            let all: Vec<usize> = (0..rows.row_count()).collect();
             let (loss, gradients) = trainer(trained, rows, all.len(), 1).gradients(&all).unwrap();
 
             let total: usize = samples().iter().map(Sample::learned_count).sum();
@@ -64,9 +64,9 @@ fn packed_samples_have_the_loss_and_gradients_of_samples_one_by_one() {
 #[test]
 fn the_gradient_of_a_packed_row_is_that_of_differences() {
     let rows = packed(samples(), 40, Some(1));
-    let batch = Batch::of(&rows, &[0]).unwrap();
+    let batch = Batch::from_dataset(&rows, &[0]).unwrap();
     assert!(batch.lengths.len() > 2 && batch.places.is_some());
-    let mut trainer = trainer(Trained::Everything, rows, 1, 1);
+    let mut trainer = trainer(TrainableParameters::Everything, rows, 1, 1);
     let (_, gradients) = trainer.gradients(&[0]).unwrap();
     // Along a direction of length 1 in which every number moves.
     let mut rng = Rng::new(7);
@@ -74,11 +74,12 @@ fn the_gradient_of_a_packed_row_is_that_of_differences() {
     let norm = gradient_norm(&draws).unwrap();
     let slope: f64 =
         gradients.iter().zip(&draws).map(|(g, d)| g.mul(d).unwrap().to_f64_vec().unwrap().iter().sum::<f64>()).sum::<f64>() / norm;
-    let start: Vec<Tensor> = trainer.model.parameters(Trained::Everything).into_iter().map(|(_, t)| t.clone()).collect();
+    let start: Vec<Tensor> =
+        trainer.model.parameters(TrainableParameters::Everything).into_iter().map(|(_, t)| t.clone()).collect();
     let mut loss = |step: f64| {
         let moved = start.iter().zip(&draws).map(|(x, d)| x.add(&d.mul_scalar(step / norm).unwrap()).unwrap()).collect();
-        trainer.model.replace_parameters(Trained::Everything, moved);
-        number(&trainer.model.loss_of(&batch, None).unwrap()).unwrap()
+        trainer.model.replace_parameters(TrainableParameters::Everything, moved);
+        number(&trainer.model.batch_loss(&batch, None).unwrap()).unwrap()
     };
     let h = 1e-4;
     let difference = (loss(h) - loss(-h)) / (2.0 * h);
@@ -89,15 +90,15 @@ fn the_gradient_of_a_packed_row_is_that_of_differences() {
 #[test]
 fn accumulation_takes_the_mean_over_tokens_whatever_rows_hold() {
     let rows = packed(samples(), 20, None);
-    let count = rows.count();
-    let learned: Vec<usize> = (0..count).map(|row| rows.learned_in(row)).collect();
+    let count = rows.row_count();
+    let learned: Vec<usize> = (0..count).map(|row| rows.learned_count_in(row)).collect();
     assert!(learned.iter().any(|&n| n != learned[0]), "rows of different counts are the point: {learned:?}");
     let all: Vec<usize> = (0..count).collect();
-    let (at_once, gradient) = trainer(Trained::Everything, rows.clone(), count, 1).gradients(&all).unwrap();
-    let (in_parts, same) = trainer(Trained::Everything, rows.clone(), 1, count).gradients(&all).unwrap();
+    let (at_once, gradient) = trainer(TrainableParameters::Everything, rows.clone(), count, 1).gradients(&all).unwrap();
+    let (in_parts, same) = trainer(TrainableParameters::Everything, rows.clone(), 1, count).gradients(&all).unwrap();
     assert!((at_once - in_parts).abs() < 1e-13 * at_once, "{at_once} and {in_parts}");
     assert!(off(&gradient, &same) < 1e-12);
-    let mut one = trainer(Trained::Everything, rows, 1, 1);
+    let mut one = trainer(TrainableParameters::Everything, rows, 1, 1);
     let sum: f64 = all.iter().map(|&row| one.gradients(&[row]).unwrap().0 * learned[row] as f64).sum();
     let mean = sum / learned.iter().sum::<usize>() as f64;
     assert!((at_once - mean).abs() < 1e-13 * mean, "{at_once} and {mean}");
@@ -107,11 +108,11 @@ fn accumulation_takes_the_mean_over_tokens_whatever_rows_hold() {
 #[test]
 fn what_is_held_out_is_judged_by_tokens() {
     let rows = packed(samples(), 20, None);
-    let learned: Vec<usize> = (0..rows.count()).map(|row| rows.learned_in(row)).collect();
-    let trainer = trainer(Trained::Everything, rows.clone(), 2, 1).with_held_out(Some(rows)).unwrap();
+    let learned: Vec<usize> = (0..rows.row_count()).map(|row| rows.learned_count_in(row)).collect();
+    let trainer = trainer(TrainableParameters::Everything, rows.clone(), 2, 1).with_held_out(Some(rows)).unwrap();
     let loss = |row: usize| {
-        let batch = Batch::of(&trainer.rows, &[row]).unwrap();
-        number(&trainer.model.loss_of(&batch, None).unwrap()).unwrap() * learned[row] as f64
+        let batch = Batch::from_dataset(&trainer.rows, &[row]).unwrap();
+        number(&trainer.model.batch_loss(&batch, None).unwrap()).unwrap() * learned[row] as f64
     };
     let mean = (0..learned.len()).map(loss).sum::<f64>() / learned.iter().sum::<usize>() as f64;
     let found = trainer.evaluate().unwrap().unwrap();
@@ -124,7 +125,7 @@ fn rows_may_be_longer_than_the_context_if_samples_are_not() {
     let fits = |length: usize| {
         let sample = Sample::new(vec![1; length], vec![true; length]).unwrap();
         let rows = packed(vec![sample; 3], 1000, None);
-        let mut trainer = Trainer::new(model(), Trained::Everything, rows, TrainOptions { batch: 1, ..options() })?;
+        let mut trainer = Trainer::new(model(), TrainableParameters::Everything, rows, TrainOptions { batch: 1, ..options() })?;
         trainer.step()
     };
     assert_eq!(fits(256).unwrap().tokens, 3 * 255);

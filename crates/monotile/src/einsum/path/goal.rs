@@ -31,7 +31,7 @@ pub(super) enum Measure {
 
 /// What an order is judged by.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Goal {
+pub(super) struct Objective {
     pub measure: Measure,
     /// Operations that an element written counts for.
     pub written: f64,
@@ -39,10 +39,10 @@ pub(super) struct Goal {
     pub cap: f64,
 }
 
-impl Goal {
+impl Objective {
     pub const OPERATIONS: Self = Self { measure: Measure::Sum, written: 0.0, cap: f64::INFINITY };
 
-    pub fn of(minimize: Minimize) -> Self {
+    pub fn from_minimize(minimize: Minimize) -> Self {
         match minimize {
             Minimize::Operations => Self::OPERATIONS,
             Minimize::Memory => Self { measure: Measure::Largest, ..Self::OPERATIONS },
@@ -51,7 +51,7 @@ impl Goal {
     }
 
     /// What decides between two orders, in this order: what exceeds the cap, the value, and what decides between equals.
-    pub fn judge(&self, cost: &Cost) -> [f64; 3] {
+    pub fn evaluate(&self, cost: &Cost) -> [f64; 3] {
         let over = if cost.largest > self.cap { cost.largest } else { 0.0 };
         match self.measure {
             Measure::Sum => [over, cost.operations + self.written * cost.written, cost.written],

@@ -12,11 +12,11 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::Rng;
-use crate::einsum::cost::{Network, Walk};
+use crate::einsum::cost::{Network, PartialContraction};
 use crate::einsum::path::Path;
 
 /// What a random order likes.
-pub(super) struct Taste {
+pub(super) struct GreedyNoise {
     /// How much the sizes of operands count.
     weight: f64,
     /// How strong the noise is.
@@ -24,7 +24,7 @@ pub(super) struct Taste {
     rng: Rng,
 }
 
-impl Taste {
+impl GreedyNoise {
     pub fn new(mut rng: Rng) -> Self {
         let weight = 0.1 + 3.9 * rng.next_f64();
         let temperature = 10_f64.powf(-3.0 + 3.0 * rng.next_f64());
@@ -40,7 +40,7 @@ impl Taste {
 }
 
 /// The greedy path, to a taste where one is given.
-pub(super) fn path(network: &Network, taste: Option<Taste>) -> Path {
+pub(super) fn path(network: &Network, taste: Option<GreedyNoise>) -> Path {
     let mut greedy = Greedy::new(network, taste);
     greedy.multiply_equals();
     greedy.contract_neighbours();
@@ -50,14 +50,14 @@ pub(super) fn path(network: &Network, taste: Option<Taste>) -> Path {
 
 struct Greedy<'n> {
     network: &'n Network,
-    walk: Walk<'n>,
+    walk: PartialContraction<'n>,
     /// The terms, also past ones, that have each label.
     holders: Vec<Vec<usize>>,
     /// The number of elements of each term.
     sizes: Vec<f64>,
     queue: BinaryHeap<Reverse<Candidate>>,
     path: Path,
-    taste: Option<Taste>,
+    taste: Option<GreedyNoise>,
 }
 
 /// A pair that could be next.
@@ -83,13 +83,13 @@ impl PartialOrd for Candidate {
 }
 
 impl<'n> Greedy<'n> {
-    fn new(network: &'n Network, taste: Option<Taste>) -> Self {
+    fn new(network: &'n Network, taste: Option<GreedyNoise>) -> Self {
         let mut holders = vec![Vec::new(); network.sizes.len()];
         for (i, term) in network.terms.iter().enumerate() {
             term.iter().for_each(|l| holders[l as usize].push(i));
         }
         let sizes = network.terms.iter().map(|t| network.size(t)).collect();
-        Self { network, walk: Walk::new(network), holders, sizes, queue: BinaryHeap::new(), path: Path::new(), taste }
+        Self { network, walk: PartialContraction::new(network), holders, sizes, queue: BinaryHeap::new(), path: Path::new(), taste }
     }
 
     fn join(&mut self, i: usize, j: usize) -> usize {
@@ -114,18 +114,18 @@ impl<'n> Greedy<'n> {
     fn contract_neighbours(&mut self) {
         let terms: Vec<usize> = self.walk.left().collect();
         for &i in &terms {
-            self.offer(i, |j| j > i);
+            self.push_candidate(i, |j| j > i);
         }
         while let Some(Reverse(Candidate { pair: (i, j), .. })) = self.queue.pop() {
             if self.walk.term(i).is_some() && self.walk.term(j).is_some() {
                 let new = self.join(i, j);
-                self.offer(new, |_| true);
+                self.push_candidate(new, |_| true);
             }
         }
     }
 
     /// Queues the pairs of term `i` with those terms that share a label with it and that `with` admits.
-    fn offer(&mut self, i: usize, with: impl Fn(usize) -> bool) {
+    fn push_candidate(&mut self, i: usize, with: impl Fn(usize) -> bool) {
         let Some(term) = self.walk.term(i) else { return };
         let mut near: Vec<usize> = Vec::new();
         for label in term.iter() {
@@ -172,7 +172,7 @@ mod tests {
             let network = network(text, |_| 3);
             let path = path(&network, None);
             assert_eq!(path.len() + 1, network.terms.len(), "{text}");
-            let mut walk = Walk::new(&network);
+            let mut walk = PartialContraction::new(&network);
             path.iter().for_each(|&(i, j)| drop(walk.join(i, j)));
             let last = walk.left().next().unwrap();
             assert_eq!(walk.term(last).unwrap(), &network.output, "{text}");

@@ -8,13 +8,13 @@
 use std::collections::HashSet;
 
 use crate::einsum::cost::LabelSet;
-use crate::einsum::path::goal::{Goal, Measure};
+use crate::einsum::path::goal::{Measure, Objective};
 use crate::einsum::path::optimal::{Problem, Search, solve};
-use crate::einsum::path::search::Clock;
+use crate::einsum::path::search::Deadline;
 use crate::einsum::path::tree::Tree;
 
 /// Improves a tree, subtrees of at most `width` ends at a time, until none can be.
-pub(super) fn improve(tree: &mut Tree, goal: &Goal, width: usize, clock: &Clock) {
+pub(super) fn improve(tree: &mut Tree, goal: &Objective, width: usize, clock: &Deadline) {
     let n = tree.operands();
     let mut subtrees = Subtrees { seen: HashSet::new(), marks: marks(tree), goal, width };
     loop {
@@ -39,7 +39,7 @@ struct Subtrees<'g> {
     seen: HashSet<u64>,
     /// A number for each node that tells the operands below it.
     marks: Vec<u64>,
-    goal: &'g Goal,
+    goal: &'g Objective,
     width: usize,
 }
 
@@ -150,12 +150,12 @@ mod tests {
             (0..12).map(|i| ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm'][i..i + 2].iter().collect()).collect();
         let chain = network(&format!("{}->am", text.join(",")), |l| [90, 3, 40, 2, 50, 7, 60, 2, 30, 80, 5, 70, 40][l]);
         let mut tree = Tree::new(&chain, &left_to_right(12));
-        improve(&mut tree, &Goal::OPERATIONS, 6, &Clock::endless());
+        improve(&mut tree, &Objective::OPERATIONS, 6, &Deadline::endless());
         let path = tree.path();
         assert_eq!(chain.cost(&path), tree.cost());
         let terms: Vec<&LabelSet> = chain.terms.iter().collect();
         let problem = Problem { terms: &terms, output: &chain.output, sizes: &chain.sizes, held: &[0.0; 12] };
-        let best = solve(&problem, &Search::everything(Goal::OPERATIONS)).unwrap();
+        let best = solve(&problem, &Search::everything(Objective::OPERATIONS)).unwrap();
         assert_eq!(tree.cost().operations, best.value);
         assert!(chain.cost(&greedy::path(&chain, None)).operations >= best.value);
     }
@@ -163,10 +163,10 @@ mod tests {
     #[test]
     fn a_cap_is_kept_once_it_can_be() {
         let ring = network("abx,bcy,cdz,dew,efxyzw,fa->", |_| 3);
-        let goal = Goal { cap: 81.0, ..Goal::OPERATIONS };
+        let goal = Objective { cap: 81.0, ..Objective::OPERATIONS };
         let mut tree = Tree::new(&ring, &[(0, 5), (1, 6), (2, 7), (3, 8), (4, 9)]);
         assert!(tree.cost().largest > 81.0);
-        improve(&mut tree, &goal, 4, &Clock::endless());
+        improve(&mut tree, &goal, 4, &Deadline::endless());
         assert!(tree.cost().largest <= 81.0, "{:?}", tree.cost());
     }
 }

@@ -1,9 +1,9 @@
 //! Orders that keep within a memory limit.
 
 use crate::einsum::cost::Network;
-use crate::einsum::path::goal::{Goal, Measure};
+use crate::einsum::path::goal::{Measure, Objective};
 use crate::einsum::path::optimal::{self, Search};
-use crate::einsum::path::{Options, Path, best, exact, ordered};
+use crate::einsum::path::{EinsumOptions, Path, best, exact, ordered};
 use crate::error::{Error, Result};
 use crate::tensor::DType;
 
@@ -39,15 +39,15 @@ impl MemoryLimit {
 }
 
 /// The path, if it keeps within the limit that there may be.
-pub(super) fn check(network: &Network, options: &Options, path: Path) -> Result<Path> {
+pub(super) fn check(network: &Network, options: &EinsumOptions, path: Path) -> Result<Path> {
     let Some(limit) = options.memory_limit else { return Ok(path) };
     let peak = network.cost(&path).peak;
     if peak <= limit.elements() { Ok(path) } else { Err(limit.refuse(peak, "this order")) }
 }
 
 /// The best path within the limit that there may be.
-pub(super) fn find(network: &Network, options: &Options) -> Result<Path> {
-    let goal = Goal::of(options.minimize);
+pub(super) fn find(network: &Network, options: &EinsumOptions) -> Result<Path> {
+    let goal = Objective::from_minimize(options.minimize);
     let first = best(network, options, goal)?.expect("without a cap there is an order");
     let Some(limit) = options.memory_limit else { return Ok(first) };
     let most = limit.elements();
@@ -60,7 +60,7 @@ pub(super) fn find(network: &Network, options: &Options) -> Result<Path> {
     let mut tightest = first;
     let mut cap = most;
     while cap >= 1.0 {
-        let Some(path) = best(network, options, Goal { cap, ..goal })? else { break };
+        let Some(path) = best(network, options, Objective { cap, ..goal })? else { break };
         if peak(&path) <= most {
             return Ok(path);
         }
@@ -76,7 +76,8 @@ pub(super) fn find(network: &Network, options: &Options) -> Result<Path> {
     }
     let n = network.terms.len();
     if n <= optimal::MOST {
-        let search = Search { bound: peak(&tightest), ..Search::everything(Goal { measure: Measure::Peak, ..Goal::OPERATIONS }) };
+        let search =
+            Search { bound: peak(&tightest), ..Search::everything(Objective { measure: Measure::Peak, ..Objective::OPERATIONS }) };
         if let Some(path) = exact(network, search) {
             let path = ordered(network, &path);
             return if peak(&path) <= most { Ok(path) } else { Err(limit.refuse(peak(&path), "the order that takes least")) };
@@ -89,10 +90,10 @@ pub(super) fn find(network: &Network, options: &Options) -> Result<Path> {
 mod tests {
     use super::*;
     use crate::einsum::cost::tests::network;
-    use crate::einsum::path::{Order, find};
+    use crate::einsum::path::{PathMethod, find};
 
-    fn limited(bytes: usize, order: Order) -> Options {
-        Options { order, memory_limit: Some(MemoryLimit { bytes, dtype: DType::F64 }), ..Options::default() }
+    fn limited(bytes: usize, order: PathMethod) -> EinsumOptions {
+        EinsumOptions { order, memory_limit: Some(MemoryLimit { bytes, dtype: DType::F64 }), ..EinsumOptions::default() }
     }
 
     #[test]
@@ -100,10 +101,10 @@ mod tests {
         // A ring with a chord, and a network that falls apart.
         let rings = ["abx,bcy,cdz,dew,efxyzw,fa->", "ab,bc,cd,de,ea,xy,yz,zx->", "aij,bij,ajk,bjk,cki,ckj->abc"];
         for network in rings.map(|text| network(text, |l| 2 + l % 3)) {
-            let free = network.cost(&find(&network, &Options::default()).unwrap()).peak;
+            let free = network.cost(&find(&network, &EinsumOptions::default()).unwrap()).peak;
             let mut refused = 0;
             for elements in 0..=free as usize {
-                match find(&network, &limited(8 * elements, Order::Auto)) {
+                match find(&network, &limited(8 * elements, PathMethod::Auto)) {
                     Ok(path) => assert!(network.cost(&path).peak <= elements as f64),
                     Err(error) => {
                         // The refusal names a need that is met, and nothing below it was accepted.
@@ -112,8 +113,8 @@ mod tests {
                             words.split_once("the order that takes least takes ").unwrap_or_else(|| panic!("{words}"));
                         let bytes: usize = needed.split(' ').next().unwrap().parse().unwrap();
                         assert!(bytes > 8 * elements, "{words}");
-                        assert!(find(&network, &limited(bytes, Order::Auto)).is_ok(), "{words}");
-                        assert!(find(&network, &limited(bytes - 8, Order::Auto)).is_err(), "{words}");
+                        assert!(find(&network, &limited(bytes, PathMethod::Auto)).is_ok(), "{words}");
+                        assert!(find(&network, &limited(bytes - 8, PathMethod::Auto)).is_err(), "{words}");
                         refused += 1;
                     }
                 }
@@ -125,10 +126,10 @@ mod tests {
     #[test]
     fn orders_that_are_given_are_checked() {
         let chain = network("ab,bc,cd->ad", |l| [9, 2, 9, 2][l]);
-        let words = find(&chain, &limited(99, Order::LeftToRight)).err().map(|e| e.to_string());
+        let words = find(&chain, &limited(99, PathMethod::LeftToRight)).err().map(|e| e.to_string());
         let expected = "the memory limit is 99 bytes; this order takes 792 bytes (99 elements of f64)";
         assert_eq!(words.as_deref(), Some(expected));
-        assert!(find(&chain, &limited(792, Order::LeftToRight)).is_ok());
-        assert_eq!(find(&chain, &limited(200, Order::Greedy)).unwrap(), [(1, 2), (0, 3)]);
+        assert!(find(&chain, &limited(792, PathMethod::LeftToRight)).is_ok());
+        assert_eq!(find(&chain, &limited(200, PathMethod::Greedy)).unwrap(), [(1, 2), (0, 3)]);
     }
 }

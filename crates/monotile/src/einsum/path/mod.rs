@@ -17,10 +17,10 @@ use std::time::Duration;
 use crate::einsum::cost::{LabelSet, Network};
 use crate::error::{Error, Result};
 pub use goal::Minimize;
-use goal::{Goal, Measure};
+use goal::{Measure, Objective};
 pub use limit::MemoryLimit;
 use optimal::{Problem, Search};
-use search::Effort;
+use search::SearchBudget;
 use tree::Tree;
 
 /// Pairs of terms: operands are 0 to n - 1, the result of step k is n + k.
@@ -29,7 +29,7 @@ pub(crate) type Path = Vec<(usize, usize)>;
 /// How the order of contractions is chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Order {
+pub enum PathMethod {
     /// The best order for up to 13 operands, and for up to 20 where that takes well under a second (without large outer
     /// products); beyond them some hundred random orders, improved, in at most a few hundred milliseconds for networks of
     /// 100 operands.
@@ -40,7 +40,7 @@ pub enum Order {
     Optimal,
     /// Always the pair next whose result is smallest in comparison with its operands.
     Greedy,
-    /// The best of many greedy orders with noise, as many as [`Options::trials`] and [`Options::time`] allow, improved part
+    /// The best of many greedy orders with noise, as many as [`EinsumOptions::trials`] and [`EinsumOptions::time`] allow, improved part
     /// by part.
     RandomGreedy,
     /// The first two, then the result with the third, and so on.
@@ -55,17 +55,17 @@ pub enum Order {
 /// # Example
 /// ```
 /// use std::time::Duration;
-/// use monotile::einsum::{Einsum, Minimize, Options, Order};
+/// use monotile::einsum::{Einsum, Minimize, EinsumOptions, PathMethod};
 /// let ring = Einsum::new("abi,bcj,cdk,dal->ijkl")?;
-/// let options = Options { order: Order::RandomGreedy, minimize: Minimize::Both, time: Some(Duration::from_millis(50)), ..Options::default() };
-/// let compiled = ring.options(options).compile(&[&[16, 16, 6][..]; 4])?;
+/// let options = EinsumOptions { order: PathMethod::RandomGreedy, minimize: Minimize::Both, time: Some(Duration::from_millis(50)), ..EinsumOptions::default() };
+/// let compiled = ring.with_options(options).compile(&[&[16, 16, 6][..]; 4])?;
 /// assert_eq!(compiled.path().len(), 3);
 /// # Ok::<(), monotile::Error>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Options {
+pub struct EinsumOptions {
     /// How the order is chosen.
-    pub order: Order,
+    pub order: PathMethod,
     /// What is to be small.
     pub minimize: Minimize,
     /// The most memory that results may hold at the same time. An order that keeps to it is searched for; where there is
@@ -90,47 +90,47 @@ const SPLITS: f64 = 3e7;
 const TRIALS: usize = 1024;
 
 /// A path of the kind that `options` ask for.
-pub(crate) fn find(network: &Network, options: &Options) -> Result<Path> {
+pub(crate) fn find(network: &Network, options: &EinsumOptions) -> Result<Path> {
     match &options.order {
-        Order::LeftToRight => limit::check(network, options, left_to_right(network.terms.len())),
-        Order::Pairs(pairs) => limit::check(network, options, from_positions(network.terms.len(), pairs)?),
-        Order::Greedy => limit::check(network, options, ordered(network, &greedy::path(network, None))),
+        PathMethod::LeftToRight => limit::check(network, options, left_to_right(network.terms.len())),
+        PathMethod::Pairs(pairs) => limit::check(network, options, from_positions(network.terms.len(), pairs)?),
+        PathMethod::Greedy => limit::check(network, options, ordered(network, &greedy::path(network, None))),
         _ => limit::find(network, options),
     }
 }
 
 /// The best path that `options` find for a goal; None if the exact order is asked for and every order exceeds its cap.
-fn best(network: &Network, options: &Options, goal: Goal) -> Result<Option<Path>> {
+fn best(network: &Network, options: &EinsumOptions, goal: Objective) -> Result<Option<Path>> {
     let n = network.terms.len();
     if n < 2 {
         return Ok(Some(Path::new()));
     }
     let path = match options.order {
-        Order::Optimal if n > optimal::MOST => {
+        PathMethod::Optimal if n > optimal::MOST => {
             let most = optimal::MOST;
             return Err(Error::value(format!("the exact order of {n} operands is out of reach; at most {most} are possible")));
         }
-        Order::Optimal => exact(network, Search::everything(goal)),
-        Order::RandomGreedy => {
+        PathMethod::Optimal => exact(network, Search::everything(goal)),
+        PathMethod::RandomGreedy => {
             let endless = if options.time.is_some() { usize::MAX / 2 } else { TRIALS };
             let trials = options.trials.unwrap_or(endless);
-            Some(search::search(network, &goal, &Effort { trials, time: options.time, seed: options.seed }).path())
+            Some(search::search(network, &goal, &SearchBudget { trials, time: options.time, seed: options.seed }).path())
         }
         _ => auto(network, options, goal),
     };
     Ok(path.map(|path| ordered(network, &path)))
 }
 
-fn auto(network: &Network, options: &Options, goal: Goal) -> Option<Path> {
+fn auto(network: &Network, options: &EinsumOptions, goal: Objective) -> Option<Path> {
     let n = network.terms.len();
     if n <= SMALL {
         return exact(network, Search::everything(goal));
     }
     // Fewer where they take longer.
     let trials = if n <= OUTER { 1 } else { (16_384 / n).clamp(16, 512) };
-    let found = search::search(network, &goal, &Effort { trials, time: options.time, seed: options.seed });
+    let found = search::search(network, &goal, &SearchBudget { trials, time: options.time, seed: options.seed });
     if n <= optimal::MOST {
-        let [over, value, _] = goal.judge(&found.cost());
+        let [over, value, _] = goal.evaluate(&found.cost());
         let largest = network.terms.iter().map(|t| network.size(t)).fold(0.0, f64::max);
         let search = Search {
             goal,
@@ -155,7 +155,7 @@ fn exact(network: &Network, search: Search) -> Option<Path> {
         return Some(found.path);
     }
     // Of all orders whose results are no larger than that, the one of fewest operations.
-    let goal = Goal { cap: found.value, ..Goal::OPERATIONS };
+    let goal = Objective { cap: found.value, ..Objective::OPERATIONS };
     optimal::solve(&problem, &Search { goal, bound: f64::INFINITY, ..search }).map(|found| found.path)
 }
 
@@ -188,7 +188,7 @@ fn from_positions(n: usize, pairs: &[(usize, usize)]) -> Result<Path> {
     Ok(path)
 }
 
-/// The positions in the shrinking list of operands that `path` contracts, as [`Order::Pairs`] takes them.
+/// The positions in the shrinking list of operands that `path` contracts, as [`PathMethod::Pairs`] takes them.
 pub(crate) fn to_positions(n: usize, path: &[(usize, usize)]) -> Vec<(usize, usize)> {
     let mut list: Vec<usize> = (0..n).collect();
     let mut pairs = Vec::new();
@@ -222,7 +222,7 @@ mod tests {
     fn paths_that_cannot_be_walked_are_refused() {
         let chain = network("ij,jk,kl->il", |_| 2);
         let words = |pairs: &[(usize, usize)]| {
-            let options = Options { order: Order::Pairs(pairs.to_vec()), ..Options::default() };
+            let options = EinsumOptions { order: PathMethod::Pairs(pairs.to_vec()), ..EinsumOptions::default() };
             find(&chain, &options).unwrap_err().to_string()
         };
         assert_eq!(words(&[(0, 1)]), "the path has 1 steps; 3 operands need 2");

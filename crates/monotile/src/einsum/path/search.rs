@@ -7,8 +7,8 @@ use monotile_kernels::threads;
 
 use crate::Rng;
 use crate::einsum::cost::Network;
-use crate::einsum::path::goal::{Goal, Measure};
-use crate::einsum::path::greedy::{self, Taste};
+use crate::einsum::path::goal::{Measure, Objective};
+use crate::einsum::path::greedy::{self, GreedyNoise};
 use crate::einsum::path::improve::improve;
 use crate::einsum::path::tree::Tree;
 
@@ -22,7 +22,7 @@ const DRAWING: f64 = 0.7;
 
 /// How long to search.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Effort {
+pub(super) struct SearchBudget {
     /// How many random orders are drawn, at most.
     pub trials: usize,
     pub time: Option<Duration>,
@@ -30,9 +30,9 @@ pub(super) struct Effort {
 }
 
 /// When to stop.
-pub(super) struct Clock(Option<Instant>);
+pub(super) struct Deadline(Option<Instant>);
 
-impl Clock {
+impl Deadline {
     #[cfg(test)]
     pub fn endless() -> Self {
         Self(None)
@@ -44,9 +44,9 @@ impl Clock {
 }
 
 /// The best of many orders. Without a time it depends on the seed and the number of trials alone.
-pub(super) fn search<'n>(network: &'n Network, goal: &Goal, effort: &Effort) -> Tree<'n> {
+pub(super) fn search<'n>(network: &'n Network, goal: &Objective, effort: &SearchBudget) -> Tree<'n> {
     let begun = Instant::now();
-    let clock = |share: f64| Clock(effort.time.map(|time| begun + time.mul_f64(share)));
+    let clock = |share: f64| Deadline(effort.time.map(|time| begun + time.mul_f64(share)));
     let (drawing, end) = (clock(DRAWING), clock(1.0));
     let rounds = effort.trials.div_ceil(BATCH);
     let mut drawn = in_parallel(rounds, |round| {
@@ -56,7 +56,7 @@ pub(super) fn search<'n>(network: &'n Network, goal: &Goal, effort: &Effort) -> 
         let trials = round * BATCH..effort.trials.min((round + 1) * BATCH);
         let mut tree = best_of(network, goal, trials, &Rng::new(effort.seed), &drawing);
         improve(&mut tree, goal, WIDTHS[0], &drawing);
-        Some(Judged { value: goal.judge(&tree.cost()), number: round, tree })
+        Some(Judged { value: goal.evaluate(&tree.cost()), number: round, tree })
     });
     if drawn.is_empty() {
         return Tree::new(network, &greedy::path(network, None));
@@ -69,9 +69,9 @@ pub(super) fn search<'n>(network: &'n Network, goal: &Goal, effort: &Effort) -> 
         if goal.measure == Measure::Largest {
             // Of all orders whose results are no larger, one of few operations.
             let cap = (tree.operands()..tree.root()).map(|node| tree.sizes[node]).fold(0.0, f64::max);
-            improve(&mut tree, &Goal { cap, ..Goal::OPERATIONS }, WIDTHS[0], &end);
+            improve(&mut tree, &Objective { cap, ..Objective::OPERATIONS }, WIDTHS[0], &end);
         }
-        Some(Judged { value: goal.judge(&tree.cost()), number: k, tree })
+        Some(Judged { value: goal.evaluate(&tree.cost()), number: k, tree })
     });
     polished.into_iter().min_by(Judged::compare).expect("at least one order was drawn").tree
 }
@@ -104,10 +104,10 @@ fn in_parallel<'n>(items: usize, work: impl Fn(usize) -> Option<Judged<'n>> + Sy
 }
 
 /// The best of the random orders with these numbers; the first of all has no noise.
-fn best_of<'n>(network: &'n Network, goal: &Goal, trials: std::ops::Range<usize>, rng: &Rng, clock: &Clock) -> Tree<'n> {
+fn best_of<'n>(network: &'n Network, goal: &Objective, trials: std::ops::Range<usize>, rng: &Rng, clock: &Deadline) -> Tree<'n> {
     let draw = |trial: usize| {
-        let path = greedy::path(network, (trial > 0).then(|| Taste::new(rng.fork(trial as u64))));
-        (goal.judge(&network.cost(&path)), path)
+        let path = greedy::path(network, (trial > 0).then(|| GreedyNoise::new(rng.fork(trial as u64))));
+        (goal.evaluate(&network.cost(&path)), path)
     };
     let mut best = draw(trials.start);
     for trial in trials.skip(1) {
@@ -132,11 +132,11 @@ mod tests {
         let terms: Vec<String> =
             (0..24).map(|i| format!("{}{}{}", letter(i), letter((i + 1) % 24), letter((i * 7 + 3) % 24))).collect();
         let network = network(&format!("{}->", terms.join(",")), |l| 2 + l % 4);
-        let effort = Effort { trials: 64, time: None, seed: 5 };
+        let effort = SearchBudget { trials: 64, time: None, seed: 5 };
         let before = threads::count();
         let paths = [1, 2, 3].map(|count| {
             threads::set_count(count);
-            search(&network, &Goal::OPERATIONS, &effort).path()
+            search(&network, &Objective::OPERATIONS, &effort).path()
         });
         threads::set_count(before);
         assert_eq!(paths[0], paths[1]);
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn time_that_is_over_leaves_the_greedy_order() {
         let ring = network("ab,bc,cd,de,ea->", |_| 3);
-        let effort = Effort { trials: usize::MAX / 2, time: Some(Duration::ZERO), seed: 0 };
-        assert_eq!(search(&ring, &Goal::OPERATIONS, &effort).cost(), Tree::new(&ring, &greedy::path(&ring, None)).cost());
+        let effort = SearchBudget { trials: usize::MAX / 2, time: Some(Duration::ZERO), seed: 0 };
+        assert_eq!(search(&ring, &Objective::OPERATIONS, &effort).cost(), Tree::new(&ring, &greedy::path(&ring, None)).cost());
     }
 }

@@ -254,9 +254,18 @@ impl Tensor {
 
 /// Every formula here, recorded.
 #[cfg(test)]
-pub(super) fn formulas() -> Vec<super::formulas::Recorded> {
-    use super::formulas::of;
-    [of(Tanh), of(Sigmoid), of(Silu), of(Gelu), of(GeluTanh), of(Relu), of(Erf)].concat()
+pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
+    use super::formulas::unary_formulas;
+    [
+        unary_formulas(Tanh),
+        unary_formulas(Sigmoid),
+        unary_formulas(Silu),
+        unary_formulas(Gelu),
+        unary_formulas(GeluTanh),
+        unary_formulas(Relu),
+        unary_formulas(Erf),
+    ]
+    .concat()
 }
 
 #[cfg(test)]
@@ -276,8 +285,9 @@ pub(crate) fn specs() -> Vec<Spec> {
         with(unary("gelu_tanh", Tensor::gelu_tanh), gelu_tanh),
         // Normal numbers do not lie within a difference quotient's step of the kink.
         with(unary("relu", Tensor::relu), |v| v.max(0.0)),
-        unary("erf", Tensor::erf).holds("erf is odd", |x, y| largest(&x[0].neg()?.erf()?.add(&y[0])?)),
-        unary("gelu", Tensor::gelu).holds("gelu(x) - gelu(-x) = x", |x, y| largest(&y[0].sub(&x[0].neg()?.gelu()?)?.sub(&x[0])?)),
+        unary("erf", Tensor::erf).property("erf is odd", |x, y| largest(&x[0].neg()?.erf()?.add(&y[0])?)),
+        unary("gelu", Tensor::gelu)
+            .property("gelu(x) - gelu(-x) = x", |x, y| largest(&y[0].sub(&x[0].neg()?.gelu()?)?.sub(&x[0])?)),
     ]
 }
 
@@ -310,7 +320,7 @@ mod tests {
             let y = f(&x).unwrap();
             assert_eq!(y.to_f64_vec().unwrap(), values);
             assert_eq!(
-                crate::tape::vjp(&[(&y, &y.ones_like())], &[&x], crate::tape::Walk::Plain).unwrap()[0]
+                crate::tape::vjp(&[(&y, &y.ones_like())], &[&x], crate::tape::BackwardMode::Plain).unwrap()[0]
                     .as_ref()
                     .unwrap()
                     .to_f64_vec()

@@ -300,9 +300,19 @@ impl std::ops::Neg for &Tensor {
 
 /// Every formula here, recorded.
 #[cfg(test)]
-pub(super) fn formulas() -> Vec<super::formulas::Recorded> {
-    use super::formulas::{of, of2};
-    [of(AddScalar(0.5)), of(MulScalar(-1.5)), of(DivScalar(3.0)), of(Neg), of2(Add), of2(Sub), of2(Mul), of2(Div)].concat()
+pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
+    use super::formulas::{binary_formulas, unary_formulas};
+    [
+        unary_formulas(AddScalar(0.5)),
+        unary_formulas(MulScalar(-1.5)),
+        unary_formulas(DivScalar(3.0)),
+        unary_formulas(Neg),
+        binary_formulas(Add),
+        binary_formulas(Sub),
+        binary_formulas(Mul),
+        binary_formulas(Div),
+    ]
+    .concat()
 }
 
 #[cfg(test)]
@@ -341,7 +351,7 @@ crate::testing::records!(specs);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tape::{GradientCheck, check_gradient};
+    use crate::tape::{CheckGradientOptions, check_gradient};
     use crate::{DType, Rng};
 
     #[test]
@@ -349,7 +359,7 @@ mod tests {
         let mut rng = Rng::new(1);
         let a = rng.normal(&[3, 1, 4], DType::F64).unwrap();
         let b = rng.uniform(&[2, 1], 1.0, 2.0, DType::F64).unwrap();
-        let options = GradientCheck { order: 2, ..Default::default() };
+        let options = CheckGradientOptions { order: 2, ..Default::default() };
         for f in [Tensor::add, Tensor::sub, Tensor::mul, Tensor::div] {
             check_gradient(|x| Ok(vec![f(&x[0], &x[1])?]), &[a.clone(), b.clone()], &options).unwrap();
         }

@@ -1,6 +1,6 @@
 //! Comparisons and logic: results are booleans and carry no gradient.
 
-use super::spread;
+use super::broadcast_to;
 use crate::check;
 use crate::door::map::{self, Relation};
 use crate::error::{Error, Result};
@@ -16,13 +16,13 @@ fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tenso
         let dtype = check::common_float(op, a, b)?;
         (a.to_dtype(dtype)?, b.to_dtype(dtype)?)
     };
-    let (x, y) = (spread(&a, &shape), spread(&b, &shape));
+    let (x, y) = (broadcast_to(&a, &shape), broadcast_to(&b, &shape));
     map::compare(op, &x, &y, relation)
 }
 
 fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(u8, u8) -> u8 + Sync + Copy) -> Result<Tensor> {
     let shape = check::broadcast(op, a.shape(), b.shape())?;
-    let (x, y) = (spread(a, &shape), spread(b, &shape));
+    let (x, y) = (broadcast_to(a, &shape), broadcast_to(b, &shape));
     if a.dtype() != DType::Bool || b.dtype() != DType::Bool {
         return Err(Error::dtype(format!("{op}: takes booleans, got {} and {}", a.dtype(), b.dtype())));
     }
@@ -123,7 +123,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("row and column", vec![normal(&[3, 1]), normal(&[4])])
             .sample("equal numbers", vec![normal(&[5, 1]), normal(&[5, 1]).reshape(&[1, 5]).expect("five elements")])
             .reference(move |x| vec![x[0].iter().flat_map(|a| x[1].iter().map(|b| f64::from(u8::from(plain(*a, *b))))).collect()])
-            .may_hide_nan()
+            .may_drop_nan()
     };
     vec![
         pair("eq", Tensor::eq, |a, b| a == b),

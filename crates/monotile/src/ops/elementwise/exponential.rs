@@ -67,9 +67,9 @@ impl Tensor {
 
 /// Every formula here, recorded.
 #[cfg(test)]
-pub(super) fn formulas() -> Vec<super::formulas::Recorded> {
-    use super::formulas::of;
-    [of(Exp), of(Ln)].concat()
+pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
+    use super::formulas::unary_formulas;
+    [unary_formulas(Exp), unary_formulas(Ln)].concat()
 }
 
 #[cfg(test)]

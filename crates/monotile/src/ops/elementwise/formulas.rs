@@ -11,10 +11,10 @@ use crate::ops::gate;
 use crate::optim::adamw;
 
 /// A formula's name and its steps.
-pub(crate) type Recorded = (String, Graph);
+pub(crate) type RecordedFormula = (String, Graph);
 
 /// A function of one number and its slope.
-pub(super) fn of<U: Unary>(op: U) -> Vec<Recorded> {
+pub(super) fn unary_formulas<U: Unary>(op: U) -> Vec<RecordedFormula> {
     let mut all = vec![(U::NAME.to_string(), record(|[x]| op.apply(x)))];
     if U::READS != Reads::Nothing {
         all.push((format!("{}_slope", U::NAME), record(|[x]| op.slope(x))));
@@ -23,11 +23,11 @@ pub(super) fn of<U: Unary>(op: U) -> Vec<Recorded> {
 }
 
 /// A function of two numbers.
-pub(super) fn of2<B: Binary>(op: B) -> Vec<Recorded> {
+pub(super) fn binary_formulas<B: Binary>(op: B) -> Vec<RecordedFormula> {
     vec![(B::NAME.to_string(), record(|[a, b]| op.apply(a, b)))]
 }
 
-fn all() -> Vec<Recorded> {
+fn all() -> Vec<RecordedFormula> {
     [
         activation::formulas(),
         adamw::formulas(),

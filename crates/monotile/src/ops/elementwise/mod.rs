@@ -27,7 +27,7 @@ pub(crate) trait Unary: Copy + Send + Sync + 'static {
     /// Which of its own values the rule reads.
     const READS: Reads;
     /// Whether a sine, cosine or power is on the way, here or in the slope.
-    const WATCHED: bool = false;
+    const RANGE_CHECKED: bool = false;
 
     /// y = f(x). Mark it `#[inline(always)]`, here and below: else it keeps the instructions of the baseline.
     fn apply<T: Number>(self, x: T) -> T;
@@ -53,7 +53,7 @@ pub(crate) enum Reads {
 
 /// Applies a function of one number to every element.
 pub(crate) fn unary<U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
-    let x = x.computable(U::NAME)?;
+    let x = x.to_compute_dtype(U::NAME)?;
     let y = map::unary(U::NAME, &x, Apply(op))?;
     Ok(Tensor::record(y, &[&x], Mapped(op)))
 }
@@ -63,7 +63,7 @@ pub(crate) fn unary<U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
 struct Apply<U>(U);
 
 impl<U: Unary> Formula<1> for Apply<U> {
-    const WATCHED: bool = U::WATCHED;
+    const WATCHED: bool = U::RANGE_CHECKED;
     #[inline(always)]
     fn apply<T: Number>(self, [x]: [T; 1]) -> T {
         self.0.apply(x)
@@ -103,7 +103,7 @@ struct Slope<U>(U);
 
 impl<U: Unary> Binary for Slope<U> {
     const NAME: &'static str = U::NAME;
-    const WATCHED: bool = U::WATCHED;
+    const WATCHED: bool = U::RANGE_CHECKED;
     #[inline(always)]
     fn apply<T: Number>(self, read: T, g: T) -> T {
         g * self.0.slope(read)
@@ -156,7 +156,7 @@ pub(crate) fn binary<B: Binary>(a: &Tensor, b: &Tensor, op: B) -> Result<Tensor>
             (a.to_dtype(dtype)?, b.to_dtype(dtype)?)
         }
     };
-    let (x, y) = (spread(&wide_a, &shape), spread(&wide_b, &shape));
+    let (x, y) = (broadcast_to(&wide_a, &shape), broadcast_to(&wide_b, &shape));
     let out = map::binary(B::NAME, &x, &y, Apply2(op))?;
     Ok(Tensor::record(out, &[&wide_a, &wide_b], Zipped(op)))
 }
@@ -164,7 +164,7 @@ pub(crate) fn binary<B: Binary>(a: &Tensor, b: &Tensor, op: B) -> Result<Tensor>
 /// [`binary`] into the memory of `a`, where nobody else holds it and nothing is recorded.
 pub(crate) fn binary_into<B: Binary>(mut a: Tensor, b: &Tensor, op: B) -> Result<Tensor> {
     if !b.is_recorded() && check::broadcast(B::NAME, a.shape(), b.shape()).is_ok_and(|shape| shape == a.layout().shape) {
-        let b = spread(b, &a.layout().shape);
+        let b = broadcast_to(b, &a.layout().shape);
         if map::update(&mut a, &b, Apply2(op)) {
             return Ok(a);
         }
@@ -173,12 +173,12 @@ pub(crate) fn binary_into<B: Binary>(mut a: Tensor, b: &Tensor, op: B) -> Result
 }
 
 fn integers(op: &str, a: &Tensor, b: &Tensor, shape: &Shape, f: fn(i64, i64) -> i64) -> Result<Tensor> {
-    let (x, y) = (spread(a, shape), spread(b, shape));
+    let (x, y) = (broadcast_to(a, shape), broadcast_to(b, shape));
     map::integers(op, &x, &y, f)
 }
 
 /// A view of `x` in a shape that it broadcasts to, unrecorded.
-pub(crate) fn spread(x: &Tensor, shape: &Shape) -> Tensor {
+pub(crate) fn broadcast_to(x: &Tensor, shape: &Shape) -> Tensor {
     let layout: Layout = x.layout().broadcast(shape).expect("the shape came from `check::broadcast`");
     x.with_layout(layout)
 }

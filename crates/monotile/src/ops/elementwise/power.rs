@@ -98,7 +98,7 @@ struct Powf(f64);
 impl Unary for Powf {
     const NAME: &'static str = "powf";
     const READS: Reads = Reads::Input;
-    const WATCHED: bool = true;
+    const RANGE_CHECKED: bool = true;
     #[inline(always)]
     fn apply<T: Number>(self, x: T) -> T {
         x.powf(T::from_f64(self.0))
@@ -183,7 +183,7 @@ impl Tensor {
             // x⁰ is 1 everywhere, and so its slope 0, where c xᶜ⁻¹ would be 0 · ∞.
             0.0 => self.mul_scalar(0.0)?.add_scalar(1.0),
             0.5 => self.sqrt(),
-            1.0 => self.computable("powf"),
+            1.0 => self.to_compute_dtype("powf"),
             2.0 => self.square(),
             -1.0 => self.recip(),
             -0.5 => self.rsqrt(),
@@ -205,9 +205,17 @@ impl Tensor {
 
 /// Every formula here, recorded.
 #[cfg(test)]
-pub(super) fn formulas() -> Vec<super::formulas::Recorded> {
-    use super::formulas::{of, of2};
-    [of(Sqrt), of(Rsqrt), of(Recip), of(Square), of(Powf(2.5)), of2(Pow)].concat()
+pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
+    use super::formulas::{binary_formulas, unary_formulas};
+    [
+        unary_formulas(Sqrt),
+        unary_formulas(Rsqrt),
+        unary_formulas(Recip),
+        unary_formulas(Square),
+        unary_formulas(Powf(2.5)),
+        binary_formulas(Pow),
+    ]
+    .concat()
 }
 
 #[cfg(test)]

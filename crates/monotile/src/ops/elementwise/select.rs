@@ -2,7 +2,7 @@
 
 use monotile_kernels::number::Number;
 
-use super::{Binary, Reads, Unary, binary, spread, unary};
+use super::{Binary, Reads, Unary, binary, broadcast_to, unary};
 use crate::check;
 use crate::door;
 use crate::error::{Error, Result};
@@ -217,9 +217,9 @@ impl Tensor {
             let dtype = check::common_float("where_", a, b)?;
             (a.to_dtype(dtype)?, b.to_dtype(dtype)?)
         };
-        let mask = spread(self, &shape);
-        let (x, y) = (spread(&a, &shape), spread(&b, &shape));
-        let out = door::map::choose("where_", &mask, &x, &y)?;
+        let mask = broadcast_to(self, &shape);
+        let (x, y) = (broadcast_to(&a, &shape), broadcast_to(&b, &shape));
+        let out = door::map::where_("where_", &mask, &x, &y)?;
         if out.dtype() == DType::I64 {
             return Ok(out);
         }
@@ -257,9 +257,17 @@ impl Gradient for Where {
 
 /// Every formula here, recorded.
 #[cfg(test)]
-pub(super) fn formulas() -> Vec<super::formulas::Recorded> {
-    use super::formulas::{of, of2};
-    [of(Abs), of(Sign), of(Clamp { low: -0.5, high: 0.7 }), of2(Maximum), of2(Minimum), of2(Share)].concat()
+pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
+    use super::formulas::{binary_formulas, unary_formulas};
+    [
+        unary_formulas(Abs),
+        unary_formulas(Sign),
+        unary_formulas(Clamp { low: -0.5, high: 0.7 }),
+        binary_formulas(Maximum),
+        binary_formulas(Minimum),
+        binary_formulas(Share),
+    ]
+    .concat()
 }
 
 #[cfg(test)]
@@ -291,7 +299,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("row, matrix and column", vec![mask(), normal(&[3, 4]), normal(&[3, 1])])
             .reference(|x| vec![(0..12).map(|i| if x[0][i % 4] != 0.0 { x[1][i] } else { x[2][i / 4] }).collect()])
             .orders(2)
-            .may_hide_nan()
+            .may_drop_nan()
             .refuses(vec![normal(&[2]), normal(&[2]), normal(&[2])], "where_: the mask must be bool, got f64"),
     ]
 }

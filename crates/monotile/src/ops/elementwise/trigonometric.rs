@@ -16,7 +16,7 @@ struct Sin;
 impl Unary for Sin {
     const NAME: &'static str = "sin";
     const READS: Reads = Reads::Input;
-    const WATCHED: bool = true;
+    const RANGE_CHECKED: bool = true;
     #[inline(always)]
     fn apply<T: Number>(self, x: T) -> T {
         x.sin()
@@ -34,7 +34,7 @@ struct Cos;
 impl Unary for Cos {
     const NAME: &'static str = "cos";
     const READS: Reads = Reads::Input;
-    const WATCHED: bool = true;
+    const RANGE_CHECKED: bool = true;
     #[inline(always)]
     fn apply<T: Number>(self, x: T) -> T {
         x.cos()
@@ -65,9 +65,9 @@ impl Tensor {
 
 /// Every formula here, recorded.
 #[cfg(test)]
-pub(super) fn formulas() -> Vec<super::formulas::Recorded> {
-    use super::formulas::of;
-    [of(Sin), of(Cos)].concat()
+pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
+    use super::formulas::unary_formulas;
+    [unary_formulas(Sin), unary_formulas(Cos)].concat()
 }
 
 #[cfg(test)]

@@ -26,8 +26,8 @@ impl Tensor {
     /// ```
     pub fn cumsum(&self, axis: isize) -> Result<Tensor> {
         let axis = check::axis("cumsum", axis, self.rank())?;
-        let x = self.computable("cumsum")?;
-        let y = door::reduce::cumulative_sum("cumsum", &x.dense()?, axis)?;
+        let x = self.to_compute_dtype("cumsum")?;
+        let y = door::reduce::cumulative_sum("cumsum", &x.contiguous_detached()?, axis)?;
         Ok(Tensor::record(y, &[&x], Cumsum { axis: axis as isize }))
     }
 }

@@ -10,7 +10,8 @@ use crate::tensor::{Dims, Tensor};
 use crate::testing::Spec;
 
 impl Tensor {
-    /// ln Σ eˣ over `axes`, which disappear; over all of them where none are named. -∞ over no elements.
+    /// ln Σ eˣ over `axes`, or over all of them where none are named: -∞ over no elements. The axes disappear, or stay with size 1
+    /// where `keepdim` is set.
     ///
     /// The largest element is taken out first, so that nothing overflows.
     ///
@@ -24,21 +25,14 @@ impl Tensor {
     /// ```
     /// use monotile::Tensor;
     /// let x = Tensor::from_slice(&[1000.0_f64, 1000.0], &[2])?;
-    /// assert_eq!(x.logsumexp(&[])?.item::<f64>()?, 1000.0 + 2.0_f64.ln());
+    /// assert_eq!(x.logsumexp(&[], false)?.item::<f64>()?, 1000.0 + 2.0_f64.ln());
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    pub fn logsumexp(&self, axes: &[isize]) -> Result<Tensor> {
-        let x = self.computable("logsumexp")?;
+    pub fn logsumexp(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
+        let x = self.to_compute_dtype("logsumexp")?;
         let axes = check::axes("logsumexp", axes, x.rank())?;
-        Ok(Tensor::record(reduce("logsumexp", &x, &axes, Reduction::LogSumExp)?, &[&x], LogSumExp { axes }))
-    }
-
-    /// [`logsumexp`](Tensor::logsumexp) that leaves each axis with size 1.
-    ///
-    /// # Errors
-    /// As [`logsumexp`](Tensor::logsumexp).
-    pub fn logsumexp_keepdim(&self, axes: &[isize]) -> Result<Tensor> {
-        self.logsumexp(axes)?.with_axes_back("logsumexp", self.shape(), axes)
+        let y = reduce("logsumexp", &x, &axes, Reduction::LogSumExp)?;
+        Tensor::record(y, &[&x], LogSumExp { axes: axes.clone() }).with_axes_kept(x.shape(), &axes, keepdim)
     }
 }
 
@@ -65,7 +59,7 @@ impl Gradient for LogSumExp {
 
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
-    super::reduction_spec("logsumexp", Tensor::logsumexp, |g| g.iter().map(|v| v.exp()).sum::<f64>().ln())
+    super::reduction_spec("logsumexp", |x, axes| x.logsumexp(axes, false), |g| g.iter().map(|v| v.exp()).sum::<f64>().ln())
 }
 
 #[cfg(test)]
@@ -78,7 +72,7 @@ mod tests {
     #[test]
     fn rows_of_minus_infinity_have_gradient_zero() {
         let x = Tensor::full(&[3], f64::NEG_INFINITY).unwrap().requires_grad();
-        let y = x.logsumexp(&[]).unwrap();
+        let y = x.logsumexp(&[], false).unwrap();
         assert_eq!(y.item::<f64>().unwrap(), f64::NEG_INFINITY);
         assert_eq!(y.backward().unwrap().get(&x).unwrap().to_f64_vec().unwrap(), [0.0; 3]);
     }

@@ -10,7 +10,7 @@ use monotile_kernels::shape::{count, product};
 use crate::check;
 use crate::door::reduce::{Reduction, reduce};
 use crate::error::Result;
-use crate::ops::elementwise::spread;
+use crate::ops::elementwise::broadcast_to;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
@@ -22,7 +22,7 @@ fn ones_at(shape: &[usize], axes: &[usize]) -> Dims {
 }
 
 impl Tensor {
-    /// The sum over `axes`, which disappear; over all of them where none are named.
+    /// The sum over `axes`, or over all of them where none are named. They disappear, or stay with size 1 where `keepdim` is set.
     ///
     /// Sums are pairwise: the error grows with the logarithm of the number of terms.
     ///
@@ -33,46 +33,33 @@ impl Tensor {
     /// ```
     /// use monotile::Tensor;
     /// let a = Tensor::from_rows(&[[1.0_f64, 2.0], [3.0, 4.0]])?;
-    /// assert_eq!(a.sum(&[0])?.to_vec::<f64>()?, [4.0, 6.0]);
-    /// assert_eq!(a.sum(&[])?.item::<f64>()?, 10.0);
+    /// assert_eq!(a.sum(&[0], false)?.to_vec::<f64>()?, [4.0, 6.0]);
+    /// assert_eq!(a.sum(&[], false)?.item::<f64>()?, 10.0);
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    pub fn sum(&self, axes: &[isize]) -> Result<Tensor> {
-        let x = self.computable("sum")?;
+    pub fn sum(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
+        let x = self.to_compute_dtype("sum")?;
         let axes = check::axes("sum", axes, x.rank())?;
-        Ok(Tensor::record(reduce("sum", &x, &axes, Reduction::Sum)?, &[&x], Sum { axes, count: 1.0 }))
+        let y = Tensor::record(reduce("sum", &x, &axes, Reduction::Sum)?, &[&x], Sum { axes: axes.clone(), count: 1.0 });
+        y.with_axes_kept(x.shape(), &axes, keepdim)
     }
 
-    /// [`sum`](Tensor::sum) that leaves each summed axis with size 1.
-    ///
-    /// # Errors
-    /// As [`sum`](Tensor::sum).
-    pub fn sum_keepdim(&self, axes: &[isize]) -> Result<Tensor> {
-        self.sum(axes)?.with_axes_back("sum", self.shape(), axes)
-    }
-
-    /// The mean over `axes`, which disappear; over all of them where none are named. NaN over no elements.
+    /// The mean over `axes`, or over all of them where none are named: NaN over no elements. The axes disappear, or stay with size 1
+    /// where `keepdim` is set.
     ///
     /// # Errors
     /// If an axis does not exist or is named twice; for integers and booleans.
-    pub fn mean(&self, axes: &[isize]) -> Result<Tensor> {
-        let x = self.computable("mean")?;
+    pub fn mean(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
+        let x = self.to_compute_dtype("mean")?;
         let axes = check::axes("mean", axes, x.rank())?;
         let count = product(axes.iter().map(|&d| x.shape()[d])) as f64;
-        Ok(Tensor::record(reduce("mean", &x, &axes, Reduction::Mean)?, &[&x], Sum { axes, count }))
+        let y = Tensor::record(reduce("mean", &x, &axes, Reduction::Mean)?, &[&x], Sum { axes: axes.clone(), count });
+        y.with_axes_kept(x.shape(), &axes, keepdim)
     }
 
-    /// [`mean`](Tensor::mean) that leaves each axis with size 1.
-    ///
-    /// # Errors
-    /// As [`mean`](Tensor::mean).
-    pub fn mean_keepdim(&self, axes: &[isize]) -> Result<Tensor> {
-        self.mean(axes)?.with_axes_back("mean", self.shape(), axes)
-    }
-
-    /// A reduction of a tensor of `shape` with the axes that disappeared back, of size 1.
-    fn with_axes_back(&self, op: &str, shape: &[usize], axes: &[isize]) -> Result<Tensor> {
-        self.reshape(&ones_at(shape, &check::axes(op, axes, shape.len())?))
+    /// A reduction of a tensor of `shape` over `axes`, which stay with size 1 where `keepdim` is set.
+    fn with_axes_kept(self, shape: &[usize], axes: &[usize], keepdim: bool) -> Result<Tensor> {
+        if keepdim { self.reshape(&ones_at(shape, axes)) } else { Ok(self) }
     }
 }
 
@@ -106,9 +93,9 @@ pub(crate) fn sum_to(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
     let new = x.rank().saturating_sub(shape.len());
     let repeated = |d: &usize| *d < new || (shape[d - new] == 1 && x.shape()[*d] != 1);
     let axes: Vec<isize> = (0..x.rank()).filter(repeated).map(|d| d as isize).collect();
-    let summed = if axes.is_empty() { x.clone() } else { x.sum(&axes)? };
+    let summed = if axes.is_empty() { x.clone() } else { x.sum(&axes, false)? };
     // A rule may answer in a smaller shape than the result's: what was not repeated is repeated now.
-    if summed.len() == count(shape) { summed.reshape(shape) } else { Ok(spread(&summed, &check::shape("sum", shape)?)) }
+    if summed.len() == count(shape) { summed.reshape(shape) } else { Ok(broadcast_to(&summed, &check::shape("sum", shape)?)) }
 }
 
 /// The record of a reduction: over inner, outer and all axes, against a plain function of each group of elements.
@@ -153,10 +140,10 @@ crate::testing::records!(own);
 
 #[cfg(test)]
 fn own() -> Vec<Spec> {
-    let mut all = reduction_spec("sum", Tensor::sum, |g| g.iter().sum());
-    all.extend(reduction_spec("mean", Tensor::mean, |g| g.iter().sum::<f64>() / g.len() as f64));
+    let mut all = reduction_spec("sum", |x, axes| x.sum(axes, false), |g| g.iter().sum());
+    all.extend(reduction_spec("mean", |x, axes| x.mean(axes, false), |g| g.iter().sum::<f64>() / g.len() as f64));
     all.push(
-        Spec::new("sum", |x| Ok(vec![x[0].sum_keepdim(&[0, -1])?]))
+        Spec::new("sum", |x| Ok(vec![x[0].sum(&[0, -1], true)?]))
             .sample("empty", vec![normal(&[0, 3, 4])])
             .reference(|_| vec![vec![0.0; 3]])
             .orders(2)
@@ -172,10 +159,10 @@ mod tests {
     #[test]
     fn kept_axes_have_size_one() {
         let x = normal(&[2, 3, 4]);
-        assert_eq!(x.mean_keepdim(&[1]).unwrap().shape(), [2, 1, 4]);
-        assert_eq!(x.sum_keepdim(&[]).unwrap().shape(), [1, 1, 1]);
-        assert_eq!(x.max_keepdim(&[0, 2]).unwrap().shape(), [1, 3, 1]);
-        assert_eq!(x.var_keepdim(&[-1], 1.0).unwrap().shape(), [2, 3, 1]);
-        assert_eq!(x.logsumexp_keepdim(&[-2]).unwrap().shape(), [2, 1, 4]);
+        assert_eq!(x.mean(&[1], true).unwrap().shape(), [2, 1, 4]);
+        assert_eq!(x.sum(&[], true).unwrap().shape(), [1, 1, 1]);
+        assert_eq!(x.max(&[0, 2], true).unwrap().shape(), [1, 3, 1]);
+        assert_eq!(x.var(&[-1], 1.0, true).unwrap().shape(), [2, 3, 1]);
+        assert_eq!(x.logsumexp(&[-2], true).unwrap().shape(), [2, 1, 4]);
     }
 }

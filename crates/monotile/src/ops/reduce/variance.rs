@@ -10,7 +10,8 @@ use crate::tensor::{Dims, Tensor};
 use crate::testing::{Spec, normal};
 
 impl Tensor {
-    /// The variance Σ (x - mean)² / (n - correction) over `axes`, which disappear; over all of them where none are named.
+    /// The variance Σ (x - mean)² / (n - correction) over `axes`, or over all of them where none are named. They disappear, or stay with
+    /// size 1 where `keepdim` is set.
     ///
     /// `correction` is 0 for the variance of a population, 1 for its unbiased estimate from a sample (Bessel). Computed in
     /// two passes, so that a large mean does not cancel. NaN or ∞ where n does not exceed the correction.
@@ -22,26 +23,18 @@ impl Tensor {
     /// ```
     /// use monotile::Tensor;
     /// let x = Tensor::from_slice(&[1.0_f64, 2.0, 3.0, 6.0], &[4])?;
-    /// assert_eq!(x.var(&[], 0.0)?.item::<f64>()?, 3.5);
+    /// assert_eq!(x.var(&[], 0.0, false)?.item::<f64>()?, 3.5);
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    pub fn var(&self, axes: &[isize], correction: f64) -> Result<Tensor> {
+    pub fn var(&self, axes: &[isize], correction: f64, keepdim: bool) -> Result<Tensor> {
         // Positive comparison, so that a NaN is refused.
         if !(correction >= 0.0) {
             return Err(Error::value(format!("var: the correction must be at least 0, got {correction}")));
         }
-        let x = self.computable("var")?;
+        let x = self.to_compute_dtype("var")?;
         let axes = check::axes("var", axes, x.rank())?;
         let y = reduce("var", &x, &axes, Reduction::Variance { correction })?;
-        Ok(Tensor::record(y, &[&x], Variance { axes, correction }))
-    }
-
-    /// [`var`](Tensor::var) that leaves each axis with size 1.
-    ///
-    /// # Errors
-    /// As [`var`](Tensor::var).
-    pub fn var_keepdim(&self, axes: &[isize], correction: f64) -> Result<Tensor> {
-        self.var(axes, correction)?.with_axes_back("var", self.shape(), axes)
+        Tensor::record(y, &[&x], Variance { axes: axes.clone(), correction }).with_axes_kept(x.shape(), &axes, keepdim)
     }
 }
 
@@ -61,7 +54,7 @@ impl Gradient for Variance {
         let axes: Vec<isize> = self.axes.iter().map(|&d| d as isize).collect();
         let n = self.axes.iter().map(|&d| shape[d]).product::<usize>() as f64;
         // For a scalar no axis is named, which names all of them: none.
-        let centred = x.sub(&x.mean_keepdim(&axes)?)?;
+        let centred = x.sub(&x.mean(&axes, true)?)?;
         let g = g.reshape(&ones_at(shape, &self.axes))?.mul_scalar(2.0 / (n - self.correction))?;
         Ok(vec![Some(centred.mul(&g)?)])
     }
@@ -75,9 +68,9 @@ pub(crate) fn specs() -> Vec<Spec> {
     };
     let population = move |g: &[f64]| squares(g) / g.len() as f64;
     let sample = move |g: &[f64]| squares(g) / (g.len() as f64 - 1.0);
-    let mut all = super::reduction_spec("var", |x, axes| x.var(axes, 0.0), population);
-    all.extend(super::reduction_spec("var", |x, axes| x.var(axes, 1.0), sample));
-    let refused = Spec::new("var", |x| Ok(vec![x[0].var(&[], -1.0)?]))
+    let mut all = super::reduction_spec("var", |x, axes| x.var(axes, 0.0, false), population);
+    all.extend(super::reduction_spec("var", |x, axes| x.var(axes, 1.0, false), sample));
+    let refused = Spec::new("var", |x| Ok(vec![x[0].var(&[], -1.0, false)?]))
         .refuses(vec![normal(&[3])], "var: the correction must be at least 0, got -1");
     all.push(refused);
     all
@@ -93,6 +86,6 @@ mod tests {
     #[test]
     fn a_large_mean_does_not_cancel() {
         let x = Tensor::from_slice(&[1e6_f32 + 1.0, 1e6 + 2.0, 1e6 + 3.0], &[3]).unwrap();
-        assert_eq!(x.var(&[], 1.0).unwrap().item::<f32>().unwrap(), 1.0);
+        assert_eq!(x.var(&[], 1.0, false).unwrap().item::<f32>().unwrap(), 1.0);
     }
 }

@@ -8,16 +8,16 @@ use crate::tensor::Tensor;
 
 /// A covariance function k(x, z) of points, with r = ‖x − z‖.
 ///
-/// Sums and products of kernels are kernels: `Kernel::rbf(1.0, 2.0) + Kernel::white(0.1)`.
+/// Sums and products of kernels are kernels: `CovarianceKernel::rbf(1.0, 2.0) + CovarianceKernel::white(0.1)`.
 ///
 /// # Source
 /// Rasmussen and Williams (2006), Gaussian Processes for Machine Learning, chapter 4.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Kernel {
+pub enum CovarianceKernel {
     /// σ² f(r / ℓ)
     Stationary {
         /// f
-        shape: Shape,
+        shape: StationaryKernel,
         /// σ²: how much the function varies.
         variance: f64,
         /// ℓ: over which distance it varies.
@@ -29,14 +29,14 @@ pub enum Kernel {
         variance: f64,
     },
     /// k₁ + k₂
-    Sum(Box<Kernel>, Box<Kernel>),
+    Sum(Box<CovarianceKernel>, Box<CovarianceKernel>),
     /// k₁ k₂
-    Product(Box<Kernel>, Box<Kernel>),
+    Product(Box<CovarianceKernel>, Box<CovarianceKernel>),
 }
 
 /// How a covariance falls with the distance u, in lengths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shape {
+pub enum StationaryKernel {
     /// exp(−u²/2): functions that are smooth.
     Rbf,
     /// exp(−u): functions that have no derivative.
@@ -47,25 +47,25 @@ pub enum Shape {
     Matern52,
 }
 
-impl Kernel {
+impl CovarianceKernel {
     /// σ² exp(−r² / 2ℓ²)
     pub fn rbf(variance: f64, length: f64) -> Self {
-        Self::Stationary { shape: Shape::Rbf, variance, length }
+        Self::Stationary { shape: StationaryKernel::Rbf, variance, length }
     }
 
     /// σ² exp(−r/ℓ)
     pub fn matern12(variance: f64, length: f64) -> Self {
-        Self::Stationary { shape: Shape::Matern12, variance, length }
+        Self::Stationary { shape: StationaryKernel::Matern12, variance, length }
     }
 
     /// σ² (1 + √3 r/ℓ) exp(−√3 r/ℓ)
     pub fn matern32(variance: f64, length: f64) -> Self {
-        Self::Stationary { shape: Shape::Matern32, variance, length }
+        Self::Stationary { shape: StationaryKernel::Matern32, variance, length }
     }
 
     /// σ² (1 + √5 r/ℓ + 5r²/3ℓ²) exp(−√5 r/ℓ)
     pub fn matern52(variance: f64, length: f64) -> Self {
-        Self::Stationary { shape: Shape::Matern52, variance, length }
+        Self::Stationary { shape: StationaryKernel::Matern52, variance, length }
     }
 
     /// Noise of this variance.
@@ -115,9 +115,9 @@ impl Kernel {
     ///
     /// # Example
     /// ```
-    /// use monotile::{Tensor, stats::Kernel};
+    /// use monotile::{Tensor, stats::CovarianceKernel};
     /// let x = Tensor::from_rows(&[[0.0_f64], [2.0]])?;
-    /// let kernel = Kernel::rbf(3.0, 2.0) + Kernel::white(1.0);
+    /// let kernel = CovarianceKernel::rbf(3.0, 2.0) + CovarianceKernel::white(1.0);
     /// let k = kernel.covariance(&x, None, None)?.to_vec::<f64>()?;
     /// assert_eq!(k[0], 4.0);
     /// assert!((k[1] - 3.0 * (-0.5_f64).exp()).abs() < 1e-15);
@@ -135,7 +135,7 @@ impl Kernel {
         let own = Tensor::from_vec(own, &[count])?;
         let parameters = argument(op, "the parameters", parameters.unwrap_or(&own), &[("parameters", Some(count))])?;
         let values = parameters.to_dtype(x.dtype())?.exp()?;
-        let squares = x.unsqueeze(1)?.sub(&other.unsqueeze(0)?)?.square()?.sum(&[-1])?;
+        let squares = x.unsqueeze(1)?.sub(&other.unsqueeze(0)?)?.square()?.sum(&[-1], false)?;
         let points = Points { distances: root(&squares)?, squares, same: z.is_none() };
         self.evaluate(&points, &values, &mut 0)
     }
@@ -182,7 +182,7 @@ impl Kernel {
         match self {
             Self::Stationary { shape, .. } => {
                 let (variance, length) = (next()?, next()?);
-                shape.of(points, &length)?.mul(&variance)
+                shape.covariance_of(points, &length)?.mul(&variance)
             }
             Self::White { .. } => {
                 let variance = next()?;
@@ -196,8 +196,8 @@ impl Kernel {
     }
 }
 
-impl Shape {
-    fn of(self, points: &Points, length: &Tensor) -> Result<Tensor> {
+impl StationaryKernel {
+    fn covariance_of(self, points: &Points, length: &Tensor) -> Result<Tensor> {
         let scaled = |c: f64| points.distances.mul_scalar(c.sqrt())?.div(length);
         match self {
             Self::Rbf => points.squares.div(&length.square()?)?.mul_scalar(-0.5)?.exp(),
@@ -228,36 +228,36 @@ fn root(squares: &Tensor) -> Result<Tensor> {
     apart.where_(&apart.where_(squares, &zero.add_scalar(1.0)?)?.sqrt()?, &zero)
 }
 
-impl std::ops::Add for Kernel {
-    type Output = Kernel;
-    fn add(self, other: Kernel) -> Kernel {
-        Kernel::Sum(Box::new(self), Box::new(other))
+impl std::ops::Add for CovarianceKernel {
+    type Output = CovarianceKernel;
+    fn add(self, other: CovarianceKernel) -> CovarianceKernel {
+        CovarianceKernel::Sum(Box::new(self), Box::new(other))
     }
 }
 
-impl std::ops::Mul for Kernel {
-    type Output = Kernel;
-    fn mul(self, other: Kernel) -> Kernel {
-        Kernel::Product(Box::new(self), Box::new(other))
+impl std::ops::Mul for CovarianceKernel {
+    type Output = CovarianceKernel;
+    fn mul(self, other: CovarianceKernel) -> CovarianceKernel {
+        CovarianceKernel::Product(Box::new(self), Box::new(other))
     }
 }
 
-impl fmt::Display for Kernel {
+impl fmt::Display for CovarianceKernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stationary { shape, variance, length } => {
                 let name = match shape {
-                    Shape::Rbf => "rbf",
-                    Shape::Matern12 => "matern12",
-                    Shape::Matern32 => "matern32",
-                    Shape::Matern52 => "matern52",
+                    StationaryKernel::Rbf => "rbf",
+                    StationaryKernel::Matern12 => "matern12",
+                    StationaryKernel::Matern32 => "matern32",
+                    StationaryKernel::Matern52 => "matern52",
                 };
                 write!(f, "{name}(variance {}, length {})", significant(*variance, 4), significant(*length, 4))
             }
             Self::White { variance } => write!(f, "white(variance {})", significant(*variance, 4)),
             Self::Sum(a, b) => write!(f, "{a} + {b}"),
             Self::Product(a, b) => {
-                let factor = |k: &Kernel| if matches!(k, Self::Sum(..)) { format!("({k})") } else { k.to_string() };
+                let factor = |k: &CovarianceKernel| if matches!(k, Self::Sum(..)) { format!("({k})") } else { k.to_string() };
                 write!(f, "{} · {}", factor(a), factor(b))
             }
         }

@@ -3,14 +3,14 @@
 mod kernel;
 mod maximize;
 
-pub use kernel::{Kernel, Shape};
+pub use kernel::{CovarianceKernel, StationaryKernel};
 use maximize::maximize;
 
-use super::gaussian::Gaussian;
+use super::multivariate_normal::MultivariateNormal;
 use super::parts::{argument, root};
 use crate::check;
 use crate::error::Result;
-use crate::linalg::{Triangular, solve_triangular};
+use crate::linalg::{SolveTriangularOptions, solve_triangular};
 use crate::random::Rng;
 use crate::tensor::Tensor;
 #[cfg(test)]
@@ -39,8 +39,8 @@ impl Default for GaussianProcessOptions {
 /// # Example
 /// One observation, y = 3 at 0, of a function of variance 1 with noise of variance 0.5:
 /// ```
-/// use monotile::{Tensor, stats::{GaussianProcess, GaussianProcessOptions, Kernel}};
-/// let kernel = Kernel::rbf(1.0, 1.0) + Kernel::white(0.5);
+/// use monotile::{Tensor, stats::{GaussianProcess, GaussianProcessOptions, CovarianceKernel}};
+/// let kernel = CovarianceKernel::rbf(1.0, 1.0) + CovarianceKernel::white(0.5);
 /// let as_it_is = GaussianProcessOptions { steps: 0, ..Default::default() };
 /// let (x, y) = (Tensor::full(&[1, 1], 0.0_f64)?, Tensor::full(&[1], 3.0_f64)?);
 /// let process = GaussianProcess::fit(&kernel, &x, &y, &as_it_is)?;
@@ -51,7 +51,7 @@ impl Default for GaussianProcessOptions {
 /// ```
 #[derive(Clone)]
 pub struct GaussianProcess {
-    kernel: Kernel,
+    kernel: CovarianceKernel,
     x: Tensor,
     root: Tensor,
     whitened: Tensor,
@@ -79,7 +79,7 @@ impl GaussianProcess {
     ///
     /// # Cost
     /// m³/3 operations for a covariance, about three times that for the gradient of a step.
-    pub fn fit(kernel: &Kernel, x: &Tensor, y: &Tensor, options: &GaussianProcessOptions) -> Result<Self> {
+    pub fn fit(kernel: &CovarianceKernel, x: &Tensor, y: &Tensor, options: &GaussianProcessOptions) -> Result<Self> {
         let op = "GaussianProcess";
         let x = argument(op, "x", x, &[("points", None), ("d", None)])?.detach();
         let y = argument(op, "y", y, &[("points", Some(x.dim(0)))])?.detach();
@@ -99,16 +99,16 @@ impl GaussianProcess {
         let prior = prior(&kernel, &x, None)?;
         let column = y.unsqueeze(-1)?;
         Ok(Self {
-            whitened: solve_triangular(prior.root(), &column, &Triangular::default())?,
-            log_likelihood: prior.log_density(&y)?.to_f64_vec()?[0],
-            root: prior.root().clone(),
+            whitened: solve_triangular(prior.cholesky_factor(), &column, &SolveTriangularOptions::default())?,
+            log_likelihood: prior.log_prob(&y)?.to_f64_vec()?[0],
+            root: prior.cholesky_factor().clone(),
             kernel,
             x,
         })
     }
 
     /// The kernel with the parameters that were found.
-    pub fn kernel(&self) -> &Kernel {
+    pub fn kernel(&self) -> &CovarianceKernel {
         &self.kernel
     }
 
@@ -124,8 +124,8 @@ impl GaussianProcess {
     /// # Errors
     /// If the points have another number of coordinates.
     pub fn predict(&self, z: &Tensor) -> Result<Prediction> {
-        let seen = self.seen("predict", z)?;
-        let explained = seen.square()?.sum(&[0])?;
+        let seen = self.check_points("predict", z)?;
+        let explained = seen.square()?.sum(&[0], false)?;
         let variance = explained.neg()?.add_scalar(self.kernel.variance())?.clamp(0.0, f64::INFINITY)?;
         let mean = seen.mt().matmul(&self.whitened)?.squeeze(-1)?;
         Ok(Prediction { mean, variance, noise: self.kernel.total_variance() - self.kernel.variance() })
@@ -136,7 +136,7 @@ impl GaussianProcess {
     /// # Errors
     /// As [`predict`](Self::predict).
     pub fn sample(&self, z: &Tensor, count: usize, rng: &mut Rng) -> Result<Tensor> {
-        let seen = self.seen("sample", z)?;
+        let seen = self.check_points("sample", z)?;
         let z = z.to_dtype(self.x.dtype())?;
         // A copy of the points is another set of points, which has no noise.
         let covariance = self.kernel.covariance(&z, Some(&z), None)?.sub(&seen.mt().matmul(&seen)?)?;
@@ -148,14 +148,14 @@ impl GaussianProcess {
     }
 
     /// L⁻¹ k(x, z), `(m, q)`
-    fn seen(&self, op: &str, z: &Tensor) -> Result<Tensor> {
+    fn check_points(&self, op: &str, z: &Tensor) -> Result<Tensor> {
         let z = argument(op, "z", z, &[("points", None), ("d", Some(self.x.dim(1)))])?.to_dtype(self.x.dtype())?;
-        solve_triangular(&self.root, &self.kernel.covariance(&self.x, Some(&z), None)?, &Triangular::default())
+        solve_triangular(&self.root, &self.kernel.covariance(&self.x, Some(&z), None)?, &SolveTriangularOptions::default())
     }
 }
 
 /// ln p(y | x) = −½ yᵀ K⁻¹ y − ½ ln |K| − m/2 ln 2π of values `y` `(m)` at points `x` `(m, d)`, a scalar with gradients by all of them and by
-/// `parameters`, which stand in for the [kernel's own](Kernel::parameters).
+/// `parameters`, which stand in for the [kernel's own](CovarianceKernel::parameters).
 ///
 /// # Errors
 /// As [`GaussianProcess::fit`].
@@ -168,33 +168,35 @@ impl GaussianProcess {
 ///
 /// # Example
 /// ```
-/// use monotile::{Tensor, stats::{Kernel, log_marginal_likelihood}};
+/// use monotile::{Tensor, stats::{CovarianceKernel, log_marginal_likelihood}};
 /// let (x, y) = (Tensor::full(&[1, 1], 0.0_f64)?, Tensor::full(&[1], 2.0_f64)?);
-/// let found = log_marginal_likelihood(&Kernel::rbf(4.0, 1.0), &x, &y, None)?.item::<f64>()?;
+/// let found = log_marginal_likelihood(&CovarianceKernel::rbf(4.0, 1.0), &x, &y, None)?.item::<f64>()?;
 /// assert!((found + 0.5 + 0.5 * (8.0 * std::f64::consts::PI).ln()).abs() < 1e-13);
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn log_marginal_likelihood(kernel: &Kernel, x: &Tensor, y: &Tensor, parameters: Option<&Tensor>) -> Result<Tensor> {
+pub fn log_marginal_likelihood(kernel: &CovarianceKernel, x: &Tensor, y: &Tensor, parameters: Option<&Tensor>) -> Result<Tensor> {
     let y = argument("log_marginal_likelihood", "y", y, &[("points", Some(x.shape().first().copied().unwrap_or(0)))])?;
-    prior(kernel, x, parameters)?.log_density(&y)
+    prior(kernel, x, parameters)?.log_prob(&y)
 }
 
 /// The distribution of observations at these points. What rounding may take from the diagonal of a covariance is added to it.
-fn prior(kernel: &Kernel, x: &Tensor, parameters: Option<&Tensor>) -> Result<Gaussian> {
+fn prior(kernel: &CovarianceKernel, x: &Tensor, parameters: Option<&Tensor>) -> Result<MultivariateNormal> {
     let covariance = kernel.covariance(x, None, parameters)?;
     let (m, dtype) = (covariance.dim(0), covariance.dtype());
-    let scale = covariance.diagonal(0, 1)?.mean(&[])?;
+    let scale = covariance.diagonal(0, 1)?.mean(&[], false)?;
     let jitter = Tensor::eye(m, dtype)?.mul_scalar(10.0 * m as f64 * dtype.epsilon())?.mul(&scale)?;
-    Gaussian::new(&Tensor::zeros(&[m], dtype)?, &covariance.add(&jitter)?).map_err(|error| error.within("GaussianProcess"))
+    MultivariateNormal::new(&Tensor::zeros(&[m], dtype)?, &covariance.add(&jitter)?)
+        .map_err(|error| error.within("GaussianProcess"))
 }
 
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
     let kernels = [
-        Kernel::rbf(1.5, 0.8) + Kernel::white(0.3),
-        Kernel::matern12(1.5, 0.8) + Kernel::white(0.3),
-        Kernel::matern32(1.5, 0.8) * Kernel::rbf(0.7, 2.0) + Kernel::white(0.3),
-        (Kernel::matern52(1.5, 0.8) + Kernel::matern32(0.2, 3.0)) * (Kernel::rbf(1.0, 2.0) + Kernel::white(0.3)),
+        CovarianceKernel::rbf(1.5, 0.8) + CovarianceKernel::white(0.3),
+        CovarianceKernel::matern12(1.5, 0.8) + CovarianceKernel::white(0.3),
+        CovarianceKernel::matern32(1.5, 0.8) * CovarianceKernel::rbf(0.7, 2.0) + CovarianceKernel::white(0.3),
+        (CovarianceKernel::matern52(1.5, 0.8) + CovarianceKernel::matern32(0.2, 3.0))
+            * (CovarianceKernel::rbf(1.0, 2.0) + CovarianceKernel::white(0.3)),
     ];
     kernels
         .into_iter()
@@ -227,7 +229,7 @@ mod tests {
     }
 
     /// Points, and a draw at them from the process of this kernel.
-    fn drawn(kernel: &Kernel, m: usize) -> (Tensor, Tensor) {
+    fn drawn(kernel: &CovarianceKernel, m: usize) -> (Tensor, Tensor) {
         let mut rng = Rng::new(11);
         let x = rng.uniform(&[m, 1], 0.0, 10.0, DType::F64).unwrap();
         let y = prior(kernel, &x, None).unwrap().sample(1, &mut rng).unwrap().squeeze(0).unwrap();
@@ -237,15 +239,18 @@ mod tests {
     #[test]
     fn kernels_have_the_values_of_their_formulas() {
         let (x, z) = (Tensor::from_rows(&[[0.0_f64, 0.0]]).unwrap(), Tensor::from_rows(&[[3.0_f64, 4.0]]).unwrap());
-        let at = |k: Kernel| k.covariance(&x, Some(&z), None).unwrap().item::<f64>().unwrap();
+        let at = |k: CovarianceKernel| k.covariance(&x, Some(&z), None).unwrap().item::<f64>().unwrap();
         let (r3, r5) = (3.0_f64.sqrt() * 2.5, 5.0_f64.sqrt() * 2.5);
         let expected = [
-            (at(Kernel::rbf(2.0, 2.0)), 2.0 * (-3.125_f64).exp()),
-            (at(Kernel::matern12(2.0, 2.0)), 2.0 * (-2.5_f64).exp()),
-            (at(Kernel::matern32(2.0, 2.0)), 2.0 * (1.0 + r3) * (-r3).exp()),
-            (at(Kernel::matern52(2.0, 2.0)), 2.0 * (1.0 + r5 + r5 * r5 / 3.0) * (-r5).exp()),
-            (at(Kernel::white(2.0)), 0.0),
-            (at(Kernel::rbf(2.0, 2.0) * Kernel::matern12(0.5, 2.0) + Kernel::white(1.0)), (-5.625_f64).exp()),
+            (at(CovarianceKernel::rbf(2.0, 2.0)), 2.0 * (-3.125_f64).exp()),
+            (at(CovarianceKernel::matern12(2.0, 2.0)), 2.0 * (-2.5_f64).exp()),
+            (at(CovarianceKernel::matern32(2.0, 2.0)), 2.0 * (1.0 + r3) * (-r3).exp()),
+            (at(CovarianceKernel::matern52(2.0, 2.0)), 2.0 * (1.0 + r5 + r5 * r5 / 3.0) * (-r5).exp()),
+            (at(CovarianceKernel::white(2.0)), 0.0),
+            (
+                at(CovarianceKernel::rbf(2.0, 2.0) * CovarianceKernel::matern12(0.5, 2.0) + CovarianceKernel::white(1.0)),
+                (-5.625_f64).exp(),
+            ),
         ];
         assert!(expected.iter().all(|(found, e)| (found - e).abs() < 1e-15), "{expected:?}");
     }
@@ -253,7 +258,7 @@ mod tests {
     /// The joint distribution of the values seen and one more, by the conditional of a Gaussian.
     #[test]
     fn predictions_are_conditionals_of_the_joint_distribution() {
-        let kernel = Kernel::matern52(2.0, 1.5) + Kernel::white(0.1);
+        let kernel = CovarianceKernel::matern52(2.0, 1.5) + CovarianceKernel::white(0.1);
         let (x, y) = drawn(&kernel, 12);
         let as_it_is = GaussianProcessOptions { steps: 0, ..Default::default() };
         let process = GaussianProcess::fit(&kernel, &x, &y, &as_it_is).unwrap();
@@ -268,7 +273,7 @@ mod tests {
 
         let count = 40_000;
         let draws = process.sample(&z, count, &mut Rng::new(2)).unwrap();
-        let (mean, variance) = (draws.mean(&[]).unwrap(), draws.var(&[], 1.0).unwrap());
+        let (mean, variance) = (draws.mean(&[], false).unwrap(), draws.var(&[], 1.0, false).unwrap());
         let deviation = values(&found.variance)[0].sqrt();
         assert!((values(&mean)[0] - values(&found.mean)[0]).abs() < 5.0 * deviation / (count as f64).sqrt());
         assert!((values(&variance)[0].sqrt() - deviation).abs() < 5.0 * deviation / (2.0 * count as f64).sqrt());
@@ -277,13 +282,13 @@ mod tests {
     /// Of 150 observations, parameters come out as they went in, within what so many tell.
     #[test]
     fn the_most_likely_parameters_are_near_those_that_made_the_data() {
-        let truth = Kernel::rbf(2.0, 1.0) + Kernel::white(0.05);
+        let truth = CovarianceKernel::rbf(2.0, 1.0) + CovarianceKernel::white(0.05);
         let (x, y) = drawn(&truth, 150);
-        let start = Kernel::rbf(1.0, 3.0) + Kernel::white(0.5);
+        let start = CovarianceKernel::rbf(1.0, 3.0) + CovarianceKernel::white(0.5);
         let process = GaussianProcess::fit(&start, &x, &y, &GaussianProcessOptions::default()).unwrap();
         let off: Vec<f64> = process.kernel().parameters().iter().zip(truth.parameters()).map(|(a, b)| (a - b).abs()).collect();
         assert!(off[0] < 1.0 && off[1] < 0.3 && off[2] < 0.3, "{}", process.kernel());
-        let likelihood = |k: &Kernel| log_marginal_likelihood(k, &x, &y, None).unwrap().item::<f64>().unwrap();
+        let likelihood = |k: &CovarianceKernel| log_marginal_likelihood(k, &x, &y, None).unwrap().item::<f64>().unwrap();
         assert!(process.log_likelihood() >= likelihood(&truth));
         // At the maximum every slope vanishes.
         let leaf = Tensor::from_vec(process.kernel().parameters(), &[3]).unwrap().requires_grad();
@@ -294,24 +299,28 @@ mod tests {
 
     #[test]
     fn kernels_read_well_and_impossible_ones_are_refused() {
-        let kernel = (Kernel::rbf(0.00001, 1.0) + Kernel::matern32(2.0, 3.0)) * Kernel::white(1e9);
+        let kernel = (CovarianceKernel::rbf(0.00001, 1.0) + CovarianceKernel::matern32(2.0, 3.0)) * CovarianceKernel::white(1e9);
         assert_eq!(
             kernel.to_string(),
             "(rbf(variance 1.000e-5, length 1.000) + matern32(variance 2.000, length 3.000)) · white(variance 1.000e9)"
         );
         let (x, y) = (normal(&[4, 1]), normal(&[4]));
-        let refused = |k: Kernel| GaussianProcess::fit(&k, &x, &y, &GaussianProcessOptions::default()).err().unwrap().to_string();
+        let refused =
+            |k: CovarianceKernel| GaussianProcess::fit(&k, &x, &y, &GaussianProcessOptions::default()).err().unwrap().to_string();
         let words = "variances are finite and not negative, lengths finite and positive";
         assert_eq!(
-            refused(Kernel::rbf(1.0, 1.0) + Kernel::white(-0.5)),
+            refused(CovarianceKernel::rbf(1.0, 1.0) + CovarianceKernel::white(-0.5)),
             format!("GaussianProcess: white(variance -0.5000): {words}")
         );
-        assert!(refused(Kernel::rbf(1.0, 0.0)).ends_with(words) && refused(Kernel::rbf(f64::NAN, 1.0)).ends_with(words));
+        assert!(
+            refused(CovarianceKernel::rbf(1.0, 0.0)).ends_with(words)
+                && refused(CovarianceKernel::rbf(f64::NAN, 1.0)).ends_with(words)
+        );
     }
 
     #[test]
     fn without_noise_the_function_goes_through_what_was_seen() {
-        let kernel = Kernel::rbf(1.0, 1.0);
+        let kernel = CovarianceKernel::rbf(1.0, 1.0);
         let x = Tensor::from_rows(&[[0.0_f64], [1.0], [2.5]]).unwrap();
         let y = Tensor::from_slice(&[1.0_f64, -1.0, 0.5], &[3]).unwrap();
         let as_it_is = GaussianProcessOptions { steps: 0, ..Default::default() };

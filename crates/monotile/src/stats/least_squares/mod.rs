@@ -5,12 +5,12 @@ mod student;
 mod table;
 
 use refine::refine;
-use student::Student;
+use student::StudentT;
 
 use super::parts::{argument, constant};
 use crate::check;
 use crate::error::{Error, ErrorKind, Result};
-use crate::linalg::{MatrixNorm, Qr, QrOptions, Triangular, norm, qr, solve_triangular};
+use crate::linalg::{MatrixNorm, Qr, QrOptions, SolveTriangularOptions, norm, qr, solve_triangular};
 #[cfg(test)]
 use crate::tensor::DType;
 use crate::tensor::Tensor;
@@ -103,7 +103,7 @@ pub fn least_squares(x: &Tensor, y: &Tensor, options: &LeastSquaresOptions) -> R
     let scaled = design.div(&scale)?;
     let factors = qr(&scaled, &QrOptions::default())?;
     refuse_dependent(&factors, m, options.intercept)?;
-    let upper = Triangular { upper: true, ..Default::default() };
+    let upper = SolveTriangularOptions { upper: true, ..Default::default() };
     let Qr { q, r } = &factors;
     let composed = solve_triangular(r, &q.mt().matmul(&y.unsqueeze(-1)?)?, &upper)?;
     let refined = refine(&scaled.detach(), &y.detach(), &Qr { q: q.detach(), r: r.detach() })?;
@@ -116,8 +116,8 @@ pub fn least_squares(x: &Tensor, y: &Tensor, options: &LeastSquaresOptions) -> R
     let residual_deviation = rest.div(&Tensor::scalar_as((degrees_of_freedom as f64).sqrt(), dtype))?;
     // (XᵀX)⁻¹ = R⁻¹ R⁻ᵀ: its diagonal is the rows of R⁻¹ squared.
     let inverse = solve_triangular(r, &Tensor::eye(p, dtype)?, &upper)?;
-    let spread = inverse.square()?.sum(&[-1])?.sqrt()?.div(&scale)?;
-    let centred = if options.intercept { y.sub(&y.mean(&[])?)? } else { y };
+    let spread = inverse.square()?.sum(&[-1], false)?.sqrt()?.div(&scale)?;
+    let centred = if options.intercept { y.sub(&y.mean(&[], false)?)? } else { y };
     let r_squared = rest.div(&length(&centred)?)?.square()?.neg()?.add_scalar(1.0)?;
     Ok(LeastSquares {
         coefficients: solution.div(&scale)?,
@@ -184,7 +184,7 @@ impl LeastSquares {
     /// # Errors
     /// None that a fitted model has.
     pub fn p_values(&self) -> Result<Tensor> {
-        let student = Student::new(self.degrees_of_freedom);
+        let student = StudentT::new(self.degrees_of_freedom);
         let found: Vec<f64> = self.t_values()?.to_f64_vec()?.into_iter().map(|t| student.two_sided(t)).collect();
         constant(&found, &[found.len()], self.coefficients.dtype())
     }
@@ -198,7 +198,7 @@ impl LeastSquares {
         if !(0.0 < level && level < 1.0) {
             return Err(Error::value(format!("confidence_intervals: the level {level} is not between 0 and 1")));
         }
-        let t = if self.degrees_of_freedom == 0 { f64::NAN } else { Student::new(self.degrees_of_freedom).quantile(1.0 - level) };
+        let t = if self.degrees_of_freedom == 0 { f64::NAN } else { StudentT::new(self.degrees_of_freedom).quantile(1.0 - level) };
         let reach = self.standard_errors.mul_scalar(t)?;
         Tensor::stack(&[&self.coefficients.sub(&reach)?, &self.coefficients.add(&reach)?], 1)
     }
@@ -330,7 +330,7 @@ R² 0.999119, adjusted 0.998678
         let (x, y) = (normal(&[9, 2]), normal(&[9]));
         let of = |scale: f64| {
             let fit = least_squares(&x, &y.mul_scalar(scale).unwrap(), &LeastSquaresOptions::default()).unwrap();
-            let sum = fit.t_values().unwrap().sum(&[]).unwrap();
+            let sum = fit.t_values().unwrap().sum(&[], false).unwrap();
             [fit.r_squared, fit.residual_deviation.mul_scalar(1.0 / scale).unwrap(), sum].map(|x| x.item::<f64>().unwrap())
         };
         let expected = of(1.0);

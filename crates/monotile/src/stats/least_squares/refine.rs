@@ -1,7 +1,7 @@
 //! Iterative refinement of a solution of min ‖A x − b‖, with residuals in twice the precision.
 
 use crate::error::Result;
-use crate::linalg::{Qr, Triangular, solve_triangular};
+use crate::linalg::{Qr, SolveTriangularOptions, solve_triangular};
 use crate::stats::parts::constant;
 use crate::tensor::Tensor;
 
@@ -28,19 +28,20 @@ pub fn refine(a: &Tensor, b: &Tensor, factors: &Qr) -> Result<Refined> {
         let f: Vec<f64> = (0..m)
             .map(|i| {
                 let products = rows[i * n..][..n].iter().zip(&x);
-                products.fold(Sum::of(b[i]).plus(-r[i]), |sum, (&a, &x)| sum.plus_product(-a, x)).value()
+                products.fold(Sum::from_f64(b[i]).plus(-r[i]), |sum, (&a, &x)| sum.plus_product(-a, x)).value()
             })
             .collect();
-        let mut g = vec![Sum::of(0.0); n];
+        let mut g = vec![Sum::from_f64(0.0); n];
         for (row, &r) in rows.chunks(n.max(1)).zip(&r) {
             g.iter_mut().zip(row).for_each(|(g, &a)| *g = g.plus_product(-a, r));
         }
         let g: Vec<f64> = g.into_iter().map(Sum::value).collect();
 
         let (f, g) = (constant(&f, &[m, 1], dtype)?, constant(&g, &[n, 1], dtype)?);
-        let h = solve_triangular(&triangle.mt(), &g, &Triangular::default())?;
+        let h = solve_triangular(&triangle.mt(), &g, &SolveTriangularOptions::default())?;
         let c = q.mt().matmul(&f)?;
-        let dx = solve_triangular(triangle, &c.sub(&h)?, &Triangular { upper: true, ..Default::default() })?.to_f64_vec()?;
+        let dx =
+            solve_triangular(triangle, &c.sub(&h)?, &SolveTriangularOptions { upper: true, ..Default::default() })?.to_f64_vec()?;
         let dr = f.add(&q.matmul(&h.sub(&c)?)?)?.to_f64_vec()?;
 
         let size = largest(&dx);
@@ -70,7 +71,7 @@ struct Sum {
 }
 
 impl Sum {
-    fn of(x: f64) -> Self {
+    fn from_f64(x: f64) -> Self {
         Self { high: x, low: 0.0 }
     }
 
@@ -99,7 +100,7 @@ mod tests {
     #[test]
     fn sums_keep_what_cancels() {
         let e = 2.0_f64.powi(-40);
-        let sum = Sum::of(1.0).plus_product(1.0 + e, 1.0 - e).plus(-2.0);
+        let sum = Sum::from_f64(1.0).plus_product(1.0 + e, 1.0 - e).plus(-2.0);
         assert_eq!(sum.value(), -e * e);
     }
 }

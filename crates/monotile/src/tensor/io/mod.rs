@@ -4,8 +4,8 @@
 //! A file's lengths, offsets and shapes are checked against its size before anything is read. Elements that lie aligned in
 //! the file stay there; the tensor keeps the file mapped for as long as it lives. This relies on nobody writing the file
 //! meanwhile: what is written may or may not be seen, and reading what was cut off ends the process (in one sentence after
-//! `monotile_kernels::process::end_on_lost_pages`). [`check_mapped`] and [`SafeTensors::check_unchanged`] tell of a change
-//! afterwards. Replacing a file by renaming another over it, as [`write_beside`] does, harms nothing.
+//! `monotile_kernels::process::exit_on_bus_error`). [`check_mapped`] and [`SafeTensors::check_unchanged`] tell of a change
+//! afterwards. Replacing a file by renaming another over it, as [`write_atomic`] does, harms nothing.
 
 mod npy;
 mod npz;
@@ -23,12 +23,12 @@ use monotile_kernels::shape::Shape;
 
 pub use npz::{Npz, write_npz};
 pub use regular::{open_regular, read_regular};
-pub use safetensors::{Planned, SafeTensors, write_safetensors};
-pub use write::write_beside;
+pub use safetensors::{SafeTensors, TensorSpec, write_safetensors};
+pub use write::write_atomic;
 pub use writer::SafeTensorsWriter;
 
-use super::dtype::Stored;
-use super::fresh::Fresh;
+use super::dtype::StorageElement;
+use super::uninit::UninitTensor;
 use super::{DType, Tensor};
 use crate::check;
 use crate::error::{Error, Result};
@@ -100,7 +100,7 @@ fn written(path: &Path) -> Error {
 /// # Errors
 /// If no tensor has this shape, or there is no memory for what has to be copied.
 fn mapped_tensor(map: &Arc<Mapping>, offset: usize, shape: &[usize], kind: FileType) -> Result<Option<Tensor>> {
-    fn ours<T: Stored>(map: &Arc<Mapping>, offset: usize, shape: Shape) -> Result<Option<Tensor>> {
+    fn ours<T: StorageElement>(map: &Arc<Mapping>, offset: usize, shape: Shape) -> Result<Option<Tensor>> {
         Ok(map.elements::<T>(offset, shape.elements())?.map(|elements| Tensor::from_buffer(elements, shape)))
     }
     let shape = check::shape("read", shape)?;
@@ -124,8 +124,8 @@ fn mapped_tensor(map: &Arc<Mapping>, offset: usize, shape: &[usize], kind: FileT
 /// # Errors
 /// If no tensor has this shape, or there is no memory for it.
 fn copied_tensor(bytes: &[u8], shape: &[usize], kind: FileType) -> Result<Tensor> {
-    fn ours<T: Stored>(bytes: &[u8], shape: Shape) -> Result<Tensor> {
-        let mut out = Fresh::<T>::of("read", shape)?;
+    fn ours<T: StorageElement>(bytes: &[u8], shape: Shape) -> Result<Tensor> {
+        let mut out = UninitTensor::<T>::with_shape("read", shape)?;
         bytemuck::cast_slice_mut::<T, u8>(&mut out).copy_from_slice(bytes);
         Ok(out.tensor())
     }
@@ -143,7 +143,7 @@ fn copied_tensor(bytes: &[u8], shape: &[usize], kind: FileType) -> Result<Tensor
 
 /// Narrow integers as i64.
 fn widened(bytes: &[u8], shape: Shape, kind: FileType) -> Result<Tensor> {
-    let mut out = Fresh::<i64>::of("read", shape)?;
+    let mut out = UninitTensor::<i64>::with_shape("read", shape)?;
     let wide = out.iter_mut().zip(bytes.chunks_exact(kind.size()));
     wide.for_each(|(to, b)| {
         *to = match (kind, b) {
@@ -173,20 +173,20 @@ fn widened(bytes: &[u8], shape: Shape, kind: FileType) -> Result<Tensor> {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn write_elements(tensor: &Tensor, to: &mut dyn std::io::Write) -> std::io::Result<()> {
-    use super::storage::{Cpu, Storage};
+    use super::storage::{CpuStorage, Storage};
     let no_memory = |error: Error| std::io::Error::new(std::io::ErrorKind::OutOfMemory, error.to_string());
-    let source = tensor.dense().map_err(no_memory)?;
+    let source = tensor.contiguous_detached().map_err(no_memory)?;
     let range = source.layout().offset..source.layout().offset + source.len();
     let range = if source.is_empty() { 0..0 } else { range };
     let Storage::Cpu(memory) = source.storage();
     // Elements are stored as the processor holds them; every processor that Monotile is built for is little-endian.
     to.write_all(match memory {
-        Cpu::F32(b) => bytemuck::cast_slice(&b[range]),
-        Cpu::F64(b) => bytemuck::cast_slice(&b[range]),
-        Cpu::BF16(b) => bytemuck::cast_slice(&b[range]),
-        Cpu::F16(b) => bytemuck::cast_slice(&b[range]),
-        Cpu::I64(b) => bytemuck::cast_slice(&b[range]),
-        Cpu::Bool(b) => &b[range],
+        CpuStorage::F32(b) => bytemuck::cast_slice(&b[range]),
+        CpuStorage::F64(b) => bytemuck::cast_slice(&b[range]),
+        CpuStorage::BF16(b) => bytemuck::cast_slice(&b[range]),
+        CpuStorage::F16(b) => bytemuck::cast_slice(&b[range]),
+        CpuStorage::I64(b) => bytemuck::cast_slice(&b[range]),
+        CpuStorage::Bool(b) => &b[range],
     })
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use monotile_kernels::buffer::Mapping;
 
-use super::{FileType, copied_tensor, map, mapped_tensor, write_beside, write_elements};
+use super::{FileType, copied_tensor, map, mapped_tensor, write_atomic, write_elements};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::tensor::{DType, Tensor};
@@ -57,7 +57,7 @@ impl Tensor {
     /// For bf16, which NumPy does not have; or if the operating system refuses.
     pub fn write_npy(&self, path: impl AsRef<Path>) -> Result<()> {
         let header = header(self)?;
-        write_beside(path.as_ref(), |file| {
+        write_atomic(path.as_ref(), |file| {
             file.write_all(&header)?;
             write_elements(self, file)
         })

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use monotile_kernels::buffer::Mapping;
 use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
 
-use super::{map, npy, write_beside, write_elements};
+use super::{map, npy, write_atomic, write_elements};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 use crate::text::printable;
@@ -106,7 +106,7 @@ pub fn write_npz(path: impl AsRef<Path>, tensors: &[(&str, &Tensor)]) -> Result<
     if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(Error::value(format!("write_npz: two arrays have the name \"{}\"", twice[0])));
     }
-    write_beside(path.as_ref(), |file| {
+    write_atomic(path.as_ref(), |file| {
         let mut file = Steady { file, failed: None };
         let mut archive = ZipWriter::new(&mut file);
         let mut written = || -> std::io::Result<()> {

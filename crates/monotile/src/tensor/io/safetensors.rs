@@ -9,7 +9,7 @@ use monotile_kernels::buffer::Mapping;
 use monotile_kernels::shape::count;
 use serde_json::{Map, Value, json};
 
-use super::{FileType, map, mapped_tensor, write_beside, write_elements, written};
+use super::{FileType, map, mapped_tensor, write_atomic, write_elements, written};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
 use crate::tensor::{DType, Tensor};
@@ -243,8 +243,9 @@ pub fn write_safetensors(path: impl AsRef<Path>, tensors: &[(&str, &Tensor)], me
     if let Some(twice) = order.windows(2).find(|pair| pair[0].0 == pair[1].0) {
         return Err(Error::value(format!("write_safetensors: two tensors have the name \"{}\"", twice[0].0)));
     }
-    let listed: Vec<Planned> = order.iter().map(|(name, tensor)| Planned::new(name, tensor.dtype(), tensor.shape())).collect();
-    write_beside(path, |file| {
+    let listed: Vec<TensorSpec> =
+        order.iter().map(|(name, tensor)| TensorSpec::new(name, tensor.dtype(), tensor.shape())).collect();
+    write_atomic(path, |file| {
         file.write_all(&header(&listed, metadata))?;
         order.iter().try_for_each(|(_, tensor)| write_elements(tensor, file))
     })
@@ -252,7 +253,7 @@ pub fn write_safetensors(path: impl AsRef<Path>, tensors: &[(&str, &Tensor)], me
 
 /// A tensor that a file is to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Planned {
+pub struct TensorSpec {
     pub(super) name: String,
     pub(super) dtype: String,
     pub(super) shape: Vec<usize>,
@@ -261,7 +262,7 @@ pub struct Planned {
     pub(super) width: usize,
 }
 
-impl Planned {
+impl TensorSpec {
     /// A tensor of this name, element type and shape.
     pub fn new(name: &str, dtype: DType, shape: &[usize]) -> Self {
         let (width, elements) = (dtype.size(), count(shape));
@@ -299,13 +300,13 @@ impl Planned {
 }
 
 /// What stands before the elements: the header's length, the header, spaces up to a multiple of eight.
-pub(super) fn header(order: &[Planned], metadata: &[(&str, &str)]) -> Vec<u8> {
+pub(super) fn header(order: &[TensorSpec], metadata: &[(&str, &str)]) -> Vec<u8> {
     let mut fields = Map::new();
     if !metadata.is_empty() {
         fields.insert(STRINGS.into(), metadata.iter().map(|&(k, v)| (k.to_string(), v.into())).collect::<Map<_, _>>().into());
     }
     let mut at = 0;
-    for Planned { name, dtype, shape, bytes, .. } in order {
+    for TensorSpec { name, dtype, shape, bytes, .. } in order {
         fields.insert(name.clone(), json!({"dtype": dtype, "shape": shape, "data_offsets": [at, at + bytes]}));
         at += bytes;
     }

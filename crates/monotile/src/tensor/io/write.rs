@@ -1,6 +1,6 @@
 //! Files that appear whole or not at all.
 
-mod leftovers;
+mod temporary_files;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -20,18 +20,18 @@ use crate::error::{Error, Result};
 /// # Example
 /// ```
 /// use std::io::Write;
-/// let path = std::env::temp_dir().join("monotile-write-beside.txt");
-/// monotile::io::write_beside(&path, |file| file.write_all(b"whole"))?;
+/// let path = std::env::temp_dir().join("monotile-write-atomic.txt");
+/// monotile::io::write_atomic(&path, |file| file.write_all(b"whole"))?;
 /// assert_eq!(std::fs::read(&path).unwrap(), b"whole");
 /// # std::fs::remove_file(&path).unwrap();
 /// # Ok::<(), monotile::Error>(())
 /// ```
-pub fn write_beside(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> Result<()> {
+pub fn write_atomic(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> Result<()> {
     let refuse = |e: std::io::Error| Error::io("writing", path, &e);
     let Some(name) = path.file_name() else {
         return Err(Error::value(format!("{}: is not the name of a file (writing)", path.display())));
     };
-    let (file, beside) = leftovers::begin(path, name).map_err(refuse)?;
+    let (file, beside) = temporary_files::begin(path, name).map_err(refuse)?;
     let written = (|| {
         let mut file = BufWriter::new(file);
         content(&mut file)?;
@@ -54,12 +54,12 @@ mod tests {
     fn a_failed_write_leaves_the_old_file_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.txt");
-        write_beside(&path, |f| f.write_all(b"old")).unwrap();
+        write_atomic(&path, |f| f.write_all(b"old")).unwrap();
         let full = |f: &mut BufWriter<File>| {
             f.write_all(b"half")?;
             Err(std::io::Error::new(std::io::ErrorKind::StorageFull, "no space left on device"))
         };
-        let words = write_beside(&path, full).unwrap_err().to_string();
+        let words = write_atomic(&path, full).unwrap_err().to_string();
         assert_eq!(words, format!("{}: no space left on device (writing)", path.display()));
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_missing_is_named() {
-        let words = write_beside(Path::new("/no/such/folder/a"), |_| Ok(())).unwrap_err().to_string();
+        let words = write_atomic(Path::new("/no/such/folder/a"), |_| Ok(())).unwrap_err().to_string();
         assert_eq!(words, "/no/such/folder/a: no such file or folder (writing)");
     }
 
@@ -85,7 +85,7 @@ mod tests {
         // Of one that is being written the lock is held.
         let held = File::create(at(".a.txt.0-9.partial")).unwrap();
         held.lock().unwrap();
-        write_beside(&at("a.txt"), |f| f.write_all(b"whole")).unwrap();
+        write_atomic(&at("a.txt"), |f| f.write_all(b"whole")).unwrap();
         for name in not_ours.iter().chain(&["a.txt", ".a.txt.0-9.partial"]) {
             assert!(at(name).exists(), "{name}");
         }
@@ -102,7 +102,7 @@ mod tests {
                 scope.spawn(move || {
                     for _ in 0..10 {
                         let text = letter.repeat(100_000);
-                        write_beside(path, |f| text.as_bytes().chunks(1000).try_for_each(|part| f.write_all(part))).unwrap();
+                        write_atomic(path, |f| text.as_bytes().chunks(1000).try_for_each(|part| f.write_all(part))).unwrap();
                     }
                 });
             }

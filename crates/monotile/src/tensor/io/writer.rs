@@ -5,7 +5,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::safetensors::{Planned, header};
+use super::safetensors::{TensorSpec, header};
 use super::write_elements;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -23,9 +23,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 ///
 /// # Example
 /// ```
-/// use monotile::{DType, Tensor, io::{Planned, SafeTensors, SafeTensorsWriter}};
+/// use monotile::{DType, Tensor, io::{TensorSpec, SafeTensors, SafeTensorsWriter}};
 /// let path = std::env::temp_dir().join("monotile-writer.safetensors");
-/// let mut writer = SafeTensorsWriter::open(&path, vec![Planned::new("w", DType::F32, &[2, 3])], &[])?;
+/// let mut writer = SafeTensorsWriter::open(&path, vec![TensorSpec::new("w", DType::F32, &[2, 3])], &[])?;
 /// while let Some(planned) = writer.pending() {
 ///     assert_eq!(planned.name(), "w");
 ///     writer.write(&Tensor::ones(&[1, 3], DType::F32)?)?;
@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// ```
 pub struct SafeTensorsWriter {
     path: PathBuf,
-    plan: Vec<Planned>,
+    plan: Vec<TensorSpec>,
     /// The tensor that is being written.
     at: usize,
     /// How many bytes of it are written.
@@ -55,9 +55,9 @@ impl SafeTensorsWriter {
     ///
     /// # Errors
     /// `Value`, if two tensors have one name; `Io`, if the operating system refuses.
-    pub fn open(path: &Path, mut plan: Vec<Planned>, metadata: &[(&str, &str)]) -> Result<Self> {
+    pub fn open(path: &Path, mut plan: Vec<TensorSpec>, metadata: &[(&str, &str)]) -> Result<Self> {
         plan.sort_by(|a, b| b.width.cmp(&a.width).then_with(|| a.name.cmp(&b.name)));
-        let mut names: Vec<&str> = plan.iter().map(Planned::name).collect();
+        let mut names: Vec<&str> = plan.iter().map(TensorSpec::name).collect();
         names.sort_unstable();
         if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(Error::value(format!("{}: two tensors have the name \"{}\" (writing)", path.display(), twice[0])));
@@ -68,9 +68,9 @@ impl SafeTensorsWriter {
         let opened = || -> std::io::Result<(File, File, u64)> {
             if whole == 0 {
                 // Without its record a file counts for nothing: what it held cannot be taken for what comes.
-                let _ = fs::remove_file(beside(path, "done"));
+                let _ = fs::remove_file(hidden_sibling(path, "done"));
             }
-            let open = |what| OpenOptions::new().write(true).create(true).truncate(false).open(beside(path, what));
+            let open = |what| OpenOptions::new().write(true).create(true).truncate(false).open(hidden_sibling(path, what));
             let (mut file, record) = (open("partial")?, open("done")?);
             file.set_len(whole)?;
             if whole == 0 {
@@ -86,12 +86,12 @@ impl SafeTensorsWriter {
     }
 
     /// The tensor that is to be written next, or whose rest is; `None` when all are written.
-    pub fn pending(&self) -> Option<&Planned> {
+    pub fn pending(&self) -> Option<&TensorSpec> {
         self.plan.get(self.at)
     }
 
     /// All tensors, in the order in which they are written.
-    pub fn plan(&self) -> &[Planned] {
+    pub fn plan(&self) -> &[TensorSpec] {
         &self.plan
     }
 
@@ -106,7 +106,7 @@ impl SafeTensorsWriter {
     /// `Dtype` and `Shape`, if these are not what was planned; as [`write_bytes`](Self::write_bytes).
     pub fn write(&mut self, rows: &Tensor) -> Result<()> {
         let bytes = rows.len() * rows.dtype().size();
-        if let Some(Planned { name, dtype, shape, .. }) = self.pending() {
+        if let Some(TensorSpec { name, dtype, shape, .. }) = self.pending() {
             if !dtype.eq_ignore_ascii_case(rows.dtype().name()) {
                 return Err(Error::dtype(format!("writing \"{name}\": it was planned as {dtype}, got {}", rows.dtype())));
             }
@@ -128,7 +128,7 @@ impl SafeTensorsWriter {
     fn put(&mut self, bytes: usize, write: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<()> {
         let missing = self.pending().map_or(0, |planned| planned.bytes - self.within);
         if bytes > missing {
-            let name = self.pending().map_or("the last tensor", Planned::name);
+            let name = self.pending().map_or("the last tensor", TensorSpec::name);
             return Err(Error::shape(format!("writing \"{name}\": {bytes} bytes are more than the {missing} that are missing")));
         }
         write(&mut self.file).map_err(|e| Error::io("writing", &self.path, &e))?;
@@ -180,24 +180,24 @@ impl SafeTensorsWriter {
         }
         let finished = || -> std::io::Result<()> {
             self.file.sync_all()?;
-            fs::rename(beside(&self.path, "partial"), &self.path)?;
-            fs::remove_file(beside(&self.path, "done"))
+            fs::rename(hidden_sibling(&self.path, "partial"), &self.path)?;
+            fs::remove_file(hidden_sibling(&self.path, "done"))
         };
         finished().map_err(|e| Error::io("writing", &self.path, &e))
     }
 }
 
-fn beside(path: &Path, what: &str) -> PathBuf {
+fn hidden_sibling(path: &Path, what: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{what}"))
 }
 
 /// How many tensors of an unfinished file are certain, and where the last of them ends; `None` if it was not one of this plan.
-fn resumed(path: &Path, plan: &[Planned], header: &[u8]) -> Option<(usize, u64)> {
-    let record = fs::read_to_string(beside(path, "done")).ok()?;
+fn resumed(path: &Path, plan: &[TensorSpec], header: &[u8]) -> Option<(usize, u64)> {
+    let record = fs::read_to_string(hidden_sibling(path, "done")).ok()?;
     let (one, other) = record.trim_end().split_once(' ')?;
     let certain: u64 = one.parse().ok().filter(|_| one == other)?;
-    let file = File::open(beside(path, "partial")).ok()?;
+    let file = File::open(hidden_sibling(path, "partial")).ok()?;
     if file.metadata().ok()?.len() < certain {
         return None;
     }
@@ -225,8 +225,8 @@ mod tests {
         (0..6).map(|i| (format!("t{i}"), rng.normal(&[i, 5], dtype(i)).unwrap())).collect()
     }
 
-    fn plan(tensors: &[(String, Tensor)]) -> Vec<Planned> {
-        tensors.iter().map(|(name, t)| Planned::new(name, t.dtype(), t.shape())).collect()
+    fn plan(tensors: &[(String, Tensor)]) -> Vec<TensorSpec> {
+        tensors.iter().map(|(name, t)| TensorSpec::new(name, t.dtype(), t.shape())).collect()
     }
 
     /// Writes so many tensors, each in two parts, recording each.
@@ -280,15 +280,15 @@ mod tests {
             let mut writer = SafeTensorsWriter::open(&path, plan(&tensors), &[]).unwrap();
             fill(&mut writer, &tensors, 3);
         };
-        let again = |plan: Vec<Planned>| SafeTensorsWriter::open(&path, plan, &[]).unwrap().written();
+        let again = |plan: Vec<TensorSpec>| SafeTensorsWriter::open(&path, plan, &[]).unwrap().written();
         interrupted();
         assert_eq!(again(plan(&tensors)), 4, "three, and one without an element");
         assert_eq!(again(plan(&tensors[1..])), 0, "another plan");
         interrupted();
-        fs::write(beside(&path, "done"), "00000000000000000700 000000000").unwrap();
+        fs::write(hidden_sibling(&path, "done"), "00000000000000000700 000000000").unwrap();
         assert_eq!(again(plan(&tensors)), 0, "half a record");
         interrupted();
-        OpenOptions::new().write(true).open(beside(&path, "partial")).unwrap().set_len(100).unwrap();
+        OpenOptions::new().write(true).open(hidden_sibling(&path, "partial")).unwrap().set_len(100).unwrap();
         assert_eq!(again(plan(&tensors)), 0, "a file shorter than its record");
     }
 
@@ -296,7 +296,7 @@ mod tests {
     fn what_was_not_planned_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.safetensors");
-        let planned = vec![Planned::new("w", DType::BF16, &[2, 3])];
+        let planned = vec![TensorSpec::new("w", DType::BF16, &[2, 3])];
         let mut writer = SafeTensorsWriter::open(&path, planned.clone(), &[]).unwrap();
         let ones = |shape: &[usize], dtype| Tensor::ones(shape, dtype).unwrap();
         let mut words = |t: Tensor| writer.write(&t).unwrap_err().to_string();

@@ -4,7 +4,9 @@ use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
-use crate::transform::parts::{check_rows, common, constant, cross, leading, numbers, of_batch, refuse_where, row, shown, unit};
+use crate::transform::parts::{
+    batch_suffix, check_rows, common, constant, cross, leading, numbers, refuse_where, row, row_text, unit,
+};
 
 /// The product a b: the rotation b, then a.
 ///
@@ -82,7 +84,7 @@ pub fn conjugate(q: &Tensor) -> Result<Tensor> {
 pub fn inverse(q: &Tensor) -> Result<Tensor> {
     const OP: &str = "quaternion::inverse";
     check_rows(OP, "q", q, 4)?;
-    let squares = q.square()?.sum_keepdim(&[-1])?;
+    let squares = q.square()?.sum(&[-1], true)?;
     refuse_where(&squares, |square| square == 0.0, |i| zero(OP, q, i, "which has no inverse"))?;
     conjugate(q)?.div(&squares)
 }
@@ -111,7 +113,7 @@ pub fn normalize(q: &Tensor) -> Result<Tensor> {
 /// The refusal of quaternion `i`.
 fn zero(op: &str, q: &Tensor, i: usize, why: &str) -> Error {
     let leading = &q.shape()[..q.rank() - 1];
-    Error::value(format!("{op}: the quaternion is {}, {why}{}", shown(q, leading, i), of_batch(leading, i)))
+    Error::value(format!("{op}: the quaternion is {}, {why}{}", row_text(q, leading, i), batch_suffix(leading, i)))
 }
 
 /// Points rotated: q p q⁻¹ for quaternions of length 1.
@@ -155,8 +157,8 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("broadcast", vec![normal(&[3, 1, 4]), normal(&[2, 4])])
             .sample("identity", vec![identity.clone(), identity.clone()])
             .sample("empty", vec![normal(&[0, 4]), normal(&[4])])
-            .holds("lengths multiply", |x, y| {
-                let length = |q: &Tensor| q.square()?.sum(&[-1])?.sqrt();
+            .property("lengths multiply", |x, y| {
+                let length = |q: &Tensor| q.square()?.sum(&[-1], false)?.sqrt();
                 distance(&length(&x[0])?.mul(&length(&x[1])?)?, &length(&y[0])?)
             })
             .orders(2)
@@ -169,12 +171,12 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("general", vec![normal(&[2, 4])])
             .reference(|x| vec![x[0].iter().enumerate().map(|(i, x)| if i % 4 < 3 { -x } else { *x }).collect()])
             .orders(2)
-            .may_hide_nan(),
+            .may_drop_nan(),
         Spec::new("quaternion::inverse", |x| Ok(vec![inverse(&x[0])?]))
             // Lengths about 2: a difference quotient stays far from 0.
             .sample("general", vec![normal(&[3, 4])])
             .sample("identity", vec![identity.clone()])
-            .holds("q q⁻¹ = 1", |x, y| {
+            .property("q q⁻¹ = 1", |x, y| {
                 let product = multiply(&x[0], &y[0])?;
                 distance(&product, &numbers(&[0.0, 0.0, 0.0, 1.0]).expand(product.shape())?)
             })
@@ -186,8 +188,8 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("quaternion::normalize", |x| Ok(vec![normalize(&x[0])?]))
             .sample("general", vec![normal(&[3, 4])])
             .sample("identity", vec![identity.clone()])
-            .holds("the length is 1", |x, y| {
-                let squares = y[0].square()?.sum(&[-1])?;
+            .property("the length is 1", |x, y| {
+                let squares = y[0].square()?.sum(&[-1], false)?;
                 let _ = x;
                 distance(&squares, &squares.ones_like())
             })
@@ -200,7 +202,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("one each", vec![rotations(&[3]), normal(&[3, 3])])
             .sample("one for all", vec![rotations(&[]), normal(&[5, 3])])
             .sample("identity", vec![identity, normal(&[2, 3])])
-            .holds("p ↦ q p q⁻¹", |x, y| {
+            .property("p ↦ q p q⁻¹", |x, y| {
                 let pure = x[1].pad(-1, 0, 1, 0.0)?;
                 distance(&multiply(&multiply(&x[0], &pure)?, &conjugate(&x[0])?)?.slice(-1, ..3)?, &y[0])
             })

@@ -5,7 +5,7 @@ use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal, uniform};
 use crate::transform::arc::{angle_over_sine, stumpff};
-use crate::transform::parts::{check_rows, common, dot, leading, of_batch, shape, shown, unit};
+use crate::transform::parts::{batch_suffix, check_rows, common, dot, leading, row_text, shape, unit};
 
 /// Rotations by `angle` radians about `axis`: (sin(θ/2) a, cos(θ/2)), a = axis / |axis|. Counterclockwise, seen from the tip of the axis.
 ///
@@ -28,7 +28,8 @@ pub fn from_axis_angle(axis: &Tensor, angle: &Tensor) -> Result<Tensor> {
     let all = leading(OP, &[(axis, 1), (angle, 0)])?;
     let [axis, angle] = common(OP, [axis, angle])?;
     let own = &axis.shape()[..axis.rank() - 1];
-    let zero = |i| Error::value(format!("{OP}: the axis is {}, which has no direction{}", shown(&axis, own, i), of_batch(own, i)));
+    let zero =
+        |i| Error::value(format!("{OP}: the axis is {}, which has no direction{}", row_text(&axis, own, i), batch_suffix(own, i)));
     let direction = unit(&axis, zero)?;
     let half = angle.mul_scalar(0.5)?.unsqueeze(-1)?;
     let vector = half.sin()?.mul(&direction)?;
@@ -125,8 +126,8 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("angle 0", vec![zero()])
             .sample("small angle", vec![numbers(&[1e-7, -2e-7, 1e-8])])
             .sample("several turns", vec![numbers(&[5.0, -8.0, 3.0])])
-            .holds("axis and angle", |x, y| {
-                let length = x[0].square()?.sum(&[-1])?.sqrt()?;
+            .property("axis and angle", |x, y| {
+                let length = x[0].square()?.sum(&[-1], false)?.sqrt()?;
                 if length.to_f64_vec().unwrap().contains(&0.0) {
                     return distance(&y[0], &numbers(&[0.0, 0.0, 0.0, 1.0]));
                 }
@@ -142,16 +143,16 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("minus identity", vec![numbers(&[0.0, 0.0, 0.0, -1.0])])
             .sample("small angle", vec![near(1e-7)])
             .sample("smaller angle", vec![near(1e-12)])
-            .holds("its quaternion is the input", |x, y| {
+            .property("its quaternion is the input", |x, y| {
                 let back = from_rotation_vector(&y[0])?;
-                let product = back.mul(&x[0])?.sum(&[-1])?.abs()?;
+                let product = back.mul(&x[0])?.sum(&[-1], false)?.abs()?;
                 distance(&product, &product.ones_like())
             })
             .orders(2),
         Spec::new("quaternion::to_rotation_vector of any", |x| Ok(vec![to_rotation_vector(&x[0])?]))
             .sample("batch", vec![rotations(&[5])])
-            .holds("at most π", |_, y| {
-                let longest = y[0].square()?.sum(&[-1])?.max(&[])?.sqrt()?.to_f64_vec().unwrap()[0];
+            .property("at most π", |_, y| {
+                let longest = y[0].square()?.sum(&[-1], false)?.max(&[], false)?.sqrt()?.to_f64_vec().unwrap()[0];
                 Ok((longest - std::f64::consts::PI).max(0.0))
             }),
     ]

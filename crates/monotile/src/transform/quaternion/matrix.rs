@@ -97,7 +97,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         .sample("about y", vec![to_matrix(&about(1, 3.1)).unwrap()])
         .sample("about z", vec![to_matrix(&about(2, std::f64::consts::PI)).unwrap()])
         .sample("batch", vec![to_matrix(&rotations(&[2, 3])).unwrap()])
-        .holds("its matrix is the input", |x, y| distance(&to_matrix(&y[0])?, &x[0]))
+        .property("its matrix is the input", |x, y| distance(&to_matrix(&y[0])?, &x[0]))
         .orders(2)
         .refuses(vec![normal(&[4, 4])], "quaternion::from_matrix: needs 3 x 3 matrices, got shape [4, 4]");
     for (i, name) in ["half about x", "half about y", "half about z"].into_iter().enumerate() {
@@ -111,7 +111,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("batch", vec![rotations(&[2, 3])])
             .sample("identity", vec![numbers(&[0.0, 0.0, 0.0, 1.0])])
             .sample("empty", vec![normal(&[0, 4])])
-            .holds("R Rᵀ = I", |x, y| {
+            .property("R Rᵀ = I", |x, y| {
                 let product = y[0].matmul(&y[0].mt())?;
                 let _ = x;
                 distance(&product, &Tensor::eye(3, product.dtype())?.expand(product.shape())?)

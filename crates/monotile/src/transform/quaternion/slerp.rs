@@ -6,7 +6,7 @@ use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal, uniform};
 use crate::transform::arc::{angle_squared, stumpff};
-use crate::transform::fused::{ByComposition, spread};
+use crate::transform::fused::{ComposedGradient, broadcast_rows};
 use crate::transform::parts::{check_rows, common, dot, leading, shape};
 
 /// Spherical linear interpolation: from `a` at t = 0 to `b` at t = 1 by the shorter way at constant speed.
@@ -41,12 +41,12 @@ pub fn slerp(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     let [a, b, t] = operands(NAME, a, b, t)?;
     let out = forward(&a, &b, &t)?;
     let composed = |[a, b, t]: [&Tensor; 3]| arc(a, &toward(a, b)?, t);
-    Ok(Tensor::record(out, &[&a, &b, &t], ByComposition { name: NAME, composed }))
+    Ok(Tensor::record(out, &[&a, &b, &t], ComposedGradient { name: NAME, composed }))
 }
 
 fn forward(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     let all = leading("quaternion::slerp", &[(a, 1), (b, 1), (t, 1)])?;
-    let [a, b, t] = [spread(a, &all)?, spread(b, &all)?, spread(t, &all)?];
+    let [a, b, t] = [broadcast_rows(a, &all)?, broadcast_rows(b, &all)?, broadcast_rows(t, &all)?];
     door::transform::slerp("quaternion::slerp", [&a, &b, &t], &shape(&all, &[4]))
 }
 
@@ -109,13 +109,13 @@ pub(super) fn pairs(spec: Spec) -> Spec {
     let t = || uniform(&[3], 0.0, 1.0);
     // The dot products of these differ from 0, where the shorter way changes, by more than a difference quotient's step.
     let clear = |a: Tensor, b: Tensor| {
-        let nearest = dot(&a, &b).unwrap().abs().unwrap().min(&[]).unwrap().to_f64_vec().unwrap()[0];
+        let nearest = dot(&a, &b).unwrap().abs().unwrap().min(&[], false).unwrap().to_f64_vec().unwrap()[0];
         assert!(nearest > 1e-3, "a sample lies near the kink: {nearest}");
         vec![a, b, t()]
     };
     spec.sample("general", clear(a.clone(), rotations(&[3, 1]).squeeze(1).unwrap()))
         .sample("one t for all", vec![a.clone(), rotations(&[3, 1]).squeeze(1).unwrap(), normal(&[])])
-        .sample_of_equals("equal", vec![a.clone(), a.clone(), t()])
+        .sample_with_equal_inputs("equal", vec![a.clone(), a.clone(), t()])
         .sample("opposite", vec![a.clone(), -&a, t()])
         .sample("nearly equal", vec![a.clone(), near(1e-4), t()])
         .sample("more nearly", vec![a.clone(), near(1e-8), t()])

@@ -43,7 +43,7 @@ pub fn squad(a: &Tensor, b: &Tensor, a_control: &Tensor, b_control: &Tensor, t: 
     let [a, b, p, q, t] = common(OP, [a, b, a_control, b_control, t])?;
     let t = t.unsqueeze(-1)?;
     let sign = Tensor::ones(&[4], a.dtype())?;
-    let d = a.detach().mul(&b.detach())?.sum_keepdim(&[-1])?;
+    let d = a.detach().mul(&b.detach())?.sum(&[-1], true)?;
     let sign = d.lt(&d.zeros_like())?.where_(&-&sign, &sign)?;
     let along = arc(&a, &b.mul(&sign)?, &t)?;
     let beside = arc(&p, &q.mul(&sign)?, &t)?;
@@ -99,8 +99,8 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("quaternion::squad", |x| Ok(vec![squad(&x[0], &x[1], &x[2], &x[3], &x[4])?]))
             .sample("general", vec![key(1), key(2), key(3), key(4), t()])
             .sample("negated keys", vec![key(1), -key(2), key(3), -key(4), t()])
-            .sample_of_equals("equal", vec![same.clone(), same.clone(), same.clone(), same.clone(), t()])
-            .holds("three slerps", |x, y| {
+            .sample_with_equal_inputs("equal", vec![same.clone(), same.clone(), same.clone(), same.clone(), t()])
+            .property("three slerps", |x, y| {
                 let t = &x[4];
                 let (along, beside) = (slerp(&x[0], &x[1], t)?, slerp(&x[2], &x[3], t)?);
                 let bend = t.mul(&t.neg()?.add_scalar(1.0)?)?.mul_scalar(2.0)?;
@@ -114,9 +114,9 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("quaternion::squad_control", |x| Ok(vec![squad_control(&x[0], &x[1], &x[2])?]))
             .sample("general", vec![key(1), key(2), key(3)])
             .sample("negated", vec![-key(1), key(2), -key(3)])
-            .sample_of_equals("equal", vec![same.clone(), same.clone(), same])
-            .holds("the length is 1", |_, y| {
-                let squares = y[0].square()?.sum(&[-1])?;
+            .sample_with_equal_inputs("equal", vec![same.clone(), same.clone(), same])
+            .property("the length is 1", |_, y| {
+                let squares = y[0].square()?.sum(&[-1], false)?;
                 distance(&squares, &squares.ones_like())
             })
             .orders(2)

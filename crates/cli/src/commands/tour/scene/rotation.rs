@@ -2,14 +2,14 @@
 
 use monotile::transform::quaternion::{from_axis_angle, nlerp, slerp, to_matrix};
 use monotile::{DType, Tensor};
-use monotile_scene::raster::Renderer;
-use monotile_scene::{Background, Framing, Local, Node, Orbit, Picture, Pose, Scene, Shot};
+use monotile_scene::raster::CpuRenderer;
+use monotile_scene::{Background, Framing, Node, NodeTransform, Orbit, Picture, Pose, Scene, Shot};
 
 use super::figure::posed;
-use crate::failure::Failure;
-use crate::page::Block;
-use crate::picture::Shown;
-use crate::plot::{Axis, Plot, Series, Stroke};
+use crate::command_error::CommandError;
+use crate::page::PageBlock;
+use crate::picture::EmbeddedImage;
+use crate::plot::{Plot, PlotAxis, Series, SeriesStyle};
 
 /// From the left to the right, degrees about the line of sight.
 const TURN: f64 = 150.0;
@@ -35,32 +35,32 @@ const WAYS: [(&str, &str, Way); 3] = [
 ];
 
 /// Turns the figure in all three ways.
-pub fn turn() -> Result<Vec<Block>, Failure> {
+pub fn blocks() -> Result<Vec<PageBlock>, CommandError> {
     let axis = Tensor::from_slice(&[0.0, 0.0, -1.0], &[3])?;
     let end = |side: f64| from_axis_angle(&axis, &Tensor::scalar(side * 0.5 * TURN.to_radians()));
     let (a, b) = (end(-1.0)?, end(1.0)?);
     let moments = |n: usize| Tensor::linspace(0.0, 1.0, n, DType::F64);
     let (mut pictures, mut series) = (Vec::new(), Vec::new());
     for (colour, (name, words, way)) in WAYS.into_iter().enumerate() {
-        pictures.push((Shown::still(&fan(&way(&a, &b, &moments(FIGURES)?)?)?), words.to_string()));
+        pictures.push((EmbeddedImage::still(&fan(&way(&a, &b, &moments(FIGURES)?)?)?), words.to_string()));
         let points = speeds(&way(&a, &b, &moments(TIMES)?)?)?;
-        series.push(Series { name: name.to_string(), points, stroke: Stroke::Line, colour });
+        series.push(Series { name: name.to_string(), points, stroke: SeriesStyle::Line, colour });
     }
     let plot = Plot {
         title: format!("Angular speed on the way through {TURN:.0}°"),
-        x: Axis::linear("time"),
-        y: Axis::linear("speed, 1 is even"),
+        x: PlotAxis::linear("time"),
+        y: PlotAxis::linear("speed, 1 is even"),
         series,
     };
     Ok(vec![
-        Block::Text(format!(
+        PageBlock::Text(format!(
             "Between two keys of a clip a bone has to be turned a part of the way. But which is the rotation between two? Here the figure is turned by \
              {TURN:.0}° in {} steps of equal time. Mixing the numbers of two matrices is no rotation at all; mixing two unit quaternions and making the \
              result a unit again turns unevenly; slerp (Shoemake 1985) goes along the arc at constant speed, and is what clips use.",
             FIGURES - 1
         )),
-        Block::Pictures(pictures, "The same two ends; one figure every eighth of the time.".to_string()),
-        Block::Figure(plot, "How fast each of them turns, measured between neighbouring times.".to_string()),
+        PageBlock::Pictures(pictures, "The same two ends; one figure every eighth of the time.".to_string()),
+        PageBlock::Figure(plot, "How fast each of them turns, measured between neighbouring times.".to_string()),
     ])
 }
 
@@ -73,9 +73,9 @@ fn speeds(matrices: &Tensor) -> monotile::Result<Vec<(f64, f64)>> {
 }
 
 /// The figure as often as there are matrices, moved by each about a place under its feet.
-fn fan(matrices: &Tensor) -> Result<Picture, Failure> {
+fn fan(matrices: &Tensor) -> Result<Picture, CommandError> {
     let figure = Scene::figure();
-    let mut scene = figure.still(&posed(&figure, &figure.clips[1], 0.35));
+    let mut scene = figure.baked(&posed(&figure, &figure.animations[1], 0.35));
     let (meshes, numbers) = (scene.meshes.len(), matrices.to_f64_vec()?);
     let places = numbers.chunks_exact(9).map(|m| {
         let column = |c: usize| [0, 1, 2].map(|r| m[3 * r + c] as f32);
@@ -83,12 +83,12 @@ fn fan(matrices: &Tensor) -> Result<Picture, Failure> {
         // The hub stays: M (p + h) − h with h = (0, HUB, 0).
         [[x0, x1, x2, 0.0], [y[0], y[1], y[2], 0.0], [z0, z1, z2, 0.0], [HUB * y[0], HUB * (y[1] - 1.0), HUB * y[2], 1.0]]
     });
-    let node = |(place, mesh)| Node { local: Local::Matrix(place), mesh: Some(mesh), ..Node::default() };
+    let node = |(place, mesh)| Node { local: NodeTransform::Matrix(place), mesh: Some(mesh), ..Node::default() };
     scene.nodes = places.flat_map(|place| (0..meshes).map(move |mesh| (place, mesh))).map(node).collect();
     let pose = Pose::rest(&scene);
     let orbit = Orbit { azimuth: 0.0, elevation: 0.0, orthographic: true, ..Orbit::default() };
     let camera = Framing::new(&scene, [pose.clone()])?.camera(&orbit, SIZE)?;
-    Ok(Renderer::new(&scene).draw(&pose, &Shot { background: Background::Transparent, ..Shot::new(camera) })?)
+    Ok(CpuRenderer::new(&scene).draw(&pose, &Shot { background: Background::Transparent, ..Shot::new(camera) })?)
 }
 
 #[cfg(test)]

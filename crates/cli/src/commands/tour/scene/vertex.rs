@@ -1,10 +1,10 @@
 //! One vertex in every space.
 
-use monotile_scene::{Framing, Orbit, Scene, Spaces, VertexOf};
+use monotile_scene::{Framing, Orbit, Scene, VertexId, VertexSpaces};
 
 use super::figure::posed;
-use crate::failure::Failure;
-use crate::page::Block;
+use crate::command_error::CommandError;
+use crate::page::PageBlock;
 use crate::spaces;
 
 /// Pixels of the picture.
@@ -13,9 +13,9 @@ const SIZE: [usize; 2] = [320, 240];
 const SECONDS: f32 = 0.35;
 
 /// Follows the vertex that two bones share most evenly.
-pub fn follow() -> Result<Vec<Block>, Failure> {
+pub fn blocks() -> Result<Vec<PageBlock>, CommandError> {
     let scene = Scene::figure();
-    let pose = posed(&scene, &scene.clips[1], SECONDS);
+    let pose = posed(&scene, &scene.animations[1], SECONDS);
     let orbit = Orbit { azimuth: -42.0, elevation: 12.0, ..Orbit::default() };
     let camera = Framing::new(&scene, [pose.clone()])?.camera(&orbit, SIZE)?;
     let Some(node) = scene.nodes.iter().position(|node| node.mesh.is_some()) else {
@@ -26,7 +26,7 @@ pub fn follow() -> Result<Vec<Block>, Failure> {
     for (primitive, part) in scene.meshes[0].primitives.iter().enumerate() {
         let first = ways.len() as u32;
         indices.extend(part.indices.iter().map(|i| first + i));
-        ways.extend(Spaces::all(&scene, &pose, &camera, VertexOf { node, primitive, vertex: 0 })?);
+        ways.extend(VertexSpaces::all(&scene, &pose, &camera, VertexId { node, primitive, vertex: 0 })?);
     }
     let vertex = shared_at(&scene, &ways[..shape.positions.len()], "right forearm");
     let way = &ways[vertex];
@@ -49,23 +49,23 @@ pub fn follow() -> Result<Vec<Block>, Failure> {
         row("pixel", &way.pixel, &format!("of {} x {}", SIZE[0], SIZE[1])),
     ];
     Ok(vec![
-        Block::Text(
+        PageBlock::Text(
             "How does a point in space become a dot on a screen? By changing the place from which it is measured, five times; each change is a \
              matrix of 4 x 4 numbers or a division. Here one vertex, at the figure's right elbow (orange), goes all the way. The green \
              pyramid is what the camera sees, as far as that vertex."
                 .to_string(),
         ),
-        Block::Drawing(
+        PageBlock::Drawing(
             spaces::svg(&ways, &indices, vertex, SIZE)?,
             "The same triangles in six spaces. In clip space the height is w, the distance from the camera.".to_string(),
         ),
-        Block::Table(["space, and what happened", "the vertex"].map(String::from).to_vec(), rows),
-        Block::Text("monotile explain MODEL --vertex N tells the same of any glTF model, with every matrix.".to_string()),
+        PageBlock::Table(["space, and what happened", "the vertex"].map(String::from).to_vec(), rows),
+        PageBlock::Text("monotile explain MODEL --vertex N tells the same of any glTF model, with every matrix.".to_string()),
     ])
 }
 
 /// The vertex nearest to the viewer among those that follow a bone by a third to two thirds.
-fn shared_at(scene: &Scene, ways: &[Spaces], bone: &str) -> usize {
+fn shared_at(scene: &Scene, ways: &[VertexSpaces], bone: &str) -> usize {
     let influences = &scene.meshes[0].primitives[0].influences;
     let k = influences.per_vertex;
     let follows = |vertex: usize| {

@@ -11,8 +11,8 @@
 mod table;
 
 use crate::einsum::cost::LabelSet;
-use crate::einsum::path::goal::{Goal, Measure};
-use table::{Alike, Subset, Table, elements, or};
+use crate::einsum::path::goal::{Measure, Objective};
+use table::{LabelClasses, Subset, SubsetTable, elements, or};
 
 /// The most terms that a table is made for.
 pub(super) const MOST: usize = 20;
@@ -31,7 +31,7 @@ pub(super) struct Problem<'a> {
 /// What is searched for, and where.
 #[derive(Clone, Copy)]
 pub(super) struct Search {
-    pub goal: Goal,
+    pub goal: Objective,
     /// A value that is known to be attainable.
     pub bound: f64,
     /// The largest result of parts that share no label which is considered.
@@ -42,13 +42,13 @@ pub(super) struct Search {
 
 impl Search {
     /// Everything, for the best value.
-    pub fn everything(goal: Goal) -> Self {
+    pub fn everything(goal: Objective) -> Self {
         Self { goal, bound: f64::INFINITY, outer: f64::INFINITY, splits: f64::INFINITY }
     }
 }
 
 /// The best order.
-pub(super) struct Found {
+pub(super) struct BestPath {
     pub value: f64,
     /// What decides between orders of one value: elements written, or operations where memory is minimized.
     pub second: f64,
@@ -57,10 +57,10 @@ pub(super) struct Found {
 }
 
 /// The best order of a problem; None if nothing keeps within the goal's and the search's limits.
-pub(super) fn solve(problem: &Problem, search: &Search) -> Option<Found> {
+pub(super) fn solve(problem: &Problem, search: &Search) -> Option<BestPath> {
     let n = problem.terms.len();
     debug_assert!((2..=MOST).contains(&n));
-    let labels = Alike::of(problem);
+    let labels = LabelClasses::from_problem(problem);
     match labels.sizes.len().div_ceil(64) {
         0 | 1 => measured::<1>(problem, &labels, search),
         2 => measured::<2>(problem, &labels, search),
@@ -69,9 +69,9 @@ pub(super) fn solve(problem: &Problem, search: &Search) -> Option<Found> {
     }
 }
 
-fn measured<const W: usize>(problem: &Problem, labels: &Alike, search: &Search) -> Option<Found> {
+fn measured<const W: usize>(problem: &Problem, labels: &LabelClasses, search: &Search) -> Option<BestPath> {
     let written = search.goal.written;
-    let table = Table::<W>::new(problem, labels);
+    let table = SubsetTable::<W>::new(problem, labels);
     match search.goal.measure {
         Measure::Sum => table.solve(search, |a, b| a + b, |a, b, s| a.0 + b.0 + s.operations + written * s.size, |s| s.written()),
         Measure::Largest => table.solve(search, f64::max, |a, b, s| a.0.max(b.0).max(s.limited), |s| s.operations),
@@ -99,7 +99,7 @@ impl Split {
     }
 }
 
-impl<const W: usize> Table<'_, W> {
+impl<const W: usize> SubsetTable<'_, W> {
     /// Tries every split of every subset: `lower` bounds the value of a split by the values of its parts, `value` is that
     /// of a split whose parts have these values and sizes, `second` is added up and decides between equals.
     fn solve(
@@ -108,7 +108,7 @@ impl<const W: usize> Table<'_, W> {
         lower: impl Fn(f64, f64) -> f64,
         value: impl Fn((f64, f64), (f64, f64), Split) -> f64,
         second: impl Fn(&Split) -> f64,
-    ) -> Option<Found> {
+    ) -> Option<BestPath> {
         let all = (1 << self.n) - 1;
         let admitted = self.admitted(search);
         let splits: f64 = admitted.iter().map(|s| (1_u64 << (s.count_ones() - 1)) as f64).sum();
@@ -159,7 +159,7 @@ impl<const W: usize> Table<'_, W> {
         }
         let mut path = Vec::with_capacity(self.n - 1);
         self.unfold(all, &parts, &mut path);
-        Some(Found { value: best[all], second: seconds[all], path })
+        Some(BestPath { value: best[all], second: seconds[all], path })
     }
 
     /// Writes the steps of a subset after those of its parts; returns the term that holds its result.
@@ -180,23 +180,28 @@ mod tests {
     use super::*;
     use crate::einsum::cost::Cost;
     use crate::einsum::cost::tests::network;
-    use crate::einsum::cost::{Network, Walk};
+    use crate::einsum::cost::{Network, PartialContraction};
     use crate::einsum::path::tree::Tree;
     use rand::{RngExt, SeedableRng};
 
     /// The path of fewest operations.
     fn path(network: &Network) -> Vec<(usize, usize)> {
-        solved(network, &Search::everything(Goal::OPERATIONS)).expect("something is found").path
+        solved(network, &Search::everything(Objective::OPERATIONS)).expect("something is found").path
     }
 
-    fn solved(network: &Network, search: &Search) -> Option<Found> {
+    fn solved(network: &Network, search: &Search) -> Option<BestPath> {
         let terms: Vec<&LabelSet> = network.terms.iter().collect();
         let held = vec![0.0; terms.len()];
         solve(&Problem { terms: &terms, output: &network.output, sizes: &network.sizes, held: &held }, search)
     }
 
     /// The least value of all orders, by trying them.
-    fn brute_force(network: &Network, walk: &Walk, path: &mut Vec<(usize, usize)>, value: &impl Fn(&Cost) -> f64) -> f64 {
+    fn brute_force(
+        network: &Network,
+        walk: &PartialContraction,
+        path: &mut Vec<(usize, usize)>,
+        value: &impl Fn(&Cost) -> f64,
+    ) -> f64 {
         let left: Vec<usize> = walk.left().collect();
         if left.len() == 1 {
             return value(&Tree::new(network, path).cost());
@@ -237,10 +242,10 @@ mod tests {
         for (case, n) in counts.enumerate() {
             let network = random(&mut rng, n, 3 + case % 6);
             let goals = [
-                Goal::OPERATIONS,
-                Goal { written: 64.0, ..Goal::OPERATIONS },
-                Goal { measure: Measure::Largest, ..Goal::OPERATIONS },
-                Goal { measure: Measure::Peak, ..Goal::OPERATIONS },
+                Objective::OPERATIONS,
+                Objective { written: 64.0, ..Objective::OPERATIONS },
+                Objective { measure: Measure::Largest, ..Objective::OPERATIONS },
+                Objective { measure: Measure::Peak, ..Objective::OPERATIONS },
             ];
             for goal in goals.into_iter().take(if n > 6 { 1 } else { 4 }) {
                 let value = |c: &Cost| match goal.measure {
@@ -248,7 +253,7 @@ mod tests {
                     Measure::Peak => c.peak,
                     Measure::Sum => c.operations + goal.written * c.written,
                 };
-                let least = brute_force(&network, &Walk::new(&network), &mut Vec::new(), &|c| value(c));
+                let least = brute_force(&network, &PartialContraction::new(&network), &mut Vec::new(), &|c| value(c));
                 let found = solved(&network, &Search::everything(goal)).unwrap();
                 let last = network.size(&network.output);
                 let reached = if goal.measure == Measure::Largest { found.value.max(last) } else { found.value };
@@ -265,7 +270,7 @@ mod tests {
     fn a_cap_holds_for_every_result_but_the_last() {
         // The middle first leaves 4 x 4, an end first 2 x 9.
         let chain = network("ab,bc,cd,de->ae", |l| [9, 4, 2, 4, 9][l]);
-        let capped = |cap| solved(&chain, &Search::everything(Goal { cap, ..Goal::OPERATIONS }));
+        let capped = |cap| solved(&chain, &Search::everything(Objective { cap, ..Objective::OPERATIONS }));
         let largest = |path: &[(usize, usize)]| chain.steps(path)[..2].iter().map(|s| s.size).fold(0.0, f64::max);
         assert_eq!(largest(&capped(18.0).unwrap().path), 18.0);
         assert!(capped(15.0).is_none());
@@ -276,7 +281,7 @@ mod tests {
         // Two vectors of 2 against a matrix product over 1000: (a b) first, then all of c at once.
         let pays = network("a,b,abc->c", |l| [2, 2, 1000][l]);
         assert_eq!(path(&pays), [(0, 1), (3, 2)]);
-        let none = Search { outer: 3.0, ..Search::everything(Goal::OPERATIONS) };
+        let none = Search { outer: 3.0, ..Search::everything(Objective::OPERATIONS) };
         assert_ne!(solved(&pays, &none).unwrap().path, [(0, 1), (3, 2)]);
     }
 

@@ -3,20 +3,20 @@
 use super::{Problem, Search};
 use crate::einsum::cost::times;
 use crate::einsum::pair::Label;
-use crate::einsum::path::goal::{Goal, Measure};
+use crate::einsum::path::goal::{Measure, Objective};
 
 /// A subset of the terms, as bits.
 pub(super) type Subset = usize;
 
 /// Labels that occur in the same terms, as one label each.
-pub(super) struct Alike {
+pub(super) struct LabelClasses {
     /// The terms that have it, as bits; bit n for the output.
     holders: Vec<u32>,
     pub sizes: Vec<f64>,
 }
 
-impl Alike {
-    pub fn of(problem: &Problem) -> Self {
+impl LabelClasses {
+    pub fn from_problem(problem: &Problem) -> Self {
         let mut pairs: Vec<(Label, u32)> = Vec::with_capacity(16 * problem.terms.len());
         for (i, term) in problem.terms.iter().copied().chain([problem.output]).enumerate() {
             pairs.extend(term.iter().map(|l| (l, 1 << i)));
@@ -43,7 +43,7 @@ impl Alike {
 }
 
 /// What each subset leaves.
-pub(super) struct Table<'a, const W: usize> {
+pub(super) struct SubsetTable<'a, const W: usize> {
     pub n: usize,
     pub held: &'a [f64],
     /// The labels that each subset leaves.
@@ -56,8 +56,8 @@ pub(super) struct Table<'a, const W: usize> {
     pub products: Vec<[f64; 256]>,
 }
 
-impl<'a, const W: usize> Table<'a, W> {
-    pub fn new(problem: &Problem<'a>, labels: &Alike) -> Self {
+impl<'a, const W: usize> SubsetTable<'a, W> {
+    pub fn new(problem: &Problem<'a>, labels: &LabelClasses) -> Self {
         let n = problem.terms.len();
         let all = (1 << n) - 1;
         let (mut terms, mut neighbours) = (vec![[0; W]; n + 1], vec![0; n]);
@@ -84,7 +84,7 @@ impl<'a, const W: usize> Table<'a, W> {
     pub fn admitted(&self, search: &Search) -> Vec<Subset> {
         let all: Subset = (1 << self.n) - 1;
         let single = |s: Subset| s & (s - 1) == 0;
-        let Goal { measure, written, cap } = search.goal;
+        let Objective { measure, written, cap } = search.goal;
         // What is made is written and, but for the last, read again by a step that is at least as large.
         let least = |size: f64| if measure == Measure::Sum { (2.0 + written) * size } else { size };
         let near = |reached: Subset| {
