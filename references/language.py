@@ -9,7 +9,7 @@ from importlib.metadata import version
 import torch
 import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -36,7 +36,7 @@ TEXTS = [
 ]
 PROMPT = "All human"
 # Logits are kept of so many last tokens.
-LAST = 4
+LAST = 3
 # The split of LLaMA 3's tokenizer.
 SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -61,6 +61,7 @@ def language():
     outputs(model, tokenizer)
     for name, changes in VARIANTS.items():
         variant(name, changes)
+    biased()
     adapter()
     for path in sorted(p for p in HERE.rglob("*") if p.is_file()):
         print(f"{path.relative_to(HERE.parent)}: {path.stat().st_size} bytes")
@@ -131,7 +132,7 @@ def outputs(model, tokenizer):
     loss.backward()
     found = {"tokens": tokens, "logits": model(tokens).logits[:, -LAST:], "loss": loss}
     for name, x in model.named_parameters():
-        if "norm" in name or name.endswith(("0.self_attn.k_proj.weight", "1.self_attn.o_proj.weight")):
+        if "norm" in name or name.endswith(("0.self_attn.k_proj.weight", "1.self_attn.v_proj.weight")):
             found[f"gradient.{name}"] = x.grad
     prompt = tokenizer(PROMPT, return_tensors="pt")["input_ids"]
     answer = model.generate(prompt, max_new_tokens=24, do_sample=False, output_logits=True, return_dict_in_generate=True)
@@ -146,11 +147,36 @@ def variant(name, changes):
     """Logits of the same weights under another configuration."""
     config = json.loads((HERE / "config.json").read_text()) | changes
     (HERE / f"config-{name}.json").write_text(json.dumps(config, indent=2) + "\n")
+    logits_of(name, {f"config-{name}.json": "config.json", "model.safetensors": "model.safetensors"})
+
+
+def logits_of(name, files):
+    """Logits of a folder into which these files are copied under other names."""
+    tokens = torch.arange(2, 320, 35)[None]
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(HERE / f"config-{name}.json", pathlib.Path(folder, "config.json"))
-        shutil.copy(HERE / "model.safetensors", folder)
-        tokens = torch.arange(2, 320, 35)[None]
+        for source, target in files.items():
+            shutil.copy(HERE / source, pathlib.Path(folder, target))
         save({"tokens": tokens, "logits": read(folder)(tokens).logits[:, -LAST:]}, HERE / f"logits-{name}.safetensors")
+
+
+def biased():
+    """Logits of a Qwen2 in two files: the same weights, and biases of its own."""
+    config = json.loads((HERE / "config.json").read_text()) | {"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]}
+    (HERE / "config-qwen2.json").write_text(json.dumps(config, indent=2) + "\n")
+    sizes = {"q_proj": 32, "k_proj": 16, "v_proj": 16}
+    biases = {f"model.layers.{i}.self_attn.{name}.bias": torch.randn(n).bfloat16() for i in range(2) for name, n in sizes.items()}
+    save_file(biases, HERE / "biases.safetensors", {"format": "pt"})
+    weights = load_file(HERE / "model.safetensors")
+    places = dict.fromkeys(sorted(weights), "weights.safetensors") | dict.fromkeys(biases, "biases.safetensors")
+    index = {"metadata": {"total_size": sum(x.nbytes for x in [*weights.values(), *biases.values()])}, "weight_map": places}
+    (HERE / "index-qwen2.json").write_text(json.dumps(index, indent=1) + "\n")
+    files = {
+        "config-qwen2.json": "config.json",
+        "index-qwen2.json": "model.safetensors.index.json",
+        "model.safetensors": "weights.safetensors",
+        "biases.safetensors": "biases.safetensors",
+    }
+    logits_of("qwen2", files)
 
 
 def adapter():

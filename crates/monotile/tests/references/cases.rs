@@ -24,7 +24,7 @@ pub fn folder() -> PathBuf {
 
 /// Checks every case of a file in f64 and in f32: its results, gradients and second gradients.
 ///
-/// Inputs are of half precision, so that both types hold them exactly. A case's option `condition` multiplies the tolerance: it says how
+/// Inputs are of half precision where they can be, so that both types hold them exactly. A case's option `condition` multiplies the tolerance: it says how
 /// much the result may amplify rounding. Where its `precision` is f32, so was the reference, and f64 is held to the tolerance of f32.
 ///
 /// # Panics

@@ -10,10 +10,12 @@ mod tensors;
 mod transforms;
 
 /// The files that tests here read, and the folder of those that `monotile-llama` reads.
-const READ: [&str; 10] = [
+const READ: [&str; 12] = [
     "attention.safetensors",
     "einsum.safetensors",
     "elementwise.safetensors",
+    "formats.npz",
+    "formats.safetensors",
     "likelihood.safetensors",
     "linalg.safetensors",
     "llama",

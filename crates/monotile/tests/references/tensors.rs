@@ -1,11 +1,12 @@
 //! Contractions, functions of numbers, reductions, rows and attention, against PyTorch.
 
 use monotile::attention::{Attention, rotary, scaled_dot_product_attention, scaled_dot_product_attention_with_lse};
+use monotile::io::Npz;
 use monotile::ops::{CrossEntropy, cross_entropy, embedding, layer_norm, linear, rms_norm, swiglu};
-use monotile::{Result, Tensor, einsum};
+use monotile::{DType, Result, Tensor, einsum};
 use serde_json::Value;
 
-use crate::cases::{Tolerance, check};
+use crate::cases::{Tolerance, check, folder};
 
 /// Sums of a few dozen products and functions that a library computes to a few units in the last place.
 const ROUNDING: Tolerance = Tolerance { f64: 4e-15, f32: 2e-6 };
@@ -140,6 +141,34 @@ fn attention_is_that_of_pytorch() {
             ("merge", |x, _| {
                 let first = scaled_dot_product_attention_with_lse(&x[0], &x[1], &x[2], &Attention::default())?;
                 Ok(vec![first.and(&x[0], &x[3], &x[4], &Attention::default())?.out])
+            }),
+        ],
+    );
+}
+
+#[test]
+fn short_types_and_archives_are_those_of_pytorch_and_numpy() {
+    let exact = Tolerance { f64: 0.0, f32: 0.0 };
+    check(
+        "formats.safetensors",
+        exact,
+        &[
+            ("cast", |x, _| {
+                let short = x[0].slice(0, ..x[0].len() - 3)?;
+                Ok(vec![x[0].to_dtype(DType::BF16)?, short.to_dtype(DType::F16)?])
+            }),
+            ("read", |_, options| {
+                let found = Npz::open(folder().join("formats.npz"))?.tensor(options["name"].as_str().unwrap())?;
+                let wanted = match options["dtype"].as_str().unwrap() {
+                    "float64" => DType::F64,
+                    "float32" => DType::F32,
+                    "float16" => DType::F16,
+                    "int64" => DType::I64,
+                    "bool" => DType::Bool,
+                    other => panic!("a type that no case should have: {other}"),
+                };
+                assert_eq!(found.dtype(), wanted);
+                Ok(vec![found])
             }),
         ],
     );
