@@ -29,7 +29,7 @@ use super::secular::{self, Equation, LANES, Padded, Root, total};
 use crate::buffer::{Block, OutOfMemory, list};
 use crate::real::Real;
 use crate::shape::count;
-use crate::simd::{self, Lanes, isa};
+use crate::simd::{self, Lanes};
 use crate::threads;
 
 /// The largest order that is not cut, of a tridiagonal matrix and of a bidiagonal one.
@@ -220,8 +220,7 @@ impl<'a, T: Lanes, const SQUARES: bool> Problem<'a, T, SQUARES> {
         } else {
             let mut rotations = Rotations::new(order);
             let converged = implicit::values(d, off, Some(&mut rotations));
-            let places: Vec<usize> = (0..order).collect();
-            rotations.apply(isa(), &mut right, &places)?;
+            rotations.apply(&mut right, order);
             converged
         };
         store(&right, width, &mut self.sides[0][start * n + start..], n);
