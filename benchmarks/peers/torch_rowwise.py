@@ -142,6 +142,7 @@ def strides(cases):
     w, b = torch.randn(2, 4096)
     m, r = x.mean(1, keepdim=True), x.var(1, keepdim=True, correction=0).add(1e-5).rsqrt()
     cases.value(f"(x - m) * r * w + b {SIDE}", lambda x, m, r, w, b: (x - m) * r * w + b, x, m, r, w, b)
+    cases.value(f"formula (x - m) * r * w + b {SIDE}", lambda x, m, r, w, b: (x - m) * r * w + b, x, m, r, w, b)
     cases.value(f"x + y {SIDE}", torch.add, x, y)
     cases.value(f"transpose {SIDE}", lambda x: x.t().contiguous(), x)
     cases.value(f"transpose + y {SIDE}", lambda x, y: x.t() + y, x, y)

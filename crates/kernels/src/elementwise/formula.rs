@@ -60,7 +60,19 @@ fn each<T: Real, C: Real, const N: usize, F: Formula<N>>(rows: &[&[T]], y: &mut 
             let (a, b, c, d) = (&a[..n], &b[..n], &c[..n], &d[..n]);
             loops!(i: a[i], b[i], c[i], d[i])
         }
-        _ => unreachable!("a formula of more than four numbers"),
+        [a, b, c, d, e] => {
+            let (a, b, c, d, e) = (&a[..n], &b[..n], &c[..n], &d[..n], &e[..n]);
+            loops!(i: a[i], b[i], c[i], d[i], e[i])
+        }
+        [a, b, c, d, e, g] => {
+            let (a, b, c, d, e, g) = (&a[..n], &b[..n], &c[..n], &d[..n], &e[..n], &g[..n]);
+            loops!(i: a[i], b[i], c[i], d[i], e[i], g[i])
+        }
+        [a, b, c, d, e, g, h] => {
+            let (a, b, c, d, e, g, h) = (&a[..n], &b[..n], &c[..n], &d[..n], &e[..n], &g[..n], &h[..n]);
+            loops!(i: a[i], b[i], c[i], d[i], e[i], g[i], h[i])
+        }
+        _ => unreachable!("a formula of more than seven numbers"),
     }
 }
 

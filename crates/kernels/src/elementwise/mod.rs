@@ -1,4 +1,4 @@
-//! Maps over one, two or three operands of one shape, each through strides of its own, into a row-major result.
+//! Maps over up to six operands of one shape, each through strides of its own, into a row-major result.
 //!
 //! A map runs in chunks of the result. An operand that lies in order is read where it is; any other is first gathered
 //! into a small buffer. Where rows of an operand lie across memory, as in a transposition, the chunks are tiles of several rows,
@@ -199,7 +199,7 @@ pub fn ternary<A: Element, B: Element, C: Element, R: Element>(
     );
 }
 
-/// `out[i] = f(a[i], b[i], …)` of up to four operands, as [`map`].
+/// `out[i] = f(a[i], b[i], …)` of up to seven operands, as [`map`]: six, and a cotangent.
 ///
 /// # Panics
 /// If the shapes differ: a broadcast dimension is one of stride 0.
@@ -226,7 +226,7 @@ pub fn formula<T: Real, const N: usize>(x: [View<'_, T>; N], out: &mut [T], f: i
     );
 }
 
-/// How many operands a formula may have whose gradients are computed: implemented for 1, 2 and 3.
+/// How many operands a formula may have whose gradients are computed: implemented for 1 to 6.
 pub trait Arity<const N: usize> {
     /// `out[i] = g[i] ∂f/∂x(x₀[i], x₁[i], …)`, x the operand number `by`.
     ///
@@ -272,6 +272,9 @@ macro_rules! arity {
 arity!(1: [0] [0]);
 arity!(2: [0, 1] [0 1]);
 arity!(3: [0, 1, 2] [0 1 2]);
+arity!(4: [0, 1, 2, 3] [0 1 2 3]);
+arity!(5: [0, 1, 2, 3, 4] [0 1 2 3 4]);
+arity!(6: [0, 1, 2, 3, 4, 5] [0 1 2 3 4 5]);
 
 /// The elements of a view in row-major order.
 pub fn copy<A: Element>(a: View<'_, A>, out: &mut [A]) {

@@ -173,4 +173,4 @@ macro_rules! partial {
         }
     )*};
 }
-partial!(1: 2, 2: 3, 3: 4);
+partial!(1: 2, 2: 3, 3: 4, 4: 5, 5: 6, 6: 7);

@@ -1,4 +1,4 @@
-//! One to three numbers to one, element by element.
+//! One to six numbers to one, element by element.
 
 use half::{bf16, f16};
 use monotile_kernels::elementwise;

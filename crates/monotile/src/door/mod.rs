@@ -6,7 +6,7 @@
 //!
 //! | door | what goes through it |
 //! | --- | --- |
-//! | [`map`] | formulas of one to three numbers, comparisons, choices by a mask, casts |
+//! | [`map`] | formulas of one to six numbers, comparisons, choices by a mask, casts |
 //! | [`reduce`] | sums, extrema and their places, variances, running sums |
 //! | [`rowwise`] | softmax, norms, cross-entropy, rotary positions |
 //! | [`gather`] | picking and adding by indices |

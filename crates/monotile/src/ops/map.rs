@@ -17,7 +17,7 @@ pub use monotile_kernels::number::{Formula, Number};
 
 /// y = f(x₀, x₁, …), elementwise over shapes that broadcast, in one pass and without memory for what is between.
 ///
-/// One to three operands. The formula is one function of Rust over any [`Number`]: the loop over f32 and f64 in vector instructions,
+/// One to six operands. The formula is one function of Rust over any [`Number`]: the loop over f32 and f64 in vector instructions,
 /// its derivative, and the text of a shader all follow from it. [`formula!`](crate::formula) writes one where it is used.
 ///
 /// # Gradient
@@ -223,6 +223,25 @@ pub(crate) fn specs() -> Vec<Spec> {
         .sample("row, matrix and number", vec![positive(&[4]).add_scalar(0.5).expect("floats"), positive(&[3, 4]), normal(&[])])
         .orders(2)
         .may_drop_nan(),
+        Spec::new("map of four", |x| {
+            Ok(vec![map([&x[0], &x[1], &x[2], &x[3]], formula!(|a, b, c, d| a.sin() * b + c * (d * d)))?])
+        })
+        .sample("matrices", vec![normal(&[2, 3]), normal(&[2, 3]), normal(&[2, 3]), normal(&[2, 3])])
+        .orders(2),
+        Spec::new("map of five", |x| {
+            Ok(vec![map([&x[0], &x[1], &x[2], &x[3], &x[4]], formula!(|x, mean, scale, w, b| (x - mean) * scale * w + b))?])
+        })
+        .sample("layer norm", vec![normal(&[3, 4]), normal(&[3, 1]), positive(&[3, 1]), normal(&[4]), normal(&[4])])
+        .orders(2),
+        Spec::new("map of six", |x| {
+            let all = [&x[0], &x[1], &x[2], &x[3], &x[4], &x[5]];
+            Ok(vec![map(all, formula!(|a, b, c, d, e, f| a * b + c * d + (e * f).tanh()))?])
+        })
+        .sample(
+            "matrix, rows, columns and numbers",
+            vec![normal(&[2, 3]), normal(&[3]), normal(&[2, 1]), normal(&[]), normal(&[2, 3]), normal(&[1, 3])],
+        )
+        .orders(2),
     ]
 }
 

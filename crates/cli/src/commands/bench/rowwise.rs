@@ -4,7 +4,8 @@ use std::hint::black_box;
 
 use monotile::attention::rotary;
 use monotile::einsum::einsum;
-use monotile::ops::{CrossEntropyOptions, cross_entropy, layer_norm, rms_norm, swiglu};
+use monotile::formula;
+use monotile::ops::{CrossEntropyOptions, cross_entropy, layer_norm, map, rms_norm, swiglu};
 use monotile::optim::{AdamW, AdamWOptions};
 use monotile::tape::{BackwardMode, vjp};
 use monotile::{DType, Rng, Tensor};
@@ -180,6 +181,8 @@ fn strides(cases: &mut Cases, rng: &mut Rng) -> Result<(), CommandError> {
     let (w, b) = (rng.normal(&SQUARE[1..], DType::F32)?, rng.normal(&SQUARE[1..], DType::F32)?);
     let n = x.len();
     value(cases, "(x - m) * r * w + b 4096x4096".into(), 2 * n, || Ok((&x - &mean) * &rstd * &w + &b))?;
+    let affine = || map([&x, &mean, &rstd, &w, &b], formula!(|x, m, r, w, b| (x - m) * r * w + b));
+    value(cases, "formula (x - m) * r * w + b 4096x4096".into(), 2 * n, affine)?;
     value(cases, "x + y 4096x4096".into(), 3 * n, || x.add(&y))?;
     value(cases, "transpose 4096x4096".into(), 2 * n, || x.mt().contiguous())?;
     value(cases, "transpose + y 4096x4096".into(), 3 * n, || x.mt().add(&y))?;
