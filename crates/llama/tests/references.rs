@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 
 use monotile::io::SafeTensors;
 use monotile::{DType, Tensor};
-use monotile_llama::data::Rows;
+use monotile_llama::data::TokenDataset;
 use monotile_llama::lora::Adapter;
 use monotile_llama::train::{TrainOptions, Trainer};
-use monotile_llama::{Ended, Generation, Layer, Linear, Model, Sampling, Tokenizer, Trained, generate};
+use monotile_llama::{
+    FinishReason, GenerateOptions, LinearKind, LinearLayer, Model, SamplingOptions, Tokenizer, TrainableParameters, generate,
+};
 use serde_json::Value;
 
 /// Of the largest number of a tensor: the references were computed in f32, by sums of up to 48 terms through two blocks.
@@ -90,9 +92,9 @@ fn last(logits: &Tensor) -> Tensor {
     logits.slice(1, length - 3..length).unwrap()
 }
 
-fn row(tokens: &Tensor) -> Rows {
+fn row(tokens: &Tensor) -> TokenDataset {
     let numbers: Vec<u32> = tokens.to_vec::<i64>().unwrap().iter().map(|&id| id as u32).collect();
-    Rows::new(numbers, tokens.dim(1)).unwrap()
+    TokenDataset::new(numbers, tokens.dim(1)).unwrap()
 }
 
 #[test]
@@ -129,12 +131,13 @@ fn logits_loss_and_gradients_are_those_of_transformers() {
     for dtype in [DType::F32, DType::F64] {
         let mut reference = Reference::open("reference.safetensors");
         let tokens = reference.tensor("tokens");
-        let model = Model::read(&folder()).unwrap().computing_in(dtype).unwrap();
+        let model = Model::read(&folder()).unwrap().with_compute_dtype(dtype).unwrap();
         reference.compare("logits", &last(&model.logits(&tokens).unwrap()), ROUNDING);
-        let mut trainer = Trainer::new(model, Trained::Everything, row(&tokens), TrainOptions::default()).unwrap();
+        let mut trainer = Trainer::new(model, TrainableParameters::Everything, row(&tokens), TrainOptions::default()).unwrap();
         let (loss, gradients) = trainer.gradients(&[0]).unwrap();
         reference.compare("loss", &Tensor::scalar(loss), ROUNDING);
-        let names: Vec<String> = trainer.model().parameters(Trained::Everything).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> =
+            trainer.model().parameters(TrainableParameters::Everything).into_iter().map(|(name, _)| name).collect();
         let kept = reference.below("gradient.");
         assert_eq!(kept.len(), 7);
         for name in kept {
@@ -154,15 +157,15 @@ fn the_greedy_continuation_is_that_of_transformers() {
     let [prompt, text] = ["prompt", "text"].map(|name| about[name].as_str().unwrap());
     let expected: Vec<u32> =
         reference.tensor("continuation").unwrap().to_vec::<i64>().unwrap().into_iter().map(|id| id as u32).collect();
-    let greedy = Sampling { temperature: 0.0, ..Default::default() };
-    let generation = Generation { max_tokens: expected.len(), sampling: greedy, ..Default::default() };
+    let greedy = SamplingOptions { temperature: 0.0, ..Default::default() };
+    let generation = GenerateOptions { max_tokens: expected.len(), sampling: greedy, ..Default::default() };
     let mut shown = String::new();
-    let found = generate(&model, &tokenizer, prompt, &generation, |text| {
+    let found = generate(&model, &tokenizer, prompt, &generation, &mut |text| {
         shown += text;
         std::ops::ControlFlow::Continue(())
     });
     let found = found.unwrap();
-    assert_eq!((found.tokens, found.ended), (expected, Ended::Length));
+    assert_eq!((found.tokens, found.finish_reason), (expected, FinishReason::Length));
     assert_eq!((found.text.as_str(), shown.as_str()), (text, text));
 }
 
@@ -188,7 +191,7 @@ fn logits_of_other_configurations_are_those_of_transformers() {
         reference.finish();
         // The weights alone do not decide.
         let plain = last(&Model::read(&folder()).unwrap().logits(&tokens).unwrap());
-        let apart = plain.sub(&found).unwrap().abs().unwrap().max(&[]).unwrap().item::<f32>().unwrap();
+        let apart = plain.sub(&found).unwrap().abs().unwrap().max(&[], false).unwrap().item::<f32>().unwrap();
         assert!(apart > 0.01, "{name} changes logits by {apart} only");
     }
 }
@@ -202,10 +205,10 @@ fn an_adapter_gives_what_peft_makes_of_it_live_merged_and_trained() {
     model.attach(&adapter).unwrap();
     reference.compare("logits", &last(&model.logits(&tokens).unwrap()), ROUNDING);
 
-    let mut merged = Model::read(&folder()).unwrap().computing_in(DType::F64).unwrap();
+    let mut merged = Model::read(&folder()).unwrap().with_compute_dtype(DType::F64).unwrap();
     merged.attach(&adapter).unwrap();
     merged.merge().unwrap();
-    reference.compare("merged_q_proj", merged.weight(Layer::block(0, Linear::Q)), ROUNDING);
+    reference.compare("merged_q_proj", merged.weight(LinearLayer::block(0, LinearKind::Q)), ROUNDING);
     reference.compare("merged_logits", &last(&merged.logits(&tokens).unwrap()), ROUNDING);
 
     let options = TrainOptions {
@@ -218,15 +221,15 @@ fn an_adapter_gives_what_peft_makes_of_it_live_merged_and_trained() {
         shuffle: false,
         ..TrainOptions::default()
     };
-    let mut trainer = Trainer::new(model, Trained::Adapter, row(&tokens), options).unwrap();
+    let mut trainer = Trainer::new(model, TrainableParameters::Adapter, row(&tokens), options).unwrap();
     let (loss, gradients) = trainer.gradients(&[0]).unwrap();
     reference.compare("loss", &Tensor::scalar(loss), ROUNDING);
-    let names: Vec<String> = trainer.model().parameters(Trained::Adapter).into_iter().map(|(name, _)| name).collect();
+    let names: Vec<String> = trainer.model().parameters(TrainableParameters::Adapter).into_iter().map(|(name, _)| name).collect();
     for (name, gradient) in names.iter().zip(&gradients) {
         reference.compare(&format!("gradient.base_model.model.{name}"), gradient, ROUNDING);
     }
     trainer.step().unwrap();
-    for (name, tensor) in trainer.model().parameters(Trained::Adapter) {
+    for (name, tensor) in trainer.model().parameters(TrainableParameters::Adapter) {
         // The step is η g / (|g| + ε), in which ε is so large that the rounding of g is not multiplied.
         reference.compare(&format!("after.base_model.model.{name}"), tensor, ROUNDING);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use monotile::io::SafeTensors;
-use monotile::tape::{Walk, vjp};
+use monotile::tape::{BackwardMode, vjp};
 use monotile::{DType, Result, Tensor};
 use serde_json::Value;
 
@@ -103,7 +103,7 @@ impl Case<'_> {
         let recorded: Vec<(usize, &Tensor)> = outputs.iter().enumerate().filter(|(_, y)| y.is_recorded()).collect();
         let cotangents: Vec<Tensor> = recorded.iter().map(|(j, y)| weights(y, *j)).collect();
         let pairs: Vec<(&Tensor, &Tensor)> = recorded.iter().map(|(_, y)| *y).zip(&cotangents).collect();
-        let walk = if twice { Walk::Recorded } else { Walk::Plain };
+        let walk = if twice { BackwardMode::Recorded } else { BackwardMode::Plain };
         let found = vjp(&pairs, &leaves, walk).unwrap_or_else(|error| panic!("{what}: {error}"));
         let places = (0..count).filter(|&i| gradients[i].is_some());
         let found: Vec<(usize, Option<Tensor>)> = places.zip(found).collect();
@@ -115,7 +115,7 @@ impl Case<'_> {
             return;
         }
         // The tape alone differs from a walk that is not recorded; both must give the gradient.
-        let plain = vjp(&pairs, &leaves, Walk::Plain).unwrap();
+        let plain = vjp(&pairs, &leaves, BackwardMode::Plain).unwrap();
         for ((i, _), g) in found.iter().zip(plain) {
             let g = g.unwrap_or_else(|| inputs[*i].zeros_like());
             compare(&g, gradients[*i].as_ref().unwrap(), limit, &format!("plain gradient by input {i} of {what}"));
@@ -124,7 +124,8 @@ impl Case<'_> {
             found.iter().filter_map(|(i, g)| Some((*i, g.as_ref()?))).filter(|(_, g)| g.is_recorded()).collect();
         let cotangents: Vec<Tensor> = recorded.iter().map(|(i, g)| weights(g, *i)).collect();
         let pairs: Vec<(&Tensor, &Tensor)> = recorded.iter().map(|(_, g)| *g).zip(&cotangents).collect();
-        let second = vjp(&pairs, &leaves, Walk::Plain).unwrap_or_else(|error| panic!("second gradients of {what}: {error}"));
+        let second =
+            vjp(&pairs, &leaves, BackwardMode::Plain).unwrap_or_else(|error| panic!("second gradients of {what}: {error}"));
         for ((i, _), s) in found.iter().zip(second) {
             let s = s.unwrap_or_else(|| inputs[*i].zeros_like());
             compare(&s, seconds[*i].as_ref().unwrap(), limit, &format!("second gradient by input {i} of {what}"));

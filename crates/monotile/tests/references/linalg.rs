@@ -1,8 +1,9 @@
 //! Factorizations and what follows from them, against PyTorch.
 
 use monotile::linalg::{
-    LowRankOptions, MatrixNorm, QrOptions, SvdOptions, Triangular, cholesky, cholesky_solve, cond, det, eigh, eigvalsh, expm, inv,
-    lstsq, lu, matrix_power, matrix_rank, norm, pinv, qr, singular_values, slogdet, solve, solve_triangular, svd, svd_lowrank,
+    MatrixNorm, QrOptions, SolveTriangularOptions, SvdLowrankOptions, SvdOptions, cholesky, cholesky_solve, cond, det, eigh,
+    eigvalsh, expm, inv, lstsq, lu, matrix_power, matrix_rank, norm, pinv, qr, slogdet, solve, solve_triangular, svd, svd_lowrank,
+    svdvals,
 };
 use monotile::{Result, Tensor};
 
@@ -34,14 +35,14 @@ fn factorizations_and_their_gradients_are_those_of_pytorch() {
                 let found = lu(&x[0])?;
                 Ok(vec![found.l, found.u, found.order])
             }),
-            ("singular_values", |x, _| Ok(vec![singular_values(&x[0])?])),
+            ("singular_values", |x, _| Ok(vec![svdvals(&x[0])?])),
             ("pinv", |x, _| Ok(vec![pinv(&x[0], None)?])),
             ("cholesky", |x, _| Ok(vec![cholesky(&definite(&x[0])?)?])),
             ("cholesky_solve", |x, _| Ok(vec![cholesky_solve(&cholesky(&definite(&x[0])?)?, &x[1])?])),
             ("solve", |x, _| Ok(vec![solve(&x[0], &x[1])?])),
             ("solve_triangular", |x, options| {
                 let [upper, unit_diagonal] = ["upper", "unit"].map(|name| options[name].as_bool().unwrap());
-                Ok(vec![solve_triangular(&x[0], &x[1], &Triangular { upper, unit_diagonal })?])
+                Ok(vec![solve_triangular(&x[0], &x[1], &SolveTriangularOptions { upper, unit_diagonal })?])
             }),
             ("inv", |x, _| Ok(vec![inv(&x[0])?])),
             ("det", |x, _| Ok(vec![det(&x[0])?])),
@@ -76,7 +77,7 @@ fn factorizations_and_their_gradients_are_those_of_pytorch() {
             }),
             ("matrix_rank", |x, _| Ok(vec![matrix_rank(&x[0], None)?])),
             ("lowrank", |x, _| {
-                let found = svd_lowrank(&x[0].detach(), 2, &LowRankOptions::default())?;
+                let found = svd_lowrank(&x[0].detach(), 2, &SvdLowrankOptions::default())?;
                 let whole = found.u.mul(&found.s)?.matmul(&found.vt)?;
                 Ok(vec![found.s, whole])
             }),

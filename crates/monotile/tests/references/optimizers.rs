@@ -65,7 +65,7 @@ fn steps_lengths_and_rates_are_those_of_pytorch() {
                 };
                 let [warmup, steps] = ["warmup", "steps"].map(|name| number(options, name) as usize);
                 let schedule = Schedule { peak: number(options, "peak"), floor: number(options, "floor"), warmup, steps, decay };
-                let rates = (0..=steps).map(|step| schedule.rate(step)).collect();
+                let rates = (0..=steps).map(|step| schedule.learning_rate(step)).collect();
                 Ok(vec![Tensor::from_vec(rates, &[steps + 1])?])
             }),
         ],

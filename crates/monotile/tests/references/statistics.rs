@@ -1,8 +1,8 @@
 //! Principal components, Gaussians, Gaussian processes, Kalman filters and regression, against scikit-learn, statsmodels and PyTorch.
 
 use monotile::stats::{
-    Gaussian, GaussianProcess, GaussianProcessOptions, KalmanFilter, KalmanModel, Kernel, LeastSquaresOptions, Pca, PcaOptions,
-    least_squares, log_marginal_likelihood,
+    CovarianceKernel, GaussianProcess, GaussianProcessOptions, KalmanFilter, KalmanModel, LeastSquaresOptions, MultivariateNormal,
+    Pca, PcaOptions, least_squares, log_marginal_likelihood,
 };
 use monotile::{Result, Tensor};
 
@@ -12,17 +12,17 @@ use crate::cases::{Tolerance, check};
 const ROUNDING: Tolerance = Tolerance { f64: 1e-12, f32: 4e-4 };
 
 /// N(m, X Xᵀ + I)
-fn normal(mean: &Tensor, x: &Tensor) -> Result<Gaussian> {
-    Gaussian::new(mean, &x.matmul(&x.mt())?.add(&Tensor::eye(x.dim(-1), x.dtype())?)?)
+fn normal(mean: &Tensor, x: &Tensor) -> Result<MultivariateNormal> {
+    MultivariateNormal::new(mean, &x.matmul(&x.mt())?.add(&Tensor::eye(x.dim(-1), x.dtype())?)?)
 }
 
-fn kernel(name: &str) -> Kernel {
+fn kernel(name: &str) -> CovarianceKernel {
     match name {
-        "rbf" => Kernel::rbf(1.5, 0.8) + Kernel::white(0.1),
-        "matern12" => Kernel::matern12(2.0, 1.2) + Kernel::white(0.2),
-        "matern32" => Kernel::matern32(0.7, 0.6) + Kernel::white(0.05),
-        "matern52" => Kernel::matern52(1.1, 1.5) + Kernel::white(0.3),
-        "product" => Kernel::rbf(1.3, 0.7) * Kernel::matern32(0.8, 2.0) + Kernel::white(0.1),
+        "rbf" => CovarianceKernel::rbf(1.5, 0.8) + CovarianceKernel::white(0.1),
+        "matern12" => CovarianceKernel::matern12(2.0, 1.2) + CovarianceKernel::white(0.2),
+        "matern32" => CovarianceKernel::matern32(0.7, 0.6) + CovarianceKernel::white(0.05),
+        "matern52" => CovarianceKernel::matern52(1.1, 1.5) + CovarianceKernel::white(0.3),
+        "product" => CovarianceKernel::rbf(1.3, 0.7) * CovarianceKernel::matern32(0.8, 2.0) + CovarianceKernel::white(0.1),
         other => panic!("a kernel that no case should have: {other}"),
     }
 }
@@ -50,15 +50,15 @@ fn statistics_are_those_of_other_packages() {
                 fit.partial_fit(&x[1])?;
                 Ok([fit.mean(), fit.components(), fit.singular_values()].map(Tensor::clone).to_vec())
             }),
-            ("log_density", |x, _| Ok(vec![normal(&x[0], &x[1])?.log_density(&x[2])?])),
+            ("log_density", |x, _| Ok(vec![normal(&x[0], &x[1])?.log_prob(&x[2])?])),
             ("entropy", |x, _| Ok(vec![normal(&x[0], &x[1])?.entropy()?])),
-            ("divergence", |x, _| Ok(vec![normal(&x[0], &x[1])?.divergence(&normal(&x[2], &x[3])?)?])),
+            ("divergence", |x, _| Ok(vec![normal(&x[0], &x[1])?.kl_divergence(&normal(&x[2], &x[3])?)?])),
             ("conditional", |x, _| {
                 let [others, known] = [0, 1].map(|first| x[2].slice_step(0, first.., 2));
-                Ok(vec![normal(&x[0], &x[1])?.conditional(&[1, 3], &known?)?.log_density(&others?)?])
+                Ok(vec![normal(&x[0], &x[1])?.conditional(&[1, 3], &known?)?.log_prob(&others?)?])
             }),
             ("gaussian_fit", |x, _| {
-                let fit = Gaussian::fit(&x[0])?;
+                let fit = MultivariateNormal::fit(&x[0])?;
                 Ok(vec![fit.mean().clone(), fit.covariance()?])
             }),
             ("gaussian_process", |x, options| {
@@ -106,7 +106,7 @@ fn the_most_likely_parameters_of_a_gaussian_process_are_those_of_scikit_learn() 
         "likelihood.safetensors",
         loose,
         &[("gaussian_process_fit", |x, _| {
-            let kernel = Kernel::rbf(1.0, 1.0) + Kernel::white(0.1);
+            let kernel = CovarianceKernel::rbf(1.0, 1.0) + CovarianceKernel::white(0.1);
             let process = GaussianProcess::fit(&kernel, &x[0], &x[1], &GaussianProcessOptions::default())?;
             let parameters = process.kernel().parameters();
             Ok(vec![Tensor::from_slice(&parameters, &[parameters.len()])?, Tensor::scalar(process.log_likelihood())])

@@ -1,8 +1,8 @@
 //! Contractions, functions of numbers, reductions, rows and attention, against PyTorch.
 
-use monotile::attention::{Attention, rotary, scaled_dot_product_attention, scaled_dot_product_attention_with_lse};
+use monotile::attention::{AttentionOptions, rotary, scaled_dot_product_attention, scaled_dot_product_attention_with_lse};
 use monotile::io::Npz;
-use monotile::ops::{CrossEntropy, cross_entropy, embedding, layer_norm, linear, rms_norm, swiglu};
+use monotile::ops::{CrossEntropyOptions, cross_entropy, embedding, layer_norm, linear, rms_norm, swiglu};
 use monotile::{DType, Result, Tensor, einsum};
 use serde_json::Value;
 
@@ -87,20 +87,20 @@ fn reductions_rows_and_picked_elements_are_those_of_pytorch() {
         "rows.safetensors",
         ROUNDING,
         &[
-            ("sum", |x, options| one(x[0].sum(&integers(options, "axes")))),
-            ("mean", |x, options| one(x[0].mean(&integers(options, "axes")))),
-            ("logsumexp", |x, options| one(x[0].logsumexp(&integers(options, "axes")))),
-            ("max", |x, options| one(x[0].max(&integers(options, "axes")))),
-            ("min", |x, options| one(x[0].min(&integers(options, "axes")))),
-            ("var", |x, options| one(x[0].var(&integers(options, "axes"), number(options, "correction")))),
-            ("argmax", |x, options| one(x[0].argmax(&integers(options, "axes")))),
-            ("argmin", |x, options| one(x[0].argmin(&integers(options, "axes")))),
+            ("sum", |x, options| one(x[0].sum(&integers(options, "axes"), false))),
+            ("mean", |x, options| one(x[0].mean(&integers(options, "axes"), false))),
+            ("logsumexp", |x, options| one(x[0].logsumexp(&integers(options, "axes"), false))),
+            ("max", |x, options| one(x[0].max(&integers(options, "axes"), false))),
+            ("min", |x, options| one(x[0].min(&integers(options, "axes"), false))),
+            ("var", |x, options| one(x[0].var(&integers(options, "axes"), number(options, "correction"), false))),
+            ("argmax", |x, options| one(x[0].argmax(&integers(options, "axes"), false))),
+            ("argmin", |x, options| one(x[0].argmin(&integers(options, "axes"), false))),
             ("softmax", |x, options| one(x[0].softmax(axis(options)))),
             ("log_softmax", |x, options| one(x[0].log_softmax(axis(options)))),
             ("cumsum", |x, options| one(x[0].cumsum(axis(options)))),
             ("layer_norm", |x, options| one(layer_norm(&x[0], &x[1], &x[2], number(options, "eps")))),
             ("rms_norm", |x, options| one(rms_norm(&x[0], &x[1], number(options, "eps")))),
-            ("cross_entropy", |x, _| one(cross_entropy(&x[0], &x[1], &CrossEntropy { ignore_index: Some(-100) }))),
+            ("cross_entropy", |x, _| one(cross_entropy(&x[0], &x[1], &CrossEntropyOptions { ignore_index: Some(-100) }))),
             ("rotary", |x, _| one(rotary(&x[0], &x[1], &x[2]))),
             ("matmul", |x, _| one(x[0].matmul(&x[1]))),
             ("linear", |x, _| one(linear(&x[0], &x[1], Some(&x[2])))),
@@ -132,15 +132,15 @@ fn attention_is_that_of_pytorch() {
         &[
             ("attention", |x, options| {
                 let (causal, scale) = (options["causal"].as_bool().unwrap(), options["scale"].as_f64());
-                one(scaled_dot_product_attention(&x[0], &x[1], &x[2], &Attention { mask: x.get(3), causal, scale }))
+                one(scaled_dot_product_attention(&x[0], &x[1], &x[2], &AttentionOptions { mask: x.get(3), causal, scale }))
             }),
             ("attention_with_lse", |x, _| {
-                let found = scaled_dot_product_attention_with_lse(&x[0], &x[1], &x[2], &Attention::default())?;
+                let found = scaled_dot_product_attention_with_lse(&x[0], &x[1], &x[2], &AttentionOptions::default())?;
                 Ok(vec![found.out, found.log_sum_exp])
             }),
             ("merge", |x, _| {
-                let first = scaled_dot_product_attention_with_lse(&x[0], &x[1], &x[2], &Attention::default())?;
-                Ok(vec![first.and(&x[0], &x[3], &x[4], &Attention::default())?.out])
+                let first = scaled_dot_product_attention_with_lse(&x[0], &x[1], &x[2], &AttentionOptions::default())?;
+                Ok(vec![first.append_keys(&x[0], &x[3], &x[4], &AttentionOptions::default())?.out])
             }),
         ],
     );

@@ -1,9 +1,9 @@
 //! Rotations, poses and cameras, against SciPy, GLM and PyTorch's exponential of matrices.
 
-use monotile::transform::quaternion::{self, Axis, Euler};
+use monotile::transform::quaternion::{self, EulerAxis, EulerConvention};
 use monotile::transform::{
-    Bounds, Depth, affine_inverse, compose, compose_inverse, decompose, dual_quaternion, look_at, normal_matrix, orthographic,
-    perspective, project, rigid_inverse, se3_exp, viewport,
+    DepthRange, ViewVolume, affine_inverse, compose, compose_inverse, decompose, dual_quaternion, look_at, normal_matrix,
+    orthographic, perspective, project, rigid_inverse, se3_exp, viewport,
 };
 use monotile::{Result, Tensor};
 use serde_json::Value;
@@ -18,10 +18,10 @@ fn matrix(q: Result<Tensor>) -> Result<Vec<Tensor>> {
     Ok(vec![quaternion::to_matrix(&q?)?])
 }
 
-fn depth(options: &Value) -> Depth {
+fn depth(options: &Value) -> DepthRange {
     match options["depth"].as_str().unwrap() {
-        "zero_one" => Depth::ZeroOne,
-        "minus_one_one" => Depth::MinusOneOne,
+        "zero_one" => DepthRange::ZeroOne,
+        "minus_one_one" => DepthRange::MinusOneOne,
         other => panic!("a depth that no case should have: {other}"),
     }
 }
@@ -42,12 +42,13 @@ fn transforms_are_those_of_other_packages() {
             ("to_rotation_vector", |x, _| Ok(vec![quaternion::to_rotation_vector(&x[0])?])),
             ("from_euler", |x, options| {
                 let axis = |name: char| match name {
-                    'x' => Axis::X,
-                    'y' => Axis::Y,
-                    _ => Axis::Z,
+                    'x' => EulerAxis::X,
+                    'y' => EulerAxis::Y,
+                    _ => EulerAxis::Z,
                 };
-                let axes: Vec<Axis> = options["axes"].as_str().unwrap().chars().map(axis).collect();
-                let euler = Euler { axes: [axes[0], axes[1], axes[2]], extrinsic: options["extrinsic"].as_bool().unwrap() };
+                let axes: Vec<EulerAxis> = options["axes"].as_str().unwrap().chars().map(axis).collect();
+                let euler =
+                    EulerConvention { axes: [axes[0], axes[1], axes[2]], extrinsic: options["extrinsic"].as_bool().unwrap() };
                 matrix(quaternion::from_euler(&x[0], &euler))
             }),
             ("slerp", |x, _| matrix(quaternion::slerp(&x[0], &x[1], &x[2]))),
@@ -71,7 +72,7 @@ fn transforms_are_those_of_other_packages() {
             ("perspective", |x, options| Ok(vec![perspective(&x[0], &x[1], &x[2], &x[3], depth(options))?])),
             ("orthographic", |x, options| {
                 let [left, right, bottom, top, near, far] = [0, 1, 2, 3, 4, 5].map(|i| &x[i]);
-                Ok(vec![orthographic(&Bounds { left, right, bottom, top, near, far }, depth(options))?])
+                Ok(vec![orthographic(&ViewVolume { left, right, bottom, top, near, far }, depth(options))?])
             }),
             ("project", |x, _| {
                 let pixel_from_ndc = viewport(&Tensor::zeros(&[2], x[1].dtype())?, &x[1])?;
