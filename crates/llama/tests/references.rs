@@ -160,7 +160,7 @@ fn the_greedy_continuation_is_that_of_transformers() {
     let greedy = SamplingOptions { temperature: 0.0, ..Default::default() };
     let generation = GenerateOptions { max_tokens: expected.len(), sampling: greedy, ..Default::default() };
     let mut shown = String::new();
-    let found = generate(&model, &tokenizer, prompt, &generation, &mut |text| {
+    let found = generate(&model, &tokenizer, prompt, &generation, &mut |text: &str| {
         shown += text;
         std::ops::ControlFlow::Continue(())
     });

@@ -133,7 +133,7 @@ impl Case<'_> {
     }
 }
 
-/// The numbers that stand for the cotangent of output `j`; `make.py` has the same.
+/// The numbers that stand for the cotangent of output `j`; `references/groups/cases.py` has the same.
 fn weights(y: &Tensor, j: usize) -> Tensor {
     let numbers = (0..y.len()).map(|k| ((37 * k + 11 + 5 * j) % 17) as f64 / 8.0 - 1.0).collect();
     Tensor::from_vec(numbers, y.shape()).unwrap().to_dtype(y.dtype()).unwrap()

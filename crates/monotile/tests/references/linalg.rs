@@ -35,7 +35,7 @@ fn factorizations_and_their_gradients_are_those_of_pytorch() {
                 let found = lu(&x[0])?;
                 Ok(vec![found.l, found.u, found.order])
             }),
-            ("singular_values", |x, _| Ok(vec![svdvals(&x[0])?])),
+            ("svdvals", |x, _| Ok(vec![svdvals(&x[0])?])),
             ("pinv", |x, _| Ok(vec![pinv(&x[0], None)?])),
             ("cholesky", |x, _| Ok(vec![cholesky(&definite(&x[0])?)?])),
             ("cholesky_solve", |x, _| Ok(vec![cholesky_solve(&cholesky(&definite(&x[0])?)?, &x[1])?])),

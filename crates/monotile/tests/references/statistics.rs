@@ -50,9 +50,9 @@ fn statistics_are_those_of_other_packages() {
                 fit.partial_fit(&x[1])?;
                 Ok([fit.mean(), fit.components(), fit.singular_values()].map(Tensor::clone).to_vec())
             }),
-            ("log_density", |x, _| Ok(vec![normal(&x[0], &x[1])?.log_prob(&x[2])?])),
+            ("log_prob", |x, _| Ok(vec![normal(&x[0], &x[1])?.log_prob(&x[2])?])),
             ("entropy", |x, _| Ok(vec![normal(&x[0], &x[1])?.entropy()?])),
-            ("divergence", |x, _| Ok(vec![normal(&x[0], &x[1])?.kl_divergence(&normal(&x[2], &x[3])?)?])),
+            ("kl_divergence", |x, _| Ok(vec![normal(&x[0], &x[1])?.kl_divergence(&normal(&x[2], &x[3])?)?])),
             ("conditional", |x, _| {
                 let [others, known] = [0, 1].map(|first| x[2].slice_step(0, first.., 2));
                 Ok(vec![normal(&x[0], &x[1])?.conditional(&[1, 3], &known?)?.log_prob(&others?)?])
@@ -90,9 +90,9 @@ fn statistics_are_those_of_other_packages() {
             ("least_squares", |x, options| {
                 let intercept = options["intercept"].as_bool().unwrap();
                 let fit = least_squares(&x[0], &x[1], &LeastSquaresOptions { intercept })?;
-                let told = [fit.t_values()?, fit.p_values()?, fit.confidence_intervals(0.95)?, fit.adjusted_r_squared()?];
+                let derived = [fit.t_values()?, fit.p_values()?, fit.confidence_intervals(0.95)?, fit.adjusted_r_squared()?];
                 let fitted = [fit.coefficients, fit.standard_errors, fit.residuals, fit.residual_deviation, fit.r_squared];
-                Ok([fitted.to_vec(), told.to_vec()].concat())
+                Ok([fitted.to_vec(), derived.to_vec()].concat())
             }),
         ],
     );

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-HERE = pathlib.Path(__file__).parent / "llama"
+HERE = pathlib.Path(__file__).parent.parent / "llama"
 VERSIONS = {name: version(name) for name in ["torch", "transformers", "tokenizers", "peft"]}
 
 TEXTS = [
