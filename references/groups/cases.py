@@ -63,9 +63,10 @@ class Cases:
         self.cases.append({"op": op, "inputs": len(inputs), "outputs": len(outputs), **options})
 
     def torch(self, op, f, inputs, constants=(), second=False, **options):
-        """What `f` of PyTorch gives for these inputs, with the gradients of Σ weights · outputs by all inputs but `constants`.
+        """What `f` of PyTorch gives for these inputs.
 
-        With `second` also the gradients of Σ weights · gradients."""
+        Also the gradients of Σ weights · outputs by all inputs but `constants`.
+        With `second` also those of Σ weights · gradients."""
         inputs = [x.clone() for x in inputs]
         wanted = [i for i, x in enumerate(inputs) if x.is_floating_point() and i not in constants]
         leaves = [inputs[i].requires_grad_() for i in wanted]

@@ -44,7 +44,12 @@ SPLIT = (
 # What other configurations make of the same weights.
 VARIANTS = {
     "llama3": {"rope_parameters": dict(
-        rope_type="llama3", rope_theta=500000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32
+        rope_type="llama3",
+        rope_theta=500000.0,
+        factor=8.0,
+        low_freq_factor=1.0,
+        high_freq_factor=4.0,
+        original_max_position_embeddings=32,
     )},
     "linear": {"rope_parameters": dict(rope_type="linear", rope_theta=10000.0, factor=4.0)},
     "mistral": {"model_type": "mistral", "architectures": ["MistralForCausalLM"], "sliding_window": 4},
@@ -85,8 +90,12 @@ def make_tokenizer():
             compact = json.dumps(json.loads(pathlib.Path(folder, name).read_text()), ensure_ascii=False, separators=(",", ":"))
             (HERE / name).write_text(compact + "\n")
     found = AutoTokenizer.from_pretrained(HERE)
-    texts = [{"text": text, "tokens": (ids := found(text)["input_ids"]), "decoded": found.decode(ids, skip_special_tokens=True)} for text in TEXTS]
-    lines = ",\n".join(json.dumps(text, ensure_ascii=False, separators=(",", ":")) for text in texts)
+    lines = []
+    for text in TEXTS:
+        tokens = found(text)["input_ids"]
+        case = {"text": text, "tokens": tokens, "decoded": found.decode(tokens, skip_special_tokens=True)}
+        lines.append(json.dumps(case, ensure_ascii=False, separators=(",", ":")))
+    lines = ",\n".join(lines)
     (HERE / "texts.json").write_text(f'{{"versions":{json.dumps(VERSIONS)},"texts":[\n{lines}\n]}}\n')
     return found
 
@@ -164,7 +173,8 @@ def biased():
     config = json.loads((HERE / "config.json").read_text()) | {"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]}
     (HERE / "config-qwen2.json").write_text(json.dumps(config, indent=2) + "\n")
     sizes = {"q_proj": 32, "k_proj": 16, "v_proj": 16}
-    biases = {f"model.layers.{i}.self_attn.{name}.bias": torch.randn(n).bfloat16() for i in range(2) for name, n in sizes.items()}
+    places = [(f"model.layers.{i}.self_attn.{name}.bias", n) for i in range(2) for name, n in sizes.items()]
+    biases = {name: torch.randn(n).bfloat16() for name, n in places}
     save_file(biases, HERE / "biases.safetensors", {"format": "pt"})
     weights = load_file(HERE / "model.safetensors")
     places = dict.fromkeys(sorted(weights), "weights.safetensors") | dict.fromkeys(biases, "biases.safetensors")
@@ -182,7 +192,12 @@ def biased():
 def adapter():
     """A LoRA adapter: its logits, those of the merged model, and one step of training it."""
     config = LoraConfig(
-        r=3, lora_alpha=8, target_modules=["q_proj", "v_proj", "down_proj"], use_rslora=True, init_lora_weights=False, task_type="CAUSAL_LM",
+        r=3,
+        lora_alpha=8,
+        target_modules=["q_proj", "v_proj", "down_proj"],
+        use_rslora=True,
+        init_lora_weights=False,
+        task_type="CAUSAL_LM",
         rank_pattern={"layers.1.self_attn.q_proj": 2},
     )
     model = get_peft_model(read(HERE), config)

@@ -85,7 +85,8 @@ def elementwise(cases):
     cases.torch("where_", torch.where, [draw(2, 3) > 0, draw(2, 3), draw(3)])
     cases.torch("swiglu", lambda gate, up: F.silu(gate) * up, [draw(2, 4), draw(2, 4)], second=True)
     comparisons = {"eq": torch.eq, "ne": torch.ne, "lt": torch.lt, "le": torch.le, "gt": torch.gt, "ge": torch.ge}
-    a, b = torch.tensor([[1.0, 2.0, 3.0], [-0.0, 2.5, 2.0]], dtype=torch.float64), torch.tensor([0.0, 2.0, 2.5], dtype=torch.float64)
+    a = torch.tensor([[1.0, 2.0, 3.0], [-0.0, 2.5, 2.0]], dtype=torch.float64)
+    b = torch.tensor([0.0, 2.0, 2.5], dtype=torch.float64)
     for op, f in comparisons.items():
         cases.add(op, [a, b], [f(a, b)])
 
@@ -96,7 +97,8 @@ def rows(cases):
     from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
     x = draw(2, 2, 3)
-    for op, f in {"sum": torch.sum, "mean": torch.mean, "logsumexp": torch.logsumexp, "max": torch.amax, "min": torch.amin}.items():
+    reductions = {"sum": torch.sum, "mean": torch.mean, "logsumexp": torch.logsumexp, "max": torch.amax, "min": torch.amin}
+    for op, f in reductions.items():
         for axes in [[-1], [0, 2], [0, 1, 2]]:
             cases.torch(op, lambda x: f(x, dim=axes), [x], axes=axes)
     for axes, correction in [([-1], 1.0), ([0, 1], 0.0)]:

@@ -70,19 +70,19 @@ def cameras(cases):
     eye, target, up = draw(3), draw(3), draw(3)
     view = glm.lookAtRH(*(glm.dvec3(*x.tolist()) for x in [eye, target, up]))
     cases.add("look_at", [eye, target, up], [rows(view)])
+    tensor = lambda x: torch.tensor(x, dtype=torch.float64)
     lens = [1.125, 1.5, 0.25, 40.0]
     clip = {
         "zero_one": glm.perspectiveRH_ZO(*lens),
         "minus_one_one": glm.perspectiveRH_NO(*lens),
     }
     for depth, m in clip.items():
-        cases.add("perspective", [torch.tensor(x, dtype=torch.float64) for x in lens], [rows(m)], depth=depth, precision="f32")
+        cases.add("perspective", [*map(tensor, lens)], [rows(m)], depth=depth, precision="f32")
     box = [-2.0, 3.0, -1.5, 1.0, 0.25, 40.0]
     for depth, f in {"zero_one": glm.orthoRH_ZO, "minus_one_one": glm.orthoRH_NO}.items():
-        cases.add("orthographic", [torch.tensor(x, dtype=torch.float64) for x in box], [rows(f(*box))], depth=depth, precision="f32")
+        cases.add("orthographic", [*map(tensor, box)], [rows(f(*box))], depth=depth, precision="f32")
     m, point = glm.dmat4(clip["zero_one"]), glm.dvec3(0.5, -0.25, -3.0)
     width, height = 640.0, 400.0
     pixel = glm.projectZO(point, glm.dmat4(1), m, glm.dvec4(0, 0, width, height))
     pixel = [pixel.x, height - pixel.y, pixel.z]
-    size = torch.tensor([width, height], dtype=torch.float64)
-    cases.add("project", [rows(m), size, torch.tensor(list(point), dtype=torch.float64)], [torch.tensor(pixel, dtype=torch.float64)])
+    cases.add("project", [rows(m), tensor([width, height]), tensor(list(point))], [tensor(pixel)])

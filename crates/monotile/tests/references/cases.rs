@@ -24,8 +24,9 @@ pub fn folder() -> PathBuf {
 
 /// Checks every case of a file in f64 and in f32: its results, gradients and second gradients.
 ///
-/// Inputs are of half precision where they can be, so that both types hold them exactly. A case's option `condition` multiplies the tolerance: it says how
-/// much the result may amplify rounding. Where its `precision` is f32, so was the reference, and f64 is held to the tolerance of f32.
+/// Inputs are of half precision where they can be, so that both types hold them exactly. A case's option `condition` multiplies the
+/// tolerance: it says how much the result may amplify rounding. Where `precision` is f32, the reference was computed in f32, and f64 is
+/// held to the tolerance of f32.
 ///
 /// # Panics
 /// If a case names an operation that is not given, one that is given has no case, or a tensor belongs to no case.
@@ -114,7 +115,7 @@ impl Case<'_> {
         if !twice {
             return;
         }
-        // The tape alone differs from a walk that is not recorded; both must give the gradient.
+        // A walk that is not recorded has code of its own; both must give the gradient.
         let plain = vjp(&pairs, &leaves, BackwardMode::Plain).unwrap();
         for ((i, _), g) in found.iter().zip(plain) {
             let g = g.unwrap_or_else(|| inputs[*i].zeros_like());
