@@ -2,7 +2,7 @@
 
     pip install torch transformers peft
     cargo build --release
-    python crates/llama/examples/check_tools_with_peft.py target/release/monotile CHECKPOINT
+    python crates/adapters/examples/check_tools_with_peft.py target/release/monotile CHECKPOINT
 
 The checkpoint, a causal language model, is converted to bf16. Adapters of several kinds are made by PEFT with random factors, merged by
 PEFT's merge_and_unload and by us, and the files compared bit by bit; then what one of the merges changed is extracted by us and loaded by
