@@ -74,20 +74,23 @@ class Drawing:
 
 
 def house():
-    """The five crates as rooms, and the doors from `monotile` down to `kernels`."""
-    d = Drawing("house.svg", 820, 520, "The five crates as rooms of a house; arrows point down only")
+    """The six crates as rooms, and the doors from `monotile` down to `kernels`."""
+    d = Drawing("house.svg", 820, 592, "The six crates as rooms of a house; arrows point down only")
     d.box(20, 16, 780, 56, PURPLE)
     d.text(36, 40, "crates/cli", 14, bold=True)
     d.text(36, 60, "the `monotile` command: a subcommand a file", 12, SOFT)
-    d.box(20, 104, 380, 72, ORANGE)
+    d.box(20, 104, 380, 144, ORANGE)
     d.text(36, 128, "crates/scene", 14, bold=True)
     d.rows(36, 148, ["glTF, animation, cameras, renderers,", "pictures that can be differentiated"], 12, SOFT)
-    d.box(420, 104, 380, 72, ORANGE)
+    d.box(420, 104, 300, 58, ORANGE)
     d.text(436, 128, "crates/llama", 14, bold=True)
-    d.rows(436, 148, ["checkpoints, tokenizer, transformer,", "generation, LoRA"], 12, SOFT)
-    d.box(20, 208, 780, 182, BLUE)
-    d.text(36, 232, "crates/monotile", 14, bold=True)
-    d.text(784, 232, "checks, records, gradients: no unsafe code", 12, SOFT, "end")
+    d.text(436, 148, "tokenizer, transformer, generation, training", 12, SOFT)
+    d.box(420, 190, 380, 58, ORANGE)
+    d.text(436, 214, "crates/adapters", 14, bold=True)
+    d.text(436, 234, "checkpoints, adapters of any of them: extract, merge, ...", 12, SOFT)
+    d.box(20, 280, 780, 182, BLUE)
+    d.text(36, 304, "crates/monotile", 14, bold=True)
+    d.text(784, 304, "checks, records, gradients: no unsafe code", 12, SOFT, "end")
     rooms = [
         ("tensor", "handle, layout, files"),
         ("tape", "record, walk backward"),
@@ -99,27 +102,30 @@ def house():
         ("transform", "cameras, quaternions"),
     ]
     for i, (name, words) in enumerate(rooms):
-        x, y = 36 + 188 * (i % 4), 246 + 46 * (i // 4)
+        x, y = 36 + 188 * (i % 4), 318 + 46 * (i // 4)
         d.box(x, y, 176, 38, BLUE, "#ffffff")
         d.text(x + 10, y + 16, name, 12, bold=True)
         d.text(x + 10, y + 31, words, 11, SOFT)
     doors = ["map", "reduce", "rows", "gather", "copy", "contract", "attention", "factor", "transform", "update"]
-    d.text(36, 357, "door", 12, bold=True)
-    d.text(36, 372, "ten files", 11, SOFT)
+    d.text(36, 429, "door", 12, bold=True)
+    d.text(36, 444, "ten files", 11, SOFT)
     for i, name in enumerate(doors):
         x = 96 + 68.8 * i
-        d.box(round(x, 1), 346, 64, 30, GREEN, "#ffffff", 1.4)
-        d.text(round(x + 32, 1), 365, name, 11, GREEN, "middle")
-        d.line([(x + 32, 376), (x + 32, 420)], GREEN, 1.4, True)
-    d.box(20, 422, 780, 82, GREEN)
-    d.text(36, 446, "crates/kernels", 14, bold=True)
-    d.text(784, 446, "the only unsafe code; knows no Tensor", 12, SOFT, "end")
-    d.text(36, 467, "elementwise · reduce · product · attention · factor · transform: loops over slices and strides", 12, SOFT)
-    d.text(36, 487, "simd · threads · buffer · number: vector registers, a team of threads, memory, formulas", 12, SOFT)
-    d.line([(410, 72), (410, 206)], SOFT, 1.4, True)
-    for x in (210, 610):
+        d.box(round(x, 1), 418, 64, 30, GREEN, "#ffffff", 1.4)
+        d.text(round(x + 32, 1), 437, name, 11, GREEN, "middle")
+        d.line([(x + 32, 448), (x + 32, 492)], GREEN, 1.4, True)
+    d.box(20, 494, 780, 82, GREEN)
+    d.text(36, 518, "crates/kernels", 14, bold=True)
+    d.text(784, 518, "the only unsafe code; knows no Tensor", 12, SOFT, "end")
+    d.text(36, 539, "elementwise · reduce · product · attention · factor · transform: loops over slices and strides", 12, SOFT)
+    d.text(36, 559, "simd · threads · buffer · number: vector registers, a team of threads, memory, formulas", 12, SOFT)
+    d.line([(410, 72), (410, 278)], SOFT, 1.4, True)
+    for x in (210, 570):
         d.line([(x, 72), (x, 102)], SOFT, 1.4, True)
-        d.line([(x, 176), (x, 206)], SOFT, 1.4, True)
+    d.line([(760, 72), (760, 188)], SOFT, 1.4, True)
+    d.line([(570, 162), (570, 188)], SOFT, 1.4, True)
+    for x in (210, 610):
+        d.line([(x, 248), (x, 278)], SOFT, 1.4, True)
     d.save()
 
 

@@ -1,7 +1,7 @@
 //! The JSON files of a model's folder: the first byte says which one the others are.
 
-use monotile_llama::lora::LoraConfig;
-use monotile_llama::{Config, Tokenizer, Weights};
+use monotile_adapters::{LoraConfig, Weights};
+use monotile_llama::{Config, Tokenizer};
 
 use super::{file, folder, sentence};
 

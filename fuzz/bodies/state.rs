@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use monotile::DType;
 use monotile::io::SafeTensors;
 use monotile_llama::data::TokenDataset;
-use monotile_llama::lora::{Adapter, LoraConfig, LoraInit};
+use monotile_llama::lora::{LoraConfig, LoraInit};
 use monotile_llama::train::{TrainOptions, Trainer};
 use monotile_llama::{Config, Model, TrainableParameters};
 use serde_json::Value;
@@ -33,9 +33,8 @@ fn begin() -> (Trainer, Vec<u8>) {
         ..Config::default()
     };
     let lora = LoraConfig { rank: 1, ..LoraConfig::default() };
-    let adapter = Adapter::new(lora, &config, LoraInit::Gaussian, 2).expect("an adapter");
     let mut model = Model::random(config, 1).expect("a model").with_compute_dtype(DType::F32).expect("single precision");
-    model.attach(&adapter).expect("the adapter fits");
+    model.add_adapter(lora, LoraInit::Gaussian, 2).expect("an adapter");
     let rows = TokenDataset::new((0..64).map(|token| token * token % 7).collect(), 4).expect("rows");
     let options = TrainOptions { steps: 6, batch: 2, ..TrainOptions::default() };
     let (rows, held_out) = rows.split(0.2).expect("a share that leaves both");

@@ -3,7 +3,7 @@
 //! A kernel may assume that its caller checked shapes; it checks bounds itself, once, where it makes a [`view::View`] or
 //! at its own door, and trusts them inside. No safe call reads or writes what is not its own, whatever sizes it is given: what
 //! does not fit panics, or is refused. Memory that cannot be had is an error ([`buffer::OutOfMemory`]). Every fast kernel has a
-//! plain twin in [`naive`] that tests compare it with.
+//! plain twin that tests compare it with; the feature `testing` opens the twins to other crates as `naive`.
 //!
 //! | module | what |
 //! | --- | --- |
@@ -23,7 +23,7 @@
 //! | [`gather`] | picking and adding by indices |
 //! | [`reduce`] | sums, extrema and the like over any dimensions |
 //! | [`transform`] | points through matrices, poses, rotations between two |
-//! | [`naive`] | the twins |
+//! | `naive` | the twins, with the feature `testing` |
 
 pub mod attention;
 pub mod buffer;
@@ -33,6 +33,7 @@ pub mod factor;
 pub mod gather;
 pub mod loss;
 pub mod math;
+#[cfg(any(test, feature = "testing"))]
 pub mod naive;
 pub mod norm;
 pub mod number;

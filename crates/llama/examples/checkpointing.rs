@@ -10,7 +10,7 @@ use std::time::Instant;
 use monotile::{DType, Error, Result};
 use monotile_kernels::pool;
 use monotile_llama::data::TokenDataset;
-use monotile_llama::lora::{Adapter, LoraConfig, LoraInit, TargetModules};
+use monotile_llama::lora::{LoraConfig, LoraInit, TargetModules};
 use monotile_llama::train::{PlanSubject, TrainOptions, Trainer, TrainingPlan};
 use monotile_llama::{Config, Model, TrainableParameters};
 
@@ -51,9 +51,9 @@ fn compare(folder: &std::path::Path, batch: usize, length: usize) -> Result<()> 
         let mut model = Model::read(folder)?;
         let config = model.config().clone();
         let lora = LoraConfig { targets: TargetModules::AllLinear, rank: 16, alpha: 16.0, ..LoraConfig::default() };
-        let sites = lora.adapted_layers(&config)?;
+        let sites = config.adapted_layers(&lora)?;
         let before = pool::reset_peak();
-        model.attach(&Adapter::new(lora, &config, LoraInit::Gaussian, 1)?)?;
+        model.add_adapter(lora, LoraInit::Gaussian, 1)?;
         let options = TrainOptions { steps: 3, batch, checkpointing, ..TrainOptions::default() };
         let tokens = (0..batch * length).map(|i| (i * 2_654_435_761 % config.vocab_size) as u32).collect();
         let subject = PlanSubject::Adapter { layers: &sites, init: LoraInit::Gaussian, dropout: 0.0 };

@@ -8,9 +8,9 @@
 use std::path::Path;
 
 use monotile::io::write_safetensors;
-use monotile::{Error, Result};
+use monotile::{DType, Error, Result};
 use monotile_llama::data::TokenDataset;
-use monotile_llama::lora::{Adapter, LoraConfig, LoraInit, TargetModules};
+use monotile_llama::lora::{LoraConfig, LoraInit, TargetModules};
 use monotile_llama::train::{TrainOptions, Trainer};
 use monotile_llama::{Model, TrainableParameters};
 
@@ -38,9 +38,8 @@ fn main() -> Result<()> {
             base_model: Some(checkpoint.clone()),
             ..LoraConfig::default()
         };
-        let adapter = Adapter::from_weights(config.clone(), &model, start, 1)?;
-        adapter.write_initial(&folder.join(name).join("begun"), start)?;
-        model.attach(&adapter)?;
+        model.add_adapter(config, start, 1)?;
+        model.write_initial_adapter(&folder.join(name).join("begun"), start)?;
         let begun = model.logits(&tokens)?;
         let options = TrainOptions { steps: 5, batch: 2, learning_rate: 2e-3, ..TrainOptions::default() };
         let mut trainer = Trainer::new(model, TrainableParameters::Adapter, TokenDataset::new(ids, 64)?, options)?;
@@ -50,7 +49,7 @@ fn main() -> Result<()> {
         let losses = trainer.losses();
         println!("{name}: loss {:.4}, then {:.4}", losses[0], losses[losses.len() - 1]);
         let model = trainer.into_model();
-        Adapter::from_model(&model, config).write(&folder.join(name).join("trained"))?;
+        model.adapter()?.write(&folder.join(name).join("trained"), DType::F32)?;
         let trained = model.logits(&tokens)?;
         let listed = [("tokens", &tokens), ("base", &base), ("begun", &begun), ("trained", &trained)];
         write_safetensors(folder.join(format!("{name}.safetensors")), &listed, &[])?;

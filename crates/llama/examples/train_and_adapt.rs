@@ -9,7 +9,7 @@ use std::path::Path;
 use monotile::io::write_safetensors;
 use monotile::{DType, Result};
 use monotile_llama::data::TokenDataset;
-use monotile_llama::lora::{Adapter, LoraConfig, LoraInit, TargetModules};
+use monotile_llama::lora::{LoraConfig, LoraInit, TargetModules};
 use monotile_llama::train::{TrainOptions, Trainer};
 use monotile_llama::{Config, GenerateOptions, Model, Tokenizer, TrainableParameters, generate};
 
@@ -56,12 +56,11 @@ fn main() -> Result<()> {
 
     let lora =
         LoraConfig { targets: TargetModules::AllLinear, base_model: Some(base.display().to_string()), ..LoraConfig::default() };
-    let adapter = Adapter::new(lora.clone(), model.config(), LoraInit::Gaussian, 2)?;
-    println!("{} parameters of an adapter", adapter.parameters());
-    model.attach(&adapter)?;
+    model.add_adapter(lora, LoraInit::Gaussian, 2)?;
+    println!("{} parameters of an adapter", model.adapter()?.parameters());
     let model = train(model, TrainableParameters::Adapter, LAW, &tokenizer, 3e-3)?;
     sample(&model, &tokenizer)?;
-    Adapter::from_model(&model, lora).write(&adapted)?;
+    model.adapter()?.write(&adapted, DType::F32)?;
     let after = model.logits(&tokens)?;
     let logits = Path::new(&folder).join("logits.safetensors");
     write_safetensors(logits, &[("tokens", &tokens), ("base", &before), ("adapted", &after)], &[])

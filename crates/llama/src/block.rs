@@ -10,7 +10,7 @@ use monotile::{Result, Rng, Tensor};
 use crate::cache::BlockKvCache;
 use crate::config::Config;
 use crate::linear::{LinearKind, LinearLayer};
-use crate::lora::LowRankFactors;
+use crate::lora::LoraLayer;
 use crate::window::causal;
 
 /// A linear layer, y = x Wᵀ + bias, with ΔW on top where an adapter is attached.
@@ -19,22 +19,17 @@ pub(crate) struct LinearWeights {
     /// `(rows, columns)`: what it gives, what it takes.
     pub weight: Tensor,
     pub bias: Option<Tensor>,
-    pub lora: Option<LowRankFactors>,
-    /// What the adapter began with, where that is part of the weight: it is subtracted, and not trained.
-    pub initial_factors: Option<LowRankFactors>,
+    pub lora: Option<LoraLayer>,
 }
 
 impl LinearWeights {
     /// y = x Wᵀ + bias + scaling · (dropout(x) Aᵀ) Bᵀ − scaling · (x A₀ᵀ) B₀ᵀ: ΔW itself is never formed.
     pub fn apply(&self, x: &Tensor, dropout: &mut Option<Rng>) -> Result<Tensor> {
         let y = linear(x, &self.weight, self.bias.as_ref())?;
-        let Some(pair) = &self.lora else { return Ok(y) };
-        let mut change = pair.apply(x, dropout)?;
-        if let Some(start) = &self.initial_factors {
-            // Computed in the same way, so that both cancel exactly before the first step.
-            change = change.sub(&start.apply(x, &mut None)?)?;
+        match &self.lora {
+            Some(lora) => y.add(&lora.apply(x, dropout)?),
+            None => Ok(y),
         }
-        y.add(&change)
     }
 }
 
@@ -70,7 +65,7 @@ impl TransformerBlock {
             let shape = config.shape(linear);
             let weight = get(&format!("{layer}.weight"), &shape)?;
             let bias = config.has_bias(linear).then(|| get(&format!("{layer}.bias"), &shape[..1])).transpose()?;
-            dense.push(LinearWeights { weight, bias, lora: None, initial_factors: None });
+            dense.push(LinearWeights { weight, bias, lora: None });
         }
         let Ok(linear) = dense.try_into() else { unreachable!("one layer was pushed for each of the seven") };
         Ok(Self {
@@ -110,10 +105,10 @@ impl TransformerBlock {
     /// Every tensor that may be trained.
     fn tensors_mut(&mut self) -> Vec<&mut Tensor> {
         let mut tensors = vec![&mut self.input_norm, &mut self.attention_norm];
-        for LinearWeights { weight, bias, lora, .. } in &mut self.linear {
+        for LinearWeights { weight, bias, lora } in &mut self.linear {
             tensors.push(weight);
             tensors.extend(bias);
-            tensors.extend(lora.iter_mut().flat_map(|pair| [&mut pair.a, &mut pair.b]));
+            tensors.extend(lora.iter_mut().flat_map(|lora| [&mut lora.factors.a, &mut lora.factors.b]));
         }
         tensors
     }

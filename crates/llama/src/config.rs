@@ -5,9 +5,9 @@ use std::path::Path;
 use monotile::{Error, ErrorKind, Result, limits};
 use serde_json::{Value, json};
 
-use crate::json::{Fields, write_json};
 use crate::linear::LinearKind;
 use crate::rotary::Rotary;
+use monotile_adapters::json::{Fields, write_json};
 
 /// A family of models that this crate computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

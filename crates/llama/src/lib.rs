@@ -3,14 +3,14 @@
 //! | topic | where |
 //! | --- | --- |
 //! | `config.json`, and what a model costs | [`Config`], [`Rotary`], [`MatMulShape`] |
-//! | weights in one file or in shards, memory-mapped | [`Weights`] |
 //! | `tokenizer.json`: read, trained, bytes | [`Tokenizer`], [`TextStream`] |
 //! | the transformer: logits, loss, keys and values kept | [`Model`], [`KvCache`] |
 //! | continuing a text | [`generate()`], [`TokenSampler`] |
-//! | adapters as PEFT reads and writes them | [`lora`] |
+//! | adapters on a model: begun, attached, merged | [`lora`], [`Model::add_adapter`], [`Model::attach`] |
 //! | training data: texts, samples and conversations in rows of tokens | [`data`] |
 //! | training, saving and resuming | [`train`] |
-//! | folders of results that appear whole, and can be resumed | [`staged`] |
+//!
+//! Weights are read, and adapters of any checkpoint worked on, by `monotile_adapters`.
 //!
 //! Files are those that transformers and PEFT write and read. Weights stay in their mapped files, in bf16 and f16 too, and
 //! arithmetic is in f32, or in f64 for weights in f64. Other architectures, quantized weights and adapters of other kinds are refused by name.
@@ -20,20 +20,15 @@ mod block;
 mod cache;
 mod config;
 pub mod data;
-mod foreign;
 mod generate;
 mod info;
-mod json;
 mod linear;
 pub mod lora;
 mod model;
-mod natural_order;
 mod rotary;
 mod sample;
-pub mod staged;
 mod tokenizer;
 pub mod train;
-mod weights;
 mod window;
 
 pub use cache::KvCache;
@@ -42,11 +37,9 @@ pub use generate::{FinishReason, GenerateOptions, GenerationOutput, generate};
 pub use info::MatMulShape;
 pub use linear::{LinearKind, LinearLayer};
 pub use model::{Model, TrainableParameters};
-pub use natural_order::natural_order;
 pub use rotary::{Rotary, RotaryScaling};
 pub use sample::{SamplingOptions, TokenSampler};
 pub use tokenizer::{TextStream, Tokenizer};
-pub use weights::Weights;
 
 /// The README's example, as a test.
 #[cfg(doctest)]

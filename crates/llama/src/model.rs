@@ -1,20 +1,22 @@
 //! The transformer: tokens in, logits out.
 
+mod adapters;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use monotile::io::write_safetensors;
 use monotile::ops::{CrossEntropyOptions, cross_entropy, embedding, rms_norm};
 use monotile::{DType, Error, Result, Rng, Tensor};
+use monotile_adapters::LoraConfig;
+use monotile_adapters::weights::{EMBEDDING, HEAD, WEIGHTS, Weights};
 
 use crate::block::{ForwardContext, LinearWeights, TransformerBlock};
 use crate::cache::KvCache;
 use crate::config::Config;
 use crate::data::Batch;
 use crate::linear::{LinearKind, LinearLayer};
-use crate::lora::{Adapter, LowRankFactors};
 use crate::rotary::RotaryTables;
-use crate::weights::{EMBEDDING, HEAD, WEIGHTS, Weights};
 
 /// The standard deviation that weights start from.
 const START_DEVIATION: f64 = 0.02;
@@ -40,6 +42,8 @@ pub struct Model {
     blocks: Vec<TransformerBlock>,
     norm: Tensor,
     head: LinearWeights,
+    /// The settings of the attached adapter.
+    lora: Option<LoraConfig>,
     compute: DType,
     checkpointing: bool,
 }
@@ -94,9 +98,19 @@ impl Model {
             true => embedding.clone(),
             false => get(HEAD, &config.shape(LinearKind::Head))?,
         };
-        let head = LinearWeights { weight: head, bias: None, lora: None, initial_factors: None };
+        let head = LinearWeights { weight: head, bias: None, lora: None };
         let turns = RotaryTables::new(&config);
-        Ok(Self { config: Arc::new(config), turns, embedding, blocks, norm, head, compute: DType::F32, checkpointing: false })
+        Ok(Self {
+            config: Arc::new(config),
+            turns,
+            embedding,
+            blocks,
+            norm,
+            head,
+            lora: None,
+            compute: DType::F32,
+            checkpointing: false,
+        })
     }
 
     /// The same model computing in this dtype, f32 (as it does unless told) or f64, whatever its weights are stored in.
@@ -228,60 +242,6 @@ impl Model {
         rms_norm(&x, &self.norm, self.config.rms_norm_eps)
     }
 
-    /// Puts an adapter on top of the weights, in place of the one that is there.
-    ///
-    /// # Errors
-    /// `Shape`, if it is for other shapes; the model then has none.
-    pub fn attach(&mut self, adapter: &Adapter) -> Result<()> {
-        self.detach();
-        for (layer, pair) in adapter.factors() {
-            let [rows, columns] = self.config.shape(layer.kind());
-            let (a, b) = (pair.a.shape(), pair.b.shape());
-            if layer.index().is_some_and(|index| index >= self.blocks.len())
-                || a != [pair.rank(), columns]
-                || b != [rows, pair.rank()]
-            {
-                self.detach();
-                return Err(Error::shape(format!("attach: A {a:?} and B {b:?} do not fit {layer}, {rows} by {columns}")));
-            }
-            self.dense_mut(layer).lora = Some(pair.clone());
-        }
-        adapter.initial_factors().for_each(|(layer, start)| self.dense_mut(layer).initial_factors = Some(start.clone()));
-        Ok(())
-    }
-
-    /// Takes the adapter away.
-    pub fn detach(&mut self) {
-        for layer in LinearLayer::all(self.blocks.len()) {
-            let dense = self.dense_mut(layer);
-            (dense.lora, dense.initial_factors) = (None, None);
-        }
-    }
-
-    /// Adds the attached adapter's ΔW to the weights, in f32, and takes it away.
-    ///
-    /// # Errors
-    /// None that an attached adapter can cause.
-    ///
-    /// # Cost
-    /// Each adapted weight is copied to f32.
-    pub fn merge(&mut self) -> Result<()> {
-        for layer in LinearLayer::all(self.blocks.len()) {
-            let dense = self.dense_mut(layer);
-            if let Some(pair) = dense.lora.take() {
-                dense.weight = pair.merge_into(&dense.weight)?;
-                if let Some(start) = dense.initial_factors.take() {
-                    dense.weight = LowRankFactors { scaling: -start.scaling, ..start }.merge_into(&dense.weight)?;
-                }
-                // An output layer that differs from the embedding is no longer tied to it.
-                if layer == LinearLayer::HEAD {
-                    Arc::make_mut(&mut self.config).tie_word_embeddings = false;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// The weight of a linear layer, `(rows, columns)`.
     pub fn weight(&self, layer: LinearLayer) -> &Tensor {
         &self.linear_layer(layer).weight
@@ -302,11 +262,9 @@ impl Model {
     pub fn parameters(&self, which: TrainableParameters) -> Vec<(String, &Tensor)> {
         let mut found = Vec::new();
         if which == TrainableParameters::Adapter {
-            for layer in LinearLayer::all(self.blocks.len()) {
-                if let Some(pair) = &self.linear_layer(layer).lora {
-                    found.push((format!("{layer}.lora_A.weight"), &pair.a));
-                    found.push((format!("{layer}.lora_B.weight"), &pair.b));
-                }
+            for (layer, lora) in self.adapter_layers() {
+                found.push((format!("{layer}.lora_A.weight"), &lora.factors.a));
+                found.push((format!("{layer}.lora_B.weight"), &lora.factors.b));
             }
             return found;
         }
@@ -336,7 +294,8 @@ impl Model {
         let mut places: Vec<&mut Tensor> = Vec::new();
         if which == TrainableParameters::Adapter {
             let dense = self.blocks.iter_mut().flat_map(|block| &mut block.linear).chain([&mut self.head]);
-            places.extend(dense.filter_map(|dense| dense.lora.as_mut()).flat_map(|pair| [&mut pair.a, &mut pair.b]));
+            let factors = dense.filter_map(|dense| Some(&mut dense.lora.as_mut()?.factors));
+            places.extend(factors.flat_map(|factors| [&mut factors.a, &mut factors.b]));
         } else {
             places.push(&mut self.embedding);
             for block in &mut self.blocks {
@@ -368,24 +327,6 @@ impl Model {
         };
         let sum: f64 = self.parameters(TrainableParameters::Everything).iter().map(first).sum();
         format!("{:016x}", sum.to_bits())
-    }
-
-    /// The attached adapter's layers with their A, B and scaling.
-    pub(crate) fn adapter_factors(&self) -> impl Iterator<Item = (LinearLayer, &LowRankFactors)> {
-        LinearLayer::all(self.blocks.len()).filter_map(|layer| Some((layer, self.linear_layer(layer).lora.as_ref()?)))
-    }
-
-    /// The pairs that the attached adapter subtracts, with their layers.
-    pub(crate) fn initial_factors(&self) -> impl Iterator<Item = (LinearLayer, &LowRankFactors)> {
-        LinearLayer::all(self.blocks.len()).filter_map(|layer| Some((layer, self.linear_layer(layer).initial_factors.as_ref()?)))
-    }
-
-    /// Puts others in the places of the pairs that [`initial_factors`](Model::initial_factors) lists, in its order.
-    pub(crate) fn replace_initial_factors(&mut self, starts: Vec<[Tensor; 2]>) {
-        let dense = self.blocks.iter_mut().flat_map(|block| &mut block.linear).chain([&mut self.head]);
-        for (start, [a, b]) in dense.filter_map(|dense| dense.initial_factors.as_mut()).zip(starts) {
-            (start.a, start.b) = (a, b);
-        }
     }
 
     /// Writes `config.json`, `generation_config.json` and `model.safetensors` as transformers reads them, in this dtype.

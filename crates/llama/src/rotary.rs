@@ -7,7 +7,7 @@ use monotile::{Error, ErrorKind, Result, Tensor};
 use serde_json::{Value, json};
 
 use crate::config::Config;
-use crate::json::Fields;
+use monotile_adapters::json::Fields;
 
 /// What rotary embeddings use where a configuration gives no base (Su et al. 2021).
 const DEFAULT_THETA: f64 = 10_000.0;

@@ -5,7 +5,7 @@
 use monotile::DType;
 use monotile_kernels::pool;
 use monotile_llama::data::TokenDataset;
-use monotile_llama::lora::{Adapter, LoraConfig, LoraInit, TargetModules};
+use monotile_llama::lora::{LoraConfig, LoraInit, TargetModules};
 use monotile_llama::train::{PlanSubject, TrainOptions, Trainer, TrainingPlan};
 use monotile_llama::{Config, Model, TrainableParameters};
 
@@ -17,12 +17,12 @@ fn predicted_and_measured(config: &Config, lora: Option<(&LoraConfig, LoraInit)>
     let rows = TokenDataset::new(tokens, LENGTH).unwrap();
     let mut before = pool::reset_peak();
     let mut model = Model::random(config.clone(), 0).unwrap();
-    let sites = lora.map(|(lora, _)| lora.adapted_layers(config).unwrap()).unwrap_or_default();
+    let sites = lora.map(|(lora, _)| config.adapted_layers(lora).unwrap()).unwrap_or_default();
     let mut trained = TrainableParameters::Everything;
     let mut subject = PlanSubject::Everything;
     if let Some((lora, start)) = lora {
         before = pool::reset_peak();
-        model.attach(&Adapter::from_weights(lora.clone(), &model, start, 1).unwrap()).unwrap();
+        model.add_adapter(lora.clone(), start, 1).unwrap();
         (trained, subject) =
             (TrainableParameters::Adapter, PlanSubject::Adapter { layers: &sites, init: start, dropout: lora.dropout });
     }

@@ -68,7 +68,7 @@ impl GenerateArgs {
         let prompt = self.prompt()?;
         let (mut model, tokenizer) = checkpoint::read(&self.model)?;
         if let Some(folder) = &self.adapter {
-            model.attach(&Adapter::read(folder, model.config())?)?;
+            model.attach(&Adapter::read(folder)?)?;
         }
         let temperature = if self.greedy { 0.0 } else { self.temperature };
         let sampling = SamplingOptions { temperature, top_k: self.top_k, top_p: self.top_p, seed: self.seed };

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 const ONE_OF: [&str; 5] = ["simd/avx2.rs", "simd/avx512.rs", "simd/neon.rs", "simd/scalar.rs", "simd/wasm.rs"];
 
 /// Types, functions and modules that have other names now, and those.
-const REPLACED: [(&str, &str); 34] = [
+const REPLACED: [(&str, &str); 35] = [
     ("Apart", "DeltaDistance"),
     ("Around", "PostProcessor"),
     ("Attended", "PartialAttention"),
     ("Combined", "WeightedAdapters"),
+    ("Deltas", "Adapter"),
     ("Doubt", "RangeCheckedMask"),
     ("Elem", "TensorElement"),
     ("Ended", "FinishReason"),

@@ -7,8 +7,8 @@ use monotile::{Error, Result, limits};
 
 use super::order::mix;
 use super::sample::Sample;
-use crate::json::read_text;
 use crate::tokenizer::Tokenizer;
+use monotile_adapters::json::read_text;
 
 /// The rows that training takes: a stream of tokens cut into rows of equal length, what is left over at the end dropped; or
 /// [`Samples`](super::Samples) packed side by side.

@@ -2,10 +2,10 @@
 
 use monotile::linalg::{QrOptions, SvdLowrankOptions, SvdOptions, orthogonal, qr, svd, svd_lowrank};
 use monotile::{DType, Error, Result, Rng, Tensor};
+use monotile_adapters::{LoraConfig, LowRankFactors};
 use serde_json::{Value, json};
 
-use super::config::{AdaptedLayer, LoraConfig};
-use super::factors::LowRankFactors;
+use super::adapted_layers::AdaptedLayer;
 
 /// What A and B are before the first step; with all of them the model computes what it computes without the adapter.
 ///
@@ -40,7 +40,7 @@ impl LoraInit {
     }
 
     /// The value of `init_lora_weights`.
-    pub(super) fn json(self) -> Value {
+    pub(crate) fn json(self) -> Value {
         match self {
             LoraInit::Gaussian => json!("gaussian"),
             LoraInit::KaimingUniform => json!(true),
@@ -50,67 +50,43 @@ impl LoraInit {
         }
     }
 
-    /// The pair that a layer's training starts with.
-    pub(super) fn pair(self, site: AdaptedLayer, base: InitBase<'_>, dropout: f64, rng: &mut Rng) -> Result<LowRankFactors> {
-        let AdaptedLayer { layer, rank, scaling } = site;
-        let [rows, columns] = base.shape();
+    /// The factors that a layer's training starts with.
+    pub(crate) fn factors(self, adapted: AdaptedLayer, weight: &Tensor, rng: &mut Rng) -> Result<LowRankFactors> {
+        let AdaptedLayer { layer, rank, scaling } = adapted;
+        let [rows, columns] = [weight.dim(0), weight.dim(1)];
         let zeros = || Tensor::zeros(&[rows, rank], DType::F32)?.contiguous();
-        let (a, b) = match (self, base) {
-            (LoraInit::Gaussian, _) => (rng.normal(&[rank, columns], DType::F32)?.mul_scalar(1.0 / rank as f64)?, zeros()?),
-            (LoraInit::KaimingUniform, _) => {
+        let (a, b) = match self {
+            LoraInit::Gaussian => (rng.normal(&[rank, columns], DType::F32)?.mul_scalar(1.0 / rank as f64)?, zeros()?),
+            LoraInit::KaimingUniform => {
                 let bound = 1.0 / (columns as f64).sqrt();
                 (rng.uniform(&[rank, columns], -bound, bound, DType::F32)?, zeros()?)
             }
-            (LoraInit::Orthogonal, _) if !rank.is_multiple_of(2) => {
+            LoraInit::Orthogonal if !rank.is_multiple_of(2) => {
                 return Err(Error::value(format!("lora: an orthogonal start needs an even rank, got {rank} for {layer}")));
             }
-            (LoraInit::Orthogonal, _) => orthogonal_pair([rows, columns], rank, rng)?,
-            (LoraInit::Pissa { .. } | LoraInit::Olora, InitBase::Shape(_)) => {
-                let name = self.json();
-                return Err(Error::value(format!("lora: a start by {name} is made out of the weights; give the model with them")));
-            }
-            (LoraInit::Pissa { exact }, InitBase::Weight(weight)) => principal(weight, &site, exact, rng)?,
-            (LoraInit::Olora, InitBase::Weight(weight)) => {
+            LoraInit::Orthogonal => orthogonal_pair([rows, columns], rank, rng)?,
+            LoraInit::Pissa { exact } => principal(weight, &adapted, exact, rng)?,
+            LoraInit::Olora => {
                 let weight = weight.to_dtype(DType::F32)?;
                 // The first columns of Q come from the first columns of W alone, and R = Qᵀ W.
                 let q = qr(&weight.slice(1, ..rank)?, &QrOptions::default())?.q;
                 (q.mt().matmul(&weight)?, q)
             }
         };
-        Ok(LowRankFactors { a: a.contiguous()?, b: b.contiguous()?, scaling, dropout })
+        Ok(LowRankFactors::new(a.contiguous()?, b.contiguous()?, scaling))
     }
 }
 
-impl LoraConfig {
-    /// The same ΔW's settings with twice the rank.
-    pub(super) fn with_doubled_rank(&self) -> Self {
-        // alpha / rank and alpha / √rank stay as they are.
-        let factor = if self.use_rslora { std::f64::consts::SQRT_2 } else { 2.0 };
-        Self {
-            rank: 2 * self.rank,
-            alpha: factor * self.alpha,
-            rank_pattern: self.rank_pattern.iter().map(|(key, rank)| (key.clone(), 2 * rank)).collect(),
-            alpha_pattern: self.alpha_pattern.iter().map(|(key, alpha)| (key.clone(), factor * alpha)).collect(),
-            ..self.clone()
-        }
-    }
-}
-
-/// What a start knows of the layer.
-#[derive(Clone, Copy)]
-pub(super) enum InitBase<'a> {
-    /// Its sizes, rows and columns.
-    Shape([usize; 2]),
-    /// Its weight.
-    Weight(&'a Tensor),
-}
-
-impl InitBase<'_> {
-    fn shape(self) -> [usize; 2] {
-        match self {
-            InitBase::Shape(shape) => shape,
-            InitBase::Weight(weight) => [weight.dim(0), weight.dim(1)],
-        }
+/// Settings of the same ΔW with twice the rank.
+pub(crate) fn with_doubled_rank(config: &LoraConfig) -> LoraConfig {
+    // alpha / rank and alpha / √rank stay as they are.
+    let factor = if config.use_rslora { std::f64::consts::SQRT_2 } else { 2.0 };
+    LoraConfig {
+        rank: 2 * config.rank,
+        alpha: factor * config.alpha,
+        rank_pattern: config.rank_pattern.iter().map(|(key, rank)| (key.clone(), 2 * rank)).collect(),
+        alpha_pattern: config.alpha_pattern.iter().map(|(key, alpha)| (key.clone(), factor * alpha)).collect(),
+        ..config.clone()
     }
 }
 

@@ -1,31 +1,14 @@
-//! Low-rank adapters: ΔW = scaling · B · A on top of frozen weights.
+//! Low-rank adapters on the layers of these models: which layers, where training starts, and what is trained.
+//!
+//! An adapter of any checkpoint, its files and what is done with them are `monotile_adapters`; what a model takes of it is here too.
 
-mod adapter;
-mod approximation;
-mod config;
-mod deltas;
-mod extract;
-mod factors;
+mod adapted_layers;
 mod init;
-mod merge;
-mod rank_selection;
-mod resize;
-mod spectrum;
-mod targets;
-mod verify;
-mod weighted;
+mod layer;
 
-pub use adapter::Adapter;
-pub use approximation::{LowRankApproximation, low_rank_approximation};
-pub use config::{AdaptedLayer, LoraConfig};
-pub use deltas::{Delta, Deltas};
-pub use extract::{ExtractOptions, ExtractProgress, ExtractedLayer, ExtractedTensor, MeasuredModule, extract, measure};
-pub use factors::LowRankFactors;
+pub use adapted_layers::AdaptedLayer;
 pub use init::LoraInit;
-pub use merge::{MergeProgress, MergedTensor, merge};
-pub use rank_selection::{RankRule, RankSelection};
-pub use resize::{DeltaDistance, ResizedModule, distances, resize};
-pub use spectrum::Spectrum;
-pub use targets::TargetModules;
-pub use verify::{Verdict, VerifiedTensor, verify};
-pub use weighted::WeightedAdapters;
+pub use monotile_adapters::{Adapter, LoraConfig, TargetModules};
+
+pub(crate) use init::with_doubled_rank;
+pub(crate) use layer::LoraLayer;

@@ -22,12 +22,12 @@ use monotile::{Error, ErrorKind, Result, limits};
 use serde_json::{Map, Value, json};
 
 use crate::config::Config;
-use crate::json::{read_json, write_json};
 use added::{AddedTokens, TextSegment};
 use bpe::Bpe;
 use component::malformed;
 use decode::Decoder;
 use file::TokenizerFile;
+use monotile_adapters::json::{read_json, write_json};
 use normalize::Normalizer;
 use post_processor::PostProcessor;
 use pre_tokenizer::{PreTokenizer, TextPiece};

@@ -5,12 +5,12 @@ use std::path::Path;
 use monotile::io::{SafeTensors, write_elements, write_safetensors};
 use monotile::optim::{AdamW, AdamWState};
 use monotile::{DType, Error, Result, Tensor};
+use monotile_adapters::LowRankFactors;
 use serde_json::{Value, json};
 
 use super::Trainer;
 use super::early_stopping::EarlyStopping;
 use crate::linear::LinearLayer;
-use crate::lora::LowRankFactors;
 use crate::model::TrainableParameters;
 
 impl Trainer {
@@ -111,10 +111,9 @@ impl Trainer {
         settings["compute"] = json!(self.model.compute_dtype().to_string());
         settings["rows"] = json!([self.rows.row_count(), self.rows.length()]);
         settings["data"] = json!(format!("{:016x}", self.rows.fingerprint()));
-        let started: Vec<LinearLayer> = self.model.initial_factors().map(|(layer, _)| layer).collect();
-        let adapted = self.model.adapter_factors().map(|(layer, pair)| {
-            let start = if started.contains(&layer) { " less its start" } else { "" };
-            format!("{layer} {} {}{start}", pair.scaling, pair.dropout)
+        let adapted = self.model.adapter_layers().map(|(layer, lora)| {
+            let start = if lora.initial.is_some() { " less its start" } else { "" };
+            format!("{layer} {} {}{start}", lora.factors.scaling, lora.dropout)
         });
         settings["adapter"] = json!(adapted.collect::<Vec<_>>());
         if self.trained == TrainableParameters::Adapter {

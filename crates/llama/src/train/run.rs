@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{StepReport, Trainer};
 use crate::model::Model;
-use crate::staged::Lock;
+use monotile_adapters::staged::Lock;
 
 /// The file of a run's state, in its folder.
 const STATE: &str = "training.safetensors";
@@ -159,7 +159,7 @@ impl Log {
     /// Reads the lines up to a step; later ones are of steps that were not saved and come again.
     fn take_up(&mut self, steps: usize) -> Result<()> {
         if self.path.exists() {
-            let text = crate::json::read_text(&self.path, &monotile::limits::JSON)?;
+            let text = monotile_adapters::json::read_text(&self.path, &monotile::limits::JSON)?;
             let within = |line: &&str| {
                 let value: Option<Value> = serde_json::from_str(line).ok();
                 value.and_then(|v| v["step"].as_u64()).is_some_and(|step| step <= steps as u64)

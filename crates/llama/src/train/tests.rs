@@ -3,7 +3,7 @@ mod patience;
 
 use super::*;
 use crate::config::Config;
-use crate::lora::{Adapter, LoraConfig, LoraInit};
+use crate::lora::{LoraConfig, LoraInit};
 
 fn rows() -> TokenDataset {
     let text = "the cat sat on the mat and the dog sat on the log. ".repeat(8);
@@ -24,7 +24,7 @@ fn small() -> Config {
 fn adapted(dropout: f64) -> Model {
     let mut model = Model::random(small(), 1).unwrap();
     let config = LoraConfig { rank: 2, dropout, ..LoraConfig::default() };
-    model.attach(&Adapter::new(config, &small(), LoraInit::Gaussian, 2).unwrap()).unwrap();
+    model.add_adapter(config, LoraInit::Gaussian, 2).unwrap();
     model
 }
 
@@ -76,12 +76,12 @@ fn a_start_that_is_subtracted_is_resumed_to_the_same_bits() {
     let make = |seed| {
         let mut model = Model::random(small(), 1).unwrap();
         let config = LoraConfig { rank: 2, ..LoraConfig::default() };
-        model.attach(&Adapter::from_weights(config, &model, LoraInit::Pissa { exact: false }, seed).unwrap()).unwrap();
+        model.add_adapter(config, LoraInit::Pissa { exact: false }, seed).unwrap();
         Trainer::new(model, TrainableParameters::Adapter, rows(), options()).unwrap()
     };
     let written = |trainer: &Trainer, name: &str| {
         let out = folder.path().join(name);
-        Adapter::from_model(trainer.model(), LoraConfig { rank: 2, ..LoraConfig::default() }).write(&out).unwrap();
+        trainer.model().adapter().unwrap().write(&out, DType::F32).unwrap();
         std::fs::read(out.join("adapter_model.safetensors")).unwrap()
     };
     let mut whole = make(2);
@@ -109,14 +109,13 @@ fn checkpointed_blocks_give_the_same_bits() {
         (Model::random(Config { family: crate::Family::Qwen2, ..tied }, 1).unwrap(), TrainableParameters::Everything),
         (adapted(0.2), TrainableParameters::Adapter),
     ] {
-        let config = model.config().clone();
         let folder = tempfile::tempdir().unwrap();
         model.write(folder.path(), DType::F32).unwrap();
         let run = |checkpointing| {
             let mut model = Model::read(folder.path()).unwrap();
             if trained == TrainableParameters::Adapter {
                 let lora = LoraConfig { rank: 2, dropout: 0.2, ..LoraConfig::default() };
-                model.attach(&Adapter::new(lora, &config, LoraInit::KaimingUniform, 2).unwrap()).unwrap();
+                model.add_adapter(lora, LoraInit::KaimingUniform, 2).unwrap();
             }
             let options = TrainOptions { checkpointing, accumulate: 2, ..options() };
             let mut trainer = Trainer::new(model, trained, rows(), options).unwrap();
@@ -141,7 +140,7 @@ fn a_state_of_other_settings_is_not_resumed() {
     let refused = other.resume(&path).unwrap_err().to_string();
     assert_eq!(refused, format!("{}: the run was begun with batch 2, now it is 4", path.display()));
     let mut model = Model::random(small(), 7).unwrap();
-    model.attach(&Adapter::new(LoraConfig { rank: 2, ..LoraConfig::default() }, &small(), LoraInit::Gaussian, 2).unwrap()).unwrap();
+    model.add_adapter(LoraConfig { rank: 2, ..LoraConfig::default() }, LoraInit::Gaussian, 2).unwrap();
     let mut elsewhere = Trainer::new(model, TrainableParameters::Adapter, rows(), options()).unwrap();
     let refused = elsewhere.resume(&path).unwrap_err().to_string();
     assert!(refused.starts_with(&format!("{}: the run was begun with model ", path.display())), "{refused}");
@@ -284,9 +283,7 @@ mod runs {
     }
 
     fn go(folder: &std::path::Path, resume: bool, stop_after: usize) -> Result<RunOutcome> {
-        let write = |model: &Model, folder: &std::path::Path| {
-            Adapter::from_model(model, LoraConfig { rank: 2, ..LoraConfig::default() }).write(folder)
-        };
+        let write = |model: &Model, folder: &std::path::Path| model.adapter()?.write(folder, DType::F32);
         let settings = RunOptions { folder: folder.into(), evaluate_every: 2, save_every: 2, resume, write: &write };
         run(&mut trainer(), &settings, &mut |event| match event {
             TrainProgress::Step(step, _) if step.number == stop_after => ControlFlow::Break(()),

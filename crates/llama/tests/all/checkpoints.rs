@@ -5,10 +5,9 @@ use std::path::Path;
 use crate::common::difference;
 use monotile::io::{SafeTensors, write_safetensors};
 use monotile::{DType, Rng, Tensor};
+use monotile_adapters::Weights;
 use monotile_llama::lora::{Adapter, LoraConfig, LoraInit, TargetModules};
-use monotile_llama::{
-    Config, Family, LinearKind, LinearLayer, Model, Rotary, RotaryScaling, Tokenizer, TrainableParameters, Weights,
-};
+use monotile_llama::{Config, Family, LinearKind, LinearLayer, Model, Rotary, RotaryScaling, Tokenizer, TrainableParameters};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -160,11 +159,12 @@ fn tokens_that_the_model_cannot_take_are_refused() {
 }
 
 fn adapter(model: &Config, config: LoraConfig) -> Adapter {
-    let fresh = Adapter::new(config.clone(), model, LoraInit::KaimingUniform, 3).unwrap();
+    let mut fresh = Model::random(model.clone(), 1).unwrap();
+    fresh.add_adapter(config.clone(), LoraInit::KaimingUniform, 3).unwrap();
     // B away from 0, so that the adapter does something.
     let mut rng = Rng::new(4);
     let folder = tempfile::tempdir().unwrap();
-    fresh.write(folder.path()).unwrap();
+    fresh.adapter().unwrap().write(folder.path(), DType::F32).unwrap();
     let path = folder.path().join("adapter_model.safetensors");
     let file = SafeTensors::open(&path).unwrap();
     let moved = |name: &str| {
@@ -177,7 +177,7 @@ fn adapter(model: &Config, config: LoraConfig) -> Adapter {
     let moved = tempfile::tempdir().unwrap();
     write_safetensors(moved.path().join("adapter_model.safetensors"), &listed, &[]).unwrap();
     config.write(moved.path()).unwrap();
-    Adapter::read(moved.path(), model).unwrap()
+    Adapter::read(moved.path()).unwrap()
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn an_adapter_that_was_just_made_changes_nothing() {
     for start in [LoraInit::Gaussian, LoraInit::KaimingUniform] {
         let mut model = Model::random(Config::default(), 1).unwrap();
         let before = model.logits(&tokens()).unwrap();
-        model.attach(&Adapter::new(LoraConfig::default(), model.config(), start, 1).unwrap()).unwrap();
+        model.add_adapter(LoraConfig::default(), start, 1).unwrap();
         assert_eq!(difference(&model.logits(&tokens()).unwrap(), &before), 0.0);
     }
 }
@@ -231,11 +231,17 @@ fn an_adapter_is_written_as_it_was_read() {
     let config = Config::default();
     let made = adapter(&config, LoraConfig { targets: TargetModules::AllLinear, ..LoraConfig::default() });
     let folder = tempfile::tempdir().unwrap();
-    made.write(folder.path()).unwrap();
-    let read = Adapter::read(folder.path(), &config).unwrap();
+    made.write(folder.path(), DType::F32).unwrap();
+    let read = Adapter::read(folder.path()).unwrap();
     assert_eq!(read.config(), made.config());
-    for ((layer, a), (_, b)) in made.factors().zip(read.factors()) {
-        assert_eq!(difference(&a.a, &b.a) + difference(&a.b, &b.b), 0.0, "{layer}");
+    let mut model = Model::random(config, 1).unwrap();
+    model.attach(&read).unwrap();
+    for again in [read, model.adapter().unwrap()] {
+        assert_eq!((again.config(), again.modules().len()), (made.config(), made.modules().len()));
+        for (module, a) in made.modules() {
+            let (a, b) = (&a.factors, &again.module(module).unwrap().factors);
+            assert_eq!(difference(&a.a, &b.a) + difference(&a.b, &b.b), 0.0, "{module}");
+        }
     }
 }
 
@@ -243,10 +249,11 @@ fn an_adapter_is_written_as_it_was_read() {
 fn adapters_for_other_shapes_and_files_that_lack_something_are_refused() {
     let config = Config::default();
     let folder = tempfile::tempdir().unwrap();
-    adapter(&config, LoraConfig::default()).write(folder.path()).unwrap();
+    adapter(&config, LoraConfig::default()).write(folder.path(), DType::F32).unwrap();
     let refused = |model: &Config| {
         let place = format!("{}/", folder.path().display());
-        Adapter::read(folder.path(), model).err().unwrap().to_string().replace(&place, "")
+        let mut model = Model::random(model.clone(), 1).unwrap();
+        model.attach(&Adapter::read(folder.path()).unwrap()).unwrap_err().to_string().replace(&place, "")
     };
     let wider = Config { hidden_size: 96, head_dim: 24, ..config.clone() };
     assert_eq!(
@@ -266,8 +273,10 @@ fn adapters_for_other_shapes_and_files_that_lack_something_are_refused() {
             && stray.ends_with("belongs to no layer that adapter_config.json names"),
         "{stray}"
     );
-    let mut other = Model::random(wider, 1).unwrap();
-    let refused = other.attach(&adapter(&config, LoraConfig::default())).unwrap_err().to_string();
+    let (mut model, mut other) = (Model::random(config, 1).unwrap(), Model::random(wider, 1).unwrap());
+    assert_eq!(other.adapter().err().unwrap().to_string(), "model: no adapter is attached");
+    model.add_adapter(LoraConfig::default(), LoraInit::Gaussian, 1).unwrap();
+    let refused = other.attach(&model.adapter().unwrap()).unwrap_err().to_string();
     assert_eq!(refused, "attach: A [8, 64] and B [64, 8] do not fit model.layers.0.self_attn.q_proj, 96 by 96");
     assert!(other.parameters(TrainableParameters::Adapter).is_empty());
 }

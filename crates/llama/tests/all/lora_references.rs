@@ -6,7 +6,7 @@ use crate::common::{data, difference};
 use monotile::io::{SafeTensors, write_safetensors};
 use monotile::{DType, Tensor};
 use monotile_llama::data::TokenDataset;
-use monotile_llama::lora::{Adapter, LoraConfig, LoraInit, TargetModules};
+use monotile_llama::lora::{LoraConfig, LoraInit, TargetModules};
 use monotile_llama::train::{TrainOptions, Trainer};
 use monotile_llama::{Config, Model, Tokenizer, TrainableParameters};
 
@@ -23,9 +23,8 @@ fn theirs(prefix: &str, name: &str) -> String {
 /// The model with the adapter that a reference file holds as it was before training.
 fn model_before(data: &Path, file: &SafeTensors, config: LoraConfig) -> Model {
     let mut model = Model::read(&data.join("shakespeare")).unwrap();
-    let mut adapter = Adapter::new(config, model.config(), LoraInit::Gaussian, 0).unwrap();
-    adapter.subtract_initial(file, "before.").unwrap();
-    model.attach(&adapter).unwrap();
+    model.add_adapter(config, LoraInit::Gaussian, 0).unwrap();
+    model.read_adapter_factors(file, "before.").unwrap();
     model
 }
 
@@ -33,11 +32,11 @@ fn model_before(data: &Path, file: &SafeTensors, config: LoraConfig) -> Model {
 fn matrices_that_are_not_in_a_file_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("start.safetensors");
-    let config = Config::default();
-    let mut adapter = Adapter::new(LoraConfig::default(), &config, LoraInit::Gaussian, 0).unwrap();
+    let mut model = Model::random(Config::default(), 1).unwrap();
+    model.add_adapter(LoraConfig::default(), LoraInit::Gaussian, 0).unwrap();
     let mut refused = |name: &str, shape: &[usize]| {
         write_safetensors(&path, &[(name, &Tensor::zeros(shape, DType::F32).unwrap())], &[]).unwrap();
-        let words = adapter.subtract_initial(&SafeTensors::open(&path).unwrap(), "").unwrap_err().to_string();
+        let words = model.read_adapter_factors(&SafeTensors::open(&path).unwrap(), "").unwrap_err().to_string();
         words.replace(&format!("{}: ", path.display()), "")
     };
     let name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight";

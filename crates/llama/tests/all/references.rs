@@ -113,7 +113,7 @@ fn an_adapter_of_peft_gives_its_logits_and_merged_weight() {
     let Some(data) = data() else { return };
     let folder = data.join("adapter");
     let mut model = Model::read(&data.join("shakespeare")).unwrap();
-    let adapter = Adapter::read(&folder, model.config()).unwrap();
+    let adapter = Adapter::read(&folder).unwrap();
     model.attach(&adapter).unwrap();
     let reference = reference(&folder);
     let (tokens, wanted) = (reference.tensor("tokens").unwrap(), reference.tensor("logits").unwrap());

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::common::cases;
 use monotile::{DType, ErrorKind};
-use monotile_llama::lora::{Deltas, WeightedAdapters, merge, verify};
-use monotile_llama::{GenerateOptions, GenerationOutput, Model, SamplingOptions, Tokenizer, Weights, generate};
+use monotile_adapters::{Adapter, WeightedAdapters, Weights, merge, verify};
+use monotile_llama::{GenerateOptions, GenerationOutput, Model, SamplingOptions, Tokenizer, generate};
 
 /// Sums in f32 in another order.
 const LOGITS: f64 = 1e-5;
@@ -33,7 +33,7 @@ fn assert_logits(folder: &Path, tokens: &[u32], wanted: [f64; 4]) {
 fn merged(model: &Path, adapter: &Path) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let out = root.path().join("merged");
-    let adapters = [(Deltas::read(adapter).unwrap(), 1.0)];
+    let adapters = [(Adapter::read(adapter).unwrap(), 1.0)];
     let base = Weights::open(model).unwrap();
     let combined = WeightedAdapters::new(&adapters, &base).unwrap();
     merge(&base, &combined, None, &out, &mut |_| {}).unwrap();
@@ -72,7 +72,7 @@ fn reported_adapters_merge_to_what_peft_computes() {
     of("tied-embed-saved/base", "tied-embed-saved/adapter", [-0.16190784, 0.31289709, 0.74502015, -1.96127343]);
     of("vocab-extended/base", "mica/adapter", [0.56391436, 0.35143074, 0.32625118, 0.04816306]);
     of("vocab-extended/base274", "vocab-extended/adapter", [-0.40966907, -0.63087118, 1.16972315, 2.13602519]);
-    let adapter = [(Deltas::read(&root.join("vocab-extended/adapter")).unwrap(), 1.0)];
+    let adapter = [(Adapter::read(&root.join("vocab-extended/adapter")).unwrap(), 1.0)];
     let small = Weights::open(&root.join("vocab-extended/base")).unwrap();
     let refused = WeightedAdapters::new(&adapter, &small).err().unwrap().to_string();
     assert!(refused.contains("is [268, 32] in the model and [274, 32] in the adapter"), "{refused}");

@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::common::difference;
 use monotile::io::{SafeTensors, write_safetensors};
 use monotile::{DType, Rng, Tensor};
-use monotile_llama::lora::{Deltas, Verdict, WeightedAdapters, merge, verify};
-use monotile_llama::{Config, Model, Weights};
+use monotile_adapters::{Adapter, Verdict, WeightedAdapters, Weights, merge, verify};
+use monotile_llama::{Config, Model};
 
 const EMBEDDING: &str = "model.embed_tokens.weight";
 const HEAD: &str = "lm_head.weight";
@@ -52,7 +52,7 @@ fn adapter(folder: &Path, tensors: &[(&str, &Tensor)], saved: &[&str], targets: 
 /// The merged tensors; whatever is in the folder passes the check.
 fn merged(root: &Path) -> BTreeMap<String, Tensor> {
     let [base, adapter, out] = ["base", "adapter", "merged"].map(|name| root.join(name));
-    let adapters = [(Deltas::read(&adapter).unwrap(), 1.0)];
+    let adapters = [(Adapter::read(&adapter).unwrap(), 1.0)];
     let base = Weights::open(&base).unwrap();
     let combined = WeightedAdapters::new(&adapters, &base).unwrap();
     merge(&base, &combined, None, &out, &mut |_| {}).unwrap();
@@ -89,7 +89,7 @@ fn a_saved_embedding_leaves_the_head_what_it_was() {
     let others: Vec<(&str, &Tensor)> = tensors.iter().filter(|(n, _)| *n != HEAD).map(|(n, t)| (n.as_str(), t)).collect();
     write_safetensors(out.join("model.safetensors"), &others, &[]).unwrap();
     let base = Weights::open(&root.join("base")).unwrap();
-    let combined = WeightedAdapters::new(&[(Deltas::read(&root.join("adapter")).unwrap(), 1.0)], &base).unwrap();
+    let combined = WeightedAdapters::new(&[(Adapter::read(&root.join("adapter")).unwrap(), 1.0)], &base).unwrap();
     let mut missing = Vec::new();
     verify(&base, &combined, &Weights::open(&out).unwrap(), &mut |one| {
         if one.verdict == Verdict::Missing {
@@ -138,7 +138,7 @@ fn tensors_of_a_grown_vocabulary_are_found_under_any_of_their_names() {
     assert_eq!(difference(&merged(root)[EMBEDDING], &saved), 0.0);
     let torn = [(names[0].as_str(), &saved), (names[1].as_str(), &old)];
     adapter(&root.join("torn"), &torn, &["embed_tokens"], &["q_proj"]);
-    let refused = Deltas::read(&root.join("torn")).err().unwrap().to_string();
+    let refused = Adapter::read(&root.join("torn")).err().unwrap().to_string();
     assert!(refused.contains("is held twice, with other numbers"), "{refused}");
     // Without a copy of its own PEFT loads the tensor into the model, where the head is tied to it.
     fs::remove_dir_all(root.join("merged")).unwrap();

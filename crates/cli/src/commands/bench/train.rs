@@ -1,7 +1,7 @@
 //! A training step: a frozen LLaMA-like stack of random weights, LoRA on queries and values, one AdamW step a call.
 
 use monotile_llama::data::TokenDataset;
-use monotile_llama::lora::{Adapter, LoraConfig, LoraInit};
+use monotile_llama::lora::{LoraConfig, LoraInit};
 use monotile_llama::train::{TrainOptions, Trainer};
 use monotile_llama::{Config, Model, TrainableParameters};
 
@@ -26,12 +26,11 @@ pub fn run(cases: &mut Cases) -> Result<(), CommandError> {
         ..Config::default()
     };
     let lora = LoraConfig { rank: RANK, alpha: RANK as f64, ..LoraConfig::default() };
-    let adapter = Adapter::new(lora, &config, LoraInit::Gaussian, 1)?;
     // A row has one token more than are predicted.
     let tokens = (0..BATCH * (LENGTH + 1)).map(|i| (i * 2_654_435_761 % config.vocab_size) as u32).collect();
     let rows = TokenDataset::new(tokens, LENGTH + 1)?;
     let mut model = Model::random(config, 0)?;
-    model.attach(&adapter)?;
+    model.add_adapter(lora, LoraInit::Gaussian, 1)?;
     let options = TrainOptions { steps: usize::MAX, batch: BATCH, shuffle: false, ..TrainOptions::default() };
     let mut trainer = Trainer::new(model, TrainableParameters::Adapter, rows, options)?;
     let case = Case::new(format!("LLaMA 4x512 LoRA r{RANK} B{BATCH} T{LENGTH}")).tokens((BATCH * LENGTH) as u64);

@@ -6,7 +6,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use monotile_llama::{Config, LinearKind, Weights};
+use monotile_adapters::Weights;
+use monotile_llama::{Config, LinearKind};
 use serde_json::json;
 
 use crate::command_error::CommandError;

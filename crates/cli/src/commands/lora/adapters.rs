@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use monotile_llama::lora::Deltas;
+use monotile_adapters::Adapter;
 
 use crate::command_error::CommandError;
 
@@ -23,7 +23,7 @@ pub struct AdaptersArgs {
 
 impl AdaptersArgs {
     /// The adapters with their weights, which are 1 where none are given; `command` is the one that was typed.
-    pub fn adapters(&self, command: &str) -> Result<Vec<(Deltas, f64)>, CommandError> {
+    pub fn adapters(&self, command: &str) -> Result<Vec<(Adapter, f64)>, CommandError> {
         let (weights, folders) = (&self.weights, &self.adapter);
         if !weights.is_empty() && weights.len() != folders.len() {
             let (given, wanted) = (weights.len(), folders.len());
@@ -33,6 +33,6 @@ impl AdaptersArgs {
             return Err(CommandError::Usage(format!("lora {command}: --weights must be finite numbers, got {odd}")));
         }
         let weight = |i: usize| weights.get(i).copied().unwrap_or(1.0);
-        folders.iter().enumerate().map(|(i, folder)| Ok((Deltas::read(folder)?, weight(i)))).collect()
+        folders.iter().enumerate().map(|(i, folder)| Ok((Adapter::read(folder)?, weight(i)))).collect()
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use monotile_llama::lora::{DeltaDistance, Deltas, distances};
+use monotile_adapters::{Adapter, DeltaDistance, distances};
 
 use crate::command_error::CommandError;
 use crate::progress::say;
@@ -33,11 +33,12 @@ pub struct LoraDiffArgs {
 impl LoraDiffArgs {
     /// Runs the subcommand.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
-        let (one, other) = (Deltas::read(&self.one)?, Deltas::read(&self.other)?);
+        let (one, other) = (Adapter::read(&self.one)?, Adapter::read(&self.other)?);
         let found = distances(&one, &other)?;
         let mut table = Table::new(&["layer", "rank", "rank", "‖ΔW₁‖", "‖ΔW₂‖", "apart", "cosine"]);
         for layer in &found {
-            let rank = |adapter: &Deltas| adapter.module(&layer.module).map_or("–".to_string(), |d| d.factors.rank().to_string());
+            let rank =
+                |adapter: &Adapter| adapter.module(&layer.module).map_or("–".to_string(), |d| d.factors.rank().to_string());
             let cosine = if layer.cosine.is_nan() { "–".to_string() } else { format!("{:.4}", layer.cosine) };
             let [first, second] = layer.norms.map(number);
             table.row(vec![layer.module.clone(), rank(&one), rank(&other), first, second, share(layer.relative()), cosine]);

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use monotile_llama::Weights;
-use monotile_llama::lora::{Deltas, ExtractOptions, ExtractProgress, ExtractedLayer, ExtractedTensor, extract, measure};
+use monotile_adapters::Weights;
+use monotile_adapters::{Adapter, ExtractOptions, ExtractProgress, ExtractedLayer, ExtractedTensor, extract, measure};
 
 use super::output;
 use super::rank::{RankArgs, StorageDType};
@@ -97,7 +97,7 @@ impl LoraExtractArgs {
 
     /// The errors of the adapter that was written, by module.
     fn measure(&self) -> Result<Vec<(String, f64)>, CommandError> {
-        let adapter = Deltas::read(&self.out)?;
+        let adapter = Adapter::read(&self.out)?;
         let mut progress = Progress::new("checked", adapter.modules().len() as u64);
         let mut errors = Vec::new();
         measure(&self.base, &self.tuned, &adapter, &mut |one| {

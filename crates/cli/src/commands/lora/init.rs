@@ -4,8 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use monotile_llama::Model;
-use monotile_llama::lora::Adapter;
+use monotile_llama::{Model, TrainableParameters};
 
 use super::super::checkpoint;
 use super::layers::LayerArgs;
@@ -46,13 +45,15 @@ impl LoraInitArgs {
     /// Computes A and B and writes them.
     pub fn run(&self, _out: &mut dyn Write) -> Result<(), CommandError> {
         output::check_vacant(&self.out)?;
-        let model = Model::read(&self.model).map_err(|e| checkpoint::explain(e, &self.model))?;
+        let mut model = Model::read(&self.model).map_err(|e| checkpoint::explain(e, &self.model))?;
         let config = self.layers.config(&self.model);
         // PEFT computes all singular values as well, and must find the same.
         let start = self.method.start(true);
-        let adapter = Adapter::from_weights(config, &model, start, self.seed)?;
-        output::fill_folder(&self.out, |folder| adapter.write_initial(folder, start))?;
-        let (numbers, layers) = (count(adapter.parameters() as u64), adapter.factors().count());
+        model.add_adapter(config, start, self.seed)?;
+        output::fill_folder(&self.out, |folder| model.write_initial_adapter(folder, start))?;
+        let factors = model.parameters(TrainableParameters::Adapter);
+        let numbers = count(factors.iter().map(|(_, factor)| factor.len() as u64).sum());
+        let layers = factors.len() / 2;
         say(&format!("{numbers} numbers on {layers} layers are in {}", self.out.display()));
         Ok(())
     }

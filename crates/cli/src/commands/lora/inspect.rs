@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use monotile::io::write_atomic;
-use monotile_llama::Weights;
-use monotile_llama::lora::{Deltas, Spectrum};
+use monotile_adapters::Weights;
+use monotile_adapters::{Adapter, Spectrum};
 
 use super::spectra;
 use crate::command_error::CommandError;
@@ -109,24 +109,23 @@ impl LoraInspectArgs {
 }
 
 fn of_adapter(folder: &Path) -> Result<Vec<(String, Spectrum)>, CommandError> {
-    let adapter = Deltas::read(folder)?;
+    let adapter = Adapter::read(folder)?;
     let config = adapter.config();
     let base = config.base_model.as_deref().unwrap_or("a base model that it does not name");
     let rule = if config.use_rslora { "alpha / √rank" } else { "alpha / rank" };
-    let numbers: usize = adapter.modules().iter().map(|(_, d)| d.factors.rank() * d.factors.shape().iter().sum::<usize>()).sum();
     say(&format!(
         "{}: rank {}, alpha {} ({rule}), {} layers, {} numbers in {}, for {base}",
         folder.display(),
         config.rank,
         config.alpha,
         adapter.modules().len(),
-        crate::report::count(numbers as u64),
+        crate::report::count(adapter.parameters() as u64),
         adapter.dtype()
     ));
     for (name, tensor) in adapter.whole_tensors() {
         say(&format!("{name}: held whole, {:?}", tensor.shape()));
     }
-    let spectrum = |(name, delta): &(String, monotile_llama::lora::Delta)| {
+    let spectrum = |(name, delta): &(String, monotile_adapters::Delta)| {
         Ok((name.clone(), Spectrum::from_factors(&delta.factors).map_err(|e| e.with_context(name))?))
     };
     adapter.modules().iter().map(spectrum).collect()

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use clap::Args;
-use monotile_llama::lora::{LoraConfig, TargetModules};
+use monotile_adapters::{LoraConfig, TargetModules};
 
 /// The layers of an adapter.
 #[derive(Args)]

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use monotile_llama::lora::{MergeProgress, MergedTensor, WeightedAdapters, merge};
-use monotile_llama::{Weights, natural_order};
+use monotile_adapters::{MergeProgress, MergedTensor, WeightedAdapters, merge};
+use monotile_adapters::{Weights, natural_order};
 
 use super::adapters::AdaptersArgs;
 use super::rank::StorageDType;

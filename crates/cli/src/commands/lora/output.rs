@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use monotile::{Error, ErrorKind};
-use monotile_llama::staged::{self, StagedFolder, StagedState};
+use monotile_adapters::staged::{self, StagedFolder, StagedState};
 use serde_json::Value;
 
 use crate::command_error::CommandError;

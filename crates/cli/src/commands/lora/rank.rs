@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use monotile::DType;
-use monotile_llama::lora::{RankRule, RankSelection};
+use monotile_adapters::{RankRule, RankSelection};
 
 use crate::command_error::CommandError;
 

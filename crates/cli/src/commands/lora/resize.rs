@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use monotile_llama::lora::{Deltas, ResizedModule, resize};
+use monotile_adapters::{Adapter, ResizedModule, resize};
 
 use super::output;
 use super::rank::{RankArgs, StorageDType};
@@ -45,7 +45,7 @@ impl LoraResizeArgs {
     pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
         let keep = self.keep.keep("resize")?;
         output::check_vacant(&self.out)?;
-        let adapter = Deltas::read(&self.adapter)?;
+        let adapter = Adapter::read(&self.adapter)?;
         let mut progress = Progress::new("layers", adapter.modules().len() as u64);
         let mut seen: Vec<ResizedModule> = Vec::new();
         let smaller = resize(&adapter, keep, &mut |one| {
@@ -65,7 +65,7 @@ impl LoraResizeArgs {
         Ok(())
     }
 
-    fn sentence(&self, adapter: &Deltas, seen: &[ResizedModule]) -> String {
+    fn sentence(&self, adapter: &Adapter, seen: &[ResizedModule]) -> String {
         let numbers = |ranks: fn(&ResizedModule) -> usize| {
             let sizes = adapter.modules().iter().zip(seen);
             sizes.map(|((_, delta), one)| ranks(one) * delta.factors.shape().iter().sum::<usize>()).sum::<usize>()

@@ -1,6 +1,6 @@
 //! Spectra of an adapter's layers as a picture: for each kind of layer, all its spectra and its ranks over depth.
 
-use monotile_llama::lora::Spectrum;
+use monotile_adapters::Spectrum;
 
 use crate::plot::{Plot, PlotAxis, Series, SeriesStyle, grid};
 

@@ -4,8 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use monotile::DType;
 use monotile::io::SafeTensors;
-use monotile_llama::lora::{Adapter, LoraConfig, LoraInit};
+use monotile_llama::lora::{LoraConfig, LoraInit};
 use monotile_llama::train::{PlanSubject, TrainOptions, Trainer, TrainingPlan};
 use monotile_llama::{Model, TrainableParameters};
 
@@ -110,14 +111,13 @@ impl LoraTrainArgs {
         if self.settings.dry_run {
             return Ok(());
         }
-        let mut adapter = Adapter::from_weights(config.clone(), &model, start, self.settings.seed)?;
+        model.add_adapter(config, start, self.settings.seed)?;
         if let Some(path) = &self.init {
-            adapter.subtract_initial(&SafeTensors::open(path)?, &self.init_prefix)?;
+            model.read_adapter_factors(&SafeTensors::open(path)?, &self.init_prefix)?;
         }
-        model.attach(&adapter)?;
         let trainer = Trainer::new(model, TrainableParameters::Adapter, rows, self.settings.options())?;
         let mut trainer = trainer.with_held_out(held_out)?;
-        let write = |model: &Model, folder: &Path| Adapter::from_model(model, config.clone()).write(folder);
+        let write = |model: &Model, folder: &Path| model.adapter()?.write(folder, DType::F32);
         let held_out = self.settings.train(&mut trainer, &write)?;
         sum_up(&held_out, &format!("the adapter is in {}", self.settings.out.display()));
         Ok(())
@@ -125,7 +125,7 @@ impl LoraTrainArgs {
 
     /// Says what is trained of what, `training  131,072 of 3.7 M, 3.5 %`, and what the run takes.
     fn announce(&self, model: &Model, config: &LoraConfig, start: LoraInit) -> Result<(), CommandError> {
-        let sites = config.adapted_layers(model.config())?;
+        let sites = model.config().adapted_layers(config)?;
         let subject = PlanSubject::Adapter { layers: &sites, init: start, dropout: self.dropout };
         let plan =
             |options: &TrainOptions, length| TrainingPlan::new(model.config(), subject, length, options, model.compute_dtype());

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use monotile_llama::Weights;
-use monotile_llama::lora::{Verdict, VerifiedTensor, WeightedAdapters, verify};
+use monotile_adapters::Weights;
+use monotile_adapters::{Verdict, VerifiedTensor, WeightedAdapters, verify};
 
 use super::adapters::AdaptersArgs;
 use crate::command_error::CommandError;

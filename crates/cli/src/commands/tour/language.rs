@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use monotile::optim::Decay;
 use monotile_llama::data::TokenDataset;
-use monotile_llama::lora::{Adapter, LoraConfig, LoraInit, TargetModules};
+use monotile_llama::lora::{LoraConfig, LoraInit, TargetModules};
 use monotile_llama::train::{TrainOptions, Trainer};
 use monotile_llama::{Config, GenerateOptions, Model, SamplingOptions, Tokenizer, TrainableParameters, generate};
 
@@ -86,14 +86,13 @@ pub fn section(progress: &mut Progress) -> Result<Section, CommandError> {
     let before = speak(&model, &tokenizer)?;
 
     let lora = LoraConfig { targets: TargetModules::AllLinear, rank: RANK, alpha: 2.0 * RANK as f64, ..LoraConfig::default() };
-    let adapter = Adapter::new(lora, &config, LoraInit::Gaussian, 2)?;
-    let trained = adapter.parameters();
+    model.add_adapter(lora.clone(), LoraInit::Gaussian, 2)?;
+    let trained = model.adapter()?.parameters();
     let options = TrainOptions { learning_rate: 8e-3, weight_decay: 0.0, ..options };
     let proverbs = Lesson { text: PROVERBS, tokenizer: &tokenizer, trained: TrainableParameters::Adapter, options };
     let mut scratch = Model::random(config.clone(), 1)?;
-    scratch.attach(&adapter)?;
+    scratch.add_adapter(lora, LoraInit::Gaussian, 2)?;
     let steps = proverbs.affordable(scratch, 1)?;
-    model.attach(&adapter)?;
     let (model, adapted) = proverbs.learn(model, steps, |done, words| {
         progress.at(65 + (done * 35.0) as u64, &format!("Proverbs: {words}"));
     })?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use monotile_llama::staged::Lock;
+use monotile_adapters::staged::Lock;
 
 use super::{appears, cases, content, hidden, one_sentence, start, wait, workshop};
 

@@ -13,9 +13,9 @@ use minijinja::{Environment, ErrorKind, Value};
 use monotile::text::printable;
 use monotile::{Error, Result, limits};
 
-use crate::json::{Fields, read_text};
 use environment::environment;
 pub(super) use environment::{BEGIN, END};
+use monotile_adapters::json::{Fields, read_text};
 use worker::Worker;
 
 /// The file that transformers 5 writes a template to.

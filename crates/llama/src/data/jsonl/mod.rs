@@ -8,8 +8,8 @@ use monotile::{Error, Result, limits};
 
 use super::chat::ChatTemplate;
 use super::sample::{Sample, Samples};
-use crate::json::read_text;
 use crate::tokenizer::{Spans, Tokenizer};
+use monotile_adapters::json::read_text;
 use record::Record;
 
 /// What the lines of a file hold.

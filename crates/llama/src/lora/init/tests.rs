@@ -5,7 +5,7 @@ use super::*;
 use crate::block::LinearWeights;
 use crate::config::Config;
 use crate::linear::{LinearKind, LinearLayer};
-use crate::lora::{Adapter, LoraConfig, TargetModules};
+use crate::lora::{Adapter, LoraLayer, TargetModules};
 use crate::model::{Model, TrainableParameters};
 
 const ALL: [LoraInit; 6] = [
@@ -52,7 +52,7 @@ fn every_start_computes_what_the_model_computes() {
     let exact = logits(&Model::read(folder.path()).unwrap().with_compute_dtype(DType::F64).unwrap());
     let rounding = furthest(&base, &exact);
     for start in ALL {
-        model.attach(&Adapter::from_weights(settings(), &model, start, 3).unwrap()).unwrap();
+        model.add_adapter(settings(), start, 3).unwrap();
         let begun = logits(&model);
         if start == LoraInit::Orthogonal {
             // B A is 0 up to rounding, which is about as large as that of the model itself.
@@ -67,12 +67,12 @@ fn every_start_computes_what_the_model_computes() {
 
 /// A layer's weight in f64, and its pair by a start.
 fn begun(start: LoraInit) -> Vec<(Tensor, LowRankFactors)> {
-    let (_folder, model) = mapped();
-    let adapter = Adapter::from_weights(settings(), &model, start, 3).unwrap();
+    let (_folder, mut model) = mapped();
+    model.add_adapter(settings(), start, 3).unwrap();
     let wide = |t: &Tensor| t.to_dtype(DType::F64).unwrap();
-    let pairs = adapter.factors().map(|(layer, pair)| {
-        let pair = LowRankFactors { a: wide(&pair.a), b: wide(&pair.b), ..pair.clone() };
-        (wide(model.weight(layer)), pair)
+    let pairs = model.adapter_layers().map(|(layer, lora)| {
+        let factors = LowRankFactors { a: wide(&lora.factors.a), b: wide(&lora.factors.b), ..lora.factors };
+        (wide(model.weight(layer)), factors)
     });
     pairs.collect()
 }
@@ -123,8 +123,9 @@ fn the_gradient_of_a_layer_with_a_start_holds() {
     let weight = draw(&[4, 5]);
     let start = LowRankFactors::new(draw(&[2, 5]), draw(&[4, 2]), 1.5);
     let apply = move |x: &[Tensor]| {
-        let pair = LowRankFactors { dropout: 0.3, ..LowRankFactors::new(x[1].clone(), x[2].clone(), 1.5) };
-        let layer = LinearWeights { weight: weight.clone(), bias: None, lora: Some(pair), initial_factors: Some(start.clone()) };
+        let factors = LowRankFactors::new(x[1].clone(), x[2].clone(), 1.5);
+        let lora = LoraLayer { factors, dropout: 0.3, initial: Some(start.clone()) };
+        let layer = LinearWeights { weight: weight.clone(), bias: None, lora: Some(lora) };
         Ok(vec![layer.apply(&x[0], &mut Some(Rng::new(8)))?])
     };
     let inputs = [draw(&[3, 5]), draw(&[2, 5]), draw(&[4, 2])];
@@ -137,19 +138,19 @@ fn a_trained_pair_is_written_as_a_plain_one_of_twice_the_rank() {
         let (folder, mut model) = mapped();
         // The keys' weights have 32 rows: twice this rank is more than ΔW can have.
         let config = LoraConfig { rank: 20, use_rslora, ..settings() };
-        model.attach(&Adapter::from_weights(config.clone(), &model, LoraInit::Olora, 3).unwrap()).unwrap();
+        model.add_adapter(config, LoraInit::Olora, 3).unwrap();
         let mut rng = Rng::new(6);
         let mut moved = |t: &Tensor| t.add(&rng.normal(t.shape(), DType::F32)?.mul_scalar(0.02)?);
         let values = model.parameters(TrainableParameters::Adapter).iter().map(|(_, t)| moved(t)).collect::<Result<_>>().unwrap();
         model.replace_parameters(TrainableParameters::Adapter, values);
         let wanted = logits(&model);
         let out = folder.path().join("adapter");
-        Adapter::from_model(&model, config).write(&out).unwrap();
+        model.adapter().unwrap().write(&out, DType::F32).unwrap();
 
         let mut again = Model::read(folder.path()).unwrap();
         let base = logits(&again);
-        let read = Adapter::read(&out, again.config()).unwrap();
-        assert_eq!((read.config().rank, read.factors().next().unwrap().1.rank()), (40, 40));
+        let read = Adapter::read(&out).unwrap();
+        assert_eq!((read.config().rank, read.modules()[0].1.factors.rank()), (40, 40));
         again.attach(&read).unwrap();
         // The sums of a product of 40 columns instead of two of 20, in f32, through two blocks.
         let (off, change) = (furthest(&logits(&again), &wanted), furthest(&wanted, &base));
@@ -163,12 +164,13 @@ fn a_trained_pair_is_written_as_a_plain_one_of_twice_the_rank() {
 
 #[test]
 fn a_start_can_be_written_for_peft_to_begin_with() {
-    let (folder, model) = mapped();
+    let (folder, mut model) = mapped();
     let out = folder.path().join("start");
     for (start, name) in
         [(LoraInit::Pissa { exact: true }, "pissa"), (LoraInit::Orthogonal, "orthogonal"), (LoraInit::Gaussian, "gaussian")]
     {
-        Adapter::from_weights(settings(), &model, start, 3).unwrap().write_initial(&out, start).unwrap();
+        model.add_adapter(settings(), start, 3).unwrap();
+        model.write_initial_adapter(&out, start).unwrap();
         let config = std::fs::read_to_string(out.join("adapter_config.json")).unwrap();
         assert!(config.contains(&format!("\"init_lora_weights\": \"{name}\"")) && config.contains("\"r\": 6"), "{config}");
     }
@@ -176,13 +178,8 @@ fn a_start_can_be_written_for_peft_to_begin_with() {
 
 #[test]
 fn starts_that_cannot_be_made_are_refused() {
-    let refused = |rank, start| {
-        let config = LoraConfig { rank, ..LoraConfig::default() };
-        Adapter::new(config, &Config::default(), start, 1).err().unwrap().to_string()
-    };
-    assert_eq!(
-        refused(3, LoraInit::Orthogonal),
-        "lora: an orthogonal start needs an even rank, got 3 for model.layers.0.self_attn.q_proj"
-    );
-    assert_eq!(refused(4, LoraInit::Olora), "lora: a start by \"olora\" is made out of the weights; give the model with them");
+    let mut model = Model::random(Config::default(), 1).unwrap();
+    let config = LoraConfig { rank: 3, ..LoraConfig::default() };
+    let refused = model.add_adapter(config, LoraInit::Orthogonal, 1).unwrap_err().to_string();
+    assert_eq!(refused, "lora: an orthogonal start needs an even rank, got 3 for model.layers.0.self_attn.q_proj");
 }

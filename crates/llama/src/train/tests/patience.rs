@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::*;
+use crate::lora::Adapter;
 use crate::train::{RunOptions, RunOutcome, TrainProgress, run};
 
 /// A run that learns its few rows by heart, at the cost of those held out.
@@ -24,8 +25,7 @@ struct ProgressLog {
 }
 
 fn go(folder: &Path, resume: bool, stop_after: usize) -> (RunOutcome, ProgressLog) {
-    let write =
-        |model: &Model, folder: &Path| Adapter::from_model(model, LoraConfig { rank: 2, ..LoraConfig::default() }).write(folder);
+    let write = |model: &Model, folder: &Path| model.adapter()?.write(folder, DType::F32);
     let settings = RunOptions { folder: folder.into(), evaluate_every: 2, save_every: 3, resume, write: &write };
     let mut told = ProgressLog::default();
     let finished = run(&mut trainer(Some(3)), &settings, &mut |event| {
@@ -54,7 +54,7 @@ fn a_run_out_of_patience_ends_with_its_best() {
     assert_eq!(told.evaluations.iter().find(|(steps, _)| *steps == best), Some(&(best, loss)));
     // What was written is what gave that loss.
     let mut model = adapted(0.0);
-    model.attach(&Adapter::read(folder.path(), &small()).unwrap()).unwrap();
+    model.attach(&Adapter::read(folder.path()).unwrap()).unwrap();
     let held_out = trainer(None).held_out;
     let (rows, _) = rows().split(0.5).unwrap();
     let judge = Trainer::new(model, TrainableParameters::Adapter, rows, options()).unwrap().with_held_out(held_out).unwrap();

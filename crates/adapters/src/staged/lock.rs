@@ -1,0 +1,137 @@
+//! One run at a time in a folder.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use monotile::{Error, Result};
+
+/// The right to write a folder, held by at most one run: a locked file beside the folder or in it.
+///
+/// The system gives the lock back when the process ends, however it ends; a file that a killed run left does not count, and
+/// goes with the next run. Where a file system knows no locks, nothing is held.
+///
+/// # Example
+/// ```
+/// use monotile_adapters::staged::Lock;
+/// let place = std::env::temp_dir().join("monotile-lock-example");
+/// let lock = Lock::next_to(&place)?;
+/// assert!(Lock::next_to(&place).err().unwrap().to_string().ends_with(": another run is writing this folder"));
+/// drop(lock);
+/// assert!(Lock::next_to(&place).is_ok());
+/// # Ok::<(), monotile::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    /// Locked for as long as this lives.
+    _file: File,
+}
+
+impl Lock {
+    /// The lock of a folder that appears whole: `.NAME.lock` beside it. The folder above is made if it is not there.
+    ///
+    /// # Errors
+    /// `Value`, if another run has it; `Io`, if the operating system refuses.
+    pub fn next_to(place: &Path) -> Result<Self> {
+        let path = Self::lock_path(place)?;
+        if let Some(above) = place.parent().filter(|above| !above.as_os_str().is_empty()) {
+            fs::create_dir_all(above).map_err(|e| Error::io("writing", place, &e))?;
+        }
+        Self::take(path, place)
+    }
+
+    /// The lock of a folder that is written in its place: `.lock` in it. The folder is made if it is not there.
+    ///
+    /// # Errors
+    /// As [`next_to`](Lock::next_to).
+    pub fn within(place: &Path) -> Result<Self> {
+        fs::create_dir_all(place).map_err(|e| Error::io("writing", place, &e))?;
+        Self::take(place.join(".lock"), place)
+    }
+
+    /// Removes what a killed run left of the lock beside a folder.
+    pub fn sweep(place: &Path) {
+        if let Some(path) = Self::lock_path(place).ok().filter(|path| path.exists()) {
+            drop(Self::take(path, place));
+        }
+    }
+
+    fn lock_path(place: &Path) -> Result<PathBuf> {
+        match place.file_name() {
+            Some(name) => Ok(place.with_file_name(format!(".{}.lock", name.to_string_lossy()))),
+            None => Err(Error::value(format!("{}: this names no folder (writing)", place.display()))),
+        }
+    }
+
+    fn take(path: PathBuf, place: &Path) -> Result<Self> {
+        let refuse = |e: std::io::Error| Error::io("writing", place, &e);
+        loop {
+            let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(refuse)?;
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Error::value(format!("{}: another run is writing this folder", place.display())));
+                }
+                // The run before may have removed the file between the two calls: a lock on that one holds nobody off.
+                _ if is_at(&file, &path) => return Ok(Self { path, _file: file }),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Whether an open file is still the one at this path.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let number = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let (one, other) = (file.metadata().map(number).ok(), fs::metadata(path).map(number).ok());
+    one.is_some() && one == other
+}
+
+/// An open file cannot be removed here.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_held_by_one_and_a_file_without_a_holder_does_not_count() {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join("deep/out");
+        let first = Lock::next_to(&place).unwrap();
+        let words = Lock::next_to(&place).unwrap_err().to_string();
+        assert_eq!(words, format!("{}: another run is writing this folder", place.display()));
+        drop(first);
+        assert_eq!(fs::read_dir(root.path().join("deep")).unwrap().count(), 0);
+        fs::write(root.path().join("deep/.out.lock"), "").unwrap();
+        drop(Lock::next_to(&place).unwrap());
+        assert_eq!(fs::read_dir(root.path().join("deep")).unwrap().count(), 0);
+        let within = Lock::within(&place).unwrap();
+        assert!(Lock::within(&place).is_err());
+        drop(within);
+        assert_eq!(fs::read_dir(&place).unwrap().count(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_on_a_file_that_was_removed_holds_nobody_off_and_is_not_taken() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join(".out.lock");
+        let file = File::create(&path).unwrap();
+        assert!(is_at(&file, &path));
+        fs::remove_file(&path).unwrap();
+        assert!(!is_at(&file, &path));
+        File::create(&path).unwrap();
+        assert!(!is_at(&file, &path));
+    }
+}
