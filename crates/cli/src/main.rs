@@ -99,9 +99,20 @@ fn limit(setting: &str) -> Result<(), String> {
     monotile::limits::set(setting).map_err(|error| error.to_string())
 }
 
+/// A panic in a picture's decoder refuses the picture, in a sentence of its own.
+fn silence_decoders() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !monotile_scene::in_decoder() {
+            report(panic);
+        }
+    }));
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     process::exit_on_bus_error();
+    silence_decoders();
     let mut out = BufWriter::new(stdout().lock());
     let ended = machine::check_threads().and_then(|()| cli.command.run(&mut out)).and_then(|()| Ok(out.flush()?));
     match ended {

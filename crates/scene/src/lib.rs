@@ -36,7 +36,7 @@ mod srgb;
 
 pub use camera::{Camera, Lens};
 pub use framing::{Framing, Orbit};
-pub use gltf::{GltfInfo, ImportNote, ReadOptions};
+pub use gltf::{GltfInfo, ImportNote, ReadOptions, in_decoder};
 pub use monotile::{Error, ErrorKind, Result};
 pub use picture::{AnimationWriter, Picture};
 pub use pose::Pose;

@@ -72,7 +72,11 @@ impl Pattern {
         match self {
             Self::Char(holds) => chars(holds),
             Self::One(one) => chars(&|c| c == *one),
-            Self::Text(searcher) => searcher.find_iter(text).try_for_each(|m| found(m.range())),
+            Self::Text(searcher) => {
+                // An empty text is found between any two bytes, and counts between characters.
+                let mut matches = searcher.find_iter(text).filter(|m| text.is_char_boundary(m.start()));
+                matches.try_for_each(|m| found(m.range()))
+            }
             Self::Automaton(regex) => regex.find_iter(text).try_for_each(|m| found(m.range())),
             Self::Words(regex) => words(regex, text, found),
             Self::Backtracking(regex) => {
@@ -118,6 +122,22 @@ mod tests {
             })
             .unwrap();
         found
+    }
+
+    /// Numbers of the library tokenizers.
+    #[test]
+    fn an_empty_pattern_matches_between_characters() {
+        for pattern in [r#"{ "String": "" }"#, r#"{ "Regex": "" }"#] {
+            let mut found = Vec::new();
+            Pattern::read(&serde_json::from_str(pattern).unwrap())
+                .unwrap()
+                .each("a▁b", &mut |range| {
+                    found.push(range);
+                    Ok(())
+                })
+                .unwrap();
+            assert_eq!(found, [0..0, 1..1, 4..4, 5..5], "{pattern}");
+        }
     }
 
     /// Patterns of published tokenizers: GPT-2, LLaMA 3, Qwen2, the one of `o200k`, and DeepSeek's.

@@ -1,6 +1,8 @@
 //! Pictures of textures: PNG and JPEG, told apart by their first bytes.
 
+use std::cell::Cell;
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::{ImageFormat, ImageReader, Limits};
 use monotile::{Error, ErrorKind, Result, limits};
@@ -94,8 +96,8 @@ impl Images {
         let mut rgba = Vec::new();
         rgba.try_reserve_exact(4 * width as usize * height as usize).map_err(|_| Error::memory("a picture", 4 * texels))?;
         match format {
-            ImageFormat::Png => png(bytes, texels, &mut rgba)?,
-            _ => jpeg(bytes, texels, &mut rgba)?,
+            ImageFormat::Png => guarded(|| png(bytes, texels, &mut rgba))?,
+            _ => guarded(|| jpeg(bytes, texels, &mut rgba))?,
         }
         self.texels += texels;
         Ok(Image { name: String::new(), width, height, rgba })
@@ -140,6 +142,24 @@ fn jpeg(bytes: &[u8], texels: u64, rgba: &mut Vec<u8>) -> Result<()> {
         other => rgba.extend(other.into_rgba8().into_raw()),
     }
     Ok(())
+}
+
+thread_local! {
+    static IN_DECODER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is in the decoder of a picture. A panic there refuses the picture and goes no further, so that a panic hook need not
+/// report it.
+pub fn in_decoder() -> bool {
+    IN_DECODER.get()
+}
+
+/// Decoders are other people's code, and a picture may be made for what they have not thought of.
+fn guarded(decode: impl FnOnce() -> Result<()>) -> Result<()> {
+    IN_DECODER.set(true);
+    let decoded = catch_unwind(AssertUnwindSafe(decode));
+    IN_DECODER.set(false);
+    decoded.unwrap_or_else(|_| Err(undecoded("it is made as no encoder makes pictures")))
 }
 
 fn undecoded(why: impl std::fmt::Display) -> Error {

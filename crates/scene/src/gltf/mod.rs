@@ -28,6 +28,7 @@ use monotile::io::{open_regular, read_regular};
 use monotile::{Error, ErrorKind, Result, limits};
 
 use crate::Scene;
+pub use image::in_decoder;
 use notes::Notes;
 use source::Source;
 
