@@ -43,14 +43,14 @@ fn main() -> Result<()> {
     let begun = Instant::now();
     let found = grey.fit(&target, &start, &FitOptions::default(), &mut |so_far| {
         let step = so_far.losses.len();
-        if let (true, Some(loss), Ok(degrees)) = (step.is_multiple_of(20), so_far.losses.last(), so_far.camera.degrees_from(&truth))
-        {
+        if let (true, Some(loss)) = (step.is_multiple_of(20), so_far.losses.last()) {
+            let degrees = so_far.camera.degrees_from(&truth);
             println!("step {step:3}   loss {loss:.3e}   camera {degrees:6.2}° off");
         }
     })?;
     let took = begun.elapsed().as_secs_f64();
     let told = |camera: &Camera, colors: &Tensor| -> Result<String> {
-        let (degrees, gap) = (camera.degrees_from(&truth)?, model.color_error(&truth, colors)?);
+        let (degrees, gap) = (camera.degrees_from(&truth), model.color_error(&truth, colors)?);
         Ok(format!("camera {degrees:6.2}° off, colours {gap:.4} off (the mean over what is seen, of 1)"))
     };
     println!("before: {}", told(&start, &grey.colors)?);

@@ -1,17 +1,21 @@
-//! Where a picture is taken from. A camera is tensors, so that it can be fitted as well as used.
+//! Where a picture is taken from.
 
-use glam::{DMat4, DVec3, DVec4};
-use monotile::{Error, Result, Tensor};
+use glam::{DMat4, DVec3};
+use monotile::{Error, Result};
+use monotile_kernels::transform::{DepthRange, formulas};
+
+use crate::pose::affine;
 
 /// A camera: two matrices and a raster.
 ///
-/// The matrices are tensors (4 x 4, rows, f64 unless they are made otherwise: a camera may be far from the origin), so a differentiable renderer takes them as inputs and a pose is recovered by its gradient.
-#[derive(Debug, Clone)]
+/// Matrices are in f64, by columns: a camera may be far from the origin. Where a picture is to have a gradient by them, they become tensors
+/// ([`TensorCamera`](crate::differentiable::TensorCamera)).
+#[derive(Debug, Clone, PartialEq)]
 pub struct Camera {
     /// V, the inverse of the camera's own transform.
-    pub view_from_world: Tensor,
+    pub view_from_world: [[f64; 4]; 4],
     /// P; depth 0 at the near plane and w at the far one.
-    pub clip_from_view: Tensor,
+    pub clip_from_view: [[f64; 4]; 4],
     /// Pixels a row.
     pub width: usize,
     /// Rows.
@@ -44,21 +48,16 @@ pub enum Lens {
 impl Lens {
     /// P for a picture of this width over height.
     pub(crate) fn clip_from_view(&self, aspect: f64) -> DMat4 {
-        let wide = f64::from;
         match *self {
             Self::Perspective { fovy, near, far } => {
-                let (f, near) = (1.0 / (0.5 * wide(fovy)).tan(), wide(near));
-                let (a, b) = match far.map(wide) {
-                    Some(far) => (far / (near - far), near / (near - far) * far),
-                    None => (-1.0, -near),
-                };
-                let [x, y] = [DVec4::X * f / aspect, DVec4::Y * f];
-                DMat4::from_cols(x, y, DVec4::new(0.0, 0.0, a, -1.0), DVec4::Z * b)
+                let depth = if far.is_some() { DepthRange::ZeroOne } else { DepthRange::Infinite };
+                let [fovy, near, far] = [fovy, near, far.unwrap_or(f32::INFINITY)].map(f64::from);
+                DMat4::from_cols_array_2d(&formulas::perspective([fovy, aspect, near, far], depth)).transpose()
             }
             Self::Orthographic { half_height, near, far } => {
-                let (h, near, far) = (wide(half_height), wide(near), wide(far));
-                let [x, y, z] = [DVec4::X / (h * aspect), DVec4::Y / h, DVec4::Z / (near - far)];
-                DMat4::from_cols(x, y, z, DVec4::new(0.0, 0.0, near / (near - far), 1.0))
+                let [up, near, far] = [half_height, near, far].map(f64::from);
+                let right = up * aspect;
+                affine(formulas::orthographic([-right, right, -up, up, near, far], DepthRange::ZeroOne))
             }
         }
     }
@@ -83,36 +82,20 @@ impl Camera {
         if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
             return Err(Error::value(format!("camera: a picture has 1 to {MAX_SIDE} pixels a side, not {width} x {height}")));
         }
-        let clip_from_view = lens.clip_from_view(width as f64 / height as f64);
-        Ok(Self { view_from_world: tensor(view_from_world)?, clip_from_view: tensor(clip_from_view)?, width, height })
+        let clip_from_view = lens.clip_from_view(width as f64 / height as f64).to_cols_array_2d();
+        Ok(Self { view_from_world: view_from_world.to_cols_array_2d(), clip_from_view, width, height })
     }
 
-    /// V and P as host matrices.
-    pub(crate) fn matrices(&self) -> Result<(DMat4, DMat4)> {
-        Ok((matrix(&self.view_from_world)?, matrix(&self.clip_from_view)?))
+    /// V and P to calculate with.
+    pub(crate) fn matrices(&self) -> (DMat4, DMat4) {
+        (DMat4::from_cols_array_2d(&self.view_from_world), DMat4::from_cols_array_2d(&self.clip_from_view))
     }
 }
 
 /// V of an eye that looks at a target.
 pub(crate) fn view(eye: DVec3, target: DVec3, up: DVec3) -> DMat4 {
-    let backward = (eye - target).normalize();
-    let right = up.normalize().cross(backward).normalize();
-    let up = backward.cross(right);
-    let world_from_view = glam::DMat3::from_cols(right, up, backward);
-    DMat4::from_mat3(world_from_view.transpose()) * DMat4::from_translation(-eye)
+    affine(formulas::look_along(eye.into(), (eye - target).into(), up.into()).0)
 }
 
 /// The most pixels a side of a picture.
 const MAX_SIDE: usize = 16384;
-
-fn tensor(m: DMat4) -> Result<Tensor> {
-    Tensor::from_slice(&m.transpose().to_cols_array(), &[4, 4])
-}
-
-fn matrix(t: &Tensor) -> Result<DMat4> {
-    if t.shape() != [4, 4] {
-        return Err(Error::shape(format!("camera: a matrix is 4 x 4, not {:?}", t.shape())));
-    }
-    let rows = t.to_f64_vec()?;
-    Ok(DMat4::from_cols_array(&std::array::from_fn(|i| rows[i])).transpose())
-}

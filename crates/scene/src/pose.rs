@@ -1,8 +1,8 @@
 //! Where the nodes of a scene are at one moment.
 
-use glam::{DMat4, DQuat, DVec3, Mat4};
-
+use glam::{DMat4, DQuat, Mat4};
 use monotile::{Error, Result};
+use monotile_kernels::transform::formulas::{self, AffineRows};
 
 use crate::{NodeTransform, NodeTrs, Scene, Skin};
 
@@ -66,10 +66,19 @@ impl NodeTransform {
 impl NodeTrs {
     /// T · R · S.
     pub(crate) fn matrix(&self) -> DMat4 {
-        let [translation, scale] = [self.translation, self.scale].map(|v| DVec3::from(v.map(f64::from)));
-        let rotation = DQuat::from_array(self.rotation.map(f64::from)).normalize();
-        DMat4::from_scale_rotation_translation(scale, rotation, translation)
+        let [translation, scale] = [self.translation, self.scale].map(|v| v.map(f64::from));
+        affine(formulas::pose(translation, self.unit_rotation(), scale, 1.0))
     }
+
+    /// The rotation, of length 1 in f64 too.
+    pub(crate) fn unit_rotation(&self) -> [f64; 4] {
+        DQuat::from_array(self.rotation.map(f64::from)).normalize().to_array()
+    }
+}
+
+/// The matrix that a formula gives.
+pub(crate) fn affine([x, y, z]: AffineRows<f64>) -> DMat4 {
+    DMat4::from_cols_array_2d(&[x, y, z, [0.0, 0.0, 0.0, 1.0]]).transpose()
 }
 
 /// A file's matrix.

@@ -4,7 +4,6 @@
 //! multiplied in f64, from the mesh to this space and from it to clip space, and only then rounded. Vertices are f32 on either side.
 
 use glam::{DMat4, DVec3, DVec4, Mat4, Vec4};
-use monotile::Result;
 
 use crate::{Camera, Ground};
 
@@ -64,11 +63,8 @@ pub(crate) struct CameraView {
 impl CameraView {
     /// The space about a camera's eye, or about the middle of the near plane of one whose rays are parallel, in which half the height of
     /// the near plane is about 1.
-    ///
-    /// # Errors
-    /// A camera whose matrices are not 4 x 4.
-    pub fn new(camera: &Camera) -> Result<Self> {
-        let (view_from_world, clip_from_view) = camera.matrices()?;
+    pub fn new(camera: &Camera) -> Self {
+        let (view_from_world, clip_from_view) = camera.matrices();
         let (world_from_view, view_from_clip) = (view_from_world.inverse(), clip_from_view.inverse());
         // What is sent to (0, 0, z, 0) is sent to the middle of the picture and to every other place in it: there all rays meet.
         let meet = view_from_clip.z_axis;
@@ -88,13 +84,13 @@ impl CameraView {
         // Clip coordinates may be multiplied by any number: by one that makes w about 1.
         let row = clip_from_render.row(3);
         let clip_from_render = clip_from_render * power_of_two(row.truncate().length().max(row.w.abs()));
-        Ok(Self {
+        Self {
             space,
             view_from_world,
             clip_from_render: clip_from_render.as_mat4(),
             render_from_clip: clip_from_render.inverse().as_mat4(),
             viewpoint,
-        })
+        }
     }
 }
 
@@ -118,7 +114,7 @@ mod tests {
         let lens = |s: f64| Lens::Perspective { fovy: 0.7, near: (0.5 * s) as f32, far: Some((50.0 * s) as f32) };
         let seen = |s: f64, to: DVec3| {
             let v = crate::camera::view(to + s * DVec3::new(3.0, 2.0, 4.0), to, DVec3::Y);
-            let view = CameraView::new(&Camera::from_view_matrix(v, lens(s), [300, 200]).unwrap()).unwrap();
+            let view = CameraView::new(&Camera::from_view_matrix(v, lens(s), [300, 200]).unwrap());
             assert!(view.space.scale > 0.0 && view.viewpoint == Vec4::W);
             let point = view.space.render_from_world().transform_point3(to + s * DVec3::new(0.3, -0.2, 0.1)).as_vec3();
             let clip = view.clip_from_render * point.extend(1.0);
@@ -138,7 +134,7 @@ mod tests {
         for half_height in [1e-20, 1.0, 1e20] {
             let lens = Lens::Orthographic { half_height, near: 0.0, far: 10.0 * half_height };
             let camera = Camera::look_at([0.0, 0.0, 5.0], [0.0; 3], [0.0, 1.0, 0.0], lens, [64, 64]).unwrap();
-            assert_eq!(CameraView::new(&camera).unwrap().viewpoint, Vec4::Z, "{half_height}");
+            assert_eq!(CameraView::new(&camera).viewpoint, Vec4::Z, "{half_height}");
         }
     }
 }

@@ -81,7 +81,7 @@ impl VertexSpaces {
     }
 
     fn ways(scene: &Scene, pose: &Pose, camera: &Camera, of: VertexId, vertices: std::ops::Range<usize>) -> Result<Vec<Self>> {
-        let (view_from_world, clip_from_view) = camera.matrices()?;
+        let (view_from_world, clip_from_view) = camera.matrices();
         let draws = DrawOrder::new(scene).draws(scene, pose, (&RenderSpace::WORLD, &view_from_world));
         let draw = draws.draws.iter().find(|draw| draw.node == of.node && draw.primitive == of.primitive);
         let draw = draw.ok_or_else(|| Error::value(format!("node {} draws nothing", of.node)))?;
@@ -122,9 +122,9 @@ impl VertexSpaces {
     /// The way of the vertex that is nearest to a pixel: of those within eight pixels the one nearest to the viewer.
     ///
     /// # Errors
-    /// A camera whose matrices are not 4 x 4.
+    /// As [`VertexSpaces::trace`].
     pub fn nearest(scene: &Scene, pose: &Pose, camera: &Camera, pixel: [f32; 2]) -> Result<Option<Self>> {
-        let view = CameraView::new(camera)?;
+        let view = CameraView::new(camera);
         let draws = DrawOrder::new(scene).draws(scene, pose, (&view.space, &view.view_from_world));
         let mut best: Option<([f32; 2], VertexId)> = None;
         each_vertex(scene, pose, &draws, |of, place| {

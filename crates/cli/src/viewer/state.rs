@@ -1,6 +1,5 @@
 //! What a viewer is doing, without its window: where the camera is, which clip runs and when.
 
-use monotile::Tensor;
 use monotile_scene::{Background, Camera, Framing, Orbit, Pose, Result, Scene, Shot};
 
 /// What a person does.
@@ -146,22 +145,19 @@ impl ViewerState {
     /// The shot of this moment in so many pixels.
     pub fn shot(&self, framing: &Framing, size: [usize; 2]) -> Result<Shot> {
         let shot = framing.shot(&self.orbit, size)?;
-        let camera = shifted(shot.camera, self.shift)?;
+        let camera = shifted(shot.camera, self.shift);
         Ok(Shot { camera, background: Background::Sky, wireframe: self.wireframe, ..shot })
     }
 }
 
 /// The camera whose picture is moved right and up, in half heights: the first two rows of P gain multiples of the last.
-fn shifted(camera: Camera, [x, y]: [f32; 2]) -> Result<Camera> {
-    let mut p = camera.clip_from_view.to_f64_vec()?;
+fn shifted(mut camera: Camera, [x, y]: [f32; 2]) -> Camera {
     let aspect = camera.width as f64 / camera.height as f64;
-    for column in 0..4 {
-        let w = p[12 + column];
-        p[column] += f64::from(x) / aspect * w;
-        p[4 + column] += f64::from(y) * w;
+    for column in &mut camera.clip_from_view {
+        column[0] += f64::from(x) / aspect * column[3];
+        column[1] += f64::from(y) * column[3];
     }
-    let p: Vec<f32> = p.into_iter().map(|v| v as f32).collect();
-    Ok(Camera { clip_from_view: Tensor::from_slice(&p, &[4, 4])?, ..camera })
+    camera
 }
 
 #[cfg(test)]

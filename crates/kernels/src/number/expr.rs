@@ -247,6 +247,12 @@ impl Results for Expr {
     }
 }
 
+impl Results for Vec<Expr> {
+    fn list(self) -> Vec<Expr> {
+        self
+    }
+}
+
 impl<const M: usize> Results for [Expr; M] {
     fn list(self) -> Vec<Expr> {
         self.to_vec()

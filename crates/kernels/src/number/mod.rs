@@ -27,6 +27,14 @@ pub trait Mask: Copy + BitAnd<Output = Self> + BitOr<Output = Self> + Not<Output
 
 impl Mask for bool {}
 
+/// What a formula without functions and choices needs: a number has it, and a register of numbers too.
+pub trait Arithmetic:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
+{
+}
+
+impl<T> Arithmetic for T where T: Copy + Add<Output = T> + Sub<Output = T> + Mul<Output = T> + Div<Output = T> + Neg<Output = T> {}
+
 /// A function of N numbers: what [`elementwise::formula`](crate::elementwise::formula) carries out.
 pub trait Formula<const N: usize>: Copy + Send + Sync {
     /// Whether a sine, cosine or power is on the way, whose numbers have to be watched; without one, that is a waste of time.
@@ -58,9 +66,7 @@ pub trait Formulas<const N: usize, const M: usize>: Copy + Send + Sync {
 /// assert_eq!(half_parabola(Dual { value: 3.0_f64, slope: 1.0 }).slope, 6.0);
 /// assert!(record(|[x]| half_parabola(x)).wgsl("f").contains("select(0.0f, "));
 /// ```
-pub trait Number:
-    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
-{
+pub trait Number: Arithmetic {
     /// What a comparison answers.
     type Mask: Mask;
 

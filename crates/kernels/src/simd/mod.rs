@@ -11,6 +11,7 @@ pub mod avx512;
 pub mod math;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
+mod pack;
 pub mod scalar;
 mod stream;
 mod vector;
@@ -20,6 +21,7 @@ pub mod wasm;
 use std::sync::OnceLock;
 
 use half::{bf16, f16};
+pub(crate) use pack::{Enabled, Pack};
 pub use stream::{Stream, fence};
 pub use vector::{MAX_LANES, Vector};
 

@@ -8,7 +8,7 @@ use super::CHUNK;
 use crate::number::Number;
 use crate::product::transpose;
 use crate::real::Real;
-use crate::simd::{Stream, Vector};
+use crate::simd::{Pack, Stream, Vector};
 
 /// Rows for a kernel: one for each row of its result, or one for all of them.
 #[derive(Clone, Copy)]
@@ -248,6 +248,16 @@ pub(super) unsafe fn write<V: Vector, const W: usize>(columns: [V; 4], rows: &mu
             register.narrow_rows().store(to.add(3 * i * (V::LANES / 4)));
         }
     }
+}
+
+/// Four registers to calculate with.
+///
+/// # Safety
+/// The instruction set of `V` is enabled wherever the packs are used.
+#[inline(always)]
+pub(super) unsafe fn packs<V: Vector>([a, b, c, d]: [V; 4]) -> [Pack<V>; 4] {
+    // SAFETY: the caller's duty.
+    unsafe { [Pack::new(a), Pack::new(b), Pack::new(c), Pack::new(d)] }
 }
 
 /// Four registers of rows of 4 as they lie in memory become one of each number.

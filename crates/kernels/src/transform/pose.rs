@@ -1,10 +1,10 @@
 //! Poses T R S as 4 x 4 matrices, and their inverses.
 
 use super::CHUNK;
-use super::broadcast_rows::{BroadcastRows, RowReader, row_of_lane, transpose_matrices};
+use super::broadcast_rows::{BroadcastRows, RowReader, packs, row_of_lane, transpose_matrices};
+use super::formulas;
 use crate::compiled::compiled;
-use crate::number::Number;
-use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on, isa};
+use crate::simd::{Enabled, Isa, Kernel, Lanes, Vector, dispatch_on, isa};
 use crate::threads;
 
 /// A matrix' share of the time, in nanoseconds.
@@ -91,33 +91,17 @@ impl<T: Lanes, const INVERSE: bool> Kernel<T> for PosePart<'_, T, INVERSE> {
 /// The instruction set of `V` is enabled.
 #[inline(always)]
 unsafe fn matrix<V: Vector, const INVERSE: bool>(t: [V; 4], q: [V; 4], s: [V; 4]) -> [V; 16] {
-    // SAFETY: the caller's duty.
-    unsafe {
-        let (zero, one) = (V::splat(V::Element::ZERO), V::splat(V::Element::ONE));
-        let [x, y, z, w] = q;
-        let (x2, y2, z2) = (x.add(x), y.add(y), z.add(z));
-        let (xx, yy, zz) = (x.mul(x2), y.mul(y2), z.mul(z2));
-        let (xy, xz, yz) = (x.mul(y2), x.mul(z2), y.mul(z2));
-        let (wx, wy, wz) = (w.mul(x2), w.mul(y2), w.mul(z2));
-        // R, row by row.
-        let r = [
-            [one.sub(yy.add(zz)), xy.sub(wz), xz.add(wy)],
-            [xy.add(wz), one.sub(xx.add(zz)), yz.sub(wx)],
-            [xz.sub(wy), yz.add(wx), one.sub(xx.add(yy))],
-        ];
-        let mut m = [zero; 16];
-        for i in 0..3 {
-            for j in 0..3 {
-                m[4 * i + j] = if INVERSE { r[j][i].div(s[i]) } else { r[i][j].mul(s[j]) };
-            }
-            m[4 * i + 3] = if INVERSE {
-                let along = m[4 * i].mul_add(t[0], m[4 * i + 1].mul_add(t[1], m[4 * i + 2].mul(t[2])));
-                zero.sub(along)
-            } else {
-                t[i]
-            };
+    // SAFETY: the caller's duty; packs do not leave this function.
+    let (isa, [t, q, s]) = unsafe { (Enabled::<V>::new(), [packs(t), packs(q), packs(s)]) };
+    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+    let (t, s) = ([t[0], t[1], t[2]], [s[0], s[1], s[2]]);
+    let rows = if INVERSE { formulas::pose_inverse(t, q, s, one) } else { formulas::pose(t, q, s, one) };
+    let mut m = [zero.register(); 16];
+    for i in 0..3 {
+        for j in 0..4 {
+            m[4 * i + j] = rows[i][j].register();
         }
-        m[15] = one;
-        m
     }
+    m[15] = one.register();
+    m
 }

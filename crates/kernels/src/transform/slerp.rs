@@ -4,13 +4,15 @@
 //! smooth, and polynomials for d from 0 to 1: there is no angle, no sine and no threshold, and where a and b are equal the
 //! weights are 1 − t and t.
 
+use std::convert::Infallible;
+
 use super::CHUNK;
-use super::broadcast_rows::{BroadcastRows, RowReader, RowWriter, write};
+use super::broadcast_rows::{BroadcastRows, RowReader, RowWriter, packs, write};
+use super::formulas;
 use crate::compiled::compiled;
 use crate::elementwise::STREAMED;
-use crate::number::Number;
 use crate::real::Real;
-use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on, isa};
+use crate::simd::{Enabled, Isa, Kernel, Lanes, Pack, Vector, dispatch_on, isa};
 use crate::threads;
 
 /// A row's share of the time, in nanoseconds.
@@ -128,51 +130,36 @@ impl<T: Lanes> Kernel<T> for SlerpPart<'_, T> {
 /// The instruction set of `V` is enabled.
 #[inline(always)]
 unsafe fn between<V: Vector>(a: [V; 4], b: [V; 4], t: V) -> [V; 4] {
-    // SAFETY: the caller's duty.
-    unsafe {
-        let (zero, one) = (V::splat(V::Element::ZERO), V::splat(V::Element::ONE));
-        let d = a[0].mul_add(b[0], a[1].mul_add(b[1], a[2].mul_add(b[2], a[3].mul(b[3]))));
-        let z = one.sub(d.max(zero.sub(d)));
-        let single = size_of::<V::Element>() == 4;
-        let ratio = if single { polynomial(&ANGLE_F32, z) } else { polynomial(&ANGLE_F64, z) };
-        let u = z.add(z).mul(ratio);
-        let rest = one.sub(t);
-        let (whole, first, last) = (sine(u), sine(rest.mul(rest).mul(u)), sine(t.mul(t).mul(u)));
-        let first = rest.mul(first.div(whole));
-        let last = t.mul(last.div(whole));
-        let last = d.where_less(zero, zero.sub(last), last);
-        let mut out = b;
-        for i in 0..4 {
-            out[i] = first.mul_add(a[i], last.mul(b[i]));
-        }
-        out
+    // SAFETY: the caller's duty; packs do not leave this function.
+    let (isa, a, b, t) = unsafe { (Enabled::<V>::new(), packs(a), packs(b), Pack::new(t)) };
+    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+    let single = size_of::<V::Element>() == 4;
+    let d = a[0].mul_add(b[0], a[1].mul_add(b[1], a[2].mul_add(b[2], a[3] * b[3])));
+    let z = one - d.abs();
+    let ratio = if single { polynomial(isa, &ANGLE_F32, z) } else { polynomial(isa, &ANGLE_F64, z) };
+    let Ok([first, last]) = formulas::slerp_weights(
+        (z + z) * ratio,
+        t,
+        one,
+        #[inline(always)]
+        |v| Ok::<_, Infallible>(if single { polynomial(isa, &SINE_F32, v) } else { polynomial(isa, &SINE_F64, v) }),
+    );
+    let last = d.where_less(zero, -last, last);
+    let mut out = [zero.register(); 4];
+    for i in 0..4 {
+        out[i] = first.mul_add(a[i], last * b[i]).register();
     }
-}
-
-/// sin √v / √v
-///
-/// # Safety
-/// The instruction set of `V` is enabled.
-#[inline(always)]
-unsafe fn sine<V: Vector>(v: V) -> V {
-    // SAFETY: the caller's duty.
-    unsafe { if size_of::<V::Element>() == 4 { polynomial(&SINE_F32, v) } else { polynomial(&SINE_F64, v) } }
+    out
 }
 
 /// Σ c[k] xᵏ
-///
-/// # Safety
-/// The instruction set of `V` is enabled.
 #[inline(always)]
-unsafe fn polynomial<V: Vector, const N: usize>(c: &[f64; N], x: V) -> V {
-    // SAFETY: the caller's duty.
-    unsafe {
-        let mut sum = V::splat(V::Element::from_f64(c[N - 1]));
-        for k in (0..N - 1).rev() {
-            sum = sum.mul_add(x, V::splat(V::Element::from_f64(c[k])));
-        }
-        sum
+fn polynomial<V: Vector, const N: usize>(isa: Enabled<V>, c: &[f64; N], x: Pack<V>) -> Pack<V> {
+    let mut sum = isa.splat(c[N - 1]);
+    for k in (0..N - 1).rev() {
+        sum = sum.mul_add(x, isa.splat(c[k]));
     }
+    sum
 }
 
 /// Writes the rows whose t leaves 0 … 1, where the polynomials end, once more: each by itself, in f64.
@@ -198,15 +185,20 @@ fn leap<T: Real>(a: BroadcastRows<'_, T>, b: BroadcastRows<'_, T>, t: BroadcastR
 /// The same of one row, for any t: the same function of a · b also where a and b are not quite of length 1, so that differences of it
 /// are those of its gradient.
 fn exact(a: [f64; 4], b: [f64; 4], t: f64) -> [f64; 4] {
-    let dot: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
-    let z = 1.0 - dot.abs();
+    let [first, last] = weights(a.iter().zip(b).map(|(a, b)| a * b).sum(), t);
+    [0, 1, 2, 3].map(|i| first * a[i] + last * b[i])
+}
+
+/// The weights of two rotations at any t, in f64, by the cosine between their quaternions. That of the second is negative where the cosine is: so
+/// the way is the shorter one.
+pub fn weights(cosine: f64, t: f64) -> [f64; 2] {
+    let z = 1.0 - cosine.abs();
     let u = 2.0 * z * ANGLE_F64.iter().rev().fold(0.0, |sum, c| sum * z + c);
     // sin √v / √v goes on below 0 as sinh √−v / √−v.
     let sine = |v: f64| {
         let root = v.abs().sqrt();
         if v == 0.0 { 1.0 } else { (if v > 0.0 { root.sin() } else { root.sinh() }) / root }
     };
-    let weight = |t: f64| t * sine(t * t * u) / sine(u);
-    let (first, last) = (weight(1.0 - t), if dot < 0.0 { -weight(t) } else { weight(t) });
-    [0, 1, 2, 3].map(|i| first * a[i] + last * b[i])
+    let Ok([first, last]) = formulas::slerp_weights(u, t, 1.0, |v| Ok::<_, Infallible>(sine(v)));
+    [first, if cosine < 0.0 { -last } else { last }]
 }

@@ -118,7 +118,7 @@ mod tests {
         ("stats/pca.rs", "variances for a report, and signs of components"),
         ("transform/glam.rs", "conversions to values of the host"),
         ("transform/parts.rs", "numbers that have no result: lengths of 0, and what is not finite"),
-        ("transform/projection.rs", "whether a far plane is at infinity"),
+        ("transform/projection.rs", "numbers that no projection has, for a message"),
         ("transform/trs.rs", "scales of 0, and powers of two that keep products in range"),
     ];
 

@@ -95,7 +95,7 @@ where
         }
         let part = |i: usize| match saved.is_recorded() {
             // By operations, which have gradients themselves.
-            true => g.mul(&evaluate(&self.slope(i), &x)?),
+            true => g.mul(&evaluate(&self.slope(i), x.each_ref())?.swap_remove(0)),
             false => {
                 let shape = check::shape(self.op, g.shape())?;
                 let spreads = x.each_ref().map(|a| broadcast_to(a, &shape));
@@ -122,8 +122,13 @@ impl<const N: usize, F: Formula<N>> Mapped<F, N> {
     }
 }
 
-/// A recorded formula by operations on tensors, in a shape that broadcasts to the operands'.
-fn evaluate(graph: &Graph, x: &[Tensor]) -> Result<Tensor> {
+/// A formula of any number of operands and results by operations that have gradients, each result in a shape that broadcasts to the operands': for what
+/// one pass would not pay.
+pub(crate) fn composed<const N: usize>(x: [&Tensor; N], formula: impl FnOnce([Expr; N]) -> Vec<Expr>) -> Result<Vec<Tensor>> {
+    evaluate(&record(formula), x)
+}
+
+fn evaluate<const N: usize>(graph: &Graph, x: [&Tensor; N]) -> Result<Vec<Tensor>> {
     let mut values: Vec<Tensor> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
         let at = |i: usize| &values[i];
@@ -151,7 +156,7 @@ fn evaluate(graph: &Graph, x: &[Tensor]) -> Result<Tensor> {
         };
         values.push(value);
     }
-    Ok(values[graph.results[0]].clone())
+    Ok(graph.results.iter().map(|&result| values[result].clone()).collect())
 }
 
 fn apply(function: Function, x: &Tensor) -> Result<Tensor> {

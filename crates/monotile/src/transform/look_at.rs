@@ -1,11 +1,14 @@
 //! The view of a camera that looks at something.
 
+use monotile_kernels::transform::formulas;
+
 use crate::error::{Error, Result};
+use crate::ops::map::composed;
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-use super::parts::{affine, batch_suffix, check_rows, common, cross, dot, leading, refuse_where, row_text, shape, unit};
+use super::parts::{affine_of, batch_suffix, check_rows, common, leading, numbers, refuse_where, row_text, scaled, shape};
 
 /// view_from_world of a camera at `eye` that looks at `target`, with `up` upward in its picture: right-handed, the camera looks along −z.
 ///
@@ -40,7 +43,7 @@ pub fn look_at(eye: &Tensor, target: &Tensor, up: &Tensor) -> Result<Tensor> {
         };
         refuse_where(x, |x| !x.is_finite(), refuse)?;
     }
-    let back = unit(&eye.sub(&target)?, |i| {
+    let back = scaled(&eye.sub(&target)?, |i| {
         Error::value(format!("{OP}: eye and target are both {}{}", row_text(&eye, &all, i), batch_suffix(&all, i)))
     })?;
     let parallel = |i: usize| {
@@ -48,13 +51,16 @@ pub fn look_at(eye: &Tensor, target: &Tensor, up: &Tensor) -> Result<Tensor> {
         let up = row_text(&up, &all, i);
         Error::value(format!("{OP}: up is {up}, parallel to the direction of view, {way}{}", batch_suffix(&all, i)))
     };
-    let upward = unit(&up, parallel)?;
-    let across = cross(&upward, &back)?;
+    let upward = scaled(&up, parallel)?;
+    let ([ex, ey, ez], [bx, by, bz], [ux, uy, uz]) = (numbers(&eye)?, numbers(&back)?, numbers(&upward)?);
+    let mut view = composed([&ex, &ey, &ez, &bx, &by, &bz, &ux, &uy, &uz], |[ex, ey, ez, bx, by, bz, ux, uy, uz]| {
+        let (rows, square) = formulas::look_along([ex, ey, ez], [bx, by, bz], [ux, uy, uz]);
+        [rows.as_flattened(), &[square]].concat()
+    })?;
     let epsilon: f64 = if eye.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
-    refuse_where(&dot(&across, &across)?, |square| square < (16.0 * epsilon).powi(2), parallel)?;
-    let right = unit(&across, parallel)?;
-    let linear = Tensor::stack(&[&right, &cross(&back, &right)?, &back], -2)?;
-    affine(&linear, &linear.mul(&eye.unsqueeze(-2)?)?.sum(&[-1], false)?.neg()?)
+    let square = view.pop().expect("the last result");
+    refuse_where(&square, |square| square < (16.0 * epsilon).powi(2), parallel)?;
+    affine_of(&view)
 }
 
 #[cfg(test)]

@@ -113,13 +113,25 @@ pub(super) fn cross(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     row(&[&(&ay * &bz - &az * &by), &(&az * &bx - &ax * &bz), &(&ax * &by - &ay * &bx)])
 }
 
+/// The 4 x 4 matrices of the entries of their first three rows, each `(…)`.
+pub(super) fn affine_of(entries: &[Tensor]) -> Result<Tensor> {
+    let [o, one] = &zero_and_one(entries[0].dtype());
+    let e = |i: usize| &entries[i];
+    matrix([[e(0), e(1), e(2), e(3)], [e(4), e(5), e(6), e(7)], [e(8), e(9), e(10), e(11)], [o, o, o, one]])
+}
+
 /// Rows over their length, whatever their scale. `refuse` makes the error of the row with this number, whose length is 0.
 pub(super) fn unit(rows: &Tensor, refuse: impl Fn(usize) -> Error) -> Result<Tensor> {
-    // A scale is a constant: neither the result nor its slope depends on it.
+    let scaled = scaled(rows, refuse)?;
+    scaled.div(&scaled.square()?.sum(&[-1], true)?.sqrt()?)
+}
+
+/// Rows over their largest number, so that squares are numbers: a constant, on which neither their direction nor its slope depends. `refuse` makes the
+/// error of the row with this number, which is 0.
+pub(super) fn scaled(rows: &Tensor, refuse: impl Fn(usize) -> Error) -> Result<Tensor> {
     let scale = rows.detach().abs()?.max(&[-1], true)?;
     refuse_where(&scale, |largest| largest == 0.0, refuse)?;
-    let scaled = rows.div(&scale)?;
-    scaled.div(&scaled.square()?.sum(&[-1], true)?.sqrt()?)
+    rows.div(&scale)
 }
 
 /// The error that `refuse` makes of the first number for which `bad` holds.

@@ -1,34 +1,16 @@
 //! Projections: what a lens, or a box, makes of the space in front of a camera.
 
+use monotile_kernels::transform::formulas;
+
 use crate::error::{Error, Result};
+use crate::ops::map::composed;
 use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, uniform};
 
-use super::parts::{batch_suffix, common, leading, matrix, refuse_where, zero_and_one};
+use super::parts::{affine_of, batch_suffix, common, leading, matrix, refuse_where};
 
-/// Which depth near and far come to in normalized device coordinates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum DepthRange {
-    /// Near at 0, far at 1: WebGPU, Vulkan, Direct3D and Metal.
-    #[default]
-    ZeroOne,
-    /// Near at −1, far at 1: OpenGL.
-    MinusOneOne,
-    /// Near at 1, far at 0: floating-point numbers, dense about 0, then resolve all distances alike.
-    Reversed,
-    /// Near at 0, infinity at 1.
-    Infinite,
-    /// Near at 1, infinity at 0.
-    InfiniteReversed,
-}
-
-impl DepthRange {
-    /// Whether there is no far plane.
-    pub fn is_infinite(self) -> bool {
-        matches!(self, Self::Infinite | Self::InfiniteReversed)
-    }
-}
+pub use monotile_kernels::transform::DepthRange;
 
 /// clip_from_view of a lens: `fovy` is the angle of view from bottom to top in radians, `aspect` the picture's width over its height, `near` and
 /// `far` are distances in front of the camera, which looks along −z.
@@ -70,27 +52,8 @@ pub fn perspective(fovy: &Tensor, aspect: &Tensor, near: &Tensor, far: &Tensor, 
     if !depth.is_infinite() {
         refuse(OP, &far.sub(&near)?, |x| x > 0.0, "far lies beyond near by", "that must be above 0")?;
     }
-    let half = fovy.mul_scalar(0.5)?;
-    let f = half.cos()?.div(&half.sin()?)?;
-    let [o, one] = &zero_and_one(f.dtype());
-    // A far plane at infinity leaves the limits of a and b: they are put in where the fractions of infinities would be no numbers.
-    let endless = !depth.is_infinite() && far.detach().to_f64_vec()?.contains(&f64::INFINITY);
-    let ends = far.lt(&Tensor::filled(&[], f64::INFINITY, far.dtype())?)?;
-    let far = if endless { ends.where_(&far, &near.detach().mul_scalar(2.0)?)? } else { far };
-    let (a, b) = match depth {
-        DepthRange::ZeroOne => (&far / &(&near - &far), &near * &far / (&near - &far)),
-        DepthRange::MinusOneOne => ((&far + &near) / (&near - &far), &far * &near * 2.0 / (&near - &far)),
-        DepthRange::Reversed => (&near / &(&far - &near), &near * &far / (&far - &near)),
-        DepthRange::Infinite => (-one, -&near),
-        DepthRange::InfiniteReversed => (o.clone(), near.clone()),
-    };
-    let (a, b) = match depth {
-        DepthRange::ZeroOne if endless => (ends.where_(&a, &-one)?, ends.where_(&b, &-&near)?),
-        DepthRange::MinusOneOne if endless => (ends.where_(&a, &-one)?, ends.where_(&b, &near.mul_scalar(-2.0)?)?),
-        DepthRange::Reversed if endless => (ends.where_(&a, o)?, ends.where_(&b, &near)?),
-        _ => (a, b),
-    };
-    matrix([[&f.div(&aspect)?, o, o, o], [o, &f, o, o], [o, o, &a, &b], [o, o, &-one, o]])
+    let entries = composed([&fovy, &aspect, &near, &far], |lens| formulas::perspective(lens, depth).as_flattened().to_vec())?;
+    matrix::<4, 4>(std::array::from_fn(|i| std::array::from_fn(|j| &entries[4 * i + j])))
 }
 
 /// The sides of a box in front of a camera, which looks along −z: each `(…)`, `near` and `far` distances ahead.
@@ -138,18 +101,11 @@ pub fn orthographic(bounds: &ViewVolume, depth: DepthRange) -> Result<Tensor> {
     refuse(OP, &width, extent, "right less left is", "it must be finite, and not 0")?;
     refuse(OP, &height, extent, "top less bottom is", "it must be finite, and not 0")?;
     refuse(OP, &length, extent, "far less near is", "it must be finite, and not 0")?;
-    let (a, b) = match depth {
-        DepthRange::ZeroOne => (length.recip()?.neg()?, -(&near / &length)),
-        DepthRange::MinusOneOne => (length.recip()?.mul_scalar(-2.0)?, -((&near + &far) / &length)),
-        DepthRange::Reversed => (length.recip()?, &far / &length),
-        DepthRange::Infinite | DepthRange::InfiniteReversed => {
-            return Err(Error::value(format!("{OP}: depth is {depth:?}, but a box ends somewhere")));
-        }
-    };
-    let (x, y) = (width.recip()?.mul_scalar(2.0)?, height.recip()?.mul_scalar(2.0)?);
-    let (across, up) = (-((&right + &left) / &width), -((&top + &bottom) / &height));
-    let [o, one] = &zero_and_one(x.dtype());
-    matrix([[&x, o, o, &across], [o, &y, o, &up], [o, o, &a, &b], [o, o, o, one]])
+    if depth.is_infinite() {
+        return Err(Error::value(format!("{OP}: depth is {depth:?}, but a box ends somewhere")));
+    }
+    let sides = [&left, &right, &bottom, &top, &near, &far];
+    affine_of(&composed(sides, |sides| formulas::orthographic(sides, depth).as_flattened().to_vec())?)
 }
 
 /// Refuses numbers that are not `good`: `{op}: {what} 3; {wanted}`.

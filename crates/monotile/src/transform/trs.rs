@@ -1,14 +1,19 @@
 //! Poses: translation, rotation and scale in one matrix, and back.
 
+use monotile_kernels::number::{Expr, Number};
+use monotile_kernels::transform::formulas;
+
 use crate::door;
 use crate::error::{Error, Result};
+use crate::ops::map::composed;
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
 
 use super::fused::{ComposedGradient, broadcast_rows};
 use super::parts::{
-    affine, batch_suffix, check_matrices, check_rows, common, constant, cross, dot, leading, refuse_where, row, row_text, shape,
+    affine_of, batch_suffix, check_matrices, check_rows, common, constant, cross, dot, leading, numbers, refuse_where, row,
+    row_text, shape,
 };
 use super::quaternion;
 
@@ -40,9 +45,7 @@ pub struct Trs {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn compose(translation: &Tensor, rotation: &Tensor, scale: &Tensor) -> Result<Tensor> {
-    posed("compose", false, [translation, rotation, scale], |[t, q, s]| {
-        affine(&quaternion::to_matrix(q)?.mul(&s.unsqueeze(-2)?)?, t)
-    })
+    posed("compose", false, [translation, rotation, scale], |parts| composed_of(parts, false))
 }
 
 /// object_from_world = (T R S)⁻¹ = S⁻¹ Rᵀ T⁻¹, from what the pose is made of: faster, and more exact, than an inverse of its matrix. The view
@@ -62,10 +65,18 @@ pub fn compose(translation: &Tensor, rotation: &Tensor, scale: &Tensor) -> Resul
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn compose_inverse(translation: &Tensor, rotation: &Tensor, scale: &Tensor) -> Result<Tensor> {
-    posed("compose_inverse", true, [translation, rotation, scale], |[t, q, s]| {
-        let linear = quaternion::to_matrix(q)?.mt().div(&s.unsqueeze(-1)?)?;
-        affine(&linear, &linear.mul(&t.unsqueeze(-2)?)?.sum(&[-1], false)?.neg()?)
-    })
+    posed("compose_inverse", true, [translation, rotation, scale], |parts| composed_of(parts, true))
+}
+
+/// The kernel's formula by operations that have gradients.
+fn composed_of([t, q, s]: [&Tensor; 3], inverse: bool) -> Result<Tensor> {
+    let ([tx, ty, tz], [x, y, z, w], [sx, sy, sz]) = (numbers(t)?, numbers(q)?, numbers(s)?);
+    let parts = [&tx, &ty, &tz, &x, &y, &z, &w, &sx, &sy, &sz];
+    affine_of(&composed(parts, |[tx, ty, tz, x, y, z, w, sx, sy, sz]| {
+        let (t, q, s) = ([tx, ty, tz], [x, y, z, w], [sx, sy, sz]);
+        let rows = if inverse { formulas::pose_inverse(t, q, s, Expr::ONE) } else { formulas::pose(t, q, s, Expr::ONE) };
+        rows.as_flattened().to_vec()
+    })?)
 }
 
 /// Checks, and calls the kernel, whose gradients are those of `composed`.

@@ -1,28 +1,14 @@
 //! Rotations between rotations.
 
-/// The rotation between two unit quaternions, on the shorter great arc (Shoemake 1985).
-///
-/// ```text
-/// θ = 2 atan2(|a − b|, |a + b|)      a sin((1 − t) θ) / sin θ + b sin(t θ) / sin θ
-/// ```
-///
-/// The quotients are those of sin(x)/x, so nothing is special where the rotations are nearly the same. a and −a are one rotation, and so
-/// θ is at most a right angle and sin θ is 0 at 0 only.
-pub(crate) fn slerp(a: [f32; 4], mut b: [f32; 4], t: f32) -> [f32; 4] {
-    let dot: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
-    if dot < 0.0 {
-        b = b.map(|x| -x);
-    }
-    let length = |sign: f32| a.iter().zip(b).map(|(a, b)| (a + sign * b).powi(2)).sum::<f32>().sqrt();
-    let angle = 2.0 * length(-1.0).atan2(length(1.0));
-    let whole = sinc(angle);
-    let (of_a, of_b) = ((1.0 - t) * sinc((1.0 - t) * angle) / whole, t * sinc(t * angle) / whole);
-    std::array::from_fn(|i| of_a * a[i] + of_b * b[i])
-}
+use monotile_kernels::transform::slerp::weights;
 
-/// sin(x)/x, and 1 at 0.
-fn sinc(x: f32) -> f32 {
-    if x == 0.0 { 1.0 } else { x.sin() / x }
+/// The rotation between two quaternions of about length 1, on the shorter great arc: in f64, and by the cosine between them, so that what lengths lack does
+/// not count as an angle.
+pub(crate) fn slerp(a: [f32; 4], b: [f32; 4], t: f32) -> [f32; 4] {
+    let [a, b] = [a, b].map(|q| q.map(f64::from));
+    let dot = |a: [f64; 4], b: [f64; 4]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let [first, last] = weights(dot(a, b) / (dot(a, a) * dot(b, b)).sqrt(), t.into());
+    std::array::from_fn(|i| (first * a[i] + last * b[i]) as f32)
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use std::f64::consts::PI;
 
+use glam::DMat3;
 use monotile::optim::{AdamW, AdamWOptions};
 use monotile::transform::{se3_exp, translation};
 use monotile::{DType, Error, Result, Tensor};
 
-use super::ColoredMesh;
+use super::{ColoredMesh, TensorCamera};
 use crate::mipmaps::halved;
 use crate::{Camera, Picture, srgb};
 
@@ -86,9 +87,8 @@ impl ColoredMesh {
     ) -> Result<FitState> {
         let goal = TargetPyramid::new(picture, from, options)?;
         let about = ModelFrame::new(self)?;
-        let view = from.view_from_world.to_dtype(DType::F64)?;
-        let mut found =
-            FitState { camera: Camera { view_from_world: view, ..from.clone() }, colors: self.colors.detach(), losses: vec![] };
+        let mut best = TensorCamera::from_camera(from)?;
+        let mut found = FitState { camera: from.clone(), colors: self.colors.detach(), losses: vec![] };
         for stage in &options.stages {
             let seen = goal.at(stage.downsampling)?;
             let [mut turns, mut paints] =
@@ -98,9 +98,9 @@ impl ColoredMesh {
                 let left = 0.525 + 0.475 * (PI * step as f64 / stage.steps as f64).cos();
                 let mut twist = [Tensor::zeros(&[6], DType::F64)?.requires_grad()];
                 let mut colors = [found.colors.requires_grad()];
-                let moved = |twist: &Tensor| found.camera.view_from_world.matmul(&about.motion(twist)?);
+                let moved = |twist: &Tensor| best.view_from_world.matmul(&about.motion(twist)?);
                 let [height, width] = [seen.dim(0), seen.dim(1)];
-                let camera = Camera { view_from_world: moved(&twist[0])?, width, height, ..found.camera.clone() };
+                let camera = TensorCamera { view_from_world: moved(&twist[0])?, width, height, ..best.clone() };
                 let apart = self.draw(&camera, &colors[0])?.sub(&seen)?;
                 let loss = apart.square()?.mean(&[], false)?;
                 let judged = if stage.color_learning_rate > 0.0 { apart } else { apart.slice(-1, 3..)? };
@@ -116,7 +116,8 @@ impl ColoredMesh {
                 }
                 let view = moved(&twist[0].detach())?;
                 found.losses.push(loss.item()?);
-                found.camera.view_from_world = view;
+                best.view_from_world = view;
+                found.camera = best.camera()?;
                 found.colors = colors[0].detach();
             }
         }
@@ -127,10 +128,11 @@ impl ColoredMesh {
     /// A camera that is moved about the model: turned by a rotation vector about its middle, and shifted by parts of its size, along the world's axes.
     ///
     /// # Errors
-    /// A camera whose matrices are not 4 x 4.
+    /// Memory that cannot be had.
     pub fn orbited(&self, camera: &Camera, shift: [f64; 3], turn: [f64; 3]) -> Result<Camera> {
         let motion = ModelFrame::new(self)?.motion(&Tensor::from_slice(&[shift, turn].concat(), &[6])?)?;
-        Ok(Camera { view_from_world: camera.view_from_world.to_dtype(DType::F64)?.matmul(&motion)?, ..camera.clone() })
+        let camera = TensorCamera::from_camera(camera)?;
+        TensorCamera { view_from_world: camera.view_from_world.matmul(&motion)?, ..camera }.camera()
     }
 }
 
@@ -222,13 +224,10 @@ impl Camera {
     /// How far this camera is turned from another one, in degrees: of the one rotation between them.
     ///
     /// With R and Q the two views' rotations: |R − Q| = 2√2 sin(θ / 2), which is exact at small angles too.
-    ///
-    /// # Errors
-    /// Matrices that are not 4 x 4.
-    pub fn degrees_from(&self, other: &Self) -> Result<f64> {
-        let rotation = |camera: &Self| camera.view_from_world.slice(0, ..3)?.slice(1, ..3)?.to_dtype(DType::F64);
-        let apart = rotation(self)?.sub(&rotation(other)?)?.square()?.sum(&[], false)?.item::<f64>()?.sqrt();
-        Ok(2.0 * (apart / 8f64.sqrt()).min(1.0).asin().to_degrees())
+    pub fn degrees_from(&self, other: &Self) -> f64 {
+        let [r, q] = [self, other].map(|camera| DMat3::from_mat4(camera.matrices().0));
+        let apart = (r - q).to_cols_array().iter().map(|x| x * x).sum::<f64>().sqrt();
+        2.0 * (apart / 8f64.sqrt()).min(1.0).asin().to_degrees()
     }
 }
 
@@ -253,10 +252,11 @@ mod tests {
     fn gradients_of_camera_and_colours_agree_with_differences() {
         let (figure, camera) = figure([12, 16]);
         let about = ModelFrame::new(&figure).unwrap();
-        let goal = figure.draw(&camera, &figure.colors).unwrap();
         let start = figure.orbited(&camera, [0.05, -0.03, 0.1], [0.1, 0.3, -0.2]).unwrap();
+        let [goal, start] = [camera, start].map(|camera| TensorCamera::from_camera(&camera).unwrap());
+        let goal = figure.draw(&goal, &figure.colors).unwrap();
         let loss = |x: &[Tensor]| {
-            let camera = Camera { view_from_world: start.view_from_world.matmul(&about.motion(&x[0])?)?, ..start.clone() };
+            let camera = TensorCamera { view_from_world: start.view_from_world.matmul(&about.motion(&x[0])?)?, ..start.clone() };
             Ok(vec![at_all_sizes(&figure.draw(&camera, &x[1])?.sub(&goal)?)?])
         };
         let grey = Tensor::filled(figure.colors.shape(), 0.4, DType::F64).unwrap();
@@ -284,8 +284,8 @@ mod tests {
         };
         let options = FitOptions { stages: vec![stage(4, 80, 0.03, 0.0), stage(2, 60, 0.02, 0.03), stage(1, 40, 0.01, 0.03)] };
         let found = grey.fit(&picture, &start, &options, &mut |_| {}).unwrap();
-        assert!(start.degrees_from(&camera).unwrap() > 30.0);
-        let degrees = found.camera.degrees_from(&camera).unwrap();
+        assert!(start.degrees_from(&camera) > 30.0);
+        let degrees = found.camera.degrees_from(&camera);
         let [before, after] = [&grey.colors, &found.colors].map(|colors| truth.color_error(&camera, colors).unwrap());
         assert!(degrees < 1.0 && after < 0.25 * before, "{degrees}, {before} to {after}");
     }

@@ -9,11 +9,13 @@
 //! Laine, Hellsten, Karras, Seol, Lehtinen and Aila (2020), Modular primitives for high-performance differentiable rendering, sections 3.3
 //! and 3.6; Olano and Greer (1997), Triangle scan conversion using 2D homogeneous coordinates.
 
+mod camera;
 mod colored_mesh;
 mod cover;
 mod fit;
 mod outline;
 
+pub use camera::TensorCamera;
 pub use colored_mesh::ColoredMesh;
 pub use fit::{FitOptions, FitStage, FitState};
 

@@ -2,10 +2,12 @@
 
 mod extremes;
 
-use glam::{DMat3, DMat4, DVec3, Vec3};
+use glam::{DMat3, DVec3, Vec3};
 use monotile::{Error, Result};
+use monotile_kernels::transform::formulas;
 
 use crate::draws::DrawOrder;
+use crate::pose::affine;
 use crate::rendering::RenderSpace;
 use crate::{Camera, Ground, Lens, NodeTransform, Pose, Scene, Shot};
 use extremes::{Extents, ExtremeVertices};
@@ -153,7 +155,7 @@ impl Framing {
             )));
         }
         let eye = self.space.world(center + world_from_view * eye);
-        Camera::from_view_matrix(DMat4::from_mat3(view_from_world) * DMat4::from_translation(-eye), lens, size)
+        Camera::from_view_matrix(affine(formulas::seen_from(rows(&view_from_world), eye.into())), lens, size)
     }
 
     /// The floor under everything, as large as the shadow of it may be.
@@ -194,8 +196,9 @@ impl Camera {
         let lens = scene.nodes.get(node).and_then(|node| node.lens).map(|lens| scene.lenses[lens]);
         let lens = lens.ok_or_else(|| Error::value(format!("camera: node {node} is no camera")))?;
         let world = pose.world(scene)[node];
-        let world_from_view = DMat4::from_mat3(rotation(scene, pose, node));
-        Self::from_view_matrix(world_from_view.transpose() * DMat4::from_translation(-world.w_axis.truncate()), lens, size)
+        let view_from_world = rotation(scene, pose, node).transpose();
+        let view = formulas::seen_from(rows(&view_from_world), world.w_axis.truncate().into());
+        Self::from_view_matrix(affine(view), lens, size)
     }
 }
 
@@ -205,13 +208,17 @@ fn rotation(scene: &Scene, pose: &Pose, node: usize) -> DMat3 {
     let mut next = Some(node);
     while let Some(node) = next {
         let own = match &pose.locals[node] {
-            NodeTransform::Trs(trs) => DMat3::from_quat(glam::DQuat::from_array(trs.rotation.map(f64::from)).normalize()),
+            NodeTransform::Trs(trs) => DMat3::from_cols_array_2d(&formulas::rotation(trs.unit_rotation(), 1.0)).transpose(),
             NodeTransform::Matrix(columns) => orthonormal(DMat3::from_mat4(crate::pose::wide(columns))),
         };
         turned = own * turned;
         next = scene.nodes[node].parent;
     }
     turned
+}
+
+fn rows(m: &DMat3) -> [[f64; 3]; 3] {
+    m.transpose().to_cols_array_2d()
 }
 
 /// The rotation in a matrix that may scale and shear: its line of sight stays, and up stays as near to it as can be.
@@ -248,7 +255,7 @@ mod tests {
 
     /// The largest |x| and |y| over all corners in clip space, after the divide.
     fn fill(camera: &Camera) -> [f64; 2] {
-        let (view, clip) = camera.matrices().unwrap();
+        let (view, clip) = camera.matrices();
         let corner = |i: u32| {
             let unit = DVec3::from([0, 1, 2].map(|a| f64::from(i >> a & 1) - 0.5));
             DVec3::new(10.0, 3.0, -4.0) + unit * DVec3::new(1.0, 2.0, 5.0)
@@ -287,7 +294,7 @@ mod tests {
             let camera = framing.camera(&Orbit { azimuth, ..Orbit::default() }, [640, 360]).unwrap();
             let [x, y] = fill(&camera);
             assert!(x.max(y) <= FILL + 1e-3);
-            camera.matrices().unwrap().0.inverse().w_axis.truncate() - DVec3::new(10.0, 3.0, -4.0)
+            camera.matrices().0.inverse().w_axis.truncate() - DVec3::new(10.0, 3.0, -4.0)
         };
         let first = eye(0.0);
         for azimuth in [30.0, 77.0, 180.0, 359.0_f32] {
@@ -336,7 +343,7 @@ mod tests {
             scale: [1.0; 3],
         };
         let turned = NodeTrs { rotation: [0.0, half.0, 0.0, half.1], ..NodeTrs::default() };
-        let view = |scene: &Scene| Camera::from_node(scene, &Pose::rest(scene), 1, [64, 48]).unwrap().matrices().unwrap().0;
+        let view = |scene: &Scene| Camera::from_node(scene, &Pose::rest(scene), 1, [64, 48]).unwrap().matrices().0;
         let plain = DMat3::from_mat4(view(&with_camera(turned, own)));
         for (above, scale) in [
             ([1.0, 3.0, 1.0], [1.0; 3]),
@@ -377,7 +384,7 @@ mod tests {
                 ..Scene::default()
             };
             let framing = Framing::new(&scene, [Pose::rest(&scene)]).unwrap();
-            let (v, p) = framing.camera(&Orbit { orthographic, ..Orbit::default() }, [320, 200]).unwrap().matrices().unwrap();
+            let (v, p) = framing.camera(&Orbit { orthographic, ..Orbit::default() }, [320, 200]).unwrap().matrices();
             let place = DVec3::from(translation.map(f64::from)) + DVec3::splat(0.5 * f64::from(s));
             (p * v).project_point3(place)
         };

@@ -77,7 +77,7 @@ impl GpuRenderer {
     /// The picture of a pose.
     ///
     /// # Errors
-    /// A picture that is larger than the device's textures, a camera whose matrices are not 4 x 4, and a device that is lost.
+    /// A picture that is larger than the device's textures, and a device that is lost.
     pub fn draw(&mut self, pose: &Pose, shot: &Shot) -> Result<Picture> {
         let Self { gpu, uploaded, headless } = self;
         let size = [shot.camera.width, shot.camera.height];
@@ -88,7 +88,7 @@ impl GpuRenderer {
                 other => other.insert(Headless::new(&gpu.device, size)),
             };
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            uploaded.encode(gpu, &mut encoder, (&headless.target, &headless.view), (pose, shot))?;
+            uploaded.encode(gpu, &mut encoder, (&headless.target, &headless.view), (pose, shot));
             headless.copy(&mut encoder);
             gpu.queue.submit([encoder.finish()]);
             headless.read(gpu, shot.background == crate::Background::Transparent)
@@ -175,8 +175,8 @@ impl Uploaded {
         encoder: &mut wgpu::CommandEncoder,
         (target, view): (&RenderTarget, &wgpu::TextureView),
         (pose, shot): (&Pose, &Shot),
-    ) -> Result<()> {
-        let sight = CameraView::new(&shot.camera)?;
+    ) {
+        let sight = CameraView::new(&shot.camera);
         let draws = self.order.draws(&self.scene, pose, (&sight.space, &sight.view_from_world));
         for draw in &draws.draws {
             let kind = self.kind(draw, shot);
@@ -208,7 +208,6 @@ impl Uploaded {
         draws.draws[..behind].iter().for_each(|draw| self.draw(&mut pass, draw, shot));
         self.ground.draw_background(&mut pass);
         draws.draws[behind..].iter().for_each(|draw| self.draw(&mut pass, draw, shot));
-        Ok(())
     }
 
     fn write(&self, gpu: &Gpu, draws: &Draws, pose: &Pose, (shot, view): (&Shot, &CameraView)) {

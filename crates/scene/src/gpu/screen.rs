@@ -90,7 +90,7 @@ impl Screen {
         let view = texture.texture.create_view(&wgpu::TextureViewDescriptor { format: Some(self.format), ..Default::default() });
         gpu.checked(|| {
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            uploaded.encode(gpu, &mut encoder, (target, &view), (pose, shot))?;
+            uploaded.encode(gpu, &mut encoder, (target, &view), (pose, shot));
             overlay.encode(gpu, &mut encoder, (&view, target.size), over);
             gpu.queue.submit([encoder.finish()]);
             Ok(())

@@ -77,12 +77,12 @@ impl<'a> CpuRenderer<'a> {
     /// The picture of a pose.
     ///
     /// # Errors
-    /// A camera whose matrices are not 4 x 4, and triangles that cover one another more often than the limit `tiles` allows.
+    /// Triangles that cover one another more often than the limit `tiles` allows.
     ///
     /// # Cost
     /// A vertex takes some 100 ns; a pixel some 30 ns of one core, where a quarter of the picture shows surfaces.
     pub fn draw(&self, pose: &Pose, shot: &Shot) -> Result<Picture> {
-        let view = CameraView::new(&shot.camera)?;
+        let view = CameraView::new(&shot.camera);
         let size = [shot.camera.width, shot.camera.height];
         let draws = self.order.draws(self.scene, pose, (&view.space, &view.view_from_world));
         let drawn = self.drawn(pose, &draws, &view, shot);

@@ -38,7 +38,7 @@ fn coverage_is_that_of_the_plane_equations() {
     let scene = unlit(Primitive { positions: positions.to_vec(), indices: vec![0, 1, 2], ..Primitive::default() });
     let size = [97, 61];
     let shot = before_black(camera(size));
-    let (v, p) = shot.camera.matrices().unwrap();
+    let (v, p) = shot.camera.matrices();
     let corners = positions.map(|at| {
         let clip = (p * v) * glam::DVec3::from(at.map(f64::from)).extend(1.0);
         [(clip.x / clip.w + 1.0) * 0.5 * size[0] as f64, (1.0 - clip.y / clip.w) * 0.5 * size[1] as f64]
@@ -117,7 +117,7 @@ fn a_checkerboard_is_where_its_projection_is() {
     let size = [160, 90];
     let shot = before_black(camera(size));
     let picture = draw(&board(Filter::Nearest, None), &shot);
-    let (v, p) = shot.camera.matrices().unwrap();
+    let (v, p) = shot.camera.matrices();
     let world_from_clip = (p * v).inverse();
     let eye = v.inverse().w_axis.truncate();
     let (mut seen, mut white) = (0, 0);
@@ -227,7 +227,7 @@ fn shadows_fall_away_from_the_sun() {
     let with = framing.shot(&Orbit { elevation: 40.0, ..Orbit::default() }, [120, 120]).unwrap();
     let (dark, plain) = (draw(&scene, &with), draw(&scene, &Shot { ground: None, ..with.clone() }));
     let place = |world: DVec3| {
-        let (v, p) = with.camera.matrices().unwrap();
+        let (v, p) = with.camera.matrices();
         let ndc = (p * v).project_point3(world);
         [((ndc.x + 1.0) * 60.0) as usize, ((1.0 - ndc.y) * 60.0) as usize]
     };

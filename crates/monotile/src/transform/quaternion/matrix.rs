@@ -1,10 +1,14 @@
 //! Quaternion ↔ rotation matrix.
 
+use monotile_kernels::number::{Expr, Number};
+use monotile_kernels::transform::formulas;
+
 use crate::error::Result;
+use crate::ops::map::composed;
 use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
-use crate::transform::parts::{check_matrices, check_rows, common, entries, matrix, numbers, row, unit, zero_and_one};
+use crate::transform::parts::{check_matrices, check_rows, common, entries, matrix, numbers, row, unit};
 
 /// The rotation matrices of quaternions of length 1.
 ///
@@ -30,16 +34,8 @@ pub fn to_matrix(q: &Tensor) -> Result<Tensor> {
     check_rows("quaternion::to_matrix", "q", q, 4)?;
     let [q] = common("quaternion::to_matrix", [q])?;
     let [x, y, z, w] = numbers(&q)?;
-    let [x2, y2, z2] = [&x, &y, &z].map(|v| v * 2.0);
-    let (xx, yy, zz) = (&x * &x2, &y * &y2, &z * &z2);
-    let (xy, xz, yz) = (&x * &y2, &x * &z2, &y * &z2);
-    let (wx, wy, wz) = (&w * &x2, &w * &y2, &w * &z2);
-    let [_, one] = zero_and_one(q.dtype());
-    matrix([
-        [&(&one - &(&yy + &zz)), &(&xy - &wz), &(&xz + &wy)],
-        [&(&xy + &wz), &(&one - &(&xx + &zz)), &(&yz - &wx)],
-        [&(&xz - &wy), &(&yz + &wx), &(&one - &(&xx + &yy))],
-    ])
+    let entries = composed([&x, &y, &z, &w], |q| formulas::rotation(q, Expr::ONE).as_flattened().to_vec())?;
+    matrix::<3, 3>(std::array::from_fn(|i| std::array::from_fn(|j| &entries[3 * i + j])))
 }
 
 /// The quaternions of rotation matrices: of each pair ±q the one whose largest number is positive.

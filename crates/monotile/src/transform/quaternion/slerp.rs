@@ -1,5 +1,7 @@
 //! Rotations between two.
 
+use monotile_kernels::transform::formulas::slerp_weights;
+
 use crate::door;
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -93,10 +95,8 @@ pub(super) fn toward(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// The way from a to b along the great circle that they span, which need not be the shorter one; t are rows of one number.
 pub(super) fn arc(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     let u = angle_squared(&dot(a, b)?.unsqueeze(-1)?)?;
-    let whole = stumpff(1, &u)?;
-    let weight = |t: &Tensor| t.mul(&stumpff(1, &t.square()?.mul(&u)?)?)?.div(&whole);
-    let rest = t.neg()?.add_scalar(1.0)?;
-    weight(&rest)?.mul(a)?.add(&weight(t)?.mul(b)?)
+    let [first, last] = slerp_weights(u, t.clone(), Tensor::scalar_as(1.0, t.dtype()), |v| stumpff(1, &v))?;
+    first.mul(a)?.add(&last.mul(b)?)
 }
 
 /// Pairs of quaternions of length 1 that are singular for other formulas, for records.

@@ -51,7 +51,7 @@ pub fn find() -> Result<CameraFit, CommandError> {
     let begun = Instant::now();
     let found = grey.fit(&goal, &start, &options, &mut |_| {})?;
     let took = begun.elapsed().as_secs_f64();
-    let degrees = [start.degrees_from(&camera)?, found.camera.degrees_from(&camera)?];
+    let degrees = [start.degrees_from(&camera), found.camera.degrees_from(&camera)];
     let colors = [truth.color_error(&camera, &grey.colors)?, truth.color_error(&camera, &found.colors)?];
     let steps = found.losses.len();
     let plot = Plot {
