@@ -282,6 +282,7 @@ mod tests {
         }
     }
 
+    #[cfg(target_pointer_width = "64")]
     #[test]
     #[cfg_attr(miri, ignore = "Miri ends where there is no memory")]
     fn a_block_that_no_memory_holds_is_refused_with_its_bytes() {

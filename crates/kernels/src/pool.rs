@@ -308,6 +308,7 @@ mod tests {
         }
     }
 
+    #[cfg(target_pointer_width = "64")]
     #[test]
     #[cfg_attr(miri, ignore = "Miri ends where there is no memory")]
     fn memory_that_cannot_be_had_is_an_error_and_is_not_counted() {

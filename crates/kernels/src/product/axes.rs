@@ -191,6 +191,7 @@ mod tests {
         assert_eq!((simple.rows[0].b, simple.columns[0].a, simple.contracted[0].c), (0, 0, 0));
     }
 
+    #[cfg(target_pointer_width = "64")]
     #[test]
     fn tables_that_no_memory_holds_are_refused() {
         let group = [axis(1 << 30, 0, 0, 0), axis(1 << 29, 1, 0, 0)];
