@@ -269,7 +269,6 @@ fn map(file: &File) -> std::io::Result<Mapped> {
 
 #[cfg(test)]
 mod tests {
-    use half::bf16;
 
     use super::*;
 
@@ -289,7 +288,7 @@ mod tests {
         assert_eq!(Block::<u8>::new(usize::MAX).err(), Some(OutOfMemory { bytes: usize::MAX }));
         assert_eq!(Block::<f64>::new(1 << 61).err(), Some(OutOfMemory { bytes: usize::MAX }));
         assert_eq!(Block::filled((1 << 61) - 1, 0.0_f64).err(), Some(OutOfMemory { bytes: usize::MAX - 7 }));
-        assert_eq!(Block::<bf16>::new(1 << 46).err(), Some(OutOfMemory { bytes: 1 << 47 }));
+        assert_eq!(Block::<half::bf16>::new(1 << 46).err(), Some(OutOfMemory { bytes: 1 << 47 }));
         assert_eq!(list::<[usize; 4]>(1 << 62).err(), Some(OutOfMemory { bytes: usize::MAX }));
         assert_eq!(list::<u8>(usize::MAX).err(), Some(OutOfMemory { bytes: usize::MAX }));
     }

@@ -1,6 +1,7 @@
 //! Safe calls with sizes whose products or extents leave the address space: refused, never a wrapped size that passes a check.
 
 #![forbid(unsafe_code)]
+#![cfg(target_pointer_width = "64")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
