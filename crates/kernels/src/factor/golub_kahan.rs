@@ -25,7 +25,7 @@ pub(super) struct Bidiagonal<'a> {
 }
 
 impl Bidiagonal<'_> {
-    /// Makes `d` the values, in no order, and the columns their vectors, with one of no value last where there is a column more; whether
+    /// Makes `d` the values, in no order, and the columns their vectors, with the null vector last where there is a column more; whether
     /// that converged.
     pub fn solve(mut self) -> bool {
         simd::run(

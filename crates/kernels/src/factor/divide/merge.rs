@@ -11,7 +11,7 @@ use crate::buffer::{Block, OutOfMemory, list};
 use crate::shape::count;
 use crate::simd::{self, Lanes};
 
-/// What z may be and not count, over the rounding of the largest value.
+/// An element of z up to this size counts as 0, in units of the rounding of the largest value.
 const NEGLIGIBLE: f64 = 4.0;
 
 /// Where the columns of a half are not zero.
@@ -22,8 +22,7 @@ pub(super) enum Reach {
     Lower,
 }
 
-/// What a merge takes memory for.
-#[derive(Default)]
+/// The lists of a merge, with room for the whole matrix, so that no merge needs memory for them.
 pub(super) struct Merging {
     sorted: Vec<usize>,
     /// Columns that z reaches, by value.
@@ -37,6 +36,24 @@ pub(super) struct Merging {
     column: Vec<f64>,
     terms: Vec<Terms>,
     roots: Vec<Root>,
+}
+
+impl Merging {
+    /// For n columns.
+    pub fn new(n: usize) -> Result<Self, OutOfMemory> {
+        let padded = n.next_multiple_of(LANES);
+        Ok(Self {
+            sorted: list(n)?,
+            kept: list(n)?,
+            grouped: list(n)?,
+            left: list(n)?,
+            d: list(padded)?,
+            z: list(padded)?,
+            column: list(padded)?,
+            terms: list(padded / LANES)?,
+            roots: list(n)?,
+        })
+    }
 }
 
 impl<T: Lanes, const SQUARES: bool> Problem<'_, T, SQUARES> {
@@ -56,7 +73,7 @@ impl<T: Lanes, const SQUARES: bool> Problem<'_, T, SQUARES> {
             self.order[start..end].sort_by(|&i, &j| self.d[i].total_cmp(&self.d[j]));
             return Ok(());
         }
-        self.roots(rho)?;
+        self.roots(rho);
         self.combine(rows, cut, more)
     }
 
@@ -81,7 +98,7 @@ impl<T: Lanes, const SQUARES: bool> Problem<'_, T, SQUARES> {
         if SQUARES { square } else { square * off.abs() }
     }
 
-    /// Of the two right vectors of no value, turns the first so that z reaches it alone.
+    /// Rotates the null vectors of both halves so that z reaches the first alone.
     fn share(&mut self, columns: Range<usize>, middle: usize) {
         let last = columns.end - 1;
         let length = self.z[middle].hypot(self.z[last]);
@@ -114,7 +131,7 @@ impl<T: Lanes, const SQUARES: bool> Problem<'_, T, SQUARES> {
         }
     }
 
-    /// Columns by increasing values: those of the halves, each in order already, and first the one in between, of no value.
+    /// Columns by increasing values: those of the halves, each in order already, and first the null vector of the upper half.
     fn sort(&mut self, columns: Range<usize>, middle: usize, cut: usize) {
         let (upper, lower) = (&self.order[columns.start..middle], &self.order[cut..columns.end]);
         let sorted = &mut self.merging.sorted;
@@ -133,21 +150,22 @@ impl<T: Lanes, const SQUARES: bool> Problem<'_, T, SQUARES> {
         sorted.extend_from_slice(&lower[j..]);
     }
 
-    /// Tells columns that z reaches from those that keep their value, and turns columns of equal values so that z reaches one; how many
-    /// it reaches.
+    /// Separates columns that z reaches from those that keep their values. Columns of equal values are rotated so that z reaches one of
+    /// them. Returns how many it reaches.
     fn deflate(&mut self, rows: Range<usize>, middle: usize, rho: f64) -> usize {
+        // Rotations need all of `self`.
         let sorted = std::mem::take(&mut self.merging.sorted);
         let (mut kept, mut left) = (std::mem::take(&mut self.merging.kept), std::mem::take(&mut self.merging.left));
         kept.clear();
         left.clear();
         let largest = sorted.iter().fold(0.0, |most: f64, &j| most.max(self.d[j].abs()));
-        // What z takes to its square counts in squares.
+        // In squares of values the change is ρ z zᵀ, so in values it is √ρ z.
         let weight = if SQUARES { rho.sqrt() } else { rho };
         let least = NEGLIGIBLE * self.epsilon * largest.max(weight);
         let mut before = None;
         for &j in sorted.iter().skip(usize::from(SQUARES)) {
             if SQUARES && self.d[j] <= least && weight * self.z[j].abs() > least {
-                // As small as the value in the middle.
+                // It equals the 0 of the null vector.
                 let length = self.z[j].hypot(self.z[middle]);
                 self.rotate(0, [j, middle], self.reached(0, &rows), [self.z[middle] / length, self.z[j] / length]);
                 self.join_reach(j, middle);
@@ -176,9 +194,8 @@ impl<T: Lanes, const SQUARES: bool> Problem<'_, T, SQUARES> {
         }
         kept.extend(before);
         if SQUARES {
-            // The one in the middle is kept, if only for what it is to the others.
-            let few = kept.is_empty();
-            if !few && weight * self.z[middle].abs() <= least {
+            // The null vector is always kept: left vectors need its share of z. Alone, it may have none.
+            if !kept.is_empty() && weight * self.z[middle].abs() <= least {
                 self.z[middle] = (least / weight).copysign(self.z[middle]);
             }
             kept.insert(0, middle);
@@ -202,12 +219,11 @@ impl<T: Lanes, const SQUARES: bool> Problem<'_, T, SQUARES> {
     }
 
     /// Finds the new values, and the column that they are exact for.
-    fn roots(&mut self, rho: f64) -> Result<(), OutOfMemory> {
+    fn roots(&mut self, rho: f64) {
         let Merging { kept, grouped, d, z, column, terms, roots, .. } = &mut self.merging;
-        let (k, padded) = (kept.len(), kept.len().next_multiple_of(LANES));
+        let k = kept.len();
         for numbers in [&mut *d, z, column] {
             numbers.clear();
-            numbers.try_reserve(padded).map_err(|_| OutOfMemory { bytes: padded * size_of::<f64>() })?;
         }
         d.extend(kept.iter().map(|&j| self.d[j]));
         z.extend(kept.iter().map(|&j| self.z[j]));
@@ -223,13 +239,12 @@ impl<T: Lanes, const SQUARES: bool> Problem<'_, T, SQUARES> {
         grouped.extend_from_slice(kept);
         grouped.sort_by_key(|&j| self.reach[j]);
         terms.clear();
-        terms.resize(padded / LANES, Terms::NOTHING);
+        terms.resize(k.div_ceil(LANES), Terms::NOTHING);
         for (i, &j) in grouped.iter().enumerate() {
             let (terms, lane) = (&mut terms[i / LANES], i % LANES);
             (terms.d[lane], terms.z[lane]) = (self.d[j], self.z[j]);
             [terms.first[lane], terms.last[lane]] = self.ends[j];
         }
-        Ok(())
     }
 
     /// Makes the vectors of the whole from those of the halves.

@@ -135,11 +135,11 @@ impl<'a, T: Lanes, const SQUARES: bool> Problem<'a, T, SQUARES> {
         ends.resize(n, [0.0; 2]);
         order.extend(0..n);
         reach.resize(n, Reach::Both);
-        Ok(Self { matrix, sides, work, epsilon, d: numbers()?, ends, order, z: numbers()?, reach, merging: Merging::default() })
+        Ok(Self { matrix, sides, work, epsilon, d: numbers()?, ends, order, z: numbers()?, reach, merging: Merging::new(n)? })
     }
 
-    /// Solves the part of these rows, which a bidiagonal matrix has `more` columns for: a right vector of no value then stands last. Whether
-    /// that converged.
+    /// Solves the part of these rows; whether that converged. A part of a bidiagonal matrix may have one column `more` than rows: its null
+    /// vector then stands last on the right.
     fn solve(&mut self, rows: Range<usize>, more: usize) -> Result<bool, OutOfMemory> {
         if rows.len() <= LEAVES[usize::from(SQUARES)] {
             return self.leaf(rows, more);

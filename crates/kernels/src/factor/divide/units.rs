@@ -22,7 +22,7 @@ impl Terms {
     pub const NOTHING: Self = Self { d: [f64::INFINITY; LANES], z: [0.0; LANES], first: [0.0; LANES], last: [0.0; LANES] };
 }
 
-/// Columns of S on the right, then on the left: ẑⱼ / (pⱼ − λᵢ) and, of squares, dⱼ times that, −1 for the value that is none; of length 1.
+/// Columns of S on the right, then on the left: ẑⱼ / (pⱼ − λᵢ) and, of squares, dⱼ times that, −1 for the null vector; of length 1.
 /// `ends` become those of the new vectors.
 pub(super) fn units<T: Lanes, const SQUARES: bool>(
     terms: &[Terms],
@@ -81,7 +81,7 @@ fn unit<T: Real, const SQUARES: bool>(terms: &[Terms], root: Root, right: &mut [
         let inverse = 1.0 / (1.0 + scaled).sqrt();
         let element = |terms: &Terms, l: usize| {
             let x = terms.d[l] * terms.z[l] / root.gap::<SQUARES>(terms.d[l]);
-            // The term of no value is the only one whose d is 0.
+            // The null vector's term is the only one whose d is 0.
             T::from_f64(inverse * if terms.d[l] == 0.0 { -1.0 } else { x })
         };
         fill(terms, left, element);
