@@ -7,6 +7,6 @@ mod bodies;
 
 /// Bounds the memory of chat templates, as in the command.
 #[global_allocator]
-static MEMORY: monotile_kernels::process::Counted = monotile_kernels::process::Counted;
+static MEMORY: monotile_kernels::process::CountingAllocator = monotile_kernels::process::CountingAllocator;
 
 libfuzzer_sys::fuzz_target!(|text: &str| bodies::template::run(text));
