@@ -4,9 +4,12 @@ use std::cell::Cell;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use image::{ImageFormat, ImageReader, Limits};
 use monotile::{Error, ErrorKind, Result, limits};
 use png::{ColorType, Transformations};
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
 
 use super::source::Source;
 use super::{called, fault, json, pick};
@@ -72,18 +75,18 @@ impl Images {
     }
 
     fn decode(&mut self, bytes: &[u8]) -> Result<Image> {
-        let format = match bytes {
-            [0x89, b'P', b'N', b'G', ..] => ImageFormat::Png,
-            [0xff, 0xd8, ..] => ImageFormat::Jpeg,
+        let is_png = match bytes {
+            [0x89, b'P', b'N', b'G', ..] => true,
+            [0xff, 0xd8, ..] => false,
             _ => return Err(Error::new(ErrorKind::Unsupported, format!("it is {}, and PNG and JPEG are read", other(bytes)))),
         };
-        let (width, height) = match (format, bytes) {
+        let (width, height) = match bytes {
             // The header alone, so that nothing behind it is looked at before the size is known to fit.
-            (ImageFormat::Png, [_, _, _, _, _, _, _, _, _, _, _, _, b'I', b'H', b'D', b'R', a, b, c, d, e, f, g, h, ..]) => {
+            [_, _, _, _, _, _, _, _, _, _, _, _, b'I', b'H', b'D', b'R', a, b, c, d, e, f, g, h, ..] if is_png => {
                 (u32::from_be_bytes([*a, *b, *c, *d]), u32::from_be_bytes([*e, *f, *g, *h]))
             }
-            (ImageFormat::Png, _) => return Err(undecoded("it has no header")),
-            _ => ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().map_err(undecoded)?,
+            _ if is_png => return Err(undecoded("it has no header")),
+            _ => guarded(|| jpeg_size(bytes))?,
         };
         if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
             return Err(fault(format!("a picture of {width} x {height} texels, and 1 to {MAX_SIDE} a side are read")));
@@ -95,9 +98,9 @@ impl Images {
         }
         let mut rgba = Vec::new();
         rgba.try_reserve_exact(4 * width as usize * height as usize).map_err(|_| Error::memory("a picture", 4 * texels))?;
-        match format {
-            ImageFormat::Png => guarded(|| png(bytes, texels, &mut rgba))?,
-            _ => guarded(|| jpeg(bytes, texels, &mut rgba))?,
+        match is_png {
+            true => guarded(|| png(bytes, texels, &mut rgba))?,
+            false => guarded(|| jpeg(bytes, texels, &mut rgba))?,
         }
         self.texels += texels;
         Ok(Image { name: String::new(), width, height, rgba })
@@ -130,18 +133,28 @@ fn png(bytes: &[u8], texels: u64, rgba: &mut Vec<u8>) -> Result<()> {
     if rgba.len() < wanted.min(4 * texels as usize) { Err(undecoded("it ends before its last row")) } else { Ok(()) }
 }
 
+/// A decoder that has read the headers. Whatever a file's colours are, they become red, green, blue and 255.
+fn jpeg_decoder(bytes: &[u8]) -> Result<JpegDecoder<ZCursor<&[u8]>>> {
+    let options = DecoderOptions::default()
+        .set_strict_mode(false)
+        .set_max_width(usize::MAX)
+        .set_max_height(usize::MAX)
+        .jpeg_set_out_colorspace(ColorSpace::RGBA);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder.decode_headers().map_err(undecoded)?;
+    Ok(decoder)
+}
+
+fn jpeg_size(bytes: &[u8]) -> Result<(u32, u32)> {
+    let info = jpeg_decoder(bytes)?.info().ok_or_else(|| undecoded("it has no header"))?;
+    Ok((info.width.into(), info.height.into()))
+}
+
 fn jpeg(bytes: &[u8], texels: u64, rgba: &mut Vec<u8>) -> Result<()> {
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg);
-    let mut limits = Limits::default();
-    (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
-    // Four channels, and what the decoder keeps beside.
-    limits.max_alloc = Some(texels * 4 + (64 << 20));
-    reader.limits(limits);
-    match reader.decode().map_err(undecoded)? {
-        image::DynamicImage::ImageRgb8(rgb) => rgba.extend(rgb.as_raw().chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 255])),
-        other => rgba.extend(other.into_rgba8().into_raw()),
-    }
-    Ok(())
+    let mut decoder = jpeg_decoder(bytes)?;
+    let size = usize::try_from(4 * texels).ok().filter(|&size| decoder.output_buffer_size() == Some(size));
+    rgba.resize(size.ok_or_else(|| undecoded("its colours are none that become red, green and blue"))?, 0);
+    decoder.decode_into(rgba).map_err(undecoded)
 }
 
 thread_local! {
@@ -155,7 +168,7 @@ pub fn in_decoder() -> bool {
 }
 
 /// Decoders are other people's code, and a picture may be made for what they have not thought of.
-fn guarded(decode: impl FnOnce() -> Result<()>) -> Result<()> {
+fn guarded<T>(decode: impl FnOnce() -> Result<T>) -> Result<T> {
     IN_DECODER.set(true);
     let decoded = catch_unwind(AssertUnwindSafe(decode));
     IN_DECODER.set(false);
