@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use monotile::text::printable;
-use monotile_kernels::threads;
+use monotile_kernels::{params, threads};
 
 use crate::command_error::CommandError;
 
@@ -19,6 +19,11 @@ pub fn check_threads() -> Result<(), CommandError> {
             Err(CommandError::Usage(format!("MONOTILE_THREADS is \"{}\"; {wanted}", printable(&wished))))
         }
     }
+}
+
+/// Refuses tuning parameters that there are not.
+pub fn check_params() -> Result<(), CommandError> {
+    params::from_environment().map(drop).map_err(|error| CommandError::Usage(printable(&error.to_string()).to_string()))
 }
 
 /// The bytes of memory that this process may take, where that is known: the machine's, or the limit of its control group.

@@ -114,7 +114,10 @@ fn main() -> ExitCode {
     process::exit_on_bus_error();
     silence_decoders();
     let mut out = BufWriter::new(stdout().lock());
-    let ended = machine::check_threads().and_then(|()| cli.command.run(&mut out)).and_then(|()| Ok(out.flush()?));
+    let ended = machine::check_threads()
+        .and_then(|()| machine::check_params())
+        .and_then(|()| cli.command.run(&mut out))
+        .and_then(|()| Ok(out.flush()?));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

@@ -3,15 +3,10 @@
 //! Every index must lie in range: it is checked where elements are read, and a wrong one panics.
 
 use crate::compiled::compiled;
+use crate::params::params;
 use crate::real::{Element, Real};
 use crate::shape::count;
 use crate::threads;
-
-/// Nanoseconds an element: what decides whether rows are worth a second thread.
-const NS_PER_ELEMENT: f64 = 0.5;
-
-/// Nanoseconds an element that has an index of its own.
-const NS_PER_SCATTERED: f64 = 1.5;
 
 /// The sizes of an array `(outer, axis, inner)` in row-major order, whose middle axis is indexed.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +32,7 @@ pub fn select<A: Element, R: Element>(x: &[A], dims: GatherDims, indices: &[i64]
     if out.is_empty() {
         return;
     }
-    let parts = threads::parts(outer * indices.len(), inner as f64 * NS_PER_ELEMENT);
+    let parts = threads::parts(outer * indices.len(), inner as f64 * params().cost.gather_ns);
     threads::split_mut(out, inner, parts, |start, out| {
         for (r, out) in out.chunks_exact_mut(inner).enumerate() {
             let row = start / inner + r;
@@ -65,7 +60,7 @@ compiled! {
             return;
         }
         // Each thread owns rows of the result and looks through all indices for them.
-        let parts = threads::parts(outer * indices.len(), inner as f64 * NS_PER_ELEMENT).min(outer * axis);
+        let parts = threads::parts(outer * indices.len(), inner as f64 * params().cost.gather_ns).min(outer * axis);
         threads::split_mut(out, inner, parts, |start, out| {
             let rows = start / inner..(start + out.len()) / inner;
             for o in rows.start / axis..rows.end.div_ceil(axis) {
@@ -94,7 +89,7 @@ pub fn gather<A: Element>(x: &[A], dims: GatherDims, index: &[i64], out: &mut [A
     }
     assert!(out.len().is_multiple_of(count(&[outer, inner])), "an index for each outer and inner place");
     let block = out.len() / outer;
-    let parts = threads::parts(out.len() / inner, inner as f64 * NS_PER_SCATTERED);
+    let parts = threads::parts(out.len() / inner, inner as f64 * params().cost.scatter_ns);
     threads::split_mut(out, inner, parts, |start, out| {
         for (r, out) in out.chunks_exact_mut(inner).enumerate() {
             let at = start + r * inner;
@@ -121,7 +116,7 @@ compiled! {
         }
         assert!(x.len().is_multiple_of(count(&[outer, inner])), "an index for each outer and inner place");
         let block = x.len() / outer;
-        let parts = threads::parts(outer, block as f64 * NS_PER_SCATTERED);
+        let parts = threads::parts(outer, block as f64 * params().cost.scatter_ns);
         threads::split_mut(out, axis * inner, parts, |start, out| {
             for (r, out) in out.chunks_exact_mut(axis * inner).enumerate() {
                 let from = (start / (axis * inner) + r) * block..;

@@ -13,6 +13,7 @@
 //! | [`view`] | strided windows |
 //! | [`number`] | what formulas are written in: numbers, derivatives, shaders |
 //! | [`real`], [`math`] | the element types and their elementary functions |
+//! | [`params`] | what kernels are tuned by |
 //! | [`simd`], [`threads`] | instruction sets chosen at run time; splitting work |
 //! | [`product`] | the matrix product over groups of dimensions |
 //! | [`attention`] | scaled dot-product attention in tiles, forward and backward |
@@ -37,6 +38,7 @@ pub mod math;
 pub mod naive;
 pub mod norm;
 pub mod number;
+pub mod params;
 pub mod pool;
 pub mod process;
 pub mod product;

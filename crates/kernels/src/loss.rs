@@ -1,14 +1,12 @@
 //! Cross-entropy of rows of logits with the numbers of their classes: each row is read from memory once a direction.
 
 use crate::compiled::compiled;
-use crate::number::Number;
+use crate::number::{Number, rows};
+use crate::params::params;
 use crate::real::Real;
 use crate::row_partition::split;
 use crate::softmax::log_sum_exp;
 use crate::{simd, threads};
-
-/// Nanoseconds an element: what decides whether rows are worth a second thread.
-const NS_PER_ELEMENT: f64 = 0.5;
 
 /// The class of each row.
 #[derive(Clone, Copy)]
@@ -46,7 +44,7 @@ compiled! {
         }
         assert!(x.len().is_multiple_of(rows), "rows of one length");
         let n = x.len() / rows;
-        split(rows, threads::parts(rows, n as f64 * NS_PER_ELEMENT), [&mut *m, &mut *ln_l], |rows, [m, ln_l]| {
+        split(rows, threads::parts(rows, n as f64 * params().cost.loss_ns), [&mut *m, &mut *ln_l], |rows, [m, ln_l]| {
             for (i, row) in rows.enumerate() {
                 let (max, sum) = match targets.class_of(row, n) {
                     Some(_) => log_sum_exp(&x[row * n..][..n]),
@@ -74,7 +72,7 @@ compiled! {
         }
         assert!(x.len().is_multiple_of(rows), "rows of one length");
         let n = x.len() / rows;
-        split(rows, threads::parts(rows, n as f64 * NS_PER_ELEMENT), [dx], |rows, [dx]| {
+        split(rows, threads::parts(rows, n as f64 * params().cost.loss_ns), [dx], |rows, [dx]| {
             for (dx, row) in dx.chunks_exact_mut(n).zip(rows) {
                 let Some(class) = targets.class_of(row, n) else {
                     dx.fill(T::ZERO);
@@ -84,9 +82,9 @@ compiled! {
                 simd::run_fused(
                     &mut *dx,
                     #[inline(always)]
-                    |dx| dx.iter_mut().zip(x).for_each(|(dx, &x)| *dx = scale * T::from_fused((x - m - ln_l).fused().exp())),
+                    |dx| dx.iter_mut().zip(x).for_each(|(dx, &x)| *dx = scale * T::from_fused(rows::log_softmax(x, m, ln_l).fused().exp())),
                     #[inline(always)]
-                    |dx| dx.iter_mut().zip(x).for_each(|(dx, &x)| *dx = scale * (x - m - ln_l).exp()),
+                    |dx| dx.iter_mut().zip(x).for_each(|(dx, &x)| *dx = scale * rows::cross_entropy_slope(x, m, ln_l)),
                 );
                 dx[class] -= scale;
             }

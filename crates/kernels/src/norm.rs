@@ -2,13 +2,12 @@
 
 use crate::buffer::OutOfMemory;
 use crate::compiled::compiled;
+use crate::number::rows;
+use crate::params::params;
 use crate::real::Real;
 use crate::row_partition::{dot, dot3, split, split_and_sum, sum};
 use crate::shape::count;
 use crate::{simd, threads};
-
-/// Nanoseconds an element: what decides whether rows are worth a second thread.
-const NS_PER_ELEMENT: f64 = 0.5;
 
 compiled! {
     /// `y[r, i] = x[r, i] · ρ[r] · w[i] with ρ[r] = (Σᵢ x[r, i]² / n + ε)^(−1/2), for rows of n = w.len() elements`.
@@ -21,14 +20,14 @@ compiled! {
         if n == 0 {
             return;
         }
-        split(rows, threads::parts(rows, n as f64 * NS_PER_ELEMENT), [y, rho], |rows, [y, rho]| {
+        split(rows, threads::parts(rows, n as f64 * params().cost.norm_ns), [y, rho], |rows, [y, rho]| {
             let x = &x[rows.start * n..rows.end * n];
             simd::run(
                 #[inline(always)]
                 || {
                     for ((x, y), rho) in x.chunks_exact(n).zip(y.chunks_exact_mut(n)).zip(rho) {
                         let scale = T::from_f64(1.0 / (dot(x, x).to_f64() / n as f64 + eps).sqrt());
-                        y.iter_mut().zip(x.iter().zip(w)).for_each(|(y, (&x, &w))| *y = x * scale * w);
+                        y.iter_mut().zip(x.iter().zip(w)).for_each(|(y, (&x, &w))| *y = rows::scaled(x, scale, w));
                         *rho = scale;
                     }
                 },
@@ -67,7 +66,7 @@ compiled! {
             dw.fill(T::ZERO);
             return Ok(());
         }
-        let parts = threads::parts(rows, 2.0 * n as f64 * NS_PER_ELEMENT);
+        let parts = threads::parts(rows, 2.0 * n as f64 * params().cost.norm_ns);
         split_and_sum(rows, parts, [dx], dw, |rows, [dx], dw| {
             simd::run(
                 #[inline(always)]
@@ -77,11 +76,11 @@ compiled! {
                         if !dx.is_empty() {
                             let dx = &mut dx[r * n..][..n];
                             let pull = rho * rho * dot3(w, dy, x, T::ZERO) * T::from_f64(1.0 / n as f64);
-                            (0..n).for_each(|i| dx[i] = rho * (w[i] * dy[i] - x[i] * pull));
+                            (0..n).for_each(|i| dx[i] = rows::scaled_slope(x[i], rho, w[i], dy[i], pull));
                         }
                         if !dw.is_empty() {
                             let dw = &mut dw[..n];
-                            (0..n).for_each(|i| dw[i] += dy[i] * (x[i] * rho));
+                            (0..n).for_each(|i| dw[i] += rows::scaled_by_weight(x[i], rho, dy[i]));
                         }
                     }
                 },
@@ -102,7 +101,7 @@ compiled! {
         if n == 0 {
             return;
         }
-        split(rows, threads::parts(rows, 2.0 * n as f64 * NS_PER_ELEMENT), [y, mu, rho], |rows, [y, mu, rho]| {
+        split(rows, threads::parts(rows, 2.0 * n as f64 * params().cost.norm_ns), [y, mu, rho], |rows, [y, mu, rho]| {
             let x = &x[rows.start * n..rows.end * n];
             simd::run(
                 #[inline(always)]
@@ -111,7 +110,7 @@ compiled! {
                         let mean = sum(x) * T::from_f64(1.0 / n as f64);
                         y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - mean);
                         let scale = T::from_f64(1.0 / (dot(y, y).to_f64() / n as f64 + eps).sqrt());
-                        y.iter_mut().zip(w.iter().zip(b)).for_each(|(y, (&w, &b))| *y = *y * scale * w + b);
+                        y.iter_mut().zip(w.iter().zip(b)).for_each(|(y, (&w, &b))| *y = rows::standardized(*y, scale, w, b));
                         (mu[r], rho[r]) = (mean, scale);
                     }
                 },
@@ -159,7 +158,7 @@ compiled! {
             dwb.fill(T::ZERO);
             return Ok(());
         }
-        let parts = threads::parts(rows, 3.0 * n as f64 * NS_PER_ELEMENT);
+        let parts = threads::parts(rows, 3.0 * n as f64 * params().cost.norm_ns);
         let share = T::from_f64(1.0 / n as f64);
         split_and_sum(rows, parts, [dx], dwb, |rows, [dx], dwb| {
             simd::run(
@@ -171,12 +170,12 @@ compiled! {
                             let dx = &mut dx[r * n..][..n];
                             let mean = dot(w, dy) * share;
                             let pull = dot3(w, dy, x, mu) * share * rho * rho;
-                            (0..n).for_each(|i| dx[i] = rho * (w[i] * dy[i] - mean - (x[i] - mu) * pull));
+                            (0..n).for_each(|i| dx[i] = rows::standardized_slope(x[i] - mu, rho, w[i], dy[i], mean, pull));
                         }
                         if !dwb.is_empty() {
                             let (dw, db) = dwb.split_at_mut(n);
                             let dw = &mut dw[..n];
-                            (0..n).for_each(|i| dw[i] += dy[i] * ((x[i] - mu) * rho));
+                            (0..n).for_each(|i| dw[i] += rows::scaled_by_weight(x[i] - mu, rho, dy[i]));
                             db.iter_mut().zip(dy).for_each(|(db, &dy)| *db += dy);
                         }
                     }

@@ -3,13 +3,11 @@
 //! `out[i] = x[i] cos θᵢ − x[i + d/2] sin θᵢ, out[i + d/2] = x[i + d/2] cos θᵢ + x[i] sin θᵢ`
 
 use crate::compiled::compiled;
+use crate::params::params;
 use crate::real::Real;
 use crate::shape::count;
 use crate::view::View;
 use crate::{simd, threads};
-
-/// A row element's share of the time, in nanoseconds: one read and one write.
-const NS_PER_ELEMENT: f64 = 0.3;
 
 /// The angles of every position: `(t, d/2)` in row-major order.
 #[derive(Clone, Copy)]
@@ -38,8 +36,8 @@ compiled! {
             return;
         }
         let (outer, strides) = (&x.shape()[..x.shape().len() - 1], x.strides());
-        let rows = RotaryRows(x.as_ptr());
-        threads::split_mut(out, d, threads::parts(x.len(), NS_PER_ELEMENT), |start, slice| {
+        let (data, first) = x.data();
+        threads::split_mut(out, d, threads::parts(x.len(), params().cost.rotary_ns), |start, slice| {
             for (r, to) in slice.chunks_exact_mut(d).enumerate() {
                 let (mut index, mut at) = (start / d + r, 0);
                 let position = index % t;
@@ -47,8 +45,7 @@ compiled! {
                     at += (index % size) as isize * stride;
                     index /= size;
                 }
-                // SAFETY: `at` is the offset of a row of the view, whose d elements lie one after another.
-                let from = unsafe { std::slice::from_raw_parts(rows.at(at), d) };
+                let from = &data[first.wrapping_add_signed(at)..][..d];
                 let range = position * (d / 2)..(position + 1) * (d / 2);
                 rotate(from, &angles.cos[range.clone()], &angles.sin[range], angles.inverse, to);
             }
@@ -71,18 +68,6 @@ fn rotate<T: Real>(x: &[T], cos: &[T], sin: &[T], inverse: bool, out: &mut [T]) 
         },
     );
 }
-
-/// The address of a view's first row, which several threads read from.
-struct RotaryRows<T>(*const T);
-
-impl<T> RotaryRows<T> {
-    fn at(&self, offset: isize) -> *const T {
-        self.0.wrapping_offset(offset)
-    }
-}
-
-// SAFETY: the view that the address came from borrows its data shared for as long as the kernel runs.
-unsafe impl<T: Sync> Sync for RotaryRows<T> {}
 
 #[cfg(test)]
 mod tests {

@@ -2,14 +2,12 @@
 
 use crate::buffer::Block;
 use crate::compiled::compiled;
-use crate::elementwise::STREAMED;
+use crate::number::rows::{self, weight};
+use crate::params::params;
 use crate::real::Real;
 use crate::row_partition::{LANES, dot, pairwise, split, sum};
 use crate::simd::{self, Stream};
 use crate::threads;
-
-/// Nanoseconds an element: what decides whether rows are worth a second thread.
-const NS_PER_ELEMENT: f64 = 0.8;
 
 /// Elements of the longest row that stays in the second cache beside its softmax.
 const ROW: usize = 1 << 15;
@@ -73,9 +71,9 @@ fn sum_exp<T: Real>(x: &[T], m: T) -> T {
     let (chunks, rest) = x.as_chunks::<LANES>();
     let mut sums = [T::ZERO; LANES];
     for chunk in chunks {
-        (0..LANES).for_each(|k| sums[k] += (chunk[k] - m).exp());
+        (0..LANES).for_each(|k| sums[k] += weight(chunk[k], m));
     }
-    pairwise(sums) + rest.iter().fold(T::ZERO, |sum, &x| sum + (x - m).exp())
+    pairwise(sums) + rest.iter().fold(T::ZERO, |sum, &x| sum + weight(x, m))
 }
 
 compiled! {
@@ -86,7 +84,7 @@ compiled! {
     /// # Panics
     /// If the lengths differ or are not of whole rows.
     pub fn softmax<T: Real>(x: &[T], n: usize, logarithm: bool, y: &mut [T]) {
-        let streamed = size_of_val(y) >= STREAMED && n <= ROW;
+        let streamed = size_of_val(y) >= params().memory.streamed_bytes && n <= ROW;
         for_parts([x], n, y, |[x], y| {
             let stream = streamed.then(Stream::new);
             simd::run_fused(
@@ -137,13 +135,13 @@ fn softmax_of<T: Real>(x: &[T], next: &[T], y: &mut [T]) {
     for (i, (y, x)) in chunks.iter_mut().zip(x).enumerate() {
         prefetch_next(next, i);
         for k in 0..LANES {
-            y[k] = (x[k] - m).exp();
+            y[k] = weight(x[k], m);
             sums[k] += y[k];
         }
     }
     let mut l = pairwise(sums);
     for (y, &x) in y_rest.iter_mut().zip(x_rest) {
-        *y = (x - m).exp();
+        *y = weight(x, m);
         l += *y;
     }
     let scale = T::ONE / l;
@@ -157,10 +155,10 @@ fn log_softmax_of<T: Real>(x: &[T], next: &[T], y: &mut [T]) {
     let mut sums = [T::ZERO; LANES];
     for (i, x) in chunks.iter().enumerate() {
         prefetch_next(next, i);
-        (0..LANES).for_each(|k| sums[k] += (x[k] - m).exp());
+        (0..LANES).for_each(|k| sums[k] += weight(x[k], m));
     }
-    let ln_l = rest.iter().fold(pairwise(sums), |sum, &x| sum + (x - m).exp()).ln();
-    y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - m - ln_l);
+    let ln_l = rest.iter().fold(pairwise(sums), |sum, &x| sum + weight(x, m)).ln();
+    y.iter_mut().zip(x).for_each(|(y, &x)| *y = rows::log_softmax(x, m, ln_l));
 }
 
 compiled! {
@@ -190,10 +188,10 @@ fn backward_rows<T: Real>(y: &[T], dy: &[T], n: usize, logarithm: bool, dx: &mut
         let inputs = y.iter().zip(dy);
         if logarithm {
             let total = sum(dy);
-            dx.iter_mut().zip(inputs).for_each(|(dx, (&y, &dy))| *dx = dy - y.exp() * total);
+            dx.iter_mut().zip(inputs).for_each(|(dx, (&y, &dy))| *dx = rows::log_softmax_slope(y, dy, total));
         } else {
             let mean = dot(y, dy);
-            dx.iter_mut().zip(inputs).for_each(|(dx, (&y, &dy))| *dx = y * (dy - mean));
+            dx.iter_mut().zip(inputs).for_each(|(dx, (&y, &dy))| *dx = rows::softmax_slope(y, dy, mean));
         }
     }
 }
@@ -206,7 +204,7 @@ fn for_parts<T: Real, const N: usize>(inputs: [&[T]; N], n: usize, out: &mut [T]
     }
     assert!(n > 0 && out.len().is_multiple_of(n), "whole rows");
     let rows = out.len() / n;
-    split(rows, threads::parts(rows, n as f64 * NS_PER_ELEMENT), [out], |range, [out]| {
+    split(rows, threads::parts(rows, n as f64 * params().cost.softmax_ns), [out], |range, [out]| {
         part(inputs.map(|x| &x[range.start * n..range.end * n]), out);
     });
 }

@@ -7,13 +7,15 @@
 
 use crate::compiled::compiled;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use super::forward::each;
 use super::gradient::{Delta, Probabilities, ScoreGradients};
 use super::mask::{self, TilePosition, VisibleKeys};
 use super::tile::{BC, BR, MR, RegisterTile, ScoreProduct, TileOperands, TransposedWeightedSum, WeightedSum, shape};
-use super::{AttentionDims, AttentionInputs, Head, Shared, pack};
+use super::{AttentionDims, AttentionInputs, Head, pack};
 use crate::buffer::{Block, OutOfMemory, list};
+use crate::params::params;
 use crate::real::Real;
 use crate::shape::count;
 use crate::simd::{self, Isa, Lanes, dispatch_on};
@@ -22,8 +24,6 @@ use crate::view::View;
 
 /// Keys whose gradients are summed at a time: a multiple of [`BC`] whose sums fit the second cache at head sizes to 128.
 const STRETCH: usize = 4 * BC;
-/// A core's arithmetic, in operations a nanosecond, for deciding whether a second thread is worth waking.
-const FLOPS_PER_NS: f64 = 60.0;
 
 /// What came out of the forward pass, and the gradients of the loss with respect to it.
 #[derive(Clone, Copy)]
@@ -81,27 +81,22 @@ pub(super) fn run<T: Lanes>(
     let like_out = [batch, heads, queries, value_dim];
     assert!(cotangents.out.shape() == like_out && cotangents.dout.shape() == like_out, "the output and its gradient fit attention");
     assert!(cotangents.lse.len() == rows && cotangents.dlse.is_none_or(|d| d.len() == rows), "a log-sum-exp for each row");
-    let wanted = |name: &str, d: Option<&mut [T]>, len: usize| {
-        d.map(|d| {
-            assert_eq!(d.len(), len, "the gradient d{name} has the size of {name}");
-            d.fill(T::ZERO);
-            Shared(d.as_mut_ptr())
-        })
-    };
+    let unit = [count(&[keys, dim]), count(&[keys, value_dim])];
     let backward = Backward {
         x,
         cotangents,
         dims,
         shape: shape::<T>(isa),
-        dq: wanted("q", gradients.dq, count(&[rows, dim])),
-        dk: wanted("k", gradients.dk, count(&[batch, kv_heads, keys, dim])),
-        dv: wanted("v", gradients.dv, count(&[batch, kv_heads, keys, value_dim])),
+        dq: wanted("q", gradients.dq, count(&[rows, dim]), count(&[queries, dim]), count(&[tile_rows(queries), dim]))?,
+        dk: wanted("k", gradients.dk, count(&[batch, kv_heads, unit[0]]), unit[0], unit[0])?,
+        dv: wanted("v", gradients.dv, count(&[batch, kv_heads, unit[1]]), unit[1], unit[1])?,
     };
     if rows == 0 || keys == 0 || backward.dq.is_none() && backward.dk.is_none() && backward.dv.is_none() {
         return Ok(());
     }
     let units = dims.units();
-    let ns = 2.0 * (queries * dims.groups()) as f64 * keys as f64 * (3 * dim + 2 * value_dim) as f64 / FLOPS_PER_NS;
+    let ns =
+        2.0 * (queries * dims.groups()) as f64 * keys as f64 * (3 * dim + 2 * value_dim) as f64 / params().attention.flops_per_ns;
     let threads = threads::parts(units * queries.div_ceil(MR), ns / queries.div_ceil(MR) as f64);
     let whole = units / threads * threads;
     each(
@@ -119,14 +114,42 @@ pub(super) fn run<T: Lanes>(
     if whole < units { backward.shared(whole..units, threads) } else { Ok(()) }
 }
 
+/// A gradient in parts, each of which one thread at a time has; none where it has no elements.
+type Gradient<'a, T> = Vec<Mutex<&'a mut [T]>>;
+
+/// A gradient that is wanted, of `len` elements, all 0: of each `head` elements of it, parts of `part`.
+fn wanted<'a, T: Real>(
+    name: &str,
+    gradient: Option<&'a mut [T]>,
+    len: usize,
+    head: usize,
+    part: usize,
+) -> Result<Option<Gradient<'a, T>>, OutOfMemory> {
+    let Some(gradient) = gradient else { return Ok(None) };
+    assert_eq!(gradient.len(), len, "the gradient d{name} has the size of {name}");
+    gradient.fill(T::ZERO);
+    let (head, part) = (head.max(1), part.max(1));
+    let mut parts = list(len / head * head.div_ceil(part))?;
+    parts.extend(gradient.chunks_mut(head).flat_map(|head| head.chunks_mut(part)).map(Mutex::new));
+    Ok(Some(parts))
+}
+
+/// The queries of a tile: all tiles of a head have as many but the last.
+fn tile_rows(queries: usize) -> usize {
+    queries.div_ceil(queries.div_ceil(BR).max(1)).next_multiple_of(MR)
+}
+
 struct Backward<'a, T> {
     x: &'a AttentionInputs<'a, T>,
     cotangents: &'a AttentionCotangents<'a, T>,
     dims: AttentionDims,
     shape: RegisterTile,
-    dq: Option<Shared<T>>,
-    dk: Option<Shared<T>>,
-    dv: Option<Shared<T>>,
+    /// In parts of a tile's queries.
+    dq: Option<Gradient<'a, T>>,
+    /// In parts of a unit.
+    dk: Option<Gradient<'a, T>>,
+    /// In parts of a unit.
+    dv: Option<Gradient<'a, T>>,
 }
 
 /// The keys and values of a stretch in the orders that the products read.
@@ -222,17 +245,16 @@ impl<T: Lanes> Backward<'_, T> {
         let mut packed = self.packed()?;
         let mut works = list(threads)?;
         for _ in 0..threads {
-            works.push(std::sync::Mutex::new(self.work()?));
+            works.push(Mutex::new(self.work()?));
         }
         for unit in units {
             for stretch in self.stretches() {
                 self.pack(unit, &stretch, &mut packed);
                 threads::run(threads, |part| {
-                    let mut work = works[part].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    let mut work = works[part].lock().unwrap_or_else(PoisonError::into_inner);
                     self.pass(unit, stretch.clone(), (part, threads), &packed, &mut work);
                 });
-                let works: Vec<_> =
-                    works.iter().map(|work| work.lock().unwrap_or_else(std::sync::PoisonError::into_inner)).collect();
+                let works: Vec<_> = works.iter().map(|work| work.lock().unwrap_or_else(PoisonError::into_inner)).collect();
                 self.write(unit, stretch, &works.iter().map(|work| &work.sums).collect::<Vec<_>>());
             }
         }
@@ -250,8 +272,7 @@ impl<T: Lanes> Backward<'_, T> {
     ) {
         let AttentionDims { kv_heads, queries, .. } = self.dims;
         let groups = self.dims.groups();
-        let blocks = queries.div_ceil(BR);
-        let rows = queries.div_ceil(blocks).next_multiple_of(MR);
+        let (blocks, rows) = (queries.div_ceil(BR), tile_rows(queries));
         work.sums.dk.fill(T::ZERO);
         work.sums.dv.fill(T::ZERO);
         for task in (part..groups * blocks).step_by(of) {
@@ -281,14 +302,13 @@ impl<T: Lanes> Backward<'_, T> {
         for key in (start..end).step_by(BC) {
             let seen = VisibleKeys::new(&self.dims, query, rows, key).until(end - key);
             let at = key - start;
-            let panels = |of: &Block<T>, dim: usize| of[at * dim..].as_ptr();
             let AttentionDims { dim, value_dim, .. } = self.dims;
             let operands = TileOperands {
-                a: work.q.as_ptr(),
+                a: &work.q,
                 a_row: width,
-                b: panels(&packed.k_panels, dim),
+                b: &packed.k_panels[at * dim..],
                 b_row: nr * dim,
-                c: work.p.as_mut_ptr(),
+                c: &mut work.p,
                 c_row: BC,
             };
             dispatch_on(self.shape.isa, ScoreProduct { operands, depth: dim, visible: seen.by_panel() });
@@ -296,11 +316,11 @@ impl<T: Lanes> Backward<'_, T> {
             dispatch_on(self.shape.isa, Probabilities { lse: &work.lse[..rows], visible: &seen, scores: &mut work.p });
             if self.dv.is_some() {
                 let operands = TileOperands {
-                    a: work.p.as_ptr(),
+                    a: &work.p,
                     a_row: BC,
-                    b: work.dout.as_ptr(),
+                    b: &work.dout,
                     b_row: value_width,
-                    c: work.sums.dv[at * value_width..].as_mut_ptr(),
+                    c: &mut work.sums.dv[at * value_width..],
                     c_row: value_width,
                 };
                 dispatch_on(
@@ -312,11 +332,11 @@ impl<T: Lanes> Backward<'_, T> {
                 continue;
             }
             let operands = TileOperands {
-                a: work.dout.as_ptr(),
+                a: &work.dout,
                 a_row: value_width,
-                b: panels(&packed.v_panels, value_dim),
+                b: &packed.v_panels[at * value_dim..],
                 b_row: nr * value_dim,
-                c: work.ds.as_mut_ptr(),
+                c: &mut work.ds,
                 c_row: BC,
             };
             dispatch_on(self.shape.isa, ScoreProduct { operands, depth: value_dim, visible: seen.by_panel() });
@@ -327,22 +347,22 @@ impl<T: Lanes> Backward<'_, T> {
             let vectors = width / self.shape.lanes;
             if self.dk.is_some() {
                 let operands = TileOperands {
-                    a: work.ds.as_ptr(),
+                    a: &work.ds,
                     a_row: BC,
-                    b: work.q.as_ptr(),
+                    b: &work.q,
                     b_row: width,
-                    c: work.sums.dk[at * width..].as_mut_ptr(),
+                    c: &mut work.sums.dk[at * width..],
                     c_row: width,
                 };
                 dispatch_on(self.shape.isa, TransposedWeightedSum { operands, vectors, visible: seen.by_panel(), rows });
             }
             if self.dq.is_some() {
                 let operands = TileOperands {
-                    a: work.ds.as_ptr(),
+                    a: &work.ds,
                     a_row: BC,
-                    b: packed.k_rows[at * width..].as_ptr(),
+                    b: &packed.k_rows[at * width..],
                     b_row: width,
-                    c: work.dq.as_mut_ptr(),
+                    c: &mut work.dq,
                     c_row: width,
                 };
                 dispatch_on(self.shape.isa, WeightedSum { operands, vectors, visible: seen.by_panel() });
@@ -373,19 +393,19 @@ impl<T: Lanes> Backward<'_, T> {
             let lse = self.cotangents.lse[row];
             // exp(s − ∞) = 0 makes P of a row that saw no key 0.
             work.lse[i] = if lse == T::NEG_INFINITY { T::INFINITY } else { lse };
-            let (o, dout) = (out.row(query + i), &work.dout[i * value_width..][..value_dim]);
-            let delta = dispatch_on(self.shape.isa, Delta { dout, out: o, element: out.element });
+            let dout = &work.dout[i * value_width..][..value_dim];
+            let delta = dispatch_on(self.shape.isa, Delta { dout, out, row: query + i });
             work.delta[i] = delta - self.cotangents.dlse.map_or(T::ZERO, |dlse| dlse[row]);
         }
     }
 
     /// Adds scale · dS K of a tile to the gradient of its queries.
     fn add_dq(&self, place: TilePosition, work: &BackwardScratch<T>) {
-        let Some(dq) = self.dq else { return };
         let AttentionDims { heads, queries, dim, .. } = self.dims;
-        let start = ((place.batch * heads + place.head) * queries + place.query) * dim;
-        // SAFETY: dq has the size of q, checked by `backward`, and no other thread works on these rows.
-        let dq = unsafe { std::slice::from_raw_parts_mut(dq.at(start), place.rows * dim) };
+        let rows = tile_rows(queries);
+        let part = (place.batch * heads + place.head) * queries.div_ceil(rows) + place.query / rows;
+        let Some(dq) = self.dq.as_ref().and_then(|dq| dq.get(part)) else { return };
+        let mut dq = dq.lock().unwrap_or_else(PoisonError::into_inner);
         for (y, x) in dq.chunks_exact_mut(dim.max(1)).zip(work.dq.chunks_exact(self.width())) {
             y.iter_mut().zip(x).for_each(|(y, &x)| *y += self.x.scale * x);
         }
@@ -393,11 +413,9 @@ impl<T: Lanes> Backward<'_, T> {
 
     /// Writes the gradients of a stretch's keys and values: the sums of all parts, in their order.
     fn write(&self, unit: usize, stretch: Range<usize>, parts: &[&Sums<T>]) {
-        let each = |to: Option<Shared<T>>, dim: usize, width: usize, of: fn(&Sums<T>) -> &Block<T>| {
-            let Some(to) = to else { return };
-            let start = (unit * self.dims.keys + stretch.start) * dim;
-            // SAFETY: dk and dv have the sizes of k and v, checked by `backward`, and no other thread works on this stretch.
-            let to = unsafe { std::slice::from_raw_parts_mut(to.at(start), stretch.len() * dim) };
+        let each = |to: &Option<Gradient<'_, T>>, dim: usize, width: usize, of: fn(&Sums<T>) -> &Block<T>| {
+            let Some(to) = to.as_ref().and_then(|to| to.get(unit)) else { return };
+            let to = &mut to.lock().unwrap_or_else(PoisonError::into_inner)[stretch.start * dim..stretch.end * dim];
             for (j, to) in to.chunks_exact_mut(dim.max(1)).enumerate() {
                 for (c, y) in to.iter_mut().enumerate() {
                     *y = parts[1..].iter().fold(of(parts[0])[j * width + c], |sum, part| sum + of(part)[j * width + c]);
@@ -405,7 +423,7 @@ impl<T: Lanes> Backward<'_, T> {
             }
         };
         // The packed queries hold scale · q, so dk = dSᵀ (scale · q) is complete.
-        each(self.dk, self.dims.dim, self.width(), |sums| &sums.dk);
-        each(self.dv, self.dims.value_dim, self.value_width(), |sums| &sums.dv);
+        each(&self.dk, self.dims.dim, self.width(), |sums| &sums.dk);
+        each(&self.dv, self.dims.value_dim, self.value_width(), |sums| &sums.dv);
     }
 }

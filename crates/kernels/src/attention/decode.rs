@@ -1,20 +1,21 @@
 //! One query against many keys, at the speed of memory: keys and values are read where they lie, once for all query heads
 //! that share them, and split over threads whose partial results are merged by their log-sum-exps.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::mask::{self, TilePosition, VisibleKeys};
 use super::online::{OnlineSoftmax, OnlineSoftmaxStep};
 use super::tile::{BC, BR, MR, RegisterTile, TileOperands, WeightedSum};
-use super::{AttentionDims, AttentionInputs, Head, Shared, pack};
+use super::{AttentionDims, AttentionInputs, Head, pack};
 use crate::buffer::{Block, OutOfMemory};
+use crate::params::params;
 use crate::real::Real;
 use crate::shape::count;
-use crate::simd::{Kernel, Lanes, Vector, dispatch_on};
+use crate::simd::{Enabled, Kernel, Lanes, Vector, dispatch_on};
 use crate::threads;
 
 /// Keys that a part has at least, where keys are split: merging costs as much as a few keys.
 const PART: usize = 2 * BC;
-/// A core's share of the memory's speed, for deciding whether a second thread is worth waking.
-const BYTES_PER_NS: f64 = 8.0;
 
 /// Whether [`partial`] reads these operands: one query a head, and rows of whole vectors that lie in one piece.
 pub(super) fn fits<T>(x: &AttentionInputs<'_, T>, dims: &AttentionDims, shape: RegisterTile) -> bool
@@ -55,14 +56,14 @@ pub(super) fn partial<T: Lanes>(
     shape: RegisterTile,
 ) -> Result<Partial<T>, OutOfMemory> {
     let groups = dims.groups();
-    let ns = dims.keys as f64 * (dims.dim + dims.value_dim) as f64 * size_of::<T>() as f64 / BYTES_PER_NS;
+    let ns = dims.keys as f64 * (dims.dim + dims.value_dim) as f64 * size_of::<T>() as f64 / params().attention.decode_bytes_per_ns;
     let threads = threads::parts(dims.units() * dims.keys.div_ceil(PART).max(1), ns / dims.keys.div_ceil(PART).max(1) as f64);
     // With fewer units than threads, or a last round of units that leaves threads idle, keys are split.
     let splits = if dims.units().is_multiple_of(threads) { 1 } else { threads };
     let parts = splits.min(dims.keys / PART).max(1);
     let stride = dims.value_dim + 2;
     let mut results = Block::new(count(&[dims.units(), parts, groups, stride]))?;
-    let to = Shared(results.as_mut_ptr());
+    let own: Vec<_> = results.chunks_exact_mut(groups * stride).map(Mutex::new).collect();
     super::forward::each(
         dims.units() * parts,
         threads,
@@ -77,14 +78,14 @@ pub(super) fn partial<T: Lanes>(
             let (unit, part) = (task / parts, task % parts);
             let range = threads::range(dims.keys, BC, parts, part);
             let state = stream(x, dims, shape, unit, range, scratch);
-            // SAFETY: `results` holds `groups` rows of `stride` elements for every task, and these are this task's.
-            let to = unsafe { std::slice::from_raw_parts_mut(to.at(task * groups * stride), groups * stride) };
+            let mut to = own[task].lock().unwrap_or_else(PoisonError::into_inner);
             for (i, to) in to.chunks_exact_mut(stride).enumerate() {
                 (to[0], to[1]) = (state.m[i], state.sum(i));
                 to[2..].copy_from_slice(&scratch.acc[i * dims.value_dim..][..dims.value_dim]);
             }
         },
     )?;
+    drop(own);
     Ok(Partial { parts, results, stride })
 }
 
@@ -126,14 +127,8 @@ fn stream<T: Lanes>(
             shape.isa,
             OnlineSoftmaxStep { state: &mut state, rows: groups, visible: &seen, scores, acc, width: value_dim },
         );
-        let operands = TileOperands {
-            a: scores.as_ptr(),
-            a_row: BC,
-            b: v.row(key),
-            b_row: v.row.unsigned_abs(),
-            c: acc.as_mut_ptr(),
-            c_row: value_dim,
-        };
+        let operands =
+            TileOperands { a: scores, a_row: BC, b: v.from_row(key), b_row: v.row.unsigned_abs(), c: acc, c_row: value_dim };
         dispatch_on(shape.isa, WeightedSum { operands, vectors: value_dim / shape.lanes, visible: seen.by_panel() });
     }
     state
@@ -143,7 +138,7 @@ fn stream<T: Lanes>(
 struct Dots<'a, T> {
     /// `rows` rows of `dim` elements.
     q: &'a [T],
-    k: Head<T>,
+    k: Head<'a, T>,
     keys: std::ops::Range<usize>,
     dim: usize,
     rows: usize,
@@ -155,28 +150,27 @@ impl<T: Lanes> Kernel<T> for Dots<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
         let Self { q, k, keys, dim, rows, scores } = self;
-        let (whole, tail) = (dim / V::LANES, dim % V::LANES);
+        let (pairs, tail) = (dim / (2 * V::LANES) * 2 * V::LANES, dim % V::LANES);
         for (j, key) in keys.enumerate() {
-            let row = k.row(key);
+            // By `fits` the elements lie one after another.
+            let (key, rest) = k.stretch(key, 0, dim).split_at(pairs);
             for i in 0..rows {
-                let q = &q[i * dim..][..dim];
-                // SAFETY: `dispatch_on` enabled `V`; the view that `k` came from has row `key`, whose `dim` elements lie one
-                // after another by `fits`, and q has as many.
-                scores[i * BC + j] = unsafe {
-                    let mut sums = [V::splat(T::ZERO); 2];
-                    for c in 0..whole {
-                        let at = c * V::LANES;
-                        sums[c % 2] = V::load(row.add(at)).mul_add(V::load(q.as_ptr().add(at)), sums[c % 2]);
-                    }
-                    if tail > 0 {
-                        let at = whole * V::LANES;
-                        let (k, q) = (V::load_first(row.add(at), tail), V::load_first(q.as_ptr().add(at), tail));
-                        sums[0] = k.mul_add(q, sums[0]);
-                    }
-                    sums[0].add(sums[1]).sum()
-                };
+                let (q, q_rest) = q[i * dim..][..dim].split_at(pairs);
+                let mut sums = [isa.zero(); 2];
+                for (k, q) in key.chunks_exact(2 * V::LANES).zip(q.chunks_exact(2 * V::LANES)) {
+                    sums[0] = isa.read(k).mul_add(isa.read(q), sums[0]);
+                    sums[1] = isa.read(&k[V::LANES..]).mul_add(isa.read(&q[V::LANES..]), sums[1]);
+                }
+                for (k, q) in rest.chunks_exact(V::LANES).zip(q_rest.chunks_exact(V::LANES)) {
+                    sums[0] = isa.read(k).mul_add(isa.read(q), sums[0]);
+                }
+                if tail > 0 {
+                    let (k, q) = (&rest[rest.len() - tail..], &q_rest[q_rest.len() - tail..]);
+                    sums[0] = isa.read_first(k).mul_add(isa.read_first(q), sums[0]);
+                }
+                scores[i * BC + j] = (sums[0] + sums[1]).sum();
             }
         }
     }

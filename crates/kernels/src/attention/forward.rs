@@ -1,23 +1,21 @@
 //! The forward pass: tiles of queries stream over packed tiles of keys.
 
 use crate::compiled::compiled;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::decode;
 use super::mask::{self, TilePosition, VisibleKeys};
 use super::online::{OnlineSoftmax, OnlineSoftmaxStep};
 use super::tile::{BC, BR, MR, RegisterTile, ScoreProduct, TileOperands, WeightedSum, shape};
-use super::{AttentionDims, AttentionInputs, Head, Shared, pack};
-use crate::buffer::{Block, OutOfMemory};
+use super::{AttentionDims, AttentionInputs, Head, pack};
+use crate::buffer::{Block, OutOfMemory, list};
+use crate::params::params;
 use crate::real::Real;
 use crate::shape::count;
 use crate::simd::{self, Isa, Lanes, dispatch_on};
 use crate::threads;
-
-/// Packed keys and values of as many key heads as fit here are made at a time: a few heads of 4096 keys, within a cache.
-const ROUND_BYTES: usize = 8 << 20;
-/// A core's arithmetic, in operations a nanosecond, for deciding whether a second thread is worth waking.
-const FLOPS_PER_NS: f64 = 60.0;
 
 /// Where the result goes.
 pub struct AttentionOutput<'a, T> {
@@ -35,19 +33,54 @@ impl<'a, T> AttentionOutput<'a, T> {
         Self { out, strides: [count(&[heads, queries, value_dim]), count(&[queries, value_dim]), value_dim], lse }
     }
 
-    /// Panics unless every row is inside `out` and no two rows share an element.
-    fn check(&self, dims: &AttentionDims) {
-        let rows = dims.rows();
-        assert_eq!(self.lse.len(), rows, "a log-sum-exp for each row of attention");
-        if rows == 0 {
-            return;
-        }
+    /// The rows, each for whoever computes it.
+    ///
+    /// # Panics
+    /// Unless every row is inside `out` and no two rows share an element.
+    fn rows(self, dims: &AttentionDims) -> OutputRows<'a, T> {
+        assert_eq!(self.lse.len(), dims.rows(), "a log-sum-exp for each row of attention");
         let mut axes: [(usize, usize); 3] = std::array::from_fn(|d| (self.strides[d], [dims.batch, dims.heads, dims.queries][d]));
         axes.sort_unstable();
         let end = axes.iter().filter(|axis| axis.1 > 1).try_fold(dims.value_dim, |inner, &(stride, size)| {
             (stride >= inner).then(|| stride.saturating_mul(size - 1).saturating_add(inner))
         });
-        assert!(end.is_some_and(|end| end <= self.out.len()), "rows of attention's output lie apart and inside it");
+        let inside = dims.rows() == 0 || end.is_some_and(|end| end <= self.out.len());
+        assert!(inside, "rows of attention's output lie apart and inside it");
+        let (out, lse) = (self.out.as_mut_ptr(), self.lse.as_mut_ptr());
+        OutputRows { out, strides: self.strides, lse, dims: *dims, borrowed: PhantomData }
+    }
+}
+
+/// The rows of an output, which threads write at the same time; [`AttentionOutput::rows`] checked that they lie apart, inside it.
+struct OutputRows<'a, T> {
+    out: *mut T,
+    strides: [usize; 3],
+    lse: *mut T,
+    dims: AttentionDims,
+    borrowed: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: this value alone borrows the elements, and whoever calls `row` promises that nobody else has that row.
+unsafe impl<T: Send> Sync for OutputRows<'_, T> {}
+
+impl<T> OutputRows<'_, T> {
+    /// Row `i` of a task, and its log-sum-exp.
+    ///
+    /// # Safety
+    /// What this returned for the same row before is not used any more.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    unsafe fn row(&self, task: Task, i: usize) -> (&mut [T], &mut T) {
+        let AttentionDims { batch, heads, queries, value_dim, .. } = self.dims;
+        let t = task.query + i;
+        assert!(task.batch < batch && task.head < heads && t < queries, "a row of attention's output");
+        let [sb, sh, st] = self.strides;
+        let out = self.out.wrapping_add(task.batch * sb + task.head * sh + t * st);
+        let lse = self.lse.wrapping_add((task.batch * heads + task.head) * queries + t);
+        // SAFETY: the assertion above and those of `AttentionOutput::rows` place the row inside the output and apart from the
+        // others; nobody else has this one, as the caller promised.
+        unsafe { (std::slice::from_raw_parts_mut(out, value_dim), &mut *lse) }
     }
 }
 
@@ -89,25 +122,17 @@ pub(super) fn run<T: Lanes>(
     isa: Isa,
 ) -> Result<(), OutOfMemory> {
     let dims = x.dims();
-    output.check(&dims);
+    let output = output.rows(&dims);
     if dims.rows() == 0 {
         return Ok(());
     }
-    let forward = Forward {
-        x,
-        dims,
-        shape: shape::<T>(isa),
-        out: Shared(output.out.as_mut_ptr()),
-        strides: output.strides,
-        lse: Shared(output.lse.as_mut_ptr()),
-        resume,
-    };
+    let forward = Forward { x, dims, shape: shape::<T>(isa), output, resume };
     if decode::fits(x, &dims, forward.shape) {
         return forward.decode();
     }
     let values = if forward.reads_values() { 0 } else { count(&[dims.keys, forward.value_width()]) };
     let packed = forward.packed_keys().saturating_add(values);
-    let at_once = (ROUND_BYTES / packed.saturating_mul(size_of::<T>()).max(1)).clamp(1, dims.units().max(1));
+    let at_once = (params().attention.round_bytes / packed.saturating_mul(size_of::<T>()).max(1)).clamp(1, dims.units().max(1));
     let mut memory = Block::new(packed.saturating_mul(at_once))?;
     for first in (0..dims.units()).step_by(at_once) {
         forward.round(first..(first + at_once).min(dims.units()), &mut memory, packed)?;
@@ -119,9 +144,7 @@ struct Forward<'a, T> {
     x: &'a AttentionInputs<'a, T>,
     dims: AttentionDims,
     shape: RegisterTile,
-    out: Shared<T>,
-    strides: [usize; 3],
-    lse: Shared<T>,
+    output: OutputRows<'a, T>,
     resume: bool,
 }
 
@@ -164,38 +187,46 @@ impl<T: Lanes> Forward<'_, T> {
         let AttentionDims { keys, dim, value_dim, queries, .. } = self.dims;
         let (width, nr) = (self.value_width(), self.shape.nr);
         let k_len = self.packed_keys();
-        // A packing task is a stretch of keys of one unit, both K and V.
+        // A packing task is a stretch of keys of one unit, both K and V: whole panels, as it is a multiple of nr.
         let stretch = BC * 4;
         let stretches = keys.div_ceil(stretch);
-        let memory_at = Shared(memory.as_mut_ptr());
-        let count = units.len() * stretches;
+        let range = |part: usize| part * stretch..((part + 1) * stretch).min(keys);
+        let mut own = list(units.len() * stretches)?;
+        let mut rest = &mut *memory;
+        for _ in units.clone() {
+            let (unit, tail) = rest.split_at_mut(packed);
+            let (mut k, mut v) = unit.split_at_mut(k_len);
+            for part in 0..stretches {
+                let keys = range(part).len();
+                let (to_k, k_tail) = k.split_at_mut(pack::panels_len(keys, dim, nr));
+                let (to_v, v_tail) = v.split_at_mut(if self.reads_values() { 0 } else { keys * width });
+                own.push(Mutex::new((to_k, to_v)));
+                (k, v) = (k_tail, v_tail);
+            }
+            rest = tail;
+        }
         each(
-            count,
+            own.len(),
             pack::parts(units.len() * packed),
             || Ok(()),
             |(), task| {
-                let (unit, part) = (task / stretches, task % stretches);
+                let (unit, range) = (task / stretches, range(task % stretches));
                 let (b, g) = ((units.start + unit) / self.dims.kv_heads, (units.start + unit) % self.dims.kv_heads);
-                let range = part * stretch..((part + 1) * stretch).min(keys);
-                // SAFETY: `memory` holds `packed` elements for each unit; K's panels of this stretch and V's rows of it are this
-                // task's alone, as `stretch` is a multiple of nr.
-                let slice =
-                    |at: usize, len: usize| unsafe { std::slice::from_raw_parts_mut(memory_at.at(unit * packed + at), len) };
-                let to = slice(range.start * dim, pack::panels_len(range.len(), dim, nr));
-                pack::panels(Head::from_view(&self.x.k, b, g), range.clone(), dim, self.shape, to);
+                let (to_k, to_v) = &mut *own[task].lock().unwrap_or_else(PoisonError::into_inner);
+                pack::panels(Head::from_view(&self.x.k, b, g), range.clone(), dim, self.shape, to_k);
                 if !self.reads_values() {
-                    let to = slice(k_len + range.start * width, range.len() * width);
                     let shape = pack::PackedShape { dim: value_dim, width, padded: range.len(), scale: T::ONE };
-                    pack::rows(Head::from_view(&self.x.v, b, g), range, to, shape);
+                    pack::rows(Head::from_view(&self.x.v, b, g), range, to_v, shape);
                 }
             },
         )?;
+        drop(own);
         let blocks = queries.div_ceil(BR);
         let rows = queries.div_ceil(blocks).next_multiple_of(MR);
         let groups = self.dims.groups();
         let count = units.len() * groups * blocks;
         // A task's share of 2 t s (d + e) operations a head.
-        let ns = 2.0 * rows as f64 * keys as f64 * (dim + value_dim) as f64 / FLOPS_PER_NS;
+        let ns = 2.0 * rows as f64 * keys as f64 * (dim + value_dim) as f64 / params().attention.flops_per_ns;
         let memory = &*memory;
         each(
             count,
@@ -212,7 +243,7 @@ impl<T: Lanes> Forward<'_, T> {
                     let (k, v) = memory[unit * packed..(unit + 1) * packed].split_at(k_len);
                     let v = match self.reads_values() {
                         true => Head::from_view(&self.x.v, b, g),
-                        false => Head { start: v.as_ptr(), row: width as isize, element: 1 },
+                        false => Head { data: v, start: 0, row: width as isize, element: 1 },
                     };
                     self.task(task, k, v, scratch);
                 }
@@ -248,7 +279,7 @@ impl<T: Lanes> Forward<'_, T> {
     }
 
     /// Computes the rows of one task from packed keys, and values in rows of whole vectors.
-    fn task(&self, task: Task, k: &[T], v: Head<T>, scratch: &mut Scratch<T>) {
+    fn task(&self, task: Task, k: &[T], v: Head<'_, T>, scratch: &mut Scratch<T>) {
         let Self { x, dims, shape, .. } = self;
         let Task { batch, head, query, rows } = task;
         let (dim, width) = (dims.dim, self.value_width());
@@ -264,15 +295,13 @@ impl<T: Lanes> Forward<'_, T> {
         let end = dims.visible(query + rows - 1);
         for key in (0..end).step_by(BC) {
             let seen = VisibleKeys::new(dims, query, rows, key);
-            let scores = scratch.scores.as_mut_ptr();
-            debug_assert!(k.len() >= pack::panels_len(key + seen.most(), dim, shape.nr));
             // K's panels of nr keys are `nr · dim` long, and a tile begins at a panel.
             let operands = TileOperands {
-                a: scratch.q.as_ptr(),
+                a: &scratch.q,
                 a_row: dim,
-                b: k[key * dim..].as_ptr(),
+                b: &k[key * dim..],
                 b_row: shape.nr * dim,
-                c: scores,
+                c: &mut scratch.scores,
                 c_row: BC,
             };
             dispatch_on(shape.isa, ScoreProduct { operands, depth: dim, visible: seen.by_panel() });
@@ -289,24 +318,16 @@ impl<T: Lanes> Forward<'_, T> {
                 },
             );
             let operands = TileOperands {
-                a: scratch.scores.as_ptr(),
+                a: &scratch.scores,
                 a_row: BC,
-                b: v.row(key),
+                b: v.from_row(key),
                 b_row: v.row.unsigned_abs(),
-                c: scratch.acc.as_mut_ptr(),
+                c: &mut scratch.acc,
                 c_row: width,
             };
             dispatch_on(shape.isa, WeightedSum { operands, vectors: width / shape.lanes, visible: seen.by_panel() });
         }
         self.finish(task, &state, &scratch.acc);
-    }
-
-    /// The address of a row's output and of its log-sum-exp.
-    fn row(&self, task: Task, i: usize) -> (*mut T, *mut T) {
-        let (t, heads, queries) = (task.query + i, self.dims.heads, self.dims.queries);
-        let [sb, sh, st] = self.strides;
-        let out = self.out.at(task.batch * sb + task.head * sh + t * st);
-        (out, self.lse.at((task.batch * heads + task.head) * queries + t))
     }
 
     /// Puts the rows of a task at their beginning: nothing seen, or what the output holds.
@@ -315,9 +336,8 @@ impl<T: Lanes> Forward<'_, T> {
         acc[..task.rows.next_multiple_of(MR) * width].fill(T::ZERO);
         if self.resume {
             for i in 0..task.rows {
-                let (out, lse) = self.row(task, i);
-                // SAFETY: `AttentionOutput::check` placed every row inside the output, and this task alone has this row.
-                let (out, lse) = unsafe { (std::slice::from_raw_parts(out, self.dims.value_dim), *lse) };
+                // SAFETY: tasks have rows of their own, `each` gives one to a single thread, and no row is kept.
+                let (out, &mut lse) = unsafe { self.output.row(task, i) };
                 state.start(i, lse);
                 if lse != T::NEG_INFINITY {
                     acc[i * width..][..out.len()].copy_from_slice(out);
@@ -330,13 +350,10 @@ impl<T: Lanes> Forward<'_, T> {
     fn finish(&self, task: Task, state: &OnlineSoftmax<T>, acc: &[T]) {
         let width = self.value_width();
         for i in 0..task.rows {
-            let (out, lse) = self.row(task, i);
+            // SAFETY: tasks have rows of their own, `each` gives one to a single thread, and no row is kept.
+            let (out, lse) = unsafe { self.output.row(task, i) };
             let sum = state.sum(i);
-            // SAFETY: as in `start`.
-            let out = unsafe {
-                *lse = if sum == T::ZERO { T::NEG_INFINITY } else { state.m[i] + sum.ln() };
-                std::slice::from_raw_parts_mut(out, self.dims.value_dim)
-            };
+            *lse = if sum == T::ZERO { T::NEG_INFINITY } else { state.m[i] + sum.ln() };
             let inverse = if sum == T::ZERO { T::ZERO } else { T::ONE / sum };
             simd::run(
                 #[inline(always)]

@@ -1,33 +1,30 @@
 //! What the backward pass does to a tile beside its products: P from S, dS from P and dP, and each row's delta.
 
+use super::Head;
 use super::mask::VisibleKeys;
 use super::online::{exponentials, mask_rest, window, zero_rest};
 use super::tile::{BC, MR};
-use crate::simd::{Kernel, Lanes, Vector};
+use crate::simd::{Enabled, Kernel, Lanes, Vector};
 
 /// Σ_c dout[c] out[c], in the order and with the roundings of [`ScoreProduct`]: where one key has all the weight, out is its value,
 /// and dP − delta is then exactly 0 and not the difference of two roundings.
 pub(super) struct Delta<'a, T> {
     pub dout: &'a [T],
-    /// As many elements as `dout` has, `element` apart.
-    pub out: *const T,
-    pub element: isize,
+    /// The output, whose row `row` has as many elements as `dout`.
+    pub out: Head<'a, T>,
+    pub row: usize,
 }
 
 impl<T: Lanes> Kernel<T> for Delta<'_, T> {
     type Output = T;
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) -> T {
-        // SAFETY: `dispatch_on` enabled `V`; `out` is a row of the output's view, of shape (b, h, t, e) as `run` checked.
-        unsafe {
-            let mut sum = V::splat(T::ZERO);
-            for (c, &d) in self.dout.iter().enumerate() {
-                let o = V::splat(*self.out.wrapping_offset(c as isize * self.element));
-                sum = V::splat(d).mul_add(o, sum);
-            }
-            sum.largest()
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) -> T {
+        let mut sum = isa.zero();
+        for (c, &d) in self.dout.iter().enumerate() {
+            sum = isa.splat(d).mul_add(isa.splat(self.out.at(self.row, c)), sum);
         }
+        sum.largest()
     }
 }
 
@@ -42,15 +39,12 @@ impl<T: Lanes> Kernel<T> for Probabilities<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
         let window = window::<T>();
         for (i, (scores, &lse)) in self.scores.chunks_exact_mut(BC).zip(self.lse).enumerate() {
             let vectors = self.visible.row[i].div_ceil(V::LANES);
-            // SAFETY: `dispatch_on` enabled `V`; a row holds `BC` scores, a multiple of the lanes, and no more are seen.
-            unsafe {
-                mask_rest::<V>(scores, self.visible.row[i], &window);
-                exponentials(scores.as_mut_ptr(), vectors, V::splat(lse));
-            }
+            mask_rest(isa, scores, self.visible.row[i], &window);
+            exponentials(&mut scores[..vectors * V::LANES], isa.splat(lse));
             zero_rest(scores, vectors * V::LANES, self.visible.panel[i / MR]);
         }
     }
@@ -68,19 +62,15 @@ impl<T: Lanes> Kernel<T> for ScoreGradients<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
         let rows = self.p.chunks_exact(BC).zip(self.ds.chunks_exact_mut(BC)).zip(self.delta);
         for (i, ((p, ds), &delta)) in rows.enumerate() {
-            let vectors = self.visible.row[i].div_ceil(V::LANES);
-            // SAFETY: as in `Probabilities`.
-            unsafe {
-                let (p, ds, delta) = (p.as_ptr(), ds.as_mut_ptr(), V::splat(delta));
-                for j in 0..vectors {
-                    let dp = V::load(ds.add(j * V::LANES));
-                    V::load(p.add(j * V::LANES)).mul(dp.sub(delta)).store(ds.add(j * V::LANES));
-                }
+            let len = self.visible.row[i].next_multiple_of(V::LANES);
+            let delta = isa.splat(delta);
+            for (ds, p) in ds[..len].chunks_exact_mut(V::LANES).zip(p[..len].chunks_exact(V::LANES)) {
+                (isa.read(p) * (isa.read(ds) - delta)).write(ds);
             }
-            zero_rest(ds, vectors * V::LANES, self.visible.panel[i / MR]);
+            zero_rest(ds, len, self.visible.panel[i / MR]);
         }
     }
 }

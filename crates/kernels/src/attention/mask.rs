@@ -1,9 +1,10 @@
 //! Which keys a row sees, and masks applied to a tile of scores.
 
 use super::tile::{BC, BR, MR};
-use super::{AttentionDims, AttentionInputs, AttentionMask, four};
+use super::{AttentionDims, AttentionInputs, AttentionMask, Head};
 use crate::real::Real;
 use crate::simd;
+use crate::view::View;
 
 /// How many keys of a tile each row sees, by the causal limit.
 pub(super) struct VisibleKeys {
@@ -60,49 +61,34 @@ pub(super) fn apply<T: Real>(x: &AttentionInputs<'_, T>, place: TilePosition, se
     match x.mask {
         AttentionMask::None => {}
         AttentionMask::Boolean(mask) => {
-            each_row(
-                mask.as_ptr(),
-                four(mask.strides()),
-                place,
-                seen,
-                scores,
-                |s, may_look: u8| {
-                    if may_look == 0 { T::NEG_INFINITY } else { s }
-                },
-            )
+            each_row(mask, place, seen, scores, |s, may_look: u8| if may_look == 0 { T::NEG_INFINITY } else { s })
         }
         // A hidden key stays hidden whatever its score is, NaN included.
-        AttentionMask::Additive(mask) => each_row(mask.as_ptr(), four(mask.strides()), place, seen, scores, |s, bias: T| {
-            if bias == T::NEG_INFINITY { bias } else { s + bias }
-        }),
+        AttentionMask::Additive(mask) => {
+            each_row(mask, place, seen, scores, |s, bias: T| if bias == T::NEG_INFINITY { bias } else { s + bias })
+        }
     }
 }
 
 fn each_row<T: Real, M: Copy>(
-    mask: *const M,
-    [sb, sh, st, ss]: [isize; 4],
+    mask: View<'_, M>,
     place: TilePosition,
     seen: &VisibleKeys,
     scores: &mut [T],
     f: impl Fn(T, M) -> T + Copy,
 ) {
     let TilePosition { batch, head, query, rows, key } = place;
+    let mask = Head::from_view(&mask, batch, head);
     for i in 0..rows {
-        let at = batch as isize * sb + head as isize * sh + (query + i) as isize * st + key as isize * ss;
-        let row = mask.wrapping_offset(at);
         let scores = &mut scores[i * BC..][..seen.row[i]];
-        match ss {
-            1 => {
-                // SAFETY: the mask's view has shape (b, h, t, s), checked by `AttentionInputs::dims`, and every index read is inside it:
-                // a row sees at most the keys that are there.
-                let row = unsafe { std::slice::from_raw_parts(row, scores.len()) };
-                simd::run(
-                    #[inline(always)]
-                    || scores.iter_mut().zip(row).for_each(|(s, &m)| *s = f(*s, m)),
-                );
-            }
-            // SAFETY: as above.
-            _ => scores.iter_mut().enumerate().for_each(|(j, s)| *s = f(*s, unsafe { *row.wrapping_offset(j as isize * ss) })),
+        if mask.element == 1 {
+            let row = mask.stretch(query + i, key, scores.len());
+            simd::run(
+                #[inline(always)]
+                || scores.iter_mut().zip(row).for_each(|(s, &m)| *s = f(*s, m)),
+            );
+        } else {
+            scores.iter_mut().enumerate().for_each(|(j, s)| *s = f(*s, mask.at(query + i, key + j)));
         }
     }
 }

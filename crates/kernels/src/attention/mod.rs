@@ -120,45 +120,48 @@ fn four<N: Copy>(of: &[N]) -> [N; 4] {
     of.try_into().unwrap_or_else(|_| panic!("an operand of attention has four dimensions, not {}", of.len()))
 }
 
-/// One head of a strided operand: rows of `dim` elements.
+/// One head of a strided operand: rows of elements.
 #[derive(Clone, Copy)]
-pub(crate) struct Head<T> {
-    start: *const T,
+struct Head<'a, T> {
+    /// What the operand is a view of.
+    data: &'a [T],
+    /// Where in it row 0 begins.
+    start: usize,
+    /// From a row to the next.
     row: isize,
+    /// From an element to the next.
     element: isize,
 }
 
-// SAFETY: a `Head` comes from a `View`, which borrows its elements shared for as long as the kernel runs.
-unsafe impl<T: Sync> Send for Head<T> {}
-// SAFETY: as above.
-unsafe impl<T: Sync> Sync for Head<T> {}
-
-impl<T: Copy> Head<T> {
+impl<'a, T: Copy> Head<'a, T> {
     /// The rows of batch `b` and head `h` of a view of shape (b, h, t, d).
-    fn from_view(view: &View<'_, T>, b: usize, h: usize) -> Self {
+    fn from_view(view: &View<'a, T>, b: usize, h: usize) -> Self {
         let ([batches, heads, ..], [sb, sh, row, element]) = (four(view.shape()), four(view.strides()));
         debug_assert!(b < batches && h < heads);
-        Self { start: view.as_ptr().wrapping_offset(b as isize * sb + h as isize * sh), row, element }
+        let (data, start) = view.data();
+        Self { data, start: start.wrapping_add_signed(b as isize * sb + h as isize * sh), row, element }
     }
 
-    /// The address of element 0 of row `i`, readable if the view has that row and a column.
-    fn row(&self, i: usize) -> *const T {
-        self.start.wrapping_offset(i as isize * self.row)
+    /// Where in the data element `c` of row `i` is.
+    #[inline(always)]
+    fn position(&self, i: usize, c: usize) -> usize {
+        self.start.wrapping_add_signed(i as isize * self.row).wrapping_add_signed(c as isize * self.element)
     }
-}
 
-/// An address that several threads write through, each to elements of its own.
-#[derive(Clone, Copy)]
-struct Shared<T>(*mut T);
+    /// Element `c` of row `i`.
+    #[inline(always)]
+    fn at(&self, i: usize, c: usize) -> T {
+        self.data[self.position(i, c)]
+    }
 
-// SAFETY: whoever dereferences the address says why no two threads touch the same element.
-unsafe impl<T: Send> Send for Shared<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Sync for Shared<T> {}
+    /// `n` elements of the data from element `c` of row `i` on.
+    #[inline(always)]
+    fn stretch(&self, i: usize, c: usize, n: usize) -> &'a [T] {
+        if n == 0 { &[] } else { &self.data[self.position(i, c)..][..n] }
+    }
 
-impl<T> Shared<T> {
-    /// The address `offset` elements on; a method, so that closures capture the wrapper.
-    fn at(&self, offset: usize) -> *mut T {
-        self.0.wrapping_add(offset)
+    /// The data from row `i` on.
+    fn from_row(&self, i: usize) -> &'a [T] {
+        &self.data[self.position(i, 0)..]
     }
 }

@@ -9,10 +9,9 @@
 
 use super::mask::VisibleKeys;
 use super::tile::{BC, BR, MR};
-use crate::number::Number;
 use crate::real::Real;
 use crate::simd::math::exp;
-use crate::simd::{Kernel, Lanes, MAX_LANES, Vector};
+use crate::simd::{Enabled, Kernel, Lanes, MAX_LANES, Vector};
 
 /// How far scores may exceed m: p then stays below 3000, and m settles after a tile or two, so that the exponentials of a row
 /// hardly ever wait for the largest of its scores.
@@ -77,26 +76,22 @@ impl<T: Lanes> Kernel<T> for OnlineSoftmaxStep<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
         let Self { state, rows, visible: seen, scores, acc, width } = self;
         let (window, slack) = (window::<T>(), T::from_f64(SLACK));
         for (i, (scores, acc)) in scores.chunks_exact_mut(BC).zip(acc.chunks_exact_mut(width)).take(rows).enumerate() {
             let vectors = seen.row[i].div_ceil(V::LANES);
-            // SAFETY: `dispatch_on` enabled `V`; a row holds `BC` scores, of which at most BC are seen, and BC and `width` are
-            // multiples of the lanes.
-            unsafe {
-                mask_rest::<V>(scores, seen.row[i], &window);
-                let s = scores.as_mut_ptr();
-                let most = largest::<V>(s, vectors);
-                if !(most <= state.m[i] + slack) {
-                    state.raise::<V>(i, most, acc);
-                }
-                // While nothing is seen m is -∞, and any finite number gives exp(-∞ − m) = 0.
-                let base = if state.m[i] == T::NEG_INFINITY { T::ZERO } else { state.m[i] };
-                let l = state.l[i].as_mut_ptr();
-                V::load(l).add(exponentials(s, vectors, V::splat(base))).store(l);
-                zero_rest(scores, vectors * V::LANES, seen.panel[i / MR]);
+            mask_rest(isa, scores, seen.row[i], &window);
+            let s = &mut scores[..vectors * V::LANES];
+            let most = largest(isa, s);
+            if !(most <= state.m[i] + slack) {
+                state.raise(isa, i, most, acc);
             }
+            // While nothing is seen m is -∞, and any finite number gives exp(-∞ − m) = 0.
+            let base = if state.m[i] == T::NEG_INFINITY { T::ZERO } else { state.m[i] };
+            let l = &mut state.l[i];
+            (isa.read(l) + exponentials(s, isa.splat(base))).write(l);
+            zero_rest(scores, vectors * V::LANES, seen.panel[i / MR]);
         }
     }
 }
@@ -104,83 +99,64 @@ impl<T: Lanes> Kernel<T> for OnlineSoftmaxStep<'_, T> {
 impl<T: Lanes> OnlineSoftmax<T> {
     /// Raises m of row `i` to the larger `most`, or to NaN: what was summed, in l and in whole vectors of `acc`, is worth
     /// less by α.
-    ///
-    /// # Safety
-    /// The instruction set of `V` must be enabled.
     #[inline(always)]
-    unsafe fn raise<V: Vector<Element = T>>(&mut self, i: usize, most: T, acc: &mut [T]) {
-        // SAFETY: the caller's duty.
-        unsafe {
-            let [alpha] = exp([V::splat(self.m[i] - most)]);
-            for x in acc.chunks_exact_mut(V::LANES).chain(self.l[i].chunks_exact_mut(V::LANES)) {
-                V::load(x.as_ptr()).mul(alpha).store(x.as_mut_ptr());
-            }
-            self.m[i] = most;
+    fn raise<V: Vector<Element = T>>(&mut self, isa: Enabled<V>, i: usize, most: T, acc: &mut [T]) {
+        let [alpha] = exp([isa.splat(self.m[i] - most)]);
+        for x in acc.chunks_exact_mut(V::LANES).chain(self.l[i].chunks_exact_mut(V::LANES)) {
+            (isa.read(x) * alpha).write(x);
         }
+        self.m[i] = most;
     }
 }
 
 /// The largest score of whole vectors.
-///
-/// # Safety
-/// The instruction set of `V` must be enabled, and `vectors` vectors readable.
 #[inline(always)]
-unsafe fn largest<V: Vector>(s: *const V::Element, vectors: usize) -> V::Element {
-    // SAFETY: the caller's duty.
-    unsafe {
-        let mut most = [V::splat(V::Element::NEG_INFINITY); ABREAST];
-        let whole = vectors / ABREAST * ABREAST;
-        for j in (0..whole).step_by(ABREAST) {
-            for i in 0..ABREAST {
-                most[i] = most[i].max(V::load(s.add((j + i) * V::LANES)));
-            }
+fn largest<V: Vector>(isa: Enabled<V>, scores: &[V::Element]) -> V::Element {
+    let mut most = [isa.splat(V::Element::NEG_INFINITY); ABREAST];
+    let blocks = scores.chunks_exact(ABREAST * V::LANES);
+    let rest = blocks.remainder();
+    for block in blocks {
+        for i in 0..ABREAST {
+            most[i] = most[i].max(isa.read(&block[i * V::LANES..]));
         }
-        for j in whole..vectors {
-            most[0] = most[0].max(V::load(s.add(j * V::LANES)));
-        }
-        most[1..]
-            .iter()
-            .fold(
-                most[0],
-                #[inline(always)]
-                |x, &y| x.max(y),
-            )
-            .largest()
     }
+    for x in rest.chunks_exact(V::LANES) {
+        most[0] = most[0].max(isa.read(x));
+    }
+    let mut largest = most[0];
+    for i in 1..ABREAST {
+        largest = largest.max(most[i]);
+    }
+    largest.largest()
 }
 
 /// Turns whole vectors of scores into exp(s − m), and returns their sum, lane by lane; s is at most a little above m.
-///
-/// # Safety
-/// The instruction set of `V` must be enabled, and `vectors` vectors readable and writable.
 #[inline(always)]
-pub(super) unsafe fn exponentials<V: Vector>(s: *mut V::Element, vectors: usize, m: V) -> V {
-    // SAFETY: the caller's duty.
-    unsafe {
-        let mut sums = [V::splat(V::Element::ZERO); ABREAST];
-        let whole = vectors / ABREAST * ABREAST;
-        for j in (0..whole).step_by(ABREAST) {
-            let at = s.add(j * V::LANES);
-            let p: [V; ABREAST] = exp(std::array::from_fn(
-                #[inline(always)]
-                |i| V::load(at.add(i * V::LANES)).sub(m),
-            ));
-            for i in 0..ABREAST {
-                p[i].store(at.add(i * V::LANES));
-                sums[i] = sums[i].add(p[i]);
-            }
+pub(super) fn exponentials<V: Vector>(scores: &mut [V::Element], m: V) -> V {
+    let isa = m.isa();
+    let mut sums = [isa.zero(); ABREAST];
+    let mut blocks = scores.chunks_exact_mut(ABREAST * V::LANES);
+    for block in blocks.by_ref() {
+        let mut s = [m; ABREAST];
+        for i in 0..ABREAST {
+            s[i] = isa.read(&block[i * V::LANES..]) - m;
         }
-        for j in whole..vectors {
-            let [p] = exp([V::load(s.add(j * V::LANES)).sub(m)]);
-            p.store(s.add(j * V::LANES));
-            sums[0] = sums[0].add(p);
+        let p = exp(s);
+        for i in 0..ABREAST {
+            p[i].write(&mut block[i * V::LANES..]);
+            sums[i] += p[i];
         }
-        sums[1..].iter().fold(
-            sums[0],
-            #[inline(always)]
-            |x, &y| x.add(y),
-        )
     }
+    for x in blocks.into_remainder().chunks_exact_mut(V::LANES) {
+        let [p] = exp([isa.read(x) - m]);
+        p.write(x);
+        sums[0] += p;
+    }
+    let mut sum = sums[0];
+    for i in 1..ABREAST {
+        sum += sums[i];
+    }
+    sum
 }
 
 /// +∞ as often as the longest vector has lanes, then -∞ as often: the smaller of a vector and a window on this hides lanes.
@@ -188,18 +164,14 @@ pub(super) fn window<T: Real>() -> [T; 2 * MAX_LANES] {
     std::array::from_fn(|i| if i < MAX_LANES { T::INFINITY } else { T::NEG_INFINITY })
 }
 
-/// Makes the scores from `seen` to the end of its vector -∞, NaN included.
-///
-/// # Safety
-/// The instruction set of `V` must be enabled, and `scores` hold whole vectors.
+/// Makes the scores from `seen` to the end of its vector -∞, NaN included; there are whole vectors of them.
 #[inline(always)]
-pub(super) unsafe fn mask_rest<V: Vector>(scores: &mut [V::Element], seen: usize, window: &[V::Element; 2 * MAX_LANES]) {
+pub(super) fn mask_rest<V: Vector>(isa: Enabled<V>, scores: &mut [V::Element], seen: usize, window: &[V::Element; 2 * MAX_LANES]) {
     let tail = seen % V::LANES;
     if tail > 0 {
-        let last = &mut scores[seen - tail..][..V::LANES];
-        // SAFETY: the slices have a vector's length. A hidden NaN loses to -∞, the second operand; a NaN that is seen
-        // becomes +∞, whose row ends as NaN too.
-        unsafe { V::load(last.as_ptr()).min(V::load(window[MAX_LANES - tail..][..V::LANES].as_ptr())).store(last.as_mut_ptr()) }
+        let last = &mut scores[seen - tail..];
+        // A hidden NaN loses to -∞, the second operand; a NaN that is seen becomes +∞, whose row ends as NaN too.
+        isa.read(last).min(isa.read(&window[MAX_LANES - tail..])).write(last);
     }
 }
 

@@ -9,7 +9,7 @@
 //! down     C[j, c] += Σ_i A[i, j] B[i, c]     Pᵀ dO and dSᵀ Q, over the rows that see a key
 //! ```
 
-use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on};
+use crate::simd::{Enabled, Isa, Kernel, Lanes, Vector, dispatch_on};
 
 /// Rows of the register tile: with four vectors a row, 24 of the 32 registers of AVX-512 hold sums.
 pub(super) const MR: usize = 6;
@@ -36,7 +36,7 @@ pub(super) fn shape<T: Lanes>(isa: Isa) -> RegisterTile {
     impl<T: Lanes> Kernel<T> for Ask {
         type Output = RegisterTile;
         #[inline(always)]
-        unsafe fn run<V: Vector<Element = T>>(self) -> RegisterTile {
+        fn run<V: Vector<Element = T>>(self, _: Enabled<V>) -> RegisterTile {
             RegisterTile { isa: self.0, lanes: V::LANES, nr: nr::<V>() }
         }
     }
@@ -55,18 +55,17 @@ pub(super) struct RegisterTile {
 }
 
 /// A product's operands: A element by element, B and C by vectors.
-#[derive(Clone, Copy)]
-pub(super) struct TileOperands<T> {
+pub(super) struct TileOperands<'a, T> {
     /// A, whose elements are broadcast.
-    pub a: *const T,
+    pub a: &'a [T],
     /// Elements between rows of A.
     pub a_row: usize,
     /// B, read by vectors along its rows.
-    pub b: *const T,
+    pub b: &'a [T],
     /// Elements between rows of B.
     pub b_row: usize,
     /// C, written by vectors along its rows.
-    pub c: *mut T,
+    pub c: &'a mut [T],
     /// Elements between rows of C.
     pub c_row: usize,
 }
@@ -75,7 +74,7 @@ pub(super) struct TileOperands<T> {
 ///
 /// B lies in panels of `nr` columns one after another, each `depth` rows of `nr` elements (`b_row` is `nr · depth`).
 pub(super) struct ScoreProduct<'a, T> {
-    pub operands: TileOperands<T>,
+    pub operands: TileOperands<'a, T>,
     pub depth: usize,
     /// For each panel of [`MR`] rows, how many keys of the tile its rows see at most.
     pub visible: &'a [usize],
@@ -85,25 +84,22 @@ impl<T: Lanes> Kernel<T> for ScoreProduct<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
         let Self { operands: o, depth, visible: seen } = self;
         let most = seen.iter().copied().max().unwrap_or(0);
         for panel in 0..most.div_ceil(nr::<V>()) {
             for (p, &seen) in seen.iter().enumerate() {
                 let columns = seen.saturating_sub(panel * nr::<V>()).min(nr::<V>());
-                // SAFETY: the constructor of this kernel vouches for the operands' sizes; `dispatch_on` enabled `V`.
-                unsafe {
-                    let tile = ProductTile {
-                        a: o.a.add(p * MR * o.a_row),
-                        row: o.a_row,
-                        step: 1,
-                        b: o.b.add(panel * o.b_row),
-                        b_row: nr::<V>(),
-                        c: o.c.add(p * MR * o.c_row + panel * nr::<V>()),
-                        c_row: o.c_row,
-                    };
-                    tile.product::<V, false>(columns.div_ceil(V::LANES), depth);
-                }
+                let tile = ProductTile {
+                    a: &o.a[p * MR * o.a_row..],
+                    row: o.a_row,
+                    step: 1,
+                    b: &o.b[panel * o.b_row..],
+                    b_row: nr::<V>(),
+                    c: &mut o.c[p * MR * o.c_row + panel * nr::<V>()..],
+                    c_row: o.c_row,
+                };
+                tile.product::<V, false>(isa, columns.div_ceil(V::LANES), depth);
             }
         }
     }
@@ -111,7 +107,7 @@ impl<T: Lanes> Kernel<T> for ScoreProduct<'_, T> {
 
 /// C[i, c] += Σ_j A[i, j] B[j, c] for all `vectors` of columns c, over the keys j that the row panel of i sees.
 pub(super) struct WeightedSum<'a, T> {
-    pub operands: TileOperands<T>,
+    pub operands: TileOperands<'a, T>,
     pub vectors: usize,
     /// For each panel of [`MR`] rows, how many keys of the tile its rows see at most.
     pub visible: &'a [usize],
@@ -121,23 +117,20 @@ impl<T: Lanes> Kernel<T> for WeightedSum<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
         let Self { operands: o, vectors, visible: seen } = self;
         for first in (0..vectors).step_by(nv::<V>()) {
             for (p, &seen) in seen.iter().enumerate() {
-                // SAFETY: as in `ScoreProduct`.
-                unsafe {
-                    let tile = ProductTile {
-                        a: o.a.add(p * MR * o.a_row),
-                        row: o.a_row,
-                        step: 1,
-                        b: o.b.add(first * V::LANES),
-                        b_row: o.b_row,
-                        c: o.c.add(p * MR * o.c_row + first * V::LANES),
-                        c_row: o.c_row,
-                    };
-                    tile.product::<V, true>((vectors - first).min(nv::<V>()), seen);
-                }
+                let tile = ProductTile {
+                    a: &o.a[p * MR * o.a_row..],
+                    row: o.a_row,
+                    step: 1,
+                    b: &o.b[first * V::LANES..],
+                    b_row: o.b_row,
+                    c: &mut o.c[p * MR * o.c_row + first * V::LANES..],
+                    c_row: o.c_row,
+                };
+                tile.product::<V, true>(isa, (vectors - first).min(nv::<V>()), seen);
             }
         }
     }
@@ -146,7 +139,7 @@ impl<T: Lanes> Kernel<T> for WeightedSum<'_, T> {
 /// C[j, c] += Σ_i A[i, j] B[i, c] for the first `keys` keys j and all `vectors` of columns c, over the rows i from the
 /// first panel that sees j to the last.
 pub(super) struct TransposedWeightedSum<'a, T> {
-    pub operands: TileOperands<T>,
+    pub operands: TileOperands<'a, T>,
     pub vectors: usize,
     /// For each panel of [`MR`] rows, how many keys of the tile its rows see at most: never fewer than the panel before.
     pub visible: &'a [usize],
@@ -158,7 +151,7 @@ impl<T: Lanes> Kernel<T> for TransposedWeightedSum<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
         let Self { operands: o, vectors, visible: seen, rows } = self;
         let keys = seen.last().copied().unwrap_or(0);
         for first in (0..vectors).step_by(nv::<V>()) {
@@ -167,83 +160,88 @@ impl<T: Lanes> Kernel<T> for TransposedWeightedSum<'_, T> {
                 while seen[from] <= j {
                     from += 1;
                 }
-                // SAFETY: as in `ScoreProduct`.
-                unsafe {
-                    let tile = ProductTile {
-                        a: o.a.add(from * MR * o.a_row + j),
-                        row: 1,
-                        step: o.a_row,
-                        b: o.b.add(from * MR * o.b_row + first * V::LANES),
-                        b_row: o.b_row,
-                        c: o.c.add(j * o.c_row + first * V::LANES),
-                        c_row: o.c_row,
-                    };
-                    tile.product::<V, true>((vectors - first).min(nv::<V>()), rows - from * MR);
-                }
+                let tile = ProductTile {
+                    a: &o.a[from * MR * o.a_row + j..],
+                    row: 1,
+                    step: o.a_row,
+                    b: &o.b[from * MR * o.b_row + first * V::LANES..],
+                    b_row: o.b_row,
+                    c: &mut o.c[j * o.c_row + first * V::LANES..],
+                    c_row: o.c_row,
+                };
+                tile.product::<V, true>(isa, (vectors - first).min(nv::<V>()), rows - from * MR);
             }
         }
     }
 }
 
 /// One register tile: C[m, n] (+)= Σ_k A[m · row + k · step] B[k · b_row + n].
-struct ProductTile<T> {
-    a: *const T,
+struct ProductTile<'a, T> {
+    a: &'a [T],
     row: usize,
     step: usize,
-    b: *const T,
+    b: &'a [T],
     b_row: usize,
-    c: *mut T,
+    c: &'a mut [T],
     c_row: usize,
 }
 
-impl<T: Lanes> ProductTile<T> {
-    /// # Safety
-    /// The instruction set of `V` must be enabled, and every element of A, B and C that the formula names, for MR rows and
-    /// `vectors` ≤ 4 vectors of columns, must be readable (writable in C).
+impl<T: Lanes> ProductTile<'_, T> {
+    /// The product of `vectors` vectors of columns.
     #[inline(always)]
-    unsafe fn product<V: Vector<Element = T>, const ADD: bool>(&self, vectors: usize, depth: usize) {
-        // SAFETY: the caller's duty.
-        unsafe {
-            match vectors {
-                0 => {}
-                1 => self.sum::<V, 1, ADD>(depth),
-                2 => self.sum::<V, 2, ADD>(depth),
-                3 => self.sum::<V, 3, ADD>(depth),
-                _ if nv::<V>() == 4 => self.sum::<V, 4, ADD>(depth),
-                _ => unreachable!("a register tile is at most nv vectors wide"),
-            }
+    fn product<V: Vector<Element = T>, const ADD: bool>(self, isa: Enabled<V>, vectors: usize, depth: usize) {
+        match vectors {
+            0 => {}
+            1 => self.sum::<V, 1, ADD>(isa, depth),
+            2 => self.sum::<V, 2, ADD>(isa, depth),
+            3 => self.sum::<V, 3, ADD>(isa, depth),
+            _ if nv::<V>() == 4 => self.sum::<V, 4, ADD>(isa, depth),
+            _ => unreachable!("a register tile is at most nv vectors wide"),
         }
     }
 
-    /// # Safety
-    /// As for `product`, with `NV` vectors.
+    /// The product of `NV` vectors of columns.
+    ///
+    /// # Panics
+    /// If an operand lacks an element that the formula names.
     #[inline(always)]
-    unsafe fn sum<V: Vector<Element = T>, const NV: usize, const ADD: bool>(&self, depth: usize) {
-        // SAFETY: the caller's duty.
+    fn sum<V: Vector<Element = T>, const NV: usize, const ADD: bool>(self, isa: Enabled<V>, depth: usize) {
+        let Self { a, row, step, b, b_row, c, c_row } = self;
+        let (last, width) = (depth.saturating_sub(1), NV * V::LANES);
+        assert!(depth == 0 || extent([(MR - 1, row), (last, step)], 1) <= a.len(), "A of a register tile");
+        assert!(depth == 0 || extent([(last, b_row), (0, 0)], width) <= b.len(), "B of a register tile");
+        assert!(extent([(MR - 1, c_row), (0, 0)], width) <= c.len(), "C of a register tile");
+        let mut sums = [[isa.zero(); NV]; MR];
+        let (mut a, mut b, c) = (a.as_ptr(), b.as_ptr(), c.as_mut_ptr());
+        // SAFETY: the assertions above are that all elements of A, B and C are there, for `MR` rows, `NV` vectors and `depth`.
         unsafe {
-            let mut sums = [[V::splat(T::ZERO); NV]; MR];
-            let (mut a, mut b) = (self.a, self.b);
             for _ in 0..depth {
-                let row: [V; NV] = std::array::from_fn(
+                let row_of_b: [V; NV] = std::array::from_fn(
                     #[inline(always)]
-                    |n| V::load(b.add(n * V::LANES)),
+                    |n| isa.load(b.add(n * V::LANES)),
                 );
                 for m in 0..MR {
-                    let x = V::splat(*a.add(m * self.row));
+                    let x = isa.splat(*a.add(m * row));
                     for n in 0..NV {
-                        sums[m][n] = x.mul_add(row[n], sums[m][n]);
+                        sums[m][n] = x.mul_add(row_of_b[n], sums[m][n]);
                     }
                 }
-                a = a.wrapping_add(self.step);
-                b = b.wrapping_add(self.b_row);
+                a = a.wrapping_add(step);
+                b = b.wrapping_add(b_row);
             }
             for m in 0..MR {
                 for n in 0..NV {
-                    let c = self.c.add(m * self.c_row + n * V::LANES);
-                    let sum = if ADD { V::load(c).add(sums[m][n]) } else { sums[m][n] };
+                    let c = c.add(m * c_row + n * V::LANES);
+                    let sum = if ADD { isa.load(c) + sums[m][n] } else { sums[m][n] };
                     sum.store(c);
                 }
             }
         }
     }
+}
+
+/// How many elements the first and the `width` after these steps span; of each kind of step, its number and its length.
+#[inline(always)]
+fn extent([x, y]: [(usize, usize); 2], width: usize) -> usize {
+    x.0.saturating_mul(x.1).saturating_add(y.0.saturating_mul(y.1)).saturating_add(width)
 }

@@ -3,8 +3,9 @@
 //! Outer products are such, and what is scaled by rows or by columns. Nothing is gathered, whose copies would cost as much as the
 //! results.
 
+use super::CHUNK;
 use super::walk::StridedWalk;
-use super::{CHUNK, NS_PER_ELEMENT, STREAMED};
+use crate::params::params;
 use crate::real::Element;
 use crate::simd::{self, Stream};
 use crate::threads;
@@ -32,8 +33,8 @@ pub(super) fn binary<A: Element, B: Element, R: Element>(
         return false;
     }
     // What is as large as its result is read past the caches' size too, and leaves no room for it there.
-    let streamed = size_of_val(out) >= STREAMED && (a.outer.is_empty() || b.outer.is_empty());
-    let parts = threads::parts(out.len(), NS_PER_ELEMENT).min(out.len() / row);
+    let streamed = size_of_val(out) >= params().memory.streamed_bytes && (a.outer.is_empty() || b.outer.is_empty());
+    let parts = threads::parts(out.len(), params().cost.elementwise_ns).min(out.len() / row);
     threads::split_mut(out, row, parts, |start, out| {
         simd::run(
             #[inline(always)]
@@ -41,8 +42,7 @@ pub(super) fn binary<A: Element, B: Element, R: Element>(
                 let (mut from_a, mut from_b) = (Cursor::new(&a, row, start / row), Cursor::new(&b, row, start / row));
                 let (stream, mut buffer) = (streamed.then(Stream::new), [R::zeroed(); CHUNK]);
                 for out in out.chunks_exact_mut(row) {
-                    // SAFETY: `start` and thereby each row are whole rows of the result, whose shape the operands have.
-                    let (a, b) = unsafe { (from_a.next(), from_b.next()) };
+                    let (a, b) = (from_a.next(), from_b.next());
                     match &stream {
                         None => map(a, b, out, f),
                         Some(stream) => {
@@ -103,7 +103,8 @@ impl<A: Copy> RowOperand<'_, A> {
 struct Cursor<'a, A> {
     walk: &'a StridedWalk<'a, A>,
     row: usize,
-    address: *const A,
+    /// Where in the data it begins.
+    position: usize,
     /// The dimensions around a row, outermost first.
     around: Vec<Dimension>,
 }
@@ -127,29 +128,24 @@ impl<'a, A: Copy> Cursor<'a, A> {
             d.index = rest % d.size;
             rest /= d.size;
         }
-        Self { walk, row, address: walk.address(at * row), around }
+        Self { walk, row, position: walk.position(at * row), around }
     }
 
     /// This row; then the cursor is at the next.
-    ///
-    /// # Safety
-    /// There is such a row.
     #[inline(always)]
-    unsafe fn next(&mut self) -> RowOperand<'a, A> {
-        // SAFETY: the row lies in the view, whose constructor checked every position.
-        let row = unsafe {
-            match self.walk.row.1 {
-                0 => RowOperand::Number(*self.address),
-                _ => RowOperand::Elements(std::slice::from_raw_parts(self.address, self.row)),
-            }
+    fn next(&mut self) -> RowOperand<'a, A> {
+        let data = self.walk.data();
+        let row = match self.walk.row.1 {
+            0 => RowOperand::Number(data[self.position]),
+            _ => RowOperand::Elements(&data[self.position..][..self.row]),
         };
         for d in self.around.iter_mut().rev() {
             d.index += 1;
-            self.address = self.address.wrapping_offset(d.step);
+            self.position = self.position.wrapping_add_signed(d.step);
             if d.index < d.size {
                 break;
             }
-            self.address = self.address.wrapping_offset(-(d.size as isize) * d.step);
+            self.position = self.position.wrapping_add_signed(-(d.size as isize) * d.step);
             d.index = 0;
         }
         row

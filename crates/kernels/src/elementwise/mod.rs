@@ -21,17 +21,14 @@ use tiles::{OutputTile, TileOrder};
 use walk::StridedWalk;
 
 use crate::number::{Formula, Partial, Partials, RangeChecked, SystemMath};
+use crate::params::params;
 use crate::real::{Element, Real};
 use crate::simd::{self, Stream};
 use crate::threads;
 use crate::view::View;
 
-/// A cheap function of one element, in nanoseconds: what decides whether a map is worth a second thread.
-const NS_PER_ELEMENT: f64 = 0.5;
 /// Elements of a chunk: the buffers of three operands fit the first-level cache.
 const CHUNK: usize = 1024;
-/// A result of so many bytes is written past the caches, which would not keep it for whoever reads it.
-pub(crate) const STREAMED: usize = 64 << 20;
 
 /// `out[i] = f(a[i])`
 pub fn unary<A: Element, R: Element>(a: View<'_, A>, out: &mut [R], f: impl Fn(A) -> R + Sync + Copy) {
@@ -305,7 +302,7 @@ fn run<R: Element, S>(
     row: impl Fn(&mut S, &OutputTile, usize, &mut [R]) + Sync,
 ) {
     let whole_lines = tiles.across.is_none_or(|a| (a.row * size_of::<R>()).is_multiple_of(64));
-    run_through(out, tiles, size_of_val(out) >= STREAMED && whole_lines, state, row);
+    run_through(out, tiles, size_of_val(out) >= params().memory.streamed_bytes && whole_lines, state, row);
 }
 
 /// [`run`], where `streamed` past the caches.

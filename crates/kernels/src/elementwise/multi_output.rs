@@ -10,12 +10,11 @@
 //! ```
 
 use crate::number::{Formulas, RangeChecked, SystemMath};
+use crate::params::params;
 use crate::real::Real;
 use crate::row_partition::split;
 use crate::{simd, threads};
 
-/// Nanoseconds an element: what decides whether results are worth a second thread.
-const NS_PER_ELEMENT: f64 = 1.0;
 /// Numbers of a block.
 const BLOCK: usize = 64;
 
@@ -44,7 +43,7 @@ pub fn advance<T: Real, const M: usize, const K: usize, const N: usize>(
 fn run<T: Real, const M: usize, const K: usize, const N: usize>(out: [&mut [T]; M], x: [&[T]; K], f: impl Formulas<N, M>) {
     let n = out.first().map_or(0, |y| y.len());
     assert!(x.iter().all(|x| x.len() == n) && out.iter().all(|y| y.len() == n), "arrays of one length");
-    split(n, threads::parts(n, NS_PER_ELEMENT), out, |range, out| {
+    split(n, threads::parts(n, params().cost.several_ns), out, |range, out| {
         let x = x.map(|x| &x[range.clone()]);
         simd::run_fused(
             out,

@@ -110,9 +110,9 @@ impl<A: Element> OperandReader<'_, A> {
             }
             OperandSource::Across(walk) => {
                 if row == 0 {
-                    // SAFETY: the tile's rows are neighbours in memory and its columns apart by the step of a row, as the tiles' and
-                    // this operand's way across are the same; a tile lies within the result, whose shape the operand has.
-                    unsafe { transpose_tile(walk.address(start), walk.row.1, (tile.rows, len), &mut self.buffer) }
+                    // The tile's rows are neighbours in memory and its columns apart by the step of a row, as the tiles' and
+                    // this operand's way across are the same.
+                    transpose_tile(walk.data(), walk.position(start), walk.row.1, (tile.rows, len), &mut self.buffer);
                 }
                 &self.buffer[row * len..(row + 1) * len]
             }

@@ -1,8 +1,9 @@
 //! The order in which a map goes through its result: from first to last in chunks, or, where an operand lies across it, in tiles
 //! of a few rows and columns, so that whole cache lines are read as well as written.
 
+use super::CHUNK;
 use super::walk::AdjacentDim;
-use super::{CHUNK, NS_PER_ELEMENT};
+use crate::params::params;
 use crate::threads;
 
 /// Fewer elements than this in a direction are not worth tiles.
@@ -36,7 +37,7 @@ impl TileOrder {
     /// What the result is cut at multiples of, for threads, and into how many parts.
     pub(super) fn cut(&self) -> (usize, usize) {
         let unit = self.across.map_or(64, |a| a.slab);
-        (unit, threads::parts(self.len, NS_PER_ELEMENT).min(self.len.div_ceil(unit).max(1)))
+        (unit, threads::parts(self.len, params().cost.elementwise_ns).min(self.len.div_ceil(unit).max(1)))
     }
 
     /// Calls `f` for each tile of the part of the result that begins at `start`.

@@ -6,6 +6,8 @@ use crate::view::View;
 /// A view's dimensions, merged where memory walks on from one to the next.
 pub(super) struct StridedWalk<'a, A> {
     view: View<'a, A>,
+    /// How many elements there are.
+    len: usize,
     /// Sizes and steps of all dimensions but the innermost, outermost first.
     pub(super) outer: Vec<(usize, isize)>,
     /// The innermost dimension.
@@ -37,7 +39,7 @@ impl<'a, A: Copy> StridedWalk<'a, A> {
             }
         }
         let row = outer.pop().unwrap_or((1, 1));
-        Self { view, outer, row }
+        Self { view, len: view.len(), outer, row }
     }
 
     /// Where memory lies across the result, if it does.
@@ -55,49 +57,55 @@ impl<'a, A: Copy> StridedWalk<'a, A> {
         self.outer.iter().all(|&(_, step)| step == 0)
     }
 
-    /// The address of element number `at` in row-major order.
-    pub(super) fn address(&self, at: usize) -> *const A {
-        self.row_address(at / self.row.0).wrapping_offset((at % self.row.0) as isize * self.row.1)
+    /// All elements that the view is on.
+    pub(super) fn data(&self) -> &'a [A] {
+        self.view.data().0
     }
 
-    /// The address of the first element of row `row`.
-    fn row_address(&self, mut row: usize) -> *const A {
+    /// The position in the data of element number `at` in row-major order.
+    pub(super) fn position(&self, at: usize) -> usize {
+        self.row_position(at / self.row.0).wrapping_add_signed((at % self.row.0) as isize * self.row.1)
+    }
+
+    /// The position of the first element of row `row`.
+    fn row_position(&self, mut row: usize) -> usize {
         let mut offset = 0;
         for &(size, step) in self.outer.iter().rev() {
             offset += (row % size) as isize * step;
             row /= size;
         }
-        self.view.as_ptr().wrapping_offset(offset)
+        self.view.data().1.wrapping_add_signed(offset)
     }
 
     /// The `len` elements from number `start` on, where they lie one after another in one row.
     pub(super) fn run(&self, start: usize, len: usize) -> Option<&'a [A]> {
         let (size, step) = self.row;
-        // SAFETY: the row's elements lie in the view, whose constructor checked every position.
-        (step == 1 && start % size + len <= size).then(|| unsafe { std::slice::from_raw_parts(self.address(start), len) })
+        (step == 1 && start % size + len <= size).then(|| &self.data()[self.position(start)..][..len])
     }
 
     /// Copies the elements from number `start` on.
     pub(super) fn gather(&self, start: usize, out: &mut [A]) {
-        let (size, step) = self.row;
+        assert!(start <= self.len && out.len() <= self.len - start, "elements of a view");
+        let (data, (size, step)) = (self.data(), self.row);
         let (mut row, mut within) = (start / size, start % size);
         // Short rows are many: from one to the next is an addition until the dimension around them ends.
         let (rows, row_step) = self.outer.last().copied().unwrap_or((1, 0));
-        let mut address = self.row_address(row);
+        let mut position = self.row_position(row);
         let mut rest = out;
         while !rest.is_empty() {
             let (here, tail) = rest.split_at_mut(rest.len().min(size - within));
-            let from = address.wrapping_offset(within as isize * step);
-            // SAFETY: the row's elements from `within` on lie in the view, whose constructor checked every position.
-            unsafe {
-                match step {
-                    1 => here.copy_from_slice(std::slice::from_raw_parts(from, here.len())),
-                    0 => here.fill(*from),
-                    _ => here.iter_mut().enumerate().for_each(|(i, y)| *y = *from.wrapping_offset(i as isize * step)),
+            let from = position.wrapping_add_signed(within as isize * step);
+            match step {
+                1 => here.copy_from_slice(&data[from..][..here.len()]),
+                0 => here.fill(data[from]),
+                _ => {
+                    let from = data.as_ptr().wrapping_add(from);
+                    // SAFETY: these are elements of the view, as asserted, and `View::new` checked every position.
+                    here.iter_mut().enumerate().for_each(|(i, y)| *y = unsafe { *from.wrapping_offset(i as isize * step) });
                 }
             }
             (rest, row, within) = (tail, row + 1, 0);
-            address = if row.is_multiple_of(rows) { self.row_address(row) } else { address.wrapping_offset(row_step) };
+            position = if row.is_multiple_of(rows) { self.row_position(row) } else { position.wrapping_add_signed(row_step) };
         }
     }
 }

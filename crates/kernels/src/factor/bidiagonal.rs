@@ -23,13 +23,12 @@ use super::sides::{Columns, Vectors, both};
 use super::symmetric::Pairs;
 use super::tridiagonal::reflection;
 use crate::buffer::{Block, OutOfMemory};
+use crate::params::params;
 use crate::shape::count;
 use crate::simd::{Isa, Lanes, MAX_LANES};
 
 /// Columns of a panel, of matrices that are larger than the second-level cache, and others.
 const PANEL: [usize; 2] = [32, 16];
-/// Bytes of a matrix that stays in the second-level cache.
-const NEAR: usize = 1 << 20;
 
 /// The diagonal of B and what is beside it, of n columns of m ≥ n. The columns become the vectors of Q's reflections, which begin on the
 /// diagonal; `rows`, columns of n, become those of P's, which begin one row below it, unless it is empty. Returns the factors of both.
@@ -52,7 +51,7 @@ pub(super) fn reduce<T: Lanes>(
     );
     assert!(rows.is_empty() || rows.len() == count(&[n, n]), "a vector for each row");
     rows.fill(T::ZERO);
-    let width = PANEL[usize::from(m * n * size_of::<T>() <= NEAR)];
+    let width = PANEL[usize::from(m * n * size_of::<T>() <= params().factor.near_bytes)];
     // Columns that lie a power of two apart would share a few lines of the caches.
     let [tall, wide] = [m, n].map(|size| size.next_multiple_of(MAX_LANES) + MAX_LANES);
     let mut panel = Panel {

@@ -3,13 +3,14 @@
 use super::batch::{each, load, matrix, sizes};
 use super::lanes;
 use super::matrix::{Matrix, Target, multiply};
-use super::substitute::{Diagonal, Factor, Rows, Tile, residual, solve_rows, store};
+use super::rows::{Factor, Rows, Strip};
+use super::substitute::{Diagonal, residual, solve_rows};
 use super::triangular::{self, Triangle};
 use super::{Failure, Fault};
 use crate::buffer::{Block, OutOfMemory};
 use crate::compiled::compiled;
 use crate::shape::count;
-use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on, isa};
+use crate::simd::{Enabled, Isa, Kernel, Lanes, Vector, dispatch_on, isa};
 use crate::view::View;
 
 /// The order of a block that is factored in registers.
@@ -98,98 +99,85 @@ fn subtract_square<T: Lanes>(l: Matrix<'_, T>, c: &mut [T], stride: usize) -> Re
 }
 
 /// A block of n ≤ LEAF columns, about to be factored in registers.
-struct Leaf<T> {
+struct Leaf<'a, T> {
     /// Row i of Lᵀ is column i of L.
-    x: Rows<T>,
+    x: Rows<'a, T>,
     n: usize,
 }
 
 /// Factors n ≤ LEAF columns as [`factor`] does.
 pub(super) fn leaf<T: Lanes>(isa: Isa, a: &mut [T], n: usize, stride: usize) -> Result<(), usize> {
-    assert!(
-        n <= LEAF && n <= stride && (n == 0 || (n - 1).saturating_mul(stride).saturating_add(n) <= a.len()),
-        "columns within their data"
-    );
-    dispatch_on(isa, Leaf { x: Rows { at: a.as_mut_ptr(), stride: stride as isize }, n })
+    assert!(n <= LEAF, "columns that fit a leaf");
+    dispatch_on(isa, Leaf { x: Rows::new(a, [n, n], stride), n })
 }
 
-impl<T: Lanes> Kernel<T> for Leaf<T> {
+impl<T: Lanes> Kernel<T> for Leaf<'_, T> {
     type Output = Result<(), usize>;
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) -> Result<(), usize> {
-        // SAFETY: `dispatch_on` found the instruction set, and `leaf` checked that the columns lie in their data. The diagonal
-        // of R rows from a multiple of R on is in one register where that has as many lanes.
-        unsafe {
-            match V::LANES {
-                8.. if V::REGISTERS >= 32 => self.rows::<V, 8>(),
-                4.. => self.rows::<V, 4>(),
-                _ => self.rows::<V, 1>(),
-            }
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) -> Result<(), usize> {
+        // The diagonal of R rows from a multiple of R on is in one register where that has as many lanes.
+        match V::LANES {
+            8.. if V::REGISTERS >= 32 => self.rows::<V, 8>(isa),
+            4.. => self.rows::<V, 4>(isa),
+            _ => self.rows::<V, 1>(isa),
         }
     }
 }
 
-impl<T: Lanes> Leaf<T> {
+impl<T: Lanes> Leaf<'_, T> {
     /// R rows of Lᵀ after the other, whose part left of the diagonal takes part in the arithmetic, unread.
-    ///
-    /// # Safety
-    /// The instruction set is enabled, and the elements lie in their data.
     #[inline(always)]
-    unsafe fn rows<V: Vector<Element = T>, const R: usize>(&self) -> Result<(), usize> {
+    fn rows<V: Vector<Element = T>, const R: usize>(&self, isa: Enabled<V>) -> Result<(), usize> {
         let mut inverses = [T::ZERO; LEAF];
-        let t = Factor { at: self.x.at.cast_const(), row: 1, column: self.x.stride };
+        let t = self.x.factor().t();
         let mut row = 0;
         while row < self.n {
             let count = if row + R <= self.n { R } else { 1 };
             let column = row - row % V::LANES;
-            let tile = Tile { row, column, last: (self.n - column).min(V::LANES) };
-            // SAFETY: the caller's duty.
-            unsafe {
-                if count == R {
-                    self.diagonal::<V, R>(t, tile, &mut inverses)?;
-                } else {
-                    self.diagonal::<V, 1>(t, tile, &mut inverses)?;
-                }
-                let diagonal = Diagonal::Inverses(inverses.as_ptr());
-                solve_rows::<V>(t, self.x, row..row + count, column + tile.last..self.n, diagonal);
+            let last = (self.n - column).min(V::LANES);
+            let strip = self.x.strip(isa, column, last);
+            if count == R {
+                self.diagonal::<V, R>(t, strip, row, &mut inverses)?;
+            } else {
+                self.diagonal::<V, 1>(t, strip, row, &mut inverses)?;
             }
+            solve_rows(isa, t, self.x, row..row + count, column + last..self.n, Diagonal::Inverses(&inverses));
             row += count;
         }
         Ok(())
     }
 
-    /// The register of each of R rows that their diagonal is in.
-    ///
-    /// # Safety
-    /// As for [`rows`](Self::rows).
+    /// The register of each of R rows from `first` on that their diagonal is in.
     #[inline(always)]
-    unsafe fn diagonal<V: Vector<Element = T>, const R: usize>(
+    fn diagonal<V: Vector<Element = T>, const R: usize>(
         &self,
-        t: Factor<T>,
-        tile: Tile,
+        t: Factor<'_, T>,
+        strip: Strip<'_, V, 1>,
+        first: usize,
         inverses: &mut [T; LEAF],
     ) -> Result<(), usize> {
-        // SAFETY: the caller's duty.
-        unsafe {
-            let mut sums = residual::<V, R, 1>(t, self.x, tile, tile.row);
-            for r in 0..R {
-                let i = tile.row + r;
-                let at = self.x.at(i, i);
-                store(self.x, i, tile, sums[r]);
-                let pivot = -*at;
-                // Positive comparisons, so that a NaN is refused.
-                if !(pivot > T::ZERO && pivot < T::INFINITY) {
-                    return Err(i + 1);
-                }
-                let root = pivot.sqrt();
-                inverses[i] = -T::ONE / root;
-                let row = sums[r][0].mul(V::splat(inverses[i]));
-                store(self.x, i, tile, [row]);
-                *at = root;
-                for below in r + 1..R {
-                    sums[below][0] = V::splat(t.at(tile.row + below, i)).mul_add(row, sums[below][0]);
-                }
+        let isa = strip.isa();
+        let mut sums = residual::<V, R, 1>(t, strip, first, first);
+        let (t, strip) = (t.block([first, first], [R, R]), strip.part(first, R));
+        for r in 0..R {
+            let i = first + r;
+            let at = self.x.cell(i, i);
+            strip.store(r, sums[r]);
+            let pivot = -at.get();
+            // Positive comparisons, so that a NaN is refused.
+            if !(pivot > T::ZERO && pivot < T::INFINITY) {
+                return Err(i + 1);
+            }
+            let root = pivot.sqrt();
+            inverses[i] = -T::ONE / root;
+            let row = sums[r][0] * isa.splat(inverses[i]);
+            strip.store(r, [row]);
+            at.set(root);
+            for below in r + 1..R {
+                // SAFETY: t was cut to R rows and columns.
+                let factor = isa.splat(unsafe { t.at_unchecked(below, r) });
+                sums[below][0] = factor.mul_add(row, sums[below][0]);
             }
         }
         Ok(())

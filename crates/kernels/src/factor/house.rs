@@ -5,13 +5,12 @@
 //! once to be summed and once to be changed.
 
 use super::columns::norm;
-use super::substitute::{Rows, Tile, load, store};
+use super::rows::{Rows, Strip};
 use crate::buffer::{Block, OutOfMemory};
 use crate::number::Number;
-use crate::product::transpose;
 use crate::real::Real;
 use crate::shape::count;
-use crate::simd::{Isa, Kernel, Lanes, MAX_LANES, Vector, dispatch_on};
+use crate::simd::{Enabled, Isa, Kernel, Lanes, MAX_LANES, Square, Vector, dispatch_on};
 
 /// The reflections of `steps` columns of m rows.
 pub(super) struct Reflections<'a, T> {
@@ -53,7 +52,7 @@ impl<'a, T: Lanes> Reflections<'a, T> {
         assert!(self.steps <= n, "a column for each step");
         if self.steps > 0 {
             let mut panel = Block::new(count(&[padded(self.m), MAX_LANES]))?;
-            let x = Rows { at: a.as_mut_ptr(), stride: n as isize };
+            let x = Rows::new(a, [self.m, n], n);
             dispatch_on(isa, Run { of: self, x, n, panel: &mut panel, task: Task::Factor });
         }
         Ok(())
@@ -80,7 +79,7 @@ impl<'a, T: Lanes> Reflections<'a, T> {
     fn apply_as(&mut self, isa: Isa, c: &mut [T], n: usize, task: Task) {
         self.check(c, n);
         if self.steps > 0 {
-            let x = Rows { at: c.as_mut_ptr(), stride: n as isize };
+            let x = Rows::new(c, [self.m, n], n);
             dispatch_on(isa, Run { of: self, x, n, panel: &mut [], task });
         }
     }
@@ -92,7 +91,7 @@ impl<'a, T: Lanes> Reflections<'a, T> {
 
 struct Run<'a, 'b, T> {
     of: &'a mut Reflections<'b, T>,
-    x: Rows<T>,
+    x: Rows<'a, T>,
     n: usize,
     /// A panel column by column.
     panel: &'a mut [T],
@@ -110,125 +109,90 @@ impl<T: Lanes> Kernel<T> for Run<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
-        // SAFETY: `dispatch_on` found the instruction set, and `check` that the rows lie in their data.
-        unsafe {
-            match V::LANES {
-                16 => self.run_in::<V, 16>(),
-                8 => self.run_in::<V, 8>(),
-                4 => self.run_in::<V, 4>(),
-                2 => self.run_in::<V, 2>(),
-                _ => self.run_in::<V, 1>(),
+    fn run<V: Vector<Element = T>>(mut self, isa: Enabled<V>) {
+        let (m, n, steps, apart) = (self.of.m, self.n, self.of.steps, padded(self.of.m));
+        let (panels, factor) = (steps.div_ceil(V::LANES), self.task == Task::Factor);
+        for p in 0..panels {
+            let start = V::LANES * if factor { p } else { panels - 1 - p };
+            if factor {
+                let width = V::LANES.min(steps - start);
+                self.turn(isa, start, width);
+                self.reflect_panel(isa, start, width);
+            }
+            let v = &self.of.v[start * apart..][..(m - start) * V::LANES];
+            let t = &self.of.t[start * V::LANES..][..V::LANES * V::LANES];
+            let mut column = match self.task {
+                Task::Factor => (start + V::LANES).min(steps),
+                Task::Apply => 0,
+                // Its columns before are 0 where this panel reflects.
+                Task::ApplyToIdentity => start,
+            };
+            while column < n {
+                // As many sums as there are registers for.
+                if (n - column) / V::LANES >= 2 && V::LANES <= 8 && V::REGISTERS >= 32 {
+                    let x = self.x.strip::<V, 2>(isa, column, V::LANES);
+                    reflect(v, t, factor, x.part(start, m - start));
+                    column += 2 * V::LANES;
+                } else {
+                    let x = self.x.strip::<V, 1>(isa, column, (n - column).min(V::LANES));
+                    reflect(v, t, factor, x.part(start, m - start));
+                    column += V::LANES;
+                }
             }
         }
     }
 }
 
 impl<T: Lanes> Run<'_, '_, T> {
-    /// # Safety
-    /// The instruction set is enabled, registers have L lanes, and the rows lie in their data.
-    #[inline(always)]
-    unsafe fn run_in<V: Vector<Element = T>, const L: usize>(mut self) {
-        let (m, n, steps, apart) = (self.of.m, self.n, self.of.steps, padded(self.of.m));
-        let (panels, factor) = (steps.div_ceil(L), self.task == Task::Factor);
-        for p in 0..panels {
-            let p = if factor { p } else { panels - 1 - p };
-            let (start, v) = (p * L, p * L * apart);
-            // SAFETY: the caller's duty; a panel of reflections has room for L columns of whole registers.
-            unsafe {
-                if factor {
-                    let width = L.min(steps - start);
-                    self.turn::<V, L>(start, width);
-                    self.reflect_panel::<V, L>(start, width);
-                }
-                let (v, t) = (self.of.v[v..].as_ptr(), self.of.t[start * L..][..L * L].as_ptr());
-                let first = match self.task {
-                    Task::Factor => (start + L).min(self.of.steps),
-                    Task::Apply => 0,
-                    // Its columns before are 0 where this panel reflects.
-                    Task::ApplyToIdentity => start,
-                };
-                let rows = Tile { row: start, column: 0, last: 0 };
-                let mut column = first;
-                while column < n {
-                    let full = (n - column) / V::LANES;
-                    let tile = Tile { column, last: (n - column).min(V::LANES), ..rows };
-                    // As many sums as there are registers for.
-                    if full >= 2 && L <= 8 && V::REGISTERS >= 32 {
-                        reflect::<V, L, 2>(v, t, factor, self.x, m, tile);
-                        column += 2 * V::LANES;
-                    } else {
-                        reflect::<V, L, 1>(v, t, factor, self.x, m, tile);
-                        column += V::LANES;
-                    }
-                }
-            }
-        }
-    }
-
     /// Writes the columns of a panel, from row `start` on, to the panel, and 0 to where it is wider or longer.
-    ///
-    /// # Safety
-    /// As for [`run_in`](Self::run_in).
     #[inline(always)]
-    unsafe fn turn<V: Vector<Element = T>, const L: usize>(&mut self, start: usize, width: usize) {
-        let apart = padded(self.of.m);
-        for first in (start..self.of.m).step_by(L) {
-            let rows = L.min(self.of.m - first);
-            // SAFETY: the caller's duty.
-            unsafe {
-                let mut block = [V::splat(T::ZERO); L];
-                for (r, row) in block.iter_mut().enumerate().take(rows) {
-                    [*row] = load::<V, 1>(self.x, first + r, Tile { row: 0, column: start, last: width });
-                }
-                transpose(&mut block);
-                for (c, column) in block.iter().enumerate() {
-                    column.store(self.panel[c * apart + first - start..].as_mut_ptr());
-                }
+    fn turn<V: Vector<Element = T>>(&mut self, isa: Enabled<V>, start: usize, width: usize) {
+        let (apart, x) = (padded(self.of.m), self.x.strip::<V, 1>(isa, start, width));
+        for first in (start..self.of.m).step_by(V::LANES) {
+            let rows = V::LANES.min(self.of.m - first);
+            let mut block = Square::<V>::zero(isa);
+            for (r, row) in block.iter_mut().enumerate().take(rows) {
+                [*row] = x.load(first + r);
+            }
+            block.transpose();
+            for (c, column) in block.iter().enumerate() {
+                column.write(&mut self.panel[c * apart + first - start..]);
             }
         }
     }
 
     /// Reflects the columns of the panel; writes their part of R to the rows, and V and T to the reflections.
-    ///
-    /// # Safety
-    /// As for [`run_in`](Self::run_in).
     #[inline(always)]
-    unsafe fn reflect_panel<V: Vector<Element = T>, const L: usize>(&mut self, start: usize, width: usize) {
+    fn reflect_panel<V: Vector<Element = T>>(&mut self, isa: Enabled<V>, start: usize, width: usize) {
         let (apart, rows) = (padded(self.of.m), self.of.m - start);
-        let t = &mut self.of.t[start * L..][..L * L];
+        let t = &mut self.of.t[start * V::LANES..][..V::LANES * V::LANES];
         t.fill(T::ZERO);
         for j in 0..width {
-            // SAFETY: the caller's duty.
-            unsafe {
-                let (diagonal, tau, products) = reflect_column::<V, L>(self.panel, apart, rows, [j, width]);
-                let zero = V::splat(T::ZERO);
-                for i in 0..width {
-                    // What is above the diagonal is of R, and the vector 0 there.
-                    let x = &mut self.panel[j * apart + i];
-                    let r = if i < j { std::mem::replace(x, T::ZERO) } else { T::ZERO };
-                    *self.x.at(start + i, start + j) = if i == j { diagonal } else { r };
-                }
-                // T = [T, −τ T (Vᵀ v); 0, τ]
-                let mut column = zero;
-                for (i, &product) in products.iter().enumerate().take(j) {
-                    column = V::splat(-tau * product).mul_add(V::load(t[i * L..].as_ptr()), column);
-                }
-                column.store(t[j * L..].as_mut_ptr());
-                t[j * L + j] = tau;
+            let (diagonal, tau, products) = reflect_column(isa, self.panel, apart, rows, [j, width]);
+            for i in 0..width {
+                // What is above the diagonal is of R, and the vector 0 there.
+                let x = &mut self.panel[j * apart + i];
+                let r = if i < j { std::mem::replace(x, T::ZERO) } else { T::ZERO };
+                self.x.cell(start + i, start + j).set(if i == j { diagonal } else { r });
             }
+            // T = [T, −τ T (Vᵀ v); 0, τ]
+            let (before, from_here) = t.split_at_mut(j * V::LANES);
+            let mut column = isa.zero();
+            for (t, &product) in before.chunks_exact(V::LANES).zip(&products) {
+                column = isa.splat(-tau * product).mul_add(isa.read(t), column);
+            }
+            column.write(from_here);
+            from_here[j] = tau;
         }
-        for first in (0..rows).step_by(L) {
-            // SAFETY: the caller's duty; columns of the panel and rows of V hold whole registers.
-            unsafe {
-                let mut block = [V::splat(T::ZERO); L];
-                for (c, column) in block.iter_mut().enumerate() {
-                    *column = V::load(self.panel[c * apart + first..].as_ptr());
-                }
-                transpose(&mut block);
-                for (r, row) in block.iter().enumerate() {
-                    row.store(self.of.v[start * apart + (first + r) * L..].as_mut_ptr());
-                }
+        let v = &mut self.of.v[start * apart..][..V::LANES * apart];
+        for (i, v) in v.chunks_exact_mut(V::LANES * V::LANES).enumerate().take(rows.div_ceil(V::LANES)) {
+            let mut block = Square::<V>::zero(isa);
+            for (c, column) in block.iter_mut().enumerate() {
+                *column = isa.read(&self.panel[c * apart + i * V::LANES..]);
+            }
+            block.transpose();
+            for (row, to) in block.iter().zip(v.chunks_exact_mut(V::LANES)) {
+                row.write(to);
             }
         }
     }
@@ -236,127 +200,123 @@ impl<T: Lanes> Run<'_, '_, T> {
 
 /// Makes column j of a panel the vector v of its reflection, but for the part of R above the diagonal, and reflects the columns
 /// after it; returns the element of R on the diagonal, τ, and the products of v with the vectors before.
-///
-/// # Safety
-/// The instruction set is enabled, registers have L lanes, and the panel L columns of whole registers.
 #[inline(always)]
-unsafe fn reflect_column<V: Vector<Element: Lanes>, const L: usize>(
+fn reflect_column<V: Vector>(
+    isa: Enabled<V>,
     panel: &mut [V::Element],
     apart: usize,
     rows: usize,
     [j, width]: [usize; 2],
-) -> (V::Element, V::Element, [V::Element; L]) {
+) -> (V::Element, V::Element, [V::Element; MAX_LANES]) {
     let (zero, one) = (V::Element::ZERO, V::Element::ONE);
-    let first = j - j % L;
+    // Whole registers that hold all rows.
+    let end = rows.next_multiple_of(V::LANES);
+    assert!(j < V::LANES && end <= apart && apart <= panel.len() / V::LANES, "a register's columns of whole registers");
     let column = &mut panel[j * apart..][..apart];
-    let (alpha, above): (_, [V::Element; L]) =
-        (column[j], std::array::from_fn(|i| if i < j % L { column[first + i] } else { zero }));
+    let (alpha, mut above) = (column[j], [zero; MAX_LANES]);
+    above[..j].copy_from_slice(&column[..j]);
     // The vector's own part alone counts: 0 above the diagonal, where R is put back in the end.
-    column[first..=j].fill(zero);
-    // SAFETY: the caller's duty.
-    unsafe {
-        let mut squares = [V::splat(zero); 2];
-        for i in (first..rows).step_by(L) {
-            let x = V::load(column[i..].as_ptr());
-            squares[i / L % 2] = x.mul_add(x, squares[i / L % 2]);
-        }
-        let square = squares[0].add(squares[1]).sum();
-        // Squares keep their digits where their sum is far above the smallest number and below the largest.
-        let (low, high) = if size_of::<V::Element>() == 4 { (1e-24, 1e37) } else { (1e-260, 1e307) };
-        let fits = |x: V::Element| x > V::Element::from_f64(low) && x < V::Element::from_f64(high);
-        let tail = if fits(square) { square.sqrt() } else { norm(&column[j + 1..rows]) };
-        if tail == zero {
-            column.fill(zero);
-            column[j] = one;
-            column[first..j].copy_from_slice(&above[..j % L]);
-            return (alpha, zero, [zero; L]);
-        }
-        let sum = alpha.mul_add(alpha, square);
-        let length = if fits(square) && fits(sum) { sum.sqrt() } else { norm(&[alpha, tail]) };
-        let beta = if alpha > zero { -length } else { length };
-        let (tau, divisor) = ((beta - alpha) / beta, alpha - beta);
-        let inverse = one / divisor;
-        if inverse.is_finite() {
-            for i in (first..rows).step_by(L) {
-                let x = V::load(column[i..].as_ptr());
-                x.mul(V::splat(inverse)).store(column[i..].as_mut_ptr());
-            }
-        } else {
-            column[first..rows].iter_mut().for_each(|x| *x = *x / divisor);
-        }
-        column[j] = one;
-        let mut sums = [V::splat(zero); L];
-        for i in (first..rows).step_by(L) {
-            let v = V::load(panel[j * apart + i..].as_ptr());
-            for c in 0..L {
-                sums[c] = v.mul_add(V::load(panel[c * apart + i..].as_ptr()), sums[c]);
-            }
-        }
-        transpose(&mut sums);
-        let mut products = [zero; L];
-        sums.iter().fold(V::splat(zero), |sum, x| sum.add(*x)).store(products.as_mut_ptr());
-        let (before, after) = panel.split_at_mut((j + 1) * apart);
-        let vector = &mut before[j * apart..];
-        for (c, column) in after.chunks_exact_mut(apart).enumerate().take(width - j - 1) {
-            let factor = V::splat(-tau * products[j + 1 + c]);
-            for i in (first..rows).step_by(L) {
-                let sum = factor.mul_add(V::load(vector[i..].as_ptr()), V::load(column[i..].as_ptr()));
-                sum.store(column[i..].as_mut_ptr());
-            }
-        }
-        vector[first..j].copy_from_slice(&above[..j % L]);
-        (beta, tau, products)
+    column[..=j].fill(zero);
+    let mut squares = [isa.zero(); 2];
+    let pairs = column[..end].chunks_exact(2 * V::LANES);
+    let last = pairs.remainder();
+    for pair in pairs {
+        let (x, y) = (isa.read(pair), isa.read(&pair[V::LANES..]));
+        squares = [x.mul_add(x, squares[0]), y.mul_add(y, squares[1])];
     }
+    if !last.is_empty() {
+        let x = isa.read(last);
+        squares[0] = x.mul_add(x, squares[0]);
+    }
+    let square = (squares[0] + squares[1]).sum();
+    // Squares keep their digits where their sum is far above the smallest number and below the largest.
+    let (low, high) = if size_of::<V::Element>() == 4 { (1e-24, 1e37) } else { (1e-260, 1e307) };
+    let fits = |x: V::Element| x > V::Element::from_f64(low) && x < V::Element::from_f64(high);
+    let tail = if fits(square) { square.sqrt() } else { norm(&column[j + 1..rows]) };
+    if tail == zero {
+        column.fill(zero);
+        column[j] = one;
+        column[..j].copy_from_slice(&above[..j]);
+        return (alpha, zero, [zero; MAX_LANES]);
+    }
+    let sum = alpha.mul_add(alpha, square);
+    let length = if fits(square) && fits(sum) { sum.sqrt() } else { norm(&[alpha, tail]) };
+    let beta = if alpha > zero { -length } else { length };
+    let (tau, divisor) = ((beta - alpha) / beta, alpha - beta);
+    let inverse = one / divisor;
+    if inverse.is_finite() {
+        for x in column[..end].chunks_exact_mut(V::LANES) {
+            (isa.read(x) * isa.splat(inverse)).write(x);
+        }
+    } else {
+        column[..rows].iter_mut().for_each(|x| *x = *x / divisor);
+    }
+    column[j] = one;
+    let mut sums = Square::<V>::zero(isa);
+    for i in (0..end).step_by(V::LANES) {
+        let at = panel[i..].as_ptr();
+        // SAFETY: a register from i on lies below `end`, and so in each of the columns, as was checked above.
+        unsafe {
+            let v = isa.load(at.add(j * apart));
+            for c in 0..V::LANES {
+                sums[c] = v.mul_add(isa.load(at.add(c * apart)), sums[c]);
+            }
+        }
+    }
+    sums.transpose();
+    let (mut sum, mut products) = (isa.zero(), [zero; MAX_LANES]);
+    for &x in sums.iter() {
+        sum += x;
+    }
+    sum.write(&mut products);
+    let (before, after) = panel.split_at_mut((j + 1) * apart);
+    let vector = &mut before[j * apart..];
+    for (column, &product) in after.chunks_exact_mut(apart).zip(&products[j + 1..width]) {
+        let factor = isa.splat(-tau * product);
+        for (v, x) in vector[..end].chunks_exact(V::LANES).zip(column[..end].chunks_exact_mut(V::LANES)) {
+            factor.mul_add(isa.read(v), isa.read(x)).write(x);
+        }
+    }
+    vector[..j].copy_from_slice(&above[..j]);
+    (beta, tau, products)
 }
 
-/// C = (I − V T Vᵀ) C, or by its transpose, for N registers of columns and the rows from `tile.row` below m.
-///
-/// # Safety
-/// The instruction set is enabled, registers have L lanes, the rows of C lie in their data, and there is a row of V for each
-/// and L² elements of T.
+/// C = (I − V T Vᵀ) C, or by its transpose, for N registers of columns.
 #[inline(always)]
-unsafe fn reflect<V: Vector, const L: usize, const N: usize>(
-    v: *const V::Element,
-    t: *const V::Element,
-    transposed: bool,
-    c: Rows<V::Element>,
-    m: usize,
-    tile: Tile,
-) {
-    // SAFETY: the caller's duty.
-    unsafe {
-        let zero = V::splat(V::Element::ZERO);
-        let mut sums = [[zero; N]; L];
-        for i in tile.row..m {
-            let (row, v) = (load::<V, N>(c, i, tile), v.add((i - tile.row) * L));
-            for r in 0..L {
-                let factor = V::splat(*v.add(r));
-                for n in 0..N {
-                    sums[r][n] = factor.mul_add(row[n], sums[r][n]);
-                }
+fn reflect<V: Vector, const N: usize>(v: &[V::Element], t: &[V::Element], transposed: bool, c: Strip<'_, V, N>) {
+    let (isa, rows) = (c.isa(), c.height());
+    assert_eq!(t.len(), V::LANES * V::LANES, "a square T");
+    let mut sums = [Square::<V>::zero(isa); N];
+    for (i, v) in (0..rows).zip(v.chunks_exact(V::LANES)) {
+        let row = c.load(i);
+        for r in 0..V::LANES {
+            let factor = isa.splat(v[r]);
+            for n in 0..N {
+                sums[n][r] = factor.mul_add(row[n], sums[n][r]);
             }
         }
-        // −T W or −Tᵀ W
-        let mut products = [[zero; N]; L];
-        for r in 0..L {
-            let range = if transposed { 0..r + 1 } else { r..L };
-            for q in range {
-                let at = if transposed { r * L + q } else { q * L + r };
-                let factor = V::splat(-*t.add(at));
-                for n in 0..N {
-                    products[r][n] = factor.mul_add(sums[q][n], products[r][n]);
-                }
+    }
+    // −T W or −Tᵀ W
+    let mut products = [Square::<V>::zero(isa); N];
+    for r in 0..V::LANES {
+        let range = if transposed { 0..r + 1 } else { r..V::LANES };
+        for q in range {
+            let at = if transposed { r * V::LANES + q } else { q * V::LANES + r };
+            // SAFETY: r and q are below `LANES`, and T has as many rows and columns, as was checked above.
+            let factor = isa.splat(-unsafe { *t.get_unchecked(at) });
+            for n in 0..N {
+                products[n][r] = factor.mul_add(sums[n][q], products[n][r]);
             }
         }
-        for i in tile.row..m {
-            let (mut row, v) = (load::<V, N>(c, i, tile), v.add((i - tile.row) * L));
-            for r in 0..L {
-                let factor = V::splat(*v.add(r));
-                for n in 0..N {
-                    row[n] = factor.mul_add(products[r][n], row[n]);
-                }
+    }
+    for (i, v) in (0..rows).zip(v.chunks_exact(V::LANES)) {
+        let mut row = c.load(i);
+        for r in 0..V::LANES {
+            let factor = isa.splat(v[r]);
+            for n in 0..N {
+                row[n] = factor.mul_add(products[n][r], row[n]);
             }
-            store(c, i, tile, row);
         }
+        c.store(i, row);
     }
 }

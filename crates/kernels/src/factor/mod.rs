@@ -24,6 +24,7 @@ mod matrix;
 pub mod qr;
 mod quotients;
 mod reflections;
+mod rows;
 mod secular;
 mod sides;
 mod substitute;

@@ -7,13 +7,12 @@ use super::matrix::{Matrix, Target, multiply};
 use super::{Failure, house, lanes, tall};
 use crate::buffer::{Block, OutOfMemory};
 use crate::compiled::compiled;
+use crate::params::params;
 use crate::real::Real;
 use crate::shape::count;
 use crate::simd::{Lanes, isa};
 use crate::view::View;
 
-/// Bytes of a matrix that is reflected a register's columns at a time: the second-level cache holds it and its reflections.
-const NEAR: usize = 1 << 20;
 /// Columns of a block.
 const BLOCK: usize = 64;
 /// Columns that are reflected one by one.
@@ -57,7 +56,7 @@ pub(super) fn one<T: Lanes>(a: Matrix<'_, T>, kind: Kind, q: &mut [T], r: &mut [
     let k = if kind.full { m } else { m.min(n) };
     let tall = tall::suits(m, n) && !kind.full && tall::qr(a, q, r)?;
     if !tall {
-        let small = m * n * size_of::<T>() <= NEAR && m * k * size_of::<T>() <= NEAR;
+        let small = m * n * size_of::<T>() <= params().factor.near_bytes && m * k * size_of::<T>() <= params().factor.near_bytes;
         if small { near(a, k, q, r)? } else { blocked(a, k, q, r)? }
     }
     if kind.non_negative {

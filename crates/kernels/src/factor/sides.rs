@@ -11,6 +11,7 @@
 
 use super::columns::add_scaled;
 use crate::buffer::{Block, OutOfMemory};
+use crate::params::params;
 use crate::real::Real;
 use crate::shape::count;
 use crate::simd::{self, MAX_LANES};
@@ -20,8 +21,6 @@ use crate::threads;
 const COLUMNS: usize = 4;
 /// Sums of a column that run beside each other.
 const SUMS: usize = 16;
-/// Nanoseconds that a byte of the matrix takes.
-const NS_EACH: f64 = 0.03;
 
 /// A part of a matrix of columns, `stride` apart.
 #[derive(Clone, Copy)]
@@ -52,7 +51,7 @@ pub(super) fn both<T: Real>(a: Columns<'_, T>, x: Vectors<'_, T>, y: &mut [T], w
     let fits = x.v.len() == rows && x.z.len() == n && x.r.len() == n && w.len() + 1 == rows;
     assert!(fits && (n == 0 || a.data.len() >= count(&[n - 1, a.stride]) + rows), "vectors of a matrix");
     let area = (n * rows * size_of::<T>()) as f64;
-    let parts = threads::brief_parts(n.div_ceil(COLUMNS), area * NS_EACH / n.div_ceil(COLUMNS).max(1) as f64);
+    let parts = threads::brief_parts(n.div_ceil(COLUMNS), area * params().factor.bidiagonal_ns / n.div_ceil(COLUMNS).max(1) as f64);
     if parts < 2 {
         w.fill(T::ZERO);
         pass(a, x, 0, y, w);

@@ -12,249 +12,149 @@
 //! R rows of a few registers keep their sums in registers while k runs. Cholesky's factor and the factors L U are
 //! made of the same step, with the triangle that they have found so far.
 
+use std::ops::Range;
+
 use super::matrix::Matrix;
-use crate::number::Number;
-use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on};
+use super::rows::{Factor, Rows, Strip};
+use crate::simd::{Enabled, Isa, Kernel, Lanes, Vector, dispatch_on};
 use crate::threads;
 
-/// Rows of B that become rows of X: element (i, j) at `at + i · stride + j`.
-#[derive(Clone, Copy)]
-pub(super) struct Rows<T> {
-    pub at: *mut T,
-    pub stride: isize,
-}
-
-impl<T> Rows<T> {
-    /// # Safety
-    /// The element is one of the rows'.
-    #[inline(always)]
-    pub unsafe fn at(self, i: usize, j: usize) -> *mut T {
-        // SAFETY: the caller's duty.
-        unsafe { self.at.offset(i as isize * self.stride + j as isize) }
-    }
-}
-
-/// The triangle: T[i, k] at `at + i · row + k · column`.
-#[derive(Clone, Copy)]
-pub(super) struct Factor<T> {
-    pub at: *const T,
-    pub row: isize,
-    pub column: isize,
-}
-
-impl<T: Copy> Factor<T> {
-    /// # Safety
-    /// The element is one of the matrix's.
-    #[inline(always)]
-    pub unsafe fn at(self, i: usize, k: usize) -> T {
-        // SAFETY: the caller's duty.
-        unsafe { *self.at.offset(i as isize * self.row + k as isize * self.column) }
-    }
-}
-
-/// Registers of one row of a tile, of which the last may be partial.
-#[derive(Clone, Copy)]
-pub(super) struct Tile {
-    /// The first row and column.
-    pub row: usize,
-    pub column: usize,
-    /// Lanes of the last register that are columns.
-    pub last: usize,
-}
-
-/// N registers of row `i`.
-///
-/// # Safety
-/// The instruction set is enabled and the row holds those columns.
+/// Σ T[i + r, k] X[k] − B[i + r] over k below `depth`, for R rows from i on.
 #[inline(always)]
-pub(super) unsafe fn load<V: Vector, const N: usize>(x: Rows<V::Element>, i: usize, tile: Tile) -> [V; N] {
-    std::array::from_fn(
-        #[inline(always)]
-        |v| {
-            // SAFETY: the caller's duty.
-            unsafe {
-                let from = x.at(i, tile.column + v * V::LANES);
-                if v + 1 == N && tile.last < V::LANES { V::load_first(from, tile.last) } else { V::load(from) }
-            }
-        },
-    )
-}
-
-/// Writes N registers to row `i`.
-///
-/// # Safety
-/// As for [`load`], and nobody else uses those elements.
-#[inline(always)]
-pub(super) unsafe fn store<V: Vector, const N: usize>(x: Rows<V::Element>, i: usize, tile: Tile, row: [V; N]) {
-    for v in 0..N {
-        // SAFETY: the caller's duty.
-        unsafe {
-            let to = x.at(i, tile.column + v * V::LANES);
-            if v + 1 == N && tile.last < V::LANES { row[v].store_first(to, tile.last) } else { row[v].store(to) }
-        }
-    }
-}
-
-/// Σ T[i + r, k] X[k] − B[i + r] over k below `depth`, for R rows from i = `tile.row` on.
-///
-/// # Safety
-/// The instruction set is enabled, and every element lies in its matrix.
-#[inline(always)]
-pub(super) unsafe fn residual<V: Vector, const R: usize, const N: usize>(
-    t: Factor<V::Element>,
-    x: Rows<V::Element>,
-    tile: Tile,
+pub(super) fn residual<V: Vector, const R: usize, const N: usize>(
+    t: Factor<'_, V::Element>,
+    x: Strip<'_, V, N>,
+    i: usize,
     depth: usize,
 ) -> [[V; N]; R] {
-    // SAFETY: the caller's duty.
-    unsafe {
-        let zero = V::splat(V::Element::ZERO);
-        let mut sums = [[zero; N]; R];
-        for r in 0..R {
-            let row = load::<V, N>(x, tile.row + r, tile);
-            for v in 0..N {
-                sums[r][v] = zero.sub(row[v]);
-            }
+    let isa = x.isa();
+    let mut sums = [[isa.zero(); N]; R];
+    let b = x.part(i, R);
+    for r in 0..R {
+        let row = b.load(r);
+        for v in 0..N {
+            sums[r][v] = -row[v];
         }
-        for k in 0..depth {
-            let row = load::<V, N>(x, k, tile);
-            for r in 0..R {
-                let factor = V::splat(t.at(tile.row + r, k));
-                for v in 0..N {
-                    sums[r][v] = factor.mul_add(row[v], sums[r][v]);
-                }
-            }
-        }
-        sums
     }
+    let (t, x) = (t.block([i, 0], [R, depth]), x.part(0, depth));
+    for k in 0..depth {
+        let (row, column) = (x.load(k), t.column::<R>(k));
+        for r in 0..R {
+            let factor = isa.splat(column[r]);
+            for v in 0..N {
+                sums[r][v] = factor.mul_add(row[v], sums[r][v]);
+            }
+        }
+    }
+    sums
 }
 
 /// What the diagonal of T does.
 #[derive(Clone, Copy)]
-pub(super) enum Diagonal<T> {
+pub(super) enum Diagonal<'a, T> {
     /// −1 / T[i, i], of each i.
-    Inverses(*const T),
+    Inverses(&'a [T]),
     /// An inverse is not finite where the quotient may be.
     Divides,
 }
 
-/// Writes R rows of X.
-///
-/// # Safety
-/// As for [`residual`] and [`store`]; the rows of X before `tile.row` are known.
+/// Writes R rows of X from `row` on, where those before are known.
 #[inline(always)]
-unsafe fn solve_tile<V: Vector, const R: usize, const N: usize>(
-    t: Factor<V::Element>,
-    x: Rows<V::Element>,
-    tile: Tile,
-    diagonal: Diagonal<V::Element>,
+fn solve_tile<V: Vector, const R: usize, const N: usize>(
+    t: Factor<'_, V::Element>,
+    x: Strip<'_, V, N>,
+    row: usize,
+    diagonal: Diagonal<'_, V::Element>,
 ) {
-    // SAFETY: the caller's duty.
-    unsafe {
-        let mut sums = residual::<V, R, N>(t, x, tile, tile.row);
-        for r in 0..R {
-            let i = tile.row + r;
-            for q in 0..r {
-                let factor = V::splat(t.at(i, tile.row + q));
-                for v in 0..N {
-                    sums[r][v] = factor.mul_add(sums[q][v], sums[r][v]);
-                }
+    let isa = x.isa();
+    let mut sums = residual::<V, R, N>(t, x, row, row);
+    let (t, x) = (t.block([row, row], [R, R]), x.part(row, R));
+    for r in 0..R {
+        for q in 0..r {
+            // SAFETY: t was cut to R rows and columns.
+            let factor = isa.splat(unsafe { t.at_unchecked(r, q) });
+            for v in 0..N {
+                sums[r][v] = factor.mul_add(sums[q][v], sums[r][v]);
             }
-            match diagonal {
-                Diagonal::Inverses(inverses) => {
-                    let inverse = V::splat(*inverses.add(i));
-                    (0..N).for_each(
-                        #[inline(always)]
-                        |v| sums[r][v] = sums[r][v].mul(inverse),
-                    );
-                }
-                Diagonal::Divides => {
-                    let divisor = V::splat(-t.at(i, i));
-                    (0..N).for_each(
-                        #[inline(always)]
-                        |v| sums[r][v] = sums[r][v].div(divisor),
-                    );
-                }
-            }
-            store(x, i, tile, sums[r]);
         }
+        match diagonal {
+            Diagonal::Inverses(inverses) => {
+                let inverse = isa.splat(inverses[row + r]);
+                for v in 0..N {
+                    sums[r][v] *= inverse;
+                }
+            }
+            Diagonal::Divides => {
+                // SAFETY: t was cut to R rows and columns.
+                let divisor = isa.splat(-unsafe { t.at_unchecked(r, r) });
+                for v in 0..N {
+                    sums[r][v] = sums[r][v] / divisor;
+                }
+            }
+        }
+        x.store(r, sums[r]);
     }
 }
 
 /// Rows `rows` of X in the columns `columns`, where those before are known.
-///
-/// # Safety
-/// As for [`solve_tile`].
 #[inline(always)]
-pub(super) unsafe fn solve_rows<V: Vector>(
-    t: Factor<V::Element>,
-    x: Rows<V::Element>,
-    rows: std::ops::Range<usize>,
-    columns: std::ops::Range<usize>,
-    diagonal: Diagonal<V::Element>,
+pub(super) fn solve_rows<V: Vector>(
+    isa: Enabled<V>,
+    t: Factor<'_, V::Element>,
+    x: Rows<'_, V::Element>,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    diagonal: Diagonal<'_, V::Element>,
 ) {
-    // SAFETY: the caller's duty.
-    unsafe {
-        // As many sums as leave registers for what they are made of.
-        if V::REGISTERS >= 32 {
-            solve_tiles::<V, 8, 3>(t, x, rows, columns, diagonal);
+    // As many sums as leave registers for what they are made of.
+    if V::REGISTERS >= 32 {
+        solve_tiles::<V, 8, 3>(isa, t, x, rows, columns, diagonal);
+    } else {
+        solve_tiles::<V, 4, 2>(isa, t, x, rows, columns, diagonal);
+    }
+}
+
+#[inline(always)]
+fn solve_tiles<V: Vector, const R: usize, const N: usize>(
+    isa: Enabled<V>,
+    t: Factor<'_, V::Element>,
+    x: Rows<'_, V::Element>,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    diagonal: Diagonal<'_, V::Element>,
+) {
+    let mut column = columns.start;
+    while column < columns.end {
+        let left = columns.end - column;
+        let full = left / V::LANES;
+        if full >= N && full != N + 1 {
+            solve_strip::<V, R, N>(t, x.strip(isa, column, V::LANES), rows.clone(), diagonal);
+            column += N * V::LANES;
+        } else if full >= 2 {
+            solve_strip::<V, R, 2>(t, x.strip(isa, column, V::LANES), rows.clone(), diagonal);
+            column += 2 * V::LANES;
         } else {
-            solve_tiles::<V, 4, 2>(t, x, rows, columns, diagonal);
+            solve_strip::<V, R, 1>(t, x.strip(isa, column, left.min(V::LANES)), rows.clone(), diagonal);
+            column += V::LANES;
         }
     }
 }
 
-/// # Safety
-/// As for [`solve_tile`].
 #[inline(always)]
-unsafe fn solve_tiles<V: Vector, const R: usize, const N: usize>(
-    t: Factor<V::Element>,
-    x: Rows<V::Element>,
-    rows: std::ops::Range<usize>,
-    columns: std::ops::Range<usize>,
-    diagonal: Diagonal<V::Element>,
-) {
-    // SAFETY: the caller's duty.
-    unsafe {
-        let mut column = columns.start;
-        while column < columns.end {
-            let left = columns.end - column;
-            let full = left / V::LANES;
-            if full >= N && full != N + 1 {
-                solve_column::<V, R, N>(t, x, rows.clone(), Tile { row: 0, column, last: V::LANES }, diagonal);
-                column += N * V::LANES;
-            } else if full >= 2 {
-                solve_column::<V, R, 2>(t, x, rows.clone(), Tile { row: 0, column, last: V::LANES }, diagonal);
-                column += 2 * V::LANES;
-            } else {
-                solve_column::<V, R, 1>(t, x, rows.clone(), Tile { row: 0, column, last: left.min(V::LANES) }, diagonal);
-                column += V::LANES;
-            }
-        }
-    }
-}
-
-/// # Safety
-/// As for [`solve_tile`].
-#[inline(always)]
-unsafe fn solve_column<V: Vector, const R: usize, const N: usize>(
-    t: Factor<V::Element>,
-    x: Rows<V::Element>,
-    rows: std::ops::Range<usize>,
-    tile: Tile,
-    diagonal: Diagonal<V::Element>,
+fn solve_strip<V: Vector, const R: usize, const N: usize>(
+    t: Factor<'_, V::Element>,
+    x: Strip<'_, V, N>,
+    rows: Range<usize>,
+    diagonal: Diagonal<'_, V::Element>,
 ) {
     let mut row = rows.start;
-    // SAFETY: the caller's duty.
-    unsafe {
-        while row + R <= rows.end {
-            solve_tile::<V, R, N>(t, x, Tile { row, ..tile }, diagonal);
-            row += R;
-        }
-        while row < rows.end {
-            solve_tile::<V, 1, N>(t, x, Tile { row, ..tile }, diagonal);
-            row += 1;
-        }
+    while row + R <= rows.end {
+        solve_tile::<V, R, N>(t, x, row, diagonal);
+        row += R;
+    }
+    while row < rows.end {
+        solve_tile::<V, 1, N>(t, x, row, diagonal);
+        row += 1;
     }
 }
 
@@ -262,35 +162,33 @@ unsafe fn solve_column<V: Vector, const R: usize, const N: usize>(
 pub(super) const LARGEST: usize = 128;
 
 /// A triangle and right-hand sides that fit it.
-struct Solve<T> {
-    t: Factor<T>,
-    x: Rows<T>,
+struct Solve<'a, T> {
+    t: Factor<'a, T>,
+    x: Rows<'a, T>,
     n: usize,
     columns: usize,
-    diagonal: Diagonal<T>,
+    diagonal: Diagonal<'a, T>,
 }
 
-// SAFETY: threads solve for columns of their own and only read the triangle.
-unsafe impl<T: Send + Sync> Sync for Solve<T> {}
+// SAFETY: only `run` shares it. There each thread solves for columns of its own, of rows that `Rows::new` found not to
+// overlap. Nobody writes the triangle.
+unsafe impl<T: Send + Sync> Sync for Solve<'_, T> {}
 
-impl<T: Lanes> Kernel<T> for Solve<T> {
+impl<T: Lanes> Kernel<T> for Solve<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
         let Self { n, columns, .. } = self;
         // A multiply-add a lane and cycle.
         let parts = threads::brief_parts(columns.div_ceil(V::LANES), 0.15 * (n * n) as f64 + n as f64);
         let it = &self;
         threads::run(parts, |part| {
             let columns = threads::range(columns, V::LANES, parts, part);
-            // SAFETY: `dispatch_on` found the instruction set, and `solve` checked that all lies in its matrix.
-            unsafe {
-                V::enter(
-                    #[inline(always)]
-                    || solve_rows::<V>(it.t, it.x, 0..n, columns, it.diagonal),
-                )
-            }
+            isa.enter(
+                #[inline(always)]
+                || solve_rows(isa, it.t, it.x, 0..n, columns, it.diagonal),
+            );
         });
     }
 }
@@ -302,18 +200,11 @@ impl<T: Lanes> Kernel<T> for Solve<T> {
 /// If the triangle is too large or B too short.
 pub(super) fn solve<T: Lanes>(isa: Isa, t: Matrix<'_, T>, [upper, unit]: [bool; 2], b: &mut [T], columns: usize, stride: usize) {
     let n = t.rows;
-    assert!(
-        n <= LARGEST
-            && t.columns == n
-            && columns <= stride
-            && (n == 0 || (n - 1).saturating_mul(stride).saturating_add(columns) <= b.len())
-    );
+    assert!(n <= LARGEST && t.columns == n, "a square that is not too large");
+    let (factor, x) = (Factor::new(t), Rows::new(b, [n, columns], stride));
     if n == 0 || columns == 0 {
         return;
     }
-    let corner = |i: usize, j: usize| t.at.wrapping_add_signed(i as isize * t.row + j as isize * t.column);
-    let corners = [(0, 0), (0, n - 1), (n - 1, 0), (n - 1, n - 1)];
-    assert!(corners.into_iter().all(|(i, j)| corner(i, j) < t.data.len()), "a triangle within its data");
     let mut inverses = [-T::ONE; LARGEST];
     if !unit {
         for (i, inverse) in inverses.iter_mut().enumerate().take(n) {
@@ -322,12 +213,8 @@ pub(super) fn solve<T: Lanes>(isa: Isa, t: Matrix<'_, T>, [upper, unit]: [bool; 
         }
     }
     let finite = inverses.iter().all(|x| x.is_finite());
-    let diagonal = if finite { Diagonal::Inverses(inverses.as_ptr()) } else { Diagonal::Divides };
+    let diagonal = if finite { Diagonal::Inverses(&inverses) } else { Diagonal::Divides };
     // An upper triangle is a lower one from its last row up.
-    let (first, sign) = if upper { (n - 1, -1) } else { (0, 1) };
-    let (t, x) = (
-        Factor { at: t.data[corner(first, first)..].as_ptr(), row: sign * t.row, column: sign * t.column },
-        Rows { at: b[first * stride..].as_mut_ptr(), stride: sign * stride as isize },
-    );
+    let (t, x) = if upper { (factor.reversed(), x.reversed()) } else { (factor, x) };
     dispatch_on(isa, Solve { t, x, n, columns, diagonal });
 }

@@ -4,16 +4,15 @@ use std::ops::Range;
 
 use super::columns::add_scaled;
 use crate::buffer::{Block, OutOfMemory};
+use crate::params::params;
 use crate::shape::count;
-use crate::simd::{Isa, Kernel, Lanes, MAX_LANES, Vector, dispatch_on};
+use crate::simd::{Enabled, Isa, Kernel, Lanes, MAX_LANES, Vector, dispatch_on};
 use crate::threads;
 
 /// Columns of the matrix that pass together.
 const COLUMNS: usize = 4;
 /// Registers of rows, or pairs of columns, of a panel that pass together.
 const GROUP: usize = 4;
-/// Nanoseconds that a byte of the triangle takes.
-const NS_EACH: f64 = 0.015;
 
 /// y = A x of the symmetric matrix whose lower triangle lies column by column, `stride` apart.
 ///
@@ -29,7 +28,7 @@ pub(super) fn product<T: Lanes>(isa: Isa, a: &[T], stride: usize, x: &[T], y: &m
         "a triangle of as many columns"
     );
     let area = (n * n * size_of::<T>()) as f64 / 2.0;
-    let parts = threads::brief_parts(n.div_ceil(COLUMNS), area * NS_EACH / n.div_ceil(COLUMNS).max(1) as f64);
+    let parts = threads::brief_parts(n.div_ceil(COLUMNS), area * params().factor.symmetric_ns / n.div_ceil(COLUMNS).max(1) as f64);
     if parts < 2 {
         y.fill(T::ZERO);
         dispatch_on(isa, Product { a, stride, x, y, columns: 0..n });
@@ -72,7 +71,7 @@ impl<T: Lanes> Kernel<T> for Product<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
         let n = self.x.len();
         for first in self.columns.clone().step_by(COLUMNS) {
             let width = COLUMNS.min(n - first);
@@ -89,34 +88,16 @@ impl<T: Lanes> Kernel<T> for Product<'_, T> {
             if first + width == n {
                 return;
             }
-            let mut pass = Pass::<V> {
-                columns: std::array::from_fn(|c| self.a[(first + c) * self.stride..].as_ptr()),
-                x: self.x.as_ptr(),
-                y: self.y.as_mut_ptr(),
-                // SAFETY: the instruction set is enabled.
-                factors: std::array::from_fn(|c| unsafe { V::splat(self.x[first + c]) }),
-                // SAFETY: the instruction set is enabled.
-                sums: [unsafe { V::splat(T::ZERO) }; COLUMNS],
-            };
-            let mut i = first + COLUMNS;
-            let before = (V::LANES - lane(&self.a[first * self.stride + i..]) % V::LANES) % V::LANES;
-            // SAFETY: the instruction set is enabled, and `product` found n rows of every column, x and y.
-            unsafe {
-                if before > 0 {
-                    let count = before.min(n - i);
-                    pass.part(i, count);
-                    i += count;
-                }
-                while i + V::LANES <= n {
-                    pass.whole(i);
-                    i += V::LANES;
-                }
-                if i < n {
-                    pass.part(i, n - i);
-                }
-                for (y, sum) in self.y[first..].iter_mut().zip(pass.sums) {
-                    *y += sum.sum();
-                }
+            let (coefficients, x) = self.x[first..].split_at(COLUMNS);
+            let (sums, y) = self.y[first..].split_at_mut(COLUMNS);
+            let columns = std::array::from_fn(|c| &self.a[(first + c) * self.stride..][first + COLUMNS..n]);
+            let mut pass = Pass { factors: [isa.zero(); COLUMNS], sums: [isa.zero(); COLUMNS] };
+            for c in 0..COLUMNS {
+                pass.factors[c] = isa.splat(coefficients[c]);
+            }
+            pass.run(columns, x, y);
+            for c in 0..COLUMNS {
+                sums[c] += pass.sums[c].sum();
             }
         }
     }
@@ -124,44 +105,50 @@ impl<T: Lanes> Kernel<T> for Product<'_, T> {
 
 /// Some columns on their way through the rows.
 struct Pass<V: Vector> {
-    columns: [*const V::Element; COLUMNS],
-    x: *const V::Element,
-    y: *mut V::Element,
     factors: [V; COLUMNS],
     sums: [V; COLUMNS],
 }
 
 impl<V: Vector> Pass<V> {
-    /// # Safety
-    /// The instruction set is enabled, and rows from i on fill a register.
+    /// Passes all rows, whole registers of them from where the first column is aligned.
     #[inline(always)]
-    unsafe fn whole(&mut self, i: usize) {
-        // SAFETY: the caller's duty.
-        unsafe {
-            let (x, mut y) = (V::load(self.x.add(i)), V::load(self.y.add(i)));
-            for c in 0..COLUMNS {
-                let a = V::load(self.columns[c].add(i));
-                y = a.mul_add(self.factors[c], y);
-                self.sums[c] = a.mul_add(x, self.sums[c]);
-            }
-            y.store(self.y.add(i));
+    fn run(&mut self, columns: [&[V::Element]; COLUMNS], x: &[V::Element], y: &mut [V::Element]) {
+        let isa = self.sums[0].isa();
+        let start = ((V::LANES - lane(columns[0]) % V::LANES) % V::LANES).min(x.len());
+        let whole = start..x.len() - (x.len() - start) % V::LANES;
+        self.part(columns, x, y, 0..start);
+        let [a, b, c, d] = columns.map(|a| a[whole.clone()].chunks_exact(V::LANES));
+        let (x_whole, y_whole) = (x[whole.clone()].chunks_exact(V::LANES), y[whole.clone()].chunks_exact_mut(V::LANES));
+        for (((((to, x), a), b), c), d) in y_whole.zip(x_whole).zip(a).zip(b).zip(c).zip(d) {
+            let (x, y) = (isa.read(x), isa.read(to));
+            self.step([isa.read(a), isa.read(b), isa.read(c), isa.read(d)], x, y).write(to);
         }
+        self.part(columns, x, y, whole.end..x.len());
     }
 
-    /// # Safety
-    /// The instruction set is enabled, and there are `count` rows from i on.
+    /// Passes rows that are fewer than fill a register.
     #[inline(always)]
-    unsafe fn part(&mut self, i: usize, count: usize) {
-        // SAFETY: the caller's duty.
-        unsafe {
-            let (x, mut y) = (V::load_first(self.x.add(i), count), V::load_first(self.y.add(i), count));
-            for c in 0..COLUMNS {
-                let a = V::load_first(self.columns[c].add(i), count);
-                y = a.mul_add(self.factors[c], y);
-                self.sums[c] = a.mul_add(x, self.sums[c]);
-            }
-            y.store_first(self.y.add(i), count);
+    fn part(&mut self, columns: [&[V::Element]; COLUMNS], x: &[V::Element], y: &mut [V::Element], rows: Range<usize>) {
+        if rows.is_empty() {
+            return;
         }
+        let isa = self.sums[0].isa();
+        let mut a = [isa.zero(); COLUMNS];
+        for c in 0..COLUMNS {
+            a[c] = isa.read_first(&columns[c][rows.clone()]);
+        }
+        let (x, to) = (isa.read_first(&x[rows.clone()]), &mut y[rows]);
+        self.step(a, x, isa.read_first(to)).write_first(to);
+    }
+
+    /// What y becomes in these rows.
+    #[inline(always)]
+    fn step(&mut self, a: [V; COLUMNS], x: V, mut y: V) -> V {
+        for c in 0..COLUMNS {
+            y = a[c].mul_add(self.factors[c], y);
+            self.sums[c] = a[c].mul_add(x, self.sums[c]);
+        }
+        y
     }
 }
 
@@ -177,16 +164,16 @@ pub(super) struct Pairs<'a, T> {
 impl<T: Lanes> Pairs<'_, T> {
     /// y += Σ α v + β w, a pair of factors for each pair of columns.
     pub fn add(self, isa: Isa, factors: &[[T; 2]], y: &mut [T]) {
-        self.check(factors.len(), y.len());
         dispatch_on(isa, Add { of: self, factors, y });
     }
 
     /// (v · x, w · x) of each pair.
     pub fn products(self, isa: Isa, x: &[T], products: &mut [[T; 2]]) {
-        self.check(products.len(), x.len());
         dispatch_on(isa, Products { of: self, x, products });
     }
 
+    /// Whether each of so many columns has so many rows.
+    #[inline(always)]
     fn check(&self, columns: usize, rows: usize) {
         let least =
             if columns == 0 { 0 } else { (columns - 1).saturating_mul(self.apart).saturating_add(self.first).saturating_add(rows) };
@@ -204,37 +191,41 @@ impl<T: Lanes> Kernel<T> for Add<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
+        self.of.check(self.factors.len(), self.y.len());
         let Pairs { v, w, apart, first } = self.of;
         let (v, w, rows) = (v.as_ptr().wrapping_add(first), w.as_ptr().wrapping_add(first), self.y.len());
         let y = self.y.as_mut_ptr();
         let mut i = 0;
-        // SAFETY: the instruction set is enabled, and `check` found these rows in every column.
+        // SAFETY: i and what is passed with it stay within the rows of y, and `check` found as many in every column.
         unsafe {
             while i + GROUP * V::LANES <= rows {
-                let mut sums: [V; GROUP] = std::array::from_fn(|g| V::load(y.add(i + g * V::LANES)));
+                let mut sums = [isa.zero(); GROUP];
+                for g in 0..GROUP {
+                    sums[g] = isa.load(y.add(i + g * V::LANES));
+                }
                 for (c, &[alpha, beta]) in self.factors.iter().enumerate() {
                     let (v, w) = (v.add(c * apart + i), w.add(c * apart + i));
-                    let (alpha, beta) = (V::splat(alpha), V::splat(beta));
-                    for (g, sum) in sums.iter_mut().enumerate() {
-                        *sum = alpha.mul_add(V::load(v.add(g * V::LANES)), *sum);
-                        *sum = beta.mul_add(V::load(w.add(g * V::LANES)), *sum);
+                    let (alpha, beta) = (isa.splat(alpha), isa.splat(beta));
+                    for g in 0..GROUP {
+                        sums[g] = alpha.mul_add(isa.load(v.add(g * V::LANES)), sums[g]);
+                        sums[g] = beta.mul_add(isa.load(w.add(g * V::LANES)), sums[g]);
                     }
                 }
-                for (g, sum) in sums.into_iter().enumerate() {
-                    sum.store(y.add(i + g * V::LANES));
+                for g in 0..GROUP {
+                    sums[g].store(y.add(i + g * V::LANES));
                 }
                 i += GROUP * V::LANES;
             }
             while i < rows {
                 let count = V::LANES.min(rows - i);
-                let mut sums = [V::load_first(y.add(i), count), V::splat(T::ZERO)];
+                let mut sums = [isa.load_first(y.add(i), count), isa.zero()];
                 for (c, &[alpha, beta]) in self.factors.iter().enumerate() {
                     let (v, w) = (v.add(c * apart + i), w.add(c * apart + i));
-                    sums[0] = V::splat(alpha).mul_add(V::load_first(v, count), sums[0]);
-                    sums[1] = V::splat(beta).mul_add(V::load_first(w, count), sums[1]);
+                    sums[0] = isa.splat(alpha).mul_add(isa.load_first(v, count), sums[0]);
+                    sums[1] = isa.splat(beta).mul_add(isa.load_first(w, count), sums[1]);
                 }
-                sums[0].add(sums[1]).store_first(y.add(i), count);
+                (sums[0] + sums[1]).store_first(y.add(i), count);
                 i += count;
             }
         }
@@ -251,36 +242,35 @@ impl<T: Lanes> Kernel<T> for Products<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
+        self.of.check(self.products.len(), self.x.len());
         let Pairs { v, w, apart, first } = self.of;
-        let (v, w, rows) = (v.as_ptr().wrapping_add(first), w.as_ptr().wrapping_add(first), self.x.len());
-        let x = self.x.as_ptr();
+        let (v, w) = (v.as_ptr().wrapping_add(first), w.as_ptr().wrapping_add(first));
+        let whole = self.x.chunks_exact(V::LANES);
+        let rest = whole.remainder();
         for (c, products) in self.products.chunks_mut(GROUP).enumerate() {
             // A pair that is missing counts as the last that is there.
             let at: [usize; GROUP] = std::array::from_fn(|g| (c * GROUP + g.min(products.len() - 1)) * apart);
-            // SAFETY: the instruction set is enabled, and `check` found these rows in every column.
-            unsafe {
-                let mut sums = [[V::splat(T::ZERO); 2]; GROUP];
-                let mut i = 0;
-                while i + V::LANES <= rows {
-                    let x = V::load(x.add(i));
-                    for (sums, at) in sums.iter_mut().zip(at) {
-                        sums[0] = x.mul_add(V::load(v.add(at + i)), sums[0]);
-                        sums[1] = x.mul_add(V::load(w.add(at + i)), sums[1]);
-                    }
-                    i += V::LANES;
+            let mut sums = [[isa.zero(); 2]; GROUP];
+            for (i, x) in whole.clone().enumerate() {
+                let (i, x) = (i * V::LANES, isa.read(x));
+                for (sums, at) in sums.iter_mut().zip(at) {
+                    // SAFETY: x has a register of rows from i on, and `check` found as many as x has in every column.
+                    let (v, w) = unsafe { (isa.load(v.add(at + i)), isa.load(w.add(at + i))) };
+                    sums[0] = x.mul_add(v, sums[0]);
+                    sums[1] = x.mul_add(w, sums[1]);
                 }
-                if i < rows {
-                    let count = rows - i;
-                    let x = V::load_first(x.add(i), count);
-                    for (sums, at) in sums.iter_mut().zip(at) {
-                        sums[0] = x.mul_add(V::load_first(v.add(at + i), count), sums[0]);
-                        sums[1] = x.mul_add(V::load_first(w.add(at + i), count), sums[1]);
-                    }
+            }
+            if !rest.is_empty() {
+                let (i, x) = (self.x.len() - rest.len(), isa.read_first(rest));
+                for (sums, at) in sums.iter_mut().zip(at) {
+                    let rows = at + first + i..at + first + self.x.len();
+                    sums[0] = x.mul_add(isa.read_first(&self.of.v[rows.clone()]), sums[0]);
+                    sums[1] = x.mul_add(isa.read_first(&self.of.w[rows]), sums[1]);
                 }
-                for (to, sums) in products.iter_mut().zip(sums) {
-                    *to = [sums[0].sum(), sums[1].sum()];
-                }
+            }
+            for (to, sums) in products.iter_mut().zip(sums) {
+                *to = [sums[0].sum(), sums[1].sum()];
             }
         }
     }

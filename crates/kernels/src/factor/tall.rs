@@ -9,18 +9,17 @@ use super::columns::{magnitude, rescaling};
 use super::house::{Reflections, len};
 use super::matrix::Matrix;
 use crate::buffer::{Block, OutOfMemory, list};
+use crate::params::params;
 use crate::shape::count;
 use crate::simd::{Lanes, isa};
 use crate::threads;
 
-/// The elements of a slab: it and its reflections stay in the second-level cache.
-const SLAB: usize = 32 << 10;
 /// The most columns: the R's of slabs are a small part of them.
 const WIDEST: usize = 64;
 
 /// Whether a tree is worth it.
 pub(super) fn suits(m: usize, n: usize) -> bool {
-    (1..=WIDEST).contains(&n) && m * n > 2 * SLAB
+    (1..=WIDEST).contains(&n) && m * n > 2 * params().factor.tall_slab
 }
 
 /// The reflections of slabs of nearly equal heights.
@@ -36,7 +35,7 @@ impl<T: Lanes> Level<T> {
     /// is not finite.
     fn of(a: Matrix<'_, T>) -> Result<Option<(Self, Block<T>)>, OutOfMemory> {
         let (m, n) = (a.rows, a.columns);
-        let slabs = (m * n).div_ceil(SLAB);
+        let slabs = (m * n).div_ceil(params().factor.tall_slab);
         let reflections = Block::new(count(&[slabs, len(m.div_ceil(slabs), n)]))?;
         let mut level = Self { reflections, m, slabs };
         let mut tops = Block::new(count(&[slabs, n, n]))?;

@@ -9,13 +9,12 @@ use super::columns::{add_scaled, inner, norm, scale};
 use super::matrix::{Matrix, Target, multiply};
 use super::symmetric::{Pairs, lane, product};
 use crate::buffer::{Block, OutOfMemory};
+use crate::params::params;
 use crate::shape::count;
 use crate::simd::{Isa, Lanes, MAX_LANES};
 
 /// Columns of a panel, of matrices that are larger than the second-level cache, and others.
 const PANEL: [usize; 2] = [32, 16];
-/// Bytes of a matrix that stays in the second-level cache.
-const NEAR: usize = 1 << 20;
 /// The fewest columns of the rest that are changed at once.
 const CHANGED: usize = 64;
 
@@ -30,7 +29,7 @@ const CHANGED: usize = 64;
 pub(super) fn reduce<T: Lanes>(isa: Isa, a: &mut [T], diagonal: &mut [T], beside: &mut [T]) -> Result<Block<T>, OutOfMemory> {
     let n = diagonal.len();
     assert!(n > 0 && a.len() == count(&[n, n]) && beside.len() == n - 1, "square matrices of an order");
-    let width = PANEL[usize::from(n * n * size_of::<T>() <= NEAR)];
+    let width = PANEL[usize::from(n * n * size_of::<T>() <= params().factor.near_bytes)];
     // Columns that lie a power of two apart would share a few lines of the caches.
     let apart = n.next_multiple_of(MAX_LANES) + MAX_LANES;
     let mut found = Panel {

@@ -13,6 +13,7 @@
 mod dual;
 mod expr;
 mod range_checked;
+pub mod rows;
 #[cfg(test)]
 mod tests;
 

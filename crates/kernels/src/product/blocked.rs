@@ -1,7 +1,7 @@
 //! Large products: packed panels, blocked for the caches, over threads.
 //!
 //! The loops are those of Goto and van de Geijn (2008) with rows and columns exchanged, since C's columns are neighbours
-//! here: slabs of B and A over `DEPTH` contracted indices are packed by all threads together, then a thread takes the
+//! here: slabs of B and A over some contracted indices are packed by all threads together, then a thread takes the
 //! tiles of a block of B that stays in its second-level cache.
 //!
 //! Threads take packing and tiles from counters, and which of them does what changes no bit of the result: a slab's
@@ -15,31 +15,10 @@ use super::micro::{Columns, Kernels, MAX_ROWS, Tile};
 use super::pack::{PackSource, Panel};
 use super::phase::Phase;
 use crate::buffer::{Block, OutOfMemory, list};
+use crate::params::params;
 use crate::shape;
 use crate::simd::{Lanes, MAX_LANES};
-use crate::threads;
-
-/// Bytes of a packed panel of B's widest tile: it passes through the first-level cache once a tile, long enough that
-/// reading and writing the tile of C costs little beside it.
-const PANEL: usize = 64 << 10;
-/// Bytes of B's packed columns that a thread keeps in its second-level cache (1 MiB) while rows of A pass.
-const BLOCK: usize = 448 << 10;
-/// The most rows or columns of a packed slab: two slabs stay within the third-level cache.
-const SLAB: usize = 4096;
-/// Multiplications and additions that make a piece of work, which a thread takes at once.
-const PIECE: usize = 4 << 20;
-
-/// The most panels of A for which a panel of B is packed where it is used.
-const OWN: usize = 4;
-
-/// Multiplications and additions of a matrix, below which threads take whole matrices of a batch.
-const WHOLE: usize = 64 << 20;
-
-/// The most elements of a matrix of C whose sums over segments of the contracted indices are taken apart, the fewest indices
-/// of a segment, and the most segments.
-const FEW: usize = 128 * 128;
-const SEGMENT: usize = 2048;
-const SEGMENTS: usize = 8;
+use crate::threads::{self, SharedSlice};
 
 /// Panels that are packed together, so that where their lanes are neighbours, more than a few are read at once.
 const GROUP: usize = 4;
@@ -71,7 +50,7 @@ pub(super) struct OutputPointer<T>(pub(super) *mut T);
 // SAFETY: the address is of a slice that the product borrows exclusively until it is done, and every element has one
 // writer at a time.
 unsafe impl<T: Send> Send for OutputPointer<T> {}
-// SAFETY: as above.
+// SAFETY: as for `Send`.
 unsafe impl<T: Send> Sync for OutputPointer<T> {}
 
 impl<T> OutputPointer<T> {
@@ -98,41 +77,36 @@ struct Cut {
 impl<T: Lanes> Product<'_, T> {
     fn cut(&self) -> Cut {
         let [m, n, k] = self.size;
-        let (tile, bytes) = (self.kernels.columns(), size_of::<T>());
-        let depth = even(k.max(1), PANEL / (tile * bytes), 8);
+        let (tuned, tile, bytes) = (&params().product, self.kernels.columns(), size_of::<T>());
+        let depth = even(k.max(1), tuned.panel_bytes / (tile * bytes), 8);
         Cut {
             depth,
-            rows: even(m, SLAB, self.kernels.rows),
-            columns: even(n, SLAB, tile),
-            block: even(n.min(SLAB), BLOCK / (depth * bytes), tile),
+            rows: even(m, tuned.slab, self.kernels.rows),
+            columns: even(n, tuned.slab, tile),
+            block: even(n.min(tuned.slab), tuned.block_bytes / (depth * bytes), tile),
         }
     }
 
     /// Computes the matrices at these offsets in A, B and C.
-    ///
-    /// # Safety
-    /// The processor has the instruction set of the kernels; every index lies in its operand; nobody else uses C.
-    pub(super) unsafe fn run(&self, batch: &[[isize; 3]]) -> Result<(), OutOfMemory> {
-        let [m, n, k] = self.size;
-        if m * n <= FEW && k >= 2 * SEGMENT && batch.len() == 1 {
-            // SAFETY: the caller's duty.
-            return unsafe { self.run_segments(batch[0]) };
+    pub(super) fn run(&self, batch: &[[isize; 3]]) -> Result<(), OutOfMemory> {
+        let (tuned, [m, n, k]) = (&params().product, self.size);
+        if m * n <= tuned.split_elements && k / 2 >= tuned.split_depth && batch.len() == 1 {
+            return self.run_segments(batch[0]);
         }
         let ns_each = 2.0 * k as f64 / 100.0;
         let parts = if self.distinct { threads::parts(m * n * batch.len(), ns_each) } else { 1 };
-        if parts > 1 && batch.len() >= 4 * parts && m * n * k < WHOLE {
+        if parts > 1 && batch.len() >= 4 * parts && m * n * k < tuned.whole {
             let pieces = batch.len().min(8 * parts);
-            // SAFETY: the caller's duty.
-            return threads::try_run(pieces, |i| unsafe { self.run_on(1, &batch[threads::range(batch.len(), 1, pieces, i)]) });
+            return threads::try_run(pieces, |i| self.run_on(1, &batch[threads::range(batch.len(), 1, pieces, i)]));
         }
-        // SAFETY: the caller's duty.
-        unsafe { self.run_on(parts, batch) }
+        self.run_on(parts, batch)
     }
 
     /// Computes a matrix as the sum of those of segments of the contracted indices, which threads take.
-    unsafe fn run_segments(&self, at: [isize; 3]) -> Result<(), OutOfMemory> {
+    fn run_segments(&self, at: [isize; 3]) -> Result<(), OutOfMemory> {
         let [m, n, k] = self.size;
-        let segments = (k / SEGMENT).min(SEGMENTS);
+        let tuned = &params().product;
+        let segments = (k / tuned.split_depth).min(tuned.splits);
         let (rows, columns) = (Offsets::single(m, n as isize), Offsets::single(n, 1));
         let mut sums = Block::new(segments * m * n)?;
         let target = OutputPointer(sums.as_mut_ptr());
@@ -151,36 +125,33 @@ impl<T: Lanes> Product<'_, T> {
                 skip: range.start,
                 ..*self
             };
-            // SAFETY: the caller's duty; segments share no sum.
-            unsafe { segment.run_on(1, &[[at[0], at[1], 0]]) }
+            segment.run_on(1, &[[at[0], at[1], 0]])
         })?;
         for i in 0..m * n {
             let sum = (1..segments).fold(sums[i], |sum, segment| sum + sums[segment * m * n + i]);
-            // SAFETY: the element lies in C, the caller's duty.
-            unsafe {
-                let to = self.c.at(at[2] + self.rows.at(i / n) + self.columns.at(i % n));
-                *to = if self.accumulate { *to + self.alpha * sum } else { self.alpha * sum };
-                if let Some(finish) = self.finish {
-                    finish.run(to, 1);
-                }
+            // SAFETY: the element lies in C.
+            let to = unsafe { &mut *self.c.at(at[2] + self.rows.at(i / n) + self.columns.at(i % n)) };
+            *to = if self.accumulate { *to + self.alpha * sum } else { self.alpha * sum };
+            if let Some(finish) = self.finish {
+                finish.run(to, 1);
             }
         }
         Ok(())
     }
 
     /// Computes matrices one after another, each on `parts` threads.
-    unsafe fn run_on(&self, parts: usize, batch: &[[isize; 3]]) -> Result<(), OutOfMemory> {
+    fn run_on(&self, parts: usize, batch: &[[isize; 3]]) -> Result<(), OutOfMemory> {
         let [m, n, k] = self.size;
         let cut = self.cut();
         let own = match (m, n) {
-            _ if m <= OWN * self.kernels.rows => Own::B,
+            _ if m.div_ceil(self.kernels.rows) <= params().product.own_panels => Own::B,
             _ if n <= cut.block => Own::A,
             _ => Own::Neither,
         };
         let (a_rows, b_columns) = (self.kernels.rows, self.kernels.columns());
         let mut a = Block::new(if own == Own::A { 0 } else { cut.rows.min(m) * cut.depth })?;
         let mut b = Block::new(if own == Own::B { 0 } else { cut.columns.min(n).next_multiple_of(b_columns) * cut.depth })?;
-        let (a, b) = (OutputPointer(a.as_mut_ptr()), OutputPointer(b.as_mut_ptr()));
+        let (a, b) = (SharedSlice::new(&mut a), SharedSlice::new(&mut b));
         // Without contracted indices the sums are still to be written.
         let k = k.max(1);
         let slabs = shape::count(&[n.div_ceil(cut.columns), k.div_ceil(cut.depth), m.div_ceil(cut.rows), batch.len()]);
@@ -189,7 +160,7 @@ impl<T: Lanes> Product<'_, T> {
         threads::run(parts, |part| {
             let mut phases = phases.iter();
             let mut panel = Block::small(if own == Own::Neither { 0 } else { GROUP * a_rows.max(b_columns) * cut.depth });
-            let panel = OutputPointer(panel.as_mut_ptr());
+            let panel = SharedSlice::new(&mut panel);
             for &at in batch {
                 for column in (0..n).step_by(cut.columns) {
                     for index in (0..k).step_by(cut.depth) {
@@ -205,8 +176,7 @@ impl<T: Lanes> Product<'_, T> {
                                 b: if own == Own::B { panel } else { b },
                                 own,
                             };
-                            // SAFETY: the blocks hold a slab of the largest size; the rest is the caller's duty.
-                            unsafe { slab.run(phases, &cut, (part, parts)) }
+                            slab.run(phases, &cut, (part, parts));
                         }
                     }
                 }
@@ -224,8 +194,8 @@ struct Slab<'a, T> {
     columns: Range<usize>,
     depth: Range<usize>,
     /// Room for packed panels of A and of B: all of the slab's, or where it is the thread's own, one.
-    a: OutputPointer<T>,
-    b: OutputPointer<T>,
+    a: SharedSlice<'a, T>,
+    b: SharedSlice<'a, T>,
     own: Own,
 }
 
@@ -238,19 +208,16 @@ enum Own {
 }
 
 impl<T: Lanes> Slab<'_, T> {
-    /// # Safety
-    /// As for [`Product::run`], and `a` and `b` have room for the panels of this slab.
-    unsafe fn run(&self, [b, a, multiply]: &[Phase; 3], cut: &Cut, part: (usize, usize)) {
+    /// Packs and multiplies, together with the threads that share the phases.
+    fn run(&self, [b, a, multiply]: &[Phase; 3], cut: &Cut, part: (usize, usize)) {
         let tile = self.product.kernels.columns();
         let row_panels = self.row_panels();
         let column_panels = self.columns.len().div_ceil(tile);
         // B's panels stay packed while further slabs of rows pass.
         let b_groups = if self.rows.start == 0 && self.own != Own::B { column_panels.div_ceil(GROUP) } else { 0 };
         let a_groups = if self.own != Own::A { row_panels.div_ceil(GROUP) } else { 0 };
-        // SAFETY: pieces share no panel, and every panel has its own room; the rest is the caller's duty.
-        b.take(b_groups, part, |group| unsafe { self.pack_b(group * GROUP) });
-        // SAFETY: as above.
-        a.take(a_groups, part, |group| unsafe { self.pack_a(group * GROUP) });
+        b.take(b_groups, part, |group| self.pack_b(group * GROUP));
+        a.take(a_groups, part, |group| self.pack_a(group * GROUP));
         b.wait(b_groups);
         a.wait(a_groups);
         let block = if self.own == Own::B { GROUP } else { cut.block / tile };
@@ -259,26 +226,23 @@ impl<T: Lanes> Slab<'_, T> {
         // Four pieces a thread even where that makes them short.
         let most = (row_panels * blocks).div_ceil(4 * part.1);
         let group = match self.own {
-            Own::A => (PIECE / panel_work).clamp(1, most.max(1)).next_multiple_of(GROUP),
+            Own::A => (params().product.piece / panel_work).clamp(1, most.max(1)).next_multiple_of(GROUP),
             Own::B => row_panels,
-            Own::Neither => (PIECE / panel_work).clamp(1, most.max(1)),
+            Own::Neither => (params().product.piece / panel_work).clamp(1, most.max(1)),
         };
         let groups = row_panels.div_ceil(group);
         let pieces = groups * blocks;
         multiply.take(pieces, part, |piece| {
             let (block_at, group_at) = (piece / groups * block, piece % groups * group);
             let columns = block_at..column_panels.min(block_at + block);
-            // SAFETY: panels are packed before they are used, and pieces share no tile; the rest is the caller's duty.
-            unsafe {
-                if self.own == Own::B {
-                    self.pack_b(block_at);
+            if self.own == Own::B {
+                self.pack_b(block_at);
+            }
+            for row_panel in group_at..row_panels.min(group_at + group) {
+                if self.own == Own::A && row_panel % GROUP == 0 {
+                    self.pack_a(row_panel);
                 }
-                for row_panel in group_at..row_panels.min(group_at + group) {
-                    if self.own == Own::A && row_panel % GROUP == 0 {
-                        self.pack_a(row_panel);
-                    }
-                    self.multiply(row_panel, columns.clone());
-                }
+                self.multiply(row_panel, columns.clone());
             }
         });
         multiply.wait(pieces);
@@ -301,15 +265,15 @@ impl<T: Lanes> Slab<'_, T> {
     }
 
     /// Where a panel of A is packed.
-    fn a_at(&self, panel: usize) -> *mut T {
+    fn a_at(&self, panel: usize) -> usize {
         let first = if self.own == Own::A { panel / GROUP * GROUP } else { 0 };
-        self.a.at(((self.panel_rows(panel).start - self.panel_rows(first).start) * self.depth.len()) as isize)
+        (self.panel_rows(panel).start - self.panel_rows(first).start) * self.depth.len()
     }
 
     /// Where the panel of B that begins with this column is packed.
-    fn b_at(&self, column: usize) -> *mut T {
+    fn b_at(&self, column: usize) -> usize {
         let own = if self.own == Own::B { GROUP * self.product.kernels.columns() } else { usize::MAX };
-        self.b.at((column % own * self.depth.len()) as isize)
+        column % own * self.depth.len()
     }
 
     /// The contracted indices of the operands.
@@ -318,7 +282,7 @@ impl<T: Lanes> Slab<'_, T> {
     }
 
     /// Packs `GROUP` panels of A from this one on.
-    unsafe fn pack_a(&self, panel: usize) {
+    fn pack_a(&self, panel: usize) {
         let end = self.row_panels().min(panel + GROUP);
         // Panels with one row more come first.
         let wide = (self.rows.len() % self.row_panels()).clamp(panel, end);
@@ -329,13 +293,14 @@ impl<T: Lanes> Slab<'_, T> {
             let (first, last) = (self.panel_rows(panels.start), self.panel_rows(panels.end - 1));
             let lane = self.rows.start + first.start;
             let panel = Panel { lane, lanes: last.end - first.start, depth: self.indices(), width: first.len() };
-            // SAFETY: the caller's duty.
-            unsafe { self.product.a.pack(self.at[0], &panel, self.a_at(panels.start)) }
+            let (at, len) = (self.a_at(panels.start), panel.lanes * panel.depth.len());
+            // SAFETY: a panel has its own room, is packed by one thread, and multiplied when it is packed.
+            self.product.a.pack(self.at[0], &panel, unsafe { self.a.part(at..at + len) });
         }
     }
 
     /// Packs `GROUP` panels of B from this one on.
-    unsafe fn pack_b(&self, panel: usize) {
+    fn pack_b(&self, panel: usize) {
         let (tile, lanes) = (self.product.kernels.columns(), self.product.kernels.lanes);
         let (start, end) = (panel * tile, self.columns.len().min((panel + GROUP) * tile));
         // The last panel may be narrower than the others.
@@ -346,13 +311,14 @@ impl<T: Lanes> Slab<'_, T> {
             }
             let width = columns.len().next_multiple_of(lanes).min(tile);
             let panel = Panel { lane: self.columns.start + columns.start, lanes: columns.len(), depth: self.indices(), width };
-            // SAFETY: the caller's duty.
-            unsafe { self.product.b.pack(self.at[1], &panel, self.b_at(columns.start)) }
+            let (at, len) = (self.b_at(columns.start), panel.lanes.next_multiple_of(width) * panel.depth.len());
+            // SAFETY: as in `pack_a`.
+            self.product.b.pack(self.at[1], &panel, unsafe { self.b.part(at..at + len) });
         }
     }
 
     /// Multiplies a packed panel of A with some of B.
-    unsafe fn multiply(&self, row_panel: usize, column_panels: Range<usize>) {
+    fn multiply(&self, row_panel: usize, column_panels: Range<usize>) {
         let product = self.product;
         let rows = self.panel_rows(row_panel);
         let mut row_at = [0; MAX_ROWS];
@@ -364,8 +330,8 @@ impl<T: Lanes> Slab<'_, T> {
             let tile = Tile {
                 alpha: product.alpha,
                 depth: self.depth.len(),
-                a: self.a_at(row_panel),
-                b: self.b_at(columns.start),
+                a: self.a.at(self.a_at(row_panel) as isize),
+                b: self.b.at(self.b_at(columns.start) as isize),
                 steps: None,
                 ahead: None,
                 c: product.c.at(self.at[2]),
@@ -375,8 +341,7 @@ impl<T: Lanes> Slab<'_, T> {
                 accumulate: product.accumulate || self.depth.start > 0,
                 finish: product.finish.filter(|_| self.depth.end == product.size[2]),
             };
-            // SAFETY: the panels were packed with these sizes; the rest is the caller's duty.
-            unsafe { product.kernels.run(&tile) }
+            product.kernels.run(&tile);
         }
     }
 }

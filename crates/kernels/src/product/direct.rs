@@ -15,23 +15,9 @@ use super::pack::{PackSource, Panel};
 use super::read::Address;
 use super::{Axes, Axis, Group, Operand, Scaled, Stored};
 use crate::buffer::Block;
-use crate::simd::{Lanes, MAX_LANES, Vector};
+use crate::params::params;
+use crate::simd::{Enabled, Lanes, MAX_LANES, Vector};
 use crate::threads;
-
-/// The longest rows and columns for which packing A costs more than it saves.
-const SMALL: usize = 256;
-/// The longest contracted dimension: a panel of B stays in the first-level cache, or near it, while tiles of A pass.
-const DEPTH: usize = 256;
-/// Bytes from the first to the last element of a B that is read where it lies: the second-level cache holds them, and its
-/// columns do not drive each other out.
-const SPAN: usize = 768 << 10;
-/// The most columns beside which there may be any number of rows, and the reverse, and the most bytes of those few.
-const NARROW: usize = 64;
-const NARROW_BYTES: usize = 32 << 10;
-/// The fewest rows and columns of a matrix for which a dimension is split into a batch of them.
-const SPLIT: usize = 8;
-/// What a product costs beside its arithmetic, in nanoseconds.
-const CALL_NS: f64 = 10.0;
 
 /// Small products over single dimensions.
 pub(super) struct Direct<'a, T> {
@@ -56,26 +42,28 @@ impl<'a, T: Lanes> Direct<'a, T> {
         let batch = axes.batch.iter().chain(outer_rows).chain(outer_columns).copied().collect();
         let it = Self { scaled, finish: None, a: Address::new(a.data, a.offset), b, c, batch, rows, columns, contracted };
         let (m, n, k) = (rows.size, columns.size, contracted.size);
-        let narrow = n <= NARROW && n * k * size_of::<T>() <= NARROW_BYTES;
-        let small = (1..=DEPTH).contains(&k) && ((n <= SMALL && (m <= SMALL || narrow)) || it.is_wide());
+        let tuned = &params().direct;
+        let narrow = n <= tuned.narrow && n * k * size_of::<T>() <= tuned.narrow_bytes;
+        let small = (1..=tuned.depth).contains(&k) && ((n <= tuned.side && (m <= tuned.side || narrow)) || it.is_wide());
         let whole = outer_rows.is_empty() && outer_columns.is_empty();
         // Packing a matrix of B over again for every outer row would take too long.
-        let split = m.min(n) >= SPLIT && (outer_rows.is_empty() || it.in_place() || it.shares_b());
+        let split = m.min(n) >= tuned.split_side && (outer_rows.is_empty() || it.in_place() || it.shares_b());
         (small && (whole || split)).then_some(it)
     }
 
     /// Whether B is read where it lies.
     fn in_place(&self) -> bool {
         let (n, k) = (self.columns.size, self.contracted.size);
-        let near = (n + k * self.contracted.b.unsigned_abs()) * size_of::<T>() <= SPAN;
+        let near = (n + k * self.contracted.b.unsigned_abs()) * size_of::<T>() <= params().direct.span_bytes;
         matches!(self.b.data, Stored::Real(_)) && (self.columns.b == 1 || n == 1) && (near || self.is_wide())
     }
 
     /// Whether there are few rows and contracted indices, and so many columns that each is used once, for all rows.
     fn is_wide(&self) -> bool {
         let (m, k) = (self.rows.size, self.contracted.size);
-        let few = m <= NARROW && k <= NARROW && m * k * size_of::<T>() <= NARROW_BYTES;
-        few && self.columns.size > SMALL && self.columns.b == 1 && matches!(self.b.data, Stored::Real(_))
+        let tuned = &params().direct;
+        let few = m <= tuned.narrow && k <= tuned.narrow && m * k * size_of::<T>() <= tuned.narrow_bytes;
+        few && self.columns.size > tuned.side && self.columns.b == 1 && matches!(self.b.data, Stored::Real(_))
     }
 
     /// Whether all matrices have one and the same B.
@@ -88,28 +76,24 @@ impl<'a, T: Lanes> Direct<'a, T> {
         Self { finish, ..self }
     }
 
-    /// # Safety
-    /// The processor has the instruction set of `V`; every index lies in its operand; nobody else uses C;
-    /// `distinct` only if no two matrices share an element of C.
-    pub(super) unsafe fn run<V: Vector<Element = T>>(&self, distinct: bool) {
-        let kernels = Kernels::for_registers::<V>();
+    /// Computes them; `distinct` only if no two matrices share an element of C.
+    pub(super) fn run<V: Vector<Element = T>>(&self, isa: Enabled<V>, distinct: bool) {
+        let (tuned, kernels) = (&params().direct, Kernels::for_registers(isa));
         let matrices = axes::size(&self.batch);
         let (m, n, k) = (self.rows.size, self.columns.size, self.contracted.size);
         let source = (!self.in_place()).then(|| {
             let (lanes, depth) =
                 (Offsets::single(self.columns.size, self.columns.b), Offsets::single(self.contracted.size, self.contracted.b));
-            PackSource::new::<V>(self.b.data, self.b.offset, lanes, depth)
+            PackSource::new(isa, self.b.data, self.b.offset, lanes, depth)
         });
         let mut small = Small { product: self, kernels, source, shared: None };
-        if small.source.is_some() && self.shares_b() && (matrices > 1 || m > SMALL) {
-            // SAFETY: the caller's duty.
-            small.shared = unsafe { small.packed(0, 0..n) };
+        if small.source.is_some() && self.shares_b() && (matrices > 1 || m > tuned.side) {
+            small.shared = small.packed(0, 0..n);
         }
         let (panels, tile) = (small.panels(), small.kernels.columns());
-        let ns = CALL_NS + (m * n * k) as f64 / (3 * V::LANES) as f64;
+        let ns = tuned.call_ns + (m * n * k) as f64 / (3 * V::LANES) as f64;
         let parts = if distinct { threads::brief_parts(matrices * panels, ns / panels as f64) } else { 1 };
-        // SAFETY: the caller's duty.
-        let multiply = |matrix, next, rows, columns| unsafe {
+        let multiply = |matrix, next, rows, columns| {
             small.multiply(self.matrix(matrix), (next < matrices).then(|| self.matrix(next)), rows, columns)
         };
         if parts == 1 || matrices >= 4 * parts {
@@ -203,24 +187,19 @@ impl<T: Lanes> Small<'_, T> {
     }
 
     /// Multiplies some panels of rows and some columns of the matrix at these offsets; `next` comes after it.
-    unsafe fn multiply(&self, at: [isize; 3], next: Option<[isize; 3]>, panels: Range<usize>, columns: Range<usize>) {
+    fn multiply(&self, at: [isize; 3], next: Option<[isize; 3]>, panels: Range<usize>, columns: Range<usize>) {
         let product = self.product;
-        // SAFETY: the caller's duty.
-        unsafe {
-            let own = if self.shared.is_none() { self.packed(at[1], columns.clone()) } else { None };
-            let b = match (&own, &self.shared) {
-                (Some(own), _) => Right { at: own.as_ptr(), first: columns.start, packed: true },
-                (None, Some(shared)) => Right { at: shared.as_ptr(), first: 0, packed: true },
-                (None, None) => {
-                    Right { at: Address::new(product.b.data, product.b.offset).at(at[1]).cast(), first: 0, packed: false }
-                }
-            };
-            self.tiles(at, next, panels, columns, b)
-        }
+        let own = if self.shared.is_none() { self.packed(at[1], columns.clone()) } else { None };
+        let b = match (&own, &self.shared) {
+            (Some(own), _) => Right { at: own.as_ptr(), first: columns.start, packed: true },
+            (None, Some(shared)) => Right { at: shared.as_ptr(), first: 0, packed: true },
+            (None, None) => Right { at: Address::new(product.b.data, product.b.offset).at(at[1]).cast(), first: 0, packed: false },
+        };
+        self.tiles(at, next, panels, columns, b);
     }
 
     /// Columns of a matrix of B, packed panel after panel; none if B is read where it lies.
-    unsafe fn packed(&self, at: isize, columns: Range<usize>) -> Option<Block<T>> {
+    fn packed(&self, at: isize, columns: Range<usize>) -> Option<Block<T>> {
         let source = self.source.as_ref()?;
         let (k, tile) = (self.product.contracted.size, self.kernels.columns());
         // Wider matrices are read in place.
@@ -228,14 +207,13 @@ impl<T: Lanes> Small<'_, T> {
         for lane in columns.clone().step_by(tile) {
             let lanes = tile.min(columns.end - lane);
             let panel = Panel { lane, lanes, depth: 0..k, width: lanes.next_multiple_of(self.kernels.lanes) };
-            // SAFETY: the caller's duty, and the slice holds the panel.
-            unsafe { source.pack(at, &panel, room[(lane - columns.start) * k..].as_mut_ptr()) }
+            source.pack(at, &panel, &mut room[(lane - columns.start) * k..]);
         }
         Some(room)
     }
 
     /// Multiplies tile by tile: all columns for a panel of rows, or where columns are many, all rows for some columns.
-    unsafe fn tiles(&self, at: [isize; 3], next: Option<[isize; 3]>, panels: Range<usize>, columns: Range<usize>, b: Right<T>) {
+    fn tiles(&self, at: [isize; 3], next: Option<[isize; 3]>, panels: Range<usize>, columns: Range<usize>, b: Right<T>) {
         let tile = self.kernels.columns();
         let width = |column: usize| column..columns.end.min(column + tile);
         if self.product.is_wide() {
@@ -244,8 +222,7 @@ impl<T: Lanes> Small<'_, T> {
                     // The columns that come next, of which every panel asks for a line each.
                     let line = (column + tile) as isize * self.product.columns.b;
                     let ahead = Some(b.at.wrapping_offset(line).wrapping_byte_add((panel - panels.start) * LINE));
-                    // SAFETY: the caller's duty: the tile is part of the matrix.
-                    unsafe { self.tile(at, &self.rows(panel), width(column), b, ahead.map(|x| (x, self.product.contracted.b))) }
+                    self.tile(at, &self.rows(panel), width(column), b, ahead.map(|x| (x, self.product.contracted.b)));
                 }
             }
             return;
@@ -257,8 +234,7 @@ impl<T: Lanes> Small<'_, T> {
             for column in columns.clone().step_by(tile) {
                 let ahead = lines.and_then(|lines| lines.at(asked)).map(|x| (x, (LINE / size_of::<T>()) as isize));
                 asked += self.product.contracted.size;
-                // SAFETY: as above.
-                unsafe { self.tile(at, &rows, width(column), b, ahead) }
+                self.tile(at, &rows, width(column), b, ahead);
             }
         }
     }
@@ -272,14 +248,7 @@ impl<T: Lanes> Small<'_, T> {
 
     /// Multiplies a panel of rows by the columns of a tile, asking for lines of memory that lie so far apart.
     #[inline]
-    unsafe fn tile(
-        &self,
-        at: [isize; 3],
-        rows: &OperandRows,
-        columns: Range<usize>,
-        b: Right<T>,
-        ahead: Option<(*const T, isize)>,
-    ) {
+    fn tile(&self, at: [isize; 3], rows: &OperandRows, columns: Range<usize>, b: Right<T>, ahead: Option<(*const T, isize)>) {
         let &Direct { scaled, a, c, rows: row_axis, columns: column_axis, contracted, .. } = self.product;
         let width = columns.len();
         let mut column_at = [0; 2 * MAX_LANES];
@@ -309,8 +278,7 @@ impl<T: Lanes> Small<'_, T> {
             accumulate: scaled.accumulate,
             finish: self.product.finish.as_ref(),
         };
-        // SAFETY: the caller's duty.
-        unsafe { self.kernels.run(&tile) }
+        self.kernels.run(&tile);
     }
 
     /// The lines of the operands of the matrix at these offsets.

@@ -98,36 +98,26 @@ impl<'a, T: Lanes> BoundEpilogue<'a, T> {
         BoundEpilogue { epilogue: Epilogue { bias, activation }, c: OutputPointer(self.c.0.cast()) }
     }
 
-    /// Finishes `n` neighbours in C.
-    ///
-    /// # Safety
-    /// They lie in C, and nobody else uses them.
-    pub(super) unsafe fn run(&self, to: *mut T, n: usize) {
-        // SAFETY: the caller's duty.
-        unsafe { self.runs([to].into_iter(), n) }
+    /// Finishes `n` neighbours in C, which are the caller's [as was promised](super#what-is-promised).
+    pub(super) fn run(&self, to: *mut T, n: usize) {
+        self.runs([to].into_iter(), n);
     }
 
     /// Finishes a tile.
-    ///
-    /// # Safety
-    /// As for [`Kernels::run`](super::micro::Kernels::run).
-    pub(super) unsafe fn tile(&self, tile: &Tile<'_, T>) {
+    pub(super) fn tile(&self, tile: &Tile<'_, T>) {
         let rows = tile.rows.iter();
-        // SAFETY: rows and columns of the tile lie in C, and nobody else uses them.
-        unsafe {
-            match tile.columns {
-                Columns::Adjacent(first) => self.runs(rows.map(|row| tile.c.offset(row + first)), tile.width),
-                Columns::Apart(columns) => {
-                    self.runs(rows.flat_map(|row| columns.iter().map(move |column| tile.c.offset(row + column))), 1);
-                }
+        match tile.columns {
+            Columns::Adjacent(first) => self.runs(rows.map(|row| tile.c.wrapping_offset(row + first)), tile.width),
+            Columns::Apart(columns) => {
+                self.runs(rows.flat_map(|row| columns.iter().map(move |column| tile.c.wrapping_offset(row + column))), 1);
             }
         }
     }
 
     /// Finishes `n` neighbours from each of these elements on.
-    unsafe fn runs(&self, starts: impl Iterator<Item = *mut T>, n: usize) {
+    fn runs(&self, starts: impl Iterator<Item = *mut T>, n: usize) {
         let Epilogue { bias, activation } = self.epilogue;
-        // SAFETY: the caller's duty: every run lies in C, of which C's address is the beginning.
+        // SAFETY: every run lies in C, of which C's address is the beginning, and is this thread's.
         let runs = starts.map(|to| unsafe { (to.offset_from(self.c.0) as usize, std::slice::from_raw_parts_mut(to, n)) });
         let runs = runs.map(
             #[inline(always)]

@@ -4,8 +4,8 @@ use super::axes::Offsets;
 use super::epilogue::BoundEpilogue;
 use crate::number::Number;
 #[cfg(target_arch = "x86_64")]
-use crate::simd::avx512::F32x16;
-use crate::simd::{Lanes, MAX_LANES, Vector, prefetch, prefetch_far};
+use crate::simd::avx512::{Bf16Pairs, F32x16};
+use crate::simd::{Enabled, Lanes, MAX_LANES, Vector, prefetch, prefetch_far};
 
 /// The most rows of a tile in any instruction set.
 pub(super) const MAX_ROWS: usize = 14;
@@ -14,6 +14,9 @@ pub(super) const MAX_ROWS: usize = 14;
 pub(super) const LINE: usize = 64;
 
 /// One tile: C[i, j] (+)= α · Σ_κ A[i, κ] · B[κ, j], for the rows and columns of a tile.
+///
+/// Whoever makes one promises what [the product](super#what-is-promised) does: `depth` indices of its rows and columns can be read,
+/// packed ones of the columns rounded up to whole registers; its rows and columns lie in C, and nobody else uses those elements.
 pub(super) struct Tile<'a, T> {
     pub(super) alpha: T,
     /// The number of contracted indices.
@@ -60,7 +63,7 @@ impl<'a> Columns<'a> {
     }
 }
 
-type Code<T> = unsafe fn(&Tile<'_, T>);
+type Code<T> = fn(&Tile<'_, T>);
 
 /// The micro-kernels of an instruction set, for every number of rows and registers of columns.
 pub(super) struct Kernels<T> {
@@ -76,14 +79,20 @@ pub(super) struct Kernels<T> {
 trait Form<V: Vector> {
     /// Whether the rows (columns, in whole registers) of one contracted index lie together.
     const PACKED: bool;
+    /// What says that the processor has the instructions.
+    type Isa: Copy;
 
+    /// That of a kernel that runs: [`Kernels`] were made of it.
+    ///
     /// # Safety
-    /// As for [`Vector::enter`].
-    unsafe fn enter(f: impl FnOnce());
-
-    /// # Safety
-    /// As for [`Vector::mul_add`].
-    unsafe fn mul_add(x: V, y: V, sum: V) -> V;
+    /// The processor has the instructions.
+    unsafe fn isa() -> Self::Isa;
+    /// That of the registers.
+    fn registers(isa: Self::Isa) -> Enabled<V>;
+    /// Calls `f` with the instructions enabled.
+    fn enter(isa: Self::Isa, f: impl FnOnce());
+    /// The products of x and y, and `sum`.
+    fn mul_add(isa: Self::Isa, x: V, y: V, sum: V) -> V;
 }
 
 /// Numbers, in packed panels.
@@ -96,16 +105,24 @@ macro_rules! numbers {
     ($form:ident, $packed:literal) => {
         impl<V: Vector> Form<V> for $form {
             const PACKED: bool = $packed;
+            type Isa = Enabled<V>;
 
             #[inline(always)]
-            unsafe fn enter(f: impl FnOnce()) {
+            unsafe fn isa() -> Enabled<V> {
                 // SAFETY: the caller's duty.
-                unsafe { V::enter(f) }
+                unsafe { Enabled::new() }
             }
             #[inline(always)]
-            unsafe fn mul_add(x: V, y: V, sum: V) -> V {
-                // SAFETY: the caller's duty.
-                unsafe { x.mul_add(y, sum) }
+            fn registers(isa: Enabled<V>) -> Enabled<V> {
+                isa
+            }
+            #[inline(always)]
+            fn enter(isa: Enabled<V>, f: impl FnOnce()) {
+                isa.enter(f);
+            }
+            #[inline(always)]
+            fn mul_add(_: Enabled<V>, x: V, y: V, sum: V) -> V {
+                x.mul_add(y, sum)
             }
         }
     };
@@ -120,16 +137,24 @@ struct Pairs;
 #[cfg(target_arch = "x86_64")]
 impl Form<F32x16> for Pairs {
     const PACKED: bool = true;
+    type Isa = Bf16Pairs;
 
     #[inline(always)]
-    unsafe fn enter(f: impl FnOnce()) {
+    unsafe fn isa() -> Bf16Pairs {
         // SAFETY: the caller's duty.
-        unsafe { F32x16::enter_pairs(f) }
+        unsafe { Bf16Pairs::new() }
     }
     #[inline(always)]
-    unsafe fn mul_add(x: F32x16, y: F32x16, sum: F32x16) -> F32x16 {
-        // SAFETY: the caller's duty.
-        unsafe { x.mul_add_pairs(y, sum) }
+    fn registers(isa: Bf16Pairs) -> Enabled<F32x16> {
+        isa.isa()
+    }
+    #[inline(always)]
+    fn enter(isa: Bf16Pairs, f: impl FnOnce()) {
+        isa.enter(f);
+    }
+    #[inline(always)]
+    fn mul_add(isa: Bf16Pairs, x: F32x16, y: F32x16, sum: F32x16) -> F32x16 {
+        isa.mul_add(x, y, sum)
     }
 }
 
@@ -141,7 +166,7 @@ macro_rules! kernels {
 
 impl<T: Lanes> Kernels<T> {
     /// Tiles of 14 × 2 registers fill 28 of 32 registers with sums, 6 × 2 fill 12 of 16; B takes two more, A one.
-    pub(super) fn for_registers<V: Vector<Element = T>>() -> Self {
+    pub(super) fn for_registers<V: Vector<Element = T>>(_: Enabled<V>) -> Self {
         Self {
             rows: if V::REGISTERS >= 32 { MAX_ROWS } else { 6 },
             lanes: V::LANES,
@@ -157,20 +182,15 @@ impl<T: Lanes> Kernels<T> {
 
     /// Computes a tile.
     ///
-    /// # Safety
-    /// The processor has the instruction set of the `V` that these kernels are of; the tile has 1 to `self.rows` rows
-    /// and 1 to `self.columns()` columns; `depth` indices of its rows and columns can be read, packed ones of the columns
-    /// rounded up to whole registers; its rows and columns lie in C, and nobody else uses those elements of C.
+    /// # Panics
+    /// If the tile has more rows or columns than these kernels, or none.
     #[inline]
-    pub(super) unsafe fn run(&self, tile: &Tile<'_, T>) {
+    pub(super) fn run(&self, tile: &Tile<'_, T>) {
+        assert!((1..=self.columns()).contains(&tile.width), "a tile of {} columns", tile.width);
         let code = if tile.steps.is_none() { &self.packed } else { &self.strided };
-        let code = code[tile.rows.len() - 1][usize::from(tile.width > self.lanes)];
-        // SAFETY: the caller's duty.
-        unsafe {
-            code(tile);
-            if let Some(finish) = tile.finish {
-                finish.tile(tile);
-            }
+        code[tile.rows.len() - 1][usize::from(tile.width > self.lanes)](tile);
+        if let Some(finish) = tile.finish {
+            finish.tile(tile);
         }
     }
 }
@@ -181,92 +201,94 @@ impl Kernels<f32> {
     ///
     /// They sum in f32, as the others do, but take subnormal numbers for 0, in the operands and in the sums: the
     /// instruction knows no others.
-    pub(super) fn for_bf16_pairs() -> Self {
+    pub(super) fn for_bf16_pairs(pairs: Bf16Pairs) -> Self {
         let packed = kernels!(F32x16, Pairs, 1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-        Self { packed, ..Self::for_registers::<F32x16>() }
+        Self { packed, ..Self::for_registers(pairs.isa()) }
     }
 }
 
-unsafe fn run<V: Vector, F: Form<V>, const M: usize, const N: usize>(tile: &Tile<'_, V::Element>) {
-    // SAFETY: the caller's duty, stated by `Kernels::run`.
-    unsafe {
-        F::enter(
-            #[inline(always)]
-            || sums::<V, F, M, N>(tile),
-        )
-    }
+fn run<V: Vector, F: Form<V>, const M: usize, const N: usize>(tile: &Tile<'_, V::Element>) {
+    // SAFETY: this address is one of `Kernels`, which were made of that token.
+    let isa = unsafe { F::isa() };
+    F::enter(
+        isa,
+        #[inline(always)]
+        || sums::<V, F, M, N>(isa, tile),
+    );
 }
 
+/// Sums up a tile of M rows and up to N registers of columns: more than N - 1, as `Kernels::run` chose them.
 #[inline(always)]
-unsafe fn sums<V: Vector, F: Form<V>, const M: usize, const N: usize>(tile: &Tile<'_, V::Element>) {
+fn sums<V: Vector, F: Form<V>, const M: usize, const N: usize>(token: F::Isa, tile: &Tile<'_, V::Element>) {
+    let isa = F::registers(token);
     let last = tile.width - (N - 1) * V::LANES;
     let [a_row, a_step, b_step] = if F::PACKED { [1, M as isize, (N * V::LANES) as isize] } else { tile.steps.unwrap_or([1; 3]) };
-    // SAFETY: `depth` indices of M rows and N registers are readable, of the last register its columns alone where B is
-    // not packed; `Kernels::run` chose M and N by the tile.
-    unsafe {
-        if let Columns::Adjacent(first) = tile.columns {
-            for &row in tile.rows {
-                let row = tile.c.offset(row + first);
-                prefetch(row);
-                prefetch(row.add(tile.width - 1));
-            }
+    if let Columns::Adjacent(first) = tile.columns {
+        for &row in tile.rows {
+            let row = tile.c.wrapping_offset(row + first);
+            prefetch(row);
+            prefetch(row.wrapping_add(tile.width - 1));
         }
-        let mut sums = [[V::splat(V::Element::ZERO); N]; M];
-        let (mut a, mut b, mut ahead) = (tile.a, tile.b, tile.ahead);
-        for _ in 0..tile.depth {
-            let mut column = [V::splat(V::Element::ZERO); N];
+    }
+    let mut sums = [[isa.zero(); N]; M];
+    let (mut a, mut b, mut ahead) = (tile.a, tile.b, tile.ahead);
+    for _ in 0..tile.depth {
+        let mut column = [isa.zero(); N];
+        if F::PACKED {
+            // The panel of A that is likely next.
+            prefetch(a.wrapping_add(M * tile.depth));
+        } else if let Some((line, step)) = &mut ahead {
+            prefetch_far(*line);
+            *line = line.wrapping_offset(*step);
+        }
+        // SAFETY: the tile has `depth` indices of M rows and N registers, of the last register its columns alone where B is not packed.
+        unsafe {
             for j in 0..N {
                 let from = b.add(j * V::LANES);
-                column[j] = if F::PACKED || j + 1 < N { V::load(from) } else { V::load_first(from, last) };
-            }
-            if F::PACKED {
-                // The panel of A that is likely next.
-                prefetch(a.wrapping_add(M * tile.depth));
-            } else if let Some((line, step)) = &mut ahead {
-                prefetch_far(*line);
-                *line = line.wrapping_offset(*step);
+                column[j] = if F::PACKED || j + 1 < N { isa.load(from) } else { isa.load_first(from, last) };
             }
             for i in 0..M {
-                let x = V::splat(*a.offset(i as isize * a_row));
+                let x = isa.splat(*a.offset(i as isize * a_row));
                 for j in 0..N {
-                    sums[i][j] = F::mul_add(x, column[j], sums[i][j]);
+                    sums[i][j] = F::mul_add(token, x, column[j], sums[i][j]);
                 }
             }
-            // Without checks, since the last step leaves the operand.
-            a = a.wrapping_offset(a_step);
-            b = b.wrapping_offset(b_step);
         }
-        match tile.columns {
-            Columns::Adjacent(first) => store::<V, M, N>(tile, first, last, &sums),
-            Columns::Apart(columns) => scatter::<V, M, N>(tile, columns, &sums),
-        }
+        // Without checks, since the last step leaves the operand.
+        a = a.wrapping_offset(a_step);
+        b = b.wrapping_offset(b_step);
+    }
+    match tile.columns {
+        Columns::Adjacent(first) => store::<V, M, N>(isa, tile, first, last, &sums),
+        Columns::Apart(columns) => scatter::<V, M, N>(tile, columns, &sums),
     }
 }
 
 /// Writes a tile whose columns are neighbours in C.
 #[inline(always)]
-unsafe fn store<V: Vector, const M: usize, const N: usize>(
+fn store<V: Vector, const M: usize, const N: usize>(
+    isa: Enabled<V>,
     tile: &Tile<'_, V::Element>,
     first: isize,
     last: usize,
     sums: &[[V; N]; M],
 ) {
-    // SAFETY: rows and columns lie in C, the caller's duty; the last register writes only the columns there are.
-    unsafe {
-        let alpha = V::splat(tile.alpha);
-        let plain = tile.alpha == V::Element::ONE && !tile.accumulate;
-        for i in 0..M {
-            let row = tile.c.offset(*tile.rows.get_unchecked(i) + first);
-            for j in 0..N {
-                let (to, n) = (row.add(j * V::LANES), if j + 1 == N { last } else { V::LANES });
-                let x = sums[i][j];
+    let alpha = isa.splat(tile.alpha);
+    let plain = tile.alpha == V::Element::ONE && !tile.accumulate;
+    for i in 0..M {
+        for j in 0..N {
+            let n = if j + 1 == N { last } else { V::LANES };
+            let x = sums[i][j];
+            // SAFETY: the tile's M rows and columns lie in C; the last register writes only the columns there are.
+            unsafe {
+                let to = tile.c.offset(*tile.rows.get_unchecked(i) + first).add(j * V::LANES);
                 if plain && n == V::LANES {
                     x.store(to);
                 } else if n == V::LANES {
-                    let x = if tile.accumulate { x.mul_add(alpha, V::load(to)) } else { x.mul(alpha) };
+                    let x = if tile.accumulate { x.mul_add(alpha, isa.load(to)) } else { x * alpha };
                     x.store(to);
                 } else {
-                    let x = if tile.accumulate { x.mul_add(alpha, V::load_first(to, n)) } else { x.mul(alpha) };
+                    let x = if tile.accumulate { x.mul_add(alpha, isa.load_first(to, n)) } else { x * alpha };
                     x.store_first(to, n);
                 }
             }
@@ -276,23 +298,20 @@ unsafe fn store<V: Vector, const M: usize, const N: usize>(
 
 /// Writes a tile whose columns are apart in C.
 #[inline(always)]
-unsafe fn scatter<V: Vector, const M: usize, const N: usize>(tile: &Tile<'_, V::Element>, columns: &[isize], sums: &[[V; N]; M]) {
+fn scatter<V: Vector, const M: usize, const N: usize>(tile: &Tile<'_, V::Element>, columns: &[isize], sums: &[[V; N]; M]) {
     // A copy, since sums that are indexed by a variable would not stay in registers while they are summed.
     let mut lanes = [[V::Element::ZERO; 2 * MAX_LANES]; M];
     for i in 0..M {
         for j in 0..N {
-            // SAFETY: N ≤ 2 registers of at most `MAX_LANES` lanes fit a row; the instruction set is the caller's duty.
-            unsafe { sums[i][j].store(lanes[i].as_mut_ptr().add(j * V::LANES)) };
+            sums[i][j].write(&mut lanes[i][j * V::LANES..]);
         }
     }
     for (row, lanes) in tile.rows.iter().zip(&lanes) {
         for (column, &sum) in columns.iter().zip(lanes) {
-            // SAFETY: rows and columns lie in C, the caller's duty.
-            unsafe {
-                let to = tile.c.offset(row + column);
-                let x = tile.alpha * sum;
-                *to = if tile.accumulate { *to + x } else { x };
-            }
+            // SAFETY: the tile's rows and columns lie in C.
+            let to = unsafe { &mut *tile.c.offset(row + column) };
+            let x = tile.alpha * sum;
+            *to = if tile.accumulate { *to + x } else { x };
         }
     }
 }

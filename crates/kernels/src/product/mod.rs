@@ -4,6 +4,13 @@
 //!
 //! Each of β (batch), μ (rows), ν (columns) and κ (contracted) is a *group* of any number of dimensions with a stride
 //! in every operand that has them, so that an einsum step is one call and nothing is transposed in memory first.
+//!
+//! # What is promised
+//!
+//! [`Prepared`] checks, before anything is read, that every index over the groups lies in its operand, and borrows C exclusively
+//! until all is done. From there on operands are addresses, offsets from them are those of indices over the groups, and no element
+//! of C is given to two threads at a time. That is all that the `unsafe` blocks of this folder stand on, beside what the function
+//! around them says; nothing of it can be made from outside of the folder.
 
 mod axes;
 mod blocked;
@@ -23,7 +30,7 @@ use half::{bf16, f16};
 use smallvec::SmallVec;
 
 use crate::buffer::{OutOfMemory, list};
-use crate::simd::{Isa, Kernel, Lanes, Vector, isa};
+use crate::simd::{Enabled, Isa, Kernel, Lanes, Vector, isa};
 use axes::Offsets;
 use blocked::{OutputPointer, Product};
 use direct::Direct;
@@ -32,7 +39,6 @@ pub use epilogue::{Activation, Bias, Epilogue};
 use lanes::BatchedSmallProduct;
 use micro::Kernels;
 use pack::PackSource;
-pub(crate) use pack::transpose;
 pub use prepared::Prepared;
 use skinny::Skinny;
 
@@ -183,44 +189,40 @@ impl<T: Lanes> Kernel<T> for Run<'_, T> {
     type Output = Result<(), OutOfMemory>;
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(mut self) -> Self::Output {
+    fn run<V: Vector<Element = T>>(mut self, isa: Enabled<V>) -> Self::Output {
         let Self { axes, distinct, .. } = self;
-        // SAFETY: `run_on` checked that every index lies in its operand, and `dispatch_on` the instruction set: for
-        // each of the four.
-        unsafe {
-            if let Some(tiny) = BatchedSmallProduct::new(self.scaled, self.a, self.b, OutputPointer(self.c.as_mut_ptr()), axes) {
-                tiny.with_epilogue(self.finish).run::<V>(distinct);
-                return Ok(());
-            }
-            if let Some(direct) = Direct::new(self.scaled, self.a, self.b, OutputPointer(self.c.as_mut_ptr()), axes) {
-                direct.with_epilogue(self.finish).run::<V>(distinct);
-                return Ok(());
-            }
-            let few = skinny::are_few(axes);
-            #[cfg(target_arch = "x86_64")]
-            if !few && let Some(mut run) = self.in_pairs::<V>() {
-                let k = axes::size(&run.axes.contracted).div_ceil(2);
-                return run.run_blocked(Kernels::for_bf16_pairs(), PackSource::for_bf16_pairs, k, distinct);
-            }
-            if few || skinny::are_more(axes) {
-                let Self { scaled, finish, a, b, c, .. } = self;
-                return Skinny { scaled, finish, a, b, c: OutputPointer(c.as_mut_ptr()), axes }.run::<V>();
-            }
-            let k = axes::size(&axes.contracted);
-            self.run_blocked(Kernels::for_registers::<V>(), PackSource::new::<V>, k, distinct)
+        if let Some(tiny) = BatchedSmallProduct::new(self.scaled, self.a, self.b, OutputPointer(self.c.as_mut_ptr()), axes) {
+            tiny.with_epilogue(self.finish).run(isa, distinct);
+            return Ok(());
         }
+        if let Some(direct) = Direct::new(self.scaled, self.a, self.b, OutputPointer(self.c.as_mut_ptr()), axes) {
+            direct.with_epilogue(self.finish).run(isa, distinct);
+            return Ok(());
+        }
+        let few = skinny::are_few(axes);
+        #[cfg(target_arch = "x86_64")]
+        if !few && let Some((pairs, mut run)) = self.in_pairs::<V>() {
+            let k = axes::size(&run.axes.contracted).div_ceil(2);
+            let source =
+                |data: Stored<'_, f32>, offset, lanes, depth| PackSource::for_bf16_pairs(pairs, data, offset, lanes, depth);
+            return run.run_blocked(Kernels::for_bf16_pairs(pairs), source, k, distinct);
+        }
+        if few || skinny::are_more(axes) {
+            let Self { scaled, finish, a, b, c, .. } = self;
+            return Skinny { scaled, finish, a, b, c: OutputPointer(c.as_mut_ptr()), axes }.run(isa);
+        }
+        let k = axes::size(&axes.contracted);
+        let source = |data: Stored<'_, T>, offset, lanes, depth| PackSource::new(isa, data, offset, lanes, depth);
+        self.run_blocked(Kernels::for_registers(isa), source, k, distinct)
     }
 }
 
 impl<T: Lanes> Run<'_, T> {
     /// The blocked product by these kernels on what `source` packs, in which the contracted index has `k` steps.
-    ///
-    /// # Safety
-    /// Every index lies in its operand, and the processor has the instruction set of the kernels and of `source`.
-    unsafe fn run_blocked(
+    fn run_blocked(
         &mut self,
         kernels: Kernels<T>,
-        source: fn(Stored<'_, T>, usize, Offsets, Offsets) -> PackSource<T>,
+        source: impl Fn(Stored<'_, T>, usize, Offsets, Offsets) -> PackSource<T>,
         k: usize,
         distinct: bool,
     ) -> Result<(), OutOfMemory> {
@@ -244,8 +246,7 @@ impl<T: Lanes> Run<'_, T> {
             skip: 0,
             distinct,
         };
-        // SAFETY: the caller's duty.
-        unsafe { product.run(&matrices(axes)?) }
+        product.run(&matrices(axes)?)
     }
 }
 

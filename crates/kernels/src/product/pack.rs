@@ -11,8 +11,7 @@ use half::{bf16, f16};
 use super::Stored;
 use super::axes::Offsets;
 use super::read::{Address, Read, Unconverted};
-use crate::number::Number;
-use crate::simd::{Lanes, MAX_LANES, Vector, prefetch, prefetch_far};
+use crate::simd::{Enabled, Lanes, MAX_LANES, Square, Vector, prefetch, prefetch_far};
 
 /// How many loads ahead of its use memory is asked for: rows and columns that are far apart are more than the processor
 /// predicts by itself.
@@ -34,7 +33,7 @@ pub(super) struct PackSource<T> {
 }
 
 /// Packs the panel of the matrix whose index 0…0 lies at an address.
-pub(super) type Pack<T> = unsafe fn(*const (), &PackSource<T>, &Panel, *mut T);
+pub(super) type Pack<T> = fn(*const (), &PackSource<T>, &Panel, &mut [T]);
 
 /// The part of an operand that one panel holds, or several where there are more lanes than a panel is wide.
 pub(super) struct Panel {
@@ -47,7 +46,13 @@ pub(super) struct Panel {
 
 impl<T: Lanes> PackSource<T> {
     /// `offset` is the position of index 0…0, and every index over `lanes` and `depth` (and a batch) lies in `data`.
-    pub(super) fn new<V: Vector<Element = T>>(data: Stored<'_, T>, offset: usize, lanes: Offsets, depth: Offsets) -> Self {
+    pub(super) fn new<V: Vector<Element = T>>(
+        _: Enabled<V>,
+        data: Stored<'_, T>,
+        offset: usize,
+        lanes: Offsets,
+        depth: Offsets,
+    ) -> Self {
         let pack: Pack<T> = match data {
             Stored::Real(_) => pack_entered::<V, Unconverted>,
             Stored::F32(_) => pack_entered::<V, f32>,
@@ -57,83 +62,75 @@ impl<T: Lanes> PackSource<T> {
         Self { first: Address::new(data, offset), pack, lanes, depth }
     }
 
-    /// Packs a panel of the matrix that lies `batch` elements further on.
+    /// Packs a panel, or several, of the matrix that lies `batch` elements further on.
     ///
-    /// # Safety
-    /// The processor has the instruction set of the `V` that this source was made for; the panel lies within the
-    /// operand; `to` has room for `panel.depth.len() * panel.width` elements a panel; a panel is at most two registers wide.
-    pub(super) unsafe fn pack(&self, batch: isize, panel: &Panel, to: *mut T) {
-        // SAFETY: the caller's duty.
-        unsafe { (self.pack)(self.first.at(batch), self, panel, to) }
+    /// # Panics
+    /// If `to` has less room than the panels take, or a panel is wider than two registers.
+    pub(super) fn pack(&self, batch: isize, panel: &Panel, to: &mut [T]) {
+        let panels = panel.lanes.div_ceil(panel.width.max(1));
+        assert!(panel.width <= 2 * MAX_LANES && to.len() >= panels * panel.width * panel.depth.len(), "room for panels");
+        (self.pack)(self.first.at(batch), self, panel, to);
     }
 }
 
-unsafe fn pack_entered<V: Vector<Element: Lanes>, R: Read<V>>(
+fn pack_entered<V: Vector<Element: Lanes>, R: Read<V>>(
     from: *const (),
     source: &PackSource<V::Element>,
     panel: &Panel,
-    to: *mut V::Element,
+    to: &mut [V::Element],
 ) {
-    // SAFETY: the caller's duty.
-    unsafe {
-        V::enter(
-            #[inline(always)]
-            || pack_panels::<V, R>(from.cast(), source, panel, to),
-        )
-    }
+    // SAFETY: this address is one of a `PackSource`, which was made of that token.
+    let isa = unsafe { Enabled::<V>::new() };
+    isa.enter(
+        #[inline(always)]
+        || pack_panels::<V, R>(isa, from.cast(), source, panel, to),
+    );
 }
 
 #[inline(always)]
-unsafe fn pack_panels<V: Vector<Element: Lanes>, R: Read<V>>(
+fn pack_panels<V: Vector<Element: Lanes>, R: Read<V>>(
+    isa: Enabled<V>,
     from: *const R::Item,
     source: &PackSource<V::Element>,
     panel: &Panel,
-    to: *mut V::Element,
+    to: &mut [V::Element],
 ) {
     // Without a contracted index there need not be an element to point to.
     if panel.depth.is_empty() {
         return;
     }
-    // SAFETY: the caller's duty; the lanes of each panel are part of this one's.
-    unsafe {
-        if source.lanes.adjacent(panel.lane, panel.lanes) {
-            return copy::<V, R>(from.offset(source.lanes.at(panel.lane)), source, panel, to);
-        }
-        for first in (0..panel.lanes).step_by(panel.width) {
-            let one = Panel {
-                lane: panel.lane + first,
-                lanes: panel.width.min(panel.lanes - first),
-                depth: panel.depth.clone(),
-                width: panel.width,
-            };
-            let to = to.add(first * panel.depth.len());
-            match V::LANES {
-                16 => pack_transposed::<V, R, 16>(from, source, &one, to),
-                8 => pack_transposed::<V, R, 8>(from, source, &one, to),
-                4 => pack_transposed::<V, R, 4>(from, source, &one, to),
-                2 => pack_transposed::<V, R, 2>(from, source, &one, to),
-                _ => pack_transposed::<V, R, 1>(from, source, &one, to),
-            }
-        }
+    if source.lanes.adjacent(panel.lane, panel.lanes) {
+        return copy::<V, R>(isa, from.wrapping_offset(source.lanes.at(panel.lane)), source, panel, to);
+    }
+    for (first, to) in (0..panel.lanes).step_by(panel.width).zip(to.chunks_exact_mut(panel.width * panel.depth.len())) {
+        let one = Panel {
+            lane: panel.lane + first,
+            lanes: panel.width.min(panel.lanes - first),
+            depth: panel.depth.clone(),
+            width: panel.width,
+        };
+        pack_transposed::<V, R>(isa, from, source, &one, to);
     }
 }
 
 /// Packs panels whose lanes are neighbours, all from `from` on.
 #[inline(always)]
-unsafe fn copy<V: Vector<Element: Lanes>, R: Read<V>>(
+fn copy<V: Vector<Element: Lanes>, R: Read<V>>(
+    isa: Enabled<V>,
     from: *const R::Item,
     source: &PackSource<V::Element>,
     panel: &Panel,
-    to: *mut V::Element,
+    to: &mut [V::Element],
 ) {
+    let to = to.as_mut_ptr();
     let (width, len) = (panel.width, panel.depth.len());
     let index = |k| source.depth.at(panel.depth.start + k);
     // Registers may be loaded whole where the operand goes on as far as the last register of the last panel reaches.
     let reach = panel.lanes.next_multiple_of(width) - width + width.next_multiple_of(V::LANES);
     let whole = source.lanes.adjacent(panel.lane, reach);
     for k in 0..len {
-        // SAFETY: every element read is that of a lane and a contracted index of the operand, all of which the door of
-        // the product checked. A full store that runs over the lanes of its contracted index runs into those of the
+        // SAFETY: every element read is that of a lane and a contracted index of the operand, all of which the product checked;
+        // `pack` checked the room. A full store that runs over the lanes of its contracted index runs into those of the
         // next ones, which are written after it; none runs over the end of a panel.
         unsafe {
             let ahead = from.offset(index((k + AHEAD).min(len - 1)));
@@ -143,9 +140,9 @@ unsafe fn copy<V: Vector<Element: Lanes>, R: Read<V>>(
                 for v in (0..width).step_by(V::LANES) {
                     prefetch(ahead.wrapping_add(first + v));
                     let x = match (panel.lanes - first).saturating_sub(v) {
-                        n if whole || n >= V::LANES => R::load(from.add(v)),
-                        0 => V::splat(V::Element::ZERO),
-                        n => R::load_first(from.add(v), n),
+                        n if whole || n >= V::LANES => R::load(isa, from.add(v)),
+                        0 => isa.zero(),
+                        n => R::load_first(isa, from.add(v), n),
                     };
                     if k * width + v + V::LANES <= len * width { x.store(to.add(v)) } else { x.store_first(to.add(v), width - v) }
                 }
@@ -154,14 +151,15 @@ unsafe fn copy<V: Vector<Element: Lanes>, R: Read<V>>(
     }
 }
 
-/// Packs a panel whose lanes are apart: blocks of `L` lanes and contracted indices are transposed in registers where the
-/// indices are neighbours; `L` is the lanes of a register.
+/// Packs a panel whose lanes are apart: squares of lanes and contracted indices are transposed in registers where the
+/// indices are neighbours.
 #[inline(always)]
-unsafe fn pack_transposed<V: Vector<Element: Lanes>, R: Read<V>, const L: usize>(
+fn pack_transposed<V: Vector<Element: Lanes>, R: Read<V>>(
+    isa: Enabled<V>,
     from: *const R::Item,
     source: &PackSource<V::Element>,
     panel: &Panel,
-    to: *mut V::Element,
+    to: &mut [V::Element],
 ) {
     let (width, len) = (panel.width, panel.depth.len());
     // Lanes that the operand does not have repeat its last one: nobody looks at their sums.
@@ -176,36 +174,37 @@ unsafe fn pack_transposed<V: Vector<Element: Lanes>, R: Read<V>, const L: usize>
     let mut k = 0;
     while k < len {
         let at = source.depth.at(panel.depth.start + k);
-        // SAFETY: as in `copy`, for elements and stores.
+        // SAFETY: every element read is that of a lane and a contracted index of the operand, as in `copy`; what is taken from the
+        // copy was written to it.
         unsafe {
-            if collide && adjacent(k, COPIED * L) {
+            if collide && adjacent(k, COPIED * V::LANES) {
                 let mut copy = [MaybeUninit::<V>::uninit(); 2 * MAX_LANES * COPIED];
-                for i in 0..width.next_multiple_of(L) {
+                for i in 0..width.next_multiple_of(V::LANES) {
                     // Lanes that follow soon, of the next indices after the last.
-                    let (soon, further) = if i + SOON < width { (i + SOON, 0) } else { ((i + SOON) % width, COPIED * L) };
+                    let (soon, further) = if i + SOON < width { (i + SOON, 0) } else { ((i + SOON) % width, COPIED * V::LANES) };
                     for r in 0..COPIED {
-                        prefetch_far(from.wrapping_offset(lanes[soon] + at).wrapping_add(further + r * L));
-                        copy[i * COPIED + r].write(R::load(from.offset(lanes[i] + at).add(r * L)));
+                        prefetch_far(from.wrapping_offset(lanes[soon] + at).wrapping_add(further + r * V::LANES));
+                        copy[i * COPIED + r].write(R::load(isa, from.offset(lanes[i] + at).add(r * V::LANES)));
                     }
                 }
                 for r in 0..COPIED {
-                    transpose_block::<V, L>(|i| copy[i * COPIED + r].assume_init(), to, width, k + r * L, len);
+                    transpose_block(isa, |i| copy[i * COPIED + r].assume_init(), to, width, k + r * V::LANES, len);
                 }
-                k += COPIED * L;
-            } else if adjacent(k, L) {
+                k += COPIED * V::LANES;
+            } else if adjacent(k, V::LANES) {
                 // Beyond the end of the panel, the next one is asked for.
-                let ahead = k + AHEAD * L;
+                let ahead = k + AHEAD * V::LANES;
                 let (soon, ahead) = if ahead < len { (&lanes, ahead) } else { (&next, (ahead - len).min(len - 1)) };
                 let ahead = source.depth.at(panel.depth.start + ahead);
                 let load = |i: usize| {
                     prefetch(from.wrapping_offset(soon[i] + ahead));
-                    R::load(from.offset(lanes[i] + at))
+                    R::load(isa, from.offset(lanes[i] + at))
                 };
-                transpose_block::<V, L>(load, to, width, k, len);
-                k += L;
+                transpose_block(isa, load, to, width, k, len);
+                k += V::LANES;
             } else {
-                for (i, lane) in lanes[..width].iter().enumerate() {
-                    *to.add(k * width + i) = R::widen(*from.offset(lane + at));
+                for (to, lane) in to[k * width..][..width].iter_mut().zip(&lanes) {
+                    *to = R::widen(*from.offset(lane + at));
                 }
                 k += 1;
             }
@@ -213,58 +212,30 @@ unsafe fn pack_transposed<V: Vector<Element: Lanes>, R: Read<V>, const L: usize>
     }
 }
 
-/// Writes `L` contracted indices from `k` on of a panel whose lanes each have a register of them, which `load` gives.
+/// Writes as many contracted indices as lanes, from `k` on, of a panel whose lanes each have a register of them, which `load` gives.
 #[inline(always)]
-unsafe fn transpose_block<V: Vector, const L: usize>(
+fn transpose_block<V: Vector>(
+    isa: Enabled<V>,
     mut load: impl FnMut(usize) -> V,
-    to: *mut V::Element,
+    to: &mut [V::Element],
     width: usize,
     k: usize,
     len: usize,
 ) {
-    for v in (0..width).step_by(L) {
-        // SAFETY: the caller's duty; a full store that runs over the lanes of its contracted index runs into those of the
-        // next ones, which are written after it.
-        unsafe {
-            let mut block = [V::splat(V::Element::ZERO); L];
-            for i in 0..L {
-                block[i] = load(v + i);
-            }
-            transpose(&mut block);
-            let to = to.add(k * width + v);
-            // The next indices are not yet written only while the first lanes are.
-            if v + L <= width || (v == 0 && (k + L - 1) * width + L <= len * width) {
-                for i in 0..L {
-                    block[i].store(to.add(i * width));
-                }
-            } else {
-                for i in 0..L {
-                    block[i].store_first(to.add(i * width), width - v);
-                }
-            }
+    assert!(to.len() >= len * width && k + V::LANES <= len, "room for a panel");
+    for v in (0..width).step_by(V::LANES) {
+        let mut block = Square::zero(isa);
+        for i in 0..V::LANES {
+            block[i] = load(v + i);
         }
-    }
-}
-
-/// Transposes a square block: lane j of register i goes to lane i of register j.
-#[inline(always)]
-pub(crate) unsafe fn transpose<V: Vector, const L: usize>(block: &mut [V; L]) {
-    #[inline(always)]
-    unsafe fn step<V: Vector, const L: usize, const S: usize>(block: &mut [V; L]) {
-        if S < L {
-            for i in 0..L {
-                if i & S == 0 {
-                    // SAFETY: S is below LANES; the instruction set is the caller's duty.
-                    (block[i], block[i + S]) = unsafe { block[i].exchange::<S>(block[i + S]) };
-                }
-            }
+        block.transpose();
+        let to = to[k * width + v..].as_mut_ptr();
+        // The next indices are not yet written only while the first lanes are.
+        let whole = v + V::LANES <= width || (v == 0 && (k + V::LANES - 1) * width + V::LANES <= len * width);
+        for (i, x) in block.iter().enumerate() {
+            // SAFETY: there is room for these indices, and a full store that runs over the lanes of its index runs into those of the
+            // next ones, which are written after it; none runs over the end of the panel.
+            unsafe { if whole { x.store(to.add(i * width)) } else { x.store_first(to.add(i * width), width - v) } }
         }
-    }
-    // SAFETY: the instruction set is the caller's duty.
-    unsafe {
-        step::<V, L, 1>(block);
-        step::<V, L, 2>(block);
-        step::<V, L, 4>(block);
-        step::<V, L, 8>(block);
     }
 }

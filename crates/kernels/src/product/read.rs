@@ -4,7 +4,7 @@ use half::{bf16, f16};
 
 use super::Stored;
 use crate::number::Number;
-use crate::simd::{Lanes, MAX_LANES, Vector};
+use crate::simd::{Enabled, Lanes, MAX_LANES, Vector};
 
 /// The address of an operand's index 0…0, whatever the type of its elements, which several threads read.
 #[derive(Clone, Copy)]
@@ -41,22 +41,13 @@ pub(super) trait Read<V: Vector> {
 
     /// # Safety
     /// As for [`Vector::load`].
-    unsafe fn load(from: *const Self::Item) -> V;
+    unsafe fn load(isa: Enabled<V>, from: *const Self::Item) -> V;
 
     /// The first `n` lanes, 0 in the others.
     ///
     /// # Safety
     /// As for [`Vector::load_first`].
-    #[inline(always)]
-    unsafe fn load_first(from: *const Self::Item, n: usize) -> V {
-        let mut lanes = [V::Element::ZERO; MAX_LANES];
-        for (i, lane) in lanes[..n].iter_mut().enumerate() {
-            // SAFETY: i < n, and the caller knows that n elements are readable.
-            *lane = Self::widen(unsafe { *from.add(i) });
-        }
-        // SAFETY: a register has at most `MAX_LANES` lanes; the rest is the caller's duty.
-        unsafe { V::load(lanes.as_ptr()) }
-    }
+    unsafe fn load_first(isa: Enabled<V>, from: *const Self::Item, n: usize) -> V;
 
     /// One element.
     fn widen(x: Self::Item) -> V::Element;
@@ -69,14 +60,14 @@ impl<V: Vector> Read<V> for Unconverted {
     type Item = V::Element;
 
     #[inline(always)]
-    unsafe fn load(from: *const V::Element) -> V {
+    unsafe fn load(isa: Enabled<V>, from: *const V::Element) -> V {
         // SAFETY: the caller's duty.
-        unsafe { V::load(from) }
+        unsafe { isa.load(from) }
     }
     #[inline(always)]
-    unsafe fn load_first(from: *const V::Element, n: usize) -> V {
+    unsafe fn load_first(isa: Enabled<V>, from: *const V::Element, n: usize) -> V {
         // SAFETY: the caller's duty.
-        unsafe { V::load_first(from, n) }
+        unsafe { isa.load_first(from, n) }
     }
     #[inline(always)]
     fn widen(x: V::Element) -> V::Element {
@@ -90,9 +81,17 @@ macro_rules! narrower {
             type Item = $t;
 
             #[inline(always)]
-            unsafe fn load(from: *const $t) -> V {
+            unsafe fn load(isa: Enabled<V>, from: *const $t) -> V {
                 // SAFETY: the caller's duty.
-                unsafe { V::$load(from) }
+                unsafe { V::$load(isa, from) }
+            }
+            #[inline(always)]
+            unsafe fn load_first(isa: Enabled<V>, from: *const $t, n: usize) -> V {
+                // SAFETY: the caller's duty.
+                let from = unsafe { std::slice::from_raw_parts(from, n) };
+                let mut lanes = [V::Element::ZERO; MAX_LANES];
+                lanes.iter_mut().zip(from).for_each(|(lane, &x)| *lane = x.into());
+                isa.read(&lanes)
             }
             #[inline(always)]
             fn widen(x: $t) -> V::Element {

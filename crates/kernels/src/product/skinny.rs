@@ -19,22 +19,15 @@ use super::epilogue::BoundEpilogue;
 use super::read::{Address, Read, Unconverted};
 use super::{Axes, Axis, Operand, Scaled, Stored};
 use crate::buffer::{Block, OutOfMemory, list};
+use crate::params::params;
+use crate::real::Real;
 use crate::shape;
-use crate::simd::{Lanes, Vector};
+use crate::simd::{Enabled, Lanes, Vector};
 use crate::threads;
 
 /// The most rows that are few, and that are more.
 const FEW: usize = 8;
 const MORE: usize = 32;
-/// Elements of B from which on more than a few rows go this way, and the contracted indices of each: a smaller matrix is packed near.
-const LARGE: usize = 1 << 20;
-const LONG: usize = 512;
-/// Contracted indices of a segment, where there are too few columns to make work for several threads.
-const SEGMENT: usize = 1 << 15;
-/// Elements of B that make a piece of work.
-const PIECE: usize = 1 << 17;
-/// Elements of y that stay in half of the first-level cache.
-const NEAR: usize = 4096;
 /// Bytes by which B is asked for ahead of its use.
 const AHEAD: usize = 1024;
 
@@ -66,7 +59,7 @@ pub(super) fn are_few(axes: &Axes) -> bool {
 /// Whether A has more rows than a few, and B is large and can be read as it lies.
 pub(super) fn are_more(axes: &Axes) -> bool {
     let [m, n, k] = [&axes.rows, &axes.columns, &axes.contracted].map(|group| axes::size(group));
-    (FEW + 1..=MORE).contains(&m) && k >= LONG && n * k >= LARGE && form(axes).is_some()
+    (FEW + 1..=MORE).contains(&m) && k >= params().skinny.long && n * k >= params().skinny.large && form(axes).is_some()
 }
 
 fn form(axes: &Axes) -> Option<Form> {
@@ -77,7 +70,8 @@ fn form(axes: &Axes) -> Option<Form> {
     }
 }
 
-/// What the kernels read and write: some rows of x, a range of columns and one of contracted indices.
+/// What the kernels read and write: some rows of x, a range of columns and one of contracted indices. Whoever makes one promises
+/// that those are B's, and that x and y have their rows.
 struct SkinnyPart<'a, T> {
     /// Index 0…0 of B.
     b: *const (),
@@ -90,6 +84,16 @@ struct SkinnyPart<'a, T> {
     /// `rows` rows of sums, `y_step` apart, at the first column.
     y: *mut T,
     y_step: usize,
+}
+
+impl<T: Real> SkinnyPart<'_, T> {
+    /// Makes all sums 0.
+    fn clear(&self) {
+        for row in 0..self.rows {
+            // SAFETY: y has these rows.
+            unsafe { std::slice::from_raw_parts_mut(self.y.add(row * self.y_step), self.columns.1.len()) }.fill(T::ZERO);
+        }
+    }
 }
 
 /// Rows of A, or of a copy, whose elements are neighbours: its rows, or where there are more than a few, those of its transpose if
@@ -124,28 +128,27 @@ impl<T: Lanes> GatheredRows<T> {
     }
 }
 
-type Code<T> = unsafe fn(&SkinnyPart<'_, T>);
+type Code<T> = fn(&SkinnyPart<'_, T>);
 
 /// The kernel for m rows.
-fn code<V: Vector<Element: Lanes>, R: Read<V>>(form: Form, m: usize) -> Code<V::Element> {
+fn code<V: Vector<Element: Lanes>, R: Read<V>>(isa: Enabled<V>, form: Form, m: usize) -> Code<V::Element> {
     match m {
-        0..=FEW => few::codes::<V, R>(form)[m.next_power_of_two().trailing_zeros() as usize],
-        _ => more::code::<V, R>(form),
+        0..=FEW => few::codes::<V, R>(isa, form)[m.next_power_of_two().trailing_zeros() as usize],
+        _ => more::code::<V, R>(isa, form),
     }
 }
 
 impl<T: Lanes> Skinny<'_, T> {
-    /// # Safety
-    /// The processor has the instruction set of `V`; every index lies in its operand; nobody else uses C; `are_few` or `are_more` holds.
-    pub(super) unsafe fn run<V: Vector<Element = T>>(&self) -> Result<(), OutOfMemory> {
+    /// Computes it, where `are_few` or `are_more` holds.
+    pub(super) fn run<V: Vector<Element = T>>(&self, isa: Enabled<V>) -> Result<(), OutOfMemory> {
         let axes = self.axes;
         let (m, n, k) = (axes::size(&axes.rows), axes::size(&axes.columns), axes::size(&axes.contracted));
         let form = form(axes).unwrap_or(Form::Dot);
         let code = match self.b.data {
-            Stored::Real(_) => code::<V, Unconverted>(form, m),
-            Stored::F32(_) => code::<V, f32>(form, m),
-            Stored::BF16(_) => code::<V, bf16>(form, m),
-            Stored::F16(_) => code::<V, f16>(form, m),
+            Stored::Real(_) => code::<V, Unconverted>(isa, form, m),
+            Stored::F32(_) => code::<V, f32>(isa, form, m),
+            Stored::BF16(_) => code::<V, bf16>(isa, form, m),
+            Stored::F16(_) => code::<V, f16>(isa, form, m),
         };
         let columns = Offsets::new(&axes.columns, |x| x.b)?;
         let depth = Offsets::new(&axes.contracted, |x| x.b)?;
@@ -158,11 +161,12 @@ impl<T: Lanes> Skinny<'_, T> {
         let first = Address::new(self.b.data, self.b.offset);
 
         // Segments only where columns alone would not keep the threads busy.
-        let segment = if n < 128 { SEGMENT } else { k };
+        let tuned = &params().skinny;
+        let segment = if n < 128 { tuned.segment } else { k };
         let segments = k.div_ceil(segment);
         let width = match form {
-            Form::Dot => (PIECE / segment).clamp(8, n.max(8)).next_multiple_of(8),
-            Form::Axpy => NEAR / m.next_power_of_two(),
+            Form::Dot => (tuned.piece / segment).clamp(8, n.max(8)).next_multiple_of(8),
+            Form::Axpy => tuned.near / m.next_power_of_two(),
         };
         let blocks = n.div_ceil(width);
         // A few lines more than the width, so that rows do not all fall into the same sets of the cache.
@@ -196,12 +200,10 @@ impl<T: Lanes> Skinny<'_, T> {
                     y: target.at((piece * m * y_step) as isize),
                     y_step,
                 };
-                // SAFETY: the columns and indices are of B, x and y hold their rows, and pieces share no sum.
-                unsafe { code(&piece) }
+                code(&piece);
             }
         });
-        // SAFETY: the caller's duty.
-        unsafe { self.finish(&y, &matrices, Layout { rows: m, columns: n, width, step: y_step, segments }) }
+        self.finish(&y, &matrices, Layout { rows: m, columns: n, width, step: y_step, segments })
     }
 
     /// For every matrix of A its rows, their elements adjacent: where they lie, or copied there.
@@ -271,7 +273,7 @@ impl<T: Lanes> Skinny<'_, T> {
     }
 
     /// Adds up the segments and writes C.
-    unsafe fn finish(&self, y: &[T], matrices: &[[isize; 3]], layout: Layout) -> Result<(), OutOfMemory> {
+    fn finish(&self, y: &[T], matrices: &[[isize; 3]], layout: Layout) -> Result<(), OutOfMemory> {
         let Layout { rows: m, columns: n, width, step, segments } = layout;
         let Scaled { alpha, accumulate } = self.scaled;
         let (rows, columns) = (Offsets::new(&self.axes.rows, |x| x.c)?, Offsets::new(&self.axes.columns, |x| x.c)?);
@@ -281,17 +283,14 @@ impl<T: Lanes> Skinny<'_, T> {
                 for j in 0..n {
                     let at = (j / width * m + i) * step + j % width;
                     let sum = (1..segments).fold(y[at], |sum, x| sum + y[x * segment + at]);
-                    // SAFETY: the element lies in C, the caller's duty.
-                    unsafe {
-                        let to = self.c.at(matrix[2] + rows.at(i) + columns.at(j));
-                        *to = if accumulate { *to + alpha * sum } else { alpha * sum };
-                    }
+                    // SAFETY: the element lies in C.
+                    let to = unsafe { &mut *self.c.at(matrix[2] + rows.at(i) + columns.at(j)) };
+                    *to = if accumulate { *to + alpha * sum } else { alpha * sum };
                 }
                 let Some(finish) = &self.finish else { continue };
                 let run = if columns.adjacent(0, n) { n } else { 1 };
                 for j in (0..n).step_by(run) {
-                    // SAFETY: the elements lie in C, the caller's duty.
-                    unsafe { finish.run(self.c.at(matrix[2] + rows.at(i) + columns.at(j)), run) }
+                    finish.run(self.c.at(matrix[2] + rows.at(i) + columns.at(j)), run);
                 }
             }
         }

@@ -1,8 +1,8 @@
 //! Reductions of rows: the reduced elements of each result lie one after another.
 
-use super::NS_PER_ELEMENT;
 use super::fold::fold;
 use crate::buffer::{OutOfMemory, list};
+use crate::params::params;
 use crate::real::{Element, Real};
 use crate::{simd, threads};
 
@@ -29,7 +29,7 @@ pub(super) fn reduce<T: Real>(
     start: T,
     f: impl Fn(T, T) -> T + Sync + Copy,
 ) -> Result<(), OutOfMemory> {
-    let parts = threads::parts(x.len(), NS_PER_ELEMENT);
+    let parts = threads::parts(x.len(), params().cost.reduce_ns);
     if out.len() >= parts || parts == 1 {
         threads::split_mut(out, 1, parts, |first, out| {
             simd::run(

@@ -16,16 +16,12 @@ pub use cumulative::cumulative_sum;
 use crate::buffer::{Block, OutOfMemory};
 use crate::compiled::compiled;
 use crate::elementwise;
+use crate::params::params;
 use crate::real::{Element, Real};
 use crate::shape::{count, product};
 use crate::view::View;
 use along_columns::Columns;
 use fold::fold;
-
-/// A fold reads memory and does little else.
-const NS_PER_ELEMENT: f64 = 0.25;
-/// An exponential, or a second pass.
-const NS_OF_MORE: f64 = 1.0;
 
 compiled! {
     /// Σ over the dimensions `axes`, in increasing order.
@@ -172,7 +168,7 @@ fn position<T: Real>(
         let found = &found[..];
         along_columns::fold(
             x,
-            NS_OF_MORE,
+            params().cost.reduce_more_ns,
             out,
             i64::MAX,
             #[inline(always)]
@@ -284,7 +280,7 @@ fn fold_columns<T: Real>(
 ) -> Result<(), OutOfMemory> {
     along_columns::fold(
         x,
-        NS_PER_ELEMENT,
+        params().cost.reduce_ns,
         out,
         start,
         #[inline(always)]
@@ -306,7 +302,7 @@ fn sum_columns_with<T: Real>(
 ) -> Result<(), OutOfMemory> {
     along_columns::fold(
         x,
-        NS_OF_MORE,
+        params().cost.reduce_more_ns,
         out,
         T::ZERO,
         #[inline(always)]

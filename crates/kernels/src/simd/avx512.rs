@@ -2,9 +2,12 @@
 
 use std::arch::x86_64::*;
 
+use std::ops::{Add, Div, Mul, Sub};
+
 use half::{bf16, f16};
 
-use super::{Vector, run_avx512, run_avx512_bf16};
+use super::vector::operators;
+use super::{Enabled, Vector, run_avx512, run_avx512_bf16};
 
 /// Sixteen f32.
 #[derive(Clone, Copy)]
@@ -121,43 +124,54 @@ unsafe fn narrow_f64(x: __m512d) -> __m512d {
     unsafe { _mm512_permutexvar_pd(_mm512_setr_epi64(0, 1, 2, 4, 5, 6, 7, 7), x) }
 }
 
-/// Lanes that hold two bf16 each: see [`bf16_pairs`](super::bf16_pairs).
-impl F32x16 {
-    /// Calls `f`, which must be `#[inline(always)]`, with the instructions for pairs enabled.
-    ///
+/// Knowledge that this processor multiplies pairs of bf16, which [`bf16_pairs`](super::bf16_pairs) hands out.
+#[derive(Clone, Copy)]
+pub struct Bf16Pairs(());
+
+impl Bf16Pairs {
     /// # Safety
-    /// [`super::bf16_pairs`] must have said that the processor has them.
+    /// The processor has AVX-512 BF16, beside what [`F32x16`] needs.
     #[inline(always)]
-    pub unsafe fn enter_pairs<R>(f: impl FnOnce() -> R) -> R {
-        // SAFETY: the caller's duty.
+    pub unsafe fn new() -> Self {
+        Self(())
+    }
+
+    /// What the pairs are parts of.
+    #[inline(always)]
+    pub fn isa(self) -> Enabled<F32x16> {
+        // SAFETY: whoever made this value knew that.
+        unsafe { Enabled::new() }
+    }
+
+    /// Calls `f`, which must be `#[inline(always)]`, with the instructions for pairs enabled.
+    #[inline(always)]
+    pub fn enter<R>(self, f: impl FnOnce() -> R) -> R {
+        // SAFETY: this value says that the processor has them.
         unsafe { run_avx512_bf16(f) }
     }
 
-    /// Both products of each lane's pair with that of `y`, added to `sum`; subnormal numbers count as 0.
-    ///
-    /// # Safety
-    /// Only inside [`enter_pairs`](Self::enter_pairs).
+    /// Both products of each lane's pair in `x` with that in `y`, added to `sum`; subnormal numbers count as 0.
     #[inline(always)]
-    pub unsafe fn mul_add_pairs(self, y: Self, sum: Self) -> Self {
-        // SAFETY: the caller enabled AVX-512 BF16; a pair is the 32 bits of a lane, whatever they are called.
+    pub fn mul_add(self, x: F32x16, y: F32x16, sum: F32x16) -> F32x16 {
+        // SAFETY: this value says that the processor has it; a pair is the 32 bits of a lane, whatever they are called.
         unsafe {
-            let [x, y] = [self, y].map(|v| std::mem::transmute::<__m512, __m512bh>(v.0));
-            Self(_mm512_dpbf16_ps(sum.0, x, y))
+            let [x, y] = [x, y].map(|v| std::mem::transmute::<__m512, __m512bh>(v.0));
+            F32x16(_mm512_dpbf16_ps(sum.0, x, y))
         }
     }
 
     /// Pairs of the first `n` elements at `low` with those at `high` (absent: 0), 0 in the other lanes.
     ///
     /// # Safety
-    /// AVX-512 must be enabled and `n` elements of each be readable.
+    /// `n` elements of each must be readable.
     #[inline(always)]
-    pub unsafe fn load_pairs(low: *const bf16, high: Option<*const bf16>, n: usize) -> Self {
-        // SAFETY: the caller enabled AVX-512 BW and VL, and masked elements are not read.
+    pub unsafe fn load(self, low: *const bf16, high: Option<*const bf16>, n: usize) -> F32x16 {
+        // SAFETY: this value says that the processor has AVX-512; masked elements are not read.
         unsafe {
             let load = |from: *const bf16| _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first16(n), from.cast()));
             let low = load(low);
             let both = high.map_or(low, |high| _mm512_or_si512(low, _mm512_slli_epi32::<16>(load(high))));
-            Self(_mm512_castsi512_ps(both))
+            F32x16(_mm512_castsi512_ps(both))
         }
     }
 }
@@ -174,74 +188,79 @@ unsafe fn where_less_f64(x: __m512d, bound: __m512d, yes: __m512d, no: __m512d) 
     unsafe { _mm512_mask_blend_pd(_mm512_cmp_pd_mask::<_CMP_LT_OQ>(x, bound), no, yes) }
 }
 
-/// One implementation: every method is the instruction named, under the caller's duty stated by [`Vector`].
+/// One implementation: every method is the instruction named.
 macro_rules! vector {
     ($name:ident, $element:ty, $lanes:literal, $load_f32:ident, $load_bf16:ident, $load_f16:ident, $exchange:ident, $widen:ident, $narrow:ident, $first:ident, $set1:ident, $load:ident, $load_first:ident, $store:ident, $store_first:ident,
      $add:ident, $sub:ident, $mul:ident, $div:ident, $sqrt:ident, $where_less:ident, $fma:ident, $max:ident, $min:ident, $sum:ident, $largest:ident, $round:ident, $scale:ident) => {
         impl Vector for $name {
             type Element = $element;
+            type Registers = [Self; $lanes];
             const LANES: usize = $lanes;
             const REGISTERS: usize = 32;
 
             #[inline(always)]
-            unsafe fn enter<R>(f: impl FnOnce() -> R) -> R {
-                // SAFETY: the caller knows that the processor has AVX-512.
+            fn registers(self) -> [Self; $lanes] {
+                [self; $lanes]
+            }
+            #[inline(always)]
+            fn enter<R>(_: Enabled<Self>, f: impl FnOnce() -> R) -> R {
+                // SAFETY: the token says that the processor has the instruction set.
                 unsafe { run_avx512(f) }
             }
             #[inline(always)]
-            unsafe fn load_f32(from: *const f32) -> Self {
-                // SAFETY: as for `splat`; the elements are readable.
+            unsafe fn load_f32(_: Enabled<Self>, from: *const f32) -> Self {
+                // SAFETY: the token says that the processor has the instruction; the elements are readable.
                 Self(unsafe { $load_f32(from) })
             }
             #[inline(always)]
-            unsafe fn load_bf16(from: *const bf16) -> Self {
-                // SAFETY: as for `splat`; the elements are readable.
+            unsafe fn load_bf16(_: Enabled<Self>, from: *const bf16) -> Self {
+                // SAFETY: the token says that the processor has the instruction; the elements are readable.
                 Self(unsafe { $load_bf16(from) })
             }
             #[inline(always)]
-            unsafe fn load_f16(from: *const f16) -> Self {
-                // SAFETY: as for `splat`; the elements are readable.
+            unsafe fn load_f16(_: Enabled<Self>, from: *const f16) -> Self {
+                // SAFETY: the token says that the processor has the instruction; the elements are readable.
                 Self(unsafe { $load_f16(from) })
             }
             #[inline(always)]
-            unsafe fn exchange<const S: usize>(self, other: Self) -> (Self, Self) {
-                // SAFETY: as for `splat`.
+            fn exchange<const S: usize>(self, other: Self) -> (Self, Self) {
+                // SAFETY: a register exists only where its instructions do.
                 let (x, y) = unsafe { $exchange::<S>(self.0, other.0) };
                 (Self(x), Self(y))
             }
             #[inline(always)]
-            unsafe fn widen_rows(self) -> Self {
-                // SAFETY: as for `splat`.
+            fn widen_rows(self) -> Self {
+                // SAFETY: a register exists only where its instructions do.
                 Self(unsafe { $widen(self.0) })
             }
             #[inline(always)]
-            unsafe fn narrow_rows(self) -> Self {
-                // SAFETY: as for `splat`.
+            fn narrow_rows(self) -> Self {
+                // SAFETY: a register exists only where its instructions do.
                 Self(unsafe { $narrow(self.0) })
             }
             #[inline(always)]
-            unsafe fn splat(x: $element) -> Self {
-                // SAFETY: the caller enabled AVX-512 (as in every method below) ...
+            fn splat(_: Enabled<Self>, x: $element) -> Self {
+                // SAFETY: the token says that the processor has the instruction.
                 Self(unsafe { $set1(x) })
             }
             #[inline(always)]
-            unsafe fn load(from: *const $element) -> Self {
-                // SAFETY: ... and vouches for the memory.
+            unsafe fn load(_: Enabled<Self>, from: *const $element) -> Self {
+                // SAFETY: the token says that the processor has the instruction; the elements are readable.
                 Self(unsafe { $load(from) })
             }
             #[inline(always)]
-            unsafe fn load_first(from: *const $element, n: usize) -> Self {
-                // SAFETY: masked lanes are not read.
+            unsafe fn load_first(_: Enabled<Self>, from: *const $element, n: usize) -> Self {
+                // SAFETY: the token says that the processor has the instruction; masked lanes are not read.
                 Self(unsafe { $load_first($first(n), from) })
             }
             #[inline(always)]
             unsafe fn store(self, to: *mut $element) {
-                // SAFETY: as for `load`.
+                // SAFETY: a register exists only where its instructions do; the elements are writable.
                 unsafe { $store(to, self.0) }
             }
             #[inline(always)]
             unsafe fn stream(self, to: *mut $element) {
-                // SAFETY: as for `load`; the line is aligned. A register is 64 bytes of any kind.
+                // SAFETY: as in `store`; the line is aligned. A register is 64 bytes of any kind.
                 unsafe {
                     if to.addr().is_multiple_of(64) {
                         _mm512_stream_si512(to.cast(), std::mem::transmute::<Self, __m512i>(self))
@@ -252,75 +271,88 @@ macro_rules! vector {
             }
             #[inline(always)]
             unsafe fn store_first(self, to: *mut $element, n: usize) {
-                // SAFETY: masked lanes are not written.
+                // SAFETY: a register exists only where its instructions do; masked lanes are not written.
                 unsafe { $store_first(to, $first(n), self.0) }
             }
             #[inline(always)]
-            unsafe fn add(self, y: Self) -> Self {
-                // SAFETY: as for `splat`.
-                Self(unsafe { $add(self.0, y.0) })
-            }
-            #[inline(always)]
-            unsafe fn sub(self, y: Self) -> Self {
-                // SAFETY: as for `splat`.
-                Self(unsafe { $sub(self.0, y.0) })
-            }
-            #[inline(always)]
-            unsafe fn mul(self, y: Self) -> Self {
-                // SAFETY: as for `splat`.
-                Self(unsafe { $mul(self.0, y.0) })
-            }
-            #[inline(always)]
-            unsafe fn div(self, y: Self) -> Self {
-                // SAFETY: as for `splat`.
-                Self(unsafe { $div(self.0, y.0) })
-            }
-            #[inline(always)]
-            unsafe fn sqrt(self) -> Self {
-                // SAFETY: as for `splat`.
+            fn sqrt(self) -> Self {
+                // SAFETY: a register exists only where its instructions do.
                 Self(unsafe { $sqrt(self.0) })
             }
             #[inline(always)]
-            unsafe fn where_less(self, bound: Self, yes: Self, no: Self) -> Self {
-                // SAFETY: as for `splat`.
+            fn where_less(self, bound: Self, yes: Self, no: Self) -> Self {
+                // SAFETY: a register exists only where its instructions do.
                 Self(unsafe { $where_less(self.0, bound.0, yes.0, no.0) })
             }
             #[inline(always)]
-            unsafe fn mul_add(self, y: Self, z: Self) -> Self {
-                // SAFETY: as for `splat`.
+            fn mul_add(self, y: Self, z: Self) -> Self {
+                // SAFETY: a register exists only where its instructions do.
                 Self(unsafe { $fma(self.0, y.0, z.0) })
             }
             #[inline(always)]
-            unsafe fn max(self, y: Self) -> Self {
-                // SAFETY: as for `splat`.
+            fn max(self, y: Self) -> Self {
+                // SAFETY: a register exists only where its instructions do.
                 Self(unsafe { $max(self.0, y.0) })
             }
             #[inline(always)]
-            unsafe fn min(self, y: Self) -> Self {
-                // SAFETY: as for `splat`.
+            fn min(self, y: Self) -> Self {
+                // SAFETY: a register exists only where its instructions do.
                 Self(unsafe { $min(self.0, y.0) })
             }
             #[inline(always)]
-            unsafe fn sum(self) -> $element {
-                // SAFETY: as for `splat`.
+            fn sum(self) -> $element {
+                // SAFETY: a register exists only where its instructions do.
                 unsafe { $sum(self.0) }
             }
             #[inline(always)]
-            unsafe fn largest(self) -> $element {
-                // SAFETY: as for `splat`.
+            fn largest(self) -> $element {
+                // SAFETY: a register exists only where its instructions do.
                 unsafe { $largest(self.0) }
             }
             #[inline(always)]
-            unsafe fn round(self) -> Self {
-                // SAFETY: as for `splat`.
+            fn round(self) -> Self {
+                // SAFETY: a register exists only where its instructions do.
                 Self(unsafe { $round::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
             }
             #[inline(always)]
-            unsafe fn scale_by_power_of_two(self, n: Self) -> Self {
-                // SAFETY: as for `splat`.
+            fn scale_by_power_of_two(self, n: Self) -> Self {
+                // SAFETY: a register exists only where its instructions do.
                 Self(unsafe { $scale(self.0, n.0) })
             }
         }
+        impl Add for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn add(self, y: Self) -> Self {
+                // SAFETY: a register exists only where its instructions do.
+                Self(unsafe { $add(self.0, y.0) })
+            }
+        }
+        impl Sub for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn sub(self, y: Self) -> Self {
+                // SAFETY: a register exists only where its instructions do.
+                Self(unsafe { $sub(self.0, y.0) })
+            }
+        }
+        impl Mul for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn mul(self, y: Self) -> Self {
+                // SAFETY: a register exists only where its instructions do.
+                Self(unsafe { $mul(self.0, y.0) })
+            }
+        }
+        impl Div for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn div(self, y: Self) -> Self {
+                // SAFETY: a register exists only where its instructions do.
+                Self(unsafe { $div(self.0, y.0) })
+            }
+        }
+        operators!($name);
     };
 }
 vector!(

@@ -9,7 +9,6 @@
 use std::f64::consts::{LN_2, LOG2_E};
 
 use super::Vector;
-use crate::number::Number;
 
 const EXP_F32: [f64; 6] =
     [0.008290234031262627, 0.04189792137580852, 0.16667637365230473, 0.49999149644680724, 0.9999997069695138, 1.0];
@@ -40,58 +39,48 @@ const FAR: f64 = -760.0;
 /// less than an ulp of x: an argument that is a difference of rounded numbers is no closer itself.
 ///
 /// One exponential is a chain in which each operation waits for the one before; several pass through it side by side.
-///
-/// # Safety
-/// The instruction set of `V` must be enabled.
 #[inline(always)]
-pub unsafe fn exp<V: Vector, const N: usize>(x: [V; N]) -> [V; N] {
+pub fn exp<V: Vector, const N: usize>(x: [V; N]) -> [V; N] {
     let single = size_of::<V::Element>() == 4;
-    let number = V::Element::from_f64;
-    // SAFETY: the caller's duty. `x` is the second operand, which `max` returns where either is NaN.
-    unsafe {
-        let magic = V::splat(number(if single { 12_582_912.0 } else { 6_755_399_441_055_744.0 }));
-        let (mut n, mut t) = (x, x);
-        for i in 0..N {
-            let x = V::splat(number(FAR)).max(x[i]);
-            n[i] = x.mul_add(V::splat(number(LOG2_E)), magic).sub(magic);
-            t[i] = if single {
-                n[i].mul_add(V::splat(number(-LN_2)), x)
-            } else {
-                n[i].mul_add(V::splat(number(-LN_2_REST)), n[i].mul_add(V::splat(number(-LN_2_HEAD)), x))
-            };
-        }
-        let mut y = if single { polynomial(&EXP_F32, t) } else { polynomial(&EXP_F64, t) };
-        for i in 0..N {
-            y[i] = y[i].scale_by_power_of_two(n[i]);
-        }
-        y
+    let isa = x[0].isa();
+    let magic = isa.constant(if single { 12_582_912.0 } else { 6_755_399_441_055_744.0 });
+    let (mut n, mut t) = (x, x);
+    for i in 0..N {
+        // `x` is the second operand, which `max` returns where either is NaN.
+        let x = isa.constant(FAR).max(x[i]);
+        n[i] = x.mul_add(isa.constant(LOG2_E), magic) - magic;
+        t[i] = if single {
+            n[i].mul_add(isa.constant(-LN_2), x)
+        } else {
+            n[i].mul_add(isa.constant(-LN_2_REST), n[i].mul_add(isa.constant(-LN_2_HEAD), x))
+        };
     }
+    let mut y = if single { polynomial(&EXP_F32, t) } else { polynomial(&EXP_F64, t) };
+    for i in 0..N {
+        y[i] = y[i].scale_by_power_of_two(n[i]);
+    }
+    y
 }
 
 /// Σ c[k] t^(D - 1 - k). The lengths are constants, so that all of it becomes a straight line.
-///
-/// # Safety
-/// The instruction set of `V` must be enabled.
 #[inline(always)]
-unsafe fn polynomial<V: Vector, const N: usize, const D: usize>(c: &[f64; D], t: [V; N]) -> [V; N] {
-    // SAFETY: the caller's duty.
-    unsafe {
-        let mut y = [V::splat(V::Element::from_f64(c[0])); N];
-        for k in 1..D {
-            let c = V::splat(V::Element::from_f64(c[k]));
-            for i in 0..N {
-                y[i] = y[i].mul_add(t[i], c);
-            }
+fn polynomial<V: Vector, const N: usize, const D: usize>(c: &[f64; D], t: [V; N]) -> [V; N] {
+    let isa = t[0].isa();
+    let mut y = [isa.constant(c[0]); N];
+    for k in 1..D {
+        let c = isa.constant(c[k]);
+        for i in 0..N {
+            y[i] = y[i].mul_add(t[i], c);
         }
-        y
     }
+    y
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::real::Real;
-    use crate::simd::{Isa, Kernel, Lanes, available, dispatch_on};
+    use crate::simd::{Enabled, Isa, Kernel, Lanes, available, dispatch_on};
 
     struct Map<'a, T>(&'a [T], &'a mut [T]);
 
@@ -99,10 +88,9 @@ mod tests {
         type Output = ();
 
         #[inline(always)]
-        unsafe fn run<V: Vector<Element = T>>(self) {
+        fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
             for (x, y) in self.0.chunks(V::LANES).zip(self.1.chunks_mut(V::LANES)) {
-                // SAFETY: the caller enabled the instruction set, and both chunks have the same length.
-                unsafe { exp([V::load_first(x.as_ptr(), x.len())])[0].store_first(y.as_mut_ptr(), y.len()) }
+                exp([isa.read_first(x)])[0].write_first(y);
             }
         }
     }

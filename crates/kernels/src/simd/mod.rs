@@ -8,11 +8,12 @@
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
+mod enabled;
 pub mod math;
 #[cfg(target_arch = "aarch64")]
 pub mod neon;
-mod pack;
 pub mod scalar;
+mod square;
 mod stream;
 mod vector;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
@@ -20,8 +21,9 @@ pub mod wasm;
 
 use std::sync::OnceLock;
 
+pub use enabled::Enabled;
 use half::{bf16, f16};
-pub(crate) use pack::{Enabled, Pack};
+pub use square::{Square, transpose};
 pub use stream::{Stream, fence};
 pub use vector::{MAX_LANES, Vector};
 
@@ -96,11 +98,13 @@ fn detect() -> Isa {
     Isa::ALL[Isa::ALL.len() - 1]
 }
 
-/// Whether AVX-512 registers can multiply pairs of bf16 and add both products to an f32.
+/// What multiplies pairs of bf16 in AVX-512 registers and adds both products to an f32, if the processor does.
 #[cfg(target_arch = "x86_64")]
-pub fn bf16_pairs() -> bool {
+pub fn bf16_pairs() -> Option<avx512::Bf16Pairs> {
     static PAIRS: OnceLock<bool> = OnceLock::new();
-    *PAIRS.get_or_init(|| best() == Isa::Avx512 && is_x86_feature_detected!("avx512bf16"))
+    let pairs = *PAIRS.get_or_init(|| best() == Isa::Avx512 && is_x86_feature_detected!("avx512bf16"));
+    // SAFETY: the processor was asked for both.
+    pairs.then(|| unsafe { avx512::Bf16Pairs::new() })
 }
 
 /// Calls `f` compiled for the best instruction set: loops inside it are vectorized by the compiler.
@@ -157,11 +161,8 @@ pub trait Kernel<T: Real> {
     /// What it returns.
     type Output;
 
-    /// Runs the algorithm; must be `#[inline(always)]`.
-    ///
-    /// # Safety
-    /// The instruction set of `V` must be enabled: only [`dispatch`] calls this.
-    unsafe fn run<V: Vector<Element = T>>(self) -> Self::Output;
+    /// Runs the algorithm with the instruction set of `isa`; must be `#[inline(always)]`.
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) -> Self::Output;
 }
 
 /// A number that has registers in every instruction set, and that every narrower stored type widens to.
@@ -211,40 +212,33 @@ pub fn dispatch<T: Lanes, K: Kernel<T>>(kernel: K) -> K::Output {
 pub fn dispatch_on<T: Lanes, K: Kernel<T>>(isa: Isa, kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     match isa.min(best()) {
-        Isa::Avx512 => {
-            // SAFETY: `best` returns at least this only where `detect` found every feature that `run_avx512` enables,
-            // and `K::run` is inlined into it.
-            return unsafe {
-                run_avx512(
-                    #[inline(always)]
-                    || kernel.run::<T::Avx512>(),
-                )
-            };
-        }
-        Isa::Avx2 => {
-            // SAFETY: as above, for `run_avx2`.
-            return unsafe {
-                run_avx2(
-                    #[inline(always)]
-                    || kernel.run::<T::Avx2>(),
-                )
-            };
-        }
+        // SAFETY: `best` returns at least this only where `detect` found every feature that the registers need.
+        Isa::Avx512 => return enter(unsafe { Enabled::<T::Avx512>::new() }, kernel),
+        // SAFETY: as above.
+        Isa::Avx2 => return enter(unsafe { Enabled::<T::Avx2>::new() }, kernel),
         _ => {}
     }
     #[cfg(target_arch = "aarch64")]
     if isa >= Isa::Neon {
         // SAFETY: every processor of this architecture has these registers.
-        return unsafe { kernel.run::<T::Neon>() };
+        return enter(unsafe { Enabled::<T::Neon>::new() }, kernel);
     }
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     if isa >= Isa::Simd128 {
         // SAFETY: a module that was compiled for these registers runs only where they are.
-        return unsafe { kernel.run::<T::Simd128>() };
+        return enter(unsafe { Enabled::<T::Simd128>::new() }, kernel);
     }
     let _ = isa;
     // SAFETY: a register of one lane needs no instruction set.
-    unsafe { kernel.run::<Scalar<T>>() }
+    enter(unsafe { Enabled::<Scalar<T>>::new() }, kernel)
+}
+
+#[inline(always)]
+fn enter<V: Vector, K: Kernel<V::Element>>(isa: Enabled<V>, kernel: K) -> K::Output {
+    isa.enter(
+        #[inline(always)]
+        || kernel.run(isa),
+    )
 }
 
 /// Asks the processor to fetch the cache line at `address`, which need not be readable.

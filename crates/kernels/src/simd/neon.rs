@@ -6,9 +6,12 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
+use std::ops::{Add, Div, Mul, Sub};
+
 use half::{bf16, f16};
 
-use super::Vector;
+use super::vector::operators;
+use super::{Enabled, Vector};
 
 /// Eight f32.
 #[derive(Clone, Copy)]
@@ -238,50 +241,55 @@ macro_rules! vector {
      $add:ident, $sub:ident, $mul:ident, $div:ident, $sqrt:ident, $less:ident, $choose:ident, $fma:ident, $max:ident, $min:ident, $sum:ident, $largest:ident, $round:ident, $scale:ident) => {
         impl Vector for $name {
             type Element = $element;
+            type Registers = [Self; 2 * $half];
             const LANES: usize = 2 * $half;
             const REGISTERS: usize = 16;
 
             #[inline(always)]
-            unsafe fn enter<R>(f: impl FnOnce() -> R) -> R {
+            fn registers(self) -> [Self; 2 * $half] {
+                [self; 2 * $half]
+            }
+            #[inline(always)]
+            fn enter<R>(_: Enabled<Self>, f: impl FnOnce() -> R) -> R {
                 f()
             }
             #[inline(always)]
-            unsafe fn load_f32(from: *const f32) -> Self {
+            unsafe fn load_f32(_: Enabled<Self>, from: *const f32) -> Self {
                 // SAFETY: the caller vouches for the memory.
                 unsafe { $load_f32(from) }
             }
             #[inline(always)]
-            unsafe fn load_bf16(from: *const bf16) -> Self {
+            unsafe fn load_bf16(_: Enabled<Self>, from: *const bf16) -> Self {
                 // SAFETY: the caller vouches for the memory.
                 unsafe { $load_bf16(from) }
             }
             #[inline(always)]
-            unsafe fn load_f16(from: *const f16) -> Self {
+            unsafe fn load_f16(_: Enabled<Self>, from: *const f16) -> Self {
                 // SAFETY: the caller vouches for the memory.
                 unsafe { $load_f16(from) }
             }
             #[inline(always)]
-            unsafe fn exchange<const S: usize>(self, other: Self) -> (Self, Self) {
+            fn exchange<const S: usize>(self, other: Self) -> (Self, Self) {
                 $exchange::<S>(self, other)
             }
             #[inline(always)]
-            unsafe fn splat(x: $element) -> Self {
-                // SAFETY: every processor of this architecture has these instructions ...
+            fn splat(_: Enabled<Self>, x: $element) -> Self {
+                // SAFETY: every processor of this architecture has these instructions.
                 unsafe { Self($set1(x), $set1(x)) }
             }
             #[inline(always)]
-            unsafe fn load(from: *const $element) -> Self {
-                // SAFETY: ... and the caller vouches for the memory.
+            unsafe fn load(_: Enabled<Self>, from: *const $element) -> Self {
+                // SAFETY: every processor of this architecture has these instructions; the caller vouches for the memory.
                 unsafe { Self($load(from), $load(from.add($half))) }
             }
             #[inline(always)]
-            unsafe fn load_first(from: *const $element, n: usize) -> Self {
-                // SAFETY: as for `load`, of the first n elements.
+            unsafe fn load_first(_: Enabled<Self>, from: *const $element, n: usize) -> Self {
+                // SAFETY: as in `load`, for the first n elements.
                 unsafe { Self($load_first(from, n), $load_first(from.wrapping_add($half), n.saturating_sub($half))) }
             }
             #[inline(always)]
             unsafe fn store(self, to: *mut $element) {
-                // SAFETY: as for `load`.
+                // SAFETY: as in `load`.
                 unsafe {
                     $store(to, self.0);
                     $store(to.add($half), self.1);
@@ -289,75 +297,88 @@ macro_rules! vector {
             }
             #[inline(always)]
             unsafe fn store_first(self, to: *mut $element, n: usize) {
-                // SAFETY: as for `load`, of the first n elements.
+                // SAFETY: as in `load`, for the first n elements.
                 unsafe {
                     $store_first(to, self.0, n);
                     $store_first(to.wrapping_add($half), self.1, n.saturating_sub($half));
                 }
             }
             #[inline(always)]
-            unsafe fn add(self, y: Self) -> Self {
-                // SAFETY: as for `splat`.
-                unsafe { Self($add(self.0, y.0), $add(self.1, y.1)) }
-            }
-            #[inline(always)]
-            unsafe fn sub(self, y: Self) -> Self {
-                // SAFETY: as for `splat`.
-                unsafe { Self($sub(self.0, y.0), $sub(self.1, y.1)) }
-            }
-            #[inline(always)]
-            unsafe fn mul(self, y: Self) -> Self {
-                // SAFETY: as for `splat`.
-                unsafe { Self($mul(self.0, y.0), $mul(self.1, y.1)) }
-            }
-            #[inline(always)]
-            unsafe fn div(self, y: Self) -> Self {
-                // SAFETY: as for `splat`.
-                unsafe { Self($div(self.0, y.0), $div(self.1, y.1)) }
-            }
-            #[inline(always)]
-            unsafe fn sqrt(self) -> Self {
-                // SAFETY: as for `splat`.
+            fn sqrt(self) -> Self {
+                // SAFETY: every processor of this architecture has these instructions.
                 unsafe { Self($sqrt(self.0), $sqrt(self.1)) }
             }
             #[inline(always)]
-            unsafe fn where_less(self, bound: Self, yes: Self, no: Self) -> Self {
-                // SAFETY: as for `splat`.
+            fn where_less(self, bound: Self, yes: Self, no: Self) -> Self {
+                // SAFETY: every processor of this architecture has these instructions.
                 unsafe { Self($choose($less(self.0, bound.0), yes.0, no.0), $choose($less(self.1, bound.1), yes.1, no.1)) }
             }
             #[inline(always)]
-            unsafe fn mul_add(self, y: Self, z: Self) -> Self {
-                // SAFETY: as for `splat`.
+            fn mul_add(self, y: Self, z: Self) -> Self {
+                // SAFETY: every processor of this architecture has these instructions.
                 unsafe { Self($fma(z.0, self.0, y.0), $fma(z.1, self.1, y.1)) }
             }
             #[inline(always)]
-            unsafe fn max(self, y: Self) -> Self {
+            fn max(self, y: Self) -> Self {
                 Self($max(self.0, y.0), $max(self.1, y.1))
             }
             #[inline(always)]
-            unsafe fn min(self, y: Self) -> Self {
+            fn min(self, y: Self) -> Self {
                 Self($min(self.0, y.0), $min(self.1, y.1))
             }
             #[inline(always)]
-            unsafe fn sum(self) -> $element {
-                // SAFETY: as for `splat`.
+            fn sum(self) -> $element {
+                // SAFETY: every processor of this architecture has these instructions.
                 unsafe { $sum($add(self.0, self.1)) }
             }
             #[inline(always)]
-            unsafe fn largest(self) -> $element {
-                // SAFETY: as for `splat`.
+            fn largest(self) -> $element {
+                // SAFETY: every processor of this architecture has these instructions.
                 unsafe { $largest($max(self.0, self.1)) }
             }
             #[inline(always)]
-            unsafe fn round(self) -> Self {
-                // SAFETY: as for `splat`.
+            fn round(self) -> Self {
+                // SAFETY: every processor of this architecture has these instructions.
                 unsafe { Self($round(self.0), $round(self.1)) }
             }
             #[inline(always)]
-            unsafe fn scale_by_power_of_two(self, n: Self) -> Self {
+            fn scale_by_power_of_two(self, n: Self) -> Self {
                 Self($scale(self.0, n.0), $scale(self.1, n.1))
             }
         }
+        impl Add for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn add(self, y: Self) -> Self {
+                // SAFETY: every processor of this architecture has these instructions.
+                unsafe { Self($add(self.0, y.0), $add(self.1, y.1)) }
+            }
+        }
+        impl Sub for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn sub(self, y: Self) -> Self {
+                // SAFETY: every processor of this architecture has these instructions.
+                unsafe { Self($sub(self.0, y.0), $sub(self.1, y.1)) }
+            }
+        }
+        impl Mul for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn mul(self, y: Self) -> Self {
+                // SAFETY: every processor of this architecture has these instructions.
+                unsafe { Self($mul(self.0, y.0), $mul(self.1, y.1)) }
+            }
+        }
+        impl Div for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn div(self, y: Self) -> Self {
+                // SAFETY: every processor of this architecture has these instructions.
+                unsafe { Self($div(self.0, y.0), $div(self.1, y.1)) }
+            }
+        }
+        operators!($name);
     };
 }
 vector!(

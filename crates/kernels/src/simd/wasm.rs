@@ -2,9 +2,12 @@
 
 use std::arch::wasm32::*;
 
+use std::ops::{Add, Div, Mul, Sub};
+
 use half::{bf16, f16};
 
-use super::Vector;
+use super::vector::operators;
+use super::{Enabled, Vector};
 
 /// Four f32.
 #[derive(Clone, Copy)]
@@ -203,44 +206,49 @@ macro_rules! vector {
      $round:ident, $scale:ident) => {
         impl Vector for $name {
             type Element = $element;
+            type Registers = [Self; $lanes];
             const LANES: usize = $lanes;
             const REGISTERS: usize = 16;
 
             #[inline(always)]
-            unsafe fn enter<R>(f: impl FnOnce() -> R) -> R {
+            fn registers(self) -> [Self; $lanes] {
+                [self; $lanes]
+            }
+            #[inline(always)]
+            fn enter<R>(_: Enabled<Self>, f: impl FnOnce() -> R) -> R {
                 f()
             }
             #[inline(always)]
-            unsafe fn load_f32(from: *const f32) -> Self {
+            unsafe fn load_f32(_: Enabled<Self>, from: *const f32) -> Self {
                 // SAFETY: the caller vouches for the memory.
                 Self(unsafe { $load_f32(from.cast()) })
             }
             #[inline(always)]
-            unsafe fn load_bf16(from: *const bf16) -> Self {
+            unsafe fn load_bf16(_: Enabled<Self>, from: *const bf16) -> Self {
                 // SAFETY: the caller vouches for the memory.
                 Self(unsafe { $load_bf16(from) })
             }
             #[inline(always)]
-            unsafe fn load_f16(from: *const f16) -> Self {
+            unsafe fn load_f16(_: Enabled<Self>, from: *const f16) -> Self {
                 // SAFETY: the caller vouches for the memory.
                 Self(unsafe { $load_f16(from) })
             }
             #[inline(always)]
-            unsafe fn exchange<const S: usize>(self, other: Self) -> (Self, Self) {
+            fn exchange<const S: usize>(self, other: Self) -> (Self, Self) {
                 let (x, y) = $exchange::<S>(self.0, other.0);
                 (Self(x), Self(y))
             }
             #[inline(always)]
-            unsafe fn splat(x: $element) -> Self {
+            fn splat(_: Enabled<Self>, x: $element) -> Self {
                 Self($set1(x))
             }
             #[inline(always)]
-            unsafe fn load(from: *const $element) -> Self {
+            unsafe fn load(_: Enabled<Self>, from: *const $element) -> Self {
                 // SAFETY: the caller vouches for the memory.
                 Self(unsafe { v128_load(from.cast()) })
             }
             #[inline(always)]
-            unsafe fn load_first(from: *const $element, n: usize) -> Self {
+            unsafe fn load_first(_: Enabled<Self>, from: *const $element, n: usize) -> Self {
                 // SAFETY: the caller vouches for the memory.
                 Self(unsafe { $load_first(from, n) })
             }
@@ -255,58 +263,71 @@ macro_rules! vector {
                 unsafe { $store_first(to, self.0, n) }
             }
             #[inline(always)]
-            unsafe fn add(self, y: Self) -> Self {
-                Self($add(self.0, y.0))
-            }
-            #[inline(always)]
-            unsafe fn sub(self, y: Self) -> Self {
-                Self($sub(self.0, y.0))
-            }
-            #[inline(always)]
-            unsafe fn mul(self, y: Self) -> Self {
-                Self($mul(self.0, y.0))
-            }
-            #[inline(always)]
-            unsafe fn div(self, y: Self) -> Self {
-                Self($div(self.0, y.0))
-            }
-            #[inline(always)]
-            unsafe fn sqrt(self) -> Self {
+            fn sqrt(self) -> Self {
                 Self($sqrt(self.0))
             }
             #[inline(always)]
-            unsafe fn where_less(self, bound: Self, yes: Self, no: Self) -> Self {
+            fn where_less(self, bound: Self, yes: Self, no: Self) -> Self {
                 Self(v128_bitselect(yes.0, no.0, $less(self.0, bound.0)))
             }
             #[inline(always)]
-            unsafe fn mul_add(self, y: Self, z: Self) -> Self {
+            fn mul_add(self, y: Self, z: Self) -> Self {
                 Self($add($mul(self.0, y.0), z.0))
             }
             #[inline(always)]
-            unsafe fn max(self, y: Self) -> Self {
+            fn max(self, y: Self) -> Self {
                 Self($max(self.0, y.0))
             }
             #[inline(always)]
-            unsafe fn min(self, y: Self) -> Self {
+            fn min(self, y: Self) -> Self {
                 Self($min(self.0, y.0))
             }
             #[inline(always)]
-            unsafe fn sum(self) -> $element {
+            fn sum(self) -> $element {
                 $sum(self.0)
             }
             #[inline(always)]
-            unsafe fn largest(self) -> $element {
+            fn largest(self) -> $element {
                 $largest(self.0)
             }
             #[inline(always)]
-            unsafe fn round(self) -> Self {
+            fn round(self) -> Self {
                 Self($round(self.0))
             }
             #[inline(always)]
-            unsafe fn scale_by_power_of_two(self, n: Self) -> Self {
+            fn scale_by_power_of_two(self, n: Self) -> Self {
                 Self($scale(self.0, n.0))
             }
         }
+        impl Add for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn add(self, y: Self) -> Self {
+                Self($add(self.0, y.0))
+            }
+        }
+        impl Sub for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn sub(self, y: Self) -> Self {
+                Self($sub(self.0, y.0))
+            }
+        }
+        impl Mul for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn mul(self, y: Self) -> Self {
+                Self($mul(self.0, y.0))
+            }
+        }
+        impl Div for $name {
+            type Output = Self;
+            #[inline(always)]
+            fn div(self, y: Self) -> Self {
+                Self($div(self.0, y.0))
+            }
+        }
+        operators!($name);
     };
 }
 vector!(

@@ -1,17 +1,14 @@
 //! How work is split over threads: in one place, by sizes alone, so that a thread count fixes every bit of a result.
 
+mod shared;
 #[cfg(feature = "threads")]
 mod team;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Work shorter than this stays on the caller's thread: waking another costs about as much.
-const WORTH_WAKING_NS: f64 = 10_000.0;
-
-/// Work shorter than this is not worth handing to a thread that waits for it.
-#[cfg(feature = "threads")]
-const WORTH_SHARING_NS: f64 = 2_000.0;
+use crate::params::params;
+pub(crate) use shared::SharedSlice;
 
 /// Whether there are threads: a module of WebAssembly has them only where it is compiled for atomic memory.
 const THREADS: bool = cfg!(all(feature = "threads", any(not(target_family = "wasm"), target_feature = "atomics")));
@@ -42,8 +39,8 @@ pub fn set_count(threads: usize) {
 
 /// How many parts to cut `items` of `ns_each` nanoseconds into: 1 where that is less than waking a thread is worth.
 pub fn parts(items: usize, ns_each: f64) -> usize {
-    let total = items as f64 * ns_each;
-    if total < 2.0 * WORTH_WAKING_NS { 1 } else { count().min((total / WORTH_WAKING_NS) as usize).min(items.max(1)) }
+    let (total, waking) = (items as f64 * ns_each, params().threads.waking_ns);
+    if total < 2.0 * waking { 1 } else { count().min((total / waking) as usize).min(items.max(1)) }
 }
 
 /// As [`parts`], for work that is so brief that waking a thread would not pay: threads that are awake take part all the same,
@@ -54,7 +51,7 @@ pub fn brief_parts(items: usize, ns_each: f64) -> usize {
     if parts == 1
         && items > 1
         && count() > 1
-        && items as f64 * ns_each >= WORTH_SHARING_NS
+        && items as f64 * ns_each >= params().threads.sharing_ns
         && team::is_awake(items as f64 * ns_each)
     {
         return 2;

@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+use crate::params::params;
+
 /// How long a worker spins for the next job: a few times what waking it would cost.
 const SPIN: Duration = Duration::from_micros(40);
 
-/// Work that is worth waking a thread for, if it comes in brief pieces with no more than this pause from one's begin to the
-/// next one's.
-const STREAM_NS: f64 = 200_000.0;
+/// The longest pause from one brief piece's begin to the next one's in a stream of them, which may be worth waking a thread for.
 const PAUSE: Duration = Duration::from_micros(30);
 
 /// The parts of one call, taken one after another by the threads that take part.
@@ -106,7 +106,7 @@ pub(super) fn is_awake(nanoseconds: f64) -> bool {
     let now = Instant::now();
     let streams = alone.until.is_some_and(|until| now.saturating_duration_since(until) < PAUSE);
     let nanoseconds = nanoseconds + if streams { alone.nanoseconds } else { 0.0 };
-    let wakes = nanoseconds > STREAM_NS;
+    let wakes = nanoseconds > params().threads.stream_ns;
     *alone = Alone { nanoseconds: if wakes { 0.0 } else { nanoseconds }, until: Some(now) };
     if wakes {
         TEAM.stream.store(true, Ordering::SeqCst);

@@ -6,9 +6,8 @@
 
 use super::CHUNK;
 use crate::number::Number;
-use crate::product::transpose;
 use crate::real::Real;
-use crate::simd::{Pack, Stream, Vector};
+use crate::simd::{Enabled, Stream, Vector, transpose};
 
 /// Rows for a kernel: one for each row of its result, or one for all of them.
 #[derive(Clone, Copy)]
@@ -127,33 +126,25 @@ impl<'a, T: Real> RowReader<'a, T> {
 
 impl<T: Real> RowBlocks<'_, T> {
     /// The numbers of block `b`, one register for each of a row.
-    ///
-    /// # Safety
-    /// The instruction set of `V` is enabled.
     #[inline(always)]
-    pub unsafe fn columns<V: Vector<Element = T>>(&self, b: usize) -> [V; 4] {
-        // SAFETY: the slice holds 4 registers of this block, or what is left of rows of 3; the instruction set is the caller's duty.
-        unsafe {
-            if self.width == 3 {
-                let mut registers = [V::splat(T::ZERO); 4];
-                for (i, register) in registers.iter_mut().enumerate() {
-                    let from = self.rows.get(3 * (b * V::LANES + i * (V::LANES / 4))..).unwrap_or_default();
-                    let rows =
-                        if from.len() >= V::LANES { V::load(from.as_ptr()) } else { V::load_first(from.as_ptr(), from.len()) };
-                    *register = rows.widen_rows();
-                }
-                transpose_in(registers)
-            } else if self.each {
-                let from = self.rows[4 * b * V::LANES..][..4 * V::LANES].as_ptr();
-                let mut registers = [V::splat(T::ZERO); 4];
-                for (i, register) in registers.iter_mut().enumerate() {
-                    *register = V::load(from.add(i * V::LANES));
-                }
-                transpose_in(registers)
-            } else {
-                let row: &[T; 4] = self.rows.first_chunk().expect("one row of 4");
-                [V::splat(row[0]), V::splat(row[1]), V::splat(row[2]), V::splat(row[3])]
+    pub fn columns<V: Vector<Element = T>>(&self, isa: Enabled<V>, b: usize) -> [V; 4] {
+        let mut registers = [isa.zero(); 4];
+        if self.width == 3 {
+            for (i, register) in registers.iter_mut().enumerate() {
+                let from = self.rows.get(3 * (b * V::LANES + i * (V::LANES / 4))..).unwrap_or_default();
+                let rows = if from.len() >= V::LANES { isa.read(from) } else { isa.read_first(from) };
+                *register = rows.widen_rows();
             }
+            transpose_in(registers)
+        } else if self.each {
+            let from = &self.rows[4 * b * V::LANES..][..4 * V::LANES];
+            for (i, register) in registers.iter_mut().enumerate() {
+                *register = isa.read(&from[i * V::LANES..]);
+            }
+            transpose_in(registers)
+        } else {
+            let row: &[T; 4] = self.rows.first_chunk().expect("one row of 4");
+            [isa.splat(row[0]), isa.splat(row[1]), isa.splat(row[2]), isa.splat(row[3])]
         }
     }
 }
@@ -167,13 +158,9 @@ pub(super) struct LaneOrder<'s, T> {
 
 impl<T: Real> LaneOrder<'_, T> {
     /// Those of block `b`.
-    ///
-    /// # Safety
-    /// The instruction set of `V` is enabled.
     #[inline(always)]
-    pub unsafe fn register<V: Vector<Element = T>>(&self, b: usize) -> V {
-        // SAFETY: the slice holds a register of this block; the instruction set is the caller's duty.
-        unsafe { if self.each { V::load(self.numbers[b * V::LANES..][..V::LANES].as_ptr()) } else { V::splat(self.numbers[0]) } }
+    pub fn register<V: Vector<Element = T>>(&self, isa: Enabled<V>, b: usize) -> V {
+        if self.each { isa.read(&self.numbers[b * V::LANES..]) } else { isa.splat(self.numbers[0]) }
     }
 }
 
@@ -221,106 +208,62 @@ impl<'a, T: Real, const W: usize> RowWriter<'a, T, W> {
 
 /// Writes block `b` of rows of `W` numbers, 3 or 4, given as a register for each number of a row. Of rows of 3 the last store reaches
 /// beyond the block, into room for rows of 4.
-///
-/// # Safety
-/// The instruction set of `V` is enabled.
 #[inline(always)]
-pub(super) unsafe fn write<V: Vector, const W: usize>(columns: [V; 4], rows: &mut [V::Element], b: usize) {
+pub(super) fn write<V: Vector, const W: usize>(columns: [V; 4], rows: &mut [V::Element], b: usize) {
     let to = &mut rows[W * b * V::LANES..];
-    // SAFETY: the slices hold 4 registers, of rows of 3 each with the next one's room; the instruction set is the caller's duty.
-    unsafe {
-        let registers = transpose_out(columns);
-        if W == 4 || V::LANES < 4 {
-            let mut wide = [V::Element::ZERO; 8];
-            let whole = if W == 4 { &mut to[..4 * V::LANES] } else { &mut wide[..4 * V::LANES] };
-            for (i, register) in registers.into_iter().enumerate() {
-                register.store(whole.as_mut_ptr().add(i * V::LANES));
-            }
-            if W == 3 {
-                for (to, &[x, y, z, _]) in to.as_chunks_mut().0.iter_mut().zip(wide[..4 * V::LANES].as_chunks().0) {
-                    *to = [x, y, z];
-                }
-            }
-            return;
-        }
-        let to = to[..3 * V::LANES + V::LANES / 4].as_mut_ptr();
+    let registers = transpose_out(columns);
+    if W == 4 || V::LANES < 4 {
+        let mut wide = [V::Element::ZERO; 8];
+        let whole = if W == 4 { &mut to[..4 * V::LANES] } else { &mut wide[..4 * V::LANES] };
         for (i, register) in registers.into_iter().enumerate() {
-            register.narrow_rows().store(to.add(3 * i * (V::LANES / 4)));
+            register.write(&mut whole[i * V::LANES..]);
         }
+        if W == 3 {
+            for (to, &[x, y, z, _]) in to.as_chunks_mut().0.iter_mut().zip(wide[..4 * V::LANES].as_chunks().0) {
+                *to = [x, y, z];
+            }
+        }
+        return;
+    }
+    let to = &mut to[..3 * V::LANES + V::LANES / 4];
+    for (i, register) in registers.into_iter().enumerate() {
+        register.narrow_rows().write(&mut to[3 * i * (V::LANES / 4)..]);
     }
 }
 
-/// Four registers to calculate with.
-///
-/// # Safety
-/// The instruction set of `V` is enabled wherever the packs are used.
-#[inline(always)]
-pub(super) unsafe fn packs<V: Vector>([a, b, c, d]: [V; 4]) -> [Pack<V>; 4] {
-    // SAFETY: the caller's duty.
-    unsafe { [Pack::new(a), Pack::new(b), Pack::new(c), Pack::new(d)] }
-}
-
 /// Four registers of rows of 4 as they lie in memory become one of each number.
-///
-/// # Safety
-/// The instruction set of `V` is enabled.
 #[inline(always)]
-unsafe fn transpose_in<V: Vector>([a, b, c, d]: [V; 4]) -> [V; 4] {
-    // SAFETY: the caller's duty; steps are below the number of lanes.
-    unsafe {
-        match V::LANES {
-            1 => [a, b, c, d],
-            2 => {
-                let ((x, y), (z, w)) = (a.exchange::<1>(c), b.exchange::<1>(d));
-                [x, y, z, w]
-            }
-            _ => {
-                let ((a, b), (c, d)) = (a.exchange::<1>(b), c.exchange::<1>(d));
-                let ((a, c), (b, d)) = (a.exchange::<2>(c), b.exchange::<2>(d));
-                [a, b, c, d]
-            }
+fn transpose_in<V: Vector>([a, b, c, d]: [V; 4]) -> [V; 4] {
+    match V::LANES {
+        1 => [a, b, c, d],
+        2 => {
+            let ((x, y), (z, w)) = (a.exchange::<1>(c), b.exchange::<1>(d));
+            [x, y, z, w]
+        }
+        _ => {
+            let ((a, b), (c, d)) = (a.exchange::<1>(b), c.exchange::<1>(d));
+            let ((a, c), (b, d)) = (a.exchange::<2>(c), b.exchange::<2>(d));
+            [a, b, c, d]
         }
     }
 }
 
 /// What [`transpose_in`] did is undone.
-///
-/// # Safety
-/// The instruction set of `V` is enabled.
 #[inline(always)]
-unsafe fn transpose_out<V: Vector>([x, y, z, w]: [V; 4]) -> [V; 4] {
+fn transpose_out<V: Vector>([x, y, z, w]: [V; 4]) -> [V; 4] {
     if V::LANES == 2 {
-        // SAFETY: the caller's duty.
-        let ((a, c), (b, d)) = unsafe { (x.exchange::<1>(y), z.exchange::<1>(w)) };
+        let ((a, c), (b, d)) = (x.exchange::<1>(y), z.exchange::<1>(w));
         return [a, b, c, d];
     }
     // Exchanging twice gives back what was.
-    // SAFETY: the caller's duty.
-    unsafe { transpose_in([x, y, z, w]) }
+    transpose_in([x, y, z, w])
 }
 
 /// Sixteen registers, one for each entry of 4 x 4 matrices, become registers of the entries of one lane's matrix each: register
 /// `k · LANES + j` holds entries `k · LANES…` of lane j's. And back.
-///
-/// # Safety
-/// The instruction set of `V` is enabled.
 #[inline(always)]
-pub(super) unsafe fn transpose_matrices<V: Vector>(registers: &mut [V; 16]) {
-    #[inline(always)]
-    unsafe fn transpose_step<V: Vector, const L: usize>(registers: &mut [V; 16]) {
-        for block in registers.as_chunks_mut::<L>().0 {
-            // SAFETY: the caller's duty; `L` is the number of lanes.
-            unsafe { transpose(block) };
-        }
-    }
-    // SAFETY: as above.
-    unsafe {
-        match V::LANES {
-            2 => transpose_step::<V, 2>(registers),
-            4 => transpose_step::<V, 4>(registers),
-            8 => transpose_step::<V, 8>(registers),
-            16 => transpose_step::<V, 16>(registers),
-            _ => {}
-        }
+pub(super) fn transpose_matrices<V: Vector>(registers: &mut [V; 16]) {
+    for k in 0..16 / V::LANES {
+        transpose(&mut registers[k * V::LANES..][..V::LANES]);
     }
 }

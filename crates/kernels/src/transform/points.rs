@@ -3,9 +3,8 @@
 use super::CHUNK;
 use super::broadcast_rows::{BroadcastRows, RowBlocks, RowReader, RowWriter, row_of_lane, transpose_matrices, write};
 use crate::compiled::compiled;
-use crate::elementwise::STREAMED;
-use crate::number::Number;
-use crate::simd::{Isa, Kernel, Lanes, Vector, dispatch_on, isa};
+use crate::params::params;
+use crate::simd::{Enabled, Isa, Kernel, Lanes, Vector, dispatch_on, isa};
 use crate::threads;
 
 /// What a row is.
@@ -26,9 +25,6 @@ impl VectorKind {
     }
 }
 
-/// A row's share of the time, in nanoseconds.
-const NS_PER_ROW: f64 = 1.3;
-
 compiled! {
     /// Row i of `out` is row i of `rows` through matrix i / per, where each matrix, of 16 numbers row by row, takes `per` rows.
     ///
@@ -43,8 +39,8 @@ pub(super) fn transform_on<T: Lanes>(isa: Isa, kind: VectorKind, matrices: &[T],
     let width = kind.width();
     assert!(matrices.len().is_multiple_of(16) && matrices.len() / 16 * per * width == rows.len(), "rows for each matrix");
     assert_eq!(rows.len(), out.len(), "a result for each row");
-    let streamed = size_of_val(out) >= STREAMED;
-    let parts = threads::parts(rows.len() / width, NS_PER_ROW);
+    let streamed = size_of_val(out) >= params().memory.streamed_bytes;
+    let parts = threads::parts(rows.len() / width, params().cost.points_ns);
     threads::split_mut(out, CHUNK * width, parts, |start, out| {
         let first = start / width;
         let rows = &rows[start..start + out.len()];
@@ -70,7 +66,7 @@ impl<T: Lanes, const W: usize, const DIVIDE: bool> Kernel<T> for PointsPart<'_, 
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
         let count = self.rows.len() / W;
         let mut source = RowReader::new(BroadcastRows::per_row(self.rows, W));
         let mut sink = RowWriter::<T, W>::new(self.out, self.streamed);
@@ -82,14 +78,11 @@ impl<T: Lanes, const W: usize, const DIVIDE: bool> Kernel<T> for PointsPart<'_, 
             let len = left.min(CHUNK);
             let blocks = source.blocks(start, len, V::LANES);
             let out = sink.open(start, len, V::LANES);
-            // SAFETY: `dispatch_on` enabled the instruction set.
-            unsafe {
-                if self.per == 1 {
-                    each::<V, W, DIVIDE>(&self.matrices[16 * row..16 * (row + len)], blocks, out);
-                } else {
-                    let m = self.matrices[16 * (row / self.per)..].first_chunk().expect("a matrix for each row");
-                    one::<V, W, DIVIDE>(m, blocks, out);
-                }
+            if self.per == 1 {
+                each::<V, W, DIVIDE>(isa, &self.matrices[16 * row..16 * (row + len)], blocks, out);
+            } else {
+                let m = self.matrices[16 * (row / self.per)..].first_chunk().expect("a matrix for each row");
+                one::<V, W, DIVIDE>(isa, m, blocks, out);
             }
             sink.close(start, len, V::LANES);
             start += len;
@@ -98,77 +91,62 @@ impl<T: Lanes, const W: usize, const DIVIDE: bool> Kernel<T> for PointsPart<'_, 
 }
 
 /// Blocks of rows through one matrix.
-///
-/// # Safety
-/// The instruction set of `V` is enabled.
 #[inline(always)]
-unsafe fn one<V: Vector, const W: usize, const DIVIDE: bool>(
+fn one<V: Vector, const W: usize, const DIVIDE: bool>(
+    isa: Enabled<V>,
     m: &[V::Element; 16],
     rows: RowBlocks<'_, V::Element>,
     out: &mut [V::Element],
 ) {
-    // SAFETY: the caller's duty.
-    unsafe {
-        let mut entries = [V::splat(V::Element::ZERO); 16];
-        for (register, &x) in entries.iter_mut().zip(m) {
-            *register = V::splat(x);
-        }
-        for b in 0..out.len() / (4 * V::LANES) {
-            write::<V, W>(product::<V, W, DIVIDE>(&entries, rows.columns(b)), out, b);
-        }
+    let mut entries = [isa.zero(); 16];
+    for (register, &x) in entries.iter_mut().zip(m) {
+        *register = isa.splat(x);
+    }
+    for b in 0..out.len() / (4 * V::LANES) {
+        write::<V, W>(product::<V, W, DIVIDE>(&entries, rows.columns(isa, b)), out, b);
     }
 }
 
 /// Blocks of rows, each through its own matrix.
-///
-/// # Safety
-/// The instruction set of `V` is enabled.
 #[inline(always)]
-unsafe fn each<V: Vector, const W: usize, const DIVIDE: bool>(
+fn each<V: Vector, const W: usize, const DIVIDE: bool>(
+    isa: Enabled<V>,
     matrices: &[V::Element],
     rows: RowBlocks<'_, V::Element>,
     out: &mut [V::Element],
 ) {
     let count = matrices.len() / 16;
-    // SAFETY: the caller's duty; lanes beyond the last matrix read that one again, and their results are left.
-    unsafe {
-        for b in 0..out.len() / (4 * V::LANES) {
-            let mut entries = [V::splat(V::Element::ZERO); 16];
-            for j in 0..V::LANES {
-                let row = (b * V::LANES + row_of_lane::<V>(j)).min(count - 1);
-                let m = matrices[16 * row..][..16].as_ptr();
-                for k in 0..16 / V::LANES {
-                    entries[k * V::LANES + j] = V::load(m.add(k * V::LANES));
-                }
+    for b in 0..out.len() / (4 * V::LANES) {
+        let mut entries = [isa.zero(); 16];
+        for j in 0..V::LANES {
+            // Lanes beyond the last matrix read that one again, and their results are left.
+            let row = (b * V::LANES + row_of_lane::<V>(j)).min(count - 1);
+            let m = &matrices[16 * row..][..16];
+            for k in 0..16 / V::LANES {
+                entries[k * V::LANES + j] = isa.read(&m[k * V::LANES..]);
             }
-            transpose_matrices(&mut entries);
-            write::<V, W>(product::<V, W, DIVIDE>(&entries, rows.columns(b)), out, b);
         }
+        transpose_matrices(&mut entries);
+        write::<V, W>(product::<V, W, DIVIDE>(&entries, rows.columns(isa, b)), out, b);
     }
 }
 
 /// M v, divided by its fourth number where that is asked for.
-///
-/// # Safety
-/// The instruction set of `V` is enabled.
 #[inline(always)]
-unsafe fn product<V: Vector, const W: usize, const DIVIDE: bool>(m: &[V; 16], [x, y, z, w]: [V; 4]) -> [V; 4] {
-    // SAFETY: the caller's duty.
-    unsafe {
-        let mut sums = [x; 4];
-        for i in 0..if W == 4 || DIVIDE { 4 } else { 3 } {
-            let row = &m[4 * i..];
-            let last = match W {
-                4 => z.mul_add(row[2], row[3].mul(w)),
-                _ if DIVIDE => z.mul_add(row[2], row[3]),
-                _ => z.mul(row[2]),
-            };
-            sums[i] = x.mul_add(row[0], y.mul_add(row[1], last));
-        }
-        if DIVIDE {
-            let [a, b, c, d] = sums;
-            return [a.div(d), b.div(d), c.div(d), d];
-        }
-        sums
+fn product<V: Vector, const W: usize, const DIVIDE: bool>(m: &[V; 16], [x, y, z, w]: [V; 4]) -> [V; 4] {
+    let mut sums = [x; 4];
+    for i in 0..if W == 4 || DIVIDE { 4 } else { 3 } {
+        let row = &m[4 * i..];
+        let last = match W {
+            4 => z.mul_add(row[2], row[3] * w),
+            _ if DIVIDE => z.mul_add(row[2], row[3]),
+            _ => z * row[2],
+        };
+        sums[i] = x.mul_add(row[0], y.mul_add(row[1], last));
     }
+    if DIVIDE {
+        let [a, b, c, d] = sums;
+        return [a / d, b / d, c / d, d];
+    }
+    sums
 }

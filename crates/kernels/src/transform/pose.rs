@@ -1,14 +1,12 @@
 //! Poses T R S as 4 x 4 matrices, and their inverses.
 
 use super::CHUNK;
-use super::broadcast_rows::{BroadcastRows, RowReader, packs, row_of_lane, transpose_matrices};
+use super::broadcast_rows::{BroadcastRows, RowReader, row_of_lane, transpose_matrices};
 use super::formulas;
 use crate::compiled::compiled;
+use crate::params::params;
 use crate::simd::{Enabled, Isa, Kernel, Lanes, Vector, dispatch_on, isa};
 use crate::threads;
-
-/// A matrix' share of the time, in nanoseconds.
-const NS_PER_MATRIX: f64 = 5.0;
 
 /// What poses are made of: rows of 3, 4 and 3 numbers.
 #[derive(Clone, Copy)]
@@ -36,7 +34,7 @@ pub(super) fn compose_on<T: Lanes>(isa: Isa, parts: PoseParts<'_, T>, inverse: b
     assert!(out.len().is_multiple_of(16), "matrices of 16 numbers");
     let PoseParts { translation, rotation, scale } = parts;
     assert!(translation.fit(3, count) && rotation.fit(4, count) && scale.fit(3, count), "parts of each pose");
-    threads::split_mut(out, 16 * CHUNK, threads::parts(count, NS_PER_MATRIX), |start, out| {
+    threads::split_mut(out, 16 * CHUNK, threads::parts(count, params().cost.pose_ns), |start, out| {
         let first = start / 16;
         if inverse {
             dispatch_on(isa, PosePart::<T, true> { parts, first, out });
@@ -57,7 +55,7 @@ impl<T: Lanes, const INVERSE: bool> Kernel<T> for PosePart<'_, T, INVERSE> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
         let PoseParts { translation, rotation, scale } = self.parts;
         let (mut translation, mut rotation, mut scale) =
             (RowReader::new(translation), RowReader::new(rotation), RowReader::new(scale));
@@ -67,17 +65,14 @@ impl<T: Lanes, const INVERSE: bool> Kernel<T> for PosePart<'_, T, INVERSE> {
             let q = rotation.blocks(start, count, V::LANES);
             let s = scale.blocks(start, count, V::LANES);
             for (b, out) in out.chunks_mut(16 * V::LANES).enumerate() {
-                // SAFETY: `dispatch_on` enabled the instruction set; a matrix of the result has 16 numbers.
-                unsafe {
-                    let mut entries = matrix::<V, INVERSE>(t.columns(b), q.columns(b), s.columns(b));
-                    transpose_matrices(&mut entries);
-                    for j in 0..V::LANES {
-                        let Some(to) = out.get_mut(16 * row_of_lane::<V>(j)..).and_then(|out| out.first_chunk_mut::<16>()) else {
-                            continue;
-                        };
-                        for k in 0..16 / V::LANES {
-                            entries[k * V::LANES + j].store(to.as_mut_ptr().add(k * V::LANES));
-                        }
+                let mut entries = matrix::<V, INVERSE>(isa, t.columns(isa, b), q.columns(isa, b), s.columns(isa, b));
+                transpose_matrices(&mut entries);
+                for j in 0..V::LANES {
+                    let Some(to) = out.get_mut(16 * row_of_lane::<V>(j)..).and_then(|out| out.first_chunk_mut::<16>()) else {
+                        continue;
+                    };
+                    for k in 0..16 / V::LANES {
+                        entries[k * V::LANES + j].write(&mut to[k * V::LANES..]);
                     }
                 }
             }
@@ -86,22 +81,17 @@ impl<T: Lanes, const INVERSE: bool> Kernel<T> for PosePart<'_, T, INVERSE> {
 }
 
 /// The entries of the matrices, row by row.
-///
-/// # Safety
-/// The instruction set of `V` is enabled.
 #[inline(always)]
-unsafe fn matrix<V: Vector, const INVERSE: bool>(t: [V; 4], q: [V; 4], s: [V; 4]) -> [V; 16] {
-    // SAFETY: the caller's duty; packs do not leave this function.
-    let (isa, [t, q, s]) = unsafe { (Enabled::<V>::new(), [packs(t), packs(q), packs(s)]) };
-    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+fn matrix<V: Vector, const INVERSE: bool>(isa: Enabled<V>, t: [V; 4], q: [V; 4], s: [V; 4]) -> [V; 16] {
+    let (zero, one) = (isa.zero(), isa.constant(1.0));
     let (t, s) = ([t[0], t[1], t[2]], [s[0], s[1], s[2]]);
     let rows = if INVERSE { formulas::pose_inverse(t, q, s, one) } else { formulas::pose(t, q, s, one) };
-    let mut m = [zero.register(); 16];
+    let mut m = [zero; 16];
     for i in 0..3 {
         for j in 0..4 {
-            m[4 * i + j] = rows[i][j].register();
+            m[4 * i + j] = rows[i][j];
         }
     }
-    m[15] = one.register();
+    m[15] = one;
     m
 }

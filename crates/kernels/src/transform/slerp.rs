@@ -7,16 +7,13 @@
 use std::convert::Infallible;
 
 use super::CHUNK;
-use super::broadcast_rows::{BroadcastRows, RowReader, RowWriter, packs, write};
+use super::broadcast_rows::{BroadcastRows, RowReader, RowWriter, write};
 use super::formulas;
 use crate::compiled::compiled;
-use crate::elementwise::STREAMED;
+use crate::params::params;
 use crate::real::Real;
-use crate::simd::{Enabled, Isa, Kernel, Lanes, Pack, Vector, dispatch_on, isa};
+use crate::simd::{Enabled, Isa, Kernel, Lanes, Vector, dispatch_on, isa};
 use crate::threads;
-
-/// A row's share of the time, in nanoseconds.
-const NS_PER_ROW: f64 = 3.0;
 
 /// arccos²(1 − z) / 2z for z from 0 to 1, from the constant on: off by 7·10⁻⁹ in f32, 9·10⁻¹⁸ in f64.
 const ANGLE_F32: [f64; 9] = [
@@ -87,8 +84,8 @@ pub(super) fn slerp_on<T: Lanes>(
     let count = out.len() / 4;
     assert!(out.len().is_multiple_of(4), "rows of 4 numbers");
     assert!(a.fit(4, count) && b.fit(4, count) && t.fit(1, count), "rows of each operand");
-    let streamed = size_of_val(out) >= STREAMED;
-    threads::split_mut(out, 4 * CHUNK, threads::parts(count, NS_PER_ROW), |start, out| {
+    let streamed = size_of_val(out) >= params().memory.streamed_bytes;
+    threads::split_mut(out, 4 * CHUNK, threads::parts(count, params().cost.slerp_ns), |start, out| {
         dispatch_on(isa, SlerpPart { a, b, t, first: start / 4, out, streamed });
     });
 }
@@ -107,7 +104,7 @@ impl<T: Lanes> Kernel<T> for SlerpPart<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
         let count = self.out.len() / 4;
         let (mut from_a, mut from_b, mut from_t) = (RowReader::new(self.a), RowReader::new(self.b), RowReader::new(self.t));
         let mut sink = RowWriter::<T, 4>::new(self.out, self.streamed);
@@ -117,8 +114,7 @@ impl<T: Lanes> Kernel<T> for SlerpPart<'_, T> {
             let t = from_t.numbers::<V>(row, len);
             let out = sink.open(start, len, V::LANES);
             for k in 0..out.len() / (4 * V::LANES) {
-                // SAFETY: `dispatch_on` enabled the instruction set.
-                unsafe { write::<V, 4>(between::<V>(a.columns(k), b.columns(k), t.register(k)), out, k) };
+                write::<V, 4>(between(isa, a.columns(isa, k), b.columns(isa, k), t.register(isa, k)), out, k);
             }
             leap(self.a, self.b, self.t, row, &mut out[..4 * len]);
             sink.close(start, len, V::LANES);
@@ -126,13 +122,10 @@ impl<T: Lanes> Kernel<T> for SlerpPart<'_, T> {
     }
 }
 
-/// # Safety
-/// The instruction set of `V` is enabled.
+/// The rotations of the rows at `t`.
 #[inline(always)]
-unsafe fn between<V: Vector>(a: [V; 4], b: [V; 4], t: V) -> [V; 4] {
-    // SAFETY: the caller's duty; packs do not leave this function.
-    let (isa, a, b, t) = unsafe { (Enabled::<V>::new(), packs(a), packs(b), Pack::new(t)) };
-    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+fn between<V: Vector>(isa: Enabled<V>, a: [V; 4], b: [V; 4], t: V) -> [V; 4] {
+    let (zero, one) = (isa.zero(), isa.constant(1.0));
     let single = size_of::<V::Element>() == 4;
     let d = a[0].mul_add(b[0], a[1].mul_add(b[1], a[2].mul_add(b[2], a[3] * b[3])));
     let z = one - d.abs();
@@ -145,19 +138,19 @@ unsafe fn between<V: Vector>(a: [V; 4], b: [V; 4], t: V) -> [V; 4] {
         |v| Ok::<_, Infallible>(if single { polynomial(isa, &SINE_F32, v) } else { polynomial(isa, &SINE_F64, v) }),
     );
     let last = d.where_less(zero, -last, last);
-    let mut out = [zero.register(); 4];
+    let mut out = [zero; 4];
     for i in 0..4 {
-        out[i] = first.mul_add(a[i], last * b[i]).register();
+        out[i] = first.mul_add(a[i], last * b[i]);
     }
     out
 }
 
 /// Σ c[k] xᵏ
 #[inline(always)]
-fn polynomial<V: Vector, const N: usize>(isa: Enabled<V>, c: &[f64; N], x: Pack<V>) -> Pack<V> {
-    let mut sum = isa.splat(c[N - 1]);
+fn polynomial<V: Vector, const N: usize>(isa: Enabled<V>, c: &[f64; N], x: V) -> V {
+    let mut sum = isa.constant(c[N - 1]);
     for k in (0..N - 1).rev() {
-        sum = sum.mul_add(x, isa.splat(c[k]));
+        sum = sum.mul_add(x, isa.constant(c[k]));
     }
     sum
 }

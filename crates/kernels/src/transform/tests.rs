@@ -4,8 +4,8 @@ use super::points::{VectorKind, transform, transform_on};
 use super::pose::{PoseParts, compose, compose_on};
 use super::slerp::{slerp, slerp_on};
 use super::{BroadcastRows, CHUNK};
-use crate::elementwise::STREAMED;
 use crate::naive::{self, close, numbers};
+use crate::params::params;
 use crate::simd::{Isa, Lanes, available};
 
 /// Around a block of every register, and around a chunk.
@@ -275,7 +275,7 @@ fn nan_stays_in_its_row() {
 
 #[test]
 fn what_no_cache_holds_arrives_past_them() {
-    let count = STREAMED / 16 + 77;
+    let count = params().memory.streamed_bytes / 16 + 77;
     let m: Vec<f32> =
         real(&numbers(16, 1).iter().enumerate().map(|(i, x)| if i < 12 { *x } else { f64::from(i == 15) }).collect::<Vec<_>>());
     let x: Vec<f32> = real(&numbers(4 * count, 2));

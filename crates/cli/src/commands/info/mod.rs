@@ -1,5 +1,6 @@
-//! `monotile info`: what a checkpoint holds and what it costs to run and to adapt, or what a 3D model holds.
+//! `monotile info`: what a checkpoint holds and what it costs to run and to adapt, what a 3D model holds, or what the machine has.
 
+mod machine;
 mod scene;
 
 use std::io::Write;
@@ -13,21 +14,26 @@ use serde_json::json;
 use crate::command_error::CommandError;
 use crate::report::{self, Table, bytes, count, short};
 
-/// Tells what a 3D model holds, or a checkpoint's parameters, products, FLOPs and cache a token, and what LoRA would train.
+/// Tells what a 3D model holds; a checkpoint's parameters, products, FLOPs and cache a token, and what LoRA would train; or what
+/// the machine has and kernels are tuned by.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   monotile info Fox.glb                         nodes, meshes, materials, clips, and what is unusual
   monotile info --model shakespeare             a table
   monotile info --model shakespeare --rank 16   what LoRA of rank 16 would train
-  monotile info --model shakespeare --json | jq .parameters")]
+  monotile info --model shakespeare --json | jq .parameters
+  monotile info --machine                       instruction set, threads, memory, tuning")]
 pub struct InfoArgs {
     /// A 3D model (.gltf, .glb), or the folder of a checkpoint
-    #[arg(value_name = "MODEL", required_unless_present = "model", conflicts_with = "model")]
+    #[arg(value_name = "MODEL", required_unless_present_any = ["model", "machine"], conflicts_with = "model")]
     path: Option<PathBuf>,
     /// Folder of the checkpoint, with config.json
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// The instruction set, threads, memory and tuning parameters in use
+    #[arg(long, conflicts_with_all = ["path", "model", "scene"])]
+    machine: bool,
     /// Scene of a 3D model, by name or number [default: the one that the file names]
     #[arg(long, value_name = "NAME|N", conflicts_with = "model")]
     scene: Option<String>,
@@ -56,6 +62,9 @@ fn refuse_hollow(folder: &Path, config: &Config) -> Result<(), CommandError> {
 impl InfoArgs {
     /// Reads the model or the checkpoint's configuration and prints what follows from it.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
+        if self.machine {
+            return machine::print(self.json, out);
+        }
         match (&self.path, &self.model) {
             (Some(path), _) if !path.is_dir() => scene::print(path, self.scene.clone(), self.json, out),
             _ if self.scene.is_some() => Err(CommandError::Usage("info: --scene is for a 3D model, a .gltf or .glb file".into())),

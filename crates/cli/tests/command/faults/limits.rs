@@ -59,3 +59,22 @@ fn a_number_of_threads_that_cannot_be_is_wrong_usage() {
         }
     }
 }
+
+#[test]
+fn a_tuning_parameter_is_printed_and_changed_or_refused_by_name() {
+    let folder = workshop();
+    let with = |params: &str, line: &[&str]| {
+        let command =
+            Command::new(env!("CARGO_BIN_EXE_monotile")).args(line).env("MONOTILE_PARAMS", params).current_dir(&folder).output();
+        Finished::new(command.unwrap())
+    };
+    let table = with("product.slab=512", &["info", "--machine"]).succeeds();
+    assert!(table.lines().any(|line| line.starts_with("  product.slab") && line.ends_with("Default: 4096.")), "{table}");
+    assert!(table.contains("instruction set") && table.lines().any(|line| line.starts_with("  threads.waking_ns")), "{table}");
+    let json: serde_json::Value = serde_json::from_str(&with("", &["info", "--machine", "--json"]).succeeds()).unwrap();
+    assert_eq!(json["params"]["product.slab"], 4096.0);
+    let product = ["einsum", "ij,jk->ik", "a.npy", "a.npy", "-o", "b.npy"];
+    with("product.block_bytes=1 direct.side=1", &product).succeeds();
+    with("product.slab=0", &product).is_wrong_usage("MONOTILE_PARAMS: product.slab is \"0\"; it must be a number from 1 on");
+    with("slab=1", &product).is_wrong_usage("MONOTILE_PARAMS: slab is no parameter");
+}

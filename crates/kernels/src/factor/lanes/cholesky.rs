@@ -1,9 +1,8 @@
 //! A = L Lᵀ.
 
-use super::pack::{Enabled, Pack};
 use super::{Algorithm, Outputs, each, first};
 use crate::factor::Failure;
-use crate::simd::{Lanes, Vector};
+use crate::simd::{Enabled, Lanes, Vector};
 use crate::view::View;
 
 /// [`cholesky`](crate::factor::cholesky::cholesky) of matrices that [`suit`](super::suit).
@@ -31,13 +30,7 @@ impl<T: Lanes> Algorithm<T> for Cholesky {
     }
 
     #[inline(always)]
-    fn run<V: Vector<Element = T>>(
-        &self,
-        isa: Enabled<V>,
-        a: &mut Vec<Pack<V>>,
-        out: &mut Outputs<V>,
-        _: &mut [Pack<V>],
-    ) -> Pack<V> {
+    fn run<V: Vector<Element = T>>(&self, isa: Enabled<V>, a: &mut Vec<V>, out: &mut Outputs<V>, _: &mut [V]) -> V {
         // The orders of graphics as constants: the compiler unrolls every loop.
         let status = match self.n {
             3 => factor(isa, 3, a),
@@ -54,8 +47,8 @@ const PANEL: usize = 4;
 
 // In place, a panel of columns after the other from those left of it. Blocks of sums stay in registers.
 #[inline(always)]
-fn factor<V: Vector>(isa: Enabled<V>, n: usize, a: &mut [Pack<V>]) -> Pack<V> {
-    let zero = isa.splat(0.0);
+fn factor<V: Vector>(isa: Enabled<V>, n: usize, a: &mut [V]) -> V {
+    let zero = isa.constant(0.0);
     let mut status = zero;
     let mut j = 0;
     while j < n {
@@ -73,14 +66,14 @@ fn factor<V: Vector>(isa: Enabled<V>, n: usize, a: &mut [Pack<V>]) -> Pack<V> {
 //
 //   L₁₁ L₁₁ᵀ = A₁₁ − L₁₀ L₁₀ᵀ,  L₂₁ = (A₂₁ − L₂₀ L₁₀ᵀ) L₁₁⁻ᵀ,  where 0 are the columns left of the panel, 1 its own rows.
 #[inline(always)]
-fn panel<V: Vector, const B: usize>(isa: Enabled<V>, n: usize, a: &mut [Pack<V>], j: usize) -> Pack<V> {
-    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+fn panel<V: Vector, const B: usize>(isa: Enabled<V>, n: usize, a: &mut [V], j: usize) -> V {
+    let (zero, one) = (isa.constant(0.0), isa.constant(1.0));
     let (top, below) = a[j * n..].split_at_mut(B * n);
     let mut status = zero;
     let mut l = residual::<V, B, B>(zero, n, j, top, top);
     let mut inverses = [zero; B];
     for c in 0..B {
-        let failed = zero.where_less(l[c][c], zero, isa.splat((j + c + 1) as f64));
+        let failed = zero.where_less(l[c][c], zero, isa.constant((j + c + 1) as f64));
         status = zero.where_less(status, status, failed);
         l[c][c] = l[c][c].sqrt();
         inverses[c] = one / l[c][c];
@@ -116,12 +109,12 @@ fn panel<V: Vector, const B: usize>(isa: Enabled<V>, n: usize, a: &mut [Pack<V>]
 /// R rows of L₂₁, by L₁₁ and the inverses of its diagonal.
 #[inline(always)]
 fn solve<V: Vector, const R: usize, const B: usize>(
-    zero: Pack<V>,
+    zero: V,
     n: usize,
     j: usize,
-    top: &[Pack<V>],
-    rows: &mut [Pack<V>],
-    (l, inverses): (&[[Pack<V>; B]; B], &[Pack<V>; B]),
+    top: &[V],
+    rows: &mut [V],
+    (l, inverses): (&[[V; B]; B], &[V; B]),
 ) {
     let mut x = residual::<V, R, B>(zero, n, j, rows, top);
     for x in &mut x {
@@ -139,15 +132,9 @@ fn solve<V: Vector, const R: usize, const B: usize>(
 
 /// B columns of `rows` from j on less the products of their columns left of j with those of `top`.
 #[inline(always)]
-fn residual<V: Vector, const R: usize, const B: usize>(
-    zero: Pack<V>,
-    n: usize,
-    j: usize,
-    rows: &[Pack<V>],
-    top: &[Pack<V>],
-) -> [[Pack<V>; B]; R] {
-    let x: [&[Pack<V>]; R] = std::array::from_fn(|r| &rows[r * n..][..j]);
-    let y: [&[Pack<V>]; B] = std::array::from_fn(|c| &top[c * n..][..j]);
+fn residual<V: Vector, const R: usize, const B: usize>(zero: V, n: usize, j: usize, rows: &[V], top: &[V]) -> [[V; B]; R] {
+    let x: [&[V]; R] = std::array::from_fn(|r| &rows[r * n..][..j]);
+    let y: [&[V]; B] = std::array::from_fn(|c| &top[c * n..][..j]);
     let mut sums = [[zero; B]; R];
     for k in 0..j {
         let mut column = [zero; B];

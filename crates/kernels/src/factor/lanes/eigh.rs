@@ -1,12 +1,12 @@
 //! A = V diag(w) Vᵀ for symmetric A.
 
 use super::order::{place, sort};
-use super::pack::{Enabled, Pack, dot, normalize};
+use super::pack::{dot, normalize};
 use super::panel::{Reflection, UP};
 use super::{Algorithm, Outputs, each};
 use crate::buffer::OutOfMemory;
 use crate::real::Real;
-use crate::simd::{Lanes, Vector};
+use crate::simd::{Enabled, Lanes, Vector};
 use crate::view::View;
 
 /// [`eigh`](crate::factor::eigh::eigh) of matrices that [`suit`](super::suit): the matrices whose iteration did not end, and
@@ -51,13 +51,7 @@ impl<T: Lanes> Algorithm<T> for Eigh {
     }
 
     #[inline(always)]
-    fn run<V: Vector<Element = T>>(
-        &self,
-        isa: Enabled<V>,
-        a: &mut Vec<Pack<V>>,
-        out: &mut Outputs<V>,
-        scratch: &mut [Pack<V>],
-    ) -> Pack<V> {
+    fn run<V: Vector<Element = T>>(&self, isa: Enabled<V>, a: &mut Vec<V>, out: &mut Outputs<V>, scratch: &mut [V]) -> V {
         let n = self.n;
         let [d, vectors, _] = &mut out.packs;
         mirror(a, n);
@@ -77,7 +71,7 @@ impl<T: Lanes> Algorithm<T> for Eigh {
 
 /// Copies what is below the diagonal to above it.
 #[inline(always)]
-pub(super) fn mirror<V: Vector>(a: &mut [Pack<V>], n: usize) {
+pub(super) fn mirror<V: Vector>(a: &mut [V], n: usize) {
     for i in 0..n {
         for j in i + 1..n {
             a[i * n + j] = a[j * n + i];
@@ -88,7 +82,7 @@ pub(super) fn mirror<V: Vector>(a: &mut [Pack<V>], n: usize) {
 /// The eigenvalues `d`, in no order, of a symmetric matrix of a norm near 1, which is overwritten; the rows of Zᵀ, a [`stride`] apart
 /// from the 6 n-th pack of `work` on, are the eigenvectors, if there is room. 1 in the lanes whose iteration did not end.
 #[inline(always)]
-pub(super) fn diagonalize<V: Vector>(isa: Enabled<V>, a: &mut [Pack<V>], d: &mut [Pack<V>], work: &mut [Pack<V>]) -> Pack<V> {
+pub(super) fn diagonalize<V: Vector>(isa: Enabled<V>, a: &mut [V], d: &mut [V], work: &mut [V]) -> V {
     let n = d.len();
     let (work, zt) = work.split_at_mut(6 * n);
     let (work, rotations) = work.split_at_mut(4 * n);
@@ -103,8 +97,8 @@ pub(super) fn diagonalize<V: Vector>(isa: Enabled<V>, a: &mut [Pack<V>], d: &mut
 /// Qᵀ A Q = T by Householder's reflections: the diagonal `d` and what is below it, `e`, of T. The vector of the k-th reflection
 /// without its first element 1 stays in row k of `a` from column k + 2 on, its τ in the last third of `work`.
 #[inline(always)]
-fn tridiagonal<V: Vector>(isa: Enabled<V>, a: &mut [Pack<V>], n: usize, [d, e]: [&mut [Pack<V>]; 2], work: &mut [Pack<V>]) {
-    let (zero, one, half) = (isa.splat(0.0), isa.splat(1.0), isa.splat(0.5));
+fn tridiagonal<V: Vector>(isa: Enabled<V>, a: &mut [V], n: usize, [d, e]: [&mut [V]; 2], work: &mut [V]) {
+    let (zero, one, half) = (isa.constant(0.0), isa.constant(1.0), isa.constant(0.5));
     let (v, work) = work.split_at_mut(n);
     let (w, tau) = work.split_at_mut(n);
     for k in 0..n {
@@ -115,9 +109,9 @@ fn tridiagonal<V: Vector>(isa: Enabled<V>, a: &mut [Pack<V>], n: usize, [d, e]: 
         }
         let (row, rest) = a[k * n..].split_at_mut(n);
         let x = &mut row[k + 1..];
-        x.iter_mut().for_each(|x| *x *= isa.splat(UP));
+        x.iter_mut().for_each(|x| *x *= isa.constant(UP));
         let reflection = Reflection::new(isa, x[0], dot(zero, &x[1..], &x[1..]));
-        e[k] = reflection.image * isa.splat(1.0 / UP);
+        e[k] = reflection.image * isa.constant(1.0 / UP);
         tau[k] = reflection.tau;
         x[0] = one;
         x[1..].iter_mut().for_each(|x| *x *= reflection.stretch);
@@ -143,8 +137,8 @@ fn tridiagonal<V: Vector>(isa: Enabled<V>, a: &mut [Pack<V>], n: usize, [d, e]: 
 
 /// Zᵀ of Z = H₀ H₁ …, from the reflections that [`tridiagonal`] left: a column of Z is a row here.
 #[inline(always)]
-fn accumulate<V: Vector>(isa: Enabled<V>, a: &[Pack<V>], n: usize, tau: &[Pack<V>], zt: &mut [Pack<V>]) {
-    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+fn accumulate<V: Vector>(isa: Enabled<V>, a: &[V], n: usize, tau: &[V], zt: &mut [V]) {
+    let (zero, one) = (isa.constant(0.0), isa.constant(1.0));
     zt.fill(zero);
     for i in 0..n {
         zt[i * stride(n) + i] = one;
@@ -167,25 +161,25 @@ fn accumulate<V: Vector>(isa: Enabled<V>, a: &[Pack<V>], n: usize, tau: &[Pack<V
 /// Every lane has its own block l … m, whose lower end m is the first row from l on with a negligible element below: a step
 /// runs from the lowest m of all lanes up to l, and is the identity in a lane until its own m and where it is done.
 #[inline(always)]
-fn ql<V: Vector>(isa: Enabled<V>, [d, e]: [&mut [Pack<V>]; 2], rotations: &mut [Pack<V>], zt: &mut [Pack<V>]) -> Pack<V> {
+fn ql<V: Vector>(isa: Enabled<V>, [d, e]: [&mut [V]; 2], rotations: &mut [V], zt: &mut [V]) -> V {
     let n = d.len();
-    let (zero, one, two) = (isa.splat(0.0), isa.splat(1.0), isa.splat(2.0));
+    let (zero, one, two) = (isa.constant(0.0), isa.constant(1.0), isa.constant(2.0));
     let eps = V::Element::EPSILON.to_f64();
     // What is below ε² of a norm near 1 changes nothing; without it, squares of tiny elements would underflow.
-    let (eps, least) = (isa.splat(eps), isa.splat(eps * eps));
+    let (eps, least) = (isa.constant(eps), isa.constant(eps * eps));
     // Squares of the bulge, which may be ε⁴, neither underflow nor overflow at this scale.
-    let (up, down) = (isa.splat(2f64.powi(40)), isa.splat(2f64.powi(-40)));
+    let (up, down) = (isa.constant(2f64.powi(40)), isa.constant(2f64.powi(-40)));
     let mut status = zero;
     for l in 0..n {
         for step in 0.. {
             // 1 from the first negligible element on, and the number of rows before it.
-            let (mut ended, mut m) = (zero, isa.splat(l as f64));
+            let (mut ended, mut m) = (zero, isa.constant(l as f64));
             for i in l..n - 1 {
                 let small = eps.mul_add(d[i].abs() + d[i + 1].abs(), least);
                 ended = small.where_less(e[i].abs(), ended, one);
-                m = ended.where_less(one, isa.splat((i + 1) as f64), m);
+                m = ended.where_less(one, isa.constant((i + 1) as f64), m);
             }
-            let busy = isa.splat(l as f64).where_less(m, one, zero);
+            let busy = isa.constant(l as f64).where_less(m, one, zero);
             if !busy.any() {
                 break;
             }
@@ -201,14 +195,14 @@ fn ql<V: Vector>(isa: Enabled<V>, [d, e]: [&mut [Pack<V>]; 2], rotations: &mut [
             let (mut g, mut c, mut s, mut p) = (zero, one, one, zero);
             for i in (l..last).rev() {
                 // Rows from i on are rotated where i < m.
-                let at = isa.splat(i as f64);
+                let at = isa.constant(i as f64);
                 let on = |yes, no| at.where_less(m, yes, no);
-                let first = |yes: Pack<V>, no: Pack<V>| isa.splat((i + 1) as f64).where_less(m, no, yes);
+                let first = |yes: V, no: V| isa.constant((i + 1) as f64).where_less(m, no, yes);
                 (g, c, s, p) = (first(d[i + 1] - shift, g), first(one, c), first(one, s), first(zero, p));
                 let (f, b) = (s * e[i], c * e[i]);
                 let (x, y) = (f * up, g * up);
                 let r = x.mul_add(x, y * y).sqrt();
-                let turn = |x: Pack<V>, other| zero.where_less(r, x / r, other);
+                let turn = |x: V, other| zero.where_less(r, x / r, other);
                 let (sine, cosine, r) = (turn(x, zero), turn(y, one), r * down);
                 let below = d[i + 1] - p;
                 let t = (d[i] - below).mul_add(sine, two * cosine * b);
@@ -228,7 +222,7 @@ fn ql<V: Vector>(isa: Enabled<V>, [d, e]: [&mut [Pack<V>]; 2], rotations: &mut [
 
 /// Rotates rows i and i + 1 of `zt`, for i from the end of the range to its start, each with its cosine and sine.
 #[inline(always)]
-fn rotate<V: Vector>(rotations: &[Pack<V>], rows: std::ops::Range<usize>, zt: &mut [Pack<V>], n: usize) {
+fn rotate<V: Vector>(rotations: &[V], rows: std::ops::Range<usize>, zt: &mut [V], n: usize) {
     if zt.is_empty() || rows.is_empty() {
         return;
     }
@@ -249,13 +243,7 @@ fn rotate<V: Vector>(rotations: &[Pack<V>], rows: std::ops::Range<usize>, zt: &m
 
 /// [`rotate`] of `N` columns, which keeps the row that two rotations share in registers.
 #[inline(always)]
-fn rotate_some<V: Vector, const N: usize>(
-    rotations: &[Pack<V>],
-    rows: std::ops::Range<usize>,
-    zt: &mut [Pack<V>],
-    n: usize,
-    column: usize,
-) {
+fn rotate_some<V: Vector, const N: usize>(rotations: &[V], rows: std::ops::Range<usize>, zt: &mut [V], n: usize, column: usize) {
     let last = &zt[rows.end * stride(n) + column..][..N];
     let mut below = [last[0]; N];
     below.copy_from_slice(last);

@@ -1,10 +1,9 @@
 //! A⁻¹.
 
-use super::pack::{Enabled, Pack};
 use super::{Algorithm, Order, Outputs, each, first};
 use crate::factor::Failure;
 use crate::real::Real;
-use crate::simd::{Lanes, Vector};
+use crate::simd::{Enabled, Lanes, Vector};
 use crate::view::View;
 
 /// [`inverse`](crate::factor::inverse::inverse) of matrices that [`suit`](super::suit).
@@ -34,13 +33,7 @@ impl<T: Lanes> Algorithm<T> for Inverse {
     }
 
     #[inline(always)]
-    fn run<V: Vector<Element = T>>(
-        &self,
-        isa: Enabled<V>,
-        a: &mut Vec<Pack<V>>,
-        out: &mut Outputs<V>,
-        pivots: &mut [Pack<V>],
-    ) -> Pack<V> {
+    fn run<V: Vector<Element = T>>(&self, isa: Enabled<V>, a: &mut Vec<V>, out: &mut Outputs<V>, pivots: &mut [V]) -> V {
         // The orders of graphics as constants: the compiler unrolls every loop.
         let (status, exchanged) = match self.n {
             3 => invert(isa, 3, a, pivots),
@@ -58,8 +51,8 @@ impl<T: Lanes> Algorithm<T> for Inverse {
 // transformation that is not the identity, and the other columns follow at once: with k … the panel's rows,
 // x_i ← x_i + Σ T_im x_(k+m), where x_i counts as 0 in the panel's rows. What exchanges of rows did to A, exchanges of columns do to the inverse.
 #[inline(always)]
-fn invert<V: Vector>(isa: Enabled<V>, n: usize, a: &mut [Pack<V>], pivots: &mut [Pack<V>]) -> (Pack<V>, bool) {
-    let zero = isa.splat(0.0);
+fn invert<V: Vector>(isa: Enabled<V>, n: usize, a: &mut [V], pivots: &mut [V]) -> (V, bool) {
+    let zero = isa.constant(0.0);
     let (mut status, mut exchanged) = (zero, false);
     let mut k = 0;
     while k < n {
@@ -67,7 +60,7 @@ fn invert<V: Vector>(isa: Enabled<V>, n: usize, a: &mut [Pack<V>], pivots: &mut 
         for s in k..k + width {
             pivots[s] = largest(isa, a, n, s);
             exchanged |= exchange(isa, a, n, s, pivots[s]);
-            let failed = zero.where_less(a[s * n + s].abs(), zero, isa.splat((s + 1) as f64));
+            let failed = zero.where_less(a[s * n + s].abs(), zero, isa.constant((s + 1) as f64));
             status = zero.where_less(status, status, failed);
             if width == PANEL { eliminate::<V, PANEL>(isa, a, n, k, s) } else { eliminate::<V, 1>(isa, a, n, k, s) }
         }
@@ -83,11 +76,11 @@ fn invert<V: Vector>(isa: Enabled<V>, n: usize, a: &mut [Pack<V>], pivots: &mut 
 
 /// The row from s on whose element in column s is the largest, in each lane.
 #[inline(always)]
-fn largest<V: Vector>(isa: Enabled<V>, a: &[Pack<V>], n: usize, s: usize) -> Pack<V> {
-    let (mut best, mut row) = (a[s * n + s].abs(), isa.splat(s as f64));
+fn largest<V: Vector>(isa: Enabled<V>, a: &[V], n: usize, s: usize) -> V {
+    let (mut best, mut row) = (a[s * n + s].abs(), isa.constant(s as f64));
     for i in s + 1..n {
         let size = a[i * n + s].abs();
-        row = best.where_less(size, isa.splat(i as f64), row);
+        row = best.where_less(size, isa.constant(i as f64), row);
         best = best.where_less(size, size, best);
     }
     row
@@ -95,19 +88,19 @@ fn largest<V: Vector>(isa: Enabled<V>, a: &[Pack<V>], n: usize, s: usize) -> Pac
 
 /// Exchanges row s with each lane's row `other`, which is not above it. Whether any lane's is another.
 #[inline(always)]
-fn exchange<V: Vector>(isa: Enabled<V>, a: &mut [Pack<V>], n: usize, s: usize, other: Pack<V>) -> bool {
-    if !(other - isa.splat(s as f64)).any() {
+fn exchange<V: Vector>(isa: Enabled<V>, a: &mut [V], n: usize, s: usize, other: V) -> bool {
+    if !(other - isa.constant(s as f64)).any() {
         return false;
     }
     // Rows that some lane exchanges, a bit each.
     let wanted = other.lanes().fold(0_u32, |bits, row| bits | 1 << row.to_f64() as u32);
-    let half = isa.splat(0.5);
+    let half = isa.constant(0.5);
     let (top, below) = a[s * n..].split_at_mut(n);
     for (i, row) in below.chunks_exact_mut(n).enumerate() {
         if wanted >> (s + 1 + i) & 1 == 0 {
             continue;
         }
-        let distance = (other - isa.splat((s + 1 + i) as f64)).abs();
+        let distance = (other - isa.constant((s + 1 + i) as f64)).abs();
         for (x, y) in top.iter_mut().zip(row) {
             (*x, *y) = (distance.where_less(half, *y, *x), distance.where_less(half, *x, *y));
         }
@@ -117,8 +110,8 @@ fn exchange<V: Vector>(isa: Enabled<V>, a: &mut [Pack<V>], n: usize, s: usize, o
 
 /// Eliminates column s from columns k … k + B − 1, among which it is, and leaves its part of T in it.
 #[inline(always)]
-fn eliminate<V: Vector, const B: usize>(isa: Enabled<V>, a: &mut [Pack<V>], n: usize, k: usize, s: usize) {
-    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+fn eliminate<V: Vector, const B: usize>(isa: Enabled<V>, a: &mut [V], n: usize, k: usize, s: usize) {
+    let (zero, one) = (isa.constant(0.0), isa.constant(1.0));
     let reciprocal = one / a[s * n + s];
     a[s * n + s] = one;
     let mut top = [zero; B];
@@ -140,7 +133,7 @@ fn eliminate<V: Vector, const B: usize>(isa: Enabled<V>, a: &mut [Pack<V>], n: u
 
 /// Brings the columns beside a panel of B columns from k on to where the panel is.
 #[inline(always)]
-fn follow<V: Vector, const B: usize>(isa: Enabled<V>, a: &mut [Pack<V>], n: usize, k: usize) {
+fn follow<V: Vector, const B: usize>(isa: Enabled<V>, a: &mut [V], n: usize, k: usize) {
     for columns in [0..k, k + B..n] {
         let mut c = columns.start;
         while c + 4 <= columns.end && V::REGISTERS >= 32 {
@@ -159,8 +152,8 @@ fn follow<V: Vector, const B: usize>(isa: Enabled<V>, a: &mut [Pack<V>], n: usiz
 
 /// [`follow`] of C columns from c on.
 #[inline(always)]
-fn follow_some<V: Vector, const B: usize, const C: usize>(isa: Enabled<V>, a: &mut [Pack<V>], n: usize, k: usize, c: usize) {
-    let zero = isa.splat(0.0);
+fn follow_some<V: Vector, const B: usize, const C: usize>(isa: Enabled<V>, a: &mut [V], n: usize, k: usize, c: usize) {
+    let zero = isa.constant(0.0);
     let mut tops = [[zero; C]; B];
     for (m, top) in tops.iter_mut().enumerate() {
         top.copy_from_slice(&a[(k + m) * n + c..][..C]);
@@ -181,7 +174,7 @@ fn follow_some<V: Vector, const B: usize, const C: usize>(isa: Enabled<V>, a: &m
 
 /// Where exchanges of rows, one after another, take the columns of the inverse.
 #[inline(always)]
-fn order<V: Vector>(pivots: &[Pack<V>]) -> Order {
+fn order<V: Vector>(pivots: &[V]) -> Order {
     let mut order: Order = std::array::from_fn(|_| std::array::from_fn(|c| c as u8));
     for (s, pivot) in pivots.iter().enumerate() {
         for (order, row) in order.iter_mut().zip(pivot.lanes()) {

@@ -1,7 +1,7 @@
 //! Factorizations of many small matrices: every lane of a register works on a matrix of its own.
 //!
 //! As many matrices as a register has lanes are turned, in registers, so that a register holds one element of each (a
-//! [`Pack`]); the algorithm is then plain arithmetic on packs. Nothing is lost to sizes that are no multiple of a register nor to
+//! *pack*); the algorithm is then plain arithmetic on packs. Nothing is lost to sizes that are no multiple of a register nor to
 //! a call for each matrix. Where matrices would go different ways (a pivot, a converged value), all lanes go the longest way
 //! and those that need not are left as they are.
 //!
@@ -39,11 +39,11 @@ use super::Failure;
 use super::batch::sizes;
 use crate::buffer::{Block, OutOfMemory};
 use crate::elementwise;
+use crate::params::params;
 use crate::shape::count;
-use crate::simd::{self, Lanes, MAX_LANES, Vector};
-use crate::threads;
+use crate::simd::{self, Enabled, Lanes, MAX_LANES, Vector};
+use crate::threads::{self, SharedSlice};
 use crate::view::View;
-use pack::{Enabled, Pack};
 use turn::{columns, turn, turn_back, turn_ordered};
 
 /// The most rows and columns of a matrix that is worked on in a lane: its packs stay in the second-level cache.
@@ -69,18 +69,12 @@ trait Algorithm<T: Lanes>: Sync {
 
     /// Factors `a`, which it may overwrite, into `out`, with `scratch` of unspecified content. Returns 0 in each lane
     /// that went well, else what went wrong there. Must be `#[inline(always)]`.
-    fn run<V: Vector<Element = T>>(
-        &self,
-        isa: Enabled<V>,
-        a: &mut Vec<Pack<V>>,
-        out: &mut Outputs<V>,
-        scratch: &mut [Pack<V>],
-    ) -> Pack<V>;
+    fn run<V: Vector<Element = T>>(&self, isa: Enabled<V>, a: &mut Vec<V>, out: &mut Outputs<V>, scratch: &mut [V]) -> V;
 }
 
 /// Where results go.
 struct Outputs<V> {
-    packs: [Vec<Pack<V>>; 3],
+    packs: [Vec<V>; 3],
     /// The column of the first result that each of its packs' columns is in each lane, where they are not in order.
     order: Option<Order>,
 }
@@ -115,7 +109,7 @@ fn each_on<T: Lanes>(
     for (out, [m, n]) in out.iter().zip(sizes) {
         assert_eq!(out.len(), count(&[matrices, m, n]), "as many results as matrices");
     }
-    let out = out.map(|out| Shared(out.as_mut_ptr()));
+    let out = out.map(SharedSlice::new);
     let (faults, full) = (Mutex::new(Vec::new()), AtomicBool::new(false));
     simd::dispatch_on(isa, Each { algorithm, a, matrices, out, faults: &faults, full: &full });
     if full.into_inner() {
@@ -131,16 +125,11 @@ fn first(faults: &[Fault]) -> Result<(), Failure> {
     faults.first().map_or(Ok(()), |&(matrix, order)| Err(Failure::Matrix { matrix, order }))
 }
 
-/// The start of results of which each thread writes its own matrices.
-struct Shared<T>(*mut T);
-// SAFETY: threads write to matrices of their own.
-unsafe impl<T: Send> Sync for Shared<T> {}
-
 struct Each<'a, T, A> {
     algorithm: &'a A,
     a: &'a [T],
     matrices: usize,
-    out: [Shared<T>; 3],
+    out: [SharedSlice<'a, T>; 3],
     faults: &'a Mutex<Vec<Fault>>,
     /// Whether there was no memory for a fault.
     full: &'a AtomicBool,
@@ -150,66 +139,58 @@ impl<T: Lanes, A: Algorithm<T>> simd::Kernel<T> for Each<'_, T, A> {
     type Output = ();
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) {
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
         let parts = threads::parts(self.matrices, self.algorithm.ns() * 16.0 / V::LANES as f64);
         // A few pieces a thread, so that one that is held up leaves some to the others.
         let pieces = if parts > 1 { (4 * parts).min(self.matrices.div_ceil(V::LANES)) } else { 1 };
         threads::run(pieces, |piece| {
             let range = threads::range(self.matrices, V::LANES, pieces, piece);
-            // SAFETY: `dispatch` found the instruction set of `V`; pieces are disjoint.
-            unsafe {
-                V::enter(
-                    #[inline(always)]
-                    || match V::LANES {
-                        16 => self.piece::<V, 16>(range),
-                        8 => self.piece::<V, 8>(range),
-                        4 => self.piece::<V, 4>(range),
-                        2 => self.piece::<V, 2>(range),
-                        _ => self.piece::<V, 1>(range),
-                    },
-                )
-            }
+            // The results of these matrices: pieces share none.
+            let results = [0, 1, 2].map(|which| {
+                let [m, n] = self.algorithm.sizes().1[which];
+                // SAFETY: `threads::range` cuts the matrices into ranges that are disjoint.
+                unsafe { self.out[which].part(range.start * m * n..range.end * m * n) }
+            });
+            isa.enter(
+                #[inline(always)]
+                || self.piece(isa, range, results),
+            );
         });
     }
 }
 
 impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
-    /// # Safety
-    /// The instruction set of `V`, of `L` lanes, is enabled; nobody else writes results of these matrices.
+    /// Factors some of the matrices into `results`.
     #[inline(always)]
-    unsafe fn piece<V: Vector<Element = T>, const L: usize>(&self, matrices: std::ops::Range<usize>) {
+    fn piece<V: Vector<Element = T>>(&self, isa: Enabled<V>, matrices: std::ops::Range<usize>, results: [&mut [T]; 3]) {
         let ([m, n], sizes) = self.algorithm.sizes();
         let size = m * n;
-        // SAFETY: the caller's duty.
-        let isa = unsafe { Enabled::<V>::new() };
-        let mut a = vec![isa.splat(0.0); size];
-        let mut out = Outputs { packs: sizes.map(|[m, n]| vec![isa.splat(0.0); m * n]), order: None };
-        let mut scratch = vec![isa.splat(0.0); self.algorithm.scratch()];
-        let places = sizes.map(|sizes| columns(sizes, L));
+        let mut a = vec![isa.constant(0.0); size];
+        let mut out = Outputs { packs: sizes.map(|[m, n]| vec![isa.constant(0.0); m * n]), order: None };
+        let mut scratch = vec![isa.constant(0.0); self.algorithm.scratch()];
+        let places = sizes.map(|sizes| columns(sizes, V::LANES));
         let far = self.far();
-        for first in matrices.clone().step_by(L) {
-            let count = L.min(matrices.end - first);
-            // SAFETY: the caller's duty.
-            unsafe {
-                if count == L {
-                    turn::<V, L>(&self.a[first * size..][..L * size], &mut a, A::LOWER.then_some(n));
-                } else {
-                    // Lanes without a matrix repeat the last.
-                    let lanes = (0..L).flat_map(|i| &self.a[(first + i.min(count - 1)) * size..][..size]).copied();
-                    turn::<V, L>(&lanes.collect::<Vec<T>>(), &mut a, A::LOWER.then_some(n));
-                }
+        for first in matrices.clone().step_by(V::LANES) {
+            let count = V::LANES.min(matrices.end - first);
+            if count == V::LANES {
+                turn(isa, &self.a[first * size..][..V::LANES * size], &mut a, A::LOWER.then_some(n));
+            } else {
+                // Lanes without a matrix repeat the last.
+                let lanes = (0..V::LANES).flat_map(|i| &self.a[(first + i.min(count - 1)) * size..][..size]).copied();
+                turn(isa, &lanes.collect::<Vec<T>>(), &mut a, A::LOWER.then_some(n));
             }
-            if first + L < matrices.end {
-                fetch(&self.a[(first + L) * size..self.a.len().min((first + 2 * L) * size)]);
+            if first + V::LANES < matrices.end {
+                fetch(&self.a[(first + V::LANES) * size..self.a.len().min((first + 2 * V::LANES) * size)]);
             }
+            // Where the results of these matrices go.
+            let place = |[m, n]: [usize; 2]| (first - matrices.start) * m * n..(first - matrices.start + count) * m * n;
             if !far {
-                for (out, [m, n]) in self.out.iter().zip(sizes) {
-                    // SAFETY: the results hold m n elements for each matrix.
-                    fetch(unsafe { std::slice::from_raw_parts(out.0.add(first * m * n), count * m * n) });
+                for (result, size) in results.iter().zip(sizes) {
+                    fetch(&result[place(size)]);
                 }
             }
             // x · 0 is 0 in finite matrices, NaN in others: it marks these, and makes their results NaN.
-            let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+            let (zero, one) = (isa.constant(0.0), isa.constant(1.0));
             let mut lost = [zero; 4];
             for (i, row) in a.chunks(n).enumerate() {
                 for x in (if A::LOWER { &row[..i + 1] } else { row }).chunks(4) {
@@ -235,22 +216,18 @@ impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
                 }
             }
             for which in 0..3 {
-                let size = out.packs[which].len();
-                // SAFETY: the results hold as many elements for each matrix, and these matrices are this thread's.
-                unsafe {
-                    let to = self.out[which].0.add(first * size);
-                    let order = out.order.as_ref().filter(|_| which == 0);
-                    let write = |to| match order {
-                        Some(order) => turn_ordered::<V, L>(&out.packs[which], sizes[which], order, to),
-                        None => turn_back::<V, L>(&out.packs[which], &places[which], to, far),
-                    };
-                    if count == L {
-                        write(to);
-                    } else {
-                        let mut all = vec![T::ZERO; L * size];
-                        write(all.as_mut_ptr());
-                        to.copy_from_nonoverlapping(all.as_ptr(), count * size);
-                    }
+                let (packs, to) = (&out.packs[which], &mut results[which][place(sizes[which])]);
+                let order = out.order.as_ref().filter(|_| which == 0);
+                let write = |to: &mut [T]| match order {
+                    Some(order) => turn_ordered(isa, packs, sizes[which], order, to),
+                    None => turn_back(isa, packs, &places[which], to, far),
+                };
+                if count == V::LANES {
+                    write(to);
+                } else {
+                    let mut all = vec![T::ZERO; V::LANES * packs.len()];
+                    write(&mut all);
+                    to.copy_from_slice(&all[..to.len()]);
                 }
             }
         }
@@ -263,7 +240,7 @@ impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
     fn far(&self) -> bool {
         let (a, out) = self.algorithm.sizes();
         let elements: usize = std::iter::once(a).chain(out).map(|[m, n]| m * n).sum();
-        self.matrices * elements * size_of::<T>() >= elementwise::STREAMED
+        self.matrices * elements * size_of::<T>() >= params().memory.streamed_bytes
     }
 }
 

@@ -1,9 +1,9 @@
 //! Values brought into order, lane by lane, and vectors after them.
 
 use super::LARGEST;
-use super::pack::{Enabled, Pack, elements};
+use super::pack::elements;
 use crate::real::Real;
-use crate::simd::{MAX_LANES, Vector};
+use crate::simd::{Enabled, MAX_LANES, Vector};
 
 /// Which value was to be at each place, in each lane.
 pub(super) type Places = [[u8; MAX_LANES]; LARGEST];
@@ -12,8 +12,8 @@ pub(super) type Places = [[u8; MAX_LANES]; LARGEST];
 ///
 /// Every pair is compared in all lanes at once: the place of a value is how many go before it.
 #[inline(always)]
-pub(super) fn sort<V: Vector>(isa: Enabled<V>, values: &mut [Pack<V>], falling: bool) -> Places {
-    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+pub(super) fn sort<V: Vector>(isa: Enabled<V>, values: &mut [V], falling: bool) -> Places {
+    let (zero, one) = (isa.constant(0.0), isa.constant(1.0));
     let mut places = [zero; LARGEST];
     let mut copies = [zero; LARGEST];
     let n = values.len();
@@ -40,7 +40,7 @@ pub(super) fn sort<V: Vector>(isa: Enabled<V>, values: &mut [Pack<V>], falling: 
 
 /// Puts rows, `stride` apart, as columns into a matrix of `columns` of them, each at its place.
 #[inline(always)]
-pub(super) fn place<V: Vector>(order: &Places, rows: &mut [Pack<V>], stride: usize, to: &mut [Pack<V>], columns: usize) {
+pub(super) fn place<V: Vector>(order: &Places, rows: &mut [V], stride: usize, to: &mut [V], columns: usize) {
     let lanes = V::LANES;
     let (rows, to) = (elements(rows), elements(to));
     for (j, order) in order.iter().enumerate().take(columns) {

@@ -1,14 +1,12 @@
-//! Packs of many small matrices: their elements, and their scale.
+//! Packs, registers of one element of each of several matrices: their elements, and their scale.
 
 use crate::number::Number;
 use crate::real::Real;
-use crate::simd::Vector;
-
-pub(super) use crate::simd::{Enabled, Pack};
+use crate::simd::{Enabled, Vector};
 
 /// The elements of packs: that of lane `l` of pack `i` is at `i · LANES + l`.
 #[inline(always)]
-pub(super) fn elements<V: Vector>(packs: &mut [Pack<V>]) -> &mut [V::Element] {
+pub(super) fn elements<V: Vector>(packs: &mut [V]) -> &mut [V::Element] {
     const { assert!(size_of::<V>() == V::LANES * size_of::<V::Element>()) };
     // SAFETY: a pack is a register, and a register is `LANES` elements of which any bit pattern is a value.
     unsafe { std::slice::from_raw_parts_mut(packs.as_mut_ptr().cast(), packs.len() * V::LANES) }
@@ -16,7 +14,7 @@ pub(super) fn elements<V: Vector>(packs: &mut [Pack<V>]) -> &mut [V::Element] {
 
 /// Σ xᵢ yᵢ
 #[inline(always)]
-pub(super) fn dot<V: Vector>(zero: Pack<V>, x: &[Pack<V>], y: &[Pack<V>]) -> Pack<V> {
+pub(super) fn dot<V: Vector>(zero: V, x: &[V], y: &[V]) -> V {
     let mut sums = [zero; 4];
     let (mut xs, mut ys) = (x.chunks_exact(4), y.chunks_exact(4));
     for (x, y) in (&mut xs).zip(&mut ys) {
@@ -31,10 +29,10 @@ pub(super) fn dot<V: Vector>(zero: Pack<V>, x: &[Pack<V>], y: &[Pack<V>]) -> Pac
 /// Brings the matrices whose largest element is outside of `within` to one from 1 to 2, by a power of two.
 /// Returns what gives the old scale back, if any matrix was changed.
 #[inline(always)]
-pub(super) fn normalize<V: Vector>(isa: Enabled<V>, a: &mut [Pack<V>], within: std::ops::Range<f64>) -> Option<Pack<V>> {
-    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+pub(super) fn normalize<V: Vector>(isa: Enabled<V>, a: &mut [V], within: std::ops::Range<f64>) -> Option<V> {
+    let (zero, one) = (isa.constant(0.0), isa.constant(1.0));
     let largest = a.iter().fold(zero, |m, x| m.max(x.abs()));
-    let outside = largest.where_less(isa.splat(within.start), one, largest.where_less(isa.splat(within.end), zero, one));
+    let outside = largest.where_less(isa.constant(within.start), one, largest.where_less(isa.constant(within.end), zero, one));
     if !outside.any() {
         return None;
     }

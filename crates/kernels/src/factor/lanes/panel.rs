@@ -3,22 +3,21 @@
 //! A panel lies row by row, four packs a row, so that it stays in the first-level cache, whatever the size of the matrix, while
 //! reflections pass; four of them share the loads and stores of its elements.
 
-use super::pack::{Enabled, Pack};
-use crate::simd::Vector;
+use crate::simd::{Enabled, Vector};
 
 /// Columns of a panel.
 pub(super) const WIDTH: usize = 4;
 
 /// A row of a panel.
-pub(super) type Row<V> = [Pack<V>; WIDTH];
+pub(super) type Row<V> = [V; WIDTH];
 
 /// H = 1 − τ v vᵀ, with v₀ = 1, that takes a vector x to a multiple of the first unit vector.
 pub(super) struct Reflection<V> {
     /// The multiple: ±‖x‖, of the sign that x₀ has not.
-    pub image: Pack<V>,
-    pub tau: Pack<V>,
+    pub image: V,
+    pub tau: V,
     /// What the rest of x is multiplied by to be that of v.
-    pub stretch: Pack<V>,
+    pub stretch: V,
 }
 
 /// What vectors are multiplied by before their [`Reflection`]: small elements of f32 keep the digits of their squares there.
@@ -28,9 +27,9 @@ impl<V: Vector> Reflection<V> {
     /// Of [`UP`] times a vector, by its first element and the squares of the others; 1 where nothing but the first
     /// counts beside the norm of a matrix whose [`squares fit`](super::pack::squares_fit).
     #[inline(always)]
-    pub fn new(isa: Enabled<V>, first: Pack<V>, squares: Pack<V>) -> Self {
-        let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
-        let least = isa.splat(if size_of::<V::Element>() == 4 { 1e-31 } else { 1e-290 });
+    pub fn new(isa: Enabled<V>, first: V, squares: V) -> Self {
+        let (zero, one) = (isa.constant(0.0), isa.constant(1.0));
+        let least = isa.constant(if size_of::<V::Element>() == 4 { 1e-31 } else { 1e-290 });
         let image = -first.mul_add(first, squares).sqrt().with_sign_of(first);
         // NaN below counts as nothing here: it stays in v and goes into whatever is reflected.
         let flat = |then, other| least.where_less(squares, other, then);
@@ -51,7 +50,7 @@ pub(super) struct Reflections<'a, V> {
 /// vectors without their first element 1 below it, −τ on the diagonal of `factors`.
 #[inline(always)]
 pub(super) fn factor<V: Vector>(isa: Enabled<V>, panel: &mut [Row<V>], width: usize, factors: &mut [Row<V>]) {
-    factors.fill([isa.splat(0.0); WIDTH]);
+    factors.fill([isa.constant(0.0); WIDTH]);
     column::<V, 0>(isa, panel, factors);
     if width > 1 {
         column::<V, 1>(isa, panel, factors);
@@ -69,7 +68,7 @@ pub(super) fn factor<V: Vector>(isa: Enabled<V>, panel: &mut [Row<V>], width: us
 fn column<V: Vector, const J: usize>(isa: Enabled<V>, panel: &mut [Row<V>], factors: &mut [Row<V>]) {
     let (head, below) = panel.split_at_mut(J + 1);
     // The products with all columns before the vector is scaled: two sums each, since a sum waits for its last addition.
-    let mut sums = [[isa.splat(0.0); WIDTH]; 2];
+    let mut sums = [[isa.constant(0.0); WIDTH]; 2];
     let (pairs, last) = below.as_chunks::<2>();
     for pair in pairs {
         for (sums, x) in sums.iter_mut().zip(pair) {
@@ -107,7 +106,7 @@ fn column<V: Vector, const J: usize>(isa: Enabled<V>, panel: &mut [Row<V>], fact
 /// has no rows below them.
 #[inline(always)]
 pub(super) fn complete<V: Vector>(isa: Enabled<V>, v: &mut [Row<V>], width: usize, factors: &mut [Row<V>]) {
-    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+    let (zero, one) = (isa.constant(0.0), isa.constant(1.0));
     for (i, row) in v.iter_mut().enumerate().take(WIDTH) {
         row[i..].fill(zero);
         if i < width {
@@ -157,7 +156,7 @@ fn reflect_some<V: Vector, const BACKWARD: bool, const FROM: usize, const TO: us
     reflections: Reflections<'_, V>,
     panel: &mut [Row<V>],
 ) {
-    let mut products = [[isa.splat(0.0); WIDTH]; WIDTH];
+    let mut products = [[isa.constant(0.0); WIDTH]; WIDTH];
     for (v, x) in reflections.v.iter().zip(&*panel) {
         for c in FROM..TO {
             for i in 0..WIDTH {
@@ -171,7 +170,7 @@ fn reflect_some<V: Vector, const BACKWARD: bool, const FROM: usize, const TO: us
 /// The first columns of the identity become H₀ H₁ H₂ H₃ times these, in a panel of unspecified content.
 #[inline(always)]
 pub(super) fn begin<V: Vector>(isa: Enabled<V>, reflections: Reflections<'_, V>, panel: &mut [Row<V>]) {
-    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+    let (zero, one) = (isa.constant(0.0), isa.constant(1.0));
     let mut products = [[zero; WIDTH]; WIDTH];
     panel.fill([zero; WIDTH]);
     for (c, (v, x)) in reflections.v.iter().zip(&mut *panel).enumerate().take(WIDTH) {

@@ -1,7 +1,6 @@
 //! Products of matrices of packs, four rows by four columns at a time in registers.
 
-use super::pack::{Enabled, Pack};
-use crate::simd::Vector;
+use crate::simd::{Enabled, Vector};
 
 /// Rows and columns of a block.
 pub(super) const BLOCK: usize = 4;
@@ -9,13 +8,13 @@ pub(super) const BLOCK: usize = 4;
 /// A matrix whose element (i, j) is the pack at i s₀ + j s₁, with s the strides.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a, V> {
-    pub packs: &'a [Pack<V>],
+    pub packs: &'a [V],
     pub strides: [usize; 2],
 }
 
 /// The m x n matrix C = X Yᵀ, row by row, of X of k columns; where X is Y, the lower triangle alone.
 #[inline(always)]
-pub(super) fn multiply<V: Vector>(isa: Enabled<V>, [x, y]: [Matrix<'_, V>; 2], [m, n, k]: [usize; 3], c: &mut [Pack<V>]) {
+pub(super) fn multiply<V: Vector>(isa: Enabled<V>, [x, y]: [Matrix<'_, V>; 2], [m, n, k]: [usize; 3], c: &mut [V]) {
     let symmetric = std::ptr::eq(x.packs, y.packs) && x.strides == y.strides;
     for i in (0..m).step_by(BLOCK) {
         for j in (0..if symmetric { i + 1 } else { n }).step_by(BLOCK) {
@@ -36,8 +35,8 @@ pub(super) fn products<V: Vector>(
     [x, y]: [Matrix<'_, V>; 2],
     [i, j]: [usize; 2],
     [m, n, k]: [usize; 3],
-) -> [[Pack<V>; BLOCK]; BLOCK] {
-    let mut c = [[isa.splat(0.0); BLOCK]; BLOCK];
+) -> [[V; BLOCK]; BLOCK] {
+    let mut c = [[isa.constant(0.0); BLOCK]; BLOCK];
     let row = |r: usize| (i + r).min(m - 1) * x.strides[0];
     let columns = [j, j + 1, j + 2, j + 3].map(|j| j.min(n - 1) * y.strides[0]);
     // There are 32 registers of this size, 16 of others.
@@ -54,7 +53,7 @@ pub(super) fn products<V: Vector>(
 /// Adds the products of `R` rows and four columns that begin there.
 #[inline(always)]
 fn accumulate<V: Vector, const R: usize>(
-    c: &mut [[Pack<V>; BLOCK]; R],
+    c: &mut [[V; BLOCK]; R],
     [x, y]: [Matrix<'_, V>; 2],
     (rows, columns): ([usize; R], [usize; BLOCK]),
     k: usize,

@@ -1,10 +1,10 @@
 //! A = Q R by Householder's reflections, four at a time.
 
-use super::pack::{Enabled, Pack, normalize, squares_fit};
+use super::pack::{normalize, squares_fit};
 use super::panel::{Reflections, Row, UP, WIDTH, begin, complete, factor, reflect};
 use super::{Algorithm, Outputs, each, first};
 use crate::factor::Failure;
-use crate::simd::{Lanes, Vector};
+use crate::simd::{Enabled, Lanes, Vector};
 use crate::view::View;
 
 /// [`qr`](crate::factor::qr::qr), Q of min(m, n) columns, of matrices that [`suit`](super::suit).
@@ -36,26 +36,20 @@ impl<T: Lanes> Algorithm<T> for Qr {
     }
 
     #[inline(always)]
-    fn run<V: Vector<Element = T>>(
-        &self,
-        isa: Enabled<V>,
-        a: &mut Vec<Pack<V>>,
-        out: &mut Outputs<V>,
-        scratch: &mut [Pack<V>],
-    ) -> Pack<V> {
+    fn run<V: Vector<Element = T>>(&self, isa: Enabled<V>, a: &mut Vec<V>, out: &mut Outputs<V>, scratch: &mut [V]) -> V {
         let Self { m, n, non_negative } = *self;
         let k = m.min(n);
-        let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+        let (zero, one) = (isa.constant(0.0), isa.constant(1.0));
         let [q, r, _] = &mut out.packs;
         let (panel, panels) = scratch.as_chunks_mut::<WIDTH>().0.split_at_mut(m);
-        let scale = normalize(isa, a, squares_fit::<V>()).unwrap_or(one) * isa.splat(1.0 / UP);
+        let scale = normalize(isa, a, squares_fit::<V>()).unwrap_or(one) * isa.constant(1.0 / UP);
         // Looking left: a panel is met by all reflections before it while it is in the first-level cache, and written once.
         for first in (0..n).step_by(WIDTH) {
             let width = WIDTH.min(n - first);
             for (x, row) in panel.iter_mut().zip(a.chunks(n)) {
                 x[width..].fill(zero);
                 for (x, y) in x.iter_mut().zip(&row[first..first + width]) {
-                    *x = *y * isa.splat(UP);
+                    *x = *y * isa.constant(UP);
                 }
             }
             let (before, own) = panels.split_at_mut(first.min(k).div_ceil(WIDTH) * (m + WIDTH));

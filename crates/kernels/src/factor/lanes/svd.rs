@@ -2,12 +2,12 @@
 
 use super::eigh;
 use super::order::{place, sort};
-use super::pack::{Enabled, Pack, dot, normalize, squares_fit};
+use super::pack::{dot, normalize, squares_fit};
 use super::product::{BLOCK, Matrix, multiply, products};
 use super::{Algorithm, Outputs, each};
 use crate::buffer::OutOfMemory;
 use crate::real::Real;
-use crate::simd::{Lanes, Vector};
+use crate::simd::{Enabled, Lanes, Vector};
 use crate::view::View;
 
 /// [`svd`](crate::factor::svd::svd), thin or values alone, of matrices that [`suit`](super::suit): the matrices whose vectors it
@@ -65,16 +65,10 @@ impl<T: Lanes> Algorithm<T> for Svd {
     // Rotations of the rows of B make them orthogonal: B is Aᵀ, or A where it is wide. With G their product, G Aᵀ = diag(s) Uᵀ,
     // so that Vᵀ = G; where A is wide, G A = diag(s) Vᵀ, and U = Gᵀ.
     #[inline(always)]
-    fn run<V: Vector<Element = T>>(
-        &self,
-        isa: Enabled<V>,
-        a: &mut Vec<Pack<V>>,
-        out: &mut Outputs<V>,
-        scratch: &mut [Pack<V>],
-    ) -> Pack<V> {
+    fn run<V: Vector<Element = T>>(&self, isa: Enabled<V>, a: &mut Vec<V>, out: &mut Outputs<V>, scratch: &mut [V]) -> V {
         let Self { m, n, .. } = *self;
         let (k, long) = (m.min(n), m.max(n));
-        let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+        let (zero, one) = (isa.constant(0.0), isa.constant(1.0));
         let [u, s, v] = &mut out.packs;
         let (rows, scratch) = scratch.split_at_mut(m * n);
         let (norms, work) = scratch.split_at_mut(k);
@@ -98,13 +92,13 @@ impl<T: Lanes> Algorithm<T> for Svd {
                 break;
             }
             if sweep == SWEEPS {
-                status = isa.splat(ENDLESS);
+                status = isa.constant(ENDLESS);
                 break;
             }
         }
         for (row, s) in rows.chunks_mut(long).zip(s.iter_mut()) {
             let norm = row.iter().fold(zero, |sum, x| x.mul_add(*x, sum)).sqrt();
-            status = norm.abs().where_less(norm, zero, zero.where_less(norm, status, status.max(isa.splat(SINGULAR))));
+            status = norm.abs().where_less(norm, zero, zero.where_less(norm, status, status.max(isa.constant(SINGULAR))));
             let reciprocal = one / norm;
             row.iter_mut().for_each(|x| *x *= reciprocal);
             *s = norm;
@@ -125,23 +119,17 @@ impl<T: Lanes> Algorithm<T> for Svd {
 /// `turned` = G with G B Bᵀ Gᵀ diagonal, and `rows` = G B, whose rows are all but orthogonal: what the condition number
 /// of B Bᵀ took from them, few rotations give back.
 #[inline(always)]
-fn begin<V: Vector>(
-    isa: Enabled<V>,
-    b: Matrix<'_, V>,
-    [rows, turned]: [&mut [Pack<V>]; 2],
-    norms: &mut [Pack<V>],
-    work: &mut [Pack<V>],
-) {
+fn begin<V: Vector>(isa: Enabled<V>, b: Matrix<'_, V>, [rows, turned]: [&mut [V]; 2], norms: &mut [V], work: &mut [V]) {
     let k = norms.len();
     let long = rows.len() / k;
     multiply(isa, [b, b], [k, k, long], turned);
     eigh::mirror(turned, k);
     // Of a matrix that is not 0, the largest is at least the square of what fits.
-    let mut largest = isa.splat(if size_of::<V::Element>() == 4 { 1e-30 } else { 1e-290 });
+    let mut largest = isa.constant(if size_of::<V::Element>() == 4 { 1e-30 } else { 1e-290 });
     for x in turned.iter().step_by(k + 1) {
         largest = largest.max(*x);
     }
-    let reciprocal = isa.splat(1.0) / largest;
+    let reciprocal = isa.constant(1.0) / largest;
     turned.iter_mut().for_each(|x| *x *= reciprocal);
     // Vectors whose iteration did not end are orthogonal as well, and the rotations go on from there.
     let _ = eigh::diagonalize(isa, turned, norms, work);
@@ -155,15 +143,9 @@ fn begin<V: Vector>(
 
 /// Rotates each pair of rows once so that they are orthogonal, and the rows of `turned` alike. Whether any pair was not.
 #[inline(always)]
-fn sweep_pairs<V: Vector>(
-    isa: Enabled<V>,
-    rows: &mut [Pack<V>],
-    long: usize,
-    norms: &mut [Pack<V>],
-    turned: &mut [Pack<V>],
-) -> bool {
+fn sweep_pairs<V: Vector>(isa: Enabled<V>, rows: &mut [V], long: usize, norms: &mut [V], turned: &mut [V]) -> bool {
     let k = norms.len();
-    let zero = isa.splat(0.0);
+    let zero = isa.constant(0.0);
     for (norm, row) in norms.iter_mut().zip(rows.chunks(long)) {
         *norm = dot(zero, row, row);
     }
@@ -186,14 +168,14 @@ fn sweep_pairs<V: Vector>(
 
 /// How large the cosine of the angle between rows that count as orthogonal may be.
 #[inline(always)]
-fn tolerance<V: Vector>(isa: Enabled<V>, long: usize) -> Pack<V> {
-    isa.splat(V::Element::EPSILON.to_f64() * (long as f64).sqrt())
+fn tolerance<V: Vector>(isa: Enabled<V>, long: usize) -> V {
+    isa.constant(V::Element::EPSILON.to_f64() * (long as f64).sqrt())
 }
 
 /// Whether each of the four rows from p on is orthogonal to each after it of the four from q on.
 #[inline(always)]
-fn orthogonal<V: Vector>(isa: Enabled<V>, rows: &[Pack<V>], norms: &[Pack<V>], [p, q]: [usize; 2]) -> bool {
-    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+fn orthogonal<V: Vector>(isa: Enabled<V>, rows: &[V], norms: &[V], [p, q]: [usize; 2]) -> bool {
+    let (zero, one) = (isa.constant(0.0), isa.constant(1.0));
     let k = norms.len();
     let long = rows.len() / k;
     let tolerance = tolerance(isa, long);
@@ -216,12 +198,12 @@ fn orthogonal<V: Vector>(isa: Enabled<V>, rows: &[Pack<V>], norms: &[Pack<V>], [
 fn turn_pair<V: Vector>(
     isa: Enabled<V>,
     [p, q]: [usize; 2],
-    rows: &mut [Pack<V>],
+    rows: &mut [V],
     long: usize,
-    norms: &mut [Pack<V>],
-    turned: &mut [Pack<V>],
+    norms: &mut [V],
+    turned: &mut [V],
 ) -> bool {
-    let (zero, one) = (isa.splat(0.0), isa.splat(1.0));
+    let (zero, one) = (isa.constant(0.0), isa.constant(1.0));
     let tolerance = tolerance(isa, long);
     let (x, y) = pair(rows, long, p, q);
     let gamma = dot(zero, x, y);
@@ -248,14 +230,14 @@ fn turn_pair<V: Vector>(
 
 /// Rows p < q.
 #[inline(always)]
-fn pair<V>(rows: &mut [Pack<V>], len: usize, p: usize, q: usize) -> (&mut [Pack<V>], &mut [Pack<V>]) {
+fn pair<V>(rows: &mut [V], len: usize, p: usize, q: usize) -> (&mut [V], &mut [V]) {
     let (head, tail) = rows.split_at_mut(q * len);
     (&mut head[p * len..(p + 1) * len], &mut tail[..len])
 }
 
 /// x, y = c x − s y, s x + c y
 #[inline(always)]
-fn rotate<V: Vector>([c, s]: [Pack<V>; 2], x: &mut [Pack<V>], y: &mut [Pack<V>]) {
+fn rotate<V: Vector>([c, s]: [V; 2], x: &mut [V], y: &mut [V]) {
     let minus = -s;
     for (x, y) in x.iter_mut().zip(y) {
         (*x, *y) = (minus.mul_add(*y, c * *x), s.mul_add(*x, c * *y));

@@ -6,6 +6,7 @@ use super::inverse::Inverse;
 use super::qr::Qr;
 use super::svd::Svd;
 use super::{Algorithm, Fault};
+use crate::params::params;
 use crate::simd::{Isa, Lanes, available};
 
 /// Orders around the blocks of columns that algorithms work in.
@@ -390,7 +391,7 @@ fn results_that_no_cache_keeps_are_the_same() {
             let a = numbers::<f32>(few * n * n, 5);
             let (mut q, mut r) = (vec![0.0; a.len()], vec![0.0; a.len()]);
             super::each_on(isa, &qr, &a, [&mut q, &mut r, &mut []]).unwrap();
-            let times = crate::elementwise::STREAMED.div_ceil(3 * size_of_val(&a[..]));
+            let times = params().memory.streamed_bytes.div_ceil(3 * size_of_val(&a[..]));
             let many = a.repeat(times);
             let mut all = crate::buffer::Block::filled(2 * many.len(), 0.0f32).unwrap();
             let (all_q, all_r) = all.split_at_mut(many.len());

@@ -7,56 +7,52 @@
 use std::hint::black_box;
 
 use super::Order;
-use super::pack::Pack;
-use crate::number::Number;
-use crate::product::transpose;
-use crate::simd::Vector;
+use crate::simd::{Enabled, Square, Vector};
 
-/// The elements of L matrices, which lie one after another, in packs. Of matrices of `lower` columns those right of the diagonal may be
-/// left out.
-///
-/// # Safety
-/// The instruction set is enabled, and `V` has `L` lanes.
+/// The elements of as many matrices as lanes, which lie one after another, in packs. Of matrices of `lower` columns those right
+/// of the diagonal may be left out.
 #[inline(never)]
-pub(super) unsafe fn turn<V: Vector, const L: usize>(from: &[V::Element], to: &mut [Pack<V>], lower: Option<usize>) {
+pub(super) fn turn<V: Vector>(isa: Enabled<V>, from: &[V::Element], to: &mut [V], lower: Option<usize>) {
     let size = to.len();
-    assert_eq!(from.len(), L * size, "a matrix a lane");
-    let row = lower.filter(|n| n.is_multiple_of(L));
-    // SAFETY: the caller's duty; each matrix holds the elements of a square's row.
-    unsafe {
-        V::enter(
-            #[inline(always)]
-            || {
-                for (i, to) in to.chunks_mut(row.unwrap_or(size)).enumerate() {
-                    let wanted = row.map_or(to.len(), |_| (i / L + 1) * L);
-                    let first = i * to.len();
-                    for (j, to) in to[..wanted].chunks_mut(L).enumerate() {
-                        let mut block = [V::splat(V::Element::ZERO); L];
-                        let (mut at, step) = (from.as_ptr().add(first + j * L), black_box(size));
-                        if let Some(to) = to.first_chunk_mut::<L>() {
-                            for x in &mut block {
-                                *x = V::load(at);
+    assert_eq!(from.len(), V::LANES * size, "a matrix a lane");
+    let row = lower.filter(|n| n.is_multiple_of(V::LANES));
+    isa.enter(
+        #[inline(always)]
+        || {
+            for (i, to) in to.chunks_mut(row.unwrap_or(size)).enumerate() {
+                let wanted = row.map_or(to.len(), |_| (i / V::LANES + 1) * V::LANES);
+                let first = i * to.len();
+                for (j, to) in to[..wanted].chunks_mut(V::LANES).enumerate() {
+                    let (mut at, step) = (from[first + j * V::LANES..].as_ptr(), black_box(size));
+                    // SAFETY: `from` has `size` elements a lane, and the packs of `to` are as many elements from here on.
+                    unsafe {
+                        let mut block = Square::zero(isa);
+                        if to.len() == V::LANES {
+                            // A block of its own, which never leaves the registers.
+                            let (mut block, to) = (Square::zero(isa), &mut to[..V::LANES]);
+                            for i in 0..V::LANES {
+                                block[i] = isa.load(at);
                                 at = at.wrapping_add(step);
                             }
-                            transpose(&mut block);
-                            for (to, x) in to.iter_mut().zip(block) {
-                                *to = Pack::new(x);
+                            block.transpose();
+                            for i in 0..V::LANES {
+                                to[i] = block[i];
                             }
-                        } else {
-                            for x in &mut block {
-                                *x = V::load_first(at, to.len());
-                                at = at.wrapping_add(step);
-                            }
-                            transpose(&mut block);
-                            for (to, x) in to.iter_mut().zip(block) {
-                                *to = Pack::new(x);
-                            }
+                            continue;
+                        }
+                        for x in block.iter_mut() {
+                            *x = isa.load_first(at, to.len());
+                            at = at.wrapping_add(step);
+                        }
+                        block.transpose();
+                        for (to, x) in to.iter_mut().zip(block.iter()) {
+                            *to = *x;
                         }
                     }
                 }
-            },
-        )
-    }
+            }
+        },
+    );
 }
 
 /// The packs of m x n matrices, row by row, in the order of their columns; the last again up to a multiple of `lanes`.
@@ -68,86 +64,80 @@ pub(super) fn columns([m, n]: [usize; 2], lanes: usize) -> Vec<u32> {
     places
 }
 
-/// Writes L matrices one after another, their packs in the order of [`columns`]; `far`, past the caches.
-///
-/// # Safety
-/// The instruction set is enabled, `V` has `L` lanes, and L · `from.len()` elements can be written.
+/// Writes as many matrices as lanes one after another, their packs in the order of [`columns`]; `far`, past the caches.
 #[inline(never)]
-pub(super) unsafe fn turn_back<V: Vector, const L: usize>(from: &[Pack<V>], columns: &[u32], to: *mut V::Element, far: bool) {
+pub(super) fn turn_back<V: Vector>(isa: Enabled<V>, from: &[V], columns: &[u32], to: &mut [V::Element], far: bool) {
     let size = from.len();
-    assert!(columns.len() == size.next_multiple_of(L) && columns.iter().all(|&place| (place as usize) < size), "places of packs");
-    // SAFETY: the caller's duty; places were checked.
-    unsafe {
-        V::enter(
-            #[inline(always)]
-            || {
-                for (i, places) in columns.as_chunks::<L>().0.iter().enumerate() {
-                    let mut block = [V::splat(V::Element::ZERO); L];
+    assert!(
+        columns.len() == size.next_multiple_of(V::LANES) && columns.iter().all(|&place| (place as usize) < size),
+        "places of packs"
+    );
+    assert_eq!(to.len(), V::LANES * size, "a matrix a lane");
+    isa.enter(
+        #[inline(always)]
+        || {
+            for (i, places) in columns.chunks_exact(V::LANES).enumerate() {
+                let (mut block, step) = (Square::zero(isa), black_box(size));
+                let (len, mut at) = (size - i * V::LANES, to[i * V::LANES..].as_mut_ptr());
+                // SAFETY: places were checked to be packs'; `to` has `size` elements a lane, of which `len` are from here on.
+                unsafe {
                     for (x, &place) in block.iter_mut().zip(places) {
-                        *x = from.get_unchecked(place as usize).register();
+                        *x = *from.get_unchecked(place as usize);
                     }
-                    transpose(&mut block);
-                    let (mut at, step) = (to.add(i * L), black_box(size));
-                    let len = size - i * L;
-                    if len < L {
-                        for x in block {
+                    block.transpose();
+                    if len < V::LANES {
+                        for x in block.iter() {
                             x.store_first(at, len);
                             at = at.wrapping_add(step);
                         }
                     } else if far {
-                        for x in block {
+                        for x in block.iter() {
                             x.stream(at);
                             at = at.wrapping_add(step);
                         }
                     } else {
-                        for x in block {
+                        for x in block.iter() {
                             x.store(at);
                             at = at.wrapping_add(step);
                         }
                     }
                 }
-            },
-        )
-    }
+            }
+        },
+    );
 }
 
 /// [`turn_back`] of m x n matrices whose columns go where `order` says.
-///
-/// # Safety
-/// As for [`turn_back`].
 #[inline(never)]
-pub(super) unsafe fn turn_ordered<V: Vector, const L: usize>(
-    from: &[Pack<V>],
-    [m, n]: [usize; 2],
-    order: &Order,
-    to: *mut V::Element,
-) {
+pub(super) fn turn_ordered<V: Vector>(isa: Enabled<V>, from: &[V], [m, n]: [usize; 2], order: &Order, to: &mut [V::Element]) {
     let names = |columns: &[u8]| columns.iter().all(|&column| usize::from(column) < n);
     assert!(
-        from.len() == m * n && order[..L].iter().all(|columns| names(&columns[..n])),
+        from.len() == m * n && order[..V::LANES].iter().all(|columns| names(&columns[..n])),
         "a pack an element, and columns in order"
     );
-    // SAFETY: the caller's duty, and `order` names columns.
-    unsafe {
-        V::enter(
-            #[inline(always)]
-            || {
-                for j in 0..n {
-                    for (first, rows) in from.chunks(L * n).enumerate() {
-                        let (first, len) = (first * L, rows.len() / n);
-                        let mut block = [V::splat(V::Element::ZERO); L];
-                        // All L of them: a loop of a length that is not known keeps the block in memory.
-                        for (i, x) in block.iter_mut().enumerate() {
-                            *x = rows[i.min(len - 1) * n + j].register();
-                        }
-                        transpose(&mut block);
-                        for (lane, x) in block.iter().enumerate() {
+    assert_eq!(to.len(), V::LANES * m * n, "a matrix a lane");
+    let to = to.as_mut_ptr();
+    isa.enter(
+        #[inline(always)]
+        || {
+            for j in 0..n {
+                for (first, rows) in from.chunks(V::LANES * n).enumerate() {
+                    let (first, len) = (first * V::LANES, rows.len() / n);
+                    let mut block = Square::zero(isa);
+                    // All of them: a loop of a length that is not known keeps the block in memory.
+                    for (i, x) in block.iter_mut().enumerate() {
+                        *x = rows[i.min(len - 1) * n + j];
+                    }
+                    block.transpose();
+                    for (lane, x) in block.iter().enumerate() {
+                        // SAFETY: `order` names columns, each of m elements of a lane's matrix, of which `len` are from `first` on.
+                        unsafe {
                             let to = to.add(lane * m * n + usize::from(order[lane][j]) * m + first);
-                            if len == L { x.store(to) } else { x.store_first(to, len) }
+                            if len == V::LANES { x.store(to) } else { x.store_first(to, len) }
                         }
                     }
                 }
-            },
-        )
-    }
+            }
+        },
+    );
 }

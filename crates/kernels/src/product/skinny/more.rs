@@ -2,10 +2,8 @@
 //! memory once and the processor multiplies all the time.
 
 use super::{Form, SkinnyPart};
-use crate::number::Number;
 use crate::product::read::Read;
-use crate::real::Real;
-use crate::simd::{Lanes, Vector, prefetch_far};
+use crate::simd::{Enabled, Lanes, Vector, prefetch_far};
 
 /// Contracted indices of a part where registers run along them: as many elements of four columns are half of the first-level cache.
 pub(super) const DEPTH: usize = 1024;
@@ -48,59 +46,51 @@ impl RowGroups {
 
 /// The kernel of this form: of [`Form::Dot`], x is parts of rows, [`PART`] apart, of [`DEPTH`] contracted indices; of [`Form::Axpy`],
 /// [`RowGroups::all`] numbers for each contracted index.
-pub(super) fn code<V: Vector<Element: Lanes>, R: Read<V>>(form: Form) -> super::Code<V::Element> {
+pub(super) fn code<V: Vector<Element: Lanes>, R: Read<V>>(_: Enabled<V>, form: Form) -> super::Code<V::Element> {
     match form {
         Form::Dot => dot::<V, R>,
         Form::Axpy => axpy::<V, R>,
     }
 }
 
-unsafe fn clear<T: Real>(piece: &SkinnyPart<'_, T>) {
-    for row in 0..piece.rows {
-        // SAFETY: the caller's duty: y has these rows.
-        unsafe { std::slice::from_raw_parts_mut(piece.y.add(row * piece.y_step), piece.columns.1.len()) }.fill(T::ZERO);
-    }
-}
-
 /// Registers run along κ: groups of rows meet four columns at a time.
-unsafe fn dot<V: Vector, R: Read<V>>(piece: &SkinnyPart<'_, V::Element>) {
+fn dot<V: Vector, R: Read<V>>(piece: &SkinnyPart<'_, V::Element>) {
     const COLUMNS: usize = 4;
     let RowGroups { count, .. } = RowGroups::new::<V>(Form::Dot, piece.rows);
     let (columns, depth) = (piece.columns.1.len(), piece.depth.1.len());
-    // SAFETY: the caller's duty.
-    unsafe {
-        clear(piece);
-        V::enter(
-            #[inline(always)]
-            || {
-                for k in (0..depth).step_by(DEPTH) {
-                    let len = DEPTH.min(depth - k);
-                    for j in (0..columns).step_by(COLUMNS) {
-                        // What comes next: the following columns, or the first of the following part.
-                        let ahead = if j + COLUMNS < columns { (k, j + COLUMNS) } else { (k + len, 0) };
-                        for group in 0..count {
-                            let (row, end) = (group * piece.rows / count, (group + 1) * piece.rows / count);
-                            let at = At { k, len, j, row, ahead: (ahead.0, ahead.1 + 2 * group.min(1)) };
-                            match (end - row, columns - j >= COLUMNS) {
-                                (6, true) => dots::<V, R, 6, COLUMNS>(piece, &at),
-                                (5, true) => dots::<V, R, 5, COLUMNS>(piece, &at),
-                                (4, true) => dots::<V, R, 4, COLUMNS>(piece, &at),
-                                (3, true) => dots::<V, R, 3, COLUMNS>(piece, &at),
-                                (2, true) => dots::<V, R, 2, COLUMNS>(piece, &at),
-                                (rows, _) => {
-                                    for j in j..columns.min(j + COLUMNS) {
-                                        for row in row..row + rows {
-                                            dots::<V, R, 1, 1>(piece, &At { j, row, ..at });
-                                        }
+    piece.clear();
+    // SAFETY: `code` gave this address for that token.
+    let isa = unsafe { Enabled::<V>::new() };
+    isa.enter(
+        #[inline(always)]
+        || {
+            for k in (0..depth).step_by(DEPTH) {
+                let len = DEPTH.min(depth - k);
+                for j in (0..columns).step_by(COLUMNS) {
+                    // What comes next: the following columns, or the first of the following part.
+                    let ahead = if j + COLUMNS < columns { (k, j + COLUMNS) } else { (k + len, 0) };
+                    for group in 0..count {
+                        let (row, end) = (group * piece.rows / count, (group + 1) * piece.rows / count);
+                        let at = At { k, len, j, row, ahead: (ahead.0, ahead.1 + 2 * group.min(1)) };
+                        match (end - row, columns - j >= COLUMNS) {
+                            (6, true) => dots::<V, R, 6, COLUMNS>(isa, piece, &at),
+                            (5, true) => dots::<V, R, 5, COLUMNS>(isa, piece, &at),
+                            (4, true) => dots::<V, R, 4, COLUMNS>(isa, piece, &at),
+                            (3, true) => dots::<V, R, 3, COLUMNS>(isa, piece, &at),
+                            (2, true) => dots::<V, R, 2, COLUMNS>(isa, piece, &at),
+                            (rows, _) => {
+                                for j in j..columns.min(j + COLUMNS) {
+                                    for row in row..row + rows {
+                                        dots::<V, R, 1, 1>(isa, piece, &At { j, row, ..at });
                                     }
                                 }
                             }
                         }
                     }
                 }
-            },
-        )
-    }
+            }
+        },
+    );
 }
 
 /// Where [`dots`] works: `len` contracted indices from k on, columns from j on, rows from `row` on; and the contracted index and the
@@ -115,7 +105,7 @@ struct At {
 
 /// Adds to `S` rows of `C` columns.
 #[inline(always)]
-unsafe fn dots<V: Vector, R: Read<V>, const S: usize, const C: usize>(piece: &SkinnyPart<'_, V::Element>, place: &At) {
+fn dots<V: Vector, R: Read<V>, const S: usize, const C: usize>(isa: Enabled<V>, piece: &SkinnyPart<'_, V::Element>, place: &At) {
     let &At { k, len, j, row, ahead } = place;
     // SAFETY: columns j to j + C are those of B, `depth` are neighbours in it; every load is within `len` elements from k on of a
     // row. What is asked for ahead need not be readable.
@@ -128,16 +118,16 @@ unsafe fn dots<V: Vector, R: Read<V>, const S: usize, const C: usize>(piece: &Sk
         let b: [_; C] = std::array::from_fn(|c| at(k, j + c));
         let next: [_; 2] = std::array::from_fn(|i| at(ahead.0, ahead.1 + i));
         let x: [_; S] = std::array::from_fn(|s| piece.x.add((k / DEPTH * piece.rows + row + s) * PART));
-        let mut sums = [[V::splat(Number::ZERO); S]; C];
+        let mut sums = [[isa.zero(); S]; C];
         let mut at = 0;
         while at + V::LANES <= len {
             next.into_iter().for_each(|next| prefetch_far(next.wrapping_add(at)));
-            let mut row = [V::splat(Number::ZERO); S];
+            let mut row = [isa.zero(); S];
             for s in 0..S {
-                row[s] = V::load(x[s].add(at));
+                row[s] = isa.load(x[s].add(at));
             }
             for c in 0..C {
-                let column = R::load(b[c].add(at));
+                let column = R::load(isa, b[c].add(at));
                 for s in 0..S {
                     sums[c][s] = column.mul_add(row[s], sums[c][s]);
                 }
@@ -146,9 +136,9 @@ unsafe fn dots<V: Vector, R: Read<V>, const S: usize, const C: usize>(piece: &Sk
         }
         if at < len {
             for c in 0..C {
-                let column = R::load_first(b[c].add(at), len - at);
+                let column = R::load_first(isa, b[c].add(at), len - at);
                 for s in 0..S {
-                    sums[c][s] = column.mul_add(V::load_first(x[s].add(at), len - at), sums[c][s]);
+                    sums[c][s] = column.mul_add(isa.load_first(x[s].add(at), len - at), sums[c][s]);
                 }
             }
         }
@@ -161,37 +151,36 @@ unsafe fn dots<V: Vector, R: Read<V>, const S: usize, const C: usize>(piece: &Sk
 }
 
 /// Registers run along ν: the sums of a group of rows for a register of columns stay in registers over a strip of B.
-unsafe fn axpy<V: Vector<Element: Lanes>, R: Read<V>>(piece: &SkinnyPart<'_, V::Element>) {
+fn axpy<V: Vector<Element: Lanes>, R: Read<V>>(piece: &SkinnyPart<'_, V::Element>) {
     let RowGroups { rows, count } = RowGroups::new::<V>(Form::Axpy, piece.rows);
     let depth = piece.depth.1.len();
-    // SAFETY: the caller's duty.
-    unsafe {
-        clear(piece);
-        V::enter(
-            #[inline(always)]
-            || {
-                for k in (0..depth).step_by(STRIP) {
-                    let len = STRIP.min(depth - k);
-                    for j in (0..piece.columns.1.len()).step_by(V::LANES) {
-                        for group in 0..count {
-                            let at = At { k, len, j, row: group * rows, ahead: (k + STRIP, j) };
-                            match rows {
-                                24 => strip::<V, R, 24>(piece, &at),
-                                20 => strip::<V, R, 20>(piece, &at),
-                                16 => strip::<V, R, 16>(piece, &at),
-                                _ => strip::<V, R, 12>(piece, &at),
-                            }
+    piece.clear();
+    // SAFETY: `code` gave this address for that token.
+    let isa = unsafe { Enabled::<V>::new() };
+    isa.enter(
+        #[inline(always)]
+        || {
+            for k in (0..depth).step_by(STRIP) {
+                let len = STRIP.min(depth - k);
+                for j in (0..piece.columns.1.len()).step_by(V::LANES) {
+                    for group in 0..count {
+                        let at = At { k, len, j, row: group * rows, ahead: (k + STRIP, j) };
+                        match rows {
+                            24 => strip::<V, R, 24>(isa, piece, &at),
+                            20 => strip::<V, R, 20>(isa, piece, &at),
+                            16 => strip::<V, R, 16>(isa, piece, &at),
+                            _ => strip::<V, R, 12>(isa, piece, &at),
                         }
                     }
                 }
-            },
-        )
-    }
+            }
+        },
+    );
 }
 
 /// Adds to a register of columns of `S` rows, of which those beyond the last are left alone.
 #[inline(always)]
-unsafe fn strip<V: Vector<Element: Lanes>, R: Read<V>, const S: usize>(piece: &SkinnyPart<'_, V::Element>, place: &At) {
+fn strip<V: Vector<Element: Lanes>, R: Read<V>, const S: usize>(isa: Enabled<V>, piece: &SkinnyPart<'_, V::Element>, place: &At) {
     let &At { k, len, j, row, ahead } = place;
     let (rows, width) = (S.min(piece.rows - row), V::LANES.min(piece.columns.1.len() - j));
     // SAFETY: the columns are neighbours in B, contracted indices k to k + len are B's; x has S numbers from `row` on for each; y has
@@ -201,27 +190,27 @@ unsafe fn strip<V: Vector<Element: Lanes>, R: Read<V>, const S: usize>(piece: &S
         let b = piece.b.cast::<R::Item>().offset(columns.at(first.start + j));
         let x = piece.x.offset(k as isize * piece.x_step).add(row);
         let y = piece.y.add(row * piece.y_step + j);
-        let mut sums = [V::splat(Number::ZERO); S];
+        let mut sums = [isa.zero(); S];
         for i in 0..len {
             let last = start.len() - 1;
             prefetch_far(b.wrapping_offset(depth.at(start.start + (ahead.0 + i).min(last))));
             let from = b.offset(depth.at(start.start + k + i));
-            let column = if width == V::LANES { R::load(from) } else { R::load_first(from, width) };
+            let column = if width == V::LANES { R::load(isa, from) } else { R::load_first(isa, from, width) };
             let x = x.offset(i as isize * piece.x_step);
             for s in 0..S {
-                sums[s] = column.mul_add(V::splat(*x.add(s)), sums[s]);
+                sums[s] = column.mul_add(isa.splat(*x.add(s)), sums[s]);
             }
         }
         if width == V::LANES && rows == S {
             for s in 0..S {
                 let y = y.add(s * piece.y_step);
-                V::load(y).add(sums[s]).store(y);
+                (isa.load(y) + sums[s]).store(y);
             }
         } else {
             for s in 0..S {
                 if s < rows {
                     let y = y.add(s * piece.y_step);
-                    V::load_first(y, width).add(sums[s]).store_first(y, width);
+                    (isa.load_first(y, width) + sums[s]).store_first(y, width);
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use monotile_kernels::number::{Graph, record, wgsl_of};
+use monotile_kernels::number::{Graph, record, rows, wgsl_of};
 
 use super::{Binary, Reads, Unary};
 use super::{activation, arithmetic, exponential, power, select, trigonometric};
@@ -55,8 +55,12 @@ fn every_formula_is_a_shader() {
         validate(&text).unwrap_or_else(|fault| panic!("{name}: {fault}\n{text}"));
     }
     // And all of them one module.
-    let named: Vec<(String, Graph)> =
-        all().into_iter().enumerate().map(|(i, (name, graph))| (format!("f{i}_{name}"), graph)).collect();
+    let of_rows = rows::recorded().into_iter().map(|(name, graph)| (format!("row_{name}"), graph));
+    for (name, graph) in of_rows.clone() {
+        validate(&graph.wgsl(&name)).unwrap_or_else(|fault| panic!("{name}: {fault}"));
+    }
+    let named = all().into_iter().enumerate().map(|(i, (name, graph))| (format!("f{i}_{name}"), graph));
+    let named: Vec<(String, Graph)> = named.chain(of_rows).collect();
     let listed: Vec<(&str, &Graph)> = named.iter().map(|(name, graph)| (name.as_str(), graph)).collect();
     validate(&wgsl_of(&listed)).unwrap();
     assert!(validate("fn f(x: f32) -> f32 { return y; }").is_err());
