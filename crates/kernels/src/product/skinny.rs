@@ -160,9 +160,9 @@ impl<T: Lanes> Skinny<'_, T> {
         };
         let first = Address::new(self.b.data, self.b.offset);
 
-        // Segments only where columns alone would not keep the threads busy.
+        // Segments only where columns alone would not keep the threads busy; they begin where a part of x does.
         let tuned = &params().skinny;
-        let segment = if n < 128 { tuned.segment } else { k };
+        let segment = if n < 128 { tuned.segment.next_multiple_of(more::DEPTH) } else { k };
         let segments = k.div_ceil(segment);
         let width = match form {
             Form::Dot => (tuned.piece / segment).clamp(8, n.max(8)).next_multiple_of(8),
