@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use monotile_kernels::product::{Axes, Axis, Operand, Stored, product};
 use monotile_kernels::real::Real;
-use monotile_kernels::simd::{Kernel, Lanes, Vector, dispatch};
+use monotile_kernels::simd::{Enabled, Kernel, Lanes, Vector, dispatch};
 use monotile_kernels::{bf16, threads};
 
 /// Independent chains of multiply-adds, as many as keep every unit busy.
@@ -17,21 +17,18 @@ impl<T: Lanes> Kernel<T> for Peak {
     type Output = f64;
 
     #[inline(always)]
-    unsafe fn run<V: Vector<Element = T>>(self) -> f64 {
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) -> f64 {
         let steps = 20_000;
         let start = Instant::now();
-        // SAFETY: `dispatch` found the instruction set.
-        unsafe {
-            let (x, y) = (V::splat(black_box(T::from_f64(0.5))), V::splat(black_box(T::ONE)));
-            let mut sums = [y; 12];
-            for _ in 0..steps {
-                for sum in &mut sums {
-                    *sum = sum.mul_add(x, y);
-                }
+        let (x, y) = (isa.splat(black_box(T::from_f64(0.5))), isa.splat(black_box(T::ONE)));
+        let mut sums = [y; 12];
+        for _ in 0..steps {
+            for sum in &mut sums {
+                *sum = sum.mul_add(x, y);
             }
-            for sum in sums {
-                black_box(sum.sum());
-            }
+        }
+        for sum in sums {
+            black_box(sum.sum());
         }
         (2 * 12 * steps * V::LANES) as f64 / start.elapsed().as_secs_f64() / 1e9
     }

@@ -128,7 +128,7 @@ fn stream<T: Lanes>(
             OnlineSoftmaxStep { state: &mut state, rows: groups, visible: &seen, scores, acc, width: value_dim },
         );
         let operands =
-            TileOperands { a: scores, a_row: BC, b: v.from_row(key), b_row: v.row.unsigned_abs(), c: acc, c_row: value_dim };
+            TileOperands { a: scores, a_row: BC, b: v.onward(key), b_row: v.row.unsigned_abs(), c: acc, c_row: value_dim };
         dispatch_on(shape.isa, WeightedSum { operands, vectors: value_dim / shape.lanes, visible: seen.by_panel() });
     }
     state

@@ -71,6 +71,7 @@ impl<T> OutputRows<'_, T> {
     ///
     /// # Panics
     /// If there is no such row.
+    #[expect(clippy::mut_from_ref, reason = "rows lie apart, and each is its caller's alone")]
     unsafe fn row(&self, task: Task, i: usize) -> (&mut [T], &mut T) {
         let AttentionDims { batch, heads, queries, value_dim, .. } = self.dims;
         let t = task.query + i;
@@ -320,7 +321,7 @@ impl<T: Lanes> Forward<'_, T> {
             let operands = TileOperands {
                 a: &scratch.scores,
                 a_row: BC,
-                b: v.from_row(key),
+                b: v.onward(key),
                 b_row: v.row.unsigned_abs(),
                 c: &mut scratch.acc,
                 c_row: width,

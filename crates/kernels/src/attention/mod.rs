@@ -161,7 +161,7 @@ impl<'a, T: Copy> Head<'a, T> {
     }
 
     /// The data from row `i` on.
-    fn from_row(&self, i: usize) -> &'a [T] {
+    fn onward(&self, i: usize) -> &'a [T] {
         &self.data[self.position(i, 0)..]
     }
 }
