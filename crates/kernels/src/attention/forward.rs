@@ -1,7 +1,6 @@
 //! The forward pass: tiles of queries stream over packed tiles of keys.
 
 use crate::compiled::compiled;
-use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +14,7 @@ use crate::params::params;
 use crate::real::Real;
 use crate::shape::count;
 use crate::simd::{self, Isa, Lanes, dispatch_on};
-use crate::threads;
+use crate::threads::{self, SharedSlice};
 
 /// Where the result goes.
 pub struct AttentionOutput<'a, T> {
@@ -27,7 +26,7 @@ pub struct AttentionOutput<'a, T> {
     pub lse: &'a mut [T],
 }
 
-impl<'a, T> AttentionOutput<'a, T> {
+impl<'a, T: Send> AttentionOutput<'a, T> {
     /// An output of shape (b, h, t, e) in row-major order.
     pub fn row_major(out: &'a mut [T], lse: &'a mut [T], [heads, queries, value_dim]: [usize; 3]) -> Self {
         Self { out, strides: [count(&[heads, queries, value_dim]), count(&[queries, value_dim]), value_dim], lse }
@@ -46,24 +45,19 @@ impl<'a, T> AttentionOutput<'a, T> {
         });
         let inside = dims.rows() == 0 || end.is_some_and(|end| end <= self.out.len());
         assert!(inside, "rows of attention's output lie apart and inside it");
-        let (out, lse) = (self.out.as_mut_ptr(), self.lse.as_mut_ptr());
-        OutputRows { out, strides: self.strides, lse, dims: *dims, borrowed: PhantomData }
+        OutputRows { out: SharedSlice::new(self.out), strides: self.strides, lse: SharedSlice::new(self.lse), dims: *dims }
     }
 }
 
 /// The rows of an output, which threads write at the same time; [`AttentionOutput::rows`] checked that they lie apart, inside it.
 struct OutputRows<'a, T> {
-    out: *mut T,
+    out: SharedSlice<'a, T>,
     strides: [usize; 3],
-    lse: *mut T,
+    lse: SharedSlice<'a, T>,
     dims: AttentionDims,
-    borrowed: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: this value alone borrows the elements, and whoever calls `row` promises that nobody else has that row.
-unsafe impl<T: Send> Sync for OutputRows<'_, T> {}
-
-impl<T> OutputRows<'_, T> {
+impl<T: Send> OutputRows<'_, T> {
     /// Row `i` of a task, and its log-sum-exp.
     ///
     /// # Safety
@@ -77,11 +71,10 @@ impl<T> OutputRows<'_, T> {
         let t = task.query + i;
         assert!(task.batch < batch && task.head < heads && t < queries, "a row of attention's output");
         let [sb, sh, st] = self.strides;
-        let out = self.out.wrapping_add(task.batch * sb + task.head * sh + t * st);
-        let lse = self.lse.wrapping_add((task.batch * heads + task.head) * queries + t);
-        // SAFETY: the assertion above and those of `AttentionOutput::rows` place the row inside the output and apart from the
-        // others; nobody else has this one, as the caller promised.
-        unsafe { (std::slice::from_raw_parts_mut(out, value_dim), &mut *lse) }
+        let out = task.batch * sb + task.head * sh + t * st;
+        let lse = (task.batch * heads + task.head) * queries + t;
+        // SAFETY: rows lie apart, as `AttentionOutput::rows` checked, and nobody else has this one, as the caller promised.
+        unsafe { (self.out.part(out..out + value_dim), &mut self.lse.part(lse..lse + 1)[0]) }
     }
 }
 

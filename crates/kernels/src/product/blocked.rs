@@ -18,7 +18,7 @@ use crate::buffer::{Block, OutOfMemory, list};
 use crate::params::params;
 use crate::shape;
 use crate::simd::{Lanes, MAX_LANES};
-use crate::threads::{self, SharedSlice};
+use crate::threads::{self, SharedSlice, SyncPtr};
 
 /// Panels that are packed together, so that where their lanes are neighbours, more than a few are read at once.
 const GROUP: usize = 4;
@@ -32,7 +32,8 @@ pub(super) struct Product<'a, T> {
     pub(super) finish: Option<&'a BoundEpilogue<'a, T>>,
     pub(super) a: &'a PackSource<T>,
     pub(super) b: &'a PackSource<T>,
-    pub(super) c: OutputPointer<T>,
+    /// Index 0…0 of C, which several threads write to, each other elements.
+    pub(super) c: SyncPtr<T>,
     pub(super) rows: &'a Offsets,
     pub(super) columns: &'a Offsets,
     /// The sizes m, n and k.
@@ -41,22 +42,6 @@ pub(super) struct Product<'a, T> {
     pub(super) skip: usize,
     /// Whether indices of C surely differ, so that threads cannot meet at one element.
     pub(super) distinct: bool,
-}
-
-/// Index 0…0 of C, which several threads write to, each other elements.
-#[derive(Clone, Copy)]
-pub(super) struct OutputPointer<T>(pub(super) *mut T);
-
-// SAFETY: the address is of a slice that the product borrows exclusively until it is done, and every element has one
-// writer at a time.
-unsafe impl<T: Send> Send for OutputPointer<T> {}
-// SAFETY: as for `Send`.
-unsafe impl<T: Send> Sync for OutputPointer<T> {}
-
-impl<T> OutputPointer<T> {
-    pub(super) fn at(self, offset: isize) -> *mut T {
-        self.0.wrapping_offset(offset)
-    }
 }
 
 /// `total` in the fewest parts of at most `most`, as equal as multiples of `unit` can be: the length of a part.
@@ -109,10 +94,10 @@ impl<T: Lanes> Product<'_, T> {
         let segments = (k / tuned.split_depth).min(tuned.splits);
         let (rows, columns) = (Offsets::single(m, n as isize), Offsets::single(n, 1));
         let mut sums = Block::new(segments * m * n)?;
-        let target = OutputPointer(sums.as_mut_ptr());
+        let target = SyncPtr::new(sums.as_mut_ptr());
         threads::try_run(segments, |i| {
             let range = threads::range(k, 64, segments, i);
-            let c = OutputPointer(target.at((i * m * n) as isize));
+            let c = SyncPtr::new(target.at((i * m * n) as isize));
             let size = [m, n, range.len()];
             let segment = Product {
                 alpha: T::ONE,

@@ -8,7 +8,6 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::axes::{self, Offsets};
-use super::blocked::OutputPointer;
 use super::epilogue::BoundEpilogue;
 use super::micro::{Columns, Kernels, LINE, MAX_ROWS, Tile};
 use super::pack::{PackSource, Panel};
@@ -17,7 +16,7 @@ use super::{Axes, Axis, Group, Operand, Scaled, Stored};
 use crate::buffer::Block;
 use crate::params::params;
 use crate::simd::{Enabled, Lanes, MAX_LANES, Vector};
-use crate::threads;
+use crate::threads::{self, SyncPtr};
 
 /// Small products over single dimensions.
 pub(super) struct Direct<'a, T> {
@@ -25,7 +24,7 @@ pub(super) struct Direct<'a, T> {
     finish: Option<BoundEpilogue<'a, T>>,
     a: Address,
     b: Operand<'a, T>,
-    c: OutputPointer<T>,
+    c: SyncPtr<T>,
     batch: SmallVec<[Axis; 4]>,
     rows: Axis,
     columns: Axis,
@@ -34,7 +33,7 @@ pub(super) struct Direct<'a, T> {
 
 impl<'a, T: Lanes> Direct<'a, T> {
     /// The product, if it is a small one.
-    pub(super) fn new(scaled: Scaled<T>, a: Operand<'a, T>, b: Operand<'a, T>, c: OutputPointer<T>, axes: &Axes) -> Option<Self> {
+    pub(super) fn new(scaled: Scaled<T>, a: Operand<'a, T>, b: Operand<'a, T>, c: SyncPtr<T>, axes: &Axes) -> Option<Self> {
         let contracted = single(&axes.contracted)?;
         let (outer_rows, rows) = innermost(&axes.rows);
         let (outer_columns, columns) = innermost(&axes.columns);

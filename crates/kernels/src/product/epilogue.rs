@@ -1,10 +1,10 @@
 //! What becomes of elements of C once their sums are complete: done where they are written, while they are in the first-level
 //! cache.
 
-use super::blocked::OutputPointer;
 use super::micro::{Columns, Tile};
 use crate::real::Real;
 use crate::simd::{self, Lanes};
+use crate::threads::SyncPtr;
 
 /// A map over the elements of C whose sums are complete: x ↦ activation(x + bias).
 ///
@@ -78,13 +78,13 @@ impl<T: Real> Bias<'_, T> {
 pub(super) struct BoundEpilogue<'a, T> {
     epilogue: Epilogue<'a, T>,
     /// Position 0 of C.
-    c: OutputPointer<T>,
+    c: SyncPtr<T>,
 }
 
 impl<'a, T: Lanes> BoundEpilogue<'a, T> {
     /// # Panics
     /// If the bias has no numbers or its step is 0.
-    pub(super) fn new(epilogue: Epilogue<'a, T>, c: OutputPointer<T>) -> Self {
+    pub(super) fn new(epilogue: Epilogue<'a, T>, c: SyncPtr<T>) -> Self {
         let usable = epilogue.bias.is_none_or(|bias| !bias.data.is_empty() && bias.step > 0);
         assert!(usable, "the bias of a product has numbers and a step");
         Self { epilogue, c }
@@ -95,7 +95,7 @@ impl<'a, T: Lanes> BoundEpilogue<'a, T> {
     pub(super) fn cast<S: Lanes>(&self) -> BoundEpilogue<'_, S> {
         let Epilogue { bias, activation } = self.epilogue;
         let bias = bias.map(|bias| Bias { data: bytemuck::cast_slice(bias.data), step: bias.step });
-        BoundEpilogue { epilogue: Epilogue { bias, activation }, c: OutputPointer(self.c.0.cast()) }
+        BoundEpilogue { epilogue: Epilogue { bias, activation }, c: SyncPtr::new(self.c.get().cast()) }
     }
 
     /// Finishes `n` neighbours in C, which are the caller's [as was promised](super#what-is-promised).
@@ -118,7 +118,7 @@ impl<'a, T: Lanes> BoundEpilogue<'a, T> {
     fn runs(&self, starts: impl Iterator<Item = *mut T>, n: usize) {
         let Epilogue { bias, activation } = self.epilogue;
         // SAFETY: every run lies in C, of which C's address is the beginning, and is this thread's.
-        let runs = starts.map(|to| unsafe { (to.offset_from(self.c.0) as usize, std::slice::from_raw_parts_mut(to, n)) });
+        let runs = starts.map(|to| unsafe { (to.offset_from(self.c.get()) as usize, std::slice::from_raw_parts_mut(to, n)) });
         let runs = runs.map(
             #[inline(always)]
             |(position, x)| {

@@ -7,13 +7,12 @@
 use half::{bf16, f16};
 
 use super::axes;
-use super::blocked::OutputPointer;
 use super::direct::{matrix, single};
 use super::epilogue::BoundEpilogue;
 use super::read::{Address, Read, Unconverted};
 use super::{Axes, Axis, Operand, Scaled, Stored};
 use crate::simd::{Enabled, Lanes, MAX_LANES, Square, Vector};
-use crate::threads;
+use crate::threads::{self, SyncPtr};
 
 /// The most elements of a matrix: those of A, B and C stay in the first-level cache for each lane of a register.
 const ELEMENTS: usize = 64;
@@ -26,7 +25,7 @@ pub(super) struct BatchedSmallProduct<'a, T> {
     finish: Option<BoundEpilogue<'a, T>>,
     a: Operand<'a, T>,
     b: Operand<'a, T>,
-    c: OutputPointer<T>,
+    c: SyncPtr<T>,
     batch: &'a [Axis],
     rows: Axis,
     columns: Axis,
@@ -38,13 +37,7 @@ type TransposedLanes<V> = [V; ELEMENTS];
 
 impl<'a, T: Lanes> BatchedSmallProduct<'a, T> {
     /// The product, if it is one of many tiny matrices.
-    pub(super) fn new(
-        scaled: Scaled<T>,
-        a: Operand<'a, T>,
-        b: Operand<'a, T>,
-        c: OutputPointer<T>,
-        axes: &'a Axes,
-    ) -> Option<Self> {
+    pub(super) fn new(scaled: Scaled<T>, a: Operand<'a, T>, b: Operand<'a, T>, c: SyncPtr<T>, axes: &'a Axes) -> Option<Self> {
         let (rows, columns, contracted) = (single(&axes.rows)?, single(&axes.columns)?, single(&axes.contracted)?);
         let in_one_piece = |x: (usize, isize), y: (usize, isize)| {
             let dense = |(n, s): (usize, isize), (m, t): (usize, isize)| (m == 1 || t == 1) && (n == 1 || s == m as isize);

@@ -31,8 +31,9 @@ use smallvec::SmallVec;
 
 use crate::buffer::{OutOfMemory, list};
 use crate::simd::{Enabled, Isa, Kernel, Lanes, Vector, isa};
+use crate::threads::SyncPtr;
 use axes::Offsets;
-use blocked::{OutputPointer, Product};
+use blocked::Product;
 use direct::Direct;
 use epilogue::BoundEpilogue;
 pub use epilogue::{Activation, Bias, Epilogue};
@@ -191,11 +192,11 @@ impl<T: Lanes> Kernel<T> for Run<'_, T> {
     #[inline(always)]
     fn run<V: Vector<Element = T>>(mut self, isa: Enabled<V>) -> Self::Output {
         let Self { axes, distinct, .. } = self;
-        if let Some(tiny) = BatchedSmallProduct::new(self.scaled, self.a, self.b, OutputPointer(self.c.as_mut_ptr()), axes) {
+        if let Some(tiny) = BatchedSmallProduct::new(self.scaled, self.a, self.b, SyncPtr::new(self.c.as_mut_ptr()), axes) {
             tiny.with_epilogue(self.finish).run(isa, distinct);
             return Ok(());
         }
-        if let Some(direct) = Direct::new(self.scaled, self.a, self.b, OutputPointer(self.c.as_mut_ptr()), axes) {
+        if let Some(direct) = Direct::new(self.scaled, self.a, self.b, SyncPtr::new(self.c.as_mut_ptr()), axes) {
             direct.with_epilogue(self.finish).run(isa, distinct);
             return Ok(());
         }
@@ -209,7 +210,7 @@ impl<T: Lanes> Kernel<T> for Run<'_, T> {
         }
         if few || skinny::are_more(axes) {
             let Self { scaled, finish, a, b, c, .. } = self;
-            return Skinny { scaled, finish, a, b, c: OutputPointer(c.as_mut_ptr()), axes }.run(isa);
+            return Skinny { scaled, finish, a, b, c: SyncPtr::new(c.as_mut_ptr()), axes }.run(isa);
         }
         let k = axes::size(&axes.contracted);
         let source = |data: Stored<'_, T>, offset, lanes, depth| PackSource::new(isa, data, offset, lanes, depth);
@@ -239,7 +240,7 @@ impl<T: Lanes> Run<'_, T> {
             finish: self.finish.as_ref(),
             a: &a,
             b: &b,
-            c: OutputPointer(self.c.as_mut_ptr()),
+            c: SyncPtr::new(self.c.as_mut_ptr()),
             rows: &rows,
             columns: &columns,
             size: [axes::size(&axes.rows), axes::size(&axes.columns), k],

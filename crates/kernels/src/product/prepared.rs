@@ -1,12 +1,12 @@
 //! A product made ready once, for many operands that lie in memory alike.
 
-use super::blocked::OutputPointer;
 use super::epilogue::{BoundEpilogue, Epilogue};
 use super::{Axes, Axis, Group, Operand, Run, Scaled, axes, skinny};
 use crate::buffer::OutOfMemory;
 use crate::compiled::compiled;
 use crate::shape::{self, MAX_ELEMENTS};
 use crate::simd::{self, Isa, Lanes, isa};
+use crate::threads::SyncPtr;
 
 /// A product whose groups are in their simplest form, and that knows how far they reach: what it costs to find that out is
 /// more than a product of tiny matrices takes.
@@ -122,7 +122,7 @@ compiled! {
         }
         let (scaled, epilogue) = results;
         let (a, b) = if swapped { (b, a) } else { (a, b) };
-        let finish = epilogue.map(|epilogue| BoundEpilogue::new(epilogue, OutputPointer(c.as_mut_ptr())));
+        let finish = epilogue.map(|epilogue| BoundEpilogue::new(epilogue, SyncPtr::new(c.as_mut_ptr())));
         simd::dispatch_on(isa, Run { scaled, finish, a, b, c, axes, distinct })
     }
 }

@@ -5,33 +5,29 @@ use half::{bf16, f16};
 use super::Stored;
 use crate::number::Number;
 use crate::simd::{Enabled, Lanes, MAX_LANES, Vector};
+use crate::threads::SyncPtr;
 
 /// The address of an operand's index 0…0, whatever the type of its elements, which several threads read.
 #[derive(Clone, Copy)]
 pub(super) struct Address {
-    first: *const (),
+    first: SyncPtr<()>,
     bytes: usize,
 }
 
-// SAFETY: the address is of a slice that the product borrows shared until it is done.
-unsafe impl Send for Address {}
-// SAFETY: as above; it is only read through.
-unsafe impl Sync for Address {}
-
 impl Address {
     pub(super) fn new<T>(data: Stored<'_, T>, offset: usize) -> Self {
-        let (first, bytes) = match data {
+        let (first, bytes): (*const (), _) = match data {
             Stored::Real(x) => (x.as_ptr().wrapping_add(offset).cast(), size_of::<T>()),
             Stored::F32(x) => (x.as_ptr().wrapping_add(offset).cast(), 4),
             Stored::BF16(x) => (x.as_ptr().wrapping_add(offset).cast(), 2),
             Stored::F16(x) => (x.as_ptr().wrapping_add(offset).cast(), 2),
         };
-        Self { first, bytes }
+        Self { first: SyncPtr::new(first.cast_mut()), bytes }
     }
 
     /// The address of the element that lies `offset` elements further on.
     pub(super) fn at(self, offset: isize) -> *const () {
-        self.first.wrapping_byte_offset(offset * self.bytes as isize)
+        self.first.get().cast_const().wrapping_byte_offset(offset * self.bytes as isize)
     }
 }
 

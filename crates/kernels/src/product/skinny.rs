@@ -14,7 +14,6 @@ use std::ops::Range;
 use half::{bf16, f16};
 
 use super::axes::{self, Offsets};
-use super::blocked::OutputPointer;
 use super::epilogue::BoundEpilogue;
 use super::read::{Address, Read, Unconverted};
 use super::{Axes, Axis, Operand, Scaled, Stored};
@@ -23,7 +22,7 @@ use crate::params::params;
 use crate::real::Real;
 use crate::shape;
 use crate::simd::{Enabled, Lanes, Vector};
-use crate::threads;
+use crate::threads::{self, SyncPtr};
 
 /// The most rows that are few, and that are more.
 const FEW: usize = 8;
@@ -46,7 +45,7 @@ pub(super) struct Skinny<'a, T> {
     pub(super) finish: Option<BoundEpilogue<'a, T>>,
     pub(super) a: Operand<'a, T>,
     pub(super) b: Operand<'a, T>,
-    pub(super) c: OutputPointer<T>,
+    pub(super) c: SyncPtr<T>,
     pub(super) axes: &'a Axes,
 }
 
@@ -100,7 +99,7 @@ impl<T: Real> SkinnyPart<'_, T> {
 /// registers run along columns.
 struct GatheredRows<T: Lanes> {
     /// Only read.
-    first: OutputPointer<T>,
+    first: SyncPtr<T>,
     /// Where each matrix begins.
     at: Vec<isize>,
     /// From row to row.
@@ -112,7 +111,7 @@ struct GatheredRows<T: Lanes> {
 
 impl<T: Lanes> GatheredRows<T> {
     fn in_place(a: &[T], at: Vec<isize>, step: isize, advance: isize) -> Self {
-        Self { first: OutputPointer(a.as_ptr().cast_mut()), at, step, advance: (1, advance), _copy: None }
+        Self { first: SyncPtr::new(a.as_ptr().cast_mut()), at, step, advance: (1, advance), _copy: None }
     }
 
     /// Those of `matrices`, one after another.
@@ -120,7 +119,7 @@ impl<T: Lanes> GatheredRows<T> {
         let mut at = list(matrices)?;
         at.extend((0..matrices).map(|i| (i * (x.len() / matrices)) as isize));
         let advance = (advance.0, advance.1 as isize);
-        Ok(Self { first: OutputPointer(x.as_mut_ptr()), at, step: step as isize, advance, _copy: Some(x) })
+        Ok(Self { first: SyncPtr::new(x.as_mut_ptr()), at, step: step as isize, advance, _copy: Some(x) })
     }
 
     fn at(&self, matrix: usize, k: usize) -> *const T {
@@ -172,7 +171,7 @@ impl<T: Lanes> Skinny<'_, T> {
         // A few lines more than the width, so that rows do not all fall into the same sets of the cache.
         let y_step = width.min(n) + 16;
         let mut y = Block::new(shape::count(&[matrices.len(), segments, blocks, m, y_step]))?;
-        let target = OutputPointer(y.as_mut_ptr());
+        let target = SyncPtr::new(y.as_mut_ptr());
         let bytes = match self.b.data {
             Stored::Real(_) => size_of::<T>(),
             Stored::F32(_) => 4,

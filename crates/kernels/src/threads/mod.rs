@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::params::params;
-pub(crate) use shared::SharedSlice;
+pub(crate) use shared::{SharedSlice, SyncPtr};
 
 /// Whether there are threads: a module of WebAssembly has them only where it is compiled for atomic memory.
 const THREADS: bool = cfg!(all(feature = "threads", any(not(target_family = "wasm"), target_feature = "atomics")));

@@ -1,19 +1,46 @@
-//! One slice, written by several threads.
+//! Addresses that threads share.
 
 use std::marker::PhantomData;
 use std::ops::Range;
 
+/// An address that threads may hand to each other. To read or write there is another matter: each block of `unsafe` that does says
+/// what makes it one thread's at a time.
+pub(crate) struct SyncPtr<T>(*mut T);
+
+// SAFETY: an address is a number; nothing is read or written by sending it.
+unsafe impl<T> Send for SyncPtr<T> {}
+// SAFETY: as for `Send`.
+unsafe impl<T> Sync for SyncPtr<T> {}
+
+impl<T> Clone for SyncPtr<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for SyncPtr<T> {}
+
+impl<T> SyncPtr<T> {
+    pub(crate) fn new(address: *mut T) -> Self {
+        Self(address)
+    }
+
+    pub(crate) fn get(self) -> *mut T {
+        self.0
+    }
+
+    /// The address so many elements further on, which need not be one's.
+    pub(crate) fn at(self, offset: isize) -> *mut T {
+        self.0.wrapping_offset(offset)
+    }
+}
+
 /// A slice that threads share, each of which writes other elements of it.
 pub(crate) struct SharedSlice<'a, T> {
-    start: *mut T,
+    start: SyncPtr<T>,
     len: usize,
     of: PhantomData<&'a mut [T]>,
 }
-
-// SAFETY: the slice is borrowed exclusively, and `part` leaves it to its caller that no two threads have the same element.
-unsafe impl<T: Send> Send for SharedSlice<'_, T> {}
-// SAFETY: as for `Send`.
-unsafe impl<T: Send> Sync for SharedSlice<'_, T> {}
 
 impl<T> Clone for SharedSlice<'_, T> {
     fn clone(&self) -> Self {
@@ -23,9 +50,9 @@ impl<T> Clone for SharedSlice<'_, T> {
 
 impl<T> Copy for SharedSlice<'_, T> {}
 
-impl<'a, T> SharedSlice<'a, T> {
+impl<'a, T: Send> SharedSlice<'a, T> {
     pub(crate) fn new(slice: &'a mut [T]) -> Self {
-        Self { start: slice.as_mut_ptr(), len: slice.len(), of: PhantomData }
+        Self { start: SyncPtr(slice.as_mut_ptr()), len: slice.len(), of: PhantomData }
     }
 
     /// The elements of a range.
@@ -39,11 +66,11 @@ impl<'a, T> SharedSlice<'a, T> {
     pub(crate) unsafe fn part(&self, range: Range<usize>) -> &mut [T] {
         assert!(range.start <= range.end && range.end <= self.len, "{range:?} of {} elements", self.len);
         // SAFETY: the range lies in the slice that `new` borrowed; that it is nobody else's is the caller's duty.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
+        unsafe { std::slice::from_raw_parts_mut(self.start.0.add(range.start), range.len()) }
     }
 
     /// The address of the element at `offset`, which need not be one of the slice's.
     pub(crate) fn at(self, offset: isize) -> *mut T {
-        self.start.wrapping_offset(offset)
+        self.start.at(offset)
     }
 }
