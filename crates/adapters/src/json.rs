@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use monotile::io::{read_regular, write_atomic};
 use monotile::limits::{self, Limit};
+use monotile::text::parser_report;
 use monotile::{Error, Result};
 use serde_json::{Map, Value};
 
@@ -65,7 +66,7 @@ impl Fields {
         match serde_json::from_str(&text) {
             Ok(Value::Object(map)) => Ok(Self { path: path.to_path_buf(), within: String::new(), map }),
             Ok(_) => Err(Error::format(path, "expected a JSON object")),
-            Err(e) => Err(Error::format(path, format!("not JSON: {e}"))),
+            Err(e) => Err(Error::format(path, format!("not JSON: {}", parser_report(&e)))),
         }
     }
 

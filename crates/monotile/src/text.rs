@@ -23,6 +23,23 @@ pub fn escaped(text: &str) -> Printable<'_> {
     Printable { text, most: usize::MAX }
 }
 
+/// What a parser of JSON says, which may quote a whole text: as [`printable`], and the place, which it says last, stays.
+///
+/// # Example
+/// ```
+/// use monotile::text::parser_report;
+/// let long = format!("invalid type: string {:?}, expected a number at line 3 column 9", "x".repeat(500));
+/// let report = parser_report(&long);
+/// assert!(report.chars().count() < 230 && report.ends_with("… at line 3 column 9"));
+/// ```
+pub fn parser_report(report: &dyn fmt::Display) -> String {
+    let text = report.to_string();
+    match text.rfind(" at line ") {
+        Some(at) if text.len() - at <= 60 => format!("{}{}", printable(&text[..at]), printable(&text[at..])),
+        _ => printable(&text).to_string(),
+    }
+}
+
 /// Shows a text; see [`printable`].
 #[derive(Debug, Clone, Copy)]
 pub struct Printable<'a> {

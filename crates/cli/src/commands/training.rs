@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use monotile::DType;
 use monotile::io::{check_mapped, write_atomic};
 use monotile::optim::Decay;
+use monotile::text::parser_report;
 use monotile_llama::data::TokenDataset;
 use monotile_llama::train::{self, RunOptions, RunOutcome, TrainOptions, TrainProgress, Trainer};
 use monotile_llama::{Model, Tokenizer};
@@ -250,7 +251,7 @@ fn read_log(path: &Path) -> monotile::Result<(Points, Points)> {
     let text = fs::read_to_string(path).map_err(|e| monotile::Error::io("reading", path, &e))?;
     let (mut losses, mut held_out) = (Vec::new(), Vec::new());
     for line in text.lines() {
-        let entry: Value = serde_json::from_str(line).map_err(|e| monotile::Error::format(path, e))?;
+        let entry: Value = serde_json::from_str(line).map_err(|e| monotile::Error::format(path, parser_report(&e)))?;
         let step = entry["step"].as_f64().unwrap_or(f64::NAN);
         losses.extend(entry["loss"].as_f64().map(|loss| (step, loss)));
         held_out.extend(entry["held_out_loss"].as_f64().map(|loss| (step, loss)));

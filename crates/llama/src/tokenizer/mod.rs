@@ -18,6 +18,7 @@ use std::io::Write;
 use std::path::Path;
 
 use monotile::io::write_atomic;
+use monotile::text::parser_report;
 use monotile::{Error, ErrorKind, Result, limits};
 use serde_json::{Map, Value, json};
 
@@ -142,7 +143,8 @@ impl Tokenizer {
 
     fn parse(json: String, source: String) -> Result<Self> {
         let refuse = |error: Error| error.with_context(&source);
-        let mut file: TokenizerFile = serde_json::from_str(&json).map_err(|e| refuse(malformed(format!("no tokenizer: {e}"))))?;
+        let mut file: TokenizerFile =
+            serde_json::from_str(&json).map_err(|e| refuse(malformed(format!("no tokenizer: {}", parser_report(&e)))))?;
         let Some(model) = file.model.take() else { return Err(refuse(malformed("field \"model\" is missing"))) };
         model.check().map_err(refuse)?;
         // Memory is taken up to the highest number; every token takes more than a byte of the file, so numbers beyond its size are lies.

@@ -25,6 +25,7 @@ use std::fmt::{self, Display};
 use std::path::Path;
 
 use monotile::io::{open_regular, read_regular};
+use monotile::text::parser_report;
 use monotile::{Error, ErrorKind, Result, limits};
 
 use crate::Scene;
@@ -161,7 +162,7 @@ fn read(bytes: &[u8], folder: Option<&Path>, options: &ReadOptions) -> Result<(S
 fn parse(text: &[u8]) -> Result<json::Root> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     limits::JSON.admit("its JSON", text.len() as u64)?;
-    let malformed = |error: serde_json::Error| fault(format!("its JSON cannot be read: {error}"));
+    let malformed = |error: serde_json::Error| fault(format!("its JSON cannot be read: {}", parser_report(&error)));
     // Version 1 has other types under the same names: say what it is, not where it differs.
     let json::Header { asset } = serde_json::from_slice(text).map_err(malformed)?;
     let wanted = asset.min_version.as_deref().unwrap_or(&asset.version);

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use minijinja::{Environment, ErrorKind, Value};
-use monotile::text::printable;
+use monotile::text::{parser_report, printable};
 use monotile::{Error, Result, limits};
 
 use environment::environment;
@@ -123,7 +123,8 @@ impl ChatTemplate {
     /// # Errors
     /// `Value`, if the messages are no JSON, or in the template's own words where it refuses.
     pub fn render(&self, messages: &str, prompt: bool) -> Result<String> {
-        let messages: Value = serde_json::from_str(messages).map_err(|e| Error::value(format!("chat: not JSON: {e}")))?;
+        let messages: Value =
+            serde_json::from_str(messages).map_err(|e| Error::value(format!("chat: not JSON: {}", parser_report(&e))))?;
         Ok(unmarked(&self.write(&messages, &Value::from(()), prompt)?).0)
     }
 

@@ -4,6 +4,7 @@ mod layouts;
 
 use minijinja::Value;
 use minijinja::value::ValueKind;
+use monotile::text::parser_report;
 
 use super::SampleFormat;
 use crate::data::chat::{ASSISTANT, BEGIN, END};
@@ -27,7 +28,7 @@ impl Record {
     /// Reads a line; what is wrong with it is one sentence.
     pub fn read(line: &str) -> Result<Self, String> {
         // serde_json counts lines within what it is given, which is one.
-        let not_json = |e: serde_json::Error| format!("not JSON: {}", e.to_string().replace(" at line 1 column", " at column"));
+        let not_json = |e: serde_json::Error| format!("not JSON: {}", parser_report(&e).replace(" at line 1 column", " at column"));
         let value: Value = serde_json::from_str(line).map_err(not_json)?;
         let has = |name: &str| field(&value, name).is_some();
         if let Some(record) = layouts::read(&value, line)? {

@@ -13,6 +13,7 @@ use super::{FileType, map, mapped_tensor, write_atomic, write_elements, written}
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
 use crate::tensor::{DType, Tensor};
+use crate::text::parser_report;
 
 /// The bytes before the header: its length.
 const LENGTH_BYTES: usize = 8;
@@ -177,7 +178,7 @@ fn parse(bytes: &[u8]) -> Result<Header, String> {
         ));
     };
     let header: Map<String, Value> = serde_json::from_slice(&bytes[LENGTH_BYTES..data])
-        .map_err(|e| format!("the header is not what safetensors files have: {e}"))?;
+        .map_err(|e| format!("the header is not what safetensors files have: {}", parser_report(&e)))?;
     let (mut entries, mut strings) = (BTreeMap::new(), HashMap::new());
     for (name, value) in header {
         if name == STRINGS {
