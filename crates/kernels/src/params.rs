@@ -235,7 +235,7 @@ impl std::str::FromStr for Params {
 
 /// The parameters in use: those that `MONOTILE_PARAMS` names, else the defaults.
 ///
-/// What cannot be set there is left out; [`from_environment`] says so.
+/// If one of them cannot be set, all stay at their defaults; [`from_environment`] says why.
 #[inline]
 pub fn params() -> &'static Params {
     match PARAMS.get() {

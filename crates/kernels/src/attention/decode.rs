@@ -7,7 +7,7 @@ use super::mask::{self, TilePosition, VisibleKeys};
 use super::online::{OnlineSoftmax, OnlineSoftmaxStep};
 use super::tile::{BC, BR, MR, RegisterTile, TileOperands, WeightedSum};
 use super::{AttentionDims, AttentionInputs, Head, pack};
-use crate::buffer::{Block, OutOfMemory};
+use crate::buffer::{Block, OutOfMemory, list};
 use crate::params::params;
 use crate::real::Real;
 use crate::shape::count;
@@ -63,7 +63,8 @@ pub(super) fn partial<T: Lanes>(
     let parts = splits.min(dims.keys / PART).max(1);
     let stride = dims.value_dim + 2;
     let mut results = Block::new(count(&[dims.units(), parts, groups, stride]))?;
-    let own: Vec<_> = results.chunks_exact_mut(groups * stride).map(Mutex::new).collect();
+    let mut own = list(dims.units() * parts)?;
+    own.extend(results.chunks_exact_mut(groups * stride).map(Mutex::new));
     super::forward::each(
         dims.units() * parts,
         threads,

@@ -132,5 +132,22 @@ pub fn tangents(source: &Source<'_>, p: &mut Primitive, set: usize) -> Result<us
 pub fn unit(v: DVec3) -> Option<Vec3> {
     // The largest component first, so that squares neither overflow nor vanish.
     let largest = v.abs().max_element();
-    (largest > 0.0 && largest.is_finite()).then(|| (v / largest).normalize().as_vec3())
+    // The largest passes over a NaN; a vector with one has no direction.
+    (largest > 0.0 && v.is_finite()).then(|| (v / largest).normalize().as_vec3())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vector_that_is_not_finite_anywhere_has_no_direction() {
+        for wrong in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            for v in [DVec3::new(wrong, 1.0, 0.0), DVec3::new(1.0, wrong, 0.0), DVec3::new(0.0, 1.0, wrong)] {
+                assert_eq!(unit(v), None, "{v}");
+            }
+        }
+        assert_eq!(unit(DVec3::ZERO), None);
+        assert_eq!(unit(DVec3::new(0.0, -1e300, 0.0)), Some(Vec3::NEG_Y));
+    }
 }
