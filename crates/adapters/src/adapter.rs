@@ -120,9 +120,9 @@ impl Adapter {
     fn write_matrices(&self, folder: &Path, dtype: DType) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|e| Error::io("writing", folder, &e))?;
         let mut tensors = Vec::new();
-        for (module, Delta { factors: pair, embedding }) in &self.modules {
-            let factors = if *embedding { [pair.b.mt(), pair.a.mt()] } else { [pair.a.clone(), pair.b.clone()] };
-            for (which, factor) in ["A", "B"].iter().zip(factors) {
+        for (module, Delta { factors, embedding }) in &self.modules {
+            let stored = if *embedding { [factors.b.mt(), factors.a.mt()] } else { [factors.a.clone(), factors.b.clone()] };
+            for (which, factor) in ["A", "B"].iter().zip(stored) {
                 let name = if *embedding { format!("lora_embedding_{which}") } else { format!("lora_{which}.weight") };
                 tensors.push((peft_name(&format!("{module}.{name}")), factor.detach().to_dtype(dtype)?.contiguous()?));
             }
@@ -287,12 +287,12 @@ fn factor(file: &SafeTensors, name: &str) -> Result<Tensor> {
 
 /// `adapter_config.json` of changes.
 fn settings(modules: &[(String, Delta)], saved: &BTreeMap<String, Tensor>, targets: Option<TargetModules>) -> LoraConfig {
-    let alpha = |pair: &LowRankFactors| pair.scaling * pair.rank() as f64;
+    let alpha = |factors: &LowRankFactors| factors.scaling * factors.rank() as f64;
     let mut counts: Vec<(usize, f64, usize)> = Vec::new();
-    for (_, Delta { factors: pair, .. }) in modules {
-        match counts.iter_mut().find(|(rank, a, _)| (*rank, *a) == (pair.rank(), alpha(pair))) {
+    for (_, Delta { factors, .. }) in modules {
+        match counts.iter_mut().find(|(rank, a, _)| (*rank, *a) == (factors.rank(), alpha(factors))) {
             Some((_, _, count)) => *count += 1,
-            None => counts.push((pair.rank(), alpha(pair), 1)),
+            None => counts.push((factors.rank(), alpha(factors), 1)),
         }
     }
     let &(rank, common, _) = counts.iter().rev().max_by_key(|(_, _, count)| count).unwrap_or(&(1, 1.0, 0));
@@ -307,12 +307,12 @@ fn settings(modules: &[(String, Delta)], saved: &BTreeMap<String, Tensor>, targe
         modules_to_save,
         ..LoraConfig::default()
     };
-    for (name, Delta { factors: pair, .. }) in modules {
-        if pair.rank() != rank {
-            config.rank_pattern.insert(name.clone(), pair.rank());
+    for (name, Delta { factors, .. }) in modules {
+        if factors.rank() != rank {
+            config.rank_pattern.insert(name.clone(), factors.rank());
         }
-        if alpha(pair) != common {
-            config.alpha_pattern.insert(name.clone(), alpha(pair));
+        if alpha(factors) != common {
+            config.alpha_pattern.insert(name.clone(), alpha(factors));
         }
     }
     config

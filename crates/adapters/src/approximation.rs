@@ -54,9 +54,9 @@ pub fn low_rank_approximation(change: &Tensor, keep: RankSelection, exact: bool)
     let change = change.to_dtype(DType::F32)?;
     let length = frobenius_norm(&change)?;
     let (found, rank, exact) = decompose(&change, keep, exact)?;
-    let pair = LowRankFactors::from_svd(&found, rank)?;
-    let error = if length == 0.0 { 0.0 } else { distance(&change, &pair)? / length };
-    Ok(LowRankApproximation { factors: pair, norm: length, error, exact })
+    let factors = LowRankFactors::from_svd(&found, rank)?;
+    let error = if length == 0.0 { 0.0 } else { distance(&change, &factors)? / length };
+    Ok(LowRankApproximation { factors, norm: length, error, exact })
 }
 
 /// A decomposition with enough values, the rank, and whether it is exact.
@@ -87,11 +87,11 @@ fn decompose(change: &Tensor, keep: RankSelection, exact: bool) -> Result<(Svd, 
 ///
 /// # Errors
 /// `Shape`, if the sizes differ.
-pub(crate) fn distance(change: &Tensor, pair: &LowRankFactors) -> Result<f64> {
+pub(crate) fn distance(change: &Tensor, factors: &LowRankFactors) -> Result<f64> {
     let mut sum = 0.0;
     for rows in blocks(change.shape()) {
         // The scaling is applied where there is least to multiply.
-        let part = pair.b.slice(0, rows.clone())?.mul_scalar(pair.scaling)?.matmul(&pair.a)?;
+        let part = factors.b.slice(0, rows.clone())?.mul_scalar(factors.scaling)?.matmul(&factors.a)?;
         sum += frobenius_norm(&change.slice(0, rows)?.sub(&part)?)?.powi(2);
     }
     Ok(sum.sqrt())

@@ -278,27 +278,28 @@ fn is_embedding(module: &str) -> bool {
 }
 
 /// Writes the factors of one matrix with what is to be told of it.
-fn write(part: &Path, pair: &LowRankFactors, layer: &ExtractedLayer) -> Result<()> {
+fn write(part: &Path, factors: &LowRankFactors, layer: &ExtractedLayer) -> Result<()> {
     let strings = [
         ("norm", layer.norm.to_bits().to_string()),
         ("error", layer.error.to_bits().to_string()),
         ("exact", layer.exact.to_string()),
     ];
     let strings: Vec<(&str, &str)> = strings.iter().map(|(key, value)| (*key, value.as_str())).collect();
-    write_safetensors(part, &[("a", &pair.a), ("b", &pair.b.contiguous()?)], &strings)
+    write_safetensors(part, &[("a", &factors.a), ("b", &factors.b.contiguous()?)], &strings)
 }
 
 /// What [`write`] wrote.
 fn read(part: &Path) -> Result<(LowRankFactors, ExtractedLayer)> {
     let file = SafeTensors::open(part)?;
-    let pair = LowRankFactors::new(file.tensor("a")?, file.tensor("b")?, 1.0);
+    let factors = LowRankFactors::new(file.tensor("a")?, file.tensor("b")?, 1.0);
     let number = |key: &str| {
         let bits = file.metadata().get(key).and_then(|text| text.parse().ok());
         bits.map(f64::from_bits).ok_or_else(|| Error::format(part, format!("{key:?} is missing")))
     };
     let exact = file.metadata().get("exact").is_some_and(|text| text == "true");
-    let layer = ExtractedLayer { shape: pair.shape(), rank: pair.rank(), norm: number("norm")?, error: number("error")?, exact };
-    Ok((pair, layer))
+    let layer =
+        ExtractedLayer { shape: factors.shape(), rank: factors.rank(), norm: number("norm")?, error: number("error")?, exact };
+    Ok((factors, layer))
 }
 
 /// ‖ΔW − s B A‖ / ‖ΔW‖ of every module of an adapter, read from its files.
@@ -307,11 +308,11 @@ fn read(part: &Path) -> Result<(LowRankFactors, ExtractedLayer)> {
 /// `Format`, if a model lacks a tensor; `Shape`, if sizes differ.
 pub fn measure(base: &Path, tuned: &Path, adapter: &Adapter, progress: &mut dyn FnMut(MeasuredModule)) -> Result<()> {
     let (base, tuned) = (Weights::open(base)?, Weights::open(tuned)?);
-    for (module, Delta { factors: pair, .. }) in adapter.modules() {
+    for (module, Delta { factors, .. }) in adapter.modules() {
         let name = format!("{module}.weight");
         let change = tuned.tensor_of_any_shape(&name)?.sub(&base.tensor_of_any_shape(&name)?)?.to_dtype(DType::F32)?;
         let length = frobenius_norm(&change)?;
-        let off = distance(&change, pair).map_err(|e| e.with_context(&name))?;
+        let off = distance(&change, factors).map_err(|e| e.with_context(&name))?;
         let error = if length == 0.0 { 0.0 } else { off / length };
         progress(MeasuredModule { module: module.clone(), error });
         base.release(&name);

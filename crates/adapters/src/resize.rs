@@ -33,13 +33,13 @@ pub struct ResizedModule {
 pub fn resize(adapter: &Adapter, keep: RankSelection, progress: &mut dyn FnMut(ResizedModule)) -> Result<Adapter> {
     keep.check()?;
     let mut modules = Vec::new();
-    for (module, Delta { factors: pair, embedding }) in adapter.modules() {
-        let found = pair.svd().map_err(|e| e.with_context(module))?;
-        let spectrum = Spectrum::from_singular_values(pair, &found.s)?;
-        let rank = keep.count(&spectrum.values, spectrum.total).unwrap_or(pair.rank()).min(pair.rank());
-        let kept = if rank < pair.rank() { LowRankFactors::from_svd(&found, rank)? } else { pair.clone() };
-        let error = if rank < pair.rank() { spectrum.error(rank) } else { 0.0 };
-        progress(ResizedModule { module: module.clone(), rank: (pair.rank(), rank), norm: spectrum.norm(), error });
+    for (module, Delta { factors, embedding }) in adapter.modules() {
+        let found = factors.svd().map_err(|e| e.with_context(module))?;
+        let spectrum = Spectrum::from_singular_values(factors, &found.s)?;
+        let rank = keep.count(&spectrum.values, spectrum.total).unwrap_or(factors.rank()).min(factors.rank());
+        let kept = if rank < factors.rank() { LowRankFactors::from_svd(&found, rank)? } else { factors.clone() };
+        let error = if rank < factors.rank() { spectrum.error(rank) } else { 0.0 };
+        progress(ResizedModule { module: module.clone(), rank: (factors.rank(), rank), norm: spectrum.norm(), error });
         modules.push((module.clone(), Delta { factors: kept, embedding: *embedding }));
     }
     let targets = adapter.config().targets.clone();
@@ -78,10 +78,10 @@ pub fn distances(one: &Adapter, other: &Adapter) -> Result<Vec<DeltaDistance>> {
     let mut names: Vec<&str> = [one, other].iter().flat_map(|d| d.modules()).map(|(name, _)| name.as_str()).collect();
     names.sort_by(|a, b| natural_order(a, b));
     names.dedup();
-    let pair = |from: &'_ Adapter, name: &str| from.module(name).map(|delta| delta.factors.clone());
+    let factors = |from: &'_ Adapter, name: &str| from.module(name).map(|delta| delta.factors.clone());
     let module = |name: &str| -> Result<DeltaDistance> {
-        let (first, second) = (pair(one, name), pair(other, name));
-        let norm = |pair: &Option<LowRankFactors>| pair.as_ref().map_or(Ok(0.0), LowRankFactors::norm);
+        let (first, second) = (factors(one, name), factors(other, name));
+        let norm = |factors: &Option<LowRankFactors>| factors.as_ref().map_or(Ok(0.0), LowRankFactors::norm);
         let norms = [norm(&first)?, norm(&second)?];
         let (distance, product) = match (&first, &second) {
             (Some(a), Some(b)) if a.shape() != b.shape() => {

@@ -21,13 +21,13 @@ impl Spectrum {
     ///
     /// # Errors
     /// As [`LowRankFactors::svd`].
-    pub fn from_factors(pair: &LowRankFactors) -> Result<Self> {
-        Self::from_singular_values(pair, &pair.svd()?.s)
+    pub fn from_factors(factors: &LowRankFactors) -> Result<Self> {
+        Self::from_singular_values(factors, &factors.svd()?.s)
     }
 
-    pub(crate) fn from_singular_values(pair: &LowRankFactors, s: &Tensor) -> Result<Self> {
+    pub(crate) fn from_singular_values(factors: &LowRankFactors, s: &Tensor) -> Result<Self> {
         let values = s.to_f64_vec()?;
-        Ok(Self { shape: pair.shape(), total: values.iter().map(|s| s * s).sum(), values })
+        Ok(Self { shape: factors.shape(), total: values.iter().map(|s| s * s).sum(), values })
     }
 
     /// Of a difference of two weights: the `most` largest values by random directions, or all where that is asked for or no dearer.
@@ -126,9 +126,9 @@ mod tests {
     fn random_directions_find_the_largest_values_of_a_difference() {
         let mut rng = Rng::new(5);
         let mut normal = |shape: [usize; 2]| rng.normal(&shape, DType::F64).unwrap();
-        let pair = LowRankFactors::new(normal([6, 90]), normal([80, 6]), 0.3);
+        let factors = LowRankFactors::new(normal([6, 90]), normal([80, 6]), 0.3);
         let noise = normal([80, 90]).mul_scalar(1e-3).unwrap();
-        let change = pair.merge_into(&noise).unwrap();
+        let change = factors.merge_into(&noise).unwrap();
         let (some, all) =
             (Spectrum::from_difference(&change, 8, false).unwrap(), Spectrum::from_difference(&change, 8, true).unwrap());
         assert_eq!((some.values.len(), all.values.len()), (8, 80));

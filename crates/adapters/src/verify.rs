@@ -199,14 +199,14 @@ impl WeightedAdapters {
     fn tolerance(&self, name: &str, range: std::ops::Range<usize>, rows: &RowBlock, dtype: DType) -> Result<Tensor> {
         let u = unit_roundoff(dtype);
         let wide = |t: &Tensor| t.to_dtype(DType::F64);
-        let Some((pair, change)) = self.pair(name).zip(rows.change.as_ref()) else {
+        let Some((factors, change)) = self.factors(name).zip(rows.change.as_ref()) else {
             return Tensor::zeros(rows.before.shape(), DType::F64);
         };
         let change = wide(change)?;
         let sum = wide(&rows.before)?.add(&change)?.abs()?;
-        let b = wide(&pair.b.slice(0, range)?)?.square()?.sum(&[1], true)?.sqrt()?;
-        let a = wide(&pair.a)?.square()?.sum(&[0], true)?.sqrt()?;
-        let order = b.mul(&a)?.mul_scalar((pair.rank() + 2) as f64 * 2f64.powi(-24) * pair.scaling.abs())?;
+        let b = wide(&factors.b.slice(0, range)?)?.square()?.sum(&[1], true)?.sqrt()?;
+        let a = wide(&factors.a)?.square()?.sum(&[0], true)?.sqrt()?;
+        let order = b.mul(&a)?.mul_scalar((factors.rank() + 2) as f64 * 2f64.powi(-24) * factors.scaling.abs())?;
         // Below its smallest normal number f16 is as far apart as there.
         let least = if dtype == DType::F16 { 2f64.powi(-25) } else { 0.0 };
         sum.add(&change.abs()?)?.mul_scalar(u)?.add(&order)?.add_scalar(least)

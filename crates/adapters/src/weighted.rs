@@ -52,7 +52,7 @@ struct Parted {
 
 /// The change of one tensor, its factors in f32.
 struct Change {
-    pair: LowRankFactors,
+    factors: LowRankFactors,
     embedding: bool,
     /// ‖ΔW‖, once it was asked for.
     norm: OnceLock<f64>,
@@ -87,8 +87,8 @@ impl WeightedAdapters {
             refuse_transposed(adapter)?;
             for (module, delta) in adapter.modules() {
                 let [a, b] = [&delta.factors.a, &delta.factors.b].map(|t| t.to_dtype(DType::F32));
-                let pair = LowRankFactors::new(a?, b?, delta.factors.scaling);
-                terms.entry(stored(format!("{module}.weight"))).or_default().push((pair, *weight, delta.embedding));
+                let factors = LowRankFactors::new(a?, b?, delta.factors.scaling);
+                terms.entry(stored(format!("{module}.weight"))).or_default().push((factors, *weight, delta.embedding));
             }
             for (name, tensor) in adapter.whole_tensors() {
                 // What PEFT saves of an adapted embedding beside its factors.
@@ -105,8 +105,8 @@ impl WeightedAdapters {
         let one = matches!(adapters, [(_, 1.0)]);
         let sum = |(name, terms): (String, Vec<(LowRankFactors, f64, bool)>)| {
             let embedding = terms.iter().any(|(_, _, embedding)| *embedding);
-            let pair = if one { terms[0].0.clone() } else { concatenated(&terms).map_err(|e| e.with_context(&name))? };
-            Ok((name, Change { pair, embedding, norm: OnceLock::new() }))
+            let factors = if one { terms[0].0.clone() } else { concatenated(&terms).map_err(|e| e.with_context(&name))? };
+            Ok((name, Change { factors, embedding, norm: OnceLock::new() }))
         };
         let changes = terms.into_iter().map(sum).collect::<Result<_>>()?;
         let terms = adapters.iter().map(|(adapter, weight)| (adapter.source().to_path_buf(), *weight)).collect();
@@ -200,7 +200,7 @@ impl WeightedAdapters {
 
     /// The rank of a tensor's change; `None` where it is replaced, or not touched.
     pub fn rank(&self, name: &str) -> Option<usize> {
-        self.changes.get(name).map(|change| change.pair.rank())
+        self.changes.get(name).map(|change| change.factors.rank())
     }
 
     /// ‖ΔW‖ of a tensor's change, which is computed once; `None` where it is replaced, or not touched.
@@ -208,9 +208,9 @@ impl WeightedAdapters {
     /// # Errors
     /// As [`LowRankFactors::svd`].
     pub fn norm(&self, name: &str) -> Result<Option<f64>> {
-        let Some(Change { pair, norm, .. }) = self.changes.get(name) else { return Ok(None) };
+        let Some(Change { factors, norm, .. }) = self.changes.get(name) else { return Ok(None) };
         if norm.get().is_none() {
-            let _ = norm.set(pair.norm()?);
+            let _ = norm.set(factors.norm()?);
         }
         Ok(norm.get().copied())
     }
@@ -219,7 +219,7 @@ impl WeightedAdapters {
     pub fn is_zero(&self) -> bool {
         // What no memory holds a copy of is not nothing.
         let zero = |t: &Tensor| t.to_f64_vec().is_ok_and(|t| t.iter().all(|&x| x == 0.0));
-        self.whole.is_empty() && self.changes.values().all(|Change { pair, .. }| zero(&pair.b) || zero(&pair.a))
+        self.whole.is_empty() && self.changes.values().all(|Change { factors, .. }| zero(&factors.b) || zero(&factors.a))
     }
 
     /// Where each adapter was read from, and its weight.
@@ -228,13 +228,13 @@ impl WeightedAdapters {
     }
 
     /// The factors of a tensor's change.
-    pub(crate) fn pair(&self, name: &str) -> Option<&LowRankFactors> {
-        self.changes.get(name).map(|change| &change.pair)
+    pub(crate) fn factors(&self, name: &str) -> Option<&LowRankFactors> {
+        self.changes.get(name).map(|change| &change.factors)
     }
 
     fn shape(&self, name: &str) -> Vec<usize> {
         match self.changes.get(name) {
-            Some(change) => change.pair.shape().to_vec(),
+            Some(change) => change.factors.shape().to_vec(),
             None => self.whole[name].shape().to_vec(),
         }
     }
@@ -246,10 +246,10 @@ impl WeightedAdapters {
             Some(whole) => whole.slice(0, rows.clone())?,
             None => before.clone(),
         };
-        let Some(Change { pair, embedding, .. }) = self.changes.get(name) else {
+        let Some(Change { factors, embedding, .. }) = self.changes.get(name) else {
             return Ok(RowBlock { before, change: None, after: from.to_dtype(dtype)? });
         };
-        let mut change = pair.b.slice(0, rows)?.matmul(&pair.a)?.mul_scalar(pair.scaling)?;
+        let mut change = factors.b.slice(0, rows)?.matmul(&factors.a)?.mul_scalar(factors.scaling)?;
         if *embedding {
             change = change.to_dtype(from.dtype())?.to_dtype(DType::F32)?;
         }
@@ -260,9 +260,9 @@ impl WeightedAdapters {
 
 /// Σ wᵢ sᵢ Bᵢ Aᵢ as one product.
 fn concatenated(terms: &[(LowRankFactors, f64, bool)]) -> Result<LowRankFactors> {
-    let scaled = |(pair, weight, _): &(LowRankFactors, f64, bool)| pair.a.mul_scalar(*weight)?.mul_scalar(pair.scaling);
+    let scaled = |(factors, weight, _): &(LowRankFactors, f64, bool)| factors.a.mul_scalar(*weight)?.mul_scalar(factors.scaling);
     let a: Vec<Tensor> = terms.iter().map(scaled).collect::<Result<_>>()?;
-    let b: Vec<&Tensor> = terms.iter().map(|(pair, _, _)| &pair.b).collect();
+    let b: Vec<&Tensor> = terms.iter().map(|(factors, _, _)| &factors.b).collect();
     Ok(LowRankFactors::new(Tensor::cat(&a.iter().collect::<Vec<_>>(), 0)?, Tensor::cat(&b, 1)?, 1.0))
 }
 

@@ -1,5 +1,7 @@
 //! The variance over axes.
 
+use monotile_kernels::shape::product;
+
 use super::ones_at;
 use crate::check;
 use crate::door::reduce::{Reduction, reduce};
@@ -52,7 +54,7 @@ impl Gradient for Variance {
         let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
         let (x, shape) = (saved.input(0), saved.input_shape(0));
         let axes: Vec<isize> = self.axes.iter().map(|&d| d as isize).collect();
-        let n = self.axes.iter().map(|&d| shape[d]).product::<usize>() as f64;
+        let n = product(self.axes.iter().map(|&d| shape[d])) as f64;
         // For a scalar no axis is named, which names all of them: none.
         let centred = x.sub(&x.mean(&axes, true)?)?;
         let g = g.reshape(&ones_at(shape, &self.axes))?.mul_scalar(2.0 / (n - self.correction))?;
