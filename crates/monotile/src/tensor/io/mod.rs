@@ -7,6 +7,7 @@
 //! `monotile_kernels::process::exit_on_bus_error`). [`check_mapped`] and [`SafeTensors::check_unchanged`] tell of a change
 //! afterwards. Replacing a file by renaming another over it, as [`write_atomic`] does, harms nothing.
 
+mod hidden;
 mod npy;
 mod npz;
 mod regular;
@@ -21,8 +22,9 @@ use half::{bf16, f16};
 use monotile_kernels::buffer::Mapping;
 use monotile_kernels::shape::Shape;
 
+pub use hidden::hidden_sibling;
 pub use npz::{Npz, write_npz};
-pub use regular::{open_regular, read_regular};
+pub use regular::{open_regular, read_regular, read_stdin};
 pub use safetensors::{SafeTensors, TensorSpec, write_safetensors};
 pub use write::write_atomic;
 pub use writer::SafeTensorsWriter;

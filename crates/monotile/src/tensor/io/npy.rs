@@ -179,7 +179,9 @@ fn parse(bytes: &[u8]) -> Result<Header, String> {
     };
     let shape = value_of(text, "shape")?;
     let inside = shape.strip_prefix('(').and_then(|s| s.strip_suffix(')')).ok_or("the shape in the header is not a tuple")?;
-    let sizes = inside.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::parse);
+    // Python 2 wrote some whole numbers with an L behind them.
+    let size = |s: &str| s.strip_suffix('L').unwrap_or(s).parse();
+    let sizes = inside.split(',').map(str::trim).filter(|s| !s.is_empty()).map(size);
     let shape: Vec<usize> =
         sizes.collect::<Result<_, _>>().map_err(|_| format!("the shape in the header is {}", printable(shape)))?;
     limits::RANK.admit("the array", shape.len() as u64).map_err(|e| e.to_string())?;
@@ -265,6 +267,16 @@ mod tests {
         assert_eq!(read(">b1", &[1, 0]), (DType::Bool, vec![1.0, 0.0]));
         let words = from_bytes(&file("<u8", "(1,)", &[255; 8])).err().unwrap();
         assert!(words.starts_with("holds uint64 beyond 2^63 - 1"), "{words}");
+    }
+
+    #[test]
+    fn a_header_that_python_2_wrote_is_read() {
+        let read = |shape: &str| from_bytes(&file("<i2", shape, &[1, 0, 2, 0])).map(|t| t.shape().to_vec());
+        assert_eq!(read("(2L,)"), Ok(vec![2]));
+        assert_eq!(read("(1, 2L)"), Ok(vec![1, 2]));
+        for odd in ["(L,)", "(2LL,)", "(2 L,)", "(2l,)"] {
+            assert_eq!(read(odd), Err(format!("the shape in the header is {odd}")));
+        }
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::hidden::hidden_sibling;
 use super::safetensors::{TensorSpec, header};
+use super::write::Place;
 use super::write_elements;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -54,7 +56,7 @@ impl SafeTensorsWriter {
     /// Opens a file for these tensors, wider element types first and then by name, or one that was left unfinished with the same plan.
     ///
     /// # Errors
-    /// `Value`, if two tensors have one name; `Io`, if the operating system refuses.
+    /// `Value`, if two tensors have one name, or the path is that of a pipe or a device; `Io`, if the operating system refuses.
     pub fn open(path: &Path, mut plan: Vec<TensorSpec>, metadata: &[(&str, &str)]) -> Result<Self> {
         plan.sort_by(|a, b| b.width.cmp(&a.width).then_with(|| a.name.cmp(&b.name)));
         let mut names: Vec<&str> = plan.iter().map(TensorSpec::name).collect();
@@ -64,6 +66,10 @@ impl SafeTensorsWriter {
         }
         let header = header(&plan, metadata);
         let refuse = |e: std::io::Error| Error::io("writing", path, &e);
+        let Place::File(target, permissions) = Place::of(path).map_err(refuse)? else {
+            return Err(Error::value(format!("{}: is a pipe or a device, and a file is written here in parts", path.display())));
+        };
+        let path = target.as_path();
         let (at, whole) = resumed(path, &plan, &header).unwrap_or((0, 0));
         let opened = || -> std::io::Result<(File, File, u64)> {
             if whole == 0 {
@@ -72,6 +78,7 @@ impl SafeTensorsWriter {
             }
             let open = |what| OpenOptions::new().write(true).create(true).truncate(false).open(hidden_sibling(path, what));
             let (mut file, record) = (open("partial")?, open("done")?);
+            permissions.map_or(Ok(()), |permissions| file.set_permissions(permissions))?;
             file.set_len(whole)?;
             if whole == 0 {
                 file.write_all(&header)?;
@@ -185,11 +192,6 @@ impl SafeTensorsWriter {
         };
         finished().map_err(|e| Error::io("writing", &self.path, &e))
     }
-}
-
-fn hidden_sibling(path: &Path, what: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{what}"))
 }
 
 /// How many tensors of an unfinished file are certain, and where the last of them ends; `None` if it was not one of this plan.

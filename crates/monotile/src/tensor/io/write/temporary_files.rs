@@ -1,14 +1,15 @@
 //! Partial files: how they are named and locked, and which of them nobody writes any more.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::Result;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// The partial files of a folder, by the name of what they were to become.
-type TemporaryFiles = HashMap<String, Vec<PathBuf>>;
+use crate::tensor::io::hidden::{hidden_sibling, stem};
+
+/// The partial files of a folder, by the bytes of what stands for their target's name.
+type TemporaryFiles = HashMap<Vec<u8>, Vec<PathBuf>>;
 
 /// What the folders that were written to held when the first file was written there: a folder of many frames is listed once.
 static FOLDERS: Mutex<Option<HashMap<PathBuf, TemporaryFiles>>> = Mutex::new(None);
@@ -17,26 +18,35 @@ static FOLDERS: Mutex<Option<HashMap<PathBuf, TemporaryFiles>>> = Mutex::new(Non
 static BEGUN: Mutex<u64> = Mutex::new(0);
 
 /// Begins the partial file of a target, locked, and removes those of it that killed processes left.
-pub(super) fn begin(path: &Path, name: &OsStr) -> Result<(File, PathBuf)> {
-    let name = name.to_string_lossy();
-    // Held until the new file is locked, so that no other thread takes it for one that nobody writes.
-    let mut begun = BEGUN.lock().unwrap_or_else(PoisonError::into_inner);
+pub(super) fn begin(path: &Path) -> Result<(File, PathBuf)> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    for left in taken(folder, &name) {
-        if is_abandoned(&left) {
-            let _ = fs::remove_file(left);
+    let name = stem(path.file_name().unwrap_or_default());
+    taken(folder, name.as_encoded_bytes()).iter().for_each(|left| remove_abandoned(left));
+    loop {
+        let beside = hidden_sibling(path, &format!("{}-{}.partial", std::process::id(), next()));
+        match File::options().write(true).create_new(true).open(&beside) {
+            // A process of this number, in another container perhaps, began it.
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e),
+            Ok(file) => match file.try_lock() {
+                // Another process took it for one that nobody writes, and removes it.
+                Err(TryLockError::WouldBlock) => {}
+                // Where a file system has no locks, no other process gets one to remove the file either.
+                _ if is_at(&file, &beside) => return Ok((file, beside)),
+                _ => {}
+            },
         }
     }
-    let beside = path.with_file_name(format!(".{name}.{}-{}.partial", std::process::id(), *begun));
+}
+
+fn next() -> u64 {
+    let mut begun = BEGUN.lock().unwrap_or_else(PoisonError::into_inner);
     *begun += 1;
-    let file = File::create(&beside)?;
-    // Where a file system has no locks, no other process gets one to remove the file either.
-    let _ = file.try_lock();
-    Ok((file, beside))
+    *begun - 1
 }
 
 /// The partial files of a target that were there when its folder was first written to; each is told once.
-fn taken(folder: &Path, name: &str) -> Vec<PathBuf> {
+fn taken(folder: &Path, name: &[u8]) -> Vec<PathBuf> {
     let mut folders = FOLDERS.lock().unwrap_or_else(PoisonError::into_inner);
     let folders = folders.get_or_insert_default();
     if !folders.contains_key(folder) {
@@ -49,27 +59,43 @@ fn taken(folder: &Path, name: &str) -> Vec<PathBuf> {
 fn list(folder: &Path) -> TemporaryFiles {
     let mut found = TemporaryFiles::new();
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let file = entry.file_name();
-        if let Some((name, _)) = file.to_str().and_then(target_of) {
-            found.entry(name.to_string()).or_default().push(entry.path());
+        if let Some(name) = target_of(entry.file_name().as_encoded_bytes()) {
+            found.entry(name.to_vec()).or_default().push(entry.path());
         }
     }
     found
 }
 
-/// What a partial file was to become, and the process that wrote it: `.NAME.PROCESS-NUMBER.partial`, before without the number.
-fn target_of(file: &str) -> Option<(&str, &str)> {
-    let (name, writer) = file.strip_prefix('.')?.strip_suffix(".partial")?.rsplit_once('.')?;
-    let (process, number) = writer.split_once('-').unwrap_or((writer, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    (!name.is_empty() && digits(process) && digits(number)).then_some((name, process))
+/// What a partial file was to become: NAME of `.NAME.PROCESS-NUMBER.partial`, before without the number.
+fn target_of(file: &[u8]) -> Option<&[u8]> {
+    let inner = file.strip_prefix(b".")?.strip_suffix(b".partial")?;
+    let dot = inner.iter().rposition(|&byte| byte == b'.')?;
+    let (name, writer) = (&inner[..dot], &inner[dot + 1..]);
+    let digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let ours = writer.splitn(2, |&byte| byte == b'-').all(digits);
+    (!name.is_empty() && ours).then_some(name)
 }
 
-/// Whether nobody writes a partial file: its lock is free, and its process gone as far as that can be told.
-fn is_abandoned(path: &Path) -> bool {
-    let process = path.file_name().and_then(OsStr::to_str).and_then(target_of).map(|(_, process)| process.to_string());
-    // Another process may have created its file and not locked it yet.
-    let alive = process.is_none_or(|p| p != std::process::id().to_string() && Path::new("/proc").join(p).exists());
+/// Removes a partial file that nobody writes: its lock is free, whichever process has the number in its name now.
+fn remove_abandoned(path: &Path) {
     let regular = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
-    !alive && regular && File::options().write(true).open(path).is_ok_and(|file| file.try_lock().is_ok())
+    let Some(file) = File::options().write(true).open(path).ok().filter(|_| regular) else { return };
+    if file.try_lock().is_ok() {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Whether an open file is still the one at this path.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let number = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    let (one, other) = (file.metadata().map(number).ok(), fs::symlink_metadata(path).map(number).ok());
+    one.is_some() && one == other
+}
+
+/// An open file cannot be removed here.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
 }
