@@ -6,7 +6,7 @@ use std::path::Path;
 use monotile::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
-use crate::json::{Fields, write_json};
+use crate::json::{Fields, usize_of, write_json};
 use crate::targets::{Matcher, PatternMap, TargetModules};
 
 /// The file of an adapter's settings.
@@ -128,7 +128,7 @@ impl LoraConfig {
         let mut config = Self {
             targets,
             exclude: targets_or_none(&fields)?,
-            layers_to_transform: blocks.map(|blocks| blocks.into_iter().map(|block| block as usize).collect()),
+            layers_to_transform: blocks.map(|blocks| blocks.into_iter().map(usize_of).collect()),
             rank,
             alpha: fields.optional_positive("lora_alpha")?.unwrap_or(8.0),
             use_rslora: fields.flag("use_rslora", false)?,

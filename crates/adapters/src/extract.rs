@@ -18,8 +18,8 @@ use crate::staged::{StagedFolder, StagedState, fingerprint};
 use crate::targets::is_named;
 use crate::weights::Weights;
 
-/// Where factors are until all are there.
-const PARTS: &str = "parts";
+/// Where factors are until the folder is put in its place, which removes what has such a name.
+const PARTS: &str = ".parts.partial";
 
 /// What [`extract`] takes out of two checkpoints.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,6 +113,19 @@ pub fn extract(
     out: &Path,
     progress: &mut dyn FnMut(ExtractProgress),
 ) -> Result<()> {
+    stage_extract([base, tuned], options, out, progress)?.finish()
+}
+
+/// As [`extract`], but leaves the folder beside its place, to be looked at before [`StagedFolder::finish`] puts it there.
+///
+/// # Errors
+/// As [`extract`].
+pub fn stage_extract(
+    [base, tuned]: [&Path; 2],
+    options: &ExtractOptions,
+    out: &Path,
+    progress: &mut dyn FnMut(ExtractProgress),
+) -> Result<StagedFolder> {
     options.keep.check()?;
     let pattern = |text: &Option<String>| {
         let compile = |p: &String| Regex::new(p).map_err(|e| Error::value(format!("lora: {p:?} is not a regular expression: {e}")));
@@ -130,7 +143,7 @@ pub fn extract(
     progress(ExtractProgress::Opened(staged.state()));
     let files = || work.base.files().iter().chain(work.tuned.files());
     match work.fill(staged.folder(), base, progress).and_then(|()| files().try_for_each(SafeTensors::check_unchanged)) {
-        Ok(()) => staged.finish(),
+        Ok(()) => Ok(staged),
         Err(error) => Err(staged.fail(&error)),
     }
 }
@@ -182,8 +195,7 @@ impl ExtractRun<'_> {
         }
         modules.sort_by(|one, other| natural_order(&one.0, &other.0));
         let adapter = Adapter::new(modules, saved, None).with_base_model(Some(base.display().to_string()));
-        adapter.write(folder, self.options.dtype)?;
-        fs::remove_dir_all(&parts).map_err(|e| Error::io("writing", &parts, &e))
+        adapter.write(folder, self.options.dtype)
     }
 
     /// What becomes of one tensor; its factors go into the file `part`, or are there already.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use monotile::io::{read_regular, write_atomic};
+use monotile::io::{read_regular, read_stdin, write_atomic};
 use monotile::limits::{self, Limit};
 use monotile::text::parser_report;
 use monotile::{Error, Result};
@@ -16,7 +16,18 @@ use crate::foreign;
 /// # Errors
 /// `Io`; `Limit`, if it is larger; `Format`, if it is not UTF-8.
 pub fn read_text(path: &Path, limit: &Limit) -> Result<String> {
-    let mut bytes = read_regular(path, limit)?;
+    decode(read_regular(path, limit)?, path)
+}
+
+/// The text of standard input, as [`read_text`] reads one of a file.
+///
+/// # Errors
+/// As [`read_text`].
+pub fn read_stdin_text(limit: &Limit) -> Result<String> {
+    decode(read_stdin(limit)?, Path::new("standard input"))
+}
+
+fn decode(mut bytes: Vec<u8>, path: &Path) -> Result<String> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(Error::format(path, "is a text in UTF-16; save it as UTF-8"));
     }
@@ -30,8 +41,8 @@ pub fn read_text(path: &Path, limit: &Limit) -> Result<String> {
 ///
 /// # Errors
 /// As [`read_text`]; `Format`, if it is empty or is another file that stands in its place.
-pub fn read_json(path: &Path) -> Result<String> {
-    let text = read_text(path, &limits::JSON)?;
+pub fn read_json(path: &Path, limit: &Limit) -> Result<String> {
+    let text = read_text(path, limit)?;
     if text.trim().is_empty() {
         return Err(Error::format(path, "the file is empty"));
     }
@@ -57,12 +68,20 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// Reads a file that holds one object.
+    /// Reads a file of settings, which holds one object.
     ///
     /// # Errors
     /// As [`read_json`]; `Format`, if it holds anything else.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = read_json(path)?;
+        Self::read_within(path, &limits::CONFIG)
+    }
+
+    /// Reads a file that holds one object and has at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`read`](Fields::read).
+    pub fn read_within(path: &Path, limit: &Limit) -> Result<Self> {
+        let text = read_json(path, limit)?;
         match serde_json::from_str(&text) {
             Ok(Value::Object(map)) => Ok(Self { path: path.to_path_buf(), within: String::new(), map }),
             Ok(_) => Err(Error::format(path, "expected a JSON object")),
@@ -108,7 +127,7 @@ impl Fields {
     /// `Format`, naming the file and the field.
     pub fn optional_count(&self, name: &str) -> Result<Option<usize>> {
         let count = |v: &Value| match v.as_u64() {
-            Some(n @ 1..=0x7fff_ffff) => Ok(n as usize),
+            Some(n @ 1..=0x7fff_ffff) => Ok(usize_of(n)),
             _ => Err(self.wrong(name, "a whole number from 1 to 2147483647", v)),
         };
         self.get(name).map(count).transpose()
@@ -211,4 +230,8 @@ impl Fields {
             Some(other) => Err(self.wrong(name, "an object", other)),
         }
     }
+}
+/// As a length or an index; what no memory could hold becomes the largest there is.
+pub(crate) fn usize_of(n: impl TryInto<usize>) -> usize {
+    n.try_into().unwrap_or(usize::MAX)
 }

@@ -8,7 +8,7 @@ use monotile::{DType, Error, Result, Tensor};
 use serde_json::{Value, json};
 
 use crate::json::{read_json, write_json};
-use crate::staged::{StagedFolder, StagedState, copy_others, fingerprint};
+use crate::staged::{StagedFolder, StagedState, check_within, copy_others, fingerprint};
 use crate::weighted::{WeightedAdapters, blocks, with_rows};
 use crate::weights::{INDEX, Weights};
 
@@ -34,7 +34,7 @@ pub struct MergedTensor {
 /// yet on the disk, and gives the same bytes.
 ///
 /// # Errors
-/// `Value`, if the folder holds something, or another run is writing it; `Format`, if a file changed while it was read; `Unsupported` for
+/// `Value`, if the folder holds something; `Busy`, if another run is writing it; `Format`, if a file changed while it was read; `Unsupported` for
 /// a touched tensor of an element type that is not read; `Io`, a full disk for example, naming the folder.
 ///
 /// # Cost
@@ -46,6 +46,20 @@ pub fn merge(
     out: &Path,
     progress: &mut dyn FnMut(MergeProgress),
 ) -> Result<()> {
+    stage_merge(base, combined, dtype, out, progress)?.finish()
+}
+
+/// As [`merge`], but leaves the folder beside its place, to be looked at before [`StagedFolder::finish`] puts it there.
+///
+/// # Errors
+/// As [`merge`].
+pub fn stage_merge(
+    base: &Weights,
+    combined: &WeightedAdapters,
+    dtype: Option<DType>,
+    out: &Path,
+    progress: &mut dyn FnMut(MergeProgress),
+) -> Result<StagedFolder> {
     let model = base.folder();
     let terms = combined.terms().map(|(source, weight)| Ok(json!([fingerprint(source)?, weight.to_string()])));
     let terms: Vec<Value> = terms.collect::<Result<_>>()?;
@@ -62,7 +76,7 @@ pub fn merge(
         describe(model, staged.folder(), dtype, combined, bytes)
     };
     match filled() {
-        Ok(()) => staged.finish(),
+        Ok(()) => Ok(staged),
         Err(error) => Err(staged.fail(&error)),
     }
 }
@@ -159,6 +173,7 @@ pub(crate) fn count(marks: &Tensor) -> Result<u64> {
 fn describe(model: &Path, to: &Path, dtype: Option<DType>, combined: &WeightedAdapters, bytes: usize) -> Result<()> {
     let index = model.join(INDEX);
     if index.exists() && !model.join(crate::weights::WEIGHTS).exists() {
+        check_within(&index)?;
         let mut value: Value = parse(&index)?;
         if !value["metadata"].is_object() {
             value["metadata"] = json!({});
@@ -196,7 +211,7 @@ fn describe(model: &Path, to: &Path, dtype: Option<DType>, combined: &WeightedAd
 
 /// A JSON object.
 fn parse(path: &Path) -> Result<Value> {
-    let value: Option<Value> = serde_json::from_str(&read_json(path)?).ok();
+    let value: Option<Value> = serde_json::from_str(&read_json(path, &monotile::limits::CONFIG)?).ok();
     value.filter(Value::is_object).ok_or_else(|| Error::format(path, "expected a JSON object"))
 }
 

@@ -3,16 +3,18 @@
 mod copy;
 mod lock;
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use monotile::io::hidden_sibling;
 use monotile::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
 use crate::json::write_json;
 
-pub use copy::copy_others;
+pub use copy::{check_within, copy_others};
 pub use lock::Lock;
 
 /// What a folder is made of: its inputs and options. While they are the same, what an earlier run left can be used.
@@ -54,15 +56,12 @@ impl StagedFolder {
     /// Begins to fill a folder, or goes on where a run with the same plan was stopped.
     ///
     /// # Errors
-    /// `Value`, if the place holds something already, or another run is filling it; `Io`, if the operating system refuses.
+    /// `Value`, if the place holds something already; `Busy`, if another run is filling it; `Io`, if the operating system refuses.
     pub fn open(place: &Path, plan: &Value) -> Result<Self> {
         check_vacant(place)?;
-        let Some(name) = place.file_name() else {
-            return Err(Error::value(format!("{}: this names no folder (writing)", place.display())));
-        };
-        let beside = place.with_file_name(format!(".{}.partial", name.to_string_lossy()));
         let refuse = |e: std::io::Error| Error::io("writing", place, &e);
         let lock = Lock::next_to(place)?;
+        let beside = beside(place);
         // Another run may have finished the folder meanwhile.
         check_vacant(place)?;
         let before = fs::read_to_string(beside.join(PLAN)).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
@@ -122,10 +121,15 @@ impl StagedFolder {
         let finished = || -> std::io::Result<()> {
             for entry in fs::read_dir(&self.beside)? {
                 let entry = entry?;
-                let name = entry.file_name().to_string_lossy().into_owned();
-                // What a run that was killed had begun.
-                if name.starts_with('.') && (name.ends_with(".partial") || name.ends_with(".done")) {
-                    fs::remove_file(entry.path())?;
+                let name = entry.file_name();
+                let name = name.as_encoded_bytes();
+                // What a run that was killed had begun, and what only this one needed.
+                if name.starts_with(b".") && (name.ends_with(b".partial") || name.ends_with(b".done")) {
+                    if entry.file_type()?.is_dir() {
+                        fs::remove_dir_all(entry.path())?
+                    } else {
+                        fs::remove_file(entry.path())?
+                    };
                 }
             }
             fs::remove_file(self.beside.join(PLAN))?;
@@ -142,11 +146,19 @@ impl StagedFolder {
     }
 }
 
-/// Refuses a folder that holds something already.
+/// Where a folder is filled before it appears at its place.
+pub fn beside(place: &Path) -> PathBuf {
+    hidden_sibling(place, "partial")
+}
+
+/// Refuses a folder that holds something already, and a link.
 ///
 /// # Errors
-/// `Value`, if it does; `Io`, if the operating system refuses to tell.
+/// `Value`, if it does or is one; `Io`, if the operating system refuses to tell.
 pub fn check_vacant(place: &Path) -> Result<()> {
+    if place.is_symlink() {
+        return Err(Error::value(format!("{}: is a link, and a new folder goes in its place (writing)", place.display())));
+    }
     match fs::read_dir(place).map(Iterator::count) {
         Ok(0) => Ok(()),
         Ok(_) => {
@@ -171,13 +183,22 @@ pub fn fingerprint(folder: &Path) -> Result<Value> {
         // What a link leads to, as the files of a model's cache are.
         let metadata = fs::metadata(entry.path()).map_err(refuse)?;
         // Hidden files are those of runs under way.
-        if metadata.is_file() && !entry.file_name().to_string_lossy().starts_with('.') {
+        if metadata.is_file() && !entry.file_name().as_encoded_bytes().starts_with(b".") {
             let changed = metadata.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok());
-            files.push((entry.file_name().to_string_lossy().into_owned(), metadata.len(), changed.map(|t| t.as_nanos() as u64)));
+            files.push((entry.file_name(), metadata.len(), changed.map(|t| t.as_nanos() as u64)));
         }
     }
     files.sort();
-    Ok(json!({"folder": folder.canonicalize().map_err(refuse)?, "files": files}))
+    let files: Vec<Value> = files.into_iter().map(|(name, size, changed)| json!([lossless(&name), size, changed])).collect();
+    Ok(json!({"folder": lossless(folder.canonicalize().map_err(refuse)?.as_os_str()), "files": files}))
+}
+
+/// A name in JSON: text as it is, and other bytes escaped in an object, so that two names are never the same.
+fn lossless(name: &OsStr) -> Value {
+    match name.to_str() {
+        Some(text) => json!(text),
+        None => json!({"bytes": name.as_encoded_bytes().escape_ascii().to_string()}),
+    }
 }
 
 #[cfg(test)]
@@ -245,6 +266,46 @@ mod tests {
         let _first = StagedFolder::open(&place, &json!({})).unwrap();
         let words = StagedFolder::open(&place, &json!({})).err().unwrap().to_string();
         assert_eq!(words, format!("{}: another run is writing this folder", place.display()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn folders_whose_names_are_no_text_are_filled_and_told_apart() {
+        use std::os::unix::ffi::OsStrExt;
+        let root = tempfile::tempdir().unwrap();
+        let [one, other] = [b"\xff", b"\xfe"].map(|name| root.path().join(OsStr::from_bytes(name)));
+        let staged = [&one, &other].map(|place| StagedFolder::open(place, &json!({})).unwrap());
+        assert_ne!(staged[0].folder(), staged[1].folder());
+        staged.into_iter().for_each(|staged| staged.finish().unwrap());
+        assert!(fingerprint(&one).unwrap() != fingerprint(&other).unwrap());
+        let of = |name: &[u8]| {
+            fs::write(one.join(OsStr::from_bytes(name)), "").unwrap();
+            let found = fingerprint(&one).unwrap()["files"][0][0].clone();
+            fs::remove_file(one.join(OsStr::from_bytes(name))).unwrap();
+            found
+        };
+        assert_eq!(of(b"a\xff"), json!({"bytes": "a\\xff"}));
+        assert_ne!(of(b"a\xff"), of(b"a\\xff"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_not_replaced_by_a_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join("out");
+        std::os::unix::fs::symlink("elsewhere", &place).unwrap();
+        let words = StagedFolder::open(&place, &json!({})).err().unwrap().to_string();
+        assert_eq!(words, format!("{}: is a link, and a new folder goes in its place (writing)", place.display()));
+    }
+
+    #[test]
+    fn a_folder_with_a_long_name_is_filled() {
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join("n".repeat(250));
+        let staged = StagedFolder::open(&place, &json!({})).unwrap();
+        fs::write(staged.folder().join("a"), "1").unwrap();
+        staged.finish().unwrap();
+        assert!(place.join("a").exists());
     }
 
     #[test]

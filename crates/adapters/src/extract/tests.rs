@@ -162,7 +162,7 @@ fn a_run_that_stopped_gives_the_same_bytes() {
     drop(left);
     let words = run(root.path(), &options, "adapter").err().unwrap().to_string();
     assert!(words.starts_with(&at("adapter/adapter_config.json").display().to_string()), "{words}");
-    let parts = at(".adapter.partial/parts");
+    let parts = at(".adapter.partial/.parts.partial");
     let files: Vec<_> = fs::read_dir(&parts).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(files.len(), 2);
     fs::remove_file(&files[0]).unwrap();

@@ -38,6 +38,19 @@ pub fn copy_others(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a file whose content is copied where it is a link that leads out of its folder, as [`copy_others`] does.
+///
+/// # Errors
+/// As [`copy_others`].
+pub fn check_within(file: &Path) -> Result<()> {
+    let refuse = |e: std::io::Error| Error::io("reading", file, &e);
+    if !fs::symlink_metadata(file).map_err(refuse)?.is_symlink() {
+        return Ok(());
+    }
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    followed(file, &folder.canonicalize().map_err(refuse)?).map(drop)
+}
+
 /// Where a link leads, if that is within the folder or the cache that the folder belongs to.
 fn followed(link: &Path, folder: &Path) -> Result<PathBuf> {
     let target = link.canonicalize().map_err(|e| Error::io("reading", link, &e))?;
@@ -128,6 +141,11 @@ mod tests {
             fs::remove_file(&link).unwrap();
         }
         assert!(!at("to/notes.txt").exists());
+        symlink("../secret", at("plain/model.safetensors.index.json")).unwrap();
+        assert!(
+            check_within(&at("plain/model.safetensors.index.json")).unwrap_err().to_string().contains("leads out of the model's")
+        );
+        check_within(&at("plain/COPYING")).and(check_within(&at("latest/config.json"))).unwrap();
         symlink("nowhere", at("plain/gone")).unwrap();
         let words = copy_others(&at("plain"), &at("to")).unwrap_err().to_string();
         assert!(words.ends_with("plain/gone: no such file or folder (reading)"), "{words}");

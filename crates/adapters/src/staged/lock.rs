@@ -3,7 +3,8 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use monotile::{Error, Result};
+use monotile::io::hidden_sibling;
+use monotile::{Error, ErrorKind, Result};
 
 /// The right to write a folder, held by at most one run: a locked file beside the folder or in it.
 ///
@@ -31,7 +32,7 @@ impl Lock {
     /// The lock of a folder that appears whole: `.NAME.lock` beside it. The folder above is made if it is not there.
     ///
     /// # Errors
-    /// `Value`, if another run has it; `Io`, if the operating system refuses.
+    /// `Busy`, if another run has it; `Io`, if the operating system refuses.
     pub fn next_to(place: &Path) -> Result<Self> {
         let path = Self::lock_path(place)?;
         if let Some(above) = place.parent().filter(|above| !above.as_os_str().is_empty()) {
@@ -58,7 +59,7 @@ impl Lock {
 
     fn lock_path(place: &Path) -> Result<PathBuf> {
         match place.file_name() {
-            Some(name) => Ok(place.with_file_name(format!(".{}.lock", name.to_string_lossy()))),
+            Some(_) => Ok(hidden_sibling(place, "lock")),
             None => Err(Error::value(format!("{}: this names no folder (writing)", place.display()))),
         }
     }
@@ -69,7 +70,8 @@ impl Lock {
             let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(refuse)?;
             match file.try_lock() {
                 Err(TryLockError::WouldBlock) => {
-                    return Err(Error::value(format!("{}: another run is writing this folder", place.display())));
+                    let sentence = format!("{}: another run is writing this folder", place.display());
+                    return Err(Error::new(ErrorKind::Busy, sentence));
                 }
                 // The run before may have removed the file between the two calls: a lock on that one holds nobody off.
                 _ if is_at(&file, &path) => return Ok(Self { path, _file: file }),
