@@ -356,9 +356,8 @@ fn max_window_layers(family: Family, fields: &Fields) -> Result<usize> {
         (Family::Llama | Family::Mistral, _) => Ok(0),
         (Family::Qwen2, None) => Ok(28),
         (Family::Qwen2, Some(value)) => {
-            let count = value.as_u64().and_then(|n| u32::try_from(n).ok());
+            let count = value.as_u64().and_then(|n| u32::try_from(n).ok()?.try_into().ok());
             count
-                .map(|n| n as usize)
                 .ok_or_else(|| fields.refuse("max_window_layers", format!("must be a whole number, got {value}")))
         }
     }

@@ -318,17 +318,6 @@ impl Model {
         taken
     }
 
-    /// A number that differs between models, from their sizes and the first row of each weight, so that a run that goes on notices
-    /// another frozen model.
-    pub(crate) fn fingerprint(&self) -> String {
-        let first = |(_, tensor): &(String, &Tensor)| {
-            let row = tensor.select(0, 0).and_then(|row| row.to_f64_vec()).map_or(0.0, |row| row.iter().sum::<f64>());
-            row + tensor.len() as f64
-        };
-        let sum: f64 = self.parameters(TrainableParameters::Everything).iter().map(first).sum();
-        format!("{:016x}", sum.to_bits())
-    }
-
     /// Writes `config.json`, `generation_config.json` and `model.safetensors` as transformers reads them, in this dtype.
     ///
     /// # Errors

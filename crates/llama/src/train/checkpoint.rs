@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Trainer;
 use super::early_stopping::EarlyStopping;
 use crate::linear::LinearLayer;
-use crate::model::TrainableParameters;
+use crate::model::{Model, TrainableParameters};
 
 impl Trainer {
     /// Saves everything that going on needs to one file, whole or not at all.
@@ -62,6 +62,10 @@ impl Trainer {
         }
         if let Some((name, now)) = self.settings().as_object().and_then(|now| now.iter().find(|(name, now)| saved[*name] != **now))
         {
+            if name == "model" {
+                let what = "the run was begun on another base model; give that one, or begin a run in another folder";
+                return Err(Error::value(format!("{}: {what}", path.display())));
+            }
             let then = &saved[name];
             return Err(Error::value(format!("{}: the run was begun with {name} {then}, now it is {now}", path.display())));
         }
@@ -79,7 +83,9 @@ impl Trainer {
         let mut evaluations = EarlyStopping::default();
         if file.contains("evaluations") {
             let pairs = file.tensor("evaluations")?.to_vec::<f64>()?;
-            evaluations.losses = pairs.chunks_exact(2).map(|pair| (pair[0] as usize, pair[1])).collect();
+            let steps = |number: f64| number.to_string().parse().ok().filter(|steps| *steps <= losses.len());
+            let judged: Option<Vec<_>> = pairs.chunks_exact(2).map(|pair| Some((steps(pair[0])?, pair[1]))).collect();
+            evaluations.losses = judged.ok_or_else(|| refuse("has evaluations after no number of its steps".into()))?;
         }
         let (mut values, mut best) = (Vec::new(), Vec::new());
         for (name, tensor) in self.model.parameters(self.trained) {
@@ -117,7 +123,7 @@ impl Trainer {
         });
         settings["adapter"] = json!(adapted.collect::<Vec<_>>());
         if self.trained == TrainableParameters::Adapter {
-            settings["model"] = json!(self.model.fingerprint());
+            settings["model"] = json!(self.base.get_or_init(|| base_checksum(&self.model)));
         }
         settings
     }
@@ -127,6 +133,12 @@ impl Trainer {
 const SETTINGS: &str = "settings";
 /// The key of the checksum.
 const CHECKSUM: &str = "checksum";
+
+/// A checksum of a frozen model, wherever it lies: of its configuration and every weight, each read once.
+fn base_checksum(model: &Model) -> String {
+    let weights = model.parameters(TrainableParameters::Everything);
+    checksum(&format!("{:?}", model.config()), weights.iter().map(|(name, tensor)| (name.as_str(), *tensor)))
+}
 
 /// A sum over the settings and every tensor's name, type, shape and bytes, as hexadecimal digits.
 ///

@@ -6,8 +6,10 @@ mod options;
 mod plan;
 mod run;
 
-use monotile::optim::{AdamW, clip_gradients, gradient_norm};
-use monotile::{DType, Error, Result, Rng, Tensor};
+use std::sync::OnceLock;
+
+use monotile::optim::{AdamW, AdamWState, clip_gradients, gradient_norm};
+use monotile::{DType, Error, ErrorKind, Result, Rng, Tensor};
 
 use crate::data::{Batch, BatchOrder, TokenDataset};
 use crate::model::{Model, TrainableParameters};
@@ -44,6 +46,8 @@ pub struct Trainer {
     optimizer: AdamW,
     losses: Vec<f64>,
     evaluations: EarlyStopping,
+    /// The checksum of the weights that stay as they are, once it was asked for.
+    base: OnceLock<String>,
 }
 
 /// What one step did.
@@ -89,6 +93,7 @@ impl Trainer {
             optimizer,
             losses: Vec::new(),
             evaluations: EarlyStopping::default(),
+            base: OnceLock::new(),
         })
     }
 
@@ -142,7 +147,7 @@ impl Trainer {
     /// Goes one step.
     ///
     /// # Errors
-    /// `Value`, if the loss is not a number any more.
+    /// `NotConverged`, if the loss or the gradient is not finite any more; what is trained then stays as it is.
     pub fn step(&mut self) -> Result<StepReport> {
         let done = self.steps_done();
         let TrainOptions { batch, accumulate, shuffle, seed, .. } = self.options;
@@ -150,12 +155,15 @@ impl Trainer {
         let chosen = order.step(done);
         let (loss, mut gradients) = self.gradients(&chosen)?;
         if !loss.is_finite() {
-            return Err(Error::value(format!("train: the loss of step {} is {loss}; a smaller learning rate may help", done + 1)));
+            return Err(diverged(format!("the loss of step {} is {loss}", done + 1)));
         }
         let gradient_norm = match self.options.clip {
             Some(clip) => clip_gradients(&mut gradients, clip)?,
             None => gradient_norm(&gradients)?,
         };
+        if !gradient_norm.is_finite() {
+            return Err(diverged(format!("the gradient of step {} is as long as {gradient_norm}", done + 1)));
+        }
         self.optimizer.options.lr = self.options.learning_rate_at(done);
         // Out of the model, nobody else holds them, and the optimizer writes in place.
         let empty = vec![Tensor::scalar(0.0_f32); gradients.len()];
@@ -166,6 +174,29 @@ impl Trainer {
         self.losses.push(loss);
         let tokens = chosen.iter().map(|&row| self.rows.loss_token_count_in(row)).sum();
         Ok(StepReport { number: done + 1, loss, learning_rate: self.options.learning_rate_at(done), gradient_norm, tokens })
+    }
+
+    /// Checks that a run can go on from what is trained: every number of it and of the optimizer's averages is finite, and so is the
+    /// loss of one row.
+    ///
+    /// # Errors
+    /// `NotConverged`, if not; such a state is not worth saving.
+    ///
+    /// # Cost
+    /// One read of these numbers and one forward pass of a row.
+    pub fn check_finite(&self) -> Result<()> {
+        let steps = self.steps_done();
+        let AdamWState { m, v, .. } = self.optimizer.state();
+        let trained = self.model.parameters(self.trained);
+        for tensor in trained.iter().map(|(_, tensor)| *tensor).chain(m).chain(v).filter(|tensor| !tensor.is_empty()) {
+            let largest = number(&tensor.detach().abs()?.max(&[], false)?)?;
+            if !largest.is_finite() {
+                return Err(diverged(format!("after step {steps} what is trained holds {largest}")));
+            }
+        }
+        let Some(row) = (0..self.rows.row_count()).find(|&row| self.rows.loss_token_count_in(row) > 0) else { return Ok(()) };
+        let loss = number(&self.model.batch_loss(&Batch::from_dataset(&self.rows, &[row])?, None)?)?;
+        if loss.is_finite() { Ok(()) } else { Err(diverged(format!("after step {steps} the loss is {loss}"))) }
     }
 
     /// The mean loss over the tokens that some rows learn, and the gradient of what is trained, in the order of [`Model::parameters`].
@@ -220,6 +251,11 @@ impl Trainer {
         }
         Ok(Some(sum / rows.loss_token_count() as f64))
     }
+}
+
+/// The error of a run whose numbers are none any more.
+fn diverged(what: String) -> Error {
+    Error::new(ErrorKind::NotConverged, format!("train: {what}; a lower learning rate may help"))
 }
 
 /// The one element of a loss, in whichever dtype it was computed.

@@ -1,5 +1,7 @@
 //! A whole run in a folder: steps, evaluations, a log, and saving often enough.
 
+use std::ffi::OsString;
+use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,8 @@ use monotile_adapters::staged::Lock;
 
 /// The file of a run's state, in its folder.
 const STATE: &str = "training.safetensors";
+/// An empty file that is there from the beginning of a run to its first state: what else the folder then holds is the run's.
+const BEGUN: &str = ".begun";
 /// The file with a line of JSON for every step and evaluation.
 const LOG: &str = "log.jsonl";
 
@@ -80,8 +84,9 @@ pub enum RunOutcome {
 /// from it to the same result.
 ///
 /// # Errors
-/// `Value`, if another run is writing the folder, it holds the state of a run that is not to be resumed, settings differ from those of
-/// the one to resume, or there is patience and nothing held out to evaluate on; `Io`, if files cannot be written.
+/// `Busy`, if another run is writing the folder; `Value`, if it holds the state of a run that is not to be resumed or files of none, settings differ from those of
+/// the one to resume, or there is patience and nothing held out to evaluate on; `NotConverged`, if numbers are not finite any more, with the last
+/// save as it was; `Io`, if files cannot be written.
 pub fn run(
     trainer: &mut Trainer,
     run: &RunOptions,
@@ -99,9 +104,11 @@ pub fn run(
             return Err(Error::value(format!("{}: a run was begun here; resume it or choose another folder", state.display())));
         }
         trainer.resume(&state)?;
+        remove_mark(&run.folder)?;
         log.take_up(trainer.steps_done())?;
         stopped |= progress(TrainProgress::Resumed { steps: trainer.steps_done() }).is_break();
     } else {
+        mark_begun(&run.folder)?;
         log.write()?;
         stopped |= evaluate(trainer, &mut log, progress)?;
     }
@@ -137,10 +144,44 @@ pub fn run(
     Ok(if trainer.is_done() { RunOutcome::Done } else { RunOutcome::Interrupted })
 }
 
-/// The result first, so that a state on disk always has its result beside it.
+/// The result first, so that a state on disk always has its result beside it. What is not finite is not saved over what was.
 fn save(trainer: &Trainer, run: &RunOptions, state: &Path) -> Result<()> {
+    trainer.check_finite()?;
     (run.write)(trainer.model(), &run.folder)?;
-    trainer.save(state)
+    trainer.save(state)?;
+    remove_mark(&run.folder)
+}
+
+/// Marks a folder as that of a run, or refuses one with files that no such run wrote. Hidden files do not count.
+fn mark_begun(folder: &Path) -> Result<()> {
+    let mark = folder.join(BEGUN);
+    let visible = |name: &OsString| !name.as_encoded_bytes().starts_with(b".");
+    let found = || -> std::io::Result<Option<OsString>> {
+        if mark.exists() {
+            return Ok(None);
+        }
+        let names: Vec<_> = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<_>>()?;
+        let first = names.into_iter().filter(visible).min();
+        if first.is_none() {
+            fs::File::create(&mark)?;
+        }
+        Ok(first)
+    };
+    match found().map_err(|e| Error::io("writing", folder, &e))? {
+        None => Ok(()),
+        Some(name) => {
+            let what =
+                format!("{} and no run to resume; name a new folder, or move away what is in this one", Path::new(&name).display());
+            Err(Error::value(format!("{}: the folder holds {what}", folder.display())))
+        }
+    }
+}
+
+fn remove_mark(folder: &Path) -> Result<()> {
+    match fs::remove_file(folder.join(BEGUN)) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("writing", folder, &e)),
+        _ => Ok(()),
+    }
 }
 
 fn evaluate(trainer: &mut Trainer, log: &mut Log, progress: &mut dyn FnMut(TrainProgress) -> ControlFlow<()>) -> Result<bool> {

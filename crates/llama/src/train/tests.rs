@@ -143,9 +143,43 @@ fn a_state_of_other_settings_is_not_resumed() {
     model.add_adapter(LoraConfig { rank: 2, ..LoraConfig::default() }, LoraInit::Gaussian, 2).unwrap();
     let mut elsewhere = Trainer::new(model, TrainableParameters::Adapter, rows(), options()).unwrap();
     let refused = elsewhere.resume(&path).unwrap_err().to_string();
-    assert!(refused.starts_with(&format!("{}: the run was begun with model ", path.display())), "{refused}");
+    let another = "the run was begun on another base model; give that one, or begin a run in another folder";
+    assert_eq!(refused, format!("{}: {another}", path.display()));
     std::fs::write(&path, b"").unwrap();
     assert!(other.resume(&path).is_err());
+}
+
+#[test]
+fn a_base_model_is_known_by_every_weight_and_its_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, base) = (folder.path().join("state"), folder.path().join("base"));
+    let trainer = || {
+        let mut model = Model::read(&base).unwrap();
+        model.add_adapter(LoraConfig { rank: 2, ..LoraConfig::default() }, LoraInit::Gaussian, 2).unwrap();
+        Trainer::new(model, TrainableParameters::Adapter, rows(), options()).unwrap()
+    };
+    Model::random(small(), 1).unwrap().write(&base, DType::F32).unwrap();
+    trainer().save(&path).unwrap();
+    // Elsewhere, with other times, it is the same.
+    let moved = folder.path().join("moved");
+    std::fs::create_dir(&moved).unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        std::fs::write(moved.join(name), std::fs::read(base.join(name)).unwrap()).unwrap();
+    }
+    std::fs::remove_dir_all(&base).unwrap();
+    std::fs::rename(&moved, &base).unwrap();
+    trainer().resume(&path).unwrap();
+    // The last byte is of the last row of some weight.
+    for (name, old, new) in [("model.safetensors", None, 0x3f), ("config.json", Some("\"rope_theta\": "), b'2')] {
+        let whole = std::fs::read(base.join(name)).unwrap();
+        let mut changed = whole.clone();
+        let at = old.map_or(whole.len() - 1, |old| String::from_utf8_lossy(&whole).find(old).unwrap() + old.len());
+        changed[at] = if changed[at] == new { new + 1 } else { new };
+        std::fs::write(base.join(name), changed).unwrap();
+        let refused = trainer().resume(&path).unwrap_err().to_string();
+        assert!(refused.contains("the run was begun on another base model"), "{name}: {refused}");
+        std::fs::write(base.join(name), whole).unwrap();
+    }
 }
 
 /// Every byte of weights, averages, losses and settings counts.
@@ -334,5 +368,73 @@ mod runs {
         go(folder.path(), false, 2).unwrap();
         let refused = go(folder.path(), false, 0).unwrap_err().to_string();
         assert!(refused.ends_with("training.safetensors: a run was begun here; resume it or choose another folder"), "{refused}");
+    }
+
+    #[test]
+    fn a_folder_with_files_of_no_run_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("adapter_model.safetensors"), "another's").unwrap();
+        std::fs::write(folder.path().join(".hidden"), "").unwrap();
+        for resume in [false, true] {
+            let refused = go(folder.path(), resume, 0).unwrap_err().to_string();
+            let words = "the folder holds adapter_model.safetensors and no run to resume; name a new folder, or move away what is in this one";
+            assert_eq!(refused, format!("{}: {words}", folder.path().display()));
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        }
+        // What a run without its state leaves when it has ended is a result like any other.
+        std::fs::remove_file(folder.path().join("adapter_model.safetensors")).unwrap();
+        go(folder.path(), false, 0).unwrap();
+        std::fs::remove_file(folder.path().join("training.safetensors")).unwrap();
+        assert!(go(folder.path(), true, 0).unwrap_err().to_string().contains("no run to resume"));
+    }
+
+    #[test]
+    fn a_run_that_was_killed_before_its_first_state_is_begun_again() {
+        let (whole, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        go(whole.path(), false, 0).unwrap();
+        for name in [".begun", "log.jsonl", "adapter_model.safetensors"] {
+            std::fs::write(killed.path().join(name), "half").unwrap();
+        }
+        go(killed.path(), false, 0).unwrap();
+        let names = |folder: &std::path::Path| {
+            let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(whole.path()), names(killed.path()));
+        assert_eq!(log(whole.path()), log(killed.path()));
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_not_saved() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |model: &Model, folder: &std::path::Path| model.write(folder, DType::F32);
+        let settings =
+            |resume| RunOptions { folder: folder.path().into(), evaluate_every: 0, save_every: 1, resume, write: &write };
+        let options = TrainOptions { steps: 40, learning_rate: 1e-3, weight_decay: 1e14, ..options() };
+        let mut trainer =
+            Trainer::new(Model::random(small(), 1).unwrap(), TrainableParameters::Everything, rows(), options).unwrap();
+        let mut saved = 0;
+        let error = run(&mut trainer, &settings(false), &mut |event| {
+            if let TrainProgress::Saved { steps } = event {
+                saved = steps;
+            }
+            ControlFlow::Continue(())
+        });
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), monotile::ErrorKind::NotConverged);
+        assert!(error.to_string().ends_with("; a lower learning rate may help"), "{error}");
+        let model = Model::read(folder.path()).unwrap();
+        let finite = |tensor: &Tensor| tensor.to_f64_vec().unwrap().iter().all(|x| x.is_finite());
+        assert!(saved > 0 && model.parameters(TrainableParameters::Everything).iter().all(|(_, tensor)| finite(tensor)));
+        // The state is as it was: it comes to the same end.
+        let again = run(&mut trainer, &settings(true), &mut |event| match event {
+            TrainProgress::Resumed { steps } => {
+                assert_eq!(steps, saved);
+                ControlFlow::Continue(())
+            }
+            _ => ControlFlow::Continue(()),
+        });
+        assert_eq!(again.unwrap_err().to_string(), error.to_string());
     }
 }

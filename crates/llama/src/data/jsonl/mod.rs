@@ -1,5 +1,6 @@
-//! Files of samples: one JSON object a line.
+//! Files of samples: one JSON object a line, or a list of them.
 
+mod pieces;
 mod record;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use super::chat::ChatTemplate;
 use super::sample::{Sample, Samples};
 use crate::tokenizer::{Spans, Tokenizer};
 use monotile_adapters::json::read_text;
+use pieces::Pieces;
 use record::Record;
 
 /// What the lines of a file hold.
@@ -36,7 +38,7 @@ impl SampleFormat {
 }
 
 /// A file of samples, read and checked: every line holds the same kind of JSON object. Other fields of an object are left alone, null
-/// counts as absent, and empty lines as none.
+/// counts as absent, and empty lines as none. A file that begins with a bracket is one list of such objects instead.
 ///
 /// # Example
 /// ```
@@ -52,7 +54,9 @@ impl SampleFormat {
 pub struct Jsonl {
     path: PathBuf,
     kind: SampleFormat,
-    /// With the numbers of their lines.
+    /// What a record is counted as: a line or a sample.
+    unit: &'static str,
+    /// With their numbers.
     records: Vec<(usize, Record)>,
 }
 
@@ -71,20 +75,21 @@ impl Jsonl {
     /// As [`read`](Jsonl::read).
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let mut records: Vec<(usize, Record)> = Vec::new();
-        for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
-            let refuse = |what: String| Error::format(&at(path, number), what);
+        let Pieces { unit, all } = Pieces::cut(text).map_err(|what| Error::format(path, what))?;
+        for (number, line) in all {
+            let refuse = |what: String| Error::format(&at(path, unit, number), what);
             let record = Record::read(line).map_err(refuse)?;
             if let Some((first, before)) = records.first()
                 && before.kind() != record.kind()
             {
                 let (found, wanted) = (record.kind().fields(), before.kind().fields());
-                return Err(refuse(format!("holds {found}, line {first} holds {wanted}; a file is of one kind")));
+                return Err(refuse(format!("holds {found}, {unit} {first} holds {wanted}; a file is of one kind")));
             }
             records.push((number, record));
         }
         match records.first() {
             None => Err(Error::format(path, "the file is empty; training needs samples, one JSON object a line")),
-            Some((_, first)) => Ok(Self { path: path.to_path_buf(), kind: first.kind(), records }),
+            Some((_, first)) => Ok(Self { path: path.to_path_buf(), kind: first.kind(), unit, records }),
         }
     }
 
@@ -141,15 +146,16 @@ impl Jsonl {
                     }),
                 },
             };
-            made.map_err(|e| e.with_context(at(&self.path, *number).display()))
+            made.map_err(|e| e.with_context(at(&self.path, self.unit, *number).display()))
         };
         self.records.iter().map(sample).collect::<Result<_>>().map(Samples)
     }
 }
 
-/// Where a line is: `path:number`.
-fn at(path: &Path, number: usize) -> PathBuf {
-    format!("{}:{number}", path.display()).into()
+/// Where a record is: `path:number` of a line, `path: sample number` of another.
+fn at(path: &Path, unit: &str, number: usize) -> PathBuf {
+    let path = path.display();
+    if unit == "line" { format!("{path}:{number}") } else { format!("{path}: {unit} {number}") }.into()
 }
 
 /// Which tokens are learned of a prompt and its completion, and those tokens.

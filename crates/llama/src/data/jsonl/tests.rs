@@ -50,7 +50,7 @@ fn lines_that_are_no_samples_are_refused_with_their_number() {
     assert_eq!(refused("\n{\"text\": \"a\"}\n{\"text\": a}"), "data.jsonl:3: not JSON: expected value at column 10");
     assert_eq!(refused("{\"text\": \"a\"} x"), "data.jsonl:1: not JSON: trailing characters at column 15");
     let wanted = "data.jsonl:1: an object with \"text\", with \"prompt\" and \"completion\", or with \"messages\" is wanted, got ";
-    assert_eq!(refused("[1]"), format!("{wanted}a list"));
+    assert_eq!(refused("1"), format!("{wanted}a number"));
     assert_eq!(refused("{}"), format!("{wanted}an empty object"));
     assert_eq!(refused("{\"content\": \"a\"}"), format!("{wanted}an object with other fields"));
     assert_eq!(refused("{\"prompt\": \"a\"}"), "data.jsonl:1: field \"completion\" is missing beside \"prompt\"");
@@ -148,4 +148,21 @@ fn a_byte_order_mark_is_no_part_of_a_file() {
     assert_eq!(Jsonl::read(&path).unwrap().text(), "abc\n");
     std::fs::write(&path, b"\xff\xfe{\0").unwrap();
     assert!(Jsonl::read(&path).err().unwrap().to_string().ends_with("is a text in UTF-16; save it as UTF-8"));
+}
+
+#[test]
+fn a_list_of_samples_is_read_as_lines_are() {
+    let lines = "{\"prompt\": \"a b \", \"completion\": \"cd\"}\n{\"completion\": \"e\", \"prompt\": \"[,]\"}";
+    let list = "\n[\n  {\n \"prompt\": \"a b \", \"completion\": \"cd\"},\n {\"completion\": \"e\", \"prompt\": \"[,]\"} ]\n";
+    assert_eq!(learned(list, None), learned(lines, None));
+    assert_eq!(refused("[]"), "data.jsonl: the file is empty; training needs samples, one JSON object a line");
+    assert!(refused("[{\"text\": \"a\"}, 7]").starts_with("data.jsonl: sample 2: an object with \"text\""));
+    let other = refused("[{\"text\": \"a\"}, {\"prompt\": \"\", \"completion\": \"a\"}]");
+    assert_eq!(other, "data.jsonl: sample 2: holds \"prompt\" and \"completion\", sample 1 holds \"text\"; a file is of one kind");
+    let broken = "data.jsonl: the list of samples is broken at its sample 2: ";
+    for list in ["[{\"text\": \"a\"},", "[{\"text\": \"a\"}, {\"text\"", "[{\"text\": \"a\"}, {\"text\": \"b\"} {\"text\": \"c\"}]"]
+    {
+        assert!(refused(list).starts_with(broken), "{}", refused(list));
+    }
+    assert_eq!(refused("[{\"text\": \"a\"}] 7"), "data.jsonl: something follows the list of samples; a file is one list");
 }
