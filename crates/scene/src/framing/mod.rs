@@ -55,7 +55,7 @@ impl Framing {
     /// What these poses of a scene take up.
     ///
     /// # Errors
-    /// A scene in which nothing is drawn, or that is too large for f64.
+    /// A scene in which nothing is drawn, or that is too large for f64 or too small for f32.
     ///
     /// # Cost
     /// A vertex takes some 50 ns a pose; of a mesh that is not bent 256 vertices count at most, from the second pose on.
@@ -72,7 +72,12 @@ impl Framing {
         let space = space.filter(|_| min.cmple(max).all());
         let space = space.ok_or_else(|| Error::value("there is nothing to see: no node of the scene draws a mesh"))?;
         if !(min.is_finite() && max.is_finite()) {
-            return Err(Error::value("the scene is too large: places of its vertices are no numbers"));
+            // What is as small as f32 can be is scaled by more than f32 can be.
+            return Err(Error::value(if space.scale > 1.0 {
+                "the scene is too small: f32 keeps too few digits of its vertices; save the model larger"
+            } else {
+                "the scene is too large: places of its vertices are no numbers"
+            }));
         }
         Ok(Self { space, points: extremes.points(), min, max, spins: false })
     }
@@ -312,6 +317,16 @@ mod tests {
         assert_eq!(ground.height, 2.0);
         assert!((ground.center[0] - 10.75).abs() < 1e-5 && (ground.center[1] + 4.0).abs() < 1e-5, "{ground:?}");
         assert!((ground.half_side - 2.5 * 1.25).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_scene_of_the_smallest_numbers_is_called_too_small() {
+        let mut scene = long_box();
+        let local = NodeTransform::Trs(NodeTrs::default());
+        scene.nodes[0].local = local;
+        scene.meshes[0].primitives[0].positions.iter_mut().flatten().for_each(|x| *x *= 1e-44);
+        let words = Framing::new(&scene, [Pose::rest(&scene)]).unwrap_err().to_string();
+        assert_eq!(words, "the scene is too small: f32 keeps too few digits of its vertices; save the model larger");
     }
 
     #[test]

@@ -94,8 +94,8 @@ impl<'a> Elements<'a> {
                 bytes.len()
             )));
         }
-        let bytes = if count == 0 { &[] } else { &bytes[offset as usize..] };
-        Ok(Self { bytes, stride, count: count as usize, component, width })
+        let bytes = if count == 0 { &[] } else { bytes.get(json::Whole(offset).get()..).unwrap_or_default() };
+        Ok(Self { bytes, stride, count: json::Whole(count).get(), component, width })
     }
 
     fn element(&self, i: usize) -> &'a [u8] {
@@ -192,7 +192,7 @@ impl Source<'_> {
             None if count.saturating_mul((component.size() * N) as u64) > self.bytes() => {
                 return Err(fault(format!("{count} elements without a buffer view, in a file of {} bytes", self.bytes())));
             }
-            None => out.resize(count as usize, [T::default(); N]),
+            None => out.resize(json::Whole(count).get(), [T::default(); N]),
         }
         match &accessor.sparse {
             Some(sparse) => self.replace(sparse, component, out, put).map_err(|e| e.with_context("its sparse part")),
@@ -220,7 +220,7 @@ impl Source<'_> {
         for i in 0..indices.count {
             let at = kind.integer(indices.element(i));
             let count = out.len();
-            let Some(out) = out.get_mut(at as usize) else {
+            let Some(out) = out.get_mut(json::Whole(at.into()).get()) else {
                 return Err(fault(format!("it replaces element {at} of {count}")));
             };
             put(out, values.element(i));

@@ -13,7 +13,7 @@ pub fn split(bytes: &[u8]) -> Result<(&[u8], Option<&[u8]>)> {
     if version != 2 {
         return Err(super::file_kind::version(&format!("{version}.0")));
     }
-    let length = word(bytes, 8)? as usize;
+    let length = size(word(bytes, 8)?);
     let Some(mut rest) = bytes.get(12..length) else {
         return Err(fault(format!("its header says {length} bytes, and it has {}", bytes.len())));
     };
@@ -22,7 +22,7 @@ pub fn split(bytes: &[u8]) -> Result<(&[u8], Option<&[u8]>)> {
         if rest.is_empty() {
             break;
         }
-        let size = word(rest, 0)? as usize;
+        let size = size(word(rest, 0)?);
         let kind = word(rest, 4)?.to_le_bytes();
         let Some(chunk) = rest[8..].get(..size) else {
             return Err(fault(format!("its chunk {number} says {size} bytes, and {} follow", rest.len() - 8)));
@@ -40,6 +40,11 @@ pub fn split(bytes: &[u8]) -> Result<(&[u8], Option<&[u8]>)> {
     // The specification pads by spaces, and some writers by zeros.
     let end = json.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
     Ok((&json[..end], binary))
+}
+
+/// As a length; what no memory could hold becomes the largest there is, which every check of a range refuses.
+fn size(word: u32) -> usize {
+    usize::try_from(word).unwrap_or(usize::MAX)
 }
 
 fn word(bytes: &[u8], at: usize) -> Result<u32> {

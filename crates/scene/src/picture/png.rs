@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::Path;
 
-use monotile::io::write_atomic;
+use monotile::io::{open_regular, write_atomic};
 use monotile::{Error, Result};
 use png::{BitDepth, ColorType, Compression, Decoder, Encoder, EncodingError, Transformations};
 
@@ -49,7 +49,7 @@ impl Picture {
     /// # Errors
     /// A file that is not there or is no PNG.
     pub fn open_png(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|e| Error::io("reading", path, &e))?;
+        let (file, _) = open_regular(path)?;
         let mut decoder = Decoder::new(BufReader::new(file));
         decoder.set_transformations(Transformations::normalize_to_color8() | Transformations::ALPHA);
         let fault = |e: png::DecodingError| Error::format(path, e);
@@ -66,7 +66,8 @@ impl Picture {
 
     /// What made the picture in a PNG file, as the file says; `None` where it does not, or is no whole PNG.
     pub fn source_of_png(path: &Path) -> Option<String> {
-        let mut reader = Decoder::new(BufReader::new(File::open(path).ok()?)).read_info().ok()?;
+        let (file, _) = open_regular(path).ok()?;
+        let mut reader = Decoder::new(BufReader::new(file)).read_info().ok()?;
         let mut pixels = vec![0; reader.output_buffer_size()?];
         reader.next_frame(&mut pixels).ok()?;
         let said = reader.info().utf8_text.iter().find(|text| text.keyword == KEY)?;
