@@ -25,6 +25,7 @@ use command_error::CommandError;
 #[cfg(feature = "view")]
 use commands::view;
 use commands::{bench, einsum, explain, factor, generate, info, lora, render, tour, train};
+use monotile::text::printable;
 use monotile_kernels::process::{self, CountingAllocator};
 
 /// Chat templates are programs of strangers; what they take is counted, so that it can be bounded.
@@ -109,8 +110,17 @@ fn silence_decoders() {
     }));
 }
 
+/// Ends as clap does. Refusals quote the command line, and names of files in it may hold anything.
+fn refuse(refusal: &clap::Error) -> ! {
+    let shown = std::env::args_os().map(|word| printable(&word.to_string_lossy()).to_string());
+    match Cli::try_parse_from(shown) {
+        Err(same) if refusal.use_stderr() => same.exit(),
+        _ => refusal.exit(),
+    }
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|refusal| refuse(&refusal));
     process::exit_on_bus_error();
     silence_decoders();
     let mut out = BufWriter::new(stdout().lock());

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use monotile::text::prose;
+
 mod ticks;
 
 use ticks::{label, ticks};
@@ -296,9 +298,9 @@ impl Frame {
     }
 }
 
-/// Text as XML and HTML take it.
+/// Text as XML and HTML take it. XML has no control characters, and those that turn the direction of writing would turn what follows.
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    prose(text).to_string().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -369,5 +371,16 @@ mod tests {
     fn names_are_escaped() {
         let svg = Plot { title: "a < b & \"c\"".into(), ..Plot::default() }.svg();
         assert!(svg.contains("a &lt; b &amp; &quot;c&quot;") && !svg.contains("a < b"));
+        let odd = "a\u{0}\u{1b}\u{9b}\u{202e}";
+        let axis = PlotAxis::linear(odd);
+        let svg = Plot {
+            title: odd.into(),
+            x: axis.clone(),
+            y: axis,
+            series: vec![Series { name: odd.into(), ..series(vec![(1.0, 1.0)]) }],
+        }
+        .svg();
+        assert_eq!(svg.matches("a\\u{0}").count() + svg.matches("a\\0").count(), 6, "{svg}");
+        assert!(svg.chars().all(|c| c == '\n' || monotile::text::is_plain(c)), "{svg}");
     }
 }

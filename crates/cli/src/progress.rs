@@ -4,13 +4,19 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use monotile::text::message_line;
 
 /// The least time between two lines where there is no terminal.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// Writes a line to standard error; where nobody can read it, that is no reason to stop.
+/// Writes a line to standard error, of which any part may come from a file: nothing in it acts on a terminal.
 pub fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    print(&message_line(line));
+}
+
+/// Writes lines that are fit for a terminal to standard error; where nobody can read them, that is no reason to stop.
+pub fn print(lines: &str) {
+    let _ = writeln!(std::io::stderr(), "{lines}");
 }
 
 /// How far a long piece of work has come.
@@ -49,7 +55,7 @@ impl Progress {
     pub fn at(&mut self, done: u64, message: &str) {
         match &mut self.shown {
             Shown::Bar(bar) => {
-                bar.set_message(message.to_string());
+                bar.set_message(message_line(message));
                 bar.set_position(done);
             }
             Shown::Lines { name, begun, last } => {

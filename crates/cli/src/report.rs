@@ -1,7 +1,14 @@
 //! What a person reads in a terminal: aligned tables and numbers with units.
 
 use std::fmt::Write;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use monotile::text::{is_plain, printable};
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
+
+use crate::command_error::CommandError;
 
 /// Whether standard output takes colour: a terminal that is not dumb, and no `NO_COLOR`.
 pub fn coloured() -> bool {
@@ -15,7 +22,35 @@ pub fn bold(text: &str, colour: bool) -> String {
     if colour { format!("\x1b[1m{text}\x1b[0m") } else { text.to_string() }
 }
 
-/// Rows under a header: the first column aligned left, the others right.
+/// A path as it may be shown.
+pub fn path(path: &Path) -> String {
+    printable(&path.to_string_lossy()).to_string()
+}
+
+/// Prints a line of JSON in which characters that act on a terminal are escaped; a parser reads the same texts.
+pub fn print_json(value: &impl Serialize, out: &mut dyn io::Write) -> Result<(), CommandError> {
+    let mut line = Vec::new();
+    value.serialize(&mut Serializer::with_formatter(&mut line, PlainJson)).map_err(io::Error::from)?;
+    line.push(b'\n');
+    Ok(out.write_all(&line)?)
+}
+
+/// Compact JSON whose texts are plain.
+struct PlainJson;
+
+impl Formatter for PlainJson {
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, odd)) = rest.char_indices().find(|(_, c)| !is_plain(*c)) {
+            out.write_all(&rest.as_bytes()[..at])?;
+            odd.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(out, "\\u{unit:04x}"))?;
+            rest = &rest[at + odd.len_utf8()..];
+        }
+        out.write_all(rest.as_bytes())
+    }
+}
+
+/// Rows under a header: the first column aligned left, the others right. Cells may hold any text: it is shown by [`printable`].
 pub struct Table {
     rows: Vec<Vec<String>>,
 }
@@ -28,7 +63,7 @@ impl Table {
 
     /// Adds a row; cells that are missing stay empty.
     pub fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+        self.rows.push(cells.iter().map(|cell| printable(cell).to_string()).collect());
     }
 
     /// The table as lines of text, the header in bold where `colour` allows it.
@@ -129,6 +164,27 @@ mod tests {
         table.row(vec!["longer case".into(), "12 ms".into()]);
         table.row(vec!["no time".into()]);
         assert_eq!(table.render(false), "case           time\nf32 64       1.5 ms\nlonger case   12 ms\nno time\n");
+    }
+
+    #[test]
+    fn cells_hold_any_text_and_columns_are_as_wide_as_what_is_shown() {
+        let mut table = Table::new(&["name", "n"]);
+        table.row(vec!["a\u{1b}[2J\n".into(), "1".into()]);
+        table.row(vec!["b".into(), "22".into()]);
+        assert_eq!(table.render(false), "name           n\na\\u{1b}[2J\\n   1\nb             22\n");
+        let mut table = Table::new(&["name"]);
+        table.row(vec!["x".repeat(3000)]);
+        assert_eq!(table.render(false).lines().nth(1).unwrap().chars().count(), 201);
+    }
+
+    #[test]
+    fn json_is_plain_and_reads_back_to_the_same() {
+        let text = "a\u{1b}\u{7f}\u{9b}31m\n\"\\ \u{202e}\u{61c}\u{2066}é🦊\u{e0041}";
+        let mut line = Vec::new();
+        print_json(&serde_json::json!({text: [text]}), &mut line).unwrap();
+        let line = String::from_utf8(line).unwrap();
+        assert!(line.trim_end_matches('\n').chars().all(is_plain) && line.contains("\\u202e") && line.contains("é🦊"), "{line}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), serde_json::json!({text: [text]}));
     }
 
     #[test]

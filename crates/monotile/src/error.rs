@@ -65,6 +65,8 @@ pub enum ErrorKind {
     Io,
     /// Well-formed, but nothing here computes it.
     Unsupported,
+    /// Another process is at it.
+    Busy,
     /// More than one of the [limits](crate::limits) takes.
     Limit,
     /// More memory than there is.

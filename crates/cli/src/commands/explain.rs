@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use monotile::text::printable;
 use monotile_scene::{Camera, Framing, Pose, Scene, VertexId, VertexSpaces};
 
 use super::viewpoint::{self, ModelReadArgs, Viewpoint, size};
@@ -112,7 +113,7 @@ fn write_spaces(
     let node = &scene.nodes[of.node];
     let Some(mesh) = node.mesh else { return Ok(()) };
     let part = &scene.meshes[mesh].primitives[of.primitive];
-    writeln!(out, "vertex {} of {}", options.vertex, options.model.display())?;
+    writeln!(out, "vertex {} of {}", options.vertex, report::path(&options.model))?;
     writeln!(out, "\n{}", title("Mesh: where the file puts it"))?;
     writeln!(out, "  p = {}", vector(&part.positions[of.vertex]))?;
     let weights = &pose.weights[of.node];
@@ -132,8 +133,8 @@ fn write_spaces(
             let slots = of.vertex * k..(of.vertex + 1) * k;
             let pairs = part.influences.joints[slots.clone()].iter().zip(&part.influences.weights[slots]);
             for (&joint, &weight) in pairs.filter(|(_, weight)| **weight > 0.0) {
-                let name = &scene.nodes[scene.skins[skin].joints[usize::from(joint)]].name;
-                writeln!(out, "  {:5.1} % of joint {joint} {name:?}", 100.0 * weight)?;
+                let name = printable(&scene.nodes[scene.skins[skin].joints[usize::from(joint)]].name);
+                writeln!(out, "  {:5.1} % of joint {joint} \"{name}\"", 100.0 * weight)?;
                 matrix(&matrices[usize::from(joint)], out)?;
             }
             writeln!(

@@ -1,10 +1,11 @@
 //! `monotile generate`: continues a text with a checkpoint, token by token.
 
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use monotile::text::prose;
 use monotile_llama::lora::Adapter;
 use monotile_llama::{FinishReason, GenerateOptions, GenerationOutput, SamplingOptions, generate};
 
@@ -22,7 +23,8 @@ Examples:
   monotile generate --model shakespeare --adapter kjv --prompt \"In the beginning\" --top-p 0.9
   echo \"To be, or\" | monotile generate --model shakespeare --prompt-file -
 
-The text goes to standard output as it comes, the speed to standard error. The same seed gives the same text.")]
+The text goes to standard output as it comes, the speed to standard error. The same seed gives the same text. A terminal gets it with
+control characters and changes of direction escaped, a file or a pipe as the model wrote it.")]
 pub struct GenerateArgs {
     /// Folder of the checkpoint: config.json, tokenizer.json, model.safetensors or shards with an index
     #[arg(long, value_name = "DIR")]
@@ -74,12 +76,13 @@ impl GenerateArgs {
         let sampling = SamplingOptions { temperature, top_k: self.top_k, top_p: self.top_p, seed: self.seed };
         let generation = GenerateOptions { max_tokens: self.max_tokens, sampling, stop: self.stop.clone() };
 
+        let terminal = std::io::stdout().is_terminal();
         let mut written = Ok(());
         let mut shown = false;
         let generated = generate(&model, &tokenizer, &prompt, &generation, &mut |text| {
             let before = if shown || self.no_prompt { "" } else { prompt.as_str() };
             shown = true;
-            written = write!(out, "{before}{text}").and_then(|()| out.flush());
+            written = show(&[before, text], terminal, out);
             if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         written?;
@@ -101,6 +104,12 @@ impl GenerateArgs {
         // Some editors put a byte order mark before a text.
         Ok(text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text))
     }
+}
+
+/// Writes parts of a text at once. Weights can be made to say anything: a terminal gets nothing that acts on it.
+fn show(parts: &[&str], terminal: bool, out: &mut dyn Write) -> std::io::Result<()> {
+    parts.iter().try_for_each(|part| if terminal { write!(out, "{}", prose(part)) } else { write!(out, "{part}") })?;
+    out.flush()
 }
 
 /// `200 tokens at 251 tokens/s, the prompt of 3 in 4.02 ms; the context is full`

@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use monotile::DType;
 use monotile::io::{check_mapped, write_atomic};
 use monotile::optim::Decay;
 use monotile::text::parser_report;
+use monotile::{DType, ErrorKind};
 use monotile_llama::data::TokenDataset;
 use monotile_llama::train::{self, RunOptions, RunOutcome, TrainOptions, TrainProgress, Trainer};
 use monotile_llama::{Model, Tokenizer};
@@ -214,7 +214,9 @@ impl TrainingArgs {
     fn explain(&self, error: monotile::Error) -> CommandError {
         let begun = self.out.join("training.safetensors").exists();
         match (begun, self.resume) {
-            (true, _) if error.kind() == monotile::ErrorKind::Io => {
+            // These say themselves what to do.
+            _ if matches!(error.kind(), ErrorKind::Busy | ErrorKind::Limit | ErrorKind::Memory) => CommandError::from(error),
+            (true, _) if error.kind() == ErrorKind::Io => {
                 CommandError::from(error).hint("the same command with --resume goes on from the last save")
             }
             (true, false) => CommandError::from(error).hint("--resume goes on with the run in that folder"),

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::render::silence_driver_messages;
 use super::viewpoint::{ModelReadArgs, size};
 use crate::command_error::CommandError;
-use crate::viewer;
+use crate::{report, viewer};
 
 /// Opens a window on a glTF model: turn it, play its clips, look into its vertices.
 #[derive(Args)]
@@ -28,8 +29,9 @@ pub struct ViewArgs {
 impl ViewArgs {
     /// Returns when the window is closed.
     pub fn run(&self) -> Result<(), CommandError> {
+        silence_driver_messages(true);
         let (scene, _) = self.reading.open(&self.model)?;
-        let name = self.model.file_name().unwrap_or_default().to_string_lossy();
-        viewer::open(scene, &name, self.size)
+        let name = self.model.file_name().unwrap_or_default();
+        viewer::open(scene, &report::path(name.as_ref()), self.size)
     }
 }

@@ -9,6 +9,7 @@ use monotile_scene::{Animation, Background, GltfInfo, Orbit, ReadOptions, Scene}
 
 use crate::command_error::CommandError;
 use crate::progress::say;
+use crate::report;
 
 /// How a model is read.
 #[derive(Debug, Args)]
@@ -33,10 +34,10 @@ impl ModelReadArgs {
                 0 => String::new(),
                 n => format!(", and {n} more"),
             };
-            let failure = CommandError::new(format!("{}: {}{more}", printable(&model.to_string_lossy()), first.sentence));
+            let failure = CommandError::new(format!("{}: {}{more}", report::path(model), first.sentence));
             return Err(failure.hint("without --strict it is drawn all the same; `monotile info` tells everything that is unusual"));
         }
-        lost().for_each(|note| say(&format!("warning: {}: {}", printable(&model.to_string_lossy()), note.sentence)));
+        lost().for_each(|note| say(&format!("warning: {}: {}", report::path(model), note.sentence)));
         Ok((scene, about))
     }
 }
@@ -93,7 +94,7 @@ fn find<'a>(model: &Path, kind: &str, wanted: &str, names: impl Iterator<Item = 
     let names: Vec<&str> = names.collect();
     let by_number = || wanted.parse().ok().filter(|&i| i < names.len());
     names.iter().position(|name| *name == wanted).or_else(by_number).ok_or_else(|| {
-        let said = |(i, name): (usize, &&str)| if name.is_empty() { i.to_string() } else { format!("{name:?}") };
+        let said = |(i, name): (usize, &&str)| if name.is_empty() { i.to_string() } else { format!("\"{}\"", printable(name)) };
         let mut listed: Vec<String> = names.iter().enumerate().take(SHOWN).map(said).collect();
         if names.len() > SHOWN {
             listed.push("…".to_string());

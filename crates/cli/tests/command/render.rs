@@ -263,15 +263,17 @@ fn a_longer_animation_than_the_limit_is_refused_and_the_limit_can_be_changed() {
 #[test]
 fn a_driver_s_libraries_print_nothing() {
     let folder = folder();
-    let output = Command::new(env!("CARGO_BIN_EXE_monotile"))
-        .args(["render", "model.gltf", "--gpu", "--size", "20x20"])
-        .current_dir(folder.path())
-        .env_remove("XDG_RUNTIME_DIR")
-        .output()
-        .unwrap();
-    let ended = Finished::new(output);
-    match ended.status {
-        Some(0) => assert_eq!(ended.stderr, "model.png: 20 x 20\n"),
-        _ => assert!(ended.stderr.starts_with("error: gpu: there is no graphics adapter here"), "{}", ended.stderr),
+    for session in [None, Some(""), Some("."), Some("/none"), Some("/tmp")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_monotile"));
+        command.args(["render", "model.gltf", "--gpu", "--size", "20x20"]).current_dir(folder.path());
+        match session {
+            None => command.env_remove("XDG_RUNTIME_DIR"),
+            Some(session) => command.env("XDG_RUNTIME_DIR", session),
+        };
+        let ended = Finished::new(command.output().unwrap());
+        match ended.status {
+            Some(0) => assert_eq!(ended.stderr, "model.png: 20 x 20\n", "{session:?}"),
+            _ => assert!(ended.stderr.starts_with("error: gpu: there is no graphics adapter here"), "{}", ended.stderr),
+        }
     }
 }

@@ -2,6 +2,11 @@
 //!
 //! A scene is uploaded once. A picture then takes one uniform, the matrices and weights of its pose, and a list of draws: vertices are fetched, morphed,
 //! skinned and lit on the device, by the formulas of `shot.rs`.
+//!
+//! # Messages of drivers
+//! A library under a Vulkan driver may print a line of its own on standard error: on Linux `XDG_RUNTIME_DIR is invalid or not set`.
+//! It does where that variable is missing, empty or no absolute path. A program that wants it quiet is started with a path there, even
+//! one that does not exist.
 
 mod device;
 mod frame;

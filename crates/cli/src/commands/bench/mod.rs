@@ -181,8 +181,7 @@ impl Cases<'_> {
 
     fn print(&mut self, row: &Row, cells: &[String; 2]) -> Result<(), CommandError> {
         if self.json {
-            let line = serde_json::to_string(row).expect("strings and finite numbers are always JSON");
-            writeln!(self.out, "{line}")?;
+            report::print_json(row, self.out)?;
         } else {
             if !self.begun {
                 writeln!(self.out, "{}", report::bold(self.group, report::coloured()))?;

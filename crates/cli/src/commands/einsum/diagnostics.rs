@@ -1,28 +1,28 @@
 //! A refused equation as a compiler shows it: the text, marks under the places at fault, what is wrong at each.
 
+use monotile::text::printable;
 use monotile::{Error, ErrorKind, ErrorNote};
 
 use crate::command_error::CommandError;
 
 /// The failure that tells an error of this equation; operands are a name (empty where there is none) and a shape each.
 pub fn explain(error: &Error, equation: &str, operands: &[(String, String)]) -> CommandError {
-    let mut text = error.to_string();
+    let failure = CommandError::new(error.to_string());
     if error.notes().is_empty() {
-        return CommandError::new(text);
+        return failure;
     }
-    text.push_str("\n\n");
-    for line in picture(equation, error.notes()) {
-        text.push_str(&format!("    {line}\n"));
-    }
+    let mut lines = vec![String::new()];
+    lines.extend(picture(equation, error.notes()).iter().map(|line| format!("    {line}")));
     if error.kind() == ErrorKind::Equation && !operands.is_empty() {
-        let width = operands.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-        text.push('\n');
-        for (k, (name, shape)) in operands.iter().enumerate() {
+        let names: Vec<String> = operands.iter().map(|(name, _)| printable(name).to_string()).collect();
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        lines.push(String::new());
+        for (k, (name, (_, shape))) in names.iter().zip(operands).enumerate() {
             let name = if width > 0 { format!("{name:<width$}  ") } else { String::new() };
-            text.push_str(&format!("    operand {k}  {name}{shape}\n"));
+            lines.push(format!("    operand {k}  {name}{shape}"));
         }
     }
-    CommandError::new(text.trim_end())
+    failure.picture(lines)
 }
 
 /// The equation, a line of carets, and the notes: the last one beside its caret, the others on lines of their own, each

@@ -117,7 +117,7 @@ impl EinsumArgs {
             if let Some(result) = shown {
                 object["values"] = json!(result.to_f64_vec()?);
             }
-            return Ok(writeln!(out, "{object}")?);
+            return report::print_json(&object, out);
         }
         if self.explain {
             write!(out, "{}", compiled.explain())?;
@@ -169,7 +169,7 @@ impl EinsumArgs {
 
     fn print_plan(&self, compiled: &CompiledEinsum, seconds: f64, out: &mut dyn Write) -> Result<(), CommandError> {
         if self.json {
-            return Ok(writeln!(out, "{}", plan_object(compiled, seconds))?);
+            return report::print_json(&plan_object(compiled, seconds), out);
         }
         Ok(write!(out, "{}", compiled.explain())?)
     }

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use clap::Args;
 use monotile::io::write_atomic;
+use monotile::text::printable;
 use monotile::{DType, Tensor};
 use serde_json::json;
 
@@ -140,7 +141,8 @@ impl FactorArgs {
     }
 
     fn print(&self, a: &Tensor, found: &FactorOutput, spectrum: &BatchSpectrum, out: &mut dyn Write) -> Result<(), CommandError> {
-        writeln!(out, "{}: {} {}, {}", self.operands[0], files::shape(a.shape()), a.dtype(), spectrum.sentence())?;
+        let (operand, shape) = (printable(&self.operands[0]), files::shape(a.shape()));
+        writeln!(out, "{operand}: {shape} {}, {}", a.dtype(), spectrum.sentence())?;
         if let Some(remark) = &found.remark {
             writeln!(out, "{remark}")?;
         }
@@ -176,7 +178,7 @@ impl FactorArgs {
             "spectrum": spectrum.values(),
             "seconds": took,
         });
-        Ok(writeln!(out, "{object}")?)
+        report::print_json(&object, out)
     }
 }
 

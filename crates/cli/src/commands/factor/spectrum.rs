@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use monotile::text::printable;
 use monotile::{DType, Result, Tensor};
 
 use crate::plot::{Plot, PlotAxis, Series, SeriesStyle};
@@ -123,7 +124,7 @@ impl BatchSpectrum {
             colour: i,
         };
         Plot {
-            title: format!("Spectrum of {name}: {}", self.sentence()),
+            title: format!("Spectrum of {}: {}", printable(name), self.sentence()),
             x: PlotAxis::linear("number"),
             y: PlotAxis::log10("value"),
             series: self.rows.iter().take(MOST).enumerate().map(series).collect(),

@@ -5,6 +5,7 @@ mod name;
 use std::path::{Path, PathBuf};
 
 use monotile::io::{Npz, SafeTensors, write_npz, write_safetensors};
+use monotile::text::printable;
 use monotile::{DType, Tensor};
 
 use self::name::{FileFormat, split};
@@ -67,7 +68,7 @@ impl InputFile {
             [first, ..] => {
                 let fault = format!("{path}: which of its {} tensors? it has {}", names.len(), listed(&names));
                 let failure = CommandError::new(fault);
-                Err(failure.hint(format!("name one after a colon: {path}:{first}")))
+                Err(failure.hint(format!("name one after a colon: {path}:{}", printable(first))))
             }
         }
     }
@@ -77,7 +78,8 @@ impl InputFile {
 fn listed(names: &[String]) -> String {
     const SHOWN: usize = 6;
     let more = if names.len() > SHOWN { ", …" } else { "" };
-    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
+    let names: Vec<String> = names.iter().take(SHOWN).map(|name| printable(name).to_string()).collect();
+    format!("{}{more}", names.join(", "))
 }
 
 /// Where the result goes.

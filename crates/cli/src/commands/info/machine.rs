@@ -22,7 +22,7 @@ pub fn print(as_json: bool, out: &mut dyn Write) -> Result<(), CommandError> {
             "memory_bytes": machine::memory(),
             "params": params,
         });
-        return Ok(writeln!(out, "{object}")?);
+        return report::print_json(&object, out);
     }
     let colour = report::coloured();
     let memory = machine::memory().map_or_else(|| "not known".into(), bytes);

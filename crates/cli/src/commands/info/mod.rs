@@ -103,7 +103,7 @@ impl InfoArgs {
             "cache_bytes_a_token": config.cache_bytes(),
             "lora": {"rank": self.rank, "choices": lora},
         });
-        Ok(writeln!(out, "{object}")?)
+        report::print_json(&object, out)
     }
 
     fn print_table(&self, folder: &Path, config: &Config, out: &mut dyn Write) -> Result<(), CommandError> {
@@ -114,7 +114,7 @@ impl InfoArgs {
             1 => String::new(),
             _ => format!(" sharing {} of keys and values", config.num_key_value_heads),
         };
-        writeln!(out, "{}", title(&folder.display().to_string()))?;
+        writeln!(out, "{}", title(&report::path(folder)))?;
         let (family, blocks, wide) = (config.family.name(), config.num_hidden_layers, config.hidden_size);
         let heads = format!("{} heads of {}{shared}", config.num_attention_heads, config.head_dim);
         writeln!(out, "  {family}: {blocks} blocks {wide} wide, {heads}")?;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use monotile::text::printable;
+use monotile::text::{escaped, printable};
 use monotile_scene::{Framing, GltfInfo, KeyframeValues, Lens, Mesh, Pose, Primitive, ReadOptions, Scene, Topology};
 use serde_json::{Value, json};
 
@@ -18,11 +18,11 @@ pub fn print(path: &Path, chosen: Option<String>, as_json: bool, out: &mut dyn W
     let (scene, about) = Scene::read(path, &ReadOptions { scene: chosen })?;
     let bounds = Framing::new(&scene, [Pose::rest(&scene)]).ok().map(|framing| framing.bounds());
     if as_json {
-        return Ok(writeln!(out, "{}", object(&scene, &about, bounds))?);
+        return report::print_json(&object(&scene, &about, bounds), out);
     }
     let colour = report::coloured();
     let title = |text: &str| report::bold(text, colour);
-    writeln!(out, "{}", title(&printable(&path.to_string_lossy()).to_string()))?;
+    writeln!(out, "{}", title(&report::path(path)))?;
     let by = if about.generator.is_empty() { String::new() } else { format!(", written by {}", printable(&about.generator)) };
     writeln!(out, "  glTF {}, {}{by}", printable(&about.version), bytes(about.bytes))?;
     if !about.copyright.is_empty() {
@@ -53,7 +53,7 @@ pub fn print(path: &Path, chosen: Option<String>, as_json: bool, out: &mut dyn W
     }
     if !about.notes.is_empty() {
         writeln!(out, "\n{}", title("unusual"))?;
-        about.notes.iter().try_for_each(|note| writeln!(out, "  {note}"))?;
+        about.notes.iter().try_for_each(|note| writeln!(out, "  {}", escaped(&note.sentence)))?;
     }
     Ok(())
 }

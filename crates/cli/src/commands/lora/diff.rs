@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use monotile::text::printable;
 use monotile_adapters::{Adapter, DeltaDistance, distances};
 
 use crate::command_error::CommandError;
@@ -49,7 +50,9 @@ impl LoraDiffArgs {
         whole.sort();
         whole.dedup();
         for name in whole {
-            say(&match (one.whole_tensors().get(name), other.whole_tensors().get(name)) {
+            let found = (one.whole_tensors().get(name), other.whole_tensors().get(name));
+            let name = printable(name);
+            say(&match found {
                 (Some(a), Some(b)) if a.shape() != b.shape() => format!("{name}: whole in both, of other shapes"),
                 (Some(a), Some(b)) if a.to_f64_vec()? == b.to_f64_vec()? => format!("{name}: whole in both, the same"),
                 (Some(_), Some(_)) => format!("{name}: whole in both, different"),

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use monotile::text::printable;
 use monotile_adapters::Weights;
 use monotile_adapters::{Adapter, ExtractOptions, ExtractProgress, ExtractedLayer, ExtractedTensor, extract, measure};
 
@@ -111,7 +112,7 @@ impl LoraExtractArgs {
     fn sum_up(&self, told: &[(String, ExtractedTensor)]) {
         for (name, became) in told {
             if let ExtractedTensor::NotExtracted(why) = became {
-                say(&format!("{name}: {why}; not in the adapter"));
+                say(&format!("{}: {why}; not in the adapter", printable(name)));
             }
         }
         let count = |test: &dyn Fn(&ExtractedTensor) -> bool| told.iter().filter(|(_, became)| test(became)).count();

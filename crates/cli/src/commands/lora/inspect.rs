@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use monotile::io::write_atomic;
+use monotile::text::printable;
 use monotile_adapters::Weights;
 use monotile_adapters::{Adapter, Spectrum};
 
@@ -81,11 +82,11 @@ impl LoraInspectArgs {
         let (mut found, mut same) = (Vec::new(), 0);
         for (i, name) in names.iter().enumerate() {
             progress.at(i as u64, name);
-            let shape = after.shape(name).unwrap_or_default();
+            let (shape, shown) = (after.shape(name).unwrap_or_default(), printable(name));
             match before.shape(name) {
-                None => progress.note(&format!("{name}: only in {}", tuned.display())),
+                None => progress.note(&format!("{shown}: only in {}", tuned.display())),
                 Some(other) if other != shape => {
-                    progress.note(&format!("{name}: {other:?} before and {shape:?} after, not compared"));
+                    progress.note(&format!("{shown}: {other:?} before and {shape:?} after, not compared"));
                 }
                 Some(_) => {
                     let change = after.tensor(name, shape)?.to_dtype(monotile::DType::F32)?.sub(&before.tensor(name, shape)?)?;
@@ -97,7 +98,7 @@ impl LoraInspectArgs {
                         let spectrum = Spectrum::from_difference(&flat, self.most as usize, self.exact)?;
                         found.push((name.trim_end_matches(".weight").to_string(), spectrum));
                     } else {
-                        progress.note(&format!("{name}: changed, {shape:?}, no matrix"));
+                        progress.note(&format!("{shown}: changed, {shape:?}, no matrix"));
                     }
                 }
             }
@@ -111,7 +112,7 @@ impl LoraInspectArgs {
 fn of_adapter(folder: &Path) -> Result<Vec<(String, Spectrum)>, CommandError> {
     let adapter = Adapter::read(folder)?;
     let config = adapter.config();
-    let base = config.base_model.as_deref().unwrap_or("a base model that it does not name");
+    let base = printable(config.base_model.as_deref().unwrap_or("a base model that it does not name"));
     let rule = if config.use_rslora { "alpha / √rank" } else { "alpha / rank" };
     say(&format!(
         "{}: rank {}, alpha {} ({rule}), {} layers, {} numbers in {}, for {base}",
@@ -123,7 +124,7 @@ fn of_adapter(folder: &Path) -> Result<Vec<(String, Spectrum)>, CommandError> {
         adapter.dtype()
     ));
     for (name, tensor) in adapter.whole_tensors() {
-        say(&format!("{name}: held whole, {:?}", tensor.shape()));
+        say(&format!("{}: held whole, {:?}", printable(name), tensor.shape()));
     }
     let spectrum = |(name, delta): &(String, monotile_adapters::Delta)| {
         Ok((name.clone(), Spectrum::from_factors(&delta.factors).map_err(|e| e.with_context(name))?))

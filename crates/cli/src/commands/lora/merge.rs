@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
+use monotile::text::printable;
 use monotile_adapters::{MergeProgress, MergedTensor, WeightedAdapters, merge};
 use monotile_adapters::{Weights, natural_order};
 
@@ -51,6 +52,7 @@ impl LoraMergeArgs {
         let base = Weights::open(&self.of.model)?;
         let combined = WeightedAdapters::new(&adapters, &base)?;
         if let Some((head, embedding)) = combined.untied_head() {
+            let (head, embedding) = (printable(head), printable(embedding));
             say(&format!("{head}: written beside {embedding}, which it was tied to: the adapter changes one of them alone"));
         }
         if combined.is_zero() {

@@ -1,5 +1,6 @@
 //! Spectra of an adapter's layers as a picture: for each kind of layer, all its spectra and its ranks over depth.
 
+use monotile::text::printable;
 use monotile_adapters::Spectrum;
 
 use crate::plot::{Plot, PlotAxis, Series, SeriesStyle, grid};
@@ -48,7 +49,7 @@ fn spectra(kind: &str, layers: &[(Option<usize>, &Spectrum)]) -> Plot {
     }
     // Those that stand out are drawn last, on top.
     series.sort_by_key(|s| s.stroke != SeriesStyle::Faint);
-    Plot { title: format!("{kind}: singular values"), x: PlotAxis::linear("index"), y: PlotAxis::log10("σ"), series }
+    Plot { title: format!("{}: singular values", printable(kind)), x: PlotAxis::linear("index"), y: PlotAxis::log10("σ"), series }
 }
 
 /// The ranks that keep 90 % and 99 % of the energy, over depth.
@@ -60,7 +61,7 @@ fn ranks(kind: &str, layers: &[(Option<usize>, &Spectrum)]) -> Plot {
         Series { name: format!("rank for {:.0} % of the energy", 100.0 * share), points, stroke: SeriesStyle::Marked, colour }
     };
     Plot {
-        title: format!("{kind}: rank over depth"),
+        title: format!("{}: rank over depth", printable(kind)),
         x: PlotAxis::linear("block"),
         y: PlotAxis::linear("rank"),
         series: vec![line(0.9, 0), line(0.99, 1)],

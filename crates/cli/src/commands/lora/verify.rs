@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use monotile::text::printable;
 use monotile_adapters::Weights;
 use monotile_adapters::{Verdict, VerifiedTensor, WeightedAdapters, verify};
 
@@ -80,7 +81,7 @@ fn conclude(found: &[VerifiedTensor], folder: &Path) -> Result<(), CommandError>
         return Err(failure.hint("monotile lora merge writes a merged model, and says what changed"));
     }
     let first = found.iter().find(|one| !one.verdict.holds());
-    let first = first.map_or(String::new(), |one| format!("{}: {}", one.tensor, words(&one.verdict)));
+    let first = first.map_or(String::new(), |one| format!("{}: {}", printable(&one.tensor), words(&one.verdict)));
     let wrong = count(&|one| !one.verdict.holds());
     Err(CommandError::new(format!("{folder}: {wrong} of {} tensors are not what they should be, the first {first}", found.len())))
 }

@@ -12,6 +12,7 @@ use monotile_scene::{Animation, Background, Camera, Framing, GltfInfo, Pose, Sce
 
 use self::output::RenderOutput;
 use self::renderer::Renderer;
+pub use self::renderer::silence_driver_messages;
 use super::viewpoint::{self, ModelReadArgs, Viewpoint, background, size};
 use crate::command_error::CommandError;
 use crate::progress::{Progress, say};
@@ -93,7 +94,7 @@ impl RenderArgs {
         let output = RenderOutput::parse(self.out.as_deref(), &self.model)?;
         self.check(&output)?;
         if !self.cpu {
-            renderer::silence_driver_messages(self.gpu);
+            silence_driver_messages(self.gpu);
         }
         let (scene, read) = self.reading.open(&self.model)?;
         let clip = self.animation.as_deref().map(|wanted| viewpoint::clip(&self.model, &scene, wanted)).transpose()?;

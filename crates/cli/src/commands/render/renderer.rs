@@ -51,12 +51,14 @@ impl<'a> Renderer<'a> {
 
 /// Runs the command anew where a library under the driver would print complaints of its own: of a session that there is none of.
 ///
-/// The variable must be there before the driver is loaded. A folder that does not exist says that there is no session.
+/// It complains where the variable is missing, empty or no absolute path, and must find it before the driver is loaded. A folder that
+/// does not exist says that there is no session.
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 pub fn silence_driver_messages(gpu: bool) {
     use std::os::unix::process::CommandExt;
     const SESSION: &str = "XDG_RUNTIME_DIR";
-    if std::env::var_os(SESSION).is_some() || !(gpu || may_have_device()) {
+    let named = std::env::var_os(SESSION).is_some_and(|folder| std::path::Path::new(&folder).is_absolute());
+    if named || !(gpu || may_have_device()) {
         return;
     }
     if let Ok(this) = std::env::current_exe() {

@@ -85,7 +85,7 @@ impl TourArgs {
         };
         let path = self.out.join("index.html");
         write_atomic(&path, |file| file.write_all(page.html(&sections).as_bytes()))?;
-        Ok(writeln!(out, "{:<10} {} after {took}", "page", path.display())?)
+        Ok(writeln!(out, "{:<10} {} after {took}", "page", report::path(&path))?)
     }
 
     /// Writes the figures of a section as files of their own: `einsum-1.svg`, …

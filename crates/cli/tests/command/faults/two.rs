@@ -4,9 +4,16 @@ use std::time::Duration;
 
 use monotile_adapters::staged::Lock;
 
-use super::{appears, cases, content, hidden, one_sentence, start, wait, workshop};
+use super::{Finished, appears, cases, content, hidden, one_sentence, start, wait, workshop};
 
 const ENOUGH: Duration = Duration::from_secs(20);
+
+/// What to do about a run that is not to be disturbed.
+const WAIT: &str = "hint: wait until that run has ended, or name another folder";
+
+fn hints(ended: &Finished) -> Vec<&str> {
+    ended.stderr.lines().filter(|line| line.starts_with("hint: ")).collect()
+}
 
 #[test]
 fn the_second_of_two_runs_in_one_folder_ends_in_a_sentence_until_the_first_has_ended_or_died() {
@@ -15,8 +22,9 @@ fn the_second_of_two_runs_in_one_folder_ends_in_a_sentence_until_the_first_has_e
     for case in cases().into_iter().filter(|case| case.out == "OUT" && case.name != "render") {
         // Held by another process: this one.
         let lock = if case.resumes { Lock::within(&place).unwrap() } else { Lock::next_to(&place).unwrap() };
-        let words = one_sentence(&case.run(folder.path(), &case.arguments("out")), case.name);
-        assert_eq!(words, "out: another run is writing this folder", "{}", case.name);
+        let second = case.run(folder.path(), &case.arguments("out"));
+        assert_eq!(one_sentence(&second, case.name), "out: another run is writing this folder", "{}", case.name);
+        assert_eq!(hints(&second), [WAIT], "{}", case.name);
         drop(lock);
         assert!(content(&place).is_empty(), "{}", case.name);
         case.run(folder.path(), &case.arguments("out")).succeeds();
@@ -36,8 +44,9 @@ fn a_training_run_holds_its_folder_and_a_dead_one_does_not() {
         assert!(appears(&place.join("training.safetensors"), &mut first), "{}", case.name);
         let again: Vec<String> = long.iter().cloned().chain(["--resume".to_string()]).collect();
         for second in [&long, &again] {
-            let words = one_sentence(&case.run(folder.path(), second), case.name);
-            assert_eq!(words, "out: another run is writing this folder", "{}", case.name);
+            let second = case.run(folder.path(), second);
+            assert_eq!(one_sentence(&second, case.name), "out: another run is writing this folder", "{}", case.name);
+            assert_eq!(hints(&second), [WAIT], "{}: its state is there, and --resume is no help", case.name);
         }
         first.kill().unwrap();
         first.wait().unwrap();
