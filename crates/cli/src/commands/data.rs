@@ -14,7 +14,7 @@ use crate::report::count;
 /// The data of a run.
 #[derive(Args)]
 pub struct DataArgs {
-    /// What to learn from: a text (UTF-8), or samples, a JSON object a line (.jsonl)
+    /// What to learn from: a text (UTF-8), or samples, a JSON object a line (.jsonl) or a list (.json)
     #[arg(long, value_name = "FILE")]
     data: PathBuf,
     /// Tokens a row; samples are packed side by side and do not see each other
@@ -60,7 +60,7 @@ type Both = (TokenDataset, Option<TokenDataset>);
 impl DataArgs {
     /// Reads the data, and says what is in it.
     pub fn read(&self, reader: &DataReader) -> Result<Both, CommandError> {
-        if !is_jsonl(&self.data) {
+        if !holds_samples(&self.data) {
             return self.read_text(reader.tokenizer);
         }
         let file = Jsonl::read(&self.data)?;
@@ -80,7 +80,7 @@ impl DataArgs {
 
     /// The text of the data, for a tokenizer to learn.
     pub fn text(&self) -> monotile::Result<String> {
-        if is_jsonl(&self.data) {
+        if holds_samples(&self.data) {
             return Ok(Jsonl::read(&self.data)?.text());
         }
         TokenDataset::text(&self.data)
@@ -133,9 +133,9 @@ impl DataArgs {
     }
 }
 
-/// Whether a file holds a JSON object a line, by its name.
-fn is_jsonl(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("jsonl"))
+/// Whether a file holds samples as JSON, by its name.
+fn holds_samples(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| ["jsonl", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known)))
 }
 
 /// Says how samples lie in rows: `samples   1,200 of 96,000 tokens, 40,211 of them learned; 760 rows of 128, 99.4 % full`.

@@ -23,8 +23,8 @@ Examples:
   monotile train --data text.txt --out small --resume
   monotile train --data sums.jsonl --out sums --tokenizer bytes --length 64 --patience 3
 
-A file whose name ends in .jsonl holds samples, one JSON object a line: {\"text\": …}, or {\"prompt\": …, \"completion\": …}, of which the
-completion is learned. They are packed into rows of --length tokens; none sees another.
+A file whose name ends in .jsonl holds samples, one JSON object a line, and .json a list of them: {\"text\": …}, or
+{\"prompt\": …, \"completion\": …}, of which the completion is learned. They are packed into rows of --length tokens; none sees another.
 
 The folder holds the checkpoint as transformers reads it (config.json, tokenizer.json, model.safetensors), log.jsonl (a line a step),
 loss.svg, and what --resume needs. After Ctrl-C or a kill, the same command with --resume goes on from the last save to the same result.")]

@@ -185,8 +185,12 @@ impl TrainingArgs {
         };
         let mut progress = Progress::new("training", self.steps as u64);
         let mut pace = TimeEstimate::new(self.steps);
+        let mut saved = None;
         let finished = train::run(trainer, &run, &mut |event| {
             show(&mut progress, event);
+            if let TrainProgress::Saved { steps } | TrainProgress::Resumed { steps } = event {
+                saved = Some(steps);
+            }
             if let TrainProgress::Step(step, time) = event
                 && let Some(line) = pace.after(&step, time)
             {
@@ -195,7 +199,7 @@ impl TrainingArgs {
             if stop::is_requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         progress.finish();
-        let finished = finished.map_err(|e| self.explain(e))?;
+        let finished = finished.map_err(|e| self.explain(e, saved))?;
         let (losses, mut held_out) = read_log(&self.out.join("log.jsonl"))?;
         let curve = loss_curve("Loss", losses, held_out.clone()).svg();
         // What came after the best was not kept.
@@ -210,12 +214,18 @@ impl TrainingArgs {
         }
     }
 
-    /// Adds what to do about it to an error that has a usual reason.
-    fn explain(&self, error: monotile::Error) -> CommandError {
+    /// Adds what to do about it to an error that has a usual reason; `saved` is after how many steps the last save was.
+    fn explain(&self, error: monotile::Error, saved: Option<usize>) -> CommandError {
         let begun = self.out.join("training.safetensors").exists();
         match (begun, self.resume) {
             // These say themselves what to do.
             _ if matches!(error.kind(), ErrorKind::Busy | ErrorKind::Limit | ErrorKind::Memory) => CommandError::from(error),
+            _ if error.kind() == ErrorKind::NotConverged => CommandError::from(error).hint(match saved {
+                Some(steps) => {
+                    format!("the save after step {steps} is kept, and --resume comes to the same end; lower --lr in a new folder")
+                }
+                None => "nothing was saved; lower --lr".to_string(),
+            }),
             (true, _) if error.kind() == ErrorKind::Io => {
                 CommandError::from(error).hint("the same command with --resume goes on from the last save")
             }

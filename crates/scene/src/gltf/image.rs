@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use monotile::{Error, ErrorKind, Result, limits};
+use monotile::{Error, ErrorKind, Result, limits, memory};
 use png::{ColorType, Transformations};
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
@@ -96,8 +96,7 @@ impl Images {
         if 4 * texels > (bytes.len() as u64 + 1024) * GROWTH {
             return Err(fault(format!("a picture of {width} x {height} texels in {} bytes", bytes.len())));
         }
-        let mut rgba = Vec::new();
-        rgba.try_reserve_exact(4 * width as usize * height as usize).map_err(|_| Error::memory("a picture", 4 * texels))?;
+        let mut rgba = memory::list(usize::try_from(4 * texels).unwrap_or(usize::MAX), format_args!("a picture of {width} x {height}"))?;
         match is_png {
             true => guarded(|| png(bytes, texels, &mut rgba))?,
             false => guarded(|| jpeg(bytes, texels, &mut rgba))?,
@@ -122,7 +121,7 @@ fn png(bytes: &[u8], texels: u64, rgba: &mut Vec<u8>) -> Result<()> {
     };
     if reader.info().interlaced {
         let size = reader.output_buffer_size().ok_or_else(|| undecoded("it is too large"))?;
-        let mut whole = vec![0; size];
+        let mut whole = memory::filled(size, 0, "an interlaced picture")?;
         reader.next_frame(&mut whole).map_err(failed)?;
         add(&whole);
     } else {
@@ -130,7 +129,7 @@ fn png(bytes: &[u8], texels: u64, rgba: &mut Vec<u8>) -> Result<()> {
             add(row.data());
         }
     }
-    if rgba.len() < wanted.min(4 * texels as usize) { Err(undecoded("it ends before its last row")) } else { Ok(()) }
+    if (rgba.len() as u64) < (wanted as u64).min(4 * texels) { Err(undecoded("it ends before its last row")) } else { Ok(()) }
 }
 
 /// A decoder that has read the headers. Whatever a file's colours are, they become red, green, blue and 255.

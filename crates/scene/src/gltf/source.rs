@@ -86,8 +86,8 @@ impl<'a> Source<'a> {
         pick(&self.root.buffers, view.buffer, "buffer").map_err(within)?;
         let buffer = &self.buffers[view.buffer.get()];
         let (offset, length) = (view.byte_offset.map_or(0, |o| o.0), view.byte_length.0);
-        let range = offset.checked_add(length).filter(|&end| end <= buffer.len() as u64).map(|end| offset as usize..end as usize);
-        let Some(bytes) = range.map(|range| &buffer[range]) else {
+        let end = offset.checked_add(length).map(|end| json::Whole(end).get());
+        let Some(bytes) = end.and_then(|end| buffer.get(json::Whole(offset).get()..end)) else {
             if view.extensions.meshopt.is_some() {
                 return Err(within(super::extensions::compressed("EXT_meshopt_compression")));
             }

@@ -1,12 +1,12 @@
 //! `monotile lora extract`: an adapter from two checkpoints.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use monotile::text::printable;
 use monotile_adapters::Weights;
-use monotile_adapters::{Adapter, ExtractOptions, ExtractProgress, ExtractedLayer, ExtractedTensor, extract, measure};
+use monotile_adapters::{Adapter, ExtractOptions, ExtractProgress, ExtractedLayer, ExtractedTensor, measure, stage_extract};
 
 use super::output;
 use super::rank::{RankArgs, StorageDType};
@@ -80,7 +80,7 @@ impl LoraExtractArgs {
         output::check_vacant(&self.out)?;
         let mut progress = Progress::new("tensors", Weights::open(&self.tuned)?.names().count() as u64);
         let (mut told, mut found) = (Vec::new(), None);
-        let ended = extract([&self.base, &self.tuned], &options, &self.out, &mut |event| match event {
+        let ended = stage_extract([&self.base, &self.tuned], &options, &self.out, &mut |event| match event {
             ExtractProgress::Opened(state) => found = Some(state),
             ExtractProgress::Tensor(name, became) => {
                 progress.at(told.len() as u64 + 1, &name);
@@ -89,16 +89,24 @@ impl LoraExtractArgs {
         });
         progress.finish();
         output::report_resumed(found, &self.out);
-        ended.map_err(|e| output::explain(e, &self.out))?;
-        let errors = if self.check { self.measure()? } else { Vec::new() };
+        let staged = ended.map_err(|e| output::explain(e, &self.out))?;
+        // Before the folder is in its place: a run that is killed here is repeated by the same command.
+        let errors = match self.check.then(|| self.measure(staged.folder())).transpose() {
+            Ok(errors) => errors.unwrap_or_default(),
+            Err(failure) => {
+                staged.discard();
+                return Err(failure);
+            }
+        };
+        staged.finish()?;
         out.write_all(table(&told, &errors).render(coloured()).as_bytes())?;
         self.sum_up(&told);
         Ok(())
     }
 
     /// The errors of the adapter that was written, by module.
-    fn measure(&self) -> Result<Vec<(String, f64)>, CommandError> {
-        let adapter = Adapter::read(&self.out)?;
+    fn measure(&self, folder: &Path) -> Result<Vec<(String, f64)>, CommandError> {
+        let adapter = Adapter::read(folder)?;
         let mut progress = Progress::new("checked", adapter.modules().len() as u64);
         let mut errors = Vec::new();
         measure(&self.base, &self.tuned, &adapter, &mut |one| {

@@ -70,8 +70,10 @@ impl LoraInspectArgs {
     /// The picture's name where none was given.
     fn picture(&self) -> PathBuf {
         let folder = self.adapter.as_ref().or(self.tuned.as_ref());
-        let name = folder.and_then(|f| f.canonicalize().ok()).and_then(|f| f.file_name().map(|n| n.to_string_lossy().into_owned()));
-        PathBuf::from(format!("{}-spectra.svg", name.unwrap_or_else(|| "adapter".into())))
+        let name = folder.and_then(|f| f.canonicalize().ok()).and_then(|f| f.file_name().map(ToOwned::to_owned));
+        let mut name = name.unwrap_or_else(|| "adapter".into());
+        name.push("-spectra.svg");
+        name.into()
     }
 
     /// The spectra of what changed between two models, matrix by matrix; others that changed are named.

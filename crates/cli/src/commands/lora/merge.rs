@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use monotile::text::printable;
-use monotile_adapters::{MergeProgress, MergedTensor, WeightedAdapters, merge};
+use monotile_adapters::{MergeProgress, MergedTensor, WeightedAdapters, stage_merge};
 use monotile_adapters::{Weights, natural_order};
 
 use super::adapters::AdaptersArgs;
@@ -39,7 +39,7 @@ pub struct LoraMergeArgs {
     /// Element type of the merged weights [default: the model's]
     #[arg(long, value_enum)]
     dtype: Option<StorageDType>,
-    /// Read the result back and compare it with the model and the adapters
+    /// Read the result back and compare it with the model and the adapters, before it is put in its place
     #[arg(long)]
     check: bool,
 }
@@ -67,17 +67,21 @@ impl LoraMergeArgs {
                 progress.at(told.len() as u64, "");
             }
         };
-        let ended = merge(&base, &combined, self.dtype.map(StorageDType::dtype), &self.out, &mut report);
+        let ended = stage_merge(&base, &combined, self.dtype.map(StorageDType::dtype), &self.out, &mut report);
         progress.finish();
         output::report_resumed(found, &self.out);
-        ended.map_err(|e| output::explain(e, &self.out))?;
+        let staged = ended.map_err(|e| output::explain(e, &self.out))?;
+        // Before the folder is in its place: a run that is killed here is repeated by the same command.
+        if self.check
+            && let Err(failure) = verify::compare(&base, &combined, (staged.folder(), &self.out), &mut std::io::sink())
+        {
+            staged.discard();
+            return Err(failure);
+        }
+        staged.finish()?;
         told.sort_by(|one, other| natural_order(&one.tensor, &other.tensor));
         out.write_all(table(&combined, &told)?.render(coloured()).as_bytes())?;
-        self.sum_up(&combined, &told)?;
-        if self.check {
-            verify::compare(&base, &combined, &self.out, &mut std::io::sink())?;
-        }
-        Ok(())
+        self.sum_up(&combined, &told)
     }
 
     fn sum_up(&self, combined: &WeightedAdapters, told: &[MergedTensor]) -> Result<(), CommandError> {

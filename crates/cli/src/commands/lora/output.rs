@@ -44,8 +44,7 @@ pub fn report_resumed(found: Option<StagedState>, out: &Path) {
 pub fn explain(error: Error, out: &Path) -> CommandError {
     let io = error.kind() == ErrorKind::Io;
     let failure = CommandError::from(error);
-    let name = out.file_name().unwrap_or_default().to_string_lossy();
-    let kept = out.with_file_name(format!(".{name}.partial"));
+    let kept = staged::beside(out);
     if io && kept.exists() {
         return failure.hint(format!("the same command goes on from {}; remove that folder to give up", kept.display()));
     }

@@ -27,7 +27,7 @@ Examples:
   monotile lora train --model shakespeare --data kjv.txt --target-modules all-linear --rank 16 --alpha 32 --out kjv16
   monotile lora train --model chat --data talks.jsonl --length 1024 --patience 3 --eval-every 50 --steps 2000 --out talker
 
-Samples come in a file whose name ends in .jsonl, with one JSON object a line, all of one kind:
+Samples come in a file whose name ends in .jsonl, with one JSON object a line, or in .json, a list, all of one kind:
   {\"text\": \"A text, learned whole.\"}
   {\"prompt\": \"Two and two is \", \"completion\": \"four.\"}
   {\"messages\": [{\"role\": \"user\", \"content\": \"Two and two?\"}, {\"role\": \"assistant\", \"content\": \"Four.\"}]}

@@ -39,12 +39,17 @@ impl LoraVerifyArgs {
     pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
         let base = Weights::open(&self.of.model)?;
         let combined = WeightedAdapters::new(&self.of.adapters("verify")?, &base)?;
-        compare(&base, &combined, &self.merged, out)
+        compare(&base, &combined, (&self.merged, &self.merged), out)
     }
 }
 
-/// Compares, prints a table of what is worth a row, and fails unless all is as it should be.
-pub fn compare(base: &Weights, combined: &WeightedAdapters, folder: &Path, out: &mut dyn Write) -> Result<(), CommandError> {
+/// Compares, prints a table of what is worth a row, and fails unless all is as it should be. The folder is called `named` in what is said.
+pub fn compare(
+    base: &Weights,
+    combined: &WeightedAdapters,
+    (folder, named): (&Path, &Path),
+    out: &mut dyn Write,
+) -> Result<(), CommandError> {
     let merged = Weights::open(folder)?;
     let mut progress = Progress::new("compared", base.names().count() as u64);
     let mut found: Vec<VerifiedTensor> = Vec::new();
@@ -59,7 +64,7 @@ pub fn compare(base: &Weights, combined: &WeightedAdapters, folder: &Path, out: 
         table.row(vec![one.tensor.clone(), one.norm.map_or("–".to_string(), number), times, words(&one.verdict)]);
     }
     out.write_all(table.render(coloured()).as_bytes())?;
-    conclude(&found, folder)
+    conclude(&found, named)
 }
 
 fn conclude(found: &[VerifiedTensor], folder: &Path) -> Result<(), CommandError> {

@@ -5,10 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use monotile::io::write_atomic;
+use monotile_adapters::staged::Lock;
 use monotile_scene::{AnimationWriter, Picture};
 
 use crate::command_error::CommandError;
-use crate::progress::Progress;
+use crate::progress::{Progress, say};
 
 /// One picture or many.
 pub enum RenderOutput {
@@ -69,7 +70,7 @@ impl RenderOutput {
     pub fn write_picture(&self, picture: &Picture, out: &mut dyn Write) -> Result<(), CommandError> {
         if let Self::Png(path) = self {
             picture.save_png(path, None)?;
-            crate::progress::say(&format!("{}: {} x {}", path.display(), picture.width, picture.height));
+            say(&format!("{}: {} x {}", path.display(), picture.width, picture.height));
             return Ok(());
         }
         Ok(picture.write_png(out, None)?)
@@ -89,10 +90,8 @@ impl AnimationFormat {
     ) -> Result<(), CommandError> {
         if let Self::Frames(before, width, after) = self {
             let name = |frame: usize| PathBuf::from(format!("{before}{frame:0width$}{after}"));
-            let folder = name(0).parent().map(Path::to_path_buf).filter(|f| !f.as_os_str().is_empty());
-            if let Some(folder) = folder {
-                std::fs::create_dir_all(&folder).map_err(|e| monotile::Error::io("writing", &folder, &e))?;
-            }
+            let folder = name(0).parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf();
+            let _lock = Lock::within(&folder)?;
             let mut kept = 0;
             for frame in 0..frames {
                 let (path, about) = (name(frame), format!("{about} frame {frame}"));
@@ -104,7 +103,8 @@ impl AnimationFormat {
                 draw(frame)?.save_png(&path, Some(&about))?;
                 progress.at(frame as u64 + 1, &path.display().to_string());
             }
-            return Ok(());
+            let numbered = |number: &str| number.parse().ok().filter(|frame| format!("{frame:0width$}") == number);
+            return Ok(remove_later(&folder, frames, &numbered, (before, after))?);
         }
         let (Self::Gif(path) | Self::Apng(path)) = self else { unreachable!("numbered frames are written above") };
         // What stops the drawing is told as it is, not as a fault of the file.
@@ -131,6 +131,35 @@ impl AnimationFormat {
             None => Ok(written?),
         }
     }
+}
+
+/// Removes the frames from number `frames` on that an earlier run drew, so that a film of all files has none of another animation.
+/// Files of such names that this command did not draw stay, and the first of them is told.
+fn remove_later(
+    folder: &Path,
+    frames: usize,
+    numbered: &dyn Fn(&str) -> Option<usize>,
+    (before, after): (&str, &str),
+) -> monotile::Result<()> {
+    let refuse = |e: std::io::Error| monotile::Error::io("writing", folder, &e);
+    let before = &before[before.rfind(std::path::is_separator).map_or(0, |at| at + 1)..];
+    let mut foreign = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(refuse)? {
+        let entry = entry.map_err(refuse)?;
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(before)?.strip_suffix(after));
+        let Some(later) = number.and_then(numbered).filter(|&later| later >= frames) else { continue };
+        let source = Picture::source_of_png(&entry.path());
+        if source.is_some_and(|source| source.ends_with(&format!(" frame {later}"))) {
+            std::fs::remove_file(entry.path()).map_err(refuse)?;
+        } else {
+            foreign.push(entry.path());
+        }
+    }
+    if let Some(first) = foreign.iter().min() {
+        say(&format!("warning: {}: is numbered as a later frame, but was not drawn by this command, and stays", first.display()));
+    }
+    Ok(())
 }
 
 impl fmt::Display for RenderOutput {

@@ -6,6 +6,7 @@ mod disk;
 mod kill;
 mod limits;
 mod mapped;
+mod outputs;
 mod pipe;
 mod stop;
 mod templates;
