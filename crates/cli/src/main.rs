@@ -122,6 +122,7 @@ fn refuse(refusal: &clap::Error) -> ! {
 fn main() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|refusal| refuse(&refusal));
     process::exit_on_bus_error();
+    process::exit_without_memory();
     silence_decoders();
     let mut out = BufWriter::new(stdout().lock());
     let ended = machine::check_threads()

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::pool;
 pub use crate::pool::OutOfMemory;
 use crate::process::RegisteredMapping;
+use crate::process::{fallible, give_up};
 use crate::real::Element;
 
 /// The most bytes of a [`Block::small`] one.
@@ -68,7 +69,7 @@ impl<T: Element> Block<T> {
         let bytes = len.saturating_mul(size_of::<T>());
         assert!(bytes <= SMALL_BYTES, "a small block of {bytes} bytes");
         Self::new(len).unwrap_or_else(|_| match std::alloc::Layout::array::<T>(len) {
-            Ok(layout) => std::alloc::handle_alloc_error(layout),
+            Ok(layout) => give_up(layout),
             Err(_) => unreachable!("so few bytes have a layout"),
         })
     }
@@ -81,7 +82,7 @@ impl<T: Element> Block<T> {
 pub fn list<T>(len: usize) -> Result<Vec<T>, OutOfMemory> {
     let mut list = Vec::new();
     let refused = |_| OutOfMemory { bytes: len.saturating_mul(size_of::<T>()) };
-    list.try_reserve_exact(len).map_err(refused)?;
+    fallible(|| list.try_reserve_exact(len)).map_err(refused)?;
     Ok(list)
 }
 

@@ -14,6 +14,8 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
+use crate::process::fallible;
+
 /// A cache line, and the widest vector register.
 const ALIGN: usize = 64;
 /// The smallest allocation that threads share; of smaller ones each keeps a few itself.
@@ -151,7 +153,7 @@ impl Memory {
         }
         let layout = layout(class)?;
         // SAFETY: `layout` is of a size above 0.
-        let address = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        let address = NonNull::new(fallible(|| unsafe { alloc_zeroed(layout) }))?;
         Some(Self { address, class, mapped: None })
     }
 

@@ -15,6 +15,7 @@
 //! | random numbers | [`Rng`] |
 //! | files: .safetensors, .npy, .npz | [`io`] |
 //! | how much of a file is taken | [`limits`] |
+//! | lists as long as a file says | [`memory`] |
 #![forbid(unsafe_code)]
 
 pub mod attention;
@@ -24,6 +25,7 @@ pub mod einsum;
 mod error;
 pub mod limits;
 pub mod linalg;
+pub mod memory;
 pub mod ops;
 pub mod optim;
 mod random;

@@ -4,7 +4,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::memory;
 use crate::tensor::{DType, Tensor};
 
 /// A generator of random numbers with an explicit seed (ChaCha with 8 rounds).
@@ -59,9 +60,7 @@ impl Rng {
     /// # Errors
     /// If there is no memory for so many.
     pub fn permutation(&mut self, n: usize) -> Result<Vec<usize>> {
-        let mut order = Vec::new();
-        order.try_reserve_exact(n).map_err(|_| Error::memory("permutation", n as u128 * size_of::<usize>() as u128))?;
-        order.extend(0..n);
+        let mut order = memory::collected(0..n, "permutation")?;
         (1..n).rev().for_each(|i| order.swap(i, self.below(i + 1)));
         Ok(order)
     }

@@ -1,5 +1,7 @@
 //! A picture at half its size, again and again: what textures far away are read from, the same for all renderers.
 
+use monotile::{Result, memory};
+
 use crate::{Image, srgb};
 
 /// One level but the finest, which is the image itself: four bytes a texel, encoded as the image is.
@@ -14,17 +16,20 @@ pub(crate) struct MipLevel {
 /// those it covers, in part or whole; colours are averaged in linear RGB if the image is sRGB. Alpha is never encoded.
 ///
 /// A row of the image is worked into all levels at once, so that no more than a few rows of any are there as numbers.
-pub(crate) fn levels(image: &Image, srgb: bool) -> Vec<MipLevel> {
+///
+/// # Errors
+/// `Memory`, where there is not enough for them.
+pub(crate) fn levels(image: &Image, srgb: bool) -> Result<Vec<MipLevel>> {
     let linear: [f32; 256] = std::array::from_fn(|i| i as f32 / 255.0);
     let table = if srgb { srgb::table() } else { linear };
     let mut makers = Vec::new();
     let (mut width, mut height) = (image.width as usize, image.height as usize);
     while width > 1 || height > 1 {
-        let maker = Maker::new([width, height], srgb);
+        let maker = Maker::new([width, height], srgb)?;
         [width, height] = maker.size;
         makers.push(maker);
     }
-    let Some((first, rest)) = makers.split_first_mut() else { return Vec::new() };
+    let Some((first, rest)) = makers.split_first_mut() else { return Ok(Vec::new()) };
     let mut row = vec![0.0; 4 * image.width as usize];
     for bytes in image.rgba.chunks_exact(4 * image.width as usize) {
         for (to, texel) in row.chunks_exact_mut(4).zip(bytes.chunks_exact(4)) {
@@ -35,7 +40,7 @@ pub(crate) fn levels(image: &Image, srgb: bool) -> Vec<MipLevel> {
         }
         first.take(&row, rest);
     }
-    makers.into_iter().map(Maker::finish).collect()
+    Ok(makers.into_iter().map(Maker::finish).collect())
 }
 
 /// A level that is being made of the rows of the one above it.
@@ -56,11 +61,11 @@ struct Maker {
 }
 
 impl Maker {
-    fn new(from: [usize; 2], srgb: bool) -> Self {
+    fn new(from: [usize; 2], srgb: bool) -> Result<Self> {
         let size = from.map(|n| (n / 2).max(1));
         let row = || vec![0.0; 4 * size[0]];
-        let rgba = Vec::with_capacity(4 * size[0] * size[1]);
-        Self { from, size, srgb, taken: 0, made: 0, narrow: row(), rows: [row(), row()], rgba }
+        let rgba = memory::list(4 * size[0] * size[1], format_args!("a mipmap of {} x {}", size[0], size[1]))?;
+        Ok(Self { from, size, srgb, taken: 0, made: 0, narrow: row(), rows: [row(), row()], rgba })
     }
 
     /// Takes a row of the level above, and gives those that are whole to the levels below.
@@ -146,7 +151,7 @@ mod tests {
         let texel = |i: u32| [[0, 0, 0, 0], [255; 4]][((i % 8 + i / 8) % 2) as usize];
         let board = image(8, (0..64).flat_map(texel).collect());
         for (srgb, grey) in [(true, 188), (false, 128)] {
-            let levels = levels(&board, srgb);
+            let levels = levels(&board, srgb).unwrap();
             assert_eq!(levels.iter().map(|l| l.width).collect::<Vec<_>>(), [4, 2, 1]);
             assert!(levels.iter().all(|l| l.rgba.chunks(4).all(|t| t == [grey, grey, grey, 128])), "{levels:?}");
         }
@@ -157,7 +162,7 @@ mod tests {
         // 1 of 5 texels is white: the last level has a fifth of it.
         let mut rgba = [0, 0, 0, 255].repeat(5);
         rgba[8..11].fill(255);
-        let levels = levels(&image(5, rgba), false);
+        let levels = levels(&image(5, rgba), false).unwrap();
         assert_eq!(levels.len(), 2);
         assert_eq!(levels[1].rgba, [51, 51, 51, 255]);
         assert_eq!(levels[0].rgba[..4], levels[0].rgba[4..]);
@@ -172,7 +177,7 @@ mod tests {
             let mut texels: Vec<f32> = picture.rgba.iter().map(|&b| f32::from(b) / 255.0).collect();
             let mean: f32 = texels.chunks(4).map(|t| t[0]).sum::<f32>() / (width * height) as f32;
             let (mut w, mut h) = (width as usize, height as usize);
-            let levels = levels(&picture, false);
+            let levels = levels(&picture, false).unwrap();
             for level in &levels {
                 texels = halved(&texels, [h, w, 4], (w / 2).max(1));
                 texels = halved(&texels, [1, h, (w / 2).max(1) * 4], (h / 2).max(1));

@@ -75,6 +75,8 @@ impl MemoryCounter {
 
 /// The system's allocator, counting for threads that ask for it; for `#[global_allocator]` of a program.
 ///
+/// Its refusals are the end of a process that has called [`exit_without_memory`](super::exit_without_memory).
+///
 /// # Example
 /// ```
 /// use monotile_kernels::process::{CountingAllocator, MemoryCounter};
@@ -102,8 +104,18 @@ fn gauge() -> Option<&'static MemoryCounter> {
     COUNTS.try_with(Cell::get).ok().flatten()
 }
 
+/// The same answer of the system; where it is a refusal, the process may end here.
+#[inline]
+fn told(answer: *mut u8, bytes: usize) -> *mut u8 {
+    if answer.is_null() {
+        super::memory::refused(bytes);
+    }
+    answer
+}
+
 // SAFETY: every call is handed to `System` with the same arguments, and its answer handed back. Counting takes no memory,
-// does not unwind, and changes nothing but numbers; a thread that is held never returns from the call.
+// does not unwind, and changes nothing but numbers; a thread that is held never returns from the call, nor does a refusal
+// that ends the process.
 unsafe impl GlobalAlloc for CountingAllocator {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -111,7 +123,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
             gauge.take(layout.size());
         }
         // SAFETY: the caller's promises are those that `System` asks for.
-        unsafe { System.alloc(layout) }
+        told(unsafe { System.alloc(layout) }, layout.size())
     }
 
     #[inline]
@@ -120,7 +132,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
             gauge.take(layout.size());
         }
         // SAFETY: as in `alloc`.
-        unsafe { System.alloc_zeroed(layout) }
+        told(unsafe { System.alloc_zeroed(layout) }, layout.size())
     }
 
     #[inline]
@@ -131,7 +143,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
             gauge.give_back(layout.size());
         }
         // SAFETY: as in `alloc`.
-        unsafe { System.realloc(pointer, layout, size) }
+        told(unsafe { System.realloc(pointer, layout, size) }, size)
     }
 
     #[inline]

@@ -1,16 +1,22 @@
 //! What a process does beside computing: signals, files that change while they are mapped, and memory that is counted.
 //!
-//! A library installs nothing of this by itself. A program calls [`exit_on_bus_error`], [`count_stop_signals`] or declares
-//! [`CountingAllocator`] as its allocator where it wants to.
+//! A library installs nothing of this by itself. A program calls [`exit_on_bus_error`], [`exit_without_memory`],
+//! [`count_stop_signals`] or declares [`CountingAllocator`] as its allocator where it wants to.
 
 mod counting_allocator;
 mod mapped;
+mod memory;
 #[cfg(all(unix, not(miri)))]
 mod signals;
+
+#[cfg(all(unix, not(miri)))]
+use signals::end;
 
 pub use counting_allocator::{CountingAllocator, MemoryCounter};
 pub(crate) use mapped::RegisteredMapping;
 pub use mapped::{FileIdentity, changed};
+pub(crate) use memory::give_up;
+pub use memory::{exit_without_memory, fallible};
 
 /// From now on a mapped file that lost its pages ends the process in one sentence on standard error and exit status 1.
 ///
@@ -37,4 +43,14 @@ pub fn stop_signals() -> usize {
     return signals::stop_signals();
     #[cfg(not(all(unix, not(miri))))]
     0
+}
+
+/// Ends the process with these words on standard error. Takes no memory.
+#[cfg(not(all(unix, not(miri))))]
+fn end(words: &[&[u8]]) -> ! {
+    use std::io::Write;
+    // Standard error keeps nothing back. Where nobody can read it, that is no reason to stay.
+    let mut out = std::io::stderr();
+    let _ = words.iter().try_for_each(|part| out.write_all(part));
+    std::process::exit(1)
 }

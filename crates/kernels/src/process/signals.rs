@@ -64,11 +64,11 @@ pub(super) fn stop_signals() -> usize {
     STOPS.load(Ordering::Relaxed)
 }
 
-/// Ends the process with these words on standard error.
-fn end(words: &[&[u8]]) -> ! {
+/// Ends the process with these words on a line of standard error that is their own. Takes no memory.
+pub(super) fn end(words: &[&[u8]]) -> ! {
     let mut line = [0_u8; 512];
     let mut length = 0;
-    for part in words {
+    for part in [fresh()].iter().chain(words) {
         let room = (line.len() - length).min(part.len());
         line[length..length + room].copy_from_slice(&part[..room]);
         length += room;
@@ -91,7 +91,7 @@ extern "C" fn lost_page(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
     let mut name = [0_u8; 240];
     if let Some(length) = name_at(address, &mut name) {
         let what = b": the file was cut short while it was being read, or its disk failed (reading)\n";
-        end(&[fresh(), b"error: ", &name[..length], what]);
+        end(&[b"error: ", &name[..length], what]);
     }
     match BEFORE.get() {
         Some(before) if before.sa_sigaction != libc::SIG_DFL && before.sa_sigaction != libc::SIG_IGN => {
@@ -115,6 +115,6 @@ extern "C" fn lost_page(signal: c_int, info: *mut siginfo_t, context: *mut c_voi
 
 extern "C" fn stop(_: c_int, _: *mut siginfo_t, _: *mut c_void) {
     if STOPS.fetch_add(1, Ordering::Relaxed) > 0 {
-        end(&[fresh(), b"error: stopped at once, by a second signal; what was saved before is kept\n"]);
+        end(&[b"error: stopped at once, by a second signal; what was saved before is kept\n"]);
     }
 }

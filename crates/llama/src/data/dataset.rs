@@ -3,12 +3,16 @@
 use std::ops::Range;
 use std::path::Path;
 
+use monotile::memory::{collected, reserve};
 use monotile::{Error, Result, limits};
 
 use super::order::mix;
 use super::sample::Sample;
 use crate::tokenizer::Tokenizer;
 use monotile_adapters::json::read_text;
+
+/// What the rows are called where there is no memory for them.
+const ROWS: &str = "the rows of the data";
 
 /// The rows that training takes: a stream of tokens cut into rows of equal length, what is left over at the end dropped; or
 /// [`Samples`](super::Samples) packed side by side.
@@ -46,8 +50,10 @@ impl TokenDataset {
         let count = found / length;
         tokens.truncate(count * length);
         // The first token of a row has nothing before it to be predicted from.
-        let learned = (0..tokens.len()).map(|at| !at.is_multiple_of(length)).collect();
-        Ok(Self { tokens, learned, ends: (1..=count).map(|row| row * length).collect(), rows: (1..=count).collect(), length })
+        let learned = collected((0..tokens.len()).map(|at| !at.is_multiple_of(length)), ROWS)?;
+        let rows: Vec<usize> = collected((0..count).map(|row| row + 1), ROWS)?;
+        let ends = collected(rows.iter().map(|row| row * length), ROWS)?;
+        Ok(Self { tokens, learned, ends, rows, length })
     }
 
     /// Reads a text file and cuts its tokens.
@@ -71,17 +77,22 @@ impl TokenDataset {
     }
 
     /// Rows that hold these samples, each row at least one.
-    pub(super) fn from_samples<'a>(length: usize, rows: impl Iterator<Item = Vec<&'a Sample>>) -> Self {
+    ///
+    /// # Errors
+    /// `Memory`, if there is not enough for all of them.
+    pub(super) fn from_samples<'a>(length: usize, rows: impl Iterator<Item = Vec<&'a Sample>>) -> Result<Self> {
         let mut all = Self { tokens: Vec::new(), learned: Vec::new(), ends: Vec::new(), rows: Vec::new(), length };
         for row in rows {
             for sample in row {
+                reserve(&mut all.tokens, sample.tokens().len(), ROWS)?;
+                reserve(&mut all.learned, sample.tokens().len(), ROWS)?;
                 all.tokens.extend_from_slice(sample.tokens());
                 all.learned.extend_from_slice(sample.loss_mask());
                 all.ends.push(all.tokens.len());
             }
             all.rows.push(all.ends.len());
         }
-        all
+        Ok(all)
     }
 
     /// How many rows there are.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use monotile::Result;
+
 use super::dataset::TokenDataset;
 use super::order::{mix, shuffled};
 use super::sample::Sample;
@@ -18,7 +20,7 @@ pub struct PackedSamples {
 }
 
 /// Rows of these samples, none of which is longer than `length`.
-pub(super) fn rows(samples: &[Sample], length: usize, seed: Option<u64>) -> TokenDataset {
+pub(super) fn rows(samples: &[Sample], length: usize, seed: Option<u64>) -> Result<TokenDataset> {
     let places = match seed {
         Some(seed) => best_fit(samples, length - 1, seed),
         None => in_order(samples, length - 1),
@@ -90,7 +92,7 @@ mod tests {
 
     /// The samples of each row, by number.
     fn packed(lengths: &[usize], length: usize, seed: Option<u64>) -> Vec<Vec<u32>> {
-        let rows = rows(&samples(lengths), length, seed);
+        let rows = rows(&samples(lengths), length, seed).unwrap();
         (0..rows.row_count()).map(|row| rows.samples(row).map(|(tokens, _)| tokens[0]).collect()).collect()
     }
 
@@ -105,7 +107,7 @@ mod tests {
     fn every_sample_is_packed_once_and_no_row_is_overfull() {
         let lengths: Vec<usize> = (0..500).map(|i| 2 + (mix(i) % 60) as usize).collect();
         for seed in [None, Some(0), Some(1)] {
-            let rows = rows(&samples(&lengths), 64, seed);
+            let rows = rows(&samples(&lengths), 64, seed).unwrap();
             let mut seen: Vec<u32> = (0..rows.row_count()).flat_map(|row| rows.samples(row).map(|(tokens, _)| tokens[0])).collect();
             seen.sort_unstable();
             assert_eq!(seen, (0..500).collect::<Vec<u32>>());

@@ -132,7 +132,7 @@ impl Samples {
             let why = if dropped > 0 { format!(": all {dropped} are longer than rows of {length} tokens") } else { String::new() };
             return Err(Error::value(format!("data: no sample is left to train on{why}")));
         }
-        let rows = packing::rows(&samples, length, seed);
+        let rows = packing::rows(&samples, length, seed)?;
         Ok(PackedSamples { rows, truncated: cut, dropped })
     }
 }

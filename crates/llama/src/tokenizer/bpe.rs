@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::sync::Mutex;
 
+use monotile::memory::reserve;
 use monotile::{Error, Result, limits};
 
 use super::byte_level;
@@ -13,6 +14,10 @@ use super::file::BpeModel;
 
 /// Words of at most this many bytes are remembered.
 const SHORT: usize = 64;
+/// What the list of a text's tokens is called where there is no memory for it.
+const TOKENS: &str = "the tokens of the text";
+/// What the list of a word's letters is called.
+const WORD: &str = "a word of the text";
 /// How many words are remembered.
 const REMEMBERED: usize = 1 << 16;
 
@@ -140,13 +145,14 @@ impl BpeScratch<'_> {
 
     fn word(&mut self, word: &str, tokens: &mut Vec<u32>) -> Result<()> {
         if word.len() > SHORT {
-            limits::WORD.admit("a word of the text", word.len() as u64)?;
+            limits::WORD.admit(WORD, word.len() as u64)?;
             if u32::try_from(word.len()).is_err() {
                 return Err(Error::value(format!("a word of {} bytes has more letters than can be numbered", word.len())));
             }
             return self.merge(word, tokens);
         }
         if let Some(&(from, to)) = self.known.places.get(word) {
+            reserve(tokens, (to - from) as usize, TOKENS)?;
             tokens.extend_from_slice(&self.known.tokens[from as usize..to as usize]);
             return Ok(());
         }
@@ -203,7 +209,9 @@ impl BpeScratch<'_> {
                 push(queue, symbols, left.before, at);
             }
         }
-        tokens.extend(symbols.iter().map(|symbol| symbol.id).filter(|&id| id != NONE));
+        let left = || symbols.iter().map(|symbol| symbol.id).filter(|&id| id != NONE);
+        reserve(tokens, left().count(), TOKENS)?;
+        tokens.extend(left());
         Ok(())
     }
 
@@ -212,6 +220,7 @@ impl BpeScratch<'_> {
         let bpe = self.bpe;
         let mut start = MergeStart { bpe, symbols: &mut self.symbols, pending: false };
         start.symbols.clear();
+        reserve(start.symbols, word.len(), WORD)?;
         match &bpe.letters {
             Some(letters) => {
                 for byte in word.bytes() {

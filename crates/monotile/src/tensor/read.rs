@@ -9,6 +9,7 @@ use super::storage::{CpuStorage, Storage};
 use super::uninit::UninitTensor;
 use super::{DType, Tensor, TensorElement};
 use crate::error::{Error, Result};
+use crate::memory;
 
 impl Tensor {
     /// The elements in row-major order.
@@ -25,7 +26,7 @@ impl Tensor {
             )));
         };
         let view = self.view(buffer);
-        let mut elements = reserved("to_vec", view.len())?;
+        let mut elements = memory::list(view.len(), "to_vec")?;
         if let Some(slice) = view.as_slice() {
             elements.extend(slice.iter().map(|&x| T::fetch(x)));
             return Ok(elements);
@@ -42,7 +43,7 @@ impl Tensor {
     /// If there is no memory for so many.
     pub fn to_f64_vec(&self) -> Result<Vec<f64>> {
         fn read<T: StorageElement>(view: View<'_, T>, f: impl Fn(T) -> f64) -> Result<Vec<f64>> {
-            let mut numbers = reserved("to_f64_vec", view.len())?;
+            let mut numbers = memory::list(view.len(), "to_f64_vec")?;
             numbers.extend(view.iter().map(f));
             Ok(numbers)
         }
@@ -120,11 +121,4 @@ impl Tensor {
             other => Err(Error::dtype(format!("{op}: takes floating-point numbers, got {other}; cast with to_dtype"))),
         }
     }
-}
-
-/// An empty list with room for so many.
-fn reserved<T>(op: &str, len: usize) -> Result<Vec<T>> {
-    let mut list = Vec::new();
-    list.try_reserve_exact(len).map_err(|_| Error::memory(op, len as u128 * size_of::<T>() as u128))?;
-    Ok(list)
 }

@@ -96,7 +96,8 @@ impl Images {
         if 4 * texels > (bytes.len() as u64 + 1024) * GROWTH {
             return Err(fault(format!("a picture of {width} x {height} texels in {} bytes", bytes.len())));
         }
-        let mut rgba = memory::list(usize::try_from(4 * texels).unwrap_or(usize::MAX), format_args!("a picture of {width} x {height}"))?;
+        let mut rgba =
+            memory::list(usize::try_from(4 * texels).unwrap_or(usize::MAX), format_args!("a picture of {width} x {height}"))?;
         match is_png {
             true => guarded(|| png(bytes, texels, &mut rgba))?,
             false => guarded(|| jpeg(bytes, texels, &mut rgba))?,

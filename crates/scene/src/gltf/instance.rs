@@ -1,5 +1,6 @@
 //! Meshes that a node draws many times (`EXT_mesh_gpu_instancing`): a node of its own for each.
 
+use monotile::memory::list;
 use monotile::{Error, Result, limits};
 
 use super::accessor::Use;
@@ -47,7 +48,7 @@ pub fn copies(source: &Source<'_>, from: &json::Node, (read, place): (&Node, usi
         return Err(fault(format!("its instances differ in number: {}", shown.join(", "))));
     }
     source.spend(count as u64, size_of::<Node>())?;
-    let (mut copies, mut odd) = (Vec::with_capacity(count), 0);
+    let (mut copies, mut odd) = (list(count, "instances")?, 0);
     for i in 0..count {
         let rotation = rotations.as_ref().map_or(Ok(NodeTrs::default().rotation), |list| node::unit(list[i], |n| odd += n));
         let trs = NodeTrs {

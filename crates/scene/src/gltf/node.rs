@@ -1,5 +1,6 @@
 //! The hierarchy, and what hangs on it: skins and lenses.
 
+use monotile::memory::{filled, list, reserve_exact};
 use monotile::{Error, Result, limits};
 
 use super::accessor::Use;
@@ -8,6 +9,9 @@ use super::source::Source;
 use super::uri::quoted;
 use super::{called, fault, instance, json, pick, surface};
 use crate::{Lens, Node, NodeTransform, NodeTrs, Scene, Skin};
+
+/// What lists of nodes are called where there is no memory for them.
+const NODES: &str = "nodes";
 
 /// Reads lenses, skins and nodes, and tells where each node of the file is in the scene.
 ///
@@ -24,12 +28,13 @@ pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes, chosen: O
     let parents = parents(root)?;
     let order = order(root, &parents)?;
     let instances = instance::counts(source, notes)?;
-    let mut places = vec![0; order.len()];
+    let mut places = filled(order.len(), 0, NODES)?;
     let mut next = 0;
     for &i in &order {
         places[i] = next;
         next += 1 + instances[i];
     }
+    reserve_exact(&mut scene.nodes, next, NODES)?;
     for (i, skin) in root.skins.iter().enumerate() {
         let within = |e: Error| e.with_context(called("skin", i, &skin.name));
         let loose = |count| notes.count(ImportIssue::LooseMatrix, count, || called("skin", i, &skin.name).to_string());
@@ -60,7 +65,7 @@ pub fn read(source: &Source<'_>, scene: &mut Scene, notes: &mut Notes, chosen: O
 
 /// The parent of each node.
 fn parents(root: &json::Root) -> Result<Vec<Option<usize>>> {
-    let mut parents = vec![None; root.nodes.len()];
+    let mut parents = filled(root.nodes.len(), None, NODES)?;
     for (i, node) in root.nodes.iter().enumerate() {
         for &child in &node.children {
             let within = |e: Error| e.with_context(called("node", i, &node.name));
@@ -75,8 +80,8 @@ fn parents(root: &json::Root) -> Result<Vec<Option<usize>>> {
 
 /// Every node after its parent, each with its descendants behind it.
 fn order(root: &json::Root, parents: &[Option<usize>]) -> Result<Vec<usize>> {
-    let mut order = Vec::with_capacity(parents.len());
-    let mut depths = vec![0_u64; parents.len()];
+    let mut order = list(parents.len(), NODES)?;
+    let mut depths = filled(parents.len(), 0_u64, NODES)?;
     let mut waiting: Vec<usize> = (0..parents.len()).rev().filter(|&i| parents[i].is_none()).collect();
     while let Some(i) = waiting.pop() {
         order.push(i);
@@ -118,7 +123,7 @@ fn reachable_nodes(
     if root.scenes.len() > 1 {
         notes.add(format!("it has {} scenes, of which number {number}, counted from 0, is read", root.scenes.len()));
     }
-    let mut shown = vec![false; order.len()];
+    let mut shown = filled(order.len(), false, NODES)?;
     for &index in &chosen.nodes {
         pick(&root.nodes, index, "node").map_err(|e| e.with_context("scene"))?;
         shown[index.get()] = true;
@@ -221,16 +226,17 @@ fn read_skin(source: &Source<'_>, skin: &json::Skin, places: &[usize], loose: im
 }
 
 fn lens(camera: &json::Camera) -> Result<Lens> {
-    match camera {
-        json::Camera::Perspective { perspective: p } => {
+    match (&camera.perspective, &camera.orthographic) {
+        (Some(p), _) => {
             let lens = Lens::Perspective { fovy: p.yfov, near: p.znear, far: p.zfar };
             let fits = 0.0 < p.yfov && p.yfov < std::f32::consts::PI && 0.0 < p.znear && p.zfar.is_none_or(|far| p.znear < far);
             if fits { Ok(lens) } else { Err(fault(format!("{lens:?} sees nothing"))) }
         }
-        json::Camera::Orthographic { orthographic: o } => {
+        (None, Some(o)) => {
             let lens = Lens::Orthographic { half_height: o.ymag.abs(), near: o.znear, far: o.zfar };
             let fits = o.ymag != 0.0 && 0.0 <= o.znear && o.znear < o.zfar;
             if fits { Ok(lens) } else { Err(fault(format!("{lens:?} sees nothing"))) }
         }
+        (None, None) => Err(fault("it is neither perspective nor orthographic")),
     }
 }

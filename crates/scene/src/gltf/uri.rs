@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use monotile::io::open_regular;
 use monotile::text::printable;
-use monotile::{Error, Result};
+use monotile::{Error, Result, memory};
 
 use super::fault;
 
@@ -35,10 +35,9 @@ fn inside(data: &str) -> Result<Vec<u8>> {
 fn outside(uri: &str, folder: Option<&Path>, most: u64) -> Result<Vec<u8>> {
     let path = found(uri, folder)?;
     let (file, length) = open_regular(&path)?;
-    let mut bytes = Vec::new();
-    let wanted = length.min(most);
-    let room = usize::try_from(wanted).unwrap_or(usize::MAX);
-    bytes.try_reserve_exact(room).map_err(|_| Error::memory(path.display(), wanted))?;
+    // One more, so that the end is seen without more room.
+    let room = usize::try_from(length.min(most)).unwrap_or(usize::MAX).saturating_add(1);
+    let mut bytes = memory::list(room, path.display())?;
     file.take(most).read_to_end(&mut bytes).map_err(|source| Error::io("reading", &path, &source))?;
     Ok(bytes)
 }
@@ -93,7 +92,7 @@ fn confined(uri: &str, name: &str, folder: &Path) -> Result<PathBuf> {
 
 /// `%41` is A.
 fn unescape(text: &str) -> Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len());
+    let mut bytes = memory::list(text.len(), "a data URI")?;
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
         rest = after;
@@ -113,7 +112,7 @@ fn unescape(text: &str) -> Result<Vec<u8>> {
 
 /// Spaces and ends of lines between the digits are skipped: writers wrap long texts.
 fn base64(text: &[u8]) -> Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
+    let mut bytes = memory::list(text.len() / 4 * 3 + 2, "a data URI")?;
     let (mut bits, mut held) = (0u32, 0);
     for &digit in text {
         let value = match digit {

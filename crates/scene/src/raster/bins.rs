@@ -1,6 +1,6 @@
 //! Which triangles may touch which tile.
 
-use monotile::{Result, limits};
+use monotile::{Result, limits, memory};
 
 use super::tile::SIDE;
 use super::triangle::Triangle;
@@ -35,7 +35,7 @@ impl Bins {
         for i in 1..starts.len() {
             starts[i] += starts[i - 1];
         }
-        let mut list = vec![0; starts[columns * rows] as usize];
+        let mut list = memory::filled(starts[columns * rows] as usize, 0, "the tiles of the picture")?;
         let mut ends = starts.clone();
         for (number, triangle) in triangles.iter().enumerate() {
             for tile in tiles(triangle) {

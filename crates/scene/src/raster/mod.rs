@@ -23,7 +23,7 @@ mod vertex;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use monotile::Result;
+use monotile::{Result, memory};
 use monotile_kernels::threads;
 
 use crate::draws::{AlphaPart, DrawOrder, Draws};
@@ -53,7 +53,8 @@ use vertex::Varying;
 pub struct CpuRenderer<'a> {
     scene: &'a Scene,
     order: DrawOrder,
-    textures: Textures<'a>,
+    /// Or why there are none, which is told where a picture is drawn.
+    textures: Result<Textures<'a>>,
     /// Those of the scene and the default one at the end.
     materials: Vec<Material>,
 }
@@ -77,20 +78,22 @@ impl<'a> CpuRenderer<'a> {
     /// The picture of a pose.
     ///
     /// # Errors
-    /// Triangles that cover one another more often than the limit `tiles` allows.
+    /// Triangles that cover one another more often than the limit `tiles` allows, and memory that cannot be had.
     ///
     /// # Cost
     /// A vertex takes some 100 ns; a pixel some 30 ns of one core, where a quarter of the picture shows surfaces.
     pub fn draw(&self, pose: &Pose, shot: &Shot) -> Result<Picture> {
+        let textures = self.textures.as_ref().map_err(Clone::clone)?;
         let view = CameraView::new(&shot.camera);
         let size = [shot.camera.width, shot.camera.height];
         let draws = self.order.draws(self.scene, pose, (&view.space, &view.view_from_world));
         let drawn = self.drawn(pose, &draws, &view, shot);
         let bins = Bins::new(&drawn.triangles, size)?;
         let behind = BackgroundShader::new(shot, &view, &drawn);
-        let shader = Shader::new(&drawn.looks, &self.materials, &self.textures, shot, view.viewpoint);
+        let shader = Shader::new(&drawn.looks, &self.materials, textures, shot, view.viewpoint);
         let parts = TileInputs { drawn: &drawn, shader: &shader, behind: &behind, size };
-        let mut picture = Picture { width: size[0], height: size[1], rgba: vec![0; 4 * size[0] * size[1]] };
+        let mut picture =
+            Picture { width: size[0], height: size[1], rgba: memory::filled(4 * size[0] * size[1], 0, "the picture")? };
         let bands: Vec<Mutex<&mut [u8]>> = picture.rgba.chunks_mut(4 * SIDE * size[0]).map(Mutex::new).collect();
         let next = AtomicUsize::new(0);
         // A pixel of the sky takes 5 ns at least.

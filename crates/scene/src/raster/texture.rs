@@ -1,8 +1,10 @@
 //! Textures, read as WebGPU reads them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use glam::Vec4;
+use monotile::Result;
 use monotile_kernels::math;
 
 use super::lanes::{LANES, Lanes, each};
@@ -36,17 +38,21 @@ struct Texels<'a> {
 }
 
 impl<'a> Textures<'a> {
-    pub fn new(scene: &'a Scene) -> Self {
+    /// # Errors
+    /// `Memory`, where there is not enough for them.
+    pub fn new(scene: &'a Scene) -> Result<Self> {
         let mut images = HashMap::new();
         for material in &scene.materials {
             for (used, color) in material.textures().into_iter().zip(crate::Material::COLORS) {
                 let Some(used) = used else { continue };
                 let image = scene.textures[used.texture].image;
-                images.entry((image, color)).or_insert_with(|| levels(&scene.images[image], color));
+                if let Entry::Vacant(free) = images.entry((image, color)) {
+                    free.insert(levels(&scene.images[image], color)?);
+                }
             }
         }
         let of = scene.textures.iter().map(|texture| (texture.image, texture.sampler)).collect();
-        Self { scene, images, of, linear: std::array::from_fn(|i| i as f32 / 255.0), decoded: srgb::table() }
+        Ok(Self { scene, images, of, linear: std::array::from_fn(|i| i as f32 / 255.0), decoded: srgb::table() })
     }
 
     /// A texture, which holds colours or else numbers.

@@ -40,6 +40,7 @@ use super::batch::sizes;
 use crate::buffer::{Block, OutOfMemory};
 use crate::elementwise;
 use crate::params::params;
+use crate::process::fallible;
 use crate::shape::count;
 use crate::simd::{self, Enabled, Lanes, MAX_LANES, Vector};
 use crate::threads::{self, SharedSlice};
@@ -204,7 +205,7 @@ impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
             if status.any() {
                 let found = status.lanes().take(count).enumerate().filter(|(_, s)| *s != T::ZERO);
                 let mut faults = self.faults.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                match faults.try_reserve(count) {
+                match fallible(|| faults.try_reserve(count)) {
                     Ok(()) => faults.extend(found.map(|(i, s)| (first + i, s.to_f64() as usize))),
                     Err(_) => self.full.store(true, Ordering::Relaxed),
                 }

@@ -10,6 +10,7 @@ use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
 
 use super::{map, npy, write_atomic, write_elements};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::tensor::Tensor;
 use crate::text::printable;
 
@@ -74,9 +75,7 @@ impl Npz {
             refuse(format!("the {packed} bytes that it takes in the archive cannot hold what its header claims"))
         })?;
         let more = size - bytes.len().min(size);
-        bytes
-            .try_reserve_exact(more)
-            .map_err(|_| Error::memory(format_args!("{}: array \"{name}\"", self.path.display()), size))?;
+        memory::reserve_exact(&mut bytes, more, format_args!("{}: array \"{name}\"", self.path.display()))?;
         member.by_ref().take(more as u64).read_to_end(&mut bytes).map_err(|e| refuse(e.to_string()))?;
         if member.read(&mut [0]).map_err(|e| refuse(e.to_string()))? != 0 {
             return Err(refuse(format!("more bytes follow than the {size} that its header needs")));

@@ -4,8 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::path::Path;
 
+use monotile_kernels::process::fallible;
+
 use crate::error::{Error, Result};
 use crate::limits::Limit;
+use crate::memory;
 
 /// Opens a regular file for reading, and tells its size in bytes.
 ///
@@ -55,10 +58,30 @@ fn kind(of: std::fs::FileType) -> &'static str {
 pub fn read_regular(path: &Path, limit: &Limit) -> Result<Vec<u8>> {
     let (file, size) = open_regular(path)?;
     limit.admit(path.display(), size)?;
-    let mut bytes = Vec::new();
-    let most = limit.get();
-    bytes.try_reserve_exact(usize::try_from(size).unwrap_or(usize::MAX)).map_err(|_| Error::memory(path.display(), size))?;
-    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| Error::io("reading", path, &e))?;
+    // One more, so that the end is seen without more room.
+    let room = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1);
+    read_within(file, path, (room, limit))
+}
+
+/// All bytes of standard input, if it has at most `limit` of them.
+///
+/// # Errors
+/// What the system says, and more bytes than the limit.
+pub fn read_stdin(limit: &Limit) -> Result<Vec<u8>> {
+    read_within(std::io::stdin().lock(), Path::new("standard input"), (0, limit))
+}
+
+/// All bytes of what is read, with room for so many from the start.
+fn read_within(from: impl Read, path: &Path, (room, limit): (usize, &Limit)) -> Result<Vec<u8>> {
+    let mut bytes = memory::list(room, path.display())?;
+    let read = fallible(|| from.take(limit.get().saturating_add(1)).read_to_end(&mut bytes));
+    match read {
+        Ok(_) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::OutOfMemory => {
+            return Err(Error::memory(path.display(), format_args!("more than {}", bytes.len())));
+        }
+        Err(e) => return Err(Error::io("reading", path, &e)),
+    }
     limit.admit(path.display(), bytes.len() as u64)?;
     Ok(bytes)
 }
