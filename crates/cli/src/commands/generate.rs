@@ -1,11 +1,12 @@
 //! `monotile generate`: continues a text with a checkpoint, token by token.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use monotile::text::prose;
+use monotile_adapters::json::{read_stdin_text, read_text};
 use monotile_llama::lora::Adapter;
 use monotile_llama::{FinishReason, GenerateOptions, GenerationOutput, SamplingOptions, generate};
 
@@ -94,15 +95,8 @@ impl GenerateArgs {
 
     fn prompt(&self) -> Result<String, CommandError> {
         let Some(path) = &self.prompt_file else { return Ok(self.prompt.clone().unwrap_or_default()) };
-        let read = if path == Path::new("-") {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map(|_| text)
-        } else {
-            std::fs::read_to_string(path)
-        };
-        let text = read.map_err(|e| monotile::Error::io("reading", path, &e))?;
-        // Some editors put a byte order mark before a text.
-        Ok(text.strip_prefix('\u{feff}').map(str::to_string).unwrap_or(text))
+        let limit = &monotile::limits::TEXT;
+        Ok(if path == Path::new("-") { read_stdin_text(limit)? } else { read_text(path, limit)? })
     }
 }
 
