@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use monotile::io::SafeTensors;
-use monotile::{DType, Error, ErrorKind, Result, Tensor};
+use monotile::{DType, Error, ErrorKind, Result, Tensor, limits};
 use serde_json::Value;
 
 use crate::foreign;
@@ -58,7 +58,7 @@ impl Weights {
     }
 
     fn open_shards(folder: &Path, index: PathBuf) -> Result<Self> {
-        let fields = Fields::read(&index)?;
+        let fields = Fields::read_within(&index, &limits::HEADER)?;
         let Some(map) = fields.get("weight_map").and_then(Value::as_object) else {
             return Err(fields.refuse("weight_map", "is missing or no object"));
         };

@@ -79,7 +79,12 @@ impl Limit {
 }
 
 /// Bytes of one file of JSON; the largest published tokenizers have about 35 million.
-pub static JSON: Limit = Limit::new("json", 256 << 20, "bytes", "one JSON file, or the header of a .safetensors file");
+pub static JSON: Limit = Limit::new("json", 64 << 20, "bytes", "one file of JSON, such as tokenizer.json");
+/// Bytes of a header; a tensor takes some hundred of them, and the largest published lists of shards have about ten million.
+pub static HEADER: Limit =
+    Limit::new("header", 32 << 20, "bytes", "the header of a .safetensors file, or the list of a checkpoint's shards");
+/// Bytes of one file of settings; the longest published ones have about a million.
+pub static CONFIG: Limit = Limit::new("config", 8 << 20, "bytes", "one file of settings, such as config.json");
 /// Dimensions of an array in a file; NumPy has at most 64.
 pub static RANK: Limit = Limit::new("rank", 64, "dimensions", "one array or tensor of a file");
 
@@ -102,6 +107,11 @@ pub static BLOCKS: Limit = Limit::new("blocks", 10_000, "blocks", "one transform
 /// Bytes of one file that a 3D model is made of.
 pub static MODEL: Limit =
     Limit::new("model", 4 << 30, "bytes", "one file of a 3D model: .gltf, .glb, a buffer or a picture beside it");
+/// Bytes of the JSON of a 3D model, which may hold its vertices and pictures as text.
+pub static GLTF: Limit = Limit::new("gltf", 256 << 20, "bytes", "the JSON of a 3D model, with what is embedded in it");
+/// Bytes of memory for what the JSON of a 3D model lists: an object has some hundred, however short it is in the file.
+pub static OBJECTS: Limit =
+    Limit::new("objects", 512 << 20, "bytes", "memory for what the JSON of a 3D model lists: nodes, meshes, accessors");
 /// Texels of all pictures of a 3D model together: 16 pictures of 4096 x 4096, which take 1.4 GB with their mipmaps.
 pub static TEXELS: Limit = Limit::new("texels", 256 << 20, "texels", "all pictures of a 3D model together");
 /// Nodes of a 3D model, with the instances of their meshes.
@@ -118,6 +128,8 @@ pub static TILES: Limit = Limit::new(
     "tiles",
     "all triangles of a picture drawn on the processor, each counting the squares of 32 x 32 pixels that it touches",
 );
+/// Seconds that a graphics processor may draw at one picture; a program that stands for one draws a tenth as fast.
+pub static GPU_TIME: Limit = Limit::new("gpu-time", 20, "seconds", "one picture drawn on a graphics processor");
 /// Pictures of an animation.
 pub static FRAMES: Limit = Limit::new("frames", 100_000, "frames", "one animation that is drawn");
 
@@ -129,21 +141,33 @@ pub static STEPS: Limit = Limit::new("tokenizer-steps", 64, "steps", "one part o
 pub static GROWTH: Limit = Limit::new("normalizer-growth", 64, "times its length", "a text that a tokenizer rewrites");
 /// Tokens that a tokenizer puts around a text; published ones put at most a handful.
 pub static AROUND: Limit = Limit::new("tokens-around", 1 << 16, "tokens", "what a tokenizer puts around a text");
+/// Seconds that a tokenizer may look for its patterns; published ones take about one for so much text, and that on a slow machine.
+pub static TOKENIZER_TIME: Limit = Limit::new(
+    "tokenizer-time",
+    10,
+    "seconds",
+    "a tokenizer's search for its patterns in a text, for each 1,048,576 bytes that it has or begins",
+);
 /// Bytes of one word of a text, which encoding takes about thirty times the memory for.
 pub static WORD: Limit = Limit::new("word", 16 << 20, "bytes", "one word, as a tokenizer splits a text");
 
 /// Every limit there is.
-pub static ALL: [&Limit; 20] = [
+pub static ALL: [&Limit; 26] = [
     &JSON,
+    &HEADER,
+    &CONFIG,
     &RANK,
     &TEXT,
     &TEMPLATE,
     &MODEL,
+    &GLTF,
+    &OBJECTS,
     &TEXELS,
     &NODES,
     &DEPTH,
     &CORNERS,
     &TILES,
+    &GPU_TIME,
     &FRAMES,
     &TEMPLATE_STEPS,
     &TEMPLATE_MEMORY,
@@ -153,6 +177,7 @@ pub static ALL: [&Limit; 20] = [
     &STEPS,
     &GROWTH,
     &AROUND,
+    &TOKENIZER_TIME,
     &WORD,
 ];
 

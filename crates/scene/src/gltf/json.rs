@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
+use super::list::{attributes, list};
+
 /// A whole number that is not negative. A fractional part of zero is allowed, as the specification recommends to readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Whole(pub u64);
@@ -61,36 +63,36 @@ pub(super) struct Asset {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Root {
     pub asset: Asset,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub extensions_used: Vec<String>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub extensions_required: Vec<String>,
     pub scene: Option<Whole>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub scenes: Vec<SceneNodes>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub nodes: Vec<Node>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub meshes: Vec<Mesh>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub skins: Vec<Skin>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub cameras: Vec<Camera>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub animations: Vec<Animation>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub materials: Vec<Material>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub textures: Vec<Texture>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub samplers: Vec<Sampler>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub images: Vec<Image>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub accessors: Vec<Accessor>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub buffer_views: Vec<View>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub buffers: Vec<Buffer>,
 }
 
@@ -98,7 +100,7 @@ pub(super) struct Root {
 pub(super) struct SceneNodes {
     #[serde(default, deserialize_with = "or_default")]
     pub name: String,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub nodes: Vec<Whole>,
 }
 
@@ -107,7 +109,7 @@ pub(super) struct SceneNodes {
 pub(super) struct Node {
     #[serde(default, deserialize_with = "or_default")]
     pub name: String,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub children: Vec<Whole>,
     pub matrix: Option<[f32; 16]>,
     pub translation: Option<[f32; 3]>,
@@ -116,7 +118,7 @@ pub(super) struct Node {
     pub mesh: Option<Whole>,
     pub skin: Option<Whole>,
     pub camera: Option<Whole>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub weights: Vec<f32>,
     #[serde(default, deserialize_with = "or_default")]
     pub extensions: NodeExtensions,
@@ -130,7 +132,7 @@ pub(super) struct NodeExtensions {
 
 #[derive(Deserialize)]
 pub(super) struct Instancing {
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "attributes")]
     pub attributes: Attributes,
 }
 
@@ -138,8 +140,9 @@ pub(super) struct Instancing {
 pub(super) struct Mesh {
     #[serde(default, deserialize_with = "or_default")]
     pub name: String,
+    #[serde(deserialize_with = "list")]
     pub primitives: Vec<Primitive>,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "list")]
     pub weights: Vec<f32>,
 }
 
@@ -148,14 +151,23 @@ pub(super) type Attributes = std::collections::BTreeMap<String, Whole>;
 
 #[derive(Deserialize)]
 pub(super) struct Primitive {
+    #[serde(deserialize_with = "attributes")]
     pub attributes: Attributes,
     pub indices: Option<Whole>,
     pub material: Option<Whole>,
     pub mode: Option<Whole>,
-    #[serde(default, deserialize_with = "or_default")]
-    pub targets: Vec<Attributes>,
+    #[serde(default, deserialize_with = "list")]
+    pub targets: Vec<MorphTarget>,
     #[serde(default, deserialize_with = "or_default")]
     pub extensions: PrimitiveExtensions,
+}
+
+/// What a morph target moves.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(super) struct MorphTarget {
+    #[serde(deserialize_with = "attributes")]
+    pub attributes: Attributes,
 }
 
 #[derive(Deserialize, Default)]
@@ -173,17 +185,16 @@ pub(super) struct Compression {}
 pub(super) struct Skin {
     #[serde(default, deserialize_with = "or_default")]
     pub name: String,
+    #[serde(deserialize_with = "list")]
     pub joints: Vec<Whole>,
     pub inverse_bind_matrices: Option<Whole>,
 }
 
+/// One of the two, as `type` says, which need not be read.
 #[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Camera {
-    #[serde(untagged)]
-    Perspective { perspective: Perspective },
-    #[serde(untagged)]
-    Orthographic { orthographic: Orthographic },
+pub(super) struct Camera {
+    pub perspective: Option<Perspective>,
+    pub orthographic: Option<Orthographic>,
 }
 
 #[derive(Deserialize)]
@@ -204,7 +215,9 @@ pub(super) struct Orthographic {
 pub(super) struct Animation {
     #[serde(default, deserialize_with = "or_default")]
     pub name: String,
+    #[serde(deserialize_with = "list")]
     pub channels: Vec<Channel>,
+    #[serde(deserialize_with = "list")]
     pub samplers: Vec<Keyframes>,
 }
 

@@ -132,7 +132,7 @@ fn attributes(source: &Source<'_>, primitive: &json::Primitive, p: &mut Primitiv
     };
     notes.count(ImportIssue::BadColor, replaced(&mut p.colors, [1.0; 4]), place);
     for (i, target) in primitive.targets.iter().enumerate() {
-        let find = |name| target.get(name).copied();
+        let find = |name| target.attributes.get(name).copied();
         let within = |e: Error| e.with_context(format!("morph target {i}"));
         let mut directions = |name| {
             let mut list = each(source, (name, find(name)), Use::Value).map_err(within)?;

@@ -12,6 +12,7 @@ mod file_kind;
 mod image;
 mod instance;
 mod json;
+mod list;
 mod material;
 mod mesh;
 mod node;
@@ -161,7 +162,7 @@ fn read(bytes: &[u8], folder: Option<&Path>, options: &ReadOptions) -> Result<(S
 
 fn parse(text: &[u8]) -> Result<json::Root> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    limits::JSON.admit("its JSON", text.len() as u64)?;
+    limits::GLTF.admit("its JSON", text.len() as u64)?;
     let malformed = |error: serde_json::Error| fault(format!("its JSON cannot be read: {}", parser_report(&error)));
     // Version 1 has other types under the same names: say what it is, not where it differs.
     let json::Header { asset } = serde_json::from_slice(text).map_err(malformed)?;
@@ -169,7 +170,7 @@ fn parse(text: &[u8]) -> Result<json::Root> {
     if !asset.version.starts_with("2.") || !(wanted == "2.0" || asset.min_version.is_none()) {
         return Err(file_kind::version(wanted));
     }
-    serde_json::from_slice(text).map_err(malformed)
+    list::counted(|| serde_json::from_slice(text))?.map_err(malformed)
 }
 
 /// Malformed content.

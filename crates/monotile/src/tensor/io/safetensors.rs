@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use monotile_kernels::buffer::Mapping;
 use monotile_kernels::shape::count;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::{FileType, map, mapped_tensor, write_atomic, write_elements, written};
@@ -17,6 +18,8 @@ use crate::text::parser_report;
 
 /// The bytes before the header: its length.
 const LENGTH_BYTES: usize = 8;
+/// The most bytes of the header that one tensor takes: names of types and some sizes have far fewer.
+const ENTRY_BYTES: usize = 1 << 16;
 /// The header's key for strings that describe the file.
 const STRINGS: &str = "__metadata__";
 
@@ -62,7 +65,7 @@ impl SafeTensors {
         let map = map(path)?;
         let length = map.bytes().first_chunk::<LENGTH_BYTES>().map(|bytes| u64::from_le_bytes(*bytes));
         if let Some(length) = length.filter(|&length| length <= map.bytes().len() as u64) {
-            limits::JSON.admit(format_args!("{}: its header", path.display()), length)?;
+            limits::HEADER.admit(format_args!("{}: its header", path.display()), length)?;
         }
         let header = parse(map.bytes()).map_err(|what| Error::format(path, what))?;
         Ok(Self { path: path.into(), map, header })
@@ -177,14 +180,16 @@ fn parse(bytes: &[u8]) -> Result<Header, String> {
             "offset 0: the header claims {length} bytes but the file has {size}; truncated, or not a safetensors file"
         ));
     };
-    let header: Map<String, Value> = serde_json::from_slice(&bytes[LENGTH_BYTES..data])
+    // Each value is parsed by itself: parsed JSON takes many times the memory of its text.
+    let header: BTreeMap<String, &RawValue> = serde_json::from_slice(&bytes[LENGTH_BYTES..data])
         .map_err(|e| format!("the header is not what safetensors files have: {}", parser_report(&e)))?;
     let (mut entries, mut strings) = (BTreeMap::new(), HashMap::new());
     for (name, value) in header {
         if name == STRINGS {
-            strings = serde_json::from_value(value).map_err(|_| format!("the header's {STRINGS} are not strings"))?;
+            strings = serde_json::from_str(value.get()).map_err(|_| format!("the header's {STRINGS} are not strings"))?;
         } else {
-            entries.insert(name.clone(), entry(&name, &value, data)?);
+            let listed = entry(&name, value, data)?;
+            entries.insert(name, listed);
         }
     }
     let mut in_order: Vec<(&String, &Entry)> = entries.iter().collect();
@@ -206,8 +211,12 @@ fn parse(bytes: &[u8]) -> Result<Header, String> {
 }
 
 /// One tensor of the header, whose offsets must span the bytes of its shape and type.
-fn entry(name: &str, value: &Value, data: usize) -> Result<Entry, String> {
+fn entry(name: &str, value: &RawValue, data: usize) -> Result<Entry, String> {
     let lacks = |field: &str| format!("tensor \"{name}\" has no valid {field} in the header");
+    if value.get().len() > ENTRY_BYTES {
+        return Err(format!("tensor \"{name}\" takes {} bytes of the header, and {ENTRY_BYTES} are read", value.get().len()));
+    }
+    let value: Value = serde_json::from_str(value.get()).map_err(|e| format!("tensor \"{name}\": {}", parser_report(&e)))?;
     let sizes = |field: &str| -> Result<Vec<usize>, String> {
         let list = value[field].as_array().ok_or_else(|| lacks(field))?;
         list.iter().map(|n| n.as_u64().and_then(|n| usize::try_from(n).ok()).ok_or_else(|| lacks(field))).collect()
@@ -336,12 +345,23 @@ mod tests {
         text.split_once(": ").unwrap().1.to_string()
     }
 
+    #[test]
+    fn what_a_header_says_of_one_tensor_is_short() {
+        let header = format!(r#"{{"a":{{"dtype":"F32","shape":[{}0],"data_offsets":[0,0]}}}}"#, "0,".repeat(40_000));
+        let bytes = [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat();
+        let refused = parse(&bytes).err().unwrap();
+        assert!(
+            refused.starts_with("tensor \"a\" takes 80") && refused.ends_with(" bytes of the header, and 65536 are read"),
+            "{refused}"
+        );
+    }
+
     /// The file has no more on the disk than its first eight bytes.
     #[test]
     fn a_header_beyond_the_limit_is_refused_before_it_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.safetensors");
-        let length = limits::JSON.default() + 1;
+        let length = limits::HEADER.default() + 1;
         std::fs::write(&path, length.to_le_bytes()).unwrap();
         std::fs::File::options().write(true).open(&path).unwrap().set_len(8 + length).unwrap();
         assert_eq!(SafeTensors::open(&path).err().unwrap().kind(), ErrorKind::Limit);
