@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::component::malformed;
 use super::normalize::Normalizer;
+use super::stopwatch::Stopwatch;
 
 /// One of `added_tokens`.
 #[derive(Debug, Clone, Deserialize)]
@@ -79,7 +80,11 @@ impl AddedTokens {
         let (mut given, mut normalized) = (Vec::new(), Vec::new());
         for id in ids {
             let Some(token) = this.tokens.get_mut(&id) else { continue };
-            let content = if token.normalized { normalizer.apply(&token.content) } else { Ok(token.content.as_str().into()) };
+            let content = if token.normalized {
+                normalizer.apply(&token.content, &Stopwatch::new(token.content.len()))
+            } else {
+                Ok(token.content.as_str().into())
+            };
             let refused = |e: Error| if e.kind() == ErrorKind::Limit { e } else { malformed(e.to_string()) };
             let spelled = content.map_err(refused)?.into_owned();
             let list = if token.normalized { &mut normalized } else { &mut given };

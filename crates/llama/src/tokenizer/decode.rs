@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::byte_level;
 use super::component::{ComponentReader, count, flag, malformed, text};
 use super::pattern::Pattern;
+use super::stopwatch::Stopwatch;
 
 /// The steps from spellings to a text.
 pub(super) struct Decoder {
@@ -54,16 +55,17 @@ impl Decoder {
     /// # Errors
     /// `Limit`, before memory is taken for a text that grows beyond [`limits::GROWTH`]; as [`Pattern::each`].
     pub fn apply(&self, mut spellings: Vec<String>) -> Result<String> {
-        let most = spellings.iter().map(String::len).sum::<usize>().max(1024) as u64;
+        let bytes = spellings.iter().map(String::len).sum::<usize>();
+        let (most, time) = ((bytes.max(1024) as u64).saturating_mul(limits::GROWTH.get()), Stopwatch::new(bytes));
         for step in &self.steps {
-            spellings = step.apply(spellings, most.saturating_mul(limits::GROWTH.get()))?;
+            spellings = step.apply(spellings, most, &time)?;
         }
         Ok(spellings.join(self.between))
     }
 }
 
 impl DecodeStep {
-    fn apply(&self, mut spellings: Vec<String>, most: u64) -> Result<Vec<String>> {
+    fn apply(&self, mut spellings: Vec<String>, most: u64, time: &Stopwatch) -> Result<Vec<String>> {
         match self {
             DecodeStep::Letters => {
                 let bytes = |spelling: String| byte_level::bytes(&spelling).unwrap_or_else(|| spelling.into_bytes());
@@ -74,7 +76,7 @@ impl DecodeStep {
             DecodeStep::Fuse => return Ok(vec![spellings.concat()]),
             DecodeStep::Replace { pattern, content } => {
                 let mut left = most;
-                spellings.iter_mut().try_for_each(|spelling| replace(spelling, pattern, content, &mut left))?;
+                spellings.iter_mut().try_for_each(|spelling| replace(spelling, (pattern, content), &mut left, time))?;
             }
             DecodeStep::Strip { content, start, stop } => {
                 for spelling in &mut spellings {
@@ -109,7 +111,7 @@ impl DecodeStep {
 }
 
 /// Replaces in one spelling; `left` is what the spellings may have together.
-fn replace(spelling: &mut String, pattern: &Pattern, content: &str, left: &mut u64) -> Result<()> {
+fn replace(spelling: &mut String, (pattern, content): (&Pattern, &str), left: &mut u64, time: &Stopwatch) -> Result<()> {
     let mut out = String::new();
     let mut at = 0;
     let mut push = |text: &str| {
@@ -120,7 +122,7 @@ fn replace(spelling: &mut String, pattern: &Pattern, content: &str, left: &mut u
         out.push_str(text);
         Ok(())
     };
-    pattern.each(spelling, &mut |range| {
+    pattern.each(spelling, time, &mut |range| {
         push(&spelling[at..range.start])?;
         at = range.end;
         push(content)

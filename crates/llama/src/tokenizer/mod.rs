@@ -1,6 +1,7 @@
 //! `tokenizer.json`: text to token numbers and back.
 
 mod added;
+mod backtracking;
 mod bpe;
 mod byte_level;
 mod component;
@@ -11,6 +12,7 @@ mod pattern;
 mod post_processor;
 mod pre_tokenizer;
 mod spans;
+mod stopwatch;
 mod stream;
 mod train;
 
@@ -32,6 +34,7 @@ use monotile_adapters::json::{read_json, write_json};
 use normalize::Normalizer;
 use post_processor::PostProcessor;
 use pre_tokenizer::{PreTokenizer, TextPiece};
+use stopwatch::Stopwatch;
 
 pub(crate) use spans::Spans;
 pub use stream::TextStream;
@@ -82,7 +85,7 @@ impl Tokenizer {
             let what = format!("there is {other} and no tokenizer.json, which transformers' save_pretrained writes");
             return Err(Error::new(ErrorKind::Unsupported, format!("{}: {what}", folder.display())));
         }
-        Self::parse(read_json(&path)?, path.display().to_string())
+        Self::parse(read_json(&path, &limits::JSON)?, path.display().to_string())
     }
 
     /// The tokenizer whose numbers below 256 are bytes, with `<s>` 256 and `</s>` 257.
@@ -191,7 +194,7 @@ impl Tokenizer {
     /// The tokens of a text, with those that the tokenizer itself puts around one.
     ///
     /// # Errors
-    /// `Value`, where a text has parts that the vocabulary cannot spell.
+    /// `Value`, where a text has parts that the vocabulary cannot spell; `Limit`, where looking for the tokenizer's patterns takes too long.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let mut tokens = self.around.before.clone();
         self.append(text, &mut tokens)?;
@@ -211,6 +214,7 @@ impl Tokenizer {
 
     fn append(&self, text: &str, tokens: &mut Vec<u32>) -> Result<()> {
         let mut work = self.bpe.work();
+        let time = Stopwatch::new(text.len());
         let appended = self.added.find_in_raw(text, &mut |found| match found {
             TextSegment::Token(id) => {
                 tokens.push(id);
@@ -218,7 +222,7 @@ impl Tokenizer {
             }
             TextSegment::Text(part) => {
                 let begins = part.start == 0;
-                let normalized = self.normalizer.apply(&text[part])?;
+                let normalized = self.normalizer.apply(&text[part], &time)?;
                 self.added.find_in_normalized(&normalized, &mut |found| match found {
                     TextSegment::Token(id) => {
                         tokens.push(id);
@@ -226,7 +230,7 @@ impl Tokenizer {
                     }
                     TextSegment::Text(part) => {
                         let piece = TextPiece { first: begins && part.start == 0, text: &normalized[part] };
-                        self.splitter.each(piece, &mut |word| work.encode(word, tokens))
+                        self.splitter.each(piece, &time, &mut |word| work.encode(word, tokens))
                     }
                 })
             }

@@ -10,6 +10,7 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick, is
 use super::byte_level;
 use super::component::{ComponentReader, flag, text};
 use super::pattern::Pattern;
+use super::stopwatch::Stopwatch;
 
 /// Texts shorter than this are rewritten as if they had as many bytes: what is put before a text may be longer than the text.
 const SHORT: usize = 1024;
@@ -57,11 +58,11 @@ impl Normalizer {
     ///
     /// # Errors
     /// `Limit`, before memory is taken for a text that grows beyond [`limits::GROWTH`]; as [`Pattern::each`].
-    pub fn apply<'a>(&self, text: &'a str) -> Result<Cow<'a, str>> {
+    pub fn apply<'a>(&self, text: &'a str, time: &Stopwatch) -> Result<Cow<'a, str>> {
         let most = (text.len().max(SHORT) as u64).saturating_mul(limits::GROWTH.get());
         let mut now = Cow::Borrowed(text);
         for step in &self.0 {
-            let next = step.apply(&now, most, text.len())?;
+            let next = step.apply(&now, (most, text.len()), time)?;
             now = next.map_or(now, Cow::Owned);
         }
         Ok(now)
@@ -70,7 +71,7 @@ impl Normalizer {
 
 impl NormalizeStep {
     /// The text after this step; `None` if it is what it was.
-    fn apply(&self, text: &str, most: u64, original: usize) -> Result<Option<String>> {
+    fn apply(&self, text: &str, (most, original): (u64, usize), time: &Stopwatch) -> Result<Option<String>> {
         let mut out = Bounded { text: String::new(), most, original };
         match self {
             NormalizeStep::Compose(form) => {
@@ -104,7 +105,7 @@ impl NormalizeStep {
             NormalizeStep::Replace { pattern, content } => {
                 let mut at = 0;
                 let mut found = false;
-                pattern.each(text, &mut |range| {
+                pattern.each(text, time, &mut |range| {
                     out.push_str(&text[at..range.start])?;
                     (at, found) = (range.end, true);
                     out.push_str(content)

@@ -3,12 +3,14 @@
 use std::ops::Range;
 
 use aho_corasick::AhoCorasick;
-use monotile::{Error, Result};
+use monotile::Result;
 use regex_automata::meta;
 use regex_automata::{Input, PatternID};
 use serde_json::Value;
 
+use super::backtracking::Backtracking;
 use super::component::malformed;
+use super::stopwatch::Stopwatch;
 
 /// The words of GPT-2, which `ByteLevel` stands for.
 pub(super) const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
@@ -32,7 +34,7 @@ pub(super) enum Pattern {
     /// One that ends in [`TAIL`]: an automaton for what stands before it and for runs of white space, which look ahead by themselves.
     Words(meta::Regex),
     /// One that looks around, found by backtracking.
-    Backtracking(fancy_regex::Regex),
+    Backtracking(Backtracking),
 }
 
 impl Pattern {
@@ -57,14 +59,14 @@ impl Pattern {
         }
         let refused =
             |e: fancy_regex::Error| malformed(format!("pattern {source:?} is not a regular expression that is read: {e}"));
-        fancy_regex::Regex::new(source).map(Self::Backtracking).map_err(refused)
+        Backtracking::new(source).map(Self::Backtracking).map_err(refused)
     }
 
     /// Tells of each match, from the first to the last; none overlaps another.
     ///
     /// # Errors
-    /// `Value`, where backtracking takes too many steps; those of `found`.
-    pub fn each(&self, text: &str, found: &mut dyn FnMut(Range<usize>) -> Result<()>) -> Result<()> {
+    /// `Value`, where backtracking takes too many steps; `Limit`, where the time is over; those of `found`.
+    pub fn each(&self, text: &str, time: &Stopwatch, found: &mut dyn FnMut(Range<usize>) -> Result<()>) -> Result<()> {
         let mut chars = |holds: &dyn Fn(char) -> bool| {
             let mut matches = text.char_indices().filter(|(_, c)| holds(*c));
             matches.try_for_each(|(at, c)| found(at..at + c.len_utf8()))
@@ -77,20 +79,18 @@ impl Pattern {
                 let mut matches = searcher.find_iter(text).filter(|m| text.is_char_boundary(m.start()));
                 matches.try_for_each(|m| found(m.range()))
             }
-            Self::Automaton(regex) => regex.find_iter(text).try_for_each(|m| found(m.range())),
-            Self::Words(regex) => words(regex, text, found),
-            Self::Backtracking(regex) => {
-                let slow = |e: fancy_regex::Error| Error::value(format!("the pattern {:?} fails on the text: {e}", regex.as_str()));
-                regex.find_iter(text).try_for_each(|m| found(m.map_err(slow)?.range()))
-            }
+            Self::Automaton(regex) => regex.find_iter(text).try_for_each(|m| time.tick().and_then(|()| found(m.range()))),
+            Self::Words(regex) => words(regex, text, time, found),
+            Self::Backtracking(regex) => regex.each(text, time, found),
         }
     }
 }
 
 /// Matches of a pattern that ends in [`TAIL`].
-fn words(regex: &meta::Regex, text: &str, found: &mut dyn FnMut(Range<usize>) -> Result<()>) -> Result<()> {
+fn words(regex: &meta::Regex, text: &str, time: &Stopwatch, found: &mut dyn FnMut(Range<usize>) -> Result<()>) -> Result<()> {
     let mut at = 0;
     while let Some(word) = regex.search(&Input::new(text).range(at..)) {
+        time.tick()?;
         let mut range = word.range();
         if word.pattern() == SPACES && range.end < text.len() {
             // `\s+(?!\S)`: all but the last of several; a single one is what `\s+` finds.
@@ -116,7 +116,7 @@ mod tests {
     fn all(pattern: &Pattern, text: &str) -> Vec<String> {
         let mut found = Vec::new();
         pattern
-            .each(text, &mut |range| {
+            .each(text, &Stopwatch::new(text.len()), &mut |range| {
                 found.push(text[range].to_string());
                 Ok(())
             })
@@ -131,7 +131,7 @@ mod tests {
             let mut found = Vec::new();
             Pattern::read(&serde_json::from_str(pattern).unwrap())
                 .unwrap()
-                .each("a▁b", &mut |range| {
+                .each("a▁b", &Stopwatch::new(5), &mut |range| {
                     found.push(range);
                     Ok(())
                 })
@@ -161,7 +161,7 @@ mod tests {
         let spaces = ["", " ", "  ", "\n", "\r\n", " \n ", "\t\t", "\u{a0}", "\u{3000} ", "\n\n  \n"];
         let things = ["a", "It'S", "1234", "!?", "é", "日本", "👩‍👩‍👧", "क्षि", "ß's", "_"];
         for pattern in PUBLISHED {
-            let (fast, slow) = (Pattern::regex(pattern).unwrap(), Pattern::Backtracking(fancy_regex::Regex::new(pattern).unwrap()));
+            let (fast, slow) = (Pattern::regex(pattern).unwrap(), Pattern::Backtracking(Backtracking::new(pattern).unwrap()));
             assert!(matches!(fast, Pattern::Words(_)), "{pattern}");
             for (i, before) in spaces.iter().enumerate() {
                 for after in spaces {
@@ -177,7 +177,7 @@ mod tests {
         let thousands = Pattern::regex(r"(?=(\d{3})+(?!\d))").unwrap();
         let mut at = Vec::new();
         thousands
-            .each("1234567", &mut |range| {
+            .each("1234567", &Stopwatch::new(7), &mut |range| {
                 at.push(range);
                 Ok(())
             })

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::byte_level;
 use super::component::{ComponentReader, flag, malformed, text, unsupported};
 use super::pattern::{GPT2, Pattern};
+use super::stopwatch::Stopwatch;
 
 /// The steps that split a text into words.
 #[derive(Default)]
@@ -72,14 +73,15 @@ impl PreTokenizer {
     ///
     /// # Errors
     /// As [`Pattern::each`]; those of `word`.
-    pub fn each(&self, piece: TextPiece, word: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
-        run(&self.steps, piece, word)
+    pub fn each(&self, piece: TextPiece, time: &Stopwatch, word: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+        run((&self.steps, time), piece, word)
     }
 }
 
 /// Sends a piece through the remaining steps: words come out one by one, so that no list of them is ever held.
-fn run(steps: &[SplitStep], piece: TextPiece, word: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
+fn run((steps, time): (&[SplitStep], &Stopwatch), piece: TextPiece, word: &mut dyn FnMut(&str) -> Result<()>) -> Result<()> {
     let Some((step, rest)) = steps.split_first() else { return word(piece.text) };
+    let rest = (rest, time);
     match step {
         SplitStep::Cut { pattern, behavior, invert } => {
             let mut part = |range: Range<usize>| {
@@ -88,7 +90,7 @@ fn run(steps: &[SplitStep], piece: TextPiece, word: &mut dyn FnMut(&str) -> Resu
             };
             let mut cuts = Cuts { behavior: *behavior, held: None, out: &mut part };
             let mut at = 0;
-            pattern.each(piece.text, &mut |range| {
+            pattern.each(piece.text, time, &mut |range| {
                 cuts.span(at..range.start, *invert)?;
                 at = range.end;
                 cuts.span(range, !*invert)

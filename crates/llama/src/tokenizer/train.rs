@@ -6,6 +6,7 @@ use monotile::Result;
 
 use super::byte_level::letter;
 use super::pattern::{GPT2, Pattern};
+use super::stopwatch::Stopwatch;
 
 /// Pairs of tokens in the order in which they are merged.
 type Merges = Vec<(String, String)>;
@@ -109,7 +110,7 @@ fn count_words(text: &str) -> Result<Vec<(&str, i64)>> {
     let mut counts: HashMap<&str, i64> = HashMap::new();
     let words = Pattern::regex(GPT2)?;
     let mut at = 0;
-    words.each(text, &mut |word| {
+    words.each(text, &Stopwatch::new(text.len()), &mut |word| {
         debug_assert_eq!(word.start, at, "the pattern leaves nothing out");
         at = word.end;
         *counts.entry(&text[word]).or_default() += 1;
