@@ -1,6 +1,8 @@
 //! The adapter, and errors as sentences.
 
-use monotile::{Error, ErrorKind, Result};
+use std::time::Duration;
+
+use monotile::{Error, ErrorKind, Result, limits};
 
 /// A device and its queue.
 pub(super) struct Gpu {
@@ -46,6 +48,20 @@ impl Gpu {
         match refused.into_iter().flatten().next() {
             Some(error) => Err(unsupported(one_line(&error.to_string()))),
             None => done,
+        }
+    }
+
+    /// Waits for what was submitted, as long as the limit says.
+    pub fn wait(&self) -> Result<()> {
+        let timeout = Some(Duration::from_secs(limits::GPU_TIME.get()));
+        match self.device.poll(wgpu::PollType::Wait { submission_index: None, timeout }) {
+            Ok(_) => Ok(()),
+            Err(wgpu::PollError::Timeout) => {
+                // Nothing stops a device, and dropping one waits for it.
+                std::mem::forget((self.device.clone(), self.queue.clone()));
+                Err(limits::GPU_TIME.refusal(format!("the picture on {}", self.info.name), "more"))
+            }
+            Err(error) => Err(unsupported(format!("{} gave no picture: {error}", self.info.name))),
         }
     }
 

@@ -1,7 +1,9 @@
 //! Materials: a uniform, five textures and five samplers each.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
+use monotile::Result;
 use wgpu::util::DeviceExt as _;
 
 use super::device::Gpu;
@@ -46,11 +48,17 @@ pub(super) fn layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
 }
 
 /// Group 1 of every material, and of the default one at the end.
-pub(super) fn bind_all(gpu: &Gpu, layout: &wgpu::BindGroupLayout, scene: &Scene) -> Vec<wgpu::BindGroup> {
+pub(super) fn bind_all(gpu: &Gpu, layout: &wgpu::BindGroupLayout, scene: &Scene) -> Result<Vec<wgpu::BindGroup>> {
     let Gpu { device, queue, .. } = gpu;
     let mut images = HashMap::new();
-    let blank = texture::blank(device, queue);
+    let blank = texture::blank(device, queue)?;
     let plain = Material::default();
+    for (used, color) in scene.materials.iter().flat_map(|material| material.textures().into_iter().zip(Material::COLORS)) {
+        let Some(image) = used.map(|used| scene.textures[used.texture].image) else { continue };
+        if let Entry::Vacant(free) = images.entry((image, color)) {
+            free.insert(texture::upload(device, queue, &scene.images[image], color)?);
+        }
+    }
     let bind = |material: &Material| {
         let uniform = device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
             label: Some("material"),
@@ -64,9 +72,7 @@ pub(super) fn bind_all(gpu: &Gpu, layout: &wgpu::BindGroupLayout, scene: &Scene)
             .map(|(used, color)| {
                 let Some(used) = used else { return (texture::view(&blank, true), texture::sampler(device, &Default::default())) };
                 let texture = &scene.textures[used.texture];
-                let uploaded = images
-                    .entry((texture.image, color))
-                    .or_insert_with(|| texture::upload(device, queue, &scene.images[texture.image], color));
+                let uploaded = &images[&(texture.image, color)];
                 (texture::view(uploaded, texture.sampler.mipmap.is_some()), texture::sampler(device, &texture.sampler))
             })
             .collect();
@@ -77,5 +83,5 @@ pub(super) fn bind_all(gpu: &Gpu, layout: &wgpu::BindGroupLayout, scene: &Scene)
         }
         device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some("material"), layout, entries: &entries })
     };
-    scene.materials.iter().chain([&plain]).map(bind).collect()
+    Ok(scene.materials.iter().chain([&plain]).map(bind).collect())
 }

@@ -82,7 +82,8 @@ impl GpuRenderer {
     /// The picture of a pose.
     ///
     /// # Errors
-    /// A picture that is larger than the device's textures, and a device that is lost.
+    /// A picture that is larger than the device's textures or takes longer than the limit `gpu-time`, and a device that is lost. After a
+    /// picture that took too long the device is still busy with it.
     pub fn draw(&mut self, pose: &Pose, shot: &Shot) -> Result<Picture> {
         let Self { gpu, uploaded, headless } = self;
         let size = [shot.camera.width, shot.camera.height];
@@ -116,10 +117,10 @@ impl Uploaded {
         for image in &scene.images {
             gpu.check_size([image.width as usize, image.height as usize])?;
         }
-        gpu.checked(|| Ok(Self::place(gpu, scene, (order, geometry), format)))
+        gpu.checked(|| Self::place(gpu, scene, (order, geometry), format))
     }
 
-    fn place(gpu: &Gpu, scene: &Scene, (order, geometry): (DrawOrder, Geometry), format: wgpu::TextureFormat) -> Self {
+    fn place(gpu: &Gpu, scene: &Scene, (order, geometry): (DrawOrder, Geometry), format: wgpu::TextureFormat) -> Result<Self> {
         let device = &gpu.device;
         let storage = wgpu::BufferUsages::STORAGE;
         let filled = |bytes: &[u8], usage| {
@@ -158,11 +159,11 @@ impl Uploaded {
             meshes: scene.meshes.iter().map(without_vertices).collect(),
             ..Scene::default()
         };
-        Self {
+        Ok(Self {
             order,
             pipelines: Pipelines::new(device, &[Some(&groups[0]), Some(&groups[1])], format),
             ground: GroundShadow::new(device, &groups[0], format),
-            materials: material::bind_all(gpu, &groups[1], scene),
+            materials: material::bind_all(gpu, &groups[1], scene)?,
             scene: kept,
             geometry,
             frame,
@@ -170,7 +171,7 @@ impl Uploaded {
             matrices,
             weights,
             indices,
-        }
+        })
     }
 
     /// Writes what draws a pose into `view`, which `target` fits: a picture or a window alike.

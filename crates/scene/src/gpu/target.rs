@@ -1,6 +1,6 @@
 //! What is drawn into, and the way back to memory.
 
-use monotile::Result;
+use monotile::{Result, memory};
 
 use super::device::{Gpu, unsupported};
 use crate::{Picture, srgb};
@@ -86,10 +86,10 @@ impl Headless {
         // The receiver lives as long as this function, which waits for the call.
         self.buffer.map_async(wgpu::MapMode::Read, .., move |mapped| drop(said.send(mapped)));
         let lost = |error: &dyn std::fmt::Display| unsupported(format!("{} gave no picture: {error}", gpu.info.name));
-        gpu.device.poll(wgpu::PollType::wait_indefinitely()).map_err(|e| lost(&e))?;
+        gpu.wait()?;
         heard.recv().map_err(|e| lost(&e))?.map_err(|e| lost(&e))?;
         let [width, height] = self.target.size;
-        let mut rgba = Vec::with_capacity(4 * width * height);
+        let mut rgba = memory::list(4 * width * height, "the picture")?;
         {
             let rows = self.buffer.get_mapped_range(..).map_err(|e| lost(&e))?;
             for row in rows.chunks_exact(self.stride as usize) {

@@ -1,5 +1,7 @@
 //! Images with their mipmaps, and the ways they are read.
 
+use monotile::Result;
+
 use crate::mipmaps::levels;
 use crate::{Filter, Image, Sampler, WrapMode};
 
@@ -7,8 +9,11 @@ use crate::{Filter, Image, Sampler, WrapMode};
 const AT_A_TIME: usize = 32 << 20;
 
 /// An image with all its levels; `color` says that its bytes are sRGB.
-pub(super) fn upload(device: &wgpu::Device, queue: &wgpu::Queue, image: &Image, color: bool) -> wgpu::Texture {
-    let levels = levels(image, color);
+///
+/// # Errors
+/// `Memory`, where there is not enough for the levels.
+pub(super) fn upload(device: &wgpu::Device, queue: &wgpu::Queue, image: &Image, color: bool) -> Result<wgpu::Texture> {
+    let levels = levels(image, color)?;
     let size = wgpu::Extent3d { width: image.width, height: image.height, depth_or_array_layers: 1 };
     let texture = device.create_texture(&wgpu::TextureDescriptor {
         label: Some(&image.name),
@@ -42,11 +47,11 @@ pub(super) fn upload(device: &wgpu::Device, queue: &wgpu::Queue, image: &Image, 
             }
         }
     }
-    texture
+    Ok(texture)
 }
 
 /// One white texel, where a material has no texture.
-pub(super) fn blank(device: &wgpu::Device, queue: &wgpu::Queue) -> wgpu::Texture {
+pub(super) fn blank(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<wgpu::Texture> {
     upload(device, queue, &Image { name: "blank".to_string(), width: 1, height: 1, rgba: vec![255; 4] }, false)
 }
 
