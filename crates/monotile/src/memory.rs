@@ -8,7 +8,7 @@ use monotile_kernels::process::fallible;
 
 use crate::error::{Error, Result};
 
-/// Makes room for so many more elements, and for as many as there are, so that a list that grows bit by bit moves seldom.
+/// Makes room for so many more elements, or doubles the room if that is more, so that a list that grows bit by bit moves seldom.
 ///
 /// # Errors
 /// `Memory`, with the subject and how many bytes the list needs.
@@ -28,7 +28,9 @@ pub fn reserve<T>(list: &mut Vec<T>, more: usize, subject: impl Display) -> Resu
     if list.capacity() - list.len() >= more {
         return Ok(());
     }
-    fallible(|| list.try_reserve(more).or_else(|_| list.try_reserve_exact(more))).map_err(|_| refusal(list, more, subject))
+    // As much as there is already, as `Vec` does.
+    let more = more.max(list.capacity());
+    fallible(|| list.try_reserve_exact(more)).map_err(|_| refusal(list, more, subject))
 }
 
 /// Makes room for so many more elements and no others.

@@ -8,7 +8,7 @@ use monotile::{Error, Result};
 use super::stopwatch::Stopwatch;
 
 /// Steps back of a search from one place of a text to wherever the next match is. Beyond, each place is tried by itself.
-const STEPS: usize = 4096;
+const STEPS: usize = 1024;
 
 /// A regular expression that only backtracking finds.
 ///

@@ -82,7 +82,8 @@ fn parents(root: &json::Root) -> Result<Vec<Option<usize>>> {
 fn order(root: &json::Root, parents: &[Option<usize>]) -> Result<Vec<usize>> {
     let mut order = list(parents.len(), NODES)?;
     let mut depths = filled(parents.len(), 0_u64, NODES)?;
-    let mut waiting: Vec<usize> = (0..parents.len()).rev().filter(|&i| parents[i].is_none()).collect();
+    let mut waiting = list(parents.len(), NODES)?;
+    waiting.extend((0..parents.len()).rev().filter(|&i| parents[i].is_none()));
     while let Some(i) = waiting.pop() {
         order.push(i);
         depths[i] = parents[i].map_or(0, |parent| depths[parent] + 1);

@@ -6,6 +6,7 @@ mod disk;
 mod kill;
 mod limits;
 mod mapped;
+mod memory;
 mod outputs;
 mod pipe;
 mod stop;
