@@ -36,7 +36,9 @@ pub mod weights;
 pub use adapter::{Adapter, Delta, peft_name};
 pub use approximation::{LowRankApproximation, low_rank_approximation};
 pub use config::{LoraConfig, ModuleSelector};
-pub use extract::{ExtractOptions, ExtractProgress, ExtractedLayer, ExtractedTensor, MeasuredModule, extract, measure, stage_extract};
+pub use extract::{
+    ExtractOptions, ExtractProgress, ExtractedLayer, ExtractedTensor, MeasuredModule, extract, measure, stage_extract,
+};
 pub use factors::LowRankFactors;
 pub use merge::{MergeProgress, MergedTensor, merge, stage_merge};
 pub use natural_order::natural_order;

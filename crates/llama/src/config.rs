@@ -357,8 +357,7 @@ fn max_window_layers(family: Family, fields: &Fields) -> Result<usize> {
         (Family::Qwen2, None) => Ok(28),
         (Family::Qwen2, Some(value)) => {
             let count = value.as_u64().and_then(|n| u32::try_from(n).ok()?.try_into().ok());
-            count
-                .ok_or_else(|| fields.refuse("max_window_layers", format!("must be a whole number, got {value}")))
+            count.ok_or_else(|| fields.refuse("max_window_layers", format!("must be a whole number, got {value}")))
         }
     }
 }

@@ -83,6 +83,7 @@ enum Stored {
 impl TrainArgs {
     /// Learns the tokenizer, then the model.
     pub fn run(&self, _out: &mut dyn Write) -> Result<(), CommandError> {
+        self.settings.check_out()?;
         let tokenizer = match self.tokenizer {
             Vocabulary::Bytes => Tokenizer::bytes(),
             Vocabulary::Learned(tokens) => Tokenizer::train(&self.settings.data.text()?, tokens)?,

@@ -126,6 +126,11 @@ impl TrainingArgs {
         self.data.read(&DataReader { tokenizer, end, checkpoint, shuffle })
     }
 
+    /// Refuses a folder with something else in it, before anything takes time.
+    pub fn check_out(&self) -> monotile::Result<()> {
+        if self.dry_run { Ok(()) } else { train::check_folder(&self.out) }
+    }
+
     /// The model, computing in what was asked for.
     pub fn computing(&self, model: Model) -> monotile::Result<Model> {
         model.with_compute_dtype(self.compute())

@@ -62,8 +62,14 @@ impl Trainer {
         }
         if let Some((name, now)) = self.settings().as_object().and_then(|now| now.iter().find(|(name, now)| saved[*name] != **now))
         {
-            if name == "model" {
-                let what = "the run was begun on another base model; give that one, or begin a run in another folder";
+            let what = match name.as_str() {
+                "model" => Some("the run was begun on another base model; give that one, or begin a run in another folder"),
+                "architecture" => {
+                    Some("the run was begun with a model of another architecture; give the options that it was begun with")
+                }
+                _ => None,
+            };
+            if let Some(what) = what {
                 return Err(Error::value(format!("{}: {what}", path.display())));
             }
             let then = &saved[name];
@@ -122,8 +128,12 @@ impl Trainer {
             format!("{layer} {} {}{start}", lora.factors.scaling, lora.dropout)
         });
         settings["adapter"] = json!(adapted.collect::<Vec<_>>());
-        if self.trained == TrainableParameters::Adapter {
-            settings["model"] = json!(self.base.get_or_init(|| base_checksum(&self.model)));
+        match self.trained {
+            TrainableParameters::Adapter => settings["model"] = json!(self.base.get_or_init(|| base_checksum(&self.model))),
+            // Its weights are the state; their shapes do not tell how many heads they are for, say.
+            TrainableParameters::Everything => {
+                settings["architecture"] = json!(checksum(&architecture(&self.model), [].into_iter()))
+            }
         }
         settings
     }
@@ -134,10 +144,15 @@ const SETTINGS: &str = "settings";
 /// The key of the checksum.
 const CHECKSUM: &str = "checksum";
 
+/// All that a model is beside its weights.
+fn architecture(model: &Model) -> String {
+    format!("{:?}", model.config())
+}
+
 /// A checksum of a frozen model, wherever it lies: of its configuration and every weight, each read once.
 fn base_checksum(model: &Model) -> String {
     let weights = model.parameters(TrainableParameters::Everything);
-    checksum(&format!("{:?}", model.config()), weights.iter().map(|(name, tensor)| (name.as_str(), *tensor)))
+    checksum(&architecture(model), weights.iter().map(|(name, tensor)| (name.as_str(), *tensor)))
 }
 
 /// A sum over the settings and every tensor's name, type, shape and bytes, as hexadecimal digits.

@@ -17,7 +17,7 @@ use crate::model::{Model, TrainableParameters};
 use early_stopping::EarlyStopping;
 pub use options::TrainOptions;
 pub use plan::{PlanSubject, TrainingPlan};
-pub use run::{RunOptions, RunOutcome, TrainProgress, run};
+pub use run::{RunOptions, RunOutcome, TrainProgress, check_folder, run};
 
 /// A training run in the making: the model, the data, the optimizer's state and the step it is at.
 ///

@@ -1,6 +1,5 @@
 //! A whole run in a folder: steps, evaluations, a log, and saving often enough.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -152,26 +151,31 @@ fn save(trainer: &Trainer, run: &RunOptions, state: &Path) -> Result<()> {
     remove_mark(&run.folder)
 }
 
-/// Marks a folder as that of a run, or refuses one with files that no such run wrote. Hidden files do not count.
+/// Marks a folder as that of a run, or refuses it as [`check_folder`] does.
 fn mark_begun(folder: &Path) -> Result<()> {
+    check_folder(folder)?;
     let mark = folder.join(BEGUN);
-    let visible = |name: &OsString| !name.as_encoded_bytes().starts_with(b".");
-    let found = || -> std::io::Result<Option<OsString>> {
-        if mark.exists() {
-            return Ok(None);
-        }
-        let names: Vec<_> = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<_>>()?;
-        let first = names.into_iter().filter(visible).min();
-        if first.is_none() {
-            fs::File::create(&mark)?;
-        }
-        Ok(first)
+    fs::File::create(&mark).map(drop).map_err(|e| Error::io("writing", folder, &e))
+}
+
+/// Refuses a folder with files that no run wrote: [`run`] does so too, but when all is read. Hidden files do not count.
+///
+/// # Errors
+/// `Value`, naming one of them; `Io`, if the operating system refuses.
+pub fn check_folder(folder: &Path) -> Result<()> {
+    if [BEGUN, STATE].iter().any(|name| folder.join(name).exists()) {
+        return Ok(());
+    }
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.and_then(|all| all.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<Vec<_>>>()),
     };
-    match found().map_err(|e| Error::io("writing", folder, &e))? {
+    let names = entries.map_err(|e| Error::io("writing", folder, &e))?;
+    match names.iter().filter(|name| !name.as_encoded_bytes().starts_with(b".")).min() {
         None => Ok(()),
         Some(name) => {
             let what =
-                format!("{} and no run to resume; name a new folder, or move away what is in this one", Path::new(&name).display());
+                format!("{} and no run to resume; name a new folder, or move away what is in this one", Path::new(name).display());
             Err(Error::value(format!("{}: the folder holds {what}", folder.display())))
         }
     }

@@ -101,6 +101,7 @@ impl LoraTrainArgs {
         if self.exact && self.start != InitMethod::Pissa {
             return Err(CommandError::Usage("lora train: --exact is for --start pissa".into()));
         }
+        self.settings.check_out()?;
         let (model, tokenizer) = checkpoint::read(&self.model)?;
         let mut model = self.settings.computing(model)?;
         let config = LoraConfig { dropout: self.dropout, ..self.layers.config(&self.model) };
