@@ -204,7 +204,7 @@ impl Log {
     /// Reads the lines up to a step; later ones are of steps that were not saved and come again.
     fn take_up(&mut self, steps: usize) -> Result<()> {
         if self.path.exists() {
-            let text = monotile_adapters::json::read_text(&self.path, &monotile::limits::JSON)?;
+            let text = monotile_adapters::json::read_text(&self.path, &monotile::limits::TEXT)?;
             let within = |line: &&str| {
                 let value: Option<Value> = serde_json::from_str(line).ok();
                 value.and_then(|v| v["step"].as_u64()).is_some_and(|step| step <= steps as u64)
