@@ -91,6 +91,9 @@ pub static RANK: Limit = Limit::new("rank", 64, "dimensions", "one array or tens
 /// Bytes of one file of text or samples that is learned from, which is held in memory.
 pub static TEXT: Limit = Limit::new("text", 4 << 30, "bytes", "one file of text or samples to learn from");
 
+/// Bytes of one sample; parsed, it takes up to twenty times the memory. A book has about a million.
+pub static SAMPLE: Limit = Limit::new("sample", 16 << 20, "bytes", "one sample to learn from: a line, or an item of a list");
+
 /// Bytes of a chat template; the longest published ones have about 20,000.
 pub static TEMPLATE: Limit = Limit::new("template", 512 << 10, "bytes", "a chat template");
 /// Steps of one rendering by a chat template; a conversation of a hundred turns takes some ten thousand.
@@ -152,12 +155,13 @@ pub static TOKENIZER_TIME: Limit = Limit::new(
 pub static WORD: Limit = Limit::new("word", 16 << 20, "bytes", "one word, as a tokenizer splits a text");
 
 /// Every limit there is.
-pub static ALL: [&Limit; 26] = [
+pub static ALL: [&Limit; 27] = [
     &JSON,
     &HEADER,
     &CONFIG,
     &RANK,
     &TEXT,
+    &SAMPLE,
     &TEMPLATE,
     &MODEL,
     &GLTF,

@@ -1,6 +1,5 @@
 //! What `train` and `lora train` share: the options of a run, its progress, its loss curve.
 
-use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -265,7 +264,7 @@ type Points = Vec<(f64, f64)>;
 
 /// The losses of the steps and those of the held-out rows, by step, as the log of a run tells them.
 fn read_log(path: &Path) -> monotile::Result<(Points, Points)> {
-    let text = fs::read_to_string(path).map_err(|e| monotile::Error::io("reading", path, &e))?;
+    let text = monotile_adapters::json::read_text(path, &monotile::limits::TEXT)?;
     let (mut losses, mut held_out) = (Vec::new(), Vec::new());
     for line in text.lines() {
         let entry: Value = serde_json::from_str(line).map_err(|e| monotile::Error::format(path, parser_report(&e)))?;

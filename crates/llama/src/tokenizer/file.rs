@@ -6,6 +6,7 @@ use monotile::{Error, Result, limits};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::added::AddedToken;
 use super::component::{malformed, unsupported};
@@ -15,13 +16,13 @@ use super::component::{malformed, unsupported};
 pub(super) struct TokenizerFile {
     #[serde(default)]
     pub added_tokens: Vec<AddedToken>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "part")]
     pub normalizer: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "part")]
     pub pre_tokenizer: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "part")]
     pub post_processor: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "part")]
     pub decoder: Value,
     pub model: Option<BpeModel>,
 }
@@ -87,6 +88,18 @@ impl BpeModel {
         }
         Ok(())
     }
+}
+
+/// The most bytes of one part, which takes up to twenty times the memory; the longest published ones have half a million.
+const PART_BYTES: usize = 4 << 20;
+
+/// A part that is read step by step; one that is longer than any is refused before it takes memory.
+fn part<'de, D: Deserializer<'de>>(from: D) -> Result<Value, D::Error> {
+    let text = <&RawValue>::deserialize(from)?.get();
+    if text.len() > PART_BYTES {
+        return Err(D::Error::custom(format!("a part of {} bytes, and {PART_BYTES} are read", text.len())));
+    }
+    serde_json::from_str(text).map_err(D::Error::custom)
 }
 
 fn or_false<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {

@@ -238,6 +238,8 @@ fn tokenizers_that_ask_for_too_much_are_refused() {
     let steps: Vec<Value> = vec![json!({ "type": "NFC" }); 65];
     let refused = with("normalizer", json!({ "type": "Sequence", "normalizers": steps })).err().unwrap();
     assert!(refused.to_string().contains("normalizer: asks for 65 steps, and the limit \"tokenizer-steps\" is 64"), "{refused}");
+    let refused = with("decoder", json!({ "type": "Fuse", "rest": "a".repeat(5 << 20) })).err().unwrap();
+    assert!(refused.to_string().contains("bytes, and 4194304 are read"), "{refused}");
 }
 
 /// A vocabulary without a token for every byte, as SmolLM2's, encodes what it can spell.

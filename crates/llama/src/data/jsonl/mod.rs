@@ -78,6 +78,7 @@ impl Jsonl {
         let Pieces { unit, all } = Pieces::cut(text).map_err(|what| Error::format(path, what))?;
         for (number, line) in all {
             let refuse = |what: String| Error::format(&at(path, unit, number), what);
+            limits::SAMPLE.admit(at(path, unit, number).display(), line.len() as u64)?;
             let record = Record::read(line).map_err(refuse)?;
             if let Some((first, before)) = records.first()
                 && before.kind() != record.kind()

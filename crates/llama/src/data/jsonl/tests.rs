@@ -104,6 +104,14 @@ fn a_text_of_one_token_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_sample_beyond_the_limit_is_refused_before_it_is_parsed() {
+    let line = format!("{{\"text\": \"ab\"}}\n[{}0]", "0,".repeat(9 << 20));
+    let refused = Jsonl::parse(&line, "data.jsonl".as_ref()).err().unwrap();
+    assert_eq!(refused.kind(), monotile::ErrorKind::Limit);
+    assert!(refused.to_string().starts_with("data.jsonl:2: asks for 18874371 bytes"), "{refused}");
+}
+
+#[test]
 fn conversations_of_sharegpt_are_read_as_messages() {
     let source =
         "{% for m in messages %}{{ m.role }}:{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}";
