@@ -131,7 +131,7 @@ pub static TILES: Limit = Limit::new(
     "tiles",
     "all triangles of a picture drawn on the processor, each counting the squares of 32 x 32 pixels that it touches",
 );
-/// Seconds that a graphics processor may draw at one picture; a program that stands for one draws a tenth as fast.
+/// Seconds that a graphics processor, or a program in its place, may draw at one picture.
 pub static GPU_TIME: Limit = Limit::new("gpu-time", 20, "seconds", "one picture drawn on a graphics processor");
 /// Pictures of an animation.
 pub static FRAMES: Limit = Limit::new("frames", 100_000, "frames", "one animation that is drawn");
@@ -144,7 +144,7 @@ pub static STEPS: Limit = Limit::new("tokenizer-steps", 64, "steps", "one part o
 pub static GROWTH: Limit = Limit::new("normalizer-growth", 64, "times its length", "a text that a tokenizer rewrites");
 /// Tokens that a tokenizer puts around a text; published ones put at most a handful.
 pub static AROUND: Limit = Limit::new("tokens-around", 1 << 16, "tokens", "what a tokenizer puts around a text");
-/// Seconds that a tokenizer may look for its patterns; published ones take about one for so much text, and that on a slow machine.
+/// Seconds that a tokenizer may look for its patterns in a MiB of text; most texts are shorter.
 pub static TOKENIZER_TIME: Limit = Limit::new(
     "tokenizer-time",
     10,

@@ -106,7 +106,7 @@ fn gauge() -> Option<&'static MemoryCounter> {
 
 /// The same answer of the system; where it is a refusal, the process may end here.
 #[inline]
-fn told(answer: *mut u8, bytes: usize) -> *mut u8 {
+fn checked(answer: *mut u8, bytes: usize) -> *mut u8 {
     if answer.is_null() {
         super::memory::refused(bytes);
     }
@@ -123,7 +123,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
             gauge.take(layout.size());
         }
         // SAFETY: the caller's promises are those that `System` asks for.
-        told(unsafe { System.alloc(layout) }, layout.size())
+        checked(unsafe { System.alloc(layout) }, layout.size())
     }
 
     #[inline]
@@ -132,7 +132,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
             gauge.take(layout.size());
         }
         // SAFETY: as in `alloc`.
-        told(unsafe { System.alloc_zeroed(layout) }, layout.size())
+        checked(unsafe { System.alloc_zeroed(layout) }, layout.size())
     }
 
     #[inline]
@@ -143,7 +143,7 @@ unsafe impl GlobalAlloc for CountingAllocator {
             gauge.give_back(layout.size());
         }
         // SAFETY: as in `alloc`.
-        told(unsafe { System.realloc(pointer, layout, size) }, size)
+        checked(unsafe { System.realloc(pointer, layout, size) }, size)
     }
 
     #[inline]

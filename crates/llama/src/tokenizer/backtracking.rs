@@ -79,7 +79,12 @@ mod tests {
 
     fn all(pattern: &Backtracking, text: &str) -> Vec<Range<usize>> {
         let mut found = Vec::new();
-        pattern.each(text, &Stopwatch::new(text.len()), &mut |range| Ok(found.push(range))).unwrap();
+        pattern
+            .each(text, &Stopwatch::new(text.len()), &mut |range| {
+                found.push(range);
+                Ok(())
+            })
+            .unwrap();
         found
     }
 
