@@ -56,11 +56,11 @@ fn main() {
         report("f32 copy", 8 * n, best(|| elementwise::unary(v, black_box(&mut y), |x: f32| x)));
         macro_rules! map {
             ($($name:ident)*) => {$(
-                report(concat!("f32 ", stringify!($name)), 8 * n, best(|| elementwise::map(v, black_box(&mut y), functions::$name)));
+                report(concat!("f32 ", stringify!($name)), 8 * n, best(|| elementwise::formula([v], black_box(&mut y), functions::$name)));
             )*};
         }
         map!(exp ln tanh sigmoid silu erf normal_cdf gelu);
-        report("f64 exp", 16 * n, best(|| elementwise::map(w, black_box(&mut z), functions::exp)));
+        report("f64 exp", 16 * n, best(|| elementwise::formula([w], black_box(&mut z), functions::exp)));
         report("f32 add", 12 * n, best(|| elementwise::binary(v, v, black_box(&mut y), |a, b| a + b)));
         let side = 1 << (n.ilog2() / 2);
         let (shape, across, along) = ([side, side], [1, side as isize], [side as isize, 1]);

@@ -33,7 +33,7 @@ fn results(x: &[f32]) -> Vec<Vec<f32>> {
     reduce::log_sum_exp(turned, &[1], &mut of_rows).unwrap();
     reduce::sum(whole, &[0], &mut of_columns).unwrap();
     let (mut gelu, mut copy, mut soft, mut normed) = (vec![0.0; n], vec![0.0; n], vec![0.0; n], vec![0.0; n]);
-    elementwise::map(turned, &mut gelu, Gelu);
+    elementwise::formula([turned], &mut gelu, Gelu);
     elementwise::copy(turned, &mut copy);
     softmax(x, COLUMNS, false, &mut soft);
     let (w, mut rho) = (vec![0.5; COLUMNS], vec![0.0; ROWS]);

@@ -4,6 +4,9 @@
 //! into a small buffer. Where rows of an operand lie across memory, as in a transposition, the chunks are tiles of several rows,
 //! which are transposed in registers. So the function itself is compiled for one loop over slices, which the compiler vectorizes,
 //! whatever the strides and however short the rows. A result that no cache holds is written past the caches.
+//!
+//! Two functions are few and cheap, [`binary`] and [`update`]: the way through memory is compiled with them. Formulas and casts are
+//! many: they are called for a row at a time, and the way is compiled once for all of a type.
 
 mod formula;
 mod inner_rows;
@@ -20,7 +23,7 @@ use operand::{MapOperand, OperandSource};
 use tiles::{OutputTile, TileOrder};
 use walk::StridedWalk;
 
-use crate::number::{Formula, Partial, Partials, RangeChecked, SystemMath};
+use crate::number::{Formula, Partial, Partials};
 use crate::params::params;
 use crate::real::{Element, Real};
 use crate::simd::{self, Stream};
@@ -32,33 +35,23 @@ const CHUNK: usize = 1024;
 
 /// `out[i] = f(a[i])`
 pub fn unary<A: Element, R: Element>(a: View<'_, A>, out: &mut [R], f: impl Fn(A) -> R + Sync + Copy) {
-    assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
-    let a = MapOperand::new(a);
-    let tiles = TileOrder::new(out.len(), [a.across()], rows_at_once::<A>());
-    let a = OperandSource::new(a.view(), &tiles);
-    run(
-        out,
-        &tiles,
-        || a.reader(),
-        #[inline(always)]
-        |a, tile, row, out| {
-            for (y, &a) in out.iter_mut().zip(a.row(tile, row)) {
-                *y = f(a);
-            }
-        },
-    );
+    each_row([a], out, &|[a], out| {
+        simd::run(
+            #[inline(always)]
+            || {
+                for (y, &a) in out.iter_mut().zip(a) {
+                    *y = f(a);
+                }
+            },
+        );
+    });
 }
 
 /// `out[i] = f(a[i], b[i])`
 ///
 /// # Panics
 /// If the shapes differ: a broadcast dimension is one of stride 0.
-pub fn binary<A: Element, B: Element, R: Element>(
-    a: View<'_, A>,
-    b: View<'_, B>,
-    out: &mut [R],
-    f: impl Fn(A, B) -> R + Sync + Copy,
-) {
+pub fn binary<A: Element, R: Element>(a: View<'_, A>, b: View<'_, A>, out: &mut [R], f: impl Fn(A, A) -> R + Sync + Copy) {
     assert_eq!(a.shape(), b.shape(), "operands of one map");
     assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
     let (a, b) = (MapOperand::new(a), MapOperand::new(b));
@@ -70,6 +63,7 @@ pub fn binary<A: Element, B: Element, R: Element>(
     run(
         out,
         &tiles,
+        Before::Unread,
         || (a.reader(), b.reader()),
         #[inline(always)]
         |(a, b), tile, row, out| {
@@ -84,16 +78,15 @@ pub fn binary<A: Element, B: Element, R: Element>(
 ///
 /// # Panics
 /// If `b` has not as many elements as there are results.
-pub fn update<R: Element, B: Element>(out: &mut [R], b: View<'_, B>, f: impl Fn(R, B) -> R + Sync + Copy) {
+pub fn update<A: Element>(out: &mut [A], b: View<'_, A>, f: impl Fn(A, A) -> A + Sync + Copy) {
     assert_eq!(b.len(), out.len(), "the result of a map has the shape of its operands");
     let b = MapOperand::new(b);
-    let tiles = TileOrder::new(out.len(), [b.across()], rows_at_once::<B>());
+    let tiles = TileOrder::new(out.len(), [b.across()], rows_at_once::<A>());
     let b = OperandSource::new(b.view(), &tiles);
-    // The result has been read, so that it is in a cache when it is written.
-    run_through(
+    run(
         out,
         &tiles,
-        false,
+        Before::Read,
         || b.reader(),
         #[inline(always)]
         |b, tile, row, out| {
@@ -104,121 +97,65 @@ pub fn update<R: Element, B: Element>(out: &mut [R], b: View<'_, B>, f: impl Fn(
     );
 }
 
-/// `out[i] = f(a[i])`, with fused multiply-adds where the processor has them. What vector units have no function for is computed again
-/// by the system's library.
-pub fn map<T: Real, F: Formula<1>>(a: View<'_, T>, out: &mut [T], f: F) {
-    assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
-    let a = MapOperand::new(a);
-    let tiles = TileOrder::new(out.len(), [a.across()], rows_at_once::<T>());
-    let a = OperandSource::new(a.view(), &tiles);
-    run(
-        out,
-        &tiles,
-        || a.reader(),
-        #[inline(always)]
-        |a, tile, row, out| {
-            let a = a.row(tile, row);
-            // Every closure is to be inlined: else it keeps the instructions of the baseline.
-            let beyond = simd::run_fused(
-                &mut *out,
-                #[inline(always)]
-                |y| {
-                    each(
-                        a,
-                        y,
-                        #[inline(always)]
-                        |x| T::from_fused(f.apply([x.fused()])),
-                        #[inline(always)]
-                        |x| F::WATCHED && f.apply([RangeChecked::new(x)]).out_of_range,
-                    )
-                },
-                #[inline(always)]
-                |y| {
-                    each(
-                        a,
-                        y,
-                        #[inline(always)]
-                        |x| f.apply([x]),
-                        #[inline(always)]
-                        |x| F::WATCHED && f.apply([RangeChecked::new(x)]).out_of_range,
-                    )
-                },
-            );
-            if beyond {
-                let doubtful = |x: T| f.apply([RangeChecked::new(x)]).out_of_range;
-                out.iter_mut().zip(a).filter(|(_, x)| doubtful(**x)).for_each(|(y, &x)| *y = f.apply([SystemMath(x)]).0);
-            }
-        },
-    );
-}
-
-/// y[i] = f(x[i]), and whether any x[i] is beyond f: two loops, each of which becomes vector instructions.
-#[inline(always)]
-fn each<T: Copy>(x: &[T], y: &mut [T], f: impl Fn(T) -> T, beyond: impl Fn(T) -> bool) -> bool {
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y = f(x);
-    }
-    x.iter().fold(
-        false,
-        #[inline(always)]
-        |any, &x| any | beyond(x),
-    )
-}
-
-/// `out[i] = f(a[i], b[i], c[i])`
+/// `out[i] = mask[i] ? a[i] : b[i]`, where a mask is true unless it is 0.
 ///
 /// # Panics
 /// If the shapes differ: a broadcast dimension is one of stride 0.
-pub fn ternary<A: Element, B: Element, C: Element, R: Element>(
-    a: View<'_, A>,
-    b: View<'_, B>,
-    c: View<'_, C>,
-    out: &mut [R],
-    f: impl Fn(A, B, C) -> R + Sync + Copy,
-) {
-    assert!(a.shape() == b.shape() && b.shape() == c.shape(), "operands of one map");
+pub fn select<A: Element>(mask: View<'_, u8>, a: View<'_, A>, b: View<'_, A>, out: &mut [A]) {
+    assert!(mask.shape() == a.shape() && a.shape() == b.shape(), "operands of one map");
     assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
-    let (a, b, c) = (MapOperand::new(a), MapOperand::new(b), MapOperand::new(c));
-    let tiles = TileOrder::new(out.len(), [a.across(), b.across(), c.across()], rows_at_once::<B>());
-    let (a, b, c) =
-        (OperandSource::new(a.view(), &tiles), OperandSource::new(b.view(), &tiles), OperandSource::new(c.view(), &tiles));
+    let (mask, a, b) = (MapOperand::new(mask), MapOperand::new(a), MapOperand::new(b));
+    let tiles = TileOrder::new(out.len(), [mask.across(), a.across(), b.across()], rows_at_once::<A>());
+    let (mask, a, b) =
+        (OperandSource::new(mask.view(), &tiles), OperandSource::new(a.view(), &tiles), OperandSource::new(b.view(), &tiles));
     run(
         out,
         &tiles,
-        || (a.reader(), b.reader(), c.reader()),
+        Before::Unread,
+        || (mask.reader(), a.reader(), b.reader()),
         #[inline(always)]
-        |(a, b, c), tile, row, out| {
-            let operands = a.row(tile, row).iter().zip(b.row(tile, row)).zip(c.row(tile, row));
-            for (y, ((&a, &b), &c)) in out.iter_mut().zip(operands) {
-                *y = f(a, b, c);
+        |(mask, a, b), tile, row, out| {
+            let (mask, a, b) = (mask.row(tile, row), a.row(tile, row), b.row(tile, row));
+            for (y, ((&mask, &a), &b)) in out.iter_mut().zip(mask.iter().zip(a).zip(b)) {
+                *y = if mask != 0 { a } else { b };
             }
         },
     );
 }
 
-/// `out[i] = f(a[i], b[i], …)` of up to seven operands, as [`map`]: six, and a cotangent.
+/// `out[i] = f(a[i], b[i], …)` of up to seven operands, six and a cotangent, with fused multiply-adds where the processor has them.
+/// What vector units have no function for is computed again by the system's library.
 ///
 /// # Panics
 /// If the shapes differ: a broadcast dimension is one of stride 0.
 pub fn formula<T: Real, const N: usize>(x: [View<'_, T>; N], out: &mut [T], f: impl Formula<N>) {
+    each_row(x, out, &|rows, out| formula::strip(rows, out, f));
+}
+
+/// What computes a row of the result from rows of the operands.
+type RowMap<'a, A, R, const N: usize> = dyn Fn([&[A]; N], &mut [R]) + Sync + 'a;
+
+/// Calls `row` for every row of the operands: one function for all formulas of as many numbers.
+fn each_row<A: Element, R: Element, const N: usize>(x: [View<'_, A>; N], out: &mut [R], row: &RowMap<'_, A, R, N>) {
     for a in &x {
         assert_eq!(a.shape(), x[0].shape(), "operands of one map");
         assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
     }
     let x = x.map(MapOperand::new);
-    let tiles = TileOrder::new(out.len(), x.each_ref().map(MapOperand::across), rows_at_once::<T>());
+    let tiles = TileOrder::new(out.len(), x.each_ref().map(MapOperand::across), rows_at_once::<A>());
     let x = x.each_ref().map(|a| OperandSource::new(a.view(), &tiles));
     run(
         out,
         &tiles,
+        Before::Unread,
         || x.each_ref().map(OperandSource::reader),
         #[inline(always)]
-        |x, tile, row, out| {
-            let mut rows: [&[T]; N] = [&[]; N];
-            for (row_of, a) in rows.iter_mut().zip(x) {
-                *row_of = a.row(tile, row);
+        |readers, tile, number, out| {
+            let mut rows: [&[A]; N] = [&[]; N];
+            for (row, reader) in rows.iter_mut().zip(readers) {
+                *row = reader.row(tile, number);
             }
-            formula::strip(rows, out, f);
+            row(rows, out);
         },
     );
 }
@@ -282,6 +219,7 @@ pub fn copy<A: Element>(a: View<'_, A>, out: &mut [A]) {
     run(
         out,
         &tiles,
+        Before::Unread,
         || a.reader(),
         #[inline(always)]
         |a, tile, row, out| out.copy_from_slice(a.row(tile, row)),
@@ -293,26 +231,25 @@ fn rows_at_once<A>() -> usize {
     (128 / size_of::<A>()).clamp(16, 32)
 }
 
-/// Calls `row` for every row of every tile of the result, over threads, each with a state of its own; rows need not keep what is in
-/// the result.
+/// What a map does with what its result held.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// It reads that, so that the result is in a cache when it is written.
+    Read,
+    /// Nothing, so that the result may be written past the caches.
+    Unread,
+}
+
+/// Calls `row` for every row of every tile of the result, over threads, each with a state of its own.
 fn run<R: Element, S>(
     out: &mut [R],
     tiles: &TileOrder,
+    before: Before,
     state: impl Fn() -> S + Sync,
     row: impl Fn(&mut S, &OutputTile, usize, &mut [R]) + Sync,
 ) {
     let whole_lines = tiles.across.is_none_or(|a| (a.row * size_of::<R>()).is_multiple_of(64));
-    run_through(out, tiles, size_of_val(out) >= params().memory.streamed_bytes && whole_lines, state, row);
-}
-
-/// [`run`], where `streamed` past the caches.
-fn run_through<R: Element, S>(
-    out: &mut [R],
-    tiles: &TileOrder,
-    streamed: bool,
-    state: impl Fn() -> S + Sync,
-    row: impl Fn(&mut S, &OutputTile, usize, &mut [R]) + Sync,
-) {
+    let streamed = before == Before::Unread && size_of_val(out) >= params().memory.streamed_bytes && whole_lines;
     let (unit, parts) = tiles.cut();
     threads::split_mut(out, unit, parts, |start, out| {
         let (mut state, stream) = (state(), streamed.then(Stream::new));

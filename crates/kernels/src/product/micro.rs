@@ -164,11 +164,16 @@ macro_rules! kernels {
     };
 }
 
+/// Tiles of 14 × 2 registers fill 28 of 32 registers with sums, 6 × 2 fill 12 of 16; B takes two more, A one.
+const fn most_rows<V: Vector>() -> usize {
+    if V::REGISTERS >= 32 { MAX_ROWS } else { 6 }
+}
+
 impl<T: Lanes> Kernels<T> {
-    /// Tiles of 14 × 2 registers fill 28 of 32 registers with sums, 6 × 2 fill 12 of 16; B takes two more, A one.
+    /// Those of these registers.
     pub(super) fn for_registers<V: Vector<Element = T>>(_: Enabled<V>) -> Self {
         Self {
-            rows: if V::REGISTERS >= 32 { MAX_ROWS } else { 6 },
+            rows: const { most_rows::<V>() },
             lanes: V::LANES,
             packed: kernels!(V, Packed, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
             strided: kernels!(V, Strided, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
@@ -208,6 +213,10 @@ impl Kernels<f32> {
 }
 
 fn run<V: Vector, F: Form<V>, const M: usize, const N: usize>(tile: &Tile<'_, V::Element>) {
+    // Known when this is compiled, so that no code is made for tiles that these registers do not hold.
+    if const { M > most_rows::<V>() } {
+        unreachable!("a tile of {M} rows");
+    }
     // SAFETY: this address is one of `Kernels`, which were made of that token.
     let isa = unsafe { F::isa() };
     F::enter(

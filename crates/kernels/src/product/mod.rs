@@ -208,9 +208,11 @@ impl<T: Lanes> Kernel<T> for Run<'_, T> {
                 |data: Stored<'_, f32>, offset, lanes, depth| PackSource::for_bf16_pairs(pairs, data, offset, lanes, depth);
             return run.run_blocked(Kernels::for_bf16_pairs(pairs), source, k, distinct);
         }
-        if few || skinny::are_more(axes) {
+        if (few || skinny::are_more(axes))
+            && let Some(kernel) = skinny::kernel(isa, axes, self.b.data)
+        {
             let Self { scaled, finish, a, b, c, .. } = self;
-            return Skinny { scaled, finish, a, b, c: SyncPtr::new(c.as_mut_ptr()), axes }.run(isa);
+            return Skinny { scaled, finish, a, b, c: SyncPtr::new(c.as_mut_ptr()), axes }.run(isa, kernel);
         }
         let k = axes::size(&axes.contracted);
         let source = |data: Stored<'_, T>, offset, lanes, depth| PackSource::new(isa, data, offset, lanes, depth);

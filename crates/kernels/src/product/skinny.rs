@@ -71,7 +71,7 @@ fn form(axes: &Axes) -> Option<Form> {
 
 /// What the kernels read and write: some rows of x, a range of columns and one of contracted indices. Whoever makes one promises
 /// that those are B's, and that x and y have their rows.
-struct SkinnyPart<'a, T> {
+pub(super) struct SkinnyPart<'a, T> {
     /// Index 0…0 of B.
     b: *const (),
     columns: (&'a Offsets, Range<usize>),
@@ -127,7 +127,35 @@ impl<T: Lanes> GatheredRows<T> {
     }
 }
 
-type Code<T> = fn(&SkinnyPart<'_, T>);
+/// A kernel.
+pub(super) type Code<T> = fn(&SkinnyPart<'_, T>);
+
+/// The kernel for a B that is stored so, where `are_few` or `are_more` holds; `None` where nobody waits for one that reads it as it
+/// lies: for registers of one lane, and for f64 times numbers of 16 bits.
+pub(super) fn kernel<V: Vector<Element: Lanes>>(
+    isa: Enabled<V>,
+    axes: &Axes,
+    b: Stored<'_, V::Element>,
+) -> Option<Code<V::Element>> {
+    // Known when this is compiled, so that no code is made for what is left out.
+    if const { V::LANES == 1 } {
+        return None;
+    }
+    let (form, m) = (form(axes)?, axes::size(&axes.rows));
+    if const { size_of::<V::Element>() == size_of::<f32>() } {
+        Some(match b {
+            Stored::Real(_) | Stored::F32(_) => code::<V, Unconverted>(isa, form, m),
+            Stored::BF16(_) => code::<V, bf16>(isa, form, m),
+            Stored::F16(_) => code::<V, f16>(isa, form, m),
+        })
+    } else {
+        match b {
+            Stored::Real(_) => Some(code::<V, Unconverted>(isa, form, m)),
+            Stored::F32(_) => Some(code::<V, f32>(isa, form, m)),
+            Stored::BF16(_) | Stored::F16(_) => None,
+        }
+    }
+}
 
 /// The kernel for m rows.
 fn code<V: Vector<Element: Lanes>, R: Read<V>>(isa: Enabled<V>, form: Form, m: usize) -> Code<V::Element> {
@@ -138,17 +166,11 @@ fn code<V: Vector<Element: Lanes>, R: Read<V>>(isa: Enabled<V>, form: Form, m: u
 }
 
 impl<T: Lanes> Skinny<'_, T> {
-    /// Computes it, where `are_few` or `are_more` holds.
-    pub(super) fn run<V: Vector<Element = T>>(&self, isa: Enabled<V>) -> Result<(), OutOfMemory> {
+    /// Computes it by its [`kernel`] for these registers.
+    pub(super) fn run<V: Vector<Element = T>>(&self, _: Enabled<V>, code: Code<T>) -> Result<(), OutOfMemory> {
         let axes = self.axes;
         let (m, n, k) = (axes::size(&axes.rows), axes::size(&axes.columns), axes::size(&axes.contracted));
         let form = form(axes).unwrap_or(Form::Dot);
-        let code = match self.b.data {
-            Stored::Real(_) => code::<V, Unconverted>(isa, form, m),
-            Stored::F32(_) => code::<V, f32>(isa, form, m),
-            Stored::BF16(_) => code::<V, bf16>(isa, form, m),
-            Stored::F16(_) => code::<V, f16>(isa, form, m),
-        };
         let columns = Offsets::new(&axes.columns, |x| x.b)?;
         let depth = Offsets::new(&axes.contracted, |x| x.b)?;
         let matrices = super::matrices(axes)?;

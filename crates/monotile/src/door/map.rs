@@ -22,18 +22,8 @@ pub fn formula<const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], f: F) -
     real!(x[0], run::<N, F>(op, x, f))
 }
 
-/// A formula of one operand.
-pub fn unary<F: Formula<1>>(op: &str, x: &Tensor, f: F) -> Result<Tensor> {
-    fn run<T: StorageElement + Real, F: Formula<1>>(op: &str, x: &Tensor, f: F) -> Result<Tensor> {
-        let mut y = UninitTensor::<T>::like(op, x)?;
-        elementwise::map(x.elements_view::<T>(), &mut y, f);
-        Ok(y.tensor())
-    }
-    real!(x, run::<F>(op, x, f))
-}
-
-/// A formula of two operands, in the loop that knows rows and columns of all kinds.
-pub fn binary<F: Formula<2>>(op: &str, x: &Tensor, y: &Tensor, f: F) -> Result<Tensor> {
+/// A formula of two operands that costs less than to gather what it reads: rows of all kinds are read where they are.
+pub fn light<F: Formula<2>>(op: &str, x: &Tensor, y: &Tensor, f: F) -> Result<Tensor> {
     fn run<T: StorageElement + Real, F: Formula<2>>(op: &str, x: &Tensor, y: &Tensor, f: F) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, x)?;
         elementwise::binary(
@@ -45,7 +35,7 @@ pub fn binary<F: Formula<2>>(op: &str, x: &Tensor, y: &Tensor, f: F) -> Result<T
         );
         Ok(out.tensor())
     }
-    if F::WATCHED { formula(op, [x, y], f) } else { real!(x, run::<F>(op, x, y, f)) }
+    real!(x, run::<F>(op, x, y, f))
 }
 
 /// a ← f(a, b), where nobody else holds a and both have one type; whether it was done.
@@ -132,16 +122,16 @@ pub enum Relation {
 
 /// Whether elements of two tensors of one shape and type compare so.
 pub fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
+    // Three loops a type: a > b is b < a, and ≠ is = turned around, which no order of numbers with NaN is.
     fn run<T: StorageElement>(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
         let mut out = UninitTensor::<u8>::like(op, a)?;
         let (a, b) = (a.elements_view::<T>(), b.elements_view::<T>());
+        let equal = u8::from(matches!(relation, Relation::Eq));
+        let (a, b) = if matches!(relation, Relation::Gt | Relation::Ge) { (b, a) } else { (a, b) };
         match relation {
-            Relation::Eq => elementwise::binary(a, b, &mut out, |a, b| u8::from(a == b)),
-            Relation::Ne => elementwise::binary(a, b, &mut out, |a, b| u8::from(a != b)),
-            Relation::Lt => elementwise::binary(a, b, &mut out, |a, b| u8::from(a < b)),
-            Relation::Le => elementwise::binary(a, b, &mut out, |a, b| u8::from(a <= b)),
-            Relation::Gt => elementwise::binary(a, b, &mut out, |a, b| u8::from(a > b)),
-            Relation::Ge => elementwise::binary(a, b, &mut out, |a, b| u8::from(a >= b)),
+            Relation::Eq | Relation::Ne => elementwise::binary(a, b, &mut out, move |a, b| u8::from(a != b) ^ equal),
+            Relation::Lt | Relation::Gt => elementwise::binary(a, b, &mut out, |a, b| u8::from(a < b)),
+            Relation::Le | Relation::Ge => elementwise::binary(a, b, &mut out, |a, b| u8::from(a <= b)),
         }
         Ok(out.tensor())
     }
@@ -159,14 +149,7 @@ pub fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(u8, u8) -> u8 + Sync +
 pub fn where_(op: &str, mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     fn run<T: StorageElement>(op: &str, mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, mask)?;
-        elementwise::ternary(
-            mask.elements_view::<u8>(),
-            a.elements_view::<T>(),
-            b.elements_view::<T>(),
-            &mut out,
-            #[inline(always)]
-            |m, a, b| if m != 0 { a } else { b },
-        );
+        elementwise::select(mask.elements_view(), a.elements_view::<T>(), b.elements_view(), &mut out);
         Ok(out.tensor())
     }
     stored!(a, run(op, mask, a, b))

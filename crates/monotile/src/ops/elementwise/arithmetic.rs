@@ -20,6 +20,7 @@ struct Add;
 
 impl Binary for Add {
     const NAME: &'static str = "add";
+    const LIGHT: bool = true;
     const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::wrapping_add);
     #[inline(always)]
     fn apply<T: Number>(self, a: T, b: T) -> T {
@@ -39,6 +40,7 @@ struct Sub;
 
 impl Binary for Sub {
     const NAME: &'static str = "sub";
+    const LIGHT: bool = true;
     const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::wrapping_sub);
     #[inline(always)]
     fn apply<T: Number>(self, a: T, b: T) -> T {
@@ -58,6 +60,7 @@ struct Mul;
 
 impl Binary for Mul {
     const NAME: &'static str = "mul";
+    const LIGHT: bool = true;
     const INTEGERS: Option<fn(i64, i64) -> i64> = Some(i64::wrapping_mul);
     #[inline(always)]
     fn apply<T: Number>(self, a: T, b: T) -> T {
@@ -78,6 +81,7 @@ struct Div;
 
 impl Binary for Div {
     const NAME: &'static str = "div";
+    const LIGHT: bool = true;
     #[inline(always)]
     fn apply<T: Number>(self, a: T, b: T) -> T {
         a / b

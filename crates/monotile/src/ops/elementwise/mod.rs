@@ -54,7 +54,7 @@ pub(crate) enum Reads {
 /// Applies a function of one number to every element.
 pub(crate) fn unary<U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
     let x = x.to_compute_dtype(U::NAME)?;
-    let y = map::unary(U::NAME, &x, Apply(op))?;
+    let y = map::formula(U::NAME, [&x], Apply(op))?;
     Ok(Tensor::record(y, &[&x], Mapped(op)))
 }
 
@@ -91,7 +91,7 @@ impl<U: Unary> Gradient for Mapped<U> {
             Reads::Output => Some(saved.output(0)),
         };
         match read {
-            Some(read) if read.dtype() == g.dtype() => Ok(vec![Some(binary(&read, &g.detach(), Slope(self.0))?)]),
+            Some(read) if read.dtype() == g.dtype() => Ok(vec![Some(map::formula(U::NAME, [&read, g], Slope(self.0))?)]),
             _ => Ok(vec![Some(self.0.rule(saved, g)?)]),
         }
     }
@@ -101,18 +101,11 @@ impl<U: Unary> Gradient for Mapped<U> {
 #[derive(Clone, Copy)]
 struct Slope<U>(U);
 
-impl<U: Unary> Binary for Slope<U> {
-    const NAME: &'static str = U::NAME;
+impl<U: Unary> Formula<2> for Slope<U> {
     const WATCHED: bool = U::RANGE_CHECKED;
     #[inline(always)]
-    fn apply<T: Number>(self, read: T, g: T) -> T {
+    fn apply<T: Number>(self, [read, g]: [T; 2]) -> T {
         g * self.0.slope(read)
-    }
-    fn rule(self, _: &Saved, _: &Tensor, _: usize) -> Result<Tensor> {
-        unreachable!("its operands are never recorded")
-    }
-    fn keeps(self, _: usize, _: &[bool]) -> bool {
-        false
     }
 }
 
@@ -123,6 +116,8 @@ pub(crate) trait Binary: Copy + Send + Sync + 'static {
     const INTEGERS: Option<fn(i64, i64) -> i64> = None;
     /// Whether a sine, cosine or power is on the way.
     const WATCHED: bool = false;
+    /// Whether it costs less than to gather what it reads.
+    const LIGHT: bool = false;
 
     /// y = f(a, b)
     fn apply<T: Number>(self, a: T, b: T) -> T;
@@ -134,7 +129,7 @@ pub(crate) trait Binary: Copy + Send + Sync + 'static {
     fn keeps(self, i: usize, needs: &[bool]) -> bool;
 }
 
-/// The function itself, for the kernel that watches numbers.
+/// The function itself, for the kernel.
 #[derive(Clone, Copy)]
 struct Apply2<B>(B);
 
@@ -157,7 +152,7 @@ pub(crate) fn binary<B: Binary>(a: &Tensor, b: &Tensor, op: B) -> Result<Tensor>
         }
     };
     let (x, y) = (broadcast_to(&wide_a, &shape), broadcast_to(&wide_b, &shape));
-    let out = map::binary(B::NAME, &x, &y, Apply2(op))?;
+    let out = if B::LIGHT { map::light(B::NAME, &x, &y, Apply2(op)) } else { map::formula(B::NAME, [&x, &y], Apply2(op)) }?;
     Ok(Tensor::record(out, &[&wide_a, &wide_b], Zipped(op)))
 }
 
