@@ -8,8 +8,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use monotile::io::hidden_sibling;
-use monotile::{Error, ErrorKind, Result};
+use monotile::io::{check_own, hidden_sibling, read_regular};
+use monotile::{Error, ErrorKind, Result, limits};
 use serde_json::{Value, json};
 
 use crate::json::write_json;
@@ -56,7 +56,8 @@ impl StagedFolder {
     /// Begins to fill a folder, or goes on where a run with the same plan was stopped.
     ///
     /// # Errors
-    /// `Value`, if the place holds something already; `Busy`, if another run is filling it; `Io`, if the operating system refuses.
+    /// `Value`, if the place holds something already; `Busy`, if another run is filling it; `Format`, if a link or a pipe stands where a
+    /// file of an earlier run should; `Io`, if the operating system refuses.
     pub fn open(place: &Path, plan: &Value) -> Result<Self> {
         check_vacant(place)?;
         let refuse = |e: std::io::Error| Error::io("writing", place, &e);
@@ -64,9 +65,11 @@ impl StagedFolder {
         let beside = beside(place);
         // Another run may have finished the folder meanwhile.
         check_vacant(place)?;
-        let before = fs::read_to_string(beside.join(PLAN)).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
-        let found = match before {
-            Some(before) if before == *plan => StagedState::Same,
+        let found = match earlier_plan(&beside)? {
+            Some(before) if before == *plan => {
+                check_files(&beside)?;
+                StagedState::Same
+            }
             _ if beside.exists() => StagedState::Other,
             _ => StagedState::Nothing,
         };
@@ -144,6 +147,32 @@ impl StagedFolder {
         };
         finished().map_err(|e| Error::io("writing", &self.place, &e))
     }
+}
+
+/// What the folder that an earlier run left is made of; `None` where there is none, or its plan is no JSON.
+fn earlier_plan(beside: &Path) -> Result<Option<Value>> {
+    if beside.is_symlink() {
+        return check_own(beside).map(|()| None);
+    }
+    let path = beside.join(PLAN);
+    check_own(&path)?;
+    if !path.exists() {
+        return Ok(None);
+    }
+    Ok(serde_json::from_slice(&read_regular(&path, &limits::JSON)?).ok())
+}
+
+/// Refuses links, pipes and devices in a folder and all below: what is written there stays there.
+fn check_files(folder: &Path) -> Result<()> {
+    let refuse = |e: std::io::Error| Error::io("reading", folder, &e);
+    for entry in fs::read_dir(folder).map_err(refuse)? {
+        let entry = entry.map_err(refuse)?;
+        match entry.file_type().map_err(refuse)?.is_dir() {
+            true => check_files(&entry.path())?,
+            false => check_own(&entry.path())?,
+        }
+    }
+    Ok(())
 }
 
 /// Where a folder is filled before it appears at its place.
@@ -296,6 +325,28 @@ mod tests {
         std::os::unix::fs::symlink("elsewhere", &place).unwrap();
         let words = StagedFolder::open(&place, &json!({})).err().unwrap().to_string();
         assert_eq!(words, format!("{}: is a link, and a new folder goes in its place (writing)", place.display()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_pipes_in_what_an_earlier_run_left_are_refused() {
+        use std::os::unix::fs::symlink;
+        let root = tempfile::tempdir().unwrap();
+        let place = root.path().join("out");
+        let open = || StagedFolder::open(&place, &json!({}));
+        let refused = || open().err().unwrap().to_string();
+        let kept = open().unwrap().folder().to_path_buf();
+        fs::create_dir(kept.join("within")).unwrap();
+        symlink("/elsewhere", kept.join("within/part")).unwrap();
+        assert!(refused().contains("/within/part: is a link, and nothing is written through one here"));
+        fs::remove_file(kept.join("within/part")).unwrap();
+        assert_eq!(open().unwrap().state(), StagedState::Same);
+        fs::remove_file(kept.join(PLAN)).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(kept.join(PLAN)).status().is_ok_and(|status| status.success()));
+        assert!(refused().ends_with("/.out.partial/plan.json: is a pipe, not a file"));
+        fs::rename(&kept, root.path().join("far")).unwrap();
+        symlink("far", &kept).unwrap();
+        assert!(refused().contains("/.out.partial: is a link, and nothing is written through one here"));
     }
 
     #[test]

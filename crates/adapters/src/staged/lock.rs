@@ -3,7 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use monotile::io::hidden_sibling;
+use monotile::io::{hidden_sibling, open_own};
 use monotile::{Error, ErrorKind, Result};
 
 /// The right to write a folder, held by at most one run: a locked file beside the folder or in it.
@@ -32,7 +32,7 @@ impl Lock {
     /// The lock of a folder that appears whole: `.NAME.lock` beside it. The folder above is made if it is not there.
     ///
     /// # Errors
-    /// `Busy`, if another run has it; `Io`, if the operating system refuses.
+    /// `Busy`, if another run has it; `Format`, if a link, a pipe or a folder has its name; `Io`, if the operating system refuses.
     pub fn next_to(place: &Path) -> Result<Self> {
         let path = Self::lock_path(place)?;
         if let Some(above) = place.parent().filter(|above| !above.as_os_str().is_empty()) {
@@ -65,9 +65,9 @@ impl Lock {
     }
 
     fn take(path: PathBuf, place: &Path) -> Result<Self> {
-        let refuse = |e: std::io::Error| Error::io("writing", place, &e);
         loop {
-            let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(refuse)?;
+            let opened = open_own(&path, File::options().write(true).create(true).truncate(false));
+            let file = opened.map_err(|e| named(e, &path, place))?;
             match file.try_lock() {
                 Err(TryLockError::WouldBlock) => {
                     let sentence = format!("{}: another run is writing this folder", place.display());
@@ -85,6 +85,15 @@ impl Drop for Lock {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// The same error about the folder where the system refuses: a lock is nothing that the user named.
+fn named(error: Error, path: &Path, place: &Path) -> Error {
+    if error.kind() != ErrorKind::Io {
+        return error;
+    }
+    let words = error.to_string().replace(&path.display().to_string(), &place.display().to_string());
+    Error::new(ErrorKind::Io, words)
 }
 
 /// Whether an open file is still the one at this path.
@@ -122,6 +131,19 @@ mod tests {
         assert!(Lock::within(&place).is_err());
         drop(within);
         assert_eq!(fs::read_dir(&place).unwrap().count(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_that_is_a_pipe_or_a_link_is_refused_at_once() {
+        let root = tempfile::tempdir().unwrap();
+        let (place, path) = (root.path().join("out"), root.path().join(".out.lock"));
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().is_ok_and(|status| status.success()));
+        assert_eq!(Lock::next_to(&place).unwrap_err().to_string(), format!("{}: is a pipe, not a file", path.display()));
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("nowhere", &path).unwrap();
+        assert!(Lock::next_to(&place).unwrap_err().to_string().contains(": is a link, and nothing is written through one here"));
+        assert!(!root.path().join("nowhere").exists());
     }
 
     #[cfg(unix)]

@@ -1,6 +1,6 @@
 //! Opening files that somebody names: regular ones, of a size that is known before they are read.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, FileType, OpenOptions};
 use std::io::Read;
 use std::path::Path;
 
@@ -16,17 +16,58 @@ use crate::memory;
 /// What the system says; a folder, a pipe, a socket or a device is refused by its name before anything is read from it, and
 /// opening a pipe does not wait for a writer.
 pub fn open_regular(path: &Path) -> Result<(File, u64)> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    // A pipe without a writer would keep `open` waiting.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, NONBLOCK);
-    let file = options.open(path).map_err(|e| Error::io("reading", path, &e))?;
-    let metadata = file.metadata().map_err(|e| Error::io("reading", path, &e))?;
-    if metadata.is_file() {
-        return Ok((file, metadata.len()));
+    let refuse = |e: std::io::Error| Error::io("reading", path, &e);
+    let file = open_without_waiting(path, OpenOptions::new().read(true)).map_err(refuse)?;
+    let metadata = file.metadata().map_err(refuse)?;
+    if metadata.is_file() { Ok((file, metadata.len())) } else { Err(not_a_file(path, metadata.file_type())) }
+}
+
+/// Opens a file of the program's own to be written, a lock or a record: a regular one, and through no link.
+///
+/// # Errors
+/// As [`check_own`], and what the system says.
+pub fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File> {
+    check_own(path)?;
+    let refuse = |e: std::io::Error| Error::io("writing", path, &e);
+    let file = open_without_waiting(path, options).map_err(refuse)?;
+    let kind = file.metadata().map_err(refuse)?.file_type();
+    if kind.is_file() { Ok(file) } else { Err(not_a_file(path, kind)) }
+}
+
+/// Refuses what stands where the program writes a file that nobody named: a link, a folder, a pipe, a socket or a device.
+///
+/// Nothing there is right, and so is a regular file.
+///
+/// # Errors
+/// `Format`, saying what it is; `Io`, if the system does not tell.
+///
+/// # Example
+/// ```
+/// let folder = std::env::temp_dir();
+/// assert!(monotile::io::check_own(&folder).unwrap_err().to_string().ends_with(": is a folder, not a file"));
+/// assert!(monotile::io::check_own(&folder.join("no-such-file")).is_ok());
+/// ```
+pub fn check_own(path: &Path) -> Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(Error::io("writing", path, &e)),
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(found) if found.is_symlink() => {
+            Err(Error::format(path, "is a link, and nothing is written through one here; put the file itself in its place"))
+        }
+        Ok(found) => Err(not_a_file(path, found.file_type())),
     }
-    Err(Error::format(path, format!("is {}, not a file", kind(metadata.file_type()))))
+}
+
+/// Opens a file, and does not wait for somebody at the other end of a pipe.
+fn open_without_waiting(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, NONBLOCK);
+    options.open(path)
+}
+
+fn not_a_file(path: &Path, found: FileType) -> Error {
+    Error::format(path, format!("is {}, not a file", kind(found)))
 }
 
 /// `O_NONBLOCK`, which regular files do not heed.
@@ -36,7 +77,7 @@ const NONBLOCK: i32 = if cfg!(any(target_arch = "mips", target_arch = "mips64"))
 const NONBLOCK: i32 = 0x4;
 
 #[cfg(unix)]
-fn kind(of: std::fs::FileType) -> &'static str {
+fn kind(of: FileType) -> &'static str {
     use std::os::unix::fs::FileTypeExt;
     match of {
         of if of.is_dir() => "a folder",
@@ -47,7 +88,7 @@ fn kind(of: std::fs::FileType) -> &'static str {
 }
 
 #[cfg(not(unix))]
-fn kind(of: std::fs::FileType) -> &'static str {
+fn kind(of: FileType) -> &'static str {
     if of.is_dir() { "a folder" } else { "a device" }
 }
 
@@ -113,5 +154,25 @@ mod tests {
         let refused = open_regular(&path).unwrap_err().to_string();
         std::fs::remove_file(&path).unwrap();
         assert!(refused.ends_with("is a pipe, not a file"), "{refused}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_of_the_programs_own_is_opened_through_no_link_and_is_no_pipe() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let open = |name: &str| open_own(&at(name), File::options().write(true).create(true).truncate(true));
+        open("new").unwrap();
+        open("new").unwrap();
+        std::fs::write(at("foreign"), "mine").unwrap();
+        std::os::unix::fs::symlink("foreign", at("link")).unwrap();
+        std::os::unix::fs::symlink("nowhere", at("dangling")).unwrap();
+        for name in ["link", "dangling"] {
+            let words = open(name).unwrap_err().to_string();
+            assert!(words.ends_with(": is a link, and nothing is written through one here; put the file itself in its place"));
+        }
+        assert!(std::fs::read(at("foreign")).unwrap() == b"mine" && !at("nowhere").exists());
+        assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().is_ok_and(|status| status.success()));
+        assert!(open("pipe").unwrap_err().to_string().ends_with("/pipe: is a pipe, not a file"));
     }
 }

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::hidden::hidden_sibling;
+use super::regular::{check_own, open_own, open_regular, read_regular};
 use super::safetensors::{TensorSpec, header};
 use super::write::Place;
 use super::write_elements;
 use crate::error::{Error, Result};
+use crate::limits;
 use crate::tensor::Tensor;
 
 /// After so many bytes what is written is forced to the disk and recorded.
@@ -56,7 +58,8 @@ impl SafeTensorsWriter {
     /// Opens a file for these tensors, wider element types first and then by name, or one that was left unfinished with the same plan.
     ///
     /// # Errors
-    /// `Value`, if two tensors have one name, or the path is that of a pipe or a device; `Io`, if the operating system refuses.
+    /// `Value`, if two tensors have one name, or the path is that of a pipe or a device; `Format`, if one of the files beside it is a link
+    /// or no file; `Io`, if the operating system refuses.
     pub fn open(path: &Path, mut plan: Vec<TensorSpec>, metadata: &[(&str, &str)]) -> Result<Self> {
         plan.sort_by(|a, b| b.width.cmp(&a.width).then_with(|| a.name.cmp(&b.name)));
         let mut names: Vec<&str> = plan.iter().map(TensorSpec::name).collect();
@@ -70,23 +73,24 @@ impl SafeTensorsWriter {
             return Err(Error::value(format!("{}: is a pipe or a device, and a file is written here in parts", path.display())));
         };
         let path = target.as_path();
+        let beside = ["partial", "done"].map(|what| hidden_sibling(path, what));
+        beside.iter().try_for_each(|file| check_own(file))?;
         let (at, whole) = resumed(path, &plan, &header).unwrap_or((0, 0));
-        let opened = || -> std::io::Result<(File, File, u64)> {
-            if whole == 0 {
-                // Without its record a file counts for nothing: what it held cannot be taken for what comes.
-                let _ = fs::remove_file(hidden_sibling(path, "done"));
-            }
-            let open = |what| OpenOptions::new().write(true).create(true).truncate(false).open(hidden_sibling(path, what));
-            let (mut file, record) = (open("partial")?, open("done")?);
+        if whole == 0 {
+            // Without its record a file counts for nothing: what it held cannot be taken for what comes.
+            let _ = fs::remove_file(hidden_sibling(path, "done"));
+        }
+        let open = |file| open_own(file, OpenOptions::new().write(true).create(true).truncate(false));
+        let (mut file, record) = (open(&beside[0])?, open(&beside[1])?);
+        let begin = || -> std::io::Result<u64> {
             permissions.map_or(Ok(()), |permissions| file.set_permissions(permissions))?;
             file.set_len(whole)?;
             if whole == 0 {
                 file.write_all(&header)?;
             }
-            let end = file.seek(SeekFrom::End(0))?;
-            Ok((file, record, end))
+            file.seek(SeekFrom::End(0))
         };
-        let (file, record, whole) = opened().map_err(refuse)?;
+        let whole = begin().map_err(refuse)?;
         let mut writer = Self { path: path.into(), plan, at, within: 0, file, record, whole, recorded: (whole, Instant::now()) };
         writer.pass_empty();
         Ok(writer)
@@ -196,11 +200,11 @@ impl SafeTensorsWriter {
 
 /// How many tensors of an unfinished file are certain, and where the last of them ends; `None` if it was not one of this plan.
 fn resumed(path: &Path, plan: &[TensorSpec], header: &[u8]) -> Option<(usize, u64)> {
-    let record = fs::read_to_string(hidden_sibling(path, "done")).ok()?;
+    let record = String::from_utf8(read_regular(&hidden_sibling(path, "done"), &limits::CONFIG).ok()?).ok()?;
     let (one, other) = record.trim_end().split_once(' ')?;
     let certain: u64 = one.parse().ok().filter(|_| one == other)?;
-    let file = File::open(hidden_sibling(path, "partial")).ok()?;
-    if file.metadata().ok()?.len() < certain {
+    let (file, size) = open_regular(&hidden_sibling(path, "partial")).ok()?;
+    if size < certain {
         return None;
     }
     let mut found = Vec::new();
@@ -292,6 +296,25 @@ mod tests {
         interrupted();
         OpenOptions::new().write(true).open(hidden_sibling(&path, "partial")).unwrap().set_len(100).unwrap();
         assert_eq!(again(plan(&tensors)), 0, "a file shorter than its record");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn files_beside_that_are_links_or_pipes_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.safetensors");
+        std::fs::write(folder.path().join("foreign"), "mine").unwrap();
+        for what in ["partial", "done"] {
+            let beside = hidden_sibling(&path, what);
+            let refused = || SafeTensorsWriter::open(&path, plan(&tensors()), &[]).err().unwrap().to_string();
+            std::os::unix::fs::symlink("foreign", &beside).unwrap();
+            assert!(refused().contains(": is a link, and nothing is written through one here"));
+            fs::remove_file(&beside).unwrap();
+            assert!(std::process::Command::new("mkfifo").arg(&beside).status().is_ok_and(|status| status.success()));
+            assert_eq!(refused(), format!("{}: is a pipe, not a file", beside.display()));
+            fs::remove_file(&beside).unwrap();
+        }
+        assert_eq!(fs::read(folder.path().join("foreign")).unwrap(), b"mine");
     }
 
     #[test]

@@ -79,8 +79,8 @@ fn target_of(file: &[u8]) -> Option<&[u8]> {
 /// Removes a partial file that nobody writes: its lock is free, whichever process has the number in its name now.
 fn remove_abandoned(path: &Path) {
     let regular = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
-    let Some(file) = File::options().write(true).open(path).ok().filter(|_| regular) else { return };
-    if file.try_lock().is_ok() {
+    // A pipe of such a name is not opened: it would wait for a reader.
+    if regular && File::options().write(true).open(path).is_ok_and(|file| file.try_lock().is_ok()) {
         let _ = fs::remove_file(path);
     }
 }
