@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use monotile::io::{check_mapped, write_atomic};
+use monotile::io::write_atomic;
 use monotile::optim::Decay;
 use monotile::text::parser_report;
 use monotile::{DType, ErrorKind};
@@ -175,17 +175,12 @@ impl TrainingArgs {
         write: &dyn Fn(&Model, &Path) -> monotile::Result<()>,
     ) -> Result<Vec<(f64, f64)>, CommandError> {
         stop::listen();
-        // What was learned from weights that are no longer those of the file is not saved over what was.
-        let write = |model: &Model, folder: &Path| {
-            check_mapped()?;
-            write(model, folder)
-        };
         let run = RunOptions {
             folder: self.out.clone(),
             evaluate_every: self.eval_every.unwrap_or(self.steps.div_ceil(6)),
             save_every: self.save_every,
             resume: self.resume,
-            write: &write,
+            write,
         };
         let mut progress = Progress::new("training", self.steps as u64);
         let mut pace = TimeEstimate::new(self.steps);

@@ -1,12 +1,13 @@
 //! A whole run in a folder: steps, evaluations, a log, and saving often enough.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use monotile::io::write_atomic;
+use monotile::io::{check_mapped, check_own, open_own, write_atomic};
 use monotile::{Error, Result};
 use serde_json::{Value, json};
 
@@ -16,10 +17,12 @@ use monotile_adapters::staged::Lock;
 
 /// The file of a run's state, in its folder.
 const STATE: &str = "training.safetensors";
-/// An empty file that is there from the beginning of a run to its first state: what else the folder then holds is the run's.
+/// An empty file that is there from the beginning of a run to its first state: the log beside it is the run's.
 const BEGUN: &str = ".begun";
 /// The file with a line of JSON for every step and evaluation.
 const LOG: &str = "log.jsonl";
+/// The file that keeps other runs off, as [`Lock::within`] names it.
+const LOCK: &str = ".lock";
 
 /// Where and how often.
 pub struct RunOptions<'a> {
@@ -31,7 +34,8 @@ pub struct RunOptions<'a> {
     pub save_every: usize,
     /// Whether to go on from the state in the folder, if there is one; else a folder with one is refused.
     pub resume: bool,
-    /// Writes the result (an adapter, a checkpoint) into the folder, whenever the state is saved.
+    /// Writes the result (an adapter, a checkpoint) into the folder, after the state: whenever that is saved, and when a run is resumed
+    /// that has nothing left to do.
     pub write: &'a dyn Fn(&Model, &Path) -> Result<()>,
 }
 
@@ -80,12 +84,12 @@ pub enum RunOutcome {
 /// The log is `log.jsonl`: `{"step": 1, "loss": …, "learning_rate": …, "gradient_norm": …, "tokens": …, "seconds": …}` a step and
 /// `{"step": 0, "held_out_loss": …}` an evaluation; a run with patience ends with `{"step": …, "restored_step": …, "restored_loss": …}`.
 /// The state is `training.safetensors`: a run that was interrupted or killed goes on
-/// from it to the same result.
+/// from it to the same result. A run that ends by an error before its first save takes its files with it, and the folder if it made that.
 ///
 /// # Errors
 /// `Busy`, if another run is writing the folder; `Value`, if it holds the state of a run that is not to be resumed or files of none, settings differ from those of
 /// the one to resume, or there is patience and nothing held out to evaluate on; `NotConverged`, if numbers are not finite any more, with the last
-/// save as it was; `Io`, if files cannot be written.
+/// save as it was; `Format`, if the folder holds links or pipes, or a mapped file was written meanwhile; `Io`, if files cannot be written.
 pub fn run(
     trainer: &mut Trainer,
     run: &RunOptions,
@@ -94,11 +98,29 @@ pub fn run(
     if trainer.options().patience.is_some() && trainer.held_out.is_none() {
         return Err(Error::value("train: patience needs held-out rows to evaluate on, and there are none"));
     }
-    let _lock = Lock::within(&run.folder)?;
+    let made = !run.folder.exists();
+    let lock = Lock::within(&run.folder)?;
+    check_folder(&run.folder)?;
+    let outcome = go(trainer, run, progress);
+    if outcome.is_err() && !run.folder.join(STATE).exists() {
+        // They are of no use, and would hold off the next run. That they cannot be removed adds nothing to the first error.
+        [LOG, BEGUN].iter().for_each(|name| drop(fs::remove_file(run.folder.join(name))));
+    }
+    drop(lock);
+    if outcome.is_err() && made {
+        // Only if it is empty.
+        let _ = fs::remove_dir(&run.folder);
+    }
+    outcome
+}
+
+/// The run in its folder, which it holds.
+fn go(trainer: &mut Trainer, run: &RunOptions, progress: &mut dyn FnMut(TrainProgress) -> ControlFlow<()>) -> Result<RunOutcome> {
     let state = run.folder.join(STATE);
     let mut log = Log { path: run.folder.join(LOG), lines: Vec::new() };
     let mut stopped = false;
-    if state.exists() {
+    let resumed = state.exists();
+    if resumed {
         if !run.resume {
             return Err(Error::value(format!("{}: a run was begun here; resume it or choose another folder", state.display())));
         }
@@ -111,6 +133,7 @@ pub fn run(
         log.write()?;
         stopped |= evaluate(trainer, &mut log, progress)?;
     }
+    let begun_at = trainer.steps_done();
     let mut saved = trainer.steps_done();
     while !stopped && !trainer.is_done() {
         let begun = Instant::now();
@@ -139,39 +162,51 @@ pub fn run(
         save(trainer, run, &state)?;
         // There is nothing left to stop.
         let _ = progress(TrainProgress::Saved { steps: trainer.steps_done() });
+    } else if resumed && saved == begun_at {
+        // The result may be gone, or of an earlier state.
+        write_result(trainer, run)?;
     }
     Ok(if trainer.is_done() { RunOutcome::Done } else { RunOutcome::Interrupted })
 }
 
-/// The result first, so that a state on disk always has its result beside it. What is not finite is not saved over what was.
+/// The state first: a folder without one holds no result of this run, so that any other's is noticed. What a kill leaves out of the
+/// result, resuming writes. What is not finite, or learned from a file that was written meanwhile, is not saved over what was.
 fn save(trainer: &Trainer, run: &RunOptions, state: &Path) -> Result<()> {
     trainer.check_finite()?;
-    (run.write)(trainer.model(), &run.folder)?;
+    check_mapped()?;
     trainer.save(state)?;
-    remove_mark(&run.folder)
+    remove_mark(&run.folder)?;
+    write_result(trainer, run)
 }
 
-/// Marks a folder as that of a run, or refuses it as [`check_folder`] does.
+fn write_result(trainer: &Trainer, run: &RunOptions) -> Result<()> {
+    check_mapped()?;
+    (run.write)(trainer.model(), &run.folder)
+}
+
+/// Marks a folder as that of a run.
 fn mark_begun(folder: &Path) -> Result<()> {
-    check_folder(folder)?;
-    let mark = folder.join(BEGUN);
-    fs::File::create(&mark).map(drop).map_err(|e| Error::io("writing", folder, &e))
+    let opened = open_own(&folder.join(BEGUN), fs::File::options().write(true).create(true).truncate(true));
+    opened.map(drop)
 }
 
-/// Refuses a folder with files that no run wrote: [`run`] does so too, but when all is read. Hidden files do not count.
+/// Refuses a folder with files that no run wrote, and one with links or pipes, through which it would be written elsewhere. [`run`] does
+/// so too, but when all is read. Other hidden files than a run's own do not count.
 ///
 /// # Errors
-/// `Value`, naming one of them; `Io`, if the operating system refuses.
+/// `Value`, naming one of them; `Format`, naming a link or a pipe; `Io`, if the operating system refuses.
 pub fn check_folder(folder: &Path) -> Result<()> {
-    if [BEGUN, STATE].iter().any(|name| folder.join(name).exists()) {
+    let mut names = visible_names(folder)?;
+    names.sort();
+    let own = [LOCK, BEGUN].map(|name| folder.join(name));
+    let all = names.iter().map(|name| folder.join(name)).filter(|path| path.is_symlink() || !path.is_dir());
+    all.chain(own).try_for_each(|path| check_own(&path))?;
+    if folder.join(STATE).exists() {
         return Ok(());
     }
-    let entries = match fs::read_dir(folder) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.and_then(|all| all.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<Vec<_>>>()),
-    };
-    let names = entries.map_err(|e| Error::io("writing", folder, &e))?;
-    match names.iter().filter(|name| !name.as_encoded_bytes().starts_with(b".")).min() {
+    // A run that was killed before its first save wrote this alone.
+    let begun = folder.join(BEGUN).exists();
+    match names.iter().find(|name| !(begun && *name == LOG)) {
         None => Ok(()),
         Some(name) => {
             let what =
@@ -179,6 +214,16 @@ pub fn check_folder(folder: &Path) -> Result<()> {
             Err(Error::value(format!("{}: the folder holds {what}", folder.display())))
         }
     }
+}
+
+/// The names in a folder that are not hidden; none where there is no folder.
+fn visible_names(folder: &Path) -> Result<Vec<OsString>> {
+    let listed = match fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.and_then(|all| all.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<Vec<_>>>()),
+    };
+    let visible = |name: &OsString| !name.as_encoded_bytes().starts_with(b".");
+    Ok(listed.map_err(|e| Error::io("writing", folder, &e))?.into_iter().filter(visible).collect())
 }
 
 fn remove_mark(folder: &Path) -> Result<()> {
@@ -220,7 +265,7 @@ impl Log {
 
     fn add(&mut self, line: Value) -> Result<()> {
         let refuse = |e| Error::io("writing", &self.path, &e);
-        let mut file = std::fs::OpenOptions::new().append(true).open(&self.path).map_err(refuse)?;
+        let mut file = open_own(&self.path, fs::File::options().append(true))?;
         writeln!(file, "{line}").map_err(refuse)
     }
 }

@@ -4,11 +4,15 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::time::Duration;
 
 use monotile_adapters::{Adapter, WeightedAdapters, Weights, stage_merge};
 
 use super::super::shell;
-use super::{cases, content, hidden, monotile, one_sentence, workshop};
+use super::{cases, content, hidden, monotile, one_sentence, start, wait, workshop};
+
+/// How long a command may take that is to end at once.
+const ENOUGH: Duration = Duration::from_secs(20);
 
 /// Training that takes a moment.
 const TRAIN: &str = "train --data text.txt --tokenizer bytes --layers 1 --hidden 16 --heads 2 --batch 2 --length 16 --held-out 0";
@@ -16,6 +20,10 @@ const ADAPT: &str = "lora train --model model --data text.txt --rank 2 --batch 2
 
 fn words<'a>(line: &'a str, more: &'a str) -> Vec<&'a str> {
     line.split_whitespace().chain(more.split_whitespace()).collect()
+}
+
+fn strings(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| word.to_string()).collect()
 }
 
 #[test]
@@ -88,6 +96,105 @@ fn numbers_that_are_not_finite_end_a_run_and_leave_its_last_save() {
     let adapter = Adapter::read(&at("adapter")).unwrap();
     let finite = |tensor: &monotile::Tensor| tensor.to_f64_vec().unwrap().iter().all(|x| x.is_finite());
     assert!(adapter.modules().iter().all(|(_, delta)| finite(&delta.factors.a) && finite(&delta.factors.b)));
+}
+
+#[test]
+fn a_run_that_saved_nothing_leaves_no_mark_and_a_killed_one_only_its_log() {
+    let folder = workshop();
+    let at = |name: &str| folder.path().join(name);
+    for line in [TRAIN, ADAPT] {
+        let train = |more: &str| monotile(folder.path(), &words(line, more));
+        one_sentence(&train("--out new --lr 1e38 --clip 0 --schedule constant --steps 9"), line);
+        assert!(!at("new").exists(), "{line}");
+        // As a kill before the first save leaves it, with another's files beside.
+        fs::create_dir(at("new")).unwrap();
+        fs::write(at("new/.begun"), "").unwrap();
+        fs::write(at("new/log.jsonl"), "half").unwrap();
+        for foreign in ["model.safetensors", "config.json", "adapter_model.safetensors", "notes.txt"] {
+            fs::write(at("new").join(foreign), "mine").unwrap();
+            let before = content(&at("new"));
+            let said = one_sentence(&train("--out new --steps 1"), line);
+            assert!(said.starts_with(&format!("new: the folder holds {foreign} and no run to resume")), "{said}");
+            assert!(content(&at("new")) == before);
+            fs::remove_file(at("new").join(foreign)).unwrap();
+        }
+        train("--out new --steps 1").succeeds();
+        assert_eq!(hidden(&at("new")), Vec::<String>::new());
+        fs::remove_dir_all(at("new")).unwrap();
+    }
+}
+
+#[test]
+fn a_run_writes_through_no_link_and_waits_at_no_pipe_in_its_folder() {
+    let folder = workshop();
+    let at = |name: &str| folder.path().join(name);
+    let train = |more: &str| monotile(folder.path(), &words(TRAIN, more));
+    fs::write(at("foreign"), "mine").unwrap();
+    train("--out run --steps 2").succeeds();
+    let log = fs::read(at("run/log.jsonl")).unwrap();
+    for name in ["log.jsonl", "loss.svg", "model.safetensors", "config.json", ".lock", ".begun"] {
+        let (path, shown) = (at("run").join(name), format!("run/{name}"));
+        let kept = fs::read(&path).ok();
+        let _ = fs::remove_file(&path);
+        symlink("../foreign", &path).unwrap();
+        let said = one_sentence(&train("--out run --steps 2 --resume"), name);
+        assert_eq!(said, format!("{shown}: is a link, and nothing is written through one here; put the file itself in its place"));
+        fs::remove_file(&path).unwrap();
+        shell(folder.path(), &format!("mkfifo {shown}")).succeeds();
+        let ended = wait(start(folder.path(), &strings(&words(TRAIN, "--out run --steps 2 --resume"))), ENOUGH);
+        assert_eq!(one_sentence(&ended, name), format!("{shown}: is a pipe, not a file"));
+        fs::remove_file(&path).unwrap();
+        kept.iter().for_each(|kept| fs::write(&path, kept).unwrap());
+    }
+    assert!(fs::read(at("foreign")).unwrap() == b"mine" && fs::read(at("run/log.jsonl")).unwrap() == log);
+    train("--out run --steps 2 --resume").succeeds();
+}
+
+#[test]
+fn commands_wait_at_no_pipe_that_has_the_name_of_a_file_of_theirs() {
+    let folder = workshop();
+    for case in cases().into_iter().filter(|case| case.out == "OUT") {
+        let pipes = match case.resumes || case.name == "render" {
+            true => vec!["out/.lock"],
+            false => vec![".out.lock", ".out.partial/plan.json"],
+        };
+        for pipe in pipes {
+            shell(folder.path(), &format!("mkdir -p $(dirname {pipe}) && mkfifo {pipe}")).succeeds();
+            let ended = wait(start(folder.path(), &case.arguments("out")), ENOUGH);
+            assert_eq!(one_sentence(&ended, case.name), format!("{pipe}: is a pipe, not a file"), "{}", case.name);
+            shell(folder.path(), "rm -rf out .out.lock .out.partial").succeeds();
+        }
+    }
+    // What a killed process may have begun is looked at, and a pipe of such a name left alone.
+    shell(folder.path(), "mkfifo .o.npy.1-1.partial").succeeds();
+    let line = words("einsum ij,jk->ik a.npy a.npy -o o.npy", "");
+    wait(start(folder.path(), &strings(&line)), ENOUGH).succeeds();
+    assert_eq!(hidden(folder.path()), [".o.npy.1-1.partial"]);
+}
+
+#[test]
+fn a_finished_run_whose_result_is_gone_writes_it_again() {
+    let folder = workshop();
+    for (line, result) in [(TRAIN, "model.safetensors"), (TRAIN, "tokenizer.json"), (ADAPT, "adapter_model.safetensors")] {
+        let train = |more: &str| monotile(folder.path(), &words(line, more));
+        let path = folder.path().join("run").join(result);
+        train("--out run --steps 2").succeeds();
+        let whole = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        train("--out run --steps 2 --resume").succeeds();
+        assert!(fs::read(&path).unwrap() == whole, "{result}");
+        fs::remove_dir_all(folder.path().join("run")).unwrap();
+    }
+}
+
+#[test]
+fn a_tour_replaces_no_file_that_it_did_not_write() {
+    let folder = workshop();
+    fs::create_dir(folder.path().join("site")).unwrap();
+    fs::write(folder.path().join("site/index.html"), "mine").unwrap();
+    let said = one_sentence(&monotile(folder.path(), &["tour", "--out", "site"]), "tour");
+    assert_eq!(said, "site: the folder holds index.html, which no tour wrote");
+    assert_eq!(fs::read(folder.path().join("site/index.html")).unwrap(), b"mine");
 }
 
 #[test]

@@ -88,6 +88,11 @@ fn a_run_that_was_killed_before_its_first_state_is_begun_again() {
     for name in [".begun", "log.jsonl", "adapter_model.safetensors"] {
         std::fs::write(killed.path().join(name), "half").unwrap();
     }
+    // Its first save begins with the state: another file is none of it.
+    let refused = go(killed.path(), false, 0).unwrap_err().to_string();
+    assert!(refused.contains("the folder holds adapter_model.safetensors and no run to resume"), "{refused}");
+    assert_eq!(std::fs::read(killed.path().join("adapter_model.safetensors")).unwrap(), b"half");
+    std::fs::remove_file(killed.path().join("adapter_model.safetensors")).unwrap();
     go(killed.path(), false, 0).unwrap();
     let names = |folder: &std::path::Path| {
         let mut names: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -96,6 +101,55 @@ fn a_run_that_was_killed_before_its_first_state_is_begun_again() {
     };
     assert_eq!(names(whole.path()), names(killed.path()));
     assert_eq!(log(whole.path()), log(killed.path()));
+}
+
+#[test]
+fn a_run_that_ends_before_its_first_save_leaves_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let (new, old) = (root.path().join("new"), root.path().join("old"));
+    std::fs::create_dir(&old).unwrap();
+    std::fs::write(old.join(".hidden"), "mine").unwrap();
+    let options = TrainOptions { learning_rate: 1e38, clip: None, ..options() };
+    for folder in [&new, &old] {
+        let mut trainer = Trainer::new(adapted(0.1), TrainableParameters::Adapter, rows(), options.clone()).unwrap();
+        let write = |_: &Model, _: &std::path::Path| Ok(());
+        let settings = RunOptions { folder: folder.clone(), evaluate_every: 0, save_every: 0, resume: false, write: &write };
+        run(&mut trainer, &settings, &mut |_| ControlFlow::Continue(())).unwrap_err();
+    }
+    assert!(!new.exists());
+    let left: Vec<_> = std::fs::read_dir(&old).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [".hidden"]);
+}
+
+#[test]
+fn a_result_that_is_gone_is_written_again_from_the_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("adapter_model.safetensors");
+    go(folder.path(), false, 0).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(go(folder.path(), true, 0).unwrap(), RunOutcome::Done);
+    assert_eq!(std::fs::read(&path).unwrap(), whole);
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_written_through_a_link_in_the_folder_of_a_run() {
+    let root = tempfile::tempdir().unwrap();
+    let (folder, foreign) = (root.path().join("run"), root.path().join("foreign"));
+    std::fs::write(&foreign, "mine").unwrap();
+    go(&folder, false, 3).unwrap();
+    for name in ["log.jsonl", "adapter_model.safetensors", "training.safetensors", ".begun", ".lock"] {
+        let _ = std::fs::remove_file(folder.join(name));
+        std::os::unix::fs::symlink(&foreign, folder.join(name)).unwrap();
+        let before = std::fs::read_dir(&folder).unwrap().count();
+        let refused = go(&folder, true, 0).unwrap_err().to_string();
+        let words = "is a link, and nothing is written through one here; put the file itself in its place";
+        assert_eq!(refused, format!("{}: {words}", folder.join(name).display()));
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), before);
+        std::fs::remove_file(folder.join(name)).unwrap();
+    }
+    assert_eq!(std::fs::read(&foreign).unwrap(), b"mine");
 }
 
 #[test]
