@@ -3,6 +3,7 @@
 mod attention;
 mod contraction;
 mod factorization;
+mod folder;
 mod language;
 mod scene;
 
@@ -26,7 +27,9 @@ use crate::report;
 #[command(after_help = "\
 Examples:
   monotile tour                 writes tour/index.html, and its figures beside it
-  monotile tour --out /tmp/t    writes /tmp/t/index.html")]
+  monotile tour --out /tmp/t    writes /tmp/t/index.html
+
+A tour replaces an earlier tour in its folder, and refuses one that holds anything else.")]
 pub struct TourArgs {
     /// Folder for the page, index.html
     #[arg(long, value_name = "DIR", default_value = "tour")]
@@ -59,6 +62,7 @@ impl TourArgs {
         if let Some(which) = &self.probe {
             return attention::probe(which, out);
         }
+        folder::check(&self.out)?;
         std::fs::create_dir_all(&self.out).map_err(|e| Error::io("making the folder", &self.out, &e))?;
         let begun = Instant::now();
         let mut sections = Vec::new();
@@ -69,7 +73,6 @@ impl TourArgs {
             let section = section?;
             writeln!(out, "{:<10} {}", station.name, section.line)?;
             out.flush()?;
-            self.save_figures(station.name, &section)?;
             sections.push(section);
         }
         let took = report::duration(begun.elapsed().as_secs_f64());
@@ -81,10 +84,12 @@ impl TourArgs {
                 "Every number, curve and sentence on this page was computed on your machine in the last {took} ({machine}), by one \
                  program that fetched nothing and read no file."
             ),
-            footer: &format!("Written by monotile {} tour.", env!("CARGO_PKG_VERSION")),
+            footer: &format!("{} {} tour.", folder::WRITTEN_BY, env!("CARGO_PKG_VERSION")),
         };
-        let path = self.out.join("index.html");
+        // The page first: figures without one are none of a tour.
+        let path = self.out.join(folder::PAGE);
         write_atomic(&path, |file| file.write_all(page.html(&sections).as_bytes()))?;
+        STATIONS.iter().zip(&sections).try_for_each(|(station, section)| self.save_figures(station.name, section))?;
         Ok(writeln!(out, "{:<10} {} after {took}", "page", report::path(&path))?)
     }
 
@@ -96,7 +101,7 @@ impl TourArgs {
             _ => None,
         });
         for (i, svg) in figures.enumerate() {
-            let path = self.out.join(format!("{name}-{}.svg", i + 1));
+            let path = self.out.join(folder::figure(name, i + 1));
             write_atomic(&path, |file| file.write_all(svg.as_bytes()))?;
         }
         Ok(())
