@@ -71,8 +71,8 @@ impl DataArgs {
             Some(other) => (samples(&file)?, Some(samples(other)?)),
             None => samples(&file)?.split(self.held_out)?,
         };
-        let held_out = held_out.map(|samples| self.pack(samples, None)).transpose()?;
         let train = self.pack(train, reader.shuffle)?;
+        let held_out = held_out.map(|samples| self.pack(samples, None).map_err(|e| e.with_context("held out"))).transpose()?;
         announce("samples", &train);
         held_out.iter().for_each(|held_out| announce("held out", held_out));
         Ok((train.rows, held_out.map(|packed| packed.rows)))

@@ -175,8 +175,14 @@ fn samples_that_cannot_work_are_told_with_their_line() {
     assert_eq!(told("{\"text\": \"abc\"}\n", &[]), "data: 1 samples leave none to train on besides those held out");
     assert_eq!(
         told("{\"text\": \"abcdef\"}\n{\"text\": \"ghijkl\"}\n", &["--overlong", "drop", "--length", "4", "--held-out", "0"]),
-        "data: no sample is left to train on: all 2 are longer than rows of 4 tokens"
+        "data: no sample is left: all 2 are longer than rows of 4 tokens"
     );
+    // Of those held out less is said than of those to train on.
+    let long = "{\"text\": \"abcdef\"}\n".repeat(40);
+    let drop = ["--overlong", "drop", "--length", "4"];
+    assert_eq!(told(&long, &drop), "data: no sample is left: all 38 are longer than rows of 4 tokens");
+    let mixed = format!("{}{}", "{\"text\": \"ab\"}\n".repeat(38), "{\"text\": \"abcdef\"}\n".repeat(2));
+    assert_eq!(told(&mixed, &drop), "held out: data: no sample is left: all 2 are longer than rows of 4 tokens");
     let long = format!("{{\"text\": \"{}\"}}\n", "x".repeat(40));
     assert_eq!(
         told(&long, &["--length", "64", "--held-out", "0"]),

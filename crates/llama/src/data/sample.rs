@@ -130,7 +130,7 @@ impl Samples {
         let samples: Vec<Sample> = self.0.into_iter().filter_map(fit).collect();
         if samples.is_empty() {
             let why = if dropped > 0 { format!(": all {dropped} are longer than rows of {length} tokens") } else { String::new() };
-            return Err(Error::value(format!("data: no sample is left to train on{why}")));
+            return Err(Error::value(format!("data: no sample is left{why}")));
         }
         let rows = packing::rows(&samples, length, seed)?;
         Ok(PackedSamples { rows, truncated: cut, dropped })
@@ -154,7 +154,7 @@ mod tests {
         let dropped = samples.clone().pack(5, Overlong::Drop, None).unwrap();
         assert_eq!((dropped.truncated, dropped.dropped, dropped.rows.sample_count()), (0, 2, 1));
         let refused = samples.pack(3, Overlong::Drop, None).unwrap_err().to_string();
-        assert_eq!(refused, "data: no sample is left to train on: all 3 are longer than rows of 3 tokens");
+        assert_eq!(refused, "data: no sample is left: all 3 are longer than rows of 3 tokens");
     }
 
     #[test]
