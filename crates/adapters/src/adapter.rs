@@ -9,8 +9,10 @@ use serde_json::Value;
 
 use crate::config::{LoraConfig, ModuleScales};
 use crate::factors::LowRankFactors;
+use crate::finite::check_stored;
 use crate::foreign;
 use crate::natural_order::natural_order;
+use crate::patterns::PatternBudget;
 use crate::targets::{TargetModules, is_named};
 use crate::weights::open_safetensors;
 
@@ -57,7 +59,7 @@ impl Adapter {
     pub fn read(folder: &Path) -> Result<Self> {
         let config = LoraConfig::read(folder)?;
         let file = open_matrices(folder)?;
-        let scales = ModuleScales::new(&config).map_err(|e| e.with_context(folder.display()))?;
+        let scales = ModuleScales::new(&config, &PatternBudget::new("lora")).map_err(|e| e.with_context(folder.display()))?;
         let mut names: BTreeMap<&str, [Option<&str>; 2]> = BTreeMap::new();
         let mut saved = BTreeMap::new();
         for name in file.names() {
@@ -99,7 +101,8 @@ impl Adapter {
     /// Writes the adapter as PEFT reads it, its factors as this element type. Whole tensors keep theirs.
     ///
     /// # Errors
-    /// `Io`, if the folder or a file cannot be written; each file appears whole or not at all.
+    /// `Io`, if the folder or a file cannot be written; each file appears whole or not at all. `Value`, if a number is not finite, or
+    /// not as this element type.
     pub fn write(&self, folder: &Path, dtype: DType) -> Result<()> {
         self.write_matrices(folder, dtype)?;
         self.config.write(folder)
@@ -124,9 +127,12 @@ impl Adapter {
             let stored = if *embedding { [factors.b.mt(), factors.a.mt()] } else { [factors.a.clone(), factors.b.clone()] };
             for (which, factor) in ["A", "B"].iter().zip(stored) {
                 let name = if *embedding { format!("lora_embedding_{which}") } else { format!("lora_{which}.weight") };
-                tensors.push((peft_name(&format!("{module}.{name}")), factor.detach().to_dtype(dtype)?.contiguous()?));
+                let (name, stored) = (peft_name(&format!("{module}.{name}")), factor.detach().to_dtype(dtype)?.contiguous()?);
+                check_stored(&name, &factor, &stored)?;
+                tensors.push((name, stored));
             }
         }
+        self.saved.iter().try_for_each(|(name, tensor)| check_stored(name, tensor, tensor))?;
         tensors.extend(self.saved.iter().map(|(name, tensor)| (peft_name(name), tensor.clone())));
         let listed: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         write_safetensors(folder.join(MATRICES), &listed, &[("format", "pt")])
@@ -256,7 +262,7 @@ fn delta(file: &SafeTensors, module: &str, names: [Option<&str>; 2], scales: &Mo
     let embedding = a.contains(".lora_embedding_");
     // An embedding looks rows up in Aᵀ and multiplies them by Bᵀ: ΔW = (B A)ᵀ.
     let (a, b) = if embedding { (second.mt(), first.mt()) } else { (first, second) };
-    let (rank, scaling) = scales.of_module(module);
+    let (rank, scaling) = scales.of_module(module).map_err(|e| e.with_context(file.path().display()))?;
     if a.dim(0) != b.dim(1) {
         return Err(refuse(format!("module {module:?}: A {:?} and B {:?} have no rank in common", a.shape(), b.shape())));
     }

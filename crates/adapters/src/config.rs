@@ -7,6 +7,7 @@ use monotile::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
 use crate::json::{Fields, usize_of, write_json};
+use crate::patterns::PatternBudget;
 use crate::targets::{Matcher, PatternMap, TargetModules};
 
 /// The file of an adapter's settings.
@@ -191,24 +192,25 @@ impl LoraConfig {
     /// What decides which modules these settings name.
     ///
     /// # Errors
-    /// `Value`, if a pattern is no regular expression.
+    /// `Value`, if a pattern is no regular expression; `Limit`, if the patterns take too much memory.
     ///
     /// # Example
     /// ```
     /// use monotile_adapters::LoraConfig;
     /// let config = LoraConfig { layers_to_transform: Some(vec![1]), ..LoraConfig::default() };
     /// let selector = config.selector()?;
-    /// assert!(selector.includes("model.layers.1.self_attn.q_proj"));
-    /// assert!(!selector.includes("model.layers.0.self_attn.q_proj") && !selector.includes("model.layers.1.self_attn.k_proj"));
-    /// assert_eq!(selector.rank_and_scaling("model.layers.1.self_attn.q_proj"), (8, 2.0));
+    /// assert!(selector.includes("model.layers.1.self_attn.q_proj")?);
+    /// assert!(!selector.includes("model.layers.0.self_attn.q_proj")? && !selector.includes("model.layers.1.self_attn.k_proj")?);
+    /// assert_eq!(selector.rank_and_scaling("model.layers.1.self_attn.q_proj")?, (8, 2.0));
     /// # Ok::<(), monotile::Error>(())
     /// ```
     pub fn selector(&self) -> Result<ModuleSelector<'_>> {
+        let budget = PatternBudget::new("lora");
         Ok(ModuleSelector {
-            include: Matcher::new(&self.targets)?,
-            exclude: self.exclude.as_ref().map(Matcher::new).transpose()?,
+            include: Matcher::new(&self.targets, &budget)?,
+            exclude: self.exclude.as_ref().map(|exclude| Matcher::new(exclude, &budget)).transpose()?,
             blocks: self.layers_to_transform.as_deref(),
-            scales: ModuleScales::new(self)?,
+            scales: ModuleScales::new(self, &budget)?,
         })
     }
 }
@@ -223,13 +225,22 @@ pub struct ModuleSelector<'a> {
 
 impl ModuleSelector<'_> {
     /// Whether the linear layer of this name is adapted.
-    pub fn includes(&self, module: &str) -> bool {
+    ///
+    /// # Errors
+    /// `Value`, if a pattern fails on the name; `Limit`, if it takes too long.
+    pub fn includes(&self, module: &str) -> Result<bool> {
         let in_block = self.blocks.is_none_or(|blocks| block_index(module).is_some_and(|index| blocks.contains(&index)));
-        in_block && self.include.matches(module) && !self.exclude.as_ref().is_some_and(|exclude| exclude.matches(module))
+        if !in_block || !self.include.matches(module)? {
+            return Ok(false);
+        }
+        Ok(!self.exclude.as_ref().map_or(Ok(false), |exclude| exclude.matches(module))?)
     }
 
     /// The rank of a module, and what its B · A is multiplied by.
-    pub fn rank_and_scaling(&self, module: &str) -> (usize, f64) {
+    ///
+    /// # Errors
+    /// As [`includes`](ModuleSelector::includes).
+    pub fn rank_and_scaling(&self, module: &str) -> Result<(usize, f64)> {
         self.scales.of_module(module)
     }
 }
@@ -247,16 +258,16 @@ pub(crate) struct ModuleScales<'a> {
 }
 
 impl<'a> ModuleScales<'a> {
-    pub(crate) fn new(config: &'a LoraConfig) -> Result<Self> {
-        let (ranks, alphas) = (PatternMap::new(&config.rank_pattern)?, PatternMap::new(&config.alpha_pattern)?);
+    pub(crate) fn new(config: &'a LoraConfig, budget: &PatternBudget) -> Result<Self> {
+        let (ranks, alphas) = (PatternMap::new(&config.rank_pattern, budget)?, PatternMap::new(&config.alpha_pattern, budget)?);
         Ok(Self { config, ranks, alphas })
     }
 
-    pub(crate) fn of_module(&self, module: &str) -> (usize, f64) {
-        let rank = self.ranks.value_for(module).unwrap_or(self.config.rank);
-        let alpha = self.alphas.value_for(module).unwrap_or(self.config.alpha);
+    pub(crate) fn of_module(&self, module: &str) -> Result<(usize, f64)> {
+        let rank = self.ranks.value_for(module)?.unwrap_or(self.config.rank);
+        let alpha = self.alphas.value_for(module)?.unwrap_or(self.config.alpha);
         let divisor = if self.config.use_rslora { (rank as f64).sqrt() } else { rank as f64 };
-        (rank, alpha / divisor)
+        Ok((rank, alpha / divisor))
     }
 }
 

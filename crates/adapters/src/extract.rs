@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use fancy_regex::Regex;
 use monotile::io::{SafeTensors, write_safetensors};
 use monotile::{DType, Error, Result, Tensor};
 use serde_json::json;
@@ -13,6 +12,7 @@ use crate::adapter::{Adapter, Delta};
 use crate::approximation::{distance, frobenius_norm, low_rank_approximation};
 use crate::factors::LowRankFactors;
 use crate::natural_order::natural_order;
+use crate::patterns::{NamePattern, PatternBudget};
 use crate::rank_selection::RankSelection;
 use crate::staged::{StagedFolder, StagedState, fingerprint};
 use crate::targets::is_named;
@@ -127,10 +127,8 @@ pub fn stage_extract(
     progress: &mut dyn FnMut(ExtractProgress),
 ) -> Result<StagedFolder> {
     options.keep.check()?;
-    let pattern = |text: &Option<String>| {
-        let compile = |p: &String| Regex::new(p).map_err(|e| Error::value(format!("lora: {p:?} is not a regular expression: {e}")));
-        text.as_ref().map(compile).transpose()
-    };
+    let budget = PatternBudget::new("lora");
+    let pattern = |text: &Option<String>| text.as_ref().map(|text| NamePattern::new(text, text, &budget)).transpose();
     let work = ExtractRun {
         base: Weights::open(base)?,
         tuned: Weights::open(tuned)?,
@@ -151,8 +149,8 @@ pub fn stage_extract(
 struct ExtractRun<'a> {
     base: Weights,
     tuned: Weights,
-    include: Option<Regex>,
-    exclude: Option<Regex>,
+    include: Option<NamePattern>,
+    exclude: Option<NamePattern>,
     options: &'a ExtractOptions,
 }
 
@@ -201,8 +199,8 @@ impl ExtractRun<'_> {
     /// What becomes of one tensor; its factors go into the file `part`, or are there already.
     fn tensor(&self, name: &str, part: &Path) -> Result<ExtractedTensor> {
         let module = name.trim_end_matches(".weight");
-        let excluded = self.include.as_ref().is_some_and(|r| !r.is_match(module).unwrap_or(false))
-            || self.exclude.as_ref().is_some_and(|r| r.is_match(module).unwrap_or(false));
+        let matches = |pattern: &Option<NamePattern>| pattern.as_ref().map(|pattern| pattern.is_match(module)).transpose();
+        let excluded = matches(&self.include)? == Some(false) || matches(&self.exclude)? == Some(true);
         let whole = self.saves(name);
         if excluded && !whole {
             return Ok(ExtractedTensor::Excluded);

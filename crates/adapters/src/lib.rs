@@ -10,6 +10,7 @@
 //! | weights in one file or in shards, memory-mapped | [`Weights`], [`weights`] |
 //! | folders of results that appear whole, and can be resumed | [`staged`] |
 //! | files of JSON, whose errors name file and field | [`json`] |
+//! | regular expressions out of files, within a budget | [`PatternBudget`] |
 //!
 //! A checkpoint is never in memory whole: tensors are read a block of rows at a time, and results are written as they are made. Files are
 //! untrusted; those of other formats, and settings that nothing here computes, are refused by name.
@@ -20,10 +21,12 @@ mod approximation;
 mod config;
 mod extract;
 mod factors;
+mod finite;
 mod foreign;
 pub mod json;
 mod merge;
 mod natural_order;
+mod patterns;
 mod rank_selection;
 mod resize;
 mod spectrum;
@@ -40,8 +43,10 @@ pub use extract::{
     ExtractOptions, ExtractProgress, ExtractedLayer, ExtractedTensor, MeasuredModule, extract, measure, stage_extract,
 };
 pub use factors::LowRankFactors;
+pub use finite::not_finite;
 pub use merge::{MergeProgress, MergedTensor, merge, stage_merge};
 pub use natural_order::natural_order;
+pub use patterns::PatternBudget;
 pub use rank_selection::{RankRule, RankSelection};
 pub use resize::{DeltaDistance, ResizedModule, distances, resize};
 pub use spectrum::Spectrum;

@@ -7,6 +7,7 @@ use monotile::io::{SafeTensors, SafeTensorsWriter, TensorSpec, write_atomic};
 use monotile::{DType, Error, Result, Tensor};
 use serde_json::{Value, json};
 
+use crate::finite::{not_finite, overflow};
 use crate::json::{read_json, write_json};
 use crate::staged::{StagedFolder, StagedState, check_within, copy_others, fingerprint};
 use crate::weighted::{WeightedAdapters, blocks, with_rows};
@@ -35,7 +36,7 @@ pub struct MergedTensor {
 ///
 /// # Errors
 /// `Value`, if the folder holds something; `Busy`, if another run is writing it; `Format`, if a file changed while it was read; `Unsupported` for
-/// a touched tensor of an element type that is not read; `Io`, a full disk for example, naming the folder.
+/// a touched tensor of an element type that is not read; `Format` or `Value`, if a tensor that is computed holds NaN or ∞, before or after; `Io`, a full disk for example, naming the folder.
 ///
 /// # Cost
 /// Every byte is read and written once; 2 m n r operations a changed matrix. Memory: blocks of 2 Mi elements, and the adapters.
@@ -154,7 +155,21 @@ fn tensor(
     let dtype = dtype.unwrap_or(weight.dtype());
     let mut changed = 0;
     for rows in blocks(shape) {
-        let rows = combined.rows(name, &weight, rows, dtype)?;
+        let range = rows;
+        let rows = combined.rows(name, &weight, range.clone(), dtype)?;
+        if let Some(odd) = not_finite(&rows.after)? {
+            if !combined.replaces(name)
+                && let Some(before) = not_finite(&rows.before)?
+            {
+                return Err(Error::format(file.path(), format!("tensor {origin:?} holds {before}")));
+            }
+            return Err(match not_finite(&combined.rows(name, &weight, range, DType::F64)?.after)? {
+                Some(own) => {
+                    Error::value(format!("lora: tensor {name:?} would hold {own}; the adapter or its weight is too large"))
+                }
+                None => overflow(name, odd, &rows.after),
+            });
+        }
         if combined.touches(name) {
             changed += count(&rows.after.ne(&rows.before.to_dtype(dtype)?)?)?;
         }

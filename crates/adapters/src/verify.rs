@@ -2,6 +2,7 @@
 
 use monotile::{DType, Result, Tensor};
 
+use crate::finite::not_finite;
 use crate::merge::count;
 use crate::weighted::{RowBlock, WeightedAdapters, blocks, with_rows};
 use crate::weights::Weights;
@@ -24,6 +25,8 @@ pub enum Verdict {
     },
     /// Another tensor than before, although no adapter touches it; or not the one that the adapter holds whole.
     Changed,
+    /// It holds NaN or ∞.
+    NotFinite,
     /// Of another shape.
     Shape(Vec<usize>),
     /// Not there.
@@ -106,6 +109,8 @@ struct Sums {
     /// Elements that are not what the rule gives, and those beyond rounding of it.
     different: u64,
     beyond: u64,
+    /// Whether any element is not finite.
+    odd: bool,
     /// Elements that are not what they were, and those that should not be.
     moved: u64,
     expected: u64,
@@ -123,6 +128,7 @@ fn tensor(name: &str, base: &Weights, combined: &WeightedAdapters, merged: &Weig
     for range in blocks(base.shape(origin).unwrap_or_default()) {
         let rows = combined.rows(name, &before, range.clone(), after.dtype())?;
         let found = after.slice(0, range.clone())?;
+        sums.odd |= not_finite(&found)?.is_some();
         let different = count(&found.ne(&rows.after)?)?;
         sums.different += different;
         let was = rows.before.to_dtype(after.dtype())?;
@@ -166,6 +172,9 @@ impl Sums {
     }
 
     fn verdict(&self, changes: bool) -> Verdict {
+        if self.odd {
+            return Verdict::NotFinite;
+        }
         if self.different == 0 {
             return Verdict::Exact;
         }

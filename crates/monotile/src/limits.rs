@@ -85,6 +85,11 @@ pub static HEADER: Limit =
     Limit::new("header", 32 << 20, "bytes", "the header of a .safetensors file, or the list of a checkpoint's shards");
 /// Bytes of one file of settings; the longest published ones have about a million.
 pub static CONFIG: Limit = Limit::new("config", 8 << 20, "bytes", "one file of settings, such as config.json");
+/// Bytes of memory for the regular expressions of one file; published ones take less than four million.
+pub static PATTERNS: Limit =
+    Limit::new("patterns", 64 << 20, "bytes", "memory for all patterns of an adapter's settings, or of a tokenizer");
+/// Seconds that an adapter's patterns may look for names.
+pub static PATTERN_TIME: Limit = Limit::new("pattern-time", 10, "seconds", "a search for layers by the patterns of an adapter");
 /// Dimensions of an array in a file; NumPy has at most 64.
 pub static RANK: Limit = Limit::new("rank", 64, "dimensions", "one array or tensor of a file");
 
@@ -155,10 +160,12 @@ pub static TOKENIZER_TIME: Limit = Limit::new(
 pub static WORD: Limit = Limit::new("word", 16 << 20, "bytes", "one word, as a tokenizer splits a text");
 
 /// Every limit there is.
-pub static ALL: [&Limit; 27] = [
+pub static ALL: [&Limit; 29] = [
     &JSON,
     &HEADER,
     &CONFIG,
+    &PATTERNS,
+    &PATTERN_TIME,
     &RANK,
     &TEXT,
     &SAMPLE,

@@ -110,3 +110,28 @@ fn damaged_adapters_are_refused_by_the_tensor_at_fault() {
         "adapter_config.json: field \"use_dora\", true, is not supported"
     );
 }
+
+#[test]
+fn factors_that_overflow_as_they_are_written_are_refused() {
+    let out = tempfile::tempdir().unwrap();
+    let words = |size: f64, dtype: DType| {
+        let factors = LowRankFactors::new(normal([2, 6]).mul_scalar(size).unwrap(), normal([5, 2]), 1.0);
+        let modules = vec![(Q2.to_string(), Delta { factors, embedding: false })];
+        Adapter::new(modules, BTreeMap::new(), None).write(out.path(), dtype).map_err(|e| e.to_string())
+    };
+    let error = words(1e25, DType::F16).unwrap_err();
+    assert!(error.contains("q_proj.lora_A.weight\" would hold") && error.contains("as f16; choose an element type"), "{error}");
+    assert!(words(f64::NAN, DType::F32).unwrap_err().contains("make numbers finite"));
+    words(1e25, DType::BF16).unwrap();
+}
+
+#[test]
+fn a_pattern_that_gives_up_refuses_the_adapter() {
+    let tensors = pair(&"x".repeat(60), 2);
+    let listed: Vec<(&str, Tensor)> = tensors.iter().map(|(name, t)| (name.as_str(), t.clone())).collect();
+    let error = refused(json!({ "rank_pattern": { "(x+x+)+(?=y)y": 2 } }), &listed);
+    assert!(error.contains("the pattern \"(x+x+)+(?=y)y\" fails on"), "{error}");
+    let many: serde_json::Map<String, serde_json::Value> = (0..100).map(|i| (format!("\\w{{200}}{i}"), json!(3))).collect();
+    let error = refused(json!({ "rank_pattern": many }), &listed);
+    assert!(error.contains("the limit \"patterns\" is"), "{error}");
+}

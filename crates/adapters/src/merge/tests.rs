@@ -199,3 +199,40 @@ fn adapters_that_do_not_fit_are_refused_with_both_sides_names() {
         (ErrorKind::Shape, "lora: tensor \"m.q.weight\" is [6, 8] in the model and [6, 9] in the adapter")
     );
 }
+
+#[test]
+fn a_merge_writes_no_number_that_is_not_finite() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    model(&at("model"));
+    let one = adapter(&at("one"), 1, ALL);
+    let words = |weight: f64, dtype| {
+        let error = run(&at("model"), &[(one.clone(), weight)], dtype, &at("out")).unwrap_err();
+        assert!(!at("out").exists());
+        error.to_string()
+    };
+    let error = words(3e6, Some(DType::F16));
+    assert!(error.starts_with("lora: tensor \"") && error.contains("inf as f16; choose an element type"), "{error}");
+    let error = words(1e38, Some(DType::F32));
+    assert!(error.contains("the adapter or its weight is too large"), "{error}");
+    run(&at("model"), &[(one, 3e6)], Some(DType::F32), &at("out")).unwrap();
+}
+
+#[test]
+fn a_base_model_with_nan_is_refused_where_it_is_computed_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let one = adapter(&at("one"), 1, &[("q", 6, 8, false)]);
+    for (touched, dtype, refused) in [(true, None, true), (false, None, false), (false, Some(DType::F32), true)] {
+        fs::create_dir_all(at("model")).unwrap();
+        let [good, bad] = [0.5, f64::NAN].map(|x| Tensor::filled(&[6, 8], x, DType::BF16).unwrap());
+        let (q, other) = if touched { (&bad, &good) } else { (&good, &bad) };
+        write_safetensors(at("model/model.safetensors"), &[("q.weight", q), ("other", other)], &[]).unwrap();
+        let ended = run(&at("model"), &[(one.clone(), 1.0)], dtype, &at("out"));
+        assert_eq!(ended.is_err(), refused);
+        match ended {
+            Err(error) => assert!(error.to_string().contains("holds NaN"), "{error}"),
+            Ok(_) => fs::remove_dir_all(at("out")).unwrap(),
+        }
+    }
+}

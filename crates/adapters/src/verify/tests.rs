@@ -113,3 +113,15 @@ fn elements_within_rounding_do_not_hide_a_merge_of_half_the_rows() {
     assert_eq!([verdict(32), verdict(0)], [Verdict::Exact, Verdict::Nothing]);
     assert!(matches!(verdict(16), Verdict::Other { .. }), "{:?}", verdict(16));
 }
+
+#[test]
+fn what_is_not_finite_is_never_exact() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = write(&folder.path().join("base"), &matrix(), 0.5, 0.5, DType::F32);
+    let combined = WeightedAdapters::new(&[(adapter(1e30), 1.0)], &base).unwrap();
+    let infinite = Tensor::filled(&[32, 48], f64::INFINITY, DType::F16).unwrap();
+    let merged = write(&folder.path().join("merged"), &infinite, 1.0, 0.5, DType::F16);
+    let mut found = Vec::new();
+    verify(&base, &combined, &merged, &mut |one| found.push(one)).unwrap();
+    assert!(found.iter().any(|one| one.tensor.ends_with("q_proj.weight") && one.verdict == Verdict::NotFinite), "{found:?}");
+}

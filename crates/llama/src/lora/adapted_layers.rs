@@ -50,14 +50,15 @@ impl Config {
         refuse_useless_names(&lora.targets, &layers)?;
         let selector = lora.selector()?;
         let adapted = |layer: LinearLayer| {
-            let (rank, scaling) = selector.rank_and_scaling(&layer.to_string());
+            let (rank, scaling) = selector.rank_and_scaling(&layer.to_string())?;
             if rank == 0 {
                 return Err(refuse_rank(rank, layer, self));
             }
             Ok(AdaptedLayer { layer, rank, scaling })
         };
-        let chosen = layers.into_iter().filter(|layer| selector.includes(&layer.to_string()));
-        let adapted: Vec<AdaptedLayer> = chosen.map(adapted).collect::<Result<_>>()?;
+        let chosen = layers.into_iter().map(|layer| Ok(selector.includes(&layer.to_string())?.then_some(layer)));
+        let adapted: Vec<AdaptedLayer> =
+            chosen.filter_map(Result::transpose).map(|layer| layer.and_then(adapted)).collect::<Result<_>>()?;
         if adapted.is_empty() {
             return Err(Error::value(
                 "lora: no layer of the model is left after target_modules, exclude_modules and layers_to_transform",

@@ -2,7 +2,7 @@
 
 use monotile::linalg::{QrOptions, SvdLowrankOptions, SvdOptions, orthogonal, qr, svd, svd_lowrank};
 use monotile::{DType, Error, Result, Rng, Tensor};
-use monotile_adapters::{LoraConfig, LowRankFactors};
+use monotile_adapters::{LoraConfig, LowRankFactors, not_finite};
 use serde_json::{Value, json};
 
 use super::adapted_layers::AdaptedLayer;
@@ -54,6 +54,11 @@ impl LoraInit {
     pub(crate) fn factors(self, adapted: AdaptedLayer, weight: &Tensor, rng: &mut Rng) -> Result<LowRankFactors> {
         let AdaptedLayer { layer, rank, scaling } = adapted;
         let [rows, columns] = [weight.dim(0), weight.dim(1)];
+        if self.needs_base_weight()
+            && let Some(odd) = not_finite(weight)?
+        {
+            return Err(Error::value(format!("lora: the weight of {layer} holds {odd}; choose a start that needs no weights")));
+        }
         let zeros = || Tensor::zeros(&[rows, rank], DType::F32)?.contiguous();
         let (a, b) = match self {
             LoraInit::Gaussian => (rng.normal(&[rank, columns], DType::F32)?.mul_scalar(1.0 / rank as f64)?, zeros()?),

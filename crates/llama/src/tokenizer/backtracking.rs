@@ -2,13 +2,18 @@
 
 use std::ops::Range;
 
-use fancy_regex::{Error as Failure, Regex, RegexBuilder, RegexInput, RuntimeError};
+use fancy_regex::{Error as Failure, Regex, RegexInput, RuntimeError};
 use monotile::{Error, Result};
+use monotile_adapters::PatternBudget;
 
+use super::component::malformed;
 use super::stopwatch::Stopwatch;
 
 /// Steps back of a search from one place of a text to wherever the next match is. Beyond, each place is tried by itself.
 const STEPS: usize = 1024;
+
+/// Steps back of a search from one place.
+const PATIENT: usize = 1_000_000;
 
 /// A regular expression that only backtracking finds.
 ///
@@ -22,9 +27,14 @@ pub(super) struct Backtracking {
 
 impl Backtracking {
     /// Reads a regular expression.
-    pub fn new(source: &str) -> Result<Self, Failure> {
-        let quick = (!source.contains(r"\G")).then(|| RegexBuilder::new(source).backtrack_limit(STEPS).build());
-        Ok(Self { quick: quick.transpose()?, patient: Regex::new(source)? })
+    ///
+    /// # Errors
+    /// As [`PatternBudget::backtracking`].
+    pub fn new(source: &str, budget: &PatternBudget) -> Result<Self> {
+        let refuse = |e: &Failure| malformed(format!("pattern {source:?} is not a regular expression that is read: {e}"));
+        let within = |steps| budget.backtracking(source, steps, refuse);
+        let quick = (!source.contains(r"\G")).then(|| within(STEPS)).transpose()?;
+        Ok(Self { quick, patient: within(PATIENT)? })
     }
 
     /// Tells of each match, from the first to the last; none overlaps another, and no empty one follows another at once.
@@ -73,6 +83,7 @@ impl Backtracking {
 
 #[cfg(test)]
 mod tests {
+    use fancy_regex::RegexBuilder;
     use monotile::ErrorKind;
 
     use super::*;
@@ -100,14 +111,14 @@ mod tests {
                 let pattern = Backtracking { quick: Some(quick), patient: Regex::new(source).unwrap() };
                 assert_eq!(all(&pattern, &text), whole, "{source} after {steps} steps");
             }
-            assert_eq!(all(&Backtracking::new(source).unwrap(), &text), whole, "{source}");
+            assert_eq!(all(&Backtracking::new(source, &PatternBudget::new("tokenizer")).unwrap(), &text), whole, "{source}");
         }
     }
 
     #[test]
     fn a_pattern_that_takes_the_square_of_a_texts_length_is_stopped() {
         let text = "a".repeat(1 << 20);
-        let pattern = Backtracking::new("a(?=.*z)").unwrap();
+        let pattern = Backtracking::new("a(?=.*z)", &PatternBudget::new("tokenizer")).unwrap();
         let late = Stopwatch::with_seconds(text.len(), 0);
         let error = pattern.each(&text, &late, &mut |_| Ok(())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Limit);

@@ -1,6 +1,7 @@
 //! `decoder`: from the tokens' spellings to a text.
 
 use monotile::{Result, limits};
+use monotile_adapters::PatternBudget;
 use serde_json::Value;
 
 use super::byte_level;
@@ -43,10 +44,10 @@ enum DecodeStep {
 
 impl Decoder {
     /// Reads a `decoder`.
-    pub fn read(value: &Value) -> Result<Self> {
+    pub fn read(value: &Value, budget: &PatternBudget) -> Result<Self> {
         let mut steps = Vec::new();
         ComponentReader::new("decoder", "decoders", KINDS)
-            .each(value, &mut |kind, part| Ok(read(kind, part)?.map(|step| steps.push(step)).is_some()))?;
+            .each(value, &mut |kind, part| Ok(read(kind, part, budget)?.map(|step| steps.push(step)).is_some()))?;
         Ok(Self { steps, between: if value.is_null() { " " } else { "" } })
     }
 
@@ -167,7 +168,7 @@ pub(super) fn byte(spelling: &str) -> Option<u8> {
 const KINDS: &str = "ByteLevel, ByteFallback, Fuse, Replace, Strip, Metaspace, BPEDecoder";
 
 /// Reads one decoder; `None` for a kind that is not known.
-fn read(kind: &str, value: &Value) -> Result<Option<DecodeStep>> {
+fn read(kind: &str, value: &Value, budget: &PatternBudget) -> Result<Option<DecodeStep>> {
     let character = |name: &str| {
         let found = text(value, name)?;
         let mut chars = found.chars();
@@ -179,7 +180,7 @@ fn read(kind: &str, value: &Value) -> Result<Option<DecodeStep>> {
         "ByteFallback" => DecodeStep::Bytes,
         "Fuse" => DecodeStep::Fuse,
         "Replace" => {
-            DecodeStep::Replace { pattern: Pattern::read(&value["pattern"])?, content: text(value, "content")?.to_string() }
+            DecodeStep::Replace { pattern: Pattern::read(&value["pattern"], budget)?, content: text(value, "content")?.to_string() }
         }
         "Strip" => DecodeStep::Strip { content: character("content")?, start: count(value, "start")?, stop: count(value, "stop")? },
         "Metaspace" => {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use monotile::{Result, limits};
+use monotile_adapters::PatternBudget;
 use serde_json::Value;
 use unicode_normalization::char::is_combining_mark;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfd_quick, is_nfkc_quick, is_nfkd_quick};
@@ -47,10 +48,10 @@ enum Form {
 
 impl Normalizer {
     /// Reads a `normalizer`.
-    pub fn read(value: &Value) -> Result<Self> {
+    pub fn read(value: &Value, budget: &PatternBudget) -> Result<Self> {
         let mut steps = Vec::new();
         ComponentReader::new("normalizer", "normalizers", KINDS)
-            .each(value, &mut |kind, part| Ok(read(kind, part)?.map(|step| steps.push(step)).is_some()))?;
+            .each(value, &mut |kind, part| Ok(read(kind, part, budget)?.map(|step| steps.push(step)).is_some()))?;
         Ok(Self(steps))
     }
 
@@ -169,7 +170,7 @@ impl Bounded {
 const KINDS: &str = "NFC, NFD, NFKC, NFKD, Lowercase, Strip, StripAccents, Prepend, Replace, ByteLevel";
 
 /// Reads one normalizer; `None` for a kind that is not known.
-fn read(kind: &str, value: &Value) -> Result<Option<NormalizeStep>> {
+fn read(kind: &str, value: &Value, budget: &PatternBudget) -> Result<Option<NormalizeStep>> {
     Ok(Some(match kind {
         "NFC" => NormalizeStep::Compose(Form::Nfc),
         "NFD" => NormalizeStep::Compose(Form::Nfd),
@@ -179,9 +180,10 @@ fn read(kind: &str, value: &Value) -> Result<Option<NormalizeStep>> {
         "StripAccents" => NormalizeStep::StripAccents,
         "Strip" => NormalizeStep::Strip { left: flag(value, "strip_left", true)?, right: flag(value, "strip_right", true)? },
         "Prepend" => NormalizeStep::Prepend(text(value, "prepend")?.to_string()),
-        "Replace" => {
-            NormalizeStep::Replace { pattern: Pattern::read(&value["pattern"])?, content: text(value, "content")?.to_string() }
-        }
+        "Replace" => NormalizeStep::Replace {
+            pattern: Pattern::read(&value["pattern"], budget)?,
+            content: text(value, "content")?.to_string(),
+        },
         "ByteLevel" => NormalizeStep::Letters,
         _ => return Ok(None),
     }))

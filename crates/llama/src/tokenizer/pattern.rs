@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use aho_corasick::AhoCorasick;
 use monotile::Result;
+use monotile_adapters::PatternBudget;
 use regex_automata::meta;
 use regex_automata::{Input, PatternID};
 use serde_json::Value;
@@ -39,27 +40,28 @@ pub(super) enum Pattern {
 
 impl Pattern {
     /// `{"String": …}` or `{"Regex": …}`, as `tokenizer.json` has them.
-    pub fn read(value: &Value) -> Result<Self> {
+    pub fn read(value: &Value, budget: &PatternBudget) -> Result<Self> {
         match (value["String"].as_str(), value["Regex"].as_str()) {
             (Some(text), None) => AhoCorasick::new([text]).map(Self::Text).map_err(|e| malformed(format!("pattern {text:?}: {e}"))),
-            (None, Some(regex)) => Self::regex(regex),
+            (None, Some(regex)) => Self::regex(regex, budget),
             _ => Err(malformed(r#"a pattern must be {"String": …} or {"Regex": …}"#)),
         }
     }
 
     /// A regular expression.
-    pub fn regex(source: &str) -> Result<Self> {
+    ///
+    /// # Errors
+    /// `Limit`, where the budget is spent; `Format` for what is none.
+    pub fn regex(source: &str, budget: &PatternBudget) -> Result<Self> {
         if let Some(head) = source.strip_suffix(TAIL)
-            && let Ok(words) = meta::Regex::new_many(&[head, r"\s+"])
+            && let Some(words) = budget.automaton(&[head, r"\s+"])?
         {
             return Ok(Self::Words(words));
         }
-        if let Ok(automaton) = meta::Regex::new(source) {
+        if let Some(automaton) = budget.automaton(&[source])? {
             return Ok(Self::Automaton(automaton));
         }
-        let refused =
-            |e: fancy_regex::Error| malformed(format!("pattern {source:?} is not a regular expression that is read: {e}"));
-        Backtracking::new(source).map(Self::Backtracking).map_err(refused)
+        Backtracking::new(source, budget).map(Self::Backtracking)
     }
 
     /// Tells of each match, from the first to the last; none overlaps another.
@@ -113,6 +115,10 @@ fn words(regex: &meta::Regex, text: &str, time: &Stopwatch, found: &mut dyn FnMu
 mod tests {
     use super::*;
 
+    fn budget() -> PatternBudget {
+        PatternBudget::new("tokenizer")
+    }
+
     fn all(pattern: &Pattern, text: &str) -> Vec<String> {
         let mut found = Vec::new();
         pattern
@@ -129,7 +135,7 @@ mod tests {
     fn an_empty_pattern_matches_between_characters() {
         for pattern in [r#"{ "String": "" }"#, r#"{ "Regex": "" }"#] {
             let mut found = Vec::new();
-            Pattern::read(&serde_json::from_str(pattern).unwrap())
+            Pattern::read(&serde_json::from_str(pattern).unwrap(), &budget())
                 .unwrap()
                 .each("a▁b", &Stopwatch::new(5), &mut |range| {
                     found.push(range);
@@ -151,7 +157,7 @@ mod tests {
 
     #[test]
     fn words_keep_their_leading_space() {
-        let words = all(&Pattern::regex(GPT2).unwrap(), "It's  3 p.m.,\n\n said  ");
+        let words = all(&Pattern::regex(GPT2, &budget()).unwrap(), "It's  3 p.m.,\n\n said  ");
         assert_eq!(words, ["It", "'s", " ", " 3", " p", ".", "m", ".,", "\n\n", " said", "  "]);
     }
 
@@ -161,7 +167,10 @@ mod tests {
         let spaces = ["", " ", "  ", "\n", "\r\n", " \n ", "\t\t", "\u{a0}", "\u{3000} ", "\n\n  \n"];
         let things = ["a", "It'S", "1234", "!?", "é", "日本", "👩‍👩‍👧", "क्षि", "ß's", "_"];
         for pattern in PUBLISHED {
-            let (fast, slow) = (Pattern::regex(pattern).unwrap(), Pattern::Backtracking(Backtracking::new(pattern).unwrap()));
+            let (fast, slow) = (
+                Pattern::regex(pattern, &budget()).unwrap(),
+                Pattern::Backtracking(Backtracking::new(pattern, &budget()).unwrap()),
+            );
             assert!(matches!(fast, Pattern::Words(_)), "{pattern}");
             for (i, before) in spaces.iter().enumerate() {
                 for after in spaces {
@@ -174,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_pattern_may_look_around() {
-        let thousands = Pattern::regex(r"(?=(\d{3})+(?!\d))").unwrap();
+        let thousands = Pattern::regex(r"(?=(\d{3})+(?!\d))", &budget()).unwrap();
         let mut at = Vec::new();
         thousands
             .each("1234567", &Stopwatch::new(7), &mut |range| {
@@ -183,6 +192,6 @@ mod tests {
             })
             .unwrap();
         assert_eq!(at, [1..1, 4..4]);
-        assert!(Pattern::regex("(").is_err_and(|e| e.to_string().contains("not a regular expression")));
+        assert!(Pattern::regex("(", &budget()).is_err_and(|e| e.to_string().contains("not a regular expression")));
     }
 }

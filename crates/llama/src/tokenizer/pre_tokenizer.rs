@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use monotile::Result;
+use monotile_adapters::PatternBudget;
 use serde_json::Value;
 
 use super::byte_level;
@@ -58,10 +59,10 @@ pub(super) struct TextPiece<'a> {
 
 impl PreTokenizer {
     /// Reads a `pre_tokenizer`.
-    pub fn read(value: &Value) -> Result<Self> {
+    pub fn read(value: &Value, budget: &PatternBudget) -> Result<Self> {
         let mut steps = Vec::new();
         ComponentReader::new("pre_tokenizer", "pretokenizers", KINDS)
-            .each(value, &mut |kind, part| read(kind, part, &mut steps))?;
+            .each(value, &mut |kind, part| read(kind, part, &mut steps, budget))?;
         let byte_level = matches!(steps.last(), Some(SplitStep::Letters));
         if byte_level {
             steps.pop();
@@ -160,7 +161,7 @@ impl Cuts<'_> {
 const KINDS: &str = "ByteLevel, Metaspace, Split, Digits, Whitespace, WhitespaceSplit, CharDelimiterSplit, Punctuation";
 
 /// Reads one pre-tokenizer; `false` for a kind that is not known.
-fn read(kind: &str, value: &Value, steps: &mut Vec<SplitStep>) -> Result<bool> {
+fn read(kind: &str, value: &Value, steps: &mut Vec<SplitStep>, budget: &PatternBudget) -> Result<bool> {
     let cut = |pattern, behavior| SplitStep::Cut { pattern, behavior, invert: false };
     match kind {
         "ByteLevel" => {
@@ -168,12 +169,12 @@ fn read(kind: &str, value: &Value, steps: &mut Vec<SplitStep>) -> Result<bool> {
                 steps.push(SplitStep::SpaceBefore);
             }
             if flag(value, "use_regex", true)? {
-                steps.push(cut(Pattern::regex(GPT2)?, Behavior::Isolated));
+                steps.push(cut(Pattern::regex(GPT2, budget)?, Behavior::Isolated));
             }
             steps.push(SplitStep::Letters);
         }
         "Split" => {
-            let (pattern, behavior) = (Pattern::read(&value["pattern"])?, behavior(text(value, "behavior")?)?);
+            let (pattern, behavior) = (Pattern::read(&value["pattern"], budget)?, behavior(text(value, "behavior")?)?);
             steps.push(SplitStep::Cut { pattern, behavior, invert: flag(value, "invert", false)? });
         }
         "Metaspace" => {
@@ -197,14 +198,14 @@ fn read(kind: &str, value: &Value, steps: &mut Vec<SplitStep>) -> Result<bool> {
             steps.push(cut(Pattern::Char(char::is_numeric), apart));
         }
         "Whitespace" => {
-            let pattern = Pattern::regex(r"\w+|[^\w\s]+")?;
+            let pattern = Pattern::regex(r"\w+|[^\w\s]+", budget)?;
             steps.push(SplitStep::Cut { pattern, behavior: Behavior::Removed, invert: true });
         }
         "WhitespaceSplit" => steps.push(cut(Pattern::Char(char::is_whitespace), Behavior::Removed)),
         "CharDelimiterSplit" => steps.push(cut(Pattern::One(character(value, "delimiter")?), Behavior::Removed)),
         "Punctuation" => {
             let apart = behavior(value["behavior"].as_str().unwrap_or("Isolated"))?;
-            steps.push(cut(Pattern::regex(r"[!-/:-@\[-`{-~\p{P}]")?, apart));
+            steps.push(cut(Pattern::regex(r"[!-/:-@\[-`{-~\p{P}]", budget)?, apart));
         }
         _ => return Ok(false),
     }

@@ -270,3 +270,14 @@ fn a_stream_after_a_prompt_keeps_the_first_space() {
     assert_eq!(all(tokenizer.stream_after(&[1, 3]), &[4, 1, 5]), " b c");
     assert_eq!(all(tokenizer.stream_after(&[1]), &[1, 4, 5]), "b c");
 }
+
+#[test]
+fn all_patterns_of_a_tokenizer_share_one_budget() {
+    let split = json!({ "type": "Split", "pattern": { "Regex": r"(?=\w{200})\w{200}(?!\w{200})" }, "behavior": "Isolated" });
+    let many = vec![split; 63];
+    let mut file: Value = serde_json::from_str(&Tokenizer::bytes().json).unwrap();
+    file["pre_tokenizer"] = json!({ "type": "Sequence", "pretokenizers": many });
+    let error = parse(&file).err().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    assert!(error.to_string().contains("regular expressions: asks for"), "{error}");
+}

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use monotile::Result;
+use monotile_adapters::PatternBudget;
 
 use super::byte_level::letter;
 use super::pattern::{GPT2, Pattern};
@@ -108,7 +109,7 @@ impl Words {
 /// How often each word of a text occurs, in the order of their bytes.
 fn count_words(text: &str) -> Result<Vec<(&str, i64)>> {
     let mut counts: HashMap<&str, i64> = HashMap::new();
-    let words = Pattern::regex(GPT2)?;
+    let words = Pattern::regex(GPT2, &PatternBudget::new("tokenizer"))?;
     let mut at = 0;
     words.each(text, &Stopwatch::new(text.len()), &mut |word| {
         debug_assert_eq!(word.start, at, "the pattern leaves nothing out");

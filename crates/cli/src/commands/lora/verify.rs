@@ -98,6 +98,7 @@ fn words(verdict: &Verdict) -> String {
         Verdict::Nothing => "nothing was added".into(),
         Verdict::Other { times, rest } => format!("other, {times:.3} times ΔW and {rest:.3} beside"),
         Verdict::Changed => "not what it should be".into(),
+        Verdict::NotFinite => "holds numbers that are not finite".into(),
         Verdict::Shape(shape) => format!("of shape {shape:?}"),
         Verdict::Missing => "missing".into(),
         Verdict::Extra => "not in the model".into(),
