@@ -201,6 +201,20 @@ mod tests {
         }
     }
 
+    /// Patterns of published tokenizers that look around or are possessive: `cl100k` and GPT-4's, as some files have them.
+    #[test]
+    fn published_patterns_that_backtrack_fit_several_times() {
+        let budget = PatternBudget::new("tokenizer");
+        for _ in 0..8 {
+            for pattern in [
+                r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s",
+                r"(?i:'s|'t|'re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+|.",
+            ] {
+                budget.backtracking(pattern, STEPS, |e| Error::value(e.to_string())).unwrap();
+            }
+        }
+    }
+
     #[test]
     fn a_pattern_that_gives_up_is_an_error() {
         let pattern = NamePattern::new("given", r"^(x+x+)+(?=y)z", &PatternBudget::new("lora")).unwrap();

@@ -72,6 +72,15 @@ fn a_merge_holds_and_extracting_gives_the_adapter_back() {
 }
 
 #[test]
+fn a_merge_that_overflows_writes_nothing_and_says_what_to_do() {
+    let at = workshop(64);
+    let ended = lora(&at, &[MERGE, &["--weights", "3e6", "--dtype", "f16", "--check"]].concat());
+    assert_eq!(ended.status, Some(1));
+    assert!(ended.stderr.contains("would hold") && ended.stderr.contains("as f16; choose an element type"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("exact") && !at.path().join("merged").exists(), "{}", ended.stderr);
+}
+
+#[test]
 fn a_merge_that_is_none_is_found_out() {
     let at = workshop(64);
     fs::create_dir(at.path().join("merged")).unwrap();

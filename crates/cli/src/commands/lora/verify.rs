@@ -24,8 +24,8 @@ Examples:
   monotile lora verify --model base --adapter a --adapter b --weights 0.7,0.3 --merged blend
 
 Verdicts: exact (to the last bit), rounded (within what a second rounding or another order of summing explain), nothing (the tensor is what
-it was), other (with how many times ΔW was added: 2 is a merge done twice). The column `times` is ⟨W' − W, ΔW⟩ / ‖ΔW‖²; it is below 1
-in an exact merge too where rounding to bf16 loses a part of a small ΔW.")]
+it was), not finite (it holds NaN or ∞), other (with how many times ΔW was added: 2 is a merge done twice). The column `times` is
+⟨W' − W, ΔW⟩ / ‖ΔW‖²; it is below 1 in an exact merge too where rounding to bf16 loses a part of a small ΔW.")]
 pub struct LoraVerifyArgs {
     #[command(flatten)]
     of: AdaptersArgs,
