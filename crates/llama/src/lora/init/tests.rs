@@ -183,3 +183,15 @@ fn starts_that_cannot_be_made_are_refused() {
     let refused = model.add_adapter(config, LoraInit::Orthogonal, 1).unwrap_err().to_string();
     assert_eq!(refused, "lora: an orthogonal start needs an even rank, got 3 for model.layers.0.self_attn.q_proj");
 }
+
+#[test]
+fn a_start_out_of_a_weight_that_is_not_finite_is_refused() {
+    let layer = LinearLayer::all(1).next().unwrap();
+    let adapted = AdaptedLayer { layer, rank: 2, scaling: 1.0 };
+    let weight = Tensor::filled(&[4, 4], f64::NAN, DType::BF16).unwrap();
+    for start in [LoraInit::Pissa { exact: true }, LoraInit::Pissa { exact: false }, LoraInit::Olora] {
+        let error = start.factors(adapted, &weight, &mut Rng::new(1)).err().unwrap().to_string();
+        assert!(error.contains("holds NaN; choose a start"), "{error}");
+    }
+    assert!(LoraInit::Orthogonal.factors(adapted, &weight, &mut Rng::new(1)).is_ok());
+}
