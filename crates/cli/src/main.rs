@@ -120,9 +120,11 @@ fn refuse(refusal: &clap::Error) -> ! {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::try_parse().unwrap_or_else(|refusal| refuse(&refusal));
-    process::exit_on_bus_error();
+    // Before anything asks for memory: reading the command line does.
     process::exit_without_memory();
+    process::exit_on_bus_error();
+    process::ignore_size_signal();
+    let cli = Cli::try_parse().unwrap_or_else(|refusal| refuse(&refusal));
     silence_decoders();
     let mut out = BufWriter::new(stdout().lock());
     let ended = machine::check_threads()

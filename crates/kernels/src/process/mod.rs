@@ -1,7 +1,7 @@
 //! What a process does beside computing: signals, files that change while they are mapped, and memory that is counted.
 //!
 //! A library installs nothing of this by itself. A program calls [`exit_on_bus_error`], [`exit_without_memory`],
-//! [`count_stop_signals`] or declares [`CountingAllocator`] as its allocator where it wants to.
+//! [`ignore_size_signal`], [`count_stop_signals`] or declares [`CountingAllocator`] as its allocator where it wants to.
 
 mod counting_allocator;
 mod mapped;
@@ -26,6 +26,15 @@ pub use memory::{exit_without_memory, fallible};
 pub fn exit_on_bus_error() {
     #[cfg(all(unix, not(miri)))]
     signals::exit_on_bus_error();
+}
+
+/// From now on a write beyond the limit on the size of files fails as other writes do.
+///
+/// The system also sends SIGXFSZ, which ends a process without a word. Programs that this one starts ignore it too. Where
+/// the system has no such signal, nothing happens.
+pub fn ignore_size_signal() {
+    #[cfg(all(unix, not(miri)))]
+    signals::ignore_size_signal();
 }
 
 /// From now on SIGINT, SIGTERM and SIGHUP are counted, and the second one ends the process with exit status 1.

@@ -50,6 +50,15 @@ pub(super) fn exit_on_bus_error() {
     }
 }
 
+pub(super) fn ignore_size_signal() {
+    let mut action = MaybeUninit::<sigaction>::zeroed();
+    // SAFETY: zero bytes are a valid `sigaction`: integers, a set of signals, and function pointers that may be null.
+    let action = unsafe { action.assume_init_mut() };
+    action.sa_sigaction = libc::SIG_IGN;
+    // SAFETY: `action` is whole, and SIG_IGN calls nothing.
+    unsafe { libc::sigaction(libc::SIGXFSZ, action, std::ptr::null_mut()) };
+}
+
 pub(super) fn count_stop_signals() {
     TERMINAL.store(std::io::stderr().is_terminal(), Ordering::Relaxed);
     install(libc::SIGINT, stop);
