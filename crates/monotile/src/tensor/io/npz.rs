@@ -1,7 +1,7 @@
 //! NumPy's `.npz` format: a zip archive of `.npy` files.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -86,6 +86,8 @@ impl Npz {
 
 /// Writes arrays to a `.npz` archive, uncompressed as `numpy.savez` does; it appears whole or not at all.
 ///
+/// An archive that goes to a pipe is in memory first.
+///
 /// # Errors
 /// For bf16, which NumPy does not have; if two arrays have one name; or if the operating system refuses.
 ///
@@ -106,21 +108,34 @@ pub fn write_npz(path: impl AsRef<Path>, tensors: &[(&str, &Tensor)]) -> Result<
         return Err(Error::value(format!("write_npz: two arrays have the name \"{}\"", twice[0])));
     }
     write_atomic(path.as_ref(), |file| {
-        let mut file = Steady { file, failed: None };
-        let mut archive = ZipWriter::new(&mut file);
-        let mut written = || -> std::io::Result<()> {
-            for ((name, tensor), header) in tensors.iter().zip(&headers) {
-                let large = tensor.len() * tensor.dtype().size() > u32::MAX as usize / 2;
-                let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(large);
-                archive.start_file(format!("{name}.npy"), options.with_alignment(64))?;
-                archive.write_all(header)?;
-                write_elements(tensor, &mut archive)?;
-            }
-            Ok(())
-        };
-        let written = written().and_then(|()| archive.finish().map(|_| ()).map_err(std::io::Error::from));
-        file.failed.map_or(written, Err)
+        if file.stream_position().is_ok() {
+            return archive(file, tensors, &headers);
+        }
+        // A pipe gets the same bytes, but an archive goes back to write the sizes of its members.
+        let elements = tensors.iter().map(|(name, t)| t.len() * t.dtype().size() + 4 * name.len() + 1024);
+        let bytes = elements.sum::<usize>() + headers.iter().map(Vec::len).sum::<usize>();
+        let mut whole = Cursor::new(memory::list(bytes, "an archive for a pipe").map_err(std::io::Error::other)?);
+        archive(&mut whole, tensors, &headers)?;
+        file.write_all(whole.get_ref())
     })
+}
+
+/// Writes an archive of arrays, whose headers are known.
+fn archive(to: impl Write + Seek, tensors: &[(&str, &Tensor)], headers: &[Vec<u8>]) -> std::io::Result<()> {
+    let mut file = Steady { file: to, failed: None };
+    let mut archive = ZipWriter::new(&mut file);
+    let mut written = || -> std::io::Result<()> {
+        for ((name, tensor), header) in tensors.iter().zip(headers) {
+            let large = tensor.len() * tensor.dtype().size() > u32::MAX as usize / 2;
+            let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(large);
+            archive.start_file(format!("{name}.npy"), options.with_alignment(64))?;
+            archive.write_all(header)?;
+            write_elements(tensor, &mut archive)?;
+        }
+        Ok(())
+    };
+    let written = written().and_then(|()| archive.finish().map(|_| ()).map_err(std::io::Error::from));
+    file.failed.map_or(written, Err)
 }
 
 /// A file that keeps its first failure, and then takes everything without writing it. The archive's own end, which it writes
@@ -222,6 +237,23 @@ mod tests {
         assert!(Npz::open(&path).err().unwrap().to_string().contains("is not a .npz archive"));
         let words = write_npz(&path, &[("a", &Tensor::zeros(&[1], DType::BF16).unwrap())]).unwrap_err().to_string();
         assert_eq!(words, "write_npy: NumPy has no bf16; cast to f32, or write .safetensors");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_gets_the_bytes_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let [pipe, file] = ["pipe.npz", "file.npz"].map(|name| folder.path().join(name));
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().is_ok_and(|status| status.success());
+        assert!(made, "mkfifo is there");
+        let tensors = [("a", &Tensor::arange(5000).unwrap()), ("b", &Tensor::eye(2, DType::F32).unwrap())];
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || std::fs::read(pipe).unwrap()
+        });
+        write_npz(&pipe, &tensors).unwrap();
+        write_npz(&file, &tensors).unwrap();
+        assert!(reader.join().unwrap() == std::fs::read(&file).unwrap());
     }
 
     /// A file on a disk with room for so many bytes.
