@@ -270,10 +270,24 @@ fn a_driver_s_libraries_print_nothing() {
             None => command.env_remove("XDG_RUNTIME_DIR"),
             Some(session) => command.env("XDG_RUNTIME_DIR", session),
         };
-        let ended = Finished::new(command.output().unwrap());
-        match ended.status {
-            Some(0) => assert_eq!(ended.stderr, "model.png: 20 x 20\n", "{session:?}"),
-            _ => assert!(ended.stderr.starts_with("error: gpu: there is no graphics adapter here"), "{}", ended.stderr),
+        nothing_of_a_driver(&mut command, &format!("{session:?}"));
+    }
+    for (home, cache) in [("", "/dev/null"), ("/none/at/all", ""), ("/dev/null", "/none/at/all")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_monotile"));
+        command.args(["render", "model.gltf", "--gpu", "--size", "20x20"]).current_dir(folder.path());
+        command.env("HOME", home).env_remove("XDG_CACHE_HOME");
+        if !cache.is_empty() {
+            command.env("XDG_CACHE_HOME", cache);
         }
+        nothing_of_a_driver(&mut command, &format!("{home}, {cache}"));
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn nothing_of_a_driver(command: &mut Command, case: &str) {
+    let ended = Finished::new(command.output().unwrap());
+    match ended.status {
+        Some(0) => assert_eq!(ended.stderr, "model.png: 20 x 20\n", "{case}"),
+        _ => assert!(ended.stderr.starts_with("error: gpu: there is no graphics adapter here"), "{case}: {}", ended.stderr),
     }
 }

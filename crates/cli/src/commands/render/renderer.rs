@@ -49,22 +49,38 @@ impl<'a> Renderer<'a> {
     }
 }
 
-/// Runs the command anew where a library under the driver would print complaints of its own: of a session that there is none of.
+/// Runs the command anew where a library under the driver would print complaints of its own: of a session or a cache that there is none of.
 ///
-/// It complains where the variable is missing, empty or no absolute path, and must find it before the driver is loaded. A folder that
-/// does not exist says that there is no session.
+/// It reads these variables when the driver is loaded. A folder that does not exist says that there is no session.
 #[cfg(all(feature = "gpu", target_os = "linux"))]
 pub fn silence_driver_messages(gpu: bool) {
     use std::os::unix::process::CommandExt;
     const SESSION: &str = "XDG_RUNTIME_DIR";
-    let named = std::env::var_os(SESSION).is_some_and(|folder| std::path::Path::new(&folder).is_absolute());
-    if named || !(gpu || may_have_device()) {
+    const NO_CACHE: &str = "MESA_SHADER_CACHE_DISABLE";
+    let session = (!std::env::var_os(SESSION).is_some_and(|folder| std::path::Path::new(&folder).is_absolute()))
+        .then_some((SESSION, "/nonexistent"));
+    let no_cache = (std::env::var_os(NO_CACHE).is_none() && !may_cache()).then_some((NO_CACHE, "true"));
+    if session.or(no_cache).is_none() || !(gpu || may_have_device()) {
         return;
     }
     if let Ok(this) = std::env::current_exe() {
+        let mut command = std::process::Command::new(this);
         // It returns where the program cannot be started; then the complaints are no harm.
-        let _ = std::process::Command::new(this).args(std::env::args_os().skip(1)).env(SESSION, "/nonexistent").exec();
+        let _ = command.args(std::env::args_os().skip(1)).envs(session.into_iter().chain(no_cache)).exec();
     }
+}
+
+/// Whether there is a folder for Mesa's cache of shaders: the first of these variables that is set decides, as it does there.
+#[cfg(all(feature = "gpu", target_os = "linux"))]
+fn may_cache() -> bool {
+    let folder = ["MESA_SHADER_CACHE_DIR", "XDG_CACHE_HOME", "HOME"].iter().find_map(std::env::var_os);
+    let open =
+        |path: &std::path::Path| std::fs::metadata(path).is_ok_and(|found| found.is_dir() && !found.permissions().readonly());
+    // It makes the folder, but not the one above.
+    folder.map(std::path::PathBuf::from).is_some_and(|folder| match folder.exists() {
+        true => open(&folder),
+        false => folder.parent().is_some_and(open),
+    })
 }
 
 #[cfg(not(all(feature = "gpu", target_os = "linux")))]
