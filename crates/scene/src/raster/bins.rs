@@ -21,12 +21,12 @@ impl Bins {
     pub fn new(triangles: &[Triangle], [width, height]: [usize; 2]) -> Result<Self> {
         let (columns, rows) = (width.div_ceil(SIDE), height.div_ceil(SIDE));
         let tiles = |t: &Triangle| {
-            let [left, top, right, bottom] = t.bounds;
+            let [left, top, right, bottom] = t.bounds();
             let across = left / SIDE..(right - 1) / SIDE + 1;
             (top / SIDE..(bottom - 1) / SIDE + 1).flat_map(move |row| across.clone().map(move |column| row * columns + column))
         };
         let touched = |t: &Triangle| {
-            let [left, top, right, bottom] = t.bounds;
+            let [left, top, right, bottom] = t.bounds();
             (((right - 1) / SIDE - left / SIDE + 1) * ((bottom - 1) / SIDE - top / SIDE + 1)) as u64
         };
         limits::TILES.admit("the picture", triangles.iter().map(touched).sum())?;

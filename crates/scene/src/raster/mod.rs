@@ -32,10 +32,10 @@ use crate::{Material, Picture, Pose, Scene, Shot, Topology};
 use background::BackgroundShader;
 use bins::Bins;
 use shade::{DrawMaterial, Shader};
-use stroke::Stroke;
+use stroke::Strokes;
 use texture::Textures;
 use tile::{SIDE, Tile, TileInputs};
-use triangle::Triangle;
+use triangle::{EdgeFunctions, STROKE, TileEdgeFunctions, Triangle};
 use vertex::Varying;
 
 /// A scene that is ready to be drawn.
@@ -64,6 +64,9 @@ struct VisiblePrimitives {
     varyings: Vec<Varying>,
     looks: Vec<DrawMaterial>,
     triangles: Vec<Triangle>,
+    /// Of the triangles that are no strokes.
+    functions: Vec<EdgeFunctions>,
+    strokes: Strokes,
     /// The corners of what throws a shadow, in the picture or not.
     casts: Vec<[u32; 3]>,
 }
@@ -114,7 +117,7 @@ impl<'a> CpuRenderer<'a> {
 
     fn drawn(&self, pose: &Pose, draws: &Draws, view: &CameraView, shot: &Shot) -> VisiblePrimitives {
         let size = [shot.camera.width, shot.camera.height];
-        let mut drawn = VisiblePrimitives { varyings: Vec::new(), looks: Vec::new(), triangles: Vec::new(), casts: Vec::new() };
+        let mut drawn = VisiblePrimitives::new(Strokes { size, point_size: shot.point_size });
         for draw in &draws.draws {
             let shape = &self.scene.meshes[draw.mesh].primitives[draw.primitive];
             let material = shape.material.unwrap_or(self.scene.materials.len());
@@ -126,8 +129,7 @@ impl<'a> CpuRenderer<'a> {
             let look = drawn.looks.len() as u32;
             drawn.looks.push(DrawMaterial { material, unlit, part: draw.part, colored: !shape.colors.is_empty() });
             if stroked {
-                let stroke = Stroke { first, look, size, point_size: shot.point_size };
-                stroke.add(shape, &mut drawn.varyings, &mut drawn.triangles);
+                drawn.strokes.add(shape, (first, look), &drawn.varyings, &mut drawn.triangles);
                 continue;
             }
             for corners in shape.indices.chunks_exact(3) {
@@ -136,11 +138,41 @@ impl<'a> CpuRenderer<'a> {
                     drawn.casts.push(corners);
                 }
                 let clip = corners.map(|c| drawn.varyings[c as usize].clip);
-                let triangle = Triangle::new(clip, corners, look, size);
-                drawn.triangles.extend(triangle.map(|t| t.facing(draw.mirrored)).filter(|t| t.front || of.double_sided));
+                let Some((triangle, functions)) = Triangle::new(clip, corners, look, size) else { continue };
+                let mut triangle = triangle.facing(draw.mirrored);
+                if triangle.front || of.double_sided {
+                    triangle.functions = drawn.functions.len() as u32;
+                    drawn.triangles.push(triangle);
+                    drawn.functions.push(functions);
+                }
             }
         }
         drawn
+    }
+}
+
+impl VisiblePrimitives {
+    fn new(strokes: Strokes) -> Self {
+        let (varyings, looks, triangles, functions, casts) = Default::default();
+        Self { varyings, looks, triangles, functions, strokes, casts }
+    }
+
+    /// What is interpolated over a triangle; `room` holds it where no vertices do.
+    fn corners<'a>(&'a self, triangle: &Triangle, room: &'a mut Option<[Varying; 3]>) -> [&'a Varying; 3] {
+        if triangle.functions != STROKE {
+            return triangle.corners.map(|corner| &self.varyings[corner as usize]);
+        }
+        room.insert(self.strokes.corners(triangle.corners, &self.varyings)).each_ref()
+    }
+
+    /// The functions of a triangle from a pixel's corner on.
+    fn local(&self, triangle: &Triangle, origin: [usize; 2]) -> Option<TileEdgeFunctions> {
+        if triangle.functions != STROKE {
+            return Some(self.functions[triangle.functions as usize].local(origin));
+        }
+        let clip = self.strokes.corners(triangle.corners, &self.varyings).map(|corner| corner.clip);
+        let (_, functions) = Triangle::new(clip, triangle.corners, triangle.look, self.strokes.size)?;
+        Some(functions.local(origin))
     }
 }
 

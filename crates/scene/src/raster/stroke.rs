@@ -6,47 +6,48 @@ use super::triangle::Triangle;
 use super::vertex::Varying;
 use crate::{Primitive, Topology};
 
-/// What all strokes of a primitive share.
-pub(super) struct Stroke {
-    /// The number of its first vertex.
-    pub first: u32,
-    pub look: u32,
+/// How strokes become rectangles, in a whole picture.
+///
+/// A rectangle is two triangles, which keep no vertices of their own: those are computed wherever a tile asks for them.
+pub(super) struct Strokes {
     pub size: [usize; 2],
     /// Of points, in pixels.
     pub point_size: f32,
 }
 
-impl Stroke {
-    /// Appends the strokes of a primitive: its lines or points, or the edges of its triangles.
-    pub fn add(&self, shape: &Primitive, varyings: &mut Vec<Varying>, triangles: &mut Vec<Triangle>) {
-        let raster = Vec2::new(self.size[0] as f32, self.size[1] as f32);
-        let vertices: Vec<Varying> = varyings[self.first as usize..].to_vec();
-        let mut rectangle = |corners: [Varying; 4]| {
-            let at = varyings.len() as u32;
-            varyings.extend(corners);
-            for corners in [[at, at + 1, at + 2], [at, at + 2, at + 3]] {
-                let clip = corners.map(|c| varyings[c as usize].clip);
-                let triangle = Triangle::new(clip, corners, self.look, self.size);
-                triangles.extend(triangle.map(Triangle::one_sided));
+/// The second vertex of a point.
+const NONE: u32 = u32::MAX;
+
+impl Strokes {
+    /// Appends the strokes of a primitive: its lines or points, or the edges of its triangles. Its vertices begin at `first`.
+    pub fn add(&self, shape: &Primitive, (first, look): (u32, u32), varyings: &[Varying], triangles: &mut Vec<Triangle>) {
+        let mut stroke = |a: u32, b: u32| {
+            for half in [0, 1] {
+                let corners = [a, b, half];
+                let clip = self.corners(corners, varyings).map(|corner| corner.clip);
+                triangles.extend(Triangle::new(clip, corners, look, self.size).map(|(triangle, _)| triangle.one_sided()));
             }
         };
-        let vertex = |i: u32| &vertices[i as usize];
         match shape.topology {
-            Topology::Points => {
-                let half = 0.5 * self.point_size;
-                shape.indices.iter().for_each(|&i| rectangle(square(vertex(i), half, raster)));
-            }
-            Topology::Lines => {
-                shape.indices.chunks_exact(2).for_each(|l| rectangle(segment(vertex(l[0]), vertex(l[1]), raster)));
-            }
+            Topology::Points => shape.indices.iter().for_each(|&i| stroke(first + i, NONE)),
+            Topology::Lines => shape.indices.chunks_exact(2).for_each(|l| stroke(first + l[0], first + l[1])),
             Topology::Triangles => {
                 for t in shape.indices.chunks_exact(3) {
-                    for (a, b) in [(t[0], t[1]), (t[1], t[2]), (t[2], t[0])] {
-                        rectangle(segment(vertex(a), vertex(b), raster));
-                    }
+                    [(t[0], t[1]), (t[1], t[2]), (t[2], t[0])].into_iter().for_each(|(a, b)| stroke(first + a, first + b));
                 }
             }
         }
+    }
+
+    /// The corners of half a stroke's rectangle.
+    pub fn corners(&self, [a, b, half]: [u32; 3], varyings: &[Varying]) -> [Varying; 3] {
+        let raster = Vec2::new(self.size[0] as f32, self.size[1] as f32);
+        let vertex = |i: u32| &varyings[i as usize];
+        let [a, b, c, d] = match b {
+            NONE => square(vertex(a), 0.5 * self.point_size, raster),
+            _ => segment(vertex(a), vertex(b), raster),
+        };
+        if half == 0 { [a, b, c] } else { [a, c, d] }
     }
 }
 

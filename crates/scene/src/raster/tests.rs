@@ -219,6 +219,24 @@ fn the_bytes_do_not_depend_on_threads() {
     monotile_kernels::threads::set_count(before);
 }
 
+/// A stroke keeps no more than two records; what a vertex has is there once.
+#[test]
+fn strokes_take_little_more_memory_than_their_vertices() {
+    let positions: Vec<[f32; 3]> = (0..300).map(|i| [(i % 20) as f32 / 20.0, (i / 20) as f32 / 20.0, 0.0]).collect();
+    let shape = Primitive { positions, indices: (0..300).collect(), ..Primitive::default() };
+    for (topology, strokes) in [(crate::Topology::Points, 300), (crate::Topology::Lines, 150), (crate::Topology::Triangles, 300)] {
+        let scene = unlit(Primitive { topology, ..shape.clone() });
+        let shot = Shot { wireframe: true, ..before_black(camera([160, 90])) };
+        let view = crate::rendering::CameraView::new(&shot.camera);
+        let (renderer, pose) = (CpuRenderer::new(&scene), Pose::rest(&scene));
+        let draws = renderer.order.draws(&scene, &pose, (&view.space, &view.view_from_world));
+        let drawn = renderer.drawn(&pose, &draws, &view, &shot);
+        assert_eq!((drawn.varyings.len(), drawn.functions.len()), (300, 0), "{topology:?}");
+        assert!((strokes..=2 * strokes).contains(&drawn.triangles.len()), "{topology:?}: {}", drawn.triangles.len());
+    }
+    assert!(size_of::<super::Triangle>() <= 40);
+}
+
 /// A shadow lies on the ground beside what throws it, on the far side of the sun, and the sky is as bright as without.
 #[test]
 fn shadows_fall_away_from_the_sun() {

@@ -12,7 +12,6 @@ use super::encode;
 use super::lanes::LANES;
 use super::shade::Shader;
 use super::triangle::{TileEdgeFunctions, Triangle};
-use super::vertex::Varying;
 use crate::draws::{ALPHA_SLACK, AlphaPart};
 
 /// Pixels a side.
@@ -194,10 +193,7 @@ impl Tile {
     /// Takes the samples that a triangle is the nearest at.
     fn cover(&mut self, parts: &TileInputs<'_>, number: u32) {
         let triangle = &parts.drawn.triangles[number as usize];
-        let local = triangle.local(self.origin);
-        if !local.touches(SIDE as f32) {
-            return;
-        }
+        let Some(local) = parts.drawn.local(triangle, self.origin).filter(|local| local.touches(SIDE as f32)) else { return };
         if let Some(cutoff) = parts.shader.surface(triangle.look).cutoff() {
             return self.cover_masked(parts, number, &local, cutoff);
         }
@@ -230,7 +226,8 @@ impl Tile {
     fn cover_masked(&mut self, parts: &TileInputs<'_>, number: u32, local: &TileEdgeFunctions, cutoff: f32) {
         let triangle = &parts.drawn.triangles[number as usize];
         let surface = parts.shader.surface(triangle.look);
-        let corners = parts.drawn.corners(triangle);
+        let mut room = None;
+        let corners = parts.drawn.corners(triangle, &mut room);
         let [columns, rows] = within(triangle, self.origin);
         for y in rows {
             for x in columns.clone().step_by(LANES) {
@@ -255,15 +252,13 @@ impl Tile {
         let mut look = 0;
         for &number in triangles {
             let triangle = &parts.drawn.triangles[number as usize];
-            let local = triangle.local(self.origin);
-            if !local.touches(SIDE as f32) {
-                continue;
-            }
+            let Some(local) = parts.drawn.local(triangle, self.origin).filter(|local| local.touches(SIDE as f32)) else { continue };
             if look != triangle.look {
                 self.lay(parts, look, layer);
                 look = triangle.look;
             }
-            let (corners, surface) = (parts.drawn.corners(triangle), parts.shader.surface(look));
+            let mut room = None;
+            let (corners, surface) = (parts.drawn.corners(triangle, &mut room), parts.shader.surface(look));
             let [columns, rows] = within(triangle, self.origin);
             for y in rows {
                 for x in columns.clone().step_by(LANES) {
@@ -364,15 +359,10 @@ fn nearer(local: &TileEdgeFunctions, [x, y]: [f32; 2], depths: &[f32]) -> ([bool
 
 /// The columns and rows of a tile that a triangle may touch, in whole rows of lanes.
 fn within(triangle: &Triangle, origin: [usize; 2]) -> [Range<usize>; 2] {
+    let bounds = triangle.bounds();
     let [columns, rows] = [0, 1].map(|axis| {
         let place = |x: usize| x.saturating_sub(origin[axis]).min(SIDE);
-        place(triangle.bounds[axis])..place(triangle.bounds[axis + 2])
+        place(bounds[axis])..place(bounds[axis + 2])
     });
     [columns.start / LANES * LANES..columns.end.next_multiple_of(LANES), rows]
-}
-
-impl VisiblePrimitives {
-    fn corners(&self, triangle: &Triangle) -> [&Varying; 3] {
-        triangle.corners.map(|c| &self.varyings[c as usize])
-    }
 }

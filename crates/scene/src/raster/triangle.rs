@@ -14,14 +14,24 @@ pub(super) struct Triangle {
     pub corners: [u32; 3],
     /// How it looks.
     pub look: u32,
+    /// The place of its functions; half a stroke has [`STROKE`], and two vertices and its half in `corners`.
+    pub functions: u32,
+    /// The first column and row of pixels that it may touch, and the ends.
+    bounds: [u32; 4],
+    /// Whether its outside is seen.
+    pub front: bool,
+}
+
+/// The place of functions that are computed anew wherever they are needed.
+pub(super) const STROKE: u32 = u32::MAX;
+
+/// The functions of a triangle over the picture.
+#[derive(Clone, Copy)]
+pub(super) struct EdgeFunctions {
     /// Coefficients of X, Y and 1 of each eᵢ.
     edges: [[f64; 3]; 3],
     /// The same of depth.
     depth: [f64; 3],
-    /// Whether its outside is seen.
-    pub front: bool,
-    /// The first column and row of pixels that it may touch, and the ends.
-    pub bounds: [usize; 4],
 }
 
 /// The functions of a triangle near a tile: X and Y count from its corner.
@@ -39,7 +49,7 @@ fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
 
 impl Triangle {
     /// The triangle between these places in clip space; `None` where it cannot be seen: edge on, outside the picture, or not finite.
-    pub fn new(clip: [Vec4; 3], corners: [u32; 3], look: u32, [width, height]: [usize; 2]) -> Option<Self> {
+    pub fn new(clip: [Vec4; 3], corners: [u32; 3], look: u32, [width, height]: [usize; 2]) -> Option<(Self, EdgeFunctions)> {
         let outside = |f: &dyn Fn(&Vec4) -> bool| clip.iter().all(f);
         let unseen = outside(&|v| v.x > v.w)
             || outside(&|v| v.x < -v.w)
@@ -77,7 +87,13 @@ impl Triangle {
         }
         // Rows count downwards, so that what is counter-clockwise in the world is clockwise here.
         let front = determinant < 0.0;
-        (bounds[0] < bounds[2] && bounds[1] < bounds[3]).then_some(Self { corners, look, edges, depth, front, bounds })
+        let triangle = Self { corners, look, functions: STROKE, bounds: bounds.map(|pixel| pixel as u32), front };
+        (bounds[0] < bounds[2] && bounds[1] < bounds[3]).then_some((triangle, EdgeFunctions { edges, depth }))
+    }
+
+    /// The first column and row of pixels that it may touch, and the ends.
+    pub fn bounds(&self) -> [usize; 4] {
+        self.bounds.map(|pixel| pixel as usize)
     }
 
     /// With the outside on the other side where the mesh is mirrored.
@@ -89,8 +105,10 @@ impl Triangle {
     pub fn one_sided(self) -> Self {
         Self { front: true, ..self }
     }
+}
 
-    /// Its functions from a pixel's corner on.
+impl EdgeFunctions {
+    /// The same from a pixel's corner on.
     pub fn local(&self, [x, y]: [usize; 2]) -> TileEdgeFunctions {
         let shifted = |[a, b, c]: [f64; 3]| [a as f32, b as f32, (a * x as f64 + b * y as f64 + c) as f32];
         // Of two opposite functions exactly one has this sign.
