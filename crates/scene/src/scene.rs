@@ -212,7 +212,7 @@ pub struct Texture {
 }
 
 /// How texels are read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Sampler {
     /// Beyond the left and right edge.
     pub wrap_u: WrapMode,
@@ -227,7 +227,7 @@ pub struct Sampler {
 }
 
 /// What lies beyond a texture's edge.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum WrapMode {
     /// The texture again.
     #[default]
@@ -239,7 +239,7 @@ pub enum WrapMode {
 }
 
 /// What lies between texels.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Filter {
     /// The nearest one.
     Nearest,

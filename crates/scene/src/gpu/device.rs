@@ -79,12 +79,19 @@ impl Gpu {
 
     /// Refuses a buffer that is larger than shaders can read.
     pub fn check_bytes(&self, what: &str, bytes: usize) -> Result<()> {
-        let most = self.device.limits().max_storage_buffer_binding_size;
+        let limits = self.device.limits();
+        self.admit(what, bytes, limits.max_storage_buffer_binding_size.min(limits.max_buffer_size))
+    }
+
+    /// Refuses a buffer that is larger than there can be.
+    pub fn check_buffer(&self, what: &str, bytes: usize) -> Result<()> {
+        self.admit(what, bytes, self.device.limits().max_buffer_size)
+    }
+
+    fn admit(&self, what: &str, bytes: usize, most: u64) -> Result<()> {
         if bytes as u64 > most {
-            return Err(unsupported(format!(
-                "{} reads at most {most} bytes of {what}, and this scene has {bytes}",
-                self.info.name
-            )));
+            let name = &self.info.name;
+            return Err(unsupported(format!("{name} reads at most {most} bytes of {what}, not {bytes}; draw with --cpu")));
         }
         Ok(())
     }

@@ -28,6 +28,7 @@ pub use self::screen::Screen;
 
 use self::device::Gpu;
 use self::geometry::Geometry;
+use self::material::Materials;
 use self::pipeline::{PipelineKey, Pipelines, PrimitiveShape};
 use self::shadow::GroundShadow;
 use self::target::{Headless, RenderTarget};
@@ -50,7 +51,7 @@ struct Uploaded {
     geometry: Geometry,
     pipelines: Pipelines,
     ground: GroundShadow,
-    materials: Vec<wgpu::BindGroup>,
+    materials: Materials,
     frame: wgpu::BindGroup,
     uniform: wgpu::Buffer,
     matrices: wgpu::Buffer,
@@ -88,6 +89,7 @@ impl GpuRenderer {
         let Self { gpu, uploaded, headless } = self;
         let size = [shot.camera.width, shot.camera.height];
         gpu.check_size(size)?;
+        gpu.check_buffer("a picture", Headless::bytes(size))?;
         gpu.checked(|| {
             let headless = match headless {
                 Some(headless) if headless.target.size == size => headless,
@@ -114,6 +116,10 @@ impl Uploaded {
         let geometry = Geometry::new(scene, &order);
         gpu.check_bytes("vertices", geometry.words.bytes().len())?;
         gpu.check_bytes("indices", 4 * geometry.indices.len())?;
+        gpu.check_bytes("primitives of nodes", geometry.records.bytes().len())?;
+        gpu.check_bytes("matrices of nodes and joints", 64 * geometry.matrices)?;
+        gpu.check_bytes("weights of morph targets", 4 * geometry.weights)?;
+        gpu.check_buffer("materials", material::uniform_bytes(scene.materials.len()))?;
         for image in &scene.images {
             gpu.check_size([image.width as usize, image.height as usize])?;
         }
@@ -163,7 +169,7 @@ impl Uploaded {
             order,
             pipelines: Pipelines::new(device, &[Some(&groups[0]), Some(&groups[1])], format),
             ground: GroundShadow::new(device, &groups[0], format),
-            materials: material::bind_all(gpu, &groups[1], scene)?,
+            materials: Materials::new(gpu, &groups[1], scene)?,
             scene: kept,
             geometry,
             frame,
@@ -211,9 +217,9 @@ impl Uploaded {
         pass.set_bind_group(0, &self.frame, &[]);
         pass.set_index_buffer(self.indices.slice(..), wgpu::IndexFormat::Uint32);
         let behind = draws.draws.partition_point(|draw| !draw.blends());
-        draws.draws[..behind].iter().for_each(|draw| self.draw(&mut pass, draw, shot));
+        self.draw(&mut pass, &draws.draws[..behind], shot);
         self.ground.draw_background(&mut pass);
-        draws.draws[behind..].iter().for_each(|draw| self.draw(&mut pass, draw, shot));
+        self.draw(&mut pass, &draws.draws[behind..], shot);
     }
 
     fn write(&self, gpu: &Gpu, draws: &Draws, pose: &Pose, (shot, view): (&Shot, &CameraView)) {
@@ -243,17 +249,23 @@ impl Uploaded {
         record..record + 1
     }
 
-    fn draw(&self, pass: &mut wgpu::RenderPass<'_>, draw: &Draw, shot: &Shot) {
-        let (shape, kind) = (self.shape(draw), self.kind(draw, shot));
-        pass.set_pipeline(self.pipelines.get(kind));
-        pass.set_bind_group(1, &self.materials[shape.material], &[]);
-        let instance = self.instance(draw);
-        // Six corners of a rectangle for every line, edge or point.
-        match kind.shape {
-            PrimitiveShape::Triangles { .. } => pass.draw_indexed(shape.indices(), 0, instance),
-            PrimitiveShape::Edges => pass.draw(0..6 * shape.index_count, instance),
-            PrimitiveShape::Lines { .. } => pass.draw(0..3 * shape.index_count, instance),
-            PrimitiveShape::Points { .. } => pass.draw(0..6 * shape.index_count, instance),
+    fn draw(&self, pass: &mut wgpu::RenderPass<'_>, draws: &[Draw], shot: &Shot) {
+        let mut bound = None;
+        for draw in draws {
+            let (shape, kind) = (self.shape(draw), self.kind(draw, shot));
+            pass.set_pipeline(self.pipelines.get(kind));
+            // A group with an offset costs a device much, though it be the same.
+            if bound.replace(shape.material) != Some(shape.material) {
+                self.materials.set(pass, shape.material);
+            }
+            let instance = self.instance(draw);
+            // Six corners of a rectangle for every line, edge or point.
+            match kind.shape {
+                PrimitiveShape::Triangles { .. } => pass.draw_indexed(shape.indices(), 0, instance),
+                PrimitiveShape::Edges => pass.draw(0..6 * shape.index_count, instance),
+                PrimitiveShape::Lines { .. } => pass.draw(0..3 * shape.index_count, instance),
+                PrimitiveShape::Points { .. } => pass.draw(0..6 * shape.index_count, instance),
+            }
         }
     }
 

@@ -62,15 +62,20 @@ impl Headless {
             size,
             wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC,
         ));
-        let stride = (4 * size[0] as u32).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT);
+        let stride = stride(size[0]);
         let buffer = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("picture"),
-            size: u64::from(stride) * size[1] as u64,
+            size: Self::bytes(size) as u64,
             usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
             mapped_at_creation: false,
         });
         let view = texture.create_view(&Default::default());
         Self { target: RenderTarget::new(device, Self::FORMAT, size), view, texture, buffer, stride }
+    }
+
+    /// Of the buffer.
+    pub fn bytes([width, height]: [usize; 2]) -> usize {
+        stride(width) as usize * height
     }
 
     /// Asks for the way back, after the passes.
@@ -102,6 +107,11 @@ impl Headless {
         }
         Ok(Picture { width, height, rgba })
     }
+}
+
+/// Bytes from row to row.
+fn stride(width: usize) -> u32 {
+    (4 * width as u32).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT)
 }
 
 /// Divides linear colours by alpha.

@@ -2,57 +2,75 @@
 
 use monotile::Result;
 
+use super::device::Gpu;
 use crate::mipmaps::levels;
 use crate::{Filter, Image, Sampler, WrapMode};
 
 /// Bytes that are on their way to the device at a time: the queue keeps a copy of each until it is submitted.
 const AT_A_TIME: usize = 32 << 20;
 
-/// An image with all its levels; `color` says that its bytes are sRGB.
-///
-/// # Errors
-/// `Memory`, where there is not enough for the levels.
-pub(super) fn upload(device: &wgpu::Device, queue: &wgpu::Queue, image: &Image, color: bool) -> Result<wgpu::Texture> {
-    let levels = levels(image, color)?;
-    let size = wgpu::Extent3d { width: image.width, height: image.height, depth_or_array_layers: 1 };
-    let texture = device.create_texture(&wgpu::TextureDescriptor {
-        label: Some(&image.name),
-        size,
-        mip_level_count: 1 + levels.len() as u32,
-        sample_count: 1,
-        dimension: wgpu::TextureDimension::D2,
-        format: if color { wgpu::TextureFormat::Rgba8UnormSrgb } else { wgpu::TextureFormat::Rgba8Unorm },
-        usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
-        view_formats: &[],
-    });
-    let finest = (image.width, &image.rgba);
-    let mut waiting = 0;
-    for (i, (width, rgba)) in (0..).zip(std::iter::once(finest).chain(levels.iter().map(|level| (level.width, &level.rgba)))) {
+/// Images on their way to the device.
+pub(super) struct Uploads<'a> {
+    gpu: &'a Gpu,
+    /// Bytes that were written since the last time that the queue was empty.
+    waiting: usize,
+}
+
+impl<'a> Uploads<'a> {
+    pub fn new(gpu: &'a Gpu) -> Self {
+        Self { gpu, waiting: 0 }
+    }
+
+    /// An image with all its levels; `color` says that its bytes are sRGB.
+    ///
+    /// # Errors
+    /// `Memory`, where there is not enough for the levels.
+    pub fn upload(&mut self, image: &Image, color: bool) -> Result<wgpu::Texture> {
+        let levels = levels(image, color)?;
+        let size = wgpu::Extent3d { width: image.width, height: image.height, depth_or_array_layers: 1 };
+        let texture = self.gpu.device.create_texture(&wgpu::TextureDescriptor {
+            label: Some(&image.name),
+            size,
+            mip_level_count: 1 + levels.len() as u32,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format: if color { wgpu::TextureFormat::Rgba8UnormSrgb } else { wgpu::TextureFormat::Rgba8Unorm },
+            usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
+            view_formats: &[],
+        });
+        let finest = (image.width, &image.rgba);
+        for (i, (width, rgba)) in (0..).zip(std::iter::once(finest).chain(levels.iter().map(|level| (level.width, &level.rgba)))) {
+            self.write(&texture, i, width, rgba);
+        }
+        Ok(texture)
+    }
+
+    /// Writes a level, some rows at a time.
+    fn write(&mut self, texture: &wgpu::Texture, level: u32, width: u32, rgba: &[u8]) {
         let row = 4 * width as usize;
         let rows = (AT_A_TIME / row).max(1);
         for (part, bytes) in (0..).zip(rgba.chunks(rows * row)) {
             let origin = wgpu::Origin3d { x: 0, y: part * rows as u32, z: 0 };
-            queue.write_texture(
-                wgpu::TexelCopyTextureInfo { mip_level: i, origin, ..texture.as_image_copy() },
+            self.gpu.queue.write_texture(
+                wgpu::TexelCopyTextureInfo { mip_level: level, origin, ..texture.as_image_copy() },
                 bytes,
                 wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(4 * width), rows_per_image: None },
                 wgpu::Extent3d { width, height: (bytes.len() / row) as u32, depth_or_array_layers: 1 },
             );
-            waiting += bytes.len();
-            if waiting >= AT_A_TIME {
-                queue.submit([]);
-                // A device that is lost says so where it draws.
-                let _ = device.poll(wgpu::PollType::wait_indefinitely());
-                waiting = 0;
+            self.waiting += bytes.len();
+            if self.waiting >= AT_A_TIME {
+                self.finish();
             }
         }
     }
-    Ok(texture)
-}
 
-/// One white texel, where a material has no texture.
-pub(super) fn blank(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<wgpu::Texture> {
-    upload(device, queue, &Image { name: "blank".to_string(), width: 1, height: 1, rgba: vec![255; 4] }, false)
+    /// Waits until the device has what was written, and frees the copies.
+    pub fn finish(&mut self) {
+        self.gpu.queue.submit([]);
+        // A device that is lost says so where it draws.
+        let _ = self.gpu.device.poll(wgpu::PollType::wait_indefinitely());
+        self.waiting = 0;
+    }
 }
 
 /// All levels, or the finest alone.
