@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use monotile_scene::{
     AlphaMode, Background, Framing, Image, Material, Mesh, Node, NodeTransform, NodeTrs, Orbit, Picture, Pose, Primitive, Sampler,
-    Scene, Shot, Texture, TextureRef, Topology, gpu, raster,
+    Scene, Shot, Skin, SkinWeights, Texture, TextureRef, Topology, gpu, raster,
 };
 
 /// How much neighbours of a pixel that counts may differ.
@@ -267,4 +267,28 @@ fn both_renderers_blend_and_mask_the_same() {
             check(&format!("panes-{name}-{azimuth}"), &scene, &mut renderer, &pose, &shot);
         }
     }
+}
+
+/// Four million matrices of joints take 256 MB; a device that reads as many draws them.
+#[test]
+fn more_joints_than_a_device_reads_are_refused_in_our_own_words() {
+    const MANY: usize = 2000;
+    let positions = vec![[0.0; 3], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]];
+    let influences = SkinWeights { per_vertex: 4, joints: vec![0; 12], weights: [1.0, 0.0, 0.0, 0.0].repeat(3) };
+    let normals = vec![[0.0, 0.0, 1.0]; 3];
+    let primitive = Primitive { positions, normals, influences, indices: vec![0, 1, 2], ..Primitive::default() };
+    let identity = [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]];
+    let scene = Scene {
+        nodes: vec![Node { mesh: Some(0), skin: Some(0), ..Node::default() }; MANY],
+        meshes: vec![Mesh { primitives: vec![primitive], ..Mesh::default() }],
+        skins: vec![Skin { joints: (0..MANY).collect(), inverse_bind: vec![identity; MANY], ..Skin::default() }],
+        ..Scene::default()
+    };
+    scene.check().unwrap();
+    let Err(error) = gpu::GpuRenderer::new(&scene) else { return };
+    let words = error.to_string();
+    assert!(
+        words.contains("bytes of matrices of nodes and joints, not 256128000") || words.contains("no graphics adapter"),
+        "{words}"
+    );
 }
