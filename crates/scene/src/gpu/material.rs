@@ -1,6 +1,7 @@
 //! Materials: a uniform, five textures and five samplers each. Those that read the same textures share a group.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use monotile::Result;
 use wgpu::util::DeviceExt as _;
@@ -133,8 +134,8 @@ impl Textures {
         let blank = (texture::view(&blank, true), texture::sampler(&gpu.device, &Sampler::default()));
         let (mut images, mut views, mut samplers) = (HashMap::new(), HashMap::new(), HashMap::new());
         for (image, color, sampler) in scene.materials.iter().flat_map(|material| keys(scene, material)).flatten() {
-            if !images.contains_key(&(image, color)) {
-                images.insert((image, color), uploads.upload(&scene.images[image], color)?);
+            if let Entry::Vacant(free) = images.entry((image, color)) {
+                free.insert(uploads.upload(&scene.images[image], color)?);
             }
             let mipmap = sampler.mipmap.is_some();
             views.entry((image, color, mipmap)).or_insert_with(|| texture::view(&images[&(image, color)], mipmap));
