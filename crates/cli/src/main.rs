@@ -133,6 +133,13 @@ fn main() -> ExitCode {
         .and_then(|()| Ok(out.flush()?));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => {
+            let status = failure.report();
+            if monotile_scene::gpu::is_left_at_work() {
+                let _ = out.flush();
+                process::exit_at_once(1);
+            }
+            status
+        }
     }
 }

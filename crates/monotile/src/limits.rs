@@ -126,7 +126,7 @@ pub static TEXELS: Limit = Limit::new("texels", 256 << 20, "texels", "all pictur
 pub static NODES: Limit = Limit::new("nodes", 1 << 20, "nodes", "a 3D model, each instance of a mesh being one");
 /// Nodes of a 3D model of which each is the child of the one before.
 pub static DEPTH: Limit = Limit::new("depth", 4096, "levels", "the hierarchy of a 3D model");
-/// Corners that a picture of a 3D model draws, over all nodes: some 150 bytes each while it is drawn.
+/// Corners that a picture of a 3D model draws, over all nodes: some 200 bytes each while it is drawn.
 pub static CORNERS: Limit =
     Limit::new("corners", 32 << 20, "corners", "all triangles, lines and points that a picture draws, over all nodes");
 /// Times that a triangle touches a tile of a picture: 2,000 layers over all of 3840 x 2160 pixels, a microsecond each.

@@ -1,8 +1,18 @@
 //! The adapter, and errors as sentences.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use monotile::{Error, ErrorKind, Result, limits};
+
+/// Whether a device was left at work.
+static LEFT: AtomicBool = AtomicBool::new(false);
+
+/// Whether a picture that took longer than the limit `gpu-time` has left a device at work. Its driver may crash in what it does at the
+/// end of the process: a program had better end by [`exit_at_once`](monotile_kernels::process::exit_at_once).
+pub fn is_left_at_work() -> bool {
+    LEFT.load(Ordering::Relaxed)
+}
 
 /// A device and its queue.
 pub(super) struct Gpu {
@@ -58,6 +68,7 @@ impl Gpu {
             Ok(_) => Ok(()),
             Err(wgpu::PollError::Timeout) => {
                 // Nothing stops a device, and dropping one waits for it.
+                LEFT.store(true, Ordering::Relaxed);
                 std::mem::forget((self.device.clone(), self.queue.clone()));
                 Err(limits::GPU_TIME.refusal(format!("the picture on {}", self.info.name), "more"))
             }

@@ -23,6 +23,7 @@ mod uniform_data;
 use monotile::Result;
 use wgpu::util::DeviceExt as _;
 
+pub use self::device::is_left_at_work;
 pub use self::overlay::Rectangle;
 pub use self::screen::Screen;
 
