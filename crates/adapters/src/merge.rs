@@ -35,8 +35,11 @@ pub struct MergedTensor {
 /// yet on the disk, and gives the same bytes.
 ///
 /// # Errors
-/// `Value`, if the folder holds something; `Busy`, if another run is writing it; `Format`, if a file changed while it was read; `Unsupported` for
-/// a touched tensor of an element type that is not read; `Format` or `Value`, if a tensor that is computed holds NaN or ∞, before or after; `Io`, a full disk for example, naming the folder.
+/// - `Value`, if the folder holds something, or a tensor that is computed would hold NaN or ∞.
+/// - `Busy`, if another run is writing the folder.
+/// - `Format`, if a file changed while it was read, or a tensor of the base model that is computed holds NaN or ∞.
+/// - `Unsupported` for a touched tensor of an element type that is not read.
+/// - `Io`, a full disk for example, naming the folder.
 ///
 /// # Cost
 /// Every byte is read and written once; 2 m n r operations a changed matrix. Memory: blocks of 2 Mi elements, and the adapters.

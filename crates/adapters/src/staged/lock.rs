@@ -3,7 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use monotile::io::{hidden_sibling, open_own};
+use monotile::io::{hidden_sibling, is_still_at, open_own};
 use monotile::{Error, ErrorKind, Result};
 
 /// The right to write a folder, held by at most one run: a locked file beside the folder or in it.
@@ -74,7 +74,7 @@ impl Lock {
                     return Err(Error::new(ErrorKind::Busy, sentence));
                 }
                 // The run before may have removed the file between the two calls: a lock on that one holds nobody off.
-                _ if is_at(&file, &path) => return Ok(Self { path, _file: file }),
+                _ if is_still_at(&file, &path) => return Ok(Self { path, _file: file }),
                 _ => {}
             }
         }
@@ -94,21 +94,6 @@ fn named(error: Error, path: &Path, place: &Path) -> Error {
     }
     let words = error.to_string().replace(&path.display().to_string(), &place.display().to_string());
     Error::new(ErrorKind::Io, words)
-}
-
-/// Whether an open file is still the one at this path.
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let number = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    let (one, other) = (file.metadata().map(number).ok(), fs::metadata(path).map(number).ok());
-    one.is_some() && one == other
-}
-
-/// An open file cannot be removed here.
-#[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> bool {
-    true
 }
 
 #[cfg(test)]
@@ -152,10 +137,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join(".out.lock");
         let file = File::create(&path).unwrap();
-        assert!(is_at(&file, &path));
+        assert!(is_still_at(&file, &path));
         fs::remove_file(&path).unwrap();
-        assert!(!is_at(&file, &path));
+        assert!(!is_still_at(&file, &path));
         File::create(&path).unwrap();
-        assert!(!is_at(&file, &path));
+        assert!(!is_still_at(&file, &path));
     }
 }

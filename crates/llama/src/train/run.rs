@@ -87,9 +87,12 @@ pub enum RunOutcome {
 /// from it to the same result. A run that ends by an error before its first save takes its files with it, and the folder if it made that.
 ///
 /// # Errors
-/// `Busy`, if another run is writing the folder; `Value`, if it holds the state of a run that is not to be resumed or files of none, settings differ from those of
-/// the one to resume, or there is patience and nothing held out to evaluate on; `NotConverged`, if numbers are not finite any more, with the last
-/// save as it was; `Format`, if the folder holds links or pipes, or a mapped file was written meanwhile; `Io`, if files cannot be written.
+/// - `Busy`, if another run is writing the folder.
+/// - `Value`, if it holds the state of a run that is not to be resumed, or files of none.
+/// - `Value`, if settings differ from those of the run to resume, or there is patience and nothing held out to evaluate on.
+/// - `NotConverged`, if numbers are not finite any more, with the last save as it was.
+/// - `Format`, if the folder holds links or pipes, or a mapped file was written meanwhile.
+/// - `Io`, if files cannot be written.
 pub fn run(
     trainer: &mut Trainer,
     run: &RunOptions,

@@ -122,7 +122,7 @@ pub enum Relation {
 
 /// Whether elements of two tensors of one shape and type compare so.
 pub fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
-    // Three loops a type: a > b is b < a, and ≠ is = turned around, which no order of numbers with NaN is.
+    // Three loops a type: a > b is b < a, and = is ≠ negated. To negate an order would be wrong: < and ≥ are both false of NaN.
     fn run<T: StorageElement>(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
         let mut out = UninitTensor::<u8>::like(op, a)?;
         let (a, b) = (a.elements_view::<T>(), b.elements_view::<T>());

@@ -24,7 +24,7 @@ use monotile_kernels::shape::Shape;
 
 pub use hidden::hidden_sibling;
 pub use npz::{Npz, write_npz};
-pub use regular::{check_own, open_own, open_regular, read_regular, read_stdin};
+pub use regular::{check_own, is_still_at, open_own, open_regular, read_regular, read_stdin};
 pub use safetensors::{SafeTensors, TensorSpec, write_safetensors};
 pub use write::write_atomic;
 pub use writer::SafeTensorsWriter;

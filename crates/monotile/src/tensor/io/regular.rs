@@ -59,6 +59,24 @@ pub fn check_own(path: &Path) -> Result<()> {
     }
 }
 
+/// Whether an open file is still the one at this path, and was not removed or replaced meanwhile.
+///
+/// Where the system is no Unix, an open file cannot be removed, and the answer is always yes.
+pub fn is_still_at(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let number = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+        let (one, other) = (file.metadata().map(number).ok(), std::fs::symlink_metadata(path).map(number).ok());
+        one.is_some() && one == other
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (file, path);
+        true
+    }
+}
+
 /// Opens a file, and does not wait for somebody at the other end of a pipe.
 fn open_without_waiting(path: &Path, options: &mut OpenOptions) -> std::io::Result<File> {
     #[cfg(unix)]
@@ -174,5 +192,18 @@ mod tests {
         assert!(std::fs::read(at("foreign")).unwrap() == b"mine" && !at("nowhere").exists());
         assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().is_ok_and(|status| status.success()));
         assert!(open("pipe").unwrap_err().to_string().ends_with("/pipe: is a pipe, not a file"));
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_is_at_its_path_no_longer() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, other] = ["a", "b"].map(|name| folder.path().join(name));
+        let file = File::create(&path).unwrap();
+        assert!(is_still_at(&file, &path));
+        std::fs::write(&other, "").unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        assert_eq!(is_still_at(&file, &path), cfg!(not(unix)));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(is_still_at(&file, &path), cfg!(not(unix)));
     }
 }

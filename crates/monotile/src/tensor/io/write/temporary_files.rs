@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::tensor::io::hidden::{hidden_sibling, stem};
+use crate::tensor::io::regular::is_still_at;
 
 /// The partial files of a folder, by the bytes of what stands for their target's name.
 type TemporaryFiles = HashMap<Vec<u8>, Vec<PathBuf>>;
@@ -32,7 +33,7 @@ pub(super) fn begin(path: &Path) -> Result<(File, PathBuf)> {
                 // Another process took it for one that nobody writes, and removes it.
                 Err(TryLockError::WouldBlock) => {}
                 // Where a file system has no locks, no other process gets one to remove the file either.
-                _ if is_at(&file, &beside) => return Ok((file, beside)),
+                _ if is_still_at(&file, &beside) => return Ok((file, beside)),
                 _ => {}
             },
         }
@@ -83,19 +84,4 @@ fn remove_abandoned(path: &Path) {
     if regular && File::options().write(true).open(path).is_ok_and(|file| file.try_lock().is_ok()) {
         let _ = fs::remove_file(path);
     }
-}
-
-/// Whether an open file is still the one at this path.
-#[cfg(unix)]
-fn is_at(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let number = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    let (one, other) = (file.metadata().map(number).ok(), fs::symlink_metadata(path).map(number).ok());
-    one.is_some() && one == other
-}
-
-/// An open file cannot be removed here.
-#[cfg(not(unix))]
-fn is_at(_: &File, _: &Path) -> bool {
-    true
 }
