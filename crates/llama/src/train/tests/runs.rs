@@ -182,3 +182,16 @@ fn numbers_that_are_not_finite_are_not_saved() {
     });
     assert_eq!(again.unwrap_err().to_string(), error.to_string());
 }
+
+#[test]
+fn weights_that_a_step_with_a_finite_loss_made_infinite_are_not_saved() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("run");
+    let write = |model: &Model, folder: &std::path::Path| model.write(folder, DType::F32);
+    let settings = RunOptions { folder: folder.clone(), evaluate_every: 0, save_every: 1, resume: false, write: &write };
+    let options = TrainOptions { weight_decay: 1e60, ..options() };
+    let mut trainer = Trainer::new(Model::random(small(), 1).unwrap(), TrainableParameters::Everything, rows(), options).unwrap();
+    let error = run(&mut trainer, &settings, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
+    assert_eq!(error, "train: after step 1 what is trained holds inf; a lower learning rate may help");
+    assert!(!folder.exists(), "a run that saved nothing leaves nothing");
+}
