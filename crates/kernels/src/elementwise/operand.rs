@@ -89,7 +89,7 @@ impl<'a, A: Element> OperandSource<'a, A> {
 pub(super) struct OperandReader<'a, A> {
     source: &'a OperandSource<'a, A>,
     buffer: [A; CHUNK],
-    /// Where in a row the elements in the buffer begin, and how many they are, if they are the same in every row.
+    /// Where in memory the elements in the buffer begin, and how many they are, if that says which they are.
     held: Option<(usize, usize)>,
 }
 
@@ -119,7 +119,10 @@ impl<A: Element> OperandReader<'_, A> {
             OperandSource::Strided(walk) => match walk.run(start, len) {
                 Some(run) => run,
                 None => {
-                    let held = walk.repeats().then_some((start % walk.row.0, len));
+                    // Rows that are all the same, or one number of a row: often gathered already.
+                    let (size, step) = walk.row;
+                    let known = walk.repeats() || (step == 0 && start % size + len <= size);
+                    let held = known.then(|| (walk.position(start), len));
                     if held.is_none() || held != self.held {
                         walk.gather(start, &mut self.buffer[..len]);
                         self.held = held;

@@ -31,6 +31,20 @@ fn maps_follow_strides_of_every_kind() {
 }
 
 #[test]
+fn numbers_repeated_along_rows_longer_and_shorter_than_a_chunk_are_each_rows_own() {
+    let data = numbers(20_000, |i| (i % 1013) as f64);
+    for (rows, columns) in [(7, 1500), (3, 5000), (4, 1024), (9, 300)] {
+        let shape = [rows, columns];
+        let strides = [[columns as isize, 1], [1, 0], [0, 2]];
+        let [x, m, w] = strides.each_ref().map(|strides| View::new(&data, 3, &shape, strides).unwrap());
+        let mut out = vec![0.0; x.len()];
+        formula([x, m, w], &mut out, Sum);
+        let expected = x.iter().zip(m.iter()).zip(w.iter()).map(|((x, m), w)| x + m * w);
+        assert!(out.iter().copied().eq(expected), "{shape:?}");
+    }
+}
+
+#[test]
 fn transposed_and_broadcast_operands_are_walked_in_blocks() {
     let data: Vec<f64> = (0..8000).map(f64::from).collect();
     let masks: Vec<u8> = (0..8000).map(|i| u8::from(i * 7919 % 13 < 6)).collect();
