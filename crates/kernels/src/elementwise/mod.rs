@@ -5,8 +5,8 @@
 //! which are transposed in registers. So the function itself is compiled for one loop over slices, which the compiler vectorizes,
 //! whatever the strides and however short the rows. A result that no cache holds is written past the caches.
 //!
-//! Two functions are few and cheap, [`binary`] and [`update`]: the way through memory is compiled with them. Formulas and casts are
-//! many: they are called for a row at a time, and the way is compiled once for all of a type.
+//! Two functions are few and cheap, [`light_binary`] and [`update`]: the way through memory is compiled with them. Formulas, casts and
+//! comparisons are many: they are called for a row at a time, and the way is compiled once for all of a type.
 
 mod formula;
 mod inner_rows;
@@ -52,6 +52,23 @@ pub fn unary<A: Element, R: Element>(a: View<'_, A>, out: &mut [R], f: impl Fn(A
 /// # Panics
 /// If the shapes differ: a broadcast dimension is one of stride 0.
 pub fn binary<A: Element, R: Element>(a: View<'_, A>, b: View<'_, A>, out: &mut [R], f: impl Fn(A, A) -> R + Sync + Copy) {
+    each_row([a, b], out, &|[a, b], out| {
+        simd::run(
+            #[inline(always)]
+            || {
+                for ((y, &a), &b) in out.iter_mut().zip(a).zip(b) {
+                    *y = f(a, b);
+                }
+            },
+        );
+    });
+}
+
+/// As [`binary`], of a function that costs less than to gather what it reads: rows of all kinds are read where they are.
+///
+/// # Panics
+/// As [`binary`].
+pub fn light_binary<A: Element, R: Element>(a: View<'_, A>, b: View<'_, A>, out: &mut [R], f: impl Fn(A, A) -> R + Sync + Copy) {
     assert_eq!(a.shape(), b.shape(), "operands of one map");
     assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
     let (a, b) = (MapOperand::new(a), MapOperand::new(b));

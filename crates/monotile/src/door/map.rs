@@ -26,7 +26,7 @@ pub fn formula<const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], f: F) -
 pub fn light<F: Formula<2>>(op: &str, x: &Tensor, y: &Tensor, f: F) -> Result<Tensor> {
     fn run<T: StorageElement + Real, F: Formula<2>>(op: &str, x: &Tensor, y: &Tensor, f: F) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, x)?;
-        elementwise::binary(
+        elementwise::light_binary(
             x.elements_view::<T>(),
             y.elements_view::<T>(),
             &mut out,
