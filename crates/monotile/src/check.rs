@@ -2,31 +2,40 @@
 
 use monotile_kernels::shape::Shape;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Placed, Result};
 use crate::tensor::{DType, Dims, Tensor};
 
 /// These sizes as a shape that a tensor can have.
+#[track_caller]
 pub(crate) fn shape(op: &str, sizes: &[usize]) -> Result<Shape> {
-    Shape::new(sizes).ok_or_else(|| Error::shape(format!("{op}: shape {sizes:?} has more elements than memory has bytes")))
+    match Shape::new(sizes) {
+        Some(shape) => Ok(shape),
+        None => Err(Error::shape(format!("{op}: shape {sizes:?} has more elements than memory has bytes"))),
+    }
 }
 
 /// The shape that both operands broadcast to: sizes aligned from the last, equal or 1.
+#[track_caller]
 pub(crate) fn broadcast(op: &str, a: &[usize], b: &[usize]) -> Result<Shape> {
     let rank = a.len().max(b.len());
     let size = |s: &[usize], d: usize| (d + s.len()).checked_sub(rank).map_or(1, |d| s[d]);
-    let sizes = (0..rank)
+    let sizes: Option<Dims> = (0..rank)
         .map(|d| match (size(a, d), size(b, d)) {
-            (x, y) if x == y || y == 1 => Ok(x),
-            (1, y) => Ok(y),
-            _ => {
-                Err(Error::shape(format!("{op}: shapes {a:?} and {b:?} do not broadcast; sizes must be equal or 1, from the last")))
-            }
+            (x, y) if x == y || y == 1 => Some(x),
+            (1, y) => Some(y),
+            _ => None,
         })
-        .collect::<Result<Dims>>()?;
-    shape(op, &sizes)
+        .collect();
+    match sizes {
+        Some(sizes) => shape(op, &sizes),
+        None => {
+            Err(Error::shape(format!("{op}: shapes {a:?} and {b:?} do not broadcast; sizes must be equal or 1, from the last")))
+        }
+    }
 }
 
 /// The dimension that `axis` names, counted from the end when negative.
+#[track_caller]
 pub(crate) fn axis(op: &str, axis: isize, rank: usize) -> Result<usize> {
     let d = if axis < 0 { axis + rank as isize } else { axis };
     if (0..rank as isize).contains(&d) {
@@ -36,11 +45,12 @@ pub(crate) fn axis(op: &str, axis: isize, rank: usize) -> Result<usize> {
 }
 
 /// The dimensions that `axes` name, each once, in increasing order; all of them where none are named.
+#[track_caller]
 pub(crate) fn axes(op: &str, axes: &[isize], rank: usize) -> Result<Dims> {
     if axes.is_empty() {
         return Ok((0..rank).collect());
     }
-    let mut named = axes.iter().map(|&a| axis(op, a, rank)).collect::<Result<Dims>>()?;
+    let mut named = axes.iter().map(|&a| axis(op, a, rank)).collect::<Result<Dims>>().placed()?;
     named.sort_unstable();
     if named.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err(Error::shape(format!("{op}: axes {axes:?} name one axis twice")));
@@ -49,6 +59,7 @@ pub(crate) fn axes(op: &str, axes: &[isize], rank: usize) -> Result<Dims> {
 }
 
 /// At least this many dimensions.
+#[track_caller]
 pub(crate) fn at_least(op: &str, t: &Tensor, rank: usize) -> Result<()> {
     if t.rank() >= rank {
         return Ok(());
@@ -57,12 +68,14 @@ pub(crate) fn at_least(op: &str, t: &Tensor, rank: usize) -> Result<()> {
 }
 
 /// Matrices, `(…, m, n)`: m and n.
+#[track_caller]
 pub(crate) fn matrices(op: &str, t: &Tensor) -> Result<[usize; 2]> {
     at_least(op, t, 2)?;
     Ok([t.dim(-2), t.dim(-1)])
 }
 
 /// Square matrices, `(…, n, n)`: n.
+#[track_caller]
 pub(crate) fn square(op: &str, t: &Tensor) -> Result<usize> {
     match matrices(op, t)? {
         [m, n] if m == n => Ok(n),
@@ -71,6 +84,7 @@ pub(crate) fn square(op: &str, t: &Tensor) -> Result<usize> {
 }
 
 /// The floating-point type that both operands are computed in: the wider of the two.
+#[track_caller]
 pub(crate) fn common_float(op: &str, a: &Tensor, b: &Tensor) -> Result<DType> {
     match (a.dtype().compute(), b.dtype().compute()) {
         (DType::F32, DType::F32) => Ok(DType::F32),
@@ -80,6 +94,7 @@ pub(crate) fn common_float(op: &str, a: &Tensor, b: &Tensor) -> Result<DType> {
 }
 
 /// Integers.
+#[track_caller]
 pub(crate) fn indices(op: &str, t: &Tensor) -> Result<()> {
     if t.dtype() == DType::I64 {
         return Ok(());

@@ -67,11 +67,13 @@ impl Limit {
     ///
     /// # Errors
     /// Of kind [`ErrorKind::Limit`].
+    #[track_caller]
     pub fn admit(&self, subject: impl fmt::Display, wanted: u64) -> Result<()> {
         if wanted <= self.get() { Ok(()) } else { Err(self.refusal(subject, wanted)) }
     }
 
     /// The error of [`Limit::admit`], where it is known already that it is too much.
+    #[track_caller]
     pub fn refusal(&self, subject: impl fmt::Display, wanted: impl fmt::Display) -> Error {
         let Self { name, unit, .. } = self;
         Error::new(ErrorKind::Limit, format!("{subject}: asks for {wanted} {unit}, and the limit \"{name}\" is {}", self.get()))
@@ -197,6 +199,7 @@ pub static ALL: [&Limit; 29] = [
 ///
 /// # Errors
 /// If there is no such limit, or the value cannot be read; the error names what there is.
+#[track_caller]
 pub fn set(setting: &str) -> Result<()> {
     let refuse = |what: String| Err(Error::value(format!("limit: {what}")));
     let Some((name, value)) = setting.split_once('=') else {

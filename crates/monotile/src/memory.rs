@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 /// # Ok::<(), monotile::Error>(())
 /// ```
 #[inline]
+#[track_caller]
 pub fn reserve<T>(list: &mut Vec<T>, more: usize, subject: impl Display) -> Result<()> {
     if list.capacity() - list.len() >= more {
         return Ok(());
@@ -37,6 +38,7 @@ pub fn reserve<T>(list: &mut Vec<T>, more: usize, subject: impl Display) -> Resu
 ///
 /// # Errors
 /// As [`reserve`].
+#[track_caller]
 pub fn reserve_exact<T>(list: &mut Vec<T>, more: usize, subject: impl Display) -> Result<()> {
     fallible(|| list.try_reserve_exact(more)).map_err(|_| refusal(list, more, subject))
 }
@@ -45,6 +47,7 @@ pub fn reserve_exact<T>(list: &mut Vec<T>, more: usize, subject: impl Display) -
 ///
 /// # Errors
 /// As [`reserve`].
+#[track_caller]
 pub fn list<T>(len: usize, subject: impl Display) -> Result<Vec<T>> {
     let mut list = Vec::new();
     reserve_exact(&mut list, len, subject)?;
@@ -55,6 +58,7 @@ pub fn list<T>(len: usize, subject: impl Display) -> Result<Vec<T>> {
 ///
 /// # Errors
 /// As [`reserve`].
+#[track_caller]
 pub fn filled<T: Clone>(len: usize, value: T, subject: impl Display) -> Result<Vec<T>> {
     let mut list = list(len, subject)?;
     list.resize(len, value);
@@ -65,6 +69,7 @@ pub fn filled<T: Clone>(len: usize, value: T, subject: impl Display) -> Result<V
 ///
 /// # Errors
 /// As [`reserve`].
+#[track_caller]
 pub fn collected<T>(elements: impl ExactSizeIterator<Item = T>, subject: impl Display) -> Result<Vec<T>> {
     let mut list = list(elements.len(), subject)?;
     list.extend(elements);
@@ -72,6 +77,7 @@ pub fn collected<T>(elements: impl ExactSizeIterator<Item = T>, subject: impl Di
 }
 
 #[cold]
+#[track_caller]
 fn refusal<T>(list: &[T], more: usize, subject: impl Display) -> Error {
     Error::memory(subject, (list.len() as u128 + more as u128) * size_of::<T>() as u128)
 }

@@ -59,6 +59,7 @@ impl Rng {
     ///
     /// # Errors
     /// If there is no memory for so many.
+    #[track_caller]
     pub fn permutation(&mut self, n: usize) -> Result<Vec<usize>> {
         let mut order = memory::collected(0..n, "permutation")?;
         (1..n).rev().for_each(|i| order.swap(i, self.below(i + 1)));
@@ -66,15 +67,18 @@ impl Rng {
     }
 
     /// Numbers drawn uniformly from [low, high).
+    #[track_caller]
     pub fn uniform(&mut self, shape: &[usize], low: f64, high: f64, dtype: DType) -> Result<Tensor> {
         self.draw("uniform", shape, dtype, |rng| low + (high - low) * rng.next_f64())
     }
 
     /// Numbers drawn from the standard normal distribution.
+    #[track_caller]
     pub fn normal(&mut self, shape: &[usize], dtype: DType) -> Result<Tensor> {
         self.draw("normal", shape, dtype, |rng| rng.generator.sample(StandardNormal))
     }
 
+    #[track_caller]
     fn draw(&mut self, op: &str, shape: &[usize], dtype: DType, mut f: impl FnMut(&mut Self) -> f64) -> Result<Tensor> {
         Tensor::from_fn(op, shape, dtype, |_| f(self))
     }

@@ -17,6 +17,7 @@ pub(super) struct ComposedScores<'a> {
 impl ComposedScores<'_> {
     /// What hides keys: 0 where a query may look and -∞ elsewhere, of a shape that broadcasts to `(b, h, t, s)`; `None` where it may look
     /// everywhere.
+    #[track_caller]
     fn bias(&self, [t, s]: [usize; 2], dtype: DType) -> Result<Option<Tensor>> {
         let masked = self.boolean.map(Tensor::not).transpose()?;
         // Query i of t sees the keys j of s with j − s ≤ i − t.
@@ -37,6 +38,7 @@ impl ComposedScores<'_> {
 ///
 /// P = E / Σ E with E = exp(S − c), where c is the log-sum-exp as a constant: any constant gives the same P and the same
 /// derivatives, and this one keeps E below 1.
+#[track_caller]
 pub(super) fn gradients(saved: &Saved, cotangents: &[Option<Tensor>], scores: ComposedScores<'_>) -> Result<Vec<Option<Tensor>>> {
     let (q, k, v) = (saved.input(0), saved.input(1), saved.input(2));
     let dtype = q.dtype();

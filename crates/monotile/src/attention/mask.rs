@@ -37,6 +37,7 @@ pub(super) struct AttentionOperands {
 
 impl AttentionOperands {
     /// Refuses operands that do not fit, in the name of `op`.
+    #[track_caller]
     pub fn new(op: &str, [q, k, v]: [&Tensor; 3], options: &AttentionOptions<'_>) -> Result<Self> {
         for (name, x) in [("queries", q), ("keys", k), ("values", v)] {
             if x.rank() != 4 {
@@ -88,6 +89,7 @@ impl AttentionOperands {
     }
 }
 
+#[track_caller]
 fn broadcast_mask(op: &str, mask: &Tensor, scores: &[usize; 4], dtype: DType) -> Result<Tensor> {
     let shape = check::shape(op, scores)?;
     if check::broadcast(op, mask.shape(), scores).ok().as_ref() != Some(&shape) {

@@ -30,6 +30,7 @@ use crate::testing::{Spec, normal};
 /// assert_eq!((merged.out.item::<f64>()?, merged.log_sum_exp.item::<f64>()?), (8.0, 0.5));
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn merge(parts: &[&PartialAttention]) -> Result<PartialAttention> {
     let Some(first) = parts.first() else {
         return Err(Error::value("merge: needs at least one result of attention"));

@@ -35,6 +35,7 @@ use crate::testing::{Spec, normal};
 /// assert_eq!(rotary(&x, &cos, &sin)?.to_vec::<f64>()?, [-4.0, 3.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn rotary(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
     let x = x.to_compute_dtype("rotary")?;
     let shape = x.shape();
@@ -71,6 +72,7 @@ struct RotaryGradient {
     inverse: bool,
 }
 
+#[track_caller]
 fn rotate(x: &Tensor, by: RotaryGradient) -> Result<Tensor> {
     // The kernel reads rows whose elements lie one after another.
     let x = if x.strides().last() == Some(&1) { x.clone() } else { x.contiguous()? };

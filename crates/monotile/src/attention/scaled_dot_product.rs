@@ -51,6 +51,7 @@ const NAME: &str = "scaled_dot_product_attention";
 /// assert_eq!(out.item::<f64>()?, 15.0);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn scaled_dot_product_attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions<'_>) -> Result<Tensor> {
     Ok(attend([q, k, v], options, None)?.out)
 }
@@ -59,6 +60,7 @@ pub fn scaled_dot_product_attention(q: &Tensor, k: &Tensor, v: &Tensor, options:
 ///
 /// # Errors
 /// As [`scaled_dot_product_attention`].
+#[track_caller]
 pub fn scaled_dot_product_attention_with_lse(
     q: &Tensor,
     k: &Tensor,
@@ -100,6 +102,7 @@ impl PartialAttention {
     /// assert!(difference.to_vec::<f64>()?.iter().all(|d| d.abs() < 1e-14));
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn append_keys(&self, q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions<'_>) -> Result<PartialAttention> {
         let recorded = [q, k, v, &self.out, &self.log_sum_exp].into_iter().chain(options.mask).any(Tensor::is_recorded);
         if recorded {
@@ -109,6 +112,7 @@ impl PartialAttention {
     }
 }
 
+#[track_caller]
 fn attend(operands: [&Tensor; 3], options: &AttentionOptions<'_>, before: Option<&PartialAttention>) -> Result<PartialAttention> {
     let x = AttentionOperands::new(NAME, operands, options)?;
     let (rows, value_dim) = (&x.q.shape()[..3], x.v.dim(3));
@@ -164,6 +168,7 @@ impl AttentionGradient {
         composed::ComposedScores { scale: self.scale, causal: self.causal, boolean: self.boolean.as_ref(), additive: self.additive }
     }
 
+    #[track_caller]
     fn backward(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let operands = [saved.input(0), saved.input(1), saved.input(2)];
         let additive = self.additive.then(|| saved.input(3));

@@ -33,7 +33,9 @@ impl<'a> AttentionTensors<'a> {
 }
 
 /// The output `(b, h, t, e)` and the log-sum-exp `(b, h, t)`, of these keys and of those that a result `before` has seen.
+#[track_caller]
 pub fn forward(op: &str, x: AttentionTensors<'_>, before: Option<[&Tensor; 2]>) -> Result<[Tensor; 2]> {
+    #[track_caller]
     fn run<T: StorageElement + Lanes>(op: &str, x: AttentionTensors<'_>, before: Option<[&Tensor; 2]>) -> Result<[Tensor; 2]> {
         let [q, _, v] = x.qkv;
         let ([b, h, t], e) = ([q.dim(0), q.dim(1), q.dim(2)], v.dim(3));
@@ -70,12 +72,14 @@ pub struct AttentionBackwardTensors<'a> {
 }
 
 /// Those of dq, dk and dv that are needed.
+#[track_caller]
 pub fn backward(
     op: &str,
     x: AttentionTensors<'_>,
     cotangents: AttentionBackwardTensors<'_>,
     needs: [bool; 3],
 ) -> Result<Vec<Option<Tensor>>> {
+    #[track_caller]
     fn run<T: StorageElement + Lanes>(
         op: &str,
         x: AttentionTensors<'_>,

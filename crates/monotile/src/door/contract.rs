@@ -15,6 +15,7 @@ use crate::tensor::{DType, Tensor};
 
 /// The product of these operands in f32 or f64, which has this shape, plus a contiguous bias along its last dimension. What is narrower
 /// than the computation is widened as it is read.
+#[track_caller]
 pub fn product(
     op: &str,
     product: &Prepared,
@@ -31,6 +32,7 @@ pub fn product(
     }
 }
 
+#[track_caller]
 fn run<T: StorageElement + Lanes>(
     op: &str,
     product: &Prepared,

@@ -10,7 +10,9 @@ use crate::tensor::dtype::StorageElement;
 use crate::tensor::uninit::UninitTensor;
 
 /// Contiguous tensors of one type, one after another along an axis; `shape` is that of all together.
+#[track_caller]
 pub fn cat(op: &str, sources: &[Tensor], shape: &Shape, axis: usize) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement>(op: &str, sources: &[Tensor], shape: &Shape, axis: usize) -> Result<Tensor> {
         let (inner, row) = (count(&shape[axis + 1..]), count(&shape[axis..]));
         let mut out = UninitTensor::<T>::with_shape(op, shape.clone())?;
@@ -27,7 +29,9 @@ pub fn cat(op: &str, sources: &[Tensor], shape: &Shape, axis: usize) -> Result<T
 }
 
 /// Zeros of a shape with the elements of x, contiguous, f32 or f64, at `places`: their numbers in row-major order, contiguous.
+#[track_caller]
 pub fn scatter(op: &str, x: &Tensor, shape: &[usize], places: &Tensor) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Real>(op: &str, x: &Tensor, shape: &[usize], places: &Tensor) -> Result<Tensor> {
         let mut out = UninitTensor::filled(op, shape, T::ZERO)?;
         places.elements::<i64>().iter().zip(x.elements::<T>()).for_each(|(&at, &x)| out[at as usize] = x);
@@ -37,6 +41,7 @@ pub fn scatter(op: &str, x: &Tensor, shape: &[usize], places: &Tensor) -> Result
 }
 
 /// Refuses a shape of f64 that there is no memory for.
+#[track_caller]
 pub fn check_memory(op: &str, shape: &[usize]) -> Result<()> {
     UninitTensor::<f64>::new(op, shape).map(drop)
 }

@@ -17,7 +17,9 @@ use crate::tensor::uninit::UninitTensor;
 use crate::tensor::{Dims, Tensor};
 
 /// The L of A = L Lᵀ.
+#[track_caller]
 pub fn cholesky(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Lanes>(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
         square(op, a, kernel::cholesky::cholesky::<T>, refuse)
     }
@@ -25,7 +27,9 @@ pub fn cholesky(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error
 }
 
 /// L and U of P A = L U in one matrix, and which row of A each row is, as i64.
+#[track_caller]
 pub fn lu(op: &str, a: &Tensor) -> Result<[Tensor; 2]> {
+    #[track_caller]
     fn run<T: StorageElement + Lanes>(op: &str, a: &Tensor) -> Result<[Tensor; 2]> {
         let (mut factors, mut order) = (UninitTensor::<T>::like(op, a)?, UninitTensor::<i64>::new(op, &shape(a, &[a.dim(-2)]))?);
         kernel::lu::lu(a.elements_view(), &mut factors, &mut order).map_err(|failure| failed(op, failure, never))?;
@@ -35,6 +39,7 @@ pub fn lu(op: &str, a: &Tensor) -> Result<[Tensor; 2]> {
 }
 
 /// X with A X = B, or Aᵀ X = B, from what [`lu`] returned; all contiguous.
+#[track_caller]
 pub fn lu_solve(
     op: &str,
     [factors, order]: [&Tensor; 2],
@@ -42,6 +47,7 @@ pub fn lu_solve(
     b: &Tensor,
     refuse: impl FnOnce(usize, usize) -> Error,
 ) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Lanes>(
         op: &str,
         [factors, order]: [&Tensor; 2],
@@ -58,7 +64,9 @@ pub fn lu_solve(
 }
 
 /// Q and R.
+#[track_caller]
 pub fn qr(op: &str, a: &Tensor, kind: Kind) -> Result<[Tensor; 2]> {
+    #[track_caller]
     fn run<T: StorageElement + Lanes>(op: &str, a: &Tensor, kind: Kind) -> Result<[Tensor; 2]> {
         let (m, n) = (a.dim(-2), a.dim(-1));
         let k = if kind.full { m } else { m.min(n) };
@@ -70,7 +78,9 @@ pub fn qr(op: &str, a: &Tensor, kind: Kind) -> Result<[Tensor; 2]> {
 }
 
 /// R alone, of min(m, n) rows.
+#[track_caller]
 pub fn triangle(op: &str, a: &Tensor) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Lanes>(op: &str, a: &Tensor) -> Result<Tensor> {
         let (m, n) = (a.dim(-2), a.dim(-1));
         let mut r = columns::<T>(op, a, [m.min(n), n])?;
@@ -82,7 +92,9 @@ pub fn triangle(op: &str, a: &Tensor) -> Result<Tensor> {
 }
 
 /// U, the singular values and Vᵀ; with the vectors that are wanted.
+#[track_caller]
 pub fn svd(op: &str, a: &Tensor, vectors: Vectors, refuse: impl FnOnce(usize, usize) -> Error) -> Result<[Tensor; 3]> {
+    #[track_caller]
     fn run<T: StorageElement + Lanes>(
         op: &str,
         a: &Tensor,
@@ -100,7 +112,9 @@ pub fn svd(op: &str, a: &Tensor, vectors: Vectors, refuse: impl FnOnce(usize, us
 }
 
 /// Eigenvalues of symmetric matrices in increasing order, and vectors as columns, or an empty tensor where none are wanted.
+#[track_caller]
 pub fn eigh(op: &str, a: &Tensor, wanted: bool, refuse: impl FnOnce(usize, usize) -> Error) -> Result<[Tensor; 2]> {
+    #[track_caller]
     fn run<T: StorageElement + Lanes>(
         op: &str,
         a: &Tensor,
@@ -118,7 +132,9 @@ pub fn eigh(op: &str, a: &Tensor, wanted: bool, refuse: impl FnOnce(usize, usize
 }
 
 /// A⁻¹
+#[track_caller]
 pub fn inverse(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Lanes>(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
         square(op, a, kernel::inverse::inverse::<T>, refuse)
     }
@@ -126,6 +142,7 @@ pub fn inverse(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error)
 }
 
 /// X with T X = B, for a triangle T of A; both of one batch.
+#[track_caller]
 pub fn solve_triangular(
     op: &str,
     a: &Tensor,
@@ -133,6 +150,7 @@ pub fn solve_triangular(
     triangle: Triangle,
     refuse: impl FnOnce(usize, usize) -> Error,
 ) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Lanes>(
         op: &str,
         a: &Tensor,
@@ -149,6 +167,7 @@ pub fn solve_triangular(
 }
 
 /// What a kernel makes of square matrices, which is as large.
+#[track_caller]
 fn square<T: StorageElement>(
     op: &str,
     a: &Tensor,
@@ -161,6 +180,7 @@ fn square<T: StorageElement>(
 }
 
 /// Matrices m × n of the batch of `a` that a kernel is to write column by column: their transpose.
+#[track_caller]
 fn columns<T: StorageElement>(op: &str, a: &Tensor, [m, n]: [usize; 2]) -> Result<UninitTensor<T>> {
     UninitTensor::new(op, &shape(a, &[n, m]))
 }
@@ -171,6 +191,7 @@ fn shape(a: &Tensor, sizes: &[usize]) -> Dims {
 }
 
 /// The error of `op` on a batch: what `refuse` says, or that there is no memory.
+#[track_caller]
 fn failed(op: &str, failure: Failure, refuse: impl FnOnce(usize, usize) -> Error) -> Error {
     match failure {
         Failure::Matrix { matrix, order } => refuse(matrix, order),
@@ -178,6 +199,7 @@ fn failed(op: &str, failure: Failure, refuse: impl FnOnce(usize, usize) -> Error
     }
 }
 
+#[track_caller]
 fn never(_: usize, _: usize) -> Error {
     unreachable!("every matrix has such factors")
 }

@@ -17,7 +17,9 @@ pub fn outside(indices: &Tensor, size: usize) -> Option<i64> {
 }
 
 /// out[…, j, …] = x[…, indices[j], …]
+#[track_caller]
 pub fn select(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::new(op, &with_size(x.shape(), axis, indices.len()))?;
         kernel::select(x.elements(), sizes(x.shape(), axis), indices.elements(), &mut out, |x: T| x);
@@ -27,7 +29,9 @@ pub fn select(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Ten
 }
 
 /// The rows of a table of floating-point numbers that indices name, in the type that is computed in.
+#[track_caller]
 pub fn rows(op: &str, table: &Tensor, ids: &Tensor) -> Result<Tensor> {
+    #[track_caller]
     fn run<A: StorageElement + Widen<R>, R: StorageElement + Real>(op: &str, table: &Tensor, ids: &Tensor) -> Result<Tensor> {
         let (vocab, dim) = (table.dim(0), table.dim(1));
         let shape: Dims = ids.shape().iter().copied().chain([dim]).collect();
@@ -46,7 +50,9 @@ pub fn rows(op: &str, table: &Tensor, ids: &Tensor) -> Result<Tensor> {
 }
 
 /// Zeros of g's shape, but for the size of the axis, with out[…, indices[j], …] += g[…, j, …].
+#[track_caller]
 pub fn select_add(op: &str, g: &Tensor, axis: usize, indices: &Tensor, size: usize) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Real>(op: &str, g: &Tensor, axis: usize, indices: &Tensor, size: usize) -> Result<Tensor> {
         let shape = with_size(g.shape(), axis, size);
         let mut out = UninitTensor::filled(op, &shape, T::ZERO)?;
@@ -57,7 +63,9 @@ pub fn select_add(op: &str, g: &Tensor, axis: usize, indices: &Tensor, size: usi
 }
 
 /// out[…, j, …] = x[…, index[…, j, …], …]
+#[track_caller]
 pub fn gather(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, index)?;
         kernel::gather(x.elements(), sizes(x.shape(), axis), index.elements(), &mut out);
@@ -67,7 +75,9 @@ pub fn gather(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tenso
 }
 
 /// x with out[…, index[…, j, …], …] += source[…, j, …]
+#[track_caller]
 pub fn scatter_add(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Real>(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, x)?;
         out.copy_from_slice(x.elements());

@@ -13,7 +13,9 @@ use crate::tensor::uninit::UninitTensor;
 use crate::tensor::{DType, Tensor};
 
 /// A formula of operands of one shape and one type, f32 or f64.
+#[track_caller]
 pub fn formula<const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], f: F) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Real, const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], f: F) -> Result<Tensor> {
         let mut y = UninitTensor::<T>::like(op, x[0])?;
         elementwise::formula(x.map(Tensor::elements_view), &mut y, f);
@@ -23,7 +25,9 @@ pub fn formula<const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], f: F) -
 }
 
 /// A formula of two operands that costs less than to gather what it reads: rows of all kinds are read where they are.
+#[track_caller]
 pub fn light<F: Formula<2>>(op: &str, x: &Tensor, y: &Tensor, f: F) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Real, F: Formula<2>>(op: &str, x: &Tensor, y: &Tensor, f: F) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, x)?;
         elementwise::light_binary(
@@ -57,10 +61,12 @@ pub fn update<F: Formula<2>>(a: &mut Tensor, b: &Tensor, f: F) -> bool {
 }
 
 /// g ∂f/∂xᵢ
+#[track_caller]
 pub fn gradient<const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], g: &Tensor, f: F, i: usize) -> Result<Tensor>
 where
     Arguments: Arity<N>,
 {
+    #[track_caller]
     fn run<T: StorageElement + Real, const N: usize, F>(op: &str, x: [&Tensor; N], g: &Tensor, f: F, i: usize) -> Result<Tensor>
     where
         F: Formula<N>,
@@ -74,10 +80,12 @@ where
 }
 
 /// All g ∂f/∂xᵢ in one pass, of contiguous tensors of one shape.
+#[track_caller]
 pub fn gradients<const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], g: &Tensor, f: F) -> Result<Vec<Tensor>>
 where
     Arguments: Arity<N>,
 {
+    #[track_caller]
     fn run<T: StorageElement + Real, const N: usize, F>(op: &str, x: [&Tensor; N], g: &Tensor, f: F) -> Result<Vec<Tensor>>
     where
         F: Formula<N>,
@@ -93,7 +101,9 @@ where
 }
 
 /// A function of one f64 at a time: for what has no formula.
+#[track_caller]
 pub fn by_f64(op: &str, x: &Tensor, f: impl Fn(f64) -> f64 + Sync + Copy) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Real, F: Fn(f64) -> f64 + Sync + Copy>(op: &str, x: &Tensor, f: F) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, x)?;
         elementwise::unary(x.elements_view::<T>(), &mut out, move |x| T::from_f64(f(x.to_f64())));
@@ -103,6 +113,7 @@ pub fn by_f64(op: &str, x: &Tensor, f: impl Fn(f64) -> f64 + Sync + Copy) -> Res
 }
 
 /// A function of two integers.
+#[track_caller]
 pub fn integers(op: &str, a: &Tensor, b: &Tensor, f: fn(i64, i64) -> i64) -> Result<Tensor> {
     let mut out = UninitTensor::<i64>::like(op, a)?;
     elementwise::binary(a.elements_view::<i64>(), b.elements_view::<i64>(), &mut out, f);
@@ -121,8 +132,10 @@ pub enum Relation {
 }
 
 /// Whether elements of two tensors of one shape and type compare so.
+#[track_caller]
 pub fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
     // Three loops a type: a > b is b < a, and = is ≠ negated. To negate an order would be wrong: < and ≥ are both false of NaN.
+    #[track_caller]
     fn run<T: StorageElement>(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
         let mut out = UninitTensor::<u8>::like(op, a)?;
         let (a, b) = (a.elements_view::<T>(), b.elements_view::<T>());
@@ -139,6 +152,7 @@ pub fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<T
 }
 
 /// A function of two truth values, 0 and 1.
+#[track_caller]
 pub fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(u8, u8) -> u8 + Sync + Copy) -> Result<Tensor> {
     let mut out = UninitTensor::<u8>::like(op, a)?;
     elementwise::binary(a.elements_view::<u8>(), b.elements_view::<u8>(), &mut out, f);
@@ -146,7 +160,9 @@ pub fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(u8, u8) -> u8 + Sync +
 }
 
 /// a where the mask is true, b elsewhere: three tensors of one shape, two of one type.
+#[track_caller]
 pub fn where_(op: &str, mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement>(op: &str, mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, mask)?;
         elementwise::select(mask.elements_view(), a.elements_view::<T>(), b.elements_view(), &mut out);
@@ -156,7 +172,9 @@ pub fn where_(op: &str, mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor>
 }
 
 /// The same numbers in another type.
+#[track_caller]
 pub fn cast(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
+    #[track_caller]
     fn from<A: Numeric>(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
         match dtype {
             DType::F32 => to(op, x, A::to_f32),
@@ -167,6 +185,7 @@ pub fn cast(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
             DType::Bool => to(op, x, |x: A| u8::from(x.to_f64() != 0.0)),
         }
     }
+    #[track_caller]
     fn to<A: StorageElement, R: StorageElement>(op: &str, x: &Tensor, f: impl Fn(A) -> R + Sync + Copy) -> Result<Tensor> {
         let mut out = UninitTensor::<R>::like(op, x)?;
         elementwise::unary(x.elements_view::<A>(), &mut out, f);

@@ -23,7 +23,9 @@ pub enum Reduction {
 }
 
 /// The reduction of an f32 or f64 tensor.
+#[track_caller]
 pub fn reduce(op: &str, x: &Tensor, axes: &[usize], reduction: Reduction) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Real>(op: &str, x: &Tensor, axes: &[usize], reduction: Reduction) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::new(op, &without(x, axes))?;
         let x = x.elements_view::<T>();
@@ -41,6 +43,7 @@ pub fn reduce(op: &str, x: &Tensor, axes: &[usize], reduction: Reduction) -> Res
 }
 
 /// Where the largest or the smallest element is, as i64: its number in row-major order over the axes.
+#[track_caller]
 pub fn index_of_extremum(op: &str, x: &Tensor, axes: &[usize], largest: bool) -> Result<Tensor> {
     fn run<T: StorageElement + Real>(
         x: &Tensor,
@@ -57,7 +60,9 @@ pub fn index_of_extremum(op: &str, x: &Tensor, axes: &[usize], largest: bool) ->
 }
 
 /// The running sum of a contiguous tensor along an axis.
+#[track_caller]
 pub fn cumulative_sum(op: &str, x: &Tensor, axis: usize) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Real>(op: &str, x: &Tensor, axis: usize) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, x)?;
         kernel::cumulative_sum(x.elements(), x.shape()[axis], count(&x.shape()[axis + 1..]), &mut out);

@@ -13,7 +13,9 @@ use crate::tensor::dtype::StorageElement;
 use crate::tensor::uninit::UninitTensor;
 
 /// Softmax along the last axis, or its logarithm.
+#[track_caller]
 pub fn softmax(op: &str, x: &Tensor, logarithm: bool) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Real>(op: &str, x: &Tensor, logarithm: bool) -> Result<Tensor> {
         let mut y = UninitTensor::<T>::like(op, x)?;
         kernel::softmax(x.elements(), x.dim(-1), logarithm, &mut y);
@@ -23,7 +25,9 @@ pub fn softmax(op: &str, x: &Tensor, logarithm: bool) -> Result<Tensor> {
 }
 
 /// x̄ from y and ȳ.
+#[track_caller]
 pub fn softmax_backward(op: &str, y: &Tensor, g: &Tensor, logarithm: bool) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Real>(op: &str, y: &Tensor, g: &Tensor, logarithm: bool) -> Result<Tensor> {
         let mut dx = UninitTensor::<T>::like(op, y)?;
         kernel::softmax_backward(y.elements(), g.elements(), y.dim(-1), logarithm, &mut dx);
@@ -33,7 +37,9 @@ pub fn softmax_backward(op: &str, y: &Tensor, g: &Tensor, logarithm: bool) -> Re
 }
 
 /// y, and [μ, ρ] of each row: its mean and the reciprocal of its deviation.
+#[track_caller]
 pub fn layer_norm(op: &str, x: &Tensor, parameters: [&Tensor; 2], eps: f64) -> Result<(Tensor, [Tensor; 2])> {
+    #[track_caller]
     fn run<T: StorageElement + Real>(op: &str, x: &Tensor, [w, b]: [&Tensor; 2], eps: f64) -> Result<(Tensor, [Tensor; 2])> {
         let mut y = UninitTensor::<T>::like(op, x)?;
         let (mut mu, mut rho) = (UninitTensor::<T>::new(op, &[rows(x)])?, UninitTensor::<T>::new(op, &[rows(x)])?);
@@ -44,7 +50,9 @@ pub fn layer_norm(op: &str, x: &Tensor, parameters: [&Tensor; 2], eps: f64) -> R
 }
 
 /// Those of x̄, w̄ and b̄ that are needed, from x, w, μ, ρ and ȳ.
+#[track_caller]
 pub fn layer_norm_backward(op: &str, forward: [&Tensor; 4], g: &Tensor, needs: [bool; 3]) -> Result<Vec<Option<Tensor>>> {
+    #[track_caller]
     fn run<T: StorageElement + Real>(
         op: &str,
         [x, w, mu, rho]: [&Tensor; 4],
@@ -63,7 +71,9 @@ pub fn layer_norm_backward(op: &str, forward: [&Tensor; 4], g: &Tensor, needs: [
 }
 
 /// y, and the reciprocal of the root mean square of each row.
+#[track_caller]
 pub fn rms_norm(op: &str, x: &Tensor, w: &Tensor, eps: f64) -> Result<[Tensor; 2]> {
+    #[track_caller]
     fn run<T: StorageElement + Real>(op: &str, x: &Tensor, w: &Tensor, eps: f64) -> Result<[Tensor; 2]> {
         let (mut y, mut rho) = (UninitTensor::<T>::like(op, x)?, UninitTensor::<T>::new(op, &[rows(x)])?);
         norm::rms_norm(x.elements(), w.elements(), eps, &mut y, &mut rho);
@@ -73,7 +83,9 @@ pub fn rms_norm(op: &str, x: &Tensor, w: &Tensor, eps: f64) -> Result<[Tensor; 2
 }
 
 /// Those of x̄ and w̄ that are needed, from x, w, ρ and ȳ.
+#[track_caller]
 pub fn rms_norm_backward(op: &str, forward: [&Tensor; 3], g: &Tensor, needs: [bool; 2]) -> Result<Vec<Option<Tensor>>> {
+    #[track_caller]
     fn run<T: StorageElement + Real>(
         op: &str,
         [x, w, rho]: [&Tensor; 3],
@@ -109,7 +121,9 @@ pub fn count_targets(targets: &Tensor, classes: usize, ignored: Option<i64>) -> 
 }
 
 /// The mean over `count` rows of −ln softmax(x)[target], and [m, ln l] of each row.
+#[track_caller]
 pub fn cross_entropy(op: &str, x: &Tensor, targets: &Tensor, ignored: Option<i64>, count: usize) -> Result<(Tensor, [Tensor; 2])> {
+    #[track_caller]
     fn run<T: StorageElement + Real>(
         op: &str,
         x: &Tensor,
@@ -126,6 +140,7 @@ pub fn cross_entropy(op: &str, x: &Tensor, targets: &Tensor, ignored: Option<i64
 }
 
 /// x̄ = ȳ / count · (softmax(x) − one-hot), from [m, ln l] of each row and the scalar ȳ, of any type.
+#[track_caller]
 pub fn cross_entropy_backward(
     op: &str,
     x: &Tensor,
@@ -133,6 +148,7 @@ pub fn cross_entropy_backward(
     kept: [&Tensor; 2],
     g: &Tensor,
 ) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Real>(
         op: &str,
         x: &Tensor,
@@ -149,7 +165,9 @@ pub fn cross_entropy_backward(
 }
 
 /// Pairs of each row turned by the angles of its position; rows may lie anywhere, their elements one after another.
+#[track_caller]
 pub fn rotary(op: &str, x: &Tensor, [cos, sin]: [&Tensor; 2], inverse: bool) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Real>(op: &str, x: &Tensor, cos: &Tensor, sin: &Tensor, inverse: bool) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, x)?;
         turn::rotary(x.elements_view(), Angles { cos: cos.elements(), sin: sin.elements(), inverse }, &mut out);

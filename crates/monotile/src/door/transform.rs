@@ -13,7 +13,9 @@ use crate::tensor::dtype::StorageElement;
 use crate::tensor::uninit::UninitTensor;
 
 /// Rows through 4 x 4 matrices, each of which takes the next `per` rows.
+#[track_caller]
 pub fn points(op: &str, kind: VectorKind, matrices: &Tensor, per: usize, rows: &Tensor) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Lanes>(op: &str, kind: VectorKind, matrices: &Tensor, per: usize, rows: &Tensor) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, rows)?;
         if !rows.is_empty() {
@@ -26,7 +28,9 @@ pub fn points(op: &str, kind: VectorKind, matrices: &Tensor, per: usize, rows: &
 
 /// T R S of each translation, rotation and scale, or its inverse; none where a scale has no inverse. Each of the three is one row for
 /// all, or one each.
+#[track_caller]
 pub fn compose(op: &str, inverse: bool, parts: [&Tensor; 3], shape: &[usize]) -> Result<Option<Tensor>> {
+    #[track_caller]
     fn run<T: StorageElement + Lanes>(op: &str, inverse: bool, [t, q, s]: [&Tensor; 3], shape: &[usize]) -> Result<Option<Tensor>> {
         if inverse && s.elements::<T>().contains(&T::ZERO) {
             return Ok(None);
@@ -39,7 +43,9 @@ pub fn compose(op: &str, inverse: bool, parts: [&Tensor; 3], shape: &[usize]) ->
 }
 
 /// The rotations between a and b at t; each of the three is one row for all, or one each.
+#[track_caller]
 pub fn slerp(op: &str, operands: [&Tensor; 3], shape: &[usize]) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Lanes>(op: &str, [a, b, t]: [&Tensor; 3], shape: &[usize]) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::new(op, shape)?;
         between::slerp(rows(a), rows(b), rows(t), &mut out);

@@ -11,7 +11,9 @@ use crate::tensor::dtype::StorageElement;
 use crate::tensor::uninit::UninitTensor;
 
 /// Makes the memory of a tensor of f32 or f64 its own: as it is where nobody else holds it, else copied.
+#[track_caller]
 pub fn own(op: &str, slot: &mut Tensor) -> Result<()> {
+    #[track_caller]
     fn run<T: StorageElement + Real>(op: &str, slot: &mut Tensor) -> Result<()> {
         if slot.unique_mut::<T>().is_none() {
             let mut copy = UninitTensor::<T>::like(op, slot)?;

@@ -23,12 +23,13 @@ impl BoundEquation {
     ///
     /// Dimensions under an ellipsis are aligned from the last. A dimension of size 1 fits a label of any size: the operand
     /// repeats along it.
+    #[track_caller]
     pub fn new(equation: &Equation, shapes: &[&[usize]]) -> Result<Self> {
         let Equation { inputs, output, .. } = equation;
         if inputs.len() != shapes.len() {
             let (terms, operands) = (count(inputs.len(), "term"), count(shapes.len(), "operand"));
             let written = ErrorNote::new(0..inputs.last().map_or(0, |t| t.span.end), terms.clone());
-            return Err(equation.refuse(format!("the equation has {terms} for {operands}")).with_notes(vec![written]));
+            return Err(equation.refuse(format!("the equation has {terms} for {operands}")).with_notes(&equation.text, vec![written]));
         }
         let mut longest = 0;
         for (k, (term, shape)) in inputs.iter().zip(shapes).enumerate() {
@@ -38,7 +39,7 @@ impl BoundEquation {
                 let fault =
                     format!("operand {k} has {dims}, shape {shape:?}, and its term \"{}\" {labels}", equation.written(term));
                 let note = ErrorNote::new(term.span.clone(), format!("{labels} for {dims}"));
-                return Err(equation.refuse(fault).with_notes(vec![note]));
+                return Err(equation.refuse(fault).with_notes(&equation.text, vec![note]));
             }
             if term.ellipsis.is_some() {
                 longest = longest.max(rank - labels);
@@ -62,6 +63,7 @@ impl BoundEquation {
 }
 
 /// The size of each label, or which two dimensions contradict each other.
+#[track_caller]
 fn sizes(equation: &Equation, operands: &[Vec<Label>], shapes: &[&[usize]], labels: usize) -> Result<Vec<usize>> {
     /// A size and the operand and dimension it comes from.
     #[derive(Clone, Copy)]
@@ -84,13 +86,13 @@ fn sizes(equation: &Equation, operands: &[Vec<Label>], shapes: &[&[usize]], labe
                     other.size, other.dim
                 );
                 let notes = [*other, now].map(|s| ErrorNote::new(place(s), format!("{} in dimension {}", s.size, s.dim)));
-                return Err(equation.refuse(fault).with_notes(notes.into()));
+                return Err(equation.refuse(fault).with_notes(&equation.text, notes.into()));
             }
             if let Some(other) = before.iter().find(|s| s.size != size && s.size != 1 && size != 1) {
                 let name = label_name(equation, label, labels);
                 let fault = format!("{name} is {} in operand {} and {size} in operand {operand}", other.size, other.operand);
                 let notes = [*other, now].map(|s| ErrorNote::new(place(s), format!("{} in operand {}", s.size, s.operand)));
-                return Err(equation.refuse(fault).with_notes(notes.into()));
+                return Err(equation.refuse(fault).with_notes(&equation.text, notes.into()));
             }
             if !before.iter().any(|s| s.size == size && s.operand == operand) {
                 before.push(now);

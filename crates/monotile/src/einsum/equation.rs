@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::einsum::pair::Label;
-use crate::error::{Error, ErrorKind, ErrorNote, Result};
+use crate::error::{Error, ErrorKind, ErrorNote, Placed, Result};
 
 /// What is to be contracted, independent of any shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,14 +99,15 @@ impl Equation {
     ///
     /// Without an arrow the output has the dimensions of the ellipsis, then the labels that occur once, sorted by
     /// character: upper case before lower.
+    #[track_caller]
     pub fn parse(text: &str) -> Result<Self> {
-        let read = Reader::read(text).map_err(|(fault, notes)| refuse(text, fault).with_notes(notes))?;
+        let read = Reader::read(text).map_err(|(fault, notes)| refuse(text, fault).with_notes(text, notes)).placed()?;
         let Reader { letters, terms, arrow } = read;
         let mut inputs = terms;
         let output = if arrow.is_some() {
             let output = inputs.pop().expect("the term after the arrow was begun");
             check_output(&output, &inputs, |l| letters[l as usize].to_string())
-                .map_err(|(fault, notes)| refuse(text, fault).with_notes(notes))?;
+                .map_err(|(fault, notes)| refuse(text, fault).with_notes(text, notes)).placed()?;
             output
         } else {
             implied_output(&inputs, &letters)
@@ -115,6 +116,7 @@ impl Equation {
     }
 
     /// The equation with these labels, any numbers.
+    #[track_caller]
     pub fn from_labels(inputs: &[&[u32]], output: &[u32]) -> Result<Self> {
         let mut text = String::new();
         // The characters that each label is, and the term.
@@ -144,11 +146,12 @@ impl Equation {
             return Err(refuse(&text, "an equation has at least one operand"));
         }
         check_output(&output, &inputs, |l| numbers[l as usize].to_string())
-            .map_err(|(fault, notes)| refuse(&text, fault).with_notes(notes))?;
+            .map_err(|(fault, notes)| refuse(&text, fault).with_notes(&text, notes)).placed()?;
         Ok(Self { text, names: LabelNames::Numbers(numbers), inputs, output })
     }
 
     /// The error of this equation with this fault.
+    #[track_caller]
     pub fn refuse(&self, fault: impl std::fmt::Display) -> Error {
         refuse(&self.text, fault)
     }
@@ -160,6 +163,7 @@ impl Equation {
     }
 }
 
+#[track_caller]
 fn refuse(text: &str, fault: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Equation, format!("einsum \"{text}\": {fault}"))
 }
@@ -179,6 +183,7 @@ struct Reader {
 }
 
 impl Reader {
+    #[track_caller]
     fn read(text: &str) -> Result<Self, Fault> {
         let mut reader = Self { letters: Vec::new(), terms: vec![Term::default()], arrow: None };
         let chars: Vec<char> = text.chars().collect();
@@ -219,6 +224,7 @@ impl Reader {
         length
     }
 
+    #[track_caller]
     fn arrow(&mut self, at: usize, rest: &[char]) -> Result<usize, Fault> {
         if rest.get(1) != Some(&'>') {
             let fault = format!("the '-' at position {at} has no '>' after it; an arrow is \"->\"");
@@ -235,6 +241,7 @@ impl Reader {
         Ok(self.begin_term(at, 2))
     }
 
+    #[track_caller]
     fn ellipsis(&mut self, at: usize, rest: &[char]) -> Result<usize, Fault> {
         let dots = rest.iter().take_while(|&&c| c == '.').count();
         if dots != 3 {
@@ -269,6 +276,7 @@ impl Reader {
     }
 }
 
+#[track_caller]
 fn check_output(output: &Term, inputs: &[Term], name: impl Fn(Label) -> String) -> Result<(), Fault> {
     for (d, label) in output.labels.iter().enumerate() {
         if let Some(first) = output.labels[..d].iter().position(|l| l == label) {

@@ -18,6 +18,7 @@ use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
 
 /// Carries out the steps of a plan on operands of which one at least is recorded.
+#[track_caller]
 pub(super) fn recorded(plan: &Arc<ContractionPlan>, operands: &[&Tensor]) -> Result<Tensor> {
     let n = operands.len();
     let terms = operands.iter().zip(&plan.prepare).map(|(x, p)| prepared(x, p)).collect::<Result<Vec<_>>>()?;
@@ -58,6 +59,7 @@ struct Steps {
 
 impl Steps {
     /// The value of a term that the gradient reads.
+    #[track_caller]
     fn value(&self, saved: &Saved, term: usize) -> Result<Tensor> {
         let n = self.plan.prepare.len();
         let Some(k) = term.checked_sub(n) else { return Ok(saved.input(term)) };
@@ -76,6 +78,7 @@ impl Steps {
 
     /// All terms but the last as if each pair had been recorded by itself; those that nobody reads have a place on the tape
     /// and no value.
+    #[track_caller]
     fn traced(&self, saved: &Saved) -> Result<Vec<Tensor>> {
         let n = self.plan.prepare.len();
         let mut terms: Vec<Tensor> = (0..n).map(|i| saved.traced(i)).collect();

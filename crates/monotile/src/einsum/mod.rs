@@ -73,6 +73,7 @@ use plan::ContractionPlan;
 /// assert_eq!(error.to_string(), "einsum \"ij,j->i\": label j is 2 in operand 0 and 3 in operand 1");
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn einsum(equation: &str, operands: &[&Tensor]) -> Result<Tensor> {
     let plan = run::planned(equation, operands)?;
     run::run(&plan, operands)
@@ -106,6 +107,7 @@ impl Einsum {
     ///
     /// # Errors
     /// If it is malformed, with the position of the fault (characters are counted from 0).
+    #[track_caller]
     pub fn new(equation: &str) -> Result<Self> {
         Ok(Self { equation: Equation::parse(equation)?, options: EinsumOptions::default() })
     }
@@ -122,6 +124,7 @@ impl Einsum {
     /// assert_eq!(product.compile(&[&[2, 3], &[3, 4]])?.shape(), [2, 4]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn from_labels(inputs: &[&[u32]], output: &[u32]) -> Result<Self> {
         Ok(Self { equation: Equation::from_labels(inputs, output)?, options: EinsumOptions::default() })
     }
@@ -142,10 +145,12 @@ impl Einsum {
     ///
     /// # Errors
     /// If the shapes do not fit the equation, or the order cannot be had.
+    #[track_caller]
     pub fn compile(&self, shapes: &[&[usize]]) -> Result<CompiledEinsum> {
         Ok(CompiledEinsum(Arc::new(self.plan(shapes)?)))
     }
 
+    #[track_caller]
     fn plan(&self, shapes: &[&[usize]]) -> Result<ContractionPlan> {
         ContractionPlan::new(&self.equation, shapes, &self.options)
     }
@@ -160,6 +165,7 @@ impl CompiledEinsum {
     ///
     /// # Errors
     /// If a shape is not the one that this was compiled for, or a dtype has no arithmetic.
+    #[track_caller]
     pub fn run(&self, operands: &[&Tensor]) -> Result<Tensor> {
         run::check_shapes(&self.0, operands)?;
         run::run(&self.0, operands)

@@ -70,6 +70,7 @@ impl PairContraction {
     ///
     /// # Errors
     /// If no tensor has the shape of the result.
+    #[track_caller]
     pub fn new(labels: [&[Label]; 2], out: &[Label], size: impl Fn(Label) -> usize) -> Result<Self> {
         #[cfg(test)]
         MADE.set(MADE.get() + 1);
@@ -113,6 +114,7 @@ impl PairContraction {
     }
 
     /// The contraction of these operands, recorded if one of them is.
+    #[track_caller]
     pub fn apply(self: &Arc<Self>, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         Ok(self.record(self.value(a, b)?, a, b))
     }
@@ -124,6 +126,7 @@ impl PairContraction {
 
     /// The contraction of these operands, unrecorded: element by element where nothing is summed over, by a matrix product
     /// elsewhere; and by both passes, products then sums, where dot products of a batch lie across each other in memory.
+    #[track_caller]
     pub fn value(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         if self.dims.iter().all(|d| d.at[2].is_some()) {
             // Cast before they are repeated: a cast of a repeated view would write every element.
@@ -144,6 +147,7 @@ impl PairContraction {
     ///
     /// # Errors
     /// If one of them holds no floating-point numbers.
+    #[track_caller]
     pub fn dtype(&self, a: &Tensor, b: &Tensor) -> Result<DType> {
         check::common_float("einsum", a, b)
     }
@@ -188,6 +192,7 @@ impl PairContraction {
     }
 
     /// The matrix product of these operands.
+    #[track_caller]
     fn product(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         let usual = match self.usual.get() {
             Some(usual) => usual,
@@ -203,6 +208,7 @@ impl PairContraction {
     }
 
     /// The product of operands that lie in memory like these.
+    #[track_caller]
     fn ready(&self, a: &Tensor, b: &Tensor) -> Result<Prepared> {
         Prepared::new(&self.axes(a, b)).ok_or_else(|| {
             let (a, b) = (a.shape(), b.shape());
@@ -248,6 +254,7 @@ thread_local! {
 ///
 /// # Errors
 /// If one label has two sizes, or a dtype is no floating-point one.
+#[track_caller]
 pub(crate) fn contract(a: &Tensor, labels_a: &[Label], b: &Tensor, labels_b: &[Label], out: &[Label]) -> Result<Tensor> {
     let (pair, value) = contract_and_add((a, labels_a), (b, labels_b), out, None)?;
     if a.is_recorded() || b.is_recorded() { Ok(Arc::new(pair).record(value, a, b)) } else { Ok(value) }
@@ -258,6 +265,7 @@ pub(crate) fn contract(a: &Tensor, labels_a: &[Label], b: &Tensor, labels_b: &[L
 ///
 /// # Errors
 /// As [`contract`].
+#[track_caller]
 pub(crate) fn contract_and_add(
     (a, labels_a): (&Tensor, &[Label]),
     (b, labels_b): (&Tensor, &[Label]),
@@ -277,6 +285,7 @@ pub(crate) fn contract_and_add(
 }
 
 /// The product of these operands, which has this shape, plus a bias along its last dimension.
+#[track_caller]
 fn multiplied(product: &Prepared, (a, b): (&Tensor, &Tensor), shape: &Shape, bias: Option<&Tensor>) -> Result<Tensor> {
     contract::product("einsum", product, [a, b], check::common_float("einsum", a, b)?, shape, bias)
 }

@@ -68,6 +68,7 @@ pub(crate) struct FinalStep {
 }
 
 impl ContractionPlan {
+    #[track_caller]
     pub fn new(equation: &Equation, shapes: &[&[usize]], options: &EinsumOptions) -> Result<Self> {
         let BoundEquation { operands, output, sizes, names } = BoundEquation::new(equation, shapes)?;
         let prepare = prepare(&operands, &output, shapes);
@@ -165,6 +166,7 @@ fn repeated(labels: &[Label]) -> Option<(usize, usize)> {
 }
 
 /// The pairs of `path`, each made by `pair` of the labels of its operands and its result.
+#[track_caller]
 fn steps(
     network: &Network,
     path: &Path,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::panic::Location;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use smallvec::SmallVec;
@@ -13,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::Tensor;
 
 /// Carries a plan out on operands of the shapes that it was made for.
+#[track_caller]
 pub(super) fn run(plan: &Arc<ContractionPlan>, operands: &[&Tensor]) -> Result<Tensor> {
     if let Some(k) = operands.iter().position(|x| !x.dtype().is_float())
         && plan.computes()
@@ -40,6 +42,7 @@ pub(super) fn run(plan: &Arc<ContractionPlan>, operands: &[&Tensor]) -> Result<T
 ///
 /// Each result is dropped as soon as it is used, so that the pool can give its memory to the next; and an operand is asked
 /// for just before it is used.
+#[track_caller]
 pub(super) fn contracted(
     plan: &ContractionPlan,
     operand: impl Fn(usize) -> Result<Tensor>,
@@ -61,6 +64,7 @@ pub(super) fn contracted(
 }
 
 /// An operand as it meets others: without repeated labels, and summed over those that it alone has.
+#[track_caller]
 pub(super) fn prepared(x: &Tensor, prepare: &OperandStep) -> Result<Tensor> {
     let mut view = match &prepare.squeeze {
         Some(shape) => x.reshape(shape)?,
@@ -73,8 +77,12 @@ pub(super) fn prepared(x: &Tensor, prepare: &OperandStep) -> Result<Tensor> {
 }
 
 /// Refuses operands of other shapes than a plan was made for.
+#[track_caller]
 pub(super) fn check_shapes(plan: &ContractionPlan, operands: &[&Tensor]) -> Result<()> {
-    let refuse = |fault: String| Err(Error::new(ErrorKind::Equation, format!("einsum \"{}\": {fault}", plan.equation)));
+    let here = Location::caller();
+    let refuse = |fault: String| {
+        Err(Error::new(ErrorKind::Equation, format!("einsum \"{}\": {fault}", plan.equation)).with_place(here))
+    };
     if operands.len() != plan.shapes.len() {
         return refuse(format!("compiled for {} operands, given {}", plan.shapes.len(), operands.len()));
     }
@@ -102,6 +110,7 @@ static CACHE: LazyLock<Mutex<ResultCache>> = LazyLock::new(Mutex::default);
 static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 /// The plan of this equation for operands of these shapes, made at the first call.
+#[track_caller]
 pub(super) fn planned(equation: &str, operands: &[&Tensor]) -> Result<Arc<ContractionPlan>> {
     let shapes: SmallVec<[&[usize]; 8]> = operands.iter().map(|x| x.shape()).collect();
     let key = HASHER.hash_one((equation, shapes.as_slice()));

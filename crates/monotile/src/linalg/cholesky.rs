@@ -39,6 +39,7 @@ use crate::testing::{Spec, normal};
 /// assert_eq!(error.to_string(), "cholesky: the matrix is not positive definite (its leading minor of order 1 is not positive)");
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn cholesky(a: &Tensor) -> Result<Tensor> {
     let a = a.to_compute_dtype("cholesky")?;
     check::square("cholesky", &a)?;
@@ -89,6 +90,7 @@ impl Gradient for Cholesky {
 /// assert_eq!(x.to_vec::<f64>()?, [1.0, 2.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn cholesky_solve(l: &Tensor, b: &Tensor) -> Result<Tensor> {
     let solve = |l: &Tensor, b: &Tensor, upper| {
         let options = SolveTriangularOptions { upper, ..Default::default() };

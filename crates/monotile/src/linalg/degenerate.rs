@@ -43,6 +43,7 @@ pub(super) struct DifferenceQuotients {
 }
 
 /// The largest absolute value in each of the matrices `(…, m, k)`.
+#[track_caller]
 pub(super) fn scales(x: &Tensor) -> Result<Vec<f64>> {
     if x.is_empty() {
         return repeated(count(batch(x)), 0.0);
@@ -51,16 +52,19 @@ pub(super) fn scales(x: &Tensor) -> Result<Vec<f64>> {
 }
 
 /// X with the elements that `mask` marks replaced by `value`.
+#[track_caller]
 pub(super) fn replaced(x: &Tensor, mask: &Tensor, value: f64) -> Result<Tensor> {
     mask.where_(&Tensor::scalar_as(value, x.dtype()), x)
 }
 
 /// X with these numbers, `(…, k)`, for its diagonals.
+#[track_caller]
 pub(super) fn with_diagonal(x: &Tensor, numbers: &Tensor) -> Result<Tensor> {
     diagonal(x.dim(-1))?.where_(&numbers.unsqueeze(-1)?, x)
 }
 
 /// The marks of a diagonal, `(k, k)`.
+#[track_caller]
 fn diagonal(k: usize) -> Result<Tensor> {
     let mut marks = vec![false; k * k];
     marks.iter_mut().step_by(k + 1).for_each(|mark| *mark = true);
@@ -68,6 +72,7 @@ fn diagonal(k: usize) -> Result<Tensor> {
 }
 
 /// values[j] − values[i] at (i, j).
+#[track_caller]
 pub(super) fn differences(values: &Tensor) -> Result<Tensor> {
     values.unsqueeze(-2)?.sub(&values.unsqueeze(-1)?)
 }
@@ -77,6 +82,7 @@ impl SpectralCotangent<'_> {
     ///
     /// # Errors
     /// Where the loss depends on the choice of vectors of equal values, or the limit cannot be told, naming the pair.
+    #[track_caller]
     pub fn quotients(&self) -> Result<DifferenceQuotients> {
         let k = self.values.dim(-1);
         let values = self.values.to_f64_vec()?;
@@ -147,6 +153,7 @@ struct One<'a> {
 
 impl One<'_> {
     /// Marks the diagonal and the pairs of equal values, and fills in their limits; whether there is such a pair.
+    #[track_caller]
     fn fill(&self, equal: &mut [bool], limit: &mut [f64]) -> Result<bool> {
         let k = self.values.len();
         let tolerance = Tolerance::new(self.values, self.pairs.values.dtype());
@@ -191,6 +198,7 @@ impl One<'_> {
     }
 
     /// The factor of the symmetric part for these equal values.
+    #[track_caller]
     fn fit(&self, members: &[usize], vanishing: f64, limit: &mut [f64]) -> Result<()> {
         let k = self.values.len();
         let Some(bar) = self.values_bar else { return Ok(()) };
@@ -217,6 +225,7 @@ impl One<'_> {
         Ok(())
     }
 
+    #[track_caller]
     fn refuse(&self, i: usize, j: usize, how: &str) -> Error {
         let SpectralCotangent { op, what, turn, .. } = self.pairs;
         let which = matrix_name(turn, self.matrix);

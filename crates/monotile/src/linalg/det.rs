@@ -33,6 +33,7 @@ use crate::testing::{Spec, normal};
 /// assert!((det(&a)?.item::<f64>()? + 2.0).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn det(a: &Tensor) -> Result<Tensor> {
     let a = a.to_compute_dtype("det")?;
     check::square("det", &a)?;
@@ -73,6 +74,7 @@ pub struct SignLogDet {
 /// assert!((found.log_abs.item::<f64>()? - 1000.0 * 10.0_f64.ln()).abs() < 1e-10);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn slogdet(a: &Tensor) -> Result<SignLogDet> {
     let a = a.to_compute_dtype("slogdet")?;
     check::square("slogdet", &a)?;
@@ -89,6 +91,7 @@ pub fn slogdet(a: &Tensor) -> Result<SignLogDet> {
 }
 
 /// The diagonal of U of each matrix.
+#[track_caller]
 fn pivots(factors: &LuFactors) -> Result<Vec<Vec<f64>>> {
     let n = factors.rows.dim(-1);
     let diagonals = factors.rows.diagonal(-2, -1)?.to_f64_vec()?;
@@ -99,6 +102,7 @@ fn pivots(factors: &LuFactors) -> Result<Vec<Vec<f64>>> {
 }
 
 /// A⁻ᵀ by the factors, or recorded.
+#[track_caller]
 fn inverse_transposed(op: &'static str, factors: &LuFactors, saved: &Saved) -> Result<Tensor> {
     if saved.is_recorded() {
         return Ok(inv(&saved.input(0)).map_err(|e| Error::new(e.kind(), e.to_string().replacen("inv", op, 1)))?.mt());
@@ -109,6 +113,7 @@ fn inverse_transposed(op: &'static str, factors: &LuFactors, saved: &Saved) -> R
 }
 
 /// (…) beside matrices.
+#[track_caller]
 fn broadcast_scalars(g: &Tensor) -> Result<Tensor> {
     g.unsqueeze(-1)?.unsqueeze(-1)
 }
@@ -129,6 +134,7 @@ impl Gradient for LogDet {
 }
 
 /// The cofactors, also of singular matrices: det(U Vᵀ) U diag(Π_{j≠i} s_j) Vᵀ for A = U S Vᵀ.
+#[track_caller]
 fn cofactors(a: &Tensor) -> Result<Tensor> {
     let Svd { u, s, vt } = svd(a, &SvdOptions::default())?;
     let (k, values) = (s.dim(-1), s.to_f64_vec()?);

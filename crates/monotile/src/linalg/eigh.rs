@@ -48,6 +48,7 @@ pub struct Eigh {
 /// assert!((found[0] - 1.0).abs() < 1e-15 && (found[1] - 3.0).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn eigh(a: &Tensor) -> Result<Eigh> {
     let a = a.to_compute_dtype("eigh")?;
     check::square("eigh", &a)?;
@@ -74,6 +75,7 @@ pub fn eigh(a: &Tensor) -> Result<Eigh> {
 /// assert_eq!(eigvalsh(&a)?.to_vec::<f64>()?, [-2.0, 2.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn eigvalsh(a: &Tensor) -> Result<Tensor> {
     let a = a.to_compute_dtype("eigvalsh")?;
     check::square("eigvalsh", &a)?;
@@ -81,6 +83,7 @@ pub fn eigvalsh(a: &Tensor) -> Result<Tensor> {
     Ok(Tensor::record(values, &[&a], Values { vectors }))
 }
 
+#[track_caller]
 fn compute(op: &str, a: &Tensor, vectors: bool) -> Result<[Tensor; 2]> {
     door::factor::eigh(op, a, vectors, |matrix, _| {
         Error::new(ErrorKind::NotConverged, format!("{op}: the eigenvalues of {} did not converge", matrix_name(a, matrix)))
@@ -88,6 +91,7 @@ fn compute(op: &str, a: &Tensor, vectors: bool) -> Result<[Tensor; 2]> {
 }
 
 /// V diag(λ̄) Vᵀ
+#[track_caller]
 fn from_values(v: &Tensor, bar: &Tensor) -> Result<Tensor> {
     v.mul(&bar.unsqueeze(-2)?)?.matmul(&v.mt())
 }

@@ -69,6 +69,7 @@ pub struct SvdLowrank {
 /// assert!(found.error.unwrap().item::<f64>()? < 1e-10);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn svd_lowrank(a: &Tensor, rank: usize, options: &SvdLowrankOptions) -> Result<SvdLowrank> {
     let a = a.to_compute_dtype("svd_lowrank")?;
     let sizes = check::matrices("svd_lowrank", &a)?;
@@ -108,6 +109,7 @@ pub struct LinearOperator<'a> {
 /// assert_eq!(found.u.shape(), [1000, 2]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn svd_lowrank_of_operator(a: &LinearOperator<'_>, rank: usize, options: &SvdLowrankOptions) -> Result<SvdLowrank> {
     let [m, n] = a.shape;
     let rank = rank.min(m).min(n);
@@ -143,6 +145,7 @@ pub fn svd_lowrank_of_operator(a: &LinearOperator<'_>, rank: usize, options: &Sv
 /// Random directions of the estimate: each leaves a tenth of the probability that it is too low.
 const PROBES: usize = 10;
 
+#[track_caller]
 fn checked(product: OperatorProduct<'_>, x: &Tensor, rows: usize, name: &str) -> Result<Tensor> {
     let y = product(x)?;
     if y.rank() >= 2 && [y.dim(-2), y.dim(-1)] == [rows, x.dim(-1)] {

@@ -38,6 +38,7 @@ use crate::testing::{Spec, normal};
 /// assert!((x[0] - 1.0).abs() < 1e-14 && (x[1] - 2.0).abs() < 1e-14);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn lstsq(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let [m, n] = check::matrices("lstsq", a)?;
     with_columns(b, |b| {
@@ -65,6 +66,7 @@ pub fn lstsq(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 }
 
 /// The solution by the factors of A of full rank, or of Aᵀ where A is wide.
+#[track_caller]
 fn through(factors: &Qr, wide: bool, b: &Tensor) -> Result<Tensor> {
     let Qr { q, r } = factors;
     if wide {
@@ -75,6 +77,7 @@ fn through(factors: &Qr, wide: bool, b: &Tensor) -> Result<Tensor> {
 }
 
 /// Which triangles R have no full rank up to rounding, `(…, 1, 1)`.
+#[track_caller]
 fn deficient(r: &Tensor, size: usize) -> Result<Tensor> {
     let k = r.dim(-1);
     let epsilon: f64 = if r.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };

@@ -50,6 +50,7 @@ pub struct Lu {
 /// assert_eq!(factors.u.to_vec::<f64>()?, [2.0, 2.0, 0.0, 3.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn lu(a: &Tensor) -> Result<Lu> {
     let a = a.to_compute_dtype("lu")?;
     let [m, n] = check::matrices("lu", &a)?;
@@ -73,12 +74,14 @@ pub(super) struct LuFactors {
 
 impl LuFactors {
     /// The factors of matrices of f32 or f64.
+    #[track_caller]
     pub fn factor(op: &str, a: &Tensor) -> Result<Self> {
         let [rows, order] = factor::lu(op, a)?;
         Ok(Self { rows, order })
     }
 
     /// Where each row of A went.
+    #[track_caller]
     fn inverse_order(&self) -> Result<Tensor> {
         let m = self.order.dim(-1);
         let mut inverse = repeated(self.order.len(), 0_i64)?;
@@ -89,6 +92,7 @@ impl LuFactors {
     }
 
     /// +1 or −1 for each matrix: the sign of the order of its rows.
+    #[track_caller]
     pub fn signs(&self) -> Result<Vec<f64>> {
         let m = self.order.dim(-1);
         let sign = |order: &[i64]| {
@@ -112,6 +116,7 @@ impl LuFactors {
     }
 
     /// X with A X = B, or Aᵀ X = B; B has the batch and the type of A.
+    #[track_caller]
     pub fn solve(&self, op: &str, transposed: bool, b: &Tensor) -> Result<Tensor> {
         let (factors, order) = (self.rows.contiguous_detached()?, self.order.contiguous_detached()?);
         factor::lu_solve(op, [&factors, &order], transposed, &b.contiguous_detached()?, singular(op, &self.rows, "pivot"))

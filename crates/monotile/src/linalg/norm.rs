@@ -46,6 +46,7 @@ pub enum MatrixNorm {
 /// assert_eq!(norms.map(|norm| norm.item::<f64>().unwrap()), [5.0, 7.0, 4.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn norm(a: &Tensor, which: MatrixNorm) -> Result<Tensor> {
     let a = a.to_compute_dtype("norm")?;
     let [m, n] = check::matrices("norm", &a)?;
@@ -61,6 +62,7 @@ pub fn norm(a: &Tensor, which: MatrixNorm) -> Result<Tensor> {
     }
 }
 
+#[track_caller]
 fn frobenius(a: &Tensor) -> Result<Tensor> {
     let largest = a.detach().abs()?.max(&[-2, -1], true)?;
     let zero = largest.eq(&largest.zeros_like())?;

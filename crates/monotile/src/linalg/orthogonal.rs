@@ -26,6 +26,7 @@ use crate::testing::Spec;
 /// assert!(gram.iter().zip([1.0, 0.0, 0.0, 1.0]).all(|(g, expected)| (g - expected).abs() < 1e-15));
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn orthogonal(shape: &[usize], rng: &mut Rng, dtype: DType) -> Result<Tensor> {
     let [batch @ .., m, n] = shape else {
         return Err(Error::shape(format!("orthogonal: needs at least 2 dimensions, got shape {shape:?}")));

@@ -17,6 +17,7 @@ pub(super) fn shape(batch: &[usize], sizes: &[usize]) -> Dims {
 }
 
 /// `len` times one value.
+#[track_caller]
 pub(super) fn repeated<T: Clone>(len: usize, value: T) -> Result<Vec<T>> {
     let mut list = list(len)?;
     list.resize(len, value);
@@ -29,6 +30,7 @@ pub(super) fn matrix_name(x: &Tensor, matrix: usize) -> String {
 }
 
 /// The refusal of a matrix of `x` without an inverse: `what` is 0 in it, counted from 1.
+#[track_caller]
 pub(super) fn singular(op: &str, x: &Tensor, what: &str) -> impl Fn(usize, usize) -> Error {
     move |matrix, order| {
         let which = matrix_name(x, matrix);
@@ -37,6 +39,7 @@ pub(super) fn singular(op: &str, x: &Tensor, what: &str) -> impl Fn(usize, usize
 }
 
 /// Both with the leading dimensions that they broadcast to, in their common type.
+#[track_caller]
 pub(super) fn broadcast(op: &str, a: &Tensor, b: &Tensor) -> Result<[Tensor; 2]> {
     let dtype = check::common_float(op, a, b)?;
     let Ok(batch) = check::broadcast(op, batch(a), batch(b)) else {
@@ -48,11 +51,13 @@ pub(super) fn broadcast(op: &str, a: &Tensor, b: &Tensor) -> Result<[Tensor; 2]>
 }
 
 /// Calls `f` with right-hand sides as matrices: a vector of n elements is a column.
+#[track_caller]
 pub(super) fn with_columns(b: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     if b.rank() == 1 { f(&b.unsqueeze(-1)?)?.squeeze(-1) } else { f(b) }
 }
 
 /// Refuses right-hand sides that have not a row for each of the `rows` rows of the matrices `a`.
+#[track_caller]
 pub(super) fn check_rows(op: &str, a: &Tensor, b: &Tensor, rows: usize) -> Result<()> {
     check::at_least(op, b, 2)?;
     if b.dim(-2) == rows {
@@ -63,28 +68,33 @@ pub(super) fn check_rows(op: &str, a: &Tensor, b: &Tensor, rows: usize) -> Resul
 }
 
 /// The m×n matrix with these elements.
+#[track_caller]
 pub(super) fn constant(m: usize, n: usize, dtype: DType, f: impl Fn(usize, usize) -> f64) -> Result<Tensor> {
     Tensor::from_fn("constant", &[m, n], dtype, |at| f(at / n, at % n))
 }
 
 /// The elements below the diagonal, and those on it times `diagonal`.
+#[track_caller]
 pub(super) fn lower(x: &Tensor, diagonal: f64) -> Result<Tensor> {
     let weight = |i: usize, j: usize| if i == j { diagonal } else { f64::from(i > j) };
     x.mul(&constant(x.dim(-2), x.dim(-1), x.dtype(), weight)?)
 }
 
 /// The elements above the diagonal, and those on it times `diagonal`.
+#[track_caller]
 pub(super) fn upper(x: &Tensor, diagonal: f64) -> Result<Tensor> {
     let weight = |i: usize, j: usize| if i == j { diagonal } else { f64::from(i < j) };
     x.mul(&constant(x.dim(-2), x.dim(-1), x.dtype(), weight)?)
 }
 
 /// ½ (X + Xᵀ)
+#[track_caller]
 pub(super) fn symmetric(x: &Tensor) -> Result<Tensor> {
     x.add(&x.mt())?.mul_scalar(0.5)
 }
 
 /// The sum of two, either of which may be absent.
+#[track_caller]
 pub(super) fn sum(a: Option<Tensor>, b: Option<Tensor>) -> Result<Option<Tensor>> {
     match (a, b) {
         (Some(a), Some(b)) => a.add(&b).map(Some),
@@ -94,6 +104,7 @@ pub(super) fn sum(a: Option<Tensor>, b: Option<Tensor>) -> Result<Option<Tensor>
 
 /// The cotangent of the first k columns Q₁ of Q = [Q₁, Q₂]. The others follow as dQ₂ = −Q₁ dQ₁ᵀ Q₂ and turn freely among
 /// themselves: Q̄₁ loses Q₂ Q̄₂ᵀ Q₁, and the skew part of Q₂ᵀ Q̄₂ must vanish.
+#[track_caller]
 pub(super) fn thin_q_cotangent(op: &str, q: &Tensor, bar: &Tensor, k: usize) -> Result<Tensor> {
     if q.dim(-1) == k {
         return Ok(bar.clone());
@@ -104,6 +115,7 @@ pub(super) fn thin_q_cotangent(op: &str, q: &Tensor, bar: &Tensor, k: usize) -> 
 }
 
 /// Refuses a cotangent of columns that depends on which basis of their space they are.
+#[track_caller]
 fn refuse_choice(op: &str, q2: &Tensor, bar2: &Tensor) -> Result<()> {
     let turned = q2.detach().mt().matmul(&bar2.detach())?;
     let most = |x: &Tensor| x.to_f64_vec().map(|x| x.into_iter().fold(0.0, |m: f64, x| m.max(x.abs())));
@@ -124,6 +136,7 @@ pub(super) mod samples {
     use crate::testing::normal;
 
     /// X Xᵀ + n I: symmetric and positive definite, of condition below about 10, whatever X is.
+    #[track_caller]
     pub fn positive_definite(x: &Tensor) -> Result<Tensor> {
         let n = x.dim(-1);
         x.matmul(&x.mt())?.add(&Tensor::eye(n, x.dtype())?.mul_scalar(n as f64)?)
@@ -139,17 +152,20 @@ pub(super) mod samples {
     }
 
     /// ½ (X + Xᵀ) + diag(0, 4, 8, …): symmetric, with eigenvalues that a difference quotient does not bring together.
+    #[track_caller]
     pub fn separated(x: &Tensor) -> Result<Tensor> {
         let n = x.dim(-1);
         symmetric(x)?.add(&constant(n, n, x.dtype(), |i, j| if i == j { 4.0 * i as f64 } else { 0.0 })?)
     }
 
     /// X with diag(4, 8, …) added: singular values that a difference quotient brings neither together nor to 0.
+    #[track_caller]
     pub fn distinct(x: &Tensor) -> Result<Tensor> {
         x.add(&constant(x.dim(-2), x.dim(-1), x.dtype(), |i, j| if i == j { 4.0 * (i + 1) as f64 } else { 0.0 })?)
     }
 
     /// ‖X − Y‖ / ‖X‖ in Frobenius' norm; 0 for none.
+    #[track_caller]
     pub fn distance(x: &Tensor, y: &Tensor) -> Result<f64> {
         assert_eq!(x.shape(), y.shape());
         let norm = |x: &[f64]| x.iter().map(|v| v * v).sum::<f64>().sqrt();

@@ -27,6 +27,7 @@ use crate::testing::{Spec, normal};
 /// assert_eq!(matrix_power(&step, 10)?.to_vec::<f64>()?, [89.0, 55.0, 55.0, 34.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn matrix_power(a: &Tensor, n: i64) -> Result<Tensor> {
     let a = a.to_compute_dtype("matrix_power")?;
     let rows = check::square("matrix_power", &a)?;
@@ -90,6 +91,7 @@ const COEFFICIENTS: [f64; 14] = [
 /// assert!(turn.iter().zip([0.0, -1.0, 1.0, 0.0]).all(|(x, expected)| (x - expected).abs() < 1e-15));
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn expm(a: &Tensor) -> Result<Tensor> {
     let a = a.to_compute_dtype("expm")?;
     let n = check::square("expm", &a)?;

@@ -58,6 +58,7 @@ pub struct Qr {
 /// assert!([5.0, 2.2, 0.0, 0.4].iter().zip(r).all(|(expected, r)| (expected - r).abs() < 1e-14));
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn qr(a: &Tensor, options: &QrOptions) -> Result<Qr> {
     let a = a.to_compute_dtype("qr")?;
     check::matrices("qr", &a)?;
@@ -68,6 +69,7 @@ pub fn qr(a: &Tensor, options: &QrOptions) -> Result<Qr> {
 }
 
 /// R alone, `(…, min(m, n), n)`, of matrices that no gradient is asked of.
+#[track_caller]
 pub(super) fn triangle(a: &Tensor) -> Result<Tensor> {
     let a = a.to_compute_dtype("qr")?;
     check::matrices("qr", &a)?;
@@ -112,6 +114,7 @@ impl Gradient for QrGradient {
 
 // Ā = (Q̄ + Q copyltu(M)) R⁻ᵀ,  M = R R̄ᵀ − Q̄ᵀ Q,  copyltu(M): the symmetric matrix with the lower triangle of M
 // (Walter and Lehmann 2010; of (m, n) with m ≥ n)
+#[track_caller]
 fn tall(q: &Tensor, r: &Tensor, q_bar: Option<Tensor>, r_bar: Option<Tensor>) -> Result<Tensor> {
     let from_r = r_bar.map(|g| r.matmul(&g.mt())).transpose()?;
     let from_q = q_bar.as_ref().map(|g| g.mt().matmul(q)?.neg()).transpose()?;

@@ -85,6 +85,7 @@ pub struct QrIteration {
 /// assert!(found.history.len() < 8);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn qr_iteration(a: &Tensor, options: &QrIterationOptions) -> Result<QrIteration> {
     let n = check::square("qr_iteration", a)?;
     if a.rank() != 2 {
@@ -148,6 +149,7 @@ fn shift(a: &[f64], n: usize, size: usize, kind: Shift) -> f64 {
 }
 
 /// One step on the leading block of order `size`; returns the vectors turned with it.
+#[track_caller]
 fn step(a: &mut [f64], n: usize, size: usize, shift: f64, vectors: &Tensor) -> Result<Tensor> {
     let block: Vec<f64> = (0..size * size).map(|at| a[at / size * n + at % size]).collect();
     let shifts = Tensor::eye(size, DType::F64)?.mul_scalar(shift)?;

@@ -25,6 +25,7 @@ use crate::testing::{Spec, normal};
 /// assert_eq!(matrix_rank(&a, None)?.item::<i64>()?, 2);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn matrix_rank(a: &Tensor, cutoff: Option<f64>) -> Result<Tensor> {
     let a = a.detach().to_compute_dtype("matrix_rank")?;
     let sizes = check::matrices("matrix_rank", &a)?;
@@ -36,6 +37,7 @@ pub fn matrix_rank(a: &Tensor, cutoff: Option<f64>) -> Result<Tensor> {
 }
 
 /// The value up to which a singular value counts as 0, for each matrix.
+#[track_caller]
 pub(super) fn cutoffs(op: &str, s: &Tensor, [m, n]: [usize; 2], cutoff: Option<f64>) -> Result<Vec<f64>> {
     let epsilon: f64 = if s.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
     let relative = cutoff.unwrap_or(m.max(n) as f64 * epsilon);
@@ -65,6 +67,7 @@ pub(super) fn cutoffs(op: &str, s: &Tensor, [m, n]: [usize; 2], cutoff: Option<f
 /// assert_eq!(cond(&a)?.item::<f64>()?, 2.0);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn cond(a: &Tensor) -> Result<Tensor> {
     check::matrices("cond", a)?;
     let s = svdvals(&a.to_compute_dtype("cond")?)?;

@@ -56,6 +56,7 @@ pub struct Svd {
 /// assert_eq!(found.s.to_vec::<f64>()?, [3.0, 2.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn svd(a: &Tensor, options: &SvdOptions) -> Result<Svd> {
     let a = a.to_compute_dtype("svd")?;
     check::matrices("svd", &a)?;
@@ -83,6 +84,7 @@ pub fn svd(a: &Tensor, options: &SvdOptions) -> Result<Svd> {
 /// assert_eq!(svdvals(&a)?.to_vec::<f64>()?, [4.0, 3.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn svdvals(a: &Tensor) -> Result<Tensor> {
     let a = a.to_compute_dtype("svdvals")?;
     check::matrices("svdvals", &a)?;
@@ -90,6 +92,7 @@ pub fn svdvals(a: &Tensor) -> Result<Tensor> {
     Ok(Tensor::record(s, &[&a], Values { u, vt }))
 }
 
+#[track_caller]
 fn compute(op: &str, a: &Tensor, vectors: Vectors) -> Result<[Tensor; 3]> {
     factor::svd(op, a, vectors, |matrix, _| {
         Error::new(ErrorKind::NotConverged, format!("{op}: the singular values of {} did not converge", matrix_name(a, matrix)))
@@ -97,6 +100,7 @@ fn compute(op: &str, a: &Tensor, vectors: Vectors) -> Result<[Tensor; 3]> {
 }
 
 /// U diag(s̄) Vᵀ
+#[track_caller]
 fn from_values(u: &Tensor, bar: &Tensor, vt: &Tensor) -> Result<Tensor> {
     u.mul(&bar.unsqueeze(-2)?)?.matmul(vt)
 }
@@ -148,6 +152,7 @@ impl Gradient for SvdGradient {
 }
 
 /// 1 / x; 0 where it is not to be divided.
+#[track_caller]
 fn inverse(x: &Tensor, zeros: Option<&Tensor>) -> Result<Tensor> {
     match zeros {
         Some(zeros) => replaced(&replaced(x, zeros, 1.0)?.recip()?, zeros, 0.0),
@@ -168,6 +173,7 @@ struct SvdResult {
 impl SvdResult {
     // With X, Y the skew parts of Uᵀ Ū and Vᵀ V̄ (Townsend 2016, whose F ∘ (2 X S + 2 S Y) this is, in partial fractions):
     // Ā = U E Vᵀ + (I − U Uᵀ) Ū S⁻¹ Vᵀ + U S⁻¹ V̄ᵀ (I − V Vᵀ),  E_ij = (X + Y)_ij / (s_j − s_i) + (X − Y)_ij / (s_j + s_i) + δ_ij s̄_i
+    #[track_caller]
     fn pull_back(&self, u_bar: Option<Tensor>, s_bar: Option<&Tensor>, v_bar: Option<Tensor>) -> Result<Option<Tensor>> {
         let (u, s, v) = (&self.u, &self.s, &self.v);
         if u_bar.is_none() && v_bar.is_none() {
@@ -234,6 +240,7 @@ impl SvdResult {
 
     /// Which values are 0 up to rounding, where any is. Refuses a loss that depends on such a value where it is not alone with its vectors: the
     /// derivative is then not in the cotangents.
+    #[track_caller]
     fn zeros(&self, s_bar: Option<&Tensor>) -> Result<Option<Tensor>> {
         let k = self.s.dim(-1);
         let (values, bar) = (self.s.to_f64_vec()?, s_bar.map(Tensor::to_f64_vec).transpose()?);
@@ -256,6 +263,7 @@ impl SvdResult {
     }
 
     /// Refuses cotangents that do not vanish where `mask` marks what belongs to values of 0.
+    #[track_caller]
     fn refuse_zero(&self, bar: &Tensor, mask: &Tensor) -> Result<()> {
         let (columns, each) = (bar.dim(-1), bar.dim(-1) * bar.dim(-2));
         let (bar, mask) = (bar.to_f64_vec()?, mask.to_f64_vec()?);
@@ -266,6 +274,7 @@ impl SvdResult {
         }
     }
 
+    #[track_caller]
     fn refuse(&self, matrix: usize, j: usize) -> Error {
         let which = matrix_name(&self.u, matrix);
         Error::value(format!(

@@ -40,11 +40,13 @@ pub struct SolveTriangularOptions {
 /// assert_eq!(x.to_vec::<f64>()?, [1.0, 2.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn solve_triangular(a: &Tensor, b: &Tensor, options: &SolveTriangularOptions) -> Result<Tensor> {
     solve_named("solve_triangular", a, b, options)
 }
 
 /// [`solve_triangular`] in the name of another operation.
+#[track_caller]
 pub(super) fn solve_named(op: &'static str, a: &Tensor, b: &Tensor, options: &SolveTriangularOptions) -> Result<Tensor> {
     let n = check::square(op, a)?;
     with_columns(b, |b| {

@@ -52,6 +52,7 @@ pub struct Truncated {
 /// assert_eq!(kept.approximation.to_vec::<f64>()?, [0.0, 0.0, 0.0, 4.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn truncated(a: &Tensor, keep: Truncation) -> Result<Truncated> {
     let a = a.to_compute_dtype("truncated")?;
     check::matrices("truncated", &a)?;
@@ -65,6 +66,7 @@ pub fn truncated(a: &Tensor, keep: Truncation) -> Result<Truncated> {
 }
 
 /// How many values of each matrix are kept.
+#[track_caller]
 fn ranks(s: &Tensor, keep: Truncation) -> Result<Vec<usize>> {
     let (k, values) = (s.dim(-1), s.to_f64_vec()?);
     let count = monotile_kernels::shape::count(&s.shape()[..s.rank() - 1]);
@@ -93,6 +95,7 @@ fn ranks(s: &Tensor, keep: Truncation) -> Result<Vec<usize>> {
 }
 
 /// 1 for the values that are kept, 0 for the others, `(…, k)`.
+#[track_caller]
 fn kept(s: &Tensor, ranks: &[usize]) -> Result<Tensor> {
     let k = s.dim(-1);
     let marks = (0..ranks.len() * k).map(|at| f64::from(at % k < ranks[at / k]));
@@ -106,6 +109,7 @@ struct TruncatedGradient {
 
 impl TruncatedGradient {
     /// Refuses equal values on both sides of the cut.
+    #[track_caller]
     fn check(&self) -> Result<()> {
         let s = &self.found.s;
         let (k, values) = (s.dim(-1), s.to_f64_vec()?);

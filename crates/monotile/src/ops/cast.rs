@@ -13,6 +13,7 @@ impl Tensor {
     ///
     /// # Gradient
     /// The cotangent, cast to the type that arithmetic on this tensor uses.
+    #[track_caller]
     pub fn to_dtype(&self, dtype: DType) -> Result<Tensor> {
         if dtype == self.dtype() {
             return Ok(self.clone());

@@ -21,6 +21,7 @@ impl Tensor {
     /// assert_eq!(Tensor::cat(&[&a, &b], 0)?.to_vec::<i64>()?, [0, 1, 0, 1, 2]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn cat(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
         let Some(first) = tensors.first() else {
             return Err(Error::value("cat: there is no tensor to join"));
@@ -52,6 +53,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`cat`](Tensor::cat).
+    #[track_caller]
     pub fn stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
         let rows = tensors.iter().map(|t| t.unsqueeze(axis)).collect::<Result<Vec<_>>>()?;
         let axis = if axis < 0 { axis } else { check::axis("stack", axis, tensors.first().map_or(1, |t| t.rank() + 1))? as isize };
@@ -62,6 +64,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no such axis, or the sizes do not add up to its own.
+    #[track_caller]
     pub fn split(&self, sizes: &[usize], axis: isize) -> Result<Vec<Tensor>> {
         let d = check::axis("split", axis, self.rank())?;
         if sizes.iter().try_fold(0, |sum: usize, &size| sum.checked_add(size)) != Some(self.shape()[d]) {
@@ -88,6 +91,7 @@ impl Tensor {
     /// assert_eq!(a.pad(0, 1, 2, 9.0)?.to_vec::<f32>()?, [9.0, 1.0, 2.0, 9.0, 9.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn pad(&self, axis: isize, before: usize, after: usize, value: f64) -> Result<Tensor> {
         let d = check::axis("pad", axis, self.rank())?;
         let block = |size: usize| {

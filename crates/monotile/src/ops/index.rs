@@ -27,6 +27,7 @@ impl Tensor {
     /// assert_eq!(a.index_select(1, &ends)?.to_vec::<f32>()?, [3.0, 1.0, 6.0, 4.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn index_select(&self, axis: isize, indices: &Tensor) -> Result<Tensor> {
         let d = check::axis("index_select", axis, self.rank())?;
         check::indices("index_select", indices)?;
@@ -56,6 +57,7 @@ impl Tensor {
     /// assert_eq!(a.gather(1, &index)?.to_vec::<f32>()?, [3.0, 4.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn gather(&self, axis: isize, index: &Tensor) -> Result<Tensor> {
         let d = check_index("gather", self, axis, index)?;
         let (x, index) = (self.contiguous()?, index.contiguous_detached()?);
@@ -83,6 +85,7 @@ impl Tensor {
     /// assert_eq!(Tensor::zeros(&[3], DType::F64)?.scatter_add(0, &index, &source)?.to_vec::<f64>()?, [10.0, 0.0, 101.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn scatter_add(&self, axis: isize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
         let d = check_index("scatter_add", self, axis, index)?;
         if index.shape() != source.shape() {
@@ -100,6 +103,7 @@ impl Tensor {
 }
 
 /// Indices of one shape with x outside the axis, and inside it in range.
+#[track_caller]
 fn check_index(op: &str, x: &Tensor, axis: isize, index: &Tensor) -> Result<usize> {
     let d = check::axis(op, axis, x.rank())?;
     check::indices(op, index)?;
@@ -111,6 +115,7 @@ fn check_index(op: &str, x: &Tensor, axis: isize, index: &Tensor) -> Result<usiz
     Ok(d)
 }
 
+#[track_caller]
 fn check_range(op: &str, indices: &Tensor, axis: usize, size: usize) -> Result<()> {
     match door::gather::outside(indices, size) {
         Some(index) => Err(Error::value(format!("{op}: index {index} is outside axis {axis} of size {size}"))),
@@ -119,6 +124,7 @@ fn check_range(op: &str, indices: &Tensor, axis: usize, size: usize) -> Result<(
 }
 
 /// [`Tensor::index_select`] of indices that were checked.
+#[track_caller]
 fn select(x: &Tensor, axis: usize, indices: Tensor) -> Result<Tensor> {
     let x = x.contiguous()?;
     let out = door::gather::select("index_select", &x, axis, &indices)?;
@@ -147,6 +153,7 @@ impl Gradient for Select {
 
 /// The slices of `g` along an axis, added to zeros where the indices say, which count in row-major order: what the gradient of a
 /// selection is. Its own gradient is the selection again.
+#[track_caller]
 pub(crate) fn add_slices(g: &Tensor, axis: usize, indices: &Tensor, size: usize) -> Result<Tensor> {
     let g = g.to_compute_dtype("index_select")?.contiguous()?;
     let added = door::gather::select_add("index_select", &g, axis, indices, size)?;

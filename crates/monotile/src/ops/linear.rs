@@ -1,5 +1,6 @@
 //! The linear layer: y = x Wᵀ + b, fused.
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -32,8 +33,12 @@ use crate::testing::{Spec, normal};
 /// assert_eq!(linear(&x, &w, Some(&b))?.to_vec::<f64>()?, [3.5, 4.0, 0.0, 7.5, 8.0, 2.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    let refuse = |why: &str| Err(Error::shape(format!("linear: shapes {:?} and {:?}: {why}", x.shape(), weight.shape())));
+    let here = Location::caller();
+    let refuse = |why: &str| {
+        Err(Error::shape(format!("linear: shapes {:?} and {:?}: {why}", x.shape(), weight.shape())).with_place(here))
+    };
     let &[rows, columns] = weight.shape() else { return refuse("the weight is no matrix (out, in)") };
     if x.rank() == 0 || x.dim(-1) != columns {
         return refuse(&format!("the last dimension of the first is not {columns}"));

@@ -40,6 +40,7 @@ pub struct CrossEntropyOptions {
 /// assert!((loss.item::<f64>()? - 4.0_f64.ln()).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropyOptions) -> Result<Tensor> {
     let x = logits.to_compute_dtype("cross_entropy")?;
     check::indices("cross_entropy", targets)?;
@@ -93,6 +94,7 @@ impl Gradient for Mean {
 
 impl Mean {
     /// 1 / count at each row's class, and 1 / count for each row, 0 where it is ignored.
+    #[track_caller]
     fn one_hot(&self, x: &Tensor) -> Result<[Tensor; 2]> {
         let targets = self.targets.unsqueeze(-1)?;
         let counts = match self.ignored {

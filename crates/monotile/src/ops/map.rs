@@ -39,6 +39,7 @@ pub use monotile_kernels::number::{Formula, Number};
 /// assert_eq!(gradients.get(&x).unwrap().to_vec::<f32>()?, [0.0, 2.0, 8.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn map<const N: usize, F>(x: [&Tensor; N], f: F) -> Result<Tensor>
 where
     F: Formula<N> + 'static,
@@ -48,6 +49,7 @@ where
 }
 
 /// [`map`] in the name of another operation.
+#[track_caller]
 pub(crate) fn named<const N: usize, F>(op: &'static str, x: [&Tensor; N], f: F) -> Result<Tensor>
 where
     F: Formula<N> + 'static,
@@ -124,10 +126,12 @@ impl<const N: usize, F: Formula<N>> Mapped<F, N> {
 
 /// A formula of any number of operands and results by operations that have gradients, each result in a shape that broadcasts to the operands': for what
 /// one pass would not pay.
+#[track_caller]
 pub(crate) fn composed<const N: usize>(x: [&Tensor; N], formula: impl FnOnce([Expr; N]) -> Vec<Expr>) -> Result<Vec<Tensor>> {
     evaluate(&record(formula), x)
 }
 
+#[track_caller]
 fn evaluate<const N: usize>(graph: &Graph, x: [&Tensor; N]) -> Result<Vec<Tensor>> {
     let mut values: Vec<Tensor> = Vec::with_capacity(graph.nodes.len());
     for node in &graph.nodes {
@@ -159,6 +163,7 @@ fn evaluate<const N: usize>(graph: &Graph, x: [&Tensor; N]) -> Result<Vec<Tensor
     Ok(graph.results.iter().map(|&result| values[result].clone()).collect())
 }
 
+#[track_caller]
 fn apply(function: Function, x: &Tensor) -> Result<Tensor> {
     match function {
         Function::Neg => x.neg(),

@@ -2,6 +2,8 @@
 //!
 //! C[…, m, n] = Σ_k A[…, m, k] B[…, k, n]
 
+use std::panic::Location;
+
 use smallvec::SmallVec;
 
 use crate::check;
@@ -37,9 +39,13 @@ impl Tensor {
     /// assert_eq!(y.to_vec::<f32>()?[0], 3.0);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
         let (a, b) = (self, other);
-        let refuse = |why: &str| Err(Error::shape(format!("matmul: shapes {:?} and {:?}: {why}", a.shape(), b.shape())));
+        let here = Location::caller();
+        let refuse = |why: &str| {
+            Err(Error::shape(format!("matmul: shapes {:?} and {:?}: {why}", a.shape(), b.shape())).with_place(here))
+        };
         if a.rank() == 0 || b.rank() == 0 {
             return refuse("a scalar is no matrix; use mul");
         }
@@ -77,6 +83,7 @@ impl Tensor {
 type Labels = SmallVec<[u32; 6]>;
 
 /// An operand without its batch dimensions of size 1, and the labels of those that are left.
+#[track_caller]
 fn labelled(x: &Tensor, leading: usize, batch: &[usize], ends: &[u32]) -> Result<(Tensor, Labels)> {
     let first = (batch.len() - leading) as u32;
     let kept: Dims = (0..leading).filter(|&d| x.shape()[d] != 1).collect();

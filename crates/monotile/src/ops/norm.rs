@@ -31,6 +31,7 @@ use crate::testing::{Spec, normal};
 /// assert_eq!(rms_norm(&x, &w, 0.0)?.to_vec::<f64>()?, [1.0, -3.0, 1.0, 1.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     check_vector("rms_norm", x, "weight", weight)?;
     let dtype = check::common_float("rms_norm", x, weight)?;
@@ -62,6 +63,7 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
 /// assert_eq!(layer_norm(&x, &w, &b, 0.0)?.to_vec::<f64>()?, [-9.5, 10.5, 10.5, -9.5]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
     check_vector("layer_norm", x, "weight", weight)?;
     check_vector("layer_norm", x, "bias", bias)?;
@@ -111,11 +113,13 @@ impl Gradient for LayerNorm {
 }
 
 /// (x + ε)^(−1/2)
+#[track_caller]
 fn reciprocal_root(x: &Tensor, eps: f64) -> Result<Tensor> {
     x.add_scalar(eps)?.ln()?.mul_scalar(-0.5)?.exp()
 }
 
 /// A vector as long as the last dimension of x.
+#[track_caller]
 fn check_vector(op: &str, x: &Tensor, name: &str, vector: &Tensor) -> Result<()> {
     if x.rank() == 0 || vector.shape() != [x.dim(-1)] {
         let (got, rows) = (vector.shape(), x.shape());

@@ -27,6 +27,7 @@ impl Tensor {
     /// assert_eq!(a.slice_step(0, 2..5, -1)?.to_vec::<i64>()?, [4, 3, 2]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn slice(&self, axis: isize, range: impl RangeBounds<usize>) -> Result<Tensor> {
         self.slice_step(axis, range, 1)
     }
@@ -35,6 +36,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no such axis, the range leaves it, or `step` is 0.
+    #[track_caller]
     pub fn slice_step(&self, axis: isize, range: impl RangeBounds<usize>, step: isize) -> Result<Tensor> {
         let d = check::axis("slice", axis, self.rank())?;
         let size = self.shape()[d];
@@ -74,6 +76,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no such axis or element.
+    #[track_caller]
     pub fn select(&self, axis: isize, index: usize) -> Result<Tensor> {
         let d = check::axis("select", axis, self.rank())?;
         if index >= self.shape()[d] {
@@ -86,6 +89,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no such axis.
+    #[track_caller]
     pub fn flip(&self, axis: isize) -> Result<Tensor> {
         self.slice_step(axis, .., -1)
     }
@@ -102,6 +106,7 @@ impl Tensor {
     /// assert_eq!(a.diagonal(0, 1)?.to_vec::<i64>()?, [0, 4, 8]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn diagonal(&self, i: isize, j: isize) -> Result<Tensor> {
         let (i, j) = (check::axis("diagonal", i, self.rank())?, check::axis("diagonal", j, self.rank())?);
         let s = self.shape();
@@ -118,6 +123,7 @@ impl Tensor {
     }
 
     /// A tensor of zeros of `shape` with these elements where `place` takes its view; the rule pulls back through `place`.
+    #[track_caller]
     fn embedded(&self, shape: &[usize], place: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static) -> Result<Tensor> {
         let places = place(&Tensor::arange(count(shape))?.reshape(shape)?)?.contiguous_detached()?;
         let out = door::copy::scatter("slice", &self.contiguous_detached()?, shape, &places)?;
@@ -133,6 +139,7 @@ struct Slice {
 
 impl Slice {
     /// The slice of `count` elements of another tensor.
+    #[track_caller]
     fn again(x: &Tensor, axis: usize, first: usize, step: isize, count: usize) -> Result<Tensor> {
         if count == 0 {
             return x.slice(axis as isize, 0..0);

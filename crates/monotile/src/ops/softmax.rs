@@ -29,6 +29,7 @@ impl Tensor {
     /// assert!((x.softmax(-1)?.to_vec::<f64>()?[0] - 0.75).abs() < 1e-15);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn softmax(&self, axis: isize) -> Result<Tensor> {
         along("softmax", self, axis, Softmax { logarithm: false })
     }
@@ -40,12 +41,14 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`softmax`](Tensor::softmax).
+    #[track_caller]
     pub fn log_softmax(&self, axis: isize) -> Result<Tensor> {
         along("log_softmax", self, axis, Softmax { logarithm: true })
     }
 }
 
 /// Along the last axis by the kernel, along others through a transposition.
+#[track_caller]
 fn along(op: &str, x: &Tensor, axis: isize, rule: Softmax) -> Result<Tensor> {
     let x = x.to_compute_dtype(op)?;
     let d = check::axis(op, axis, x.rank())? as isize;

@@ -3,7 +3,7 @@
 use monotile_kernels::shape::count;
 
 use crate::check;
-use crate::error::{Error, Result};
+use crate::error::{Error, Placed, Result};
 use crate::ops::reduce::sum_to;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::{Dims, Tensor};
@@ -15,8 +15,9 @@ impl Tensor {
     ///
     /// # Errors
     /// If `order` does not name every axis once.
+    #[track_caller]
     pub fn permute(&self, order: &[isize]) -> Result<Tensor> {
-        let named: Dims = order.iter().map(|&a| check::axis("permute", a, self.rank())).collect::<Result<_>>()?;
+        let named: Dims = order.iter().map(|&a| check::axis("permute", a, self.rank())).collect::<Result<_>>().placed()?;
         let mut sorted = named.clone();
         sorted.sort_unstable();
         if !sorted.iter().copied().eq(0..self.rank()) {
@@ -30,6 +31,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no such axis.
+    #[track_caller]
     pub fn transpose(&self, i: isize, j: isize) -> Result<Tensor> {
         let (i, j) = (check::axis("transpose", i, self.rank())?, check::axis("transpose", j, self.rank())?);
         let mut order: Vec<isize> = (0..self.rank() as isize).collect();
@@ -54,6 +56,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If the shape does not hold exactly as many elements.
+    #[track_caller]
     pub fn reshape(&self, shape: &[usize]) -> Result<Tensor> {
         if self.shape() == shape {
             return Ok(self.clone());
@@ -82,6 +85,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no such axis, or `last` comes before `first`.
+    #[track_caller]
     pub fn flatten(&self, first: isize, last: isize) -> Result<Tensor> {
         let (i, j) = (check::axis("flatten", first, self.rank())?, check::axis("flatten", last, self.rank())?);
         if j < i {
@@ -96,6 +100,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If the shape does not fit.
+    #[track_caller]
     pub fn expand(&self, shape: &[usize]) -> Result<Tensor> {
         if self.shape() == shape {
             return Ok(self.clone());
@@ -111,6 +116,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If `axis` is not an axis of the result.
+    #[track_caller]
     pub fn unsqueeze(&self, axis: isize) -> Result<Tensor> {
         let at = check::axis("unsqueeze", axis, self.rank() + 1)?;
         let mut shape: Dims = self.shape().into();
@@ -122,6 +128,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no such axis, or its size is not 1.
+    #[track_caller]
     pub fn squeeze(&self, axis: isize) -> Result<Tensor> {
         let at = check::axis("squeeze", axis, self.rank())?;
         if self.shape()[at] != 1 {

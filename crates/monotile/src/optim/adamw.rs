@@ -89,6 +89,7 @@ impl AdamW {
     /// # Errors
     /// If parameters, gradients and state do not fit each other, a parameter is not f32 or f64, an option is out of
     /// range, or there is no memory for a copy of what something else holds. No value has changed then.
+    #[track_caller]
     pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor]) -> Result<()> {
         self.check(parameters, gradients)?;
         let gradients = gradients
@@ -115,6 +116,7 @@ impl AdamW {
         owned
     }
 
+    #[track_caller]
     fn check(&self, parameters: &[Tensor], gradients: &[Tensor]) -> Result<()> {
         let AdamWOptions { lr, betas: (beta1, beta2), eps, weight_decay, .. } = self.options;
         let decays = (0.0..1.0).contains(&beta1) && (0.0..1.0).contains(&beta2);

@@ -9,6 +9,7 @@ use crate::tensor::{DType, Tensor};
 ///
 /// # Errors
 /// For integers and booleans.
+#[track_caller]
 pub fn gradient_norm(gradients: &[Tensor]) -> Result<f64> {
     // The largest is taken out, so that squares neither overflow nor vanish.
     let mut parts = Vec::with_capacity(2 * gradients.len());
@@ -54,6 +55,7 @@ pub fn gradient_norm(gradients: &[Tensor]) -> Result<f64> {
 /// assert!((gradients[0].to_vec::<f64>()?[0] - 0.6).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn clip_gradients(gradients: &mut [Tensor], limit: f64) -> Result<f64> {
     // Positive comparison, so that a NaN is refused.
     if !(limit > 0.0) {

@@ -56,6 +56,7 @@ impl Sgd {
     ///
     /// # Errors
     /// If parameters and gradients do not fit each other, or an option is out of range. Nothing has changed then.
+    #[track_caller]
     pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor]) -> Result<()> {
         self.check(parameters, gradients)?;
         let SgdOptions { lr, momentum, nesterov, weight_decay } = self.options;
@@ -76,6 +77,7 @@ impl Sgd {
         Ok(())
     }
 
+    #[track_caller]
     fn check(&self, parameters: &[Tensor], gradients: &[Tensor]) -> Result<()> {
         let SgdOptions { lr, momentum, weight_decay, .. } = self.options;
         // Positive comparisons, so that a NaN is refused.

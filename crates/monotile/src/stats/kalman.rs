@@ -94,6 +94,7 @@ impl Filtered {
     ///
     /// # Errors
     /// None that a filter's answer has.
+    #[track_caller]
     pub fn covariances(&self) -> Result<Tensor> {
         self.roots.matmul(&self.roots.mt())
     }
@@ -104,6 +105,7 @@ impl Smoothed {
     ///
     /// # Errors
     /// None that a smoother's answer has.
+    #[track_caller]
     pub fn covariances(&self) -> Result<Tensor> {
         self.roots.matmul(&self.roots.mt())
     }
@@ -117,6 +119,7 @@ impl KalmanFilter {
     ///
     /// # Errors
     /// If shapes do not fit; `NotPositiveDefinite` where a covariance has a negative eigenvalue.
+    #[track_caller]
     pub fn new(model: &KalmanModel) -> Result<Self> {
         let op = "KalmanFilter";
         let n = model.mean.len();
@@ -145,6 +148,7 @@ impl KalmanFilter {
     ///
     /// # Errors
     /// If the shape does not fit; `Singular` where an observation has no variance.
+    #[track_caller]
     pub fn filter(&self, observations: &Tensor) -> Result<Filtered> {
         let mut log_likelihood = Tensor::scalar_as(0.0, self.mean.dtype());
         let states = self.states("filter", observations, &mut log_likelihood)?;
@@ -156,6 +160,7 @@ impl KalmanFilter {
     ///
     /// # Errors
     /// As [`filter`](Self::filter).
+    #[track_caller]
     pub fn smooth(&self, observations: &Tensor) -> Result<Smoothed> {
         let mut states = self.states("smooth", observations, &mut Tensor::scalar_as(0.0, self.mean.dtype()))?;
         for t in (0..states.len().saturating_sub(1)).rev() {
@@ -165,6 +170,7 @@ impl KalmanFilter {
         Ok(Smoothed { means, roots })
     }
 
+    #[track_caller]
     fn states(&self, op: &str, observations: &Tensor, log_likelihood: &mut Tensor) -> Result<Vec<State>> {
         let p = self.observation.dim(0);
         let observations = argument(op, "the observations", observations, &[("T", None), ("p", Some(p))])?;
@@ -188,6 +194,7 @@ impl KalmanFilter {
     }
 
     /// One step of time: the triangle of [(F L)ᵀ; L_Qᵀ] is a root of F P Fᵀ + Q.
+    #[track_caller]
     fn predicted(&self, (mean, root): &State) -> Result<State> {
         let stacked = Tensor::cat(&[&self.transition.matmul(root)?.mt(), &self.transition_root.mt()], 0)?;
         Ok((self.transition.matmul(mean)?, triangle(&stacked)?.mt()))
@@ -195,6 +202,7 @@ impl KalmanFilter {
 
     /// One observation of the components `there`, and its log-density:
     /// the triangle of [[L_Rᵀ, 0]; [(H L)ᵀ, Lᵀ]] is [[Sᵀ, Kᵀ]; [0, L₊ᵀ]], with S Sᵀ the covariance of y, and K S⁻¹ the gain.
+    #[track_caller]
     fn updated(&self, (mean, root): &State, y: &Tensor, there: &Tensor) -> Result<(State, Tensor)> {
         let (n, p, k) = (mean.len(), self.observation.dim(0), y.len());
         if k == 0 {
@@ -218,6 +226,7 @@ impl KalmanFilter {
 
     /// What the next state's smoothed distribution says of this one: with the triangle [[A, B]; [0, C]] of [[(F L)ᵀ, Lᵀ]; [L_Qᵀ, 0]],
     /// the gain is G = Bᵀ A⁻ᵀ, and C a root of what stays unknown when the next state is known.
+    #[track_caller]
     fn smoothed(&self, state: &State, next: &State) -> Result<State> {
         let (mean, root) = state;
         let n = mean.len();
@@ -246,11 +255,13 @@ impl KalmanFilter {
 }
 
 /// R of the factors A = Q R, its diagonal not negative.
+#[track_caller]
 fn triangle(a: &Tensor) -> Result<Tensor> {
     Ok(qr(a, &QrOptions { non_negative: true, ..Default::default() })?.r)
 }
 
 /// Means and roots, a time a row.
+#[track_caller]
 fn stacked(states: &[State], like: &Tensor) -> Result<State> {
     let n = like.len();
     if states.is_empty() {

@@ -68,6 +68,7 @@ impl MatrixFactorization {
     ///
     /// # Cost
     /// About 2 m n k² operations for a sweep at rank k, in products of matrices, and (m + n) k³ for the systems.
+    #[track_caller]
     pub fn fit(a: &Tensor, weights: Option<&Tensor>, options: &MatrixFactorizationOptions) -> Result<Self> {
         let op = "MatrixFactorization";
         let a = argument(op, "the matrix", a, &[("m", None), ("n", None)])?.detach();
@@ -116,6 +117,7 @@ impl MatrixFactorization {
     ///
     /// # Errors
     /// None that factors have.
+    #[track_caller]
     pub fn predict(&self) -> Result<Tensor> {
         self.rows.matmul(&self.columns.mt())
     }
@@ -124,6 +126,7 @@ impl MatrixFactorization {
     ///
     /// # Errors
     /// As [`fit`](Self::fit).
+    #[track_caller]
     pub fn transform(&self, a: &Tensor, weights: Option<&Tensor>) -> Result<Tensor> {
         let a = argument("transform", "the rows", a, &[("q", None), ("n", Some(self.columns.dim(0)))])?;
         let (_, entries, weights) = prepared("transform", &a.to_dtype(self.columns.dtype())?, weights)?;
@@ -135,6 +138,7 @@ impl MatrixFactorization {
     ///
     /// # Errors
     /// If there is no such row.
+    #[track_caller]
     pub fn recommend(&self, row: usize, count: usize) -> Result<Vec<(usize, f64)>> {
         if row >= self.rows.dim(0) {
             return Err(Error::value(format!("recommend: there is no row {row} in a matrix of {}", self.rows.dim(0))));
@@ -149,6 +153,7 @@ impl MatrixFactorization {
 }
 
 /// Which entries are known, the entries with 0 for the others, and weights that are 0 there.
+#[track_caller]
 fn prepared(op: &str, a: &Tensor, weights: Option<&Tensor>) -> Result<(Tensor, Tensor, Tensor)> {
     let known = a.eq(a)?;
     let zero = Tensor::scalar_as(0.0, a.dtype());
@@ -167,6 +172,7 @@ fn prepared(op: &str, a: &Tensor, weights: Option<&Tensor>) -> Result<(Tensor, T
 
 /// The rows that fit best with the other factor fixed: (Vᵀ Wᵢ V + λ I) uᵢ = Vᵀ Wᵢ aᵢ. All Vᵀ Wᵢ V are one product of the weights with the
 /// products of pairs of columns.
+#[track_caller]
 fn solved(op: &str, entries: &Tensor, weights: &Tensor, v: &Tensor, regularization: f64) -> Result<Tensor> {
     let (n, k) = (v.dim(0), v.dim(1));
     let pairs = v.unsqueeze(2)?.mul(&v.unsqueeze(1)?)?.reshape(&[n, k * k])?;

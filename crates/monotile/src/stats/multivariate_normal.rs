@@ -41,6 +41,7 @@ impl MultivariateNormal {
     ///
     /// # Errors
     /// If the shapes do not fit; `NotPositiveDefinite`.
+    #[track_caller]
     pub fn new(mean: &Tensor, covariance: &Tensor) -> Result<Self> {
         let (op, n) = ("MultivariateNormal", mean.len());
         let mean = argument(op, "the mean", mean, &[("n", None)])?;
@@ -55,6 +56,7 @@ impl MultivariateNormal {
     ///
     /// # Errors
     /// If the shapes do not fit.
+    #[track_caller]
     pub fn from_cholesky_factor(mean: &Tensor, root: &Tensor) -> Result<Self> {
         let (op, n) = ("MultivariateNormal", mean.len());
         let mean = argument(op, "the mean", mean, &[("n", None)])?;
@@ -67,6 +69,7 @@ impl MultivariateNormal {
     ///
     /// # Errors
     /// If `x` is no matrix or has fewer than two rows; `NotPositiveDefinite` where there are fewer than n + 1 observations or they lie in a plane.
+    #[track_caller]
     pub fn fit(x: &Tensor) -> Result<Self> {
         let x = argument("MultivariateNormal::fit", "x", x, &[("observations", None), ("n", None)])?;
         if x.dim(0) < 2 {
@@ -95,6 +98,7 @@ impl MultivariateNormal {
     ///
     /// # Errors
     /// None that a distribution has.
+    #[track_caller]
     pub fn covariance(&self) -> Result<Tensor> {
         self.cholesky_factor.matmul(&self.cholesky_factor.mt())
     }
@@ -103,6 +107,7 @@ impl MultivariateNormal {
     ///
     /// # Errors
     /// None that a distribution has.
+    #[track_caller]
     pub fn sample(&self, count: usize, rng: &mut Rng) -> Result<Tensor> {
         let eps = rng.normal(&[count, self.mean.len()], self.mean.dtype())?;
         reparameterize(&self.mean, &self.cholesky_factor, &eps)
@@ -112,6 +117,7 @@ impl MultivariateNormal {
     ///
     /// # Errors
     /// If the vectors are not of n numbers.
+    #[track_caller]
     pub fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
         let n = self.mean.len();
         if x.rank() == 0 || x.dim(-1) != n {
@@ -129,6 +135,7 @@ impl MultivariateNormal {
     ///
     /// # Errors
     /// None that a distribution has.
+    #[track_caller]
     pub fn entropy(&self) -> Result<Tensor> {
         self.log_scale()?.add_scalar(0.5 * self.mean.len() as f64)
     }
@@ -139,6 +146,7 @@ impl MultivariateNormal {
     ///
     /// # Errors
     /// If the other is over vectors of another length.
+    #[track_caller]
     pub fn kl_divergence(&self, other: &Self) -> Result<Tensor> {
         let n = self.mean.len();
         if other.mean.len() != n {
@@ -155,6 +163,7 @@ impl MultivariateNormal {
     ///
     /// # Errors
     /// If an index is outside or named twice; `NotPositiveDefinite` as for [`new`](Self::new), by rounding.
+    #[track_caller]
     pub fn marginal(&self, indices: &[usize]) -> Result<Self> {
         let indices = positions("marginal", indices, self.mean.len())?;
         let covariance = self.covariance()?.index_select(0, &indices)?.index_select(1, &indices)?;
@@ -168,6 +177,7 @@ impl MultivariateNormal {
     /// # Errors
     /// If an index is outside or named twice, or there is not a value for each; `NotPositiveDefinite` where rounding leaves the others
     /// no variance.
+    #[track_caller]
     pub fn conditional(&self, indices: &[usize], values: &Tensor) -> Result<Self> {
         let n = self.mean.len();
         let known = positions("conditional", indices, n)?;
@@ -188,6 +198,7 @@ impl MultivariateNormal {
     }
 
     /// Σᵢ ln Lᵢᵢ + n/2 ln 2π
+    #[track_caller]
     fn log_scale(&self) -> Result<Tensor> {
         let constant = 0.5 * self.mean.len() as f64 * (2.0 * std::f64::consts::PI).ln();
         self.cholesky_factor.diagonal(0, 1)?.abs()?.ln()?.sum(&[], false)?.add_scalar(constant)
@@ -212,6 +223,7 @@ impl MultivariateNormal {
 /// assert_eq!(reparameterize(&ones, &l, &ones)?.to_vec::<f64>()?, [3.0, 5.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn reparameterize(mu: &Tensor, l: &Tensor, eps: &Tensor) -> Result<Tensor> {
     let n = if mu.rank() == 0 { 0 } else { mu.dim(-1) };
     let fits = mu.rank() > 0 && eps.rank() > 0 && eps.dim(-1) == n && l.rank() > 1 && l.dim(-1) == n && l.dim(-2) == n;

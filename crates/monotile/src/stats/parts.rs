@@ -5,6 +5,7 @@ use crate::linalg::{cholesky, eigh};
 use crate::tensor::{DType, Tensor};
 
 /// The argument, computable, if it has this shape; sizes of `None` may be anything.
+#[track_caller]
 pub(super) fn argument(op: &str, what: &str, x: &Tensor, shape: &[(&str, Option<usize>)]) -> Result<Tensor> {
     let fits = x.rank() == shape.len() && shape.iter().zip(x.shape()).all(|((_, size), &n)| size.is_none_or(|size| size == n));
     if !fits {
@@ -15,6 +16,7 @@ pub(super) fn argument(op: &str, what: &str, x: &Tensor, shape: &[(&str, Option<
 }
 
 /// Indices as a tensor, if each is below `n` and none stands twice.
+#[track_caller]
 pub(super) fn positions(op: &str, indices: &[usize], n: usize) -> Result<Tensor> {
     let mut seen = vec![false; n];
     for &i in indices {
@@ -30,6 +32,7 @@ pub(super) fn positions(op: &str, indices: &[usize], n: usize) -> Result<Tensor>
 }
 
 /// A root L of a covariance, L Lᵀ: Cholesky's, or, where the matrix is singular, one by its eigenvectors, without a gradient.
+#[track_caller]
 pub(super) fn root(op: &str, what: &str, covariance: &Tensor) -> Result<Tensor> {
     match cholesky(covariance) {
         Err(error) if error.kind() == ErrorKind::NotPositiveDefinite => {
@@ -48,6 +51,7 @@ pub(super) fn root(op: &str, what: &str, covariance: &Tensor) -> Result<Tensor> 
 }
 
 /// Numbers in the type of a computation.
+#[track_caller]
 pub(super) fn constant(values: &[f64], shape: &[usize], dtype: DType) -> Result<Tensor> {
     Tensor::from_slice(values, shape)?.to_dtype(dtype)
 }

@@ -66,6 +66,7 @@ impl Pca {
     ///
     /// # Errors
     /// If `x` is no matrix, has fewer than two rows, or fewer rows or columns than components are wanted.
+    #[track_caller]
     pub fn fit(x: &Tensor, options: &PcaOptions) -> Result<Self> {
         let x = argument("Pca::fit", "x", x, &[("observations", None), ("variables", None)])?;
         let n = x.dim(1);
@@ -87,12 +88,14 @@ impl Pca {
     ///
     /// # Errors
     /// If `x` is no matrix of as many variables, or of no rows. Nothing has changed then.
+    #[track_caller]
     pub fn partial_fit(&mut self, x: &Tensor) -> Result<()> {
         let x = argument("partial_fit", "x", x, &[("observations", None), ("variables", Some(self.mean.len()))])?;
         *self = self.with("partial_fit", &x)?;
         Ok(())
     }
 
+    #[track_caller]
     fn with(&self, op: &str, x: &Tensor) -> Result<Self> {
         let x = x.to_dtype(self.mean.dtype())?;
         let (m, k, n) = (self.samples as f64, x.dim(0) as f64, self.mean.len());
@@ -157,6 +160,7 @@ impl Pca {
     ///
     /// # Errors
     /// None that a fitted type has.
+    #[track_caller]
     pub fn explained_variance(&self) -> Result<Tensor> {
         self.singular_values.square()?.mul_scalar(1.0 / (self.samples as f64 - 1.0))
     }
@@ -165,6 +169,7 @@ impl Pca {
     ///
     /// # Errors
     /// None that a fitted type has.
+    #[track_caller]
     pub fn explained_variance_ratio(&self) -> Result<Tensor> {
         self.singular_values.div(&self.length)?.square()
     }
@@ -173,6 +178,7 @@ impl Pca {
     ///
     /// # Errors
     /// If `x` is no matrix of as many variables.
+    #[track_caller]
     pub fn transform(&self, x: &Tensor) -> Result<Tensor> {
         let x = argument("transform", "x", x, &[("observations", None), ("variables", Some(self.mean.len()))])?;
         let scores = x.sub(&self.mean)?.matmul(&self.components.mt())?;
@@ -183,6 +189,7 @@ impl Pca {
     ///
     /// # Errors
     /// If `scores` is no matrix of as many components.
+    #[track_caller]
     pub fn inverse_transform(&self, scores: &Tensor) -> Result<Tensor> {
         let components = ("components", Some(self.components.dim(0)));
         let scores = argument("inverse_transform", "scores", scores, &[("observations", None), components])?;
@@ -191,6 +198,7 @@ impl Pca {
     }
 
     /// The reciprocals of the deviations, and 0 for those that are rounding.
+    #[track_caller]
     fn whitening(&self) -> Result<Tensor> {
         let s = self.singular_values.to_f64_vec()?;
         let limit = self.samples.max(self.mean.len()) as f64 * self.mean.dtype().epsilon() * s.first().copied().unwrap_or(0.0);
@@ -200,12 +208,14 @@ impl Pca {
     }
 
     /// The standard deviation of each score.
+    #[track_caller]
     fn deviations(&self) -> Result<Tensor> {
         self.singular_values.mul_scalar((self.samples as f64 - 1.0).sqrt().recip())
     }
 }
 
 /// For each row, the sign of its largest entry, `(rows, 1)`.
+#[track_caller]
 fn signs(x: &Tensor) -> Result<Tensor> {
     let (rows, n) = (x.dim(0), x.dim(1));
     let values = x.to_f64_vec()?;

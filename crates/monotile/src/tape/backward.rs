@@ -57,6 +57,7 @@ impl Tensor {
     /// assert_eq!(gradients.get(&x).unwrap().to_vec::<f64>()?, [2.0, 4.0, 6.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn backward(&self) -> Result<Gradients> {
         let seed = seed("backward", self)?;
         let found = propagate(&[(self, seed)], None, BackwardMode::Plain)?;
@@ -70,6 +71,7 @@ impl Tensor {
 ///
 /// # Errors
 /// If `loss` is not a single recorded number, or an input is not on the tape.
+#[track_caller]
 pub fn grad(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
     let found = vjp(&[(loss, &seed("grad", loss)?)], inputs, BackwardMode::Plain)?;
     Ok(found.into_iter().zip(inputs).map(|(g, x)| g.unwrap_or_else(|| x.zeros_like())).collect())
@@ -87,6 +89,7 @@ pub fn grad(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
 /// assert_eq!(grad(&dy, &[&x])?[0].item::<f64>()?, 12.0);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn grad_recorded(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
     let found = vjp(&[(loss, &seed("grad_recorded", loss)?)], inputs, BackwardMode::Recorded)?;
     Ok(found.into_iter().zip(inputs).map(|(g, x)| g.unwrap_or_else(|| x.zeros_like())).collect())
@@ -114,6 +117,7 @@ pub fn vjp(outputs: &[(&Tensor, &Tensor)], inputs: &[&Tensor], walk_kind: Backwa
 }
 
 /// The cotangent 1 of a loss.
+#[track_caller]
 fn seed(op: &str, loss: &Tensor) -> Result<Tensor> {
     if loss.len() != 1 {
         return Err(Error::shape(format!("{op}: the loss must be a single number, got shape {:?}", loss.shape())));
@@ -125,6 +129,7 @@ fn seed(op: &str, loss: &Tensor) -> Result<Tensor> {
 }
 
 /// Pulls cotangents back. Returns those of `targets`, or of all leaves where no targets are named.
+#[track_caller]
 fn propagate(
     seeds: &[(&Tensor, Tensor)],
     targets: Option<&[&Tensor]>,
@@ -175,6 +180,7 @@ fn propagate(
     Ok(found)
 }
 
+#[track_caller]
 fn accumulate(pending: &mut HashMap<(u64, usize), Tensor>, key: (u64, usize), g: Tensor) -> Result<()> {
     let sum = match pending.remove(&key) {
         Some(sum) => sum.add(&g)?,

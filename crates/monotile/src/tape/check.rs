@@ -42,6 +42,7 @@ impl Default for CheckGradientOptions {
 /// check_gradient(|x| Ok(vec![x[0].ln()?]), &[x], &CheckGradientOptions { order: 2, ..Default::default() })?;
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn check_gradient(
     f: impl Fn(&[Tensor]) -> Result<Vec<Tensor>>,
     inputs: &[Tensor],
@@ -50,6 +51,7 @@ pub fn check_gradient(
     check_order(&f, inputs, options, 1)
 }
 
+#[track_caller]
 fn check_order(
     f: &dyn Fn(&[Tensor]) -> Result<Vec<Tensor>>,
     inputs: &[Tensor],
@@ -122,11 +124,13 @@ fn check_order(
 }
 
 /// ⟨x, y⟩
+#[track_caller]
 fn inner(x: &Tensor, y: &Tensor) -> Result<f64> {
     Ok(x.to_f64_vec()?.iter().zip(y.to_f64_vec()?).map(|(x, y)| x * y).sum())
 }
 
 /// The gradients of Σ ⟨w, f(x)⟩ with respect to each floating-point x.
+#[track_caller]
 fn directional_vjp(
     f: &dyn Fn(&[Tensor]) -> Result<Vec<Tensor>>,
     inputs: &[Tensor],

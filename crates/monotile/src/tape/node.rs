@@ -259,6 +259,7 @@ impl Tensor {
 }
 
 /// Refuses an answer of a rule that cannot be the gradient of its input.
+#[track_caller]
 pub(crate) fn check_answer(node: &TapeNode, rule: &dyn Gradient, answers: &[Option<Tensor>]) -> Result<()> {
     let name = rule.name();
     if answers.len() != node.inputs.len() {

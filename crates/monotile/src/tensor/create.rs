@@ -21,6 +21,7 @@ impl Tensor {
     /// assert_eq!(a.shape(), [2, 3]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn from_vec<T: TensorElement>(data: Vec<T>, shape: &[usize]) -> Result<Tensor> {
         Self::from_slice(&data, shape)
     }
@@ -29,6 +30,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If `shape` does not hold exactly as many elements.
+    #[track_caller]
     pub fn from_slice<T: TensorElement>(data: &[T], shape: &[usize]) -> Result<Tensor> {
         let shape = check::shape("from_slice", shape)?;
         let len = shape.elements();
@@ -44,6 +46,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If the rows differ in length.
+    #[track_caller]
     pub fn from_rows<T: TensorElement, R: AsRef<[T]>>(rows: &[R]) -> Result<Tensor> {
         let columns = rows.first().map_or(0, |r| r.as_ref().len());
         if let Some(i) = rows.iter().position(|r| r.as_ref().len() != columns) {
@@ -77,6 +80,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If a tensor cannot have so many elements.
+    #[track_caller]
     pub fn full<T: TensorElement>(shape: &[usize], value: T) -> Result<Tensor> {
         Self::scalar(value).repeated("full", shape)
     }
@@ -85,6 +89,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If a tensor cannot have so many elements.
+    #[track_caller]
     pub fn filled(shape: &[usize], value: f64, dtype: DType) -> Result<Tensor> {
         Self::scalar_as(value, dtype).repeated("filled", shape)
     }
@@ -93,6 +98,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If a tensor cannot have so many elements.
+    #[track_caller]
     pub fn zeros(shape: &[usize], dtype: DType) -> Result<Tensor> {
         Self::scalar_as(0.0, dtype).repeated("zeros", shape)
     }
@@ -101,6 +107,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If a tensor cannot have so many elements.
+    #[track_caller]
     pub fn ones(shape: &[usize], dtype: DType) -> Result<Tensor> {
         Self::scalar_as(1.0, dtype).repeated("ones", shape)
     }
@@ -121,6 +128,7 @@ impl Tensor {
     }
 
     /// This scalar at every index of a shape.
+    #[track_caller]
     fn repeated(&self, op: &str, shape: &[usize]) -> Result<Tensor> {
         Ok(self.at_all(&check::shape(op, shape)?))
     }
@@ -131,6 +139,7 @@ impl Tensor {
     }
 
     /// Numbers made one after another in row-major order; those of f64 and f32 are written where they stay.
+    #[track_caller]
     pub(crate) fn from_fn(op: &str, shape: &[usize], dtype: DType, mut f: impl FnMut(usize) -> f64) -> Result<Tensor> {
         if dtype == DType::F32 {
             let mut out = UninitTensor::<f32>::new(op, shape)?;
@@ -146,6 +155,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no memory for so many.
+    #[track_caller]
     pub fn arange(n: usize) -> Result<Tensor> {
         let mut out = UninitTensor::<i64>::new("arange", &[n])?;
         out.iter_mut().enumerate().for_each(|(i, x)| *x = i as i64);
@@ -156,6 +166,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no memory for so many.
+    #[track_caller]
     pub fn linspace(first: f64, last: f64, n: usize, dtype: DType) -> Result<Tensor> {
         let step = if n > 1 { (last - first) / (n - 1) as f64 } else { 0.0 };
         let value = |i: usize| if i + 1 == n && n > 1 { last } else { first + step * i as f64 };
@@ -166,6 +177,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no memory for it.
+    #[track_caller]
     pub fn eye(n: usize, dtype: DType) -> Result<Tensor> {
         let mut out = UninitTensor::filled("eye", &[n, n], 0.0_f64)?;
         out.iter_mut().step_by(n.saturating_add(1)).for_each(|x| *x = 1.0);

@@ -16,6 +16,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If `T` is not the tensor's dtype; [`to_dtype`](Tensor::to_dtype) casts.
+    #[track_caller]
     pub fn to_vec<T: TensorElement>(&self) -> Result<Vec<T>> {
         let Storage::Cpu(memory) = self.storage();
         let Some(buffer) = T::Stored::open(memory) else {
@@ -41,7 +42,9 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no memory for so many.
+    #[track_caller]
     pub fn to_f64_vec(&self) -> Result<Vec<f64>> {
+        #[track_caller]
         fn read<T: StorageElement>(view: View<'_, T>, f: impl Fn(T) -> f64) -> Result<Vec<f64>> {
             let mut numbers = memory::list(view.len(), "to_f64_vec")?;
             numbers.extend(view.iter().map(f));
@@ -62,6 +65,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is not exactly one element, or `T` is not the tensor's dtype.
+    #[track_caller]
     pub fn item<T: TensorElement>(&self) -> Result<T> {
         if self.len() != 1 {
             return Err(Error::shape(format!("item: the tensor has {} elements, shape {:?}", self.len(), self.shape())));
@@ -73,6 +77,7 @@ impl Tensor {
     ///
     /// # Gradient
     /// The identity.
+    #[track_caller]
     pub fn contiguous(&self) -> Result<Tensor> {
         if self.is_contiguous() {
             return Ok(self.clone());
@@ -81,7 +86,9 @@ impl Tensor {
     }
 
     /// An unrecorded copy in row-major order.
+    #[track_caller]
     pub(crate) fn copied_contiguous(&self) -> Result<Tensor> {
+        #[track_caller]
         fn copy<T: StorageElement>(tensor: &Tensor, buffer: &monotile_kernels::buffer::Buffer<T>) -> Result<Tensor> {
             let mut out = UninitTensor::like("contiguous", tensor)?;
             elementwise::copy(tensor.view(buffer), &mut out);
@@ -99,6 +106,7 @@ impl Tensor {
     }
 
     /// The elements in row-major order, unrecorded: where they lie, or copied if they lie otherwise.
+    #[track_caller]
     pub(crate) fn contiguous_detached(&self) -> Result<Tensor> {
         if self.is_contiguous() { Ok(self.detach()) } else { self.copied_contiguous() }
     }
@@ -114,6 +122,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans, in the name of `op`.
+    #[track_caller]
     pub(crate) fn to_compute_dtype(&self, op: &str) -> Result<Tensor> {
         match self.dtype() {
             DType::F32 | DType::F64 => Ok(self.clone()),

@@ -22,12 +22,14 @@ impl<T: StorageElement> UninitTensor<T> {
     ///
     /// # Errors
     /// If no tensor has this shape, or there is no memory for it.
+    #[track_caller]
     pub fn new(op: &str, shape: &[usize]) -> Result<Self> {
         Self::with_shape(op, check::shape(op, shape)?)
     }
 
     /// [`new`](Self::new) of a shape that is known to be one.
     #[inline]
+    #[track_caller]
     pub fn with_shape(op: &str, shape: Shape) -> Result<Self> {
         match Block::new(shape.elements()) {
             Ok(block) => Ok(Self { block, shape }),
@@ -36,11 +38,13 @@ impl<T: StorageElement> UninitTensor<T> {
     }
 
     /// The result of `op` that has the shape of another tensor.
+    #[track_caller]
     pub fn like(op: &str, other: &Tensor) -> Result<Self> {
         Self::with_shape(op, other.layout().shape.clone())
     }
 
     /// [`new`](Self::new) with one value everywhere.
+    #[track_caller]
     pub fn filled(op: &str, shape: &[usize], value: T) -> Result<Self> {
         let mut fresh = Self::new(op, shape)?;
         fresh.block.fill(value);

@@ -22,6 +22,7 @@ use super::quaternion;
 /// assert_eq!(m.select(1, 3)?.to_vec::<f64>()?, [1.0, 2.0, 3.0, 1.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn translation(offset: &Tensor) -> Result<Tensor> {
     check_rows("translation", "offset", offset, 3)?;
     let [offset] = common("translation", [offset])?;
@@ -42,6 +43,7 @@ pub fn translation(offset: &Tensor) -> Result<Tensor> {
 /// assert_eq!(m.diagonal(0, 1)?.to_vec::<f64>()?, [1.0, 2.0, 3.0, 1.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn scaling(factors: &Tensor) -> Result<Tensor> {
     check_rows("scaling", "factors", factors, 3)?;
     let [factors] = common("scaling", [factors])?;
@@ -65,6 +67,7 @@ pub fn scaling(factors: &Tensor) -> Result<Tensor> {
 /// assert_eq!(m.diagonal(0, 1)?.to_vec::<f64>()?, [-1.0, 1.0, -1.0, 1.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn rotation(q: &Tensor) -> Result<Tensor> {
     check_rows("rotation", "q", q, 4)?;
     let linear = quaternion::to_matrix(q)?;

@@ -17,6 +17,7 @@ use crate::tensor::Tensor;
 use crate::testing::{Spec, uniform};
 
 /// cₖ(u), elementwise.
+#[track_caller]
 pub(super) fn stumpff(k: usize, u: &Tensor) -> Result<Tensor> {
     let u = u.to_compute_dtype("stumpff")?;
     let c = by_f64("stumpff", &u, move |u| stumpff_of(k, u))?;
@@ -24,17 +25,20 @@ pub(super) fn stumpff(k: usize, u: &Tensor) -> Result<Tensor> {
 }
 
 /// arccos² d, elementwise for d > −1; smooth at 1 and beyond, where it is below 0.
+#[track_caller]
 pub(super) fn angle_squared(d: &Tensor) -> Result<Tensor> {
     angle_squared_derivative(0, d)
 }
 
 /// arccos d / √(1 − d²), elementwise for d > −1: half an angle over its sine, smooth where that is 0.
+#[track_caller]
 pub(super) fn angle_over_sine(d: &Tensor) -> Result<Tensor> {
     // d arccos²/dd = −2 arccos d / √(1 − d²)
     angle_squared_derivative(1, d)?.mul_scalar(-0.5)
 }
 
 /// The derivative of arccos² d of this order, elementwise.
+#[track_caller]
 fn angle_squared_derivative(order: usize, d: &Tensor) -> Result<Tensor> {
     let d = d.to_compute_dtype("angle_squared")?;
     let u = by_f64("angle_squared", &d, move |d| angle_squared_of(order, d))?;

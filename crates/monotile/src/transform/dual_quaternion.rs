@@ -33,6 +33,7 @@ pub struct RigidTransform {
 /// assert_eq!(motion.to_vec::<f64>()?, [0.0, 0.0, 0.0, 1.0, 1.0, 2.0, 3.0, 0.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn from_rigid(rotation: &Tensor, translation: &Tensor) -> Result<Tensor> {
     const OP: &str = "dual_quaternion::from_rigid";
     check_rows(OP, "rotation", rotation, 4)?;
@@ -57,6 +58,7 @@ pub fn from_rigid(rotation: &Tensor, translation: &Tensor) -> Result<Tensor> {
 /// assert_eq!(dual_quaternion::to_rigid(&motion)?.translation.to_vec::<f64>()?, [2.0, 4.0, 6.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn to_rigid(dual: &Tensor) -> Result<RigidTransform> {
     check_rows("dual_quaternion::to_rigid", "dual", dual, 8)?;
     let [dual] = common("dual_quaternion::to_rigid", [dual])?;
@@ -88,6 +90,7 @@ pub fn to_rigid(dual: &Tensor) -> Result<RigidTransform> {
 /// assert_eq!(dual_quaternion::to_rigid(&blend)?.translation.to_vec::<f64>()?, [0.25, 0.0, 0.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn blend(motions: &Tensor, weights: &Tensor) -> Result<Tensor> {
     const OP: &str = "dual_quaternion::blend";
     check_rows(OP, "motions", motions, 8)?;

@@ -38,6 +38,7 @@ impl<const N: usize> Gradient for ComposedGradient<N> {
 }
 
 /// Rows `(…, width)` for a kernel: one for all, or brought to these leading dimensions, one after another.
+#[track_caller]
 pub(super) fn broadcast_rows(rows: &Tensor, leading: &[usize]) -> Result<Tensor> {
     let width = rows.dim(-1);
     if rows.len() == width {

@@ -68,6 +68,7 @@ fn tensor<X: Numbers + Copy>(all: &[X], leading: &[usize]) -> Tensor {
     Tensor::from_vec(numbers, &shape(leading, X::SHAPE)).expect("a value has as many numbers as its shape")
 }
 
+#[track_caller]
 fn values<X: Numbers>(x: &Tensor, several: bool) -> Result<Vec<X>> {
     let fits = x.shape().ends_with(X::SHAPE) && x.rank() == X::SHAPE.len() + usize::from(several);
     if !fits {
@@ -97,6 +98,7 @@ macro_rules! conversions {
             type Error = Error;
 
             /// The value of a tensor of its shape; f64 is rounded to f32.
+            #[track_caller]
             fn try_from(x: &Tensor) -> Result<Self> {
                 values(x, false).map(|mut all| all.swap_remove(0))
             }
@@ -106,6 +108,7 @@ macro_rules! conversions {
             type Error = Error;
 
             /// The values of a tensor with one more, leading, dimension; f64 is rounded to f32.
+            #[track_caller]
             fn try_from(x: &Tensor) -> Result<Self> {
                 values(x, true)
             }

@@ -22,6 +22,7 @@ use super::parts::{affine, check_matrices, common};
 /// assert_eq!(rigid_inverse(&m)?.select(1, 3)?.to_vec::<f64>()?, [-1.0, -2.0, -3.0, 1.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn rigid_inverse(m: &Tensor) -> Result<Tensor> {
     let [linear, offset] = blocks("rigid_inverse", m)?;
     inverse_of(&linear.mt(), &offset)
@@ -42,6 +43,7 @@ pub fn rigid_inverse(m: &Tensor) -> Result<Tensor> {
 /// assert_eq!(affine_inverse(&m)?.diagonal(0, 1)?.to_vec::<f64>()?, [0.5, 0.25, 2.0, 1.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn affine_inverse(m: &Tensor) -> Result<Tensor> {
     let [linear, offset] = blocks("affine_inverse", m)?;
     inverse_of(&inv(&linear).map_err(|e| renamed("affine_inverse", e))?, &offset)
@@ -62,12 +64,14 @@ pub fn affine_inverse(m: &Tensor) -> Result<Tensor> {
 /// assert_eq!(normal_matrix(&m)?.diagonal(0, 1)?.to_vec::<f64>()?, [0.5, 0.25, 1.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn normal_matrix(m: &Tensor) -> Result<Tensor> {
     let [linear, _] = blocks("normal_matrix", m)?;
     Ok(inv(&linear).map_err(|e| renamed("normal_matrix", e))?.mt())
 }
 
 /// The upper left 3 x 3 blocks, and the translations as rows.
+#[track_caller]
 fn blocks(op: &str, m: &Tensor) -> Result<[Tensor; 2]> {
     check_matrices(op, m, 4)?;
     let [m] = common(op, [m])?;
@@ -76,14 +80,16 @@ fn blocks(op: &str, m: &Tensor) -> Result<[Tensor; 2]> {
 }
 
 /// p ↦ B p − B t
+#[track_caller]
 fn inverse_of(b: &Tensor, offset: &Tensor) -> Result<Tensor> {
     affine(b, &b.mul(&offset.unsqueeze(-2)?)?.sum(&[-1], false)?.neg()?)
 }
 
 /// An error of [`inv`] in the name of the operation that the caller typed.
+#[track_caller]
 pub(super) fn renamed(op: &str, error: Error) -> Error {
     let words = error.to_string();
-    Error::new(error.kind(), format!("{op}: {}", words.strip_prefix("inv: ").unwrap_or(&words)))
+    error.with_message(format!("{op}: {}", words.strip_prefix("inv: ").unwrap_or(&words)))
 }
 
 #[cfg(test)]

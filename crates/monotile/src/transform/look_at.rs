@@ -28,6 +28,7 @@ use super::parts::{affine_of, batch_suffix, check_rows, common, leading, numbers
 /// assert_eq!(transform_points(&view, &row(1.0, 0.5, 0.0)?)?.to_vec::<f64>()?, [0.0, 0.5, -2.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn look_at(eye: &Tensor, target: &Tensor, up: &Tensor) -> Result<Tensor> {
     const OP: &str = "look_at";
     for (what, x) in [("eye", eye), ("target", target), ("up", up)] {

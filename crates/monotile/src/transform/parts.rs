@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::tensor::{DType, Dims, Tensor, count};
 
 /// Refuses what is not rows of `n` numbers, `(…, n)`.
+#[track_caller]
 pub(super) fn check_rows(op: &str, what: &str, x: &Tensor, n: usize) -> Result<()> {
     if x.shape().last() == Some(&n) {
         return room(op, &x.shape()[..x.rank() - 1]);
@@ -14,6 +15,7 @@ pub(super) fn check_rows(op: &str, what: &str, x: &Tensor, n: usize) -> Result<(
 }
 
 /// Refuses what is not matrices of `n` rows and columns, `(…, n, n)`.
+#[track_caller]
 pub(super) fn check_matrices(op: &str, x: &Tensor, n: usize) -> Result<()> {
     if x.shape().ends_with(&[n, n]) {
         return room(op, &x.shape()[..x.rank() - 2]);
@@ -23,6 +25,7 @@ pub(super) fn check_matrices(op: &str, x: &Tensor, n: usize) -> Result<()> {
 
 /// Refuses leading dimensions of so many rows that no memory holds their results: formulas here are written with operators, which
 /// would panic on the way.
+#[track_caller]
 fn room(op: &str, leading: &[usize]) -> Result<()> {
     /// Fewer have room in every memory.
     const MANY: usize = 1 << 28;
@@ -30,6 +33,7 @@ fn room(op: &str, leading: &[usize]) -> Result<()> {
 }
 
 /// All operands in the type that arithmetic on them uses, the widest of theirs.
+#[track_caller]
 pub(super) fn common<const N: usize>(op: &str, operands: [&Tensor; N]) -> Result<[Tensor; N]> {
     let operands = operands.iter().map(|x| x.to_compute_dtype(op)).collect::<Result<Vec<_>>>()?;
     let dtype = if operands.iter().any(|x| x.dtype() == DType::F64) { DType::F64 } else { DType::F32 };
@@ -38,6 +42,7 @@ pub(super) fn common<const N: usize>(op: &str, operands: [&Tensor; N]) -> Result
 }
 
 /// The leading dimensions that operands broadcast to; each comes with the number of its own last dimensions.
+#[track_caller]
 pub(super) fn leading(op: &str, operands: &[(&Tensor, usize)]) -> Result<Dims> {
     let mut all = Dims::new();
     for &(x, own) in operands {
@@ -58,18 +63,21 @@ pub(super) fn shape(leading: &[usize], own: &[usize]) -> Dims {
 }
 
 /// The numbers of rows `(…, N)`, each `(…)`: views.
+#[track_caller]
 pub(super) fn numbers<const N: usize>(rows: &Tensor) -> Result<[Tensor; N]> {
     let all = (0..N).map(|i| rows.select(-1, i)).collect::<Result<Vec<_>>>()?;
     Ok(all.try_into().expect("as many as asked for"))
 }
 
 /// The entries of matrices `(…, M, N)`, each `(…)`: views.
+#[track_caller]
 pub(super) fn entries<const M: usize, const N: usize>(matrices: &Tensor) -> Result<[[Tensor; N]; M]> {
     let rows = (0..M).map(|i| numbers(&matrices.select(-2, i)?)).collect::<Result<Vec<_>>>()?;
     Ok(rows.try_into().expect("as many as asked for"))
 }
 
 /// Rows `(…, n)` of n numbers `(…)` that broadcast.
+#[track_caller]
 pub(super) fn row(numbers: &[&Tensor]) -> Result<Tensor> {
     let operands: Vec<_> = numbers.iter().map(|&x| (x, 0)).collect();
     let shape = leading("row", &operands)?;
@@ -78,12 +86,14 @@ pub(super) fn row(numbers: &[&Tensor]) -> Result<Tensor> {
 }
 
 /// Matrices `(…, M, N)` of numbers `(…)` that broadcast.
+#[track_caller]
 pub(super) fn matrix<const M: usize, const N: usize>(entries: [[&Tensor; N]; M]) -> Result<Tensor> {
     let rows = row(entries.as_flattened())?;
     rows.reshape(&shape(&rows.shape()[..rows.rank() - 1], &[M, N]))
 }
 
 /// The 4 x 4 matrices that take p to A p + t.
+#[track_caller]
 pub(super) fn affine(linear: &Tensor, translation: &Tensor) -> Result<Tensor> {
     let leading = leading("affine", &[(linear, 2), (translation, 1)])?;
     let linear = linear.expand(&shape(&leading, &[3, 3]))?;
@@ -93,6 +103,7 @@ pub(super) fn affine(linear: &Tensor, translation: &Tensor) -> Result<Tensor> {
 }
 
 /// One row of these numbers.
+#[track_caller]
 pub(super) fn constant(numbers: &[f64], dtype: DType) -> Result<Tensor> {
     Tensor::from_slice(numbers, &[numbers.len()])?.to_dtype(dtype)
 }
@@ -103,17 +114,20 @@ pub(super) fn zero_and_one(dtype: DType) -> [Tensor; 2] {
 }
 
 /// Σ aᵢ bᵢ of rows, `(…)`.
+#[track_caller]
 pub(super) fn dot(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     a.mul(b)?.sum(&[-1], false)
 }
 
 /// a × b of rows of 3 numbers.
+#[track_caller]
 pub(super) fn cross(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let ([ax, ay, az], [bx, by, bz]) = (numbers(a)?, numbers(b)?);
     row(&[&(&ay * &bz - &az * &by), &(&az * &bx - &ax * &bz), &(&ax * &by - &ay * &bx)])
 }
 
 /// The 4 x 4 matrices of the entries of their first three rows, each `(…)`.
+#[track_caller]
 pub(super) fn affine_of(entries: &[Tensor]) -> Result<Tensor> {
     let [o, one] = &zero_and_one(entries[0].dtype());
     let e = |i: usize| &entries[i];
@@ -121,6 +135,7 @@ pub(super) fn affine_of(entries: &[Tensor]) -> Result<Tensor> {
 }
 
 /// Rows over their length, whatever their scale. `refuse` makes the error of the row with this number, whose length is 0.
+#[track_caller]
 pub(super) fn unit(rows: &Tensor, refuse: impl Fn(usize) -> Error) -> Result<Tensor> {
     let scaled = scaled(rows, refuse)?;
     scaled.div(&scaled.square()?.sum(&[-1], true)?.sqrt()?)
@@ -128,6 +143,7 @@ pub(super) fn unit(rows: &Tensor, refuse: impl Fn(usize) -> Error) -> Result<Ten
 
 /// Rows over their largest number, so that squares are numbers: a constant, on which neither their direction nor its slope depends. `refuse` makes the
 /// error of the row with this number, which is 0.
+#[track_caller]
 pub(super) fn scaled(rows: &Tensor, refuse: impl Fn(usize) -> Error) -> Result<Tensor> {
     let scale = rows.detach().abs()?.max(&[-1], true)?;
     refuse_where(&scale, |largest| largest == 0.0, refuse)?;
@@ -135,6 +151,7 @@ pub(super) fn scaled(rows: &Tensor, refuse: impl Fn(usize) -> Error) -> Result<T
 }
 
 /// The error that `refuse` makes of the first number for which `bad` holds.
+#[track_caller]
 pub(super) fn refuse_where(x: &Tensor, bad: impl Fn(f64) -> bool, refuse: impl Fn(usize) -> Error) -> Result<()> {
     x.detach().to_f64_vec()?.into_iter().position(bad).map_or(Ok(()), |i| Err(refuse(i)))
 }
@@ -178,6 +195,7 @@ pub(super) mod samples {
     }
 
     /// The largest difference of two tensors' numbers.
+    #[track_caller]
     pub fn distance(x: &Tensor, y: &Tensor) -> Result<f64> {
         Ok(x.sub(y)?.abs()?.to_f64_vec().unwrap().into_iter().fold(0.0, f64::max))
     }

@@ -29,6 +29,7 @@ use super::parts::{check_matrices, check_rows, common, entries, leading, numbers
 /// assert_eq!(transform_points(&world_from_object, &corners)?.to_vec::<f64>()?, [0.0, 0.0, 1.0, 1.0, 2.0, 4.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn transform_points(m: &Tensor, points: &Tensor) -> Result<Tensor> {
     through("transform_points", VectorKind::Points, m, points, |[m, p]| {
         let (m, [x, y, z]) = (entries::<4, 4>(m)?, numbers(p)?);
@@ -54,6 +55,7 @@ pub fn transform_points(m: &Tensor, points: &Tensor) -> Result<Tensor> {
 /// assert_eq!(transform_vectors(&m, &Tensor::ones(&[3], monotile::DType::F64)?)?.to_vec::<f64>()?, [2.0, 3.0, 4.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn transform_vectors(m: &Tensor, vectors: &Tensor) -> Result<Tensor> {
     through("transform_vectors", VectorKind::Vectors, m, vectors, |[m, v]| {
         let (m, [x, y, z]) = (entries::<4, 4>(m)?, numbers(v)?);
@@ -77,6 +79,7 @@ pub fn transform_vectors(m: &Tensor, vectors: &Tensor) -> Result<Tensor> {
 /// assert_eq!(transform_homogeneous(&m, &v)?.to_vec::<f64>()?, [2.0, 4.0, 6.0, 2.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn transform_homogeneous(m: &Tensor, v: &Tensor) -> Result<Tensor> {
     through("transform_homogeneous", VectorKind::Homogeneous, m, v, |[m, v]| {
         let (m, [x, y, z, w]) = (entries::<4, 4>(m)?, numbers(v)?);
@@ -86,6 +89,7 @@ pub fn transform_homogeneous(m: &Tensor, v: &Tensor) -> Result<Tensor> {
 }
 
 /// Checks, and calls the kernel, whose gradients are those of `composed`.
+#[track_caller]
 fn through(
     name: &'static str,
     kind: VectorKind,
@@ -100,6 +104,7 @@ fn through(
     Ok(Tensor::record(forward(kind, &m, &rows, &all)?, &[&m, &rows], ComposedGradient { name, composed }))
 }
 
+#[track_caller]
 fn forward(kind: VectorKind, m: &Tensor, rows: &Tensor, all: &[usize]) -> Result<Tensor> {
     // The last leading dimensions along which matrices do not change: rows there share one.
     let own = &m.shape()[..m.rank() - 2];

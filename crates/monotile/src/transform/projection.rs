@@ -40,6 +40,7 @@ pub use monotile_kernels::transform::DepthRange;
 /// assert!((far.to_vec::<f64>()?[2] - 1.0).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn perspective(fovy: &Tensor, aspect: &Tensor, near: &Tensor, far: &Tensor, depth: DepthRange) -> Result<Tensor> {
     const OP: &str = "perspective";
     leading(OP, &[(fovy, 0), (aspect, 0), (near, 0), (far, 0)])?;
@@ -91,6 +92,7 @@ pub struct ViewVolume<'a> {
 /// assert_eq!(point.to_vec::<f64>()?, [0.5, 1.0, 0.5]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn orthographic(bounds: &ViewVolume, depth: DepthRange) -> Result<Tensor> {
     const OP: &str = "orthographic";
     let ViewVolume { left, right, bottom, top, near, far } = *bounds;
@@ -109,6 +111,7 @@ pub fn orthographic(bounds: &ViewVolume, depth: DepthRange) -> Result<Tensor> {
 }
 
 /// Refuses numbers that are not `good`: `{op}: {what} 3; {wanted}`.
+#[track_caller]
 fn refuse(op: &str, x: &Tensor, good: impl Fn(f64) -> bool, what: &str, wanted: &str) -> Result<()> {
     refuse_where(
         x,

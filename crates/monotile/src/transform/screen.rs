@@ -29,6 +29,7 @@ use super::{DepthRange, transform_points};
 /// assert_eq!(transform_points(&pixel_from_ndc, &row(&[0.5, 1.0, 0.3])?)?.to_vec::<f64>()?, [480.0, 0.0, 0.3]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn viewport(origin: &Tensor, size: &Tensor) -> Result<Tensor> {
     const OP: &str = "viewport";
     check_rows(OP, "origin", origin, 2)?;
@@ -69,6 +70,7 @@ pub fn viewport(origin: &Tensor, size: &Tensor) -> Result<Tensor> {
 /// assert_eq!(project(&clip_from_view, &pixel_from_ndc, &ahead)?.to_vec::<f64>()?, [100.0, 50.0, 0.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn project(clip_from_world: &Tensor, pixel_from_ndc: &Tensor, points: &Tensor) -> Result<Tensor> {
     let [clip_from_world, pixel_from_ndc, points] = operands("project", clip_from_world, pixel_from_ndc, points)?;
     transform_points(&pixel_from_ndc.matmul(&clip_from_world)?, &points)
@@ -91,12 +93,14 @@ pub fn project(clip_from_world: &Tensor, pixel_from_ndc: &Tensor, points: &Tenso
 /// assert!((far.to_vec::<f64>()?[2] + 9.0).abs() < 1e-13);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn unproject(clip_from_world: &Tensor, pixel_from_ndc: &Tensor, pixels: &Tensor) -> Result<Tensor> {
     let [clip_from_world, pixel_from_ndc, pixels] = operands("unproject", clip_from_world, pixel_from_ndc, pixels)?;
     let inverse = |m: &Tensor| inv(m).map_err(|e| renamed("unproject", e));
     transform_points(&inverse(&clip_from_world)?.matmul(&inverse(&pixel_from_ndc)?)?, &pixels)
 }
 
+#[track_caller]
 fn operands(op: &str, clip_from_world: &Tensor, pixel_from_ndc: &Tensor, points: &Tensor) -> Result<[Tensor; 3]> {
     check_matrices(op, clip_from_world, 4)?;
     check_matrices(op, pixel_from_ndc, 4)?;
@@ -127,6 +131,7 @@ fn operands(op: &str, clip_from_world: &Tensor, pixel_from_ndc: &Tensor, points:
 /// assert!((near[2] + 1.0).abs() < 1e-15 && (near[3] + 0.5).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn frustum_planes(clip_from_world: &Tensor, depth: DepthRange) -> Result<Tensor> {
     check_matrices("frustum_planes", clip_from_world, 4)?;
     let [m] = common("frustum_planes", [clip_from_world])?;

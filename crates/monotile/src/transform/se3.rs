@@ -33,6 +33,7 @@ use super::parts::{affine, check_rows, common, dot, matrix, numbers, zero_and_on
 /// assert!(end[0].abs() < 1e-15 && (end[1] - 2.0 / std::f64::consts::PI).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn se3_exp(xi: &Tensor) -> Result<Tensor> {
     check_rows("se3_exp", "xi", xi, 6)?;
     let [xi] = common("se3_exp", [xi])?;

@@ -44,6 +44,7 @@ pub struct Trs {
 /// assert_eq!(m.select(0, 0)?.to_vec::<f64>()?, [-2.0, 0.0, 0.0, 1.0]); // half a turn about z
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn compose(translation: &Tensor, rotation: &Tensor, scale: &Tensor) -> Result<Tensor> {
     posed("compose", false, [translation, rotation, scale], |parts| composed_of(parts, false))
 }
@@ -64,11 +65,13 @@ pub fn compose(translation: &Tensor, rotation: &Tensor, scale: &Tensor) -> Resul
 /// assert_eq!(m.select(1, 3)?.to_vec::<f64>()?, [-0.5, -1.0, -1.5, 1.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn compose_inverse(translation: &Tensor, rotation: &Tensor, scale: &Tensor) -> Result<Tensor> {
     posed("compose_inverse", true, [translation, rotation, scale], |parts| composed_of(parts, true))
 }
 
 /// The kernel's formula by operations that have gradients.
+#[track_caller]
 fn composed_of([t, q, s]: [&Tensor; 3], inverse: bool) -> Result<Tensor> {
     let ([tx, ty, tz], [x, y, z, w], [sx, sy, sz]) = (numbers(t)?, numbers(q)?, numbers(s)?);
     let parts = [&tx, &ty, &tz, &x, &y, &z, &w, &sx, &sy, &sz];
@@ -80,6 +83,7 @@ fn composed_of([t, q, s]: [&Tensor; 3], inverse: bool) -> Result<Tensor> {
 }
 
 /// Checks, and calls the kernel, whose gradients are those of `composed`.
+#[track_caller]
 fn posed(
     name: &'static str,
     inverse: bool,
@@ -124,6 +128,7 @@ fn posed(
 /// assert_eq!(parts.rotation.to_vec::<f64>()?, [0.0, 0.0, 1.0, 0.0]); // half a turn mirrors x and y
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn decompose(m: &Tensor) -> Result<Trs> {
     const OP: &str = "decompose";
     check_matrices(OP, m, 4)?;
@@ -163,6 +168,7 @@ pub fn decompose(m: &Tensor) -> Result<Trs> {
 }
 
 /// For each column of 3 numbers, `(…, 3)`, the power of two that is nearest to the largest of them, `(…, 1)`; 1 where all are 0 or none is finite.
+#[track_caller]
 fn power_of_two(column: &Tensor) -> Result<Tensor> {
     let largest = column.detach().abs()?.max(&[-1], true)?;
     // A power of which neither it nor its inverse leaves the type's normal numbers.
@@ -176,6 +182,7 @@ fn power_of_two(column: &Tensor) -> Result<Tensor> {
 const SHEAR: f64 = 3e-4;
 
 /// Refuses columns of length 1 that are not perpendicular.
+#[track_caller]
 fn refuse_shear(rotation: &Tensor, batch: &[usize]) -> Result<()> {
     let r = rotation.detach();
     let off = r.mt().matmul(&r)?.expand(&shape(batch, &[3, 3]))?.sub(&Tensor::eye(3, r.dtype())?)?;

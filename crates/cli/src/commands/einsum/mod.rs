@@ -82,7 +82,7 @@ impl EinsumArgs {
     pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
         let destination = self.output.as_deref().map(|o| OutputFile::parse("einsum", o)).transpose()?;
         let (text, operands) = self.in_order();
-        let equation = Einsum::new(text).map_err(|e| diagnostics::explain(&e, text, &[]))?;
+        let equation = Einsum::new(text).map_err(|e| diagnostics::explain(&e, &[]))?;
         if let Some(Shapes(shapes)) = &self.shapes {
             let names: Vec<String> = shapes.iter().map(|_| String::new()).collect();
             let (compiled, seconds) = self.compile((text, &equation), self.dtype, &names, shapes)?;
@@ -162,7 +162,7 @@ impl EinsumArgs {
         let borrowed: Vec<&[usize]> = shapes.iter().map(Vec::as_slice).collect();
         let compiled = equation.with_options(options).compile(&borrowed).map_err(|e| {
             let operands: Vec<_> = names.iter().zip(shapes).map(|(name, shape)| (name.clone(), files::shape(shape))).collect();
-            diagnostics::explain(&e, text, &operands)
+            diagnostics::explain(&e, &operands)
         })?;
         Ok((compiled, start.elapsed().as_secs_f64()))
     }

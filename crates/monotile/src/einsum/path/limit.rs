@@ -29,6 +29,7 @@ impl MemoryLimit {
     }
 
     /// The refusal of a limit that is below what `order` takes.
+    #[track_caller]
     fn refuse(&self, elements: f64, order: &str) -> Error {
         let needed = elements * self.dtype.size() as f64;
         let (limit, dtype) = (self.bytes, self.dtype);
@@ -39,6 +40,7 @@ impl MemoryLimit {
 }
 
 /// The path, if it keeps within the limit that there may be.
+#[track_caller]
 pub(super) fn check(network: &Network, options: &EinsumOptions, path: Path) -> Result<Path> {
     let Some(limit) = options.memory_limit else { return Ok(path) };
     let peak = network.cost(&path).peak;
@@ -46,6 +48,7 @@ pub(super) fn check(network: &Network, options: &EinsumOptions, path: Path) -> R
 }
 
 /// The best path within the limit that there may be.
+#[track_caller]
 pub(super) fn find(network: &Network, options: &EinsumOptions) -> Result<Path> {
     let goal = Objective::from_minimize(options.minimize);
     let first = best(network, options, goal)?.expect("without a cap there is an order");

@@ -90,6 +90,7 @@ const SPLITS: f64 = 3e7;
 const TRIALS: usize = 1024;
 
 /// A path of the kind that `options` ask for.
+#[track_caller]
 pub(crate) fn find(network: &Network, options: &EinsumOptions) -> Result<Path> {
     match &options.order {
         PathMethod::LeftToRight => limit::check(network, options, left_to_right(network.terms.len())),
@@ -100,6 +101,7 @@ pub(crate) fn find(network: &Network, options: &EinsumOptions) -> Result<Path> {
 }
 
 /// The best path that `options` find for a goal; None if the exact order is asked for and every order exceeds its cap.
+#[track_caller]
 fn best(network: &Network, options: &EinsumOptions, goal: Objective) -> Result<Option<Path>> {
     let n = network.terms.len();
     if n < 2 {
@@ -170,6 +172,7 @@ pub(crate) fn left_to_right(n: usize) -> Path {
 }
 
 /// The path that these positions in the shrinking list of operands describe.
+#[track_caller]
 fn from_positions(n: usize, pairs: &[(usize, usize)]) -> Result<Path> {
     if pairs.len() + 1 != n.max(1) {
         return Err(Error::value(format!("the path has {} steps; {n} operands need {}", pairs.len(), n.saturating_sub(1))));

@@ -181,6 +181,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn tanh(&self) -> Result<Tensor> {
         unary(self, Tanh)
     }
@@ -189,6 +190,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn sigmoid(&self) -> Result<Tensor> {
         unary(self, Sigmoid)
     }
@@ -200,6 +202,7 @@ impl Tensor {
     ///
     /// # Source
     /// Elfwing, Uchibe and Doya (2018).
+    #[track_caller]
     pub fn silu(&self) -> Result<Tensor> {
         unary(self, Silu)
     }
@@ -219,6 +222,7 @@ impl Tensor {
     /// assert!((y - 0.841_344_746_068_542_9).abs() < 1e-15);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn gelu(&self) -> Result<Tensor> {
         unary(self, Gelu)
     }
@@ -228,6 +232,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn gelu_tanh(&self) -> Result<Tensor> {
         unary(self, GeluTanh)
     }
@@ -239,6 +244,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn relu(&self) -> Result<Tensor> {
         unary(self, Relu)
     }
@@ -247,6 +253,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn erf(&self) -> Result<Tensor> {
         unary(self, Erf)
     }

@@ -152,6 +152,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If the shapes do not broadcast, or integers meet floating-point numbers.
+    #[track_caller]
     pub fn add(&self, other: &Tensor) -> Result<Tensor> {
         binary(self, other, Add)
     }
@@ -160,6 +161,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`add`](Tensor::add).
+    #[track_caller]
     pub fn sub(&self, other: &Tensor) -> Result<Tensor> {
         binary(self, other, Sub)
     }
@@ -168,6 +170,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`add`](Tensor::add).
+    #[track_caller]
     pub fn mul(&self, other: &Tensor) -> Result<Tensor> {
         binary(self, other, Mul)
     }
@@ -176,6 +179,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If the shapes do not broadcast, or an operand holds integers.
+    #[track_caller]
     pub fn div(&self, other: &Tensor) -> Result<Tensor> {
         binary(self, other, Div)
     }
@@ -184,6 +188,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn add_scalar(&self, c: f64) -> Result<Tensor> {
         unary(self, AddScalar(c))
     }
@@ -192,6 +197,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn mul_scalar(&self, c: f64) -> Result<Tensor> {
         unary(self, MulScalar(c))
     }
@@ -200,6 +206,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn neg(&self) -> Result<Tensor> {
         unary(self, Neg)
     }

@@ -8,6 +8,7 @@ use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
+#[track_caller]
 fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
     let shape = check::broadcast(op, a.shape(), b.shape())?;
     let (a, b) = if a.dtype() == b.dtype() {
@@ -20,6 +21,7 @@ fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tenso
     map::compare(op, &x, &y, relation)
 }
 
+#[track_caller]
 fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(u8, u8) -> u8 + Sync + Copy) -> Result<Tensor> {
     let shape = check::broadcast(op, a.shape(), b.shape())?;
     let (x, y) = (broadcast_to(a, &shape), broadcast_to(b, &shape));
@@ -36,6 +38,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If the shapes do not broadcast, or integers meet floating-point numbers.
+    #[track_caller]
     pub fn eq(&self, other: &Tensor) -> Result<Tensor> {
         compare("eq", self, other, Relation::Eq)
     }
@@ -44,6 +47,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`eq`](Tensor::eq).
+    #[track_caller]
     pub fn ne(&self, other: &Tensor) -> Result<Tensor> {
         compare("ne", self, other, Relation::Ne)
     }
@@ -60,6 +64,7 @@ impl Tensor {
     /// assert_eq!(j.lt(&i)?.to_vec::<bool>()?, [false, false, false, true, false, false, true, true, false]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn lt(&self, other: &Tensor) -> Result<Tensor> {
         compare("lt", self, other, Relation::Lt)
     }
@@ -68,6 +73,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`eq`](Tensor::eq).
+    #[track_caller]
     pub fn le(&self, other: &Tensor) -> Result<Tensor> {
         compare("le", self, other, Relation::Le)
     }
@@ -76,6 +82,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`eq`](Tensor::eq).
+    #[track_caller]
     pub fn gt(&self, other: &Tensor) -> Result<Tensor> {
         compare("gt", self, other, Relation::Gt)
     }
@@ -84,6 +91,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`eq`](Tensor::eq).
+    #[track_caller]
     pub fn ge(&self, other: &Tensor) -> Result<Tensor> {
         compare("ge", self, other, Relation::Ge)
     }
@@ -92,6 +100,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If the shapes do not broadcast, or an operand is not boolean.
+    #[track_caller]
     pub fn and(&self, other: &Tensor) -> Result<Tensor> {
         logic("and", self, other, |a, b| a & b)
     }
@@ -100,6 +109,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`and`](Tensor::and).
+    #[track_caller]
     pub fn or(&self, other: &Tensor) -> Result<Tensor> {
         logic("or", self, other, |a, b| a | b)
     }
@@ -108,6 +118,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If the elements are not boolean.
+    #[track_caller]
     pub fn not(&self) -> Result<Tensor> {
         if self.dtype() != DType::Bool {
             return Err(Error::dtype(format!("not: takes booleans, got {}", self.dtype())));

@@ -52,6 +52,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn exp(&self) -> Result<Tensor> {
         unary(self, Exp)
     }
@@ -60,6 +61,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn ln(&self) -> Result<Tensor> {
         unary(self, Ln)
     }

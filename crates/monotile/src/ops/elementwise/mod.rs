@@ -52,6 +52,7 @@ pub(crate) enum Reads {
 }
 
 /// Applies a function of one number to every element.
+#[track_caller]
 pub(crate) fn unary<U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
     let x = x.to_compute_dtype(U::NAME)?;
     let y = map::formula(U::NAME, [&x], Apply(op))?;
@@ -142,6 +143,7 @@ impl<B: Binary> Formula<2> for Apply2<B> {
 }
 
 /// Applies a function of two numbers to every pair of elements of two tensors that broadcast.
+#[track_caller]
 pub(crate) fn binary<B: Binary>(a: &Tensor, b: &Tensor, op: B) -> Result<Tensor> {
     let shape = check::broadcast(B::NAME, a.shape(), b.shape())?;
     let (wide_a, wide_b) = match (a.dtype(), b.dtype(), B::INTEGERS) {
@@ -157,6 +159,7 @@ pub(crate) fn binary<B: Binary>(a: &Tensor, b: &Tensor, op: B) -> Result<Tensor>
 }
 
 /// [`binary`] into the memory of `a`, where nobody else holds it and nothing is recorded.
+#[track_caller]
 pub(crate) fn binary_into<B: Binary>(mut a: Tensor, b: &Tensor, op: B) -> Result<Tensor> {
     if !b.is_recorded() && check::broadcast(B::NAME, a.shape(), b.shape()).is_ok_and(|shape| shape == a.layout().shape) {
         let b = broadcast_to(b, &a.layout().shape);
@@ -167,6 +170,7 @@ pub(crate) fn binary_into<B: Binary>(mut a: Tensor, b: &Tensor, op: B) -> Result
     binary(&a, b, op)
 }
 
+#[track_caller]
 fn integers(op: &str, a: &Tensor, b: &Tensor, shape: &Shape, f: fn(i64, i64) -> i64) -> Result<Tensor> {
     let (x, y) = (broadcast_to(a, shape), broadcast_to(b, shape));
     map::integers(op, &x, &y, f)

@@ -138,6 +138,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn sqrt(&self) -> Result<Tensor> {
         unary(self, Sqrt)
     }
@@ -146,6 +147,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn rsqrt(&self) -> Result<Tensor> {
         unary(self, Rsqrt)
     }
@@ -154,6 +156,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn recip(&self) -> Result<Tensor> {
         unary(self, Recip)
     }
@@ -162,6 +165,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn square(&self) -> Result<Tensor> {
         unary(self, Square)
     }
@@ -178,6 +182,7 @@ impl Tensor {
     /// assert_eq!(x.powf(1.5)?.to_vec::<f64>()?, [1.0, 8.0, 27.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn powf(&self, c: f64) -> Result<Tensor> {
         match c {
             // x⁰ is 1 everywhere, and so its slope 0, where c xᶜ⁻¹ would be 0 · ∞.
@@ -198,6 +203,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If the shapes do not broadcast, or an operand holds integers.
+    #[track_caller]
     pub fn pow(&self, exponent: &Tensor) -> Result<Tensor> {
         binary(self, exponent, Pow)
     }

@@ -138,6 +138,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn abs(&self) -> Result<Tensor> {
         unary(self, Abs)
     }
@@ -149,6 +150,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn sign(&self) -> Result<Tensor> {
         unary(self, Sign)
     }
@@ -160,6 +162,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If `low` is above `high`; for integers and booleans.
+    #[track_caller]
     pub fn clamp(&self, low: f64, high: f64) -> Result<Tensor> {
         // Positive comparison, so that a NaN is refused.
         if !(low <= high) {
@@ -175,6 +178,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If the shapes do not broadcast, or integers meet floating-point numbers.
+    #[track_caller]
     pub fn maximum(&self, other: &Tensor) -> Result<Tensor> {
         binary(self, other, Maximum)
     }
@@ -186,6 +190,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`maximum`](Tensor::maximum).
+    #[track_caller]
     pub fn minimum(&self, other: &Tensor) -> Result<Tensor> {
         binary(self, other, Minimum)
     }
@@ -206,6 +211,7 @@ impl Tensor {
     /// assert_eq!(mask.where_(&x, &Tensor::scalar_as(0.0, DType::F32))?.to_vec::<f32>()?, [1.0, 0.0, 3.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn where_(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         if self.dtype() != DType::Bool {
             return Err(Error::dtype(format!("where_: the mask must be bool, got {}", self.dtype())));

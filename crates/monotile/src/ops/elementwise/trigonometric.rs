@@ -50,6 +50,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn sin(&self) -> Result<Tensor> {
         unary(self, Sin)
     }
@@ -58,6 +59,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[track_caller]
     pub fn cos(&self) -> Result<Tensor> {
         unary(self, Cos)
     }

@@ -24,6 +24,7 @@ impl Tensor {
     /// assert_eq!(x.cumsum(0)?.to_vec::<f64>()?, [1.0, 3.0, 6.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn cumsum(&self, axis: isize) -> Result<Tensor> {
         let axis = check::axis("cumsum", axis, self.rank())?;
         let x = self.to_compute_dtype("cumsum")?;

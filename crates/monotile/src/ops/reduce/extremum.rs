@@ -10,6 +10,7 @@ use crate::tensor::{Dims, Tensor};
 use crate::testing::{Spec, normal};
 
 /// The axes, refused where there is nothing to choose from.
+#[track_caller]
 fn chosen_axes(op: &str, x: &Tensor, axes: &[isize]) -> Result<Dims> {
     let axes = check::axes(op, axes, x.rank())?;
     match axes.iter().find(|&&d| x.shape()[d] == 0) {
@@ -18,6 +19,7 @@ fn chosen_axes(op: &str, x: &Tensor, axes: &[isize]) -> Result<Dims> {
     }
 }
 
+#[track_caller]
 fn extremum(op: &'static str, x: &Tensor, axes: &[isize], reduction: Reduction, keepdim: bool) -> Result<Tensor> {
     let x = x.to_compute_dtype(op)?;
     let axes = chosen_axes(op, &x, axes)?;
@@ -25,6 +27,7 @@ fn extremum(op: &'static str, x: &Tensor, axes: &[isize], reduction: Reduction, 
     Tensor::record(y, &[&x], Extremum { op, axes: axes.clone() }).with_axes_kept(x.shape(), &axes, keepdim)
 }
 
+#[track_caller]
 fn arg_extremum(op: &str, x: &Tensor, axes: &[isize], largest: bool, keepdim: bool) -> Result<Tensor> {
     let x = x.to_compute_dtype(op)?;
     let axes = chosen_axes(op, &x, axes)?;
@@ -40,6 +43,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If an axis does not exist, is named twice or has no elements; for integers and booleans.
+    #[track_caller]
     pub fn max(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
         extremum("max", self, axes, Reduction::Max, keepdim)
     }
@@ -52,6 +56,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`max`](Tensor::max).
+    #[track_caller]
     pub fn min(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
         extremum("min", self, axes, Reduction::Min, keepdim)
     }
@@ -70,6 +75,7 @@ impl Tensor {
     /// assert_eq!(a.argmax(&[], false)?.item::<i64>()?, 3);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn argmax(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
         arg_extremum("argmax", self, axes, true, keepdim)
     }
@@ -78,6 +84,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`max`](Tensor::max).
+    #[track_caller]
     pub fn argmin(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
         arg_extremum("argmin", self, axes, false, keepdim)
     }

@@ -28,6 +28,7 @@ impl Tensor {
     /// assert_eq!(x.logsumexp(&[], false)?.item::<f64>()?, 1000.0 + 2.0_f64.ln());
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn logsumexp(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
         let x = self.to_compute_dtype("logsumexp")?;
         let axes = check::axes("logsumexp", axes, x.rank())?;

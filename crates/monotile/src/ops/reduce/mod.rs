@@ -37,6 +37,7 @@ impl Tensor {
     /// assert_eq!(a.sum(&[], false)?.item::<f64>()?, 10.0);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn sum(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
         let x = self.to_compute_dtype("sum")?;
         let axes = check::axes("sum", axes, x.rank())?;
@@ -49,6 +50,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If an axis does not exist or is named twice; for integers and booleans.
+    #[track_caller]
     pub fn mean(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
         let x = self.to_compute_dtype("mean")?;
         let axes = check::axes("mean", axes, x.rank())?;
@@ -58,6 +60,7 @@ impl Tensor {
     }
 
     /// A reduction of a tensor of `shape` over `axes`, which stay with size 1 where `keepdim` is set.
+    #[track_caller]
     fn with_axes_kept(self, shape: &[usize], axes: &[usize], keepdim: bool) -> Result<Tensor> {
         if keepdim { self.reshape(&ones_at(shape, axes)) } else { Ok(self) }
     }
@@ -86,6 +89,7 @@ impl Gradient for Sum {
 }
 
 /// Sums `x` down to a shape that broadcasts to its own.
+#[track_caller]
 pub(crate) fn sum_to(x: &Tensor, shape: &[usize]) -> Result<Tensor> {
     if x.shape() == shape {
         return Ok(x.clone());

@@ -28,6 +28,7 @@ impl Tensor {
     /// assert_eq!(x.var(&[], 0.0, false)?.item::<f64>()?, 3.5);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn var(&self, axes: &[isize], correction: f64, keepdim: bool) -> Result<Tensor> {
         // Positive comparison, so that a NaN is refused.
         if !(correction >= 0.0) {

@@ -86,6 +86,7 @@ impl CovarianceKernel {
     ///
     /// # Errors
     /// If there are more or fewer than the function has.
+    #[track_caller]
     pub fn with_parameters(&self, parameters: &[f64]) -> Result<Self> {
         let count = self.parameters().len();
         if parameters.len() != count {
@@ -123,6 +124,7 @@ impl CovarianceKernel {
     /// assert!((k[1] - 3.0 * (-0.5_f64).exp()).abs() < 1e-15);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn covariance(&self, x: &Tensor, z: Option<&Tensor>, parameters: Option<&Tensor>) -> Result<Tensor> {
         let op = "covariance";
         let x = argument(op, "x", x, &[("points", None), ("d", None)])?;
@@ -141,6 +143,7 @@ impl CovarianceKernel {
     }
 
     /// Refuses variances that are negative and lengths that are not positive.
+    #[track_caller]
     pub(super) fn check(&self, op: &str) -> Result<()> {
         let fits = match self {
             Self::Sum(a, b) | Self::Product(a, b) => return a.check(op).and_then(|()| b.check(op)),
@@ -174,6 +177,7 @@ impl CovarianceKernel {
         }
     }
 
+    #[track_caller]
     fn evaluate(&self, points: &Points, values: &Tensor, at: &mut usize) -> Result<Tensor> {
         let mut next = || {
             *at += 1;
@@ -197,6 +201,7 @@ impl CovarianceKernel {
 }
 
 impl StationaryKernel {
+    #[track_caller]
     fn covariance_of(self, points: &Points, length: &Tensor) -> Result<Tensor> {
         let scaled = |c: f64| points.distances.mul_scalar(c.sqrt())?.div(length);
         match self {
@@ -222,6 +227,7 @@ struct Points {
 }
 
 /// The root, with 0 for its derivative at 0: of points that coincide, which no kernel tells from its kink.
+#[track_caller]
 fn root(squares: &Tensor) -> Result<Tensor> {
     let zero = Tensor::scalar_as(0.0, squares.dtype());
     let apart = squares.detach().ne(&zero)?;

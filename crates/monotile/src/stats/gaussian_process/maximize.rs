@@ -14,6 +14,7 @@ type Valued = (f64, Vec<f64>);
 /// for a covariance that is not positive definite, no step leads; it must not fail at the start.
 ///
 /// Nocedal and Wright (2006), Numerical Optimization, algorithm 6.1, with the sufficient increase of their equation 3.4.
+#[track_caller]
 pub fn maximize(f: &dyn Fn(&[f64]) -> Result<Valued>, start: Vec<f64>, steps: usize, tolerance: f64) -> Result<Vec<f64>> {
     let n = start.len();
     let (mut x, (mut value, mut slope)) = (start.clone(), f(&start)?);

@@ -79,6 +79,7 @@ impl GaussianProcess {
     ///
     /// # Cost
     /// m³/3 operations for a covariance, about three times that for the gradient of a step.
+    #[track_caller]
     pub fn fit(kernel: &CovarianceKernel, x: &Tensor, y: &Tensor, options: &GaussianProcessOptions) -> Result<Self> {
         let op = "GaussianProcess";
         let x = argument(op, "x", x, &[("points", None), ("d", None)])?.detach();
@@ -123,6 +124,7 @@ impl GaussianProcess {
     ///
     /// # Errors
     /// If the points have another number of coordinates.
+    #[track_caller]
     pub fn predict(&self, z: &Tensor) -> Result<Prediction> {
         let seen = self.check_points("predict", z)?;
         let explained = seen.square()?.sum(&[0], false)?;
@@ -135,6 +137,7 @@ impl GaussianProcess {
     ///
     /// # Errors
     /// As [`predict`](Self::predict).
+    #[track_caller]
     pub fn sample(&self, z: &Tensor, count: usize, rng: &mut Rng) -> Result<Tensor> {
         let seen = self.check_points("sample", z)?;
         let z = z.to_dtype(self.x.dtype())?;
@@ -148,6 +151,7 @@ impl GaussianProcess {
     }
 
     /// L⁻¹ k(x, z), `(m, q)`
+    #[track_caller]
     fn check_points(&self, op: &str, z: &Tensor) -> Result<Tensor> {
         let z = argument(op, "z", z, &[("points", None), ("d", Some(self.x.dim(1)))])?.to_dtype(self.x.dtype())?;
         solve_triangular(&self.root, &self.kernel.covariance(&self.x, Some(&z), None)?, &SolveTriangularOptions::default())
@@ -174,12 +178,14 @@ impl GaussianProcess {
 /// assert!((found + 0.5 + 0.5 * (8.0 * std::f64::consts::PI).ln()).abs() < 1e-13);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn log_marginal_likelihood(kernel: &CovarianceKernel, x: &Tensor, y: &Tensor, parameters: Option<&Tensor>) -> Result<Tensor> {
     let y = argument("log_marginal_likelihood", "y", y, &[("points", Some(x.shape().first().copied().unwrap_or(0)))])?;
     prior(kernel, x, parameters)?.log_prob(&y)
 }
 
 /// The distribution of observations at these points. What rounding may take from the diagonal of a covariance is added to it.
+#[track_caller]
 fn prior(kernel: &CovarianceKernel, x: &Tensor, parameters: Option<&Tensor>) -> Result<MultivariateNormal> {
     let covariance = kernel.covariance(x, None, parameters)?;
     let (m, dtype) = (covariance.dim(0), covariance.dtype());

@@ -84,6 +84,7 @@ pub struct LeastSquares {
 /// println!("{fit}");
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn least_squares(x: &Tensor, y: &Tensor, options: &LeastSquaresOptions) -> Result<LeastSquares> {
     let op = "least_squares";
     let m = y.shape().first().copied().unwrap_or(0);
@@ -142,6 +143,7 @@ pub fn least_squares(x: &Tensor, y: &Tensor, options: &LeastSquaresOptions) -> R
 /// assert_eq!(polynomial_features(&x, 3)?.to_vec::<f64>()?, [2.0, 4.0, 8.0, 3.0, 9.0, 27.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn polynomial_features(x: &Tensor, degree: usize) -> Result<Tensor> {
     let x = argument("polynomial_features", "x", x, &[("observations", None)])?;
     let mut columns: Vec<Tensor> = Vec::with_capacity(degree);
@@ -161,6 +163,7 @@ impl LeastSquares {
     ///
     /// # Errors
     /// If `x` has another number of variables than the model.
+    #[track_caller]
     pub fn predict(&self, x: &Tensor) -> Result<Tensor> {
         let first = usize::from(self.intercept);
         let variables = self.coefficients.len() - first;
@@ -174,6 +177,7 @@ impl LeastSquares {
     ///
     /// # Errors
     /// None that a fitted model has.
+    #[track_caller]
     pub fn t_values(&self) -> Result<Tensor> {
         self.coefficients.div(&self.standard_errors)
     }
@@ -183,6 +187,7 @@ impl LeastSquares {
     ///
     /// # Errors
     /// None that a fitted model has.
+    #[track_caller]
     pub fn p_values(&self) -> Result<Tensor> {
         let student = StudentT::new(self.degrees_of_freedom);
         let found: Vec<f64> = self.t_values()?.to_f64_vec()?.into_iter().map(|t| student.two_sided(t)).collect();
@@ -194,6 +199,7 @@ impl LeastSquares {
     ///
     /// # Errors
     /// If the level is not between 0 and 1.
+    #[track_caller]
     pub fn confidence_intervals(&self, level: f64) -> Result<Tensor> {
         if !(0.0 < level && level < 1.0) {
             return Err(Error::value(format!("confidence_intervals: the level {level} is not between 0 and 1")));
@@ -208,6 +214,7 @@ impl LeastSquares {
     ///
     /// # Errors
     /// None that a fitted model has.
+    #[track_caller]
     pub fn adjusted_r_squared(&self) -> Result<Tensor> {
         let before = self.residuals.len() as f64 - f64::from(u8::from(self.intercept));
         self.r_squared.add_scalar(-1.0)?.mul_scalar(before / self.degrees_of_freedom as f64)?.add_scalar(1.0)
@@ -215,6 +222,7 @@ impl LeastSquares {
 }
 
 /// The length of each column, rounded to a power of two; 1 where it is 0 or not finite.
+#[track_caller]
 fn lengths(x: &Tensor) -> Result<Vec<f64>> {
     let n = x.dim(1);
     let mut largest = vec![0.0_f64; n];
@@ -226,6 +234,7 @@ fn lengths(x: &Tensor) -> Result<Vec<f64>> {
 }
 
 /// Refuses a column that those before it leave nothing of but rounding.
+#[track_caller]
 fn refuse_dependent(factors: &Qr, m: usize, intercept: bool) -> Result<()> {
     let (r, p) = (factors.r.to_f64_vec()?, factors.r.dim(1));
     for j in 0..p {
@@ -243,6 +252,7 @@ fn refuse_dependent(factors: &Qr, m: usize, intercept: bool) -> Result<()> {
 }
 
 /// These values with the gradient of `composed`, which is nearly the same.
+#[track_caller]
 fn with_values(composed: &Tensor, values: &[f64]) -> Result<Tensor> {
     let values = constant(values, composed.shape(), composed.dtype())?;
     if !composed.is_recorded() {

@@ -18,6 +18,7 @@ pub struct Refined {
 /// corrections less than half as large (Björck 1967, Iterative refinement of linear least squares solutions).
 ///
 /// Solving for x and r together is what works: refining x alone leaves an error of the condition's square where r is not small.
+#[track_caller]
 pub fn refine(a: &Tensor, b: &Tensor, factors: &Qr) -> Result<Refined> {
     let [m, n] = [a.dim(0), a.dim(1)];
     let (rows, b, dtype) = (a.to_f64_vec()?, b.to_f64_vec()?, a.dtype());

@@ -62,6 +62,7 @@ impl FileType {
 }
 
 /// Maps a file, which must not be empty.
+#[track_caller]
 fn map(path: &Path) -> Result<Arc<Mapping>> {
     let (file, size) = open_regular(path)?;
     if size == 0 {
@@ -88,11 +89,13 @@ fn map(path: &Path) -> Result<Arc<Mapping>> {
 /// # std::fs::remove_file(&path).unwrap();
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn check_mapped() -> Result<()> {
     monotile_kernels::process::changed().map_or(Ok(()), |path| Err(written(&path)))
 }
 
 /// The error of a file that was written while it was mapped.
+#[track_caller]
 fn written(path: &Path) -> Error {
     Error::format(path, "the file was written while it was in use, so that what was read from it cannot be relied on")
 }
@@ -101,7 +104,9 @@ fn written(path: &Path) -> Error {
 ///
 /// # Errors
 /// If no tensor has this shape, or there is no memory for what has to be copied.
+#[track_caller]
 fn mapped_tensor(map: &Arc<Mapping>, offset: usize, shape: &[usize], kind: FileType) -> Result<Option<Tensor>> {
+    #[track_caller]
     fn ours<T: StorageElement>(map: &Arc<Mapping>, offset: usize, shape: Shape) -> Result<Option<Tensor>> {
         Ok(map.elements::<T>(offset, shape.elements())?.map(|elements| Tensor::from_buffer(elements, shape)))
     }
@@ -125,7 +130,9 @@ fn mapped_tensor(map: &Arc<Mapping>, offset: usize, shape: &[usize], kind: FileT
 ///
 /// # Errors
 /// If no tensor has this shape, or there is no memory for it.
+#[track_caller]
 fn copied_tensor(bytes: &[u8], shape: &[usize], kind: FileType) -> Result<Tensor> {
+    #[track_caller]
     fn ours<T: StorageElement>(bytes: &[u8], shape: Shape) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::with_shape("read", shape)?;
         bytemuck::cast_slice_mut::<T, u8>(&mut out).copy_from_slice(bytes);
@@ -144,6 +151,7 @@ fn copied_tensor(bytes: &[u8], shape: &[usize], kind: FileType) -> Result<Tensor
 }
 
 /// Narrow integers as i64.
+#[track_caller]
 fn widened(bytes: &[u8], shape: Shape, kind: FileType) -> Result<Tensor> {
     let mut out = UninitTensor::<i64>::with_shape("read", shape)?;
     let wide = out.iter_mut().zip(bytes.chunks_exact(kind.size()));

@@ -44,6 +44,7 @@ impl Tensor {
     /// # std::fs::remove_file(&path).unwrap();
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn read_npy(path: impl AsRef<Path>) -> Result<Tensor> {
         let path = path.as_ref();
         let map = map(path)?;
@@ -55,6 +56,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For bf16, which NumPy does not have; or if the operating system refuses.
+    #[track_caller]
     pub fn write_npy(&self, path: impl AsRef<Path>) -> Result<()> {
         let header = header(self)?;
         write_atomic(path.as_ref(), |file| {
@@ -75,6 +77,7 @@ impl Header {
     }
 
     /// The tensor in its own order: a permuted view where the file is column-major.
+    #[track_caller]
     fn in_order(&self, stored: Tensor) -> Result<Tensor> {
         if !self.fortran_order {
             return Ok(stored);
@@ -94,6 +97,7 @@ impl Header {
     }
 
     /// The tensor in these bytes of a whole file, which lie `at` bytes into a mapping where there is one.
+    #[track_caller]
     pub(super) fn tensor(&self, bytes: &[u8], mapped: Option<(&Arc<Mapping>, usize)>) -> Result<Tensor, String> {
         let truncated = || self.truncated(bytes.len());
         let words = |error: Error| error.to_string();
@@ -117,6 +121,7 @@ impl Header {
 }
 
 /// The header at the beginning of a file that is read as a stream, and the bytes that it took. Of the elements nothing is read.
+#[track_caller]
 pub(super) fn read_header(from: &mut dyn Read) -> Result<(Header, Vec<u8>), String> {
     let mut bytes = Vec::new();
     let mut read = |bytes: &mut Vec<u8>, most: u64| from.take(most).read_to_end(bytes).map_err(|e| e.to_string());
@@ -135,6 +140,7 @@ pub(super) fn read_header(from: &mut dyn Read) -> Result<(Header, Vec<u8>), Stri
 }
 
 /// The header of a `.npy` file with this tensor.
+#[track_caller]
 pub(super) fn header(tensor: &Tensor) -> Result<Vec<u8>> {
     let descr = match tensor.dtype() {
         DType::F32 => "<f4",
@@ -155,6 +161,7 @@ pub(super) fn header(tensor: &Tensor) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+#[track_caller]
 fn parse(bytes: &[u8]) -> Result<Header, String> {
     if bytes.get(..6) != Some(MAGIC) {
         return Err("does not begin as a .npy file does".into());
@@ -189,6 +196,7 @@ fn parse(bytes: &[u8]) -> Result<Header, String> {
 }
 
 /// The type of elements that NumPy calls so, and whether their bytes are in the order of a big-endian processor.
+#[track_caller]
 fn element_type(descr: &str) -> Result<(FileType, bool), String> {
     let (swapped, name) = match descr.as_bytes().first() {
         Some(b'>') => (true, &descr[1..]),
@@ -226,6 +234,7 @@ fn element_type(descr: &str) -> Result<(FileType, bool), String> {
 }
 
 /// The text of a value of a flat Python dictionary.
+#[track_caller]
 fn value_of<'a>(text: &'a str, key: &str) -> Result<&'a str, String> {
     let missing = || format!("the header has no '{key}'");
     let at = [format!("'{key}'"), format!("\"{key}\"")].iter().find_map(|k| text.find(k.as_str()).map(|i| i + k.len()));

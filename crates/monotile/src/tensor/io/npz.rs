@@ -29,6 +29,7 @@ impl Npz {
     ///
     /// # Errors
     /// If the file cannot be read or is no zip archive.
+    #[track_caller]
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let map = map(path)?;
@@ -47,6 +48,7 @@ impl Npz {
     ///
     /// # Errors
     /// If there is none, or it is malformed.
+    #[track_caller]
     pub fn tensor(&self, name: &str) -> Result<Tensor> {
         let refuse = |what: String| Error::format(&self.path, format!("array \"{name}\": {what}"));
         let names = self.names();
@@ -100,6 +102,7 @@ impl Npz {
 /// # std::fs::remove_file(&path).unwrap();
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn write_npz(path: impl AsRef<Path>, tensors: &[(&str, &Tensor)]) -> Result<()> {
     let headers = tensors.iter().map(|(_, t)| npy::header(t)).collect::<Result<Vec<_>>>()?;
     let mut names: Vec<&str> = tensors.iter().map(|(name, _)| *name).collect();

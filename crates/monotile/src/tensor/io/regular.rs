@@ -15,6 +15,7 @@ use crate::memory;
 /// # Errors
 /// What the system says; a folder, a pipe, a socket or a device is refused by its name before anything is read from it, and
 /// opening a pipe does not wait for a writer.
+#[track_caller]
 pub fn open_regular(path: &Path) -> Result<(File, u64)> {
     let refuse = |e: std::io::Error| Error::io("reading", path, &e);
     let file = open_without_waiting(path, OpenOptions::new().read(true)).map_err(refuse)?;
@@ -26,6 +27,7 @@ pub fn open_regular(path: &Path) -> Result<(File, u64)> {
 ///
 /// # Errors
 /// As [`check_own`], and what the system says.
+#[track_caller]
 pub fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File> {
     check_own(path)?;
     let refuse = |e: std::io::Error| Error::io("writing", path, &e);
@@ -47,6 +49,7 @@ pub fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File> {
 /// assert!(monotile::io::check_own(&folder).unwrap_err().to_string().ends_with(": is a folder, not a file"));
 /// assert!(monotile::io::check_own(&folder.join("no-such-file")).is_ok());
 /// ```
+#[track_caller]
 pub fn check_own(path: &Path) -> Result<()> {
     match std::fs::symlink_metadata(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -84,6 +87,7 @@ fn open_without_waiting(path: &Path, options: &mut OpenOptions) -> std::io::Resu
     options.open(path)
 }
 
+#[track_caller]
 fn not_a_file(path: &Path, found: FileType) -> Error {
     Error::format(path, format!("is {}, not a file", kind(found)))
 }
@@ -114,6 +118,7 @@ fn kind(of: FileType) -> &'static str {
 ///
 /// # Errors
 /// As [`open_regular`], and where the file is larger than the limit, also if it grows while it is read.
+#[track_caller]
 pub fn read_regular(path: &Path, limit: &Limit) -> Result<Vec<u8>> {
     let (file, size) = open_regular(path)?;
     limit.admit(path.display(), size)?;
@@ -126,11 +131,13 @@ pub fn read_regular(path: &Path, limit: &Limit) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// What the system says, and more bytes than the limit.
+#[track_caller]
 pub fn read_stdin(limit: &Limit) -> Result<Vec<u8>> {
     read_within(std::io::stdin().lock(), Path::new("standard input"), (0, limit))
 }
 
 /// All bytes of what is read, with room for so many from the start.
+#[track_caller]
 fn read_within(from: impl Read, path: &Path, (room, limit): (usize, &Limit)) -> Result<Vec<u8>> {
     let mut bytes = memory::list(room, path.display())?;
     let read = fallible(|| from.take(limit.get().saturating_add(1)).read_to_end(&mut bytes));

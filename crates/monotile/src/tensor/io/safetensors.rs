@@ -60,6 +60,7 @@ impl SafeTensors {
     ///
     /// # Errors
     /// If the file cannot be read, is truncated, or its header is malformed or lies.
+    #[track_caller]
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let map = map(path)?;
@@ -126,6 +127,7 @@ impl SafeTensors {
     ///
     /// # Errors
     /// `Format`, if it has been written.
+    #[track_caller]
     pub fn check_unchanged(&self) -> Result<()> {
         if self.map.has_changed() { Err(written(&self.path)) } else { Ok(()) }
     }
@@ -134,6 +136,7 @@ impl SafeTensors {
     ///
     /// # Errors
     /// If there is none, or its element type is one that Monotile does not read.
+    #[track_caller]
     pub fn tensor(&self, name: &str) -> Result<Tensor> {
         let Some(entry) = self.header.entries.get(name) else {
             return Err(Error::format(&self.path, format!("there is no tensor \"{name}\"")));
@@ -169,6 +172,7 @@ fn file_type(dtype: &str) -> Option<FileType> {
 }
 
 /// Reads the header and checks that its tensors follow one another and end where the file does.
+#[track_caller]
 fn parse(bytes: &[u8]) -> Result<Header, String> {
     let size = bytes.len();
     let Some(length) = bytes.first_chunk::<LENGTH_BYTES>().map(|b| u64::from_le_bytes(*b)) else {
@@ -211,6 +215,7 @@ fn parse(bytes: &[u8]) -> Result<Header, String> {
 }
 
 /// One tensor of the header, whose offsets must span the bytes of its shape and type.
+#[track_caller]
 fn entry(name: &str, value: &RawValue, data: usize) -> Result<Entry, String> {
     let lacks = |field: &str| format!("tensor \"{name}\" has no valid {field} in the header");
     if value.get().len() > ENTRY_BYTES {
@@ -246,6 +251,7 @@ fn entry(name: &str, value: &RawValue, data: usize) -> Result<Entry, String> {
 ///
 /// # Errors
 /// If two tensors have one name, or the operating system refuses.
+#[track_caller]
 pub fn write_safetensors(path: impl AsRef<Path>, tensors: &[(&str, &Tensor)], metadata: &[(&str, &str)]) -> Result<()> {
     let path = path.as_ref();
     let mut order: Vec<&(&str, &Tensor)> = tensors.iter().collect();

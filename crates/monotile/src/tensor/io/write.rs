@@ -32,6 +32,7 @@ pub(super) use place::Place;
 /// # std::fs::remove_file(&path).unwrap();
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn write_atomic(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> Result<()> {
     if path.file_name().is_none() {
         return Err(Error::value(format!("{}: is not the name of a file (writing)", path.display())));

@@ -60,6 +60,7 @@ impl SafeTensorsWriter {
     /// # Errors
     /// `Value`, if two tensors have one name, or the path is that of a pipe or a device; `Format`, if one of the files beside it is a link
     /// or no file; `Io`, if the operating system refuses.
+    #[track_caller]
     pub fn open(path: &Path, mut plan: Vec<TensorSpec>, metadata: &[(&str, &str)]) -> Result<Self> {
         plan.sort_by(|a, b| b.width.cmp(&a.width).then_with(|| a.name.cmp(&b.name)));
         let mut names: Vec<&str> = plan.iter().map(TensorSpec::name).collect();
@@ -115,6 +116,7 @@ impl SafeTensorsWriter {
     ///
     /// # Errors
     /// `Dtype` and `Shape`, if these are not what was planned; as [`write_bytes`](Self::write_bytes).
+    #[track_caller]
     pub fn write(&mut self, rows: &Tensor) -> Result<()> {
         let bytes = rows.len() * rows.dtype().size();
         if let Some(TensorSpec { name, dtype, shape, .. }) = self.pending() {
@@ -132,10 +134,12 @@ impl SafeTensorsWriter {
     ///
     /// # Errors
     /// `Shape`, if they are more than are missing; `Io`, if the operating system refuses.
+    #[track_caller]
     pub fn write_bytes(&mut self, bytes: &[u8]) -> Result<()> {
         self.put(bytes.len(), |file| file.write_all(bytes))
     }
 
+    #[track_caller]
     fn put(&mut self, bytes: usize, write: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<()> {
         let missing = self.pending().map_or(0, |planned| planned.bytes - self.within);
         if bytes > missing {
@@ -162,6 +166,7 @@ impl SafeTensorsWriter {
     }
 
     /// Records what is written, where that is worth a wait for the disk.
+    #[track_caller]
     fn keep_record(&mut self) -> Result<()> {
         let (before, when) = self.recorded;
         if self.whole - before < STRIDE && when.elapsed() < PAUSE {
@@ -185,6 +190,7 @@ impl SafeTensorsWriter {
     ///
     /// # Errors
     /// `Value`, if a tensor is missing; `Io`, if the operating system refuses.
+    #[track_caller]
     pub fn finish(self) -> Result<()> {
         if let Some(planned) = self.pending() {
             return Err(Error::value(format!("{}: tensor \"{}\" was not written", self.path.display(), planned.name)));

@@ -27,6 +27,7 @@ use crate::transform::parts::{
 /// assert_eq!(quaternion::multiply(&i, &j)?.to_vec::<f64>()?, [0.0, 0.0, 1.0, 0.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn multiply(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     const OP: &str = "quaternion::multiply";
     check_rows(OP, "a", a, 4)?;
@@ -61,6 +62,7 @@ pub(in crate::transform) fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// assert_eq!(quaternion::conjugate(&q)?.to_vec::<f64>()?, [-0.5, 0.5, -0.5, 0.5]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn conjugate(q: &Tensor) -> Result<Tensor> {
     check_rows("quaternion::conjugate", "q", q, 4)?;
     let [q] = common("quaternion::conjugate", [q])?;
@@ -81,6 +83,7 @@ pub fn conjugate(q: &Tensor) -> Result<Tensor> {
 /// assert_eq!(quaternion::inverse(&q)?.to_vec::<f64>()?, [0.0, -0.5, 0.0, 0.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn inverse(q: &Tensor) -> Result<Tensor> {
     const OP: &str = "quaternion::inverse";
     check_rows(OP, "q", q, 4)?;
@@ -103,6 +106,7 @@ pub fn inverse(q: &Tensor) -> Result<Tensor> {
 /// assert_eq!(quaternion::normalize(&q)?.to_vec::<f64>()?, [0.0, 0.6, 0.0, 0.8]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn normalize(q: &Tensor) -> Result<Tensor> {
     const OP: &str = "quaternion::normalize";
     check_rows(OP, "q", q, 4)?;
@@ -111,6 +115,7 @@ pub fn normalize(q: &Tensor) -> Result<Tensor> {
 }
 
 /// The refusal of quaternion `i`.
+#[track_caller]
 fn zero(op: &str, q: &Tensor, i: usize, why: &str) -> Error {
     let leading = &q.shape()[..q.rank() - 1];
     Error::value(format!("{op}: the quaternion is {}, {why}{}", row_text(q, leading, i), batch_suffix(leading, i)))
@@ -136,6 +141,7 @@ fn zero(op: &str, q: &Tensor, i: usize, why: &str) -> Error {
 /// assert!((y[0]).abs() < 1e-15 && (y[1] - 1.0).abs() < 1e-15 && y[2] == 0.0);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn rotate(q: &Tensor, points: &Tensor) -> Result<Tensor> {
     const OP: &str = "quaternion::rotate";
     check_rows(OP, "q", q, 4)?;

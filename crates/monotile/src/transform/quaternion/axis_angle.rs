@@ -22,6 +22,7 @@ use crate::transform::parts::{batch_suffix, check_rows, common, dot, leading, ro
 /// assert_eq!(half_turn.to_vec::<f64>()?[..3], [0.0, 1.0, 0.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn from_axis_angle(axis: &Tensor, angle: &Tensor) -> Result<Tensor> {
     const OP: &str = "quaternion::from_axis_angle";
     check_rows(OP, "axis", axis, 3)?;
@@ -56,6 +57,7 @@ pub fn from_axis_angle(axis: &Tensor, angle: &Tensor) -> Result<Tensor> {
 /// assert_eq!(quaternion::from_rotation_vector(&none)?.to_vec::<f64>()?, [0.0, 0.0, 0.0, 1.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn from_rotation_vector(v: &Tensor) -> Result<Tensor> {
     check_rows("quaternion::from_rotation_vector", "v", v, 3)?;
     let [v] = common("quaternion::from_rotation_vector", [v])?;
@@ -84,6 +86,7 @@ pub fn from_rotation_vector(v: &Tensor) -> Result<Tensor> {
 /// assert!(back.iter().zip([0.1, -0.2, 0.3]).all(|(a, b)| (a - b).abs() < 1e-15));
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn to_rotation_vector(q: &Tensor) -> Result<Tensor> {
     check_rows("quaternion::to_rotation_vector", "q", q, 4)?;
     let [q] = common("quaternion::to_rotation_vector", [q])?;
@@ -91,6 +94,7 @@ pub fn to_rotation_vector(q: &Tensor) -> Result<Tensor> {
 }
 
 /// The vector part of the logarithm of quaternions of length 1, or of their negatives where w < 0.
+#[track_caller]
 pub(super) fn logarithm(q: &Tensor) -> Result<Tensor> {
     let (u, w) = (q.slice(-1, ..3)?, q.slice(-1, 3..)?);
     let negative = w.detach().lt(&w.detach().zeros_like())?;

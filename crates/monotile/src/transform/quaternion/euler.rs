@@ -50,6 +50,7 @@ impl Default for EulerConvention {
 /// assert!(q.to_vec::<f64>()?.iter().all(|x| (x - 0.5).abs() < 1e-15));
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn from_euler(angles: &Tensor, euler: &EulerConvention) -> Result<Tensor> {
     const OP: &str = "quaternion::from_euler";
     check_rows(OP, "angles", angles, 3)?;
@@ -65,6 +66,7 @@ pub fn from_euler(angles: &Tensor, euler: &EulerConvention) -> Result<Tensor> {
 }
 
 /// The rotations by `angle` about one axis.
+#[track_caller]
 fn about(axis: EulerAxis, angle: &Tensor) -> Result<Tensor> {
     let half = angle.mul_scalar(0.5)?;
     let (sin, cos) = (half.sin()?, half.cos()?);

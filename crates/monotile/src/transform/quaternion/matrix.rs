@@ -30,6 +30,7 @@ use crate::transform::parts::{check_matrices, check_rows, common, entries, matri
 /// assert_eq!(quaternion::to_matrix(&q)?.to_vec::<f64>()?, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn to_matrix(q: &Tensor) -> Result<Tensor> {
     check_rows("quaternion::to_matrix", "q", q, 4)?;
     let [q] = common("quaternion::to_matrix", [q])?;
@@ -59,6 +60,7 @@ pub fn to_matrix(q: &Tensor) -> Result<Tensor> {
 /// assert_eq!(quaternion::from_matrix(&m)?.to_vec::<f64>()?, [0.0, 0.0, 1.0, 0.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn from_matrix(m: &Tensor) -> Result<Tensor> {
     check_matrices("quaternion::from_matrix", m, 3)?;
     let [m] = common("quaternion::from_matrix", [m])?;

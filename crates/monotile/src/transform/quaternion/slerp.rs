@@ -38,6 +38,7 @@ use crate::transform::parts::{check_rows, common, dot, leading, shape};
 /// assert!((third[0] - 0.5).abs() < 4e-15 && (third[3] - 0.75_f64.sqrt()).abs() < 4e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn slerp(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     const NAME: &str = "quaternion::slerp";
     let [a, b, t] = operands(NAME, a, b, t)?;
@@ -46,6 +47,7 @@ pub fn slerp(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     Ok(Tensor::record(out, &[&a, &b, &t], ComposedGradient { name: NAME, composed }))
 }
 
+#[track_caller]
 fn forward(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     let all = leading("quaternion::slerp", &[(a, 1), (b, 1), (t, 1)])?;
     let [a, b, t] = [broadcast_rows(a, &all)?, broadcast_rows(b, &all)?, broadcast_rows(t, &all)?];
@@ -71,6 +73,7 @@ fn forward(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
 /// assert!((q[3] / q[0] - 3.0).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn nlerp(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     let [a, b, t] = operands("quaternion::nlerp", a, b, t)?;
     let between = a.add(&t.mul(&toward(&a, &b)?.sub(&a)?)?)?;
@@ -78,6 +81,7 @@ pub fn nlerp(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
 }
 
 /// a, b and t, checked, in one type; t as rows of one number.
+#[track_caller]
 pub(super) fn operands(op: &str, a: &Tensor, b: &Tensor, t: &Tensor) -> Result<[Tensor; 3]> {
     check_rows(op, "a", a, 4)?;
     check_rows(op, "b", b, 4)?;
@@ -87,12 +91,14 @@ pub(super) fn operands(op: &str, a: &Tensor, b: &Tensor, t: &Tensor) -> Result<[
 }
 
 /// b, or −b where that is nearer to a.
+#[track_caller]
 pub(super) fn toward(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let d = dot(&a.detach(), &b.detach())?.unsqueeze(-1)?;
     d.lt(&d.zeros_like())?.where_(&-b, b)
 }
 
 /// The way from a to b along the great circle that they span, which need not be the shorter one; t are rows of one number.
+#[track_caller]
 pub(super) fn arc(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     let u = angle_squared(&dot(a, b)?.unsqueeze(-1)?)?;
     let [first, last] = slerp_weights(u, t.clone(), Tensor::scalar_as(1.0, t.dtype()), |v| stumpff(1, &v))?;

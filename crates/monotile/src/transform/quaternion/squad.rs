@@ -34,6 +34,7 @@ use crate::transform::parts::{check_rows, common, leading};
 /// assert!((middle[2] - 0.3_f64.sin()).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn squad(a: &Tensor, b: &Tensor, a_control: &Tensor, b_control: &Tensor, t: &Tensor) -> Result<Tensor> {
     const OP: &str = "quaternion::squad";
     for (what, x) in [("a", a), ("b", b), ("a_control", a_control), ("b_control", b_control)] {
@@ -70,6 +71,7 @@ pub fn squad(a: &Tensor, b: &Tensor, a_control: &Tensor, b_control: &Tensor, t: 
 /// assert_eq!(control.to_vec::<f64>()?, [0.0, 0.0, 0.0, 1.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[track_caller]
 pub fn squad_control(before: &Tensor, q: &Tensor, after: &Tensor) -> Result<Tensor> {
     const OP: &str = "quaternion::squad_control";
     for (what, x) in [("before", before), ("q", q), ("after", after)] {

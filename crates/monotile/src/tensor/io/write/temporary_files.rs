@@ -19,6 +19,7 @@ static FOLDERS: Mutex<Option<HashMap<PathBuf, TemporaryFiles>>> = Mutex::new(Non
 static BEGUN: Mutex<u64> = Mutex::new(0);
 
 /// Begins the partial file of a target, locked, and removes those of it that killed processes left.
+#[track_caller]
 pub(super) fn begin(path: &Path) -> Result<(File, PathBuf)> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = stem(path.file_name().unwrap_or_default());
