@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::dependence;
 use super::node::{Saved, TapeNode, check_answer};
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -78,6 +79,10 @@ pub fn grad(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
 }
 
 /// [`grad`] whose results are recorded, so that they can be differentiated again.
+///
+/// # Errors
+/// As [`grad`]. `Unsupported`, if the rule of an operation has left the tape, or is marked
+/// [`once_differentiable`](super::Gradient::once_differentiable): a second derivative would be wrong.
 ///
 /// # Example
 /// The second derivative of x³ at 2 is 12:
@@ -168,9 +173,16 @@ fn propagate(
         if !needs.contains(&true) {
             continue;
         }
-        let saved = Saved { node, needs: &needs, recorded: kind == BackwardMode::Recorded };
+        let recorded = kind == BackwardMode::Recorded;
+        if recorded {
+            dependence::check_mark(rule.as_ref())?;
+        }
+        let (saved, reads) = (Saved::new(node, &needs, recorded), dependence::reads());
         let answers = rule.vjp(&saved, &cotangents)?;
         check_answer(node, rule.as_ref(), &answers)?;
+        if recorded {
+            dependence::check(&saved, &cotangents, &answers, reads)?;
+        }
         for ((input, answer), needed) in node.inputs.iter().zip(answers).zip(&needs) {
             if let (Some(edge), Some(answer), true) = (&input.edge, answer, needed) {
                 accumulate(&mut pending, edge.key(), answer)?;

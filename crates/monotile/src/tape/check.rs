@@ -30,6 +30,9 @@ impl Default for CheckGradientOptions {
 /// (φ(h) - φ(-h)) / 2h with h = ε^(1/3), and as ⟨vjp(w), v⟩. Order 2 checks the vjp itself in the same way, with a tolerance
 /// a hundred times wider, because the difference quotient is then of a quantity with more rounding.
 ///
+/// Order 1 tells nothing of a rule that computes off the tape. Order 2 does: the recorded walk refuses such a rule, as it refuses one that is
+/// marked [`once_differentiable`](super::Gradient::once_differentiable).
+///
 /// Inputs that are not floating point are held fixed.
 ///
 /// # Errors

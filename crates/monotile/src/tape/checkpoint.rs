@@ -58,9 +58,9 @@ impl Gradient for CheckpointGradient {
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         // Each wanted input starts a tape of its own, so that the walk ends there even where one was computed from another.
         let start = |i: usize| match (saved.needs(i), saved.is_recorded()) {
-            (false, _) => saved.input(i),
-            (true, false) => saved.input(i).requires_grad(),
-            (true, true) => Tensor::record(saved.input(i).detach(), &[&saved.input(i)], CheckpointIdentity),
+            (false, _) => saved.argument(i),
+            (true, false) => saved.argument(i).requires_grad(),
+            (true, true) => Tensor::record(saved.argument(i).detach(), &[&saved.argument(i)], CheckpointIdentity),
         };
         let inputs: Vec<Tensor> = (0..saved.inputs()).map(start).collect();
         let outputs = (self.0)(&inputs)?;

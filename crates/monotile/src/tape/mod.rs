@@ -3,15 +3,18 @@
 //! An operation computes its result, then calls [`Tensor::record`](crate::Tensor::record) with its inputs and its [`Gradient`] rule. Where no
 //! input is on the tape nothing is kept. [`Tensor::backward`](crate::Tensor::backward), [`grad`] and [`vjp`] walk the recorded nodes from the last
 //! to the first. Rules are written with differentiable operations, so that a walk that records ([`BackwardMode::Recorded`])
-//! gives gradients that can be differentiated again. [`checkpoint()`] trades memory for a second computation.
+//! gives gradients that can be differentiated again. Such a walk refuses a rule that has left the tape, or is marked
+//! [`once_differentiable`](Gradient::once_differentiable). [`checkpoint()`] trades memory for a second computation.
 
 mod backward;
 mod check;
 mod checkpoint;
+mod dependence;
 mod node;
 
 pub use backward::{BackwardMode, Gradients, grad, grad_recorded, vjp};
 pub use check::{CheckGradientOptions, check_gradient};
 pub use checkpoint::checkpoint;
+pub(crate) use dependence::note_read;
 pub(crate) use node::Origin;
 pub use node::{Gradient, Saved};

@@ -2,8 +2,9 @@
 
 use monotile_kernels::shape::Shape;
 
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use smallvec::SmallVec;
 
@@ -44,9 +45,21 @@ pub trait Gradient: Send + Sync + 'static {
     /// A cotangent is absent (`None`) where the loss does not depend on that output, which is not the same as zero; at least
     /// one is present. An answer may be absent where it is zero, and should be where [`Saved::needs`] is false. Written
     /// with differentiable operations, a rule can itself be differentiated.
+    ///
+    /// A recorded walk refuses a rule that leaves the tape. It does so where numbers are read to the host, and the answers do not depend on
+    /// what [`Saved::input`] and [`Saved::output`] returned. It does so too where the rule keeps values and asks for none of them.
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>>;
 
+    /// Whether the rule holds for first derivatives alone: a recorded walk then refuses it, in a sentence that names the operation.
+    ///
+    /// Say so of a rule that computes off the tape, by numbers of its own or by another library.
+    fn once_differentiable(&self) -> bool {
+        false
+    }
+
     /// Whether the rule reads the value of input `i`, when it is asked for the inputs that `needs` marks.
+    ///
+    /// A linear operation reads none: `false` frees the memory, and says that the gradient is the same for all values.
     fn keeps_input(&self, i: usize, needs: &[bool]) -> bool {
         let _ = (i, needs);
         true
@@ -123,18 +136,78 @@ pub struct Saved<'a> {
     pub(crate) needs: &'a [bool],
     /// Whether what the rule computes is recorded in turn.
     pub(crate) recorded: bool,
+    /// What a recorded walk must find again in the answers.
+    handed: Mutex<Vec<Handed>>,
+}
+
+/// A saved value that a rule was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Handed {
+    Input(usize),
+    Output(usize),
+    /// One that no answer need depend on.
+    Constant,
+}
+
+impl fmt::Display for Handed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Handed::Input(i) => write!(f, "input {i}"),
+            Handed::Output(k) => write!(f, "output {k}"),
+            Handed::Constant => write!(f, "a constant"),
+        }
+    }
+}
+
+impl<'a> Saved<'a> {
+    pub(crate) fn new(node: &'a Arc<TapeNode>, needs: &'a [bool], recorded: bool) -> Self {
+        Self { node, needs, recorded, handed: Mutex::new(Vec::new()) }
+    }
 }
 
 impl Saved<'_> {
-    /// The value of input `i`.
+    /// The value of input `i`, on the tape where the walk is recorded.
     ///
     /// # Panics
     /// If the rule's `keeps_input` said that it does not read it.
     pub fn input(&self, i: usize) -> Tensor {
+        self.hand_out(Handed::Input(i));
+        self.input_on_tape(i)
+    }
+
+    /// The value of input `i` off the tape, for what is constant between its jumps: a mask, an order, a choice.
+    ///
+    /// A second derivative takes what is computed from it for a constant.
+    ///
+    /// # Panics
+    /// As [`input`](Saved::input).
+    pub fn constant_input(&self, i: usize) -> Tensor {
+        self.hand_out(Handed::Constant);
+        self.input_on_tape(i).detach()
+    }
+
+    /// Input `i` for a function that may pass it by, or decide by its values.
+    pub(crate) fn argument(&self, i: usize) -> Tensor {
+        self.hand_out(Handed::Constant);
+        self.input_on_tape(i)
+    }
+
+    fn input_on_tape(&self, i: usize) -> Tensor {
         let input = &self.node.inputs[i];
         let value =
             input.value.as_ref().unwrap_or_else(|| panic!("the rule of {} reads input {i}, which it does not keep", self.name()));
         if self.recorded { value.with_origin(input.edge.clone()) } else { value.clone() }
+    }
+
+    fn hand_out(&self, handed: Handed) {
+        if self.recorded {
+            self.handed.lock().unwrap_or_else(PoisonError::into_inner).push(handed);
+        }
+    }
+
+    /// What was handed out of a recorded walk.
+    pub(super) fn handed(&self) -> Vec<Handed> {
+        self.handed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Input `i` where a record needs its place on the tape; its elements are zeros if its value was not kept.
@@ -144,11 +217,25 @@ impl Saved<'_> {
         value.with_origin(input.edge.clone())
     }
 
-    /// The value of output `k`.
+    /// The value of output `k`, on the tape where the walk is recorded.
     ///
     /// # Panics
     /// If the rule's `keeps_output` said that it does not read it.
     pub fn output(&self, k: usize) -> Tensor {
+        self.hand_out(Handed::Output(k));
+        self.output_on_tape(k)
+    }
+
+    /// The value of output `k` off the tape: see [`constant_input`](Saved::constant_input).
+    ///
+    /// # Panics
+    /// As [`output`](Saved::output).
+    pub fn constant_output(&self, k: usize) -> Tensor {
+        self.hand_out(Handed::Constant);
+        self.output_on_tape(k).detach()
+    }
+
+    fn output_on_tape(&self, k: usize) -> Tensor {
         let output = &self.node.outputs[k];
         let value =
             output.value.as_ref().unwrap_or_else(|| panic!("the rule of {} reads output {k}, which it does not keep", self.name()));

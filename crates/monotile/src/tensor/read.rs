@@ -18,6 +18,7 @@ impl Tensor {
     /// If `T` is not the tensor's dtype; [`to_dtype`](Tensor::to_dtype) casts.
     #[track_caller]
     pub fn to_vec<T: TensorElement>(&self) -> Result<Vec<T>> {
+        crate::tape::note_read(self);
         let Storage::Cpu(memory) = self.storage();
         let Some(buffer) = T::Stored::open(memory) else {
             return Err(Error::dtype(format!(
@@ -50,6 +51,7 @@ impl Tensor {
             numbers.extend(view.iter().map(f));
             Ok(numbers)
         }
+        crate::tape::note_read(self);
         let Storage::Cpu(memory) = self.storage();
         match memory {
             CpuStorage::F32(b) => read(self.view(b), f64::from),

@@ -22,7 +22,7 @@ impl<const N: usize> Gradient for ComposedGradient<N> {
         let Some(g) = &cotangents[0] else { return Ok(vec![None; N]) };
         // Each operand becomes a tensor of its own, since one tensor may be several of them.
         let operands: [Tensor; N] = std::array::from_fn(|i| {
-            let x = saved.input(i);
+            let x = saved.argument(i);
             match (saved.needs(i), x.is_recorded()) {
                 (false, _) => x,
                 (true, true) => Tensor::record(x.detach(), &[&x], IdentityGradient),
