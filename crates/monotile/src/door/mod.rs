@@ -95,8 +95,9 @@ mod tests {
     ];
 
     /// Files whose operations read values back, and what for. No other may: a read waits until a device has done all that it was given.
-    const READS: [(&str, &str); 24] = [
+    const READS: [(&str, &str); 26] = [
         ("linalg/degenerate.rs", "which values are equal, where a gradient divides by their differences"),
+        ("linalg/dependent.rs", "whether columns depend on each other, where a gradient divides by them"),
         ("linalg/det.rs", "signs and zeros of diagonals"),
         ("linalg/lstsq.rs", "whether columns depend on each other"),
         ("linalg/lu.rs", "the order of rows, to invert it and for its sign"),
@@ -105,6 +106,7 @@ mod tests {
         ("linalg/power.rs", "the scale of a matrix, which is squared as often as that asks for"),
         ("linalg/qr_iteration.rs", "whether the iteration has converged"),
         ("linalg/rank.rs", "which values count"),
+        ("linalg/sketch.rs", "which directions lie beyond a matrix's rank, where a gradient is wanted"),
         ("linalg/svd.rs", "gradients at values of 0"),
         ("linalg/truncated.rs", "how many values reach an energy or a tolerance"),
         ("optim/clip.rs", "the length that is returned"),

@@ -2,6 +2,7 @@
 
 use monotile_kernels::shape::count;
 
+use super::dependent::smallest;
 use super::parts::{batch, broadcast, check_rows, constant, repeated, shape, with_columns};
 use super::pinv::pinv;
 use super::qr::{Qr, QrOptions, qr, triangle};
@@ -95,33 +96,6 @@ fn deficient(r: &Tensor, size: usize) -> Result<Tensor> {
     }
     let found = all;
     Tensor::from_vec(found, &shape(batch(r), &[1, 1]))
-}
-
-/// The smallest singular value of an upper triangle, by a few steps of inverse iteration with RᵀR: at least the true one,
-/// and near it.
-fn smallest(r: &[f64], k: usize) -> f64 {
-    let mut x: Vec<f64> = (0..k).map(|i| 1.0 + (i % 7) as f64 / 7.0).collect();
-    let mut least = f64::INFINITY;
-    for _ in 0..4 {
-        let norm = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
-        let length = norm(&x);
-        x.iter_mut().for_each(|x| *x /= length);
-        for i in 0..k {
-            let known: f64 = (0..i).map(|j| r[j * k + i] * x[j]).sum();
-            x[i] = (x[i] - known) / r[i * k + i];
-        }
-        for i in (0..k).rev() {
-            let known: f64 = (i + 1..k).map(|j| r[i * k + j] * x[j]).sum();
-            x[i] = (x[i] - known) / r[i * k + i];
-        }
-        let length = norm(&x);
-        // A 0 on the diagonal, or one that is nearly.
-        if !length.is_finite() {
-            return 0.0;
-        }
-        least = least.min(length.sqrt().recip());
-    }
-    least
 }
 
 #[cfg(test)]

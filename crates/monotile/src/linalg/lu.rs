@@ -2,6 +2,7 @@
 
 use monotile_kernels::shape::count;
 
+use super::dependent::refuse_dependent;
 use super::parts::{batch, constant, lower, repeated, shape, singular, sum, upper};
 use super::triangular::{SolveTriangularOptions, solve_triangular};
 use crate::check;
@@ -29,7 +30,8 @@ pub struct Lu {
 /// `order[i]` of A.
 ///
 /// # Gradient
-/// Defined where the first k columns of A are independent; the order of the rows has none.
+/// Defined where the first k columns of A are independent; where A is not tall, the first k − 1 and a last pivot that is not 0. Refused as
+/// `Singular` where one depends on those before it, up to rounding. The order of the rows has none.
 ///
 /// # Errors
 /// If `a` is no matrix, or of integers.
@@ -146,6 +148,9 @@ impl Gradient for LuGradient {
         let (l, u) = (saved.output(0), saved.output(1));
         let (m, n, k) = (l.dim(-2), u.dim(-1), l.dim(-1));
         let (l1, u1) = (l.slice(-2, ..k)?, u.slice(-1, ..k)?);
+        // The last pivot divides nothing below it where there is nothing below.
+        let divide = if m > n { k } else { k.saturating_sub(1) };
+        refuse_dependent("lu", &u1.slice(-2, ..divide)?.slice(-1, ..divide)?, m.max(n))?;
         let lower_t = |b: &Tensor| solve_triangular(&l1.mt(), b, &SolveTriangularOptions { upper: true, unit_diagonal: true });
         // Y U₁⁻ᵀ = (U₁⁻¹ Yᵀ)ᵀ
         let upper_t = |b: &Tensor| {

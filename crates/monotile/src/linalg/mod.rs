@@ -24,6 +24,7 @@
 
 mod cholesky;
 mod degenerate;
+mod dependent;
 mod det;
 mod eigh;
 mod inv;
@@ -38,6 +39,7 @@ mod power;
 mod qr;
 mod qr_iteration;
 mod rank;
+mod sketch;
 mod solve;
 mod svd;
 #[cfg(test)]

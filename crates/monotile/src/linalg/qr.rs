@@ -1,5 +1,6 @@
 //! A = Q R
 
+use super::dependent::refuse_dependent;
 use super::parts::{lower, sum, thin_q_cotangent};
 use super::triangular::{SolveTriangularOptions, solve_triangular};
 use crate::check;
@@ -36,11 +37,11 @@ pub struct Qr {
 /// Signs are as the reflections leave them, unless `non_negative`.
 ///
 /// # Gradient
-/// Defined where the first k columns of A are independent. The columns of a full Q beyond k are any basis of their space: a
+/// Defined where the first k columns of A are independent, and refused where one depends on those before it, up to rounding. The columns of a full Q beyond k are any basis of their space: a
 /// loss that depends on which has no gradient and is refused.
 ///
 /// # Errors
-/// If `a` is no matrix, or of integers. A gradient is refused as `Singular` where R has a 0 on its diagonal.
+/// If `a` is no matrix, or of integers. A gradient of dependent columns is refused as `Singular`, naming the column.
 ///
 /// # Cost
 /// About 4 m n k − 2 k²(m + n) + 4/3 k³ operations a matrix, most of them in matrix products.
@@ -116,6 +117,7 @@ impl Gradient for QrGradient {
 // (Walter and Lehmann 2010; of (m, n) with m ≥ n)
 #[track_caller]
 fn tall(q: &Tensor, r: &Tensor, q_bar: Option<Tensor>, r_bar: Option<Tensor>) -> Result<Tensor> {
+    refuse_dependent("qr", r, q.dim(-2))?;
     let from_r = r_bar.map(|g| r.matmul(&g.mt())).transpose()?;
     let from_q = q_bar.as_ref().map(|g| g.mt().matmul(q)?.neg()).transpose()?;
     let m = sum(from_r, from_q)?.expect("one of the cotangents is present");
@@ -203,7 +205,37 @@ mod tests {
         let loss = qr(&a, &QrOptions::default()).unwrap().r.sum(&[], false).unwrap();
         assert_eq!(
             grad(&loss, &[&a]).unwrap_err().to_string(),
-            "the gradient of qr: solve_triangular: the matrix is singular (its diagonal element 0 is 0)"
+            "the gradient of qr: column 0 of the matrix depends on those before it, up to rounding; leave it out, or take svd"
         );
+    }
+
+    #[test]
+    fn columns_that_depend_on_each_other_up_to_rounding_have_no_gradient_at_any_scale() {
+        let low = normal(&[8, 3]).matmul(&normal(&[3, 5])).unwrap();
+        let scales = Tensor::from_slice(&[1e150, 1.0, 1e-9, 1e3, 1.0], &[5]).unwrap();
+        let gradient = |a: &Tensor| {
+            let a = a.requires_grad();
+            let Qr { q, r } = qr(&a, &QrOptions::default())?;
+            grad(&q.sum(&[], false)?.add(&r.sum(&[], false)?)?, &[&a])
+        };
+        for a in [low.clone(), low.mul(&scales).unwrap(), low.mt(), Tensor::stack(&[&normal(&[8, 5]), &low], 0).unwrap()] {
+            for dtype in [DType::F64, DType::F32] {
+                if dtype == DType::F32 && a.abs().unwrap().max(&[], false).unwrap().item::<f64>().unwrap() > 1e38 {
+                    continue;
+                }
+                let words = gradient(&a.to_dtype(dtype).unwrap()).unwrap_err().to_string();
+                assert!(words.starts_with("the gradient of qr: column 3 of "), "{words}");
+            }
+        }
+        // The same columns of other lengths are as independent as before: the gradient of R's diagonal is scaled, no more.
+        let a = normal(&[8, 5]);
+        let diagonal = |a: &Tensor| {
+            let a = a.requires_grad();
+            let options = QrOptions { non_negative: true, ..Default::default() };
+            let r = qr(&a, &options)?.r.diagonal(-2, -1)?.ln()?;
+            grad(&r.sum(&[], false)?, &[&a])?[0].mul(&a.detach())?.to_f64_vec()
+        };
+        let (plain, scaled) = (diagonal(&a).unwrap(), diagonal(&a.mul(&scales).unwrap()).unwrap());
+        assert!(plain.iter().zip(scaled).all(|(x, y)| (x - y).abs() < 1e-12), "the columns are independent");
     }
 }

@@ -211,3 +211,101 @@ fn values_that_are_near_are_not_equal() {
         assert!(error < 1e-3, "seed {seed}: off by {error}");
     }
 }
+
+/// The gradient of Σ W ∘ f(A), as numbers.
+fn gradient(f: impl Fn(&Tensor) -> Result<Tensor>, a: &Tensor) -> Result<Vec<f64>> {
+    let a = a.requires_grad();
+    let weights = Rng::new(77).normal(&a.shape()[a.rank() - 2..], DType::F64)?.to_dtype(a.dtype())?;
+    grad(&f(&a)?.mul(&weights)?.sum(&[], false)?, &[&a])?[0].to_f64_vec()
+}
+
+fn furthest(x: &[f64], y: &[f64]) -> f64 {
+    let largest = y.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
+    x.iter().zip(y).fold(0.0, |m: f64, (x, y)| m.max((x - y).abs())) / largest
+}
+
+fn sampled(a: &Tensor, rank: usize, options: &SvdLowrankOptions) -> Result<Tensor> {
+    let SvdLowrank { u, s, vt, .. } = svd_lowrank(a, rank, options)?;
+    u.mul(&s.unsqueeze(-2)?)?.matmul(&vt)
+}
+
+fn iterations(power_iterations: usize) -> SvdLowrankOptions {
+    SvdLowrankOptions { power_iterations, ..Default::default() }
+}
+
+#[test]
+fn a_randomized_decomposition_has_the_gradient_of_the_nearest_matrix_at_any_noise_about_a_low_rank() {
+    let low = normal(&[40, 3]).matmul(&normal(&[3, 30])).unwrap();
+    let noise = Rng::new(8).normal(&[40, 30], DType::F64).unwrap();
+    for (level, power, limit) in [
+        (0.0, 2, 1e-12),
+        (0.0, 1, 1e-12),
+        (0.0, 0, 1e-12),
+        (1e-13, 2, 1e-11),
+        (1e-10, 2, 1e-11),
+        (1e-8, 1, 1e-9),
+        (1e-10, 0, 1e-7),
+        (1e-6, 2, 1e-11),
+        (1e-4, 2, 1e-11),
+        (1e-3, 2, 1e-10),
+        (1e-2, 2, 1e-8),
+    ] {
+        let a = low.add(&noise.mul_scalar(level).unwrap()).unwrap();
+        let exact = gradient(|a| Ok(truncated(a, Truncation::Rank(3))?.approximation), &a).unwrap();
+        let found = gradient(|a| sampled(a, 3, &iterations(power)), &a).unwrap();
+        assert!(furthest(&found, &exact) < limit, "noise {level}, {power} iterations: {:e}", furthest(&found, &exact));
+        let narrow = gradient(|a| sampled(a, 3, &iterations(power)), &a.to_dtype(DType::F32).unwrap()).unwrap();
+        assert!(furthest(&narrow, &exact) < if power == 2 { 1e-4 } else { 1e-2 }, "noise {level}: {:e}", furthest(&narrow, &exact));
+    }
+}
+
+#[test]
+fn a_randomized_decomposition_is_right_to_second_order_at_low_rank() {
+    for a in [with_values(6, 4, &[3.0, 2.0]), with_values(5, 7, &[3.0, 1.0]), with_values(5, 5, &[4.0, 2.0])] {
+        for power in [0, 1, 2] {
+            check_order(|a| sampled(a, 2, &iterations(power)), &a, 2);
+            check_order(|a| svd_lowrank(a, 2, &iterations(power))?.s.exp(), &a, 2);
+        }
+    }
+    // A matrix that is known by products alone.
+    let by_products = |x: &Tensor| {
+        let a = x.slice(1, ..2)?.matmul(&x.slice(1, 2..)?.mt())?;
+        let operator = LinearOperator {
+            matmul: &|y| x.slice(1, ..2)?.matmul(&x.slice(1, 2..)?.mt().matmul(y)?),
+            matmul_transposed: &|y| x.slice(1, 2..)?.matmul(&x.slice(1, ..2)?.mt().matmul(y)?),
+            shape: [a.dim(0), a.dim(1)],
+            dtype: a.dtype(),
+        };
+        let found = svd_lowrank_of_operator(&operator, 2, &iterations(2))?;
+        found.u.mul(&found.s.sqrt()?)?.matmul(&found.vt)
+    };
+    check_order(by_products, &normal(&[9, 4]), 2);
+}
+
+#[test]
+fn a_batch_of_low_and_of_full_rank_has_both_gradients() {
+    let (low, full) = (with_values(12, 10, &[3.0, 2.0]), with_values(12, 10, &[9.0, 6.0, 1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]));
+    let both = Tensor::stack(&[&low, &full], 0).unwrap();
+    let options = SvdLowrankOptions { oversampling: 3, ..iterations(2) };
+    let each: Vec<f64> = [&low, &full].iter().flat_map(|a| gradient(|a| sampled(a, 2, &options), a).unwrap()).collect();
+    let found = gradient(|a| sampled(a, 2, &options), &both).unwrap();
+    assert!(furthest(&found, &each) < 1e-12, "{:e}", furthest(&found, &each));
+    assert_eq!(
+        gradient(|a| sampled(a, 2, &SvdLowrankOptions { power_iterations: 0, ..options }), &both).unwrap_err().to_string(),
+        "svd_lowrank: a gradient of matrices of low rank beside others in one batch needs power_iterations of 1 or more"
+    );
+}
+
+#[test]
+fn a_loss_that_depends_on_values_of_zero_is_refused_by_a_randomized_decomposition() {
+    let a = with_values(9, 7, &[2.0, 1.0]);
+    let words = gradient(|a| sampled(a, 3, &iterations(2)), &a).unwrap_err().to_string();
+    assert_eq!(words, "the gradient of svd: the loss depends on singular value 2 of the matrix or its vectors, where it is 0");
+    // What it does not depend on does no harm.
+    let two = |a: &Tensor| {
+        let SvdLowrank { u, s, vt, .. } = svd_lowrank(a, 4, &iterations(2))?;
+        u.slice(-1, ..2)?.mul(&s.slice(-1, ..2)?)?.matmul(&vt.slice(-2, ..2)?)
+    };
+    let exact = gradient(|a| Ok(truncated(a, Truncation::Rank(2))?.approximation), &a).unwrap();
+    assert!(furthest(&gradient(two, &a).unwrap(), &exact) < 1e-12);
+}

@@ -1,0 +1,77 @@
+//! Which triangles have columns that depend on each other, up to rounding.
+
+use super::parts::matrix_name;
+use crate::error::{Error, ErrorKind, Result};
+use crate::tensor::Tensor;
+
+/// Refuses a gradient by the inverse of triangles `r`, `(…, k, k)`, of factors of matrices whose larger size is `size`.
+///
+/// Columns count at length 1: no choice of units makes them depend on each other.
+#[track_caller]
+pub(super) fn refuse_dependent(op: &str, r: &Tensor, size: usize) -> Result<()> {
+    let k = r.dim(-1);
+    if r.is_empty() {
+        return Ok(());
+    }
+    let elements = r.to_f64_vec()?;
+    let limit = 8.0 * size as f64 * r.dtype().epsilon();
+    for (matrix, elements) in elements.chunks_exact(k * k).enumerate() {
+        let Some(column) = dependent(elements, k, limit) else { continue };
+        let which = matrix_name(r, matrix);
+        let why = format!(
+            "the gradient of {op}: column {column} of {which} depends on those before it, up to rounding; leave it out, or take svd"
+        );
+        return Err(Error::new(ErrorKind::Singular, why));
+    }
+    Ok(())
+}
+
+/// The first column of an upper triangle that is in the span of those before it, or else the nearest to it, if the columns depend on each other.
+fn dependent(r: &[f64], k: usize, limit: f64) -> Option<usize> {
+    let length = |j: usize| {
+        let most = (0..=j).fold(0.0, |m: f64, i| m.max(r[i * k + j].abs()));
+        if most == 0.0 { 0.0 } else { most * (0..=j).map(|i| (r[i * k + j] / most).powi(2)).sum::<f64>().sqrt() }
+    };
+    let lengths: Vec<f64> = (0..k).map(length).collect();
+    if let Some(zero) = lengths.iter().position(|&x| x == 0.0) {
+        return Some(zero);
+    }
+    // What is not finite is no matter of rank.
+    if !lengths.iter().all(|x| x.is_finite()) {
+        return None;
+    }
+    let mut scaled = r.to_vec();
+    scaled.iter_mut().enumerate().for_each(|(at, x)| *x /= lengths[at % k]);
+    if smallest(&scaled, k) > limit {
+        return None;
+    }
+    let apart = |j: usize| scaled[j * k + j].abs();
+    (0..k).find(|&j| apart(j) <= limit).or_else(|| (0..k).min_by(|&i, &j| apart(i).total_cmp(&apart(j))))
+}
+
+/// The smallest singular value of an upper triangle, by a few steps of inverse iteration with RᵀR: at least the true one,
+/// and near it.
+pub(super) fn smallest(r: &[f64], k: usize) -> f64 {
+    let mut x: Vec<f64> = (0..k).map(|i| 1.0 + (i % 7) as f64 / 7.0).collect();
+    let mut least = f64::INFINITY;
+    for _ in 0..4 {
+        let norm = |x: &[f64]| x.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let length = norm(&x);
+        x.iter_mut().for_each(|x| *x /= length);
+        for i in 0..k {
+            let known: f64 = (0..i).map(|j| r[j * k + i] * x[j]).sum();
+            x[i] = (x[i] - known) / r[i * k + i];
+        }
+        for i in (0..k).rev() {
+            let known: f64 = (i + 1..k).map(|j| r[i * k + j] * x[j]).sum();
+            x[i] = (x[i] - known) / r[i * k + i];
+        }
+        let length = norm(&x);
+        // A 0 on the diagonal, or one that is nearly.
+        if !length.is_finite() {
+            return 0.0;
+        }
+        least = least.min(length.sqrt().recip());
+    }
+    least
+}
