@@ -19,6 +19,7 @@
 //! | [`attention`] | scaled dot-product attention in tiles, forward and backward |
 //! | [`factor`] | Cholesky, LU, QR, SVD, symmetric eigenvalues, triangular systems |
 //! | [`rotary`] | rotary position embedding |
+//! | [`distance`] | distances of all pairs of points, and their gradients |
 //! | [`elementwise`] | maps over one, two or three broadcast operands |
 //! | [`norm`], [`softmax`], [`loss`] | norms, softmax and cross-entropy of rows |
 //! | [`gather`] | picking and adding by indices |
@@ -29,6 +30,7 @@
 pub mod attention;
 pub mod buffer;
 mod compiled;
+pub mod distance;
 pub mod elementwise;
 pub mod factor;
 pub mod gather;

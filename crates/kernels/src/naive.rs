@@ -1,6 +1,7 @@
 //! The safe scalar twin of every kernel, as plain as possible: what the fast ones are compared with.
 
 mod attention;
+mod distance;
 mod factor;
 mod gather;
 mod loss;
@@ -15,6 +16,7 @@ use crate::product::{Axes, Axis, Operand, Stored};
 use crate::simd::Lanes;
 
 pub use attention::{NaiveAttention, NaiveAttentionGradients, attention, attention_gradients};
+pub use distance::{distances, weighted_differences};
 pub use factor::{cholesky, lu, qr, solve_triangular};
 pub use gather::{gather, scatter_add, select, select_add};
 pub use loss::cross_entropy;

@@ -179,6 +179,8 @@ params! {
         scatter_ns: f64 = 1.5, 0.0;
         /// Rotary positions.
         rotary_ns: f64 = 0.3, 0.0;
+        /// Distances of points, a coordinate of a pair.
+        distance_ns: f64 = 0.05, 0.0;
         /// Points through a matrix, a row.
         points_ns: f64 = 1.3, 0.0;
         /// Poses, a matrix.

@@ -13,6 +13,7 @@
 //! | [`copy`] | joining, and writing through a view |
 //! | [`contract`] | products of two operands |
 //! | [`attention`] | scaled dot products |
+//! | [`distance`] | distances of all pairs of points |
 //! | [`factor`] | factorizations and triangular systems |
 //! | [`transform`] | rows of 3 and 4 numbers through matrices, poses, slerp |
 //! | [`update`] | what an optimizer writes in place |
@@ -22,6 +23,7 @@
 pub(crate) mod attention;
 pub(crate) mod contract;
 pub(crate) mod copy;
+pub(crate) mod distance;
 pub(crate) mod factor;
 pub(crate) mod gather;
 pub(crate) mod map;

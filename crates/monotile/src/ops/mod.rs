@@ -2,6 +2,7 @@
 
 pub(crate) mod cast;
 pub(crate) mod cat;
+pub(crate) mod distance;
 pub(crate) mod dropout;
 pub mod elementwise;
 pub(crate) mod embedding;
@@ -17,6 +18,7 @@ pub(crate) mod slice;
 pub(crate) mod softmax;
 pub(crate) mod view;
 
+pub use distance::{cdist, squared_cdist};
 pub use dropout::dropout;
 pub use embedding::embedding;
 pub use gate::swiglu;
@@ -31,6 +33,7 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
     let all = [
         cast::specs(),
         cat::specs(),
+        distance::specs(),
         dropout::specs(),
         elementwise::specs(),
         embedding::specs(),
