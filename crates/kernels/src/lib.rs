@@ -24,6 +24,7 @@
 //! | [`norm`], [`softmax`], [`loss`] | norms, softmax and cross-entropy of rows |
 //! | [`gather`] | picking and adding by indices |
 //! | [`reduce`] | sums, extrema and the like over any dimensions |
+//! | [`scan`] | running sums, products, extrema and recurrences along an axis |
 //! | [`transform`] | points through matrices, poses, rotations between two |
 //! | `naive` | the twins, with the feature `testing` |
 
@@ -48,6 +49,7 @@ pub mod real;
 pub mod reduce;
 pub mod rotary;
 mod row_partition;
+pub mod scan;
 pub mod shape;
 pub mod simd;
 pub mod softmax;

@@ -2,7 +2,7 @@
 
 use super::Sorted;
 use crate::buffer::{OutOfMemory, list};
-use crate::real::Real;
+use crate::real::Element;
 use crate::shape::count;
 use crate::view::View;
 use crate::{simd, threads};
@@ -45,7 +45,7 @@ impl<'a, T: Copy> Columns<'a, T> {
 
 /// Folds the columns: `step` takes partial results, the elements of one row that belong to them, the place of the first of these
 /// among all results, and the number of the row; `start` must be neutral for `merge`.
-pub(super) fn fold<T: Real, S: Copy + Send + Sync>(
+pub(super) fn fold<T: Element, S: Copy + Send + Sync>(
     columns: Columns<'_, T>,
     ns_per_element: f64,
     out: &mut [S],
@@ -103,7 +103,7 @@ struct Part<'a, T> {
     results: usize,
 }
 
-fn fold_part<T: Real, S: Copy>(
+fn fold_part<T: Element, S: Copy>(
     part: Part<'_, T>,
     out: &mut [S],
     start: S,

@@ -3,7 +3,7 @@
 use super::fold::fold;
 use crate::buffer::{OutOfMemory, list};
 use crate::params::params;
-use crate::real::{Element, Real};
+use crate::real::Element;
 use crate::{simd, threads};
 
 /// out[i] = f(row i)
@@ -21,13 +21,14 @@ pub(super) fn map<T: Element, R: Send>(x: &[T], n: usize, out: &mut [R], f: impl
     });
 }
 
-/// Folds each row of `n` elements, with a step and a merge that are the same function, whose neutral element is `start`.
-pub(super) fn reduce<T: Real>(
+/// Folds each row of `n` elements; `start` must be neutral for `merge`.
+pub(super) fn reduce<T: Element, S: Copy + Send + Sync>(
     x: &[T],
     n: usize,
-    out: &mut [T],
-    start: T,
-    f: impl Fn(T, T) -> T + Sync + Copy,
+    out: &mut [S],
+    start: S,
+    step: impl Fn(S, T) -> S + Sync + Copy,
+    merge: impl Fn(S, S) -> S + Sync + Copy,
 ) -> Result<(), OutOfMemory> {
     let parts = threads::parts(x.len(), params().cost.reduce_ns);
     if out.len() >= parts || parts == 1 {
@@ -36,7 +37,7 @@ pub(super) fn reduce<T: Real>(
                 #[inline(always)]
                 || {
                     for (i, y) in out.iter_mut().enumerate() {
-                        *y = fold(&x[(first + i) * n..(first + i + 1) * n], start, f, f);
+                        *y = fold(&x[(first + i) * n..(first + i + 1) * n], start, step, merge);
                     }
                 },
             );
@@ -53,12 +54,12 @@ pub(super) fn reduce<T: Real>(
             let piece = &x[row * n + range.start..row * n + range.end];
             *y = simd::run(
                 #[inline(always)]
-                || fold(piece, start, f, f),
+                || fold(piece, start, step, merge),
             );
         }
     });
     for (y, partial) in out.iter_mut().zip(partial.chunks_exact(parts)) {
-        *y = partial.iter().fold(start, |y, &x| f(y, x));
+        *y = partial.iter().fold(start, |y, &x| merge(y, x));
     }
     Ok(())
 }

@@ -14,10 +14,10 @@ struct Tree<T> {
     blocks: usize,
 }
 
-impl<T: Real> Tree<T> {
+impl<T: Copy> Tree<T> {
     #[inline(always)]
-    fn new() -> Self {
-        Self { partial: [T::ZERO; 48], height: 0, blocks: 0 }
+    fn new(start: T) -> Self {
+        Self { partial: [start; 48], height: 0, blocks: 0 }
     }
 
     #[inline(always)]
@@ -45,7 +45,7 @@ impl<T: Real> Tree<T> {
 }
 
 #[inline(always)]
-fn merge_lanes<T: Real>(mut lanes: [T; LANES], merge: impl Fn(T, T) -> T) -> T {
+fn merge_lanes<T: Copy>(mut lanes: [T; LANES], merge: impl Fn(T, T) -> T) -> T {
     let mut width = LANES / 2;
     while width > 0 {
         for i in 0..width {
@@ -58,8 +58,8 @@ fn merge_lanes<T: Real>(mut lanes: [T; LANES], merge: impl Fn(T, T) -> T) -> T {
 
 /// Folds a row; `start` must be neutral for `merge`.
 #[inline(always)]
-pub(crate) fn fold<T: Real>(row: &[T], start: T, step: impl Fn(T, T) -> T, merge: impl Fn(T, T) -> T) -> T {
-    let mut tree = Tree::new();
+pub(crate) fn fold<T: Copy, S: Copy>(row: &[T], start: S, step: impl Fn(S, T) -> S, merge: impl Fn(S, S) -> S) -> S {
+    let mut tree = Tree::new(start);
     for block in row.chunks(BLOCK) {
         let mut lanes = [start; LANES];
         let mut chunks = block.chunks_exact(LANES);

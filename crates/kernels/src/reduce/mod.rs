@@ -6,12 +6,12 @@
 
 mod along_columns;
 mod along_rows;
-mod cumulative;
 mod fold;
+mod integers;
 #[cfg(test)]
 mod tests;
 
-pub use cumulative::cumulative_sum;
+pub use integers::{all, any, argmax_i64, argmin_i64, count_true, max_i64, min_i64, prod_i64, sum_i64};
 
 use crate::buffer::{Block, OutOfMemory};
 use crate::compiled::compiled;
@@ -33,6 +33,20 @@ compiled! {
     /// Here and below: if `out` has not an element for each index over the other dimensions.
     pub fn sum<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
         reduce(x, axes, out, T::ZERO, add)
+    }
+}
+
+compiled! {
+    /// Π over the dimensions `axes`; 1 over none.
+    pub fn prod<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
+        reduce(
+            x,
+            axes,
+            out,
+            T::ONE,
+            #[inline(always)]
+            |a, b| a * b,
+        )
     }
 }
 
@@ -155,7 +169,7 @@ compiled! {
 }
 
 /// The first position of what a fold finds.
-fn position<T: Real>(
+fn position<T: Element>(
     x: View<'_, T>,
     axes: &[usize],
     out: &mut [i64],
@@ -174,7 +188,7 @@ fn position<T: Real>(
             #[inline(always)]
             |first: &mut [i64], x: &[T], at, row| {
                 for ((first, &x), &found) in first.iter_mut().zip(x).zip(&found[at..]) {
-                    *first = if x == found || x.is_nan() { (*first).min(row as i64) } else { *first };
+                    *first = if x == found || is_nan(x) { (*first).min(row as i64) } else { *first };
                 }
             },
             i64::min,
@@ -190,9 +204,16 @@ fn position<T: Real>(
         #[inline(always)]
         |row| {
             let found = fold(row, start, better, better);
-            row.iter().position(|&x| x == found || x.is_nan()).unwrap_or(0) as i64
+            row.iter().position(|&x| x == found || is_nan(x)).unwrap_or(0) as i64
         },
     )
+}
+
+/// Whether an element is the one value that differs from itself.
+#[inline(always)]
+#[expect(clippy::eq_op, reason = "elements have no is_nan of their own")]
+fn is_nan<T: Element>(x: T) -> bool {
+    x != x
 }
 
 #[inline(always)]
@@ -239,14 +260,32 @@ fn by<T: Element, R: Send>(
 }
 
 /// A fold whose step and merge are the same function, with neutral element `start`.
-fn reduce<T: Real>(
+fn reduce<T: Element>(
     x: View<'_, T>,
     axes: &[usize],
     out: &mut [T],
     start: T,
     f: impl Fn(T, T) -> T + Sync + Copy,
 ) -> Result<(), OutOfMemory> {
-    either(x, axes, out, |x, out| fold_columns(x, out, start, f), |x, n, out| along_rows::reduce(x, n, out, start, f))
+    reduce_to(x, axes, out, start, f, f)
+}
+
+/// A fold into partial results of another type; `start` must be neutral for `merge`.
+fn reduce_to<T: Element, S: Copy + Send + Sync>(
+    x: View<'_, T>,
+    axes: &[usize],
+    out: &mut [S],
+    start: S,
+    step: impl Fn(S, T) -> S + Sync + Copy,
+    merge: impl Fn(S, S) -> S + Sync + Copy,
+) -> Result<(), OutOfMemory> {
+    either(
+        x,
+        axes,
+        out,
+        |x, out| fold_columns_to(x, out, start, step, merge),
+        |x, n, out| along_rows::reduce(x, n, out, start, step, merge),
+    )
 }
 
 /// Calls `columns` where the view consists of such, else `rows` with rows of as many elements as are reduced to one.
@@ -272,11 +311,21 @@ fn either<T: Element, R>(
     rows(&copy, n, out)
 }
 
-fn fold_columns<T: Real>(
+fn fold_columns<T: Element>(
     x: Columns<'_, T>,
     out: &mut [T],
     start: T,
     f: impl Fn(T, T) -> T + Sync + Copy,
+) -> Result<(), OutOfMemory> {
+    fold_columns_to(x, out, start, f, f)
+}
+
+fn fold_columns_to<T: Element, S: Copy + Send + Sync>(
+    x: Columns<'_, T>,
+    out: &mut [S],
+    start: S,
+    step: impl Fn(S, T) -> S + Sync + Copy,
+    merge: impl Fn(S, S) -> S + Sync + Copy,
 ) -> Result<(), OutOfMemory> {
     along_columns::fold(
         x,
@@ -284,12 +333,12 @@ fn fold_columns<T: Real>(
         out,
         start,
         #[inline(always)]
-        |folded: &mut [T], x: &[T], _, _| {
+        |folded: &mut [S], x: &[T], _, _| {
             for (y, &x) in folded.iter_mut().zip(x) {
-                *y = f(*y, x);
+                *y = step(*y, x);
             }
         },
-        f,
+        merge,
     )
 }
 

@@ -110,10 +110,55 @@ fn check_nan_and_infinity(x: View<'_, f64>, axis: usize) {
 }
 
 #[test]
-fn running_sums_follow_the_axis() {
-    let x: Vec<f64> = (0..24).map(f64::from).collect();
-    let mut y = vec![0.0; 24];
-    cumulative_sum(&x, 3, 4, &mut y);
-    let expected: Vec<f64> = (0..24).map(|i| (0..=(i / 4 % 3)).map(|j| x[i / 12 * 12 + j * 4 + i % 4]).sum()).collect();
-    assert_eq!(y, expected);
+fn reductions_of_integers_over_any_axes_are_exact() {
+    cases(|x, axes| {
+        let groups = naive::groups(x, axes);
+        // Beyond 2⁵³, where f64 would round.
+        let exact = |v: f64| (v * 250.0) as i64 * 9_007_199_254_740_993;
+        let data: Vec<i64> = x.iter().map(exact).collect();
+        let strides = crate::shape::Shape::new(x.shape()).unwrap().row_major();
+        let view = View::new(&data, 0, x.shape(), &strides).unwrap();
+        let (mut out, mut at) = (vec![0; groups.len()], vec![0; groups.len()]);
+        let expected =
+            |f: &dyn Fn(Vec<i64>) -> i64| -> Vec<i64> { groups.iter().map(|g| f(g.iter().map(|&v| exact(v)).collect())).collect() };
+        let sums: Vec<i128> = groups.iter().map(|g| g.iter().map(|&v| i128::from(exact(v))).sum()).collect();
+        let fits = sum_i64(view, axes, &mut out).unwrap();
+        assert_eq!(fits, sums.iter().all(|&s| i64::try_from(s).is_ok()));
+        assert!(!fits || sums.iter().zip(&out).all(|(&s, &y)| s == i128::from(y)));
+        if groups.iter().all(|g| !g.is_empty()) {
+            max_i64(view, axes, &mut out).unwrap();
+            assert_eq!(out, expected(&|g| *g.iter().max().unwrap()));
+            argmax_i64(view, axes, &mut at).unwrap();
+            assert_eq!(at, expected(&|g| g.iter().position(|v| v == g.iter().max().unwrap()).unwrap() as i64));
+            min_i64(view, axes, &mut out).unwrap();
+            assert_eq!(out, expected(&|g| *g.iter().min().unwrap()));
+            argmin_i64(view, axes, &mut at).unwrap();
+            assert_eq!(at, expected(&|g| g.iter().position(|v| v == g.iter().min().unwrap()).unwrap() as i64));
+        }
+        let truths: Vec<u8> = x.iter().map(|v| u8::from(v > 1.9)).collect();
+        let view = View::new(&truths, 0, x.shape(), &strides).unwrap();
+        let mut found = vec![0; groups.len()];
+        count_true(view, axes, &mut out).unwrap();
+        assert!(out.iter().zip(&groups).all(|(&y, g)| y == g.iter().filter(|&&v| v > 1.9).count() as i64));
+        any(view, axes, &mut found).unwrap();
+        assert!(found.iter().zip(&groups).all(|(&y, g)| (y == 1) == g.iter().any(|&v| v > 1.9)));
+        all(view, axes, &mut found).unwrap();
+        assert!(found.iter().zip(&groups).all(|(&y, g)| (y == 1) == g.iter().all(|&v| v > 1.9)));
+    });
+}
+
+#[test]
+fn integers_that_do_not_fit_are_told() {
+    let check = |data: &[i64], sum: Option<i64>, product: Option<i64>| {
+        let (shape, mut out) = ([data.len()], [0]);
+        let view = View::new(data, 0, &shape, &[1]).unwrap();
+        assert_eq!(sum_i64(view, &[0], &mut out).unwrap().then_some(out[0]), sum);
+        assert_eq!(prod_i64(view, &[0], &mut out).unwrap().then_some(out[0]), product);
+    };
+    check(&[i64::MAX, 1, -1], Some(i64::MAX), Some(-i64::MAX));
+    check(&[i64::MAX, 1], None, Some(i64::MAX));
+    check(&[i64::MIN, -1], None, None);
+    check(&[i64::MIN, -1, -1], None, Some(i64::MIN));
+    check(&[i64::MIN, i64::MIN, i64::MAX, i64::MAX, 2, 0], Some(0), Some(0));
+    check(&[], Some(0), Some(1));
 }

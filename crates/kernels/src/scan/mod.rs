@@ -1,0 +1,343 @@
+//! Scans: every element becomes what a running state makes of all elements up to it along an axis.
+//!
+//! Long series are cut: parts are folded first, each on its own thread, and scanned from the state before them then. Within a part a block is
+//! cut once more, into chains that do not wait for each other. A scan whose states cannot be merged runs in one go.
+
+mod kinds;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::buffer::{OutOfMemory, list};
+use crate::compiled::compiled;
+use crate::real::Real;
+use crate::shape::count;
+use crate::simd;
+use crate::threads::{self, SharedSlice};
+use kinds::{CompensatedSum, Extremum, IntegerProduct, IntegerSum, LogSumExp, Product, Recurrence, Sum};
+
+/// Chains of a block that run side by side, so that one addition does not wait for the one before.
+const CHAINS: usize = 8;
+/// Elements of a chain: a block of all chains stays in the first-level cache.
+const CHAIN: usize = 128;
+/// Columns that are scanned together: their states stay in the first-level cache.
+const COLUMNS: usize = 512;
+/// Nanoseconds an element of a scan that adds, multiplies or compares.
+const LIGHT_NS: f64 = 1.0;
+/// Nanoseconds an element of a scan with an exponential.
+const HEAVY_NS: f64 = 10.0;
+
+compiled! {
+    /// y[o, j, i] = Σ over k ≤ j of x[o, k, i], for x of `(outer, n, inner)` elements in row-major order.
+    ///
+    /// f32 adds in f64, and f64 carries what additions round off: an element is right to its last bit or nearly so.
+    ///
+    /// # Errors
+    /// Here and below: if there is no memory for the states of parts.
+    ///
+    /// # Panics
+    /// Here and below: if the lengths differ, or are not those of whole series.
+    pub fn cumulative_sum<T: Real>(x: &[T], n: usize, inner: usize, y: &mut [T]) -> Result<(), OutOfMemory> {
+        // What f32 adds in f64 loses nothing that f32 shows.
+        let fits = if size_of::<T>() < 8 {
+            scan(Sum::<T>::NEW, [x, x], n, inner, y)
+        } else {
+            scan(CompensatedSum::<T>::NEW, [x, x], n, inner, y)
+        };
+        fits.map(|_| ())
+    }
+}
+
+compiled! {
+    /// y[o, j, i] = Π over k ≤ j of x[o, k, i], multiplied in f64, in order.
+    pub fn cumulative_product<T: Real>(x: &[T], n: usize, inner: usize, y: &mut [T]) -> Result<(), OutOfMemory> {
+        scan(Product::<T>::NEW, [x, x], n, inner, y).map(|_| ())
+    }
+}
+
+compiled! {
+    /// y[o, j, i] = ln Σ over k ≤ j of e^x[o, k, i], in f64, without overflow.
+    pub fn cumulative_log_sum_exp<T: Real>(x: &[T], n: usize, inner: usize, y: &mut [T]) -> Result<(), OutOfMemory> {
+        scan(LogSumExp::<T>::NEW, [x, x], n, inner, y).map(|_| ())
+    }
+}
+
+compiled! {
+    /// The k ≤ j with the largest x[o, k, i]: the last of equal ones, and the last NaN once there is one.
+    pub fn cumulative_argmax<T: Real>(x: &[T], n: usize, inner: usize, y: &mut [i64]) -> Result<(), OutOfMemory> {
+        scan(Extremum::<T, true> { start: T::NEG_INFINITY }, [x, x], n, inner, y).map(|_| ())
+    }
+}
+
+compiled! {
+    /// The k ≤ j with the smallest x[o, k, i], as in [`cumulative_argmax`].
+    pub fn cumulative_argmin<T: Real>(x: &[T], n: usize, inner: usize, y: &mut [i64]) -> Result<(), OutOfMemory> {
+        scan(Extremum::<T, false> { start: T::INFINITY }, [x, x], n, inner, y).map(|_| ())
+    }
+}
+
+compiled! {
+    /// y[o, j, i] = a[o, j, i] y[o, j - 1, i] + b[o, j, i], in f64 and in order; y[o, 0, i] is b[o, 0, i].
+    pub fn recurrence<T: Real>(a: &[T], b: &[T], n: usize, inner: usize, y: &mut [T]) -> Result<(), OutOfMemory> {
+        scan(Recurrence::<T>::NEW, [a, b], n, inner, y).map(|_| ())
+    }
+}
+
+/// [`cumulative_sum`] of integers; whether every sum fits.
+///
+/// # Errors
+/// If there is no memory for the states of parts.
+pub fn cumulative_sum_i64(x: &[i64], n: usize, inner: usize, y: &mut [i64]) -> Result<bool, OutOfMemory> {
+    scan(IntegerSum, [x, x], n, inner, y)
+}
+
+/// [`cumulative_product`] of integers; whether every product fits.
+///
+/// # Errors
+/// If there is no memory for the states of parts.
+pub fn cumulative_product_i64(x: &[i64], n: usize, inner: usize, y: &mut [i64]) -> Result<bool, OutOfMemory> {
+    scan(IntegerProduct, [x, x], n, inner, y)
+}
+
+/// [`cumulative_argmax`] of integers.
+///
+/// # Errors
+/// If there is no memory for the states of parts.
+pub fn cumulative_argmax_i64(x: &[i64], n: usize, inner: usize, y: &mut [i64]) -> Result<(), OutOfMemory> {
+    scan(Extremum::<i64, true> { start: i64::MIN }, [x, x], n, inner, y).map(|_| ())
+}
+
+/// [`cumulative_argmin`] of integers.
+///
+/// # Errors
+/// If there is no memory for the states of parts.
+pub fn cumulative_argmin_i64(x: &[i64], n: usize, inner: usize, y: &mut [i64]) -> Result<(), OutOfMemory> {
+    scan(Extremum::<i64, false> { start: i64::MAX }, [x, x], n, inner, y).map(|_| ())
+}
+
+/// A state that takes one element after another. Operands of which there is one are given twice.
+trait Scan: Copy + Send + Sync {
+    type Item: Copy + Sync;
+    type State: Copy + Send + Sync;
+    type Out: Copy + Send + Sync;
+    /// Whether states of parts can be merged without another result than that of one series.
+    const MERGES: bool;
+    /// What an element costs.
+    const NS: f64 = LIGHT_NS;
+
+    /// The state before the first element.
+    fn start(self) -> Self::State;
+    /// The state after element `j` of the series.
+    fn step(self, state: Self::State, x: [Self::Item; 2], j: usize) -> Self::State;
+    /// The state after two parts, from those after each; asked for where [`MERGES`](Scan::MERGES) is set.
+    fn merge(self, first: Self::State, second: Self::State) -> Self::State;
+    /// The result.
+    fn value(self, state: Self::State) -> Self::Out;
+    /// Whether the result is a number of its type.
+    #[inline(always)]
+    fn fits(self, _: Self::State) -> bool {
+        true
+    }
+}
+
+/// Where series lie, and how they are cut.
+#[derive(Clone, Copy)]
+struct Plan {
+    n: usize,
+    inner: usize,
+    outer: usize,
+    /// Parts along the series.
+    cuts: usize,
+    threads: usize,
+}
+
+impl Plan {
+    fn range(&self, cut: usize) -> Range<usize> {
+        threads::range(self.n, CHAINS * CHAIN, self.cuts, cut)
+    }
+
+    fn pieces(&self) -> usize {
+        self.inner.div_ceil(COLUMNS)
+    }
+}
+
+/// Scans all series; whether every result fits its type.
+fn scan<S: Scan>(s: S, x: [&[S::Item]; 2], n: usize, inner: usize, y: &mut [S::Out]) -> Result<bool, OutOfMemory> {
+    assert!(x[0].len() == y.len() && x[1].len() == y.len(), "a scan has the shape of its operands");
+    if y.is_empty() {
+        return Ok(true);
+    }
+    let block = count(&[n, inner]);
+    assert!(block > 0 && y.len().is_multiple_of(block), "whole series");
+    let mut plan = Plan { n, inner, outer: y.len() / block, cuts: 1, threads: threads::parts(y.len(), S::NS) };
+    if S::MERGES && plan.outer * plan.pieces() < plan.threads {
+        plan.cuts = plan.threads.min(n.div_ceil(CHAINS * CHAIN));
+    }
+    let starts = if plan.cuts > 1 { starts(s, x, &plan)? } else { Vec::new() };
+    let (y, all_fit) = (SharedSlice::new(y), AtomicBool::new(true));
+    let tasks = plan.outer * plan.cuts * plan.pieces();
+    threads::run(plan.threads.min(tasks), |part| {
+        let mut fits = true;
+        simd::run(
+            #[inline(always)]
+            || {
+                for task in threads::range(tasks, 1, plan.threads.min(tasks), part) {
+                    fits &= scan_part(s, x, y, &plan, task, &starts);
+                }
+            },
+        );
+        if !fits {
+            all_fit.store(false, Ordering::Relaxed);
+        }
+    });
+    Ok(all_fit.into_inner())
+}
+
+/// The states before each part of each series: (outer, cut, inner).
+fn starts<S: Scan>(s: S, x: [&[S::Item]; 2], plan: &Plan) -> Result<Vec<S::State>, OutOfMemory> {
+    let &Plan { n, inner, outer, cuts, .. } = plan;
+    let mut states = list(count(&[outer, cuts, inner]))?;
+    states.resize(outer * cuts * inner, s.start());
+    threads::split_mut(&mut states, inner, plan.threads, |first, states| {
+        simd::run(
+            #[inline(always)]
+            || {
+                for (k, states) in states.chunks_exact_mut(inner).enumerate() {
+                    let (o, cut) = ((first / inner + k) / cuts, (first / inner + k) % cuts);
+                    // Nobody begins behind the last part.
+                    if cut + 1 < cuts {
+                        fold_part(s, x, o * n, plan.range(cut), states);
+                    }
+                }
+            },
+        );
+    });
+    for states in states.chunks_exact_mut(cuts * inner) {
+        let mut before = list(inner)?;
+        before.resize(inner, s.start());
+        for states in states.chunks_exact_mut(inner) {
+            for (state, before) in states.iter_mut().zip(&mut before) {
+                let total = *state;
+                *state = *before;
+                *before = s.merge(*before, total);
+            }
+        }
+    }
+    Ok(states)
+}
+
+/// The states after the rows of a range alone, which begin at `first`.
+#[inline(always)]
+fn fold_part<S: Scan>(s: S, x: [&[S::Item]; 2], first: usize, range: Range<usize>, states: &mut [S::State]) {
+    let inner = states.len();
+    if inner == 1 {
+        let rows = first + range.start..first + range.end;
+        states[0] = fold_row(s, [&x[0][rows.clone()], &x[1][rows]], range.start);
+        return;
+    }
+    for j in range {
+        let row = (first + j) * inner..(first + j + 1) * inner;
+        for ((state, &a), &b) in states.iter_mut().zip(&x[0][row.clone()]).zip(&x[1][row]) {
+            *state = s.step(*state, [a, b], j);
+        }
+    }
+}
+
+/// The state after a row.
+#[inline(always)]
+fn fold_row<S: Scan>(s: S, x: [&[S::Item]; 2], mut at: usize) -> S::State {
+    let mut state = s.start();
+    let (a, b) = (x[0].as_chunks::<{ CHAINS * CHAIN }>(), x[1].as_chunks::<{ CHAINS * CHAIN }>());
+    for (a, b) in a.0.iter().zip(b.0) {
+        state = fold_chains(s, [a, b], at).iter().fold(state, |state, &chain| s.merge(state, chain));
+        at += CHAINS * CHAIN;
+    }
+    for (&a, &b) in a.1.iter().zip(b.1) {
+        state = s.step(state, [a, b], at);
+        at += 1;
+    }
+    state
+}
+
+/// The states after each chain of a block.
+#[inline(always)]
+fn fold_chains<S: Scan>(s: S, x: [&[S::Item; CHAINS * CHAIN]; 2], at: usize) -> [S::State; CHAINS] {
+    let mut states = [s.start(); CHAINS];
+    for j in 0..CHAIN {
+        for (c, state) in states.iter_mut().enumerate() {
+            let i = c * CHAIN + j;
+            *state = s.step(*state, [x[0][i], x[1][i]], at + i);
+        }
+    }
+    states
+}
+
+/// One part of one series, or of a piece of columns; whether its results fit.
+#[inline(always)]
+fn scan_part<S: Scan>(s: S, x: [&[S::Item]; 2], y: SharedSlice<'_, S::Out>, plan: &Plan, task: usize, starts: &[S::State]) -> bool {
+    let &Plan { n, inner, cuts, .. } = plan;
+    let (piece, part) = (task % plan.pieces(), task / plan.pieces());
+    let (o, range) = (part / cuts, plan.range(part % cuts));
+    let columns = piece * COLUMNS..inner.min((piece + 1) * COLUMNS);
+    if inner == 1 {
+        let rows = o * n + range.start..o * n + range.end;
+        let start = starts.get(part).copied().unwrap_or_else(|| s.start());
+        // SAFETY: tasks of one column differ in their series or in their range along it, and ranges do not overlap.
+        let y = unsafe { y.part(rows.clone()) };
+        return scan_row(s, [&x[0][rows.clone()], &x[1][rows]], y, start, range.start);
+    }
+    let mut states = [s.start(); COLUMNS];
+    let states = &mut states[..columns.len()];
+    if let Some(starts) = starts.get(part * inner..(part + 1) * inner) {
+        states.copy_from_slice(&starts[columns.clone()]);
+    }
+    let mut fits = true;
+    for j in range {
+        let row = (o * n + j) * inner;
+        let places = row + columns.start..row + columns.end;
+        // SAFETY: tasks differ in their series, in their rows or in their columns, so that no two share a place.
+        let y = unsafe { y.part(places.clone()) };
+        let operands = x[0][places.clone()].iter().zip(&x[1][places]);
+        for ((y, state), (&a, &b)) in y.iter_mut().zip(&mut *states).zip(operands) {
+            *state = s.step(*state, [a, b], j);
+            *y = s.value(*state);
+            fits &= s.fits(*state);
+        }
+    }
+    fits
+}
+
+/// A row from a state on; whether its results fit.
+#[inline(always)]
+fn scan_row<S: Scan>(s: S, x: [&[S::Item]; 2], y: &mut [S::Out], mut state: S::State, mut at: usize) -> bool {
+    let mut fits = true;
+    let whole = if S::MERGES { y.len() - y.len() % (CHAINS * CHAIN) } else { 0 };
+    let (blocks, rest) = y.split_at_mut(whole);
+    let (a, b) = (x[0][..whole].as_chunks::<{ CHAINS * CHAIN }>().0, x[1][..whole].as_chunks::<{ CHAINS * CHAIN }>().0);
+    for ((a, b), y) in a.iter().zip(b).zip(blocks.as_chunks_mut::<{ CHAINS * CHAIN }>().0) {
+        let mut states = fold_chains(s, [a, b], at);
+        for chain in &mut states {
+            let total = *chain;
+            *chain = state;
+            state = s.merge(state, total);
+        }
+        for j in 0..CHAIN {
+            for (c, state) in states.iter_mut().enumerate() {
+                let i = c * CHAIN + j;
+                *state = s.step(*state, [a[i], b[i]], at + i);
+                y[i] = s.value(*state);
+                fits &= s.fits(*state);
+            }
+        }
+        at += CHAINS * CHAIN;
+    }
+    for ((y, &a), &b) in rest.iter_mut().zip(&x[0][whole..]).zip(&x[1][whole..]) {
+        state = s.step(state, [a, b], at);
+        *y = s.value(state);
+        fits &= s.fits(state);
+        at += 1;
+    }
+    fits
+}
