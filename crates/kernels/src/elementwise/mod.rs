@@ -12,6 +12,7 @@ mod formula;
 mod inner_rows;
 mod multi_output;
 mod operand;
+mod program;
 #[cfg(test)]
 mod tests;
 mod tiles;
@@ -20,10 +21,11 @@ mod walk;
 
 pub use multi_output::{advance, formulas};
 use operand::{MapOperand, OperandSource};
+pub use program::Program;
 use tiles::{OutputTile, TileOrder};
 use walk::StridedWalk;
 
-use crate::number::{Formula, Partial, Partials};
+use crate::number::{Formula, Partial, Partials, record};
 use crate::params::params;
 use crate::real::{Element, Real};
 use crate::simd::{self, Stream};
@@ -145,8 +147,25 @@ pub fn select<A: Element>(mask: View<'_, u8>, a: View<'_, A>, b: View<'_, A>, ou
 ///
 /// # Panics
 /// If the shapes differ: a broadcast dimension is one of stride 0.
-pub fn formula<T: Real, const N: usize>(x: [View<'_, T>; N], out: &mut [T], f: impl Formula<N>) {
-    each_row(x, out, &|rows, out| formula::strip(rows, out, f));
+pub fn formula<T: Real, const N: usize, F: Formula<N>>(x: [View<'_, T>; N], out: &mut [T], f: F) {
+    if F::COMPILED {
+        each_row(x, out, &|rows, out| formula::strip(rows, out, f));
+    } else {
+        carry_out(&x, out, &Program::new(&record(|x| f.apply(x))));
+    }
+}
+
+/// [`formula`] step by step, of one to seven operands.
+fn carry_out<T: Real>(x: &[View<'_, T>], out: &mut [T], program: &Program) {
+    macro_rules! of {
+        ($($n:literal)*) => {
+            match x.len() {
+                $($n => each_row::<T, T, $n>(std::array::from_fn(|i| x[i]), out, &|rows, out| program.run(&rows, &mut [out])),)*
+                n => panic!("a formula of {n} numbers"),
+            }
+        };
+    }
+    of!(1 2 3 4 5 6 7);
 }
 
 /// What computes a row of the result from rows of the operands.

@@ -9,7 +9,8 @@
 //!     out[j][block] ← y[j]             for each result j
 //! ```
 
-use crate::number::{Formulas, RangeChecked, SystemMath};
+use super::Program;
+use crate::number::{Formulas, RangeChecked, SystemMath, record};
 use crate::params::params;
 use crate::real::Real;
 use crate::row_partition::split;
@@ -22,8 +23,22 @@ const BLOCK: usize = 64;
 ///
 /// # Panics
 /// If the lengths differ.
-pub fn formulas<T: Real, const N: usize, const M: usize>(x: [&[T]; N], out: [&mut [T]; M], f: impl Formulas<N, M>) {
-    run(out, x, f);
+pub fn formulas<T: Real, const N: usize, const M: usize, F: Formulas<N, M>>(x: [&[T]; N], out: [&mut [T]; M], f: F) {
+    if F::COMPILED {
+        run(out, x, f);
+    } else {
+        carry_out(&x, out, &Program::new(&record(|x| f.apply(x))));
+    }
+}
+
+/// [`formulas`] step by step.
+fn carry_out<T: Real, const M: usize>(x: &[&[T]], out: [&mut [T]; M], program: &Program) {
+    let n = out.first().map_or(0, |y| y.len());
+    assert!(x.iter().all(|x| x.len() == n) && out.iter().all(|y| y.len() == n), "arrays of one length");
+    split(n, threads::parts(n, params().cost.several_ns), out, |range, mut out| {
+        let x: Vec<&[T]> = x.iter().map(|x| &x[range.clone()]).collect();
+        program.run(&x, &mut out);
+    });
 }
 
 /// `slots[j][i] ← f(slots[0][i], …, x[0][i], …)[j]`: N numbers, first those that are replaced.

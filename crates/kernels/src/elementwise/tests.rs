@@ -239,6 +239,42 @@ impl Formula<2> for Less {
     }
 }
 
+/// A formula without loops of its own.
+#[derive(Clone, Copy)]
+struct StepByStep<F>(F);
+
+impl<const N: usize, F: Formula<N>> Formula<N> for StepByStep<F> {
+    const COMPILED: bool = false;
+    fn apply<T: Number>(self, x: [T; N]) -> T {
+        self.0.apply(x)
+    }
+}
+
+#[test]
+fn formulas_carried_out_step_by_step_give_the_same_with_the_same_slopes() {
+    let data = numbers(9000, |i| (i % 251) as f32 - 100.0);
+    let (shape, strides) = ([6, 50, 20], [[1000, 20, 1], [1, 6, 300], [1, 1, 0]]);
+    let [a, b, c] = strides.each_ref().map(|strides| View::new(&data, 3, &shape, strides).unwrap());
+    let (mut out, mut steps) = (vec![0.5; 6000], vec![0.25; 6000]);
+    formula([a, b, c], &mut out, Sum);
+    formula([a, b, c], &mut steps, StepByStep(Sum));
+    assert_eq!(out, steps);
+    formula([a], &mut out, Shifted);
+    formula([a], &mut steps, StepByStep(Shifted));
+    assert_eq!(out, steps, "sines of what no vector unit takes the sine of");
+    let slices = [&data[..6000], &data[1000..7000], &data[2000..8000]];
+    for by in 0..3 {
+        Arguments::gradient([a, b, c], a, &mut out, Sum, by);
+        Arguments::gradient([a, b, c], a, &mut steps, StepByStep(Sum), by);
+        assert_eq!(out, steps, "slope {by}");
+    }
+    let mut all = [(); 6].map(|()| vec![0.0; 6000]);
+    let [p, q, r, u, v, w] = &mut all;
+    Arguments::gradients(slices, slices[1], [p, q, r], Sum);
+    Arguments::gradients(slices, slices[1], [u, v, w], StepByStep(Sum));
+    assert!(all[..3] == all[3..]);
+}
+
 #[test]
 fn formulas_of_several_numbers_read_every_kind_of_row() {
     let data = numbers(9000, |i| (i % 251) as f32);

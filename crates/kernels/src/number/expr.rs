@@ -281,8 +281,25 @@ pub fn record<const N: usize, R: Results>(formula: impl FnOnce([Expr; N]) -> R) 
 }
 
 impl ExprNode {
+    /// Calls `f` with each operand.
+    pub(crate) fn operands(self, mut f: impl FnMut(usize)) {
+        match self {
+            ExprNode::Input(_) | ExprNode::Constant(_) => {}
+            ExprNode::Function(_, x) | ExprNode::Not(x) => f(x),
+            ExprNode::Operator(_, a, b) | ExprNode::Compare(_, a, b) | ExprNode::And(a, b) | ExprNode::Or(a, b) => {
+                f(a);
+                f(b);
+            }
+            ExprNode::MulAdd(a, b, c) | ExprNode::Select(a, b, c) => {
+                f(a);
+                f(b);
+                f(c);
+            }
+        }
+    }
+
     /// The same with each operand replaced.
-    fn map(self, f: impl Fn(usize) -> usize) -> Self {
+    pub(crate) fn map(self, f: impl Fn(usize) -> usize) -> Self {
         match self {
             ExprNode::Input(_) | ExprNode::Constant(_) => self,
             ExprNode::Function(function, x) => ExprNode::Function(function, f(x)),
@@ -304,11 +321,7 @@ impl Graph {
         self.results.iter().for_each(|&r| needed[r] = true);
         for number in (0..self.nodes.len()).rev() {
             if needed[number] {
-                let marks = std::cell::Cell::from_mut(&mut needed[..]).as_slice_of_cells();
-                self.nodes[number].map(|operand| {
-                    marks[operand].set(true);
-                    operand
-                });
+                self.nodes[number].operands(|operand| needed[operand] = true);
             }
         }
         let mut places = vec![0; self.nodes.len()];
@@ -341,18 +354,14 @@ impl Graph {
         let mut text = format!("fn {name}({}) -> {returned} {{\n", parameters.join(", "));
         // A step that is used once stands where it is used, unless lines would grow long.
         let mut uses = vec![0_usize; self.nodes.len()];
-        let counts = std::cell::Cell::from_mut(&mut uses[..]).as_slice_of_cells();
         for node in &self.nodes {
-            node.map(|operand| {
-                counts[operand].set(counts[operand].get() + 1);
-                operand
-            });
+            node.operands(|operand| uses[operand] += 1);
         }
         let mut printed: Vec<String> = Vec::with_capacity(self.nodes.len());
         for (number, node) in self.nodes.iter().enumerate() {
             let line = self.print(*node, &printed);
             let plain = matches!(node, ExprNode::Input(_) | ExprNode::Constant(_));
-            if plain || (counts[number].get() == 1 && line.len() < 60) {
+            if plain || (uses[number] == 1 && line.len() < 60) {
                 printed.push(line);
             } else {
                 let _ = writeln!(text, "    let t{number} = {line};");

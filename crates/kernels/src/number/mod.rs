@@ -40,6 +40,9 @@ impl<T> Arithmetic for T where T: Copy + Add<Output = T> + Sub<Output = T> + Mul
 pub trait Formula<const N: usize>: Copy + Send + Sync {
     /// Whether a sine, cosine or power is on the way, whose numbers have to be watched; without one, that is a waste of time.
     const WATCHED: bool = true;
+    /// Whether it gets loops of its own. Else it is carried out step by step, as a [`Program`](crate::elementwise::Program): some times slower
+    /// if its steps are few and cheap, and nothing to compile. Right for what is seldom used or costs much by itself.
+    const COMPILED: bool = true;
 
     /// The result. Mark it `#[inline(always)]`: else it keeps the instructions that every processor has.
     fn apply<T: Number>(self, x: [T; N]) -> T;
@@ -49,6 +52,8 @@ pub trait Formula<const N: usize>: Copy + Send + Sync {
 pub trait Formulas<const N: usize, const M: usize>: Copy + Send + Sync {
     /// Whether a sine, cosine or power is on the way, as in [`Formula::WATCHED`].
     const WATCHED: bool = true;
+    /// Whether it gets loops of its own, as in [`Formula::COMPILED`].
+    const COMPILED: bool = true;
 
     /// The results. Mark it `#[inline(always)]`, as [`Formula::apply`].
     fn apply<T: Number>(self, x: [T; N]) -> [T; M];
@@ -152,6 +157,7 @@ macro_rules! partial {
     ($($n:literal: $m:literal),*) => {$(
         impl<F: Formula<$n>> Formulas<$m, $n> for Partials<F, $n> {
             const WATCHED: bool = F::WATCHED;
+            const COMPILED: bool = F::COMPILED;
             #[inline(always)]
             fn apply<T: Number>(self, x: [T; $m]) -> [T; $n] {
                 let mut slopes = [T::ZERO; $n];
@@ -168,6 +174,7 @@ macro_rules! partial {
         }
         impl<F: Formula<$n>, const I: usize> Formula<$m> for Partial<F, $n, I> {
             const WATCHED: bool = F::WATCHED;
+            const COMPILED: bool = F::COMPILED;
             #[inline(always)]
             fn apply<T: Number>(self, x: [T; $m]) -> T {
                 let mut variables = [Dual::constant(T::ZERO); $n];
