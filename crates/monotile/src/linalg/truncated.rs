@@ -1,10 +1,14 @@
 //! The nearest matrix of lower rank
 
 use super::degenerate::{differences, replaced};
+use super::lowrank::LinearOperator;
+use super::norm::{MatrixNorm, norm};
 use super::parts::{batch, matrix_name, repeated, symmetric};
+use super::sketch::Sketch;
 use super::svd::{Svd, SvdOptions, svd};
 use crate::check;
 use crate::error::{Error, Result};
+use crate::random::Rng;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
 #[cfg(test)]
@@ -40,6 +44,11 @@ pub struct Truncated {
 /// # Errors
 /// If `a` is no matrix; if the share of energy is not between 0 and 1.
 ///
+/// # Cost
+/// That of [`svd`] and a product. A small rank of a large matrix that is not on the tape takes some products with random directions instead,
+/// if the values fall fast enough for those to be exact to rounding. On the tape all values are needed: the gradient divides by their differences
+/// across the cut.
+///
 /// # Source
 /// Eckart and Young (1936), The approximation of one matrix by another of lower rank.
 ///
@@ -55,7 +64,16 @@ pub struct Truncated {
 #[track_caller]
 pub fn truncated(a: &Tensor, keep: Truncation) -> Result<Truncated> {
     let a = a.to_compute_dtype("truncated")?;
-    check::matrices("truncated", &a)?;
+    let [m, n] = check::matrices("truncated", &a)?;
+    if let Truncation::Rank(rank) = keep
+        && 0 < rank
+        && directions(rank) <= m.min(n) / 16
+        && !a.is_recorded()
+        && let Some(approximation) = leading(&a, rank)?
+    {
+        let ranks = repeated(monotile_kernels::shape::count(batch(&a)), rank as i64)?;
+        return Ok(Truncated { approximation, rank: Tensor::from_vec(ranks, batch(&a))? });
+    }
     let found = svd(&a.detach(), &SvdOptions::default())?;
     let ranks = ranks(&found.s, keep)?;
     let kept = kept(&found.s, &ranks)?;
@@ -63,6 +81,54 @@ pub fn truncated(a: &Tensor, keep: Truncation) -> Result<Truncated> {
     let rank = Tensor::from_vec(ranks.iter().map(|&r| r as i64).collect(), batch(&a))?;
     let approximation = Tensor::record(approximation, &[&a], TruncatedGradient { found, ranks });
     Ok(Truncated { approximation, rank })
+}
+
+/// How many random directions find the largest `rank` values: those beyond the rank make the space converge.
+fn directions(rank: usize) -> usize {
+    rank.saturating_add(rank.max(16) / 2)
+}
+
+/// The nearest matrices of this rank by random directions, where those reach what a whole decomposition does.
+///
+/// A step brings the space nearer by the square of the ratio of the first value beyond the directions and the last that is kept. So many are
+/// taken as leave rounding, if they are few, and the result is checked: with A V = U S + E, it is the best for A − E Vᵀ.
+#[track_caller]
+fn leading(a: &Tensor, rank: usize) -> Result<Option<Tensor>> {
+    const FIRST: usize = 1;
+    const MOST: f64 = 10.0;
+    let shape = [a.dim(-2), a.dim(-1)];
+    let transposed = a.mt();
+    let products =
+        LinearOperator { matmul: &|x| a.matmul(x), matmul_transposed: &|x| transposed.matmul(x), shape, dtype: a.dtype() };
+    let width = directions(rank).min(shape[0]).min(shape[1]);
+    let mut found = Sketch::new(&products, &Rng::new(0).normal(&[shape[1], width], a.dtype())?, rank, FIRST)?;
+    let epsilon = a.dtype().epsilon();
+    let steps = |s: &[f64]| {
+        let (largest, last, beyond) = (s[0], s[rank - 1], s[width - 1]);
+        match beyond <= epsilon * largest {
+            true => 0.0,
+            // One more than the ratio asks for, since a random start is far. A NaN asks for more than there are.
+            false if beyond < last => (0.5 * epsilon.ln() / (beyond / last).ln()).ceil() + 1.0,
+            false => f64::INFINITY,
+        }
+    };
+    let needed = found.svd.s.to_f64_vec()?.chunks(width).map(steps).fold(0.0, f64::max);
+    if needed > MOST {
+        return Ok(None);
+    }
+    let done = (FIRST + 1) as f64;
+    if needed > done {
+        found = Sketch::new(&products, &found.svd.u, rank, (needed - done) as usize)?;
+    }
+    let (u, s, v) = (found.left(rank)?, found.svd.s.slice(-1, ..rank)?, found.svd.u.slice(-1, ..rank)?);
+    let scaled = u.mul(&s.unsqueeze(-2)?)?;
+    let off = norm(&a.matmul(&v)?.sub(&scaled)?, MatrixNorm::Frobenius)?.to_f64_vec()?;
+    let limit = 4.0 * (shape[0].max(shape[1]) as f64).sqrt() * epsilon;
+    let largest = s.select(-1, 0)?.to_f64_vec()?;
+    if !off.iter().zip(&largest).all(|(off, largest)| *off <= limit * largest) {
+        return Ok(None);
+    }
+    scaled.matmul(&v.mt()).map(Some)
 }
 
 /// How many values of each matrix are kept.
@@ -194,6 +260,7 @@ crate::testing::records!(specs);
 mod tests {
     use super::*;
     use crate::DType;
+    use crate::linalg::orthogonal;
     use crate::tape::grad;
 
     #[test]
@@ -204,6 +271,55 @@ mod tests {
         assert_eq!(kept(0.9), [2, 1, 0]);
         assert_eq!(kept(1.0), [2, 2, 0]);
         assert_eq!(kept(0.0), [0, 0, 0]);
+    }
+
+    /// U diag(f(i)) Vᵀ, 60 × 50
+    fn falling(f: impl Fn(usize) -> f64) -> Tensor {
+        let mut rng = Rng::new(9);
+        let (u, v) = (orthogonal(&[60, 50], &mut rng, DType::F64).unwrap(), orthogonal(&[50, 50], &mut rng, DType::F64).unwrap());
+        u.mul(&Tensor::from_vec((0..50).map(f).collect(), &[50]).unwrap()).unwrap().matmul(&v.mt()).unwrap()
+    }
+
+    #[test]
+    fn random_directions_are_taken_where_they_are_exact_to_rounding_and_only_there() {
+        let whole = |a: &Tensor, rank: usize| {
+            let Svd { u, s, vt } = svd(a, &SvdOptions::default()).unwrap();
+            u.slice(-1, ..rank).unwrap().mul(&s.slice(-1, ..rank).unwrap()).unwrap().matmul(&vt.slice(-2, ..rank).unwrap()).unwrap()
+        };
+        let fast = [
+            falling(|i| 0.3_f64.powi(i as i32)),
+            falling(|i| 0.5_f64.powi(i as i32)),
+            falling(|i| if i < 2 { 3.0 - i as f64 } else { 0.0 }),
+        ];
+        for a in fast.iter().flat_map(|a| [a.clone(), a.mt(), a.to_dtype(DType::F32).unwrap()]) {
+            for rank in [1, 2, 5] {
+                let found = leading(&a, rank).unwrap().expect("the values fall fast");
+                let off = norm(&found.sub(&whole(&a, rank)).unwrap(), MatrixNorm::Frobenius).unwrap().to_f64_vec().unwrap()[0];
+                assert!(off < 100.0 * a.dtype().epsilon(), "rank {rank} of {}: {off:e}", a.dtype());
+            }
+        }
+        let slow = [falling(|i| 0.95_f64.powi(i as i32)), falling(|_| 1.0), Tensor::full(&[60, 50], f64::NAN).unwrap()];
+        for a in &slow {
+            assert!(leading(a, 2).unwrap().is_none());
+        }
+        let batch = Tensor::stack(&[&fast[0], &fast[1]], 0).unwrap();
+        let found = leading(&batch, 2).unwrap().unwrap();
+        let each = Tensor::stack(&[&whole(&fast[0], 2), &whole(&fast[1], 2)], 0).unwrap();
+        let off = norm(&found.sub(&each).unwrap(), MatrixNorm::Frobenius).unwrap().to_f64_vec().unwrap();
+        assert!(off.iter().all(|&off| off < 1e-14), "{off:?}");
+        assert!(leading(&Tensor::stack(&[&fast[0], &slow[0]], 0).unwrap(), 2).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_large_matrix_is_the_same_on_the_tape_and_off_it() {
+        let low = |m: usize, n: usize| normal(&[m, 2]).matmul(&normal(&[2, n])).unwrap();
+        let a = low(180, 170);
+        let plain = truncated(&a, Truncation::Rank(2)).unwrap();
+        let recorded = truncated(&a.requires_grad(), Truncation::Rank(2)).unwrap();
+        assert_eq!(plain.rank.item::<i64>().unwrap(), 2);
+        let off =
+            norm(&plain.approximation.sub(&recorded.approximation).unwrap(), MatrixNorm::Frobenius).unwrap().item::<f64>().unwrap();
+        assert!(off < 1e-12 * norm(&a, MatrixNorm::Frobenius).unwrap().item::<f64>().unwrap(), "{off:e}");
     }
 
     #[test]
