@@ -7,7 +7,7 @@ use crate::number::Number;
 use crate::real::{Element, Real};
 
 /// A format's constants and polynomials. The polynomials are minimax or Chebyshev fits to more digits than the format has, on
-/// the intervals named.
+/// the intervals named. `scripts/coefficients.py` computes the best of each degree, and `--check` compares these with them.
 pub trait Format: Real {
     /// 1.5 · 2ᵐ, m the mantissa's bits: adding it rounds to an integer, whose bits then are the sum's lowest.
     const ROUNDER: Self;
@@ -43,6 +43,9 @@ pub trait Format: Real {
     /// erf(x) / x - 1 by x², on |x| ≤ 1.
     const ERF_RATIO_LESS_ONE: &[f64];
     /// (x + k) e^(x²/2) Φ(-x) by x / (x + k) - ½, on 0 ≤ x ≤ `NORMAL_TAIL`.
+    ///
+    /// In f64 its relative error is 7.2·10⁻¹⁷ for 1.2 ≤ x ≤ 20, which [`erf`](super::erf) uses. It rises to 1.6·10⁻¹⁴ at 0 and to
+    /// 2.3·10⁻¹⁵ at the end. The script's polynomial of the same degree stays at 1.2·10⁻¹⁶ everywhere.
     const NORMAL_RATIO: &[f64];
     /// a + b w near (1 + w R'(w) / R(w)) / (x + k), where R is that ratio and w = x / (x + k): how a rest of the division changes w R(w).
     const NORMAL_CHANGE: [f64; 2];
