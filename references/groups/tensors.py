@@ -143,6 +143,20 @@ def rows(cases):
     cases.torch("flip", lambda x: x.flip(1), [draw(2, 3)], axis=1)
     cases.torch("diagonal", lambda x: x.diagonal(dim1=0, dim2=2), [draw(3, 2, 3)], axes=[0, 2])
     cases.torch("permute", lambda x: x.permute(2, 0, 1), [draw(2, 3, 2)], order=[2, 0, 1])
+    x = draw(3, 4)
+    for axis in [0, -1]:
+        cases.torch("prod", lambda x: x.prod(axis), [x], second=True, axes=[axis])
+        cases.torch("std", lambda x: x.std(axis), [x], second=True, axes=[axis], correction=1.0)
+        cases.torch("cumprod", lambda x: x.cumprod(axis), [x], second=True, axis=axis)
+        cases.torch("logcumsumexp", lambda x: x.logcumsumexp(axis), [x], second=True, axis=axis)
+        cases.torch("cummax", lambda x: x.cummax(axis)[0], [x], axis=axis)
+        cases.torch("cummin", lambda x: x.cummin(axis)[0], [x], axis=axis)
+    cases.torch("cumprod", lambda x: x.cumprod(0), [torch.tensor([2.0, 0.0, 3.0, 0.0, 5.0], dtype=torch.float64)], axis=0)
+    for offset in [-1, 0, 2]:
+        cases.torch("tril", lambda x: x.tril(offset), [x], offset=offset)
+        cases.torch("triu", lambda x: x.triu(offset), [x], offset=offset)
+        cases.torch("diagonal_offset", lambda x: x.diagonal(offset), [x], offset=offset)
+        cases.torch("diag", lambda x: torch.diag_embed(x, offset), [x], offset=offset)
 
 
 @group("torch", "numpy")

@@ -83,14 +83,27 @@ pub(crate) fn square(op: &str, t: &Tensor) -> Result<usize> {
     }
 }
 
-/// The floating-point type that both operands are computed in: the wider of the two.
+/// The floating-point type that both operands are computed in: the wider of the two, or that of the one which has dimensions where the
+/// other is a single number without.
 #[track_caller]
 pub(crate) fn common_float(op: &str, a: &Tensor, b: &Tensor) -> Result<DType> {
     match (a.dtype().compute(), b.dtype().compute()) {
-        (DType::F32, DType::F32) => Ok(DType::F32),
+        (x, y) if x == y && x.is_float() => Ok(x),
+        (DType::F32 | DType::F64, y @ (DType::F32 | DType::F64)) if a.rank() == 0 && b.rank() > 0 => Ok(y),
+        (x @ (DType::F32 | DType::F64), DType::F32 | DType::F64) if b.rank() == 0 && a.rank() > 0 => Ok(x),
         (DType::F32 | DType::F64, DType::F32 | DType::F64) => Ok(DType::F64),
         (x, y) => Err(Error::dtype(format!("{op}: takes floating-point numbers, got {x} and {y}; cast with to_dtype"))),
     }
+}
+
+/// [`common_float`] of any number of operands.
+#[track_caller]
+pub(crate) fn common_float_of(op: &str, x: &[&Tensor]) -> Result<DType> {
+    x.iter().try_for_each(|a| common_float(op, x[0], a).map(|_| ()))?;
+    // Numbers without dimensions count only where nothing has any.
+    let ranked = x.iter().any(|a| a.rank() > 0);
+    let wide = x.iter().any(|a| a.dtype() == DType::F64 && (a.rank() > 0 || !ranked));
+    Ok(if wide { DType::F64 } else { DType::F32 })
 }
 
 /// Integers.

@@ -9,7 +9,7 @@ use crate::door;
 use crate::door::map::{Arguments, Arity};
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
 
@@ -56,11 +56,9 @@ where
     Arguments: Arity<N>,
 {
     let mut shape = check::shape(op, x[0].shape())?;
-    let mut dtype = check::common_float(op, x[0], x[0])?;
+    let dtype = check::common_float_of(op, &x)?;
     for a in &x[1..] {
         shape = check::broadcast(op, &shape, a.shape())?;
-        let other = check::common_float(op, x[0], a)?;
-        dtype = if other == DType::F64 { other } else { dtype };
     }
     let wide = x.map(|a| a.to_dtype(dtype));
     let mut operands = Vec::with_capacity(N);
@@ -261,6 +259,7 @@ crate::testing::records!(specs);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensor::DType;
 
     #[test]
     fn what_no_vector_unit_computes_is_computed_all_the_same() {

@@ -16,6 +16,7 @@ pub(crate) mod norm;
 pub(crate) mod reduce;
 pub(crate) mod slice;
 pub(crate) mod softmax;
+pub(crate) mod triangle;
 pub(crate) mod view;
 
 pub use distance::{cdist, squared_cdist};
@@ -26,6 +27,7 @@ pub use linear::linear;
 pub use loss::{CrossEntropyOptions, cross_entropy};
 pub use map::{Formula, Number, map};
 pub use norm::{layer_norm, rms_norm};
+pub use reduce::linear_recurrence;
 
 /// The record of every operation here.
 #[cfg(test)]
@@ -47,6 +49,7 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
         reduce::specs(),
         slice::specs(),
         softmax::specs(),
+        triangle::specs(),
         view::specs(),
     ];
     all.into_iter().flatten().collect()

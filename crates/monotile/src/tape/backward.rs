@@ -75,7 +75,7 @@ impl Tensor {
 #[track_caller]
 pub fn grad(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
     let found = vjp(&[(loss, &seed("grad", loss)?)], inputs, BackwardMode::Plain)?;
-    Ok(found.into_iter().zip(inputs).map(|(g, x)| g.unwrap_or_else(|| x.zeros_like())).collect())
+    Ok(found.into_iter().zip(inputs).map(|(g, x)| g.unwrap_or_else(|| x.constant_gradient(0.0))).collect())
 }
 
 /// [`grad`] whose results are recorded, so that they can be differentiated again.
@@ -97,7 +97,7 @@ pub fn grad(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
 #[track_caller]
 pub fn grad_recorded(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
     let found = vjp(&[(loss, &seed("grad_recorded", loss)?)], inputs, BackwardMode::Recorded)?;
-    Ok(found.into_iter().zip(inputs).map(|(g, x)| g.unwrap_or_else(|| x.zeros_like())).collect())
+    Ok(found.into_iter().zip(inputs).map(|(g, x)| g.unwrap_or_else(|| x.constant_gradient(0.0))).collect())
 }
 
 /// The vector-Jacobian product: pulls the cotangents of `outputs`, given beside them, back to each of `inputs`.
@@ -130,7 +130,7 @@ fn seed(op: &str, loss: &Tensor) -> Result<Tensor> {
     if !loss.is_recorded() {
         return Err(Error::value(format!("{op}: the loss does not depend on any tensor made with requires_grad")));
     }
-    Ok(loss.ones_like())
+    Ok(loss.constant_gradient(1.0))
 }
 
 /// Pulls cotangents back. Returns those of `targets`, or of all leaves where no targets are named.

@@ -57,7 +57,11 @@ impl Tensor {
         Self::from_vec(data, &[rows.len(), columns])
     }
 
-    /// A scalar.
+    /// A scalar, that is, a tensor of no dimensions.
+    ///
+    /// Beside a tensor that has dimensions it takes that one's precision, as in PyTorch: an f32 tensor times `scalar(2.0_f64)` is f32.
+    /// [`DType`] has the whole rule.
+    #[doc(alias = "tensor")]
     pub fn scalar<T: TensorElement>(value: T) -> Tensor {
         let mut one = Block::small(1);
         one[0] = value.store();
@@ -112,18 +116,31 @@ impl Tensor {
         Self::scalar_as(1.0, dtype).repeated("ones", shape)
     }
 
-    /// Zeros of this tensor's shape and the type that arithmetic on it uses.
+    /// Zeros of this tensor's shape and element type.
     pub fn zeros_like(&self) -> Tensor {
-        self.all(0.0)
+        self.full_like(0.0)
     }
 
-    /// Ones of this tensor's shape and the type that arithmetic on it uses.
+    /// Ones of this tensor's shape and element type.
     pub fn ones_like(&self) -> Tensor {
-        self.all(1.0)
+        self.full_like(1.0)
     }
 
-    /// This tensor's shape with one number at every index.
-    fn all(&self, value: f64) -> Tensor {
+    /// This tensor's shape and element type with one number, cast, at every index.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::{DType, Tensor};
+    /// let x = Tensor::zeros(&[2], DType::BF16)?.full_like(3.0);
+    /// assert_eq!((x.dtype(), x.to_f64_vec()?), (DType::BF16, vec![3.0, 3.0]));
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn full_like(&self, value: f64) -> Tensor {
+        Self::scalar_as(value, self.dtype()).at_all(&self.layout().shape)
+    }
+
+    /// A gradient of this tensor that is one number everywhere: of the type that arithmetic on it uses.
+    pub(crate) fn constant_gradient(&self, value: f64) -> Tensor {
         Self::scalar_as(value, self.dtype().compute()).at_all(&self.layout().shape)
     }
 
@@ -151,15 +168,53 @@ impl Tensor {
         out.tensor().to_dtype(dtype)
     }
 
+    /// Integers made one after another in row-major order.
+    #[track_caller]
+    pub(crate) fn from_fn_i64(op: &str, shape: &[usize], mut f: impl FnMut(usize) -> i64) -> Result<Tensor> {
+        let mut out = UninitTensor::<i64>::new(op, shape)?;
+        out.iter_mut().enumerate().for_each(|(i, x)| *x = f(i));
+        Ok(out.tensor())
+    }
+
     /// 0, 1, …, n - 1 as i64.
     ///
     /// # Errors
     /// If there is no memory for so many.
     #[track_caller]
     pub fn arange(n: usize) -> Result<Tensor> {
-        let mut out = UninitTensor::<i64>::new("arange", &[n])?;
-        out.iter_mut().enumerate().for_each(|(i, x)| *x = i as i64);
-        Ok(out.tensor())
+        Self::from_fn_i64("arange", &[n], |i| i as i64)
+    }
+
+    /// The numbers start, start + step, … before `stop`, counted in f64: ⌈(stop - start) / step⌉ of them.
+    ///
+    /// # Errors
+    /// If the step is 0 or leads away from `stop`, or a number is not finite; for integers also if one of the three is no integer or
+    /// beyond 2⁵³. If there is no memory for so many.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::{DType, Tensor};
+    /// assert_eq!(Tensor::arange_step(5.0, 0.0, -2.0, DType::I64)?.to_vec::<i64>()?, [5, 3, 1]);
+    /// assert_eq!(Tensor::arange_step(0.0, 1.0, 0.25, DType::F32)?.to_vec::<f32>()?, [0.0, 0.25, 0.5, 0.75]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[doc(alias = "arange")]
+    #[doc(alias = "range")]
+    #[track_caller]
+    pub fn arange_step(start: f64, stop: f64, step: f64, dtype: DType) -> Result<Tensor> {
+        let three = [start, stop, step];
+        let count = ((stop - start) / step).ceil();
+        // Positive comparison, so that a NaN is refused.
+        if !(three.iter().all(|x| x.is_finite()) && step != 0.0 && count >= 0.0) {
+            let words = format!("arange_step: a step of {step} does not lead from {start} to {stop}");
+            return Err(Error::value(words));
+        }
+        let exact = |x: &f64| x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0;
+        if dtype == DType::I64 && !three.iter().all(exact) {
+            let words = format!("arange_step: i64 needs integers of at most 2^53, got {start}, {stop} and {step}");
+            return Err(Error::value(words));
+        }
+        Self::from_fn("arange_step", &[count as usize], dtype, |i| start + step * i as f64)
     }
 
     /// `n` numbers evenly spaced from `first` to `last`, both included.
@@ -168,9 +223,50 @@ impl Tensor {
     /// If there is no memory for so many.
     #[track_caller]
     pub fn linspace(first: f64, last: f64, n: usize, dtype: DType) -> Result<Tensor> {
-        let step = if n > 1 { (last - first) / (n - 1) as f64 } else { 0.0 };
-        let value = |i: usize| if i + 1 == n && n > 1 { last } else { first + step * i as f64 };
-        Self::from_fn("linspace", &[n], dtype, value)
+        Self::from_fn("linspace", &[n], dtype, |i| spaced(first, last, n, i))
+    }
+
+    /// `n` powers of `base`, whose exponents are evenly spaced from `first` to `last`, both included.
+    ///
+    /// # Errors
+    /// If there is no memory for so many.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::{DType, Tensor};
+    /// assert_eq!(Tensor::logspace(0.0, 3.0, 4, 10.0, DType::F64)?.to_vec::<f64>()?, [1.0, 10.0, 100.0, 1000.0]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn logspace(first: f64, last: f64, n: usize, base: f64, dtype: DType) -> Result<Tensor> {
+        Self::from_fn("logspace", &[n], dtype, |i| base.powf(spaced(first, last, n, i)))
+    }
+
+    /// `n` numbers from `first` to `last`, both included, each a fixed multiple of the one before.
+    ///
+    /// # Errors
+    /// If one is 0 or not finite, or their signs differ; if there is no memory for so many.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::{DType, Tensor};
+    /// assert_eq!(Tensor::geomspace(1.0, 8.0, 4, DType::F64)?.to_vec::<f64>()?, [1.0, 2.0, 4.0, 8.0]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn geomspace(first: f64, last: f64, n: usize, dtype: DType) -> Result<Tensor> {
+        if !(first / last > 0.0 && first.is_finite() && last.is_finite()) {
+            let words = format!("geomspace: the ends must be finite, not 0 and of one sign, got {first} and {last}");
+            return Err(Error::value(words));
+        }
+        // Powers of 2 are exact, and so are the ends.
+        let (low, high) = (first.abs().log2(), last.abs().log2());
+        let value = |i: usize| match i {
+            0 => first,
+            i if i + 1 == n => last,
+            i => first.signum() * spaced(low, high, n, i).exp2(),
+        };
+        Self::from_fn("geomspace", &[n], dtype, value)
     }
 
     /// The n × n identity matrix.
@@ -182,5 +278,55 @@ impl Tensor {
         let mut out = UninitTensor::filled("eye", &[n, n], 0.0_f64)?;
         out.iter_mut().step_by(n.saturating_add(1)).for_each(|x| *x = 1.0);
         out.tensor().to_dtype(dtype)
+    }
+}
+
+/// The `i`-th of `n` numbers evenly spaced from `first` to `last`.
+fn spaced(first: f64, last: f64, n: usize, i: usize) -> f64 {
+    let step = if n > 1 { (last - first) / (n - 1) as f64 } else { 0.0 };
+    if i + 1 == n && n > 1 { last } else { first + step * i as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn likes_keep_the_element_type() {
+        for dtype in [DType::F32, DType::F64, DType::BF16, DType::F16, DType::I64, DType::Bool] {
+            let x = Tensor::zeros(&[2, 3], dtype).unwrap();
+            for y in [x.zeros_like(), x.ones_like(), x.full_like(1.0)] {
+                assert_eq!((y.dtype(), y.shape()), (dtype, &[2, 3][..]));
+            }
+            assert_eq!(x.ones_like().to_f64_vec().unwrap(), [1.0; 6]);
+        }
+    }
+
+    #[test]
+    fn ranges_have_numpys_numbers() {
+        let f64s = |x: Result<Tensor>| x.unwrap().to_vec::<f64>().unwrap();
+        // np.arange(1, 2, .3), np.arange(3, 3, 1), np.geomspace(-1000, -1, 4), np.geomspace(5, 7, 1), np.logspace(0, 1, 3, base=4)
+        assert_eq!(f64s(Tensor::arange_step(1.0, 2.0, 0.3, DType::F64)), [1.0, 1.3, 1.6, 1.0 + 3.0 * 0.3]);
+        assert_eq!(f64s(Tensor::arange_step(3.0, 3.0, 1.0, DType::F64)), [0.0; 0]);
+        let g = f64s(Tensor::geomspace(-1000.0, -1.0, 4, DType::F64));
+        assert!(g.iter().zip([-1000.0, -100.0, -10.0, -1.0]).all(|(x, y)| (x / y - 1.0).abs() < 1e-14), "{g:?}");
+        assert_eq!(f64s(Tensor::geomspace(5.0, 7.0, 1, DType::F64)), [5.0]);
+        assert_eq!(f64s(Tensor::logspace(0.0, 1.0, 3, 4.0, DType::F64)), [1.0, 2.0, 4.0]);
+    }
+
+    #[test]
+    fn ranges_that_end_nowhere_are_refused() {
+        let words = |x: Result<Tensor>| x.unwrap_err().to_string();
+        assert_eq!(words(Tensor::arange_step(0.0, 1.0, 0.0, DType::F32)), "arange_step: a step of 0 does not lead from 0 to 1");
+        assert_eq!(words(Tensor::arange_step(0.0, 1.0, -1.0, DType::F32)), "arange_step: a step of -1 does not lead from 0 to 1");
+        assert_eq!(
+            words(Tensor::arange_step(0.0, 1.0, 0.5, DType::I64)),
+            "arange_step: i64 needs integers of at most 2^53, got 0, 1 and 0.5"
+        );
+        assert!(Tensor::arange_step(0.0, 1e300, 1.0, DType::F32).is_err());
+        assert_eq!(
+            words(Tensor::geomspace(-1.0, 1.0, 3, DType::F32)),
+            "geomspace: the ends must be finite, not 0 and of one sign, got -1 and 1"
+        );
     }
 }

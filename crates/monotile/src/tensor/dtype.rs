@@ -9,6 +9,19 @@ use super::storage::CpuStorage;
 /// The type of a tensor's elements.
 ///
 /// Kernels compute in `F32` or `F64`. `BF16` and `F16` are storage: arithmetic reads them as f32 and returns f32.
+///
+/// Of two types the wider is computed in. A tensor without dimensions, as [`Tensor::scalar`](crate::Tensor::scalar) makes, does not widen one
+/// that has dimensions: this is PyTorch's rule.
+///
+/// # Example
+/// ```
+/// use monotile::{DType, Tensor};
+/// let x = Tensor::zeros(&[2], DType::F32)?;
+/// assert_eq!(x.mul(&Tensor::scalar(2.0_f64))?.dtype(), DType::F32);
+/// assert_eq!(x.mul(&Tensor::full(&[1], 2.0_f64)?)?.dtype(), DType::F64);
+/// assert_eq!(Tensor::scalar(1.0_f32).mul(&Tensor::scalar(2.0_f64))?.dtype(), DType::F64);
+/// # Ok::<(), monotile::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DType {
     /// 32-bit floating point.

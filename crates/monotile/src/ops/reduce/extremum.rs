@@ -2,10 +2,10 @@
 
 use super::ones_at;
 use crate::check;
-use crate::door::reduce::{Reduction, index_of_extremum, reduce};
+use crate::door::reduce::{Reduction, index_of_extremum, logical, reduce, reduce_integers};
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::{Dims, Tensor};
+use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -21,6 +21,14 @@ fn chosen_axes(op: &str, x: &Tensor, axes: &[isize]) -> Result<Dims> {
 
 #[track_caller]
 fn extremum(op: &'static str, x: &Tensor, axes: &[isize], reduction: Reduction, keepdim: bool) -> Result<Tensor> {
+    if !x.dtype().is_float() {
+        let axes = chosen_axes(op, x, axes)?;
+        let y = match x.dtype() {
+            DType::I64 => reduce_integers(op, x, &axes, reduction)?,
+            _ => logical(op, x, &axes, matches!(reduction, Reduction::Min))?,
+        };
+        return y.with_axes_kept(x.shape(), &axes, keepdim);
+    }
     let x = x.to_compute_dtype(op)?;
     let axes = chosen_axes(op, &x, axes)?;
     let y = reduce(op, &x, &axes, reduction)?;
@@ -29,9 +37,21 @@ fn extremum(op: &'static str, x: &Tensor, axes: &[isize], reduction: Reduction, 
 
 #[track_caller]
 fn arg_extremum(op: &str, x: &Tensor, axes: &[isize], largest: bool, keepdim: bool) -> Result<Tensor> {
-    let x = x.to_compute_dtype(op)?;
+    let x = match x.dtype() {
+        DType::I64 | DType::Bool => x.to_dtype(DType::I64)?,
+        _ => x.to_compute_dtype(op)?,
+    };
     let axes = chosen_axes(op, &x, axes)?;
     index_of_extremum(op, &x, &axes, largest)?.with_axes_kept(x.shape(), &axes, keepdim)
+}
+
+/// The extremum along one axis, picked by its index, and the index.
+#[track_caller]
+fn with_index(op: &str, x: &Tensor, axis: isize, largest: bool, keepdim: bool) -> Result<(Tensor, Tensor)> {
+    let axis = check::axis(op, axis, x.rank())? as isize;
+    let index = arg_extremum(op, x, &[axis], largest, true)?;
+    let value = x.gather(axis, &index)?;
+    Ok(if keepdim { (value, index) } else { (value.squeeze(axis)?, index.squeeze(axis)?) })
 }
 
 impl Tensor {
@@ -59,6 +79,40 @@ impl Tensor {
     #[track_caller]
     pub fn min(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
         extremum("min", self, axes, Reduction::Min, keepdim)
+    }
+
+    /// The largest element along `axis`, and its index as i64: that of the first of equal ones, and of the first NaN if there is one.
+    /// The axis disappears from both, or stays with size 1 where `keepdim` is set.
+    ///
+    /// # Gradient
+    /// Of the element that the index names alone, where [`max`](Tensor::max) shares it between equal ones.
+    ///
+    /// # Errors
+    /// If the axis does not exist or has no elements.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let a = Tensor::from_rows(&[[1.0_f64, 5.0, 2.0], [7.0, 3.0, 7.0]])?;
+    /// let (largest, index) = a.max_with_indices(1, false)?;
+    /// assert_eq!(largest.to_vec::<f64>()?, [5.0, 7.0]);
+    /// assert_eq!(index.to_vec::<i64>()?, [1, 0]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[doc(alias = "max")]
+    #[track_caller]
+    pub fn max_with_indices(&self, axis: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+        with_index("max_with_indices", self, axis, true, keepdim)
+    }
+
+    /// The smallest element along `axis`, and its index, as in [`max_with_indices`](Tensor::max_with_indices).
+    ///
+    /// # Errors
+    /// As [`max_with_indices`](Tensor::max_with_indices).
+    #[doc(alias = "min")]
+    #[track_caller]
+    pub fn min_with_indices(&self, axis: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
+        with_index("min_with_indices", self, axis, false, keepdim)
     }
 
     /// The position of the first largest element (of the first NaN, if there is one) over `axes`, as i64: along a single
@@ -123,6 +177,27 @@ pub(crate) fn specs() -> Vec<Spec> {
     let refused = Spec::new("max", |x| Ok(vec![x[0].max(&[1], false)?]))
         .refuses(vec![normal(&[3, 0])], "max: axis 1 of shape [3, 0] has no elements to choose from");
     all.push(refused);
+    let pair = |(value, index): (Tensor, Tensor)| Ok(vec![value, index]);
+    all.push(
+        Spec::new("max_with_indices", move |x| pair(x[0].max_with_indices(1, false)?))
+            .sample("matrix", vec![normal(&[3, 4])])
+            .reference(|x| {
+                let rows: Vec<&[f64]> = x[0].chunks(4).collect();
+                let at = |row: &[f64]| (0..4).fold(0, |at, j| if row[j] > row[at] { j } else { at });
+                vec![rows.iter().map(|r| r[at(r)]).collect(), rows.iter().map(|r| at(r) as f64).collect()]
+            })
+            .orders(2)
+            .refuses(vec![normal(&[3, 0])], "max_with_indices: axis 1 of shape [3, 0] has no elements to choose from"),
+    );
+    all.push(
+        Spec::new("min_with_indices", move |x| pair(x[0].min_with_indices(0, true)?))
+            .sample("matrix", vec![normal(&[3, 4])])
+            .reference(|x| {
+                let at = |i: usize| (0..3).fold(0, |at, j| if x[0][j * 4 + i] < x[0][at * 4 + i] { j } else { at });
+                vec![(0..4).map(|i| x[0][at(i) * 4 + i]).collect(), (0..4).map(|i| at(i) as f64).collect()]
+            })
+            .orders(2),
+    );
     all
 }
 
@@ -145,5 +220,20 @@ mod tests {
         assert_eq!(x.argmax(&[1], false).unwrap().to_vec::<i64>().unwrap(), [1, 1]);
         assert_eq!(x.argmin(&[1], false).unwrap().to_vec::<i64>().unwrap(), [0, 1]);
         assert_eq!(x.mt().argmin(&[0], false).unwrap().to_vec::<i64>().unwrap(), [0, 1]);
+    }
+
+    #[test]
+    fn extrema_of_integers_are_exact_and_booleans_are_ordered() {
+        let odd = (1_i64 << 53) + 1;
+        let x = Tensor::from_slice(&[odd - 1, odd, -odd, 1 - odd], &[2, 2]).unwrap();
+        assert_eq!(x.max(&[1], false).unwrap().to_vec::<i64>().unwrap(), [odd, 1 - odd]);
+        assert_eq!(x.min(&[], true).unwrap().to_vec::<i64>().unwrap(), [-odd]);
+        assert_eq!(x.argmax(&[], false).unwrap().item::<i64>().unwrap(), 1);
+        assert_eq!(x.mt().argmin(&[0], false).unwrap().to_vec::<i64>().unwrap(), [0, 0]);
+        assert_eq!(x.max_with_indices(0, false).unwrap().0.to_vec::<i64>().unwrap(), [odd - 1, odd]);
+        let mask = Tensor::from_slice(&[false, true, true, false, false, false], &[2, 3]).unwrap();
+        assert_eq!(mask.max(&[1], false).unwrap().to_vec::<bool>().unwrap(), [true, false]);
+        assert_eq!(mask.min(&[1], false).unwrap().to_vec::<bool>().unwrap(), [false, false]);
+        assert_eq!(mask.argmax(&[1], false).unwrap().to_vec::<i64>().unwrap(), [1, 0]);
     }
 }

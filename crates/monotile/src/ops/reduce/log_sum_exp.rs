@@ -60,7 +60,12 @@ impl Gradient for LogSumExp {
 
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
-    super::reduction_spec("logsumexp", |x, axes| x.logsumexp(axes, false), |g| g.iter().map(|v| v.exp()).sum::<f64>().ln())
+    let plain = |g: &[f64]| g.iter().map(|v| v.exp()).sum::<f64>().ln();
+    let mut all = super::reduction_spec("logsumexp", |x, axes| x.logsumexp(axes, false), plain);
+    let integers = vec![Tensor::arange(3).unwrap()];
+    let words = "logsumexp: takes floating-point numbers, got i64; cast with to_dtype";
+    all.push(Spec::new("logsumexp", |x| Ok(vec![x[0].logsumexp(&[], false)?])).refuses(integers, words));
+    all
 }
 
 #[cfg(test)]

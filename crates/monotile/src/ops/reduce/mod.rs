@@ -1,20 +1,24 @@
-//! Reductions over any axes: sum and mean here, extrema, variance, log-sum-exp and running sums beside it.
+//! Reductions over any axes: sum and mean here, products, extrema, variance, log-sum-exp, truth values and scans beside it.
 
-mod cumsum;
+mod cumulative;
 mod extremum;
 mod log_sum_exp;
+mod logical;
+mod product;
+mod recurrence;
 mod variance;
 
 use monotile_kernels::shape::{count, product};
 
 use crate::check;
-use crate::door::reduce::{Reduction, reduce};
+use crate::door::reduce::{Reduction, count_true, reduce, reduce_integers};
 use crate::error::Result;
 use crate::ops::elementwise::broadcast_to;
 use crate::tape::{Gradient, Saved};
-use crate::tensor::{Dims, Tensor};
+use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
+pub use recurrence::linear_recurrence;
 
 /// A shape with size 1 at `axes`.
 fn ones_at(shape: &[usize], axes: &[usize]) -> Dims {
@@ -24,10 +28,11 @@ fn ones_at(shape: &[usize], axes: &[usize]) -> Dims {
 impl Tensor {
     /// The sum over `axes`, or over all of them where none are named. They disappear, or stay with size 1 where `keepdim` is set.
     ///
-    /// Sums are pairwise: the error grows with the logarithm of the number of terms.
+    /// Sums are pairwise: the error grows with the logarithm of the number of terms. Sums of integers are exact; those of booleans count,
+    /// exactly, what is true, as i64.
     ///
     /// # Errors
-    /// If an axis does not exist or is named twice; for integers and booleans.
+    /// If an axis does not exist or is named twice, or a sum of integers does not fit i64.
     ///
     /// # Example
     /// ```
@@ -35,10 +40,20 @@ impl Tensor {
     /// let a = Tensor::from_rows(&[[1.0_f64, 2.0], [3.0, 4.0]])?;
     /// assert_eq!(a.sum(&[0], false)?.to_vec::<f64>()?, [4.0, 6.0]);
     /// assert_eq!(a.sum(&[], false)?.item::<f64>()?, 10.0);
+    /// assert_eq!(a.gt(&Tensor::scalar(1.5_f64))?.sum(&[], false)?.item::<i64>()?, 3);
     /// # Ok::<(), monotile::Error>(())
     /// ```
     #[track_caller]
+    #[doc(alias = "count")]
     pub fn sum(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
+        if !self.dtype().is_float() {
+            let axes = check::axes("sum", axes, self.rank())?;
+            let y = match self.dtype() {
+                DType::I64 => reduce_integers("sum", self, &axes, Reduction::Sum)?,
+                _ => count_true("sum", self, &axes)?,
+            };
+            return y.with_axes_kept(self.shape(), &axes, keepdim);
+        }
         let x = self.to_compute_dtype("sum")?;
         let axes = check::axes("sum", axes, x.rank())?;
         let y = Tensor::record(reduce("sum", &x, &axes, Reduction::Sum)?, &[&x], Sum { axes: axes.clone(), count: 1.0 });
@@ -126,17 +141,24 @@ fn reduction_spec(
             })
             .orders(2)
     };
-    vec![record(&[2]), record(&[0]), record(&[-1, 0]), record(&[]).refuses(vec![Tensor::arange(3).unwrap()], refusal(name))]
-}
-
-#[cfg(test)]
-fn refusal(name: &str) -> String {
-    format!("{name}: takes floating-point numbers, got i64; cast with to_dtype")
+    vec![record(&[2]), record(&[0]), record(&[-1, 0]), record(&[])]
 }
 
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
-    [own(), cumsum::specs(), extremum::specs(), log_sum_exp::specs(), variance::specs()].into_iter().flatten().collect()
+    [
+        own(),
+        cumulative::specs(),
+        extremum::specs(),
+        log_sum_exp::specs(),
+        logical::specs(),
+        product::specs(),
+        recurrence::specs(),
+        variance::specs(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 #[cfg(test)]
@@ -153,6 +175,10 @@ fn own() -> Vec<Spec> {
             .orders(2)
             .refuses(vec![normal(&[3])], "sum: axes [0, -1] name one axis twice"),
     );
+    let integers = vec![Tensor::arange(3).unwrap()];
+    let refused = Spec::new("mean", |x| Ok(vec![x[0].mean(&[], false)?]))
+        .refuses(integers, "mean: takes floating-point numbers, got i64; cast with to_dtype");
+    all.push(refused);
     all
 }
 
@@ -168,5 +194,23 @@ mod tests {
         assert_eq!(x.max(&[0, 2], true).unwrap().shape(), [1, 3, 1]);
         assert_eq!(x.var(&[-1], 1.0, true).unwrap().shape(), [2, 3, 1]);
         assert_eq!(x.logsumexp(&[-2], true).unwrap().shape(), [2, 1, 4]);
+    }
+
+    #[test]
+    fn sums_of_integers_and_booleans_are_exact() {
+        let odd = (1_i64 << 53) + 1;
+        let x = Tensor::from_slice(&[odd, -1, 1, 5, 5, 5], &[2, 3]).unwrap();
+        assert_eq!(x.sum(&[1], false).unwrap().to_vec::<i64>().unwrap(), [odd, 15]);
+        assert_eq!(x.sum(&[0], true).unwrap().to_vec::<i64>().unwrap(), [odd + 5, 4, 6]);
+        assert_eq!(x.flip(1).unwrap().mt().sum(&[0], false).unwrap().to_vec::<i64>().unwrap(), [odd, 15]);
+        // f32 holds no odd number from here on.
+        let n = 20_000_001;
+        let mask = Tensor::full(&[n], true).unwrap();
+        assert_eq!(mask.sum(&[], false).unwrap().item::<i64>().unwrap(), n as i64);
+        assert_eq!(Tensor::full(&[0], true).unwrap().sum(&[], false).unwrap().item::<i64>().unwrap(), 0);
+        assert_eq!(Tensor::scalar(true).sum(&[], false).unwrap().item::<i64>().unwrap(), 1);
+        let large = Tensor::from_slice(&[i64::MAX, 1], &[2]).unwrap();
+        let words = large.sum(&[], false).unwrap_err().to_string();
+        assert_eq!(words, "sum: a result does not fit i64; cast with to_dtype(DType::F64) for an approximation");
     }
 }

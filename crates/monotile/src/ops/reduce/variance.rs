@@ -39,6 +39,31 @@ impl Tensor {
         let y = reduce("var", &x, &axes, Reduction::Variance { correction })?;
         Tensor::record(y, &[&x], Variance { axes: axes.clone(), correction }).with_axes_kept(x.shape(), &axes, keepdim)
     }
+
+    /// The standard deviation over `axes`: the root of [`var`](Tensor::var), whose arguments it has.
+    ///
+    /// # Gradient
+    /// x̄ = ȳ (x - mean) / ((n - correction) y); 0 where y is 0.
+    ///
+    /// # Errors
+    /// As [`var`](Tensor::var).
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let x = Tensor::from_slice(&[1.0_f64, 3.0, 3.0, 5.0], &[4])?;
+    /// assert_eq!(x.std(&[], 0.0, false)?.item::<f64>()?, 2.0_f64.sqrt());
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[doc(alias = "stddev")]
+    #[track_caller]
+    pub fn std(&self, axes: &[isize], correction: f64, keepdim: bool) -> Result<Tensor> {
+        let variance = self.var(axes, correction, keepdim)?;
+        // The root of 0 has an infinite slope, which a slope of 0 would make NaN.
+        let zero = variance.eq(&variance.zeros_like())?;
+        let root = zero.where_(&variance.ones_like(), &variance)?.sqrt()?;
+        zero.where_(&variance.zeros_like(), &root)
+    }
 }
 
 struct Variance {
@@ -76,6 +101,10 @@ pub(crate) fn specs() -> Vec<Spec> {
     let refused = Spec::new("var", |x| Ok(vec![x[0].var(&[], -1.0, false)?]))
         .refuses(vec![normal(&[3])], "var: the correction must be at least 0, got -1");
     all.push(refused);
+    all.extend(super::reduction_spec("std", |x, axes| x.std(axes, 1.0, false), move |g| sample(g).sqrt()));
+    let integers = vec![Tensor::arange(3).unwrap()];
+    let words = "var: takes floating-point numbers, got i64; cast with to_dtype";
+    all.push(Spec::new("var", |x| Ok(vec![x[0].var(&[], 1.0, false)?])).refuses(integers, words));
     all
 }
 
@@ -90,5 +119,14 @@ mod tests {
     fn a_large_mean_does_not_cancel() {
         let x = Tensor::from_slice(&[1e6_f32 + 1.0, 1e6 + 2.0, 1e6 + 3.0], &[3]).unwrap();
         assert_eq!(x.var(&[], 1.0, false).unwrap().item::<f32>().unwrap(), 1.0);
+    }
+
+    #[test]
+    fn equal_numbers_have_a_deviation_and_a_gradient_of_zero() {
+        let x = Tensor::full(&[3], 2.0_f64).unwrap().requires_grad();
+        let y = x.std(&[], 1.0, false).unwrap();
+        assert_eq!(y.item::<f64>().unwrap(), 0.0);
+        assert_eq!(y.backward().unwrap().get(&x).unwrap().to_f64_vec().unwrap(), [0.0; 3]);
+        assert!(Tensor::full(&[1], 2.0_f64).unwrap().std(&[], 1.0, false).unwrap().item::<f64>().unwrap().is_nan());
     }
 }
