@@ -9,7 +9,9 @@
 //! | A = U S Vᵀ | [`svd`], [`svdvals`] |
 //! | A = V Λ Vᵀ for symmetric A | [`eigh`], [`eigvalsh`] |
 //! | least squares | [`lstsq`], [`pinv`] |
-//! | rank, condition, norms | [`matrix_rank`], [`cond`], [`norm`] |
+//! | rank, condition, norms, traces | [`matrix_rank`], [`cond`], [`norm`], [`trace`] |
+//! | vectors along axes | [`vector_norm`], [`normalize`], [`cosine_similarity`], [`vecdot`], [`cross`] |
+//! | products of tensors | [`outer`], [`kron`], [`tensordot`] |
 //! | low rank: the nearest matrix, randomized values | [`truncated`], [`svd_lowrank`], [`svd_lowrank_of_operator`] |
 //! | powers, exponentials | [`matrix_power`], [`expm`] |
 //! | random orthogonal matrices | [`orthogonal`] |
@@ -42,10 +44,12 @@ mod rank;
 mod sketch;
 mod solve;
 mod svd;
+mod tensor_products;
 #[cfg(test)]
 mod tests;
 mod triangular;
 mod truncated;
+mod vector;
 
 pub use cholesky::{cholesky, cholesky_solve};
 pub use det::{SignLogDet, det, slogdet};
@@ -64,6 +68,7 @@ pub use rank::{cond, matrix_rank};
 pub use solve::solve;
 pub use svd::{Svd, SvdOptions, svd, svdvals};
 pub use triangular::{SolveTriangularOptions, solve_triangular};
+pub use tensor_products::{kron, outer, tensordot, trace};
 pub use truncated::{Truncated, Truncation, truncated};
 
 #[cfg(test)]
@@ -86,7 +91,9 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
         solve::specs(),
         svd::specs(),
         triangular::specs(),
+        tensor_products::specs(),
         truncated::specs(),
+        vector::specs(),
     ];
     all.into_iter().flatten().collect()
 }
