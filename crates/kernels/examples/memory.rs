@@ -32,7 +32,7 @@ mod functions {
             pub struct $name;
 
             impl Formula<1> for $name {
-                const WATCHED: bool = false;
+                const RANGE_CHECKED: bool = false;
                 #[inline(always)]
                 fn apply<T: Number>(self, [x]: [T; 1]) -> T {
                     x.$name()

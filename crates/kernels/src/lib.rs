@@ -20,7 +20,7 @@
 //! | [`factor`] | Cholesky, LU, QR, SVD, symmetric eigenvalues, triangular systems |
 //! | [`rotary`] | rotary position embedding |
 //! | [`distance`] | distances of all pairs of points, and their gradients |
-//! | [`elementwise`] | maps over one, two or three broadcast operands |
+//! | [`elementwise`] | maps over broadcast operands: formulas of any number of them |
 //! | [`norm`], [`softmax`], [`loss`] | norms, softmax and cross-entropy of rows |
 //! | [`gather`] | picking and adding by indices |
 //! | [`reduce`] | sums, extrema and the like over any dimensions |

@@ -1,7 +1,7 @@
 //! What kernels are tuned by: how much memory the caches hold, what is worth a thread, which way a size takes.
 //!
 //! [`params`] are the defaults, changed by what the environment names: `MONOTILE_PARAMS="product.block_bytes=262144
-//! threads.waking_ns=20000"`. They are read once. No value makes a result wrong; those that cut sums into parts may change last bits.
+//! threads.waking_ns=20000"`. They are read once. [`set`] gives others from code, before the first kernel runs. No value makes a result wrong; those that cut sums into parts may change last bits.
 //! [`Params::entries`] lists names, values and meanings. What registers hold (the rows of a tile, a panel's columns) is part of
 //! the kernels' code and no parameter.
 
@@ -60,7 +60,7 @@ macro_rules! params {
                         let fits = |x: &$t| *x >= least && *x as f64 <= MOST;
                         self.$group.$name = value.parse().ok().filter(fits).ok_or_else(|| ParamError {
                             name: name.to_owned(),
-                            wrong: format!("is {value:?}; it must be a number from {least} to {MOST:e}"),
+                            wrong: out_of_range(value, least as f64),
                         })?;
                     })*)*
                     _ => return Err(ParamError { name: name.to_owned(), wrong: "is no parameter".to_owned() }),
@@ -154,6 +154,12 @@ params! {
         tall_slab: usize = 32 << 10, 8192;
         /// Nanoseconds that a byte of a symmetric matrix takes in a product with a vector.
         symmetric_ns: f64 = 0.015, 0.0;
+        /// Most columns of a tall matrix that is factored by a tree of slabs: the R's of slabs are a small part of them.
+        tall_columns: usize = 64, 0;
+        /// Order of a block on the diagonal that a trailing update of Cholesky computes whole, though half of it is not needed.
+        whole_block: usize = 128, 64;
+        /// Fewest rows of small matrices whose singular values begin at eigenvectors: of fewer, a few sweeps take less time.
+        svd_from_eigh: usize = 10, 2;
         /// Nanoseconds that a byte takes in a bidiagonal reduction.
         bidiagonal_ns: f64 = 0.03, 0.0;
     }
@@ -214,7 +220,7 @@ pub struct ParamError {
 
 impl fmt::Display for ParamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MONOTILE_PARAMS: {} {}", self.name, self.wrong)
+        write!(f, "{} {}", self.name, self.wrong)
     }
 }
 
@@ -237,7 +243,7 @@ impl std::str::FromStr for Params {
 
 /// The parameters in use: those that `MONOTILE_PARAMS` names, else the defaults.
 ///
-/// If one of them cannot be set, all stay at their defaults; [`from_environment`] says why.
+/// If one of them cannot be set, all stay at their defaults, and a line on stderr says why, once; [`from_environment`] is that error.
 #[inline]
 pub fn params() -> &'static Params {
     match PARAMS.get() {
@@ -250,7 +256,43 @@ static PARAMS: OnceLock<Params> = OnceLock::new();
 
 #[cold]
 fn read() -> &'static Params {
-    PARAMS.get_or_init(|| from_environment().unwrap_or_default())
+    PARAMS.get_or_init(|| {
+        from_environment().unwrap_or_else(|error| {
+            eprintln!("{error}; the defaults are used");
+            Params::default()
+        })
+    })
+}
+
+/// Gives all kernels of the process these parameters, in the place of the defaults and of `MONOTILE_PARAMS`.
+///
+/// # Errors
+/// If parameters are in use already, or a value is one that its parameter may not have.
+///
+/// # Example
+/// ```
+/// use monotile_kernels::params::{Params, params, set};
+/// let mut tuned = Params::default();
+/// tuned.product.block_bytes = 256 << 10;
+/// set(tuned)?;
+/// assert_eq!(params().product.block_bytes, 256 << 10);
+/// # Ok::<(), monotile_kernels::params::ParamError>(())
+/// ```
+pub fn set(params: Params) -> Result<(), ParamError> {
+    for Entry { name, value, least, .. } in params.entries() {
+        if !value.parse().is_ok_and(|x: f64| x >= least && x <= MOST) {
+            return Err(ParamError { name: format!("params::set: {name}"), wrong: out_of_range(&value, least) });
+        }
+    }
+    let used = |_| ParamError {
+        name: "params::set: parameters".to_owned(),
+        wrong: "are in use already; set them before the first kernel runs".to_owned(),
+    };
+    PARAMS.set(params).map_err(used)
+}
+
+fn out_of_range(value: &str, least: f64) -> String {
+    format!("is {value:?}; it must be a number from {least} to {MOST:e}")
 }
 
 /// The parameters that `MONOTILE_PARAMS` asks for.
@@ -258,7 +300,8 @@ fn read() -> &'static Params {
 /// # Errors
 /// If it names what is no parameter, or a value that one may not have.
 pub fn from_environment() -> Result<Params, ParamError> {
-    std::env::var("MONOTILE_PARAMS").unwrap_or_default().parse()
+    let parsed: Result<Params, ParamError> = std::env::var("MONOTILE_PARAMS").unwrap_or_default().parse();
+    parsed.map_err(|error| ParamError { name: format!("MONOTILE_PARAMS: {}", error.name), ..error })
 }
 
 #[cfg(test)]
@@ -301,12 +344,42 @@ mod tests {
     }
 
     #[test]
+    #[cfg(not(any(miri, target_family = "wasm")))]
+    fn parameters_that_cannot_be_read_are_told_once() {
+        let program = std::env::current_exe().unwrap();
+        let run = std::process::Command::new(program)
+            .args(["product::tests::direct", "softmax::", "--nocapture"])
+            .env("MONOTILE_PARAMS", "product.panel=1")
+            .output();
+        let ended = match run {
+            Err(error) if error.raw_os_error() == Some(8) => return eprintln!("skipped: {error}"),
+            ended => ended.unwrap(),
+        };
+        let told = String::from_utf8_lossy(&ended.stderr)
+            .matches("MONOTILE_PARAMS: product.panel is no parameter; the defaults are used")
+            .count();
+        assert!(ended.status.success() && told == 1, "told {told} times: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+
+    #[test]
+    fn parameters_are_set_before_use_alone_and_only_to_what_they_may_be() {
+        let mut wrong = Params::default();
+        wrong.product.slab = 0;
+        assert_eq!(set(wrong).unwrap_err().to_string(), "params::set: product.slab is \"0\"; it must be a number from 1 to 1e15");
+        let _ = params();
+        assert_eq!(
+            set(Params::default()).unwrap_err().to_string(),
+            "params::set: parameters are in use already; set them before the first kernel runs"
+        );
+    }
+
+    #[test]
     fn what_is_no_parameter_or_no_value_is_refused() {
         let wrong = |text: &str| text.parse::<Params>().unwrap_err().to_string();
-        assert_eq!(wrong("product.panel=1"), "MONOTILE_PARAMS: product.panel is no parameter");
-        assert_eq!(wrong("product.slab=0"), "MONOTILE_PARAMS: product.slab is \"0\"; it must be a number from 1 to 1e15");
-        assert_eq!(wrong("cost.norm_ns=NaN"), "MONOTILE_PARAMS: cost.norm_ns is \"NaN\"; it must be a number from 0 to 1e15");
-        assert_eq!(wrong("threads.waking_ns"), "MONOTILE_PARAMS: \"threads.waking_ns\" is not of the form name=value");
+        assert_eq!(wrong("product.panel=1"), "product.panel is no parameter");
+        assert_eq!(wrong("product.slab=0"), "product.slab is \"0\"; it must be a number from 1 to 1e15");
+        assert_eq!(wrong("cost.norm_ns=NaN"), "cost.norm_ns is \"NaN\"; it must be a number from 0 to 1e15");
+        assert_eq!(wrong("threads.waking_ns"), "\"threads.waking_ns\" is not of the form name=value");
         let both: Params = "product.slab=512 cost.norm_ns=2.5".parse().unwrap();
         assert_eq!((both.product.slab, both.cost.norm_ns, both.direct), (512, 2.5, Direct::default()));
     }

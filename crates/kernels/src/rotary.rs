@@ -1,4 +1,4 @@
-//! Rotary position embedding: pairs of a row's elements turned by angles given as cosines and sines.
+//! Rotary position embedding: pairs of a row's elements rotated by angles given as cosines and sines.
 //!
 //! `out[i] = x[i] cos θᵢ − x[i + d/2] sin θᵢ, out[i + d/2] = x[i + d/2] cos θᵢ + x[i] sin θᵢ`
 
@@ -16,7 +16,7 @@ pub struct Angles<'a, T> {
     pub cos: &'a [T],
     /// sin θ
     pub sin: &'a [T],
-    /// Whether to turn back, by −θ.
+    /// Whether to rotate by −θ instead.
     pub inverse: bool,
 }
 
@@ -75,7 +75,7 @@ mod tests {
     use crate::naive;
 
     #[test]
-    fn rows_of_any_stride_turn_as_the_plain_twin_says_and_back() {
+    fn rows_of_any_stride_rotate_as_the_plain_twin_says_and_back() {
         for (shape, strides) in [([2, 3, 5, 8], [120, 8, 24, 1]), ([1, 1, 700, 64], [0, 0, 64, 1]), ([2, 2, 1, 2], [4, 2, 7, 1])] {
             let data: Vec<f64> = (0..240 * 200).map(|i| f64::from(i % 97) - 40.5).collect();
             let x = View::new(&data, 0, &shape, &strides).unwrap();

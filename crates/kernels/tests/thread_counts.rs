@@ -15,7 +15,7 @@ const COLUMNS: usize = 700;
 struct Gelu;
 
 impl Formula<1> for Gelu {
-    const WATCHED: bool = false;
+    const RANGE_CHECKED: bool = false;
     #[inline(always)]
     fn apply<T: Number>(self, [x]: [T; 1]) -> T {
         x.gelu()

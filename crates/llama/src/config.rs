@@ -246,7 +246,7 @@ impl Config {
             )));
         }
         if !self.head_dim.is_multiple_of(2) {
-            return Err(Error::value(format!("head_dim {} is odd; rotary embeddings turn pairs", self.head_dim)));
+            return Err(Error::value(format!("head_dim {} is odd; rotary embeddings rotate pairs", self.head_dim)));
         }
         if !(self.rms_norm_eps > 0.0 && self.rms_norm_eps.is_finite()) {
             return Err(Error::value(format!("rms_norm_eps must be above 0, got {}", self.rms_norm_eps)));
@@ -373,7 +373,7 @@ fn refuse_unsupported(fields: &Fields) -> Result<()> {
     }
     match fields.get("partial_rotary_factor").map(Value::as_f64) {
         None | Some(Some(1.0)) => Ok(()),
-        _ => refuse("partial_rotary_factor must be 1: rotary embeddings here turn whole heads".into()),
+        _ => refuse("partial_rotary_factor must be 1: rotary embeddings here rotate whole heads".into()),
     }
 }
 

@@ -37,7 +37,7 @@ const START_DEVIATION: f64 = 0.02;
 pub struct Model {
     /// Shared with every pass through the blocks.
     config: Arc<Config>,
-    turns: RotaryTables,
+    rotary: RotaryTables,
     embedding: Tensor,
     blocks: Vec<TransformerBlock>,
     norm: Tensor,
@@ -99,10 +99,10 @@ impl Model {
             false => get(HEAD, &config.shape(LinearKind::Head))?,
         };
         let head = LinearWeights { weight: head, bias: None, lora: None };
-        let turns = RotaryTables::new(&config);
+        let rotary = RotaryTables::new(&config);
         Ok(Self {
             config: Arc::new(config),
-            turns,
+            rotary,
             embedding,
             blocks,
             norm,
@@ -220,7 +220,7 @@ impl Model {
         }
         let mut pass = ForwardContext {
             config: Arc::clone(&self.config),
-            cos_sin: self.turns.at_positions(start, texts)?,
+            cos_sin: self.rotary.at_positions(start, texts)?,
             block: 0,
             lengths: lengths.into(),
             dropout: None,

@@ -12,7 +12,7 @@ use monotile_adapters::json::Fields;
 /// What rotary embeddings use where a configuration gives no base (Su et al. 2021).
 const DEFAULT_THETA: f64 = 10_000.0;
 
-/// Rotary position embedding: position p turns the pair (i, i + d/2) of a head of size d by the angle p θᵢ, θᵢ = base^(-2i/d),
+/// Rotary position embedding: position p rotates the pair (i, i + d/2) of a head of size d by the angle p θᵢ, θᵢ = base^(-2i/d),
 /// scaled for longer contexts.
 ///
 /// # Source
@@ -239,18 +239,18 @@ mod tests {
     #[test]
     fn tables_that_grow_are_those_made_at_once() {
         let config = Config { max_position_embeddings: 100, ..Config::default() };
-        let turns = RotaryTables::new(&config);
+        let tables = RotaryTables::new(&config);
         let plain = |start: usize, count: usize| {
             let (cos, sin) = config.rotary.table(config.head_dim, start, count);
             [cos, sin]
         };
-        let found = |start: usize, texts: &[usize]| turns.at_positions(start, texts).unwrap().map(|t| t.to_vec::<f32>().unwrap());
+        let found = |start: usize, texts: &[usize]| tables.at_positions(start, texts).unwrap().map(|t| t.to_vec::<f32>().unwrap());
         for (start, count) in [(0, 3), (3, 1), (4, 1), (5, 60), (65, 35), (0, 100), (7, 2)] {
             assert_eq!(found(start, &[count]), plain(start, count), "{count} positions from {start}");
         }
         let [one, other] = [plain(0, 5), plain(0, 2)];
         assert_eq!(found(0, &[5, 2]), [0, 1].map(|i| [&one[i][..], &other[i]].concat()));
-        let refused = turns.at_positions(99, &[2]).unwrap_err().to_string();
+        let refused = tables.at_positions(99, &[2]).unwrap_err().to_string();
         assert_eq!(refused, "rotary: 101 positions are more than the context of 100");
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const ONE_OF: [&str; 5] = ["simd/avx2.rs", "simd/avx512.rs", "simd/neon.rs", "simd/scalar.rs", "simd/wasm.rs"];
 
 /// Types, functions and modules that have other names now, and those.
-const REPLACED: [(&str, &str); 35] = [
+const REPLACED: [(&str, &str); 38] = [
     ("Apart", "DeltaDistance"),
     ("Around", "PostProcessor"),
     ("Attended", "PartialAttention"),
@@ -43,6 +43,9 @@ const REPLACED: [(&str, &str); 35] = [
     ("quieten", "silence"),
     ("spread", "broadcast_to"),
     ("told", "explain"),
+    ("turn", "rotate, transpose, reverse"),
+    ("turn_back", "from_lanes, store_panel"),
+    ("turn_pair", "rotate_pair"),
     ("vacant", "check_vacant"),
 ];
 

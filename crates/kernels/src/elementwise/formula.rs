@@ -34,7 +34,7 @@ fn each<T: Real, C: Real, const N: usize, F: Formula<N>>(rows: &[&[T]], y: &mut 
                 y[$i] = out_of::<T, C>(f.apply(operands([$(into::<T, C>($x)),*])));
             }
             let mut any = false;
-            if F::WATCHED {
+            if F::RANGE_CHECKED {
                 for $i in 0..n {
                     any |= f.apply(operands([$(RangeChecked::new($x)),*])).out_of_range;
                 }

@@ -112,7 +112,7 @@ fn recompute_out_of_range<T: Real, const N: usize, const M: usize, F: Formulas<N
     results: &mut [[T; BLOCK]; M],
     f: F,
 ) {
-    if !F::WATCHED {
+    if !F::RANGE_CHECKED {
         return;
     }
     for i in 0..BLOCK {
@@ -164,7 +164,7 @@ mod tests {
     struct Gated;
 
     impl Formula<2> for Gated {
-        const WATCHED: bool = false;
+        const RANGE_CHECKED: bool = false;
         #[inline(always)]
         fn apply<T: Number>(self, [a, b]: [T; 2]) -> T {
             a.silu() * b

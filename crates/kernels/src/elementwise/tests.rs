@@ -232,7 +232,7 @@ impl Formula<3> for Sum {
 struct Less;
 
 impl Formula<2> for Less {
-    const WATCHED: bool = false;
+    const RANGE_CHECKED: bool = false;
     #[inline(always)]
     fn apply<T: Number>(self, [a, b]: [T; 2]) -> T {
         a - T::from_f64(2.0) * b

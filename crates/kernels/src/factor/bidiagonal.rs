@@ -19,7 +19,7 @@
 
 use super::columns::{add_scaled, scale};
 use super::matrix::{Matrix, Target, multiply};
-use super::sides::{Columns, Vectors, both};
+use super::gemvt::{Columns, Vectors, both};
 use super::symmetric::Pairs;
 use super::tridiagonal::reflection;
 use crate::buffer::{Block, OutOfMemory};

@@ -9,6 +9,7 @@ use super::triangular::{self, Triangle};
 use super::{Failure, Fault};
 use crate::buffer::{Block, OutOfMemory};
 use crate::compiled::compiled;
+use crate::params::params;
 use crate::shape::count;
 use crate::simd::{Enabled, Isa, Kernel, Lanes, Vector, dispatch_on, isa};
 use crate::view::View;
@@ -17,8 +18,6 @@ use crate::view::View;
 const LEAF: usize = 128;
 /// What halves are multiples of.
 const UNIT: usize = 32;
-/// The order of a block on the diagonal that a trailing update computes whole, though half of it is not needed.
-const TILE: usize = 128;
 
 compiled! {
     /// The lower triangular L with A = L Lᵀ and a positive diagonal, column by column, from the lower triangle of A.
@@ -88,7 +87,7 @@ fn factor<T: Lanes>(a: &mut [T], n: usize, stride: usize) -> Result<(), Fault> {
 /// The lower triangle of C − L Lᵀ.
 fn subtract_square<T: Lanes>(l: Matrix<'_, T>, c: &mut [T], stride: usize) -> Result<(), OutOfMemory> {
     let (n, k) = (l.rows, l.columns);
-    if n <= TILE {
+    if n <= params().factor.whole_block {
         return multiply(-T::ONE, l, l.t(), Target { data: c, row: 1, column: stride }, true);
     }
     let half = (n / 2).next_multiple_of(UNIT);

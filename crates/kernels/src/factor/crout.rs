@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   U           U₁₂            Rows of U come from `substitute`. The columns of a panel are reduced by L and U before them,
-//!     ┌──────┬────────────     turned so that they lie along registers, factored with exchange of rows, and turned back;
+//!     ┌──────┬────────────     transposed so that they lie along registers, factored with exchange of rows, and back;
 //!   L │ panel│ next rows of U  then the rest of each exchanged row follows.
 //!     │      ├────────────
 //!     │      │ not yet touched
@@ -59,11 +59,11 @@ impl<T: Lanes> Kernel<T> for Crout<'_, T> {
         let steps = m.min(n);
         for start in (0..steps).step_by(V::LANES) {
             let end = steps.min(start + V::LANES);
-            self.turn(isa, t, start, end - start);
+            self.load_panel(isa, t, start, end - start);
             for s in 0..end - start {
                 self.pivots[start + s] = start + self.step(isa, m - start, s, end - start);
             }
-            self.turn_back(isa, start, end - start);
+            self.store_panel(isa, start, end - start);
             for s in start..end {
                 let rows = [s, self.pivots[s]];
                 if rows[0] != rows[1] {
@@ -85,7 +85,7 @@ impl<T: Lanes> Crout<'_, T> {
 
     /// Reduces the columns of a panel from row `start` on, and writes them to the panel.
     #[inline(always)]
-    fn turn<V: Vector<Element = T>>(&mut self, isa: Enabled<V>, t: Factor<'_, T>, start: usize, width: usize) {
+    fn load_panel<V: Vector<Element = T>>(&mut self, isa: Enabled<V>, t: Factor<'_, T>, start: usize, width: usize) {
         let (apart, x) = (self.apart(), self.x.strip::<V, 1>(isa, start, width));
         for first in (start..self.m).step_by(V::LANES) {
             let rows = V::LANES.min(self.m - first);
@@ -112,7 +112,7 @@ impl<T: Lanes> Crout<'_, T> {
 
     /// Writes the panel back to rows.
     #[inline(always)]
-    fn turn_back<V: Vector<Element = T>>(&mut self, isa: Enabled<V>, start: usize, width: usize) {
+    fn store_panel<V: Vector<Element = T>>(&mut self, isa: Enabled<V>, start: usize, width: usize) {
         let (apart, x) = (self.apart(), self.x.strip::<V, 1>(isa, start, width));
         for first in (start..self.m).step_by(V::LANES) {
             let rows = V::LANES.min(self.m - first);

@@ -4,7 +4,7 @@
 use super::batch::{each, load, matrix, sizes};
 use super::columns::{add_scaled, inner, magnitude, norm, rescaling, scale};
 use super::matrix::{Matrix, Target, multiply};
-use super::{Failure, house, lanes, tall};
+use super::{Failure, householder, lanes, tall};
 use crate::buffer::{Block, OutOfMemory};
 use crate::compiled::compiled;
 use crate::params::params;
@@ -86,8 +86,8 @@ fn near<T: Lanes>(a: Matrix<'_, T>, k: usize, q: &mut [T], r: &mut [T]) -> Resul
         scale(&mut rows, factor);
     }
     let steps = m.min(n);
-    let mut memory = Block::new(house::len(m, steps))?;
-    let mut reflections = house::Reflections::new(&mut memory, m, steps);
+    let mut memory = Block::new(householder::len(m, steps))?;
+    let mut reflections = householder::Reflections::new(&mut memory, m, steps);
     reflections.factor(isa(), &mut rows, n)?;
     load(Matrix::of_rows(&rows, m, n, n).block(0, 0, k, n), r);
     for j in 0..n.min(k) {

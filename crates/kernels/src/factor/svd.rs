@@ -8,7 +8,7 @@ use super::matrix::{Matrix, Target, multiply};
 use super::qr::{self, Kind};
 use super::reflections::Reflections;
 use super::{Failure, Fault};
-use super::{bidiagonal, divide, lanes, quotients, tall};
+use super::{bidiagonal, divide, dqds, lanes, tall};
 use crate::buffer::{Block, OutOfMemory, list};
 use crate::compiled::compiled;
 use crate::real::Real;
@@ -119,7 +119,7 @@ fn alone<T: Lanes>(a: &mut [T], [m, n]: [usize; 2], s: &mut [T]) -> Result<bool,
         scaled.iter_mut().zip(x).for_each(|(to, x)| *to = x.to_f64() / largest);
         Ok(scaled)
     };
-    let found = quotients::singular_values(&scaled(&diagonal)?, &scaled(&beside)?, T::EPSILON.to_f64())?;
+    let found = dqds::singular_values(&scaled(&diagonal)?, &scaled(&beside)?, T::EPSILON.to_f64())?;
     let values = found.as_deref().unwrap_or_default();
     s.iter_mut().zip(values).for_each(|(s, x)| *s = T::from_f64(x * largest));
     Ok(found.is_some())

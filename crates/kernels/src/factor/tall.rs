@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::batch::load;
 use super::columns::{magnitude, rescaling};
-use super::house::{Reflections, len};
+use super::householder::{Reflections, len};
 use super::matrix::Matrix;
 use crate::buffer::{Block, OutOfMemory, list};
 use crate::params::params;
@@ -14,12 +14,12 @@ use crate::shape::count;
 use crate::simd::{Lanes, isa};
 use crate::threads;
 
-/// The most columns: the R's of slabs are a small part of them.
-const WIDEST: usize = 64;
-
 /// Whether a tree is worth it.
 pub(super) fn suits(m: usize, n: usize) -> bool {
-    (1..=WIDEST).contains(&n) && m * n > 2 * params().factor.tall_slab
+    let tuned = &params().factor;
+    // A slab has twice as many rows as columns, so that the R's of all are smaller than the matrix.
+    let narrow = (1..=tuned.tall_columns).contains(&n) && n.saturating_mul(2 * n) <= tuned.tall_slab;
+    narrow && m * n > 2 * tuned.tall_slab
 }
 
 /// The reflections of slabs of nearly equal heights.
@@ -142,10 +142,10 @@ pub(super) fn qr<T: Lanes>(a: Matrix<'_, T>, q: &mut [T], r: &mut [T]) -> Result
         slabs.push(Mutex::new(slab));
     }
     first.expand(n, &tops, |slab, from| {
-        let mut turned = Block::new(from.len())?;
-        load(Matrix::of_rows(from, from.len() / n, n, n), &mut turned);
+        let mut transposed = Block::new(from.len())?;
+        load(Matrix::of_rows(from, from.len() / n, n, n), &mut transposed);
         if let Ok(mut slab) = slabs[slab].try_lock() {
-            slab.iter_mut().zip(turned.chunks_exact(from.len() / n)).for_each(|(to, from)| to.copy_from_slice(from));
+            slab.iter_mut().zip(transposed.chunks_exact(from.len() / n)).for_each(|(to, from)| to.copy_from_slice(from));
         }
         Ok(())
     })?;

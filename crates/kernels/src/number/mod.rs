@@ -39,7 +39,7 @@ impl<T> Arithmetic for T where T: Copy + Add<Output = T> + Sub<Output = T> + Mul
 /// A function of N numbers: what [`elementwise::formula`](crate::elementwise::formula) carries out.
 pub trait Formula<const N: usize>: Copy + Send + Sync {
     /// Whether a sine, cosine or power is on the way, whose numbers have to be watched; without one, that is a waste of time.
-    const WATCHED: bool = true;
+    const RANGE_CHECKED: bool = true;
     /// Whether it gets loops of its own. Else it is carried out step by step, as a [`Program`](crate::elementwise::Program): some times slower
     /// if its steps are few and cheap, and nothing to compile. Right for what is seldom used or costs much by itself.
     const COMPILED: bool = true;
@@ -50,8 +50,8 @@ pub trait Formula<const N: usize>: Copy + Send + Sync {
 
 /// M functions of the same N numbers: what [`elementwise::formulas`](crate::elementwise::formulas) carries out in one pass.
 pub trait Formulas<const N: usize, const M: usize>: Copy + Send + Sync {
-    /// Whether a sine, cosine or power is on the way, as in [`Formula::WATCHED`].
-    const WATCHED: bool = true;
+    /// Whether a sine, cosine or power is on the way, as in [`Formula::RANGE_CHECKED`].
+    const RANGE_CHECKED: bool = true;
     /// Whether it gets loops of its own, as in [`Formula::COMPILED`].
     const COMPILED: bool = true;
 
@@ -156,7 +156,7 @@ pub struct Partials<F, const N: usize>(pub F);
 macro_rules! partial {
     ($($n:literal: $m:literal),*) => {$(
         impl<F: Formula<$n>> Formulas<$m, $n> for Partials<F, $n> {
-            const WATCHED: bool = F::WATCHED;
+            const RANGE_CHECKED: bool = F::RANGE_CHECKED;
             const COMPILED: bool = F::COMPILED;
             #[inline(always)]
             fn apply<T: Number>(self, x: [T; $m]) -> [T; $n] {
@@ -173,7 +173,7 @@ macro_rules! partial {
             }
         }
         impl<F: Formula<$n>, const I: usize> Formula<$m> for Partial<F, $n, I> {
-            const WATCHED: bool = F::WATCHED;
+            const RANGE_CHECKED: bool = F::RANGE_CHECKED;
             const COMPILED: bool = F::COMPILED;
             #[inline(always)]
             fn apply<T: Number>(self, x: [T; $m]) -> T {

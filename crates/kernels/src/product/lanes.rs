@@ -1,6 +1,6 @@
 //! Many tiny matrices: every lane of a register works on a matrix of its own.
 //!
-//! As many matrices as a register has lanes are turned, in registers, so that a register holds one element of each; the
+//! As many matrices as a register has lanes are transposed, in registers, so that a register holds one element of each; the
 //! product is then plain sums over registers, whatever the sizes, and is turned back. Nothing is lost to sizes that are no
 //! multiple of a register, nor to a call for each matrix.
 

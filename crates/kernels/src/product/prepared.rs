@@ -40,13 +40,13 @@ impl Prepared {
         let empty = [batch, rows, columns].into_iter().flatten().any(|x| x.size == 0);
         let axes = axes.simplified();
         // A product of few rows takes them from A.
-        let turned = axes::size(&axes.rows) > axes::size(&axes.columns);
-        let axes = if turned { axes.swapped() } else { axes };
+        let transposed = axes::size(&axes.rows) > axes::size(&axes.columns);
+        let axes = if transposed { axes.swapped() } else { axes };
         // The kernels write rows of neighbours: where only C's rows are neighbours, Cᵀ = Bᵀ Aᵀ.
         let across = !axes::is_unit(&axes.columns, |x| x.c) && axes::is_unit(&axes.rows, |x| x.c);
         let across = across && !skinny::are_few(&axes) && !skinny::are_more(&axes);
         let axes = if across { axes.swapped() } else { axes };
-        Some(Self { distinct: axes.is_injective(), axes, swapped: turned != across, empty, reach })
+        Some(Self { distinct: axes.is_injective(), axes, swapped: transposed != across, empty, reach })
     }
 
     /// Computes the product of these operands, as [`product`](super::product) does.

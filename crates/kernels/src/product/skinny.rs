@@ -3,11 +3,11 @@
 //! y[s, ν] = Σ_κ x[s, κ] · B[κ, ν], where nothing of B is copied: where its contracted index is the one whose
 //! neighbours are adjacent (weights stored (out, in), as in decoding), registers run along κ and are summed across at the
 //! end; where its columns are adjacent, registers run along ν and y is kept near. A long κ is cut into segments, whose
-//! sums are added in order. Up to [`FEW`] rows pass the matrix together ([`few`]); up to [`MORE`] take turns at a part of it
-//! that is near, where it is large ([`more`]).
+//! sums are added in order. Up to [`FEW`] rows pass the matrix together ([`single_pass`]); up to [`MORE`] take turns at a part of it
+//! that is near, where it is large ([`row_groups`]).
 
-mod few;
-mod more;
+mod row_groups;
+mod single_pass;
 
 use std::ops::Range;
 
@@ -160,8 +160,8 @@ pub(super) fn kernel<V: Vector<Element: Lanes>>(
 /// The kernel for m rows.
 fn code<V: Vector<Element: Lanes>, R: Read<V>>(isa: Enabled<V>, form: Form, m: usize) -> Code<V::Element> {
     match m {
-        0..=FEW => few::codes::<V, R>(isa, form)[m.next_power_of_two().trailing_zeros() as usize],
-        _ => more::code::<V, R>(isa, form),
+        0..=FEW => single_pass::codes::<V, R>(isa, form)[m.next_power_of_two().trailing_zeros() as usize],
+        _ => row_groups::code::<V, R>(isa, form),
     }
 }
 
@@ -177,13 +177,13 @@ impl<T: Lanes> Skinny<'_, T> {
         let x = match form {
             _ if m <= FEW => self.rows(&matrices, [m, k])?,
             Form::Dot => self.parts(&matrices, [m, k])?,
-            Form::Axpy => self.columns(&matrices, [m, k], more::RowGroups::new::<V>(form, m).all())?,
+            Form::Axpy => self.columns(&matrices, [m, k], row_groups::RowGroups::new::<V>(form, m).all())?,
         };
         let first = Address::new(self.b.data, self.b.offset);
 
         // Segments only where columns alone would not keep the threads busy; they begin where a part of x does.
         let tuned = &params().skinny;
-        let segment = if n < 128 { tuned.segment.next_multiple_of(more::DEPTH) } else { k };
+        let segment = if n < 128 { tuned.segment.next_multiple_of(row_groups::DEPTH) } else { k };
         let segments = k.div_ceil(segment);
         let width = match form {
             Form::Dot => (tuned.piece / segment).clamp(8, n.max(8)).next_multiple_of(8),
@@ -255,20 +255,20 @@ impl<T: Lanes> Skinny<'_, T> {
         GatheredRows::copied(x, matrices.len(), width, (1, width))
     }
 
-    /// For every matrix of A parts of its rows, those of the first [`more::DEPTH`] contracted indices before those of the next: a part
+    /// For every matrix of A parts of its rows, those of the first [`row_groups::DEPTH`] contracted indices before those of the next: a part
     /// lies in few places of a set of the caches, whatever the distance of rows was.
     fn parts(&self, matrices: &[[isize; 3]], [m, k]: [usize; 2]) -> Result<GatheredRows<T>, OutOfMemory> {
         let (rows, depth) = self.offsets_in_a()?;
-        let parts = k.div_ceil(more::DEPTH);
-        let mut x = Block::new(shape::count(&[matrices.len(), parts, m, more::PART]))?;
-        for (i, x) in x.chunks_exact_mut(more::PART).enumerate() {
+        let parts = k.div_ceil(row_groups::DEPTH);
+        let mut x = Block::new(shape::count(&[matrices.len(), parts, m, row_groups::PART]))?;
+        for (i, x) in x.chunks_exact_mut(row_groups::PART).enumerate() {
             let (matrix, part, row) = (i / (parts * m), i / m % parts, i % m);
             let at = matrices[matrix][0] + rows.at(row);
-            let indices = part * more::DEPTH..k.min((part + 1) * more::DEPTH);
+            let indices = part * row_groups::DEPTH..k.min((part + 1) * row_groups::DEPTH);
             let len = indices.len();
             self.copy(indices.map(|k| at + depth.at(k)), &mut x[..len]);
         }
-        GatheredRows::copied(x, matrices.len(), more::PART, (more::DEPTH, m * more::PART))
+        GatheredRows::copied(x, matrices.len(), row_groups::PART, (row_groups::DEPTH, m * row_groups::PART))
     }
 
     fn offsets_in_a(&self) -> Result<(Offsets, Offsets), OutOfMemory> {

@@ -1,6 +1,6 @@
 //! Rows of a few numbers in memory ↔ registers that each hold one number of several rows.
 //!
-//! A block is as many rows as a register has lanes. Blocks of rows of 4 are turned by two steps of a transposition, which leaves the
+//! A block is as many rows as a register has lanes. Blocks of rows of 4 are transposed by two steps of a transposition, which leaves the
 //! rows in an order of its own: lane j holds row [`row_of_lane`]. It is the same for every operand and undone on the way out. Rows of 3
 //! become rows of 4 in registers, each load reaching past the rows that it is for.
 

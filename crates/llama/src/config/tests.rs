@@ -72,7 +72,7 @@ fn a_refused_config_names_file_and_field() {
             json!({"hidden_size": 2_147_483_646, "intermediate_size": 2_147_483_646}),
             "config.json: the sizes make a model of 96845407510109092758 numbers, more than memory can address",
         ),
-        (json!({"head_dim": 15}), "config.json: head_dim 15 is odd; rotary embeddings turn pairs"),
+        (json!({"head_dim": 15}), "config.json: head_dim 15 is odd; rotary embeddings rotate pairs"),
         (json!({"hidden_act": "gelu"}), "config.json: hidden_act \"gelu\" is not supported; silu is"),
         (
             json!({"rope_scaling": {"type": "yarn", "factor": 4.0}}),

@@ -125,7 +125,7 @@ fn block_keeps(config: &Config, subject: PlanSubject, block: usize) -> usize {
     // Attention's output is kept in any case.
     let dropped = input_keeps(config, subject, block, &[LinearKind::O]).saturating_sub(queries);
     let norms = 2 * (hidden + 1);
-    // Turned queries and keys, values, the output and a log-sum-exp a head.
+    // Rotated queries and keys, values, the output and a log-sum-exp a head.
     let attention = 2 * (queries + keys) + config.num_attention_heads;
     norms + attention + 2 * inner + inputs + dropped + ranks(subject, |site| site.layer.index() == Some(block))
 }

@@ -79,7 +79,7 @@ pub enum RunOutcome {
     Interrupted,
 }
 
-/// Runs a trainer to its end, or until `observe` breaks (a Ctrl-C, say).
+/// Runs a trainer to its end, or until `progress` breaks (a Ctrl-C, say).
 ///
 /// The log is `log.jsonl`: `{"step": 1, "loss": …, "learning_rate": …, "gradient_norm": …, "tokens": …, "seconds": …}` a step and
 /// `{"step": 0, "held_out_loss": …}` an evaluation; a run with patience ends with `{"step": …, "restored_step": …, "restored_loss": …}`.
@@ -129,7 +129,7 @@ fn go(trainer: &mut Trainer, run: &RunOptions, progress: &mut dyn FnMut(TrainPro
         }
         trainer.resume(&state)?;
         remove_mark(&run.folder)?;
-        log.take_up(trainer.steps_done())?;
+        log.read_up_to(trainer.steps_done())?;
         stopped |= progress(TrainProgress::Resumed { steps: trainer.steps_done() }).is_break();
     } else {
         mark_begun(&run.folder)?;
@@ -250,7 +250,7 @@ struct Log {
 
 impl Log {
     /// Reads the lines up to a step; later ones are of steps that were not saved and come again.
-    fn take_up(&mut self, steps: usize) -> Result<()> {
+    fn read_up_to(&mut self, steps: usize) -> Result<()> {
         if self.path.exists() {
             let text = monotile_adapters::json::read_text(&self.path, &monotile::limits::TEXT)?;
             let within = |line: &&str| {

@@ -7,7 +7,7 @@ use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// Turns the pairs (i, i + d/2) of every row by the angles of its position:
+/// Rotates the pairs (i, i + d/2) of every row by the angles of its position:
 ///
 /// ```text
 /// out[…, p, i]       = x[…, p, i] cos θ − x[…, p, i + d/2] sin θ
@@ -18,7 +18,7 @@ use crate::testing::{Spec, normal};
 /// as f32. Pairs are halves of a row, as in LLaMA's checkpoints, not neighbours as in the paper.
 ///
 /// # Gradient
-/// Of x: the cotangent turned back. The tables are constants.
+/// Of x: the cotangent rotated by −θ. The tables are constants.
 ///
 /// # Errors
 /// If d is odd, the tables do not fit or are on the tape, or a dtype is no floating-point one.
@@ -43,7 +43,7 @@ pub fn rotary(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
         return Err(Error::shape(format!("rotary: needs positions and an even dim, (…, t, d), got shape {shape:?}")));
     };
     if !d.is_multiple_of(2) {
-        return Err(Error::shape(format!("rotary: turns pairs of elements, and a dim of {d} in shape {shape:?} is odd")));
+        return Err(Error::shape(format!("rotary: rotates pairs of elements, and a dim of {d} in shape {shape:?} is odd")));
     }
     for (name, table) in [("cosines", cos), ("sines", sin)] {
         if table.shape() != [t, d / 2] {
@@ -64,7 +64,7 @@ pub fn rotary(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
     rotate(&x, RotaryGradient { cos: table(cos)?, sin: table(sin)?, inverse: false })
 }
 
-/// The rule, and what it turns by: tables of x's type in row-major order.
+/// The rule, and what it rotates by: tables of x's type in row-major order.
 #[derive(Clone)]
 struct RotaryGradient {
     cos: Tensor,
@@ -87,7 +87,7 @@ impl Gradient for RotaryGradient {
     fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
         false
     }
-    // A rotation's transpose is its inverse: x̄ is ȳ turned by −θ.
+    // A rotation's transpose is its inverse: x̄ is ȳ rotated by −θ.
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
         let g = g.to_dtype(saved.input_dtype(0))?;
@@ -120,7 +120,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("rotary", |x| Ok(vec![rotary(&x[0], &x[1].detach(), &x[1].detach())?]))
             .refuses(
                 vec![normal(&[2, 3]), normal(&[2, 1])],
-                "rotary: turns pairs of elements, and a dim of 3 in shape [2, 3] is odd",
+                "rotary: rotates pairs of elements, and a dim of 3 in shape [2, 3] is odd",
             )
             .refuses(
                 vec![normal(&[5, 4]), normal(&[5, 4])],

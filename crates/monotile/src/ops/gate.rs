@@ -43,7 +43,7 @@ pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 struct Swiglu;
 
 impl Formula<2> for Swiglu {
-    const WATCHED: bool = false;
+    const RANGE_CHECKED: bool = false;
     #[inline(always)]
     fn apply<T: Number>(self, [gate, up]: [T; 2]) -> T {
         gate.silu() * up

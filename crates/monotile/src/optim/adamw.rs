@@ -181,7 +181,7 @@ impl AdamWStep {
 }
 
 impl Formulas<4, 3> for AdamWStep {
-    const WATCHED: bool = false;
+    const RANGE_CHECKED: bool = false;
     #[inline(always)]
     fn apply<T: Number>(self, [p, m, v, g]: [T; 4]) -> [T; 3] {
         let m = m + (g - m) * T::from_f64(self.new[0]);

@@ -36,11 +36,11 @@ pub struct FitOptions {
 
 impl Default for FitOptions {
     fn default() -> Self {
-        let stage = |shrink, steps, pace, color_pace| FitStage {
+        let stage = |shrink, steps, learning_rate, color_learning_rate| FitStage {
             downsampling: shrink,
             steps,
-            learning_rate: pace,
-            color_learning_rate: color_pace,
+            learning_rate,
+            color_learning_rate,
         };
         Self {
             stages: vec![stage(8, 80, 0.03, 0.0), stage(4, 60, 0.02, 0.03), stage(2, 60, 0.008, 0.03), stage(1, 40, 0.003, 0.01)],
@@ -191,13 +191,11 @@ impl TargetPyramid {
             let [w, h] = size;
             return Err(Error::value(format!("fit: a picture of {w} x {h} from a camera of {} x {}", camera.width, camera.height)));
         }
-        for (i, FitStage { downsampling: shrink, learning_rate: pace, color_learning_rate: color_pace, .. }) in
-            options.stages.iter().enumerate()
-        {
-            if *shrink == 0 || size.iter().any(|n| n / shrink == 0) || !(*pace > 0.0 && *color_pace >= 0.0) {
+        for (i, FitStage { downsampling: shrink, learning_rate, color_learning_rate, .. }) in options.stages.iter().enumerate() {
+            if *shrink == 0 || size.iter().any(|n| n / shrink == 0) || !(*learning_rate > 0.0 && *color_learning_rate >= 0.0) {
                 let [w, h] = size;
                 return Err(Error::value(format!(
-                    "fit: stage {i} makes {w} x {h} pixels {shrink} times smaller at a pace of {pace} and {color_pace}; it takes 1 to {} times, and a pace above 0",
+                    "fit: stage {i} makes {w} x {h} pixels {shrink} times smaller at a learning rate of {learning_rate} and {color_learning_rate}; it takes 1 to {} times, and a learning rate above 0",
                     w.min(h)
                 )));
             }
@@ -276,11 +274,11 @@ mod tests {
         let picture = CpuRenderer::new(&plain).draw(&Pose::rest(&plain), &shot).unwrap();
         let grey = ColoredMesh { colors: Tensor::filled(truth.colors.shape(), 0.35, DType::F64).unwrap(), ..truth.clone() };
         let start = grey.orbited(&camera, [0.08, -0.05, 0.1], [0.2, -0.5, -0.2]).unwrap();
-        let stage = |shrink, steps, pace, color_pace| FitStage {
+        let stage = |shrink, steps, learning_rate, color_learning_rate| FitStage {
             downsampling: shrink,
             steps,
-            learning_rate: pace,
-            color_learning_rate: color_pace,
+            learning_rate,
+            color_learning_rate,
         };
         let options = FitOptions { stages: vec![stage(4, 80, 0.03, 0.0), stage(2, 60, 0.02, 0.03), stage(1, 40, 0.01, 0.03)] };
         let found = grey.fit(&picture, &start, &options, &mut |_| {}).unwrap();
@@ -301,7 +299,7 @@ mod tests {
         assert_eq!(words(&picture(64, 48), stage.clone()), "fit: a picture of 64 x 48 from a camera of 48 x 64");
         assert_eq!(
             words(&picture(48, 64), FitStage { downsampling: 49, ..stage }),
-            "fit: stage 0 makes 48 x 64 pixels 49 times smaller at a pace of 0.1 and 0; it takes 1 to 48 times, and a pace above 0"
+            "fit: stage 0 makes 48 x 64 pixels 49 times smaller at a learning rate of 0.1 and 0; it takes 1 to 48 times, and a learning rate above 0"
         );
     }
 }

@@ -202,8 +202,8 @@ fn ql<V: Vector>(isa: Enabled<V>, [d, e]: [&mut [V]; 2], rotations: &mut [V], zt
                 let (f, b) = (s * e[i], c * e[i]);
                 let (x, y) = (f * up, g * up);
                 let r = x.mul_add(x, y * y).sqrt();
-                let turn = |x: V, other| zero.where_less(r, x / r, other);
-                let (sine, cosine, r) = (turn(x, zero), turn(y, one), r * down);
+                let scaled = |x: V, other| zero.where_less(r, x / r, other);
+                let (sine, cosine, r) = (scaled(x, zero), scaled(y, one), r * down);
                 let below = d[i + 1] - p;
                 let t = (d[i] - below).mul_add(sine, two * cosine * b);
                 e[i + 1] = on(first(zero, r), e[i + 1]);

@@ -1,6 +1,6 @@
 //! Factorizations of many small matrices: every lane of a register works on a matrix of its own.
 //!
-//! As many matrices as a register has lanes are turned, in registers, so that a register holds one element of each (a
+//! As many matrices as a register has lanes are transposed, in registers, so that a register holds one element of each (a
 //! *pack*); the algorithm is then plain arithmetic on packs. Nothing is lost to sizes that are no multiple of a register nor to
 //! a call for each matrix. Where matrices would go different ways (a pivot, a converged value), all lanes go the longest way
 //! and those that need not are left as they are.
@@ -24,7 +24,7 @@ mod qr;
 mod svd;
 #[cfg(test)]
 mod tests;
-mod turn;
+mod transpose;
 
 pub(super) use cholesky::cholesky;
 pub(super) use eigh::eigh;
@@ -45,7 +45,7 @@ use crate::shape::count;
 use crate::simd::{self, Enabled, Lanes, MAX_LANES, Vector};
 use crate::threads::{self, SharedSlice};
 use crate::view::View;
-use turn::{columns, turn, turn_back, turn_ordered};
+use transpose::{columns, from_lanes, from_lanes_ordered, to_lanes};
 
 /// The most rows and columns of a matrix that is worked on in a lane: its packs stay in the second-level cache.
 const LARGEST: usize = 32;
@@ -174,11 +174,11 @@ impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
         for first in matrices.clone().step_by(V::LANES) {
             let count = V::LANES.min(matrices.end - first);
             if count == V::LANES {
-                turn(isa, &self.a[first * size..][..V::LANES * size], &mut a, A::LOWER.then_some(n));
+                to_lanes(isa, &self.a[first * size..][..V::LANES * size], &mut a, A::LOWER.then_some(n));
             } else {
                 // Lanes without a matrix repeat the last.
                 let lanes = (0..V::LANES).flat_map(|i| &self.a[(first + i.min(count - 1)) * size..][..size]).copied();
-                turn(isa, &lanes.collect::<Vec<T>>(), &mut a, A::LOWER.then_some(n));
+                to_lanes(isa, &lanes.collect::<Vec<T>>(), &mut a, A::LOWER.then_some(n));
             }
             if first + V::LANES < matrices.end {
                 fetch(&self.a[(first + V::LANES) * size..self.a.len().min((first + 2 * V::LANES) * size)]);
@@ -220,8 +220,8 @@ impl<T: Lanes, A: Algorithm<T>> Each<'_, T, A> {
                 let (packs, to) = (&out.packs[which], &mut results[which][place(sizes[which])]);
                 let order = out.order.as_ref().filter(|_| which == 0);
                 let write = |to: &mut [T]| match order {
-                    Some(order) => turn_ordered(isa, packs, sizes[which], order, to),
-                    None => turn_back(isa, packs, &places[which], to, far),
+                    Some(order) => from_lanes_ordered(isa, packs, sizes[which], order, to),
+                    None => from_lanes(isa, packs, &places[which], to, far),
                 };
                 if count == V::LANES {
                     write(to);

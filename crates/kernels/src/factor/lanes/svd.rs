@@ -6,6 +6,7 @@ use super::pack::{dot, normalize, squares_fit};
 use super::product::{BLOCK, Matrix, multiply, products};
 use super::{Algorithm, Outputs, each};
 use crate::buffer::OutOfMemory;
+use crate::params::params;
 use crate::real::Real;
 use crate::simd::{Enabled, Lanes, Vector};
 use crate::view::View;
@@ -29,9 +30,6 @@ pub(super) struct Svd {
 /// Sweeps over all pairs before the iteration is given up.
 const SWEEPS: usize = 30;
 
-/// Rows from which on the rotations begin at eigenvectors: of fewer, a few sweeps take less time.
-const MANY: usize = 10;
-
 /// What [`svd`] says of a matrix with a singular value 0.
 const SINGULAR: f64 = 1.0;
 /// What it says of one whose iteration did not end.
@@ -43,13 +41,13 @@ impl<T: Lanes> Algorithm<T> for Svd {
         let k = m.min(n);
         ([m, n], if vectors { [[m, k], [k, 1], [n, k]] } else { [[0; 2], [k, 1], [0; 2]] })
     }
-    /// The rows that are turned, the product of the rotations, the squared norms, and what the eigenvectors need.
+    /// The rows that are rotated, the product of the rotations, the squared norms, and what the eigenvectors need.
     fn scratch(&self) -> usize {
         let Self { m, n, vectors } = *self;
         let k = m.min(n);
         m * n
             + k
-            + if k >= MANY {
+            + if k >= params().factor.svd_from_eigh {
                 k * k + eigh::scratch(k, true)
             } else if vectors {
                 k * k
@@ -72,23 +70,23 @@ impl<T: Lanes> Algorithm<T> for Svd {
         let [u, s, v] = &mut out.packs;
         let (rows, scratch) = scratch.split_at_mut(m * n);
         let (norms, work) = scratch.split_at_mut(k);
-        let (turned, work) = work.split_at_mut(if k >= MANY || self.vectors { k * k } else { 0 });
+        let (rotations, work) = work.split_at_mut(if k >= params().factor.svd_from_eigh || self.vectors { k * k } else { 0 });
         let scale = normalize(isa, a, squares_fit::<V>());
         let b = Matrix { packs: a, strides: if m >= n { [1, n] } else { [n, 1] } };
-        if k >= MANY {
-            begin(isa, b, [rows, turned], norms, work);
+        if k >= params().factor.svd_from_eigh {
+            begin(isa, b, [rows, rotations], norms, work);
         } else {
             for (i, row) in rows.chunks_mut(long).enumerate() {
                 row.iter_mut().enumerate().for_each(|(j, x)| *x = a[i * b.strides[0] + j * b.strides[1]]);
             }
-            turned.fill(zero);
-            turned.iter_mut().step_by(k + 1).for_each(|x| *x = one);
+            rotations.fill(zero);
+            rotations.iter_mut().step_by(k + 1).for_each(|x| *x = one);
         }
-        let turned = if self.vectors { turned } else { &mut [] };
+        let rotations = if self.vectors { rotations } else { &mut [] };
 
         let mut status = zero;
         for sweep in 0.. {
-            if !sweep_pairs(isa, rows, long, norms, turned) {
+            if !sweep_pairs(isa, rows, long, norms, rotations) {
                 break;
             }
             if sweep == SWEEPS {
@@ -110,60 +108,60 @@ impl<T: Lanes> Algorithm<T> for Svd {
         if self.vectors {
             let (left, right) = if m >= n { (u, v) } else { (v, u) };
             place(&order, rows, long, left, k);
-            place(&order, turned, k, right, k);
+            place(&order, rotations, k, right, k);
         }
         status
     }
 }
 
-/// `turned` = G with G B Bᵀ Gᵀ diagonal, and `rows` = G B, whose rows are all but orthogonal: what the condition number
+/// `rotations` = G with G B Bᵀ Gᵀ diagonal, and `rows` = G B, whose rows are all but orthogonal: what the condition number
 /// of B Bᵀ took from them, few rotations give back.
 #[inline(always)]
-fn begin<V: Vector>(isa: Enabled<V>, b: Matrix<'_, V>, [rows, turned]: [&mut [V]; 2], norms: &mut [V], work: &mut [V]) {
+fn begin<V: Vector>(isa: Enabled<V>, b: Matrix<'_, V>, [rows, rotations]: [&mut [V]; 2], norms: &mut [V], work: &mut [V]) {
     let k = norms.len();
     let long = rows.len() / k;
-    multiply(isa, [b, b], [k, k, long], turned);
-    eigh::mirror(turned, k);
+    multiply(isa, [b, b], [k, k, long], rotations);
+    eigh::mirror(rotations, k);
     // Of a matrix that is not 0, the largest is at least the square of what fits.
     let mut largest = isa.constant(if size_of::<V::Element>() == 4 { 1e-30 } else { 1e-290 });
-    for x in turned.iter().step_by(k + 1) {
+    for x in rotations.iter().step_by(k + 1) {
         largest = largest.max(*x);
     }
     let reciprocal = isa.constant(1.0) / largest;
-    turned.iter_mut().for_each(|x| *x *= reciprocal);
+    rotations.iter_mut().for_each(|x| *x *= reciprocal);
     // Vectors whose iteration did not end are orthogonal as well, and the rotations go on from there.
-    let _ = eigh::diagonalize(isa, turned, norms, work);
-    for (to, from) in turned.chunks_mut(k).zip(work[6 * k..].chunks(eigh::stride(k))) {
+    let _ = eigh::diagonalize(isa, rotations, norms, work);
+    for (to, from) in rotations.chunks_mut(k).zip(work[6 * k..].chunks(eigh::stride(k))) {
         to.copy_from_slice(&from[..k]);
     }
-    let g = Matrix { packs: turned, strides: [k, 1] };
+    let g = Matrix { packs: rotations, strides: [k, 1] };
     let columns = Matrix { packs: b.packs, strides: [b.strides[1], b.strides[0]] };
     multiply(isa, [g, columns], [k, long, k], rows);
 }
 
-/// Rotates each pair of rows once so that they are orthogonal, and the rows of `turned` alike. Whether any pair was not.
+/// Rotates each pair of rows once so that they are orthogonal, and the rows of `rotations` alike. Whether any pair was not.
 #[inline(always)]
-fn sweep_pairs<V: Vector>(isa: Enabled<V>, rows: &mut [V], long: usize, norms: &mut [V], turned: &mut [V]) -> bool {
+fn sweep_pairs<V: Vector>(isa: Enabled<V>, rows: &mut [V], long: usize, norms: &mut [V], rotations: &mut [V]) -> bool {
     let k = norms.len();
     let zero = isa.constant(0.0);
     for (norm, row) in norms.iter_mut().zip(rows.chunks(long)) {
         *norm = dot(zero, row, row);
     }
     // In blocks of rows, so that a row is fetched from the second-level cache once a block and not once a pair.
-    let mut turned_any = false;
+    let mut any_rotated = false;
     for first in (0..k).step_by(BLOCK) {
         for other in (first..k).step_by(BLOCK) {
-            if k >= MANY && orthogonal(isa, rows, norms, [first, other]) {
+            if k >= params().factor.svd_from_eigh && orthogonal(isa, rows, norms, [first, other]) {
                 continue;
             }
             for q in other..k.min(other + BLOCK) {
                 for p in first..q.min(first + BLOCK) {
-                    turned_any |= turn_pair(isa, [p, q], rows, long, norms, turned);
+                    any_rotated |= rotate_pair(isa, [p, q], rows, long, norms, rotations);
                 }
             }
         }
     }
-    turned_any
+    any_rotated
 }
 
 /// How large the cosine of the angle between rows that count as orthogonal may be.
@@ -195,13 +193,13 @@ fn orthogonal<V: Vector>(isa: Enabled<V>, rows: &[V], norms: &[V], [p, q]: [usiz
 
 /// Makes rows p < q orthogonal. Whether they were not.
 #[inline(always)]
-fn turn_pair<V: Vector>(
+fn rotate_pair<V: Vector>(
     isa: Enabled<V>,
     [p, q]: [usize; 2],
     rows: &mut [V],
     long: usize,
     norms: &mut [V],
-    turned: &mut [V],
+    rotations: &mut [V],
 ) -> bool {
     let (zero, one) = (isa.constant(0.0), isa.constant(1.0));
     let tolerance = tolerance(isa, long);
@@ -221,8 +219,8 @@ fn turn_pair<V: Vector>(
     norms[p] = alpha - t * gamma;
     norms[q] = beta + t * gamma;
     rotate([c, s], x, y);
-    if !turned.is_empty() {
-        let (x, y) = pair(turned, norms.len(), p, q);
+    if !rotations.is_empty() {
+        let (x, y) = pair(rotations, norms.len(), p, q);
         rotate([c, s], x, y);
     }
     true

@@ -1,7 +1,7 @@
 //! The ways of A = Q R: reflections in registers on every instruction set, blocks of products, and trees of slabs.
 
 use super::{frobenius, identity, product, ratio, real, transposed, wide};
-use crate::factor::house::{Reflections, len};
+use crate::factor::householder::{Reflections, len};
 use crate::factor::matrix::Matrix;
 use crate::factor::qr::{Kind, blocked, qr};
 use crate::factor::svd::{Vectors, svd};

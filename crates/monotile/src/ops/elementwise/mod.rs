@@ -64,7 +64,7 @@ pub(crate) fn unary<U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
 struct Apply<U>(U);
 
 impl<U: Unary> Formula<1> for Apply<U> {
-    const WATCHED: bool = U::RANGE_CHECKED;
+    const RANGE_CHECKED: bool = U::RANGE_CHECKED;
     #[inline(always)]
     fn apply<T: Number>(self, [x]: [T; 1]) -> T {
         self.0.apply(x)
@@ -103,7 +103,7 @@ impl<U: Unary> Gradient for Mapped<U> {
 struct Slope<U>(U);
 
 impl<U: Unary> Formula<2> for Slope<U> {
-    const WATCHED: bool = U::RANGE_CHECKED;
+    const RANGE_CHECKED: bool = U::RANGE_CHECKED;
     #[inline(always)]
     fn apply<T: Number>(self, [read, g]: [T; 2]) -> T {
         g * self.0.slope(read)
@@ -116,7 +116,7 @@ pub(crate) trait Binary: Copy + Send + Sync + 'static {
     /// The same function of integers, where it has one.
     const INTEGERS: Option<fn(i64, i64) -> i64> = None;
     /// Whether a sine, cosine or power is on the way.
-    const WATCHED: bool = false;
+    const RANGE_CHECKED: bool = false;
     /// Whether it costs less than to gather what it reads.
     const LIGHT: bool = false;
 
@@ -135,7 +135,7 @@ pub(crate) trait Binary: Copy + Send + Sync + 'static {
 struct Apply2<B>(B);
 
 impl<B: Binary> Formula<2> for Apply2<B> {
-    const WATCHED: bool = B::WATCHED;
+    const RANGE_CHECKED: bool = B::RANGE_CHECKED;
     #[inline(always)]
     fn apply<T: Number>(self, [a, b]: [T; 2]) -> T {
         self.0.apply(a, b)

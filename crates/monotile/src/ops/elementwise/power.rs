@@ -115,7 +115,7 @@ struct Pow;
 
 impl Binary for Pow {
     const NAME: &'static str = "pow";
-    const WATCHED: bool = true;
+    const RANGE_CHECKED: bool = true;
     #[inline(always)]
     fn apply<T: Number>(self, a: T, b: T) -> T {
         a.powf(b)

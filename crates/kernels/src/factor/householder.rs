@@ -1,6 +1,6 @@
 //! A = Q R of rows that fit in the caches, by Householder reflections a panel of a register's columns at a time.
 //!
-//! A panel is turned so that its columns lie along registers, and reflected column by column. Its reflections together are
+//! A panel is transposed so that its columns lie along registers, and reflected column by column. Its reflections together are
 //! I − V T Vᵀ (Schreiber and Van Loan 1989): of a register of other columns, Vᵀ C stays in registers while the rows pass,
 //! once to be summed and once to be changed.
 
@@ -116,7 +116,7 @@ impl<T: Lanes> Kernel<T> for Run<'_, '_, T> {
             let start = V::LANES * if factor { p } else { panels - 1 - p };
             if factor {
                 let width = V::LANES.min(steps - start);
-                self.turn(isa, start, width);
+                self.load_panel(isa, start, width);
                 self.reflect_panel(isa, start, width);
             }
             let v = &self.of.v[start * apart..][..(m - start) * V::LANES];
@@ -146,7 +146,7 @@ impl<T: Lanes> Kernel<T> for Run<'_, '_, T> {
 impl<T: Lanes> Run<'_, '_, T> {
     /// Writes the columns of a panel, from row `start` on, to the panel, and 0 to where it is wider or longer.
     #[inline(always)]
-    fn turn<V: Vector<Element = T>>(&mut self, isa: Enabled<V>, start: usize, width: usize) {
+    fn load_panel<V: Vector<Element = T>>(&mut self, isa: Enabled<V>, start: usize, width: usize) {
         let (apart, x) = (padded(self.of.m), self.x.strip::<V, 1>(isa, start, width));
         for first in (start..self.of.m).step_by(V::LANES) {
             let rows = V::LANES.min(self.of.m - first);

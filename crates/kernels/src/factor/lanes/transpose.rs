@@ -1,4 +1,4 @@
-//! Matrices turned so that a register holds one element of each, and back.
+//! Matrices transposed so that a register holds one element of each, and back.
 //!
 //! Squares of as many elements as lanes are read from as many matrices, transposed in registers and written. Functions of their own, and
 //! loops of lengths that the compiler knows, so that a square stays in registers; the distance between matrices is hidden from the
@@ -12,7 +12,7 @@ use crate::simd::{Enabled, Square, Vector};
 /// The elements of as many matrices as lanes, which lie one after another, in packs. Of matrices of `lower` columns those right
 /// of the diagonal may be left out.
 #[inline(never)]
-pub(super) fn turn<V: Vector>(isa: Enabled<V>, from: &[V::Element], to: &mut [V], lower: Option<usize>) {
+pub(super) fn to_lanes<V: Vector>(isa: Enabled<V>, from: &[V::Element], to: &mut [V], lower: Option<usize>) {
     let size = to.len();
     assert_eq!(from.len(), V::LANES * size, "a matrix a lane");
     let row = lower.filter(|n| n.is_multiple_of(V::LANES));
@@ -66,7 +66,7 @@ pub(super) fn columns([m, n]: [usize; 2], lanes: usize) -> Vec<u32> {
 
 /// Writes as many matrices as lanes one after another, their packs in the order of [`columns`]; `far`, past the caches.
 #[inline(never)]
-pub(super) fn turn_back<V: Vector>(isa: Enabled<V>, from: &[V], columns: &[u32], to: &mut [V::Element], far: bool) {
+pub(super) fn from_lanes<V: Vector>(isa: Enabled<V>, from: &[V], columns: &[u32], to: &mut [V::Element], far: bool) {
     let size = from.len();
     assert!(
         columns.len() == size.next_multiple_of(V::LANES) && columns.iter().all(|&place| (place as usize) < size),
@@ -107,9 +107,9 @@ pub(super) fn turn_back<V: Vector>(isa: Enabled<V>, from: &[V], columns: &[u32],
     );
 }
 
-/// [`turn_back`] of m x n matrices whose columns go where `order` says.
+/// [`from_lanes`] of m x n matrices whose columns go where `order` says.
 #[inline(never)]
-pub(super) fn turn_ordered<V: Vector>(isa: Enabled<V>, from: &[V], [m, n]: [usize; 2], order: &Order, to: &mut [V::Element]) {
+pub(super) fn from_lanes_ordered<V: Vector>(isa: Enabled<V>, from: &[V], [m, n]: [usize; 2], order: &Order, to: &mut [V::Element]) {
     let names = |columns: &[u8]| columns.iter().all(|&column| usize::from(column) < n);
     assert!(
         from.len() == m * n && order[..V::LANES].iter().all(|columns| names(&columns[..n])),

@@ -91,7 +91,7 @@ impl Quotients {
     /// Finds the values of a block, or those at its end and leaves the rest as other blocks; whether that converged.
     fn block(&mut self, block: Block, others: &mut Vec<Block>) -> bool {
         let Block { first, mut last, mut taken } = block;
-        self.turn(first, last);
+        self.reverse(first, last);
         let mut sweeps = SWEEPS;
         loop {
             // A value at the end, or two.
@@ -134,7 +134,7 @@ impl Quotients {
     }
 
     /// Puts the smaller end last, where values are found: the same matrix from its other end.
-    fn turn(&mut self, first: usize, last: usize) {
+    fn reverse(&mut self, first: usize, last: usize) {
         if self.q[first] * 1.5 < self.q[last] {
             self.q[first..=last].reverse();
             self.e[first..last].reverse();
@@ -157,7 +157,7 @@ impl Quotients {
     /// What the least eigenvalue may be: that of the last two rows, less what the row before them takes off it.
     fn guess(&self, first: usize, last: usize) -> f64 {
         let (q, e) = (&self.q, &self.e);
-        // The last rows of BᵀB, turned so that each e is in the row of its end: [[a, √b], [√b, c]].
+        // The last rows of BᵀB, reversed so that each e is in the row of its end: [[a, √b], [√b, c]].
         let (a, b, c) = (q[last - 1] + e[last - 2], q[last - 1] * e[last - 1], q[last] + e[last - 1]);
         let high = 0.5 * (a + c + ((a - c) * (a - c) + 4.0 * b).sqrt());
         let low = (a * c - b) / high;
@@ -249,9 +249,9 @@ mod tests {
         }
         // Far apart, in either order: the smallest keep their digits.
         let powers: Vec<f64> = (0..12).map(|i| 10f64.powi(-i)).collect();
-        let turned: Vec<f64> = powers.iter().rev().copied().collect();
+        let reversed: Vec<f64> = powers.iter().rev().copied().collect();
         let beside: Vec<f64> = powers[1..].iter().map(|x| x * 1e-9).collect();
-        for diagonal in [&powers, &turned] {
+        for diagonal in [&powers, &reversed] {
             let beside: Vec<f64> = beside.iter().map(|x| x.min(1e-21)).collect();
             check(diagonal, &beside, &powers);
         }
