@@ -18,6 +18,7 @@
 
 mod adapter;
 mod approximation;
+mod aside;
 mod config;
 mod extract;
 mod factors;
@@ -38,6 +39,7 @@ pub mod weights;
 
 pub use adapter::{Adapter, Delta, peft_name};
 pub use approximation::{LowRankApproximation, low_rank_approximation};
+pub use aside::{SearchCost, search_aside};
 pub use config::{LoraConfig, ModuleSelector};
 pub use extract::{
     ExtractOptions, ExtractProgress, ExtractedLayer, ExtractedTensor, MeasuredModule, extract, measure, stage_extract,

@@ -9,6 +9,8 @@ use fancy_regex::{CompileError, Expr, RegexBuilder};
 use monotile::{Error, Result, limits};
 use regex_automata::meta;
 
+use crate::aside::{SearchCost, search_aside};
+
 /// What a character of an expression takes while it is read.
 const READING: u64 = 256;
 /// What an expression takes at least, with what it keeps while it searches.
@@ -36,7 +38,7 @@ const STEPS: usize = 10_000;
 pub struct PatternBudget {
     subject: String,
     used: Cell<u64>,
-    /// Nanoseconds that searches by backtracking took, all together.
+    /// Nanoseconds that searches took, all together.
     spent: Arc<AtomicU64>,
 }
 
@@ -86,23 +88,27 @@ impl PatternBudget {
     ///
     /// # Errors
     /// `Limit`, if the budget is spent; what `refuse` makes of an expression that is none.
-    pub fn backtracking(
-        &self,
-        source: &str,
-        steps: usize,
-        refuse: impl Fn(&fancy_regex::Error) -> Error,
-    ) -> Result<fancy_regex::Regex> {
+    pub fn backtracking(&self, source: &str, steps: usize, refuse: impl Fn(&str) -> Error) -> Result<fancy_regex::Regex> {
         self.take(READING * source.len() as u64)?;
-        let tree = Expr::parse_tree(source).map_err(|e| refuse(&e))?;
+        let tree = Expr::parse_tree(source).map_err(|e| refuse(&e.to_string()))?;
         if tree.contains_subroutines {
             // Each call is a copy of its group, and copies hold calls.
-            let why = CompileError::FeatureNotYetSupported("a call of a group".into());
-            return Err(refuse(&fancy_regex::Error::CompileError(Box::new(why))));
+            return Err(refuse("a call of a group is not read"));
         }
         self.take(LEAST.max(memory(&tree.expr)))?;
         let mut builder = RegexBuilder::new(source);
         let most = usize::try_from(limits::PATTERNS.get()).unwrap_or(usize::MAX);
-        builder.backtrack_limit(steps).delegate_size_limit(most).build().map_err(|e| refuse(&e))
+        builder.backtrack_limit(steps).delegate_size_limit(most).build().map_err(|e| refuse(&reason(&e)))
+    }
+}
+
+/// Why an expression is none, in words that say what to do where the library's tell how it works.
+fn reason(failure: &fancy_regex::Error) -> String {
+    match failure {
+        fancy_regex::Error::CompileError(why) if matches!(**why, CompileError::DfaBuildError(..)) => {
+            "what looks behind, as (?<=...), takes too much memory; let it repeat fewer characters".into()
+        }
+        other => other.to_string(),
     }
 }
 
@@ -124,7 +130,8 @@ fn memory(part: &Expr) -> u64 {
 pub(crate) struct NamePattern {
     given: String,
     subject: String,
-    search: Search,
+    search: Arc<Search>,
+    cost: SearchCost,
     spent: Arc<AtomicU64>,
 }
 
@@ -133,16 +140,27 @@ enum Search {
     Backtracking(fancy_regex::Regex),
 }
 
+impl Search {
+    fn is_match(&self, name: &str) -> std::result::Result<bool, Box<fancy_regex::Error>> {
+        match self {
+            Self::Automaton(regex) => Ok(regex.is_match(name)),
+            Self::Backtracking(regex) => Ok(regex.is_match(name)?),
+        }
+    }
+}
+
 impl NamePattern {
     /// The expression `whole`, which stands for the one that was given.
     pub fn new(given: &str, whole: &str, budget: &PatternBudget) -> Result<Self> {
-        let search = match budget.automaton(&[whole])? {
-            Some(automaton) => Search::Automaton(automaton),
-            None => Search::Backtracking(budget.backtracking(whole, STEPS, |e| {
-                Error::value(format!("{}: {given:?} is not a regular expression: {e}", budget.subject))
-            })?),
+        let (search, cost) = match budget.automaton(&[whole])? {
+            Some(automaton) => (Search::Automaton(automaton), SearchCost::automaton(&[whole])),
+            None => {
+                let refuse = |e: &str| Error::value(format!("{}: {given:?} is not a regular expression: {e}", budget.subject));
+                (Search::Backtracking(budget.backtracking(whole, STEPS, refuse)?), SearchCost::backtracking(whole))
+            }
         };
-        Ok(Self { given: given.into(), subject: budget.subject.clone(), search, spent: budget.spent.clone() })
+        let subject = budget.subject.clone();
+        Ok(Self { given: given.into(), subject, search: Arc::new(search), cost, spent: budget.spent.clone() })
     }
 
     /// Whether it finds something in a name.
@@ -150,20 +168,30 @@ impl NamePattern {
     /// # Errors
     /// `Value`, if one search takes too many steps; `Limit`, if all of the budget together take too long.
     pub fn is_match(&self, name: &str) -> Result<bool> {
-        let regex = match &self.search {
-            Search::Automaton(regex) => return Ok(regex.is_match(name)),
-            Search::Backtracking(regex) => regex,
-        };
         let begun = Instant::now();
-        let found = regex.is_match(name).map_err(|e| {
+        let before = Duration::from_nanos(self.spent.load(Ordering::Relaxed));
+        let left = || {
+            let most = Duration::from_secs(limits::PATTERN_TIME.get());
+            let late = || limits::PATTERN_TIME.refusal(format!("{}: a search for its patterns", self.subject), "more");
+            most.checked_sub(before + begun.elapsed()).ok_or_else(late)
+        };
+        let found = if self.cost.is_short(name.len()) {
+            self.search.is_match(name)
+        } else {
+            let (search, copy, mut answer) = (self.search.clone(), name.to_string(), Ok(false));
+            search_aside(&left, move |tell| tell(search.is_match(&copy)), &mut |found| {
+                answer = found;
+                Ok(())
+            })?;
+            answer
+        };
+        let found = found.map_err(|e| {
             let Self { subject, given, .. } = self;
             Error::value(format!("{subject}: the pattern {given:?} fails on {name:?}: {e}; write one that repeats no repetition"))
         })?;
         let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        let all = Duration::from_nanos(self.spent.fetch_add(took, Ordering::Relaxed).saturating_add(took));
-        if all > Duration::from_secs(limits::PATTERN_TIME.get()) {
-            return Err(limits::PATTERN_TIME.refusal(format!("{}: a search for its patterns", self.subject), "more"));
-        }
+        self.spent.fetch_add(took, Ordering::Relaxed);
+        left()?;
         Ok(found)
     }
 }
@@ -210,9 +238,19 @@ mod tests {
                 r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s",
                 r"(?i:'s|'t|'re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+|.",
             ] {
-                budget.backtracking(pattern, STEPS, |e| Error::value(e.to_string())).unwrap();
+                budget.backtracking(pattern, STEPS, |e| Error::value(e)).unwrap();
             }
         }
+    }
+
+    #[test]
+    fn what_looks_far_behind_is_refused_in_words_that_say_what_to_do() {
+        let far = r"(?<=\w{1,500})x";
+        let error = NamePattern::new(far, far, &PatternBudget::new("lora")).err().unwrap().to_string();
+        assert!(
+            error.ends_with("what looks behind, as (?<=...), takes too much memory; let it repeat fewer characters"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -220,5 +258,22 @@ mod tests {
         let pattern = NamePattern::new("given", r"^(x+x+)+(?=y)z", &PatternBudget::new("lora")).unwrap();
         let error = pattern.is_match(&"x".repeat(40)).unwrap_err().to_string();
         assert!(error.starts_with("lora: the pattern \"given\" fails on \"xxx"), "{error}");
+    }
+
+    /// An automaton takes its size times the length of a name, and nothing interrupts it.
+    #[test]
+    fn a_search_that_takes_too_long_is_left() {
+        let late = |expression: &str| {
+            let budget = PatternBudget::new("lora");
+            let pattern = NamePattern::new("given", expression, &budget).unwrap();
+            let most = Duration::from_secs(limits::PATTERN_TIME.get());
+            budget.spent.store(u64::try_from(most.as_nanos()).unwrap(), Ordering::Relaxed);
+            pattern.is_match(&"a".repeat(20_000)).unwrap_err()
+        };
+        for expression in ["^(?:(?:a?){30000}x)$", "(?:(?!a*x)a|(?!a*y)a)*z"] {
+            let error = late(expression);
+            assert_eq!(error.kind(), ErrorKind::Limit);
+            assert!(error.to_string().contains("lora: a search for its patterns: asks for more seconds"), "{error}");
+        }
     }
 }

@@ -5,10 +5,10 @@ use std::ops::Range;
 use aho_corasick::AhoCorasick;
 use monotile::Result;
 use monotile_adapters::PatternBudget;
-use regex_automata::meta;
-use regex_automata::{Input, PatternID};
+use regex_automata::PatternID;
 use serde_json::Value;
 
+use super::automaton::Automaton;
 use super::backtracking::Backtracking;
 use super::component::malformed;
 use super::stopwatch::Stopwatch;
@@ -31,9 +31,9 @@ pub(super) enum Pattern {
     /// A text as it stands.
     Text(AhoCorasick),
     /// A regular expression that one automaton finds.
-    Automaton(meta::Regex),
+    Automaton(Automaton),
     /// One that ends in [`TAIL`]: an automaton for what stands before it and for runs of white space, which look ahead by themselves.
-    Words(meta::Regex),
+    Words(Automaton),
     /// One that looks around, found by backtracking.
     Backtracking(Backtracking),
 }
@@ -54,11 +54,11 @@ impl Pattern {
     /// `Limit`, where the budget is spent; `Format` for what is none.
     pub fn regex(source: &str, budget: &PatternBudget) -> Result<Self> {
         if let Some(head) = source.strip_suffix(TAIL)
-            && let Some(words) = budget.automaton(&[head, r"\s+"])?
+            && let Some(words) = Automaton::new(&[head, r"\s+"], budget)?
         {
             return Ok(Self::Words(words));
         }
-        if let Some(automaton) = budget.automaton(&[source])? {
+        if let Some(automaton) = Automaton::new(&[source], budget)? {
             return Ok(Self::Automaton(automaton));
         }
         Backtracking::new(source, budget).map(Self::Backtracking)
@@ -81,34 +81,11 @@ impl Pattern {
                 let mut matches = searcher.find_iter(text).filter(|m| text.is_char_boundary(m.start()));
                 matches.try_for_each(|m| found(m.range()))
             }
-            Self::Automaton(regex) => regex.find_iter(text).try_for_each(|m| time.tick().and_then(|()| found(m.range()))),
-            Self::Words(regex) => words(regex, text, time, found),
+            Self::Automaton(automaton) => automaton.each(text, time, found),
+            Self::Words(automaton) => automaton.each_word(SPACES, text, time, found),
             Self::Backtracking(regex) => regex.each(text, time, found),
         }
     }
-}
-
-/// Matches of a pattern that ends in [`TAIL`].
-fn words(regex: &meta::Regex, text: &str, time: &Stopwatch, found: &mut dyn FnMut(Range<usize>) -> Result<()>) -> Result<()> {
-    let mut at = 0;
-    while let Some(word) = regex.search(&Input::new(text).range(at..)) {
-        time.tick()?;
-        let mut range = word.range();
-        if word.pattern() == SPACES && range.end < text.len() {
-            // `\s+(?!\S)`: all but the last of several; a single one is what `\s+` finds.
-            let last = text[range.clone()].chars().next_back().map_or(0, char::len_utf8);
-            if range.len() > last {
-                range.end -= last;
-            }
-        }
-        at = range.end;
-        if range.is_empty() {
-            let Some(next) = text[at..].chars().next() else { return found(range) };
-            at += next.len_utf8();
-        }
-        found(range)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
