@@ -37,6 +37,6 @@ fn main() {
         time("cross_entropy", len, || {
             cross_entropy(&x, targets, &mut kept, &mut rho);
         });
-        time("cross_entropy backward", 2 * len, || cross_entropy_backward(&x, targets, [&kept, &rho], 0.1, &mut dx));
+        time("cross_entropy backward", 2 * len, || cross_entropy_backward(&x, targets, [&kept, &rho], &[0.1], 1, &mut dx));
     }
 }

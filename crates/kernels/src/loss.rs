@@ -59,12 +59,21 @@ compiled! {
 }
 
 compiled! {
-    /// `dx[r, i] = scale · (exp(x[r, i] − m[r] − ln l[r]) − [i is the class of r]), 0 in ignored rows`.
+    /// `dx[r, i] = dy / count · (exp(x[r, i] − m[r] − ln l[r]) − [i is the class of r]), 0 in ignored rows`, with the cotangent `dy`, a
+    /// slice of one number, and the `count` of the mean.
     ///
     /// # Panics
-    /// As [`cross_entropy`].
-    pub fn cross_entropy_backward<T: Real>(x: &[T], targets: ClassTargets<'_>, sums: [&[T]; 2], scale: T, dx: &mut [T]) {
-        let [m, ln_l] = sums;
+    /// As [`cross_entropy`], and if `dy` is not one number.
+    pub fn cross_entropy_backward<T: Real>(
+        x: &[T],
+        targets: ClassTargets<'_>,
+        sums: [&[T]; 2],
+        dy: &[T],
+        count: usize,
+        dx: &mut [T],
+    ) {
+        assert_eq!(dy.len(), 1, "the cotangent of one loss");
+        let ([m, ln_l], scale) = (sums, T::from_f64(dy[0].to_f64() / count as f64));
         let rows = targets.classes.len();
         assert!(m.len() == rows && ln_l.len() == rows && x.len() == dx.len(), "one row a class");
         if dx.is_empty() {
@@ -106,7 +115,7 @@ mod tests {
             let (mut m, mut ln_l) = (vec![0.0; rows], vec![0.0; rows]);
             let loss = cross_entropy(&x, targets, &mut m, &mut ln_l);
             let mut dx = vec![7.0; rows * n];
-            cross_entropy_backward(&x, targets, [&m, &ln_l], 0.3, &mut dx);
+            cross_entropy_backward(&x, targets, [&m, &ln_l], &[0.6], 2, &mut dx);
             let (expected, gradient) = naive::cross_entropy(&x, &classes, Some(-100));
             assert!((loss - expected).abs() <= 1e-12 * expected.max(1.0), "{rows} rows of {n}: {loss}, not {expected}");
             assert!(dx.iter().zip(&gradient).all(|(a, b)| (a - 0.3 * b).abs() <= 1e-14), "{rows} rows of {n}");
@@ -122,7 +131,7 @@ mod tests {
         let loss = cross_entropy(&x, targets, &mut m, &mut ln_l);
         assert!((loss - (1.0 + (-1.0_f64).exp().ln_1p())).abs() < 1e-6, "{loss}");
         let mut dx = vec![1.0; 1200];
-        cross_entropy_backward(&x, targets, [&m, &ln_l], 1.0, &mut dx);
+        cross_entropy_backward(&x, targets, [&m, &ln_l], &[1.0], 1, &mut dx);
         assert!(dx[0] == 0.0 && (dx[700] + dx[900]).abs() < 1e-6 && dx[700] > 0.7);
     }
 

@@ -1,4 +1,4 @@
-//! Elements as they are, into other places.
+//! Elements as they are, into other places. [`scatter`] reads the numbers of places on the host, where it also writes.
 
 use monotile_kernels::real::Real;
 use monotile_kernels::shape::{Shape, count};

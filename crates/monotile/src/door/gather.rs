@@ -1,4 +1,5 @@
 //! Picking and adding by indices along an axis. Operands and indices are contiguous; indices are i64 and in range.
+//! [`outside`] reads indices on the host, to refuse what is out of range.
 
 use half::{bf16, f16};
 use monotile_kernels::gather::{self as kernel, GatherDims};

@@ -1,10 +1,11 @@
 //! Rows along the last axis. Operands are contiguous and of one type, f32 or f64, unless it is said otherwise.
+//! [`count_targets`] reads targets on the host, to refuse what is no class.
 
 use monotile_kernels::loss::ClassTargets;
 use monotile_kernels::real::Real;
 use monotile_kernels::rotary::Angles;
 use monotile_kernels::shape::count;
-use monotile_kernels::{loss, norm, rotary as turn, softmax as kernel};
+use monotile_kernels::{loss, norm, rotary as kernel_rotary, softmax as kernel};
 
 use super::real;
 use crate::error::Result;
@@ -139,7 +140,7 @@ pub fn cross_entropy(op: &str, x: &Tensor, targets: &Tensor, ignored: Option<i64
     real!(x, run(op, x, targets, ignored, count))
 }
 
-/// x̄ = ȳ / count · (softmax(x) − one-hot), from [m, ln l] of each row and the scalar ȳ, of any type.
+/// x̄ = ȳ / count · (softmax(x) − one-hot), from [m, ln l] of each row and the scalar ȳ.
 #[track_caller]
 pub fn cross_entropy_backward(
     op: &str,
@@ -154,23 +155,22 @@ pub fn cross_entropy_backward(
         x: &Tensor,
         targets: ClassTargets<'_>,
         kept: [&Tensor; 2],
-        scale: f64,
+        (g, count): (&Tensor, usize),
     ) -> Result<Tensor> {
         let mut dx = UninitTensor::<T>::like(op, x)?;
-        loss::cross_entropy_backward(x.elements(), targets, kept.map(Tensor::elements), T::from_f64(scale), &mut dx);
+        loss::cross_entropy_backward(x.elements(), targets, kept.map(Tensor::elements), g.elements(), count, &mut dx);
         Ok(dx.tensor())
     }
-    let scale = g.to_f64_vec()?[0] / count as f64;
-    real!(x, run(op, x, ClassTargets { classes: targets.elements(), ignored }, kept, scale))
+    real!(x, run(op, x, ClassTargets { classes: targets.elements(), ignored }, kept, (g, count)))
 }
 
-/// Pairs of each row turned by the angles of its position; rows may lie anywhere, their elements one after another.
+/// Pairs of each row rotated by the angles of its position; rows may lie anywhere, their elements one after another.
 #[track_caller]
 pub fn rotary(op: &str, x: &Tensor, [cos, sin]: [&Tensor; 2], inverse: bool) -> Result<Tensor> {
     #[track_caller]
     fn run<T: StorageElement + Real>(op: &str, x: &Tensor, cos: &Tensor, sin: &Tensor, inverse: bool) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, x)?;
-        turn::rotary(x.elements_view(), Angles { cos: cos.elements(), sin: sin.elements(), inverse }, &mut out);
+        kernel_rotary::rotary(x.elements_view(), Angles { cos: cos.elements(), sin: sin.elements(), inverse }, &mut out);
         Ok(out.tensor())
     }
     real!(x, run(op, x, cos, sin, inverse))

@@ -1,4 +1,5 @@
 //! Rows of 3 and 4 numbers, one after another: points through matrices, poses, slerp.
+//! [`compose`] reads scales on the host, to refuse the inverse of a scale of 0.
 
 use monotile_kernels::real::Real;
 use monotile_kernels::simd::Lanes;

@@ -84,6 +84,7 @@ impl Gradient for Mean {
         let x = saved.input(0);
         if !saved.is_recorded() {
             let targets = (&self.targets, self.ignored, self.count);
+            let g = &g.to_dtype(x.dtype())?.contiguous_detached()?;
             return Ok(vec![Some(rowwise::cross_entropy_backward("cross_entropy", &x, targets, self.kept.each_ref(), g)?)]);
         }
         let [one_hot, weight] = self.one_hot(&x)?;

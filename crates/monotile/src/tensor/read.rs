@@ -1,4 +1,6 @@
-//! The one door through which values leave a tensor.
+//! The one door through which values leave a tensor: [`Tensor::to_vec`] waits for them, [`Tensor::read`] is awaited.
+
+use std::future::{Future, ready};
 
 use monotile_kernels::buffer::Block;
 use monotile_kernels::elementwise;
@@ -37,6 +39,34 @@ impl Tensor {
         elementwise::copy(view, &mut block);
         elements.extend(block.iter().map(|&x| T::fetch(x)));
         Ok(elements)
+    }
+
+    /// The elements in row-major order, to be awaited
+    ///
+    /// The values are those at the time of the call. The future borrows nothing. On the CPU it is ready at once. Where nobody may
+    /// block, as in a browser, this is the way to values.
+    ///
+    /// # Errors
+    /// As [`to_vec`](Tensor::to_vec), when it is awaited.
+    ///
+    /// # Cost
+    /// That of [`to_vec`](Tensor::to_vec).
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// # async fn example() -> monotile::Result<()> {
+    /// let y = Tensor::from_slice(&[1.0_f32, 2.0], &[2])?.mul_scalar(2.0)?;
+    /// assert_eq!(y.read::<f32>().await?, [2.0, 4.0]);
+    /// # Ok(())
+    /// # }
+    /// # let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    /// # let std::task::Poll::Ready(done) = std::pin::pin!(example()).poll(&mut context) else { panic!("ready at once") };
+    /// # done.unwrap();
+    /// ```
+    #[track_caller]
+    pub fn read<T: TensorElement>(&self) -> impl Future<Output = Result<Vec<T>>> + use<T> {
+        ready(self.to_vec())
     }
 
     /// The elements in row-major order as f64, whatever the dtype; booleans are 0 and 1.

@@ -5,7 +5,7 @@ use monotile_kernels::buffer::Buffer;
 
 use super::dtype::DType;
 
-/// A tensor's memory. An operation matches on it in its own file, and nowhere else does code reach elements.
+/// A tensor's memory. Only `tensor` and `door` match on it; no other code reaches elements.
 #[derive(Clone)]
 #[doc(hidden)]
 pub enum Storage {
