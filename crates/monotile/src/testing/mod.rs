@@ -75,6 +75,39 @@ mod tests {
         assert!(found.is_empty(), "use monotile_kernels::shape, where nothing wraps:\n{}", found.join("\n"));
     }
 
+    /// The name by which the parent's list calls the specs of a file, and the file of that list; none for a folder of `src` itself.
+    fn listing(source: &std::path::Path, path: &std::path::Path) -> Option<(String, std::path::PathBuf)> {
+        let module = if path.ends_with("mod.rs") { path.parent()?.to_path_buf() } else { path.with_extension("") };
+        let parent = module.parent().filter(|parent| *parent != source)?;
+        Some((format!("{}::specs()", module.file_name()?.to_string_lossy()), parent.join("mod.rs")))
+    }
+
+    /// Harnesses that run over all specs take them from lists, a folder each.
+    #[test]
+    fn the_specs_of_every_file_are_in_the_list_of_its_folder() {
+        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let (mut folders, mut missing, mut files) = (vec![source.clone()], Vec::new(), 0);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                if !std::fs::read_to_string(&path).unwrap().contains("\npub(crate) fn specs()") {
+                    continue;
+                }
+                files += 1;
+                let Some((call, list)) = listing(&source, &path) else { continue };
+                if !std::fs::read_to_string(&list).unwrap_or_default().contains(&call) {
+                    missing.push(format!("{} lacks {call}", list.display()));
+                }
+            }
+        }
+        assert!(files > 60, "{files} files are too few to be all");
+        assert!(missing.is_empty(), "specs that no list names: {missing:#?}");
+    }
+
     #[test]
     fn every_file_with_an_operation_has_a_record() {
         let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
