@@ -1,6 +1,7 @@
 //! `tokenizer.json`: text to token numbers and back.
 
 mod added;
+mod automaton;
 mod backtracking;
 mod bpe;
 mod byte_level;
@@ -197,6 +198,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// `Value`, where a text has parts that the vocabulary cannot spell; `Limit`, where looking for the tokenizer's patterns takes too long.
+    /// Such a search is left on a thread of its own, with a copy of the text, until it is over or the process ends.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let mut tokens = self.around.before.clone();
         self.append(text, &mut tokens)?;
@@ -265,14 +267,16 @@ impl Tokenizer {
         TextStream::new(self, tokens)
     }
 
-    /// Writes `tokenizer.json` and, where none is there, a `tokenizer_config.json` for transformers.
+    /// Writes `tokenizer.json` and, where none is there that holds a JSON object, a `tokenizer_config.json` for transformers.
     ///
     /// # Errors
     /// `Io`, if the files cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         write_atomic(&folder.join("tokenizer.json"), |file| file.write_all(self.json.as_bytes()))?;
         let beside = folder.join("tokenizer_config.json");
-        if beside.exists() {
+        // One that a full disk or a kill left empty, or half, is written again.
+        let whole = || read_json(&beside, &limits::CONFIG).is_ok_and(|text| serde_json::from_str::<Map<_, _>>(&text).is_ok());
+        if beside.exists() && whole() {
             return Ok(());
         }
         let has = |name: &'static str| self.special(name).map(|_| name);
