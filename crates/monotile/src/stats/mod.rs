@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | regression with its standard errors | [`least_squares`], [`polynomial_features`] |
 //! | principal components | [`Pca`] |
+//! | covariances, correlations | [`cov`], [`corrcoef`] |
+//! | distributions of numbers and classes | [`Normal`], [`Bernoulli`], [`Categorical`] |
 //! | the normal distribution of many dimensions | [`MultivariateNormal`], [`reparameterize`] |
 //! | systems that move and are seen with noise | [`KalmanFilter`] |
 //! | regression by functions, with their uncertainty | [`GaussianProcess`], [`CovarianceKernel`] |
@@ -12,6 +14,8 @@
 //! All of it is composed of public operations, so that gradients run through wherever a page says nothing else. f32 and f64 (bf16 and f16
 //! count as f32). Fits look at values to decide, and so read them back to the host.
 
+mod covariance;
+mod distributions;
 mod gaussian_process;
 mod kalman;
 mod least_squares;
@@ -20,6 +24,8 @@ mod multivariate_normal;
 mod parts;
 mod pca;
 
+pub use covariance::{corrcoef, cov};
+pub use distributions::{Bernoulli, Categorical, Normal};
 pub use gaussian_process::{
     CovarianceKernel, GaussianProcess, GaussianProcessOptions, Prediction, StationaryKernel, log_marginal_likelihood,
 };
@@ -32,6 +38,8 @@ pub use pca::{Pca, PcaOptions, PcaSolver};
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<crate::testing::Spec> {
     let all = [
+        covariance::specs(),
+        distributions::specs(),
         multivariate_normal::specs(),
         gaussian_process::specs(),
         kalman::specs(),

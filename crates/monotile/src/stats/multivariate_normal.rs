@@ -7,11 +7,12 @@ use crate::check;
 use crate::error::{Error, Result};
 use crate::linalg::{SolveTriangularOptions, cholesky, solve_triangular};
 use crate::random::Rng;
-use crate::tensor::Tensor;
+use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive, uniform};
 
-/// The normal distribution N(μ, Σ) over vectors of n numbers, held by its mean and a lower triangular root of its covariance.
+/// The normal distribution N(μ, Σ) over vectors of n numbers, held by its mean and a lower triangular root of its covariance; or a batch of
+/// them, over leading dimensions that broadcast.
 ///
 /// Everything that is computed has gradients with respect to what the distribution was made of.
 ///
@@ -36,33 +37,26 @@ pub struct MultivariateNormal {
 }
 
 impl MultivariateNormal {
-    /// N(μ, Σ) with `mean` μ of shape `(n)` and `covariance` Σ of shape `(n, n)`, symmetric and positive definite; its lower triangle is
+    /// N(μ, Σ) with `mean` μ of shape `(…, n)` and `covariance` Σ of shape `(…, n, n)`, symmetric and positive definite; its lower triangle is
     /// read.
     ///
     /// # Errors
     /// If the shapes do not fit; `NotPositiveDefinite`.
     #[track_caller]
     pub fn new(mean: &Tensor, covariance: &Tensor) -> Result<Self> {
-        let (op, n) = ("MultivariateNormal", mean.len());
-        let mean = argument(op, "the mean", mean, &[("n", None)])?;
-        let covariance = argument(op, "the covariance", covariance, &[("n", Some(n)), ("n", Some(n))])?;
-        let dtype = check::common_float(op, &mean, &covariance)?;
-        let root =
-            cholesky(&covariance.to_dtype(dtype)?).map_err(|error| error.with_context("MultivariateNormal: the covariance"))?;
-        Ok(Self { mean: mean.to_dtype(dtype)?, cholesky_factor: root })
+        let (mean, covariance) = fitting("the covariance", mean, covariance)?;
+        let root = cholesky(&covariance).map_err(|error| error.with_context("MultivariateNormal: the covariance"))?;
+        Ok(Self { mean, cholesky_factor: root })
     }
 
-    /// N(μ, L Lᵀ) with L lower triangular, `(n, n)`, as a network gives it.
+    /// N(μ, L Lᵀ) with L lower triangular, `(…, n, n)`, as a network gives it.
     ///
     /// # Errors
     /// If the shapes do not fit.
     #[track_caller]
     pub fn from_cholesky_factor(mean: &Tensor, root: &Tensor) -> Result<Self> {
-        let (op, n) = ("MultivariateNormal", mean.len());
-        let mean = argument(op, "the mean", mean, &[("n", None)])?;
-        let root = argument(op, "the Cholesky factor", root, &[("n", Some(n)), ("n", Some(n))])?;
-        let dtype = check::common_float(op, &mean, &root)?;
-        Ok(Self { mean: mean.to_dtype(dtype)?, cholesky_factor: root.to_dtype(dtype)? })
+        let (mean, cholesky_factor) = fitting("the Cholesky factor", mean, root)?;
+        Ok(Self { mean, cholesky_factor })
     }
 
     /// The mean and the covariance, Σ (x − x̄)(x − x̄)ᵀ / (m − 1), of observations `(m, n)`, one a row.
@@ -84,17 +78,17 @@ impl MultivariateNormal {
         Self::new(&mean, &covariance)
     }
 
-    /// μ, `(n)`
+    /// μ, `(…, n)`
     pub fn mean(&self) -> &Tensor {
         &self.mean
     }
 
-    /// L of Σ = L Lᵀ, `(n, n)`
+    /// L of Σ = L Lᵀ, `(…, n, n)`
     pub fn cholesky_factor(&self) -> &Tensor {
         &self.cholesky_factor
     }
 
-    /// Σ, `(n, n)`
+    /// Σ, `(…, n, n)`
     ///
     /// # Errors
     /// None that a distribution has.
@@ -103,27 +97,32 @@ impl MultivariateNormal {
         self.cholesky_factor.matmul(&self.cholesky_factor.mt())
     }
 
-    /// Draws `count` vectors, `(count, n)`: μ + L ε.
+    /// Draws `count` vectors of each distribution, `(count, …, n)`: μ + L ε, with gradients by μ and L.
     ///
     /// # Errors
     /// None that a distribution has.
     #[track_caller]
     pub fn sample(&self, count: usize, rng: &mut Rng) -> Result<Tensor> {
-        let eps = rng.normal(&[count, self.mean.len()], self.mean.dtype())?;
+        let shape: Dims = [count].into_iter().chain(self.batch()?).chain([self.size()]).collect();
+        let eps = rng.normal(&shape, self.mean.dtype())?;
         reparameterize(&self.mean, &self.cholesky_factor, &eps)
     }
 
-    /// ln N(x | μ, Σ) of vectors `(…, n)`, `(…)`:  −½ ‖L⁻¹ (x − μ)‖² − Σᵢ ln Lᵢᵢ − n/2 ln 2π
+    /// ln N(x | μ, Σ) of vectors `(…, n)`, `(…)`, whose leading dimensions broadcast with the distributions':  −½ ‖L⁻¹ (x − μ)‖² − Σᵢ ln Lᵢᵢ − n/2 ln 2π
     ///
     /// # Errors
-    /// If the vectors are not of n numbers.
+    /// If the vectors are not of n numbers, or leading dimensions do not broadcast.
     #[track_caller]
     pub fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
-        let n = self.mean.len();
+        let n = self.size();
         if x.rank() == 0 || x.dim(-1) != n {
             return Err(Error::shape(format!("log_prob: needs vectors (…, {n}), got shape {:?}", x.shape())));
         }
         let deviation = x.to_compute_dtype("log_prob")?.sub(&self.mean)?;
+        if self.cholesky_factor.rank() > 2 {
+            return self.square_length(&deviation.unsqueeze(-1)?)?.mul_scalar(-0.5)?.sub(&self.log_scale()?);
+        }
+        // One system for all vectors, instead of one each.
         let batch = &deviation.shape()[..deviation.rank() - 1];
         let columns = deviation.reshape(&[count(batch), n])?.mt();
         let whitened = solve_triangular(&self.cholesky_factor, &columns, &SolveTriangularOptions::default())?;
@@ -131,31 +130,29 @@ impl MultivariateNormal {
         distance.mul_scalar(-0.5)?.sub(&self.log_scale()?)
     }
 
-    /// The entropy −E ln N(x), a scalar:  Σᵢ ln Lᵢᵢ + n/2 (1 + ln 2π)
+    /// The entropy −E ln N(x) of each distribution:  Σᵢ ln Lᵢᵢ + n/2 (1 + ln 2π)
     ///
     /// # Errors
     /// None that a distribution has.
     #[track_caller]
     pub fn entropy(&self) -> Result<Tensor> {
-        self.log_scale()?.add_scalar(0.5 * self.mean.len() as f64)
+        self.log_scale()?.add_scalar(0.5 * self.size() as f64)
     }
 
-    /// How far this is from another, a scalar, never negative:  KL(p ‖ q) = E_p ln p/q
+    /// How far each distribution is from another, never negative:  KL(p ‖ q) = E_p ln p/q
     ///
     /// = ½ (‖L_q⁻¹ L_p‖² + ‖L_q⁻¹ (μ_p − μ_q)‖² − n) + Σᵢ ln L_q,ᵢᵢ / L_p,ᵢᵢ
     ///
     /// # Errors
-    /// If the other is over vectors of another length.
+    /// If the other is over vectors of another length, or leading dimensions do not broadcast.
     #[track_caller]
     pub fn kl_divergence(&self, other: &Self) -> Result<Tensor> {
-        let n = self.mean.len();
-        if other.mean.len() != n {
-            let m = other.mean.len();
+        let (n, m) = (self.size(), other.size());
+        if m != n {
             return Err(Error::shape(format!("divergence: of a distribution over vectors of {n} from one over vectors of {m}")));
         }
-        let both = Tensor::cat(&[&self.cholesky_factor, &self.mean.sub(&other.mean)?.unsqueeze(-1)?], 1)?;
-        let seen =
-            solve_triangular(&other.cholesky_factor, &both, &SolveTriangularOptions::default())?.square()?.sum(&[], false)?;
+        let spread = other.square_length(&self.cholesky_factor)?;
+        let seen = spread.add(&other.square_length(&self.mean.sub(&other.mean)?.unsqueeze(-1)?)?)?;
         seen.add_scalar(-(n as f64))?.mul_scalar(0.5)?.add(&other.log_scale()?.sub(&self.log_scale()?)?)
     }
 
@@ -165,12 +162,12 @@ impl MultivariateNormal {
     /// If an index is outside or named twice; `NotPositiveDefinite` as for [`new`](Self::new), by rounding.
     #[track_caller]
     pub fn marginal(&self, indices: &[usize]) -> Result<Self> {
-        let indices = positions("marginal", indices, self.mean.len())?;
-        let covariance = self.covariance()?.index_select(0, &indices)?.index_select(1, &indices)?;
-        Self::new(&self.mean.index_select(0, &indices)?, &covariance)
+        let indices = positions("marginal", indices, self.size())?;
+        let covariance = self.covariance()?.index_select(-2, &indices)?.index_select(-1, &indices)?;
+        Self::new(&self.mean.index_select(-1, &indices)?, &covariance)
     }
 
-    /// The distribution of the other numbers, in their order, given that those at `indices` are `values`.
+    /// The distribution of the other numbers, in their order, given that those at `indices` are `values` `(…, k)`.
     ///
     /// μ₁ + Σ₁₂ Σ₂₂⁻¹ (x₂ − μ₂),  Σ₁₁ − Σ₁₂ Σ₂₂⁻¹ Σ₂₁
     ///
@@ -179,30 +176,66 @@ impl MultivariateNormal {
     /// no variance.
     #[track_caller]
     pub fn conditional(&self, indices: &[usize], values: &Tensor) -> Result<Self> {
-        let n = self.mean.len();
+        let n = self.size();
         let known = positions("conditional", indices, n)?;
-        let values = argument("conditional", "the values", values, &[("indices", Some(indices.len()))])?;
+        if values.rank() == 0 || values.dim(-1) != indices.len() {
+            let count = indices.len();
+            return Err(Error::shape(format!("conditional: the values must have shape [{count}], got {:?}", values.shape())));
+        }
+        let values = values.to_compute_dtype("conditional")?;
         let rest: Vec<usize> = (0..n).filter(|i| !indices.contains(i)).collect();
         let rest = positions("conditional", &rest, n)?;
         // With the known numbers first, the trailing block of the root is the root of what is left.
         let order = Tensor::cat(&[&known, &rest], 0)?;
-        let root = cholesky(&self.covariance()?.index_select(0, &order)?.index_select(1, &order)?)
+        let root = cholesky(&self.covariance()?.index_select(-2, &order)?.index_select(-1, &order)?)
             .map_err(|error| error.with_context("conditional"))?;
         let k = indices.len();
         let (l11, l21, l22) =
-            (root.slice(0, ..k)?.slice(1, ..k)?, root.slice(0, k..)?.slice(1, ..k)?, root.slice(0, k..)?.slice(1, k..)?);
-        let deviation = values.sub(&self.mean.index_select(0, &known)?)?;
+            (root.slice(-2, ..k)?.slice(-1, ..k)?, root.slice(-2, k..)?.slice(-1, ..k)?, root.slice(-2, k..)?.slice(-1, k..)?);
+        let deviation = values.sub(&self.mean.index_select(-1, &known)?)?;
         let shift = l21.matmul(&solve_triangular(&l11, &deviation.unsqueeze(-1)?, &SolveTriangularOptions::default())?)?;
-        let mean = self.mean.index_select(0, &rest)?.add(&shift.squeeze(-1)?)?;
+        let mean = self.mean.index_select(-1, &rest)?.add(&shift.squeeze(-1)?)?;
         Ok(Self { mean, cholesky_factor: l22 })
     }
 
     /// Σᵢ ln Lᵢᵢ + n/2 ln 2π
     #[track_caller]
     fn log_scale(&self) -> Result<Tensor> {
-        let constant = 0.5 * self.mean.len() as f64 * (2.0 * std::f64::consts::PI).ln();
-        self.cholesky_factor.diagonal(0, 1)?.abs()?.ln()?.sum(&[], false)?.add_scalar(constant)
+        let constant = 0.5 * self.size() as f64 * (2.0 * std::f64::consts::PI).ln();
+        self.cholesky_factor.diagonal(-2, -1)?.abs()?.ln()?.sum(&[-1], false)?.add_scalar(constant)
     }
+
+    /// n
+    fn size(&self) -> usize {
+        self.mean.dim(-1)
+    }
+
+    /// The leading dimensions of all distributions.
+    #[track_caller]
+    fn batch(&self) -> Result<Dims> {
+        let (mean, root) = (self.mean.shape(), self.cholesky_factor.shape());
+        Ok(Dims::from(&check::broadcast("MultivariateNormal", &mean[..mean.len() - 1], &root[..root.len() - 2])?[..]))
+    }
+
+    /// ‖L⁻¹ A‖² of matrices `(…, n, k)`, `(…)`
+    #[track_caller]
+    fn square_length(&self, a: &Tensor) -> Result<Tensor> {
+        solve_triangular(&self.cholesky_factor, a, &SolveTriangularOptions::default())?.square()?.sum(&[-2, -1], false)
+    }
+}
+
+/// A mean `(…, n)` and matrices `(…, n, n)` in one type, if they fit.
+#[track_caller]
+fn fitting(what: &str, mean: &Tensor, matrices: &Tensor) -> Result<(Tensor, Tensor)> {
+    let op = "MultivariateNormal";
+    check::at_least("MultivariateNormal: the mean", mean, 1)?;
+    let (n, rank) = (mean.dim(-1), matrices.rank());
+    if rank < 2 || matrices.shape()[rank - 2..] != [n, n] {
+        return Err(Error::shape(format!("{op}: {what} must have shape [{n}, {n}], got {:?}", matrices.shape())));
+    }
+    check::broadcast(op, &mean.shape()[..mean.rank() - 1], &matrices.shape()[..rank - 2])?;
+    let dtype = check::common_float(op, mean, matrices)?;
+    Ok((mean.to_dtype(dtype)?, matrices.to_dtype(dtype)?))
 }
 
 /// μ + L ε: a draw from N(μ, L Lᵀ) that has gradients, given a draw ε from the standard normal distribution.
@@ -267,6 +300,19 @@ pub(crate) fn specs() -> Vec<Spec> {
         .orders(2)
         .tolerance_f32(5e-5)
         .may_drop_nan(),
+        Spec::new("a batch of distributions", move |x| {
+            let batch = |mean: &Tensor, x: &Tensor| {
+                let own = Tensor::eye(3, x.dtype())?.mul_scalar(3.0)?;
+                MultivariateNormal::new(mean, &x.matmul(&x.mt())?.add(&own)?)
+            };
+            let (p, q) = (batch(&x[0], &x[1])?, batch(&x[2], &x[3])?);
+            let conditional = p.conditional(&[1], &x[2].slice(-1, ..1)?)?;
+            Ok(vec![p.log_prob(&x[2])?, p.entropy()?, p.kl_divergence(&q)?, conditional.mean().clone()])
+        })
+        .sample("two and one", vec![normal(&[2, 3]), normal(&[2, 3, 3]), positive(&[3]), positive(&[3, 3])])
+        .orders(2)
+        .tolerance_f32(5e-5)
+        .may_drop_nan(),
         Spec::new("marginal", move |x| {
             let found = gaussian(&x[0], &x[1])?.marginal(&[2, 0])?;
             Ok(vec![found.mean().clone(), found.cholesky_factor().clone()])
@@ -303,6 +349,30 @@ mod tests {
     fn example() -> MultivariateNormal {
         let covariance = Tensor::from_rows(&[[4.0_f64, 2.0, 0.6], [2.0, 3.0, 0.4], [0.6, 0.4, 1.0]]).unwrap();
         MultivariateNormal::new(&Tensor::from_slice(&[1.0_f64, -1.0, 0.5], &[3]).unwrap(), &covariance).unwrap()
+    }
+
+    /// Each of a batch is what it is alone.
+    #[test]
+    fn a_batch_of_distributions_is_each_of_them() {
+        let (mean, x) = (normal(&[2, 3]), normal(&[4, 2, 3]));
+        let roots = normal(&[2, 3, 3]);
+        let covariance = roots.matmul(&roots.mt()).unwrap().add(&Tensor::eye(3, DType::F64).unwrap()).unwrap();
+        let all = MultivariateNormal::new(&mean, &covariance).unwrap();
+        let densities = all.log_prob(&x).unwrap();
+        let draws = all.sample(5, &mut Rng::new(1)).unwrap();
+        assert_eq!((densities.shape(), draws.shape()), (&[4, 2][..], &[5, 2, 3][..]));
+        for b in 0..2 {
+            let alone = MultivariateNormal::new(&mean.select(0, b).unwrap(), &covariance.select(0, b).unwrap()).unwrap();
+            let same = |found: Tensor, expected: Tensor| {
+                let (found, expected) = (found.to_f64_vec().unwrap(), expected.to_f64_vec().unwrap());
+                assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?} instead of {expected:?}");
+            };
+            same(densities.select(1, b).unwrap(), alone.log_prob(&x.select(1, b).unwrap()).unwrap());
+            same(all.entropy().unwrap().select(0, b).unwrap(), alone.entropy().unwrap());
+            same(all.kl_divergence(&example()).unwrap().select(0, b).unwrap(), alone.kl_divergence(&example()).unwrap());
+            let part = all.marginal(&[2, 0]).unwrap();
+            same(part.mean().select(0, b).unwrap(), alone.marginal(&[2, 0]).unwrap().mean().clone());
+        }
     }
 
     /// p(x) = p(x₂) p(x₁ | x₂), whatever is known.
