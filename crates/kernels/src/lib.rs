@@ -1,7 +1,7 @@
 //! CPU kernels of Monotile: loops over slices and strides, with vector units and threads. No tensor is known here.
 //!
 //! A kernel may assume that its caller checked shapes; it checks bounds itself, once, where it makes a [`view::View`] or
-//! at its own door, and trusts them inside. No safe call reads or writes what is not its own, whatever sizes it is given: what
+//! at its own entry point, and trusts them inside. No safe call reads or writes what is not its own, whatever sizes it is given: what
 //! does not fit panics, or is refused. Memory that cannot be had is an error ([`buffer::OutOfMemory`]). Every fast kernel has a
 //! plain twin that tests compare it with; the feature `testing` opens the twins to other crates as `naive`.
 //!

@@ -1,4 +1,4 @@
-//! The one door through which values leave a tensor: [`Tensor::to_vec`] waits for them, [`Tensor::read`] is awaited.
+//! The one entry point through which values leave a tensor: [`Tensor::to_vec`] waits for them, [`Tensor::read`] is awaited.
 
 use std::future::{Future, ready};
 
