@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::json::write_json;
 
 pub use copy::{check_within, copy_others};
-pub use lock::Lock;
+pub use lock::{Lock, check_empty_mark, check_is_folder};
 
 /// What a folder is made of: its inputs and options. While they are the same, what an earlier run left can be used.
 const PLAN: &str = "plan.json";
@@ -188,6 +188,7 @@ pub fn check_vacant(place: &Path) -> Result<()> {
     if place.is_symlink() {
         return Err(Error::value(format!("{}: is a link, and a new folder goes in its place (writing)", place.display())));
     }
+    check_is_folder(place)?;
     match fs::read_dir(place).map(Iterator::count) {
         Ok(0) => Ok(()),
         Ok(_) => {

@@ -87,7 +87,7 @@ fn affine(name: &str, columns: &[[f32; 4]; 4]) -> Result<()> {
 
 impl Image {
     fn check(&self) -> Result<()> {
-        let bytes = self.width as usize * self.height as usize * 4;
+        let bytes = (self.width as usize).saturating_mul(self.height as usize).saturating_mul(4);
         if bytes == 0 {
             return Err(Error::value(format!("{} x {} texels", self.width, self.height)));
         }

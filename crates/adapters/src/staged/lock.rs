@@ -35,6 +35,7 @@ impl Lock {
     /// `Busy`, if another run has it; `Format`, if a link, a pipe or a folder has its name; `Io`, if the operating system refuses.
     pub fn next_to(place: &Path) -> Result<Self> {
         let path = Self::lock_path(place)?;
+        check_is_folder(place)?;
         if let Some(above) = place.parent().filter(|above| !above.as_os_str().is_empty()) {
             fs::create_dir_all(above).map_err(|e| Error::io("writing", place, &e))?;
         }
@@ -46,6 +47,7 @@ impl Lock {
     /// # Errors
     /// As [`next_to`](Lock::next_to).
     pub fn within(place: &Path) -> Result<Self> {
+        check_is_folder(place)?;
         fs::create_dir_all(place).map_err(|e| Error::io("writing", place, &e))?;
         Self::take(place.join(".lock"), place)
     }
@@ -68,6 +70,7 @@ impl Lock {
         loop {
             let opened = open_own(&path, File::options().write(true).create(true).truncate(false));
             let file = opened.map_err(|e| named(e, &path, place))?;
+            check_empty_mark(&path)?;
             match file.try_lock() {
                 Err(TryLockError::WouldBlock) => {
                     let sentence = format!("{}: another run is writing this folder", place.display());
@@ -85,6 +88,36 @@ impl Drop for Lock {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
+}
+
+/// Refuses a file that holds something under the name of a mark, which is empty, and is removed in the end.
+///
+/// # Errors
+/// `Value`, if it does.
+pub fn check_empty_mark(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() && found.len() > 0 => {
+            let what = "has the name of a mark of this command, which is empty, and holds something; move it away";
+            Err(Error::value(format!("{}: {what}", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a place where no folder can be made, because something else is there or on the way.
+///
+/// # Errors
+/// `Value`, saying what it is and what to do.
+pub fn check_is_folder(place: &Path) -> Result<()> {
+    let Some(nearest) = place.ancestors().find(|path| path.symlink_metadata().is_ok()) else { return Ok(()) };
+    let what = match fs::metadata(nearest) {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(found) if found.is_file() => "is a file, and a folder goes there; name another, or move it away",
+        Ok(_) => "is a pipe, a socket or a device, and a folder goes there; name another",
+        Err(_) if nearest.is_symlink() => "is a link to nothing; make the folder that it leads to, or name another",
+        Err(_) => return Ok(()),
+    };
+    Err(Error::value(format!("{}: {what} (writing)", nearest.display())))
 }
 
 /// The same error about the folder where the system refuses: a lock is nothing that the user named.
@@ -116,6 +149,32 @@ mod tests {
         assert!(Lock::within(&place).is_err());
         drop(within);
         assert_eq!(fs::read_dir(&place).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_that_holds_something_is_no_lock_and_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join(".lock");
+        fs::write(&path, "mine").unwrap();
+        let words = Lock::within(root.path()).unwrap_err().to_string();
+        assert!(words.ends_with("which is empty, and holds something; move it away"), "{words}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_folder_is_told_with_what_to_do() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        let refused = |name: &str| Lock::within(&at(name)).unwrap_err().to_string();
+        fs::write(at("file"), "mine").unwrap();
+        std::os::unix::fs::symlink("nowhere", at("link")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(at("pipe")).status().is_ok_and(|status| status.success()));
+        let file = format!("{}: is a file, and a folder goes there; name another, or move it away (writing)", at("file").display());
+        assert_eq!(refused("file"), file);
+        assert_eq!(refused("file/deeper"), file);
+        assert!(refused("link").ends_with("is a link to nothing; make the folder that it leads to, or name another (writing)"));
+        assert!(refused("pipe").ends_with("is a pipe, a socket or a device, and a folder goes there; name another (writing)"));
     }
 
     #[cfg(unix)]

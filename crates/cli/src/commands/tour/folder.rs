@@ -23,6 +23,7 @@ pub fn figure(station: &str, number: usize) -> String {
 /// Refuses a folder that holds anything but an earlier tour, before anything is computed. Hidden files do not count.
 pub fn check(folder: &Path) -> Result<(), CommandError> {
     let refuse = |e: std::io::Error| Error::io("writing", folder, &e);
+    monotile_adapters::staged::check_is_folder(folder)?;
     let entries = match fs::read_dir(folder) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(refuse)?,

@@ -172,6 +172,69 @@ fn commands_wait_at_no_pipe_that_has_the_name_of_a_file_of_theirs() {
     assert_eq!(hidden(folder.path()), [".o.npy.1-1.partial"]);
 }
 
+/// Nobody named the frames: they are looked at before the first one is drawn.
+#[test]
+fn numbered_frames_go_through_no_link_and_wait_at_no_pipe() {
+    let folder = workshop();
+    let at = |name: &str| folder.path().join(name);
+    let case = cases().into_iter().find(|case| case.name == "render").unwrap();
+    fs::create_dir(at("out")).unwrap();
+    fs::write(at("foreign"), "mine").unwrap();
+    for (make, what) in [
+        ("mkfifo out/007.png", "is a pipe, not a file"),
+        ("mkdir out/007.png", "is a folder, not a file"),
+        ("ln -s ../foreign out/007.png", "is a link, and nothing is written through one here; put the file itself in its place"),
+    ] {
+        shell(folder.path(), make).succeeds();
+        let ended = wait(start(folder.path(), &case.arguments("out")), ENOUGH);
+        assert_eq!(one_sentence(&ended, make), format!("out/007.png: {what}"));
+        assert_eq!(fs::read_dir(at("out")).unwrap().count(), 1, "{make}: nothing was drawn");
+        shell(folder.path(), "rm -rf out/007.png").succeeds();
+    }
+    assert_eq!(fs::read(at("foreign")).unwrap(), b"mine");
+}
+
+#[test]
+fn what_is_no_folder_is_told_with_what_to_do() {
+    let folder = workshop();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("file"), "mine").unwrap();
+    symlink("nowhere", at("link")).unwrap();
+    for (line, name) in [(TRAIN, "train"), (ADAPT, "lora train"), ("tour", "tour")] {
+        let refused = |out: &str| one_sentence(&monotile(folder.path(), &words(line, &format!("--out {out}"))), name);
+        let file = "file: is a file, and a folder goes there; name another, or move it away (writing)";
+        assert_eq!([refused("file"), refused("file/deeper")], [file, file]);
+        assert_eq!(refused("link"), "link: is a link to nothing; make the folder that it leads to, or name another (writing)");
+    }
+    // A file of the user's under the name of a mark stays.
+    for mark in [".lock", ".begun"] {
+        fs::create_dir(at("new")).unwrap();
+        fs::write(at("new").join(mark), "mine").unwrap();
+        let said = one_sentence(&monotile(folder.path(), &words(TRAIN, "--out new --steps 1")), mark);
+        assert!(said.starts_with(&format!("new/{mark}: has the name of a mark of this command")), "{said}");
+        assert_eq!(fs::read(at("new").join(mark)).unwrap(), b"mine");
+        fs::remove_dir_all(at("new")).unwrap();
+    }
+}
+
+/// What is damaged cannot be gone on with, whatever the options are.
+#[test]
+fn a_damaged_run_is_begun_anew_and_an_emptied_file_of_its_result_is_written_again() {
+    let folder = workshop();
+    let at = |name: &str| folder.path().join(name);
+    let train = |more: &str| monotile(folder.path(), &words(TRAIN, more));
+    train("--out run --steps 2").succeeds();
+    fs::write(at("run/tokenizer_config.json"), "").unwrap();
+    train("--out run --steps 2 --resume").succeeds();
+    assert!(fs::read_to_string(at("run/tokenizer_config.json")).unwrap().contains("PreTrainedTokenizerFast"));
+    let state = at("run/training.safetensors");
+    let whole = fs::read(&state).unwrap();
+    fs::write(&state, &whole[..whole.len() - 9]).unwrap();
+    let ended = train("--out run --steps 2 --resume");
+    one_sentence(&ended, "train");
+    assert!(ended.stderr.contains("hint: what is damaged in that folder cannot be gone on with"), "{}", ended.stderr);
+}
+
 #[test]
 fn a_finished_run_whose_result_is_gone_writes_it_again() {
     let folder = workshop();
