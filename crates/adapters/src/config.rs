@@ -153,13 +153,17 @@ impl LoraConfig {
     /// Writes `adapter_config.json`, in full, so that PEFT loads it.
     ///
     /// # Errors
-    /// `Io`, if the file cannot be written.
+    /// `Value` for a number that is not finite; `Io`, if the file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         self.write_initial(folder, &json!(true))
     }
 
     /// [`write`](LoraConfig::write) with another value of `init_lora_weights`.
     pub(crate) fn write_initial(&self, folder: &Path, start: &Value) -> Result<()> {
+        let mut numbers = self.alpha_pattern.values().chain([&self.alpha, &self.dropout]);
+        if let Some(odd) = numbers.find(|number| !number.is_finite()) {
+            return Err(Error::value(format!("lora: alpha and dropout must be finite numbers, got {odd}")));
+        }
         let targets = |targets: &TargetModules| match targets {
             TargetModules::AllLinear => json!("all-linear"),
             TargetModules::Names(names) => json!(names),

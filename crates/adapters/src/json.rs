@@ -37,6 +37,22 @@ fn decode(mut bytes: Vec<u8>, path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|e| Error::format(path, format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to())))
 }
 
+/// A number in JSON, which knows none that is not finite: those become `"NaN"`, `"Infinity"` and `"-Infinity"`, and never `null`.
+///
+/// # Example
+/// ```
+/// use monotile_adapters::json::number;
+/// assert_eq!([number(0.5), number(f64::NAN), number(f64::NEG_INFINITY)].map(|x| x.to_string()), ["0.5", "\"NaN\"", "\"-Infinity\""]);
+/// ```
+pub fn number(x: f64) -> Value {
+    match x {
+        x if x.is_finite() => x.into(),
+        x if x.is_nan() => "NaN".into(),
+        x if x > 0.0 => "Infinity".into(),
+        _ => "-Infinity".into(),
+    }
+}
+
 /// The text of a file that holds JSON.
 ///
 /// # Errors

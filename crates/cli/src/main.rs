@@ -7,6 +7,7 @@ mod command_error;
 mod commands;
 mod machine;
 mod measure;
+mod numbers;
 mod page;
 mod picture;
 mod plot;

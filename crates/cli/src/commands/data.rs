@@ -8,6 +8,7 @@ use monotile_llama::Tokenizer;
 use monotile_llama::data::{ChatTemplate, Jsonl, Overlong, PackedSamples, SampleFormat, Samples, TokenDataset};
 
 use crate::command_error::CommandError;
+use crate::numbers;
 use crate::progress::say;
 use crate::report::count;
 
@@ -24,7 +25,7 @@ pub struct DataArgs {
     #[arg(long, value_enum, default_value_t = OverlongOption::Cut)]
     overlong: OverlongOption,
     /// The share of rows, or of samples, at the end of the file, to evaluate on; 0 evaluates nothing
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = numbers::share)]
     held_out: f64,
     /// Evaluate on this file, of the same kind, and hold nothing out
     #[arg(long, value_name = "FILE", conflicts_with = "held_out")]

@@ -9,6 +9,7 @@ use monotile_scene::{Camera, Framing, Pose, Scene, VertexId, VertexSpaces};
 
 use super::viewpoint::{self, ModelReadArgs, Viewpoint, size};
 use crate::command_error::CommandError;
+use crate::numbers;
 use crate::{report, spaces};
 
 /// Tells where one vertex is in every space (mesh, world, view, clip, NDC, pixel), and the matrices between them.
@@ -33,7 +34,7 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "NAME|N")]
     animation: Option<String>,
     /// Seconds into the clip, which repeats
-    #[arg(long, default_value_t = 0.0, value_name = "SECONDS", requires = "animation")]
+    #[arg(long, default_value_t = 0.0, value_name = "SECONDS", requires = "animation", value_parser = numbers::finite::<f32>)]
     time: f32,
     /// orbit:AZIMUTH,ELEVATION[,DISTANCE] in degrees, or a camera of the file
     #[arg(long, value_name = "CAMERA", default_value = "orbit:35,18")]

@@ -12,6 +12,7 @@ use monotile_llama::{FinishReason, GenerateOptions, GenerationOutput, SamplingOp
 
 use super::checkpoint;
 use crate::command_error::CommandError;
+use crate::numbers;
 use crate::progress::say;
 use crate::report::duration;
 
@@ -43,13 +44,13 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "N", default_value_t = 200)]
     max_tokens: usize,
     /// What logits are divided by before the softmax; small is sober, large is wild
-    #[arg(long, value_name = "T", default_value_t = 0.8)]
+    #[arg(long, value_name = "T", default_value_t = 0.8, value_parser = numbers::not_negative::<f64>)]
     temperature: f64,
     /// Draw among the K likeliest tokens only
     #[arg(long, value_name = "K")]
     top_k: Option<usize>,
     /// Draw among the likeliest tokens that together have this probability
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", value_parser = numbers::probability)]
     top_p: Option<f64>,
     /// Always take the likeliest token
     #[arg(long, conflicts_with_all = ["temperature", "top_k", "top_p"])]

@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::data::{DataArgs, DataReader};
 use super::plan::TimeEstimate;
 use crate::command_error::CommandError;
+use crate::numbers;
 use crate::plot::{Plot, PlotAxis, Series, SeriesStyle};
 use crate::progress::{Progress, say};
 use crate::report::count;
@@ -42,7 +43,7 @@ pub struct TrainingArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     accumulate: usize,
     /// The highest learning rate
-    #[arg(long, value_name = "RATE", default_value_t = 2e-3)]
+    #[arg(long, value_name = "RATE", default_value_t = 2e-3, value_parser = numbers::positive::<f64>)]
     lr: f64,
     /// How the learning rate goes down
     #[arg(long, value_enum, default_value_t = Schedule::Cosine)]
@@ -51,16 +52,16 @@ pub struct TrainingArgs {
     #[arg(long, value_name = "N")]
     warmup: Option<usize>,
     /// AdamW's weight decay
-    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    #[arg(long, value_name = "X", default_value_t = 0.0, value_parser = numbers::not_negative::<f64>)]
     weight_decay: f64,
     /// AdamW's two betas
     #[arg(long, value_name = "B1,B2", default_value = "0.9,0.999", value_parser = betas)]
     betas: (f64, f64),
     /// AdamW's epsilon
-    #[arg(long, value_name = "X", default_value_t = 1e-8)]
+    #[arg(long, value_name = "X", default_value_t = 1e-8, value_parser = numbers::not_negative::<f64>)]
     eps: f64,
     /// The longest gradient; longer ones are shortened to it, 0 leaves all as they are
-    #[arg(long, value_name = "NORM", default_value_t = 1.0)]
+    #[arg(long, value_name = "NORM", default_value_t = 1.0, value_parser = numbers::not_negative::<f64>)]
     clip: f64,
     /// Steps between evaluations [default: a sixth of the steps]
     #[arg(long, value_name = "N")]
@@ -109,8 +110,8 @@ enum Compute {
 }
 
 fn betas(text: &str) -> Result<(f64, f64), String> {
-    let both = text.split_once(',').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
-    both.ok_or_else(|| "two numbers with a comma between them are wanted, as 0.9,0.999".to_string())
+    let both = text.split_once(',').and_then(|(a, b)| Some((numbers::share(a).ok()?, numbers::share(b).ok()?)));
+    both.ok_or_else(|| "two numbers of at least 0 and below 1 are wanted with a comma between them, as 0.9,0.999".to_string())
 }
 
 impl TrainingArgs {
@@ -216,6 +217,7 @@ impl TrainingArgs {
     /// Adds what to do about it to an error that has a usual reason; `saved` is after how many steps the last save was.
     fn explain(&self, error: monotile::Error, saved: Option<usize>) -> CommandError {
         let begun = self.out.join("training.safetensors").exists();
+        let is_own = |error: &monotile::Error| error.to_string().starts_with(&self.out.display().to_string());
         match (begun, self.resume) {
             // These say themselves what to do.
             _ if matches!(error.kind(), ErrorKind::Busy | ErrorKind::Limit | ErrorKind::Memory) => CommandError::from(error),
@@ -227,6 +229,9 @@ impl TrainingArgs {
             }),
             (true, _) if error.kind() == ErrorKind::Io => {
                 CommandError::from(error).hint("the same command with --resume goes on from the last save")
+            }
+            _ if error.kind() == ErrorKind::Format && is_own(&error) => {
+                CommandError::from(error).hint("what is damaged in that folder cannot be gone on with; begin anew in another")
             }
             (true, false) => CommandError::from(error).hint("--resume goes on with the run in that folder"),
             (true, true) => CommandError::from(error).hint("--resume wants the same options as the run began with"),
@@ -314,6 +319,6 @@ mod tests {
     #[test]
     fn betas_are_two_numbers() {
         assert_eq!(betas("0.9, 0.95"), Ok((0.9, 0.95)));
-        assert!(betas("0.9").is_err() && betas("a,b").is_err());
+        assert!(["0.9", "a,b", "0.9,nan", "0.9,1", "-1,0.9"].iter().all(|text| betas(text).is_err()));
     }
 }

@@ -8,6 +8,7 @@ use monotile::text::printable;
 use monotile_scene::{Animation, Background, GltfInfo, Orbit, ReadOptions, Scene};
 
 use crate::command_error::CommandError;
+use crate::numbers;
 use crate::progress::say;
 use crate::report;
 
@@ -59,7 +60,7 @@ impl FromStr for Viewpoint {
         let refuse = || {
             format!("{orbit:?} is no orbit; give degrees around and above, and perhaps a distance: orbit:30,20 or orbit:30,20,1.5")
         };
-        let numbers: Option<Vec<f32>> = orbit.split(',').map(|n| n.trim().parse().ok().filter(|n: &f32| n.is_finite())).collect();
+        let numbers: Option<Vec<f32>> = orbit.split(',').map(|n| numbers::finite(n).ok()).collect();
         match numbers.as_deref() {
             Some(&[azimuth, elevation]) => Ok(Self::Orbit(Orbit { azimuth, elevation, ..Orbit::default() })),
             Some(&[azimuth, elevation, distance]) if distance > 0.0 => {

@@ -259,6 +259,32 @@ fn options_that_do_not_fit_are_wrong_usage_or_told() {
 }
 
 #[cfg(target_os = "linux")]
+/// A number that is not finite, or out of its bounds, is none on the command line.
+#[test]
+fn options_that_are_numbers_take_finite_ones_within_their_bounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |line: &str| {
+        monotile(folder.path(), &line.split(' ').collect::<Vec<_>>()).is_wrong_usage("is wanted");
+    };
+    for option in ["--alpha inf", "--alpha nan", "--alpha 1e39", "--alpha 0", "--dropout nan", "--dropout 1", "--lr inf", "--lr 0"]
+    {
+        refused(&format!("lora train --model m --data d --out o {option}"));
+    }
+    for option in ["--clip nan", "--eps inf", "--weight-decay nan", "--held-out nan", "--held-out 1"] {
+        refused(&format!("train --data d --out o {option}"));
+    }
+    refused("lora init --model m --out o --alpha nan");
+    refused("lora merge --model m --adapter a --out o --weights inf");
+    refused("lora resize --adapter a --out o --energy nan");
+    ["--temperature nan", "--temperature inf", "--top-p nan", "--top-p 2"]
+        .iter()
+        .for_each(|option| refused(&format!("generate --model m --prompt p {option}")));
+    ["--time nan", "--fps inf", "--duration inf", "--point-size nan"]
+        .iter()
+        .for_each(|option| refused(&format!("render m.glb --animation 0 -o a.gif {option}")));
+    refused("explain m.glb --vertex 0 --animation 0 --time inf");
+}
+
 #[test]
 fn a_full_disk_while_saving_leaves_nothing_half_written() {
     let folder = workshop();

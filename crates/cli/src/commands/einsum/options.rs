@@ -65,7 +65,8 @@ pub fn bytes(text: &str) -> Result<usize, String> {
         "tb" => 1e12,
         _ => return Err("units are B, KiB, MiB, GiB, TiB, KB, MB, GB and TB".into()),
     };
-    if number >= 0.0 { Ok((number * unit) as usize) } else { Err("a size is not below 0".into()) }
+    let size = number * unit;
+    if (0.0..=usize::MAX as f64).contains(&size) { Ok(size as usize) } else { Err("a size is not below 0, and finite".into()) }
 }
 
 /// A span of time.

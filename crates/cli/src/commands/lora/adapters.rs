@@ -6,6 +6,7 @@ use clap::Args;
 use monotile_adapters::Adapter;
 
 use crate::command_error::CommandError;
+use crate::numbers;
 
 /// A model and adapters, each with a weight.
 #[derive(Args)]
@@ -17,7 +18,7 @@ pub struct AdaptersArgs {
     #[arg(long, value_name = "DIR", required = true)]
     adapter: Vec<PathBuf>,
     /// What each adapter's ΔW is multiplied by, between commas [default: 1 each]
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', allow_hyphen_values = true)]
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', allow_hyphen_values = true, value_parser = numbers::finite::<f64>)]
     weights: Vec<f64>,
 }
 
@@ -28,9 +29,6 @@ impl AdaptersArgs {
         if !weights.is_empty() && weights.len() != folders.len() {
             let (given, wanted) = (weights.len(), folders.len());
             return Err(CommandError::Usage(format!("lora {command}: --weights has {given} numbers for {wanted} adapters")));
-        }
-        if let Some(odd) = weights.iter().find(|weight| !weight.is_finite()) {
-            return Err(CommandError::Usage(format!("lora {command}: --weights must be finite numbers, got {odd}")));
         }
         let weight = |i: usize| weights.get(i).copied().unwrap_or(1.0);
         folders.iter().enumerate().map(|(i, folder)| Ok((Adapter::read(folder)?, weight(i)))).collect()

@@ -5,6 +5,8 @@ use std::path::Path;
 use clap::Args;
 use monotile_adapters::{LoraConfig, TargetModules};
 
+use crate::numbers;
+
 /// The layers of an adapter.
 #[derive(Args)]
 pub struct LayerArgs {
@@ -12,7 +14,7 @@ pub struct LayerArgs {
     #[arg(long, value_name = "R", default_value_t = 8)]
     pub rank: usize,
     /// B·A is scaled by alpha / rank [default: twice the rank]
-    #[arg(long, value_name = "ALPHA")]
+    #[arg(long, value_name = "ALPHA", value_parser = numbers::scale)]
     alpha: Option<f64>,
     /// Which layers: names between commas as PEFT writes them, or all-linear
     #[arg(long, value_name = "NAMES", default_value = "q_proj,v_proj")]

@@ -5,6 +5,7 @@ use monotile::DType;
 use monotile_adapters::{RankRule, RankSelection};
 
 use crate::command_error::CommandError;
+use crate::numbers;
 
 /// How much of each layer's change is kept.
 #[derive(Args)]
@@ -13,13 +14,13 @@ pub struct RankArgs {
     #[arg(long, value_name = "R")]
     rank: Option<usize>,
     /// The share of each ‖ΔW‖² to keep, by the least rank that does
-    #[arg(long, value_name = "SHARE", conflicts_with_all = ["error", "ratio"])]
+    #[arg(long, value_name = "SHARE", conflicts_with_all = ["error", "ratio"], value_parser = numbers::finite::<f64>)]
     energy: Option<f64>,
     /// The share of each ‖ΔW‖ that may be cut off
-    #[arg(long, value_name = "SHARE", conflicts_with = "ratio")]
+    #[arg(long, value_name = "SHARE", conflicts_with = "ratio", value_parser = numbers::finite::<f64>)]
     error: Option<f64>,
     /// How many times the largest singular value may be the least one kept
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = numbers::finite::<f64>)]
     ratio: Option<f64>,
 }
 

@@ -15,6 +15,7 @@ use super::super::plan::RunPlan;
 use super::super::training::{TrainingArgs, sum_up};
 use super::layers::LayerArgs;
 use crate::command_error::CommandError;
+use crate::numbers;
 use crate::progress::say;
 use crate::report::{count, short};
 
@@ -49,7 +50,7 @@ pub struct LoraTrainArgs {
     #[command(flatten)]
     layers: LayerArgs,
     /// The share of an adapter's inputs set to zero in training
-    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = numbers::share)]
     dropout: f64,
     /// How A and B start; the model computes the same at first with any
     #[arg(long, value_enum, default_value_t = InitMethod::Gaussian)]

@@ -15,6 +15,7 @@ use self::renderer::Renderer;
 pub use self::renderer::silence_driver_messages;
 use super::viewpoint::{self, ModelReadArgs, Viewpoint, background, size};
 use crate::command_error::CommandError;
+use crate::numbers;
 use crate::progress::{Progress, say};
 
 /// Draws a glTF model: a picture, or an animation.
@@ -45,13 +46,13 @@ pub struct RenderArgs {
     #[arg(long, value_name = "CLIP")]
     animation: Option<String>,
     /// Seconds into the clip
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = numbers::finite::<f32>)]
     time: Option<f32>,
     /// Frames a second of an animation
-    #[arg(long, value_name = "N", default_value_t = 24.0)]
+    #[arg(long, value_name = "N", default_value_t = 24.0, value_parser = numbers::finite::<f64>)]
     fps: f64,
     /// Seconds of an animation [default: the clip once; a turn of four seconds]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = numbers::finite::<f64>)]
     duration: Option<f64>,
     /// Pixels
     #[arg(long, value_name = "WxH", default_value = "1280x720", value_parser = size)]
@@ -75,7 +76,7 @@ pub struct RenderArgs {
     #[arg(long)]
     wireframe: bool,
     /// Pixels a side of a point [default: a 240th of the picture's smaller side, 3 of 1280x720]
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", value_parser = numbers::finite::<f32>)]
     point_size: Option<f32>,
     /// Draw on the processor, even where there is a graphics device
     #[arg(long, conflicts_with = "gpu")]
@@ -128,14 +129,11 @@ impl RenderArgs {
         if !(self.fps > 0.0 && self.fps <= 1000.0) {
             return refuse("--fps is above 0 and at most 1000");
         }
-        if self.duration.is_some_and(|d| !(d > 0.0 && d.is_finite())) {
+        if self.duration.is_some_and(|d| d <= 0.0) {
             return refuse("--duration is above 0");
         }
         if self.point_size.is_some_and(|p| !(p > 0.0 && p <= 1000.0)) {
             return refuse("--point-size is above 0 and at most 1000");
-        }
-        if self.time.is_some_and(|t| !t.is_finite()) {
-            return refuse("--time is a number of seconds");
         }
         if self.time.is_some() && self.animation.is_none() {
             return refuse("--time is a time of a clip: name one by --animation");
