@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use super::{StepReport, Trainer};
 use crate::model::Model;
-use monotile_adapters::staged::Lock;
+use monotile_adapters::json::number;
+use monotile_adapters::staged::{Lock, check_empty_mark, check_is_folder};
 
 /// The file of a run's state, in its folder.
 const STATE: &str = "training.safetensors";
@@ -159,7 +160,7 @@ fn go(trainer: &mut Trainer, run: &RunOptions, progress: &mut dyn FnMut(TrainPro
         if trainer.is_done()
             && let Some((steps, loss)) = trainer.restore_best()
         {
-            log.add(json!({ "step": trainer.steps_done(), "restored_step": steps, "restored_loss": loss }))?;
+            log.add(json!({ "step": trainer.steps_done(), "restored_step": steps, "restored_loss": number(loss) }))?;
             let _ = progress(TrainProgress::Restored { steps, loss });
         }
         save(trainer, run, &state)?;
@@ -197,13 +198,15 @@ fn mark_begun(folder: &Path) -> Result<()> {
 /// so too, but when all is read. Other hidden files than a run's own do not count.
 ///
 /// # Errors
-/// `Value`, naming one of them; `Format`, naming a link or a pipe; `Io`, if the operating system refuses.
+/// `Value`, naming one of them, or a mark that holds something; `Format`, naming a link or a pipe; `Io`, if the operating system refuses.
 pub fn check_folder(folder: &Path) -> Result<()> {
+    check_is_folder(folder)?;
     let mut names = visible_names(folder)?;
     names.sort();
     let own = [LOCK, BEGUN].map(|name| folder.join(name));
     let all = names.iter().map(|name| folder.join(name)).filter(|path| path.is_symlink() || !path.is_dir());
-    all.chain(own).try_for_each(|path| check_own(&path))?;
+    all.chain(own.clone()).try_for_each(|path| check_own(&path))?;
+    own.iter().try_for_each(|path| check_empty_mark(path))?;
     if folder.join(STATE).exists() {
         return Ok(());
     }
@@ -239,7 +242,7 @@ fn remove_mark(folder: &Path) -> Result<()> {
 fn evaluate(trainer: &mut Trainer, log: &mut Log, progress: &mut dyn FnMut(TrainProgress) -> ControlFlow<()>) -> Result<bool> {
     let Some(loss) = trainer.evaluate_with_patience()? else { return Ok(false) };
     let steps = trainer.steps_done();
-    log.add(json!({ "step": steps, "held_out_loss": loss }))?;
+    log.add(json!({ "step": steps, "held_out_loss": number(loss) }))?;
     Ok(progress(TrainProgress::Evaluated { steps, loss }).is_break())
 }
 
