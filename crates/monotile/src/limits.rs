@@ -131,7 +131,7 @@ pub static DEPTH: Limit = Limit::new("depth", 4096, "levels", "the hierarchy of 
 /// Corners that a picture of a 3D model draws, over all nodes: some 200 bytes each while it is drawn.
 pub static CORNERS: Limit =
     Limit::new("corners", 32 << 20, "corners", "all triangles, lines and points that a picture draws, over all nodes");
-/// Times that a triangle touches a tile of a picture: 2,000 layers over all of 3840 x 2160 pixels, a microsecond each.
+/// Times that a triangle touches a tile of a picture: 2,000 layers over all of 3840 x 2160 pixels, up to four microseconds each on one thread.
 pub static TILES: Limit = Limit::new(
     "tiles",
     16 << 20,
