@@ -201,7 +201,7 @@ impl CompiledEinsum {
     }
 }
 
-/// The record of every operation here.
+/// The specs of every operation here.
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<crate::testing::Spec> {
     own().into_iter().chain(pair::specs()).collect()

@@ -29,7 +29,7 @@ pub use map::{Formula, Number, map};
 pub use norm::{layer_norm, rms_norm};
 pub use reduce::linear_recurrence;
 
-/// The record of every operation here.
+/// The specs of every operation here.
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<crate::testing::Spec> {
     let all = [

@@ -1,4 +1,4 @@
-//! One record an operation and one harness that checks it: values, layouts, gradients, NaN, refusals.
+//! One spec an operation and one harness that checks it: values, layouts, gradients, NaN, refusals.
 //!
 //! An operation's file has a function `specs()` that describes the operation on samples; [`Spec::check`] then asks
 //! everything that holds for every operation. Crates that add operations of their own enable the feature `testing`.
@@ -24,7 +24,7 @@ mod spec;
 
 pub use spec::{Spec, normal, positive, uniform};
 
-/// A test that asks everything of the records that a function of this module returns; named after the module, so that it runs alone by it.
+/// A test that asks everything of the specs that a function of this module returns; named after the module, so that it runs alone by it.
 #[cfg(test)]
 macro_rules! records {
     ($specs:ident) => {
@@ -32,7 +32,7 @@ macro_rules! records {
             #[test]
             fn hold() {
                 let failures: Vec<String> = super::$specs().iter().filter_map(|spec| spec.check().err()).collect();
-                assert!(failures.is_empty(), "{} records failed:\n{}", failures.len(), failures.join("\n"));
+                assert!(failures.is_empty(), "{} specs failed:\n{}", failures.len(), failures.join("\n"));
             }
         }
     };
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn every_file_with_an_operation_has_a_record() {
+    fn every_file_with_an_operation_has_a_spec() {
         let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut missing = Vec::new();
         let mut folders = vec![source.join("ops"), source.join("attention"), source.join("linalg"), source.join("transform")];
@@ -130,6 +130,6 @@ mod tests {
                 }
             }
         }
-        assert!(missing.is_empty(), "files with an operation and no record: {missing:?}");
+        assert!(missing.is_empty(), "files with an operation and no spec: {missing:?}");
     }
 }

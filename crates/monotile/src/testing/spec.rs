@@ -1,4 +1,4 @@
-//! The record of an operation.
+//! The spec of an operation.
 
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// The record of `operation`, a function of inputs to outputs.
+    /// The spec of `operation`, a function of inputs to outputs.
     pub fn new(name: &'static str, operation: impl Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync + 'static) -> Self {
         Self {
             name,
