@@ -24,9 +24,13 @@ pub struct MergedTensor {
     pub changed: Option<u64>,
     /// How many elements it has.
     pub elements: u64,
+    /// A number that is not finite in a tensor that this call copied as it is, if there is one: nothing computed holds any.
+    pub not_finite: Option<f64>,
 }
 
 /// Merges adapters into the checkpoint that they were combined for: W' = W + Σ wᵢ ΔWᵢ, rounded as [`WeightedAdapters`] states.
+///
+/// What no adapter touches and no `dtype` converts is copied as it is, also where it holds NaN or ∞: [`MergedTensor`] tells of it.
 ///
 /// The folder `out` gets the same shards, with the same names, and what the model's folder holds beside its weights. Floating-point
 /// tensors become `dtype`, or keep their own.
@@ -116,7 +120,7 @@ fn shard(
     let elements = |planned: &TensorSpec| monotile::tensor::count(planned.shape()) as u64;
     let before = |planned: &TensorSpec| {
         let tensor = planned.name().to_string();
-        MergedTensor { touched: combined.touches(&tensor), tensor, changed: None, elements: elements(planned) }
+        MergedTensor { touched: combined.touches(&tensor), tensor, changed: None, elements: elements(planned), not_finite: None }
     };
     let path = to.join(file.path().file_name().unwrap_or_default());
     if path.exists() {
@@ -131,14 +135,15 @@ fn shard(
         let name = planned.name();
         let origin = combined.origin(name);
         let kept = file.dtype(origin).filter(|own| own.is_float()).is_none_or(|own| dtype.is_none_or(|dtype| dtype == own));
-        let changed = if !combined.touches(name) && kept {
+        let (changed, odd) = if !combined.touches(name) && kept {
             file.bytes(origin).map_or(Ok(()), |bytes| writer.write_bytes(bytes))?;
-            0
+            let copied = file.dtype(origin).map(|_| file.tensor(origin)).transpose()?;
+            (0, copied.map_or(Ok(None), |copied| not_finite(&copied))?)
         } else {
-            tensor(file, name, combined, dtype, &mut writer)?
+            (tensor(file, name, combined, dtype, &mut writer)?, None)
         };
         file.release(origin);
-        progress(MergedTensor { changed: Some(changed), ..before(&planned) });
+        progress(MergedTensor { changed: Some(changed), not_finite: odd, ..before(&planned) });
     }
     writer.finish()?;
     Ok(bytes)

@@ -232,7 +232,13 @@ fn a_base_model_with_nan_is_refused_where_it_is_computed_with() {
         assert_eq!(ended.is_err(), refused);
         match ended {
             Err(error) => assert!(error.to_string().contains("holds NaN"), "{error}"),
-            Ok(_) => fs::remove_dir_all(at("out")).unwrap(),
+            // It is copied, and told.
+            Ok(told) => {
+                let odd: Vec<_> =
+                    told.iter().filter(|one| one.not_finite.is_some_and(f64::is_nan)).map(|one| &one.tensor).collect();
+                assert_eq!(odd, ["other"]);
+                fs::remove_dir_all(at("out")).unwrap()
+            }
         }
     }
 }

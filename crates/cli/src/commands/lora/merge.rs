@@ -79,6 +79,11 @@ impl LoraMergeArgs {
             return Err(failure);
         }
         staged.finish()?;
+        let odd: Vec<_> = told.iter().filter_map(|one| one.not_finite.map(|number| (printable(&one.tensor), number))).collect();
+        if let Some((name, number)) = odd.first() {
+            let more = if odd.len() > 1 { format!(", as do {} more", odd.len() - 1) } else { String::new() };
+            say(&format!("warning: {name} holds {number} in the model{more}: copied as it is"));
+        }
         told.sort_by(|one, other| natural_order(&one.tensor, &other.tensor));
         out.write_all(table(&combined, &told)?.render(coloured()).as_bytes())?;
         self.sum_up(&combined, &told)
