@@ -115,7 +115,7 @@ impl EinsumArgs {
             object["dtype"] = json!(result.dtype().to_string());
             object["seconds"] = json!(took);
             if let Some(result) = shown {
-                object["values"] = json!(result.to_f64_vec()?);
+                object["values"] = result.to_f64_vec()?.into_iter().map(monotile_adapters::json::number).collect();
             }
             return report::print_json(&object, out);
         }
