@@ -181,7 +181,7 @@ fn tensor(
         if combined.touches(name) {
             changed += count(&rows.after.ne(&rows.before.to_dtype(dtype)?)?)?;
         }
-        writer.write(&if shape.is_empty() { rows.after.reshape(&[])? } else { rows.after })?;
+        writer.write(&if shape.is_empty() { rows.after.reshape::<usize>(&[])? } else { rows.after })?;
     }
     Ok(changed)
 }

@@ -109,6 +109,7 @@ impl Error {
     /// values may come from anywhere.
     ///
     /// Its [place](Error::place) is where the calling function was called, if that is `#[track_caller]`, else the line of this call.
+    #[track_caller]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = plain(message.into());
         Self(Box::new(Inner { kind, message, notes: Vec::new(), text: String::new(), place: Location::caller() }))
@@ -300,7 +301,11 @@ mod tests {
     #[test]
     fn the_long_form_draws_the_equation_and_tells_the_place() {
         let error = crate::einsum("i%->i", &[&Tensor::arange(2).unwrap()]).err().unwrap().with_context("layer 3");
-        let expected = format!("layer 3: {}\n    i%->i\n     ^ labels are letters\n  at {}", "einsum \"i%->i\": the '%' at position 1 is no label; labels are letters", error.place());
+        let expected = format!(
+            "layer 3: {}\n    i%->i\n     ^ labels are letters\n  at {}",
+            "einsum \"i%->i\": '%' at position 1 is no label; labels are letters",
+            error.place()
+        );
         assert_eq!(format!("{error:#}"), expected);
         assert_eq!(error, error.clone().with_place(Location::caller()));
     }

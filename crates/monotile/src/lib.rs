@@ -40,7 +40,7 @@ pub mod transform;
 pub use einsum::einsum;
 pub use error::{Error, ErrorKind, ErrorNote, Result};
 pub use random::Rng;
-pub use tensor::{DType, Tensor, TensorElement, io};
+pub use tensor::{DType, Tensor, TensorElement, TensorOrNumber, io};
 
 /// The README's examples, as tests.
 #[cfg(doctest)]

@@ -1,5 +1,7 @@
 //! One to six numbers to one, element by element.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use half::{bf16, f16};
 use monotile_kernels::elementwise;
 pub use monotile_kernels::elementwise::{Arguments, Arity};
@@ -112,12 +114,40 @@ pub fn by_f64(op: &str, x: &Tensor, f: impl Fn(f64) -> f64 + Sync + Copy) -> Res
     real!(x, run::<_>(op, x, f))
 }
 
+/// A function of two f64s at a time, likewise.
+#[track_caller]
+pub fn by_two_f64(op: &str, a: &Tensor, b: &Tensor, f: fn(f64, f64) -> f64) -> Result<Tensor> {
+    #[track_caller]
+    fn run<T: StorageElement + Real>(op: &str, a: &Tensor, b: &Tensor, f: fn(f64, f64) -> f64) -> Result<Tensor> {
+        let mut out = UninitTensor::<T>::like(op, a)?;
+        let f = move |a: T, b: T| T::from_f64(f(a.to_f64(), b.to_f64()));
+        elementwise::binary(a.elements_view::<T>(), b.elements_view::<T>(), &mut out, f);
+        Ok(out.tensor())
+    }
+    real!(a, run(op, a, b, f))
+}
+
 /// A function of two integers.
 #[track_caller]
 pub fn integers(op: &str, a: &Tensor, b: &Tensor, f: fn(i64, i64) -> i64) -> Result<Tensor> {
     let mut out = UninitTensor::<i64>::like(op, a)?;
     elementwise::binary(a.elements_view::<i64>(), b.elements_view::<i64>(), &mut out, f);
     Ok(out.tensor())
+}
+
+/// A function of two integers that has no value for some; `None` where it met such a pair.
+#[track_caller]
+pub fn partial_integers(op: &str, a: &Tensor, b: &Tensor, f: fn(i64, i64) -> Option<i64>) -> Result<Option<Tensor>> {
+    let mut out = UninitTensor::<i64>::like(op, a)?;
+    let met = AtomicBool::new(false);
+    let defined = |a, b| {
+        f(a, b).unwrap_or_else(|| {
+            met.store(true, Ordering::Relaxed);
+            0
+        })
+    };
+    elementwise::binary(a.elements_view::<i64>(), b.elements_view::<i64>(), &mut out, defined);
+    Ok((!met.into_inner()).then(|| out.tensor()))
 }
 
 /// How two numbers compare.

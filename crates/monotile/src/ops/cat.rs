@@ -1,15 +1,17 @@
 //! Joining and cutting: `cat`, `stack`, `split` and `pad`.
 
+use std::borrow::Borrow;
+
 use crate::check;
 use crate::door;
-use crate::error::{Error, Result};
+use crate::error::{Error, Placed, Result};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
 
 impl Tensor {
-    /// Tensors joined along an axis; their other sizes must be equal.
+    /// Tensors joined along an axis; their other sizes must be equal. The list holds tensors or references to them.
     ///
     /// # Errors
     /// If there is no tensor or no such axis, or the shapes or dtypes do not fit.
@@ -19,34 +21,13 @@ impl Tensor {
     /// use monotile::Tensor;
     /// let (a, b) = (Tensor::arange(2)?, Tensor::arange(3)?);
     /// assert_eq!(Tensor::cat(&[&a, &b], 0)?.to_vec::<i64>()?, [0, 1, 0, 1, 2]);
+    /// assert_eq!(Tensor::cat(&[a, b], 0)?.len(), 5);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "concatenate")]
     #[track_caller]
-    pub fn cat(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
-        let Some(first) = tensors.first() else {
-            return Err(Error::value("cat: there is no tensor to join"));
-        };
-        let d = check::axis("cat", axis, first.rank())?;
-        for (i, t) in tensors.iter().enumerate() {
-            let other_sizes = |x: &Tensor| -> Dims { (0..x.rank()).filter(|&k| k != d).map(|k| x.shape()[k]).collect() };
-            if t.rank() != first.rank() || other_sizes(t) != other_sizes(first) {
-                let (a, b) = (first.shape(), t.shape());
-                return Err(Error::shape(format!(
-                    "cat: tensor 0 of shape {a:?} and tensor {i} of shape {b:?} differ outside axis {axis}"
-                )));
-            }
-            if t.dtype() != first.dtype() {
-                let (a, b) = (first.dtype(), t.dtype());
-                return Err(Error::dtype(format!("cat: tensor 0 is {a} and tensor {i} is {b}; cast with to_dtype")));
-            }
-        }
-        let sizes: Dims = tensors.iter().map(|t| t.shape()[d]).collect();
-        let mut shape: Dims = first.shape().into();
-        shape[d] = sizes.iter().fold(0, |sum: usize, &size| sum.saturating_add(size));
-        let shape = check::shape("cat", &shape)?;
-        let sources = tensors.iter().map(|t| t.contiguous_detached()).collect::<Result<Vec<Tensor>>>()?;
-        let out = door::copy::cat("cat", &sources, &shape, d)?;
-        Ok(Tensor::record(out, tensors, Cat { axis: d, sizes }))
+    pub fn cat<T: Borrow<Tensor>>(tensors: &[T], axis: isize) -> Result<Tensor> {
+        cat(&borrowed(tensors), axis)
     }
 
     /// Tensors of one shape put side by side along a new axis.
@@ -54,10 +35,8 @@ impl Tensor {
     /// # Errors
     /// As [`cat`](Tensor::cat).
     #[track_caller]
-    pub fn stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
-        let rows = tensors.iter().map(|t| t.unsqueeze(axis)).collect::<Result<Vec<_>>>()?;
-        let axis = if axis < 0 { axis } else { check::axis("stack", axis, tensors.first().map_or(1, |t| t.rank() + 1))? as isize };
-        Tensor::cat(&rows.iter().collect::<Vec<_>>(), axis)
+    pub fn stack<T: Borrow<Tensor>>(tensors: &[T], axis: isize) -> Result<Tensor> {
+        stack(&borrowed(tensors), axis)
     }
 
     /// Cut along an axis into parts of these sizes: views.
@@ -75,7 +54,7 @@ impl Tensor {
             start += size;
             whole.slice(axis, start - size..start)
         };
-        let parts = sizes.iter().map(part).collect::<Result<Vec<_>>>()?;
+        let parts = sizes.iter().map(part).collect::<Result<Vec<_>>>().placed()?;
         Ok(Tensor::record_all(parts, &[self], Split { axis: d }))
     }
 
@@ -101,6 +80,46 @@ impl Tensor {
         };
         Tensor::cat(&[&block(before)?, self, &block(after)?], axis)
     }
+}
+
+/// The tensors of a list, borrowed.
+fn borrowed<T: Borrow<Tensor>>(tensors: &[T]) -> Vec<&Tensor> {
+    tensors.iter().map(Borrow::borrow).collect()
+}
+
+#[track_caller]
+fn cat(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
+    let Some(first) = tensors.first() else {
+        return Err(Error::value("cat: there is no tensor to join"));
+    };
+    let d = check::axis("cat", axis, first.rank())?;
+    for (i, t) in tensors.iter().enumerate() {
+        let other_sizes = |x: &Tensor| -> Dims { (0..x.rank()).filter(|&k| k != d).map(|k| x.shape()[k]).collect() };
+        if t.rank() != first.rank() || other_sizes(t) != other_sizes(first) {
+            let (a, b) = (first.shape(), t.shape());
+            return Err(Error::shape(format!(
+                "cat: tensor 0 of shape {a:?} and tensor {i} of shape {b:?} differ outside axis {axis}"
+            )));
+        }
+        if t.dtype() != first.dtype() {
+            let (a, b) = (first.dtype(), t.dtype());
+            return Err(Error::dtype(format!("cat: tensor 0 is {a} and tensor {i} is {b}; cast with to_dtype")));
+        }
+    }
+    let sizes: Dims = tensors.iter().map(|t| t.shape()[d]).collect();
+    let mut shape: Dims = first.shape().into();
+    shape[d] = sizes.iter().fold(0, |sum: usize, &size| sum.saturating_add(size));
+    let shape = check::shape("cat", &shape)?;
+    let sources = tensors.iter().map(|t| t.contiguous_detached()).collect::<Result<Vec<Tensor>>>()?;
+    let out = door::copy::cat("cat", &sources, &shape, d)?;
+    Ok(Tensor::record(out, tensors, Cat { axis: d, sizes }))
+}
+
+#[track_caller]
+fn stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
+    let rows = tensors.iter().map(|t| t.unsqueeze(axis)).collect::<Result<Vec<_>>>().placed()?;
+    let axis = if axis < 0 { axis } else { check::axis("stack", axis, tensors.first().map_or(1, |t| t.rank() + 1))? as isize };
+    Tensor::cat(&rows, axis)
 }
 
 struct Cat {

@@ -1,6 +1,6 @@
 //! Parts of a tensor: ranges with steps, and diagonals. Views that copy nothing.
 
-use std::ops::{Bound, RangeBounds};
+use std::ops::Bound;
 
 use monotile_kernels::shape::count;
 
@@ -8,12 +8,13 @@ use crate::check;
 use crate::door;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
+use crate::tensor::position::{AxisIndex, AxisRange};
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
 impl Tensor {
-    /// The elements at `range` along `axis`: a view.
+    /// The elements at `range` along `axis`: a view. Negative bounds count from the end.
     ///
     /// # Errors
     /// If there is no such axis, or the range leaves it.
@@ -23,13 +24,15 @@ impl Tensor {
     /// use monotile::Tensor;
     /// let a = Tensor::arange(10)?;
     /// assert_eq!(a.slice(0, 7..)?.to_vec::<i64>()?, [7, 8, 9]);
+    /// assert_eq!(a.slice(0, -2..)?.to_vec::<i64>()?, [8, 9]);
     /// assert_eq!(a.slice_step(0, 1..8, 3)?.to_vec::<i64>()?, [1, 4, 7]);
     /// assert_eq!(a.slice_step(0, 2..5, -1)?.to_vec::<i64>()?, [4, 3, 2]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "narrow")]
     #[track_caller]
-    pub fn slice(&self, axis: isize, range: impl RangeBounds<usize>) -> Result<Tensor> {
-        self.slice_step(axis, range, 1)
+    pub fn slice(&self, axis: isize, range: impl AxisRange) -> Result<Tensor> {
+        sliced(self, axis, range.bounds(), 1)
     }
 
     /// Every `step`-th element of `range` along `axis`, from its start; from its last backwards when `step` is negative.
@@ -37,52 +40,24 @@ impl Tensor {
     /// # Errors
     /// If there is no such axis, the range leaves it, or `step` is 0.
     #[track_caller]
-    pub fn slice_step(&self, axis: isize, range: impl RangeBounds<usize>, step: isize) -> Result<Tensor> {
-        let d = check::axis("slice", axis, self.rank())?;
-        let size = self.shape()[d];
-        let start = match range.start_bound() {
-            Bound::Included(&i) => i,
-            Bound::Excluded(&i) => i.saturating_add(1),
-            Bound::Unbounded => 0,
-        };
-        let end = match range.end_bound() {
-            Bound::Included(&i) => i.saturating_add(1),
-            Bound::Excluded(&i) => i,
-            Bound::Unbounded => size,
-        };
-        if start > end || end > size {
-            return Err(Error::value(format!("slice: range {start}..{end} of axis {axis}, which has size {size}")));
-        }
-        if step == 0 {
-            return Err(Error::value("slice: the step must not be 0"));
-        }
-        let count = (end - start).div_ceil(step.unsigned_abs());
-        let first = if step > 0 || count == 0 { start } else { end - 1 };
-        let mut layout = self.layout().clone();
-        // An empty slice may begin where the elements end.
-        if count > 0 {
-            layout.offset = layout.offset.wrapping_add_signed(first as isize * layout.strides[d]);
-        }
-        layout.shape = layout.shape.narrowed(d, count);
-        // A step that is not taken may be any, also one whose product does not fit.
-        if count > 1 {
-            layout.strides[d] *= step;
-        }
-        let rule = Slice { axis: d, first, step };
-        Ok(Tensor::record(self.with_layout(layout), &[self], rule))
+    pub fn slice_step(&self, axis: isize, range: impl AxisRange, step: isize) -> Result<Tensor> {
+        sliced(self, axis, range.bounds(), step)
     }
 
-    /// The element at `index` along `axis`, which disappears.
+    /// The element at `index` along `axis`, which disappears. A negative index counts from the end.
     ///
     /// # Errors
     /// If there is no such axis or element.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// assert_eq!(Tensor::arange(5)?.select(0, -1)?.item::<i64>()?, 4);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
     #[track_caller]
-    pub fn select(&self, axis: isize, index: usize) -> Result<Tensor> {
-        let d = check::axis("select", axis, self.rank())?;
-        if index >= self.shape()[d] {
-            return Err(Error::value(format!("select: index {index} of axis {axis}, which has size {}", self.shape()[d])));
-        }
-        self.slice(axis, index..=index)?.squeeze(axis)
+    pub fn select(&self, axis: isize, index: impl AxisIndex) -> Result<Tensor> {
+        selected(self, axis, index.position())
     }
 
     /// The elements in reverse order along `axis`: a view.
@@ -129,6 +104,72 @@ impl Tensor {
         let out = door::copy::scatter("slice", &self.contiguous_detached()?, shape, &places)?;
         Ok(Tensor::record(out, &[self], Embedded(place)))
     }
+}
+
+#[track_caller]
+fn sliced(x: &Tensor, axis: isize, (start, end): (Bound<i128>, Bound<i128>), step: isize) -> Result<Tensor> {
+    let d = check::axis("slice", axis, x.rank())?;
+    let size = x.shape()[d];
+    let from_end = |i: i128| if i < 0 { i + size as i128 } else { i };
+    let first = match start {
+        Bound::Included(i) => from_end(i),
+        Bound::Excluded(i) => from_end(i) + 1,
+        Bound::Unbounded => 0,
+    };
+    let last = match end {
+        Bound::Included(i) => from_end(i) + 1,
+        Bound::Excluded(i) => from_end(i),
+        Bound::Unbounded => size as i128,
+    };
+    if !(0 <= first && first <= last && last <= size as i128) {
+        let range = range_text(start, end, size);
+        return Err(Error::value(format!("slice: range {range} of axis {axis}, which has size {size}")));
+    }
+    let (start, end) = (first as usize, last as usize);
+    if step == 0 {
+        return Err(Error::value("slice: the step must not be 0"));
+    }
+    let count = (end - start).div_ceil(step.unsigned_abs());
+    let first = if step > 0 || count == 0 { start } else { end - 1 };
+    let mut layout = x.layout().clone();
+    // An empty slice may begin where the elements end.
+    if count > 0 {
+        layout.offset = layout.offset.wrapping_add_signed(first as isize * layout.strides[d]);
+    }
+    layout.shape = layout.shape.narrowed(d, count);
+    // A step that is not taken may be any, also one whose product does not fit.
+    if count > 1 {
+        layout.strides[d] *= step;
+    }
+    let rule = Slice { axis: d, first, step };
+    Ok(Tensor::record(x.with_layout(layout), &[x], rule))
+}
+
+/// A range as it was asked for, open ends filled in.
+fn range_text(start: Bound<i128>, end: Bound<i128>, size: usize) -> String {
+    let start = match start {
+        Bound::Included(i) => i,
+        Bound::Excluded(i) => i + 1,
+        Bound::Unbounded => 0,
+    };
+    match end {
+        Bound::Included(i) if i < 0 => format!("{start}..={i}"),
+        Bound::Included(i) => format!("{start}..{}", i + 1),
+        Bound::Excluded(i) => format!("{start}..{i}"),
+        Bound::Unbounded => format!("{start}..{size}"),
+    }
+}
+
+#[track_caller]
+fn selected(x: &Tensor, axis: isize, index: i128) -> Result<Tensor> {
+    let d = check::axis("select", axis, x.rank())?;
+    let size = x.shape()[d];
+    let place = if index < 0 { index + size as i128 } else { index };
+    if !(0..size as i128).contains(&place) {
+        return Err(Error::value(format!("select: index {index} of axis {axis}, which has size {size}")));
+    }
+    let place = place as usize;
+    x.slice(axis, place..=place)?.squeeze(axis)
 }
 
 struct Slice {
@@ -241,5 +282,21 @@ mod tests {
         assert_eq!(a.slice(0, 1..4).err().unwrap().to_string(), "slice: range 1..4 of axis 0, which has size 3");
         assert_eq!(a.select(0, 3).err().unwrap().to_string(), "select: index 3 of axis 0, which has size 3");
         assert_eq!(a.slice(0, 3..).unwrap().len(), 0);
+        assert_eq!(a.select(0, -4).err().unwrap().to_string(), "select: index -4 of axis 0, which has size 3");
+        assert_eq!(a.slice(0, -4..).err().unwrap().to_string(), "slice: range -4..3 of axis 0, which has size 3");
+        assert_eq!(a.slice(0, 2..=-2).err().unwrap().to_string(), "slice: range 2..=-2 of axis 0, which has size 3");
+        let words = a.slice(0, ..usize::MAX).err().unwrap().to_string();
+        assert_eq!(words, "slice: range 0..18446744073709551615 of axis 0, which has size 3");
+    }
+
+    #[test]
+    fn negative_bounds_count_from_the_end() {
+        let a = Tensor::arange(5).unwrap();
+        let values = |x: Result<Tensor>| x.unwrap().to_vec::<i64>().unwrap();
+        assert_eq!(values(a.slice(0, -3..-1)), [2, 3]);
+        assert_eq!(values(a.slice(0, 1..=-1)), [1, 2, 3, 4]);
+        assert_eq!(values(a.slice(0, ..-4_isize)), [0]);
+        assert_eq!(values(a.slice_step(0, -4.., -2)), [4, 2]);
+        assert_eq!(values(a.slice(0, ..)), [0, 1, 2, 3, 4]);
     }
 }

@@ -1,11 +1,15 @@
 //! Views: the same elements under another shape, order or repetition. They copy nothing (`reshape` only where it must).
 
+use std::panic::Location;
+
 use monotile_kernels::shape::count;
+use smallvec::SmallVec;
 
 use crate::check;
 use crate::error::{Error, Placed, Result};
 use crate::ops::reduce::sum_to;
 use crate::tape::{Gradient, Saved};
+use crate::tensor::position::AxisIndex;
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -52,12 +56,41 @@ impl Tensor {
         }
     }
 
+    /// The transpose: a matrix with its axes swapped; vectors and scalars as they are.
+    ///
+    /// # Panics
+    /// For tensors of rank above 2, as [`mt`](Tensor::mt) swaps the last two axes of.
+    #[doc(alias = "T")]
+    #[track_caller]
+    #[must_use]
+    pub fn t(&self) -> Tensor {
+        assert!(self.rank() <= 2, "t: takes a matrix, got shape {:?}; mt transposes the last two axes", self.shape());
+        if self.rank() == 2 { self.mt() } else { self.clone() }
+    }
+
     /// The same elements in row-major order under another shape; a view where strides allow, else a copy.
     ///
+    /// One size may be -1: it is what the others leave.
+    ///
     /// # Errors
-    /// If the shape does not hold exactly as many elements.
+    /// If the shape does not hold exactly as many elements, or -1 can stand for no size or for several.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let a = Tensor::arange(6)?;
+    /// assert_eq!(a.reshape(&[-1, 2])?.shape(), [3, 2]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[doc(alias = "view")]
     #[track_caller]
-    pub fn reshape(&self, shape: &[usize]) -> Result<Tensor> {
+    pub fn reshape<S: AxisIndex>(&self, shape: &[S]) -> Result<Tensor> {
+        let sizes: SmallVec<[i128; 6]> = shape.iter().map(|size| size.position()).collect();
+        self.reshaped(&inferred(&sizes, self)?)
+    }
+
+    #[track_caller]
+    fn reshaped(&self, shape: &[usize]) -> Result<Tensor> {
         if self.shape() == shape {
             return Ok(self.clone());
         }
@@ -93,7 +126,7 @@ impl Tensor {
         }
         let s = self.shape();
         let shape: Dims = s[..i].iter().copied().chain([count(&s[i..=j])]).chain(s[j + 1..].iter().copied()).collect();
-        self.reshape(&shape)
+        self.reshaped(&shape)
     }
 
     /// Repeated to a larger shape without copying: sizes of 1 repeat, new dimensions appear in front.
@@ -121,7 +154,7 @@ impl Tensor {
         let at = check::axis("unsqueeze", axis, self.rank() + 1)?;
         let mut shape: Dims = self.shape().into();
         shape.insert(at, 1);
-        self.reshape(&shape)
+        self.reshaped(&shape)
     }
 
     /// Without dimension `axis`, whose size must be 1.
@@ -140,7 +173,29 @@ impl Tensor {
         }
         let mut shape: Dims = self.shape().into();
         shape.remove(at);
-        self.reshape(&shape)
+        self.reshaped(&shape)
+    }
+}
+
+/// The sizes that `shape` says, -1 replaced by what the elements of `x` leave.
+#[track_caller]
+fn inferred(shape: &[i128], x: &Tensor) -> Result<Dims> {
+    let refuse = |why: &str| Error::shape(format!("reshape: shape {:?} cannot become {shape:?}: {why}", x.shape()));
+    let size = |s: i128| usize::try_from(s).ok();
+    if let Some(sizes) = shape.iter().map(|&s| size(s)).collect::<Option<Dims>>() {
+        return Ok(sizes);
+    }
+    let place = Location::caller();
+    let open = match shape.iter().position(|&s| s == -1) {
+        Some(open) if shape.iter().filter(|&&s| size(s).is_none()).count() == 1 => open,
+        _ => return Err(refuse("sizes are counts, and one of them may be -1").with_place(place)),
+    };
+    let others: Option<usize> = shape.iter().filter(|&&s| s >= 0).try_fold(1, |product: usize, &s| product.checked_mul(size(s)?));
+    match others {
+        Some(others) if others > 0 && x.len().is_multiple_of(others) => {
+            Ok(shape.iter().enumerate().map(|(d, &s)| if d == open { x.len() / others } else { s as usize }).collect())
+        }
+        _ => Err(refuse(&format!("the other sizes do not divide {} elements", x.len())).with_place(place)),
     }
 }
 
@@ -231,6 +286,26 @@ mod tests {
     use super::*;
     use crate::tape::{CheckGradientOptions, check_gradient};
     use crate::{DType, Rng};
+
+    #[test]
+    fn a_size_of_minus_one_is_what_the_others_leave() {
+        let a = Tensor::arange(12).unwrap();
+        assert_eq!(a.reshape(&[3, -1, 2]).unwrap().shape(), [3, 2, 2]);
+        assert_eq!(a.reshape(&[-1_isize]).unwrap().shape(), [12]);
+        let words = |shape: &[i64]| a.reshape(shape).err().unwrap().to_string();
+        assert_eq!(words(&[-1, 5]), "reshape: shape [12] cannot become [-1, 5]: the other sizes do not divide 12 elements");
+        assert_eq!(words(&[-1, 0]), "reshape: shape [12] cannot become [-1, 0]: the other sizes do not divide 12 elements");
+        let counts = "sizes are counts, and one of them may be -1";
+        assert_eq!(words(&[-1, -1]), format!("reshape: shape [12] cannot become [-1, -1]: {counts}"));
+        assert_eq!(words(&[-2, 6]), format!("reshape: shape [12] cannot become [-2, 6]: {counts}"));
+        assert_eq!(words(&[-1, i64::MAX, i64::MAX]).split(": ").last(), Some("the other sizes do not divide 12 elements"));
+    }
+
+    #[test]
+    fn the_transpose_leaves_vectors_alone() {
+        let a = Tensor::arange(6).unwrap();
+        assert_eq!((a.t().shape(), a.reshape(&[2, 3]).unwrap().t().shape()), (&[6][..], &[3, 2][..]));
+    }
 
     #[test]
     fn views_share_memory_and_reshape_copies_only_where_it_must() {

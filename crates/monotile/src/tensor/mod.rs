@@ -1,10 +1,13 @@
 //! The tensor: a cheap, immutable handle on shared elements, read through a shape and strides.
 
+mod convert;
 pub mod create;
 mod display;
 pub mod dtype;
 pub mod io;
 pub(crate) mod layout;
+pub(crate) mod operand;
+pub(crate) mod position;
 mod read;
 pub(crate) mod storage;
 pub(crate) mod uninit;
@@ -17,9 +20,12 @@ pub use monotile_kernels::shape::{Dims, Strides, count};
 use monotile_kernels::view::View;
 
 use crate::tape::Origin;
+pub use convert::TensorRows;
 use dtype::StorageElement;
 pub use dtype::{DType, TensorElement};
 use layout::Layout;
+pub use operand::TensorOrNumber;
+pub use position::{AxisIndex, AxisRange};
 use storage::{CpuStorage, Storage};
 
 /// An n-dimensional array of numbers, of any rank, with a dtype known at run time.

@@ -85,7 +85,7 @@ impl EinsumArgs {
         let equation = Einsum::new(text).map_err(|e| diagnostics::explain(&e, &[]))?;
         if let Some(Shapes(shapes)) = &self.shapes {
             let names: Vec<String> = shapes.iter().map(|_| String::new()).collect();
-            let (compiled, seconds) = self.compile((text, &equation), self.dtype, &names, shapes)?;
+            let (compiled, seconds) = self.compile(&equation, self.dtype, &names, shapes)?;
             return self.print_plan(&compiled, seconds, out);
         }
         let sources = operands.iter().map(|o| InputFile::parse("einsum", o)).collect::<Result<Vec<_>, _>>()?;
@@ -98,7 +98,7 @@ impl EinsumArgs {
         let double = tensors.iter().any(|t| !matches!(t.dtype(), DType::F32 | DType::BF16 | DType::F16));
         let shapes: Vec<Vec<usize>> = tensors.iter().map(|t| t.shape().to_vec()).collect();
         let dtype = if double { DType::F64 } else { DType::F32 };
-        let (compiled, seconds) = self.compile((text, &equation), dtype, &operands, &shapes)?;
+        let (compiled, seconds) = self.compile(&equation, dtype, &operands, &shapes)?;
         let (tensors, exact) = integers::prepare(&operands, tensors, compiled.terms())?;
         let start = Instant::now();
         let result = integers::restore(compiled.run(&tensors.iter().collect::<Vec<_>>())?, exact)?;
@@ -145,7 +145,7 @@ impl EinsumArgs {
     /// The plan and the seconds that it took.
     fn compile(
         &self,
-        (text, equation): (&str, &Einsum),
+        equation: &Einsum,
         dtype: DType,
         names: &[String],
         shapes: &[Vec<usize>],

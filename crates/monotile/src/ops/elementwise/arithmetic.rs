@@ -1,16 +1,13 @@
-//! Addition, subtraction, multiplication, division and negation, as methods and as operators.
-//!
-//! Methods return a `Result`. Operators on references (`&a + &b`) return the tensor and panic, at the caller's line,
-//! with the sentence of the method's error: as indexing does.
-
-use std::borrow::Borrow;
+//! Addition, subtraction, multiplication, division and negation of tensors and numbers.
 
 use monotile_kernels::number::Number;
 
-use super::{Binary, Reads, Unary, binary, binary_into, unary};
+use super::{Binary, Reads, Unary, assign, binary, binary_into, unary};
+use crate::door::map;
 use crate::error::Result;
 use crate::tape::Saved;
-use crate::tensor::Tensor;
+use crate::tensor::operand::{OperandValue, TensorOrNumber};
+use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, positive};
 
@@ -148,13 +145,23 @@ impl Unary for Neg {
 }
 
 impl Tensor {
-    /// a + b, elementwise over shapes that broadcast; also `&a + &b`.
+    /// a + b, elementwise over shapes that broadcast; also `&a + &b`. Either may be a [number](TensorOrNumber) there.
     ///
     /// # Errors
     /// If the shapes do not broadcast, or integers meet floating-point numbers.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let x = Tensor::from_slice(&[1.0_f32, 2.0], &[2])?;
+    /// let mut y = 2.0 * &x + 1;
+    /// y += &x;
+    /// assert_eq!((1.0 - y).to_vec::<f32>()?, [-3.0, -6.0]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
     #[track_caller]
-    pub fn add(&self, other: &Tensor) -> Result<Tensor> {
-        binary(self, other, Add)
+    pub fn add(&self, other: impl TensorOrNumber) -> Result<Tensor> {
+        add(self, other.value())
     }
 
     /// a - b, elementwise over shapes that broadcast; also `&a - &b`.
@@ -162,8 +169,8 @@ impl Tensor {
     /// # Errors
     /// As [`add`](Tensor::add).
     #[track_caller]
-    pub fn sub(&self, other: &Tensor) -> Result<Tensor> {
-        binary(self, other, Sub)
+    pub fn sub(&self, other: impl TensorOrNumber) -> Result<Tensor> {
+        sub(self, other.value())
     }
 
     /// a · b, elementwise over shapes that broadcast; also `&a * &b`.
@@ -171,8 +178,8 @@ impl Tensor {
     /// # Errors
     /// As [`add`](Tensor::add).
     #[track_caller]
-    pub fn mul(&self, other: &Tensor) -> Result<Tensor> {
-        binary(self, other, Mul)
+    pub fn mul(&self, other: impl TensorOrNumber) -> Result<Tensor> {
+        mul(self, other.value())
     }
 
     /// a / b, elementwise over shapes that broadcast; also `&a / &b`.
@@ -180,8 +187,8 @@ impl Tensor {
     /// # Errors
     /// If the shapes do not broadcast, or an operand holds integers.
     #[track_caller]
-    pub fn div(&self, other: &Tensor) -> Result<Tensor> {
-        binary(self, other, Div)
+    pub fn div(&self, other: impl TensorOrNumber) -> Result<Tensor> {
+        div(self, other.value())
     }
 
     /// x + c; also `&x + c`.
@@ -205,72 +212,84 @@ impl Tensor {
     /// -x; also `-&x`.
     ///
     /// # Errors
-    /// For integers and booleans.
+    /// For booleans.
     #[track_caller]
     pub fn neg(&self) -> Result<Tensor> {
+        if self.dtype() == DType::I64 {
+            return map::integers("neg", self, self, |x, _| x.wrapping_neg());
+        }
         unary(self, Neg)
     }
 }
 
-/// The value of an operator, or a panic at the operator's place with the method's sentence.
-#[track_caller]
-fn expect(result: Result<Tensor>) -> Tensor {
-    result.unwrap_or_else(|error| panic!("{error}"))
+/// What an operator does: borrows its left operand, owns it, assigns to it, or has a number there.
+macro_rules! operation {
+    ($($family:ident: $of:ident $into:ident $from:ident $assign:ident, $symbol:literal, $scalar:expr, $number_first:expr;)*) => {$(
+        #[track_caller]
+        pub(super) fn $of(a: &Tensor, b: OperandValue<'_>) -> Result<Tensor> {
+            match b.beside_floats(a) {
+                Some(c) => unary(a, $scalar(c)),
+                None => binary(a, &*b.beside($family::NAME, a.dtype())?, $family),
+            }
+        }
+        #[track_caller]
+        pub(super) fn $into(a: Tensor, b: OperandValue<'_>) -> Result<Tensor> {
+            match b {
+                OperandValue::Tensor(b) => binary_into(a, b, $family),
+                number => $of(&a, number),
+            }
+        }
+        #[track_caller]
+        pub(super) fn $from(a: OperandValue<'_>, b: &Tensor) -> Result<Tensor> {
+            match a.beside_floats(b) {
+                Some(c) => unary(b, $number_first(c)),
+                None => binary(&*a.beside($family::NAME, b.dtype())?, b, $family),
+            }
+        }
+        #[track_caller]
+        pub(super) fn $assign(a: &mut Tensor, b: OperandValue<'_>) -> Result<()> {
+            assign(a, b, $symbol, $family)
+        }
+    )*};
+}
+operation! {
+    Add: add add_into add_from add_assign, "+", AddScalar, AddScalar;
+    Sub: sub sub_into sub_from sub_assign, "-", |c: f64| AddScalar(-c), SubFrom;
+    Mul: mul mul_into mul_from mul_assign, "*", MulScalar, MulScalar;
+    Div: div div_into div_from div_assign, "/", DivScalar, DivFrom;
 }
 
-/// One operator on every mix of owned tensors, borrowed tensors and numbers.
-macro_rules! operator {
-    ($($trait:ident :: $method:ident, $scalar:expr;)*) => {$(
-        operator!(@pair $trait::$method, &Tensor, &Tensor);
-        operator!(@pair $trait::$method, &Tensor, Tensor);
-        operator!(@into $trait::$method, &Tensor);
-        operator!(@into $trait::$method, Tensor);
-        operator!(@number $trait::$method, &Tensor, $scalar);
-        operator!(@number $trait::$method, Tensor, $scalar);
-    )*};
-    (@pair $trait:ident :: $method:ident, $left:ty, $right:ty) => {
-        impl std::ops::$trait<$right> for $left {
-            type Output = Tensor;
-            /// # Panics
-            /// Where the method of the same name returns an error.
-            #[track_caller]
-            fn $method(self, other: $right) -> Tensor {
-                let (a, b): (&Tensor, &Tensor) = (self.borrow(), other.borrow());
-                expect(Tensor::$method(a, b))
-            }
-        }
-    };
-    (@into $trait:ident :: $method:ident, $right:ty) => {
-        impl std::ops::$trait<$right> for Tensor {
-            type Output = Tensor;
-            /// Into the memory of the left operand, where nobody else holds it and nothing is recorded.
-            ///
-            /// # Panics
-            /// Where the method of the same name returns an error.
-            #[track_caller]
-            fn $method(self, other: $right) -> Tensor {
-                expect(binary_into(self, other.borrow(), $trait))
-            }
-        }
-    };
-    (@number $trait:ident :: $method:ident, $left:ty, $scalar:expr) => {
-        impl std::ops::$trait<f64> for $left {
-            type Output = Tensor;
-            /// # Panics
-            /// For integers and booleans.
-            #[track_caller]
-            fn $method(self, c: f64) -> Tensor {
-                let scalar: fn(&Tensor, f64) -> Result<Tensor> = $scalar;
-                expect(scalar(self.borrow(), c))
-            }
-        }
-    };
+/// c - x
+#[derive(Clone, Copy)]
+struct SubFrom(f64);
+
+impl Unary for SubFrom {
+    const NAME: &'static str = "sub";
+    const READS: Reads = Reads::Nothing;
+    #[inline(always)]
+    fn apply<T: Number>(self, x: T) -> T {
+        T::from_f64(self.0) - x
+    }
+    fn rule(self, _: &Saved, g: &Tensor) -> Result<Tensor> {
+        g.neg()
+    }
 }
-operator! {
-    Add::add, |x, c| x.add_scalar(c);
-    Sub::sub, |x, c| x.add_scalar(-c);
-    Mul::mul, |x, c| x.mul_scalar(c);
-    Div::div, |x, c| unary(x, DivScalar(c));
+
+/// c / x
+#[derive(Clone, Copy)]
+struct DivFrom(f64);
+
+impl Unary for DivFrom {
+    const NAME: &'static str = "div";
+    const READS: Reads = Reads::Input;
+    #[inline(always)]
+    fn apply<T: Number>(self, x: T) -> T {
+        T::from_f64(self.0) / x
+    }
+    // x̄ = -ȳ c / x²
+    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
+        g.mul_scalar(-self.0)?.div(&saved.input(0).square()?)
+    }
 }
 
 /// x / c: a division, not a product with 1/c, so that it rounds as the division of a tensor does.
@@ -289,26 +308,6 @@ impl Unary for DivScalar {
     }
 }
 
-impl std::ops::Neg for Tensor {
-    type Output = Tensor;
-    /// # Panics
-    /// For integers and booleans.
-    #[track_caller]
-    fn neg(self) -> Tensor {
-        -&self
-    }
-}
-
-impl std::ops::Neg for &Tensor {
-    type Output = Tensor;
-    /// # Panics
-    /// For integers and booleans.
-    #[track_caller]
-    fn neg(self) -> Tensor {
-        expect(Tensor::neg(self))
-    }
-}
-
 /// Every formula here, recorded.
 #[cfg(test)]
 pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
@@ -317,6 +316,8 @@ pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
         unary_formulas(AddScalar(0.5)),
         unary_formulas(MulScalar(-1.5)),
         unary_formulas(DivScalar(3.0)),
+        unary_formulas(SubFrom(0.5)),
+        unary_formulas(DivFrom(-2.0)),
         unary_formulas(Neg),
         binary_formulas(Add),
         binary_formulas(Sub),
@@ -371,8 +372,8 @@ mod tests {
         let a = rng.normal(&[3, 1, 4], DType::F64).unwrap();
         let b = rng.uniform(&[2, 1], 1.0, 2.0, DType::F64).unwrap();
         let options = CheckGradientOptions { order: 2, ..Default::default() };
-        for f in [Tensor::add, Tensor::sub, Tensor::mul, Tensor::div] {
-            check_gradient(|x| Ok(vec![f(&x[0], &x[1])?]), &[a.clone(), b.clone()], &options).unwrap();
+        for f in [add, sub, mul, div] {
+            check_gradient(|x| Ok(vec![f(&x[0], x[1].value())?]), &[a.clone(), b.clone()], &options).unwrap();
         }
     }
 
@@ -410,11 +411,5 @@ mod tests {
         assert_eq!((&n + &n).to_vec::<i64>().unwrap(), [0, 2, 4]);
         let words = n.add(&Tensor::ones(&[3], DType::F32).unwrap()).err().unwrap().to_string();
         assert_eq!(words, "add: takes floating-point numbers, got i64 and f32; cast with to_dtype");
-    }
-
-    #[test]
-    #[should_panic(expected = "add: shapes [2] and [3] do not broadcast; sizes must be equal or 1, from the last")]
-    fn operators_panic_with_the_methods_sentence() {
-        let _ = &Tensor::ones(&[2], DType::F32).unwrap() + &Tensor::ones(&[3], DType::F32).unwrap();
     }
 }

@@ -4,12 +4,14 @@ use super::broadcast_to;
 use crate::check;
 use crate::door::map::{self, Relation};
 use crate::error::{Error, Result};
+use crate::tensor::operand::{OperandValue, TensorOrNumber};
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
 #[track_caller]
-fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
+fn compare(op: &str, a: &Tensor, b: OperandValue<'_>, relation: Relation) -> Result<Tensor> {
+    let b = &*b.beside(op, a.dtype())?;
     let shape = check::broadcast(op, a.shape(), b.shape())?;
     let (a, b) = if a.dtype() == b.dtype() {
         (a.clone(), b.clone())
@@ -31,16 +33,24 @@ fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(u8, u8) -> u8 + Sync + Cop
     map::logic(op, &x, &y, f)
 }
 
-/// The comparisons broadcast, compare integers with integers and floating-point numbers with each other, and are false where
+/// The comparisons take a tensor or a [number](TensorOrNumber), broadcast, compare integers with integers and floating-point numbers with each other, and are false where
 /// a number is NaN ([`ne`](Tensor::ne) is true). They fail where the shapes do not broadcast or integers meet floats.
 impl Tensor {
     /// Whether a = b, elementwise.
     ///
     /// # Errors
     /// If the shapes do not broadcast, or integers meet floating-point numbers.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let x = Tensor::from_slice(&[1.0_f32, 0.0, 1.0], &[3])?;
+    /// assert_eq!(x.eq(1)?.to_vec::<bool>()?, [true, false, true]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
     #[track_caller]
-    pub fn eq(&self, other: &Tensor) -> Result<Tensor> {
-        compare("eq", self, other, Relation::Eq)
+    pub fn eq(&self, other: impl TensorOrNumber) -> Result<Tensor> {
+        compare("eq", self, other.value(), Relation::Eq)
     }
 
     /// Whether a ≠ b, elementwise.
@@ -48,8 +58,8 @@ impl Tensor {
     /// # Errors
     /// As [`eq`](Tensor::eq).
     #[track_caller]
-    pub fn ne(&self, other: &Tensor) -> Result<Tensor> {
-        compare("ne", self, other, Relation::Ne)
+    pub fn ne(&self, other: impl TensorOrNumber) -> Result<Tensor> {
+        compare("ne", self, other.value(), Relation::Ne)
     }
 
     /// Whether a < b, elementwise.
@@ -65,8 +75,8 @@ impl Tensor {
     /// # Ok::<(), monotile::Error>(())
     /// ```
     #[track_caller]
-    pub fn lt(&self, other: &Tensor) -> Result<Tensor> {
-        compare("lt", self, other, Relation::Lt)
+    pub fn lt(&self, other: impl TensorOrNumber) -> Result<Tensor> {
+        compare("lt", self, other.value(), Relation::Lt)
     }
 
     /// Whether a ≤ b, elementwise.
@@ -74,8 +84,8 @@ impl Tensor {
     /// # Errors
     /// As [`eq`](Tensor::eq).
     #[track_caller]
-    pub fn le(&self, other: &Tensor) -> Result<Tensor> {
-        compare("le", self, other, Relation::Le)
+    pub fn le(&self, other: impl TensorOrNumber) -> Result<Tensor> {
+        compare("le", self, other.value(), Relation::Le)
     }
 
     /// Whether a > b, elementwise.
@@ -83,8 +93,8 @@ impl Tensor {
     /// # Errors
     /// As [`eq`](Tensor::eq).
     #[track_caller]
-    pub fn gt(&self, other: &Tensor) -> Result<Tensor> {
-        compare("gt", self, other, Relation::Gt)
+    pub fn gt(&self, other: impl TensorOrNumber) -> Result<Tensor> {
+        compare("gt", self, other.value(), Relation::Gt)
     }
 
     /// Whether a ≥ b, elementwise.
@@ -92,8 +102,8 @@ impl Tensor {
     /// # Errors
     /// As [`eq`](Tensor::eq).
     #[track_caller]
-    pub fn ge(&self, other: &Tensor) -> Result<Tensor> {
-        compare("ge", self, other, Relation::Ge)
+    pub fn ge(&self, other: impl TensorOrNumber) -> Result<Tensor> {
+        compare("ge", self, other.value(), Relation::Ge)
     }
 
     /// Whether both are true, elementwise.
@@ -137,15 +147,15 @@ pub(crate) fn specs() -> Vec<Spec> {
             .may_drop_nan()
     };
     vec![
-        pair("eq", Tensor::eq, |a, b| a == b),
-        pair("ne", Tensor::ne, |a, b| a != b),
-        pair("lt", Tensor::lt, |a, b| a < b).refuses(
+        pair("eq", |a, b| a.eq(b), |a, b| a == b),
+        pair("ne", |a, b| a.ne(b), |a, b| a != b),
+        pair("lt", |a, b| a.lt(b), |a, b| a < b).refuses(
             vec![Tensor::arange(2).unwrap(), normal(&[2])],
             "lt: takes floating-point numbers, got i64 and f64; cast with to_dtype",
         ),
-        pair("le", Tensor::le, |a, b| a <= b),
-        pair("gt", Tensor::gt, |a, b| a > b),
-        pair("ge", Tensor::ge, |a, b| a >= b),
+        pair("le", |a, b| a.le(b), |a, b| a <= b),
+        pair("gt", |a, b| a.gt(b), |a, b| a > b),
+        pair("ge", |a, b| a.ge(b), |a, b| a >= b),
         Spec::new("and", |x| Ok(vec![x[0].and(&x[1])?]))
             .refuses(vec![normal(&[2]), normal(&[2])], "and: takes booleans, got f64 and f64"),
     ]
@@ -165,6 +175,19 @@ mod tests {
         assert_eq!(a.and(&b).unwrap().to_vec::<bool>().unwrap(), [false, false, false, true]);
         assert_eq!(a.or(&b).unwrap().to_vec::<bool>().unwrap(), [false, true, true, true]);
         assert_eq!(a.not().unwrap().to_vec::<bool>().unwrap(), [true, true, false, false]);
+    }
+
+    #[test]
+    fn numbers_are_compared_in_the_type_of_the_tensor() {
+        let x = Tensor::from_slice(&[0.1_f32, 0.2], &[2]).unwrap();
+        assert_eq!(x.eq(0.1).unwrap().to_vec::<bool>().unwrap(), [true, false]);
+        let n = Tensor::from_slice(&[9_007_199_254_740_993_i64, 3], &[2]).unwrap();
+        assert_eq!(n.le(9_007_199_254_740_992_i64).unwrap().to_vec::<bool>().unwrap(), [false, true]);
+        assert_eq!(Tensor::scalar(true).ne(false).unwrap().to_vec::<bool>().unwrap(), [true]);
+        let words = n.lt(0.5).err().unwrap().to_string();
+        assert_eq!(words, "lt: 0.5 stands beside a tensor of i64; take an integer, or cast the tensor with to_dtype");
+        let words = x.ge(true).err().unwrap().to_string();
+        assert_eq!(words, "ge: true stands beside a tensor of f32; take a number, or cast the tensor with to_dtype");
     }
 
     #[test]

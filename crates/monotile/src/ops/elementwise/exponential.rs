@@ -65,6 +65,15 @@ impl Tensor {
     pub fn ln(&self) -> Result<Tensor> {
         unary(self, Ln)
     }
+
+    /// The natural logarithm, by the name that NumPy and PyTorch have for it: [`ln`](Tensor::ln).
+    ///
+    /// # Errors
+    /// For integers and booleans.
+    #[track_caller]
+    pub fn log(&self) -> Result<Tensor> {
+        self.ln()
+    }
 }
 
 /// Every formula here, recorded.

@@ -6,7 +6,9 @@ pub(crate) mod compare;
 mod exponential;
 #[cfg(test)]
 pub(crate) mod formulas;
+mod operators;
 mod power;
+mod remainder;
 mod select;
 mod trigonometric;
 
@@ -15,10 +17,11 @@ use monotile_kernels::shape::Shape;
 
 use crate::check;
 use crate::door::map;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ops::reduce::sum_to;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::layout::Layout;
+use crate::tensor::operand::OperandValue;
 use crate::tensor::{DType, Tensor};
 
 /// A function of one number.
@@ -170,6 +173,27 @@ pub(crate) fn binary_into<B: Binary>(mut a: Tensor, b: &Tensor, op: B) -> Result
     binary(&a, b, op)
 }
 
+/// a ← f(a, b), in the memory of `a` where nobody else holds it and nothing is recorded.
+#[track_caller]
+fn assign<B: Binary>(a: &mut Tensor, b: OperandValue<'_>, symbol: &str, op: B) -> Result<()> {
+    let b = b.beside(B::NAME, a.dtype())?;
+    check_assigned(B::NAME, symbol, a, &check::broadcast(B::NAME, a.shape(), b.shape())?)?;
+    if b.is_recorded() || !map::update(a, &broadcast_to(&b, &a.layout().shape.clone()), Apply2(op)) {
+        *a = binary(a, &b, op)?;
+    }
+    Ok(())
+}
+
+/// Refuses a result that the left side of an assignment cannot take.
+#[track_caller]
+fn check_assigned(op: &str, symbol: &str, a: &Tensor, shape: &[usize]) -> Result<()> {
+    if a.shape() == shape {
+        return Ok(());
+    }
+    let left = a.shape();
+    Err(Error::shape(format!("{op}: the left side of shape {left:?} would become {shape:?}; write a = a {symbol} b")))
+}
+
 #[track_caller]
 fn integers(op: &str, a: &Tensor, b: &Tensor, shape: &Shape, f: fn(i64, i64) -> i64) -> Result<Tensor> {
     let (x, y) = (broadcast_to(a, shape), broadcast_to(b, shape));
@@ -211,6 +235,7 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
         compare::specs(),
         exponential::specs(),
         power::specs(),
+        remainder::specs(),
         select::specs(),
         trigonometric::specs(),
     ]

@@ -2,10 +2,13 @@
 
 use monotile_kernels::number::Number;
 
-use super::{Binary, Reads, Unary, binary, unary};
-use crate::error::Result;
+use super::{Binary, Reads, Unary, binary, broadcast_to, unary};
+use crate::check;
+use crate::door::map;
+use crate::error::{Error, Result};
 use crate::tape::Saved;
-use crate::tensor::Tensor;
+use crate::tensor::operand::{OperandValue, TensorOrNumber};
+use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
 
@@ -196,17 +199,52 @@ impl Tensor {
         }
     }
 
-    /// aᵇ, elementwise over shapes that broadcast.
+    /// aᵇ, elementwise over shapes that broadcast; b may be a [number](TensorOrNumber). Integers to integers stay integers, and wrap.
     ///
     /// # Gradient
     /// With respect to the exponent only for positive a, where aᵇ is smooth in b.
     ///
     /// # Errors
-    /// If the shapes do not broadcast, or an operand holds integers.
+    /// If the shapes do not broadcast, integers meet floating-point numbers, or an integer has a negative exponent.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// assert_eq!(Tensor::arange(4)?.pow(3)?.to_vec::<i64>()?, [0, 1, 8, 27]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
     #[track_caller]
-    pub fn pow(&self, exponent: &Tensor) -> Result<Tensor> {
-        binary(self, exponent, Pow)
+    pub fn pow(&self, exponent: impl TensorOrNumber) -> Result<Tensor> {
+        pow(self, exponent.value())
     }
+}
+
+#[track_caller]
+fn pow(a: &Tensor, exponent: OperandValue<'_>) -> Result<Tensor> {
+    if let Some(c) = exponent.beside_floats(a) {
+        return a.powf(c);
+    }
+    let b = &*exponent.beside("pow", a.dtype())?;
+    if a.dtype() != DType::I64 || b.dtype() != DType::I64 {
+        return binary(a, b, Pow);
+    }
+    let shape = check::broadcast("pow", a.shape(), b.shape())?;
+    match map::partial_integers("pow", &broadcast_to(a, &shape), &broadcast_to(b, &shape), integer_power)? {
+        Some(out) => Ok(out),
+        None => Err(Error::value("pow: an integer has a negative exponent; cast with to_dtype")),
+    }
+}
+
+/// aᵇ modulo 2⁶⁴, by squaring; none for a negative exponent.
+fn integer_power(mut a: i64, b: i64) -> Option<i64> {
+    let (mut b, mut y) = (u64::try_from(b).ok()?, 1_i64);
+    while b > 0 {
+        if b & 1 == 1 {
+            y = y.wrapping_mul(a);
+        }
+        (a, b) = (a.wrapping_mul(a), b >> 1);
+    }
+    Some(y)
 }
 
 /// Every formula here, recorded.
@@ -259,6 +297,17 @@ crate::testing::records!(specs);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn integers_have_integer_powers() {
+        let n = Tensor::from_slice(&[-3_i64, 0, 2, 3], &[4]).unwrap();
+        let exponents = Tensor::from_slice(&[3_i64, 0, 62, 39], &[4]).unwrap();
+        assert_eq!(n.pow(&exponents).unwrap().to_vec::<i64>().unwrap(), [-27, 1, 1 << 62, 4_052_555_153_018_976_267]);
+        assert_eq!(n.pow(-1).err().unwrap().to_string(), "pow: an integer has a negative exponent; cast with to_dtype");
+        let words = n.pow(0.5).err().unwrap().to_string();
+        assert_eq!(words, "pow: 0.5 stands beside a tensor of i64; take an integer, or cast the tensor with to_dtype");
+        assert_eq!(Tensor::scalar(3.0).pow(2).unwrap().item::<f64>().unwrap(), 9.0);
+    }
 
     #[test]
     fn the_zeroth_power_has_slope_zero_at_zero() {

@@ -8,6 +8,7 @@ use crate::door;
 use crate::error::{Error, Result};
 use crate::ops::reduce::sum_to;
 use crate::tape::{Gradient, Saved};
+use crate::tensor::operand::{OperandValue, TensorOrNumber};
 use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -137,9 +138,12 @@ impl Tensor {
     /// 0 at x = 0.
     ///
     /// # Errors
-    /// For integers and booleans.
+    /// For booleans.
     #[track_caller]
     pub fn abs(&self) -> Result<Tensor> {
+        if self.dtype() == DType::I64 {
+            return door::map::integers("abs", self, self, |x, _| x.wrapping_abs());
+        }
         unary(self, Abs)
     }
 
@@ -149,26 +153,37 @@ impl Tensor {
     /// 0.
     ///
     /// # Errors
-    /// For integers and booleans.
+    /// For booleans.
     #[track_caller]
     pub fn sign(&self) -> Result<Tensor> {
+        if self.dtype() == DType::I64 {
+            return door::map::integers("sign", self, self, |x, _| x.signum());
+        }
         unary(self, Sign)
     }
 
-    /// x limited to `low` … `high`, elementwise; a bound may be infinite.
+    /// x limited to `low` … `high`, elementwise; a bound may be infinite, and a tensor that broadcasts.
+    ///
+    /// Integers take integers as bounds. Where the lower bound is above the upper one, in tensors, the upper one is the result.
     ///
     /// # Gradient
-    /// 0 outside the bounds, 1 on them.
+    /// 0 outside the bounds, 1 on them. Bounds that are tensors have the gradients of [`maximum`](Tensor::maximum), then
+    /// [`minimum`](Tensor::minimum).
     ///
     /// # Errors
-    /// If `low` is above `high`; for integers and booleans.
+    /// If `low` is a number above the number `high`; as [`maximum`](Tensor::maximum), for booleans too.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let n = Tensor::arange(5)?;
+    /// assert_eq!(n.clamp(1, 3)?.to_vec::<i64>()?, [1, 1, 2, 3, 3]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[doc(alias = "clip")]
     #[track_caller]
-    pub fn clamp(&self, low: f64, high: f64) -> Result<Tensor> {
-        // Positive comparison, so that a NaN is refused.
-        if !(low <= high) {
-            return Err(Error::value(format!("clamp: the lower bound {low} is above the upper bound {high}")));
-        }
-        unary(self, Clamp { low, high })
+    pub fn clamp(&self, low: impl TensorOrNumber, high: impl TensorOrNumber) -> Result<Tensor> {
+        clamp(self, low.value(), high.value())
     }
 
     /// The larger of a and b, elementwise over shapes that broadcast; NaN if either is.
@@ -179,8 +194,8 @@ impl Tensor {
     /// # Errors
     /// If the shapes do not broadcast, or integers meet floating-point numbers.
     #[track_caller]
-    pub fn maximum(&self, other: &Tensor) -> Result<Tensor> {
-        binary(self, other, Maximum)
+    pub fn maximum(&self, other: impl TensorOrNumber) -> Result<Tensor> {
+        maximum(self, other.value())
     }
 
     /// The smaller of a and b, elementwise over shapes that broadcast; NaN if either is.
@@ -191,11 +206,13 @@ impl Tensor {
     /// # Errors
     /// As [`maximum`](Tensor::maximum).
     #[track_caller]
-    pub fn minimum(&self, other: &Tensor) -> Result<Tensor> {
-        binary(self, other, Minimum)
+    pub fn minimum(&self, other: impl TensorOrNumber) -> Result<Tensor> {
+        minimum(self, other.value())
     }
 
-    /// a where this mask is true, b elsewhere; all three broadcast.
+    /// a where this mask is true, b elsewhere; all three broadcast, and a and b may be [numbers](TensorOrNumber).
+    ///
+    /// A number takes the type of the other operand; two numbers make a tensor of the wider of their own types.
     ///
     /// # Gradient
     /// Each operand's where it was chosen: what is not chosen has gradient 0, also where it is NaN or infinite.
@@ -205,33 +222,68 @@ impl Tensor {
     ///
     /// # Example
     /// ```
-    /// use monotile::{DType, Tensor};
+    /// use monotile::Tensor;
     /// let mask = Tensor::from_slice(&[true, false, true], &[3])?;
     /// let x = Tensor::from_slice(&[1.0_f32, 2.0, 3.0], &[3])?;
-    /// assert_eq!(mask.where_(&x, &Tensor::scalar_as(0.0, DType::F32))?.to_vec::<f32>()?, [1.0, 0.0, 3.0]);
+    /// assert_eq!(mask.where_(&x, 0.0)?.to_vec::<f32>()?, [1.0, 0.0, 3.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "masked_fill")]
     #[track_caller]
-    pub fn where_(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
-        if self.dtype() != DType::Bool {
-            return Err(Error::dtype(format!("where_: the mask must be bool, got {}", self.dtype())));
-        }
-        let shape = check::broadcast("where_", self.shape(), &check::broadcast("where_", a.shape(), b.shape())?)?;
-        let (a, b) = if a.dtype() == DType::I64 && b.dtype() == DType::I64 {
-            (a.clone(), b.clone())
-        } else {
-            let dtype = check::common_float("where_", a, b)?;
-            (a.to_dtype(dtype)?, b.to_dtype(dtype)?)
-        };
-        let mask = broadcast_to(self, &shape);
-        let (x, y) = (broadcast_to(&a, &shape), broadcast_to(&b, &shape));
-        let out = door::map::where_("where_", &mask, &x, &y)?;
-        if out.dtype() == DType::I64 {
-            return Ok(out);
-        }
-        let shapes = [a.shape().into(), b.shape().into()];
-        Ok(Tensor::record(out, &[&a, &b], Where { mask, shapes }))
+    pub fn where_(&self, a: impl TensorOrNumber, b: impl TensorOrNumber) -> Result<Tensor> {
+        where_(self, a.value(), b.value())
     }
+}
+
+#[track_caller]
+fn maximum(a: &Tensor, b: OperandValue<'_>) -> Result<Tensor> {
+    binary(a, &*b.beside("maximum", a.dtype())?, Maximum)
+}
+
+#[track_caller]
+fn minimum(a: &Tensor, b: OperandValue<'_>) -> Result<Tensor> {
+    binary(a, &*b.beside("minimum", a.dtype())?, Minimum)
+}
+
+#[track_caller]
+fn clamp(x: &Tensor, low: OperandValue<'_>, high: OperandValue<'_>) -> Result<Tensor> {
+    // Positive comparisons, so that a NaN is refused.
+    let is_order = match (low, high) {
+        (OperandValue::Integer(l), OperandValue::Integer(h)) => l <= h,
+        (OperandValue::Tensor(_), _) | (_, OperandValue::Tensor(_)) => true,
+        (l, h) => matches!((l.beside_floats(x), h.beside_floats(x)), (Some(l), Some(h)) if l <= h) || !x.dtype().is_float(),
+    };
+    if !is_order {
+        return Err(Error::value(format!("clamp: the lower bound {low} is above the upper bound {high}")));
+    }
+    if let (Some(low), Some(high)) = (low.beside_floats(x), high.beside_floats(x)) {
+        return unary(x, Clamp { low, high });
+    }
+    let raised = binary(x, &*low.beside("clamp", x.dtype())?, Maximum)?;
+    binary(&raised, &*high.beside("clamp", x.dtype())?, Minimum)
+}
+
+#[track_caller]
+fn where_(mask: &Tensor, a: OperandValue<'_>, b: OperandValue<'_>) -> Result<Tensor> {
+    if mask.dtype() != DType::Bool {
+        return Err(Error::dtype(format!("where_: the mask must be bool, got {}", mask.dtype())));
+    }
+    let [a, b] = OperandValue::pair("where_", a, b)?;
+    let shape = check::broadcast("where_", mask.shape(), &check::broadcast("where_", a.shape(), b.shape())?)?;
+    let (a, b) = if a.dtype() == b.dtype() && !a.dtype().is_float() {
+        (a.into_owned(), b.into_owned())
+    } else {
+        let dtype = check::common_float("where_", &a, &b)?;
+        (a.to_dtype(dtype)?, b.to_dtype(dtype)?)
+    };
+    let mask = broadcast_to(mask, &shape);
+    let (x, y) = (broadcast_to(&a, &shape), broadcast_to(&b, &shape));
+    let out = door::map::where_("where_", &mask, &x, &y)?;
+    if !out.dtype().is_float() {
+        return Ok(out);
+    }
+    let shapes = [a.shape().into(), b.shape().into()];
+    Ok(Tensor::record(out, &[&a, &b], Where { mask, shapes }))
 }
 
 struct Where {
@@ -298,9 +350,13 @@ pub(crate) fn specs() -> Vec<Spec> {
         unary("sign", Tensor::sign, f64::signum),
         unary("clamp", |x| x.clamp(-0.5, 0.7), |v| v.clamp(-0.5, 0.7)),
         Spec::new("clamp", |x| Ok(vec![x[0].clamp(1.0, 0.0)?]))
-            .refuses(vec![normal(&[2])], "clamp: the lower bound 1 is above the upper bound 0"),
-        pair("maximum", Tensor::maximum, f64::max),
-        pair("minimum", Tensor::minimum, f64::min),
+            .refuses(vec![normal(&[2])], "clamp: the lower bound 1.0 is above the upper bound 0.0"),
+        Spec::new("clamp by tensors", |x| Ok(vec![x[0].clamp(&x[1], &x[2])?]))
+            .sample("matrix, row and number", vec![normal(&[3, 4]), normal(&[4]).sub(1).unwrap(), normal(&[]).add(0.5).unwrap()])
+            .shaped_reference(|x, _| vec![x[0].iter().enumerate().map(|(i, v)| v.max(x[1][i % 4]).min(x[2][0])).collect()])
+            .orders(2),
+        pair("maximum", |a, b| a.maximum(b), f64::max),
+        pair("minimum", |a, b| a.minimum(b), f64::min),
         Spec::new("where_", |x| Ok(vec![x[0].where_(&x[1], &x[2])?]))
             .sample("row, matrix and column", vec![mask(), normal(&[3, 4]), normal(&[3, 1])])
             .reference(|x| vec![(0..12).map(|i| if x[0][i % 4] != 0.0 { x[1][i] } else { x[2][i / 4] }).collect()])
@@ -325,6 +381,29 @@ mod tests {
             let g = grad(&y, &[&a, &b]).unwrap();
             assert_eq!((g[0].item::<f64>().unwrap(), g[1].item::<f64>().unwrap()), (0.5, 0.5));
         }
+    }
+
+    #[test]
+    fn numbers_and_integers_are_chosen_as_tensors_are() {
+        let n = Tensor::from_slice(&[-3_i64, 0, 9_007_199_254_740_993], &[3]).unwrap();
+        let values = |x: Result<Tensor>| x.unwrap().to_vec::<i64>().unwrap();
+        assert_eq!(values(n.abs()), [3, 0, 9_007_199_254_740_993]);
+        assert_eq!(values(n.sign()), [-1, 0, 1]);
+        assert_eq!(values(n.clamp(-1, 7)), [-1, 0, 7]);
+        assert_eq!(values(n.maximum(1)), [1, 1, 9_007_199_254_740_993]);
+        assert_eq!(values(n.gt(0).unwrap().where_(&n, -1)), [-1, -1, 9_007_199_254_740_993]);
+        assert_eq!(
+            n.clamp(0.5, 1).err().unwrap().to_string(),
+            "clamp: 0.5 stands beside a tensor of i64; take an integer, or cast the tensor with to_dtype"
+        );
+        assert_eq!(n.clamp(2, 1).err().unwrap().to_string(), "clamp: the lower bound 2 is above the upper bound 1");
+        let mask = Tensor::from_slice(&[true, false], &[2]).unwrap();
+        assert_eq!(mask.where_(1.5_f32, 0).unwrap().to_vec::<f32>().unwrap(), [1.5, 0.0]);
+        assert_eq!(mask.where_(1.5, 0_f32).unwrap().to_vec::<f64>().unwrap(), [1.5, 0.0]);
+        assert_eq!(mask.where_(&mask, true).unwrap().to_vec::<bool>().unwrap(), [true, true]);
+        let half = Tensor::ones(&[2], DType::BF16).unwrap();
+        assert_eq!(mask.where_(&half, 0.0).unwrap().to_vec::<f32>().unwrap(), [1.0, 0.0]);
+        assert!(Tensor::scalar(1.0).clamp(f64::NAN, 2.0).is_err());
     }
 
     #[test]
