@@ -348,7 +348,7 @@ mod tests {
     fn parameters_that_cannot_be_read_are_told_once() {
         let program = std::env::current_exe().unwrap();
         let run = std::process::Command::new(program)
-            .args(["product::tests::direct", "softmax::", "--nocapture"])
+            .args(["loss::", "--nocapture"])
             .env("MONOTILE_PARAMS", "product.panel=1")
             .output();
         let ended = match run {
