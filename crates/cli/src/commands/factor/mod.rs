@@ -168,13 +168,14 @@ impl FactorArgs {
     ) -> Result<(), CommandError> {
         let shapes: serde_json::Map<String, serde_json::Value> =
             found.named().iter().map(|(name, tensor)| (name.to_string(), json!(tensor.shape()))).collect();
+        let conditions = || spectrum.conditions().into_iter().map(monotile_adapters::json::number).collect::<Vec<_>>();
         let object = json!({
             "what": self.what.to_string(),
             "shape": a.shape(),
             "dtype": a.dtype().to_string(),
             "results": shapes,
             "ranks": spectrum.is_whole().then(|| spectrum.ranks()),
-            "conditions": spectrum.is_whole().then(|| spectrum.conditions()),
+            "conditions": spectrum.is_whole().then(conditions),
             "spectrum": spectrum.values(),
             "seconds": took,
         });
