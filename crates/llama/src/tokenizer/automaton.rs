@@ -122,8 +122,16 @@ mod tests {
         assert!(!plain.cost.is_short(text.len()) && !spaced.cost.is_short(text.len()));
         let check = |each: &dyn Fn(&str, Found) -> Result<()>, here: &dyn Fn(Found) -> Result<()>| {
             let (mut long, mut short) = (Vec::new(), Vec::new());
-            each(&text, &mut |range| Ok(long.push(range))).unwrap();
-            here(&mut |range| Ok(short.push(range))).unwrap();
+            each(&text, &mut |range| {
+                long.push(range);
+                Ok(())
+            })
+            .unwrap();
+            here(&mut |range| {
+                short.push(range);
+                Ok(())
+            })
+            .unwrap();
             assert_eq!(long, short);
         };
         let time = Stopwatch::with_seconds(text.len(), 600);
