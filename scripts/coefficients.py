@@ -67,7 +67,6 @@ UNWEIGHTED = {("f32", "ERF_RATIO_LESS_ONE"), ("f32", "SIN_TAIL"), ("f32", "COS_T
 TRADES = {
     ("f32", "EXP_TAIL"): (1.6, "the first coefficient is held at 1/2; 0.1 of half a unit in the last place"),
     ("f64", "ATANH_TAIL"): (1.5, "another weight; 0.02 of half a unit in the last place"),
-    ("f64", "NORMAL_RATIO"): (150, "least between 1.2 and 20; the best one would serve gelu and normal_cdf near 0 and beyond 22"),
 }
 
 

@@ -166,3 +166,27 @@ fn sines_cosines_and_powers_are_exact_where_vectors_compute_them() {
     }
     assert!(sin(-0.0_f32).is_sign_negative() && cos(0.0_f64) == 1.0);
 }
+
+/// Φ(-x), from mpmath with 40 digits.
+#[test]
+fn tails_of_the_normal_distribution_are_right_to_the_last_digits_from_its_middle_to_its_end() {
+    let tails: [(f64, f64); 12] = [
+        (0.0, 0.5),
+        (0.001, 0.499_601_057_786_088_94),
+        (0.01, 0.496_010_643_685_368_4),
+        (0.1, 0.460_172_162_722_971),
+        (0.3, 0.382_088_577_811_047_37),
+        (0.7, 0.241_963_652_223_073_03),
+        (1.0, 0.158_655_253_931_457_05),
+        (1.5, 0.066_807_201_268_858_07),
+        (3.0, 0.001_349_898_031_630_094_5),
+        (10.0, 7.619_853_024_160_526e-24),
+        (25.0, 3.056_696_706_382_561e-138),
+        (37.0, 5.725_571_222_524_577e-300),
+    ];
+    for (x, tail) in tails {
+        assert!((normal_cdf(-x) - tail).abs() <= 4e-16 * tail, "Φ(-{x}) = {:e}", normal_cdf(-x));
+        assert!((normal_cdf(x) - (1.0 - tail)).abs() <= 2.3e-16, "Φ({x})");
+        assert!((gelu(-x) + x * tail).abs() <= 5e-16 * x * tail, "gelu(-{x})");
+    }
+}
