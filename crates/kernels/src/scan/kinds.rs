@@ -36,6 +36,7 @@ impl<T: Real> Scan for Sum<T> {
     type State = f64;
     type Out = T;
     const MERGES: bool = true;
+    const GROUPED: bool = true;
 
     #[inline(always)]
     fn start(self) -> f64 {

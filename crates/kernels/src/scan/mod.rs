@@ -1,7 +1,7 @@
 //! Scans: every element becomes what a running state makes of all elements up to it along an axis.
 //!
-//! Long series are cut: parts are folded first, each on its own thread, and scanned from the state before them then. Within a part a block is
-//! cut once more, into chains that do not wait for each other. A scan whose states cannot be merged runs in one go.
+//! Long series are cut: parts are folded first, each on its own thread, and scanned from the state before them then. A fold runs in chains,
+//! and a sum in groups, that do not wait for each other. A scan whose states cannot be merged runs in one go.
 
 mod kinds;
 #[cfg(test)]
@@ -18,10 +18,12 @@ use crate::simd;
 use crate::threads::{self, SharedSlice};
 use kinds::{CompensatedSum, Extremum, IntegerProduct, IntegerSum, LogSumExp, Product, Recurrence, Sum};
 
-/// Chains of a block that run side by side, so that one addition does not wait for the one before.
+/// Chains of a fold that run side by side, so that one addition does not wait for the one before.
 const CHAINS: usize = 8;
 /// Elements of a chain: a block of all chains stays in the first-level cache.
 const CHAIN: usize = 128;
+/// Elements of a group: one addition to the sum before it, for four elements.
+const GROUP: usize = 4;
 /// Columns that are scanned together: their states stay in the first-level cache.
 const COLUMNS: usize = 512;
 /// Nanoseconds an element of a scan that adds, multiplies or compares.
@@ -124,6 +126,8 @@ trait Scan: Copy + Send + Sync {
     type Out: Copy + Send + Sync;
     /// Whether states of parts can be merged without another result than that of one series.
     const MERGES: bool;
+    /// Whether elements are merged in groups: where that is less work than to wait for the state before.
+    const GROUPED: bool = false;
     /// What an element costs.
     const NS: f64 = LIGHT_NS;
 
@@ -313,25 +317,20 @@ fn scan_part<S: Scan>(s: S, x: [&[S::Item]; 2], y: SharedSlice<'_, S::Out>, plan
 #[inline(always)]
 fn scan_row<S: Scan>(s: S, x: [&[S::Item]; 2], y: &mut [S::Out], mut state: S::State, mut at: usize) -> bool {
     let mut fits = true;
-    let whole = if S::MERGES { y.len() - y.len() % (CHAINS * CHAIN) } else { 0 };
-    let (blocks, rest) = y.split_at_mut(whole);
-    let (a, b) = (x[0][..whole].as_chunks::<{ CHAINS * CHAIN }>().0, x[1][..whole].as_chunks::<{ CHAINS * CHAIN }>().0);
-    for ((a, b), y) in a.iter().zip(b).zip(blocks.as_chunks_mut::<{ CHAINS * CHAIN }>().0) {
-        let mut states = fold_chains(s, [a, b], at);
-        for chain in &mut states {
-            let total = *chain;
-            *chain = state;
-            state = s.merge(state, total);
+    let whole = if S::GROUPED { y.len() - y.len() % GROUP } else { 0 };
+    let (groups, rest) = y.split_at_mut(whole);
+    let (a, b) = (x[0][..whole].as_chunks::<GROUP>().0, x[1][..whole].as_chunks::<GROUP>().0);
+    for ((a, b), y) in a.iter().zip(b).zip(groups.as_chunks_mut::<GROUP>().0) {
+        // The states of a group alone do not wait for what stands before it.
+        let mut alone = s.start();
+        for (k, y) in y.iter_mut().enumerate() {
+            alone = s.step(alone, [a[k], b[k]], at + k);
+            let merged = s.merge(state, alone);
+            *y = s.value(merged);
+            fits &= s.fits(merged);
         }
-        for j in 0..CHAIN {
-            for (c, state) in states.iter_mut().enumerate() {
-                let i = c * CHAIN + j;
-                *state = s.step(*state, [a[i], b[i]], at + i);
-                y[i] = s.value(*state);
-                fits &= s.fits(*state);
-            }
-        }
-        at += CHAINS * CHAIN;
+        state = s.merge(state, alone);
+        at += GROUP;
     }
     for ((y, &a), &b) in rest.iter_mut().zip(&x[0][whole..]).zip(&x[1][whole..]) {
         state = s.step(state, [a, b], at);
