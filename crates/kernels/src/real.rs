@@ -141,6 +141,10 @@ macro_rules! elementary {
             $crate::math::gelu(self)
         }
         #[inline(always)]
+        fn exp2(self) -> Self {
+            $crate::math::exp2(self)
+        }
+        #[inline(always)]
         fn sin(self) -> Self {
             $crate::math::sin(self)
         }
@@ -188,6 +192,14 @@ macro_rules! real {
             #[inline(always)]
             fn abs(self) -> Self {
                 $t::abs(self)
+            }
+            #[inline(always)]
+            fn floor(self) -> Self {
+                $t::floor(self)
+            }
+            #[inline(always)]
+            fn round(self) -> Self {
+                $t::round_ties_even(self)
             }
             #[inline(always)]
             fn mul_add(self, y: Self, z: Self) -> Self {

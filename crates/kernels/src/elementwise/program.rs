@@ -152,6 +152,9 @@ fn step<'a, T: Real, C: Real>(node: ExprNode, y: &mut [T], at: impl Fn(usize) ->
             Function::Erf => each!(x = x; x.erf()),
             Function::NormalCdf => each!(x = x; x.normal_cdf()),
             Function::Gelu => each!(x = x; x.gelu()),
+            Function::Exp2 => each!(x = x; x.exp2()),
+            Function::Floor => each!(x = x; x.floor()),
+            Function::Round => each!(x = x; x.round()),
         },
         ExprNode::Operator(operator, a, b) => match operator {
             Operator::Add => each!(a = a, b = b; a + b),
@@ -202,7 +205,7 @@ mod tests {
         let inside = a.less(b) & !b.equal(c) | c.less_or_equal(T::ZERO);
         let smooth = a.tanh() + b.sigmoid() * c.silu() - a.erf() / (two + b.normal_cdf()) + c.gelu();
         let waves = (a * b).sin().mul_add(c.cos(), (a.abs() + T::ONE).ln().sqrt());
-        let powers = a.abs().powf(b) + (-c.abs()).exp();
+        let powers = a.abs().powf(b) + (-c.abs()).exp() + b.exp2() * (a * c).floor() - (a * b).round();
         [T::select(inside, smooth, waves), powers.maximum(waves), b]
     }
 

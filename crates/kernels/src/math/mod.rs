@@ -6,7 +6,7 @@
 //!
 //! | function | f32 | f64 |
 //! | --- | --- | --- |
-//! | [`exp`], [`ln`] | 1.1 | 2 |
+//! | [`exp`], [`exp2`], [`ln`] | 1.1 | 2 |
 //! | [`tanh`], [`erf`] | 1.3 | 3 |
 //! | [`sigmoid`] | 1.6 | 3 |
 //! | [`silu`] | 1.8 | 3 |
@@ -64,6 +64,23 @@ pub fn exp<T: Format>(x: T) -> T {
     let (p, scale) = exp_in_parts(x, -T::ZERO);
     // ∞ and NaN from what is too large or none.
     if x <= T::EXP_HIGH { p * scale } else { x + T::INFINITY }
+}
+
+/// 2ˣ; exact where x is an integer and the power a number.
+#[inline(always)]
+pub fn exp2<T: Format>(x: T) -> T {
+    // Beyond this the power is 0.
+    let lowest = T::from_f64(if size_of::<T>() > 4 { -1080.0 } else { -160.0 });
+    let highest = T::from_f64(if size_of::<T>() > 4 { 1024.0 } else { 128.0 });
+    let inside = if x < lowest { lowest } else { x };
+    let rounded = inside + T::ROUNDER;
+    let n = rounded - T::ROUNDER;
+    let r = (inside - n) * T::from_f64(std::f64::consts::LN_2);
+    let p = (r * r).mul_add(polynomial(T::EXP_TAIL, r), r) + T::ONE;
+    let tiny = inside < T::EXP_NORMAL * T::LOG2_E;
+    let y = p.times_power_of_two(rounded, tiny) * if tiny { T::LIFTED } else { T::ONE };
+    // ∞ and NaN from what is too large or none.
+    if x < highest { y } else { x + T::INFINITY }
 }
 
 /// ln x for finite positive x.

@@ -2,7 +2,7 @@
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use super::Number;
+use super::{Composite, Number};
 
 /// A value and its derivative by whatever variable was given the slope 1.
 ///
@@ -183,6 +183,33 @@ impl<T: Number> Number for Dual<T> {
     #[inline(always)]
     fn normal_cdf(self) -> Self {
         self.chain(self.value.normal_cdf(), Self::density(self.value))
+    }
+    #[inline(always)]
+    fn exp2(self) -> Self {
+        let y = self.value.exp2();
+        self.chain(y, T::from_f64(std::f64::consts::LN_2) * y)
+    }
+    #[inline(always)]
+    fn floor(self) -> Self {
+        Self::constant(self.value.floor())
+    }
+    #[inline(always)]
+    fn round(self) -> Self {
+        Self::constant(self.value.round())
+    }
+    #[inline(always)]
+    fn composite<F: Composite>(self) -> Self {
+        let y = F::value(self.value);
+        self.chain(y, F::slope(self.value, y))
+    }
+    // (x y′ − y x′) / (x² + y²), with both divided by the larger so that no square is infinite.
+    #[inline(always)]
+    fn atan2(self, other: Self) -> Self {
+        let (y, x) = (self.value, other.value);
+        let size = y.abs().maximum(x.abs());
+        let (v, u) = (y / size, x / size);
+        let slope = (u * self.slope - v * other.slope) / (size * (u * u + v * v));
+        Self { value: y.atan2(x), slope }
     }
     #[inline(always)]
     fn gelu(self) -> Self {

@@ -57,7 +57,7 @@ macro_rules! named {
 }
 named!(
     /// A function of one number, by the name of its method of [`Number`].
-    Function { Neg, Abs, Sqrt, Exp, Ln, Sin, Cos, Tanh, Sigmoid, Silu, Erf, NormalCdf, Gelu }
+    Function { Neg, Abs, Sqrt, Exp, Ln, Sin, Cos, Tanh, Sigmoid, Silu, Erf, NormalCdf, Gelu, Exp2, Floor, Round }
 );
 named!(
     /// An operator between two numbers.
@@ -221,6 +221,15 @@ impl Number for Expr {
     }
     fn gelu(self) -> Self {
         self.function(Function::Gelu)
+    }
+    fn exp2(self) -> Self {
+        self.function(Function::Exp2)
+    }
+    fn floor(self) -> Self {
+        self.function(Function::Floor)
+    }
+    fn round(self) -> Self {
+        self.function(Function::Round)
     }
 }
 
@@ -468,6 +477,9 @@ impl Function {
             Self::Erf => "erf",
             Self::NormalCdf => "normal_cdf",
             Self::Gelu => "gelu",
+            Self::Exp2 => "exp2",
+            Self::Floor => "floor",
+            Self::Round => "round",
         }
     }
 

@@ -12,6 +12,7 @@
 
 mod dual;
 mod expr;
+pub mod functions;
 mod range_checked;
 pub mod rows;
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod tests;
 
 pub use dual::Dual;
 pub use expr::{Comparison, Condition, Expr, ExprNode, Function, Graph, Operator, record, wgsl_of};
+pub use functions::Composite;
 pub use range_checked::{RangeChecked, SystemMath};
 
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
@@ -57,6 +59,17 @@ pub trait Formulas<const N: usize, const M: usize>: Copy + Send + Sync {
 
     /// The results. Mark it `#[inline(always)]`, as [`Formula::apply`].
     fn apply<T: Number>(self, x: [T; N]) -> [T; M];
+}
+
+/// Methods of [`Number`] that are formulas.
+macro_rules! composites {
+    ($($(#[$doc:meta])* $name:ident: $function:ty;)*) => {$(
+        $(#[$doc])*
+        #[inline(always)]
+        fn $name(self) -> Self {
+            self.composite::<$function>()
+        }
+    )*};
 }
 
 /// Arithmetic, functions, constants and choices. All but the ones marked are total: they take every number, infinities and NaN too.
@@ -131,6 +144,72 @@ pub trait Number: Arithmetic {
     fn normal_cdf(self) -> Self;
     /// x Φ(x)
     fn gelu(self) -> Self;
+
+    /// 2ˣ; exact where x is an integer and the power a number.
+    fn exp2(self) -> Self;
+    /// ⌊x⌋
+    fn floor(self) -> Self;
+    /// The nearest integer; of two as near, the even one.
+    fn round(self) -> Self;
+
+    /// A function that is a formula itself. [`Dual`] takes the slope that it names.
+    #[inline(always)]
+    fn composite<F: Composite>(self) -> Self {
+        F::value(self)
+    }
+    /// ⌈x⌉
+    #[inline(always)]
+    fn ceil(self) -> Self {
+        -(-self).floor()
+    }
+    /// x without what is behind the point.
+    #[inline(always)]
+    fn trunc(self) -> Self {
+        Self::select(self.less(Self::ZERO), self.ceil(), self.floor())
+    }
+    composites! {
+        /// log₂ x
+        log2: functions::Log2;
+        /// log₁₀ x
+        log10: functions::Log10;
+        /// ln(1 + x)
+        log1p: functions::Log1p;
+        /// eˣ - 1
+        expm1: functions::Expm1;
+        /// tan x of radians, as [`sin`](Number::sin).
+        tan: functions::Tan;
+        /// arcsin x, from -π/2 to π/2.
+        asin: functions::Asin;
+        /// arccos x, from 0 to π.
+        acos: functions::Acos;
+        /// arctan x, from -π/2 to π/2.
+        atan: functions::Atan;
+        /// sinh x
+        sinh: functions::Sinh;
+        /// cosh x
+        cosh: functions::Cosh;
+        /// arsinh x
+        asinh: functions::Asinh;
+        /// arcosh x; NaN below 1.
+        acosh: functions::Acosh;
+        /// artanh x; NaN beyond ±1.
+        atanh: functions::Atanh;
+        /// ln|Γ(x)|
+        lgamma: functions::Lgamma;
+        /// ψ(x) = Γ′(x) / Γ(x)
+        digamma: functions::Digamma;
+        /// ψ′(x)
+        trigamma: functions::Trigamma;
+        /// 1 - erf x
+        erfc: functions::Erfc;
+        /// The y with erf y = x.
+        erfinv: functions::Erfinv;
+    }
+    /// The angle of the point (x, y) = (other, self), from -π to π.
+    #[inline(always)]
+    fn atan2(self, other: Self) -> Self {
+        functions::atan2(self, other)
+    }
 
     /// The larger of the two, NaN if either is NaN.
     #[inline(always)]

@@ -165,7 +165,7 @@ impl<T: Real> Number for RangeChecked<T> {
     fn powf(self, y: Self) -> Self {
         Self { value: self.value.powf(y.value), out_of_range: self.out_of_range | y.out_of_range | self.value.beyond_powf(y.value) }
     }
-    total!(range_checked: abs sqrt exp ln tanh sigmoid silu erf normal_cdf gelu);
+    total!(range_checked: abs sqrt exp ln tanh sigmoid silu erf normal_cdf gelu exp2 floor round);
 }
 
 impl<T: Real> Number for SystemMath<T> {
@@ -210,5 +210,5 @@ impl<T: Real> Number for SystemMath<T> {
     fn powf(self, y: Self) -> Self {
         Self(self.0.exact_powf(y.0))
     }
-    total!(exact: abs sqrt exp ln tanh sigmoid silu erf normal_cdf gelu);
+    total!(exact: abs sqrt exp ln tanh sigmoid silu erf normal_cdf gelu exp2 floor round);
 }

@@ -6,7 +6,7 @@ use super::*;
 #[derive(Clone, Copy, Debug)]
 struct Method(usize);
 
-const METHODS: usize = 26;
+const METHODS: usize = 30;
 
 impl Formula<2> for Method {
     fn apply<T: Number>(self, [a, b]: [T; 2]) -> T {
@@ -41,6 +41,10 @@ impl Formula<2> for Method {
                 let (shared, _) = (a * b, a / T::ZERO);
                 shared.exp() + shared.sin() * shared - T::from_f64(-2.5)
             }
+            26 => a.exp2() * b,
+            27 => a.atan2(b - T::ONE),
+            28 => (T::from_f64(3.0) * a).floor() * b + (T::from_f64(5.0) * b).round(),
+            29 => a.log1p() + b.lgamma() * a.digamma(),
             _ => unreachable!("there is no such method"),
         }
     }
@@ -73,6 +77,9 @@ fn value(graph: &Graph, x: &[f64]) -> f64 {
                 Function::Erf => Number::erf(at(a)),
                 Function::NormalCdf => Number::normal_cdf(at(a)),
                 Function::Gelu => Number::gelu(at(a)),
+                Function::Exp2 => at(a).exp2(),
+                Function::Floor => at(a).floor(),
+                Function::Round => at(a).round_ties_even(),
             },
             ExprNode::Operator(operator, a, b) => match operator {
                 Operator::Add => at(a) + at(b),

@@ -181,6 +181,18 @@ pub fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<T
     stored!(a, run(op, a, b, relation))
 }
 
+/// Whether each element is of a kind that its f64 tells.
+#[track_caller]
+pub fn classify(op: &str, x: &Tensor, kind: fn(f64) -> bool) -> Result<Tensor> {
+    #[track_caller]
+    fn run<T: Numeric>(op: &str, x: &Tensor, kind: fn(f64) -> bool) -> Result<Tensor> {
+        let mut out = UninitTensor::<u8>::like(op, x)?;
+        elementwise::unary(x.elements_view::<T>(), &mut out, move |x| u8::from(kind(x.to_f64())));
+        Ok(out.tensor())
+    }
+    stored!(x, run(op, x, kind))
+}
+
 /// A function of two truth values, 0 and 1.
 #[track_caller]
 pub fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(u8, u8) -> u8 + Sync + Copy) -> Result<Tensor> {

@@ -176,6 +176,9 @@ fn apply(function: Function, x: &Tensor) -> Result<Tensor> {
         Function::Silu => x.silu(),
         Function::Erf => x.erf(),
         Function::Gelu => x.gelu(),
+        Function::Exp2 => x.exp2(),
+        Function::Floor => x.floor(),
+        Function::Round => x.round(),
         // Φ(x) = ½ (1 + erf(x/√2))
         Function::NormalCdf => x.mul_scalar(std::f64::consts::FRAC_1_SQRT_2)?.erf()?.add_scalar(1.0)?.mul_scalar(0.5),
     }

@@ -6,7 +6,10 @@ use std::path::Path;
 use monotile_kernels::number::{Graph, record, rows, wgsl_of};
 
 use super::{Binary, Reads, Unary};
-use super::{activation, arithmetic, exponential, power, select, trigonometric};
+use super::{
+    activation, angle, arithmetic, exponential, hyperbolic, interpolation, logarithm, power, rectifier, rounding, select, special,
+    trigonometric,
+};
 use crate::ops::gate;
 use crate::optim::adamw;
 
@@ -31,11 +34,18 @@ fn all() -> Vec<RecordedFormula> {
     [
         activation::formulas(),
         adamw::formulas(),
+        angle::formulas(),
         arithmetic::formulas(),
         exponential::formulas(),
         gate::formulas(),
+        hyperbolic::formulas(),
+        interpolation::formulas(),
+        logarithm::formulas(),
         power::formulas(),
+        rectifier::formulas(),
+        rounding::formulas(),
         select::formulas(),
+        special::formulas(),
         trigonometric::formulas(),
     ]
     .concat()

@@ -1,15 +1,22 @@
 //! The elementwise families: one kernel a family; an operation is its scalar function and its rule.
 
 pub(crate) mod activation;
+mod angle;
 mod arithmetic;
 pub(crate) mod compare;
 mod exponential;
 #[cfg(test)]
 pub(crate) mod formulas;
+mod hyperbolic;
+mod interpolation;
+mod logarithm;
 mod operators;
 mod power;
+mod rectifier;
 mod remainder;
+pub(crate) mod rounding;
 mod select;
+mod special;
 mod trigonometric;
 
 use monotile_kernels::number::{Dual, Formula, Number};
@@ -18,6 +25,7 @@ use monotile_kernels::shape::Shape;
 use crate::check;
 use crate::door::map;
 use crate::error::{Error, Result};
+use crate::ops::map::composed;
 use crate::ops::reduce::sum_to;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::layout::Layout;
@@ -31,6 +39,8 @@ pub(crate) trait Unary: Copy + Send + Sync + 'static {
     const READS: Reads;
     /// Whether a sine, cosine or power is on the way, here or in the slope.
     const RANGE_CHECKED: bool = false;
+    /// Whether it gets loops of its own, as in [`Formula::COMPILED`].
+    const COMPILED: bool = true;
 
     /// y = f(x). Mark it `#[inline(always)]`, here and below: else it keeps the instructions of the baseline.
     fn apply<T: Number>(self, x: T) -> T;
@@ -42,8 +52,15 @@ pub(crate) trait Unary: Copy + Send + Sync + 'static {
         self.apply(Dual::variable(read)).slope
     }
 
-    /// x̄ from ȳ, by differentiable operations.
-    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor>;
+    /// x̄ from ȳ, by differentiable operations: those of the slope, step by step, unless the function knows fewer.
+    fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
+        let read = match Self::READS {
+            Reads::Nothing => unreachable!("a rule that reads nothing is written"),
+            Reads::Input => saved.input(0),
+            Reads::Output => saved.output(0),
+        };
+        g.mul(&composed([&read], |[read]| vec![self.slope(read)])?[0])
+    }
 }
 
 /// What the rule of a function of one number reads.
@@ -68,6 +85,7 @@ struct Apply<U>(U);
 
 impl<U: Unary> Formula<1> for Apply<U> {
     const RANGE_CHECKED: bool = U::RANGE_CHECKED;
+    const COMPILED: bool = U::COMPILED;
     #[inline(always)]
     fn apply<T: Number>(self, [x]: [T; 1]) -> T {
         self.0.apply(x)
@@ -107,6 +125,7 @@ struct Slope<U>(U);
 
 impl<U: Unary> Formula<2> for Slope<U> {
     const RANGE_CHECKED: bool = U::RANGE_CHECKED;
+    const COMPILED: bool = U::COMPILED;
     #[inline(always)]
     fn apply<T: Number>(self, [read, g]: [T; 2]) -> T {
         g * self.0.slope(read)
@@ -120,6 +139,8 @@ pub(crate) trait Binary: Copy + Send + Sync + 'static {
     const INTEGERS: Option<fn(i64, i64) -> i64> = None;
     /// Whether a sine, cosine or power is on the way.
     const RANGE_CHECKED: bool = false;
+    /// Whether it gets loops of its own, as in [`Formula::COMPILED`].
+    const COMPILED: bool = true;
     /// Whether it costs less than to gather what it reads.
     const LIGHT: bool = false;
 
@@ -139,6 +160,7 @@ struct Apply2<B>(B);
 
 impl<B: Binary> Formula<2> for Apply2<B> {
     const RANGE_CHECKED: bool = B::RANGE_CHECKED;
+    const COMPILED: bool = B::COMPILED;
     #[inline(always)]
     fn apply<T: Number>(self, [a, b]: [T; 2]) -> T {
         self.0.apply(a, b)
@@ -231,12 +253,19 @@ impl<B: Binary> Gradient for Zipped<B> {
 pub(crate) fn specs() -> Vec<crate::testing::Spec> {
     [
         activation::specs(),
+        angle::specs(),
         arithmetic::specs(),
         compare::specs(),
         exponential::specs(),
+        hyperbolic::specs(),
+        interpolation::specs(),
+        logarithm::specs(),
         power::specs(),
+        rectifier::specs(),
         remainder::specs(),
+        rounding::specs(),
         select::specs(),
+        special::specs(),
         trigonometric::specs(),
     ]
     .into_iter()
