@@ -25,6 +25,7 @@
 //! | [`gather`] | picking and adding by indices |
 //! | [`reduce`] | sums, extrema and the like over any dimensions |
 //! | [`scan`] | running sums, products, extrema and recurrences along an axis |
+//! | [`sort`] | orders of rows, the smallest elements, equal ones, counts |
 //! | [`transform`] | points through matrices, poses, rotations between two |
 //! | `naive` | the twins, with the feature `testing` |
 
@@ -53,6 +54,7 @@ pub mod scan;
 pub mod shape;
 pub mod simd;
 pub mod softmax;
+pub mod sort;
 pub mod threads;
 pub mod transform;
 pub mod view;

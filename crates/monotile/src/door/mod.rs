@@ -10,6 +10,7 @@
 //! | [`map`] | formulas of one to six numbers, comparisons, choices by a mask, casts |
 //! | [`reduce`] | sums, extrema and their places, variances, running sums |
 //! | [`rowwise`] | softmax, norms, cross-entropy, rotary positions |
+//! | [`sort`] | orders of rows, elements chosen by them, counts |
 //! | [`gather`] | picking and adding by indices |
 //! | [`copy`] | joining, and writing through a view |
 //! | [`contract`] | products of two operands |
@@ -30,6 +31,7 @@ pub(crate) mod gather;
 pub(crate) mod map;
 pub(crate) mod reduce;
 pub(crate) mod rowwise;
+pub(crate) mod sort;
 pub(crate) mod transform;
 pub(crate) mod update;
 
@@ -101,10 +103,11 @@ mod tests {
     ];
 
     /// Files whose operations read values back, and what for. No other may: a read waits until a device has done all that it was given.
-    const READS: [(&str, &str); 31] = [
+    const READS: [(&str, &str); 33] = [
         ("door/copy.rs", "places, by which the CPU writes elements one by one"),
         ("door/gather.rs", "whether indices are in range"),
         ("door/rowwise.rs", "whether targets are classes, and how many count"),
+        ("door/sort.rs", "how many elements are true or differ, and the largest of integers: the size of a result"),
         ("door/transform.rs", "whether a scale of 0 has an inverse"),
         ("linalg/degenerate.rs", "which values are equal, where a gradient divides by their differences"),
         ("linalg/dependent.rs", "whether columns depend on each other, where a gradient divides by them"),
@@ -119,6 +122,7 @@ mod tests {
         ("linalg/sketch.rs", "which directions lie beyond a matrix's rank, where a gradient is wanted"),
         ("linalg/svd.rs", "gradients at values of 0"),
         ("linalg/truncated.rs", "how many values reach an energy or a tolerance"),
+        ("ops/sort/histogram.rs", "the ends of a histogram, which its edges are made from"),
         ("optim/clip.rs", "the length that is returned"),
         ("stats/gamma.rs", "parameters, to draw by rejection on the host"),
         ("stats/gaussian_process/mod.rs", "likelihoods, for a search on the host"),

@@ -16,11 +16,13 @@ pub(crate) mod norm;
 pub(crate) mod reduce;
 pub(crate) mod slice;
 pub(crate) mod softmax;
+pub(crate) mod sort;
 pub(crate) mod triangle;
 pub(crate) mod view;
 
 pub use distance::{cdist, squared_cdist};
 pub use dropout::dropout;
+pub use elementwise::rounding::NanToNumOptions;
 pub use embedding::embedding;
 pub use gate::swiglu;
 pub use linear::linear;
@@ -28,6 +30,7 @@ pub use loss::{CrossEntropyOptions, cross_entropy};
 pub use map::{Formula, Number, map};
 pub use norm::{layer_norm, rms_norm};
 pub use reduce::linear_recurrence;
+pub use sort::Unique;
 
 /// The specs of every operation here.
 #[cfg(test)]
@@ -49,6 +52,7 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
         reduce::specs(),
         slice::specs(),
         softmax::specs(),
+        sort::specs(),
         triangle::specs(),
         view::specs(),
     ];
