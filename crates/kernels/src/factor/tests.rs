@@ -1,5 +1,6 @@
 //! Every factorization against its twin, and by LAPACK's measures, at sizes around the edges of blocks.
 
+mod general;
 mod orthogonal;
 mod registers;
 mod spectral;
