@@ -29,6 +29,9 @@ pub struct Rng {
 
 impl Rng {
     /// The generator of this seed.
+    #[doc(alias = "manual_seed")]
+    #[doc(alias = "seed")]
+    #[doc(alias = "default_rng")]
     pub fn new(seed: u64) -> Self {
         Self { seed, stream: 0, generator: ChaCha8Rng::seed_from_u64(seed) }
     }
@@ -48,11 +51,13 @@ impl Rng {
     }
 
     /// A number drawn uniformly from [0, 1).
+    #[doc(alias = "random")]
     pub fn next_f64(&mut self) -> f64 {
         self.generator.random()
     }
 
     /// An integer drawn uniformly from 0 … n - 1; 0 where n is 0.
+    #[doc(alias = "randrange")]
     pub fn below(&mut self, n: usize) -> usize {
         if n == 0 { 0 } else { self.generator.random_range(0..n as u64) as usize }
     }
@@ -61,6 +66,8 @@ impl Rng {
     ///
     /// # Errors
     /// If there is no memory for so many.
+    #[doc(alias = "randperm")]
+    #[doc(alias = "shuffle")]
     #[track_caller]
     pub fn permutation(&mut self, n: usize) -> Result<Vec<usize>> {
         let mut order = memory::collected(0..n, "permutation")?;
@@ -249,6 +256,7 @@ impl Rng {
     }
 
     /// Numbers drawn from the standard normal distribution.
+    #[doc(alias = "standard_normal")]
     #[doc(alias = "randn")]
     #[track_caller]
     pub fn normal(&mut self, shape: &[usize], dtype: DType) -> Result<Tensor> {

@@ -35,6 +35,8 @@ use crate::testing::{Spec, normal};
 /// assert_eq!(rotary(&x, &cos, &sin)?.to_vec::<f64>()?, [-4.0, 3.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "rope")]
+#[doc(alias = "apply_rotary_pos_emb")]
 #[track_caller]
 pub fn rotary(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
     let x = x.to_compute_dtype("rotary")?;

@@ -51,6 +51,9 @@ const NAME: &str = "scaled_dot_product_attention";
 /// assert_eq!(out.item::<f64>()?, 15.0);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "sdpa")]
+#[doc(alias = "flash_attention")]
+#[doc(alias = "MultiheadAttention")]
 #[track_caller]
 pub fn scaled_dot_product_attention(q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions<'_>) -> Result<Tensor> {
     Ok(attend([q, k, v], options, None)?.out)

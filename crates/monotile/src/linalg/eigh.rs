@@ -48,6 +48,7 @@ pub struct Eigh {
 /// assert!((found[0] - 1.0).abs() < 1e-15 && (found[1] - 3.0).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "symeig")]
 #[track_caller]
 pub fn eigh(a: &Tensor) -> Result<Eigh> {
     let a = a.to_compute_dtype("eigh")?;

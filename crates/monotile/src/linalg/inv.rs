@@ -26,6 +26,7 @@ use crate::testing::{Spec, normal};
 /// assert_eq!(inv(&a)?.to_vec::<f64>()?, [1.0, 0.0, -0.5, 0.25]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "inverse")]
 #[track_caller]
 pub fn inv(a: &Tensor) -> Result<Tensor> {
     let a = a.to_compute_dtype("inv")?;

@@ -71,6 +71,8 @@ pub struct SvdLowrank {
 /// assert!(found.error.unwrap().item::<f64>()? < 1e-10);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "pca_lowrank")]
+#[doc(alias = "randomized_svd")]
 #[track_caller]
 pub fn svd_lowrank(a: &Tensor, rank: usize, options: &SvdLowrankOptions) -> Result<SvdLowrank> {
     let a = a.to_compute_dtype("svd_lowrank")?;

@@ -39,6 +39,7 @@ use crate::testing::{Spec, normal};
 /// assert!((x[0] - 1.0).abs() < 1e-14 && (x[1] - 2.0).abs() < 1e-14);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "gelsd")]
 #[track_caller]
 pub fn lstsq(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let [m, n] = check::matrices("lstsq", a)?;

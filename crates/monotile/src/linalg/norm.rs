@@ -46,6 +46,7 @@ pub enum MatrixNorm {
 /// assert_eq!(norms.map(|norm| norm.item::<f64>().unwrap()), [5.0, 7.0, 4.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "matrix_norm")]
 #[track_caller]
 pub fn norm(a: &Tensor, which: MatrixNorm) -> Result<Tensor> {
     let a = a.to_compute_dtype("norm")?;

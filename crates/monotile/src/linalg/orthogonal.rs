@@ -26,6 +26,8 @@ use crate::testing::Spec;
 /// assert!(gram.iter().zip([1.0, 0.0, 0.0, 1.0]).all(|(g, expected)| (g - expected).abs() < 1e-15));
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "ortho_group")]
+#[doc(alias = "orthogonal_")]
 #[track_caller]
 pub fn orthogonal(shape: &[usize], rng: &mut Rng, dtype: DType) -> Result<Tensor> {
     let [batch @ .., m, n] = shape else {

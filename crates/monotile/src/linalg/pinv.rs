@@ -35,6 +35,7 @@ use crate::testing::{Spec, normal};
 /// assert_eq!(pinv(&a, None)?.to_vec::<f64>()?, [0.5, 0.0, 0.0, 0.0, 0.0, 0.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "pinverse")]
 #[track_caller]
 pub fn pinv(a: &Tensor, cutoff: Option<f64>) -> Result<Tensor> {
     let a = a.to_compute_dtype("pinv")?;

@@ -91,6 +91,7 @@ const COEFFICIENTS: [f64; 14] = [
 /// assert!(turn.iter().zip([0.0, -1.0, 1.0, 0.0]).all(|(x, expected)| (x - expected).abs() < 1e-15));
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "matrix_exp")]
 #[track_caller]
 pub fn expm(a: &Tensor) -> Result<Tensor> {
     let a = a.to_compute_dtype("expm")?;

@@ -34,6 +34,7 @@ use crate::testing::{Spec, normal};
 /// assert_eq!(x.to_vec::<f64>()?, [3.0, 2.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "gesv")]
 #[track_caller]
 pub fn solve(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let n = check::square("solve", a)?;

@@ -84,6 +84,7 @@ pub fn svd(a: &Tensor, options: &SvdOptions) -> Result<Svd> {
 /// assert_eq!(svdvals(&a)?.to_vec::<f64>()?, [4.0, 3.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "singular_values")]
 #[track_caller]
 pub fn svdvals(a: &Tensor) -> Result<Tensor> {
     let a = a.to_compute_dtype("svdvals")?;

@@ -40,6 +40,8 @@ pub struct SolveTriangularOptions {
 /// assert_eq!(x.to_vec::<f64>()?, [1.0, 2.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "triangular_solve")]
+#[doc(alias = "trsm")]
 #[track_caller]
 pub fn solve_triangular(a: &Tensor, b: &Tensor, options: &SolveTriangularOptions) -> Result<Tensor> {
     solve_named("solve_triangular", a, b, options)

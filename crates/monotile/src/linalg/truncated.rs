@@ -61,6 +61,7 @@ pub struct Truncated {
 /// assert_eq!(kept.approximation.to_vec::<f64>()?, [0.0, 0.0, 0.0, 4.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "TruncatedSVD")]
 #[track_caller]
 pub fn truncated(a: &Tensor, keep: Truncation) -> Result<Truncated> {
     let a = a.to_compute_dtype("truncated")?;

@@ -136,6 +136,7 @@ pub fn cosine_similarity(a: &Tensor, b: &Tensor, axis: isize) -> Result<Tensor> 
 /// assert_eq!(vecdot(&a, &b, -1)?.to_vec::<f64>()?, [-1.0, -1.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "vdot")]
 #[doc(alias = "dot")]
 #[doc(alias = "inner")]
 #[track_caller]

@@ -7,12 +7,19 @@ use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
+/// # Change of type
 impl Tensor {
     /// The same numbers in another element type, rounded to the nearest; a number becomes `true` unless it is 0, and
     /// floating-point numbers become integers by dropping their fraction.
     ///
     /// # Gradient
     /// The cotangent, cast to the type that arithmetic on this tensor uses.
+    #[doc(alias = "astype")]
+    #[doc(alias = "to")]
+    #[doc(alias = "float")]
+    #[doc(alias = "double")]
+    #[doc(alias = "long")]
+    #[doc(alias = "type_as")]
     #[track_caller]
     pub fn to_dtype(&self, dtype: DType) -> Result<Tensor> {
         if dtype == self.dtype() {

@@ -10,6 +10,7 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
 
+/// # Join and split
 impl Tensor {
     /// Tensors joined along an axis; their other sizes must be equal. The list holds tensors or references to them.
     ///
@@ -24,6 +25,9 @@ impl Tensor {
     /// assert_eq!(Tensor::cat(&[a, b], 0)?.len(), 5);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "concat")]
+    #[doc(alias = "hstack")]
+    #[doc(alias = "vstack")]
     #[doc(alias = "concatenate")]
     #[track_caller]
     pub fn cat<T: Borrow<Tensor>>(tensors: &[T], axis: isize) -> Result<Tensor> {
@@ -43,6 +47,10 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no such axis, or the sizes do not add up to its own.
+    #[doc(alias = "chunk")]
+    #[doc(alias = "tensor_split")]
+    #[doc(alias = "unbind")]
+    #[doc(alias = "array_split")]
     #[track_caller]
     pub fn split(&self, sizes: &[usize], axis: isize) -> Result<Vec<Tensor>> {
         let d = check::axis("split", axis, self.rank())?;
@@ -70,6 +78,7 @@ impl Tensor {
     /// assert_eq!(a.pad(0, 1, 2, 9.0)?.to_vec::<f32>()?, [9.0, 1.0, 2.0, 9.0, 9.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "constant_pad")]
     #[track_caller]
     pub fn pad(&self, axis: isize, before: usize, after: usize, value: f64) -> Result<Tensor> {
         let d = check::axis("pad", axis, self.rank())?;

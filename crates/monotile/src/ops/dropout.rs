@@ -28,6 +28,7 @@ use crate::testing::{Spec, normal};
 /// assert!((y.iter().sum::<f64>() / 1000.0 - 1.0).abs() < 0.2);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "Dropout")]
 #[track_caller]
 pub fn dropout(x: &Tensor, p: f64, rng: &mut Rng) -> Result<Tensor> {
     if !(0.0..=1.0).contains(&p) {

@@ -29,6 +29,7 @@ use crate::testing::{Spec, normal};
 /// assert_eq!(embedding(&table, &ids)?.to_vec::<f32>()?, [3.0, 4.0, 1.0, 2.0, 3.0, 4.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "Embedding")]
 #[track_caller]
 pub fn embedding(table: &Tensor, ids: &Tensor) -> Result<Tensor> {
     let &[vocab, _] = table.shape() else {

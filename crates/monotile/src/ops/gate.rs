@@ -27,6 +27,7 @@ use crate::testing::{Spec, normal};
 /// assert_eq!(swiglu(&gate, &up)?.to_vec::<f64>()?, [0.0, 2e3, 0.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "SwiGLU")]
 #[track_caller]
 pub fn swiglu(gate: &Tensor, up: &Tensor) -> Result<Tensor> {
     if gate.shape() != up.shape() {

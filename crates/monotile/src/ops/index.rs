@@ -8,6 +8,7 @@ use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
+/// # Elements by index
 impl Tensor {
     /// The slices along an axis that `indices` name, in their order: `out[…, j, …] = x[…, indices[j], …]`
     ///
@@ -27,6 +28,7 @@ impl Tensor {
     /// assert_eq!(a.index_select(1, &ends)?.to_vec::<f32>()?, [3.0, 1.0, 6.0, 4.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "take")]
     #[track_caller]
     pub fn index_select(&self, axis: isize, indices: &Tensor) -> Result<Tensor> {
         let d = check::axis("index_select", axis, self.rank())?;
@@ -57,6 +59,8 @@ impl Tensor {
     /// assert_eq!(a.gather(1, &index)?.to_vec::<f32>()?, [3.0, 4.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "take_along_dim")]
+    #[doc(alias = "take_along_axis")]
     #[track_caller]
     pub fn gather(&self, axis: isize, index: &Tensor) -> Result<Tensor> {
         let d = check_index("gather", self, axis, index)?;
@@ -85,6 +89,8 @@ impl Tensor {
     /// assert_eq!(Tensor::zeros(&[3], DType::F64)?.scatter_add(0, &index, &source)?.to_vec::<f64>()?, [10.0, 0.0, 101.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "index_add")]
+    #[doc(alias = "index_put")]
     #[track_caller]
     pub fn scatter_add(&self, axis: isize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
         let d = check_index("scatter_add", self, axis, index)?;

@@ -33,6 +33,8 @@ use crate::testing::{Spec, normal};
 /// assert_eq!(linear(&x, &w, Some(&b))?.to_vec::<f64>()?, [3.5, 4.0, 0.0, 7.5, 8.0, 2.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "Linear")]
+#[doc(alias = "addmm")]
 #[track_caller]
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let here = Location::caller();

@@ -40,6 +40,8 @@ pub struct CrossEntropyOptions {
 /// assert!((loss.item::<f64>()? - 4.0_f64.ln()).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "CrossEntropyLoss")]
+#[doc(alias = "nll_loss")]
 #[track_caller]
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropyOptions) -> Result<Tensor> {
     let x = logits.to_compute_dtype("cross_entropy")?;

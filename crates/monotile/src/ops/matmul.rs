@@ -13,6 +13,7 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
+/// # Matrix product
 impl Tensor {
     /// The product of matrices: `(…, m, k)` times `(…, k, n)` gives `(…, m, n)`, over leading dimensions that broadcast.
     ///
@@ -39,6 +40,11 @@ impl Tensor {
     /// assert_eq!(y.to_vec::<f32>()?[0], 3.0);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "@")]
+    #[doc(alias = "dot")]
+    #[doc(alias = "mm")]
+    #[doc(alias = "bmm")]
+    #[doc(alias = "mv")]
     #[track_caller]
     pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
         let (a, b) = (self, other);

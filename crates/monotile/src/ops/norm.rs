@@ -31,6 +31,7 @@ use crate::testing::{Spec, normal};
 /// assert_eq!(rms_norm(&x, &w, 0.0)?.to_vec::<f64>()?, [1.0, -3.0, 1.0, 1.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "RMSNorm")]
 #[track_caller]
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     check_vector("rms_norm", x, "weight", weight)?;
@@ -63,6 +64,7 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
 /// assert_eq!(layer_norm(&x, &w, &b, 0.0)?.to_vec::<f64>()?, [-9.5, 10.5, 10.5, -9.5]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "LayerNorm")]
 #[track_caller]
 pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
     check_vector("layer_norm", x, "weight", weight)?;

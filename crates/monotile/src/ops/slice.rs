@@ -13,6 +13,7 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
+/// # Slices
 impl Tensor {
     /// The elements at `range` along `axis`: a view. Negative bounds count from the end.
     ///
@@ -55,6 +56,7 @@ impl Tensor {
     /// assert_eq!(Tensor::arange(5)?.select(0, -1)?.item::<i64>()?, 4);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "take")]
     #[track_caller]
     pub fn select(&self, axis: isize, index: impl AxisIndex) -> Result<Tensor> {
         selected(self, axis, index.position())
@@ -64,6 +66,8 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no such axis.
+    #[doc(alias = "fliplr")]
+    #[doc(alias = "flipud")]
     #[track_caller]
     pub fn flip(&self, axis: isize) -> Result<Tensor> {
         self.slice_step(axis, .., -1)

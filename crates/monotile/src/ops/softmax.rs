@@ -10,6 +10,7 @@ use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
+/// # Softmax
 impl Tensor {
     /// exp(x) / Σ exp(x) along an axis: positive numbers that add up to 1.
     ///

@@ -23,6 +23,7 @@ fn behind(offset: isize, n: usize) -> std::ops::Range<usize> {
     n.min(offset.max(0).unsigned_abs())..n
 }
 
+/// # Triangles, diagonals and grids
 impl Tensor {
     /// The lower triangles of matrices `(…, m, n)`: elements whose column is at most their row + `offset`, and 0 elsewhere.
     ///
@@ -41,6 +42,7 @@ impl Tensor {
     /// assert_eq!(a.tril(0)?.to_vec::<i64>()?, [1, 0, 3, 4]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "tril_indices")]
     #[track_caller]
     pub fn tril(&self, offset: isize) -> Result<Tensor> {
         triangle("tril", self, offset, true)
@@ -61,6 +63,7 @@ impl Tensor {
     /// assert_eq!(a.triu(1)?.to_vec::<i64>()?, [0, 2, 0, 0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "triu_indices")]
     #[track_caller]
     pub fn triu(&self, offset: isize) -> Result<Tensor> {
         triangle("triu", self, offset, false)
@@ -175,6 +178,7 @@ impl Tensor {
     /// assert_eq!(grid[1].to_vec::<i64>()?, [0, 1, 2, 0, 1, 2]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "mgrid")]
     #[track_caller]
     pub fn meshgrid(vectors: &[&Tensor]) -> Result<Vec<Tensor>> {
         if let Some(x) = vectors.iter().find(|x| x.rank() != 1) {

@@ -14,11 +14,15 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
+/// # Views of another shape
 impl Tensor {
     /// The dimensions in another order: dimension `d` of the result is dimension `order[d]` of this tensor.
     ///
     /// # Errors
     /// If `order` does not name every axis once.
+    #[doc(alias = "transpose")]
+    #[doc(alias = "movedim")]
+    #[doc(alias = "moveaxis")]
     #[track_caller]
     pub fn permute(&self, order: &[isize]) -> Result<Tensor> {
         let named: Dims = order.iter().map(|&a| check::axis("permute", a, self.rank())).collect::<Result<_>>().placed()?;
@@ -35,6 +39,8 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no such axis.
+    #[doc(alias = "swapaxes")]
+    #[doc(alias = "swapdims")]
     #[track_caller]
     pub fn transpose(&self, i: isize, j: isize) -> Result<Tensor> {
         let (i, j) = (check::axis("transpose", i, self.rank())?, check::axis("transpose", j, self.rank())?);
@@ -47,6 +53,8 @@ impl Tensor {
     ///
     /// # Panics
     /// For tensors of rank below 2.
+    #[doc(alias = "mT")]
+    #[doc(alias = "matrix_transpose")]
     #[track_caller]
     #[must_use]
     pub fn mt(&self) -> Tensor {
@@ -82,6 +90,7 @@ impl Tensor {
     /// assert_eq!(a.reshape(&[-1, 2])?.shape(), [3, 2]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "unflatten")]
     #[doc(alias = "view")]
     #[track_caller]
     pub fn reshape<S: AxisIndex>(&self, shape: &[S]) -> Result<Tensor> {
@@ -118,6 +127,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no such axis, or `last` comes before `first`.
+    #[doc(alias = "ravel")]
     #[track_caller]
     pub fn flatten(&self, first: isize, last: isize) -> Result<Tensor> {
         let (i, j) = (check::axis("flatten", first, self.rank())?, check::axis("flatten", last, self.rank())?);
@@ -133,6 +143,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If the shape does not fit.
+    #[doc(alias = "broadcast_to")]
     #[track_caller]
     pub fn expand(&self, shape: &[usize]) -> Result<Tensor> {
         if self.shape() == shape {
@@ -149,6 +160,8 @@ impl Tensor {
     ///
     /// # Errors
     /// If `axis` is not an axis of the result.
+    #[doc(alias = "expand_dims")]
+    #[doc(alias = "newaxis")]
     #[track_caller]
     pub fn unsqueeze(&self, axis: isize) -> Result<Tensor> {
         let at = check::axis("unsqueeze", axis, self.rank() + 1)?;

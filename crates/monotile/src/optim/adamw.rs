@@ -28,6 +28,7 @@ impl Default for AdamWOptions {
 }
 
 /// What [`AdamW`] remembers between steps: saved and given back, a run goes on as if it had not stopped.
+#[doc(alias = "state_dict")]
 #[derive(Clone, Default)]
 pub struct AdamWState {
     /// The steps taken.
@@ -59,6 +60,7 @@ pub struct AdamWState {
 /// assert!((parameters[0].item::<f64>()? - 2.9).abs() < 1e-8);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "Adam")]
 pub struct AdamW {
     /// May change between steps.
     pub options: AdamWOptions,

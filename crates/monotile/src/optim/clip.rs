@@ -9,6 +9,7 @@ use crate::tensor::{DType, Tensor};
 ///
 /// # Errors
 /// For integers and booleans.
+#[doc(alias = "get_total_norm")]
 #[track_caller]
 pub fn gradient_norm(gradients: &[Tensor]) -> Result<f64> {
     // The largest is taken out, so that squares neither overflow nor vanish.
@@ -55,6 +56,7 @@ pub fn gradient_norm(gradients: &[Tensor]) -> Result<f64> {
 /// assert!((gradients[0].to_vec::<f64>()?[0] - 0.6).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "clip_grad_norm_")]
 #[track_caller]
 pub fn clip_gradients(gradients: &mut [Tensor], limit: f64) -> Result<f64> {
     // Positive comparison, so that a NaN is refused.

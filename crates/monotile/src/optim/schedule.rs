@@ -25,6 +25,8 @@ pub enum Decay {
 /// assert!((schedule.learning_rate(8) - 0.55).abs() < 1e-15);
 /// assert_eq!(schedule.learning_rate(12), 0.1);
 /// ```
+#[doc(alias = "lr_scheduler")]
+#[doc(alias = "LambdaLR")]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Schedule {
     /// The largest rate.
@@ -41,6 +43,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// The rate of step `step`, counted from 0; the floor beyond the end of a schedule that decays.
+    #[doc(alias = "get_last_lr")]
     pub fn learning_rate(&self, step: usize) -> f64 {
         if step < self.warmup {
             return self.peak * (step + 1) as f64 / self.warmup as f64;

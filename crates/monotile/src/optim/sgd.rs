@@ -40,6 +40,7 @@ impl Default for SgdOptions {
 /// assert_eq!(parameters[0].item::<f64>()?, 1.5);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "SGD")]
 pub struct Sgd {
     /// May change between steps.
     pub options: SgdOptions,

@@ -256,6 +256,7 @@ fn fitting(what: &str, mean: &Tensor, matrices: &Tensor) -> Result<(Tensor, Tens
 /// assert_eq!(reparameterize(&ones, &l, &ones)?.to_vec::<f64>()?, [3.0, 5.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "rsample")]
 #[track_caller]
 pub fn reparameterize(mu: &Tensor, l: &Tensor, eps: &Tensor) -> Result<Tensor> {
     let n = if mu.rank() == 0 { 0 } else { mu.dim(-1) };

@@ -50,6 +50,7 @@ pub struct PcaOptions {
 /// assert!((scores[2] - 20.0_f64.sqrt()).abs() < 1e-14 && (scores[0] + 20.0_f64.sqrt()).abs() < 1e-14);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "PCA")]
 #[derive(Clone)]
 pub struct Pca {
     options: PcaOptions,

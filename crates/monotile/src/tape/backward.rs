@@ -43,6 +43,7 @@ pub enum BackwardMode {
     Recorded,
 }
 
+/// # Gradients: backward
 impl Tensor {
     /// The gradients of this scalar with respect to every leaf it was computed from.
     ///
@@ -94,6 +95,7 @@ pub fn grad(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
 /// assert_eq!(grad(&dy, &[&x])?[0].item::<f64>()?, 12.0);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "create_graph")]
 #[track_caller]
 pub fn grad_recorded(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
     let found = vjp(&[(loss, &seed("grad_recorded", loss)?)], inputs, BackwardMode::Recorded)?;

@@ -45,6 +45,8 @@ impl Default for CheckGradientOptions {
 /// check_gradient(|x| Ok(vec![x[0].ln()?]), &[x], &CheckGradientOptions { order: 2, ..Default::default() })?;
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "gradcheck")]
+#[doc(alias = "gradgradcheck")]
 #[track_caller]
 pub fn check_gradient(
     f: impl Fn(&[Tensor]) -> Result<Vec<Tensor>>,

@@ -37,6 +37,7 @@ use crate::tensor::Tensor;
 /// assert!((gradient[1] - 3.0 * 2.0_f64.exp()).abs() < 1e-14);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "remat")]
 #[track_caller]
 pub fn checkpoint(inputs: &[&Tensor], f: impl Fn(&[Tensor]) -> Result<Vec<Tensor>> + Send + Sync + 'static) -> Result<Vec<Tensor>> {
     let plain: Vec<Tensor> = inputs.iter().map(|x| x.detach()).collect();

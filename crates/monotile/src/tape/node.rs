@@ -36,6 +36,8 @@ use crate::tensor::{DType, Tensor};
 /// assert_eq!(y.backward()?.get(&x).unwrap().to_vec::<f64>()?, [12.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "Function")]
+#[doc(alias = "custom_vjp")]
 pub trait Gradient: Send + Sync + 'static {
     /// The operation's name, for errors.
     fn name(&self) -> &'static str;
@@ -281,6 +283,7 @@ impl Saved<'_> {
     }
 }
 
+/// # Gradients: recording
 impl Tensor {
     /// Records that `output`, a freshly computed tensor, came from `inputs` by an operation with this rule; where no
     /// input is on the tape, `output` is returned as it is.
@@ -324,6 +327,7 @@ impl Tensor {
     ///
     /// # Panics
     /// For integers and booleans, which have no gradient.
+    #[doc(alias = "requires_grad_")]
     #[must_use]
     #[track_caller]
     pub fn requires_grad(&self) -> Tensor {
@@ -339,6 +343,8 @@ impl Tensor {
     }
 
     /// The same elements, off the tape.
+    #[doc(alias = "stop_gradient")]
+    #[doc(alias = "no_grad")]
     #[must_use]
     pub fn detach(&self) -> Tensor {
         if self.is_recorded() { self.with_origin(None) } else { self.clone() }

@@ -102,6 +102,7 @@ impl DoubleEndedIterator for TensorRows<'_> {
 
 impl ExactSizeIterator for TensorRows<'_> {}
 
+/// # Iterate
 impl Tensor {
     /// The parts along the first axis, in order: the rows of a matrix, the elements of a vector. Views, also by `for row in &a`.
     ///

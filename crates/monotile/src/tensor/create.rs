@@ -8,6 +8,7 @@ use super::{DType, Tensor, TensorElement};
 use crate::check;
 use crate::error::{Error, Result};
 
+/// # Create
 impl Tensor {
     /// A tensor of `data` in row-major order.
     ///
@@ -21,6 +22,8 @@ impl Tensor {
     /// assert_eq!(a.shape(), [2, 3]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "tensor")]
+    #[doc(alias = "array")]
     #[track_caller]
     pub fn from_vec<T: TensorElement>(data: Vec<T>, shape: &[usize]) -> Result<Tensor> {
         Self::from_slice(&data, shape)
@@ -30,6 +33,8 @@ impl Tensor {
     ///
     /// # Errors
     /// If `shape` does not hold exactly as many elements.
+    #[doc(alias = "from_numpy")]
+    #[doc(alias = "asarray")]
     #[track_caller]
     pub fn from_slice<T: TensorElement>(data: &[T], shape: &[usize]) -> Result<Tensor> {
         let shape = check::shape("from_slice", shape)?;
@@ -46,6 +51,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If the rows differ in length.
+    #[doc(alias = "array")]
     #[track_caller]
     pub fn from_rows<T: TensorElement, R: AsRef<[T]>>(rows: &[R]) -> Result<Tensor> {
         let columns = rows.first().map_or(0, |r| r.as_ref().len());
@@ -84,6 +90,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If a tensor cannot have so many elements.
+    #[doc(alias = "fill")]
     #[track_caller]
     pub fn full<T: TensorElement>(shape: &[usize], value: T) -> Result<Tensor> {
         Self::scalar(value).repeated("full", shape)
@@ -93,6 +100,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If a tensor cannot have so many elements.
+    #[doc(alias = "full")]
     #[track_caller]
     pub fn filled(shape: &[usize], value: f64, dtype: DType) -> Result<Tensor> {
         Self::scalar_as(value, dtype).repeated("filled", shape)
@@ -102,6 +110,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If a tensor cannot have so many elements.
+    #[doc(alias = "empty")]
     #[track_caller]
     pub fn zeros(shape: &[usize], dtype: DType) -> Result<Tensor> {
         Self::scalar_as(0.0, dtype).repeated("zeros", shape)
@@ -117,6 +126,7 @@ impl Tensor {
     }
 
     /// Zeros of this tensor's shape and element type.
+    #[doc(alias = "empty_like")]
     pub fn zeros_like(&self) -> Tensor {
         self.full_like(0.0)
     }
@@ -180,6 +190,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no memory for so many.
+    #[doc(alias = "range")]
     #[track_caller]
     pub fn arange(n: usize) -> Result<Tensor> {
         Self::from_fn_i64("arange", &[n], |i| i as i64)
@@ -273,6 +284,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no memory for it.
+    #[doc(alias = "identity")]
     #[track_caller]
     pub fn eye(n: usize, dtype: DType) -> Result<Tensor> {
         let mut out = UninitTensor::filled("eye", &[n, n], 0.0_f64)?;

@@ -50,6 +50,7 @@ impl DType {
     }
 
     /// Whether elements are floating-point numbers, so that a gradient can flow.
+    #[doc(alias = "is_floating_point")]
     pub fn is_float(self) -> bool {
         !matches!(self, Self::I64 | Self::Bool)
     }

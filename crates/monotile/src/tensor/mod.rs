@@ -1,14 +1,16 @@
 //! The tensor: a cheap, immutable handle on shared elements, read through a shape and strides.
 
-mod convert;
 pub mod create;
+
+mod read;
+
+mod convert;
 mod display;
 pub mod dtype;
 pub mod io;
 pub(crate) mod layout;
 pub(crate) mod operand;
 pub(crate) mod position;
-mod read;
 pub(crate) mod storage;
 pub(crate) mod uninit;
 
@@ -58,18 +60,23 @@ struct Inner {
     origin: Option<Origin>,
 }
 
+/// # Shape, type and layout
 impl Tensor {
     /// The sizes of the dimensions, outermost first; empty for a scalar.
+    #[doc(alias = "size")]
     pub fn shape(&self) -> &[usize] {
         &self.0.layout.shape
     }
 
     /// How many elements of memory a step along each dimension moves; 0 where a size is repeated, negative where reversed.
+    #[doc(alias = "stride")]
     pub fn strides(&self) -> &[isize] {
         &self.0.layout.strides
     }
 
     /// The number of dimensions.
+    #[doc(alias = "ndim")]
+    #[doc(alias = "dim")]
     pub fn rank(&self) -> usize {
         self.shape().len()
     }
@@ -78,6 +85,7 @@ impl Tensor {
     ///
     /// # Panics
     /// If there is no such dimension, as indexing does.
+    #[doc(alias = "size")]
     #[track_caller]
     pub fn dim(&self, axis: isize) -> usize {
         let d = if axis < 0 { axis + self.rank() as isize } else { axis };
@@ -86,6 +94,8 @@ impl Tensor {
     }
 
     /// The number of elements.
+    #[doc(alias = "numel")]
+    #[doc(alias = "size")]
     pub fn len(&self) -> usize {
         self.0.layout.len()
     }
@@ -103,6 +113,7 @@ impl Tensor {
     }
 
     /// Whether elements lie one after another in row-major order.
+    #[doc(alias = "flags")]
     pub fn is_contiguous(&self) -> bool {
         self.0.layout.is_contiguous()
     }

@@ -13,11 +13,14 @@ use super::{DType, Tensor, TensorElement};
 use crate::error::{Error, Result};
 use crate::memory;
 
+/// # Read
 impl Tensor {
     /// The elements in row-major order.
     ///
     /// # Errors
     /// If `T` is not the tensor's dtype; [`to_dtype`](Tensor::to_dtype) casts.
+    #[doc(alias = "tolist")]
+    #[doc(alias = "numpy")]
     #[track_caller]
     pub fn to_vec<T: TensorElement>(&self) -> Result<Vec<T>> {
         crate::tape::note_read(self);
@@ -64,6 +67,7 @@ impl Tensor {
     /// # let std::task::Poll::Ready(done) = std::pin::pin!(example()).poll(&mut context) else { panic!("ready at once") };
     /// # done.unwrap();
     /// ```
+    #[doc(alias = "cpu")]
     #[track_caller]
     pub fn read<T: TensorElement>(&self) -> impl Future<Output = Result<Vec<T>>> + use<T> {
         ready(self.to_vec())
@@ -73,6 +77,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no memory for so many.
+    #[doc(alias = "tolist")]
     #[track_caller]
     pub fn to_f64_vec(&self) -> Result<Vec<f64>> {
         #[track_caller]
@@ -97,6 +102,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is not exactly one element, or `T` is not the tensor's dtype.
+    #[doc(alias = "as_scalar")]
     #[track_caller]
     pub fn item<T: TensorElement>(&self) -> Result<T> {
         if self.len() != 1 {
@@ -109,6 +115,9 @@ impl Tensor {
     ///
     /// # Gradient
     /// The identity.
+    #[doc(alias = "clone")]
+    #[doc(alias = "ascontiguousarray")]
+    #[doc(alias = "copy")]
     #[track_caller]
     pub fn contiguous(&self) -> Result<Tensor> {
         if self.is_contiguous() {

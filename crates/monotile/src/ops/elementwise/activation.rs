@@ -176,6 +176,7 @@ impl Unary for Erf {
     }
 }
 
+/// # Activations
 impl Tensor {
     /// The hyperbolic tangent, elementwise.
     ///
@@ -190,6 +191,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[doc(alias = "expit")]
     #[track_caller]
     pub fn sigmoid(&self) -> Result<Tensor> {
         unary(self, Sigmoid)
@@ -202,6 +204,8 @@ impl Tensor {
     ///
     /// # Source
     /// Elfwing, Uchibe and Doya (2018).
+    #[doc(alias = "swish")]
+    #[doc(alias = "SiLU")]
     #[track_caller]
     pub fn silu(&self) -> Result<Tensor> {
         unary(self, Silu)
@@ -222,6 +226,7 @@ impl Tensor {
     /// assert!((y - 0.841_344_746_068_542_9).abs() < 1e-15);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "GELU")]
     #[track_caller]
     pub fn gelu(&self) -> Result<Tensor> {
         unary(self, Gelu)
@@ -232,6 +237,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[doc(alias = "gelu")]
     #[track_caller]
     pub fn gelu_tanh(&self) -> Result<Tensor> {
         unary(self, GeluTanh)
@@ -244,6 +250,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[doc(alias = "ReLU")]
     #[track_caller]
     pub fn relu(&self) -> Result<Tensor> {
         unary(self, Relu)

@@ -144,6 +144,7 @@ impl Unary for Neg {
     }
 }
 
+/// # Arithmetic
 impl Tensor {
     /// a + b, elementwise over shapes that broadcast; also `&a + &b`. Either may be a [number](TensorOrNumber) there.
     ///
@@ -168,6 +169,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`add`](Tensor::add).
+    #[doc(alias = "subtract")]
     #[track_caller]
     pub fn sub(&self, other: impl TensorOrNumber) -> Result<Tensor> {
         sub(self, other.value())
@@ -177,6 +179,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`add`](Tensor::add).
+    #[doc(alias = "multiply")]
     #[track_caller]
     pub fn mul(&self, other: impl TensorOrNumber) -> Result<Tensor> {
         mul(self, other.value())
@@ -186,6 +189,8 @@ impl Tensor {
     ///
     /// # Errors
     /// If the shapes do not broadcast, or an operand holds integers.
+    #[doc(alias = "divide")]
+    #[doc(alias = "true_divide")]
     #[track_caller]
     pub fn div(&self, other: impl TensorOrNumber) -> Result<Tensor> {
         div(self, other.value())
@@ -213,6 +218,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For booleans.
+    #[doc(alias = "negative")]
     #[track_caller]
     pub fn neg(&self) -> Result<Tensor> {
         if self.dtype() == DType::I64 {

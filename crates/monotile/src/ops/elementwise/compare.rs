@@ -33,6 +33,8 @@ fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(u8, u8) -> u8 + Sync + Cop
     map::logic(op, &x, &y, f)
 }
 
+/// # Comparisons and logic
+///
 /// The comparisons take a tensor or a [number](TensorOrNumber), broadcast, compare integers with integers and floating-point numbers with each other, and are false where
 /// a number is NaN ([`ne`](Tensor::ne) is true). They fail where the shapes do not broadcast or integers meet floats.
 impl Tensor {
@@ -48,6 +50,7 @@ impl Tensor {
     /// assert_eq!(x.eq(1)?.to_vec::<bool>()?, [true, false, true]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "equal")]
     #[track_caller]
     pub fn eq(&self, other: impl TensorOrNumber) -> Result<Tensor> {
         compare("eq", self, other.value(), Relation::Eq)
@@ -57,6 +60,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`eq`](Tensor::eq).
+    #[doc(alias = "not_equal")]
     #[track_caller]
     pub fn ne(&self, other: impl TensorOrNumber) -> Result<Tensor> {
         compare("ne", self, other.value(), Relation::Ne)
@@ -74,6 +78,7 @@ impl Tensor {
     /// assert_eq!(j.lt(&i)?.to_vec::<bool>()?, [false, false, false, true, false, false, true, true, false]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "less")]
     #[track_caller]
     pub fn lt(&self, other: impl TensorOrNumber) -> Result<Tensor> {
         compare("lt", self, other.value(), Relation::Lt)
@@ -83,6 +88,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`eq`](Tensor::eq).
+    #[doc(alias = "less_equal")]
     #[track_caller]
     pub fn le(&self, other: impl TensorOrNumber) -> Result<Tensor> {
         compare("le", self, other.value(), Relation::Le)
@@ -92,6 +98,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`eq`](Tensor::eq).
+    #[doc(alias = "greater")]
     #[track_caller]
     pub fn gt(&self, other: impl TensorOrNumber) -> Result<Tensor> {
         compare("gt", self, other.value(), Relation::Gt)
@@ -101,6 +108,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`eq`](Tensor::eq).
+    #[doc(alias = "greater_equal")]
     #[track_caller]
     pub fn ge(&self, other: impl TensorOrNumber) -> Result<Tensor> {
         compare("ge", self, other.value(), Relation::Ge)
@@ -110,6 +118,8 @@ impl Tensor {
     ///
     /// # Errors
     /// If the shapes do not broadcast, or an operand is not boolean.
+    #[doc(alias = "logical_and")]
+    #[doc(alias = "bitwise_and")]
     #[track_caller]
     pub fn and(&self, other: &Tensor) -> Result<Tensor> {
         logic("and", self, other, |a, b| a & b)
@@ -119,6 +129,8 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`and`](Tensor::and).
+    #[doc(alias = "logical_or")]
+    #[doc(alias = "bitwise_or")]
     #[track_caller]
     pub fn or(&self, other: &Tensor) -> Result<Tensor> {
         logic("or", self, other, |a, b| a | b)
@@ -128,6 +140,9 @@ impl Tensor {
     ///
     /// # Errors
     /// If the elements are not boolean.
+    #[doc(alias = "logical_not")]
+    #[doc(alias = "bitwise_not")]
+    #[doc(alias = "invert")]
     #[track_caller]
     pub fn not(&self) -> Result<Tensor> {
         if self.dtype() != DType::Bool {

@@ -47,6 +47,7 @@ impl Unary for Ln {
     }
 }
 
+/// # Exponential and logarithm
 impl Tensor {
     /// eˣ, elementwise.
     ///
@@ -61,6 +62,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[doc(alias = "log")]
     #[track_caller]
     pub fn ln(&self) -> Result<Tensor> {
         unary(self, Ln)
@@ -70,6 +72,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[doc(alias = "ln")]
     #[track_caller]
     pub fn log(&self) -> Result<Tensor> {
         self.ln()

@@ -136,6 +136,7 @@ impl Binary for Pow {
     }
 }
 
+/// # Powers and roots
 impl Tensor {
     /// √x, elementwise: NaN below 0.
     ///
@@ -159,6 +160,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For integers and booleans.
+    #[doc(alias = "reciprocal")]
     #[track_caller]
     pub fn recip(&self) -> Result<Tensor> {
         unary(self, Recip)
@@ -185,6 +187,8 @@ impl Tensor {
     /// assert_eq!(x.powf(1.5)?.to_vec::<f64>()?, [1.0, 8.0, 27.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "power")]
+    #[doc(alias = "float_power")]
     #[track_caller]
     pub fn powf(&self, c: f64) -> Result<Tensor> {
         match c {
@@ -213,6 +217,7 @@ impl Tensor {
     /// assert_eq!(Tensor::arange(4)?.pow(3)?.to_vec::<i64>()?, [0, 1, 8, 27]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "power")]
     #[track_caller]
     pub fn pow(&self, exponent: impl TensorOrNumber) -> Result<Tensor> {
         pow(self, exponent.value())

@@ -107,6 +107,7 @@ fn floor_divide(a: &Tensor, b: OperandValue<'_>) -> Result<Tensor> {
     Ok(Tensor::record(out, &[&a, &b], FloorDivide))
 }
 
+/// # Remainders
 impl Tensor {
     /// a - b ⌊a / b⌋, elementwise over shapes that broadcast: the remainder with the sign of b, as in Python; also `&a % &b`.
     ///
@@ -126,6 +127,7 @@ impl Tensor {
     /// assert_eq!(n.floor_divide(3)?.to_vec::<i64>()?, [2, -3]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "fmod")]
     #[doc(alias = "mod")]
     #[doc(alias = "modulo")]
     #[track_caller]

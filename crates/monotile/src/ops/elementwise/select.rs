@@ -131,6 +131,7 @@ impl Binary for Share {
     }
 }
 
+/// # Choices and bounds
 impl Tensor {
     /// |x|, elementwise.
     ///
@@ -139,6 +140,8 @@ impl Tensor {
     ///
     /// # Errors
     /// For booleans.
+    #[doc(alias = "absolute")]
+    #[doc(alias = "fabs")]
     #[track_caller]
     pub fn abs(&self) -> Result<Tensor> {
         if self.dtype() == DType::I64 {
@@ -154,6 +157,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For booleans.
+    #[doc(alias = "sgn")]
     #[track_caller]
     pub fn sign(&self) -> Result<Tensor> {
         if self.dtype() == DType::I64 {
@@ -193,6 +197,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If the shapes do not broadcast, or integers meet floating-point numbers.
+    #[doc(alias = "fmax")]
     #[track_caller]
     pub fn maximum(&self, other: impl TensorOrNumber) -> Result<Tensor> {
         maximum(self, other.value())
@@ -205,6 +210,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`maximum`](Tensor::maximum).
+    #[doc(alias = "fmin")]
     #[track_caller]
     pub fn minimum(&self, other: impl TensorOrNumber) -> Result<Tensor> {
         minimum(self, other.value())
@@ -228,6 +234,7 @@ impl Tensor {
     /// assert_eq!(mask.where_(&x, 0.0)?.to_vec::<f32>()?, [1.0, 0.0, 3.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "where")]
     #[doc(alias = "masked_fill")]
     #[track_caller]
     pub fn where_(&self, a: impl TensorOrNumber, b: impl TensorOrNumber) -> Result<Tensor> {

@@ -45,6 +45,7 @@ impl Unary for Cos {
     }
 }
 
+/// # Sine and cosine
 impl Tensor {
     /// The sine of radians, elementwise.
     ///

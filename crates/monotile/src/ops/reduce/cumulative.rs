@@ -18,6 +18,7 @@ fn counted(op: &str, x: &Tensor) -> Result<Tensor> {
     }
 }
 
+/// # Running sums, products and extremes
 impl Tensor {
     /// The running sum along `axis`: yⱼ = Σ xₖ over k ≤ j.
     ///

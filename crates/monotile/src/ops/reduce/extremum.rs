@@ -54,6 +54,7 @@ fn with_index(op: &str, x: &Tensor, axis: isize, largest: bool, keepdim: bool) -
     Ok(if keepdim { (value, index) } else { (value.squeeze(axis)?, index.squeeze(axis)?) })
 }
 
+/// # Extremes
 impl Tensor {
     /// The largest element over `axes`, or over all of them where none are named: NaN if there is one. The axes disappear, or stay with
     /// size 1 where `keepdim` is set.
@@ -63,6 +64,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If an axis does not exist, is named twice or has no elements; for integers and booleans.
+    #[doc(alias = "amax")]
     #[track_caller]
     pub fn max(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
         extremum("max", self, axes, Reduction::Max, keepdim)
@@ -76,6 +78,7 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`max`](Tensor::max).
+    #[doc(alias = "amin")]
     #[track_caller]
     pub fn min(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
         extremum("min", self, axes, Reduction::Min, keepdim)

@@ -9,6 +9,7 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::Spec;
 
+/// # Log-sum-exp
 impl Tensor {
     /// ln Σ eˣ over `axes`, or over all of them where none are named: -∞ over no elements. The axes disappear, or stay with size 1
     /// where `keepdim` is set.

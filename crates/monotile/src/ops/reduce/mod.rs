@@ -25,6 +25,7 @@ fn ones_at(shape: &[usize], axes: &[usize]) -> Dims {
     shape.iter().enumerate().map(|(d, &n)| if axes.contains(&d) { 1 } else { n }).collect()
 }
 
+/// # Sum and mean
 impl Tensor {
     /// The sum over `axes`, or over all of them where none are named. They disappear, or stay with size 1 where `keepdim` is set.
     ///
@@ -65,6 +66,8 @@ impl Tensor {
     ///
     /// # Errors
     /// If an axis does not exist or is named twice; for integers and booleans.
+    #[doc(alias = "average")]
+    #[doc(alias = "nanmean")]
     #[track_caller]
     pub fn mean(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
         let x = self.to_compute_dtype("mean")?;

@@ -11,6 +11,7 @@ use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
+/// # Product of elements
 impl Tensor {
     /// The product over `axes`, or over all of them where none are named: 1 over no elements. They disappear, or stay with size 1 where
     /// `keepdim` is set.

@@ -11,6 +11,7 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
+/// # Variance
 impl Tensor {
     /// The variance Σ (x - mean)² / (n - correction) over `axes`, or over all of them where none are named. They disappear, or stay with
     /// size 1 where `keepdim` is set.
@@ -28,6 +29,7 @@ impl Tensor {
     /// assert_eq!(x.var(&[], 0.0, false)?.item::<f64>()?, 3.5);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "variance")]
     #[track_caller]
     pub fn var(&self, axes: &[isize], correction: f64, keepdim: bool) -> Result<Tensor> {
         // Positive comparison, so that a NaN is refused.

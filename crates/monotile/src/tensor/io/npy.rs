@@ -28,6 +28,7 @@ pub(super) struct Header {
     start: usize,
 }
 
+/// # Files
 impl Tensor {
     /// Reads a `.npy` file; its elements stay in the mapped file. Narrow integers become i64, and so does uint64 where every
     /// number fits. Big-endian files are copied. `V2` is read as bf16, as the package `ml_dtypes` saves it.
@@ -44,6 +45,7 @@ impl Tensor {
     /// # std::fs::remove_file(&path).unwrap();
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "load")]
     #[track_caller]
     pub fn read_npy(path: impl AsRef<Path>) -> Result<Tensor> {
         let path = path.as_ref();
@@ -56,6 +58,7 @@ impl Tensor {
     ///
     /// # Errors
     /// For bf16, which NumPy does not have; or if the operating system refuses.
+    #[doc(alias = "save")]
     #[track_caller]
     pub fn write_npy(&self, path: impl AsRef<Path>) -> Result<()> {
         let header = header(self)?;

@@ -102,6 +102,7 @@ impl Npz {
 /// # std::fs::remove_file(&path).unwrap();
 /// # Ok::<(), monotile::Error>(())
 /// ```
+#[doc(alias = "savez")]
 #[track_caller]
 pub fn write_npz(path: impl AsRef<Path>, tensors: &[(&str, &Tensor)]) -> Result<()> {
     let headers = tensors.iter().map(|(_, t)| npy::header(t)).collect::<Result<Vec<_>>>()?;

@@ -251,6 +251,7 @@ fn entry(name: &str, value: &RawValue, data: usize) -> Result<Entry, String> {
 ///
 /// # Errors
 /// If two tensors have one name, or the operating system refuses.
+#[doc(alias = "save_file")]
 #[track_caller]
 pub fn write_safetensors(path: impl AsRef<Path>, tensors: &[(&str, &Tensor)], metadata: &[(&str, &str)]) -> Result<()> {
     let path = path.as_ref();
