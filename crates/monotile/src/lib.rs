@@ -13,10 +13,16 @@
 //! | gradients | [`Tensor::backward`], [`tape`] |
 //! | contractions | [`einsum()`], [`einsum::Einsum`] |
 //! | random numbers | [`Rng`] |
+//! | threads, instruction set | [`set_threads`], [`threads()`], [`runtime_info`] |
 //! | files: .safetensors, .npy, .npz | [`io`] |
 //! | how much of a file is taken | [`limits`] |
 //! | lists as long as a file says | [`memory`] |
 #![forbid(unsafe_code)]
+
+// The page of `Tensor` has its parts in the order of modules: how a tensor is made, then what is done with it.
+pub mod tensor;
+
+pub mod ops;
 
 pub mod attention;
 mod check;
@@ -26,12 +32,11 @@ mod error;
 pub mod limits;
 pub mod linalg;
 pub mod memory;
-pub mod ops;
 pub mod optim;
 mod random;
+mod runtime;
 pub mod stats;
 pub mod tape;
-pub mod tensor;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod text;
@@ -40,6 +45,7 @@ pub mod transform;
 pub use einsum::einsum;
 pub use error::{Error, ErrorKind, ErrorNote, Result};
 pub use random::Rng;
+pub use runtime::{RuntimeInfo, runtime_info, set_threads, threads};
 pub use tensor::{DType, Tensor, TensorElement, TensorOrNumber, io};
 
 /// The README's examples, as tests.
