@@ -103,6 +103,7 @@ impl Formula<2> for Hypot {
     }
 }
 
+/// # Tangent, inverse sine and cosine, angles
 impl Tensor {
     /// tan x of radians, elementwise.
     ///

@@ -87,6 +87,7 @@ impl Unary for Atanh {
     }
 }
 
+/// # Hyperbolic functions
 impl Tensor {
     /// sinh x = ½ (eˣ - e⁻ˣ), elementwise, with all digits near 0.
     ///

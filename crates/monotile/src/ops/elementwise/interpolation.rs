@@ -39,6 +39,7 @@ impl Formula<3> for Addcmul {
     }
 }
 
+/// # Interpolation
 impl Tensor {
     /// a + w (b - a), elementwise over shapes that broadcast: a where w = 0, b where w = 1.
     ///

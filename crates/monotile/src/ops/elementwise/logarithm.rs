@@ -109,6 +109,7 @@ impl Binary for LogAddExp {
     }
 }
 
+/// # Logarithms and exponentials of other bases
 impl Tensor {
     /// log₂ x, elementwise; exact for powers of two, -∞ at 0, NaN below.
     ///

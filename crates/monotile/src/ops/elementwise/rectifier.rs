@@ -157,6 +157,7 @@ impl Unary for Mish {
     }
 }
 
+/// # More activations
 impl Tensor {
     /// ln(1 + e^(βx)) / β, elementwise: smooth where relu has its kink. It needs no threshold against overflow.
     ///
@@ -173,6 +174,7 @@ impl Tensor {
     /// assert_eq!(x.softplus(1.0)?.to_vec::<f64>()?, [2.0_f64.ln(), 1000.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "Softplus")]
     #[track_caller]
     pub fn softplus(&self, beta: f64) -> Result<Tensor> {
         if !(beta > 0.0 && beta.is_finite()) {
@@ -219,6 +221,7 @@ impl Tensor {
     /// assert_eq!(x.elu(1.0)?.to_vec::<f64>()?, [-1.0, 2.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "ELU")]
     #[track_caller]
     pub fn elu(&self, alpha: f64) -> Result<Tensor> {
         unary(self, Elu { alpha })
@@ -239,6 +242,7 @@ impl Tensor {
     /// assert_eq!(x.leaky_relu(0.25)?.to_vec::<f64>()?, [-0.5, 2.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "LeakyReLU")]
     #[track_caller]
     pub fn leaky_relu(&self, negative_slope: f64) -> Result<Tensor> {
         unary(self, LeakyRelu { negative_slope })
@@ -259,6 +263,7 @@ impl Tensor {
     /// assert_eq!(x.hardtanh(-1.0, 1.0)?.to_vec::<f64>()?, [-1.0, 0.5, 1.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "Hardtanh")]
     #[track_caller]
     pub fn hardtanh(&self, low: f64, high: f64) -> Result<Tensor> {
         if !(low <= high) {
@@ -285,6 +290,7 @@ impl Tensor {
     /// assert!((y - 0.865_098_388_267_3).abs() < 1e-12);
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[doc(alias = "Mish")]
     #[track_caller]
     pub fn mish(&self) -> Result<Tensor> {
         unary(self, Mish)

@@ -93,6 +93,7 @@ impl Unary for Erfinv {
     }
 }
 
+/// # Special functions
 impl Tensor {
     /// ln|Γ(x)|, elementwise; ∞ at 0, -1, -2, …
     ///

@@ -8,6 +8,7 @@ use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
+/// # Elements by mask
 impl Tensor {
     /// The indices of the elements that are not 0, in row-major order, as i64: `(count, rank)`. NaN is not 0.
     ///

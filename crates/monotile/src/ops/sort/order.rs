@@ -9,6 +9,7 @@ use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
+/// # Sort
 impl Tensor {
     /// The elements in increasing or decreasing order along `axis`, and their indices along it as i64: yⱼ = x[indexⱼ].
     ///

@@ -19,6 +19,7 @@ pub struct Unique {
     pub counts: Tensor,
 }
 
+/// # Unique elements
 impl Tensor {
     /// The elements that differ, sorted, with first places, counts, and for each element which of them it is.
     ///
