@@ -5,16 +5,20 @@
 //! to the first. Rules are written with differentiable operations, so that a walk that records ([`BackwardMode::Recorded`])
 //! gives gradients that can be differentiated again. Such a walk refuses a rule that has left the tape, or is marked
 //! [`once_differentiable`](Gradient::once_differentiable). [`checkpoint()`] trades memory for a second computation.
+//! [`jacobian`], [`hessian`], [`jvp`] and [`hvp`] take a function and give its derivatives.
 
 mod backward;
 mod check;
 mod checkpoint;
 mod dependence;
+mod functional;
 mod node;
 
 pub use backward::{BackwardMode, Gradients, grad, grad_recorded, vjp};
 pub use check::{CheckGradientOptions, check_gradient};
 pub use checkpoint::checkpoint;
 pub(crate) use dependence::note_read;
+pub(crate) use functional::{columns, rows};
+pub use functional::{hessian, hvp, jacobian, jacobian_forward, jvp};
 pub(crate) use node::Origin;
 pub use node::{Gradient, Saved};
