@@ -157,7 +157,7 @@ fn of_ranks_of_rows<T: SortKey, P: KeyedPlace>(
     })
 }
 
-/// The place in each row of n of the element that occurs most often there: the first place of the smallest such element.
+/// The place in each row of n of the element that occurs most often there: the last place of the smallest such element.
 ///
 /// # Errors
 /// As [`sort`].
@@ -176,7 +176,7 @@ fn mode_of_rows<T: SortKey, P: KeyedPlace>(x: &[T], n: usize, places: &mut [i64]
         let mut most = 0;
         for equal in sorted.chunk_by(|a, b| a.key() == b.key()) {
             if equal.len() > most {
-                (most, places[0]) = (equal.len(), equal[0].place() as i64);
+                (most, places[0]) = (equal.len(), equal[equal.len() - 1].place() as i64);
             }
         }
         Ok(())

@@ -80,7 +80,7 @@ impl Tensor {
         picked(self, axis, &places, keepdim)
     }
 
-    /// The most frequent element along `axis`, the smallest of several such, and the index of its first occurrence as i64. The axis
+    /// The most frequent element along `axis`, the smallest of several such, and the index of its last occurrence as i64. The axis
     /// disappears, or stays with size 1 where `keepdim` is set.
     ///
     /// # Gradient
@@ -94,7 +94,7 @@ impl Tensor {
     /// use monotile::Tensor;
     /// let x = Tensor::from_slice(&[2_i64, 1, 1, 2, 3], &[5])?;
     /// let (value, index) = x.mode(0, false)?;
-    /// assert_eq!((value.item::<i64>()?, index.item::<i64>()?), (1, 1));
+    /// assert_eq!((value.item::<i64>()?, index.item::<i64>()?), (1, 2));
     /// # Ok::<(), monotile::Error>(())
     /// ```
     #[track_caller]
@@ -185,10 +185,10 @@ mod tests {
 
     #[test]
     fn the_smallest_of_the_most_frequent_elements_is_the_mode_as_in_pytorch() {
-        // torch.mode(tensor([[3, 1, 3, 1], [5, 5, 5, 0]]), 1).values, and of the same along axis 0
+        // torch.mode(tensor([[3, 1, 3, 1], [5, 5, 5, 0]]), 1), and the values of the same along axis 0
         let x = Tensor::from_slice(&[3_i64, 1, 3, 1, 5, 5, 5, 0], &[2, 4]).unwrap();
         let (value, index) = x.mode(1, false).unwrap();
-        assert_eq!((value.to_vec::<i64>().unwrap(), index.to_vec::<i64>().unwrap()), (vec![1, 5], vec![1, 0]));
+        assert_eq!((value.to_vec::<i64>().unwrap(), index.to_vec::<i64>().unwrap()), (vec![1, 5], vec![3, 2]));
         assert_eq!(x.mode(0, false).unwrap().0.to_vec::<i64>().unwrap(), [3, 1, 3, 0]);
     }
 }

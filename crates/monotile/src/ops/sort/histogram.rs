@@ -7,7 +7,7 @@ use crate::tensor::{DType, Tensor};
 use crate::testing::{Spec, normal, uniform};
 
 impl Tensor {
-    /// How often each of 0, 1, 2, … occurs in a vector of i64: yᵢ = Σ 1 over xⱼ = i. With weights, y̅ᵢ is the sum of theirs: Σ wⱼ over xⱼ = i.
+    /// How often each of 0, 1, 2, … occurs in a vector of i64: yᵢ = Σ 1 over xⱼ = i. With weights, it is their sum: yᵢ = Σ wⱼ over xⱼ = i.
     ///
     /// The result goes to the largest integer, and has at least `minlength` elements: of i64, or of the weights' type.
     ///
@@ -42,7 +42,7 @@ impl Tensor {
             Some((least, _)) if least < 0 => {
                 return Err(Error::value(format!("bincount: {least} is negative; only 0, 1, 2, … have a place")));
             }
-            Some((_, most)) => minlength.max((most as usize).saturating_add(1)),
+            Some((_, most)) => minlength.max(usize::try_from(most).unwrap_or(usize::MAX).saturating_add(1)),
             None => minlength,
         };
         let Some(weights) = weights else { return door::sort::bincount("bincount", &x, size) };

@@ -12,7 +12,8 @@ impl Tensor {
     /// The quantiles of levels `q` over `axes`, or over all of them where none are named: with h = q (n − 1), the number at place h of the sorted
     /// elements, between two of them linearly. Each level has its slice of a first axis: `(levels, …)`.
     ///
-    /// This is NumPy's and PyTorch's `quantile` with their `linear` interpolation. NaN where there is one. The axes disappear, or stay with
+    /// This is NumPy's and PyTorch's `quantile` with their `linear` interpolation. NaN where there is one. Infinite elements count as
+    /// limits, where NumPy's difference of two of them is NaN. The axes disappear, or stay with
     /// size 1 where `keepdim` is set.
     ///
     /// # Gradient

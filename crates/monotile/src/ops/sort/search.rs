@@ -8,8 +8,7 @@ use crate::tensor::Tensor;
 use crate::testing::{Spec, normal};
 
 impl Tensor {
-    /// Where each of `values` would be put among the sorted elements of this tensor, so that they stay sorted, as i64: the number of elements that are
-    /// less, or with `right` those that are not greater.
+    /// Where each of `values` would be put among the sorted elements of this tensor, as i64: how many of these are less, or with `right` not greater.
     ///
     /// Of a vector `(n)` and values of any shape; or of rows `(…, n)` and rows of values `(…, m)`. The result has the shape of the values. NaN counts as
     /// greater than every number. Whether the elements are sorted is not checked.
@@ -35,9 +34,9 @@ impl Tensor {
         search("searchsorted", self, values, right)
     }
 
-    /// The number of the bin between `boundaries`, a sorted vector, that each element is in, as i64: bᵢ₋₁ < x ≤ bᵢ for bin i, or with `right` bᵢ₋₁ ≤ x < bᵢ.
+    /// The number of the bin between `boundaries` that each element is in, as i64: i where bᵢ₋₁ < x ≤ bᵢ, or with `right` where bᵢ₋₁ ≤ x < bᵢ.
     ///
-    /// It is [`searchsorted`](Tensor::searchsorted) with operands exchanged; NumPy's `digitize` is that with `right` set.
+    /// The boundaries are a sorted vector. It is [`searchsorted`](Tensor::searchsorted) with operands exchanged; NumPy's `digitize` is that with `right` set.
     ///
     /// # Errors
     /// If the boundaries are no vector, or integers meet floating-point numbers.
