@@ -53,7 +53,7 @@ const STIRLING: [f64; 8] = [
 ];
 
 /// ½ ln 2π - ½
-const STIRLING_CONSTANT: f64 = 0.418_938_533_204_672_74;
+const STIRLING_CONSTANT: f64 = 0.418_938_533_204_672_7;
 
 /// x less the nearest integer: from -½ to ½.
 #[inline(always)]

@@ -17,6 +17,7 @@ macro_rules! cases {
     };
 }
 
+#[allow(clippy::approx_constant, reason = "numbers near a constant, not it")]
 /// Values of mpmath with `mp.dps = 50`, of the f64 itself: `float(f(mpf(x)))`; those of lgamma are `log(abs(gamma(x)))`.
 fn cases() -> Vec<Case> {
     cases! {

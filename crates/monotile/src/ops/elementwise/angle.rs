@@ -294,12 +294,12 @@ pub(crate) fn specs() -> Vec<Spec> {
             )
     };
     vec![
-        unary("tan", Tensor::tan, f64::tan),
-        unary("asin", Tensor::asin, f64::asin),
-        unary("acos", Tensor::acos, f64::acos),
-        unary("atan", Tensor::atan, f64::atan),
-        unary("rad2deg", Tensor::rad2deg, f64::to_degrees),
-        unary("deg2rad", Tensor::deg2rad, f64::to_radians),
+        unary("tan", |x| x.tan(), f64::tan),
+        unary("asin", |x| x.asin(), f64::asin),
+        unary("acos", |x| x.acos(), f64::acos),
+        unary("atan", |x| x.atan(), f64::atan),
+        unary("rad2deg", |x| x.rad2deg(), f64::to_degrees),
+        unary("deg2rad", |x| x.deg2rad(), f64::to_radians),
         pair("atan2", |a, b| a.atan2(b), f64::atan2),
         pair("hypot", |a, b| a.hypot(b), f64::hypot),
     ]

@@ -328,11 +328,11 @@ pub(crate) fn specs() -> Vec<Spec> {
     vec![
         unary("softplus", |x| x.softplus(1.0), plain_softplus),
         unary("softplus", |x| x.softplus(2.5), |v| (2.5 * v).exp().ln_1p() / 2.5),
-        unary("logsigmoid", Tensor::logsigmoid, |v| -(-v).exp().ln_1p()),
+        unary("logsigmoid", |x| x.logsigmoid(), |v| -(-v).exp().ln_1p()),
         unary("elu", |x| x.elu(0.7), |v| if v > 0.0 { v } else { 0.7 * v.exp_m1() }),
         unary("leaky_relu", |x| x.leaky_relu(0.01), |v| if v > 0.0 { v } else { 0.01 * v }),
         unary("hardtanh", |x| x.hardtanh(-0.5, 0.7), |v| v.clamp(-0.5, 0.7)),
-        unary("mish", Tensor::mish, |v| v * v.exp().ln_1p().tanh()),
+        unary("mish", |x| x.mish(), |v| v * v.exp().ln_1p().tanh()),
         Spec::new("softplus", |x| Ok(vec![x[0].softplus(0.0)?]))
             .refuses(vec![normal(&[2])], "softplus: beta must be a positive finite number, got 0.0"),
         Spec::new("hardtanh", |x| Ok(vec![x[0].hardtanh(1.0, 0.0)?]))

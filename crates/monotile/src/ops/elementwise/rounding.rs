@@ -332,19 +332,19 @@ pub(crate) fn specs() -> Vec<Spec> {
     };
     let flags = || vec![Tensor::from_slice(&[true], &[1]).unwrap()];
     vec![
-        unary("round", Tensor::round, f64::round_ties_even)
+        unary("round", |x| x.round(), f64::round_ties_even)
             .refuses(flags(), "round: takes floating-point numbers, got bool; cast with to_dtype"),
-        unary("floor", Tensor::floor, f64::floor),
-        unary("ceil", Tensor::ceil, f64::ceil),
-        unary("trunc", Tensor::trunc, f64::trunc),
-        unary("frac", Tensor::frac, f64::fract)
+        unary("floor", |x| x.floor(), f64::floor),
+        unary("ceil", |x| x.ceil(), f64::ceil),
+        unary("trunc", |x| x.trunc(), f64::trunc),
+        unary("frac", |x| x.frac(), f64::fract)
             .refuses(vec![Tensor::arange(2).unwrap()], "frac: takes floating-point numbers, got i64; cast with to_dtype"),
         unary("nan_to_num", |x| x.nan_to_num(&NanToNumOptions::default()), |v| v)
             .may_drop_nan()
             .refuses(vec![Tensor::arange(2).unwrap()], "nan_to_num: takes floating-point numbers, got i64; cast with to_dtype"),
-        truth("isnan", Tensor::isnan, f64::is_nan),
-        truth("isinf", Tensor::isinf, f64::is_infinite),
-        truth("isfinite", Tensor::isfinite, f64::is_finite),
+        truth("isnan", |x| x.isnan(), f64::is_nan),
+        truth("isinf", |x| x.isinf(), f64::is_infinite),
+        truth("isfinite", |x| x.isfinite(), f64::is_finite),
     ]
 }
 
