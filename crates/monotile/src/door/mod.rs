@@ -103,7 +103,7 @@ mod tests {
     ];
 
     /// Files whose operations read values back, and what for. No other may: a read waits until a device has done all that it was given.
-    const READS: [(&str, &str); 33] = [
+    const READS: [(&str, &str); 35] = [
         ("door/copy.rs", "places, by which the CPU writes elements one by one"),
         ("door/gather.rs", "whether indices are in range"),
         ("door/rowwise.rs", "whether targets are classes, and how many count"),
@@ -112,6 +112,7 @@ mod tests {
         ("linalg/degenerate.rs", "which values are equal, where a gradient divides by their differences"),
         ("linalg/dependent.rs", "whether columns depend on each other, where a gradient divides by them"),
         ("linalg/det.rs", "signs and zeros of diagonals"),
+        ("linalg/eig.rs", "which values are equal, where a gradient divides by their differences, and which are pairs"),
         ("linalg/lstsq.rs", "whether columns depend on each other"),
         ("linalg/lu.rs", "the order of rows, to invert it and for its sign"),
         ("linalg/parts.rs", "whether a loss depends on a choice of basis"),
@@ -124,6 +125,7 @@ mod tests {
         ("linalg/truncated.rs", "how many values reach an energy or a tolerance"),
         ("ops/sort/histogram.rs", "the ends of a histogram, which its edges are made from"),
         ("optim/clip.rs", "the length that is returned"),
+        ("optim/minimize.rs", "values and gradients, for a search on the host"),
         ("stats/gamma.rs", "parameters, to draw by rejection on the host"),
         ("stats/gaussian_process/mod.rs", "likelihoods, for a search on the host"),
         ("stats/kalman.rs", "which measurements are missing"),
