@@ -218,7 +218,8 @@ impl Tensor {
     /// # Example
     /// ```
     /// use monotile::Tensor;
-    /// assert_eq!(Tensor::scalar(3e200_f64).hypot(4e200)?.item::<f64>()?, 5e200);
+    /// let y = Tensor::scalar(3e200_f64).hypot(4e200)?.item::<f64>()?;
+    /// assert!((y / 5e200 - 1.0).abs() < 1e-15);
     /// # Ok::<(), monotile::Error>(())
     /// ```
     #[track_caller]
@@ -282,7 +283,7 @@ pub(crate) fn specs() -> Vec<Spec> {
     };
     let pair = |name, f: fn(&Tensor, &Tensor) -> Result<Tensor>, plain: fn(f64, f64) -> f64| {
         // Far enough from the origin for difference quotients.
-        let from = |shape: &[usize]| normal(shape).add(&normal(shape).sign().unwrap()).unwrap();
+        let from = |shape: &[usize]| normal(shape).add(normal(shape).sign().unwrap()).unwrap();
         Spec::new(name, move |x| Ok(vec![f(&x[0], &x[1])?]))
             .sample("row and column", vec![from(&[3, 1]), from(&[4])])
             .sample("empty", vec![from(&[0, 1]), from(&[4])])

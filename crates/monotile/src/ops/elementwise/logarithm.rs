@@ -101,7 +101,7 @@ impl Binary for LogAddExp {
     }
     // ā = ȳ σ(a - b),  b̄ = ȳ σ(b - a)
     fn rule(self, saved: &Saved, g: &Tensor, operand: usize) -> Result<Tensor> {
-        let apart = saved.input(operand).sub(&saved.input(1 - operand))?;
+        let apart = saved.input(operand).sub(saved.input(1 - operand))?;
         g.mul(&apart.sigmoid()?)
     }
     fn keeps(self, _: usize, _: &[bool]) -> bool {

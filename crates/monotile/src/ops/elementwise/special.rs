@@ -227,7 +227,7 @@ pub(crate) fn specs() -> Vec<Spec> {
     };
     let largest = |x: Tensor| x.to_f64_vec().unwrap().iter().fold(0.0, |m: f64, v| m.max(v.abs()));
     // Away from the poles at 0, -1 and -2.
-    let apart = |shape: &[usize]| uniform(shape, -0.8, -0.2).add(&positive(shape).floor().unwrap()).unwrap();
+    let apart = |shape: &[usize]| uniform(shape, -0.8, -0.2).add(positive(shape).floor().unwrap()).unwrap();
     vec![
         unary("lgamma", |x| x.lgamma(), positive)
             .sample("below 0", vec![apart(&[7])])
