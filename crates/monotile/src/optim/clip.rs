@@ -71,6 +71,32 @@ pub fn clip_gradients(gradients: &mut [Tensor], limit: f64) -> Result<f64> {
     Ok(norm)
 }
 
+/// Limits every element of the gradients to between −`limit` and `limit`, which may change their direction. NaN stays.
+///
+/// # Errors
+/// If `limit` is not above 0; for booleans. No gradient has changed then.
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, optim::clip_gradient_values};
+/// let mut gradients = vec![Tensor::from_slice(&[3.0_f64, -0.5], &[2])?, Tensor::scalar(-4.0_f64)];
+/// clip_gradient_values(&mut gradients, 1.0)?;
+/// assert_eq!(gradients[0].to_vec::<f64>()?, [1.0, -0.5]);
+/// assert_eq!(gradients[1].item::<f64>()?, -1.0);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+#[doc(alias = "clip_grad_value_")]
+#[track_caller]
+pub fn clip_gradient_values(gradients: &mut [Tensor], limit: f64) -> Result<()> {
+    // Positive comparison, so that a NaN is refused.
+    if !(limit > 0.0) {
+        return Err(Error::value(format!("clip_gradient_values: the limit must be above 0, got {limit}")));
+    }
+    let clamped = gradients.iter().map(|g| g.clamp(-limit, limit)).collect::<Result<Vec<_>>>()?;
+    gradients.clone_from_slice(&clamped);
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +129,16 @@ mod tests {
         assert_eq!(gradients[0].to_f64_vec().unwrap()[1], 1.0);
         let words = clip_gradients(&mut gradients, 0.0).unwrap_err().to_string();
         assert_eq!(words, "clip_gradients: the limit must be above 0, got 0");
+    }
+
+    #[test]
+    fn elements_are_limited_one_by_one_and_nan_stays() {
+        let mut gradients = vec![Tensor::from_slice(&[f32::NAN, 2.0, -9.0, 0.5, f32::INFINITY], &[5]).unwrap()];
+        clip_gradient_values(&mut gradients, 1.0).unwrap();
+        let clipped = gradients[0].to_f64_vec().unwrap();
+        assert!(clipped[0].is_nan() && gradients[0].dtype() == DType::F32);
+        assert_eq!(clipped[1..], [1.0, -1.0, 0.5, 1.0]);
+        let words = clip_gradient_values(&mut gradients, f64::NAN).unwrap_err().to_string();
+        assert_eq!(words, "clip_gradient_values: the limit must be above 0, got NaN");
     }
 }

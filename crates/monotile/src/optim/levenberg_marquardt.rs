@@ -224,6 +224,7 @@ impl Slopes {
 mod tests {
     use super::*;
     use crate::testing::normal;
+    use crate::transform::{se3_exp, transform_points};
 
     fn go(_: MinimizeStep) -> ControlFlow<()> {
         ControlFlow::Continue(())
@@ -285,6 +286,23 @@ mod tests {
         let found = levenberg_marquardt(r, &start, &LevenbergMarquardtOptions::default(), &mut go).unwrap();
         assert!(values(&found, 0).iter().all(|x| (x - 2.0_f64.sqrt()).abs() < 1e-6));
         assert_eq!((values(&found, 1), found.parameters[1].dtype()), (vec![7.0], DType::F32));
+    }
+
+    #[test]
+    fn a_pose_is_found_from_the_images_of_twenty_points() {
+        let points = normal(&[20, 3]).add(&Tensor::from(vec![0.0_f64, 0.0, 8.0])).unwrap();
+        let images = |pose: &Tensor| {
+            let moved = transform_points(&se3_exp(pose)?, &points)?;
+            moved.slice(-1, ..2)?.div(&moved.slice(-1, 2..)?)
+        };
+        let truth = Tensor::from(vec![0.3_f64, -0.2, 0.5, 0.1, -0.4, 0.2]);
+        let data = images(&truth).unwrap();
+        let start = [Tensor::zeros(&[6], DType::F64).unwrap()];
+        let options = LevenbergMarquardtOptions::default();
+        let found = levenberg_marquardt(|x| images(&x[0])?.sub(&data), &start, &options, &mut go).unwrap();
+        let truth = truth.to_f64_vec().unwrap();
+        assert!(values(&found, 0).iter().zip(&truth).all(|(a, b)| (a - b).abs() < 1e-9), "{:?}", values(&found, 0));
+        assert!(found.value < 1e-20, "{} after {} steps", found.value, found.steps);
     }
 
     #[test]

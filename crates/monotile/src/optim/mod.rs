@@ -9,7 +9,7 @@ mod schedule;
 mod sgd;
 
 pub use adamw::{AdamW, AdamWOptions, AdamWState};
-pub use clip::{clip_gradients, gradient_norm};
+pub use clip::{clip_gradient_values, clip_gradients, gradient_norm};
 pub use lbfgs::{LbfgsOptions, lbfgs};
 pub use levenberg_marquardt::{LevenbergMarquardtOptions, levenberg_marquardt};
 pub use minimize::{MinimizeStep, MinimizeStop, Minimized};
