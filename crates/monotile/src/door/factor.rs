@@ -166,6 +166,79 @@ pub fn solve_triangular(
     real!(a, run(op, a, b, triangle, refuse))
 }
 
+/// T and Z of the real Schur form A = Z T Zᵀ.
+#[track_caller]
+pub fn schur(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<[Tensor; 2]> {
+    #[track_caller]
+    fn run<T: StorageElement + Lanes>(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<[Tensor; 2]> {
+        let n = a.dim(-1);
+        let (mut t, mut z) = (columns::<T>(op, a, [n, n])?, columns::<T>(op, a, [n, n])?);
+        kernel::schur::schur(a.elements_view(), &mut t, &mut z).map_err(|failure| failed(op, failure, refuse))?;
+        Ok([t.tensor().mt(), z.tensor().mt()])
+    }
+    real!(a, run(op, a, refuse))
+}
+
+/// Values of square matrices by real and imaginary parts, and vectors as columns likewise, or empty tensors where none are wanted.
+#[track_caller]
+pub fn eig(op: &str, a: &Tensor, wanted: bool, refuse: impl FnOnce(usize, usize) -> Error) -> Result<[Tensor; 4]> {
+    #[track_caller]
+    fn run<T: StorageElement + Lanes>(
+        op: &str,
+        a: &Tensor,
+        wanted: bool,
+        refuse: impl FnOnce(usize, usize) -> Error,
+    ) -> Result<[Tensor; 4]> {
+        let n = a.dim(-1);
+        let values = || UninitTensor::<T>::new(op, &shape(a, &[n]));
+        let vectors = || if wanted { columns::<T>(op, a, [n, n]) } else { UninitTensor::new(op, &[0, 0]) };
+        let (mut re, mut im, mut x, mut y) = (values()?, values()?, vectors()?, vectors()?);
+        let found = kernel::eig::Spectra { values: [&mut re, &mut im], vectors: [&mut x, &mut y] };
+        kernel::eig::eig(a.elements_view(), found).map_err(|failure| failed(op, failure, refuse))?;
+        Ok([re.tensor(), im.tensor(), x.tensor().mt(), y.tensor().mt()])
+    }
+    real!(a, run(op, a, wanted, refuse))
+}
+
+/// X with R X + X S = F, for quasi-triangular R and S; all of one batch.
+#[track_caller]
+pub fn quasi_triangular(op: &str, [r, s]: [&Tensor; 2], f: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
+    #[track_caller]
+    fn run<T: StorageElement + Lanes>(
+        op: &str,
+        [r, s]: [&Tensor; 2],
+        f: &Tensor,
+        refuse: impl FnOnce(usize, usize) -> Error,
+    ) -> Result<Tensor> {
+        let mut x = columns::<T>(op, f, [f.dim(-2), f.dim(-1)])?;
+        monotile_kernels::elementwise::copy(f.mt().elements_view(), &mut x);
+        kernel::sylvester::quasi_triangular(r.elements_view(), s.elements_view(), &mut x)
+            .map_err(|failure| failed(op, failure, refuse))?;
+        Ok(x.tensor().mt())
+    }
+    real!(f, run(op, [r, s], f, refuse))
+}
+
+/// √T of quasi-triangular T.
+#[track_caller]
+pub fn root(op: &str, t: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
+    #[track_caller]
+    fn run<T: StorageElement + Lanes>(op: &str, t: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
+        square(op, t, kernel::roots::root::<T>, refuse)
+    }
+    real!(t, run(op, t, refuse))
+}
+
+/// ln T of quasi-triangular T.
+#[track_caller]
+pub fn logarithm(op: &str, t: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
+    #[track_caller]
+    fn run<T: StorageElement + Lanes>(op: &str, t: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
+        square(op, t, kernel::roots::logarithm::<T>, refuse)
+    }
+    real!(t, run(op, t, refuse))
+}
+
 /// What a kernel makes of square matrices, which is as large.
 #[track_caller]
 fn square<T: StorageElement>(

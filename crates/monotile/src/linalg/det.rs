@@ -37,10 +37,15 @@ use crate::testing::{Spec, normal};
 pub fn det(a: &Tensor) -> Result<Tensor> {
     let a = a.to_compute_dtype("det")?;
     check::square("det", &a)?;
-    let factors = LuFactors::factor("det", &a)?;
+    by_factors(&a, LuFactors::factor("det", &a)?)
+}
+
+/// [`det`] of a matrix whose factors are known.
+#[track_caller]
+pub(super) fn by_factors(a: &Tensor, factors: LuFactors) -> Result<Tensor> {
     let values = pivots(&factors)?.into_iter().zip(factors.signs()?).map(|(pivots, sign)| sign * pivots.iter().product::<f64>());
-    let value = Tensor::from_vec(values.collect(), batch(&a))?.to_dtype(a.dtype())?;
-    Ok(Tensor::record(value, &[&a], Det { factors }))
+    let value = Tensor::from_vec(values.collect(), batch(a))?.to_dtype(a.dtype())?;
+    Ok(Tensor::record(value, &[a], Det { factors }))
 }
 
 /// The sign of a determinant and the logarithm of its absolute value.
@@ -78,15 +83,20 @@ pub struct SignLogDet {
 pub fn slogdet(a: &Tensor) -> Result<SignLogDet> {
     let a = a.to_compute_dtype("slogdet")?;
     check::square("slogdet", &a)?;
-    let factors = LuFactors::factor("slogdet", &a)?;
+    logarithm_by_factors(&a, LuFactors::factor("slogdet", &a)?)
+}
+
+/// [`slogdet`] of a matrix whose factors are known.
+#[track_caller]
+pub(super) fn logarithm_by_factors(a: &Tensor, factors: LuFactors) -> Result<SignLogDet> {
     let (mut signs, mut logarithms) = (Vec::new(), Vec::new());
     for (pivots, sign) in pivots(&factors)?.into_iter().zip(factors.signs()?) {
         // 0 · NaN is NaN, as the sign of what is none should be.
         signs.push(pivots.iter().fold(sign, |sign, &x| if x == 0.0 { sign * x.abs() } else { sign * (x / x.abs()) }));
         logarithms.push(pivots.iter().map(|x| x.abs().ln()).sum());
     }
-    let tensor = |values: Vec<f64>| Tensor::from_vec(values, batch(&a))?.to_dtype(a.dtype());
-    let log_abs = Tensor::record(tensor(logarithms)?, &[&a], LogDet { factors });
+    let tensor = |values: Vec<f64>| Tensor::from_vec(values, batch(a))?.to_dtype(a.dtype());
+    let log_abs = Tensor::record(tensor(logarithms)?, &[a], LogDet { factors });
     Ok(SignLogDet { sign: tensor(signs)?, log_abs })
 }
 

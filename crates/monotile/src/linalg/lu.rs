@@ -68,6 +68,7 @@ pub fn lu(a: &Tensor) -> Result<Lu> {
 }
 
 /// L and U in one matrix, and the order of rows: what systems are solved with.
+#[derive(Clone)]
 pub(super) struct LuFactors {
     /// `(…, m, n)`: L below the diagonal, U on and above it.
     pub rows: Tensor,
