@@ -13,6 +13,7 @@ pub(crate) mod loss;
 pub(crate) mod map;
 pub(crate) mod matmul;
 pub(crate) mod norm;
+pub(crate) mod pointwise_loss;
 pub(crate) mod reduce;
 pub(crate) mod slice;
 pub(crate) mod softmax;
@@ -29,6 +30,7 @@ pub use linear::linear;
 pub use loss::{CrossEntropyOptions, cross_entropy};
 pub use map::{Formula, Number, map};
 pub use norm::{layer_norm, rms_norm};
+pub use pointwise_loss::{BceWithLogitsOptions, LossReduction, bce_with_logits, huber_loss, kl_div, l1_loss, mse_loss, smooth_l1_loss};
 pub use reduce::linear_recurrence;
 pub use sort::Unique;
 
@@ -49,6 +51,7 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
         map::specs(),
         matmul::specs(),
         norm::specs(),
+        pointwise_loss::specs(),
         reduce::specs(),
         slice::specs(),
         softmax::specs(),

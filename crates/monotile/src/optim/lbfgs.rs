@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn a_quadratic_function_ends_at_the_solution_of_its_system() {
         let a = normal(&[8, 8]);
-        let a = a.matmul(&a.mt()).unwrap().add(&Tensor::eye(8, DType::F64).unwrap()).unwrap();
+        let a = a.matmul(&a.mt()).unwrap().add(Tensor::eye(8, DType::F64).unwrap()).unwrap();
         let b = normal(&[8, 1]);
         let f = |x: &[Tensor]| x[0].mul(&a.matmul(&x[0])?.mul_scalar(0.5)?.sub(&b)?)?.sum(&[], false);
         let found = lbfgs(f, &[Tensor::zeros(&[8, 1], DType::F64).unwrap()], &LbfgsOptions::default(), &mut go).unwrap();

@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_pose_is_found_from_the_images_of_twenty_points() {
-        let points = normal(&[20, 3]).add(&Tensor::from(vec![0.0_f64, 0.0, 8.0])).unwrap();
+        let points = normal(&[20, 3]).add(Tensor::from(vec![0.0_f64, 0.0, 8.0])).unwrap();
         let images = |pose: &Tensor| {
             let moved = transform_points(&se3_exp(pose)?, &points)?;
             moved.slice(-1, ..2)?.div(&moved.slice(-1, 2..)?)

@@ -302,10 +302,10 @@ mod tests {
                 let h = 1e-6;
                 let at = |h: f64| {
                     let mut moved = x.clone();
-                    moved[i] = x[i].add(&one_hot(&x[i], k).unwrap().mul_scalar(h).unwrap()).unwrap();
+                    moved[i] = x[i].add(one_hot(&x[i], k).unwrap().mul_scalar(h).unwrap()).unwrap();
                     f(&moved).unwrap()
                 };
-                let difference = at(h).sub(&at(-h)).unwrap().div(2.0 * h).unwrap();
+                let difference = at(h).sub(at(-h)).unwrap().div(2.0 * h).unwrap();
                 let column = r.reshape(&[3, x[i].len()]).unwrap().select(1, k as isize).unwrap();
                 near(&column, &difference, 1e-8);
             }
@@ -342,7 +342,7 @@ mod tests {
         }
         let v = vec![normal(&[3, 2]).neg().unwrap(), normal(&[2]), Tensor::scalar(-0.4)];
         let gradient = |t: f64| {
-            let moved: Vec<_> = x.iter().zip(&v).map(|(x, v)| x.add(&v.mul_scalar(t).unwrap()).unwrap()).collect();
+            let moved: Vec<_> = x.iter().zip(&v).map(|(x, v)| x.add(v.mul_scalar(t).unwrap()).unwrap()).collect();
             jacobian(scalar, &moved).unwrap()
         };
         let (ahead, behind) = (gradient(1e-6), gradient(-1e-6));
@@ -350,7 +350,7 @@ mod tests {
             near(product, &ahead[i].sub(&behind[i]).unwrap().div(2e-6).unwrap(), 1e-6);
             let mut sum = Tensor::zeros(&[sizes[i], 1], DType::F64).unwrap();
             for (j, &n) in sizes.iter().enumerate() {
-                sum = sum.add(&h[i][j].reshape(&[sizes[i], n]).unwrap().matmul(&v[j].reshape(&[n, 1]).unwrap()).unwrap()).unwrap();
+                sum = sum.add(h[i][j].reshape(&[sizes[i], n]).unwrap().matmul(&v[j].reshape(&[n, 1]).unwrap()).unwrap()).unwrap();
             }
             near(product, &sum.reshape(x[i].shape()).unwrap(), 1e-12);
         }
