@@ -1,6 +1,8 @@
 //! The linear algebra that machine learning and graphics share: tensors of any rank, contractions, attention, and
 //! the gradient of everything.
 //!
+//! The page `docs/from-pytorch.md` of the repository pairs PyTorch's and NumPy's functions with those here.
+//!
 //! | topic | where |
 //! | --- | --- |
 //! | tensors, views, arithmetic | [`Tensor`], [`DType`] |
@@ -62,3 +64,8 @@ struct PackageReadme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/library.md")]
 struct Library;
+
+/// The table of PyTorch's and NumPy's functions, likewise.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/from-pytorch.md")]
+struct FromPyTorch;
