@@ -9,7 +9,7 @@
 //!
 //! Source: Stumpff (1959), Himmelsmechanik I.
 
-use crate::door::map::by_f64;
+use crate::door::map::{by_f64, by_two_f64};
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
@@ -43,6 +43,28 @@ fn angle_squared_derivative(order: usize, d: &Tensor) -> Result<Tensor> {
     let d = d.to_compute_dtype("angle_squared")?;
     let u = by_f64("angle_squared", &d, move |d| angle_squared_of(order, d))?;
     Ok(Tensor::record(u, &[&d], AngleSquared(order)))
+}
+
+/// The angle of the points (x, y) in (−π, π], elementwise of one shape; 0 at the origin, where it has no gradient.
+#[track_caller]
+pub(super) fn angle_of(y: &Tensor, x: &Tensor) -> Result<Tensor> {
+    let angle = by_two_f64("angle", y, x, f64::atan2)?;
+    Ok(Tensor::record(angle, &[y, x], AngleOf))
+}
+
+struct AngleOf;
+
+impl Gradient for AngleOf {
+    fn name(&self) -> &'static str {
+        "angle"
+    }
+    // ȳ = ḡ x / r²,  x̄ = −ḡ y / r²
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None, None]) };
+        let (y, x) = (saved.input(0), saved.input(1));
+        let g = g.div(&x.square()?.add(&y.square()?)?)?;
+        Ok(vec![Some(g.mul(&x)?), Some(g.mul(&y)?.neg()?)])
+    }
 }
 
 /// cₖ(u)
@@ -168,6 +190,11 @@ pub(crate) fn specs() -> Vec<Spec> {
         plain(1),
         plain(2),
         plain(3),
+        Spec::new("angle", |x| Ok(vec![angle_of(&x[0], &x[1])?]))
+            .sample("points", vec![uniform(&[9], -2.0, 2.0), uniform(&[9], 0.2, 3.0)])
+            .sample("behind", vec![uniform(&[9], 0.2, 3.0), uniform(&[9], -2.0, -0.1)])
+            .reference(|x| vec![x[0].iter().zip(&x[1]).map(|(y, x)| y.atan2(*x)).collect()])
+            .orders(2),
         ends("stumpff 0", |x| stumpff(0, x)),
         ends("stumpff 1", |x| stumpff(1, x)),
         ends("stumpff 3", |x| stumpff(3, x)),

@@ -25,7 +25,7 @@
 //! # Reading
 //! First how a vertex reaches its pixel: [`compose`], [`look_at`], [`perspective`], [`transform_points`], [`viewport`], [`project`]. Then rotations:
 //! [`quaternion`], whose [`slerp`](quaternion::slerp) moves between two; [`decompose`] takes a pose apart, and [`dual_quaternion`] averages several. Last
-//! what optimization of poses needs: [`se3_exp`] steps from a pose in its tangent space.
+//! what optimization of poses needs: [`se3_exp`] steps from a pose in its tangent space, and [`se3_log`] tells the step between two.
 //!
 //! Everything is composed of differentiable operations, or has their gradients where one kernel does it all; no formula divides by an
 //! angle, so that none has a gap at 0.
@@ -63,6 +63,7 @@ mod projection;
 pub mod quaternion;
 mod screen;
 mod se3;
+mod so3;
 mod trs;
 
 pub use affine::{rotation, scaling, translation};
@@ -71,7 +72,8 @@ pub use look_at::look_at;
 pub use points::{transform_homogeneous, transform_points, transform_vectors};
 pub use projection::{DepthRange, ViewVolume, orthographic, perspective};
 pub use screen::{frustum_planes, project, unproject, viewport};
-pub use se3::se3_exp;
+pub use se3::{se3_exp, se3_log};
+pub use so3::{so3_exp, so3_log};
 pub use trs::{Trs, compose, compose_inverse, decompose};
 
 #[cfg(test)]
@@ -87,6 +89,7 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
         quaternion::specs(),
         screen::specs(),
         se3::specs(),
+        so3::specs(),
         trs::specs(),
     ];
     all.into_iter().flatten().collect()

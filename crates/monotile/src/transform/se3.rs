@@ -6,7 +6,8 @@ use crate::tensor::Tensor;
 use crate::testing::{Spec, normal};
 
 use super::arc::stumpff;
-use super::parts::{affine, check_rows, common, dot, matrix, numbers, zero_and_one};
+use super::parts::{affine, check_matrices, check_rows, common, cross, dot, matrix, numbers, zero_and_one};
+use super::so3::logarithm;
 
 /// The rigid motions of twists ξ = (ρ, φ): the exponential of ((φ)ₓ, ρ; 0, 0). A pose is optimized by steps from where it is,
 /// `se3_exp(ξ) · T₀`, at ξ = 0: six numbers without a constraint, and no place where they are singular.
@@ -50,6 +51,46 @@ pub fn se3_exp(xi: &Tensor) -> Result<Tensor> {
     affine(&linear, &along.mul(&rho.unsqueeze(-2)?)?.sum(&[-1], false)?)
 }
 
+/// The twists ξ = (ρ, φ) of rigid motions: what [`se3_exp`] takes back. The rotation is at most π.
+///
+/// φ is [`so3_log`](super::so3_log) of R, and ρ = (I − ½ K + d K²) t with K = (φ)ₓ, d = (c − 2 e) / 2b, e = (½ θ² − 1 + cos θ) / θ⁴, and b and c as
+/// there.
+///
+/// Shapes: `motion` is `(…, 4, 4)`, the result `(…, 6)`, translation first. The last row is not read.
+///
+/// # Gradient
+/// Smooth at the identity, since no formula divides by θ. At half a turn the result jumps, as that of `so3_log` does.
+///
+/// # Errors
+/// If the matrices are not 4 x 4. Matrices that are no rigid motions give numbers without meaning.
+///
+/// # Source
+/// Murray, Li and Sastry (1994), as for [`se3_exp`].
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, transform::{se3_exp, se3_log}};
+/// let xi = [1.0_f64, -2.0, 3.0, 0.1, 0.2, -0.3];
+/// let back = se3_log(&se3_exp(&Tensor::from_slice(&xi, &[6])?)?)?.to_vec::<f64>()?;
+/// assert!(back.iter().zip(xi).all(|(a, b)| (a - b).abs() < 1e-14));
+/// # Ok::<(), monotile::Error>(())
+/// ```
+#[track_caller]
+pub fn se3_log(motion: &Tensor) -> Result<Tensor> {
+    check_matrices("se3_log", motion, 4)?;
+    let [motion] = common("se3_log", [motion])?;
+    let upper = motion.slice(-2, ..3)?;
+    let (phi, t) = (logarithm(&upper.slice(-1, ..3)?)?, upper.select(-1, 3)?);
+    let u = dot(&phi, &phi)?.unsqueeze(-1)?;
+    let [b, c, e] = [stumpff(2, &u)?, stumpff(3, &u)?, stumpff(4, &u)?];
+    let d = c.sub(&e.mul_scalar(2.0)?)?.div(&b.mul_scalar(2.0)?)?;
+    // K t and K² t
+    let once = cross(&phi, &t)?;
+    let twice = cross(&phi, &once)?;
+    let rho = t.sub(&once.mul_scalar(0.5)?)?.add(&d.mul(&twice)?)?;
+    Tensor::cat(&[&rho, &phi], -1)
+}
+
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
     use super::parts::samples::{distance, numbers};
@@ -71,6 +112,16 @@ pub(crate) fn specs() -> Vec<Spec> {
             .may_drop_nan()
             .orders(2)
             .refuses(vec![normal(&[3])], "se3_exp: xi must be rows of 6 numbers, got shape [3]"),
+        Spec::new("se3_log", |x| Ok(vec![se3_log(&x[0])?]))
+            .sample("batch", vec![se3_exp(&normal(&[2, 3, 6])).unwrap()])
+            .sample("identity", vec![Tensor::eye(4, crate::DType::F64).unwrap()])
+            .sample("small", vec![se3_exp(&numbers(&[1.0, 2.0, 3.0, 1e-7, -1e-8, 1e-7])).unwrap()])
+            .sample("nearly half a turn", vec![se3_exp(&numbers(&[1.0, 2.0, 3.0, 0.0, 3.1, 0.3])).unwrap()])
+            .sample("empty", vec![normal(&[0, 4, 4])])
+            .property("its exponential", |x, y| distance(&se3_exp(&y[0])?, &x[0]))
+            .may_drop_nan()
+            .orders(2)
+            .refuses(vec![normal(&[3, 3])], "se3_log: needs 4 x 4 matrices, got shape [3, 3]"),
     ]
 }
 

@@ -5,7 +5,7 @@
 //! | products, inverses, rotated points | [`multiply`], [`conjugate`], [`inverse`], [`normalize`], [`rotate`] |
 //! | rotation matrices | [`to_matrix`], [`from_matrix`] |
 //! | axis and angle | [`from_axis_angle`], [`from_rotation_vector`], [`to_rotation_vector`] |
-//! | Euler angles | [`from_euler`], [`EulerConvention`] |
+//! | Euler angles | [`from_euler`], [`to_euler`], [`EulerConvention`] |
 //! | between rotations | [`slerp`], [`nlerp`], [`squad`], [`squad_control`] |
 //!
 //! q and −q are the same rotation. Except where a page says otherwise, operations take quaternions to have length 1, and do not check
@@ -21,7 +21,7 @@ mod squad;
 pub(super) use algebra::product;
 pub use algebra::{conjugate, inverse, multiply, normalize, rotate};
 pub use axis_angle::{from_axis_angle, from_rotation_vector, to_rotation_vector};
-pub use euler::{EulerAxis, EulerConvention, from_euler};
+pub use euler::{EulerAxis, EulerConvention, from_euler, to_euler};
 pub use matrix::{from_matrix, to_matrix};
 pub use slerp::{nlerp, slerp};
 pub use squad::{squad, squad_control};
