@@ -30,7 +30,9 @@ pub use linear::linear;
 pub use loss::{CrossEntropyOptions, cross_entropy};
 pub use map::{Formula, Number, map};
 pub use norm::{layer_norm, rms_norm};
-pub use pointwise_loss::{BceWithLogitsOptions, LossReduction, bce_with_logits, huber_loss, kl_div, l1_loss, mse_loss, smooth_l1_loss};
+pub use pointwise_loss::{
+    BceWithLogitsOptions, LossReduction, bce_with_logits, huber_loss, kl_div, l1_loss, mse_loss, smooth_l1_loss,
+};
 pub use reduce::linear_recurrence;
 pub use sort::Unique;
 
