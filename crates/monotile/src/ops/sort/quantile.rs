@@ -122,7 +122,8 @@ fn between(op: &'static str, a: &Tensor, b: &Tensor, share: &Tensor) -> Result<T
             let step = b - a;
             let rest = T::ONE - s;
             let near = T::select(s.less(half), a + step * s, b - step * rest);
-            let linear = T::select((step - step).equal(T::ZERO), near, a * rest + b * s);
+            // Only finite numbers become 0.
+            let linear = T::select((step * T::ZERO).equal(T::ZERO), near, a * rest + b * s);
             T::select(s.equal(T::ZERO), a, linear)
         }
     );

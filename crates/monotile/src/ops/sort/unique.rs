@@ -107,7 +107,7 @@ mod tests {
     fn a_value_sends_its_cotangent_to_its_first_occurrence() {
         let x = Tensor::from_slice(&[2.0, 1.0, 2.0], &[3]).unwrap().requires_grad();
         let loss =
-            x.unique().unwrap().values.mul(&Tensor::from_slice(&[10.0, 100.0], &[2]).unwrap()).unwrap().sum(&[], false).unwrap();
+            x.unique().unwrap().values.mul(Tensor::from_slice(&[10.0, 100.0], &[2]).unwrap()).unwrap().sum(&[], false).unwrap();
         assert_eq!(loss.backward().unwrap().get(&x).unwrap().to_f64_vec().unwrap(), [100.0, 10.0, 0.0]);
     }
 }
