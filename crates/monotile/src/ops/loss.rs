@@ -41,7 +41,6 @@ pub struct CrossEntropyOptions {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 #[doc(alias = "CrossEntropyLoss")]
-#[doc(alias = "nll_loss")]
 #[track_caller]
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropyOptions) -> Result<Tensor> {
     let x = logits.to_compute_dtype("cross_entropy")?;

@@ -127,7 +127,6 @@ impl Tensor {
     /// assert_eq!(n.floor_divide(3)?.to_vec::<i64>()?, [2, -3]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    #[doc(alias = "fmod")]
     #[doc(alias = "mod")]
     #[doc(alias = "modulo")]
     #[track_caller]

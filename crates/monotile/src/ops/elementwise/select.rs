@@ -197,7 +197,6 @@ impl Tensor {
     ///
     /// # Errors
     /// If the shapes do not broadcast, or integers meet floating-point numbers.
-    #[doc(alias = "fmax")]
     #[track_caller]
     pub fn maximum(&self, other: impl TensorOrNumber) -> Result<Tensor> {
         maximum(self, other.value())
@@ -210,7 +209,6 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`maximum`](Tensor::maximum).
-    #[doc(alias = "fmin")]
     #[track_caller]
     pub fn minimum(&self, other: impl TensorOrNumber) -> Result<Tensor> {
         minimum(self, other.value())

@@ -67,7 +67,6 @@ impl Tensor {
     /// # Errors
     /// If an axis does not exist or is named twice; for integers and booleans.
     #[doc(alias = "average")]
-    #[doc(alias = "nanmean")]
     #[track_caller]
     pub fn mean(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
         let x = self.to_compute_dtype("mean")?;
