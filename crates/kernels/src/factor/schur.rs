@@ -85,7 +85,7 @@ struct Iteration<'a, T> {
     whole: bool,
 }
 
-/// The numbers whose matrix has the shifts as its values, and where the active block begins and ends.
+/// Two shifts, real or a pair: real and imaginary parts.
 #[derive(Clone, Copy)]
 struct Shifts<T> {
     re: [T; 2],
