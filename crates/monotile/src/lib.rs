@@ -31,6 +31,7 @@ mod check;
 mod door;
 pub mod einsum;
 mod error;
+mod interop;
 pub mod limits;
 pub mod linalg;
 pub mod memory;
