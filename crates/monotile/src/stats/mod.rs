@@ -5,7 +5,7 @@
 //! | regression with its standard errors | [`least_squares`], [`polynomial_features`] |
 //! | principal components | [`Pca`] |
 //! | covariances, correlations | [`cov`], [`corrcoef`] |
-//! | distributions of numbers and classes | [`Normal`], [`Bernoulli`], [`Categorical`] |
+//! | distributions of numbers and classes | [`Normal`], [`Bernoulli`], [`Categorical`], [`Gamma`], [`StudentT`] |
 //! | the normal distribution of many dimensions | [`MultivariateNormal`], [`reparameterize`] |
 //! | systems that move and are seen with noise | [`KalmanFilter`] |
 //! | regression by functions, with their uncertainty | [`GaussianProcess`], [`CovarianceKernel`] |
@@ -16,6 +16,7 @@
 
 mod covariance;
 mod distributions;
+mod gamma;
 mod gaussian_process;
 mod kalman;
 mod least_squares;
@@ -26,6 +27,7 @@ mod pca;
 
 pub use covariance::{corrcoef, cov};
 pub use distributions::{Bernoulli, Categorical, Normal};
+pub use gamma::{Gamma, StudentT};
 pub use gaussian_process::{
     CovarianceKernel, GaussianProcess, GaussianProcessOptions, Prediction, StationaryKernel, log_marginal_likelihood,
 };
@@ -41,6 +43,7 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
         covariance::specs(),
         distributions::specs(),
         multivariate_normal::specs(),
+        gamma::specs(),
         gaussian_process::specs(),
         kalman::specs(),
         least_squares::specs(),

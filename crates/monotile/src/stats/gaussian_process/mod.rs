@@ -65,8 +65,8 @@ pub struct Prediction {
     pub mean: Tensor,
     /// The variance of f(z), `(q)`; that of an observation has the noise too.
     pub variance: Tensor,
-    /// The variance of the noise: the white part of the kernel.
-    pub noise: f64,
+    /// The variance of the noise of an observation, `(q)`: the white part of the kernel.
+    pub noise: Tensor,
 }
 
 impl GaussianProcess {
@@ -128,9 +128,11 @@ impl GaussianProcess {
     pub fn predict(&self, z: &Tensor) -> Result<Prediction> {
         let seen = self.check_points("predict", z)?;
         let explained = seen.square()?.sum(&[0], false)?;
-        let variance = explained.neg()?.add_scalar(self.kernel.variance())?.clamp(0.0, f64::INFINITY)?;
+        let z = z.to_dtype(self.x.dtype())?;
+        let own = self.kernel.diagonal(&z, false)?;
+        let variance = own.sub(&explained)?.clamp(0.0, f64::INFINITY)?;
         let mean = seen.mt().matmul(&self.whitened)?.squeeze(-1)?;
-        Ok(Prediction { mean, variance, noise: self.kernel.total_variance() - self.kernel.variance() })
+        Ok(Prediction { mean, variance, noise: self.kernel.diagonal(&z, true)?.sub(&own)? })
     }
 
     /// Draws `count` functions, by their values at points `z` `(q, d)`: `(count, q)`.
@@ -143,8 +145,8 @@ impl GaussianProcess {
         let z = z.to_dtype(self.x.dtype())?;
         // A copy of the points is another set of points, which has no noise.
         let covariance = self.kernel.covariance(&z, Some(&z), None)?.sub(&seen.mt().matmul(&seen)?)?;
-        let jitter = 10.0 * z.dim(0) as f64 * z.dtype().epsilon() * self.kernel.variance();
-        let covariance = covariance.add(&Tensor::eye(z.dim(0), z.dtype())?.mul_scalar(jitter)?)?;
+        let jitter = self.kernel.diagonal(&z, false)?.mean(&[], false)?.mul_scalar(10.0 * z.dim(0) as f64 * z.dtype().epsilon())?;
+        let covariance = covariance.add(&Tensor::eye(z.dim(0), z.dtype())?.mul(&jitter)?)?;
         let eps = rng.normal(&[count, z.dim(0)], z.dtype())?;
         let mean = seen.mt().matmul(&self.whitened)?.squeeze(-1)?;
         eps.matmul(&root("sample", "the covariance", &covariance)?.mt())?.add(&mean)
@@ -203,6 +205,10 @@ pub(crate) fn specs() -> Vec<Spec> {
         CovarianceKernel::matern32(1.5, 0.8) * CovarianceKernel::rbf(0.7, 2.0) + CovarianceKernel::white(0.3),
         (CovarianceKernel::matern52(1.5, 0.8) + CovarianceKernel::matern32(0.2, 3.0))
             * (CovarianceKernel::rbf(1.0, 2.0) + CovarianceKernel::white(0.3)),
+        CovarianceKernel::stationary(StationaryKernel::Rbf, 1.5, &[0.8, 2.0]) + CovarianceKernel::white(0.3),
+        CovarianceKernel::stationary(StationaryKernel::Matern32, 1.5, &[0.8, 2.0]) + CovarianceKernel::white(0.3),
+        CovarianceKernel::periodic(1.5, 2.0, 6.0) * CovarianceKernel::constant(0.5) + CovarianceKernel::white(0.3),
+        CovarianceKernel::linear(0.5) + CovarianceKernel::constant(2.0) + CovarianceKernel::white(0.3),
     ];
     kernels
         .into_iter()
@@ -261,6 +267,54 @@ mod tests {
         assert!(expected.iter().all(|(found, e)| (found - e).abs() < 1e-15), "{expected:?}");
     }
 
+    /// Values of NumPy: the formulas of scikit-learn's `ExpSineSquared`, `DotProduct` and `RBF` with a length each, as in
+    /// `1.3 * np.exp(-2 * (np.sin(np.pi * r / 1.7) / 0.9) ** 2)`, where `r = np.linalg.norm(x[:, None] - z[None], axis=2)`.
+    #[test]
+    fn periodic_linear_and_anisotropic_kernels_have_the_values_of_scikit_learn() {
+        let x = Tensor::from_rows(&[[0.5_f64, -1.0], [2.0, 0.25]]).unwrap();
+        let z = Tensor::from_rows(&[[1.0_f64, 1.0], [0.5, -1.0]]).unwrap();
+        let cases = [
+            (
+                CovarianceKernel::periodic(1.3, 0.9, 1.7),
+                [0.503_917_251_745_383_4, 1.3, 0.337_525_170_679_275_07, 0.788_538_491_205_803_2],
+            ),
+            (CovarianceKernel::linear(1.3) + CovarianceKernel::constant(0.4), [-0.25, 2.025, 3.325, 1.375]),
+            (
+                CovarianceKernel::stationary(StationaryKernel::Rbf, 1.3, &[0.9, 1.7]),
+                [0.557_664_224_641_450_8, 1.3, 0.636_202_719_389_878_2, 0.247_374_141_836_543_6],
+            ),
+            (
+                CovarianceKernel::stationary(StationaryKernel::Matern52, 1.3, &[0.9, 1.7]),
+                [0.477_005_946_209_241_4, 1.3, 0.543_393_839_870_790_2, 0.234_629_669_962_546_22],
+            ),
+        ];
+        for (kernel, expected) in cases {
+            let found = values(&kernel.covariance(&x, Some(&z), None).unwrap());
+            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-15), "{kernel}: {found:?}");
+        }
+    }
+
+    /// A line through two points without noise is known everywhere; its variance grows with the distance from the origin.
+    #[test]
+    fn a_linear_kernel_predicts_a_line_and_knows_how_its_variance_grows() {
+        let kernel = CovarianceKernel::linear(2.0) + CovarianceKernel::white(0.5);
+        let as_it_is = GaussianProcessOptions { steps: 0, ..Default::default() };
+        let (x, y) = (Tensor::full(&[1, 1], 1.0_f64).unwrap(), Tensor::full(&[1], 5.0_f64).unwrap());
+        let z = Tensor::from_rows(&[[1.0_f64], [-3.0]]).unwrap();
+        let found = GaussianProcess::fit(&kernel, &x, &y, &as_it_is).unwrap().predict(&z).unwrap();
+        // The slope given one observation: mean 5 · 2 / 2.5, variance 2 − 2² / 2.5.
+        let close = |found: &Tensor, expected: [f64; 2]| values(found).iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12);
+        assert!(close(&found.mean, [4.0, -12.0]) && close(&found.variance, [0.4, 3.6]) && close(&found.noise, [0.5; 2]));
+    }
+
+    #[test]
+    fn lengths_of_another_number_than_coordinates_are_refused() {
+        let kernel = CovarianceKernel::stationary(StationaryKernel::Rbf, 1.0, &[1.0, 2.0, 3.0]);
+        let refused = kernel.covariance(&normal(&[4, 2]), None, None).unwrap_err().to_string();
+        let words = "covariance: rbf(variance 1.000, lengths 1.000 2.000 3.000): 3 lengths for points of 2 coordinates; give one, or one each";
+        assert_eq!(refused, words);
+    }
+
     /// The joint distribution of the values seen and one more, by the conditional of a Gaussian.
     #[test]
     fn predictions_are_conditionals_of_the_joint_distribution() {
@@ -274,8 +328,9 @@ mod tests {
         let known: Vec<usize> = (0..12).collect();
         let expected = prior(&kernel, &all, None).unwrap().conditional(&known, &y).unwrap();
         assert!((values(&found.mean)[0] - values(expected.mean())[0]).abs() < 1e-11);
-        assert!((values(&found.variance)[0] + found.noise - values(&expected.covariance().unwrap())[0]).abs() < 1e-11);
-        assert!((found.noise - 0.1).abs() < 1e-15);
+        let noise = values(&found.noise)[0];
+        assert!((values(&found.variance)[0] + noise - values(&expected.covariance().unwrap())[0]).abs() < 1e-11);
+        assert!((noise - 0.1).abs() < 1e-15);
 
         let count = 40_000;
         let draws = process.sample(&z, count, &mut Rng::new(2)).unwrap();

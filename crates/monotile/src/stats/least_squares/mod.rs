@@ -5,7 +5,7 @@ mod student;
 mod table;
 
 use refine::refine;
-use student::StudentT;
+use student::StudentQuantiles;
 
 use super::parts::{argument, constant};
 use crate::check;
@@ -189,7 +189,7 @@ impl LeastSquares {
     /// None that a fitted model has.
     #[track_caller]
     pub fn p_values(&self) -> Result<Tensor> {
-        let student = StudentT::new(self.degrees_of_freedom);
+        let student = StudentQuantiles::new(self.degrees_of_freedom);
         let found: Vec<f64> = self.t_values()?.to_f64_vec()?.into_iter().map(|t| student.two_sided(t)).collect();
         constant(&found, &[found.len()], self.coefficients.dtype())
     }
@@ -204,7 +204,11 @@ impl LeastSquares {
         if !(0.0 < level && level < 1.0) {
             return Err(Error::value(format!("confidence_intervals: the level {level} is not between 0 and 1")));
         }
-        let t = if self.degrees_of_freedom == 0 { f64::NAN } else { StudentT::new(self.degrees_of_freedom).quantile(1.0 - level) };
+        let t = if self.degrees_of_freedom == 0 {
+            f64::NAN
+        } else {
+            StudentQuantiles::new(self.degrees_of_freedom).quantile(1.0 - level)
+        };
         let reach = self.standard_errors.mul_scalar(t)?;
         Tensor::stack(&[&self.coefficients.sub(&reach)?, &self.coefficients.add(&reach)?], 1)
     }

@@ -4,13 +4,13 @@
 const TERMS: usize = 100_000;
 
 /// The distribution with ν degrees of freedom.
-pub struct StudentT {
+pub struct StudentQuantiles {
     degrees: f64,
     /// B(ν/2, ½)
     beta: f64,
 }
 
-impl StudentT {
+impl StudentQuantiles {
     pub fn new(degrees: usize) -> Self {
         // B(½, ½) = π, B(1, ½) = 2, and B(a + 1, ½) = B(a, ½) a / (a + ½).
         let first = if degrees % 2 == 1 { std::f64::consts::PI } else { 2.0 };
@@ -82,16 +82,16 @@ mod tests {
         for t in [1e-6, 0.1, 0.7, 1.0, 1.4, 2.0, 5.0, 30.0, 1e4, 1e9, 1e200] {
             // Powers by logarithms lose the digits of their exponents.
             let tolerance = 1e-14 + 4.0 * f64::EPSILON * f64::ln(t).max(0.0);
-            near(StudentT::new(1).two_sided(t), 2.0 / std::f64::consts::PI * (1.0 / t).atan(), tolerance);
+            near(StudentQuantiles::new(1).two_sided(t), 2.0 / std::f64::consts::PI * (1.0 / t).atan(), tolerance);
             let root = t.hypot(2.0_f64.sqrt());
-            near(StudentT::new(2).two_sided(-t), 2.0 / root / (root + t), tolerance);
+            near(StudentQuantiles::new(2).two_sided(-t), 2.0 / root / (root + t), tolerance);
         }
         let three = |t: f64| {
             let u = t / 3.0_f64.sqrt();
             1.0 - 2.0 / std::f64::consts::PI * (u / (1.0 + u * u) + u.atan())
         };
         for t in [0.1, 1.0, 2.0, 4.0] {
-            near(StudentT::new(3).two_sided(t), three(t), 1e-13);
+            near(StudentQuantiles::new(3).two_sided(t), three(t), 1e-13);
         }
     }
 
@@ -99,17 +99,17 @@ mod tests {
     #[test]
     fn the_points_are_those_of_the_tables() {
         for (degrees, five, tenth) in [(1, 12.706, 636.619), (5, 2.571, 6.869), (10, 2.228, 4.587), (30, 2.042, 3.646)] {
-            let student = StudentT::new(degrees);
+            let student = StudentQuantiles::new(degrees);
             assert!((student.quantile(0.05) - five).abs() < 6e-4 && (student.quantile(0.001) - tenth).abs() < 6e-4, "{degrees}");
         }
         // Near the normal distribution, whose point is 1.959964, by t = z + (z³ + z) / 4ν.
-        near(StudentT::new(1_000_000).quantile(0.05), 1.959_963_984_540 + 2.372e-6, 1e-9);
+        near(StudentQuantiles::new(1_000_000).quantile(0.05), 1.959_963_984_540 + 2.372e-6, 1e-9);
     }
 
     #[test]
     fn ends_are_exact_and_nothing_is_known_without_degrees() {
-        let student = StudentT::new(7);
+        let student = StudentQuantiles::new(7);
         assert_eq!((student.two_sided(0.0), student.two_sided(f64::INFINITY)), (1.0, 0.0));
-        assert!(student.two_sided(f64::NAN).is_nan() && StudentT::new(0).two_sided(1.0).is_nan());
+        assert!(student.two_sided(f64::NAN).is_nan() && StudentQuantiles::new(0).two_sided(1.0).is_nan());
     }
 }

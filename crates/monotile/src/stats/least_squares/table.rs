@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::LeastSquares;
-use super::student::StudentT;
+use super::student::StudentQuantiles;
 use crate::Tensor;
 use crate::stats::parts::significant;
 
@@ -12,7 +12,7 @@ impl fmt::Display for LeastSquares {
         let numbers = |x: &Tensor| x.to_f64_vec().map_err(|_| fmt::Error);
         let (b, errors) = (numbers(&self.coefficients)?, numbers(&self.standard_errors)?);
         let mut rows = vec![["", "coefficient", "standard error", "t", "p"].map(str::to_string)];
-        let student = StudentT::new(self.degrees_of_freedom);
+        let student = StudentQuantiles::new(self.degrees_of_freedom);
         for (j, (&b, &error)) in b.iter().zip(&errors).enumerate() {
             let name = match j + usize::from(!self.intercept) {
                 0 => "constant".to_string(),

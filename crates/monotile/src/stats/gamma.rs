@@ -1,0 +1,392 @@
+//! The gamma distribution and Student's t, by ln Γ and its derivative ψ.
+
+use crate::check;
+use crate::error::{Placed, Result};
+use crate::ops::map::named;
+use crate::random::Rng;
+use crate::tensor::{Dims, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal, positive, uniform};
+
+/// Gamma distributions of concentration α and rate β: densities βᵅ xᵅ⁻¹ e^(−βx) / Γ(α) over positive x.
+///
+/// # Source
+/// Marsaglia and Tsang (2000), A simple method for generating gamma variables, for the draws.
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, stats::Gamma};
+/// // With α = 1 it is the exponential distribution.
+/// let waiting = Gamma::new(&Tensor::scalar(1.0_f64), &Tensor::scalar(2.0_f64))?;
+/// let found = waiting.log_prob(&Tensor::scalar(3.0_f64))?.item::<f64>()?;
+/// assert!((found - (2.0_f64.ln() - 6.0)).abs() < 1e-14);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Gamma {
+    concentration: Tensor,
+    rate: Tensor,
+}
+
+impl Gamma {
+    /// Of concentrations α and rates β whose shapes broadcast. What is not positive makes no density.
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast; for integers.
+    #[track_caller]
+    pub fn new(concentration: &Tensor, rate: &Tensor) -> Result<Self> {
+        let dtype = check::common_float("Gamma", concentration, rate)?;
+        let shape = check::broadcast("Gamma", concentration.shape(), rate.shape())?;
+        Ok(Self { concentration: concentration.to_dtype(dtype)?.expand(&shape)?, rate: rate.to_dtype(dtype)?.expand(&shape)? })
+    }
+
+    /// α / β
+    ///
+    /// # Errors
+    /// None that a distribution has.
+    #[track_caller]
+    pub fn mean(&self) -> Result<Tensor> {
+        self.concentration.div(&self.rate)
+    }
+
+    /// Draws `count` numbers of each, `(count, …)`: a draw of rate 1 over β. Gradients go to β; there is none by α.
+    ///
+    /// Draws are made on the host, one at a time, by rejection. Where a parameter is not positive they are NaN.
+    ///
+    /// # Errors
+    /// If there is no memory for them.
+    #[track_caller]
+    pub fn sample(&self, count: usize, rng: &mut Rng) -> Result<Tensor> {
+        standard(&self.concentration, count, rng)?.div(&self.rate)
+    }
+
+    /// ln p(x) = α ln β + (α − 1) ln x − β x − ln Γ(α)
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast; for integers.
+    #[track_caller]
+    pub fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
+        check::common_float("log_prob", x, &self.concentration)?;
+        let (a, b) = (&self.concentration, &self.rate);
+        let powers = a.mul(&b.ln()?)?.add(&a.add_scalar(-1.0)?.mul(&x.ln()?)?)?;
+        powers.sub(&b.mul(x)?)?.sub(&ln_gamma(a)?)
+    }
+
+    /// −E ln p = α − ln β + ln Γ(α) + (1 − α) ψ(α)
+    ///
+    /// # Errors
+    /// None that a distribution has.
+    #[track_caller]
+    pub fn entropy(&self) -> Result<Tensor> {
+        let (a, b) = (&self.concentration, &self.rate);
+        let slope = a.neg()?.add_scalar(1.0)?.mul(&digamma(a)?)?;
+        a.sub(&b.ln()?)?.add(&ln_gamma(a)?)?.add(&slope)
+    }
+
+    /// KL(p ‖ q) = (α_p − α_q) ψ(α_p) − ln Γ(α_p) + ln Γ(α_q) + α_q ln β_p/β_q + α_p (β_q − β_p) / β_p
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn kl_divergence(&self, other: &Self) -> Result<Tensor> {
+        let (a, b, c, d) = (&self.concentration, &self.rate, &other.concentration, &other.rate);
+        let shapes = a.sub(c)?.mul(&digamma(a)?)?.sub(&ln_gamma(a)?)?.add(&ln_gamma(c)?)?;
+        let rates = c.mul(&b.ln()?.sub(&d.ln()?)?)?.add(&a.mul(&d.sub(b)?.div(b)?)?)?;
+        shapes.add(&rates)
+    }
+}
+
+/// Student's t distributions of ν degrees of freedom about μ, of scale σ: tails that fall as |x|^(−ν − 1).
+///
+/// # Source
+/// Bishop (2006), Pattern Recognition and Machine Learning, section 2.3.7.
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, stats::StudentT};
+/// // With one degree of freedom it is Cauchy's distribution.
+/// let [one, zero] = [1.0_f64, 0.0].map(Tensor::scalar);
+/// let found = StudentT::new(&one, &zero, &one)?.log_prob(&one)?.item::<f64>()?;
+/// assert!((found + (2.0 * std::f64::consts::PI).ln()).abs() < 1e-14);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct StudentT {
+    freedom: Tensor,
+    mean: Tensor,
+    scale: Tensor,
+}
+
+impl StudentT {
+    /// Of degrees of freedom ν, means μ and scales σ whose shapes broadcast. Degrees or scales that are not positive make no density.
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast; for integers.
+    #[track_caller]
+    pub fn new(freedom: &Tensor, mean: &Tensor, scale: &Tensor) -> Result<Self> {
+        let both = check::common_float("StudentT", freedom, mean)?;
+        let dtype = if check::common_float("StudentT", mean, scale)? == both { both } else { crate::DType::F64 };
+        let shape = check::broadcast("StudentT", &check::broadcast("StudentT", freedom.shape(), mean.shape())?, scale.shape())?;
+        let [freedom, mean, scale] = [freedom, mean, scale].map(|x| x.to_dtype(dtype)?.expand(&shape).placed());
+        Ok(Self { freedom: freedom?, mean: mean?, scale: scale? })
+    }
+
+    /// Draws `count` numbers of each, `(count, …)`: μ + σ z / √(2g/ν), where z is a normal draw and g one of Γ(ν/2). Gradients go to μ and σ; there
+    /// is none by ν.
+    ///
+    /// # Errors
+    /// As [`Gamma::sample`].
+    #[track_caller]
+    pub fn sample(&self, count: usize, rng: &mut Rng) -> Result<Tensor> {
+        let half = self.freedom.detach().mul_scalar(0.5)?;
+        let shape: Dims = [count].into_iter().chain(half.shape().iter().copied()).collect();
+        let z = rng.normal(&shape, half.dtype())?;
+        let spread = standard(&half, count, rng)?.div(&half)?.sqrt()?;
+        z.div(&spread)?.mul(&self.scale)?.add(&self.mean)
+    }
+
+    /// ln p(x) = ln Γ((ν+1)/2) − ln Γ(ν/2) − ½ ln νπ − ln σ − (ν+1)/2 ln(1 + ((x−μ)/σ)² / ν)
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast; for integers.
+    #[track_caller]
+    pub fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
+        check::common_float("log_prob", x, &self.mean)?;
+        let (nu, more) = (&self.freedom, self.freedom.add_scalar(1.0)?.mul_scalar(0.5)?);
+        let y = x.sub(&self.mean)?.div(&self.scale)?;
+        let tail = y.square()?.div(nu)?.add_scalar(1.0)?.ln()?.mul(&more)?;
+        let constant = nu.ln()?.add_scalar(std::f64::consts::PI.ln())?.mul_scalar(0.5)?.add(&self.scale.ln()?)?;
+        ln_gamma(&more)?.sub(&ln_gamma(&nu.mul_scalar(0.5)?)?)?.sub(&constant)?.sub(&tail)
+    }
+
+    /// −E ln p = (ν+1)/2 (ψ((ν+1)/2) − ψ(ν/2)) + ln Γ(ν/2) − ln Γ((ν+1)/2) + ½ ln νπ + ln σ
+    ///
+    /// # Errors
+    /// None that a distribution has.
+    #[track_caller]
+    pub fn entropy(&self) -> Result<Tensor> {
+        let (half, more) = (self.freedom.mul_scalar(0.5)?, self.freedom.add_scalar(1.0)?.mul_scalar(0.5)?);
+        let slopes = digamma(&more)?.sub(&digamma(&half)?)?.mul(&more)?;
+        let constant = self.freedom.ln()?.add_scalar(std::f64::consts::PI.ln())?.mul_scalar(0.5)?.add(&self.scale.ln()?)?;
+        slopes.add(&ln_gamma(&half)?)?.sub(&ln_gamma(&more)?)?.add(&constant)
+    }
+}
+
+/// ln Γ(x) of positive x: Stirling's series from 8 on, to which smaller numbers are brought by Γ(x) = Γ(x + 8) / x(x + 1) … (x + 7).
+#[track_caller]
+fn ln_gamma(x: &Tensor) -> Result<Tensor> {
+    let formula = crate::formula!(|x| {
+        let small = x.less(T::from_f64(8.0));
+        let z = T::select(small, x + T::from_f64(8.0), x);
+        let mut product = x;
+        for i in 1..8 {
+            product = product * (x + T::from_f64(f64::from(i)));
+        }
+        let inverse = T::ONE / z;
+        let square = inverse * inverse;
+        let mut series = T::from_f64(-691.0 / 360_360.0);
+        for c in [1.0 / 1188.0, -1.0 / 1680.0, 1.0 / 1260.0, -1.0 / 360.0, 1.0 / 12.0] {
+            series = series * square + T::from_f64(c);
+        }
+        let half_ln_2_pi = T::from_f64(0.918_938_533_204_672_8);
+        let large = (z - T::from_f64(0.5)) * z.ln() - z + half_ln_2_pi + series * inverse;
+        large - T::select(small, product, T::ONE).ln()
+    });
+    named("ln_gamma", [x], formula)
+}
+
+/// ψ(x) = d/dx ln Γ(x) of positive x, by the derivative of that series and ψ(x) = ψ(x + 8) − 1/x − … − 1/(x + 7).
+#[track_caller]
+fn digamma(x: &Tensor) -> Result<Tensor> {
+    let formula = crate::formula!(|x| {
+        let small = x.less(T::from_f64(8.0));
+        let z = T::select(small, x + T::from_f64(8.0), x);
+        let mut sum = T::ONE / x;
+        for i in 1..8 {
+            sum = sum + T::ONE / (x + T::from_f64(f64::from(i)));
+        }
+        let inverse = T::ONE / z;
+        let square = inverse * inverse;
+        let mut series = T::from_f64(-1.0 / 12.0);
+        for c in [691.0 / 32_760.0, -1.0 / 132.0, 1.0 / 240.0, -1.0 / 252.0, 1.0 / 120.0, -1.0 / 12.0] {
+            series = series * square + T::from_f64(c);
+        }
+        let large = z.ln() - T::from_f64(0.5) * inverse + series * square;
+        large - T::select(small, sum, T::ZERO)
+    });
+    named("digamma", [x], formula)
+}
+
+/// Draws of rate 1, `(count, …)`, without a gradient.
+#[track_caller]
+fn standard(concentration: &Tensor, count: usize, rng: &mut Rng) -> Result<Tensor> {
+    let shape: Dims = [count].into_iter().chain(concentration.shape().iter().copied()).collect();
+    let mut drawn = concentration.detach().to_dtype(crate::DType::F64)?.expand(&shape)?.to_vec::<f64>()?;
+    drawn.iter_mut().for_each(|x| *x = draw(*x, rng));
+    Tensor::from_vec(drawn, &shape)?.to_dtype(concentration.dtype())
+}
+
+/// One draw of rate 1, by rejection from a cubed normal variable; NaN where there is no such distribution.
+fn draw(concentration: f64, rng: &mut Rng) -> f64 {
+    if !(concentration > 0.0 && concentration.is_finite()) {
+        return f64::NAN;
+    }
+    if concentration < 1.0 {
+        // A draw of α + 1 times a power of a uniform one.
+        let u: f64 = 1.0 - rng.next_f64();
+        return draw(concentration + 1.0, rng) * u.powf(1.0 / concentration);
+    }
+    let d = concentration - 1.0 / 3.0;
+    let c = 1.0 / (9.0 * d).sqrt();
+    loop {
+        // Box and Muller's normal number, of uniform ones that are not 0.
+        let (u, angle) = (1.0 - rng.next_f64(), 2.0 * std::f64::consts::PI * rng.next_f64());
+        let z = (-2.0 * u.ln()).sqrt() * angle.cos();
+        let v = (1.0 + c * z).powi(3);
+        let accept = 1.0 - rng.next_f64();
+        if v > 0.0 && accept.ln() < 0.5 * z * z + d - d * v + d * v.ln() {
+            return d * v;
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    vec![
+        // On both sides of 8, where the formulas change, and away from it.
+        Spec::new("ln_gamma and digamma", |x| Ok(vec![ln_gamma(&x[0])?, digamma(&x[0])?]))
+            .sample("small", vec![positive(&[5])])
+            .sample("large", vec![uniform(&[5], 9.0, 40.0)])
+            .orders(2),
+        Spec::new("Gamma", |x| {
+            let (p, q) = (Gamma::new(&x[0], &x[1])?, Gamma::new(&x[2], &x[1])?);
+            Ok(vec![p.log_prob(&x[2])?, p.entropy()?, p.kl_divergence(&q)?, p.mean()?])
+        })
+        .sample("shapes that broadcast", vec![positive(&[3, 1]), positive(&[4]), positive(&[3, 4])])
+        .orders(2)
+        // A logarithm of Γ near 0 is a difference of numbers near 17.
+        .tolerance_f32(1e-4)
+        .may_drop_nan()
+        .refuses(
+            vec![positive(&[3]), positive(&[4]), positive(&[3])],
+            "Gamma: shapes [3] and [4] do not broadcast; sizes must be equal or 1, from the last",
+        ),
+        Spec::new("StudentT", |x| {
+            let p = StudentT::new(&x[0], &x[1], &x[2])?;
+            Ok(vec![p.log_prob(&x[3])?, p.entropy()?])
+        })
+        .sample("shapes that broadcast", vec![positive(&[3, 1]), normal(&[4]), positive(&[4]), normal(&[3, 4])])
+        .orders(2)
+        .tolerance_f32(1e-4)
+        .may_drop_nan(),
+        // By the rate, and by mean and scale, which draws have gradients of.
+        Spec::new("draws", |x| {
+            let three = Tensor::scalar_as(3.0, x[0].dtype());
+            let gamma = Gamma::new(&three, &x[0])?.sample(3, &mut Rng::new(1))?;
+            Ok(vec![gamma, StudentT::new(&three, &x[1], &x[0])?.sample(3, &mut Rng::new(1))?])
+        })
+        .sample("vectors", vec![positive(&[4]), normal(&[4])])
+        .orders(2)
+        .may_drop_nan(),
+    ]
+}
+
+#[cfg(test)]
+crate::testing::records!(specs);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(x: &[f64]) -> Tensor {
+        Tensor::from_slice(x, &[x.len()]).unwrap()
+    }
+
+    fn close(found: &Tensor, expected: &[f64], tolerance: f64) {
+        let found = found.to_f64_vec().unwrap();
+        let same = |(a, b): (&f64, &f64)| (a - b).abs() <= tolerance * b.abs().max(1.0);
+        assert!(found.len() == expected.len() && found.iter().zip(expected).all(same), "{found:?} instead of {expected:?}");
+    }
+
+    /// Values of `torch.lgamma(x)` and `torch.digamma(x)`.
+    #[test]
+    fn ln_gamma_and_digamma_are_those_of_pytorch() {
+        let x = numbers(&[1e-6, 0.1, 0.5, 1.0, 1.5, 2.0, 7.75, 8.0, 12.5, 300.0, 1e8]);
+        close(
+            &ln_gamma(&x).unwrap(),
+            &[
+                13.815_509_980_749_432,
+                2.252_712_651_734_206,
+                0.572_364_942_924_700_1,
+                0.0,
+                -0.120_782_237_635_245_22,
+                0.0,
+                8.025_458_396_315_983,
+                8.525_161_361_065_415,
+                18.734_347_511_936_445,
+                1409.202_067_470_411_7,
+                1742068066.103_834_6,
+            ],
+            1e-13,
+        );
+        close(
+            &digamma(&x).unwrap(),
+            &[
+                -1000000.577_214_020_2,
+                -10.423_754_940_411_076,
+                -1.963_510_026_021_422_9,
+                -0.577_215_664_901_532_8,
+                0.036_489_973_978_576_194,
+                0.422_784_335_098_467,
+                1.981_791_562_694_345_2,
+                2.015_641_477_955_609_8,
+                2.485_195_651_274_912_3,
+                5.702_114_882_064_637,
+                18.420_680_738_952_367,
+            ],
+            1e-13,
+        );
+        // Products of small numbers do not overflow where they do not count.
+        let far = Tensor::from_slice(&[1e30_f32], &[1]).unwrap();
+        assert!((ln_gamma(&far).unwrap().to_f64_vec().unwrap()[0] / 6.807_755_278_982_137e31 - 1.0).abs() < 1e-6);
+    }
+
+    /// Values of `torch.distributions`: Gamma(α, β) at x, its KL divergence to Gamma(2, 0.5), StudentT(ν, 0.5, 2) at x.
+    #[test]
+    fn gamma_and_student_distributions_are_those_of_pytorch() {
+        let p = Gamma::new(&numbers(&[0.5, 3.0, 20.0]), &numbers(&[1.0, 2.0, 0.25])).unwrap();
+        let x = numbers(&[0.75, 1.0, 60.0]);
+        close(&p.log_prob(&x).unwrap(), &[-1.178_523_906_698_809_6, -0.613_705_638_880_109_5, -4.273_224_727_377_403_6], 1e-13);
+        close(&p.entropy().unwrap(), &[0.090_609_929_913_988_53, 1.154_431_329_803_066, 4.286_222_695_718_55], 1e-13);
+        let q = Gamma::new(&Tensor::scalar(2.0_f64), &Tensor::scalar(0.5_f64)).unwrap();
+        close(&p.kl_divergence(&q).unwrap(), &[3.509_194_457_227_325, 0.752_225_876_778_302_5, 32.743_253_312_039_3], 1e-13);
+        let t = StudentT::new(&numbers(&[1.0, 4.5, 100.0]), &Tensor::scalar(0.5_f64), &Tensor::scalar(2.0_f64)).unwrap();
+        close(&t.log_prob(&x).unwrap(), &[-1.853_381_252_945_310_6, -1.705_139_505_714_165_2, -117.135_098_371_960_2], 1e-13);
+        close(&t.entropy().unwrap(), &[3.224_171_427_529_235_7, 2.344_682_905_317_410_5, 2.122_110_545_878_180_6], 1e-13);
+    }
+
+    /// Means and variances of many draws, within five standard errors.
+    #[test]
+    fn draws_have_the_mean_and_the_variance_of_their_distribution() {
+        let (n, mut rng) = (20_000, Rng::new(3));
+        for (concentration, rate) in [(0.3, 1.0), (1.0, 2.0), (7.5, 0.5)] {
+            let gamma = Gamma::new(&numbers(&[concentration]), &numbers(&[rate])).unwrap();
+            let draws = gamma.sample(n, &mut rng).unwrap();
+            let (mean, variance) = (draws.mean(&[], false).unwrap(), draws.var(&[], 1.0, false).unwrap());
+            let (expected, spread) = (concentration / rate, concentration / rate / rate);
+            let off = (mean.item::<f64>().unwrap() - expected).abs();
+            assert!(off < 5.0 * (spread / n as f64).sqrt(), "{concentration}: {off}");
+            // The fourth central moment of a gamma distribution is (3 + 6/α) times the squared variance.
+            let error = spread * ((2.0 + 6.0 / concentration) / n as f64).sqrt();
+            assert!((variance.item::<f64>().unwrap() - spread).abs() < 5.0 * error, "{concentration}");
+        }
+        let student = StudentT::new(&numbers(&[10.0]), &numbers(&[1.0]), &numbers(&[2.0])).unwrap();
+        let draws = student.sample(n, &mut rng).unwrap();
+        let (mean, variance) = (draws.mean(&[], false).unwrap(), draws.var(&[], 1.0, false).unwrap());
+        // Its variance is σ² ν / (ν − 2), its kurtosis 3 + 6 / (ν − 4).
+        assert!((mean.item::<f64>().unwrap() - 1.0).abs() < 5.0 * (5.0 / n as f64).sqrt());
+        assert!((variance.item::<f64>().unwrap() - 5.0).abs() < 5.0 * 5.0 * (3.0 / n as f64).sqrt());
+        let none = Gamma::new(&numbers(&[-1.0]), &numbers(&[1.0])).unwrap().sample(1, &mut rng).unwrap();
+        assert!(none.to_f64_vec().unwrap()[0].is_nan());
+    }
+}
