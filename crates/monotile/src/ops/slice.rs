@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(a.slice(0, 3..).unwrap().len(), 0);
         assert_eq!(a.select(0, -4).err().unwrap().to_string(), "select: index -4 of axis 0, which has size 3");
         assert_eq!(a.slice(0, -4..).err().unwrap().to_string(), "slice: range -4..3 of axis 0, which has size 3");
-        assert_eq!(a.slice(0, 2..=-2).err().unwrap().to_string(), "slice: range 2..=-2 of axis 0, which has size 3");
+        assert_eq!(a.slice(0, 2..=-3).err().unwrap().to_string(), "slice: range 2..=-3 of axis 0, which has size 3");
         let words = a.slice(0, ..usize::MAX).err().unwrap().to_string();
         assert_eq!(words, "slice: range 0..18446744073709551615 of axis 0, which has size 3");
     }

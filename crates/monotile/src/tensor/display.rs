@@ -209,7 +209,7 @@ mod tests {
     fn small_numbers_beside_large_ones_keep_their_digits() {
         let text = |x: &[f64]| Tensor::from_slice(x, &[x.len()]).unwrap().to_string();
         assert_eq!(text(&[0.5, 0.000_123_45]), "[5.0000e-1, 1.2345e-4]");
-        assert_eq!(text(&[1234.5, 0.333_333]), "[1.2345e3, 3.3333e-1]");
+        assert_eq!(text(&[1234.5, 0.333_333]), "[ 1.2345e3, 3.3333e-1]");
         assert_eq!(text(&[0.25, 100_000.0]), "[     0.25, 100000.00]");
         assert_eq!(text(&[1.0 / 3.0, 2.0]), "[0.3333, 2.0000]");
         assert_eq!(text(&[1e8, 1.0]), "[1.0000e8, 1.0000e0]");

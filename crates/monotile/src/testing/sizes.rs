@@ -25,8 +25,9 @@ const LARGE: usize = 1 << 46;
 /// Far more than a refusal takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Records that make lists as long as their inputs, which are not the operation's, and that of the operators, which panic.
-const OF_THEIR_OWN: [&str; 4] = ["rotary", "scaled_dot_product_attention", "pca", "operators with numbers"];
+/// Records that make lists as long as their inputs, which are not the operation's, those whose results of a byte an element are had where
+/// others are refused, but take a minute, and that of the operators, which panic.
+const OF_THEIR_OWN: [&str; 6] = ["rotary", "scaled_dot_product_attention", "pca", "any", "all", "operators with numbers"];
 
 /// One number at every index of a shape, of the type of `like`.
 fn repeated(shape: &[usize], like: DType) -> Result<Tensor> {
