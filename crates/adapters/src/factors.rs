@@ -180,7 +180,7 @@ mod tests {
     fn a_sum_weighs_its_terms_and_vanishes_where_they_cancel() {
         let (one, other) = (random(9, 8, 2, 5), random(9, 8, 3, 6));
         let sum = LowRankFactors::sum(&[(&one, 0.25), (&other, -2.0)]).unwrap();
-        let wanted = dense(&one).mul_scalar(0.25).unwrap().sub(&dense(&other).mul_scalar(2.0).unwrap()).unwrap();
+        let wanted = dense(&one).mul_scalar(0.25).unwrap().sub(dense(&other).mul_scalar(2.0).unwrap()).unwrap();
         assert!(sum.rank() == 5 && off(&dense(&sum), &wanted) < 1e-14);
         let nothing = LowRankFactors::sum(&[(&one, 1.0), (&one, -1.0)]).unwrap().norm().unwrap();
         assert!(nothing < 1e-14 * one.norm().unwrap());

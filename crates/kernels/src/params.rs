@@ -347,10 +347,8 @@ mod tests {
     #[cfg(not(any(miri, target_family = "wasm")))]
     fn parameters_that_cannot_be_read_are_told_once() {
         let program = std::env::current_exe().unwrap();
-        let run = std::process::Command::new(program)
-            .args(["loss::", "--nocapture"])
-            .env("MONOTILE_PARAMS", "product.panel=1")
-            .output();
+        let run =
+            std::process::Command::new(program).args(["loss::", "--nocapture"]).env("MONOTILE_PARAMS", "product.panel=1").output();
         let ended = match run {
             Err(error) if error.raw_os_error() == Some(8) => return eprintln!("skipped: {error}"),
             ended => ended.unwrap(),

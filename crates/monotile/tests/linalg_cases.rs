@@ -63,7 +63,7 @@ fn residual(a: &Tensor, b: &Tensor, n: usize) -> f64 {
     if scale == 0.0 {
         return largest(b);
     }
-    let difference = wide(a).sub(&wide(b)).unwrap();
+    let difference = wide(a).sub(wide(b)).unwrap();
     norm(&difference, scale) / (norm(a, scale) * n.max(1) as f64 * unit(a.dtype()))
 }
 
@@ -205,7 +205,7 @@ fn solutions_of_hard_systems_are_within_the_bound_of_their_condition() {
         let [m, n] = case.shape;
         let check = |found: &Tensor, name: &str| {
             let scale = largest(&expected);
-            let missed = b.sub(&a.matmul(&expected).unwrap()).unwrap();
+            let missed = b.sub(a.matmul(&expected).unwrap()).unwrap();
             // Wedin's bound (1973): the residual enters with the square of the condition.
             let size = largest(&a) * scale;
             let bound = condition + condition * condition * if m == n { 0.0 } else { largest(&missed) / size };

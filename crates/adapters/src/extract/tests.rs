@@ -84,7 +84,7 @@ fn what_was_merged_comes_out_again() {
     let (want, got) = (Weights::open(&at("tuned")).unwrap(), Weights::open(&at("again")).unwrap());
     for name in [Q10, Q2] {
         let off =
-            want.tensor_of_any_shape(name).unwrap().sub(&got.tensor_of_any_shape(name).unwrap()).unwrap().to_f64_vec().unwrap();
+            want.tensor_of_any_shape(name).unwrap().sub(got.tensor_of_any_shape(name).unwrap()).unwrap().to_f64_vec().unwrap();
         assert!(off.iter().all(|x| x.abs() < 2e-5), "{name}");
     }
     let mut errors = Vec::new();
@@ -142,7 +142,7 @@ fn what_is_no_matrix_is_carried_or_named() {
     for name in ["embed_tokens.weight", "norm.weight"] {
         let weight = before.tensor_of_any_shape(name).unwrap();
         let rows = combined.rows(name, &weight, 0..weight.dim(0), DType::F32).unwrap();
-        let off = rows.after.sub(&after.tensor_of_any_shape(name).unwrap()).unwrap().to_f64_vec().unwrap();
+        let off = rows.after.sub(after.tensor_of_any_shape(name).unwrap()).unwrap().to_f64_vec().unwrap();
         assert!(off.iter().all(|x| x.abs() < 2e-5), "{name}");
     }
 }

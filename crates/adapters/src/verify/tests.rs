@@ -40,7 +40,7 @@ fn verdicts(scale: f64, times: f64, shift: f64, dtype: DType) -> Vec<VerifiedTen
     let pair = &adapter.modules()[0].1.factors;
     let change = pair.b.matmul(&pair.a).unwrap().mul_scalar(pair.scaling).unwrap();
     let base = write(&folder.path().join("base"), &matrix(), 0.5, 1.0, DType::BF16);
-    let made = matrix().add(&change.mul_scalar(times).unwrap()).unwrap().add_scalar(shift).unwrap();
+    let made = matrix().add(change.mul_scalar(times).unwrap()).unwrap().add_scalar(shift).unwrap();
     let merged = write(&folder.path().join("merged"), &made, 1.0, 1.0, dtype);
     let mut found = Vec::new();
     verify(&base, &WeightedAdapters::new(&[(adapter, 1.0)], &base).unwrap(), &merged, &mut |one| found.push(one)).unwrap();

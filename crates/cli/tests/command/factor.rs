@@ -41,7 +41,7 @@ singular values
     assert_eq!(ended.succeeds(), expected);
     let npz = Npz::open(folder.path().join("out.npz")).unwrap();
     assert!(near(&npz.tensor("s").unwrap(), &[5.0, 2.0]));
-    let rebuilt = npz.tensor("u").unwrap().mul(&npz.tensor("s").unwrap()).unwrap().matmul(&npz.tensor("vt").unwrap()).unwrap();
+    let rebuilt = npz.tensor("u").unwrap().mul(npz.tensor("s").unwrap()).unwrap().matmul(&npz.tensor("vt").unwrap()).unwrap();
     assert!(near(&rebuilt, &[3.0, 0.0, 4.0, 0.0, 0.0, 2.0]));
     let svg = fs::read_to_string(folder.path().join("spectrum.svg")).unwrap();
     assert!(svg.starts_with("<svg ") && svg.matches("<circle").count() == 2, "{svg}");

@@ -73,7 +73,7 @@ fn two_models_are_compared_by_their_difference() {
     let mut rng = Rng::new(3);
     let mut normal = |shape: &[usize]| rng.normal(shape, DType::F32).unwrap();
     let (w, norm, b, a) = (normal(&[20, 30]), normal(&[30]), normal(&[20, 2]), normal(&[2, 30]));
-    let tuned = w.add(&b.matmul(&a).unwrap()).unwrap();
+    let tuned = w.add(b.matmul(&a).unwrap()).unwrap();
     for (folder, changed, norm) in [("base", &w, &norm), ("tuned", &tuned, &norm.mul_scalar(2.0).unwrap())] {
         fs::create_dir(at.path().join(folder)).unwrap();
         let listed = [("layers.0.q_proj.weight", changed), ("layers.1.q_proj.weight", &w), ("norm.weight", norm)];

@@ -48,7 +48,7 @@ fn workshop() -> TempDir {
     for block in 0..2 {
         let module = format!("model.layers.{block}.{}", odd("q_proj"));
         let (a, b, weight) = (normal(&[2, 8]), normal(&[8, 2]), normal(&[8, 8]));
-        tuned.push((format!("{module}.weight"), weight.add(&b.matmul(&a).unwrap()).unwrap()));
+        tuned.push((format!("{module}.weight"), weight.add(b.matmul(&a).unwrap()).unwrap()));
         base.push((format!("{module}.weight"), weight));
         factors.push((format!("base_model.model.{module}.lora_A.weight"), a));
         factors.push((format!("base_model.model.{module}.lora_B.weight"), b));

@@ -18,8 +18,8 @@
 //! Half of the work are the products Aᵀ v and A u, for which the rest of the matrix is read once ([`both`]).
 
 use super::columns::{add_scaled, scale};
-use super::matrix::{Matrix, Target, multiply};
 use super::gemvt::{Columns, Vectors, both};
+use super::matrix::{Matrix, Target, multiply};
 use super::symmetric::Pairs;
 use super::tridiagonal::reflection;
 use crate::buffer::{Block, OutOfMemory};

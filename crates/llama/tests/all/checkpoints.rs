@@ -170,7 +170,7 @@ fn adapter(model: &Config, config: LoraConfig) -> Adapter {
     let moved = |name: &str| {
         let tensor = file.tensor(name).unwrap();
         let noise = rng.normal(tensor.shape(), DType::F32).unwrap();
-        (name.to_string(), tensor.add(&noise.mul_scalar(0.1).unwrap()).unwrap())
+        (name.to_string(), tensor.add(noise.mul_scalar(0.1).unwrap()).unwrap())
     };
     let tensors: Vec<(String, Tensor)> = file.names().map(moved).collect();
     let listed: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();

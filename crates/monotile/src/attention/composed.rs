@@ -22,7 +22,7 @@ impl ComposedScores<'_> {
         let masked = self.boolean.map(Tensor::not).transpose()?;
         // Query i of t sees the keys j of s with j − s ≤ i − t.
         let later = |t: usize, s: usize| {
-            let last = Tensor::arange(t)?.add(&Tensor::scalar(s as i64 - t as i64))?.unsqueeze(-1)?;
+            let last = Tensor::arange(t)?.add(Tensor::scalar(s as i64 - t as i64))?.unsqueeze(-1)?;
             Tensor::arange(s)?.gt(&last)
         };
         let hidden = match (self.causal.then(|| later(t, s)).transpose()?, masked) {
@@ -30,7 +30,7 @@ impl ComposedScores<'_> {
             (Some(hidden), None) | (None, Some(hidden)) => hidden,
             (None, None) => return Ok(None),
         };
-        hidden.where_(&Tensor::scalar_as(f64::NEG_INFINITY, dtype), &Tensor::scalar_as(0.0, dtype)).map(Some)
+        hidden.where_(Tensor::scalar_as(f64::NEG_INFINITY, dtype), Tensor::scalar_as(0.0, dtype)).map(Some)
     }
 }
 
@@ -50,7 +50,7 @@ pub(super) fn gradients(saved: &Saved, cotangents: &[Option<Tensor>], scores: Co
 
     let mut sums = apart(&shared(&q)?.matmul(&k.mt())?)?.mul_scalar(scores.scale)?;
     if scores.additive {
-        sums = sums.add(&saved.input(3))?;
+        sums = sums.add(saved.input(3))?;
     }
     if let Some(bias) = scores.bias([t, s], dtype)? {
         sums = sums.add(&bias)?;

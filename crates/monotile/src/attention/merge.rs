@@ -48,7 +48,7 @@ pub fn merge(parts: &[&PartialAttention]) -> Result<PartialAttention> {
     // The largest log-sum-exp of each row, as a constant that keeps every exponential below 1.
     let mut m = first.log_sum_exp.detach().to_dtype(first.log_sum_exp.dtype().compute())?;
     for part in &parts[1..] {
-        m = m.maximum(&part.log_sum_exp.detach())?;
+        m = m.maximum(part.log_sum_exp.detach())?;
     }
     let [zero, one, infinite] = [0.0, 1.0, f64::NEG_INFINITY].map(|x| Tensor::scalar_as(x, m.dtype()));
     let sees = m.ne(&infinite)?;

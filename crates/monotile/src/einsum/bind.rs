@@ -29,7 +29,9 @@ impl BoundEquation {
         if inputs.len() != shapes.len() {
             let (terms, operands) = (count(inputs.len(), "term"), count(shapes.len(), "operand"));
             let written = ErrorNote::new(0..inputs.last().map_or(0, |t| t.span.end), terms.clone());
-            return Err(equation.refuse(format!("the equation has {terms} for {operands}")).with_notes(&equation.text, vec![written]));
+            return Err(equation
+                .refuse(format!("the equation has {terms} for {operands}"))
+                .with_notes(&equation.text, vec![written]));
         }
         let mut longest = 0;
         for (k, (term, shape)) in inputs.iter().zip(shapes).enumerate() {

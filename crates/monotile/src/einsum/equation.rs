@@ -107,7 +107,8 @@ impl Equation {
         let output = if arrow.is_some() {
             let output = inputs.pop().expect("the term after the arrow was begun");
             check_output(&output, &inputs, |l| letters[l as usize].to_string())
-                .map_err(|(fault, notes)| refuse(text, fault).with_notes(text, notes)).placed()?;
+                .map_err(|(fault, notes)| refuse(text, fault).with_notes(text, notes))
+                .placed()?;
             output
         } else {
             implied_output(&inputs, &letters)
@@ -146,7 +147,8 @@ impl Equation {
             return Err(refuse(&text, "an equation has at least one operand"));
         }
         check_output(&output, &inputs, |l| numbers[l as usize].to_string())
-            .map_err(|(fault, notes)| refuse(&text, fault).with_notes(&text, notes)).placed()?;
+            .map_err(|(fault, notes)| refuse(&text, fault).with_notes(&text, notes))
+            .placed()?;
         Ok(Self { text, names: LabelNames::Numbers(numbers), inputs, output })
     }
 

@@ -132,7 +132,7 @@ impl PairContraction {
             // Cast before they are repeated: a cast of a repeated view would write every element.
             let dtype = self.dtype(a, b)?;
             let (a, b) = (a.detach().to_dtype(dtype)?, b.detach().to_dtype(dtype)?);
-            return self.aligned(&a, 0).mul(&self.aligned(&b, 1));
+            return self.aligned(&a, 0).mul(self.aligned(&b, 1));
         }
         if self.is_transposed(a) {
             // `ij,ij->j`: a matrix product would walk each column on its own.

@@ -80,9 +80,8 @@ pub(super) fn prepared(x: &Tensor, prepare: &OperandStep) -> Result<Tensor> {
 #[track_caller]
 pub(super) fn check_shapes(plan: &ContractionPlan, operands: &[&Tensor]) -> Result<()> {
     let here = Location::caller();
-    let refuse = |fault: String| {
-        Err(Error::new(ErrorKind::Equation, format!("einsum \"{}\": {fault}", plan.equation)).with_place(here))
-    };
+    let refuse =
+        |fault: String| Err(Error::new(ErrorKind::Equation, format!("einsum \"{}\": {fault}", plan.equation)).with_place(here));
     if operands.len() != plan.shapes.len() {
         return refuse(format!("compiled for {} operands, given {}", plan.shapes.len(), operands.len()));
     }

@@ -54,7 +54,7 @@ pub(super) fn scales(x: &Tensor) -> Result<Vec<f64>> {
 /// X with the elements that `mask` marks replaced by `value`.
 #[track_caller]
 pub(super) fn replaced(x: &Tensor, mask: &Tensor, value: f64) -> Result<Tensor> {
-    mask.where_(&Tensor::scalar_as(value, x.dtype()), x)
+    mask.where_(Tensor::scalar_as(value, x.dtype()), x)
 }
 
 /// X with these numbers, `(…, k)`, for its diagonals.

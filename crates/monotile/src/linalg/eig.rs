@@ -272,7 +272,7 @@ fn quotients(values: &ComplexTensor, v: &ComplexTensor, g: &ComplexTensor) -> Re
     let stretch = g.re.diagonal(-2, -1)?.unsqueeze(-2)?;
     let (a, b) = (g.re.sub(&gram.re.mul(&stretch)?)?, g.im.sub(&gram.im.mul(&stretch)?)?);
     let n = g.re.dim(-1);
-    let on = Tensor::eye(n, g.re.dtype())?.ne(&Tensor::scalar_as(0.0, g.re.dtype()))?;
+    let on = Tensor::eye(n, g.re.dtype())?.ne(Tensor::scalar_as(0.0, g.re.dtype()))?;
     let difference = |x: &Tensor| x.unsqueeze(-2)?.sub(&x.unsqueeze(-1)?);
     let (p, q) = (replaced(&difference(&values.re)?, &on, 1.0)?, difference(&values.im)?);
     // (a + i b) / (p − i q)
@@ -370,7 +370,7 @@ mod tests {
         for ((re, im), (r, i)) in found.iter().zip(VALUES) {
             assert!((re - r).abs() < 1e-13 && (im - i).abs() < 1e-13, "{found:?}");
         }
-        let squares = vectors.re.square().unwrap().add(&vectors.im.square().unwrap()).unwrap().sum(&[-2], false).unwrap();
+        let squares = vectors.re.square().unwrap().add(vectors.im.square().unwrap()).unwrap().sum(&[-2], false).unwrap();
         assert!(squares.to_f64_vec().unwrap().iter().all(|x| (x - 1.0).abs() < 1e-14));
     }
 

@@ -185,7 +185,7 @@ mod tests {
         let flat = Rng::new(2).normal(&[60, 50], DType::F64).unwrap();
         let low =
             Rng::new(3).normal(&[60, 4], DType::F64).unwrap().matmul(&Rng::new(4).normal(&[4, 50], DType::F64).unwrap()).unwrap();
-        let noisy = low.add(&flat.mul_scalar(1e-3).unwrap()).unwrap();
+        let noisy = low.add(flat.mul_scalar(1e-3).unwrap()).unwrap();
         // The factor of lemma 4.1, and the length of a product with a normal vector where 50 values are equal: the fifth root of both.
         let most = (4.0 * (2.0 / std::f64::consts::PI).sqrt() * (50.0_f64.sqrt() + 3.0)).powf(0.2);
         for a in [decaying(), flat, noisy] {
@@ -193,7 +193,7 @@ mod tests {
             for (rank, oversampling) in [(1, 8), (5, 8), (20, 8), (5, 0), (20, 0)] {
                 let options = SvdLowrankOptions { estimate_error: true, oversampling, ..Default::default() };
                 let SvdLowrank { u, s, vt, error } = svd_lowrank(&a, rank, &options).unwrap();
-                let rest = a.sub(&u.mul(&s).unwrap().matmul(&vt).unwrap()).unwrap();
+                let rest = a.sub(u.mul(&s).unwrap().matmul(&vt).unwrap()).unwrap();
                 let error = error.unwrap().item::<f64>().unwrap();
                 let true_error = norm(&rest, MatrixNorm::Two).unwrap().item::<f64>().unwrap();
                 let what = format!("rank {rank} of {oversampling} more: {true_error}, {error}, least {}", least[rank]);

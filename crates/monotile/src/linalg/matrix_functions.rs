@@ -133,8 +133,8 @@ impl Gradient for Logarithm {
         // L is linear in E, which is brought to the size of A: else it would be rounding beside it.
         let size = |x: &Tensor| x.detach().abs()?.max(&[-2, -1], true);
         let (own, other) = (size(&a)?, size(&bar)?);
-        let none = other.eq(&other.zeros_like())?;
-        let factor = none.where_(&other.ones_like(), &own.div(&none.where_(&other.ones_like(), &other)?)?)?;
+        let none = other.eq(other.zeros_like())?;
+        let factor = none.where_(other.ones_like(), &own.div(&none.where_(other.ones_like(), &other)?)?)?;
         let above = Tensor::cat(&[&a, &bar.mul(&factor)?], -1)?;
         let below = Tensor::cat(&[&a.zeros_like(), &a], -1)?;
         let corner = logm(&Tensor::cat(&[&above, &below], -2)?)?.slice(-2, ..n)?.slice(-1, n..)?;

@@ -79,8 +79,8 @@ pub use schur::{Schur, schur};
 pub use solve::solve;
 pub use svd::{Svd, SvdOptions, svd, svdvals};
 pub use sylvester::{solve_lyapunov, solve_sylvester};
-pub use triangular::{SolveTriangularOptions, solve_triangular};
 pub use tensor_products::{kron, outer, tensordot, trace};
+pub use triangular::{SolveTriangularOptions, solve_triangular};
 pub use truncated::{Truncated, Truncation, truncated};
 pub use vector::{cosine_similarity, cross, normalize, vecdot, vector_norm};
 

@@ -66,12 +66,12 @@ pub fn norm(a: &Tensor, which: MatrixNorm) -> Result<Tensor> {
 #[track_caller]
 fn frobenius(a: &Tensor) -> Result<Tensor> {
     let largest = a.detach().abs()?.max(&[-2, -1], true)?;
-    let zero = largest.eq(&largest.zeros_like())?;
+    let zero = largest.eq(largest.zeros_like())?;
     // The norm grows with its matrix, so that scaling by a constant is no part of its gradient.
-    let scale = zero.where_(&largest.ones_like(), &largest)?;
+    let scale = zero.where_(largest.ones_like(), &largest)?;
     let squares = a.div(&scale)?.square()?.sum(&[-2, -1], true)?;
-    let root = zero.where_(&squares.ones_like(), &squares)?.sqrt()?.mul(&scale)?;
-    zero.where_(&root.zeros_like(), &root)?.squeeze(-1)?.squeeze(-1)
+    let root = zero.where_(squares.ones_like(), &squares)?.sqrt()?.mul(&scale)?;
+    zero.where_(root.zeros_like(), &root)?.squeeze(-1)?.squeeze(-1)
 }
 
 #[cfg(test)]

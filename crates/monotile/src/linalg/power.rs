@@ -121,7 +121,7 @@ pub fn expm(a: &Tensor) -> Result<Tensor> {
     let mut power = solve(&even.sub(&odd)?, &even.add(&odd)?)?;
     for step in 0..halvings.iter().copied().max().unwrap_or(0) {
         let squared = power.matmul(&power)?;
-        let unfinished = each(&|s| f64::from(s > step))?.ne(&Tensor::scalar_as(0.0, DType::F64))?;
+        let unfinished = each(&|s| f64::from(s > step))?.ne(Tensor::scalar_as(0.0, DType::F64))?;
         power = unfinished.where_(&squared, &power)?;
     }
     Ok(power)

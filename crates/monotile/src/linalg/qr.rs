@@ -122,7 +122,7 @@ fn tall(q: &Tensor, r: &Tensor, q_bar: Option<Tensor>, r_bar: Option<Tensor>) ->
     let from_q = q_bar.as_ref().map(|g| g.mt().matmul(q)?.neg()).transpose()?;
     let m = sum(from_r, from_q)?.expect("one of the cotangents is present");
     let copied = lower(&m, 0.5)?;
-    let b = sum(q_bar, Some(q.matmul(&copied.add(&copied.mt())?)?))?.expect("two terms");
+    let b = sum(q_bar, Some(q.matmul(&copied.add(copied.mt())?)?))?.expect("two terms");
     // B R⁻ᵀ = (R⁻¹ Bᵀ)ᵀ
     let upper = SolveTriangularOptions { upper: true, ..Default::default() };
     let solved = solve_triangular(r, &b.mt(), &upper).map_err(|e| Error::new(e.kind(), format!("the gradient of qr: {e}")))?;
@@ -233,7 +233,7 @@ mod tests {
             let a = a.requires_grad();
             let options = QrOptions { non_negative: true, ..Default::default() };
             let r = qr(&a, &options)?.r.diagonal(-2, -1)?.ln()?;
-            grad(&r.sum(&[], false)?, &[&a])?[0].mul(&a.detach())?.to_f64_vec()
+            grad(&r.sum(&[], false)?, &[&a])?[0].mul(a.detach())?.to_f64_vec()
         };
         let (plain, scaled) = (diagonal(&a).unwrap(), diagonal(&a.mul(&scales).unwrap()).unwrap());
         assert!(plain.iter().zip(scaled).all(|(x, y)| (x - y).abs() < 1e-12), "the columns are independent");

@@ -76,9 +76,9 @@ pub fn cond(a: &Tensor) -> Result<Tensor> {
         return Tensor::ones(batch(a), s.dtype());
     }
     let (first, last) = (s.select(-1, 0)?, s.select(-1, k - 1)?);
-    let zero = last.detach().eq(&Tensor::scalar_as(0.0, s.dtype()))?;
-    let condition = first.div(&zero.where_(&Tensor::scalar_as(1.0, s.dtype()), &last)?)?;
-    zero.where_(&Tensor::scalar_as(f64::INFINITY, s.dtype()), &condition)
+    let zero = last.detach().eq(Tensor::scalar_as(0.0, s.dtype()))?;
+    let condition = first.div(&zero.where_(Tensor::scalar_as(1.0, s.dtype()), &last)?)?;
+    zero.where_(Tensor::scalar_as(f64::INFINITY, s.dtype()), &condition)
 }
 
 #[cfg(test)]

@@ -89,8 +89,8 @@ impl Sketch {
         for step in 0..STEPS {
             let product = if step % 2 == 0 { outside(&a.times(&x)?)? } else { a.times_transposed(&outside(&x)?)? }.detach();
             let lengths = norm(&product.mt().unsqueeze(-2)?, MatrixNorm::Frobenius)?;
-            let none = lengths.eq(&Tensor::scalar_as(0.0, a.dtype))?;
-            x = product.div(&none.where_(&Tensor::scalar_as(1.0, a.dtype), &lengths)?.unsqueeze(-2)?)?;
+            let none = lengths.eq(Tensor::scalar_as(0.0, a.dtype))?;
+            x = product.div(&none.where_(Tensor::scalar_as(1.0, a.dtype), &lengths)?.unsqueeze(-2)?)?;
             let power = lengths.powf(root)?;
             roots = Some(match roots {
                 Some(roots) => roots.mul(&power)?,
@@ -129,7 +129,7 @@ impl Plan {
             // Half of what the rule of svd calls 0, so that it refuses a loss that depends on what is held fixed.
             let zero = tiny.max(4.0 * n as f64 * epsilon * s[0]);
             let nonzero = s.iter().take_while(|&&x| !(x <= zero)).count();
-            let least = share * s[..nonzero].iter().take(rank).last().copied().unwrap_or(0.0);
+            let least = share * s[..nonzero].iter().take(rank).next_back().copied().unwrap_or(0.0);
             s[..nonzero].iter().take_while(|&&x| !(x <= least)).count()
         };
         let kept: Vec<usize> = values.chunks(width).map(kept).collect();
@@ -149,7 +149,7 @@ impl Plan {
             let numbers = all.map(|(matrix, j)| f(matrix, j)).collect();
             Tensor::from_vec(numbers, &shape(&s.shape()[..s.rank() - 1], &[1, columns]))
         };
-        let moving = each(&|matrix, j| f64::from(j < kept[matrix]))?.gt(&Tensor::scalar(0.5_f64))?;
+        let moving = each(&|matrix, j| f64::from(j < kept[matrix]))?.gt(Tensor::scalar(0.5_f64))?;
         let scale = each(&|matrix, j| if random(matrix) || j >= kept[matrix] { 1.0 } else { values[matrix * width + j].recip() })?;
         let marks = Tensor::from_vec((0..kept.len()).map(random).collect(), &shape(&s.shape()[..s.rank() - 1], &[1, 1]))?;
         Ok(Some(Self { columns, iterations: iterations.max(1), random: marks, moving, scale: scale.to_dtype(s.dtype())? }))
@@ -171,7 +171,7 @@ impl Plan {
         // Signs are those that were found without a tape.
         let along = q.matmul(&vt.mt())?.detach().mul(&left)?.sum(&[-2], true)?;
         let one = Tensor::scalar_as(1.0, s.dtype());
-        let signs = along.lt(&Tensor::scalar_as(0.0, s.dtype()))?.where_(&one.neg()?, &one)?;
-        Ok(Sketch { q, svd: Svd { u: u.mul(&signs)?, s, vt: vt.mul(&signs.mt())? } })
+        let signs = along.lt(Tensor::scalar_as(0.0, s.dtype()))?.where_(&one.neg()?, &one)?;
+        Ok(Sketch { q, svd: Svd { u: u.mul(&signs)?, s, vt: vt.mul(signs.mt())? } })
     }
 }

@@ -10,18 +10,18 @@ fn with_values(rows: usize, columns: usize, s: &[f64]) -> Tensor {
     let mut rng = Rng::new(rows as u64 * 31 + columns as u64);
     let u = orthogonal(&[rows, s.len()], &mut rng, DType::F64).unwrap();
     let v = orthogonal(&[columns, s.len()], &mut rng, DType::F64).unwrap();
-    u.mul(&Tensor::from_slice(s, &[s.len()]).unwrap()).unwrap().matmul(&v.mt()).unwrap()
+    u.mul(Tensor::from_slice(s, &[s.len()]).unwrap()).unwrap().matmul(&v.mt()).unwrap()
 }
 
 /// The diagonal matrix, whose equal values are equal to the last bit.
 fn diagonal(values: &[f64]) -> Tensor {
-    Tensor::eye(values.len(), DType::F64).unwrap().mul(&Tensor::from_slice(values, &[values.len()]).unwrap()).unwrap()
+    Tensor::eye(values.len(), DType::F64).unwrap().mul(Tensor::from_slice(values, &[values.len()]).unwrap()).unwrap()
 }
 
 /// V diag(λ) Vᵀ
 fn symmetric_with(values: &[f64]) -> Tensor {
     let v = orthogonal(&[values.len(), values.len()], &mut Rng::new(5), DType::F64).unwrap();
-    v.mul(&Tensor::from_slice(values, &[values.len()]).unwrap()).unwrap().matmul(&v.mt()).unwrap()
+    v.mul(Tensor::from_slice(values, &[values.len()]).unwrap()).unwrap().matmul(&v.mt()).unwrap()
 }
 
 fn check(f: impl Fn(&Tensor) -> Result<Tensor>, a: &Tensor) {
@@ -187,7 +187,7 @@ fn a_loss_whose_limit_cannot_be_told_is_refused() {
 
 #[test]
 fn a_loss_that_depends_on_vectors_of_zero_values_is_refused() {
-    let whole = |a: &Tensor| top(a, 3, |s| Ok(s.clone()))?.mul(&normal(&[5, 3]))?.sum(&[], false);
+    let whole = |a: &Tensor| top(a, 3, |s| Ok(s.clone()))?.mul(normal(&[5, 3]))?.sum(&[], false);
     let words = refusal(whole, &with_values(5, 3, &[2.0, 1.0]));
     assert_eq!(words, "the gradient of svd: the loss depends on singular value 2 of the matrix or its vectors, where it is 0");
 }
@@ -201,7 +201,7 @@ fn values_that_are_near_are_not_equal() {
         let gradient = |a: &Tensor| {
             let a = a.requires_grad();
             let Svd { u, s, vt } = svd(&a, &SvdOptions::default()).unwrap();
-            let loss = u.matmul(&vt).unwrap().sum(&[], false).unwrap().add(&s.sum(&[], false).unwrap()).unwrap();
+            let loss = u.matmul(&vt).unwrap().sum(&[], false).unwrap().add(s.sum(&[], false).unwrap()).unwrap();
             grad(&loss, &[&a]).unwrap().remove(0).to_f64_vec().unwrap()
         };
         let (exact, got) = (gradient(&wide), gradient(&wide.to_dtype(DType::F32).unwrap()));
@@ -250,7 +250,7 @@ fn a_randomized_decomposition_has_the_gradient_of_the_nearest_matrix_at_any_nois
         (1e-3, 2, 1e-10),
         (1e-2, 2, 1e-8),
     ] {
-        let a = low.add(&noise.mul_scalar(level).unwrap()).unwrap();
+        let a = low.add(noise.mul_scalar(level).unwrap()).unwrap();
         let exact = gradient(|a| Ok(truncated(a, Truncation::Rank(3))?.approximation), &a).unwrap();
         let found = gradient(|a| sampled(a, 3, &iterations(power)), &a).unwrap();
         assert!(furthest(&found, &exact) < limit, "noise {level}, {power} iterations: {:e}", furthest(&found, &exact));

@@ -278,14 +278,14 @@ mod tests {
     fn falling(f: impl Fn(usize) -> f64) -> Tensor {
         let mut rng = Rng::new(9);
         let (u, v) = (orthogonal(&[60, 50], &mut rng, DType::F64).unwrap(), orthogonal(&[50, 50], &mut rng, DType::F64).unwrap());
-        u.mul(&Tensor::from_vec((0..50).map(f).collect(), &[50]).unwrap()).unwrap().matmul(&v.mt()).unwrap()
+        u.mul(Tensor::from_vec((0..50).map(f).collect(), &[50]).unwrap()).unwrap().matmul(&v.mt()).unwrap()
     }
 
     #[test]
     fn random_directions_are_taken_where_they_are_exact_to_rounding_and_only_there() {
         let whole = |a: &Tensor, rank: usize| {
             let Svd { u, s, vt } = svd(a, &SvdOptions::default()).unwrap();
-            u.slice(-1, ..rank).unwrap().mul(&s.slice(-1, ..rank).unwrap()).unwrap().matmul(&vt.slice(-2, ..rank).unwrap()).unwrap()
+            u.slice(-1, ..rank).unwrap().mul(s.slice(-1, ..rank).unwrap()).unwrap().matmul(&vt.slice(-2, ..rank).unwrap()).unwrap()
         };
         let fast = [
             falling(|i| 0.3_f64.powi(i as i32)),
@@ -295,7 +295,7 @@ mod tests {
         for a in fast.iter().flat_map(|a| [a.clone(), a.mt(), a.to_dtype(DType::F32).unwrap()]) {
             for rank in [1, 2, 5] {
                 let found = leading(&a, rank).unwrap().expect("the values fall fast");
-                let off = norm(&found.sub(&whole(&a, rank)).unwrap(), MatrixNorm::Frobenius).unwrap().to_f64_vec().unwrap()[0];
+                let off = norm(&found.sub(whole(&a, rank)).unwrap(), MatrixNorm::Frobenius).unwrap().to_f64_vec().unwrap()[0];
                 assert!(off < 100.0 * a.dtype().epsilon(), "rank {rank} of {}: {off:e}", a.dtype());
             }
         }

@@ -51,11 +51,11 @@ pub fn vector_norm(x: &Tensor, p: f64, axes: &[isize], keepdim: bool) -> Result<
     if p == 0.0 {
         // NaN less itself is NaN, and counts as no number.
         let counted = sizes.detach().ne(&zero)?.where_(&one, &zero)?;
-        return counted.add(&sizes.detach().ne(&sizes.detach())?.where_(&sizes.detach(), &zero)?)?.sum(axes, keepdim);
+        return counted.add(&sizes.detach().ne(sizes.detach())?.where_(sizes.detach(), &zero)?)?.sum(axes, keepdim);
     }
     // The norm grows with its vector, so that scaling by a constant is no part of its gradient.
     let largest = sizes.detach().max(axes, true)?;
-    let ordinary = largest.gt(&zero)?.and(&largest.lt(&Tensor::scalar_as(f64::INFINITY, sizes.dtype()))?)?;
+    let ordinary = largest.gt(&zero)?.and(&largest.lt(Tensor::scalar_as(f64::INFINITY, sizes.dtype()))?)?;
     let scale = ordinary.where_(&largest, &one)?;
     let scaled = sizes.div(&scale)?;
     let apart = scaled.detach().ne(&zero)?;

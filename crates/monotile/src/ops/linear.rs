@@ -38,9 +38,8 @@ use crate::testing::{Spec, normal};
 #[track_caller]
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
     let here = Location::caller();
-    let refuse = |why: &str| {
-        Err(Error::shape(format!("linear: shapes {:?} and {:?}: {why}", x.shape(), weight.shape())).with_place(here))
-    };
+    let refuse =
+        |why: &str| Err(Error::shape(format!("linear: shapes {:?} and {:?}: {why}", x.shape(), weight.shape())).with_place(here));
     let &[rows, columns] = weight.shape() else { return refuse("the weight is no matrix (out, in)") };
     if x.rank() == 0 || x.dim(-1) != columns {
         return refuse(&format!("the last dimension of the first is not {columns}"));

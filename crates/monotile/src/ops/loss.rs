@@ -100,7 +100,7 @@ impl Mean {
     fn one_hot(&self, x: &Tensor) -> Result<[Tensor; 2]> {
         let targets = self.targets.unsqueeze(-1)?;
         let counts = match self.ignored {
-            Some(ignored) => targets.ne(&Tensor::scalar(ignored))?,
+            Some(ignored) => targets.ne(Tensor::scalar(ignored))?,
             None => targets.eq(&targets)?,
         };
         let classes = targets.eq(&Tensor::arange(x.dim(-1))?)?;

@@ -95,7 +95,7 @@ where
         }
         let part = |i: usize| match saved.is_recorded() {
             // By operations, which have gradients themselves.
-            true => g.mul(&evaluate(&self.slope(i), x.each_ref())?.swap_remove(0)),
+            true => g.mul(evaluate(&self.slope(i), x.each_ref())?.swap_remove(0)),
             false => {
                 let shape = check::shape(self.op, g.shape())?;
                 let spreads = x.each_ref().map(|a| broadcast_to(a, &shape));

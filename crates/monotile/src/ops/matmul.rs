@@ -49,9 +49,8 @@ impl Tensor {
     pub fn matmul(&self, other: &Tensor) -> Result<Tensor> {
         let (a, b) = (self, other);
         let here = Location::caller();
-        let refuse = |why: &str| {
-            Err(Error::shape(format!("matmul: shapes {:?} and {:?}: {why}", a.shape(), b.shape())).with_place(here))
-        };
+        let refuse =
+            |why: &str| Err(Error::shape(format!("matmul: shapes {:?} and {:?}: {why}", a.shape(), b.shape())).with_place(here));
         if a.rank() == 0 || b.rank() == 0 {
             return refuse("a scalar is no matrix; use mul");
         }

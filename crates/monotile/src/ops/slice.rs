@@ -281,6 +281,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::reversed_empty_ranges, reason = "negative bounds count from the end")]
     fn ranges_that_leave_the_axis_are_refused_with_words() {
         let a = Tensor::arange(3).unwrap();
         assert_eq!(a.slice(0, 1..4).err().unwrap().to_string(), "slice: range 1..4 of axis 0, which has size 3");
@@ -294,6 +295,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::reversed_empty_ranges, reason = "negative bounds count from the end")]
     fn negative_bounds_count_from_the_end() {
         let a = Tensor::arange(5).unwrap();
         let values = |x: Result<Tensor>| x.unwrap().to_vec::<i64>().unwrap();

@@ -357,7 +357,7 @@ mod tests {
     fn a_batch_of_distributions_is_each_of_them() {
         let (mean, x) = (normal(&[2, 3]), normal(&[4, 2, 3]));
         let roots = normal(&[2, 3, 3]);
-        let covariance = roots.matmul(&roots.mt()).unwrap().add(&Tensor::eye(3, DType::F64).unwrap()).unwrap();
+        let covariance = roots.matmul(&roots.mt()).unwrap().add(Tensor::eye(3, DType::F64).unwrap()).unwrap();
         let all = MultivariateNormal::new(&mean, &covariance).unwrap();
         let densities = all.log_prob(&x).unwrap();
         let draws = all.sample(5, &mut Rng::new(1)).unwrap();

@@ -205,7 +205,7 @@ impl Pca {
         let limit = self.samples.max(self.mean.len()) as f64 * self.mean.dtype().epsilon() * s.first().copied().unwrap_or(0.0);
         let flat = Tensor::from_vec(s.iter().map(|&s| s <= limit).collect(), &[s.len()])?;
         let one = Tensor::scalar_as(1.0, self.mean.dtype());
-        flat.where_(&one.zeros_like(), &flat.where_(&one, &self.deviations()?)?.recip()?)
+        flat.where_(one.zeros_like(), &flat.where_(&one, &self.deviations()?)?.recip()?)
     }
 
     /// The standard deviation of each score.
@@ -273,7 +273,7 @@ mod tests {
     fn data(m: usize, n: usize) -> Tensor {
         let widths: Vec<f64> = (0..n).map(|j| 2.0_f64.powi(j as i32)).collect();
         let x = Rng::new(8).normal(&[m, n], DType::F64).unwrap();
-        x.mul(&Tensor::from_slice(&widths, &[n]).unwrap()).unwrap().add_scalar(3.0).unwrap()
+        x.mul(Tensor::from_slice(&widths, &[n]).unwrap()).unwrap().add_scalar(3.0).unwrap()
     }
 
     fn off(a: &Tensor, b: &Tensor) -> f64 {
@@ -284,7 +284,7 @@ mod tests {
     fn variances_are_the_eigenvalues_of_the_covariance() {
         let x = data(50, 5);
         let pca = Pca::fit(&x, &PcaOptions::default()).unwrap();
-        let centred = x.sub(&x.mean(&[0], false).unwrap()).unwrap();
+        let centred = x.sub(x.mean(&[0], false).unwrap()).unwrap();
         let covariance = centred.mt().matmul(&centred).unwrap().mul_scalar(1.0 / 49.0).unwrap();
         let expected = eigh(&covariance).unwrap().values.flip(0).unwrap();
         let found = pca.explained_variance().unwrap();

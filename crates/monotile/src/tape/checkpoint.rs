@@ -120,7 +120,7 @@ mod tests {
                     } else {
                         stretch(&[y.clone(), w.clone()]).unwrap()
                     };
-                    sum = sum.add(&outputs[1].sum(&[], false).unwrap()).unwrap();
+                    sum = sum.add(outputs[1].sum(&[], false).unwrap()).unwrap();
                     y = outputs[0].clone();
                 }
                 let loss = y.mul(&y).unwrap().sum(&[], false).unwrap().add(&sum).unwrap();

@@ -155,7 +155,7 @@ mod tests {
             };
             let x_bar = match self.0 {
                 Way::Operations => g.mul(&saved.input(0).square()?.mul_scalar(3.0)?)?,
-                Way::Host | Way::Marked => slope(&saved.input(0))?.mul(&g.detach())?,
+                Way::Host | Way::Marked => slope(&saved.input(0))?.mul(g.detach())?,
                 Way::HostSlope => g.mul(&slope(&saved.input(0))?)?,
                 Way::Stored => g.mul(&self.1)?,
             };

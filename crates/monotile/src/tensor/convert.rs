@@ -146,7 +146,7 @@ mod tests {
         assert_eq!((a.iter().len(), a.mt().iter().len(), Tensor::zeros(&[0, 3], DType::F32).unwrap().iter().len()), (3, 2, 0));
         let mut y = Tensor::from([0.0, 0.0]);
         for (i, row) in (&a).into_iter().enumerate() {
-            y = y + row * i;
+            y += row * i;
         }
         assert_eq!(y.to_vec::<f64>().unwrap(), [13.0, 16.0]);
         let g = grad(&y.sum(&[], false).unwrap(), &[&a]).unwrap();

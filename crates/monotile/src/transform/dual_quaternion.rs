@@ -107,7 +107,7 @@ pub fn blend(motions: &Tensor, weights: &Tensor) -> Result<Tensor> {
     }
     let rotations = motions.detach().slice(-1, ..4)?;
     let nearness = dot(&rotations, &rotations.slice(-2, ..1)?)?;
-    let weights = nearness.lt(&nearness.zeros_like())?.where_(&weights.neg()?, &weights)?;
+    let weights = nearness.lt(nearness.zeros_like())?.where_(&weights.neg()?, &weights)?;
     let sum = motions.mul(&weights.unsqueeze(-1)?)?.sum(&[-2], false)?;
     let (q, d) = (sum.slice(-1, ..4)?, sum.slice(-1, 4..)?);
     let square = dot(&q, &q)?.unsqueeze(-1)?;
@@ -126,7 +126,7 @@ pub(crate) fn specs() -> Vec<Spec> {
     use crate::transform::quaternion::normalize;
     let motions = |q: Tensor, t: Tensor| from_rigid(&q, &t).unwrap();
     // Rotations within a quarter turn of each other: far from where signs change.
-    let near = || normalize(&rotations(&[2, 1]).add(&normal(&[2, 3, 4]).mul_scalar(0.2).unwrap()).unwrap()).unwrap();
+    let near = || normalize(&rotations(&[2, 1]).add(normal(&[2, 3, 4]).mul_scalar(0.2).unwrap()).unwrap()).unwrap();
     let equal = || motions(rotations(&[1]).expand(&[3, 4]).unwrap(), normal(&[3]));
     vec![
         Spec::new("dual_quaternion::from_rigid", |x| Ok(vec![from_rigid(&x[0], &x[1])?]))

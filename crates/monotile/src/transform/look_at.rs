@@ -48,7 +48,7 @@ pub fn look_at(eye: &Tensor, target: &Tensor, up: &Tensor) -> Result<Tensor> {
         Error::value(format!("{OP}: eye and target are both {}{}", row_text(&eye, &all, i), batch_suffix(&all, i)))
     })?;
     let parallel = |i: usize| {
-        let way = row_text(&target.detach().sub(&eye.detach()).expect("the same shape"), &all, i);
+        let way = row_text(&target.detach().sub(eye.detach()).expect("the same shape"), &all, i);
         let up = row_text(&up, &all, i);
         Error::value(format!("{OP}: up is {up}, parallel to the direction of view, {way}{}", batch_suffix(&all, i)))
     };
@@ -74,7 +74,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             // Targets are 3 and more away, across up.
             .sample(
                 "batch",
-                vec![normal(&[2, 1, 3]), normal(&[3, 3]).add(&numbers(&[9.0, 0.0, 5.0])).unwrap(), numbers(&[0.3, 2.0, -0.2])],
+                vec![normal(&[2, 1, 3]), normal(&[3, 3]).add(numbers(&[9.0, 0.0, 5.0])).unwrap(), numbers(&[0.3, 2.0, -0.2])],
             )
             .property("target lies ahead", |x, y| {
                 let distance_to = x[0].sub(&x[1])?.square()?.sum(&[-1], false)?.sqrt()?;

@@ -1,6 +1,6 @@
 //! From the camera to the picture and back: viewports, pixels, and the planes that bound what is seen.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Placed, Result};
 use crate::linalg::inv;
 use crate::tensor::Tensor;
 #[cfg(test)]
@@ -97,7 +97,7 @@ pub fn project(clip_from_world: &Tensor, pixel_from_ndc: &Tensor, points: &Tenso
 pub fn unproject(clip_from_world: &Tensor, pixel_from_ndc: &Tensor, pixels: &Tensor) -> Result<Tensor> {
     let [clip_from_world, pixel_from_ndc, pixels] = operands("unproject", clip_from_world, pixel_from_ndc, pixels)?;
     let inverse = |m: &Tensor| inv(m).map_err(|e| renamed("unproject", e));
-    transform_points(&inverse(&clip_from_world)?.matmul(&inverse(&pixel_from_ndc)?)?, &pixels)
+    transform_points(&inverse(&clip_from_world).placed()?.matmul(&inverse(&pixel_from_ndc).placed()?)?, &pixels)
 }
 
 #[track_caller]
@@ -160,7 +160,7 @@ pub(crate) fn specs() -> Vec<Spec> {
     let view = || look_at(&normal(&[2, 3]), &numbers(&[0.0, 0.0, 7.0]), &numbers(&[0.1, 1.0, 0.0])).unwrap();
     let screen = || viewport(&numbers(&[0.5, 0.25]), &numbers(&[3.0, 2.0])).unwrap();
     // Points within 2 of the target, 4 and more ahead of the cameras.
-    let points = || normal(&[2, 3]).mul_scalar(0.4).unwrap().add(&numbers(&[0.0, 0.0, 7.0])).unwrap();
+    let points = || normal(&[2, 3]).mul_scalar(0.4).unwrap().add(numbers(&[0.0, 0.0, 7.0])).unwrap();
     let planes = |depth: DepthRange| {
         Spec::new("frustum_planes", move |x| Ok(vec![frustum_planes(&x[0], depth)?]))
             .sample("cameras", vec![lens(depth).matmul(&view()).unwrap()])
@@ -175,7 +175,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 let world_from_clip = inv(&x[0])?.unsqueeze(-3)?;
                 let corners = Tensor::from_rows(&[[-1.0, -1.0, first], [1.0, 1.0, last], [0.0, 0.0, 0.5 * (first + last)]])?;
                 let world = transform_points(&world_from_clip, &corners)?;
-                let distances = world.matmul(&y[0].slice(-1, ..3)?.mt())?.add(&y[0].slice(-1, 3..)?.mt())?;
+                let distances = world.matmul(&y[0].slice(-1, ..3)?.mt())?.add(y[0].slice(-1, 3..)?.mt())?;
                 let inside = distances.select(-2, 2)?.min(&[], false)?.to_f64_vec().unwrap()[0];
                 assert!(inside > 1e-3, "the middle lies inside of every plane: {inside}");
                 let at = |corner: usize, plane: usize| distances.select(-2, corner)?.select(-1, plane);

@@ -152,7 +152,7 @@ pub fn decompose(m: &Tensor) -> Result<Trs> {
     let (s, t, r) = (s?, t?, r?);
     let (x, y, z) = (x.div(&s)?, y.div(&t)?, z.div(&r)?);
     let mirrored = dot(&cross(&x.detach(), &y.detach())?, &z.detach())?;
-    let mirrored = mirrored.lt(&mirrored.zeros_like())?;
+    let mirrored = mirrored.lt(mirrored.zeros_like())?;
     let lengths = row(&[&dot(&x, &x)?.sqrt()?, &dot(&y, &y)?.sqrt()?, &dot(&z, &z)?.sqrt()?])?;
     refuse_where(
         &lengths,
@@ -203,7 +203,7 @@ fn refuse_shear(rotation: &Tensor, batch: &[usize]) -> Result<()> {
 pub(crate) fn specs() -> Vec<Spec> {
     use super::parts::samples::{distance, numbers, rotations};
     // Scales of both signs away from 0.
-    let signed = |shape: &[usize]| positive(shape).mul(&normal(shape).sign().unwrap()).unwrap();
+    let signed = |shape: &[usize]| positive(shape).mul(normal(shape).sign().unwrap()).unwrap();
     let samples = |spec: Spec| {
         spec.sample("batch", vec![normal(&[3, 3]), rotations(&[3]), signed(&[3, 3])])
             .sample("broadcast", vec![normal(&[3]), rotations(&[2, 1]), signed(&[2, 3])])

@@ -13,7 +13,7 @@ use crate::cases::{Tolerance, check};
 const ROUNDING: Tolerance = Tolerance { f64: 4e-15, f32: 2e-6 };
 
 fn symmetric(x: &Tensor) -> Result<Tensor> {
-    x.add(&x.mt())?.mul_scalar(0.5)
+    x.add(x.mt())?.mul_scalar(0.5)
 }
 
 /// X Xᵀ + I

@@ -104,7 +104,7 @@ fn workshop() -> TempDir {
     for block in 0..3 {
         let (a, b) = (rng.normal(&[4, 64], DType::F32).unwrap(), rng.normal(&[64, 4], DType::F32).unwrap());
         let weight = rng.normal(&[64, 64], DType::F32).unwrap();
-        tuned.push((format!("{}.weight", module(block)), weight.add(&b.matmul(&a).unwrap()).unwrap()));
+        tuned.push((format!("{}.weight", module(block)), weight.add(b.matmul(&a).unwrap()).unwrap()));
         base.push((format!("{}.weight", module(block)), weight));
         factors.push((format!("base_model.model.{}.lora_A.weight", module(block)), a));
         factors.push((format!("base_model.model.{}.lora_B.weight", module(block)), b));

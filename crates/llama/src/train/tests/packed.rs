@@ -77,7 +77,7 @@ fn the_gradient_of_a_packed_row_is_that_of_differences() {
     let start: Vec<Tensor> =
         trainer.model.parameters(TrainableParameters::Everything).into_iter().map(|(_, t)| t.clone()).collect();
     let mut loss = |step: f64| {
-        let moved = start.iter().zip(&draws).map(|(x, d)| x.add(&d.mul_scalar(step / norm).unwrap()).unwrap()).collect();
+        let moved = start.iter().zip(&draws).map(|(x, d)| x.add(d.mul_scalar(step / norm).unwrap()).unwrap()).collect();
         trainer.model.replace_parameters(TrainableParameters::Everything, moved);
         number(&trainer.model.batch_loss(&batch, None).unwrap()).unwrap()
     };

@@ -155,7 +155,7 @@ impl Unary for Relu {
     // x̄ = ȳ where x > 0, else 0
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
         let y = saved.output(0).detach();
-        y.gt(&y.zeros_like())?.where_(g, &g.zeros_like())
+        y.gt(y.zeros_like())?.where_(g, g.zeros_like())
     }
 }
 

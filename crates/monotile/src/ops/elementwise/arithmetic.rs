@@ -65,7 +65,7 @@ impl Binary for Mul {
     }
     // ā = ȳ b,  b̄ = ȳ a
     fn rule(self, saved: &Saved, g: &Tensor, operand: usize) -> Result<Tensor> {
-        g.mul(&saved.input(1 - operand))
+        g.mul(saved.input(1 - operand))
     }
     fn keeps(self, i: usize, needs: &[bool]) -> bool {
         needs[1 - i]
@@ -89,7 +89,7 @@ impl Binary for Div {
         if operand == 0 {
             return g.div(&b);
         }
-        g.mul(&saved.input(0))?.div(&b.mul(&b)?)?.neg()
+        g.mul(saved.input(0))?.div(&b.mul(&b)?)?.neg()
     }
     fn keeps(self, i: usize, needs: &[bool]) -> bool {
         i == 1 || needs[1]
@@ -388,7 +388,7 @@ mod tests {
         let mut rng = Rng::new(2);
         let [x, y] = [0; 2].map(|_| rng.normal(&[40, 50], DType::F32).unwrap());
         let (row, column) = (rng.normal(&[50], DType::F32).unwrap(), rng.normal(&[40, 1], DType::F32).unwrap());
-        let expected = x.sub(&column).unwrap().mul(&y.mt().contiguous().unwrap().mt()).unwrap().add(&row).unwrap();
+        let expected = x.sub(&column).unwrap().mul(y.mt().contiguous().unwrap().mt()).unwrap().add(&row).unwrap();
         let temporary = &x - &column;
         let place = temporary.elements::<f32>().as_ptr();
         let z = temporary * y.mt().contiguous().unwrap().mt() + &row;
@@ -415,7 +415,7 @@ mod tests {
     fn integers_add_and_do_not_mix_with_floats() {
         let n = Tensor::arange(3).unwrap();
         assert_eq!((&n + &n).to_vec::<i64>().unwrap(), [0, 2, 4]);
-        let words = n.add(&Tensor::ones(&[3], DType::F32).unwrap()).err().unwrap().to_string();
+        let words = n.add(Tensor::ones(&[3], DType::F32).unwrap()).err().unwrap().to_string();
         assert_eq!(words, "add: takes floating-point numbers, got i64 and f32; cast with to_dtype");
     }
 }

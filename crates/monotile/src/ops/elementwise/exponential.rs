@@ -26,7 +26,7 @@ impl Unary for Exp {
     }
     // x̄ = ȳ y
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
-        g.mul(&saved.output(0))
+        g.mul(saved.output(0))
     }
 }
 
@@ -43,7 +43,7 @@ impl Unary for Ln {
     }
     // x̄ = ȳ / x
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
-        g.div(&saved.input(0))
+        g.div(saved.input(0))
     }
 }
 

@@ -29,7 +29,7 @@ impl Unary for Sqrt {
     }
     // x̄ = ȳ / 2y
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
-        g.mul_scalar(0.5)?.div(&saved.output(0))
+        g.mul_scalar(0.5)?.div(saved.output(0))
     }
 }
 
@@ -90,7 +90,7 @@ impl Unary for Square {
     }
     // x̄ = 2 x ȳ
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
-        g.mul(&saved.input(0))?.mul_scalar(2.0)
+        g.mul(saved.input(0))?.mul_scalar(2.0)
     }
 }
 

@@ -69,8 +69,8 @@ impl Unary for Clamp {
     fn rule(self, saved: &Saved, g: &Tensor) -> Result<Tensor> {
         let x = saved.input(0).detach();
         let bound = |c| Tensor::scalar_as(c, x.dtype());
-        let outside = x.lt(&bound(self.low))?.or(&x.gt(&bound(self.high))?)?;
-        outside.where_(&g.zeros_like(), g)
+        let outside = x.lt(bound(self.low))?.or(&x.gt(bound(self.high))?)?;
+        outside.where_(g.zeros_like(), g)
     }
 }
 
@@ -414,7 +414,7 @@ mod tests {
     #[test]
     fn what_is_not_chosen_has_gradient_zero_even_if_it_is_nan() {
         let a = Tensor::scalar(f64::NAN).requires_grad();
-        let y = Tensor::scalar(false).where_(&a, &Tensor::scalar(1.0_f64)).unwrap();
+        let y = Tensor::scalar(false).where_(&a, Tensor::scalar(1.0_f64)).unwrap();
         assert_eq!(y.item::<f64>().unwrap(), 1.0);
         assert_eq!(grad(&y, &[&a]).unwrap()[0].item::<f64>().unwrap(), 0.0);
     }

@@ -114,7 +114,7 @@ pub fn least_squares(x: &Tensor, y: &Tensor, options: &LeastSquaresOptions) -> R
     let length = |x: &Tensor| norm(&x.unsqueeze(0)?, MatrixNorm::Frobenius);
     let rest = length(&residuals)?;
     let degrees_of_freedom = m - p;
-    let residual_deviation = rest.div(&Tensor::scalar_as((degrees_of_freedom as f64).sqrt(), dtype))?;
+    let residual_deviation = rest.div(Tensor::scalar_as((degrees_of_freedom as f64).sqrt(), dtype))?;
     // (XᵀX)⁻¹ = R⁻¹ R⁻ᵀ: its diagonal is the rows of R⁻¹ squared.
     let inverse = solve_triangular(r, &Tensor::eye(p, dtype)?, &upper)?;
     let spread = inverse.square()?.sum(&[-1], false)?.sqrt()?.div(&scale)?;
@@ -262,7 +262,7 @@ fn with_values(composed: &Tensor, values: &[f64]) -> Result<Tensor> {
     if !composed.is_recorded() {
         return Ok(values);
     }
-    composed.add(&values.sub(&composed.detach())?)
+    composed.add(&values.sub(composed.detach())?)
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ pub fn to_rotation_vector(q: &Tensor) -> Result<Tensor> {
 #[track_caller]
 pub(super) fn logarithm(q: &Tensor) -> Result<Tensor> {
     let (u, w) = (q.slice(-1, ..3)?, q.slice(-1, 3..)?);
-    let negative = w.detach().lt(&w.detach().zeros_like())?;
+    let negative = w.detach().lt(w.detach().zeros_like())?;
     let (u, w) = (negative.where_(&-&u, &u)?, negative.where_(&-&w, &w)?);
     u.mul(&angle_over_sine(&w)?)
 }

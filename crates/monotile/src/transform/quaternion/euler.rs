@@ -100,7 +100,7 @@ pub fn to_euler(q: &Tensor, euler: &EulerConvention) -> Result<Tensor> {
     let ([a, b, c, d], sign) = halves(&q, euler)?;
     let (sum_square, difference_square) = (a.square()?.add(&b.square()?)?, c.square()?.add(&d.square()?)?);
     // Below rounding, one of the two angles between a, b and between c, d says nothing.
-    let least = sum_square.detach().add(&difference_square.detach())?.mul_scalar((8.0 * q.dtype().epsilon()).powi(2))?;
+    let least = sum_square.detach().add(difference_square.detach())?.mul_scalar((8.0 * q.dtype().epsilon()).powi(2))?;
     let [low, high] = [difference_square.detach().le(&least)?, sum_square.detach().le(&least)?];
     if q.is_recorded() {
         let locked = low.where_(&low.to_dtype(q.dtype())?, &high.to_dtype(q.dtype())?)?;

@@ -74,7 +74,7 @@ pub fn from_matrix(m: &Tensor) -> Result<Tensor> {
         [([&xx4, &xy4, &xz4, &wx4], &xx4), ([&xy4, &yy4, &yz4, &wy4], &yy4), ([&xz4, &yz4, &zz4, &wz4], &zz4)]
     {
         let larger = diagonal.detach().gt(&best.1)?;
-        best = (larger.unsqueeze(-1)?.where_(&row(&numbers)?, &best.0)?, best.1.maximum(&diagonal.detach())?);
+        best = (larger.unsqueeze(-1)?.where_(&row(&numbers)?, &best.0)?, best.1.maximum(diagonal.detach())?);
     }
     unit(&best.0, |_| unreachable!("the diagonal of 4 q qᵀ sums to 4"))
 }

@@ -94,7 +94,7 @@ pub(super) fn operands(op: &str, a: &Tensor, b: &Tensor, t: &Tensor) -> Result<[
 #[track_caller]
 pub(super) fn toward(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let d = dot(&a.detach(), &b.detach())?.unsqueeze(-1)?;
-    d.lt(&d.zeros_like())?.where_(&-b, b)
+    d.lt(d.zeros_like())?.where_(&-b, b)
 }
 
 /// The way from a to b along the great circle that they span, which need not be the shorter one; t are rows of one number.
@@ -111,7 +111,7 @@ pub(super) fn pairs(spec: Spec) -> Spec {
     use crate::transform::parts::samples::rotations;
     use crate::transform::quaternion::normalize;
     let a = rotations(&[3]);
-    let near = |eps: f64| normalize(&a.add(&normal(&[3, 4]).mul_scalar(eps).unwrap()).unwrap()).unwrap();
+    let near = |eps: f64| normalize(&a.add(normal(&[3, 4]).mul_scalar(eps).unwrap()).unwrap()).unwrap();
     let t = || uniform(&[3], 0.0, 1.0);
     // The dot products of these differ from 0, where the shorter way changes, by more than a difference quotient's step.
     let clear = |a: Tensor, b: Tensor| {
