@@ -279,6 +279,12 @@ fn reduce_to<T: Element, S: Copy + Send + Sync>(
     step: impl Fn(S, T) -> S + Sync + Copy,
     merge: impl Fn(S, S) -> S + Sync + Copy,
 ) -> Result<(), OutOfMemory> {
+    let kept = (0..x.shape().len()).filter(|d| !axes.contains(d)).map(|d| x.shape()[d]);
+    if x.is_empty() && out.len() == product(kept) {
+        // Perhaps very many results, of nothing.
+        out.fill(start);
+        return Ok(());
+    }
     either(
         x,
         axes,

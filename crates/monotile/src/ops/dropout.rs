@@ -40,7 +40,7 @@ pub fn dropout(x: &Tensor, p: f64, rng: &mut Rng) -> Result<Tensor> {
     }
     if p == 1.0 {
         // Chosen, not multiplied by 0, which would make NaN of ∞.
-        return Tensor::full(x.shape(), false)?.where_(&x, &x.zeros_like());
+        return Tensor::full(x.shape(), false)?.where_(&x, x.zeros_like());
     }
     let keep = 1.0 / (1.0 - p);
     let mask = Tensor::from_fn("dropout", x.shape(), x.dtype(), |_| if rng.next_f64() < p { 0.0 } else { keep })?;

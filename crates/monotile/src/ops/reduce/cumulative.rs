@@ -216,9 +216,9 @@ pub(crate) fn specs() -> Vec<Spec> {
     };
     let mut all = Vec::new();
     for axis in [0, 1] {
-        all.push(record("cumsum", axis, Tensor::cumsum, |x| x.iter().sum()));
-        all.push(record("cumprod", axis, Tensor::cumprod, |x| x.iter().fold(1.0, |y, x| y * x)));
-        all.push(record("logcumsumexp", axis, Tensor::logcumsumexp, |x| x.iter().map(|x| x.exp()).sum::<f64>().ln()));
+        all.push(record("cumsum", axis, |x, axis| x.cumsum(axis), |x| x.iter().sum()));
+        all.push(record("cumprod", axis, |x, axis| x.cumprod(axis), |x| x.iter().fold(1.0, |y, x| y * x)));
+        all.push(record("logcumsumexp", axis, |x, axis| x.logcumsumexp(axis), |x| x.iter().map(|x| x.exp()).sum::<f64>().ln()));
         let largest: Operation = |x, axis| Ok(x.cummax(axis)?.0);
         all.push(record("cummax", axis, largest, |x| x.iter().copied().fold(f64::NEG_INFINITY, f64::max)));
         let smallest: Operation = |x, axis| Ok(x.cummin(axis)?.0);
@@ -228,8 +228,8 @@ pub(crate) fn specs() -> Vec<Spec> {
         let words = format!("{name}: axis 1 is not an axis of a tensor of rank 1");
         Spec::new(name, move |x| Ok(vec![f(&x[0], 1)?])).refuses(vec![normal(&[3])], words)
     };
-    all.extend([refused("cumsum", Tensor::cumsum), refused("cumprod", Tensor::cumprod)]);
-    all.push(refused("logcumsumexp", Tensor::logcumsumexp).refuses(
+    all.extend([refused("cumsum", |x, axis| x.cumsum(axis)), refused("cumprod", |x, axis| x.cumprod(axis))]);
+    all.push(refused("logcumsumexp", |x, axis| x.logcumsumexp(axis)).refuses(
         vec![Tensor::arange(4).unwrap().reshape(&[2, 2]).unwrap()],
         "logcumsumexp: takes floating-point numbers, got i64; cast with to_dtype",
     ));

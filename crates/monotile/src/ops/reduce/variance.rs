@@ -62,9 +62,9 @@ impl Tensor {
     pub fn std(&self, axes: &[isize], correction: f64, keepdim: bool) -> Result<Tensor> {
         let variance = self.var(axes, correction, keepdim)?;
         // The root of 0 has an infinite slope, which a slope of 0 would make NaN.
-        let zero = variance.eq(&variance.zeros_like())?;
-        let root = zero.where_(&variance.ones_like(), &variance)?.sqrt()?;
-        zero.where_(&variance.zeros_like(), &root)
+        let zero = variance.eq(variance.zeros_like())?;
+        let root = zero.where_(variance.ones_like(), &variance)?.sqrt()?;
+        zero.where_(variance.zeros_like(), &root)
     }
 }
 
