@@ -50,7 +50,7 @@ pub struct SvdLowrank {
 ///
 /// # Gradient
 /// That of the values and vectors that were found; the random directions are constants. Where A has a lower rank than there are directions,
-/// up to rounding or to values that are negligible, it is that of [`svd`]: to second order too, and refused where a loss
+/// up to rounding or to values that are negligible, it is that of [`svd`](super::svd()): to second order too, and refused where a loss
 /// depends on values that are 0.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ impl Tensor {
     /// The result goes to the largest integer, and has at least `minlength` elements: of i64, or of the weights' type.
     ///
     /// # Gradient
-    /// Of the weights: w̄ⱼ = ȳ[xⱼ].
+    /// Of the weights: w̄ⱼ = ȳ\[xⱼ\].
     ///
     /// # Errors
     /// If this is no vector of i64, one is negative, or the weights differ in shape or are no floating-point numbers.

@@ -11,13 +11,13 @@ use crate::testing::{Spec, normal};
 
 /// # Sort
 impl Tensor {
-    /// The elements in increasing or decreasing order along `axis`, and their indices along it as i64: yⱼ = x[indexⱼ].
+    /// The elements in increasing or decreasing order along `axis`, and their indices along it as i64: yⱼ = x\[indexⱼ\].
     ///
     /// NaN is greater than every number: last in increasing order, first in decreasing. -0 equals 0. Equal elements keep their order both ways, as
     /// under PyTorch's `stable=True`. Integers and booleans are sorted too.
     ///
     /// # Gradient
-    /// The cotangent of an element where it came from: x̄[indexⱼ] = ȳⱼ.
+    /// The cotangent of an element where it came from: x̄\[indexⱼ\] = ȳⱼ.
     ///
     /// # Errors
     /// If the axis does not exist.
