@@ -11,7 +11,7 @@ use regex_automata::{Input, PatternID};
 use super::stopwatch::Stopwatch;
 
 /// Is told of matches, one after the other.
-pub(super) type Found<'a> = &'a mut dyn FnMut(Range<usize>) -> Result<()>;
+pub(super) type OnMatch<'a> = &'a mut dyn FnMut(Range<usize>) -> Result<()>;
 
 /// One automaton for some expressions.
 ///
@@ -37,7 +37,7 @@ impl Automaton {
     ///
     /// # Errors
     /// `Limit`, where the time is over; those of `found`.
-    pub fn each(&self, text: &str, time: &Stopwatch, found: Found) -> Result<()> {
+    pub fn each(&self, text: &str, time: &Stopwatch, found: OnMatch) -> Result<()> {
         if self.cost.is_short(text.len()) {
             return matches(&self.here, text, &|| time.tick(), found);
         }
@@ -49,7 +49,7 @@ impl Automaton {
     ///
     /// # Errors
     /// As [`each`](Automaton::each).
-    pub fn each_word(&self, spaces: PatternID, text: &str, time: &Stopwatch, found: Found) -> Result<()> {
+    pub fn each_word(&self, spaces: PatternID, text: &str, time: &Stopwatch, found: OnMatch) -> Result<()> {
         if self.cost.is_short(text.len()) {
             return words((&self.here, spaces), text, &|| time.tick(), found);
         }
@@ -65,8 +65,8 @@ impl Automaton {
 pub(super) fn aside(
     text: &str,
     time: &Stopwatch,
-    search: impl FnOnce(&str, Found) -> Result<()> + Send + 'static,
-    found: Found,
+    search: impl FnOnce(&str, OnMatch) -> Result<()> + Send + 'static,
+    found: OnMatch,
 ) -> Result<()> {
     let mut copy = Vec::new();
     memory::reserve_exact(&mut copy, text.len(), "a tokenizer's text")?;
@@ -75,7 +75,7 @@ pub(super) fn aside(
     search_aside(&|| time.left(), move |tell| search(&copy, tell), found)
 }
 
-fn matches(regex: &Regex, text: &str, searched: &dyn Fn() -> Result<()>, found: Found) -> Result<()> {
+fn matches(regex: &Regex, text: &str, searched: &dyn Fn() -> Result<()>, found: OnMatch) -> Result<()> {
     for range in regex.find_iter(text).map(|found| found.range()) {
         searched()?;
         found(range)?;
@@ -83,7 +83,7 @@ fn matches(regex: &Regex, text: &str, searched: &dyn Fn() -> Result<()>, found: 
     searched()
 }
 
-fn words((regex, spaces): (&Regex, PatternID), text: &str, searched: &dyn Fn() -> Result<()>, found: Found) -> Result<()> {
+fn words((regex, spaces): (&Regex, PatternID), text: &str, searched: &dyn Fn() -> Result<()>, found: OnMatch) -> Result<()> {
     let mut at = 0;
     while let Some(word) = regex.search(&Input::new(text).range(at..)) {
         searched()?;
@@ -120,7 +120,7 @@ mod tests {
         let (plain, spaced) = (automaton(&[r"\w+|"]), automaton(&[r" ?\w+", r"\s+"]));
         let text = "aé  12 \n ".repeat(100_000);
         assert!(!plain.cost.is_short(text.len()) && !spaced.cost.is_short(text.len()));
-        let check = |each: &dyn Fn(&str, Found) -> Result<()>, here: &dyn Fn(Found) -> Result<()>| {
+        let check = |each: &dyn Fn(&str, OnMatch) -> Result<()>, here: &dyn Fn(OnMatch) -> Result<()>| {
             let (mut long, mut short) = (Vec::new(), Vec::new());
             each(&text, &mut |range| {
                 long.push(range);
@@ -147,7 +147,7 @@ mod tests {
     fn a_search_without_a_match_is_left_when_its_time_is_over() {
         let text = "abcde ".repeat(40_000);
         let late = Stopwatch::with_seconds(text.len(), 0);
-        let none: Found = &mut |_| Ok(());
+        let none: OnMatch = &mut |_| Ok(());
         for source in [r"(?s)[a-z].{0,10000}\x00", r"(?s)(?:a?){10000}\x00"] {
             let errors = [
                 automaton(&[source]).each(&text, &late, none),

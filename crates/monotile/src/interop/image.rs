@@ -26,8 +26,8 @@ impl<P: Pixel<Subpixel = u8>, S: Deref<Target = [u8]>> TryFrom<&ImageBuffer<P, S
     #[track_caller]
     fn try_from(picture: &ImageBuffer<P, S>) -> Result<Self> {
         let shape = [picture.height() as usize, picture.width() as usize, usize::from(P::CHANNEL_COUNT)];
-        let len = crate::check::shape("image", &shape)?.elements();
-        let mut data = memory::list(len, "a picture")?;
+        let checked_shape = crate::check::shape("image", &shape)?;
+        let mut data = memory::list(checked_shape.elements(), "a picture")?;
         data.extend(picture.pixels().flat_map(|p| p.channels()).map(|&byte| f32::from(byte) / 255.0));
         Self::from_vec(data, &shape)
     }

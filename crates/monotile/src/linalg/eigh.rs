@@ -130,7 +130,7 @@ impl Gradient for EighGradient {
         let values_bar = cotangents[0].as_ref();
         let Some(v_bar) = &cotangents[1] else { return Ok(vec![values_bar.map(|bar| from_values(&v, bar)).transpose()?]) };
         let g = v.mt().matmul(v_bar)?;
-        let (turn, scales) = (g.sub(&g.mt())?.mul_scalar(0.5)?, scales(v_bar)?);
+        let (turn, scales) = (g.sub(g.mt())?.mul_scalar(0.5)?, scales(v_bar)?);
         let stretch = || symmetric(&g);
         let pairs = SpectralCotangent {
             op: "eigh",

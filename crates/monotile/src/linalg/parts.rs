@@ -90,7 +90,7 @@ pub(super) fn upper(x: &Tensor, diagonal: f64) -> Result<Tensor> {
 /// ½ (X + Xᵀ)
 #[track_caller]
 pub(super) fn symmetric(x: &Tensor) -> Result<Tensor> {
-    x.add(&x.mt())?.mul_scalar(0.5)
+    x.add(x.mt())?.mul_scalar(0.5)
 }
 
 /// The sum of two, either of which may be absent.
@@ -121,7 +121,7 @@ fn refuse_choice(op: &str, q2: &Tensor, bar2: &Tensor) -> Result<()> {
     let most = |x: &Tensor| x.to_f64_vec().map(|x| x.into_iter().fold(0.0, |m: f64, x| m.max(x.abs())));
     let epsilon: f64 = if turned.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
     // Rounding on the way to the loss and back leaves a skew part of its own, far below the root of ε.
-    if most(&turned.sub(&turned.mt())?)? > 100.0 * epsilon.sqrt() * most(bar2)? {
+    if most(&turned.sub(turned.mt())?)? > 100.0 * epsilon.sqrt() * most(bar2)? {
         return Err(Error::value(format!(
             "the gradient of {op}: the loss depends on which basis of their space the last columns of a square factor are"
         )));

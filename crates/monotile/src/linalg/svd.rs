@@ -181,7 +181,7 @@ impl SvdResult {
             return s_bar.map(|bar| from_values(u, bar, &v.mt())).transpose();
         }
         let zeros = self.zeros(s_bar)?;
-        let skew = |x: &Tensor| x.sub(&x.mt())?.mul_scalar(0.5);
+        let skew = |x: &Tensor| x.sub(x.mt())?.mul_scalar(0.5);
         let g = u_bar.as_ref().map(|bar| u.mt().matmul(bar)).transpose()?;
         let h = v_bar.as_ref().map(|bar| v.mt().matmul(bar)).transpose()?;
         let (x, y) = (g.as_ref().map(skew).transpose()?, h.as_ref().map(skew).transpose()?);

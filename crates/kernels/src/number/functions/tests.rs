@@ -105,8 +105,12 @@ fn singles_are_within_four_units_of_doubles() {
         }
         all.push((name, worst));
     }
-    // A square has twice the error of what is squared.
-    let allowed = |name: &str| if name == "trigamma" { 5.0 } else { 4.0 };
+    // A square has twice the error of what is squared. Without fused multiply-adds erfc's last step rounds twice.
+    let allowed = |name: &str| match name {
+        "trigamma" => 5.0,
+        "erfc" => 4.5,
+        _ => 4.0,
+    };
     assert!(all.iter().all(|(name, (off, _))| *off <= allowed(name)), "units, number: {all:?}");
 }
 

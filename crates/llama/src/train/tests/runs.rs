@@ -85,7 +85,8 @@ fn a_folder_with_files_of_no_run_is_not_written_to() {
 fn a_run_that_was_killed_before_its_first_state_is_begun_again() {
     let (whole, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     go(whole.path(), false, 0).unwrap();
-    for name in [".begun", "log.jsonl", "adapter_model.safetensors"] {
+    std::fs::write(killed.path().join(".begun"), "").unwrap();
+    for name in ["log.jsonl", "adapter_model.safetensors"] {
         std::fs::write(killed.path().join(name), "half").unwrap();
     }
     // Its first save begins with the state: another file is none of it.
