@@ -7,7 +7,7 @@ use fancy_regex::{Error as Failure, Regex, RegexInput, RuntimeError};
 use monotile::{Error, Result};
 use monotile_adapters::{PatternBudget, SearchCost};
 
-use super::automaton::{Found, aside};
+use super::automaton::{OnMatch, aside};
 use super::component::malformed;
 use super::stopwatch::Stopwatch;
 
@@ -50,7 +50,7 @@ impl Backtracking {
     ///
     /// # Errors
     /// `Value`, where one place takes too many steps; `Limit`, where the time is over; those of `found`.
-    pub fn each(&self, text: &str, time: &Stopwatch, found: Found) -> Result<()> {
+    pub fn each(&self, text: &str, time: &Stopwatch, found: OnMatch) -> Result<()> {
         if self.cost.is_short(text.len()) {
             return self.search.each(text, &|| time.check(), found);
         }
@@ -60,7 +60,7 @@ impl Backtracking {
 }
 
 impl Search {
-    fn each(&self, text: &str, check: &dyn Fn() -> Result<()>, found: Found) -> Result<()> {
+    fn each(&self, text: &str, check: &dyn Fn() -> Result<()>, found: OnMatch) -> Result<()> {
         let (mut at, mut last) = (0, None);
         while let Some(range) = self.next(text, at, check)? {
             let next = text[range.end..].chars().next().map_or(1, char::len_utf8);
