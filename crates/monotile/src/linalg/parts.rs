@@ -148,7 +148,7 @@ pub(super) mod samples {
         let diagonal = 2.0 * (n as f64).sqrt() + 1.0;
         let shift =
             constant(shape[shape.len() - 2], shape[shape.len() - 1], DType::F64, |i, j| if i == j { diagonal } else { 0.0 });
-        normal(shape).add(&shift.unwrap()).unwrap()
+        normal(shape).add(shift.unwrap()).unwrap()
     }
 
     /// ½ (X + Xᵀ) + diag(0, 4, 8, …): symmetric, with eigenvalues that a difference quotient does not bring together.
