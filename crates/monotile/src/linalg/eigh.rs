@@ -4,7 +4,7 @@ use super::degenerate::{SpectralCotangent, scales, with_diagonal};
 use super::parts::{matrix_name, symmetric};
 use crate::check;
 use crate::door;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Placed, Result};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
 #[cfg(test)]
@@ -89,6 +89,7 @@ fn compute(op: &str, a: &Tensor, vectors: bool) -> Result<[Tensor; 2]> {
     door::factor::eigh(op, a, vectors, |matrix, _| {
         Error::new(ErrorKind::NotConverged, format!("{op}: the eigenvalues of {} did not converge", matrix_name(a, matrix)))
     })
+    .placed()
 }
 
 /// V diag(λ̄) Vᵀ
@@ -130,7 +131,7 @@ impl Gradient for EighGradient {
         let values_bar = cotangents[0].as_ref();
         let Some(v_bar) = &cotangents[1] else { return Ok(vec![values_bar.map(|bar| from_values(&v, bar)).transpose()?]) };
         let g = v.mt().matmul(v_bar)?;
-        let (turn, scales) = (g.sub(&g.mt())?.mul_scalar(0.5)?, scales(v_bar)?);
+        let (turn, scales) = (g.sub(g.mt())?.mul_scalar(0.5)?, scales(v_bar)?);
         let stretch = || symmetric(&g);
         let pairs = SpectralCotangent {
             op: "eigh",

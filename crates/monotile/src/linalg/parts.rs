@@ -1,9 +1,11 @@
 //! What the operations here share: triangles, diagonals, right-hand sides.
 
+use std::panic::Location;
+
 use monotile_kernels::buffer::list;
 
 use crate::check;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Placed, Result};
 use crate::tensor::{DType, Dims, Tensor};
 
 /// The leading dimensions of matrices `(…, m, n)`.
@@ -32,9 +34,11 @@ pub(super) fn matrix_name(x: &Tensor, matrix: usize) -> String {
 /// The refusal of a matrix of `x` without an inverse: `what` is 0 in it, counted from 1.
 #[track_caller]
 pub(super) fn singular(op: &str, x: &Tensor, what: &str) -> impl Fn(usize, usize) -> Error {
+    let place = Location::caller();
     move |matrix, order| {
         let which = matrix_name(x, matrix);
-        Error::new(ErrorKind::Singular, format!("{op}: {which} is singular (its {what} {} is 0)", order - 1))
+        let why = format!("{op}: {which} is singular (its {what} {} is 0)", order - 1);
+        Error::new(ErrorKind::Singular, why).with_place(place)
     }
 }
 
@@ -53,7 +57,7 @@ pub(super) fn broadcast(op: &str, a: &Tensor, b: &Tensor) -> Result<[Tensor; 2]>
 /// Calls `f` with right-hand sides as matrices: a vector of n elements is a column.
 #[track_caller]
 pub(super) fn with_columns(b: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
-    if b.rank() == 1 { f(&b.unsqueeze(-1)?)?.squeeze(-1) } else { f(b) }
+    if b.rank() == 1 { f(&b.unsqueeze(-1)?).placed()?.squeeze(-1) } else { f(b).placed() }
 }
 
 /// Refuses right-hand sides that have not a row for each of the `rows` rows of the matrices `a`.
@@ -90,7 +94,7 @@ pub(super) fn upper(x: &Tensor, diagonal: f64) -> Result<Tensor> {
 /// ½ (X + Xᵀ)
 #[track_caller]
 pub(super) fn symmetric(x: &Tensor) -> Result<Tensor> {
-    x.add(&x.mt())?.mul_scalar(0.5)
+    x.add(x.mt())?.mul_scalar(0.5)
 }
 
 /// The sum of two, either of which may be absent.
@@ -121,7 +125,7 @@ fn refuse_choice(op: &str, q2: &Tensor, bar2: &Tensor) -> Result<()> {
     let most = |x: &Tensor| x.to_f64_vec().map(|x| x.into_iter().fold(0.0, |m: f64, x| m.max(x.abs())));
     let epsilon: f64 = if turned.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
     // Rounding on the way to the loss and back leaves a skew part of its own, far below the root of ε.
-    if most(&turned.sub(&turned.mt())?)? > 100.0 * epsilon.sqrt() * most(bar2)? {
+    if most(&turned.sub(turned.mt())?)? > 100.0 * epsilon.sqrt() * most(bar2)? {
         return Err(Error::value(format!(
             "the gradient of {op}: the loss depends on which basis of their space the last columns of a square factor are"
         )));
@@ -148,7 +152,7 @@ pub(super) mod samples {
         let diagonal = 2.0 * (n as f64).sqrt() + 1.0;
         let shift =
             constant(shape[shape.len() - 2], shape[shape.len() - 1], DType::F64, |i, j| if i == j { diagonal } else { 0.0 });
-        normal(shape).add(&shift.unwrap()).unwrap()
+        normal(shape).add(shift.unwrap()).unwrap()
     }
 
     /// ½ (X + Xᵀ) + diag(0, 4, 8, …): symmetric, with eigenvalues that a difference quotient does not bring together.

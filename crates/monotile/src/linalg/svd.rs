@@ -4,7 +4,7 @@ use super::degenerate::{SpectralCotangent, replaced, scales, with_diagonal};
 use super::parts::{matrix_name, sum, symmetric, thin_q_cotangent};
 use crate::check;
 use crate::door::factor::{self, Vectors};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Placed, Result};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
 #[cfg(test)]
@@ -98,6 +98,7 @@ fn compute(op: &str, a: &Tensor, vectors: Vectors) -> Result<[Tensor; 3]> {
     factor::svd(op, a, vectors, |matrix, _| {
         Error::new(ErrorKind::NotConverged, format!("{op}: the singular values of {} did not converge", matrix_name(a, matrix)))
     })
+    .placed()
 }
 
 /// U diag(s̄) Vᵀ
@@ -181,7 +182,7 @@ impl SvdResult {
             return s_bar.map(|bar| from_values(u, bar, &v.mt())).transpose();
         }
         let zeros = self.zeros(s_bar)?;
-        let skew = |x: &Tensor| x.sub(&x.mt())?.mul_scalar(0.5);
+        let skew = |x: &Tensor| x.sub(x.mt())?.mul_scalar(0.5);
         let g = u_bar.as_ref().map(|bar| u.mt().matmul(bar)).transpose()?;
         let h = v_bar.as_ref().map(|bar| v.mt().matmul(bar)).transpose()?;
         let (x, y) = (g.as_ref().map(skew).transpose()?, h.as_ref().map(skew).transpose()?);
