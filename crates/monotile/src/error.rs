@@ -28,7 +28,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// let a = Tensor::from_rows(&[[1.0_f32, 2.0]])?;
 /// let line = line!() + 1;
 /// let error = a.matmul(&a).err().unwrap();
-/// assert_eq!(error.to_string(), "matmul: shapes [1, 2] and [1, 2]: the last size of the first must equal the second last of the other");
+/// assert_eq!(error.to_string(), "matmul: shapes [1, 2] and [1, 2]: the inner sizes 2 and 1 differ");
 /// assert_eq!((error.place().file(), error.place().line()), (file!(), line));
 /// assert!(format!("{error:#}").ends_with(&format!("\n  at {}", error.place())));
 /// # Ok::<(), monotile::Error>(())
