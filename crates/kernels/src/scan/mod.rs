@@ -16,7 +16,7 @@ use crate::real::Real;
 use crate::shape::count;
 use crate::simd;
 use crate::threads::{self, SharedSlice};
-use kinds::{CompensatedSum, Extremum, IntegerProduct, IntegerSum, LogSumExp, Product, Recurrence, Sum};
+use kinds::{Extremum, IntegerProduct, IntegerSum, LogSumExp, Product, Recurrence, Sum};
 
 /// Chains of a fold that run side by side, so that one addition does not wait for the one before.
 const CHAINS: usize = 8;
@@ -34,7 +34,7 @@ const HEAVY_NS: f64 = 10.0;
 compiled! {
     /// y[o, j, i] = Σ over k ≤ j of x[o, k, i], for x of `(outer, n, inner)` elements in row-major order.
     ///
-    /// f32 adds in f64, and f64 carries what additions round off: an element is right to its last bit or nearly so.
+    /// All add in f64: a sum of f32 is right to its last bit, or nearly so. Those of f64 never fall where no term is negative.
     ///
     /// # Errors
     /// Here and below: if there is no memory for the states of parts.
@@ -42,13 +42,7 @@ compiled! {
     /// # Panics
     /// Here and below: if the lengths differ, or are not those of whole series.
     pub fn cumulative_sum<T: Real>(x: &[T], n: usize, inner: usize, y: &mut [T]) -> Result<(), OutOfMemory> {
-        // What f32 adds in f64 loses nothing that f32 shows.
-        let fits = if size_of::<T>() < 8 {
-            scan(Sum::<T>::NEW, [x, x], n, inner, y)
-        } else {
-            scan(CompensatedSum::<T>::NEW, [x, x], n, inner, y)
-        };
-        fits.map(|_| ())
+        scan(Sum::<T>::NEW, [x, x], n, inner, y).map(|_| ())
     }
 }
 
@@ -135,7 +129,7 @@ trait Scan: Copy + Send + Sync {
     fn start(self) -> Self::State;
     /// The state after element `j` of the series.
     fn step(self, state: Self::State, x: [Self::Item; 2], j: usize) -> Self::State;
-    /// The state after two parts, from those after each; asked for where [`MERGES`](Scan::MERGES) is set.
+    /// The state after two parts, from those after each; asked for where [`MERGES`](Scan::MERGES) or [`GROUPED`](Scan::GROUPED) is set.
     fn merge(self, first: Self::State, second: Self::State) -> Self::State;
     /// The result.
     fn value(self, state: Self::State) -> Self::Out;
@@ -321,13 +315,15 @@ fn scan_row<S: Scan>(s: S, x: [&[S::Item]; 2], y: &mut [S::Out], mut state: S::S
     let (groups, rest) = y.split_at_mut(whole);
     let (a, b) = (x[0][..whole].as_chunks::<GROUP>().0, x[1][..whole].as_chunks::<GROUP>().0);
     for ((a, b), y) in a.iter().zip(b).zip(groups.as_chunks_mut::<GROUP>().0) {
-        // The states of a group alone do not wait for what stands before it.
-        let mut alone = s.start();
-        for (k, y) in y.iter_mut().enumerate() {
+        // The states of a group alone do not wait for what stands before it. All is read before the first is written.
+        let (mut alone, mut states) = (s.start(), [state; GROUP]);
+        for (k, after) in states.iter_mut().enumerate() {
             alone = s.step(alone, [a[k], b[k]], at + k);
-            let merged = s.merge(state, alone);
-            *y = s.value(merged);
-            fits &= s.fits(merged);
+            *after = s.merge(state, alone);
+        }
+        for (y, after) in y.iter_mut().zip(states) {
+            *y = s.value(after);
+            fits &= s.fits(after);
         }
         state = s.merge(state, alone);
         at += GROUP;

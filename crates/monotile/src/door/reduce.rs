@@ -122,6 +122,7 @@ pub enum Scan {
 /// If an integer does not fit.
 #[track_caller]
 pub fn scan(op: &str, x: &Tensor, axis: usize, scan: Scan) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Real>(op: &str, x: &Tensor, [n, inner]: [usize; 2], scan: Scan) -> Result<Tensor> {
         let (mut out, x) = (UninitTensor::<T>::like(op, x)?, x.elements());
         match scan {
@@ -169,6 +170,7 @@ pub fn scan_positions(op: &str, x: &Tensor, axis: usize, largest: bool) -> Resul
 /// yⱼ = aⱼ yⱼ₋₁ + bⱼ along an axis of two contiguous tensors of one shape and type, f32 or f64.
 #[track_caller]
 pub fn recurrence(op: &str, a: &Tensor, b: &Tensor, axis: usize) -> Result<Tensor> {
+    #[track_caller]
     fn run<T: StorageElement + Real>(op: &str, a: &Tensor, b: &Tensor, axis: usize) -> Result<Tensor> {
         let ([n, inner], mut out) = (along(b, axis), UninitTensor::<T>::like(op, b)?);
         scan::recurrence(a.elements::<T>(), b.elements(), n, inner, &mut out)?;

@@ -4,7 +4,7 @@ use super::parts::{lower, matrix_name, symmetric};
 use super::triangular::{SolveTriangularOptions, solve_triangular};
 use crate::check;
 use crate::door;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Placed, Result};
 use crate::tape::{Gradient, Saved};
 #[cfg(test)]
 use crate::tensor::DType;
@@ -47,7 +47,8 @@ pub fn cholesky(a: &Tensor) -> Result<Tensor> {
         let which = matrix_name(&a, matrix);
         let why = format!("cholesky: {which} is not positive definite (its leading minor of order {order} is not positive)");
         Error::new(ErrorKind::NotPositiveDefinite, why)
-    })?;
+    })
+    .placed()?;
     Ok(Tensor::record(l, &[&a], Cholesky))
 }
 
@@ -97,7 +98,7 @@ pub fn cholesky_solve(l: &Tensor, b: &Tensor) -> Result<Tensor> {
         super::triangular::solve_named("cholesky_solve", l, b, &options)
     };
     check::square("cholesky_solve", l)?;
-    solve(&l.mt(), &solve(l, b, false)?, true)
+    solve(&l.mt(), &solve(l, b, false).placed()?, true).placed()
 }
 
 #[cfg(test)]

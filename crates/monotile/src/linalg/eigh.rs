@@ -4,7 +4,7 @@ use super::degenerate::{SpectralCotangent, scales, with_diagonal};
 use super::parts::{matrix_name, symmetric};
 use crate::check;
 use crate::door;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Placed, Result};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
 #[cfg(test)]
@@ -89,6 +89,7 @@ fn compute(op: &str, a: &Tensor, vectors: bool) -> Result<[Tensor; 2]> {
     door::factor::eigh(op, a, vectors, |matrix, _| {
         Error::new(ErrorKind::NotConverged, format!("{op}: the eigenvalues of {} did not converge", matrix_name(a, matrix)))
     })
+    .placed()
 }
 
 /// V diag(λ̄) Vᵀ

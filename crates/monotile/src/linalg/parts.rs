@@ -1,9 +1,11 @@
 //! What the operations here share: triangles, diagonals, right-hand sides.
 
+use std::panic::Location;
+
 use monotile_kernels::buffer::list;
 
 use crate::check;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Placed, Result};
 use crate::tensor::{DType, Dims, Tensor};
 
 /// The leading dimensions of matrices `(…, m, n)`.
@@ -32,9 +34,11 @@ pub(super) fn matrix_name(x: &Tensor, matrix: usize) -> String {
 /// The refusal of a matrix of `x` without an inverse: `what` is 0 in it, counted from 1.
 #[track_caller]
 pub(super) fn singular(op: &str, x: &Tensor, what: &str) -> impl Fn(usize, usize) -> Error {
+    let place = Location::caller();
     move |matrix, order| {
         let which = matrix_name(x, matrix);
-        Error::new(ErrorKind::Singular, format!("{op}: {which} is singular (its {what} {} is 0)", order - 1))
+        let why = format!("{op}: {which} is singular (its {what} {} is 0)", order - 1);
+        Error::new(ErrorKind::Singular, why).with_place(place)
     }
 }
 
@@ -53,7 +57,7 @@ pub(super) fn broadcast(op: &str, a: &Tensor, b: &Tensor) -> Result<[Tensor; 2]>
 /// Calls `f` with right-hand sides as matrices: a vector of n elements is a column.
 #[track_caller]
 pub(super) fn with_columns(b: &Tensor, f: impl FnOnce(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
-    if b.rank() == 1 { f(&b.unsqueeze(-1)?)?.squeeze(-1) } else { f(b) }
+    if b.rank() == 1 { f(&b.unsqueeze(-1)?).placed()?.squeeze(-1) } else { f(b).placed() }
 }
 
 /// Refuses right-hand sides that have not a row for each of the `rows` rows of the matrices `a`.

@@ -72,6 +72,7 @@ impl Schur {
 }
 
 /// The refusal of a matrix of `a` whose iteration did not end.
+#[track_caller]
 pub(super) fn not_converged(op: &str, a: &Tensor) -> impl Fn(usize, usize) -> Error {
     #[track_caller]
     fn error(op: &str, a: &Tensor, matrix: usize) -> Error {

@@ -4,7 +4,7 @@ use super::degenerate::{SpectralCotangent, replaced, scales, with_diagonal};
 use super::parts::{matrix_name, sum, symmetric, thin_q_cotangent};
 use crate::check;
 use crate::door::factor::{self, Vectors};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Placed, Result};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
 #[cfg(test)]
@@ -98,6 +98,7 @@ fn compute(op: &str, a: &Tensor, vectors: Vectors) -> Result<[Tensor; 3]> {
     factor::svd(op, a, vectors, |matrix, _| {
         Error::new(ErrorKind::NotConverged, format!("{op}: the singular values of {} did not converge", matrix_name(a, matrix)))
     })
+    .placed()
 }
 
 /// U diag(s̄) Vᵀ

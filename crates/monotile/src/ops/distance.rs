@@ -136,6 +136,7 @@ fn over(g: &Tensor, d: &Tensor) -> Result<Tensor> {
 }
 
 /// The gradients of a metric that is not a square, by their kernel.
+#[track_caller]
 fn fused(rule: &Distances, saved: &Saved, g: &Tensor) -> Result<Vec<Option<Tensor>>> {
     let Distances { op, metric } = *rule;
     let (x, y) = (saved.input(0), saved.input(1));
@@ -151,6 +152,7 @@ fn fused(rule: &Distances, saved: &Saved, g: &Tensor) -> Result<Vec<Option<Tenso
 }
 
 /// The same of operations that have gradients, in memory for all differences.
+#[track_caller]
 fn composed(metric: Metric, saved: &Saved, g: &Tensor) -> Result<Vec<Option<Tensor>>> {
     let differences = saved.input(0).unsqueeze(-2)?.sub(&saved.input(1).unsqueeze(-3)?)?;
     let slopes = match metric {

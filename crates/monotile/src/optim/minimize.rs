@@ -62,6 +62,7 @@ impl<'a> Parameters<'a> {
     }
 
     /// The values at the start.
+    #[track_caller]
     pub fn start(&self) -> Result<Vec<f64>> {
         flat(self.0)
     }
@@ -81,6 +82,7 @@ impl<'a> Parameters<'a> {
 }
 
 /// The values of all tensors, one after another.
+#[track_caller]
 pub(super) fn flat(tensors: &[Tensor]) -> Result<Vec<f64>> {
     let mut values = Vec::new();
     for x in tensors {

@@ -1,5 +1,9 @@
 //! The checks that every operation must pass.
 
+use std::fs;
+use std::panic::Location;
+use std::path::Path;
+
 use super::Spec;
 use crate::error::Result;
 use crate::tape::{BackwardMode, CheckGradientOptions, check_gradient, vjp};
@@ -8,7 +12,29 @@ use crate::tensor::{DType, Tensor};
 /// Agreement of two computations in f64 that differ in the order of their sums at most.
 const F64_TOLERANCE: f64 = 1e-12;
 
+/// Whether a line is in a file's tests, which come last: there the specs call operations. A spec that holds an operation as a value is told
+/// the line where that is defined.
+fn is_in_tests(place: &Location) -> bool {
+    let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let Ok(text) = fs::read_to_string(workspace.join(place.file())) else { return true };
+    let tests = text.lines().collect::<Vec<_>>().windows(2).position(|l| l[0] == "#[cfg(test)]" && !l[1].starts_with("use "));
+    let definition = text.lines().nth(place.line() as usize - 1).is_some_and(|line| line.trim_start().starts_with("pub fn "));
+    definition || tests.is_none_or(|first| place.line() as usize > first)
+}
+
 impl Spec {
+    /// Whether errors tell the line of the caller. A closure hides it: an operation that refuses in one ends by `placed()`.
+    ///
+    /// # Errors
+    /// The first error whose place is a line of the library.
+    pub fn check_places(&self) -> std::result::Result<(), String> {
+        let errors = self.refusals.iter().filter_map(|(inputs, _)| (self.operation)(inputs).err());
+        match errors.into_iter().find(|error| !is_in_tests(error.place())) {
+            Some(error) => Err(format!("{}: {error:?}", self.name)),
+            None => Ok(()),
+        }
+    }
+
     /// Asks everything of the operation on every sample.
     ///
     /// # Errors

@@ -34,6 +34,12 @@ macro_rules! records {
                 let failures: Vec<String> = super::$specs().iter().filter_map(|spec| spec.check().err()).collect();
                 assert!(failures.is_empty(), "{} specs failed:\n{}", failures.len(), failures.join("\n"));
             }
+
+            #[test]
+            fn errors_tell_the_callers_line() {
+                let failures: Vec<String> = super::$specs().iter().filter_map(|spec| spec.check_places().err()).collect();
+                assert!(failures.is_empty(), "errors are placed in the library:\n{}", failures.join("\n"));
+            }
         }
     };
 }

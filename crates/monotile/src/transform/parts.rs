@@ -2,7 +2,7 @@
 
 use crate::check;
 use crate::door;
-use crate::error::{Error, Result};
+use crate::error::{Error, Placed, Result};
 use crate::tensor::{DType, Dims, Tensor, count};
 
 /// Refuses what is not rows of `n` numbers, `(…, n)`.
@@ -153,7 +153,7 @@ pub(super) fn scaled(rows: &Tensor, refuse: impl Fn(usize) -> Error) -> Result<T
 /// The error that `refuse` makes of the first number for which `bad` holds.
 #[track_caller]
 pub(super) fn refuse_where(x: &Tensor, bad: impl Fn(f64) -> bool, refuse: impl Fn(usize) -> Error) -> Result<()> {
-    x.detach().to_f64_vec()?.into_iter().position(bad).map_or(Ok(()), |i| Err(refuse(i)))
+    x.detach().to_f64_vec()?.into_iter().position(bad).map_or(Ok(()), |i| Err(refuse(i))).placed()
 }
 
 /// Row `i` of rows that are first brought to these leading dimensions, as a sentence shows it.

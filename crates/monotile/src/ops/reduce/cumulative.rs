@@ -22,7 +22,8 @@ fn counted(op: &str, x: &Tensor) -> Result<Tensor> {
 impl Tensor {
     /// The running sum along `axis`: yⱼ = Σ xₖ over k ≤ j.
     ///
-    /// f32 adds in f64, and f64 carries what its additions round off. Integers are exact; booleans are counted as i64.
+    /// Floating-point numbers are added in f64. Running sums of f64 never fall where no term is negative. Integers are exact; booleans are
+    /// counted as i64.
     ///
     /// # Gradient
     /// The running sum of the cotangent from the other end.
@@ -31,7 +32,7 @@ impl Tensor {
     /// If the axis does not exist, or a sum of integers does not fit i64.
     ///
     /// # Cost
-    /// An addition an element. A long series is cut over threads, which read it twice.
+    /// An addition an element. A single long series is cut over threads, which read it twice; one of f64 is not cut.
     ///
     /// # Example
     /// ```
