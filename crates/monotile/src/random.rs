@@ -87,7 +87,9 @@ impl Rng {
         let width = high - low;
         // Positive comparison, so that a NaN is refused.
         if !(width >= 0.0 && width.is_finite()) {
-            return Err(Error::value(format!("uniform: bounds must be finite, the lower one first, got {low} and {high}")));
+            return Err(Error::value(format!(
+                "uniform: bounds and their distance must be finite, the lower one first, got {low:?} and {high:?}"
+            )));
         }
         let last = if width > 0.0 { before(high, dtype).max(low) } else { low };
         self.draw("uniform", shape, dtype, |rng| (low + width * rng.next_f64()).min(last))
@@ -334,7 +336,7 @@ mod tests {
         let words = |x: Result<Tensor>| x.unwrap_err().to_string();
         assert_eq!(
             words(rng.uniform(&[1], 2.0, 1.0, DType::F32)),
-            "uniform: bounds must be finite, the lower one first, got 2 and 1"
+            "uniform: bounds and their distance must be finite, the lower one first, got 2.0 and 1.0"
         );
         assert!(
             rng.uniform(&[1], f64::NAN, 1.0, DType::F32).is_err() && rng.uniform(&[1], f64::MIN, f64::MAX, DType::F64).is_err()

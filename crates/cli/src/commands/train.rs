@@ -27,7 +27,7 @@ A file whose name ends in .jsonl holds samples, one JSON object a line, and .jso
 {\"prompt\": …, \"completion\": …}, of which the completion is learned. They are packed into rows of --length tokens; none sees another.
 
 The folder holds the checkpoint as transformers reads it (config.json, tokenizer.json, model.safetensors), log.jsonl (a line a step),
-loss.svg, and what --resume needs. After Ctrl-C or a kill, the same command with --resume goes on from the last save to the same result.")]
+loss.svg, and what --resume needs. After Ctrl-C or a kill, the same command with --resume resumes from the last save to the same result.")]
 pub struct TrainArgs {
     /// Tokens of the vocabulary, learned from the text; or `bytes`
     #[arg(long, value_name = "N", default_value = "1024", value_parser = vocabulary)]

@@ -228,12 +228,11 @@ impl TrainingArgs {
                 None => "nothing was saved; lower --lr".to_string(),
             }),
             (true, _) if error.kind() == ErrorKind::Io => {
-                CommandError::from(error).hint("the same command with --resume goes on from the last save")
+                CommandError::from(error).hint("the same command with --resume resumes from the last save")
             }
-            _ if error.kind() == ErrorKind::Format && is_own(&error) => {
-                CommandError::from(error).hint("what is damaged in that folder cannot be gone on with; begin anew in another")
-            }
-            (true, false) => CommandError::from(error).hint("--resume goes on with the run in that folder"),
+            _ if error.kind() == ErrorKind::Format && is_own(&error) => CommandError::from(error)
+                .hint("the run in that folder is damaged and cannot be resumed; begin anew in another folder"),
+            (true, false) => CommandError::from(error).hint("--resume continues the run in that folder"),
             (true, true) => CommandError::from(error).hint("--resume wants the same options as the run began with"),
             _ => CommandError::from(error),
         }

@@ -159,7 +159,7 @@ fn a_folder_with_a_run_is_not_overwritten() {
     adapt(folder.path(), "adapter", "2", &[]).succeeds();
     let again = adapt(folder.path(), "adapter", "2", &[]);
     assert_eq!(sentence(&again), "adapter/training.safetensors: a run was begun here; resume it or choose another folder");
-    assert!(again.stderr.ends_with("hint: --resume goes on with the run in that folder\n"), "{}", again.stderr);
+    assert!(again.stderr.ends_with("hint: --resume continues the run in that folder\n"), "{}", again.stderr);
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! Distributions of single numbers and of classes: draws, log-densities, entropies, KL divergences. Parameters may be of any shape.
+//!
+//! Parameters are not checked, since reading them would wait for their device: σ < 0 and NaN go into the results.
 
 use crate::check;
 use crate::error::{Error, Result};
@@ -127,7 +129,7 @@ impl Bernoulli {
         Ok(Self { logits: logits.to_compute_dtype("Bernoulli")? })
     }
 
-    /// Of probabilities, which are kept an epsilon of their type away from 0 and 1, as PyTorch does.
+    /// Of probabilities, which are kept an epsilon of their type away from 0 and 1, as PyTorch does. Numbers beyond count as 0 or 1.
     ///
     /// # Errors
     /// For integers.
@@ -241,7 +243,7 @@ impl Categorical {
         &self.log_probabilities
     }
 
-    /// Draws `count` classes of each, `(count, …)` of i64, by the largest of ln p and Gumbel noise.
+    /// Draws `count` classes of each, `(count, …)` of i64, by the largest of ln p and Gumbel noise. Logits of NaN draw the first class.
     ///
     /// # Errors
     /// If there is no memory for `count` numbers a class.

@@ -59,6 +59,7 @@ impl<T: StorageElement> UninitTensor<T> {
 }
 
 #[cold]
+#[track_caller]
 fn no_memory(op: &str, shape: &Shape, OutOfMemory { bytes }: OutOfMemory) -> Error {
     let words = format!("{op}: a result of shape {shape:?} needs {bytes} bytes of memory, which cannot be had");
     Error::new(ErrorKind::Memory, words)

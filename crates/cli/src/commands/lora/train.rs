@@ -36,7 +36,7 @@ Of a prompt and its completion the completion is learned, with the token that en
 chat template writes them, and what the assistant wrote is learned. Samples are packed into rows of --length tokens; none sees another.
 
 The folder holds the adapter as PEFT reads it, log.jsonl (a line a step), loss.svg, and what --resume needs. After Ctrl-C or a kill,
-the same command with --resume goes on from the last save to the same result.
+the same command with --resume resumes from the last save to the same result.
 
 To repeat a run that another program made, exactly: rows in the order of the text, no shuffling, initial A and B from a file, a constant
 learning rate, no clipping, nothing held out:

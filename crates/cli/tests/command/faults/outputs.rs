@@ -217,7 +217,7 @@ fn what_is_no_folder_is_told_with_what_to_do() {
     }
 }
 
-/// What is damaged cannot be gone on with, whatever the options are.
+/// A damaged run cannot be resumed, whatever the options are.
 #[test]
 fn a_damaged_run_is_begun_anew_and_an_emptied_file_of_its_result_is_written_again() {
     let folder = workshop();
@@ -232,7 +232,7 @@ fn a_damaged_run_is_begun_anew_and_an_emptied_file_of_its_result_is_written_agai
     fs::write(&state, &whole[..whole.len() - 9]).unwrap();
     let ended = train("--out run --steps 2 --resume");
     one_sentence(&ended, "train");
-    assert!(ended.stderr.contains("hint: what is damaged in that folder cannot be gone on with"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("hint: the run in that folder is damaged and cannot be resumed"), "{}", ended.stderr);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use monotile_kernels::number::{Formula, Number};
 
 use super::{Reads, Unary, unary};
+#[cfg(test)]
+use super::{each, unary_spec};
 use crate::error::Result;
 use crate::ops::map::named;
 use crate::tensor::Tensor;
@@ -270,17 +272,8 @@ pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
 
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
-    let unary = |name, f: fn(&Tensor) -> Result<Tensor>, plain: fn(f64) -> f64| {
-        // Where the slopes are no larger than 3.
-        let x = |shape: &[usize]| uniform(shape, -0.9, 0.9);
-        Spec::new(name, move |x| Ok(vec![f(&x[0])?]))
-            .sample("matrix", vec![x(&[3, 4])])
-            .sample("number", vec![x(&[])])
-            .sample("empty", vec![x(&[2, 0])])
-            .reference(move |x| vec![x[0].iter().map(|&v| plain(v)).collect()])
-            .orders(2)
-            .refuses(vec![Tensor::arange(2).unwrap()], format!("{name}: takes floating-point numbers, got i64; cast with to_dtype"))
-    };
+    // Where the slopes are no larger than 3.
+    let unary = |name, f, plain: fn(f64) -> f64| unary_spec(name, f, |shape| uniform(shape, -0.9, 0.9)).reference(each(plain));
     let pair = |name, f: fn(&Tensor, &Tensor) -> Result<Tensor>, plain: fn(f64, f64) -> f64| {
         // Far enough from the origin for difference quotients.
         let from = |shape: &[usize]| normal(shape).add(normal(shape).sign().unwrap()).unwrap();

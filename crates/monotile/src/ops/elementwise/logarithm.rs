@@ -5,6 +5,8 @@ use std::f64::consts::LN_2;
 use monotile_kernels::number::Number;
 
 use super::{Binary, Reads, Unary, binary, unary};
+#[cfg(test)]
+use super::{each, unary_spec};
 use crate::error::Result;
 use crate::tape::Saved;
 use crate::tensor::Tensor;
@@ -249,21 +251,12 @@ pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
 
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
-    let unary = |name, f: fn(&Tensor) -> Result<Tensor>, x: fn(&[usize]) -> Tensor, plain: fn(f64) -> f64| {
-        Spec::new(name, move |x| Ok(vec![f(&x[0])?]))
-            .sample("matrix", vec![x(&[3, 4])])
-            .sample("number", vec![x(&[])])
-            .sample("empty", vec![x(&[2, 0])])
-            .reference(move |x| vec![x[0].iter().map(|&v| plain(v)).collect()])
-            .orders(2)
-            .refuses(vec![Tensor::arange(2).unwrap()], format!("{name}: takes floating-point numbers, got i64; cast with to_dtype"))
-    };
     vec![
-        unary("log2", |x| x.log2(), positive, f64::log2),
-        unary("log10", |x| x.log10(), positive, f64::log10),
-        unary("log1p", |x| x.log1p(), positive, f64::ln_1p),
-        unary("expm1", |x| x.expm1(), normal, f64::exp_m1),
-        unary("exp2", |x| x.exp2(), normal, f64::exp2),
+        unary_spec("log2", |x| x.log2(), positive).reference(each(f64::log2)),
+        unary_spec("log10", |x| x.log10(), positive).reference(each(f64::log10)),
+        unary_spec("log1p", |x| x.log1p(), positive).reference(each(f64::ln_1p)),
+        unary_spec("expm1", |x| x.expm1(), normal).reference(each(f64::exp_m1)),
+        unary_spec("exp2", |x| x.exp2(), normal).reference(each(f64::exp2)),
         Spec::new("logaddexp", |x| Ok(vec![x[0].logaddexp(&x[1])?]))
             .sample("row and column", vec![normal(&[3, 1]), normal(&[4])])
             .sample("equal numbers", vec![normal(&[3]), normal(&[3])])

@@ -248,7 +248,24 @@ impl<B: Binary> Gradient for Zipped<B> {
     }
 }
 
-/// The record of every operation of the families.
+/// The spec of a function of one floating-point number, `f`, whose samples `inputs` makes.
+#[cfg(test)]
+fn unary_spec(name: &'static str, f: fn(&Tensor) -> Result<Tensor>, inputs: fn(&[usize]) -> Tensor) -> crate::testing::Spec {
+    crate::testing::Spec::new(name, move |x| Ok(vec![f(&x[0])?]))
+        .sample("matrix", vec![inputs(&[3, 4])])
+        .sample("number", vec![inputs(&[])])
+        .sample("empty", vec![inputs(&[2, 0])])
+        .orders(2)
+        .refuses(vec![Tensor::arange(2).unwrap()], format!("{name}: takes floating-point numbers, got i64; cast with to_dtype"))
+}
+
+/// The reference of a function of one number that `plain` computes as well.
+#[cfg(test)]
+fn each(plain: impl Fn(f64) -> f64 + Send + Sync + 'static) -> impl Fn(&[Vec<f64>]) -> Vec<Vec<f64>> + Send + Sync + 'static {
+    move |x| vec![x[0].iter().map(|&v| plain(v)).collect()]
+}
+
+/// The spec of every operation of the families.
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<crate::testing::Spec> {
     [

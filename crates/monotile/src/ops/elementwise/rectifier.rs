@@ -3,6 +3,8 @@
 use monotile_kernels::number::Number;
 
 use super::{Reads, Unary, unary};
+#[cfg(test)]
+use super::{each, unary_spec};
 use crate::error::{Error, Result};
 use crate::tape::Saved;
 use crate::tensor::Tensor;
@@ -315,15 +317,7 @@ pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
     // Normal numbers do not lie within a difference quotient's step of a kink.
-    let unary = |name, f: fn(&Tensor) -> Result<Tensor>, plain: fn(f64) -> f64| {
-        Spec::new(name, move |x| Ok(vec![f(&x[0])?]))
-            .sample("matrix", vec![normal(&[3, 4])])
-            .sample("number", vec![normal(&[])])
-            .sample("empty", vec![normal(&[2, 0])])
-            .reference(move |x| vec![x[0].iter().map(|&v| plain(v)).collect()])
-            .orders(2)
-            .refuses(vec![Tensor::arange(2).unwrap()], format!("{name}: takes floating-point numbers, got i64; cast with to_dtype"))
-    };
+    let unary = |name, f, plain: fn(f64) -> f64| unary_spec(name, f, normal).reference(each(plain));
     let plain_softplus = |v: f64| v.exp().ln_1p();
     vec![
         unary("softplus", |x| x.softplus(1.0), plain_softplus),

@@ -4,6 +4,8 @@ use std::f64::consts::FRAC_2_SQRT_PI;
 
 use monotile_kernels::number::Number;
 
+#[cfg(test)]
+use super::unary_spec;
 use super::{Reads, Unary, unary};
 use crate::error::Result;
 use crate::tape::Saved;
@@ -217,36 +219,28 @@ pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
 
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
-    let unary = |name, f: fn(&Tensor) -> Result<Tensor>, x: fn(&[usize]) -> Tensor| {
-        Spec::new(name, move |x| Ok(vec![f(&x[0])?]))
-            .sample("matrix", vec![x(&[3, 4])])
-            .sample("number", vec![x(&[])])
-            .sample("empty", vec![x(&[2, 0])])
-            .orders(2)
-            .refuses(vec![Tensor::arange(2).unwrap()], format!("{name}: takes floating-point numbers, got i64; cast with to_dtype"))
-    };
     let largest = |x: Tensor| x.to_f64_vec().unwrap().iter().fold(0.0, |m: f64, v| m.max(v.abs()));
     // Away from the poles at 0, -1 and -2.
     let apart = |shape: &[usize]| uniform(shape, -0.8, -0.2).add(positive(shape).floor().unwrap()).unwrap();
     vec![
-        unary("lgamma", |x| x.lgamma(), positive)
+        unary_spec("lgamma", |x| x.lgamma(), positive)
             .sample("below 0", vec![apart(&[7])])
             .property("ln Γ(x + 1) = ln Γ(x) + ln|x|", move |x, y| {
                 Ok(largest(x[0].add(1)?.lgamma()?.sub(&y[0])?.sub(&x[0].abs()?.ln()?)?))
             }),
-        unary("digamma", |x| x.digamma(), positive)
+        unary_spec("digamma", |x| x.digamma(), positive)
             .sample("below 0", vec![apart(&[7])])
             .property("ψ(x + 1) = ψ(x) + 1 / x", move |x, y| {
                 Ok(largest(x[0].add(1)?.digamma()?.sub(&y[0])?.sub(&x[0].recip()?)?))
             }),
-        unary("trigamma", |x| x.trigamma(), positive)
+        unary_spec("trigamma", |x| x.trigamma(), positive)
             .sample("below 0", vec![apart(&[7])])
             .property("ψ′(x + 1) = ψ′(x) - 1 / x²", move |x, y| {
                 Ok(largest(x[0].add(1)?.trigamma()?.sub(&y[0])?.add(&x[0].square()?.recip()?)?))
             }),
-        unary("erfc", |x| x.erfc(), normal)
+        unary_spec("erfc", |x| x.erfc(), normal)
             .property("erfc x = 1 - erf x", move |x, y| Ok(largest(x[0].erf()?.add(&y[0])?.sub(1)?))),
-        unary("erfinv", |x| x.erfinv(), |shape| uniform(shape, -0.9, 0.9))
+        unary_spec("erfinv", |x| x.erfinv(), |shape| uniform(shape, -0.9, 0.9))
             .property("erf y = x", move |x, y| Ok(largest(y[0].erf()?.sub(&x[0])?))),
     ]
 }

@@ -3,6 +3,8 @@
 use monotile_kernels::number::Number;
 
 use super::{Reads, Unary, unary};
+#[cfg(test)]
+use super::{each, unary_spec};
 use crate::error::Result;
 use crate::tape::Saved;
 use crate::tensor::Tensor;
@@ -75,13 +77,7 @@ pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
 
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
-    let unary = |name, f: fn(&Tensor) -> Result<Tensor>, plain: fn(f64) -> f64| {
-        Spec::new(name, move |x| Ok(vec![f(&x[0])?]))
-            .sample("matrix", vec![normal(&[3, 4])])
-            .sample("empty", vec![normal(&[2, 0])])
-            .reference(move |x| vec![x[0].iter().map(|&v| plain(v)).collect()])
-            .orders(2)
-    };
+    let unary = |name, f, plain: fn(f64) -> f64| unary_spec(name, f, normal).reference(each(plain));
     vec![unary("sin", Tensor::sin, f64::sin), unary("cos", Tensor::cos, f64::cos)]
 }
 

@@ -32,14 +32,7 @@ impl Tensor {
     #[doc(alias = "variance")]
     #[track_caller]
     pub fn var(&self, axes: &[isize], correction: f64, keepdim: bool) -> Result<Tensor> {
-        // Positive comparison, so that a NaN is refused.
-        if !(correction >= 0.0) {
-            return Err(Error::value(format!("var: the correction must be at least 0, got {correction}")));
-        }
-        let x = self.to_compute_dtype("var")?;
-        let axes = check::axes("var", axes, x.rank())?;
-        let y = reduce("var", &x, &axes, Reduction::Variance { correction })?;
-        Tensor::record(y, &[&x], Variance { axes: axes.clone(), correction }).with_axes_kept(x.shape(), &axes, keepdim)
+        variance("var", self, axes, correction, keepdim)
     }
 
     /// The standard deviation over `axes`: the root of [`var`](Tensor::var), whose arguments it has.
@@ -60,12 +53,24 @@ impl Tensor {
     #[doc(alias = "stddev")]
     #[track_caller]
     pub fn std(&self, axes: &[isize], correction: f64, keepdim: bool) -> Result<Tensor> {
-        let variance = self.var(axes, correction, keepdim)?;
+        let variance = variance("std", self, axes, correction, keepdim)?;
         // The root of 0 has an infinite slope, which a slope of 0 would make NaN.
         let zero = variance.eq(variance.zeros_like())?;
         let root = zero.where_(variance.ones_like(), &variance)?.sqrt()?;
         zero.where_(variance.zeros_like(), &root)
     }
+}
+
+#[track_caller]
+fn variance(op: &str, x: &Tensor, axes: &[isize], correction: f64, keepdim: bool) -> Result<Tensor> {
+    // Positive comparison, so that a NaN is refused.
+    if !(correction >= 0.0) {
+        return Err(Error::value(format!("{op}: the correction must be at least 0, got {correction}")));
+    }
+    let x = x.to_compute_dtype(op)?;
+    let axes = check::axes(op, axes, x.rank())?;
+    let y = reduce(op, &x, &axes, Reduction::Variance { correction })?;
+    Tensor::record(y, &[&x], Variance { axes: axes.clone(), correction }).with_axes_kept(x.shape(), &axes, keepdim)
 }
 
 struct Variance {

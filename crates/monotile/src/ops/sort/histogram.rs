@@ -102,7 +102,7 @@ fn ends(x: &Tensor, range: Option<[f64; 2]>) -> Result<[f64; 2]> {
         None => [x.min(&[], false)?.to_f64_vec()?[0], x.max(&[], false)?.to_f64_vec()?[0]],
     };
     if !(high - low).is_finite() || low > high {
-        let words = format!("histogram: bins cannot reach from {low} to {high}; name a range of two finite numbers in order");
+        let words = format!("histogram: bins cannot reach from {low:?} to {high:?}; name a range of two finite numbers in order");
         return Err(Error::value(words));
     }
     Ok(if low == high { [low - 0.5, high + 0.5] } else { [low, high] })
