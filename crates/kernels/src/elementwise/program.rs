@@ -200,13 +200,14 @@ mod tests {
     use crate::number::{Number, SystemMath, record};
 
     /// A formula of every kind of step, in whatever number.
-    fn everything<T: Number>([a, b, c]: [T; 3]) -> [T; 3] {
+    fn everything<T: Number>([a, b, c]: [T; 3]) -> [T; 4] {
         let two = T::from_f64(2.0);
         let inside = a.less(b) & !b.equal(c) | c.less_or_equal(T::ZERO);
         let smooth = a.tanh() + b.sigmoid() * c.silu() - a.erf() / (two + b.normal_cdf()) + c.gelu();
         let waves = (a * b).sin().mul_add(c.cos(), (a.abs() + T::ONE).ln().sqrt());
         let powers = a.abs().powf(b) + (-c.abs()).exp() + b.exp2() * (a * c).floor() - (a * b).round();
-        [T::select(inside, smooth, waves), powers.maximum(waves), b]
+        // One result is also a step of others, and one a variable.
+        [T::select(inside, smooth, waves), powers.maximum(waves), smooth, b]
     }
 
     #[test]
@@ -215,9 +216,9 @@ mod tests {
         for n in [0, 1, 255, 256, 257, 1000] {
             let x: [Vec<f64>; 3] =
                 std::array::from_fn(|k| (0..n).map(|i| ((i * (k + 3) * 7919) % 1009) as f64 / 170.0 - 3.0).collect());
-            let mut out = [vec![0.5; n], vec![0.5; n], vec![0.5; n]];
-            let [p, q, r] = &mut out;
-            program.run(&x.each_ref().map(|x| &x[..]), &mut [p, q, r]);
+            let mut out = [(); 4].map(|()| vec![0.5; n]);
+            let [p, q, r, s] = &mut out;
+            program.run(&x.each_ref().map(|x| &x[..]), &mut [p, q, r, s]);
             for i in 0..n {
                 let expected = everything([x[0][i], x[1][i], x[2][i]].map(SystemMath)).map(|y| y.0);
                 for (j, expected) in expected.into_iter().enumerate() {

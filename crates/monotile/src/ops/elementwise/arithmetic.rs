@@ -373,6 +373,17 @@ mod tests {
     use crate::{DType, Rng};
 
     #[test]
+    fn a_number_without_dimensions_does_not_widen_a_tensor_that_has_some() {
+        let (row, double) = (Tensor::from(vec![1.0_f32, 2.0]), Tensor::scalar(0.5_f64));
+        assert_eq!((&row * &double).dtype(), DType::F32);
+        assert_eq!((&double * &row).dtype(), DType::F32);
+        // Neither has dimensions, or both have: the wider counts.
+        assert_eq!((&Tensor::scalar(1.0_f32) * &double).dtype(), DType::F64);
+        assert_eq!((&row * Tensor::from(vec![0.5_f64])).dtype(), DType::F64);
+        assert_eq!((&Tensor::from(vec![1.0_f64]) * Tensor::scalar(0.5_f32)).dtype(), DType::F64);
+    }
+
+    #[test]
     fn broadcast_gradients_sum_over_what_was_repeated() {
         let mut rng = Rng::new(1);
         let a = rng.normal(&[3, 1, 4], DType::F64).unwrap();
