@@ -106,18 +106,18 @@ def house():
         d.box(x, y, 176, 38, BLUE, "#ffffff")
         d.text(x + 10, y + 16, name, 12, bold=True)
         d.text(x + 10, y + 31, words, 11, SOFT)
-    doors = ["map", "reduce", "rows", "gather", "copy", "contract", "attention", "factor", "transform", "update"]
+    doors = ["map", "reduce", "rowwise", "gather", "copy", "sort", "contract", "distance", "attention", "factor", "transform", "update"]
     d.text(36, 429, "door", 12, bold=True)
-    d.text(36, 444, "ten files", 11, SOFT)
+    d.text(36, 444, "12 files", 11, SOFT)
     for i, name in enumerate(doors):
-        x = 96 + 68.8 * i
-        d.box(round(x, 1), 418, 64, 30, GREEN, "#ffffff", 1.4)
-        d.text(round(x + 32, 1), 437, name, 11, GREEN, "middle")
-        d.line([(x + 32, 448), (x + 32, 492)], GREEN, 1.4, True)
+        x = 92 + 57.8 * i
+        d.box(round(x, 1), 418, 55, 30, GREEN, "#ffffff", 1.4)
+        d.text(round(x + 27.5, 1), 437, name, 10, GREEN, "middle")
+        d.line([(x + 27.5, 448), (x + 27.5, 492)], GREEN, 1.4, True)
     d.box(20, 494, 780, 82, GREEN)
     d.text(36, 518, "crates/kernels", 14, bold=True)
     d.text(784, 518, "the only unsafe code; knows no Tensor", 12, SOFT, "end")
-    d.text(36, 539, "elementwise · reduce · product · attention · factor · transform: loops over slices and strides", 12, SOFT)
+    d.text(36, 539, "elementwise · reduce · scan · sort · product · distance · attention · factor · transform: loops over strides", 12, SOFT)
     d.text(36, 559, "simd · threads · buffer · number: vector registers, a team of threads, memory, formulas", 12, SOFT)
     d.line([(410, 72), (410, 278)], SOFT, 1.4, True)
     for x in (210, 570):
