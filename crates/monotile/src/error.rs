@@ -160,6 +160,23 @@ impl Error {
         self.0.kind
     }
 
+    /// The operation that refused, as the caller typed it: what the sentence begins with. `None` for an error about a file.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::{DType, Tensor};
+    /// let x = Tensor::zeros([2, 3], DType::F32)?;
+    /// assert_eq!(x.matmul(&x).err().unwrap().operation(), Some("matmul"));
+    /// assert_eq!(Tensor::read_npy("absent.npy").err().unwrap().operation(), None);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn operation(&self) -> Option<&str> {
+        let end = self.0.message.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))?;
+        let (name, rest) = self.0.message.split_at(end);
+        let names_one = !name.is_empty() && (rest.starts_with(": ") || rest.starts_with(" \""));
+        (names_one && !matches!(self.0.kind, ErrorKind::Format | ErrorKind::Io)).then_some(name)
+    }
+
     /// The places in the caller's text that are at fault, from left to right; none where the fault is elsewhere.
     ///
     /// # Example

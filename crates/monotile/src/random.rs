@@ -83,7 +83,7 @@ impl Rng {
     /// If `low` is greater than `high`, or their distance is not finite; if there is no memory for the result.
     #[doc(alias = "rand")]
     #[track_caller]
-    pub fn uniform(&mut self, shape: &[usize], low: f64, high: f64, dtype: DType) -> Result<Tensor> {
+    pub fn uniform(&mut self, shape: impl AsRef<[usize]>, low: f64, high: f64, dtype: DType) -> Result<Tensor> {
         let width = high - low;
         // Positive comparison, so that a NaN is refused.
         if !(width >= 0.0 && width.is_finite()) {
@@ -92,7 +92,7 @@ impl Rng {
             )));
         }
         let last = if width > 0.0 { before(high, dtype).max(low) } else { low };
-        self.draw("uniform", shape, dtype, |rng| (low + width * rng.next_f64()).min(last))
+        self.draw("uniform", shape.as_ref(), dtype, |rng| (low + width * rng.next_f64()).min(last))
     }
 
     /// Integers drawn uniformly from low … high - 1, as i64.
@@ -109,11 +109,11 @@ impl Rng {
     /// ```
     #[doc(alias = "integers")]
     #[track_caller]
-    pub fn randint(&mut self, shape: &[usize], low: i64, high: i64) -> Result<Tensor> {
+    pub fn randint(&mut self, shape: impl AsRef<[usize]>, low: i64, high: i64) -> Result<Tensor> {
         if low >= high {
             return Err(Error::value(format!("randint: the lower bound must be below the upper one, got {low} and {high}")));
         }
-        Tensor::from_fn_i64("randint", shape, |_| self.generator.random_range(low..high))
+        Tensor::from_fn_i64("randint", shape.as_ref(), |_| self.generator.random_range(low..high))
     }
 
     /// Booleans, each true with its own probability: a tensor of the shape of `p`.
@@ -261,8 +261,8 @@ impl Rng {
     #[doc(alias = "standard_normal")]
     #[doc(alias = "randn")]
     #[track_caller]
-    pub fn normal(&mut self, shape: &[usize], dtype: DType) -> Result<Tensor> {
-        self.draw("normal", shape, dtype, |rng| rng.generator.sample(StandardNormal))
+    pub fn normal(&mut self, shape: impl AsRef<[usize]>, dtype: DType) -> Result<Tensor> {
+        self.draw("normal", shape.as_ref(), dtype, |rng| rng.generator.sample(StandardNormal))
     }
 
     #[track_caller]

@@ -39,6 +39,7 @@ const REPLACED: [(&str, &str); 38] = [
     ("Watched", "RangeChecked"),
     ("alien", "foreign"),
     ("computable", "to_compute_dtype"),
+    ("by_f64", "unary_f64"),
     ("foretell", "predict"),
     ("quieten", "silence"),
     ("spread", "broadcast_to"),
@@ -94,6 +95,22 @@ fn visible_types_have_names_of_their_own() {
     });
     let twice: Vec<_> = places.iter().filter(|(_, files)| files.len() > 1).collect();
     assert!(twice.is_empty(), "types with one name: {twice:#?}");
+}
+
+/// Types that a folder shares are unique in their crate too; those of the file that reads glTF's JSON are named by the format.
+#[test]
+fn types_that_a_folder_shares_have_names_of_their_own() {
+    let mut places: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    definitions(|file, line, visibility, keyword, name| {
+        let file = file.display().to_string();
+        let of_the_format = file.ends_with("gltf/json.rs") || ONE_OF.iter().any(|one| file.ends_with(one));
+        if visibility.starts_with("pub") && line.starts_with("pub") && !["fn", "mod"].contains(&keyword) && !of_the_format {
+            let root = file.split("/src/").next().unwrap_or_default().to_string();
+            places.entry((root, name.to_string())).or_default().push(file);
+        }
+    });
+    let twice: Vec<_> = places.iter().filter(|(_, files)| files.len() > 1).collect();
+    assert!(twice.is_empty(), "types of a crate with one name: {twice:#?}");
 }
 
 #[test]

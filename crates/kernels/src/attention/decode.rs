@@ -33,7 +33,7 @@ where
 }
 
 /// The results over every part of the keys, unnormalized.
-pub(super) struct Partial<T: Real> {
+pub(super) struct PartialResult<T: Real> {
     /// How many parts there are.
     pub parts: usize,
     /// For each (unit, part) and each query head of the unit: m, l, then acc of `value_dim` elements.
@@ -41,7 +41,7 @@ pub(super) struct Partial<T: Real> {
     stride: usize,
 }
 
-impl<T: Real> Partial<T> {
+impl<T: Real> PartialResult<T> {
     /// m, l and acc of the `member`-th query head of a unit over one part of the keys.
     pub fn row(&self, unit: usize, part: usize, member: usize, groups: usize) -> (T, T, &[T]) {
         let row = &self.results[((unit * self.parts + part) * groups + member) * self.stride..][..self.stride];
@@ -54,7 +54,7 @@ pub(super) fn partial<T: Lanes>(
     x: &AttentionInputs<'_, T>,
     dims: &AttentionDims,
     shape: RegisterTile,
-) -> Result<Partial<T>, OutOfMemory> {
+) -> Result<PartialResult<T>, OutOfMemory> {
     let groups = dims.groups();
     let ns = dims.keys as f64 * (dims.dim + dims.value_dim) as f64 * size_of::<T>() as f64 / params().attention.decode_bytes_per_ns;
     let threads = threads::parts(dims.units() * dims.keys.div_ceil(PART).max(1), ns / dims.keys.div_ceil(PART).max(1) as f64);
@@ -87,7 +87,7 @@ pub(super) fn partial<T: Lanes>(
         },
     )?;
     drop(own);
-    Ok(Partial { parts, results, stride })
+    Ok(PartialResult { parts, results, stride })
 }
 
 struct Scratch<T: Real> {

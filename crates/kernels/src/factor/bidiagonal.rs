@@ -18,7 +18,7 @@
 //! Half of the work are the products Aᵀ v and A u, for which the rest of the matrix is read once ([`both`]).
 
 use super::columns::{add_scaled, scale};
-use super::gemvt::{Columns, Vectors, both};
+use super::gemvt::{GemvtVectors, StridedColumns, both};
 use super::matrix::{Matrix, Target, multiply};
 use super::symmetric::Pairs;
 use super::tridiagonal::reflection;
@@ -135,9 +135,9 @@ impl<T: Lanes> Panel<T> {
         }
         row.iter_mut().zip(a[(j + 1) * m + j..].iter().step_by(m)).for_each(|(to, &from)| *to = from);
         Pairs { v: y, w: u, apart: wide, first: j + 1 }.add(self.isa, &factors[..k], row);
-        let rest = Columns { data: &a[(j + 1) * m + j..], rows: m - j, stride: m };
+        let rest = StridedColumns { data: &a[(j + 1) * m + j..], rows: m - j, stride: m };
         let at = &mut y[k * wide + j + 1..k * wide + n];
-        both(rest, Vectors { v: reflected, tau, z, r: row }, at, image)?;
+        both(rest, GemvtVectors { v: reflected, tau, z, r: row }, at, image)?;
 
         add_scaled(-T::ONE, at, row);
         let (alpha, mut e) = (row[0], T::ZERO);

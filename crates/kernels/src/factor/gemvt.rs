@@ -24,7 +24,7 @@ const SUMS: usize = 16;
 
 /// A part of a matrix of columns, `stride` apart.
 #[derive(Clone, Copy)]
-pub(super) struct Columns<'a, T> {
+pub(super) struct StridedColumns<'a, T> {
     pub data: &'a [T],
     pub rows: usize,
     pub stride: usize,
@@ -32,7 +32,7 @@ pub(super) struct Columns<'a, T> {
 
 /// What is multiplied: v from the left, of as many numbers as rows; and for each column z and r.
 #[derive(Clone, Copy)]
-pub(super) struct Vectors<'a, T> {
+pub(super) struct GemvtVectors<'a, T> {
     pub v: &'a [T],
     pub tau: T,
     pub z: &'a [T],
@@ -46,7 +46,7 @@ pub(super) struct Vectors<'a, T> {
 ///
 /// # Panics
 /// If the sizes do not fit.
-pub(super) fn both<T: Real>(a: Columns<'_, T>, x: Vectors<'_, T>, y: &mut [T], w: &mut [T]) -> Result<(), OutOfMemory> {
+pub(super) fn both<T: Real>(a: StridedColumns<'_, T>, x: GemvtVectors<'_, T>, y: &mut [T], w: &mut [T]) -> Result<(), OutOfMemory> {
     let (n, rows) = (y.len(), a.rows);
     let fits = x.v.len() == rows && x.z.len() == n && x.r.len() == n && w.len() + 1 == rows;
     assert!(fits && (n == 0 || a.data.len() >= count(&[n - 1, a.stride]) + rows), "vectors of a matrix");
@@ -77,7 +77,7 @@ pub(super) fn both<T: Real>(a: Columns<'_, T>, x: Vectors<'_, T>, y: &mut [T], w
 }
 
 /// [`both`] of columns from `first` on, as many as numbers in y; adds to w.
-fn pass<T: Real>(a: Columns<'_, T>, x: Vectors<'_, T>, first: usize, y: &mut [T], w: &mut [T]) {
+fn pass<T: Real>(a: StridedColumns<'_, T>, x: GemvtVectors<'_, T>, first: usize, y: &mut [T], w: &mut [T]) {
     simd::run_fused(
         (y, w),
         #[inline(always)]
@@ -88,7 +88,7 @@ fn pass<T: Real>(a: Columns<'_, T>, x: Vectors<'_, T>, first: usize, y: &mut [T]
 }
 
 #[inline(always)]
-fn pass_in<T: Real, C: Real>(a: Columns<'_, T>, x: Vectors<'_, T>, first: usize, y: &mut [T], w: &mut [T]) {
+fn pass_in<T: Real, C: Real>(a: StridedColumns<'_, T>, x: GemvtVectors<'_, T>, first: usize, y: &mut [T], w: &mut [T]) {
     let (data, v, w): (&[C], &[C], &mut [C]) =
         (bytemuck::cast_slice(a.data), bytemuck::cast_slice(x.v), bytemuck::cast_slice_mut(w));
     let n = y.len();
@@ -165,7 +165,7 @@ mod tests {
             let data = numbers(n.max(1) * stride, 1);
             let (v, z, r, tau) = (numbers(rows, 2), numbers(n, 3), numbers(n, 4), 1.25);
             let (mut y, mut w) = (vec![9.0; n], vec![9.0; rows - 1]);
-            both(Columns { data: &data, rows, stride }, Vectors { v: &v, tau, z: &z, r: &r }, &mut y, &mut w).unwrap();
+            both(StridedColumns { data: &data, rows, stride }, GemvtVectors { v: &v, tau, z: &z, r: &r }, &mut y, &mut w).unwrap();
             let a = |i: usize, c: usize| data[c * stride + i];
             for c in 0..n {
                 let expected = tau * ((0..rows).map(|i| a(i, c) * v[i]).sum::<f64>() - z[c]);

@@ -13,7 +13,7 @@ use crate::shape::count;
 use crate::simd::{Enabled, Isa, Kernel, Lanes, MAX_LANES, Square, Vector, dispatch_on};
 
 /// The reflections of `steps` columns of m rows.
-pub(super) struct Reflections<'a, T> {
+pub(super) struct PanelReflections<'a, T> {
     /// V of each panel row by row, as many rows apart as [`padded`] says.
     v: &'a mut [T],
     /// T of each panel, column by column.
@@ -32,7 +32,7 @@ pub(super) fn len(m: usize, steps: usize) -> usize {
     count(&[padded(m) + MAX_LANES, padded(steps)])
 }
 
-impl<'a, T: Lanes> Reflections<'a, T> {
+impl<'a, T: Lanes> PanelReflections<'a, T> {
     /// Of [`len`] elements of unspecified content, or those that a factorization left there.
     ///
     /// # Panics
@@ -90,7 +90,7 @@ impl<'a, T: Lanes> Reflections<'a, T> {
 }
 
 struct Run<'a, 'b, T> {
-    of: &'a mut Reflections<'b, T>,
+    of: &'a mut PanelReflections<'b, T>,
     x: Rows<'a, T>,
     n: usize,
     /// A panel column by column.

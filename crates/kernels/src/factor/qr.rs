@@ -87,7 +87,7 @@ fn near<T: Lanes>(a: Matrix<'_, T>, k: usize, q: &mut [T], r: &mut [T]) -> Resul
     }
     let steps = m.min(n);
     let mut memory = Block::new(householder::len(m, steps))?;
-    let mut reflections = householder::Reflections::new(&mut memory, m, steps);
+    let mut reflections = householder::PanelReflections::new(&mut memory, m, steps);
     reflections.factor(isa(), &mut rows, n)?;
     load(Matrix::of_rows(&rows, m, n, n).block(0, 0, k, n), r);
     for j in 0..n.min(k) {
@@ -119,7 +119,7 @@ pub(super) fn blocked<T: Lanes>(a: Matrix<'_, T>, k: usize, q: &mut [T], r: &mut
     if let Some(factor) = scaling {
         scale(&mut work, factor);
     }
-    let reflections = Reflections::of(&mut work, m, n)?;
+    let reflections = BlockReflections::of(&mut work, m, n)?;
     for j in 0..n {
         let (column, rows) = (&mut r[j * k..(j + 1) * k], (j + 1).min(m).min(k));
         column[..rows].copy_from_slice(&work[j * m..][..rows]);
@@ -135,7 +135,7 @@ pub(super) fn blocked<T: Lanes>(a: Matrix<'_, T>, k: usize, q: &mut [T], r: &mut
 }
 
 /// The reflections that make a matrix upper triangular.
-struct Reflections<T: Lanes> {
+struct BlockReflections<T: Lanes> {
     /// The vectors, column by column: 1 on the diagonal, 0 above.
     v: Block<T>,
     /// T of each block, column by column, each of BLOCK².
@@ -144,7 +144,7 @@ struct Reflections<T: Lanes> {
     steps: usize,
 }
 
-impl<T: Lanes> Reflections<T> {
+impl<T: Lanes> BlockReflections<T> {
     /// Leaves R in the upper triangle of `a`, n columns of m.
     fn of(a: &mut [T], m: usize, n: usize) -> Result<Self, OutOfMemory> {
         let steps = m.min(n);

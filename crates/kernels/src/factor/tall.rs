@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::batch::load;
 use super::columns::{magnitude, rescaling};
-use super::householder::{Reflections, len};
+use super::householder::{PanelReflections, len};
 use super::matrix::Matrix;
 use crate::buffer::{Block, OutOfMemory, list};
 use crate::params::params;
@@ -53,7 +53,7 @@ impl<T: Lanes> Level<T> {
                 plain.store(false, Ordering::Relaxed);
                 return Ok(());
             }
-            Reflections::new(memory, rows, n).factor(isa(), &mut work, n)?;
+            PanelReflections::new(memory, rows, n).factor(isa(), &mut work, n)?;
             top.copy_from_slice(&work[..n * n]);
             (1..n).for_each(|i| top[i * n..][..i].fill(T::ZERO));
             Ok(())
@@ -87,7 +87,7 @@ impl<T: Lanes> Level<T> {
             let (range, memory) = &mut *part;
             let mut rows = Block::filled(range.len() * n, T::ZERO)?;
             rows[..n * n].copy_from_slice(&tops[slab * n * n..][..n * n]);
-            Reflections::new(memory, range.len(), n).apply(isa(), &mut rows, n);
+            PanelReflections::new(memory, range.len(), n).apply(isa(), &mut rows, n);
             take(slab, &rows)
         })
     }

@@ -16,14 +16,14 @@ const NARROW: usize = 16;
 
 /// Row-major matrices, one after another, whose columns are to be reduced.
 #[derive(Clone, Copy)]
-pub(super) struct Columns<'a, T> {
+pub(super) struct RowMajorColumns<'a, T> {
     x: &'a [T],
     /// The number of elements that are reduced to one.
     pub(super) rows: usize,
     width: usize,
 }
 
-impl<'a, T: Copy> Columns<'a, T> {
+impl<'a, T: Copy> RowMajorColumns<'a, T> {
     /// The dimensions of a view as columns, where the reduced ones lie around the last of those that are kept, or around all.
     pub(super) fn from_view(x: &View<'a, T>, sorted: &Sorted) -> Option<Self> {
         let Sorted { shape, strides, kept } = sorted;
@@ -46,14 +46,14 @@ impl<'a, T: Copy> Columns<'a, T> {
 /// Folds the columns: `step` takes partial results, the elements of one row that belong to them, the place of the first of these
 /// among all results, and the number of the row; `start` must be neutral for `merge`.
 pub(super) fn fold<T: Element, S: Copy + Send + Sync>(
-    columns: Columns<'_, T>,
+    columns: RowMajorColumns<'_, T>,
     ns_per_element: f64,
     out: &mut [S],
     start: S,
     step: impl Fn(&mut [S], &[T], usize, usize) + Sync + Copy,
     merge: impl Fn(S, S) -> S + Sync + Copy,
 ) -> Result<(), OutOfMemory> {
-    let Columns { x, rows, width } = columns;
+    let RowMajorColumns { x, rows, width } = columns;
     if x.is_empty() {
         out.fill(start);
         return Ok(());

@@ -20,7 +20,7 @@ use crate::params::params;
 use crate::real::{Element, Real};
 use crate::shape::{count, product};
 use crate::view::View;
-use along_columns::Columns;
+use along_columns::RowMajorColumns;
 use fold::fold;
 
 compiled! {
@@ -77,7 +77,7 @@ compiled! {
 compiled! {
     /// Σ (x - mean)² over the dimensions `axes`, divided by their number of elements less `correction`.
     pub fn variance<T: Real>(x: View<'_, T>, axes: &[usize], correction: f64, out: &mut [T]) -> Result<(), OutOfMemory> {
-        let by_columns = |x: Columns<'_, T>, out: &mut [T]| -> Result<(), OutOfMemory> {
+        let by_columns = |x: RowMajorColumns<'_, T>, out: &mut [T]| -> Result<(), OutOfMemory> {
             let n = x.rows as f64;
             let mut mu = Block::new(out.len())?;
             fold_columns(x, &mut mu, T::ZERO, add)?;
@@ -118,7 +118,7 @@ compiled! {
     pub fn log_sum_exp<T: Real>(x: View<'_, T>, axes: &[usize], out: &mut [T]) -> Result<(), OutOfMemory> {
         // ∞ - ∞ would be NaN where the answer is the largest element itself.
         let shift = |largest: T| if largest.abs() == T::INFINITY { T::ZERO } else { largest };
-        let by_columns = |x: Columns<'_, T>, out: &mut [T]| -> Result<(), OutOfMemory> {
+        let by_columns = |x: RowMajorColumns<'_, T>, out: &mut [T]| -> Result<(), OutOfMemory> {
             let mut shifts = Block::new(out.len())?;
             fold_columns(x, &mut shifts, T::NEG_INFINITY, T::maximum)?;
             shifts.iter_mut().for_each(|m| *m = shift(*m));
@@ -176,7 +176,7 @@ fn position<T: Element>(
     start: T,
     better: impl Fn(T, T) -> T + Sync + Copy,
 ) -> Result<(), OutOfMemory> {
-    let by_columns = |x: Columns<'_, T>, out: &mut [i64]| -> Result<(), OutOfMemory> {
+    let by_columns = |x: RowMajorColumns<'_, T>, out: &mut [i64]| -> Result<(), OutOfMemory> {
         let mut found = Block::new(out.len())?;
         fold_columns(x, &mut found, start, better)?;
         let found = &found[..];
@@ -250,7 +250,7 @@ fn by<T: Element, R: Send>(
     x: View<'_, T>,
     axes: &[usize],
     out: &mut [R],
-    columns: impl FnOnce(Columns<'_, T>, &mut [R]) -> Result<(), OutOfMemory>,
+    columns: impl FnOnce(RowMajorColumns<'_, T>, &mut [R]) -> Result<(), OutOfMemory>,
     row: impl Fn(&[T]) -> R + Sync,
 ) -> Result<(), OutOfMemory> {
     either(x, axes, out, columns, |x, n, out| {
@@ -299,7 +299,7 @@ fn either<T: Element, R>(
     x: View<'_, T>,
     axes: &[usize],
     out: &mut [R],
-    columns: impl FnOnce(Columns<'_, T>, &mut [R]) -> Result<(), OutOfMemory>,
+    columns: impl FnOnce(RowMajorColumns<'_, T>, &mut [R]) -> Result<(), OutOfMemory>,
     rows: impl FnOnce(&[T], usize, &mut [R]) -> Result<(), OutOfMemory>,
 ) -> Result<(), OutOfMemory> {
     let sorted = Sorted::new(&x, axes);
@@ -309,7 +309,7 @@ fn either<T: Element, R>(
     if let Some(slice) = view.as_slice() {
         return rows(slice, n, out);
     }
-    if let Some(found) = Columns::from_view(&x, &sorted) {
+    if let Some(found) = RowMajorColumns::from_view(&x, &sorted) {
         return columns(found, out);
     }
     let mut copy = Block::new(view.len())?;
@@ -318,7 +318,7 @@ fn either<T: Element, R>(
 }
 
 fn fold_columns<T: Element>(
-    x: Columns<'_, T>,
+    x: RowMajorColumns<'_, T>,
     out: &mut [T],
     start: T,
     f: impl Fn(T, T) -> T + Sync + Copy,
@@ -327,7 +327,7 @@ fn fold_columns<T: Element>(
 }
 
 fn fold_columns_to<T: Element, S: Copy + Send + Sync>(
-    x: Columns<'_, T>,
+    x: RowMajorColumns<'_, T>,
     out: &mut [S],
     start: S,
     step: impl Fn(S, T) -> S + Sync + Copy,
@@ -350,7 +350,7 @@ fn fold_columns_to<T: Element, S: Copy + Send + Sync>(
 
 /// The sums of a function of each element and a number of its column.
 fn sum_columns_with<T: Real>(
-    x: Columns<'_, T>,
+    x: RowMajorColumns<'_, T>,
     with: &[T],
     out: &mut [T],
     f: impl Fn(T, T) -> T + Sync + Copy,

@@ -104,7 +104,7 @@ where
 
 /// A function of one f64 at a time: for what has no formula.
 #[track_caller]
-pub fn by_f64(op: &str, x: &Tensor, f: impl Fn(f64) -> f64 + Sync + Copy) -> Result<Tensor> {
+pub fn unary_f64(op: &str, x: &Tensor, f: impl Fn(f64) -> f64 + Sync + Copy) -> Result<Tensor> {
     #[track_caller]
     fn run<T: StorageElement + Real, F: Fn(f64) -> f64 + Sync + Copy>(op: &str, x: &Tensor, f: F) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, x)?;
@@ -116,7 +116,7 @@ pub fn by_f64(op: &str, x: &Tensor, f: impl Fn(f64) -> f64 + Sync + Copy) -> Res
 
 /// A function of two f64s at a time, likewise.
 #[track_caller]
-pub fn by_two_f64(op: &str, a: &Tensor, b: &Tensor, f: fn(f64, f64) -> f64) -> Result<Tensor> {
+pub fn binary_f64(op: &str, a: &Tensor, b: &Tensor, f: fn(f64, f64) -> f64) -> Result<Tensor> {
     #[track_caller]
     fn run<T: StorageElement + Real>(op: &str, a: &Tensor, b: &Tensor, f: fn(f64, f64) -> f64) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, a)?;

@@ -1,7 +1,7 @@
 //! Gradients of singular and of eigenvectors where values are equal.
 //!
 //! To the vectors of two values, a decomposition responds by P / (λ_j − λ_i), where P is the part of the cotangent that says how
-//! the loss changes when the two vectors are turned into each other. If the loss does not depend on the choice of the
+//! the loss changes when the two vectors are rotated into each other. If the loss does not depend on the choice of the
 //! vectors, P vanishes where the values are equal, and the limit of the quotient counts. The limit is not in P: of a loss that
 //! sees its matrix through one function g of the values, Σ g(λ) v vᵀ, it is g′ / 2g times the symmetric part W of the
 //! same cotangent, whose diagonal is 2g/g′ times the cotangent of the values. So the cotangent of the values tells the limit:
@@ -22,10 +22,10 @@ pub(super) struct SpectralCotangent<'a> {
     pub what: &'static str,
     /// In order, in either direction.
     pub values: &'a Tensor,
-    /// The part of the cotangent that turns vectors into each other: antisymmetric.
-    pub turn: &'a Tensor,
+    /// The antisymmetric part of the cotangent, which rotates vectors into each other.
+    pub skew_part: &'a Tensor,
     /// Its counterpart, symmetric, which is made where values are equal.
-    pub stretch: &'a dyn Fn() -> Result<Tensor>,
+    pub symmetric_part: &'a dyn Fn() -> Result<Tensor>,
     /// The cotangent of the values.
     pub values_bar: Option<&'a Tensor>,
     /// The largest element of the cotangents of the vectors, for each matrix: rounding is measured against it.
@@ -90,11 +90,11 @@ impl SpectralCotangent<'_> {
         if values.chunks(k.max(1)).all(|values| Tolerance::new(values, self.values.dtype()).all_apart(values)) {
             return Ok(DifferenceQuotients { inverse: inverse(&diagonal(k)?)?, limit: None, degenerate: false });
         }
-        let stretched = (self.stretch)()?;
-        let (turn, stretch) = (self.turn.to_f64_vec()?, stretched.to_f64_vec()?);
+        let symmetric_part = (self.symmetric_part)()?;
+        let (skew_values, symmetric_values) = (self.skew_part.to_f64_vec()?, symmetric_part.to_f64_vec()?);
         let values_bar = self.values_bar.map(Tensor::to_f64_vec).transpose()?;
-        let mut equal = vec![false; turn.len()];
-        let mut limit = vec![0.0; turn.len()];
+        let mut equal = vec![false; skew_values.len()];
+        let mut limit = vec![0.0; skew_values.len()];
         let mut degenerate = false;
         for matrix in 0..values.len().checked_div(k).unwrap_or(0) {
             let square = matrix * k * k..(matrix + 1) * k * k;
@@ -102,15 +102,15 @@ impl SpectralCotangent<'_> {
                 pairs: self,
                 matrix,
                 values: &values[matrix * k..][..k],
-                turn: &turn[square.clone()],
-                stretch: &stretch[square.clone()],
+                skew_part: &skew_values[square.clone()],
+                symmetric_part: &symmetric_values[square.clone()],
                 values_bar: values_bar.as_ref().map(|bar| &bar[matrix * k..][..k]),
             };
             degenerate |= one.fill(&mut equal[square.clone()], &mut limit[square])?;
         }
-        let mask = Tensor::from_vec(equal, self.turn.shape())?;
+        let mask = Tensor::from_vec(equal, self.skew_part.shape())?;
         let some = limit.iter().any(|&x| x != 0.0);
-        let limited = || stretched.mul(&Tensor::from_vec(limit, self.turn.shape())?.to_dtype(self.turn.dtype())?);
+        let limited = || symmetric_part.mul(&Tensor::from_vec(limit, self.skew_part.shape())?.to_dtype(self.skew_part.dtype())?);
         Ok(DifferenceQuotients { inverse: inverse(&mask)?, limit: some.then(limited).transpose()?, degenerate })
     }
 }
@@ -146,8 +146,8 @@ struct One<'a> {
     pairs: &'a SpectralCotangent<'a>,
     matrix: usize,
     values: &'a [f64],
-    turn: &'a [f64],
-    stretch: &'a [f64],
+    skew_part: &'a [f64],
+    symmetric_part: &'a [f64],
     values_bar: Option<&'a [f64]>,
 }
 
@@ -166,7 +166,7 @@ impl One<'_> {
                 if tolerance.are_distinct(self.values[i], self.values[j]) {
                     continue;
                 }
-                if self.turn[i * k + j].abs() <= vanishing {
+                if self.skew_part[i * k + j].abs() <= vanishing {
                     (equal[i * k + j], equal[j * k + i]) = (true, true);
                     let (from, to) = (groups[j], groups[i]);
                     groups.iter_mut().filter(|g| **g == from).for_each(|g| *g = to);
@@ -203,14 +203,14 @@ impl One<'_> {
         let k = self.values.len();
         let Some(bar) = self.values_bar else { return Ok(()) };
         let off = members.iter().flat_map(|&i| members.iter().filter(move |&&j| j != i).map(move |&j| (i, j)));
-        let (stretched, largest) = off.clone().fold(((0, 0), 0.0), |(at, m), (i, j)| {
-            let w = self.stretch[i * k + j].abs();
+        let (symmetric_part, largest) = off.clone().fold(((0, 0), 0.0), |(at, m), (i, j)| {
+            let w = self.symmetric_part[i * k + j].abs();
             if w > m { ((i, j), w) } else { (at, m) }
         });
         if largest <= vanishing {
             return Ok(());
         }
-        let diagonal: Vec<(f64, f64)> = members.iter().map(|&i| (bar[i], self.stretch[i * k + i])).collect();
+        let diagonal: Vec<(f64, f64)> = members.iter().map(|&i| (bar[i], self.symmetric_part[i * k + i])).collect();
         let norm = diagonal.iter().map(|(_, w)| w * w).sum::<f64>();
         let factor = diagonal.iter().map(|(s, w)| s * w).sum::<f64>() / norm;
         let most = diagonal.iter().fold(0.0, |m: f64, (s, _)| m.max(s.abs()));
@@ -218,7 +218,7 @@ impl One<'_> {
         // A diagonal that is rounding against the rest says nothing, and a NaN must not pass.
         let told = norm.sqrt() > 1e-3 * largest && off_line <= 1e-4 * most.max(f64::MIN_POSITIVE);
         if !told {
-            let (i, j) = (stretched.0.min(stretched.1), stretched.0.max(stretched.1));
+            let (i, j) = (symmetric_part.0.min(symmetric_part.1), symmetric_part.0.max(symmetric_part.1));
             return Err(self.refuse(i, j, "in more than one way on the"));
         }
         off.for_each(|(i, j)| limit[i * k + j] = factor);
@@ -227,8 +227,8 @@ impl One<'_> {
 
     #[track_caller]
     fn refuse(&self, i: usize, j: usize, how: &str) -> Error {
-        let SpectralCotangent { op, what, turn, .. } = self.pairs;
-        let which = matrix_name(turn, self.matrix);
+        let SpectralCotangent { op, what, skew_part, .. } = self.pairs;
+        let which = matrix_name(skew_part, self.matrix);
         let (a, b) = (self.values[i], self.values[j]);
         Error::value(format!(
             "the gradient of {op}: the loss depends {how} {what}vectors {i} and {j} of {which}, whose values {a} and {b} are equal"

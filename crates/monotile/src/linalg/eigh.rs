@@ -131,14 +131,14 @@ impl Gradient for EighGradient {
         let values_bar = cotangents[0].as_ref();
         let Some(v_bar) = &cotangents[1] else { return Ok(vec![values_bar.map(|bar| from_values(&v, bar)).transpose()?]) };
         let g = v.mt().matmul(v_bar)?;
-        let (turn, scales) = (g.sub(g.mt())?.mul_scalar(0.5)?, scales(v_bar)?);
-        let stretch = || symmetric(&g);
+        let (skew_part, scales) = (g.sub(g.mt())?.mul_scalar(0.5)?, scales(v_bar)?);
+        let symmetric_part = || symmetric(&g);
         let pairs = SpectralCotangent {
             op: "eigh",
             what: "eigen",
             values: &values,
-            turn: &turn,
-            stretch: &stretch,
+            skew_part: &skew_part,
+            symmetric_part: &symmetric_part,
             values_bar,
             scales: &scales,
         };
@@ -146,7 +146,7 @@ impl Gradient for EighGradient {
         if saved.is_recorded() && quotients.degenerate {
             return Err(Error::value("the second gradient of eigh: it is not given where eigenvalues are equal"));
         }
-        let mut inner = turn.mul(&quotients.inverse)?;
+        let mut inner = skew_part.mul(&quotients.inverse)?;
         if let Some(limit) = quotients.limit {
             inner = inner.add(&limit)?;
         }

@@ -186,17 +186,17 @@ impl SvdResult {
         let g = u_bar.as_ref().map(|bar| u.mt().matmul(bar)).transpose()?;
         let h = v_bar.as_ref().map(|bar| v.mt().matmul(bar)).transpose()?;
         let (x, y) = (g.as_ref().map(skew).transpose()?, h.as_ref().map(skew).transpose()?);
-        let turn = sum(x.clone(), y.clone())?.expect("one of the cotangents is present");
+        let skew_part = sum(x.clone(), y.clone())?.expect("one of the cotangents is present");
         let apart = sum(x, y.map(|y| y.neg()).transpose()?)?.expect("one of the cotangents is present");
         let both = sum(g, h)?.expect("one of the cotangents is present");
-        let stretch = || symmetric(&both);
+        let symmetric_part = || symmetric(&both);
 
         let pairs = SpectralCotangent {
             op: "svd",
             what: "singular ",
             values: s,
-            turn: &turn,
-            stretch: &stretch,
+            skew_part: &skew_part,
+            symmetric_part: &symmetric_part,
             values_bar: s_bar,
             scales: &self.scales,
         };
@@ -214,7 +214,7 @@ impl SvdResult {
                 apart.mul(&inverse(&sums, Some(&both))?)?
             }
         };
-        let mut inner = turn.mul(&quotients.inverse)?.add(&summed)?;
+        let mut inner = skew_part.mul(&quotients.inverse)?.add(&summed)?;
         if let Some(limit) = quotients.limit {
             inner = inner.add(&limit)?;
         }

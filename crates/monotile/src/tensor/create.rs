@@ -25,8 +25,8 @@ impl Tensor {
     #[doc(alias = "tensor")]
     #[doc(alias = "array")]
     #[track_caller]
-    pub fn from_vec<T: TensorElement>(data: Vec<T>, shape: &[usize]) -> Result<Tensor> {
-        Self::from_slice(&data, shape)
+    pub fn from_vec<T: TensorElement>(data: Vec<T>, shape: impl AsRef<[usize]>) -> Result<Tensor> {
+        Self::from_slice(&data, shape.as_ref())
     }
 
     /// A tensor with a copy of `data` in row-major order.
@@ -36,8 +36,8 @@ impl Tensor {
     #[doc(alias = "from_numpy")]
     #[doc(alias = "asarray")]
     #[track_caller]
-    pub fn from_slice<T: TensorElement>(data: &[T], shape: &[usize]) -> Result<Tensor> {
-        let shape = check::shape("from_slice", shape)?;
+    pub fn from_slice<T: TensorElement>(data: &[T], shape: impl AsRef<[usize]>) -> Result<Tensor> {
+        let shape = check::shape("from_slice", shape.as_ref())?;
         let len = shape.elements();
         if len != data.len() {
             return Err(Error::shape(format!("from_slice: {} elements do not fill shape {shape:?} of {len}", data.len())));
@@ -92,8 +92,8 @@ impl Tensor {
     /// If a tensor cannot have so many elements.
     #[doc(alias = "fill")]
     #[track_caller]
-    pub fn full<T: TensorElement>(shape: &[usize], value: T) -> Result<Tensor> {
-        Self::scalar(value).repeated("full", shape)
+    pub fn full<T: TensorElement>(shape: impl AsRef<[usize]>, value: T) -> Result<Tensor> {
+        Self::scalar(value).repeated("full", shape.as_ref())
     }
 
     /// All elements `value`, cast to `dtype`.
@@ -102,18 +102,27 @@ impl Tensor {
     /// If a tensor cannot have so many elements.
     #[doc(alias = "full")]
     #[track_caller]
-    pub fn filled(shape: &[usize], value: f64, dtype: DType) -> Result<Tensor> {
-        Self::scalar_as(value, dtype).repeated("filled", shape)
+    pub fn filled(shape: impl AsRef<[usize]>, value: f64, dtype: DType) -> Result<Tensor> {
+        Self::scalar_as(value, dtype).repeated("filled", shape.as_ref())
     }
 
     /// All elements 0.
     ///
     /// # Errors
     /// If a tensor cannot have so many elements.
+    ///
+    /// # Example
+    /// A shape is an array, a slice or a vector, by value or by reference:
+    /// ```
+    /// # use monotile::{DType, Tensor};
+    /// let x = Tensor::zeros([3, 4], DType::F32)?;
+    /// assert_eq!(Tensor::zeros(x.shape(), DType::F32)?.shape(), vec![3, 4]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
     #[doc(alias = "empty")]
     #[track_caller]
-    pub fn zeros(shape: &[usize], dtype: DType) -> Result<Tensor> {
-        Self::scalar_as(0.0, dtype).repeated("zeros", shape)
+    pub fn zeros(shape: impl AsRef<[usize]>, dtype: DType) -> Result<Tensor> {
+        Self::scalar_as(0.0, dtype).repeated("zeros", shape.as_ref())
     }
 
     /// All elements 1.
@@ -121,8 +130,8 @@ impl Tensor {
     /// # Errors
     /// If a tensor cannot have so many elements.
     #[track_caller]
-    pub fn ones(shape: &[usize], dtype: DType) -> Result<Tensor> {
-        Self::scalar_as(1.0, dtype).repeated("ones", shape)
+    pub fn ones(shape: impl AsRef<[usize]>, dtype: DType) -> Result<Tensor> {
+        Self::scalar_as(1.0, dtype).repeated("ones", shape.as_ref())
     }
 
     /// Zeros of this tensor's shape and element type.

@@ -9,7 +9,7 @@
 //!
 //! Source: Stumpff (1959), Himmelsmechanik I.
 
-use crate::door::map::{by_f64, by_two_f64};
+use crate::door::map::{binary_f64, unary_f64};
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
@@ -20,7 +20,7 @@ use crate::testing::{Spec, uniform};
 #[track_caller]
 pub(super) fn stumpff(k: usize, u: &Tensor) -> Result<Tensor> {
     let u = u.to_compute_dtype("stumpff")?;
-    let c = by_f64("stumpff", &u, move |u| stumpff_of(k, u))?;
+    let c = unary_f64("stumpff", &u, move |u| stumpff_of(k, u))?;
     Ok(Tensor::record(c, &[&u], Stumpff(k)))
 }
 
@@ -41,14 +41,14 @@ pub(super) fn angle_over_sine(d: &Tensor) -> Result<Tensor> {
 #[track_caller]
 fn angle_squared_derivative(order: usize, d: &Tensor) -> Result<Tensor> {
     let d = d.to_compute_dtype("angle_squared")?;
-    let u = by_f64("angle_squared", &d, move |d| angle_squared_of(order, d))?;
+    let u = unary_f64("angle_squared", &d, move |d| angle_squared_of(order, d))?;
     Ok(Tensor::record(u, &[&d], AngleSquared(order)))
 }
 
 /// The angle of the points (x, y) in (−π, π], elementwise of one shape; 0 at the origin, where it has no gradient.
 #[track_caller]
 pub(super) fn angle_of(y: &Tensor, x: &Tensor) -> Result<Tensor> {
-    let angle = by_two_f64("angle", y, x, f64::atan2)?;
+    let angle = binary_f64("angle", y, x, f64::atan2)?;
     Ok(Tensor::record(angle, &[y, x], AngleOf))
 }
 
@@ -84,7 +84,7 @@ impl Gradient for Stumpff {
         let slope = if saved.is_recorded() {
             stumpff(k + 2, &u)?.mul_scalar(k as f64)?.sub(&stumpff(k + 1, &u)?)?.mul_scalar(0.5)?
         } else {
-            by_f64("stumpff", &u, move |u| 0.5 * (k as f64 * stumpff_of(k + 2, u) - stumpff_of(k + 1, u)))?
+            unary_f64("stumpff", &u, move |u| 0.5 * (k as f64 * stumpff_of(k + 2, u) - stumpff_of(k + 1, u)))?
         };
         Ok(vec![Some(g.mul(&slope)?)])
     }

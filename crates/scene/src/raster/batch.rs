@@ -5,7 +5,7 @@ use monotile_kernels::simd;
 use super::lanes::{LANES, Lanes, each};
 use super::shade::SurfaceShader;
 use super::tile::SIDE;
-use super::triangle::{TileEdgeFunctions, Triangle};
+use super::triangle::{ScreenTriangle, TileEdgeFunctions};
 use super::vertex::Varying;
 
 /// Fragments that are shaded together, while a cache holds them.
@@ -88,7 +88,13 @@ impl FragmentBatch {
     }
 
     /// Interpolates what was pushed since the last time, all of one triangle.
-    pub fn place(&mut self, triangle: &Triangle, local: &TileEdgeFunctions, corners: [&Varying; 3], surface: &SurfaceShader<'_>) {
+    pub fn place(
+        &mut self,
+        triangle: &ScreenTriangle,
+        local: &TileEdgeFunctions,
+        corners: [&Varying; 3],
+        surface: &SurfaceShader<'_>,
+    ) {
         simd::run(
             #[inline(always)]
             || {
@@ -104,7 +110,7 @@ impl FragmentBatch {
     fn place_group(
         &mut self,
         first: usize,
-        triangle: &Triangle,
+        triangle: &ScreenTriangle,
         local: &TileEdgeFunctions,
         corners: [&Varying; 3],
         surface: &SurfaceShader<'_>,

@@ -3,7 +3,7 @@
 use monotile::{Result, limits, memory};
 
 use super::tile::SIDE;
-use super::triangle::Triangle;
+use super::triangle::ScreenTriangle;
 
 /// The numbers of triangles a tile, in their order.
 pub(super) struct Bins {
@@ -18,14 +18,14 @@ impl Bins {
     ///
     /// # Errors
     /// Triangles that touch more tiles than the limit.
-    pub fn new(triangles: &[Triangle], [width, height]: [usize; 2]) -> Result<Self> {
+    pub fn new(triangles: &[ScreenTriangle], [width, height]: [usize; 2]) -> Result<Self> {
         let (columns, rows) = (width.div_ceil(SIDE), height.div_ceil(SIDE));
-        let tiles = |t: &Triangle| {
+        let tiles = |t: &ScreenTriangle| {
             let [left, top, right, bottom] = t.bounds();
             let across = left / SIDE..(right - 1) / SIDE + 1;
             (top / SIDE..(bottom - 1) / SIDE + 1).flat_map(move |row| across.clone().map(move |column| row * columns + column))
         };
-        let touched = |t: &Triangle| {
+        let touched = |t: &ScreenTriangle| {
             let [left, top, right, bottom] = t.bounds();
             (((right - 1) / SIDE - left / SIDE + 1) * ((bottom - 1) / SIDE - top / SIDE + 1)) as u64
         };

@@ -35,7 +35,7 @@ use shade::{DrawMaterial, Shader};
 use stroke::Strokes;
 use texture::Textures;
 use tile::{SIDE, Tile, TileInputs};
-use triangle::{EdgeFunctions, STROKE, TileEdgeFunctions, Triangle};
+use triangle::{EdgeFunctions, STROKE, ScreenTriangle, TileEdgeFunctions};
 use vertex::Varying;
 
 /// A scene that is ready to be drawn.
@@ -63,7 +63,7 @@ pub struct CpuRenderer<'a> {
 struct VisiblePrimitives {
     varyings: Vec<Varying>,
     looks: Vec<DrawMaterial>,
-    triangles: Vec<Triangle>,
+    triangles: Vec<ScreenTriangle>,
     /// Of the triangles that are no strokes.
     functions: Vec<EdgeFunctions>,
     strokes: Strokes,
@@ -138,7 +138,7 @@ impl<'a> CpuRenderer<'a> {
                     drawn.casts.push(corners);
                 }
                 let clip = corners.map(|c| drawn.varyings[c as usize].clip);
-                let Some((triangle, functions)) = Triangle::new(clip, corners, look, size) else { continue };
+                let Some((triangle, functions)) = ScreenTriangle::new(clip, corners, look, size) else { continue };
                 let mut triangle = triangle.facing(draw.mirrored);
                 if triangle.front || of.double_sided {
                     triangle.functions = drawn.functions.len() as u32;
@@ -158,7 +158,7 @@ impl VisiblePrimitives {
     }
 
     /// What is interpolated over a triangle; `room` holds it where no vertices do.
-    fn corners<'a>(&'a self, triangle: &Triangle, room: &'a mut Option<[Varying; 3]>) -> [&'a Varying; 3] {
+    fn corners<'a>(&'a self, triangle: &ScreenTriangle, room: &'a mut Option<[Varying; 3]>) -> [&'a Varying; 3] {
         if triangle.functions != STROKE {
             return triangle.corners.map(|corner| &self.varyings[corner as usize]);
         }
@@ -166,12 +166,12 @@ impl VisiblePrimitives {
     }
 
     /// The functions of a triangle from a pixel's corner on.
-    fn local(&self, triangle: &Triangle, origin: [usize; 2]) -> Option<TileEdgeFunctions> {
+    fn local(&self, triangle: &ScreenTriangle, origin: [usize; 2]) -> Option<TileEdgeFunctions> {
         if triangle.functions != STROKE {
             return Some(self.functions[triangle.functions as usize].local(origin));
         }
         let clip = self.strokes.corners(triangle.corners, &self.varyings).map(|corner| corner.clip);
-        let (_, functions) = Triangle::new(clip, triangle.corners, triangle.look, self.strokes.size)?;
+        let (_, functions) = ScreenTriangle::new(clip, triangle.corners, triangle.look, self.strokes.size)?;
         Some(functions.local(origin))
     }
 }

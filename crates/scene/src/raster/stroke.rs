@@ -2,7 +2,7 @@
 
 use glam::{Vec2, Vec4};
 
-use super::triangle::Triangle;
+use super::triangle::ScreenTriangle;
 use super::vertex::Varying;
 use crate::{Primitive, Topology};
 
@@ -20,12 +20,12 @@ const NONE: u32 = u32::MAX;
 
 impl Strokes {
     /// Appends the strokes of a primitive: its lines or points, or the edges of its triangles. Its vertices begin at `first`.
-    pub fn add(&self, shape: &Primitive, (first, look): (u32, u32), varyings: &[Varying], triangles: &mut Vec<Triangle>) {
+    pub fn add(&self, shape: &Primitive, (first, look): (u32, u32), varyings: &[Varying], triangles: &mut Vec<ScreenTriangle>) {
         let mut stroke = |a: u32, b: u32| {
             for half in [0, 1] {
                 let corners = [a, b, half];
                 let clip = self.corners(corners, varyings).map(|corner| corner.clip);
-                triangles.extend(Triangle::new(clip, corners, look, self.size).map(|(triangle, _)| triangle.one_sided()));
+                triangles.extend(ScreenTriangle::new(clip, corners, look, self.size).map(|(triangle, _)| triangle.one_sided()));
             }
         };
         match shape.topology {

@@ -234,7 +234,7 @@ fn strokes_take_little_more_memory_than_their_vertices() {
         assert_eq!((drawn.varyings.len(), drawn.functions.len()), (300, 0), "{topology:?}");
         assert!((strokes..=2 * strokes).contains(&drawn.triangles.len()), "{topology:?}: {}", drawn.triangles.len());
     }
-    assert!(size_of::<super::Triangle>() <= 40);
+    assert!(size_of::<super::ScreenTriangle>() <= 40);
 }
 
 /// A shadow lies on the ground beside what throws it, on the far side of the sun, and the sky is as bright as without.

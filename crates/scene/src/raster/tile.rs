@@ -11,7 +11,7 @@ use super::batch::FragmentBatch;
 use super::encode;
 use super::lanes::LANES;
 use super::shade::Shader;
-use super::triangle::{TileEdgeFunctions, Triangle};
+use super::triangle::{ScreenTriangle, TileEdgeFunctions};
 use crate::draws::{ALPHA_SLACK, AlphaPart};
 
 /// Pixels a side.
@@ -358,7 +358,7 @@ fn nearer(local: &TileEdgeFunctions, [x, y]: [f32; 2], depths: &[f32]) -> ([bool
 }
 
 /// The columns and rows of a tile that a triangle may touch, in whole rows of lanes.
-fn within(triangle: &Triangle, origin: [usize; 2]) -> [Range<usize>; 2] {
+fn within(triangle: &ScreenTriangle, origin: [usize; 2]) -> [Range<usize>; 2] {
     let bounds = triangle.bounds();
     let [columns, rows] = [0, 1].map(|axis| {
         let place = |x: usize| x.saturating_sub(origin[axis]).min(SIDE);

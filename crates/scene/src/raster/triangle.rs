@@ -9,7 +9,7 @@ use glam::Vec4;
 
 /// A triangle in the picture.
 #[derive(Clone, Copy)]
-pub(super) struct Triangle {
+pub(super) struct ScreenTriangle {
     /// Its vertices.
     pub corners: [u32; 3],
     /// How it looks.
@@ -47,7 +47,7 @@ fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
     [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
 }
 
-impl Triangle {
+impl ScreenTriangle {
     /// The triangle between these places in clip space; `None` where it cannot be seen: edge on, outside the picture, or not finite.
     pub fn new(clip: [Vec4; 3], corners: [u32; 3], look: u32, [width, height]: [usize; 2]) -> Option<(Self, EdgeFunctions)> {
         let outside = |f: &dyn Fn(&Vec4) -> bool| clip.iter().all(f);

@@ -40,7 +40,7 @@ impl<V: Vector> Reflection<V> {
 /// Four reflections H₀ … H₃ whose vectors are the columns of V, zeros above their first element 1: of a reflection that there
 /// is not, zeros alone.
 #[derive(Clone, Copy)]
-pub(super) struct Reflections<'a, V> {
+pub(super) struct LaneReflections<'a, V> {
     pub v: &'a [Row<V>],
     /// −τᵢ on the diagonal, −τᵢ vᵢᵀ vⱼ beside it.
     pub factors: &'a [Row<V>],
@@ -102,7 +102,7 @@ fn column<V: Vector, const J: usize>(isa: Enabled<V>, panel: &mut [Row<V>], fact
     }
 }
 
-/// Completes what [`factor`] left to the [`Reflections`] of `width` columns, of a panel that is zero to the right of them or
+/// Completes what [`factor`] left to the [`LaneReflections`] of `width` columns, of a panel that is zero to the right of them or
 /// has no rows below them.
 #[inline(always)]
 pub(super) fn complete<V: Vector>(isa: Enabled<V>, v: &mut [Row<V>], width: usize, factors: &mut [Row<V>]) {
@@ -133,7 +133,7 @@ pub(super) fn complete<V: Vector>(isa: Enabled<V>, v: &mut [Row<V>], width: usiz
 #[inline(always)]
 pub(super) fn reflect<V: Vector, const BACKWARD: bool>(
     isa: Enabled<V>,
-    reflections: Reflections<'_, V>,
+    reflections: LaneReflections<'_, V>,
     panel: &mut [Row<V>],
     width: usize,
 ) {
@@ -153,7 +153,7 @@ pub(super) fn reflect<V: Vector, const BACKWARD: bool>(
 #[inline(always)]
 fn reflect_some<V: Vector, const BACKWARD: bool, const FROM: usize, const TO: usize>(
     isa: Enabled<V>,
-    reflections: Reflections<'_, V>,
+    reflections: LaneReflections<'_, V>,
     panel: &mut [Row<V>],
 ) {
     let mut products = [[isa.constant(0.0); WIDTH]; WIDTH];
@@ -169,7 +169,7 @@ fn reflect_some<V: Vector, const BACKWARD: bool, const FROM: usize, const TO: us
 
 /// The first columns of the identity become H₀ H₁ H₂ H₃ times these, in a panel of unspecified content.
 #[inline(always)]
-pub(super) fn begin<V: Vector>(isa: Enabled<V>, reflections: Reflections<'_, V>, panel: &mut [Row<V>]) {
+pub(super) fn begin<V: Vector>(isa: Enabled<V>, reflections: LaneReflections<'_, V>, panel: &mut [Row<V>]) {
     let (zero, one) = (isa.constant(0.0), isa.constant(1.0));
     let mut products = [[zero; WIDTH]; WIDTH];
     panel.fill([zero; WIDTH]);
@@ -190,7 +190,7 @@ pub(super) fn begin<V: Vector>(isa: Enabled<V>, reflections: Reflections<'_, V>,
 /// Of Vᵀ X, the columns `FROM..TO` of H X:  wᵢ = −τᵢ (vᵢᵀ x + Σⱼ vᵢᵀ vⱼ wⱼ) over the reflections j before,  x += V w.
 #[inline(always)]
 fn add<V: Vector, const BACKWARD: bool, const FROM: usize, const TO: usize>(
-    reflections: Reflections<'_, V>,
+    reflections: LaneReflections<'_, V>,
     products: [Row<V>; WIDTH],
     panel: &mut [Row<V>],
 ) {

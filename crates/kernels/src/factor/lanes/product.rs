@@ -7,14 +7,14 @@ pub(super) const BLOCK: usize = 4;
 
 /// A matrix whose element (i, j) is the pack at i s₀ + j s₁, with s the strides.
 #[derive(Clone, Copy)]
-pub(super) struct Matrix<'a, V> {
+pub(super) struct LaneMatrix<'a, V> {
     pub packs: &'a [V],
     pub strides: [usize; 2],
 }
 
 /// The m x n matrix C = X Yᵀ, row by row, of X of k columns; where X is Y, the lower triangle alone.
 #[inline(always)]
-pub(super) fn multiply<V: Vector>(isa: Enabled<V>, [x, y]: [Matrix<'_, V>; 2], [m, n, k]: [usize; 3], c: &mut [V]) {
+pub(super) fn multiply<V: Vector>(isa: Enabled<V>, [x, y]: [LaneMatrix<'_, V>; 2], [m, n, k]: [usize; 3], c: &mut [V]) {
     let symmetric = std::ptr::eq(x.packs, y.packs) && x.strides == y.strides;
     for i in (0..m).step_by(BLOCK) {
         for j in (0..if symmetric { i + 1 } else { n }).step_by(BLOCK) {
@@ -32,7 +32,7 @@ pub(super) fn multiply<V: Vector>(isa: Enabled<V>, [x, y]: [Matrix<'_, V>; 2], [
 #[inline(always)]
 pub(super) fn products<V: Vector>(
     isa: Enabled<V>,
-    [x, y]: [Matrix<'_, V>; 2],
+    [x, y]: [LaneMatrix<'_, V>; 2],
     [i, j]: [usize; 2],
     [m, n, k]: [usize; 3],
 ) -> [[V; BLOCK]; BLOCK] {
@@ -54,7 +54,7 @@ pub(super) fn products<V: Vector>(
 #[inline(always)]
 fn accumulate<V: Vector, const R: usize>(
     c: &mut [[V; BLOCK]; R],
-    [x, y]: [Matrix<'_, V>; 2],
+    [x, y]: [LaneMatrix<'_, V>; 2],
     (rows, columns): ([usize; R], [usize; BLOCK]),
     k: usize,
 ) {

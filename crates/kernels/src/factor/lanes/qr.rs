@@ -1,7 +1,7 @@
 //! A = Q R by Householder's reflections, four at a time.
 
 use super::pack::{normalize, squares_fit};
-use super::panel::{Reflections, Row, UP, WIDTH, begin, complete, factor, reflect};
+use super::panel::{LaneReflections, Row, UP, WIDTH, begin, complete, factor, reflect};
 use super::{Algorithm, Outputs, each, first};
 use crate::factor::Failure;
 use crate::simd::{Enabled, Lanes, Vector};
@@ -94,6 +94,6 @@ impl<T: Lanes> Algorithm<T> for Qr {
 
 /// Of the i-th panel, which begins here: m rows of vectors, from the diagonal on, and the factors.
 #[inline(always)]
-fn reflections<V>(panel: &[Row<V>], m: usize, i: usize) -> Reflections<'_, V> {
-    Reflections { v: &panel[i * WIDTH..m], factors: &panel[m..m + WIDTH] }
+fn reflections<V>(panel: &[Row<V>], m: usize, i: usize) -> LaneReflections<'_, V> {
+    LaneReflections { v: &panel[i * WIDTH..m], factors: &panel[m..m + WIDTH] }
 }

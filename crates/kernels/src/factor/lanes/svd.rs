@@ -3,7 +3,7 @@
 use super::eigh;
 use super::order::{place, sort};
 use super::pack::{dot, normalize, squares_fit};
-use super::product::{BLOCK, Matrix, multiply, products};
+use super::product::{BLOCK, LaneMatrix, multiply, products};
 use super::{Algorithm, Outputs, each};
 use crate::buffer::OutOfMemory;
 use crate::params::params;
@@ -72,7 +72,7 @@ impl<T: Lanes> Algorithm<T> for Svd {
         let (norms, work) = scratch.split_at_mut(k);
         let (rotations, work) = work.split_at_mut(if k >= params().factor.svd_from_eigh || self.vectors { k * k } else { 0 });
         let scale = normalize(isa, a, squares_fit::<V>());
-        let b = Matrix { packs: a, strides: if m >= n { [1, n] } else { [n, 1] } };
+        let b = LaneMatrix { packs: a, strides: if m >= n { [1, n] } else { [n, 1] } };
         if k >= params().factor.svd_from_eigh {
             begin(isa, b, [rows, rotations], norms, work);
         } else {
@@ -117,7 +117,7 @@ impl<T: Lanes> Algorithm<T> for Svd {
 /// `rotations` = G with G B Bᵀ Gᵀ diagonal, and `rows` = G B, whose rows are all but orthogonal: what the condition number
 /// of B Bᵀ took from them, few rotations give back.
 #[inline(always)]
-fn begin<V: Vector>(isa: Enabled<V>, b: Matrix<'_, V>, [rows, rotations]: [&mut [V]; 2], norms: &mut [V], work: &mut [V]) {
+fn begin<V: Vector>(isa: Enabled<V>, b: LaneMatrix<'_, V>, [rows, rotations]: [&mut [V]; 2], norms: &mut [V], work: &mut [V]) {
     let k = norms.len();
     let long = rows.len() / k;
     multiply(isa, [b, b], [k, k, long], rotations);
@@ -134,8 +134,8 @@ fn begin<V: Vector>(isa: Enabled<V>, b: Matrix<'_, V>, [rows, rotations]: [&mut 
     for (to, from) in rotations.chunks_mut(k).zip(work[6 * k..].chunks(eigh::stride(k))) {
         to.copy_from_slice(&from[..k]);
     }
-    let g = Matrix { packs: rotations, strides: [k, 1] };
-    let columns = Matrix { packs: b.packs, strides: [b.strides[1], b.strides[0]] };
+    let g = LaneMatrix { packs: rotations, strides: [k, 1] };
+    let columns = LaneMatrix { packs: b.packs, strides: [b.strides[1], b.strides[0]] };
     multiply(isa, [g, columns], [k, long, k], rows);
 }
 
@@ -177,7 +177,7 @@ fn orthogonal<V: Vector>(isa: Enabled<V>, rows: &[V], norms: &[V], [p, q]: [usiz
     let k = norms.len();
     let long = rows.len() / k;
     let tolerance = tolerance(isa, long);
-    let b = Matrix { packs: rows, strides: [long, 1] };
+    let b = LaneMatrix { packs: rows, strides: [long, 1] };
     let products = products(isa, [b, b], [p, q], [k, k, long]);
     let mut wanted = zero;
     for (i, products) in products.iter().enumerate().take(k - p) {

@@ -1,7 +1,7 @@
 //! The ways of A = Q R: reflections in registers on every instruction set, blocks of products, and trees of slabs.
 
 use super::{frobenius, identity, product, ratio, real, transposed, wide};
-use crate::factor::householder::{Reflections, len};
+use crate::factor::householder::{PanelReflections, len};
 use crate::factor::matrix::Matrix;
 use crate::factor::qr::{Kind, blocked, qr};
 use crate::factor::svd::{Vectors, svd};
@@ -21,7 +21,7 @@ fn reflections_at<T: Lanes>(m: usize, n: usize) {
     let a = real::<T>(&numbers(m * n, (m * 100 + n) as u64));
     for isa in available() {
         let (mut rows, mut memory) = (a.clone(), real::<T>(&vec![9.0; len(m, steps)]));
-        let mut reflections = Reflections::new(&mut memory, m, steps);
+        let mut reflections = PanelReflections::new(&mut memory, m, steps);
         reflections.factor(isa, &mut rows, n).unwrap();
         let mut q = real::<T>(&vec![9.0; m * steps]);
         reflections.columns(isa, &mut q, steps);

@@ -68,7 +68,7 @@ fn divide(a: &Tensor, b: &Tensor, f: Division) -> Result<(Tensor, Tensor, Tensor
     }
     let dtype = check::common_float(f.name, a, b)?;
     let (a, b) = (a.to_dtype(dtype)?, b.to_dtype(dtype)?);
-    let out = map::by_two_f64(f.name, &broadcast_to(&a, &shape), &broadcast_to(&b, &shape), f.floats)?;
+    let out = map::binary_f64(f.name, &broadcast_to(&a, &shape), &broadcast_to(&b, &shape), f.floats)?;
     Ok((out, a, b))
 }
 

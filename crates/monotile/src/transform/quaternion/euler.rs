@@ -1,7 +1,7 @@
 //! Rotations about three axes, one after the other.
 
 use super::algebra::product;
-use crate::door::map::by_f64;
+use crate::door::map::unary_f64;
 use crate::error::{Error, Placed, Result};
 use crate::tensor::Tensor;
 #[cfg(test)]
@@ -141,7 +141,7 @@ fn halves(q: &Tensor, euler: &EulerConvention) -> Result<([Tensor; 4], f64)> {
 #[track_caller]
 fn within_a_turn(angle: &Tensor) -> Result<Tensor> {
     use std::f64::consts::TAU;
-    angle.sub(&by_f64("turns", &angle.detach(), |angle| (angle / TAU).round_ties_even() * TAU)?)
+    angle.sub(&unary_f64("turns", &angle.detach(), |angle| (angle / TAU).round_ties_even() * TAU)?)
 }
 
 /// Refuses an order that no three angles have.
