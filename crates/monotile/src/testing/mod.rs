@@ -2,7 +2,7 @@
 //!
 //! An operation's file has a function `specs()` that describes the operation on samples; [`Spec::check`] then asks
 //! everything that holds for every operation. `spec_tests!` below it makes a test of each spec, which runs alone by its name:
-//! `cargo test -p monotile spec::sigmoid`. Crates that add operations of their own enable the feature `testing`.
+//! `cargo test -p monotile --lib spec::sigmoid`. Crates that add operations of their own enable the feature `testing`.
 //!
 //! # Example
 //! ```

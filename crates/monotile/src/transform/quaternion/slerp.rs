@@ -105,7 +105,7 @@ pub(super) fn arc(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     first.mul(a)?.add(&last.mul(b)?)
 }
 
-/// Pairs of quaternions of length 1 that are singular for other formulas, for records.
+/// Pairs of quaternions of length 1 that are singular for other formulas, for specs.
 #[cfg(test)]
 pub(super) fn pairs(spec: Spec) -> Spec {
     use crate::transform::parts::samples::rotations;
