@@ -133,7 +133,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: rotary);
 
 #[cfg(test)]
 mod tests {

@@ -269,7 +269,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: scaled_dot_product_attention);
 
 /// out and lse from all scores; `bias` is what is added to the score of query i and key j, `None` where it is hidden.
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What goes beyond the records: the reference cases, parts of keys, storage types.
+//! What goes beyond the specs: the reference cases, parts of keys, storage types.
 
 use std::path::PathBuf;
 

@@ -208,7 +208,7 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(own);
+crate::testing::spec_tests!(own: einsum_of_a_chain, einsum_of_nothing, einsum_of_diagonals, einsum_of_one);
 
 #[cfg(test)]
 fn own() -> Vec<crate::testing::Spec> {

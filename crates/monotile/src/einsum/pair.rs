@@ -341,7 +341,10 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs:
+    einsum_of_two_operands, einsum_elementwise, einsum_outer, einsum_broadcast, einsum_scalar,
+    einsum_dot_products_across_each_other, einsum_both_repeat,
+);
 
 #[cfg(test)]
 mod tests {

@@ -140,7 +140,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: cholesky, cholesky_solve);
 
 #[cfg(test)]
 mod tests {

@@ -218,7 +218,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: det, slogdet);
 
 #[cfg(test)]
 mod tests {

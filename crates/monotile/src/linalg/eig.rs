@@ -353,7 +353,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: eig, eigvals);
 
 #[cfg(test)]
 mod tests {

@@ -165,7 +165,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: svd_lowrank);
 
 #[cfg(test)]
 mod tests {

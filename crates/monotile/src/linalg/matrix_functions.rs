@@ -181,7 +181,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: sqrtm, logm);
 
 #[cfg(test)]
 mod tests {

@@ -109,7 +109,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: norm);
 
 #[cfg(test)]
 mod tests {

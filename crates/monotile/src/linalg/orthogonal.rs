@@ -53,7 +53,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: orthogonal);
 
 #[cfg(test)]
 mod tests {

@@ -133,7 +133,7 @@ fn refuse_choice(op: &str, q2: &Tensor, bar2: &Tensor) -> Result<()> {
     Ok(())
 }
 
-/// Well-posed inputs and LAPACK's measures, for records.
+/// Well-posed inputs and LAPACK's measures, for specs.
 #[cfg(test)]
 pub(super) mod samples {
     use super::*;

@@ -178,7 +178,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: matrix_power, expm);
 
 #[cfg(test)]
 mod tests {

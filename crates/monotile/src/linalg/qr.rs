@@ -185,7 +185,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: qr);
 
 #[cfg(test)]
 mod tests {

@@ -182,7 +182,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: qr_iteration);
 
 #[cfg(test)]
 mod tests {

@@ -99,7 +99,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: matrix_rank, cond);
 
 #[cfg(test)]
 mod tests {

@@ -110,7 +110,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: schur);
 
 #[cfg(test)]
 mod tests {

@@ -169,7 +169,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: trace, outer, kron, tensordot);
 
 #[cfg(test)]
 mod tests {

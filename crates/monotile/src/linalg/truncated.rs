@@ -255,7 +255,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: truncated);
 
 #[cfg(test)]
 mod tests {

@@ -227,7 +227,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: vector_norm, vector_norm_over_all, normalize, cosine_similarity, vecdot, cross);
 
 #[cfg(test)]
 mod tests {

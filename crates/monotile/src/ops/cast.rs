@@ -57,7 +57,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: to_dtype);
 
 #[cfg(test)]
 mod tests {

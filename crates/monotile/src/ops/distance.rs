@@ -258,7 +258,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: cdist, squared_cdist, weighted_differences);
 
 #[cfg(test)]
 mod tests {

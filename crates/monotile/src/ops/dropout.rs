@@ -73,4 +73,4 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: dropout, dropout_of_nothing, dropout_of_everything, dropout_of_more_than_everything);

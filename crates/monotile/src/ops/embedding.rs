@@ -89,7 +89,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: embedding);
 
 #[cfg(test)]
 mod tests {

@@ -111,7 +111,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: linear);
 
 #[cfg(test)]
 mod tests {

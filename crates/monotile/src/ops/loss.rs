@@ -138,7 +138,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: cross_entropy);
 
 #[cfg(test)]
 mod tests {

@@ -257,7 +257,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: map_of_one, map_of_two, map_of_three, map_of_four, map_of_five, map_of_six);
 
 #[cfg(test)]
 mod tests {

@@ -129,7 +129,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: matmul);
 
 #[cfg(test)]
 mod tests {

@@ -188,7 +188,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: rms_norm);
 
 #[cfg(test)]
 mod tests {

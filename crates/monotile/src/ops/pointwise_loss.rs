@@ -300,7 +300,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: mse_loss, l1_loss, huber_loss, smooth_l1_loss, bce_with_logits, kl_div);
 
 #[cfg(test)]
 mod tests {

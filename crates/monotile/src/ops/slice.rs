@@ -260,7 +260,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: slice, diagonal);
 
 #[cfg(test)]
 mod tests {

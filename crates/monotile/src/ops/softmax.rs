@@ -118,4 +118,4 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: softmax, log_softmax, softmax_over_the_last_axis);

@@ -254,7 +254,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: tril, triu, meshgrid, diagonal_offset, diag);
 
 #[cfg(test)]
 mod tests {

@@ -292,7 +292,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: permute, reshape, expand, contiguous);
 
 #[cfg(test)]
 mod tests {

@@ -101,7 +101,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: cov, corrcoef);
 
 #[cfg(test)]
 mod tests {

@@ -359,7 +359,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: normal, a_draw_of_normal, bernoulli, categorical);
 
 #[cfg(test)]
 mod tests {

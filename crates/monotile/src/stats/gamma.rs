@@ -292,7 +292,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: ln_gamma_and_digamma, gamma, studentt, draws);
 
 #[cfg(test)]
 mod tests {

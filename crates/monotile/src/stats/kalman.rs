@@ -319,7 +319,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: filter, smooth);
 
 #[cfg(test)]
 mod tests {

@@ -211,7 +211,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: matrixfactorization);
 
 #[cfg(test)]
 mod tests {

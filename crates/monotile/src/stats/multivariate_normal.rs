@@ -339,7 +339,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: log_prob, conditional, a_batch_of_distributions, marginal, divergence, reparameterize);
 
 #[cfg(test)]
 mod tests {

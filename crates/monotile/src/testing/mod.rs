@@ -1,7 +1,8 @@
 //! One spec an operation and one harness that checks it: values, layouts, gradients, NaN, refusals.
 //!
 //! An operation's file has a function `specs()` that describes the operation on samples; [`Spec::check`] then asks
-//! everything that holds for every operation. Crates that add operations of their own enable the feature `testing`.
+//! everything that holds for every operation. `spec_tests!` below it makes a test of each spec, which runs alone by its name:
+//! `cargo test -p monotile --lib spec::sigmoid`. Crates that add operations of their own enable the feature `testing`.
 //!
 //! # Example
 //! ```
@@ -21,30 +22,12 @@ mod harness;
 #[cfg(test)]
 mod sizes;
 mod spec;
+#[cfg(test)]
+pub(crate) mod spec_tests;
 
 pub use spec::{Spec, normal, positive, uniform};
-
-/// A test that asks everything of the specs that a function of this module returns; named after the module, so that it runs alone by it.
 #[cfg(test)]
-macro_rules! records {
-    ($specs:ident) => {
-        mod records {
-            #[test]
-            fn hold() {
-                let failures: Vec<String> = super::$specs().iter().filter_map(|spec| spec.check().err()).collect();
-                assert!(failures.is_empty(), "{} specs failed:\n{}", failures.len(), failures.join("\n"));
-            }
-
-            #[test]
-            fn errors_tell_the_callers_line() {
-                let failures: Vec<String> = super::$specs().iter().filter_map(|spec| spec.check_places().err()).collect();
-                assert!(failures.is_empty(), "errors are placed in the library:\n{}", failures.join("\n"));
-            }
-        }
-    };
-}
-#[cfg(test)]
-pub(crate) use records;
+pub(crate) use spec_tests::spec_tests;
 
 #[cfg(test)]
 mod tests {
@@ -88,11 +71,10 @@ mod tests {
         Some((format!("{}::specs()", module.file_name()?.to_string_lossy()), parent.join("mod.rs")))
     }
 
-    /// Harnesses that run over all specs take them from lists, a folder each.
-    #[test]
-    fn the_specs_of_every_file_are_in_the_list_of_its_folder() {
+    /// The folder of sources, and its files that have a function `specs()`, with their texts.
+    fn files_with_specs() -> (std::path::PathBuf, Vec<(std::path::PathBuf, String)>) {
         let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let (mut folders, mut missing, mut files) = (vec![source.clone()], Vec::new(), 0);
+        let (mut folders, mut files) = (vec![source.clone()], Vec::new());
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
@@ -100,18 +82,41 @@ mod tests {
                     folders.push(path);
                     continue;
                 }
-                if !std::fs::read_to_string(&path).unwrap().contains("\npub(crate) fn specs()") {
-                    continue;
-                }
-                files += 1;
-                let Some((call, list)) = listing(&source, &path) else { continue };
-                if !std::fs::read_to_string(&list).unwrap_or_default().contains(&call) {
-                    missing.push(format!("{} lacks {call}", list.display()));
+                let text = std::fs::read_to_string(&path).unwrap();
+                if text.contains("\npub(crate) fn specs()") {
+                    files.push((path, text));
                 }
             }
         }
-        assert!(files > 60, "{files} files are too few to be all");
+        assert!(files.len() > 60, "{} files are too few to be all", files.len());
+        (source, files)
+    }
+
+    /// Harnesses that run over all specs take them from lists, a folder each.
+    #[test]
+    fn the_specs_of_every_file_are_in_the_list_of_its_folder() {
+        let (source, files) = files_with_specs();
+        let mut missing = Vec::new();
+        for (path, _) in &files {
+            let Some((call, list)) = listing(&source, path) else { continue };
+            if !std::fs::read_to_string(&list).unwrap_or_default().contains(&call) {
+                missing.push(format!("{} lacks {call}", list.display()));
+            }
+        }
         assert!(missing.is_empty(), "specs that no list names: {missing:#?}");
+    }
+
+    /// `spec_tests!` finds a spec that it does not name; this finds a file without it. A folder's list has tests where it adds specs of its own.
+    #[test]
+    fn the_specs_of_every_file_have_tests() {
+        let (_, files) = files_with_specs();
+        let own = |text: &str| !text.contains("::specs()") || text.contains("\nfn own()");
+        let tested = |text: &str| text.contains("\ncrate::testing::spec_tests!(");
+        let missing: Vec<_> = files.iter().filter(|(_, text)| own(text) && !tested(text)).map(|(path, _)| path).collect();
+        assert!(
+            missing.is_empty(),
+            "files whose specs have no test; write crate::testing::spec_tests!(specs:); below them: {missing:#?}"
+        );
     }
 
     #[test]
@@ -130,7 +135,7 @@ mod tests {
                 // A file that records a rule or implements a family's function has an operation in it.
                 let has_operation =
                     ["impl Unary for", "impl Binary for", "impl Gradient for"].iter().any(|what| text.contains(what));
-                let asked = text.contains("fn specs() -> Vec<Spec>") && text.contains("testing::records!(");
+                let asked = text.contains("fn specs() -> Vec<Spec>") && text.contains("testing::spec_tests!(");
                 if has_operation && !path.ends_with("mod.rs") && !asked {
                     missing.push(path);
                 }

@@ -25,7 +25,7 @@ const LARGE: usize = 1 << 46;
 /// Far more than a refusal takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Records that make lists as long as their inputs, which are not the operation's, those whose results of a byte an element are had where
+/// Specs that make lists as long as their inputs, which are not the operation's, those whose results of a byte an element are had where
 /// others are refused, but take a minute, and that of the operators, which panic.
 const OF_THEIR_OWN: [&str; 6] = ["rotary", "scaled_dot_product_attention", "pca", "any", "all", "operators with numbers"];
 

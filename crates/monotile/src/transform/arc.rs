@@ -212,7 +212,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: stumpff, angle, stumpff_0, stumpff_1, stumpff_3, angle_squared, angle_over_sine);
 
 #[cfg(test)]
 mod tests {

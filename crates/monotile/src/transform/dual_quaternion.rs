@@ -172,7 +172,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: dual_quaternion_from_rigid, dual_quaternion_to_rigid, dual_quaternion_blend);
 
 #[cfg(test)]
 mod tests {

@@ -177,7 +177,7 @@ pub(super) fn batch_suffix(leading: &[usize], i: usize) -> String {
     if leading.is_empty() { String::new() } else { format!(" (number {i} of the batch)") }
 }
 
-/// Inputs for records.
+/// Inputs for specs.
 #[cfg(test)]
 pub(super) mod samples {
     use super::*;

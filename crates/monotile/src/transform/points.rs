@@ -176,4 +176,4 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: transform_points, transform_vectors, transform_homogeneous);

@@ -214,7 +214,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: perspective, orthographic);
 
 #[cfg(test)]
 mod tests {

@@ -126,7 +126,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: se3_exp, se3_log);
 
 #[cfg(test)]
 fn numbers_of(xi: &Tensor) -> Result<[Tensor; 6]> {

@@ -99,7 +99,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: so3_exp, so3_log);
 
 #[cfg(test)]
 mod tests {

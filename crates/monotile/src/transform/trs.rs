@@ -272,7 +272,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: compose, compose_inverse, decompose, decompose_s_gradient);
 
 #[cfg(test)]
 mod tests {

@@ -306,7 +306,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: tanh, sigmoid, silu, gelu_tanh, relu, erf, gelu);
 
 #[cfg(test)]
 fn largest(x: &Tensor) -> Result<f64> {

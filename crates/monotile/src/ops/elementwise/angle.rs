@@ -300,7 +300,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: tan, asin, acos, atan, rad2deg, deg2rad, atan2, hypot);
 
 #[cfg(test)]
 mod tests {

@@ -364,7 +364,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: add, sub, mul, div, operators_with_numbers);
 
 #[cfg(test)]
 mod tests {

@@ -177,7 +177,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: eq, ne, lt, le, gt, ge, and);
 
 #[cfg(test)]
 mod tests {

@@ -119,7 +119,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: lerp, addcmul);
 
 #[cfg(test)]
 mod tests {

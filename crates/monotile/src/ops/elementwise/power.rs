@@ -297,7 +297,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: sqrt, rsqrt, recip, square, powf_2_5, powf_3, powf_1, pow);
 
 #[cfg(test)]
 mod tests {

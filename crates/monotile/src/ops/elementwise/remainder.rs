@@ -211,7 +211,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: remainder, floor_divide);
 
 #[cfg(test)]
 mod tests {

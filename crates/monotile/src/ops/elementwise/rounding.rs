@@ -349,7 +349,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: round, floor, ceil, trunc, frac, nan_to_num, isnan, isinf, isfinite);
 
 #[cfg(test)]
 mod tests {

@@ -372,7 +372,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: abs, sign, clamp, clamp_by_tensors, maximum, minimum, where_);
 
 #[cfg(test)]
 mod tests {

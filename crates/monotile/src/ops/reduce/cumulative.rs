@@ -239,7 +239,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: cumsum, cumprod, logcumsumexp, cummax, cummin);
 
 #[cfg(test)]
 mod tests {

@@ -70,7 +70,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: logsumexp);
 
 #[cfg(test)]
 mod tests {

@@ -85,7 +85,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: any, all, count_nonzero);
 
 #[cfg(test)]
 mod tests {

@@ -164,7 +164,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(own);
+crate::testing::spec_tests!(own: sum, mean);
 
 #[cfg(test)]
 fn own() -> Vec<Spec> {

@@ -87,7 +87,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: prod);
 
 #[cfg(test)]
 mod tests {

@@ -116,7 +116,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: linear_recurrence);
 
 #[cfg(test)]
 mod tests {

@@ -162,7 +162,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: topk, topk_of_columns, kthvalue, mode);
 
 #[cfg(test)]
 mod tests {

@@ -151,7 +151,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: bincount, bincount_of_weights, histogram, histogram_of_no_range);
 
 #[cfg(test)]
 mod tests {

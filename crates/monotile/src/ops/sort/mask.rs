@@ -95,7 +95,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: masked_select, masked_select_of_a_column, nonzero);
 
 #[cfg(test)]
 mod tests {

@@ -118,7 +118,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: sort, argsort);
 
 #[cfg(test)]
 mod tests {

@@ -168,7 +168,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: quantile, quantile_of_levels_outside, median, median_of_all);
 
 #[cfg(test)]
 mod tests {

@@ -112,7 +112,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: searchsorted, searchsorted_rows, bucketize);
 
 #[cfg(test)]
 mod tests {

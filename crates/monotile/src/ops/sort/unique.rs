@@ -85,7 +85,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: unique, unique_of_integers);
 
 #[cfg(test)]
 mod tests {

@@ -229,7 +229,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: log_marginal_likelihood);
 
 #[cfg(test)]
 mod tests {

@@ -303,7 +303,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: least_squares, polynomial_features);
 
 #[cfg(test)]
 mod tests {

@@ -218,7 +218,9 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs:
+    quaternion_multiply, quaternion_conjugate, quaternion_inverse, quaternion_normalize, quaternion_rotate,
+);
 
 #[cfg(test)]
 mod tests {

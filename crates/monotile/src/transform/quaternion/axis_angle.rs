@@ -163,4 +163,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs:
+    quaternion_from_axis_angle, quaternion_from_rotation_vector, quaternion_to_rotation_vector,
+    quaternion_to_rotation_vector_of_any,
+);

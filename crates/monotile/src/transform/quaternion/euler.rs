@@ -235,7 +235,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: quaternion_from_euler, quaternion_to_euler);
 
 #[cfg(test)]
 mod tests {

@@ -120,4 +120,4 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: quaternion_from_matrix, quaternion_to_matrix);

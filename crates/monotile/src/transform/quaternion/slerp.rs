@@ -105,7 +105,7 @@ pub(super) fn arc(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     first.mul(a)?.add(&last.mul(b)?)
 }
 
-/// Pairs of quaternions of length 1 that are singular for other formulas, for records.
+/// Pairs of quaternions of length 1 that are singular for other formulas, for specs.
 #[cfg(test)]
 pub(super) fn pairs(spec: Spec) -> Spec {
     use crate::transform::parts::samples::rotations;
@@ -179,4 +179,4 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: quaternion_slerp, quaternion_nlerp);

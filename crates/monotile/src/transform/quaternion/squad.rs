@@ -130,7 +130,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: quaternion_squad, quaternion_squad_control);
 
 #[cfg(test)]
 mod tests {
