@@ -12,7 +12,9 @@ mod sealed {
     impl Sealed for half::bf16 {}
     impl Sealed for half::f16 {}
     impl Sealed for i64 {}
+    impl Sealed for i32 {}
     impl Sealed for u8 {}
+    impl Sealed for super::BoolByte {}
     impl<T: Sealed> Sealed for crate::math::Fused<T> {}
 }
 
@@ -24,7 +26,56 @@ impl Element for f64 {}
 impl Element for bf16 {}
 impl Element for f16 {}
 impl Element for i64 {}
+impl Element for i32 {}
 impl Element for u8 {}
+impl Element for BoolByte {}
+
+/// A truth value in a byte: false is 0, and true is every other byte, 1 where it is made here.
+#[derive(Debug, Clone, Copy)]
+#[repr(transparent)]
+pub struct BoolByte(pub(crate) u8);
+
+// SAFETY: this is a byte, and 0 is one of its values.
+unsafe impl bytemuck::Zeroable for BoolByte {}
+// SAFETY: this is a byte, which takes any bit pattern and has no padding.
+unsafe impl bytemuck::Pod for BoolByte {}
+
+impl BoolByte {
+    /// Whether it is true.
+    #[inline(always)]
+    pub fn get(self) -> bool {
+        self.0 != 0
+    }
+}
+
+impl From<bool> for BoolByte {
+    #[inline(always)]
+    fn from(x: bool) -> Self {
+        Self(u8::from(x))
+    }
+}
+
+impl PartialEq for BoolByte {
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl PartialOrd for BoolByte {
+    #[inline(always)]
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        self.get().partial_cmp(&other.get())
+    }
+    #[inline(always)]
+    fn lt(&self, other: &Self) -> bool {
+        !self.get() & other.get()
+    }
+    #[inline(always)]
+    fn le(&self, other: &Self) -> bool {
+        !self.get() | other.get()
+    }
+}
 
 /// A number that a kernel computes in: f32 or f64, with what a formula does not need of it but a kernel does.
 pub trait Real:

@@ -92,7 +92,10 @@ pub(crate) fn common_float(op: &str, a: &Tensor, b: &Tensor) -> Result<DType> {
         (DType::F32 | DType::F64, y @ (DType::F32 | DType::F64)) if a.rank() == 0 && b.rank() > 0 => Ok(y),
         (x @ (DType::F32 | DType::F64), DType::F32 | DType::F64) if b.rank() == 0 && a.rank() > 0 => Ok(x),
         (DType::F32 | DType::F64, DType::F32 | DType::F64) => Ok(DType::F64),
-        (x, y) => Err(Error::dtype(format!("{op}: takes floating-point numbers, got {x} and {y}; cast with to_dtype"))),
+        _ => {
+            let (x, y) = (a.dtype(), b.dtype());
+            Err(Error::dtype(format!("{op}: takes floating-point numbers, got {x} and {y}; cast with to_dtype")))
+        }
     }
 }
 
@@ -106,11 +109,11 @@ pub(crate) fn common_float_of(op: &str, x: &[&Tensor]) -> Result<DType> {
     Ok(if wide { DType::F64 } else { DType::F32 })
 }
 
-/// Integers.
+/// Integers, as i64.
 #[track_caller]
-pub(crate) fn indices(op: &str, t: &Tensor) -> Result<()> {
-    if t.dtype() == DType::I64 {
-        return Ok(());
+pub(crate) fn indices(op: &str, t: &Tensor) -> Result<Tensor> {
+    if t.dtype().is_integer() {
+        return t.widened();
     }
-    Err(Error::dtype(format!("{op}: indices must be i64, got {}", t.dtype())))
+    Err(Error::dtype(format!("{op}: indices must be integers, got {}", t.dtype())))
 }

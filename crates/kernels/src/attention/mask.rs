@@ -2,7 +2,7 @@
 
 use super::tile::{BC, BR, MR};
 use super::{AttentionDims, AttentionInputs, AttentionMask, Head};
-use crate::real::Real;
+use crate::real::{BoolByte, Real};
 use crate::simd;
 use crate::view::View;
 
@@ -61,7 +61,7 @@ pub(super) fn apply<T: Real>(x: &AttentionInputs<'_, T>, place: TilePosition, se
     match x.mask {
         AttentionMask::None => {}
         AttentionMask::Boolean(mask) => {
-            each_row(mask, place, seen, scores, |s, may_look: u8| if may_look == 0 { T::NEG_INFINITY } else { s })
+            each_row(mask, place, seen, scores, |s, may_look: BoolByte| if may_look.get() { s } else { T::NEG_INFINITY })
         }
         // A hidden key stays hidden whatever its score is, NaN included.
         AttentionMask::Additive(mask) => {

@@ -28,7 +28,7 @@ mod tile;
 pub use backward::{AttentionCotangents, AttentionGradients, backward};
 pub use forward::{AttentionOutput, forward, forward_from};
 
-use crate::real::Real;
+use crate::real::{BoolByte, Real};
 use crate::shape::count;
 use crate::view::View;
 
@@ -37,8 +37,8 @@ use crate::view::View;
 pub enum AttentionMask<'a, T> {
     /// Every key.
     None,
-    /// The keys where it is not 0.
-    Boolean(View<'a, u8>),
+    /// The keys where it is true.
+    Boolean(View<'a, BoolByte>),
     /// Every key, with this added to its score; -∞ hides it.
     Additive(View<'a, T>),
 }

@@ -57,7 +57,7 @@ struct Data {
     v: Vec<f64>,
     dout: Vec<f64>,
     dlse: Vec<f64>,
-    boolean: Vec<u8>,
+    boolean: Vec<BoolByte>,
     additive: Vec<f64>,
 }
 
@@ -70,11 +70,13 @@ impl Case {
             .enumerate()
             .map(|(i, &x)| {
                 let (row, key) = (i / keys, i % keys);
-                u8::from(match self.mask {
-                    3 => x > 0.0 && row % 3 != 1,
-                    5 => [1, 2, 4, 6, 5][row % 5] >> (key / tile::BC) & 1 == 1,
-                    _ => x > -0.4,
-                }) * 3
+                BoolByte(
+                    u8::from(match self.mask {
+                        3 => x > 0.0 && row % 3 != 1,
+                        5 => [1, 2, 4, 6, 5][row % 5] >> (key / tile::BC) & 1 == 1,
+                        _ => x > -0.4,
+                    }) * 3,
+                )
             })
             .collect();
         let sized = |seed, len, size: f64| numbers(seed, len).iter().map(|x| f64::from((x * size) as f32)).collect();

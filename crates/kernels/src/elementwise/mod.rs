@@ -27,7 +27,7 @@ use walk::StridedWalk;
 
 use crate::number::{Formula, Partial, Partials, record};
 use crate::params::params;
-use crate::real::{Element, Real};
+use crate::real::{BoolByte, Element, Real};
 use crate::simd::{self, Stream};
 use crate::threads;
 use crate::view::View;
@@ -116,11 +116,11 @@ pub fn update<A: Element>(out: &mut [A], b: View<'_, A>, f: impl Fn(A, A) -> A +
     );
 }
 
-/// `out[i] = mask[i] ? a[i] : b[i]`, where a mask is true unless it is 0.
+/// `out[i] = mask[i] ? a[i] : b[i]`, by a mask.
 ///
 /// # Panics
 /// If the shapes differ: a broadcast dimension is one of stride 0.
-pub fn select<A: Element>(mask: View<'_, u8>, a: View<'_, A>, b: View<'_, A>, out: &mut [A]) {
+pub fn select<A: Element>(mask: View<'_, BoolByte>, a: View<'_, A>, b: View<'_, A>, out: &mut [A]) {
     assert!(mask.shape() == a.shape() && a.shape() == b.shape(), "operands of one map");
     assert_eq!(a.len(), out.len(), "the result of a map has the shape of its operands");
     let (mask, a, b) = (MapOperand::new(mask), MapOperand::new(a), MapOperand::new(b));
@@ -136,7 +136,7 @@ pub fn select<A: Element>(mask: View<'_, u8>, a: View<'_, A>, b: View<'_, A>, ou
         |(mask, a, b), tile, row, out| {
             let (mask, a, b) = (mask.row(tile, row), a.row(tile, row), b.row(tile, row));
             for (y, ((&mask, &a), &b)) in out.iter_mut().zip(mask.iter().zip(a).zip(b)) {
-                *y = if mask != 0 { a } else { b };
+                *y = if mask.get() { a } else { b };
             }
         },
     );

@@ -22,7 +22,7 @@ fn maps_follow_strides_of_every_kind() {
         assert_eq!(out, a.iter().map(|x| x + 1.0).collect::<Vec<_>>(), "{shape:?} {strides:?}");
         binary(a, a, &mut out, |x, y| x * y);
         assert_eq!(out, a.iter().map(|x| x * x).collect::<Vec<_>>());
-        let mask: Vec<u8> = (0..120).map(|i| u8::from(i % 3 == 0)).collect();
+        let mask: Vec<BoolByte> = (0..120).map(|i| (i % 3 == 0).into()).collect();
         let mask = View::new(&mask, offset, shape, strides).unwrap();
         let other = vec![0; shape.len()];
         select(mask, a, View::new(&[50.0], 0, shape, &other).unwrap(), &mut out);
@@ -47,7 +47,7 @@ fn numbers_repeated_along_rows_longer_and_shorter_than_a_chunk_are_each_rows_own
 #[test]
 fn transposed_and_broadcast_operands_are_walked_in_blocks() {
     let data: Vec<f64> = (0..8000).map(f64::from).collect();
-    let masks: Vec<u8> = (0..8000).map(|i| u8::from(i * 7919 % 13 < 6)).collect();
+    let masks: Vec<BoolByte> = (0..8000).map(|i| (i * 7919 % 13 < 6).into()).collect();
     for (rows, columns) in [(1, 1), (15, 31), (16, 32), (17, 33), (40, 70), (3, 100)] {
         let (shape, across) = ([2, rows, columns], [0, 1, rows as isize]);
         let (along, repeated) = ([columns as isize * 2, columns as isize, 1], [0, 1, 0]);
@@ -65,7 +65,7 @@ fn transposed_and_broadcast_operands_are_walked_in_blocks() {
             for r in [across, along, repeated] {
                 let mask = View::new(&masks, 3, &shape, &r).unwrap();
                 select(mask, p, q, &mut out);
-                let expected = p.iter().zip(q.iter()).zip(mask.iter()).map(|((x, y), mask)| if mask == 0 { y } else { x });
+                let expected = p.iter().zip(q.iter()).zip(mask.iter()).map(|((x, y), mask)| if mask.get() { x } else { y });
                 assert!(out.iter().copied().eq(expected));
             }
         }
@@ -104,6 +104,7 @@ fn elements_of_every_size_are_copied_across_memory() {
     check_copies(|i| i as f64);
     check_copies(|i| i as i64);
     check_copies(|i| half::bf16::from_bits(i as u16 % 0x7f00));
+    check_copies(|i| i as i32);
     check_copies(|i| (i % 251) as u8);
 }
 

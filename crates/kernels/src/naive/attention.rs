@@ -44,7 +44,7 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> T {
 fn biases<T: Real>(x: &AttentionInputs<'_, T>) -> Vec<T> {
     match x.mask {
         AttentionMask::None => vec![T::ZERO; count(&x.q.shape()[..3]) * x.k.shape()[2]],
-        AttentionMask::Boolean(mask) => mask.iter().map(|seen| if seen == 0 { T::NEG_INFINITY } else { T::ZERO }).collect(),
+        AttentionMask::Boolean(mask) => mask.iter().map(|seen| if seen.get() { T::ZERO } else { T::NEG_INFINITY }).collect(),
         AttentionMask::Additive(mask) => mask.iter().collect(),
     }
 }

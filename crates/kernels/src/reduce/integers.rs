@@ -2,6 +2,7 @@
 
 use super::{position, reduce, reduce_to};
 use crate::buffer::{OutOfMemory, list};
+use crate::real::BoolByte;
 use crate::view::View;
 
 const LOW: i64 = 0xFFFF_FFFF;
@@ -105,25 +106,39 @@ pub fn argmin_i64(x: View<'_, i64>, axes: &[usize], out: &mut [i64]) -> Result<(
 }
 
 /// How many are true over the dimensions `axes`.
-pub fn count_true(x: View<'_, u8>, axes: &[usize], out: &mut [i64]) -> Result<(), OutOfMemory> {
+pub fn count_true(x: View<'_, BoolByte>, axes: &[usize], out: &mut [i64]) -> Result<(), OutOfMemory> {
     reduce_to(
         x,
         axes,
         out,
         0,
         #[inline(always)]
-        |count: i64, x| count + i64::from(x),
+        |count: i64, x| count + i64::from(x.get()),
         #[inline(always)]
         |a, b| a + b,
     )
 }
 
-/// Whether one or more are true over the dimensions `axes`: 1 or 0.
-pub fn any(x: View<'_, u8>, axes: &[usize], out: &mut [u8]) -> Result<(), OutOfMemory> {
-    reduce(x, axes, out, 0, u8::max)
+/// Whether one or more are true over the dimensions `axes`.
+pub fn any(x: View<'_, BoolByte>, axes: &[usize], out: &mut [BoolByte]) -> Result<(), OutOfMemory> {
+    reduce(
+        x,
+        axes,
+        out,
+        false.into(),
+        #[inline(always)]
+        |a, b| (a.get() | b.get()).into(),
+    )
 }
 
-/// Whether all are true over the dimensions `axes`: 1 or 0.
-pub fn all(x: View<'_, u8>, axes: &[usize], out: &mut [u8]) -> Result<(), OutOfMemory> {
-    reduce(x, axes, out, 1, u8::min)
+/// Whether all are true over the dimensions `axes`.
+pub fn all(x: View<'_, BoolByte>, axes: &[usize], out: &mut [BoolByte]) -> Result<(), OutOfMemory> {
+    reduce(
+        x,
+        axes,
+        out,
+        true.into(),
+        #[inline(always)]
+        |a, b| (a.get() & b.get()).into(),
+    )
 }

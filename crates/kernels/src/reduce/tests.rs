@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::naive;
+use crate::real::BoolByte;
 
 /// Shapes, strides and axes around every way through memory.
 const CASES: [(&[usize], &[isize], &[usize]); 19] = [
@@ -135,15 +136,15 @@ fn reductions_of_integers_over_any_axes_are_exact() {
             argmin_i64(view, axes, &mut at).unwrap();
             assert_eq!(at, expected(&|g| g.iter().position(|v| v == g.iter().min().unwrap()).unwrap() as i64));
         }
-        let truths: Vec<u8> = x.iter().map(|v| u8::from(v > 1.9)).collect();
+        let truths: Vec<BoolByte> = x.iter().map(|v| (v > 1.9).into()).collect();
         let view = View::new(&truths, 0, x.shape(), &strides).unwrap();
-        let mut found = vec![0; groups.len()];
+        let mut found = vec![BoolByte::from(false); groups.len()];
         count_true(view, axes, &mut out).unwrap();
         assert!(out.iter().zip(&groups).all(|(&y, g)| y == g.iter().filter(|&&v| v > 1.9).count() as i64));
         any(view, axes, &mut found).unwrap();
-        assert!(found.iter().zip(&groups).all(|(&y, g)| (y == 1) == g.iter().any(|&v| v > 1.9)));
+        assert!(found.iter().zip(&groups).all(|(&y, g)| y.get() == g.iter().any(|&v| v > 1.9)));
         all(view, axes, &mut found).unwrap();
-        assert!(found.iter().zip(&groups).all(|(&y, g)| (y == 1) == g.iter().all(|&v| v > 1.9)));
+        assert!(found.iter().zip(&groups).all(|(&y, g)| y.get() == g.iter().all(|&v| v > 1.9)));
     });
 }
 

@@ -2,7 +2,7 @@
 
 use crate::buffer::{Block, OutOfMemory};
 use crate::compiled::compiled;
-use crate::real::Real;
+use crate::real::{BoolByte, Real};
 use crate::shape::{self, Shape};
 use crate::simd;
 use crate::threads::{self, SharedSlice};
@@ -112,22 +112,22 @@ fn count_bins<T: Real>(x: &[T], [first, last]: [T; 2], [lower, upper]: [&[T]; 2]
     }
 }
 
-/// How many bytes are not 0.
-pub fn count_set(mask: &[u8]) -> usize {
+/// How many are true.
+pub fn count_set(mask: &[BoolByte]) -> usize {
     simd::run(
         #[inline(always)]
-        || mask.chunks(BYTES).map(|block| block.iter().map(|&b| u8::from(b != 0)).sum::<u8>() as usize).sum(),
+        || mask.chunks(BYTES).map(|block| block.iter().map(|b| u8::from(b.get())).sum::<u8>() as usize).sum(),
     )
 }
 
-/// The places of the bytes that are not 0, in order.
+/// The places of those that are true, in order.
 ///
 /// # Errors
 /// If there is no memory for the counts of parts.
 ///
 /// # Panics
 /// If there are not as many as `out` has elements.
-pub fn places(mask: &[u8], out: &mut [i64]) -> Result<(), OutOfMemory> {
+pub fn places(mask: &[BoolByte], out: &mut [i64]) -> Result<(), OutOfMemory> {
     let parts = threads::parts(mask.len(), MASK_NS);
     let range = |part: usize| threads::range(mask.len(), BYTES, parts, part);
     let mut starts = crate::buffer::list(parts)?;
@@ -148,13 +148,13 @@ pub fn places(mask: &[u8], out: &mut [i64]) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-fn places_of_part(mask: &[u8], first: usize, out: &mut [i64]) {
+fn places_of_part(mask: &[BoolByte], first: usize, out: &mut [i64]) {
     let mut out = out.iter_mut();
     for (b, block) in mask.chunks(BYTES).enumerate() {
-        if block.iter().fold(0, |any, &byte| any | byte) == 0 {
+        if block.iter().fold(0, |any, byte| any | byte.0) == 0 {
             continue;
         }
-        for (i, _) in block.iter().enumerate().filter(|(_, byte)| **byte != 0) {
+        for (i, _) in block.iter().enumerate().filter(|(_, byte)| byte.get()) {
             if let Some(out) = out.next() {
                 *out = (first + b * BYTES + i) as i64;
             }

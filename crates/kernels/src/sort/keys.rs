@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use crate::real::Element;
+use crate::real::{BoolByte, Element};
 
 /// An unsigned integer that a number becomes.
 pub trait KeyBits: Copy + Ord + Send + Sync + std::ops::BitXor<Output = Self> + 'static {
@@ -92,15 +92,15 @@ impl SortKey for i64 {
     }
 }
 
-impl SortKey for u8 {
+impl SortKey for BoolByte {
     type Bits = u8;
     #[inline(always)]
     fn key(self) -> u8 {
-        self
+        u8::from(self.get())
     }
     #[inline(always)]
     fn of_key(key: u8) -> Option<Self> {
-        Some(key)
+        Some((key != 0).into())
     }
 }
 

@@ -1,6 +1,7 @@
 use std::cmp::Ordering;
 
 use super::*;
+use crate::real::BoolByte;
 
 /// Numbers with ties, zeros of both signs, infinities and NaN, in an order that no pattern explains.
 fn some(n: usize, kinds: u64) -> Vec<f64> {
@@ -74,7 +75,7 @@ fn every_type_is_sorted_in_its_order() {
     let brain: Vec<half::bf16> = x.iter().map(|&x| half::bf16::from_f64(x)).collect();
     assert_eq!(sorted(&brain), plain(&brain.iter().map(|&x| x.into()).collect::<Vec<_>>(), 1000, false));
     assert_eq!(sorted(&[3, i64::MIN, i64::MAX, -1, 0]), [1, 3, 4, 0, 2]);
-    assert_eq!(sorted(&[1_u8, 0, 1, 0]), [1, 3, 0, 2]);
+    assert_eq!(sorted(&[true, false, true, false].map(BoolByte::from)), [1, 3, 0, 2]);
 }
 
 #[test]
@@ -162,8 +163,8 @@ fn integers_and_numbers_in_bins_are_counted_over_threads() {
 #[test]
 fn places_of_what_is_set_are_found_over_threads_with_their_coordinates() {
     for n in [0, 1, 63, 64, 1000, if cfg!(miri) { 2000 } else { 3_000_000 }] {
-        let mask: Vec<u8> = (0..n).map(|i| u8::from(i % 7 == 3 || i / 100 % 50 == 2) * 255).collect();
-        let expected: Vec<i64> = (0..n as i64).filter(|&i| mask[i as usize] != 0).collect();
+        let mask: Vec<BoolByte> = (0..n).map(|i| BoolByte(u8::from(i % 7 == 3 || i / 100 % 50 == 2) * 255)).collect();
+        let expected: Vec<i64> = (0..n as i64).filter(|&i| mask[i as usize].get()).collect();
         let mut found = vec![0; count_set(&mask)];
         places(&mask, &mut found).unwrap();
         assert_eq!(found, expected);

@@ -100,7 +100,7 @@ fn broadcast_mask(op: &str, mask: &Tensor, scores: &[usize; 4], dtype: DType) ->
     }
     match mask.dtype() {
         DType::Bool => Ok(broadcast_to(mask, &shape)),
-        DType::I64 => Err(Error::dtype(format!("{op}: a mask is of booleans or floating-point numbers, got i64"))),
-        _ => mask.to_dtype(dtype)?.expand(scores),
+        float if float.is_float() => mask.to_dtype(dtype)?.expand(scores),
+        other => Err(Error::dtype(format!("{op}: a mask is of booleans or floating-point numbers, got {other}"))),
     }
 }

@@ -46,7 +46,7 @@ pub fn rows(op: &str, table: &Tensor, ids: &Tensor) -> Result<Tensor> {
         DType::F64 => run::<f64, f64>(op, table, ids),
         DType::BF16 => run::<bf16, f32>(op, table, ids),
         DType::F16 => run::<f16, f32>(op, table, ids),
-        DType::I64 | DType::Bool => unreachable!("a table of floating-point numbers"),
+        DType::I64 | DType::I32 | DType::U8 | DType::Bool => unreachable!("a table of floating-point numbers"),
     }
 }
 

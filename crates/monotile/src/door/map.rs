@@ -6,9 +6,9 @@ use half::{bf16, f16};
 use monotile_kernels::elementwise;
 pub use monotile_kernels::elementwise::{Arguments, Arity};
 use monotile_kernels::number::Formula;
-use monotile_kernels::real::Real;
+use monotile_kernels::real::{BoolByte, Real};
 
-use super::{real, stored};
+use super::{real, stored, widened};
 use crate::error::Result;
 use crate::tensor::dtype::StorageElement;
 use crate::tensor::uninit::UninitTensor;
@@ -161,24 +161,24 @@ pub enum Relation {
     Ge,
 }
 
-/// Whether elements of two tensors of one shape and type compare so.
+/// Whether elements of two tensors of one shape and type compare so; integers are i64.
 #[track_caller]
 pub fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
     // Three loops a type: a > b is b < a, and = is ≠ negated. To negate an order would be wrong: < and ≥ are both false of NaN.
     #[track_caller]
     fn run<T: StorageElement>(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
-        let mut out = UninitTensor::<u8>::like(op, a)?;
+        let mut out = UninitTensor::<BoolByte>::like(op, a)?;
         let (a, b) = (a.elements_view::<T>(), b.elements_view::<T>());
-        let equal = u8::from(matches!(relation, Relation::Eq));
+        let equal = matches!(relation, Relation::Eq);
         let (a, b) = if matches!(relation, Relation::Gt | Relation::Ge) { (b, a) } else { (a, b) };
         match relation {
-            Relation::Eq | Relation::Ne => elementwise::binary(a, b, &mut out, move |a, b| u8::from(a != b) ^ equal),
-            Relation::Lt | Relation::Gt => elementwise::binary(a, b, &mut out, |a, b| u8::from(a < b)),
-            Relation::Le | Relation::Ge => elementwise::binary(a, b, &mut out, |a, b| u8::from(a <= b)),
+            Relation::Eq | Relation::Ne => elementwise::binary(a, b, &mut out, move |a, b| ((a != b) ^ equal).into()),
+            Relation::Lt | Relation::Gt => elementwise::binary(a, b, &mut out, |a, b| (a < b).into()),
+            Relation::Le | Relation::Ge => elementwise::binary(a, b, &mut out, |a, b| (a <= b).into()),
         }
         Ok(out.tensor())
     }
-    stored!(a, run(op, a, b, relation))
+    widened!(a, run(op, a, b, relation))
 }
 
 /// Whether each element is of a kind that its f64 tells.
@@ -186,18 +186,20 @@ pub fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<T
 pub fn classify(op: &str, x: &Tensor, kind: fn(f64) -> bool) -> Result<Tensor> {
     #[track_caller]
     fn run<T: Numeric>(op: &str, x: &Tensor, kind: fn(f64) -> bool) -> Result<Tensor> {
-        let mut out = UninitTensor::<u8>::like(op, x)?;
-        elementwise::unary(x.elements_view::<T>(), &mut out, move |x| u8::from(kind(x.to_f64())));
+        let mut out = UninitTensor::<BoolByte>::like(op, x)?;
+        elementwise::unary(x.elements_view::<T>(), &mut out, move |x| kind(x.to_f64()).into());
         Ok(out.tensor())
     }
-    stored!(x, run(op, x, kind))
+    let x = &x.widened()?;
+    widened!(x, run(op, x, kind))
 }
 
-/// A function of two truth values, 0 and 1.
+/// A function of two truth values.
 #[track_caller]
-pub fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(u8, u8) -> u8 + Sync + Copy) -> Result<Tensor> {
-    let mut out = UninitTensor::<u8>::like(op, a)?;
-    elementwise::binary(a.elements_view::<u8>(), b.elements_view::<u8>(), &mut out, f);
+pub fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(bool, bool) -> bool + Sync + Copy) -> Result<Tensor> {
+    let mut out = UninitTensor::<BoolByte>::like(op, a)?;
+    let f = move |a: BoolByte, b: BoolByte| f(a.get(), b.get()).into();
+    elementwise::binary(a.elements_view::<BoolByte>(), b.elements_view::<BoolByte>(), &mut out, f);
     Ok(out.tensor())
 }
 
@@ -213,9 +215,22 @@ pub fn where_(op: &str, mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor>
     stored!(a, run(op, mask, a, b))
 }
 
-/// The same numbers in another type.
+/// The same numbers in another type. Narrow integers are cast from and to i64, f32 and f64 directly, and others through i64, which holds
+/// them exactly, or cuts them where they are cut anyway: so rare loops are not compiled.
 #[track_caller]
 pub fn cast(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
+    #[track_caller]
+    fn widen<A: Numeric>(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
+        match dtype {
+            DType::F32 => to(op, x, A::to_f32),
+            DType::F64 => to(op, x, A::to_f64),
+            _ => to(op, x, A::to_i64),
+        }
+    }
+    #[track_caller]
+    fn narrow<A: Narrow>(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
+        if dtype == DType::I32 { to(op, x, A::to_i32) } else { to(op, x, A::to_u8) }
+    }
     #[track_caller]
     fn from<A: Numeric>(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
         match dtype {
@@ -224,7 +239,8 @@ pub fn cast(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
             DType::BF16 => to(op, x, |x: A| bf16::from_f32(to_odd(x.to_f64()))),
             DType::F16 => to(op, x, |x: A| f16::from_f32(to_odd(x.to_f64()))),
             DType::I64 => to(op, x, A::to_i64),
-            DType::Bool => to(op, x, |x: A| u8::from(x.to_f64() != 0.0)),
+            DType::Bool => to(op, x, |x: A| BoolByte::from(x.to_f64() != 0.0)),
+            DType::I32 | DType::U8 => unreachable!("cast through i64"),
         }
     }
     #[track_caller]
@@ -233,7 +249,16 @@ pub fn cast(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
         elementwise::unary(x.elements_view::<A>(), &mut out, f);
         Ok(out.tensor())
     }
-    stored!(x, from(op, x, dtype))
+    let wide = |dtype| matches!(dtype, DType::F32 | DType::F64 | DType::I64);
+    match (x.dtype(), dtype) {
+        (DType::I32, dtype) if wide(dtype) => widen::<i32>(op, x, dtype),
+        (DType::U8, dtype) if wide(dtype) => widen::<u8>(op, x, dtype),
+        (DType::F32, DType::I32 | DType::U8) => narrow::<f32>(op, x, dtype),
+        (DType::F64, DType::I32 | DType::U8) => narrow::<f64>(op, x, dtype),
+        (DType::I64, DType::I32 | DType::U8) => narrow::<i64>(op, x, dtype),
+        (DType::I32 | DType::U8, _) | (_, DType::I32 | DType::U8) => cast(op, &cast(op, x, DType::I64)?, dtype),
+        _ => widened!(x, from(op, x, dtype)),
+    }
 }
 
 /// What is stored, as numbers of other types.
@@ -270,7 +295,37 @@ numeric! {
     bf16: |x| f64::from(x), f32::from(x), f64::from(x) as i64;
     f16: |x| f64::from(x), f32::from(x), f64::from(x) as i64;
     i64: |x| x as f64, x as f32, x;
+    i32: |x| f64::from(x), x as f32, i64::from(x);
     u8: |x| f64::from(x), f32::from(x), i64::from(x);
+    BoolByte: |x| f64::from(u8::from(x.get())), f32::from(u8::from(x.get())), i64::from(x.get());
+}
+
+/// What is cast to narrow integers: the nearest that there is, and 0 for NaN, as `as` casts floating-point numbers.
+trait Narrow: StorageElement {
+    fn to_i32(self) -> i32;
+    fn to_u8(self) -> u8;
+}
+
+macro_rules! narrow {
+    ($($t:ty: |$x:ident| $to_i32:expr, $to_u8:expr;)*) => {$(
+        impl Narrow for $t {
+            #[inline(always)]
+            fn to_i32(self) -> i32 {
+                let $x = self;
+                $to_i32
+            }
+            #[inline(always)]
+            fn to_u8(self) -> u8 {
+                let $x = self;
+                $to_u8
+            }
+        }
+    )*};
+}
+narrow! {
+    f32: |x| x as i32, x as u8;
+    f64: |x| x as i32, x as u8;
+    i64: |x| x.clamp(i32::MIN.into(), i32::MAX.into()) as i32, x.clamp(0, 255) as u8;
 }
 
 /// The f32 that rounds to a narrower type as `x` itself does: `x` where it is one, else of its two neighbours the one whose last bit

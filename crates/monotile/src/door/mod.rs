@@ -2,7 +2,7 @@
 //!
 //! A door takes tensors, looks where their elements lie, and calls the kernels of that device with the type of the elements. What it
 //! returns is unrecorded: checks, records and rules are the operation's own. No file but these, and the tensor's own, names the storage
-//! of a tensor (a test below says so). The macros [`real`] and [`stored`] match on the device for all of them, and one `let` in [`contract`].
+//! of a tensor (a test below says so). The macros [`real`], [`stored`] and [`widened`] match on the device for all of them, and one `let` in [`contract`].
 //! CONTRIBUTING.md lists what a new device adds.
 //!
 //! | door | what goes through it |
@@ -55,11 +55,36 @@ macro_rules! stored {
             ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::BF16) => $f::<half::bf16>($($arg),*),
             ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::F16) => $f::<half::f16>($($arg),*),
             ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::I64) => $f::<i64>($($arg),*),
-            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::Bool) => $f::<u8>($($arg),*),
+            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::I32) => $f::<i32>($($arg),*),
+            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::U8) => $f::<u8>($($arg),*),
+            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::Bool) => {
+                $f::<monotile_kernels::real::BoolByte>($($arg),*)
+            }
         }
     };
 }
 use stored;
+
+/// [`stored`] of a tensor that [`widened`](crate::Tensor::widened) returned: kernels larger than a copy or a cast are not compiled for
+/// narrow integers.
+macro_rules! widened {
+    ($x:expr, $f:ident($($arg:expr),* $(,)?)) => {
+        match ($x.storage(), $x.dtype()) {
+            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::F32) => $f::<f32>($($arg),*),
+            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::F64) => $f::<f64>($($arg),*),
+            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::BF16) => $f::<half::bf16>($($arg),*),
+            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::F16) => $f::<half::f16>($($arg),*),
+            (
+                $crate::tensor::storage::Storage::Cpu(_),
+                $crate::tensor::DType::I64 | $crate::tensor::DType::I32 | $crate::tensor::DType::U8,
+            ) => $f::<i64>($($arg),*),
+            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::Bool) => {
+                $f::<monotile_kernels::real::BoolByte>($($arg),*)
+            }
+        }
+    };
+}
+use widened;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! The elements over some axes, which disappear, to one; and those up to each along an axis.
 
 use monotile_kernels::buffer::OutOfMemory;
-use monotile_kernels::real::Real;
+use monotile_kernels::real::{BoolByte, Real};
 use monotile_kernels::shape::count;
 use monotile_kernels::{reduce as kernel, scan};
 
@@ -81,7 +81,7 @@ pub fn count_true(op: &str, x: &Tensor, axes: &[usize]) -> Result<Tensor> {
 /// Whether any, or all, elements of a boolean tensor are true.
 #[track_caller]
 pub fn logical(op: &str, x: &Tensor, axes: &[usize], all: bool) -> Result<Tensor> {
-    let mut out = UninitTensor::<u8>::new(op, &without(x, axes))?;
+    let mut out = UninitTensor::<BoolByte>::new(op, &without(x, axes))?;
     let kernel = if all { kernel::all } else { kernel::any };
     kernel(x.elements_view(), axes, &mut out)?;
     Ok(out.tensor())

@@ -1,12 +1,13 @@
-//! Orders of rows, elements chosen by them, and counts. Operands are contiguous; their last axis is the one of rows.
+//! Orders of rows, elements chosen by them, and counts. Operands are contiguous; their last axis is the one of rows. Narrow integers are
+//! ordered as i64.
 //!
 //! Some results have a size that depends on values: [`unique`], [`nonzero`] and [`bincount`] read on the host how large they are.
 
 use monotile_kernels::buffer::OutOfMemory;
-use monotile_kernels::real::Real;
+use monotile_kernels::real::{BoolByte, Real};
 use monotile_kernels::sort::{self as kernel, Distinct, SortKey};
 
-use super::{real, stored};
+use super::{real, widened};
 use crate::error::Result;
 use crate::tensor::dtype::StorageElement;
 use crate::tensor::uninit::UninitTensor;
@@ -21,7 +22,9 @@ pub fn sort(op: &str, x: &Tensor, descending: bool) -> Result<(Tensor, Tensor)> 
         kernel::sort::<T>(x.elements(), x.dim(-1), descending, Some(&mut values), &mut places)?;
         Ok((values.tensor(), places.tensor()))
     }
-    stored!(x, run(op, x, descending))
+    let wide = &x.widened()?;
+    let (values, places) = widened!(wide, run(op, wide, descending))?;
+    Ok((values.to_dtype(x.dtype())?, places))
 }
 
 /// The places of [`sort`] alone.
@@ -30,8 +33,8 @@ pub fn argsort(op: &str, x: &Tensor, descending: bool) -> Result<Tensor> {
     fn run<T: StorageElement + SortKey>(x: &Tensor, descending: bool, places: &mut [i64]) -> std::result::Result<(), OutOfMemory> {
         kernel::sort::<T>(x.elements(), x.dim(-1), descending, None, places)
     }
-    let mut places = UninitTensor::like(op, x)?;
-    stored!(x, run(x, descending, &mut places))?;
+    let (x, mut places) = (&x.widened()?, UninitTensor::like(op, x)?);
+    widened!(x, run(x, descending, &mut places))?;
     Ok(places.tensor())
 }
 
@@ -46,8 +49,8 @@ pub fn smallest(op: &str, x: &Tensor, k: usize, largest: bool) -> Result<Tensor>
     ) -> std::result::Result<(), OutOfMemory> {
         kernel::smallest::<T>(x.elements(), [x.dim(-1), k], largest, places)
     }
-    let mut places = UninitTensor::new(op, &with_last(x, k))?;
-    stored!(x, run(x, k, largest, &mut places))?;
+    let (x, mut places) = (&x.widened()?, UninitTensor::new(op, &with_last(x, k))?);
+    widened!(x, run(x, k, largest, &mut places))?;
     Ok(places.tensor())
 }
 
@@ -63,8 +66,8 @@ pub fn of_ranks(op: &str, x: &Tensor, ranks: &[usize], nan_for_all: bool) -> Res
     ) -> std::result::Result<(), OutOfMemory> {
         kernel::of_ranks::<T>(x.elements(), x.dim(-1), ranks, nan_for_all, places)
     }
-    let mut places = UninitTensor::new(op, &with_last(x, ranks.len()))?;
-    stored!(x, run(x, ranks, nan_for_all, &mut places))?;
+    let (x, mut places) = (&x.widened()?, UninitTensor::new(op, &with_last(x, ranks.len()))?);
+    widened!(x, run(x, ranks, nan_for_all, &mut places))?;
     Ok(places.tensor())
 }
 
@@ -74,8 +77,8 @@ pub fn mode(op: &str, x: &Tensor) -> Result<Tensor> {
     fn run<T: StorageElement + SortKey>(x: &Tensor, places: &mut [i64]) -> std::result::Result<(), OutOfMemory> {
         kernel::mode::<T>(x.elements(), x.dim(-1), places)
     }
-    let mut places = UninitTensor::new(op, &with_last(x, 1))?;
-    stored!(x, run(x, &mut places))?;
+    let (x, mut places) = (&x.widened()?, UninitTensor::new(op, &with_last(x, 1))?);
+    widened!(x, run(x, &mut places))?;
     Ok(places.tensor())
 }
 
@@ -85,8 +88,8 @@ pub fn unique(op: &str, x: &Tensor) -> Result<[Tensor; 3]> {
     fn run<T: StorageElement + SortKey>(x: &Tensor, inverse: &mut [i64]) -> std::result::Result<Distinct, OutOfMemory> {
         kernel::unique::<T>(x.elements(), inverse)
     }
-    let mut inverse = UninitTensor::like(op, x)?;
-    let Distinct { first, counts } = stored!(x, run(x, &mut inverse))?;
+    let (x, mut inverse) = (&x.widened()?, UninitTensor::like(op, x)?);
+    let Distinct { first, counts } = widened!(x, run(x, &mut inverse))?;
     let k = first.len();
     Ok([Tensor::from_vec(first, &[k])?, inverse.tensor(), Tensor::from_vec(counts, &[k])?])
 }
@@ -98,8 +101,8 @@ pub fn search(op: &str, sorted: &Tensor, x: &Tensor, right: bool) -> Result<Tens
         let m = if sorted.rank() == 1 { x.len() } else { x.dim(-1) };
         kernel::search::<T>(sorted.elements(), sorted.dim(-1), x.elements(), m, right, places);
     }
-    let mut places = UninitTensor::like(op, x)?;
-    stored!(x, run(sorted, x, right, &mut places));
+    let (sorted, x, mut places) = (&sorted.widened()?, &x.widened()?, UninitTensor::like(op, x)?);
+    widened!(x, run(sorted, x, right, &mut places));
     Ok(places.tensor())
 }
 
@@ -138,7 +141,7 @@ pub fn histogram(op: &str, x: &Tensor, edges: &Tensor) -> Result<Tensor> {
 /// The places in row-major order of the elements of a mask that are true.
 #[track_caller]
 pub fn nonzero(op: &str, mask: &Tensor) -> Result<Tensor> {
-    let bytes = mask.elements::<u8>();
+    let bytes = mask.elements::<BoolByte>();
     let mut places = UninitTensor::new(op, &[kernel::count_set(bytes)])?;
     kernel::places(bytes, &mut places)?;
     Ok(places.tensor())

@@ -1,4 +1,4 @@
-//! Pictures of image: 8 bits a channel, from and to numbers in 0 … 1.
+//! Pictures of image: 8 bits a channel, from and to numbers in 0 … 1, or the bytes as they are.
 
 use std::ops::Deref;
 
@@ -33,12 +33,44 @@ impl<P: Pixel<Subpixel = u8>, S: Deref<Target = [u8]>> TryFrom<&ImageBuffer<P, S
     }
 }
 
-/// The bytes of a tensor `(height, width, channels)` of numbers: 255 x, rounded, below 0 as 0 and above 255 as 255; NaN is 0.
+/// # Pictures
+impl Tensor {
+    /// A picture as u8 `(height, width, channels)`: its bytes as they are.
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    ///
+    /// # Example
+    /// ```
+    /// use image::{Rgb, RgbImage};
+    /// use monotile::Tensor;
+    /// let picture = RgbImage::from_pixel(2, 1, Rgb([0, 51, 255]));
+    /// let x = Tensor::from_image(&picture)?;
+    /// assert_eq!((x.shape(), x.to_vec::<u8>()?), (&[1, 2, 3][..], vec![0, 51, 255, 0, 51, 255]));
+    /// assert_eq!(RgbImage::try_from(&x)?, picture);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[doc(alias = "imread")]
+    #[doc(alias = "decode_image")]
+    #[track_caller]
+    pub fn from_image<P: Pixel<Subpixel = u8>, S: Deref<Target = [u8]>>(picture: &ImageBuffer<P, S>) -> Result<Tensor> {
+        let shape = [picture.height() as usize, picture.width() as usize, usize::from(P::CHANNEL_COUNT)];
+        let len = crate::check::shape("from_image", &shape)?.elements();
+        // A buffer may be longer than its picture.
+        Self::from_slice(&picture.as_raw()[..len], &shape)
+    }
+}
+
+/// The bytes of a tensor `(height, width, channels)`: those of u8 as they are; of numbers 255 x, rounded, below 0 as 0 and above 255 as
+/// 255; NaN is 0.
 #[track_caller]
 fn bytes(x: &Tensor, channels: usize) -> Result<(u32, u32, Vec<u8>)> {
     let wrong = || Error::shape(format!("image: takes shape (height, width, {channels}), got {:?}", x.shape()));
     let &[height, width, c] = x.shape() else { return Err(wrong()) };
     let (Ok(h), Ok(w), true) = (u32::try_from(height), u32::try_from(width), c == channels) else { return Err(wrong()) };
+    if x.dtype() == DType::U8 {
+        return Ok((w, h, x.to_vec::<u8>()?));
+    }
     let mut data = memory::list(x.len(), "a picture")?;
     data.extend(x.to_dtype(DType::F32)?.to_vec::<f32>()?.into_iter().map(|v| (v * 255.0).round() as u8));
     Ok((w, h, data))
@@ -46,7 +78,7 @@ fn bytes(x: &Tensor, channels: usize) -> Result<(u32, u32, Vec<u8>)> {
 
 macro_rules! picture {
     ($($picture:ty, $channels:literal;)*) => {$(
-        /// A tensor `(height, width, channels)` of numbers in 0 … 1 as bytes: rounded, and cut at the ends; NaN is 0.
+        /// A tensor `(height, width, channels)` of numbers in 0 … 1 as bytes: rounded, and cut at the ends; NaN is 0. Those of u8 are the bytes.
         impl TryFrom<&Tensor> for $picture {
             type Error = Error;
 
@@ -77,6 +109,9 @@ mod tests {
         let gray = GrayImage::from_fn(16, 16, |x, y| Luma([(16 * y + x) as u8]));
         let x = Tensor::try_from(&gray).unwrap();
         assert_eq!(x.shape(), [16, 16, 1]);
+        assert_eq!(GrayImage::try_from(&x).unwrap(), gray);
+        let x = Tensor::from_image(&gray).unwrap();
+        assert_eq!((x.dtype(), x.shape()), (DType::U8, &[16, 16, 1][..]));
         assert_eq!(GrayImage::try_from(&x).unwrap(), gray);
         let rgba = RgbaImage::from_fn(3, 2, |x, y| Rgba([x as u8, y as u8, 7, 255]));
         let x = Tensor::try_from(&rgba).unwrap();

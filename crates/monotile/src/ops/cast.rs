@@ -10,7 +10,8 @@ use crate::testing::{Spec, normal};
 /// # Change of type
 impl Tensor {
     /// The same numbers in another element type, rounded to the nearest; a number becomes `true` unless it is 0, and
-    /// floating-point numbers become integers by dropping their fraction.
+    /// floating-point numbers become integers by dropping their fraction. What an integer type does not hold becomes the nearest number that it
+    /// holds, and NaN 0: 300 is 255 as u8, and -1 is 0.
     ///
     /// # Gradient
     /// The cotangent, cast to the type that arithmetic on this tensor uses.
@@ -70,6 +71,44 @@ mod tests {
         assert_eq!(x.to_dtype(DType::I64).unwrap().to_vec::<i64>().unwrap(), [1, -2, 0, 3]);
         assert_eq!(x.to_dtype(DType::Bool).unwrap().to_vec::<bool>().unwrap(), [true, true, false, true]);
         assert_eq!(x.to_dtype(DType::BF16).unwrap().to_f64_vec().unwrap(), [1.0, -2.75, 0.0, 3.984375]);
+    }
+
+    /// Each type from and to each, where every number, or the nearest that it has, is one of the other.
+    #[test]
+    fn what_an_integer_type_does_not_hold_becomes_the_nearest_that_it_holds() {
+        let numbers = [-3e9, -300.0, -1.5, 0.0, 1.0, 254.9, 300.0, 3e9, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+        let x = Tensor::from(numbers);
+        let cut = |low: f64, high: f64| numbers.map(|x| if x.is_nan() { 0.0 } else { x.trunc().clamp(low, high) });
+        for wide in [DType::F64, DType::F32, DType::BF16, DType::F16] {
+            let given = x.to_dtype(wide).unwrap();
+            let expected = |low, high| {
+                let cut = |x: f64| if x.is_nan() { 0.0 } else { x.trunc().clamp(low, high) };
+                given.to_f64_vec().unwrap().into_iter().map(cut).collect::<Vec<_>>()
+            };
+            let cast = |dtype| given.to_dtype(dtype).unwrap().to_f64_vec().unwrap();
+            assert_eq!(cast(DType::U8), expected(0.0, 255.0), "{wide}");
+            assert_eq!(cast(DType::I32), expected(-2_147_483_648.0, 2_147_483_647.0), "{wide}");
+        }
+        let whole = x.to_dtype(DType::I64).unwrap();
+        assert_eq!(whole.to_dtype(DType::U8).unwrap().to_f64_vec().unwrap(), cut(0.0, 255.0));
+        assert_eq!(whole.to_dtype(DType::I32).unwrap().to_f64_vec().unwrap(), cut(-2_147_483_648.0, 2_147_483_647.0));
+        assert_eq!(Tensor::scalar(i64::MIN).to_dtype(DType::I32).unwrap().item::<i32>().unwrap(), i32::MIN);
+    }
+
+    #[test]
+    fn small_integers_are_the_same_numbers_in_every_type() {
+        let x = Tensor::from([0_u8, 1, 7, 128, 255]);
+        for through in DType::ALL.into_iter().filter(|&dtype| dtype != DType::Bool) {
+            for to in DType::ALL {
+                let y = x.to_dtype(through).unwrap().to_dtype(to).unwrap();
+                let expected: Vec<f64> =
+                    [0.0, 1.0, 7.0, 128.0, 255.0].map(|x: f64| if to == DType::Bool { x.min(1.0) } else { x }).into();
+                assert_eq!((y.dtype(), y.to_f64_vec().unwrap()), (to, expected), "{through} to {to}");
+            }
+        }
+        let truths = Tensor::from([true, false]);
+        assert_eq!(truths.to_dtype(DType::U8).unwrap().to_vec::<u8>().unwrap(), [1, 0]);
+        assert_eq!(truths.to_dtype(DType::I32).unwrap().to_vec::<i32>().unwrap(), [1, 0]);
     }
 
     #[test]

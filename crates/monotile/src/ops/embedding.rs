@@ -38,8 +38,7 @@ pub fn embedding(table: &Tensor, ids: &Tensor) -> Result<Tensor> {
     if !table.dtype().is_float() {
         return Err(Error::dtype(format!("embedding: the table must be of floating-point numbers, got {}", table.dtype())));
     }
-    check::indices("embedding", ids)?;
-    let ids = ids.contiguous_detached()?;
+    let ids = check::indices("embedding", ids)?.contiguous_detached()?;
     if let Some(id) = door::gather::outside(&ids, vocab) {
         return Err(Error::value(format!("embedding: index {id} is outside the table of {vocab} rows")));
     }
@@ -84,7 +83,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .refuses(vec![normal(&[4, 3]), ids(&[0, 4], &[2])], "embedding: index 4 is outside the table of 4 rows")
             .refuses(vec![normal(&[4, 3]), ids(&[-1], &[1])], "embedding: index -1 is outside the table of 4 rows")
             .refuses(vec![normal(&[4]), ids(&[0], &[1])], "embedding: the table must be (vocab, dim), got shape [4]")
-            .refuses(vec![normal(&[4, 3]), normal(&[2])], "embedding: indices must be i64, got f64"),
+            .refuses(vec![normal(&[4, 3]), normal(&[2])], "embedding: indices must be integers, got f64"),
     ]
 }
 

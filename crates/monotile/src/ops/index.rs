@@ -12,13 +12,13 @@ use crate::testing::{Spec, normal};
 impl Tensor {
     /// The slices along an axis that `indices` name, in their order: `out[…, j, …] = x[…, indices[j], …]`
     ///
-    /// `indices` is a vector of i64; an index may repeat.
+    /// `indices` is a vector of integers; an index may repeat.
     ///
     /// # Gradient
     /// The cotangent's slices, added up where indices repeat, in their order.
     ///
     /// # Errors
-    /// If there is no such axis, the indices are no vector of i64, or one is outside the axis.
+    /// If there is no such axis, the indices are no vector of integers, or one is outside the axis.
     ///
     /// # Example
     /// ```
@@ -32,7 +32,7 @@ impl Tensor {
     #[track_caller]
     pub fn index_select(&self, axis: isize, indices: &Tensor) -> Result<Tensor> {
         let d = check::axis("index_select", axis, self.rank())?;
-        check::indices("index_select", indices)?;
+        let indices = check::indices("index_select", indices)?;
         if indices.rank() != 1 {
             return Err(Error::shape(format!("index_select: indices must be a vector, got shape {:?}", indices.shape())));
         }
@@ -49,7 +49,7 @@ impl Tensor {
     /// [`scatter_add`](Tensor::scatter_add) of the cotangent to zeros.
     ///
     /// # Errors
-    /// If there is no such axis, the shapes differ outside it, the indices are not i64, or one is outside the axis.
+    /// If there is no such axis, the shapes differ outside it, the indices are no integers, or one is outside the axis.
     ///
     /// # Example
     /// ```
@@ -63,8 +63,8 @@ impl Tensor {
     #[doc(alias = "take_along_axis")]
     #[track_caller]
     pub fn gather(&self, axis: isize, index: &Tensor) -> Result<Tensor> {
-        let d = check_index("gather", self, axis, index)?;
-        let (x, index) = (self.contiguous()?, index.contiguous_detached()?);
+        let (d, index) = check_index("gather", self, axis, index)?;
+        let x = self.contiguous()?;
         let out = door::gather::gather("gather", &x, d, &index)?;
         Ok(Tensor::record(out, &[&x], Gather { axis: d, index }))
     }
@@ -93,7 +93,7 @@ impl Tensor {
     #[doc(alias = "index_put")]
     #[track_caller]
     pub fn scatter_add(&self, axis: isize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
-        let d = check_index("scatter_add", self, axis, index)?;
+        let (d, index) = check_index("scatter_add", self, axis, index)?;
         if index.shape() != source.shape() {
             let (a, b) = (index.shape(), source.shape());
             return Err(Error::shape(format!(
@@ -102,23 +102,22 @@ impl Tensor {
         }
         let dtype = check::common_float("scatter_add", self, source)?;
         let (x, source) = (self.to_dtype(dtype)?, source.to_dtype(dtype)?.contiguous()?);
-        let index = index.contiguous_detached()?;
         let out = door::gather::scatter_add("scatter_add", &x.contiguous_detached()?, d, &index, &source)?;
         Ok(Tensor::record(out, &[&x, &source], ScatterAdd { axis: d, index }))
     }
 }
 
-/// Indices of one shape with x outside the axis, and inside it in range.
+/// The axis, and indices of one shape with x outside it and in its range: contiguous and i64.
 #[track_caller]
-fn check_index(op: &str, x: &Tensor, axis: isize, index: &Tensor) -> Result<usize> {
+fn check_index(op: &str, x: &Tensor, axis: isize, index: &Tensor) -> Result<(usize, Tensor)> {
     let d = check::axis(op, axis, x.rank())?;
-    check::indices(op, index)?;
+    let index = check::indices(op, index)?.contiguous_detached()?;
     if index.rank() != x.rank() || (0..x.rank()).any(|k| k != d && x.shape()[k] != index.shape()[k]) {
         let (a, b) = (x.shape(), index.shape());
         return Err(Error::shape(format!("{op}: a tensor of shape {a:?} and indices of shape {b:?} differ outside axis {axis}")));
     }
-    check_range(op, &index.contiguous_detached()?, d, x.shape()[d])?;
-    Ok(d)
+    check_range(op, &index, d, x.shape()[d])?;
+    Ok((d, index))
 }
 
 #[track_caller]

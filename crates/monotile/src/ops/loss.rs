@@ -44,7 +44,7 @@ pub struct CrossEntropyOptions {
 #[track_caller]
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropyOptions) -> Result<Tensor> {
     let x = logits.to_compute_dtype("cross_entropy")?;
-    check::indices("cross_entropy", targets)?;
+    let targets = check::indices("cross_entropy", targets)?;
     let Some((&classes, _)) = x.shape().split_last().filter(|(_, leading)| *leading == targets.shape()) else {
         let (a, b) = (x.shape(), targets.shape());
         return Err(Error::shape(format!("cross_entropy: logits of shape {a:?} need a target a row, got targets of shape {b:?}")));
@@ -133,7 +133,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 vec![normal(&[2, 3]), classes(&[0, 0, 0], &[3])],
                 "cross_entropy: logits of shape [2, 3] need a target a row, got targets of shape [3]",
             )
-            .refuses(vec![normal(&[2, 3]), normal(&[2])], "cross_entropy: indices must be i64, got f64"),
+            .refuses(vec![normal(&[2, 3]), normal(&[2])], "cross_entropy: indices must be integers, got f64"),
     ]
 }
 

@@ -152,11 +152,11 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn one_hot(&self, classes: usize, dtype: DType) -> Result<Tensor> {
-        check::indices("one_hot", self)?;
-        if let Some(class) = crate::door::gather::outside(&self.contiguous_detached()?, classes) {
+        let numbers = check::indices("one_hot", self)?;
+        if let Some(class) = crate::door::gather::outside(&numbers.contiguous_detached()?, classes) {
             return Err(Error::value(format!("one_hot: class {class} is not one of {classes}")));
         }
-        self.unsqueeze(-1)?.eq(&Tensor::arange(classes)?)?.to_dtype(dtype)
+        numbers.unsqueeze(-1)?.eq(&Tensor::arange(classes)?)?.to_dtype(dtype)
     }
 
     /// Coordinates of a grid: of vectors of n₁ … nₖ numbers k tensors `(n₁, …, nₖ)`, the i-th of which has vector i along axis i. All are

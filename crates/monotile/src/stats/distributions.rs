@@ -257,13 +257,13 @@ impl Categorical {
         self.log_probabilities.detach().sub(&noise)?.argmax(&[-1], false)
     }
 
-    /// ln p of classes, of i64, whose shape broadcasts with the distributions'.
+    /// ln p of classes, of integers, whose shape broadcasts with the distributions'.
     ///
     /// # Errors
-    /// If the shapes do not broadcast, the classes are not i64, or one is none.
+    /// If the shapes do not broadcast, the classes are no integers, or one is none.
     #[track_caller]
     pub fn log_prob(&self, classes: &Tensor) -> Result<Tensor> {
-        check::indices("log_prob", classes)?;
+        let classes = check::indices("log_prob", classes)?;
         let all = self.log_probabilities.shape();
         let shape = check::broadcast("log_prob", classes.shape(), &all[..all.len() - 1])?;
         let wide: Dims = shape.iter().copied().chain([all[all.len() - 1]]).collect();

@@ -82,6 +82,8 @@ impl Tensor {
             DType::BF16 => Self::scalar(half::bf16::from_f64(value)),
             DType::F16 => Self::scalar(half::f16::from_f64(value)),
             DType::I64 => Self::scalar(value as i64),
+            DType::I32 => Self::scalar(value as i32),
+            DType::U8 => Self::scalar(value as u8),
             DType::Bool => Self::scalar(value != 0.0),
         }
     }
@@ -209,7 +211,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If the step is 0 or leads away from `stop`, or a number is not finite; for integers also if one of the three is no integer or
-    /// beyond 2⁵³. If there is no memory for so many.
+    /// beyond 2⁵³, or a number is none of the type. If there is no memory for so many.
     ///
     /// # Example
     /// ```
@@ -230,8 +232,13 @@ impl Tensor {
             return Err(Error::value(words));
         }
         let exact = |x: &f64| x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0;
-        if dtype == DType::I64 && !three.iter().all(exact) {
-            let words = format!("arange_step: i64 needs integers of at most 2^53, got {start}, {stop} and {step}");
+        if dtype.is_integer() && !three.iter().all(exact) {
+            let words = format!("arange_step: {dtype} needs integers of at most 2^53, got {start}, {stop} and {step}");
+            return Err(Error::value(words));
+        }
+        let (last, [low, high]) = (start + step * (count - 1.0), bounds(dtype));
+        if count > 0.0 && (start.min(last) < low || start.max(last) > high) {
+            let words = format!("arange_step: {dtype} holds integers from {low} to {high}, and these go from {start} to {last}");
             return Err(Error::value(words));
         }
         Self::from_fn("arange_step", &[count as usize], dtype, |i| start + step * i as f64)
@@ -302,6 +309,15 @@ impl Tensor {
     }
 }
 
+/// The least and the largest number of a narrow integer type; of others no bounds.
+fn bounds(dtype: DType) -> [f64; 2] {
+    match dtype {
+        DType::I32 => [i32::MIN.into(), i32::MAX.into()],
+        DType::U8 => [0.0, u8::MAX.into()],
+        DType::F32 | DType::F64 | DType::BF16 | DType::F16 | DType::I64 | DType::Bool => [f64::NEG_INFINITY, f64::INFINITY],
+    }
+}
+
 /// The `i`-th of `n` numbers evenly spaced from `first` to `last`.
 fn spaced(first: f64, last: f64, n: usize, i: usize) -> f64 {
     let step = if n > 1 { (last - first) / (n - 1) as f64 } else { 0.0 };
@@ -314,7 +330,7 @@ mod tests {
 
     #[test]
     fn likes_keep_the_element_type() {
-        for dtype in [DType::F32, DType::F64, DType::BF16, DType::F16, DType::I64, DType::Bool] {
+        for dtype in DType::ALL {
             let x = Tensor::zeros(&[2, 3], dtype).unwrap();
             for y in [x.zeros_like(), x.ones_like(), x.full_like(1.0)] {
                 assert_eq!((y.dtype(), y.shape()), (dtype, &[2, 3][..]));
@@ -344,6 +360,13 @@ mod tests {
             words(Tensor::arange_step(0.0, 1.0, 0.5, DType::I64)),
             "arange_step: i64 needs integers of at most 2^53, got 0, 1 and 0.5"
         );
+        assert_eq!(
+            words(Tensor::arange_step(300.0, -1.0, -100.0, DType::U8)),
+            "arange_step: u8 holds integers from 0 to 255, and these go from 300 to 0"
+        );
+        assert_eq!(Tensor::arange_step(255.0, -1.0, -85.0, DType::U8).unwrap().to_vec::<u8>().unwrap(), [255, 170, 85, 0]);
+        assert!(Tensor::arange_step(-2_147_483_648.0, 2_147_483_648.0, 4_294_967_295.0, DType::I32).is_ok());
+        assert!(Tensor::arange_step(256.0, 256.0, 1.0, DType::U8).is_ok_and(|none| none.is_empty()));
         assert!(Tensor::arange_step(0.0, 1e300, 1.0, DType::F32).is_err());
         assert_eq!(
             words(Tensor::geomspace(-1.0, 1.0, 3, DType::F32)),

@@ -81,7 +81,10 @@ impl Cells {
         const ONE: &str = "memory for one number";
         match scalar.dtype() {
             DType::Bool => self.texts.push(scalar.item::<bool>().expect(ONE).to_string()),
-            DType::I64 => self.texts.push(scalar.item::<i64>().expect(ONE).to_string()),
+            dtype if dtype.is_integer() => {
+                let number = scalar.widened().and_then(|number| number.item::<i64>()).expect(ONE);
+                self.texts.push(number.to_string());
+            }
             dtype => {
                 let x = scalar.to_f64_vec().expect(ONE)[0];
                 self.numbers.push(x);
@@ -193,6 +196,8 @@ mod tests {
         let x = Tensor::from_slice(&[9_007_199_254_740_993_i64, i64::MAX, i64::MIN], &[3]).unwrap();
         assert_eq!(x.to_string(), "[    9007199254740993,  9223372036854775807, -9223372036854775808]");
         assert_eq!(format!("{:4.2}", Tensor::arange(2).unwrap()), "[   0,    1]");
+        assert_eq!(Tensor::from([i32::MIN, 7]).to_string(), "[-2147483648,           7]");
+        assert_eq!(format!("{:?}", Tensor::from([0_u8, 255])), "Tensor u8 [2]\n[  0, 255]");
     }
 
     #[test]

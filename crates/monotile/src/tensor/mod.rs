@@ -127,6 +127,8 @@ impl Tensor {
             CpuStorage::BF16(b) => b.is_mapped(),
             CpuStorage::F16(b) => b.is_mapped(),
             CpuStorage::I64(b) => b.is_mapped(),
+            CpuStorage::I32(b) => b.is_mapped(),
+            CpuStorage::U8(b) => b.is_mapped(),
             CpuStorage::Bool(b) => b.is_mapped(),
         }
     }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 /// What an elementwise operation takes beside a tensor: `Tensor`, `&Tensor`, or a number.
 ///
-/// A number takes the type of the tensor: `&x * 2` and `&x * 2.0` keep f32 and f64. Beside integers only integers stand, and beside
+/// A number takes the type of the tensor: `&x * 2` and `&x * 2.0` keep f32 and f64. Beside integers only integers stand, as i64, and beside
 /// booleans only `true` and `false`: nothing is cast in silence, where PyTorch makes f32 of i64 and a fraction.
 ///
 /// # Example
@@ -56,7 +56,7 @@ impl<'a> OperandValue<'a> {
     /// This operand as a tensor: a number becomes a scalar of the type that arithmetic with `dtype` is done in.
     #[track_caller]
     pub(crate) fn beside(self, op: &str, dtype: DType) -> Result<Cow<'a, Tensor>> {
-        let wanted = match (self, dtype) {
+        let wanted = match (self, dtype.compute()) {
             (Self::Tensor(tensor), _) => return Ok(Cow::Borrowed(tensor)),
             (Self::Bool(b), DType::Bool) => return Ok(Cow::Owned(Tensor::scalar(b))),
             (Self::Integer(n), DType::I64) => match i64::try_from(n) {
@@ -129,6 +129,7 @@ operand! {
     f32: |x| OperandValue::Float((*x).into(), DType::F32);
     i64: |n| OperandValue::Integer((*n).into());
     i32: |n| OperandValue::Integer((*n).into());
+    u8: |n| OperandValue::Integer((*n).into());
     u32: |n| OperandValue::Integer((*n).into());
     usize: |n| OperandValue::Integer(*n as i128);
     bool: |b| OperandValue::Bool(*b);

@@ -94,7 +94,9 @@ impl Tensor {
             CpuStorage::BF16(b) => read(self.view(b), f64::from),
             CpuStorage::F16(b) => read(self.view(b), f64::from),
             CpuStorage::I64(b) => read(self.view(b), |x| x as f64),
-            CpuStorage::Bool(b) => read(self.view(b), f64::from),
+            CpuStorage::I32(b) => read(self.view(b), f64::from),
+            CpuStorage::U8(b) => read(self.view(b), f64::from),
+            CpuStorage::Bool(b) => read(self.view(b), |x| f64::from(u8::from(x.get()))),
         }
     }
 
@@ -142,6 +144,8 @@ impl Tensor {
             CpuStorage::BF16(b) => copy(self, b),
             CpuStorage::F16(b) => copy(self, b),
             CpuStorage::I64(b) => copy(self, b),
+            CpuStorage::I32(b) => copy(self, b),
+            CpuStorage::U8(b) => copy(self, b),
             CpuStorage::Bool(b) => copy(self, b),
         }
     }
@@ -170,5 +174,11 @@ impl Tensor {
             DType::BF16 | DType::F16 => self.to_dtype(DType::F32),
             other => Err(Error::dtype(format!("{op}: takes floating-point numbers, got {other}; cast with to_dtype"))),
         }
+    }
+
+    /// This tensor, as i64 where it holds narrower integers.
+    #[track_caller]
+    pub(crate) fn widened(&self) -> Result<Tensor> {
+        if self.dtype().is_integer() { self.to_dtype(DType::I64) } else { Ok(self.clone()) }
     }
 }

@@ -2,6 +2,7 @@
 
 use half::{bf16, f16};
 use monotile_kernels::buffer::Buffer;
+use monotile_kernels::real::BoolByte;
 
 use super::dtype::DType;
 
@@ -22,8 +23,9 @@ pub enum CpuStorage {
     BF16(Buffer<bf16>),
     F16(Buffer<f16>),
     I64(Buffer<i64>),
-    /// One byte an element, 0 or 1.
-    Bool(Buffer<u8>),
+    I32(Buffer<i32>),
+    U8(Buffer<u8>),
+    Bool(Buffer<BoolByte>),
 }
 
 impl CpuStorage {
@@ -34,6 +36,8 @@ impl CpuStorage {
             Self::BF16(_) => DType::BF16,
             Self::F16(_) => DType::F16,
             Self::I64(_) => DType::I64,
+            Self::I32(_) => DType::I32,
+            Self::U8(_) => DType::U8,
             Self::Bool(_) => DType::Bool,
         }
     }

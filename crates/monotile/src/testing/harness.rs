@@ -42,12 +42,13 @@ impl Spec {
     pub fn check(&self) -> std::result::Result<(), String> {
         for (sample, inputs) in &self.samples {
             type Check = fn(&Spec, &[Tensor]) -> Result<std::result::Result<(), String>>;
-            let checks: [(&str, Check); 9] = [
+            let checks: [(&str, Check); 10] = [
                 ("reference", Spec::agrees_with_reference),
                 ("properties", Spec::keeps_its_properties),
                 ("recording", Spec::records_only_when_asked),
                 ("layouts", Spec::reads_every_layout),
                 ("f32", Spec::agrees_in_f32),
+                ("narrow integers", Spec::agrees_in_narrow_integers),
                 ("gradient", Spec::has_its_gradient),
                 ("needs", Spec::answers_each_need_alone),
                 ("absent cotangents", Spec::takes_absent_cotangents),
@@ -121,6 +122,28 @@ impl Spec {
             .collect::<Result<Vec<_>>>()?;
         let (outputs, expected) = (numbers(&(self.operation)(&narrow)?)?, numbers(&(self.operation)(&wide)?)?);
         Ok(outputs.iter().zip(&expected).try_for_each(|(y, e)| close(y, e, self.tolerance_f32)))
+    }
+
+    /// Whether inputs of i64 are read as well where they are i32 and u8, as far as their numbers fit.
+    fn agrees_in_narrow_integers(&self, inputs: &[Tensor]) -> Result<std::result::Result<(), String>> {
+        if !inputs.iter().any(|x| x.dtype() == DType::I64) {
+            return Ok(Ok(()));
+        }
+        let expected = numbers(&(self.operation)(inputs)?)?;
+        for dtype in [DType::I32, DType::U8] {
+            let mut narrow = inputs.to_vec();
+            for x in narrow.iter_mut().filter(|x| x.dtype() == DType::I64) {
+                let cast = x.to_dtype(dtype)?;
+                if cast.to_f64_vec()? == x.to_f64_vec()? {
+                    *x = cast;
+                }
+            }
+            let outputs = numbers(&(self.operation)(&narrow)?)?;
+            if let Err(why) = outputs.iter().zip(&expected).try_for_each(|(y, e)| close(y, e, 0.0)) {
+                return Ok(Err(format!("{dtype} inputs: {why}")));
+            }
+        }
+        Ok(Ok(()))
     }
 
     fn has_its_gradient(&self, inputs: &[Tensor]) -> Result<std::result::Result<(), String>> {
@@ -283,6 +306,12 @@ mod tests {
             Ok(vec![x[0].mul_scalar(strided)?])
         };
         assert!(message(Spec::new("d", hasty)).contains("layouts: transposed inputs"));
+        let literal = |x: &[Tensor]| {
+            let wide = x[1].dtype() == DType::I64;
+            Ok(vec![x[0].mul_scalar(if wide { 1.0 } else { 2.0 })?])
+        };
+        let found = Spec::new("f", literal).sample("s", vec![normal(&[2]), Tensor::from([3_i64])]).check().unwrap_err();
+        assert!(found.contains("narrow integers: i32 inputs"), "{found}");
         let refuses = Spec::new("e", doubled).refuses(vec![normal(&[1])], "no");
         assert_eq!(message(refuses), "e: not refused, but should be: no");
     }

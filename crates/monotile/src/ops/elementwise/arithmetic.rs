@@ -6,8 +6,8 @@ use super::{Binary, Reads, Unary, assign, binary, binary_into, unary};
 use crate::door::map;
 use crate::error::Result;
 use crate::tape::Saved;
+use crate::tensor::Tensor;
 use crate::tensor::operand::{OperandValue, TensorOrNumber};
-use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, positive};
 
@@ -221,8 +221,9 @@ impl Tensor {
     #[doc(alias = "negative")]
     #[track_caller]
     pub fn neg(&self) -> Result<Tensor> {
-        if self.dtype() == DType::I64 {
-            return map::integers("neg", self, self, |x, _| x.wrapping_neg());
+        if self.dtype().is_integer() {
+            let x = self.widened()?;
+            return map::integers("neg", &x, &x, |x, _| x.wrapping_neg());
         }
         unary(self, Neg)
     }

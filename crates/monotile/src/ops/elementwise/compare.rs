@@ -13,8 +13,8 @@ use crate::testing::{Spec, normal};
 fn compare(op: &str, a: &Tensor, b: OperandValue<'_>, relation: Relation) -> Result<Tensor> {
     let b = &*b.beside(op, a.dtype())?;
     let shape = check::broadcast(op, a.shape(), b.shape())?;
-    let (a, b) = if a.dtype() == b.dtype() {
-        (a.clone(), b.clone())
+    let (a, b) = if a.dtype() == b.dtype() || (a.dtype().is_integer() && b.dtype().is_integer()) {
+        (a.widened()?, b.widened()?)
     } else {
         let dtype = check::common_float(op, a, b)?;
         (a.to_dtype(dtype)?, b.to_dtype(dtype)?)
@@ -24,7 +24,7 @@ fn compare(op: &str, a: &Tensor, b: OperandValue<'_>, relation: Relation) -> Res
 }
 
 #[track_caller]
-fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(u8, u8) -> u8 + Sync + Copy) -> Result<Tensor> {
+fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(bool, bool) -> bool + Sync + Copy) -> Result<Tensor> {
     let shape = check::broadcast(op, a.shape(), b.shape())?;
     let (x, y) = (broadcast_to(a, &shape), broadcast_to(b, &shape));
     if a.dtype() != DType::Bool || b.dtype() != DType::Bool {
@@ -148,7 +148,7 @@ impl Tensor {
         if self.dtype() != DType::Bool {
             return Err(Error::dtype(format!("not: takes booleans, got {}", self.dtype())));
         }
-        logic("not", self, self, |a, _| 1 - a)
+        logic("not", self, self, |a, _| !a)
     }
 }
 

@@ -28,9 +28,9 @@ use crate::error::{Error, Result};
 use crate::ops::map::composed;
 use crate::ops::reduce::sum_to;
 use crate::tape::{Gradient, Saved};
+use crate::tensor::Tensor;
 use crate::tensor::layout::Layout;
 use crate::tensor::operand::OperandValue;
-use crate::tensor::{DType, Tensor};
 
 /// A function of one number.
 pub(crate) trait Unary: Copy + Send + Sync + 'static {
@@ -171,8 +171,8 @@ impl<B: Binary> Formula<2> for Apply2<B> {
 #[track_caller]
 pub(crate) fn binary<B: Binary>(a: &Tensor, b: &Tensor, op: B) -> Result<Tensor> {
     let shape = check::broadcast(B::NAME, a.shape(), b.shape())?;
-    let (wide_a, wide_b) = match (a.dtype(), b.dtype(), B::INTEGERS) {
-        (DType::I64, DType::I64, Some(f)) => return integers(B::NAME, a, b, &shape, f),
+    let (wide_a, wide_b) = match B::INTEGERS {
+        Some(f) if a.dtype().is_integer() && b.dtype().is_integer() => return integers(B::NAME, a, b, &shape, f),
         _ => {
             let dtype = check::common_float(B::NAME, a, b)?;
             (a.to_dtype(dtype)?, b.to_dtype(dtype)?)
@@ -218,7 +218,7 @@ fn check_assigned(op: &str, symbol: &str, a: &Tensor, shape: &[usize]) -> Result
 
 #[track_caller]
 fn integers(op: &str, a: &Tensor, b: &Tensor, shape: &Shape, f: fn(i64, i64) -> i64) -> Result<Tensor> {
-    let (x, y) = (broadcast_to(a, shape), broadcast_to(b, shape));
+    let (x, y) = (broadcast_to(&a.widened()?, shape), broadcast_to(&b.widened()?, shape));
     map::integers(op, &x, &y, f)
 }
 

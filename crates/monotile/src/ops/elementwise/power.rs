@@ -7,8 +7,8 @@ use crate::check;
 use crate::door::map;
 use crate::error::{Error, Result};
 use crate::tape::Saved;
+use crate::tensor::Tensor;
 use crate::tensor::operand::{OperandValue, TensorOrNumber};
-use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
 
@@ -230,11 +230,11 @@ fn pow(a: &Tensor, exponent: OperandValue<'_>) -> Result<Tensor> {
         return a.powf(c);
     }
     let b = &*exponent.beside("pow", a.dtype())?;
-    if a.dtype() != DType::I64 || b.dtype() != DType::I64 {
+    if !a.dtype().is_integer() || !b.dtype().is_integer() {
         return binary(a, b, Pow);
     }
     let shape = check::broadcast("pow", a.shape(), b.shape())?;
-    match map::partial_integers("pow", &broadcast_to(a, &shape), &broadcast_to(b, &shape), integer_power)? {
+    match map::partial_integers("pow", &broadcast_to(&a.widened()?, &shape), &broadcast_to(&b.widened()?, &shape), integer_power)? {
         Some(out) => Ok(out),
         None => Err(Error::value("pow: an integer has a negative exponent; cast with to_dtype")),
     }

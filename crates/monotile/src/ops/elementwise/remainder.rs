@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::ops::reduce::sum_to;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::operand::{OperandValue, TensorOrNumber};
-use crate::tensor::{DType, Dims, Tensor};
+use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
 
@@ -60,9 +60,10 @@ fn float_floor_divide(a: f64, b: f64) -> f64 {
 #[track_caller]
 fn divide(a: &Tensor, b: &Tensor, f: Division) -> Result<(Tensor, Tensor, Tensor)> {
     let shape = check::broadcast(f.name, a.shape(), b.shape())?;
-    if a.dtype() == DType::I64 && b.dtype() == DType::I64 {
-        return match map::partial_integers(f.name, &broadcast_to(a, &shape), &broadcast_to(b, &shape), f.integers)? {
-            Some(out) => Ok((out, a.clone(), b.clone())),
+    if a.dtype().is_integer() && b.dtype().is_integer() {
+        let (a, b) = (a.widened()?, b.widened()?);
+        return match map::partial_integers(f.name, &broadcast_to(&a, &shape), &broadcast_to(&b, &shape), f.integers)? {
+            Some(out) => Ok((out, a, b)),
             None => Err(Error::value(format!("{}: an integer is divided by 0", f.name))),
         };
     }

@@ -144,8 +144,9 @@ impl Tensor {
     #[doc(alias = "fabs")]
     #[track_caller]
     pub fn abs(&self) -> Result<Tensor> {
-        if self.dtype() == DType::I64 {
-            return door::map::integers("abs", self, self, |x, _| x.wrapping_abs());
+        if self.dtype().is_integer() {
+            let x = self.widened()?;
+            return door::map::integers("abs", &x, &x, |x, _| x.wrapping_abs());
         }
         unary(self, Abs)
     }
@@ -160,8 +161,9 @@ impl Tensor {
     #[doc(alias = "sgn")]
     #[track_caller]
     pub fn sign(&self) -> Result<Tensor> {
-        if self.dtype() == DType::I64 {
-            return door::map::integers("sign", self, self, |x, _| x.signum());
+        if self.dtype().is_integer() {
+            let x = self.widened()?;
+            return door::map::integers("sign", &x, &x, |x, _| x.signum());
         }
         unary(self, Sign)
     }
@@ -277,6 +279,8 @@ fn where_(mask: &Tensor, a: OperandValue<'_>, b: OperandValue<'_>) -> Result<Ten
     let shape = check::broadcast("where_", mask.shape(), &check::broadcast("where_", a.shape(), b.shape())?)?;
     let (a, b) = if a.dtype() == b.dtype() && !a.dtype().is_float() {
         (a.into_owned(), b.into_owned())
+    } else if a.dtype().is_integer() && b.dtype().is_integer() {
+        (a.widened()?, b.widened()?)
     } else {
         let dtype = check::common_float("where_", &a, &b)?;
         (a.to_dtype(dtype)?, b.to_dtype(dtype)?)

@@ -13,8 +13,8 @@ use crate::testing::{Spec, normal};
 #[track_caller]
 fn counted(op: &str, x: &Tensor) -> Result<Tensor> {
     match x.dtype() {
-        DType::I64 | DType::Bool => x.to_dtype(DType::I64),
-        _ => x.to_compute_dtype(op),
+        dtype if dtype.is_float() => x.to_compute_dtype(op),
+        _ => x.to_dtype(DType::I64),
     }
 }
 

@@ -24,8 +24,8 @@ fn extremum(op: &'static str, x: &Tensor, axes: &[isize], reduction: Reduction, 
     if !x.dtype().is_float() {
         let axes = chosen_axes(op, x, axes)?;
         let y = match x.dtype() {
-            DType::I64 => reduce_integers(op, x, &axes, reduction)?,
-            _ => logical(op, x, &axes, matches!(reduction, Reduction::Min))?,
+            DType::Bool => logical(op, x, &axes, matches!(reduction, Reduction::Min))?,
+            _ => reduce_integers(op, &x.widened()?, &axes, reduction)?,
         };
         return y.with_axes_kept(x.shape(), &axes, keepdim);
     }
@@ -38,8 +38,8 @@ fn extremum(op: &'static str, x: &Tensor, axes: &[isize], reduction: Reduction, 
 #[track_caller]
 fn arg_extremum(op: &str, x: &Tensor, axes: &[isize], largest: bool, keepdim: bool) -> Result<Tensor> {
     let x = match x.dtype() {
-        DType::I64 | DType::Bool => x.to_dtype(DType::I64)?,
-        _ => x.to_compute_dtype(op)?,
+        dtype if dtype.is_float() => x.to_compute_dtype(op)?,
+        _ => x.to_dtype(DType::I64)?,
     };
     let axes = chosen_axes(op, &x, axes)?;
     index_of_extremum(op, &x, &axes, largest)?.with_axes_kept(x.shape(), &axes, keepdim)

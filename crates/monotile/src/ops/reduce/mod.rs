@@ -50,8 +50,8 @@ impl Tensor {
         if !self.dtype().is_float() {
             let axes = check::axes("sum", axes, self.rank())?;
             let y = match self.dtype() {
-                DType::I64 => reduce_integers("sum", self, &axes, Reduction::Sum)?,
-                _ => count_true("sum", self, &axes)?,
+                DType::Bool => count_true("sum", self, &axes)?,
+                _ => reduce_integers("sum", &self.widened()?, &axes, Reduction::Sum)?,
             };
             return y.with_axes_kept(self.shape(), &axes, keepdim);
         }

@@ -2,7 +2,7 @@
 
 use crate::door;
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal, uniform};
 
@@ -31,13 +31,13 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn bincount(&self, weights: Option<&Tensor>, minlength: usize) -> Result<Tensor> {
-        if self.dtype() != DType::I64 {
-            return Err(Error::dtype(format!("bincount: counts i64, got {}; cast with to_dtype", self.dtype())));
+        if !self.dtype().is_integer() {
+            return Err(Error::dtype(format!("bincount: counts integers, got {}; cast with to_dtype", self.dtype())));
         }
         if self.rank() != 1 {
             return Err(Error::shape(format!("bincount: counts a vector, got shape {:?}; reshape it", self.shape())));
         }
-        let x = self.contiguous_detached()?;
+        let x = self.widened()?.contiguous_detached()?;
         let size = match door::sort::extent(&x) {
             Some((least, _)) if least < 0 => {
                 return Err(Error::value(format!("bincount: {least} is negative; only 0, 1, 2, … have a place")));
@@ -120,7 +120,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 vec![(0..size as usize).map(|bin| x[0].iter().filter(|v| **v == bin as f64).count() as f64).collect()]
             })
             .refuses(vec![integers(&[1, -2])], "bincount: -2 is negative; only 0, 1, 2, … have a place")
-            .refuses(vec![normal(&[2])], "bincount: counts i64, got f64; cast with to_dtype")
+            .refuses(vec![normal(&[2])], "bincount: counts integers, got f64; cast with to_dtype")
             .refuses(
                 vec![integers(&[1, 2]).reshape(&[2, 1]).expect("two")],
                 "bincount: counts a vector, got shape [2, 1]; reshape it",
@@ -156,6 +156,7 @@ crate::testing::spec_tests!(specs: bincount, bincount_of_weights, histogram, his
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::DType;
 
     #[test]
     fn bins_are_those_of_numpy() {

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use half::{bf16, f16};
 use monotile_kernels::buffer::Mapping;
+use monotile_kernels::real::BoolByte;
 use monotile_kernels::shape::Shape;
 
 pub use hidden::hidden_sibling;
@@ -35,17 +36,15 @@ use super::{DType, Tensor};
 use crate::check;
 use crate::error::{Error, Result};
 
-/// How a file stores an element: our own types, and the integers that become i64 while they are read. `U64` is read where
+/// How a file stores an element: our own types, and other integers, which become i64 while they are read. `U64` is read where
 /// every number fits i64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FileType {
     Ours(DType),
-    U8,
     I8,
     U16,
     I16,
     U32,
-    I32,
     U64,
 }
 
@@ -53,9 +52,9 @@ impl FileType {
     fn size(self) -> usize {
         match self {
             Self::Ours(dtype) => dtype.size(),
-            Self::U8 | Self::I8 => 1,
+            Self::I8 => 1,
             Self::U16 | Self::I16 => 2,
-            Self::U32 | Self::I32 => 4,
+            Self::U32 => 4,
             Self::U64 => 8,
         }
     }
@@ -117,7 +116,9 @@ fn mapped_tensor(map: &Arc<Mapping>, offset: usize, shape: &[usize], kind: FileT
         FileType::Ours(DType::BF16) => ours::<bf16>(map, offset, shape),
         FileType::Ours(DType::F16) => ours::<f16>(map, offset, shape),
         FileType::Ours(DType::I64) => ours::<i64>(map, offset, shape),
-        FileType::Ours(DType::Bool) => ours::<u8>(map, offset, shape),
+        FileType::Ours(DType::I32) => ours::<i32>(map, offset, shape),
+        FileType::Ours(DType::U8) => ours::<u8>(map, offset, shape),
+        FileType::Ours(DType::Bool) => ours::<BoolByte>(map, offset, shape),
         kind => {
             let end = shape.elements().checked_mul(kind.size()).and_then(|bytes| offset.checked_add(bytes));
             let bytes = end.and_then(|end| map.bytes().get(offset..end));
@@ -145,24 +146,24 @@ fn copied_tensor(bytes: &[u8], shape: &[usize], kind: FileType) -> Result<Tensor
         FileType::Ours(DType::BF16) => ours::<bf16>(bytes, shape),
         FileType::Ours(DType::F16) => ours::<f16>(bytes, shape),
         FileType::Ours(DType::I64) => ours::<i64>(bytes, shape),
-        FileType::Ours(DType::Bool) => ours::<u8>(bytes, shape),
+        FileType::Ours(DType::I32) => ours::<i32>(bytes, shape),
+        FileType::Ours(DType::U8) => ours::<u8>(bytes, shape),
+        FileType::Ours(DType::Bool) => ours::<BoolByte>(bytes, shape),
         kind => widened(bytes, shape, kind),
     }
 }
 
-/// Narrow integers as i64.
+/// Integers of types that tensors do not have, as i64.
 #[track_caller]
 fn widened(bytes: &[u8], shape: Shape, kind: FileType) -> Result<Tensor> {
     let mut out = UninitTensor::<i64>::with_shape("read", shape)?;
     let wide = out.iter_mut().zip(bytes.chunks_exact(kind.size()));
     wide.for_each(|(to, b)| {
         *to = match (kind, b) {
-            (FileType::U8, &[a]) => i64::from(a),
             (FileType::I8, &[a]) => i64::from(a as i8),
             (FileType::U16, &[a, b]) => i64::from(u16::from_le_bytes([a, b])),
             (FileType::I16, &[a, b]) => i64::from(i16::from_le_bytes([a, b])),
             (FileType::U32, &[a, b, c, d]) => i64::from(u32::from_le_bytes([a, b, c, d])),
-            (FileType::I32, &[a, b, c, d]) => i64::from(i32::from_le_bytes([a, b, c, d])),
             (FileType::U64, &[a, b, c, d, e, f, g, h]) => i64::from_le_bytes([a, b, c, d, e, f, g, h]),
             _ => unreachable!("chunks are as long as an element"),
         }
@@ -196,7 +197,9 @@ pub fn write_elements(tensor: &Tensor, to: &mut dyn std::io::Write) -> std::io::
         CpuStorage::BF16(b) => bytemuck::cast_slice(&b[range]),
         CpuStorage::F16(b) => bytemuck::cast_slice(&b[range]),
         CpuStorage::I64(b) => bytemuck::cast_slice(&b[range]),
-        CpuStorage::Bool(b) => &b[range],
+        CpuStorage::I32(b) => bytemuck::cast_slice(&b[range]),
+        CpuStorage::U8(b) => &b[range],
+        CpuStorage::Bool(b) => bytemuck::cast_slice(&b[range]),
     })
 }
 

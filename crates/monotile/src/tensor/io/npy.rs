@@ -30,8 +30,9 @@ pub(super) struct Header {
 
 /// # Files
 impl Tensor {
-    /// Reads a `.npy` file; its elements stay in the mapped file. Narrow integers become i64, and so does uint64 where every
-    /// number fits. Big-endian files are copied. `V2` is read as bf16, as the package `ml_dtypes` saves it.
+    /// Reads a `.npy` file; its elements stay in the mapped file. Integers of other types than
+    /// int64, int32 and uint8 become i64, and of uint64 those that fit. Big-endian files are copied. `V2` is read as bf16, as the
+    /// package `ml_dtypes` saves it.
     ///
     /// # Errors
     /// If the file cannot be read, is malformed or truncated, or holds a type that Monotile does not read.
@@ -150,6 +151,8 @@ pub(super) fn header(tensor: &Tensor) -> Result<Vec<u8>> {
         DType::F64 => "<f8",
         DType::F16 => "<f2",
         DType::I64 => "<i8",
+        DType::I32 => "<i4",
+        DType::U8 => "|u1",
         DType::Bool => "|b1",
         DType::BF16 => return Err(Error::dtype("write_npy: NumPy has no bf16; cast to f32, or write .safetensors")),
     };
@@ -214,12 +217,12 @@ fn element_type(descr: &str) -> Result<(FileType, bool), String> {
         "V2" | "bfloat16" => FileType::Ours(DType::BF16),
         "i8" => FileType::Ours(DType::I64),
         "b1" => FileType::Ours(DType::Bool),
-        "u1" => FileType::U8,
+        "u1" => FileType::Ours(DType::U8),
+        "i4" => FileType::Ours(DType::I32),
         "i1" => FileType::I8,
         "u2" => FileType::U16,
         "i2" => FileType::I16,
         "u4" => FileType::U32,
-        "i4" => FileType::I32,
         "u8" => FileType::U64,
         _ => {
             let what = match name.as_bytes().first() {
@@ -269,6 +272,10 @@ mod tests {
         assert_eq!(read(">f4", &[1.5_f32.to_be_bytes(), (-2.0_f32).to_be_bytes()].concat()), (DType::F32, vec![1.5, -2.0]));
         assert_eq!(read(">f8", &[1.5_f64.to_be_bytes(), 3.0_f64.to_be_bytes()].concat()), (DType::F64, vec![1.5, 3.0]));
         assert_eq!(read(">i2", &[1, 0, 255, 255]), (DType::I64, vec![256.0, -1.0]));
+        assert_eq!(read("|i1", &[1, 255]), (DType::I64, vec![1.0, -1.0]));
+        assert_eq!(read("|u1", &[1, 255]), (DType::U8, vec![1.0, 255.0]));
+        assert_eq!(read("<i4", &[1, 0, 0, 0, 0, 0, 0, 128]), (DType::I32, vec![1.0, -2_147_483_648.0]));
+        assert_eq!(read(">i4", &[0, 0, 0, 1, 255, 255, 255, 254]), (DType::I32, vec![1.0, -2.0]));
         assert_eq!(read(">u4", &[0, 0, 1, 0, 255, 255, 255, 255]), (DType::I64, vec![256.0, 4_294_967_295.0]));
         assert_eq!(read("<V2", &[0x80, 0x3f, 0, 0xc0]), (DType::BF16, vec![1.0, -2.0]));
         assert_eq!(read("|V2", &[0x80, 0x3f, 0, 0xc0]), (DType::BF16, vec![1.0, -2.0]));

@@ -132,7 +132,7 @@ impl SafeTensors {
         if self.map.has_changed() { Err(written(&self.path)) } else { Ok(()) }
     }
 
-    /// The tensor of this name, in the mapped file where it is aligned. Narrow integers are read as i64.
+    /// The tensor of this name, in the mapped file where it is aligned. Integers of other types than i64, i32 and u8 are read as i64.
     ///
     /// # Errors
     /// If there is none, or its element type is one that Monotile does not read.
@@ -161,12 +161,12 @@ fn file_type(dtype: &str) -> Option<FileType> {
         "F16" => FileType::Ours(DType::F16),
         "I64" => FileType::Ours(DType::I64),
         "BOOL" => FileType::Ours(DType::Bool),
-        "U8" => FileType::U8,
+        "I32" => FileType::Ours(DType::I32),
+        "U8" => FileType::Ours(DType::U8),
         "I8" => FileType::I8,
         "U16" => FileType::U16,
         "I16" => FileType::I16,
         "U32" => FileType::U32,
-        "I32" => FileType::I32,
         _ => return None,
     })
 }
@@ -389,8 +389,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.safetensors");
         let base = Tensor::arange(6).unwrap().reshape(&[2, 3]).unwrap();
-        let kinds = [DType::F32, DType::F64, DType::BF16, DType::F16, DType::I64, DType::Bool];
-        let tensors: Vec<_> = kinds.iter().map(|&k| (k.name(), base.to_dtype(k).unwrap().mt())).collect();
+        let tensors: Vec<_> = DType::ALL.iter().map(|&k| (k.name(), base.to_dtype(k).unwrap().mt())).collect();
         let empty = Tensor::zeros(&[0, 4], DType::F32).unwrap();
         let mut pairs: Vec<_> = tensors.iter().map(|(n, t)| (*n, t)).collect();
         pairs.push(("empty", &empty));
@@ -407,6 +406,11 @@ mod tests {
         }
         assert_eq!((read.dtype("bf16"), read.stored("bf16"), read.dtype("none")), (Some(DType::BF16), Some("BF16"), None));
         assert_eq!(read.bytes("i64").unwrap()[8..16], 3_i64.to_le_bytes());
+        assert_eq!(
+            (read.stored("u8"), read.bytes("u8"), read.dtype("u8")),
+            (Some("U8"), Some(&[0, 3, 1, 4, 2, 5][..]), Some(DType::U8))
+        );
+        assert_eq!((read.stored("i32"), &read.bytes("i32").unwrap()[4..8]), (Some("I32"), &3_i32.to_le_bytes()[..]));
         let before = read.tensor("f32").unwrap().to_f64_vec().unwrap();
         read.release("f32");
         assert_eq!(read.tensor("f32").unwrap().to_f64_vec().unwrap(), before);
