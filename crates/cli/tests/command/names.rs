@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const ONE_OF: [&str; 5] = ["simd/avx2.rs", "simd/avx512.rs", "simd/neon.rs", "simd/scalar.rs", "simd/wasm.rs"];
 
 /// Types, functions and modules that have other names now, and those.
-const REPLACED: [(&str, &str); 38] = [
+const REPLACED: [(&str, &str); 39] = [
     ("Apart", "DeltaDistance"),
     ("Around", "PostProcessor"),
     ("Attended", "PartialAttention"),
