@@ -25,7 +25,7 @@ from tables import NOISE, show
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
-GROUPS = ("gemm", "attention", "attention-more", "memory", "einsum", "factor", "backward", "rowwise", "graphics", "train")
+GROUPS = ("gemm", "attention", "attention-more", "memory", "einsum", "factor", "backward", "rowwise", "functions", "graphics", "train")
 TORCH, NUMPY = str(HERE / "peers/torch_cases.py"), str(HERE / "peers/numpy_cases.py")
 RUST = HERE / "rust-peers/target/release/rust-peers"
 BUILD = 'cd benchmarks/rust-peers && RUSTFLAGS="-C target-cpu=native" cargo build --release'

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch.nn.functional import scaled_dot_product_attention as attend
 
+import torch_functions
 import torch_rowwise
 import torch_train
 from equations import EQUATIONS, names
@@ -210,13 +211,15 @@ GROUPS = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("group", choices=(*GROUPS, "rowwise", "train"))
+    parser.add_argument("group", choices=(*GROUPS, "rowwise", "functions", "train"))
     parser.add_argument("--compile", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("MONOTILE_THREADS", os.cpu_count())))
     torch.manual_seed(0)
     if options.group == "rowwise":
         torch_rowwise.run(options.compile)
+    elif options.group == "functions":
+        torch_functions.run()
     elif options.group == "train":
         torch_train.run(options.compile)
     elif options.compile:

@@ -3,6 +3,7 @@
 mod attention;
 mod einsum;
 mod factor;
+mod functions;
 mod graphics;
 mod product;
 mod rowwise;
@@ -29,7 +30,7 @@ Examples:
 A figure is the median of 3 to 9 timings of at least 2 ms each, after one call to warm up.
 MONOTILE_THREADS sets the number of threads (default: one a core).")]
 pub struct BenchArgs {
-    /// Which group: gemm, attention, attention-more, memory, einsum, factor, backward, rowwise, graphics or train
+    /// Which group: gemm, attention, attention-more, memory, einsum, factor, backward, rowwise, functions, graphics or train
     group: Option<String>,
     /// Print one JSON object a line instead of tables
     #[arg(long)]
@@ -52,6 +53,7 @@ const GROUPS: &[BenchGroup] = &[
     BenchGroup { name: "factor", run: factor::run },
     BenchGroup { name: "backward", run: factor::run_backward },
     BenchGroup { name: "rowwise", run: rowwise::run },
+    BenchGroup { name: "functions", run: functions::run },
     BenchGroup { name: "graphics", run: graphics::run },
     BenchGroup { name: "train", run: train::run },
 ];
