@@ -103,7 +103,7 @@ mod tests {
     ];
 
     /// Files whose operations read values back, and what for. No other may: a read waits until a device has done all that it was given.
-    const READS: [(&str, &str); 35] = [
+    const READS: [(&str, &str); 36] = [
         ("door/copy.rs", "places, by which the CPU writes elements one by one"),
         ("door/gather.rs", "whether indices are in range"),
         ("door/rowwise.rs", "whether targets are classes, and how many count"),
@@ -126,9 +126,10 @@ mod tests {
         ("ops/sort/histogram.rs", "the ends of a histogram, which its edges are made from"),
         ("optim/clip.rs", "the length that is returned"),
         ("optim/minimize.rs", "values and gradients, for a search on the host"),
+        ("optim/optimizer.rs", "the number of steps in a saved state"),
         ("stats/gamma.rs", "parameters, to draw by rejection on the host"),
         ("stats/gaussian_process/mod.rs", "likelihoods, for a search on the host"),
-        ("stats/kalman.rs", "which measurements are missing"),
+        ("stats/kalman/mod.rs", "which measurements are missing"),
         ("stats/least_squares/mod.rs", "statistics for a report"),
         ("stats/least_squares/refine.rs", "residuals, computed in twice the precision on the host"),
         ("stats/least_squares/table.rs", "a report"),

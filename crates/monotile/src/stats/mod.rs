@@ -31,7 +31,7 @@ pub use gamma::{Gamma, StudentT};
 pub use gaussian_process::{
     CovarianceKernel, GaussianProcess, GaussianProcessOptions, Prediction, StationaryKernel, log_marginal_likelihood,
 };
-pub use kalman::{Filtered, KalmanFilter, KalmanModel, Smoothed};
+pub use kalman::{Filtered, KalmanControls, KalmanFilter, KalmanModel, Smoothed};
 pub use least_squares::{LeastSquares, LeastSquaresOptions, least_squares, polynomial_features};
 pub use matrix_factorization::{MatrixFactorization, MatrixFactorizationOptions};
 pub use multivariate_normal::{MultivariateNormal, reparameterize};
