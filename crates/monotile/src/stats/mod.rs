@@ -17,6 +17,7 @@
 mod covariance;
 mod distributions;
 mod gamma;
+mod gamma_draw;
 mod gaussian_process;
 mod kalman;
 mod least_squares;

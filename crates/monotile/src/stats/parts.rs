@@ -27,6 +27,31 @@ fn misshapen(op: &str, what: &str, x: &Tensor, shape: &[(&str, Option<usize>)]) 
     Error::shape(format!("{op}: {what} must have shape [{}], got {:?}", sizes.join(", "), x.shape()))
 }
 
+/// Refuses what is not above 0, in one read of one number.
+#[track_caller]
+pub(super) fn check_above_zero(op: &str, what: &str, x: &Tensor) -> Result<()> {
+    // Positive comparison, so that a NaN is refused.
+    match least(x)? {
+        Some(least) if !(least > 0.0) => Err(Error::value(format!("{op}: {what} must be above 0, got {least}"))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses NaN, in one read of one number.
+#[track_caller]
+pub(super) fn check_real(op: &str, what: &str, x: &Tensor) -> Result<()> {
+    match least(x)? {
+        Some(least) if least.is_nan() => Err(Error::value(format!("{op}: {what} must be a number, got NaN"))),
+        _ => Ok(()),
+    }
+}
+
+/// The least element, NaN if there is one; none of no elements.
+#[track_caller]
+pub(super) fn least(x: &Tensor) -> Result<Option<f64>> {
+    if x.is_empty() { Ok(None) } else { Ok(x.detach().min(&[], false)?.to_f64_vec()?.first().copied()) }
+}
+
 /// Indices as a tensor, if each is below `n` and none stands twice.
 #[track_caller]
 pub(super) fn positions(op: &str, indices: &[usize], n: usize) -> Result<Tensor> {
