@@ -27,12 +27,33 @@ def optimizers(cases):
         found = steps(lambda p: torch.optim.AdamW(p, **options), start, gradients)
         cases.add("adamw", [start, *gradients], found, **options)
     for options in [
-        dict(lr=0.25, momentum=0.0, nesterov=False, weight_decay=0.0),
-        dict(lr=0.25, momentum=0.875, nesterov=False, weight_decay=0.125),
-        dict(lr=0.25, momentum=0.5, nesterov=True, weight_decay=0.125),
+        dict(lr=1e-2, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0),
+        dict(lr=0.125, betas=(0.8, 0.95), eps=1e-3, weight_decay=0.25),
+    ]:
+        found = steps(lambda p: torch.optim.Adam(p, **options), start, gradients)
+        cases.add("adam", [start, *gradients], found, **options)
+    for options in [
+        dict(lr=0.25, momentum=0.0, dampening=0.0, nesterov=False, weight_decay=0.0),
+        dict(lr=0.25, momentum=0.875, dampening=0.0, nesterov=False, weight_decay=0.125),
+        dict(lr=0.25, momentum=0.875, dampening=0.25, nesterov=False, weight_decay=0.125),
+        dict(lr=0.25, momentum=0.5, dampening=0.0, nesterov=True, weight_decay=0.125),
     ]:
         found = steps(lambda p: torch.optim.SGD(p, **options), start, gradients)
         cases.add("sgd", [start, *gradients], found, **options)
+    for options in [
+        dict(lr=0.125, alpha=0.75, eps=1e-8, weight_decay=0.0, momentum=0.0, centered=False),
+        dict(lr=0.125, alpha=0.75, eps=1e-3, weight_decay=0.25, momentum=0.5, centered=False),
+        dict(lr=0.125, alpha=0.75, eps=1e-3, weight_decay=0.25, momentum=0.0, centered=True),
+        dict(lr=0.125, alpha=0.75, eps=1e-3, weight_decay=0.25, momentum=0.5, centered=True),
+    ]:
+        found = steps(lambda p: torch.optim.RMSprop(p, **options), start, gradients)
+        cases.add("rmsprop", [start, *gradients], found, **options)
+    for options in [
+        dict(lr=0.25, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0.0, eps=1e-10),
+        dict(lr=0.25, lr_decay=0.125, weight_decay=0.25, initial_accumulator_value=0.5, eps=1e-3),
+    ]:
+        found = steps(lambda p: torch.optim.Adagrad(p, **options), start, gradients)
+        cases.add("adagrad", [start, *gradients], found, **options)
     # PyTorch divides by the length plus 1e-6, which is nothing beside these.
     gradients = [g * 2.0**30 for g in gradients]
     for limit in [0.5, 1e12]:

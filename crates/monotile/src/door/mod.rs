@@ -128,7 +128,7 @@ mod tests {
     ];
 
     /// Files whose operations read values back, and what for. No other may: a read waits until a device has done all that it was given.
-    const READS: [(&str, &str); 35] = [
+    const READS: [(&str, &str); 36] = [
         ("door/copy.rs", "places, by which the CPU writes elements one by one"),
         ("door/gather.rs", "whether indices are in range"),
         ("door/rowwise.rs", "whether targets are classes, and how many count"),
@@ -151,14 +151,15 @@ mod tests {
         ("ops/sort/histogram.rs", "the ends of a histogram, which its edges are made from"),
         ("optim/clip.rs", "the length that is returned"),
         ("optim/minimize.rs", "values and gradients, for a search on the host"),
-        ("stats/gamma.rs", "parameters, to draw by rejection on the host"),
+        ("optim/optimizer.rs", "the number of steps in a saved state"),
+        ("stats/gamma_draw.rs", "parameters, to draw by rejection on the host"),
         ("stats/gaussian_process/mod.rs", "likelihoods, for a search on the host"),
-        ("stats/kalman.rs", "which measurements are missing"),
+        ("stats/kalman/mod.rs", "which measurements are missing"),
         ("stats/least_squares/mod.rs", "statistics for a report"),
         ("stats/least_squares/refine.rs", "residuals, computed in twice the precision on the host"),
         ("stats/least_squares/table.rs", "a report"),
         ("stats/matrix_factorization.rs", "known ratings, and whether the iteration has converged"),
-        ("stats/parts.rs", "how many components are asked for"),
+        ("stats/parts.rs", "how many components are asked for, and the parameter that is farthest off"),
         ("stats/pca.rs", "variances for a report, and signs of components"),
         ("transform/glam.rs", "conversions to values of the host"),
         ("transform/parts.rs", "numbers that have no result: lengths of 0, and what is not finite"),

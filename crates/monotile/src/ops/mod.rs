@@ -12,6 +12,7 @@ pub(crate) mod linear;
 pub(crate) mod loss;
 pub(crate) mod map;
 pub(crate) mod matmul;
+pub(crate) mod nll_loss;
 pub(crate) mod norm;
 pub(crate) mod pointwise_loss;
 pub(crate) mod reduce;
@@ -29,9 +30,10 @@ pub use gate::swiglu;
 pub use linear::linear;
 pub use loss::{CrossEntropyOptions, cross_entropy};
 pub use map::{Formula, Number, map};
+pub use nll_loss::{NllLossOptions, nll_loss};
 pub use norm::{layer_norm, rms_norm};
 pub use pointwise_loss::{
-    BceWithLogitsOptions, LossReduction, bce_with_logits, huber_loss, kl_div, l1_loss, mse_loss, smooth_l1_loss,
+    BceWithLogitsOptions, LossReduction, bce, bce_with_logits, huber_loss, kl_div, l1_loss, mse_loss, smooth_l1_loss,
 };
 pub use reduce::linear_recurrence;
 pub use sort::Unique;
@@ -52,6 +54,7 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
         loss::specs(),
         map::specs(),
         matmul::specs(),
+        nll_loss::specs(),
         norm::specs(),
         pointwise_loss::specs(),
         reduce::specs(),

@@ -1,6 +1,7 @@
 //! Losses of predictions and targets of one shape, element by element.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Placed, Result};
+use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal, uniform};
@@ -171,6 +172,71 @@ pub fn bce_with_logits(logits: &Tensor, targets: &Tensor, options: &BceWithLogit
     reduced(positive.add(&negative)?, options.reduction)
 }
 
+/// The binary cross-entropy of probabilities x with targets t in \[0, 1\]: −t ln x − (1 − t) ln(1 − x), no logarithm below −100.
+///
+/// [`bce_with_logits`] keeps digits where x comes near 0 or 1. Shapes: probabilities and targets have one shape, that of the result or of
+/// what is reduced. Where x lies outside \[0, 1\] the loss is NaN. bf16 and f16 count as f32.
+///
+/// # Gradient
+/// x̄ = (x − t) / max(x (1 − x), 10⁻¹²), as PyTorch has it;  t̄ = ln(1 − x) − ln x, of logarithms that are not below −100
+///
+/// # Errors
+/// If the shapes differ; for integers.
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, ops::{LossReduction, bce}};
+/// let (x, t) = (Tensor::from(vec![0.5_f64, 0.0]), Tensor::from(vec![1.0_f64, 1.0]));
+/// assert_eq!(bce(&x, &t, LossReduction::None)?.to_vec::<f64>()?, [2.0_f64.ln(), 100.0]);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+#[doc(alias = "BCELoss")]
+#[doc(alias = "binary_cross_entropy")]
+#[doc(alias = "log_loss")]
+#[track_caller]
+pub fn bce(probabilities: &Tensor, targets: &Tensor, reduction: LossReduction) -> Result<Tensor> {
+    let [x, t] = alike("bce", probabilities, targets)?;
+    let [plain, target] = [x.detach(), t.detach()];
+    let [yes, no] = bounded_logarithms(&plain)?;
+    let losses = target.sub(1.0)?.mul(no)?.sub(target.mul(yes)?)?;
+    reduced(Tensor::record(losses, &[&x, &t], OfProbabilities), reduction)
+}
+
+/// ln x and ln(1 − x), neither below −100; without a slope where they would be.
+#[track_caller]
+fn bounded_logarithms(x: &Tensor) -> Result<[Tensor; 2]> {
+    let [never, always] = [x.eq(0.0)?, x.eq(1.0)?];
+    let bounded = |edge: &Tensor, ln: Tensor| edge.where_(-100.0, ln.clamp(-100.0, f64::INFINITY)?);
+    let yes = bounded(&never, never.where_(1.0, x)?.ln()?).placed()?;
+    let no = bounded(&always, always.where_(0.0, x)?.neg()?.log1p()?).placed()?;
+    Ok([yes, no])
+}
+
+struct OfProbabilities;
+
+impl Gradient for OfProbabilities {
+    fn name(&self) -> &'static str {
+        "bce"
+    }
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None, None]) };
+        let x = saved.input(0);
+        let mut answers = vec![None, None];
+        if saved.needs(0) {
+            let slope = x.mul(&x.neg()?.add_scalar(1.0)?)?.clamp(1e-12, f64::INFINITY)?;
+            answers[0] = Some(x.sub(saved.input(1))?.div(&slope)?.mul(g)?);
+        }
+        if saved.needs(1) {
+            let [yes, no] = bounded_logarithms(&x)?;
+            answers[1] = Some(no.sub(&yes)?.mul(g)?);
+        }
+        Ok(answers)
+    }
+    fn keeps_input(&self, i: usize, needs: &[bool]) -> bool {
+        i == 0 || needs[0]
+    }
+}
+
 /// The terms t (ln t − x) of the KL divergence of the distribution t from the one whose logarithms are x.
 ///
 /// Shapes: both have one shape, that of the result or of what is reduced. Terms of t = 0 are 0. The divergence of a batch is the
@@ -291,6 +357,11 @@ pub(crate) fn specs() -> Vec<Spec> {
                 vec![normal(&[3]), normal(&[3])],
                 "bce_with_logits: pos_weight of shape [4] does not broadcast to logits of shape [3]",
             ),
+        Spec::new("bce", |x| Ok(vec![bce(&x[0], &x[1], LossReduction::None)?]))
+            .sample("probabilities away from 0 and 1", vec![uniform(&[3, 4], 0.1, 0.9), uniform(&[3, 4], 0.0, 1.0)])
+            .reference(each(|x, t| -t * x.ln() - (1.0 - t) * (1.0 - x).ln()))
+            .orders(2)
+            .refuses(vec![normal(&[3]), normal(&[2])], "bce: predictions of shape [3] need targets of that shape, got [2]"),
         Spec::new("kl_div", |x| Ok(vec![kl_div(&x[0], &x[1], LossReduction::None)?]))
             .sample("targets above 0", vec![normal(&[3, 4]), uniform(&[3, 4], 0.1, 1.0)])
             .reference(each(|x, t| t * (t.ln() - x)))
@@ -300,7 +371,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: mse_loss, l1_loss, huber_loss, smooth_l1_loss, bce_with_logits, kl_div);
+crate::testing::spec_tests!(specs: mse_loss, l1_loss, huber_loss, smooth_l1_loss, bce_with_logits, bce, kl_div);
 
 #[cfg(test)]
 mod tests {
@@ -327,6 +398,18 @@ mod tests {
         near(&smooth_l1_loss(&x, &t, 0.5, LossReduction::None).unwrap(), &[59.75, 2.25, 0.25, 0.0, 0.75, 44.75]);
         let terms = [0.0, 1.5, -0.34657359027997264, -0.40907359027997264, -2.0, 0.0];
         near(&kl_div(&x, &t, LossReduction::None).unwrap(), &terms);
+    }
+
+    /// `F.binary_cross_entropy(x, t, reduction='none')` of PyTorch in f64, and its gradient, in which 10⁻¹² is rounded to f32.
+    #[test]
+    fn the_cross_entropy_of_probabilities_is_that_of_pytorch_at_0_and_1_too() {
+        let x = Tensor::from(vec![0.0_f64, 1.0, 0.25, 0.5, 1.0, 0.0, 1e-60]).requires_grad();
+        let t = Tensor::from(vec![0.0_f64, 1.0, 0.5, 0.25, 0.25, 1.0, 1.0]).requires_grad();
+        let losses = bce(&x, &t, LossReduction::None).unwrap();
+        near(&losses, &[0.0, 0.0, 0.8369882167858358, 0.6931471805599453, 75.0, 100.0, 100.0]);
+        let mut gradients = losses.sum(&[], false).unwrap().backward().unwrap();
+        near(&gradients.take(&x).unwrap(), &[0.0, 0.0, -4.0 / 3.0, 1.0, 7.5e11, -1e12, -1e12]);
+        near(&gradients.take(&t).unwrap(), &[100.0, -100.0, 3.0_f64.ln(), 0.0, -100.0, 100.0, 100.0]);
     }
 
     /// `F.binary_cross_entropy_with_logits(x, t, pos_weight=torch.tensor(3.), reduction='none')`; the first element is ln(1 + e⁻⁶⁰) by

@@ -2,9 +2,10 @@
 
 use monotile_kernels::number::{Formulas, Number};
 
+use super::optimizer::{FromLists, advance, check_fit, optimizer};
 use crate::door::update;
 use crate::error::{Error, Result};
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 
 /// The numbers that [`AdamW`] steps by; the defaults are PyTorch's.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +61,6 @@ pub struct AdamWState {
 /// assert!((parameters[0].item::<f64>()? - 2.9).abs() < 1e-8);
 /// # Ok::<(), monotile::Error>(())
 /// ```
-#[doc(alias = "Adam")]
 pub struct AdamW {
     /// May change between steps.
     pub options: AdamWOptions,
@@ -93,33 +93,20 @@ impl AdamW {
     /// range, or there is no memory for a copy of what something else holds. No value has changed then.
     #[track_caller]
     pub fn step(&mut self, parameters: &mut [Tensor], gradients: &[Tensor]) -> Result<()> {
-        self.check(parameters, gradients)?;
-        let gradients = gradients
-            .iter()
-            .zip(&*parameters)
-            .map(|(g, p)| g.to_dtype(p.dtype())?.contiguous_detached())
-            .collect::<Result<Vec<_>>>()?;
-        if self.state.step == 0 {
-            let zeros = || parameters.iter().map(|p| Tensor::zeros(p.shape(), p.dtype())).collect::<Result<_>>();
-            (self.state.m, self.state.v) = (zeros()?, zeros()?);
-        }
-        // All memory first: nothing is updated unless everything can be.
+        self.fits(parameters, gradients)?;
+        let AdamWOptions { lr, betas, eps, weight_decay, decay_from_rank } = self.options;
         let AdamWState { step, m, v } = &mut self.state;
-        let owned = parameters.iter_mut().chain(&mut *m).chain(&mut *v).try_for_each(own);
-        if owned.is_ok() {
-            *step += 1;
-            let AdamWOptions { lr, betas, eps, weight_decay, decay_from_rank } = self.options;
-            for ((p, g), (m, v)) in parameters.iter_mut().zip(&gradients).zip(m.iter_mut().zip(v)) {
-                let weight_decay = if p.rank() >= decay_from_rank { weight_decay } else { 0.0 };
-                update::advance([p, m, v], [g], AdamWStep::new(lr, betas, eps, weight_decay, *step));
-            }
-        }
-        parameters.iter_mut().for_each(|p| *p = p.requires_grad());
-        owned
+        let t = *step + 1;
+        advance("adamw", parameters, gradients, [m, v], 0.0, |p, [m, v], g| {
+            let weight_decay = if p.rank() >= decay_from_rank { weight_decay } else { 0.0 };
+            update::advance([p, m, v], [g], AdamWStep::new(lr, betas, eps, weight_decay, t));
+        })?;
+        *step = t;
+        Ok(())
     }
 
     #[track_caller]
-    fn check(&self, parameters: &[Tensor], gradients: &[Tensor]) -> Result<()> {
+    fn fits(&self, parameters: &[Tensor], gradients: &[Tensor]) -> Result<()> {
         let AdamWOptions { lr, betas: (beta1, beta2), eps, weight_decay, .. } = self.options;
         let decays = (0.0..1.0).contains(&beta1) && (0.0..1.0).contains(&beta2);
         if !(lr >= 0.0 && lr.is_finite() && decays && eps >= 0.0 && weight_decay >= 0.0 && weight_decay.is_finite()) {
@@ -127,34 +114,21 @@ impl AdamW {
                 "adamw: lr {lr}, betas ({beta1}, {beta2}), eps {eps}, weight_decay {weight_decay}: none may be negative, and betas must be below 1"
             )));
         }
-        if parameters.len() != gradients.len() {
-            return Err(Error::value(format!("adamw: {} parameters with {} gradients", parameters.len(), gradients.len())));
-        }
-        let AdamWState { step, m, v } = &self.state;
-        if *step > 0 && (m.len() != parameters.len() || v.len() != parameters.len()) {
-            return Err(Error::value(format!("adamw: {} parameters with the state of {}", parameters.len(), m.len().min(v.len()))));
-        }
-        for (i, (p, g)) in parameters.iter().zip(gradients).enumerate() {
-            if !matches!(p.dtype(), DType::F32 | DType::F64) || !g.dtype().is_float() {
-                let (p, g) = (p.dtype(), g.dtype());
-                return Err(Error::dtype(format!(
-                    "adamw: parameter {i} is {p} and its gradient {g}; train parameters of f32 or f64"
-                )));
-            }
-            if p.shape() != g.shape() {
-                let (p, g) = (p.shape(), g.shape());
-                return Err(Error::shape(format!("adamw: parameter {i} of shape {p:?} has a gradient of shape {g:?}")));
-            }
-            if let Some(x) = [m.get(i), v.get(i)].into_iter().flatten().find(|x| x.shape() != p.shape() || x.dtype() != p.dtype()) {
-                let (a, b) = (p.shape(), x.shape());
-                return Err(Error::shape(format!(
-                    "adamw: parameter {i} is {} of shape {a:?} and its state {} of shape {b:?}",
-                    p.dtype(),
-                    x.dtype()
-                )));
-            }
-        }
-        Ok(())
+        check_fit("adamw", parameters, gradients, self.state.step, &self.state.lists())
+    }
+}
+
+optimizer!(AdamW, "adamw", ["m", "v"]);
+
+impl AdamWState {
+    fn lists(&self) -> [&[Tensor]; 2] {
+        [&self.m, &self.v]
+    }
+}
+
+impl FromLists<2> for AdamWState {
+    fn from_lists(step: u64, [m, v]: [Vec<Tensor>; 2]) -> Self {
+        Self { step, m, v }
     }
 }
 
@@ -194,28 +168,20 @@ impl Formulas<4, 3> for AdamWStep {
 }
 
 #[cfg(test)]
-pub(crate) fn formulas() -> Vec<crate::ops::elementwise::formulas::RecordedFormula> {
+pub(super) fn formulas() -> Vec<crate::ops::elementwise::formulas::RecordedFormula> {
     let step = AdamWStep::new(1e-3, (0.9, 0.999), 1e-8, 1e-2, 3);
-    let result = |i: usize| (format!("adamw_{}", ["p", "m", "v"][i]), monotile_kernels::number::record(|x| step.apply(x)[i]));
-    (0..3).map(result).collect()
-}
-
-/// Takes a tensor off the tape and makes its memory its own: as it is where nobody else holds it, else copied.
-fn own(slot: &mut Tensor) -> Result<()> {
-    // The leaf goes, so that only its detached value holds the memory.
-    let leaf = std::mem::replace(slot, Tensor::scalar(0.0_f32));
-    *slot = leaf.detach();
-    drop(leaf);
-    update::own("adamw", slot)
+    super::optimizer::recorded("adamw", ["p", "m", "v"], step)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Rng;
+    use crate::optim::optimizer::tests::{keeps_its_promises, numbers};
+    use crate::tensor::DType;
 
-    fn numbers(seed: u64) -> Tensor {
-        Rng::new(seed).normal(&[3, 5], DType::F64).unwrap()
+    #[test]
+    fn it_keeps_the_promises_of_all_optimizers() {
+        keeps_its_promises("adamw", || AdamW::new(AdamWOptions { lr: 0.1, ..Default::default() }));
     }
 
     #[test]

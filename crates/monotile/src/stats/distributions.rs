@@ -1,13 +1,14 @@
 //! Distributions of single numbers and of classes: draws, log-densities, entropies, KL divergences. Parameters may be of any shape.
 //!
-//! Parameters are not checked, since reading them would wait for their device: σ < 0 and NaN go into the results.
+//! Parameters are checked where a distribution is made, by the one number of each that is farthest off: that waits for their device.
 
+use super::parts::{check_above_zero, check_real, least};
 use crate::check;
 use crate::error::{Error, Result};
 use crate::random::Rng;
 use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
-use crate::testing::{Spec, normal, positive};
+use crate::testing::{Spec, normal, positive, uniform};
 
 /// Normal distributions N(μ, σ²) of independent numbers.
 ///
@@ -30,14 +31,16 @@ pub struct Normal {
 }
 
 impl Normal {
-    /// N(μ, σ²) of means and deviations whose shapes broadcast. A deviation that is not positive makes NaN.
+    /// N(μ, σ²) of means and deviations whose shapes broadcast.
     ///
     /// # Errors
-    /// If the shapes do not broadcast; for integers.
+    /// If the shapes do not broadcast, a mean is NaN, or a deviation is not above 0; for integers.
     #[track_caller]
     pub fn new(mean: &Tensor, deviation: &Tensor) -> Result<Self> {
         let dtype = check::common_float("Normal", mean, deviation)?;
         let shape = check::broadcast("Normal", mean.shape(), deviation.shape())?;
+        check_real("Normal", "a mean", mean)?;
+        check_above_zero("Normal", "a deviation", deviation)?;
         Ok(Self { mean: mean.to_dtype(dtype)?.expand(&shape)?, deviation: deviation.to_dtype(dtype)?.expand(&shape)? })
     }
 
@@ -123,19 +126,26 @@ impl Bernoulli {
     /// Of logits: p = 1 / (1 + e⁻ˡ).
     ///
     /// # Errors
-    /// For integers.
+    /// If one is NaN; for integers.
     #[track_caller]
     pub fn new(logits: &Tensor) -> Result<Self> {
-        Ok(Self { logits: logits.to_compute_dtype("Bernoulli")? })
+        let logits = logits.to_compute_dtype("Bernoulli")?;
+        check_real("Bernoulli", "a logit", &logits)?;
+        Ok(Self { logits })
     }
 
-    /// Of probabilities, which are kept an epsilon of their type away from 0 and 1, as PyTorch does. Numbers beyond count as 0 or 1.
+    /// Of probabilities, which are kept an epsilon of their type away from 0 and 1, as PyTorch does.
     ///
     /// # Errors
-    /// For integers.
+    /// If one is outside \[0, 1\]; for integers.
     #[track_caller]
     pub fn from_probabilities(p: &Tensor) -> Result<Self> {
         let p = p.to_compute_dtype("Bernoulli")?;
+        let (lowest, highest) = (least(&p)?, least(&p.neg()?)?.map(|x| -x));
+        let outside = |x: &f64| !(0.0..=1.0).contains(x);
+        if let Some(wrong) = [lowest, highest].into_iter().flatten().find(outside) {
+            return Err(Error::value(format!("Bernoulli: a probability must lie in [0, 1], got {wrong}")));
+        }
         let eps = p.dtype().epsilon();
         let p = p.clamp(eps, 1.0 - eps)?;
         Ok(Self { logits: p.ln()?.sub(&p.neg()?.add_scalar(1.0)?.ln()?)? })
@@ -217,7 +227,7 @@ impl Categorical {
     /// Of logits `(…, k)`, which are ln p up to a constant; −∞ is a class that never happens.
     ///
     /// # Errors
-    /// If the logits are a single number or of no class; for integers.
+    /// If the logits are a single number or of no class, one is NaN or ∞, or all of a row are −∞; for integers.
     #[track_caller]
     pub fn new(logits: &Tensor) -> Result<Self> {
         if logits.rank() == 0 || logits.dim(-1) == 0 {
@@ -226,16 +236,26 @@ impl Categorical {
                 logits.shape()
             )));
         }
-        Ok(Self { log_probabilities: logits.log_softmax(-1)? })
+        let log_probabilities = logits.log_softmax(-1)?;
+        if least(&log_probabilities)?.is_some_and(f64::is_nan) {
+            return Err(Error::value(
+                "Categorical: logits must not be NaN or infinite, and in each row one must be above -infinity",
+            ));
+        }
+        Ok(Self { log_probabilities })
     }
 
     /// Of probabilities `(…, k)`, or of numbers in their proportion.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// As [`new`](Self::new), and if one is negative.
     #[track_caller]
     pub fn from_probabilities(p: &Tensor) -> Result<Self> {
-        Self::new(&p.to_compute_dtype("Categorical")?.ln()?)
+        let p = p.to_compute_dtype("Categorical")?;
+        if let Some(wrong) = least(&p)?.filter(|x| !(*x >= 0.0)) {
+            return Err(Error::value(format!("Categorical: a probability must not be negative, got {wrong}")));
+        }
+        Self::new(&p.ln()?)
     }
 
     /// ln p, `(…, k)`
@@ -243,7 +263,7 @@ impl Categorical {
         &self.log_probabilities
     }
 
-    /// Draws `count` classes of each, `(count, …)` of i64, by the largest of ln p and Gumbel noise. Logits of NaN draw the first class.
+    /// Draws `count` classes of each, `(count, …)` of i64, by the largest of ln p and Gumbel noise.
     ///
     /// # Errors
     /// If there is no memory for `count` numbers a class.
@@ -315,6 +335,7 @@ fn several(count: usize, shape: &[usize]) -> Dims {
 
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
+    let numbers = |x: &[f64]| Tensor::from_slice(x, &[x.len()]).expect("as many as there are");
     let classes = |k: &[i64]| Tensor::from_slice(k, &[k.len()]).expect("as many as there are");
     vec![
         Spec::new("Normal", |x| {
@@ -328,10 +349,14 @@ pub(crate) fn specs() -> Vec<Spec> {
         .refuses(
             vec![normal(&[3]), normal(&[4]), normal(&[3])],
             "Normal: shapes [3] and [4] do not broadcast; sizes must be equal or 1, from the last",
-        ),
+        )
+        .refuses(vec![numbers(&[0.0, f64::NAN]), numbers(&[1.0]), numbers(&[0.0])], "Normal: a mean must be a number, got NaN")
+        .refuses(vec![numbers(&[0.0]), numbers(&[1.0, -0.5]), numbers(&[0.0])], "Normal: a deviation must be above 0, got -0.5")
+        .refuses(vec![numbers(&[0.0]), numbers(&[f64::NAN]), numbers(&[0.0])], "Normal: a deviation must be above 0, got NaN"),
         Spec::new("a draw of Normal", |x| Ok(vec![Normal::new(&x[0], &x[1])?.sample(3, &mut Rng::new(1))?]))
             .sample("shapes that broadcast", vec![normal(&[2, 1]), positive(&[4])])
-            .orders(2),
+            .orders(2)
+            .may_drop_nan(),
         Spec::new("Bernoulli", |x| {
             let (p, q) = (Bernoulli::new(&x[0])?, Bernoulli::new(&x[1])?);
             let r = Bernoulli::from_probabilities(&x[1].sigmoid()?)?;
@@ -339,7 +364,15 @@ pub(crate) fn specs() -> Vec<Spec> {
         })
         .sample("shapes that broadcast", vec![normal(&[3, 1]), normal(&[4])])
         .orders(2)
-        .may_drop_nan(),
+        .may_drop_nan()
+        .refuses(vec![numbers(&[f64::NAN]), numbers(&[0.0])], "Bernoulli: a logit must be a number, got NaN"),
+        Spec::new("Bernoulli of probabilities", |x| Ok(vec![Bernoulli::from_probabilities(&x[0])?.entropy()?]))
+            .sample("between 0 and 1", vec![uniform(&[4], 0.1, 0.9)])
+            .orders(2)
+            .may_drop_nan()
+            .refuses(vec![numbers(&[0.5, -0.25])], "Bernoulli: a probability must lie in [0, 1], got -0.25")
+            .refuses(vec![numbers(&[0.5, 1.5])], "Bernoulli: a probability must lie in [0, 1], got 1.5")
+            .refuses(vec![numbers(&[0.5, f64::NAN])], "Bernoulli: a probability must lie in [0, 1], got NaN"),
         Spec::new("Categorical", move |x| {
             let (p, q) = (Categorical::new(&x[0])?, Categorical::from_probabilities(&x[1].exp()?)?);
             Ok(vec![p.log_prob(&x[2])?, p.entropy()?, p.kl_divergence(&q)?])
@@ -351,15 +384,26 @@ pub(crate) fn specs() -> Vec<Spec> {
             vec![normal(&[]), normal(&[4]), classes(&[0])],
             "Categorical: needs logits (…, k) of at least one class, got shape []",
         )
+        .refuses(vec![normal(&[4]), normal(&[3]), classes(&[0])], "kl_divergence: of a distribution over 4 classes from one over 3")
         .refuses(
-            vec![normal(&[4]), normal(&[3]), classes(&[0])],
-            "kl_divergence: of a distribution over 4 classes from one over 3",
+            vec![numbers(&[0.0, f64::NAN]), numbers(&[0.0, 0.0]), classes(&[0])],
+            "Categorical: logits must not be NaN or infinite, and in each row one must be above -infinity",
         ),
+        Spec::new("Categorical of probabilities", |x| Ok(vec![Categorical::from_probabilities(&x[0])?.entropy()?]))
+            .sample("rows", vec![positive(&[3, 4])])
+            .orders(2)
+            .may_drop_nan()
+            .refuses(vec![numbers(&[0.5, -0.25])], "Categorical: a probability must not be negative, got -0.25")
+            .refuses(vec![numbers(&[0.5, f64::NAN])], "Categorical: a probability must not be negative, got NaN")
+            .refuses(
+                vec![numbers(&[0.0, 0.0])],
+                "Categorical: logits must not be NaN or infinite, and in each row one must be above -infinity",
+            ),
     ]
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: normal, a_draw_of_normal, bernoulli, categorical);
+crate::testing::spec_tests!(specs: normal, a_draw_of_normal, bernoulli, bernoulli_of_probabilities, categorical, categorical_of_probabilities);
 
 #[cfg(test)]
 mod tests {

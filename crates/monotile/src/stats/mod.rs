@@ -17,6 +17,7 @@
 mod covariance;
 mod distributions;
 mod gamma;
+mod gamma_draw;
 mod gaussian_process;
 mod kalman;
 mod least_squares;
@@ -31,7 +32,7 @@ pub use gamma::{Gamma, StudentT};
 pub use gaussian_process::{
     CovarianceKernel, GaussianProcess, GaussianProcessOptions, Prediction, StationaryKernel, log_marginal_likelihood,
 };
-pub use kalman::{Filtered, KalmanFilter, KalmanModel, Smoothed};
+pub use kalman::{Filtered, KalmanControls, KalmanFilter, KalmanModel, Smoothed};
 pub use least_squares::{LeastSquares, LeastSquaresOptions, least_squares, polynomial_features};
 pub use matrix_factorization::{MatrixFactorization, MatrixFactorizationOptions};
 pub use multivariate_normal::{MultivariateNormal, reparameterize};

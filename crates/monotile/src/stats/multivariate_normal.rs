@@ -2,7 +2,7 @@
 
 use monotile_kernels::shape::count;
 
-use super::parts::{argument, positions};
+use super::parts::{argument, check_above_zero, check_real, positions};
 use crate::check;
 use crate::error::{Error, Result};
 use crate::linalg::{SolveTriangularOptions, cholesky, solve_triangular};
@@ -41,7 +41,7 @@ impl MultivariateNormal {
     /// read.
     ///
     /// # Errors
-    /// If the shapes do not fit; `NotPositiveDefinite`.
+    /// If the shapes do not fit, or a mean is NaN; `NotPositiveDefinite`.
     #[track_caller]
     pub fn new(mean: &Tensor, covariance: &Tensor) -> Result<Self> {
         let (mean, covariance) = fitting("the covariance", mean, covariance)?;
@@ -52,10 +52,12 @@ impl MultivariateNormal {
     /// N(μ, L Lᵀ) with L lower triangular, `(…, n, n)`, as a network gives it.
     ///
     /// # Errors
-    /// If the shapes do not fit.
+    /// If the shapes do not fit, a mean is NaN, or a number of the diagonal is 0 or NaN.
     #[track_caller]
     pub fn from_cholesky_factor(mean: &Tensor, root: &Tensor) -> Result<Self> {
         let (mean, cholesky_factor) = fitting("the Cholesky factor", mean, root)?;
+        let diagonal = cholesky_factor.detach().diagonal(-2, -1)?.abs()?;
+        check_above_zero("MultivariateNormal", "a size on the Cholesky factor's diagonal", &diagonal)?;
         Ok(Self { mean, cholesky_factor })
     }
 
@@ -235,6 +237,7 @@ fn fitting(what: &str, mean: &Tensor, matrices: &Tensor) -> Result<(Tensor, Tens
     }
     check::broadcast(op, &mean.shape()[..mean.rank() - 1], &matrices.shape()[..rank - 2])?;
     let dtype = check::common_float(op, mean, matrices)?;
+    check_real(op, "a mean", mean)?;
     Ok((mean.to_dtype(dtype)?, matrices.to_dtype(dtype)?))
 }
 

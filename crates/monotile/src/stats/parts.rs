@@ -7,12 +7,49 @@ use crate::tensor::{DType, Tensor};
 /// The argument, computable, if it has this shape; sizes of `None` may be anything.
 #[track_caller]
 pub(super) fn argument(op: &str, what: &str, x: &Tensor, shape: &[(&str, Option<usize>)]) -> Result<Tensor> {
-    let fits = x.rank() == shape.len() && shape.iter().zip(x.shape()).all(|((_, size), &n)| size.is_none_or(|size| size == n));
-    if !fits {
-        let sizes: Vec<String> = shape.iter().map(|(name, size)| size.map_or(name.to_string(), |n| n.to_string())).collect();
-        return Err(Error::shape(format!("{op}: {what} must have shape [{}], got {:?}", sizes.join(", "), x.shape())));
+    if x.rank() != shape.len() {
+        return Err(misshapen(op, what, x, shape));
     }
-    x.to_compute_dtype(op)
+    batched_argument(op, what, x, shape)
+}
+
+/// The argument, computable, if its last dimensions have this shape.
+#[track_caller]
+pub(super) fn batched_argument(op: &str, what: &str, x: &Tensor, shape: &[(&str, Option<usize>)]) -> Result<Tensor> {
+    let last = x.rank().checked_sub(shape.len()).map(|leading| &x.shape()[leading..]);
+    let fits = last.is_some_and(|last| shape.iter().zip(last).all(|((_, size), &n)| size.is_none_or(|size| size == n)));
+    if fits { x.to_compute_dtype(op) } else { Err(misshapen(op, what, x, shape)) }
+}
+
+#[track_caller]
+fn misshapen(op: &str, what: &str, x: &Tensor, shape: &[(&str, Option<usize>)]) -> Error {
+    let sizes: Vec<String> = shape.iter().map(|(name, size)| size.map_or(name.to_string(), |n| n.to_string())).collect();
+    Error::shape(format!("{op}: {what} must have shape [{}], got {:?}", sizes.join(", "), x.shape()))
+}
+
+/// Refuses what is not above 0, in one read of one number.
+#[track_caller]
+pub(super) fn check_above_zero(op: &str, what: &str, x: &Tensor) -> Result<()> {
+    // Positive comparison, so that a NaN is refused.
+    match least(x)? {
+        Some(least) if !(least > 0.0) => Err(Error::value(format!("{op}: {what} must be above 0, got {least}"))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses NaN, in one read of one number.
+#[track_caller]
+pub(super) fn check_real(op: &str, what: &str, x: &Tensor) -> Result<()> {
+    match least(x)? {
+        Some(least) if least.is_nan() => Err(Error::value(format!("{op}: {what} must be a number, got NaN"))),
+        _ => Ok(()),
+    }
+}
+
+/// The least element, NaN if there is one; none of no elements.
+#[track_caller]
+pub(super) fn least(x: &Tensor) -> Result<Option<f64>> {
+    if x.is_empty() { Ok(None) } else { Ok(x.detach().min(&[], false)?.to_f64_vec()?.first().copied()) }
 }
 
 /// Indices as a tensor, if each is below `n` and none stands twice.

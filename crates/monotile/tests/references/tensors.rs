@@ -110,7 +110,9 @@ fn reductions_rows_and_picked_elements_are_those_of_pytorch() {
             ("diagonal_offset", |x, options| one(x[0].diagonal_offset(number(options, "offset") as isize, 0, 1))),
             ("layer_norm", |x, options| one(layer_norm(&x[0], &x[1], &x[2], number(options, "eps")))),
             ("rms_norm", |x, options| one(rms_norm(&x[0], &x[1], number(options, "eps")))),
-            ("cross_entropy", |x, _| one(cross_entropy(&x[0], &x[1], &CrossEntropyOptions { ignore_index: Some(-100) }))),
+            ("cross_entropy", |x, _| {
+                one(cross_entropy(&x[0], &x[1], &CrossEntropyOptions { ignore_index: Some(-100), ..Default::default() }))
+            }),
             ("rotary", |x, _| one(rotary(&x[0], &x[1], &x[2]))),
             ("matmul", |x, _| one(x[0].matmul(&x[1]))),
             ("linear", |x, _| one(linear(&x[0], &x[1], Some(&x[2])))),

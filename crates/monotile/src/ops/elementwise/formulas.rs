@@ -11,7 +11,7 @@ use super::{
     trigonometric,
 };
 use crate::ops::gate;
-use crate::optim::adamw;
+use crate::optim;
 
 /// A formula's name and its steps.
 pub(crate) type RecordedFormula = (String, Graph);
@@ -33,7 +33,6 @@ pub(super) fn binary_formulas<B: Binary>(op: B) -> Vec<RecordedFormula> {
 fn all() -> Vec<RecordedFormula> {
     [
         activation::formulas(),
-        adamw::formulas(),
         angle::formulas(),
         arithmetic::formulas(),
         exponential::formulas(),
@@ -41,6 +40,7 @@ fn all() -> Vec<RecordedFormula> {
         hyperbolic::formulas(),
         interpolation::formulas(),
         logarithm::formulas(),
+        optim::formulas(),
         power::formulas(),
         rectifier::formulas(),
         rounding::formulas(),
