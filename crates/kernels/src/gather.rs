@@ -1,4 +1,4 @@
-//! Elements picked by indices along an axis, and elements added to where indices say.
+//! Elements picked by indices along an axis, and elements added or written to where indices say.
 //!
 //! Every index must lie in range: it is checked where elements are read, and a wrong one panics.
 
@@ -128,6 +128,61 @@ compiled! {
     }
 }
 
+/// `out[o, indices[j], i] = x[o, j, i]`, in the order of j whatever the number of threads: the last of equal indices stays.
+///
+/// # Panics
+/// If an index is outside the axis, or a length is not its shape's.
+pub fn select_put<A: Element>(x: &[A], indices: &[i64], out: &mut [A], dims: GatherDims) {
+    let GatherDims { outer, axis, inner } = dims;
+    assert!(
+        out.len() == count(&[outer, axis, inner]) && x.len() == count(&[outer, indices.len(), inner]),
+        "arrays of their shapes"
+    );
+    assert!(indices.iter().all(|i| (0..axis as i64).contains(i)), "indices of the axis");
+    if x.is_empty() {
+        return;
+    }
+    // Each thread owns rows of the result and looks through all indices for them.
+    let parts = threads::parts(outer * indices.len(), inner as f64 * params().cost.gather_ns).min(outer * axis);
+    threads::split_mut(out, inner, parts, |start, out| {
+        let rows = start / inner..(start + out.len()) / inner;
+        for o in rows.start / axis..rows.end.div_ceil(axis) {
+            for (j, &index) in indices.iter().enumerate() {
+                let row = o * axis + index as usize;
+                if rows.contains(&row) {
+                    let from = &x[(o * indices.len() + j) * inner..][..inner];
+                    out[(row - rows.start) * inner..][..inner].copy_from_slice(from);
+                }
+            }
+        }
+    });
+}
+
+/// out[o, index[o, j, i], i] = f(out[o, index[o, j, i], i], x[o, j, i]), in the order of j whatever the number of threads.
+///
+/// # Panics
+/// If an index is outside the axis, or a length is not its shape's.
+pub fn scatter<A: Element>(x: &[A], index: &[i64], out: &mut [A], dims: GatherDims, f: impl Fn(A, A) -> A + Sync) {
+    let GatherDims { outer, axis, inner } = dims;
+    assert!(out.len() == count(&[outer, axis, inner]) && x.len() == index.len(), "arrays of their shapes");
+    assert!(index.iter().all(|j| (0..axis as i64).contains(j)), "indices of the axis");
+    if x.is_empty() {
+        return;
+    }
+    assert!(x.len().is_multiple_of(count(&[outer, inner])), "an index for each outer and inner place");
+    let block = x.len() / outer;
+    let parts = threads::parts(outer, block as f64 * params().cost.scatter_ns);
+    threads::split_mut(out, axis * inner, parts, |start, out| {
+        for (r, out) in out.chunks_exact_mut(axis * inner).enumerate() {
+            let from = (start / (axis * inner) + r) * block..;
+            for (k, (&x, &j)) in x[from.clone()].iter().zip(&index[from]).take(block).enumerate() {
+                let to = &mut out[j as usize * inner + k % inner];
+                *to = f(*to, x);
+            }
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +205,11 @@ mod tests {
             naive::select_add(&out, &indices, &mut expected, dims);
             // Additions happen in the same order, so that every bit agrees.
             assert_eq!(back, expected);
+            let (mut put, mut expected) = (vec![1.0; x.len()], vec![1.0; x.len()]);
+            let source: Vec<f64> = (0..out.len()).map(|i| i as f64).collect();
+            select_put(&source, &indices, &mut put, dims);
+            naive::select_put(&source, &indices, &mut expected, dims);
+            assert_eq!(put, expected);
         }
     }
 
@@ -166,6 +226,13 @@ mod tests {
             scatter_add(&out, &index, &mut back, dims);
             naive::scatter_add(&out, &index, &mut expected, dims);
             assert_eq!(back, expected);
+            let source: Vec<f64> = (0..index.len()).map(|i| i as f64).collect();
+            for f in [|_, new| new, f64::max] {
+                let (mut back, mut expected) = (vec![1.0; x.len()], vec![1.0; x.len()]);
+                scatter(&source, &index, &mut back, dims, f);
+                naive::scatter(&source, &index, &mut expected, dims, f);
+                assert_eq!(back, expected);
+            }
         }
     }
 

@@ -24,6 +24,7 @@
 //! | [`norm`], [`softmax`], [`loss`] | norms, softmax and cross-entropy of rows |
 //! | [`gather`] | picking and adding by indices |
 //! | [`reduce`] | sums, extrema and the like over any dimensions |
+//! | [`sample`] | pictures read between their points, and the gradients |
 //! | [`scan`] | running sums, products, extrema and recurrences along an axis |
 //! | [`sort`] | orders of rows, the smallest elements, equal ones, counts |
 //! | [`transform`] | points through matrices, poses, rotations between two |
@@ -50,6 +51,7 @@ pub mod real;
 pub mod reduce;
 pub mod rotary;
 mod row_partition;
+pub mod sample;
 pub mod scan;
 pub mod shape;
 pub mod simd;

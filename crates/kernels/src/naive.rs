@@ -7,6 +7,7 @@ mod gather;
 mod loss;
 mod norm;
 mod rotary;
+mod sample;
 mod softmax;
 #[cfg(test)]
 mod support;
@@ -18,10 +19,11 @@ use crate::simd::Lanes;
 pub use attention::{NaiveAttention, NaiveAttentionGradients, attention, attention_gradients};
 pub use distance::{distances, weighted_differences};
 pub use factor::{cholesky, lu, qr, solve_triangular};
-pub use gather::{gather, scatter_add, select, select_add};
+pub use gather::{gather, scatter, scatter_add, select, select_add, select_put};
 pub use loss::cross_entropy;
 pub use norm::{layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
 pub use rotary::rotary;
+pub use sample::sample;
 pub use softmax::{softmax, softmax_backward};
 pub use transform::{compose, slerp, transform};
 

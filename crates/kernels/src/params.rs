@@ -193,6 +193,10 @@ params! {
         pose_ns: f64 = 5.0, 0.0;
         /// Rotations between two, a row.
         slerp_ns: f64 = 3.0, 0.0;
+        /// A point of a grid found in a picture.
+        locate_ns: f64 = 10.0, 0.0;
+        /// A sample of a picture at a point that is found.
+        sample_ns: f64 = 1.5, 0.0;
     }
 }
 

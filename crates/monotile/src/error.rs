@@ -310,7 +310,7 @@ mod tests {
             // More memory than a processor addresses.
             |_| Tensor::arange(1 << 50),
             |_| crate::Rng::new(0).uniform(&[1 << 50], 0.0, 1.0, crate::DType::F64),
-            |_| Tensor::scalar(1.0).expand(&[1 << 50]).unwrap().neg(),
+            |_| Tensor::scalar(1.0).expand(&[1_usize << 50]).unwrap().neg(),
         ];
         let first = line!() - 11;
         for (k, call) in calls.iter().enumerate() {

@@ -49,7 +49,7 @@ pub use einsum::einsum;
 pub use error::{Error, ErrorKind, ErrorNote, Result};
 pub use random::Rng;
 pub use runtime::{RuntimeInfo, runtime_info, set_threads, threads};
-pub use tensor::{DType, Tensor, TensorElement, TensorOrNumber, io};
+pub use tensor::{DType, Ellipsis, NewAxis, Tensor, TensorElement, TensorOrNumber, io};
 
 /// The README's examples, as tests.
 #[cfg(doctest)]

@@ -37,6 +37,25 @@ pub fn scatter_add<T: Real>(x: &[T], index: &[i64], out: &mut [T], dims: GatherD
     }
 }
 
+/// `out[o, indices[j], i] = x[o, j, i]`
+pub fn select_put<T: Real>(x: &[T], indices: &[i64], out: &mut [T], dims: GatherDims) {
+    for o in 0..dims.outer {
+        for (j, &index) in indices.iter().enumerate() {
+            for i in 0..dims.inner {
+                out[(o * dims.axis + index as usize) * dims.inner + i] = x[(o * indices.len() + j) * dims.inner + i];
+            }
+        }
+    }
+}
+
+/// out[o, index[o, j, i], i] = f(out[o, index[o, j, i], i], x[o, j, i])
+pub fn scatter<T: Real>(x: &[T], index: &[i64], out: &mut [T], dims: GatherDims, f: impl Fn(T, T) -> T) {
+    for (at, (&x, &j)) in x.iter().zip(index).enumerate() {
+        let to = &mut out[place(dims, index.len(), at, j)];
+        *to = f(*to, x);
+    }
+}
+
 /// The place in (outer, axis, inner) that index j at position `at` of `len` names.
 fn place(dims: GatherDims, len: usize, at: usize, j: i64) -> usize {
     (at / (len / dims.outer) * dims.axis + j as usize) * dims.inner + at % dims.inner

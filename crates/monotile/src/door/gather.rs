@@ -1,9 +1,13 @@
-//! Picking and adding by indices along an axis. Operands and indices are contiguous; indices are i64 and in range.
+//! Picking, adding and writing by indices along an axis, and reading pictures between their points. Operands and indices are contiguous;
+//! indices are i64 and in range.
 //! [`outside`] reads indices on the host, to refuse what is out of range.
 
 use half::{bf16, f16};
 use monotile_kernels::gather::{self as kernel, GatherDims};
 use monotile_kernels::real::{Real, Widen};
+use monotile_kernels::sample as pictures;
+use monotile_kernels::sample::SampleDims;
+pub use monotile_kernels::sample::{PixelCoordinate, SampleMode, SamplePadding, SampleRule};
 use monotile_kernels::shape::count;
 
 use super::{real, stored};
@@ -88,6 +92,54 @@ pub fn scatter_add(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &T
     real!(x, run(op, x, axis, index, source))
 }
 
+/// x with out[…, indices[j], …] = source[…, j, …], of any one type.
+#[track_caller]
+pub fn select_put(op: &str, x: &Tensor, axis: usize, indices: &Tensor, source: &Tensor) -> Result<Tensor> {
+    #[track_caller]
+    fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, indices: &Tensor, source: &Tensor) -> Result<Tensor> {
+        let mut out = UninitTensor::<T>::like(op, x)?;
+        out.copy_from_slice(x.elements());
+        kernel::select_put(source.elements(), indices.elements(), &mut out, sizes(x.shape(), axis));
+        Ok(out.tensor())
+    }
+    stored!(x, run(op, x, axis, indices, source))
+}
+
+/// x with out[…, index[…, j, …], …] = source[…, j, …], of any one type.
+#[track_caller]
+pub fn scatter(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
+    #[track_caller]
+    fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
+        let mut out = UninitTensor::<T>::like(op, x)?;
+        out.copy_from_slice(x.elements());
+        kernel::scatter(source.elements(), index.elements(), &mut out, sizes(x.shape(), axis), |_, new: T| new);
+        Ok(out.tensor())
+    }
+    stored!(x, run(op, x, axis, index, source))
+}
+
+/// x with the largest, or the smallest, of out[…, index[…, j, …], …] and source[…, j, …]; NaN if one is.
+#[track_caller]
+pub fn scatter_extreme(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor, largest: bool) -> Result<Tensor> {
+    #[track_caller]
+    fn run<T: StorageElement + Real>(
+        op: &str,
+        x: &Tensor,
+        axis: usize,
+        index: &Tensor,
+        source: &Tensor,
+        largest: bool,
+    ) -> Result<Tensor> {
+        let mut out = UninitTensor::<T>::like(op, x)?;
+        out.copy_from_slice(x.elements());
+        let dims = sizes(x.shape(), axis);
+        let extreme = |a: T, b: T| if largest { a.maximum(b) } else { a.minimum(b) };
+        kernel::scatter(source.elements(), index.elements(), &mut out, dims, extreme);
+        Ok(out.tensor())
+    }
+    real!(x, run(op, x, axis, index, source, largest))
+}
+
 /// A shape as the kernel reads it: what lies before the axis, the axis, and what lies after it.
 fn sizes(shape: &[usize], axis: usize) -> GatherDims {
     GatherDims { outer: count(&shape[..axis]), axis: shape[axis], inner: count(&shape[axis + 1..]) }
@@ -95,4 +147,47 @@ fn sizes(shape: &[usize], axis: usize) -> GatherDims {
 
 fn with_size(shape: &[usize], axis: usize, size: usize) -> Dims {
     shape.iter().enumerate().map(|(d, &n)| if d == axis { size } else { n }).collect()
+}
+
+/// The samples `(n, c, …)` of pictures `(n, c, h, w)` at the points of a grid `(n, …, 2)`.
+#[track_caller]
+pub fn sample(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor) -> Result<Tensor> {
+    #[track_caller]
+    fn run<T: StorageElement + Real>(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor) -> Result<Tensor> {
+        let points = &grid.shape()[1..grid.rank() - 1];
+        let shape: Dims = x.shape()[..2].iter().chain(points).copied().collect();
+        let mut out = UninitTensor::<T>::new(op, &shape)?;
+        pictures::sample(sample_dims(x.shape(), grid), rule, x.elements(), grid.elements(), &mut out);
+        Ok(out.tensor())
+    }
+    real!(x, run(op, rule, x, grid))
+}
+
+/// The gradient of the pictures, of this shape, for cotangents g of the samples.
+#[track_caller]
+pub fn picture_gradient(op: &str, rule: SampleRule, shape: &[usize], grid: &Tensor, g: &Tensor) -> Result<Tensor> {
+    #[track_caller]
+    fn run<T: StorageElement + Real>(op: &str, rule: SampleRule, shape: &[usize], grid: &Tensor, g: &Tensor) -> Result<Tensor> {
+        let mut out = UninitTensor::filled(op, shape, T::ZERO)?;
+        pictures::sample_picture_gradient(sample_dims(shape, grid), rule, grid.elements(), g.elements(), &mut out);
+        Ok(out.tensor())
+    }
+    real!(g, run(op, rule, shape, grid, g))
+}
+
+/// The gradient of the grid for cotangents g of the samples.
+#[track_caller]
+pub fn grid_gradient(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor, g: &Tensor) -> Result<Tensor> {
+    #[track_caller]
+    fn run<T: StorageElement + Real>(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor, g: &Tensor) -> Result<Tensor> {
+        let mut out = UninitTensor::<T>::like(op, grid)?;
+        pictures::sample_grid_gradient(sample_dims(x.shape(), grid), rule, x.elements(), grid.elements(), g.elements(), &mut out);
+        Ok(out.tensor())
+    }
+    real!(g, run(op, rule, x, grid, g))
+}
+
+fn sample_dims(pictures: &[usize], grid: &Tensor) -> SampleDims {
+    let &[batch, channels, height, width] = pictures else { unreachable!("the operation checked the rank") };
+    SampleDims { batch, channels, height, width, points: count(&grid.shape()[1..grid.rank() - 1]) }
 }

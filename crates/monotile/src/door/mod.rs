@@ -11,7 +11,7 @@
 //! | [`reduce`] | sums, extrema and their places, variances, running sums |
 //! | [`rowwise`] | softmax, norms, cross-entropy, rotary positions |
 //! | [`sort`] | orders of rows, elements chosen by them, counts |
-//! | [`gather`] | picking and adding by indices |
+//! | [`gather`] | picking, adding and writing by indices, pictures at the points of a grid |
 //! | [`copy`] | joining, and writing through a view |
 //! | [`contract`] | products of two operands |
 //! | [`attention`] | scaled dot products |
@@ -148,6 +148,7 @@ mod tests {
         ("linalg/sketch.rs", "which directions lie beyond a matrix's rank, where a gradient is wanted"),
         ("linalg/svd.rs", "gradients at values of 0"),
         ("linalg/truncated.rs", "how many values reach an energy or a tolerance"),
+        ("ops/repeat.rs", "how often slices are repeated: the size of a result"),
         ("ops/sort/histogram.rs", "the ends of a histogram, which its edges are made from"),
         ("optim/clip.rs", "the length that is returned"),
         ("optim/minimize.rs", "values and gradients, for a search on the host"),

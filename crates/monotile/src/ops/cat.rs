@@ -47,10 +47,7 @@ impl Tensor {
     ///
     /// # Errors
     /// If there is no such axis, or the sizes do not add up to its own.
-    #[doc(alias = "chunk")]
-    #[doc(alias = "tensor_split")]
-    #[doc(alias = "unbind")]
-    #[doc(alias = "array_split")]
+    #[doc(alias = "split_with_sizes")]
     #[track_caller]
     pub fn split(&self, sizes: &[usize], axis: isize) -> Result<Vec<Tensor>> {
         let d = check::axis("split", axis, self.rank())?;
@@ -66,7 +63,7 @@ impl Tensor {
         Ok(Tensor::record_all(parts, &[self], Split { axis: d }))
     }
 
-    /// `value` put `before` and `after` the elements along an axis.
+    /// `value` put `before` and `after` the elements along an axis. [`pad_axes`](Tensor::pad_axes) takes several axes, and mirrors.
     ///
     /// # Errors
     /// If there is no such axis.

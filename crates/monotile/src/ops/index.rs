@@ -12,7 +12,7 @@ use crate::testing::{Spec, normal};
 impl Tensor {
     /// The slices along an axis that `indices` name, in their order: `out[…, j, …] = x[…, indices[j], …]`
     ///
-    /// `indices` is a vector of integers; an index may repeat.
+    /// `indices` is a vector of integers from 0; an index may repeat. [`index`](Tensor::index) also takes negative ones and matrices of them.
     ///
     /// # Gradient
     /// The cotangent's slices, added up where indices repeat, in their order.
@@ -28,7 +28,6 @@ impl Tensor {
     /// assert_eq!(a.index_select(1, &ends)?.to_vec::<f32>()?, [3.0, 1.0, 6.0, 4.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    #[doc(alias = "take")]
     #[track_caller]
     pub fn index_select(&self, axis: isize, indices: &Tensor) -> Result<Tensor> {
         let d = check::axis("index_select", axis, self.rank())?;
@@ -43,7 +42,8 @@ impl Tensor {
 
     /// An element along an axis for each index: out[…, j, …] = x[…, index[…, j, …], …]
     ///
-    /// `index` has the shape of the result, which is that of this tensor but for the size of the axis.
+    /// `index` has the shape of the result, which is that of this tensor but for the size of the axis. Indices count from 0;
+    /// [`take_along_dim`](Tensor::take_along_dim) also takes negative ones, and broadcasts.
     ///
     /// # Gradient
     /// [`scatter_add`](Tensor::scatter_add) of the cotangent to zeros.
@@ -59,8 +59,6 @@ impl Tensor {
     /// assert_eq!(a.gather(1, &index)?.to_vec::<f32>()?, [3.0, 4.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    #[doc(alias = "take_along_dim")]
-    #[doc(alias = "take_along_axis")]
     #[track_caller]
     pub fn gather(&self, axis: isize, index: &Tensor) -> Result<Tensor> {
         let (d, index) = check_index("gather", self, axis, index)?;
@@ -89,8 +87,7 @@ impl Tensor {
     /// assert_eq!(Tensor::zeros(&[3], DType::F64)?.scatter_add(0, &index, &source)?.to_vec::<f64>()?, [10.0, 0.0, 101.0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    #[doc(alias = "index_add")]
-    #[doc(alias = "index_put")]
+    #[doc(alias = "add_at")]
     #[track_caller]
     pub fn scatter_add(&self, axis: isize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
         let (d, index) = check_index("scatter_add", self, axis, index)?;
@@ -109,7 +106,7 @@ impl Tensor {
 
 /// The axis, and indices of one shape with x outside it and in its range: contiguous and i64.
 #[track_caller]
-fn check_index(op: &str, x: &Tensor, axis: isize, index: &Tensor) -> Result<(usize, Tensor)> {
+pub(crate) fn check_index(op: &str, x: &Tensor, axis: isize, index: &Tensor) -> Result<(usize, Tensor)> {
     let d = check::axis(op, axis, x.rank())?;
     let index = check::indices(op, index)?.contiguous_detached()?;
     if index.rank() != x.rank() || (0..x.rank()).any(|k| k != d && x.shape()[k] != index.shape()[k]) {
@@ -121,7 +118,7 @@ fn check_index(op: &str, x: &Tensor, axis: isize, index: &Tensor) -> Result<(usi
 }
 
 #[track_caller]
-fn check_range(op: &str, indices: &Tensor, axis: usize, size: usize) -> Result<()> {
+pub(crate) fn check_range(op: &str, indices: &Tensor, axis: usize, size: usize) -> Result<()> {
     match door::gather::outside(indices, size) {
         Some(index) => Err(Error::value(format!("{op}: index {index} is outside axis {axis} of size {size}"))),
         None => Ok(()),
@@ -130,7 +127,7 @@ fn check_range(op: &str, indices: &Tensor, axis: usize, size: usize) -> Result<(
 
 /// [`Tensor::index_select`] of indices that were checked.
 #[track_caller]
-fn select(x: &Tensor, axis: usize, indices: Tensor) -> Result<Tensor> {
+pub(crate) fn select(x: &Tensor, axis: usize, indices: Tensor) -> Result<Tensor> {
     let x = x.contiguous()?;
     let out = door::gather::select("index_select", &x, axis, &indices)?;
     let size = x.shape()[axis];

@@ -8,14 +8,19 @@ pub mod elementwise;
 pub(crate) mod embedding;
 pub(crate) mod gate;
 pub(crate) mod index;
+pub(crate) mod indexing;
 pub(crate) mod linear;
 pub(crate) mod loss;
 pub(crate) mod map;
 pub(crate) mod matmul;
 pub(crate) mod nll_loss;
 pub(crate) mod norm;
+pub(crate) mod pad;
 pub(crate) mod pointwise_loss;
+pub(crate) mod rearrange;
 pub(crate) mod reduce;
+pub(crate) mod repeat;
+pub(crate) mod sample;
 pub(crate) mod slice;
 pub(crate) mod softmax;
 pub(crate) mod sort;
@@ -27,15 +32,18 @@ pub use dropout::dropout;
 pub use elementwise::rounding::NanToNumOptions;
 pub use embedding::embedding;
 pub use gate::swiglu;
+pub use indexing::ScatterReduction;
 pub use linear::linear;
 pub use loss::{CrossEntropyOptions, cross_entropy};
 pub use map::{Formula, Number, map};
 pub use nll_loss::{NllLossOptions, nll_loss};
 pub use norm::{layer_norm, rms_norm};
+pub use pad::PadMode;
 pub use pointwise_loss::{
     BceWithLogitsOptions, LossReduction, bce, bce_with_logits, huber_loss, kl_div, l1_loss, mse_loss, smooth_l1_loss,
 };
 pub use reduce::linear_recurrence;
+pub use sample::{GridSampleOptions, SampleMode, SamplePadding, grid_sample, interp};
 pub use sort::Unique;
 
 /// The specs of every operation here.
@@ -50,14 +58,19 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
         embedding::specs(),
         gate::specs(),
         index::specs(),
+        indexing::specs(),
         linear::specs(),
         loss::specs(),
         map::specs(),
         matmul::specs(),
         nll_loss::specs(),
         norm::specs(),
+        pad::specs(),
         pointwise_loss::specs(),
+        rearrange::specs(),
         reduce::specs(),
+        repeat::specs(),
+        sample::specs(),
         slice::specs(),
         softmax::specs(),
         sort::specs(),

@@ -6,9 +6,9 @@ use monotile_kernels::shape::count;
 
 use crate::check;
 use crate::door;
-use crate::error::{Error, Result};
+use crate::error::{Error, Placed, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::position::{AxisIndex, AxisRange};
+use crate::tensor::position::{AxisIndex, AxisList, AxisRange};
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -56,21 +56,29 @@ impl Tensor {
     /// assert_eq!(Tensor::arange(5)?.select(0, -1)?.item::<i64>()?, 4);
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    #[doc(alias = "take")]
     #[track_caller]
     pub fn select(&self, axis: isize, index: impl AxisIndex) -> Result<Tensor> {
         selected(self, axis, index.position())
     }
 
-    /// The elements in reverse order along `axis`: a view.
+    /// The elements in reverse order along one axis or several: a view.
     ///
     /// # Errors
-    /// If there is no such axis.
+    /// If there is no such axis, or one is named twice.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let a = Tensor::arange(6)?.reshape(&[2, 3])?;
+    /// assert_eq!(a.flip(0)?.to_vec::<i64>()?, [3, 4, 5, 0, 1, 2]);
+    /// assert_eq!(a.flip(&[0, 1])?.to_vec::<i64>()?, [5, 4, 3, 2, 1, 0]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
     #[doc(alias = "fliplr")]
     #[doc(alias = "flipud")]
     #[track_caller]
-    pub fn flip(&self, axis: isize) -> Result<Tensor> {
-        self.slice_step(axis, .., -1)
+    pub fn flip(&self, axes: impl AxisList) -> Result<Tensor> {
+        flipped(self, &axes.list())
     }
 
     /// The elements whose indices along axes `i` and `j` are equal, in a new last dimension: a view.
@@ -103,7 +111,11 @@ impl Tensor {
 
     /// A tensor of zeros of `shape` with these elements where `place` takes its view; the rule pulls back through `place`.
     #[track_caller]
-    fn embedded(&self, shape: &[usize], place: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static) -> Result<Tensor> {
+    pub(crate) fn embedded(
+        &self,
+        shape: &[usize],
+        place: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
+    ) -> Result<Tensor> {
         let places = place(&Tensor::arange(count(shape))?.reshape(shape)?)?.contiguous_detached()?;
         let out = door::copy::scatter("slice", &self.contiguous_detached()?, shape, &places)?;
         Ok(Tensor::record(out, &[self], Embedded(place)))
@@ -114,22 +126,10 @@ impl Tensor {
 fn sliced(x: &Tensor, axis: isize, (start, end): (Bound<i128>, Bound<i128>), step: isize) -> Result<Tensor> {
     let d = check::axis("slice", axis, x.rank())?;
     let size = x.shape()[d];
-    let from_end = |i: i128| if i < 0 { i + size as i128 } else { i };
-    let first = match start {
-        Bound::Included(i) => from_end(i),
-        Bound::Excluded(i) => from_end(i) + 1,
-        Bound::Unbounded => 0,
-    };
-    let last = match end {
-        Bound::Included(i) => from_end(i) + 1,
-        Bound::Excluded(i) => from_end(i),
-        Bound::Unbounded => size as i128,
-    };
-    if !(0 <= first && first <= last && last <= size as i128) {
+    let Some((start, end)) = inside(start, end, size) else {
         let range = range_text(start, end, size);
         return Err(Error::value(format!("slice: range {range} of axis {axis}, which has size {size}")));
-    }
-    let (start, end) = (first as usize, last as usize);
+    };
     if step == 0 {
         return Err(Error::value("slice: the step must not be 0"));
     }
@@ -149,6 +149,22 @@ fn sliced(x: &Tensor, axis: isize, (start, end): (Bound<i128>, Bound<i128>), ste
     Ok(Tensor::record(x.with_layout(layout), &[x], rule))
 }
 
+/// The range of an axis of this size that bounds name, negative ones from its end; `None` where it leaves the axis.
+pub(crate) fn inside(start: Bound<i128>, end: Bound<i128>, size: usize) -> Option<(usize, usize)> {
+    let from_end = |i: i128| if i < 0 { i + size as i128 } else { i };
+    let first = match start {
+        Bound::Included(i) => from_end(i),
+        Bound::Excluded(i) => from_end(i) + 1,
+        Bound::Unbounded => 0,
+    };
+    let last = match end {
+        Bound::Included(i) => from_end(i) + 1,
+        Bound::Excluded(i) => from_end(i),
+        Bound::Unbounded => size as i128,
+    };
+    (0 <= first && first <= last && last <= size as i128).then_some((first as usize, last as usize))
+}
+
 /// A range as it was asked for, open ends filled in.
 fn range_text(start: Bound<i128>, end: Bound<i128>, size: usize) -> String {
     let start = match start {
@@ -162,6 +178,14 @@ fn range_text(start: Bound<i128>, end: Bound<i128>, size: usize) -> String {
         Bound::Excluded(i) => format!("{start}..{i}"),
         Bound::Unbounded => format!("{start}..{size}"),
     }
+}
+
+#[track_caller]
+fn flipped(x: &Tensor, axes: &[isize]) -> Result<Tensor> {
+    if axes.is_empty() {
+        return Ok(x.clone());
+    }
+    check::axes("flip", axes, x.rank())?.iter().try_fold(x.clone(), |x, &d| x.slice_step(d as isize, .., -1)).placed()
 }
 
 #[track_caller]

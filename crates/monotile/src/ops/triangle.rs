@@ -42,7 +42,6 @@ impl Tensor {
     /// assert_eq!(a.tril(0)?.to_vec::<i64>()?, [1, 0, 3, 4]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    #[doc(alias = "tril_indices")]
     #[track_caller]
     pub fn tril(&self, offset: isize) -> Result<Tensor> {
         triangle("tril", self, offset, true)
@@ -63,10 +62,44 @@ impl Tensor {
     /// assert_eq!(a.triu(1)?.to_vec::<i64>()?, [0, 2, 0, 0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    #[doc(alias = "triu_indices")]
     #[track_caller]
     pub fn triu(&self, offset: isize) -> Result<Tensor> {
         triangle("triu", self, offset, false)
+    }
+
+    /// The rows and the columns of the elements that [`tril`](Tensor::tril) keeps of a matrix `(rows, columns)`, in row-major order: `(2, count)` of i64.
+    ///
+    /// # Errors
+    /// If there is no memory for as many.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// assert_eq!(Tensor::tril_indices(2, 2, 0)?.to_vec::<i64>()?, [0, 1, 1, 0, 0, 1]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn tril_indices(rows: usize, columns: usize, offset: isize) -> Result<Tensor> {
+        Tensor::ones(&[rows, columns], DType::Bool)?.tril(offset)?.nonzero()?.t().contiguous()
+    }
+
+    /// The rows and the columns of the elements that [`triu`](Tensor::triu) keeps of a matrix `(rows, columns)`, in row-major order: `(2, count)` of i64.
+    ///
+    /// # Errors
+    /// If there is no memory for as many.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::{Tensor, s};
+    /// let upper = Tensor::triu_indices(3, 3, 1)?;
+    /// assert_eq!(upper.to_vec::<i64>()?, [0, 0, 1, 1, 2, 2]);
+    /// let a = Tensor::arange(9)?.reshape(&[3, 3])?;
+    /// assert_eq!(a.index(s![upper.select(0, 0)?, upper.select(0, 1)?])?.to_vec::<i64>()?, [1, 2, 5]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn triu_indices(rows: usize, columns: usize, offset: isize) -> Result<Tensor> {
+        Tensor::ones(&[rows, columns], DType::Bool)?.triu(offset)?.nonzero()?.t().contiguous()
     }
 
     /// The matrices `(…, n + |k|, n + |k|)` whose diagonal at offset `k` holds the vectors `(…, n)`; 0 elsewhere.

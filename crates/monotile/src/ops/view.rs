@@ -21,8 +21,6 @@ impl Tensor {
     /// # Errors
     /// If `order` does not name every axis once.
     #[doc(alias = "transpose")]
-    #[doc(alias = "movedim")]
-    #[doc(alias = "moveaxis")]
     #[track_caller]
     pub fn permute(&self, order: &[isize]) -> Result<Tensor> {
         let named: Dims = order.iter().map(|&a| check::axis("permute", a, self.rank())).collect::<Result<_>>().placed()?;
@@ -139,13 +137,36 @@ impl Tensor {
         self.reshaped(&shape)
     }
 
-    /// Repeated to a larger shape without copying: sizes of 1 repeat, new dimensions appear in front.
+    /// Repeated to a larger shape without copying: sizes of 1 repeat, new dimensions appear in front. A size of -1 stays as it is.
     ///
     /// # Errors
     /// If the shape does not fit.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let column = Tensor::from_rows(&[[1_i64], [2]])?;
+    /// assert_eq!(column.expand(&[-1, 2])?.to_vec::<i64>()?, [1, 1, 2, 2]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
     #[doc(alias = "broadcast_to")]
     #[track_caller]
-    pub fn expand(&self, shape: &[usize]) -> Result<Tensor> {
+    pub fn expand<S: AxisIndex>(&self, shape: &[S]) -> Result<Tensor> {
+        let new = shape.len().saturating_sub(self.rank());
+        let size = |(d, size): (usize, &S)| match size.position() {
+            -1 if d >= new => Some(self.shape()[d - new]),
+            size => usize::try_from(size).ok(),
+        };
+        let Some(sizes) = shape.iter().enumerate().map(size).collect::<Option<Dims>>() else {
+            let sizes: SmallVec<[i128; 6]> = shape.iter().map(|size| size.position()).collect();
+            let words = "sizes are counts, or -1 where a dimension stays";
+            return Err(Error::shape(format!("expand: shape {:?} cannot become {sizes:?}: {words}", self.shape())));
+        };
+        self.expanded(&sizes)
+    }
+
+    #[track_caller]
+    fn expanded(&self, shape: &[usize]) -> Result<Tensor> {
         if self.shape() == shape {
             return Ok(self.clone());
         }
@@ -346,6 +367,9 @@ mod tests {
         assert_eq!(words(a.reshape(&[4])), "reshape: shape [2, 3] of 6 elements cannot become [4] of 4");
         assert_eq!(words(a.permute(&[0, 0])), "permute: [0, 0] does not name each of 2 axes once");
         assert_eq!(words(a.expand(&[2, 4])), "expand: shape [2, 3] does not broadcast to [2, 4]");
+        let words_of_sizes = "expand: shape [2, 3] cannot become [-1, 2, 3]: sizes are counts, or -1 where a dimension stays";
+        assert_eq!(words(a.expand(&[-1, 2, 3])), words_of_sizes);
+        assert_eq!(a.expand(&[4, -1, -1]).unwrap().shape(), [4, 2, 3]);
         assert_eq!(words(a.squeeze(0)), "squeeze: axis 0 of shape [2, 3] has size 2, not 1");
         assert_eq!(words(a.transpose(0, 2)), "transpose: axis 2 is not an axis of a tensor of rank 2");
     }

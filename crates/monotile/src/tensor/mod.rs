@@ -8,6 +8,7 @@ mod convert;
 mod display;
 pub mod dtype;
 pub mod io;
+mod item;
 pub(crate) mod layout;
 pub(crate) mod operand;
 pub(crate) mod position;
@@ -25,9 +26,11 @@ use crate::tape::Origin;
 pub use convert::TensorRows;
 use dtype::StorageElement;
 pub use dtype::{DType, TensorElement};
+pub(crate) use item::ItemKind;
+pub use item::{Ellipsis, IndexItem, NewAxis};
 use layout::Layout;
 pub use operand::TensorOrNumber;
-pub use position::{AxisIndex, AxisRange};
+pub use position::{AxisIndex, AxisList, AxisRange};
 use storage::{CpuStorage, Storage};
 
 /// An n-dimensional array of numbers, of any rank, with a dtype known at run time.

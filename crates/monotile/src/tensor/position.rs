@@ -2,6 +2,8 @@
 
 use std::ops::{Bound, Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
 
+use smallvec::SmallVec;
+
 mod sealed {
     pub trait Sealed {}
 }
@@ -24,6 +26,40 @@ macro_rules! index {
     )*};
 }
 index! { usize isize i64 i32 }
+
+/// One axis, or a list of them: `0`, `&[0, -1]`. Negative ones count from the end.
+pub trait AxisList: sealed::Sealed {
+    #[doc(hidden)]
+    fn list(&self) -> SmallVec<[isize; 4]>;
+}
+
+impl AxisList for isize {
+    fn list(&self) -> SmallVec<[isize; 4]> {
+        SmallVec::from_slice(&[*self])
+    }
+}
+
+impl AxisList for &[isize] {
+    fn list(&self) -> SmallVec<[isize; 4]> {
+        SmallVec::from_slice(self)
+    }
+}
+
+impl<const N: usize> AxisList for &[isize; N] {
+    fn list(&self) -> SmallVec<[isize; 4]> {
+        SmallVec::from_slice(*self)
+    }
+}
+
+impl<const N: usize> AxisList for [isize; N] {
+    fn list(&self) -> SmallVec<[isize; 4]> {
+        SmallVec::from_slice(self)
+    }
+}
+
+impl sealed::Sealed for &[isize] {}
+impl<const N: usize> sealed::Sealed for &[isize; N] {}
+impl<const N: usize> sealed::Sealed for [isize; N] {}
 
 /// A range of [indices](AxisIndex) along an axis: `1..3`, `-2..`, `..=4`, `..`.
 pub trait AxisRange: sealed::Sealed {

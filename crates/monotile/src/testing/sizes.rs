@@ -212,9 +212,9 @@ fn results_that_overflow_though_operands_are_empty_are_refused() {
         words(empty(&[1 << 40, 1, 0]).add(empty(&[1, 1 << 40, 1]))).starts_with("add: shape [1099511627776, 1099511627776, 0]")
     );
     assert!(words(empty(&[1 << 40, 0]).reshape(&[0, 1_i64 << 40, 1 << 40])).starts_with("reshape: shape"));
-    assert!(words(empty(&[1 << 40, 0]).unsqueeze(0).unwrap().expand(&[1 << 40, 1 << 40, 0])).starts_with("expand: shape"));
+    assert!(words(empty(&[1 << 40, 0]).unsqueeze(0).unwrap().expand(&[1_usize << 40, 1 << 40, 0])).starts_with("expand: shape"));
     // Two operands of which each has fewer elements than fit, all counted.
-    let long = Tensor::scalar(1.0_f32).expand(&[1 << 40]).unwrap();
+    let long = Tensor::scalar(1.0_f32).expand(&[1_usize << 40]).unwrap();
     assert!(words(einsum("i,j->ij", &[&long, &long])).contains("[1099511627776, 1099511627776]"));
     assert_eq!(einsum("i,j->", &[&empty(&[0]), &empty(&[0])]).unwrap().item::<f32>().unwrap(), 0.0);
     let compiled = Einsum::new("ij,jk->ik").unwrap().compile(&[&[1 << 32, 2], &[2, 1 << 31]]);
@@ -253,7 +253,7 @@ fn empty_operands_of_huge_sizes_give_their_results_at_once() {
 
 #[test]
 fn copies_that_no_memory_holds_are_errors_with_their_bytes() {
-    let x = Tensor::scalar(1.5_f32).expand(&[1 << 30, 1 << 16]).unwrap();
+    let x = Tensor::scalar(1.5_f32).expand(&[1_usize << 30, 1 << 16]).unwrap();
     let words = |r: Result<Tensor>| r.unwrap_err().to_string();
     let need = "a result of shape [1073741824, 65536] needs 281474976710656 bytes of memory, which cannot be had";
     assert_eq!(words(x.exp()), format!("exp: {need}"));

@@ -210,4 +210,4 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: );
+crate::testing::spec_tests!(specs: sinh, cosh, asinh, acosh, atanh);

@@ -274,7 +274,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: logaddexp);
+crate::testing::spec_tests!(specs: log2, log10, log1p, expm1, exp2, logaddexp);
 
 #[cfg(test)]
 mod tests {

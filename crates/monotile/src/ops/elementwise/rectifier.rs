@@ -335,7 +335,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: softplus, hardtanh);
+crate::testing::spec_tests!(specs: softplus, logsigmoid, elu, leaky_relu, hardtanh, mish);
 
 #[cfg(test)]
 mod tests {

@@ -246,4 +246,4 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: );
+crate::testing::spec_tests!(specs: lgamma, digamma, trigamma, erfc, erfinv);

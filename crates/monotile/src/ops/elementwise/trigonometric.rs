@@ -82,4 +82,4 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: );
+crate::testing::spec_tests!(specs: sin, cos);

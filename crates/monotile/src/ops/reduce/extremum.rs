@@ -205,7 +205,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: max, max_with_indices, min_with_indices);
+crate::testing::spec_tests!(specs: max, min, max_with_indices, min_with_indices);
 
 #[cfg(test)]
 mod tests {

@@ -116,7 +116,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: var);
+crate::testing::spec_tests!(specs: var, std);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,267 @@
+//! Pictures read between their points: bilinear and nearest samples, and their gradients.
+//!
+//! A grid names points by coordinates from −1 to 1, x before y. Where they lie is computed once for a block of points and used for all channels.
+//! Each thread owns what it writes, in an order that does not depend on their number.
+
+mod locate;
+#[cfg(test)]
+mod tests;
+
+use crate::compiled::compiled;
+use crate::params::params;
+use crate::real::Real;
+use crate::shape::count;
+use crate::simd;
+use crate::threads::{self, SharedSlice};
+pub use locate::PixelCoordinate;
+use locate::{BLOCK, LocatedPoints};
+
+/// Which elements a sample is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SampleMode {
+    /// The four around a point, by their distances.
+    Bilinear,
+    /// The nearest one; of two as near, the one of even number.
+    Nearest,
+}
+
+/// What lies outside a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SamplePadding {
+    /// 0
+    Zeros,
+    /// The nearest element of the edge.
+    Border,
+    /// The picture, mirrored at its edges.
+    Reflection,
+}
+
+/// How a grid is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SampleRule {
+    /// Which elements a sample is made of.
+    pub mode: SampleMode,
+    /// What lies outside.
+    pub padding: SamplePadding,
+    /// Whether −1 and 1 are the centers of the outermost elements, and not the edges of the picture.
+    pub align_corners: bool,
+}
+
+/// Pictures `(batch, channels, height, width)` and grids `(batch, points, 2)`.
+#[derive(Debug, Clone, Copy)]
+pub struct SampleDims {
+    /// Groups of pictures with a grid each.
+    pub batch: usize,
+    /// Pictures of a group.
+    pub channels: usize,
+    /// Rows of a picture.
+    pub height: usize,
+    /// Elements of a row.
+    pub width: usize,
+    /// Points of a grid.
+    pub points: usize,
+}
+
+impl SampleDims {
+    fn plane(&self) -> usize {
+        count(&[self.height, self.width])
+    }
+
+    fn check<T>(&self, x: Option<&[T]>, grid: &[T], samples: &[T]) {
+        let &Self { batch, channels, height, width, points } = self;
+        assert!(x.is_none_or(|x| x.len() == count(&[batch, channels, height, width])), "pictures of their shape");
+        assert!(grid.len() == count(&[batch, points, 2]), "a grid of its shape");
+        assert!(samples.len() == count(&[batch, channels, points]), "a sample for each channel and point");
+        assert!(samples.is_empty() || (height > 0 && width > 0), "a picture with elements");
+    }
+
+    /// Cuts the points of all grids into as many parts as the work is worth threads.
+    fn parts(&self) -> usize {
+        let cost = &params().cost;
+        threads::parts(self.batch * self.points, cost.locate_ns + self.channels as f64 * cost.sample_ns)
+    }
+
+    /// Calls `work` with the blocks of a range of all points: the group, the first point of it, and how many.
+    #[inline(always)]
+    fn each_block(&self, range: std::ops::Range<usize>, mut work: impl FnMut(usize, usize, usize)) {
+        let mut at = range.start;
+        while at < range.end {
+            let (n, first) = (at / self.points, at % self.points);
+            let here = BLOCK.min(range.end - at).min(self.points - first);
+            work(n, first, here);
+            at += here;
+        }
+    }
+}
+
+compiled! {
+    /// `out[n, c, p]` is the picture `x[n, c]` at the point `grid[n, p]`.
+    ///
+    /// # Panics
+    /// If a length is not its shape's.
+    pub fn sample<T: Real>(dims: SampleDims, rule: SampleRule, x: &[T], grid: &[T], out: &mut [T]) {
+        dims.check(Some(x), grid, out);
+        if out.is_empty() {
+            return;
+        }
+        let SampleDims { batch, channels, points, .. } = dims;
+        let (plane, parts, total) = (dims.plane(), dims.parts(), batch * points);
+        let out = SharedSlice::new(out);
+        threads::run(parts, |part| {
+            simd::run(
+                #[inline(always)]
+                || {
+                    let mut located = LocatedPoints::new();
+                    dims.each_block(threads::range(total, BLOCK, parts, part), |n, first, here| {
+                        located.locate(&dims, &rule, &grid[(n * points + first) * 2..][..here * 2]);
+                        for c in n * channels..(n + 1) * channels {
+                            let from = c * points + first;
+                            // SAFETY: parts differ in their points, and each writes the samples of its own.
+                            let to = unsafe { out.part(from..from + here) };
+                            samples(&located, rule.mode, &x[c * plane..][..plane], dims.width, to);
+                        }
+                    });
+                },
+            );
+        });
+    }
+
+    /// Adds to `out[n, c]`, a picture of zeros, what each point gives it: the cotangent `g[n, c, p]` by the weights of the sample.
+    ///
+    /// # Panics
+    /// If a length is not its shape's.
+    pub fn sample_picture_gradient<T: Real>(dims: SampleDims, rule: SampleRule, grid: &[T], g: &[T], out: &mut [T]) {
+        dims.check(Some(out), grid, g);
+        if out.is_empty() || g.is_empty() {
+            return;
+        }
+        let SampleDims { channels, points, .. } = dims;
+        let (plane, parts) = (dims.plane(), dims.parts());
+        // Each thread owns pictures.
+        threads::split_mut(out, plane, parts, |start, slice| {
+            let pictures = start / plane..(start + slice.len()) / plane;
+            simd::run(
+                #[inline(always)]
+                || {
+                    let mut located = LocatedPoints::new();
+                    let groups = pictures.start / channels..pictures.end.div_ceil(channels);
+                    dims.each_block(groups.start * points..groups.end * points, |n, first, here| {
+                        located.locate(&dims, &rule, &grid[(n * points + first) * 2..][..here * 2]);
+                        for c in pictures.start.max(n * channels)..pictures.end.min((n + 1) * channels) {
+                            let to = &mut slice[(c - pictures.start) * plane..][..plane];
+                            add_samples(&located, rule.mode, &g[c * points + first..][..here], dims.width, to);
+                        }
+                    });
+                },
+            );
+        });
+    }
+
+    /// `out[n, p]`: how the samples of all channels at a point, weighted by `g[n, c, p]`, grow with its coordinates.
+    ///
+    /// # Panics
+    /// If a length is not its shape's.
+    pub fn sample_grid_gradient<T: Real>(dims: SampleDims, rule: SampleRule, x: &[T], grid: &[T], g: &[T], out: &mut [T]) {
+        dims.check(Some(x), grid, g);
+        assert!(out.len() == grid.len(), "a gradient for each coordinate");
+        if rule.mode == SampleMode::Nearest || g.is_empty() {
+            return out.fill(T::ZERO);
+        }
+        let SampleDims { channels, points, .. } = dims;
+        let plane = dims.plane();
+        threads::split_mut(out, 2 * BLOCK, dims.parts(), |start, slice| {
+            simd::run(
+                #[inline(always)]
+                || {
+                    let mut located = LocatedPoints::new();
+                    dims.each_block(start / 2..(start + slice.len()) / 2, |n, first, here| {
+                        located.locate(&dims, &rule, &grid[(n * points + first) * 2..][..here * 2]);
+                        let mut sums = [[T::ZERO; BLOCK]; 2];
+                        for c in n * channels..(n + 1) * channels {
+                            let g = &g[c * points + first..][..here];
+                            slopes(&located, &x[c * plane..][..plane], dims.width, g, &mut sums);
+                        }
+                        let to = &mut slice[(n * points + first) * 2 - start..][..here * 2];
+                        for (k, to) in to.chunks_exact_mut(2).enumerate() {
+                            to[0] = sums[0][k] * located.slopes[0][k];
+                            to[1] = sums[1][k] * located.slopes[1][k];
+                        }
+                    });
+                },
+            );
+        });
+    }
+}
+
+/// The elements around a point, 0 where they are outside: the upper two, then the lower two.
+#[inline(always)]
+fn around<T: Real>(located: &LocatedPoints<T>, k: usize, x: &[T], width: usize) -> [T; 4] {
+    if located.whole {
+        // One check for the four.
+        let x = &x[located.corners[0][k]..][..width + 2];
+        return [x[0], x[1], x[width], x[width + 1]];
+    }
+    std::array::from_fn(|i| {
+        let v = x[located.corners[i][k]];
+        T::select(located.inside[i][k], v, T::ZERO)
+    })
+}
+
+/// The samples of one picture at a block of points.
+#[inline(always)]
+fn samples<T: Real>(located: &LocatedPoints<T>, mode: SampleMode, x: &[T], width: usize, out: &mut [T]) {
+    let [tx, ty] = &located.fractions;
+    if mode == SampleMode::Nearest {
+        for (k, out) in out.iter_mut().enumerate() {
+            // The fraction is 0, or NaN with its coordinate.
+            *out = T::select(located.inside[0][k], x[located.corners[0][k]], T::ZERO) + tx[k] + ty[k];
+        }
+        return;
+    }
+    for (k, out) in out.iter_mut().enumerate() {
+        let [a, b, c, d] = around(located, k, x, width);
+        let (upper, lower) = (a + tx[k] * (b - a), c + tx[k] * (d - c));
+        *out = upper + ty[k] * (lower - upper);
+    }
+}
+
+/// Cotangents of the samples of one picture, added to its elements.
+#[inline(always)]
+fn add_samples<T: Real>(located: &LocatedPoints<T>, mode: SampleMode, g: &[T], width: usize, out: &mut [T]) {
+    let [tx, ty] = &located.fractions;
+    for (k, &g) in g.iter().enumerate() {
+        let weights = match mode {
+            SampleMode::Nearest => [g, T::ZERO, T::ZERO, T::ZERO],
+            SampleMode::Bilinear => {
+                let (upper, lower) = (g * (T::ONE - ty[k]), g * ty[k]);
+                [upper * (T::ONE - tx[k]), upper * tx[k], lower * (T::ONE - tx[k]), lower * tx[k]]
+            }
+        };
+        if located.whole && mode == SampleMode::Bilinear {
+            let out = &mut out[located.corners[0][k]..][..width + 2];
+            out[0] += weights[0];
+            out[1] += weights[1];
+            out[width] += weights[2];
+            out[width + 1] += weights[3];
+            continue;
+        }
+        for i in 0..4 {
+            if located.inside[i][k] {
+                out[located.corners[i][k]] += weights[i];
+            }
+        }
+    }
+}
+
+/// Adds to `sums` how the samples of one picture, weighted by `g`, grow along x and along y.
+#[inline(always)]
+fn slopes<T: Real>(located: &LocatedPoints<T>, x: &[T], width: usize, g: &[T], sums: &mut [[T; BLOCK]; 2]) {
+    let [tx, ty] = &located.fractions;
+    for (k, &g) in g.iter().enumerate() {
+        let [a, b, c, d] = around(located, k, x, width);
+        let (upper, lower) = (b - a, d - c);
+        let (left, right) = (c - a, d - b);
+        sums[0][k] += g * (upper + ty[k] * (lower - upper));
+        sums[1][k] += g * (left + tx[k] * (right - left));
+    }
+}

@@ -1,0 +1,250 @@
+//! Elements along an axis replaced by index, or reduced with what is there: `scatter`, `scatter_reduce`.
+
+use std::borrow::Cow;
+
+use super::put::cast;
+use crate::check;
+use crate::door;
+use crate::error::{Error, Result};
+use crate::ops::index::check_index;
+use crate::tape::{Gradient, Saved};
+use crate::tensor::operand::{OperandValue, TensorOrNumber};
+use crate::tensor::{DType, Dims, Tensor};
+#[cfg(test)]
+use crate::testing::{Spec, normal};
+
+/// How [`Tensor::scatter_reduce`] puts elements together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScatterReduction {
+    /// The sum: [`scatter_add`](Tensor::scatter_add).
+    Sum,
+    /// The mean, in which the tensor's own element counts once.
+    Mean,
+    /// The largest; NaN if one is.
+    Max,
+    /// The smallest; NaN if one is.
+    Min,
+}
+
+/// # Elements replaced by index
+impl Tensor {
+    /// This tensor with elements along an axis replaced: out[…, index[…, j, …], …] = source[…, j, …]
+    ///
+    /// `index` has this tensor's shape but for the size of the axis, and counts from 0. `source` has the shape of `index`, or is a number. It is cast
+    /// to this tensor's type. Where indices repeat, the last one's element stays, whatever the number of threads.
+    ///
+    /// # Gradient
+    /// Of this tensor the cotangent, 0 where an element was replaced; of `source` the cotangent where its element stayed.
+    ///
+    /// # Errors
+    /// As [`gather`](Tensor::gather), if `index` and `source` differ in shape, or integers or booleans meet another type.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::{DType, Tensor};
+    /// let index = Tensor::from_rows(&[[2_i64], [0]])?;
+    /// let a = Tensor::zeros(&[2, 3], DType::F64)?;
+    /// assert_eq!(a.scatter(1, &index, 1.0)?.to_vec::<f64>()?, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[doc(alias = "put_along_axis")]
+    #[track_caller]
+    pub fn scatter(&self, axis: isize, index: &Tensor, source: impl TensorOrNumber) -> Result<Tensor> {
+        scatter(self, axis, index, source.value())
+    }
+
+    /// This tensor's elements reduced with those of `source` whose `index` along an axis names them.
+    ///
+    /// Shapes are those of [`scatter_add`](Tensor::scatter_add). PyTorch's `amax` is `Max`; its `include_self` is always on.
+    ///
+    /// # Gradient
+    /// Of an extreme in equal parts to all elements that are equal to it.
+    ///
+    /// # Errors
+    /// As [`scatter_add`](Tensor::scatter_add).
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::{Tensor, ops::ScatterReduction};
+    /// let a = Tensor::from_slice(&[0.0_f64, 9.0], &[2])?;
+    /// let (index, source) = (Tensor::from(vec![0_i64, 0, 1]), Tensor::from(vec![3.0, 6.0, 2.0]));
+    /// assert_eq!(a.scatter_reduce(0, &index, &source, ScatterReduction::Max)?.to_vec::<f64>()?, [6.0, 9.0]);
+    /// assert_eq!(a.scatter_reduce(0, &index, &source, ScatterReduction::Mean)?.to_vec::<f64>()?, [3.0, 5.5]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[doc(alias = "segment_reduce")]
+    #[track_caller]
+    pub fn scatter_reduce(&self, axis: isize, index: &Tensor, source: &Tensor, reduction: ScatterReduction) -> Result<Tensor> {
+        let (d, index) = check_index("scatter_reduce", self, axis, index)?;
+        check_source("scatter_reduce", &index, source)?;
+        let dtype = check::common_float("scatter_reduce", self, source)?;
+        let (x, source) = (self.to_dtype(dtype)?, source.to_dtype(dtype)?);
+        match reduction {
+            ScatterReduction::Sum => x.scatter_add(axis, &index, &source),
+            ScatterReduction::Mean => {
+                let counts = x.detach().ones_like().scatter_add(axis, &index, &source.detach().ones_like())?;
+                x.scatter_add(axis, &index, &source)?.div(&counts)
+            }
+            ScatterReduction::Max | ScatterReduction::Min => {
+                let largest = reduction == ScatterReduction::Max;
+                let (a, b) = (x.contiguous_detached()?, source.contiguous_detached()?);
+                let out = door::gather::scatter_extreme("scatter_reduce", &a, d, &index, &b, largest)?;
+                Ok(Tensor::record(out, &[&x, &source], ScatterExtreme { axis: d, index }))
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn check_source(op: &str, index: &Tensor, source: &Tensor) -> Result<()> {
+    if index.shape() == source.shape() {
+        return Ok(());
+    }
+    let (a, b) = (index.shape(), source.shape());
+    Err(Error::shape(format!("{op}: indices of shape {a:?} for a source of shape {b:?}; they must be equal")))
+}
+
+#[track_caller]
+fn scatter(x: &Tensor, axis: isize, index: &Tensor, source: OperandValue<'_>) -> Result<Tensor> {
+    let (d, index) = check_index("scatter", x, axis, index)?;
+    let is_number = !matches!(source, OperandValue::Tensor(_));
+    let source = cast("scatter", x, source)?;
+    let source = if is_number { Cow::Owned(source.expand(index.shape())?) } else { Cow::Borrowed(&source) };
+    check_source("scatter", &index, &source)?;
+    let out = door::gather::scatter("scatter", &x.contiguous_detached()?, d, &index, &source.contiguous_detached()?)?;
+    if !out.dtype().is_float() {
+        return Ok(out);
+    }
+    Ok(Tensor::record(out, &[x, &source], Scatter { axis: d, index }))
+}
+
+struct Scatter {
+    axis: usize,
+    index: Tensor,
+}
+
+impl Gradient for Scatter {
+    fn name(&self) -> &'static str {
+        "scatter"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
+    }
+    // x̄ = ȳ but for the elements that were written, s̄ⱼ = ȳ[indexⱼ] where no later index is the same
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None, None]) };
+        let (axis, index, shape) = (self.axis as isize, &self.index, saved.input_shape(0));
+        let kept = || Tensor::zeros(shape, DType::Bool)?.scatter(axis, index, true)?.where_(0.0, g);
+        let stayed = || -> Result<Tensor> {
+            let mut row = Dims::from_elem(1, g.rank());
+            row[self.axis] = index.dim(axis);
+            let numbers = Tensor::arange(index.dim(axis))?.reshape(&row)?.expand(index.shape())?;
+            let last = Tensor::zeros(shape, DType::I64)?.scatter(axis, index, &numbers)?;
+            last.gather(axis, index)?.eq(&numbers)?.where_(g.gather(axis, index)?, 0.0)
+        };
+        Ok(vec![saved.needs(0).then(kept).transpose()?, saved.needs(1).then(stayed).transpose()?])
+    }
+}
+
+struct ScatterExtreme {
+    axis: usize,
+    index: Tensor,
+}
+
+impl Gradient for ScatterExtreme {
+    fn name(&self) -> &'static str {
+        "scatter_reduce"
+    }
+    fn keeps_output(&self, _: usize) -> bool {
+        true
+    }
+    // q = ȳ / n of n elements that equal y;  x̄ = q where x = y, s̄ⱼ = q[indexⱼ] where sⱼ = y[indexⱼ]
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None, None]) };
+        let (axis, index) = (self.axis as isize, &self.index);
+        let [x, source] = [0, 1].map(|i| saved.constant_input(i));
+        let y = saved.constant_output(0);
+        let (own, others) = (x.eq(&y)?, source.eq(&y.gather(axis, index)?)?);
+        let counts = own.to_dtype(g.dtype())?.scatter_add(axis, index, &others.to_dtype(g.dtype())?)?;
+        // Where NaN is the extreme nothing is equal to it, and n is 0.
+        let share = g.div(&counts.maximum(1.0)?)?;
+        let by_x = saved.needs(0).then(|| own.where_(&share, 0.0)).transpose()?;
+        let by_source = saved.needs(1).then(|| others.where_(share.gather(axis, index)?, 0.0)).transpose()?;
+        Ok(vec![by_x, by_source])
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn specs() -> Vec<Spec> {
+    let index = || Tensor::from_slice(&[2_i64, 0, 2, 2, 1, 1, 0, 0], &[2, 2, 2]).expect("eight indices");
+    let place = |at: usize, j: f64| (at / 4 * 3 + j as usize) * 2 + at % 2;
+    let reduced = move |name: &'static str, reduction, f: fn(f64, f64) -> f64| {
+        Spec::new(name, move |x| Ok(vec![x[0].scatter_reduce(1, &x[2], &x[1], reduction)?]))
+            .sample("repeated indices", vec![normal(&[2, 3, 2]), normal(&[2, 2, 2]), index()])
+            .reference(move |x| {
+                let mut out = x[0].clone();
+                x[1].iter().zip(&x[2]).enumerate().for_each(|(at, (v, &j))| out[place(at, j)] = f(out[place(at, j)], *v));
+                vec![out]
+            })
+            .orders(2)
+    };
+    vec![
+        Spec::new("scatter", |x| Ok(vec![x[0].scatter(1, &x[2], &x[1])?]))
+            .sample("the last of equal indices stays", vec![normal(&[2, 3, 2]), normal(&[2, 2, 2]), index()])
+            .sample("no indices", vec![normal(&[2, 3, 2]), normal(&[2, 0, 2]), Tensor::zeros(&[2, 0, 2], DType::I64).unwrap()])
+            .reference(move |x| {
+                let mut out = x[0].clone();
+                x[1].iter().zip(&x[2]).enumerate().for_each(|(at, (v, &j))| out[place(at, j)] = *v);
+                vec![out]
+            })
+            .may_drop_nan()
+            .orders(2)
+            .refuses(
+                vec![normal(&[2, 3, 2]), normal(&[2, 2]), index()],
+                "scatter: indices of shape [2, 2, 2] for a source of shape [2, 2]; they must be equal",
+            )
+            .refuses(vec![normal(&[2, 2, 2]), normal(&[2, 2, 2]), index()], "scatter: index 2 is outside axis 1 of size 2"),
+        reduced("scatter_reduce sum", ScatterReduction::Sum, |a, b| a + b),
+        reduced("scatter_reduce max", ScatterReduction::Max, f64::max),
+        reduced("scatter_reduce min", ScatterReduction::Min, f64::min).refuses(
+            vec![normal(&[2, 3, 2]), normal(&[2, 2]), index()],
+            "scatter_reduce: indices of shape [2, 2, 2] for a source of shape [2, 2]; they must be equal",
+        ),
+        Spec::new("scatter_reduce mean", |x| Ok(vec![x[0].scatter_reduce(0, &x[2], &x[1], ScatterReduction::Mean)?]))
+            .sample("vectors", vec![normal(&[2]), normal(&[3]), Tensor::from(vec![1_i64, 0, 1])])
+            .reference(|x| vec![vec![(x[0][0] + x[1][1]) / 2.0, (x[0][1] + x[1][0] + x[1][2]) / 3.0]])
+            .orders(2),
+    ]
+}
+
+#[cfg(test)]
+crate::testing::spec_tests!(specs: scatter, scatter_reduce_sum, scatter_reduce_max, scatter_reduce_min, scatter_reduce_mean);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tape::grad;
+
+    /// `x = torch.tensor([1., 5.], requires_grad=True); s = torch.tensor([5., 2., 5.], requires_grad=True)`
+    /// `x.scatter_reduce(0, torch.tensor([1, 0, 1]), s, "amax").dot(torch.tensor([2., 3.])).backward()`
+    #[test]
+    fn equal_extremes_share_the_gradient_as_in_pytorch() {
+        let x = Tensor::from(vec![1.0, 5.0]).requires_grad();
+        let s = Tensor::from(vec![5.0, 2.0, 5.0]).requires_grad();
+        let y = x.scatter_reduce(0, &Tensor::from(vec![1_i64, 0, 1]), &s, ScatterReduction::Max).unwrap();
+        let loss = y.mul(&Tensor::from(vec![2.0, 3.0])).unwrap().sum(&[], false).unwrap();
+        let g = grad(&loss, &[&x, &s]).unwrap();
+        assert_eq!(g[0].to_vec::<f64>().unwrap(), [0.0, 1.0]);
+        assert_eq!(g[1].to_vec::<f64>().unwrap(), [1.0, 2.0, 1.0]);
+    }
+
+    #[test]
+    fn integers_and_booleans_are_written_too() {
+        let index = Tensor::from(vec![2_i64, 0]);
+        let n = Tensor::arange(3).unwrap();
+        assert_eq!(n.scatter(0, &index, &Tensor::from(vec![7_i64, 8])).unwrap().to_vec::<i64>().unwrap(), [8, 1, 7]);
+        assert_eq!(n.gt(5).unwrap().scatter(0, &index, true).unwrap().to_vec::<bool>().unwrap(), [true, false, true]);
+        let words = n.scatter(0, &index, 0.5).err().unwrap().to_string();
+        assert_eq!(words, "scatter: 0.5 stands beside a tensor of i64; take an integer, or cast the tensor with to_dtype");
+    }
+}
