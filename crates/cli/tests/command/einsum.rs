@@ -146,6 +146,25 @@ fn integers_are_contracted_exactly_or_refused() {
         );
 }
 
+/// Sums of bytes pass 255, and those of two of the largest i32 pass 2^31.
+#[test]
+fn narrow_integers_of_files_are_contracted_as_exactly() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    Tensor::from([[255_u8, 2], [255, 4]]).write_npy(at("u.npy")).unwrap();
+    let narrow = [("u", &Tensor::from([[255_u8, 2], [255, 4]])), ("i", &Tensor::from([i32::MAX, 1]))];
+    write_safetensors(at("n.safetensors"), &narrow, &[]).unwrap();
+    for operand in ["u.npy", "n.safetensors:u"] {
+        let sums = monotile(folder.path(), &["einsum", "ij->j", operand]);
+        assert_eq!(sums.stderr, "2 i64\n");
+        assert_eq!(sums.succeeds(), "[510,   6]\n");
+    }
+    let product = monotile(folder.path(), &["einsum", "ij,j->i", "u.npy", "n.safetensors:i"]);
+    assert_eq!(product.succeeds(), "[547608329987, 547608329989]\n");
+    let mixed = monotile(folder.path(), &["einsum", "ij,jk->ik", "u.npy", "a.npy"]);
+    assert_eq!((mixed.stderr.as_str(), mixed.stdout.as_str()), ("2 x 3 f64\n", "[[  6., 263., 520.],\n [ 12., 271., 530.]]\n"));
+}
+
 /// Files of a hundred bytes that claim no element, and results of which no memory, or no tensor, is that large.
 #[test]
 fn results_larger_than_memory_are_refused_with_their_bytes_or_their_shape() {

@@ -48,6 +48,14 @@ singular values
 }
 
 #[test]
+fn narrow_integers_are_factored_in_f64() {
+    let folder = folder();
+    Tensor::from([[3_u8, 0], [4, 0], [0, 2]]).write_npy(folder.path().join("u.npy")).unwrap();
+    let printed = monotile(folder.path(), &["factor", "svd", "u.npy"]).succeeds();
+    assert!(printed.starts_with("u.npy: 3 x 2 f64, rank 2, condition 2.5000\n"), "{printed}");
+}
+
+#[test]
 fn every_decomposition_gives_its_factors() {
     let folder = folder();
     let written = |arguments: &[&str], name: &str| {

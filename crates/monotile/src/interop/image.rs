@@ -55,9 +55,9 @@ impl Tensor {
     #[track_caller]
     pub fn from_image<P: Pixel<Subpixel = u8>, S: Deref<Target = [u8]>>(picture: &ImageBuffer<P, S>) -> Result<Tensor> {
         let shape = [picture.height() as usize, picture.width() as usize, usize::from(P::CHANNEL_COUNT)];
-        let len = crate::check::shape("from_image", &shape)?.elements();
+        let shape = crate::check::shape("from_image", &shape)?;
         // A buffer may be longer than its picture.
-        Self::from_slice(&picture.as_raw()[..len], &shape)
+        Self::from_slice(&picture.as_raw()[..shape.elements()], &shape)
     }
 }
 

@@ -48,7 +48,7 @@ pub enum DType {
 
 impl DType {
     /// All of them.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "serde"))]
     pub(crate) const ALL: [Self; 8] = [Self::F32, Self::F64, Self::BF16, Self::F16, Self::I64, Self::I32, Self::U8, Self::Bool];
 
     /// Bytes an element.

@@ -171,6 +171,35 @@ fn widened(bytes: &[u8], shape: Shape, kind: FileType) -> Result<Tensor> {
     Ok(out.tensor())
 }
 
+/// The tensor of this shape and type with a copy of the elements that [`write_elements`] wrote: in row-major order, little-endian.
+///
+/// # Errors
+/// If `shape` takes more bytes or fewer; if no tensor has this shape, or there is no memory for it.
+///
+/// # Example
+/// ```
+/// use monotile::{DType, io};
+/// let x = io::read_elements(&[0, 0, 128, 63, 0, 0, 0, 64], &[2], DType::F32)?;
+/// assert_eq!(x.to_vec::<f32>()?, [1.0, 2.0]);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+#[doc(alias = "frombuffer")]
+#[track_caller]
+pub fn read_elements(bytes: &[u8], shape: &[usize], dtype: DType) -> Result<Tensor> {
+    check_bytes("read_elements", bytes.len(), shape, dtype)?;
+    copied_tensor(bytes, shape, FileType::Ours(dtype))
+}
+
+/// Refuses as many bytes unless they are those of a shape and a type.
+#[track_caller]
+pub(crate) fn check_bytes(op: &str, bytes: usize, shape: &[usize], dtype: DType) -> Result<()> {
+    match check::shape(op, shape)?.elements().checked_mul(dtype.size()) {
+        Some(taken) if taken == bytes => Ok(()),
+        Some(taken) => Err(Error::shape(format!("{op}: shape {shape:?} of {dtype} takes {taken} bytes, got {bytes}"))),
+        None => Err(Error::shape(format!("{op}: shape {shape:?} of {dtype} takes more bytes than memory has"))),
+    }
+}
+
 /// Writes the elements in row-major order as little-endian bytes, as all formats here hold them.
 ///
 /// # Errors
@@ -184,14 +213,23 @@ fn widened(bytes: &[u8], shape: Shape, kind: FileType) -> Result<Tensor> {
 /// # Ok::<(), monotile::Error>(())
 /// ```
 pub fn write_elements(tensor: &Tensor, to: &mut dyn std::io::Write) -> std::io::Result<()> {
-    use super::storage::{CpuStorage, Storage};
     let no_memory = |error: Error| std::io::Error::new(std::io::ErrorKind::OutOfMemory, error.to_string());
-    let source = tensor.contiguous_detached().map_err(no_memory)?;
+    with_bytes(tensor, |bytes| to.write_all(bytes)).map_err(no_memory)?
+}
+
+/// Calls `f` with the bytes that [`write_elements`] writes.
+///
+/// # Errors
+/// If there is no memory to put the elements in order.
+#[track_caller]
+pub(crate) fn with_bytes<T>(tensor: &Tensor, f: impl FnOnce(&[u8]) -> T) -> Result<T> {
+    use super::storage::{CpuStorage, Storage};
+    let source = tensor.contiguous_detached()?;
     let range = source.layout().offset..source.layout().offset + source.len();
     let range = if source.is_empty() { 0..0 } else { range };
     let Storage::Cpu(memory) = source.storage();
     // Elements are stored as the processor holds them; every processor that Monotile is built for is little-endian.
-    to.write_all(match memory {
+    Ok(f(match memory {
         CpuStorage::F32(b) => bytemuck::cast_slice(&b[range]),
         CpuStorage::F64(b) => bytemuck::cast_slice(&b[range]),
         CpuStorage::BF16(b) => bytemuck::cast_slice(&b[range]),
@@ -200,7 +238,7 @@ pub fn write_elements(tensor: &Tensor, to: &mut dyn std::io::Write) -> std::io::
         CpuStorage::I32(b) => bytemuck::cast_slice(&b[range]),
         CpuStorage::U8(b) => &b[range],
         CpuStorage::Bool(b) => bytemuck::cast_slice(&b[range]),
-    })
+    }))
 }
 
 #[cfg(target_endian = "big")]
