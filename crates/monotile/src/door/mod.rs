@@ -128,7 +128,7 @@ mod tests {
     ];
 
     /// Files whose operations read values back, and what for. No other may: a read waits until a device has done all that it was given.
-    const READS: [(&str, &str); 36] = [
+    const READS: [(&str, &str); 37] = [
         ("door/copy.rs", "places, by which the CPU writes elements one by one"),
         ("door/gather.rs", "whether indices are in range"),
         ("door/rowwise.rs", "whether targets are classes, and how many count"),
