@@ -1,6 +1,7 @@
 """The cases of `monotile bench functions` in PyTorch: sorts, scans, gathers, counts, distances, spectra without symmetry."""
 
 import torch
+import torch.nn.functional as F
 
 from timing import timed
 
@@ -68,11 +69,18 @@ def distances():
             gradient(f"cdist{name} fwd+bwd {n}x{n}x{d}", lambda x, y: torch.cdist(x, y, p), x, y)
 
 
+def samples():
+    picture, grid = torch.randn(4, 3, 512, 512), torch.rand(4, 512, 512, 2) * 2 - 1
+    value("grid_sample 4x3x512x512", lambda x, g: F.grid_sample(x, g, align_corners=False), picture, grid)
+    gradient("grid_sample fwd+bwd 4x3x512x512", lambda x, g: F.grid_sample(x, g, align_corners=False), picture, grid)
+
+
 def run():
     orders()
     scans()
     picks()
     counts()
     distances()
+    samples()
     for n in (64, 256):
         value(f"eig f64 {n}", torch.linalg.eig, torch.randn(n, n, dtype=torch.float64))

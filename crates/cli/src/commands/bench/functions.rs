@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::ops::ControlFlow;
 
 use monotile::linalg::eig;
-use monotile::ops::cdist;
+use monotile::ops::{GridSampleOptions, cdist, grid_sample, interp};
 use monotile::optim::{LevenbergMarquardtOptions, levenberg_marquardt};
 use monotile::tape::{BackwardMode, vjp};
 use monotile::transform::{se3_exp, transform_points};
@@ -35,6 +35,7 @@ pub fn run(cases: &mut Cases) -> Result<(), CommandError> {
     picks(cases, &mut rng)?;
     counts(cases, &mut rng)?;
     distances(cases, &mut rng)?;
+    samples(cases, &mut rng)?;
     for n in ORDERS {
         let a = rng.normal([n, n], DType::F64)?;
         time(cases, format!("eig f64 {n}"), || eig(&a).map(|found| found.values.re))?;
@@ -120,6 +121,18 @@ fn distances(cases: &mut Cases, rng: &mut Rng) -> Result<(), CommandError> {
         }
     }
     Ok(())
+}
+
+/// Values between elements.
+fn samples(cases: &mut Cases, rng: &mut Rng) -> Result<(), CommandError> {
+    let (picture, grid) = (rng.normal([4, 3, 512, 512], DType::F32)?, rng.uniform([4, 512, 512, 2], -1.0, 1.0, DType::F32)?);
+    let options = GridSampleOptions::default();
+    time(cases, "grid_sample 4x3x512x512".into(), || grid_sample(&picture, &grid, &options))?;
+    let f = |x: &[Tensor]| grid_sample(&x[0], &x[1], &options);
+    gradient(cases, "grid_sample fwd+bwd 4x3x512x512".into(), &[&picture, &grid], f)?;
+    let (x, points) = (rng.uniform([SERIES], 0.0, 1.0, DType::F32)?, Tensor::linspace(0.0, 1.0, 1000, DType::F32)?);
+    let values = points.sin()?;
+    time(cases, "interp 1e6 in 1000".into(), || interp(&x, &points, &values))
 }
 
 /// The pose of a pinhole camera that sees known points at known places, from a start some 20 degrees and half a unit off.
