@@ -224,7 +224,7 @@ mod tests {
         assert_eq!((truths(bytes.gt(&words)), truths(bytes.le(3))), (vec![false, true, false], vec![false, true, true]));
         assert_eq!((truths(bytes.any(&[], false)), truths(bytes.isnan())), (vec![true], vec![false; 3]));
         let mask = Tensor::from([true, false, true]);
-        assert_eq!(mask.where_(&bytes, &bytes.flip(0).unwrap()).unwrap().to_vec::<u8>().unwrap(), [200, 3, 0]);
+        assert_eq!(mask.where_(&bytes, bytes.flip(0).unwrap()).unwrap().to_vec::<u8>().unwrap(), [200, 3, 0]);
         assert_eq!(i64s(mask.where_(&bytes, &words)), [200, -2, 0]);
         assert_eq!(bytes.masked_select(&mask).unwrap().to_vec::<u8>().unwrap(), [200, 0]);
         assert_eq!((i64s(bytes.nonzero()), i64s(bytes.count_nonzero(&[], false))), (vec![0, 1], vec![2]));
