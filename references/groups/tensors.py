@@ -91,6 +91,38 @@ def elementwise(cases):
         cases.add(op, [a, b], [f(a, b)])
 
 
+@group("torch")
+def losses(cases):
+    """Losses of classes and of probabilities, weighted, smoothed and reduced."""
+    logits, targets, weight = draw(6, 5, low=-4, high=4), torch.tensor([0, 4, -100, 2, 2, 1]), draw(5, low=0.5, high=2)
+    soft = torch.rand(6, 5, dtype=torch.float64).half().double()
+    for reduction in ["mean", "sum", "none"]:
+        for smoothing in [0.0, 0.25]:
+            options = dict(reduction=reduction, label_smoothing=smoothing)
+
+            def plain(x, t):
+                return F.cross_entropy(x, t, **options)
+
+            def weighted(x, t, w):
+                return F.cross_entropy(x, t, w, **options)
+
+            cases.torch("cross_entropy", plain, [logits, targets], second=True, **options)
+            cases.torch("weighted_cross_entropy", weighted, [logits, targets, weight], constants=[2], second=True, **options)
+            cases.torch("soft_cross_entropy", plain, [logits, soft], second=True, **options)
+            cases.torch("weighted_soft_cross_entropy", weighted, [logits, soft, weight], constants=[2], second=True, **options)
+
+        def nll(x, t, w):
+            return F.nll_loss(x, t, w, reduction=reduction)
+
+        cases.torch("nll_loss", nll, [logits, targets, weight], constants=[2], reduction=reduction)
+
+        def bce(x, t):
+            return F.binary_cross_entropy(x, t, reduction=reduction)
+
+        probabilities = (0.25 + 0.5 * torch.rand(6, 5, dtype=torch.float64)).half().double()
+        cases.torch("bce", bce, [probabilities, soft], constants=[1], reduction=reduction)
+
+
 @group("torch", "transformers")
 def rows(cases):
     """Reductions, norms, losses, products, and what picks elements."""

@@ -215,7 +215,7 @@ impl Pullback {
 
 /// The plain cotangents of `leaves`, zeros where there are none.
 #[track_caller]
-fn pull(outputs: &[(&Tensor, &Tensor)], leaves: &[Tensor]) -> Result<Vec<Tensor>> {
+pub(super) fn pull(outputs: &[(&Tensor, &Tensor)], leaves: &[Tensor]) -> Result<Vec<Tensor>> {
     let found = vjp(outputs, &leaves.iter().collect::<Vec<_>>(), BackwardMode::Plain)?;
     Ok(found.into_iter().zip(leaves).map(|(g, x)| g.unwrap_or_else(|| x.zeros_like())).collect())
 }
@@ -240,7 +240,7 @@ fn one_hot(x: &Tensor, k: usize) -> Result<Tensor> {
 
 /// Fresh leaves with the values of the inputs.
 #[track_caller]
-fn leaves(op: &str, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+pub(super) fn leaves(op: &str, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
     if let Some((i, x)) = inputs.iter().enumerate().find(|(_, x)| !x.dtype().is_float()) {
         let dtype = x.dtype();
         return Err(Error::dtype(format!(

@@ -5,9 +5,11 @@
 //! to the first. Rules are written with differentiable operations, so that a walk that records ([`BackwardMode::Recorded`])
 //! gives gradients that can be differentiated again. Such a walk refuses a rule that has left the tape, or is marked
 //! [`once_differentiable`](Gradient::once_differentiable). [`checkpoint()`] trades memory for a second computation.
-//! [`jacobian`], [`hessian`], [`jvp`] and [`hvp`] take a function and give its derivatives.
+//! [`jacobian`], [`hessian`], [`jvp`] and [`hvp`] take a function and give its derivatives, [`batch_jacobian`] those of each row. [`vmap`] calls a
+//! function for each slice.
 
 mod backward;
+mod batched;
 mod check;
 mod checkpoint;
 mod dependence;
@@ -15,6 +17,7 @@ mod functional;
 mod node;
 
 pub use backward::{BackwardMode, Gradients, grad, grad_recorded, vjp};
+pub use batched::{batch_jacobian, vmap};
 pub use check::{CheckGradientOptions, check_gradient};
 pub use checkpoint::checkpoint;
 pub(crate) use dependence::note_read;

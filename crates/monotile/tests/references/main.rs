@@ -10,7 +10,7 @@ mod tensors;
 mod transforms;
 
 /// The files that tests here read, and the folder of those that `monotile-llama` reads.
-const READ: [&str; 12] = [
+const READ: [&str; 13] = [
     "attention.safetensors",
     "einsum.safetensors",
     "elementwise.safetensors",
@@ -18,6 +18,7 @@ const READ: [&str; 12] = [
     "formats.safetensors",
     "likelihood.safetensors",
     "linalg.safetensors",
+    "losses.safetensors",
     "llama",
     "optimizers.safetensors",
     "rows.safetensors",

@@ -2,7 +2,10 @@
 
 use monotile::attention::{AttentionOptions, rotary, scaled_dot_product_attention, scaled_dot_product_attention_with_lse};
 use monotile::io::Npz;
-use monotile::ops::{CrossEntropyOptions, cross_entropy, embedding, layer_norm, linear, rms_norm, swiglu};
+use monotile::ops::{
+    CrossEntropyOptions, LossReduction, NllLossOptions, bce, cross_entropy, embedding, layer_norm, linear, nll_loss, rms_norm,
+    swiglu,
+};
 use monotile::{DType, Result, Tensor, einsum};
 use serde_json::Value;
 
@@ -132,6 +135,47 @@ fn reductions_rows_and_picked_elements_are_those_of_pytorch() {
                 one(x[0].diagonal(axes[0], axes[1]))
             }),
             ("permute", |x, options| one(x[0].permute(&integers(options, "order")))),
+        ],
+    );
+}
+
+fn reduction(options: &Value) -> LossReduction {
+    match options["reduction"].as_str().unwrap() {
+        "mean" => LossReduction::Mean,
+        "sum" => LossReduction::Sum,
+        _ => LossReduction::None,
+    }
+}
+
+/// Of logits, classes or probabilities, and weights, if there are any.
+fn weighed(x: &[Tensor], options: &Value) -> Result<Vec<Tensor>> {
+    one(cross_entropy(
+        &x[0],
+        &x[1],
+        &CrossEntropyOptions {
+            ignore_index: (x[1].dtype() == DType::I64).then_some(-100),
+            weight: x.get(2).cloned(),
+            label_smoothing: number(options, "label_smoothing"),
+            reduction: reduction(options),
+        },
+    ))
+}
+
+#[test]
+fn losses_are_those_of_pytorch() {
+    check(
+        "losses.safetensors",
+        ROUNDING,
+        &[
+            ("cross_entropy", weighed),
+            ("weighted_cross_entropy", weighed),
+            ("soft_cross_entropy", weighed),
+            ("weighted_soft_cross_entropy", weighed),
+            ("nll_loss", |x, options| {
+                let weight = Some(x[2].clone());
+                one(nll_loss(&x[0], &x[1], &NllLossOptions { ignore_index: Some(-100), weight, reduction: reduction(options) }))
+            }),
+            ("bce", |x, options| one(bce(&x[0], &x[1], reduction(options)))),
         ],
     );
 }

@@ -6,10 +6,10 @@ mod tests;
 
 use monotile_kernels::buffer::list;
 
-use self::steps::{Seen, State, placed_in, stacked};
+use self::steps::{Measurement, State, stacked};
 use super::parts::{batched_argument, root};
 use crate::check;
-use crate::error::{Error, Result};
+use crate::error::{Error, Placed, Result};
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -203,8 +203,8 @@ impl KalmanFilter {
             steps::check_times(op, what, &matrix, inputs.dim(-3))?;
             matrix.matmul(&inputs).map(Some)
         };
-        let moved = placed_in(product("the transition", &controls.transition, ("n", Some(self.mean.dim(-2)))))?;
-        let shown = placed_in(product("the observation", &controls.observation, ("p", Some(self.observation.dim(-2)))))?;
+        let moved = product("the transition", &controls.transition, ("n", Some(self.mean.dim(-2)))).placed()?;
+        let shown = product("the observation", &controls.observation, ("p", Some(self.observation.dim(-2)))).placed()?;
         Ok(Self { moved, shown, ..self.clone() })
     }
 
@@ -247,7 +247,7 @@ impl KalmanFilter {
             let shape: Dims = batch.iter().copied().chain([rows, columns]).collect();
             x.expand(&shape)
         };
-        let mut state = (placed_in(wide(&self.mean, n, 1))?, placed_in(wide(&self.root, n, n))?);
+        let mut state = (wide(&self.mean, n, 1).placed()?, wide(&self.root, n, n).placed()?);
         let mut log_likelihood = Tensor::zeros(&batch, dtype)?;
         let mut states: Vec<State> = list(times).map_err(|e| Error::from(e).with_context(op))?;
         for t in 0..times {
@@ -258,8 +258,8 @@ impl KalmanFilter {
             let (absent, all) = of_all.fold((0, 0), |(absent, all), gone| (absent + usize::from(*gone), all + 1));
             // Where nothing is seen in any series, what was predicted stays.
             if absent < all {
-                let row = placed_in(wide(&observations.select(-2, t)?.unsqueeze(-1)?, p, 1))?;
-                let seen = Seen::new(row, absent > 0)?;
+                let row = wide(&observations.select(-2, t)?.unsqueeze(-1)?, p, 1).placed()?;
+                let seen = Measurement::new(row, absent > 0)?;
                 let (next, term) =
                     self.updated(t, &state, &seen).map_err(|error| error.with_context(format!("{op}: observation {t}")))?;
                 log_likelihood = log_likelihood.add(term)?;

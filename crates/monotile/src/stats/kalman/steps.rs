@@ -1,7 +1,7 @@
 //! A step of time, an observation, and a step back.
 
 use super::KalmanFilter;
-use crate::error::{Error, ErrorKind, Placed, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::linalg::{QrOptions, SolveTriangularOptions, lstsq, qr, solve_triangular};
 use crate::tensor::{Dims, Tensor};
 
@@ -9,14 +9,14 @@ use crate::tensor::{Dims, Tensor};
 pub(super) type State = (Tensor, Tensor);
 
 /// The observations of one time.
-pub(super) struct Seen {
+pub(super) struct Measurement {
     /// `(…, p, 1)`, 0 where they are missing.
     y: Tensor,
     /// 1 where they are there and 0 where they are missing, `(…, p, 1)`; none if all are there.
     there: Option<Tensor>,
 }
 
-impl Seen {
+impl Measurement {
     #[track_caller]
     pub fn new(y: Tensor, some_missing: bool) -> Result<Self> {
         if !some_missing {
@@ -59,7 +59,7 @@ impl KalmanFilter {
     /// One observation, and its log-density: the triangle of [[L_Rᵀ, 0]; [(H L)ᵀ, Lᵀ]] is [[Sᵀ, Kᵀ]; [0, L₊ᵀ]], with S Sᵀ the covariance of
     /// y, and K S⁻¹ the gain. What is missing reads nothing of the state, and has a variance of its own, 1, in which y is the mean.
     #[track_caller]
-    pub(super) fn updated(&self, t: usize, (mean, root): &State, seen: &Seen) -> Result<(State, Tensor)> {
+    pub(super) fn updated(&self, t: usize, (mean, root): &State, seen: &Measurement) -> Result<(State, Tensor)> {
         let (n, p) = (mean.dim(-2), self.observation.dim(-2));
         let h = seen.present(at(&self.observation, t)?)?;
         let mut noise = vec![like(root, &seen.present(at(&self.observation_root, t)?)?.mt())?];
@@ -161,10 +161,4 @@ pub(super) fn stacked(states: &[State], like: &Tensor, batch: &[usize]) -> Resul
     }
     let (means, roots): (Vec<&Tensor>, Vec<&Tensor>) = states.iter().map(|(mean, root)| (mean, root)).unzip();
     Ok((Tensor::stack(&means, -3)?.squeeze(-1)?, Tensor::stack(&roots, -3)?))
-}
-
-/// The line of the caller, in the place of a closure's.
-#[track_caller]
-pub(super) fn placed_in<T>(result: Result<T>) -> Result<T> {
-    result.placed()
 }
