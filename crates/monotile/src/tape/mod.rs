@@ -7,12 +7,14 @@
 //! [`once_differentiable`](Gradient::once_differentiable). [`checkpoint()`] trades memory for a second computation.
 //! [`jacobian`], [`hessian`], [`jvp`] and [`hvp`] take a function and give its derivatives.
 
+// The page of `Tensor` has its parts in the order of these lines; blank ones keep rustfmt from sorting them.
 mod backward;
+mod node;
+
 mod check;
 mod checkpoint;
 mod dependence;
 mod functional;
-mod node;
 
 pub use backward::{BackwardMode, Gradients, grad, grad_recorded, vjp};
 pub use check::{CheckGradientOptions, check_gradient};

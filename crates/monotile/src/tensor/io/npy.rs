@@ -28,7 +28,9 @@ pub(super) struct Header {
     start: usize,
 }
 
-/// # Files
+/// # Read and write
+///
+/// Files of NumPy; [`io`](crate::io) has archives and `.safetensors` too.
 impl Tensor {
     /// Reads a `.npy` file; its elements stay in the mapped file. Narrow integers become i64, and so does uint64 where every
     /// number fits. Big-endian files are copied. `V2` is read as bf16, as the package `ml_dtypes` saves it.
