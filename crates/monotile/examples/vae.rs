@@ -84,3 +84,8 @@ fn main() -> Result<()> {
     assert!(held_out(&parameters)? > 49.0, "the bound that it trains to");
     Ok(())
 }
+
+#[test]
+fn runs() {
+    main().unwrap();
+}

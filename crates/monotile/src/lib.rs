@@ -1,24 +1,44 @@
 //! The linear algebra that machine learning and graphics share: tensors of any rank, contractions, attention, and
 //! the gradient of everything.
 //!
-//! The page `docs/from-pytorch.md` of the repository pairs PyTorch's and NumPy's functions with those here.
-//!
 //! | topic | where |
 //! | --- | --- |
-//! | tensors, views, arithmetic | [`Tensor`], [`DType`] |
+//! | tensors: made, read, sliced, reshaped, joined, added, compared, reduced, sorted | [`Tensor`], [`DType`] |
+//! | contractions of any number of tensors, in an order that is searched for | [`einsum()`], [`einsum::Einsum`] |
+//! | factorizations, linear systems, eigenvalues, functions of matrices | [`linalg`] |
+//! | gradients, Jacobians, Hessians, operations of one's own | [`Tensor::backward`], [`tape`] |
+//! | layers and losses of networks, distances, formulas of one's own | [`ops`], [`formula!`] |
 //! | attention, rotary positions | [`attention`] |
-//! | factorizations, linear systems | [`linalg`] |
-//! | norms, gates, losses, embeddings | [`ops`] |
-//! | optimizers | [`optim`] |
+//! | optimizers, schedules, least squares that are not linear | [`optim`] |
+//! | regression, principal components, distributions, filters, Gaussian processes | [`stats`] |
 //! | 3D: cameras, poses, quaternions | [`transform`] |
-//! | regression, principal components, distributions, filters | [`stats`] |
-//! | gradients | [`Tensor::backward`], [`tape`] |
-//! | contractions | [`einsum()`], [`einsum::Einsum`] |
 //! | random numbers | [`Rng`] |
-//! | threads, instruction set | [`set_threads`], [`threads()`], [`runtime_info`] |
 //! | files: .safetensors, .npy, .npz | [`io`] |
-//! | how much of a file is taken | [`limits`] |
-//! | lists as long as a file says | [`memory`] |
+//! | errors, which tell the line of the call | [`Error`], [`Result`] |
+//! | threads, instruction set | [`set_threads`], [`threads()`], [`runtime_info`] |
+//! | how much of a file is taken, lists as long as a file says | [`limits`], [`memory`] |
+//!
+//! The features `glam`, `image`, `nalgebra` and `ndarray` convert from and to the types of those crates. The page `docs/from-pytorch.md` of the
+//! repository pairs functions of PyTorch and NumPy with those here, and `docs/examples.md` has programs to start from.
+//!
+//! # Example
+//! The slope and the intercept of a line by gradient descent, and by one call:
+//! ```
+//! use monotile::{Tensor, linalg::lstsq, tape::grad};
+//! let a = Tensor::from_rows(&[[0.0_f64, 1.0], [1.0, 1.0], [2.0, 1.0]])?;
+//! let y = Tensor::from_rows(&[[1.0_f64], [3.0], [5.0]])?;
+//! let mut x = Tensor::from_rows(&[[0.0_f64], [0.0]])?.requires_grad();
+//! for _ in 0..200 {
+//!     let loss = a.matmul(&x)?.sub(&y)?.square()?.mean(&[], false)?;
+//!     let gradient = grad(&loss, &[&x])?.remove(0);
+//!     x = x.detach().sub(gradient.mul(0.3)?)?.requires_grad();
+//! }
+//! for found in [x, lstsq(&a, &y)?] {
+//!     let line = found.to_vec::<f64>()?;
+//!     assert!((line[0] - 2.0).abs() < 1e-6 && (line[1] - 1.0).abs() < 1e-6);
+//! }
+//! # Ok::<(), monotile::Error>(())
+//! ```
 #![forbid(unsafe_code)]
 
 // The page of `Tensor` has its parts in the order of modules: how a tensor is made, then what is done with it.

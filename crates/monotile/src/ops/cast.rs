@@ -7,7 +7,9 @@ use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// # Change of type
+/// # Convert: the type of elements
+///
+/// One function for all pairs of types.
 impl Tensor {
     /// The same numbers in another element type, rounded to the nearest; a number becomes `true` unless it is 0, and
     /// floating-point numbers become integers by dropping their fraction. What an integer type does not hold becomes the nearest number that it

@@ -10,7 +10,9 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
 
-/// # Join and split
+/// # Reshape and join: several tensors
+///
+/// Tensors put together along an axis, or taken apart.
 impl Tensor {
     /// Tensors joined along an axis; their other sizes must be equal. The list holds tensors or references to them.
     ///

@@ -8,7 +8,9 @@ use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// # Elements by index
+/// # Index and slice: by tensors of indices
+///
+/// Copies of the elements that i64 tensors name, and sums into such places.
 impl Tensor {
     /// The slices along an axis that `indices` name, in their order: `out[…, j, …] = x[…, indices[j], …]`
     ///

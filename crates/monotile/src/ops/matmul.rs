@@ -13,7 +13,9 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// # Matrix product
+/// # Products
+///
+/// The matrix product; [`einsum`](crate::einsum()) has all others, and [`linalg`](crate::linalg) what factors matrices.
 impl Tensor {
     /// The product of matrices: `(…, m, k)` times `(…, k, n)` gives `(…, m, n)`, over leading dimensions that broadcast.
     ///

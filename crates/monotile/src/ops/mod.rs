@@ -1,31 +1,46 @@
 //! Operations on tensors: one file each, from the definition to its tests; a file a family for elementwise ones.
 
+// The page of `Tensor` has its parts in the order of these lines; blank ones keep rustfmt from sorting them.
 pub(crate) mod cast;
-pub(crate) mod cat;
-pub(crate) mod distance;
-pub(crate) mod dropout;
-pub mod elementwise;
-pub(crate) mod embedding;
-pub(crate) mod gate;
+
+pub(crate) mod slice;
+
 pub(crate) mod index;
 pub(crate) mod indexing;
+
+pub(crate) mod view;
+
+pub(crate) mod rearrange;
+
+pub(crate) mod repeat;
+
+pub(crate) mod pad;
+
+pub(crate) mod cat;
+pub(crate) mod triangle;
+
+pub mod elementwise;
+
+pub(crate) mod softmax;
+
+pub(crate) mod reduce;
+
+pub(crate) mod sort;
+
+pub(crate) mod matmul;
+
+// Functions that are no methods.
+pub(crate) mod distance;
+pub(crate) mod dropout;
+pub(crate) mod embedding;
+pub(crate) mod gate;
 pub(crate) mod linear;
 pub(crate) mod loss;
 pub(crate) mod map;
-pub(crate) mod matmul;
 pub(crate) mod nll_loss;
 pub(crate) mod norm;
-pub(crate) mod pad;
 pub(crate) mod pointwise_loss;
-pub(crate) mod rearrange;
-pub(crate) mod reduce;
-pub(crate) mod repeat;
 pub(crate) mod sample;
-pub(crate) mod slice;
-pub(crate) mod softmax;
-pub(crate) mod sort;
-pub(crate) mod triangle;
-pub(crate) mod view;
 
 pub use distance::{cdist, squared_cdist};
 pub use dropout::dropout;

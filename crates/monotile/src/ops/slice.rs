@@ -13,7 +13,9 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// # Slices
+/// # Index and slice: ranges
+///
+/// Views that copy nothing. A range is one of Rust, and negative positions count from the end.
 impl Tensor {
     /// The elements at `range` along `axis`: a view. Negative bounds count from the end.
     ///

@@ -10,7 +10,9 @@ use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// # Softmax
+/// # Functions along an axis: softmax
+///
+/// Positive numbers that sum to 1.
 impl Tensor {
     /// exp(x) / Σ exp(x) along an axis: positive numbers that add up to 1.
     ///

@@ -23,7 +23,9 @@ fn behind(offset: isize, n: usize) -> std::ops::Range<usize> {
     n.min(offset.max(0).unsigned_abs())..n
 }
 
-/// # Triangles, diagonals and grids
+/// # Reshape and join: diagonals, triangles and grids
+///
+/// Matrices from vectors, and parts of matrices.
 impl Tensor {
     /// The lower triangles of matrices `(…, m, n)`: elements whose column is at most their row + `offset`, and 0 elsewhere.
     ///

@@ -14,7 +14,9 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// # Views of another shape
+/// # Reshape and join: another shape
+///
+/// Views of the same elements, but for a reshape that no strides can tell.
 impl Tensor {
     /// The dimensions in another order: dimension `d` of the result is dimension `order[d]` of this tensor.
     ///

@@ -44,6 +44,8 @@ pub enum BackwardMode {
 }
 
 /// # Gradients: backward
+///
+/// From a loss to what it was computed from; [`tape`](crate::tape) has Jacobians, Hessians and products with them.
 impl Tensor {
     /// The gradients of this scalar with respect to every leaf it was computed from.
     ///

@@ -8,13 +8,15 @@
 //! [`jacobian`], [`hessian`], [`jvp`] and [`hvp`] take a function and give its derivatives, [`batch_jacobian`] those of each row. [`vmap`] calls a
 //! function for each slice.
 
+// The page of `Tensor` has its parts in the order of these lines; blank ones keep rustfmt from sorting them.
 mod backward;
+mod node;
+
 mod batched;
 mod check;
 mod checkpoint;
 mod dependence;
 mod functional;
-mod node;
 
 pub use backward::{BackwardMode, Gradients, grad, grad_recorded, vjp};
 pub use batched::{batch_jacobian, vmap};

@@ -284,6 +284,8 @@ impl Saved<'_> {
 }
 
 /// # Gradients: recording
+///
+/// What is on the tape, and how an operation of your own gets there.
 impl Tensor {
     /// Records that `output`, a freshly computed tensor, came from `inputs` by an operation with this rule; where no
     /// input is on the tape, `output` is returned as it is.

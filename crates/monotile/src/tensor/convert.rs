@@ -102,7 +102,9 @@ impl DoubleEndedIterator for TensorRows<'_> {
 
 impl ExactSizeIterator for TensorRows<'_> {}
 
-/// # Iterate
+/// # Convert: rows
+///
+/// The tensors along the first axis, one after another; each is a view.
 impl Tensor {
     /// The parts along the first axis, in order: the rows of a matrix, the elements of a vector. Views, also by `for row in &a`.
     ///

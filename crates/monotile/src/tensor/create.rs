@@ -9,6 +9,8 @@ use crate::check;
 use crate::error::{Error, Result};
 
 /// # Create
+///
+/// From numbers of Rust, or filled by a rule. [`Rng`](crate::Rng) draws random ones, and `From` takes scalars, vectors and arrays.
 impl Tensor {
     /// A tensor of `data` in row-major order.
     ///

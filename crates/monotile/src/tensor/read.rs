@@ -13,7 +13,9 @@ use super::{DType, Tensor, TensorElement};
 use crate::error::{Error, Result};
 use crate::memory;
 
-/// # Read
+/// # Convert: to numbers of Rust
+///
+/// What reads elements out, and waits for the device where they lie on one.
 impl Tensor {
     /// The elements in row-major order.
     ///

@@ -176,7 +176,9 @@ impl Unary for Erf {
     }
 }
 
-/// # Activations
+/// # Functions: activations
+///
+/// What networks bend numbers by, and the error function that one of them is made of.
 impl Tensor {
     /// The hyperbolic tangent, elementwise.
     ///

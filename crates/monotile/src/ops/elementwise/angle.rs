@@ -105,7 +105,9 @@ impl Formula<2> for Hypot {
     }
 }
 
-/// # Tangent, inverse sine and cosine, angles
+/// # Functions: angles
+///
+/// The tangent, inverse functions, and what rectangles say of angles.
 impl Tensor {
     /// tan x of radians, elementwise.
     ///

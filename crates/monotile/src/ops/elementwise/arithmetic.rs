@@ -145,6 +145,8 @@ impl Unary for Neg {
 }
 
 /// # Arithmetic
+///
+/// As the operators `+`, `-`, `*` and `/`, with an error where those panic. Shapes broadcast.
 impl Tensor {
     /// a + b, elementwise over shapes that broadcast; also `&a + &b`. Either may be a [number](TensorOrNumber) there.
     ///

@@ -33,7 +33,7 @@ fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(bool, bool) -> bool + Sync
     map::logic(op, &x, &y, f)
 }
 
-/// # Comparisons and logic
+/// # Compare and choose: comparisons and logic
 ///
 /// The comparisons take a tensor or a [number](TensorOrNumber), broadcast, compare integers with integers and floating-point numbers with each other, and are false where
 /// a number is NaN ([`ne`](Tensor::ne) is true). They fail where the shapes do not broadcast or integers meet floats.

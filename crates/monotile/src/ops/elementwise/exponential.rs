@@ -47,7 +47,9 @@ impl Unary for Ln {
     }
 }
 
-/// # Exponential and logarithm
+/// # Functions: exponential and logarithm
+///
+/// Of base e.
 impl Tensor {
     /// eˣ, elementwise.
     ///

@@ -89,7 +89,9 @@ impl Unary for Atanh {
     }
 }
 
-/// # Hyperbolic functions
+/// # Functions: hyperbolic
+///
+/// And their inverses; `tanh` stands with the activations.
 impl Tensor {
     /// sinh x = ½ (eˣ - e⁻ˣ), elementwise, with all digits near 0.
     ///

@@ -39,7 +39,9 @@ impl Formula<3> for Addcmul {
     }
 }
 
-/// # Interpolation
+/// # Functions: interpolation
+///
+/// Of tensors that broadcast.
 impl Tensor {
     /// a + w (b - a), elementwise over shapes that broadcast: a where w = 0, b where w = 1.
     ///

@@ -111,7 +111,9 @@ impl Binary for LogAddExp {
     }
 }
 
-/// # Logarithms and exponentials of other bases
+/// # Functions: exponentials and logarithms of other bases and near 0
+///
+/// Those near 0 keep the digits that `exp` and `ln` would lose.
 impl Tensor {
     /// log₂ x, elementwise; exact for powers of two, -∞ at 0, NaN below.
     ///

@@ -1,23 +1,32 @@
 //! The elementwise families: one kernel a family; an operation is its scalar function and its rule.
 
-pub(crate) mod activation;
-mod angle;
+// The page of `Tensor` has its parts in the order of these lines; blank ones keep rustfmt from sorting them.
 mod arithmetic;
-pub(crate) mod compare;
+mod operators;
+mod remainder;
+
 mod exponential;
+mod logarithm;
+mod power;
+
+mod trigonometric;
+
+mod angle;
+mod hyperbolic;
+
+pub(crate) mod activation;
+mod rectifier;
+
+mod special;
+
+mod interpolation;
+pub(crate) mod rounding;
+
+pub(crate) mod compare;
+mod select;
+
 #[cfg(test)]
 pub(crate) mod formulas;
-mod hyperbolic;
-mod interpolation;
-mod logarithm;
-mod operators;
-mod power;
-mod rectifier;
-mod remainder;
-pub(crate) mod rounding;
-mod select;
-mod special;
-mod trigonometric;
 
 use monotile_kernels::number::{Dual, Formula, Number};
 use monotile_kernels::shape::Shape;

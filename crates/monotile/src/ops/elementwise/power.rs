@@ -136,7 +136,9 @@ impl Binary for Pow {
     }
 }
 
-/// # Powers and roots
+/// # Functions: powers and roots
+///
+/// Of numbers, or of tensors that broadcast.
 impl Tensor {
     /// √x, elementwise: NaN below 0.
     ///

@@ -159,7 +159,9 @@ impl Unary for Mish {
     }
 }
 
-/// # More activations
+/// # Functions: more activations
+///
+/// Those that have a parameter, or are seldom used.
 impl Tensor {
     /// ln(1 + e^(βx)) / β, elementwise: smooth where relu has its kink. It needs no threshold against overflow.
     ///

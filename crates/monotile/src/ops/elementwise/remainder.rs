@@ -108,7 +108,9 @@ fn floor_divide(a: &Tensor, b: OperandValue<'_>) -> Result<Tensor> {
     Ok(Tensor::record(out, &[&a, &b], FloorDivide))
 }
 
-/// # Remainders
+/// # Arithmetic: remainders
+///
+/// Division that rounds down, of integers exactly.
 impl Tensor {
     /// a - b ⌊a / b⌋, elementwise over shapes that broadcast: the remainder with the sign of b, as in Python; also `&a % &b`.
     ///

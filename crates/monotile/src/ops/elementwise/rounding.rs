@@ -127,7 +127,9 @@ fn of_floats<U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
     if x.dtype().is_integer() { x.widened() } else { unary(x, op) }
 }
 
-/// # Rounding, NaN and infinity
+/// # Functions: rounding, NaN and infinity
+///
+/// What lies between integers, and what is no number.
 impl Tensor {
     /// The nearest integer, elementwise; of two as near, the even one. Integers stay as they are.
     ///

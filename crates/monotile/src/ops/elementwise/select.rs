@@ -131,7 +131,9 @@ impl Binary for Share {
     }
 }
 
-/// # Choices and bounds
+/// # Compare and choose: choices and bounds
+///
+/// Elements of one tensor or of another, and numbers kept within bounds.
 impl Tensor {
     /// |x|, elementwise.
     ///

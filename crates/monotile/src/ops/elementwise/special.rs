@@ -95,7 +95,9 @@ impl Unary for Erfinv {
     }
 }
 
-/// # Special functions
+/// # Functions: special
+///
+/// Gamma functions, and what goes with the error function.
 impl Tensor {
     /// ln|Γ(x)|, elementwise; ∞ at 0, -1, -2, …
     ///

@@ -47,7 +47,9 @@ impl Unary for Cos {
     }
 }
 
-/// # Sine and cosine
+/// # Functions: sine and cosine
+///
+/// Of radians.
 impl Tensor {
     /// The sine of radians, elementwise.
     ///

@@ -18,7 +18,9 @@ fn counted(op: &str, x: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// # Running sums, products and extremes
+/// # Scan
+///
+/// Running sums, products and extremes: each element with all before it.
 impl Tensor {
     /// The running sum along `axis`: yⱼ = Σ xₖ over k ≤ j.
     ///

@@ -54,7 +54,9 @@ fn with_index(op: &str, x: &Tensor, axis: isize, largest: bool, keepdim: bool) -
     Ok(if keepdim { (value, index) } else { (value.squeeze(axis)?, index.squeeze(axis)?) })
 }
 
-/// # Extremes
+/// # Reduce: extremes
+///
+/// The largest and the least, and where they are.
 impl Tensor {
     /// The largest element over `axes`, or over all of them where none are named: NaN if there is one. The axes disappear, or stay with
     /// size 1 where `keepdim` is set.

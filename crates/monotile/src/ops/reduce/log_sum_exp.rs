@@ -9,7 +9,9 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::Spec;
 
-/// # Log-sum-exp
+/// # Reduce: log-sum-exp
+///
+/// A sum of exponentials that does not overflow.
 impl Tensor {
     /// ln Σ eˣ over `axes`, or over all of them where none are named: -∞ over no elements. The axes disappear, or stay with size 1
     /// where `keepdim` is set.

@@ -19,7 +19,9 @@ fn logical(op: &str, x: &Tensor, axes: &[isize], all: bool, keepdim: bool) -> Re
     door::reduce::logical(op, &truths(x)?, &axes, all)?.with_axes_kept(x.shape(), &axes, keepdim)
 }
 
-/// # Any and all
+/// # Reduce: any and all
+///
+/// Of what is not 0.
 impl Tensor {
     /// Whether any element over `axes` is true, or over all of them where none are named: false over no elements. Numbers are true unless
     /// they are 0; NaN is true. The axes disappear, or stay with size 1 where `keepdim` is set.

@@ -11,7 +11,9 @@ use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// # Product of elements
+/// # Reduce: product
+///
+/// Over the axes that are named, or over all.
 impl Tensor {
     /// The product over `axes`, or over all of them where none are named: 1 over no elements. They disappear, or stay with size 1 where
     /// `keepdim` is set.

@@ -11,7 +11,9 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// # Variance
+/// # Reduce: variance
+///
+/// Over the axes that are named, or over all, with a correction of the count.
 impl Tensor {
     /// The variance Σ (x - mean)² / (n - correction) over `axes`, or over all of them where none are named. They disappear, or stay with
     /// size 1 where `keepdim` is set.

@@ -8,6 +8,9 @@ use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
+/// # Sort and search: largest, least and most frequent
+///
+/// Along an axis, without sorting all of it.
 impl Tensor {
     /// The `k` largest elements along `axis`, or the smallest, in decreasing or increasing order, and their indices as i64. Of equal ones those that come first.
     ///

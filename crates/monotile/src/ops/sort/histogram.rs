@@ -6,6 +6,9 @@ use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal, uniform};
 
+/// # Sort and search: counts
+///
+/// Of integers, or of numbers in bins.
 impl Tensor {
     /// How often each of 0, 1, 2, … occurs in a vector of i64: yᵢ = Σ 1 over xⱼ = i. With weights, it is their sum: yᵢ = Σ wⱼ over xⱼ = i.
     ///

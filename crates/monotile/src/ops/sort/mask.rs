@@ -8,7 +8,9 @@ use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// # Elements by mask
+/// # Sort and search: elements by mask
+///
+/// How many there are is known by the values alone.
 impl Tensor {
     /// The indices of the elements that are not 0, in row-major order, as i64: `(count, rank)`. NaN is not 0.
     ///

@@ -1,11 +1,16 @@
 //! Sorting, selecting and counting. Everywhere here NaN comes after all numbers and is one value, -0 equals 0, and equal elements keep their order.
 
-mod extremes;
-mod histogram;
-mod mask;
+// The page of `Tensor` has its parts in the order of these lines; blank ones keep rustfmt from sorting them.
 mod order;
+
+mod extremes;
 mod quantile;
+
 mod search;
+
+mod mask;
+
+mod histogram;
 mod unique;
 
 use crate::error::{Error, Result};

@@ -9,7 +9,9 @@ use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// # Sort
+/// # Sort and search: sort
+///
+/// Along an axis, stably, with NaN last.
 impl Tensor {
     /// The elements in increasing or decreasing order along `axis`, and their indices along it as i64: yⱼ = x\[indexⱼ\].
     ///

@@ -8,6 +8,9 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
+/// # Sort and search: quantiles
+///
+/// Over the axes that are named, or over all.
 impl Tensor {
     /// The quantiles of levels `q` over `axes`, or over all of them where none are named: with h = q (n − 1), the number at place h of the sorted
     /// elements, between two of them linearly. Each level has its slice of a first axis: `(levels, …)`.

@@ -7,6 +7,9 @@ use crate::tensor::Tensor;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
+/// # Sort and search: places in sorted numbers
+///
+/// By bisection.
 impl Tensor {
     /// Where each of `values` would be put among the sorted elements of this tensor, as i64: how many of these are less, or with `right` not greater.
     ///

@@ -19,7 +19,9 @@ pub struct Unique {
     pub counts: Tensor,
 }
 
-/// # Unique elements
+/// # Sort and search: unique elements
+///
+/// Each once, with its places and its count.
 impl Tensor {
     /// The elements that differ, sorted, with first places, counts, and for each element which of them it is.
     ///

@@ -28,7 +28,9 @@ pub(super) struct Header {
     start: usize,
 }
 
-/// # Files
+/// # Read and write
+///
+/// Files of NumPy; [`io`](crate::io) has archives and `.safetensors` too.
 impl Tensor {
     /// Reads a `.npy` file; its elements stay in the mapped file. Integers of other types than
     /// int64, int32 and uint8 become i64, and of uint64 those that fit. Big-endian files are copied. `V2` is read as bf16, as the
