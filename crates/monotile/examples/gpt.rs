@@ -127,7 +127,7 @@ fn main() -> Result<()> {
 
     let schedule = Schedule { peak: 4e-3, floor: 2e-4, warmup: 20, steps: STEPS, decay: Decay::Cosine };
     let mut optimizer = AdamW::new(AdamWOptions { weight_decay: 0.05, decay_from_rank: 2, ..Default::default() });
-    let counted = CrossEntropyOptions { ignore_index: Some(IGNORED) };
+    let counted = CrossEntropyOptions { ignore_index: Some(IGNORED), ..Default::default() };
     println!("\n step      loss   length of the gradient");
     for step in 0..STEPS {
         let (read, targets) = rows(BATCH, &mut rng)?;

@@ -18,6 +18,9 @@ pub enum PadMode {
     Circular,
 }
 
+/// # Reshape and join: padding
+///
+/// Elements put beside those of several axes.
 impl Tensor {
     /// Elements put before and after those along the last axes; each pair of `widths` is for an axis, in the order of the axes.
     ///

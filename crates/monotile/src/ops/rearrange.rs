@@ -8,7 +8,9 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// # Other orders
+/// # Reshape and join: another order
+///
+/// Axes moved, elements rolled or rotated, and tensors taken apart.
 impl Tensor {
     /// Axes moved to other places; the others keep their order. A view.
     ///

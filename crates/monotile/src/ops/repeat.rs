@@ -9,7 +9,9 @@ use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// # Repetition
+/// # Reshape and join: repetition
+///
+/// Copies of a tensor beside each other, or of each of its slices.
 impl Tensor {
     /// This tensor side by side with itself, `repeats[d]` times along dimension d: a copy. [`expand`](Tensor::expand) repeats sizes of 1 without one.
     ///

@@ -13,7 +13,9 @@ use crate::tensor::{IndexItem, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// # Parts replaced
+/// # Index and slice: parts replaced
+///
+/// Where PyTorch assigns to a part in place, these return a new tensor.
 impl Tensor {
     /// This tensor with a part replaced: `x[1:, 0] = v` is `x.slice_assign(s![1.., 0], &v)?`, which returns the new tensor.
     ///

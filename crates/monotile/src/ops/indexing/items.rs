@@ -13,7 +13,9 @@ use crate::tensor::{DType, Dims, IndexItem, ItemKind, Strides, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// # Several axes at once
+/// # Index and slice: several axes at once
+///
+/// What NumPy writes in one pair of brackets: a view where only numbers and ranges stand, else a copy.
 impl Tensor {
     /// The part of this tensor that a list of items names, an item an axis: `x[1:, 0]` is `x.index(s![1.., 0])?`.
     ///

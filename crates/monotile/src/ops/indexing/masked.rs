@@ -8,7 +8,9 @@ use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// # Elements replaced by mask
+/// # Index and slice: elements replaced by a mask
+///
+/// A mask is a tensor of booleans, and broadcasts.
 impl Tensor {
     /// This tensor with `value` where a mask is true; the mask and the value broadcast to it. [`where_`](Tensor::where_) starts from the mask.
     ///

@@ -10,7 +10,9 @@ use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
-/// # Slices replaced by index
+/// # Index and slice: slices replaced
+///
+/// An index names a slice along an axis.
 impl Tensor {
     /// This tensor with slices along an axis replaced: out[…, indices[j], …] = source[…, j, …]
     ///

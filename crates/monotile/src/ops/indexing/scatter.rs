@@ -26,7 +26,9 @@ pub enum ScatterReduction {
     Min,
 }
 
-/// # Elements replaced by index
+/// # Index and slice: elements replaced by index
+///
+/// An index names an element along an axis, as [`gather`](Tensor::gather) reads it.
 impl Tensor {
     /// This tensor with elements along an axis replaced: out[…, index[…, j, …], …] = source[…, j, …]
     ///

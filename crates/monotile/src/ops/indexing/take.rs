@@ -8,6 +8,9 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
+/// # Index and slice: elements by index
+///
+/// An index names an element, counted from the end where it is negative.
 impl Tensor {
     /// The elements whose numbers in row-major order `indices` holds, in its shape. Negative ones count from the end.
     ///
