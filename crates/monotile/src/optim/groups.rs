@@ -1,5 +1,7 @@
 //! Groups of parameters, each with options of its own.
 
+use std::ops::Range;
+
 use super::Optimizer;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -69,13 +71,13 @@ impl<O: Optimizer> ParameterGroups<O> {
     }
 
     /// Where each group's parameters lie.
-    fn ranges(&self) -> impl Iterator<Item = std::ops::Range<usize>> + use<O> {
+    fn ranges(&self) -> Vec<Range<usize>> {
         let mut start = 0;
         let range = |group: &Group<O>| {
             start += group.count;
             start - group.count..start
         };
-        self.groups.iter().map(range).collect::<Vec<_>>().into_iter()
+        self.groups.iter().map(range).collect()
     }
 }
 

@@ -52,7 +52,7 @@ impl Default for RmsPropOptions {
 /// ```
 #[doc(alias = "RMSprop")]
 pub struct RmsProp {
-    /// May change between steps; `centered` and `momentum` only from the first on if one of them is in use.
+    /// May change between steps. A run that began with neither centering nor momentum is refused both later.
     pub options: RmsPropOptions,
     /// v, a and b.
     state: State<3>,

@@ -90,8 +90,8 @@ fn slope(alpha: f64, z: f64) -> f64 {
         loop {
             let term = ratio * (z.ln() - psi);
             sum += term;
-            // Terms fall faster than the powers of ½ from there on.
-            if alpha + n > 2.0 * z && term.abs() <= f64::EPSILON / 4.0 * f64::abs(sum) {
+            // Terms fall faster than the powers of ½ from there on. A sum of no number ends too.
+            if alpha + n > 2.0 * z && !(term.abs() > f64::EPSILON / 4.0 * f64::abs(sum)) {
                 return -sum;
             }
             psi += 1.0 / (alpha + n);
@@ -174,6 +174,7 @@ mod tests {
             assert!((found / torch - 1.0).abs() < 2e-3, "{alpha}, {z}: {found}, {torch} in PyTorch");
         }
         assert_eq!(slope(0.01, 0.0), 0.0);
+        assert!(!slope(1e-310, 0.9).is_finite());
         assert!(slope(-1.0, 1.0).is_nan() && slope(1.0, f64::NAN).is_nan());
     }
 

@@ -13,7 +13,8 @@ use crate::tensor::Tensor;
 /// If an input is not floating-point; or what `f` returns.
 ///
 /// # Cost
-/// One evaluation of `f` and one walk a number of the result. [`jacobian_forward`] takes one a number of the inputs.
+/// One evaluation of `f` and one walk a number of the result, one after another. [`jacobian_forward`] takes one a number of the inputs, and
+/// [`batch_jacobian`](super::batch_jacobian) one a number of a row where rows do not depend on each other.
 ///
 /// # Example
 /// ```
