@@ -3,6 +3,7 @@
 //! Nothing here is skipped: a file that is missing, a case that no test knows and a tensor that no test reads are failures.
 
 mod cases;
+mod functions;
 mod linalg;
 mod optimizers;
 mod statistics;
@@ -10,18 +11,23 @@ mod tensors;
 mod transforms;
 
 /// The files that tests here read, and the folder of those that `monotile-llama` reads.
-const READ: [&str; 13] = [
+const READ: [&str; 18] = [
     "attention.safetensors",
+    "distributions.safetensors",
     "einsum.safetensors",
     "elementwise.safetensors",
     "formats.npz",
     "formats.safetensors",
+    "functions.safetensors",
     "likelihood.safetensors",
     "linalg.safetensors",
     "losses.safetensors",
+    "matrices.safetensors",
     "llama",
     "optimizers.safetensors",
+    "rotations.safetensors",
     "rows.safetensors",
+    "sorts.safetensors",
     "statistics.safetensors",
     "transforms.safetensors",
 ];

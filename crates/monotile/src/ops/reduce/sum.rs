@@ -90,6 +90,9 @@ impl Gradient for Sum {
 }
 
 #[cfg(test)]
+crate::testing::records!(specs);
+
+#[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
     let mut all = reduction_spec("sum", |x, axes| x.sum(axes, false), |g| g.iter().sum());
     all.extend(reduction_spec("mean", |x, axes| x.mean(axes, false), |g| g.iter().sum::<f64>() / g.len() as f64));
