@@ -22,6 +22,12 @@ impl PixelCoordinate {
     pub fn new(size: usize, rule: &SampleRule) -> Self {
         Self { size: size as f64, padding: rule.padding, align_corners: rule.align_corners }
     }
+
+    /// The same with constants that the compiler sees.
+    #[inline(always)]
+    fn chosen(self, padding: SamplePadding, align_corners: bool) -> Self {
+        Self { padding, align_corners, ..self }
+    }
 }
 
 impl Formula<1> for PixelCoordinate {
@@ -63,13 +69,24 @@ fn last_half(size: f64) -> f64 {
     (size - 1.0) / 2.0
 }
 
+/// Coordinates of a grid as those of pixels, in their place, and the derivatives.
+#[inline(always)]
+fn pixels<T: Real>(formula: PixelCoordinate, at: &mut [T; BLOCK], slopes: &mut [T; BLOCK]) {
+    for (at, slope) in at.iter_mut().zip(slopes) {
+        let pixel = formula.apply([Dual::variable(*at)]);
+        (*at, *slope) = (pixel.value, pixel.slope);
+    }
+}
+
 /// A block of points: the places of the elements around them, and how far between these they lie.
 pub(super) struct LocatedPoints<T> {
-    /// The places of the upper left, upper right, lower left and lower right element; of one outside, that of another.
-    pub corners: [[usize; BLOCK]; 4],
+    /// The places of the upper left, upper right, lower left and lower right element; of one outside, that of its neighbour inside.
+    corners: [[usize; BLOCK]; 4],
+    /// The elements of the picture that the places are of.
+    elements: usize,
     /// Whether those elements are in the picture.
     pub inside: [[bool; BLOCK]; 4],
-    /// Whether all are: then the first one's place tells the others'.
+    /// Whether all are.
     pub whole: bool,
     /// How far to the right of the left ones, and below the upper ones, from 0 to 1.
     pub fractions: [[T; BLOCK]; 2],
@@ -81,6 +98,8 @@ impl<T: Real> LocatedPoints<T> {
     pub fn new() -> Self {
         Self {
             corners: [[0; BLOCK]; 4],
+            // No picture has as many.
+            elements: usize::MAX,
             inside: [[false; BLOCK]; 4],
             whole: false,
             fractions: [[T::ZERO; BLOCK]; 2],
@@ -88,50 +107,94 @@ impl<T: Real> LocatedPoints<T> {
         }
     }
 
-    /// The points of a part of a grid, of pairs of coordinates.
+    /// The points of a part of a grid, of pairs of coordinates. Loops run over whole blocks, as the compiler makes vectors of them.
     #[inline(always)]
     pub fn locate(&mut self, dims: &SampleDims, rule: &SampleRule, grid: &[T]) {
-        let sizes = [dims.width, dims.height];
-        let formulas = sizes.map(|size| PixelCoordinate::new(size, rule));
-        let here = grid.len() / 2;
-        let mut at = [[T::ZERO; BLOCK]; 2];
+        let sizes = [dims.width, dims.height].map(|size| size as i32);
+        let mut places = [[0_i32; BLOCK]; 2];
         for axis in 0..2 {
-            for k in 0..here {
-                let Dual { value, slope } = formulas[axis].apply([Dual::variable(grid[2 * k + axis])]);
-                (at[axis][k], self.slopes[axis][k]) = (value, slope);
+            let mut at = [T::ZERO; BLOCK];
+            for (at, pair) in at.iter_mut().zip(grid.chunks_exact(2)) {
+                *at = pair[axis];
+            }
+            let formula = PixelCoordinate::new(sizes[axis] as usize, rule);
+            let (at, slopes) = (&mut at, &mut self.slopes[axis]);
+            // A loop for each choice, so that none stands in a loop.
+            match (rule.padding, rule.align_corners) {
+                (SamplePadding::Zeros, false) => pixels(formula.chosen(SamplePadding::Zeros, false), at, slopes),
+                (SamplePadding::Zeros, true) => pixels(formula.chosen(SamplePadding::Zeros, true), at, slopes),
+                (SamplePadding::Border, false) => pixels(formula.chosen(SamplePadding::Border, false), at, slopes),
+                (SamplePadding::Border, true) => pixels(formula.chosen(SamplePadding::Border, true), at, slopes),
+                (SamplePadding::Reflection, false) => pixels(formula.chosen(SamplePadding::Reflection, false), at, slopes),
+                (SamplePadding::Reflection, true) => pixels(formula.chosen(SamplePadding::Reflection, true), at, slopes),
+            }
+            match rule.mode {
+                SampleMode::Bilinear => {
+                    for k in 0..BLOCK {
+                        // NaN becomes place 0, and its fraction stays NaN.
+                        let floor = at[k].floor();
+                        (self.fractions[axis][k], places[axis][k]) = (at[k] - floor, floor.to_f64() as i32);
+                    }
+                }
+                SampleMode::Nearest => {
+                    for k in 0..BLOCK {
+                        (self.fractions[axis][k], places[axis][k]) = (at[k] * T::ZERO, at[k].round().to_f64() as i32);
+                    }
+                }
             }
         }
-        if rule.mode == SampleMode::Nearest {
-            return self.nearest(sizes, &at, here);
-        }
-        let mut all = true;
-        for k in 0..here {
-            let floors = [at[0][k].floor(), at[1][k].floor()];
-            // NaN becomes place 0, and its fraction stays NaN.
-            let [left, upper] = floors.map(|floor| floor.to_f64() as i64);
-            for axis in 0..2 {
-                self.fractions[axis][k] = at[axis][k] - floors[axis];
-            }
-            for (i, (y, x)) in [(upper, left), (upper, left + 1), (upper + 1, left), (upper + 1, left + 1)].into_iter().enumerate()
-            {
-                let inside = (0..sizes[0] as i64).contains(&x) & (0..sizes[1] as i64).contains(&y);
-                self.inside[i][k] = inside;
-                self.corners[i][k] = if inside { y as usize * sizes[0] + x as usize } else { 0 };
-                all &= inside;
-            }
-        }
-        self.whole = all;
+        self.corners_of(&places, sizes, grid.len() / 2);
     }
 
     #[inline(always)]
-    fn nearest(&mut self, [width, height]: [usize; 2], at: &[[T; BLOCK]; 2], here: usize) {
+    fn corners_of(&mut self, [x, y]: &[[i32; BLOCK]; 2], [width, height]: [i32; 2], here: usize) {
+        let mut outside = 0;
         for k in 0..here {
-            let [x, y] = [at[0][k], at[1][k]].map(|at| at.round().to_f64() as i64);
-            let inside = (0..width as i64).contains(&x) & (0..height as i64).contains(&y);
-            self.inside[0][k] = inside;
-            self.corners[0][k] = if inside { y as usize * width + x as usize } else { 0 };
-            for axis in 0..2 {
-                self.fractions[axis][k] = at[axis][k] * T::ZERO;
+            // Negative where a side is outside.
+            outside |= x[k] | y[k] | (width - 2 - x[k]) | (height - 2 - y[k]);
+        }
+        self.whole = outside >= 0;
+        for (i, (down, right)) in [(0, 0), (0, 1), (1, 0), (1, 1)].into_iter().enumerate() {
+            for k in 0..BLOCK {
+                let (x, y) = (x[k] + right, y[k] + down);
+                let (near_x, near_y) = (x.clamp(0, width - 1), y.clamp(0, height - 1));
+                self.corners[i][k] = near_y as usize * width as usize + near_x as usize;
+                self.inside[i][k] = (near_x == x) & (near_y == y);
+            }
+        }
+        self.elements = width as usize * height as usize;
+    }
+
+    /// The elements of a picture around each point: of one outside, its neighbour inside.
+    ///
+    /// A function of its own, with the instructions that every processor has: loads one by one are faster than those of a vector unit.
+    ///
+    /// # Panics
+    /// If the picture has not the size for which the points were located.
+    #[inline(never)]
+    pub fn elements_around(&self, x: &[T], here: usize, found: &mut [[T; BLOCK]; 4]) {
+        assert!(x.len() == self.elements && here <= BLOCK, "the picture that the points were located in");
+        for (places, found) in self.corners.iter().zip(found) {
+            for (found, &place) in found[..here].iter_mut().zip(places) {
+                // SAFETY: `corners_of` clamps each coordinate to its side, so that a place is below the number of elements, which is the length of x.
+                *found = unsafe { *x.get_unchecked(place) };
+            }
+        }
+    }
+
+    /// Adds numbers to the elements of a picture around each point, those that are outside left out.
+    ///
+    /// # Panics
+    /// As [`elements_around`](Self::elements_around).
+    #[inline(never)]
+    pub fn add_around(&self, numbers: &[[T; BLOCK]; 4], here: usize, out: &mut [T]) {
+        assert!(out.len() == self.elements && here <= BLOCK, "the picture that the points were located in");
+        for k in 0..here {
+            for i in 0..4 {
+                if self.whole || self.inside[i][k] {
+                    // SAFETY: as in `elements_around`.
+                    unsafe { *out.get_unchecked_mut(self.corners[i][k]) += numbers[i][k] };
+                }
             }
         }
     }

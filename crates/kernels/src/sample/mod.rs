@@ -16,6 +16,9 @@ use crate::threads::{self, SharedSlice};
 pub use locate::PixelCoordinate;
 use locate::{BLOCK, LocatedPoints};
 
+/// The most elements of a side of a picture.
+pub const MOST_SIDE: usize = 1 << 30;
+
 /// Which elements a sample is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SampleMode {
@@ -73,6 +76,7 @@ impl SampleDims {
         assert!(grid.len() == count(&[batch, points, 2]), "a grid of its shape");
         assert!(samples.len() == count(&[batch, channels, points]), "a sample for each channel and point");
         assert!(samples.is_empty() || (height > 0 && width > 0), "a picture with elements");
+        assert!(height.max(width) <= MOST_SIDE, "a picture of sides that can be counted");
     }
 
     /// Cuts the points of all grids into as many parts as the work is worth threads.
@@ -118,7 +122,7 @@ compiled! {
                             let from = c * points + first;
                             // SAFETY: parts differ in their points, and each writes the samples of its own.
                             let to = unsafe { out.part(from..from + here) };
-                            samples(&located, rule.mode, &x[c * plane..][..plane], dims.width, to);
+                            samples(&located, rule.mode, &x[c * plane..][..plane], to);
                         }
                     });
                 },
@@ -149,7 +153,7 @@ compiled! {
                         located.locate(&dims, &rule, &grid[(n * points + first) * 2..][..here * 2]);
                         for c in pictures.start.max(n * channels)..pictures.end.min((n + 1) * channels) {
                             let to = &mut slice[(c - pictures.start) * plane..][..plane];
-                            add_samples(&located, rule.mode, &g[c * points + first..][..here], dims.width, to);
+                            add_samples(&located, rule.mode, &g[c * points + first..][..here], to);
                         }
                     });
                 },
@@ -179,7 +183,7 @@ compiled! {
                         let mut sums = [[T::ZERO; BLOCK]; 2];
                         for c in n * channels..(n + 1) * channels {
                             let g = &g[c * points + first..][..here];
-                            slopes(&located, &x[c * plane..][..plane], dims.width, g, &mut sums);
+                            slopes(&located, &x[c * plane..][..plane], g, &mut sums);
                         }
                         let to = &mut slice[(n * points + first) * 2 - start..][..here * 2];
                         for (k, to) in to.chunks_exact_mut(2).enumerate() {
@@ -193,74 +197,64 @@ compiled! {
     }
 }
 
-/// The elements around a point, 0 where they are outside: the upper two, then the lower two.
+/// The elements of one picture around a block of points, 0 where they are outside: the upper two, then the lower two.
 #[inline(always)]
-fn around<T: Real>(located: &LocatedPoints<T>, k: usize, x: &[T], width: usize) -> [T; 4] {
-    if located.whole {
-        // One check for the four.
-        let x = &x[located.corners[0][k]..][..width + 2];
-        return [x[0], x[1], x[width], x[width + 1]];
+fn around<T: Real>(located: &LocatedPoints<T>, x: &[T], here: usize) -> [[T; BLOCK]; 4] {
+    let mut found = [[T::ZERO; BLOCK]; 4];
+    located.elements_around(x, here, &mut found);
+    if !located.whole {
+        for (found, inside) in found.iter_mut().zip(&located.inside) {
+            found.iter_mut().zip(inside).for_each(|(v, &inside)| *v = T::select(inside, *v, T::ZERO));
+        }
     }
-    std::array::from_fn(|i| {
-        let v = x[located.corners[i][k]];
-        T::select(located.inside[i][k], v, T::ZERO)
-    })
+    found
 }
 
 /// The samples of one picture at a block of points.
 #[inline(always)]
-fn samples<T: Real>(located: &LocatedPoints<T>, mode: SampleMode, x: &[T], width: usize, out: &mut [T]) {
+fn samples<T: Real>(located: &LocatedPoints<T>, mode: SampleMode, x: &[T], out: &mut [T]) {
     let [tx, ty] = &located.fractions;
+    let [a, b, c, d] = &around(located, x, out.len());
     if mode == SampleMode::Nearest {
         for (k, out) in out.iter_mut().enumerate() {
             // The fraction is 0, or NaN with its coordinate.
-            *out = T::select(located.inside[0][k], x[located.corners[0][k]], T::ZERO) + tx[k] + ty[k];
+            *out = a[k] + tx[k] + ty[k];
         }
         return;
     }
     for (k, out) in out.iter_mut().enumerate() {
-        let [a, b, c, d] = around(located, k, x, width);
-        let (upper, lower) = (a + tx[k] * (b - a), c + tx[k] * (d - c));
+        let (upper, lower) = (a[k] + tx[k] * (b[k] - a[k]), c[k] + tx[k] * (d[k] - c[k]));
         *out = upper + ty[k] * (lower - upper);
     }
 }
 
 /// Cotangents of the samples of one picture, added to its elements.
 #[inline(always)]
-fn add_samples<T: Real>(located: &LocatedPoints<T>, mode: SampleMode, g: &[T], width: usize, out: &mut [T]) {
+fn add_samples<T: Real>(located: &LocatedPoints<T>, mode: SampleMode, g: &[T], out: &mut [T]) {
     let [tx, ty] = &located.fractions;
+    let mut numbers = [[T::ZERO; BLOCK]; 4];
     for (k, &g) in g.iter().enumerate() {
-        let weights = match mode {
-            SampleMode::Nearest => [g, T::ZERO, T::ZERO, T::ZERO],
-            SampleMode::Bilinear => {
-                let (upper, lower) = (g * (T::ONE - ty[k]), g * ty[k]);
-                [upper * (T::ONE - tx[k]), upper * tx[k], lower * (T::ONE - tx[k]), lower * tx[k]]
-            }
-        };
-        if located.whole && mode == SampleMode::Bilinear {
-            let out = &mut out[located.corners[0][k]..][..width + 2];
-            out[0] += weights[0];
-            out[1] += weights[1];
-            out[width] += weights[2];
-            out[width + 1] += weights[3];
+        if mode == SampleMode::Nearest {
+            numbers[0][k] = g;
             continue;
         }
-        for i in 0..4 {
-            if located.inside[i][k] {
-                out[located.corners[i][k]] += weights[i];
-            }
-        }
+        let (upper, lower) = (g * (T::ONE - ty[k]), g * ty[k]);
+        numbers[0][k] = upper * (T::ONE - tx[k]);
+        numbers[1][k] = upper * tx[k];
+        numbers[2][k] = lower * (T::ONE - tx[k]);
+        numbers[3][k] = lower * tx[k];
     }
+    located.add_around(&numbers, g.len(), out);
 }
 
 /// Adds to `sums` how the samples of one picture, weighted by `g`, grow along x and along y.
 #[inline(always)]
-fn slopes<T: Real>(located: &LocatedPoints<T>, x: &[T], width: usize, g: &[T], sums: &mut [[T; BLOCK]; 2]) {
+fn slopes<T: Real>(located: &LocatedPoints<T>, x: &[T], g: &[T], sums: &mut [[T; BLOCK]; 2]) {
     let [tx, ty] = &located.fractions;
+    let [a, b, c, d] = &around(located, x, g.len());
     for (k, &g) in g.iter().enumerate() {
-        let [a, b, c, d] = around(located, k, x, width);
-        let (upper, lower) = (b - a, d - c);
-        let (left, right) = (c - a, d - b);
+        let (upper, lower) = (b[k] - a[k], d[k] - c[k]);
+        let (left, right) = (c[k] - a[k], d[k] - b[k]);
         sums[0][k] += g * (upper + ty[k] * (lower - upper));
         sums[1][k] += g * (left + tx[k] * (right - left));
     }

@@ -70,7 +70,7 @@ impl Tensor {
         match turns.rem_euclid(4) {
             0 => Ok(self.clone()),
             1 => self.flip(j)?.transpose(i, j),
-            2 => self.flip(axes),
+            2 => self.flip(&axes),
             _ => self.transpose(i, j)?.flip(j),
         }
     }
@@ -261,7 +261,7 @@ mod tests {
         let values = |x: Result<Tensor>| x.unwrap().to_vec::<i64>().unwrap();
         assert_eq!(values(a.flip(&[-1, 0])), [5, 4, 3, 2, 1, 0]);
         assert_eq!(values(a.flip(&[])), [0, 1, 2, 3, 4, 5]);
-        assert_eq!(a.flip([0, 0]).err().unwrap().to_string(), "flip: axes [0, 0] name one axis twice");
+        assert_eq!(a.flip(&[0, 0]).err().unwrap().to_string(), "flip: axes [0, 0] name one axis twice");
         assert_eq!(values(a.roll(&[7], &[])), [5, 0, 1, 2, 3, 4]);
         assert_eq!(values(a.roll(&[2, 1], &[1, 1])), [0, 1, 2, 3, 4, 5]);
     }

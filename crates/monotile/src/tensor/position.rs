@@ -51,15 +51,8 @@ impl<const N: usize> AxisList for &[isize; N] {
     }
 }
 
-impl<const N: usize> AxisList for [isize; N] {
-    fn list(&self) -> SmallVec<[isize; 4]> {
-        SmallVec::from_slice(self)
-    }
-}
-
 impl sealed::Sealed for &[isize] {}
 impl<const N: usize> sealed::Sealed for &[isize; N] {}
-impl<const N: usize> sealed::Sealed for [isize; N] {}
 
 /// A range of [indices](AxisIndex) along an axis: `1..3`, `-2..`, `..=4`, `..`.
 pub trait AxisRange: sealed::Sealed {

@@ -234,7 +234,7 @@ mod tests {
         let x = Tensor::from(vec![1.0, 5.0]).requires_grad();
         let s = Tensor::from(vec![5.0, 2.0, 5.0]).requires_grad();
         let y = x.scatter_reduce(0, &Tensor::from(vec![1_i64, 0, 1]), &s, ScatterReduction::Max).unwrap();
-        let loss = y.mul(&Tensor::from(vec![2.0, 3.0])).unwrap().sum(&[], false).unwrap();
+        let loss = y.mul(Tensor::from(vec![2.0, 3.0])).unwrap().sum(&[], false).unwrap();
         let g = grad(&loss, &[&x, &s]).unwrap();
         assert_eq!(g[0].to_vec::<f64>().unwrap(), [0.0, 1.0]);
         assert_eq!(g[1].to_vec::<f64>().unwrap(), [1.0, 2.0, 1.0]);
@@ -244,7 +244,7 @@ mod tests {
     fn integers_and_booleans_are_written_too() {
         let index = Tensor::from(vec![2_i64, 0]);
         let n = Tensor::arange(3).unwrap();
-        assert_eq!(n.scatter(0, &index, &Tensor::from(vec![7_i64, 8])).unwrap().to_vec::<i64>().unwrap(), [8, 1, 7]);
+        assert_eq!(n.scatter(0, &index, Tensor::from(vec![7_i64, 8])).unwrap().to_vec::<i64>().unwrap(), [8, 1, 7]);
         assert_eq!(n.gt(5).unwrap().scatter(0, &index, true).unwrap().to_vec::<bool>().unwrap(), [true, false, true]);
         let words = n.scatter(0, &index, 0.5).err().unwrap().to_string();
         assert_eq!(words, "scatter: 0.5 stands beside a tensor of i64; take an integer, or cast the tensor with to_dtype");

@@ -4,7 +4,7 @@ use monotile_kernels::number::Dual;
 
 use crate::check;
 use crate::door::gather as door;
-use crate::door::gather::{PixelCoordinate, SampleRule};
+use crate::door::gather::{MOST_SIDE, PixelCoordinate, SampleRule};
 pub use crate::door::gather::{SampleMode, SamplePadding};
 use crate::error::{Error, Placed, Result};
 use crate::ops::map::{Formula, Number, named};
@@ -45,7 +45,7 @@ impl GridSampleOptions {
 /// To the pictures and to the grid; of the nearest elements the grid has none. Second derivatives are those of the same samples made of operations.
 ///
 /// # Errors
-/// If `x` or `grid` has not such a shape, their first sizes differ, or a picture has no elements; for integers.
+/// If `x` or `grid` has not such a shape, their first sizes differ, or a picture has no elements, or a side of more than 2³⁰; for integers.
 ///
 /// # Cost
 /// Points are located once for all channels. A sample reads four elements, and a gradient as many again.
@@ -75,6 +75,9 @@ pub fn grid_sample(x: &Tensor, grid: &Tensor, options: &GridSampleOptions) -> Re
     }
     if a[2] == 0 || a[3] == 0 {
         return Err(Error::shape(format!("grid_sample: pictures of shape {a:?} have no elements to sample")));
+    }
+    if a[2].max(a[3]) > MOST_SIDE {
+        return Err(Error::shape(format!("grid_sample: pictures of shape {a:?} have a side of more than {MOST_SIDE} elements")));
     }
     let (x, grid) = (x.to_dtype(dtype)?, grid.to_dtype(dtype)?);
     let rule = options.rule();
@@ -222,6 +225,10 @@ pub(crate) fn specs() -> Vec<Spec> {
         .refuses(
             vec![normal(&[1, 1, 0, 4]), normal(&[1, 2, 2, 2])],
             "grid_sample: pictures of shape [1, 1, 0, 4] have no elements to sample",
+        )
+        .refuses(
+            vec![Tensor::zeros(&[1, 1, 1, 1 << 31], DType::F64).expect("a repeated number"), normal(&[1, 2, 2, 2])],
+            "grid_sample: pictures of shape [1, 1, 1, 2147483648] have a side of more than 1073741824 elements",
         );
     // Outside of a picture NaN in it is not seen.
     bilinear.chain(nearest).chain([refusing]).map(Spec::may_drop_nan).collect()
@@ -240,7 +247,8 @@ mod tests {
     /// y, `grid.grad`, `(x.grad.ravel() * torch.arange(1., 13.)).sum()`
     #[test]
     fn samples_and_gradients_are_those_of_pytorch() {
-        let cases: [(SampleMode, SamplePadding, bool, [f64; 4], [f64; 8], f64); 12] = [
+        type Case = (SampleMode, SamplePadding, bool, [f64; 4], [f64; 8], f64);
+        let cases: [Case; 12] = [
             (
                 SampleMode::Bilinear,
                 SamplePadding::Zeros,
