@@ -51,7 +51,7 @@ impl Tensor {
             let axes = check::axes("sum", axes, self.rank())?;
             let y = match self.dtype() {
                 DType::Bool => count_true("sum", self, &axes)?,
-                _ => reduce_integers("sum", &self.widened()?, &axes, Reduction::Sum)?,
+                _ => reduce_integers("sum", &self.widened("sum")?, &axes, Reduction::Sum)?,
             };
             return y.with_axes_kept(self.shape(), &axes, keepdim);
         }

@@ -37,7 +37,7 @@ impl Tensor {
         if self.rank() != 1 {
             return Err(Error::shape(format!("bincount: counts a vector, got shape {:?}; reshape it", self.shape())));
         }
-        let x = self.widened()?.contiguous_detached()?;
+        let x = self.widened("bincount")?.contiguous_detached()?;
         let size = match door::sort::extent(&x) {
             Some((least, _)) if least < 0 => {
                 return Err(Error::value(format!("bincount: {least} is negative; only 0, 1, 2, … have a place")));
