@@ -17,14 +17,14 @@ pub struct CrossEntropyOptions {
 
 /// The mean over rows of −ln `softmax(logits)[target]`
 ///
-/// Shapes: logits `(…, classes)`, targets `(…)` of i64; the result is a scalar. The mean is taken in f64; bf16 and f16 logits count
+/// Shapes: logits `(…, classes)`, targets `(…)` of integers; the result is a scalar. The mean is taken in f64; bf16 and f16 logits count
 /// as f32.
 ///
 /// # Gradient
 /// (softmax − one-hot) / rows, 0 in ignored rows.
 ///
 /// # Errors
-/// If the targets' shape is not that of the rows, they are not i64, one is neither a class nor ignored, or there is none that
+/// If the targets' shape is not that of the rows, they are no integers, one is neither a class nor ignored, or there is none that
 /// counts: such a mean has no value.
 ///
 /// # Cost
