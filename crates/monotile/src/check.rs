@@ -113,7 +113,7 @@ pub(crate) fn common_float_of(op: &str, x: &[&Tensor]) -> Result<DType> {
 #[track_caller]
 pub(crate) fn indices(op: &str, t: &Tensor) -> Result<Tensor> {
     if t.dtype().is_integer() {
-        return t.widened();
+        return t.widened(op);
     }
     Err(Error::dtype(format!("{op}: indices must be integers, got {}", t.dtype())))
 }

@@ -190,7 +190,7 @@ pub fn classify(op: &str, x: &Tensor, kind: fn(f64) -> bool) -> Result<Tensor> {
         elementwise::unary(x.elements_view::<T>(), &mut out, move |x| kind(x.to_f64()).into());
         Ok(out.tensor())
     }
-    let x = &x.widened()?;
+    let x = &x.widened(op)?;
     widened!(x, run(op, x, kind))
 }
 

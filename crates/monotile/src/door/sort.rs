@@ -22,7 +22,7 @@ pub fn sort(op: &str, x: &Tensor, descending: bool) -> Result<(Tensor, Tensor)> 
         kernel::sort::<T>(x.elements(), x.dim(-1), descending, Some(&mut values), &mut places)?;
         Ok((values.tensor(), places.tensor()))
     }
-    let wide = &x.widened()?;
+    let wide = &x.widened(op)?;
     let (values, places) = widened!(wide, run(op, wide, descending))?;
     Ok((values.to_dtype(x.dtype())?, places))
 }
@@ -33,7 +33,7 @@ pub fn argsort(op: &str, x: &Tensor, descending: bool) -> Result<Tensor> {
     fn run<T: StorageElement + SortKey>(x: &Tensor, descending: bool, places: &mut [i64]) -> std::result::Result<(), OutOfMemory> {
         kernel::sort::<T>(x.elements(), x.dim(-1), descending, None, places)
     }
-    let (x, mut places) = (&x.widened()?, UninitTensor::like(op, x)?);
+    let (x, mut places) = (&x.widened(op)?, UninitTensor::like(op, x)?);
     widened!(x, run(x, descending, &mut places))?;
     Ok(places.tensor())
 }
@@ -49,7 +49,7 @@ pub fn smallest(op: &str, x: &Tensor, k: usize, largest: bool) -> Result<Tensor>
     ) -> std::result::Result<(), OutOfMemory> {
         kernel::smallest::<T>(x.elements(), [x.dim(-1), k], largest, places)
     }
-    let (x, mut places) = (&x.widened()?, UninitTensor::new(op, &with_last(x, k))?);
+    let (x, mut places) = (&x.widened(op)?, UninitTensor::new(op, &with_last(x, k))?);
     widened!(x, run(x, k, largest, &mut places))?;
     Ok(places.tensor())
 }
@@ -66,7 +66,7 @@ pub fn of_ranks(op: &str, x: &Tensor, ranks: &[usize], nan_for_all: bool) -> Res
     ) -> std::result::Result<(), OutOfMemory> {
         kernel::of_ranks::<T>(x.elements(), x.dim(-1), ranks, nan_for_all, places)
     }
-    let (x, mut places) = (&x.widened()?, UninitTensor::new(op, &with_last(x, ranks.len()))?);
+    let (x, mut places) = (&x.widened(op)?, UninitTensor::new(op, &with_last(x, ranks.len()))?);
     widened!(x, run(x, ranks, nan_for_all, &mut places))?;
     Ok(places.tensor())
 }
@@ -77,7 +77,7 @@ pub fn mode(op: &str, x: &Tensor) -> Result<Tensor> {
     fn run<T: StorageElement + SortKey>(x: &Tensor, places: &mut [i64]) -> std::result::Result<(), OutOfMemory> {
         kernel::mode::<T>(x.elements(), x.dim(-1), places)
     }
-    let (x, mut places) = (&x.widened()?, UninitTensor::new(op, &with_last(x, 1))?);
+    let (x, mut places) = (&x.widened(op)?, UninitTensor::new(op, &with_last(x, 1))?);
     widened!(x, run(x, &mut places))?;
     Ok(places.tensor())
 }
@@ -88,7 +88,7 @@ pub fn unique(op: &str, x: &Tensor) -> Result<[Tensor; 3]> {
     fn run<T: StorageElement + SortKey>(x: &Tensor, inverse: &mut [i64]) -> std::result::Result<Distinct, OutOfMemory> {
         kernel::unique::<T>(x.elements(), inverse)
     }
-    let (x, mut inverse) = (&x.widened()?, UninitTensor::like(op, x)?);
+    let (x, mut inverse) = (&x.widened(op)?, UninitTensor::like(op, x)?);
     let Distinct { first, counts } = widened!(x, run(x, &mut inverse))?;
     let k = first.len();
     Ok([Tensor::from_vec(first, &[k])?, inverse.tensor(), Tensor::from_vec(counts, &[k])?])
@@ -101,7 +101,7 @@ pub fn search(op: &str, sorted: &Tensor, x: &Tensor, right: bool) -> Result<Tens
         let m = if sorted.rank() == 1 { x.len() } else { x.dim(-1) };
         kernel::search::<T>(sorted.elements(), sorted.dim(-1), x.elements(), m, right, places);
     }
-    let (sorted, x, mut places) = (&sorted.widened()?, &x.widened()?, UninitTensor::like(op, x)?);
+    let (sorted, x, mut places) = (&sorted.widened(op)?, &x.widened(op)?, UninitTensor::like(op, x)?);
     widened!(x, run(sorted, x, right, &mut places));
     Ok(places.tensor())
 }

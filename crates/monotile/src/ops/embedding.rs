@@ -13,13 +13,13 @@ use crate::testing::{Spec, normal};
 
 /// The row of `table` for each of `ids`.
 ///
-/// Shapes: table `(vocab, dim)`, ids `(…)` of i64; the result is `(…, dim)`. A table of bf16 or f16 is read as f32, row by row.
+/// Shapes: table `(vocab, dim)`, ids `(…)` of integers; the result is `(…, dim)`. A table of bf16 or f16 is read as f32, row by row.
 ///
 /// # Gradient
 /// The cotangent's rows, added up where `ids` repeat, in their order: the same bits for every number of threads.
 ///
 /// # Errors
-/// If the table is no matrix of floating-point numbers, the ids are not i64, or one is outside the table.
+/// If the table is no matrix of floating-point numbers, the ids are no integers, or one is outside the table.
 ///
 /// # Example
 /// ```

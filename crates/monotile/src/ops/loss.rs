@@ -26,7 +26,7 @@ pub struct CrossEntropyOptions {
 ///
 /// With weights w and smoothing ε a row's loss is −Σ w q' ln `softmax(logits)`, where q' = (1 − ε) q + ε / classes, and q is 1 at the target.
 ///
-/// Shapes: logits `(…, classes)`, targets `(…)` of i64, or probabilities `(…, classes)` of a floating-point type. The result is a scalar, or
+/// Shapes: logits `(…, classes)`, targets `(…)` of integers, or probabilities `(…, classes)` of a floating-point type. The result is a scalar, or
 /// `(…)` with [`LossReduction::None`]. A plain mean or sum is taken in f64; bf16 and f16 logits count as f32.
 ///
 /// # Gradient
@@ -98,7 +98,7 @@ fn of_probabilities(op: &str, x: &Tensor, targets: &Tensor, options: &CrossEntro
     if x.rank() == 0 || x.shape() != targets.shape() {
         let (x, t) = (x.shape(), targets.shape());
         return Err(Error::shape(format!(
-            "{op}: targets that are probabilities need the shape of the logits {x:?}, got {t:?}; classes are i64"
+            "{op}: targets that are probabilities need the shape of the logits {x:?}, got {t:?}; classes are integers"
         )));
     }
     if let Some(ignored) = options.ignore_index {
@@ -199,7 +199,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             )
             .refuses(
                 vec![normal(&[2, 3]), normal(&[2])],
-                "cross_entropy: targets that are probabilities need the shape of the logits [2, 3], got [2]; classes are i64",
+                "cross_entropy: targets that are probabilities need the shape of the logits [2, 3], got [2]; classes are integers",
             )
             .refuses(
                 vec![normal(&[2, 3]), normal(&[2, 3])],

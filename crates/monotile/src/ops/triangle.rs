@@ -173,10 +173,10 @@ impl Tensor {
         both.slice(i, ..n)?.slice(j, ..n)?.diagonal(i, j)
     }
 
-    /// Class numbers as vectors of 0 with a single 1: of i64 `(…)` a tensor `(…, classes)`.
+    /// Class numbers as vectors of 0 with a single 1: of integers `(…)` a tensor `(…, classes)`.
     ///
     /// # Errors
-    /// If the elements are not i64, or one is not from 0 to classes - 1.
+    /// If the elements are no integers, or one is not from 0 to classes - 1.
     ///
     /// # Example
     /// ```

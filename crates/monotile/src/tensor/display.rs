@@ -82,7 +82,7 @@ impl Cells {
         match scalar.dtype() {
             DType::Bool => self.texts.push(scalar.item::<bool>().expect(ONE).to_string()),
             dtype if dtype.is_integer() => {
-                let number = scalar.widened().and_then(|number| number.item::<i64>()).expect(ONE);
+                let number = scalar.widened("Display").and_then(|number| number.item::<i64>()).expect(ONE);
                 self.texts.push(number.to_string());
             }
             dtype => {

@@ -179,8 +179,14 @@ impl Tensor {
     }
 
     /// This tensor, as i64 where it holds narrower integers.
+    ///
+    /// # Errors
+    /// If there is no memory for that, in the name of `op`.
     #[track_caller]
-    pub(crate) fn widened(&self) -> Result<Tensor> {
-        if self.dtype().is_integer() { self.to_dtype(DType::I64) } else { Ok(self.clone()) }
+    pub(crate) fn widened(&self, op: &str) -> Result<Tensor> {
+        match self.dtype() {
+            DType::I32 | DType::U8 => crate::door::map::cast(op, self, DType::I64),
+            _ => Ok(self.clone()),
+        }
     }
 }

@@ -260,6 +260,10 @@ fn copies_that_no_memory_holds_are_errors_with_their_bytes() {
     assert_eq!(words(x.mul(&x)), format!("mul: {need}"));
     assert_eq!(words(x.contiguous()), format!("contiguous: {need}"));
     assert_eq!(words(x.to_dtype(DType::BF16)), format!("to_dtype: {}", need.replace("281474976710656", "140737488355328")));
+    let bytes = Tensor::scalar(7_u8).expand(x.shape()).unwrap();
+    let wide = need.replace("281474976710656", "562949953421312");
+    assert_eq!(words(bytes.sum(&[], false)), format!("sum: {wide}"));
+    assert_eq!(words(bytes.add(1)), format!("add: {wide}"));
     assert_eq!(x.to_vec::<f32>().unwrap_err().kind(), ErrorKind::Memory);
     assert_eq!(x.to_f64_vec().unwrap_err().kind(), ErrorKind::Memory);
     let panicked = catch_unwind(AssertUnwindSafe(|| &x + &x)).unwrap_err();

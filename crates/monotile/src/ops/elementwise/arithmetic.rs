@@ -224,7 +224,7 @@ impl Tensor {
     #[track_caller]
     pub fn neg(&self) -> Result<Tensor> {
         if self.dtype().is_integer() {
-            let x = self.widened()?;
+            let x = self.widened("neg")?;
             return map::integers("neg", &x, &x, |x, _| x.wrapping_neg());
         }
         unary(self, Neg)

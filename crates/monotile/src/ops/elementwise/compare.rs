@@ -14,7 +14,7 @@ fn compare(op: &str, a: &Tensor, b: OperandValue<'_>, relation: Relation) -> Res
     let b = &*b.beside(op, a.dtype())?;
     let shape = check::broadcast(op, a.shape(), b.shape())?;
     let (a, b) = if a.dtype() == b.dtype() || (a.dtype().is_integer() && b.dtype().is_integer()) {
-        (a.widened()?, b.widened()?)
+        (a.widened(op)?, b.widened(op)?)
     } else {
         let dtype = check::common_float(op, a, b)?;
         (a.to_dtype(dtype)?, b.to_dtype(dtype)?)

@@ -227,7 +227,7 @@ fn check_assigned(op: &str, symbol: &str, a: &Tensor, shape: &[usize]) -> Result
 
 #[track_caller]
 fn integers(op: &str, a: &Tensor, b: &Tensor, shape: &Shape, f: fn(i64, i64) -> i64) -> Result<Tensor> {
-    let (x, y) = (broadcast_to(&a.widened()?, shape), broadcast_to(&b.widened()?, shape));
+    let (x, y) = (broadcast_to(&a.widened(op)?, shape), broadcast_to(&b.widened(op)?, shape));
     map::integers(op, &x, &y, f)
 }
 

@@ -236,7 +236,12 @@ fn pow(a: &Tensor, exponent: OperandValue<'_>) -> Result<Tensor> {
         return binary(a, b, Pow);
     }
     let shape = check::broadcast("pow", a.shape(), b.shape())?;
-    match map::partial_integers("pow", &broadcast_to(&a.widened()?, &shape), &broadcast_to(&b.widened()?, &shape), integer_power)? {
+    match map::partial_integers(
+        "pow",
+        &broadcast_to(&a.widened("pow")?, &shape),
+        &broadcast_to(&b.widened("pow")?, &shape),
+        integer_power,
+    )? {
         Some(out) => Ok(out),
         None => Err(Error::value("pow: an integer has a negative exponent; cast with to_dtype")),
     }

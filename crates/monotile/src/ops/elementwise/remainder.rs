@@ -61,7 +61,7 @@ fn float_floor_divide(a: f64, b: f64) -> f64 {
 fn divide(a: &Tensor, b: &Tensor, f: Division) -> Result<(Tensor, Tensor, Tensor)> {
     let shape = check::broadcast(f.name, a.shape(), b.shape())?;
     if a.dtype().is_integer() && b.dtype().is_integer() {
-        let (a, b) = (a.widened()?, b.widened()?);
+        let (a, b) = (a.widened(f.name)?, b.widened(f.name)?);
         return match map::partial_integers(f.name, &broadcast_to(&a, &shape), &broadcast_to(&b, &shape), f.integers)? {
             Some(out) => Ok((out, a, b)),
             None => Err(Error::value(format!("{}: an integer is divided by 0", f.name))),

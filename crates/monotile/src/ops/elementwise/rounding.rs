@@ -124,7 +124,7 @@ impl Unary for NanToNum {
 /// The number itself where it is an integer already, else the function of floating-point numbers.
 #[track_caller]
 fn of_floats<U: Unary>(x: &Tensor, op: U) -> Result<Tensor> {
-    if x.dtype().is_integer() { x.widened() } else { unary(x, op) }
+    if x.dtype().is_integer() { x.widened(U::NAME) } else { unary(x, op) }
 }
 
 /// # Functions: rounding, NaN and infinity

@@ -147,7 +147,7 @@ impl Tensor {
     #[track_caller]
     pub fn abs(&self) -> Result<Tensor> {
         if self.dtype().is_integer() {
-            let x = self.widened()?;
+            let x = self.widened("abs")?;
             return door::map::integers("abs", &x, &x, |x, _| x.wrapping_abs());
         }
         unary(self, Abs)
@@ -164,7 +164,7 @@ impl Tensor {
     #[track_caller]
     pub fn sign(&self) -> Result<Tensor> {
         if self.dtype().is_integer() {
-            let x = self.widened()?;
+            let x = self.widened("sign")?;
             return door::map::integers("sign", &x, &x, |x, _| x.signum());
         }
         unary(self, Sign)
@@ -282,7 +282,7 @@ fn where_(mask: &Tensor, a: OperandValue<'_>, b: OperandValue<'_>) -> Result<Ten
     let (a, b) = if a.dtype() == b.dtype() && !a.dtype().is_float() {
         (a.into_owned(), b.into_owned())
     } else if a.dtype().is_integer() && b.dtype().is_integer() {
-        (a.widened()?, b.widened()?)
+        (a.widened("where_")?, b.widened("where_")?)
     } else {
         let dtype = check::common_float("where_", &a, &b)?;
         (a.to_dtype(dtype)?, b.to_dtype(dtype)?)

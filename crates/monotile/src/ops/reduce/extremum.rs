@@ -25,7 +25,7 @@ fn extremum(op: &'static str, x: &Tensor, axes: &[isize], reduction: Reduction, 
         let axes = chosen_axes(op, x, axes)?;
         let y = match x.dtype() {
             DType::Bool => logical(op, x, &axes, matches!(reduction, Reduction::Min))?,
-            _ => reduce_integers(op, &x.widened()?, &axes, reduction)?,
+            _ => reduce_integers(op, &x.widened(op)?, &axes, reduction)?,
         };
         return y.with_axes_kept(x.shape(), &axes, keepdim);
     }

@@ -41,7 +41,7 @@ impl Tensor {
             let axes = check::axes("sum", axes, self.rank())?;
             let y = match self.dtype() {
                 DType::Bool => count_true("sum", self, &axes)?,
-                _ => reduce_integers("sum", &self.widened()?, &axes, Reduction::Sum)?,
+                _ => reduce_integers("sum", &self.widened("sum")?, &axes, Reduction::Sum)?,
             };
             return y.with_axes_kept(self.shape(), &axes, keepdim);
         }
@@ -90,7 +90,7 @@ impl Gradient for Sum {
 }
 
 #[cfg(test)]
-crate::testing::records!(specs);
+crate::testing::spec_tests!(specs: sum, mean);
 
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {

@@ -10,7 +10,7 @@ use crate::testing::{Spec, normal, uniform};
 ///
 /// Of integers, or of numbers in bins.
 impl Tensor {
-    /// How often each of 0, 1, 2, … occurs in a vector of i64: yᵢ = Σ 1 over xⱼ = i. With weights, it is their sum: yᵢ = Σ wⱼ over xⱼ = i.
+    /// How often each of 0, 1, 2, … occurs in a vector of integers: yᵢ = Σ 1 over xⱼ = i. With weights, it is their sum: yᵢ = Σ wⱼ over xⱼ = i.
     ///
     /// The result goes to the largest integer, and has at least `minlength` elements: of i64, or of the weights' type.
     ///
@@ -18,7 +18,7 @@ impl Tensor {
     /// Of the weights: w̄ⱼ = ȳ\[xⱼ\].
     ///
     /// # Errors
-    /// If this is no vector of i64, one is negative, or the weights differ in shape or are no floating-point numbers.
+    /// If this is no vector of integers, one is negative, or the weights differ in shape or are no floating-point numbers.
     ///
     /// # Cost
     /// Linear, over threads where there are no weights. The largest integer is read back.
@@ -40,7 +40,7 @@ impl Tensor {
         if self.rank() != 1 {
             return Err(Error::shape(format!("bincount: counts a vector, got shape {:?}; reshape it", self.shape())));
         }
-        let x = self.widened()?.contiguous_detached()?;
+        let x = self.widened("bincount")?.contiguous_detached()?;
         let size = match door::sort::extent(&x) {
             Some((least, _)) if least < 0 => {
                 return Err(Error::value(format!("bincount: {least} is negative; only 0, 1, 2, … have a place")));
