@@ -132,7 +132,7 @@ fn main() -> Result<()> {
     for step in 0..STEPS {
         let (read, targets) = rows(BATCH, &mut rng)?;
         let loss = cross_entropy(&logits(&weights, &read)?, &targets, &counted)?;
-        let mut gradients = grad(&loss, &weights.iter().collect::<Vec<_>>())?;
+        let mut gradients = grad(&loss, &weights)?;
         let length = clip_gradients(&mut gradients, 1.0)?;
         if step % 50 == 0 || step == STEPS - 1 {
             println!("{step:5}  {:8.4}   {length:.2}", loss.item::<f32>()?);

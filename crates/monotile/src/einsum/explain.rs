@@ -204,7 +204,9 @@ impl fmt::Display for Explanation {
         writeln!(f, "  operands             {}", shapes.join(", "))?;
         writeln!(f, "  result               {}", sizes(&self.shape))?;
         writeln!(f, "  operations           {}", count(self.operations))?;
-        writeln!(f, "  from left to right   {}  ({:.3} times as many)", count(self.left_to_right), self.speed_up())?;
+        let ratio = self.speed_up();
+        let ratio = if ratio < 1000.0 { format!("{ratio:.3}") } else { count(ratio.round()) };
+        writeln!(f, "  from left to right   {}  ({ratio} times as many)", count(self.left_to_right))?;
         writeln!(f, "  largest intermediate {} elements", count(self.largest))?;
         let [single, double] = [4.0, 8.0].map(|size| bytes(size * self.peak));
         writeln!(f, "  memory at its peak   {} elements  ({single} in f32, {double} in f64)", count(self.peak))?;

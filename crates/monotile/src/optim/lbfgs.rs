@@ -161,7 +161,7 @@ impl Line<'_> {
         self.evaluations += 1;
         let value = number("lbfgs", &y)?;
         let gradient = match y.is_recorded() {
-            true => flat(&grad(&y, &leaves.iter().collect::<Vec<_>>())?)?,
+            true => flat(&grad(&y, &leaves)?)?,
             false => vec![0.0; x.len()],
         };
         Ok(Point { x, value, gradient })

@@ -1,5 +1,6 @@
 //! The walk from a loss back to the leaves.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -71,13 +72,30 @@ impl Tensor {
 
 /// The gradients of the scalar `loss` with respect to each of `inputs`, in order; zeros where it does not depend on one.
 ///
-/// `inputs` may be leaves or values computed on the way.
+/// `inputs` may be leaves or values computed on the way: a list of tensors, as a model's weights are, or of references.
 ///
 /// # Errors
 /// If `loss` is not a single recorded number, or an input is not on the tape.
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, tape::grad};
+/// let weights = [2.0_f64, 3.0].map(|w| Tensor::scalar(w).requires_grad());
+/// let product = &weights[0] * &weights[1];
+/// assert_eq!(grad(&product, &weights)?[0].item::<f64>()?, 3.0);
+/// assert_eq!(grad(&product, &[&weights[1]])?[0].item::<f64>()?, 2.0);
+/// # Ok::<(), monotile::Error>(())
+/// ```
 #[track_caller]
-pub fn grad(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    let found = vjp(&[(loss, &seed("grad", loss)?)], inputs, BackwardMode::Plain)?;
+pub fn grad<T: Borrow<Tensor>>(loss: &Tensor, inputs: &[T]) -> Result<Vec<Tensor>> {
+    gradients("grad", loss, inputs, BackwardMode::Plain)
+}
+
+/// The gradients of a scalar, zeros where it does not depend on an input.
+#[track_caller]
+fn gradients<T: Borrow<Tensor>>(op: &str, loss: &Tensor, inputs: &[T], walk_kind: BackwardMode) -> Result<Vec<Tensor>> {
+    let inputs: Vec<&Tensor> = inputs.iter().map(Borrow::borrow).collect();
+    let found = vjp(&[(loss, &seed(op, loss)?)], &inputs, walk_kind)?;
     Ok(found.into_iter().zip(inputs).map(|(g, x)| g.unwrap_or_else(|| x.constant_gradient(0.0))).collect())
 }
 
@@ -99,9 +117,8 @@ pub fn grad(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
 /// ```
 #[doc(alias = "create_graph")]
 #[track_caller]
-pub fn grad_recorded(loss: &Tensor, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
-    let found = vjp(&[(loss, &seed("grad_recorded", loss)?)], inputs, BackwardMode::Recorded)?;
-    Ok(found.into_iter().zip(inputs).map(|(g, x)| g.unwrap_or_else(|| x.constant_gradient(0.0))).collect())
+pub fn grad_recorded<T: Borrow<Tensor>>(loss: &Tensor, inputs: &[T]) -> Result<Vec<Tensor>> {
+    gradients("grad_recorded", loss, inputs, BackwardMode::Recorded)
 }
 
 /// The vector-Jacobian product: pulls the cotangents of `outputs`, given beside them, back to each of `inputs`.
