@@ -236,7 +236,7 @@ impl ItemPlace<'_> {
                 let all = t.nonzero()?;
                 (0..t.rank()).map(|k| all.select(1, k)?.contiguous_detached()).collect::<Result<_>>().placed()
             }
-            other => Err(Error::dtype(format!("{op}: item {number} is a tensor of {other}; indices are i64, and masks bool"))),
+            other => Err(Error::dtype(format!("{op}: item {number} is a tensor of {other}; indices are integers, and masks bool"))),
         }
     }
 }
@@ -387,7 +387,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             )
             .refuses(
                 vec![normal(&[2, 3, 4]), normal(&[2]), indices(&[0], &[1])],
-                "index: item 1 is a tensor of f64; indices are i64, and masks bool",
+                "index: item 1 is a tensor of f64; indices are integers, and masks bool",
             ),
         Spec::new("index", |x| Ok(vec![x[0].index(s![&x[1], .., &x[2]])?]))
             .sample("indices apart", vec![normal(&[2, 3, 4]), indices(&[1, 0], &[2]), indices(&[1, 1], &[2])])
