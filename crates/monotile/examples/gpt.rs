@@ -7,7 +7,7 @@
 //! cargo run --release -p monotile --example gpt
 //! ```
 
-use monotile::attention::{AttentionOptions, rotary, scaled_dot_product_attention};
+use monotile::attention::{AttentionOptions, rotary, rotary_tables, scaled_dot_product_attention};
 use monotile::io::{SafeTensors, write_safetensors};
 use monotile::ops::{CrossEntropyOptions, cross_entropy, embedding, rms_norm, swiglu};
 use monotile::optim::{AdamW, AdamWOptions, Decay, Schedule, clip_gradients};
@@ -66,26 +66,18 @@ fn initial(rng: &mut Rng) -> Result<Vec<Tensor>> {
     shapes().into_iter().map(draw).map(|w| Ok(w?.requires_grad())).collect()
 }
 
-/// cos θ and sin θ of t positions, `(t, d/2)`: pair i of a head rotates by 100^(−2i/d) a position.
-fn rotations(t: usize) -> Result<[Tensor; 2]> {
-    let half = WIDTH / HEADS / 2;
-    let rates = Tensor::logspace(0.0, -2.0, half, 10.0, DType::F32)?;
-    let angles = einsum("t,i->ti", &[&Tensor::arange(t)?.to_dtype(DType::F32)?, &rates])?;
-    Ok([angles.cos()?, angles.sin()?])
-}
-
 /// What the model expects after each token: tokens `(b, t)` give logits `(b, t, LETTERS + 1)`.
 fn logits(weights: &[Tensor], tokens: &Tensor) -> Result<Tensor> {
     let [table, norm, blocks @ ..] = weights else { panic!("a model has an embedding, a norm and blocks") };
-    let [cos, sin] = rotations(tokens.dim(1))?;
+    let (cos, sin) = rotary_tables(&Tensor::arange(tokens.dim(1))?, WIDTH / HEADS, 100.0, DType::F32)?;
     let causal = AttentionOptions { causal: true, ..Default::default() };
     let mut x = embedding(table, tokens)?;
     for block in blocks.chunks_exact(6) {
         let [norm, qkv, out, gated_norm, up, down] = block else { unreachable!("chunks of six") };
         // One product for queries, keys and values of all heads (n, b, h, t, d).
-        let qkv = einsum("btc,nhdc->nbhtd", &[&rms_norm(&x, norm, 1e-5)?, qkv])?;
-        let (q, k) = (rotary(&qkv.select(0, 0)?, &cos, &sin)?, rotary(&qkv.select(0, 1)?, &cos, &sin)?);
-        let seen = scaled_dot_product_attention(&q, &k, &qkv.select(0, 2)?, &causal)?;
+        let qkv = einsum("btc,nhdc->nbhtd", &[&rms_norm(&x, norm, 1e-5)?, qkv])?.unbind(0)?;
+        let (q, k) = (rotary(&qkv[0], &cos, &sin)?, rotary(&qkv[1], &cos, &sin)?);
+        let seen = scaled_dot_product_attention(&q, &k, &qkv[2], &causal)?;
         x = x.add(einsum("bhtd,hdc->btc", &[&seen, out])?)?;
         let hidden = einsum("btc,nfc->nbtf", &[&rms_norm(&x, gated_norm, 1e-5)?, up])?;
         x = x.add(swiglu(&hidden.select(0, 0)?, &hidden.select(0, 1)?)?.matmul(down)?)?;

@@ -6,7 +6,7 @@
 //! | its result with log-sum-exp, which can be continued with more keys | [`scaled_dot_product_attention_with_lse`], [`PartialAttention`] |
 //! | results over different keys made one | [`merge`] |
 //! | options: mask, causal limit, scale | [`AttentionOptions`] |
-//! | rotary position embeddings | [`rotary`] |
+//! | rotary position embeddings | [`rotary`], [`rotary_tables`] |
 
 mod composed;
 mod mask;
@@ -18,7 +18,7 @@ mod tests;
 
 pub use mask::AttentionOptions;
 pub use merge::merge;
-pub use rotary::rotary;
+pub use rotary::{rotary, rotary_tables};
 pub use scaled_dot_product::{PartialAttention, scaled_dot_product_attention, scaled_dot_product_attention_with_lse};
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::door;
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -14,7 +14,7 @@ use crate::testing::{Spec, normal};
 /// out[…, p, i + d/2] = x[…, p, i + d/2] cos θ + x[…, p, i] sin θ
 /// ```
 ///
-/// Shapes: x `(…, t, d)` with d even; `cos` and `sin` `(t, d/2)`, of θ(p, i); the result has the shape of x. bf16 and f16 count
+/// Shapes: x `(…, t, d)` with d even; `cos` and `sin` `(t, d/2)`, of θ(p, i), as [`rotary_tables`] makes them; the result has the shape of x. bf16 and f16 count
 /// as f32. Pairs are halves of a row, as in LLaMA's checkpoints, not neighbours as in the paper.
 ///
 /// # Gradient
@@ -64,6 +64,44 @@ pub fn rotary(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
     }
     let table = |table: &Tensor| table.to_dtype(x.dtype())?.contiguous();
     rotate(&x, RotaryGradient { cos: table(cos)?, sin: table(sin)?, inverse: false })
+}
+
+/// The cosines and sines that [`rotary`] takes: of θ(p, i) = p base^(−2i/d), each `(t, d/2)`, for t positions p and heads of d elements.
+///
+/// `positions` is a vector `(t)`, as `Tensor::arange(t)` of a text from its start. Angles are computed in f64, and their functions cast to
+/// `dtype`: those of late positions would lose digits else. LLaMA's `base` is 10,000.
+///
+/// # Errors
+/// If d is odd or 0, positions are no vector of numbers, or `base` is not positive and finite.
+///
+/// # Example
+/// Two pairs of a head, the second a hundredth as fast as the first:
+/// ```
+/// use monotile::{DType, Tensor, attention::rotary_tables};
+/// let (cos, sin) = rotary_tables(&Tensor::arange(3)?, 4, 10_000.0, DType::F64)?;
+/// assert_eq!(cos.shape(), [3, 2]);
+/// assert!((sin.select(0, 2)?.select(0, 1)?.item::<f64>()? - 0.02_f64.sin()).abs() < 1e-15);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+#[doc(alias = "precompute_freqs_cis")]
+#[doc(alias = "RotaryEmbedding")]
+#[track_caller]
+pub fn rotary_tables(positions: &Tensor, d: usize, base: f64, dtype: DType) -> Result<(Tensor, Tensor)> {
+    if d == 0 || !d.is_multiple_of(2) {
+        return Err(Error::value(format!("rotary_tables: a head has pairs of elements, so that d must be even, got {d}")));
+    }
+    if !(base > 0.0 && base.is_finite()) {
+        return Err(Error::value(format!("rotary_tables: base must be positive and finite, got {base}")));
+    }
+    if positions.rank() != 1 || positions.dtype() == DType::Bool || !dtype.is_float() {
+        let (got, shape) = (positions.dtype(), positions.shape());
+        return Err(Error::shape(format!(
+            "rotary_tables: takes a vector of positions and gives floating-point numbers, got {got} of shape {shape:?} for {dtype}"
+        )));
+    }
+    let frequencies = Tensor::from_fn("rotary_tables", &[1, d / 2], DType::F64, |i| base.powf(-2.0 * i as f64 / d as f64))?;
+    let angles = positions.to_dtype(DType::F64)?.unsqueeze(1)?.mul(&frequencies)?;
+    Ok((angles.cos()?.to_dtype(dtype)?, angles.sin()?.to_dtype(dtype)?))
 }
 
 /// The rule, and what it rotates by: tables of x's type in row-major order.
@@ -138,7 +176,6 @@ crate::testing::spec_tests!(specs: rotary);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::DType;
 
     #[test]
     fn scores_of_turned_rows_depend_on_their_distance_alone() {
@@ -158,5 +195,23 @@ mod tests {
         let table = Tensor::ones(&[1, 1], DType::F32).unwrap();
         let error = rotary(&Tensor::ones(&[1, 2], DType::F32).unwrap(), &table.requires_grad(), &table).err().unwrap();
         assert_eq!(error.to_string(), "rotary: the cosines have no gradient here; detach them");
+    }
+
+    #[test]
+    fn tables_are_cosines_and_sines_of_the_angles() {
+        let (cos, sin) = rotary_tables(&Tensor::from(vec![0_i64, 5]), 6, 100.0, DType::F64).unwrap();
+        let angle = |p: f64, i: i32| p * 100.0_f64.powf(f64::from(-2 * i) / 6.0);
+        for (at, (c, s)) in cos.to_vec::<f64>().unwrap().into_iter().zip(sin.to_vec::<f64>().unwrap()).enumerate() {
+            let a = angle([0.0, 5.0][at / 3], at as i32 % 3);
+            assert!((c - a.cos()).abs() < 1e-14 && (s - a.sin()).abs() < 1e-14);
+        }
+        let words = |positions: &Tensor, d, base| rotary_tables(positions, d, base, DType::F32).unwrap_err().to_string();
+        let two = Tensor::arange(2).unwrap();
+        assert_eq!(words(&two, 3, 1e4), "rotary_tables: a head has pairs of elements, so that d must be even, got 3");
+        assert_eq!(words(&two, 4, f64::NAN), "rotary_tables: base must be positive and finite, got NaN");
+        assert_eq!(
+            words(&two.unsqueeze(0).unwrap(), 4, 1e4),
+            "rotary_tables: takes a vector of positions and gives floating-point numbers, got i64 of shape [1, 2] for f32"
+        );
     }
 }
