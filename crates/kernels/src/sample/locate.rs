@@ -167,7 +167,7 @@ impl<T: Real> LocatedPoints<T> {
 
     /// The elements of a picture around each point: of one outside, its neighbour inside.
     ///
-    /// A function of its own, with the instructions that every processor has: loads one by one are faster than those of a vector unit.
+    /// A function of its own, with the instructions that every processor has: its loads stay single ones.
     ///
     /// # Panics
     /// If the picture has not the size for which the points were located.

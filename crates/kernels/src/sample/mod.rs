@@ -116,7 +116,7 @@ compiled! {
                 #[inline(always)]
                 || {
                     let mut located = LocatedPoints::new();
-                    dims.each_block(threads::range(total, BLOCK, parts, part), |n, first, here| {
+                    dims.each_block(threads::range(total, BLOCK, parts, part), #[inline(always)] |n, first, here| {
                         located.locate(&dims, &rule, &grid[(n * points + first) * 2..][..here * 2]);
                         for c in n * channels..(n + 1) * channels {
                             let from = c * points + first;
@@ -149,7 +149,7 @@ compiled! {
                 || {
                     let mut located = LocatedPoints::new();
                     let groups = pictures.start / channels..pictures.end.div_ceil(channels);
-                    dims.each_block(groups.start * points..groups.end * points, |n, first, here| {
+                    dims.each_block(groups.start * points..groups.end * points, #[inline(always)] |n, first, here| {
                         located.locate(&dims, &rule, &grid[(n * points + first) * 2..][..here * 2]);
                         for c in pictures.start.max(n * channels)..pictures.end.min((n + 1) * channels) {
                             let to = &mut slice[(c - pictures.start) * plane..][..plane];
@@ -178,7 +178,7 @@ compiled! {
                 #[inline(always)]
                 || {
                     let mut located = LocatedPoints::new();
-                    dims.each_block(start / 2..(start + slice.len()) / 2, |n, first, here| {
+                    dims.each_block(start / 2..(start + slice.len()) / 2, #[inline(always)] |n, first, here| {
                         located.locate(&dims, &rule, &grid[(n * points + first) * 2..][..here * 2]);
                         let mut sums = [[T::ZERO; BLOCK]; 2];
                         for c in n * channels..(n + 1) * channels {
