@@ -1,0 +1,29 @@
+//! Kernels of Monotile on a GPU, through WebGPU. No tensor is known here.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`device`] | adapters, what they can do, an open device |
+//! | [`pool`] | its memory, recycled |
+//! | [`stream`] | commands in order, submitted in batches; uploads and reads |
+
+mod accurate;
+pub mod device;
+mod elementwise;
+mod error;
+mod kernel;
+mod operand;
+pub mod pool;
+pub mod stream;
+mod text;
+
+pub use device::{AdapterSummary, Capabilities, CooperativeShape, Gpu, GpuOptions, adapters};
+pub use elementwise::{copy, map};
+pub use error::{GpuError, GpuErrorKind, Result};
+pub use operand::{GpuOperand, GpuType};
+pub use pool::{GpuBlock, GpuPool};
+pub use stream::{GpuRead, GpuStream};
+
+/// The README's example, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
