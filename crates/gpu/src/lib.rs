@@ -13,7 +13,11 @@ mod error;
 mod kernel;
 mod operand;
 pub mod pool;
+mod product;
+mod reduce;
+mod softmax;
 pub mod stream;
+mod team;
 mod text;
 
 pub use device::{AdapterSummary, Capabilities, CooperativeShape, Gpu, GpuOptions, adapters};
@@ -21,6 +25,9 @@ pub use elementwise::{copy, map};
 pub use error::{GpuError, GpuErrorKind, Result};
 pub use operand::{GpuOperand, GpuType};
 pub use pool::{GpuBlock, GpuPool};
+pub use product::{ProductVariant, product, product_by};
+pub use reduce::{GpuReduction, reduce};
+pub use softmax::{log_softmax, softmax};
 pub use stream::{GpuRead, GpuStream};
 
 /// The README's example, as a test.

@@ -25,9 +25,8 @@ const BINDINGS: usize = 1024;
 /// ```
 /// use monotile_gpu::{Gpu, GpuErrorKind, GpuOptions, GpuStream};
 /// let gpu = match Gpu::open(&GpuOptions::default()) {
-///     Ok(gpu) => gpu,
-///     Err(error) if error.kind == GpuErrorKind::NoAdapter => return,
-///     Err(error) => panic!("{error}"),
+///     Err(error) if error.kind == GpuErrorKind::NoAdapter => return Ok(()),
+///     opened => opened?,
 /// };
 /// let stream = GpuStream::new(&gpu);
 /// let block = stream.upload(&[1, 2, 3, 4])?;

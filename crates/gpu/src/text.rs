@@ -1,4 +1,4 @@
-//! Texts of shaders: lines, named constants and unrolled loops.
+//! Texts of shaders: lines, unrolled loops and parameters.
 
 use std::fmt::Display;
 
@@ -12,11 +12,6 @@ impl Text {
         self.0.push_str(&line.to_string());
         self.0.push('\n');
         self
-    }
-
-    /// Adds `const name = value;`.
-    pub fn constant(&mut self, name: &str, value: usize) -> &mut Self {
-        self.line(format_args!("const {name} = {value}u;"))
     }
 
     /// Adds what `line` returns for each number below `n`. Shaders' compilers leave loops alone.
@@ -40,4 +35,21 @@ pub(crate) fn parameter(number: usize) -> String {
     // Two come before those of a kernel: its workgroups, and how many there are in a row of the grid.
     let place = number + 2;
     format!("p.p{}.{}", place / 4, ["x", "y", "z", "w"][place % 4])
+}
+
+/// `fn name(element: u32) -> u32`: where the element of this number lies, by sizes from parameter `sizes` on and strides from
+/// parameter `strides` on.
+pub(crate) fn place_function(name: &str, rank: usize, sizes: usize, strides: usize) -> String {
+    let mut text = Text::default();
+    text.line(format_args!("fn {name}(element: u32) -> u32 {{\n    var rest = element;\n    var place = 0u;"));
+    for d in (0..rank).rev() {
+        let (size, stride) = (parameter(sizes + d), parameter(strides + d));
+        if d > 0 {
+            text.line(format_args!("    place += (rest % {size}) * {stride};\n    rest /= {size};"));
+        } else {
+            text.line(format_args!("    place += rest * {stride};"));
+        }
+    }
+    text.line("    return place;\n}");
+    text.finish()
 }

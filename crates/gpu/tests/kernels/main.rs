@@ -2,6 +2,8 @@
 
 mod device;
 mod elementwise;
+mod product;
+mod reduce;
 
 use monotile_gpu::{Capabilities, Gpu, GpuBlock, GpuErrorKind, GpuOperand, GpuOptions, GpuStream, GpuType, adapters};
 
