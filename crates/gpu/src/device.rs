@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use crate::error::{GpuError, GpuErrorKind, Result};
+use crate::error::{GpuError, GpuErrorKind, GpuResult};
 
 /// What a device can do, as far as the kernels here choose by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,12 +183,12 @@ impl Gpu {
     ///
     /// # Errors
     /// If there is no such adapter, or it lacks what `capabilities` asks for.
-    pub fn open(options: &GpuOptions) -> Result<Self> {
+    pub fn open(options: &GpuOptions) -> GpuResult<Self> {
         pollster::block_on(Self::open_async(options))
     }
 
     /// [`open`](Self::open) for those who may not wait.
-    pub async fn open_async(options: &GpuOptions) -> Result<Self> {
+    pub async fn open_async(options: &GpuOptions) -> GpuResult<Self> {
         let mut adapters = found().await;
         let names = adapters.iter().map(|adapter| adapter.get_info().name).collect::<Vec<_>>().join(", ");
         if let Some(part) = &options.adapter {
@@ -249,7 +249,7 @@ impl Gpu {
     }
 
     /// What went wrong since the last call; a lost device stays lost.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> GpuResult<()> {
         let mut faults = lock(&self.faults);
         let first = faults.first.take();
         faults.lost.clone().or(first).map_or(Ok(()), Err)

@@ -3,9 +3,9 @@
 use monotile_kernels::number::{ExprNode, Graph, prefixed_wgsl_of, record};
 
 use crate::accurate::{PREFIX, functions_for};
-use crate::error::{GpuError, Result};
+use crate::error::{GpuError, GpuResult};
 use crate::kernel::KernelText;
-use crate::operand::{GpuOperand, GpuType, Walk, conversions};
+use crate::operand::{GpuOperand, GpuType, MergedDims, conversions};
 use crate::pool::GpuBlock;
 use crate::stream::GpuStream;
 use crate::text::{Text, join, parameter, place_function};
@@ -33,7 +33,7 @@ enum Access {
 ///
 /// # Errors
 /// If the operands are none, more than six, of different sizes, or not as many as the formula's variables.
-pub fn map(stream: &GpuStream, graph: &Graph, operands: &[GpuOperand], dtype: GpuType) -> Result<Vec<GpuBlock>> {
+pub fn map(stream: &GpuStream, graph: &Graph, operands: &[GpuOperand], dtype: GpuType) -> GpuResult<Vec<GpuBlock>> {
     let [first, ..] = operands else {
         return Err(GpuError::invalid("map: a formula needs an operand to take its sizes from"));
     };
@@ -47,10 +47,10 @@ pub fn map(stream: &GpuStream, graph: &Graph, operands: &[GpuOperand], dtype: Gp
     let elements = first.elements();
     let beside: Vec<&GpuBlock> = operands.iter().map(GpuOperand::block).collect();
     let bytes = (elements * dtype.bytes()) as u64;
-    let results = (0..graph.results.len()).map(|_| stream.pool().take(bytes, &beside)).collect::<Result<Vec<_>>>()?;
+    let results = (0..graph.results.len()).map(|_| stream.pool().take(bytes, &beside)).collect::<GpuResult<Vec<_>>>()?;
 
     let strides: Vec<&[isize]> = operands.iter().map(GpuOperand::strides).collect();
-    let walk = Walk::new(first.sizes(), &strides);
+    let walk = MergedDims::new(first.sizes(), &strides);
     let access: Vec<Access> = operands
         .iter()
         .enumerate()
@@ -81,7 +81,7 @@ pub fn map(stream: &GpuStream, graph: &Graph, operands: &[GpuOperand], dtype: Gp
 ///
 /// # Errors
 /// As [`map`].
-pub fn copy(stream: &GpuStream, operand: &GpuOperand, dtype: GpuType) -> Result<GpuBlock> {
+pub fn copy(stream: &GpuStream, operand: &GpuOperand, dtype: GpuType) -> GpuResult<GpuBlock> {
     let identity = record(|[x]| x);
     let mut results = map(stream, &identity, std::slice::from_ref(operand), dtype)?;
     results.pop().ok_or_else(|| GpuError::invalid("copy: a formula without a result"))
@@ -199,10 +199,8 @@ mod tests {
         let identity = record(|[x]| x);
         for read in TYPES {
             for (number, written) in TYPES.into_iter().enumerate() {
-                for (access, rank) in [[(Access::Four, 0), (Access::Single, 0), (Access::Strided, 3)][(number + read as usize) % 3]]
-                {
-                    validate(&Kind { graph: &identity, types: vec![read], dtype: written, access: vec![access], rank }.text());
-                }
+                let (access, rank) = [(Access::Four, 0), (Access::Single, 0), (Access::Strided, 3)][(number + read as usize) % 3];
+                validate(&Kind { graph: &identity, types: vec![read], dtype: written, access: vec![access], rank }.text());
             }
         }
         let all = record(|[a, b, c, d, e, f]: [Expr; 6]| {

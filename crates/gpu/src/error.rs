@@ -29,7 +29,7 @@ pub struct GpuError {
 }
 
 /// What functions of this crate return.
-pub type Result<T> = std::result::Result<T, GpuError>;
+pub type GpuResult<T> = std::result::Result<T, GpuError>;
 
 impl GpuError {
     pub(crate) fn new(kind: GpuErrorKind, message: impl fmt::Display) -> Self {

@@ -1,10 +1,10 @@
-//! Kernels: their texts, the pipelines made of them, and what they bind.
+//! KernelCache: their texts, the pipelines made of them, and what they bind.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::device::Gpu;
-use crate::error::{GpuError, Result};
+use crate::error::{GpuError, GpuResult};
 use crate::text::{Text, join};
 
 /// Bytes of the parameters of a dispatch that pass through a buffer.
@@ -64,7 +64,7 @@ impl KernelText {
 
 /// A kernel that the device has compiled.
 #[derive(Debug)]
-pub(crate) struct Kernel {
+pub(crate) struct GpuKernel {
     pub pipeline: wgpu::ComputePipeline,
     pub layout: wgpu::BindGroupLayout,
     pub name: &'static str,
@@ -77,14 +77,14 @@ pub(crate) struct Kernel {
 
 /// All kernels of a device, and the layouts of their buffers.
 #[derive(Debug)]
-pub(crate) struct Kernels {
-    compiled: HashMap<KernelKey, Arc<Kernel>>,
+pub(crate) struct KernelCache {
+    compiled: HashMap<KernelKey, Arc<GpuKernel>>,
     layouts: HashMap<(usize, usize), wgpu::BindGroupLayout>,
     /// Of the group of the buffer with the parameters.
     pub uniforms: wgpu::BindGroupLayout,
 }
 
-impl Kernels {
+impl KernelCache {
     pub fn new(gpu: &Gpu) -> Self {
         let entry = wgpu::BindGroupLayoutEntry {
             binding: 0,
@@ -102,7 +102,7 @@ impl Kernels {
     }
 
     /// The kernel of this key; compiled from `text` if there is none yet.
-    pub fn get(&mut self, gpu: &Gpu, key: KernelKey, text: impl FnOnce() -> KernelText) -> Result<Arc<Kernel>> {
+    pub fn get(&mut self, gpu: &Gpu, key: KernelKey, text: impl FnOnce() -> KernelText) -> GpuResult<Arc<GpuKernel>> {
         if let Some(kernel) = self.compiled.get(&key) {
             return Ok(Arc::clone(kernel));
         }
@@ -136,7 +136,7 @@ impl Kernels {
             compilation_options: wgpu::PipelineCompilationOptions { zero_initialize_workgroup_memory: false, ..Default::default() },
             cache: None,
         });
-        let kernel = Arc::new(Kernel {
+        let kernel = Arc::new(GpuKernel {
             pipeline,
             layout,
             name: key.0,

@@ -22,7 +22,7 @@ mod text;
 
 pub use device::{AdapterSummary, Capabilities, CooperativeShape, Gpu, GpuOptions, adapters};
 pub use elementwise::{copy, map};
-pub use error::{GpuError, GpuErrorKind, Result};
+pub use error::{GpuError, GpuErrorKind, GpuResult};
 pub use operand::{GpuOperand, GpuType};
 pub use pool::{GpuBlock, GpuPool};
 pub use product::{ProductVariant, product, product_by};

@@ -2,7 +2,7 @@
 
 use monotile_kernels::shape::{Dims, Shape, Strides, inside, reach};
 
-use crate::error::{GpuError, Result};
+use crate::error::{GpuError, GpuResult};
 use crate::pool::GpuBlock;
 use crate::text::Text;
 
@@ -158,7 +158,7 @@ impl GpuOperand {
     ///
     /// # Errors
     /// As [`strided`](Self::strided).
-    pub fn contiguous(block: &GpuBlock, dtype: GpuType, sizes: &[usize]) -> Result<Self> {
+    pub fn contiguous(block: &GpuBlock, dtype: GpuType, sizes: &[usize]) -> GpuResult<Self> {
         let strides = Shape::new(sizes).ok_or_else(|| GpuError::limit(format!("no block has {sizes:?} elements")))?.row_major();
         Self::strided(block, dtype, sizes, &strides, 0)
     }
@@ -167,7 +167,7 @@ impl GpuOperand {
     ///
     /// # Errors
     /// If there are more than six dimensions, more than 2³¹ elements, or elements outside the block.
-    pub fn strided(block: &GpuBlock, dtype: GpuType, sizes: &[usize], strides: &[isize], offset: usize) -> Result<Self> {
+    pub fn strided(block: &GpuBlock, dtype: GpuType, sizes: &[usize], strides: &[isize], offset: usize) -> GpuResult<Self> {
         let seen = || format!("an operand of sizes {sizes:?}, strides {strides:?} and offset {offset}");
         if sizes.len() != strides.len() || sizes.len() > MAX_RANK {
             return Err(GpuError::invalid(format!(
@@ -215,7 +215,7 @@ impl GpuOperand {
 
     /// Whether the elements lie one after another.
     pub fn is_contiguous(&self) -> bool {
-        let alone = Walk::new(&self.sizes, &[&self.strides]);
+        let alone = MergedDims::new(&self.sizes, &[&self.strides]);
         matches!(alone.strides[0][..], [] | [1])
     }
 
@@ -227,13 +227,13 @@ impl GpuOperand {
 
 /// Dimensions that several operands step through together, those merged that are one for all of them; sizes of 1 are left out.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Walk {
+pub(crate) struct MergedDims {
     pub sizes: Vec<usize>,
     /// For each operand its strides.
     pub strides: Vec<Vec<isize>>,
 }
 
-impl Walk {
+impl MergedDims {
     pub fn new(sizes: &[usize], strides: &[&[isize]]) -> Self {
         let mut walk = Self { sizes: Vec::new(), strides: vec![Vec::new(); strides.len()] };
         for (d, &size) in sizes.iter().enumerate().filter(|(_, size)| **size != 1) {
@@ -271,10 +271,10 @@ mod tests {
 
     #[test]
     fn dimensions_merge_where_they_are_one_for_all() {
-        let walk = Walk::new(&[2, 3, 1, 4], &[&[12, 4, 4, 1], &[0, 0, 9, 0]]);
-        assert_eq!(walk, Walk { sizes: vec![24], strides: vec![vec![1], vec![0]] });
+        let walk = MergedDims::new(&[2, 3, 1, 4], &[&[12, 4, 4, 1], &[0, 0, 9, 0]]);
+        assert_eq!(walk, MergedDims { sizes: vec![24], strides: vec![vec![1], vec![0]] });
         assert!(walk.is_single(1) && !walk.is_single(0));
-        let walk = Walk::new(&[2, 3, 4], &[&[12, 4, 1], &[0, 4, 1]]);
-        assert_eq!(walk, Walk { sizes: vec![2, 12], strides: vec![vec![12, 1], vec![0, 1]] });
+        let walk = MergedDims::new(&[2, 3, 4], &[&[12, 4, 1], &[0, 4, 1]]);
+        assert_eq!(walk, MergedDims { sizes: vec![2, 12], strides: vec![vec![12, 1], vec![0, 1]] });
     }
 }

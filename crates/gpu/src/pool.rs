@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use crate::device::{Gpu, lock};
-use crate::error::{GpuError, Result};
+use crate::error::{GpuError, GpuResult};
 
 /// What offsets and sizes of blocks are multiples of: WebGPU binds buffers at multiples of it.
 const ALIGNMENT: u64 = 256;
@@ -70,7 +70,7 @@ impl GpuPool {
     ///
     /// # Errors
     /// If it is larger than the device binds.
-    pub fn take(&self, bytes: u64, beside: &[&GpuBlock]) -> Result<GpuBlock> {
+    pub fn take(&self, bytes: u64, beside: &[&GpuBlock]) -> GpuResult<GpuBlock> {
         let capabilities = self.gpu.capabilities();
         let most = capabilities.binding_bytes.min(capabilities.buffer_bytes) / ALIGNMENT * ALIGNMENT;
         if bytes > most {

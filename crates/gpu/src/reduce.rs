@@ -4,9 +4,9 @@ use monotile_kernels::number::{Expr, Number, record};
 use monotile_kernels::shape::{count, product};
 
 use crate::elementwise::map;
-use crate::error::{GpuError, Result};
+use crate::error::{GpuError, GpuResult};
 use crate::kernel::KernelText;
-use crate::operand::{GpuOperand, GpuType, Walk, conversions};
+use crate::operand::{GpuOperand, GpuType, MergedDims, conversions};
 use crate::pool::GpuBlock;
 use crate::stream::GpuStream;
 use crate::team::{ADD, Team, extreme};
@@ -34,7 +34,7 @@ pub enum GpuReduction {
 ///
 /// # Errors
 /// If an axis is not there or is named twice, or an extreme is asked of no numbers.
-pub fn reduce(stream: &GpuStream, reduction: GpuReduction, operand: &GpuOperand, axes: &[usize]) -> Result<GpuBlock> {
+pub fn reduce(stream: &GpuStream, reduction: GpuReduction, operand: &GpuOperand, axes: &[usize]) -> GpuResult<GpuBlock> {
     let rank = operand.sizes().len();
     let named = |d: usize| axes.iter().filter(|&&axis| axis == d).count();
     if axes.iter().any(|&axis| axis >= rank || named(axis) > 1) {
@@ -43,7 +43,7 @@ pub fn reduce(stream: &GpuStream, reduction: GpuReduction, operand: &GpuOperand,
     let part = |reduced: bool| {
         let of = (0..rank).filter(|&d| (axes.is_empty() || named(d) == 1) == reduced);
         let (sizes, strides): (Vec<usize>, Vec<isize>) = of.map(|d| (operand.sizes()[d], operand.strides()[d])).unzip();
-        (count(&sizes), Walk::new(&sizes, &[&strides]))
+        (count(&sizes), MergedDims::new(&sizes, &[&strides]))
     };
     let ((outputs, kept), (n, reduced)) = (part(false), part(true));
     if n == 0 && outputs > 0 {
@@ -57,7 +57,7 @@ pub fn reduce(stream: &GpuStream, reduction: GpuReduction, operand: &GpuOperand,
     let parts = n.div_ceil(CHUNK).max(1);
     let bytes = product([outputs, parts, 4]) as u64;
     let result = stream.pool().take(bytes, &[operand.block()])?;
-    let stride = |walk: &Walk| walk.strides[0].last().map_or(isize::MAX, |stride| stride.abs());
+    let stride = |walk: &MergedDims| walk.strides[0].last().map_or(isize::MAX, |stride| stride.abs());
     let team = Team::new(n.min(CHUNK), stride(&reduced) <= stride(&kept));
     let kind = Kind { reduction, dtype: operand.dtype(), team, kept: kept.rank(), reduced: reduced.rank() };
     let scale = if reduction == GpuReduction::Mean && parts == 1 { 1.0 / n as f32 } else { 1.0 };

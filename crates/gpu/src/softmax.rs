@@ -3,9 +3,9 @@
 use monotile_kernels::shape::Shape;
 
 use crate::accurate::functions_for;
-use crate::error::{GpuError, Result};
+use crate::error::{GpuError, GpuResult};
 use crate::kernel::KernelText;
-use crate::operand::{GpuOperand, GpuType, Walk, conversions};
+use crate::operand::{GpuOperand, GpuType, MergedDims, conversions};
 use crate::pool::GpuBlock;
 use crate::stream::GpuStream;
 use crate::team::{ADD, Team, extreme};
@@ -15,7 +15,7 @@ use crate::text::{Text, parameter, place_function};
 ///
 /// # Errors
 /// If there is no such axis.
-pub fn softmax(stream: &GpuStream, x: &GpuOperand, axis: usize) -> Result<GpuBlock> {
+pub fn softmax(stream: &GpuStream, x: &GpuOperand, axis: usize) -> GpuResult<GpuBlock> {
     run(stream, "softmax", x, axis)
 }
 
@@ -23,11 +23,11 @@ pub fn softmax(stream: &GpuStream, x: &GpuOperand, axis: usize) -> Result<GpuBlo
 ///
 /// # Errors
 /// If there is no such axis.
-pub fn log_softmax(stream: &GpuStream, x: &GpuOperand, axis: usize) -> Result<GpuBlock> {
+pub fn log_softmax(stream: &GpuStream, x: &GpuOperand, axis: usize) -> GpuResult<GpuBlock> {
     run(stream, "log_softmax", x, axis)
 }
 
-fn run(stream: &GpuStream, name: &'static str, x: &GpuOperand, axis: usize) -> Result<GpuBlock> {
+fn run(stream: &GpuStream, name: &'static str, x: &GpuOperand, axis: usize) -> GpuResult<GpuBlock> {
     let rank = x.sizes().len();
     if axis >= rank {
         return Err(GpuError::invalid(format!("{name}: there is no axis {axis} of {rank} dimensions")));
@@ -35,7 +35,7 @@ fn run(stream: &GpuStream, name: &'static str, x: &GpuOperand, axis: usize) -> R
     let y_strides = Shape::new(x.sizes()).map(|shape| shape.row_major()).unwrap_or_default();
     let of_rows = |strides: &[isize]| -> Vec<isize> { (0..rank).filter(|&d| d != axis).map(|d| strides[d]).collect() };
     let sizes: Vec<usize> = (0..rank).filter(|&d| d != axis).map(|d| x.sizes()[d]).collect();
-    let walk = Walk::new(&sizes, &[&of_rows(x.strides()), &of_rows(&y_strides)]);
+    let walk = MergedDims::new(&sizes, &[&of_rows(x.strides()), &of_rows(&y_strides)]);
     let (n, rows) = (x.sizes()[axis], sizes.iter().product::<usize>());
     let result = stream.pool().take(4 * x.elements() as u64, &[x.block()])?;
     let between = walk.strides[0].last().map_or(isize::MAX, |stride| stride.abs());

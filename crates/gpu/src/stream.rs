@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use crate::device::{Gpu, lock};
-use crate::error::{GpuError, GpuErrorKind, Result};
-use crate::kernel::{Kernel, KernelKey, KernelText, Kernels, UNIFORM_BYTES};
+use crate::error::{GpuError, GpuErrorKind, GpuResult};
+use crate::kernel::{GpuKernel, KernelCache, KernelKey, KernelText, UNIFORM_BYTES};
 use crate::pool::{GpuBlock, GpuPool};
 
 /// Dispatches that are submitted together, so that the device starts before all is recorded.
@@ -45,7 +45,7 @@ struct State {
     /// Ended before the encoder that it belongs to.
     pass: Option<wgpu::ComputePass<'static>>,
     encoder: Option<wgpu::CommandEncoder>,
-    kernels: Kernels,
+    kernels: KernelCache,
     bindings: HashMap<Vec<u64>, (wgpu::BindGroup, u64)>,
     uniforms: Uniforms,
     recorded: usize,
@@ -65,7 +65,7 @@ struct Uniforms {
 impl GpuStream {
     /// An empty stream with a pool of its own.
     pub fn new(gpu: &Gpu) -> Self {
-        let kernels = Kernels::new(gpu);
+        let kernels = KernelCache::new(gpu);
         let state = State {
             pass: None,
             encoder: None,
@@ -98,7 +98,7 @@ impl GpuStream {
     ///
     /// # Errors
     /// If the device refuses so large a block, or has no memory for it.
-    pub fn upload(&self, bytes: &[u8]) -> Result<GpuBlock> {
+    pub fn upload(&self, bytes: &[u8]) -> GpuResult<GpuBlock> {
         let block = self.pool.take(bytes.len() as u64, &[])?;
         if bytes.is_empty() {
             return Ok(block);
@@ -156,7 +156,7 @@ impl GpuStream {
     ///
     /// # Errors
     /// If anything failed since the last read or flush: the device is lost, out of memory, or refused a command.
-    pub fn read_blocking(&self, block: &GpuBlock) -> Result<Vec<u8>> {
+    pub fn read_blocking(&self, block: &GpuBlock) -> GpuResult<Vec<u8>> {
         let read = self.read(block);
         let waited = self.gpu.device().poll(wgpu::PollType::wait_indefinitely());
         self.gpu.check()?;
@@ -170,7 +170,7 @@ impl GpuStream {
     ///
     /// # Errors
     /// As [`read_blocking`](Self::read_blocking).
-    pub fn flush(&self) -> Result<()> {
+    pub fn flush(&self) -> GpuResult<()> {
         lock(&self.state).submit(&self.gpu);
         self.gpu.check()
     }
@@ -179,7 +179,7 @@ impl GpuStream {
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
-    pub fn trim(&self) -> Result<()> {
+    pub fn trim(&self) -> GpuResult<()> {
         let state = &mut *lock(&self.state);
         state.submit(&self.gpu);
         state.bindings.clear();
@@ -187,19 +187,19 @@ impl GpuStream {
         self.gpu.check()
     }
 
-    pub(crate) fn kernel(&self, key: KernelKey, text: impl FnOnce() -> KernelText) -> Result<Arc<Kernel>> {
+    pub(crate) fn kernel(&self, key: KernelKey, text: impl FnOnce() -> KernelText) -> GpuResult<Arc<GpuKernel>> {
         lock(&self.state).kernels.get(&self.gpu, key, text)
     }
 
     /// Records a kernel over so many workgroups. With none it does nothing.
     pub(crate) fn dispatch(
         &self,
-        kernel: &Kernel,
+        kernel: &GpuKernel,
         inputs: &[&GpuBlock],
         outputs: &[&GpuBlock],
         words: &[u32],
         groups: u64,
-    ) -> Result<()> {
+    ) -> GpuResult<()> {
         let name = kernel.name;
         if [inputs.len(), outputs.len(), words.len()] != [kernel.inputs, kernel.outputs, kernel.words] {
             let given = format!("{} buffers, {} results, {} parameters", inputs.len(), outputs.len(), words.len());
@@ -266,9 +266,9 @@ impl State {
         (self.recorded, self.staged) = (0, 0);
     }
 
-    fn operands(&mut self, gpu: &Gpu, kernel: &Kernel, inputs: &[&GpuBlock], outputs: &[&GpuBlock]) -> wgpu::BindGroup {
+    fn operands(&mut self, gpu: &Gpu, kernel: &GpuKernel, inputs: &[&GpuBlock], outputs: &[&GpuBlock]) -> wgpu::BindGroup {
         let mut key = Vec::with_capacity(1 + 3 * (inputs.len() + outputs.len()));
-        // Kernels with as many buffers of each kind have one layout.
+        // KernelCache with as many buffers of each kind have one layout.
         key.push((inputs.len() << 8 | outputs.len()) as u64);
         inputs.iter().chain(outputs).for_each(|block| key.extend(block.place()));
         let now = self.dispatches;
@@ -346,7 +346,7 @@ pub struct GpuRead {
 }
 
 impl Future for GpuRead {
-    type Output = Result<Vec<u8>>;
+    type Output = GpuResult<Vec<u8>>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         // A browser calls back by itself; elsewhere somebody has to look.

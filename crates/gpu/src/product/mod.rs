@@ -12,8 +12,8 @@ mod tiles;
 use monotile_kernels::shape::product as extent;
 
 use crate::device::Capabilities;
-use crate::error::{GpuError, Result};
-use crate::operand::{GpuOperand, GpuType, Walk};
+use crate::error::{GpuError, GpuResult};
+use crate::operand::{GpuOperand, GpuType, MergedDims};
 use crate::pool::GpuBlock;
 use crate::reduce::{GpuReduction, reduce};
 use crate::stream::GpuStream;
@@ -64,7 +64,7 @@ struct Problem {
     strides: [isize; 6],
     offsets: [usize; 2],
     types: [GpuType; 2],
-    walk: Walk,
+    walk: MergedDims,
 }
 
 impl Problem {
@@ -73,7 +73,7 @@ impl Problem {
         let [a_m, a_k, b_n, b_k, c_m, c_n] = self.strides;
         let [a, b] = self.offsets;
         let [a_type, b_type] = self.types;
-        let walk = Walk { sizes: self.walk.sizes, strides: self.walk.strides.into_iter().rev().collect() };
+        let walk = MergedDims { sizes: self.walk.sizes, strides: self.walk.strides.into_iter().rev().collect() };
         Self {
             m: self.n,
             n: self.m,
@@ -110,7 +110,7 @@ const WORDS: usize = 14;
 ///
 /// # Errors
 /// If the sizes do not fit.
-pub fn product(stream: &GpuStream, a: &GpuOperand, b: &GpuOperand) -> Result<GpuBlock> {
+pub fn product(stream: &GpuStream, a: &GpuOperand, b: &GpuOperand) -> GpuResult<GpuBlock> {
     product_by(stream, a, b, None)
 }
 
@@ -118,7 +118,7 @@ pub fn product(stream: &GpuStream, a: &GpuOperand, b: &GpuOperand) -> Result<Gpu
 ///
 /// # Errors
 /// As [`product`]; if [`ProductVariant::Rows`] is asked for more than eight rows and columns, or a part has no terms.
-pub fn product_by(stream: &GpuStream, a: &GpuOperand, b: &GpuOperand, variant: Option<ProductVariant>) -> Result<GpuBlock> {
+pub fn product_by(stream: &GpuStream, a: &GpuOperand, b: &GpuOperand, variant: Option<ProductVariant>) -> GpuResult<GpuBlock> {
     let mut problem = problem(a, b)?;
     let Problem { m, n, k, batch, .. } = problem;
     let variant = variant.unwrap_or_else(|| ProductVariant::of([batch, m, n, k], stream.gpu().capabilities()));
@@ -155,7 +155,7 @@ pub fn product_by(stream: &GpuStream, a: &GpuOperand, b: &GpuOperand, variant: O
     reduce(stream, GpuReduction::Sum, &GpuOperand::contiguous(&result, GpuType::F32, &[parts, results])?, &[0])
 }
 
-fn problem(a: &GpuOperand, b: &GpuOperand) -> Result<Problem> {
+fn problem(a: &GpuOperand, b: &GpuOperand) -> GpuResult<Problem> {
     let rank = a.sizes().len();
     let refused =
         || GpuError::invalid(format!("product: sizes {:?} and {:?} are not of (…, m, k) and (…, k, n)", a.sizes(), b.sizes()));
@@ -177,7 +177,7 @@ fn problem(a: &GpuOperand, b: &GpuOperand) -> Result<Problem> {
         strides,
         offsets: [a.offset(), b.offset()],
         types: [a.dtype(), b.dtype()],
-        walk: Walk::new(leading, &[&a_strides[..rank - 2], &b_strides[..rank - 2]]),
+        walk: MergedDims::new(leading, &[&a_strides[..rank - 2], &b_strides[..rank - 2]]),
     })
 }
 

@@ -140,6 +140,8 @@ fn casts_round_as_on_the_cpu() {
     let types = [GpuType::F32, GpuType::BF16, GpuType::F16, GpuType::I32, GpuType::Bool];
     for (label, stream) in streams() {
         let mut x: Vec<f32> = numbers(500, 8).iter().map(|x| x * 1000.0).collect();
+        // Half-way between two numbers of 16 bits, whose last digits are even and odd.
+        let step = 2_f32.powi(-10);
         x.extend((-20..12).map(|e| 1.2345 * 2_f32.powi(e)));
         x.extend([
             0.0,
@@ -147,10 +149,10 @@ fn casts_round_as_on_the_cpu() {
             65519.9,
             65520.0,
             -65504.0,
-            1.00048828125,
-            1.00146484375,
-            1.00390625,
-            1.01171875,
+            1.0 + 0.5 * step,
+            1.0 + 1.5 * step,
+            1.0 + 4.0 * step,
+            1.0 + 12.0 * step,
             3e-8,
             5.96e-8,
             8.9e-8,
