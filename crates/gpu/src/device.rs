@@ -250,6 +250,8 @@ impl Gpu {
 
     /// What went wrong since the last call; a lost device stays lost.
     pub(crate) fn check(&self) -> GpuResult<()> {
+        // So that callbacks are called that wait to be.
+        let _ = self.device.poll(wgpu::PollType::Poll);
         let mut faults = lock(&self.faults);
         let first = faults.first.take();
         faults.lost.clone().or(first).map_or(Ok(()), Err)

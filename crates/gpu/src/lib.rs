@@ -6,6 +6,8 @@
 //! | [`pool`] | its memory, recycled |
 //! | [`stream`] | commands in order, submitted in batches; uploads and reads |
 
+#![forbid(unsafe_code)]
+
 mod accurate;
 pub mod device;
 mod elementwise;

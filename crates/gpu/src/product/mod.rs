@@ -90,6 +90,13 @@ impl Problem {
         self.strides[2 * i + 1].abs() <= self.strides[2 * i].abs()
     }
 
+    /// Whether four elements of operand `i` can be read at once: they lie side by side, wherever a step in another direction leads.
+    fn fours(&self, i: usize) -> bool {
+        let [across, along] = [self.strides[2 * i], self.strides[2 * i + 1]];
+        let [one, other] = if self.along(i) { [along, across] } else { [across, along] };
+        one == 1 && other % 4 == 0 && self.offsets[i] % 4 == 0 && self.walk.strides[i].iter().all(|stride| stride % 4 == 0)
+    }
+
     /// Parameters of every kernel: [`WORDS`] and the leading dimensions' sizes and strides.
     fn words(&self, parts: usize, part: usize) -> Vec<u32> {
         let sizes = [self.m, self.n, self.k, parts, part, self.batch, self.offsets[0], self.offsets[1]];
@@ -145,7 +152,8 @@ pub fn product_by(stream: &GpuStream, a: &GpuOperand, b: &GpuOperand, variant: O
             let tile = if variant == ProductVariant::Medium { tiles::Tile::MEDIUM } else { tiles::Tile::SMALL };
             let tiles = tiles::Tiles::of(&problem, tile);
             let kernel = stream.kernel(("product", tiles.key()), || tiles.text())?;
-            (kernel, problem.words(parts, k.div_ceil(parts)), tiles.groups(&problem, parts))
+            // So many that each part starts where four terms can be read at once; the last ones may have none.
+            (kernel, problem.words(parts, k.div_ceil(parts).next_multiple_of(4)), tiles.groups(&problem, parts))
         }
     };
     stream.dispatch(&kernel, &blocks, &[&result], &words, groups)?;

@@ -49,16 +49,24 @@ pub(super) struct Tiles {
     pub types: [GpuType; 2],
     /// Whether the sum's terms of an operand lie side by side.
     pub along: [bool; 2],
+    /// Whether four of them, or else of its rows, are read at once.
+    pub fours: [bool; 2],
     pub rank: usize,
 }
 
 impl Tiles {
     pub fn of(problem: &Problem, tile: Tile) -> Self {
-        Self { tile, types: problem.types, along: [problem.along(0), problem.along(1)], rank: problem.walk.rank() }
+        Self {
+            tile,
+            types: problem.types,
+            along: [0, 1].map(|i| problem.along(i)),
+            fours: [0, 1].map(|i| problem.fours(i)),
+            rank: problem.walk.rank(),
+        }
     }
 
     pub fn key(&self) -> Vec<u64> {
-        let flags = u64::from(self.along[0]) | u64::from(self.along[1]) << 1;
+        let flags = self.along.iter().chain(&self.fours).fold(0, |flags, &flag| flags << 1 | u64::from(flag));
         vec![self.tile.squares as u64, self.types[0] as u64, self.types[1] as u64, flags, self.rank as u64]
     }
 
@@ -76,7 +84,7 @@ impl Tiles {
             globals.line(self.read(i, name));
         }
         KernelText {
-            inputs: self.types.map(GpuType::single).to_vec(),
+            inputs: (0..2).map(|i| if self.fours[i] { self.types[i].four() } else { self.types[i].single() }).collect(),
             outputs: vec!["f32"],
             words: WORDS + 3 * self.rank,
             threads: THREADS,
@@ -85,17 +93,31 @@ impl Tiles {
         }
     }
 
-    /// A function for an element of an operand: 0 beyond its last row or term.
+    /// A function for an element of an operand, or four: 0 beyond its last row or term.
     fn read(&self, i: usize, name: &str) -> String {
-        let (across, along) = (parameter(8 + 2 * i), parameter(9 + 2 * i));
-        let element = self.types[i].read(&format!("a{i}"), "place");
-        format!(
-            "fn element_of_{name}(base: u32, row: u32, term: u32, end: u32) -> f32 {{
-    if (row >= {} || term >= end) {{ return 0.0; }}
+        let (rows, across, along) = (parameter(i), parameter(8 + 2 * i), parameter(9 + 2 * i));
+        if !self.fours[i] {
+            let element = self.types[i].read(&format!("a{i}"), "place");
+            return format!(
+                "fn element_of_{name}(base: u32, row: u32, term: u32, end: u32) -> f32 {{
+    if (row >= {rows} || term >= end) {{ return 0.0; }}
     let place = base + row * {across} + term * {along};
     return {element};
-}}",
-            parameter(i)
+}}"
+            );
+        }
+        let (place, first, last) = match self.along[i] {
+            true => (format!("row * {across} + term"), "term", "end".to_string()),
+            false => (format!("row + term * {along}"), "row", rows.clone()),
+        };
+        let elements = self.types[i].read_four(&format!("a{i}"), "at");
+        format!(
+            "fn four_of_{name}(base: u32, row: u32, term: u32, end: u32) -> vec4<f32> {{
+    if (row >= {rows} || term >= end) {{ return vec4<f32>(0.0); }}
+    let at = (base + {place}) >> 2u;
+    let x = {elements};
+    return select(vec4<f32>(0.0), x, vec4<u32>({first}) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>({last}));
+}}"
         )
     }
 
@@ -158,21 +180,38 @@ impl Tiles {
     /// Brings the part of an operand that a tile needs into the workgroup's memory: vectors of four rows, term by term.
     fn fill(&self, text: &mut Text, i: usize, name: &str, start: &str) {
         let (quads, depth, pitch) = (self.tile.side() / 4, self.tile.depth, self.tile.pitch());
+        // Four terms of four rows are exchanged in registers.
+        let squares = self.fours[i] && self.along[i];
+        let terms = if squares { depth / 4 } else { depth };
         // Neighbouring threads read what lies side by side.
         let (t, quad) = if self.along[i] {
-            (format!("v % {depth}u"), format!("v / {depth}u"))
+            (format!("v % {terms}u"), format!("v / {terms}u"))
         } else {
             (format!("v / {quads}u"), format!("v % {quads}u"))
         };
-        for round in 0..quads * depth / THREADS {
-            text.line("        {");
+        for round in 0..(quads * terms).div_ceil(THREADS) {
+            text.line(format_args!("        if (local < {}u) {{", quads * terms - round * THREADS));
             text.line(format_args!(
                 "        let v = local + {}u;\n        let t = {t};\n        let quad = {quad};",
                 round * THREADS
             ));
             text.line(format_args!("        let first = {start} + 4u * quad;"));
-            let elements = join(4, ", ", |q| format!("element_of_{name}(base_{name}, first + {q}u, term + t, end)"));
-            text.line(format_args!("        tile_{name}[t * {pitch}u + quad] = vec4<f32>({elements});"));
+            if squares {
+                text.unrolled(4, |q| format!("        let r{q} = four_of_{name}(base_{name}, first + {q}u, term + 4u * t, end);"));
+                text.unrolled(4, |q| {
+                    let lane = ["x", "y", "z", "w"][q];
+                    let rows = join(4, ", ", |r| format!("r{r}.{lane}"));
+                    format!("        tile_{name}[(4u * t + {q}u) * {pitch}u + quad] = vec4<f32>({rows});")
+                });
+            } else {
+                let elements = if self.fours[i] {
+                    format!("four_of_{name}(base_{name}, first, term + t, end)")
+                } else {
+                    let each = join(4, ", ", |q| format!("element_of_{name}(base_{name}, first + {q}u, term + t, end)"));
+                    format!("vec4<f32>({each})")
+                };
+                text.line(format_args!("        tile_{name}[t * {pitch}u + quad] = {elements};"));
+            }
             text.line("        }");
         }
     }
@@ -187,10 +226,13 @@ mod tests {
     fn every_text_is_a_shader() {
         for tile in [Tile::MEDIUM, Tile::SMALL] {
             for along in [[true, false], [false, true]] {
-                validate(&Tiles { tile, types: [GpuType::F32; 2], along, rank: 0 }.text());
+                validate(&Tiles { tile, types: [GpuType::F32; 2], along, fours: [false; 2], rank: 0 }.text());
+                validate(&Tiles { tile, types: [GpuType::F32, GpuType::BF16], along, fours: [true; 2], rank: 1 }.text());
             }
-            validate(&Tiles { tile, types: [GpuType::F16, GpuType::BF16], along: [false; 2], rank: 1 }.text());
-            validate(&Tiles { tile, types: [GpuType::I32, GpuType::Bool], along: [true; 2], rank: 4 }.text());
+            validate(
+                &Tiles { tile, types: [GpuType::F16, GpuType::BF16], along: [false; 2], fours: [true, false], rank: 1 }.text(),
+            );
+            validate(&Tiles { tile, types: [GpuType::I32, GpuType::Bool], along: [true; 2], fours: [false, true], rank: 4 }.text());
         }
         assert!(Tile::MEDIUM.bytes() <= 16384 && Tile::SMALL.bytes() < 4096);
     }

@@ -129,3 +129,38 @@ fn layouts_are_what_they_say() {
         }
     }
 }
+
+#[test]
+fn a_lost_device_is_an_error_and_no_panic() {
+    for (label, stream) in streams() {
+        let x = operand(&stream, &[3, 5], LAYOUTS[0], GpuType::F32, 3).0;
+        stream.gpu().device().destroy();
+        let run = || -> monotile_gpu::GpuResult<Vec<u8>> {
+            let block = copy(&stream, &x, GpuType::F32)?;
+            let other = stream.upload(&[1, 2, 3, 4])?;
+            stream.read_blocking(&other)?;
+            stream.read_blocking(&block)
+        };
+        for _ in 0..2 {
+            let error = run().unwrap_err();
+            assert_eq!(error.kind, GpuErrorKind::Lost, "{label}: {error}");
+            assert!(error.message.contains("is lost"), "{error}");
+        }
+        assert_eq!(stream.flush().unwrap_err().kind, GpuErrorKind::Lost, "{label}");
+        assert_eq!(stream.trim().unwrap_err().kind, GpuErrorKind::Lost, "{label}");
+    }
+}
+
+#[test]
+fn what_the_device_refuses_is_told_at_the_next_flush_and_once() {
+    for (label, stream) in streams() {
+        // A buffer of no use that a shader could have.
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::STORAGE;
+        let descriptor = wgpu::BufferDescriptor { label: None, size: 4, usage, mapped_at_creation: false };
+        let _ = stream.gpu().device().create_buffer(&descriptor);
+        let error = stream.flush().unwrap_err();
+        assert_eq!(error.kind, GpuErrorKind::Invalid, "{label}");
+        assert!(error.message.contains("refused a command"), "{error}");
+        stream.flush().unwrap();
+    }
+}
