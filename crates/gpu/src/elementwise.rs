@@ -32,7 +32,8 @@ enum Access {
 /// `I32`, and all but 0 are true in `Bool`.
 ///
 /// # Errors
-/// If the operands are none, more than six, of different sizes, or not as many as the formula's variables.
+/// If the operands are none, more than six, of different sizes, or not as many as the formula's variables; if the device binds fewer
+/// buffers than there are operands and results.
 pub fn map(stream: &GpuStream, graph: &Graph, operands: &[GpuOperand], dtype: GpuType) -> GpuResult<Vec<GpuBlock>> {
     let [first, ..] = operands else {
         return Err(GpuError::invalid("map: a formula needs an operand to take its sizes from"));
@@ -40,6 +41,9 @@ pub fn map(stream: &GpuStream, graph: &Graph, operands: &[GpuOperand], dtype: Gp
     if operands.len() > MAX_OPERANDS || operands.len() != graph.inputs {
         let (given, taken) = (operands.len(), graph.inputs);
         return Err(GpuError::invalid(format!("map: {given} operands for a formula of {taken}; at most {MAX_OPERANDS}")));
+    }
+    if graph.results.is_empty() {
+        return Err(GpuError::invalid("map: a formula without a result"));
     }
     if let Some(other) = operands.iter().find(|operand| operand.sizes() != first.sizes()) {
         return Err(GpuError::invalid(format!("map: operands of sizes {:?} and {:?}", first.sizes(), other.sizes())));

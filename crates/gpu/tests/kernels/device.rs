@@ -71,6 +71,27 @@ fn many_dispatches_run_in_order() {
 }
 
 #[test]
+fn threads_share_a_stream() {
+    for (label, stream) in streams() {
+        let double = monotile_kernels::number::record(|[x]: [monotile_kernels::number::Expr; 1]| x + x);
+        std::thread::scope(|scope| {
+            for thread in 0..3 {
+                let (stream, double, label) = (&stream, &double, &label);
+                scope.spawn(move || {
+                    for round in 0..40 {
+                        let x = numbers(100 + 7 * round, (thread * 100 + round) as u32);
+                        let view = GpuOperand::contiguous(&upload(stream, &x), GpuType::F32, &[x.len()]).unwrap();
+                        let y = monotile_gpu::map(stream, double, &[view], GpuType::F32).unwrap().remove(0);
+                        let expected: Vec<f32> = x.iter().map(|x| x + x).collect();
+                        assert_eq!(download(stream, &y), expected, "{label}");
+                    }
+                });
+            }
+        });
+    }
+}
+
+#[test]
 fn large_blocks_reserve_little_more_than_they_need() {
     for (label, stream) in streams() {
         let blocks: Vec<_> = (0..6).map(|i| stream.pool().take((1 << 20) + 700_000 * i + 300, &[]).unwrap()).collect();

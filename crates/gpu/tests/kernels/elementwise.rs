@@ -203,7 +203,16 @@ fn what_does_not_fit_a_formula_is_refused() {
         let refused = |operands: &[GpuOperand]| map(&stream, &add, operands, GpuType::F32).unwrap_err().message;
         assert!(refused(&[]).contains("needs an operand"));
         assert!(refused(std::slice::from_ref(&a)).contains("1 operands for a formula of 2"));
-        assert!(refused(&[a, b]).contains("operands of sizes [2, 3] and [3, 2]"));
+        assert!(refused(&[a.clone(), b]).contains("operands of sizes [2, 3] and [3, 2]"));
+        let none = record(|[_x, _y]: [Expr; 2]| -> Vec<Expr> { Vec::new() });
+        let refusal = map(&stream, &none, &[a.clone(), a.clone()], GpuType::F32).unwrap_err();
+        assert!(refusal.message.contains("a formula without a result"), "{refusal}");
+        let most = stream.gpu().capabilities().storage_buffers as usize;
+        let many = record(|[x, y]: [Expr; 2]| -> Vec<Expr> { (1..most).map(|i| x * y + Expr::from_f64(i as f64)).collect() });
+        if most < 64 {
+            let refusal = map(&stream, &many, &[a.clone(), a.clone()], GpuType::F32).unwrap_err();
+            assert!(refusal.message.contains(&format!("binds at most {most} buffers to a kernel, not {}", most + 1)), "{refusal}");
+        }
         // Nothing of nothing.
         let empty = GpuOperand::contiguous(&upload(&stream, &[]), GpuType::F32, &[0, 3]).unwrap();
         assert_eq!(download(&stream, &map(&stream, &add, &[empty.clone(), empty], GpuType::F32).unwrap()[0]), []);

@@ -48,11 +48,13 @@ fn products_of_every_variant_and_layout_are_those_of_plain_loops() {
             (ProductVariant::Small { parts: 3 }, 32, 24),
             (ProductVariant::Medium, 64, 16),
         ] {
+            use Layout::{Expanded, Plain, Reversed, Sliced, Transposed};
+            let pairs = [[Plain, Sliced], [Transposed, Plain], [Sliced, Transposed], [Expanded, Reversed], [Reversed, Expanded]];
             let edges = [1, tile - 1, tile, tile + 1, 2 * tile + 3];
             let terms = [3, depth - 1, depth, depth + 1, 2 * depth + 3];
             for (i, &m) in edges.iter().enumerate() {
                 for (j, &n) in edges.iter().enumerate().filter(|(j, _)| tile == 32 || (i + j) % 2 == 0) {
-                    let (k, layouts) = (terms[(i + 2 * j) % 5], [LAYOUTS[(i + j) % 5], LAYOUTS[(2 * i + j + 1) % 5]]);
+                    let (k, layouts) = (terms[(i + 2 * j) % 5], pairs[(i + 3 * j) % 5]);
                     check(&label, &stream, [1, m, n, k], layouts, [GpuType::F32; 2], Some(variant));
                 }
             }
@@ -64,7 +66,7 @@ fn products_of_every_variant_and_layout_are_those_of_plain_loops() {
 fn products_of_few_rows_or_columns_are_those_of_plain_loops() {
     for (label, stream) in streams() {
         let (terms, others) = ([7, 65, 300], [1, 31, 32, 33, 67]);
-        for m in [1, 2, 5, 8] {
+        for m in [1, 5, 8] {
             for (i, layout) in LAYOUTS.into_iter().enumerate() {
                 let (k, n) = (terms[(m + i) % 3], others[(m + 2 * i) % 5]);
                 let layouts = [LAYOUTS[(m + i) % 5], layout];
