@@ -31,6 +31,23 @@ enum Access {
 /// All operands have the same sizes; where one is broadcast its strides are 0. A number that is not an integer loses its fraction in
 /// `I32`, and all but 0 are true in `Bool`.
 ///
+/// # Example
+/// ```
+/// use monotile_gpu::{Gpu, GpuErrorKind, GpuOperand, GpuOptions, GpuStream, GpuType, map};
+/// # let gpu = match Gpu::open(&GpuOptions::default()) {
+/// #     Err(error) if error.kind == GpuErrorKind::NoAdapter => return Ok(()),
+/// #     opened => opened?,
+/// # };
+/// let stream = GpuStream::new(&gpu);
+/// let block = stream.upload(bytemuck::cast_slice(&[1.0_f32, 2.0, 3.0, 4.0]))?;
+/// let x = GpuOperand::contiguous(&block, GpuType::F32, &[2, 2])?;
+/// use monotile_kernels::number::{Expr, record};
+/// let squares = map(&stream, &record(|[x]: [Expr; 1]| x * x), &[x], GpuType::F32)?.remove(0);
+/// let y: Vec<f32> = bytemuck::pod_collect_to_vec(&stream.read_blocking(&squares)?);
+/// assert_eq!(y, [1.0, 4.0, 9.0, 16.0]);
+/// # Ok::<(), monotile_gpu::GpuError>(())
+/// ```
+///
 /// # Errors
 /// If the operands are none, more than six, of different sizes, or not as many as the formula's variables; if the device binds fewer
 /// buffers than there are operands and results.

@@ -5,6 +5,15 @@
 //! | [`device`] | adapters, what they can do, an open device |
 //! | [`pool`] | its memory, recycled |
 //! | [`stream`] | commands in order, submitted in batches; uploads and reads |
+//!
+//! Kernels read operands ([`GpuOperand`]) where they lie, by any strides, and write contiguous blocks:
+//!
+//! | function | what |
+//! | --- | --- |
+//! | [`map`], [`copy`] | a recorded formula of up to six operands; casts |
+//! | [`reduce`] | sums, means and extremes over any axes |
+//! | [`softmax`], [`log_softmax`] | along an axis |
+//! | [`product`], [`product_by`] | the matrix product, batched |
 
 #![forbid(unsafe_code)]
 

@@ -32,8 +32,27 @@ pub enum GpuReduction {
 ///
 /// Numbers are combined in an order that depends on the sizes alone.
 ///
+/// # Example
+/// ```
+/// use monotile_gpu::{Gpu, GpuErrorKind, GpuOperand, GpuOptions, GpuStream, GpuType, GpuReduction, reduce};
+/// # let gpu = match Gpu::open(&GpuOptions::default()) {
+/// #     Err(error) if error.kind == GpuErrorKind::NoAdapter => return Ok(()),
+/// #     opened => opened?,
+/// # };
+/// let stream = GpuStream::new(&gpu);
+/// let block = stream.upload(bytemuck::cast_slice(&[1.0_f32, 2.0, 3.0, 4.0]))?;
+/// let x = GpuOperand::contiguous(&block, GpuType::F32, &[2, 2])?;
+/// let y = stream.read_blocking(&reduce(&stream, GpuReduction::Sum, &x, &[1])?)?;
+/// assert_eq!(bytemuck::pod_collect_to_vec::<u8, f32>(&y), [3.0, 7.0]);
+/// # Ok::<(), monotile_gpu::GpuError>(())
+/// ```
+///
 /// # Errors
 /// If an axis is not there or is named twice, or an extreme is asked of no numbers.
+#[doc(alias = "sum")]
+#[doc(alias = "mean")]
+#[doc(alias = "amax")]
+#[doc(alias = "amin")]
 pub fn reduce(stream: &GpuStream, reduction: GpuReduction, operand: &GpuOperand, axes: &[usize]) -> GpuResult<GpuBlock> {
     let rank = operand.sizes().len();
     let named = |d: usize| axes.iter().filter(|&&axis| axis == d).count();

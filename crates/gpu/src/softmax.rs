@@ -13,6 +13,23 @@ use crate::text::{Text, parameter, place_function};
 
 /// exp(xᵢ − m) / Σⱼ exp(xⱼ − m) along `axis`, with m = maxⱼ xⱼ: a contiguous block of f32 of the operand's sizes.
 ///
+/// # Example
+/// ```
+/// use monotile_gpu::{Gpu, GpuErrorKind, GpuOperand, GpuOptions, GpuStream, GpuType, softmax};
+/// # let gpu = match Gpu::open(&GpuOptions::default()) {
+/// #     Err(error) if error.kind == GpuErrorKind::NoAdapter => return Ok(()),
+/// #     opened => opened?,
+/// # };
+/// let stream = GpuStream::new(&gpu);
+/// let block = stream.upload(bytemuck::cast_slice(&[1.0_f32, 2.0, 3.0, 4.0]))?;
+/// let x = GpuOperand::contiguous(&block, GpuType::F32, &[2, 2])?;
+/// let y = stream.read_blocking(&softmax(&stream, &x, 1)?)?;
+/// let y: Vec<f32> = bytemuck::pod_collect_to_vec(&y);
+/// // 1 / (1 + e⁻¹)
+/// assert!((y[1] - 0.731_058_6).abs() < 1e-6 && (y[3] - y[1]).abs() < 1e-6);
+/// # Ok::<(), monotile_gpu::GpuError>(())
+/// ```
+///
 /// # Errors
 /// If there is no such axis.
 pub fn softmax(stream: &GpuStream, x: &GpuOperand, axis: usize) -> GpuResult<GpuBlock> {

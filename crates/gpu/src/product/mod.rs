@@ -115,8 +115,28 @@ const WORDS: usize = 14;
 ///
 /// Operands are read where they lie, by any strides; bf16 and f16 are widened as they are read. Sums are in f32.
 ///
+/// # Example
+/// ```
+/// use monotile_gpu::{Gpu, GpuErrorKind, GpuOperand, GpuOptions, GpuStream, GpuType, product};
+/// # let gpu = match Gpu::open(&GpuOptions::default()) {
+/// #     Err(error) if error.kind == GpuErrorKind::NoAdapter => return Ok(()),
+/// #     opened => opened?,
+/// # };
+/// let stream = GpuStream::new(&gpu);
+/// let block = stream.upload(bytemuck::cast_slice(&[1.0_f32, 2.0, 3.0, 4.0]))?;
+/// let x = GpuOperand::contiguous(&block, GpuType::F32, &[2, 2])?;
+/// // x xᵀ: the second operand is the first by other strides.
+/// let transposed = GpuOperand::strided(&block, GpuType::F32, &[2, 2], &[1, 2], 0)?;
+/// let y = stream.read_blocking(&product(&stream, &x, &transposed)?)?;
+/// assert_eq!(bytemuck::pod_collect_to_vec::<u8, f32>(&y), [5.0, 11.0, 11.0, 25.0]);
+/// # Ok::<(), monotile_gpu::GpuError>(())
+/// ```
+///
 /// # Errors
 /// If the sizes do not fit.
+#[doc(alias = "matmul")]
+#[doc(alias = "bmm")]
+#[doc(alias = "mm")]
 pub fn product(stream: &GpuStream, a: &GpuOperand, b: &GpuOperand) -> GpuResult<GpuBlock> {
     product_by(stream, a, b, None)
 }
