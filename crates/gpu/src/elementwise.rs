@@ -75,7 +75,7 @@ pub fn map(stream: &GpuStream, graph: &Graph, operands: &[GpuOperand], dtype: Gp
     let access: Vec<Access> = operands
         .iter()
         .enumerate()
-        .map(|(number, operand)| match operand.is_contiguous() && operand.offset() % 4 == 0 {
+        .map(|(number, operand)| match operand.is_contiguous() && operand.offset().is_multiple_of(4) {
             true => Access::Four,
             false if walk.is_single(number) => Access::Single,
             false => Access::Strided,

@@ -94,7 +94,7 @@ impl Problem {
     fn fours(&self, i: usize) -> bool {
         let [across, along] = [self.strides[2 * i], self.strides[2 * i + 1]];
         let [one, other] = if self.along(i) { [along, across] } else { [across, along] };
-        one == 1 && other % 4 == 0 && self.offsets[i] % 4 == 0 && self.walk.strides[i].iter().all(|stride| stride % 4 == 0)
+        one == 1 && other % 4 == 0 && self.offsets[i].is_multiple_of(4) && self.walk.strides[i].iter().all(|stride| stride % 4 == 0)
     }
 
     /// Parameters of every kernel: [`WORDS`] and the leading dimensions' sizes and strides.

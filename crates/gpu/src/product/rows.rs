@@ -23,7 +23,7 @@ pub(super) struct Rows {
 impl Rows {
     /// None where there are more rows.
     pub fn of(problem: &Problem) -> Option<Self> {
-        let fours = problem.k % 4 == 0 && (0..2).all(|i| problem.along(i) && problem.fours(i));
+        let fours = problem.k.is_multiple_of(4) && (0..2).all(|i| problem.along(i) && problem.fours(i));
         let team = Team::new(if fours { problem.k / 4 } else { problem.k }, problem.along(1));
         let rows = Self { rows: problem.m, types: problem.types, team, fours, rank: problem.walk.rank() };
         (problem.m <= MOST_ROWS).then_some(rows)
