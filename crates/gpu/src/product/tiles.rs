@@ -10,6 +10,8 @@ const THREADS: usize = 64;
 const SIDE: usize = 8;
 /// Rows and columns that the threads' squares cover together.
 const COVER: usize = 4 * SIDE;
+/// Rows of tiles in a band.
+const BAND: usize = 8;
 /// Terms of the sum that are written out one after another.
 const UNROLLED: usize = 4;
 
@@ -127,8 +129,11 @@ impl Tiles {
         let (m, n, k, parts, part, batch) = (parameter(0), parameter(1), parameter(2), parameter(3), parameter(4), parameter(5));
         let mut text = Text::default();
         text.line(format_args!("    let wide = ({n} + {}u) / {side}u;\n    let high = ({m} + {}u) / {side}u;", side - 1, side - 1));
-        text.line(format_args!("    let column = (group % wide) * {side}u;\n    var rest = group / wide;"));
-        text.line(format_args!("    let row = (rest % high) * {side}u;\n    rest /= high;"));
+        // Tiles run down bands of eight rows of them, so that what a band reads stays in the cache.
+        text.line(format_args!("    let tile = group % (wide * high);\n    let rest = group / (wide * high);"));
+        text.line(format_args!("    let first = tile / (wide * {BAND}u) * {BAND}u;\n    let rows = min({BAND}u, high - first);"));
+        text.line(format_args!("    let column = tile % (wide * {BAND}u) / rows * {side}u;"));
+        text.line(format_args!("    let row = (first + tile % (wide * {BAND}u) % rows) * {side}u;"));
         text.line(format_args!("    let own_part = rest % {parts};\n    let own = rest / {parts};"));
         text.line(format_args!(
             "    let base_a = {} + batch_of_a(own);\n    let base_b = {} + batch_of_b(own);",

@@ -78,6 +78,16 @@ fn products_of_few_rows_or_columns_are_those_of_plain_loops() {
 }
 
 #[test]
+fn bands_of_tiles_cover_the_result() {
+    for (label, stream) in streams() {
+        for m in [8 * 32, 9 * 32 + 1, 17 * 32] {
+            let variant = Some(ProductVariant::Small { parts: 1 });
+            check(&label, &stream, [2, m, 70, 9], [Layout::Sliced; 2], [GpuType::F32; 2], variant);
+        }
+    }
+}
+
+#[test]
 fn four_elements_are_read_at_once_where_they_lie_side_by_side() {
     let (f32, bf16) = (GpuType::F32, GpuType::BF16);
     for (label, stream) in streams() {
@@ -85,9 +95,8 @@ fn four_elements_are_read_at_once_where_they_lie_side_by_side() {
             let types = [[f32; 2], [f32, bf16]][number];
             for variant in [ProductVariant::Small { parts: 3 }, ProductVariant::Medium] {
                 // Multiples of four that are not those of the tiles.
-                check(&label, &stream, [1, 68, 36, 44], layouts, types, Some(variant));
+                check(&label, &stream, [2, 68, 36, 44], layouts, types, Some(variant));
             }
-            check(&label, &stream, [2, 36, 40, 20], layouts, types, Some(ProductVariant::Small { parts: 1 }));
         }
         for (rows, types) in [(1, [f32, bf16]), (4, [f32; 2])] {
             let layouts = [Layout::Plain, Layout::Transposed];
@@ -101,7 +110,7 @@ fn four_elements_are_read_at_once_where_they_lie_side_by_side() {
 fn halves_are_widened_as_they_are_read() {
     let (f32, bf16, f16) = (GpuType::F32, GpuType::BF16, GpuType::F16);
     for (label, stream) in streams() {
-        for types in [[bf16; 2], [f16; 2], [f32, bf16], [f16, f32]] {
+        for types in [[bf16, f16], [f16, f32]] {
             let variant = Some(ProductVariant::Small { parts: 2 });
             check(&label, &stream, [2, 33, 65, 17], [Layout::Plain, Layout::Sliced], types, variant);
             check(&label, &stream, [1, 5, 70, 129], [Layout::Plain, Layout::Transposed], types, Some(ProductVariant::Rows));
