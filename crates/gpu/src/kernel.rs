@@ -8,7 +8,7 @@ use crate::error::{GpuError, GpuResult};
 use crate::text::{Text, join};
 
 /// Bytes of the parameters of a dispatch that pass through a buffer.
-pub(crate) const UNIFORM_BYTES: usize = 512;
+pub(crate) const UNIFORM_BYTES: usize = 256;
 
 /// What a kernel is known by: its name, and the numbers that its text was written for.
 pub(crate) type KernelKey = (&'static str, Vec<u64>);
@@ -111,6 +111,9 @@ impl KernelCache {
         if buffers > capabilities.storage_buffers as usize {
             let (name, most) = (&gpu.summary().name, capabilities.storage_buffers);
             return Err(GpuError::limit(format!("{}: {name} binds at most {most} buffers to a kernel, not {buffers}", key.0)));
+        }
+        if text.vectors() * 16 > UNIFORM_BYTES {
+            return Err(GpuError::limit(format!("{}: {} parameters are more than a kernel takes", key.0, text.words)));
         }
         let layout = self.layout(gpu, text.inputs.len(), text.outputs.len());
         let bytes = text.vectors() * 16;

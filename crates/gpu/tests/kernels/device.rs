@@ -71,6 +71,22 @@ fn many_dispatches_run_in_order() {
 }
 
 #[test]
+fn each_dispatch_has_its_own_parameters_and_buffers() {
+    for (label, stream) in streams() {
+        let x = numbers(2000, 9);
+        let block = upload(&stream, &x);
+        // More than there are parameters for in a turn, and groups of bindings that are kept.
+        let copies: Vec<_> = (0..1300)
+            .map(|i| copy(&stream, &GpuOperand::strided(&block, GpuType::F32, &[7], &[100], i).unwrap(), GpuType::F32).unwrap())
+            .collect();
+        for (i, copied) in copies.iter().enumerate().filter(|(i, _)| i % 13 == 0 || i % 32 == 31) {
+            let expected: Vec<f32> = (0..7).map(|k| x[i + 100 * k]).collect();
+            assert_eq!(download(&stream, copied), expected, "{label}: {i}");
+        }
+    }
+}
+
+#[test]
 fn threads_share_a_stream() {
     for (label, stream) in streams() {
         let double = monotile_kernels::number::record(|[x]: [monotile_kernels::number::Expr; 1]| x + x);
