@@ -2,7 +2,8 @@
 //!
 //! | variant | a workgroup computes | threads | for |
 //! | --- | --- | --- | --- |
-//! | [`Medium`](ProductVariant::Medium) | 64 x 64, 16 terms at a time | 64, each 8 x 8 | many tiles |
+//! | [`Large`](ProductVariant::Large) | 128 x 128, 8 terms at a time | 256, each 8 x 8 | many such tiles |
+//! | [`Medium`](ProductVariant::Medium) | 64 x 64, 16 terms at a time | 64, each 8 x 8 | tiles enough for a device |
 //! | [`Small`](ProductVariant::Small) | 32 x 32, 8 terms at a time, of a part of the sum | 64, each 4 x 4 | few tiles |
 //! | [`Rows`](ProductVariant::Rows) | some columns of at most eight rows, lanes along the sum | 64 or 256 | vectors |
 
@@ -11,6 +12,7 @@ mod tiles;
 
 use monotile_kernels::shape::product as extent;
 
+use self::tiles::Tile;
 use crate::device::Capabilities;
 use crate::error::{GpuError, GpuResult};
 use crate::operand::{GpuOperand, GpuType, MergedDims};
@@ -20,6 +22,8 @@ use crate::stream::GpuStream;
 
 /// Rows that [`ProductVariant::Rows`] computes at most.
 const MOST_ROWS: usize = 8;
+/// Tiles of 128 x 128 that keep a large device busy.
+const VERY_BUSY: usize = 256;
 /// Tiles of 64 x 64 that keep a device busy.
 const BUSY: usize = 32;
 /// The fewest terms of a sum that are worth a part of their own.
@@ -28,6 +32,8 @@ const PART: usize = 128;
 /// Which kernel computes a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProductVariant {
+    /// Tiles of 128 x 128.
+    Large,
     /// Tiles of 64 x 64.
     Medium,
     /// Tiles of 32 x 32, the sums in so many parts, which are added in order afterwards.
@@ -43,9 +49,12 @@ impl ProductVariant {
     /// The kernel for `batch` products of m x k and k x n.
     pub fn of([batch, m, n, k]: [usize; 4], capabilities: &Capabilities) -> Self {
         let tiles = |side: usize| extent([batch, m.div_ceil(side), n.div_ceil(side)]);
+        let keeps_busy = |tile: Tile, enough| tiles(tile.side()) >= enough && capabilities.workgroup_bytes as usize >= tile.bytes();
         if m.min(n) <= MOST_ROWS {
             Self::Rows
-        } else if tiles(64) >= BUSY && capabilities.workgroup_bytes as usize >= tiles::Tile::MEDIUM.bytes() {
+        } else if keeps_busy(Tile::LARGE, VERY_BUSY) && capabilities.workgroup_invocations >= 256 {
+            Self::Large
+        } else if keeps_busy(Tile::MEDIUM, BUSY) {
             Self::Medium
         } else {
             Self::Small { parts: (2 * BUSY / tiles(32).max(1)).min(k / PART).max(1) }
@@ -168,8 +177,12 @@ pub fn product_by(stream: &GpuStream, a: &GpuOperand, b: &GpuOperand, variant: O
             let kernel = stream.kernel(("product of rows", rows.key()), || rows.text())?;
             (kernel, problem.words(1, k), rows.groups(&problem))
         }
-        ProductVariant::Medium | ProductVariant::Small { .. } => {
-            let tile = if variant == ProductVariant::Medium { tiles::Tile::MEDIUM } else { tiles::Tile::SMALL };
+        ProductVariant::Large | ProductVariant::Medium | ProductVariant::Small { .. } => {
+            let tile = match variant {
+                ProductVariant::Large => Tile::LARGE,
+                ProductVariant::Medium => Tile::MEDIUM,
+                _ => Tile::SMALL,
+            };
             let tiles = tiles::Tiles::of(&problem, tile);
             let kernel = stream.kernel(("product", tiles.key()), || tiles.text())?;
             // So many that each part starts where four terms can be read at once; the last ones may have none.
@@ -218,6 +231,7 @@ mod tests {
         let of = |sizes| ProductVariant::of(sizes, &Capabilities::webgpu());
         assert_eq!(of([1, 512, 512, 64]), ProductVariant::Medium);
         assert_eq!(of([64, 64, 64, 64]), ProductVariant::Medium);
+        assert_eq!(of([1, 2048, 2048, 64]), ProductVariant::Large);
         assert_eq!(of([1, 8, 4096, 4096]), ProductVariant::Rows);
         assert_eq!(of([1, 4096, 3, 4096]), ProductVariant::Rows);
         assert_eq!(of([1, 64, 64, 4096]), ProductVariant::Small { parts: 16 });

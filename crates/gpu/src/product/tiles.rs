@@ -5,11 +5,6 @@ use crate::kernel::KernelText;
 use crate::operand::{GpuType, conversions};
 use crate::text::{Text, join, parameter, place_function};
 
-/// Threads of a workgroup, as 8 x 8. Each computes squares of 4 x 4 that are 32 rows and columns apart.
-const THREADS: usize = 64;
-const SIDE: usize = 8;
-/// Rows and columns that the threads' squares cover together.
-const COVER: usize = 4 * SIDE;
 /// Rows of tiles in a band.
 const BAND: usize = 8;
 /// Terms of the sum that are written out one after another.
@@ -18,19 +13,27 @@ const UNROLLED: usize = 4;
 /// The sizes of a tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tile {
-    /// Squares of a thread along rows, and along columns.
+    /// Threads along rows, and along columns.
+    threads: usize,
+    /// Squares of 4 x 4 that a thread computes along rows, and along columns.
     squares: usize,
     /// Terms of the sum in the workgroup's memory.
     depth: usize,
 }
 
 impl Tile {
-    pub const MEDIUM: Self = Self { squares: 2, depth: 16 };
-    pub const SMALL: Self = Self { squares: 1, depth: 8 };
+    pub const LARGE: Self = Self { threads: 16, squares: 2, depth: 8 };
+    pub const MEDIUM: Self = Self { threads: 8, squares: 2, depth: 16 };
+    pub const SMALL: Self = Self { threads: 8, squares: 1, depth: 8 };
+
+    /// Rows and columns that one square of each thread covers; squares of a thread are so far apart.
+    fn cover(self) -> usize {
+        4 * self.threads
+    }
 
     /// Rows and columns.
-    fn side(self) -> usize {
-        COVER * self.squares
+    pub fn side(self) -> usize {
+        self.cover() * self.squares
     }
 
     /// Vectors of four rows for one term, and one more, so that terms lie in other banks.
@@ -69,7 +72,7 @@ impl Tiles {
 
     pub fn key(&self) -> Vec<u64> {
         let flags = self.along.iter().chain(&self.fours).fold(0, |flags, &flag| flags << 1 | u64::from(flag));
-        vec![self.tile.squares as u64, self.types[0] as u64, self.types[1] as u64, flags, self.rank as u64]
+        vec![self.tile.side() as u64, self.types[0] as u64, self.types[1] as u64, flags, self.rank as u64]
     }
 
     pub fn groups(&self, problem: &Problem, parts: usize) -> u64 {
@@ -89,7 +92,7 @@ impl Tiles {
             inputs: (0..2).map(|i| if self.fours[i] { self.types[i].four() } else { self.types[i].single() }).collect(),
             outputs: vec!["f32"],
             words: WORDS + 3 * self.rank,
-            threads: THREADS,
+            threads: self.tile.threads * self.tile.threads,
             globals: globals.finish(),
             body: self.body(),
         }
@@ -124,7 +127,7 @@ impl Tiles {
     }
 
     fn body(&self) -> String {
-        let Tile { squares, depth } = self.tile;
+        let Tile { threads, squares, depth } = self.tile;
         let (side, pitch) = (self.tile.side(), self.tile.pitch());
         let (m, n, k, parts, part, batch) = (parameter(0), parameter(1), parameter(2), parameter(3), parameter(4), parameter(5));
         let mut text = Text::default();
@@ -141,7 +144,7 @@ impl Tiles {
             parameter(7)
         ));
         text.line(format_args!("    var term = own_part * {part};\n    let end = min(term + {part}, {k});"));
-        text.line(format_args!("    let tx = local % {SIDE}u;\n    let ty = local / {SIDE}u;"));
+        text.line(format_args!("    let tx = local % {threads}u;\n    let ty = local / {threads}u;"));
         let sums = (0..squares).flat_map(|i| (0..4).flat_map(move |r| (0..squares).map(move |j| (i, r, j))));
         for (i, r, j) in sums.clone() {
             text.line(format_args!("    var c{i}{r}_{j} = vec4<f32>(0.0);"));
@@ -154,8 +157,8 @@ impl Tiles {
         for u in 0..UNROLLED {
             text.line("            {");
             text.line(format_args!("            let at = (t + {u}u) * {pitch}u;"));
-            text.unrolled(squares, |i| format!("            let left_{i} = tile_a[at + {}u + ty];", i * SIDE));
-            text.unrolled(squares, |j| format!("            let right_{j} = tile_b[at + {}u + tx];", j * SIDE));
+            text.unrolled(squares, |i| format!("            let left_{i} = tile_a[at + {}u + ty];", i * threads));
+            text.unrolled(squares, |j| format!("            let right_{j} = tile_b[at + {}u + tx];", j * threads));
             for (i, r, j) in sums.clone() {
                 let lane = ["x", "y", "z", "w"][r];
                 text.line(format_args!("            c{i}{r}_{j} = fma(vec4<f32>(left_{i}.{lane}), right_{j}, c{i}{r}_{j});"));
@@ -169,8 +172,8 @@ impl Tiles {
             text.line("    {");
             text.line(format_args!(
                 "    let y = row + {}u + 4u * ty;\n    let x = column + {}u + 4u * tx;",
-                i * COVER + r,
-                j * COVER
+                i * self.tile.cover() + r,
+                j * self.tile.cover()
             ));
             text.line(format_args!("    let place = base + y * {c_m} + x * {c_n};\n    if (y < {m}) {{"));
             text.unrolled(4, |q| {
@@ -185,6 +188,7 @@ impl Tiles {
     /// Brings the part of an operand that a tile needs into the workgroup's memory: vectors of four rows, term by term.
     fn fill(&self, text: &mut Text, i: usize, name: &str, start: &str) {
         let (quads, depth, pitch) = (self.tile.side() / 4, self.tile.depth, self.tile.pitch());
+        let all = self.tile.threads * self.tile.threads;
         // Four terms of four rows are exchanged in registers.
         let squares = self.fours[i] && self.along[i];
         let terms = if squares { depth / 4 } else { depth };
@@ -194,12 +198,9 @@ impl Tiles {
         } else {
             (format!("v / {quads}u"), format!("v % {quads}u"))
         };
-        for round in 0..(quads * terms).div_ceil(THREADS) {
-            text.line(format_args!("        if (local < {}u) {{", quads * terms - round * THREADS));
-            text.line(format_args!(
-                "        let v = local + {}u;\n        let t = {t};\n        let quad = {quad};",
-                round * THREADS
-            ));
+        for round in 0..(quads * terms).div_ceil(all) {
+            text.line(format_args!("        if (local < {}u) {{", quads * terms - round * all));
+            text.line(format_args!("        let v = local + {}u;\n        let t = {t};\n        let quad = {quad};", round * all));
             text.line(format_args!("        let first = {start} + 4u * quad;"));
             if squares {
                 text.unrolled(4, |q| format!("        let r{q} = four_of_{name}(base_{name}, first + {q}u, term + 4u * t, end);"));
@@ -229,7 +230,7 @@ mod tests {
 
     #[test]
     fn every_text_is_a_shader() {
-        for tile in [Tile::MEDIUM, Tile::SMALL] {
+        for tile in [Tile::LARGE, Tile::MEDIUM, Tile::SMALL] {
             for along in [[true, false], [false, true]] {
                 validate(&Tiles { tile, types: [GpuType::F32; 2], along, fours: [false; 2], rank: 0 }.text());
                 validate(&Tiles { tile, types: [GpuType::F32, GpuType::BF16], along, fours: [true; 2], rank: 1 }.text());
@@ -239,6 +240,6 @@ mod tests {
             );
             validate(&Tiles { tile, types: [GpuType::I32, GpuType::Bool], along: [true; 2], fours: [false, true], rank: 4 }.text());
         }
-        assert!(Tile::MEDIUM.bytes() <= 16384 && Tile::SMALL.bytes() < 4096);
+        assert!(Tile::LARGE.bytes() <= 16384 && Tile::MEDIUM.bytes() <= 16384 && Tile::SMALL.bytes() < 4096);
     }
 }

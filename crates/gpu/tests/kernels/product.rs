@@ -78,6 +78,22 @@ fn products_of_few_rows_or_columns_are_those_of_plain_loops() {
 }
 
 #[test]
+fn large_tiles_have_edges_too() {
+    for (label, stream) in streams() {
+        use Layout::{Plain, Sliced, Transposed};
+        for (sizes, layouts) in [
+            ([1, 129, 259, 19], [Sliced, Plain]),
+            ([1, 127, 128, 8], [Sliced, Plain]),
+            ([1, 1, 131, 7], [Sliced, Plain]),
+            ([1, 132, 260, 20], [Plain; 2]),
+            ([2, 131, 9, 17], [Transposed, Transposed]),
+        ] {
+            check(&label, &stream, sizes, layouts, [GpuType::F32; 2], Some(ProductVariant::Large));
+        }
+    }
+}
+
+#[test]
 fn bands_of_tiles_cover_the_result() {
     for (label, stream) in streams() {
         for m in [8 * 32, 9 * 32 + 1, 17 * 32] {
