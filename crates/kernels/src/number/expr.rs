@@ -353,8 +353,8 @@ impl Graph {
         wgsl_of(&[(name, self)])
     }
 
-    /// The function alone.
-    fn body(&self, name: &str) -> String {
+    /// The function alone, which calls WGSL's loose functions by their names behind `prefix`.
+    fn body(&self, name: &str, prefix: &str) -> String {
         let parameters: Vec<String> = (0..self.inputs).map(|i| format!("x{i}: f32")).collect();
         let returned = match self.results.len() {
             1 => "f32".to_string(),
@@ -368,7 +368,7 @@ impl Graph {
         }
         let mut printed: Vec<String> = Vec::with_capacity(self.nodes.len());
         for (number, node) in self.nodes.iter().enumerate() {
-            let line = self.print(*node, &printed);
+            let line = self.print(*node, &printed, prefix);
             let plain = matches!(node, ExprNode::Input(_) | ExprNode::Constant(_));
             if plain || (uses[number] == 1 && line.len() < 60) {
                 printed.push(line);
@@ -383,15 +383,18 @@ impl Graph {
         text
     }
 
-    fn print(&self, node: ExprNode, printed: &[String]) -> String {
+    fn print(&self, node: ExprNode, printed: &[String], prefix: &str) -> String {
         let at = |number: usize| printed[number].as_str();
         match node {
             ExprNode::Input(i) => format!("x{i}"),
             ExprNode::Constant(x) => literal(x),
             ExprNode::Function(Function::Neg, x) => format!("(-{})", at(x)),
-            ExprNode::Function(Function::Tanh, x) => format!("tanh(clamp({}, -10.0, 10.0))", at(x)),
+            ExprNode::Function(Function::Tanh, x) if prefix.is_empty() => format!("tanh(clamp({}, -10.0, 10.0))", at(x)),
+            ExprNode::Function(function, x) if function.is_loose() => format!("{prefix}{}({})", function.wgsl(), at(x)),
             ExprNode::Function(function, x) => format!("{}({})", function.wgsl(), at(x)),
-            ExprNode::Operator(Operator::Powf, a, b) => format!("pow({}, {})", at(a), at(b)),
+            ExprNode::Operator(Operator::Powf, a, b) => format!("{prefix}pow({}, {})", at(a), at(b)),
+            // A shader's compiler may take it for true.
+            ExprNode::Compare(Comparison::Equal, a, b) if a == b && !prefix.is_empty() => format!("{prefix}is_number({})", at(a)),
             ExprNode::Operator(operator, a, b) => format!("({} {} {})", at(a), operator.sign(), at(b)),
             ExprNode::MulAdd(a, b, c) => format!("fma({}, {}, {})", at(a), at(b), at(c)),
             ExprNode::Compare(comparison, a, b) => format!("({} {} {})", at(a), comparison.sign(), at(b)),
@@ -413,6 +416,12 @@ impl Graph {
 
 /// Several formulas as functions of one WGSL module, after the functions that they call and WGSL does not have.
 pub fn wgsl_of(formulas: &[(&str, &Graph)]) -> String {
+    prefixed_wgsl_of(formulas, "")
+}
+
+/// [`wgsl_of`], but exp, exp2, log, pow, sin, cos and tanh are called by these names behind `prefix`: WGSL's own are too loose
+/// for some, who define theirs. So is `is_number`, which is false for NaN alone.
+pub fn prefixed_wgsl_of(formulas: &[(&str, &Graph)], prefix: &str) -> String {
     let mut text = String::new();
     if formulas.iter().any(|(_, graph)| graph.has_special_numbers()) {
         // What is computed while a module is compiled may not be infinite, nor NaN.
@@ -420,10 +429,10 @@ pub fn wgsl_of(formulas: &[(&str, &Graph)]) -> String {
     }
     for function in Function::OWN {
         if formulas.iter().any(|(_, graph)| graph.calls(function)) {
-            text.push_str(&function.formula().body(function.wgsl()));
+            text.push_str(&function.formula().body(function.wgsl(), prefix));
         }
     }
-    formulas.iter().for_each(|(name, graph)| text.push_str(&graph.body(name)));
+    formulas.iter().for_each(|(name, graph)| text.push_str(&graph.body(name, prefix)));
     text
 }
 
@@ -462,6 +471,11 @@ impl Function {
     /// Those that WGSL does not have.
     const OWN: [Self; 5] = [Self::Sigmoid, Self::Silu, Self::Erf, Self::NormalCdf, Self::Gelu];
 
+    /// Whether WGSL lets an adapter round it coarsely.
+    fn is_loose(self) -> bool {
+        matches!(self, Self::Exp | Self::Exp2 | Self::Ln | Self::Sin | Self::Cos | Self::Tanh)
+    }
+
     fn wgsl(self) -> &'static str {
         match self {
             Self::Neg => "-",
@@ -487,7 +501,7 @@ impl Function {
     fn formula(self) -> Graph {
         match self {
             Self::Sigmoid => record(|[x]| sigmoid(x)),
-            Self::Silu => record(|[x]| x * sigmoid(x)),
+            Self::Silu => record(|[x]| at_least(-87.0, x) * sigmoid(x)),
             Self::Erf => record(|[x]| erf(x)),
             Self::NormalCdf => record(|[x]| {
                 let tail = normal_tail(x.abs());
@@ -505,9 +519,11 @@ impl Function {
 
 /// 1 / (1 + e⁻ˣ), where nothing is infinite: below -87 as there.
 fn sigmoid<T: Number>(x: T) -> T {
-    let low = T::from_f64(-87.0);
-    let x = T::select(x.less(low), low, x);
-    T::ONE / (T::ONE + (-x).exp())
+    T::ONE / (T::ONE + (-at_least(-87.0, x)).exp())
+}
+
+fn at_least<T: Number>(low: f64, x: T) -> T {
+    T::select(x.less(T::from_f64(low)), T::from_f64(low), x)
 }
 
 /// Σ c[k] xᵏ
@@ -518,7 +534,8 @@ fn polynomial<T: Number>(c: &[f64], x: T) -> T {
 /// Φ(-z) for z ≥ 0: e^(-z²/2) R(z / (z + k) - ½) / (z + k), with the polynomial of [`Format::NORMAL_RATIO`].
 fn normal_tail<T: Number>(z: T) -> T {
     let (end, centre) = (T::from_f64(f32::NORMAL_TAIL.into()), T::from_f64(f32::NORMAL_CENTRE.into()));
-    let z = T::select(z.less(end), z, end);
+    // NaN stays one.
+    let z = T::select(end.less(z), end, z);
     let sum = z + centre;
     let ratio = polynomial(f32::NORMAL_RATIO, z / sum - T::from_f64(0.5));
     (T::from_f64(-0.5) * z * z).exp() * ratio / sum

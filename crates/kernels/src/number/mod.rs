@@ -19,7 +19,7 @@ pub mod rows;
 mod tests;
 
 pub use dual::Dual;
-pub use expr::{Comparison, Condition, Expr, ExprNode, Function, Graph, Operator, record, wgsl_of};
+pub use expr::{Comparison, Condition, Expr, ExprNode, Function, Graph, Operator, prefixed_wgsl_of, record, wgsl_of};
 pub use functions::Composite;
 pub use range_checked::{RangeChecked, SystemMath};
 

@@ -212,6 +212,16 @@ fn functions_that_shaders_lack_are_printed_once_before_their_use() {
 }
 
 #[test]
+fn a_shader_may_bring_functions_of_its_own() {
+    let graph = record(|[x, y]| x.tanh().maximum(y.sigmoid()).powf(x.abs()));
+    let text = prefixed_wgsl_of(&[("f", &graph)], "our_");
+    for call in ["our_tanh(x0)", "our_exp(", "our_pow(", "our_is_number(", "fn sigmoid(", " abs("] {
+        assert!(text.contains(call), "{call}: {text}");
+    }
+    assert!(graph.wgsl("f").contains("tanh(clamp(x0, -10.0, 10.0))"), "{}", graph.wgsl("f"));
+}
+
+#[test]
 fn watched_numbers_know_what_vectors_cannot_compute() {
     let far = |x: f32| RangeChecked::new(x).sin().out_of_range;
     assert!(far(2e6) && far(f32::NAN) && !far(1e5));

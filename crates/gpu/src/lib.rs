@@ -1,0 +1,47 @@
+//! Kernels of Monotile on a GPU, through WebGPU. No tensor is known here.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`device`] | adapters, what they can do, an open device |
+//! | [`pool`] | its memory, recycled |
+//! | [`stream`] | commands in order, submitted in batches; uploads and reads |
+//!
+//! Kernels read operands ([`GpuOperand`]) where they lie, by any strides, and write contiguous blocks:
+//!
+//! | function | what |
+//! | --- | --- |
+//! | [`map`], [`copy`] | a recorded formula of up to six operands; casts |
+//! | [`reduce`] | sums, means and extremes over any axes |
+//! | [`softmax`], [`log_softmax`] | along an axis |
+//! | [`product`], [`product_by`] | the matrix product, batched |
+
+#![forbid(unsafe_code)]
+
+mod accurate;
+pub mod device;
+mod elementwise;
+mod error;
+mod kernel;
+mod operand;
+pub mod pool;
+mod product;
+mod reduce;
+mod softmax;
+pub mod stream;
+mod team;
+mod text;
+
+pub use device::{AdapterSummary, Capabilities, CooperativeShape, Gpu, GpuOptions, adapters};
+pub use elementwise::{copy, map};
+pub use error::{GpuError, GpuErrorKind, GpuResult};
+pub use operand::{GpuOperand, GpuType};
+pub use pool::{GpuBlock, GpuPool};
+pub use product::{ProductVariant, product, product_by};
+pub use reduce::{GpuReduction, reduce};
+pub use softmax::{log_softmax, softmax};
+pub use stream::{GpuRead, GpuStream};
+
+/// The README's example, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
