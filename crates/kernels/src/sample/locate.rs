@@ -81,13 +81,13 @@ fn pixels<T: Real>(formula: PixelCoordinate, at: &mut [T; BLOCK], slopes: &mut [
 /// A block of points: the places of the elements around them, and how far between these they lie.
 pub(super) struct LocatedPoints<T> {
     /// The places of the upper left, upper right, lower left and lower right element; of one outside, that of its neighbour inside.
-    corners: [[usize; BLOCK]; 4],
+    corners: [[u32; BLOCK]; 4],
     /// The elements of the picture that the places are of.
     elements: usize,
     /// Whether those elements are in the picture.
-    pub inside: [[bool; BLOCK]; 4],
+    inside: [[bool; BLOCK]; 4],
     /// Whether all are.
-    pub whole: bool,
+    whole: bool,
     /// How far to the right of the left ones, and below the upper ones, from 0 to 1.
     pub fractions: [[T; BLOCK]; 2],
     /// The derivatives of the pixels' coordinates by the grid's.
@@ -158,26 +158,39 @@ impl<T: Real> LocatedPoints<T> {
             for k in 0..BLOCK {
                 let (x, y) = (x[k] + right, y[k] + down);
                 let (near_x, near_y) = (x.clamp(0, width - 1), y.clamp(0, height - 1));
-                self.corners[i][k] = near_y as usize * width as usize + near_x as usize;
+                self.corners[i][k] = near_y as u32 * width as u32 + near_x as u32;
                 self.inside[i][k] = (near_x == x) & (near_y == y);
             }
         }
         self.elements = width as usize * height as usize;
     }
 
-    /// The elements of a picture around each point: of one outside, its neighbour inside.
+    /// The elements of a picture around each point, 0 where they are outside: left and right ones beside each other, the upper row first.
     ///
-    /// A function of its own, with the instructions that every processor has: its loads stay single ones.
+    /// A function of its own, with the instructions that every processor has: its loads stay single ones, of two elements where all are inside.
     ///
     /// # Panics
     /// If the picture has not the size for which the points were located.
     #[inline(never)]
-    pub fn elements_around(&self, x: &[T], here: usize, found: &mut [[T; BLOCK]; 4]) {
+    pub fn elements_around(&self, x: &[T], here: usize, found: &mut [[[T; 2]; BLOCK]; 2]) {
         assert!(x.len() == self.elements && here <= BLOCK, "the picture that the points were located in");
-        for (places, found) in self.corners.iter().zip(found) {
-            for (found, &place) in found[..here].iter_mut().zip(places) {
+        for (row, found) in found.iter_mut().enumerate() {
+            let (left, right) = (&self.corners[2 * row], &self.corners[2 * row + 1]);
+            if self.whole {
+                for (found, &place) in found[..here].iter_mut().zip(left) {
+                    // SAFETY: `corners_of` found every left element at least one before the end of its row, so that it and the next one lie
+                    // below the number of elements, which is the length of x.
+                    *found = unsafe { x.as_ptr().add(place as usize).cast::<[T; 2]>().read_unaligned() };
+                }
+                continue;
+            }
+            for k in 0..here {
                 // SAFETY: `corners_of` clamps each coordinate to its side, so that a place is below the number of elements, which is the length of x.
-                *found = unsafe { *x.get_unchecked(place) };
+                let (a, b) = unsafe { (*x.get_unchecked(left[k] as usize), *x.get_unchecked(right[k] as usize)) };
+                found[k] = [
+                    T::select(self.inside[2 * row][k], a, T::ZERO),
+                    T::select(self.inside[2 * row + 1][k], b, T::ZERO),
+                ];
             }
         }
     }
@@ -193,7 +206,7 @@ impl<T: Real> LocatedPoints<T> {
             for i in 0..4 {
                 if self.whole || self.inside[i][k] {
                     // SAFETY: as in `elements_around`.
-                    unsafe { *out.get_unchecked_mut(self.corners[i][k]) += numbers[i][k] };
+                    unsafe { *out.get_unchecked_mut(self.corners[i][k] as usize) += numbers[i][k] };
                 }
             }
         }

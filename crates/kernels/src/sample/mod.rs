@@ -19,6 +19,9 @@ use locate::{BLOCK, LocatedPoints};
 /// The most elements of a side of a picture.
 pub const MOST_SIDE: usize = 1 << 30;
 
+/// The most elements of a picture: places are counted in 32 bits.
+pub const MOST_ELEMENTS: usize = 1 << 31;
+
 /// Which elements a sample is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SampleMode {
@@ -76,7 +79,7 @@ impl SampleDims {
         assert!(grid.len() == count(&[batch, points, 2]), "a grid of its shape");
         assert!(samples.len() == count(&[batch, channels, points]), "a sample for each channel and point");
         assert!(samples.is_empty() || (height > 0 && width > 0), "a picture with elements");
-        assert!(height.max(width) <= MOST_SIDE, "a picture of sides that can be counted");
+        assert!(height.max(width) <= MOST_SIDE && self.plane() <= MOST_ELEMENTS, "a picture whose elements can be counted");
     }
 
     /// Cuts the points of all grids into as many parts as the work is worth threads.
@@ -197,34 +200,24 @@ compiled! {
     }
 }
 
-/// The elements of one picture around a block of points, 0 where they are outside: the upper two, then the lower two.
-#[inline(always)]
-fn around<T: Real>(located: &LocatedPoints<T>, x: &[T], here: usize) -> [[T; BLOCK]; 4] {
-    let mut found = [[T::ZERO; BLOCK]; 4];
-    located.elements_around(x, here, &mut found);
-    if !located.whole {
-        for (found, inside) in found.iter_mut().zip(&located.inside) {
-            found.iter_mut().zip(inside).for_each(|(v, &inside)| *v = T::select(inside, *v, T::ZERO));
-        }
-    }
-    found
-}
-
-/// The samples of one picture at a block of points.
+/// The samples of one picture at a block of points. A point's arithmetic is the same in every block, so that bits do not depend on threads.
 #[inline(always)]
 fn samples<T: Real>(located: &LocatedPoints<T>, mode: SampleMode, x: &[T], out: &mut [T]) {
     let [tx, ty] = &located.fractions;
-    let [a, b, c, d] = &around(located, x, out.len());
+    let mut around = [[[T::ZERO; 2]; BLOCK]; 2];
+    located.elements_around(x, out.len(), &mut around);
+    let [upper, lower] = &around;
     if mode == SampleMode::Nearest {
         for (k, out) in out.iter_mut().enumerate() {
             // The fraction is 0, or NaN with its coordinate.
-            *out = a[k] + tx[k] + ty[k];
+            *out = upper[k][0] + tx[k] + ty[k];
         }
         return;
     }
     for (k, out) in out.iter_mut().enumerate() {
-        let (upper, lower) = (a[k] + tx[k] * (b[k] - a[k]), c[k] + tx[k] * (d[k] - c[k]));
-        *out = upper + ty[k] * (lower - upper);
+        let ([a, b], [c, d]) = (upper[k], lower[k]);
+        let (left, right) = (a + ty[k] * (c - a), b + ty[k] * (d - b));
+        *out = left + tx[k] * (right - left);
     }
 }
 
@@ -251,10 +244,12 @@ fn add_samples<T: Real>(located: &LocatedPoints<T>, mode: SampleMode, g: &[T], o
 #[inline(always)]
 fn slopes<T: Real>(located: &LocatedPoints<T>, x: &[T], g: &[T], sums: &mut [[T; BLOCK]; 2]) {
     let [tx, ty] = &located.fractions;
-    let [a, b, c, d] = &around(located, x, g.len());
+    let mut around = [[[T::ZERO; 2]; BLOCK]; 2];
+    located.elements_around(x, g.len(), &mut around);
     for (k, &g) in g.iter().enumerate() {
-        let (upper, lower) = (b[k] - a[k], d[k] - c[k]);
-        let (left, right) = (c[k] - a[k], d[k] - b[k]);
+        let ([a, b], [c, d]) = (around[0][k], around[1][k]);
+        let (upper, lower) = (b - a, d - c);
+        let (left, right) = (c - a, d - b);
         sums[0][k] += g * (upper + ty[k] * (lower - upper));
         sums[1][k] += g * (left + tx[k] * (right - left));
     }

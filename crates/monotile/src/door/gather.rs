@@ -7,7 +7,7 @@ use monotile_kernels::gather::{self as kernel, GatherDims};
 use monotile_kernels::real::{Real, Widen};
 use monotile_kernels::sample as pictures;
 use monotile_kernels::sample::SampleDims;
-pub use monotile_kernels::sample::{MOST_SIDE, PixelCoordinate, SampleMode, SamplePadding, SampleRule};
+pub use monotile_kernels::sample::{MOST_ELEMENTS, MOST_SIDE, PixelCoordinate, SampleMode, SamplePadding, SampleRule};
 use monotile_kernels::shape::count;
 
 use super::{real, stored};

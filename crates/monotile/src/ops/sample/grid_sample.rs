@@ -1,10 +1,11 @@
 //! Pictures read at the points of a grid, between their elements.
 
 use monotile_kernels::number::Dual;
+use monotile_kernels::shape::count;
 
 use crate::check;
 use crate::door::gather as door;
-use crate::door::gather::{MOST_SIDE, PixelCoordinate, SampleRule};
+use crate::door::gather::{MOST_ELEMENTS, MOST_SIDE, PixelCoordinate, SampleRule};
 pub use crate::door::gather::{SampleMode, SamplePadding};
 use crate::error::{Error, Placed, Result};
 use crate::ops::map::{Formula, Number, named};
@@ -76,8 +77,10 @@ pub fn grid_sample(x: &Tensor, grid: &Tensor, options: &GridSampleOptions) -> Re
     if a[2] == 0 || a[3] == 0 {
         return Err(Error::shape(format!("grid_sample: pictures of shape {a:?} have no elements to sample")));
     }
-    if a[2].max(a[3]) > MOST_SIDE {
-        return Err(Error::shape(format!("grid_sample: pictures of shape {a:?} have a side of more than {MOST_SIDE} elements")));
+    if a[2].max(a[3]) > MOST_SIDE || count(&a[2..]) > MOST_ELEMENTS {
+        return Err(Error::shape(format!(
+            "grid_sample: pictures of shape {a:?} have a side of more than {MOST_SIDE} elements, or more than {MOST_ELEMENTS} elements"
+        )));
     }
     let (x, grid) = (x.to_dtype(dtype)?, grid.to_dtype(dtype)?);
     let rule = options.rule();
@@ -228,7 +231,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         )
         .refuses(
             vec![Tensor::zeros(&[1, 1, 1, 1 << 31], DType::F64).expect("a repeated number"), normal(&[1, 2, 2, 2])],
-            "grid_sample: pictures of shape [1, 1, 1, 2147483648] have a side of more than 1073741824 elements",
+            "grid_sample: pictures of shape [1, 1, 1, 2147483648] have a side of more than 1073741824 elements, or more than 2147483648 elements",
         );
     // Outside of a picture NaN in it is not seen.
     bilinear.chain(nearest).chain([refusing]).map(Spec::may_drop_nan).collect()
