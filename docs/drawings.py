@@ -74,8 +74,8 @@ class Drawing:
 
 
 def house():
-    """The six crates as rooms, and the doors from `monotile` down to `kernels`."""
-    d = Drawing("house.svg", 820, 592, "The six crates as rooms of a house; arrows point down only")
+    """The seven crates as rooms, and the doors from `monotile` down to `kernels`."""
+    d = Drawing("house.svg", 990, 592, "The seven crates as rooms of a house; arrows point down only")
     d.box(20, 16, 780, 56, PURPLE)
     d.text(36, 40, "crates/cli", 14, bold=True)
     d.text(36, 60, "the `monotile` command: a subcommand a file", 12, SOFT)
@@ -114,9 +114,14 @@ def house():
         d.box(round(x, 1), 418, 55, 30, GREEN, "#ffffff", 1.4)
         d.text(round(x + 27.5, 1), 437, name, 10, GREEN, "middle")
         d.line([(x + 27.5, 448), (x + 27.5, 492)], GREEN, 1.4, True)
-    d.box(20, 494, 780, 82, GREEN)
+    d.box(820, 280, 150, 182, GREEN)
+    d.text(836, 304, "crates/gpu", 14, bold=True)
+    d.rows(836, 328, ["kernels in WGSL,", "memory, one stream", "of commands;", "knows no Tensor"], 12, SOFT)
+    d.text(836, 448, "no door yet", 11, SOFT)
+    d.line([(895, 462), (895, 492)], SOFT, 1.4, True)
+    d.box(20, 494, 950, 82, GREEN)
     d.text(36, 518, "crates/kernels", 14, bold=True)
-    d.text(784, 518, "the only unsafe code; knows no Tensor", 12, SOFT, "end")
+    d.text(954, 518, "the only unsafe code; knows no Tensor", 12, SOFT, "end")
     d.text(36, 539, "elementwise · reduce · scan · sort · product · distance · attention · factor · transform: loops over strides", 12, SOFT)
     d.text(36, 559, "simd · threads · buffer · number: vector registers, a team of threads, memory, formulas", 12, SOFT)
     d.line([(410, 72), (410, 278)], SOFT, 1.4, True)
