@@ -76,15 +76,15 @@ impl Normal {
         distance.sub(&self.deviation.ln()?)?.add_scalar(-0.5 * (2.0 * std::f64::consts::PI).ln())
     }
 
-    /// P(x' ≤ x) = ½ (1 + erf((x − μ) / σ√2))
+    /// P(x' ≤ x) = ½ erfc((μ − x) / σ√2), which keeps its digits in the lower tail.
     ///
     /// # Errors
     /// As [`log_prob`](Self::log_prob).
     #[track_caller]
     pub fn cdf(&self, x: &Tensor) -> Result<Tensor> {
         check::common_float("cdf", x, &self.mean)?;
-        let u = x.sub(&self.mean)?.div(&self.deviation)?.mul_scalar(std::f64::consts::FRAC_1_SQRT_2)?;
-        u.erf()?.add_scalar(1.0)?.mul_scalar(0.5)
+        let u = x.sub(&self.mean)?.div(&self.deviation)?.mul_scalar(-std::f64::consts::FRAC_1_SQRT_2)?;
+        u.erfc()?.mul_scalar(0.5)
     }
 
     /// −E ln N(x) = ln σ + ½ (1 + ln 2π)

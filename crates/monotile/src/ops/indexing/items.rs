@@ -426,6 +426,18 @@ mod tests {
     }
 
     #[test]
+    fn lists_of_indices_are_tensors_of_them() {
+        let (a, vector) = (cube(), vec![2, -1]);
+        let by_tensor = a.index(s![.., &Tensor::from(vec![2_i64, -1])]).unwrap();
+        for found in [a.index(s![.., [2, -1]]), a.index(s![.., &vector]), a.index(s![.., &vector[..]]), a.index(s![.., vector])] {
+            assert_eq!(found.unwrap().to_vec::<i64>().unwrap(), by_tensor.to_vec::<i64>().unwrap());
+        }
+        assert_eq!(a.index(s![&[0; 0]]).unwrap().shape(), [0, 3, 4]);
+        let words = a.index(s![[0, 7]]).err().unwrap().to_string();
+        assert_eq!(words, "index: item 0 holds 7, of axis 0, which has size 2");
+    }
+
+    #[test]
     fn numbers_and_ranges_copy_nothing() {
         let a = cube();
         let part = a.index(s![1, NewAxis, ..; -1, 1..3]).unwrap();
