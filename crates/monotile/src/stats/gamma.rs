@@ -68,7 +68,7 @@ impl Gamma {
         standard(&self.concentration, count, rng)?.div(&self.rate)
     }
 
-    /// ln p(x) = α ln β + (α − 1) ln x − β x − ln Γ(α), in which 0 ln 0 = 0.
+    /// ln p(x) = α ln β + (α − 1) ln x − β x − ln Γ(α), in which 0 ln 0 = 0 ln ∞ = 0.
     ///
     /// # Errors
     /// If the shapes do not broadcast; for integers.
@@ -77,7 +77,8 @@ impl Gamma {
         check::common_float("log_prob", x, &self.concentration)?;
         let (a, b) = (&self.concentration, &self.rate);
         let power = a.add_scalar(-1.0)?.mul(&x.ln()?)?;
-        let power = a.eq(1.0)?.and(&x.eq(0.0)?)?.where_(0.0, &power)?;
+        let ends = x.eq(0.0)?.or(&x.eq(f64::INFINITY)?)?;
+        let power = a.eq(1.0)?.and(&ends)?.where_(0.0, &power)?;
         a.mul(&b.ln()?)?.add(&power)?.sub(&b.mul(x)?)?.sub(&ln_gamma(a)?)
     }
 
@@ -408,6 +409,8 @@ mod tests {
         let gamma = Gamma::new(&numbers(&[0.5, 1.0, 2.0]), &Tensor::scalar(2.0_f64)).unwrap();
         let found = gamma.log_prob(&zero).unwrap().to_vec::<f64>().unwrap();
         assert_eq!(found, [f64::INFINITY, 2.0_f64.ln(), f64::NEG_INFINITY]);
+        let far = gamma.log_prob(&Tensor::scalar(f64::INFINITY)).unwrap().to_vec::<f64>().unwrap();
+        assert_eq!(far[..2], [f64::NEG_INFINITY; 2]);
     }
 
     /// Means and variances of many draws, within five standard errors.

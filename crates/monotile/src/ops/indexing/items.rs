@@ -228,7 +228,10 @@ impl ItemPlace<'_> {
             dtype if dtype.is_integer() => Ok(vec![from_zero(&t.to_dtype(DType::I64)?, sizes[0], |index| {
                 format!("{op}: item {number} holds {index}, of axis {axis}")
             })?]),
-            DType::Bool if t.shape() != sizes || sizes.is_empty() => Err(Error::shape(format!(
+            DType::Bool if sizes.is_empty() => Err(Error::shape(format!(
+                "{op}: item {number} is a mask of shape []; a mask needs an axis, and where_ takes a single boolean"
+            ))),
+            DType::Bool if t.shape() != sizes => Err(Error::shape(format!(
                 "{op}: item {number} is a mask of shape {:?}, and its axes, from {axis} on, have sizes {sizes:?}",
                 t.shape()
             ))),
@@ -433,6 +436,8 @@ mod tests {
             assert_eq!(found.unwrap().to_vec::<i64>().unwrap(), by_tensor.to_vec::<i64>().unwrap());
         }
         assert_eq!(a.index(s![&[0; 0]]).unwrap().shape(), [0, 3, 4]);
+        let words = a.index(s![&Tensor::scalar(true)]).err().unwrap().to_string();
+        assert_eq!(words, "index: item 0 is a mask of shape []; a mask needs an axis, and where_ takes a single boolean");
         let words = a.index(s![[0, 7]]).err().unwrap().to_string();
         assert_eq!(words, "index: item 0 holds 7, of axis 0, which has size 2");
     }
