@@ -159,6 +159,12 @@ impl IndexPlan {
         if self.indices.is_empty() { Ok(places) } else { self.picked(&places) }
     }
 
+    /// The axis along which this is a choice of whole slices, and their indices.
+    pub(super) fn slices(&self, shape: &[usize]) -> Option<(usize, &Tensor)> {
+        let [(axis, index)] = &self.indices[..] else { return None };
+        self.is_whole(shape).then_some((*axis, index))
+    }
+
     fn is_whole(&self, shape: &[usize]) -> bool {
         let whole = |(k, step): (usize, &ViewStep)| *step == ViewStep::Range { first: 0, count: shape[k], step: 1 };
         self.steps.len() == shape.len() && self.steps.iter().enumerate().all(whole)
