@@ -125,9 +125,13 @@ fn cat(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
 
 #[track_caller]
 fn stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
+    if let Some((i, t)) = tensors.iter().enumerate().find(|(_, t)| t.shape() != tensors[0].shape()) {
+        let (a, b) = (tensors[0].shape(), t.shape());
+        return Err(Error::shape(format!("stack: tensor 0 of shape {a:?} and tensor {i} of shape {b:?} must have one shape")));
+    }
     let rows = tensors.iter().map(|t| t.unsqueeze(axis)).collect::<Result<Vec<_>>>().placed()?;
     let axis = if axis < 0 { axis } else { check::axis("stack", axis, tensors.first().map_or(1, |t| t.rank() + 1))? as isize };
-    Tensor::cat(&rows, axis)
+    Tensor::cat(&rows, axis).map_err(|error| error.with_context("stack")).placed()
 }
 
 struct Cat {
@@ -188,7 +192,11 @@ pub(crate) fn specs() -> Vec<Spec> {
         Spec::new("stack", |x| Ok(vec![Tensor::stack(&[&x[0], &x[1]], -1)?]))
             .sample("vectors", vec![normal(&[3]), positive(&[3])])
             .reference(|x| vec![x[0].iter().zip(&x[1]).flat_map(|(a, b)| [*a, *b]).collect()])
-            .orders(2),
+            .orders(2)
+            .refuses(
+                vec![normal(&[3]), normal(&[2, 3])],
+                "stack: tensor 0 of shape [3] and tensor 1 of shape [2, 3] must have one shape",
+            ),
         Spec::new("split", |x| x[0].split(&[1, 0, 2], 0))
             .sample("matrix", vec![normal(&[3, 2])])
             .reference(|x| vec![x[0][..2].to_vec(), vec![], x[0][2..].to_vec()])

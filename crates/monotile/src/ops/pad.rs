@@ -1,7 +1,8 @@
 //! Elements put before and after those of several axes: a constant, or the tensor's own, mirrored, repeated or wrapped.
 
-use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::check;
+use crate::error::{Error, Placed, Result};
+use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -74,6 +75,12 @@ fn with_own(x: &Tensor, axis: usize, [before, after]: [usize; 2], mode: PadMode)
         return Err(Error::shape(format!("pad_axes: axis {axis} of shape {:?} has no elements to pad with", x.shape())));
     }
     let total = n.saturating_add(before).saturating_add(after);
+    let mut shape: Dims = x.shape().into();
+    shape[axis] = total;
+    check::shape("pad_axes", &shape)?;
+    if let Some([left, right]) = sides(x, axis, [before, after], mode)? {
+        return Tensor::cat(&[&left, x, &right], axis as isize).map_err(|error| error.with_context("pad_axes")).placed();
+    }
     let place = |i: usize| match mode {
         PadMode::Replicate => i.saturating_sub(before).min(n - 1),
         // i − before modulo n, without a negative number on the way.
@@ -86,6 +93,25 @@ fn with_own(x: &Tensor, axis: usize, [before, after]: [usize; 2], mode: PadMode)
         }
     };
     x.index_select(axis as isize, &Tensor::from_fn_i64("pad_axes", &[total], |i| place(i) as i64)?)
+}
+
+/// What stands beside x, where either side is a part of it: views, which are copied in rows.
+#[track_caller]
+fn sides(x: &Tensor, axis: usize, [before, after]: [usize; 2], mode: PadMode) -> Result<Option<[Tensor; 2]>> {
+    let (n, d) = (x.shape()[axis], axis as isize);
+    let copies = |part: Tensor, count: usize| {
+        let mut shape: Dims = x.shape().into();
+        shape[axis] = count;
+        part.expand(&shape).placed()
+    };
+    Ok(Some(match mode {
+        PadMode::Replicate => [copies(x.slice(d, ..before.min(1))?, before)?, copies(x.slice(d, n - after.min(1)..)?, after)?],
+        PadMode::Circular if before <= n && after <= n => [x.slice(d, n - before..)?, x.slice(d, ..after)?],
+        PadMode::Reflect if before < n && after < n => {
+            [x.slice(d, 1..before + 1)?.flip(d)?, x.slice(d, n - 1 - after..n - 1)?.flip(d)?]
+        }
+        _ => return Ok(None),
+    }))
 }
 
 #[cfg(test)]
@@ -127,5 +153,19 @@ mod tests {
         assert_eq!(values(3, PadMode::Circular), [2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1]);
         assert_eq!(values(3, PadMode::Replicate), [0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 2, 2, 2, 2, 2]);
         assert_eq!(values(1, PadMode::Reflect), [0; 13]);
+    }
+
+    /// `np.pad(np.arange(3), (2, 0), mode)`, and `(0, 3)`
+    #[test]
+    fn one_side_alone_is_padded() {
+        let values = |widths, mode| Tensor::arange(3).unwrap().pad_axes(&[widths], mode).unwrap().to_vec::<i64>().unwrap();
+        assert_eq!(values((2, 0), PadMode::Reflect), [2, 1, 0, 1, 2]);
+        assert_eq!(values((2, 0), PadMode::Circular), [1, 2, 0, 1, 2]);
+        assert_eq!(values((2, 0), PadMode::Replicate), [0, 0, 0, 1, 2]);
+        assert_eq!(values((0, 3), PadMode::Reflect), [0, 1, 2, 1, 0, 1]);
+        assert_eq!(values((0, 3), PadMode::Circular), [0, 1, 2, 0, 1, 2]);
+        assert_eq!(values((0, 3), PadMode::Replicate), [0, 1, 2, 2, 2, 2]);
+        let words = Tensor::arange(3).unwrap().pad_axes(&[(usize::MAX, 1)], PadMode::Replicate).err().unwrap().to_string();
+        assert!(words.starts_with("pad_axes: shape [18446744073709551615] "), "{words}");
     }
 }

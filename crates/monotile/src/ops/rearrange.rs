@@ -151,8 +151,6 @@ impl Tensor {
     /// assert_eq!(sizes(4)?, [2, 2]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    #[doc(alias = "array_split")]
-    #[doc(alias = "tensor_split")]
     #[track_caller]
     pub fn chunk(&self, count: usize, axis: isize) -> Result<Vec<Tensor>> {
         let size = self.shape()[check::axis("chunk", axis, self.rank())?];

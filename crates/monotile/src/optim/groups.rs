@@ -84,7 +84,7 @@ impl<O: Optimizer> ParameterGroups<O> {
 impl<O: Optimizer> Optimizer for ParameterGroups<O> {
     #[track_caller]
     fn check(&self, parameters: &[Tensor], gradients: &[Tensor]) -> Result<()> {
-        let all: usize = self.groups.iter().map(|group| group.count).sum();
+        let all = self.groups.iter().fold(0, |all: usize, group| all.saturating_add(group.count));
         if parameters.len() != all || gradients.len() != all {
             let (p, g) = (parameters.len(), gradients.len());
             return Err(Error::value(format!("ParameterGroups: groups of {all} parameters together got {p}, with {g} gradients")));
@@ -205,6 +205,10 @@ mod tests {
         let words = optimizer.step(&mut parameters, &[numbers(4), numbers(5), Tensor::scalar(1.0_f64)]).unwrap_err().to_string();
         assert_eq!(words, "group 1: sgd: parameter 0 of shape [3, 5] has a gradient of shape []");
         assert_eq!(values(&parameters), values(&[numbers(1), numbers(2), numbers(3)]));
+        let sgd = || Sgd::new(SgdOptions::default());
+        let wide = ParameterGroups::new(vec![(sgd(), usize::MAX), (sgd(), 2)]).unwrap();
+        let words = wide.check(&parameters[..1], &[numbers(4)]).unwrap_err().to_string();
+        assert_eq!(words, format!("ParameterGroups: groups of {} parameters together got 1, with 1 gradients", usize::MAX));
         let words = optimizer.resume_tensors(&[("2.step".into(), Tensor::scalar(1_i64))]).unwrap_err().to_string();
         assert_eq!(words, "ParameterGroups: the state has the tensor \"2.step\", which is of none of 2 groups");
         let still = Adam::new(AdamOptions { lr: 0.0, ..Default::default() });

@@ -4,7 +4,7 @@
 
 use super::parts::{check_above_zero, check_real, least};
 use crate::check;
-use crate::error::{Error, Result};
+use crate::error::{Error, Placed, Result};
 use crate::random::Rng;
 use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
@@ -76,15 +76,15 @@ impl Normal {
         distance.sub(&self.deviation.ln()?)?.add_scalar(-0.5 * (2.0 * std::f64::consts::PI).ln())
     }
 
-    /// P(x' ≤ x) = ½ (1 + erf((x − μ) / σ√2))
+    /// P(x' ≤ x) = ½ erfc((μ − x) / σ√2), which keeps its digits in the lower tail.
     ///
     /// # Errors
     /// As [`log_prob`](Self::log_prob).
     #[track_caller]
     pub fn cdf(&self, x: &Tensor) -> Result<Tensor> {
         check::common_float("cdf", x, &self.mean)?;
-        let u = x.sub(&self.mean)?.div(&self.deviation)?.mul_scalar(std::f64::consts::FRAC_1_SQRT_2)?;
-        u.erf()?.add_scalar(1.0)?.mul_scalar(0.5)
+        let u = x.sub(&self.mean)?.div(&self.deviation)?.mul_scalar(-std::f64::consts::FRAC_1_SQRT_2)?;
+        u.erfc()?.mul_scalar(0.5)
     }
 
     /// −E ln N(x) = ln σ + ½ (1 + ln 2π)
@@ -287,8 +287,8 @@ impl Categorical {
         let all = self.log_probabilities.shape();
         let shape = check::broadcast("log_prob", classes.shape(), &all[..all.len() - 1])?;
         let wide: Dims = shape.iter().copied().chain([all[all.len() - 1]]).collect();
-        let found = self.log_probabilities.expand(&wide)?.gather(-1, &classes.expand(&shape)?.unsqueeze(-1)?)?;
-        found.squeeze(-1)
+        let found = self.log_probabilities.expand(&wide)?.gather(-1, &classes.expand(&shape)?.unsqueeze(-1)?);
+        found.map_err(|error| error.with_context("log_prob")).placed()?.squeeze(-1)
     }
 
     /// −Σ p ln p, `(…)`
@@ -458,6 +458,12 @@ mod tests {
         close(&q.kl_divergence(&p).unwrap(), &[f64::INFINITY]);
         let classes = Tensor::from_slice(&[2_i64, 1], &[2]).unwrap();
         close(&p.log_prob(&classes).unwrap(), &[0.75_f64.ln(), f64::NEG_INFINITY]);
+        let words = p.log_prob(&Tensor::from(vec![9_i64])).err().unwrap().to_string();
+        assert!(words.starts_with("log_prob: gather: index 9 is outside axis "), "{words}");
+        // torch.distributions.Normal(0, 1).cdf has no digits there; scipy.stats.norm.cdf([-10, -1])
+        let tail = Normal::new(&Tensor::scalar(0.0), &Tensor::scalar(1.0)).unwrap().cdf(&numbers(&[-10.0, -1.0])).unwrap();
+        let tail = tail.to_vec::<f64>().unwrap();
+        assert!((tail[0] / 7.619_853_024_160_527e-24 - 1.0).abs() < 1e-12 && (tail[1] - 0.158_655_253_931_457_05).abs() < 1e-15);
     }
 
     /// Means of many draws, within five standard errors.

@@ -22,6 +22,28 @@ impl<T: TensorElement> From<&[T]> for Tensor {
     }
 }
 
+impl<T: TensorElement, const N: usize> From<&[T; N]> for Tensor {
+    /// A vector with a copy of these elements.
+    ///
+    /// # Panics
+    /// If there is no memory for them, as `Vec` does.
+    #[track_caller]
+    fn from(data: &[T; N]) -> Self {
+        shaped(data, &[N])
+    }
+}
+
+impl<T: TensorElement> From<&Vec<T>> for Tensor {
+    /// A vector with a copy of these elements.
+    ///
+    /// # Panics
+    /// If there is no memory for them, as `Vec` does.
+    #[track_caller]
+    fn from(data: &Vec<T>) -> Self {
+        shaped(data, &[data.len()])
+    }
+}
+
 impl<T: TensorElement> From<Vec<T>> for Tensor {
     /// A vector of these elements.
     ///
@@ -60,6 +82,35 @@ impl<T: TensorElement, const M: usize, const N: usize> From<[[T; N]; M]> for Ten
     #[track_caller]
     fn from(rows: [[T; N]; M]) -> Self {
         shaped(rows.as_flattened(), &[M, N])
+    }
+}
+
+impl<T: TensorElement, const L: usize, const M: usize, const N: usize> From<[[[T; N]; M]; L]> for Tensor {
+    /// A tensor of these matrices.
+    ///
+    /// # Panics
+    /// If there is no memory for them, as `Vec` does.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// assert_eq!(Tensor::from([[[1, 2, 3], [4, 5, 6]]]).shape(), [1, 2, 3]);
+    /// assert_eq!(Tensor::from([[[[1.0], [2.0]]]]).shape(), [1, 1, 2, 1]);
+    /// ```
+    #[track_caller]
+    fn from(matrices: [[[T; N]; M]; L]) -> Self {
+        shaped(matrices.as_flattened().as_flattened(), &[L, M, N])
+    }
+}
+
+impl<T: TensorElement, const K: usize, const L: usize, const M: usize, const N: usize> From<[[[[T; N]; M]; L]; K]> for Tensor {
+    /// A tensor of batches of matrices.
+    ///
+    /// # Panics
+    /// If there is no memory for them, as `Vec` does.
+    #[track_caller]
+    fn from(batches: [[[[T; N]; M]; L]; K]) -> Self {
+        shaped(batches.as_flattened().as_flattened().as_flattened(), &[K, L, M, N])
     }
 }
 
@@ -168,5 +219,10 @@ mod tests {
         let shapes: Vec<&[usize]> = all.iter().map(Tensor::shape).collect();
         assert_eq!(shapes, [&[][..], &[3], &[1], &[2, 0]]);
         assert_eq!(all[2].dtype(), DType::F32);
+        let borrowed = [Tensor::from(&[1.0, 2.0]), Tensor::from(&vec![1.0, 2.0])];
+        assert!(borrowed.iter().all(|x| x.to_vec::<f64>().unwrap() == [1.0, 2.0]));
+        let deep = [Tensor::from([[[1, 2, 3], [4, 5, 6]]]), Tensor::from([[[[1], [2]], [[3], [4]], [[5], [6]]]])];
+        assert_eq!((deep[0].shape(), deep[1].shape()), (&[1, 2, 3][..], &[1, 3, 2, 1][..]));
+        assert!(deep.iter().all(|x| x.to_vec::<i32>().unwrap() == [1, 2, 3, 4, 5, 6]));
     }
 }

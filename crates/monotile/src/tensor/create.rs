@@ -103,10 +103,14 @@ impl Tensor {
     /// All elements `value`, cast to `dtype`.
     ///
     /// # Errors
-    /// If a tensor cannot have so many elements.
+    /// If a tensor cannot have so many elements, or `dtype` is of integers and `value` none of them.
     #[doc(alias = "full")]
     #[track_caller]
     pub fn filled(shape: impl AsRef<[usize]>, value: f64, dtype: DType) -> Result<Tensor> {
+        let [low, high] = bounds(dtype);
+        if dtype.is_integer() && !(value.fract() == 0.0 && low <= value && value <= high) {
+            return Err(Error::value(format!("filled: {dtype} holds integers from {low} to {high}, not {value:?}")));
+        }
         Self::scalar_as(value, dtype).repeated("filled", shape.as_ref())
     }
 
@@ -311,12 +315,13 @@ impl Tensor {
     }
 }
 
-/// The least and the largest number of a narrow integer type; of others no bounds.
+/// The least and the largest f64 that an integer type holds; of others no bounds.
 fn bounds(dtype: DType) -> [f64; 2] {
     match dtype {
         DType::I32 => [i32::MIN.into(), i32::MAX.into()],
         DType::U8 => [0.0, u8::MAX.into()],
-        DType::F32 | DType::F64 | DType::BF16 | DType::F16 | DType::I64 | DType::Bool => [f64::NEG_INFINITY, f64::INFINITY],
+        DType::I64 => [i64::MIN as f64, (i64::MAX as f64).next_down()],
+        DType::F32 | DType::F64 | DType::BF16 | DType::F16 | DType::Bool => [f64::NEG_INFINITY, f64::INFINITY],
     }
 }
 
@@ -329,6 +334,22 @@ fn spaced(first: f64, last: f64, n: usize, i: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_that_are_none_of_the_type_are_refused() {
+        let words = |x: Result<Tensor>| x.err().unwrap().to_string();
+        assert_eq!(words(Tensor::filled([2], 300.0, DType::U8)), "filled: u8 holds integers from 0 to 255, not 300.0");
+        for (value, dtype) in
+            [(0.5, DType::I32), (f64::NAN, DType::I64), (-1.0, DType::U8), (9.3e18, DType::I64), (f64::INFINITY, DType::I64)]
+        {
+            assert!(words(Tensor::filled([2], value, dtype)).starts_with("filled: "), "{value}");
+        }
+        assert_eq!(Tensor::filled([1], i64::MIN as f64, DType::I64).unwrap().to_vec::<i64>().unwrap(), [i64::MIN]);
+        assert_eq!(Tensor::filled([1], 2.0, DType::Bool).unwrap().to_vec::<bool>().unwrap(), [true]);
+        let bytes = Tensor::from(vec![1_u8]);
+        assert_eq!(words(bytes.pad(0, 1, 0, 256.0)), "pad: filled: u8 holds integers from 0 to 255, not 256.0");
+        assert_eq!(bytes.pad(0, 1, 0, 255.0).unwrap().to_vec::<u8>().unwrap(), [255, 1]);
+    }
 
     #[test]
     fn likes_keep_the_element_type() {

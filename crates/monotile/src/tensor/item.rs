@@ -168,6 +168,18 @@ impl From<Tensor> for IndexItem {
     }
 }
 
+macro_rules! lists {
+    ($($list:ty, $($n:ident)?;)*) => {$(
+        /// Elements by a list of indices, as by a tensor of them.
+        impl$(<const $n: usize>)? From<$list> for IndexItem {
+            fn from(indices: $list) -> Self {
+                Self::new(ItemKind::Tensor(Tensor::from(indices)))
+            }
+        }
+    )*};
+}
+lists! { [i64; N], N; &[i64; N], N; &[i64],; Vec<i64>,; &Vec<i64>,; }
+
 /// The items of an index over several axes, for [`Tensor::index`](crate::Tensor::index) and [`Tensor::slice_assign`](crate::Tensor::slice_assign).
 ///
 /// | item | what it takes of its axis | NumPy |
@@ -176,7 +188,7 @@ impl From<Tensor> for IndexItem {
 /// | `1..4`, `..-1`, `2..`, `..` | a range | `1:4`, `:-1`, `2:`, `:` |
 /// | `1..-1; 2` | every second element of a range | `1:-1:2` |
 /// | `..; -1` | the range from its last element backwards | `::-1` |
-/// | `&t` of i64 | elements by their indices | the same |
+/// | `[0, 2]`, `&t` of i64 | elements by their indices | the same |
 /// | `&t` of booleans | elements where it is true, of as many axes as it has | the same |
 /// | `NewAxis` | nothing: an axis of size 1 appears | `None` |
 /// | `Ellipsis` | as many whole axes as are left | `...` |
@@ -188,6 +200,7 @@ impl From<Tensor> for IndexItem {
 /// assert_eq!(a.index(s![1.., -1])?.to_vec::<i64>()?, [7, 11]);
 /// assert_eq!(a.index(s![0, 1..-1])?.to_vec::<i64>()?, [1, 2]);
 /// assert_eq!(a.index(s![..; -2, 0])?.to_vec::<i64>()?, [8, 0]);
+/// assert_eq!(a.index(s![[0, 2], [3, -1]])?.to_vec::<i64>()?, [3, 11]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
 #[macro_export]

@@ -33,6 +33,22 @@ fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(bool, bool) -> bool + Sync
     map::logic(op, &x, &y, f)
 }
 
+#[track_caller]
+fn isclose(a: &Tensor, b: OperandValue<'_>, [rtol, atol]: [f64; 2]) -> Result<Tensor> {
+    // Positive comparisons, so that a NaN is refused.
+    if !(rtol >= 0.0 && atol >= 0.0) {
+        return Err(Error::value(format!("isclose: tolerances must not be negative, got rtol {rtol} and atol {atol}")));
+    }
+    let b = b.beside("isclose", a.dtype())?;
+    let dtype = check::common_float("isclose", a, &b)?;
+    check::broadcast("isclose", a.shape(), b.shape())?;
+    let (a, b) = (a.detach().to_dtype(dtype)?, b.detach().to_dtype(dtype)?);
+    // The bound of an infinite b is infinite, and so is the distance.
+    let distance = a.sub(&b)?.abs()?;
+    let near = distance.le(b.abs()?.mul(rtol)?.add(atol)?)?.and(&distance.isfinite()?)?;
+    near.or(&a.eq(&b)?)
+}
+
 /// # Compare and choose: comparisons and logic
 ///
 /// The comparisons take a tensor or a [number](TensorOrNumber), broadcast, compare integers with integers and floating-point numbers with each other, and are false where
@@ -54,6 +70,28 @@ impl Tensor {
     #[track_caller]
     pub fn eq(&self, other: impl TensorOrNumber) -> Result<Tensor> {
         compare("eq", self, other.value(), Relation::Eq)
+    }
+
+    /// Whether a and b differ by at most `atol` + `rtol` |b|, elementwise. Equal infinities do; NaN is near nothing.
+    ///
+    /// PyTorch takes `rtol` 1e-5 and `atol` 1e-8 where none are given. What it calls `allclose` is whether all of them are true.
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast, for integers and booleans, or where a tolerance is negative or NaN.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let (x, y) = (Tensor::from(vec![1.0, 100.0]), Tensor::from(vec![1.0 + 1e-6, 100.1]));
+    /// assert_eq!(x.isclose(&y, 1e-5, 1e-8)?.to_vec::<bool>()?, [true, false]);
+    /// assert!(x.isclose(&y, 0.0, 0.2)?.all(&[], false)?.item::<bool>()?);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[doc(alias = "allclose")]
+    #[doc(alias = "assert_close")]
+    #[track_caller]
+    pub fn isclose(&self, other: impl TensorOrNumber, rtol: f64, atol: f64) -> Result<Tensor> {
+        isclose(self, other.value(), [rtol, atol])
     }
 
     /// Whether a ≠ b, elementwise.
@@ -171,13 +209,24 @@ pub(crate) fn specs() -> Vec<Spec> {
         pair("le", |a, b| a.le(b), |a, b| a <= b),
         pair("gt", |a, b| a.gt(b), |a, b| a > b),
         pair("ge", |a, b| a.ge(b), |a, b| a >= b),
+        pair("isclose", |a, b| a.isclose(b, 0.25, 0.5), |a, b| (a - b).abs() <= 0.5 + 0.25 * b.abs())
+            .refuses(
+                vec![normal(&[2]), normal(&[3])],
+                "isclose: shapes [2] and [3] do not broadcast; sizes must be equal or 1, from the last",
+            )
+            .refuses(
+                vec![Tensor::arange(2).unwrap(), Tensor::arange(2).unwrap()],
+                "isclose: takes floating-point numbers, got i64 and i64; cast with to_dtype",
+            ),
+        Spec::new("isclose", |x| Ok(vec![x[0].isclose(1.0, -1.0, 0.0)?]))
+            .refuses(vec![normal(&[2])], "isclose: tolerances must not be negative, got rtol -1 and atol 0"),
         Spec::new("and", |x| Ok(vec![x[0].and(&x[1])?]))
             .refuses(vec![normal(&[2]), normal(&[2])], "and: takes booleans, got f64 and f64"),
     ]
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: eq, ne, lt, le, gt, ge, and);
+crate::testing::spec_tests!(specs: eq, ne, lt, le, gt, ge, isclose, and);
 
 #[cfg(test)]
 mod tests {
@@ -190,6 +239,17 @@ mod tests {
         assert_eq!(a.and(&b).unwrap().to_vec::<bool>().unwrap(), [false, false, false, true]);
         assert_eq!(a.or(&b).unwrap().to_vec::<bool>().unwrap(), [false, true, true, true]);
         assert_eq!(a.not().unwrap().to_vec::<bool>().unwrap(), [true, true, false, false]);
+    }
+
+    /// `torch.isclose` of the same numbers.
+    #[test]
+    fn infinities_are_near_their_like_alone() {
+        let (inf, nan) = (f64::INFINITY, f64::NAN);
+        let a = Tensor::from(vec![inf, inf, 1.0, -inf, nan, nan, 1.0]);
+        let b = Tensor::from(vec![inf, -inf, inf, 1.0, nan, 1.0, 1.0 + 1e-9]);
+        let near = [true, false, false, false, false, false, true];
+        assert_eq!(a.isclose(&b, 1e-5, 1e-8).unwrap().to_vec::<bool>().unwrap(), near);
+        assert_eq!(a.isclose(1.0, 0.0, inf).unwrap().to_vec::<bool>().unwrap(), [false, false, true, false, false, false, true]);
     }
 
     #[test]

@@ -6,7 +6,6 @@ use super::items::IndexPlan;
 use super::put::{cast, put};
 use crate::check;
 use crate::error::{Error, Placed, Result};
-use crate::ops::index::add_slices;
 use crate::tensor::operand::{OperandValue, TensorOrNumber};
 use crate::tensor::position::AxisIndex;
 use crate::tensor::{IndexItem, Tensor};
@@ -104,17 +103,30 @@ impl Tensor {
 
 /// The places of the part in row-major order, and the value in the shape of the part, both as vectors.
 #[track_caller]
-fn places_and_value(op: &str, x: &Tensor, items: &[IndexItem], value: &Tensor) -> Result<[Tensor; 2]> {
-    let places = IndexPlan::new(op, items, x.shape())?.places(op, x.shape())?;
-    let (a, b) = (value.shape(), places.shape());
-    let refusal = |_| Error::shape(format!("{op}: a value of shape {a:?} does not broadcast to a part of shape {b:?}"));
-    let value = value.expand(b).map_err(refusal).placed()?;
+fn places_and_value(op: &str, x: &Tensor, plan: &IndexPlan, value: &Tensor) -> Result<[Tensor; 2]> {
+    let places = plan.places(op, x.shape())?;
+    let value = broadcast(op, value, places.shape())?;
     Ok([places.reshape(&[places.len()])?.contiguous_detached()?, value.reshape(&[places.len()])?])
 }
 
 #[track_caller]
+fn broadcast(op: &str, value: &Tensor, part: &[usize]) -> Result<Tensor> {
+    let a = value.shape();
+    let refusal = |_| Error::shape(format!("{op}: a value of shape {a:?} does not broadcast to a part of shape {part:?}"));
+    value.expand(part).map_err(refusal).placed()
+}
+
+#[track_caller]
 fn assign(op: &'static str, x: &Tensor, items: &[IndexItem], value: OperandValue<'_>) -> Result<Tensor> {
-    let [places, value] = places_and_value(op, x, items, &cast(op, x, value)?)?;
+    let (plan, value) = (IndexPlan::new(op, items, x.shape())?, cast(op, x, value)?);
+    if let Some((axis, index)) = plan.slices(x.shape()) {
+        // Whole slices are written as such: nobody counts the places of their elements.
+        let (before, after) = (&x.shape()[..axis], &x.shape()[axis + 1..]);
+        let value = broadcast(op, &value, &[before, index.shape(), after].concat())?;
+        let value = value.reshape(&[before, &[index.len()], after].concat())?;
+        return put(op, x, axis, index.reshape(&[index.len()])?, &value);
+    }
+    let [places, value] = places_and_value(op, x, &plan, &value)?;
     put(op, &x.reshape(&[x.len()])?, 0, places, &value)?.reshape(x.shape())
 }
 
@@ -122,8 +134,9 @@ fn assign(op: &'static str, x: &Tensor, items: &[IndexItem], value: OperandValue
 fn accumulated(x: &Tensor, items: &[IndexItem], value: OperandValue<'_>) -> Result<Tensor> {
     let value = value.beside("index_put", x.dtype())?;
     let dtype = check::common_float("index_put", x, &value)?;
-    let [places, value] = places_and_value("index_put", x, items, &value.to_dtype(dtype)?)?;
-    x.to_dtype(dtype)?.add(&add_slices(&value, 0, &places, x.len())?.reshape(x.shape())?)
+    let plan = IndexPlan::new("index_put", items, x.shape())?;
+    let [places, value] = places_and_value("index_put", x, &plan, &value.to_dtype(dtype)?)?;
+    x.to_dtype(dtype)?.reshape(&[x.len()])?.scatter_add(0, &places, &value)?.reshape(x.shape())
 }
 
 #[cfg(test)]

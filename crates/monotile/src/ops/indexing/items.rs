@@ -159,6 +159,12 @@ impl IndexPlan {
         if self.indices.is_empty() { Ok(places) } else { self.picked(&places) }
     }
 
+    /// The axis along which this is a choice of whole slices, and their indices.
+    pub(super) fn slices(&self, shape: &[usize]) -> Option<(usize, &Tensor)> {
+        let [(axis, index)] = &self.indices[..] else { return None };
+        self.is_whole(shape).then_some((*axis, index))
+    }
+
     fn is_whole(&self, shape: &[usize]) -> bool {
         let whole = |(k, step): (usize, &ViewStep)| *step == ViewStep::Range { first: 0, count: shape[k], step: 1 };
         self.steps.len() == shape.len() && self.steps.iter().enumerate().all(whole)
@@ -228,7 +234,10 @@ impl ItemPlace<'_> {
             dtype if dtype.is_integer() => Ok(vec![from_zero(&t.to_dtype(DType::I64)?, sizes[0], |index| {
                 format!("{op}: item {number} holds {index}, of axis {axis}")
             })?]),
-            DType::Bool if t.shape() != sizes || sizes.is_empty() => Err(Error::shape(format!(
+            DType::Bool if sizes.is_empty() => Err(Error::shape(format!(
+                "{op}: item {number} is a mask of shape []; a mask needs an axis, and where_ takes a single boolean"
+            ))),
+            DType::Bool if t.shape() != sizes => Err(Error::shape(format!(
                 "{op}: item {number} is a mask of shape {:?}, and its axes, from {axis} on, have sizes {sizes:?}",
                 t.shape()
             ))),
@@ -423,6 +432,20 @@ mod tests {
 
     fn cube() -> Tensor {
         Tensor::arange(24).unwrap().reshape(&[2, 3, 4]).unwrap()
+    }
+
+    #[test]
+    fn lists_of_indices_are_tensors_of_them() {
+        let (a, vector) = (cube(), vec![2, -1]);
+        let by_tensor = a.index(s![.., &Tensor::from(vec![2_i64, -1])]).unwrap();
+        for found in [a.index(s![.., [2, -1]]), a.index(s![.., &vector]), a.index(s![.., &vector[..]]), a.index(s![.., vector])] {
+            assert_eq!(found.unwrap().to_vec::<i64>().unwrap(), by_tensor.to_vec::<i64>().unwrap());
+        }
+        assert_eq!(a.index(s![&[0; 0]]).unwrap().shape(), [0, 3, 4]);
+        let words = a.index(s![&Tensor::scalar(true)]).err().unwrap().to_string();
+        assert_eq!(words, "index: item 0 is a mask of shape []; a mask needs an axis, and where_ takes a single boolean");
+        let words = a.index(s![[0, 7]]).err().unwrap().to_string();
+        assert_eq!(words, "index: item 0 holds 7, of axis 0, which has size 2");
     }
 
     #[test]

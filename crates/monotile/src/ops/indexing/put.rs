@@ -2,7 +2,7 @@
 
 use crate::check;
 use crate::door;
-use crate::error::{Error, Result};
+use crate::error::{Error, Placed, Result};
 use crate::ops::index::{add_slices, check_range};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::operand::{OperandValue, TensorOrNumber};
@@ -122,6 +122,14 @@ fn check_source(op: &str, x: &Tensor, axis: usize, indices: &Tensor, source: &Te
 /// What is written beside the elements of x, in their type.
 #[track_caller]
 pub(super) fn cast(op: &str, x: &Tensor, value: OperandValue<'_>) -> Result<Tensor> {
+    if let OperandValue::Integer(n) = value {
+        let narrow = match x.dtype() {
+            DType::U8 => u8::try_from(n).ok().map(Tensor::scalar),
+            DType::I32 => i32::try_from(n).ok().map(Tensor::scalar),
+            _ => return value.beside(op, x.dtype())?.to_dtype(x.dtype()),
+        };
+        return narrow.ok_or_else(|| Error::value(format!("{op}: {n} does not fit in a tensor of {}", x.dtype()))).placed();
+    }
     let value = value.beside(op, x.dtype())?;
     if value.dtype() == x.dtype() || value.dtype().is_float() && x.dtype().is_float() {
         return value.to_dtype(x.dtype());
@@ -221,7 +229,7 @@ pub(crate) fn specs() -> Vec<Spec> {
                 vec![out]
             })
             .orders(2)
-            .refuses(vec![normal(&[3, 2]), normal(&[2, 2]), normal(&[2])], "index_add: indices must be i64, got f64"),
+            .refuses(vec![normal(&[3, 2]), normal(&[2, 2]), normal(&[2])], "index_add: indices must be integers, got f64"),
     ]
 }
 
@@ -240,5 +248,23 @@ mod tests {
         assert_eq!(x.index_fill(0, &i, 2).unwrap().to_f64_vec().unwrap(), [0.0, 2.0]);
         let mask = Tensor::from(vec![false, false]);
         assert_eq!(mask.index_fill(0, &i, true).unwrap().to_vec::<bool>().unwrap(), [false, true]);
+    }
+
+    #[test]
+    fn numbers_are_written_into_narrow_integers_where_they_fit() {
+        let (x, i) = (Tensor::from(vec![1_u8, 2]), Tensor::from(vec![1_i64]));
+        let mask = x.gt(1).unwrap();
+        assert_eq!(x.index_fill(0, &i, 255).unwrap().to_vec::<u8>().unwrap(), [1, 255]);
+        assert_eq!(x.masked_fill(&mask, 7).unwrap().to_vec::<u8>().unwrap(), [1, 7]);
+        assert_eq!(x.slice_assign(crate::s![1], 8).unwrap().to_vec::<u8>().unwrap(), [1, 8]);
+        assert_eq!(x.scatter(0, &i, 9).unwrap().to_vec::<u8>().unwrap(), [1, 9]);
+        let y = Tensor::from(vec![1_i32, 2]);
+        assert_eq!(y.index_fill(0, &i, i32::MIN).unwrap().to_vec::<i32>().unwrap(), [1, i32::MIN]);
+        let words = |x: Result<Tensor>| x.err().unwrap().to_string();
+        assert_eq!(words(x.masked_fill(&mask, 256)), "masked_fill: 256 does not fit in a tensor of u8");
+        assert_eq!(words(x.index_fill(0, &i, -1)), "index_fill: -1 does not fit in a tensor of u8");
+        assert_eq!(words(y.scatter(0, &i, 1_i64 << 31)), "scatter: 2147483648 does not fit in a tensor of i32");
+        let fraction = "index_fill: 0.5 stands beside a tensor of u8; take an integer, or cast the tensor with to_dtype";
+        assert_eq!(words(x.index_fill(0, &i, 0.5)), fraction);
     }
 }

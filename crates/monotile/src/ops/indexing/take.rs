@@ -30,7 +30,7 @@ impl Tensor {
     #[track_caller]
     pub fn take(&self, indices: &Tensor) -> Result<Tensor> {
         let indices = &check::indices("take", indices)?;
-        let words = |index| format!("take: index {index} is no element's of shape {:?}", self.shape());
+        let words = |index| format!("take: index {index} names no element of a tensor of shape {:?}", self.shape());
         let indices = from_zero(indices, self.len(), words)?;
         select(&self.reshape(&[self.len()])?, 0, indices.reshape(&[indices.len()])?)?.reshape(indices.shape())
     }
@@ -87,7 +87,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .orders(2)
             .refuses(
                 vec![normal(&[2, 3]), indices(&[-7], &[1])],
-                "take: index -7 is no element's of shape [2, 3], which has size 6",
+                "take: index -7 names no element of a tensor of shape [2, 3], which has size 6",
             ),
         Spec::new("take_along_dim", |x| Ok(vec![x[0].take_along_dim(&x[1], 1)?]))
             .sample("indices that broadcast", vec![normal(&[2, 3]), indices(&[2, -3, 2, 1], &[1, 4])])

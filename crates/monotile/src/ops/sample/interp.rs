@@ -39,7 +39,8 @@ pub fn interp(x: &Tensor, xp: &Tensor, fp: &Tensor) -> Result<Tensor> {
     let (x, xp, fp) = (x.to_dtype(dtype)?, xp.to_dtype(dtype)?, fp.to_dtype(dtype)?);
     let (first, last) = (fp.select(0, 0)?, fp.select(0, -1)?);
     if xp.len() == 1 {
-        return x.mul_scalar(0.0)?.add(&first);
+        // 0 times infinity would be no number, and NaN stays.
+        return x.clamp(0.0, 0.0)?.mul_scalar(0.0)?.add(&first);
     }
     let upper = xp.detach().searchsorted(&x.detach(), true)?.clamp(1, xp.len() as i64 - 1)?;
     let lower = upper.sub(1)?;
@@ -97,8 +98,10 @@ mod tests {
         let found = interp(&x, &xp, &fp).unwrap().to_vec::<f64>().unwrap();
         assert_eq!(found[..7], [3.0, 3.0, 6.0, 7.0, 8.0, 8.0, 8.0]);
         assert!(found[7].is_nan());
-        let one = interp(&Tensor::from(vec![-1.0, 7.0]), &Tensor::from(vec![2.0]), &Tensor::from(vec![5.0])).unwrap();
-        assert_eq!(one.to_vec::<f64>().unwrap(), [5.0, 5.0]);
+        // np.interp([-1, 7, np.inf, np.nan], [2], [5])
+        let x = Tensor::from(vec![-1.0, 7.0, f64::INFINITY, f64::NAN]);
+        let one = interp(&x, &Tensor::from(vec![2.0]), &Tensor::from(vec![5.0])).unwrap().to_vec::<f64>().unwrap();
+        assert!(one[..3] == [5.0; 3] && one[3].is_nan(), "{one:?}");
     }
 
     #[test]
