@@ -187,10 +187,7 @@ impl<T: Real> LocatedPoints<T> {
             for k in 0..here {
                 // SAFETY: `corners_of` clamps each coordinate to its side, so that a place is below the number of elements, which is the length of x.
                 let (a, b) = unsafe { (*x.get_unchecked(left[k] as usize), *x.get_unchecked(right[k] as usize)) };
-                found[k] = [
-                    T::select(self.inside[2 * row][k], a, T::ZERO),
-                    T::select(self.inside[2 * row + 1][k], b, T::ZERO),
-                ];
+                found[k] = [T::select(self.inside[2 * row][k], a, T::ZERO), T::select(self.inside[2 * row + 1][k], b, T::ZERO)];
             }
         }
     }

@@ -82,7 +82,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn tril_indices(rows: usize, columns: usize, offset: isize) -> Result<Tensor> {
-        Tensor::ones(&[rows, columns], DType::Bool)?.tril(offset)?.nonzero()?.t().contiguous()
+        all("tril_indices", rows, columns)?.tril(offset)?.nonzero()?.t().contiguous()
     }
 
     /// The rows and the columns of the elements that [`triu`](Tensor::triu) keeps of a matrix `(rows, columns)`, in row-major order: `(2, count)` of i64.
@@ -101,7 +101,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn triu_indices(rows: usize, columns: usize, offset: isize) -> Result<Tensor> {
-        Tensor::ones(&[rows, columns], DType::Bool)?.triu(offset)?.nonzero()?.t().contiguous()
+        all("triu_indices", rows, columns)?.triu(offset)?.nonzero()?.t().contiguous()
     }
 
     /// The matrices `(…, n + |k|, n + |k|)` whose diagonal at offset `k` holds the vectors `(…, n)`; 0 elsewhere.
@@ -231,6 +231,13 @@ impl Tensor {
     }
 }
 
+/// A mask of every element of a matrix.
+#[track_caller]
+fn all(op: &str, rows: usize, columns: usize) -> Result<Tensor> {
+    check::shape(op, &[rows, columns])?;
+    Tensor::ones([rows, columns], DType::Bool)
+}
+
 #[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
     let kept = |name: &'static str, f: fn(&Tensor) -> Result<Tensor>, keep: fn(isize, isize) -> bool| {
@@ -306,6 +313,14 @@ mod tests {
         let words = a.diagonal_offset(0, 1, -1).unwrap_err().to_string();
         assert_eq!(words, "diagonal_offset: needs two axes, got 1 twice");
         assert!(Tensor::arange(2).unwrap().diag(isize::MAX).unwrap_err().to_string().starts_with("diag: shape"));
+    }
+
+    #[test]
+    fn indices_of_a_triangle_that_is_too_large_are_refused_in_their_name() {
+        for found in [Tensor::tril_indices(usize::MAX, 2, 0), Tensor::triu_indices(2, usize::MAX, 0)] {
+            let words = found.err().unwrap().to_string();
+            assert!(words.contains("_indices: shape [") && words.ends_with("has more elements than memory has bytes"), "{words}");
+        }
     }
 
     #[test]

@@ -203,8 +203,8 @@ impl Formula<1> for HalfStep {
         }
         let inverse = T::ONE / z;
         let square = inverse * inverse;
-        let mut series = T::from_f64(691.0 / 180_224.0);
-        for c in [-31.0 / 18_432.0, 17.0 / 14_336.0, -1.0 / 640.0, 1.0 / 192.0, -1.0 / 8.0] {
+        let mut series = T::from_f64(-5461.0 / 425_984.0);
+        for c in [691.0 / 180_224.0, -31.0 / 18_432.0, 17.0 / 14_336.0, -1.0 / 640.0, 1.0 / 192.0, -1.0 / 8.0] {
             series = series * square + T::from_f64(c);
         }
         half * z.ln() + series * inverse - T::select(small, ratio, T::ONE).ln()

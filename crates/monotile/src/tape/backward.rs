@@ -95,6 +95,7 @@ pub fn grad<T: Borrow<Tensor>>(loss: &Tensor, inputs: &[T]) -> Result<Vec<Tensor
 #[track_caller]
 fn gradients<T: Borrow<Tensor>>(op: &str, loss: &Tensor, inputs: &[T], walk_kind: BackwardMode) -> Result<Vec<Tensor>> {
     let inputs: Vec<&Tensor> = inputs.iter().map(Borrow::borrow).collect();
+    check_on_tape(op, &inputs)?;
     let found = vjp(&[(loss, &seed(op, loss)?)], &inputs, walk_kind)?;
     Ok(found.into_iter().zip(inputs).map(|(g, x)| g.unwrap_or_else(|| x.constant_gradient(0.0))).collect())
 }
@@ -121,12 +122,21 @@ pub fn grad_recorded<T: Borrow<Tensor>>(loss: &Tensor, inputs: &[T]) -> Result<V
     gradients("grad_recorded", loss, inputs, BackwardMode::Recorded)
 }
 
+#[track_caller]
+fn check_on_tape(op: &str, inputs: &[&Tensor]) -> Result<()> {
+    match inputs.iter().position(|x| !x.is_recorded()) {
+        Some(i) => Err(Error::value(format!("{op}: input {i} is not on the tape; make it with requires_grad before it is used"))),
+        None => Ok(()),
+    }
+}
+
 /// The vector-Jacobian product: pulls the cotangents of `outputs`, given beside them, back to each of `inputs`.
 ///
 /// `None` where no output depends on an input. Outputs that are not on the tape contribute nothing.
 ///
 /// # Errors
 /// If a cotangent has not its output's shape, or an input is not on the tape.
+#[track_caller]
 pub fn vjp(outputs: &[(&Tensor, &Tensor)], inputs: &[&Tensor], walk_kind: BackwardMode) -> Result<Vec<Option<Tensor>>> {
     for (output, cotangent) in outputs {
         if output.shape() != cotangent.shape() {
@@ -134,9 +144,7 @@ pub fn vjp(outputs: &[(&Tensor, &Tensor)], inputs: &[&Tensor], walk_kind: Backwa
             return Err(Error::shape(format!("vjp: an output of shape {y:?} with a cotangent of shape {g:?}")));
         }
     }
-    if let Some(i) = inputs.iter().position(|x| !x.is_recorded()) {
-        return Err(Error::value(format!("input {i} is not on the tape: make it with requires_grad")));
-    }
+    check_on_tape("vjp", inputs)?;
     let seeds: Vec<_> = outputs.iter().map(|&(y, g)| (y, g.clone())).collect();
     let found = propagate(&seeds, Some(inputs), walk_kind)?;
     Ok(inputs.iter().map(|x| x.origin().and_then(|o| found.get(&o.key()).cloned())).collect())
@@ -267,6 +275,17 @@ mod tests {
             y = &y + 1.0;
         }
         assert_eq!(y.sum(&[], false).unwrap().backward().unwrap().get(&x).unwrap().item::<f64>().unwrap(), 1.0);
+    }
+
+    #[test]
+    fn inputs_off_the_tape_are_refused_in_the_name_of_the_call() {
+        let (x, y) = (leaf(&[3.0]), Tensor::scalar(1.0));
+        let loss = x.sum(&[], false).unwrap();
+        let words = grad(&loss, &[&x, &y]).err().unwrap().to_string();
+        assert_eq!(words, "grad: input 1 is not on the tape; make it with requires_grad before it is used");
+        let words = vjp(&[(&loss, &y)], &[&y], BackwardMode::Plain).err().unwrap();
+        assert_eq!(words.to_string(), "vjp: input 0 is not on the tape; make it with requires_grad before it is used");
+        assert!(words.place().file().ends_with("backward.rs") && words.place().line() > 200, "{words:#}");
     }
 
     #[test]

@@ -210,6 +210,12 @@ mod tests {
         // a[a % 2 == 0] = 0
         let even = a.remainder(2).unwrap().eq(0).unwrap();
         assert_eq!(values(a.slice_assign(s![&even], 0)), [0, 1, 0, 3, 0, 5, 0, 7, 0, 9, 0, 11]);
+        // a[[0, 2], ..., [1, 3]] = 0, and a[[[0], [2]], [1, 3]] = 0
+        let columns = Tensor::from(vec![1_i64, 3]);
+        let apart = a.slice_assign(s![&rows, crate::Ellipsis, &columns], 0);
+        assert_eq!(values(apart), [0, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0]);
+        let outer = a.slice_assign(s![rows.unsqueeze(1).unwrap(), &columns], 0);
+        assert_eq!(values(outer), [0, 0, 2, 0, 4, 5, 6, 7, 8, 0, 10, 0]);
         // An empty part, and everything.
         assert_eq!(values(a.slice_assign(s![1..1], 5)), values(Ok(a.clone())));
         assert_eq!(values(a.slice_assign(s![], 5)), [5; 12]);

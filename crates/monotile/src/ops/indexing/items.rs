@@ -141,6 +141,9 @@ impl IndexPlan {
     /// The places of the part's elements among those of a row-major tensor of this shape.
     #[track_caller]
     pub(super) fn places(&self, op: &str, shape: &[usize]) -> Result<Tensor> {
+        if !self.indices.is_empty() && self.indices.len() == shape.len() && self.is_whole(shape) {
+            return self.linear(shape);
+        }
         let layout = view_layout(&Layout::contiguous(check::shape(op, shape)?), &self.steps);
         let mut index = Dims::from_elem(0, layout.shape.rank());
         let mut at = layout.offset as isize;
@@ -170,6 +173,16 @@ impl IndexPlan {
         self.steps.len() == shape.len() && self.steps.iter().enumerate().all(whole)
     }
 
+    /// The indices as numbers of elements, in row-major order, of a tensor whose first axes have these sizes.
+    #[track_caller]
+    fn linear(&self, sizes: &[usize]) -> Result<Tensor> {
+        let mut linear = self.indices[0].1.clone();
+        for ((_, index), &size) in self.indices.iter().zip(sizes).skip(1) {
+            linear = linear.mul(Tensor::scalar(size as i64))?.add(index)?;
+        }
+        Ok(linear)
+    }
+
     /// Elements of the view by their indices: along one axis, into which those that are indexed are merged.
     #[track_caller]
     fn picked(&self, x: &Tensor) -> Result<Tensor> {
@@ -184,10 +197,7 @@ impl IndexPlan {
         };
         let last = first + axes.len() - 1;
         let (before, after) = (x.shape()[..first].to_vec(), x.shape()[last + 1..].to_vec());
-        let mut linear = self.indices[0].1.clone();
-        for (k, (_, index)) in self.indices.iter().enumerate().skip(1) {
-            linear = linear.mul(Tensor::scalar(x.shape()[first + k] as i64))?.add(index)?;
-        }
+        let linear = self.linear(&x.shape()[first..])?;
         let flat = x.flatten(first as isize, last as isize)?;
         let chosen = select(&flat, first, linear.reshape(&[linear.len()])?.contiguous_detached()?)?;
         chosen.reshape(&[&before[..], linear.shape(), &after].concat())
