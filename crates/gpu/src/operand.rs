@@ -1,6 +1,6 @@
 //! Blocks seen as arrays: element types, sizes and strides, and how kernels read them.
 
-use monotile_kernels::shape::{Dims, Shape, Strides, inside, reach};
+use monotile_kernels::shape::{Dims, Shape, Strides, count, inside, reach};
 
 use crate::error::{GpuError, GpuResult};
 use crate::pool::GpuBlock;
@@ -221,7 +221,7 @@ impl GpuOperand {
 
     /// The number of elements.
     pub fn elements(&self) -> usize {
-        self.sizes.iter().product()
+        count(&self.sizes)
     }
 }
 

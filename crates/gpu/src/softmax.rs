@@ -1,6 +1,6 @@
 //! Softmax and its logarithm along an axis.
 
-use monotile_kernels::shape::Shape;
+use monotile_kernels::shape::{Shape, count};
 
 use crate::accurate::functions_for;
 use crate::error::{GpuError, GpuResult};
@@ -53,7 +53,7 @@ fn run(stream: &GpuStream, name: &'static str, x: &GpuOperand, axis: usize) -> G
     let of_rows = |strides: &[isize]| -> Vec<isize> { (0..rank).filter(|&d| d != axis).map(|d| strides[d]).collect() };
     let sizes: Vec<usize> = (0..rank).filter(|&d| d != axis).map(|d| x.sizes()[d]).collect();
     let walk = MergedDims::new(&sizes, &[&of_rows(x.strides()), &of_rows(&y_strides)]);
-    let (n, rows) = (x.sizes()[axis], sizes.iter().product::<usize>());
+    let (n, rows) = (x.sizes()[axis], count(&sizes));
     let result = stream.pool().take(4 * x.elements() as u64, &[x.block()])?;
     let between = walk.strides[0].last().map_or(isize::MAX, |stride| stride.abs());
     let kind = Kind {
