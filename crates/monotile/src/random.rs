@@ -258,10 +258,16 @@ impl Rng {
     }
 
     /// Numbers drawn from the standard normal distribution.
+    ///
+    /// # Errors
+    /// If `dtype` is no floating-point type: [`randint`](Rng::randint) draws integers. If there is no memory for the result.
     #[doc(alias = "standard_normal")]
     #[doc(alias = "randn")]
     #[track_caller]
     pub fn normal(&mut self, shape: impl AsRef<[usize]>, dtype: DType) -> Result<Tensor> {
+        if !dtype.is_float() {
+            return Err(Error::dtype(format!("normal: draws floating-point numbers, not {dtype}; randint draws integers")));
+        }
         self.draw("normal", shape.as_ref(), dtype, |rng| rng.generator.sample(StandardNormal))
     }
 
@@ -315,6 +321,12 @@ mod tests {
         let variance = x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 1e5;
         // Five standard errors: 5/√n and 5·√(2/n).
         assert!(mean.abs() < 0.016 && (variance - 1.0).abs() < 0.023, "mean {mean}, variance {variance}");
+    }
+
+    #[test]
+    fn normal_numbers_are_no_integers() {
+        let words = Rng::new(0).normal([2], DType::I64).unwrap_err().to_string();
+        assert_eq!(words, "normal: draws floating-point numbers, not i64; randint draws integers");
     }
 
     #[test]

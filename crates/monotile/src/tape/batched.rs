@@ -70,7 +70,7 @@ pub fn vmap(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor], axes: &[
 /// [`jacobian`](super::jacobian) where both rows are the same; the others are 0 for such a function. The results are plain values.
 ///
 /// # Errors
-/// If an input is not floating-point, or inputs and the result do not have as many rows; or what `f` returns. If rows are mixed, as a mean over
+/// If an input is not floating-point, or on the tape, or inputs and the result do not have as many rows; or what `f` returns. If rows are mixed, as a mean over
 /// the batch mixes them: a walk with random rows looks for that.
 ///
 /// # Cost

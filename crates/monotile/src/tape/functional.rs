@@ -10,7 +10,7 @@ use crate::tensor::Tensor;
 /// The results are plain values.
 ///
 /// # Errors
-/// If an input is not floating-point; or what `f` returns.
+/// If an input is not floating-point, or on the tape; or what `f` returns.
 ///
 /// # Cost
 /// One evaluation of `f` and one walk a number of the result, one after another. [`jacobian_forward`] takes one a number of the inputs, and
@@ -67,7 +67,7 @@ pub fn jacobian_forward(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tenso
 /// Shapes: a tangent has its input's, a derivative its output's. Both lists that are returned are plain values.
 ///
 /// # Errors
-/// If inputs and tangents do not fit each other, or are not floating-point. `Unsupported`, if an operation on the way has no second
+/// If inputs and tangents do not fit each other, are not floating-point, or an input is on the tape. `Unsupported`, if an operation on the way has no second
 /// derivative.
 ///
 /// # Cost
@@ -103,7 +103,7 @@ pub fn jvp(
 /// Shapes: a vector and a product have their input's. The results are plain values.
 ///
 /// # Errors
-/// If `f` returns more than one number, or inputs and vectors do not fit each other. `Unsupported`, if an operation on the way has no
+/// If `f` returns more than one number, inputs and vectors do not fit each other, or an input is on the tape. `Unsupported`, if an operation on the way has no
 /// second derivative.
 ///
 /// # Cost
@@ -135,7 +135,7 @@ pub fn hvp(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor], vectors: 
 /// Shapes: Hᵢⱼ has the shape of `xᵢ` followed by that of `xⱼ`. The results are plain values.
 ///
 /// # Errors
-/// If `f` returns more than one number, or an input is not floating-point. `Unsupported`, if an operation on the way has no second
+/// If `f` returns more than one number, or an input is not floating-point or on the tape. `Unsupported`, if an operation on the way has no second
 /// derivative.
 ///
 /// # Cost
@@ -248,7 +248,11 @@ pub(super) fn leaves(op: &str, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
             "{op}: input {i} is {dtype}; pass floating-point inputs and capture others in the function"
         )));
     }
-    Ok(inputs.iter().map(|x| x.detach().requires_grad()).collect())
+    // A loss made of plain values would have no gradient by what such an input was computed from, and nobody would notice.
+    if let Some(i) = inputs.iter().position(Tensor::is_recorded) {
+        return Err(Error::value(format!("{op}: input {i} is on the tape, which the derivatives would not be; detach it")));
+    }
+    Ok(inputs.iter().map(Tensor::requires_grad).collect())
 }
 
 /// Refuses vectors that are not like the inputs.
@@ -289,6 +293,23 @@ mod tests {
 
     fn scalar(x: &[Tensor]) -> Result<Tensor> {
         f(x)?.square()?.sum(&[], false)
+    }
+
+    #[test]
+    fn inputs_on_the_tape_are_refused() {
+        let x = [normal(&[2]).requires_grad()];
+        let f = |x: &[Tensor]| x[0].square()?.sum(&[], false);
+        let words = [
+            jacobian(f, &x).err(),
+            jacobian_forward(f, &x).err(),
+            hessian(f, &x).err(),
+            hvp(f, &x, &[normal(&[2])]).err(),
+            jvp(|x| Ok(vec![f(x)?]), &x, &[normal(&[2])]).err(),
+        ];
+        for (words, op) in words.into_iter().zip(["jacobian", "jacobian_forward", "hessian", "hvp", "jvp"]) {
+            let expected = format!("{op}: input 0 is on the tape, which the derivatives would not be; detach it");
+            assert_eq!(words.unwrap().to_string(), expected);
+        }
     }
 
     #[test]

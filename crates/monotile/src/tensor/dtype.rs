@@ -9,8 +9,8 @@ use super::storage::CpuStorage;
 /// The type of a tensor's elements.
 ///
 /// Kernels compute in `F32` or `F64`, and of integers in `I64`. `BF16` and `F16` are storage: arithmetic reads them as f32 and returns f32.
-/// `I32` and `U8` are storage too: arithmetic reads them as i64 and returns i64, so that 200 + 100 is 300 and nothing wraps around at 256. Views,
-/// joins, selections and orders keep the type.
+/// `I32` and `U8` are storage too: arithmetic reads them as i64 and returns i64, so that 200 + 100 is 300 and nothing wraps around at 256.
+/// Beyond i64 operators wrap, as PyTorch's and NumPy's do; sums, products and scans refuse. Views, joins, selections and orders keep the type.
 ///
 /// Of two types the wider is computed in. A tensor without dimensions, as [`Tensor::scalar`](crate::Tensor::scalar) makes, does not widen one
 /// that has dimensions: this is PyTorch's rule.
