@@ -224,6 +224,13 @@ impl Formula<1> for HalfStepSlope {
     }
 }
 
+/// The formulas of this file, as recorded.
+#[cfg(test)]
+pub(crate) fn formulas() -> Vec<crate::ops::elementwise::formulas::RecordedFormula> {
+    use monotile_kernels::number::record;
+    vec![("half_step".into(), record(|x| HalfStep.apply(x))), ("half_step_derivative".into(), record(|x| HalfStepSlope.apply(x)))]
+}
+
 /// ln Γ(x) of positive x: Stirling's series from 8 on, to which smaller numbers are brought by Γ(x) = Γ(x + 8) / x(x + 1) … (x + 7).
 #[track_caller]
 fn ln_gamma(x: &Tensor) -> Result<Tensor> {

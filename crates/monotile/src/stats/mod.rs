@@ -16,7 +16,7 @@
 
 mod covariance;
 mod distributions;
-mod gamma;
+pub(crate) mod gamma;
 mod gamma_draw;
 mod gaussian_process;
 mod kalman;

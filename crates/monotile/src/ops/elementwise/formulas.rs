@@ -10,8 +10,9 @@ use super::{
     activation, angle, arithmetic, exponential, hyperbolic, interpolation, logarithm, power, rectifier, rounding, select, special,
     trigonometric,
 };
-use crate::ops::gate;
+use crate::ops::{gate, sample};
 use crate::optim;
+use crate::stats::gamma;
 
 /// A formula's name and its steps.
 pub(crate) type RecordedFormula = (String, Graph);
@@ -36,6 +37,7 @@ fn all() -> Vec<RecordedFormula> {
         angle::formulas(),
         arithmetic::formulas(),
         exponential::formulas(),
+        gamma::formulas(),
         gate::formulas(),
         hyperbolic::formulas(),
         interpolation::formulas(),
@@ -44,6 +46,7 @@ fn all() -> Vec<RecordedFormula> {
         power::formulas(),
         rectifier::formulas(),
         rounding::formulas(),
+        sample::formulas(),
         select::formulas(),
         special::formulas(),
         trigonometric::formulas(),

@@ -14,9 +14,9 @@ use crate::testing::{Spec, normal};
 ///
 /// An index names a slice along an axis.
 impl Tensor {
-    /// This tensor with slices along an axis replaced: out[…, indices[j], …] = source[…, j, …]
+    /// This tensor with slices along an axis replaced: `out[…, indices[j], …] = source[…, j, …]`
     ///
-    /// `indices` is a vector of i64 from 0. `source` has this tensor's shape, but as many slices as there are indices; it is cast to this tensor's
+    /// `indices` is a vector of integers from 0. `source` has this tensor's shape, but as many slices as there are indices; it is cast to this tensor's
     /// type. Where indices repeat, the last one's slice stays, whatever the number of threads.
     ///
     /// # Gradient
@@ -67,7 +67,7 @@ impl Tensor {
         put("index_fill", self, d, indices, &source)
     }
 
-    /// This tensor with slices added along an axis: out[…, indices[j], …] += source[…, j, …]
+    /// This tensor with slices added along an axis: `out[…, indices[j], …] += source[…, j, …]`
     ///
     /// Shapes are those of [`index_copy`](Tensor::index_copy). Where indices repeat, all is added, in their order.
     ///

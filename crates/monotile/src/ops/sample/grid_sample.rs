@@ -125,6 +125,14 @@ impl Formula<1> for PixelSlope {
     }
 }
 
+/// The derivative of a coordinate as a recorded formula: the padding with the most steps.
+#[cfg(test)]
+pub(crate) fn formulas() -> Vec<crate::ops::elementwise::formulas::RecordedFormula> {
+    let rule = GridSampleOptions { padding: SamplePadding::Reflection, ..Default::default() }.rule();
+    let pixel = PixelSlope(PixelCoordinate::new(5, &rule));
+    vec![("pixel_derivative".into(), monotile_kernels::number::record(|x| pixel.apply(x)))]
+}
+
 /// The elements around the points of all grids, and how far from them these lie, by operations.
 struct ComposedPoints {
     /// Places in a picture, `(N, 1, P)`, and whether they are inside.
