@@ -6,7 +6,7 @@ mod tests;
 
 use monotile_kernels::buffer::list;
 
-use self::steps::{Measurement, State, stacked};
+use self::steps::{FilterState, Measurement, stacked};
 use super::parts::{batched_argument, root};
 use crate::check;
 use crate::error::{Error, Placed, Result};
@@ -236,7 +236,7 @@ impl KalmanFilter {
 
     /// The filtered states, ln p of each series, and the leading dimensions of both.
     #[track_caller]
-    fn states(&self, op: &str, observations: &Tensor) -> Result<(Vec<State>, Tensor, Dims)> {
+    fn states(&self, op: &str, observations: &Tensor) -> Result<(Vec<FilterState>, Tensor, Dims)> {
         let (n, p, dtype) = (self.mean.dim(-2), self.observation.dim(-2), self.mean.dtype());
         let observations = batched_argument(op, "the observations", observations, &[("T", None), ("p", Some(p))])?;
         let observations = observations.to_dtype(dtype)?;
@@ -249,7 +249,7 @@ impl KalmanFilter {
         };
         let mut state = (wide(&self.mean, n, 1).placed()?, wide(&self.root, n, n).placed()?);
         let mut log_likelihood = Tensor::zeros(&batch, dtype)?;
-        let mut states: Vec<State> = list(times).map_err(|e| Error::from(e).with_context(op))?;
+        let mut states: Vec<FilterState> = list(times).map_err(|e| Error::from(e).with_context(op))?;
         for t in 0..times {
             if t > 0 {
                 state = self.predicted(t - 1, &state)?;

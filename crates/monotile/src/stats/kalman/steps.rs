@@ -6,7 +6,7 @@ use crate::linalg::{QrOptions, SolveTriangularOptions, lstsq, qr, solve_triangul
 use crate::tensor::{Dims, Tensor};
 
 /// A mean, `(…, n, 1)`, and a root of a covariance, `(…, n, n)`.
-pub(super) type State = (Tensor, Tensor);
+pub(super) type FilterState = (Tensor, Tensor);
 
 /// The observations of one time.
 pub(super) struct Measurement {
@@ -40,7 +40,7 @@ impl Measurement {
 impl KalmanFilter {
     /// One step from time t: the triangle of [(F L)ᵀ; L_Qᵀ] is a root of F P Fᵀ + Q.
     #[track_caller]
-    pub(super) fn predicted(&self, t: usize, (mean, root): &State) -> Result<State> {
+    pub(super) fn predicted(&self, t: usize, (mean, root): &FilterState) -> Result<FilterState> {
         let transition = at(&self.transition, t)?;
         let noise = like(root, &at(&self.transition_root, t)?.mt())?;
         let stacked = Tensor::cat(&[&transition.matmul(root)?.mt(), &noise], -2)?;
@@ -59,7 +59,7 @@ impl KalmanFilter {
     /// One observation, and its log-density: the triangle of [[L_Rᵀ, 0]; [(H L)ᵀ, Lᵀ]] is [[Sᵀ, Kᵀ]; [0, L₊ᵀ]], with S Sᵀ the covariance of
     /// y, and K S⁻¹ the gain. What is missing reads nothing of the state, and has a variance of its own, 1, in which y is the mean.
     #[track_caller]
-    pub(super) fn updated(&self, t: usize, (mean, root): &State, seen: &Measurement) -> Result<(State, Tensor)> {
+    pub(super) fn updated(&self, t: usize, (mean, root): &FilterState, seen: &Measurement) -> Result<(FilterState, Tensor)> {
         let (n, p) = (mean.dim(-2), self.observation.dim(-2));
         let h = seen.present(at(&self.observation, t)?)?;
         let mut noise = vec![like(root, &seen.present(at(&self.observation_root, t)?)?.mt())?];
@@ -91,7 +91,7 @@ impl KalmanFilter {
     /// What the next state's smoothed distribution says of that of time t: with the triangle [[A, B]; [0, C]] of [[(F L)ᵀ, Lᵀ]; [L_Qᵀ, 0]],
     /// the gain is G = Bᵀ A⁻ᵀ, and C a root of what stays unknown when the next state is known.
     #[track_caller]
-    pub(super) fn smoothed(&self, t: usize, state: &State, next: &State) -> Result<State> {
+    pub(super) fn smoothed(&self, t: usize, state: &FilterState, next: &FilterState) -> Result<FilterState> {
         let (mean, root) = state;
         let n = mean.dim(-2);
         let transition = at(&self.transition, t)?;
@@ -153,7 +153,7 @@ fn triangle(a: &Tensor) -> Result<Tensor> {
 
 /// Means `(…, T, n)` and roots `(…, T, n, n)`.
 #[track_caller]
-pub(super) fn stacked(states: &[State], like: &Tensor, batch: &[usize]) -> Result<State> {
+pub(super) fn stacked(states: &[FilterState], like: &Tensor, batch: &[usize]) -> Result<FilterState> {
     let n = like.dim(-2);
     if states.is_empty() {
         let shape = |sizes: &[usize]| batch.iter().chain(sizes).copied().collect::<Dims>();
