@@ -14,10 +14,12 @@
 //! | [`reduce`] | sums, means and extremes over any axes |
 //! | [`softmax`], [`log_softmax`] | along an axis |
 //! | [`product`], [`product_by`] | the matrix product, batched |
+//! | [`attention`], [`attention_backward`] | scaled dot-product attention in tiles, and its gradients |
 
 #![forbid(unsafe_code)]
 
 mod accurate;
+mod attention;
 pub mod device;
 mod elementwise;
 mod error;
@@ -31,6 +33,9 @@ pub mod stream;
 mod team;
 mod text;
 
+pub use attention::{
+    GpuAttention, GpuAttentionCotangents, GpuAttentionGradients, GpuAttentionOptions, attention, attention_backward,
+};
 pub use device::{AdapterSummary, Capabilities, CooperativeShape, Gpu, GpuOptions, adapters};
 pub use elementwise::{copy, map};
 pub use error::{GpuError, GpuErrorKind, GpuResult};

@@ -1,5 +1,6 @@
 //! Every kernel against plain loops, on each adapter: with all that it has, and with no more than WebGPU 1.0 promises.
 
+mod attention;
 mod device;
 mod elementwise;
 mod product;
