@@ -115,12 +115,11 @@ pub(super) fn scores(text: &mut Text, name: &str, own: Rows, passing: Rows) {
     text.unrolled(4, |j| format!("        var {name}{j} = vec4<f32>(0.0);"));
     text.line(format_args!("        for (var c = 0u; c < {width}; c += {DEPTH}u) {{\n        workgroupBarrier();"));
     for (operand, start, offset) in [(own, "first", 0), (passing, "other", PITCH * DEPTH)] {
-        for round in 0..(SIDE / 4 * DEPTH) / THREADS {
-            let each = join(4, ", ", |r| format!("element_of_{0}(base_{0}, {start} + 4u * quad + {r}u, c + t)", operand.name));
-            text.line(format_args!("        {{\n        let e = local + {}u;", round * THREADS));
-            text.line(format_args!("        let t = e % {DEPTH}u;\n        let quad = e / {DEPTH}u;"));
-            text.line(format_args!("        tile[{offset}u + t * {PITCH}u + quad] = vec4<f32>({each});\n        }}"));
-        }
+        let each = join(4, ", ", |r| format!("element_of_{0}(base_{0}, {start} + 4u * quad + {r}u, c + t)", operand.name));
+        // A loop: what is written out here takes drivers seconds to compile.
+        text.line(format_args!("        for (var e = local; e < {}u; e += {THREADS}u) {{", SIDE / 4 * DEPTH));
+        text.line(format_args!("            let t = e % {DEPTH}u;\n            let quad = e / {DEPTH}u;"));
+        text.line(format_args!("            tile[{offset}u + t * {PITCH}u + quad] = vec4<f32>({each});\n        }}"));
     }
     text.line(format_args!("        workgroupBarrier();\n        for (var t = 0u; t < {DEPTH}u; t += 1u) {{"));
     text.line(format_args!("            let left = tile[t * {PITCH}u + ty];"));
@@ -145,13 +144,11 @@ pub(super) fn declare_sums(text: &mut Text, name: &str, blocks: usize) {
 pub(super) fn add_weighted(text: &mut Text, name: &str, passing: Rows, blocks: usize) {
     for b in 0..blocks {
         text.line("        workgroupBarrier();");
-        for round in 0..SIDE * 8 / THREADS {
-            let each = join(4, ", ", |q| {
-                format!("element_of_{0}(base_{0}, other + e / 8u, {1}u + 4u * (e % 8u) + {q}u)", passing.name, 32 * b)
-            });
-            text.line(format_args!("        {{\n        let e = local + {}u;", round * THREADS));
-            text.line(format_args!("        tile[e] = vec4<f32>({each});\n        }}"));
-        }
+        let each = join(4, ", ", |q| {
+            format!("element_of_{0}(base_{0}, other + e / 8u, {1}u + 4u * (e % 8u) + {q}u)", passing.name, 32 * b)
+        });
+        text.line(format_args!("        for (var e = local; e < {}u; e += {THREADS}u) {{", 8 * SIDE));
+        text.line(format_args!("            tile[e] = vec4<f32>({each});\n        }}"));
         text.line(format_args!("        workgroupBarrier();\n        for (var t = 0u; t < {SIDE}u; t += 1u) {{"));
         text.line(format_args!("            let weight = weights[t * {PITCH}u + ty];\n            let right = tile[t * 8u + tx];"));
         text.unrolled(4, |r| format!("            {name}{b}_{r} = fma(vec4<f32>(weight.{}), right, {name}{b}_{r});", LANES[r]));

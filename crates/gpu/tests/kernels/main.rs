@@ -5,6 +5,7 @@ mod device;
 mod elementwise;
 mod product;
 mod reduce;
+mod rows;
 
 use monotile_gpu::{Capabilities, Gpu, GpuBlock, GpuErrorKind, GpuOperand, GpuOptions, GpuStream, GpuType, adapters};
 
