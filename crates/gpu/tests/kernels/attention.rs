@@ -110,7 +110,7 @@ fn check(label: &str, stream: &GpuStream, case: Case) {
 
 #[test]
 fn attention_and_its_gradients_are_those_of_plain_loops() {
-    for (label, stream) in streams() {
+    for (turn, (label, stream)) in streams().into_iter().enumerate() {
         let edges = [1, 31, 32, 33, 67];
         for (i, &queries) in edges.iter().enumerate() {
             for (j, &keys) in edges.iter().enumerate().filter(|(j, _)| (i + j) % 2 == 0) {
@@ -118,22 +118,27 @@ fn attention_and_its_gradients_are_those_of_plain_loops() {
                 check(&label, &stream, Case { queries, keys, dim, value_dim: dim, causal: i % 2 == 0, ..PLAIN });
             }
         }
-        for (number, dim) in [8, 32, 64, 80, 128].into_iter().enumerate() {
+        // Drivers take seconds to compile wide heads: some are for one set of capabilities alone.
+        let dims: &[usize] = if turn % 2 == 0 { &[8, 32, 64, 80, 128] } else { &[8, 64, 128] };
+        for (number, &dim) in dims.iter().enumerate() {
             let (queries, keys) = [(33, 40), (40, 33)][number % 2];
             check(&label, &stream, Case { queries, keys, dim, value_dim: dim, causal: number % 2 == 0, ..PLAIN });
         }
-        check(&label, &stream, Case { dim: 36, value_dim: 132, ..PLAIN });
+        if turn % 2 == 1 {
+            check(&label, &stream, Case { dim: 36, value_dim: 132, ..PLAIN });
+        }
     }
 }
 
 #[test]
 fn heads_of_queries_share_heads_of_keys() {
-    for (label, stream) in streams() {
+    for (turn, (label, stream)) in streams().into_iter().enumerate() {
         let case = Case { batch: 2, heads: 4, groups: 2, queries: 35, keys: 41, dim: 16, value_dim: 8, ..PLAIN };
         check(&label, &stream, Case { causal: true, ..case });
         check(&label, &stream, Case { groups: 1, layout: Layout::Sliced, ..case });
-        check(&label, &stream, Case { layout: Layout::Transposed, types: [GpuType::F32, GpuType::BF16], ..case });
-        check(&label, &stream, Case { groups: 4, layout: Layout::Reversed, types: [GpuType::F16, GpuType::F32], ..case });
+        let (layout, types) =
+            [(Layout::Transposed, [GpuType::F32, GpuType::BF16]), (Layout::Reversed, [GpuType::F16, GpuType::F32])][turn % 2];
+        check(&label, &stream, Case { groups: 4, layout, types, ..case });
     }
 }
 
