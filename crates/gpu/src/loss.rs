@@ -68,6 +68,27 @@ pub fn cross_entropy(stream: &GpuStream, x: &GpuOperand, classes: GpuClasses<'_>
 ///
 /// `sums` are those of the forward pass, and `dy` has the sizes of the classes; strides of 0 give every row the same.
 ///
+/// # Example
+/// ```
+/// use monotile_gpu::{Gpu, GpuClasses, GpuErrorKind, GpuOperand, GpuOptions, GpuStream, GpuType, cross_entropy, cross_entropy_backward};
+/// # let gpu = match Gpu::open(&GpuOptions::default()) {
+/// #     Err(error) if error.kind == GpuErrorKind::NoAdapter => return Ok(()),
+/// #     opened => opened?,
+/// # };
+/// let stream = GpuStream::new(&gpu);
+/// let block = stream.upload(bytemuck::cast_slice(&[1.0_f32, 1.0]))?;
+/// let x = GpuOperand::contiguous(&block, GpuType::F32, &[1, 2])?;
+/// let dy = GpuOperand::strided(&block, GpuType::F32, &[1], &[1], 0)?;
+/// let block = stream.upload(bytemuck::cast_slice(&[1_i32]))?;
+/// let classes = GpuOperand::contiguous(&block, GpuType::I32, &[1])?;
+/// let classes = GpuClasses { classes: &classes, ignored: None };
+/// let sums = cross_entropy(&stream, &x, classes)?.sums;
+/// let dx = stream.read_blocking(&cross_entropy_backward(&stream, &x, classes, &sums, &dy)?)?;
+/// let dx = bytemuck::pod_collect_to_vec::<u8, f32>(&dx);
+/// assert!((dx[0] - 0.5).abs() < 1e-6 && (dx[1] + 0.5).abs() < 1e-6);
+/// # Ok::<(), monotile_gpu::GpuError>(())
+/// ```
+///
 /// # Errors
 /// As [`cross_entropy`]; if the cotangent or the sums are not of these rows.
 pub fn cross_entropy_backward(

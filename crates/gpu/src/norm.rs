@@ -62,6 +62,25 @@ pub fn rms_norm(stream: &GpuStream, x: &GpuOperand, w: &GpuOperand, eps: f32) ->
 
 /// The gradients of [`rms_norm`]: with x̂ = ρ x, dx = ρ (w dy − x̂ mean(w dy x̂)) and dw the sum over rows of dy x̂.
 ///
+/// # Example
+/// ```
+/// use monotile_gpu::{Gpu, GpuErrorKind, GpuOperand, GpuOptions, GpuStream, GpuType, rms_norm_backward};
+/// # let gpu = match Gpu::open(&GpuOptions::default()) {
+/// #     Err(error) if error.kind == GpuErrorKind::NoAdapter => return Ok(()),
+/// #     opened => opened?,
+/// # };
+/// let stream = GpuStream::new(&gpu);
+/// let block = stream.upload(bytemuck::cast_slice(&[1.0_f32, 7.0, 1.0, 2.0, 5.0, 0.0]))?;
+/// let x = GpuOperand::contiguous(&block, GpuType::F32, &[1, 2])?;
+/// let w = GpuOperand::strided(&block, GpuType::F32, &[2], &[1], 2)?;
+/// let dy = GpuOperand::strided(&block, GpuType::F32, &[1, 2], &[2, 1], 4)?;
+/// let dw = stream.read_blocking(&rms_norm_backward(&stream, &x, &w, 0.0, &dy)?.dw)?;
+/// // ρ = 1/5
+/// let dw = bytemuck::pod_collect_to_vec::<u8, f32>(&dw);
+/// assert!((dw[0] - 1.0).abs() < 1e-6 && dw[1] == 0.0);
+/// # Ok::<(), monotile_gpu::GpuError>(())
+/// ```
+///
 /// # Errors
 /// As [`rms_norm`]; if the cotangent has other sizes than the operand.
 pub fn rms_norm_backward(
@@ -78,6 +97,24 @@ pub fn rms_norm_backward(
 /// y = (x − mean(x)) ρ w + b with ρ = (mean((x − mean(x))²) + ε)^(−1/2) over rows, the last dimension: a contiguous block of f32 of
 /// the operand's sizes.
 ///
+/// # Example
+/// ```
+/// use monotile_gpu::{Gpu, GpuErrorKind, GpuOperand, GpuOptions, GpuStream, GpuType, layer_norm};
+/// # let gpu = match Gpu::open(&GpuOptions::default()) {
+/// #     Err(error) if error.kind == GpuErrorKind::NoAdapter => return Ok(()),
+/// #     opened => opened?,
+/// # };
+/// let stream = GpuStream::new(&gpu);
+/// let block = stream.upload(bytemuck::cast_slice(&[1.0_f32, 3.0, 1.0, 1.0, 0.0, 10.0]))?;
+/// let x = GpuOperand::contiguous(&block, GpuType::F32, &[1, 2])?;
+/// let w = GpuOperand::strided(&block, GpuType::F32, &[2], &[1], 2)?;
+/// let b = GpuOperand::strided(&block, GpuType::F32, &[2], &[1], 4)?;
+/// let y = stream.read_blocking(&layer_norm(&stream, &x, [&w, &b], 0.0)?)?;
+/// let y = bytemuck::pod_collect_to_vec::<u8, f32>(&y);
+/// assert!((y[0] + 1.0).abs() < 1e-6 && (y[1] - 11.0).abs() < 1e-5);
+/// # Ok::<(), monotile_gpu::GpuError>(())
+/// ```
+///
 /// # Errors
 /// If the operand has no dimension, or the weight and the bias are not of its last.
 pub fn layer_norm(stream: &GpuStream, x: &GpuOperand, [w, b]: [&GpuOperand; 2], eps: f32) -> GpuResult<GpuBlock> {
@@ -86,6 +123,24 @@ pub fn layer_norm(stream: &GpuStream, x: &GpuOperand, [w, b]: [&GpuOperand; 2], 
 
 /// The gradients of [`layer_norm`]: with x̂ = ρ (x − mean(x)), dx = ρ (w dy − mean(w dy) − x̂ mean(w dy x̂)), and the sums over rows of
 /// dy x̂ and of dy.
+///
+/// # Example
+/// ```
+/// use monotile_gpu::{Gpu, GpuErrorKind, GpuOperand, GpuOptions, GpuStream, GpuType, layer_norm_backward};
+/// # let gpu = match Gpu::open(&GpuOptions::default()) {
+/// #     Err(error) if error.kind == GpuErrorKind::NoAdapter => return Ok(()),
+/// #     opened => opened?,
+/// # };
+/// let stream = GpuStream::new(&gpu);
+/// let block = stream.upload(bytemuck::cast_slice(&[1.0_f32, 3.0, 1.0, 1.0, 2.0, 4.0]))?;
+/// let x = GpuOperand::contiguous(&block, GpuType::F32, &[1, 2])?;
+/// let w = GpuOperand::strided(&block, GpuType::F32, &[2], &[1], 2)?;
+/// let dy = GpuOperand::strided(&block, GpuType::F32, &[1, 2], &[2, 1], 4)?;
+/// let dwb = stream.read_blocking(&layer_norm_backward(&stream, &x, [&w, &w], 0.0, &dy)?.dwb)?;
+/// let dwb = bytemuck::pod_collect_to_vec::<u8, f32>(&dwb);
+/// assert!((dwb[0] + 2.0).abs() < 1e-6 && (dwb[1] - 4.0).abs() < 1e-6 && dwb[2..] == [2.0, 4.0]);
+/// # Ok::<(), monotile_gpu::GpuError>(())
+/// ```
 ///
 /// # Errors
 /// As [`layer_norm`]; if the cotangent has other sizes than the operand.

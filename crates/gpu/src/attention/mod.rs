@@ -168,6 +168,27 @@ pub fn attention(stream: &GpuStream, qkv: [&GpuOperand; 3], options: &GpuAttenti
 /// With P = exp(scale · q kᵀ − lse) and δ = rowsum(dout ∘ out) − dlse: dS = P ∘ (dout vᵀ − δ), dq = scale · dS k,
 /// dk = scale · dSᵀ q, dv = Pᵀ dout. Hidden keys have no part in them.
 ///
+/// # Example
+/// ```
+/// use monotile_gpu::{Gpu, GpuErrorKind, GpuOperand, GpuOptions, GpuStream, GpuType, attention, attention_backward};
+/// use monotile_gpu::{GpuAttentionCotangents, GpuAttentionOptions};
+/// # let gpu = match Gpu::open(&GpuOptions::default()) {
+/// #     Err(error) if error.kind == GpuErrorKind::NoAdapter => return Ok(()),
+/// #     opened => opened?,
+/// # };
+/// let stream = GpuStream::new(&gpu);
+/// let block = stream.upload(bytemuck::cast_slice(&[1.0_f32, 2.0]))?;
+/// let x = GpuOperand::contiguous(&block, GpuType::F32, &[1, 1, 1, 2])?;
+/// let options = GpuAttentionOptions::default();
+/// let forward = attention(&stream, [&x, &x, &x], &options)?;
+/// let cotangents = GpuAttentionCotangents { dout: &x, dlse: None };
+/// let gradients = attention_backward(&stream, [&x, &x, &x], &forward, &cotangents, &options)?;
+/// // One key has the probability 1 whatever its score is.
+/// let dv = stream.read_blocking(&gradients.dv)?;
+/// assert_eq!(bytemuck::pod_collect_to_vec::<u8, f32>(&dv), [1.0, 2.0]);
+/// # Ok::<(), monotile_gpu::GpuError>(())
+/// ```
+///
 /// # Errors
 /// As [`attention`]; if the cotangents or what the forward pass kept have other sizes.
 pub fn attention_backward(
