@@ -39,7 +39,7 @@ pub(super) fn delta(kind: &Kind, team: Team, dlse: bool) -> KernelText {
 }
 
 fn inputs(kind: &Kind) -> Vec<&'static str> {
-    kind.types.iter().map(|dtype| dtype.single()).chain(["f32"; 2]).collect()
+    kind.inputs().into_iter().chain(["f32"; 2]).collect()
 }
 
 /// dq = scale · dS k.
@@ -76,7 +76,7 @@ pub(super) fn of_queries(kind: &Kind) -> KernelText {
         outputs: vec!["f32"],
         words: WORDS + 5 * 4,
         threads: THREADS,
-        globals: globals(&[Q, K, V, DOUT], &kind.types),
+        globals: globals(&[Q, K, V, DOUT], kind),
         body: text.finish(),
     }
 }
@@ -126,7 +126,7 @@ pub(super) fn of_keys(kind: &Kind) -> KernelText {
         outputs: vec!["f32"; 2],
         words: WORDS + 5 * 4,
         threads: THREADS,
-        globals: globals(&[Q, K, V, DOUT], &kind.types),
+        globals: globals(&[Q, K, V, DOUT], kind),
         body: text.finish(),
     }
 }

@@ -75,11 +75,11 @@ pub(super) fn text(kind: &Kind) -> KernelText {
     });
     text.line("    }");
     KernelText {
-        inputs: kind.types.iter().map(|dtype| dtype.single()).collect(),
+        inputs: kind.inputs(),
         outputs: vec!["f32"; 2],
         words: WORDS + 5 * 3,
         threads: THREADS,
-        globals: globals(&[Q, K, V], &kind.types),
+        globals: globals(&[Q, K, V], kind),
         body: text.finish(),
     }
 }

@@ -75,6 +75,7 @@ struct Problem {
     dim: usize,
     value_dim: usize,
     types: Vec<GpuType>,
+    fours: Vec<bool>,
     words: Vec<u32>,
 }
 
@@ -101,13 +102,16 @@ impl Problem {
         let window = options.window.map_or(FAR, |window| window.min(FAR));
         let mut words = [heads, groups, queries, keys, dim, value_dim].map(|size| size as u32).to_vec();
         words.extend([scale.to_bits(), ahead as u32, window as u32]);
-        let mut problem = Self { batch, heads, groups, queries, keys, dim, value_dim, types: Vec::new(), words };
+        let mut problem = Self { batch, heads, groups, queries, keys, dim, value_dim, types: Vec::new(), fours: Vec::new(), words };
         [q, k, v].into_iter().for_each(|operand| problem.add(operand));
         Ok(problem)
     }
 
     fn add(&mut self, operand: &GpuOperand) {
         self.types.push(operand.dtype());
+        let strides = operand.strides();
+        let aligned = operand.offset().is_multiple_of(4) && strides[..3].iter().all(|stride| stride % 4 == 0);
+        self.fours.push(strides[3] == 1 && operand.sizes()[3].is_multiple_of(4) && aligned);
         self.words.push(operand.offset() as u32);
         self.words.extend(operand.strides().iter().map(|&stride| stride as u32));
     }
@@ -250,14 +254,17 @@ mod tests {
 
     #[test]
     fn every_text_is_a_shader() {
-        for (types, blocks) in [
+        for (number, (types, blocks)) in [
             ([GpuType::F32; 4], [1, 1]),
             ([GpuType::F32, GpuType::BF16, GpuType::BF16, GpuType::F32], [3, 2]),
             ([GpuType::F16, GpuType::F16, GpuType::F16, GpuType::BF16], [8, 8]),
             ([GpuType::F32; 4], [0, 0]),
-        ] {
-            let kind = Kind { types: types.to_vec(), blocks };
-            validate(&forward::text(&Kind { types: types[..3].to_vec(), blocks }));
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let kind = Kind { types: types.to_vec(), fours: vec![number % 2 == 1, number > 0, number > 1, number > 0], blocks };
+            validate(&forward::text(&Kind { types: types[..3].to_vec(), fours: kind.fours[..3].to_vec(), blocks }));
             validate(&backward::of_queries(&kind));
             validate(&backward::of_keys(&kind));
             for dlse in [false, true] {

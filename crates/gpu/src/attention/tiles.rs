@@ -54,26 +54,41 @@ impl Rows {
         text.line(format_args!("    let base_{} = {offset} + batch * {batch} + {head} * {heads};", self.name));
     }
 
-    fn element(&self, dtype: GpuType) -> String {
-        let (rows, width, row, column) = (parameter(self.rows), parameter(self.width), self.word(3), self.word(4));
-        format!(
-            "fn element_of_{}(base: u32, row: u32, column: u32) -> f32 {{
-    if (row >= {rows} || column >= {width}) {{ return 0.0; }}
-    let place = base + row * {row} + column * {column};
+    /// A function for an element, or for four of a row: 0 beyond the last row or column.
+    fn element(&self, dtype: GpuType, fours: bool) -> String {
+        let (rows, width, of_row, of_column) = (parameter(self.rows), parameter(self.width), self.word(3), self.word(4));
+        let (name, array) = (self.name, format!("a{}", self.number));
+        if fours {
+            return format!(
+                "fn four_of_{name}(base: u32, row: u32, column: u32) -> vec4<f32> {{
+    if (row >= {rows} || column >= {width}) {{ return vec4<f32>(0.0); }}
+    let place = (base + row * {of_row} + column) >> 2u;
     return {};
 }}",
-            self.name,
-            dtype.read(&format!("a{}", self.number), "place")
+                dtype.read_four(&array, "place")
+            );
+        }
+        let each = join(4, ", ", |q| format!("element_of_{name}(base, row, column + {q}u)"));
+        format!(
+            "fn element_of_{name}(base: u32, row: u32, column: u32) -> f32 {{
+    if (row >= {rows} || column >= {width}) {{ return 0.0; }}
+    let place = base + row * {of_row} + column * {of_column};
+    return {};
+}}
+fn four_of_{name}(base: u32, row: u32, column: u32) -> vec4<f32> {{
+    return vec4<f32>({each});
+}}",
+            dtype.read(&array, "place")
         )
     }
 }
 
 /// Functions and memory of the workgroup.
-pub(super) fn globals(operands: &[Rows], types: &[GpuType]) -> String {
+pub(super) fn globals(operands: &[Rows], kind: &Kind) -> String {
     let mut text = Text::default();
-    text.line(functions_for("accurate_exp( accurate_log( accurate_of_bits(")).line(conversions(types, &[]));
-    for (operand, &dtype) in operands.iter().zip(types) {
-        text.line(operand.element(dtype));
+    text.line(functions_for("accurate_exp( accurate_log( accurate_of_bits(")).line(conversions(&kind.types, &[]));
+    for (operand, (&dtype, &fours)) in operands.iter().zip(kind.types.iter().zip(&kind.fours)) {
+        text.line(operand.element(dtype, fours));
     }
     let (queries, keys, ahead, window) = (parameter(QUERIES), parameter(KEYS), parameter(7), parameter(8));
     text.line(format_args!(
@@ -114,12 +129,23 @@ pub(super) fn scores(text: &mut Text, name: &str, own: Rows, passing: Rows) {
     let width = parameter(own.width);
     text.unrolled(4, |j| format!("        var {name}{j} = vec4<f32>(0.0);"));
     text.line(format_args!("        for (var c = 0u; c < {width}; c += {DEPTH}u) {{\n        workgroupBarrier();"));
-    for (operand, start, offset) in [(own, "first", 0), (passing, "other", PITCH * DEPTH)] {
-        let each = join(4, ", ", |r| format!("element_of_{0}(base_{0}, {start} + 4u * quad + {r}u, c + t)", operand.name));
-        // A loop: what is written out here takes drivers seconds to compile.
-        text.line(format_args!("        for (var e = local; e < {}u; e += {THREADS}u) {{", SIDE / 4 * DEPTH));
-        text.line(format_args!("            let t = e % {DEPTH}u;\n            let quad = e / {DEPTH}u;"));
-        text.line(format_args!("            tile[{offset}u + t * {PITCH}u + quad] = vec4<f32>({each});\n        }}"));
+    // Half of the threads bring rows of each operand, and exchange four by four elements in registers.
+    let squares = SIDE / 4 * DEPTH / 4;
+    text.line(format_args!(
+        "        let e = local % {squares}u;\n        let t = 4u * (e % {}u);\n        let quad = e / {}u;",
+        DEPTH / 4,
+        DEPTH / 4
+    ));
+    for (operand, start, offset, condition) in [(own, "first", 0, "<"), (passing, "other", PITCH * DEPTH, ">=")] {
+        text.line(format_args!("        if (local {condition} {squares}u) {{"));
+        text.unrolled(4, |r| {
+            format!("            let r{r} = four_of_{0}(base_{0}, {start} + 4u * quad + {r}u, c + t);", operand.name)
+        });
+        text.unrolled(4, |q| {
+            let rows = join(4, ", ", |r| format!("r{r}.{}", LANES[q]));
+            format!("            tile[{offset}u + (t + {q}u) * {PITCH}u + quad] = vec4<f32>({rows});")
+        });
+        text.line("        }");
     }
     text.line(format_args!("        workgroupBarrier();\n        for (var t = 0u; t < {DEPTH}u; t += 1u) {{"));
     text.line(format_args!("            let left = tile[t * {PITCH}u + ty];"));
@@ -144,11 +170,10 @@ pub(super) fn declare_sums(text: &mut Text, name: &str, blocks: usize) {
 pub(super) fn add_weighted(text: &mut Text, name: &str, passing: Rows, blocks: usize) {
     for b in 0..blocks {
         text.line("        workgroupBarrier();");
-        let each = join(4, ", ", |q| {
-            format!("element_of_{0}(base_{0}, other + e / 8u, {1}u + 4u * (e % 8u) + {q}u)", passing.name, 32 * b)
-        });
+        // A loop: what is written out here takes drivers seconds to compile.
         text.line(format_args!("        for (var e = local; e < {}u; e += {THREADS}u) {{", 8 * SIDE));
-        text.line(format_args!("            tile[e] = vec4<f32>({each});\n        }}"));
+        let column = format!("{}u + 4u * (e % 8u)", 32 * b);
+        text.line(format_args!("            tile[e] = four_of_{0}(base_{0}, other + e / 8u, {column});\n        }}", passing.name));
         text.line(format_args!("        workgroupBarrier();\n        for (var t = 0u; t < {SIDE}u; t += 1u) {{"));
         text.line(format_args!("            let weight = weights[t * {PITCH}u + ty];\n            let right = tile[t * 8u + tx];"));
         text.unrolled(4, |r| format!("            {name}{b}_{r} = fma(vec4<f32>(weight.{}), right, {name}{b}_{r});", LANES[r]));
@@ -184,17 +209,29 @@ pub(super) fn blocks(width: usize) -> usize {
 pub(super) struct Kind {
     /// Of q, k and v, and of the output's cotangent in a backward pass.
     pub types: Vec<GpuType>,
+    /// Of each, whether four columns are read at once: they lie side by side, wherever a step in another direction leads.
+    pub fours: Vec<bool>,
     /// Quads of columns of q and k, and of v.
     pub blocks: [usize; 2],
 }
 
 impl Kind {
     pub fn of(problem: &Problem) -> Self {
-        Self { types: problem.types.clone(), blocks: [blocks(problem.dim), blocks(problem.value_dim)] }
+        Self {
+            types: problem.types.clone(),
+            fours: problem.fours.clone(),
+            blocks: [blocks(problem.dim), blocks(problem.value_dim)],
+        }
+    }
+
+    /// What the operands' buffers are arrays of.
+    pub fn inputs(&self) -> Vec<&'static str> {
+        self.types.iter().zip(&self.fours).map(|(dtype, &fours)| if fours { dtype.four() } else { dtype.single() }).collect()
     }
 
     pub fn key(&self) -> Vec<u64> {
         let types = self.types.iter().fold(0, |all, &dtype| all << 4 | dtype as u64);
-        vec![types, self.blocks[0] as u64, self.blocks[1] as u64]
+        let fours = self.fours.iter().fold(0, |all, &four| all << 1 | u64::from(four));
+        vec![types, fours, self.blocks[0] as u64, self.blocks[1] as u64]
     }
 }
