@@ -14,14 +14,22 @@
 //! | [`reduce`] | sums, means and extremes over any axes |
 //! | [`softmax`], [`log_softmax`] | along an axis |
 //! | [`product`], [`product_by`] | the matrix product, batched |
+//! | [`attention`], [`attention_backward`] | scaled dot-product attention in tiles, and its gradients |
+//! | [`rms_norm`], [`layer_norm`] and their `_backward` | norms of rows |
+//! | [`gather_rows`], [`gather_rows_backward`] | rows of a table by indices |
+//! | [`cross_entropy`], [`cross_entropy_backward`] | the loss of rows of logits |
 
 #![forbid(unsafe_code)]
 
 mod accurate;
+mod attention;
 pub mod device;
 mod elementwise;
 mod error;
+mod gather;
 mod kernel;
+mod loss;
+mod norm;
 mod operand;
 pub mod pool;
 mod product;
@@ -31,9 +39,15 @@ pub mod stream;
 mod team;
 mod text;
 
+pub use attention::{
+    GpuAttention, GpuAttentionCotangents, GpuAttentionGradients, GpuAttentionOptions, attention, attention_backward,
+};
 pub use device::{AdapterSummary, Capabilities, CooperativeShape, Gpu, GpuOptions, adapters};
 pub use elementwise::{copy, map};
 pub use error::{GpuError, GpuErrorKind, GpuResult};
+pub use gather::{GpuSegments, gather_rows, gather_rows_backward};
+pub use loss::{GpuClasses, GpuCrossEntropy, cross_entropy, cross_entropy_backward};
+pub use norm::{GpuLayerNormGradients, GpuRmsNormGradients, layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
 pub use operand::{GpuOperand, GpuType};
 pub use pool::{GpuBlock, GpuPool};
 pub use product::{ProductVariant, product, product_by};

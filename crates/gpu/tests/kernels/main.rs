@@ -1,9 +1,11 @@
 //! Every kernel against plain loops, on each adapter: with all that it has, and with no more than WebGPU 1.0 promises.
 
+mod attention;
 mod device;
 mod elementwise;
 mod product;
 mod reduce;
+mod rows;
 
 use monotile_gpu::{Capabilities, Gpu, GpuBlock, GpuErrorKind, GpuOperand, GpuOptions, GpuStream, GpuType, adapters};
 
