@@ -27,7 +27,7 @@ pub struct GpuClasses<'a> {
     pub ignored: Option<i32>,
 }
 
-/// −ln softmax(x)[class] of each row of logits, the last dimension: (m − x[class]) + ln l.
+/// `−ln softmax(x)[class]` of each row of logits, the last dimension, as `(m − x[class]) + ln l`.
 ///
 /// A row whose class is ignored has the loss 0, one whose class is not there NaN.
 ///
@@ -63,7 +63,7 @@ pub fn cross_entropy(stream: &GpuStream, x: &GpuOperand, classes: GpuClasses<'_>
     Ok(result)
 }
 
-/// The gradient of [`cross_entropy`] with respect to the logits: dy (exp(x − m − ln l) − [i is the class]), 0 in ignored rows. A
+/// The gradient of [`cross_entropy`] with respect to the logits, `dy · (exp(x − m − ln l) − [i is the class])`, 0 in ignored rows: a
 /// contiguous block of f32 of their sizes.
 ///
 /// `sums` are those of the forward pass, and `dy` has the sizes of the classes; strides of 0 give every row the same.

@@ -119,13 +119,13 @@ fn attention_and_its_gradients_are_those_of_plain_loops() {
             }
         }
         // Drivers take seconds to compile wide heads: some are for one set of capabilities alone.
-        let dims: &[usize] = if turn % 2 == 0 { &[8, 32, 64, 80, 128] } else { &[8, 64, 128] };
+        let dims: &[usize] = if turn % 2 == 0 { &[8, 32, 64, 80, 128] } else { &[8, 128] };
         for (number, &dim) in dims.iter().enumerate() {
             let (queries, keys) = [(33, 40), (40, 33)][number % 2];
             check(&label, &stream, Case { queries, keys, dim, value_dim: dim, causal: number % 2 == 0, ..PLAIN });
         }
         if turn % 2 == 1 {
-            check(&label, &stream, Case { dim: 36, value_dim: 132, ..PLAIN });
+            check(&label, &stream, Case { dim: 36, value_dim: 8, ..PLAIN });
         }
     }
 }
