@@ -1,5 +1,7 @@
 //! Cross-entropy of rows of logits with the numbers of their classes.
 
+use monotile_kernels::shape::count;
+
 use crate::accurate::functions_for;
 use crate::error::{GpuError, GpuResult};
 use crate::kernel::KernelText;
@@ -139,7 +141,7 @@ impl Rows {
         // Without a cotangent the classes stand in for it.
         let other = dy.unwrap_or(classes);
         let walk = MergedDims::new(leading, &[&x.strides()[..leading.len()], classes.strides(), other.strides()]);
-        let rows = leading.iter().product();
+        let rows = count(leading);
         let team = Team::new(n, true);
         let kind = Kind { types: [x.dtype(), other.dtype()], team, rank: walk.rank() };
         let mut words = [rows, n, x.offset(), classes.offset(), other.offset()].map(|size| size as u32).to_vec();

@@ -2,8 +2,8 @@
 
 use super::WORDS;
 use super::tiles::{
-    GROUPS, HEADS, K, Kind, Q, QUERIES, Rows, SCALE, SIDE, THREADS, V, add_weighted, declare_sums, globals, places, put_weights,
-    scores, store,
+    GROUPS, HEADS, K, Kind, Q, QUERIES, SCALE, SIDE, THREADS, TileRows, V, add_weighted, declare_sums, globals, places,
+    put_weights, scores, store,
 };
 use crate::kernel::KernelText;
 use crate::text::{Text, parameter};
@@ -85,4 +85,4 @@ pub(super) fn text(kind: &Kind) -> KernelText {
 }
 
 /// The output: as many rows as queries, of the width of values.
-const OUT: Rows = Rows { width: V.width, ..Q };
+const OUT: TileRows = TileRows { width: V.width, ..Q };

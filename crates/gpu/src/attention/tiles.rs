@@ -28,7 +28,7 @@ pub(super) const SCALE: usize = 6;
 
 /// An operand of rows: queries or keys, their values or not.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rows {
+pub(super) struct TileRows {
     pub name: &'static str,
     /// Its number among the inputs.
     pub number: usize,
@@ -38,12 +38,12 @@ pub(super) struct Rows {
     pub width: usize,
 }
 
-pub(super) const Q: Rows = Rows { name: "q", number: 0, rows: QUERIES, width: 4 };
-pub(super) const K: Rows = Rows { name: "k", number: 1, rows: KEYS, width: 4 };
-pub(super) const V: Rows = Rows { name: "v", number: 2, rows: KEYS, width: 5 };
-pub(super) const DOUT: Rows = Rows { name: "dout", number: 3, rows: QUERIES, width: 5 };
+pub(super) const Q: TileRows = TileRows { name: "q", number: 0, rows: QUERIES, width: 4 };
+pub(super) const K: TileRows = TileRows { name: "k", number: 1, rows: KEYS, width: 4 };
+pub(super) const V: TileRows = TileRows { name: "v", number: 2, rows: KEYS, width: 5 };
+pub(super) const DOUT: TileRows = TileRows { name: "dout", number: 3, rows: QUERIES, width: 5 };
 
-impl Rows {
+impl TileRows {
     fn word(&self, i: usize) -> String {
         parameter(WORDS + 5 * self.number + i)
     }
@@ -84,7 +84,7 @@ fn four_of_{name}(base: u32, row: u32, column: u32) -> vec4<f32> {{
 }
 
 /// Functions and memory of the workgroup.
-pub(super) fn globals(operands: &[Rows], kind: &Kind) -> String {
+pub(super) fn globals(operands: &[TileRows], kind: &Kind) -> String {
     let mut text = Text::default();
     text.line(functions_for("accurate_exp( accurate_log( accurate_of_bits(")).line(conversions(&kind.types, &[]));
     for (operand, (&dtype, &fours)) in operands.iter().zip(kind.types.iter().zip(&kind.fours)) {
@@ -125,7 +125,7 @@ pub(super) fn places(text: &mut Text, rows: usize, heads: usize) {
 }
 
 /// `name`0 to `name`3: products of the thread's four rows of `own`, from `first` on, with four rows of `passing`, from `other` on.
-pub(super) fn scores(text: &mut Text, name: &str, own: Rows, passing: Rows) {
+pub(super) fn scores(text: &mut Text, name: &str, own: TileRows, passing: TileRows) {
     let width = parameter(own.width);
     text.unrolled(4, |j| format!("        var {name}{j} = vec4<f32>(0.0);"));
     text.line(format_args!("        for (var c = 0u; c < {width}; c += {DEPTH}u) {{\n        workgroupBarrier();"));
@@ -167,7 +167,7 @@ pub(super) fn declare_sums(text: &mut Text, name: &str, blocks: usize) {
 }
 
 /// Adds the rows of `passing` from `other` on, by their weights, to the sums `name`.
-pub(super) fn add_weighted(text: &mut Text, name: &str, passing: Rows, blocks: usize) {
+pub(super) fn add_weighted(text: &mut Text, name: &str, passing: TileRows, blocks: usize) {
     for b in 0..blocks {
         text.line("        workgroupBarrier();");
         // A loop: what is written out here takes drivers seconds to compile.
@@ -182,7 +182,7 @@ pub(super) fn add_weighted(text: &mut Text, name: &str, passing: Rows, blocks: u
 }
 
 /// Writes the sums `name` times the rows' lanes of `factor` to the rows of `result`, contiguous, of this unit.
-pub(super) fn store(text: &mut Text, name: &str, result: &str, of: Rows, blocks: usize, factor: &str) {
+pub(super) fn store(text: &mut Text, name: &str, result: &str, of: TileRows, blocks: usize, factor: &str) {
     let (rows, width) = (parameter(of.rows), parameter(of.width));
     for r in 0..4 {
         let lane = LANES[r];
