@@ -14,7 +14,9 @@ pub(super) fn refuse_dependent(op: &str, r: &Tensor, size: usize) -> Result<()> 
         return Ok(());
     }
     let elements = r.to_f64_vec()?;
-    let limit = 8.0 * size as f64 * r.dtype().epsilon();
+    // Rounding of so many reflections adds up as a random walk does. A bound that grows with `size` itself would refuse one square matrix in
+    // a hundred of random numbers in f32.
+    let limit = 4.0 * (size as f64).sqrt() * r.dtype().epsilon();
     for (matrix, elements) in elements.chunks_exact(k * k).enumerate() {
         let Some(column) = dependent(elements, k, limit) else { continue };
         let which = matrix_name(r, matrix);
@@ -74,4 +76,28 @@ pub(super) fn smallest(r: &[f64], k: usize) -> f64 {
         least = least.min(length.sqrt().recip());
     }
     least
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linalg::{QrOptions, qr};
+    use crate::{DType, Rng};
+
+    #[test]
+    fn columns_of_random_numbers_are_told_from_those_that_depend_on_each_other() {
+        let mut rng = Rng::new(1);
+        for round in 0..30 {
+            let n = 80 + round;
+            for dtype in [DType::F32, DType::F64] {
+                let a = rng.normal([n, n], dtype).unwrap();
+                let refused = |a: &Tensor| refuse_dependent("qr", &qr(a, &QrOptions::default()).unwrap().r, n).is_err();
+                assert!(!refused(&a), "{dtype} {n}");
+                // The last column becomes a combination of the others.
+                let others = a.slice(1, ..n - 1).unwrap();
+                let last = others.matmul(&rng.normal([n - 1, 1], dtype).unwrap()).unwrap();
+                assert!(refused(&Tensor::cat(&[&others, &last], 1).unwrap()), "{dtype} {n}");
+            }
+        }
+    }
 }
