@@ -127,7 +127,7 @@ fn main() -> Result<()> {
         let mut gradients = grad(&loss, &weights)?;
         let length = clip_gradients(&mut gradients, 1.0)?;
         if step % 50 == 0 || step == STEPS - 1 {
-            println!("{step:5}  {:8.4}   {length:.2}", loss.item::<f32>()?);
+            println!("{step:5}  {:8.4}   {:.2}", loss.item::<f32>()?, length.item::<f32>()?);
         }
         optimizer.options.lr = schedule.learning_rate(step);
         optimizer.step(&mut weights, &gradients)?;

@@ -161,6 +161,7 @@ impl Trainer {
             Some(clip) => clip_gradients(&mut gradients, clip)?,
             None => gradient_norm(&gradients)?,
         };
+        let gradient_norm = gradient_norm.to_dtype(DType::F64)?.item::<f64>()?;
         if !gradient_norm.is_finite() {
             return Err(diverged(format!("the gradient of step {} is as long as {gradient_norm}", done + 1)));
         }
