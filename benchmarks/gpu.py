@@ -99,7 +99,22 @@ def torch_cases(small):
         yield f"rows rms_norm {m}x{n}", lambda: F.rms_norm(x, (n,), w, 1e-5)
         yield f"rows cross_entropy {m}x{n}", lambda: F.cross_entropy(x, classes, reduction="none")
 
-    for group in (products, attentions, rows):
+    def factors():
+        count = 100 if small else 10_000
+        methods = {
+            "cholesky": torch.linalg.cholesky,
+            "lu": torch.linalg.lu_factor,
+            "qr": torch.linalg.qr,
+            "eigh": torch.linalg.eigh,
+            "svd": lambda a: torch.linalg.svd(a, full_matrices=False),
+        }
+        for name, method in methods.items():
+            for n in (4, 8, 16, 32):
+                x = draw(count, n, n)
+                a = x @ x.mT + torch.eye(n, device=cuda)
+                yield f"factor {name} {count}x{n}", lambda: method(a)
+
+    for group in (products, attentions, factors, rows):
         yield from group()
 
 

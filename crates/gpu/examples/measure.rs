@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use monotile_gpu::{
     Capabilities, Gpu, GpuAttentionCotangents, GpuAttentionOptions, GpuClasses, GpuOperand, GpuOptions, GpuReduction, GpuResult,
-    GpuStream, GpuType, ProductVariant, attention, attention_backward, cross_entropy, map, product, product_by, reduce, rms_norm,
-    softmax,
+    GpuStream, GpuType, ProductVariant, attention, attention_backward, cholesky, cross_entropy, eigh, lu, map, product, product_by,
+    qr, reduce, rms_norm, softmax, svd,
 };
 use monotile_kernels::number::{Expr, Number, record};
 
@@ -251,6 +251,40 @@ fn dispatches(bench: &Bench) {
     }
 }
 
+/// Many small matrices.
+fn factors(bench: &Bench) {
+    type Factor = fn(&GpuStream, &GpuOperand) -> GpuResult<()>;
+    let all: [(&str, Factor); 5] = [
+        ("cholesky", |stream, a| cholesky(stream, a).map(|_| ())),
+        ("lu", |stream, a| lu(stream, a).map(|_| ())),
+        ("qr", |stream, a| qr(stream, a, false).map(|_| ())),
+        ("eigh", |stream, a| eigh(stream, a).map(|_| ())),
+        ("svd", |stream, a| svd(stream, a).map(|_| ())),
+    ];
+    let count = if bench.arguments.small { 100 } else { 10_000 };
+    for (name, factor) in all {
+        for n in [4, 8, 16, 32] {
+            bench.case("factor", &format!("{name} {count}x{n}"), Work::Calls(count as f64), |stream| {
+                let x = numbers(stream, &[count, n, n], GpuType::F32)?;
+                let transposed =
+                    GpuOperand::strided(x.block(), GpuType::F32, &[count, n, n], &[(n * n) as isize, 1, n as isize], 0)?;
+                // X Xᵀ plus the identity, twice: symmetric and positive definite.
+                let square = GpuOperand::contiguous(&product(stream, &x, &transposed)?, GpuType::F32, &[count, n, n])?;
+                let ones = stream.upload(bytemuck::cast_slice(&identity(n)))?;
+                let ones = GpuOperand::strided(&ones, GpuType::F32, &[count, n, n], &[0, n as isize, 1], 0)?;
+                let sum = map(stream, &record(|[x, one]: [Expr; 2]| x + one), &[square, ones], GpuType::F32)?.remove(0);
+                let a = GpuOperand::contiguous(&sum, GpuType::F32, &[count, n, n])?;
+                let stream = stream.clone();
+                Ok(Box::new(move || factor(&stream, &a)))
+            });
+        }
+    }
+}
+
+fn identity(n: usize) -> Vec<f32> {
+    (0..n * n).map(|e| if e / n == e % n { 1.0 } else { 0.0 }).collect()
+}
+
 /// Each variant of the product where another is chosen, so that the table can be tuned.
 fn variants(bench: &Bench) {
     let n = if bench.arguments.small { 256 } else { 4096 };
@@ -285,6 +319,6 @@ fn main() -> GpuResult<()> {
     let sync = stream.upload(&[0; 4])?;
     let bench = Bench { stream, sync, arguments, start };
     // What matters most comes first, since the time may not suffice for all.
-    [dispatches, products, attentions, rows, variants].iter().for_each(|group| group(&bench));
+    [dispatches, products, attentions, factors, rows, variants].iter().for_each(|group| group(&bench));
     Ok(())
 }
