@@ -185,8 +185,8 @@ fn embed_text(dtype: GpuType, rank: usize) -> KernelText {
     globals.line(place_function("place_of_x", rank, 3, 3 + rank)).line(place_function("place_of_y", rank, 3, 3 + 2 * rank));
     let mut text = Text::default();
     text.line(format_args!("    let at = group * {THREADS}u + local;\n    if (at >= {}) {{ return; }}", parameter(0)));
-    text.line(format_args!("    let place = {} + place_of_x(at);", parameter(1)));
-    text.line(format_args!("    y0[{} + place_of_y(at)] = {};", parameter(2), dtype.read("a0", "place")));
+    text.line(format_args!("    let source = {} + place_of_x(at);", parameter(1)));
+    text.line(format_args!("    y0[{} + place_of_y(at)] = {};", parameter(2), dtype.read("a0", "source")));
     KernelText {
         inputs: vec![dtype.single()],
         outputs: vec!["f32"],

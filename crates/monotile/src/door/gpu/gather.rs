@@ -60,13 +60,14 @@ impl GpuDoor<'_> {
 
     #[track_caller]
     pub fn cat(&self, sources: &[Tensor], shape: &Shape, axis: usize) -> Result<Tensor> {
-        let dtype = sources[0].dtype();
-        let filled: Vec<Tensor> = sources.iter().filter(|x| !x.is_empty()).cloned().collect();
+        let mut filled = Vec::with_capacity(sources.len());
+        for x in sources.iter().filter(|x| !x.is_empty()) {
+            // A number of the processor.
+            filled.push(if x.device().is_cpu() { self.gpu.upload(x)? } else { x.clone() });
+        }
         match filled.as_slice() {
             [] => Ok(sources[0].zeros_like().reshape(shape)?),
             [one] => one.reshape(shape)?.contiguous_detached(),
-            // Numbers of the processor are read as f32.
-            _ if dtype != DType::F32 && filled.iter().any(|x| x.device().is_cpu()) => Err(self.refused()),
             all => self.join(all, axis, shape),
         }
     }
