@@ -52,11 +52,25 @@ enum Access {
 /// If the operands are none, more than six, of different sizes, or not as many as the formula's variables; if the device binds fewer
 /// buffers than there are operands and results.
 pub fn map(stream: &GpuStream, graph: &Graph, operands: &[GpuOperand], dtype: GpuType) -> GpuResult<Vec<GpuBlock>> {
+    map_with(stream, graph, operands, &[], dtype)
+}
+
+/// [`map`] of a formula whose last variables are numbers, the same for every element: another number needs no other kernel.
+///
+/// # Errors
+/// As [`map`].
+pub fn map_with(
+    stream: &GpuStream,
+    graph: &Graph,
+    operands: &[GpuOperand],
+    numbers: &[f32],
+    dtype: GpuType,
+) -> GpuResult<Vec<GpuBlock>> {
     let [first, ..] = operands else {
         return Err(GpuError::invalid("map: a formula needs an operand to take its sizes from"));
     };
-    if operands.len() > MAX_OPERANDS || operands.len() != graph.inputs {
-        let (given, taken) = (operands.len(), graph.inputs);
+    if operands.len() > MAX_OPERANDS || operands.len() + numbers.len() != graph.inputs {
+        let (given, taken) = (operands.len() + numbers.len(), graph.inputs);
         return Err(GpuError::invalid(format!("map: {given} operands for a formula of {taken}; at most {MAX_OPERANDS}")));
     }
     if graph.results.is_empty() {
@@ -82,12 +96,13 @@ pub fn map(stream: &GpuStream, graph: &Graph, operands: &[GpuOperand], dtype: Gp
         })
         .collect();
     let rank = if access.contains(&Access::Strided) { walk.rank() } else { 0 };
-    let kind = Kind { graph, types: operands.iter().map(GpuOperand::dtype).collect(), dtype, access, rank };
+    let kind = Kind { graph, types: operands.iter().map(GpuOperand::dtype).collect(), dtype, access, numbers: numbers.len(), rank };
 
     let mut words = vec![elements as u32];
     for (operand, access) in operands.iter().zip(&kind.access) {
         words.push((operand.offset() / if *access == Access::Four { 4 } else { 1 }) as u32);
     }
+    words.extend(numbers.iter().map(|number| number.to_bits()));
     if rank > 0 {
         words.extend(walk.sizes.iter().map(|&size| size as u32));
         words.extend(walk.strides.iter().flatten().map(|&stride| stride as u32));
@@ -114,12 +129,14 @@ struct Kind<'a> {
     types: Vec<GpuType>,
     dtype: GpuType,
     access: Vec<Access>,
+    /// Variables of the formula that are no operands.
+    numbers: usize,
     rank: usize,
 }
 
 impl Kind<'_> {
     fn key(&self) -> Vec<u64> {
-        let mut key = vec![self.dtype as u64, self.rank as u64];
+        let mut key = vec![self.dtype as u64, self.rank as u64, self.numbers as u64];
         key.extend(self.types.iter().zip(&self.access).map(|(&dtype, &access)| (dtype as u64) << 8 | access as u64));
         key.extend(self.graph.results.iter().map(|&result| result as u64));
         for node in &self.graph.nodes {
@@ -158,7 +175,8 @@ impl Kind<'_> {
         let mut globals = Text::default();
         globals.line(functions_for(&formula)).line(formula).line(conversions(&self.types, &[self.dtype]));
         for i in (0..count).filter(|&i| self.access[i] == Access::Strided) {
-            globals.line(place_function(&format!("place{i}"), self.rank, 1 + count, 1 + count + self.rank * (i + 1)));
+            let sizes = 1 + count + self.numbers;
+            globals.line(place_function(&format!("place{i}"), self.rank, sizes, sizes + self.rank * (i + 1)));
         }
 
         let mut body = Text::default();
@@ -185,7 +203,11 @@ impl Kind<'_> {
         }
         body.unrolled(4, |lane| {
             let lane_name = ["x", "y", "z", "w"][lane];
-            format!("    let r{lane} = f({});", join(count, ", ", |i| format!("x{i}.{lane_name}")))
+            let variable = |i| match i < count {
+                true => format!("x{i}.{lane_name}"),
+                false => format!("bitcast<f32>({})", parameter(1 + i)),
+            };
+            format!("    let r{lane} = f({});", join(count + self.numbers, ", ", variable))
         });
         for r in 0..results {
             let part = |lane| if results == 1 { format!("r{lane}") } else { format!("r{lane}[{r}]") };
@@ -198,7 +220,7 @@ impl Kind<'_> {
                 .map(|i| if self.access[i] == Access::Four { self.types[i].four() } else { self.types[i].single() })
                 .collect(),
             outputs: vec![self.dtype.four(); results],
-            words: 1 + count + self.rank * (count + 1),
+            words: 1 + count + self.numbers + self.rank * (count + 1),
             threads: THREADS,
             globals: globals.finish(),
             body: body.finish(),
@@ -221,7 +243,9 @@ mod tests {
         for read in TYPES {
             for (number, written) in TYPES.into_iter().enumerate() {
                 let (access, rank) = [(Access::Four, 0), (Access::Single, 0), (Access::Strided, 3)][(number + read as usize) % 3];
-                validate(&Kind { graph: &identity, types: vec![read], dtype: written, access: vec![access], rank }.text());
+                validate(
+                    &Kind { graph: &identity, types: vec![read], dtype: written, access: vec![access], numbers: 0, rank }.text(),
+                );
             }
         }
         let all = record(|[a, b, c, d, e, f]: [Expr; 6]| {
@@ -231,7 +255,9 @@ mod tests {
         let access = vec![Access::Four, Access::Single, Access::Strided, Access::Strided, Access::Four, Access::Strided];
         for rank in [1, 6] {
             let types = vec![GpuType::F32; 6];
-            validate(&Kind { graph: &all, types, dtype: GpuType::F32, access: access.clone(), rank }.text());
+            validate(&Kind { graph: &all, types, dtype: GpuType::F32, access: access.clone(), numbers: 0, rank }.text());
+            let (types, access) = (vec![GpuType::F32; 4], access[..4].to_vec());
+            validate(&Kind { graph: &all, types, dtype: GpuType::F32, access, numbers: 2, rank }.text());
         }
     }
 }

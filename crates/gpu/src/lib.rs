@@ -10,7 +10,7 @@
 //!
 //! | function | what |
 //! | --- | --- |
-//! | [`map`], [`copy`] | a recorded formula of up to six operands; casts |
+//! | [`map`], [`map_with`], [`copy`] | a recorded formula of up to six operands, and numbers; casts |
 //! | [`reduce`] | sums, means and extremes over any axes |
 //! | [`softmax`], [`log_softmax`] | along an axis |
 //! | [`product`], [`product_by`] | the matrix product, batched |
@@ -18,6 +18,7 @@
 //! | [`rms_norm`], [`layer_norm`] and their `_backward` | norms of rows |
 //! | [`cholesky`], [`lu`], [`solve_triangular`], [`qr`], [`eigh`], [`svd`] | of many small matrices |
 //! | [`gather_rows`], [`gather_rows_backward`] | rows of a table by indices |
+//! | [`fill`], [`join`], [`embed`] | one number everywhere, operands one after another, an operand among zeros |
 //! | [`cross_entropy`], [`cross_entropy_backward`] | the loss of rows of logits |
 
 #![forbid(unsafe_code)]
@@ -33,6 +34,7 @@ mod kernel;
 mod loss;
 mod norm;
 mod operand;
+mod place;
 pub mod pool;
 mod product;
 mod reduce;
@@ -45,13 +47,14 @@ pub use attention::{
     GpuAttention, GpuAttentionCotangents, GpuAttentionGradients, GpuAttentionOptions, attention, attention_backward,
 };
 pub use device::{AdapterSummary, Capabilities, CooperativeShape, Gpu, GpuOptions, adapters};
-pub use elementwise::{copy, map};
+pub use elementwise::{copy, map, map_with};
 pub use error::{GpuError, GpuErrorKind, GpuResult};
 pub use factor::{GpuEigh, GpuLu, GpuQr, GpuSvd, GpuTriangular, MAX_SIDE, cholesky, eigh, lu, qr, solve_triangular, svd};
 pub use gather::{GpuSegments, gather_rows, gather_rows_backward};
 pub use loss::{GpuClasses, GpuCrossEntropy, cross_entropy, cross_entropy_backward};
 pub use norm::{GpuLayerNormGradients, GpuRmsNormGradients, layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
 pub use operand::{GpuOperand, GpuType};
+pub use place::{embed, fill, join};
 pub use pool::{GpuBlock, GpuPool};
 pub use product::{ProductVariant, product, product_by};
 pub use reduce::{GpuReduction, reduce};

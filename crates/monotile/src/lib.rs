@@ -13,6 +13,7 @@
 //! | regression, principal components, distributions, filters, Gaussian processes | [`stats`] |
 //! | 3D: cameras, poses, quaternions | [`transform`] |
 //! | random numbers | [`Rng`] |
+//! | devices: the processor, GPUs | [`Device`], [`Tensor::to`] |
 //! | files: .safetensors, .npy, .npz | [`io`] |
 //! | errors, which tell the line of the call | [`Error`], [`Result`] |
 //! | threads, instruction set | [`set_threads`], [`threads()`], [`runtime_info`] |
@@ -67,9 +68,11 @@ pub mod transform;
 
 pub use einsum::einsum;
 pub use error::{Error, ErrorKind, ErrorNote, Result};
+#[cfg(feature = "gpu")]
+pub use monotile_gpu::{Capabilities, GpuOptions};
 pub use random::Rng;
 pub use runtime::{RuntimeInfo, runtime_info, set_threads, threads};
-pub use tensor::{DType, Ellipsis, NewAxis, Tensor, TensorElement, TensorOrNumber, io};
+pub use tensor::{DType, Device, Ellipsis, NewAxis, Tensor, TensorElement, TensorOrNumber, io};
 
 /// The README's examples, as tests.
 #[cfg(doctest)]

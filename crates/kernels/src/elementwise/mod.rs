@@ -25,7 +25,7 @@ pub use program::Program;
 use tiles::{OutputTile, TileOrder};
 use walk::StridedWalk;
 
-use crate::number::{Formula, Partial, Partials, record};
+use crate::number::{Expr, Formula, Formulas, Graph, Partial, Partials, record};
 use crate::params::params;
 use crate::real::{BoolByte, Element, Real};
 use crate::simd::{self, Stream};
@@ -209,6 +209,9 @@ pub trait Arity<const N: usize> {
     /// # Panics
     /// If the lengths differ.
     fn gradients<T: Real, F: Formula<N>>(x: [&[T]; N], g: &[T], out: [&mut [T]; N], f: F);
+
+    /// What [`gradients`](Self::gradients) computes, of x₀, x₁, … and g, recorded for another device.
+    fn recorded<F: Formula<N>>(f: F) -> Graph;
 }
 
 /// Implements [`Arity`].
@@ -226,6 +229,10 @@ macro_rules! arity {
             fn gradients<T: Real, F: Formula<$n>>(x: [&[T]; $n], g: &[T], out: [&mut [T]; $n], f: F) {
                 let at = |k: usize| x[k];
                 formulas(arity!(@all at, g, [$($x),*]), out, Partials::<F, $n>(f));
+            }
+
+            fn recorded<F: Formula<$n>>(f: F) -> Graph {
+                record(|x: [Expr; $n + 1]| Formulas::<{ $n + 1 }, $n>::apply(Partials::<F, $n>(f), x))
             }
         }
     };

@@ -324,6 +324,36 @@ impl ExprNode {
 }
 
 impl Graph {
+    /// The same formula with its variables in another order: variable `i` becomes number `order[i]` of `order.len()`.
+    #[must_use]
+    pub fn reordered(mut self, order: &[usize]) -> Self {
+        for node in &mut self.nodes {
+            if let ExprNode::Input(i) = node {
+                *i = order[*i];
+            }
+        }
+        Self { inputs: order.len(), ..self }
+    }
+
+    /// The same formula with its constants as further variables, and their values.
+    pub fn with_constants_apart(mut self) -> (Self, Vec<f64>) {
+        let mut constants = Vec::new();
+        for node in &mut self.nodes {
+            if let ExprNode::Constant(x) = *node {
+                *node = ExprNode::Input(self.inputs + constants.len());
+                constants.push(x);
+            }
+        }
+        self.inputs += constants.len();
+        (self, constants)
+    }
+
+    /// Some of the results alone, without the steps that only others need.
+    #[must_use]
+    pub fn part(&self, results: std::ops::Range<usize>) -> Self {
+        Self { results: self.results[results].to_vec(), ..self.clone() }.pruned()
+    }
+
     /// Without the steps that no result needs; variables stay.
     fn pruned(self) -> Self {
         let mut needed = vec![false; self.nodes.len()];

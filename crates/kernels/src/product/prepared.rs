@@ -49,6 +49,11 @@ impl Prepared {
         Some(Self { distinct: axes.is_injective(), axes, swapped: transposed != across, empty, reach })
     }
 
+    /// The groups in their simplest form, for another device, and whether A and B are exchanged in them; `None` where C has no element.
+    pub fn groups(&self) -> Option<(&Axes, bool)> {
+        (!self.empty).then_some((&self.axes, self.swapped))
+    }
+
     /// Computes the product of these operands, as [`product`](super::product) does.
     ///
     /// # Errors

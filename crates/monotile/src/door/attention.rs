@@ -3,6 +3,7 @@
 use monotile_kernels::attention::{self as kernel, AttentionInputs, AttentionMask};
 use monotile_kernels::real::Real;
 use monotile_kernels::simd::Lanes;
+use smallvec::SmallVec;
 
 use super::real;
 use crate::error::{Error, Result};
@@ -21,6 +22,10 @@ pub struct AttentionTensors<'a> {
 }
 
 impl<'a> AttentionTensors<'a> {
+    fn all(&self) -> SmallVec<[&'a Tensor; 4]> {
+        self.qkv.into_iter().chain(self.mask).collect()
+    }
+
     fn inputs<T: StorageElement + Real>(&self) -> AttentionInputs<'a, T> {
         let mask = match self.mask {
             None => AttentionMask::None,
@@ -56,7 +61,7 @@ pub fn forward(op: &str, x: AttentionTensors<'_>, before: Option<[&Tensor; 2]>) 
         .map_err(|e| Error::from(e).with_context(op))?;
         Ok([out.tensor().permute(&order)?, lse.tensor()])
     }
-    real!(x.qkv[0], run(op, x, before))
+    real!(op, x.all(), run(op, x, before) => attention(x, before))
 }
 
 fn copy<T: StorageElement>(from: &Tensor, to: &mut [T]) {
@@ -99,5 +104,5 @@ pub fn backward(
         kernel::backward(&x.inputs::<T>(), &cotangents, gradients).map_err(|e| Error::from(e).with_context(op))?;
         Ok(blocks.into_iter().map(|block| block.map(UninitTensor::tensor)).collect())
     }
-    real!(x.qkv[0], run(op, x, cotangents, needs))
+    real!(op, x.all(), run(op, x, cotangents, needs) => attention_backward(x, cotangents, needs))
 }

@@ -6,10 +6,14 @@ use monotile_kernels::product::{Activation, Bias, Epilogue, Operand, Stored};
 pub use monotile_kernels::product::{Axes, Axis, Prepared};
 use monotile_kernels::shape::Shape;
 use monotile_kernels::simd::Lanes;
+#[cfg(feature = "gpu")]
+use smallvec::SmallVec;
 
+#[cfg(feature = "gpu")]
+use super::{Place, place};
 use crate::error::{Error, Result};
 use crate::tensor::dtype::StorageElement;
-use crate::tensor::storage::{CpuStorage, Storage};
+use crate::tensor::storage::CpuStorage;
 use crate::tensor::uninit::UninitTensor;
 use crate::tensor::{DType, Tensor};
 
@@ -24,7 +28,11 @@ pub fn product(
     shape: &Shape,
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
-    let [Storage::Cpu(a), Storage::Cpu(b)] = x.map(Tensor::storage);
+    #[cfg(feature = "gpu")]
+    if let Place::Gpu(gpu) = place(op, &x.into_iter().chain(bias).collect::<SmallVec<[&Tensor; 3]>>())? {
+        return gpu.product(product, x, shape, bias);
+    }
+    let [a, b] = x.map(|x| x.storage().cpu());
     let at = x.map(|x| x.layout().offset);
     match dtype {
         DType::F64 => run(op, product, [operand(a, at[0], widened_f64), operand(b, at[1], widened_f64)], shape, bias),

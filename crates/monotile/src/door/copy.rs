@@ -25,19 +25,25 @@ pub fn cat(op: &str, sources: &[Tensor], shape: &Shape, axis: usize) -> Result<T
         }
         Ok(out.tensor())
     }
-    stored!(sources[0], run(op, sources, shape, axis))
+    stored!(op, sources, run(op, sources, shape, axis) => cat(sources, shape, axis))
 }
 
-/// Zeros of a shape with the elements of x, contiguous, f32 or f64, at `places`: their numbers in row-major order, contiguous.
+/// Zeros of a shape with the elements of x, contiguous, f32 or f64, where `view` takes its view of a tensor of that shape.
 #[track_caller]
-pub fn scatter(op: &str, x: &Tensor, shape: &[usize], places: &Tensor) -> Result<Tensor> {
+pub fn scatter(op: &str, x: &Tensor, shape: &[usize], view: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
     #[track_caller]
-    fn run<T: StorageElement + Real>(op: &str, x: &Tensor, shape: &[usize], places: &Tensor) -> Result<Tensor> {
+    fn run<T: StorageElement + Real>(
+        op: &str,
+        x: &Tensor,
+        shape: &[usize],
+        view: &dyn Fn(&Tensor) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let places = view(&Tensor::arange(count(shape))?.reshape(shape)?)?.contiguous_detached()?;
         let mut out = UninitTensor::filled(op, shape, T::ZERO)?;
         places.elements::<i64>().iter().zip(x.elements::<T>()).for_each(|(&at, &x)| out[at as usize] = x);
         Ok(out.tensor())
     }
-    real!(x, run(op, x, shape, places))
+    real!(op, [x], run(op, x, shape, view) => scatter(x, shape, view))
 }
 
 /// Refuses a shape of f64 that there is no memory for.

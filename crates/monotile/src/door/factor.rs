@@ -23,7 +23,7 @@ pub fn cholesky(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error
     fn run<T: StorageElement + Lanes>(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
         square(op, a, kernel::cholesky::cholesky::<T>, refuse)
     }
-    real!(a, run(op, a, refuse))
+    real!(op, [a], run(op, a, refuse))
 }
 
 /// L and U of P A = L U in one matrix, and which row of A each row is, as i64.
@@ -35,7 +35,7 @@ pub fn lu(op: &str, a: &Tensor) -> Result<[Tensor; 2]> {
         kernel::lu::lu(a.elements_view(), &mut factors, &mut order).map_err(|failure| failed(op, failure, never))?;
         Ok([factors.tensor(), order.tensor()])
     }
-    real!(a, run(op, a))
+    real!(op, [a], run(op, a))
 }
 
 /// X with A X = B, or Aᵀ X = B, from what [`lu`] returned; all contiguous.
@@ -60,7 +60,7 @@ pub fn lu_solve(
         kernel::lu::lu_solve(factored, transposed, b.elements(), &mut x).map_err(|failure| failed(op, failure, refuse))?;
         Ok(x.tensor())
     }
-    real!(b, run(op, [factors, order], transposed, b, refuse))
+    real!(op, [b, factors], run(op, [factors, order], transposed, b, refuse))
 }
 
 /// Q and R.
@@ -74,7 +74,7 @@ pub fn qr(op: &str, a: &Tensor, kind: Kind) -> Result<[Tensor; 2]> {
         kernel::qr::qr(a.elements_view(), kind, &mut q, &mut r).map_err(|failure| failed(op, failure, never))?;
         Ok([q.tensor().mt(), r.tensor().mt()])
     }
-    real!(a, run(op, a, kind))
+    real!(op, [a], run(op, a, kind))
 }
 
 /// R alone, of min(m, n) rows.
@@ -88,7 +88,7 @@ pub fn triangle(op: &str, a: &Tensor) -> Result<Tensor> {
         kernel::qr::qr(a.elements_view(), kind, &mut [], &mut r).map_err(|failure| failed(op, failure, never))?;
         Ok(r.tensor().mt())
     }
-    real!(a, run(op, a))
+    real!(op, [a], run(op, a))
 }
 
 /// U, the singular values and Vᵀ; with the vectors that are wanted.
@@ -108,7 +108,7 @@ pub fn svd(op: &str, a: &Tensor, vectors: Vectors, refuse: impl FnOnce(usize, us
         kernel::svd::svd(a.elements_view(), vectors, &mut s, &mut u, &mut v).map_err(|failure| failed(op, failure, refuse))?;
         Ok([u.tensor().mt(), s.tensor(), v.tensor()])
     }
-    real!(a, run(op, a, vectors, refuse))
+    real!(op, [a], run(op, a, vectors, refuse))
 }
 
 /// Eigenvalues of symmetric matrices in increasing order, and vectors as columns, or an empty tensor where none are wanted.
@@ -128,7 +128,7 @@ pub fn eigh(op: &str, a: &Tensor, wanted: bool, refuse: impl FnOnce(usize, usize
         let vectors = vectors.tensor();
         Ok([values.tensor(), if wanted { vectors.mt() } else { vectors }])
     }
-    real!(a, run(op, a, wanted, refuse))
+    real!(op, [a], run(op, a, wanted, refuse))
 }
 
 /// A⁻¹
@@ -138,7 +138,7 @@ pub fn inverse(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error)
     fn run<T: StorageElement + Lanes>(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
         square(op, a, kernel::inverse::inverse::<T>, refuse)
     }
-    real!(a, run(op, a, refuse))
+    real!(op, [a], run(op, a, refuse))
 }
 
 /// X with T X = B, for a triangle T of A; both of one batch.
@@ -163,7 +163,7 @@ pub fn solve_triangular(
         kernel::triangular::solve_triangular(a.elements_view(), &mut x, triangle).map_err(|failure| failed(op, failure, refuse))?;
         Ok(x.tensor())
     }
-    real!(a, run(op, a, b, triangle, refuse))
+    real!(op, [a, b], run(op, a, b, triangle, refuse))
 }
 
 /// T and Z of the real Schur form A = Z T Zᵀ.
@@ -176,7 +176,7 @@ pub fn schur(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -
         kernel::schur::schur(a.elements_view(), &mut t, &mut z).map_err(|failure| failed(op, failure, refuse))?;
         Ok([t.tensor().mt(), z.tensor().mt()])
     }
-    real!(a, run(op, a, refuse))
+    real!(op, [a], run(op, a, refuse))
 }
 
 /// Values of square matrices by real and imaginary parts, and vectors as columns likewise, or empty tensors where none are wanted.
@@ -197,7 +197,7 @@ pub fn eig(op: &str, a: &Tensor, wanted: bool, refuse: impl FnOnce(usize, usize)
         kernel::eig::eig(a.elements_view(), found).map_err(|failure| failed(op, failure, refuse))?;
         Ok([re.tensor(), im.tensor(), x.tensor().mt(), y.tensor().mt()])
     }
-    real!(a, run(op, a, wanted, refuse))
+    real!(op, [a], run(op, a, wanted, refuse))
 }
 
 /// X with R X + X S = F, for quasi-triangular R and S; all of one batch.
@@ -216,7 +216,7 @@ pub fn quasi_triangular(op: &str, [r, s]: [&Tensor; 2], f: &Tensor, refuse: impl
             .map_err(|failure| failed(op, failure, refuse))?;
         Ok(x.tensor().mt())
     }
-    real!(f, run(op, [r, s], f, refuse))
+    real!(op, [f, r, s], run(op, [r, s], f, refuse))
 }
 
 /// √T of quasi-triangular T.
@@ -226,7 +226,7 @@ pub fn root(op: &str, t: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) ->
     fn run<T: StorageElement + Lanes>(op: &str, t: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
         square(op, t, kernel::roots::root::<T>, refuse)
     }
-    real!(t, run(op, t, refuse))
+    real!(op, [t], run(op, t, refuse))
 }
 
 /// ln T of quasi-triangular T.
@@ -236,7 +236,7 @@ pub fn logarithm(op: &str, t: &Tensor, refuse: impl FnOnce(usize, usize) -> Erro
     fn run<T: StorageElement + Lanes>(op: &str, t: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
         square(op, t, kernel::roots::logarithm::<T>, refuse)
     }
-    real!(t, run(op, t, refuse))
+    real!(op, [t], run(op, t, refuse))
 }
 
 /// What a kernel makes of square matrices, which is as large.

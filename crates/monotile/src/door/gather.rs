@@ -10,6 +10,8 @@ use monotile_kernels::sample::SampleDims;
 pub use monotile_kernels::sample::{MOST_ELEMENTS, MOST_SIDE, PixelCoordinate, SampleMode, SamplePadding, SampleRule};
 use monotile_kernels::shape::count;
 
+#[cfg(feature = "gpu")]
+use super::{Place, place};
 use super::{real, stored};
 use crate::error::Result;
 use crate::tensor::dtype::StorageElement;
@@ -18,6 +20,10 @@ use crate::tensor::{DType, Dims, Tensor};
 
 /// The first index that is not in 0 … size − 1.
 pub fn outside(indices: &Tensor, size: usize) -> Option<i64> {
+    #[cfg(feature = "gpu")]
+    if !indices.device().is_cpu() {
+        return super::gpu::outside(indices, size);
+    }
     indices.elements::<i64>().iter().find(|i| !(0..size as i64).contains(i)).copied()
 }
 
@@ -30,7 +36,7 @@ pub fn select(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Ten
         kernel::select(x.elements(), sizes(x.shape(), axis), indices.elements(), &mut out, |x: T| x);
         Ok(out.tensor())
     }
-    stored!(x, run(op, x, axis, indices))
+    stored!(op, [x, indices], run(op, x, axis, indices) => select(x, axis, indices))
 }
 
 /// The rows of a table of floating-point numbers that indices name, in the type that is computed in.
@@ -44,6 +50,10 @@ pub fn rows(op: &str, table: &Tensor, ids: &Tensor) -> Result<Tensor> {
         let sizes = GatherDims { outer: 1, axis: vocab, inner: dim };
         kernel::select(table.elements::<A>(), sizes, ids.elements(), &mut out, |x| x.widen());
         Ok(out.tensor())
+    }
+    #[cfg(feature = "gpu")]
+    if let Place::Gpu(gpu) = place(op, &[table, ids])? {
+        return gpu.rows(table, ids);
     }
     match table.dtype() {
         DType::F32 => run::<f32, f32>(op, table, ids),
@@ -64,7 +74,7 @@ pub fn select_add(op: &str, g: &Tensor, axis: usize, indices: &Tensor, size: usi
         kernel::select_add(g.elements(), indices.elements(), &mut out, sizes(&shape, axis));
         Ok(out.tensor())
     }
-    real!(g, run(op, g, axis, indices, size))
+    real!(op, [g, indices], run(op, g, axis, indices, size) => select_add(g, axis, indices, size))
 }
 
 /// out[…, j, …] = x[…, index[…, j, …], …]
@@ -76,7 +86,7 @@ pub fn gather(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tenso
         kernel::gather(x.elements(), sizes(x.shape(), axis), index.elements(), &mut out);
         Ok(out.tensor())
     }
-    stored!(x, run(op, x, axis, index))
+    stored!(op, [x, index], run(op, x, axis, index))
 }
 
 /// x with out[…, index[…, j, …], …] += source[…, j, …]
@@ -89,7 +99,7 @@ pub fn scatter_add(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &T
         kernel::scatter_add(source.elements(), index.elements(), &mut out, sizes(x.shape(), axis));
         Ok(out.tensor())
     }
-    real!(x, run(op, x, axis, index, source))
+    real!(op, [x, index, source], run(op, x, axis, index, source))
 }
 
 /// x with out[…, indices[j], …] = source[…, j, …], of any one type.
@@ -102,7 +112,7 @@ pub fn select_put(op: &str, x: &Tensor, axis: usize, indices: &Tensor, source: &
         kernel::select_put(source.elements(), indices.elements(), &mut out, sizes(x.shape(), axis));
         Ok(out.tensor())
     }
-    stored!(x, run(op, x, axis, indices, source))
+    stored!(op, [x, indices, source], run(op, x, axis, indices, source))
 }
 
 /// x with out[…, index[…, j, …], …] = source[…, j, …], of any one type.
@@ -115,7 +125,7 @@ pub fn scatter(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tenso
         kernel::scatter(source.elements(), index.elements(), &mut out, sizes(x.shape(), axis), |_, new: T| new);
         Ok(out.tensor())
     }
-    stored!(x, run(op, x, axis, index, source))
+    stored!(op, [x, index, source], run(op, x, axis, index, source))
 }
 
 /// x with the largest, or the smallest, of out[…, index[…, j, …], …] and source[…, j, …]; NaN if one is.
@@ -137,7 +147,7 @@ pub fn scatter_extreme(op: &str, x: &Tensor, axis: usize, index: &Tensor, source
         kernel::scatter(source.elements(), index.elements(), &mut out, dims, extreme);
         Ok(out.tensor())
     }
-    real!(x, run(op, x, axis, index, source, largest))
+    real!(op, [x, index, source], run(op, x, axis, index, source, largest))
 }
 
 /// A shape as the kernel reads it: what lies before the axis, the axis, and what lies after it.
@@ -160,7 +170,7 @@ pub fn sample(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor) -> Result<T
         pictures::sample(sample_dims(x.shape(), grid), rule, x.elements(), grid.elements(), &mut out);
         Ok(out.tensor())
     }
-    real!(x, run(op, rule, x, grid))
+    real!(op, [x, grid], run(op, rule, x, grid))
 }
 
 /// The gradient of the pictures, of this shape, for cotangents g of the samples.
@@ -172,7 +182,7 @@ pub fn picture_gradient(op: &str, rule: SampleRule, shape: &[usize], grid: &Tens
         pictures::sample_picture_gradient(sample_dims(shape, grid), rule, grid.elements(), g.elements(), &mut out);
         Ok(out.tensor())
     }
-    real!(g, run(op, rule, shape, grid, g))
+    real!(op, [g, grid], run(op, rule, shape, grid, g))
 }
 
 /// The gradient of the grid for cotangents g of the samples.
@@ -184,7 +194,7 @@ pub fn grid_gradient(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor, g: &
         pictures::sample_grid_gradient(sample_dims(x.shape(), grid), rule, x.elements(), grid.elements(), g.elements(), &mut out);
         Ok(out.tensor())
     }
-    real!(g, run(op, rule, x, grid, g))
+    real!(op, [g, x, grid], run(op, rule, x, grid, g))
 }
 
 fn sample_dims(pictures: &[usize], grid: &Tensor) -> SampleDims {

@@ -7,8 +7,11 @@ use monotile_kernels::elementwise;
 pub use monotile_kernels::elementwise::{Arguments, Arity};
 use monotile_kernels::number::Formula;
 use monotile_kernels::real::{BoolByte, Real};
+use smallvec::SmallVec;
 
-use super::{real, stored, widened};
+#[cfg(feature = "gpu")]
+use super::{Place, place};
+use super::{on_cpu, real, stored, widened};
 use crate::error::Result;
 use crate::tensor::dtype::StorageElement;
 use crate::tensor::uninit::UninitTensor;
@@ -23,7 +26,7 @@ pub fn formula<const N: usize, F: Formula<N>>(op: &str, x: [&Tensor; N], f: F) -
         elementwise::formula(x.map(Tensor::elements_view), &mut y, f);
         Ok(y.tensor())
     }
-    real!(x[0], run::<N, F>(op, x, f))
+    real!(op, x, run::<N, F>(op, x, f) => formula(x, f))
 }
 
 /// A formula of two operands that costs less than to gather what it reads: rows of all kinds are read where they are.
@@ -41,7 +44,7 @@ pub fn light<F: Formula<2>>(op: &str, x: &Tensor, y: &Tensor, f: F) -> Result<Te
         );
         Ok(out.tensor())
     }
-    real!(x, run::<F>(op, x, y, f))
+    real!(op, [x, y], run::<F>(op, x, y, f) => formula([x, y], f))
 }
 
 /// a ← f(a, b), where nobody else holds a and both have one type; whether it was done.
@@ -59,7 +62,7 @@ pub fn update<F: Formula<2>>(a: &mut Tensor, b: &Tensor, f: F) -> bool {
         );
         true
     }
-    run::<f32, F>(a, b, f) || run::<f64, F>(a, b, f)
+    b.device().is_cpu() && (run::<f32, F>(a, b, f) || run::<f64, F>(a, b, f))
 }
 
 /// g ∂f/∂xᵢ
@@ -78,7 +81,12 @@ where
         Arguments::gradient(x.map(Tensor::elements_view), g.elements_view::<T>(), &mut out, f, i);
         Ok(out.tensor())
     }
-    real!(x[0], run::<N, F>(op, x, g, f, i))
+    real!(op, with(&x, g), run::<N, F>(op, x, g, f, i) => gradient(x, g, f, i))
+}
+
+/// The operands, and their cotangent.
+fn with<'a, const N: usize>(x: &[&'a Tensor; N], g: &'a Tensor) -> SmallVec<[&'a Tensor; 7]> {
+    x.iter().copied().chain([g]).collect()
 }
 
 /// All g ∂f/∂xᵢ in one pass, of contiguous tensors of one shape.
@@ -99,7 +107,7 @@ where
         Arguments::gradients(x.map(Tensor::elements), g.elements::<T>(), slices, f);
         Ok(out.into_iter().map(UninitTensor::tensor).collect())
     }
-    real!(x[0], run::<N, F>(op, x, g, f))
+    real!(op, with(&x, g), run::<N, F>(op, x, g, f) => gradients(x, g, f))
 }
 
 /// A function of one f64 at a time: for what has no formula.
@@ -111,7 +119,7 @@ pub fn unary_f64(op: &str, x: &Tensor, f: impl Fn(f64) -> f64 + Sync + Copy) -> 
         elementwise::unary(x.elements_view::<T>(), &mut out, move |x| T::from_f64(f(x.to_f64())));
         Ok(out.tensor())
     }
-    real!(x, run::<_>(op, x, f))
+    real!(op, [x], run::<_>(op, x, f))
 }
 
 /// A function of two f64s at a time, likewise.
@@ -124,12 +132,13 @@ pub fn binary_f64(op: &str, a: &Tensor, b: &Tensor, f: fn(f64, f64) -> f64) -> R
         elementwise::binary(a.elements_view::<T>(), b.elements_view::<T>(), &mut out, f);
         Ok(out.tensor())
     }
-    real!(a, run(op, a, b, f))
+    real!(op, [a, b], run(op, a, b, f))
 }
 
 /// A function of two integers.
 #[track_caller]
 pub fn integers(op: &str, a: &Tensor, b: &Tensor, f: fn(i64, i64) -> i64) -> Result<Tensor> {
+    on_cpu(op, &[a, b])?;
     let mut out = UninitTensor::<i64>::like(op, a)?;
     elementwise::binary(a.elements_view::<i64>(), b.elements_view::<i64>(), &mut out, f);
     Ok(out.tensor())
@@ -138,6 +147,7 @@ pub fn integers(op: &str, a: &Tensor, b: &Tensor, f: fn(i64, i64) -> i64) -> Res
 /// A function of two integers that has no value for some; `None` where it met such a pair.
 #[track_caller]
 pub fn partial_integers(op: &str, a: &Tensor, b: &Tensor, f: fn(i64, i64) -> Option<i64>) -> Result<Option<Tensor>> {
+    on_cpu(op, &[a, b])?;
     let mut out = UninitTensor::<i64>::like(op, a)?;
     let met = AtomicBool::new(false);
     let defined = |a, b| {
@@ -178,7 +188,7 @@ pub fn compare(op: &str, a: &Tensor, b: &Tensor, relation: Relation) -> Result<T
         }
         Ok(out.tensor())
     }
-    widened!(a, run(op, a, b, relation))
+    widened!(op, [a, b], run(op, a, b, relation) => compare(a, b, relation))
 }
 
 /// Whether each element is of a kind that its f64 tells.
@@ -191,12 +201,16 @@ pub fn classify(op: &str, x: &Tensor, kind: fn(f64) -> bool) -> Result<Tensor> {
         Ok(out.tensor())
     }
     let x = &x.widened(op)?;
-    widened!(x, run(op, x, kind))
+    widened!(op, [x], run(op, x, kind))
 }
 
 /// A function of two truth values.
 #[track_caller]
 pub fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(bool, bool) -> bool + Sync + Copy) -> Result<Tensor> {
+    #[cfg(feature = "gpu")]
+    if let Place::Gpu(gpu) = place(op, &[a, b])? {
+        return gpu.logic(a, b, f);
+    }
     let mut out = UninitTensor::<BoolByte>::like(op, a)?;
     let f = move |a: BoolByte, b: BoolByte| f(a.get(), b.get()).into();
     elementwise::binary(a.elements_view::<BoolByte>(), b.elements_view::<BoolByte>(), &mut out, f);
@@ -212,7 +226,7 @@ pub fn where_(op: &str, mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor>
         elementwise::select(mask.elements_view(), a.elements_view::<T>(), b.elements_view(), &mut out);
         Ok(out.tensor())
     }
-    stored!(a, run(op, mask, a, b))
+    stored!(op, [a, b, mask], run(op, mask, a, b) => where_(mask, a, b))
 }
 
 /// The same numbers in another type. Narrow integers are cast from and to i64, f32 and f64 directly, and others through i64, which holds
@@ -249,6 +263,10 @@ pub fn cast(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
         elementwise::unary(x.elements_view::<A>(), &mut out, f);
         Ok(out.tensor())
     }
+    #[cfg(feature = "gpu")]
+    if let Place::Gpu(gpu) = place(op, &[x])? {
+        return gpu.cast(x, dtype);
+    }
     let wide = |dtype| matches!(dtype, DType::F32 | DType::F64 | DType::I64);
     match (x.dtype(), dtype) {
         (DType::I32, dtype) if wide(dtype) => widen::<i32>(op, x, dtype),
@@ -257,7 +275,7 @@ pub fn cast(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
         (DType::F64, DType::I32 | DType::U8) => narrow::<f64>(op, x, dtype),
         (DType::I64, DType::I32 | DType::U8) => narrow::<i64>(op, x, dtype),
         (DType::I32 | DType::U8, _) | (_, DType::I32 | DType::U8) => cast(op, &cast(op, x, DType::I64)?, dtype),
-        _ => widened!(x, from(op, x, dtype)),
+        _ => widened!(op, [x], from(op, x, dtype)),
     }
 }
 

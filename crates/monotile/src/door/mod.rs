@@ -2,7 +2,8 @@
 //!
 //! A door takes tensors, looks where their elements lie, and calls the kernels of that device with the type of the elements. What it
 //! returns is unrecorded: checks, records and rules are the operation's own. No file but these, and the tensor's own, names the storage
-//! of a tensor (a test below says so). The macros [`real`], [`stored`] and [`widened`] match on the device for all of them, and one `let` in [`contract`].
+//! of a tensor (a test below says so). [`place`] looks where the operands are, and the macros [`real`], [`stored`] and [`widened`] match on that: the
+//! processor's kernel is called with the type of the elements, and behind `=>` stands what a GPU does. Without it a GPU refuses by name.
 //! CONTRIBUTING.md lists what a new device adds.
 //!
 //! | door | what goes through it |
@@ -28,6 +29,8 @@ pub(crate) mod copy;
 pub(crate) mod distance;
 pub(crate) mod factor;
 pub(crate) mod gather;
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
 pub(crate) mod map;
 pub(crate) mod reduce;
 pub(crate) mod rowwise;
@@ -35,32 +38,109 @@ pub(crate) mod sort;
 pub(crate) mod transform;
 pub(crate) mod update;
 
-/// Calls `f::<T>(…)` on the device of a tensor, with T the type that its elements are computed in, f32 or f64.
-macro_rules! real {
-    ($x:expr, $f:ident $(::<$($more:tt),*>)? ($($arg:expr),* $(,)?)) => {
-        match ($x.storage(), $x.dtype()) {
-            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::F64) => $f::<f64 $(, $($more),*)?>($($arg),*),
-            ($crate::tensor::storage::Storage::Cpu(_), _) => $f::<f32 $(, $($more),*)?>($($arg),*),
+/// Where an operation on these tensors is carried out.
+///
+/// # Errors
+/// If they are on two devices. A number that is repeated stands beside tensors of any.
+#[cfg(feature = "gpu")]
+#[track_caller]
+pub(crate) fn place<'a, T: std::borrow::Borrow<crate::Tensor>>(op: &'a str, operands: &[T]) -> crate::Result<Place<'a>> {
+    gpu::place(op, operands)
+}
+
+/// Without the feature `gpu` everything is.
+#[cfg(not(feature = "gpu"))]
+#[inline(always)]
+pub(crate) fn place<T>(_: &str, _: &[T]) -> crate::Result<Place> {
+    Ok(Place::Cpu)
+}
+
+/// Where an operation is carried out.
+#[cfg(feature = "gpu")]
+pub(crate) enum Place<'a> {
+    /// By the processor.
+    Cpu,
+    /// By a GPU.
+    Gpu(gpu::GpuDoor<'a>),
+}
+
+/// Where an operation is carried out.
+#[cfg(not(feature = "gpu"))]
+pub(crate) enum Place {
+    /// By the processor.
+    Cpu,
+}
+
+/// Refuses operands that the processor does not have, in the name of an operation without a kernel elsewhere.
+#[track_caller]
+pub(crate) fn on_cpu<T: std::borrow::Borrow<crate::Tensor>>(op: &str, operands: &[T]) -> crate::Result<()> {
+    match place(op, operands)? {
+        Place::Cpu => Ok(()),
+        #[cfg(feature = "gpu")]
+        Place::Gpu(gpu) => Err(gpu.refused()),
+    }
+}
+
+/// What a GPU does: the method named, or a refusal in the name of the operation.
+#[cfg(feature = "gpu")]
+macro_rules! on_gpu {
+    ($gpu:ident) => {
+        return Err($gpu.refused())
+    };
+    ($gpu:ident, $method:ident($($arg:expr),*)) => {
+        $gpu.$method($($arg),*)
+    };
+}
+#[cfg(feature = "gpu")]
+use on_gpu;
+
+/// Matches on where the operands, an array of tensors, are. The processor calls `f::<T>(…)` with the types that are given for the first one's,
+/// a GPU the method that is named.
+macro_rules! by_device {
+    ($op:expr, $x:expr, [$($dtype:pat => $t:ty),*], $f:ident $more:tt $args:tt $(=> $method:ident $gpu_args:tt)?) => {{
+        let operands = &$x;
+        match $crate::door::place($op, operands)? {
+            $crate::door::Place::Cpu => match operands[0].dtype() {
+                $($dtype => $crate::door::by_device!(@call $f, $t, $more, $args),)*
+            },
+            #[cfg(feature = "gpu")]
+            $crate::door::Place::Gpu(gpu) => $crate::door::on_gpu!(gpu $(, $method $gpu_args)?),
         }
+    }};
+    (@call $f:ident, $t:ty, [$($more:tt),*], ($($arg:expr),* $(,)?)) => {
+        $f::<$t $(, $more)*>($($arg),*)
+    };
+}
+use by_device;
+
+/// By the processor `f::<T>(…)` with T the type that elements are computed in, f32 or f64.
+macro_rules! real {
+    ($op:expr, $x:expr, $f:ident $(::<$($more:tt),*>)? ($($args:tt)*) $(=> $method:ident $gpu_args:tt)?) => {
+        $crate::door::by_device!(
+            $op, $x, [$crate::tensor::DType::F64 => f64, _ => f32], $f [$($($more),*)?] ($($args)*) $(=> $method $gpu_args)?
+        )
     };
 }
 use real;
 
-/// Calls `f::<T>(…)` on the device of a tensor, with T the type of its elements in memory.
+/// By the processor `f::<T>(…)` with T the type of elements in memory.
 macro_rules! stored {
-    ($x:expr, $f:ident($($arg:expr),* $(,)?)) => {
-        match ($x.storage(), $x.dtype()) {
-            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::F32) => $f::<f32>($($arg),*),
-            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::F64) => $f::<f64>($($arg),*),
-            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::BF16) => $f::<half::bf16>($($arg),*),
-            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::F16) => $f::<half::f16>($($arg),*),
-            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::I64) => $f::<i64>($($arg),*),
-            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::I32) => $f::<i32>($($arg),*),
-            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::U8) => $f::<u8>($($arg),*),
-            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::Bool) => {
-                $f::<monotile_kernels::real::BoolByte>($($arg),*)
-            }
-        }
+    ($op:expr, $x:expr, $f:ident $args:tt $(=> $method:ident $gpu_args:tt)?) => {
+        $crate::door::by_device!(
+            $op,
+            $x,
+            [
+                $crate::tensor::DType::F32 => f32,
+                $crate::tensor::DType::F64 => f64,
+                $crate::tensor::DType::BF16 => half::bf16,
+                $crate::tensor::DType::F16 => half::f16,
+                $crate::tensor::DType::I64 => i64,
+                $crate::tensor::DType::I32 => i32,
+                $crate::tensor::DType::U8 => u8,
+                $crate::tensor::DType::Bool => monotile_kernels::real::BoolByte
+            ],
+            $f [] $args $(=> $method $gpu_args)?
+        )
     };
 }
 use stored;
@@ -68,20 +148,20 @@ use stored;
 /// [`stored`] of a tensor that [`widened`](crate::Tensor::widened) returned: kernels larger than a copy or a cast are not compiled for
 /// narrow integers.
 macro_rules! widened {
-    ($x:expr, $f:ident($($arg:expr),* $(,)?)) => {
-        match ($x.storage(), $x.dtype()) {
-            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::F32) => $f::<f32>($($arg),*),
-            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::F64) => $f::<f64>($($arg),*),
-            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::BF16) => $f::<half::bf16>($($arg),*),
-            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::F16) => $f::<half::f16>($($arg),*),
-            (
-                $crate::tensor::storage::Storage::Cpu(_),
-                $crate::tensor::DType::I64 | $crate::tensor::DType::I32 | $crate::tensor::DType::U8,
-            ) => $f::<i64>($($arg),*),
-            ($crate::tensor::storage::Storage::Cpu(_), $crate::tensor::DType::Bool) => {
-                $f::<monotile_kernels::real::BoolByte>($($arg),*)
-            }
-        }
+    ($op:expr, $x:expr, $f:ident $args:tt $(=> $method:ident $gpu_args:tt)?) => {
+        $crate::door::by_device!(
+            $op,
+            $x,
+            [
+                $crate::tensor::DType::F32 => f32,
+                $crate::tensor::DType::F64 => f64,
+                $crate::tensor::DType::BF16 => half::bf16,
+                $crate::tensor::DType::F16 => half::f16,
+                $crate::tensor::DType::I64 | $crate::tensor::DType::I32 | $crate::tensor::DType::U8 => i64,
+                $crate::tensor::DType::Bool => monotile_kernels::real::BoolByte
+            ],
+            $f [] $args $(=> $method $gpu_args)?
+        )
     };
 }
 use widened;

@@ -5,7 +5,9 @@ use monotile_kernels::real::{BoolByte, Real};
 use monotile_kernels::shape::count;
 use monotile_kernels::{reduce as kernel, scan};
 
-use super::real;
+#[cfg(feature = "gpu")]
+use super::{Place, place};
+use super::{on_cpu, real};
 use crate::error::{Error, Result};
 use crate::tensor::dtype::StorageElement;
 use crate::tensor::uninit::UninitTensor;
@@ -41,7 +43,7 @@ pub fn reduce(op: &str, x: &Tensor, axes: &[usize], reduction: Reduction) -> Res
         }?;
         Ok(out.tensor())
     }
-    real!(x, run(op, x, axes, reduction))
+    real!(op, [x], run(op, x, axes, reduction) => reduce(x, axes, reduction))
 }
 
 /// The sum, product, maximum or minimum of an i64 tensor, exactly.
@@ -50,6 +52,7 @@ pub fn reduce(op: &str, x: &Tensor, axes: &[usize], reduction: Reduction) -> Res
 /// If a sum or a product does not fit.
 #[track_caller]
 pub fn reduce_integers(op: &str, x: &Tensor, axes: &[usize], reduction: Reduction) -> Result<Tensor> {
+    on_cpu(op, &[x])?;
     let mut out = UninitTensor::<i64>::new(op, &without(x, axes))?;
     let elements = x.elements_view::<i64>();
     let fits = match reduction {
@@ -73,6 +76,10 @@ fn fitting(op: &str, fits: bool) -> Result<()> {
 /// How many elements of a boolean tensor are true, as i64.
 #[track_caller]
 pub fn count_true(op: &str, x: &Tensor, axes: &[usize]) -> Result<Tensor> {
+    #[cfg(feature = "gpu")]
+    if let Place::Gpu(gpu) = place(op, &[x])? {
+        return gpu.count_true(x, axes);
+    }
     let mut out = UninitTensor::<i64>::new(op, &without(x, axes))?;
     kernel::count_true(x.elements_view(), axes, &mut out)?;
     Ok(out.tensor())
@@ -81,6 +88,10 @@ pub fn count_true(op: &str, x: &Tensor, axes: &[usize]) -> Result<Tensor> {
 /// Whether any, or all, elements of a boolean tensor are true.
 #[track_caller]
 pub fn logical(op: &str, x: &Tensor, axes: &[usize], all: bool) -> Result<Tensor> {
+    #[cfg(feature = "gpu")]
+    if let Place::Gpu(gpu) = place(op, &[x])? {
+        return gpu.logical(x, axes, all);
+    }
     let mut out = UninitTensor::<BoolByte>::new(op, &without(x, axes))?;
     let kernel = if all { kernel::all } else { kernel::any };
     kernel(x.elements_view(), axes, &mut out)?;
@@ -99,11 +110,12 @@ pub fn index_of_extremum(op: &str, x: &Tensor, axes: &[usize], largest: bool) ->
         let x = x.elements_view::<T>();
         if largest { kernel::argmax(x, axes, out) } else { kernel::argmin(x, axes, out) }
     }
+    on_cpu(op, &[x])?;
     let mut out = UninitTensor::<i64>::new(op, &without(x, axes))?;
     match x.dtype() {
         DType::I64 if largest => kernel::argmax_i64(x.elements_view(), axes, &mut out)?,
         DType::I64 => kernel::argmin_i64(x.elements_view(), axes, &mut out)?,
-        _ => real!(x, run(x, axes, largest, &mut out))?,
+        _ => real!(op, [x], run(x, axes, largest, &mut out))?,
     }
     Ok(out.tensor())
 }
@@ -132,9 +144,10 @@ pub fn scan(op: &str, x: &Tensor, axis: usize, scan: Scan) -> Result<Tensor> {
         }?;
         Ok(out.tensor())
     }
+    on_cpu(op, &[x])?;
     let [n, inner] = along(x, axis);
     if x.dtype() != DType::I64 {
-        return real!(x, run(op, x, [n, inner], scan));
+        return real!(op, [x], run(op, x, [n, inner], scan));
     }
     let mut out = UninitTensor::<i64>::like(op, x)?;
     let fits = match scan {
@@ -158,11 +171,12 @@ pub fn scan_positions(op: &str, x: &Tensor, axis: usize, largest: bool) -> Resul
         let kernel = if largest { scan::cumulative_argmax::<T> } else { scan::cumulative_argmin::<T> };
         kernel(x.elements(), n, inner, out)
     }
+    on_cpu(op, &[x])?;
     let ([n, inner], mut out) = (along(x, axis), UninitTensor::<i64>::like(op, x)?);
     match x.dtype() {
         DType::I64 if largest => scan::cumulative_argmax_i64(x.elements(), n, inner, &mut out)?,
         DType::I64 => scan::cumulative_argmin_i64(x.elements(), n, inner, &mut out)?,
-        _ => real!(x, run(x, [n, inner], largest, &mut out))?,
+        _ => real!(op, [x], run(x, [n, inner], largest, &mut out))?,
     }
     Ok(out.tensor())
 }
@@ -176,7 +190,7 @@ pub fn recurrence(op: &str, a: &Tensor, b: &Tensor, axis: usize) -> Result<Tenso
         scan::recurrence(a.elements::<T>(), b.elements(), n, inner, &mut out)?;
         Ok(out.tensor())
     }
-    real!(b, run(op, a, b, axis))
+    real!(op, [b, a], run(op, a, b, axis))
 }
 
 /// The size of an axis, and the number of elements from one index of it to the next.
@@ -185,6 +199,6 @@ fn along(x: &Tensor, axis: usize) -> [usize; 2] {
 }
 
 /// The shape that is left.
-fn without(x: &Tensor, axes: &[usize]) -> Dims {
+pub(super) fn without(x: &Tensor, axes: &[usize]) -> Dims {
     (0..x.rank()).filter(|d| !axes.contains(d)).map(|d| x.shape()[d]).collect()
 }

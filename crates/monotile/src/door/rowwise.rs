@@ -8,6 +8,8 @@ use monotile_kernels::shape::count;
 use monotile_kernels::{loss, norm, rotary as kernel_rotary, softmax as kernel};
 
 use super::real;
+#[cfg(feature = "gpu")]
+use super::{Place, place};
 use crate::error::Result;
 use crate::tensor::Tensor;
 use crate::tensor::dtype::StorageElement;
@@ -22,7 +24,7 @@ pub fn softmax(op: &str, x: &Tensor, logarithm: bool) -> Result<Tensor> {
         kernel::softmax(x.elements(), x.dim(-1), logarithm, &mut y);
         Ok(y.tensor())
     }
-    real!(x, run(op, x, logarithm))
+    real!(op, [x], run(op, x, logarithm) => softmax(x, logarithm))
 }
 
 /// x̄ from y and ȳ.
@@ -34,7 +36,7 @@ pub fn softmax_backward(op: &str, y: &Tensor, g: &Tensor, logarithm: bool) -> Re
         kernel::softmax_backward(y.elements(), g.elements(), y.dim(-1), logarithm, &mut dx);
         Ok(dx.tensor())
     }
-    real!(y, run(op, y, g, logarithm))
+    real!(op, [y, g], run(op, y, g, logarithm) => softmax_backward(y, g, logarithm))
 }
 
 /// y, and [μ, ρ] of each row: its mean and the reciprocal of its deviation.
@@ -47,7 +49,7 @@ pub fn layer_norm(op: &str, x: &Tensor, parameters: [&Tensor; 2], eps: f64) -> R
         norm::layer_norm(x.elements(), [w.elements(), b.elements()], eps, &mut y, [&mut mu, &mut rho]);
         Ok((y.tensor(), [mu, rho].map(UninitTensor::tensor)))
     }
-    real!(x, run(op, x, parameters, eps))
+    real!(op, [x, parameters[0], parameters[1]], run(op, x, parameters, eps) => layer_norm(x, parameters, eps))
 }
 
 /// Those of x̄, w̄ and b̄ that are needed, from x, w, μ, ρ and ȳ.
@@ -68,7 +70,7 @@ pub fn layer_norm_backward(op: &str, forward: [&Tensor; 4], g: &Tensor, needs: [
         let half = |wanted: bool, k: usize| wanted.then(|| dwb.select(0, k)).transpose();
         Ok(vec![needs[0].then(|| dx.tensor()), half(needs[1], 0)?, half(needs[2], 1)?])
     }
-    real!(forward[0], run(op, forward, g, needs))
+    real!(op, [forward[0], forward[1], g], run(op, forward, g, needs) => layer_norm_backward(forward, g, needs))
 }
 
 /// y, and the reciprocal of the root mean square of each row.
@@ -80,7 +82,7 @@ pub fn rms_norm(op: &str, x: &Tensor, w: &Tensor, eps: f64) -> Result<[Tensor; 2
         norm::rms_norm(x.elements(), w.elements(), eps, &mut y, &mut rho);
         Ok([y, rho].map(UninitTensor::tensor))
     }
-    real!(x, run(op, x, w, eps))
+    real!(op, [x, w], run(op, x, w, eps) => rms_norm(x, w, eps))
 }
 
 /// Those of x̄ and w̄ that are needed, from x, w, ρ and ȳ.
@@ -99,7 +101,7 @@ pub fn rms_norm_backward(op: &str, forward: [&Tensor; 3], g: &Tensor, needs: [bo
         norm::rms_norm_backward(forward, g.elements(), &mut dx, &mut dw)?;
         Ok(vec![needs[0].then(|| dx.tensor()), needs[1].then(|| dw.tensor())])
     }
-    real!(forward[0], run(op, forward, g, needs))
+    real!(op, [forward[0], forward[1], g], run(op, forward, g, needs) => rms_norm_backward(forward, g, needs))
 }
 
 fn rows(x: &Tensor) -> usize {
@@ -108,6 +110,10 @@ fn rows(x: &Tensor) -> usize {
 
 /// Whether all targets, contiguous, are classes or ignored: how many are classes, or the first that is neither, and its row.
 pub fn count_targets(targets: &Tensor, classes: usize, ignored: Option<i64>) -> std::result::Result<usize, (usize, i64)> {
+    #[cfg(feature = "gpu")]
+    if !targets.device().is_cpu() {
+        return super::gpu::count_targets(targets, classes, ignored);
+    }
     let mut count = 0;
     for (row, &target) in targets.elements::<i64>().iter().enumerate() {
         if Some(target) == ignored {
@@ -137,7 +143,7 @@ pub fn cross_entropy(op: &str, x: &Tensor, targets: &Tensor, ignored: Option<i64
         let mean = UninitTensor::filled(op, &[], T::from_f64(sum / count as f64))?.tensor();
         Ok((mean, [m, ln_l].map(UninitTensor::tensor)))
     }
-    real!(x, run(op, x, targets, ignored, count))
+    real!(op, [x, targets], run(op, x, targets, ignored, count) => cross_entropy(x, targets, ignored, count))
 }
 
 /// x̄ = ȳ / count · (softmax(x) − one-hot), from [m, ln l] of each row and the scalar ȳ.
@@ -161,7 +167,11 @@ pub fn cross_entropy_backward(
         loss::cross_entropy_backward(x.elements(), targets, kept.map(Tensor::elements), g.elements(), count, &mut dx);
         Ok(dx.tensor())
     }
-    real!(x, run(op, x, ClassTargets { classes: targets.elements(), ignored }, kept, (g, count)))
+    #[cfg(feature = "gpu")]
+    if let Place::Gpu(gpu) = place(op, &[x, targets, g])? {
+        return gpu.cross_entropy_backward(x, (targets, ignored, count), kept[0], g);
+    }
+    real!(op, [x, targets, g], run(op, x, ClassTargets { classes: targets.elements(), ignored }, kept, (g, count)))
 }
 
 /// Pairs of each row rotated by the angles of its position; rows may lie anywhere, their elements one after another.
@@ -173,5 +183,5 @@ pub fn rotary(op: &str, x: &Tensor, [cos, sin]: [&Tensor; 2], inverse: bool) -> 
         kernel_rotary::rotary(x.elements_view(), Angles { cos: cos.elements(), sin: sin.elements(), inverse }, &mut out);
         Ok(out.tensor())
     }
-    real!(x, run(op, x, cos, sin, inverse))
+    real!(op, [x, cos, sin], run(op, x, cos, sin, inverse) => rotary(x, [cos, sin], inverse))
 }

@@ -7,7 +7,7 @@ use monotile_kernels::buffer::OutOfMemory;
 use monotile_kernels::real::{BoolByte, Real};
 use monotile_kernels::sort::{self as kernel, Distinct, SortKey};
 
-use super::{real, widened};
+use super::{on_cpu, real, widened};
 use crate::error::Result;
 use crate::tensor::dtype::StorageElement;
 use crate::tensor::uninit::UninitTensor;
@@ -23,7 +23,7 @@ pub fn sort(op: &str, x: &Tensor, descending: bool) -> Result<(Tensor, Tensor)> 
         Ok((values.tensor(), places.tensor()))
     }
     let wide = &x.widened(op)?;
-    let (values, places) = widened!(wide, run(op, wide, descending))?;
+    let (values, places) = widened!(op, [wide], run(op, wide, descending))?;
     Ok((values.to_dtype(x.dtype())?, places))
 }
 
@@ -34,7 +34,7 @@ pub fn argsort(op: &str, x: &Tensor, descending: bool) -> Result<Tensor> {
         kernel::sort::<T>(x.elements(), x.dim(-1), descending, None, places)
     }
     let (x, mut places) = (&x.widened(op)?, UninitTensor::like(op, x)?);
-    widened!(x, run(x, descending, &mut places))?;
+    widened!(op, [x], run(x, descending, &mut places))?;
     Ok(places.tensor())
 }
 
@@ -50,7 +50,7 @@ pub fn smallest(op: &str, x: &Tensor, k: usize, largest: bool) -> Result<Tensor>
         kernel::smallest::<T>(x.elements(), [x.dim(-1), k], largest, places)
     }
     let (x, mut places) = (&x.widened(op)?, UninitTensor::new(op, &with_last(x, k))?);
-    widened!(x, run(x, k, largest, &mut places))?;
+    widened!(op, [x], run(x, k, largest, &mut places))?;
     Ok(places.tensor())
 }
 
@@ -67,7 +67,7 @@ pub fn of_ranks(op: &str, x: &Tensor, ranks: &[usize], nan_for_all: bool) -> Res
         kernel::of_ranks::<T>(x.elements(), x.dim(-1), ranks, nan_for_all, places)
     }
     let (x, mut places) = (&x.widened(op)?, UninitTensor::new(op, &with_last(x, ranks.len()))?);
-    widened!(x, run(x, ranks, nan_for_all, &mut places))?;
+    widened!(op, [x], run(x, ranks, nan_for_all, &mut places))?;
     Ok(places.tensor())
 }
 
@@ -78,7 +78,7 @@ pub fn mode(op: &str, x: &Tensor) -> Result<Tensor> {
         kernel::mode::<T>(x.elements(), x.dim(-1), places)
     }
     let (x, mut places) = (&x.widened(op)?, UninitTensor::new(op, &with_last(x, 1))?);
-    widened!(x, run(x, &mut places))?;
+    widened!(op, [x], run(x, &mut places))?;
     Ok(places.tensor())
 }
 
@@ -89,7 +89,7 @@ pub fn unique(op: &str, x: &Tensor) -> Result<[Tensor; 3]> {
         kernel::unique::<T>(x.elements(), inverse)
     }
     let (x, mut inverse) = (&x.widened(op)?, UninitTensor::like(op, x)?);
-    let Distinct { first, counts } = widened!(x, run(x, &mut inverse))?;
+    let Distinct { first, counts } = widened!(op, [x], run(x, &mut inverse))?;
     let k = first.len();
     Ok([Tensor::from_vec(first, &[k])?, inverse.tensor(), Tensor::from_vec(counts, &[k])?])
 }
@@ -102,29 +102,33 @@ pub fn search(op: &str, sorted: &Tensor, x: &Tensor, right: bool) -> Result<Tens
         kernel::search::<T>(sorted.elements(), sorted.dim(-1), x.elements(), m, right, places);
     }
     let (sorted, x, mut places) = (&sorted.widened(op)?, &x.widened(op)?, UninitTensor::like(op, x)?);
-    widened!(x, run(sorted, x, right, &mut places));
+    widened!(op, [x, sorted], run(sorted, x, right, &mut places));
     Ok(places.tensor())
 }
 
 /// The least and the largest of i64.
-pub fn extent(x: &Tensor) -> Option<(i64, i64)> {
-    kernel::extent(x.elements())
+#[track_caller]
+pub fn extent(op: &str, x: &Tensor) -> Result<Option<(i64, i64)>> {
+    on_cpu(op, &[x])?;
+    Ok(kernel::extent(x.elements()))
 }
 
 /// How often each of 0 … size − 1 occurs among i64, which are all of these.
 #[track_caller]
 pub fn bincount(op: &str, x: &Tensor, size: usize) -> Result<Tensor> {
+    on_cpu(op, &[x])?;
     let mut counts = UninitTensor::new(op, &[size])?;
     kernel::count(x.elements(), &mut counts)?;
     Ok(counts.tensor())
 }
 
 /// Whether a vector of f32 or f64 increases.
-pub fn increases(x: &Tensor) -> bool {
+#[track_caller]
+pub fn increases(op: &str, x: &Tensor) -> Result<bool> {
     fn run<T: StorageElement + Real>(x: &Tensor) -> bool {
         x.elements::<T>().windows(2).all(|pair| pair[0] < pair[1])
     }
-    real!(x, run(x))
+    Ok(real!(op, [x], run(x)))
 }
 
 /// How many f32 or f64 are between edges of their type, which increase.
@@ -134,13 +138,14 @@ pub fn histogram(op: &str, x: &Tensor, edges: &Tensor) -> Result<Tensor> {
         kernel::histogram::<T>(x.elements(), edges.elements(), counts)
     }
     let mut counts = UninitTensor::new(op, &[edges.len() - 1])?;
-    real!(x, run(x, edges, &mut counts))?;
+    real!(op, [x, edges], run(x, edges, &mut counts))?;
     Ok(counts.tensor())
 }
 
 /// The places in row-major order of the elements of a mask that are true.
 #[track_caller]
 pub fn nonzero(op: &str, mask: &Tensor) -> Result<Tensor> {
+    on_cpu(op, &[mask])?;
     let bytes = mask.elements::<BoolByte>();
     let mut places = UninitTensor::new(op, &[kernel::count_set(bytes)])?;
     kernel::places(bytes, &mut places)?;

@@ -24,7 +24,7 @@ pub fn points(op: &str, kind: VectorKind, matrices: &Tensor, per: usize, rows: &
         }
         Ok(out.tensor())
     }
-    real!(rows, run(op, kind, matrices, per, rows))
+    real!(op, [rows, matrices], run(op, kind, matrices, per, rows))
 }
 
 /// T R S of each translation, rotation and scale, or its inverse; none where a scale has no inverse. Each of the three is one row for
@@ -40,7 +40,7 @@ pub fn compose(op: &str, inverse: bool, parts: [&Tensor; 3], shape: &[usize]) ->
         pose::compose(pose::PoseParts { translation: rows(t), rotation: rows(q), scale: rows(s) }, inverse, &mut out);
         Ok(Some(out.tensor()))
     }
-    real!(parts[0], run(op, inverse, parts, shape))
+    real!(op, parts, run(op, inverse, parts, shape))
 }
 
 /// The rotations between a and b at t; each of the three is one row for all, or one each.
@@ -52,7 +52,7 @@ pub fn slerp(op: &str, operands: [&Tensor; 3], shape: &[usize]) -> Result<Tensor
         between::slerp(rows(a), rows(b), rows(t), &mut out);
         Ok(out.tensor())
     }
-    real!(operands[0], run(op, operands, shape))
+    real!(op, operands, run(op, operands, shape))
 }
 
 fn rows<T: StorageElement + Real>(x: &Tensor) -> BroadcastRows<'_, T> {

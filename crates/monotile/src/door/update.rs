@@ -4,7 +4,12 @@ use monotile_kernels::elementwise;
 use monotile_kernels::number::Formulas;
 use monotile_kernels::real::Real;
 
+#[cfg(feature = "gpu")]
+use smallvec::SmallVec;
+
 use super::real;
+#[cfg(feature = "gpu")]
+use super::{Place, place};
 use crate::error::Result;
 use crate::tensor::Tensor;
 use crate::tensor::dtype::StorageElement;
@@ -22,11 +27,21 @@ pub fn own(op: &str, slot: &mut Tensor) -> Result<()> {
         }
         Ok(())
     }
-    real!(slot, run(op, slot))
+    // A GPU writes elsewhere, and the slot becomes that.
+    if !slot.device().is_cpu() {
+        return Ok(());
+    }
+    real!(op, [&*slot], run(op, slot))
 }
 
 /// slots ← f(slots, x), element by element: slots whose memory is their own, and contiguous operands of their type and shape.
-pub fn advance<const M: usize, const K: usize, const N: usize, F>(slots: [&mut Tensor; M], x: [&Tensor; K], f: F)
+#[track_caller]
+pub fn advance<const M: usize, const K: usize, const N: usize, F>(
+    op: &str,
+    slots: [&mut Tensor; M],
+    x: [&Tensor; K],
+    f: F,
+) -> Result<()>
 where
     F: Formulas<N, M>,
 {
@@ -40,5 +55,13 @@ where
         let slots = slots.map(|x| x.unique_mut::<T>().expect("memory that was made its own"));
         elementwise::advance(slots, x.map(Tensor::elements), f);
     }
-    real!(x[0], run::<M, K, N, F>(slots, x, f));
+    #[cfg(feature = "gpu")]
+    if let Place::Gpu(gpu) = {
+        let all: SmallVec<[&Tensor; 6]> = slots.iter().map(|slot| &**slot).chain(x).collect();
+        place(op, &all)?
+    } {
+        return gpu.advance(slots, x, f);
+    }
+    real!(op, x, run::<M, K, N, F>(slots, x, f));
+    Ok(())
 }

@@ -32,7 +32,7 @@ pub fn matrix_power(a: &Tensor, n: i64) -> Result<Tensor> {
     let a = a.to_compute_dtype("matrix_power")?;
     let rows = check::square("matrix_power", &a)?;
     if n == 0 {
-        return Tensor::eye(rows, a.dtype())?.expand(a.shape());
+        return Tensor::eye(rows, a.dtype())?.to(&a.device())?.expand(a.shape());
     }
     let mut square = if n < 0 { inv(&a)? } else { a };
     let (mut left, mut power) = (n.unsigned_abs(), None::<Tensor>);

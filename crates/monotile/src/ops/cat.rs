@@ -118,7 +118,10 @@ fn cat(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
     let mut shape: Dims = first.shape().into();
     shape[d] = sizes.iter().fold(0, |sum: usize, &size| sum.saturating_add(size));
     let shape = check::shape("cat", &shape)?;
-    let sources = tensors.iter().map(|t| t.contiguous_detached()).collect::<Result<Vec<Tensor>>>()?;
+    // A GPU reads operands where they lie.
+    let here = tensors.iter().all(|t| t.device().is_cpu());
+    let source = |t: &&Tensor| if here { t.contiguous_detached() } else { Ok(t.detach()) };
+    let sources = tensors.iter().map(source).collect::<Result<Vec<Tensor>>>().placed()?;
     let out = door::copy::cat("cat", &sources, &shape, d)?;
     Ok(Tensor::record(out, tensors, Cat { axis: d, sizes }))
 }

@@ -44,7 +44,8 @@ pub fn dropout(x: &Tensor, p: f64, rng: &mut Rng) -> Result<Tensor> {
     }
     let keep = 1.0 / (1.0 - p);
     let mask = Tensor::from_fn("dropout", x.shape(), x.dtype(), |_| if rng.next_f64() < p { 0.0 } else { keep })?;
-    x.mul(&mask)
+    // Drawn by the processor, whose bits they are on every device.
+    x.mul(mask.to(&x.device())?)
 }
 
 #[cfg(test)]

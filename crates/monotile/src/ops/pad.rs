@@ -92,7 +92,7 @@ fn with_own(x: &Tensor, axis: usize, [before, after]: [usize; 2], mode: PadMode)
             at.min(period - at)
         }
     };
-    x.index_select(axis as isize, &Tensor::from_fn_i64("pad_axes", &[total], |i| place(i) as i64)?)
+    x.index_select(axis as isize, &Tensor::from_fn_i64("pad_axes", &[total], |i| place(i) as i64)?.to(&x.device())?)
 }
 
 /// What stands beside x, where either side is a part of it: views, which are copied in rows.

@@ -2,8 +2,6 @@
 
 use std::ops::Bound;
 
-use monotile_kernels::shape::count;
-
 use crate::check;
 use crate::door;
 use crate::error::{Error, Placed, Result};
@@ -118,8 +116,7 @@ impl Tensor {
         shape: &[usize],
         place: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
     ) -> Result<Tensor> {
-        let places = place(&Tensor::arange(count(shape))?.reshape(shape)?)?.contiguous_detached()?;
-        let out = door::copy::scatter("slice", &self.contiguous_detached()?, shape, &places)?;
+        let out = door::copy::scatter("slice", &self.contiguous_detached()?, shape, &place)?;
         Ok(Tensor::record(out, &[self], Embedded(place)))
     }
 }

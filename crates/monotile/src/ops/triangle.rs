@@ -15,7 +15,7 @@ fn triangle(op: &str, x: &Tensor, offset: isize, lower: bool) -> Result<Tensor> 
     let rows = Tensor::from_fn_i64(op, &[m], |i| i as i64 + offset)?.unsqueeze(1)?;
     let columns = Tensor::arange(n)?;
     let inside = if lower { columns.le(&rows)? } else { columns.ge(&rows)? };
-    inside.where_(x, Tensor::scalar_as(0.0, x.dtype()))
+    inside.to(&x.device())?.where_(x, Tensor::scalar_as(0.0, x.dtype()))
 }
 
 /// The range of an axis of `n` elements that a diagonal `offset` from the main one leaves out at its start.
@@ -138,7 +138,7 @@ impl Tensor {
         let own = Tensor::arange(n.saturating_add(away))?.eq(&rows.add(Tensor::scalar(offset as i64))?)?;
         let elements = self.unsqueeze(-1)?;
         let elements = if away == 0 { elements } else { elements.pad(-2, before, after, 0.0)? };
-        own.where_(&elements, Tensor::scalar_as(0.0, self.dtype()))
+        own.to(&self.device())?.where_(&elements, Tensor::scalar_as(0.0, self.dtype()))
     }
 
     /// The elements whose index along axis `j` is that along axis `i` + `offset`, in a new last dimension: a view.

@@ -69,7 +69,9 @@ impl Adagrad {
         let AdagradOptions { lr, lr_decay, weight_decay, initial_accumulator, eps } = self.options;
         let State { step, lists: [sums] } = &mut self.state;
         let next = AdagradStep { weight_decay, rate: lr / (1.0 + *step as f64 * lr_decay), eps };
-        advance("adagrad", parameters, gradients, [sums], initial_accumulator, |p, [s], g| update::advance([p, s], [g], next))?;
+        advance("adagrad", parameters, gradients, [sums], initial_accumulator, |p, [s], g| {
+            update::advance("adagrad", [p, s], [g], next)
+        })?;
         *step += 1;
         Ok(())
     }

@@ -67,7 +67,7 @@ impl Adam {
         self.fits(parameters, gradients)?;
         let State { step, lists: [m, v] } = &mut self.state;
         let next = AdamStep::new(&self.options, *step + 1);
-        advance("adam", parameters, gradients, [m, v], 0.0, |p, [m, v], g| update::advance([p, m, v], [g], next))?;
+        advance("adam", parameters, gradients, [m, v], 0.0, |p, [m, v], g| update::advance("adam", [p, m, v], [g], next))?;
         *step += 1;
         Ok(())
     }

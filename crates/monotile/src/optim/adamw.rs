@@ -99,7 +99,7 @@ impl AdamW {
         let t = *step + 1;
         advance("adamw", parameters, gradients, [m, v], 0.0, |p, [m, v], g| {
             let weight_decay = if p.rank() >= decay_from_rank { weight_decay } else { 0.0 };
-            update::advance([p, m, v], [g], AdamWStep::new(lr, betas, eps, weight_decay, t));
+            update::advance("adamw", [p, m, v], [g], AdamWStep::new(lr, betas, eps, weight_decay, t))
         })?;
         *step = t;
         Ok(())

@@ -211,7 +211,7 @@ pub(super) fn check_fit(op: &str, parameters: &[Tensor], gradients: &[Tensor], s
 
 /// Writes each parameter and what the lists hold of it in place, after memory is there for all; lists of none are filled with `first`.
 ///
-/// Nothing has changed where it fails. The parameters are fresh leaves afterwards.
+/// Nothing has changed where it fails, but on a GPU, which tells its failures late. The parameters are fresh leaves afterwards.
 #[track_caller]
 pub(super) fn advance<const K: usize>(
     op: &str,
@@ -219,7 +219,7 @@ pub(super) fn advance<const K: usize>(
     gradients: &[Tensor],
     mut lists: [&mut Vec<Tensor>; K],
     first: f64,
-    mut write: impl FnMut(&mut Tensor, [&mut Tensor; K], &Tensor),
+    mut write: impl FnMut(&mut Tensor, [&mut Tensor; K], &Tensor) -> Result<()>,
 ) -> Result<()> {
     let mut cast = Vec::with_capacity(gradients.len());
     for (g, p) in gradients.iter().zip(&*parameters) {
@@ -228,7 +228,7 @@ pub(super) fn advance<const K: usize>(
     let empty = lists.each_ref().map(|list| list.is_empty());
     for list in lists.iter_mut().filter(|list| list.is_empty()) {
         for p in &*parameters {
-            let x = Tensor::zeros(p.shape(), p.dtype())?;
+            let x = p.detach().zeros_like();
             list.push(if first == 0.0 { x } else { x.add_scalar(first)? });
         }
     }
@@ -240,13 +240,11 @@ pub(super) fn advance<const K: usize>(
             break;
         }
     }
-    match owned {
-        Ok(()) => {
-            for (i, (p, g)) in parameters.iter_mut().zip(&cast).enumerate() {
-                write(p, lists.each_mut().map(|list| &mut list[i]), g);
-            }
-        }
-        Err(_) => lists.iter_mut().zip(empty).filter(|(_, empty)| *empty).for_each(|(list, _)| list.clear()),
+    if owned.is_err() {
+        lists.iter_mut().zip(empty).filter(|(_, empty)| *empty).for_each(|(list, _)| list.clear());
+    }
+    for (i, (p, g)) in parameters.iter_mut().zip(&cast).enumerate() {
+        owned = owned.and_then(|()| write(p, lists.each_mut().map(|list| &mut list[i]), g));
     }
     parameters.iter_mut().for_each(|p| *p = p.requires_grad());
     owned

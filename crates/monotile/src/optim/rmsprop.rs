@@ -76,9 +76,11 @@ impl RmsProp {
         let plain = self.is_plain();
         let State { step, lists: [v, a, b] } = &mut self.state;
         if plain {
-            advance("rmsprop", parameters, gradients, [v], 0.0, |p, [v], g| update::advance([p, v], [g], next))?;
+            advance("rmsprop", parameters, gradients, [v], 0.0, |p, [v], g| update::advance("rmsprop", [p, v], [g], next))?;
         } else {
-            advance("rmsprop", parameters, gradients, [v, a, b], 0.0, |p, [v, a, b], g| update::advance([p, v, a, b], [g], next))?;
+            advance("rmsprop", parameters, gradients, [v, a, b], 0.0, |p, [v, a, b], g| {
+                update::advance("rmsprop", [p, v, a, b], [g], next)
+            })?;
         }
         *step += 1;
         Ok(())

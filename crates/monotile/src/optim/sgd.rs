@@ -70,9 +70,9 @@ impl Sgd {
         let State { step, lists: [velocities] } = &mut self.state;
         let next = SgdStep::new(&self.options, velocities.is_empty());
         if self.options.momentum == 0.0 {
-            advance("sgd", parameters, gradients, [], 0.0, |p, [], g| update::advance([p], [g], next))?;
+            advance("sgd", parameters, gradients, [], 0.0, |p, [], g| update::advance("sgd", [p], [g], next))?;
         } else {
-            advance("sgd", parameters, gradients, [velocities], 0.0, |p, [v], g| update::advance([p, v], [g], next))?;
+            advance("sgd", parameters, gradients, [velocities], 0.0, |p, [v], g| update::advance("sgd", [p, v], [g], next))?;
         }
         *step += 1;
         Ok(())

@@ -4,7 +4,7 @@ use monotile_kernels::buffer::Block;
 use monotile_kernels::shape::Shape;
 
 use super::uninit::UninitTensor;
-use super::{DType, Tensor, TensorElement};
+use super::{DType, Processor, Tensor, TensorElement};
 use crate::check;
 use crate::error::{Error, Result};
 
@@ -163,12 +163,23 @@ impl Tensor {
     /// # Ok::<(), monotile::Error>(())
     /// ```
     pub fn full_like(&self, value: f64) -> Tensor {
-        Self::scalar_as(value, self.dtype()).at_all(&self.layout().shape)
+        self.number_beside(value, self.dtype()).at_all(&self.layout().shape)
+    }
+
+    /// A number on the device of this tensor.
+    fn number_beside(&self, value: f64, dtype: DType) -> Tensor {
+        let number = Self::scalar_as(value, dtype);
+        match self.processor() {
+            Processor::Cpu => number,
+            // Where it cannot be had there, it stays here: a number stands beside tensors of every device.
+            #[cfg(feature = "gpu")]
+            Processor::Gpu(gpu) => gpu.upload(&number).unwrap_or(number),
+        }
     }
 
     /// A gradient of this tensor that is one number everywhere: of the type that arithmetic on it uses.
     pub(crate) fn constant_gradient(&self, value: f64) -> Tensor {
-        Self::scalar_as(value, self.dtype().compute()).at_all(&self.layout().shape)
+        self.number_beside(value, self.dtype().compute()).at_all(&self.layout().shape)
     }
 
     /// This scalar at every index of a shape.

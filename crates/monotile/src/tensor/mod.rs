@@ -11,8 +11,12 @@ mod read;
 
 mod convert;
 
+mod device;
+
 mod display;
 pub mod dtype;
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
 mod item;
 pub(crate) mod layout;
 pub(crate) mod operand;
@@ -29,6 +33,8 @@ use monotile_kernels::view::View;
 
 use crate::tape::Origin;
 pub use convert::TensorRows;
+pub use device::Device;
+pub(crate) use device::Processor;
 use dtype::StorageElement;
 pub use dtype::{DType, TensorElement};
 pub(crate) use item::ItemKind;
@@ -108,8 +114,7 @@ impl Tensor {
 
     /// This tensor's elements, of the type that its dtype says.
     pub(crate) fn elements_view<T: StorageElement>(&self) -> View<'_, T> {
-        let Storage::Cpu(memory) = self.storage();
-        self.view(T::open(memory).expect("the caller asked for the dtype"))
+        self.view(T::open(self.storage().cpu()).expect("the caller asked for the dtype"))
     }
 
     /// The memory of a tensor that nobody else holds and that lies in order from its first element, for writing.
@@ -119,7 +124,10 @@ impl Tensor {
             return None;
         }
         let len = inner.layout.len();
-        let Storage::Cpu(memory) = &mut inner.storage;
-        T::open_mut(memory)?.unique()?.get_mut(..len)
+        match &mut inner.storage {
+            Storage::Cpu(memory) => T::open_mut(memory)?.unique()?.get_mut(..len),
+            #[cfg(feature = "gpu")]
+            Storage::Gpu(_) => None,
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! The one entry point through which values leave a tensor: [`Tensor::to_vec`] waits for them, [`Tensor::read`] is awaited.
 
-use std::future::{Future, ready};
+use std::future::Future;
+#[cfg(not(feature = "gpu"))]
+use std::future::ready;
 
 use monotile_kernels::buffer::Block;
 use monotile_kernels::elementwise;
@@ -26,14 +28,12 @@ impl Tensor {
     #[track_caller]
     pub fn to_vec<T: TensorElement>(&self) -> Result<Vec<T>> {
         crate::tape::note_read(self);
-        let Storage::Cpu(memory) = self.storage();
-        let Some(buffer) = T::Stored::open(memory) else {
-            return Err(Error::dtype(format!(
-                "to_vec: the tensor holds {}, not {}; cast it with to_dtype",
-                self.dtype(),
-                T::DTYPE
-            )));
-        };
+        self.check_holds::<T>()?;
+        #[cfg(feature = "gpu")]
+        if let Storage::Gpu(_) = self.storage() {
+            return self.on_cpu()?.to_vec();
+        }
+        let buffer = T::Stored::open(self.storage().cpu()).expect("its type was checked");
         let view = self.view(buffer);
         let mut elements = memory::list(view.len(), "to_vec")?;
         if let Some(slice) = view.as_slice() {
@@ -72,7 +72,50 @@ impl Tensor {
     #[doc(alias = "cpu")]
     #[track_caller]
     pub fn read<T: TensorElement>(&self) -> impl Future<Output = Result<Vec<T>>> + use<T> {
+        #[cfg(feature = "gpu")]
+        {
+            let place = std::panic::Location::caller();
+            let started = match self.storage() {
+                Storage::Cpu(_) => Err(self.to_vec()),
+                Storage::Gpu(memory) => {
+                    crate::tape::note_read(self);
+                    Ok(self.check_holds::<T>().and_then(|()| memory.start_read("read", self.layout())))
+                }
+            };
+            async move {
+                match started {
+                    Err(ready) => ready,
+                    Ok(started) => match started {
+                        Ok(transfer) => transfer.finish().await.and_then(|x| x.to_vec()).map_err(|error| error.with_place(place)),
+                        Err(error) => Err(error.with_place(place)),
+                    },
+                }
+            }
+        }
+        #[cfg(not(feature = "gpu"))]
         ready(self.to_vec())
+    }
+
+    #[track_caller]
+    fn check_holds<T: TensorElement>(&self) -> Result<()> {
+        if self.dtype() == T::DTYPE {
+            return Ok(());
+        }
+        let (holds, wanted) = (self.dtype(), T::DTYPE);
+        Err(Error::dtype(format!("to_vec: the tensor holds {holds}, not {wanted}; cast it with to_dtype")))
+    }
+
+    /// These elements in the processor's memory, unrecorded.
+    ///
+    /// # Errors
+    /// If the device that they are on fails.
+    #[track_caller]
+    pub(crate) fn on_cpu(&self) -> Result<Tensor> {
+        match self.storage() {
+            Storage::Cpu(_) => Ok(self.detach()),
+            #[cfg(feature = "gpu")]
+            Storage::Gpu(memory) => memory.read("read", self.layout()),
+        }
     }
 
     /// The elements in row-major order as f64, whatever the dtype; booleans are 0 and 1.
@@ -89,8 +132,11 @@ impl Tensor {
             Ok(numbers)
         }
         crate::tape::note_read(self);
-        let Storage::Cpu(memory) = self.storage();
-        match memory {
+        #[cfg(feature = "gpu")]
+        if let Storage::Gpu(_) = self.storage() {
+            return self.on_cpu()?.to_f64_vec();
+        }
+        match self.storage().cpu() {
             CpuStorage::F32(b) => read(self.view(b), f64::from),
             CpuStorage::F64(b) => read(self.view(b), |x| x),
             CpuStorage::BF16(b) => read(self.view(b), f64::from),
@@ -139,7 +185,11 @@ impl Tensor {
             elementwise::copy(tensor.view(buffer), &mut out);
             Ok(out.tensor())
         }
-        let Storage::Cpu(memory) = self.storage();
+        let memory = match self.storage() {
+            Storage::Cpu(memory) => memory,
+            #[cfg(feature = "gpu")]
+            Storage::Gpu(memory) => return memory.contiguous("contiguous", self.layout()),
+        };
         match memory {
             CpuStorage::F32(b) => copy(self, b),
             CpuStorage::F64(b) => copy(self, b),
@@ -160,8 +210,7 @@ impl Tensor {
 
     /// The elements of a tensor of `T`s that is contiguous.
     pub(crate) fn elements<T: StorageElement>(&self) -> &[T] {
-        let Storage::Cpu(memory) = self.storage();
-        let buffer = T::open(memory).expect("the caller matched the dtype");
+        let buffer = T::open(self.storage().cpu()).expect("the caller matched the dtype");
         self.view(buffer).as_slice().expect("the caller made it contiguous")
     }
 
@@ -185,6 +234,8 @@ impl Tensor {
     #[track_caller]
     pub(crate) fn widened(&self, op: &str) -> Result<Tensor> {
         match self.dtype() {
+            // On a GPU nothing is wider.
+            DType::I32 if !self.device().is_cpu() => Ok(self.clone()),
             DType::I32 | DType::U8 => crate::door::map::cast(op, self, DType::I64),
             _ => Ok(self.clone()),
         }

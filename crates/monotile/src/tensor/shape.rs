@@ -54,6 +54,8 @@ impl Tensor {
     pub fn dtype(&self) -> DType {
         match &self.0.storage {
             Storage::Cpu(memory) => memory.dtype(),
+            #[cfg(feature = "gpu")]
+            Storage::Gpu(memory) => memory.dtype,
         }
     }
 
@@ -65,7 +67,11 @@ impl Tensor {
 
     /// Whether the elements lie in a memory-mapped file.
     pub fn is_mapped(&self) -> bool {
-        let Storage::Cpu(memory) = &self.0.storage;
+        let memory = match &self.0.storage {
+            Storage::Cpu(memory) => memory,
+            #[cfg(feature = "gpu")]
+            Storage::Gpu(_) => return false,
+        };
         match memory {
             CpuStorage::F32(b) => b.is_mapped(),
             CpuStorage::F64(b) => b.is_mapped(),

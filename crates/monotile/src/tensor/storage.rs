@@ -1,4 +1,4 @@
-//! Where a tensor's elements are. One variant today; a WebGPU buffer is the next.
+//! Where a tensor's elements are.
 
 use half::{bf16, f16};
 use monotile_kernels::buffer::Buffer;
@@ -12,6 +12,20 @@ use super::dtype::DType;
 pub enum Storage {
     /// Memory of the processor: allocated, or a mapped file.
     Cpu(CpuStorage),
+    /// Memory of a GPU.
+    #[cfg(feature = "gpu")]
+    Gpu(super::gpu::GpuStorage),
+}
+
+impl Storage {
+    /// The memory of the processor. A door that has an arm for another device, or refuses it, comes here for the processor alone.
+    pub(crate) fn cpu(&self) -> &CpuStorage {
+        match self {
+            Self::Cpu(memory) => memory,
+            #[cfg(feature = "gpu")]
+            Self::Gpu(_) => unreachable!("a door looks where elements are before it opens them"),
+        }
+    }
 }
 
 /// Memory of the processor, by element type.

@@ -248,16 +248,16 @@ const LAYOUTS: [(&str, Layout); 3] = [
 ];
 
 /// The elements of each.
-fn numbers(tensors: &[Tensor]) -> Result<Vec<Vec<f64>>> {
+pub(super) fn numbers(tensors: &[Tensor]) -> Result<Vec<Vec<f64>>> {
     tensors.iter().map(Tensor::to_f64_vec).collect()
 }
 
-fn is_f64(x: &Tensor) -> bool {
+pub(super) fn is_f64(x: &Tensor) -> bool {
     x.dtype() == DType::F64
 }
 
 /// Whether numbers agree relative to the largest, NaN with NaN and infinities with themselves.
-fn close(got: &[f64], expected: &[f64], tolerance: f64) -> std::result::Result<(), String> {
+pub(super) fn close(got: &[f64], expected: &[f64], tolerance: f64) -> std::result::Result<(), String> {
     if got.len() != expected.len() {
         return Err(format!("{} numbers where {} are expected", got.len(), expected.len()));
     }

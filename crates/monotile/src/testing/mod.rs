@@ -18,6 +18,8 @@
 //! # }
 //! ```
 
+#[cfg(all(test, feature = "gpu"))]
+mod gpu;
 mod harness;
 #[cfg(test)]
 mod sizes;

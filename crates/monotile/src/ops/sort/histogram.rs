@@ -41,7 +41,7 @@ impl Tensor {
             return Err(Error::shape(format!("bincount: counts a vector, got shape {:?}; reshape it", self.shape())));
         }
         let x = self.widened("bincount")?.contiguous_detached()?;
-        let size = match door::sort::extent(&x) {
+        let size = match door::sort::extent("bincount", &x)? {
             Some((least, _)) if least < 0 => {
                 return Err(Error::value(format!("bincount: {least} is negative; only 0, 1, 2, … have a place")));
             }
@@ -88,7 +88,7 @@ impl Tensor {
         }
         let [low, high] = ends(&x, range)?;
         let edges = Tensor::linspace(low, high, bins + 1, x.dtype())?;
-        if !door::sort::increases(&edges) {
+        if !door::sort::increases("histogram", &edges)? {
             let words = format!("histogram: {bins} bins from {low} to {high} are narrower than numbers of {} lie apart", x.dtype());
             return Err(Error::value(words));
         }

@@ -223,13 +223,12 @@ pub fn write_elements(tensor: &Tensor, to: &mut dyn std::io::Write) -> std::io::
 /// If there is no memory to put the elements in order.
 #[track_caller]
 pub(crate) fn with_bytes<T>(tensor: &Tensor, f: impl FnOnce(&[u8]) -> T) -> Result<T> {
-    use super::storage::{CpuStorage, Storage};
-    let source = tensor.contiguous_detached()?;
+    use super::storage::CpuStorage;
+    let source = tensor.on_cpu()?.contiguous_detached()?;
     let range = source.layout().offset..source.layout().offset + source.len();
     let range = if source.is_empty() { 0..0 } else { range };
-    let Storage::Cpu(memory) = source.storage();
     // Elements are stored as the processor holds them; every processor that Monotile is built for is little-endian.
-    Ok(f(match memory {
+    Ok(f(match source.storage().cpu() {
         CpuStorage::F32(b) => bytemuck::cast_slice(&b[range]),
         CpuStorage::F64(b) => bytemuck::cast_slice(&b[range]),
         CpuStorage::BF16(b) => bytemuck::cast_slice(&b[range]),

@@ -1,0 +1,128 @@
+//! Rows by indices, joining, and writing through a view.
+
+use monotile_gpu::{GpuSegments, embed, gather_rows, gather_rows_backward, join};
+use monotile_kernels::shape::{Shape, count};
+
+use super::GpuDoor;
+use crate::error::Result;
+use crate::tensor::layout::Layout;
+use crate::tensor::storage::Storage;
+use crate::tensor::{DType, Dims, Tensor};
+
+/// Operands that are joined at once.
+const JOINED: usize = 6;
+
+impl GpuDoor<'_> {
+    /// Slices of a contiguous tensor along an axis, in its own type.
+    #[track_caller]
+    pub fn select(&self, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor> {
+        // Rows are gathered as f32, which holds all of these but integers.
+        if x.dtype().is_integer() {
+            return Err(self.refused());
+        }
+        let (table, others) = self.table(x, axis)?;
+        let found = self.rows(&table, &indices.reshape(&[indices.len()])?)?;
+        let sizes: Dims = [indices.len()].into_iter().chain(others).collect();
+        let found = found.reshape(&sizes)?.permute(&back(x.rank(), axis))?;
+        self.cast(&found, x.dtype())
+    }
+
+    /// A tensor as rows of what its indices along an axis select, and the sizes of the other dimensions.
+    #[track_caller]
+    fn table(&self, x: &Tensor, axis: usize) -> Result<(Tensor, Dims)> {
+        let order: Vec<isize> = [axis].into_iter().chain((0..x.rank()).filter(|&d| d != axis)).map(|d| d as isize).collect();
+        let others: Dims = (0..x.rank()).filter(|&d| d != axis).map(|d| x.shape()[d]).collect();
+        let table = x.detach().permute(&order)?.contiguous_detached()?.reshape(&[x.shape()[axis], count(&others)])?;
+        Ok((table, others))
+    }
+
+    /// Rows of a table, as f32.
+    #[track_caller]
+    pub fn rows(&self, table: &Tensor, ids: &Tensor) -> Result<Tensor> {
+        if ids.dtype() != DType::I32 {
+            return Err(self.refused());
+        }
+        let block = self.done(gather_rows(self.stream(), &self.operand(table)?, &self.operand(ids)?))?;
+        let shape: Dims = ids.shape().iter().copied().chain([table.dim(1)]).collect();
+        self.tensor(block, &shape)
+    }
+
+    #[track_caller]
+    pub fn select_add(&self, g: &Tensor, axis: usize, indices: &Tensor, size: usize) -> Result<Tensor> {
+        let Storage::Gpu(memory) = indices.storage() else { return Err(self.refused()) };
+        let integers = memory.integers(self.op, indices.layout())?;
+        let segments = self.done(GpuSegments::new(self.stream(), &integers, size))?;
+        let (rows, others) = self.table(g, axis)?;
+        let block = self.done(gather_rows_backward(self.stream(), &self.operand(&rows)?, &segments))?;
+        let sizes: Dims = [size].into_iter().chain(others).collect();
+        self.tensor(block, &sizes)?.permute(&back(g.rank(), axis))?.contiguous_detached()
+    }
+
+    #[track_caller]
+    pub fn cat(&self, sources: &[Tensor], shape: &Shape, axis: usize) -> Result<Tensor> {
+        let mut filled = Vec::with_capacity(sources.len());
+        for x in sources.iter().filter(|x| !x.is_empty()) {
+            // A number of the processor.
+            filled.push(if x.device().is_cpu() { self.gpu.upload(x)? } else { x.clone() });
+        }
+        match filled.as_slice() {
+            [] => Ok(sources[0].zeros_like().reshape(shape)?),
+            [one] => one.reshape(shape)?.contiguous_detached(),
+            all => self.join(all, axis, shape),
+        }
+    }
+
+    /// Tensors of one type one after another along an axis.
+    #[track_caller]
+    pub(super) fn join(&self, sources: &[Tensor], axis: usize, shape: &Shape) -> Result<Tensor> {
+        let mut parts = sources.to_vec();
+        while parts.len() > 1 {
+            let mut joined = Vec::new();
+            for some in parts.chunks(JOINED) {
+                let mut operands = Vec::with_capacity(some.len());
+                for x in some {
+                    operands.push(self.operand(x)?);
+                }
+                let sizes: Dims =
+                    (0..shape.rank()).map(|d| if d == axis { some.iter().map(|x| x.shape()[d]).sum() } else { shape[d] }).collect();
+                let block = self.done(join(self.stream(), &operands, axis))?;
+                joined.push(self.gpu.tensor(block, sources[0].dtype(), self.shape(&sizes)?));
+            }
+            parts = joined;
+        }
+        Ok(parts.swap_remove(0))
+    }
+
+    /// Zeros of a shape but where `view` takes its view.
+    #[track_caller]
+    pub fn scatter(&self, x: &Tensor, shape: &[usize], view: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+        // Where such a view's elements lie; nobody reads them.
+        let seen = view(&x.with_layout(Layout::contiguous(self.shape(shape)?)))?;
+        let block = embed(self.stream(), &self.operand(x)?, count(shape), seen.strides(), seen.layout().offset);
+        self.tensor(self.done(block)?, shape)
+    }
+}
+
+/// The order that puts the first dimension back to `axis`.
+fn back(rank: usize, axis: usize) -> Vec<isize> {
+    (0..rank)
+        .map(|d| {
+            if d == axis {
+                0
+            } else if d < axis {
+                d as isize + 1
+            } else {
+                d as isize
+            }
+        })
+        .collect()
+}
+
+/// The first index that is not in 0 … size − 1.
+pub(crate) fn outside(indices: &Tensor, size: usize) -> Option<i64> {
+    let Storage::Gpu(memory) = indices.storage() else { return None };
+    // Where they were computed on the device nobody waits for them: a row that is not there is NaN.
+    memory.host.as_ref()?;
+    let integers = memory.integers("indices", indices.layout()).ok()?;
+    integers.into_iter().map(i64::from).find(|i| !(0..size as i64).contains(i))
+}

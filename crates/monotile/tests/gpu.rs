@@ -1,0 +1,292 @@
+//! Models on each GPU found, beside the same on the processor; what is refused; memory.
+
+use monotile::attention::{AttentionOptions, rotary, rotary_tables, scaled_dot_product_attention};
+use monotile::ops::{CrossEntropyOptions, cross_entropy, embedding, rms_norm};
+use monotile::optim::{Adam, AdamOptions, AdamW, AdamWOptions, Sgd, SgdOptions};
+use monotile::tape::grad;
+use monotile::{Capabilities, DType, Device, GpuOptions, Result, Rng, Tensor, einsum};
+
+/// A device with all that an adapter has, and one with WebGPU's defaults.
+fn devices() -> Vec<Device> {
+    let open = |capabilities| Device::gpu(&GpuOptions { adapter: None, capabilities });
+    let devices: Vec<Device> = [None, Some(Capabilities::webgpu())].into_iter().filter_map(|of| open(of).ok()).collect();
+    let required = std::env::var_os("MONOTILE_REQUIRE_GPU").is_some_and(|v| v == "1");
+    assert!(!required || devices.len() == 2, "no adapter");
+    if devices.is_empty() {
+        eprintln!("skipped: no adapter");
+    }
+    devices
+}
+
+#[track_caller]
+fn close(there: &Tensor, here: &Tensor, tolerance: f64) {
+    let (there, here) = (there.to_f64_vec().unwrap(), here.to_f64_vec().unwrap());
+    assert_eq!(there.len(), here.len());
+    let largest = here.iter().fold(1.0, |most: f64, x| most.max(x.abs()));
+    let off = there.iter().zip(&here).fold(0.0, |most: f64, (a, b)| most.max((a - b).abs()));
+    assert!(off <= tolerance * largest, "off by {off:e} of {largest}");
+}
+
+fn words<T>(result: Result<T>) -> String {
+    result.err().expect("a refusal").to_string()
+}
+
+/// The losses of 20 steps of a perceptron with one hidden layer, and its parameters after them.
+fn perceptron(device: &Device) -> Result<(Vec<f64>, Vec<Tensor>)> {
+    let mut rng = Rng::new(7);
+    let mut draw = |shape: &[usize]| rng.normal(shape, DType::F32)?.mul_scalar(0.4)?.to(device);
+    let (x, y) = (draw(&[32, 6])?, draw(&[32, 3])?);
+    let mut parameters = Vec::new();
+    for shape in [&[6, 16][..], &[16], &[16, 3], &[3]] {
+        parameters.push(draw(shape)?.requires_grad());
+    }
+    let mut optimizer = AdamW::new(AdamWOptions { lr: 1e-2, ..Default::default() });
+    let mut losses = Vec::new();
+    for _ in 0..20 {
+        let hidden = x.matmul(&parameters[0])?.add(&parameters[1])?.gelu()?;
+        let loss = hidden.matmul(&parameters[2])?.add(&parameters[3])?.sub(&y)?.square()?.mean(&[], false)?;
+        let gradients = grad(&loss, &parameters)?;
+        optimizer.step(&mut parameters, &gradients)?;
+        losses.push(f64::from(loss.item::<f32>()?));
+    }
+    Ok((losses, parameters))
+}
+
+#[test]
+fn a_perceptron_learns_the_same() {
+    let (here, parameters) = perceptron(&Device::cpu()).unwrap();
+    assert!(here[19] < 0.7 * here[0], "{here:?}");
+    for device in devices() {
+        let (there, moved) = perceptron(&device).unwrap();
+        assert!(here.iter().zip(&there).all(|(a, b)| (a - b).abs() < 1e-4), "{here:?}\n{there:?}");
+        for (there, here) in moved.iter().zip(&parameters) {
+            assert_eq!(there.device(), device);
+            close(there, here, 1e-4);
+        }
+    }
+}
+
+/// The loss of a block of a transformer with one head of keys for two of queries, and the gradients of what it has learned.
+fn transformer_block(device: &Device, dtype: DType) -> Result<(Tensor, Vec<Tensor>)> {
+    let (batch, time, heads, groups, dim, vocabulary) = (2, 9, 2, 1, 4, 11);
+    let width = heads * dim;
+    let mut rng = Rng::new(11);
+    let mut draw = |shape: &[usize]| rng.normal(shape, DType::F32)?.mul_scalar(0.5)?.to_dtype(dtype)?.to(device);
+    let mut weights = Vec::new();
+    for shape in [[vocabulary, width], [width, width], [groups * dim, width], [groups * dim, width], [24, width], [width, 24]] {
+        weights.push(draw(&shape)?.requires_grad());
+    }
+    weights.push(Tensor::ones(&[width], dtype)?.to(device)?.requires_grad());
+    let ids: Vec<i64> = (0..batch * time).map(|i| (i * i % vocabulary) as i64).collect();
+    let ids = Tensor::from_vec(ids, &[batch, time])?.to(device)?;
+    let (cos, sin) = rotary_tables(&Tensor::arange(time)?, dim, 10_000.0, DType::F32)?;
+    let (cos, sin) = (cos.to_dtype(dtype)?.to(device)?, sin.to_dtype(dtype)?.to(device)?);
+
+    let x = embedding(&weights[0], &ids)?;
+    let normed = rms_norm(&x, &weights[6], 1e-5)?;
+    let split = |w: &Tensor, n: usize| normed.matmul(&w.t())?.reshape(&[batch, time, n, dim])?.transpose(1, 2);
+    let (q, k, v) = (split(&weights[1], heads)?, split(&weights[2], groups)?, split(&weights[3], groups)?);
+    let (q, k) = (rotary(&q, &cos, &sin)?, rotary(&k, &cos, &sin)?);
+    let options = AttentionOptions { causal: true, ..Default::default() };
+    let seen = scaled_dot_product_attention(&q, &k, &v, &options)?.transpose(1, 2)?.reshape(&[batch, time, width])?;
+    let x = x.add(&seen)?;
+    let x = x.add(x.matmul(&weights[4].t())?.silu()?.matmul(&weights[5].t())?)?;
+    let logits = x.matmul(&weights[0].t())?.slice(1, ..time - 1)?.reshape(&[batch * (time - 1), vocabulary])?;
+    let targets = ids.slice(1, 1..)?.reshape(&[batch * (time - 1)])?;
+    let loss = cross_entropy(&logits, &targets, &CrossEntropyOptions { ignore_index: Some(4), ..Default::default() })?;
+    let gradients = grad(&loss, &weights)?;
+    Ok((loss, gradients))
+}
+
+#[test]
+fn a_block_of_a_transformer_has_the_same_loss_and_gradients() {
+    let (loss, gradients) = transformer_block(&Device::cpu(), DType::F64).unwrap();
+    for device in devices() {
+        let (there, moved) = transformer_block(&device, DType::F32).unwrap();
+        close(&there, &loss, 1e-5);
+        for (there, here) in moved.iter().zip(&gradients) {
+            assert_eq!(there.device(), device);
+            close(there, here, 1e-4);
+        }
+    }
+}
+
+#[test]
+fn three_operands_contract_as_on_the_processor() {
+    let mut rng = Rng::new(3);
+    let [a, b, c] = [[3, 4, 5].as_slice(), &[5, 2, 4], &[2, 6]].map(|shape| rng.normal(shape, DType::F64).unwrap());
+    let value = |x: [&Tensor; 3]| einsum("ijk,klj,lm->mi", &x);
+    let here = [&a, &b, &c].map(Tensor::requires_grad);
+    let expected = value(here.each_ref()).unwrap();
+    let pulled = grad(&expected.square().unwrap().sum(&[], false).unwrap(), &here).unwrap();
+    for device in devices() {
+        let there = [&a, &b, &c].map(|x| x.to_dtype(DType::F32).unwrap().to(&device).unwrap().requires_grad());
+        let y = value(there.each_ref()).unwrap();
+        close(&y, &expected, 1e-5);
+        let found = grad(&y.square().unwrap().sum(&[], false).unwrap(), &there).unwrap();
+        found.iter().zip(&pulled).for_each(|(there, here)| close(there, here, 1e-5));
+    }
+}
+
+#[test]
+fn gradients_come_back_to_where_a_tensor_came_from() {
+    for device in devices() {
+        let x = Tensor::from([1.0_f32, -2.0, 3.0]).requires_grad();
+        let y = x.to(&device).unwrap().square().unwrap().to(&Device::cpu()).unwrap();
+        let g = grad(&y.sum(&[], false).unwrap(), &[&x]).unwrap().remove(0);
+        assert!(g.device().is_cpu() && y.device().is_cpu());
+        assert_eq!(g.to_vec::<f32>().unwrap(), [2.0, -4.0, 6.0]);
+    }
+}
+
+#[test]
+fn every_type_comes_back_as_it_went() {
+    for device in devices() {
+        let x = Rng::new(1).normal(&[5, 7], DType::F32).unwrap();
+        for dtype in [DType::F32, DType::BF16, DType::F16, DType::I32, DType::Bool] {
+            let here = x.to_dtype(dtype).unwrap();
+            let views: [fn(&Tensor) -> Tensor; 4] =
+                [Tensor::clone, Tensor::mt, |x| x.slice(1, 1..5).unwrap(), |x| x.select(0, 3).unwrap()];
+            for view in views {
+                let there = view(&here.to(&device).unwrap());
+                assert_eq!((there.dtype(), there.shape()), (dtype, view(&here).shape()));
+                assert_eq!(there.to_f64_vec().unwrap(), view(&here).to_f64_vec().unwrap(), "{dtype}");
+                assert_eq!(there.contiguous().unwrap().to_f64_vec().unwrap(), view(&here).to_f64_vec().unwrap(), "{dtype}");
+            }
+        }
+        let repeated = Tensor::full(&[1000, 1000], 0.5_f32).unwrap();
+        let before = device.memory().unwrap();
+        let there = repeated.to(&device).unwrap();
+        assert_eq!((device.memory().unwrap() - before, there.shape()), (4, &[1000, 1000][..]));
+        assert_eq!(Tensor::from([3_i64, -4]).to(&device).unwrap().to_vec::<i32>().unwrap(), [3, -4]);
+    }
+}
+
+#[test]
+fn values_are_awaited() {
+    for device in devices() {
+        let y = Tensor::from([1.0_f32, 2.0]).to(&device).unwrap().mul_scalar(2.0).unwrap();
+        let mut read = std::pin::pin!(y.read::<f32>());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let found = loop {
+            if let std::task::Poll::Ready(found) = read.as_mut().poll(&mut context) {
+                break found.unwrap();
+            }
+        };
+        assert_eq!(found, [2.0, 4.0]);
+    }
+}
+
+#[test]
+fn what_a_gpu_does_not_do_is_refused_in_a_sentence() {
+    for device in devices() {
+        let name = device.name().to_string();
+        let x = Rng::new(1).normal(&[3, 3], DType::F32).unwrap();
+        let there = x.to(&device).unwrap();
+        assert_eq!(words(there.add(&x)), format!("add: one operand is on {name}, the other on cpu; move one with `to`"));
+        assert_eq!(words(x.matmul(&there)), format!("einsum: one operand is on cpu, the other on {name}; move one with `to`"));
+        let wide = format!("to: {name} holds f32, bf16, f16, i32 and bool, not f64; cast to f32");
+        assert_eq!(words(x.to_dtype(DType::F64).unwrap().to(&device)), wide);
+        let cast = format!("to_dtype: {name} holds f32, bf16, f16, i32 and bool, not f64; cast to f32");
+        assert_eq!(words(there.to_dtype(DType::F64)), cast);
+        let large = Tensor::from([1_i64, 3_000_000_000]).to(&device);
+        assert_eq!(words(large), format!("to: {name} holds integers as i32, and 3000000000 at position 1 is none"));
+        let factored = monotile::linalg::qr(&there, &Default::default());
+        assert_eq!(words(factored), format!("qr: not on a GPU yet; move the operands from {name} to the cpu with `to`"));
+        let ids = Tensor::from([0_i64, 3]).to(&device).unwrap();
+        assert_eq!(words(embedding(&there, &ids)), "embedding: index 3 is outside the table of 3 rows");
+        // A number stands beside a tensor of any device.
+        assert_eq!(there.add(Tensor::scalar(1.0_f32)).unwrap().device(), device);
+        close(&there.mul(Tensor::full(&[3], 2.0_f32).unwrap()).unwrap(), &x.mul_scalar(2.0).unwrap(), 0.0);
+        assert_eq!(there.zeros_like().device(), device);
+    }
+    let elsewhere = words(Device::open("a graphics card that nobody has"));
+    assert!(elsewhere.starts_with("device: "), "{elsewhere}");
+    assert!(Device::open("cpu").unwrap().is_cpu());
+}
+
+#[test]
+fn a_device_is_opened_once() {
+    let (Ok(a), Ok(b)) = (Device::open("gpu"), Device::open("gpu")) else { return };
+    assert_eq!(a, b);
+    assert_eq!(Device::open(a.name()).unwrap(), a);
+    assert_ne!(a, Device::gpu(&GpuOptions::default()).unwrap());
+    assert_ne!(a, Device::cpu());
+}
+
+#[test]
+fn dropped_tensors_give_their_memory_back() {
+    for device in devices() {
+        let x = Rng::new(1).normal(&[64, 64], DType::F32).unwrap().to(&device).unwrap();
+        let before = device.memory().unwrap();
+        for _ in 0..3 {
+            let leaf = x.requires_grad();
+            let y = leaf.matmul(&leaf).unwrap().exp().unwrap().softmax(-1).unwrap();
+            let g = grad(&y.square().unwrap().sum(&[], false).unwrap(), &[&leaf]).unwrap();
+            assert!(device.memory().unwrap() > before);
+            drop((leaf, y, g));
+            assert_eq!(device.memory().unwrap(), before);
+        }
+        drop(x);
+        assert_eq!(device.memory().unwrap(), before - 4 * 64 * 64);
+    }
+}
+
+#[test]
+fn every_optimizer_steps_as_on_the_processor() {
+    fn steps(device: &Device, mut step: impl FnMut(&mut [Tensor], &[Tensor]) -> Result<()>) -> Vec<f64> {
+        let mut parameters = vec![Tensor::from([1.0_f32, -2.0, 0.5]).to(device).unwrap().requires_grad()];
+        for _ in 0..5 {
+            let loss = parameters[0].square().unwrap().sum(&[], false).unwrap();
+            let gradients = grad(&loss, &parameters).unwrap();
+            step(&mut parameters, &gradients).unwrap();
+        }
+        parameters[0].to_f64_vec().unwrap()
+    }
+    let all = |device: &Device| {
+        let mut adamw = AdamW::new(AdamWOptions { lr: 0.1, ..Default::default() });
+        let mut adam = Adam::new(AdamOptions { lr: 0.1, ..Default::default() });
+        let mut sgd = Sgd::new(SgdOptions { lr: 0.1, momentum: 0.9, ..Default::default() });
+        [steps(device, |p, g| adamw.step(p, g)), steps(device, |p, g| adam.step(p, g)), steps(device, |p, g| sgd.step(p, g))]
+    };
+    let here = all(&Device::cpu());
+    for device in devices() {
+        let there = all(&device);
+        let flat = |x: &[Vec<f64>; 3]| x.concat();
+        let same = flat(&here).iter().zip(flat(&there)).all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(same, "{here:?}\n{there:?}");
+    }
+}
+
+/// The numbers of an optimizer's step change, its kernel does not: nothing is compiled anew.
+#[test]
+fn a_step_costs_a_kernel_a_parameter() {
+    for device in devices() {
+        let mut optimizer = AdamW::new(AdamWOptions::default());
+        let mut parameters = vec![Tensor::from([1.0_f32, -2.0]).to(&device).unwrap().requires_grad()];
+        let gradient = Tensor::from([1.0_f32, 1.0]).to(&device).unwrap();
+        optimizer.step(&mut parameters, &[gradient.clone()]).unwrap();
+        let before = device.dispatches().unwrap();
+        optimizer.step(&mut parameters, &[gradient]).unwrap();
+        assert_eq!(device.dispatches().unwrap() - before, 1);
+    }
+}
+
+#[test]
+fn indexing_joining_and_their_gradients_agree() {
+    let x = Rng::new(5).normal(&[4, 6], DType::F32).unwrap();
+    let value = |x: &Tensor, device: &Device| -> Result<Tensor> {
+        let picked = x.index_select(1, &Tensor::from([5_i64, 0, 5]).to(device)?)?;
+        let joined = Tensor::cat(&[&picked, &x.slice_step(1, .., 2)?.square()?, &x.flip(1)?], 1)?;
+        joined.tril(1)?.pad(0, 1, 2, 0.5)?.square()?.sum(&[0], false)
+    };
+    let leaf = x.requires_grad();
+    let expected = value(&leaf, &Device::cpu()).unwrap();
+    let pulled = grad(&expected.sum(&[], false).unwrap(), &[&leaf]).unwrap();
+    for device in devices() {
+        let leaf = x.to(&device).unwrap().requires_grad();
+        let y = value(&leaf, &device).unwrap();
+        close(&y, &expected, 1e-5);
+        close(&grad(&y.sum(&[], false).unwrap(), &[&leaf]).unwrap()[0], &pulled[0], 1e-5);
+    }
+}
