@@ -15,7 +15,7 @@ pub(super) fn refuse_dependent(op: &str, r: &Tensor, size: usize) -> Result<()> 
     }
     let elements = r.to_f64_vec()?;
     // Measured: columns that depend on each other leave at most 1.5 ε of square matrices, 1 ε from order 64 on, and √(m − k) ε of tall ones. The
-    // least singular value of k columns of k random numbers is below t for a share k t of them: 3 in 10,000 in f32 at order 512.
+    // least singular value of k columns of k random numbers is below t for a share k t of them (Edelman 1988): 3 in 10,000 in f32 at order 512.
     let tall = (size.saturating_sub(k) as f64).sqrt();
     let limit = (4.0 + 16.0 / (k as f64).sqrt() + 4.0 * tall) * r.dtype().epsilon();
     for (matrix, elements) in elements.chunks_exact(k * k).enumerate() {

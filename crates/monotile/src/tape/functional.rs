@@ -261,7 +261,7 @@ mod tests {
         near(&h.reshape([4, 4]).unwrap(), &x.reshape([4]).unwrap().mul(6.0).unwrap().diag(0).unwrap(), 1e-14);
         near(&hvp(cubes, &x, &x).unwrap(), &x.square().unwrap().mul(6.0).unwrap(), 1e-14);
         near(&jacobian(cubes, &x).unwrap(), &jacobian_forward(cubes, &x).unwrap(), 1e-14);
-        near(&jacobian(|x| cubes(&x[0]), &[x.clone()]).unwrap()[0], &jacobian(cubes, &x).unwrap(), 0.0);
+        near(&jacobian(|x| cubes(&x[0]), std::slice::from_ref(&x)).unwrap()[0], &jacobian(cubes, &x).unwrap(), 0.0);
     }
 
     #[test]
