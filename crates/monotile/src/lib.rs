@@ -12,6 +12,7 @@
 //! | optimizers, schedules, least squares that are not linear | [`optim`] |
 //! | regression, principal components, distributions, filters, Gaussian processes | [`stats`] |
 //! | 3D: cameras, poses, quaternions | [`transform`] |
+//! | models: their tensors listed, saved and read by name | [`Parameters`], [`parameters!`] |
 //! | random numbers | [`Rng`] |
 //! | devices: the processor, GPUs | [`Device`], [`Tensor::to`] |
 //! | files: .safetensors, .npy, .npz | [`io`] |
@@ -57,6 +58,7 @@ pub mod limits;
 pub mod linalg;
 pub mod memory;
 pub mod optim;
+mod parameters;
 mod random;
 mod runtime;
 pub mod stats;
@@ -70,6 +72,9 @@ pub use einsum::einsum;
 pub use error::{Error, ErrorKind, ErrorNote, Result};
 #[cfg(feature = "gpu")]
 pub use monotile_gpu::{Capabilities, GpuOptions};
+pub use parameters::Parameters;
+#[doc(hidden)]
+pub use parameters::joined as parameter_name;
 pub use random::Rng;
 pub use runtime::{RuntimeInfo, runtime_info, set_threads, threads};
 pub use tensor::{DType, Device, Ellipsis, NewAxis, Tensor, TensorElement, TensorOrNumber, io};

@@ -2,6 +2,8 @@
 //! indices are i64 and in range.
 //! [`outside`] reads indices on the host, to refuse what is out of range.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use half::{bf16, f16};
 use monotile_kernels::gather::{self as kernel, GatherDims};
 use monotile_kernels::real::{Real, Widen};
@@ -12,7 +14,7 @@ use monotile_kernels::shape::count;
 
 #[cfg(feature = "gpu")]
 use super::{Place, place};
-use super::{real, stored};
+use super::{on_cpu, real, stored};
 use crate::error::Result;
 use crate::tensor::dtype::StorageElement;
 use crate::tensor::uninit::UninitTensor;
@@ -128,9 +130,18 @@ pub fn scatter(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tenso
     stored!(op, [x, index, source], run(op, x, axis, index, source))
 }
 
-/// x with the largest, or the smallest, of out[…, index[…, j, …], …] and source[…, j, …]; NaN if one is.
+/// How elements that an index names are put together with what is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum ScatterKind {
+    Sum,
+    Prod,
+    Max,
+    Min,
+}
+
+/// x with out[…, index[…, j, …], …] and source[…, j, …] put together; NaN if one is.
 #[track_caller]
-pub fn scatter_extreme(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor, largest: bool) -> Result<Tensor> {
+pub fn scatter_reduce(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor, kind: ScatterKind) -> Result<Tensor> {
     #[track_caller]
     fn run<T: StorageElement + Real>(
         op: &str,
@@ -138,16 +149,54 @@ pub fn scatter_extreme(op: &str, x: &Tensor, axis: usize, index: &Tensor, source
         axis: usize,
         index: &Tensor,
         source: &Tensor,
-        largest: bool,
+        kind: ScatterKind,
     ) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, x)?;
         out.copy_from_slice(x.elements());
-        let dims = sizes(x.shape(), axis);
-        let extreme = |a: T, b: T| if largest { a.maximum(b) } else { a.minimum(b) };
-        kernel::scatter(source.elements(), index.elements(), &mut out, dims, extreme);
+        let together = |a: T, b: T| match kind {
+            ScatterKind::Sum => a + b,
+            ScatterKind::Prod => a * b,
+            ScatterKind::Max => a.maximum(b),
+            ScatterKind::Min => a.minimum(b),
+        };
+        kernel::scatter(source.elements(), index.elements(), &mut out, sizes(x.shape(), axis), together);
         Ok(out.tensor())
     }
-    real!(op, [x, index, source], run(op, x, axis, index, source, largest))
+    real!(op, [x, index, source], run(op, x, axis, index, source, kind))
+}
+
+/// [`scatter_reduce`] of i64; `None` where a result does not fit.
+#[track_caller]
+pub fn scatter_integers(
+    op: &str,
+    x: &Tensor,
+    axis: usize,
+    index: &Tensor,
+    source: &Tensor,
+    kind: ScatterKind,
+) -> Result<Option<Tensor>> {
+    #[track_caller]
+    fn run(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor, kind: ScatterKind) -> Result<Option<Tensor>> {
+        let mut out = UninitTensor::<i64>::like(op, x)?;
+        out.copy_from_slice(x.elements());
+        let left = AtomicBool::new(false);
+        let together = |a: i64, b: i64| {
+            let found = match kind {
+                ScatterKind::Sum => a.checked_add(b),
+                ScatterKind::Prod => a.checked_mul(b),
+                ScatterKind::Max => Some(a.max(b)),
+                ScatterKind::Min => Some(a.min(b)),
+            };
+            found.unwrap_or_else(|| {
+                left.store(true, Ordering::Relaxed);
+                a
+            })
+        };
+        kernel::scatter(source.elements(), index.elements(), &mut out, sizes(x.shape(), axis), together);
+        Ok((!left.into_inner()).then(|| out.tensor()))
+    }
+    on_cpu(op, &[x, index, source])?;
+    run(op, x, axis, index, source, kind)
 }
 
 /// A shape as the kernel reads it: what lies before the axis, the axis, and what lies after it.

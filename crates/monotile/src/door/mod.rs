@@ -208,7 +208,7 @@ mod tests {
     ];
 
     /// Files whose operations read values back, and what for. No other may: a read waits until a device has done all that it was given.
-    const READS: [(&str, &str); 36] = [
+    const READS: [(&str, &str); 39] = [
         ("door/copy.rs", "places, by which the CPU writes elements one by one"),
         ("door/gather.rs", "whether indices are in range"),
         ("door/rowwise.rs", "whether targets are classes, and how many count"),
@@ -228,7 +228,10 @@ mod tests {
         ("linalg/sketch.rs", "which directions lie beyond a matrix's rank, where a gradient is wanted"),
         ("linalg/svd.rs", "gradients at values of 0"),
         ("linalg/truncated.rs", "how many values reach an energy or a tolerance"),
+        ("ops/indexing/scatter.rs", "whether a factor is 0, where a gradient is differentiated again"),
+        ("ops/pointwise_loss.rs", "whether targets are probabilities"),
         ("ops/repeat.rs", "how often slices are repeated: the size of a result"),
+        ("ops/sample/interp.rs", "whether points increase"),
         ("ops/sort/histogram.rs", "the ends of a histogram, which its edges are made from"),
         ("optim/minimize.rs", "values and gradients, for a search on the host"),
         ("optim/optimizer.rs", "the number of steps in a saved state"),

@@ -3,6 +3,7 @@
 use crate::check;
 use crate::door;
 use crate::error::{Error, Result};
+use crate::ops::indexing::{ScatterReduction, of_integers};
 use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
 #[cfg(test)]
@@ -73,13 +74,13 @@ impl Tensor {
     /// out[…, index[…, j, …], …] += source[…, j, …]
     ///
     /// `index` and `source` have one shape, which is that of this tensor but for the size of the axis. Where indices repeat, all
-    /// is added, in the order of j: the same bits for every number of threads.
+    /// is added, in the order of j: the same bits for every number of threads. Integers are added exactly, as i64.
     ///
     /// # Gradient
     /// Of this tensor the cotangent; of `source` its [`gather`](Tensor::gather).
     ///
     /// # Errors
-    /// As [`gather`](Tensor::gather), and if `index` and `source` differ in shape; for integers and booleans.
+    /// As [`gather`](Tensor::gather), and if `index` and `source` differ in shape; for booleans, and for integers whose sum does not fit i64.
     ///
     /// # Example
     /// ```
@@ -98,6 +99,9 @@ impl Tensor {
             return Err(Error::shape(format!(
                 "scatter_add: indices of shape {a:?} for a source of shape {b:?}; they must be equal"
             )));
+        }
+        if self.dtype().is_integer() && source.dtype().is_integer() {
+            return of_integers("scatter_add", self, d, &index, source, ScatterReduction::Sum);
         }
         let dtype = check::common_float("scatter_add", self, source)?;
         let (x, source) = (self.to_dtype(dtype)?, source.to_dtype(dtype)?.contiguous()?);

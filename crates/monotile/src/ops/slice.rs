@@ -78,7 +78,7 @@ impl Tensor {
     #[doc(alias = "flipud")]
     #[track_caller]
     pub fn flip(&self, axes: impl AxisList) -> Result<Tensor> {
-        flipped(self, &axes.list())
+        flipped(self, &axes.list(self.rank()))
     }
 
     /// The elements whose indices along axes `i` and `j` are equal, in a new last dimension: a view.

@@ -107,10 +107,7 @@ impl Tensor {
     #[doc(alias = "full")]
     #[track_caller]
     pub fn filled(shape: impl AsRef<[usize]>, value: f64, dtype: DType) -> Result<Tensor> {
-        let [low, high] = bounds(dtype);
-        if dtype.is_integer() && !(value.fract() == 0.0 && low <= value && value <= high) {
-            return Err(Error::value(format!("filled: {dtype} holds integers from {low} to {high}, not {value:?}")));
-        }
+        check_held("filled", value, dtype)?;
         Self::scalar_as(value, dtype).repeated("filled", shape.as_ref())
     }
 
@@ -153,7 +150,10 @@ impl Tensor {
         self.full_like(1.0)
     }
 
-    /// This tensor's shape and element type with one number, cast, at every index.
+    /// This tensor's shape and element type with one number at every index.
+    ///
+    /// # Panics
+    /// If the type is of integers, and the number none of them; [`filled`](Tensor::filled) returns an error.
     ///
     /// # Example
     /// ```
@@ -162,7 +162,11 @@ impl Tensor {
     /// assert_eq!((x.dtype(), x.to_f64_vec()?), (DType::BF16, vec![3.0, 3.0]));
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn full_like(&self, value: f64) -> Tensor {
+        if let Err(error) = check_held("full_like", value, self.dtype()) {
+            panic!("{error}");
+        }
         self.number_beside(value, self.dtype()).at_all(&self.layout().shape)
     }
 
@@ -326,6 +330,16 @@ impl Tensor {
     }
 }
 
+/// Refuses a number that a type of integers does not hold. Every number is a boolean.
+#[track_caller]
+fn check_held(op: &str, value: f64, dtype: DType) -> Result<()> {
+    let [low, high] = bounds(dtype);
+    if dtype.is_integer() && !(value.fract() == 0.0 && low <= value && value <= high) {
+        return Err(Error::value(format!("{op}: {dtype} holds integers from {low} to {high}, not {value:?}")));
+    }
+    Ok(())
+}
+
 /// The least and the largest f64 that an integer type holds; of others no bounds.
 fn bounds(dtype: DType) -> [f64; 2] {
     match dtype {
@@ -360,6 +374,12 @@ mod tests {
         let bytes = Tensor::from(vec![1_u8]);
         assert_eq!(words(bytes.pad(0, 1, 0, 256.0)), "pad: filled: u8 holds integers from 0 to 255, not 256.0");
         assert_eq!(bytes.pad(0, 1, 0, 255.0).unwrap().to_vec::<u8>().unwrap(), [255, 1]);
+    }
+
+    #[test]
+    #[should_panic(expected = "full_like: u8 holds integers from 0 to 255, not 0.5")]
+    fn a_number_is_not_cut_to_the_type_of_another_tensor() {
+        let _ = Tensor::from(vec![1_u8]).full_like(0.5);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Parts by items of an index replaced or added to: `slice_assign`, `index_put`, `select_scatter`.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 
 use super::items::IndexPlan;
 use super::put::{cast, put};
@@ -19,7 +19,7 @@ impl Tensor {
     /// This tensor with a part replaced: `x[1:, 0] = v` is `x.slice_assign(s![1.., 0], &v)?`, which returns the new tensor.
     ///
     /// Items are those of [`index`](Tensor::index). The value is a number or a tensor, broadcast to the shape of the part and cast to this tensor's
-    /// type. Where indices repeat, the last one's element stays.
+    /// type; dimensions of size 1 in front of it do not count. Where indices repeat, the last one's element stays.
     ///
     /// # Gradient
     /// Of this tensor the cotangent, 0 where it was replaced; of the value the cotangent there, where the element stayed.
@@ -113,6 +113,9 @@ fn places_and_value(op: &str, x: &Tensor, plan: &IndexPlan, value: &Tensor) -> R
 fn broadcast(op: &str, value: &Tensor, part: &[usize]) -> Result<Tensor> {
     let a = value.shape();
     let refusal = |_| Error::shape(format!("{op}: a value of shape {a:?} does not broadcast to a part of shape {part:?}"));
+    // As in NumPy a value may have more dimensions in front, of size 1.
+    let ones = a.iter().take(a.len().saturating_sub(part.len())).take_while(|&&n| n == 1).count();
+    let value = if ones == 0 { Cow::Borrowed(value) } else { Cow::Owned(value.reshape(&a[ones..])?) };
     value.expand(part).map_err(refusal).placed()
 }
 
@@ -216,6 +219,9 @@ mod tests {
         assert_eq!(values(apart), [0, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0]);
         let outer = a.slice_assign(s![rows.unsqueeze(1).unwrap(), &columns], 0);
         assert_eq!(values(outer), [0, 0, 2, 0, 4, 5, 6, 7, 8, 0, 10, 0]);
+        // a[1] = [[4, 3, 2, 1]]
+        let row = Tensor::from([[[4_i64, 3, 2, 1]]]);
+        assert_eq!(values(a.slice_assign(s![1], &row)), [0, 1, 2, 3, 4, 3, 2, 1, 8, 9, 10, 11]);
         // An empty part, and everything.
         assert_eq!(values(a.slice_assign(s![1..1], 5)), values(Ok(a.clone())));
         assert_eq!(values(a.slice_assign(s![], 5)), [5; 12]);

@@ -4,6 +4,7 @@ use crate::check;
 use crate::door;
 use crate::error::{Error, Result};
 use crate::ops::map::named;
+use crate::tensor::position::AxisList;
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -40,11 +41,11 @@ impl Tensor {
     #[doc(alias = "nanquantile")]
     #[doc(alias = "percentile")]
     #[track_caller]
-    pub fn quantile(&self, q: &[f64], axes: &[isize], keepdim: bool) -> Result<Tensor> {
+    pub fn quantile(&self, q: &[f64], axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
         if let Some(level) = q.iter().find(|q| !(0.0..=1.0).contains(*q)) {
             return Err(Error::value(format!("quantile: the level {level} is not in 0 … 1")));
         }
-        quantile("quantile", self, q, axes, keepdim)
+        quantile("quantile", self, q, &axes.list(self.rank()), keepdim)
     }
 
     /// The middle of the sorted elements over `axes`, or over all of them where none are named: the mean of two middle ones, as NumPy's `median`.
@@ -67,8 +68,8 @@ impl Tensor {
     /// ```
     #[doc(alias = "nanmedian")]
     #[track_caller]
-    pub fn median(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
-        quantile("median", self, &[0.5], axes, keepdim)?.squeeze(0)
+    pub fn median(&self, axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
+        quantile("median", self, &[0.5], &axes.list(self.rank()), keepdim)?.squeeze(0)
     }
 }
 
