@@ -13,12 +13,14 @@
 
 mod blend;
 mod camera;
+mod files;
 mod kernel;
 mod project;
 mod splats;
 
 pub use blend::{BlendOptions, blend};
 pub use camera::MatrixCamera;
+pub use files::{SplatFileInfo, SplatReadOptions};
 pub use project::{ProjectOptions, ProjectedSplats, ShapeLimits, SightDirections, project};
 pub use splats::{RenderedSplats, SplatOptions, Splats};
 
