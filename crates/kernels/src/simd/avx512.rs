@@ -177,6 +177,18 @@ impl Bf16Pairs {
 }
 
 #[inline(always)]
+unsafe fn any_less_f32(x: __m512, bound: __m512) -> bool {
+    // SAFETY: the caller enabled AVX-512.
+    unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(x, bound) != 0 }
+}
+
+#[inline(always)]
+unsafe fn any_less_f64(x: __m512d, bound: __m512d) -> bool {
+    // SAFETY: the caller enabled AVX-512.
+    unsafe { _mm512_cmp_pd_mask::<_CMP_LT_OQ>(x, bound) != 0 }
+}
+
+#[inline(always)]
 unsafe fn where_less_f32(x: __m512, bound: __m512, yes: __m512, no: __m512) -> __m512 {
     // SAFETY: the caller enabled AVX-512.
     unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(x, bound), no, yes) }
@@ -191,7 +203,7 @@ unsafe fn where_less_f64(x: __m512d, bound: __m512d, yes: __m512d, no: __m512d) 
 /// One implementation: every method is the instruction named.
 macro_rules! vector {
     ($name:ident, $element:ty, $lanes:literal, $load_f32:ident, $load_bf16:ident, $load_f16:ident, $exchange:ident, $widen:ident, $narrow:ident, $first:ident, $set1:ident, $load:ident, $load_first:ident, $store:ident, $store_first:ident,
-     $add:ident, $sub:ident, $mul:ident, $div:ident, $sqrt:ident, $where_less:ident, $fma:ident, $max:ident, $min:ident, $sum:ident, $largest:ident, $round:ident, $scale:ident) => {
+     $add:ident, $sub:ident, $mul:ident, $div:ident, $sqrt:ident, $where_less:ident, $any_less:ident, $fma:ident, $max:ident, $min:ident, $sum:ident, $largest:ident, $round:ident, $scale:ident) => {
         impl Vector for $name {
             type Element = $element;
             type Registers = [Self; $lanes];
@@ -283,6 +295,11 @@ macro_rules! vector {
             fn where_less(self, bound: Self, yes: Self, no: Self) -> Self {
                 // SAFETY: a register exists only where its instructions do.
                 Self(unsafe { $where_less(self.0, bound.0, yes.0, no.0) })
+            }
+            #[inline(always)]
+            fn any_less(self, bound: Self) -> bool {
+                // SAFETY: a register exists only where its instructions do.
+                unsafe { $any_less(self.0, bound.0) }
             }
             #[inline(always)]
             fn mul_add(self, y: Self, z: Self) -> Self {
@@ -377,6 +394,7 @@ vector!(
     _mm512_div_ps,
     _mm512_sqrt_ps,
     where_less_f32,
+    any_less_f32,
     _mm512_fmadd_ps,
     _mm512_max_ps,
     _mm512_min_ps,
@@ -407,6 +425,7 @@ vector!(
     _mm512_div_pd,
     _mm512_sqrt_pd,
     where_less_f64,
+    any_less_f64,
     _mm512_fmadd_pd,
     _mm512_max_pd,
     _mm512_min_pd,

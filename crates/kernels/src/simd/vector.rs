@@ -165,6 +165,12 @@ pub trait Vector:
     fn any(self) -> bool {
         self.largest() > Self::Element::ZERO
     }
+    /// Whether a lane is below the same one of `bound`; where either is NaN, it is not.
+    #[inline(always)]
+    fn any_less(self, bound: Self) -> bool {
+        let (one, zero) = (self.isa().splat(Self::Element::ONE), self.isa().zero());
+        self.where_less(bound, one, zero).any()
+    }
     /// The number of each lane.
     #[inline(always)]
     fn lanes(self) -> impl Iterator<Item = Self::Element> {

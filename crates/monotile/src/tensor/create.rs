@@ -3,6 +3,7 @@
 use monotile_kernels::buffer::Block;
 use monotile_kernels::shape::Shape;
 
+use super::dtype::StorageElement;
 use super::uninit::UninitTensor;
 use super::{DType, Processor, Tensor, TensorElement};
 use crate::check;
@@ -47,6 +48,32 @@ impl Tensor {
         let mut out = UninitTensor::<T::Stored>::with_shape("from_slice", shape)?;
         out.iter_mut().zip(data).for_each(|(to, &from)| *to = from.store());
         Ok(out.tensor())
+    }
+
+    /// A tensor of the elements of a kernel's block, which is not copied.
+    ///
+    /// # Errors
+    /// If `shape` does not hold exactly as many elements.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// use monotile_kernels::buffer::Block;
+    /// let ones = Tensor::from_block(Block::filled(6, 1.0_f32)?, &[2, 3])?;
+    /// assert_eq!(ones.to_vec::<f32>()?, [1.0; 6]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn from_block<T: TensorElement<Stored = T> + StorageElement>(
+        block: Block<T>,
+        shape: impl AsRef<[usize]>,
+    ) -> Result<Tensor> {
+        let shape = check::shape("from_block", shape.as_ref())?;
+        let len = shape.elements();
+        if len != block.len() {
+            return Err(Error::shape(format!("from_block: {} elements do not fill shape {shape:?} of {len}", block.len())));
+        }
+        Ok(Tensor::from_buffer(block.into(), shape))
     }
 
     /// A matrix of rows of equal length.

@@ -46,6 +46,23 @@ impl Tensor {
         Ok(elements)
     }
 
+    /// The elements in row-major order where they lie, if they are `T`s and lie so in the memory of the CPU.
+    ///
+    /// What works on elements in another crate reads them here without a copy, after [`contiguous`](Tensor::contiguous).
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let x = Tensor::from([[1.0_f32, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(x.as_slice::<f32>(), Some(&[1.0, 2.0, 3.0, 4.0][..]));
+    /// assert_eq!((x.as_slice::<f64>(), x.mt().as_slice::<f32>()), (None, None));
+    /// ```
+    pub fn as_slice<T: TensorElement<Stored = T> + StorageElement>(&self) -> Option<&[T]> {
+        crate::tape::note_read(self);
+        let Storage::Cpu(memory) = self.storage();
+        self.view(T::open(memory)?).as_slice()
+    }
+
     /// The elements in row-major order, to be awaited
     ///
     /// The values are those at the time of the call. The future borrows nothing. On the CPU it is ready at once. Where nobody may
