@@ -59,8 +59,11 @@ impl Tensor {
     /// ```
     pub fn as_slice<T: TensorElement<Stored = T> + StorageElement>(&self) -> Option<&[T]> {
         crate::tape::note_read(self);
-        let Storage::Cpu(memory) = self.storage();
-        self.view(T::open(memory)?).as_slice()
+        match self.storage() {
+            Storage::Cpu(memory) => self.view(T::open(memory)?).as_slice(),
+            #[cfg(feature = "gpu")]
+            Storage::Gpu(_) => None,
+        }
     }
 
     /// The elements in row-major order, to be awaited
