@@ -3,6 +3,7 @@
 pub mod bench;
 mod checkpoint;
 mod data;
+pub mod devices;
 pub mod einsum;
 pub mod explain;
 pub mod factor;
