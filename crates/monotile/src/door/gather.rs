@@ -11,7 +11,7 @@ pub use monotile_kernels::sample::{MOST_ELEMENTS, MOST_SIDE, PixelCoordinate, Sa
 use monotile_kernels::shape::count;
 
 #[cfg(feature = "gpu")]
-use super::{Place, place};
+use super::{Place, gpu::GpuScatter, place};
 use super::{real, stored};
 use crate::error::Result;
 use crate::tensor::dtype::StorageElement;
@@ -86,7 +86,7 @@ pub fn gather(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tenso
         kernel::gather(x.elements(), sizes(x.shape(), axis), index.elements(), &mut out);
         Ok(out.tensor())
     }
-    stored!(op, [x, index], run(op, x, axis, index))
+    stored!(op, [x, index], run(op, x, axis, index) => gather(x, axis, index))
 }
 
 /// x with out[…, index[…, j, …], …] += source[…, j, …]
@@ -99,7 +99,7 @@ pub fn scatter_add(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &T
         kernel::scatter_add(source.elements(), index.elements(), &mut out, sizes(x.shape(), axis));
         Ok(out.tensor())
     }
-    real!(op, [x, index, source], run(op, x, axis, index, source))
+    real!(op, [x, index, source], run(op, x, axis, index, source) => scatter(GpuScatter::Add, x, axis, index, source))
 }
 
 /// x with out[…, indices[j], …] = source[…, j, …], of any one type.
@@ -112,7 +112,7 @@ pub fn select_put(op: &str, x: &Tensor, axis: usize, indices: &Tensor, source: &
         kernel::select_put(source.elements(), indices.elements(), &mut out, sizes(x.shape(), axis));
         Ok(out.tensor())
     }
-    stored!(op, [x, indices, source], run(op, x, axis, indices, source))
+    stored!(op, [x, indices, source], run(op, x, axis, indices, source) => select_put(x, axis, indices, source))
 }
 
 /// x with out[…, index[…, j, …], …] = source[…, j, …], of any one type.
@@ -125,7 +125,7 @@ pub fn scatter(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tenso
         kernel::scatter(source.elements(), index.elements(), &mut out, sizes(x.shape(), axis), |_, new: T| new);
         Ok(out.tensor())
     }
-    stored!(op, [x, index, source], run(op, x, axis, index, source))
+    stored!(op, [x, index, source], run(op, x, axis, index, source) => scatter(GpuScatter::Put, x, axis, index, source))
 }
 
 /// x with the largest, or the smallest, of out[…, index[…, j, …], …] and source[…, j, …]; NaN if one is.
@@ -147,7 +147,7 @@ pub fn scatter_extreme(op: &str, x: &Tensor, axis: usize, index: &Tensor, source
         kernel::scatter(source.elements(), index.elements(), &mut out, dims, extreme);
         Ok(out.tensor())
     }
-    real!(op, [x, index, source], run(op, x, axis, index, source, largest))
+    real!(op, [x, index, source], run(op, x, axis, index, source, largest) => scatter_extreme(x, axis, index, source, largest))
 }
 
 /// A shape as the kernel reads it: what lies before the axis, the axis, and what lies after it.
