@@ -211,6 +211,50 @@ pub fn compare_integers(stream: &GpuStream, a: &GpuOperand, b: &GpuOperand, sign
     Ok(result)
 }
 
+/// Integers of `a` where the mask, of type `Bool`, is true, and of `b` elsewhere: a contiguous block of `I32`. All have the same sizes.
+///
+/// # Errors
+/// If the sizes differ, or a type is another.
+#[doc(alias = "where")]
+pub fn select_integers(stream: &GpuStream, mask: &GpuOperand, a: &GpuOperand, b: &GpuOperand) -> GpuResult<GpuBlock> {
+    let all = [mask, a, b];
+    let types = all.map(GpuOperand::dtype) == [GpuType::Bool, GpuType::I32, GpuType::I32];
+    if !types || all.iter().any(|x| x.sizes() != a.sizes()) {
+        let seen = all.map(|x| format!("{:?} of sizes {:?}", x.dtype(), x.sizes())).join(", ");
+        return Err(GpuError::invalid(format!("select_integers: {seen} are not a mask and two of I32 of the same sizes")));
+    }
+    let inputs = all.map(GpuOperand::block);
+    let result = stream.pool().take(product([4, a.elements()]) as u64, &inputs)?;
+    let walk = MergedDims::new(a.sizes(), &all.map(GpuOperand::strides));
+    let mut words = vec![a.elements() as u32];
+    words.extend(all.map(|x| x.offset() as u32));
+    words.extend(walk.sizes.iter().map(|&size| size as u32));
+    words.extend(walk.strides.iter().flatten().map(|&stride| stride as u32));
+    let rank = walk.rank();
+    let kernel = stream.kernel(("select_integers", vec![rank as u64]), || select_text(rank))?;
+    stream.dispatch(&kernel, &inputs, &[&result], &words, a.elements().div_ceil(THREADS) as u64)?;
+    Ok(result)
+}
+
+fn select_text(rank: usize) -> KernelText {
+    let mut globals = number("truth_of", GpuType::Bool, 0);
+    for (i, name) in ["mask", "a", "b"].into_iter().enumerate() {
+        globals += &place_function(&format!("place_of_{name}"), rank, 4, 4 + (i + 1) * rank);
+    }
+    let mut text = own_element();
+    let of = |i: usize, name: &str| format!("{} + place_of_{name}(at)", parameter(1 + i));
+    let (a, b) = (format!("a1[{}]", of(1, "a")), format!("a2[{}]", of(2, "b")));
+    text.line(format_args!("    y0[at] = select({b}, {a}, truth_of({}) != 0.0);", of(0, "mask")));
+    KernelText {
+        inputs: vec!["u32", "i32", "i32"],
+        outputs: vec!["i32"],
+        words: 4 + 4 * rank,
+        threads: THREADS,
+        globals,
+        body: text.finish(),
+    }
+}
+
 const SIGNS: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
 
 fn compare_text(sign: &str, rank: usize) -> KernelText {
@@ -238,6 +282,7 @@ mod tests {
             validate(&gather_text(dtype, rank));
             let how = [GpuScatter::Add, GpuScatter::Put, GpuScatter::Max, GpuScatter::Min][rank % 4];
             validate(&scatter_text(how, [dtype, GpuType::F32], rank));
+            validate(&select_text(rank));
             SIGNS.into_iter().for_each(|sign| validate(&compare_text(sign, rank)));
         }
     }

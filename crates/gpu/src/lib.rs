@@ -18,7 +18,7 @@
 //! | [`rms_norm`], [`layer_norm`] and their `_backward` | norms of rows |
 //! | [`gather_rows`], [`gather_rows_backward`] | rows of a table by indices |
 //! | [`gather_along`], [`scatter_along`] | elements along an axis by indices |
-//! | [`compare_integers`] | integers that f32 does not tell apart |
+//! | [`compare_integers`], [`select_integers`] | integers that f32 does not tell apart |
 //! | [`fill`], [`fill_integers`], [`count_up`], [`join`], [`embed`] | one number everywhere, places, operands one after another, an operand among zeros |
 //! | [`cross_entropy`], [`cross_entropy_backward`] | the loss of rows of logits |
 
@@ -44,7 +44,7 @@ pub mod stream;
 mod team;
 mod text;
 
-pub use along::{GpuScatter, compare_integers, gather_along, scatter_along};
+pub use along::{GpuScatter, compare_integers, gather_along, scatter_along, select_integers};
 pub use attention::{
     GpuAttention, GpuAttentionCotangents, GpuAttentionGradients, GpuAttentionOptions, attention, attention_backward,
 };

@@ -1,6 +1,6 @@
 //! Formulas, comparisons, choices and casts.
 
-use monotile_gpu::{GpuOperand, GpuType, compare_integers, fill_integers, map_with};
+use monotile_gpu::{GpuOperand, GpuType, compare_integers, fill_integers, map_with, select_integers};
 use monotile_kernels::number::{Expr, Formula, Graph, Number, record};
 
 use super::GpuDoor;
@@ -153,11 +153,16 @@ impl GpuDoor<'_> {
         self.map_one(&graph, &[a, b], DType::Bool)
     }
 
-    /// Integers are refused: f32 does not hold all of them.
+    /// Integers likewise.
     #[track_caller]
     pub fn where_(&self, mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         if a.dtype().is_integer() {
-            return Err(self.refused());
+            if mask.device().is_cpu() {
+                return Err(self.refused());
+            }
+            let (x, y) = (self.integers(a)?, self.integers(b)?);
+            let block = self.done(select_integers(self.stream(), &self.operand(mask)?, &x, &y))?;
+            return Ok(self.gpu.tensor(block, DType::I32, mask.layout().shape.clone()));
         }
         let graph = record(|[mask, a, b]: [Expr; 3]| Expr::select(mask.equal(Expr::ZERO), b, a));
         self.map_one(&graph, &[mask, a, b], a.dtype())
