@@ -18,12 +18,15 @@
 //! | [`rms_norm`], [`layer_norm`] and their `_backward` | norms of rows |
 //! | [`cholesky`], [`lu`], [`solve_triangular`], [`qr`], [`eigh`], [`svd`] | of many small matrices |
 //! | [`gather_rows`], [`gather_rows_backward`] | rows of a table by indices |
-//! | [`fill`], [`join`], [`embed`] | one number everywhere, operands one after another, an operand among zeros |
+//! | [`gather_along`], [`scatter_along`] | elements along an axis by indices |
+//! | [`compare_integers`], [`select_integers`] | integers that f32 does not tell apart |
+//! | [`fill`], [`fill_integers`], [`count_up`], [`join`], [`embed`] | one number everywhere, places, operands one after another, an operand among zeros |
 //! | [`cross_entropy`], [`cross_entropy_backward`] | the loss of rows of logits |
 
 #![forbid(unsafe_code)]
 
 mod accurate;
+mod along;
 mod attention;
 pub mod device;
 mod elementwise;
@@ -43,6 +46,7 @@ pub mod stream;
 mod team;
 mod text;
 
+pub use along::{GpuScatter, compare_integers, gather_along, scatter_along, select_integers};
 pub use attention::{
     GpuAttention, GpuAttentionCotangents, GpuAttentionGradients, GpuAttentionOptions, attention, attention_backward,
 };
@@ -54,7 +58,7 @@ pub use gather::{GpuSegments, gather_rows, gather_rows_backward};
 pub use loss::{GpuClasses, GpuCrossEntropy, cross_entropy, cross_entropy_backward};
 pub use norm::{GpuLayerNormGradients, GpuRmsNormGradients, layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
 pub use operand::{GpuOperand, GpuType};
-pub use place::{embed, fill, join};
+pub use place::{count_up, embed, fill, fill_integers, join};
 pub use pool::{GpuBlock, GpuPool};
 pub use product::{ProductVariant, product, product_by};
 pub use reduce::{GpuReduction, reduce};

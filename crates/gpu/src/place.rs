@@ -20,21 +20,51 @@ pub const MAX_JOINED: usize = 6;
 /// If the device refuses so large a block.
 #[doc(alias = "full")]
 pub fn fill(stream: &GpuStream, value: f32, elements: usize) -> GpuResult<GpuBlock> {
-    filled(stream, value, elements, &[])
+    filled(stream, Filling::Bits(value.to_bits()), elements, &[])
 }
 
-fn filled(stream: &GpuStream, value: f32, elements: usize, beside: &[&GpuBlock]) -> GpuResult<GpuBlock> {
+/// So many times one integer, as i32.
+///
+/// # Errors
+/// As [`fill`].
+pub fn fill_integers(stream: &GpuStream, value: i32, elements: usize) -> GpuResult<GpuBlock> {
+    filled(stream, Filling::Bits(value as u32), elements, &[])
+}
+
+/// 0, 1, … up to so many numbers, as f32.
+///
+/// # Errors
+/// As [`fill`].
+#[doc(alias = "arange")]
+pub fn count_up(stream: &GpuStream, elements: usize) -> GpuResult<GpuBlock> {
+    filled(stream, Filling::Places, elements, &[])
+}
+
+/// What fills a block.
+enum Filling {
+    /// One word.
+    Bits(u32),
+    /// The number of each place.
+    Places,
+}
+
+fn filled(stream: &GpuStream, value: Filling, elements: usize, beside: &[&GpuBlock]) -> GpuResult<GpuBlock> {
+    let (places, bits) = match value {
+        Filling::Bits(bits) => (false, bits),
+        Filling::Places => (true, 0),
+    };
     let result = stream.pool().take(product([4, elements]) as u64, beside)?;
-    let kernel = stream.kernel(("fill", Vec::new()), fill_text)?;
-    let words = [elements as u32, value.to_bits()];
+    let kernel = stream.kernel(("fill", vec![u64::from(places)]), || fill_text(places))?;
+    let words = [elements as u32, bits];
     stream.dispatch(&kernel, &[], &[&result], &words, elements.div_ceil(THREADS) as u64)?;
     Ok(result)
 }
 
-fn fill_text() -> KernelText {
+fn fill_text(places: bool) -> KernelText {
     let mut text = Text::default();
     text.line(format_args!("    let at = group * {THREADS}u + local;\n    if (at >= {}) {{ return; }}", parameter(0)));
-    text.line(format_args!("    y0[at] = {};", parameter(1)));
+    let value = if places { "bitcast<u32>(f32(at))".to_string() } else { parameter(1) };
+    text.line(format_args!("    y0[at] = {value};"));
     KernelText { outputs: vec!["u32"], words: 2, threads: THREADS, body: text.finish(), ..Default::default() }
 }
 
@@ -168,7 +198,7 @@ pub fn embed(stream: &GpuStream, x: &GpuOperand, elements: usize, strides: &[isi
             "embed: sizes {sizes:?} by strides {strides:?} from {offset} leave {elements} elements"
         )));
     }
-    let result = filled(stream, 0.0, elements, &[x.block()])?;
+    let result = filled(stream, Filling::Bits(0), elements, &[x.block()])?;
     let walk = MergedDims::new(x.sizes(), &[x.strides(), strides]);
     let mut words = [x.elements(), x.offset(), offset].map(|number| number as u32).to_vec();
     words.extend(walk.sizes.iter().map(|&size| size as u32));
@@ -204,7 +234,7 @@ mod tests {
 
     #[test]
     fn every_text_is_a_shader() {
-        validate(&fill_text());
+        [false, true].into_iter().for_each(|places| validate(&fill_text(places)));
         for (rank, dtype) in [GpuType::F32, GpuType::BF16, GpuType::F16, GpuType::I32, GpuType::Bool].into_iter().enumerate() {
             validate(&join_text(dtype, &[rank, 0, 1, 2][..=rank.min(3)]));
             validate(&embed_text(dtype, rank));

@@ -22,6 +22,8 @@ pub enum GpuReduction {
     Sum,
     /// Their mean; NaN of none.
     Mean,
+    /// Their product; 1 of none.
+    Product,
     /// The largest, or NaN if there is one.
     Max,
     /// The smallest, or NaN if there is one.
@@ -51,6 +53,7 @@ pub enum GpuReduction {
 /// If an axis is not there or is named twice, or an extreme is asked of no numbers.
 #[doc(alias = "sum")]
 #[doc(alias = "mean")]
+#[doc(alias = "prod")]
 #[doc(alias = "amax")]
 #[doc(alias = "amin")]
 pub fn reduce(stream: &GpuStream, reduction: GpuReduction, operand: &GpuOperand, axes: &[usize]) -> GpuResult<GpuBlock> {
@@ -68,6 +71,7 @@ pub fn reduce(stream: &GpuStream, reduction: GpuReduction, operand: &GpuOperand,
     if n == 0 && outputs > 0 {
         let value = match reduction {
             GpuReduction::Sum => 0.0,
+            GpuReduction::Product => 1.0,
             GpuReduction::Mean => f32::NAN,
             _ => return Err(GpuError::invalid(format!("reduce: there is no extreme over axes {axes:?} of {:?}", operand.sizes()))),
         };
@@ -127,6 +131,7 @@ impl Kind {
         globals.line(place_function("reduced_place", self.reduced, reduced, reduced + self.reduced));
         let (combine, function) = match self.reduction {
             GpuReduction::Sum | GpuReduction::Mean => ("plus", ADD.to_string()),
+            GpuReduction::Product => ("times", "fn times(a: f32, b: f32) -> f32 { return a * b; }".to_string()),
             GpuReduction::Max => ("larger", extreme("larger", '>')),
             GpuReduction::Min => ("smaller", extreme("smaller", '<')),
         };
@@ -171,7 +176,7 @@ mod tests {
     fn every_text_is_a_shader() {
         for (number, dtype) in [GpuType::F32, GpuType::BF16, GpuType::F16, GpuType::I32, GpuType::Bool].into_iter().enumerate() {
             let (n, along) = [(1, true), (5, true), (9000, true), (3, false), (100, false)][number];
-            for reduction in [GpuReduction::Mean, GpuReduction::Max, GpuReduction::Min] {
+            for reduction in [GpuReduction::Mean, GpuReduction::Product, GpuReduction::Max, GpuReduction::Min] {
                 validate(&Kind { reduction, dtype, team: Team::new(n, along), kept: 3, reduced: 3 }.text());
             }
         }

@@ -265,7 +265,7 @@ fn a_step_costs_a_kernel_a_parameter() {
         let mut optimizer = AdamW::new(AdamWOptions::default());
         let mut parameters = vec![Tensor::from([1.0_f32, -2.0]).to(&device).unwrap().requires_grad()];
         let gradient = Tensor::from([1.0_f32, 1.0]).to(&device).unwrap();
-        optimizer.step(&mut parameters, &[gradient.clone()]).unwrap();
+        optimizer.step(&mut parameters, std::slice::from_ref(&gradient)).unwrap();
         let before = device.dispatches().unwrap();
         optimizer.step(&mut parameters, &[gradient]).unwrap();
         assert_eq!(device.dispatches().unwrap() - before, 1);

@@ -15,6 +15,7 @@ fn plainly(reduction: GpuReduction, sizes: &[usize], x: &[f32], axes: &[usize]) 
         .iter()
         .map(|list| match reduction {
             GpuReduction::Sum => list.iter().sum(),
+            GpuReduction::Product => list.iter().product::<f64>(),
             GpuReduction::Mean => list.iter().sum::<f64>() / list.len() as f64,
             GpuReduction::Max => extreme(list, 1.0),
             GpuReduction::Min => extreme(list, -1.0),
@@ -22,7 +23,7 @@ fn plainly(reduction: GpuReduction, sizes: &[usize], x: &[f32], axes: &[usize]) 
         .collect()
 }
 
-const ALL: [GpuReduction; 4] = [GpuReduction::Sum, GpuReduction::Mean, GpuReduction::Max, GpuReduction::Min];
+const ALL: [GpuReduction; 5] = [GpuReduction::Sum, GpuReduction::Mean, GpuReduction::Product, GpuReduction::Max, GpuReduction::Min];
 
 #[test]
 fn reductions_are_those_of_plain_loops() {
@@ -40,7 +41,7 @@ fn reductions_are_those_of_plain_loops() {
                 let dtype = if k == 1 { [GpuType::BF16, GpuType::F16][number % 2] } else { GpuType::F32 };
                 let (view, x) = operand(&stream, sizes, layout, dtype, number as u32);
                 for (j, axes) in cases.iter().enumerate() {
-                    let reduction = ALL[(j + k + number) % 4];
+                    let reduction = ALL[(j + k + number) % 5];
                     let run = || download(&stream, &reduce(&stream, reduction, &view, axes).unwrap());
                     let found = run();
                     let what = format!("{label}: {reduction:?} of {dtype:?} {sizes:?} {layout:?} over {axes:?}");

@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::tape::Saved;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::Tensor;
 
 /// How scores are made of queries, keys and perhaps an additive mask, which is then the fourth input.
 #[derive(Clone, Copy)]
@@ -18,12 +18,13 @@ impl ComposedScores<'_> {
     /// What hides keys: 0 where a query may look and -∞ elsewhere, of a shape that broadcasts to `(b, h, t, s)`; `None` where it may look
     /// everywhere.
     #[track_caller]
-    fn bias(&self, [t, s]: [usize; 2], dtype: DType) -> Result<Option<Tensor>> {
+    fn bias(&self, [t, s]: [usize; 2], q: &Tensor) -> Result<Option<Tensor>> {
+        let dtype = q.dtype();
         let masked = self.boolean.map(Tensor::not).transpose()?;
         // Query i of t sees the keys j of s with j − s ≤ i − t.
         let later = |t: usize, s: usize| {
             let last = Tensor::arange(t)?.add(Tensor::scalar(s as i64 - t as i64))?.unsqueeze(-1)?;
-            Tensor::arange(s)?.gt(&last)
+            Tensor::arange(s)?.gt(&last)?.to(&q.device())
         };
         let hidden = match (self.causal.then(|| later(t, s)).transpose()?, masked) {
             (Some(later), Some(masked)) => later.or(&masked)?,
@@ -52,7 +53,7 @@ pub(super) fn gradients(saved: &Saved, cotangents: &[Option<Tensor>], scores: Co
     if scores.additive {
         sums = sums.add(saved.input(3))?;
     }
-    if let Some(bias) = scores.bias([t, s], dtype)? {
+    if let Some(bias) = scores.bias([t, s], &q)? {
         sums = sums.add(&bias)?;
     }
     let lse = saved.output(1).detach().unsqueeze(-1)?;

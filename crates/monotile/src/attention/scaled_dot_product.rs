@@ -108,7 +108,7 @@ impl PartialAttention {
     #[track_caller]
     pub fn append_keys(&self, q: &Tensor, k: &Tensor, v: &Tensor, options: &AttentionOptions<'_>) -> Result<PartialAttention> {
         let recorded = [q, k, v, &self.out, &self.log_sum_exp].into_iter().chain(options.mask).any(Tensor::is_recorded);
-        if recorded {
+        if recorded || !q.device().is_cpu() {
             return merge(&[self, &attend([q, k, v], options, None)?]);
         }
         attend([q, k, v], options, Some(self))
@@ -157,7 +157,9 @@ impl Gradient for AttentionGradient {
     // P = exp(S − lse), dv = Pᵀ dout, dP = dout vᵀ, delta = rowsum(dout ∘ out), dS = P ∘ (dP − delta + dlse),
     // dq = scale · dS k, dk = scale · dSᵀ q      (Dao et al. 2022, appendix B.2; dlse: ∂lse/∂S = P)
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
-        if saved.is_recorded() || self.additive && saved.needs(3) {
+        // A GPU's kernel has no masks.
+        let masked = self.additive || self.boolean.is_some();
+        if saved.is_recorded() || self.additive && saved.needs(3) || masked && !saved.input(0).device().is_cpu() {
             return composed::gradients(saved, cotangents, self.scores());
         }
         let mut answers = self.backward(saved, cotangents)?;

@@ -43,7 +43,7 @@ pub fn scatter(op: &str, x: &Tensor, shape: &[usize], view: &dyn Fn(&Tensor) -> 
         places.elements::<i64>().iter().zip(x.elements::<T>()).for_each(|(&at, &x)| out[at as usize] = x);
         Ok(out.tensor())
     }
-    real!(op, [x], run(op, x, shape, view) => scatter(x, shape, view))
+    real!(op, [x], run(op, x, shape, view) => embed(x, shape, view))
 }
 
 /// Refuses a shape of f64 that there is no memory for.

@@ -13,7 +13,7 @@ pub use monotile_kernels::sample::{MOST_ELEMENTS, MOST_SIDE, PixelCoordinate, Sa
 use monotile_kernels::shape::count;
 
 #[cfg(feature = "gpu")]
-use super::{Place, place};
+use super::{Place, gpu::GpuScatter, place};
 use super::{on_cpu, real, stored};
 use crate::error::Result;
 use crate::tensor::dtype::StorageElement;
@@ -88,7 +88,7 @@ pub fn gather(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tenso
         kernel::gather(x.elements(), sizes(x.shape(), axis), index.elements(), &mut out);
         Ok(out.tensor())
     }
-    stored!(op, [x, index], run(op, x, axis, index))
+    stored!(op, [x, index], run(op, x, axis, index) => gather(x, axis, index))
 }
 
 /// x with out[…, index[…, j, …], …] += source[…, j, …]
@@ -101,7 +101,7 @@ pub fn scatter_add(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &T
         kernel::scatter_add(source.elements(), index.elements(), &mut out, sizes(x.shape(), axis));
         Ok(out.tensor())
     }
-    real!(op, [x, index, source], run(op, x, axis, index, source))
+    real!(op, [x, index, source], run(op, x, axis, index, source) => scatter(GpuScatter::Add, x, axis, index, source))
 }
 
 /// x with out[…, indices[j], …] = source[…, j, …], of any one type.
@@ -114,7 +114,7 @@ pub fn select_put(op: &str, x: &Tensor, axis: usize, indices: &Tensor, source: &
         kernel::select_put(source.elements(), indices.elements(), &mut out, sizes(x.shape(), axis));
         Ok(out.tensor())
     }
-    stored!(op, [x, indices, source], run(op, x, axis, indices, source))
+    stored!(op, [x, indices, source], run(op, x, axis, indices, source) => select_put(x, axis, indices, source))
 }
 
 /// x with out[…, index[…, j, …], …] = source[…, j, …], of any one type.
@@ -127,7 +127,7 @@ pub fn scatter(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tenso
         kernel::scatter(source.elements(), index.elements(), &mut out, sizes(x.shape(), axis), |_, new: T| new);
         Ok(out.tensor())
     }
-    stored!(op, [x, index, source], run(op, x, axis, index, source))
+    stored!(op, [x, index, source], run(op, x, axis, index, source) => scatter(GpuScatter::Put, x, axis, index, source))
 }
 
 /// How elements that an index names are put together with what is there.
@@ -162,7 +162,7 @@ pub fn scatter_reduce(op: &str, x: &Tensor, axis: usize, index: &Tensor, source:
         kernel::scatter(source.elements(), index.elements(), &mut out, sizes(x.shape(), axis), together);
         Ok(out.tensor())
     }
-    real!(op, [x, index, source], run(op, x, axis, index, source, kind))
+    real!(op, [x, index, source], run(op, x, axis, index, source, kind) => scatter_reduce(x, axis, index, source, kind))
 }
 
 /// [`scatter_reduce`] of i64; `None` where a result does not fit.

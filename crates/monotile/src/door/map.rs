@@ -201,7 +201,7 @@ pub fn classify(op: &str, x: &Tensor, kind: fn(f64) -> bool) -> Result<Tensor> {
         Ok(out.tensor())
     }
     let x = &x.widened(op)?;
-    widened!(op, [x], run(op, x, kind))
+    widened!(op, [x], run(op, x, kind) => classify(x, kind))
 }
 
 /// A function of two truth values.

@@ -208,9 +208,11 @@ mod tests {
     ];
 
     /// Files whose operations read values back, and what for. No other may: a read waits until a device has done all that it was given.
-    const READS: [(&str, &str); 39] = [
+    const READS: [(&str, &str); 41] = [
         ("door/copy.rs", "places, by which the CPU writes elements one by one"),
         ("door/gather.rs", "whether indices are in range"),
+        ("door/gpu/gather.rs", "indices that came from the host, which sorts them for a gradient"),
+        ("door/gpu/rowwise.rs", "targets that came from the host, whether they are classes, and how many count"),
         ("door/rowwise.rs", "whether targets are classes, and how many count"),
         ("door/sort.rs", "how many elements are true or differ, and the largest of integers: the size of a result"),
         ("door/transform.rs", "whether a scale of 0 has an inverse"),
@@ -259,7 +261,11 @@ mod tests {
                 let looks =
                     line.contains(".elements") && [".iter()", ".contains(", ".find(", ")[0]"].iter().any(|way| line.contains(way));
                 let door = folder == "door" && looks;
-                if door || [".to_vec::<", "to_f64_vec", ".item::<", ".read::<"].iter().any(|read| line.contains(read)) {
+                if door
+                    || [".to_vec::<", "to_f64_vec", ".item::<", ".read::<", "memory.integers("]
+                        .iter()
+                        .any(|read| line.contains(read))
+                {
                     let name = path.split("/src/").nth(1).unwrap_or(path).to_string();
                     found.entry(name).or_insert_with(|| line.trim().to_string());
                 }

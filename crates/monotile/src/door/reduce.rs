@@ -110,7 +110,10 @@ pub fn index_of_extremum(op: &str, x: &Tensor, axes: &[usize], largest: bool) ->
         let x = x.elements_view::<T>();
         if largest { kernel::argmax(x, axes, out) } else { kernel::argmin(x, axes, out) }
     }
-    on_cpu(op, &[x])?;
+    #[cfg(feature = "gpu")]
+    if let Place::Gpu(gpu) = place(op, &[x])? {
+        return gpu.index_of_extremum(x, axes, largest);
+    }
     let mut out = UninitTensor::<i64>::new(op, &without(x, axes))?;
     match x.dtype() {
         DType::I64 if largest => kernel::argmax_i64(x.elements_view(), axes, &mut out)?,

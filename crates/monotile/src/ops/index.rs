@@ -199,7 +199,7 @@ impl Gradient for Gather {
     }
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
-        let zeros = Tensor::zeros(saved.input_shape(0), saved.input_dtype(0).compute())?;
+        let zeros = g.zeros_beside(saved.input_shape(0), saved.input_dtype(0).compute())?;
         Ok(vec![Some(zeros.scatter_add(self.axis as isize, &self.index, g)?)])
     }
 }

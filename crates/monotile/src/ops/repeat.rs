@@ -181,7 +181,7 @@ fn interleaved(x: &Tensor, repeats: OperandValue<'_>, axis: isize) -> Result<Ten
     check::shape("repeat_interleave", &shape)?;
     let mut numbers = counts.iter().enumerate().flat_map(|(k, &count)| std::iter::repeat_n(k as i64, count as usize));
     let indices = Tensor::from_fn_i64("repeat_interleave", &[total], |_| numbers.next().unwrap_or_default())?;
-    x.index_select(d as isize, &indices)
+    x.index_select(d as isize, &indices.to(&x.device())?)
 }
 
 #[cfg(test)]

@@ -197,6 +197,12 @@ impl Tensor {
         self.number_beside(value, self.dtype()).at_all(&self.layout().shape)
     }
 
+    /// Zeros of another shape and type on the device of this tensor.
+    #[track_caller]
+    pub(crate) fn zeros_beside(&self, shape: &[usize], dtype: DType) -> Result<Tensor> {
+        Ok(self.number_beside(0.0, dtype).at_all(&check::shape("zeros", shape)?))
+    }
+
     /// A number on the device of this tensor.
     fn number_beside(&self, value: f64, dtype: DType) -> Tensor {
         let number = Self::scalar_as(value, dtype);

@@ -79,7 +79,7 @@ impl Device {
         match name {
             "cpu" => Ok(Self::cpu()),
             #[cfg(feature = "gpu")]
-            "auto" if !monotile_gpu::adapters().first().is_some_and(|adapter| !adapter.software) => Ok(Self::cpu()),
+            "auto" if monotile_gpu::adapters().first().is_none_or(|adapter| adapter.software) => Ok(Self::cpu()),
             #[cfg(feature = "gpu")]
             "auto" | "gpu" => Ok(Self(Processor::Gpu(OpenGpu::shared(None)?))),
             #[cfg(feature = "gpu")]

@@ -74,7 +74,10 @@ impl OpenGpu {
         };
         gpu_type("to", self.name(), source.dtype())?;
         let dtype = source.dtype();
-        let block = io::with_bytes(&source, |bytes| self.stream.upload(bytes))?;
+        let block = match number(&source) {
+            Some(value) if one && dtype == DType::F32 => fill(&self.stream, value as f32, 1),
+            _ => io::with_bytes(&source, |bytes| self.stream.upload(bytes))?,
+        };
         let memory = GpuStorage { gpu: Arc::clone(self), block: done("to", block)?, dtype, host };
         let layout = if one { Layout { offset: 0, ..x.layout().clone() } } else { Layout::contiguous(x.layout().shape.clone()) };
         Ok(Tensor::new(Storage::Gpu(memory), layout))

@@ -205,12 +205,11 @@ impl Tensor {
             elementwise::copy(tensor.view(buffer), &mut out);
             Ok(out.tensor())
         }
-        let memory = match self.storage() {
-            Storage::Cpu(memory) => memory,
-            #[cfg(feature = "gpu")]
-            Storage::Gpu(memory) => return memory.contiguous("contiguous", self.layout()),
-        };
-        match memory {
+        #[cfg(feature = "gpu")]
+        if let Storage::Gpu(memory) = self.storage() {
+            return memory.contiguous("contiguous", self.layout());
+        }
+        match self.storage().cpu() {
             CpuStorage::F32(b) => copy(self, b),
             CpuStorage::F64(b) => copy(self, b),
             CpuStorage::BF16(b) => copy(self, b),

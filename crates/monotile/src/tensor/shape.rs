@@ -67,12 +67,11 @@ impl Tensor {
 
     /// Whether the elements lie in a memory-mapped file.
     pub fn is_mapped(&self) -> bool {
-        let memory = match &self.0.storage {
-            Storage::Cpu(memory) => memory,
-            #[cfg(feature = "gpu")]
-            Storage::Gpu(_) => return false,
-        };
-        match memory {
+        #[cfg(feature = "gpu")]
+        if let Storage::Gpu(_) = &self.0.storage {
+            return false;
+        }
+        match self.0.storage.cpu() {
             CpuStorage::F32(b) => b.is_mapped(),
             CpuStorage::F64(b) => b.is_mapped(),
             CpuStorage::BF16(b) => b.is_mapped(),

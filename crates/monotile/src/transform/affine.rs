@@ -26,7 +26,7 @@ use super::quaternion;
 pub fn translation(offset: &Tensor) -> Result<Tensor> {
     check_rows("translation", "offset", offset, 3)?;
     let [offset] = common("translation", [offset])?;
-    affine(&Tensor::eye(3, offset.dtype())?, &offset)
+    affine(&Tensor::eye(3, offset.dtype())?.to(&offset.device())?, &offset)
 }
 
 /// The matrices that scale points along the axes.

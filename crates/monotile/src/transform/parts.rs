@@ -98,7 +98,7 @@ pub(super) fn affine(linear: &Tensor, translation: &Tensor) -> Result<Tensor> {
     let leading = leading("affine", &[(linear, 2), (translation, 1)])?;
     let linear = linear.expand(&shape(&leading, &[3, 3]))?;
     let translation = translation.unsqueeze(-1)?.expand(&shape(&leading, &[3, 1]))?;
-    let last = constant(&[0.0, 0.0, 0.0, 1.0], linear.dtype())?.expand(&shape(&leading, &[1, 4]))?;
+    let last = constant(&[0.0, 0.0, 0.0, 1.0], linear.dtype())?.to(&linear.device())?.expand(&shape(&leading, &[1, 4]))?;
     Tensor::cat(&[&Tensor::cat(&[&linear, &translation], -1)?, &last], -2)
 }
 

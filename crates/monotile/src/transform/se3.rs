@@ -45,7 +45,7 @@ pub fn se3_exp(xi: &Tensor) -> Result<Tensor> {
     let square = k.matmul(&k)?;
     let u = dot(&phi, &phi)?.unsqueeze(-1)?.unsqueeze(-1)?;
     let [a, b, c] = [stumpff(1, &u)?, stumpff(2, &u)?, stumpff(3, &u)?];
-    let identity = Tensor::eye(3, xi.dtype())?;
+    let identity = Tensor::eye(3, xi.dtype())?.to(&xi.device())?;
     let linear = &a * &k + &b * &square + &identity;
     let along = &b * &k + &c * &square + &identity;
     affine(&linear, &along.mul(&rho.unsqueeze(-2)?)?.sum(&[-1], false)?)

@@ -134,7 +134,7 @@ pub fn decompose(m: &Tensor) -> Result<Trs> {
     check_matrices(OP, m, 4)?;
     let [m] = common(OP, [m])?;
     let batch = &m.shape()[..m.rank() - 2];
-    let last = m.select(-2, 3)?.sub(&constant(&[0.0, 0.0, 0.0, 1.0], m.dtype())?)?;
+    let last = m.select(-2, 3)?.sub(constant(&[0.0, 0.0, 0.0, 1.0], m.dtype())?.to(&m.device())?)?;
     refuse_where(
         &last,
         |x| x != 0.0,
@@ -159,7 +159,9 @@ pub fn decompose(m: &Tensor) -> Result<Trs> {
         |length| length == 0.0,
         |i| Error::value(format!("{OP}: column {} is 0, and so a scale{}", i % 3, batch_suffix(batch, i / 3))),
     )?;
-    let sign = mirrored.unsqueeze(-1)?.where_(&constant(&[-1.0, 1.0, 1.0], m.dtype())?, &Tensor::ones(&[3], m.dtype())?)?;
+    let sign = mirrored
+        .unsqueeze(-1)?
+        .where_(constant(&[-1.0, 1.0, 1.0], m.dtype())?.to(&m.device())?, &Tensor::ones(&[3], m.dtype())?)?;
     let signed = lengths.mul(&sign)?;
     let rotation = Tensor::stack(&[&x, &y, &z], -1)?.div(&signed.unsqueeze(-2)?)?;
     let scale = signed.mul(&Tensor::cat(&[&s, &t, &r], -1)?)?;
@@ -185,7 +187,7 @@ const SHEAR: f64 = 3e-4;
 #[track_caller]
 fn refuse_shear(rotation: &Tensor, batch: &[usize]) -> Result<()> {
     let r = rotation.detach();
-    let off = r.mt().matmul(&r)?.expand(&shape(batch, &[3, 3]))?.sub(&Tensor::eye(3, r.dtype())?)?;
+    let off = r.mt().matmul(&r)?.expand(&shape(batch, &[3, 3]))?.sub(Tensor::eye(3, r.dtype())?.to(&r.device())?)?;
     refuse_where(
         &off,
         |cosine| cosine.abs() > SHEAR,

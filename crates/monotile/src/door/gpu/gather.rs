@@ -1,8 +1,9 @@
-//! Rows by indices, joining, and writing through a view.
+//! Rows by indices, joining, and writing through a view. Indices are looked at on the host, where those that came from there have a copy.
 
-use monotile_gpu::{GpuSegments, embed, gather_rows, gather_rows_backward, join};
+use monotile_gpu::{GpuScatter, GpuSegments, embed, gather_along, gather_rows, gather_rows_backward, join, scatter_along};
 use monotile_kernels::shape::{Shape, count};
 
+use super::super::gather::ScatterKind;
 use super::GpuDoor;
 use crate::error::Result;
 use crate::tensor::layout::Layout;
@@ -24,7 +25,13 @@ impl GpuDoor<'_> {
         let found = self.rows(&table, &indices.reshape(&[indices.len()])?)?;
         let sizes: Dims = [indices.len()].into_iter().chain(others).collect();
         let found = found.reshape(&sizes)?.permute(&back(x.rank(), axis))?;
-        self.cast(&found, x.dtype())
+        self.kept(found, x.dtype())
+    }
+
+    /// Numbers of f32 in another type, which holds them.
+    #[track_caller]
+    fn kept(&self, x: Tensor, dtype: DType) -> Result<Tensor> {
+        if dtype == DType::F32 { Ok(x) } else { self.cast(&x, dtype) }
     }
 
     /// A tensor as rows of what its indices along an axis select, and the sizes of the other dimensions.
@@ -56,6 +63,46 @@ impl GpuDoor<'_> {
         let block = self.done(gather_rows_backward(self.stream(), &self.operand(&rows)?, &segments))?;
         let sizes: Dims = [size].into_iter().chain(others).collect();
         self.tensor(block, &sizes)?.permute(&back(g.rank(), axis))?.contiguous_detached()
+    }
+
+    #[track_caller]
+    pub fn gather(&self, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tensor> {
+        if x.dtype().is_integer() {
+            return Err(self.refused());
+        }
+        let block = self.done(gather_along(self.stream(), &self.operand(x)?, &self.operand(index)?, axis))?;
+        self.kept(self.tensor(block, index.shape())?, x.dtype())
+    }
+
+    /// x with what `source` brings to where the indices say, in the type of x.
+    #[track_caller]
+    pub fn scatter(&self, how: GpuScatter, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
+        if x.dtype().is_integer() {
+            return Err(self.refused());
+        }
+        let (seen, places, brought) = (self.operand(x)?, self.operand(index)?, self.operand(source)?);
+        let block = self.done(scatter_along(self.stream(), how, &seen, &places, &brought, axis))?;
+        self.kept(self.tensor(block, x.shape())?, x.dtype())
+    }
+
+    #[track_caller]
+    pub fn scatter_reduce(&self, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor, kind: ScatterKind) -> Result<Tensor> {
+        let action = match kind {
+            ScatterKind::Sum => GpuScatter::Add,
+            ScatterKind::Max => GpuScatter::Max,
+            ScatterKind::Min => GpuScatter::Min,
+            ScatterKind::Prod => GpuScatter::Multiply,
+        };
+        self.scatter(action, x, axis, index, source)
+    }
+
+    /// [`scatter`](Self::scatter) of whole slices: the indices are repeated along the other dimensions.
+    #[track_caller]
+    pub fn select_put(&self, x: &Tensor, axis: usize, indices: &Tensor, source: &Tensor) -> Result<Tensor> {
+        let one: Dims = (0..x.rank()).map(|d| if d == axis { indices.len() } else { 1 }).collect();
+        let all: Dims = (0..x.rank()).map(|d| if d == axis { indices.len() } else { x.shape()[d] }).collect();
+        let index = indices.reshape(&one)?.expand(&all)?;
+        self.scatter(GpuScatter::Put, x, axis, &index, &source.reshape(&all)?)
     }
 
     #[track_caller]
@@ -95,7 +142,7 @@ impl GpuDoor<'_> {
 
     /// Zeros of a shape but where `view` takes its view.
     #[track_caller]
-    pub fn scatter(&self, x: &Tensor, shape: &[usize], view: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    pub fn embed(&self, x: &Tensor, shape: &[usize], view: &dyn Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
         // Where such a view's elements lie; nobody reads them.
         let seen = view(&x.with_layout(Layout::contiguous(self.shape(shape)?)))?;
         let block = embed(self.stream(), &self.operand(x)?, count(shape), seen.strides(), seen.layout().offset);

@@ -1,6 +1,6 @@
 //! Formulas, comparisons, choices and casts.
 
-use monotile_gpu::{GpuOperand, map_with};
+use monotile_gpu::{GpuOperand, GpuType, compare_integers, fill_integers, map_with, select_integers};
 use monotile_kernels::number::{Expr, Formula, Graph, Number, record};
 
 use super::GpuDoor;
@@ -84,11 +84,34 @@ impl GpuDoor<'_> {
         self.map(&Arguments::recorded(f), &operands, DType::F32)
     }
 
-    /// Integers are refused: f32 does not tell all of them apart.
+    /// Of a kind that is the same for all finite numbers.
+    #[track_caller]
+    pub fn classify(&self, x: &Tensor, kind: fn(f64) -> bool) -> Result<Tensor> {
+        let truth = |x: f64| if kind(x) { Expr::ONE } else { Expr::ZERO };
+        let far = f64::INFINITY;
+        let graph = record(|[x]: [Expr; 1]| {
+            let infinite = Expr::select(x.less(Expr::ZERO), truth(-far), truth(far));
+            let number = Expr::select(x.abs().less(Expr::from_f64(far)), truth(1.0), infinite);
+            Expr::select(x.equal(x), number, truth(f64::NAN))
+        });
+        self.map_one(&graph, &[x], DType::Bool)
+    }
+
+    /// Integers by a kernel of their own: f32 does not tell all of them apart.
     #[track_caller]
     pub fn compare(&self, a: &Tensor, b: &Tensor, relation: Relation) -> Result<Tensor> {
         if a.dtype().is_integer() || b.dtype().is_integer() {
-            return Err(self.refused());
+            let sign = match relation {
+                Relation::Eq => "==",
+                Relation::Ne => "!=",
+                Relation::Lt => "<",
+                Relation::Le => "<=",
+                Relation::Gt => ">",
+                Relation::Ge => ">=",
+            };
+            let (x, y) = (self.integers(a)?, self.integers(b)?);
+            let block = self.done(compare_integers(self.stream(), &x, &y, sign))?;
+            return Ok(self.gpu.tensor(block, DType::Bool, a.layout().shape.clone()));
         }
         let graph = record(|[a, b]: [Expr; 2]| {
             let (holds, truth) = match relation {
@@ -105,6 +128,20 @@ impl GpuDoor<'_> {
         self.map_one(&graph, &[a, b], DType::Bool)
     }
 
+    /// An operand of i32; a number of the processor has to be one.
+    #[track_caller]
+    fn integers(&self, x: &Tensor) -> Result<GpuOperand> {
+        if !x.device().is_cpu() {
+            return self.operand(x);
+        }
+        let value = number(x).unwrap_or(0.0);
+        if value.fract() != 0.0 || !(f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&value) {
+            return Err(self.refused());
+        }
+        let block = self.done(fill_integers(self.stream(), value as i32, 1))?;
+        self.done(GpuOperand::strided(&block, GpuType::I32, x.shape(), &vec![0; x.rank()], 0))
+    }
+
     #[track_caller]
     pub fn logic(&self, a: &Tensor, b: &Tensor, f: impl Fn(bool, bool) -> bool) -> Result<Tensor> {
         let truth = |a, b| if f(a, b) { Expr::ONE } else { Expr::ZERO };
@@ -116,11 +153,16 @@ impl GpuDoor<'_> {
         self.map_one(&graph, &[a, b], DType::Bool)
     }
 
-    /// Integers are refused: f32 does not hold all of them.
+    /// Integers likewise.
     #[track_caller]
     pub fn where_(&self, mask: &Tensor, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         if a.dtype().is_integer() {
-            return Err(self.refused());
+            if mask.device().is_cpu() {
+                return Err(self.refused());
+            }
+            let (x, y) = (self.integers(a)?, self.integers(b)?);
+            let block = self.done(select_integers(self.stream(), &self.operand(mask)?, &x, &y))?;
+            return Ok(self.gpu.tensor(block, DType::I32, mask.layout().shape.clone()));
         }
         let graph = record(|[mask, a, b]: [Expr; 3]| Expr::select(mask.equal(Expr::ZERO), b, a));
         self.map_one(&graph, &[mask, a, b], a.dtype())

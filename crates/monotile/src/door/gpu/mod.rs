@@ -23,6 +23,7 @@ use crate::tensor::storage::Storage;
 use crate::tensor::{DType, Processor, Strides, Tensor};
 
 pub(crate) use gather::outside;
+pub(crate) use monotile_gpu::GpuScatter;
 pub(crate) use rowwise::count_targets;
 
 /// An operation that a GPU carries out.

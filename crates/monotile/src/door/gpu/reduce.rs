@@ -1,13 +1,13 @@
 //! Sums, means, extremes, and what is composed of them.
 
-use monotile_gpu::{GpuReduction, fill, reduce};
+use monotile_gpu::{GpuReduction, count_up, fill, reduce};
 use monotile_kernels::number::{Expr, Number, record};
 use monotile_kernels::shape::count;
 
 use super::{GpuDoor, repeated};
 use crate::door::reduce::{Reduction, without};
 use crate::error::Result;
-use crate::tensor::{DType, Tensor};
+use crate::tensor::{DType, Dims, Tensor};
 
 impl GpuDoor<'_> {
     #[track_caller]
@@ -18,7 +18,7 @@ impl GpuDoor<'_> {
             Reduction::Mean => of(GpuReduction::Mean),
             Reduction::Max => of(GpuReduction::Max),
             Reduction::Min => of(GpuReduction::Min),
-            Reduction::Prod => Err(self.refused()),
+            Reduction::Prod => of(GpuReduction::Product),
             Reduction::Variance { correction } => {
                 let mean = repeated(&of(GpuReduction::Mean)?, &x.layout().shape, axes);
                 let squares = self.map_one(&record(|[x, mu]: [Expr; 2]| (x - mu) * (x - mu)), &[x, &mean], DType::F32)?;
@@ -49,6 +49,24 @@ impl GpuDoor<'_> {
             kind => reduce(self.stream(), kind, &self.operand(x)?, axes),
         };
         self.tensor(self.done(block)?, &shape)
+    }
+
+    /// The first place of the largest or smallest, or of a NaN, in row-major order over the axes: as i32, exact up to 2²⁴.
+    #[track_caller]
+    pub fn index_of_extremum(&self, x: &Tensor, axes: &[usize], largest: bool) -> Result<Tensor> {
+        if x.dtype().is_integer() {
+            return Err(self.refused());
+        }
+        let kind = if largest { GpuReduction::Max } else { GpuReduction::Min };
+        let extreme = repeated(&self.reduced(x, axes, kind)?, &x.layout().shape, axes);
+        let sizes: Dims = axes.iter().map(|&d| x.shape()[d]).collect();
+        let places = self.tensor(self.done(count_up(self.stream(), count(&sizes)))?, &sizes)?;
+        let others: Vec<usize> = (0..x.rank()).filter(|d| !axes.contains(d)).collect();
+        let places = repeated(&places, &x.layout().shape, &others);
+        let chosen =
+            record(|[x, m, place]: [Expr; 3]| Expr::select(x.equal(m) | !x.equal(x), place, Expr::from_f64(f64::from(f32::MAX))));
+        let chosen = self.map_one(&chosen, &[x, &extreme, &places], DType::F32)?;
+        self.cast(&self.reduced(&chosen, axes, GpuReduction::Min)?, DType::I32)
     }
 
     /// As i32; exact up to 2²⁴.

@@ -1,4 +1,5 @@
 //! Rows along the last axis. What a norm's gradient needs it computes again, so that nothing is kept.
+//! [`count_targets`] looks at targets on the host, where those that came from there have a copy.
 
 use monotile_gpu::{
     GpuClasses, GpuOperand, GpuReduction, GpuType, cross_entropy, cross_entropy_backward, layer_norm, layer_norm_backward,

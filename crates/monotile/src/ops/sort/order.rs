@@ -76,7 +76,7 @@ impl Gradient for Sort {
     // x̄[indexⱼ] = ȳⱼ
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
-        let zeros = Tensor::zeros(saved.input_shape(0), saved.input_dtype(0).compute())?;
+        let zeros = g.zeros_beside(saved.input_shape(0), saved.input_dtype(0).compute())?;
         Ok(vec![Some(zeros.scatter_add(self.axis, &self.index, g)?)])
     }
 }

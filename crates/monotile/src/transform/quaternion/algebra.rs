@@ -66,7 +66,7 @@ pub(in crate::transform) fn product(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 pub fn conjugate(q: &Tensor) -> Result<Tensor> {
     check_rows("quaternion::conjugate", "q", q, 4)?;
     let [q] = common("quaternion::conjugate", [q])?;
-    q.mul(&constant(&[-1.0, -1.0, -1.0, 1.0], q.dtype())?)
+    q.mul(constant(&[-1.0, -1.0, -1.0, 1.0], q.dtype())?.to(&q.device())?)
 }
 
 /// The inverses (−v, w) / |q|², of any length.
