@@ -1,9 +1,9 @@
 //! Picking, adding and writing by indices along an axis, and reading pictures between their points. Operands and indices are contiguous;
-//! indices are i64 and in range.
+//! indices are i64. Each door refuses one that is not in range as its operation does.
 //! [`outside`] reads indices on the host, to refuse what is out of range.
 
 use half::{bf16, f16};
-use monotile_kernels::gather::{self as kernel, GatherDims};
+use monotile_kernels::gather::{self as kernel, Accumulation, GatherDims, OutOfRange};
 use monotile_kernels::real::{Real, Widen};
 use monotile_kernels::sample as pictures;
 use monotile_kernels::sample::SampleDims;
@@ -11,14 +11,29 @@ pub use monotile_kernels::sample::{MOST_ELEMENTS, MOST_SIDE, PixelCoordinate, Sa
 use monotile_kernels::shape::count;
 
 use super::{real, stored};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tensor::dtype::StorageElement;
 use crate::tensor::uninit::UninitTensor;
 use crate::tensor::{DType, Dims, Tensor};
 
 /// The first index that is not in 0 … size − 1.
 pub fn outside(indices: &Tensor, size: usize) -> Option<i64> {
-    indices.elements::<i64>().iter().find(|i| !(0..size as i64).contains(i)).copied()
+    kernel::check(indices.elements(), size).err().map(|OutOfRange(index)| index)
+}
+
+/// Refuses an index that is not in 0 … size − 1, of an axis of this size.
+#[track_caller]
+pub fn check_range(op: &str, indices: &Tensor, axis: usize, size: usize) -> Result<()> {
+    inside(op, kernel::check(indices.elements(), size), axis, size)
+}
+
+/// What a kernel found about indices along an axis of this size.
+#[track_caller]
+fn inside(op: &str, found: std::result::Result<(), OutOfRange>, axis: usize, size: usize) -> Result<()> {
+    match found {
+        Ok(()) => Ok(()),
+        Err(OutOfRange(index)) => Err(Error::value(format!("{op}: index {index} is outside axis {axis} of size {size}"))),
+    }
 }
 
 /// out[…, j, …] = x[…, indices[j], …]
@@ -27,7 +42,8 @@ pub fn select(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Ten
     #[track_caller]
     fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::new(op, &with_size(x.shape(), axis, indices.len()))?;
-        kernel::select(x.elements(), sizes(x.shape(), axis), indices.elements(), &mut out, |x: T| x);
+        let found = kernel::select(x.elements(), sizes(x.shape(), axis), indices.elements(), &mut out, |x: T| x);
+        inside(op, found, axis, x.shape()[axis])?;
         Ok(out.tensor())
     }
     stored!(x, run(op, x, axis, indices))
@@ -42,8 +58,10 @@ pub fn rows(op: &str, table: &Tensor, ids: &Tensor) -> Result<Tensor> {
         let shape: Dims = ids.shape().iter().copied().chain([dim]).collect();
         let mut out = UninitTensor::<R>::new(op, &shape)?;
         let sizes = GatherDims { outer: 1, axis: vocab, inner: dim };
-        kernel::select(table.elements::<A>(), sizes, ids.elements(), &mut out, |x| x.widen());
-        Ok(out.tensor())
+        match kernel::select(table.elements::<A>(), sizes, ids.elements(), &mut out, |x| x.widen()) {
+            Ok(()) => Ok(out.tensor()),
+            Err(OutOfRange(id)) => Err(Error::value(format!("{op}: index {id} is outside the table of {vocab} rows"))),
+        }
     }
     match table.dtype() {
         DType::F32 => run::<f32, f32>(op, table, ids),
@@ -60,8 +78,8 @@ pub fn select_add(op: &str, g: &Tensor, axis: usize, indices: &Tensor, size: usi
     #[track_caller]
     fn run<T: StorageElement + Real>(op: &str, g: &Tensor, axis: usize, indices: &Tensor, size: usize) -> Result<Tensor> {
         let shape = with_size(g.shape(), axis, size);
-        let mut out = UninitTensor::filled(op, &shape, T::ZERO)?;
-        kernel::select_add(g.elements(), indices.elements(), &mut out, sizes(&shape, axis));
+        let mut out = UninitTensor::<T>::new(op, &shape)?;
+        inside(op, kernel::select_add::<T>(g.elements(), indices.elements(), &mut out, sizes(&shape, axis)), axis, size)?;
         Ok(out.tensor())
     }
     real!(g, run(op, g, axis, indices, size))
@@ -73,7 +91,8 @@ pub fn gather(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tenso
     #[track_caller]
     fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, index)?;
-        kernel::gather(x.elements(), sizes(x.shape(), axis), index.elements(), &mut out);
+        let found = kernel::gather(x.elements(), sizes(x.shape(), axis), index.elements(), &mut out);
+        inside(op, found, axis, x.shape()[axis])?;
         Ok(out.tensor())
     }
     stored!(x, run(op, x, axis, index))
@@ -82,14 +101,37 @@ pub fn gather(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tenso
 /// x with out[…, index[…, j, …], …] += source[…, j, …]
 #[track_caller]
 pub fn scatter_add(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
-    #[track_caller]
-    fn run<T: StorageElement + Real>(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
-        let mut out = UninitTensor::<T>::like(op, x)?;
-        out.copy_from_slice(x.elements());
-        kernel::scatter_add(source.elements(), index.elements(), &mut out, sizes(x.shape(), axis));
-        Ok(out.tensor())
-    }
-    real!(x, run(op, x, axis, index, source))
+    real!(x, accumulate(op, (Some(x), x.shape()), axis, index, source, Accumulation::Add))
+}
+
+/// Zeros of a shape with out[…, index[…, j, …], …] += source[…, j, …]
+#[track_caller]
+pub fn scatter_sum(op: &str, shape: &[usize], axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
+    real!(source, accumulate(op, (None, shape), axis, index, source, Accumulation::Add))
+}
+
+/// x with the largest, or the smallest, of out[…, index[…, j, …], …] and source[…, j, …]; NaN if one is.
+#[track_caller]
+pub fn scatter_extreme(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor, largest: bool) -> Result<Tensor> {
+    let how = if largest { Accumulation::Maximum } else { Accumulation::Minimum };
+    real!(x, accumulate(op, (Some(x), x.shape()), axis, index, source, how))
+}
+
+/// x, or zeros of this shape, with elements of `source` put together with those that indices name.
+#[track_caller]
+fn accumulate<T: StorageElement + Real>(
+    op: &str,
+    (x, shape): (Option<&Tensor>, &[usize]),
+    axis: usize,
+    index: &Tensor,
+    source: &Tensor,
+    how: Accumulation,
+) -> Result<Tensor> {
+    let mut out = UninitTensor::<T>::new(op, shape)?;
+    let (x, dims) = (x.map(|x| x.elements::<T>()), sizes(shape, axis));
+    let found = kernel::scatter::<T>(x, source.elements(), index.elements(), &mut out, dims, how);
+    inside(op, found, axis, shape[axis])?;
+    Ok(out.tensor())
 }
 
 /// x with out[…, indices[j], …] = source[…, j, …], of any one type.
@@ -97,9 +139,9 @@ pub fn scatter_add(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &T
 pub fn select_put(op: &str, x: &Tensor, axis: usize, indices: &Tensor, source: &Tensor) -> Result<Tensor> {
     #[track_caller]
     fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, indices: &Tensor, source: &Tensor) -> Result<Tensor> {
-        let mut out = UninitTensor::<T>::like(op, x)?;
-        out.copy_from_slice(x.elements());
-        kernel::select_put(source.elements(), indices.elements(), &mut out, sizes(x.shape(), axis));
+        let (mut out, dims) = (UninitTensor::<T>::like(op, x)?, sizes(x.shape(), axis));
+        let found = kernel::select_put::<T>(x.elements(), source.elements(), indices.elements(), &mut out, dims);
+        inside(op, found, axis, x.shape()[axis])?;
         Ok(out.tensor())
     }
     stored!(x, run(op, x, axis, indices, source))
@@ -110,34 +152,12 @@ pub fn select_put(op: &str, x: &Tensor, axis: usize, indices: &Tensor, source: &
 pub fn scatter(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
     #[track_caller]
     fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
-        let mut out = UninitTensor::<T>::like(op, x)?;
-        out.copy_from_slice(x.elements());
-        kernel::scatter(source.elements(), index.elements(), &mut out, sizes(x.shape(), axis), |_, new: T| new);
+        let (mut out, dims) = (UninitTensor::<T>::like(op, x)?, sizes(x.shape(), axis));
+        let found = kernel::scatter_put::<T>(x.elements(), source.elements(), index.elements(), &mut out, dims);
+        inside(op, found, axis, x.shape()[axis])?;
         Ok(out.tensor())
     }
     stored!(x, run(op, x, axis, index, source))
-}
-
-/// x with the largest, or the smallest, of out[…, index[…, j, …], …] and source[…, j, …]; NaN if one is.
-#[track_caller]
-pub fn scatter_extreme(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor, largest: bool) -> Result<Tensor> {
-    #[track_caller]
-    fn run<T: StorageElement + Real>(
-        op: &str,
-        x: &Tensor,
-        axis: usize,
-        index: &Tensor,
-        source: &Tensor,
-        largest: bool,
-    ) -> Result<Tensor> {
-        let mut out = UninitTensor::<T>::like(op, x)?;
-        out.copy_from_slice(x.elements());
-        let dims = sizes(x.shape(), axis);
-        let extreme = |a: T, b: T| if largest { a.maximum(b) } else { a.minimum(b) };
-        kernel::scatter(source.elements(), index.elements(), &mut out, dims, extreme);
-        Ok(out.tensor())
-    }
-    real!(x, run(op, x, axis, index, source, largest))
 }
 
 /// A shape as the kernel reads it: what lies before the axis, the axis, and what lies after it.
