@@ -194,6 +194,26 @@ fn places_among_sorted_numbers_are_those_of_numpy() {
 }
 
 #[test]
+fn places_of_many_searches_side_by_side_are_those_of_one() {
+    for n in [0, 1, 2, 3, 15, 16, 17, 1000] {
+        for (rows, m) in [(1, 1), (1, 100), (3, 37), (3, 16)] {
+            let mut sorted = some(rows * n, 1 << 10);
+            sorted.chunks_mut(n.max(1)).for_each(|row| row.sort_by(|a, b| order(*a, *b)));
+            let x = some(rows * m, 1 << 10);
+            for right in [false, true] {
+                let mut places = vec![-1; x.len()];
+                search(&sorted, n, &x, m, right, &mut places);
+                for (i, (&place, &x)) in places.iter().zip(&x).enumerate() {
+                    let row = &sorted[i / m * n..(i / m + 1) * n];
+                    let before = |s: &f64| order(*s, x) == Ordering::Less || right && order(*s, x) == Ordering::Equal;
+                    assert_eq!(place as usize, row.iter().filter(|s| before(s)).count(), "{n} elements, {rows} rows of {m}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn integers_and_numbers_in_bins_are_counted_over_threads() {
     let n: usize = if cfg!(miri) { 1000 } else { 300_000 };
     let x: Vec<i64> = (0..n).map(|i| (i * i % 17) as i64).collect();
@@ -224,4 +244,10 @@ fn places_of_what_is_set_are_found_over_threads_with_their_coordinates() {
     let mut at = [0; 6];
     coordinates(&[0, 23], &crate::shape::Shape::new(&[2, 3, 4]).unwrap(), &mut at);
     assert_eq!(at, [0, 0, 0, 1, 2, 3]);
+    // In any order, over several threads.
+    let (places, sizes): (Vec<i64>, _) = ((0..60_000).map(|i| i * 7919 % 60_000).collect(), [20, 300, 10]);
+    let mut at = vec![0; 3 * places.len()];
+    coordinates(&places, &crate::shape::Shape::new(&sizes).unwrap(), &mut at);
+    assert!(places.iter().zip(at.chunks_exact(3)).all(|(&place, at)| place == (at[0] * 300 + at[1]) * 10 + at[2]));
+    assert!(at.chunks_exact(3).all(|at| at[1] < 300 && at[2] < 10));
 }

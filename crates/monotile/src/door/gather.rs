@@ -36,15 +36,14 @@ fn inside(op: &str, found: std::result::Result<(), OutOfRange>, axis: usize, siz
     }
 }
 
-/// out[…, j, …] = x[…, indices[j], …]
+/// out[…, j, …] = x[…, indices[j], …]; `None` where an index is outside.
 #[track_caller]
-pub fn select(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor> {
+pub fn select_inside(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Option<Tensor>> {
     #[track_caller]
-    fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor> {
+    fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Option<Tensor>> {
         let mut out = UninitTensor::<T>::new(op, &with_size(x.shape(), axis, indices.len()))?;
         let found = kernel::select(x.elements(), sizes(x.shape(), axis), indices.elements(), &mut out, |x: T| x);
-        inside(op, found, axis, x.shape()[axis])?;
-        Ok(out.tensor())
+        Ok(found.is_ok().then(|| out.tensor()))
     }
     stored!(x, run(op, x, axis, indices))
 }
@@ -85,15 +84,14 @@ pub fn select_add(op: &str, g: &Tensor, axis: usize, indices: &Tensor, size: usi
     real!(g, run(op, g, axis, indices, size))
 }
 
-/// out[…, j, …] = x[…, index[…, j, …], …]
+/// out[…, j, …] = x[…, index[…, j, …], …]; `None` where an index is outside.
 #[track_caller]
-pub fn gather(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tensor> {
+pub fn gather_inside(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Option<Tensor>> {
     #[track_caller]
-    fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tensor> {
+    fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Option<Tensor>> {
         let mut out = UninitTensor::<T>::like(op, index)?;
         let found = kernel::gather(x.elements(), sizes(x.shape(), axis), index.elements(), &mut out);
-        inside(op, found, axis, x.shape()[axis])?;
-        Ok(out.tensor())
+        Ok(found.is_ok().then(|| out.tensor()))
     }
     stored!(x, run(op, x, axis, index))
 }

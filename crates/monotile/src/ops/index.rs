@@ -62,9 +62,10 @@ impl Tensor {
     #[track_caller]
     pub fn gather(&self, axis: isize, index: &Tensor) -> Result<Tensor> {
         let (d, index) = check_index("gather", self, axis, index)?;
-        let x = self.contiguous()?;
-        let out = door::gather::gather("gather", &x, d, &index)?;
-        Ok(recorded(out, &x, d, index))
+        match gather_inside(self, d, &index)? {
+            Some(out) => Ok(out),
+            None => Err(outside("gather", &index, d, self.shape()[d])),
+        }
     }
 
     /// This tensor with elements of `source` added along an axis where `index` says:
@@ -121,13 +122,39 @@ pub(crate) fn check_index(op: &str, x: &Tensor, axis: isize, index: &Tensor) -> 
     Ok((d, index))
 }
 
+/// [`Tensor::gather`] by indices that [`check_index`] gave; `None` where one is outside.
+#[track_caller]
+pub(crate) fn gather_inside(x: &Tensor, axis: usize, index: &Tensor) -> Result<Option<Tensor>> {
+    let x = x.contiguous()?;
+    let out = door::gather::gather_inside("gather", &x, axis, index)?;
+    Ok(out.map(|out| recorded(out, &x, axis, index.clone())))
+}
+
 /// [`Tensor::index_select`] of a contiguous vector.
 #[track_caller]
 pub(crate) fn select(x: &Tensor, axis: usize, indices: Tensor) -> Result<Tensor> {
+    match select_inside(x, axis, &indices)? {
+        Some(out) => Ok(out),
+        None => Err(outside("index_select", &indices, axis, x.shape()[axis])),
+    }
+}
+
+/// [`select`]; `None` where an index is outside.
+#[track_caller]
+pub(crate) fn select_inside(x: &Tensor, axis: usize, indices: &Tensor) -> Result<Option<Tensor>> {
     let x = x.contiguous()?;
-    let out = door::gather::select("index_select", &x, axis, &indices)?;
-    let size = x.shape()[axis];
-    Ok(Tensor::record(out, &[&x], Select { axis, size, indices }))
+    let out = door::gather::select_inside("index_select", &x, axis, indices)?;
+    let rule = || Select { axis, size: x.shape()[axis], indices: indices.clone() };
+    Ok(out.map(|out| Tensor::record(out, &[&x], rule())))
+}
+
+/// The refusal of indices one of which is outside an axis of this size.
+#[track_caller]
+fn outside(op: &str, indices: &Tensor, axis: usize, size: usize) -> Error {
+    match door::gather::check_range(op, indices, axis, size) {
+        Err(error) => error,
+        Ok(()) => unreachable!("an index that is outside"),
+    }
 }
 
 struct Select {
