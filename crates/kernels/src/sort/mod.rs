@@ -23,9 +23,7 @@ const SORT_NS: f64 = 10.0;
 /// Nanoseconds an element of a row that is looked through.
 const SELECT_NS: f64 = 1.0;
 /// Nanoseconds a comparison of a search.
-const SEARCH_NS: f64 = 1.0;
-/// Searches side by side.
-const SIDE: usize = 16;
+const SEARCH_NS: f64 = 2.0;
 /// Fewest elements of a row that several threads sort together.
 const SHARED: usize = 1 << 16;
 
@@ -200,34 +198,14 @@ pub fn search<T: SortKey>(sorted: &[T], n: usize, x: &[T], m: usize, right: bool
     let shared = sorted.len() == n;
     assert!(places.len() == x.len() && x.len() == rows * m && (shared || sorted.len() == rows * n), "whole rows");
     let steps = f64::from(usize::BITS - n.leading_zeros());
-    threads::split_mut(places, 1, threads::parts(x.len(), SEARCH_NS * (1.0 + steps)), |start, mut places| {
-        let mut at = start;
-        while !places.is_empty() {
-            let (r, rest) = if shared { (0, x.len() - at) } else { (at / m, m - at % m) };
-            let len = rest.min(SIDE).min(places.len());
-            let (now, later) = std::mem::take(&mut places).split_at_mut(len);
-            search_row(&sorted[r * n..(r + 1) * n], &x[at..at + len], right, now);
-            (at, places) = (at + len, later);
+    threads::split_mut(places, 1, threads::parts(x.len(), SEARCH_NS * (1.0 + steps)), |start, places| {
+        for (i, place) in places.iter_mut().enumerate() {
+            let r = if shared { 0 } else { (start + i) / m };
+            let key = x[start + i].key();
+            let row = &sorted[r * n..(r + 1) * n];
+            *place = row.partition_point(|s| if right { s.key() <= key } else { s.key() < key }) as i64;
         }
     });
-}
-
-/// Up to [`SIDE`] places in a row, step by step for all of them: a search does not wait for what another one reads.
-fn search_row<T: SortKey>(row: &[T], x: &[T], right: bool, places: &mut [i64]) {
-    let (mut keys, mut first, mut left) = ([T::Bits::NONE; SIDE], [0; SIDE], row.len());
-    keys.iter_mut().zip(x).for_each(|(key, x)| *key = x.key());
-    let is_before = |s: T, key: T::Bits| (s.key() < key) | (right & (s.key() == key));
-    // Each place is one of the `left` + 1 from `first` on.
-    while left > 1 {
-        let half = left / 2;
-        for (first, &key) in first.iter_mut().zip(&keys) {
-            *first = if is_before(row[*first + half - 1], key) { *first + half } else { *first };
-        }
-        left -= half;
-    }
-    for (place, (&first, &key)) in places.iter_mut().zip(first.iter().zip(&keys)) {
-        *place = (first + usize::from(left == 1 && is_before(row[first], key))) as i64;
-    }
 }
 
 /// Calls `work` with each row of n elements, scratch of so many integers, and the k results of the row.

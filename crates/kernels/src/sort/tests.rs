@@ -194,7 +194,7 @@ fn places_among_sorted_numbers_are_those_of_numpy() {
 }
 
 #[test]
-fn places_of_many_searches_side_by_side_are_those_of_one() {
+fn places_of_many_searches_are_those_that_counting_finds() {
     for n in [0, 1, 2, 3, 15, 16, 17, 1000] {
         for (rows, m) in [(1, 1), (1, 100), (3, 37), (3, 16)] {
             let mut sorted = some(rows * n, 1 << 10);
