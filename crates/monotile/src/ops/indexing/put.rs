@@ -3,7 +3,7 @@
 use crate::check;
 use crate::door;
 use crate::error::{Error, Placed, Result};
-use crate::ops::index::{add_slices, check_range};
+use crate::ops::index::add_slices;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::operand::{OperandValue, TensorOrNumber};
 use crate::tensor::{DType, Dims, Tensor};
@@ -91,12 +91,13 @@ impl Tensor {
         let (d, indices) = vector("index_add", self, axis, indices)?;
         check_source("index_add", self, d, &indices, source)?;
         let dtype = check::common_float("index_add", self, source)?;
+        door::gather::check_range("index_add", &indices, d, self.shape()[d])?;
         let sums = add_slices(&source.to_dtype(dtype)?, d, &indices, self.shape()[d])?;
         self.to_dtype(dtype)?.add(&sums)
     }
 }
 
-/// The axis that is named, and a vector of indices inside it.
+/// The axis that is named, and a vector of indices.
 #[track_caller]
 fn vector(op: &str, x: &Tensor, axis: isize, indices: &Tensor) -> Result<(usize, Tensor)> {
     let d = check::axis(op, axis, x.rank())?;
@@ -104,9 +105,7 @@ fn vector(op: &str, x: &Tensor, axis: isize, indices: &Tensor) -> Result<(usize,
     if indices.rank() != 1 {
         return Err(Error::shape(format!("{op}: indices must be a vector, got shape {:?}", indices.shape())));
     }
-    let indices = indices.contiguous_detached()?;
-    check_range(op, &indices, d, x.shape()[d])?;
-    Ok((d, indices))
+    Ok((d, indices.contiguous_detached()?))
 }
 
 #[track_caller]

@@ -89,10 +89,14 @@ impl Tensor {
         let dtype = check::common_float("scatter_reduce", self, source)?;
         let (x, source) = (self.to_dtype(dtype)?, source.to_dtype(dtype)?);
         match reduction {
-            ScatterReduction::Sum => x.scatter_add(axis, &index, &source),
-            ScatterReduction::Mean => {
+            ScatterReduction::Sum | ScatterReduction::Mean => {
+                door::gather::check_range("scatter_reduce", &index, d, x.shape()[d])?;
+                let sums = x.scatter_add(axis, &index, &source)?;
+                if reduction == ScatterReduction::Sum {
+                    return Ok(sums);
+                }
                 let counts = x.detach().ones_like().scatter_add(axis, &index, &source.detach().ones_like())?;
-                x.scatter_add(axis, &index, &source)?.div(&counts)
+                sums.div(&counts)
             }
             ScatterReduction::Max | ScatterReduction::Min | ScatterReduction::Prod => {
                 let (a, b) = (x.contiguous_detached()?, source.contiguous_detached()?);

@@ -2,8 +2,9 @@
 
 use super::recurrence::{all_but_first, backwards, moved_on};
 use crate::check;
-use crate::door::reduce::{Scan, scan, scan_positions};
+use crate::door::reduce::{Scan, scan, scan_extrema};
 use crate::error::Result;
+use crate::ops;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
@@ -133,8 +134,9 @@ impl Tensor {
 #[track_caller]
 fn extrema(op: &str, x: &Tensor, axis: isize, largest: bool) -> Result<(Tensor, Tensor)> {
     let d = check::axis(op, axis, x.rank())?;
-    let index = scan_positions(op, &counted(op, x)?.contiguous_detached()?, d, largest)?;
-    Ok((x.gather(axis, &index)?, index))
+    let (values, index) = scan_extrema(op, &counted(op, x)?.contiguous_detached()?, d, largest)?;
+    // What was widened to be compared has its own type again.
+    Ok((ops::index::recorded(values.to_dtype(x.dtype())?, x, d, index.clone()), index))
 }
 
 /// The result of an operation on numbers that have a gradient, or on integers, which have none.

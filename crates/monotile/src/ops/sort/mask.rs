@@ -32,7 +32,8 @@ impl Tensor {
     #[track_caller]
     pub fn nonzero(&self) -> Result<Tensor> {
         let mask = self.detach().to_dtype(DType::Bool)?.contiguous_detached()?;
-        door::sort::coordinates("nonzero", &door::sort::nonzero("nonzero", &mask)?, self)
+        let places = door::sort::nonzero("nonzero", &mask)?;
+        if self.rank() == 1 { places.unsqueeze(1) } else { door::sort::coordinates("nonzero", &places, self) }
     }
 
     /// The elements where a boolean mask is true, in row-major order: a vector. The shapes broadcast.
