@@ -11,6 +11,7 @@ use monotile_kernels::sample as pictures;
 use monotile_kernels::sample::SampleDims;
 pub use monotile_kernels::sample::{MOST_ELEMENTS, MOST_SIDE, PixelCoordinate, SampleMode, SamplePadding, SampleRule};
 use monotile_kernels::shape::count;
+use monotile_kernels::simd::Lanes;
 
 #[cfg(feature = "gpu")]
 use super::{Place, gpu::GpuScatter, place};
@@ -255,7 +256,7 @@ fn with_size(shape: &[usize], axis: usize, size: usize) -> Dims {
 #[track_caller]
 pub fn sample(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor) -> Result<Tensor> {
     #[track_caller]
-    fn run<T: StorageElement + Real>(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor) -> Result<Tensor> {
+    fn run<T: StorageElement + Lanes>(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor) -> Result<Tensor> {
         let points = &grid.shape()[1..grid.rank() - 1];
         let shape: Dims = x.shape()[..2].iter().chain(points).copied().collect();
         let mut out = UninitTensor::<T>::new(op, &shape)?;
@@ -269,7 +270,7 @@ pub fn sample(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor) -> Result<T
 #[track_caller]
 pub fn picture_gradient(op: &str, rule: SampleRule, shape: &[usize], grid: &Tensor, g: &Tensor) -> Result<Tensor> {
     #[track_caller]
-    fn run<T: StorageElement + Real>(op: &str, rule: SampleRule, shape: &[usize], grid: &Tensor, g: &Tensor) -> Result<Tensor> {
+    fn run<T: StorageElement + Lanes>(op: &str, rule: SampleRule, shape: &[usize], grid: &Tensor, g: &Tensor) -> Result<Tensor> {
         let mut out = UninitTensor::filled(op, shape, T::ZERO)?;
         pictures::sample_picture_gradient(sample_dims(shape, grid), rule, grid.elements(), g.elements(), &mut out);
         Ok(out.tensor())
@@ -281,7 +282,7 @@ pub fn picture_gradient(op: &str, rule: SampleRule, shape: &[usize], grid: &Tens
 #[track_caller]
 pub fn grid_gradient(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor, g: &Tensor) -> Result<Tensor> {
     #[track_caller]
-    fn run<T: StorageElement + Real>(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor, g: &Tensor) -> Result<Tensor> {
+    fn run<T: StorageElement + Lanes>(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor, g: &Tensor) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, grid)?;
         pictures::sample_grid_gradient(sample_dims(x.shape(), grid), rule, x.elements(), grid.elements(), g.elements(), &mut out);
         Ok(out.tensor())
