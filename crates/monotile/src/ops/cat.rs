@@ -108,7 +108,7 @@ fn cat(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
     let mut shape: Dims = first.shape().into();
     shape[d] = sizes.iter().fold(0, |sum: usize, &size| sum.saturating_add(size));
     let shape = check::shape("cat", &shape)?;
-    let sources = tensors.iter().map(|t| t.contiguous_detached()).collect::<Result<Vec<Tensor>>>()?;
+    let sources = tensors.iter().map(|t| t.contiguous_detached("cat")).collect::<Result<Vec<Tensor>>>()?;
     let out = door::copy::cat("cat", &sources, &shape, d)?;
     Ok(Tensor::record(out, tensors, Cat { axis: d, sizes }))
 }

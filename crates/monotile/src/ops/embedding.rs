@@ -38,11 +38,11 @@ pub fn embedding(table: &Tensor, ids: &Tensor) -> Result<Tensor> {
     if !table.dtype().is_float() {
         return Err(Error::dtype(format!("embedding: the table must be of floating-point numbers, got {}", table.dtype())));
     }
-    let ids = check::indices("embedding", ids)?.contiguous_detached()?;
+    let ids = check::indices("embedding", ids)?.contiguous_detached("embedding")?;
     if let Some(id) = door::gather::outside(&ids, vocab) {
         return Err(Error::value(format!("embedding: index {id} is outside the table of {vocab} rows")));
     }
-    let table = table.contiguous()?;
+    let table = table.contiguous_for("embedding")?;
     let out = door::gather::rows("embedding", &table, &ids)?;
     Ok(Tensor::record(out, &[&table], LookUp { ids }))
 }

@@ -38,9 +38,9 @@ impl Tensor {
         if indices.rank() != 1 {
             return Err(Error::shape(format!("index_select: indices must be a vector, got shape {:?}", indices.shape())));
         }
-        let indices = indices.contiguous_detached()?;
+        let indices = indices.contiguous_detached("index_select")?;
         check_range("index_select", &indices, d, self.shape()[d])?;
-        select(self, d, indices)
+        select("index_select", self, d, indices)
     }
 
     /// An element along an axis for each index: out[…, j, …] = x[…, index[…, j, …], …]
@@ -65,7 +65,7 @@ impl Tensor {
     #[track_caller]
     pub fn gather(&self, axis: isize, index: &Tensor) -> Result<Tensor> {
         let (d, index) = check_index("gather", self, axis, index)?;
-        let x = self.contiguous()?;
+        let x = self.contiguous_for("gather")?;
         let out = door::gather::gather("gather", &x, d, &index)?;
         Ok(Tensor::record(out, &[&x], Gather { axis: d, index }))
     }
@@ -104,8 +104,8 @@ impl Tensor {
             return of_integers("scatter_add", self, d, &index, source, ScatterReduction::Sum);
         }
         let dtype = check::common_float("scatter_add", self, source)?;
-        let (x, source) = (self.to_dtype(dtype)?, source.to_dtype(dtype)?.contiguous()?);
-        let out = door::gather::scatter_add("scatter_add", &x.contiguous_detached()?, d, &index, &source)?;
+        let (x, source) = (self.to_dtype(dtype)?, source.to_dtype(dtype)?.contiguous_for("scatter_add")?);
+        let out = door::gather::scatter_add("scatter_add", &x.contiguous_detached("scatter_add")?, d, &index, &source)?;
         Ok(Tensor::record(out, &[&x, &source], ScatterAdd { axis: d, index }))
     }
 }
@@ -114,7 +114,7 @@ impl Tensor {
 #[track_caller]
 pub(crate) fn check_index(op: &str, x: &Tensor, axis: isize, index: &Tensor) -> Result<(usize, Tensor)> {
     let d = check::axis(op, axis, x.rank())?;
-    let index = check::indices(op, index)?.contiguous_detached()?;
+    let index = check::indices(op, index)?.contiguous_detached(op)?;
     if index.rank() != x.rank() || (0..x.rank()).any(|k| k != d && x.shape()[k] != index.shape()[k]) {
         let (a, b) = (x.shape(), index.shape());
         return Err(Error::shape(format!("{op}: a tensor of shape {a:?} and indices of shape {b:?} differ outside axis {axis}")));
@@ -133,9 +133,9 @@ pub(crate) fn check_range(op: &str, indices: &Tensor, axis: usize, size: usize) 
 
 /// [`Tensor::index_select`] of indices that were checked.
 #[track_caller]
-pub(crate) fn select(x: &Tensor, axis: usize, indices: Tensor) -> Result<Tensor> {
-    let x = x.contiguous()?;
-    let out = door::gather::select("index_select", &x, axis, &indices)?;
+pub(crate) fn select(op: &str, x: &Tensor, axis: usize, indices: Tensor) -> Result<Tensor> {
+    let x = x.contiguous_for(op)?;
+    let out = door::gather::select(op, &x, axis, &indices)?;
     let size = x.shape()[axis];
     Ok(Tensor::record(out, &[&x], Select { axis, size, indices }))
 }
@@ -163,7 +163,7 @@ impl Gradient for Select {
 /// selection is. Its own gradient is the selection again.
 #[track_caller]
 pub(crate) fn add_slices(g: &Tensor, axis: usize, indices: &Tensor, size: usize) -> Result<Tensor> {
-    let g = g.to_compute_dtype("index_select")?.contiguous()?;
+    let g = g.to_compute_dtype("index_select")?.contiguous_for("index_select")?;
     let added = door::gather::select_add("index_select", &g, axis, indices, size)?;
     Ok(Tensor::record(added, &[&g], AddSlices { axis, indices: indices.reshape(&[indices.len()])? }))
 }
@@ -181,7 +181,7 @@ impl Gradient for AddSlices {
         false
     }
     fn vjp(&self, _: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![cotangents[0].as_ref().map(|g| select(g, self.axis, self.indices.clone())).transpose()?])
+        Ok(vec![cotangents[0].as_ref().map(|g| select("index_select", g, self.axis, self.indices.clone())).transpose()?])
     }
 }
 

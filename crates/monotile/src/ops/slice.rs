@@ -118,8 +118,8 @@ impl Tensor {
         shape: &[usize],
         place: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
     ) -> Result<Tensor> {
-        let places = place(&Tensor::arange(count(shape))?.reshape(shape)?)?.contiguous_detached()?;
-        let out = door::copy::scatter("slice", &self.contiguous_detached()?, shape, &places)?;
+        let places = place(&Tensor::arange(count(shape))?.reshape(shape)?)?.contiguous_detached("slice")?;
+        let out = door::copy::scatter("slice", &self.contiguous_detached("slice")?, shape, &places)?;
         Ok(Tensor::record(out, &[self], Embedded(place)))
     }
 }

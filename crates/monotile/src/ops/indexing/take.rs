@@ -31,8 +31,8 @@ impl Tensor {
     pub fn take(&self, indices: &Tensor) -> Result<Tensor> {
         let indices = &check::indices("take", indices)?;
         let words = |index| format!("take: index {index} names no element of a tensor of shape {:?}", self.shape());
-        let indices = from_zero(indices, self.len(), words)?;
-        select(&self.reshape(&[self.len()])?, 0, indices.reshape(&[indices.len()])?)?.reshape(indices.shape())
+        let indices = from_zero("take", indices, self.len(), words)?;
+        select("take", &self.reshape(&[self.len()])?, 0, indices.reshape(&[indices.len()])?)?.reshape(indices.shape())
     }
 
     /// An element along an axis for each index, as [`gather`](Tensor::gather); outside the axis the shapes broadcast, and negative indices
@@ -69,7 +69,7 @@ impl Tensor {
         };
         let outside = check::broadcast("take_along_dim", &with_size(self.shape(), 1), &with_size(indices.shape(), 1))?;
         let words = |index| format!("take_along_dim: index {index} is outside axis {axis}");
-        let indices = from_zero(indices, self.shape()[d], words)?;
+        let indices = from_zero("take_along_dim", indices, self.shape()[d], words)?;
         let (size, count) = (self.shape()[d], indices.shape()[d]);
         self.expand(&with_size(&outside, size))?.gather(axis, &indices.expand(&with_size(&outside, count))?)
     }
