@@ -119,6 +119,10 @@ fn stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
         let (a, b) = (tensors[0].shape(), t.shape());
         return Err(Error::shape(format!("stack: tensor 0 of shape {a:?} and tensor {i} of shape {b:?} must have one shape")));
     }
+    if let Some((i, t)) = tensors.iter().enumerate().find(|(_, t)| t.dtype() != tensors[0].dtype()) {
+        let (a, b) = (tensors[0].dtype(), t.dtype());
+        return Err(Error::dtype(format!("stack: tensor 0 is {a} and tensor {i} is {b}; cast with to_dtype")));
+    }
     let rows = tensors.iter().map(|t| t.unsqueeze(axis)).collect::<Result<Vec<_>>>().placed()?;
     let axis = if axis < 0 { axis } else { check::axis("stack", axis, tensors.first().map_or(1, |t| t.rank() + 1))? as isize };
     Tensor::cat(&rows, axis).map_err(|error| error.with_context("stack")).placed()
