@@ -121,8 +121,8 @@ impl LuFactors {
     /// X with A X = B, or Aᵀ X = B; B has the batch and the type of A.
     #[track_caller]
     pub fn solve(&self, op: &str, transposed: bool, b: &Tensor) -> Result<Tensor> {
-        let (factors, order) = (self.rows.contiguous_detached()?, self.order.contiguous_detached()?);
-        factor::lu_solve(op, [&factors, &order], transposed, &b.contiguous_detached()?, singular(op, &self.rows, "pivot"))
+        let (factors, order) = (self.rows.contiguous_detached(op)?, self.order.contiguous_detached(op)?);
+        factor::lu_solve(op, [&factors, &order], transposed, &b.contiguous_detached(op)?, singular(op, &self.rows, "pivot"))
     }
 }
 

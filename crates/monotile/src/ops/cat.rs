@@ -110,7 +110,7 @@ fn cat(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
     let shape = check::shape("cat", &shape)?;
     // A GPU reads operands where they lie.
     let here = tensors.iter().all(|t| t.device().is_cpu());
-    let source = |t: &&Tensor| if here { t.contiguous_detached() } else { Ok(t.detach()) };
+    let source = |t: &&Tensor| if here { t.contiguous_detached("cat") } else { Ok(t.detach()) };
     let sources = tensors.iter().map(source).collect::<Result<Vec<Tensor>>>().placed()?;
     let out = door::copy::cat("cat", &sources, &shape, d)?;
     Ok(Tensor::record(out, tensors, Cat { axis: d, sizes }))
@@ -121,6 +121,10 @@ fn stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
     if let Some((i, t)) = tensors.iter().enumerate().find(|(_, t)| t.shape() != tensors[0].shape()) {
         let (a, b) = (tensors[0].shape(), t.shape());
         return Err(Error::shape(format!("stack: tensor 0 of shape {a:?} and tensor {i} of shape {b:?} must have one shape")));
+    }
+    if let Some((i, t)) = tensors.iter().enumerate().find(|(_, t)| t.dtype() != tensors[0].dtype()) {
+        let (a, b) = (tensors[0].dtype(), t.dtype());
+        return Err(Error::dtype(format!("stack: tensor 0 is {a} and tensor {i} is {b}; cast with to_dtype")));
     }
     let rows = tensors.iter().map(|t| t.unsqueeze(axis)).collect::<Result<Vec<_>>>().placed()?;
     let axis = if axis < 0 { axis } else { check::axis("stack", axis, tensors.first().map_or(1, |t| t.rank() + 1))? as isize };

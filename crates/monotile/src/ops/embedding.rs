@@ -38,8 +38,8 @@ pub fn embedding(table: &Tensor, ids: &Tensor) -> Result<Tensor> {
     if !table.dtype().is_float() {
         return Err(Error::dtype(format!("embedding: the table must be of floating-point numbers, got {}", table.dtype())));
     }
-    let ids = check::indices("embedding", ids)?.contiguous_detached()?;
-    let table = table.contiguous()?;
+    let ids = check::indices("embedding", ids)?.contiguous_detached("embedding")?;
+    let table = table.contiguous_for("embedding")?;
     let out = door::gather::rows("embedding", &table, &ids)?;
     Ok(Tensor::record(out, &[&table], LookUp { ids }))
 }

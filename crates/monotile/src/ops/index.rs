@@ -38,7 +38,7 @@ impl Tensor {
         if indices.rank() != 1 {
             return Err(Error::shape(format!("index_select: indices must be a vector, got shape {:?}", indices.shape())));
         }
-        select(self, d, indices.contiguous_detached()?)
+        select("index_select", self, d, indices.contiguous_detached("index_select")?)
     }
 
     /// An element along an axis for each index: out[…, j, …] = x[…, index[…, j, …], …]
@@ -103,8 +103,8 @@ impl Tensor {
             return of_integers("scatter_add", self, d, &index, source, ScatterReduction::Sum);
         }
         let dtype = check::common_float("scatter_add", self, source)?;
-        let (x, source) = (self.to_dtype(dtype)?, source.to_dtype(dtype)?.contiguous()?);
-        let out = door::gather::scatter_add("scatter_add", &x.contiguous_detached()?, d, &index, &source)?;
+        let (x, source) = (self.to_dtype(dtype)?, source.to_dtype(dtype)?.contiguous_for("scatter_add")?);
+        let out = door::gather::scatter_add("scatter_add", &x.contiguous_detached("scatter_add")?, d, &index, &source)?;
         Ok(Tensor::record(out, &[&x, &source], ScatterAdd { axis: d, index }))
     }
 }
@@ -118,7 +118,7 @@ pub(crate) fn recorded(out: Tensor, x: &Tensor, axis: usize, index: Tensor) -> T
 #[track_caller]
 pub(crate) fn check_index(op: &str, x: &Tensor, axis: isize, index: &Tensor) -> Result<(usize, Tensor)> {
     let d = check::axis(op, axis, x.rank())?;
-    let index = check::indices(op, index)?.contiguous_detached()?;
+    let index = check::indices(op, index)?.contiguous_detached(op)?;
     if index.rank() != x.rank() || (0..x.rank()).any(|k| k != d && x.shape()[k] != index.shape()[k]) {
         let (a, b) = (x.shape(), index.shape());
         return Err(Error::shape(format!("{op}: a tensor of shape {a:?} and indices of shape {b:?} differ outside axis {axis}")));
@@ -129,25 +129,25 @@ pub(crate) fn check_index(op: &str, x: &Tensor, axis: isize, index: &Tensor) -> 
 /// [`Tensor::gather`] by indices that [`check_index`] gave; `None` where one is outside.
 #[track_caller]
 pub(crate) fn gather_inside(x: &Tensor, axis: usize, index: &Tensor) -> Result<Option<Tensor>> {
-    let x = x.contiguous()?;
+    let x = x.contiguous_for("gather")?;
     let out = door::gather::gather_inside("gather", &x, axis, index)?;
     Ok(out.map(|out| recorded(out, &x, axis, index.clone())))
 }
 
 /// [`Tensor::index_select`] of a contiguous vector.
 #[track_caller]
-pub(crate) fn select(x: &Tensor, axis: usize, indices: Tensor) -> Result<Tensor> {
-    match select_inside(x, axis, &indices)? {
+pub(crate) fn select(op: &str, x: &Tensor, axis: usize, indices: Tensor) -> Result<Tensor> {
+    match select_inside(op, x, axis, &indices)? {
         Some(out) => Ok(out),
-        None => Err(outside("index_select", &indices, axis, x.shape()[axis])),
+        None => Err(outside(op, &indices, axis, x.shape()[axis])),
     }
 }
 
 /// [`select`]; `None` where an index is outside.
 #[track_caller]
-pub(crate) fn select_inside(x: &Tensor, axis: usize, indices: &Tensor) -> Result<Option<Tensor>> {
-    let x = x.contiguous()?;
-    let out = door::gather::select_inside("index_select", &x, axis, indices)?;
+pub(crate) fn select_inside(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Option<Tensor>> {
+    let x = x.contiguous_for(op)?;
+    let out = door::gather::select_inside(op, &x, axis, indices)?;
     let rule = || Select { axis, size: x.shape()[axis], indices: indices.clone() };
     Ok(out.map(|out| Tensor::record(out, &[&x], rule())))
 }
@@ -184,7 +184,7 @@ impl Gradient for Select {
 /// selection is. Its own gradient is the selection again.
 #[track_caller]
 pub(crate) fn add_slices(g: &Tensor, axis: usize, indices: &Tensor, size: usize) -> Result<Tensor> {
-    let g = g.to_compute_dtype("index_select")?.contiguous()?;
+    let g = g.to_compute_dtype("index_select")?.contiguous_for("index_select")?;
     let added = door::gather::select_add("index_select", &g, axis, indices, size)?;
     Ok(Tensor::record(added, &[&g], AddSlices { axis, indices: indices.reshape(&[indices.len()])? }))
 }
@@ -202,7 +202,7 @@ impl Gradient for AddSlices {
         false
     }
     fn vjp(&self, _: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
-        Ok(vec![cotangents[0].as_ref().map(|g| select(g, self.axis, self.indices.clone())).transpose()?])
+        Ok(vec![cotangents[0].as_ref().map(|g| select("index_select", g, self.axis, self.indices.clone())).transpose()?])
     }
 }
 

@@ -116,7 +116,7 @@ impl Tensor {
         shape: &[usize],
         place: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
     ) -> Result<Tensor> {
-        let out = door::copy::scatter("slice", &self.contiguous_detached()?, shape, &place)?;
+        let out = door::copy::scatter("slice", &self.contiguous_detached("slice")?, shape, &place)?;
         Ok(Tensor::record(out, &[self], Embedded(place)))
     }
 }

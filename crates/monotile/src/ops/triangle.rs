@@ -85,7 +85,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn tril_indices(rows: usize, columns: usize, offset: isize) -> Result<Tensor> {
-        all("tril_indices", rows, columns)?.tril(offset)?.nonzero()?.t().contiguous()
+        all("tril_indices", rows, columns)?.tril(offset)?.nonzero()?.t().contiguous_for("tril_indices")
     }
 
     /// The rows and the columns of the elements that [`triu`](Tensor::triu) keeps of a matrix `(rows, columns)`, in row-major order: `(2, count)` of i64.
@@ -104,7 +104,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn triu_indices(rows: usize, columns: usize, offset: isize) -> Result<Tensor> {
-        all("triu_indices", rows, columns)?.triu(offset)?.nonzero()?.t().contiguous()
+        all("triu_indices", rows, columns)?.triu(offset)?.nonzero()?.t().contiguous_for("triu_indices")
     }
 
     /// The matrices `(…, n + |k|, n + |k|)` whose diagonal at offset `k` holds the vectors `(…, n)`; 0 elsewhere.
@@ -191,7 +191,7 @@ impl Tensor {
     #[track_caller]
     pub fn one_hot(&self, classes: usize, dtype: DType) -> Result<Tensor> {
         let numbers = check::indices("one_hot", self)?;
-        if let Some(class) = crate::door::gather::outside(&numbers.contiguous_detached()?, classes) {
+        if let Some(class) = crate::door::gather::outside(&numbers.contiguous_detached("one_hot")?, classes) {
             return Err(Error::value(format!("one_hot: class {class} is not one of {classes}")));
         }
         numbers.unsqueeze(-1)?.eq(&Tensor::arange(classes)?)?.to_dtype(dtype)

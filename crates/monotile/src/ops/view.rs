@@ -111,7 +111,7 @@ impl Tensor {
         let view = match self.layout().reshape(&shape) {
             Some(layout) => self.with_layout(layout),
             None => {
-                let copy = self.copied_contiguous()?;
+                let copy = self.copied_contiguous("reshape")?;
                 let layout = copy.layout().reshape(&shape).expect("a row-major tensor takes every shape of its length");
                 copy.with_layout(layout)
             }

@@ -231,8 +231,7 @@ fn softplus(l: &Tensor) -> Result<Tensor> {
 /// use monotile::{Tensor, stats::Categorical};
 /// let die = Categorical::new(&Tensor::from_slice(&[0.0_f64; 6], &[6])?)?;
 /// assert!((die.entropy()?.item::<f64>()? - 6.0_f64.ln()).abs() < 1e-15);
-/// let four = Tensor::from_slice(&[3_i64], &[1])?;
-/// assert!((die.log_prob(&four)?.item::<f64>()? + 6.0_f64.ln()).abs() < 1e-15);
+/// assert!((die.log_prob(3)?.item::<f64>()? + 6.0_f64.ln()).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
 #[derive(Clone)]
@@ -299,7 +298,12 @@ impl Categorical {
     /// # Errors
     /// If the shapes do not broadcast, the classes are no integers, or one is none.
     #[track_caller]
-    pub fn log_prob(&self, classes: &Tensor) -> Result<Tensor> {
+    pub fn log_prob(&self, classes: impl TensorOrNumber) -> Result<Tensor> {
+        self.log_prob_of(&*classes.value().beside("log_prob", DType::I64)?)
+    }
+
+    #[track_caller]
+    fn log_prob_of(&self, classes: &Tensor) -> Result<Tensor> {
         let classes = check::indices("log_prob", classes)?;
         let all = self.log_probabilities.shape();
         let shape = check::broadcast("log_prob", classes.shape(), &all[..all.len() - 1])?;

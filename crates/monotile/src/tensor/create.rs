@@ -240,6 +240,13 @@ impl Tensor {
         }
         let mut out = UninitTensor::<f64>::new(op, shape)?;
         out.iter_mut().enumerate().for_each(|(i, x)| *x = f(i));
+        let [low, high] = bounds(dtype);
+        // Positive comparison, so that a NaN is refused.
+        if dtype.is_integer()
+            && let Some(wrong) = out.iter().find(|x| !(low <= **x && **x <= high))
+        {
+            return Err(Error::value(format!("{op}: {dtype} holds integers from {low} to {high}, not {wrong:?}")));
+        }
         out.tensor().to_dtype(dtype)
     }
 
@@ -298,19 +305,19 @@ impl Tensor {
         Self::from_fn("arange_step", &[count as usize], dtype, |i| start + step * i as f64)
     }
 
-    /// `n` numbers evenly spaced from `first` to `last`, both included.
+    /// `n` numbers evenly spaced from `first` to `last`, both included; as integers without their fractions.
     ///
     /// # Errors
-    /// If there is no memory for so many.
+    /// If there is no memory for so many, or a number is beyond what a type of integers holds.
     #[track_caller]
     pub fn linspace(first: f64, last: f64, n: usize, dtype: DType) -> Result<Tensor> {
         Self::from_fn("linspace", &[n], dtype, |i| spaced(first, last, n, i))
     }
 
-    /// `n` powers of `base`, whose exponents are evenly spaced from `first` to `last`, both included.
+    /// `n` powers of `base`, whose exponents are evenly spaced from `first` to `last`, both included; as integers without their fractions.
     ///
     /// # Errors
-    /// If there is no memory for so many.
+    /// If there is no memory for so many, or a number is beyond what a type of integers holds.
     ///
     /// # Example
     /// ```
@@ -404,6 +411,9 @@ mod tests {
         }
         assert_eq!(Tensor::filled([1], i64::MIN as f64, DType::I64).unwrap().to_vec::<i64>().unwrap(), [i64::MIN]);
         assert_eq!(Tensor::filled([1], 2.0, DType::Bool).unwrap().to_vec::<bool>().unwrap(), [true]);
+        assert_eq!(words(Tensor::linspace(0.0, 300.0, 4, DType::U8)), "linspace: u8 holds integers from 0 to 255, not 300.0");
+        assert!(words(Tensor::logspace(0.0, 30.0, 4, 10.0, DType::I64)).starts_with("logspace: i64 holds integers from "));
+        assert_eq!(Tensor::linspace(0.0, 1.0, 3, DType::U8).unwrap().to_vec::<u8>().unwrap()[2], 1);
         let bytes = Tensor::from(vec![1_u8]);
         assert_eq!(words(bytes.pad(0, 1, 0, 256.0)), "pad: filled: u8 holds integers from 0 to 255, not 256.0");
         assert_eq!(bytes.pad(0, 1, 0, 255.0).unwrap().to_vec::<u8>().unwrap(), [255, 1]);

@@ -95,8 +95,8 @@ fn posed(
     check_rows(name, "scale", scale, 3)?;
     let all = leading(name, &[(translation, 1), (rotation, 1), (scale, 1)])?;
     let [t, q, s] = common(name, [translation, rotation, scale])?;
-    let parts = [broadcast_rows(&t, &all)?, broadcast_rows(&q, &all)?, broadcast_rows(&s, &all)?];
-    let Some(out) = door::transform::compose("compose", inverse, parts.each_ref(), &shape(&all, &[4, 4]))? else {
+    let parts = [broadcast_rows(name, &t, &all)?, broadcast_rows(name, &q, &all)?, broadcast_rows(name, &s, &all)?];
+    let Some(out) = door::transform::compose(name, inverse, parts.each_ref(), &shape(&all, &[4, 4]))? else {
         let own = &s.shape()[..s.rank() - 1];
         let i = s.to_f64_vec()?.iter().position(|&s| s == 0.0).unwrap_or(0) / 3;
         return Err(Error::value(format!(

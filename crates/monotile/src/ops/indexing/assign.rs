@@ -69,8 +69,13 @@ impl Tensor {
     /// ```
     #[doc(alias = "put")]
     #[track_caller]
-    pub fn index_put<T: Borrow<Tensor>>(&self, indices: &[T], values: impl TensorOrNumber, accumulate: bool) -> Result<Tensor> {
-        let items: Vec<IndexItem> = indices.iter().map(|index| IndexItem::from(index.borrow())).collect();
+    pub fn index_put<T: Borrow<Tensor>>(
+        &self,
+        indices: impl AsRef<[T]>,
+        values: impl TensorOrNumber,
+        accumulate: bool,
+    ) -> Result<Tensor> {
+        let items: Vec<IndexItem> = indices.as_ref().iter().map(|index| IndexItem::from(index.borrow())).collect();
         match accumulate {
             false => assign("index_put", self, &items, values.value()),
             true => accumulated(self, &items, values.value()),
@@ -106,7 +111,7 @@ impl Tensor {
 fn places_and_value(op: &str, x: &Tensor, plan: &IndexPlan, value: &Tensor) -> Result<[Tensor; 2]> {
     let places = plan.places(op, x.shape())?;
     let value = broadcast(op, value, places.shape())?;
-    Ok([places.reshape(&[places.len()])?.contiguous_detached()?, value.reshape(&[places.len()])?])
+    Ok([places.reshape(&[places.len()])?.contiguous_detached(op)?, value.reshape(&[places.len()])?])
 }
 
 #[track_caller]

@@ -105,7 +105,7 @@ fn vector(op: &str, x: &Tensor, axis: isize, indices: &Tensor) -> Result<(usize,
     if indices.rank() != 1 {
         return Err(Error::shape(format!("{op}: indices must be a vector, got shape {:?}", indices.shape())));
     }
-    Ok((d, indices.contiguous_detached()?))
+    Ok((d, indices.contiguous_detached(op)?))
 }
 
 #[track_caller]
@@ -143,7 +143,7 @@ fn with_size(shape: &[usize], axis: usize, size: usize) -> Dims {
 /// [`Tensor::index_copy`] of what was checked.
 #[track_caller]
 pub(super) fn put(op: &'static str, x: &Tensor, axis: usize, indices: Tensor, source: &Tensor) -> Result<Tensor> {
-    let out = door::gather::select_put(op, &x.contiguous_detached()?, axis, &indices, &source.contiguous_detached()?)?;
+    let out = door::gather::select_put(op, &x.contiguous_detached(op)?, axis, &indices, &source.contiguous_detached(op)?)?;
     if !out.dtype().is_float() {
         return Ok(out);
     }
@@ -174,12 +174,13 @@ impl Gradient for Put {
         };
         let kept = || -> Result<Tensor> {
             let (none, all) = (Tensor::zeros(&[size], DType::Bool)?, Tensor::ones(&[count], DType::Bool)?);
-            let written = door::gather::select_put(self.op, &none.contiguous()?, 0, &self.indices, &all.contiguous()?)?;
+            let written =
+                door::gather::select_put(self.op, &none.contiguous_for(self.op)?, 0, &self.indices, &all.contiguous_for(self.op)?)?;
             along(written)?.where_(0.0, g)
         };
         let stayed = || -> Result<Tensor> {
             let (none, numbers) = (Tensor::zeros(&[size], DType::I64)?, Tensor::arange(count)?);
-            let last = door::gather::select_put(self.op, &none.contiguous()?, 0, &self.indices, &numbers)?;
+            let last = door::gather::select_put(self.op, &none.contiguous_for(self.op)?, 0, &self.indices, &numbers)?;
             let is_last = last.index_select(0, &self.indices)?.eq(&numbers)?;
             along(is_last)?.where_(g.index_select(self.axis as isize, &self.indices)?, 0.0)
         };

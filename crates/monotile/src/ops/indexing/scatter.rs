@@ -99,7 +99,7 @@ impl Tensor {
                 sums.div(&counts)
             }
             ScatterReduction::Max | ScatterReduction::Min | ScatterReduction::Prod => {
-                let (a, b) = (x.contiguous_detached()?, source.contiguous_detached()?);
+                let (a, b) = (x.contiguous_detached("scatter_reduce")?, source.contiguous_detached("scatter_reduce")?);
                 let kind = match reduction {
                     ScatterReduction::Max => ScatterKind::Max,
                     ScatterReduction::Min => ScatterKind::Min,
@@ -137,7 +137,7 @@ pub(crate) fn of_integers(
             )));
         }
     };
-    let [x, source] = [x, source].map(|x| x.widened(op)?.contiguous_detached());
+    let [x, source] = [x, source].map(|x| x.widened(op)?.contiguous_detached(op));
     match door::gather::scatter_integers(op, &x?, axis, index, &source?, kind)? {
         Some(out) => Ok(out),
         None => Err(Error::value(format!("{op}: a {what} of integers does not fit i64"))),
@@ -160,7 +160,8 @@ fn scatter(x: &Tensor, axis: isize, index: &Tensor, source: OperandValue<'_>) ->
     let source = cast("scatter", x, source)?;
     let source = if is_number { Cow::Owned(source.expand(index.shape())?) } else { Cow::Borrowed(&source) };
     check_source("scatter", &index, &source)?;
-    let out = door::gather::scatter("scatter", &x.contiguous_detached()?, d, &index, &source.contiguous_detached()?)?;
+    let out =
+        door::gather::scatter("scatter", &x.contiguous_detached("scatter")?, d, &index, &source.contiguous_detached("scatter")?)?;
     if !out.dtype().is_float() {
         return Ok(out);
     }

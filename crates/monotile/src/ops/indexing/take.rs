@@ -31,11 +31,11 @@ impl Tensor {
     pub fn take(&self, indices: &Tensor) -> Result<Tensor> {
         let indices = &check::indices("take", indices)?;
         let words = |index| format!("take: index {index} names no element of a tensor of shape {:?}", self.shape());
-        let (x, numbers) = (self.reshape(&[self.len()])?, indices.contiguous_detached()?.reshape(&[indices.len()])?);
+        let (x, numbers) = (self.reshape(&[self.len()])?, indices.contiguous_detached("take")?.reshape(&[indices.len()])?);
         // Most indices count from the start: others are looked for where one is met.
-        let found = match select_inside(&x, 0, &numbers)? {
+        let found = match select_inside("take", &x, 0, &numbers)? {
             Some(found) => found,
-            None => select(&x, 0, from_zero(&numbers, self.len(), words)?)?,
+            None => select("take", &x, 0, from_zero("take", &numbers, self.len(), words)?)?,
         };
         found.reshape(indices.shape())
     }
@@ -78,9 +78,9 @@ impl Tensor {
         let x = self.expand(&with_size(&outside, size))?;
         let all = with_size(&outside, count);
         // Most indices count from the start: others are looked for where one is met.
-        match gather_inside(&x, d, &indices.expand(&all)?.contiguous_detached()?)? {
+        match gather_inside(&x, d, &indices.expand(&all)?.contiguous_detached("take_along_dim")?)? {
             Some(found) => Ok(found),
-            None => x.gather(axis, &from_zero(indices, size, words)?.expand(&all)?),
+            None => x.gather(axis, &from_zero("take_along_dim", indices, size, words)?.expand(&all)?),
         }
     }
 }

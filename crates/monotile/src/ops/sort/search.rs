@@ -118,7 +118,7 @@ fn search(op: &str, sorted: &Tensor, values: &Tensor, right: bool) -> Result<Ten
         )));
     }
     let dtype = if sorted.dtype() == values.dtype() { sorted.dtype() } else { common(op, sorted, values)? };
-    let [sorted, values] = [sorted, values].map(|x| x.detach().to_dtype(dtype)?.contiguous_detached());
+    let [sorted, values] = [sorted, values].map(|x| x.detach().to_dtype(dtype)?.contiguous_detached(op));
     door::sort::search(op, &sorted?, &values?, right)
 }
 

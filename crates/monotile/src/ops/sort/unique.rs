@@ -52,7 +52,7 @@ impl Tensor {
     #[track_caller]
     pub fn unique(&self) -> Result<Unique> {
         let x = self.reshape(&[self.len()])?;
-        let [first, inverse, counts] = door::sort::unique("unique", &x.contiguous_detached()?)?;
+        let [first, inverse, counts] = door::sort::unique("unique", &x.contiguous_detached("unique")?)?;
         Ok(Unique { values: x.index_select(0, &first)?, first, inverse: inverse.reshape(self.shape())?, counts })
     }
 }
