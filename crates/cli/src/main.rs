@@ -25,7 +25,7 @@ use clap::{Parser, Subcommand};
 use command_error::CommandError;
 #[cfg(feature = "view")]
 use commands::view;
-use commands::{bench, einsum, explain, factor, generate, info, lora, render, tour, train};
+use commands::{bench, einsum, explain, factor, generate, info, lora, render, splat, tour, train};
 use monotile::text::printable;
 use monotile_kernels::process::{self, CountingAllocator};
 
@@ -48,6 +48,7 @@ Examples:
   monotile train --data text.txt --out DIR                   a small LLaMA from scratch
   monotile info --model DIR                                  what a checkpoint holds and what it costs to run
   monotile render Fox.glb -o fox.png                         a picture of a 3D model; animations as .gif or .apng
+  monotile splat render scene.ply --orbit -o scene.gif       once around a scene of Gaussian splats
   monotile info Fox.glb                                      what a 3D model holds
   monotile explain Fox.glb --vertex 1234 -o vertex.svg       one vertex on its way from the mesh to a pixel
 
@@ -70,6 +71,7 @@ enum Command {
     Lora(lora::LoraArgs),
     Info(info::InfoArgs),
     Render(Box<render::RenderArgs>),
+    Splat(splat::SplatArgs),
     Explain(explain::ExplainArgs),
     Bench(bench::BenchArgs),
     Tour(tour::TourArgs),
@@ -87,6 +89,7 @@ impl Command {
             Self::Lora(command) => command.run(out),
             Self::Info(command) => command.run(out),
             Self::Render(command) => command.run(out),
+            Self::Splat(command) => command.run(out),
             Self::Explain(command) => command.run(out),
             Self::Bench(command) => command.run(out),
             Self::Tour(command) => command.run(out),
