@@ -25,7 +25,7 @@ use clap::{Parser, Subcommand};
 use command_error::CommandError;
 #[cfg(feature = "view")]
 use commands::view;
-use commands::{bench, devices, einsum, explain, factor, generate, info, lora, render, tour, train};
+use commands::{bench, devices, einsum, explain, factor, generate, info, lora, render, splat, tour, train};
 use monotile::text::printable;
 use monotile_kernels::process::{self, CountingAllocator};
 
@@ -49,6 +49,7 @@ Examples:
   monotile info --model DIR                                  what a checkpoint holds and what it costs to run
   monotile devices                                           where to compute: the processor, and graphics processors
   monotile render Fox.glb -o fox.png                         a picture of a 3D model; animations as .gif or .apng
+  monotile splat render scene.ply --orbit -o scene.gif       once around a scene of Gaussian splats
   monotile info Fox.glb                                      what a 3D model holds
   monotile explain Fox.glb --vertex 1234 -o vertex.svg       one vertex on its way from the mesh to a pixel
 
@@ -72,6 +73,7 @@ enum Command {
     Info(info::InfoArgs),
     Devices(devices::DevicesArgs),
     Render(Box<render::RenderArgs>),
+    Splat(splat::SplatArgs),
     Explain(explain::ExplainArgs),
     Bench(bench::BenchArgs),
     Tour(tour::TourArgs),
@@ -90,6 +92,7 @@ impl Command {
             Self::Info(command) => command.run(out),
             Self::Devices(command) => command.run(out),
             Self::Render(command) => command.run(out),
+            Self::Splat(command) => command.run(out),
             Self::Explain(command) => command.run(out),
             Self::Bench(command) => command.run(out),
             Self::Tour(command) => command.run(out),

@@ -101,19 +101,19 @@ fn blended<T: SplatNumber>(rule: BlendRule, inputs: [&Tensor; 5]) -> Result<Tens
     let colors = T::elements(colors)?;
     let bins = SplatBins::new(&rule, on_screen, colors)?;
     let mut picture = Block::new(rule.width * rule.height * rule.wide())?;
-    kernels::blend(&rule, &bins, on_screen, colors, &mut picture);
+    kernels::blend(&bins, &mut picture);
     let picture = T::tensor(picture, &[rule.height, rule.width, rule.wide()])?;
-    Ok(Tensor::record(picture, &inputs, Blend { rule, bins }))
+    Ok(Tensor::record(picture, &inputs, Blend(bins)))
 }
 
-struct Blend<T> {
-    rule: BlendRule,
-    bins: SplatBins<T>,
-}
+struct Blend<T: SplatNumber>(SplatBins<T>);
 
 impl<T: SplatNumber> Gradient for Blend<T> {
     fn name(&self) -> &'static str {
         "blend"
+    }
+    fn keeps_input(&self, _: usize, _: &[bool]) -> bool {
+        false
     }
     fn keeps_output(&self, _: usize) -> bool {
         true
@@ -122,18 +122,14 @@ impl<T: SplatNumber> Gradient for Blend<T> {
         once("blend", saved.is_recorded())?;
         let Some(bar) = &cotangents[0] else { return Ok(vec![None; 5]) };
         let bar = bar.to_dtype(T::DTYPE)?.contiguous()?;
-        let [positions, conics, depths, opacities, colors] = [0, 1, 2, 3, 4].map(|i| saved.input(i));
         let picture = saved.output(0);
         let mut gradients = Vec::new();
-        for of in [&positions, &conics, &depths, &opacities, &colors] {
-            gradients.push(Block::<T>::new(of.len())?);
+        for i in 0..5 {
+            gradients.push(Block::<T>::new(saved.input_shape(i).iter().product())?);
         }
-        if let [positions_bar, conics_bar, depths_bar, opacities_bar, colors_bar] = &mut gradients[..] {
-            let out =
-                ScreenSplatsMut { positions: positions_bar, conics: conics_bar, depths: depths_bar, opacities: opacities_bar };
-            let on_screen = screen::<T>([&positions, &conics, &depths, &opacities])?;
-            let pictures = [T::elements(&picture)?, T::elements(&bar)?];
-            kernels::blend_gradient(&self.rule, &self.bins, on_screen, T::elements(&colors)?, pictures, out, colors_bar)?;
+        if let [positions, conics, depths, opacities, colors] = &mut gradients[..] {
+            let out = ScreenSplatsMut { positions, conics, depths, opacities };
+            kernels::blend_gradient(&self.0, [T::elements(&picture)?, T::elements(&bar)?], out, colors)?;
         }
         let answer = |(i, block): (usize, Block<T>)| saved.needs(i).then(|| T::tensor(block, saved.input_shape(i))).transpose();
         gradients.into_iter().enumerate().map(answer).collect()

@@ -13,6 +13,7 @@ pub mod info;
 pub mod lora;
 mod plan;
 pub mod render;
+pub mod splat;
 pub mod tour;
 pub mod train;
 mod training;

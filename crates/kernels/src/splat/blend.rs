@@ -5,10 +5,11 @@
 //! ```
 //!
 //! A splat is passed over where α < least. A pixel is finished, without the splat at hand, where T′ ≤ stop. A tile is 8 x 8 pixels in registers; up to four
-//! channels are blended in one pass, depth counting as one. What the pixels of a register cannot be reached by is passed over after one comparison.
+//! channels are blended in one pass, depth counting as one. Rows that a splat does not reach are passed over.
+
+use std::ops::Range;
 
 use super::bins::{GEOMETRY, SplatBins};
-use super::project::ScreenSplats;
 use super::stated::TILE;
 use crate::compiled::compiled;
 use crate::number::Number;
@@ -21,6 +22,8 @@ use crate::threads;
 pub(super) const PIXELS: usize = TILE * TILE;
 /// The most channels of a pass.
 pub(super) const PASS: usize = 4;
+/// How many entries ahead records are fetched.
+const AHEAD: usize = 6;
 /// Nanoseconds a pair of a splat and a tile, by which work is split.
 pub(super) const PAIR_NS: f64 = 40.0;
 
@@ -57,10 +60,10 @@ compiled! {
     /// The picture `(height, width, channels + 2)`: Σ T α c, the coverage 1 − T, and Σ T α depth.
     ///
     /// # Panics
-    /// If lengths do not fit, or the bins are those of other splats.
-    pub fn blend<T: Sortable>(rule: &BlendRule, bins: &SplatBins<T>, splats: ScreenSplats<'_, T>, colors: &[T], out: &mut [T]) {
+    /// If the picture's length does not fit.
+    pub fn blend<T: Sortable>(bins: &SplatBins<T>, out: &mut [T]) {
+        let rule = bins.rule;
         assert!(out.len() == crate::shape::count(&[rule.height, rule.width, rule.wide()]), "a picture of its size");
-        let scene = BlendScene::new(rule, bins, splats, colors);
         if out.is_empty() {
             return;
         }
@@ -69,7 +72,7 @@ compiled! {
         let parts = if threads::parts(bins.pairs(), PAIR_NS) > 1 { rows } else { 1 };
         threads::split_mut(out, band, parts, |start, out| {
             for (row, out) in (start / band..).zip(out.chunks_mut(band)) {
-                simd::dispatch(Band { scene: &scene, row, columns, out });
+                simd::dispatch(Band { bins, row, columns, out });
             }
         });
     }
@@ -80,39 +83,26 @@ pub trait Sortable: Lanes + SortKey {}
 
 impl<T: Lanes + SortKey> Sortable for T {}
 
-/// What both directions read.
-pub(super) struct BlendScene<'a, T> {
-    pub rule: &'a BlendRule,
-    pub bins: &'a SplatBins<T>,
-    /// Channels and depth of each rank.
-    pub features: Vec<T>,
-}
-
-impl<'a, T: Sortable> BlendScene<'a, T> {
-    pub fn new(rule: &'a BlendRule, bins: &'a SplatBins<T>, splats: ScreenSplats<'_, T>, colors: &[T]) -> Self {
-        let (n, wide) = (splats.check(), rule.channels + 1);
-        let (columns, rows) = rule.tiles();
-        assert!(n == bins.splats && colors.len() == n * rule.channels, "the splats that were binned");
-        assert!(bins.tiles.len() == columns * rows + 1, "the picture for which splats were binned");
-        let mut features = vec![T::ZERO; bins.order.len() * wide];
-        for (feature, &i) in features.chunks_exact_mut(wide).zip(&bins.order) {
-            let i = i as usize;
-            feature[..rule.channels].copy_from_slice(&colors[i * rule.channels..][..rule.channels]);
-            feature[rule.channels] = splats.depths[i];
-        }
-        Self { rule, bins, features }
+impl<T: Sortable> SplatBins<T> {
+    /// Splat and slot of the splats of a tile, front to back.
+    #[inline(always)]
+    pub(super) fn tile(&self, tile: usize) -> &[[u32; 2]] {
+        &self.entries[self.tiles[tile] as usize..self.tiles[tile + 1] as usize]
     }
 
-    /// Rank and slot of the splats of a tile, front to back.
+    /// What a tile reads of a splat. That of an entry some way ahead is fetched: splats of a tile lie anywhere.
     #[inline(always)]
-    pub fn entries(&self, tile: usize) -> &[[u32; 2]] {
-        &self.bins.entries[self.bins.tiles[tile] as usize..self.bins.tiles[tile + 1] as usize]
+    pub(super) fn record(&self, entries: &[[u32; 2]], n: usize) -> &[T] {
+        if let Some(&[ahead, _]) = entries.get(n + AHEAD) {
+            simd::prefetch(self.records[ahead as usize * self.wide..].as_ptr());
+        }
+        &self.records[entries[n][0] as usize * self.wide..][..self.wide]
     }
 }
 
 /// A row of tiles.
-struct Band<'a, T> {
-    scene: &'a BlendScene<'a, T>,
+struct Band<'a, T: Sortable> {
+    bins: &'a SplatBins<T>,
     row: usize,
     columns: usize,
     out: &'a mut [T],
@@ -177,19 +167,23 @@ pub(super) struct TileSplat<V> {
     /// a/2, b, c/2
     pub conic: [V; 3],
     pub opacity: V,
-    /// −ln(least / opacity): the exponent up to which it is blended.
-    pub reach: V,
+    /// The registers that it reaches.
+    pub registers: Range<usize>,
 }
 
 impl<V: Vector> TileSplat<V> {
     #[inline(always)]
-    pub fn read(isa: Enabled<V>, geometry: &[V::Element], rank: usize) -> Self {
-        let g = &geometry[rank * GEOMETRY..][..GEOMETRY];
+    pub fn read(isa: Enabled<V>, record: &[V::Element], row: usize) -> Self {
+        let g = &record[..GEOMETRY];
+        // Rows whose centres are no farther than half of its height; a cast is 0 of what is below.
+        let middle = g[1] - V::Element::from_f64((row * TILE) as f64 + 0.5);
+        let below = |x: V::Element| x.to_f64().max(0.0).min(TILE as f64) as usize;
+        let (first, end) = (below(middle - g[6] + V::Element::from_f64(0.999)), below(middle + g[6] + V::Element::ONE));
         Self {
             center: [isa.splat(g[0]), isa.splat(g[1])],
             conic: [isa.splat(g[2]), isa.splat(g[3]), isa.splat(g[4])],
             opacity: isa.splat(g[5]),
-            reach: isa.splat(g[6]),
+            registers: first * TILE / V::LANES..(end * TILE).div_ceil(V::LANES),
         }
     }
 
@@ -221,15 +215,15 @@ pub(super) fn pass_through<V: Vector>(alpha: V, t: V, limit: V, stop: V) -> (V, 
 impl<T: Sortable> Band<'_, T> {
     #[inline(always)]
     fn tiles<V: Vector<Element = T>, const R: usize>(self, isa: Enabled<V>) {
-        let Self { scene, row, columns, out } = self;
-        let wide = scene.rule.channels + 1;
+        let Self { bins, row, columns, out } = self;
+        let wide = bins.rule.channels + 1;
         for column in 0..columns {
             for first in (0..wide).step_by(PASS) {
                 match wide - first {
-                    1 => tile::<V, R, 1>(isa, scene, [column, row], first, out),
-                    2 => tile::<V, R, 2>(isa, scene, [column, row], first, out),
-                    3 => tile::<V, R, 3>(isa, scene, [column, row], first, out),
-                    _ => tile::<V, R, 4>(isa, scene, [column, row], first, out),
+                    1 => tile::<V, R, 1>(isa, bins, [column, row], first, out),
+                    2 => tile::<V, R, 2>(isa, bins, [column, row], first, out),
+                    3 => tile::<V, R, 3>(isa, bins, [column, row], first, out),
+                    _ => tile::<V, R, 4>(isa, bins, [column, row], first, out),
                 }
             }
         }
@@ -240,33 +234,29 @@ impl<T: Sortable> Band<'_, T> {
 #[inline(always)]
 fn tile<V: Vector, const R: usize, const F: usize>(
     isa: Enabled<V>,
-    scene: &BlendScene<'_, V::Element>,
+    bins: &SplatBins<V::Element>,
     [column, row]: [usize; 2],
     first: usize,
     out: &mut [V::Element],
 ) where
     V::Element: Sortable,
 {
-    let rule = scene.rule;
-    let features = rule.channels + 1;
+    let rule = &bins.rule;
     let mut pixels = TilePixels::<V, R>::new(isa, rule, [column, row]);
     let (most, stop) = (isa.constant(rule.most), isa.constant(rule.stop));
     let mut t = [isa.constant(1.0); R];
     let mut sums = [[isa.zero(); R]; F];
-    let tile = row * rule.tiles().0 + column;
-    for (n, &[rank, _]) in scene.entries(tile).iter().enumerate() {
+    let entries = bins.tile(row * rule.tiles().0 + column);
+    for n in 0..entries.len() {
         if n % 4 == 0 && !pixels.open(isa) {
             break;
         }
-        let splat = TileSplat::read(isa, &scene.bins.geometry, rank as usize);
-        let feature = &scene.features[rank as usize * features + first..][..F];
-        for r in 0..R {
+        let record = bins.record(entries, n);
+        let splat = TileSplat::read(isa, record, row);
+        let feature = &record[GEOMETRY + first..][..F];
+        for r in splat.registers.start.min(R)..splat.registers.end.min(R) {
             let (dx, dy) = (pixels.x[r] - splat.center[0], pixels.y[r] - splat.center[1]);
-            let exponent = splat.exponent(dx, dy);
-            if !exponent.any_less(splat.reach) {
-                continue;
-            }
-            let alpha = splat.alpha(exponent).min(most);
+            let alpha = splat.alpha(splat.exponent(dx, dy)).min(most);
             let (alpha, next, limit) = pass_through(alpha, t[r], pixels.limit[r], stop);
             let weight = alpha * t[r];
             for f in 0..F {

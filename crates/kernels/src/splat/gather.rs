@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::bins::GEOMETRY;
-use super::blend::{BlendScene, Sortable};
+use super::bins::SplatBins;
+use super::blend::{PASS, Sortable};
 use super::project::ScreenSplatsMut;
 use super::unblend::MOMENTS;
 use crate::threads::{self, SharedSlice};
@@ -31,47 +31,37 @@ impl<T: Sortable> ScreenGradients<'_, T> {
 }
 
 /// Adds the records of a pass over some features to the gradients of their splats.
-pub(super) fn gather<T: Sortable>(
-    scene: &BlendScene<'_, T>,
-    records: &[T],
-    features: Range<usize>,
-    to: &mut ScreenGradients<'_, T>,
-) {
-    let (bins, channels) = (scene.bins, scene.rule.channels);
+pub(super) fn gather<T: Sortable>(bins: &SplatBins<T>, records: &[T], features: Range<usize>, to: &mut ScreenGradients<'_, T>) {
+    let channels = bins.rule.channels;
     let wide = MOMENTS + features.len();
     let ScreenSplatsMut { positions, conics, depths, opacities } = &mut to.out;
-    let [positions, conics, depths, opacities, colors] =
-        [&mut **positions, conics, depths, opacities, to.colors].map(SharedSlice::new);
-    let parts = threads::parts(bins.pairs() + bins.visible(), SLOT_NS);
+    let outs = [&mut **positions, conics, depths, opacities, to.colors].map(SharedSlice::new);
+    let parts = threads::parts(bins.pairs() + bins.splats, SLOT_NS);
     threads::run(parts, |part| {
-        for rank in threads::range(bins.visible(), 1, parts, part) {
-            let mut sums = [T::ZERO; MOMENTS + super::blend::PASS];
-            for record in records[bins.slots[rank] as usize * wide..bins.slots[rank + 1] as usize * wide].chunks_exact(wide) {
+        let range = threads::range(bins.splats, 1, parts, part);
+        // SAFETY: parts differ in their splats, and each writes the rows of its own.
+        let [positions, conics, depths, opacities, colors] = [(0, 2), (1, 3), (2, 1), (3, 1), (4, channels)]
+            .map(|(k, wide)| unsafe { outs[k].part(wide * range.start..wide * range.end) });
+        for (at, splat) in range.enumerate() {
+            let slots = bins.slots[splat] as usize..bins.slots[splat + 1] as usize;
+            if slots.is_empty() {
+                continue;
+            }
+            let mut sums = [T::ZERO; MOMENTS + PASS];
+            for record in records[slots.start * wide..slots.end * wide].chunks_exact(wide) {
                 sums.iter_mut().zip(record).for_each(|(sum, &x)| *sum += x);
             }
-            let g = &bins.geometry[rank * GEOMETRY..][..GEOMETRY];
-            let [a, b, c] = [g[2] + g[2], g[3], g[4] + g[4]];
-            let half = T::from_f64(0.5);
-            let [m, mx, my, mxx, mxy, myy] = [0, 1, 2, 3, 4, 5].map(|k| sums[k]);
-            let i = bins.order[rank] as usize;
-            // SAFETY: the splats of ranks differ, parts differ in their ranks, and each writes the rows of its own.
-            let [position, conic, depth, opacity, color] = unsafe {
-                [
-                    positions.part(2 * i..2 * i + 2),
-                    conics.part(3 * i..3 * i + 3),
-                    depths.part(i..i + 1),
-                    opacities.part(i..i + 1),
-                    colors.part(channels * i..channels * (i + 1)),
-                ]
-            };
-            position[0] -= a * mx + b * my;
-            position[1] -= b * mx + c * my;
-            conic[0] += half * mxx;
-            conic[1] += mxy;
-            conic[2] += half * myy;
-            opacity[0] -= m / g[5];
+            let g = &bins.records[splat * bins.wide..][..8];
+            let ([a, b, c], half) = ([g[2] + g[2], g[3], g[4] + g[4]], T::from_f64(0.5));
+            let [m, mx, my, mxx, mxy, myy] = [sums[0], sums[1], sums[2], sums[3], sums[4], sums[5]];
+            positions[2 * at] -= a * mx + b * my;
+            positions[2 * at + 1] -= b * mx + c * my;
+            conics[3 * at] += half * mxx;
+            conics[3 * at + 1] += mxy;
+            conics[3 * at + 2] += half * myy;
+            opacities[at] -= m / g[5];
             for (feature, &sum) in features.clone().zip(&sums[MOMENTS..]) {
-                if feature < channels { color[feature] += sum } else { depth[0] += sum }
+                if feature < channels { colors[channels * at + feature] += sum } else { depths[at] += sum }
             }
         }
     });

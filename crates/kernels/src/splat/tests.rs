@@ -190,19 +190,10 @@ fn tiles_are_all_pairs() {
         let (bar, colors_bar) = naive::blend_splats_gradient(&rule, &on_screen, &colors, &cotangent);
         let bins = SplatBins::new(&rule, screen(&on_screen), &colors).unwrap();
         let mut picture = vec![7.0; expected.len()];
-        blend(&rule, &bins, screen(&on_screen), &colors, &mut picture);
+        blend(&bins, &mut picture);
         close(&picture, &expected, 1e-13);
         let (mut found, mut colors_found) = (on_screen.clone(), vec![7.0; channels * n]);
-        blend_gradient(
-            &rule,
-            &bins,
-            screen(&on_screen),
-            &colors,
-            [&picture, &cotangent],
-            screen_mut(&mut found),
-            &mut colors_found,
-        )
-        .unwrap();
+        blend_gradient(&bins, [&picture, &cotangent], screen_mut(&mut found), &mut colors_found).unwrap();
         close_screens(&found, &bar, 1e-11);
         close(&colors_found, &colors_bar, 1e-11);
     }
@@ -256,12 +247,12 @@ fn bits_do_not_depend_on_threads() {
         let seen = ScreenSplats { positions: &positions, conics: &conics, depths: &depths, opacities: &opacities };
         let bins = SplatBins::new(&rule, seen, &rgb).unwrap();
         let mut picture = vec![0_f32; 100 * 70 * 5];
-        blend(&rule, &bins, seen, &rgb, &mut picture);
+        blend(&bins, &mut picture);
         let g = singles(&numbers(picture.len(), 9));
         let mut bars = [2, 3, 1, 1, 3].map(|k| vec![0_f32; k * n]);
         let [p, q, d, o, c] = &mut bars;
         let out = ScreenSplatsMut { positions: p, conics: q, depths: d, opacities: o };
-        blend_gradient(&rule, &bins, seen, &rgb, [&picture, &g], out, c).unwrap();
+        blend_gradient(&bins, [&picture, &g], out, c).unwrap();
         let mut ends = [3, 4, 3, 1, 3, 48].map(|k| vec![0_f32; k * n]);
         let [m, r, s, l, m2, h] = &mut ends;
         let out = SplatShapesMut { means: m, rotations: r, log_scales: s, logits: l };

@@ -9,10 +9,10 @@
 //! and no gradient where α was capped. All that a splat's place, conic and opacity need are the moments Σ σ̄ (1, dx, dy, dx², dx dy, dy²) over pixels. They and the
 //! features' sums are the record that a pair of a splat and a tile leaves in its own slot.
 
-use super::bins::SplatBins;
-use super::blend::{BlendRule, BlendScene, PAIR_NS, PASS, PIXELS, Sortable, TilePixels, TileSplat, pass_through};
+use super::bins::{GEOMETRY, SplatBins};
+use super::blend::{PAIR_NS, PASS, PIXELS, Sortable, TilePixels, TileSplat, pass_through};
 use super::gather::{ScreenGradients, gather};
-use super::project::{ScreenSplats, ScreenSplatsMut};
+use super::project::ScreenSplatsMut;
 use super::stated::TILE;
 use crate::buffer::{Block, OutOfMemory};
 use crate::compiled::compiled;
@@ -30,12 +30,12 @@ compiled! {
     /// If there is no memory for a record a slot.
     ///
     /// # Panics
-    /// If lengths do not fit, or the bins are those of other splats.
-    pub fn blend_gradient<T: Sortable>(rule: &BlendRule, bins: &SplatBins<T>, splats: ScreenSplats<'_, T>, colors: &[T], pictures: [&[T]; 2], out: ScreenSplatsMut<'_, T>, colors_out: &mut [T]) -> Result<(), OutOfMemory> {
-        let scene = BlendScene::new(rule, bins, splats, colors);
+    /// If lengths do not fit.
+    pub fn blend_gradient<T: Sortable>(bins: &SplatBins<T>, pictures: [&[T]; 2], out: ScreenSplatsMut<'_, T>, colors_out: &mut [T]) -> Result<(), OutOfMemory> {
+        let rule = bins.rule;
         let pixels = count(&[rule.height, rule.width, rule.wide()]);
         assert!(pictures.iter().all(|x| x.len() == pixels), "a picture and its cotangent");
-        assert!(out.check() == bins.splats && colors_out.len() == colors.len(), "a gradient for each splat");
+        assert!(out.check() == bins.splats && colors_out.len() == count(&[bins.splats, rule.channels]), "a gradient for each splat");
         let mut out = ScreenGradients { out, colors: colors_out };
         out.clear();
         let features = rule.channels + 1;
@@ -48,18 +48,18 @@ compiled! {
             let parts = if threads::parts(bins.pairs(), 3.0 * PAIR_NS) > 1 { rows } else { 1 };
             threads::run(parts, |part| {
                 for row in threads::range(rows, 1, parts, part) {
-                    simd::dispatch(BandGradient { scene: &scene, row, columns, first, here, pictures, records: shared });
+                    simd::dispatch(BandGradient { bins, row, columns, first, here, pictures, records: shared });
                 }
             });
-            gather(&scene, &records, first..first + here, &mut out);
+            gather(bins, &records, first..first + here, &mut out);
         }
         Ok(())
     }
 }
 
 /// The records of a row of tiles.
-struct BandGradient<'a, T> {
-    scene: &'a BlendScene<'a, T>,
+struct BandGradient<'a, T: Sortable> {
+    bins: &'a SplatBins<T>,
     row: usize,
     columns: usize,
     /// The first feature of the pass, and how many.
@@ -101,7 +101,7 @@ impl<T: Sortable> BandGradient<'_, T> {
     /// One number of each pixel of a tile: `at` of those of the picture or its cotangent.
     #[inline(always)]
     fn pixels<V: Vector<Element = T>, const R: usize>(&self, isa: Enabled<V>, picture: &[T], column: usize, at: usize) -> [V; R] {
-        let rule = self.scene.rule;
+        let rule = &self.bins.rule;
         let wide = rule.wide();
         let mut lanes = [T::ZERO; PIXELS];
         let columns = TILE.min(rule.width - column * TILE);
@@ -121,13 +121,12 @@ impl<T: Sortable> BandGradient<'_, T> {
     /// M = [`MOMENTS`] + F sums for each splat of a tile.
     #[inline(always)]
     fn tile<V: Vector<Element = T>, const R: usize, const F: usize, const M: usize>(&self, isa: Enabled<V>, column: usize) {
-        let Self { scene, first, pictures: [picture, cotangent], .. } = *self;
-        let rule = scene.rule;
-        let entries = scene.entries(self.row * self.columns + column);
+        let Self { bins, first, pictures: [picture, cotangent], .. } = *self;
+        let rule = &bins.rule;
+        let entries = bins.tile(self.row * self.columns + column);
         if entries.is_empty() {
             return;
         }
-        let features = rule.channels + 1;
         let mut g = [[isa.zero(); R]; F];
         let mut behind = [isa.zero(); R];
         for f in 0..F {
@@ -150,21 +149,18 @@ impl<T: Sortable> BandGradient<'_, T> {
         let (zero, most, stop) = (isa.zero(), isa.constant(rule.most), isa.constant(rule.stop));
         let mut t = [one; R];
         let mut done = entries.len();
-        for (n, &[rank, slot]) in entries.iter().enumerate() {
+        for (n, &[_, slot]) in entries.iter().enumerate() {
             if n % 4 == 0 && !pixels.open(isa) {
                 done = n;
                 break;
             }
-            let splat = TileSplat::read(isa, &scene.bins.geometry, rank as usize);
-            let feature = &scene.features[rank as usize * features + first..][..F];
+            let record = bins.record(entries, n);
+            let splat = TileSplat::read(isa, record, self.row);
+            let feature = &record[GEOMETRY + first..][..F];
             let mut sums = [zero; M];
-            for r in 0..R {
+            for r in splat.registers.start.min(R)..splat.registers.end.min(R) {
                 let (dx, dy) = (pixels.x[r] - splat.center[0], pixels.y[r] - splat.center[1]);
-                let exponent = splat.exponent(dx, dy);
-                if !exponent.any_less(splat.reach) {
-                    continue;
-                }
-                let whole = splat.alpha(exponent);
+                let whole = splat.alpha(splat.exponent(dx, dy));
                 let (alpha, next, limit) = pass_through(whole.min(most), t[r], pixels.limit[r], stop);
                 let weight = alpha * t[r];
                 let mut cg = zero;
