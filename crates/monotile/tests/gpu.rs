@@ -158,7 +158,9 @@ fn every_type_comes_back_as_it_went() {
         let before = device.memory().unwrap();
         let there = repeated.to(&device).unwrap();
         assert_eq!((device.memory().unwrap() - before, there.shape()), (4, &[1000, 1000][..]));
-        assert_eq!(Tensor::from([3_i64, -4]).to(&device).unwrap().to_vec::<i32>().unwrap(), [3, -4]);
+        let integers = Tensor::from([3_i64, -4]).to(&device).unwrap();
+        assert_eq!(integers.to_vec::<i32>().unwrap(), [3, -4]);
+        assert_eq!(format!("{integers} {}", there.select(0, 0).unwrap().slice(0, ..2).unwrap()), "[ 3, -4] [0.5, 0.5]");
     }
 }
 
