@@ -23,8 +23,9 @@ impl GpuDoor<'_> {
                 let mean = repeated(&of(GpuReduction::Mean)?, &x.layout().shape, axes);
                 let squares = self.map_one(&record(|[x, mu]: [Expr; 2]| (x - mu) * (x - mu)), &[x, &mean], DType::F32)?;
                 let n = count(&axes.iter().map(|&d| x.shape()[d]).collect::<Vec<_>>()) as f64;
-                let scaled = record(|[y]: [Expr; 1]| y / Expr::from_f64(n - correction));
-                self.map_one(&scaled, &[&self.reduced(&squares, axes, GpuReduction::Sum)?], DType::F32)
+                let n = Tensor::scalar((n - correction) as f32);
+                let scaled = record(|[y, n]: [Expr; 2]| y / n);
+                self.map_one(&scaled, &[&self.reduced(&squares, axes, GpuReduction::Sum)?, &n], DType::F32)
             }
             // m + ln Σ exp(x − m), with m = 0 where the largest is not finite.
             Reduction::LogSumExp => {
