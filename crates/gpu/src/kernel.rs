@@ -101,6 +101,11 @@ impl KernelCache {
         Self { compiled: HashMap::new(), layouts: HashMap::new(), uniforms }
     }
 
+    /// How many are compiled.
+    pub fn len(&self) -> usize {
+        self.compiled.len()
+    }
+
     /// The kernel of this key; compiled from `text` if there is none yet.
     pub fn get(&mut self, gpu: &Gpu, key: KernelKey, text: impl FnOnce() -> KernelText) -> GpuResult<Arc<GpuKernel>> {
         if let Some(kernel) = self.compiled.get(&key) {

@@ -12,6 +12,7 @@
 //! | --- | --- |
 //! | [`map`], [`map_with`], [`copy`] | a recorded formula of up to six operands, and numbers; casts |
 //! | [`reduce`] | sums, means and extremes over any axes |
+//! | [`scan`], [`recurrence`] | running sums, products and linear recurrences along an axis |
 //! | [`softmax`], [`log_softmax`] | along an axis |
 //! | [`product`], [`product_by`] | the matrix product, batched |
 //! | [`attention`], [`attention_backward`] | scaled dot-product attention in tiles, and its gradients |
@@ -41,6 +42,7 @@ mod place;
 pub mod pool;
 mod product;
 mod reduce;
+mod scan;
 mod softmax;
 pub mod stream;
 mod team;
@@ -62,6 +64,7 @@ pub use place::{count_up, embed, fill, fill_integers, join};
 pub use pool::{GpuBlock, GpuPool};
 pub use product::{ProductVariant, product, product_by};
 pub use reduce::{GpuReduction, reduce};
+pub use scan::{GpuScan, recurrence, scan};
 pub use softmax::{log_softmax, softmax};
 pub use stream::{GpuRead, GpuStream};
 

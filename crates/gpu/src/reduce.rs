@@ -1,9 +1,9 @@
 //! Sums, means and extremes over any dimensions.
 
-use monotile_kernels::number::{Expr, Number, record};
+use monotile_kernels::number::{Expr, record};
 use monotile_kernels::shape::{count, product};
 
-use crate::elementwise::map;
+use crate::elementwise::map_with;
 use crate::error::{GpuError, GpuResult};
 use crate::kernel::KernelText;
 use crate::operand::{GpuOperand, GpuType, MergedDims, conversions};
@@ -100,8 +100,8 @@ pub fn reduce(stream: &GpuStream, reduction: GpuReduction, operand: &GpuOperand,
         GpuReduction::Mean => {
             let sum = reduce(stream, GpuReduction::Sum, &partial, &[0])?;
             let sum = GpuOperand::contiguous(&sum, GpuType::F32, &[outputs])?;
-            let scaled = record(|[x]: [Expr; 1]| x / Expr::from_f64(n as f64));
-            Ok(map(stream, &scaled, &[sum], GpuType::F32)?.remove(0))
+            let scaled = record(|[x, n]: [Expr; 2]| x / n);
+            Ok(map_with(stream, &scaled, &[sum], &[n as f32], GpuType::F32)?.remove(0))
         }
         other => reduce(stream, other, &partial, &[0]),
     }

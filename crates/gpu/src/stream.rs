@@ -94,6 +94,11 @@ impl GpuStream {
         lock(&self.state).dispatches
     }
 
+    /// How many kernels were compiled so far: each once, when it is first called.
+    pub fn compiled(&self) -> usize {
+        lock(&self.state).kernels.len()
+    }
+
     /// A block with these bytes.
     ///
     /// # Errors

@@ -254,7 +254,7 @@ impl Rng {
                 order[i] as i64
             })?
         };
-        x.index_select(0, &indices)
+        x.index_select(0, &indices.to(&x.device())?)
     }
 
     /// Numbers drawn from the standard normal distribution.

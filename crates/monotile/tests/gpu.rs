@@ -158,7 +158,9 @@ fn every_type_comes_back_as_it_went() {
         let before = device.memory().unwrap();
         let there = repeated.to(&device).unwrap();
         assert_eq!((device.memory().unwrap() - before, there.shape()), (4, &[1000, 1000][..]));
-        assert_eq!(Tensor::from([3_i64, -4]).to(&device).unwrap().to_vec::<i32>().unwrap(), [3, -4]);
+        let integers = Tensor::from([3_i64, -4]).to(&device).unwrap();
+        assert_eq!(integers.to_vec::<i32>().unwrap(), [3, -4]);
+        assert_eq!(format!("{integers} {}", there.select(0, 0).unwrap().slice(0, ..2).unwrap()), "[ 3, -4] [0.5, 0.5]");
     }
 }
 
@@ -258,7 +260,27 @@ fn every_optimizer_steps_as_on_the_processor() {
     }
 }
 
-/// The numbers of an optimizer's step change, its kernel does not: nothing is compiled anew.
+/// Factors, bounds and lengths are parameters: a schedule compiles nothing anew.
+#[test]
+fn other_numbers_need_no_other_kernel() {
+    for device in devices() {
+        let x = Rng::new(1).normal(&[4, 300], DType::F32).unwrap();
+        let (there, mut compiled) = (x.to(&device).unwrap(), None);
+        for step in 1..5 {
+            let (factor, n) = (0.1 * f64::from(step), 40 * step as usize);
+            let value = |x: &Tensor| -> Result<Tensor> {
+                let x = x.slice(1, ..n)?.mul_scalar(factor)?.add_scalar(factor)?.clamp(-factor, 2.0 * factor)?;
+                x.pow(1.0 + factor.round())?.leaky_relu(factor)?.var(&[1], 1.0, false)?.sum(&[], false)
+            };
+            let leaves = [there.requires_grad(), x.requires_grad()];
+            let found = [0, 1].map(|i| grad(&value(&leaves[i]).unwrap(), &[&leaves[i]]).unwrap().remove(0));
+            close(&found[0], &found[1], 1e-5);
+            assert_eq!(*compiled.get_or_insert(device.compiled()), device.compiled(), "step {step}");
+        }
+    }
+}
+
+/// The numbers of an optimizer's step change, its kernel does not.
 #[test]
 fn a_step_costs_a_kernel_a_parameter() {
     for device in devices() {

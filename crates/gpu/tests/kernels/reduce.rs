@@ -1,4 +1,4 @@
-use monotile_gpu::{GpuOperand, GpuReduction, GpuType, log_softmax, reduce, softmax};
+use monotile_gpu::{GpuOperand, GpuReduction, GpuScan, GpuType, log_softmax, recurrence, reduce, scan, softmax};
 
 use crate::{LAYOUTS, Layout, close, download, indices, operand, streams, upload};
 
@@ -141,5 +141,37 @@ fn softmax_of_rows_and_columns_is_stable() {
         let found = download(&stream, &softmax(&stream, &view, 1).unwrap());
         assert!(found[..4] == [1.0, 0.0, 0.0, 0.0] && found[4..].iter().all(|x| x.is_nan()), "{label}: {found:?}");
         assert!(softmax(&stream, &view, 2).unwrap_err().message.contains("softmax: there is no axis 2 of 2 dimensions"));
+    }
+}
+
+#[test]
+fn scans_are_those_of_plain_loops() {
+    // Reversed layouts have elements.
+    let shapes: [(&[usize], usize); 5] = [(&[2, 0, 3], 1), (&[3, 65], 1), (&[67, 5], 0), (&[2, 9, 33], 1), (&[1, 1], 0)];
+    for (label, stream) in streams() {
+        for (number, (sizes, axis)) in shapes.into_iter().enumerate() {
+            let dtype = [GpuType::F32, GpuType::BF16][number % 2];
+            let (x, x_values) = operand(&stream, sizes, LAYOUTS[number], dtype, 5);
+            let (a, a_values) = operand(&stream, sizes, LAYOUTS[(number + 1) % 5], GpuType::F32, 6);
+            let inner: usize = sizes[axis + 1..].iter().product();
+            let plain = |step: &dyn Fn(f64, usize) -> f64, first: &dyn Fn(usize) -> f64| {
+                let mut all = vec![0.0; x_values.len()];
+                for at in 0..all.len() {
+                    let start = (at / inner.max(1)) % sizes[axis] == 0;
+                    all[at] = if start { first(at) } else { step(all[at - inner], at) };
+                }
+                all
+            };
+            let value = |at: usize| f64::from(x_values[at]);
+            let what = format!("{label}: {sizes:?} along {axis}");
+            let found = |kind| download(&stream, &scan(&stream, kind, &x, axis).unwrap());
+            close(&format!("{what}: sum"), &found(GpuScan::Sum), &plain(&|y, at| y + value(at), &value), 1e-5);
+            close(&format!("{what}: product"), &found(GpuScan::Product), &plain(&|y, at| y * value(at), &value), 1e-4);
+            let both = |y: f64, at: usize| y.max(value(at)) + (-(y - value(at)).abs()).exp().ln_1p();
+            close(&format!("{what}: exponentials"), &found(GpuScan::LogSumExp), &plain(&both, &value), 1e-5);
+            let found = download(&stream, &recurrence(&stream, &a, &x, axis).unwrap());
+            let step = |y: f64, at: usize| f64::from(a_values[at]) * y + value(at);
+            close(&format!("{what}: recurrence"), &found, &plain(&step, &value), 1e-4);
+        }
     }
 }

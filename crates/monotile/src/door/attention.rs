@@ -22,7 +22,7 @@ pub struct AttentionTensors<'a> {
 }
 
 impl<'a> AttentionTensors<'a> {
-    fn all(&self) -> SmallVec<[&'a Tensor; 4]> {
+    fn all(&self) -> SmallVec<[&'a Tensor; 7]> {
         self.qkv.into_iter().chain(self.mask).collect()
     }
 
@@ -104,5 +104,8 @@ pub fn backward(
         kernel::backward(&x.inputs::<T>(), &cotangents, gradients).map_err(|e| Error::from(e).with_context(op))?;
         Ok(blocks.into_iter().map(|block| block.map(UninitTensor::tensor)).collect())
     }
-    real!(op, x.all(), run(op, x, cotangents, needs) => attention_backward(x, cotangents, needs))
+    let mut all = x.all();
+    all.extend([cotangents.out, cotangents.dout]);
+    all.extend(cotangents.dlse);
+    real!(op, all, run(op, x, cotangents, needs) => attention_backward(x, cotangents, needs))
 }

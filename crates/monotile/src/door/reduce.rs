@@ -147,7 +147,10 @@ pub fn scan(op: &str, x: &Tensor, axis: usize, scan: Scan) -> Result<Tensor> {
         }?;
         Ok(out.tensor())
     }
-    on_cpu(op, &[x])?;
+    #[cfg(feature = "gpu")]
+    if let Place::Gpu(gpu) = place(op, &[x])? {
+        return gpu.scan(x, axis, scan);
+    }
     let [n, inner] = along(x, axis);
     if x.dtype() != DType::I64 {
         return real!(op, [x], run(op, x, [n, inner], scan));
@@ -195,7 +198,7 @@ pub fn recurrence(op: &str, a: &Tensor, b: &Tensor, axis: usize) -> Result<Tenso
         scan::recurrence(a.elements::<T>(), b.elements(), n, inner, &mut out)?;
         Ok(out.tensor())
     }
-    real!(op, [b, a], run(op, a, b, axis))
+    real!(op, [b, a], run(op, a, b, axis) => recurrence(a, b, axis))
 }
 
 /// The size of an axis, and the number of elements from one index of it to the next.

@@ -126,6 +126,15 @@ impl Device {
         }
     }
 
+    /// How many kernels a GPU has compiled: each once, when it is first called.
+    pub fn compiled(&self) -> Option<usize> {
+        match &self.0 {
+            Processor::Cpu => None,
+            #[cfg(feature = "gpu")]
+            Processor::Gpu(gpu) => Some(gpu.stream().compiled()),
+        }
+    }
+
     pub(crate) fn of(processor: Processor) -> Self {
         Self(processor)
     }

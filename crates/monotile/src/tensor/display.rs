@@ -46,7 +46,11 @@ impl Tensor {
         };
         let indices: Vec<_> = self.shape().iter().map(shown).collect();
         let mut cells = Cells::default();
-        self.gather_shown(&indices, &mut cells);
+        // From a device at once, and not one by one.
+        match self.on_cpu() {
+            Ok(here) => here.gather_shown(&indices, &mut cells),
+            Err(error) => return write!(f, "[] of shape {:?}, {}: {error}", self.shape(), self.dtype()),
+        }
         let cells = text(cells, f);
         let width = cells.iter().map(String::len).chain(f.width()).max().unwrap_or(0);
         write_nested(f, &indices, 0, &mut cells.iter(), width)

@@ -145,7 +145,8 @@ pub(crate) fn is_one_number(x: &Tensor) -> bool {
 /// The number that a tensor of the processor repeats; none of an empty one.
 pub(crate) fn number(x: &Tensor) -> Option<f64> {
     let one = Layout { offset: x.layout().offset, ..Layout::contiguous(Shape::default()) };
-    if x.is_empty() { None } else { x.with_layout(one).to_f64_vec().ok()?.first().copied() }
+    // It goes to a kernel and not to the host: the tape need not know.
+    if x.is_empty() { None } else { x.with_layout(one).f64_vec().ok()?.first().copied() }
 }
 
 /// The type in a GPU's memory.

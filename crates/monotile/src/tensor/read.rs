@@ -145,16 +145,22 @@ impl Tensor {
     #[doc(alias = "tolist")]
     #[track_caller]
     pub fn to_f64_vec(&self) -> Result<Vec<f64>> {
+        crate::tape::note_read(self);
+        self.f64_vec()
+    }
+
+    /// [`to_f64_vec`](Tensor::to_f64_vec) that the tape is not told of.
+    #[track_caller]
+    pub(crate) fn f64_vec(&self) -> Result<Vec<f64>> {
         #[track_caller]
         fn read<T: StorageElement>(view: View<'_, T>, f: impl Fn(T) -> f64) -> Result<Vec<f64>> {
             let mut numbers = memory::list(view.len(), "to_f64_vec")?;
             numbers.extend(view.iter().map(f));
             Ok(numbers)
         }
-        crate::tape::note_read(self);
         #[cfg(feature = "gpu")]
         if let Storage::Gpu(_) = self.storage() {
-            return self.on_cpu()?.to_f64_vec();
+            return self.on_cpu()?.f64_vec();
         }
         match self.storage().cpu() {
             CpuStorage::F32(b) => read(self.view(b), f64::from),

@@ -12,20 +12,42 @@ use crate::tensor::{DType, Tensor};
 
 /// Operands that a kernel reads.
 const OPERANDS: usize = 6;
+/// Numbers of a formula that are passed to its kernel.
+const CONSTANTS: usize = 16;
 
 impl GpuDoor<'_> {
     /// The results of a formula of tensors of one shape, as this type. Numbers of the processor are parameters of the kernel.
     #[track_caller]
     pub(super) fn map(&self, graph: &Graph, x: &[&Tensor], dtype: DType) -> Result<Vec<Tensor>> {
+        self.map_with(graph, &[], x, dtype)
+    }
+
+    /// [`map`](Self::map) of a formula of a type. Where that holds numbers, as a factor or a bound, they are parameters, too: others need no
+    /// other kernel.
+    #[track_caller]
+    fn map_of<F>(&self, graph: Graph, x: &[&Tensor]) -> Result<Vec<Tensor>> {
+        if size_of::<F>() > 0 {
+            let (apart, constants) = graph.clone().with_constants_apart();
+            if constants.len() <= CONSTANTS {
+                return self.map_with(&apart, &constants, x, DType::F32);
+            }
+        }
+        self.map(&graph, x, DType::F32)
+    }
+
+    /// [`map`](Self::map) of a formula whose last variables are these numbers.
+    #[track_caller]
+    fn map_with(&self, graph: &Graph, constants: &[f64], x: &[&Tensor], dtype: DType) -> Result<Vec<Tensor>> {
         let is_number = |x: &Tensor| matches!(x.storage(), Storage::Cpu(_)) && is_one_number(x);
         let (numbers, tensors): (Vec<usize>, Vec<usize>) = (0..x.len()).partition(|&i| is_number(x[i]));
-        let mut order = vec![0; x.len()];
+        let mut order: Vec<usize> = (0..graph.inputs).collect();
         tensors.iter().chain(&numbers).enumerate().for_each(|(place, &i)| order[i] = place);
         let mut operands = Vec::with_capacity(tensors.len());
         for &i in &tensors {
             operands.push(self.operand(x[i])?);
         }
-        let numbers: Vec<f32> = numbers.iter().map(|&i| number(x[i]).unwrap_or(0.0) as f32).collect();
+        let numbers = numbers.iter().map(|&i| number(x[i]).unwrap_or(0.0)).chain(constants.iter().copied());
+        let numbers: Vec<f32> = numbers.map(|number| number as f32).collect();
         self.map_operands(&graph.clone().reordered(&order), &operands, &numbers, dtype, x[0])
     }
 
@@ -63,7 +85,7 @@ impl GpuDoor<'_> {
     /// A recorded formula of f32.
     #[track_caller]
     pub fn formula<const N: usize, F: Formula<N>>(&self, x: [&Tensor; N], f: F) -> Result<Tensor> {
-        self.map_one(&record(|x: [Expr; N]| f.apply(x)), &x, DType::F32)
+        Ok(self.map_of::<F>(record(|x: [Expr; N]| f.apply(x)), &x)?.swap_remove(0))
     }
 
     #[track_caller]
@@ -72,7 +94,7 @@ impl GpuDoor<'_> {
         Arguments: Arity<N>,
     {
         let operands: Vec<&Tensor> = x.into_iter().chain([g]).collect();
-        self.map_one(&Arguments::recorded(f).part(i..i + 1), &operands, DType::F32)
+        Ok(self.map_of::<F>(Arguments::recorded(f).part(i..i + 1), &operands)?.swap_remove(0))
     }
 
     #[track_caller]
@@ -81,7 +103,7 @@ impl GpuDoor<'_> {
         Arguments: Arity<N>,
     {
         let operands: Vec<&Tensor> = x.into_iter().chain([g]).collect();
-        self.map(&Arguments::recorded(f), &operands, DType::F32)
+        self.map_of::<F>(Arguments::recorded(f), &operands)
     }
 
     /// Of a kind that is the same for all finite numbers.

@@ -1,11 +1,11 @@
 //! Sums, means, extremes, and what is composed of them.
 
-use monotile_gpu::{GpuReduction, count_up, fill, reduce};
+use monotile_gpu::{GpuReduction, GpuScan, count_up, fill, recurrence, reduce, scan};
 use monotile_kernels::number::{Expr, Number, record};
 use monotile_kernels::shape::count;
 
 use super::{GpuDoor, repeated};
-use crate::door::reduce::{Reduction, without};
+use crate::door::reduce::{Reduction, Scan, without};
 use crate::error::Result;
 use crate::tensor::{DType, Dims, Tensor};
 
@@ -23,8 +23,9 @@ impl GpuDoor<'_> {
                 let mean = repeated(&of(GpuReduction::Mean)?, &x.layout().shape, axes);
                 let squares = self.map_one(&record(|[x, mu]: [Expr; 2]| (x - mu) * (x - mu)), &[x, &mean], DType::F32)?;
                 let n = count(&axes.iter().map(|&d| x.shape()[d]).collect::<Vec<_>>()) as f64;
-                let scaled = record(|[y]: [Expr; 1]| y / Expr::from_f64(n - correction));
-                self.map_one(&scaled, &[&self.reduced(&squares, axes, GpuReduction::Sum)?], DType::F32)
+                let n = Tensor::scalar((n - correction) as f32);
+                let scaled = record(|[y, n]: [Expr; 2]| y / n);
+                self.map_one(&scaled, &[&self.reduced(&squares, axes, GpuReduction::Sum)?, &n], DType::F32)
             }
             // m + ln Σ exp(x − m), with m = 0 where the largest is not finite.
             Reduction::LogSumExp => {
@@ -49,6 +50,24 @@ impl GpuDoor<'_> {
             kind => reduce(self.stream(), kind, &self.operand(x)?, axes),
         };
         self.tensor(self.done(block)?, &shape)
+    }
+
+    #[track_caller]
+    pub fn scan(&self, x: &Tensor, axis: usize, kind: Scan) -> Result<Tensor> {
+        if x.dtype().is_integer() {
+            return Err(self.refused());
+        }
+        let kind = match kind {
+            Scan::Sum => GpuScan::Sum,
+            Scan::Product => GpuScan::Product,
+            Scan::LogSumExp => GpuScan::LogSumExp,
+        };
+        self.tensor(self.done(scan(self.stream(), kind, &self.operand(x)?, axis))?, x.shape())
+    }
+
+    #[track_caller]
+    pub fn recurrence(&self, a: &Tensor, b: &Tensor, axis: usize) -> Result<Tensor> {
+        self.tensor(self.done(recurrence(self.stream(), &self.operand(a)?, &self.operand(b)?, axis))?, b.shape())
     }
 
     /// The first place of the largest or smallest, or of a NaN, in row-major order over the axes: as i32, exact up to 2²⁴.
