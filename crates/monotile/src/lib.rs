@@ -31,8 +31,8 @@
 //! let y = Tensor::from_rows(&[[1.0_f64], [3.0], [5.0]])?;
 //! let mut x = Tensor::from_rows(&[[0.0_f64], [0.0]])?.requires_grad();
 //! for _ in 0..200 {
-//!     let loss = a.matmul(&x)?.sub(&y)?.square()?.mean(&[], false)?;
-//!     let gradient = grad(&loss, &[&x])?.remove(0);
+//!     let loss = a.matmul(&x)?.sub(&y)?.square()?.mean(.., false)?;
+//!     let gradient = grad(&loss, [&x])?.remove(0);
 //!     x = x.detach().sub(gradient.mul(0.3)?)?.requires_grad();
 //! }
 //! for found in [x, lstsq(&a, &y)?] {

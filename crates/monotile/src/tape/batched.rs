@@ -123,7 +123,7 @@ pub fn batch_jacobian(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor]
 
 /// The vector-Jacobian products of many cotangents: those of slice k of each cotangent, along its first axis, in slice k of each result.
 ///
-/// Shapes: a cotangent is `(k,` its output's shape`)`, a result `(k,` its input's shape`)`. `None` where no output depends on an input.
+/// Shapes: a cotangent is `(k,` its output's shape`)`, a result `(k,` its input's shape`)`. `None` where no output depends on an input, or there is no cotangent.
 ///
 /// # Gradient
 /// As by `walk_kind`: plain values, or recorded ones.

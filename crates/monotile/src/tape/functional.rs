@@ -253,6 +253,26 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_that_is_right_once_has_no_jacobian_on_the_tape() {
+        struct Once;
+        impl crate::tape::Gradient for Once {
+            fn name(&self) -> &'static str {
+                "once"
+            }
+            fn once_differentiable(&self) -> bool {
+                true
+            }
+            fn vjp(&self, _: &crate::tape::Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+                Ok(cotangents.to_vec())
+            }
+        }
+        let (x, once) = (normal(&[2]), |x: &Tensor| Ok(Tensor::record(x.detach(), &[x], Once)));
+        near(&jacobian(once, &x).unwrap(), &Tensor::eye(2, DType::F64).unwrap(), 0.0);
+        let words = jacobian(once, &x.requires_grad()).unwrap_err().to_string();
+        assert!(words.starts_with("the gradient of once cannot be differentiated again"), "{words}");
+    }
+
+    #[test]
     fn of_one_tensor_there_is_one_tensor() {
         let x = normal(&[2, 2]);
         let cubes = |x: &Tensor| x.powf(3.0)?.sum(.., false);

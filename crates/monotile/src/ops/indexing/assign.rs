@@ -4,6 +4,7 @@ use std::borrow::{Borrow, Cow};
 
 use super::items::IndexPlan;
 use super::put::{cast, put};
+use super::scatter::{ScatterReduction, of_integers};
 use crate::check;
 use crate::error::{Error, Placed, Result};
 use crate::tensor::operand::{OperandValue, TensorOrNumber};
@@ -56,7 +57,7 @@ impl Tensor {
     /// As of [`slice_assign`](Tensor::slice_assign); with `accumulate` the cotangent, and for the values its part by the same indices.
     ///
     /// # Errors
-    /// As [`slice_assign`](Tensor::slice_assign); with `accumulate` for integers and booleans too.
+    /// As [`slice_assign`](Tensor::slice_assign); with `accumulate` for booleans, and for integers whose sum does not fit i64.
     ///
     /// # Example
     /// ```
@@ -140,11 +141,16 @@ fn assign(op: &'static str, x: &Tensor, items: &[IndexItem], value: OperandValue
 
 #[track_caller]
 fn accumulated(x: &Tensor, items: &[IndexItem], value: OperandValue<'_>) -> Result<Tensor> {
-    let value = value.beside("index_put", x.dtype())?;
-    let dtype = check::common_float("index_put", x, &value)?;
-    let plan = IndexPlan::new("index_put", items, x.shape())?;
-    let [places, value] = places_and_value("index_put", x, &plan, &value.to_dtype(dtype)?)?;
-    x.to_dtype(dtype)?.reshape(&[x.len()])?.scatter_add(0, &places, &value)?.reshape(x.shape())
+    let op = "index_put";
+    let value = value.beside(op, x.dtype())?;
+    let plan = IndexPlan::new(op, items, x.shape())?;
+    if x.dtype().is_integer() && value.dtype().is_integer() {
+        let [places, value] = places_and_value(op, x, &plan, &value)?;
+        return of_integers(op, &x.reshape([x.len()])?, 0, &places, &value, ScatterReduction::Sum)?.reshape(x.shape());
+    }
+    let dtype = check::common_float(op, x, &value)?;
+    let [places, value] = places_and_value(op, x, &plan, &value.to_dtype(dtype)?)?;
+    x.to_dtype(dtype)?.reshape([x.len()])?.scatter_add(0, &places, &value)?.reshape(x.shape())
 }
 
 #[cfg(test)]
@@ -227,6 +233,11 @@ mod tests {
         // a[1] = [[4, 3, 2, 1]]
         let row = Tensor::from([[[4_i64, 3, 2, 1]]]);
         assert_eq!(values(a.slice_assign(s![1], &row)), [0, 1, 2, 3, 4, 3, 2, 1, 8, 9, 10, 11]);
+        // np.add.at(a, ([0, 0, 2], [1, 1, 3]), 5)
+        let (i, j) = (Tensor::from([0_i64, 0, 2]), Tensor::from([1_i64, 1, 3]));
+        assert_eq!(values(a.index_put([&i, &j], 5, true)), [0, 11, 2, 3, 4, 5, 6, 7, 8, 9, 10, 16]);
+        let words = a.index_put([&i], i64::MAX, true).unwrap_err().to_string();
+        assert_eq!(words, "index_put: a sum of integers does not fit i64");
         // An empty part, and everything.
         assert_eq!(values(a.slice_assign(s![1..1], 5)), values(Ok(a.clone())));
         assert_eq!(values(a.slice_assign(s![], 5)), [5; 12]);
