@@ -58,6 +58,8 @@ fn rows_are_picked_and_added_back_as_the_twin_does() {
     });
 }
 
+type Way = fn(f64, f64) -> f64;
+
 #[test]
 fn elements_are_gathered_and_scattered_as_the_twin_does() {
     with_threads(|| {
@@ -69,7 +71,7 @@ fn elements_are_gathered_and_scattered_as_the_twin_does() {
             gather(&x, dims, &index, &mut out).unwrap();
             assert_eq!(out, naive::gather(&x, dims, &index));
             let source: Vec<f64> = (0..index.len()).map(|i| (i * 7919 % 1009) as f64 * 0.1 - 20.0).collect();
-            let ways: [(Accumulation, fn(f64, f64) -> f64); 3] =
+            let ways: [(Accumulation, Way); 3] =
                 [(Accumulation::Add, |a, b| a + b), (Accumulation::Maximum, f64::max), (Accumulation::Minimum, f64::min)];
             for (how, f) in ways {
                 let (mut back, mut expected) = (vec![1.0; x.len()], x.clone());
