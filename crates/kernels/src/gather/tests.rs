@@ -58,6 +58,8 @@ fn rows_are_picked_and_added_back_as_the_twin_does() {
     });
 }
 
+type Way = fn(f64, f64) -> f64;
+
 #[test]
 fn elements_are_gathered_and_scattered_as_the_twin_does() {
     with_threads(|| {

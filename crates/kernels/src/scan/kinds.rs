@@ -58,6 +58,7 @@ impl<T: Real> Scan for Product<T> {
     type Out = T;
     // A part may overflow that a 0 before it makes 0.
     const MERGES: bool = false;
+    const SIDE_BY_SIDE: bool = true;
 
     #[inline(always)]
     fn start(self) -> f64 {
@@ -83,6 +84,7 @@ impl<T: Real> Scan for Recurrence<T> {
     type Out = T;
     // The product of a part's factors may overflow where no result does.
     const MERGES: bool = false;
+    const SIDE_BY_SIDE: bool = true;
 
     #[inline(always)]
     fn start(self) -> f64 {

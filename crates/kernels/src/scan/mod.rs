@@ -28,6 +28,8 @@ const CHAINS: usize = 8;
 const CHAIN: usize = 128;
 /// Elements of a group: one addition to the sum before it, for four elements.
 const GROUP: usize = 4;
+/// Rows that are scanned side by side.
+const SIDE: usize = 4;
 /// Columns that are scanned together: their states stay in the first-level cache.
 const COLUMNS: usize = 512;
 /// Nanoseconds an element of a scan that adds, multiplies or compares.
@@ -96,6 +98,8 @@ trait Scan: Copy + Send + Sync {
     const MERGES: bool;
     /// Whether elements are merged in groups: where that is less work than to wait for the state before.
     const GROUPED: bool = false;
+    /// Whether rows are scanned side by side: where a step takes less work than time, and every result fits.
+    const SIDE_BY_SIDE: bool = false;
     /// What an element costs.
     const NS: f64 = LIGHT_NS;
 
@@ -182,6 +186,10 @@ fn scan<S: Scan>(s: S, x: [&[S::Item]; 2], n: usize, inner: usize, y: &mut [S::O
     let block = count(&[n, inner]);
     assert!(block > 0 && y.len().is_multiple_of(block), "whole series");
     let plan = Plan::new(n, inner, y.len() / block, S::NS, S::MERGES);
+    if S::SIDE_BY_SIDE && inner == 1 && plan.outer >= SIDE * plan.threads {
+        scan_side_by_side(s, x, y, &plan);
+        return Ok(true);
+    }
     let starts = if plan.cuts > 1 { starts(s, x, &plan)? } else { Vec::new() };
     let (y, all_fit) = (SharedSlice::new(y), AtomicBool::new(true));
     plan.run(
@@ -193,6 +201,37 @@ fn scan<S: Scan>(s: S, x: [&[S::Item]; 2], n: usize, inner: usize, y: &mut [S::O
         },
     );
     Ok(all_fit.into_inner())
+}
+
+/// All rows, [`SIDE`] of them at a time: a step of one does not wait for those of the others.
+fn scan_side_by_side<S: Scan>(s: S, x: [&[S::Item]; 2], y: &mut [S::Out], plan: &Plan) {
+    let n = plan.n;
+    threads::split_mut(y, SIDE * n, plan.threads, |start, y| {
+        simd::run(
+            #[inline(always)]
+            || {
+                for (k, y) in y.chunks_mut(SIDE * n).enumerate() {
+                    let place = |r: usize, j: usize| start + (k * SIDE + r) * n + j;
+                    let mut rows = y.chunks_exact_mut(n);
+                    let [Some(y0), Some(y1), Some(y2), Some(y3)] = std::array::from_fn(|_| rows.next()) else {
+                        for (r, y) in y.chunks_exact_mut(n).enumerate() {
+                            s.row(x.map(|x| &x[place(r, 0)..place(r, n)]), y, s.start(), 0);
+                        }
+                        continue;
+                    };
+                    let [a, b] = x.map(|x| -> [&[S::Item]; SIDE] { std::array::from_fn(|r| &x[place(r, 0)..][..n]) });
+                    let mut states = [s.start(); SIDE];
+                    for j in 0..n {
+                        for (r, state) in states.iter_mut().enumerate() {
+                            *state = s.step(*state, [a[r][j], b[r][j]], j);
+                        }
+                        (y0[j], y1[j]) = (s.value(states[0]), s.value(states[1]));
+                        (y2[j], y3[j]) = (s.value(states[2]), s.value(states[3]));
+                    }
+                }
+            },
+        );
+    });
 }
 
 /// The states before each part of each series: (outer, cut, inner).

@@ -3,11 +3,13 @@
 use super::*;
 use crate::naive;
 
-/// (outer, n, inner): short and long series, blocks and what is left of them, narrow and wide columns, nothing.
-const SHAPES: [[usize; 3]; 12] = [
+/// (outer, n, inner): short and long series, blocks and what is left of them, rows side by side, narrow and wide columns, nothing.
+const SHAPES: [[usize; 3]; 14] = [
     [1, 1, 1],
     [2, 3, 4],
     [5, 7, 1],
+    [11, 100, 1],
+    [70, 3000, 1],
     [1, 1023, 1],
     [1, 1025, 1],
     [3, 2100, 1],

@@ -178,7 +178,7 @@ pub fn coordinates(places: &[i64], shape: &Shape, out: &mut [i64]) {
     threads::split_mut(out, rank, threads::parts(places.len(), 4.0 * rank as f64), |start, out| {
         let (last, before) = (shape[rank - 1] as i64, &shape[..rank - 1]);
         // The places of a row of the last dimension differ in one index. Of no row at first.
-        let (mut row, mut indices) = (i64::MAX..i64::MIN, Vec::from(before));
+        let (mut row, mut indices) = (0..0, Vec::from(before));
         for (out, &place) in out.chunks_exact_mut(rank).zip(&places[start / rank..]) {
             if !row.contains(&place) {
                 let mut rest = place / last;
