@@ -71,7 +71,7 @@ fn elements_are_gathered_and_scattered_as_the_twin_does() {
             gather(&x, dims, &index, &mut out).unwrap();
             assert_eq!(out, naive::gather(&x, dims, &index));
             let source: Vec<f64> = (0..index.len()).map(|i| (i * 7919 % 1009) as f64 * 0.1 - 20.0).collect();
-            let ways: [(Accumulation, fn(f64, f64) -> f64); 4] = [
+            let ways: [(Accumulation, Way); 4] = [
                 (Accumulation::Add, |a, b| a + b),
                 (Accumulation::Multiply, |a, b| a * b),
                 (Accumulation::Maximum, f64::max),
