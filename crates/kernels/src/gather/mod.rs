@@ -78,11 +78,11 @@ pub fn check(indices: &[i64], size: usize) -> Result<(), OutOfRange> {
             || indices.chunks(BLOCK).all(|block| block.iter().fold(0, |most, &index| most.max(index as u64)) < size as u64),
         )
     });
-    told(inside, indices, size)
+    first_outside(inside, indices, size)
 }
 
 /// The first index that is outside, where one was met.
-fn told(inside: bool, indices: &[i64], size: usize) -> Result<(), OutOfRange> {
+fn first_outside(inside: bool, indices: &[i64], size: usize) -> Result<(), OutOfRange> {
     if inside {
         return Ok(());
     }
@@ -148,7 +148,7 @@ pub fn select<A: Element, R: Element>(
         }
         true
     });
-    told(inside, indices, axis)
+    first_outside(inside, indices, axis)
 }
 
 /// The rows of a table; whether all indices are inside.
@@ -221,7 +221,7 @@ fn gather_of<A: Element>(x: &[A], dims: GatherDims, index: &[i64], out: &mut [A]
         }
         true
     });
-    told(inside, index, axis)
+    first_outside(inside, index, axis)
 }
 
 /// Whole rows of a gather, past the caches where there is a stream; whether all indices are inside.

@@ -3,7 +3,7 @@
 use bytemuck::{cast_slice, cast_slice_mut};
 use half::bf16;
 
-use super::{Accumulation, GatherDims, OutOfRange, Plan, place, told};
+use super::{Accumulation, GatherDims, OutOfRange, Plan, first_outside, place};
 use crate::compiled::compiled;
 use crate::params::params;
 use crate::real::{Element, Real};
@@ -111,7 +111,7 @@ pub fn scatter_with<A: Element>(
         }
         true
     });
-    told(inside, index, axis)
+    first_outside(inside, index, axis)
 }
 
 /// Whole rows of a scatter, into those of the result from `first` on.

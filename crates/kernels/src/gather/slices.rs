@@ -4,7 +4,7 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use half::bf16;
 
 use super::scatter::scatter_rows;
-use super::{AHEAD, GatherDims, OutOfRange, check, in_parts, place, prefetch, told};
+use super::{AHEAD, GatherDims, OutOfRange, check, first_outside, in_parts, place, prefetch};
 use crate::buffer::list;
 use crate::compiled::compiled;
 use crate::params::params;
@@ -123,7 +123,7 @@ fn slices<A: Element>(
             }
             true
         });
-        return told(inside, indices, axis);
+        return first_outside(inside, indices, axis);
     };
     let unit = if outer * axis >= parts { inner } else { LINE };
     threads::split_mut(out, unit, parts, |start, mut out| {
