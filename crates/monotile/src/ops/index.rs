@@ -100,8 +100,8 @@ impl Tensor {
             )));
         }
         let dtype = check::common_float("scatter_add", self, source)?;
-        let (x, source) = (self.to_dtype(dtype)?, source.to_dtype(dtype)?.contiguous()?);
-        let out = door::gather::scatter_add("scatter_add", &x.contiguous_detached()?, d, &index, &source)?;
+        let (x, source) = (self.to_dtype(dtype)?, source.to_dtype(dtype)?.beside(&index)?.contiguous()?);
+        let out = door::gather::scatter_add("scatter_add", &x.beside(&index)?.contiguous_detached()?, d, &index, &source)?;
         Ok(Tensor::record(out, &[&x, &source], ScatterAdd { axis: d, index }))
     }
 }
