@@ -11,7 +11,7 @@ pub use monotile_kernels::sample::{MOST_ELEMENTS, MOST_SIDE, PixelCoordinate, Sa
 use monotile_kernels::shape::count;
 
 #[cfg(feature = "gpu")]
-use super::{Place, gpu::GpuScatter, place};
+use super::{OperandPlace, gpu::GpuScatter, place};
 use super::{real, stored};
 use crate::error::Result;
 use crate::tensor::dtype::StorageElement;
@@ -52,7 +52,7 @@ pub fn rows(op: &str, table: &Tensor, ids: &Tensor) -> Result<Tensor> {
         Ok(out.tensor())
     }
     #[cfg(feature = "gpu")]
-    if let Place::Gpu(gpu) = place(op, &[table, ids])? {
+    if let OperandPlace::Gpu(gpu) = place(op, &[table, ids])? {
         return gpu.rows(table, ids);
     }
     match table.dtype() {

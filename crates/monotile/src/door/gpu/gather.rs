@@ -12,7 +12,7 @@ use crate::tensor::{DType, Dims, Tensor};
 /// Operands that are joined at once.
 const JOINED: usize = 6;
 
-impl GpuDoor<'_> {
+impl GpuDoor {
     /// Slices of a contiguous tensor along an axis, in its own type.
     #[track_caller]
     pub fn select(&self, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor> {
@@ -56,7 +56,7 @@ impl GpuDoor<'_> {
     #[track_caller]
     pub fn select_add(&self, g: &Tensor, axis: usize, indices: &Tensor, size: usize) -> Result<Tensor> {
         let Storage::Gpu(memory) = indices.storage() else { return Err(self.refused()) };
-        let integers = memory.integers(self.op, indices.layout())?;
+        let integers = memory.integers(&self.op, indices.layout())?;
         let segments = self.done(GpuSegments::new(self.stream(), &integers, size))?;
         let (rows, others) = self.table(g, axis)?;
         let block = self.done(gather_rows_backward(self.stream(), &self.operand(&rows)?, &segments))?;
