@@ -157,7 +157,7 @@ fn scans_are_those_of_plain_loops() {
             let plain = |step: &dyn Fn(f64, usize) -> f64, first: &dyn Fn(usize) -> f64| {
                 let mut all = vec![0.0; x_values.len()];
                 for at in 0..all.len() {
-                    let start = (at / inner.max(1)) % sizes[axis] == 0;
+                    let start = (at / inner.max(1)).is_multiple_of(sizes[axis]);
                     all[at] = if start { first(at) } else { step(all[at - inner], at) };
                 }
                 all

@@ -10,7 +10,7 @@ use monotile_kernels::simd::Lanes;
 use smallvec::SmallVec;
 
 #[cfg(feature = "gpu")]
-use super::{Place, place};
+use super::{OperandPlace, place};
 use crate::error::{Error, Result};
 use crate::tensor::dtype::StorageElement;
 use crate::tensor::storage::CpuStorage;
@@ -29,7 +29,7 @@ pub fn product(
     bias: Option<&Tensor>,
 ) -> Result<Tensor> {
     #[cfg(feature = "gpu")]
-    if let Place::Gpu(gpu) = place(op, &x.into_iter().chain(bias).collect::<SmallVec<[&Tensor; 3]>>())? {
+    if let OperandPlace::Gpu(gpu) = place(op, &x.into_iter().chain(bias).collect::<SmallVec<[&Tensor; 3]>>())? {
         return gpu.product(product, x, shape, bias);
     }
     let [a, b] = x.map(|x| x.storage().cpu());

@@ -14,7 +14,7 @@ use monotile_kernels::shape::count;
 use monotile_kernels::simd::Lanes;
 
 #[cfg(feature = "gpu")]
-use super::{Place, gpu::GpuScatter, place};
+use super::{OperandPlace, gpu::GpuScatter, place};
 use super::{on_cpu, real, stored};
 use crate::error::{Error, Result};
 use crate::tensor::dtype::StorageElement;
@@ -61,7 +61,7 @@ pub fn select_inside(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Res
         Ok(found.is_ok().then(|| out.tensor()))
     }
     #[cfg(feature = "gpu")]
-    if let Place::Gpu(gpu) = place(op, &[x, indices])? {
+    if let OperandPlace::Gpu(gpu) = place(op, &[x, indices])? {
         return if outside(indices, x.shape()[axis]).is_some() { Ok(None) } else { gpu.select(x, axis, indices).map(Some) };
     }
     stored!(op, [x, indices], run(op, x, axis, indices))
@@ -82,7 +82,7 @@ pub fn rows(op: &str, table: &Tensor, ids: &Tensor) -> Result<Tensor> {
         }
     }
     #[cfg(feature = "gpu")]
-    if let Place::Gpu(gpu) = place(op, &[table, ids])? {
+    if let OperandPlace::Gpu(gpu) = place(op, &[table, ids])? {
         if let Some(id) = outside(ids, table.dim(0)) {
             return Err(Error::value(format!("{op}: index {id} is outside the table of {} rows", table.dim(0))));
         }
@@ -121,7 +121,7 @@ pub fn gather_inside(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Resul
         Ok(found.is_ok().then(|| out.tensor()))
     }
     #[cfg(feature = "gpu")]
-    if let Place::Gpu(gpu) = place(op, &[x, index])? {
+    if let OperandPlace::Gpu(gpu) = place(op, &[x, index])? {
         return if outside(index, x.shape()[axis]).is_some() { Ok(None) } else { gpu.gather(x, axis, index).map(Some) };
     }
     stored!(op, [x, index], run(op, x, axis, index))
@@ -137,7 +137,7 @@ pub fn scatter_add(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &T
 #[track_caller]
 pub fn scatter_sum(op: &str, shape: &[usize], axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
     #[cfg(feature = "gpu")]
-    if let Place::Gpu(_) = place(op, &[source, index])? {
+    if let OperandPlace::Gpu(_) = place(op, &[source, index])? {
         return scatter_reduce(op, &source.zeros_beside(shape, source.dtype())?, axis, index, source, ScatterKind::Sum);
     }
     real!(op, [source, index], accumulate(op, (None, shape), axis, index, source, Accumulation::Add))
@@ -162,7 +162,7 @@ pub fn scatter_reduce(op: &str, x: &Tensor, axis: usize, index: &Tensor, source:
         ScatterKind::Min => Accumulation::Minimum,
     };
     #[cfg(feature = "gpu")]
-    if let Place::Gpu(gpu) = place(op, &[x, index, source])? {
+    if let OperandPlace::Gpu(gpu) = place(op, &[x, index, source])? {
         check_range(op, index, axis, x.shape()[axis])?;
         return gpu.scatter_reduce(x, axis, index, source, kind);
     }

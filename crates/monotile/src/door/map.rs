@@ -10,7 +10,7 @@ use monotile_kernels::real::{BoolByte, Real};
 use smallvec::SmallVec;
 
 #[cfg(feature = "gpu")]
-use super::{Place, place};
+use super::{OperandPlace, place};
 use super::{on_cpu, real, stored, widened};
 use crate::error::Result;
 use crate::tensor::dtype::StorageElement;
@@ -208,7 +208,7 @@ pub fn classify(op: &str, x: &Tensor, kind: fn(f64) -> bool) -> Result<Tensor> {
 #[track_caller]
 pub fn logic(op: &str, a: &Tensor, b: &Tensor, f: impl Fn(bool, bool) -> bool + Sync + Copy) -> Result<Tensor> {
     #[cfg(feature = "gpu")]
-    if let Place::Gpu(gpu) = place(op, &[a, b])? {
+    if let OperandPlace::Gpu(gpu) = place(op, &[a, b])? {
         return gpu.logic(a, b, f);
     }
     let mut out = UninitTensor::<BoolByte>::like(op, a)?;
@@ -264,7 +264,7 @@ pub fn cast(op: &str, x: &Tensor, dtype: DType) -> Result<Tensor> {
         Ok(out.tensor())
     }
     #[cfg(feature = "gpu")]
-    if let Place::Gpu(gpu) = place(op, &[x])? {
+    if let OperandPlace::Gpu(gpu) = place(op, &[x])? {
         return gpu.cast(x, dtype);
     }
     let wide = |dtype| matches!(dtype, DType::F32 | DType::F64 | DType::I64);

@@ -44,40 +44,33 @@ pub(crate) mod update;
 /// If they are on two devices. A number that is repeated stands beside tensors of any.
 #[cfg(feature = "gpu")]
 #[track_caller]
-pub(crate) fn place<'a, T: std::borrow::Borrow<crate::Tensor>>(op: &'a str, operands: &[T]) -> crate::Result<Place<'a>> {
+pub(crate) fn place<T: std::borrow::Borrow<crate::Tensor>>(op: &str, operands: &[T]) -> crate::Result<OperandPlace> {
     gpu::place(op, operands)
 }
 
 /// Without the feature `gpu` everything is.
 #[cfg(not(feature = "gpu"))]
 #[inline(always)]
-pub(crate) fn place<T>(_: &str, _: &[T]) -> crate::Result<Place> {
-    Ok(Place::Cpu)
+pub(crate) fn place<T>(_: &str, _: &[T]) -> crate::Result<OperandPlace> {
+    Ok(OperandPlace::Cpu)
 }
 
 /// Where an operation is carried out.
-#[cfg(feature = "gpu")]
-pub(crate) enum Place<'a> {
+pub(crate) enum OperandPlace {
     /// By the processor.
     Cpu,
     /// By a GPU.
-    Gpu(gpu::GpuDoor<'a>),
-}
-
-/// Where an operation is carried out.
-#[cfg(not(feature = "gpu"))]
-pub(crate) enum Place {
-    /// By the processor.
-    Cpu,
+    #[cfg(feature = "gpu")]
+    Gpu(gpu::GpuDoor),
 }
 
 /// Refuses operands that the processor does not have, in the name of an operation without a kernel elsewhere.
 #[track_caller]
 pub(crate) fn on_cpu<T: std::borrow::Borrow<crate::Tensor>>(op: &str, operands: &[T]) -> crate::Result<()> {
     match place(op, operands)? {
-        Place::Cpu => Ok(()),
+        OperandPlace::Cpu => Ok(()),
         #[cfg(feature = "gpu")]
-        Place::Gpu(gpu) => Err(gpu.refused()),
+        OperandPlace::Gpu(gpu) => Err(gpu.refused()),
     }
 }
 
@@ -100,11 +93,11 @@ macro_rules! by_device {
     ($op:expr, $x:expr, [$($dtype:pat => $t:ty),*], $f:ident $more:tt $args:tt $(=> $method:ident $gpu_args:tt)?) => {{
         let operands = &$x;
         match $crate::door::place($op, operands)? {
-            $crate::door::Place::Cpu => match operands[0].dtype() {
+            $crate::door::OperandPlace::Cpu => match operands[0].dtype() {
                 $($dtype => $crate::door::by_device!(@call $f, $t, $more, $args),)*
             },
             #[cfg(feature = "gpu")]
-            $crate::door::Place::Gpu(gpu) => $crate::door::on_gpu!(gpu $(, $method $gpu_args)?),
+            $crate::door::OperandPlace::Gpu(gpu) => $crate::door::on_gpu!(gpu $(, $method $gpu_args)?),
         }
     }};
     (@call $f:ident, $t:ty, [$($more:tt),*], ($($arg:expr),* $(,)?)) => {

@@ -6,7 +6,7 @@ use monotile_kernels::shape::count;
 use monotile_kernels::{reduce as kernel, scan};
 
 #[cfg(feature = "gpu")]
-use super::{Place, place};
+use super::{OperandPlace, place};
 use super::{on_cpu, real};
 use crate::error::{Error, Result};
 use crate::tensor::dtype::StorageElement;
@@ -77,7 +77,7 @@ fn fitting(op: &str, fits: bool) -> Result<()> {
 #[track_caller]
 pub fn count_true(op: &str, x: &Tensor, axes: &[usize]) -> Result<Tensor> {
     #[cfg(feature = "gpu")]
-    if let Place::Gpu(gpu) = place(op, &[x])? {
+    if let OperandPlace::Gpu(gpu) = place(op, &[x])? {
         return gpu.count_true(x, axes);
     }
     let mut out = UninitTensor::<i64>::new(op, &without(x, axes))?;
@@ -89,7 +89,7 @@ pub fn count_true(op: &str, x: &Tensor, axes: &[usize]) -> Result<Tensor> {
 #[track_caller]
 pub fn logical(op: &str, x: &Tensor, axes: &[usize], all: bool) -> Result<Tensor> {
     #[cfg(feature = "gpu")]
-    if let Place::Gpu(gpu) = place(op, &[x])? {
+    if let OperandPlace::Gpu(gpu) = place(op, &[x])? {
         return gpu.logical(x, axes, all);
     }
     let mut out = UninitTensor::<BoolByte>::new(op, &without(x, axes))?;
@@ -111,7 +111,7 @@ pub fn index_of_extremum(op: &str, x: &Tensor, axes: &[usize], largest: bool) ->
         if largest { kernel::argmax(x, axes, out) } else { kernel::argmin(x, axes, out) }
     }
     #[cfg(feature = "gpu")]
-    if let Place::Gpu(gpu) = place(op, &[x])? {
+    if let OperandPlace::Gpu(gpu) = place(op, &[x])? {
         return gpu.index_of_extremum(x, axes, largest);
     }
     let mut out = UninitTensor::<i64>::new(op, &without(x, axes))?;
@@ -148,7 +148,7 @@ pub fn scan(op: &str, x: &Tensor, axis: usize, scan: Scan) -> Result<Tensor> {
         Ok(out.tensor())
     }
     #[cfg(feature = "gpu")]
-    if let Place::Gpu(gpu) = place(op, &[x])? {
+    if let OperandPlace::Gpu(gpu) = place(op, &[x])? {
         return gpu.scan(x, axis, scan);
     }
     let [n, inner] = along(x, axis);

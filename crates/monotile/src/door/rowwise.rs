@@ -9,7 +9,7 @@ use monotile_kernels::{loss, norm, rotary as kernel_rotary, softmax as kernel};
 
 use super::real;
 #[cfg(feature = "gpu")]
-use super::{Place, place};
+use super::{OperandPlace, place};
 use crate::error::Result;
 use crate::tensor::Tensor;
 use crate::tensor::dtype::StorageElement;
@@ -168,7 +168,7 @@ pub fn cross_entropy_backward(
         Ok(dx.tensor())
     }
     #[cfg(feature = "gpu")]
-    if let Place::Gpu(gpu) = place(op, &[x, targets, g])? {
+    if let OperandPlace::Gpu(gpu) = place(op, &[x, targets, g])? {
         return gpu.cross_entropy_backward(x, (targets, ignored, count), kept[0], g);
     }
     real!(op, [x, targets, g], run(op, x, ClassTargets { classes: targets.elements(), ignored }, kept, (g, count)))

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::real;
 #[cfg(feature = "gpu")]
-use super::{Place, place};
+use super::{OperandPlace, place};
 use crate::error::Result;
 use crate::tensor::Tensor;
 use crate::tensor::dtype::StorageElement;
@@ -56,7 +56,7 @@ where
         elementwise::advance(slots, x.map(Tensor::elements), f);
     }
     #[cfg(feature = "gpu")]
-    if let Place::Gpu(gpu) = {
+    if let OperandPlace::Gpu(gpu) = {
         let all: SmallVec<[&Tensor; 6]> = slots.iter().map(|slot| &**slot).chain(x).collect();
         place(op, &all)?
     } {

@@ -103,8 +103,9 @@ impl Tensor {
             return of_integers("scatter_add", self, d, &index, source, ScatterReduction::Sum);
         }
         let dtype = check::common_float("scatter_add", self, source)?;
-        let (x, source) = (self.to_dtype(dtype)?, source.to_dtype(dtype)?.contiguous_for("scatter_add")?);
-        let out = door::gather::scatter_add("scatter_add", &x.contiguous_detached("scatter_add")?, d, &index, &source)?;
+        let (x, source) = (self.to_dtype(dtype)?, source.to_dtype(dtype)?.beside(&index)?.contiguous_for("scatter_add")?);
+        let out =
+            door::gather::scatter_add("scatter_add", &x.beside(&index)?.contiguous_detached("scatter_add")?, d, &index, &source)?;
         Ok(Tensor::record(out, &[&x, &source], ScatterAdd { axis: d, index }))
     }
 }

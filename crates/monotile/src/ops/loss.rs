@@ -158,7 +158,7 @@ impl Fused {
             Some(ignored) => targets.ne(Tensor::scalar(ignored))?,
             None => targets.eq(&targets)?,
         };
-        let classes = targets.eq(&Tensor::arange(x.dim(-1))?)?;
+        let classes = targets.eq(Tensor::arange(x.dim(-1))?.to(&x.device())?)?;
         let share = |mask: &Tensor| mask.to_dtype(x.dtype())?.mul_scalar(1.0 / self.divisor as f64);
         Ok([share(&classes.and(&counts)?)?, share(&counts)?])
     }

@@ -194,7 +194,7 @@ impl Tensor {
         if let Some(class) = crate::door::gather::outside(&numbers.contiguous_detached("one_hot")?, classes) {
             return Err(Error::value(format!("one_hot: class {class} is not one of {classes}")));
         }
-        numbers.unsqueeze(-1)?.eq(&Tensor::arange(classes)?)?.to_dtype(dtype)
+        numbers.unsqueeze(-1)?.eq(Tensor::arange(classes)?.to(&numbers.device())?)?.to_dtype(dtype)
     }
 
     /// Coordinates of a grid: of vectors of n₁ … nₖ numbers k tensors `(n₁, …, nₖ)`, the i-th of which has vector i along axis i. All are

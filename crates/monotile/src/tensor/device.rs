@@ -183,6 +183,18 @@ impl Tensor {
         }
     }
 
+    /// This tensor; where it is a number of the processor, repeated, on the device of another tensor.
+    #[track_caller]
+    pub(crate) fn beside(&self, other: &Tensor) -> Result<Tensor> {
+        match other.processor() {
+            #[cfg(feature = "gpu")]
+            Processor::Gpu(gpu) if self.device().is_cpu() && super::gpu::is_one_number(self) && !self.is_recorded() => {
+                gpu.upload(self)
+            }
+            _ => Ok(self.clone()),
+        }
+    }
+
     /// The same elements on a device; this tensor where it is there already.
     ///
     /// A GPU holds i64 as i32.

@@ -13,7 +13,7 @@ use crate::tensor::{DType, Dims, Tensor};
 /// Operands that are joined at once.
 const JOINED: usize = 6;
 
-impl GpuDoor<'_> {
+impl GpuDoor {
     /// Slices of a contiguous tensor along an axis, in its own type.
     #[track_caller]
     pub fn select(&self, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor> {
@@ -39,7 +39,7 @@ impl GpuDoor<'_> {
     fn table(&self, x: &Tensor, axis: usize) -> Result<(Tensor, Dims)> {
         let order: Vec<isize> = [axis].into_iter().chain((0..x.rank()).filter(|&d| d != axis)).map(|d| d as isize).collect();
         let others: Dims = (0..x.rank()).filter(|&d| d != axis).map(|d| x.shape()[d]).collect();
-        let table = x.detach().permute(&order)?.contiguous_detached(self.op)?.reshape(&[x.shape()[axis], count(&others)])?;
+        let table = x.detach().permute(&order)?.contiguous_detached(&self.op)?.reshape(&[x.shape()[axis], count(&others)])?;
         Ok((table, others))
     }
 
@@ -57,12 +57,12 @@ impl GpuDoor<'_> {
     #[track_caller]
     pub fn select_add(&self, g: &Tensor, axis: usize, indices: &Tensor, size: usize) -> Result<Tensor> {
         let Storage::Gpu(memory) = indices.storage() else { return Err(self.refused()) };
-        let integers = memory.integers(self.op, indices.layout())?;
+        let integers = memory.integers(&self.op, indices.layout())?;
         let segments = self.done(GpuSegments::new(self.stream(), &integers, size))?;
         let (rows, others) = self.table(g, axis)?;
         let block = self.done(gather_rows_backward(self.stream(), &self.operand(&rows)?, &segments))?;
         let sizes: Dims = [size].into_iter().chain(others).collect();
-        self.tensor(block, &sizes)?.permute(&back(g.rank(), axis))?.contiguous_detached(self.op)
+        self.tensor(block, &sizes)?.permute(&back(g.rank(), axis))?.contiguous_detached(&self.op)
     }
 
     #[track_caller]
@@ -114,7 +114,7 @@ impl GpuDoor<'_> {
         }
         match filled.as_slice() {
             [] => Ok(sources[0].zeros_like().reshape(shape)?),
-            [one] => one.reshape(shape)?.contiguous_detached(self.op),
+            [one] => one.reshape(shape)?.contiguous_detached(&self.op),
             all => self.join(all, axis, shape),
         }
     }

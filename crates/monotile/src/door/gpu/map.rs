@@ -15,7 +15,7 @@ const OPERANDS: usize = 6;
 /// Numbers of a formula that are passed to its kernel.
 const CONSTANTS: usize = 16;
 
-impl GpuDoor<'_> {
+impl GpuDoor {
     /// The results of a formula of tensors of one shape, as this type. Numbers of the processor are parameters of the kernel.
     #[track_caller]
     pub(super) fn map(&self, graph: &Graph, x: &[&Tensor], dtype: DType) -> Result<Vec<Tensor>> {

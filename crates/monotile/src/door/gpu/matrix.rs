@@ -19,7 +19,7 @@ use crate::tensor::{DType, Dims, Processor, Tensor};
 /// A dimension of an operand: its size, and its stride.
 type Step = (usize, isize);
 
-impl GpuDoor<'_> {
+impl GpuDoor {
     /// A prepared product, plus a bias along the last dimension.
     #[track_caller]
     pub fn product(&self, product: &Prepared, x: [&Tensor; 2], shape: &Shape, bias: Option<&Tensor>) -> Result<Tensor> {
@@ -68,7 +68,7 @@ impl GpuDoor<'_> {
             strides: order.iter().map(|&d| made.strides()[d]).collect(),
             offset: 0,
         };
-        made.with_layout(layout).contiguous_detached(self.op)?.reshape(shape)
+        made.with_layout(layout).contiguous_detached(&self.op)?.reshape(shape)
     }
 
     /// An operand, its own dimension and the one that is summed over, and its leading ones.
@@ -160,7 +160,7 @@ impl GpuDoor<'_> {
             return Err(self.refused());
         }
         let [q, k, v] = [self.operand(x.qkv[0])?, self.operand(x.qkv[1])?, self.operand(x.qkv[2])?];
-        let whole = |x: &Tensor| self.gpu.whole_block(self.op, x);
+        let whole = |x: &Tensor| self.gpu.whole_block(&self.op, x);
         let forward = GpuAttention { out: whole(from.out)?, lse: whole(from.lse)? };
         let (dout, dlse) = (self.operand(from.dout)?, from.dlse.map(whole).transpose()?);
         let cotangents = GpuAttentionCotangents { dout: &dout, dlse: dlse.as_ref() };

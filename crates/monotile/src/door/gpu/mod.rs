@@ -16,7 +16,7 @@ use std::sync::Arc;
 use monotile_gpu::{GpuBlock, GpuOperand, GpuStream, GpuType};
 use monotile_kernels::shape::Shape;
 
-use super::Place;
+use super::OperandPlace;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tensor::gpu::{OpenGpu, done, gpu_type, is_one_number};
 use crate::tensor::storage::Storage;
@@ -27,8 +27,8 @@ pub(crate) use monotile_gpu::GpuScatter;
 pub(crate) use rowwise::count_targets;
 
 /// An operation that a GPU carries out.
-pub(crate) struct GpuDoor<'a> {
-    op: &'a str,
+pub(crate) struct GpuDoor {
+    op: Box<str>,
     gpu: Arc<OpenGpu>,
 }
 
@@ -37,10 +37,10 @@ pub(crate) struct GpuDoor<'a> {
 /// # Errors
 /// If they are on two devices.
 #[track_caller]
-pub(crate) fn place<'a, T: Borrow<Tensor>>(op: &'a str, operands: &[T]) -> Result<Place<'a>> {
+pub(crate) fn place<T: Borrow<Tensor>>(op: &str, operands: &[T]) -> Result<OperandPlace> {
     let operands = || operands.iter().map(Borrow::borrow);
     if operands().all(|x| matches!(x.storage(), Storage::Cpu(_))) {
-        return Ok(Place::Cpu);
+        return Ok(OperandPlace::Cpu);
     }
     // Numbers stand beside tensors of any device.
     let mut there: Option<&Tensor> = None;
@@ -55,16 +55,16 @@ pub(crate) fn place<'a, T: Borrow<Tensor>>(op: &'a str, operands: &[T]) -> Resul
         }
     }
     match there.map(Tensor::processor) {
-        Some(Processor::Gpu(gpu)) => Ok(Place::Gpu(GpuDoor { op, gpu })),
-        Some(Processor::Cpu) | None => Ok(Place::Cpu),
+        Some(Processor::Gpu(gpu)) => Ok(OperandPlace::Gpu(GpuDoor { op: op.into(), gpu })),
+        Some(Processor::Cpu) | None => Ok(OperandPlace::Cpu),
     }
 }
 
-impl GpuDoor<'_> {
+impl GpuDoor {
     /// The refusal of what has no kernel.
     #[track_caller]
     pub fn refused(&self) -> Error {
-        let (op, name) = (self.op, self.gpu.name());
+        let (op, name) = (&self.op, self.gpu.name());
         Error::new(ErrorKind::Unsupported, format!("{op}: not on a GPU yet; move the operands from {name} to the cpu with `to`"))
     }
 
@@ -74,12 +74,12 @@ impl GpuDoor<'_> {
 
     #[track_caller]
     fn operand(&self, x: &Tensor) -> Result<GpuOperand> {
-        self.gpu.operand(self.op, x)
+        self.gpu.operand(&self.op, x)
     }
 
     #[track_caller]
     fn done<T>(&self, result: monotile_gpu::GpuResult<T>) -> Result<T> {
-        done(self.op, result)
+        done(&self.op, result)
     }
 
     /// A block of f32 as a tensor.
@@ -90,12 +90,12 @@ impl GpuDoor<'_> {
 
     #[track_caller]
     fn shape(&self, sizes: &[usize]) -> Result<Shape> {
-        crate::check::shape(self.op, sizes)
+        crate::check::shape(&self.op, sizes)
     }
 
     #[track_caller]
     fn gpu_type(&self, dtype: DType) -> Result<GpuType> {
-        gpu_type(self.op, self.gpu.name(), dtype)
+        gpu_type(&self.op, self.gpu.name(), dtype)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::door::reduce::{Reduction, Scan, without};
 use crate::error::Result;
 use crate::tensor::{DType, Dims, Tensor};
 
-impl GpuDoor<'_> {
+impl GpuDoor {
     #[track_caller]
     pub fn reduce(&self, x: &Tensor, axes: &[usize], reduction: Reduction) -> Result<Tensor> {
         let of = |kind| self.reduced(x, axes, kind);

@@ -13,7 +13,7 @@ use crate::tensor::gpu::number;
 use crate::tensor::storage::Storage;
 use crate::tensor::{DType, Tensor};
 
-impl GpuDoor<'_> {
+impl GpuDoor {
     #[track_caller]
     pub fn softmax(&self, x: &Tensor, logarithm: bool) -> Result<Tensor> {
         let kernel = if logarithm { log_softmax } else { softmax };
@@ -105,9 +105,9 @@ impl GpuDoor<'_> {
         let (rows, classes, ignored) = self.rows_and_classes(x, targets, ignored)?;
         let count = Tensor::scalar(count as f32);
         let share = self.map_one(&record(|[g, n]: [Expr; 2]| g / n), &[g, &count], DType::F32)?;
-        let share = self.gpu.whole_block(self.op, &share)?;
+        let share = self.gpu.whole_block(&self.op, &share)?;
         let dy = self.done(GpuOperand::strided(&share, GpuType::F32, &[targets.len()], &[0], 0))?;
-        let sums = self.gpu.whole_block(self.op, sums)?;
+        let sums = self.gpu.whole_block(&self.op, sums)?;
         let classes = GpuClasses { classes: &classes, ignored };
         let block = self.done(cross_entropy_backward(self.stream(), &rows, classes, &sums, &dy))?;
         self.tensor(block, x.shape())

@@ -6,7 +6,7 @@ use super::GpuDoor;
 use crate::error::Result;
 use crate::tensor::{DType, Tensor};
 
-impl GpuDoor<'_> {
+impl GpuDoor {
     /// slots ← f(slots, x). Numbers in the formula, which change from step to step, are parameters of the kernel.
     #[track_caller]
     pub fn advance<const M: usize, const K: usize, const N: usize, F>(

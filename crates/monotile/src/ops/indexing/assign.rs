@@ -110,7 +110,7 @@ impl Tensor {
 /// The places of the part in row-major order, and the value in the shape of the part, both as vectors.
 #[track_caller]
 fn places_and_value(op: &str, x: &Tensor, plan: &IndexPlan, value: &Tensor) -> Result<[Tensor; 2]> {
-    let places = plan.places(op, x.shape())?;
+    let places = plan.places(op, x.shape())?.to(&x.device())?;
     let value = broadcast(op, value, places.shape())?;
     Ok([places.reshape(&[places.len()])?.contiguous_detached(op)?, value.reshape(&[places.len()])?])
 }

@@ -118,6 +118,13 @@ fn check_source(op: &str, x: &Tensor, axis: usize, indices: &Tensor, source: &Te
     Err(Error::shape(format!("{op}: {count} indices need a source of shape {wanted:?}, got {shape:?}")))
 }
 
+/// 0, 1, … on the device of a tensor: as f32 on a GPU, whose kernels write those.
+#[track_caller]
+pub(super) fn numbers_beside(x: &Tensor, count: usize) -> Result<Tensor> {
+    let numbers = Tensor::arange(count)?;
+    if x.device().is_cpu() { Ok(numbers) } else { numbers.to_dtype(DType::F32)?.to(&x.device()) }
+}
+
 /// What is written beside the elements of x, in their type.
 #[track_caller]
 pub(super) fn cast(op: &str, x: &Tensor, value: OperandValue<'_>) -> Result<Tensor> {
@@ -143,7 +150,13 @@ fn with_size(shape: &[usize], axis: usize, size: usize) -> Dims {
 /// [`Tensor::index_copy`] of what was checked.
 #[track_caller]
 pub(super) fn put(op: &'static str, x: &Tensor, axis: usize, indices: Tensor, source: &Tensor) -> Result<Tensor> {
-    let out = door::gather::select_put(op, &x.contiguous_detached(op)?, axis, &indices, &source.contiguous_detached(op)?)?;
+    let out = door::gather::select_put(
+        op,
+        &x.beside(&indices)?.contiguous_detached(op)?,
+        axis,
+        &indices,
+        &source.beside(&indices)?.contiguous_detached(op)?,
+    )?;
     if !out.dtype().is_float() {
         return Ok(out);
     }
@@ -174,13 +187,14 @@ impl Gradient for Put {
         };
         let kept = || -> Result<Tensor> {
             let (none, all) = (Tensor::zeros(&[size], DType::Bool)?, Tensor::ones(&[count], DType::Bool)?);
-            let written =
-                door::gather::select_put(self.op, &none.contiguous_for(self.op)?, 0, &self.indices, &all.contiguous_for(self.op)?)?;
+            let [none, all] = [none.beside(g)?.contiguous_for(self.op)?, all.beside(g)?.contiguous_for(self.op)?];
+            let written = door::gather::select_put(self.op, &none, 0, &self.indices, &all)?;
             along(written)?.where_(0.0, g)
         };
         let stayed = || -> Result<Tensor> {
-            let (none, numbers) = (Tensor::zeros(&[size], DType::I64)?, Tensor::arange(count)?);
-            let last = door::gather::select_put(self.op, &none.contiguous_for(self.op)?, 0, &self.indices, &numbers)?;
+            let numbers = numbers_beside(g, count)?;
+            let none = Tensor::zeros(&[size], numbers.dtype())?.beside(g)?.contiguous_for(self.op)?;
+            let last = door::gather::select_put(self.op, &none, 0, &self.indices, &numbers)?;
             let is_last = last.index_select(0, &self.indices)?.eq(&numbers)?;
             along(is_last)?.where_(g.index_select(self.axis as isize, &self.indices)?, 0.0)
         };

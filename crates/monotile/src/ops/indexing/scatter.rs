@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::put::cast;
+use super::put::{cast, numbers_beside};
 use crate::check;
 use crate::door;
 use crate::door::gather::ScatterKind;
@@ -160,8 +160,13 @@ fn scatter(x: &Tensor, axis: isize, index: &Tensor, source: OperandValue<'_>) ->
     let source = cast("scatter", x, source)?;
     let source = if is_number { Cow::Owned(source.expand(index.shape())?) } else { Cow::Borrowed(&source) };
     check_source("scatter", &index, &source)?;
-    let out =
-        door::gather::scatter("scatter", &x.contiguous_detached("scatter")?, d, &index, &source.contiguous_detached("scatter")?)?;
+    let out = door::gather::scatter(
+        "scatter",
+        &x.beside(&index)?.contiguous_detached("scatter")?,
+        d,
+        &index,
+        &source.beside(&index)?.contiguous_detached("scatter")?,
+    )?;
     if !out.dtype().is_float() {
         return Ok(out);
     }
@@ -188,8 +193,8 @@ impl Gradient for Scatter {
         let stayed = || -> Result<Tensor> {
             let mut row = Dims::from_elem(1, g.rank());
             row[self.axis] = index.dim(axis);
-            let numbers = Tensor::arange(index.dim(axis))?.reshape(&row)?.expand(index.shape())?;
-            let last = Tensor::zeros(shape, DType::I64)?.scatter(axis, index, &numbers)?;
+            let numbers = numbers_beside(g, index.dim(axis))?.reshape(&row)?.expand(index.shape())?;
+            let last = Tensor::zeros(shape, numbers.dtype())?.scatter(axis, index, &numbers)?;
             last.gather(axis, index)?.eq(&numbers)?.where_(g.gather(axis, index)?, 0.0)
         };
         Ok(vec![saved.needs(0).then(kept).transpose()?, saved.needs(1).then(stayed).transpose()?])
