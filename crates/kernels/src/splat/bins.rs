@@ -8,6 +8,7 @@ use super::blend::BlendRule;
 use super::project::ScreenSplats;
 use super::stated::TILE;
 use crate::buffer::{Block, OutOfMemory, list};
+use crate::shape::count;
 use crate::simd::{self, Lanes};
 use crate::sort::{self, SortKey};
 use crate::threads::{self, SharedSlice};
@@ -58,7 +59,7 @@ impl<T: Lanes + SortKey> SplatBins<T> {
     /// If lengths do not fit.
     pub fn new(rule: &BlendRule, splats: ScreenSplats<'_, T>, colors: &[T]) -> Result<Self, OutOfMemory> {
         let n = splats.check();
-        assert!(colors.len() == n * rule.channels, "colours of each splat");
+        assert!(rule.channels < 1 << 24 && colors.len() == count(&[n, rule.channels]), "colours of each splat");
         assert!(n < 1 << 31 && rule.width.max(rule.height) <= 1 << 16, "sizes that 32 bits count");
         let wide = (GEOMETRY + rule.channels + 1).next_multiple_of(64 / size_of::<T>());
         let mut records = Block::new(n.saturating_mul(wide))?;
