@@ -187,7 +187,7 @@ impl<T: Lanes> Kernel<T> for Colors<'_, T> {
             );
             // A NaN is not below 0 and stays; an infinity becomes one.
             let zero = isa.zero();
-            let color = sums.map(|x| x.where_less(zero, zero, x) + (x - x));
+            let color = sums.map(|x| x.where_less(zero, zero, x) + x * zero);
             put_columns(color, &kept, &mut self.out[3 * at..]);
             let rows = self.out[3 * at..].chunks_exact(3).take(V::LANES);
             skipped += rows.filter(|row| row.iter().any(|x| x.is_nan())).count();

@@ -386,7 +386,7 @@ impl<T: Lanes> Kernel<T> for ProjectGradient<'_, T> {
             let [depth] = columns::<V, 1>(isa, &kept, &cotangents.depths[at..]);
             let [opacity] = columns::<V, 1>(isa, &kept, &cotangents.opacities[at..]);
             let bars = ScreenBars { position, conic, depth, opacity };
-            let (mean, rotation, scales, logit) = pull(isa, &rule, &rows, &of, &p, bars, &mut camera_bar);
+            let (mean, rotation, scales, logit) = pull(&rule, &rows, &of, &p, bars, &mut camera_bar);
             put_columns(mean, &kept, &mut out.means[3 * at..]);
             put_columns(rotation, &kept, &mut out.rotations[4 * at..]);
             put_columns(scales, &kept, &mut out.log_scales[3 * at..]);
@@ -406,9 +406,7 @@ struct ScreenBars<V> {
 
 /// Cotangents of mean, rotation, log scales and logit; those of the camera are added to its rows.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "what the forward pass had, what it found, and the cotangents")]
 fn pull<V: Vector>(
-    isa: Enabled<V>,
     rule: &ProjectRule,
     camera: &[[V; 4]; 6],
     of: &Columns<V>,
@@ -416,6 +414,7 @@ fn pull<V: Vector>(
     bars: ScreenBars<V>,
     camera_bar: &mut [[V; 4]; 6],
 ) -> ([V; 3], [V; 4], [V; 3], V) {
+    let isa = p.w.isa();
     let (zero, one, two) = (isa.zero(), isa.constant(1.0), isa.constant(2.0));
     let half = [isa.constant(0.5 * rule.width as f64), isa.constant(-0.5 * rule.height as f64)];
     let (inverse_w, inverse_det) = (one / p.w, one / p.det[1]);
