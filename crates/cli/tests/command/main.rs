@@ -12,6 +12,7 @@ mod render;
 mod reported;
 mod samples;
 mod scene;
+mod splat;
 mod terminal;
 
 use std::path::Path;

@@ -8,6 +8,7 @@ use super::blend::BlendRule;
 use super::project::ScreenSplats;
 use super::stated::TILE;
 use crate::buffer::{Block, OutOfMemory, list};
+use crate::shape::count;
 use crate::simd::{self, Lanes};
 use crate::sort::{self, SortKey};
 use crate::threads::{self, SharedSlice};
@@ -58,7 +59,7 @@ impl<T: Lanes + SortKey> SplatBins<T> {
     /// If lengths do not fit.
     pub fn new(rule: &BlendRule, splats: ScreenSplats<'_, T>, colors: &[T]) -> Result<Self, OutOfMemory> {
         let n = splats.check();
-        assert!(colors.len() == n * rule.channels, "colours of each splat");
+        assert!(rule.channels < 1 << 24 && colors.len() == count(&[n, rule.channels]), "colours of each splat");
         assert!(n < 1 << 31 && rule.width.max(rule.height) <= 1 << 16, "sizes that 32 bits count");
         let wide = (GEOMETRY + rule.channels + 1).next_multiple_of(64 / size_of::<T>());
         let mut records = Block::new(n.saturating_mul(wide))?;
@@ -275,6 +276,8 @@ fn boxes<T: Lanes>(
 struct Ellipse<T> {
     center: [T; 2],
     conic: [T; 3],
+    /// −b/a and −b/c: where the form is least in a row, and in a column.
+    valley: [T; 2],
     /// dᵀ Q d is at most this.
     q: T,
 }
@@ -283,7 +286,8 @@ impl<T: Lanes> Ellipse<T> {
     #[inline(always)]
     fn of(splats: &ScreenSplats<'_, T>, i: usize, q: T) -> Self {
         let conic = [splats.conics[3 * i], splats.conics[3 * i + 1], splats.conics[3 * i + 2]];
-        Self { center: [splats.positions[2 * i], splats.positions[2 * i + 1]], conic, q }
+        let valley = [-conic[1] / conic[0], -conic[1] / conic[2]];
+        Self { center: [splats.positions[2 * i], splats.positions[2 * i + 1]], conic, valley, q }
     }
 
     /// What a tile reads of it.
@@ -294,28 +298,25 @@ impl<T: Lanes> Ellipse<T> {
         [self.center[0], self.center[1], a * half, b, c * half, opacity, height, T::ZERO]
     }
 
-    /// Whether dᵀ Q d is at most q somewhere over the centres of a tile's pixels. It is least at the centre, or on an edge that faces it.
+    /// Whether dᵀ Q d is at most q somewhere over the centres of a tile's pixels. It is least at the pixel next to the centre in one direction, and as near to the form's valley as the
+    /// tile allows in the other.
     #[inline(always)]
     fn reaches(&self, column: usize, row: usize) -> bool {
         let side = T::from_f64((TILE - 1) as f64);
-        let (left, top) = (T::from_f64((column * TILE) as f64 + 0.5), T::from_f64((row * TILE) as f64 + 0.5));
+        let left = T::from_f64((column * TILE) as f64 + 0.5) - self.center[0];
+        let top = T::from_f64((row * TILE) as f64 + 0.5) - self.center[1];
         let (right, bottom) = (left + side, top + side);
-        let [x, y] = self.center;
         let [a, b, c] = self.conic;
-        let near = [left.maximum(right.minimum(x)) - x, top.maximum(bottom.minimum(y)) - y];
-        if near[0] == T::ZERO && near[1] == T::ZERO {
-            return true;
-        }
-        let mut least = T::INFINITY;
-        if near[0] != T::ZERO {
-            let dy = (-b * near[0] / c).maximum(top - y).minimum(bottom - y);
-            least = a * near[0] * near[0] + (b + b) * near[0] * dy + c * dy * dy;
-        }
-        if near[1] != T::ZERO {
-            let dx = (-b * near[1] / a).maximum(left - x).minimum(right - x);
-            least = least.minimum(a * dx * dx + (b + b) * dx * near[1] + c * near[1] * near[1]);
-        }
+        // Of finite numbers, whose order is known: two comparisons.
+        let within = |x: T, low: T, high: T| {
+            let x = if x < low { low } else { x };
+            if x > high { high } else { x }
+        };
+        let form = |dx: T, dy: T| dx * (a * dx + (b + b) * dy) + c * dy * dy;
+        let [across, down] = self.valley;
+        let (x, y) = (within(T::ZERO, left, right), within(T::ZERO, top, bottom));
+        let (one, other) = (form(x, within(down * x, top, bottom)), form(within(across * y, left, right), y));
         // A NaN is drawn and found to reach nothing.
-        !(least > self.q)
+        !(one > self.q && other > self.q)
     }
 }

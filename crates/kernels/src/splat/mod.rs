@@ -3,7 +3,8 @@
 //! | file | what |
 //! | --- | --- |
 //! | [`stated`] | every constant, once |
-//! | [`project`](mod@project) | means, rotations and scales to places, inverse covariances, depths and opacities on the screen; its gradient |
+//! | [`project`](mod@project) | means, rotations and scales to places, inverse covariances, depths and opacities on the screen |
+//! | `unproject` | its gradient, the camera's too |
 //! | [`harmonics`](mod@harmonics) | colours seen from a direction; gradients by coefficients and direction |
 //! | [`bins`](mod@bins) | which tiles a splat reaches: a contiguous range of slots for each splat, a list by depth for each tile |
 //! | [`blend`](mod@blend) | a tile of pixels, front to back |
@@ -27,12 +28,14 @@ pub mod stated;
 #[cfg(test)]
 mod tests;
 pub mod unblend;
+mod unproject;
 
 pub use bins::SplatBins;
 pub use blend::{BlendRule, blend};
 pub use harmonics::{colors, colors_gradient};
-pub use project::{ProjectRule, ScreenSplats, ScreenSplatsMut, SplatShapes, SplatShapesMut, project, project_gradient};
+pub use project::{ProjectRule, ScreenSplats, ScreenSplatsMut, SplatShapes, SplatShapesMut, project};
 pub use unblend::blend_gradient;
+pub use unproject::project_gradient;
 
 /// What is read of a camera: six rows of four numbers.
 ///

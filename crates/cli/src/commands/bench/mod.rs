@@ -7,6 +7,7 @@ mod functions;
 mod graphics;
 mod product;
 mod rowwise;
+mod splat;
 mod train;
 
 use std::io::Write;
@@ -30,7 +31,7 @@ Examples:
 A figure is the median of 3 to 9 timings of at least 2 ms each, after one call to warm up.
 MONOTILE_THREADS sets the number of threads (default: one a core).")]
 pub struct BenchArgs {
-    /// Which group: gemm, attention, attention-more, memory, einsum, factor, backward, rowwise, functions, graphics or train
+    /// Which group: gemm, attention, attention-more, memory, einsum, factor, backward, rowwise, functions, graphics, splat or train
     group: Option<String>,
     /// Print one JSON object a line instead of tables
     #[arg(long)]
@@ -55,6 +56,7 @@ const GROUPS: &[BenchGroup] = &[
     BenchGroup { name: "rowwise", run: rowwise::run },
     BenchGroup { name: "functions", run: functions::run },
     BenchGroup { name: "graphics", run: graphics::run },
+    BenchGroup { name: "splat", run: splat::run },
     BenchGroup { name: "train", run: train::run },
 ];
 

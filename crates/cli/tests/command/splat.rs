@@ -1,0 +1,70 @@
+//! `splat`: the pictures it writes, what it tells of a file, and the words of its refusals.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Finished, monotile};
+
+const PROPERTIES: [&str; 14] =
+    ["x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity", "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"];
+
+/// A red splat and a blue one; y points down.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: [[f32; 14]; 2] = [
+        [-0.5, 0.0, 0.0, 1.7, -1.7, -1.7, 4.0, -1.5, -1.5, -1.5, 1.0, 0.0, 0.0, 0.0],
+        [0.5, 0.2, 0.1, -1.7, -1.7, 1.7, 4.0, -1.5, -1.2, -1.5, 1.0, 0.0, 0.0, 0.0],
+    ];
+    let header = PROPERTIES.map(|name| format!("property float {name}\n")).concat();
+    let mut file =
+        format!("ply\nformat binary_little_endian 1.0\ncomment a test\nelement vertex 2\n{header}end_header\n").into_bytes();
+    file.extend(rows.as_flattened().iter().flat_map(|x| x.to_le_bytes()));
+    fs::write(folder.path().join("scene.ply"), file).unwrap();
+    folder
+}
+
+fn render(folder: &Path, more: &[&str]) -> Finished {
+    monotile(folder, &[&["splat", "render", "scene.ply", "--size", "40x30"], more].concat())
+}
+
+#[test]
+fn pictures_and_turns_are_the_same_each_time() {
+    let folder = folder();
+    let file = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    render(folder.path(), &[]).succeeds();
+    render(folder.path(), &["-o", "again.png"]).succeeds();
+    assert!(file("scene.png") == file("again.png"));
+    for more in [&["--camera", "orbit:120,10,0.8"][..], &["--depth"], &["--background", "none"], &["--up", "z"], &["--antialiased"]]
+    {
+        render(folder.path(), &[more, &["-o", "other.png"]].concat()).succeeds();
+        assert!(file("other.png") != file("scene.png"), "{more:?}");
+    }
+    render(folder.path(), &["--orbit", "--frames", "3", "-o", "frames/%02d.png"]).succeeds();
+    assert!(file("frames/00.png") != file("frames/02.png"));
+    render(folder.path(), &["--orbit", "--frames", "3", "-o", "scene.gif"]).succeeds();
+    assert!(file("scene.gif").starts_with(b"GIF89a"));
+}
+
+#[test]
+fn info_tells_what_a_file_holds() {
+    let folder = folder();
+    let told = monotile(folder.path(), &["splat", "info", "scene.ply"]).succeeds();
+    assert!(told.contains("PLY, 2 splats, harmonics of degree 0") && told.contains("comment: a test"), "{told}");
+    let json = monotile(folder.path(), &["splat", "info", "scene.ply", "--json"]).succeeds();
+    assert!(json.contains("\"splats\":2") && json.contains("\"degree\":0"), "{json}");
+}
+
+#[test]
+fn what_cannot_be_drawn_is_refused() {
+    let folder = folder();
+    let at = folder.path();
+    render(at, &["--orbit"])
+        .is_wrong_usage("splat render: --orbit draws an animation, a .gif, an .apng or frames/%04d.png, and nothing else does");
+    render(at, &["--camera", "front"])
+        .is_wrong_usage("splat render: a file of splats has no cameras; stand anywhere by --camera orbit:30,20");
+    render(at, &["--fov", "180"]).is_wrong_usage("splat render: --fov is from 1 to 170 degrees");
+    render(at, &["--background", "sky"]).is_wrong_usage("\"sky\" is no background; it is none, or a colour like #f4f0e8");
+    fs::write(at.join("cut.splat"), [0; 33]).unwrap();
+    monotile(at, &["splat", "info", "cut.splat"])
+        .fails_with("error: cut.splat: has 33 bytes, and a .splat has 32 for each splat: it is cut off, or no such file");
+}
