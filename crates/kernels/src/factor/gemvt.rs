@@ -11,16 +11,14 @@
 
 use super::columns::add_scaled;
 use crate::buffer::{Block, OutOfMemory};
+use crate::number::Number;
 use crate::params::params;
-use crate::real::Real;
 use crate::shape::count;
-use crate::simd::{self, MAX_LANES};
+use crate::simd::{self, Enabled, Kernel, Lanes, MAX_LANES, Vector};
 use crate::threads;
 
 /// Columns that pass together.
 const COLUMNS: usize = 4;
-/// Sums of a column that run beside each other.
-const SUMS: usize = 16;
 
 /// A part of a matrix of columns, `stride` apart.
 #[derive(Clone, Copy)]
@@ -46,7 +44,12 @@ pub(super) struct GemvtVectors<'a, T> {
 ///
 /// # Panics
 /// If the sizes do not fit.
-pub(super) fn both<T: Real>(a: StridedColumns<'_, T>, x: GemvtVectors<'_, T>, y: &mut [T], w: &mut [T]) -> Result<(), OutOfMemory> {
+pub(super) fn both<T: Lanes>(
+    a: StridedColumns<'_, T>,
+    x: GemvtVectors<'_, T>,
+    y: &mut [T],
+    w: &mut [T],
+) -> Result<(), OutOfMemory> {
     let (n, rows) = (y.len(), a.rows);
     let fits = x.v.len() == rows && x.z.len() == n && x.r.len() == n && w.len() + 1 == rows;
     assert!(fits && (n == 0 || a.data.len() >= count(&[n - 1, a.stride]) + rows), "vectors of a matrix");
@@ -54,7 +57,7 @@ pub(super) fn both<T: Real>(a: StridedColumns<'_, T>, x: GemvtVectors<'_, T>, y:
     let parts = threads::brief_parts(n.div_ceil(COLUMNS), area * params().factor.bidiagonal_ns / n.div_ceil(COLUMNS).max(1) as f64);
     if parts < 2 {
         w.fill(T::ZERO);
-        pass(a, x, 0, y, w);
+        simd::dispatch(Pass { a, x, first: 0, y, w });
         return Ok(());
     }
     // Each part has its own columns, and a sum of its own.
@@ -65,7 +68,8 @@ pub(super) fn both<T: Real>(a: StridedColumns<'_, T>, x: GemvtVectors<'_, T>, y:
     threads::split_mut(&mut results, apart, parts, |start, result| {
         let part = start / apart;
         let (y, w) = result.split_at_mut(each);
-        pass(a, x, first(part), &mut y[..first(part + 1) - first(part)], &mut w[..rows - 1]);
+        let (y, w) = (&mut y[..first(part + 1) - first(part)], &mut w[..rows - 1]);
+        simd::dispatch(Pass { a, x, first: first(part), y, w });
     });
     w.fill(T::ZERO);
     for (part, result) in results.chunks_exact(apart).enumerate() {
@@ -77,79 +81,95 @@ pub(super) fn both<T: Real>(a: StridedColumns<'_, T>, x: GemvtVectors<'_, T>, y:
 }
 
 /// [`both`] of columns from `first` on, as many as numbers in y; adds to w.
-fn pass<T: Real>(a: StridedColumns<'_, T>, x: GemvtVectors<'_, T>, first: usize, y: &mut [T], w: &mut [T]) {
-    simd::run_fused(
-        (y, w),
-        #[inline(always)]
-        |(y, w)| pass_in::<T, T::Fused>(a, x, first, y, w),
-        #[inline(always)]
-        |(y, w)| pass_in::<T, T>(a, x, first, y, w),
-    );
+struct Pass<'a, T> {
+    a: StridedColumns<'a, T>,
+    x: GemvtVectors<'a, T>,
+    first: usize,
+    y: &'a mut [T],
+    w: &'a mut [T],
 }
 
-#[inline(always)]
-fn pass_in<T: Real, C: Real>(a: StridedColumns<'_, T>, x: GemvtVectors<'_, T>, first: usize, y: &mut [T], w: &mut [T]) {
-    let (data, v, w): (&[C], &[C], &mut [C]) =
-        (bytemuck::cast_slice(a.data), bytemuck::cast_slice(x.v), bytemuck::cast_slice_mut(w));
-    let n = y.len();
-    let column = |c: usize| &data[(first + c) * a.stride..][..a.rows];
-    let mut c = 0;
-    while c + COLUMNS <= n {
-        let columns = [column(c), column(c + 1), column(c + 2), column(c + 3)];
-        let sums = dots(columns, v);
-        let mut factors = [C::ZERO; COLUMNS];
-        for k in 0..COLUMNS {
-            y[c + k] = x.tau * (bytemuck::cast::<C, T>(sums[k]) - x.z[first + c + k]);
-            factors[k] = bytemuck::cast(x.r[first + c + k] - y[c + k]);
+impl<T: Lanes> Kernel<T> for Pass<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
+        let Self { a, x, first, y, w } = self;
+        let n = y.len();
+        let mut c = 0;
+        while c + COLUMNS <= n {
+            let mut columns = [&a.data[..0]; COLUMNS];
+            for (k, column) in columns.iter_mut().enumerate() {
+                *column = &a.data[(first + c + k) * a.stride..][..a.rows];
+            }
+            let sums = dots(isa, columns, x.v);
+            let mut factors = [isa.zero(); COLUMNS];
+            for k in 0..COLUMNS {
+                y[c + k] = x.tau * (sums[k] - x.z[first + c + k]);
+                factors[k] = isa.splat(x.r[first + c + k] - y[c + k]);
+            }
+            add(isa, factors, columns, w);
+            c += COLUMNS;
         }
-        let [a0, a1, a2, a3] = columns.map(|column| &column[1..]);
-        let lines = w.iter_mut().zip(a0.iter().zip(a1)).zip(a2.iter().zip(a3));
-        for ((w, (&a0, &a1)), (&a2, &a3)) in lines {
-            let low = a0.mul_add(factors[0], a1 * factors[1]);
-            *w = a2.mul_add(factors[2], a3.mul_add(factors[3], *w + low));
+        for c in c..n {
+            let column = [&a.data[(first + c) * a.stride..][..a.rows]];
+            y[c] = x.tau * (dots(isa, column, x.v)[0] - x.z[first + c]);
+            add(isa, [isa.splat(x.r[first + c] - y[c])], column, w);
         }
-        c += COLUMNS;
-    }
-    while c < n {
-        let a = column(c);
-        y[c] = x.tau * (bytemuck::cast::<C, T>(dots([a; 1], v)[0]) - x.z[first + c]);
-        let factor: C = bytemuck::cast(x.r[first + c] - y[c]);
-        w.iter_mut().zip(&a[1..]).for_each(|(w, &a)| *w = a.mul_add(factor, *w));
-        c += 1;
     }
 }
 
 /// Σ a[i] v[i] of each column.
 #[inline(always)]
-fn dots<C: Real, const N: usize>(columns: [&[C]; N], v: &[C]) -> [C; N] {
-    let mut sums = [[C::ZERO; SUMS]; N];
-    let whole = v.len() / SUMS * SUMS;
-    let mut at = 0;
-    while at < whole {
-        let v: &[C; SUMS] = v[at..at + SUMS].try_into().expect("a slice of SUMS numbers");
+fn dots<V: Vector, const N: usize>(isa: Enabled<V>, columns: [&[V::Element]; N], v: &[V::Element]) -> [V::Element; N] {
+    // Two sums of each column, so that additions do not wait for each other.
+    let mut sums = [[isa.zero(); 2]; N];
+    let pairs = v.chunks_exact(2 * V::LANES);
+    let rest = v.len() - pairs.remainder().len();
+    for (i, v) in pairs.enumerate() {
+        let at = i * 2 * V::LANES;
+        let v = [isa.read(v), isa.read(&v[V::LANES..])];
         for k in 0..N {
-            let a: &[C; SUMS] = columns[k][at..at + SUMS].try_into().expect("a slice of SUMS numbers");
-            for i in 0..SUMS {
-                sums[k][i] = a[i].mul_add(v[i], sums[k][i]);
-            }
+            let a = &columns[k][at..at + 2 * V::LANES];
+            sums[k][0] = v[0].mul_add(isa.read(a), sums[k][0]);
+            sums[k][1] = v[1].mul_add(isa.read(&a[V::LANES..]), sums[k][1]);
         }
-        at += SUMS;
     }
-    let mut totals = [C::ZERO; N];
+    for (i, v) in v[rest..].chunks(V::LANES).enumerate() {
+        let (at, count) = (rest + i * V::LANES, v.len());
+        let v = isa.read_first(v);
+        for k in 0..N {
+            sums[k][i] = v.mul_add(isa.read_first(&columns[k][at..at + count]), sums[k][i]);
+        }
+    }
+    let mut totals = [V::Element::ZERO; N];
     for k in 0..N {
-        let mut half = SUMS / 2;
-        while half > 0 {
-            for i in 0..half {
-                sums[k][i] += sums[k][i + half];
-            }
-            half /= 2;
-        }
-        totals[k] = sums[k][0];
-        for i in whole..v.len() {
-            totals[k] = columns[k][i].mul_add(v[i], totals[k]);
-        }
+        totals[k] = (sums[k][0] + sums[k][1]).sum();
     }
     totals
+}
+
+/// w += Σ factor · a of columns without their first rows.
+#[inline(always)]
+fn add<V: Vector, const N: usize>(isa: Enabled<V>, factors: [V; N], columns: [&[V::Element]; N], w: &mut [V::Element]) {
+    let mut whole = w.chunks_exact_mut(V::LANES);
+    let mut at = 1;
+    for w in &mut whole {
+        let mut sum = isa.read(w);
+        for k in 0..N {
+            sum = factors[k].mul_add(isa.read(&columns[k][at..at + V::LANES]), sum);
+        }
+        sum.write(w);
+        at += V::LANES;
+    }
+    let rest = whole.into_remainder();
+    if !rest.is_empty() {
+        let mut sum = isa.read_first(rest);
+        for k in 0..N {
+            sum = factors[k].mul_add(isa.read_first(&columns[k][at..at + rest.len()]), sum);
+        }
+        sum.write_first(rest);
+    }
 }
 
 #[cfg(test)]

@@ -35,7 +35,8 @@ pub struct Schur {
 /// About 25 n³ operations a matrix.
 ///
 /// # Source
-/// Francis (1961), The QR transformation; Golub and Van Loan (2013), Matrix Computations, section 7.5.
+/// Francis (1961), The QR transformation; Golub and Van Loan (2013), Matrix Computations, section 7.5; large matrices: Braman, Byers and
+/// Mathias (2002), The multishift QR algorithm, parts I and II.
 ///
 /// # Example
 /// ```
