@@ -391,6 +391,59 @@ def rasterizer():
     d.save()
 
 
+def gpu():
+    """One formula and its three readings; the two backward kernels of attention over the square of scores."""
+    d = Drawing("gpu.svg", 980, 470, "A formula read in three ways, and the two backward kernels of attention")
+    d.text(24, 30, "One formula, three readings", 14, bold=True)
+    d.box(24, 46, 250, 62, BLUE)
+    d.text(38, 68, "|[x, y]| x * x.sigmoid() * y", 12.5, code=True)
+    d.text(38, 92, "a Rust function over any Number", 11.5, SOFT)
+    readings = [
+        (GREEN, "f32, f64", ["a loop over elements, and", "the twin that tests compare"]),
+        (GREEN, "a register of lanes", ["8 or 16 elements a step on", "the processor's vector units"]),
+        (ORANGE, "Expr", ["records the operators; the", "graph is printed as WGSL"]),
+    ]
+    for i, (color, name, lines) in enumerate(readings):
+        y = 134 + 78 * i
+        d.box(64, y, 210, 64, color, "#ffffff", 1.3)
+        d.text(78, y + 21, name, 12.5, color, bold=True)
+        d.rows(78, y + 39, lines, 11.5, SOFT, step=16)
+        d.line([(40, 108), (40, y + 32), (62, y + 32)], SOFT, 1.3, True)
+    d.box(24, 382, 292, 72, ORANGE)
+    d.rows(36, 403, ["fn formula(x0: f32, x1: f32) -> f32 {", "\u00a0 let t4 = ((x0 * sigmoid(x0)) * x1);", "\u00a0 return t4; }"], 11.5, code=True, step=18)
+    d.line([(170, 354), (170, 380)], ORANGE, 1.3, True)
+    d.line([(340, 20), (340, 454)], RULE, 1)
+
+    def square(left, owned, columns):
+        """The square of scores in tiles; the owned ones are dark, causality hides those above the diagonal."""
+        side, n = 34, 6
+        for i in range(n):
+            for j in range(n):
+                hidden = j > i
+                mine = (i in owned) if not columns else (j in owned)
+                color = ORANGE if columns else BLUE
+                fill = "#ffffff" if hidden else (("#f0a66f" if columns else "#9cc9ea") if mine else "#f3f5f7")
+                d.box(left + side * j, 128 + side * i, side - 3, side - 3, RULE if hidden or not mine else color, fill, 1, "3 3" if hidden else "", 2)
+        d.text(left + side * n / 2, 122, "keys", 11.5, SOFT, "middle")
+        d.text(left - 8, 128 + side * n / 2, "queries", 11.5, SOFT, "end")
+        return left, side, n
+
+    d.text(364, 30, "Attention backward: two kernels, nothing is added to by two workgroups", 14, bold=True)
+    for x, words in ((364, "P = exp(scale · Q Kᵀ − lse)"), (556, "dP = dO Vᵀ"), (648, "dS = P ∘ (dP − δ)"), (780, "δ = rowsum(dO ∘ O) − dlse")):
+        d.text(x, 56, words, 12.5)
+    d.text(364, 80, "Both compute P and dS again in tiles of 32 × 32, from two numbers a query: lse and δ.", 11.5, SOFT)
+    left, side, n = square(430, {3}, False)
+    d.line([(left, 128 + 3.45 * side), (left + 4 * side - 8, 128 + 3.45 * side)], BLUE, 2, True)
+    d.text(left, 128 + n * side + 20, "dQ: a workgroup owns 32 queries,", 12, BLUE, bold=True)
+    d.rows(left, 128 + n * side + 38, ["keys and values pass by", "dQ ← dQ + dS K", "64 threads, each 4 queries by 4 keys"], 11.5, SOFT, step=17)
+    left, side, n = square(716, {2}, True)
+    d.line([(left + 2.45 * side, 128 + 2 * side), (left + 2.45 * side, 128 + n * side - 8)], ORANGE, 2, True)
+    d.text(left, 128 + n * side + 20, "dK, dV: a workgroup owns 32 keys,", 12, ORANGE, bold=True)
+    d.rows(left, 128 + n * side + 38, ["queries of all heads of its group pass by", "dV ← dV + Pᵀ dO", "dK ← dK + dSᵀ Q"], 11.5, SOFT, step=17)
+    d.text(364, 448, "Tiles that no query of the workgroup sees (dashed, here by causality) are never computed.", 11.5, SOFT)
+    d.save()
+
+
 if __name__ == "__main__":
-    for draw in (house, tape, einsum, product, factorizations, rasterizer):
+    for draw in (house, tape, einsum, product, factorizations, rasterizer, gpu):
         draw()

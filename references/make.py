@@ -9,7 +9,7 @@ to half precision, so that f32 and f64 hold the same inputs. README.md says how 
 
 import sys
 
-from groups import functions, language, linalg, optimizers, stats, tensors, transforms
+from groups import everyday, functions, language, linalg, optimizers, stats, tensors, transforms
 from groups.cases import GROUPS
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ use clap::{Parser, Subcommand};
 use command_error::CommandError;
 #[cfg(feature = "view")]
 use commands::view;
-use commands::{bench, einsum, explain, factor, generate, info, lora, render, tour, train};
+use commands::{bench, devices, einsum, explain, factor, generate, info, lora, render, splat, tour, train};
 use monotile::text::printable;
 use monotile_kernels::process::{self, CountingAllocator};
 
@@ -47,7 +47,9 @@ Examples:
   monotile lora train --model DIR --data text.txt --rank 8 --out ADAPTER_DIR
   monotile train --data text.txt --out DIR                   a small LLaMA from scratch
   monotile info --model DIR                                  what a checkpoint holds and what it costs to run
+  monotile devices                                           where to compute: the processor, and graphics processors
   monotile render Fox.glb -o fox.png                         a picture of a 3D model; animations as .gif or .apng
+  monotile splat render scene.ply --orbit -o scene.gif       once around a scene of Gaussian splats
   monotile info Fox.glb                                      what a 3D model holds
   monotile explain Fox.glb --vertex 1234 -o vertex.svg       one vertex on its way from the mesh to a pixel
 
@@ -69,7 +71,9 @@ enum Command {
     Train(train::TrainArgs),
     Lora(lora::LoraArgs),
     Info(info::InfoArgs),
+    Devices(devices::DevicesArgs),
     Render(Box<render::RenderArgs>),
+    Splat(splat::SplatArgs),
     Explain(explain::ExplainArgs),
     Bench(bench::BenchArgs),
     Tour(tour::TourArgs),
@@ -86,7 +90,9 @@ impl Command {
             Self::Train(command) => command.run(out),
             Self::Lora(command) => command.run(out),
             Self::Info(command) => command.run(out),
+            Self::Devices(command) => command.run(out),
             Self::Render(command) => command.run(out),
+            Self::Splat(command) => command.run(out),
             Self::Explain(command) => command.run(out),
             Self::Bench(command) => command.run(out),
             Self::Tour(command) => command.run(out),

@@ -19,6 +19,8 @@ const THREADS: usize = 64;
 pub enum GpuScatter {
     /// The sum of itself and all that is brought, in the order of the axis.
     Add,
+    /// The product of itself and all that is brought, in the order of the axis.
+    Multiply,
     /// The last that is brought.
     Put,
     /// The largest of itself and all that is brought, or NaN if there is one.
@@ -159,6 +161,7 @@ fn scatter_text(how: GpuScatter, types: [GpuType; 2], rank: usize) -> KernelText
     }
     let combined = match how {
         GpuScatter::Add => "value + new_value",
+        GpuScatter::Multiply => "value * new_value",
         GpuScatter::Put => "new_value",
         GpuScatter::Max => "larger(value, new_value)",
         GpuScatter::Min => "smaller(value, new_value)",
@@ -166,7 +169,7 @@ fn scatter_text(how: GpuScatter, types: [GpuType; 2], rank: usize) -> KernelText
     match how {
         GpuScatter::Max => globals += &extreme("larger", '>'),
         GpuScatter::Min => globals += &extreme("smaller", '<'),
-        GpuScatter::Add | GpuScatter::Put => {}
+        GpuScatter::Add | GpuScatter::Multiply | GpuScatter::Put => {}
     }
     let mut text = own_element();
     text.line(format_args!("    let own = (at / {}) % {};", parameter(4), parameter(5)));

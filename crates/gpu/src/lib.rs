@@ -17,6 +17,7 @@
 //! | [`product`], [`product_by`] | the matrix product, batched |
 //! | [`attention`], [`attention_backward`] | scaled dot-product attention in tiles, and its gradients |
 //! | [`rms_norm`], [`layer_norm`] and their `_backward` | norms of rows |
+//! | [`cholesky`], [`lu`], [`solve_triangular`], [`qr`], [`eigh`], [`svd`] | of many small matrices |
 //! | [`gather_rows`], [`gather_rows_backward`] | rows of a table by indices |
 //! | [`gather_along`], [`scatter_along`] | elements along an axis by indices |
 //! | [`compare_integers`], [`select_integers`] | integers that f32 does not tell apart |
@@ -31,6 +32,7 @@ mod attention;
 pub mod device;
 mod elementwise;
 mod error;
+mod factor;
 mod gather;
 mod kernel;
 mod loss;
@@ -53,6 +55,7 @@ pub use attention::{
 pub use device::{AdapterSummary, Capabilities, CooperativeShape, Gpu, GpuOptions, adapters};
 pub use elementwise::{copy, map, map_with};
 pub use error::{GpuError, GpuErrorKind, GpuResult};
+pub use factor::{GpuEigh, GpuLu, GpuQr, GpuSvd, GpuTriangular, MAX_SIDE, cholesky, eigh, lu, qr, solve_triangular, svd};
 pub use gather::{GpuSegments, gather_rows, gather_rows_backward};
 pub use loss::{GpuClasses, GpuCrossEntropy, cross_entropy, cross_entropy_backward};
 pub use norm::{GpuLayerNormGradients, GpuRmsNormGradients, layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};

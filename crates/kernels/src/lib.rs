@@ -27,6 +27,7 @@
 //! | [`sample`] | pictures read between their points, and the gradients |
 //! | [`scan`] | running sums, products, extrema and recurrences along an axis |
 //! | [`sort`] | orders of rows, the smallest elements, equal ones, counts |
+//! | [`splat`] | Gaussian splats: to the screen, blended in tiles, and the gradients |
 //! | [`transform`] | points through matrices, poses, rotations between two |
 //! | `naive` | the twins, with the feature `testing` |
 
@@ -57,6 +58,7 @@ pub mod shape;
 pub mod simd;
 pub mod softmax;
 pub mod sort;
+pub mod splat;
 pub mod threads;
 pub mod transform;
 pub mod view;

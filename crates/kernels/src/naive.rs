@@ -9,6 +9,7 @@ mod norm;
 mod rotary;
 mod sample;
 mod softmax;
+mod splat;
 #[cfg(test)]
 mod support;
 mod transform;
@@ -25,6 +26,9 @@ pub use norm::{layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
 pub use rotary::rotary;
 pub use sample::sample;
 pub use softmax::{softmax, softmax_backward};
+pub use splat::{
+    NaiveScreen, blend as blend_splats, blend_gradient as blend_splats_gradient, project as project_splats, splat_colors,
+};
 pub use transform::{compose, slerp, transform};
 
 #[cfg(test)]

@@ -162,6 +162,12 @@ params! {
         svd_from_eigh: usize = 10, 2;
         /// Nanoseconds that a byte takes in a bidiagonal reduction.
         bidiagonal_ns: f64 = 0.03, 0.0;
+        /// Columns that a reduction to Hessenberg form finds before products give the others what they become.
+        hessenberg_block: usize = 16, 1;
+        /// Most rows of a Hessenberg matrix whose iteration takes two shifts at a time, in the first-level cache.
+        schur_small: usize = 80, 16;
+        /// Bulges of two shifts that pass through a large one together.
+        schur_bulges: usize = 8, 1;
     }
     /// Nanoseconds an element or row takes, by which work is split.
     cost: Cost {

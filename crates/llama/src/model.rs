@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use monotile::io::write_safetensors;
 use monotile::ops::{CrossEntropyOptions, cross_entropy, embedding, rms_norm};
-use monotile::{DType, Error, Result, Rng, Tensor};
+use monotile::{DType, Device, Error, Result, Rng, Tensor};
 use monotile_adapters::LoraConfig;
 use monotile_adapters::weights::{EMBEDDING, HEAD, WEIGHTS, Weights};
 
@@ -46,6 +46,8 @@ pub struct Model {
     lora: Option<LoraConfig>,
     compute: DType,
     checkpointing: bool,
+    /// Where the weights are.
+    device: Device,
 }
 
 /// Which of a model's numbers are trained.
@@ -110,6 +112,7 @@ impl Model {
             lora: None,
             compute: DType::F32,
             checkpointing: false,
+            device: Device::cpu(),
         })
     }
 
@@ -130,6 +133,43 @@ impl Model {
             self.replace_parameters(TrainableParameters::Everything, rounded);
         }
         Ok(self)
+    }
+
+    /// The same model on a device: its weights and its adapter move there, and what it computes from now on is computed there.
+    ///
+    /// Weights in bf16 and f16 are uploaded as they lie in their files. A cache that was made before is of the other device.
+    ///
+    /// # Errors
+    /// If the device has no memory for the weights, or does not compute in the model's type: a GPU has no f64.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Device;
+    /// use monotile_llama::{Config, Model};
+    /// let model = Model::random(Config::default(), 1)?.to(&Device::open("auto")?)?;
+    /// assert_eq!(model.logits(&Model::token_tensor(&[&[72, 105]])?)?.shape(), [1, 2, 258]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    pub fn to(mut self, device: &Device) -> Result<Self> {
+        if self.compute == DType::F64 && !device.is_cpu() {
+            return Err(Error::dtype(format!("model: {} does not compute in f64; compute in f32", device.name())));
+        }
+        for which in [TrainableParameters::Everything, TrainableParameters::Adapter] {
+            let moved = self.parameters(which).into_iter().map(|(_, tensor)| tensor.to(device)).collect::<Result<_>>()?;
+            self.replace_parameters(which, moved);
+        }
+        let initial = self.initial_factors().map(|(_, factors)| Ok([factors.a.to(device)?, factors.b.to(device)?]));
+        let initial = initial.collect::<Result<_>>()?;
+        self.replace_initial_factors(initial);
+        // A head that was merged with an adapter differs from the embedding, which listed parameters tell by the configuration.
+        self.head.weight = self.head.weight.to(device)?;
+        self.device = device.clone();
+        Ok(self)
+    }
+
+    /// Where the model computes.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The dtype that the model computes in.
@@ -201,8 +241,12 @@ impl Model {
     pub fn batch_loss(&self, batch: &Batch, mut dropout: Option<Rng>) -> Result<Tensor> {
         let hidden = self.hidden(&batch.tokens, &batch.lengths, None, dropout.as_ref())?.flatten(0, 1)?;
         // Logits are made where they are asked for only.
-        let hidden = batch.places.as_ref().map_or_else(|| Ok(hidden.clone()), |places| hidden.index_select(0, places))?;
-        cross_entropy(&self.head.apply(&hidden, &mut dropout)?, &batch.targets, &CrossEntropyOptions::default())
+        let hidden = match &batch.places {
+            None => hidden,
+            Some(places) => hidden.index_select(0, &places.to(&self.device)?)?,
+        };
+        let targets = batch.targets.to(&self.device)?;
+        cross_entropy(&self.head.apply(&hidden, &mut dropout)?, &targets, &CrossEntropyOptions::default())
     }
 
     /// The normalized residual stream after the last block, `(batch, tokens, hidden)`; `lengths` are those of texts that lie one after
@@ -220,12 +264,12 @@ impl Model {
         }
         let mut pass = ForwardContext {
             config: Arc::clone(&self.config),
-            cos_sin: self.rotary.at_positions(start, texts)?,
+            cos_sin: self.rotary.at_positions(start, texts, &self.device)?,
             block: 0,
             lengths: lengths.into(),
             dropout: None,
         };
-        let mut x = embedding(&self.embedding, tokens)?.to_dtype(self.compute)?;
+        let mut x = embedding(&self.embedding, &tokens.to(&self.device)?)?.to_dtype(self.compute)?;
         for (index, block) in self.blocks.iter().enumerate() {
             // A stream of its own, so that a block that is computed again draws the same.
             pass.dropout = dropout.map(|rng| rng.fork(index as u64));

@@ -3,7 +3,7 @@
 use std::f32::consts::TAU;
 use std::sync::{Mutex, PoisonError};
 
-use monotile::{Error, ErrorKind, Result, Tensor};
+use monotile::{Device, Error, ErrorKind, Result, Tensor};
 use serde_json::{Value, json};
 
 use crate::config::Config;
@@ -159,12 +159,12 @@ impl RotaryTables {
         Self { rotary: config.rotary, head_dim: config.head_dim, context: config.context(), made: Mutex::new(None) }
     }
 
-    /// Cosines and sines of texts that lie one after another, each at its positions from `start`, both `(tokens, head_dim / 2)`.
+    /// Cosines and sines on a device of texts that lie one after another, each at its positions from `start`, both `(tokens, head_dim / 2)`.
     ///
     /// # Errors
     /// `Value`, if a text reaches beyond the context.
-    pub fn at_positions(&self, start: usize, texts: &[usize]) -> Result<[Tensor; 2]> {
-        let [cos, sin] = self.first(start + texts.iter().max().copied().unwrap_or(0))?;
+    pub fn at_positions(&self, start: usize, texts: &[usize], device: &Device) -> Result<[Tensor; 2]> {
+        let [cos, sin] = self.first(start + texts.iter().max().copied().unwrap_or(0), device)?;
         let part = |table: &Tensor| match texts {
             &[text] => table.slice(0, start..start + text),
             _ => {
@@ -177,24 +177,26 @@ impl RotaryTables {
     }
 
     /// The tables of this many positions or more. They grow to powers of two, so that a position is copied once on the average.
-    fn first(&self, count: usize) -> Result<[Tensor; 2]> {
+    fn first(&self, count: usize, device: &Device) -> Result<[Tensor; 2]> {
         if count > self.context {
             return Err(Error::value(format!("rotary: {count} positions are more than the context of {}", self.context)));
         }
         // What a thread that panicked left is whole: tables are put there when they are made.
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let there = made.as_ref().map_or(0, |[cos, _]| cos.dim(0));
-        if let Some(tables) = made.as_ref().filter(|_| count <= there) {
-            return Ok(tables.clone());
+        if let Some([cos, sin]) = made.as_ref().filter(|_| count <= there) {
+            // Tables that are elsewhere move once.
+            let tables = [cos.to(device)?, sin.to(device)?];
+            return Ok(made.insert(tables).clone());
         }
         let more = count.next_power_of_two().min(self.context) - there;
         let (cos, sin) = self.rotary.table(self.head_dim, there, more);
         let mut tables = [cos, sin].map(|values| Tensor::from_vec::<f32>(values, &[more, self.head_dim / 2]));
         if let Some([cos, sin]) = made.as_ref() {
-            let [more_cos, more_sin] = tables;
-            tables = [Tensor::cat(&[cos, &more_cos?], 0), Tensor::cat(&[sin, &more_sin?], 0)];
+            let [more_cos, more_sin] = tables.map(|more| more.and_then(|more| more.to(device)));
+            tables = [Tensor::cat(&[&cos.to(device)?, &more_cos?], 0), Tensor::cat(&[&sin.to(device)?, &more_sin?], 0)];
         }
-        let [cos, sin] = tables;
+        let [cos, sin] = tables.map(|table| table.and_then(|table| table.to(device)));
         Ok(made.insert([cos?, sin?]).clone())
     }
 }
@@ -244,13 +246,15 @@ mod tests {
             let (cos, sin) = config.rotary.table(config.head_dim, start, count);
             [cos, sin]
         };
-        let found = |start: usize, texts: &[usize]| tables.at_positions(start, texts).unwrap().map(|t| t.to_vec::<f32>().unwrap());
+        let found = |start: usize, texts: &[usize]| {
+            tables.at_positions(start, texts, &Device::cpu()).unwrap().map(|t| t.to_vec::<f32>().unwrap())
+        };
         for (start, count) in [(0, 3), (3, 1), (4, 1), (5, 60), (65, 35), (0, 100), (7, 2)] {
             assert_eq!(found(start, &[count]), plain(start, count), "{count} positions from {start}");
         }
         let [one, other] = [plain(0, 5), plain(0, 2)];
         assert_eq!(found(0, &[5, 2]), [0, 1].map(|i| [&one[i][..], &other[i]].concat()));
-        let refused = tables.at_positions(99, &[2]).unwrap_err().to_string();
+        let refused = tables.at_positions(99, &[2], &Device::cpu()).unwrap_err().to_string();
         assert_eq!(refused, "rotary: 101 positions are more than the context of 100");
     }
 }

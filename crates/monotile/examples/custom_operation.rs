@@ -99,13 +99,13 @@ fn main() -> Result<()> {
     let times = Tensor::linspace(0.0, 6.6, 20, DType::F64)?;
     let seen = positions(&truth, &times)?;
     draw(&seen.to_vec::<f64>()?);
-    let loss = |x: &[Tensor]| positions(&x[0], &times)?.sub(&seen)?.square()?.sum(&[], false)?.mul(0.5);
+    let loss = |x: &Tensor| positions(x, &times)?.sub(&seen)?.square()?.sum(.., false)?.mul(0.5);
 
     // H v without H is a column of H where v is a unit vector.
     let orbit = Tensor::from(vec![0.95, 0.55, 0.92, 0.45]);
-    let h = hessian(loss, std::slice::from_ref(&orbit))?.remove(0).remove(0);
-    let column = hvp(loss, std::slice::from_ref(&orbit), &[Tensor::from(vec![0.0, 1.0, 0.0, 0.0])])?.remove(0);
-    let apart = column.sub(h.select(1, 1)?)?.abs()?.max(&[], false)?.item::<f64>()?;
+    let h = hessian(loss, &orbit)?;
+    let column = hvp(loss, &orbit, &Tensor::from([0.0, 1.0, 0.0, 0.0]))?;
+    let apart = column.sub(h.select(1, 1)?)?.abs()?.max(.., false)?.item::<f64>()?;
     println!("\nThe product of the Hessian with a vector differs from its column by {apart:.0e}.\n");
 
     // Newton's method: x ← x − H⁻¹ g. The digits that are right double with each step.
@@ -114,11 +114,11 @@ fn main() -> Result<()> {
     let mut off = f64::INFINITY;
     for step in 0..=8 {
         let leaf = orbit.requires_grad();
-        let value = loss(std::slice::from_ref(&leaf))?;
-        off = orbit.sub(&truth)?.abs()?.max(&[], false)?.item::<f64>()?;
+        let value = loss(&leaf)?;
+        off = orbit.sub(&truth)?.abs()?.max(.., false)?.item::<f64>()?;
         println!("{step:4}   {:9.2e}     {off:9.2e}", value.item::<f64>()?);
-        let gradient = grad(&value, &[&leaf])?.remove(0);
-        let h = hessian(loss, std::slice::from_ref(&orbit))?.remove(0).remove(0);
+        let gradient = grad(&value, [&leaf])?.remove(0);
+        let h = hessian(loss, &orbit)?;
         orbit = orbit.sub(solve(&h, &gradient.unsqueeze(1)?)?.squeeze(1)?)?;
     }
     assert!(apart < 1e-12, "two ways to one column");

@@ -95,8 +95,8 @@ fn main() -> Result<()> {
     draw(&[('.', &seen(&start)?), ('o', &measured)])?;
 
     // Noise of variance σ² in pixels moves ξ by a covariance of σ² (JᵀJ)⁻¹: J by a step from the pose that was found.
-    let at_pose = |x: &[Tensor]| seen(&se3_exp(&x[0])?.matmul(&pose)?);
-    let j = jacobian_forward(at_pose, &[Tensor::zeros(&[6], DType::F64)?])?.remove(0).reshape(&[-1, 6])?;
+    let at_pose = |x: &Tensor| seen(&se3_exp(x)?.matmul(&pose)?);
+    let j = jacobian_forward(at_pose, &Tensor::zeros([6], DType::F64)?)?.reshape([-1, 6])?;
     let covariance = inv(&j.mt().matmul(&j)?)?.mul(NOISE * NOISE)?;
     let variances = covariance.diagonal(0, 1)?.to_vec::<f64>()?;
     let (expected_angle, expected_distance) =

@@ -12,6 +12,7 @@
 //! | optimizers, schedules, least squares that are not linear | [`optim`] |
 //! | regression, principal components, distributions, filters, Gaussian processes | [`stats`] |
 //! | 3D: cameras, poses, quaternions | [`transform`] |
+//! | models: their tensors listed, saved and read by name | [`Parameters`], [`parameters!`] |
 //! | random numbers | [`Rng`] |
 //! | devices: the processor, GPUs | [`Device`], [`Tensor::to`] |
 //! | files: .safetensors, .npy, .npz | [`io`] |
@@ -30,8 +31,8 @@
 //! let y = Tensor::from_rows(&[[1.0_f64], [3.0], [5.0]])?;
 //! let mut x = Tensor::from_rows(&[[0.0_f64], [0.0]])?.requires_grad();
 //! for _ in 0..200 {
-//!     let loss = a.matmul(&x)?.sub(&y)?.square()?.mean(&[], false)?;
-//!     let gradient = grad(&loss, &[&x])?.remove(0);
+//!     let loss = a.matmul(&x)?.sub(&y)?.square()?.mean(.., false)?;
+//!     let gradient = grad(&loss, [&x])?.remove(0);
 //!     x = x.detach().sub(gradient.mul(0.3)?)?.requires_grad();
 //! }
 //! for found in [x, lstsq(&a, &y)?] {
@@ -57,6 +58,7 @@ pub mod limits;
 pub mod linalg;
 pub mod memory;
 pub mod optim;
+mod parameters;
 mod random;
 mod runtime;
 pub mod stats;
@@ -70,6 +72,9 @@ pub use einsum::einsum;
 pub use error::{Error, ErrorKind, ErrorNote, Result};
 #[cfg(feature = "gpu")]
 pub use monotile_gpu::{Capabilities, GpuOptions};
+pub use parameters::Parameters;
+#[doc(hidden)]
+pub use parameters::joined as parameter_name;
 pub use random::Rng;
 pub use runtime::{RuntimeInfo, runtime_info, set_threads, threads};
 pub use tensor::{DType, Device, Ellipsis, NewAxis, Tensor, TensorElement, TensorOrNumber, io};

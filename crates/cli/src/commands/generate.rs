@@ -11,6 +11,7 @@ use monotile_llama::lora::Adapter;
 use monotile_llama::{FinishReason, GenerateOptions, GenerationOutput, SamplingOptions, generate};
 
 use super::checkpoint;
+use super::devices::DeviceArgs;
 use crate::command_error::CommandError;
 use crate::numbers;
 use crate::progress::say;
@@ -23,6 +24,7 @@ Examples:
   monotile generate --model shakespeare --prompt \"ROMEO:\" --seed 1
   monotile generate --model shakespeare --prompt \"ROMEO:\" --greedy --max-tokens 50
   monotile generate --model shakespeare --adapter kjv --prompt \"In the beginning\" --top-p 0.9
+  monotile generate --model shakespeare --prompt \"ROMEO:\" --device gpu
   echo \"To be, or\" | monotile generate --model shakespeare --prompt-file -
 
 The text goes to standard output as it comes, the speed to standard error. The same seed gives the same text. A terminal gets it with
@@ -64,6 +66,8 @@ pub struct GenerateArgs {
     /// Print what was added only
     #[arg(long)]
     no_prompt: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 impl GenerateArgs {
@@ -74,6 +78,7 @@ impl GenerateArgs {
         if let Some(folder) = &self.adapter {
             model.attach(&Adapter::read(folder)?)?;
         }
+        let model = model.to(&self.device.open()?)?;
         let temperature = if self.greedy { 0.0 } else { self.temperature };
         let sampling = SamplingOptions { temperature, top_k: self.top_k, top_p: self.top_p, seed: self.seed };
         let generation = GenerateOptions { max_tokens: self.max_tokens, sampling, stop: self.stop.clone() };

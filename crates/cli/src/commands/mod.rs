@@ -3,6 +3,7 @@
 pub mod bench;
 mod checkpoint;
 mod data;
+pub mod devices;
 pub mod einsum;
 pub mod explain;
 pub mod factor;
@@ -12,6 +13,7 @@ pub mod info;
 pub mod lora;
 mod plan;
 pub mod render;
+pub mod splat;
 pub mod tour;
 pub mod train;
 mod training;

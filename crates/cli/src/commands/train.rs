@@ -100,7 +100,7 @@ impl TrainArgs {
         }
         let model = self.settings.computing(Model::random(config, self.settings.seed)?)?;
         let trainer = Trainer::new(model, TrainableParameters::Everything, rows, options)?;
-        let mut trainer = trainer.with_held_out(held_out)?;
+        let mut trainer = trainer.with_held_out(held_out)?.to(&self.settings.device.open()?)?;
         let dtype = if self.dtype == Stored::Bf16 { DType::BF16 } else { DType::F32 };
         let write = |model: &Model, folder: &Path| {
             tokenizer.write(folder)?;

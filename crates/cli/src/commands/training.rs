@@ -14,6 +14,7 @@ use monotile_llama::{Model, Tokenizer};
 use serde_json::Value;
 
 use super::data::{DataArgs, DataReader};
+use super::devices::DeviceArgs;
 use super::plan::TimeEstimate;
 use crate::command_error::CommandError;
 use crate::numbers;
@@ -87,6 +88,8 @@ pub struct TrainingArgs {
     /// The seed of everything random
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+    #[command(flatten)]
+    pub device: DeviceArgs,
 }
 
 /// How the learning rate goes down.

@@ -20,6 +20,8 @@ fn help_teaches_by_examples() {
         &["lora", "diff", "--help"],
         &["info", "--help"],
         &["render", "--help"],
+        &["splat", "render", "--help"],
+        &["splat", "info", "--help"],
         &["bench", "--help"],
         &["tour", "--help"],
     ] {

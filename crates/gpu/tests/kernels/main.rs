@@ -3,6 +3,7 @@
 mod attention;
 mod device;
 mod elementwise;
+mod factor;
 mod places;
 mod product;
 mod reduce;

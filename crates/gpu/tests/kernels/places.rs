@@ -44,7 +44,7 @@ fn elements_along_an_axis_are_those_of_plain_loops() {
                 .collect();
             close(&format!("{what}: gathered"), &found, &plain, 0.0);
 
-            for how in [GpuScatter::Add, GpuScatter::Put, GpuScatter::Max, GpuScatter::Min] {
+            for how in [GpuScatter::Add, GpuScatter::Multiply, GpuScatter::Put, GpuScatter::Max, GpuScatter::Min] {
                 let run = || download(&stream, &scatter_along(&stream, how, &x, &index, &source, axis).unwrap());
                 let mut plain: Vec<f64> = x_values.iter().map(|&x| f64::from(x)).collect();
                 for ((mut at, &i), &new) in indices(&picked).zip(&named).zip(&brought) {
@@ -53,6 +53,7 @@ fn elements_along_an_axis_are_those_of_plain_loops() {
                     let new = f64::from(new);
                     *old = match how {
                         GpuScatter::Add => *old + new,
+                        GpuScatter::Multiply => *old * new,
                         GpuScatter::Put => new,
                         GpuScatter::Max => old.max(new),
                         GpuScatter::Min => old.min(new),

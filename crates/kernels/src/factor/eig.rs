@@ -94,7 +94,7 @@ fn balance<T: Lanes>(a: &mut [T], n: usize) -> Result<Block<T>, OutOfMemory> {
     while changed && sweeps < 20 {
         (changed, sweeps) = (false, sweeps + 1);
         for i in 0..n {
-            let row = |a: &[T]| (0..n).fold(T::ZERO, |sum, j| a[j * n + i].mul_add(a[j * n + i], sum)).sqrt();
+            let row = |a: &[T]| (0..n).fold(T::ZERO, |sum, j| sum + a[j * n + i] * a[j * n + i]).sqrt();
             let (mut c, mut r) = (norm(&a[i * n..][..n]), row(a));
             if c == T::ZERO || r == T::ZERO {
                 continue;

@@ -1,11 +1,17 @@
 //! Where the points of a grid lie in a picture.
 
-use super::{SampleDims, SampleMode, SamplePadding, SampleRule};
+use std::ops::Range;
+
+use super::{MOST_SIDE, SampleDims, SampleMode, SamplePadding, SampleRule};
 use crate::number::{Dual, Formula, Number};
 use crate::real::Real;
+use crate::simd::{Enabled, MAX_LANES, Vector};
 
 /// Points that are located together: their places and weights stay in the first-level cache while all channels are read.
 pub(super) const BLOCK: usize = 64;
+
+/// Columns to the right and rows below of the elements around a point.
+const CORNERS: [[i32; 2]; 4] = [[0, 0], [1, 0], [0, 1], [1, 1]];
 
 /// A coordinate of a grid, from −1 to 1, as one of pixels, from 0 to `size` − 1, outside which padding applies.
 ///
@@ -69,9 +75,16 @@ fn last_half(size: f64) -> f64 {
     (size - 1.0) / 2.0
 }
 
-/// Coordinates of a grid as those of pixels, in their place, and the derivatives.
+/// Coordinates of a grid as those of pixels, in their place, and the derivatives where they are wanted.
 #[inline(always)]
-fn pixels<T: Real>(formula: PixelCoordinate, at: &mut [T; BLOCK], slopes: &mut [T; BLOCK]) {
+fn pixels<T: Real, const SLOPES: bool>(formula: PixelCoordinate, at: &mut [T; BLOCK], slopes: &mut [T; BLOCK]) {
+    if !SLOPES {
+        at.iter_mut().for_each(
+            #[inline(always)]
+            |at| *at = formula.apply([*at]),
+        );
+        return;
+    }
     for (at, slope) in at.iter_mut().zip(slopes) {
         let pixel = formula.apply([Dual::variable(*at)]);
         (*at, *slope) = (pixel.value, pixel.slope);
@@ -80,14 +93,14 @@ fn pixels<T: Real>(formula: PixelCoordinate, at: &mut [T; BLOCK], slopes: &mut [
 
 /// A block of points: the places of the elements around them, and how far between these they lie.
 pub(super) struct LocatedPoints<T> {
-    /// The places of the upper left, upper right, lower left and lower right element; of one outside, that of its neighbour inside.
-    corners: [[u32; BLOCK]; 4],
-    /// The elements of the picture that the places are of.
-    elements: usize,
-    /// Whether those elements are in the picture.
-    inside: [[bool; BLOCK]; 4],
-    /// Whether all are.
-    whole: bool,
+    /// Columns and rows of the upper left elements, which may be outside.
+    at: [[i32; BLOCK]; 2],
+    /// The places of two neighbours in the picture, in the upper and in the lower row: of those around the point, where all are inside.
+    pairs: [[u32; BLOCK]; 2],
+    /// The width and the height of the picture.
+    sizes: [i32; 2],
+    /// Whether all elements around all points of a register are in the picture; the most points that one has.
+    whole: [bool; BLOCK / MAX_LANES],
     /// How far to the right of the left ones, and below the upper ones, from 0 to 1.
     pub fractions: [[T; BLOCK]; 2],
     /// The derivatives of the pixels' coordinates by the grid's.
@@ -97,97 +110,142 @@ pub(super) struct LocatedPoints<T> {
 impl<T: Real> LocatedPoints<T> {
     pub fn new() -> Self {
         Self {
-            corners: [[0; BLOCK]; 4],
-            // No picture has as many.
-            elements: usize::MAX,
-            inside: [[false; BLOCK]; 4],
-            whole: false,
+            at: [[0; BLOCK]; 2],
+            pairs: [[0; BLOCK]; 2],
+            sizes: [0; 2],
+            whole: [false; BLOCK / MAX_LANES],
             fractions: [[T::ZERO; BLOCK]; 2],
             slopes: [[T::ZERO; BLOCK]; 2],
         }
     }
 
-    /// The points of a part of a grid, of pairs of coordinates. Loops run over whole blocks, as the compiler makes vectors of them.
+    /// The points of a part of a grid, of pairs of coordinates; without `SLOPES` those are left as they are.
+    ///
+    /// Loops run over whole blocks, as the compiler makes vectors of them.
     #[inline(always)]
-    pub fn locate(&mut self, dims: &SampleDims, rule: &SampleRule, grid: &[T]) {
+    pub fn locate<const SLOPES: bool>(&mut self, dims: &SampleDims, rule: &SampleRule, grid: &[T]) {
         let sizes = [dims.width, dims.height].map(|size| size as i32);
-        let mut places = [[0_i32; BLOCK]; 2];
+        let points = grid.as_chunks::<2>().0;
+        let mut padded = [[T::ZERO; 2]; BLOCK];
+        let points: &[[T; 2]; BLOCK] = points.try_into().unwrap_or_else(
+            #[inline(always)]
+            |_| {
+                padded[..points.len()].copy_from_slice(points);
+                &padded
+            },
+        );
         for axis in 0..2 {
             let mut at = [T::ZERO; BLOCK];
-            for (at, pair) in at.iter_mut().zip(grid.chunks_exact(2)) {
-                *at = pair[axis];
+            for (at, point) in at.iter_mut().zip(points) {
+                *at = point[axis];
             }
             let formula = PixelCoordinate::new(sizes[axis] as usize, rule);
             let (at, slopes) = (&mut at, &mut self.slopes[axis]);
             // A loop for each choice, so that none stands in a loop.
             match (rule.padding, rule.align_corners) {
-                (SamplePadding::Zeros, false) => pixels(formula.chosen(SamplePadding::Zeros, false), at, slopes),
-                (SamplePadding::Zeros, true) => pixels(formula.chosen(SamplePadding::Zeros, true), at, slopes),
-                (SamplePadding::Border, false) => pixels(formula.chosen(SamplePadding::Border, false), at, slopes),
-                (SamplePadding::Border, true) => pixels(formula.chosen(SamplePadding::Border, true), at, slopes),
-                (SamplePadding::Reflection, false) => pixels(formula.chosen(SamplePadding::Reflection, false), at, slopes),
-                (SamplePadding::Reflection, true) => pixels(formula.chosen(SamplePadding::Reflection, true), at, slopes),
+                (SamplePadding::Zeros, false) => pixels::<T, SLOPES>(formula.chosen(SamplePadding::Zeros, false), at, slopes),
+                (SamplePadding::Zeros, true) => pixels::<T, SLOPES>(formula.chosen(SamplePadding::Zeros, true), at, slopes),
+                (SamplePadding::Border, false) => pixels::<T, SLOPES>(formula.chosen(SamplePadding::Border, false), at, slopes),
+                (SamplePadding::Border, true) => pixels::<T, SLOPES>(formula.chosen(SamplePadding::Border, true), at, slopes),
+                (SamplePadding::Reflection, false) => {
+                    pixels::<T, SLOPES>(formula.chosen(SamplePadding::Reflection, false), at, slopes)
+                }
+                (SamplePadding::Reflection, true) => {
+                    pixels::<T, SLOPES>(formula.chosen(SamplePadding::Reflection, true), at, slopes)
+                }
             }
             match rule.mode {
                 SampleMode::Bilinear => {
                     for k in 0..BLOCK {
                         // NaN becomes place 0, and its fraction stays NaN.
                         let floor = at[k].floor();
-                        (self.fractions[axis][k], places[axis][k]) = (at[k] - floor, floor.to_f64() as i32);
+                        (self.fractions[axis][k], self.at[axis][k]) = (at[k] - floor, integer(floor));
                     }
                 }
                 SampleMode::Nearest => {
                     for k in 0..BLOCK {
-                        (self.fractions[axis][k], places[axis][k]) = (at[k] * T::ZERO, at[k].round().to_f64() as i32);
+                        (self.fractions[axis][k], self.at[axis][k]) = (at[k] * T::ZERO, integer(at[k].round()));
                     }
                 }
             }
         }
-        self.corners_of(&places, sizes, grid.len() / 2);
+        self.sizes = sizes;
+        self.find_pairs();
     }
 
     #[inline(always)]
-    fn corners_of(&mut self, [x, y]: &[[i32; BLOCK]; 2], [width, height]: [i32; 2], here: usize) {
-        let mut outside = 0;
-        for k in 0..here {
-            // Negative where a side is outside.
-            outside |= x[k] | y[k] | (width - 2 - x[k]) | (height - 2 - y[k]);
-        }
-        self.whole = outside >= 0;
-        for (i, (down, right)) in [(0, 0), (0, 1), (1, 0), (1, 1)].into_iter().enumerate() {
-            for k in 0..BLOCK {
-                let (x, y) = (x[k] + right, y[k] + down);
-                let (near_x, near_y) = (x.clamp(0, width - 1), y.clamp(0, height - 1));
-                self.corners[i][k] = near_y as u32 * width as u32 + near_x as u32;
-                self.inside[i][k] = (near_x == x) & (near_y == y);
+    fn find_pairs(&mut self) {
+        let ([x, y], [width, height]) = (&self.at, self.sizes);
+        for (group, whole) in self.whole.iter_mut().enumerate() {
+            let mut outside = 0;
+            for k in group * MAX_LANES..(group + 1) * MAX_LANES {
+                outside |= margin([x[k], y[k]], self.sizes);
             }
+            *whole = outside >= 0;
         }
-        self.elements = width as usize * height as usize;
+        for k in 0..BLOCK {
+            let left = x[k].min(width - 2).max(0) as u32;
+            let [upper, lower] = [y[k], y[k] + 1].map(|y| y.min(height - 1).max(0) as u32);
+            (self.pairs[0][k], self.pairs[1][k]) = (upper * width as u32 + left, lower * width as u32 + left);
+        }
     }
 
-    /// The elements of a picture around each point, 0 where they are outside: left and right ones beside each other, the upper row first.
-    ///
-    /// A function of its own, with the instructions that every processor has: its loads stay single ones, of two elements where all are inside.
+    /// The place of an element around point k, if it is in the picture.
+    #[inline(always)]
+    fn place(&self, k: usize, [right, down]: [i32; 2]) -> Option<usize> {
+        let ([x, y], [width, height]) = ([self.at[0][k] + right, self.at[1][k] + down], self.sizes);
+        let inside = x >= 0 && y >= 0 && x < width && y < height;
+        inside.then(|| y as usize * width as usize + x as usize)
+    }
+
+    /// Asks whether this is the size of the picture for which the points were located.
+    #[inline(always)]
+    fn check(&self, elements: usize) {
+        let [width, height] = self.sizes.map(|size| size as usize);
+        assert!(elements == width * height, "the picture that the points were located in");
+    }
+
+    /// The elements of a picture around as many points as a register has lanes, from point k on: upper left, upper right, lower left and lower
+    /// right ones, 0 where they are outside.
     ///
     /// # Panics
-    /// If the picture has not the size for which the points were located.
+    /// If the picture has not the size for which the points were located, or there are not as many points.
+    #[inline(always)]
+    pub fn elements_around<V: Vector<Element = T>>(&self, isa: Enabled<V>, x: &[T], k: usize) -> [V; 4] {
+        self.check(x.len());
+        let mut found = [isa.zero(); 4];
+        // A picture of one column has no pairs.
+        if self.sizes[0] > 1 {
+            let [upper, lower] = [&self.pairs[0][k..], &self.pairs[1][k..]];
+            // SAFETY: `find_pairs` bounded the row by the height and the column by the width less two, which is not negative. So a pair lies
+            // below their product, which `check` found to be the length of x.
+            let [(a, b), (c, d)] = unsafe { [V::gather_pairs(isa, x.as_ptr(), upper), V::gather_pairs(isa, x.as_ptr(), lower)] };
+            found = [a, b, c, d];
+        }
+        if self.whole[k / MAX_LANES] {
+            return found;
+        }
+        let mut lanes = [[T::ZERO; MAX_LANES]; 4];
+        (0..4).for_each(
+            #[inline(always)]
+            |i| found[i].write(&mut lanes[i]),
+        );
+        self.replace_outside(x, k..k + V::LANES, &mut lanes);
+        (0..4).for_each(
+            #[inline(always)]
+            |i| found[i] = isa.read(&lanes[i]),
+        );
+        found
+    }
+
+    /// Gives points on an edge the elements around them.
     #[inline(never)]
-    pub fn elements_around(&self, x: &[T], here: usize, found: &mut [[[T; 2]; BLOCK]; 2]) {
-        assert!(x.len() == self.elements && here <= BLOCK, "the picture that the points were located in");
-        for (row, found) in found.iter_mut().enumerate() {
-            let (left, right) = (&self.corners[2 * row], &self.corners[2 * row + 1]);
-            if self.whole {
-                for (found, &place) in found[..here].iter_mut().zip(left) {
-                    // SAFETY: `corners_of` found every left element at least one before the end of its row, so that it and the next one lie
-                    // below the number of elements, which is the length of x.
-                    *found = unsafe { x.as_ptr().add(place as usize).cast::<[T; 2]>().read_unaligned() };
+    fn replace_outside(&self, x: &[T], points: Range<usize>, found: &mut [[T; MAX_LANES]; 4]) {
+        for (lane, k) in points.enumerate() {
+            if margin([self.at[0][k], self.at[1][k]], self.sizes) < 0 {
+                for (found, offset) in found.iter_mut().zip(CORNERS) {
+                    found[lane] = self.place(k, offset).map_or(T::ZERO, |place| x[place]);
                 }
-                continue;
-            }
-            for k in 0..here {
-                // SAFETY: `corners_of` clamps each coordinate to its side, so that a place is below the number of elements, which is the length of x.
-                let (a, b) = unsafe { (*x.get_unchecked(left[k] as usize), *x.get_unchecked(right[k] as usize)) };
-                found[k] = [T::select(self.inside[2 * row][k], a, T::ZERO), T::select(self.inside[2 * row + 1][k], b, T::ZERO)];
             }
         }
     }
@@ -198,14 +256,38 @@ impl<T: Real> LocatedPoints<T> {
     /// As [`elements_around`](Self::elements_around).
     #[inline(never)]
     pub fn add_around(&self, numbers: &[[T; BLOCK]; 4], here: usize, out: &mut [T]) {
-        assert!(out.len() == self.elements && here <= BLOCK, "the picture that the points were located in");
+        self.check(out.len());
         for k in 0..here {
-            for i in 0..4 {
-                if self.whole || self.inside[i][k] {
+            let of = numbers.each_ref().map(|numbers| numbers[k]);
+            if self.whole[k / MAX_LANES] {
+                for (row, of) in of.as_chunks::<2>().0.iter().enumerate() {
                     // SAFETY: as in `elements_around`.
-                    unsafe { *out.get_unchecked_mut(self.corners[i][k] as usize) += numbers[i][k] };
+                    let [left, right] = unsafe { &mut *out.as_mut_ptr().add(self.pairs[row][k] as usize).cast::<[T; 2]>() };
+                    *left += of[0];
+                    *right += of[1];
+                }
+                continue;
+            }
+            for (of, offset) in of.into_iter().zip(CORNERS) {
+                if let Some(place) = self.place(k, offset) {
+                    out[place] += of;
                 }
             }
         }
     }
+}
+
+/// An integer, and 0 where it is NaN or beyond every coordinate of a picture.
+#[inline(always)]
+fn integer<T: Real>(x: T) -> i32 {
+    let x = x.to_f64();
+    let x = if x.abs() <= (MOST_SIDE + 1) as f64 { x } else { 0.0 };
+    // SAFETY: the number was found to be within the range of the type. No instruction that every processor has converts several as `as` does.
+    unsafe { x.to_int_unchecked() }
+}
+
+/// Negative where an element around a point with this upper left one is outside.
+#[inline(always)]
+fn margin([x, y]: [i32; 2], [width, height]: [i32; 2]) -> i32 {
+    x | y | (width - 2 - x) | (height - 2 - y)
 }

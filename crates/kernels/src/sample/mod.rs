@@ -7,11 +7,13 @@ mod locate;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use crate::compiled::compiled;
 use crate::params::params;
 use crate::real::Real;
 use crate::shape::count;
-use crate::simd;
+use crate::simd::{self, Enabled, Kernel, Lanes, Vector};
 use crate::threads::{self, SharedSlice};
 pub use locate::PixelCoordinate;
 use locate::{BLOCK, LocatedPoints};
@@ -90,7 +92,7 @@ impl SampleDims {
 
     /// Calls `work` with the blocks of a range of all points: the group, the first point of it, and how many.
     #[inline(always)]
-    fn each_block(&self, range: std::ops::Range<usize>, mut work: impl FnMut(usize, usize, usize)) {
+    fn each_block(&self, range: Range<usize>, mut work: impl FnMut(usize, usize, usize)) {
         let mut at = range.start;
         while at < range.end {
             let (n, first) = (at / self.points, at % self.points);
@@ -106,30 +108,15 @@ compiled! {
     ///
     /// # Panics
     /// If a length is not its shape's.
-    pub fn sample<T: Real>(dims: SampleDims, rule: SampleRule, x: &[T], grid: &[T], out: &mut [T]) {
+    pub fn sample<T: Lanes>(dims: SampleDims, rule: SampleRule, x: &[T], grid: &[T], out: &mut [T]) {
         dims.check(Some(x), grid, out);
         if out.is_empty() {
             return;
         }
-        let SampleDims { batch, channels, points, .. } = dims;
-        let (plane, parts, total) = (dims.plane(), dims.parts(), batch * points);
-        let out = SharedSlice::new(out);
+        let (parts, total) = (dims.parts(), dims.batch * dims.points);
+        let out = &SharedSlice::new(out);
         threads::run(parts, |part| {
-            simd::run(
-                #[inline(always)]
-                || {
-                    let mut located = LocatedPoints::new();
-                    dims.each_block(threads::range(total, BLOCK, parts, part), #[inline(always)] |n, first, here| {
-                        located.locate(&dims, &rule, &grid[(n * points + first) * 2..][..here * 2]);
-                        for c in n * channels..(n + 1) * channels {
-                            let from = c * points + first;
-                            // SAFETY: parts differ in their points, and each writes the samples of its own.
-                            let to = unsafe { out.part(from..from + here) };
-                            samples(&located, rule.mode, &x[c * plane..][..plane], to);
-                        }
-                    });
-                },
-            );
+            simd::dispatch(Samples { dims, rule, x, grid, out, range: threads::range(total, BLOCK, parts, part) });
         });
     }
 
@@ -137,7 +124,7 @@ compiled! {
     ///
     /// # Panics
     /// If a length is not its shape's.
-    pub fn sample_picture_gradient<T: Real>(dims: SampleDims, rule: SampleRule, grid: &[T], g: &[T], out: &mut [T]) {
+    pub fn sample_picture_gradient<T: Lanes>(dims: SampleDims, rule: SampleRule, grid: &[T], g: &[T], out: &mut [T]) {
         dims.check(Some(out), grid, g);
         if out.is_empty() || g.is_empty() {
             return;
@@ -153,7 +140,7 @@ compiled! {
                     let mut located = LocatedPoints::new();
                     let groups = pictures.start / channels..pictures.end.div_ceil(channels);
                     dims.each_block(groups.start * points..groups.end * points, #[inline(always)] |n, first, here| {
-                        located.locate(&dims, &rule, &grid[(n * points + first) * 2..][..here * 2]);
+                        located.locate::<false>(&dims, &rule, &grid[(n * points + first) * 2..][..here * 2]);
                         for c in pictures.start.max(n * channels)..pictures.end.min((n + 1) * channels) {
                             let to = &mut slice[(c - pictures.start) * plane..][..plane];
                             add_samples(&located, rule.mode, &g[c * points + first..][..here], to);
@@ -168,56 +155,112 @@ compiled! {
     ///
     /// # Panics
     /// If a length is not its shape's.
-    pub fn sample_grid_gradient<T: Real>(dims: SampleDims, rule: SampleRule, x: &[T], grid: &[T], g: &[T], out: &mut [T]) {
+    pub fn sample_grid_gradient<T: Lanes>(dims: SampleDims, rule: SampleRule, x: &[T], grid: &[T], g: &[T], out: &mut [T]) {
         dims.check(Some(x), grid, g);
         assert!(out.len() == grid.len(), "a gradient for each coordinate");
         if rule.mode == SampleMode::Nearest || g.is_empty() {
             return out.fill(T::ZERO);
         }
-        let SampleDims { channels, points, .. } = dims;
-        let plane = dims.plane();
-        threads::split_mut(out, 2 * BLOCK, dims.parts(), |start, slice| {
-            simd::run(
-                #[inline(always)]
-                || {
-                    let mut located = LocatedPoints::new();
-                    dims.each_block(start / 2..(start + slice.len()) / 2, #[inline(always)] |n, first, here| {
-                        located.locate(&dims, &rule, &grid[(n * points + first) * 2..][..here * 2]);
-                        let mut sums = [[T::ZERO; BLOCK]; 2];
-                        for c in n * channels..(n + 1) * channels {
-                            let g = &g[c * points + first..][..here];
-                            slopes(&located, &x[c * plane..][..plane], g, &mut sums);
-                        }
-                        let to = &mut slice[(n * points + first) * 2 - start..][..here * 2];
-                        for (k, to) in to.chunks_exact_mut(2).enumerate() {
-                            to[0] = sums[0][k] * located.slopes[0][k];
-                            to[1] = sums[1][k] * located.slopes[1][k];
-                        }
-                    });
-                },
-            );
+        threads::split_mut(out, 2 * BLOCK, dims.parts(), |start, out| {
+            simd::dispatch(GridGradient { dims, rule, x, grid, g, out, start });
         });
+    }
+}
+
+/// The samples at a range of all points.
+struct Samples<'a, T> {
+    dims: SampleDims,
+    rule: SampleRule,
+    x: &'a [T],
+    grid: &'a [T],
+    /// All samples, of which parts of different points write different ones.
+    out: &'a SharedSlice<'a, T>,
+    range: Range<usize>,
+}
+
+impl<T: Lanes> Kernel<T> for Samples<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
+        let Self { dims, rule, x, grid, out, range } = self;
+        let (channels, points, plane) = (dims.channels, dims.points, dims.plane());
+        let mut located = LocatedPoints::new();
+        dims.each_block(
+            range,
+            #[inline(always)]
+            |n, first, here| {
+                located.locate::<false>(&dims, &rule, &grid[(n * points + first) * 2..][..here * 2]);
+                for c in n * channels..(n + 1) * channels {
+                    let from = c * points + first;
+                    // SAFETY: parts differ in their points, and each writes the samples of its own.
+                    let to = unsafe { out.part(from..from + here) };
+                    samples(isa, &located, rule.mode, &x[c * plane..][..plane], to);
+                }
+            },
+        );
+    }
+}
+
+/// The gradient of a part of the grid.
+struct GridGradient<'a, T> {
+    dims: SampleDims,
+    rule: SampleRule,
+    x: &'a [T],
+    grid: &'a [T],
+    g: &'a [T],
+    out: &'a mut [T],
+    /// The coordinate that the part begins with.
+    start: usize,
+}
+
+impl<T: Lanes> Kernel<T> for GridGradient<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
+        let Self { dims, rule, x, grid, g, out, start } = self;
+        let (channels, points, plane) = (dims.channels, dims.points, dims.plane());
+        let mut located = LocatedPoints::new();
+        dims.each_block(
+            start / 2..(start + out.len()) / 2,
+            #[inline(always)]
+            |n, first, here| {
+                located.locate::<true>(&dims, &rule, &grid[(n * points + first) * 2..][..here * 2]);
+                let mut sums = [[T::ZERO; BLOCK]; 2];
+                for c in n * channels..(n + 1) * channels {
+                    slopes(isa, &located, &x[c * plane..][..plane], &g[c * points + first..][..here], &mut sums);
+                }
+                let to = &mut out[(n * points + first) * 2 - start..][..here * 2];
+                for (k, to) in to.chunks_exact_mut(2).enumerate() {
+                    to[0] = sums[0][k] * located.slopes[0][k];
+                    to[1] = sums[1][k] * located.slopes[1][k];
+                }
+            },
+        );
     }
 }
 
 /// The samples of one picture at a block of points. A point's arithmetic is the same in every block, so that bits do not depend on threads.
 #[inline(always)]
-fn samples<T: Real>(located: &LocatedPoints<T>, mode: SampleMode, x: &[T], out: &mut [T]) {
-    let [tx, ty] = &located.fractions;
-    let mut around = [[[T::ZERO; 2]; BLOCK]; 2];
-    located.elements_around(x, out.len(), &mut around);
-    let [upper, lower] = &around;
-    if mode == SampleMode::Nearest {
-        for (k, out) in out.iter_mut().enumerate() {
+fn samples<V: Vector>(
+    isa: Enabled<V>,
+    located: &LocatedPoints<V::Element>,
+    mode: SampleMode,
+    x: &[V::Element],
+    out: &mut [V::Element],
+) {
+    for (k, out) in (0..BLOCK).step_by(V::LANES).zip(out.chunks_mut(V::LANES)) {
+        let [a, b, c, d] = located.elements_around(isa, x, k);
+        let (tx, ty) = (isa.read(&located.fractions[0][k..]), isa.read(&located.fractions[1][k..]));
+        let sample = if mode == SampleMode::Nearest {
             // The fraction is 0, or NaN with its coordinate.
-            *out = upper[k][0] + tx[k] + ty[k];
-        }
-        return;
-    }
-    for (k, out) in out.iter_mut().enumerate() {
-        let ([a, b], [c, d]) = (upper[k], lower[k]);
-        let (left, right) = (a + ty[k] * (c - a), b + ty[k] * (d - b));
-        *out = left + tx[k] * (right - left);
+            a + tx + ty
+        } else {
+            let (left, right) = (a + ty * (c - a), b + ty * (d - b));
+            left + tx * (right - left)
+        };
+        sample.write_first(out);
     }
 }
 
@@ -242,15 +285,19 @@ fn add_samples<T: Real>(located: &LocatedPoints<T>, mode: SampleMode, g: &[T], o
 
 /// Adds to `sums` how the samples of one picture, weighted by `g`, grow along x and along y.
 #[inline(always)]
-fn slopes<T: Real>(located: &LocatedPoints<T>, x: &[T], g: &[T], sums: &mut [[T; BLOCK]; 2]) {
-    let [tx, ty] = &located.fractions;
-    let mut around = [[[T::ZERO; 2]; BLOCK]; 2];
-    located.elements_around(x, g.len(), &mut around);
-    for (k, &g) in g.iter().enumerate() {
-        let ([a, b], [c, d]) = (around[0][k], around[1][k]);
-        let (upper, lower) = (b - a, d - c);
-        let (left, right) = (c - a, d - b);
-        sums[0][k] += g * (upper + ty[k] * (lower - upper));
-        sums[1][k] += g * (left + tx[k] * (right - left));
+fn slopes<V: Vector>(
+    isa: Enabled<V>,
+    located: &LocatedPoints<V::Element>,
+    x: &[V::Element],
+    g: &[V::Element],
+    sums: &mut [[V::Element; BLOCK]; 2],
+) {
+    for (k, g) in (0..BLOCK).step_by(V::LANES).zip(g.chunks(V::LANES)) {
+        let [a, b, c, d] = located.elements_around(isa, x, k);
+        let (tx, ty) = (isa.read(&located.fractions[0][k..]), isa.read(&located.fractions[1][k..]));
+        let (upper, lower, left, right) = (b - a, d - c, c - a, d - b);
+        let (g, [along_x, along_y]) = (isa.read_first(g), &mut *sums);
+        (isa.read(&along_x[k..]) + g * (upper + ty * (lower - upper))).write(&mut along_x[k..]);
+        (isa.read(&along_y[k..]) + g * (left + tx * (right - left))).write(&mut along_y[k..]);
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::naive::{self, close, numbers};
+use crate::simd::{available, dispatch_on};
 
 const MODES: [SampleMode; 2] = [SampleMode::Bilinear, SampleMode::Nearest];
 const PADDINGS: [SamplePadding; 3] = [SamplePadding::Zeros, SamplePadding::Border, SamplePadding::Reflection];
@@ -55,4 +56,51 @@ fn what_is_outside_is_not_read_and_nan_stays() {
     sample(dims, SampleRule { mode: SampleMode::Nearest, ..rule }, &x, &grid, &mut out);
     assert_eq!(out[0], 0.0);
     assert!(out[2].is_nan());
+}
+
+/// Pairs of a slice at places, a register at a time.
+struct Pairs<'a, T>(&'a [T], &'a [u32]);
+
+impl<T: Lanes> Kernel<T> for Pairs<'_, T> {
+    type Output = Vec<[T; 2]>;
+
+    #[inline(always)]
+    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) -> Vec<[T; 2]> {
+        let Self(x, places) = self;
+        assert!(places.len() % V::LANES == 0 && places.iter().all(|&place| place as usize + 1 < x.len()));
+        let gathered = places.chunks(V::LANES).flat_map(|places| {
+            // SAFETY: every place has an element after it.
+            let (first, second) = unsafe { V::gather_pairs(isa, x.as_ptr(), places) };
+            first.lanes().zip(second.lanes()).map(|(a, b)| [a, b]).collect::<Vec<_>>()
+        });
+        gathered.collect()
+    }
+}
+
+#[test]
+fn registers_gather_the_pairs_that_are_asked_for() {
+    let places: Vec<u32> = (0..32).map(|k| k * 37 % 64).collect();
+    let x: Vec<f64> = numbers(65, 5);
+    let expected: Vec<[f64; 2]> = places.iter().map(|&place| [x[place as usize], x[place as usize + 1]]).collect();
+    for isa in available() {
+        assert_eq!(dispatch_on(isa, Pairs(&x, &places)), expected, "{isa:?}");
+        let narrow: Vec<f32> = x.iter().map(|&x| x as f32).collect();
+        let expected: Vec<[f32; 2]> = expected.iter().map(|pair| pair.map(|x| x as f32)).collect();
+        assert_eq!(dispatch_on(isa, Pairs(&narrow, &places)), expected, "{isa:?}");
+    }
+}
+
+#[test]
+fn samples_are_the_same_however_many_points_are_located_together() {
+    let dims = SampleDims { batch: 1, channels: 2, height: 40, width: 30, points: 1000 };
+    let rule = SampleRule { mode: SampleMode::Bilinear, padding: SamplePadding::Zeros, align_corners: false };
+    let x: Vec<f32> = numbers(2 * 40 * 30, 1).into_iter().map(|x: f64| x as f32).collect();
+    let grid: Vec<f32> = numbers(2000, 3).into_iter().map(|x: f64| x as f32 * 1.25).collect();
+    let mut whole = vec![0.0; 2000];
+    sample(dims, rule, &x, &grid, &mut whole);
+    for p in (0..1000).step_by(7) {
+        let mut one = [0.0; 2];
+        sample(SampleDims { points: 1, ..dims }, rule, &x, &grid[2 * p..2 * p + 2], &mut one);
+        assert_eq!(one, [whole[p], whole[1000 + p]], "point {p}");
+    }
 }

@@ -2,9 +2,8 @@
 
 use std::marker::PhantomData;
 
-use super::{HEAVY_NS, Scan};
-use crate::math;
-use crate::real::{Element, Real};
+use super::Scan;
+use crate::real::Real;
 
 /// A kind of scan over numbers of type T.
 macro_rules! kind {
@@ -23,8 +22,6 @@ kind! {
     Sum,
     /// Π x, in f64.
     Product,
-    /// ln Σ eˣ, in f64.
-    LogSumExp,
     /// a y + b, in f64.
     Recurrence
 }
@@ -61,6 +58,7 @@ impl<T: Real> Scan for Product<T> {
     type Out = T;
     // A part may overflow that a 0 before it makes 0.
     const MERGES: bool = false;
+    const SIDE_BY_SIDE: bool = true;
 
     #[inline(always)]
     fn start(self) -> f64 {
@@ -80,49 +78,13 @@ impl<T: Real> Scan for Product<T> {
     }
 }
 
-/// Σ eˣ as e^shift · sum, where the shift is the largest x.
-#[derive(Clone, Copy)]
-pub(super) struct Exponentials {
-    shift: f64,
-    sum: f64,
-}
-
-impl<T: Real> Scan for LogSumExp<T> {
-    type Item = T;
-    type State = Exponentials;
-    type Out = T;
-    const MERGES: bool = true;
-    const NS: f64 = HEAVY_NS;
-
-    #[inline(always)]
-    fn start(self) -> Exponentials {
-        Exponentials { shift: f64::NEG_INFINITY, sum: 0.0 }
-    }
-    #[inline(always)]
-    fn step(self, state: Exponentials, [x, _]: [T; 2], _: usize) -> Exponentials {
-        self.merge(state, Exponentials { shift: x.to_f64(), sum: 1.0 })
-    }
-    #[inline(always)]
-    fn merge(self, first: Exponentials, second: Exponentials) -> Exponentials {
-        // One of the two factors is 1, also where both shifts are infinite and their difference is no number.
-        let later = second.shift > first.shift;
-        let distance = if first.shift == second.shift { 0.0 } else { (second.shift - first.shift).abs() };
-        let factor = math::exp(-distance);
-        let (one, two) = if later { (factor, 1.0) } else { (1.0, factor) };
-        Exponentials { shift: if later { second.shift } else { first.shift }, sum: first.sum * one + second.sum * two }
-    }
-    #[inline(always)]
-    fn value(self, state: Exponentials) -> T {
-        T::from_f64(state.shift + math::ln(state.sum))
-    }
-}
-
 impl<T: Real> Scan for Recurrence<T> {
     type Item = T;
     type State = f64;
     type Out = T;
     // The product of a part's factors may overflow where no result does.
     const MERGES: bool = false;
+    const SIDE_BY_SIDE: bool = true;
 
     #[inline(always)]
     fn start(self) -> f64 {
@@ -140,41 +102,6 @@ impl<T: Real> Scan for Recurrence<T> {
     #[inline(always)]
     fn value(self, y: f64) -> T {
         T::from_f64(y)
-    }
-}
-
-/// Where the largest (or the smallest) element was, the last of equal ones.
-#[derive(Clone, Copy)]
-pub(super) struct Extremum<T, const LARGEST: bool> {
-    /// What no element is beyond.
-    pub(super) start: T,
-}
-
-impl<T: Element, const LARGEST: bool> Scan for Extremum<T, LARGEST> {
-    type Item = T;
-    type State = (T, i64);
-    type Out = i64;
-    const MERGES: bool = true;
-
-    #[inline(always)]
-    fn start(self) -> (T, i64) {
-        (self.start, 0)
-    }
-    #[inline(always)]
-    fn step(self, state: (T, i64), [x, _]: [T; 2], j: usize) -> (T, i64) {
-        self.merge(state, (x, j as i64))
-    }
-    #[inline(always)]
-    fn merge(self, first: (T, i64), second: (T, i64)) -> (T, i64) {
-        let better = if LARGEST { second.0 >= first.0 } else { second.0 <= first.0 };
-        // NaN is the one value that differs from itself.
-        #[expect(clippy::eq_op, reason = "elements have no is_nan")]
-        let nan = second.0 != second.0;
-        if better || nan { second } else { first }
-    }
-    #[inline(always)]
-    fn value(self, state: (T, i64)) -> i64 {
-        state.1
     }
 }
 

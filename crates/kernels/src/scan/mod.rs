@@ -3,6 +3,8 @@
 //! Long series are cut: parts are folded first, each on its own thread, and scanned from the state before them then. A fold runs in chains,
 //! and a sum in groups, that do not wait for each other. A scan whose states cannot be merged runs in one go.
 
+mod exponentials;
+mod extrema;
 mod kinds;
 #[cfg(test)]
 mod tests;
@@ -16,7 +18,9 @@ use crate::real::Real;
 use crate::shape::count;
 use crate::simd;
 use crate::threads::{self, SharedSlice};
-use kinds::{Extremum, IntegerProduct, IntegerSum, LogSumExp, Product, Recurrence, Sum};
+use exponentials::LogSumExp;
+pub use extrema::{cumulative_max, cumulative_max_i64, cumulative_min, cumulative_min_i64};
+use kinds::{IntegerProduct, IntegerSum, Product, Recurrence, Sum};
 
 /// Chains of a fold that run side by side, so that one addition does not wait for the one before.
 const CHAINS: usize = 8;
@@ -24,6 +28,8 @@ const CHAINS: usize = 8;
 const CHAIN: usize = 128;
 /// Elements of a group: one addition to the sum before it, for four elements.
 const GROUP: usize = 4;
+/// Rows that are scanned side by side.
+const SIDE: usize = 4;
 /// Columns that are scanned together: their states stay in the first-level cache.
 const COLUMNS: usize = 512;
 /// Nanoseconds an element of a scan that adds, multiplies or compares.
@@ -61,20 +67,6 @@ compiled! {
 }
 
 compiled! {
-    /// The k ≤ j with the largest x[o, k, i]: the last of equal ones, and the last NaN once there is one.
-    pub fn cumulative_argmax<T: Real>(x: &[T], n: usize, inner: usize, y: &mut [i64]) -> Result<(), OutOfMemory> {
-        scan(Extremum::<T, true> { start: T::NEG_INFINITY }, [x, x], n, inner, y).map(|_| ())
-    }
-}
-
-compiled! {
-    /// The k ≤ j with the smallest x[o, k, i], as in [`cumulative_argmax`].
-    pub fn cumulative_argmin<T: Real>(x: &[T], n: usize, inner: usize, y: &mut [i64]) -> Result<(), OutOfMemory> {
-        scan(Extremum::<T, false> { start: T::INFINITY }, [x, x], n, inner, y).map(|_| ())
-    }
-}
-
-compiled! {
     /// y[o, j, i] = a[o, j, i] y[o, j - 1, i] + b[o, j, i], in f64 and in order; y[o, 0, i] is b[o, 0, i].
     pub fn recurrence<T: Real>(a: &[T], b: &[T], n: usize, inner: usize, y: &mut [T]) -> Result<(), OutOfMemory> {
         scan(Recurrence::<T>::NEW, [a, b], n, inner, y).map(|_| ())
@@ -97,22 +89,6 @@ pub fn cumulative_product_i64(x: &[i64], n: usize, inner: usize, y: &mut [i64]) 
     scan(IntegerProduct, [x, x], n, inner, y)
 }
 
-/// [`cumulative_argmax`] of integers.
-///
-/// # Errors
-/// If there is no memory for the states of parts.
-pub fn cumulative_argmax_i64(x: &[i64], n: usize, inner: usize, y: &mut [i64]) -> Result<(), OutOfMemory> {
-    scan(Extremum::<i64, true> { start: i64::MIN }, [x, x], n, inner, y).map(|_| ())
-}
-
-/// [`cumulative_argmin`] of integers.
-///
-/// # Errors
-/// If there is no memory for the states of parts.
-pub fn cumulative_argmin_i64(x: &[i64], n: usize, inner: usize, y: &mut [i64]) -> Result<(), OutOfMemory> {
-    scan(Extremum::<i64, false> { start: i64::MAX }, [x, x], n, inner, y).map(|_| ())
-}
-
 /// A state that takes one element after another. Operands of which there is one are given twice.
 trait Scan: Copy + Send + Sync {
     type Item: Copy + Sync;
@@ -122,6 +98,8 @@ trait Scan: Copy + Send + Sync {
     const MERGES: bool;
     /// Whether elements are merged in groups: where that is less work than to wait for the state before.
     const GROUPED: bool = false;
+    /// Whether rows are scanned side by side: where a step takes less work than time, and every result fits.
+    const SIDE_BY_SIDE: bool = false;
     /// What an element costs.
     const NS: f64 = LIGHT_NS;
 
@@ -133,6 +111,16 @@ trait Scan: Copy + Send + Sync {
     fn merge(self, first: Self::State, second: Self::State) -> Self::State;
     /// The result.
     fn value(self, state: Self::State) -> Self::Out;
+    /// Scans a row from a state on; `at` is the first element's number in its series. Whether the results fit.
+    #[inline(always)]
+    fn row(self, x: [&[Self::Item]; 2], y: &mut [Self::Out], state: Self::State, at: usize) -> bool {
+        scan_row(self, x, y, state, at)
+    }
+    /// The state after a row alone.
+    #[inline(always)]
+    fn fold(self, x: [&[Self::Item]; 2], at: usize) -> Self::State {
+        fold_row(self, x, at)
+    }
     /// Whether the result is a number of its type.
     #[inline(always)]
     fn fits(self, _: Self::State) -> bool {
@@ -152,6 +140,34 @@ struct Plan {
 }
 
 impl Plan {
+    /// Series are cut where states can be merged, and there are fewer series than threads.
+    fn new(n: usize, inner: usize, outer: usize, ns: f64, merges: bool) -> Self {
+        let mut plan = Self { n, inner, outer, cuts: 1, threads: threads::parts(count(&[outer, n, inner]), ns) };
+        if merges && outer * plan.pieces() < plan.threads {
+            plan.cuts = plan.threads.min(n.div_ceil(CHAINS * CHAIN));
+        }
+        plan
+    }
+
+    /// Calls `work(series, columns, part, range)` for each piece of columns in each part of each series, over threads. Parts are counted
+    /// through all series, and `range` is the part's along its own.
+    fn run(&self, work: impl Fn(usize, Range<usize>, usize, Range<usize>) + Sync) {
+        let tasks = self.outer * self.cuts * self.pieces();
+        let parts = self.threads.min(tasks);
+        threads::run(parts, |part| {
+            simd::run(
+                #[inline(always)]
+                || {
+                    for task in threads::range(tasks, 1, parts, part) {
+                        let (piece, part) = (task % self.pieces(), task / self.pieces());
+                        let columns = piece * COLUMNS..self.inner.min((piece + 1) * COLUMNS);
+                        work(part / self.cuts, columns, part, self.range(part % self.cuts));
+                    }
+                },
+            );
+        });
+    }
+
     fn range(&self, cut: usize) -> Range<usize> {
         threads::range(self.n, CHAINS * CHAIN, self.cuts, cut)
     }
@@ -169,28 +185,53 @@ fn scan<S: Scan>(s: S, x: [&[S::Item]; 2], n: usize, inner: usize, y: &mut [S::O
     }
     let block = count(&[n, inner]);
     assert!(block > 0 && y.len().is_multiple_of(block), "whole series");
-    let mut plan = Plan { n, inner, outer: y.len() / block, cuts: 1, threads: threads::parts(y.len(), S::NS) };
-    if S::MERGES && plan.outer * plan.pieces() < plan.threads {
-        plan.cuts = plan.threads.min(n.div_ceil(CHAINS * CHAIN));
+    let plan = Plan::new(n, inner, y.len() / block, S::NS, S::MERGES);
+    if S::SIDE_BY_SIDE && inner == 1 && plan.outer >= SIDE * plan.threads {
+        scan_side_by_side(s, x, y, &plan);
+        return Ok(true);
     }
     let starts = if plan.cuts > 1 { starts(s, x, &plan)? } else { Vec::new() };
     let (y, all_fit) = (SharedSlice::new(y), AtomicBool::new(true));
-    let tasks = plan.outer * plan.cuts * plan.pieces();
-    threads::run(plan.threads.min(tasks), |part| {
-        let mut fits = true;
+    plan.run(
+        #[inline(always)]
+        |o, columns, part, range| {
+            if !scan_part(s, x, y, &plan, (o, columns, part, range), &starts) {
+                all_fit.store(false, Ordering::Relaxed);
+            }
+        },
+    );
+    Ok(all_fit.into_inner())
+}
+
+/// All rows, [`SIDE`] of them at a time: a step of one does not wait for those of the others.
+fn scan_side_by_side<S: Scan>(s: S, x: [&[S::Item]; 2], y: &mut [S::Out], plan: &Plan) {
+    let n = plan.n;
+    threads::split_mut(y, SIDE * n, plan.threads, |start, y| {
         simd::run(
             #[inline(always)]
             || {
-                for task in threads::range(tasks, 1, plan.threads.min(tasks), part) {
-                    fits &= scan_part(s, x, y, &plan, task, &starts);
+                for (k, y) in y.chunks_mut(SIDE * n).enumerate() {
+                    let place = |r: usize, j: usize| start + (k * SIDE + r) * n + j;
+                    let mut rows = y.chunks_exact_mut(n);
+                    let [Some(y0), Some(y1), Some(y2), Some(y3)] = std::array::from_fn(|_| rows.next()) else {
+                        for (r, y) in y.chunks_exact_mut(n).enumerate() {
+                            s.row(x.map(|x| &x[place(r, 0)..place(r, n)]), y, s.start(), 0);
+                        }
+                        continue;
+                    };
+                    let [a, b] = x.map(|x| -> [&[S::Item]; SIDE] { std::array::from_fn(|r| &x[place(r, 0)..][..n]) });
+                    let mut states = [s.start(); SIDE];
+                    for j in 0..n {
+                        for (r, state) in states.iter_mut().enumerate() {
+                            *state = s.step(*state, [a[r][j], b[r][j]], j);
+                        }
+                        (y0[j], y1[j]) = (s.value(states[0]), s.value(states[1]));
+                        (y2[j], y3[j]) = (s.value(states[2]), s.value(states[3]));
+                    }
                 }
             },
         );
-        if !fits {
-            all_fit.store(false, Ordering::Relaxed);
-        }
     });
-    Ok(all_fit.into_inner())
 }
 
 /// The states before each part of each series: (outer, cut, inner).
@@ -232,7 +273,7 @@ fn fold_part<S: Scan>(s: S, x: [&[S::Item]; 2], first: usize, range: Range<usize
     let inner = states.len();
     if inner == 1 {
         let rows = first + range.start..first + range.end;
-        states[0] = fold_row(s, [&x[0][rows.clone()], &x[1][rows]], range.start);
+        states[0] = s.fold([&x[0][rows.clone()], &x[1][rows]], range.start);
         return;
     }
     for j in range {
@@ -274,17 +315,21 @@ fn fold_chains<S: Scan>(s: S, x: [&[S::Item; CHAINS * CHAIN]; 2], at: usize) -> 
 
 /// One part of one series, or of a piece of columns; whether its results fit.
 #[inline(always)]
-fn scan_part<S: Scan>(s: S, x: [&[S::Item]; 2], y: SharedSlice<'_, S::Out>, plan: &Plan, task: usize, starts: &[S::State]) -> bool {
-    let &Plan { n, inner, cuts, .. } = plan;
-    let (piece, part) = (task % plan.pieces(), task / plan.pieces());
-    let (o, range) = (part / cuts, plan.range(part % cuts));
-    let columns = piece * COLUMNS..inner.min((piece + 1) * COLUMNS);
+fn scan_part<S: Scan>(
+    s: S,
+    x: [&[S::Item]; 2],
+    y: SharedSlice<'_, S::Out>,
+    plan: &Plan,
+    (o, columns, part, range): (usize, Range<usize>, usize, Range<usize>),
+    starts: &[S::State],
+) -> bool {
+    let &Plan { n, inner, .. } = plan;
     if inner == 1 {
         let rows = o * n + range.start..o * n + range.end;
         let start = starts.get(part).copied().unwrap_or_else(|| s.start());
         // SAFETY: tasks of one column differ in their series or in their range along it, and ranges do not overlap.
         let y = unsafe { y.part(rows.clone()) };
-        return scan_row(s, [&x[0][rows.clone()], &x[1][rows]], y, start, range.start);
+        return s.row([&x[0][rows.clone()], &x[1][rows]], y, start, range.start);
     }
     let mut states = [s.start(); COLUMNS];
     let states = &mut states[..columns.len()];

@@ -3,11 +3,13 @@
 use super::*;
 use crate::naive;
 
-/// (outer, n, inner): short and long series, blocks and what is left of them, narrow and wide columns, nothing.
-const SHAPES: [[usize; 3]; 12] = [
+/// (outer, n, inner): short and long series, blocks and what is left of them, rows side by side, narrow and wide columns, nothing.
+const SHAPES: [[usize; 3]; 14] = [
     [1, 1, 1],
     [2, 3, 4],
     [5, 7, 1],
+    [11, 100, 1],
+    [70, 3000, 1],
     [1, 1023, 1],
     [1, 1025, 1],
     [3, 2100, 1],
@@ -68,10 +70,11 @@ fn running_extrema_are_the_last_of_equal_ones() {
         let x: Vec<f64> = naive::numbers(outer * n * inner, 3).iter().map(|x| (x * 4.0).round()).collect();
         let integers: Vec<i64> = x.iter().map(|&x| x as i64).collect();
         let mut found = [vec![0; x.len()], vec![0; x.len()], vec![0; x.len()], vec![0; x.len()]];
-        cumulative_argmax(&x, n, inner, &mut found[0]).unwrap();
-        cumulative_argmax_i64(&integers, n, inner, &mut found[1]).unwrap();
-        cumulative_argmin(&x, n, inner, &mut found[2]).unwrap();
-        cumulative_argmin_i64(&integers, n, inner, &mut found[3]).unwrap();
+        let (mut values, mut whole) = ([vec![0.0; x.len()], vec![0.0; x.len()]], [vec![0; x.len()], vec![0; x.len()]]);
+        cumulative_max(&x, n, inner, &mut values[0], &mut found[0]).unwrap();
+        cumulative_max_i64(&integers, n, inner, &mut whole[0], &mut found[1]).unwrap();
+        cumulative_min(&x, n, inner, &mut values[1], &mut found[2]).unwrap();
+        cumulative_min_i64(&integers, n, inner, &mut whole[1], &mut found[3]).unwrap();
         for places in series(shape) {
             let (mut largest, mut smallest) = (0, 0);
             for (j, &at) in places.iter().enumerate() {
@@ -79,6 +82,8 @@ fn running_extrema_are_the_last_of_equal_ones() {
                 smallest = if x[at] <= x[places[smallest]] { j } else { smallest };
                 let [a, b, c, d] = [0, 1, 2, 3].map(|k: usize| found[k][at]);
                 assert_eq!([a, b, c, d], [largest, largest, smallest, smallest].map(|k| k as i64));
+                assert_eq!([values[0][at], values[1][at]], [x[places[largest]], x[places[smallest]]]);
+                assert_eq!([whole[0][at], whole[1][at]], [integers[places[largest]], integers[places[smallest]]]);
             }
         }
     }
@@ -114,9 +119,10 @@ fn infinities_and_nan_stay_from_where_they_are() {
     assert!(y[..2] == [1.0, 3.0] && y[2..].iter().all(|y| y.is_nan()));
     // torch.cummax and torch.cummin of the same numbers.
     let (x, mut at) = ([2.0, f64::NAN, 3.0, f64::NAN], [0; 4]);
-    cumulative_argmax(&x, 4, 1, &mut at).unwrap();
+    cumulative_max(&x, 4, 1, &mut y, &mut at).unwrap();
     assert_eq!(at, [0, 1, 1, 3]);
-    cumulative_argmin(&x, 4, 1, &mut at).unwrap();
+    assert!(y[0] == 2.0 && y[1..].iter().all(|y| y.is_nan()));
+    cumulative_min(&x, 4, 1, &mut y, &mut at).unwrap();
     assert_eq!(at, [0, 1, 1, 3]);
 }
 
@@ -141,5 +147,54 @@ fn integers_are_exact_or_told_not_to_fit() {
                 y[at] == sum
             }));
         }
+    }
+}
+
+#[test]
+fn nan_spreads_over_blocks_threads_and_columns_with_the_last_place() {
+    for [n, inner] in [[5000, 1], [300_000, 1], [100_000, 3], [70, 600]] {
+        let mut x = vec![0.0; n * inner];
+        let (first, last) = (n / 3, n / 2 + 7);
+        x[first * inner..(first + 1) * inner].fill(f64::NAN);
+        x[last * inner..(last + 1) * inner].fill(f64::NAN);
+        let (mut y, mut at) = (vec![0.0; x.len()], vec![0; x.len()]);
+        cumulative_max(&x, n, inner, &mut y, &mut at).unwrap();
+        for (j, (y, at)) in y.chunks_exact(inner).zip(at.chunks_exact(inner)).enumerate() {
+            let place = if j < first {
+                j
+            } else if j < last {
+                first
+            } else {
+                last
+            };
+            assert!(at.iter().all(|&at| at == place as i64) && y.iter().all(|y| y.is_nan() == (j >= first)));
+        }
+    }
+}
+
+#[test]
+fn extremes_past_the_caches_are_those_within() {
+    let n: usize = if cfg!(miri) { 1000 } else { 1 << 20 };
+    let x: Vec<f32> = naive::numbers(8 * n, 3).iter().map(|&x| x as f32).collect();
+    let (mut y, mut at) = (vec![0.0; x.len()], vec![0; x.len()]);
+    cumulative_max(&x, n / 64, 1, &mut y, &mut at).unwrap();
+    for (r, row) in x.chunks_exact(n / 64).enumerate() {
+        let first = r * (n / 64);
+        let (mut values, mut places) = (vec![0.0; row.len()], vec![0; row.len()]);
+        cumulative_max(row, row.len(), 1, &mut values, &mut places).unwrap();
+        assert_eq!((&y[first..first + row.len()], &at[first..first + row.len()]), (&values[..], &places[..]));
+    }
+}
+
+#[test]
+fn running_log_sums_of_blocks_have_the_bits_of_one_step_after_another() {
+    let x: Vec<f32> = naive::numbers(3000, 11).iter().map(|&x| (x * 30.0) as f32).collect();
+    let mut y = vec![0.0; x.len()];
+    cumulative_log_sum_exp(&x, x.len(), 1, &mut y).unwrap();
+    let s = LogSumExp::<f32>::NEW;
+    let mut state = s.start();
+    for (j, (&x, &y)) in x.iter().zip(&y).enumerate() {
+        state = s.step(state, [x, x], j);
+        assert_eq!(s.value(state), y);
     }
 }

@@ -162,6 +162,18 @@ unsafe fn scale_f64(x: __m256d, n: __m256d) -> __m256d {
     }
 }
 #[inline(always)]
+unsafe fn any_less_f32(x: __m256, bound: __m256) -> bool {
+    // SAFETY: the caller enabled AVX2.
+    unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(x, bound)) != 0 }
+}
+
+#[inline(always)]
+unsafe fn any_less_f64(x: __m256d, bound: __m256d) -> bool {
+    // SAFETY: the caller enabled AVX2.
+    unsafe { _mm256_movemask_pd(_mm256_cmp_pd::<_CMP_LT_OQ>(x, bound)) != 0 }
+}
+
+#[inline(always)]
 unsafe fn where_less_f32(x: __m256, bound: __m256, yes: __m256, no: __m256) -> __m256 {
     // SAFETY: the caller enabled AVX2.
     unsafe { _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_LT_OQ>(x, bound)) }
@@ -202,7 +214,7 @@ unsafe fn narrow_f64(x: __m256d) -> __m256d {
 /// One implementation: every method is the instruction named.
 macro_rules! vector {
     ($name:ident, $element:ty, $lanes:literal, $load_f32:ident, $load_bf16:ident, $load_f16:ident, $exchange:ident, $widen:ident, $narrow:ident, $first:ident, $set1:ident, $load:ident, $load_first:ident, $store:ident, $store_first:ident,
-     $add:ident, $sub:ident, $mul:ident, $div:ident, $sqrt:ident, $where_less:ident, $fma:ident, $max:ident, $min:ident, $sum:ident, $largest:ident, $round:ident, $scale:ident) => {
+     $add:ident, $sub:ident, $mul:ident, $div:ident, $sqrt:ident, $where_less:ident, $any_less:ident, $fma:ident, $max:ident, $min:ident, $sum:ident, $largest:ident, $round:ident, $scale:ident) => {
         impl Vector for $name {
             type Element = $element;
             type Registers = [Self; $lanes];
@@ -283,6 +295,11 @@ macro_rules! vector {
             fn where_less(self, bound: Self, yes: Self, no: Self) -> Self {
                 // SAFETY: a register exists only where its instructions do.
                 Self(unsafe { $where_less(self.0, bound.0, yes.0, no.0) })
+            }
+            #[inline(always)]
+            fn any_less(self, bound: Self) -> bool {
+                // SAFETY: a register exists only where its instructions do.
+                unsafe { $any_less(self.0, bound.0) }
             }
             #[inline(always)]
             fn mul_add(self, y: Self, z: Self) -> Self {
@@ -377,6 +394,7 @@ vector!(
     _mm256_div_ps,
     _mm256_sqrt_ps,
     where_less_f32,
+    any_less_f32,
     _mm256_fmadd_ps,
     _mm256_max_ps,
     _mm256_min_ps,
@@ -407,6 +425,7 @@ vector!(
     _mm256_div_pd,
     _mm256_sqrt_pd,
     where_less_f64,
+    any_less_f64,
     _mm256_fmadd_pd,
     _mm256_max_pd,
     _mm256_min_pd,

@@ -60,6 +60,30 @@ unsafe fn f16_to_f64(from: *const f16) -> __m512d {
     unsafe { _mm512_cvtps_pd(_mm256_cvtph_ps(_mm_loadu_si128(from.cast()))) }
 }
 
+/// [`Vector::gather_pairs`] of sixteen f32: a pair is gathered as one number of twice the size.
+#[inline(always)]
+unsafe fn pairs_f32(from: *const f32, places: *const u32) -> (__m512, __m512) {
+    // SAFETY: the caller enabled AVX-512; sixteen places are readable, and a pair at each.
+    unsafe {
+        let places = _mm512_loadu_si512(places.cast());
+        let x = _mm512_castpd_ps(_mm512_i32gather_pd::<4>(_mm512_castsi512_si256(places), from.cast()));
+        let y = _mm512_castpd_ps(_mm512_i32gather_pd::<4>(_mm512_extracti64x4_epi64::<1>(places), from.cast()));
+        let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+        let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+        (_mm512_permutex2var_ps(x, even, y), _mm512_permutex2var_ps(x, odd, y))
+    }
+}
+
+/// [`Vector::gather_pairs`] of eight f64.
+#[inline(always)]
+unsafe fn pairs_f64(from: *const f64, places: *const u32) -> (__m512d, __m512d) {
+    // SAFETY: the caller enabled AVX-512; eight places are readable, and a pair at each.
+    unsafe {
+        let places = _mm256_loadu_si256(places.cast());
+        (_mm512_i32gather_pd::<8>(places, from), _mm512_i32gather_pd::<8>(places, from.add(1)))
+    }
+}
+
 /// [`Vector::exchange`] of sixteen f32.
 #[inline(always)]
 unsafe fn exchange_f32<const S: usize>(x: __m512, y: __m512) -> (__m512, __m512) {
@@ -177,6 +201,18 @@ impl Bf16Pairs {
 }
 
 #[inline(always)]
+unsafe fn any_less_f32(x: __m512, bound: __m512) -> bool {
+    // SAFETY: the caller enabled AVX-512.
+    unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(x, bound) != 0 }
+}
+
+#[inline(always)]
+unsafe fn any_less_f64(x: __m512d, bound: __m512d) -> bool {
+    // SAFETY: the caller enabled AVX-512.
+    unsafe { _mm512_cmp_pd_mask::<_CMP_LT_OQ>(x, bound) != 0 }
+}
+
+#[inline(always)]
 unsafe fn where_less_f32(x: __m512, bound: __m512, yes: __m512, no: __m512) -> __m512 {
     // SAFETY: the caller enabled AVX-512.
     unsafe { _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(x, bound), no, yes) }
@@ -190,8 +226,8 @@ unsafe fn where_less_f64(x: __m512d, bound: __m512d, yes: __m512d, no: __m512d) 
 
 /// One implementation: every method is the instruction named.
 macro_rules! vector {
-    ($name:ident, $element:ty, $lanes:literal, $load_f32:ident, $load_bf16:ident, $load_f16:ident, $exchange:ident, $widen:ident, $narrow:ident, $first:ident, $set1:ident, $load:ident, $load_first:ident, $store:ident, $store_first:ident,
-     $add:ident, $sub:ident, $mul:ident, $div:ident, $sqrt:ident, $where_less:ident, $fma:ident, $max:ident, $min:ident, $sum:ident, $largest:ident, $round:ident, $scale:ident) => {
+    ($name:ident, $element:ty, $lanes:literal, $load_f32:ident, $load_bf16:ident, $load_f16:ident, $exchange:ident, $widen:ident, $narrow:ident, $pairs:ident, $first:ident, $set1:ident, $load:ident, $load_first:ident, $store:ident, $store_first:ident,
+     $add:ident, $sub:ident, $mul:ident, $div:ident, $sqrt:ident, $where_less:ident, $any_less:ident, $fma:ident, $max:ident, $min:ident, $sum:ident, $largest:ident, $round:ident, $scale:ident) => {
         impl Vector for $name {
             type Element = $element;
             type Registers = [Self; $lanes];
@@ -206,6 +242,13 @@ macro_rules! vector {
             fn enter<R>(_: Enabled<Self>, f: impl FnOnce() -> R) -> R {
                 // SAFETY: the token says that the processor has the instruction set.
                 unsafe { run_avx512(f) }
+            }
+            #[inline(always)]
+            unsafe fn gather_pairs(_: Enabled<Self>, from: *const $element, places: &[u32]) -> (Self, Self) {
+                assert!(places.len() >= $lanes, "a place for each lane");
+                // SAFETY: the token says that the processor has the instruction; there are as many places, and the pairs are readable.
+                let (first, second) = unsafe { $pairs(from, places.as_ptr()) };
+                (Self(first), Self(second))
             }
             #[inline(always)]
             unsafe fn load_f32(_: Enabled<Self>, from: *const f32) -> Self {
@@ -283,6 +326,11 @@ macro_rules! vector {
             fn where_less(self, bound: Self, yes: Self, no: Self) -> Self {
                 // SAFETY: a register exists only where its instructions do.
                 Self(unsafe { $where_less(self.0, bound.0, yes.0, no.0) })
+            }
+            #[inline(always)]
+            fn any_less(self, bound: Self) -> bool {
+                // SAFETY: a register exists only where its instructions do.
+                unsafe { $any_less(self.0, bound.0) }
             }
             #[inline(always)]
             fn mul_add(self, y: Self, z: Self) -> Self {
@@ -365,6 +413,7 @@ vector!(
     exchange_f32,
     widen_f32,
     narrow_f32,
+    pairs_f32,
     first16,
     _mm512_set1_ps,
     _mm512_loadu_ps,
@@ -377,6 +426,7 @@ vector!(
     _mm512_div_ps,
     _mm512_sqrt_ps,
     where_less_f32,
+    any_less_f32,
     _mm512_fmadd_ps,
     _mm512_max_ps,
     _mm512_min_ps,
@@ -395,6 +445,7 @@ vector!(
     exchange_f64,
     widen_f64,
     narrow_f64,
+    pairs_f64,
     first8,
     _mm512_set1_pd,
     _mm512_loadu_pd,
@@ -407,6 +458,7 @@ vector!(
     _mm512_div_pd,
     _mm512_sqrt_pd,
     where_less_f64,
+    any_less_f64,
     _mm512_fmadd_pd,
     _mm512_max_pd,
     _mm512_min_pd,

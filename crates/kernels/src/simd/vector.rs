@@ -55,6 +55,23 @@ pub trait Vector:
     /// # Safety
     /// `n` elements must be readable.
     unsafe fn load_first(isa: Enabled<Self>, from: *const Self::Element, n: usize) -> Self;
+    /// Pairs of neighbours at as many places, counted from `from`: the first ones, and the second ones.
+    ///
+    /// # Safety
+    /// For each of the first `LANES` places two elements must be readable there; places are below 2³¹.
+    ///
+    /// # Panics
+    /// If there are fewer than `LANES` places.
+    #[inline(always)]
+    unsafe fn gather_pairs(isa: Enabled<Self>, from: *const Self::Element, places: &[u32]) -> (Self, Self) {
+        let mut lanes = [[Self::Element::ZERO; MAX_LANES]; 2];
+        for (lane, &place) in places[..Self::LANES].iter().enumerate() {
+            // SAFETY: the caller's duty.
+            let pair = unsafe { from.add(place as usize).cast::<[Self::Element; 2]>().read_unaligned() };
+            (lanes[0][lane], lanes[1][lane]) = (pair[0], pair[1]);
+        }
+        (isa.read(&lanes[0]), isa.read(&lanes[1]))
+    }
     /// `LANES` f32 from memory of any alignment.
     ///
     /// # Safety
@@ -164,6 +181,12 @@ pub trait Vector:
     #[inline(always)]
     fn any(self) -> bool {
         self.largest() > Self::Element::ZERO
+    }
+    /// Whether a lane is below the same one of `bound`; where either is NaN, it is not.
+    #[inline(always)]
+    fn any_less(self, bound: Self) -> bool {
+        let (one, zero) = (self.isa().splat(Self::Element::ONE), self.isa().zero());
+        self.where_less(bound, one, zero).any()
     }
     /// The number of each lane.
     #[inline(always)]

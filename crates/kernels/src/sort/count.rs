@@ -148,17 +148,20 @@ pub fn places(mask: &[BoolByte], out: &mut [i64]) -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-fn places_of_part(mask: &[BoolByte], first: usize, out: &mut [i64]) {
-    let mut out = out.iter_mut();
+fn places_of_part(mask: &[BoolByte], first: usize, mut out: &mut [i64]) {
     for (b, block) in mask.chunks(BYTES).enumerate() {
         if block.iter().fold(0, |any, byte| any | byte.0) == 0 {
             continue;
         }
-        for (i, _) in block.iter().enumerate().filter(|(_, byte)| byte.get()) {
-            if let Some(out) = out.next() {
-                *out = (first + b * BYTES + i) as i64;
-            }
+        // Each place is written where the next one that is true belongs, so that there is nothing to guess.
+        let (mut found, mut count) = ([0; BYTES], 0);
+        for (i, byte) in block.iter().enumerate() {
+            found[count] = (first + b * BYTES + i) as i64;
+            count += usize::from(byte.get());
         }
+        let (now, later) = std::mem::take(&mut out).split_at_mut(count);
+        now.copy_from_slice(&found[..count]);
+        out = later;
     }
 }
 
@@ -173,12 +176,20 @@ pub fn coordinates(places: &[i64], shape: &Shape, out: &mut [i64]) {
         return;
     }
     threads::split_mut(out, rank, threads::parts(places.len(), 4.0 * rank as f64), |start, out| {
+        let (last, before) = (shape[rank - 1] as i64, &shape[..rank - 1]);
+        // The places of a row of the last dimension differ in one index. Of no row at first.
+        let (mut row, mut indices) = (0..0, Vec::from(before));
         for (out, &place) in out.chunks_exact_mut(rank).zip(&places[start / rank..]) {
-            let mut rest = place;
-            for (out, &size) in out.iter_mut().zip(shape.iter()).rev() {
-                *out = rest % size as i64;
-                rest /= size as i64;
+            if !row.contains(&place) {
+                let mut rest = place / last;
+                row = rest * last..(rest + 1) * last;
+                for (index, &size) in indices.iter_mut().zip(before).rev() {
+                    *index = rest as usize % size;
+                    rest /= size as i64;
+                }
             }
+            out.iter_mut().zip(&indices).for_each(|(out, &index)| *out = index as i64);
+            out[rank - 1] = place - row.start;
         }
     });
 }

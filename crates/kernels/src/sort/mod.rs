@@ -4,15 +4,17 @@
 //! their order for nothing. NaN comes after all numbers, and -0 equals 0.
 
 mod count;
+mod distinct;
 mod keys;
 mod radix;
 mod select;
 #[cfg(test)]
 mod tests;
 
-use crate::buffer::{Block, OutOfMemory, list};
+use crate::buffer::{Block, OutOfMemory};
 use crate::threads::{self, SharedSlice};
 pub use count::{coordinates, count, count_set, extent, histogram, places};
+pub use distinct::{Distinct, unique};
 pub use keys::SortKey;
 use keys::{KeyBits, KeyedPlace, fit_in_64_bits, mask};
 
@@ -181,36 +183,6 @@ fn mode_of_rows<T: SortKey, P: KeyedPlace>(x: &[T], n: usize, places: &mut [i64]
         }
         Ok(())
     })
-}
-
-/// What differs among elements, in order: the place where each occurs first, and how often it does.
-pub struct Distinct {
-    /// First places.
-    pub first: Vec<i64>,
-    /// Counts.
-    pub counts: Vec<i64>,
-}
-
-/// The elements that differ, in order; `inverse` is told for each element which of them it is.
-///
-/// # Errors
-/// As [`sort`], and if there is no memory for the results.
-///
-/// # Panics
-/// If `inverse` has another length.
-pub fn unique<T: SortKey>(x: &[T], inverse: &mut [i64]) -> Result<Distinct, OutOfMemory> {
-    assert!(inverse.len() == x.len(), "an answer for each element");
-    let mut order = Block::<i64>::new(x.len())?;
-    sort(x, x.len(), false, None, &mut order)?;
-    let same = |a: &i64, b: &i64| x[*a as usize].key() == x[*b as usize].key();
-    let groups = order.chunk_by(same).count();
-    let (mut first, mut counts) = (list(groups)?, list(groups)?);
-    for (group, places) in order.chunk_by(same).enumerate() {
-        first.push(places[0]);
-        counts.push(places.len() as i64);
-        places.iter().for_each(|&place| inverse[place as usize] = group as i64);
-    }
-    Ok(Distinct { first, counts })
 }
 
 /// Where each x would be put among n sorted elements so that they stay sorted: before equal ones, or after them if `right` is set. Rows of

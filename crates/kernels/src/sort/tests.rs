@@ -127,6 +127,58 @@ fn equal_elements_are_found_with_the_places_and_counts_of_each() {
 }
 
 #[test]
+fn few_equal_elements_and_many_are_found_alike() {
+    // Few over all threads, few in a part but many in all, many, and few whose last ones are many.
+    let n: usize = 200_000;
+    let cases: [fn(usize, u64) -> u64; 4] = [
+        |_, r| r % 900,
+        |i, r| (i / 50_000) as u64 * 3000 + r % 3000,
+        |_, r| r % 100_000,
+        |i, r| r % if i < 190_000 { 9 } else { 9999 },
+    ];
+    for kind in cases.into_iter().take(if cfg!(miri) { 0 } else { 4 }) {
+        let random =
+            |i: usize| (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 20;
+        let x: Vec<f64> = (0..n)
+            .map(|i| kind(i, random(i)))
+            .map(|k| match k {
+                0 => f64::NAN,
+                1 => -0.0,
+                2 => 0.0,
+                3 => -f64::NAN,
+                k => 1000.0 - k as f64 / 3.0,
+            })
+            .collect();
+        let sorted = plain(&x, n, false);
+        let same = |a: &i64, b: &i64| order(x[*a as usize], x[*b as usize]) == Ordering::Equal;
+        let (mut first, mut counts, mut expected) = (vec![], vec![], vec![0; n]);
+        for (group, places) in sorted.chunk_by(same).enumerate() {
+            first.push(places[0]);
+            counts.push(places.len() as i64);
+            places.iter().for_each(|&place| expected[place as usize] = group as i64);
+        }
+        for threads in [1, 2, 8] {
+            crate::threads::set_count(threads);
+            let mut inverse = vec![0; n];
+            let found = unique(&x, &mut inverse).unwrap();
+            assert!(found.first == first && found.counts == counts && inverse == expected);
+        }
+    }
+}
+
+#[test]
+fn keys_that_collide_are_sorted() {
+    // Multiples of the golden number's inverse modulo 2⁶⁴: their products have the same highest bits.
+    let inverse_of = (0..5)
+        .fold(0x9E37_79B9_7F4A_7C15_u64, |y, _| y.wrapping_mul(2_u64.wrapping_sub(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(y))));
+    let x: Vec<i64> = (0..40_000_u64).map(|i| ((i % 500).wrapping_mul(inverse_of) ^ 1 << 63) as i64).collect();
+    let mut inverse = vec![0; x.len()];
+    let Distinct { first, counts } = unique(&x, &mut inverse).unwrap();
+    assert!(first.len() == 500 && counts.iter().all(|&count| count == 80));
+    assert!(inverse.iter().zip(&x).all(|(&k, &x_k)| x[first[k as usize] as usize] == x_k));
+}
+
+#[test]
 fn places_among_sorted_numbers_are_those_of_numpy() {
     // np.searchsorted([0., 1., 1., 2., nan], [-1., 1., 1.5, nan, -0.]), and with side="right"
     let (sorted, x) = ([0.0, 1.0, 1.0, 2.0, f64::NAN], [-1.0, 1.0, 1.5, f64::NAN, -0.0]);
@@ -139,6 +191,26 @@ fn places_among_sorted_numbers_are_those_of_numpy() {
     let mut places = [0; 4];
     search(&[1_i64, 2, 10, 20], 2, &[1, 3, 5, 30], 2, false, &mut places);
     assert_eq!(places, [0, 2, 0, 2]);
+}
+
+#[test]
+fn places_of_many_searches_are_those_that_counting_finds() {
+    for n in [0, 1, 2, 3, 15, 16, 17, 1000] {
+        for (rows, m) in [(1, 1), (1, 100), (3, 37), (3, 16)] {
+            let mut sorted = some(rows * n, 1 << 10);
+            sorted.chunks_mut(n.max(1)).for_each(|row| row.sort_by(|a, b| order(*a, *b)));
+            let x = some(rows * m, 1 << 10);
+            for right in [false, true] {
+                let mut places = vec![-1; x.len()];
+                search(&sorted, n, &x, m, right, &mut places);
+                for (i, (&place, &x)) in places.iter().zip(&x).enumerate() {
+                    let row = &sorted[i / m * n..(i / m + 1) * n];
+                    let before = |s: &f64| order(*s, x) == Ordering::Less || right && order(*s, x) == Ordering::Equal;
+                    assert_eq!(place as usize, row.iter().filter(|s| before(s)).count(), "{n} elements, {rows} rows of {m}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -172,4 +244,10 @@ fn places_of_what_is_set_are_found_over_threads_with_their_coordinates() {
     let mut at = [0; 6];
     coordinates(&[0, 23], &crate::shape::Shape::new(&[2, 3, 4]).unwrap(), &mut at);
     assert_eq!(at, [0, 0, 0, 1, 2, 3]);
+    // In any order, over several threads.
+    let (places, sizes): (Vec<i64>, _) = ((0..60_000).map(|i| i * 7919 % 60_000).collect(), [20, 300, 10]);
+    let mut at = vec![0; 3 * places.len()];
+    coordinates(&places, &crate::shape::Shape::new(&sizes).unwrap(), &mut at);
+    assert!(places.iter().zip(at.chunks_exact(3)).all(|(&place, at)| place == (at[0] * 300 + at[1]) * 10 + at[2]));
+    assert!(at.chunks_exact(3).all(|at| at[1] < 300 && at[2] < 10));
 }

@@ -43,8 +43,7 @@ impl Model {
         };
         let adapted = self.config.adapted_layers(&config)?;
         let layers = adapted.into_iter().map(&mut begun).collect::<Result<Vec<_>>>()?;
-        self.place(config, layers);
-        Ok(())
+        self.place(config, layers)
     }
 
     /// Puts an adapter on top of the weights, in place of the one that is there.
@@ -55,14 +54,19 @@ impl Model {
     pub fn attach(&mut self, adapter: &Adapter) -> Result<()> {
         self.detach();
         let layers = self.fit(adapter)?;
-        self.place(adapter.config().clone(), layers);
-        Ok(())
+        self.place(adapter.config().clone(), layers)
     }
 
-    fn place(&mut self, config: LoraConfig, layers: Vec<(LinearLayer, LoraLayer)>) {
+    fn place(&mut self, config: LoraConfig, mut layers: Vec<(LinearLayer, LoraLayer)>) -> Result<()> {
+        for (_, lora) in &mut layers {
+            for factors in [&mut lora.factors].into_iter().chain(&mut lora.initial) {
+                (factors.a, factors.b) = (factors.a.to(&self.device)?, factors.b.to(&self.device)?);
+            }
+        }
         self.detach();
         layers.into_iter().for_each(|(layer, lora)| self.dense_mut(layer).lora = Some(lora));
         self.lora = Some(config);
+        Ok(())
     }
 
     /// The layers of an adapter, which must be those that its settings name in this model.
@@ -197,8 +201,8 @@ impl Model {
         };
         for layer in LinearLayer::all(self.blocks.len()) {
             if let Some(lora) = &mut self.dense_mut(layer).lora {
-                lora.factors.a = matrix(layer, "A", &lora.factors.a)?;
-                lora.factors.b = matrix(layer, "B", &lora.factors.b)?;
+                lora.factors.a = matrix(layer, "A", &lora.factors.a)?.to(&lora.factors.a.device())?;
+                lora.factors.b = matrix(layer, "B", &lora.factors.b)?.to(&lora.factors.b.device())?;
                 lora.initial = None;
             }
         }

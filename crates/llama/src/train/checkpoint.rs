@@ -80,7 +80,7 @@ impl Trainer {
             match tensor.shape() == shape && tensor.dtype() == like.dtype() {
                 // A copy: the file is replaced while the run goes on.
                 true if tensor.dtype() == DType::F64 => Tensor::from_vec(tensor.to_vec::<f64>()?, shape),
-                true => Tensor::from_vec(tensor.to_vec::<f32>()?, shape),
+                true => Tensor::from_vec(tensor.to_vec::<f32>()?, shape)?.to(self.model.device()),
                 false => Err(refuse(format!("tensor {name:?} has shape {:?}, the run needs {shape:?}", tensor.shape()))),
             }
         };
@@ -150,7 +150,7 @@ fn architecture(model: &Model) -> String {
 }
 
 /// A checksum of a frozen model, wherever it lies: of its configuration and every weight, each read once.
-fn base_checksum(model: &Model) -> String {
+pub(super) fn base_checksum(model: &Model) -> String {
     let weights = model.parameters(TrainableParameters::Everything);
     checksum(&architecture(model), weights.iter().map(|(name, tensor)| (name.as_str(), *tensor)))
 }

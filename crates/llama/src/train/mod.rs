@@ -9,7 +9,7 @@ mod run;
 use std::sync::OnceLock;
 
 use monotile::optim::{AdamW, AdamWState, clip_gradients, gradient_norm};
-use monotile::{DType, Error, ErrorKind, Result, Rng, Tensor};
+use monotile::{Device, Error, ErrorKind, Result, Rng, Tensor};
 
 use crate::data::{Batch, BatchOrder, TokenDataset};
 use crate::model::{Model, TrainableParameters};
@@ -109,6 +109,27 @@ impl Trainer {
         Ok(self)
     }
 
+    /// The same run on a device: the model moves there, and what a resumed run has kept so far.
+    ///
+    /// A run goes on as well on another device as on its own, to the same numbers but for rounding.
+    ///
+    /// # Errors
+    /// As [`Model::to`].
+    ///
+    /// # Cost
+    /// The base model of an adapter is read once for its checksum, before it moves.
+    pub fn to(mut self, device: &Device) -> Result<Self> {
+        if !device.is_cpu() && self.trained == TrainableParameters::Adapter {
+            self.base.get_or_init(|| checkpoint::base_checksum(&self.model));
+        }
+        self.model = self.model.to(device)?;
+        let AdamWState { step, m, v } = self.optimizer.state().clone();
+        let moved = |all: Vec<Tensor>| all.iter().map(|tensor| tensor.to(device)).collect::<Result<Vec<_>>>();
+        self.optimizer = AdamW::resume(self.options.adamw(), AdamWState { step, m: moved(m)?, v: moved(v)? });
+        self.evaluations.best = self.evaluations.best.map(moved).transpose()?;
+        Ok(self)
+    }
+
     /// The model as it is now.
     pub fn model(&self) -> &Model {
         &self.model
@@ -161,6 +182,7 @@ impl Trainer {
             Some(clip) => clip_gradients(&mut gradients, clip)?,
             None => gradient_norm(&gradients)?,
         };
+        let gradient_norm = number(&gradient_norm)?;
         if !gradient_norm.is_finite() {
             return Err(diverged(format!("the gradient of step {} is as long as {gradient_norm}", done + 1)));
         }
@@ -214,7 +236,7 @@ impl Trainer {
 
     fn accumulate(&self, rows: &[usize], leaves: &[Tensor]) -> Result<(f64, Vec<Tensor>)> {
         let mut total: Vec<Option<Tensor>> = vec![None; leaves.len()];
-        let mut loss_sum = 0.0;
+        let mut losses = Vec::new();
         let learned: usize = rows.iter().map(|&row| self.rows.loss_token_count_in(row)).sum();
         let passes = rows.chunks(self.options.batch);
         for (pass, chosen) in passes.enumerate() {
@@ -224,8 +246,9 @@ impl Trainer {
             // Every pass counts by its share of the tokens, so that the mean is over all of them.
             let share = batch.loss_token_count() as f64 / learned as f64;
             let loss = self.model.batch_loss(&batch, Some(dropout))?.mul_scalar(share)?;
-            loss_sum += number(&loss)?;
             let mut gradients = loss.backward()?;
+            // Read after all passes: nobody waits for a device between them.
+            losses.push(loss.detach());
             for (total, leaf) in total.iter_mut().zip(leaves) {
                 *total = match (total.take(), gradients.take(leaf)) {
                     (Some(sum), Some(new)) => Some(sum.add(&new)?),
@@ -234,7 +257,9 @@ impl Trainer {
             }
         }
         let all = total.into_iter().zip(leaves).map(|(sum, leaf)| sum.unwrap_or_else(|| leaf.zeros_like()));
-        Ok((loss_sum, all.collect()))
+        let gradients = all.collect();
+        let loss = losses.iter().try_fold(0.0, |sum, loss| Ok::<f64, Error>(sum + number(loss)?))?;
+        Ok((loss, gradients))
     }
 
     /// The mean loss over the tokens that the held-out rows learn; `None` where there are none.
@@ -260,7 +285,7 @@ fn diverged(what: String) -> Error {
 
 /// The one element of a loss, in whichever dtype it was computed.
 fn number(loss: &Tensor) -> Result<f64> {
-    loss.to_dtype(DType::F64)?.item()
+    Ok(loss.to_f64_vec()?[0])
 }
 
 fn check_rows(model: &Model, rows: &TokenDataset) -> Result<()> {

@@ -2,6 +2,8 @@ mod packed;
 mod patience;
 mod runs;
 
+use monotile::DType;
+
 use super::*;
 use crate::config::Config;
 use crate::lora::{LoraConfig, LoraInit};

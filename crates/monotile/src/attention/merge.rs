@@ -3,6 +3,7 @@
 //! out = Σᵢ exp(lseᵢ − lse) outᵢ, lse = ln Σᵢ exp lseᵢ
 
 use super::scaled_dot_product::PartialAttention;
+use crate::check;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
 #[cfg(test)]
@@ -45,6 +46,8 @@ pub fn merge(parts: &[&PartialAttention]) -> Result<PartialAttention> {
             )));
         }
     }
+    let all: Vec<&Tensor> = parts.iter().flat_map(|part| [&part.out, &part.log_sum_exp]).collect();
+    check::common_float_of("merge", &all)?;
     // The largest log-sum-exp of each row, as a constant that keeps every exponential below 1.
     let mut m = first.log_sum_exp.detach().to_dtype(first.log_sum_exp.dtype().compute())?;
     for part in &parts[1..] {

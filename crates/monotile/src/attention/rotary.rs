@@ -62,7 +62,7 @@ pub fn rotary(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
             return Err(Error::dtype(format!("rotary: the {name} must be floating-point numbers, got {}", table.dtype())));
         }
     }
-    let table = |table: &Tensor| table.to_dtype(x.dtype())?.contiguous();
+    let table = |table: &Tensor| table.to_dtype(x.dtype())?.contiguous_for("rotary");
     rotate(&x, RotaryGradient { cos: table(cos)?, sin: table(sin)?, inverse: false })
 }
 
@@ -115,7 +115,7 @@ struct RotaryGradient {
 #[track_caller]
 fn rotate(x: &Tensor, by: RotaryGradient) -> Result<Tensor> {
     // The kernel reads rows whose elements lie one after another.
-    let x = if x.strides().last() == Some(&1) { x.clone() } else { x.contiguous()? };
+    let x = if x.strides().last() == Some(&1) { x.clone() } else { x.contiguous_for("rotary")? };
     let out = door::rowwise::rotary("rotary", &x, [&by.cos, &by.sin], by.inverse)?;
     Ok(Tensor::record(out, &[&x], by))
 }

@@ -181,7 +181,8 @@ impl AttentionGradient {
         let scores = door::AttentionTensors { qkv: operands.each_ref(), mask, scale: self.scale, causal: self.causal };
         let (out, lse) = (saved.output(0), saved.output(1));
         let dout = cotangents[0].as_ref().map_or_else(|| Ok(out.zeros_like()), |g| g.to_dtype(out.dtype()))?;
-        let dlse = cotangents[1].as_ref().map(|g| g.to_dtype(lse.dtype())?.contiguous()).transpose()?;
+        let dlse =
+            cotangents[1].as_ref().map(|g| g.to_dtype(lse.dtype())?.contiguous_for("scaled_dot_product_attention")).transpose()?;
         let cotangents = door::AttentionBackwardTensors { out: &out, lse: &lse, dout: &dout, dlse: dlse.as_ref() };
         door::backward(NAME, scores, cotangents, [0, 1, 2].map(|i| saved.needs(i)))
     }

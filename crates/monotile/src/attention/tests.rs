@@ -168,7 +168,7 @@ fn heads_cut_from_rows_are_put_together_again_without_a_copy() {
     let options = AttentionOptions { causal: true, ..Default::default() };
     let result = scaled_dot_product_attention_with_lse(&q, &k, &v, &options).unwrap();
     assert!(result.out.transpose(1, 2).unwrap().is_contiguous());
-    let [p, r, s] = [&q, &k, &v].map(|x| x.copied_contiguous().unwrap());
+    let [p, r, s] = [&q, &k, &v].map(|x| x.copied_contiguous("copy").unwrap());
     let expected = scaled_dot_product_attention_with_lse(&p, &r, &s, &options).unwrap();
     assert_eq!(result.out.to_f64_vec().unwrap(), expected.out.to_f64_vec().unwrap());
     let (a, b) = (result.append_keys(&q, &k, &v, &options).unwrap(), expected.append_keys(&p, &r, &s, &options).unwrap());

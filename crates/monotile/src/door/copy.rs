@@ -38,7 +38,7 @@ pub fn scatter(op: &str, x: &Tensor, shape: &[usize], view: &dyn Fn(&Tensor) -> 
         shape: &[usize],
         view: &dyn Fn(&Tensor) -> Result<Tensor>,
     ) -> Result<Tensor> {
-        let places = view(&Tensor::arange(count(shape))?.reshape(shape)?)?.contiguous_detached()?;
+        let places = view(&Tensor::arange(count(shape))?.reshape(shape)?)?.contiguous_detached(op)?;
         let mut out = UninitTensor::filled(op, shape, T::ZERO)?;
         places.elements::<i64>().iter().zip(x.elements::<T>()).for_each(|(&at, &x)| out[at as usize] = x);
         Ok(out.tensor())

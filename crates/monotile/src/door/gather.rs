@@ -1,19 +1,22 @@
 //! Picking, adding and writing by indices along an axis, and reading pictures between their points. Operands and indices are contiguous;
-//! indices are i64 and in range.
+//! indices are i64. Each door refuses one that is not in range as its operation does.
 //! [`outside`] reads indices on the host, to refuse what is out of range.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use half::{bf16, f16};
-use monotile_kernels::gather::{self as kernel, GatherDims};
+use monotile_kernels::gather::{self as kernel, Accumulation, GatherDims, OutOfRange};
 use monotile_kernels::real::{Real, Widen};
 use monotile_kernels::sample as pictures;
 use monotile_kernels::sample::SampleDims;
 pub use monotile_kernels::sample::{MOST_ELEMENTS, MOST_SIDE, PixelCoordinate, SampleMode, SamplePadding, SampleRule};
 use monotile_kernels::shape::count;
+use monotile_kernels::simd::Lanes;
 
 #[cfg(feature = "gpu")]
 use super::{OperandPlace, gpu::GpuScatter, place};
-use super::{real, stored};
-use crate::error::Result;
+use super::{on_cpu, real, stored};
+use crate::error::{Error, Result};
 use crate::tensor::dtype::StorageElement;
 use crate::tensor::uninit::UninitTensor;
 use crate::tensor::{DType, Dims, Tensor};
@@ -24,19 +27,44 @@ pub fn outside(indices: &Tensor, size: usize) -> Option<i64> {
     if !indices.device().is_cpu() {
         return super::gpu::outside(indices, size);
     }
-    indices.elements::<i64>().iter().find(|i| !(0..size as i64).contains(i)).copied()
+    kernel::check(indices.elements(), size).err().map(|OutOfRange(index)| index)
 }
 
-/// out[…, j, …] = x[…, indices[j], …]
+/// Refuses an index that is not in 0 … size − 1, of an axis of this size.
 #[track_caller]
-pub fn select(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor> {
-    #[track_caller]
-    fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Tensor> {
-        let mut out = UninitTensor::<T>::new(op, &with_size(x.shape(), axis, indices.len()))?;
-        kernel::select(x.elements(), sizes(x.shape(), axis), indices.elements(), &mut out, |x: T| x);
-        Ok(out.tensor())
+pub fn check_range(op: &str, indices: &Tensor, axis: usize, size: usize) -> Result<()> {
+    inside(op, outside(indices, size).map_or(Ok(()), |index| Err(OutOfRange(index))), axis, size)
+}
+
+/// [`check_range`], where no kernel does so itself: a GPU's do not.
+#[track_caller]
+fn check_elsewhere(op: &str, indices: &Tensor, axis: usize, size: usize) -> Result<()> {
+    if indices.device().is_cpu() { Ok(()) } else { check_range(op, indices, axis, size) }
+}
+
+/// What a kernel found about indices along an axis of this size.
+#[track_caller]
+fn inside(op: &str, found: std::result::Result<(), OutOfRange>, axis: usize, size: usize) -> Result<()> {
+    match found {
+        Ok(()) => Ok(()),
+        Err(OutOfRange(index)) => Err(Error::value(format!("{op}: index {index} is outside axis {axis} of size {size}"))),
     }
-    stored!(op, [x, indices], run(op, x, axis, indices) => select(x, axis, indices))
+}
+
+/// out[…, j, …] = x[…, indices[j], …]; `None` where an index is outside.
+#[track_caller]
+pub fn select_inside(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Option<Tensor>> {
+    #[track_caller]
+    fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, indices: &Tensor) -> Result<Option<Tensor>> {
+        let mut out = UninitTensor::<T>::new(op, &with_size(x.shape(), axis, indices.len()))?;
+        let found = kernel::select(x.elements(), sizes(x.shape(), axis), indices.elements(), &mut out, |x: T| x);
+        Ok(found.is_ok().then(|| out.tensor()))
+    }
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(gpu) = place(op, &[x, indices])? {
+        return if outside(indices, x.shape()[axis]).is_some() { Ok(None) } else { gpu.select(x, axis, indices).map(Some) };
+    }
+    stored!(op, [x, indices], run(op, x, axis, indices))
 }
 
 /// The rows of a table of floating-point numbers that indices name, in the type that is computed in.
@@ -48,11 +76,16 @@ pub fn rows(op: &str, table: &Tensor, ids: &Tensor) -> Result<Tensor> {
         let shape: Dims = ids.shape().iter().copied().chain([dim]).collect();
         let mut out = UninitTensor::<R>::new(op, &shape)?;
         let sizes = GatherDims { outer: 1, axis: vocab, inner: dim };
-        kernel::select(table.elements::<A>(), sizes, ids.elements(), &mut out, |x| x.widen());
-        Ok(out.tensor())
+        match kernel::select(table.elements::<A>(), sizes, ids.elements(), &mut out, |x| x.widen()) {
+            Ok(()) => Ok(out.tensor()),
+            Err(OutOfRange(id)) => Err(Error::value(format!("{op}: index {id} is outside the table of {vocab} rows"))),
+        }
     }
     #[cfg(feature = "gpu")]
     if let OperandPlace::Gpu(gpu) = place(op, &[table, ids])? {
+        if let Some(id) = outside(ids, table.dim(0)) {
+            return Err(Error::value(format!("{op}: index {id} is outside the table of {} rows", table.dim(0))));
+        }
         return gpu.rows(table, ids);
     }
     match table.dtype() {
@@ -70,36 +103,87 @@ pub fn select_add(op: &str, g: &Tensor, axis: usize, indices: &Tensor, size: usi
     #[track_caller]
     fn run<T: StorageElement + Real>(op: &str, g: &Tensor, axis: usize, indices: &Tensor, size: usize) -> Result<Tensor> {
         let shape = with_size(g.shape(), axis, size);
-        let mut out = UninitTensor::filled(op, &shape, T::ZERO)?;
-        kernel::select_add(g.elements(), indices.elements(), &mut out, sizes(&shape, axis));
+        let mut out = UninitTensor::<T>::new(op, &shape)?;
+        inside(op, kernel::select_add::<T>(g.elements(), indices.elements(), &mut out, sizes(&shape, axis)), axis, size)?;
         Ok(out.tensor())
     }
+    check_elsewhere(op, indices, axis, size)?;
     real!(op, [g, indices], run(op, g, axis, indices, size) => select_add(g, axis, indices, size))
 }
 
-/// out[…, j, …] = x[…, index[…, j, …], …]
+/// out[…, j, …] = x[…, index[…, j, …], …]; `None` where an index is outside.
 #[track_caller]
-pub fn gather(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tensor> {
+pub fn gather_inside(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Option<Tensor>> {
     #[track_caller]
-    fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Tensor> {
+    fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, index: &Tensor) -> Result<Option<Tensor>> {
         let mut out = UninitTensor::<T>::like(op, index)?;
-        kernel::gather(x.elements(), sizes(x.shape(), axis), index.elements(), &mut out);
-        Ok(out.tensor())
+        let found = kernel::gather(x.elements(), sizes(x.shape(), axis), index.elements(), &mut out);
+        Ok(found.is_ok().then(|| out.tensor()))
     }
-    stored!(op, [x, index], run(op, x, axis, index) => gather(x, axis, index))
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(gpu) = place(op, &[x, index])? {
+        return if outside(index, x.shape()[axis]).is_some() { Ok(None) } else { gpu.gather(x, axis, index).map(Some) };
+    }
+    stored!(op, [x, index], run(op, x, axis, index))
 }
 
 /// x with out[…, index[…, j, …], …] += source[…, j, …]
 #[track_caller]
 pub fn scatter_add(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
-    #[track_caller]
-    fn run<T: StorageElement + Real>(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
-        let mut out = UninitTensor::<T>::like(op, x)?;
-        out.copy_from_slice(x.elements());
-        kernel::scatter_add(source.elements(), index.elements(), &mut out, sizes(x.shape(), axis));
-        Ok(out.tensor())
+    scatter_reduce(op, x, axis, index, source, ScatterKind::Sum)
+}
+
+/// Zeros of a shape with out[…, index[…, j, …], …] += source[…, j, …]
+#[track_caller]
+pub fn scatter_sum(op: &str, shape: &[usize], axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(_) = place(op, &[source, index])? {
+        return scatter_reduce(op, &source.zeros_beside(shape, source.dtype())?, axis, index, source, ScatterKind::Sum);
     }
-    real!(op, [x, index, source], run(op, x, axis, index, source) => scatter(GpuScatter::Add, x, axis, index, source))
+    real!(op, [source, index], accumulate(op, (None, shape), axis, index, source, Accumulation::Add))
+}
+
+/// How elements that an index names are put together with what is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum ScatterKind {
+    Sum,
+    Prod,
+    Max,
+    Min,
+}
+
+/// x with out[…, index[…, j, …], …] and source[…, j, …] put together; NaN if one is.
+#[track_caller]
+pub fn scatter_reduce(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor, kind: ScatterKind) -> Result<Tensor> {
+    let how = match kind {
+        ScatterKind::Sum => Accumulation::Add,
+        ScatterKind::Prod => Accumulation::Multiply,
+        ScatterKind::Max => Accumulation::Maximum,
+        ScatterKind::Min => Accumulation::Minimum,
+    };
+    #[cfg(feature = "gpu")]
+    if let OperandPlace::Gpu(gpu) = place(op, &[x, index, source])? {
+        check_range(op, index, axis, x.shape()[axis])?;
+        return gpu.scatter_reduce(x, axis, index, source, kind);
+    }
+    real!(op, [x, index, source], accumulate(op, (Some(x), x.shape()), axis, index, source, how))
+}
+
+/// x, or zeros of this shape, with elements of `source` put together with those that indices name.
+#[track_caller]
+fn accumulate<T: StorageElement + Real>(
+    op: &str,
+    (x, shape): (Option<&Tensor>, &[usize]),
+    axis: usize,
+    index: &Tensor,
+    source: &Tensor,
+    how: Accumulation,
+) -> Result<Tensor> {
+    let mut out = UninitTensor::<T>::new(op, shape)?;
+    let (x, dims) = (x.map(|x| x.elements::<T>()), sizes(shape, axis));
+    let found = kernel::scatter::<T>(x, source.elements(), index.elements(), &mut out, dims, how);
+    inside(op, found, axis, shape[axis])?;
+    Ok(out.tensor())
 }
 
 /// x with out[…, indices[j], …] = source[…, j, …], of any one type.
@@ -107,11 +191,12 @@ pub fn scatter_add(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &T
 pub fn select_put(op: &str, x: &Tensor, axis: usize, indices: &Tensor, source: &Tensor) -> Result<Tensor> {
     #[track_caller]
     fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, indices: &Tensor, source: &Tensor) -> Result<Tensor> {
-        let mut out = UninitTensor::<T>::like(op, x)?;
-        out.copy_from_slice(x.elements());
-        kernel::select_put(source.elements(), indices.elements(), &mut out, sizes(x.shape(), axis));
+        let (mut out, dims) = (UninitTensor::<T>::like(op, x)?, sizes(x.shape(), axis));
+        let found = kernel::select_put::<T>(x.elements(), source.elements(), indices.elements(), &mut out, dims);
+        inside(op, found, axis, x.shape()[axis])?;
         Ok(out.tensor())
     }
+    check_elsewhere(op, indices, axis, x.shape()[axis])?;
     stored!(op, [x, indices, source], run(op, x, axis, indices, source) => select_put(x, axis, indices, source))
 }
 
@@ -120,34 +205,42 @@ pub fn select_put(op: &str, x: &Tensor, axis: usize, indices: &Tensor, source: &
 pub fn scatter(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
     #[track_caller]
     fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor) -> Result<Tensor> {
-        let mut out = UninitTensor::<T>::like(op, x)?;
-        out.copy_from_slice(x.elements());
-        kernel::scatter(source.elements(), index.elements(), &mut out, sizes(x.shape(), axis), |_, new: T| new);
+        let (mut out, dims) = (UninitTensor::<T>::like(op, x)?, sizes(x.shape(), axis));
+        let found = kernel::scatter_put::<T>(x.elements(), source.elements(), index.elements(), &mut out, dims);
+        inside(op, found, axis, x.shape()[axis])?;
         Ok(out.tensor())
     }
+    check_elsewhere(op, index, axis, x.shape()[axis])?;
     stored!(op, [x, index, source], run(op, x, axis, index, source) => scatter(GpuScatter::Put, x, axis, index, source))
 }
 
-/// x with the largest, or the smallest, of out[…, index[…, j, …], …] and source[…, j, …]; NaN if one is.
+/// [`scatter_reduce`] of i64; `None` where a result does not fit.
 #[track_caller]
-pub fn scatter_extreme(op: &str, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor, largest: bool) -> Result<Tensor> {
-    #[track_caller]
-    fn run<T: StorageElement + Real>(
-        op: &str,
-        x: &Tensor,
-        axis: usize,
-        index: &Tensor,
-        source: &Tensor,
-        largest: bool,
-    ) -> Result<Tensor> {
-        let mut out = UninitTensor::<T>::like(op, x)?;
-        out.copy_from_slice(x.elements());
-        let dims = sizes(x.shape(), axis);
-        let extreme = |a: T, b: T| if largest { a.maximum(b) } else { a.minimum(b) };
-        kernel::scatter(source.elements(), index.elements(), &mut out, dims, extreme);
-        Ok(out.tensor())
-    }
-    real!(op, [x, index, source], run(op, x, axis, index, source, largest) => scatter_extreme(x, axis, index, source, largest))
+pub fn scatter_integers(
+    op: &str,
+    x: &Tensor,
+    axis: usize,
+    index: &Tensor,
+    source: &Tensor,
+    kind: ScatterKind,
+) -> Result<Option<Tensor>> {
+    on_cpu(op, &[x, index, source])?;
+    let (mut out, dims, left) = (UninitTensor::<i64>::like(op, x)?, sizes(x.shape(), axis), AtomicBool::new(false));
+    let together = |a: i64, b: i64| {
+        let found = match kind {
+            ScatterKind::Sum => a.checked_add(b),
+            ScatterKind::Prod => a.checked_mul(b),
+            ScatterKind::Max => Some(a.max(b)),
+            ScatterKind::Min => Some(a.min(b)),
+        };
+        found.unwrap_or_else(|| {
+            left.store(true, Ordering::Relaxed);
+            a
+        })
+    };
+    let found = kernel::scatter_with(Some(x.elements()), source.elements(), index.elements(), &mut out, dims, together);
+    inside(op, found, axis, x.shape()[axis])?;
+    Ok((!left.into_inner()).then(|| out.tensor()))
 }
 
 /// A shape as the kernel reads it: what lies before the axis, the axis, and what lies after it.
@@ -163,7 +256,7 @@ fn with_size(shape: &[usize], axis: usize, size: usize) -> Dims {
 #[track_caller]
 pub fn sample(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor) -> Result<Tensor> {
     #[track_caller]
-    fn run<T: StorageElement + Real>(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor) -> Result<Tensor> {
+    fn run<T: StorageElement + Lanes>(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor) -> Result<Tensor> {
         let points = &grid.shape()[1..grid.rank() - 1];
         let shape: Dims = x.shape()[..2].iter().chain(points).copied().collect();
         let mut out = UninitTensor::<T>::new(op, &shape)?;
@@ -177,7 +270,7 @@ pub fn sample(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor) -> Result<T
 #[track_caller]
 pub fn picture_gradient(op: &str, rule: SampleRule, shape: &[usize], grid: &Tensor, g: &Tensor) -> Result<Tensor> {
     #[track_caller]
-    fn run<T: StorageElement + Real>(op: &str, rule: SampleRule, shape: &[usize], grid: &Tensor, g: &Tensor) -> Result<Tensor> {
+    fn run<T: StorageElement + Lanes>(op: &str, rule: SampleRule, shape: &[usize], grid: &Tensor, g: &Tensor) -> Result<Tensor> {
         let mut out = UninitTensor::filled(op, shape, T::ZERO)?;
         pictures::sample_picture_gradient(sample_dims(shape, grid), rule, grid.elements(), g.elements(), &mut out);
         Ok(out.tensor())
@@ -189,7 +282,7 @@ pub fn picture_gradient(op: &str, rule: SampleRule, shape: &[usize], grid: &Tens
 #[track_caller]
 pub fn grid_gradient(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor, g: &Tensor) -> Result<Tensor> {
     #[track_caller]
-    fn run<T: StorageElement + Real>(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor, g: &Tensor) -> Result<Tensor> {
+    fn run<T: StorageElement + Lanes>(op: &str, rule: SampleRule, x: &Tensor, grid: &Tensor, g: &Tensor) -> Result<Tensor> {
         let mut out = UninitTensor::<T>::like(op, grid)?;
         pictures::sample_grid_gradient(sample_dims(x.shape(), grid), rule, x.elements(), grid.elements(), g.elements(), &mut out);
         Ok(out.tensor())

@@ -165,27 +165,29 @@ pub fn scan(op: &str, x: &Tensor, axis: usize, scan: Scan) -> Result<Tensor> {
     Ok(out.tensor())
 }
 
-/// Where the largest or the smallest element up to each is, along an axis of a contiguous f32, f64 or i64 tensor.
+/// The largest or the smallest elements up to each, and where they are, along an axis of a contiguous f32, f64 or i64 tensor.
 #[track_caller]
-pub fn scan_positions(op: &str, x: &Tensor, axis: usize, largest: bool) -> Result<Tensor> {
-    fn run<T: StorageElement + Real>(
-        x: &Tensor,
-        [n, inner]: [usize; 2],
-        largest: bool,
-        out: &mut [i64],
-    ) -> std::result::Result<(), OutOfMemory> {
-        let kernel = if largest { scan::cumulative_argmax::<T> } else { scan::cumulative_argmin::<T> };
-        kernel(x.elements(), n, inner, out)
+pub fn scan_extrema(op: &str, x: &Tensor, axis: usize, largest: bool) -> Result<(Tensor, Tensor)> {
+    #[track_caller]
+    fn run<T: StorageElement>(op: &str, x: &Tensor, axis: usize, kernel: ExtremaKernel<T>) -> Result<(Tensor, Tensor)> {
+        let ([n, inner], mut values, mut places) = (along(x, axis), UninitTensor::<T>::like(op, x)?, UninitTensor::like(op, x)?);
+        kernel(x.elements(), n, inner, &mut values, &mut places)?;
+        Ok((values.tensor(), places.tensor()))
     }
     on_cpu(op, &[x])?;
-    let ([n, inner], mut out) = (along(x, axis), UninitTensor::<i64>::like(op, x)?);
-    match x.dtype() {
-        DType::I64 if largest => scan::cumulative_argmax_i64(x.elements(), n, inner, &mut out)?,
-        DType::I64 => scan::cumulative_argmin_i64(x.elements(), n, inner, &mut out)?,
-        _ => real!(op, [x], run(x, [n, inner], largest, &mut out))?,
+    match (x.dtype(), largest) {
+        (DType::I64, true) => run::<i64>(op, x, axis, scan::cumulative_max_i64),
+        (DType::I64, false) => run::<i64>(op, x, axis, scan::cumulative_min_i64),
+        (DType::F32, true) => run::<f32>(op, x, axis, scan::cumulative_max::<f32>),
+        (DType::F32, false) => run::<f32>(op, x, axis, scan::cumulative_min::<f32>),
+        (DType::F64, true) => run::<f64>(op, x, axis, scan::cumulative_max::<f64>),
+        (DType::F64, false) => run::<f64>(op, x, axis, scan::cumulative_min::<f64>),
+        _ => unreachable!("f32, f64 or i64"),
     }
-    Ok(out.tensor())
 }
+
+/// A running extremum: of elements in series of n, so many elements apart, to values and places.
+type ExtremaKernel<T> = fn(&[T], usize, usize, &mut [T], &mut [i64]) -> std::result::Result<(), OutOfMemory>;
 
 /// yⱼ = aⱼ yⱼ₋₁ + bⱼ along an axis of two contiguous tensors of one shape and type, f32 or f64.
 #[track_caller]

@@ -22,7 +22,7 @@ pub fn own(op: &str, slot: &mut Tensor) -> Result<()> {
     fn run<T: StorageElement + Real>(op: &str, slot: &mut Tensor) -> Result<()> {
         if slot.unique_mut::<T>().is_none() {
             let mut copy = UninitTensor::<T>::like(op, slot)?;
-            copy.copy_from_slice(slot.contiguous_detached()?.elements::<T>());
+            copy.copy_from_slice(slot.contiguous_detached("step")?.elements::<T>());
             *slot = copy.tensor();
         }
         Ok(())

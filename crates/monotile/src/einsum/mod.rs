@@ -29,9 +29,11 @@ mod run;
 pub use explain::{ExplainedStep, Explanation, StepKind};
 pub use path::{EinsumOptions, MemoryLimit, Minimize, PathMethod};
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::ops::cat::borrowed;
 use crate::tensor::Tensor;
 use equation::Equation;
 use plan::ContractionPlan;
@@ -50,7 +52,7 @@ use plan::ContractionPlan;
 ///
 /// Operands are contracted two at a time in the cheapest order ([`PathMethod::Auto`]), each pair by one matrix product that reads
 /// them through their strides. The plan is kept: a second call with the same equation and shapes parses and orders nothing.
-/// bf16 and f16 are computed in f32, f32 with f64 in f64; an equation that only views its operand takes any dtype.
+/// The list holds tensors or references to them. bf16 and f16 are computed in f32, f32 with f64 in f64; an equation that only views its operand takes any dtype.
 ///
 /// # Gradient
 /// Of every operand and to any order: the gradient of a pair is a pair again. They are planned once, with the equation, use
@@ -65,8 +67,8 @@ use plan::ContractionPlan;
 /// use monotile::{einsum, Tensor};
 /// let a = Tensor::from_rows(&[[1.0_f64, 2.0], [3.0, 4.0]])?;
 /// let b = Tensor::from_rows(&[[5.0_f64, 6.0], [7.0, 8.0]])?;
-/// assert_eq!(einsum("ij,jk->ik", &[&a, &b])?.to_vec::<f64>()?, [19.0, 22.0, 43.0, 50.0]);
-/// assert_eq!(einsum("ij,ij->", &[&a, &b])?.item::<f64>()?, 70.0);
+/// assert_eq!(einsum("ij,jk->ik", [&a, &b])?.to_vec::<f64>()?, [19.0, 22.0, 43.0, 50.0]);
+/// assert_eq!(einsum("ij,ij->", [&a, &b])?.item::<f64>()?, 70.0);
 /// assert_eq!(einsum("ii", &[&a])?.item::<f64>()?, 5.0);
 ///
 /// let error = einsum("ij,j->i", &[&a, &Tensor::from_vec(vec![1.0_f64; 3], &[3])?]).unwrap_err();
@@ -74,7 +76,12 @@ use plan::ContractionPlan;
 /// # Ok::<(), monotile::Error>(())
 /// ```
 #[track_caller]
-pub fn einsum(equation: &str, operands: &[&Tensor]) -> Result<Tensor> {
+pub fn einsum<T: Borrow<Tensor>>(equation: &str, operands: impl AsRef<[T]>) -> Result<Tensor> {
+    at_once(equation, &borrowed(operands.as_ref()))
+}
+
+#[track_caller]
+fn at_once(equation: &str, operands: &[&Tensor]) -> Result<Tensor> {
     let plan = run::planned(equation, operands)?;
     run::run(&plan, operands)
 }
@@ -166,7 +173,12 @@ impl CompiledEinsum {
     /// # Errors
     /// If a shape is not the one that this was compiled for, or a dtype has no arithmetic.
     #[track_caller]
-    pub fn run(&self, operands: &[&Tensor]) -> Result<Tensor> {
+    pub fn run<T: Borrow<Tensor>>(&self, operands: impl AsRef<[T]>) -> Result<Tensor> {
+        self.run_borrowed(&borrowed(operands.as_ref()))
+    }
+
+    #[track_caller]
+    fn run_borrowed(&self, operands: &[&Tensor]) -> Result<Tensor> {
         run::check_shapes(&self.0, operands)?;
         run::run(&self.0, operands)
     }

@@ -2,7 +2,7 @@
 
 use monotile_kernels::shape::count;
 
-use super::dependent::refuse_dependent;
+use super::dependent::{left_by_elimination, refuse_dependent};
 use super::parts::{batch, constant, lower, repeated, shape, singular, sum, upper};
 use super::triangular::{SolveTriangularOptions, solve_triangular};
 use crate::check;
@@ -121,8 +121,8 @@ impl LuFactors {
     /// X with A X = B, or Aᵀ X = B; B has the batch and the type of A.
     #[track_caller]
     pub fn solve(&self, op: &str, transposed: bool, b: &Tensor) -> Result<Tensor> {
-        let (factors, order) = (self.rows.contiguous_detached()?, self.order.contiguous_detached()?);
-        factor::lu_solve(op, [&factors, &order], transposed, &b.contiguous_detached()?, singular(op, &self.rows, "pivot"))
+        let (factors, order) = (self.rows.contiguous_detached(op)?, self.order.contiguous_detached(op)?);
+        factor::lu_solve(op, [&factors, &order], transposed, &b.contiguous_detached(op)?, singular(op, &self.rows, "pivot"))
     }
 }
 
@@ -151,7 +151,7 @@ impl Gradient for LuGradient {
         let (l1, u1) = (l.slice(-2, ..k)?, u.slice(-1, ..k)?);
         // The last pivot divides nothing below it where there is nothing below.
         let divide = if m > n { k } else { k.saturating_sub(1) };
-        refuse_dependent("lu", &u1.slice(-2, ..divide)?.slice(-1, ..divide)?, m.max(n))?;
+        refuse_dependent("lu", &u1.slice(-2, ..divide)?.slice(-1, ..divide)?, left_by_elimination(m.max(n)))?;
         let lower_t = |b: &Tensor| solve_triangular(&l1.mt(), b, &SolveTriangularOptions { upper: true, unit_diagonal: true });
         // Y U₁⁻ᵀ = (U₁⁻¹ Yᵀ)ᵀ
         let upper_t = |b: &Tensor| {

@@ -1,6 +1,6 @@
 //! A = Q R
 
-use super::dependent::refuse_dependent;
+use super::dependent::{left_by_reflections, refuse_dependent};
 use super::parts::{lower, sum, thin_q_cotangent};
 use super::triangular::{SolveTriangularOptions, solve_triangular};
 use crate::check;
@@ -117,7 +117,7 @@ impl Gradient for QrGradient {
 // (Walter and Lehmann 2010; of (m, n) with m ≥ n)
 #[track_caller]
 fn tall(q: &Tensor, r: &Tensor, q_bar: Option<Tensor>, r_bar: Option<Tensor>) -> Result<Tensor> {
-    refuse_dependent("qr", r, q.dim(-2))?;
+    refuse_dependent("qr", r, left_by_reflections(q.dim(-2), r.dim(-1)))?;
     let from_r = r_bar.map(|g| r.matmul(&g.mt())).transpose()?;
     let from_q = q_bar.as_ref().map(|g| g.mt().matmul(q)?.neg()).transpose()?;
     let m = sum(from_r, from_q)?.expect("one of the cotangents is present");

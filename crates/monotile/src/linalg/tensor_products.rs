@@ -46,6 +46,7 @@ pub fn outer(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if a.rank() != 1 || b.rank() != 1 {
         return Err(Error::shape(format!("outer: needs two vectors, got shapes {:?} and {:?}", a.shape(), b.shape())));
     }
+    check_numbers("outer", a, b)?;
     a.unsqueeze(-1)?.mul(b)
 }
 
@@ -66,6 +67,7 @@ pub fn outer(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// ```
 #[track_caller]
 pub fn kron(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    check_numbers("kron", a, b)?;
     let rank = a.rank().max(b.rank());
     let size = |t: &Tensor, d: usize| (d + t.rank()).checked_sub(rank).map_or(1, |d| t.shape()[d]);
     let shape: Dims = (0..rank).map(|d| size(a, d).saturating_mul(size(b, d))).collect();
@@ -96,6 +98,7 @@ pub fn kron(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// ```
 #[track_caller]
 pub fn tensordot(a: &Tensor, b: &Tensor, axes: [&[isize]; 2]) -> Result<Tensor> {
+    check::common_float("tensordot", a, b)?;
     let [first, second] = [contracted(a, axes[0])?, contracted(b, axes[1])?];
     let sizes = |t: &Tensor, of: &[usize]| of.iter().map(|&d| t.shape()[d]).collect::<Dims>();
     let (k, l) = (sizes(a, &first), sizes(b, &second));
@@ -116,6 +119,15 @@ pub fn tensordot(a: &Tensor, b: &Tensor, axes: [&[isize]; 2]) -> Result<Tensor> 
     let right = b.permute(&order(&second, &columns))?.reshape(&[inner, last])?;
     let shape: Dims = m.iter().chain(&n).copied().collect();
     left.matmul(&right)?.reshape(&shape)
+}
+
+/// Refuses what has no products: integers beside floating-point numbers, and booleans.
+#[track_caller]
+fn check_numbers(op: &str, a: &Tensor, b: &Tensor) -> Result<()> {
+    if a.dtype().is_integer() && b.dtype().is_integer() {
+        return Ok(());
+    }
+    check::common_float(op, a, b).map(|_| ())
 }
 
 /// The dimensions that the axes name, in their order.

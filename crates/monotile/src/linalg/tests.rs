@@ -309,3 +309,22 @@ fn a_loss_that_depends_on_values_of_zero_is_refused_by_a_randomized_decompositio
     let exact = gradient(|a| Ok(truncated(a, Truncation::Rank(2))?.approximation), &a).unwrap();
     assert!(furthest(&gradient(two, &a).unwrap(), &exact) < 1e-12);
 }
+
+#[test]
+fn products_of_booleans_are_refused_in_the_name_of_the_call() {
+    let (a, b) = (Tensor::from([[true]]), Tensor::from([[1.0]]));
+    let words = [
+        ("matmul", a.matmul(&b).err()),
+        ("outer", super::outer(&a.select(0, 0).unwrap(), &b.select(0, 0).unwrap()).err()),
+        ("kron", super::kron(&a, &b).err()),
+        ("tensordot", super::tensordot(&a, &b, [&[0], &[0]]).err()),
+    ];
+    for (op, error) in words {
+        let expected = format!("{op}: takes floating-point numbers, got bool and f64; cast with to_dtype");
+        assert_eq!(error.unwrap().to_string(), expected);
+    }
+    assert_eq!(
+        super::normalize(&a, 2.0, -1).err().unwrap().to_string(),
+        "normalize: takes floating-point numbers, got bool; cast with to_dtype"
+    );
+}

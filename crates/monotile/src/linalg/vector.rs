@@ -3,6 +3,7 @@
 use crate::check;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
+use crate::tensor::position::AxisList;
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -21,13 +22,18 @@ use crate::testing::{Spec, normal};
 /// ```
 /// use monotile::{Tensor, linalg::vector_norm};
 /// let x = Tensor::from_rows(&[[3.0_f64, 4.0], [0.0, -2.0]])?;
-/// assert_eq!(vector_norm(&x, 2.0, &[-1], false)?.to_vec::<f64>()?, [5.0, 2.0]);
+/// assert_eq!(vector_norm(&x, 2.0, -1, false)?.to_vec::<f64>()?, [5.0, 2.0]);
 /// assert_eq!(vector_norm(&x, 1.0, &[], false)?.item::<f64>()?, 9.0);
 /// # Ok::<(), monotile::Error>(())
 /// ```
 #[doc(alias = "norm")]
 #[track_caller]
-pub fn vector_norm(x: &Tensor, p: f64, axes: &[isize], keepdim: bool) -> Result<Tensor> {
+pub fn vector_norm(x: &Tensor, p: f64, axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
+    norm_over(x, p, &axes.list(x.rank()), keepdim)
+}
+
+#[track_caller]
+fn norm_over(x: &Tensor, p: f64, axes: &[isize], keepdim: bool) -> Result<Tensor> {
     let op = "vector_norm";
     if p.is_nan() {
         return Err(Error::value(format!("{op}: p must be a number or ±infinity, got {p}")));
@@ -89,6 +95,7 @@ pub fn vector_norm(x: &Tensor, p: f64, axes: &[isize], keepdim: bool) -> Result<
 #[track_caller]
 pub fn normalize(x: &Tensor, p: f64, axis: isize) -> Result<Tensor> {
     check::axis("normalize", axis, x.rank())?;
+    let x = &x.to_compute_dtype("normalize")?;
     x.div(&vector_norm(x, p, &[axis], true)?.clamp(1e-12, f64::INFINITY)?)
 }
 

@@ -23,8 +23,8 @@ impl Tensor {
     /// ```
     /// use monotile::Tensor;
     /// let (a, b) = (Tensor::arange(2)?, Tensor::arange(3)?);
-    /// assert_eq!(Tensor::cat(&[&a, &b], 0)?.to_vec::<i64>()?, [0, 1, 0, 1, 2]);
-    /// assert_eq!(Tensor::cat(&[a, b], 0)?.len(), 5);
+    /// assert_eq!(Tensor::cat([&a, &b], 0)?.to_vec::<i64>()?, [0, 1, 0, 1, 2]);
+    /// assert_eq!(Tensor::cat([a, b], 0)?.len(), 5);
     /// # Ok::<(), monotile::Error>(())
     /// ```
     #[doc(alias = "concat")]
@@ -32,8 +32,8 @@ impl Tensor {
     #[doc(alias = "vstack")]
     #[doc(alias = "concatenate")]
     #[track_caller]
-    pub fn cat<T: Borrow<Tensor>>(tensors: &[T], axis: isize) -> Result<Tensor> {
-        cat(&borrowed(tensors), axis)
+    pub fn cat<T: Borrow<Tensor>>(tensors: impl AsRef<[T]>, axis: isize) -> Result<Tensor> {
+        cat(&borrowed(tensors.as_ref()), axis)
     }
 
     /// Tensors of one shape put side by side along a new axis.
@@ -41,8 +41,8 @@ impl Tensor {
     /// # Errors
     /// As [`cat`](Tensor::cat).
     #[track_caller]
-    pub fn stack<T: Borrow<Tensor>>(tensors: &[T], axis: isize) -> Result<Tensor> {
-        stack(&borrowed(tensors), axis)
+    pub fn stack<T: Borrow<Tensor>>(tensors: impl AsRef<[T]>, axis: isize) -> Result<Tensor> {
+        stack(&borrowed(tensors.as_ref()), axis)
     }
 
     /// Cut along an axis into parts of these sizes: views.
@@ -51,18 +51,8 @@ impl Tensor {
     /// If there is no such axis, or the sizes do not add up to its own.
     #[doc(alias = "split_with_sizes")]
     #[track_caller]
-    pub fn split(&self, sizes: &[usize], axis: isize) -> Result<Vec<Tensor>> {
-        let d = check::axis("split", axis, self.rank())?;
-        if sizes.iter().try_fold(0, |sum: usize, &size| sum.checked_add(size)) != Some(self.shape()[d]) {
-            return Err(Error::shape(format!("split: sizes {sizes:?} do not add up to the {} of axis {axis}", self.shape()[d])));
-        }
-        let (whole, mut start) = (self.detach(), 0);
-        let part = |&size: &usize| {
-            start += size;
-            whole.slice(axis, start - size..start)
-        };
-        let parts = sizes.iter().map(part).collect::<Result<Vec<_>>>().placed()?;
-        Ok(Tensor::record_all(parts, &[self], Split { axis: d }))
+    pub fn split(&self, sizes: impl AsRef<[usize]>, axis: isize) -> Result<Vec<Tensor>> {
+        split(self, sizes.as_ref(), axis)
     }
 
     /// `value` put `before` and `after` the elements along an axis. [`pad_axes`](Tensor::pad_axes) takes several axes, and mirrors.
@@ -91,7 +81,7 @@ impl Tensor {
 }
 
 /// The tensors of a list, borrowed.
-fn borrowed<T: Borrow<Tensor>>(tensors: &[T]) -> Vec<&Tensor> {
+pub(crate) fn borrowed<T: Borrow<Tensor>>(tensors: &[T]) -> Vec<&Tensor> {
     tensors.iter().map(Borrow::borrow).collect()
 }
 
@@ -120,7 +110,7 @@ fn cat(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
     let shape = check::shape("cat", &shape)?;
     // A GPU reads operands where they lie.
     let here = tensors.iter().all(|t| t.device().is_cpu());
-    let source = |t: &&Tensor| if here { t.contiguous_detached() } else { Ok(t.detach()) };
+    let source = |t: &&Tensor| if here { t.contiguous_detached("cat") } else { Ok(t.detach()) };
     let sources = tensors.iter().map(source).collect::<Result<Vec<Tensor>>>().placed()?;
     let out = door::copy::cat("cat", &sources, &shape, d)?;
     Ok(Tensor::record(out, tensors, Cat { axis: d, sizes }))
@@ -132,9 +122,28 @@ fn stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
         let (a, b) = (tensors[0].shape(), t.shape());
         return Err(Error::shape(format!("stack: tensor 0 of shape {a:?} and tensor {i} of shape {b:?} must have one shape")));
     }
+    if let Some((i, t)) = tensors.iter().enumerate().find(|(_, t)| t.dtype() != tensors[0].dtype()) {
+        let (a, b) = (tensors[0].dtype(), t.dtype());
+        return Err(Error::dtype(format!("stack: tensor 0 is {a} and tensor {i} is {b}; cast with to_dtype")));
+    }
     let rows = tensors.iter().map(|t| t.unsqueeze(axis)).collect::<Result<Vec<_>>>().placed()?;
     let axis = if axis < 0 { axis } else { check::axis("stack", axis, tensors.first().map_or(1, |t| t.rank() + 1))? as isize };
     Tensor::cat(&rows, axis).map_err(|error| error.with_context("stack")).placed()
+}
+
+#[track_caller]
+fn split(x: &Tensor, sizes: &[usize], axis: isize) -> Result<Vec<Tensor>> {
+    let d = check::axis("split", axis, x.rank())?;
+    if sizes.iter().try_fold(0, |sum: usize, &size| sum.checked_add(size)) != Some(x.shape()[d]) {
+        return Err(Error::shape(format!("split: sizes {sizes:?} do not add up to the {} of axis {axis}", x.shape()[d])));
+    }
+    let (whole, mut start) = (x.detach(), 0);
+    let part = |&size: &usize| {
+        start += size;
+        whole.slice(axis, start - size..start)
+    };
+    let parts = sizes.iter().map(part).collect::<Result<Vec<_>>>().placed()?;
+    Ok(Tensor::record_all(parts, &[x], Split { axis: d }))
 }
 
 struct Cat {

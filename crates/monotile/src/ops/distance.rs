@@ -96,7 +96,7 @@ fn pairwise(op: &'static str, x: &Tensor, y: &Tensor, metric: Metric) -> Result<
     let batch = check::broadcast(op, &x.shape()[..x.rank() - 2], &y.shape()[..y.rank() - 2])?;
     let whole = |rows: usize| batch.iter().copied().chain([rows, d]).collect::<Dims>();
     let (x, y) = (x.to_dtype(dtype)?.expand(&whole(m))?, y.to_dtype(dtype)?.expand(&whole(q))?);
-    let out = door::distances(op, metric, &x.contiguous_detached()?, &y.mt().contiguous_detached()?)?;
+    let out = door::distances(op, metric, &x.contiguous_detached(op)?, &y.mt().contiguous_detached(op)?)?;
     Ok(Tensor::record(out, &[&x, &y], Distances { op, metric }))
 }
 
@@ -142,9 +142,9 @@ fn fused(rule: &Distances, saved: &Saved, g: &Tensor) -> Result<Vec<Option<Tenso
     let (x, y) = (saved.input(0), saved.input(1));
     let distances = rule.keeps_output(0).then(|| saved.output(0));
     let by = |a: &Tensor, b: &Tensor, w: &Tensor, d: Option<Tensor>| {
-        let d = d.map(|d| d.contiguous_detached()).transpose()?;
-        let (a, b) = (a.contiguous_detached()?, b.mt().contiguous_detached()?);
-        door::weighted(op, metric, [&a, &b], &w.contiguous_detached()?, d.as_ref())
+        let d = d.map(|d| d.contiguous_detached(op)).transpose()?;
+        let (a, b) = (a.contiguous_detached(op)?, b.mt().contiguous_detached(op)?);
+        door::weighted(op, metric, [&a, &b], &w.contiguous_detached(op)?, d.as_ref())
     };
     let first = saved.needs(0).then(|| by(&x, &y, g, distances.clone())).transpose()?;
     let second = saved.needs(1).then(|| by(&y, &x, &g.mt(), distances.map(|d| d.mt()))).transpose()?;
@@ -184,8 +184,8 @@ fn composed(metric: Metric, saved: &Saved, g: &Tensor) -> Result<Vec<Option<Tens
 /// Σⱼ wᵢⱼ (xᵢ − yⱼ), `(…, m, d)`, of weights `(…, m, q)` and points of one shape of leading dimensions.
 #[track_caller]
 fn weighted(w: &Tensor, x: &Tensor, y: &Tensor) -> Result<Tensor> {
-    let points = [&x.contiguous_detached()?, &y.mt().contiguous_detached()?];
-    let out = door::weighted("weighted differences", Metric::Squared, points, &w.contiguous_detached()?, None)?;
+    let points = [&x.contiguous_detached("cdist")?, &y.mt().contiguous_detached("cdist")?];
+    let out = door::weighted("weighted differences", Metric::Squared, points, &w.contiguous_detached("cdist")?, None)?;
     Ok(Tensor::record(out, &[w, x, y], WeightedDifferences))
 }
 

@@ -32,17 +32,14 @@ use crate::testing::{Spec, normal};
 #[doc(alias = "Embedding")]
 #[track_caller]
 pub fn embedding(table: &Tensor, ids: &Tensor) -> Result<Tensor> {
-    let &[vocab, _] = table.shape() else {
+    if table.rank() != 2 {
         return Err(Error::shape(format!("embedding: the table must be (vocab, dim), got shape {:?}", table.shape())));
-    };
+    }
     if !table.dtype().is_float() {
         return Err(Error::dtype(format!("embedding: the table must be of floating-point numbers, got {}", table.dtype())));
     }
-    let ids = check::indices("embedding", ids)?.contiguous_detached()?;
-    if let Some(id) = door::gather::outside(&ids, vocab) {
-        return Err(Error::value(format!("embedding: index {id} is outside the table of {vocab} rows")));
-    }
-    let table = table.contiguous()?;
+    let ids = check::indices("embedding", ids)?.contiguous_detached("embedding")?;
+    let table = table.contiguous_for("embedding")?;
     let out = door::gather::rows("embedding", &table, &ids)?;
     Ok(Tensor::record(out, &[&table], LookUp { ids }))
 }

@@ -56,7 +56,7 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     let leading = x.rank() as Label - 1;
     let (i, o) = (leading, leading + 1);
     let with = |last| (0..leading).chain([last]).collect::<Labels>();
-    let b = bias.to_dtype(dtype)?.contiguous()?;
+    let b = bias.to_dtype(dtype)?.contiguous_for("linear")?;
     let (pair, y) = contract_and_add((x, &with(i)), (weight, &[o, i]), &with(o), Some(&b))?;
     Ok(Tensor::record(y, &[x, weight, &b], Linear(Arc::new(pair))))
 }

@@ -75,7 +75,7 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &CrossEntropyOp
     }
     if options.weight.is_none() && smoothing == 0.0 && options.reduction != LossReduction::None {
         let divisor = if options.reduction == LossReduction::Mean { rows.count } else { 1 };
-        let (targets, ignored, x) = (rows.targets, rows.ignored, x.contiguous()?);
+        let (targets, ignored, x) = (rows.targets, rows.ignored, x.contiguous_for("cross_entropy")?);
         let (loss, kept) = rowwise::cross_entropy(op, &x, &targets, ignored, divisor)?;
         return Ok(Tensor::record(loss, &[&x], Fused { targets, ignored, divisor, kept }));
     }
@@ -140,7 +140,7 @@ impl Gradient for Fused {
         let x = saved.input(0);
         if !saved.is_recorded() {
             let targets = (&self.targets, self.ignored, self.divisor);
-            let g = &g.to_dtype(x.dtype())?.contiguous_detached()?;
+            let g = &g.to_dtype(x.dtype())?.contiguous_detached("cross_entropy")?;
             return Ok(vec![Some(rowwise::cross_entropy_backward("cross_entropy", &x, targets, self.kept.each_ref(), g)?)]);
         }
         let [one_hot, weight] = self.one_hot(&x)?;

@@ -89,7 +89,7 @@ where
         let x: [Tensor; N] = std::array::from_fn(|i| saved.input(i));
         let together = x.iter().all(|a| a.shape() == g.shape() && a.is_contiguous());
         if !saved.is_recorded() && together && (0..N).filter(|&i| saved.needs(i)).count() > 1 {
-            let g = g.to_dtype(x[0].dtype())?.contiguous_detached()?;
+            let g = g.to_dtype(x[0].dtype())?.contiguous_detached(self.op)?;
             let all = door::map::gradients(self.op, x.each_ref(), &g, self.f)?;
             return Ok(all.into_iter().enumerate().map(|(i, part)| saved.needs(i).then_some(part)).collect());
         }

@@ -17,6 +17,7 @@ pub(crate) mod repeat;
 pub(crate) mod pad;
 
 pub(crate) mod cat;
+pub(crate) mod combine;
 pub(crate) mod triangle;
 
 pub mod elementwise;
@@ -67,6 +68,7 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
     let all = [
         cast::specs(),
         cat::specs(),
+        combine::specs(),
         distance::specs(),
         dropout::specs(),
         elementwise::specs(),

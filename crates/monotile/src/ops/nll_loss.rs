@@ -72,7 +72,7 @@ impl CountedRows {
             let (a, b) = (x.shape(), targets.shape());
             return Err(Error::shape(format!("{op}: {what} of shape {a:?} need a target a row, got targets of shape {b:?}")));
         };
-        let targets = targets.contiguous_detached()?;
+        let targets = targets.contiguous_detached(op)?;
         match rowwise::count_targets(&targets, classes, ignored) {
             Ok(count) => Ok(Self { targets, ignored, count }),
             Err((row, target)) => {

@@ -36,7 +36,7 @@ use crate::testing::{Spec, normal};
 pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
     check_vector("rms_norm", x, "weight", weight)?;
     let dtype = check::common_float("rms_norm", x, weight)?;
-    let (x, w) = (x.to_dtype(dtype)?.contiguous()?, weight.to_dtype(dtype)?.contiguous()?);
+    let (x, w) = (x.to_dtype(dtype)?.contiguous_for("rms_norm")?, weight.to_dtype(dtype)?.contiguous_for("rms_norm")?);
     let [y, rho] = door::rowwise::rms_norm("rms_norm", &x, &w, eps)?;
     Ok(Tensor::record(y, &[&x, &w], RmsNorm { eps, rho }))
 }
@@ -73,7 +73,7 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
         DType::F32 => check::common_float("layer_norm", x, bias)?,
         wide => check::common_float("layer_norm", x, bias).map(|_| wide)?,
     };
-    let cast = |t: &Tensor| t.to_dtype(dtype)?.contiguous();
+    let cast = |t: &Tensor| t.to_dtype(dtype)?.contiguous_for("layer_norm");
     let (x, w, b) = (cast(x)?, cast(weight)?, cast(bias)?);
     let (y, kept) = door::rowwise::layer_norm("layer_norm", &x, [&w, &b], eps)?;
     Ok(Tensor::record(y, &[&x, &w, &b], LayerNorm { eps, kept }))
@@ -99,7 +99,7 @@ impl Gradient for LayerNorm {
         let (x, w) = (saved.input(0), saved.input(1));
         let needs = [0, 1, 2].map(|i| saved.needs(i));
         if !saved.is_recorded() {
-            let g = g.to_dtype(x.dtype())?.contiguous_detached()?;
+            let g = g.to_dtype(x.dtype())?.contiguous_detached("rms_norm")?;
             return door::rowwise::layer_norm_backward("layer_norm", [&x, &w, &self.kept[0], &self.kept[1]], &g, needs);
         }
         let mean = |t: &Tensor| t.sum(&[-1], true)?.mul_scalar(1.0 / x.dim(-1) as f64);
@@ -146,7 +146,7 @@ impl Gradient for RmsNorm {
         let Some(g) = &cotangents[0] else { return Ok(vec![None, None]) };
         let (x, w) = (saved.input(0), saved.input(1));
         if !saved.is_recorded() {
-            let g = g.to_dtype(x.dtype())?.contiguous_detached()?;
+            let g = g.to_dtype(x.dtype())?.contiguous_detached("layer_norm")?;
             return door::rowwise::rms_norm_backward("rms_norm", [&x, &w, &self.rho], &g, [saved.needs(0), saved.needs(1)]);
         }
         let mean = |t: &Tensor| t.sum(&[-1], true)?.mul_scalar(1.0 / x.dim(-1) as f64);

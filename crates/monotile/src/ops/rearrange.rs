@@ -29,7 +29,7 @@ impl Tensor {
     #[doc(alias = "rollaxis")]
     #[track_caller]
     pub fn movedim(&self, from: impl AxisList, to: impl AxisList) -> Result<Tensor> {
-        moved(self, &from.list(), &to.list())
+        moved(self, &from.list(self.rank()), &to.list(self.rank()))
     }
 
     /// Without its dimensions of size 1. A view.
@@ -87,27 +87,13 @@ impl Tensor {
     /// ```
     /// use monotile::Tensor;
     /// let a = Tensor::arange(6)?.reshape(&[2, 3])?;
-    /// assert_eq!(a.roll(&[1], &[1])?.to_vec::<i64>()?, [2, 0, 1, 5, 3, 4]);
-    /// assert_eq!(a.roll(&[-1], &[])?.to_vec::<i64>()?, [1, 2, 3, 4, 5, 0]);
+    /// assert_eq!(a.roll(1, 1)?.to_vec::<i64>()?, [2, 0, 1, 5, 3, 4]);
+    /// assert_eq!(a.roll(-1, [])?.to_vec::<i64>()?, [1, 2, 3, 4, 5, 0]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
     #[track_caller]
-    pub fn roll(&self, shifts: &[isize], axes: &[isize]) -> Result<Tensor> {
-        if axes.is_empty() && shifts.len() == 1 {
-            return self.reshape(&[self.len()])?.roll(shifts, &[0])?.reshape(self.shape());
-        }
-        if axes.len() != shifts.len() {
-            return Err(Error::value(format!("roll: {} shifts {shifts:?} for {} axes {axes:?}", shifts.len(), axes.len())));
-        }
-        let mut x = self.clone();
-        for (&shift, &axis) in shifts.iter().zip(axes) {
-            let size = self.shape()[check::axis("roll", axis, self.rank())?];
-            let first = if size == 0 { 0 } else { size - shift.rem_euclid(size as isize) as usize };
-            if first < size {
-                x = Tensor::cat(&[x.slice(axis, first..)?, x.slice(axis, ..first)?], axis)?;
-            }
-        }
-        Ok(x)
+    pub fn roll(&self, shifts: impl AxisList, axes: impl AxisList) -> Result<Tensor> {
+        rolled(self, &shifts.list(self.rank()), &axes.list(self.rank()))
     }
 
     /// The slices along an axis, without it: views.
@@ -165,6 +151,25 @@ impl Tensor {
         }
         self.split(&sizes, axis)
     }
+}
+
+#[track_caller]
+fn rolled(x: &Tensor, shifts: &[isize], axes: &[isize]) -> Result<Tensor> {
+    if axes.is_empty() && shifts.len() == 1 {
+        return rolled(&x.reshape([x.len()])?, shifts, &[0])?.reshape(x.shape());
+    }
+    if axes.len() != shifts.len() {
+        return Err(Error::value(format!("roll: {} shifts {shifts:?} for {} axes {axes:?}", shifts.len(), axes.len())));
+    }
+    let mut y = x.clone();
+    for (&shift, &axis) in shifts.iter().zip(axes) {
+        let size = x.shape()[check::axis("roll", axis, x.rank())?];
+        let first = if size == 0 { 0 } else { size - shift.rem_euclid(size as isize) as usize };
+        if first < size {
+            y = Tensor::cat([y.slice(axis, first..)?, y.slice(axis, ..first)?], axis)?;
+        }
+    }
+    Ok(y)
 }
 
 #[track_caller]

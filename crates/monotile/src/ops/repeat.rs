@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 
+use super::cat::borrowed;
 use crate::check;
 use crate::error::{Error, Placed, Result};
 use crate::tensor::operand::{OperandValue, TensorOrNumber};
@@ -31,7 +32,8 @@ impl Tensor {
     /// # Ok::<(), monotile::Error>(())
     /// ```
     #[track_caller]
-    pub fn repeat(&self, repeats: &[usize]) -> Result<Tensor> {
+    pub fn repeat(&self, repeats: impl AsRef<[usize]>) -> Result<Tensor> {
+        let repeats = repeats.as_ref();
         if repeats.len() < self.rank() {
             return Err(Error::shape(format!(
                 "repeat: {} repeats {repeats:?} for a tensor of shape {:?}; tile takes fewer than there are dimensions",
@@ -55,8 +57,8 @@ impl Tensor {
     /// # Ok::<(), monotile::Error>(())
     /// ```
     #[track_caller]
-    pub fn tile(&self, repeats: &[usize]) -> Result<Tensor> {
-        repeated("tile", self, repeats)
+    pub fn tile(&self, repeats: impl AsRef<[usize]>) -> Result<Tensor> {
+        repeated("tile", self, repeats.as_ref())
     }
 
     /// Each slice along an axis repeated: a number of times, or as often as a vector of i64 says for each.
@@ -100,30 +102,36 @@ impl Tensor {
     /// # Ok::<(), monotile::Error>(())
     /// ```
     #[track_caller]
-    pub fn block_diag<T: Borrow<Tensor>>(tensors: &[T]) -> Result<Tensor> {
-        let matrix = |t: &T| {
-            let t = t.borrow();
-            match t.rank() {
-                0 => t.reshape(&[1, 1]),
-                1 => t.unsqueeze(0),
-                2 => Ok(t.clone()),
-                _ => Err(Error::shape(format!("block_diag: takes matrices, got a tensor of shape {:?}", t.shape()))),
-            }
-        };
-        let blocks = tensors.iter().map(matrix).collect::<Result<Vec<_>>>().placed()?;
-        if blocks.is_empty() {
-            return Err(Error::value("block_diag: there is no matrix"));
-        }
-        let columns = blocks.iter().fold(0, |sum: usize, block| sum.saturating_add(block.shape()[1]));
-        let mut before = 0_usize;
-        let row = |block: &Tensor| {
-            let (left, width) = (before, block.shape()[1]);
-            before = left.saturating_add(width);
-            block.pad(1, left, columns.saturating_sub(before), 0.0)
-        };
-        let rows = blocks.iter().map(row).collect::<Result<Vec<_>>>().placed()?;
-        Tensor::cat(&rows, 0)
+    pub fn block_diag<T: Borrow<Tensor>>(tensors: impl AsRef<[T]>) -> Result<Tensor> {
+        block_diag(&borrowed(tensors.as_ref()))
     }
+}
+
+#[track_caller]
+fn block_diag(tensors: &[&Tensor]) -> Result<Tensor> {
+    let matrix = |t: &&Tensor| match t.rank() {
+        0 => t.reshape(&[1, 1]),
+        1 => t.unsqueeze(0),
+        2 => Ok((*t).clone()),
+        _ => Err(Error::shape(format!("block_diag: takes matrices, got a tensor of shape {:?}", t.shape()))),
+    };
+    let blocks = tensors.iter().map(matrix).collect::<Result<Vec<_>>>().placed()?;
+    if blocks.is_empty() {
+        return Err(Error::value("block_diag: there is no matrix"));
+    }
+    if let Some(block) = blocks.iter().find(|block| block.dtype() != blocks[0].dtype()) {
+        let (a, b) = (blocks[0].dtype(), block.dtype());
+        return Err(Error::dtype(format!("block_diag: takes matrices of one type, got {a} and {b}; cast with to_dtype")));
+    }
+    let columns = blocks.iter().fold(0, |sum: usize, block| sum.saturating_add(block.shape()[1]));
+    let mut before = 0_usize;
+    let row = |block: &Tensor| {
+        let (left, width) = (before, block.shape()[1]);
+        before = left.saturating_add(width);
+        block.pad(1, left, columns.saturating_sub(before), 0.0)
+    };
+    let rows = blocks.iter().map(row).collect::<Result<Vec<_>>>().placed()?;
+    Tensor::cat(&rows, 0)
 }
 
 #[track_caller]

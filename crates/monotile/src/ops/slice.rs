@@ -78,7 +78,7 @@ impl Tensor {
     #[doc(alias = "flipud")]
     #[track_caller]
     pub fn flip(&self, axes: impl AxisList) -> Result<Tensor> {
-        flipped(self, &axes.list())
+        flipped(self, &axes.list(self.rank()))
     }
 
     /// The elements whose indices along axes `i` and `j` are equal, in a new last dimension: a view.
@@ -116,7 +116,7 @@ impl Tensor {
         shape: &[usize],
         place: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
     ) -> Result<Tensor> {
-        let out = door::copy::scatter("slice", &self.contiguous_detached()?, shape, &place)?;
+        let out = door::copy::scatter("slice", &self.contiguous_detached("slice")?, shape, &place)?;
         Ok(Tensor::record(out, &[self], Embedded(place)))
     }
 }

@@ -55,7 +55,7 @@ impl Tensor {
 fn along(op: &str, x: &Tensor, axis: isize, rule: Softmax) -> Result<Tensor> {
     let x = x.to_compute_dtype(op)?;
     let d = check::axis(op, axis, x.rank())? as isize;
-    let x = x.transpose(d, -1)?.contiguous()?;
+    let x = x.transpose(d, -1)?.contiguous_for(op)?;
     let y = door::rowwise::softmax(op, &x, rule.logarithm)?;
     Tensor::record(y, &[&x], rule).transpose(d, -1)
 }
@@ -81,7 +81,7 @@ impl Gradient for Softmax {
         let y = saved.output(0);
         let g = g.to_dtype(y.dtype())?;
         let dx = if !saved.is_recorded() {
-            door::rowwise::softmax_backward("softmax", &y, &g.contiguous_detached()?, self.logarithm)?
+            door::rowwise::softmax_backward("softmax", &y, &g.contiguous_detached("softmax")?, self.logarithm)?
         } else if self.logarithm {
             g.sub(&y.exp()?.mul(&g.sum(&[-1], true)?)?)?
         } else {

@@ -1,5 +1,8 @@
 //! Triangles and diagonals of matrices, the other way round too: matrices of diagonals, of classes, and of coordinates.
 
+use std::borrow::Borrow;
+
+use super::cat::borrowed;
 use crate::check;
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Dims, Tensor};
@@ -82,7 +85,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn tril_indices(rows: usize, columns: usize, offset: isize) -> Result<Tensor> {
-        all("tril_indices", rows, columns)?.tril(offset)?.nonzero()?.t().contiguous()
+        all("tril_indices", rows, columns)?.tril(offset)?.nonzero()?.t().contiguous_for("tril_indices")
     }
 
     /// The rows and the columns of the elements that [`triu`](Tensor::triu) keeps of a matrix `(rows, columns)`, in row-major order: `(2, count)` of i64.
@@ -101,7 +104,7 @@ impl Tensor {
     /// ```
     #[track_caller]
     pub fn triu_indices(rows: usize, columns: usize, offset: isize) -> Result<Tensor> {
-        all("triu_indices", rows, columns)?.triu(offset)?.nonzero()?.t().contiguous()
+        all("triu_indices", rows, columns)?.triu(offset)?.nonzero()?.t().contiguous_for("triu_indices")
     }
 
     /// The matrices `(…, n + |k|, n + |k|)` whose diagonal at offset `k` holds the vectors `(…, n)`; 0 elsewhere.
@@ -188,7 +191,7 @@ impl Tensor {
     #[track_caller]
     pub fn one_hot(&self, classes: usize, dtype: DType) -> Result<Tensor> {
         let numbers = check::indices("one_hot", self)?;
-        if let Some(class) = crate::door::gather::outside(&numbers.contiguous_detached()?, classes) {
+        if let Some(class) = crate::door::gather::outside(&numbers.contiguous_detached("one_hot")?, classes) {
             return Err(Error::value(format!("one_hot: class {class} is not one of {classes}")));
         }
         numbers.unsqueeze(-1)?.eq(Tensor::arange(classes)?.to(&numbers.device())?)?.to_dtype(dtype)
@@ -208,27 +211,32 @@ impl Tensor {
     /// # Example
     /// ```
     /// use monotile::Tensor;
-    /// let grid = Tensor::meshgrid(&[&Tensor::arange(2)?, &Tensor::arange(3)?])?;
+    /// let grid = Tensor::meshgrid([Tensor::arange(2)?, Tensor::arange(3)?])?;
     /// assert_eq!(grid[0].to_vec::<i64>()?, [0, 0, 0, 1, 1, 1]);
     /// assert_eq!(grid[1].to_vec::<i64>()?, [0, 1, 2, 0, 1, 2]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
     #[doc(alias = "mgrid")]
     #[track_caller]
-    pub fn meshgrid(vectors: &[&Tensor]) -> Result<Vec<Tensor>> {
-        if let Some(x) = vectors.iter().find(|x| x.rank() != 1) {
-            return Err(Error::shape(format!("meshgrid: takes vectors, got shape {:?}", x.shape())));
-        }
-        let shape: Dims = vectors.iter().map(|x| x.len()).collect();
-        check::shape("meshgrid", &shape)?;
-        let mut grid = Vec::with_capacity(vectors.len());
-        for (axis, x) in vectors.iter().enumerate() {
-            let mut ones: Dims = vectors.iter().map(|_| 1).collect();
-            ones[axis] = x.len();
-            grid.push(x.reshape(&ones)?.expand(&shape)?);
-        }
-        Ok(grid)
+    pub fn meshgrid<T: Borrow<Tensor>>(vectors: impl AsRef<[T]>) -> Result<Vec<Tensor>> {
+        meshgrid(&borrowed(vectors.as_ref()))
     }
+}
+
+#[track_caller]
+fn meshgrid(vectors: &[&Tensor]) -> Result<Vec<Tensor>> {
+    if let Some(x) = vectors.iter().find(|x| x.rank() != 1) {
+        return Err(Error::shape(format!("meshgrid: takes vectors, got shape {:?}", x.shape())));
+    }
+    let shape: Dims = vectors.iter().map(|x| x.len()).collect();
+    check::shape("meshgrid", &shape)?;
+    let mut grid = Vec::with_capacity(vectors.len());
+    for (axis, x) in vectors.iter().enumerate() {
+        let mut ones: Dims = vectors.iter().map(|_| 1).collect();
+        ones[axis] = x.len();
+        grid.push(x.reshape(&ones)?.expand(&shape)?);
+    }
+    Ok(grid)
 }
 
 /// A mask of every element of a matrix.

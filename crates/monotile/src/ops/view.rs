@@ -9,7 +9,7 @@ use crate::check;
 use crate::error::{Error, Placed, Result};
 use crate::ops::reduce::sum_to;
 use crate::tape::{Gradient, Saved};
-use crate::tensor::position::AxisIndex;
+use crate::tensor::position::{AxisIndex, AxisList};
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -24,29 +24,27 @@ impl Tensor {
     /// If `order` does not name every axis once.
     #[doc(alias = "transpose")]
     #[track_caller]
-    pub fn permute(&self, order: &[isize]) -> Result<Tensor> {
-        let named: Dims = order.iter().map(|&a| check::axis("permute", a, self.rank())).collect::<Result<_>>().placed()?;
-        let mut sorted = named.clone();
-        sorted.sort_unstable();
-        if !sorted.iter().copied().eq(0..self.rank()) {
-            return Err(Error::shape(format!("permute: {order:?} does not name each of {} axes once", self.rank())));
-        }
-        let view = self.with_layout(self.layout().permute(&named));
-        Ok(Tensor::record(view, &[self], Permute { order: named }))
+    pub fn permute(&self, order: impl AsRef<[isize]>) -> Result<Tensor> {
+        permuted(self, order.as_ref())
     }
 
     /// Axes `i` and `j` swapped.
     ///
     /// # Errors
     /// If there is no such axis.
-    #[doc(alias = "swapaxes")]
     #[doc(alias = "swapdims")]
     #[track_caller]
     pub fn transpose(&self, i: isize, j: isize) -> Result<Tensor> {
-        let (i, j) = (check::axis("transpose", i, self.rank())?, check::axis("transpose", j, self.rank())?);
-        let mut order: Vec<isize> = (0..self.rank() as isize).collect();
-        order.swap(i, j);
-        self.permute(&order)
+        swapped("transpose", self, i, j)
+    }
+
+    /// [`transpose`](Tensor::transpose) by NumPy's name.
+    ///
+    /// # Errors
+    /// As [`transpose`](Tensor::transpose).
+    #[track_caller]
+    pub fn swapaxes(&self, i: isize, j: isize) -> Result<Tensor> {
+        swapped("swapaxes", self, i, j)
     }
 
     /// The transposed matrices: the last two axes swapped.
@@ -87,15 +85,13 @@ impl Tensor {
     /// ```
     /// use monotile::Tensor;
     /// let a = Tensor::arange(6)?;
-    /// assert_eq!(a.reshape(&[-1, 2])?.shape(), [3, 2]);
+    /// assert_eq!(a.reshape([-1, 2])?.shape(), [3, 2]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    #[doc(alias = "unflatten")]
     #[doc(alias = "view")]
     #[track_caller]
-    pub fn reshape<S: AxisIndex>(&self, shape: &[S]) -> Result<Tensor> {
-        let sizes: SmallVec<[i128; 6]> = shape.iter().map(|size| size.position()).collect();
-        self.reshaped(&inferred(&sizes, self)?)
+    pub fn reshape<S: AxisIndex>(&self, shape: impl AsRef<[S]>) -> Result<Tensor> {
+        self.reshaped(&inferred(&positions(shape.as_ref()), self)?)
     }
 
     #[track_caller]
@@ -115,7 +111,7 @@ impl Tensor {
         let view = match self.layout().reshape(&shape) {
             Some(layout) => self.with_layout(layout),
             None => {
-                let copy = self.copied_contiguous()?;
+                let copy = self.copied_contiguous("reshape")?;
                 let layout = copy.layout().reshape(&shape).expect("a row-major tensor takes every shape of its length");
                 copy.with_layout(layout)
             }
@@ -139,6 +135,23 @@ impl Tensor {
         self.reshaped(&shape)
     }
 
+    /// An axis taken apart into several; one of the sizes may be -1. It undoes [`flatten`](Tensor::flatten).
+    ///
+    /// # Errors
+    /// If there is no such axis, or the sizes do not make its size.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::{DType, Tensor};
+    /// let a = Tensor::zeros([2, 12], DType::F32)?;
+    /// assert_eq!(a.unflatten(1, [3, -1])?.shape(), [2, 3, 4]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn unflatten<S: AxisIndex>(&self, axis: isize, sizes: impl AsRef<[S]>) -> Result<Tensor> {
+        unflattened(self, axis, &positions(sizes.as_ref()))
+    }
+
     /// Repeated to a larger shape without copying: sizes of 1 repeat, new dimensions appear in front. A size of -1 stays as it is.
     ///
     /// # Errors
@@ -148,35 +161,28 @@ impl Tensor {
     /// ```
     /// use monotile::Tensor;
     /// let column = Tensor::from_rows(&[[1_i64], [2]])?;
-    /// assert_eq!(column.expand(&[-1, 2])?.to_vec::<i64>()?, [1, 1, 2, 2]);
+    /// assert_eq!(column.expand([-1, 2])?.to_vec::<i64>()?, [1, 1, 2, 2]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
-    #[doc(alias = "broadcast_to")]
     #[track_caller]
-    pub fn expand<S: AxisIndex>(&self, shape: &[S]) -> Result<Tensor> {
-        let new = shape.len().saturating_sub(self.rank());
-        let size = |(d, size): (usize, &S)| match size.position() {
-            -1 if d >= new => Some(self.shape()[d - new]),
-            size => usize::try_from(size).ok(),
-        };
-        let Some(sizes) = shape.iter().enumerate().map(size).collect::<Option<Dims>>() else {
-            let sizes: SmallVec<[i128; 6]> = shape.iter().map(|size| size.position()).collect();
-            let words = "sizes are counts, or -1 where a dimension stays";
-            return Err(Error::shape(format!("expand: shape {:?} cannot become {sizes:?}: {words}", self.shape())));
-        };
-        self.expanded(&sizes)
+    pub fn expand<S: AxisIndex>(&self, shape: impl AsRef<[S]>) -> Result<Tensor> {
+        expanded("expand", self, &positions(shape.as_ref()))
     }
 
+    /// [`expand`](Tensor::expand) by NumPy's name.
+    ///
+    /// # Errors
+    /// As [`expand`](Tensor::expand).
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// assert_eq!(Tensor::from([1_i64, 2]).broadcast_to([2, 2])?.to_vec::<i64>()?, [1, 2, 1, 2]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
     #[track_caller]
-    fn expanded(&self, shape: &[usize]) -> Result<Tensor> {
-        if self.shape() == shape {
-            return Ok(self.clone());
-        }
-        let shape = check::shape("expand", shape)?;
-        let Some(layout) = self.layout().broadcast(&shape) else {
-            return Err(Error::shape(format!("expand: shape {:?} does not broadcast to {shape:?}", self.shape())));
-        };
-        Ok(Tensor::record(self.with_layout(layout), &[self], Expand))
+    pub fn broadcast_to<S: AxisIndex>(&self, shape: impl AsRef<[S]>) -> Result<Tensor> {
+        expanded("broadcast_to", self, &positions(shape.as_ref()))
     }
 
     /// A dimension of size 1 put in before `axis` (or last, for `axis` equal to the rank or -1).
@@ -193,24 +199,102 @@ impl Tensor {
         self.reshaped(&shape)
     }
 
-    /// Without dimension `axis`, whose size must be 1.
+    /// Without the dimensions that `axes` name, whose sizes must be 1. [`squeeze_all`](Tensor::squeeze_all) drops all that are.
     ///
     /// # Errors
     /// If there is no such axis, or its size is not 1.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::{DType, Tensor};
+    /// let a = Tensor::zeros([1, 3, 1], DType::F32)?;
+    /// assert_eq!(a.squeeze(0)?.shape(), [3, 1]);
+    /// assert_eq!(a.squeeze([0, -1])?.shape(), [3]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
     #[track_caller]
-    pub fn squeeze(&self, axis: isize) -> Result<Tensor> {
-        let at = check::axis("squeeze", axis, self.rank())?;
-        if self.shape()[at] != 1 {
+    pub fn squeeze(&self, axes: impl AxisList) -> Result<Tensor> {
+        squeezed(self, &axes.list(self.rank()))
+    }
+}
+
+#[track_caller]
+fn permuted(x: &Tensor, order: &[isize]) -> Result<Tensor> {
+    let named: Dims = order.iter().map(|&a| check::axis("permute", a, x.rank())).collect::<Result<_>>().placed()?;
+    let mut sorted = named.clone();
+    sorted.sort_unstable();
+    if !sorted.iter().copied().eq(0..x.rank()) {
+        return Err(Error::shape(format!("permute: {order:?} does not name each of {} axes once", x.rank())));
+    }
+    let view = x.with_layout(x.layout().permute(&named));
+    Ok(Tensor::record(view, &[x], Permute { order: named }))
+}
+
+#[track_caller]
+fn swapped(op: &str, x: &Tensor, i: isize, j: isize) -> Result<Tensor> {
+    let (i, j) = (check::axis(op, i, x.rank())?, check::axis(op, j, x.rank())?);
+    let mut order: SmallVec<[isize; 6]> = (0..x.rank() as isize).collect();
+    order.swap(i, j);
+    permuted(x, &order)
+}
+
+#[track_caller]
+fn squeezed(x: &Tensor, axes: &[isize]) -> Result<Tensor> {
+    let mut dropped = axes.iter().map(|&axis| check::axis("squeeze", axis, x.rank())).collect::<Result<Dims>>().placed()?;
+    if let Some((axis, d)) = axes.iter().zip(&dropped).find(|(_, d)| x.shape()[**d] != 1) {
+        let shape = x.shape();
+        return Err(Error::shape(format!("squeeze: axis {axis} of shape {shape:?} has size {}, not 1", shape[*d])));
+    }
+    dropped.sort_unstable();
+    dropped.dedup();
+    let kept: Dims = (0..x.rank()).filter(|d| !dropped.contains(d)).map(|d| x.shape()[d]).collect();
+    x.reshaped(&kept)
+}
+
+#[track_caller]
+fn unflattened(x: &Tensor, axis: isize, sizes: &[i128]) -> Result<Tensor> {
+    let d = check::axis("unflatten", axis, x.rank())?;
+    let size = x.shape()[d];
+    let known = sizes.iter().filter(|&&n| n != -1).try_fold(1, |product: usize, &n| product.checked_mul(usize::try_from(n).ok()?));
+    let open = sizes.iter().filter(|&&n| n == -1).count();
+    let rest = match (known, open) {
+        (Some(known), 0) if known == size => 1,
+        (Some(known), 1) if known > 0 && size.is_multiple_of(known) => size / known,
+        _ => {
+            let shape = x.shape();
             return Err(Error::shape(format!(
-                "squeeze: axis {axis} of shape {:?} has size {}, not 1",
-                self.shape(),
-                self.shape()[at]
+                "unflatten: axis {axis} of shape {shape:?} with size {size} cannot become {sizes:?}"
             )));
         }
-        let mut shape: Dims = self.shape().into();
-        shape.remove(at);
-        self.reshaped(&shape)
+    };
+    let within = sizes.iter().map(|&n| usize::try_from(n).unwrap_or(rest));
+    let shape: Dims = x.shape()[..d].iter().copied().chain(within).chain(x.shape()[d + 1..].iter().copied()).collect();
+    x.reshaped(&shape)
+}
+
+fn positions<S: AxisIndex>(sizes: &[S]) -> SmallVec<[i128; 6]> {
+    sizes.iter().map(|size| size.position()).collect()
+}
+
+#[track_caller]
+fn expanded(op: &str, x: &Tensor, sizes: &[i128]) -> Result<Tensor> {
+    let new = sizes.len().saturating_sub(x.rank());
+    let size = |(d, &size): (usize, &i128)| match size {
+        -1 if d >= new => Some(x.shape()[d - new]),
+        size => usize::try_from(size).ok(),
+    };
+    let Some(shape) = sizes.iter().enumerate().map(size).collect::<Option<Dims>>() else {
+        let words = "sizes are counts, or -1 where a dimension stays";
+        return Err(Error::shape(format!("{op}: shape {:?} cannot become {sizes:?}: {words}", x.shape())));
+    };
+    if x.shape() == &shape[..] {
+        return Ok(x.clone());
     }
+    let shape = check::shape(op, &shape)?;
+    let Some(layout) = x.layout().broadcast(&shape) else {
+        return Err(Error::shape(format!("{op}: shape {:?} does not broadcast to {shape:?}", x.shape())));
+    };
+    Ok(Tensor::record(x.with_layout(layout), &[x], Expand))
 }
 
 /// The sizes that `shape` says, -1 replaced by what the elements of `x` leave.
@@ -306,6 +390,11 @@ pub(crate) fn specs() -> Vec<Spec> {
             .reference(|x| vec![x[0].clone()])
             .orders(2)
             .refuses(vec![normal(&[2, 2])], words),
+        Spec::new("unflatten", |x| Ok(vec![x[0].unflatten(0, [2, -1])?]))
+            .sample("matrix", vec![normal(&[4, 3])])
+            .reference(|x| vec![x[0].clone()])
+            .orders(2)
+            .refuses(vec![normal(&[3])], "unflatten: axis 0 of shape [3] with size 3 cannot become [2, -1]"),
         Spec::new("expand", |x| Ok(vec![x[0].expand(&[2, 3, 4])?]))
             .sample("column", vec![normal(&[3, 1])])
             .reference(|x| vec![(0..24).map(|i| x[0][i / 4 % 3]).collect()])
@@ -315,7 +404,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: permute, reshape, expand, contiguous);
+crate::testing::spec_tests!(specs: permute, reshape, unflatten, expand, contiguous);
 
 #[cfg(test)]
 mod tests {
@@ -335,6 +424,33 @@ mod tests {
         assert_eq!(words(&[-1, -1]), format!("reshape: shape [12] cannot become [-1, -1]: {counts}"));
         assert_eq!(words(&[-2, 6]), format!("reshape: shape [12] cannot become [-2, 6]: {counts}"));
         assert_eq!(words(&[-1, i64::MAX, i64::MAX]).split(": ").last(), Some("the other sizes do not divide 12 elements"));
+    }
+
+    #[test]
+    fn an_axis_is_taken_apart_into_sizes_that_make_its_own() {
+        let a = Tensor::zeros([2, 12], DType::F32).unwrap();
+        assert_eq!(a.unflatten(-1, [2, -1, 3]).unwrap().shape(), [2, 2, 2, 3]);
+        assert_eq!(a.unflatten(0, [2_usize]).unwrap().flatten(0, 0).unwrap().shape(), [2, 12]);
+        for sizes in [&[5, -1][..], &[-1, -1], &[4], &[-2, 6]] {
+            let words = format!("unflatten: axis 1 of shape [2, 12] with size 12 cannot become {sizes:?}");
+            assert_eq!(a.unflatten(1, sizes).err().unwrap().to_string(), words);
+        }
+    }
+
+    #[test]
+    fn lists_of_sizes_and_axes_are_taken_by_value_as_well() {
+        let a = Tensor::arange(24).unwrap().reshape([2, 3, -1]).unwrap();
+        assert_eq!(a.reshape(vec![4_usize, 6]).unwrap().shape(), [4, 6]);
+        assert_eq!(a.permute([2, 0, 1]).unwrap().shape(), [4, 2, 3]);
+        assert_eq!(a.swapaxes(0, -1).unwrap().shape(), [4, 3, 2]);
+        assert_eq!(a.broadcast_to([5, -1, -1, -1]).unwrap().shape(), [5, 2, 3, 4]);
+        assert_eq!(a.reshape([1, 24, 1]).unwrap().squeeze([0, -1]).unwrap().shape(), [24]);
+        assert_eq!(a.sum(1.., false).unwrap().to_vec::<i64>().unwrap(), [66, 210]);
+        assert_eq!(a.sum(-2.., true).unwrap().shape(), [2, 1, 1]);
+        let words = |r: Result<Tensor>| r.err().unwrap().to_string();
+        assert_eq!(words(a.sum(3.., false)), "sum: axis 3 is not an axis of a tensor of rank 3");
+        assert_eq!(words(a.broadcast_to([2, 2])), "broadcast_to: shape [2, 3, 4] does not broadcast to [2, 2]");
+        assert_eq!(words(a.swapaxes(0, 3)), "swapaxes: axis 3 is not an axis of a tensor of rank 3");
     }
 
     #[test]

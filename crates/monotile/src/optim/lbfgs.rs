@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
-use super::minimize::{MinimizeStep, MinimizeStop, Minimized, Parameters, dot, flat, largest, number};
+use super::minimize::{ListedParameters, MinimizeStep, MinimizeStop, Minimized, dot, flat, largest, number};
 use crate::error::{Error, Result};
 use crate::tape::grad;
 use crate::tensor::Tensor;
@@ -83,7 +83,7 @@ pub fn lbfgs(
     progress: &mut dyn FnMut(MinimizeStep) -> ControlFlow<()>,
 ) -> Result<Minimized> {
     check(options)?;
-    let parameters = Parameters::new("lbfgs", start)?;
+    let parameters = ListedParameters::new("lbfgs", start)?;
     let mut line = Line { f: &f, parameters: &parameters, options, evaluations: 0 };
     let mut at = line.evaluate(parameters.start()?)?;
     if !at.value.is_finite() || !largest(&at.gradient).is_finite() {
@@ -148,7 +148,7 @@ struct Trial {
 
 struct Line<'a> {
     f: &'a dyn Fn(&[Tensor]) -> Result<Tensor>,
-    parameters: &'a Parameters<'a>,
+    parameters: &'a ListedParameters<'a>,
     options: &'a LbfgsOptions,
     evaluations: usize,
 }

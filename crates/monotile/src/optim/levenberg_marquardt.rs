@@ -2,10 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use super::minimize::{MinimizeStep, MinimizeStop, Minimized, Parameters, dot, flat, largest};
+use super::minimize::{ListedParameters, MinimizeStep, MinimizeStop, Minimized, dot, flat, largest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::linalg::lstsq;
-use crate::tape::{columns, rows};
+use crate::tape::{BackwardMode, columns, rows};
 use crate::tensor::{DType, Tensor};
 
 /// How [`levenberg_marquardt`] searches.
@@ -68,7 +68,7 @@ pub fn levenberg_marquardt(
     progress: &mut dyn FnMut(MinimizeStep) -> ControlFlow<()>,
 ) -> Result<Minimized> {
     check(options)?;
-    let parameters = Parameters::new("levenberg_marquardt", start)?;
+    let parameters = ListedParameters::new("levenberg_marquardt", start)?;
     let mut problem = Problem { residuals: &residuals, parameters: &parameters, evaluations: 0 };
     let mut at = problem.evaluate(parameters.start()?)?;
     if !at.value.is_finite() {
@@ -137,7 +137,7 @@ fn check(options: &LevenbergMarquardtOptions) -> Result<()> {
 
 struct Problem<'a> {
     residuals: &'a dyn Fn(&[Tensor]) -> Result<Tensor>,
-    parameters: &'a Parameters<'a>,
+    parameters: &'a ListedParameters<'a>,
     evaluations: usize,
 }
 
@@ -182,11 +182,11 @@ impl Point {
     fn slopes(&self) -> Result<Slopes> {
         let (m, n) = (self.residuals.len(), self.x.len());
         // A walk over a recorded walk costs about two.
-        let forward = if 2 * n < m { Some(columns(&self.residuals, &self.leaves)) } else { None };
+        let forward = if 2 * n < m { Some(columns(&self.residuals, &self.leaves, BackwardMode::Plain)) } else { None };
         let parts = match forward {
             Some(Err(error)) if error.kind() != ErrorKind::Unsupported => return Err(error),
             Some(Ok(parts)) => parts,
-            _ => rows(&self.residuals, &self.leaves)?,
+            _ => rows(&self.residuals, &self.leaves, BackwardMode::Plain)?,
         };
         let matrices = parts.iter().zip(&self.leaves).map(|(j, x)| j.to_dtype(DType::F64)?.reshape(&[m, x.len()]));
         let jacobian = match matrices.collect::<Result<Vec<_>>>()? {

@@ -49,9 +49,9 @@ pub struct Minimized {
 }
 
 /// The shapes and dtypes of parameters, whose values lie one after another in a list.
-pub(super) struct Parameters<'a>(&'a [Tensor]);
+pub(super) struct ListedParameters<'a>(&'a [Tensor]);
 
-impl<'a> Parameters<'a> {
+impl<'a> ListedParameters<'a> {
     /// Refuses parameters that are not f32 or f64.
     #[track_caller]
     pub fn new(op: &str, start: &'a [Tensor]) -> Result<Self> {

@@ -223,7 +223,7 @@ pub(super) fn advance<const K: usize>(
 ) -> Result<()> {
     let mut cast = Vec::with_capacity(gradients.len());
     for (g, p) in gradients.iter().zip(&*parameters) {
-        cast.push(g.to_dtype(p.dtype())?.contiguous_detached()?);
+        cast.push(g.to_dtype(p.dtype())?.contiguous_detached(op)?);
     }
     let empty = lists.each_ref().map(|list| list.is_empty());
     for list in lists.iter_mut().filter(|list| list.is_empty()) {

@@ -2,10 +2,13 @@
 //!
 //! Parameters are checked where a distribution is made, by the one number of each that is farthest off: that waits for their device.
 
-use super::parts::{check_above_zero, check_real, least};
+use std::borrow::Cow;
+
+use super::parts::{check_above_zero, check_real, least, parameters};
 use crate::check;
 use crate::error::{Error, Placed, Result};
 use crate::random::Rng;
+use crate::tensor::operand::{OperandValue, TensorOrNumber};
 use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive, uniform};
@@ -18,8 +21,8 @@ use crate::testing::{Spec, normal, positive, uniform};
 /// # Example
 /// ```
 /// use monotile::{Tensor, stats::Normal};
-/// let standard = Normal::new(&Tensor::scalar(0.0_f64), &Tensor::scalar(1.0_f64))?;
-/// let wide = Normal::new(&Tensor::scalar(1.0_f64), &Tensor::scalar(2.0_f64))?;
+/// let standard = Normal::new(0.0, 1.0)?;
+/// let wide = Normal::new(&Tensor::scalar(1.0), 2.0)?;
 /// // ln 2 + (1 + 1) / 8 − 1/2
 /// assert!((standard.kl_divergence(&wide)?.item::<f64>()? - (2.0_f64.ln() - 0.25)).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
@@ -31,17 +34,22 @@ pub struct Normal {
 }
 
 impl Normal {
-    /// N(μ, σ²) of means and deviations whose shapes broadcast.
+    /// N(μ, σ²) of means and deviations, numbers or tensors whose shapes broadcast.
     ///
     /// # Errors
     /// If the shapes do not broadcast, a mean is NaN, or a deviation is not above 0; for integers.
     #[track_caller]
-    pub fn new(mean: &Tensor, deviation: &Tensor) -> Result<Self> {
-        let dtype = check::common_float("Normal", mean, deviation)?;
+    pub fn new(mean: impl TensorOrNumber, deviation: impl TensorOrNumber) -> Result<Self> {
+        Self::of([mean.value(), deviation.value()])
+    }
+
+    #[track_caller]
+    fn of(parameters: [OperandValue<'_>; 2]) -> Result<Self> {
+        let [mean, deviation] = self::parameters("Normal", parameters)?;
         let shape = check::broadcast("Normal", mean.shape(), deviation.shape())?;
-        check_real("Normal", "a mean", mean)?;
-        check_above_zero("Normal", "a deviation", deviation)?;
-        Ok(Self { mean: mean.to_dtype(dtype)?.expand(&shape)?, deviation: deviation.to_dtype(dtype)?.expand(&shape)? })
+        check_real("Normal", "a mean", &mean)?;
+        check_above_zero("Normal", "a deviation", &deviation)?;
+        Ok(Self { mean: mean.expand(&shape)?, deviation: deviation.expand(&shape)? })
     }
 
     /// μ
@@ -70,8 +78,8 @@ impl Normal {
     /// # Errors
     /// If the shapes do not broadcast; for integers.
     #[track_caller]
-    pub fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
-        check::common_float("log_prob", x, &self.mean)?;
+    pub fn log_prob(&self, x: impl TensorOrNumber) -> Result<Tensor> {
+        let x = beside("log_prob", &x.value(), &self.mean)?;
         let distance = x.sub(&self.mean)?.div(&self.deviation)?.square()?.mul_scalar(-0.5)?;
         distance.sub(&self.deviation.ln()?)?.add_scalar(-0.5 * (2.0 * std::f64::consts::PI).ln())
     }
@@ -81,8 +89,8 @@ impl Normal {
     /// # Errors
     /// As [`log_prob`](Self::log_prob).
     #[track_caller]
-    pub fn cdf(&self, x: &Tensor) -> Result<Tensor> {
-        check::common_float("cdf", x, &self.mean)?;
+    pub fn cdf(&self, x: impl TensorOrNumber) -> Result<Tensor> {
+        let x = beside("cdf", &x.value(), &self.mean)?;
         let u = x.sub(&self.mean)?.div(&self.deviation)?.mul_scalar(-std::f64::consts::FRAC_1_SQRT_2)?;
         u.erfc()?.mul_scalar(0.5)
     }
@@ -108,12 +116,21 @@ impl Normal {
     }
 }
 
+/// An outcome beside the parameters of its distribution.
+#[track_caller]
+pub(super) fn beside<'a>(op: &str, x: &OperandValue<'a>, parameter: &Tensor) -> Result<Cow<'a, Tensor>> {
+    let x = x.beside(op, parameter.dtype())?;
+    check::common_float(op, &x, parameter)?;
+    check::broadcast(op, x.shape(), parameter.shape())?;
+    Ok(x)
+}
+
 /// Distributions over 0 and 1, held by the logit ln p / (1 − p) of 1.
 ///
 /// # Example
 /// ```
-/// use monotile::{Tensor, stats::Bernoulli};
-/// let coin = Bernoulli::new(&Tensor::scalar(0.0_f64))?;
+/// use monotile::stats::Bernoulli;
+/// let coin = Bernoulli::new(0.0)?;
 /// assert!((coin.entropy()?.item::<f64>()? - 2.0_f64.ln()).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
@@ -128,8 +145,8 @@ impl Bernoulli {
     /// # Errors
     /// If one is NaN; for integers.
     #[track_caller]
-    pub fn new(logits: &Tensor) -> Result<Self> {
-        let logits = logits.to_compute_dtype("Bernoulli")?;
+    pub fn new(logits: impl TensorOrNumber) -> Result<Self> {
+        let [logits] = parameters("Bernoulli", [logits.value()])?;
         check_real("Bernoulli", "a logit", &logits)?;
         Ok(Self { logits })
     }
@@ -139,8 +156,8 @@ impl Bernoulli {
     /// # Errors
     /// If one is outside \[0, 1\]; for integers.
     #[track_caller]
-    pub fn from_probabilities(p: &Tensor) -> Result<Self> {
-        let p = p.to_compute_dtype("Bernoulli")?;
+    pub fn from_probabilities(p: impl TensorOrNumber) -> Result<Self> {
+        let [p] = parameters("Bernoulli", [p.value()])?;
         let (lowest, highest) = (least(&p)?, least(&p.neg()?)?.map(|x| -x));
         let outside = |x: &f64| !(0.0..=1.0).contains(x);
         if let Some(wrong) = [lowest, highest].into_iter().flatten().find(outside) {
@@ -176,8 +193,8 @@ impl Bernoulli {
     /// # Errors
     /// If the shapes do not broadcast; for integers.
     #[track_caller]
-    pub fn log_prob(&self, x: &Tensor) -> Result<Tensor> {
-        check::common_float("log_prob", x, &self.logits)?;
+    pub fn log_prob(&self, x: impl TensorOrNumber) -> Result<Tensor> {
+        let x = beside("log_prob", &x.value(), &self.logits)?;
         x.mul(&self.logits)?.sub(&softplus(&self.logits)?)
     }
 
@@ -214,8 +231,7 @@ fn softplus(l: &Tensor) -> Result<Tensor> {
 /// use monotile::{Tensor, stats::Categorical};
 /// let die = Categorical::new(&Tensor::from_slice(&[0.0_f64; 6], &[6])?)?;
 /// assert!((die.entropy()?.item::<f64>()? - 6.0_f64.ln()).abs() < 1e-15);
-/// let four = Tensor::from_slice(&[3_i64], &[1])?;
-/// assert!((die.log_prob(&four)?.item::<f64>()? + 6.0_f64.ln()).abs() < 1e-15);
+/// assert!((die.log_prob(3)?.item::<f64>()? + 6.0_f64.ln()).abs() < 1e-15);
 /// # Ok::<(), monotile::Error>(())
 /// ```
 #[derive(Clone)]
@@ -236,7 +252,7 @@ impl Categorical {
                 logits.shape()
             )));
         }
-        let log_probabilities = logits.log_softmax(-1)?;
+        let log_probabilities = logits.to_compute_dtype("Categorical")?.log_softmax(-1)?;
         if least(&log_probabilities)?.is_some_and(f64::is_nan) {
             return Err(Error::value(
                 "Categorical: logits must not be NaN or infinite, and in each row one must be above -infinity",
@@ -282,7 +298,12 @@ impl Categorical {
     /// # Errors
     /// If the shapes do not broadcast, the classes are no integers, or one is none.
     #[track_caller]
-    pub fn log_prob(&self, classes: &Tensor) -> Result<Tensor> {
+    pub fn log_prob(&self, classes: impl TensorOrNumber) -> Result<Tensor> {
+        self.log_prob_of(&*classes.value().beside("log_prob", DType::I64)?)
+    }
+
+    #[track_caller]
+    fn log_prob_of(&self, classes: &Tensor) -> Result<Tensor> {
         let classes = check::indices("log_prob", classes)?;
         let all = self.log_probabilities.shape();
         let shape = check::broadcast("log_prob", classes.shape(), &all[..all.len() - 1])?;

@@ -270,6 +270,7 @@ pub fn reparameterize(mu: &Tensor, l: &Tensor, eps: &Tensor) -> Result<Tensor> {
             "reparameterize: needs mu (…, n), l (…, n, n) and eps (…, n), got shapes {mu:?}, {l:?} and {eps:?}"
         )));
     }
+    check::common_float_of("reparameterize", &[mu, l, eps])?;
     if l.rank() == 2 {
         // One product for all draws, instead of one each.
         return eps.matmul(&l.mt())?.add(mu);

@@ -1,7 +1,9 @@
 //! What the types here share: shapes of arguments, positions, roots of covariances.
 
+use crate::check;
 use crate::error::{Error, ErrorKind, Result};
 use crate::linalg::{cholesky, eigh};
+use crate::tensor::operand::OperandValue;
 use crate::tensor::{DType, Tensor};
 
 /// The argument, computable, if it has this shape; sizes of `None` may be anything.
@@ -25,6 +27,23 @@ pub(super) fn batched_argument(op: &str, what: &str, x: &Tensor, shape: &[(&str,
 fn misshapen(op: &str, what: &str, x: &Tensor, shape: &[(&str, Option<usize>)]) -> Error {
     let sizes: Vec<String> = shape.iter().map(|(name, size)| size.map_or(name.to_string(), |n| n.to_string())).collect();
     Error::shape(format!("{op}: {what} must have shape [{}], got {:?}", sizes.join(", "), x.shape()))
+}
+
+/// Parameters of a distribution as tensors of one type: numbers take that of a tensor among them, and of numbers alone the widest, at least f32.
+#[track_caller]
+pub(super) fn parameters<const N: usize>(op: &str, given: [OperandValue<'_>; N]) -> Result<[Tensor; N]> {
+    let tensors = given.iter().filter_map(|x| if let OperandValue::Tensor(x) = x { Some(*x) } else { None });
+    let tensors: Vec<&Tensor> = tensors.collect();
+    let dtype = match tensors.is_empty() {
+        false => check::common_float_of(op, &tensors)?,
+        true if given.iter().all(|x| matches!(x, OperandValue::Float(_, DType::F32))) => DType::F32,
+        true => DType::F64,
+    };
+    let mut found = Vec::with_capacity(N);
+    for x in given {
+        found.push(x.beside(op, dtype)?.to_dtype(dtype)?);
+    }
+    Ok(found.try_into().unwrap_or_else(|_| unreachable!("as many as were given")))
 }
 
 /// Refuses what is not above 0, in one read of one number.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::dependence;
 use super::node::{Saved, TapeNode, check_answer};
 use crate::error::{Error, Result};
+use crate::ops::cat::borrowed;
 use crate::tensor::Tensor;
 
 /// The gradients that [`Tensor::backward`] found, by tensor.
@@ -83,20 +84,19 @@ impl Tensor {
 /// let weights = [2.0_f64, 3.0].map(|w| Tensor::scalar(w).requires_grad());
 /// let product = &weights[0] * &weights[1];
 /// assert_eq!(grad(&product, &weights)?[0].item::<f64>()?, 3.0);
-/// assert_eq!(grad(&product, &[&weights[1]])?[0].item::<f64>()?, 2.0);
+/// assert_eq!(grad(&product, [&weights[1]])?[0].item::<f64>()?, 2.0);
 /// # Ok::<(), monotile::Error>(())
 /// ```
 #[track_caller]
-pub fn grad<T: Borrow<Tensor>>(loss: &Tensor, inputs: &[T]) -> Result<Vec<Tensor>> {
-    gradients("grad", loss, inputs, BackwardMode::Plain)
+pub fn grad<T: Borrow<Tensor>>(loss: &Tensor, inputs: impl AsRef<[T]>) -> Result<Vec<Tensor>> {
+    gradients("grad", loss, &borrowed(inputs.as_ref()), BackwardMode::Plain)
 }
 
 /// The gradients of a scalar, zeros where it does not depend on an input.
 #[track_caller]
-fn gradients<T: Borrow<Tensor>>(op: &str, loss: &Tensor, inputs: &[T], walk_kind: BackwardMode) -> Result<Vec<Tensor>> {
-    let inputs: Vec<&Tensor> = inputs.iter().map(Borrow::borrow).collect();
-    check_on_tape(op, &inputs)?;
-    let found = vjp(&[(loss, &seed(op, loss)?)], &inputs, walk_kind)?;
+fn gradients(op: &str, loss: &Tensor, inputs: &[&Tensor], walk_kind: BackwardMode) -> Result<Vec<Tensor>> {
+    check_on_tape(op, inputs)?;
+    let found = vjp(&[(loss, &seed(op, loss)?)], inputs, walk_kind)?;
     Ok(found.into_iter().zip(inputs).map(|(g, x)| g.unwrap_or_else(|| x.constant_gradient(0.0))).collect())
 }
 
@@ -118,8 +118,8 @@ fn gradients<T: Borrow<Tensor>>(op: &str, loss: &Tensor, inputs: &[T], walk_kind
 /// ```
 #[doc(alias = "create_graph")]
 #[track_caller]
-pub fn grad_recorded<T: Borrow<Tensor>>(loss: &Tensor, inputs: &[T]) -> Result<Vec<Tensor>> {
-    gradients("grad_recorded", loss, inputs, BackwardMode::Recorded)
+pub fn grad_recorded<T: Borrow<Tensor>>(loss: &Tensor, inputs: impl AsRef<[T]>) -> Result<Vec<Tensor>> {
+    gradients("grad_recorded", loss, &borrowed(inputs.as_ref()), BackwardMode::Recorded)
 }
 
 #[track_caller]
@@ -136,6 +136,9 @@ fn check_on_tape(op: &str, inputs: &[&Tensor]) -> Result<()> {
 ///
 /// # Errors
 /// If a cotangent has not its output's shape, or an input is not on the tape.
+///
+/// # Cost
+/// One walk over what the outputs were computed from; [`batch_vjp`](super::batch_vjp) takes one a cotangent.
 #[track_caller]
 pub fn vjp(outputs: &[(&Tensor, &Tensor)], inputs: &[&Tensor], walk_kind: BackwardMode) -> Result<Vec<Option<Tensor>>> {
     for (output, cotangent) in outputs {
@@ -256,6 +259,13 @@ fn leading_to(nodes: &[Arc<TapeNode>], targets: &[&Tensor]) -> std::collections:
         }
     }
     wanted
+}
+
+/// Whether one of these was computed from a leaf of the tape that none of `leaves` is; what `leaves` were computed from counts.
+pub(super) fn leads_elsewhere(results: &[&Tensor], leaves: &[Tensor]) -> bool {
+    let own: Vec<u64> = leaves.iter().filter_map(|x| x.origin()).map(|o| o.node.id).collect();
+    let nodes = reachable(results.iter().filter_map(|y| y.origin()).map(|o| &o.node));
+    nodes.iter().any(|node| node.rule.is_none() && !own.contains(&node.id))
 }
 
 #[cfg(test)]

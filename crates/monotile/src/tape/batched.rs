@@ -2,7 +2,8 @@
 
 use monotile_kernels::shape::count;
 
-use super::functional::{leaves, pull};
+use super::backward::{BackwardMode, vjp};
+use super::jacobians::{Leaves, pull};
 use crate::check;
 use crate::error::{Error, Placed, Result};
 use crate::random::Rng;
@@ -67,10 +68,13 @@ pub fn vmap(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor], axes: &[
 /// The Jacobians of each row by itself, of a function that computes each row of its result from the same row of the inputs.
 ///
 /// Shapes: for inputs `xᵢ` of shape `(b, …)` and a result `(b, …)`, Jᵢ is `(b,` the result's rest`,` the input's rest`)`. It is the part of
-/// [`jacobian`](super::jacobian) where both rows are the same; the others are 0 for such a function. The results are plain values.
+/// [`jacobian`](super::jacobian) where both rows are the same; the others are 0 for such a function.
+///
+/// # Gradient
+/// As that of [`jacobian`](super::jacobian): the results are on the tape where an input, or a tensor that `f` captures, is.
 ///
 /// # Errors
-/// If an input is not floating-point, or on the tape, or inputs and the result do not have as many rows; or what `f` returns. If rows are mixed, as a mean over
+/// If an input is not floating-point, or inputs and the result do not have as many rows; or what `f` returns. If rows are mixed, as a mean over
 /// the batch mixes them: a walk with random rows looks for that.
 ///
 /// # Cost
@@ -90,8 +94,9 @@ pub fn vmap(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor], axes: &[
 #[track_caller]
 pub fn batch_jacobian(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
     let op = "batch_jacobian";
-    let leaves = leaves(op, inputs)?;
-    let y = f(&leaves)?;
+    let leaves = Leaves::new(op, inputs)?;
+    let y = f(&leaves.tensors)?;
+    let (mode, leaves) = (leaves.mode(&[&y]), leaves.tensors);
     let rows = y.shape().first().copied();
     for (i, x) in inputs.iter().enumerate() {
         if rows.is_none() || x.shape().first().copied() != rows {
@@ -106,7 +111,7 @@ pub fn batch_jacobian(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor]
     let mut columns = vec![Vec::new(); leaves.len()];
     for k in 0..numbers {
         let one_hot = Tensor::arange(numbers)?.eq(k as i64)?.to_dtype(y.dtype())?.reshape(rest)?;
-        let found = pull(&[(&y, &one_hot.expand(y.shape())?)], &leaves)?;
+        let found = pull(&[(&y, &one_hot.expand(y.shape())?)], &leaves, mode)?;
         columns.iter_mut().zip(found).for_each(|(columns, g)| columns.push(g));
     }
     let jacobian = |(columns, x): (Vec<Tensor>, &Tensor)| {
@@ -114,6 +119,57 @@ pub fn batch_jacobian(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor]
         if columns.is_empty() { Tensor::zeros(&shape, x.dtype()) } else { Tensor::stack(&columns, 1)?.reshape(&shape) }
     };
     columns.into_iter().zip(&leaves).map(jacobian).collect::<Result<_>>().placed()
+}
+
+/// The vector-Jacobian products of many cotangents: those of slice k of each cotangent, along its first axis, in slice k of each result.
+///
+/// Shapes: a cotangent is `(k,` its output's shape`)`, a result `(k,` its input's shape`)`. `None` where no output depends on an input, or there is no cotangent.
+///
+/// # Gradient
+/// As by `walk_kind`: plain values, or recorded ones.
+///
+/// # Errors
+/// If there is no output, or cotangents have not the shapes of their outputs behind one number k; if an input is not on the tape.
+///
+/// # Cost
+/// One walk a cotangent, one after another: each rule runs k times. Where the outputs are rows that do not depend on each other,
+/// [`batch_jacobian`] needs one walk a number of a row. [`jvp`](super::jvp) needs two walks for any number of outputs.
+///
+/// # Example
+/// ```
+/// use monotile::{Tensor, tape::{BackwardMode, batch_vjp}};
+/// let x = Tensor::from(vec![2.0_f64, 3.0]).requires_grad();
+/// let cotangents = Tensor::from([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]);
+/// let pulled = batch_vjp(&[(&x.square()?, &cotangents)], &[&x], BackwardMode::Plain)?;
+/// assert_eq!(pulled[0].as_ref().unwrap().to_vec::<f64>()?, [4.0, 0.0, 0.0, 6.0, 4.0, 6.0]);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+#[doc(alias = "is_grads_batched")]
+#[track_caller]
+pub fn batch_vjp(outputs: &[(&Tensor, &Tensor)], inputs: &[&Tensor], walk_kind: BackwardMode) -> Result<Vec<Option<Tensor>>> {
+    let Some(size) = outputs.first().and_then(|(_, g)| g.shape().first().copied()) else {
+        return Err(Error::shape("batch_vjp: needs an output, and cotangents along the first axis of a tensor beside it"));
+    };
+    for (y, g) in outputs {
+        if g.shape().first() != Some(&size) || &g.shape()[1..] != y.shape() {
+            let (y, g) = (y.shape(), g.shape());
+            return Err(Error::shape(format!(
+                "batch_vjp: an output of shape {y:?} with cotangents of shape {g:?}; they are {size} behind each other, of the output's shape"
+            )));
+        }
+    }
+    if size == 0 {
+        return Ok(vec![None; inputs.len()]);
+    }
+    let mut slices = vec![Vec::with_capacity(size); inputs.len()];
+    for k in 0..size {
+        let cotangents = outputs.iter().map(|(_, g)| g.select(0, k)).collect::<Result<Vec<_>>>().placed()?;
+        let pairs: Vec<_> = outputs.iter().zip(&cotangents).map(|((y, _), g)| (*y, g)).collect();
+        let found = vjp(&pairs, inputs, walk_kind)?;
+        slices.iter_mut().zip(found).for_each(|(slices, g)| slices.extend(g));
+    }
+    let stacked = |slices: Vec<Tensor>| (!slices.is_empty()).then(|| Tensor::stack(&slices, 0)).transpose();
+    slices.into_iter().map(stacked).collect::<Result<_>>().placed()
 }
 
 /// Refuses a result of which some rows have slopes by other rows: half of the rows are pulled back, and the others must get nothing.
@@ -130,7 +186,7 @@ fn check_rows_apart(y: &Tensor, leaves: &[Tensor], batch: usize) -> Result<()> {
     let mask: Vec<f64> = chosen.iter().map(|&chosen| f64::from(u8::from(chosen))).collect();
     let mask = Tensor::from_vec(mask, &shape)?.to_dtype(y.dtype())?;
     let weights = rng.normal(y.shape(), y.dtype())?.mul(&mask)?;
-    for (i, g) in pull(&[(y, &weights)], leaves)?.iter().enumerate() {
+    for (i, g) in pull(&[(y, &weights)], leaves, BackwardMode::Plain)?.iter().enumerate() {
         let per_row = g.len() / batch;
         for (row, slopes) in g.to_f64_vec()?.chunks(per_row.max(1)).enumerate() {
             // An infinity times 0 is NaN, and no slope.
@@ -147,7 +203,7 @@ fn check_rows_apart(y: &Tensor, leaves: &[Tensor], batch: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tape::{check_gradient, jacobian};
+    use crate::tape::{CheckGradientOptions, check_gradient, jacobian};
     use crate::tensor::DType;
     use crate::testing::normal;
 
@@ -184,6 +240,39 @@ mod tests {
         near(&numbers[0], &normal(&[3]).mul_scalar(2.0).unwrap());
         let none = batch_jacobian(|x| x[0].square(), &[Tensor::zeros(&[0, 2], DType::F32).unwrap()]).unwrap();
         assert_eq!((none[0].shape(), none[0].dtype()), (&[0, 2, 2][..], DType::F32));
+    }
+
+    #[test]
+    fn many_cotangents_are_pulled_back_as_one_after_another() {
+        let (x, w) = (normal(&[3]).requires_grad(), normal(&[2]).requires_grad());
+        let (y, z) = (x.square().unwrap().sum(.., true).unwrap(), x.exp().unwrap());
+        let cotangents = [normal(&[4, 1]), normal(&[4, 3])];
+        let pairs = [(&y, &cotangents[0]), (&z, &cotangents[1])];
+        let found = batch_vjp(&pairs, &[&x, &w], BackwardMode::Recorded).unwrap();
+        assert!(found[1].is_none() && found[0].as_ref().unwrap().is_recorded());
+        for k in 0..4 {
+            let slices = cotangents.each_ref().map(|g| g.select(0, k).unwrap());
+            let one = vjp(&[(&y, &slices[0]), (&z, &slices[1])], &[&x], BackwardMode::Plain).unwrap().swap_remove(0).unwrap();
+            near(&found[0].as_ref().unwrap().select(0, k).unwrap(), &one);
+        }
+        let words = |pairs: &[(&Tensor, &Tensor)]| batch_vjp(pairs, &[&x], BackwardMode::Plain).err().unwrap().to_string();
+        assert_eq!(
+            words(&[(&z, &cotangents[0])]),
+            "batch_vjp: an output of shape [3] with cotangents of shape [4, 1]; they are 4 behind each other, of the output's shape"
+        );
+        assert_eq!(words(&[]), "batch_vjp: needs an output, and cotangents along the first axis of a tensor beside it");
+        let none = Tensor::zeros(&[0, 3], DType::F64).unwrap();
+        assert!(batch_vjp(&[(&z, &none)], &[&x], BackwardMode::Plain).unwrap()[0].is_none());
+    }
+
+    #[test]
+    fn jacobians_of_rows_have_gradients_where_a_captured_tensor_has() {
+        let (x, w) = (normal(&[4, 3]), normal(&[3, 2]));
+        let norm = |x: &[Tensor]| {
+            let j = batch_jacobian(|y| y[0].matmul(&x[1])?.tanh(), &x[..1])?;
+            Ok(vec![j[0].square()?.sum(.., false)?])
+        };
+        check_gradient(norm, &[x, w], &CheckGradientOptions { order: 2, ..Default::default() }).unwrap();
     }
 
     #[test]

@@ -1,41 +1,54 @@
 //! Derivatives of functions as functions: Jacobians, Hessians, and their products with vectors.
 
-use super::backward::{BackwardMode, vjp};
-use crate::error::{Error, Result};
+use super::arguments::FunctionInputs;
+use super::backward::BackwardMode;
+use super::jacobians::{Leaves, Pullback, columns, fit, pull, recorded_gradient, rows};
+use crate::error::{Placed, Result};
 use crate::tensor::Tensor;
 
 /// The Jacobians of `f` by each input: Jᵢ = ∂f / ∂xᵢ, by reverse mode.
 ///
-/// Shapes: for a result of shape `s`, Jᵢ has the shape `s` followed by that of `xᵢ`. Where `f` does not depend on an input it is 0.
-/// The results are plain values.
+/// Shapes: for a result of shape `s`, Jᵢ has the shape `s` followed by that of `xᵢ`. Where `f` does not depend on an input it is 0. Of one tensor `&x` it is a
+/// tensor, of a list `&[x, y]` a list: see [`FunctionInputs`].
+///
+/// # Gradient
+/// Where an input, or a tensor that `f` captures, is on the tape, so are the results: the norm of a Jacobian can be part of a loss. A captured tensor of which no
+/// gradient is wanted is detached first. Otherwise the results are plain values.
 ///
 /// # Errors
-/// If an input is not floating-point, or on the tape; or what `f` returns.
+/// If an input is not floating-point; or what `f` returns. `Unsupported`, if the results are to be on the tape, and an operation has no second derivative.
 ///
 /// # Cost
 /// One evaluation of `f` and one walk a number of the result, one after another. [`jacobian_forward`] takes one a number of the inputs, and
-/// [`batch_jacobian`](super::batch_jacobian) one a number of a row where rows do not depend on each other.
+/// [`batch_jacobian`](super::batch_jacobian) one a number of a row where rows do not depend on each other. On the tape every walk is kept.
 ///
 /// # Example
 /// ```
-/// use monotile::{Tensor, tape::jacobian};
+/// use monotile::{Tensor, tape::{grad, jacobian}};
 /// let x = Tensor::from(vec![2.0_f64, 3.0]);
-/// let j = jacobian(|x| x[0].square(), &[x])?;
-/// assert_eq!(j[0].shape(), [2, 2]);
-/// assert_eq!(j[0].to_vec::<f64>()?, [4.0, 0.0, 0.0, 6.0]);
+/// let j = jacobian(|x| x.square(), &x)?;
+/// assert_eq!(j.shape(), [2, 2]);
+/// assert_eq!(j.to_vec::<f64>()?, [4.0, 0.0, 0.0, 6.0]);
+/// // ‖J‖² = 4 x₀² + 4 x₁² has the gradient 8 x.
+/// let x = x.requires_grad();
+/// let norm = jacobian(|x| x.square(), &x)?.square()?.sum(.., false)?;
+/// assert_eq!(grad(&norm, &[&x])?[0].to_vec::<f64>()?, [16.0, 24.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
 #[doc(alias = "jacrev")]
 #[track_caller]
-pub fn jacobian(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-    let leaves = leaves("jacobian", inputs)?;
-    let y = f(&leaves)?;
-    rows(&y, &leaves)
+pub fn jacobian<I: FunctionInputs>(f: impl Fn(&I::Argument) -> Result<Tensor>, inputs: I) -> Result<I::Jacobian> {
+    let leaves = Leaves::new("jacobian", inputs.tensors())?;
+    let y = f(I::argument(&leaves.tensors))?;
+    Ok(I::jacobian(rows(&y, &leaves.tensors, leaves.mode(&[&y]))?))
 }
 
 /// [`jacobian`] by forward mode: one walk a number of the inputs, for functions of few inputs and many results.
 ///
 /// The vector-Jacobian product w ↦ wᵀ J is linear in w. Its own vector-Jacobian product with the direction v is J v, exactly.
+///
+/// # Gradient
+/// As that of [`jacobian`].
 ///
 /// # Errors
 /// As [`jacobian`]. `Unsupported`, if an operation on the way has no second derivative.
@@ -50,25 +63,27 @@ pub fn jacobian(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor]) -> R
 /// ```
 /// use monotile::{Tensor, tape::jacobian_forward};
 /// let x = Tensor::scalar(2.0_f64);
-/// let j = jacobian_forward(|x| x[0].mul(&Tensor::from(vec![1.0_f64, 2.0, 3.0])), &[x])?;
-/// assert_eq!(j[0].to_vec::<f64>()?, [1.0, 2.0, 3.0]);
+/// let j = jacobian_forward(|x| x.mul(&Tensor::from(vec![1.0_f64, 2.0, 3.0])), &x)?;
+/// assert_eq!(j.to_vec::<f64>()?, [1.0, 2.0, 3.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
 #[doc(alias = "jacfwd")]
 #[track_caller]
-pub fn jacobian_forward(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-    let leaves = leaves("jacobian_forward", inputs)?;
-    let y = f(&leaves)?;
-    columns(&y, &leaves)
+pub fn jacobian_forward<I: FunctionInputs>(f: impl Fn(&I::Argument) -> Result<Tensor>, inputs: I) -> Result<I::Jacobian> {
+    let leaves = Leaves::new("jacobian_forward", inputs.tensors())?;
+    let y = f(I::argument(&leaves.tensors))?;
+    Ok(I::jacobian(columns(&y, &leaves.tensors, leaves.mode(&[&y]))?))
 }
 
 /// The outputs of `f` and their derivatives along `tangents`: Σᵢ Jᵢ vᵢ, exactly, by two vector-Jacobian products.
 ///
-/// Shapes: a tangent has its input's, a derivative its output's. Both lists that are returned are plain values.
+/// Shapes: a tangent has its input's, a derivative its output's.
+///
+/// # Gradient
+/// As that of [`jacobian`]: both lists are on the tape where an input, or a tensor that `f` captures, is.
 ///
 /// # Errors
-/// If inputs and tangents do not fit each other, are not floating-point, or an input is on the tape. `Unsupported`, if an operation on the way has no second
-/// derivative.
+/// If inputs and tangents do not fit each other, or are not floating-point. `Unsupported`, if an operation on the way has no second derivative.
 ///
 /// # Cost
 /// One evaluation of `f`, one recorded walk, and one walk over what that recorded.
@@ -90,21 +105,28 @@ pub fn jvp(
     tangents: &[Tensor],
 ) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
     fit("jvp", inputs, tangents)?;
-    let leaves = leaves("jvp", inputs)?;
-    let outputs = f(&leaves)?;
+    let leaves = Leaves::new("jvp", inputs)?;
+    let outputs = f(&leaves.tensors)?;
     let refs: Vec<&Tensor> = outputs.iter().collect();
-    let pullback = Pullback::new(&refs, &leaves)?;
-    let derivatives = pullback.push(&tangents.iter().map(Some).collect::<Vec<_>>())?;
-    Ok((outputs.iter().map(Tensor::detach).collect(), derivatives))
+    let mode = leaves.mode(&refs);
+    let pullback = Pullback::new(&refs, &leaves.tensors)?;
+    let derivatives = pullback.push(&tangents.iter().map(Some).collect::<Vec<_>>(), mode)?;
+    let values = match mode {
+        BackwardMode::Recorded => outputs,
+        BackwardMode::Plain => outputs.iter().map(Tensor::detach).collect(),
+    };
+    Ok((values, derivatives))
 }
 
 /// The product of the Hessian of a scalar function with vectors: Σⱼ ∂²f / ∂xᵢ ∂xⱼ vⱼ for each input, without the Hessian.
 ///
-/// Shapes: a vector and a product have their input's. The results are plain values.
+/// Shapes: a vector and a product have their input's. Of one tensor `&x` and one vector it is a tensor.
+///
+/// # Gradient
+/// As that of [`jacobian`].
 ///
 /// # Errors
-/// If `f` returns more than one number, inputs and vectors do not fit each other, or an input is on the tape. `Unsupported`, if an operation on the way has no
-/// second derivative.
+/// If `f` returns more than one number, or inputs and vectors do not fit each other. `Unsupported`, if an operation on the way has no second derivative.
 ///
 /// # Cost
 /// One evaluation of `f`, one recorded walk, and one walk over what that recorded.
@@ -116,27 +138,34 @@ pub fn jvp(
 /// ```
 /// use monotile::{Tensor, tape::hvp};
 /// let (x, v) = (Tensor::from(vec![1.0_f64, 2.0]), Tensor::from(vec![1.0_f64, 1.0]));
-/// let product = hvp(|x| x[0].powf(3.0)?.sum(&[], false), &[x], &[v])?;
-/// assert_eq!(product[0].to_vec::<f64>()?, [6.0, 12.0]);
+/// let product = hvp(|x| x.powf(3.0)?.sum(.., false), &x, &v)?;
+/// assert_eq!(product.to_vec::<f64>()?, [6.0, 12.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
 #[doc(alias = "vhp")]
 #[track_caller]
-pub fn hvp(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor], vectors: &[Tensor]) -> Result<Vec<Tensor>> {
-    fit("hvp", inputs, vectors)?;
-    let leaves = leaves("hvp", inputs)?;
-    let gradient = recorded_gradient("hvp", &f(&leaves)?, &leaves)?;
-    let pairs: Vec<_> = gradient.iter().zip(vectors).filter_map(|(g, v)| Some((g.as_ref()?, v))).collect();
-    pull(&pairs, &leaves)
+pub fn hvp<I: FunctionInputs, V: FunctionInputs<Argument = I::Argument>>(
+    f: impl Fn(&I::Argument) -> Result<Tensor>,
+    inputs: I,
+    vectors: V,
+) -> Result<I::Jacobian> {
+    fit("hvp", inputs.tensors(), vectors.tensors())?;
+    let leaves = Leaves::new("hvp", inputs.tensors())?;
+    let y = f(I::argument(&leaves.tensors))?;
+    let gradient = recorded_gradient("hvp", &y, &leaves.tensors)?;
+    let pairs: Vec<_> = gradient.iter().zip(vectors.tensors()).filter_map(|(g, v)| Some((g.as_ref()?, v))).collect();
+    Ok(I::jacobian(pull(&pairs, &leaves.tensors, leaves.mode(&[&y]))?))
 }
 
 /// The Hessian of a scalar function: Hᵢⱼ = ∂²f / ∂xᵢ ∂xⱼ for each pair of inputs, in `result[i][j]`.
 ///
-/// Shapes: Hᵢⱼ has the shape of `xᵢ` followed by that of `xⱼ`. The results are plain values.
+/// Shapes: Hᵢⱼ has the shape of `xᵢ` followed by that of `xⱼ`. Of one tensor `&x` it is a tensor: see [`FunctionInputs`].
+///
+/// # Gradient
+/// As that of [`jacobian`].
 ///
 /// # Errors
-/// If `f` returns more than one number, or an input is not floating-point or on the tape. `Unsupported`, if an operation on the way has no second
-/// derivative.
+/// If `f` returns more than one number, or an input is not floating-point. `Unsupported`, if an operation on the way has no second derivative.
 ///
 /// # Cost
 /// One evaluation of `f`, one recorded walk, and one walk a number of the inputs. [`hvp`] has products at the cost of one.
@@ -145,134 +174,27 @@ pub fn hvp(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor], vectors: 
 /// ```
 /// use monotile::{Tensor, tape::hessian};
 /// let x = Tensor::from(vec![2.0_f64, 3.0]);
-/// let h = hessian(|x| x[0].prod(&[], false), &[x])?;
-/// assert_eq!(h[0][0].to_vec::<f64>()?, [0.0, 1.0, 1.0, 0.0]);
+/// let h = hessian(|x| x.prod(.., false), &x)?;
+/// assert_eq!((h.shape(), h.to_vec::<f64>()?), (&[2, 2][..], vec![0.0, 1.0, 1.0, 0.0]));
+/// let blocks = hessian(|x| x[0].mul(&x[1])?.sum(.., false), &[x.clone(), x])?;
+/// assert_eq!(blocks[0][1].to_vec::<f64>()?, [1.0, 0.0, 0.0, 1.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
 #[track_caller]
-pub fn hessian(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor]) -> Result<Vec<Vec<Tensor>>> {
-    let leaves = leaves("hessian", inputs)?;
-    let gradient = recorded_gradient("hessian", &f(&leaves)?, &leaves)?;
-    let row = |(g, x): (Option<Tensor>, &Tensor)| rows(&g.unwrap_or_else(|| x.zeros_like()), &leaves);
-    gradient.into_iter().zip(&leaves).map(row).collect()
-}
-
-/// Jacobians by one walk a row: the one-hot cotangents of `y`.
-#[track_caller]
-pub(crate) fn rows(y: &Tensor, leaves: &[Tensor]) -> Result<Vec<Tensor>> {
-    let mut rows = vec![Vec::new(); leaves.len()];
-    for k in 0..y.len() {
-        let found = pull(&[(y, &one_hot(y, k)?)], leaves)?;
-        rows.iter_mut().zip(found).for_each(|(rows, g)| rows.push(g));
-    }
-    let stacked = |(rows, x): (Vec<Tensor>, &Tensor)| {
-        let shape = [y.shape(), x.shape()].concat();
-        if rows.is_empty() { Tensor::zeros(&shape, x.dtype()) } else { Tensor::stack(&rows, 0)?.reshape(&shape) }
-    };
-    rows.into_iter().zip(leaves).map(stacked).collect()
-}
-
-/// Jacobians by one walk a column: the one-hot tangents of each leaf.
-#[track_caller]
-pub(crate) fn columns(y: &Tensor, leaves: &[Tensor]) -> Result<Vec<Tensor>> {
-    let pullback = Pullback::new(&[y], leaves)?;
-    let jacobian = |(i, x): (usize, &Tensor)| {
-        let column = |k: usize| {
-            let direction = one_hot(x, k)?;
-            let tangents: Vec<_> = (0..leaves.len()).map(|j| (i == j).then_some(&direction)).collect();
-            Ok(pullback.push(&tangents)?.swap_remove(0))
-        };
-        let columns = (0..x.len()).map(column).collect::<Result<Vec<_>>>()?;
-        let shape = [y.shape(), x.shape()].concat();
-        if columns.is_empty() { Tensor::zeros(&shape, y.dtype()) } else { Tensor::stack(&columns, -1)?.reshape(&shape) }
-    };
-    leaves.iter().enumerate().map(jacobian).collect()
-}
-
-/// w ↦ wᵀ J of some outputs, recorded at w = 0.
-struct Pullback {
-    /// w, one an output.
-    cotangents: Vec<Tensor>,
-    /// wᵀ J, one a leaf that an output depends on.
-    pulled: Vec<Option<Tensor>>,
-}
-
-impl Pullback {
-    #[track_caller]
-    fn new(outputs: &[&Tensor], leaves: &[Tensor]) -> Result<Self> {
-        let cotangents: Vec<_> = outputs.iter().map(|y| y.zeros_like().requires_grad()).collect();
-        let pairs: Vec<_> = outputs.iter().copied().zip(&cotangents).filter(|(y, _)| y.dtype().is_float()).collect();
-        let pulled = vjp(&pairs, &leaves.iter().collect::<Vec<_>>(), BackwardMode::Recorded)?;
-        Ok(Self { cotangents, pulled })
-    }
-
-    /// J v of each output; a tangent that is absent is 0.
-    #[track_caller]
-    fn push(&self, tangents: &[Option<&Tensor>]) -> Result<Vec<Tensor>> {
-        let pairs: Vec<_> = self.pulled.iter().zip(tangents).filter_map(|(g, v)| Some((g.as_ref()?, (*v)?))).collect();
-        pull(&pairs, &self.cotangents)
-    }
-}
-
-/// The plain cotangents of `leaves`, zeros where there are none.
-#[track_caller]
-pub(super) fn pull(outputs: &[(&Tensor, &Tensor)], leaves: &[Tensor]) -> Result<Vec<Tensor>> {
-    let found = vjp(outputs, &leaves.iter().collect::<Vec<_>>(), BackwardMode::Plain)?;
-    Ok(found.into_iter().zip(leaves).map(|(g, x)| g.unwrap_or_else(|| x.zeros_like())).collect())
-}
-
-/// The gradient of a scalar, to be differentiated again; absent where it is 0 for all values.
-#[track_caller]
-fn recorded_gradient(op: &str, y: &Tensor, leaves: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
-    if y.len() != 1 || !y.dtype().is_float() {
-        let (dtype, shape) = (y.dtype(), y.shape());
-        return Err(Error::shape(format!(
-            "{op}: the function must return a single floating-point number, got {dtype} of shape {shape:?}"
-        )));
-    }
-    vjp(&[(y, &y.ones_like())], &leaves.iter().collect::<Vec<_>>(), BackwardMode::Recorded)
-}
-
-/// 1 at element `k`, in row-major order, and 0 elsewhere.
-#[track_caller]
-fn one_hot(x: &Tensor, k: usize) -> Result<Tensor> {
-    Tensor::arange(x.len())?.eq(k as i64)?.to_dtype(x.dtype())?.reshape(x.shape())
-}
-
-/// Fresh leaves with the values of the inputs.
-#[track_caller]
-pub(super) fn leaves(op: &str, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-    if let Some((i, x)) = inputs.iter().enumerate().find(|(_, x)| !x.dtype().is_float()) {
-        let dtype = x.dtype();
-        return Err(Error::dtype(format!(
-            "{op}: input {i} is {dtype}; pass floating-point inputs and capture others in the function"
-        )));
-    }
-    // A loss made of plain values would have no gradient by what such an input was computed from, and nobody would notice.
-    if let Some(i) = inputs.iter().position(Tensor::is_recorded) {
-        return Err(Error::value(format!("{op}: input {i} is on the tape, which the derivatives would not be; detach it")));
-    }
-    Ok(inputs.iter().map(Tensor::requires_grad).collect())
-}
-
-/// Refuses vectors that are not like the inputs.
-#[track_caller]
-fn fit(op: &str, inputs: &[Tensor], vectors: &[Tensor]) -> Result<()> {
-    if inputs.len() != vectors.len() {
-        return Err(Error::value(format!("{op}: {} inputs need a vector each, got {}", inputs.len(), vectors.len())));
-    }
-    match inputs.iter().zip(vectors).position(|(x, v)| x.shape() != v.shape() || x.dtype() != v.dtype()) {
-        None => Ok(()),
-        Some(i) => {
-            let [x, v] = [&inputs[i], &vectors[i]].map(|x| format!("{} of shape {:?}", x.dtype(), x.shape()));
-            Err(Error::shape(format!("{op}: input {i} is {x} and its vector {v}; they must be alike")))
-        }
-    }
+pub fn hessian<I: FunctionInputs>(f: impl Fn(&I::Argument) -> Result<Tensor>, inputs: I) -> Result<I::Hessian> {
+    let leaves = Leaves::new("hessian", inputs.tensors())?;
+    let y = f(I::argument(&leaves.tensors))?;
+    let gradient = recorded_gradient("hessian", &y, &leaves.tensors)?;
+    let mode = leaves.mode(&[&y]);
+    let row = |(g, x): (Option<Tensor>, &Tensor)| rows(&g.unwrap_or_else(|| x.zeros_like()), &leaves.tensors, mode);
+    Ok(I::hessian(gradient.into_iter().zip(&leaves.tensors).map(row).collect::<Result<_>>().placed()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tape::jacobians::one_hot;
+    use crate::tape::{CheckGradientOptions, check_gradient};
     use crate::tensor::DType;
     use crate::testing::normal;
 
@@ -295,21 +217,71 @@ mod tests {
         f(x)?.square()?.sum(&[], false)
     }
 
+    /// The check of a loss made of derivatives, in its inputs and in a captured tensor, to second order.
+    fn differentiable(loss: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor]) {
+        let options = CheckGradientOptions { order: 2, ..Default::default() };
+        check_gradient(|x| Ok(vec![loss(x)?]), inputs, &options).unwrap();
+    }
+
     #[test]
-    fn inputs_on_the_tape_are_refused() {
-        let x = [normal(&[2]).requires_grad()];
-        let f = |x: &[Tensor]| x[0].square()?.sum(&[], false);
-        let words = [
-            jacobian(f, &x).err(),
-            jacobian_forward(f, &x).err(),
-            hessian(f, &x).err(),
-            hvp(f, &x, &[normal(&[2])]).err(),
-            jvp(|x| Ok(vec![f(x)?]), &x, &[normal(&[2])]).err(),
-        ];
-        for (words, op) in words.into_iter().zip(["jacobian", "jacobian_forward", "hessian", "hvp", "jvp"]) {
-            let expected = format!("{op}: input 0 is on the tape, which the derivatives would not be; detach it");
-            assert_eq!(words.unwrap().to_string(), expected);
+    fn norms_of_jacobians_and_hessians_have_gradients_to_second_order() {
+        let x = inputs();
+        let norm = |j: Vec<Tensor>| j.iter().try_fold(Tensor::scalar(0.0), |sum, j| sum.add(j.square()?.sum(.., false)?));
+        differentiable(|x| norm(jacobian(f, x)?), &x);
+        differentiable(|x| norm(jacobian_forward(f, x)?), &x);
+        differentiable(|x| norm(hessian(scalar, x)?.concat()), &x);
+        differentiable(|x| norm(hvp(scalar, &x[..3], &x[3..])?), &[x.clone(), inputs()].concat());
+        differentiable(
+            |x| {
+                let (y, dy) = jvp(|x| Ok(vec![f(x)?]), &x[..3], &x[3..])?;
+                y[0].mul(&dy[0])?.sum(.., false)
+            },
+            &[x.clone(), inputs()].concat(),
+        );
+    }
+
+    #[test]
+    fn tensors_that_a_function_captures_have_gradients_through_its_jacobian() {
+        let (x, w) = (normal(&[2]), normal(&[3, 2]));
+        let of = |w: &Tensor, x: &Tensor| jacobian(|x| w.matmul(&x.unsqueeze(-1)?)?.sin(), x)?.square()?.sum(.., false);
+        differentiable(|w| of(&w[0], &x), std::slice::from_ref(&w));
+        // The same tensor captured and as an input: the Jacobian is that by the input alone.
+        let x = x.requires_grad();
+        let j = jacobian(|y| y.mul(&x), &x).unwrap();
+        near(&j, &x.diag(0).unwrap(), 0.0);
+        assert!(j.is_recorded() && !jacobian(|y| y.mul(x.detach()), &x.detach()).unwrap().is_recorded());
+    }
+
+    #[test]
+    fn a_rule_that_is_right_once_has_no_jacobian_on_the_tape() {
+        struct Once;
+        impl crate::tape::Gradient for Once {
+            fn name(&self) -> &'static str {
+                "once"
+            }
+            fn once_differentiable(&self) -> bool {
+                true
+            }
+            fn vjp(&self, _: &crate::tape::Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+                Ok(cotangents.to_vec())
+            }
         }
+        let (x, once) = (normal(&[2]), |x: &Tensor| Ok(Tensor::record(x.detach(), &[x], Once)));
+        near(&jacobian(once, &x).unwrap(), &Tensor::eye(2, DType::F64).unwrap(), 0.0);
+        let words = jacobian(once, &x.requires_grad()).unwrap_err().to_string();
+        assert!(words.starts_with("the gradient of once cannot be differentiated again"), "{words}");
+    }
+
+    #[test]
+    fn of_one_tensor_there_is_one_tensor() {
+        let x = normal(&[2, 2]);
+        let cubes = |x: &Tensor| x.powf(3.0)?.sum(.., false);
+        let h = hessian(cubes, &x).unwrap();
+        assert_eq!(h.shape(), [2, 2, 2, 2]);
+        near(&h.reshape([4, 4]).unwrap(), &x.reshape([4]).unwrap().mul(6.0).unwrap().diag(0).unwrap(), 1e-14);
+        near(&hvp(cubes, &x, &x).unwrap(), &x.square().unwrap().mul(6.0).unwrap(), 1e-14);
+        near(&jacobian(cubes, &x).unwrap(), &jacobian_forward(cubes, &x).unwrap(), 1e-14);
+        near(&jacobian(|x| cubes(&x[0]), std::slice::from_ref(&x)).unwrap()[0], &jacobian(cubes, &x).unwrap(), 0.0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use monotile_kernels::buffer::Block;
 use monotile_kernels::shape::Shape;
 
+use super::dtype::StorageElement;
 use super::uninit::UninitTensor;
 use super::{DType, Processor, Tensor, TensorElement};
 use crate::check;
@@ -47,6 +48,32 @@ impl Tensor {
         let mut out = UninitTensor::<T::Stored>::with_shape("from_slice", shape)?;
         out.iter_mut().zip(data).for_each(|(to, &from)| *to = from.store());
         Ok(out.tensor())
+    }
+
+    /// A tensor of the elements of a kernel's block, which is not copied.
+    ///
+    /// # Errors
+    /// If `shape` does not hold exactly as many elements.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// use monotile_kernels::buffer::Block;
+    /// let ones = Tensor::from_block(Block::filled(6, 1.0_f32)?, &[2, 3])?;
+    /// assert_eq!(ones.to_vec::<f32>()?, [1.0; 6]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn from_block<T: TensorElement<Stored = T> + StorageElement>(
+        block: Block<T>,
+        shape: impl AsRef<[usize]>,
+    ) -> Result<Tensor> {
+        let shape = check::shape("from_block", shape.as_ref())?;
+        let len = shape.elements();
+        if len != block.len() {
+            return Err(Error::shape(format!("from_block: {} elements do not fill shape {shape:?} of {len}", block.len())));
+        }
+        Ok(Tensor::from_buffer(block.into(), shape))
     }
 
     /// A matrix of rows of equal length.
@@ -107,10 +134,7 @@ impl Tensor {
     #[doc(alias = "full")]
     #[track_caller]
     pub fn filled(shape: impl AsRef<[usize]>, value: f64, dtype: DType) -> Result<Tensor> {
-        let [low, high] = bounds(dtype);
-        if dtype.is_integer() && !(value.fract() == 0.0 && low <= value && value <= high) {
-            return Err(Error::value(format!("filled: {dtype} holds integers from {low} to {high}, not {value:?}")));
-        }
+        check_held("filled", value, dtype)?;
         Self::scalar_as(value, dtype).repeated("filled", shape.as_ref())
     }
 
@@ -153,7 +177,10 @@ impl Tensor {
         self.full_like(1.0)
     }
 
-    /// This tensor's shape and element type with one number, cast, at every index.
+    /// This tensor's shape and element type with one number at every index.
+    ///
+    /// # Panics
+    /// If the type is of integers, and the number none of them; [`filled`](Tensor::filled) returns an error.
     ///
     /// # Example
     /// ```
@@ -162,7 +189,11 @@ impl Tensor {
     /// assert_eq!((x.dtype(), x.to_f64_vec()?), (DType::BF16, vec![3.0, 3.0]));
     /// # Ok::<(), monotile::Error>(())
     /// ```
+    #[track_caller]
     pub fn full_like(&self, value: f64) -> Tensor {
+        if let Err(error) = check_held("full_like", value, self.dtype()) {
+            panic!("{error}");
+        }
         self.number_beside(value, self.dtype()).at_all(&self.layout().shape)
     }
 
@@ -209,6 +240,13 @@ impl Tensor {
         }
         let mut out = UninitTensor::<f64>::new(op, shape)?;
         out.iter_mut().enumerate().for_each(|(i, x)| *x = f(i));
+        let [low, high] = bounds(dtype);
+        // Positive comparison, so that a NaN is refused.
+        if dtype.is_integer()
+            && let Some(wrong) = out.iter().find(|x| !(low <= **x && **x <= high))
+        {
+            return Err(Error::value(format!("{op}: {dtype} holds integers from {low} to {high}, not {wrong:?}")));
+        }
         out.tensor().to_dtype(dtype)
     }
 
@@ -267,19 +305,19 @@ impl Tensor {
         Self::from_fn("arange_step", &[count as usize], dtype, |i| start + step * i as f64)
     }
 
-    /// `n` numbers evenly spaced from `first` to `last`, both included.
+    /// `n` numbers evenly spaced from `first` to `last`, both included; as integers without their fractions.
     ///
     /// # Errors
-    /// If there is no memory for so many.
+    /// If there is no memory for so many, or a number is beyond what a type of integers holds.
     #[track_caller]
     pub fn linspace(first: f64, last: f64, n: usize, dtype: DType) -> Result<Tensor> {
         Self::from_fn("linspace", &[n], dtype, |i| spaced(first, last, n, i))
     }
 
-    /// `n` powers of `base`, whose exponents are evenly spaced from `first` to `last`, both included.
+    /// `n` powers of `base`, whose exponents are evenly spaced from `first` to `last`, both included; as integers without their fractions.
     ///
     /// # Errors
-    /// If there is no memory for so many.
+    /// If there is no memory for so many, or a number is beyond what a type of integers holds.
     ///
     /// # Example
     /// ```
@@ -332,6 +370,16 @@ impl Tensor {
     }
 }
 
+/// Refuses a number that a type of integers does not hold. Every number is a boolean.
+#[track_caller]
+fn check_held(op: &str, value: f64, dtype: DType) -> Result<()> {
+    let [low, high] = bounds(dtype);
+    if dtype.is_integer() && !(value.fract() == 0.0 && low <= value && value <= high) {
+        return Err(Error::value(format!("{op}: {dtype} holds integers from {low} to {high}, not {value:?}")));
+    }
+    Ok(())
+}
+
 /// The least and the largest f64 that an integer type holds; of others no bounds.
 fn bounds(dtype: DType) -> [f64; 2] {
     match dtype {
@@ -363,9 +411,18 @@ mod tests {
         }
         assert_eq!(Tensor::filled([1], i64::MIN as f64, DType::I64).unwrap().to_vec::<i64>().unwrap(), [i64::MIN]);
         assert_eq!(Tensor::filled([1], 2.0, DType::Bool).unwrap().to_vec::<bool>().unwrap(), [true]);
+        assert_eq!(words(Tensor::linspace(0.0, 300.0, 4, DType::U8)), "linspace: u8 holds integers from 0 to 255, not 300.0");
+        assert!(words(Tensor::logspace(0.0, 30.0, 4, 10.0, DType::I64)).starts_with("logspace: i64 holds integers from "));
+        assert_eq!(Tensor::linspace(0.0, 1.0, 3, DType::U8).unwrap().to_vec::<u8>().unwrap()[2], 1);
         let bytes = Tensor::from(vec![1_u8]);
         assert_eq!(words(bytes.pad(0, 1, 0, 256.0)), "pad: filled: u8 holds integers from 0 to 255, not 256.0");
         assert_eq!(bytes.pad(0, 1, 0, 255.0).unwrap().to_vec::<u8>().unwrap(), [255, 1]);
+    }
+
+    #[test]
+    #[should_panic(expected = "full_like: u8 holds integers from 0 to 255, not 0.5")]
+    fn a_number_is_not_cut_to_the_type_of_another_tensor() {
+        let _ = Tensor::from(vec![1_u8]).full_like(0.5);
     }
 
     #[test]

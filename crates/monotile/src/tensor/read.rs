@@ -46,6 +46,26 @@ impl Tensor {
         Ok(elements)
     }
 
+    /// The elements in row-major order where they lie, if they are `T`s and lie so in the memory of the CPU.
+    ///
+    /// What works on elements in another crate reads them here without a copy, after [`contiguous`](Tensor::contiguous).
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let x = Tensor::from([[1.0_f32, 2.0], [3.0, 4.0]]);
+    /// assert_eq!(x.as_slice::<f32>(), Some(&[1.0, 2.0, 3.0, 4.0][..]));
+    /// assert_eq!((x.as_slice::<f64>(), x.mt().as_slice::<f32>()), (None, None));
+    /// ```
+    pub fn as_slice<T: TensorElement<Stored = T> + StorageElement>(&self) -> Option<&[T]> {
+        crate::tape::note_read(self);
+        match self.storage() {
+            Storage::Cpu(memory) => self.view(T::open(memory)?).as_slice(),
+            #[cfg(feature = "gpu")]
+            Storage::Gpu(_) => None,
+        }
+    }
+
     /// The elements in row-major order, to be awaited
     ///
     /// The values are those at the time of the call. The future borrows nothing. On the CPU it is ready at once. Where nobody may
@@ -176,41 +196,47 @@ impl Tensor {
     #[doc(alias = "copy")]
     #[track_caller]
     pub fn contiguous(&self) -> Result<Tensor> {
+        self.contiguous_for("contiguous")
+    }
+
+    /// [`contiguous`](Self::contiguous) in the name of an operation.
+    #[track_caller]
+    pub(crate) fn contiguous_for(&self, op: &str) -> Result<Tensor> {
         if self.is_contiguous() {
             return Ok(self.clone());
         }
-        Ok(Tensor::record(self.copied_contiguous()?, &[self], crate::ops::view::IdentityGradient))
+        Ok(Tensor::record(self.copied_contiguous(op)?, &[self], crate::ops::view::IdentityGradient))
     }
 
-    /// An unrecorded copy in row-major order.
+    /// An unrecorded copy in row-major order, for an operation in whose name missing memory is told.
     #[track_caller]
-    pub(crate) fn copied_contiguous(&self) -> Result<Tensor> {
+    pub(crate) fn copied_contiguous(&self, op: &str) -> Result<Tensor> {
         #[track_caller]
-        fn copy<T: StorageElement>(tensor: &Tensor, buffer: &monotile_kernels::buffer::Buffer<T>) -> Result<Tensor> {
-            let mut out = UninitTensor::like("contiguous", tensor)?;
+        fn copy<T: StorageElement>(op: &str, tensor: &Tensor, buffer: &monotile_kernels::buffer::Buffer<T>) -> Result<Tensor> {
+            let mut out = UninitTensor::like(op, tensor)?;
             elementwise::copy(tensor.view(buffer), &mut out);
             Ok(out.tensor())
         }
         #[cfg(feature = "gpu")]
         if let Storage::Gpu(memory) = self.storage() {
-            return memory.contiguous("contiguous", self.layout());
+            return memory.contiguous(op, self.layout());
         }
         match self.storage().cpu() {
-            CpuStorage::F32(b) => copy(self, b),
-            CpuStorage::F64(b) => copy(self, b),
-            CpuStorage::BF16(b) => copy(self, b),
-            CpuStorage::F16(b) => copy(self, b),
-            CpuStorage::I64(b) => copy(self, b),
-            CpuStorage::I32(b) => copy(self, b),
-            CpuStorage::U8(b) => copy(self, b),
-            CpuStorage::Bool(b) => copy(self, b),
+            CpuStorage::F32(b) => copy(op, self, b),
+            CpuStorage::F64(b) => copy(op, self, b),
+            CpuStorage::BF16(b) => copy(op, self, b),
+            CpuStorage::F16(b) => copy(op, self, b),
+            CpuStorage::I64(b) => copy(op, self, b),
+            CpuStorage::I32(b) => copy(op, self, b),
+            CpuStorage::U8(b) => copy(op, self, b),
+            CpuStorage::Bool(b) => copy(op, self, b),
         }
     }
 
     /// The elements in row-major order, unrecorded: where they lie, or copied if they lie otherwise.
     #[track_caller]
-    pub(crate) fn contiguous_detached(&self) -> Result<Tensor> {
-        if self.is_contiguous() { Ok(self.detach()) } else { self.copied_contiguous() }
+    pub(crate) fn contiguous_detached(&self, op: &str) -> Result<Tensor> {
+        if self.is_contiguous() { Ok(self.detach()) } else { self.copied_contiguous(op) }
     }
 
     /// The elements of a tensor of `T`s that is contiguous.

@@ -235,15 +235,15 @@ type Layout = fn(&Tensor) -> Result<Tensor>;
 const LAYOUTS: [(&str, Layout); 3] = [
     ("transposed", |x| {
         let reversed: Vec<isize> = (0..x.rank() as isize).rev().collect();
-        x.permute(&reversed)?.copied_contiguous()?.permute(&reversed)
+        x.permute(&reversed)?.copied_contiguous("copy")?.permute(&reversed)
     }),
-    ("reversed", |x| if x.rank() == 0 { Ok(x.clone()) } else { x.flip(-1)?.copied_contiguous()?.flip(-1) }),
+    ("reversed", |x| if x.rank() == 0 { Ok(x.clone()) } else { x.flip(-1)?.copied_contiguous("copy")?.flip(-1) }),
     ("strided", |x| {
         // Every second element of twice as many, from the second one on.
         let mut shape = x.shape().to_vec();
         shape.push(2);
         let last = shape.len() as isize - 1;
-        x.unsqueeze(-1)?.expand(&shape)?.copied_contiguous()?.select(last, 1)
+        x.unsqueeze(-1)?.expand(&shape)?.copied_contiguous("copy")?.select(last, 1)
     }),
 ];
 

@@ -39,11 +39,11 @@ impl<const N: usize> Gradient for ComposedGradient<N> {
 
 /// Rows `(…, width)` for a kernel: one for all, or brought to these leading dimensions, one after another.
 #[track_caller]
-pub(super) fn broadcast_rows(rows: &Tensor, leading: &[usize]) -> Result<Tensor> {
+pub(super) fn broadcast_rows(op: &str, rows: &Tensor, leading: &[usize]) -> Result<Tensor> {
     let width = rows.dim(-1);
     if rows.len() == width {
-        rows.contiguous_detached()
+        rows.contiguous_detached(op)
     } else {
-        rows.detach().expand(&shape(leading, &[width]))?.contiguous_detached()
+        rows.detach().expand(&shape(leading, &[width]))?.contiguous_detached(op)
     }
 }

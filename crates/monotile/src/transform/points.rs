@@ -101,23 +101,23 @@ fn through(
     check_rows(name, "what it transforms", rows, kind.width())?;
     let all = leading(name, &[(m, 2), (rows, 1)])?;
     let [m, rows] = common(name, [m, rows])?;
-    Ok(Tensor::record(forward(kind, &m, &rows, &all)?, &[&m, &rows], ComposedGradient { name, composed }))
+    Ok(Tensor::record(forward(name, kind, &m, &rows, &all)?, &[&m, &rows], ComposedGradient { name, composed }))
 }
 
 #[track_caller]
-fn forward(kind: VectorKind, m: &Tensor, rows: &Tensor, all: &[usize]) -> Result<Tensor> {
+fn forward(op: &str, kind: VectorKind, m: &Tensor, rows: &Tensor, all: &[usize]) -> Result<Tensor> {
     // The last leading dimensions along which matrices do not change: rows there share one.
     let own = &m.shape()[..m.rank() - 2];
     let shared = own.iter().rev().take_while(|&&n| n == 1).count();
     let split = if shared == own.len() { 0 } else { all.len() - shared };
     let (outer, inner) = all.split_at(split);
     let matrices = if split == 0 {
-        m.contiguous_detached()?
+        m.contiguous_detached(op)?
     } else {
-        m.detach().expand(&distinct(outer, inner.len()))?.contiguous_detached()?
+        m.detach().expand(&distinct(outer, inner.len()))?.contiguous_detached(op)?
     };
-    let rows = rows.detach().expand(&shape(all, &[kind.width()]))?.contiguous_detached()?;
-    door::points("transform", kind, &matrices, count(inner), &rows)
+    let rows = rows.detach().expand(&shape(all, &[kind.width()]))?.contiguous_detached(op)?;
+    door::points(op, kind, &matrices, count(inner), &rows)
 }
 
 /// The shape of matrices that do not change along `shared` last leading dimensions.

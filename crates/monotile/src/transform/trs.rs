@@ -95,8 +95,8 @@ fn posed(
     check_rows(name, "scale", scale, 3)?;
     let all = leading(name, &[(translation, 1), (rotation, 1), (scale, 1)])?;
     let [t, q, s] = common(name, [translation, rotation, scale])?;
-    let parts = [broadcast_rows(&t, &all)?, broadcast_rows(&q, &all)?, broadcast_rows(&s, &all)?];
-    let Some(out) = door::transform::compose("compose", inverse, parts.each_ref(), &shape(&all, &[4, 4]))? else {
+    let parts = [broadcast_rows(name, &t, &all)?, broadcast_rows(name, &q, &all)?, broadcast_rows(name, &s, &all)?];
+    let Some(out) = door::transform::compose(name, inverse, parts.each_ref(), &shape(&all, &[4, 4]))? else {
         let own = &s.shape()[..s.rank() - 1];
         let i = s.to_f64_vec()?.iter().position(|&s| s == 0.0).unwrap_or(0) / 3;
         return Err(Error::value(format!(
@@ -175,9 +175,9 @@ fn power_of_two(column: &Tensor) -> Result<Tensor> {
     let largest = column.detach().abs()?.max(&[-1], true)?;
     // A power of which neither it nor its inverse leaves the type's normal numbers.
     let most = if column.dtype() == DType::F64 { 1020.0 } else { 124.0 };
-    let power = |x: f64| if x > 0.0 && x.is_finite() { x.log2().round().clamp(-most, most).exp2() } else { 1.0 };
-    let powers: Vec<f64> = largest.to_f64_vec()?.into_iter().map(power).collect();
-    Tensor::from_slice(&powers, largest.shape())?.to_dtype(column.dtype())
+    let power = largest.log2()?.round()?.clamp(-most, most)?.exp2()?;
+    let zero = Tensor::scalar_as(0.0, column.dtype());
+    largest.gt(&zero)?.and(&largest.isfinite()?)?.where_(&power, &Tensor::scalar_as(1.0, column.dtype()))
 }
 
 /// The largest cosine of two columns that rounding to f32 accounts for.

@@ -3,6 +3,7 @@
 //! Nothing here is skipped: a file that is missing, a case that no test knows and a tensor that no test reads are failures.
 
 mod cases;
+mod everyday;
 mod functions;
 mod linalg;
 mod optimizers;
@@ -11,11 +12,12 @@ mod tensors;
 mod transforms;
 
 /// The files that tests here read, and the folder of those that `monotile-llama` reads.
-const READ: [&str; 18] = [
+const READ: [&str; 19] = [
     "attention.safetensors",
     "distributions.safetensors",
     "einsum.safetensors",
     "elementwise.safetensors",
+    "everyday.safetensors",
     "formats.npz",
     "formats.safetensors",
     "functions.safetensors",

@@ -68,7 +68,7 @@ fn steps_lengths_and_rates_are_those_of_pytorch() {
             ("clip", |x, options| {
                 let mut gradients = x.to_vec();
                 let length = clip_gradients(&mut gradients, number(options, "limit"))?;
-                gradients.insert(0, Tensor::scalar(length));
+                gradients.insert(0, length);
                 Ok(gradients)
             }),
             ("schedule", |_, options| {

@@ -118,7 +118,7 @@ impl LoraTrainArgs {
             model.read_adapter_factors(&SafeTensors::open(path)?, &self.init_prefix)?;
         }
         let trainer = Trainer::new(model, TrainableParameters::Adapter, rows, self.settings.options())?;
-        let mut trainer = trainer.with_held_out(held_out)?;
+        let mut trainer = trainer.with_held_out(held_out)?.to(&self.settings.device.open()?)?;
         let write = |model: &Model, folder: &Path| model.adapter()?.write(folder, DType::F32);
         let held_out = self.settings.train(&mut trainer, &write)?;
         sum_up(&held_out, &format!("the adapter is in {}", self.settings.out.display()));

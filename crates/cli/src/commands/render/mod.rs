@@ -10,7 +10,7 @@ use clap::Args;
 use monotile::limits;
 use monotile_scene::{Animation, Background, Camera, Framing, GltfInfo, Pose, Scene, Shot};
 
-use self::output::RenderOutput;
+pub use self::output::RenderOutput;
 use self::renderer::Renderer;
 pub use self::renderer::silence_driver_messages;
 use super::viewpoint::{self, ModelReadArgs, Viewpoint, background, size};

@@ -10,7 +10,7 @@ use crate::naive::numbers;
 use crate::simd::Lanes;
 use crate::view::View;
 
-const SIZES: [usize; 13] = [1, 2, 3, 4, 5, 8, 16, 17, 31, 33, 50, 64, 90];
+const SIZES: [usize; 14] = [1, 2, 3, 4, 5, 8, 16, 17, 31, 33, 50, 64, 90, 120];
 
 /// Row by row, n rows.
 macro_rules! view {
@@ -104,6 +104,27 @@ fn hard(n: usize) -> Vec<(&'static str, Vec<f64>)> {
         ("badly scaled", fill(&|i, j| random[i * n + j] * 10_f64.powi((i as i32 - j as i32) % 7))),
         ("small", random.iter().map(|x| x * 1e-200).collect()),
         ("large", random.iter().map(|x| x * 1e200).collect()),
+        (
+            "companion",
+            fill(&|i, j| {
+                if i == j + 1 {
+                    1.0
+                } else if i == 0 {
+                    random[j]
+                } else {
+                    0.0
+                }
+            }),
+        ),
+        ("graded", fill(&|i, j| random[i * n + j] * 0.8_f64.powi((i + j) as i32))),
+        (
+            "orthogonal",
+            fill(&|i, j| {
+                let order = n as f64 + 1.0;
+                (2.0 / order).sqrt() * (std::f64::consts::PI * (i + 1) as f64 * (j + 1) as f64 / order).sin()
+            }),
+        ),
+        ("of blocks", fill(&|i, j| if i / 7 == j / 7 { random[i % 7 * n.min(7) + j % 7] } else { 0.0 })),
         // Francis's shifts stand still on it (Batterson 1990).
         ("companion of 1", fill(&|i, j| if i == j + 1 { 1.0 } else { f64::from(i == 0 && j + 1 == n) })),
     ]
@@ -118,6 +139,26 @@ fn schur_forms_are_quasi_triangular_and_give_their_matrix() {
                 check_schur::<f32>(&a, n, what);
             }
         }
+    }
+}
+
+#[test]
+fn large_matrices_have_their_values_and_vectors_whether_vectors_are_wanted_or_not() {
+    let n = 300;
+    for (what, a) in hard(n) {
+        if !["random", "a Jordan block", "companion", "graded", "symmetric", "zeros", "orthogonal", "triangular"].contains(&what) {
+            continue;
+        }
+        check_schur::<f64>(&a, n, what);
+        let ([re, im], _) = check_eig::<f64>(&a, n, what);
+        let (mut re_alone, mut im_alone) = (vec![0.0; n], vec![0.0; n]);
+        eig(view!(a, n), Spectra { values: [&mut re_alone, &mut im_alone], vectors: [&mut [], &mut []] }).unwrap();
+        // Values whose condition is far from 1 differ by more than rounding; their sums do not.
+        let norm = frobenius(a.iter().copied());
+        let sum = |x: &[f64]| x.iter().sum::<f64>();
+        let squares = |re: &[f64], im: &[f64]| re.iter().zip(im).map(|(re, im)| re * re - im * im).sum::<f64>();
+        assert!((sum(&re) - sum(&re_alone)).abs() <= 1e-12 * norm, "{what}");
+        assert!((squares(&re, &im) - squares(&re_alone, &im_alone)).abs() <= 1e-12 * norm * norm, "{what}");
     }
 }
 

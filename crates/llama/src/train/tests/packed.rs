@@ -71,7 +71,7 @@ fn the_gradient_of_a_packed_row_is_that_of_differences() {
     // Along a direction of length 1 in which every number moves.
     let mut rng = Rng::new(7);
     let draws: Vec<Tensor> = gradients.iter().map(|g| rng.normal(g.shape(), DType::F64).unwrap()).collect();
-    let norm = gradient_norm(&draws).unwrap();
+    let norm = gradient_norm(&draws).unwrap().item::<f64>().unwrap();
     let slope: f64 =
         gradients.iter().zip(&draws).map(|(g, d)| g.mul(d).unwrap().to_f64_vec().unwrap().iter().sum::<f64>()).sum::<f64>() / norm;
     let start: Vec<Tensor> =

@@ -3,6 +3,7 @@
 use monotile_gpu::{GpuScatter, GpuSegments, embed, gather_along, gather_rows, gather_rows_backward, join, scatter_along};
 use monotile_kernels::shape::{Shape, count};
 
+use super::super::gather::ScatterKind;
 use super::GpuDoor;
 use crate::error::Result;
 use crate::tensor::layout::Layout;
@@ -38,7 +39,7 @@ impl GpuDoor {
     fn table(&self, x: &Tensor, axis: usize) -> Result<(Tensor, Dims)> {
         let order: Vec<isize> = [axis].into_iter().chain((0..x.rank()).filter(|&d| d != axis)).map(|d| d as isize).collect();
         let others: Dims = (0..x.rank()).filter(|&d| d != axis).map(|d| x.shape()[d]).collect();
-        let table = x.detach().permute(&order)?.contiguous_detached()?.reshape(&[x.shape()[axis], count(&others)])?;
+        let table = x.detach().permute(&order)?.contiguous_detached(&self.op)?.reshape(&[x.shape()[axis], count(&others)])?;
         Ok((table, others))
     }
 
@@ -61,7 +62,7 @@ impl GpuDoor {
         let (rows, others) = self.table(g, axis)?;
         let block = self.done(gather_rows_backward(self.stream(), &self.operand(&rows)?, &segments))?;
         let sizes: Dims = [size].into_iter().chain(others).collect();
-        self.tensor(block, &sizes)?.permute(&back(g.rank(), axis))?.contiguous_detached()
+        self.tensor(block, &sizes)?.permute(&back(g.rank(), axis))?.contiguous_detached(&self.op)
     }
 
     #[track_caller]
@@ -85,8 +86,14 @@ impl GpuDoor {
     }
 
     #[track_caller]
-    pub fn scatter_extreme(&self, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor, largest: bool) -> Result<Tensor> {
-        self.scatter(if largest { GpuScatter::Max } else { GpuScatter::Min }, x, axis, index, source)
+    pub fn scatter_reduce(&self, x: &Tensor, axis: usize, index: &Tensor, source: &Tensor, kind: ScatterKind) -> Result<Tensor> {
+        let action = match kind {
+            ScatterKind::Sum => GpuScatter::Add,
+            ScatterKind::Max => GpuScatter::Max,
+            ScatterKind::Min => GpuScatter::Min,
+            ScatterKind::Prod => GpuScatter::Multiply,
+        };
+        self.scatter(action, x, axis, index, source)
     }
 
     /// [`scatter`](Self::scatter) of whole slices: the indices are repeated along the other dimensions.
@@ -107,7 +114,7 @@ impl GpuDoor {
         }
         match filled.as_slice() {
             [] => Ok(sources[0].zeros_like().reshape(shape)?),
-            [one] => one.reshape(shape)?.contiguous_detached(),
+            [one] => one.reshape(shape)?.contiguous_detached(&self.op),
             all => self.join(all, axis, shape),
         }
     }

@@ -68,7 +68,7 @@ impl GpuDoor {
             strides: order.iter().map(|&d| made.strides()[d]).collect(),
             offset: 0,
         };
-        made.with_layout(layout).contiguous_detached()?.reshape(shape)
+        made.with_layout(layout).contiguous_detached(&self.op)?.reshape(shape)
     }
 
     /// An operand, its own dimension and the one that is summed over, and its leading ones.

@@ -7,8 +7,8 @@ use monotile_kernels::number::{Graph, record, rows, wgsl_of};
 
 use super::{Binary, Reads, Unary};
 use super::{
-    activation, angle, arithmetic, exponential, hyperbolic, interpolation, logarithm, power, rectifier, rounding, select, special,
-    trigonometric,
+    activation, angle, arithmetic, exponential, hyperbolic, interpolation, logarithm, power, rectifier, rounding, select, signs,
+    special, trigonometric,
 };
 use crate::ops::{gate, sample};
 use crate::optim;
@@ -48,6 +48,7 @@ fn all() -> Vec<RecordedFormula> {
         rounding::formulas(),
         sample::formulas(),
         select::formulas(),
+        signs::formulas(),
         special::formulas(),
         trigonometric::formulas(),
     ]

@@ -1,4 +1,4 @@
-//! Linear interpolation, and a product added.
+//! Linear interpolation, and a product or a quotient added.
 
 use monotile_kernels::number::{Formula, Number};
 
@@ -7,7 +7,7 @@ use crate::ops::map::named;
 use crate::tensor::Tensor;
 use crate::tensor::operand::TensorOrNumber;
 #[cfg(test)]
-use crate::testing::{Spec, normal, uniform};
+use crate::testing::{Spec, normal, positive, uniform};
 
 /// a + w (b - a)
 #[derive(Clone, Copy)]
@@ -36,6 +36,21 @@ impl Formula<3> for Addcmul {
     #[inline(always)]
     fn apply<T: Number>(self, [x, a, b]: [T; 3]) -> T {
         x + T::from_f64(self.value) * a * b
+    }
+}
+
+/// x + value a / b
+#[derive(Clone, Copy)]
+struct Addcdiv {
+    value: f64,
+}
+
+impl Formula<3> for Addcdiv {
+    const RANGE_CHECKED: bool = false;
+    const COMPILED: bool = false;
+    #[inline(always)]
+    fn apply<T: Number>(self, [x, a, b]: [T; 3]) -> T {
+        x + T::from_f64(self.value) * (a / b)
     }
 }
 
@@ -83,13 +98,37 @@ impl Tensor {
     pub fn addcmul(&self, a: &Tensor, b: &Tensor, value: f64) -> Result<Tensor> {
         named("addcmul", [self, a, b], Addcmul { value })
     }
+
+    /// x + value a / b, elementwise over shapes that broadcast, in one pass.
+    ///
+    /// # Gradient
+    /// x̄ = ȳ, ā = ȳ value / b, b̄ = -ȳ value a / b²
+    ///
+    /// # Errors
+    /// If the shapes do not broadcast, or for integers and booleans.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let x = Tensor::from([1.0, 2.0]);
+    /// assert_eq!(x.addcdiv(&x, &Tensor::scalar(4.0), 2.0)?.to_vec::<f64>()?, [1.5, 3.0]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn addcdiv(&self, a: &Tensor, b: &Tensor, value: f64) -> Result<Tensor> {
+        named("addcdiv", [self, a, b], Addcdiv { value })
+    }
 }
 
 /// Every formula here, recorded.
 #[cfg(test)]
 pub(super) fn formulas() -> Vec<super::formulas::RecordedFormula> {
     use monotile_kernels::number::record;
-    vec![("lerp".to_string(), record(|x| Lerp.apply(x))), ("addcmul".to_string(), record(|x| Addcmul { value: 0.5 }.apply(x)))]
+    vec![
+        ("lerp".to_string(), record(|x| Lerp.apply(x))),
+        ("addcmul".to_string(), record(|x| Addcmul { value: 0.5 }.apply(x))),
+        ("addcdiv".to_string(), record(|x| Addcdiv { value: 0.5 }.apply(x))),
+    ]
 }
 
 #[cfg(test)]
@@ -117,11 +156,20 @@ pub(crate) fn specs() -> Vec<Spec> {
                 vec![normal(&[2]), normal(&[3]), normal(&[])],
                 "addcmul: shapes [2] and [3] do not broadcast; sizes must be equal or 1, from the last",
             ),
+        Spec::new("addcdiv", |x| Ok(vec![x[0].addcdiv(&x[1], &x[2], -0.5)?]))
+            .sample("matrix, row and column", vec![normal(&[3, 4]), normal(&[4]), positive(&[3, 1])])
+            .sample("empty", vec![normal(&[0, 4]), normal(&[4]), positive(&[])])
+            .reference(|x| vec![x[0].iter().enumerate().map(|(i, v)| v - 0.5 * (x[1][i % 4] / x[2][i / 4])).collect()])
+            .orders(2)
+            .refuses(
+                vec![normal(&[2]), normal(&[3]), normal(&[])],
+                "addcdiv: shapes [2] and [3] do not broadcast; sizes must be equal or 1, from the last",
+            ),
     ]
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: lerp, addcmul);
+crate::testing::spec_tests!(specs: lerp, addcmul, addcdiv);
 
 #[cfg(test)]
 mod tests {

@@ -21,6 +21,7 @@ mod special;
 
 mod interpolation;
 pub(crate) mod rounding;
+mod signs;
 
 pub(crate) mod compare;
 mod select;
@@ -291,6 +292,7 @@ pub(crate) fn specs() -> Vec<crate::testing::Spec> {
         remainder::specs(),
         rounding::specs(),
         select::specs(),
+        signs::specs(),
         special::specs(),
         trigonometric::specs(),
     ]

@@ -11,7 +11,7 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal, positive};
 
-/// Both operations, as functions of two numbers.
+/// The operations, as functions of two numbers.
 #[derive(Clone, Copy)]
 struct Division {
     name: &'static str,
@@ -25,6 +25,8 @@ const REMAINDER: Division = Division {
     // The lowest integer by -1 leaves 0.
     integers: |a, b| (b != 0).then(|| integer_remainder(a, b)),
 };
+
+const FMOD: Division = Division { name: "fmod", floats: |a, b| a % b, integers: |a, b| (b != 0).then(|| a.wrapping_rem(b)) };
 
 const FLOOR_DIVIDE: Division = Division {
     name: "floor_divide",
@@ -76,7 +78,7 @@ fn divide(a: &Tensor, b: &Tensor, f: Division) -> Result<(Tensor, Tensor, Tensor
 #[track_caller]
 fn of_tensors(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let (out, wide_a, wide_b) = divide(a, b, REMAINDER)?;
-    Ok(Tensor::record(out, &[&wide_a, &wide_b], Remainder))
+    Ok(Tensor::record(out, &[&wide_a, &wide_b], Remainder { towards_zero: false }))
 }
 
 #[track_caller]
@@ -100,6 +102,12 @@ pub(super) fn remainder_assign(a: &mut Tensor, b: OperandValue<'_>) -> Result<()
     super::check_assigned("remainder", "%", a, out.shape())?;
     *a = out;
     Ok(())
+}
+
+#[track_caller]
+fn fmod(a: &Tensor, b: OperandValue<'_>) -> Result<Tensor> {
+    let (out, a, b) = divide(a, &*b.beside("fmod", a.dtype())?, FMOD)?;
+    Ok(Tensor::record(out, &[&a, &b], Remainder { towards_zero: true }))
 }
 
 #[track_caller]
@@ -137,6 +145,28 @@ impl Tensor {
         remainder(self, other.value())
     }
 
+    /// a - b trunc(a / b), elementwise over shapes that broadcast: the remainder with the sign of a, as in C and in Rust's own `%` of numbers.
+    ///
+    /// Integers stay integers. A remainder by a floating-point 0 is NaN.
+    ///
+    /// # Gradient
+    /// ā = ȳ, b̄ = -ȳ trunc(a / b)
+    ///
+    /// # Errors
+    /// As [`remainder`](Tensor::remainder).
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let n = Tensor::from_slice(&[7_i64, -7], &[2])?;
+    /// assert_eq!(n.fmod(3)?.to_vec::<i64>()?, [1, -1]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn fmod(&self, other: impl TensorOrNumber) -> Result<Tensor> {
+        fmod(self, other.value())
+    }
+
     /// ⌊a / b⌋, elementwise over shapes that broadcast; integers stay integers. Floats by 0 give ±∞ or NaN.
     ///
     /// # Gradient
@@ -151,23 +181,29 @@ impl Tensor {
     }
 }
 
-struct Remainder;
+struct Remainder {
+    towards_zero: bool,
+}
 
 impl Gradient for Remainder {
     fn name(&self) -> &'static str {
-        "remainder"
+        if self.towards_zero { FMOD.name } else { REMAINDER.name }
     }
     fn keeps_input(&self, _: usize, needs: &[bool]) -> bool {
         needs[1]
     }
-    // ā = ȳ,  b̄ = -ȳ ⌊a/b⌋
+    // ā = ȳ,  b̄ = -ȳ q, where q is a/b rounded down, or towards 0: then it is that of the sizes, with the sign of a/b.
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let Some(g) = &cotangents[0] else { return Ok(vec![None, None]) };
         let part = |i: usize| match (saved.needs(i), i) {
             (false, _) => Ok(None),
             (true, 0) => sum_to(g, saved.input_shape(0)).map(Some),
             (true, _) => {
-                let quotient = saved.input(0).detach().floor_divide(saved.input(1).detach())?;
+                let (a, b) = (saved.input(0).detach(), saved.input(1).detach());
+                let quotient = match self.towards_zero {
+                    true => a.abs()?.floor_divide(b.abs()?)?.mul(a.sign()?.mul(b.sign()?)?)?,
+                    false => a.floor_divide(b)?,
+                };
                 sum_to(&g.mul(&quotient)?.neg()?, saved.input_shape(1)).map(Some)
             }
         };
@@ -206,6 +242,8 @@ pub(crate) fn specs() -> Vec<Spec> {
     vec![
         pair(Spec::new("remainder", |x| Ok(vec![x[0].remainder(&x[1])?])), |a, b| a.rem_euclid(b))
             .refuses(vec![Tensor::arange(2).unwrap(), Tensor::arange(2).unwrap()], "remainder: an integer is divided by 0"),
+        pair(Spec::new("fmod", |x| Ok(vec![x[0].fmod(&x[1])?])), |a, b| a % b)
+            .refuses(vec![Tensor::arange(2).unwrap(), Tensor::arange(2).unwrap()], "fmod: an integer is divided by 0"),
         pair(Spec::new("floor_divide", |x| Ok(vec![x[0].floor_divide(&x[1])?])), |a, b| a.div_euclid(b)).refuses(
             vec![Tensor::arange(2).unwrap(), normal(&[2])],
             "floor_divide: takes floating-point numbers, got i64 and f64; cast with to_dtype",
@@ -214,7 +252,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: remainder, floor_divide);
+crate::testing::spec_tests!(specs: remainder, fmod, floor_divide);
 
 #[cfg(test)]
 mod tests {
@@ -243,6 +281,7 @@ mod tests {
         let b = Tensor::from_slice(&[3_i64, 3, -3, -3, -1, 3], &[6]).unwrap();
         assert_eq!(a.remainder(&b).unwrap().to_vec::<i64>().unwrap(), [1, 2, -2, -1, 0, 0]);
         assert_eq!(a.floor_divide(&b).unwrap().to_vec::<i64>().unwrap(), [2, -3, -3, 2, i64::MIN, 2]);
+        assert_eq!(a.fmod(&b).unwrap().to_vec::<i64>().unwrap(), [1, -1, 1, -1, 0, 0]);
         assert_eq!(a.floor_divide(0).err().unwrap().to_string(), "floor_divide: an integer is divided by 0");
     }
 }

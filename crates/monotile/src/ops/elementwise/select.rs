@@ -194,6 +194,39 @@ impl Tensor {
         clamp(self, low.value(), high.value())
     }
 
+    /// x, or `low` where x is less, elementwise: [`clamp`](Tensor::clamp) with one bound.
+    ///
+    /// # Gradient
+    /// As [`clamp`](Tensor::clamp).
+    ///
+    /// # Errors
+    /// As [`maximum`](Tensor::maximum).
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let x = Tensor::from([-1.0, 2.0]);
+    /// assert_eq!(x.clamp_min(0)?.to_vec::<f64>()?, [0.0, 2.0]);
+    /// assert_eq!(x.clamp_max(0.5)?.to_vec::<f64>()?, [-1.0, 0.5]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn clamp_min(&self, low: impl TensorOrNumber) -> Result<Tensor> {
+        bounded("clamp_min", self, low.value(), true)
+    }
+
+    /// x, or `high` where x is greater, elementwise.
+    ///
+    /// # Gradient
+    /// As [`clamp`](Tensor::clamp).
+    ///
+    /// # Errors
+    /// As [`maximum`](Tensor::maximum).
+    #[track_caller]
+    pub fn clamp_max(&self, high: impl TensorOrNumber) -> Result<Tensor> {
+        bounded("clamp_max", self, high.value(), false)
+    }
+
     /// The larger of a and b, elementwise over shapes that broadcast; NaN if either is.
     ///
     /// # Gradient
@@ -268,8 +301,24 @@ fn clamp(x: &Tensor, low: OperandValue<'_>, high: OperandValue<'_>) -> Result<Te
     if let (Some(low), Some(high)) = (low.beside_floats(x), high.beside_floats(x)) {
         return unary(x, Clamp { low, high });
     }
-    let raised = binary(x, &*low.beside("clamp", x.dtype())?, Maximum)?;
-    binary(&raised, &*high.beside("clamp", x.dtype())?, Minimum)
+    bounded("clamp", &bounded("clamp", x, low, true)?, high, false)
+}
+
+#[track_caller]
+fn bounded(op: &str, x: &Tensor, bound: OperandValue<'_>, lower: bool) -> Result<Tensor> {
+    if let Some(bound) = bound.beside_floats(x) {
+        let x = x.to_compute_dtype(op)?;
+        return unary(
+            &x,
+            if lower { Clamp { low: bound, high: f64::INFINITY } } else { Clamp { low: f64::NEG_INFINITY, high: bound } },
+        );
+    }
+    let bound = bound.beside(op, x.dtype())?;
+    check::broadcast(op, x.shape(), bound.shape())?;
+    if !(x.dtype().is_integer() && bound.dtype().is_integer()) {
+        check::common_float(op, x, &bound)?;
+    }
+    if lower { binary(x, &bound, Maximum) } else { binary(x, &bound, Minimum) }
 }
 
 #[track_caller]
@@ -366,6 +415,25 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("matrix, row and number", vec![normal(&[3, 4]), normal(&[4]).sub(1).unwrap(), normal(&[]).add(0.5).unwrap()])
             .shaped_reference(|x, _| vec![x[0].iter().enumerate().map(|(i, v)| v.max(x[1][i % 4]).min(x[2][0])).collect()])
             .orders(2),
+        Spec::new("clamp_min", |x| Ok(vec![x[0].clamp_min(&x[1])?, x[0].clamp_min(0.25)?]))
+            .sample("row and number", vec![normal(&[5]), normal(&[])])
+            .sample("empty", vec![normal(&[0]), normal(&[])])
+            .reference(|x| [x[1][0], 0.25].map(|low| x[0].iter().map(|v| v.max(low)).collect()).to_vec())
+            .may_drop_nan()
+            .orders(2)
+            .refuses(
+                vec![normal(&[2]), normal(&[3])],
+                "clamp_min: shapes [2] and [3] do not broadcast; sizes must be equal or 1, from the last",
+            ),
+        Spec::new("clamp_max", |x| Ok(vec![x[0].clamp_max(&x[1])?, x[0].clamp_max(0.25)?]))
+            .sample("row and number", vec![normal(&[5]), normal(&[])])
+            .reference(|x| [x[1][0], 0.25].map(|high| x[0].iter().map(|v| v.min(high)).collect()).to_vec())
+            .may_drop_nan()
+            .orders(2)
+            .refuses(
+                vec![Tensor::from([true]), normal(&[1])],
+                "clamp_max: takes floating-point numbers, got bool and f64; cast with to_dtype",
+            ),
         pair("maximum", |a, b| a.maximum(b), f64::max),
         pair("minimum", |a, b| a.minimum(b), f64::min),
         Spec::new("where_", |x| Ok(vec![x[0].where_(&x[1], &x[2])?]))
@@ -378,7 +446,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: abs, sign, clamp, clamp_by_tensors, maximum, minimum, where_);
+crate::testing::spec_tests!(specs: abs, sign, clamp, clamp_by_tensors, clamp_min, clamp_max, maximum, minimum, where_);
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,10 @@
 //! Parts by items of an index replaced or added to: `slice_assign`, `index_put`, `select_scatter`.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 
 use super::items::IndexPlan;
 use super::put::{cast, put};
+use super::scatter::{ScatterReduction, of_integers};
 use crate::check;
 use crate::error::{Error, Placed, Result};
 use crate::tensor::operand::{OperandValue, TensorOrNumber};
@@ -19,7 +20,7 @@ impl Tensor {
     /// This tensor with a part replaced: `x[1:, 0] = v` is `x.slice_assign(s![1.., 0], &v)?`, which returns the new tensor.
     ///
     /// Items are those of [`index`](Tensor::index). The value is a number or a tensor, broadcast to the shape of the part and cast to this tensor's
-    /// type. Where indices repeat, the last one's element stays.
+    /// type; dimensions of size 1 in front of it do not count. Where indices repeat, the last one's element stays.
     ///
     /// # Gradient
     /// Of this tensor the cotangent, 0 where it was replaced; of the value the cotangent there, where the element stayed.
@@ -56,7 +57,7 @@ impl Tensor {
     /// As of [`slice_assign`](Tensor::slice_assign); with `accumulate` the cotangent, and for the values its part by the same indices.
     ///
     /// # Errors
-    /// As [`slice_assign`](Tensor::slice_assign); with `accumulate` for integers and booleans too.
+    /// As [`slice_assign`](Tensor::slice_assign); with `accumulate` for booleans, and for integers whose sum does not fit i64.
     ///
     /// # Example
     /// ```
@@ -69,8 +70,13 @@ impl Tensor {
     /// ```
     #[doc(alias = "put")]
     #[track_caller]
-    pub fn index_put<T: Borrow<Tensor>>(&self, indices: &[T], values: impl TensorOrNumber, accumulate: bool) -> Result<Tensor> {
-        let items: Vec<IndexItem> = indices.iter().map(|index| IndexItem::from(index.borrow())).collect();
+    pub fn index_put<T: Borrow<Tensor>>(
+        &self,
+        indices: impl AsRef<[T]>,
+        values: impl TensorOrNumber,
+        accumulate: bool,
+    ) -> Result<Tensor> {
+        let items: Vec<IndexItem> = indices.as_ref().iter().map(|index| IndexItem::from(index.borrow())).collect();
         match accumulate {
             false => assign("index_put", self, &items, values.value()),
             true => accumulated(self, &items, values.value()),
@@ -106,13 +112,16 @@ impl Tensor {
 fn places_and_value(op: &str, x: &Tensor, plan: &IndexPlan, value: &Tensor) -> Result<[Tensor; 2]> {
     let places = plan.places(op, x.shape())?.to(&x.device())?;
     let value = broadcast(op, value, places.shape())?;
-    Ok([places.reshape(&[places.len()])?.contiguous_detached()?, value.reshape(&[places.len()])?])
+    Ok([places.reshape(&[places.len()])?.contiguous_detached(op)?, value.reshape(&[places.len()])?])
 }
 
 #[track_caller]
 fn broadcast(op: &str, value: &Tensor, part: &[usize]) -> Result<Tensor> {
     let a = value.shape();
     let refusal = |_| Error::shape(format!("{op}: a value of shape {a:?} does not broadcast to a part of shape {part:?}"));
+    // As in NumPy a value may have more dimensions in front, of size 1.
+    let ones = a.iter().take(a.len().saturating_sub(part.len())).take_while(|&&n| n == 1).count();
+    let value = if ones == 0 { Cow::Borrowed(value) } else { Cow::Owned(value.reshape(&a[ones..])?) };
     value.expand(part).map_err(refusal).placed()
 }
 
@@ -132,11 +141,16 @@ fn assign(op: &'static str, x: &Tensor, items: &[IndexItem], value: OperandValue
 
 #[track_caller]
 fn accumulated(x: &Tensor, items: &[IndexItem], value: OperandValue<'_>) -> Result<Tensor> {
-    let value = value.beside("index_put", x.dtype())?;
-    let dtype = check::common_float("index_put", x, &value)?;
-    let plan = IndexPlan::new("index_put", items, x.shape())?;
-    let [places, value] = places_and_value("index_put", x, &plan, &value.to_dtype(dtype)?)?;
-    x.to_dtype(dtype)?.reshape(&[x.len()])?.scatter_add(0, &places, &value)?.reshape(x.shape())
+    let op = "index_put";
+    let value = value.beside(op, x.dtype())?;
+    let plan = IndexPlan::new(op, items, x.shape())?;
+    if x.dtype().is_integer() && value.dtype().is_integer() {
+        let [places, value] = places_and_value(op, x, &plan, &value)?;
+        return of_integers(op, &x.reshape([x.len()])?, 0, &places, &value, ScatterReduction::Sum)?.reshape(x.shape());
+    }
+    let dtype = check::common_float(op, x, &value)?;
+    let [places, value] = places_and_value(op, x, &plan, &value.to_dtype(dtype)?)?;
+    x.to_dtype(dtype)?.reshape([x.len()])?.scatter_add(0, &places, &value)?.reshape(x.shape())
 }
 
 #[cfg(test)]
@@ -216,6 +230,14 @@ mod tests {
         assert_eq!(values(apart), [0, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0]);
         let outer = a.slice_assign(s![rows.unsqueeze(1).unwrap(), &columns], 0);
         assert_eq!(values(outer), [0, 0, 2, 0, 4, 5, 6, 7, 8, 0, 10, 0]);
+        // a[1] = [[4, 3, 2, 1]]
+        let row = Tensor::from([[[4_i64, 3, 2, 1]]]);
+        assert_eq!(values(a.slice_assign(s![1], &row)), [0, 1, 2, 3, 4, 3, 2, 1, 8, 9, 10, 11]);
+        // np.add.at(a, ([0, 0, 2], [1, 1, 3]), 5)
+        let (i, j) = (Tensor::from([0_i64, 0, 2]), Tensor::from([1_i64, 1, 3]));
+        assert_eq!(values(a.index_put([&i, &j], 5, true)), [0, 11, 2, 3, 4, 5, 6, 7, 8, 9, 10, 16]);
+        let words = a.index_put([&i], i64::MAX, true).unwrap_err().to_string();
+        assert_eq!(words, "index_put: a sum of integers does not fit i64");
         // An empty part, and everything.
         assert_eq!(values(a.slice_assign(s![1..1], 5)), values(Ok(a.clone())));
         assert_eq!(values(a.slice_assign(s![], 5)), [5; 12]);

@@ -199,7 +199,7 @@ impl IndexPlan {
         let (before, after) = (x.shape()[..first].to_vec(), x.shape()[last + 1..].to_vec());
         let linear = self.linear(&x.shape()[first..])?;
         let flat = x.flatten(first as isize, last as isize)?;
-        let chosen = select(&flat, first, linear.reshape(&[linear.len()])?.contiguous_detached()?)?;
+        let chosen = select("index", &flat, first, linear.reshape(&[linear.len()])?.contiguous_detached("index")?)?;
         chosen.reshape(&[&before[..], linear.shape(), &after].concat())
     }
 }
@@ -241,7 +241,7 @@ impl ItemPlace<'_> {
     fn tensor(&self, t: &Tensor, sizes: &[usize]) -> Result<Vec<Tensor>> {
         let Self { op, number, axis } = self;
         match t.dtype() {
-            dtype if dtype.is_integer() => Ok(vec![from_zero(&t.to_dtype(DType::I64)?, sizes[0], |index| {
+            dtype if dtype.is_integer() => Ok(vec![from_zero(op, &t.to_dtype(DType::I64)?, sizes[0], |index| {
                 format!("{op}: item {number} holds {index}, of axis {axis}")
             })?]),
             DType::Bool if sizes.is_empty() => Err(Error::shape(format!(
@@ -253,7 +253,7 @@ impl ItemPlace<'_> {
             ))),
             DType::Bool => {
                 let all = t.nonzero()?;
-                (0..t.rank()).map(|k| all.select(1, k)?.contiguous_detached()).collect::<Result<_>>().placed()
+                (0..t.rank()).map(|k| all.select(1, k)?.contiguous_detached(op)).collect::<Result<_>>().placed()
             }
             other => Err(Error::dtype(format!("{op}: item {number} is a tensor of {other}; indices are integers, and masks bool"))),
         }
@@ -262,8 +262,8 @@ impl ItemPlace<'_> {
 
 /// Indices along an axis of this size, counted from its start: contiguous, unrecorded. `words` begins the refusal of one that is outside.
 #[track_caller]
-pub(super) fn from_zero(indices: &Tensor, size: usize, words: impl Fn(i64) -> String) -> Result<Tensor> {
-    let indices = indices.contiguous_detached()?;
+pub(super) fn from_zero(op: &str, indices: &Tensor, size: usize, words: impl Fn(i64) -> String) -> Result<Tensor> {
+    let indices = indices.contiguous_detached(op)?;
     if door::gather::outside(&indices, size).is_none() {
         return Ok(indices);
     }

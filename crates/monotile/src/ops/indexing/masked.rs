@@ -58,7 +58,7 @@ impl Tensor {
     pub fn masked_scatter(&self, mask: &Tensor, source: &Tensor) -> Result<Tensor> {
         let mask = broadcast_mask("masked_scatter", self, mask)?;
         let source = cast("masked_scatter", self, OperandValue::Tensor(source))?;
-        let places = door::sort::nonzero("masked_scatter", &mask.contiguous_detached()?)?;
+        let places = door::sort::nonzero("masked_scatter", &mask.contiguous_detached("masked_scatter")?)?;
         if source.len() < places.len() {
             return Err(Error::shape(format!(
                 "masked_scatter: the mask is true for {} elements, and the source has {}",

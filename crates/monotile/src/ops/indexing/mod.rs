@@ -8,6 +8,7 @@ mod scatter;
 mod take;
 
 pub use scatter::ScatterReduction;
+pub(crate) use scatter::of_integers;
 
 /// The specs of every operation here.
 #[cfg(test)]

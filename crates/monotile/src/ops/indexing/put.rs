@@ -3,7 +3,7 @@
 use crate::check;
 use crate::door;
 use crate::error::{Error, Placed, Result};
-use crate::ops::index::{add_slices, check_range};
+use crate::ops::index::add_slices;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::operand::{OperandValue, TensorOrNumber};
 use crate::tensor::{DType, Dims, Tensor};
@@ -91,12 +91,13 @@ impl Tensor {
         let (d, indices) = vector("index_add", self, axis, indices)?;
         check_source("index_add", self, d, &indices, source)?;
         let dtype = check::common_float("index_add", self, source)?;
+        door::gather::check_range("index_add", &indices, d, self.shape()[d])?;
         let sums = add_slices(&source.to_dtype(dtype)?, d, &indices, self.shape()[d])?;
         self.to_dtype(dtype)?.add(&sums)
     }
 }
 
-/// The axis that is named, and a vector of indices inside it.
+/// The axis that is named, and a vector of indices.
 #[track_caller]
 fn vector(op: &str, x: &Tensor, axis: isize, indices: &Tensor) -> Result<(usize, Tensor)> {
     let d = check::axis(op, axis, x.rank())?;
@@ -104,9 +105,7 @@ fn vector(op: &str, x: &Tensor, axis: isize, indices: &Tensor) -> Result<(usize,
     if indices.rank() != 1 {
         return Err(Error::shape(format!("{op}: indices must be a vector, got shape {:?}", indices.shape())));
     }
-    let indices = indices.contiguous_detached()?;
-    check_range(op, &indices, d, x.shape()[d])?;
-    Ok((d, indices))
+    Ok((d, indices.contiguous_detached(op)?))
 }
 
 #[track_caller]
@@ -151,13 +150,8 @@ fn with_size(shape: &[usize], axis: usize, size: usize) -> Dims {
 /// [`Tensor::index_copy`] of what was checked.
 #[track_caller]
 pub(super) fn put(op: &'static str, x: &Tensor, axis: usize, indices: Tensor, source: &Tensor) -> Result<Tensor> {
-    let out = door::gather::select_put(
-        op,
-        &x.beside(&indices)?.contiguous_detached()?,
-        axis,
-        &indices,
-        &source.beside(&indices)?.contiguous_detached()?,
-    )?;
+    let (there, written) = (x.beside(&indices)?.contiguous_detached(op)?, source.beside(&indices)?.contiguous_detached(op)?);
+    let out = door::gather::select_put(op, &there, axis, &indices, &written)?;
     if !out.dtype().is_float() {
         return Ok(out);
     }
@@ -188,13 +182,13 @@ impl Gradient for Put {
         };
         let kept = || -> Result<Tensor> {
             let (none, all) = (Tensor::zeros(&[size], DType::Bool)?, Tensor::ones(&[count], DType::Bool)?);
-            let [none, all] = [none.beside(g)?.contiguous()?, all.beside(g)?.contiguous()?];
+            let [none, all] = [none.beside(g)?.contiguous_for(self.op)?, all.beside(g)?.contiguous_for(self.op)?];
             let written = door::gather::select_put(self.op, &none, 0, &self.indices, &all)?;
             along(written)?.where_(0.0, g)
         };
         let stayed = || -> Result<Tensor> {
             let numbers = numbers_beside(g, count)?;
-            let none = Tensor::zeros(&[size], numbers.dtype())?.beside(g)?.contiguous()?;
+            let none = Tensor::zeros(&[size], numbers.dtype())?.beside(g)?.contiguous_for(self.op)?;
             let last = door::gather::select_put(self.op, &none, 0, &self.indices, &numbers)?;
             let is_last = last.index_select(0, &self.indices)?.eq(&numbers)?;
             along(is_last)?.where_(g.index_select(self.axis as isize, &self.indices)?, 0.0)

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use super::put::{cast, numbers_beside};
 use crate::check;
 use crate::door;
-use crate::error::{Error, Result};
+use crate::door::gather::ScatterKind;
+use crate::error::{Error, ErrorKind, Result};
 use crate::ops::index::check_index;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::operand::{OperandValue, TensorOrNumber};
@@ -20,6 +21,8 @@ pub enum ScatterReduction {
     Sum,
     /// The mean, in which the tensor's own element counts once.
     Mean,
+    /// The product.
+    Prod,
     /// The largest; NaN if one is.
     Max,
     /// The smallest; NaN if one is.
@@ -57,13 +60,14 @@ impl Tensor {
 
     /// This tensor's elements reduced with those of `source` whose `index` along an axis names them.
     ///
-    /// Shapes are those of [`scatter_add`](Tensor::scatter_add). PyTorch's `amax` is `Max`; its `include_self` is always on.
+    /// Shapes are those of [`scatter_add`](Tensor::scatter_add). PyTorch's `amax` is `Max`; its `include_self` is always on. Integers stay integers.
     ///
     /// # Gradient
-    /// Of an extreme in equal parts to all elements that are equal to it.
+    /// Of an extreme in equal parts to all elements that are equal to it. Of a product that of the other factors, of zeros too; where a factor is 0 it has no
+    /// second derivative.
     ///
     /// # Errors
-    /// As [`scatter_add`](Tensor::scatter_add).
+    /// As [`scatter_add`](Tensor::scatter_add); for the mean of integers, and for a sum or product of integers that does not fit i64.
     ///
     /// # Example
     /// ```
@@ -79,21 +83,64 @@ impl Tensor {
     pub fn scatter_reduce(&self, axis: isize, index: &Tensor, source: &Tensor, reduction: ScatterReduction) -> Result<Tensor> {
         let (d, index) = check_index("scatter_reduce", self, axis, index)?;
         check_source("scatter_reduce", &index, source)?;
+        if self.dtype().is_integer() && source.dtype().is_integer() {
+            return of_integers("scatter_reduce", self, d, &index, source, reduction);
+        }
         let dtype = check::common_float("scatter_reduce", self, source)?;
         let (x, source) = (self.to_dtype(dtype)?, source.to_dtype(dtype)?);
         match reduction {
-            ScatterReduction::Sum => x.scatter_add(axis, &index, &source),
-            ScatterReduction::Mean => {
+            ScatterReduction::Sum | ScatterReduction::Mean => {
+                door::gather::check_range("scatter_reduce", &index, d, x.shape()[d])?;
+                let sums = x.scatter_add(axis, &index, &source)?;
+                if reduction == ScatterReduction::Sum {
+                    return Ok(sums);
+                }
                 let counts = x.detach().ones_like().scatter_add(axis, &index, &source.detach().ones_like())?;
-                x.scatter_add(axis, &index, &source)?.div(&counts)
+                sums.div(&counts)
             }
-            ScatterReduction::Max | ScatterReduction::Min => {
-                let largest = reduction == ScatterReduction::Max;
-                let (a, b) = (x.contiguous_detached()?, source.contiguous_detached()?);
-                let out = door::gather::scatter_extreme("scatter_reduce", &a, d, &index, &b, largest)?;
-                Ok(Tensor::record(out, &[&x, &source], ScatterExtreme { axis: d, index }))
+            ScatterReduction::Max | ScatterReduction::Min | ScatterReduction::Prod => {
+                let (a, b) = (x.contiguous_detached("scatter_reduce")?, source.contiguous_detached("scatter_reduce")?);
+                let kind = match reduction {
+                    ScatterReduction::Max => ScatterKind::Max,
+                    ScatterReduction::Min => ScatterKind::Min,
+                    _ => ScatterKind::Prod,
+                };
+                let out = door::gather::scatter_reduce("scatter_reduce", &a, d, &index, &b, kind)?;
+                Ok(match kind {
+                    ScatterKind::Prod => Tensor::record(out, &[&x, &source], ScatterProduct { axis: d, index }),
+                    _ => Tensor::record(out, &[&x, &source], ScatterExtreme { axis: d, index }),
+                })
             }
         }
+    }
+}
+
+/// The reductions of integers, exactly.
+#[track_caller]
+pub(crate) fn of_integers(
+    op: &str,
+    x: &Tensor,
+    axis: usize,
+    index: &Tensor,
+    source: &Tensor,
+    reduction: ScatterReduction,
+) -> Result<Tensor> {
+    let (kind, what) = match reduction {
+        ScatterReduction::Sum => (ScatterKind::Sum, "sum"),
+        ScatterReduction::Prod => (ScatterKind::Prod, "product"),
+        ScatterReduction::Max => (ScatterKind::Max, "maximum"),
+        ScatterReduction::Min => (ScatterKind::Min, "minimum"),
+        ScatterReduction::Mean => {
+            return Err(Error::dtype(format!(
+                "{op}: the mean takes floating-point numbers, got {}; cast with to_dtype",
+                x.dtype()
+            )));
+        }
+    };
+    let [x, source] = [x, source].map(|x| x.widened(op)?.contiguous_detached(op));
+    match door::gather::scatter_integers(op, &x?, axis, index, &source?, kind)? {
+        Some(out) => Ok(out),
+        None => Err(Error::value(format!("{op}: a {what} of integers does not fit i64"))),
     }
 }
 
@@ -113,13 +160,9 @@ fn scatter(x: &Tensor, axis: isize, index: &Tensor, source: OperandValue<'_>) ->
     let source = cast("scatter", x, source)?;
     let source = if is_number { Cow::Owned(source.expand(index.shape())?) } else { Cow::Borrowed(&source) };
     check_source("scatter", &index, &source)?;
-    let out = door::gather::scatter(
-        "scatter",
-        &x.beside(&index)?.contiguous_detached()?,
-        d,
-        &index,
-        &source.beside(&index)?.contiguous_detached()?,
-    )?;
+    let (there, written) =
+        (x.beside(&index)?.contiguous_detached("scatter")?, source.beside(&index)?.contiguous_detached("scatter")?);
+    let out = door::gather::scatter("scatter", &there, d, &index, &written)?;
     if !out.dtype().is_float() {
         return Ok(out);
     }
@@ -151,6 +194,36 @@ impl Gradient for Scatter {
             last.gather(axis, index)?.eq(&numbers)?.where_(g.gather(axis, index)?, 0.0)
         };
         Ok(vec![saved.needs(0).then(kept).transpose()?, saved.needs(1).then(stayed).transpose()?])
+    }
+}
+
+struct ScatterProduct {
+    axis: usize,
+    index: Tensor,
+}
+
+impl Gradient for ScatterProduct {
+    fn name(&self) -> &'static str {
+        "scatter_reduce"
+    }
+    // x̄ = ȳ Π of the other factors. With r the product of those that are not 0, it is r / x where no other is 0, and r for an x that is 0 itself.
+    fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
+        let Some(g) = &cotangents[0] else { return Ok(vec![None, None]) };
+        let (axis, index) = (self.axis as isize, &self.index);
+        let zeros = [0, 1].map(|i| saved.constant_input(i).eq(0.0));
+        let [own, others] = zeros;
+        let (own, others) = (own?, others?);
+        if saved.is_recorded() && (own.any(.., false)?.item::<bool>()? || others.any(.., false)?.item::<bool>()?) {
+            let words = "the gradient of scatter_reduce cannot be differentiated again: a factor of a product is 0";
+            return Err(Error::new(ErrorKind::Unsupported, words));
+        }
+        let (x, source) = (own.where_(1.0, saved.input(0))?, others.where_(1.0, saved.input(1))?);
+        let rest = g.mul(x.scatter_reduce(axis, index, &source, ScatterReduction::Prod)?)?;
+        let (own, others) = (own.to_dtype(g.dtype())?, others.to_dtype(g.dtype())?);
+        let count = own.scatter_add(axis, index, &others)?;
+        let by_x = || count.eq(&own)?.where_(rest.div(&x)?, 0.0);
+        let by_source = || count.gather(axis, index)?.eq(&others)?.where_(rest.gather(axis, index)?.div(&source)?, 0.0);
+        Ok(vec![saved.needs(0).then(by_x).transpose()?, saved.needs(1).then(by_source).transpose()?])
     }
 }
 
@@ -218,6 +291,20 @@ pub(crate) fn specs() -> Vec<Spec> {
             vec![normal(&[2, 3, 2]), normal(&[2, 2]), index()],
             "scatter_reduce: indices of shape [2, 2, 2] for a source of shape [2, 2]; they must be equal",
         ),
+        reduced("scatter_reduce prod", ScatterReduction::Prod, |a, b| a * b),
+        Spec::new("scatter_reduce of integers", |x| {
+            let all = [ScatterReduction::Sum, ScatterReduction::Prod, ScatterReduction::Max, ScatterReduction::Min];
+            all.iter().map(|&how| x[0].scatter_reduce(0, &x[2], &x[1], how)).collect()
+        })
+        .sample("vectors", vec![Tensor::from([5_i64, 2]), Tensor::from([3_i64, 4, 7]), Tensor::from([1_i64, 0, 1])])
+        .reference(|x| {
+            let all: [fn(f64, f64) -> f64; 4] = [|a, b| a + b, |a, b| a * b, f64::max, f64::min];
+            all.iter().map(|f| vec![f(x[0][0], x[1][1]), f(f(x[0][1], x[1][0]), x[1][2])]).collect()
+        })
+        .refuses(
+            vec![Tensor::from([i64::MAX]), Tensor::from([1_i64]), Tensor::from([0_i64])],
+            "scatter_reduce: a sum of integers does not fit i64",
+        ),
         Spec::new("scatter_reduce mean", |x| Ok(vec![x[0].scatter_reduce(0, &x[2], &x[1], ScatterReduction::Mean)?]))
             .sample("vectors", vec![normal(&[2]), normal(&[3]), Tensor::from(vec![1_i64, 0, 1])])
             .reference(|x| vec![vec![(x[0][0] + x[1][1]) / 2.0, (x[0][1] + x[1][0] + x[1][2]) / 3.0]])
@@ -226,7 +313,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: scatter, scatter_reduce_sum, scatter_reduce_max, scatter_reduce_min, scatter_reduce_mean);
+crate::testing::spec_tests!(specs: scatter, scatter_reduce_sum, scatter_reduce_max, scatter_reduce_min, scatter_reduce_prod, scatter_reduce_of_integers, scatter_reduce_mean);
 
 #[cfg(test)]
 mod tests {
@@ -244,6 +331,23 @@ mod tests {
         let g = grad(&loss, &[&x, &s]).unwrap();
         assert_eq!(g[0].to_vec::<f64>().unwrap(), [0.0, 1.0]);
         assert_eq!(g[1].to_vec::<f64>().unwrap(), [1.0, 2.0, 1.0]);
+    }
+
+    #[test]
+    fn a_factor_of_zero_has_the_product_of_the_others_as_its_gradient() {
+        // 0 · 3 · 2 at the first place, 0 · 0 at the second.
+        let x = Tensor::from([0.0, 0.0]).requires_grad();
+        let s = Tensor::from([3.0, 0.0, 2.0]).requires_grad();
+        let index = Tensor::from([0_i64, 1, 0]);
+        let y = x.scatter_reduce(0, &index, &s, ScatterReduction::Prod).unwrap().sum(.., false).unwrap();
+        let g = grad(&y, [&x, &s]).unwrap();
+        assert_eq!((g[0].to_vec::<f64>().unwrap(), g[1].to_vec::<f64>().unwrap()), (vec![6.0, 0.0], vec![0.0, 0.0, 0.0]));
+        let words = crate::tape::grad_recorded(&y, [&x]).err().unwrap().to_string();
+        assert_eq!(words, "the gradient of scatter_reduce cannot be differentiated again: a factor of a product is 0");
+        let n = Tensor::arange(2).unwrap();
+        let words = n.scatter_reduce(0, &n, &n, ScatterReduction::Mean).err().unwrap().to_string();
+        assert_eq!(words, "scatter_reduce: the mean takes floating-point numbers, got i64; cast with to_dtype");
+        assert_eq!(n.scatter_add(0, &n, &n).unwrap().to_vec::<i64>().unwrap(), [0, 2]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::items::from_zero;
 use crate::check;
 use crate::error::{Error, Result};
-use crate::ops::index::select;
+use crate::ops::index::{gather_inside, select, select_inside};
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -31,8 +31,13 @@ impl Tensor {
     pub fn take(&self, indices: &Tensor) -> Result<Tensor> {
         let indices = &check::indices("take", indices)?;
         let words = |index| format!("take: index {index} names no element of a tensor of shape {:?}", self.shape());
-        let indices = from_zero(indices, self.len(), words)?;
-        select(&self.reshape(&[self.len()])?, 0, indices.reshape(&[indices.len()])?)?.reshape(indices.shape())
+        let (x, numbers) = (self.reshape(&[self.len()])?, indices.contiguous_detached("take")?.reshape(&[indices.len()])?);
+        // Most indices count from the start: others are looked for where one is met.
+        let found = match select_inside("take", &x, 0, &numbers)? {
+            Some(found) => found,
+            None => select("take", &x, 0, from_zero("take", &numbers, self.len(), words)?)?,
+        };
+        found.reshape(indices.shape())
     }
 
     /// An element along an axis for each index, as [`gather`](Tensor::gather); outside the axis the shapes broadcast, and negative indices
@@ -69,9 +74,14 @@ impl Tensor {
         };
         let outside = check::broadcast("take_along_dim", &with_size(self.shape(), 1), &with_size(indices.shape(), 1))?;
         let words = |index| format!("take_along_dim: index {index} is outside axis {axis}");
-        let indices = from_zero(indices, self.shape()[d], words)?;
         let (size, count) = (self.shape()[d], indices.shape()[d]);
-        self.expand(&with_size(&outside, size))?.gather(axis, &indices.expand(&with_size(&outside, count))?)
+        let x = self.expand(&with_size(&outside, size))?;
+        let all = with_size(&outside, count);
+        // Most indices count from the start: others are looked for where one is met.
+        match gather_inside(&x, d, &indices.expand(&all)?.contiguous_detached("take_along_dim")?)? {
+            Some(found) => Ok(found),
+            None => x.gather(axis, &from_zero("take_along_dim", indices, size, words)?.expand(&all)?),
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::recurrence::{all_but_first, backwards, moved_on};
 use crate::check;
-use crate::door::reduce::{Scan, scan, scan_positions};
+use crate::door::reduce::{Scan, scan, scan_extrema};
 use crate::error::Result;
+use crate::ops;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
@@ -47,7 +48,7 @@ impl Tensor {
     pub fn cumsum(&self, axis: isize) -> Result<Tensor> {
         let axis = check::axis("cumsum", axis, self.rank())?;
         let x = counted("cumsum", self)?;
-        let y = scan("cumsum", &x.contiguous_detached()?, axis, Scan::Sum)?;
+        let y = scan("cumsum", &x.contiguous_detached("cumsum")?, axis, Scan::Sum)?;
         Ok(recorded(y, &x, Cumsum { axis: axis as isize }))
     }
 
@@ -71,7 +72,7 @@ impl Tensor {
     pub fn cumprod(&self, axis: isize) -> Result<Tensor> {
         let axis = check::axis("cumprod", axis, self.rank())?;
         let x = counted("cumprod", self)?;
-        let y = scan("cumprod", &x.contiguous_detached()?, axis, Scan::Product)?;
+        let y = scan("cumprod", &x.contiguous_detached("cumprod")?, axis, Scan::Product)?;
         Ok(recorded(y, &x, Cumprod { axis: axis as isize }))
     }
 
@@ -94,7 +95,7 @@ impl Tensor {
     pub fn logcumsumexp(&self, axis: isize) -> Result<Tensor> {
         let axis = check::axis("logcumsumexp", axis, self.rank())?;
         let x = self.to_compute_dtype("logcumsumexp")?;
-        let y = scan("logcumsumexp", &x.contiguous_detached()?, axis, Scan::LogSumExp)?;
+        let y = scan("logcumsumexp", &x.contiguous_detached("logcumsumexp")?, axis, Scan::LogSumExp)?;
         Ok(recorded(y, &x, LogCumsumExp { axis: axis as isize }))
     }
 
@@ -133,8 +134,9 @@ impl Tensor {
 #[track_caller]
 fn extrema(op: &str, x: &Tensor, axis: isize, largest: bool) -> Result<(Tensor, Tensor)> {
     let d = check::axis(op, axis, x.rank())?;
-    let index = scan_positions(op, &counted(op, x)?.contiguous_detached()?, d, largest)?;
-    Ok((x.gather(axis, &index)?, index))
+    let (values, index) = scan_extrema(op, &counted(op, x)?.contiguous_detached(op)?, d, largest)?;
+    // What was widened to be compared has its own type again.
+    Ok((ops::index::recorded(values.to_dtype(x.dtype())?, x, d, index.clone()), index))
 }
 
 /// The result of an operation on numbers that have a gradient, or on integers, which have none.

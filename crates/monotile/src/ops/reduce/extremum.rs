@@ -5,6 +5,7 @@ use crate::check;
 use crate::door::reduce::{Reduction, index_of_extremum, logical, reduce, reduce_integers};
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
+use crate::tensor::position::AxisList;
 use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -68,8 +69,8 @@ impl Tensor {
     /// If an axis does not exist, is named twice or has no elements; for integers and booleans.
     #[doc(alias = "amax")]
     #[track_caller]
-    pub fn max(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
-        extremum("max", self, axes, Reduction::Max, keepdim)
+    pub fn max(&self, axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
+        extremum("max", self, &axes.list(self.rank()), Reduction::Max, keepdim)
     }
 
     /// The smallest element over `axes`, or over all of them where none are named: NaN if there is one. The axes disappear, or stay with
@@ -82,8 +83,30 @@ impl Tensor {
     /// As [`max`](Tensor::max).
     #[doc(alias = "amin")]
     #[track_caller]
-    pub fn min(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
-        extremum("min", self, axes, Reduction::Min, keepdim)
+    pub fn min(&self, axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
+        extremum("min", self, &axes.list(self.rank()), Reduction::Min, keepdim)
+    }
+
+    /// The smallest and the largest element over `axes`: [`min`](Tensor::min) and [`max`](Tensor::max), by two passes.
+    ///
+    /// # Gradient
+    /// As those of [`min`](Tensor::min) and [`max`](Tensor::max).
+    ///
+    /// # Errors
+    /// As [`max`](Tensor::max).
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let (least, largest) = Tensor::from([[1_i64, 5], [7, 3]]).aminmax(1, false)?;
+    /// assert_eq!((least.to_vec::<i64>()?, largest.to_vec::<i64>()?), (vec![1, 3], vec![5, 7]));
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn aminmax(&self, axes: impl AxisList, keepdim: bool) -> Result<(Tensor, Tensor)> {
+        let axes = axes.list(self.rank());
+        let least = extremum("aminmax", self, &axes, Reduction::Min, keepdim)?;
+        Ok((least, extremum("aminmax", self, &axes, Reduction::Max, keepdim)?))
     }
 
     /// The largest element along `axis`, and its index as i64: that of the first of equal ones, and of the first NaN if there is one.
@@ -130,13 +153,13 @@ impl Tensor {
     /// ```
     /// use monotile::Tensor;
     /// let a = Tensor::from_rows(&[[1.0_f64, 5.0, 2.0], [7.0, 3.0, 7.0]])?;
-    /// assert_eq!(a.argmax(&[1], false)?.to_vec::<i64>()?, [1, 0]);
-    /// assert_eq!(a.argmax(&[], false)?.item::<i64>()?, 3);
+    /// assert_eq!(a.argmax(1, false)?.to_vec::<i64>()?, [1, 0]);
+    /// assert_eq!(a.argmax(.., false)?.item::<i64>()?, 3);
     /// # Ok::<(), monotile::Error>(())
     /// ```
     #[track_caller]
-    pub fn argmax(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
-        arg_extremum("argmax", self, axes, true, keepdim)
+    pub fn argmax(&self, axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
+        arg_extremum("argmax", self, &axes.list(self.rank()), true, keepdim)
     }
 
     /// The position of the first smallest element over `axes`, as in [`argmax`](Tensor::argmax).
@@ -144,8 +167,8 @@ impl Tensor {
     /// # Errors
     /// As [`max`](Tensor::max).
     #[track_caller]
-    pub fn argmin(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
-        arg_extremum("argmin", self, axes, false, keepdim)
+    pub fn argmin(&self, axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
+        arg_extremum("argmin", self, &axes.list(self.rank()), false, keepdim)
     }
 }
 
@@ -184,6 +207,16 @@ pub(crate) fn specs() -> Vec<Spec> {
     all.push(refused);
     let pair = |(value, index): (Tensor, Tensor)| Ok(vec![value, index]);
     all.push(
+        Spec::new("aminmax", move |x| pair(x[0].aminmax(0, false)?))
+            .sample("matrix", vec![normal(&[3, 4])])
+            .reference(|x| {
+                let column = |f: fn(f64, f64) -> f64| (0..4).map(|j| (0..3).map(|i| x[0][4 * i + j]).reduce(f).unwrap()).collect();
+                vec![column(f64::min), column(f64::max)]
+            })
+            .orders(2)
+            .refuses(vec![normal(&[0, 3])], "aminmax: axis 0 of shape [0, 3] has no elements to choose from"),
+    );
+    all.push(
         Spec::new("max_with_indices", move |x| pair(x[0].max_with_indices(1, false)?))
             .sample("matrix", vec![normal(&[3, 4])])
             .reference(|x| {
@@ -207,7 +240,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: max, min, max_with_indices, min_with_indices);
+crate::testing::spec_tests!(specs: max, min, aminmax, max_with_indices, min_with_indices);
 
 #[cfg(test)]
 mod tests {

@@ -5,6 +5,7 @@ use crate::check;
 use crate::door::reduce::{Reduction, reduce};
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
+use crate::tensor::position::AxisList;
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::Spec;
@@ -32,12 +33,17 @@ impl Tensor {
     /// # Ok::<(), monotile::Error>(())
     /// ```
     #[track_caller]
-    pub fn logsumexp(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
-        let x = self.to_compute_dtype("logsumexp")?;
-        let axes = check::axes("logsumexp", axes, x.rank())?;
-        let y = reduce("logsumexp", &x, &axes, Reduction::LogSumExp)?;
-        Tensor::record(y, &[&x], LogSumExp { axes: axes.clone() }).with_axes_kept(x.shape(), &axes, keepdim)
+    pub fn logsumexp(&self, axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
+        logsumexp(self, &axes.list(self.rank()), keepdim)
     }
+}
+
+#[track_caller]
+fn logsumexp(x: &Tensor, axes: &[isize], keepdim: bool) -> Result<Tensor> {
+    let x = x.to_compute_dtype("logsumexp")?;
+    let axes = check::axes("logsumexp", axes, x.rank())?;
+    let y = reduce("logsumexp", &x, &axes, Reduction::LogSumExp)?;
+    Tensor::record(y, &[&x], LogSumExp { axes: axes.clone() }).with_axes_kept(x.shape(), &axes, keepdim)
 }
 
 struct LogSumExp {

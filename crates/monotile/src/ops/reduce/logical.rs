@@ -3,6 +3,7 @@
 use crate::check;
 use crate::door;
 use crate::error::Result;
+use crate::tensor::position::AxisList;
 use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -39,8 +40,8 @@ impl Tensor {
     /// # Ok::<(), monotile::Error>(())
     /// ```
     #[track_caller]
-    pub fn any(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
-        logical("any", self, axes, false, keepdim)
+    pub fn any(&self, axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
+        logical("any", self, &axes.list(self.rank()), false, keepdim)
     }
 
     /// Whether all elements over `axes` are true, as in [`any`](Tensor::any): true over no elements.
@@ -48,8 +49,8 @@ impl Tensor {
     /// # Errors
     /// As [`any`](Tensor::any).
     #[track_caller]
-    pub fn all(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
-        logical("all", self, axes, true, keepdim)
+    pub fn all(&self, axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
+        logical("all", self, &axes.list(self.rank()), true, keepdim)
     }
 
     /// How many elements over `axes` are true in the sense of [`any`](Tensor::any): an exact i64.
@@ -57,8 +58,8 @@ impl Tensor {
     /// # Errors
     /// As [`any`](Tensor::any).
     #[track_caller]
-    pub fn count_nonzero(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
-        let axes = check::axes("count_nonzero", axes, self.rank())?;
+    pub fn count_nonzero(&self, axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
+        let axes = check::axes("count_nonzero", &axes.list(self.rank()), self.rank())?;
         door::reduce::count_true("count_nonzero", &truths(self)?, &axes)?.with_axes_kept(self.shape(), &axes, keepdim)
     }
 }

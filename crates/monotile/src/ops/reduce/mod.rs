@@ -10,8 +10,10 @@ mod extremum;
 
 mod log_sum_exp;
 mod logical;
+mod without_nan;
 
 mod cumulative;
+mod differences;
 mod recurrence;
 
 use monotile_kernels::shape::count;
@@ -27,6 +29,11 @@ pub use recurrence::linear_recurrence;
 /// A shape with size 1 at `axes`.
 fn ones_at(shape: &[usize], axes: &[usize]) -> Dims {
     shape.iter().enumerate().map(|(d, &n)| if axes.contains(&d) { 1 } else { n }).collect()
+}
+
+/// A shape of ones of this rank, with `size` at axis `d`.
+fn only_at(d: usize, rank: usize, size: usize) -> Dims {
+    (0..rank).map(|axis| if axis == d { size } else { 1 }).collect()
 }
 
 impl Tensor {
@@ -82,6 +89,7 @@ fn reduction_spec(
 pub(crate) fn specs() -> Vec<Spec> {
     [
         cumulative::specs(),
+        differences::specs(),
         extremum::specs(),
         log_sum_exp::specs(),
         logical::specs(),
@@ -89,6 +97,7 @@ pub(crate) fn specs() -> Vec<Spec> {
         recurrence::specs(),
         sum::specs(),
         variance::specs(),
+        without_nan::specs(),
     ]
     .into_iter()
     .flatten()

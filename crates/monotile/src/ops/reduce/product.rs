@@ -7,6 +7,7 @@ use crate::check;
 use crate::door::reduce::{Reduction, reduce, reduce_integers};
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
+use crate::tensor::position::AxisList;
 use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -36,16 +37,21 @@ impl Tensor {
     /// ```
     #[doc(alias = "product")]
     #[track_caller]
-    pub fn prod(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
-        let axes = check::axes("prod", axes, self.rank())?;
-        if !self.dtype().is_float() {
-            let y = reduce_integers("prod", &self.to_dtype(DType::I64)?, &axes, Reduction::Prod)?;
-            return y.with_axes_kept(self.shape(), &axes, keepdim);
-        }
-        let x = self.to_compute_dtype("prod")?;
-        let y = reduce("prod", &x, &axes, Reduction::Prod)?;
-        Tensor::record(y, &[&x], Prod { axes: axes.clone() }).with_axes_kept(x.shape(), &axes, keepdim)
+    pub fn prod(&self, axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
+        prod(self, &axes.list(self.rank()), keepdim)
     }
+}
+
+#[track_caller]
+fn prod(x: &Tensor, axes: &[isize], keepdim: bool) -> Result<Tensor> {
+    let axes = check::axes("prod", axes, x.rank())?;
+    if !x.dtype().is_float() {
+        let y = reduce_integers("prod", &x.to_dtype(DType::I64)?, &axes, Reduction::Prod)?;
+        return y.with_axes_kept(x.shape(), &axes, keepdim);
+    }
+    let x = x.to_compute_dtype("prod")?;
+    let y = reduce("prod", &x, &axes, Reduction::Prod)?;
+    Tensor::record(y, &[&x], Prod { axes: axes.clone() }).with_axes_kept(x.shape(), &axes, keepdim)
 }
 
 struct Prod {

@@ -43,7 +43,12 @@ pub fn linear_recurrence(a: &Tensor, b: &Tensor, axis: isize) -> Result<Tensor> 
     let axis = check::axis("linear_recurrence", axis, b.rank())?;
     let dtype = check::common_float("linear_recurrence", a, b)?;
     let (a, b) = (a.to_dtype(dtype)?, b.to_dtype(dtype)?);
-    let y = door::reduce::recurrence("linear_recurrence", &a.contiguous_detached()?, &b.contiguous_detached()?, axis)?;
+    let y = door::reduce::recurrence(
+        "linear_recurrence",
+        &a.contiguous_detached("linear_recurrence")?,
+        &b.contiguous_detached("linear_recurrence")?,
+        axis,
+    )?;
     Ok(Tensor::record(y, &[&a, &b], LinearRecurrence { axis: axis as isize }))
 }
 

@@ -9,6 +9,7 @@ use crate::check;
 use crate::door::reduce::{Reduction, count_true, reduce, reduce_integers};
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
+use crate::tensor::position::AxisList;
 use crate::tensor::{DType, Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -29,26 +30,15 @@ impl Tensor {
     /// ```
     /// use monotile::Tensor;
     /// let a = Tensor::from_rows(&[[1.0_f64, 2.0], [3.0, 4.0]])?;
-    /// assert_eq!(a.sum(&[0], false)?.to_vec::<f64>()?, [4.0, 6.0]);
-    /// assert_eq!(a.sum(&[], false)?.item::<f64>()?, 10.0);
-    /// assert_eq!(a.gt(&Tensor::scalar(1.5_f64))?.sum(&[], false)?.item::<i64>()?, 3);
+    /// assert_eq!(a.sum(0, false)?.to_vec::<f64>()?, [4.0, 6.0]);
+    /// assert_eq!(a.sum(.., false)?.item::<f64>()?, 10.0);
+    /// assert_eq!(a.gt(&Tensor::scalar(1.5_f64))?.sum(.., false)?.item::<i64>()?, 3);
     /// # Ok::<(), monotile::Error>(())
     /// ```
     #[track_caller]
     #[doc(alias = "count")]
-    pub fn sum(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
-        if !self.dtype().is_float() {
-            let axes = check::axes("sum", axes, self.rank())?;
-            let y = match self.dtype() {
-                DType::Bool => count_true("sum", self, &axes)?,
-                _ => reduce_integers("sum", &self.widened("sum")?, &axes, Reduction::Sum)?,
-            };
-            return y.with_axes_kept(self.shape(), &axes, keepdim);
-        }
-        let x = self.to_compute_dtype("sum")?;
-        let axes = check::axes("sum", axes, x.rank())?;
-        let y = Tensor::record(reduce("sum", &x, &axes, Reduction::Sum)?, &[&x], Sum { axes: axes.clone(), count: 1.0 });
-        y.with_axes_kept(x.shape(), &axes, keepdim)
+    pub fn sum(&self, axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
+        sum(self, &axes.list(self.rank()), keepdim)
     }
 
     /// The mean over `axes`, or over all of them where none are named: NaN over no elements. The axes disappear, or stay with size 1
@@ -58,13 +48,34 @@ impl Tensor {
     /// If an axis does not exist or is named twice; for integers and booleans.
     #[doc(alias = "average")]
     #[track_caller]
-    pub fn mean(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
-        let x = self.to_compute_dtype("mean")?;
-        let axes = check::axes("mean", axes, x.rank())?;
-        let count = product(axes.iter().map(|&d| x.shape()[d])) as f64;
-        let y = Tensor::record(reduce("mean", &x, &axes, Reduction::Mean)?, &[&x], Sum { axes: axes.clone(), count });
-        y.with_axes_kept(x.shape(), &axes, keepdim)
+    pub fn mean(&self, axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
+        mean(self, &axes.list(self.rank()), keepdim)
     }
+}
+
+#[track_caller]
+fn sum(x: &Tensor, axes: &[isize], keepdim: bool) -> Result<Tensor> {
+    if !x.dtype().is_float() {
+        let axes = check::axes("sum", axes, x.rank())?;
+        let y = match x.dtype() {
+            DType::Bool => count_true("sum", x, &axes)?,
+            _ => reduce_integers("sum", &x.widened("sum")?, &axes, Reduction::Sum)?,
+        };
+        return y.with_axes_kept(x.shape(), &axes, keepdim);
+    }
+    let x = x.to_compute_dtype("sum")?;
+    let axes = check::axes("sum", axes, x.rank())?;
+    let y = Tensor::record(reduce("sum", &x, &axes, Reduction::Sum)?, &[&x], Sum { axes: axes.clone(), count: 1.0 });
+    y.with_axes_kept(x.shape(), &axes, keepdim)
+}
+
+#[track_caller]
+fn mean(x: &Tensor, axes: &[isize], keepdim: bool) -> Result<Tensor> {
+    let x = x.to_compute_dtype("mean")?;
+    let axes = check::axes("mean", axes, x.rank())?;
+    let count = product(axes.iter().map(|&d| x.shape()[d])) as f64;
+    let y = Tensor::record(reduce("mean", &x, &axes, Reduction::Mean)?, &[&x], Sum { axes: axes.clone(), count });
+    y.with_axes_kept(x.shape(), &axes, keepdim)
 }
 
 /// A sum divided by a count: 1 for a sum, the number of terms for a mean.

@@ -7,6 +7,7 @@ use crate::check;
 use crate::door::reduce::{Reduction, reduce};
 use crate::error::{Error, Result};
 use crate::tape::{Gradient, Saved};
+use crate::tensor::position::AxisList;
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -33,8 +34,8 @@ impl Tensor {
     /// ```
     #[doc(alias = "variance")]
     #[track_caller]
-    pub fn var(&self, axes: &[isize], correction: f64, keepdim: bool) -> Result<Tensor> {
-        variance("var", self, axes, correction, keepdim)
+    pub fn var(&self, axes: impl AxisList, correction: f64, keepdim: bool) -> Result<Tensor> {
+        variance("var", self, &axes.list(self.rank()), correction, keepdim)
     }
 
     /// The standard deviation over `axes`: the root of [`var`](Tensor::var), whose arguments it has.
@@ -54,13 +55,46 @@ impl Tensor {
     /// ```
     #[doc(alias = "stddev")]
     #[track_caller]
-    pub fn std(&self, axes: &[isize], correction: f64, keepdim: bool) -> Result<Tensor> {
-        let variance = variance("std", self, axes, correction, keepdim)?;
-        // The root of 0 has an infinite slope, which a slope of 0 would make NaN.
-        let zero = variance.eq(variance.zeros_like())?;
-        let root = zero.where_(variance.ones_like(), &variance)?.sqrt()?;
-        zero.where_(variance.zeros_like(), &root)
+    pub fn std(&self, axes: impl AxisList, correction: f64, keepdim: bool) -> Result<Tensor> {
+        root(&variance("std", self, &axes.list(self.rank()), correction, keepdim)?)
     }
+
+    /// The variance and the mean over `axes`: [`var`](Tensor::var) and [`mean`](Tensor::mean).
+    ///
+    /// # Errors
+    /// As [`var`](Tensor::var).
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let x = Tensor::from([1.0, 3.0, 3.0, 5.0]);
+    /// let (variance, mean) = x.var_mean(.., 0.0, false)?;
+    /// assert_eq!((variance.item::<f64>()?, mean.item::<f64>()?), (2.0, 3.0));
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn var_mean(&self, axes: impl AxisList, correction: f64, keepdim: bool) -> Result<(Tensor, Tensor)> {
+        let axes = axes.list(self.rank());
+        Ok((variance("var_mean", self, &axes, correction, keepdim)?, self.mean(&axes, keepdim)?))
+    }
+
+    /// The standard deviation and the mean over `axes`: [`std`](Tensor::std) and [`mean`](Tensor::mean).
+    ///
+    /// # Errors
+    /// As [`std`](Tensor::std).
+    #[track_caller]
+    pub fn std_mean(&self, axes: impl AxisList, correction: f64, keepdim: bool) -> Result<(Tensor, Tensor)> {
+        let axes = axes.list(self.rank());
+        Ok((root(&variance("std_mean", self, &axes, correction, keepdim)?)?, self.mean(&axes, keepdim)?))
+    }
+}
+
+/// The root of a variance: the root of 0 has an infinite slope, which a slope of 0 would make NaN.
+#[track_caller]
+fn root(variance: &Tensor) -> Result<Tensor> {
+    let zero = variance.eq(variance.zeros_like())?;
+    let root = zero.where_(variance.ones_like(), variance)?.sqrt()?;
+    zero.where_(variance.zeros_like(), &root)
 }
 
 #[track_caller]
@@ -111,6 +145,21 @@ pub(crate) fn specs() -> Vec<Spec> {
         .refuses(vec![normal(&[3])], "var: the correction must be at least 0, got -1");
     all.push(refused);
     all.extend(super::reduction_spec("std", |x, axes| x.std(axes, 1.0, false), move |g| sample(g).sqrt()));
+    let two = |(spread, mean): (Tensor, Tensor)| Ok(vec![spread, mean]);
+    let mean = |g: &[f64]| g.iter().sum::<f64>() / g.len() as f64;
+    let with_mean = |spec: Spec, spread: fn(f64) -> f64| {
+        spec.sample("matrix", vec![normal(&[3, 4])])
+            .reference(move |x| {
+                let rows = || x[0].chunks(4);
+                vec![rows().map(|g| spread(sample(g))).collect(), rows().map(mean).collect()]
+            })
+            .orders(2)
+    };
+    all.push(with_mean(Spec::new("var_mean", move |x| two(x[0].var_mean(1, 1.0, false)?)), |v| v));
+    all.push(
+        with_mean(Spec::new("std_mean", move |x| two(x[0].std_mean(1, 1.0, true)?)), f64::sqrt)
+            .refuses(vec![normal(&[3])], "std_mean: axis 1 is not an axis of a tensor of rank 1"),
+    );
     let integers = vec![Tensor::arange(3).unwrap()];
     let words = "var: takes floating-point numbers, got i64; cast with to_dtype";
     all.push(Spec::new("var", |x| Ok(vec![x[0].var(&[], 1.0, false)?])).refuses(integers, words));
@@ -118,7 +167,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: var, std);
+crate::testing::spec_tests!(specs: var, std, var_mean, std_mean);
 
 #[cfg(test)]
 mod tests {

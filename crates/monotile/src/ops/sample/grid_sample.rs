@@ -84,7 +84,7 @@ pub fn grid_sample(x: &Tensor, grid: &Tensor, options: &GridSampleOptions) -> Re
     }
     let (x, grid) = (x.to_dtype(dtype)?, grid.to_dtype(dtype)?);
     let rule = options.rule();
-    let out = door::sample("grid_sample", rule, &x.contiguous_detached()?, &grid.contiguous_detached()?)?;
+    let out = door::sample("grid_sample", rule, &x.contiguous_detached("grid_sample")?, &grid.contiguous_detached("grid_sample")?)?;
     Ok(Tensor::record(out, &[&x, &grid], GridSample(rule)))
 }
 
@@ -105,9 +105,9 @@ impl Gradient for GridSample {
         if saved.is_recorded() {
             return recorded(rule, saved, &grid, &g);
         }
-        let (grid, g) = (grid.contiguous()?, g.contiguous()?);
+        let (grid, g) = (grid.contiguous_for("grid_sample")?, g.contiguous_for("grid_sample")?);
         let by_x = || door::picture_gradient("grid_sample", rule, saved.input_shape(0), &grid, &g);
-        let by_grid = || door::grid_gradient("grid_sample", rule, &saved.input(0).contiguous()?, &grid, &g);
+        let by_grid = || door::grid_gradient("grid_sample", rule, &saved.input(0).contiguous_for("grid_sample")?, &grid, &g);
         Ok(vec![saved.needs(0).then(by_x).transpose()?, saved.needs(1).then(by_grid).transpose()?])
     }
 }

@@ -8,17 +8,17 @@ use crate::testing::{Spec, normal};
 
 /// The piecewise linear function through the points (xpᵢ, fpᵢ) at x, of any shape: f(x) = fᵢ + (x − xpᵢ) (fᵢ₊₁ − fᵢ) / (xpᵢ₊₁ − xpᵢ)
 ///
-/// `xp` is a vector that increases, which is not checked, and `fp` one as long. Before the first point the value is the first `fp`, behind the last
+/// `xp` is a vector that increases, in which points may be equal, and `fp` one as long. Beside a point at ±∞ the function is constant. Before the first point the value is the first `fp`, behind the last
 /// one the last. bf16 and f16 count as f32.
 ///
 /// # Gradient
 /// To all three. The slope at a point is that of the piece to its right; outside it is 0.
 ///
 /// # Errors
-/// If `xp` and `fp` are no vectors of one length, or hold no point; for integers.
+/// If `xp` and `fp` are no vectors of one length, or hold no point, or `xp` decreases or holds NaN; for integers.
 ///
 /// # Cost
-/// A binary search for each element, then elementwise operations.
+/// A binary search for each element, then elementwise operations. `xp` is read back, to refuse what is not sorted.
 ///
 /// # Example
 /// ```
@@ -37,6 +37,13 @@ pub fn interp(x: &Tensor, xp: &Tensor, fp: &Tensor) -> Result<Tensor> {
         return Err(Error::shape(format!("interp: points must be two vectors of one length, got shapes {a:?} and {b:?}")));
     }
     let (x, xp, fp) = (x.to_dtype(dtype)?, xp.to_dtype(dtype)?, fp.to_dtype(dtype)?);
+    let points = xp.detach().to_f64_vec()?;
+    // Positive comparisons, so that a NaN is refused.
+    if let Some(i) = points.iter().position(|p| p.is_nan()).or_else(|| points.windows(2).position(|p| !(p[0] <= p[1]))) {
+        let which =
+            if points[i].is_nan() { "is NaN".to_string() } else { format!("is {} and the next {}", points[i], points[i + 1]) };
+        return Err(Error::value(format!("interp: points must increase, but point {i} {which}; sort them, and the values alike")));
+    }
     let (first, last) = (fp.select(0, 0)?, fp.select(0, -1)?);
     if xp.len() == 1 {
         // 0 times infinity would be no number, and NaN stays.
@@ -47,8 +54,13 @@ pub fn interp(x: &Tensor, xp: &Tensor, fp: &Tensor) -> Result<Tensor> {
     let (x0, x1, f0, f1) = (xp.take(&lower)?, xp.take(&upper)?, fp.take(&lower)?, fp.take(&upper)?);
     // Between equal points there is nothing, and behind them no slope is read.
     let width = x1.sub(&x0)?;
-    let width = width.eq(0.0)?.where_(1.0, &width)?;
-    let between = x.sub(&x0)?.mul(&f1.sub(&f0)?.div(&width)?)?.add(&f0)?;
+    let (left, far) = (x0.eq(f64::NEG_INFINITY)?, width.detach().isinf()?);
+    let width = width.eq(0.0)?.or(&far)?.where_(1.0, &width)?;
+    let slope = far.where_(0.0, f1.sub(&f0)?.div(&width)?)?;
+    // A piece without an end has the value of the end that it has; at the point at -∞ itself that of this point.
+    let start = left.and(&x.ne(f64::NEG_INFINITY)?)?.where_(&f1, &f0)?;
+    let apart = left.where_(0.0, x.sub(&x0)?)?;
+    let between = apart.mul(&slope)?.add(&start)?;
     let (before, behind) = (x.lt(&xp.select(0, 0)?)?, x.ge(&xp.select(0, -1)?)?);
     before.where_(&first, &behind.where_(&last, &between)?)
 }
@@ -77,6 +89,14 @@ pub(crate) fn specs() -> Vec<Spec> {
                 "interp: points must be two vectors of one length, got shapes [2] and [3]",
             )
             .refuses(
+                vec![normal(&[3]), points(&[1.0, 2.0, 0.5]), normal(&[3])],
+                "interp: points must increase, but point 1 is 2 and the next 0.5; sort them, and the values alike",
+            )
+            .refuses(
+                vec![normal(&[3]), points(&[1.0, f64::NAN]), normal(&[2])],
+                "interp: points must increase, but point 1 is NaN; sort them, and the values alike",
+            )
+            .refuses(
                 vec![normal(&[3]), normal(&[0]), normal(&[0])],
                 "interp: points must be two vectors of one length, got shapes [0] and [0]",
             ),
@@ -102,6 +122,18 @@ mod tests {
         let x = Tensor::from(vec![-1.0, 7.0, f64::INFINITY, f64::NAN]);
         let one = interp(&x, &Tensor::from(vec![2.0]), &Tensor::from(vec![5.0])).unwrap().to_vec::<f64>().unwrap();
         assert!(one[..3] == [5.0; 3] && one[3].is_nan(), "{one:?}");
+    }
+
+    /// `np.interp([-np.inf, -5, 0, 0.5, 1, 7, np.inf], [-np.inf, 0, 1, np.inf], [3, 4, 6, 8])`
+    #[test]
+    fn beside_points_at_infinity_the_function_is_constant_as_in_numpy() {
+        let inf = f64::INFINITY;
+        let xp = Tensor::from([-inf, 0.0, 1.0, inf]);
+        let x = Tensor::from([-inf, -5.0, 0.0, 0.5, 1.0, 7.0, inf]).requires_grad();
+        let y = interp(&x, &xp, &Tensor::from([3.0, 4.0, 6.0, 8.0])).unwrap();
+        assert_eq!(y.to_vec::<f64>().unwrap(), [3.0, 4.0, 4.0, 5.0, 6.0, 6.0, 8.0]);
+        let g = crate::tape::grad(&y.sum(.., false).unwrap(), [&x]).unwrap();
+        assert_eq!(g[0].to_vec::<f64>().unwrap(), [0.0, 0.0, 2.0, 2.0, 0.0, 0.0, 0.0]);
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Tensor {
         if k > n {
             return Err(Error::value(format!("topk: k is {k}, and axis {axis} of shape {:?} has {n} elements", self.shape())));
         }
-        let index = exchanged(&door::sort::smallest("topk", &rows(self, axis)?, k, largest)?, axis)?;
+        let index = exchanged(&door::sort::smallest("topk", &rows("topk", self, axis)?, k, largest)?, axis)?;
         Ok((self.gather(axis as isize, &index)?, index))
     }
 
@@ -79,7 +79,7 @@ impl Tensor {
                 self.shape()
             )));
         }
-        let places = exchanged(&door::sort::of_ranks("kthvalue", &rows(self, axis)?, &[k - 1], false)?, axis)?;
+        let places = exchanged(&door::sort::of_ranks("kthvalue", &rows("kthvalue", self, axis)?, &[k - 1], false)?, axis)?;
         picked(self, axis, &places, keepdim)
     }
 
@@ -104,7 +104,7 @@ impl Tensor {
     pub fn mode(&self, axis: isize, keepdim: bool) -> Result<(Tensor, Tensor)> {
         let axis = check::axis("mode", axis, self.rank())?;
         not_empty("mode", self, axis)?;
-        let places = exchanged(&door::sort::mode("mode", &rows(self, axis)?)?, axis)?;
+        let places = exchanged(&door::sort::mode("mode", &rows("mode", self, axis)?)?, axis)?;
         picked(self, axis, &places, keepdim)
     }
 }

@@ -40,7 +40,7 @@ impl Tensor {
         if self.rank() != 1 {
             return Err(Error::shape(format!("bincount: counts a vector, got shape {:?}; reshape it", self.shape())));
         }
-        let x = self.widened("bincount")?.contiguous_detached()?;
+        let x = self.widened("bincount")?.contiguous_detached("bincount")?;
         let size = match door::sort::extent("bincount", &x)? {
             Some((least, _)) if least < 0 => {
                 return Err(Error::value(format!("bincount: {least} is negative; only 0, 1, 2, … have a place")));
@@ -82,7 +82,7 @@ impl Tensor {
     #[doc(alias = "histogram_bin_edges")]
     #[track_caller]
     pub fn histogram(&self, bins: usize, range: Option<[f64; 2]>) -> Result<(Tensor, Tensor)> {
-        let x = self.detach().to_compute_dtype("histogram")?.contiguous_detached()?;
+        let x = self.detach().to_compute_dtype("histogram")?.contiguous_detached("histogram")?;
         if bins == 0 || bins > i32::MAX as usize - 2 {
             return Err(Error::value(format!("histogram: {bins} bins; take from 1 to 2147483645")));
         }

@@ -31,8 +31,9 @@ impl Tensor {
     #[doc(alias = "flatnonzero")]
     #[track_caller]
     pub fn nonzero(&self) -> Result<Tensor> {
-        let mask = self.detach().to_dtype(DType::Bool)?.contiguous_detached()?;
-        door::sort::coordinates("nonzero", &door::sort::nonzero("nonzero", &mask)?, self)
+        let mask = self.detach().to_dtype(DType::Bool)?.contiguous_detached("nonzero")?;
+        let places = door::sort::nonzero("nonzero", &mask)?;
+        if self.rank() == 1 { places.unsqueeze(1) } else { door::sort::coordinates("nonzero", &places, self) }
     }
 
     /// The elements where a boolean mask is true, in row-major order: a vector. The shapes broadcast.
@@ -62,7 +63,7 @@ impl Tensor {
             return Err(Error::dtype(format!("masked_select: the mask must be bool, got {}", mask.dtype())));
         }
         let shape = check::broadcast("masked_select", self.shape(), mask.shape())?;
-        let mask = broadcast_to(&mask.detach(), &shape).contiguous_detached()?;
+        let mask = broadcast_to(&mask.detach(), &shape).contiguous_detached("masked_select")?;
         let places = door::sort::nonzero("masked_select", &mask)?;
         self.expand(&shape)?.reshape(&[shape.elements()])?.index_select(0, &places)
     }

@@ -19,8 +19,8 @@ pub use unique::Unique;
 
 /// The elements unrecorded and contiguous, with an axis exchanged for the last one.
 #[track_caller]
-fn rows(x: &Tensor, axis: usize) -> Result<Tensor> {
-    exchanged(&x.detach(), axis)?.contiguous_detached()
+fn rows(op: &str, x: &Tensor, axis: usize) -> Result<Tensor> {
+    exchanged(&x.detach(), axis)?.contiguous_detached(op)
 }
 
 /// A view with an axis exchanged for the last one.

@@ -41,7 +41,7 @@ impl Tensor {
     #[track_caller]
     pub fn sort(&self, axis: isize, descending: bool) -> Result<(Tensor, Tensor)> {
         let axis = check::axis("sort", axis, self.rank())?;
-        let (values, index) = door::sort::sort("sort", &rows(self, axis)?, descending)?;
+        let (values, index) = door::sort::sort("sort", &rows("sort", self, axis)?, descending)?;
         let (values, index) = (exchanged(&values, axis)?, exchanged(&index, axis)?);
         if values.dtype().is_float() {
             return Ok((Tensor::record(values, &[self], Sort { axis: axis as isize, index: index.clone() }), index));
@@ -57,7 +57,7 @@ impl Tensor {
     #[track_caller]
     pub fn argsort(&self, axis: isize, descending: bool) -> Result<Tensor> {
         let axis = check::axis("argsort", axis, self.rank())?;
-        exchanged(&door::sort::argsort("argsort", &rows(self, axis)?, descending)?, axis)
+        exchanged(&door::sort::argsort("argsort", &rows("argsort", self, axis)?, descending)?, axis)
     }
 }
 

@@ -4,6 +4,7 @@ use crate::check;
 use crate::door;
 use crate::error::{Error, Result};
 use crate::ops::map::named;
+use crate::tensor::position::AxisList;
 use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
@@ -32,7 +33,7 @@ impl Tensor {
     /// ```
     /// use monotile::Tensor;
     /// let x = Tensor::from_rows(&[[4.0_f64, 1.0, 3.0], [7.0, 9.0, 8.0]])?;
-    /// let q = x.quantile(&[0.25, 1.0], &[1], false)?;
+    /// let q = x.quantile([0.25, 1.0], 1, false)?;
     /// assert_eq!(q.shape(), [2, 2]);
     /// assert_eq!(q.to_vec::<f64>()?, [2.0, 7.5, 4.0, 9.0]);
     /// # Ok::<(), monotile::Error>(())
@@ -40,11 +41,12 @@ impl Tensor {
     #[doc(alias = "nanquantile")]
     #[doc(alias = "percentile")]
     #[track_caller]
-    pub fn quantile(&self, q: &[f64], axes: &[isize], keepdim: bool) -> Result<Tensor> {
+    pub fn quantile(&self, q: impl AsRef<[f64]>, axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
+        let q = q.as_ref();
         if let Some(level) = q.iter().find(|q| !(0.0..=1.0).contains(*q)) {
             return Err(Error::value(format!("quantile: the level {level} is not in 0 … 1")));
         }
-        quantile("quantile", self, q, axes, keepdim)
+        quantile("quantile", self, q, &axes.list(self.rank()), keepdim)
     }
 
     /// The middle of the sorted elements over `axes`, or over all of them where none are named: the mean of two middle ones, as NumPy's `median`.
@@ -67,8 +69,8 @@ impl Tensor {
     /// ```
     #[doc(alias = "nanmedian")]
     #[track_caller]
-    pub fn median(&self, axes: &[isize], keepdim: bool) -> Result<Tensor> {
-        quantile("median", self, &[0.5], axes, keepdim)?.squeeze(0)
+    pub fn median(&self, axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
+        quantile("median", self, &[0.5], &axes.list(self.rank()), keepdim)?.squeeze(0)
     }
 }
 
@@ -86,7 +88,7 @@ fn quantile(op: &'static str, x: &Tensor, q: &[f64], axes: &[isize], keepdim: bo
     let mut ranks: Vec<usize> = places.iter().flat_map(ends).collect();
     ranks.sort_unstable();
     ranks.dedup();
-    let index = door::sort::of_ranks(op, &rows.contiguous_detached()?, &ranks, true)?;
+    let index = door::sort::of_ranks(op, &rows.contiguous_detached(op)?, &ranks, true)?;
     let chosen = rows.gather(-1, &index)?;
     let end = |i: usize| {
         let at: Vec<i64> = places.iter().map(|place| ranks.partition_point(|&rank| rank < ends(place)[i]) as i64).collect();

@@ -3,7 +3,7 @@
 use crate::check;
 use crate::door;
 use crate::error::{Error, Result};
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -63,6 +63,50 @@ impl Tensor {
     }
 }
 
+/// # Sort and search: membership
+///
+/// By sorting what is looked for.
+impl Tensor {
+    /// Whether each element is one of `values`, as bool in its own shape; NaN is none.
+    ///
+    /// # Errors
+    /// If integers meet floating-point numbers.
+    ///
+    /// # Cost
+    /// A sort of the values, and a binary search an element.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::Tensor;
+    /// let x = Tensor::from([[1_i64, 2], [3, 4]]);
+    /// assert_eq!(x.isin(&Tensor::from([4_i64, 1, 9]))?.to_vec::<bool>()?, [true, false, false, true]);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[doc(alias = "in1d")]
+    #[track_caller]
+    pub fn isin(&self, values: &Tensor) -> Result<Tensor> {
+        let dtype = common("isin", self, values)?;
+        let [x, values] = [self, values].map(|x| x.detach().to_dtype(dtype));
+        let (x, values) = (x?, values?);
+        if values.is_empty() {
+            return Tensor::zeros(x.shape(), DType::Bool);
+        }
+        let sorted = values.reshape([values.len()])?.sort(0, false)?.0;
+        // Behind the last one there is none: the last is looked at, which is less.
+        let places = search("isin", &sorted, &x, false)?.minimum(values.len() as i64 - 1)?;
+        sorted.take(&places)?.eq(&x)
+    }
+}
+
+/// The type that both are compared in.
+#[track_caller]
+fn common(op: &str, a: &Tensor, b: &Tensor) -> Result<DType> {
+    match (a.dtype().compute(), b.dtype().compute()) {
+        (x, y) if x == y => Ok(x),
+        _ => check::common_float(op, a, b),
+    }
+}
+
 #[track_caller]
 fn search(op: &str, sorted: &Tensor, values: &Tensor, right: bool) -> Result<Tensor> {
     check::at_least(op, sorted, 1)?;
@@ -73,8 +117,8 @@ fn search(op: &str, sorted: &Tensor, values: &Tensor, right: bool) -> Result<Ten
             "{op}: sorted rows of shape {a:?} and values of shape {b:?} differ before the last axis"
         )));
     }
-    let dtype = if sorted.dtype() == values.dtype() { sorted.dtype() } else { check::common_float(op, sorted, values)? };
-    let [sorted, values] = [sorted, values].map(|x| x.detach().to_dtype(dtype)?.contiguous_detached());
+    let dtype = if sorted.dtype() == values.dtype() { sorted.dtype() } else { common(op, sorted, values)? };
+    let [sorted, values] = [sorted, values].map(|x| x.detach().to_dtype(dtype)?.contiguous_detached(op));
     door::sort::search(op, &sorted?, &values?, right)
 }
 
@@ -107,6 +151,14 @@ pub(crate) fn specs() -> Vec<Spec> {
                 let row = |i: usize| &x[0][i / 2 * 5..i / 2 * 5 + 5];
                 vec![x[1].iter().enumerate().map(|(i, &v)| count(row(i), v, false)).collect()]
             }),
+        Spec::new("isin", |x| Ok(vec![x[0].isin(&x[1])?]))
+            .sample("integers", vec![integers(&[-3, 1, 1, 9, 4]), integers(&[1, 2, -5, 9, 10])])
+            .sample("nothing looked for", vec![normal(&[2, 3]), normal(&[0])])
+            .sample("no elements", vec![normal(&[2, 0]), normal(&[3])])
+            .sample("numbers", vec![normal(&[2, 3]).round().unwrap(), normal(&[4]).round().unwrap()])
+            .reference(|x| vec![x[0].iter().map(|v| f64::from(x[1].contains(v))).collect()])
+            .may_drop_nan()
+            .refuses(vec![normal(&[3]), integers(&[1])], "isin: takes floating-point numbers, got f64 and i64; cast with to_dtype"),
         Spec::new("bucketize", |x| Ok(vec![x[0].bucketize(&x[1], true)?]))
             .sample("matrix", vec![normal(&[2, 3]), sorted(&[4])])
             .reference(move |x| vec![x[0].iter().map(|&v| count(&x[1], v, true)).collect()])
@@ -115,7 +167,7 @@ pub(crate) fn specs() -> Vec<Spec> {
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: searchsorted, searchsorted_rows, bucketize);
+crate::testing::spec_tests!(specs: searchsorted, searchsorted_rows, isin, bucketize);
 
 #[cfg(test)]
 mod tests {

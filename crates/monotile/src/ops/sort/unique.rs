@@ -34,7 +34,8 @@ impl Tensor {
     /// If there is no memory for the results.
     ///
     /// # Cost
-    /// That of [`argsort`](Tensor::argsort) of all elements. The number of values is read back.
+    /// Up to some four thousand values are counted in a table, over threads; more cost an [`argsort`](Tensor::argsort) of all elements. The
+    /// number of values is read back.
     ///
     /// # Example
     /// ```
@@ -51,7 +52,7 @@ impl Tensor {
     #[track_caller]
     pub fn unique(&self) -> Result<Unique> {
         let x = self.reshape(&[self.len()])?;
-        let [first, inverse, counts] = door::sort::unique("unique", &x.contiguous_detached()?)?;
+        let [first, inverse, counts] = door::sort::unique("unique", &x.contiguous_detached("unique")?)?;
         Ok(Unique { values: x.index_select(0, &first)?, first, inverse: inverse.reshape(self.shape())?, counts })
     }
 }

@@ -224,7 +224,7 @@ pub fn write_elements(tensor: &Tensor, to: &mut dyn std::io::Write) -> std::io::
 #[track_caller]
 pub(crate) fn with_bytes<T>(tensor: &Tensor, f: impl FnOnce(&[u8]) -> T) -> Result<T> {
     use super::storage::CpuStorage;
-    let source = tensor.on_cpu()?.contiguous_detached()?;
+    let source = tensor.on_cpu()?.contiguous_detached("write")?;
     let range = source.layout().offset..source.layout().offset + source.len();
     let range = if source.is_empty() { 0..0 } else { range };
     // Elements are stored as the processor holds them; every processor that Monotile is built for is little-endian.

@@ -50,7 +50,11 @@ pub fn slerp(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
 #[track_caller]
 fn forward(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     let all = leading("quaternion::slerp", &[(a, 1), (b, 1), (t, 1)])?;
-    let [a, b, t] = [broadcast_rows(a, &all)?, broadcast_rows(b, &all)?, broadcast_rows(t, &all)?];
+    let [a, b, t] = [
+        broadcast_rows("quaternion::slerp", a, &all)?,
+        broadcast_rows("quaternion::slerp", b, &all)?,
+        broadcast_rows("quaternion::slerp", t, &all)?,
+    ];
     door::transform::slerp("quaternion::slerp", [&a, &b, &t], &shape(&all, &[4]))
 }
 

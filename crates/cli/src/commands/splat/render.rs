@@ -1,0 +1,233 @@
+//! `monotile splat render`: pictures of a scene of splats.
+
+use std::f64::consts::TAU;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use monotile::transform::{DepthRange, look_at, perspective};
+use monotile::{DType, Tensor, limits};
+use monotile_radiance::{MatrixCamera, ProjectOptions, RenderedSplats, SplatOptions, Splats};
+use monotile_scene::{Orbit, Picture};
+
+use super::{SceneExtent, open};
+use crate::command_error::CommandError;
+use crate::commands::render::RenderOutput;
+use crate::commands::viewpoint::{Viewpoint, size};
+use crate::numbers;
+use crate::progress::{Progress, say};
+use crate::report;
+
+/// Draws a scene of Gaussian splats on the processor: a picture, or once around it.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  monotile splat render scene.ply                                       scene.png, most of it in the picture
+  monotile splat render scene.ply --camera orbit:120,10,0.8 --size 800x600 -o side.png
+  monotile splat render scene.ply --orbit -o scene.gif                  once around; also .apng
+  monotile splat render scene.ply --orbit --frames 90 -o 'frames/%04d.png'
+  monotile splat render scene.ply --depth -o depth.png                  near is bright
+  monotile splat render scene.ply --up y                                a file whose y points up
+
+Most trainers' files have y pointing down. The same command gives the same bytes on any number of threads.")]
+pub struct SplatRenderArgs {
+    /// A scene, .ply or .splat
+    #[arg(value_name = "SCENE")]
+    scene: PathBuf,
+    /// File: .png, .gif, .apng, frames/%04d.png, or - for PNG on standard output [default: the scene's name with .png]
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<String>,
+    /// orbit:AZIMUTH,ELEVATION[,DISTANCE] in degrees
+    #[arg(long, value_name = "CAMERA", default_value = "orbit:35,18")]
+    camera: Viewpoint,
+    /// The camera goes once around
+    #[arg(long)]
+    orbit: bool,
+    /// Pictures of a turn
+    #[arg(long, value_name = "N", default_value_t = 96, value_parser = clap::value_parser!(u64).range(1..))]
+    frames: u64,
+    /// Frames a second of an animation
+    #[arg(long, value_name = "N", default_value_t = 24.0, value_parser = numbers::finite::<f64>)]
+    fps: f64,
+    /// Pixels
+    #[arg(long, value_name = "WxH", default_value = "800x800", value_parser = size)]
+    size: [usize; 2],
+    /// Degrees that the camera sees vertically
+    #[arg(long, value_name = "DEGREES", default_value_t = 40.0, value_parser = numbers::finite::<f64>)]
+    fov: f64,
+    /// The axis of the file that points up
+    #[arg(long, value_name = "AXIS", default_value = "-y", allow_hyphen_values = true)]
+    up: UpAxis,
+    /// none, or a colour as #rrggbb
+    #[arg(long, value_name = "WHAT", default_value = "#000000", value_parser = background)]
+    background: SplatBackground,
+    /// Draw splats antialiased, even if the file does not say so
+    #[arg(long)]
+    antialiased: bool,
+    /// Distances in the place of colours: the nearest white, the farthest black
+    #[arg(long)]
+    depth: bool,
+    /// Refuse a scene with splats that cannot be drawn
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Which way is up.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum UpAxis {
+    #[value(name = "y")]
+    Y,
+    #[value(name = "-y")]
+    MinusY,
+    #[value(name = "z")]
+    Z,
+    #[value(name = "-z")]
+    MinusZ,
+}
+
+impl UpAxis {
+    /// Where a place goes whose y points up and whose front looks along z.
+    fn place(self, [x, y, z]: [f64; 3]) -> [f64; 3] {
+        match self {
+            Self::Y => [x, y, z],
+            Self::MinusY => [x, -y, -z],
+            Self::Z => [x, -z, y],
+            Self::MinusZ => [x, z, -y],
+        }
+    }
+}
+
+/// What is behind the splats.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum SplatBackground {
+    Transparent,
+    Color([u8; 3]),
+}
+
+fn background(text: &str) -> Result<SplatBackground, String> {
+    let hex = |text: &str| {
+        let number = u32::from_str_radix(text, 16).ok().filter(|_| text.len() == 6 && text.is_ascii())?;
+        Some(SplatBackground::Color([16, 8, 0].map(|shift| (number >> shift) as u8)))
+    };
+    match text {
+        "none" => Ok(SplatBackground::Transparent),
+        _ => text
+            .strip_prefix('#')
+            .and_then(hex)
+            .ok_or_else(|| format!("{text:?} is no background; it is none, or a colour like #f4f0e8")),
+    }
+}
+
+impl SplatRenderArgs {
+    /// Reads, draws, writes.
+    pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
+        let output = RenderOutput::parse(self.out.as_deref(), &self.scene)?;
+        let animated = matches!(output, RenderOutput::Animated(_));
+        let refuse = |words: &str| Err(CommandError::Usage(format!("splat render: {words}")));
+        if !(self.fps > 0.0 && self.fps <= 1000.0) {
+            return refuse("--fps is above 0 and at most 1000");
+        }
+        if !(self.fov >= 1.0 && self.fov <= 170.0) {
+            return refuse("--fov is from 1 to 170 degrees");
+        }
+        if animated != self.orbit {
+            return refuse("--orbit draws an animation, a .gif, an .apng or frames/%04d.png, and nothing else does");
+        }
+        let Viewpoint::Orbit(orbit) = self.camera else {
+            return refuse("a file of splats has no cameras; stand anywhere by --camera orbit:30,20");
+        };
+        let frames = if self.orbit { self.frames } else { 1 };
+        limits::FRAMES.admit(report::path(&self.scene), frames)?;
+        let (splats, about) = open(&self.scene, self.strict)?;
+        let Some(extent) = SceneExtent::of(&splats)? else {
+            return Err(CommandError::new(format!("{}: there is nothing to see: it has no splats", report::path(&self.scene))));
+        };
+        let options = SplatOptions {
+            project: ProjectOptions { antialiased: self.antialiased || about.antialiased, ..ProjectOptions::default() },
+            ..SplatOptions::default()
+        };
+        let draw = |frame: usize| {
+            let azimuth = f64::from(orbit.azimuth) + 360.0 * frame as f64 / frames as f64;
+            self.draw(&splats, &self.camera(&extent, &orbit, azimuth)?, &options, &extent)
+        };
+        let RenderOutput::Animated(files) = &output else {
+            return output.write_picture(&draw(0)?, out);
+        };
+        let mut progress = Progress::new("frames", frames);
+        let metadata = std::fs::metadata(&self.scene).ok();
+        let changed = metadata.map(|m| (m.len(), m.modified().ok()));
+        let Self { size, fov, up, background, antialiased, depth, .. } = self;
+        let source = format!(
+            "{} {changed:?} {orbit:?} {frames} {size:?} {fov} {up:?} {background:?} {antialiased} {depth}",
+            self.scene.display()
+        );
+        files.write(self.size, frames as usize, self.fps, &source, &mut progress, draw)?;
+        progress.finish();
+        say(&format!("{output}: {frames} frames of {} x {}", self.size[0], self.size[1]));
+        Ok(())
+    }
+
+    /// A camera on a circle around the scene, which it looks at.
+    fn camera(&self, extent: &SceneExtent, orbit: &Orbit, azimuth: f64) -> Result<MatrixCamera, CommandError> {
+        let [width, height] = self.size;
+        let fovy = self.fov.to_radians();
+        let narrow = fovy.min(2.0 * ((0.5 * fovy).tan() * width as f64 / height as f64).atan());
+        let distance = f64::from(orbit.distance) * extent.radius / (0.5 * narrow).sin();
+        let (sin, cos) = (azimuth / 360.0 * TAU).sin_cos();
+        let (high, level) = f64::from(orbit.elevation).to_radians().sin_cos();
+        let eye = self.up.place([distance * level * sin, distance * high, distance * level * cos]);
+        let vector = |x: [f64; 3]| Tensor::from(x);
+        let eye = [0, 1, 2].map(|k| extent.center[k] + eye[k]);
+        let view_from_world = look_at(&vector(eye), &vector(extent.center), &vector(self.up.place([0.0, 1.0, 0.0])))?;
+        let number = Tensor::scalar::<f64>;
+        let aspect = width as f64 / height as f64;
+        let [near, far] = [1e-3, 1e3].map(|x| number(x * extent.radius));
+        let clip_from_view = perspective(&number(fovy), &number(aspect), &near, &far, DepthRange::ZeroOne)?;
+        Ok(MatrixCamera { view_from_world, clip_from_view, width, height })
+    }
+
+    fn draw(
+        &self,
+        splats: &Splats,
+        camera: &MatrixCamera,
+        options: &SplatOptions,
+        extent: &SceneExtent,
+    ) -> Result<Picture, CommandError> {
+        // What is nearer than a hundredth of the scene's radius would fill the picture.
+        let project = ProjectOptions { near: 0.01 * extent.radius, ..options.project.clone() };
+        let seen = splats.render(camera, &SplatOptions { project, ..options.clone() })?;
+        let rgba = if self.depth { depths(&seen)? } else { self.colors(&seen)? };
+        Ok(Picture { width: camera.width, height: camera.height, rgba })
+    }
+
+    /// Colours over the background, or straight ones beside their coverage.
+    fn colors(&self, seen: &RenderedSplats) -> Result<Vec<u8>, CommandError> {
+        let [colors, coverage] = [&seen.picture, &seen.coverage].map(|x| x.to_dtype(DType::F32).and_then(|x| x.to_vec::<f32>()));
+        let (colors, coverage) = (colors?, coverage?);
+        let byte = |x: f32| (255.0 * x).round().clamp(0.0, 255.0) as u8;
+        let pixel = |(color, &covered): (&[f32], &f32)| match self.background {
+            SplatBackground::Transparent => {
+                let straight = |k: usize| byte(if covered > 0.0 { color[k] / covered } else { 0.0 });
+                [straight(0), straight(1), straight(2), byte(covered)]
+            }
+            SplatBackground::Color(behind) => {
+                let over = |k: usize| byte(color[k] + (1.0 - covered) * f32::from(behind[k]) / 255.0);
+                [over(0), over(1), over(2), 255]
+            }
+        };
+        Ok(colors.chunks_exact(3).zip(&coverage).flat_map(pixel).collect())
+    }
+}
+
+/// Depths as gray: white the nearest of the picture, black the farthest; nothing where little is covered.
+fn depths(seen: &RenderedSplats) -> Result<Vec<u8>, CommandError> {
+    let (depth, coverage) = (seen.depth.to_f64_vec()?, seen.coverage.to_f64_vec()?);
+    let covered = || depth.iter().zip(&coverage).filter(|(_, covered)| **covered > 0.5).map(|(depth, _)| *depth);
+    let (least, most) = covered().fold((f64::INFINITY, 0.0_f64), |(a, b), x| (a.min(x), b.max(x)));
+    let pixel = |(depth, covered): (&f64, &f64)| {
+        let share = if most > least { (most - depth) / (most - least) } else { 1.0 };
+        let gray = (20.0 + 235.0 * share).round().clamp(0.0, 255.0) as u8;
+        [gray, gray, gray, (255.0 * covered).round().clamp(0.0, 255.0) as u8]
+    };
+    Ok(depth.iter().zip(&coverage).flat_map(pixel).collect())
+}

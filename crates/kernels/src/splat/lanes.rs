@@ -1,0 +1,85 @@
+//! Rows of few numbers as registers of one column each, and back.
+
+use super::CameraRows;
+use crate::number::Number;
+use crate::real::Real;
+use crate::simd::{Enabled, MAX_LANES, Vector};
+
+/// Which lanes hold a row that counts.
+pub(super) type Kept = [bool; MAX_LANES];
+
+/// The columns of up to `LANES` rows of W numbers; lanes without a row, or whose row does not count, hold 0.
+#[inline(always)]
+pub(super) fn columns<V: Vector, const W: usize>(isa: Enabled<V>, kept: &Kept, rows: &[V::Element]) -> [V; W] {
+    let mut lanes = [[V::Element::ZERO; MAX_LANES]; W];
+    for (lane, row) in rows.chunks_exact(W).take(V::LANES).enumerate() {
+        for k in 0..W {
+            lanes[k][lane] = if kept[lane] { row[k] } else { V::Element::ZERO };
+        }
+    }
+    let mut columns = [isa.zero(); W];
+    for k in 0..W {
+        columns[k] = isa.read(&lanes[k]);
+    }
+    columns
+}
+
+/// Writes columns to rows, as many as there are; those whose lane of `kept` is false become 0.
+#[inline(always)]
+pub(super) fn put_columns<V: Vector, const W: usize>(columns: [V; W], kept: &Kept, rows: &mut [V::Element]) {
+    let mut lanes = [[V::Element::ZERO; MAX_LANES]; W];
+    for k in 0..W {
+        columns[k].write(&mut lanes[k]);
+    }
+    for (lane, row) in rows.chunks_exact_mut(W).take(V::LANES).enumerate() {
+        for k in 0..W {
+            row[k] = if kept[lane] { lanes[k][lane] } else { V::Element::ZERO };
+        }
+    }
+}
+
+/// A camera in registers.
+#[inline(always)]
+pub(super) fn camera_lanes<V: Vector>(isa: Enabled<V>, camera: &CameraRows) -> [[V; 4]; 6] {
+    let mut rows = [[isa.zero(); 4]; 6];
+    for (row, numbers) in rows.iter_mut().zip(camera.chunks_exact(4)) {
+        for k in 0..4 {
+            row[k] = isa.constant(numbers[k]);
+        }
+    }
+    rows
+}
+
+/// 1 in the lanes that count, else 0.
+#[inline(always)]
+pub(super) fn kept_lanes<V: Vector>(isa: Enabled<V>, kept: &Kept) -> V {
+    let ones = kept.map(|kept| if kept { V::Element::ONE } else { V::Element::ZERO });
+    isa.read(&ones)
+}
+
+/// Adds each register's lanes to a number, in f64.
+#[inline(always)]
+pub(super) fn add_camera<V: Vector>(sums: &mut CameraRows, rows: &[[V; 4]; 6]) {
+    for (sum, x) in sums.iter_mut().zip(rows.as_flattened()) {
+        *sum += x.sum().to_f64();
+    }
+}
+
+/// a · b
+#[inline(always)]
+pub(super) fn dot<V: Vector>(a: [V; 3], b: [V; 3]) -> V {
+    a[0].mul_add(b[0], a[1].mul_add(b[1], a[2] * b[2]))
+}
+
+/// The row's product with a homogeneous point whose last number is 1.
+#[inline(always)]
+pub(super) fn row_of_point<V: Vector>(row: [V; 4], point: [V; 3]) -> V {
+    row[0].mul_add(point[0], row[1].mul_add(point[1], row[2].mul_add(point[2], row[3])))
+}
+
+/// 1 in each lane where low ≤ x ≤ high, else 0.
+#[inline(always)]
+pub(super) fn within<V: Vector>(x: V, low: V, high: V) -> V {
+    let (zero, one) = (x.isa().zero(), x.isa().constant(1.0));
+    x.where_less(low, zero, high.where_less(x, zero, one))
+}

@@ -1,0 +1,32 @@
+//! Scenes of Gaussian splats: pictures on the CPU, and the gradient of every pixel by splats and camera.
+//!
+//! A scene is [`Splats`]: five tensors of N rows. A camera is two matrices ([`MatrixCamera`]), tensors too. [`Splats::render`] draws them by two operations,
+//! [`project`](project()) and [`blend`](blend()), which the tape records. A pose, a lens or a rig is learned by whoever made the matrices.
+//!
+//! # Conventions
+//! Those of glTF and of this workspace: a camera looks along its -z with y up, clip depth runs from 0 to w, quaternions are x, y, z, w, matrices are
+//! rows. A picture is `(height, width, channels)`, its first row the upper one; the centre of its first pixel is half a pixel from both edges. Files keep their own frame.
+//!
+//! # Source
+//! Kerbl, Kopanas, Leimkühler and Drettakis (2023), 3D Gaussian splatting for real-time radiance field rendering.
+#![forbid(unsafe_code)]
+
+mod blend;
+mod camera;
+mod files;
+mod kernel;
+mod project;
+mod splats;
+
+pub use blend::{BlendOptions, blend};
+pub use camera::MatrixCamera;
+pub use files::{SplatFileInfo, SplatReadOptions};
+pub use project::{ProjectOptions, ProjectedSplats, ShapeLimits, SightDirections, project};
+pub use splats::{RenderedSplats, SplatOptions, Splats};
+
+pub use monotile::{Error, ErrorKind, Result};
+
+/// The README's example, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
