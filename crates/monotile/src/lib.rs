@@ -20,7 +20,7 @@
 //! | threads, instruction set | [`set_threads`], [`threads()`], [`runtime_info`] |
 //! | how much of a file is taken, lists as long as a file says | [`limits`], [`memory`] |
 //!
-//! The features `glam`, `image`, `nalgebra` and `ndarray` convert from and to the types of those crates. The page `docs/from-pytorch.md` of the
+//! The features `glam`, `image`, `nalgebra` and `ndarray` convert from and to the types of those crates. The feature `gpu` takes tensors to a GPU. The page `docs/from-pytorch.md` of the
 //! repository pairs functions of PyTorch and NumPy with those here, and `docs/examples.md` has programs to start from.
 //!
 //! # Example

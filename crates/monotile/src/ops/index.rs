@@ -104,8 +104,8 @@ impl Tensor {
         }
         let dtype = check::common_float("scatter_add", self, source)?;
         let (x, source) = (self.to_dtype(dtype)?, source.to_dtype(dtype)?.beside(&index)?.contiguous_for("scatter_add")?);
-        let out =
-            door::gather::scatter_add("scatter_add", &x.beside(&index)?.contiguous_detached("scatter_add")?, d, &index, &source)?;
+        let x_there = x.beside(&index)?.contiguous_detached("scatter_add")?;
+        let out = door::gather::scatter_add("scatter_add", &x_there, d, &index, &source)?;
         Ok(Tensor::record(out, &[&x, &source], ScatterAdd { axis: d, index }))
     }
 }

@@ -150,13 +150,8 @@ fn with_size(shape: &[usize], axis: usize, size: usize) -> Dims {
 /// [`Tensor::index_copy`] of what was checked.
 #[track_caller]
 pub(super) fn put(op: &'static str, x: &Tensor, axis: usize, indices: Tensor, source: &Tensor) -> Result<Tensor> {
-    let out = door::gather::select_put(
-        op,
-        &x.beside(&indices)?.contiguous_detached(op)?,
-        axis,
-        &indices,
-        &source.beside(&indices)?.contiguous_detached(op)?,
-    )?;
+    let (there, written) = (x.beside(&indices)?.contiguous_detached(op)?, source.beside(&indices)?.contiguous_detached(op)?);
+    let out = door::gather::select_put(op, &there, axis, &indices, &written)?;
     if !out.dtype().is_float() {
         return Ok(out);
     }

@@ -160,13 +160,9 @@ fn scatter(x: &Tensor, axis: isize, index: &Tensor, source: OperandValue<'_>) ->
     let source = cast("scatter", x, source)?;
     let source = if is_number { Cow::Owned(source.expand(index.shape())?) } else { Cow::Borrowed(&source) };
     check_source("scatter", &index, &source)?;
-    let out = door::gather::scatter(
-        "scatter",
-        &x.beside(&index)?.contiguous_detached("scatter")?,
-        d,
-        &index,
-        &source.beside(&index)?.contiguous_detached("scatter")?,
-    )?;
+    let (there, written) =
+        (x.beside(&index)?.contiguous_detached("scatter")?, source.beside(&index)?.contiguous_detached("scatter")?);
+    let out = door::gather::scatter("scatter", &there, d, &index, &written)?;
     if !out.dtype().is_float() {
         return Ok(out);
     }
