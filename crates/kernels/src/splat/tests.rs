@@ -199,6 +199,38 @@ fn tiles_are_all_pairs() {
     }
 }
 
+/// Tiles in f32 against all pairs in f64 of the same numbers: pictures to 1e-5, gradients to 1e-4 of the largest.
+#[test]
+fn tiles_of_single_precision_are_all_pairs() {
+    for (n, size, channels) in [(1, [1, 1], 3), (60, [17, 33], 3), (80, [40, 24], 6)] {
+        let singles = |x: &[f64]| x.iter().map(|&x| x as f32).collect::<Vec<f32>>();
+        let doubles = |x: &[f32]| x.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
+        let of = sample(n, size, false, true).screen().0;
+        let [positions, conics, depths, opacities] = [&of.positions, &of.conics, &of.depths, &of.opacities].map(|x| singles(x));
+        let exact = NaiveScreen {
+            positions: doubles(&positions),
+            conics: doubles(&conics),
+            depths: doubles(&depths),
+            opacities: doubles(&opacities),
+        };
+        let (rule, colors) = (blend_rule(size, channels, false), singles(&numbers(channels * n, 6)));
+        let expected = naive::blend_splats(&rule, &exact, &doubles(&colors));
+        let cotangent = singles(&numbers(expected.len(), 7));
+        let (bar, colors_bar) = naive::blend_splats_gradient(&rule, &exact, &doubles(&colors), &doubles(&cotangent));
+        let seen = ScreenSplats { positions: &positions, conics: &conics, depths: &depths, opacities: &opacities };
+        let bins = SplatBins::new(&rule, seen, &colors).unwrap();
+        let mut picture = vec![7.0; expected.len()];
+        blend(&bins, &mut picture);
+        close(&doubles(&picture), &expected, 1e-5);
+        let mut bars = [2, 3, 1, 1, channels].map(|k| vec![7_f32; k * n]);
+        let [p, q, d, o, c] = &mut bars;
+        let out = ScreenSplatsMut { positions: p, conics: q, depths: d, opacities: o };
+        blend_gradient(&bins, [&picture, &cotangent], out, c).unwrap();
+        let wanted = [&bar.positions, &bar.conics, &bar.depths, &bar.opacities, &colors_bar];
+        bars.iter().zip(wanted).for_each(|(found, wanted)| close(&doubles(found), wanted, 1e-4));
+    }
+}
+
 /// The gradient of all pairs against differences, where nothing is cut off.
 #[test]
 fn gradients_of_all_pairs_are_differences() {

@@ -172,7 +172,8 @@ impl SplatRenderArgs {
         let [width, height] = self.size;
         let fovy = self.fov.to_radians();
         let narrow = fovy.min(2.0 * ((0.5 * fovy).tan() * width as f64 / height as f64).atan());
-        let distance = f64::from(orbit.distance) * extent.radius / (0.5 * narrow).sin();
+        // The tenth that lies outside of the radius is mostly near it.
+        let distance = f64::from(orbit.distance) * 1.15 * extent.radius / (0.5 * narrow).sin();
         let (sin, cos) = (azimuth / 360.0 * TAU).sin_cos();
         let (high, level) = f64::from(orbit.elevation).to_radians().sin_cos();
         let eye = self.up.place([distance * level * sin, distance * high, distance * level * cos]);
