@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use monotile::Device;
+use monotile::text::printable;
 use monotile_llama::train::{StepReport, TrainOptions, TrainingPlan};
 
 use crate::command_error::CommandError;
@@ -19,6 +21,8 @@ pub struct RunPlan<'a> {
     pub length: usize,
     /// Bytes of weights that are not trained and stay in their file.
     pub frozen: u64,
+    /// Where it computes.
+    pub device: &'a Device,
 }
 
 impl RunPlan<'_> {
@@ -31,6 +35,17 @@ impl RunPlan<'_> {
         let all = plan.tokens.saturating_mul(plan.steps as u64);
         say(&format!("run       {} steps of {} tokens, {} in all", count(plan.steps as u64), count(plan.tokens), count(all)));
         say(&format!("memory    {}", parts(&plan)));
+        if !self.device.is_cpu() {
+            // No interface tells how much memory an adapter has; what does not fit is refused where it is asked for.
+            let all = bytes(plan.memory().saturating_add(self.frozen));
+            let weights = if self.frozen > 0 {
+                format!(", {} of them weights that stay as they are", bytes(self.frozen))
+            } else {
+                String::new()
+            };
+            say(&format!("          {all} on {}{weights}", printable(self.device.name())));
+            return Ok(());
+        }
         let memory = machine::memory();
         if self.frozen > 0 {
             let stays = "stay in their file, and in memory as far as there is room";
@@ -144,6 +159,8 @@ impl TimeEstimate {
 mod tests {
     use super::*;
     use monotile::DType;
+    use monotile::Device;
+    use monotile::text::printable;
     use monotile_llama::Config;
     use monotile_llama::train::PlanSubject;
 
@@ -154,7 +171,7 @@ mod tests {
     #[track_caller]
     fn refused(batch: usize, length: usize, memory: u64) -> String {
         let options = TrainOptions { batch, ..TrainOptions::default() };
-        let planned = RunPlan { plan: &plan, options: &options, length, frozen: 0 };
+        let planned = RunPlan { plan: &plan, options: &options, length, frozen: 0, device: &Device::cpu() };
         planned.refuse_beyond(&plan(&options, length), memory).unwrap_err().to_string()
     }
 

@@ -89,18 +89,19 @@ impl TrainArgs {
             Vocabulary::Learned(tokens) => Tokenizer::train(&self.settings.data.text()?, tokens)?,
         };
         let config = self.config(&tokenizer)?;
+        let device = self.settings.device.open()?;
         say(&format!("model     {}", checkpoint::summary(&config)));
         let compute = self.settings.compute();
         let plan = |options: &TrainOptions, length| TrainingPlan::new(&config, PlanSubject::Everything, length, options, compute);
         let options = self.settings.options();
-        RunPlan { plan: &plan, options: &options, length: self.settings.data.length, frozen: 0 }.announce()?;
+        RunPlan { plan: &plan, options: &options, length: self.settings.data.length, frozen: 0, device: &device }.announce()?;
         let (rows, held_out) = self.settings.rows(&tokenizer, tokenizer.special("</s>"), None)?;
         if self.settings.dry_run {
             return Ok(());
         }
         let model = self.settings.computing(Model::random(config, self.settings.seed)?)?;
         let trainer = Trainer::new(model, TrainableParameters::Everything, rows, options)?;
-        let mut trainer = trainer.with_held_out(held_out)?.to(&self.settings.device.open()?)?;
+        let mut trainer = trainer.with_held_out(held_out)?.to(&device)?;
         let dtype = if self.dtype == Stored::Bf16 { DType::BF16 } else { DType::F32 };
         let write = |model: &Model, folder: &Path| {
             tokenizer.write(folder)?;

@@ -394,3 +394,30 @@ fn a_start_is_written_for_peft_and_is_no_adapter_of_ours() {
     init("orthogonal").succeeds();
     with("orthogonal").succeeds();
 }
+
+/// The device of every command that computes with a model, by name; a name that no adapter has is refused before anything is read.
+#[test]
+fn devices_are_listed_and_chosen_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let listed = monotile(folder.path(), &["devices", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+    assert!(listed["cpu"]["threads"].as_u64().unwrap() > 0);
+    let refused = monotile(folder.path(), &["train", "--data", "none.txt", "--out", "run", "--device", "no such adapter"]);
+    assert_eq!(refused.status, Some(1));
+    let words = refused.stderr;
+    assert!(words.contains("device: no adapter has \"no such adapter\" in its name") || words.contains("none.txt"), "{words}");
+    if listed["adapters"].as_array().unwrap().is_empty() {
+        return println!("skipped: no adapter");
+    }
+    std::fs::write(folder.path().join("text.txt"), "the cat sat on the mat and the dog sat on the log. ".repeat(40)).unwrap();
+    let losses = ["cpu", "gpu"].map(|device| {
+        let words = ["train", "--data", "text.txt", "--tokenizer", "bytes", "--layers", "1", "--hidden", "32", "--heads", "2"];
+        let more = ["--length", "24", "--batch", "2", "--steps", "4", "--out", device, "--device", device];
+        let run = monotile(folder.path(), &[&words[..], &more[..]].concat());
+        assert_eq!(run.status, Some(0), "{}", run.stderr);
+        let log = std::fs::read_to_string(folder.path().join(device).join("log.jsonl")).unwrap();
+        let entries = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        entries.filter_map(|entry| entry["loss"].as_f64()).collect::<Vec<_>>()
+    });
+    assert!(losses[0].len() == 4 && losses[0].iter().zip(&losses[1]).all(|(a, b)| (a - b).abs() < 1e-4), "{losses:?}");
+}

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use monotile::DType;
 use monotile::io::SafeTensors;
+use monotile::{DType, Device};
 use monotile_llama::lora::{LoraConfig, LoraInit};
 use monotile_llama::train::{PlanSubject, TrainOptions, Trainer, TrainingPlan};
 use monotile_llama::{Model, TrainableParameters};
@@ -103,11 +103,12 @@ impl LoraTrainArgs {
             return Err(CommandError::Usage("lora train: --exact is for --start pissa".into()));
         }
         self.settings.check_out()?;
+        let device = self.settings.device.open()?;
         let (model, tokenizer) = checkpoint::read(&self.model)?;
         let mut model = self.settings.computing(model)?;
         let config = LoraConfig { dropout: self.dropout, ..self.layers.config(&self.model) };
         let start = self.start.start(self.exact);
-        self.announce(&model, &config, start)?;
+        self.announce(&model, &config, start, &device)?;
         let end = checkpoint::end_of_text(&self.model, &tokenizer, model.config())?;
         let (rows, held_out) = self.settings.rows(&tokenizer, end, Some(&self.model))?;
         if self.settings.dry_run {
@@ -118,7 +119,7 @@ impl LoraTrainArgs {
             model.read_adapter_factors(&SafeTensors::open(path)?, &self.init_prefix)?;
         }
         let trainer = Trainer::new(model, TrainableParameters::Adapter, rows, self.settings.options())?;
-        let mut trainer = trainer.with_held_out(held_out)?.to(&self.settings.device.open()?)?;
+        let mut trainer = trainer.with_held_out(held_out)?.to(&device)?;
         let write = |model: &Model, folder: &Path| model.adapter()?.write(folder, DType::F32);
         let held_out = self.settings.train(&mut trainer, &write)?;
         sum_up(&held_out, &format!("the adapter is in {}", self.settings.out.display()));
@@ -126,7 +127,7 @@ impl LoraTrainArgs {
     }
 
     /// Says what is trained of what, `training  131,072 of 3.7 M, 3.5 %`, and what the run takes.
-    fn announce(&self, model: &Model, config: &LoraConfig, start: LoraInit) -> Result<(), CommandError> {
+    fn announce(&self, model: &Model, config: &LoraConfig, start: LoraInit, device: &Device) -> Result<(), CommandError> {
         let sites = model.config().adapted_layers(config)?;
         let subject = PlanSubject::Adapter { layers: &sites, init: start, dropout: self.dropout };
         let plan =
@@ -145,6 +146,6 @@ impl LoraTrainArgs {
         ));
         let weights = model.parameters(TrainableParameters::Everything);
         let frozen = weights.iter().map(|(_, tensor)| (tensor.len() * tensor.dtype().size()) as u64).sum();
-        RunPlan { plan: &plan, options: &options, length: self.settings.data.length, frozen }.announce()
+        RunPlan { plan: &plan, options: &options, length: self.settings.data.length, frozen, device }.announce()
     }
 }
