@@ -3,6 +3,7 @@
 use monotile::tape::{Gradient, Saved};
 use monotile::{Error, Result, Tensor};
 use monotile_kernels::buffer::Block;
+use monotile_kernels::shape::count;
 use monotile_kernels::splat::{self as kernels, BlendRule, ScreenSplatsMut, SplatBins, stated};
 
 use crate::camera::MatrixCamera;
@@ -125,7 +126,7 @@ impl<T: SplatNumber> Gradient for Blend<T> {
         let picture = saved.output(0);
         let mut gradients = Vec::new();
         for i in 0..5 {
-            gradients.push(Block::<T>::new(saved.input_shape(i).iter().product())?);
+            gradients.push(Block::<T>::new(count(saved.input_shape(i)))?);
         }
         if let [positions, conics, depths, opacities, colors] = &mut gradients[..] {
             let out = ScreenSplatsMut { positions, conics, depths, opacities };
