@@ -237,3 +237,41 @@ macro_rules! operators {
     };
 }
 pub(super) use operators;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::{Kernel, Lanes, available, dispatch_on};
+
+    /// Whether a lane is below 1, of registers that are 2 everywhere but in one lane.
+    struct AnyLess<T>(T);
+
+    impl<T: Real> Kernel<T> for AnyLess<T> {
+        type Output = Vec<bool>;
+
+        #[inline(always)]
+        fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) -> Vec<bool> {
+            let asked = |lane: usize| {
+                let mut lanes = [T::from_f64(2.0); MAX_LANES];
+                lanes[lane] = self.0;
+                isa.read(&lanes).any_less(isa.splat(T::ONE))
+            };
+            (0..V::LANES).map(asked).collect()
+        }
+    }
+
+    #[test]
+    fn one_lane_below_its_bound_is_enough_and_nan_is_below_nothing() {
+        fn check<T: Lanes>() {
+            for isa in available() {
+                for (x, below) in [(0.5, true), (f64::NEG_INFINITY, true), (1.0, false), (f64::INFINITY, false), (f64::NAN, false)]
+                {
+                    let found = dispatch_on(isa, AnyLess(T::from_f64(x)));
+                    assert!(found.iter().all(|&answer| answer == below), "{isa:?}: {x} below 1: {found:?}");
+                }
+            }
+        }
+        check::<f32>();
+        check::<f64>();
+    }
+}

@@ -124,7 +124,11 @@ fn sight<V: Vector>(isa: Enabled<V>, eye: [V; 4], mean: [V; 3], absent: V) -> Si
     // A lane that does not count looks along x.
     v[0] = isa.constant(0.5).where_less(absent, isa.constant(1.0), v[0]);
     let inverse_distance = isa.constant(1.0) / dot(v, v).sqrt();
-    SightLine { direction: v.map(|x| x * inverse_distance), inverse_distance }
+    let mut direction = v;
+    for k in 0..3 {
+        direction[k] = v[k] * inverse_distance;
+    }
+    SightLine { direction, inverse_distance }
 }
 
 /// Which lanes count: those whose depth is above 0.
@@ -187,7 +191,10 @@ impl<T: Lanes> Kernel<T> for Colors<'_, T> {
             );
             // A NaN is not below 0 and stays; an infinity becomes one.
             let zero = isa.zero();
-            let color = sums.map(|x| x.where_less(zero, zero, x) + x * zero);
+            let mut color = sums;
+            for c in 0..3 {
+                color[c] = sums[c].where_less(zero, zero, sums[c]) + sums[c] * zero;
+            }
             put_columns(color, &kept, &mut self.out[3 * at..]);
             let rows = self.out[3 * at..].chunks_exact(3).take(V::LANES);
             skipped += rows.filter(|row| row.iter().any(|x| x.is_nan())).count();

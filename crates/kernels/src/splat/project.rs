@@ -231,7 +231,11 @@ pub(super) fn projected<V: Vector>(
     }
     let q = of.rotation;
     let inverse_length = one / (q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3]).sqrt();
-    let unit = q.map(|q| q * inverse_length);
+    // Loops, since closures of `map` may be left as calls, which have other registers.
+    let (mut unit, mut m) = (q, [[one; 3]; 3]);
+    for k in 0..4 {
+        unit[k] = q[k] * inverse_length;
+    }
     let [x, y, z, qw] = unit;
     let two = isa.constant(2.0);
     let r = [
@@ -244,7 +248,11 @@ pub(super) fn projected<V: Vector>(
     let [s0, s1, s2, e] =
         math::exp([most.min(of.log_scales[0]), most.min(of.log_scales[1]), most.min(of.log_scales[2]), most.min(-of.logit)]);
     let scales = [s0, s1, s2];
-    let m = r.map(|row| [row[0] * scales[0], row[1] * scales[1], row[2] * scales[2]]);
+    for i in 0..3 {
+        for j in 0..3 {
+            m[i][j] = r[i][j] * scales[j];
+        }
+    }
     let mut u = [[one; 3]; 2];
     for i in 0..2 {
         for j in 0..3 {

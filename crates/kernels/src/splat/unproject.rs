@@ -141,7 +141,12 @@ fn pull<V: Vector>(
     for j in 0..3 {
         scales[j] = dot([m[0][j], m[1][j], m[2][j]], [p.m[0][j], p.m[1][j], p.m[2][j]]);
     }
-    let r = m.map(|row| [row[0] * p.scales[0], row[1] * p.scales[1], row[2] * p.scales[2]]);
+    let mut r = m;
+    for i in 0..3 {
+        for j in 0..3 {
+            r[i][j] = m[i][j] * p.scales[j];
+        }
+    }
     let rotation = rotation_bar(isa, p, &r);
     // The pixel, the derivative T, and w, which divides both.
     let mut mean = [zero; 3];
