@@ -90,6 +90,14 @@ def torch_cases(small):
                     out, cotangent = attend(), draw(1, heads, t, 64, dtype=name)
                     yield f"attention bwd {case}", lambda: torch.autograd.grad(out, (q, k, v), cotangent, retain_graph=True)
 
+    def decoding():
+        heads, groups = (4, 1) if small else (32, 8)
+        for name in types:
+            for keys in (512,) if small else (1024, 8192, 65536):
+                q = draw(1, heads, 1, 128, dtype=name)
+                k, v = (draw(1, groups, keys, 128, dtype=name) for _ in range(2))
+                yield f"decode {name} keys={keys}", lambda: F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
+
     def rows():
         m, n = (256, 1024) if small else (8192, 8192)
         x, w, classes = draw(m, n), draw(n), torch.zeros(m, dtype=torch.int64, device=cuda)
@@ -114,7 +122,7 @@ def torch_cases(small):
                 a = x @ x.mT + torch.eye(n, device=cuda)
                 yield f"factor {name} {count}x{n}", lambda: method(a)
 
-    for group in (products, attentions, factors, rows):
+    for group in (products, attentions, decoding, factors, rows):
         yield from group()
 
 

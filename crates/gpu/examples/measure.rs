@@ -185,6 +185,25 @@ fn attentions(bench: &Bench) {
     }
 }
 
+/// A token of a model whose heads share key heads, against all that came before. What counts is how fast keys and values are read.
+fn decoding(bench: &Bench) {
+    let (heads, groups, lengths): (usize, usize, &[usize]) =
+        if bench.arguments.small { (4, 1, &[512]) } else { (32, 8, &[1024, 8192, 65536]) };
+    let width = 128;
+    for (name, dtype) in [("f32", GpuType::F32), ("bf16", GpuType::BF16)] {
+        for &keys in lengths {
+            let bytes = (2 * groups * keys * width * dtype.bytes()) as f64;
+            bench.case("decode", &format!("{name} keys={keys}"), Work::Bytes(bytes), |stream| {
+                let q = numbers(stream, &[1, heads, 1, width], dtype)?;
+                let (k, v) =
+                    (numbers(stream, &[1, groups, keys, width], dtype)?, numbers(stream, &[1, groups, keys, width], dtype)?);
+                let stream = stream.clone();
+                Ok(Box::new(move || attention(&stream, [&q, &k, &v], &GpuAttentionOptions::default()).map(|_| ())))
+            });
+        }
+    }
+}
+
 fn rows(bench: &Bench) {
     let (m, n) = if bench.arguments.small { (256, 1024) } else { (8192, 8192) };
     let bytes = (m * n * 4) as f64;
@@ -319,6 +338,6 @@ fn main() -> GpuResult<()> {
     let sync = stream.upload(&[0; 4])?;
     let bench = Bench { stream, sync, arguments, start };
     // What matters most comes first, since the time may not suffice for all.
-    [dispatches, products, attentions, factors, rows, variants].iter().for_each(|group| group(&bench));
+    [dispatches, products, attentions, decoding, factors, rows, variants].iter().for_each(|group| group(&bench));
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! Models on each GPU found, beside the same on the processor; what is refused; memory.
 
 use monotile::attention::{AttentionOptions, rotary, rotary_tables, scaled_dot_product_attention};
+use monotile::linalg::{QrOptions, SvdOptions, cholesky, inv, qr, svd};
 use monotile::ops::{CrossEntropyOptions, cross_entropy, embedding, rms_norm};
 use monotile::optim::{Adam, AdamOptions, AdamW, AdamWOptions, Sgd, SgdOptions};
 use monotile::tape::grad;
+use monotile::transform::quaternion;
 use monotile::{Capabilities, DType, Device, GpuOptions, Result, Rng, Tensor, einsum};
 
 /// A device with all that an adapter has, and one with WebGPU's defaults.
@@ -108,6 +110,30 @@ fn a_block_of_a_transformer_has_the_same_loss_and_gradients() {
             assert_eq!(there.device(), device);
             close(there, here, 1e-4);
         }
+    }
+}
+
+#[test]
+fn factors_of_small_matrices_are_there_and_nothing_is_refused_by_values() {
+    let definite = Tensor::from_rows(&[[4.0_f32, 2.0], [2.0, 10.0]]).unwrap();
+    let both = Tensor::stack(&[&definite, &definite.neg().unwrap()], 0).unwrap();
+    for device in devices() {
+        let l = cholesky(&both.to(&device).unwrap()).unwrap();
+        assert_eq!(l.device(), device);
+        let l = l.to_vec::<f32>().unwrap();
+        assert_eq!(l[..4], [2.0, 0.0, 1.0, 3.0]);
+        assert!(l[4].is_nan(), "{l:?}");
+
+        let singular = Tensor::ones(&[2, 2], DType::F32).unwrap().contiguous().unwrap().to(&device).unwrap();
+        assert!(inv(&singular).unwrap().to_vec::<f32>().unwrap().iter().all(|x| !x.is_finite()));
+        let rows = Tensor::zeros(&[2, 4], DType::F32).unwrap().contiguous().unwrap().to(&device).unwrap();
+        assert!(quaternion::normalize(&rows).unwrap().to_vec::<f32>().unwrap().iter().all(|x| x.is_nan()));
+
+        let large = Rng::new(1).normal(&[2, 33, 5], DType::F32).unwrap().to(&device).unwrap();
+        let told = words(svd(&large, &SvdOptions::default()));
+        assert!(told.starts_with("svd: on ") && told.contains("matrices are at most 32 x 32, not 33 x 5; move"), "{told}");
+        let told = words(qr(&large.slice(1, ..9).unwrap(), &QrOptions { full: true, ..Default::default() }));
+        assert!(told.starts_with("qr: full factors are not on a GPU yet; take thin ones, or move the operands from "), "{told}");
     }
 }
 

@@ -159,8 +159,6 @@ impl TimeEstimate {
 mod tests {
     use super::*;
     use monotile::DType;
-    use monotile::Device;
-    use monotile::text::printable;
     use monotile_llama::Config;
     use monotile_llama::train::PlanSubject;
 

@@ -2,14 +2,11 @@
 
 use super::WORDS;
 use super::tiles::{
-    GROUPS, HEADS, K, Kind, Q, QUERIES, SCALE, SIDE, THREADS, TileRows, V, add_weighted, declare_sums, globals, places,
+    GROUPS, HEADS, K, Kind, LOWEST, Q, QUERIES, SCALE, SIDE, THREADS, TileRows, V, add_weighted, declare_sums, globals, places,
     put_weights, scores, store,
 };
 use crate::kernel::KernelText;
 use crate::text::{Text, parameter};
-
-/// Below every score, and no infinity: a difference of two is a number.
-const LOWEST: &str = "-3.0e38";
 
 /// `seen0` to `seen3`: which of the thread's rows see each of the four keys from `other + 4 tx` on.
 pub(super) fn seen_by_rows(text: &mut Text) {

@@ -2,14 +2,17 @@
 //!
 //! Tiles of 32 queries and 32 keys meet under a running maximum and sum (Milakov and Gimelshein 2018; Dao et al. 2022), and each
 //! row's log-sum-exp is kept. The backward pass recomputes probabilities from it, once for queries and once for keys: a workgroup
-//! writes rows of its own alone, so that sums have one order and bits repeat.
+//! writes rows of its own alone, so that sums have one order and bits repeat. Few queries against many keys leave tiles empty: there
+//! keys are split among workgroups.
 
 mod backward;
+mod decode;
 mod forward;
 mod tiles;
 
 use monotile_kernels::shape::product as extent;
 
+use self::decode::Splits;
 use self::tiles::{Kind, SIDE};
 use crate::error::{GpuError, GpuResult};
 use crate::operand::{GpuOperand, GpuType};
@@ -130,7 +133,7 @@ impl Problem {
 /// out = softmax(scale · q kᵀ + mask) v of q (b, h, t, d), k (b, g, s, d) and v (b, g, s, e), with its log-sum-exp.
 ///
 /// Query head i reads key head i / (h / g). Operands are read where they lie, by any strides; bf16 and f16 are widened. Sums are in
-/// f32. A row that sees no key is 0, and its log-sum-exp −∞.
+/// f32. A row that sees no key is 0, and its log-sum-exp −∞. Up to eight queries against many keys, as in decoding, are split over keys.
 ///
 /// # Example
 /// ```
@@ -161,9 +164,38 @@ pub fn attention(stream: &GpuStream, qkv: [&GpuOperand; 3], options: &GpuAttenti
     let take = |width| stream.pool().take(problem.bytes(problem.heads, problem.queries, width), &blocks);
     let result = GpuAttention { out: take(problem.value_dim)?, lse: take(1)? };
     let kind = Kind::of(&problem);
+    if let Some(splits) = Splits::of(&problem, options.window, stream.gpu().capabilities()) {
+        return decoded(stream, &problem, &kind, splits, result, blocks);
+    }
     let kernel = stream.kernel(("attention", kind.key()), || forward::text(&kind))?;
     let groups = extent([problem.batch, problem.heads, problem.queries.div_ceil(SIDE)]) as u64;
     stream.dispatch(&kernel, &blocks, &[&result.out, &result.lse], &problem.words, groups)?;
+    Ok(result)
+}
+
+/// [`attention`] of few queries: sums of splits of the keys, and what they are together.
+fn decoded(
+    stream: &GpuStream,
+    problem: &Problem,
+    kind: &Kind,
+    splits: Splits,
+    result: GpuAttention,
+    blocks: [&GpuBlock; 3],
+) -> GpuResult<GpuAttention> {
+    // A kernel's results are in no buffer of its operands.
+    let apart = [blocks[0], blocks[1], blocks[2], &result.out, &result.lse];
+    let take = |width| stream.pool().take(problem.bytes(problem.heads, problem.queries * splits.count, width), &apart);
+    let (sums, scales) = (take(problem.value_dim)?, take(2)?);
+    let mut words = problem.words.clone();
+    words.extend(splits.words());
+    let mut key = kind.key();
+    key.push(splits.rows as u64);
+    let kernel = stream.kernel(("attention of few queries", key), || decode::partial(kind, splits.rows))?;
+    let groups = extent([problem.batch, problem.groups, splits.chunks, splits.count]) as u64;
+    stream.dispatch(&kernel, &blocks, &[&sums, &scales], &words, groups)?;
+    let kernel = stream.kernel(("attention merged", Vec::new()), decode::merge)?;
+    let words = [splits.count, problem.value_dim].map(|x| x as u32);
+    stream.dispatch(&kernel, &[&sums, &scales], &[&result.out, &result.lse], &words, problem.rows() as u64)?;
     Ok(result)
 }
 

@@ -17,7 +17,10 @@ const DEPTH: usize = 16;
 /// Vectors of four rows for one term, and one more, so that terms lie in other banks.
 const PITCH: usize = SIDE / 4 + 1;
 
-const LANES: [&str; 4] = ["x", "y", "z", "w"];
+pub(super) const LANES: [&str; 4] = ["x", "y", "z", "w"];
+
+/// Below every score, and no infinity: a difference of two is a number.
+pub(super) const LOWEST: &str = "-3.0e38";
 
 /// Parameters by what they are.
 pub(super) const HEADS: usize = 0;
@@ -83,8 +86,8 @@ fn four_of_{name}(base: u32, row: u32, column: u32) -> vec4<f32> {{
     }
 }
 
-/// Functions and memory of the workgroup.
-pub(super) fn globals(operands: &[TileRows], kind: &Kind) -> String {
+/// Functions that read the operands, tell which keys a query sees, and exponentials.
+pub(super) fn readers(operands: &[TileRows], kind: &Kind) -> String {
     let mut text = Text::default();
     text.line(functions_for("accurate_exp( accurate_log( accurate_of_bits(")).line(conversions(&kind.types, &[]));
     for (operand, (&dtype, &fours)) in operands.iter().zip(kind.types.iter().zip(&kind.fours)) {
@@ -103,6 +106,13 @@ fn exponentials(x: vec4<f32>) -> vec4<f32> {{
     return vec4<f32>(accurate_exp(x.x), accurate_exp(x.y), accurate_exp(x.z), accurate_exp(x.w));
 }}"
     ));
+    text.finish()
+}
+
+/// Functions and memory of the workgroup.
+pub(super) fn globals(operands: &[TileRows], kind: &Kind) -> String {
+    let mut text = Text::default();
+    text.line(readers(operands, kind));
     text.line(format_args!("var<workgroup> tile: array<vec4<f32>, {}>;", 2 * PITCH * DEPTH));
     text.line(format_args!("var<workgroup> weights: array<vec4<f32>, {}>;", PITCH * SIDE));
     text.line(format_args!("var<workgroup> shared_rows: array<vec4<f32>, {THREADS}>;"));

@@ -19,6 +19,8 @@ struct Case {
     window: Option<usize>,
     layout: Layout,
     types: [GpuType; 2],
+    /// Whether gradients are asked for.
+    backward: bool,
 }
 
 const PLAIN: Case = Case {
@@ -33,6 +35,7 @@ const PLAIN: Case = Case {
     window: None,
     layout: Layout::Plain,
     types: [GpuType::F32; 2],
+    backward: true,
 };
 
 fn row_major(sizes: [usize; 4]) -> [isize; 4] {
@@ -45,7 +48,7 @@ fn wide(x: &[f32]) -> Vec<f64> {
 
 #[track_caller]
 fn check(label: &str, stream: &GpuStream, case: Case) {
-    let Case { batch, heads, groups, queries, keys, dim, value_dim, causal, window, layout, types } = case;
+    let Case { batch, heads, groups, queries, keys, dim, value_dim, causal, window, layout, types, backward } = case;
     let sizes = [[batch, heads, queries, dim], [batch, groups, keys, dim], [batch, groups, keys, value_dim]];
     let out_sizes = [batch, heads, queries, value_dim];
     let what = format!("{label}: {case:?}");
@@ -81,6 +84,13 @@ fn check(label: &str, stream: &GpuStream, case: Case) {
     close(&format!("{what}: out"), &download(stream, &found.out), &expected.out, 1e-4);
     close(&format!("{what}: lse"), &download(stream, &found.lse), &expected.lse, 1e-5);
 
+    if heads > 1 {
+        assert_eq!(download(stream, &found.out), download(stream, &forward().out), "{what}: the same bits");
+    }
+    if !backward {
+        return;
+    }
+
     let dlse64 = wide(&dlse);
     let dlse_block = upload(stream, &dlse);
     let with_dlse = queries % 2 == 1;
@@ -100,7 +110,6 @@ fn check(label: &str, stream: &GpuStream, case: Case) {
     close(&format!("{what}: dk"), &download(stream, &gradients.dk), &expected.dk, 1e-4);
     close(&format!("{what}: dv"), &download(stream, &gradients.dv), &expected.dv, 1e-4);
     if heads > 1 {
-        assert_eq!(download(stream, &found.out), download(stream, &forward().out), "{what}: the same bits");
         let again = backward();
         for (a, b) in [(&gradients.dq, &again.dq), (&gradients.dk, &again.dk), (&gradients.dv, &again.dv)] {
             assert_eq!(download(stream, a), download(stream, b), "{what}: the same bits");
@@ -140,6 +149,50 @@ fn heads_of_queries_share_heads_of_keys() {
         let (layout, types) =
             [(Layout::Transposed, [GpuType::F32, GpuType::BF16]), (Layout::Reversed, [GpuType::F16, GpuType::F32])][turn % 2];
         check(&label, &stream, Case { groups: 4, layout, types, ..case });
+    }
+}
+
+#[test]
+fn few_queries_are_split_over_keys() {
+    for (turn, (label, stream)) in streams().into_iter().enumerate() {
+        // Gradients of them are those of any attention.
+        let case = Case { queries: 1, keys: 300, dim: 16, value_dim: 16, backward: false, ..PLAIN };
+        check(&label, &stream, Case { batch: 2, heads: 4, groups: 2, causal: true, backward: turn == 0, ..case });
+        check(&label, &stream, Case { heads: 6, queries: 3, keys: 131, dim: 5, value_dim: 9, causal: true, ..case });
+        check(&label, &stream, Case { heads: 3, groups: 3, queries: 8, keys: 64, window: Some(20), causal: true, ..case });
+        check(&label, &stream, Case { queries: 2, window: Some(1), ..case });
+        let halves = [[GpuType::F32, GpuType::BF16], [GpuType::F16, GpuType::F32]][turn % 2];
+        let layouts = [[Layout::Sliced, Layout::Reversed], [Layout::Transposed, Layout::Expanded]][turn % 2];
+        check(&label, &stream, Case { heads: 7, keys: 97, layout: layouts[0], types: halves, ..case });
+        check(&label, &stream, Case { heads: 2, queries: 5, keys: 70, layout: layouts[1], types: halves, causal: true, ..case });
+        if turn % 2 == 0 {
+            check(&label, &stream, Case { heads: 8, keys: 200, dim: 128, value_dim: 128, types: halves, ..case });
+        } else {
+            check(&label, &stream, Case { heads: 5, keys: 80, dim: 160, value_dim: 64, ..case });
+        }
+    }
+}
+
+#[test]
+fn numbers_that_are_none_pass_through_splits() {
+    for (label, stream) in streams() {
+        let of = |values: &[f32], rows: usize| {
+            GpuOperand::contiguous(&upload(&stream, values), GpuType::F32, &[1, 1, rows, values.len() / rows]).unwrap()
+        };
+        let options = GpuAttentionOptions { causal: true, scale: Some(1.0), window: None };
+        let run = |keys: &[f32]| {
+            let (k, v) = (of(keys, 100), of(&[2.5; 100], 100));
+            let found = attention(&stream, [&of(&[1.0; 2], 2), &k, &v], &options).unwrap();
+            (download(&stream, &found.out), download(&stream, &found.lse))
+        };
+        let mut keys = [0.0; 100];
+        keys[99] = f32::NAN;
+        let (out, lse) = run(&keys);
+        assert!(out[0] == 2.5 && !lse[0].is_nan() && out[1].is_nan() && lse[1].is_nan(), "{label}: {out:?} {lse:?}");
+        // One score is far above all others.
+        keys[99] = 1e4;
+        let (out, lse) = run(&keys);
+        assert!(out == [2.5, 2.5] && lse[1] == 1e4, "{label}: {out:?} {lse:?}");
     }
 }
 

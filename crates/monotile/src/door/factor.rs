@@ -1,6 +1,6 @@
 //! Factorizations and systems of matrices `(…, m, n)` of f32 or f64, read through their strides. Where a matrix has no result,
 //! `refuse` is asked for the error, with its number in the batch and an order: a leading minor, a pivot or a diagonal element, counted
-//! from 1.
+//! from 1. A GPU reads nothing back and asks nobody: there is NaN in what has no result.
 
 use monotile_kernels::factor::lu::Factored;
 pub use monotile_kernels::factor::qr::Kind;
@@ -23,10 +23,10 @@ pub fn cholesky(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error
     fn run<T: StorageElement + Lanes>(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
         square(op, a, kernel::cholesky::cholesky::<T>, refuse)
     }
-    real!(op, [a], run(op, a, refuse))
+    real!(op, [a], run(op, a, refuse) => cholesky(a))
 }
 
-/// L and U of P A = L U in one matrix, and which row of A each row is, as i64.
+/// L and U of P A = L U in one matrix, and which row of A each row is, as i64; as i32 on a GPU.
 #[track_caller]
 pub fn lu(op: &str, a: &Tensor) -> Result<[Tensor; 2]> {
     #[track_caller]
@@ -35,10 +35,10 @@ pub fn lu(op: &str, a: &Tensor) -> Result<[Tensor; 2]> {
         kernel::lu::lu(a.elements_view(), &mut factors, &mut order).map_err(|failure| failed(op, failure, never))?;
         Ok([factors.tensor(), order.tensor()])
     }
-    real!(op, [a], run(op, a))
+    real!(op, [a], run(op, a) => lu(a))
 }
 
-/// X with A X = B, or Aᵀ X = B, from what [`lu`] returned; all contiguous.
+/// X with A X = B, or Aᵀ X = B, from what [`lu`] returned; in the CPU's memory all contiguous.
 #[track_caller]
 pub fn lu_solve(
     op: &str,
@@ -60,7 +60,7 @@ pub fn lu_solve(
         kernel::lu::lu_solve(factored, transposed, b.elements(), &mut x).map_err(|failure| failed(op, failure, refuse))?;
         Ok(x.tensor())
     }
-    real!(op, [b, factors], run(op, [factors, order], transposed, b, refuse))
+    real!(op, [b, factors], run(op, [factors, order], transposed, b, refuse) => lu_solve([factors, order], transposed, b))
 }
 
 /// Q and R.
@@ -74,7 +74,7 @@ pub fn qr(op: &str, a: &Tensor, kind: Kind) -> Result<[Tensor; 2]> {
         kernel::qr::qr(a.elements_view(), kind, &mut q, &mut r).map_err(|failure| failed(op, failure, never))?;
         Ok([q.tensor().mt(), r.tensor().mt()])
     }
-    real!(op, [a], run(op, a, kind))
+    real!(op, [a], run(op, a, kind) => qr(a, kind))
 }
 
 /// R alone, of min(m, n) rows.
@@ -88,7 +88,7 @@ pub fn triangle(op: &str, a: &Tensor) -> Result<Tensor> {
         kernel::qr::qr(a.elements_view(), kind, &mut [], &mut r).map_err(|failure| failed(op, failure, never))?;
         Ok(r.tensor().mt())
     }
-    real!(op, [a], run(op, a))
+    real!(op, [a], run(op, a) => triangle(a))
 }
 
 /// U, the singular values and Vᵀ; with the vectors that are wanted.
@@ -108,7 +108,7 @@ pub fn svd(op: &str, a: &Tensor, vectors: Vectors, refuse: impl FnOnce(usize, us
         kernel::svd::svd(a.elements_view(), vectors, &mut s, &mut u, &mut v).map_err(|failure| failed(op, failure, refuse))?;
         Ok([u.tensor().mt(), s.tensor(), v.tensor()])
     }
-    real!(op, [a], run(op, a, vectors, refuse))
+    real!(op, [a], run(op, a, vectors, refuse) => svd(a, vectors))
 }
 
 /// Eigenvalues of symmetric matrices in increasing order, and vectors as columns, or an empty tensor where none are wanted.
@@ -128,7 +128,7 @@ pub fn eigh(op: &str, a: &Tensor, wanted: bool, refuse: impl FnOnce(usize, usize
         let vectors = vectors.tensor();
         Ok([values.tensor(), if wanted { vectors.mt() } else { vectors }])
     }
-    real!(op, [a], run(op, a, wanted, refuse))
+    real!(op, [a], run(op, a, wanted, refuse) => eigh(a))
 }
 
 /// A⁻¹
@@ -138,7 +138,7 @@ pub fn inverse(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error)
     fn run<T: StorageElement + Lanes>(op: &str, a: &Tensor, refuse: impl FnOnce(usize, usize) -> Error) -> Result<Tensor> {
         square(op, a, kernel::inverse::inverse::<T>, refuse)
     }
-    real!(op, [a], run(op, a, refuse))
+    real!(op, [a], run(op, a, refuse) => inverse(a))
 }
 
 /// X with T X = B, for a triangle T of A; both of one batch.
@@ -163,7 +163,7 @@ pub fn solve_triangular(
         kernel::triangular::solve_triangular(a.elements_view(), &mut x, triangle).map_err(|failure| failed(op, failure, refuse))?;
         Ok(x.tensor())
     }
-    real!(op, [a, b], run(op, a, b, triangle, refuse))
+    real!(op, [a, b], run(op, a, b, triangle, refuse) => solve_triangular(a, b, triangle))
 }
 
 /// T and Z of the real Schur form A = Z T Zᵀ.
@@ -259,7 +259,7 @@ fn columns<T: StorageElement>(op: &str, a: &Tensor, [m, n]: [usize; 2]) -> Resul
 }
 
 /// `(…, sizes)` with the leading dimensions of `a`.
-fn shape(a: &Tensor, sizes: &[usize]) -> Dims {
+pub(super) fn shape(a: &Tensor, sizes: &[usize]) -> Dims {
     a.shape()[..a.rank() - 2].iter().chain(sizes).copied().collect()
 }
 

@@ -7,6 +7,8 @@
 //! same cotangent, whose diagonal is 2g/g′ times the cotangent of the values. So the cotangent of the values tells the limit:
 //! absent, g is constant and the limit is 0; proportional to the diagonal of W, the factor is what is sought; else
 //! the loss sees its matrix through several functions at once, and is refused.
+//!
+//! On a GPU nothing is read back: values count as apart there, and where two are equal the gradient is infinite or NaN.
 
 use monotile_kernels::shape::count;
 
@@ -42,10 +44,10 @@ pub(super) struct DifferenceQuotients {
     pub degenerate: bool,
 }
 
-/// The largest absolute value in each of the matrices `(…, m, k)`.
+/// The largest absolute value in each of the matrices `(…, m, k)`; none on a GPU, where nobody compares with it.
 #[track_caller]
 pub(super) fn scales(x: &Tensor) -> Result<Vec<f64>> {
-    if x.is_empty() {
+    if x.is_empty() || !x.device().is_cpu() {
         return repeated(count(batch(x)), 0.0);
     }
     x.detach().abs()?.max(&[-2, -1], false)?.to_f64_vec()
@@ -60,15 +62,16 @@ pub(super) fn replaced(x: &Tensor, mask: &Tensor, value: f64) -> Result<Tensor> 
 /// X with these numbers, `(…, k)`, for its diagonals.
 #[track_caller]
 pub(super) fn with_diagonal(x: &Tensor, numbers: &Tensor) -> Result<Tensor> {
-    diagonal(x.dim(-1))?.where_(&numbers.unsqueeze(-1)?, x)
+    diagonal(x)?.where_(&numbers.unsqueeze(-1)?, x)
 }
 
-/// The marks of a diagonal, `(k, k)`.
+/// The marks of the diagonals of matrices `(…, k, k)`, or of k values, where those are: `(k, k)`.
 #[track_caller]
-fn diagonal(k: usize) -> Result<Tensor> {
+fn diagonal(x: &Tensor) -> Result<Tensor> {
+    let k = x.dim(-1);
     let mut marks = vec![false; k * k];
     marks.iter_mut().step_by(k + 1).for_each(|mark| *mark = true);
-    Tensor::from_vec(marks, &[k, k])
+    Tensor::from_vec(marks, &[k, k])?.to(&x.device())
 }
 
 /// values[j] − values[i] at (i, j).
@@ -84,11 +87,14 @@ impl SpectralCotangent<'_> {
     /// Where the loss depends on the choice of vectors of equal values, or the limit cannot be told, naming the pair.
     #[track_caller]
     pub fn quotients(&self) -> Result<DifferenceQuotients> {
-        let k = self.values.dim(-1);
-        let values = self.values.to_f64_vec()?;
         let inverse = |mask: &Tensor| replaced(&replaced(&differences(self.values)?, mask, 1.0)?.recip()?, mask, 0.0);
+        let apart = || Ok(DifferenceQuotients { inverse: inverse(&diagonal(self.values)?)?, limit: None, degenerate: false });
+        if !self.values.device().is_cpu() {
+            return apart();
+        }
+        let (k, values) = (self.values.dim(-1), self.values.to_f64_vec()?);
         if values.chunks(k.max(1)).all(|values| Tolerance::new(values, self.values.dtype()).all_apart(values)) {
-            return Ok(DifferenceQuotients { inverse: inverse(&diagonal(k)?)?, limit: None, degenerate: false });
+            return apart();
         }
         let symmetric_part = (self.symmetric_part)()?;
         let (skew_values, symmetric_values) = (self.skew_part.to_f64_vec()?, symmetric_part.to_f64_vec()?);

@@ -18,7 +18,8 @@ use crate::testing::{Spec, normal};
 /// Shapes: `a` is `(…, n, n)`, the result `(…)`; that of a matrix of no rows is 1.
 ///
 /// # Gradient
-/// The cofactors, det(A) A⁻ᵀ. Also where A is singular; the second derivative is refused there.
+/// The cofactors, det(A) A⁻ᵀ. Also where A is singular; the second derivative is refused there. On a GPU nothing is read back: where A is
+/// singular the gradient is NaN there.
 ///
 /// # Errors
 /// If the matrices are not square.
@@ -43,6 +44,10 @@ pub fn det(a: &Tensor) -> Result<Tensor> {
 /// [`det`] of a matrix whose factors are known.
 #[track_caller]
 pub(super) fn by_factors(a: &Tensor, factors: LuFactors) -> Result<Tensor> {
+    if !factors.rows.device().is_cpu() {
+        let value = factors.rows.diagonal(-2, -1)?.prod(&[-1], false)?.mul(&factors.signs_there()?)?;
+        return Ok(Tensor::record(value, &[a], Det { factors }));
+    }
     let values = pivots(&factors)?.into_iter().zip(factors.signs()?).map(|(pivots, sign)| sign * pivots.iter().product::<f64>());
     let value = Tensor::from_vec(values.collect(), batch(a))?.to_dtype(a.dtype())?;
     Ok(Tensor::record(value, &[a], Det { factors }))
@@ -62,7 +67,7 @@ pub struct SignLogDet {
 /// Shapes: `a` is `(…, n, n)`, both results `(…)`.
 ///
 /// # Gradient
-/// That of the logarithm is A⁻ᵀ, that of the sign 0.
+/// That of the logarithm is A⁻ᵀ, that of the sign 0. On a GPU nothing is read back: where A is singular the gradient is infinite or NaN there.
 ///
 /// # Errors
 /// If the matrices are not square. A gradient at a singular matrix is refused, naming it.
@@ -89,6 +94,12 @@ pub fn slogdet(a: &Tensor) -> Result<SignLogDet> {
 /// [`slogdet`] of a matrix whose factors are known.
 #[track_caller]
 pub(super) fn logarithm_by_factors(a: &Tensor, factors: LuFactors) -> Result<SignLogDet> {
+    if !factors.rows.device().is_cpu() {
+        let pivots = factors.rows.diagonal(-2, -1)?;
+        let sign = pivots.sign()?.prod(&[-1], false)?.mul(&factors.signs_there()?)?;
+        let log_abs = pivots.abs()?.ln()?.sum(&[-1], false)?;
+        return Ok(SignLogDet { sign, log_abs: Tensor::record(log_abs, &[a], LogDet { factors }) });
+    }
     let (mut signs, mut logarithms) = (Vec::new(), Vec::new());
     for (pivots, sign) in pivots(&factors)?.into_iter().zip(factors.signs()?) {
         // 0 · NaN is NaN, as the sign of what is none should be.
@@ -118,7 +129,7 @@ fn inverse_transposed(op: &'static str, factors: &LuFactors, saved: &Saved) -> R
         return Ok(inv(&saved.input(0)).map_err(|e| Error::new(e.kind(), e.to_string().replacen("inv", op, 1)))?.mt());
     }
     let shape = saved.input_shape(0);
-    let identity = Tensor::eye(shape[shape.len() - 1], saved.input_dtype(0))?.expand(shape)?;
+    let identity = Tensor::eye(shape[shape.len() - 1], saved.input_dtype(0))?.to(&factors.rows.device())?.expand(shape)?;
     factors.solve(op, true, &identity)
 }
 
@@ -169,7 +180,8 @@ impl Gradient for Det {
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
         let a = saved.input(0);
-        let singular = pivots(&self.factors)?.iter().position(|pivots| pivots.contains(&0.0));
+        let there = !self.factors.rows.device().is_cpu();
+        let singular = if there { None } else { pivots(&self.factors)?.iter().position(|pivots| pivots.contains(&0.0)) };
         let cofactors = match singular {
             None => inverse_transposed("det", &self.factors, saved)?.mul(&broadcast_scalars(&saved.output(0))?)?,
             Some(_) if !saved.is_recorded() => cofactors(&a)?,

@@ -31,7 +31,8 @@ pub struct Eigh {
 /// refused, naming the pair. A loss of the values alone is always right.
 ///
 /// # Errors
-/// If the matrices are not square; `NotConverged`, naming the matrix.
+/// If the matrices are not square; `NotConverged`, naming the matrix. On a GPU nothing is read back: where values are equal, the gradient of the
+/// vectors is infinite or NaN there. Matrices are at most 32 x 32 there.
 ///
 /// # Cost
 /// About 9 n³ operations a matrix.

@@ -6,6 +6,7 @@ use super::dependent::smallest;
 use super::parts::{batch, broadcast, check_rows, constant, repeated, shape, with_columns};
 use super::pinv::pinv;
 use super::qr::{Qr, QrOptions, qr, triangle};
+use super::svd::svdvals;
 use super::triangular::{SolveTriangularOptions, solve_triangular};
 use crate::check;
 use crate::error::Result;
@@ -22,7 +23,7 @@ use crate::testing::{Spec, normal};
 /// Of both operands, through the factorization; where A has not full rank, along changes that keep its rank.
 ///
 /// # Errors
-/// If the shapes do not fit.
+/// If the shapes do not fit. On a GPU nothing is read back, and both ways are taken for every matrix. Matrices are at most 32 x 32 there.
 ///
 /// # Cost
 /// That of [`qr`] and of a product; for a matrix without full rank, that of [`pinv`](super::pinv) too.
@@ -46,7 +47,8 @@ pub fn lstsq(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     with_columns(b, |b| {
         check_rows("lstsq", a, b, m)?;
         let [a, b] = broadcast("lstsq", a, b)?;
-        if a.rank() == 2 && b.dim(-1) == 1 && m > n && n > 0 && !a.is_recorded() && !b.is_recorded() {
+        let plain = a.rank() == 2 && !a.is_recorded() && !b.is_recorded() && a.device().is_cpu();
+        if plain && b.dim(-1) == 1 && m > n && n > 0 {
             // [A, b] = Q [R, Qᵀ b; 0, ρ]: without Q itself.
             let all = triangle(&Tensor::cat(&[&a, &b], -1)?)?.slice(-2, ..n)?;
             let r = all.slice(-1, ..n)?;
@@ -57,11 +59,11 @@ pub fn lstsq(a: &Tensor, b: &Tensor) -> Result<Tensor> {
         let tall = if m < n { a.mt() } else { a.clone() };
         let factors = qr(&tall, &QrOptions::default())?;
         let deficient = deficient(&factors.r, m.max(n))?;
-        if !deficient.to_f64_vec()?.contains(&1.0) {
+        if deficient.is_empty() || (deficient.device().is_cpu() && !deficient.to_f64_vec()?.contains(&1.0)) {
             return through(&factors, m < n, &b);
         }
         // Matrices of full rank keep the accurate way; the others are something regular meanwhile, whose gradient nobody wants.
-        let regular = constant(m.max(n), m.min(n), a.dtype(), |i, j| f64::from(i == j))?;
+        let regular = constant(m.max(n), m.min(n), a.dtype(), |i, j| f64::from(i == j))?.to(&a.device())?;
         let factors = qr(&deficient.where_(&regular, &tall)?, &QrOptions::default())?;
         deficient.where_(&pinv(&a, None)?.matmul(&b)?, &through(&factors, m < n, &b)?)
     })
@@ -83,6 +85,13 @@ fn through(factors: &Qr, wide: bool, b: &Tensor) -> Result<Tensor> {
 fn deficient(r: &Tensor, size: usize) -> Result<Tensor> {
     let k = r.dim(-1);
     let epsilon: f64 = if r.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
+    if k > 0 && !r.device().is_cpu() {
+        let s = svdvals(&r.detach())?.unsqueeze(-2)?;
+        let norm = s.div(&s.slice(-1, ..1)?)?.square()?.sum(&[-1], true)?.sqrt()?.mul(&s.slice(-1, ..1)?)?;
+        // Of a matrix of zeros the norm is NaN.
+        let (last, zero) = (s.slice(-1, k - 1..)?, s.slice(-1, ..1)?.eq(0.0)?);
+        return last.le(&norm.mul_scalar(size as f64 * epsilon)?)?.or(&zero);
+    }
     let found = |r: &[f64]| {
         let largest = r.iter().fold(0.0, |m: f64, x| m.max(x.abs()));
         let r: Vec<f64> = r.iter().map(|x| x / largest).collect();

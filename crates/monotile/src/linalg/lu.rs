@@ -9,7 +9,7 @@ use crate::check;
 use crate::door::factor;
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
@@ -34,7 +34,8 @@ pub struct Lu {
 /// `Singular` where one depends on those before it, up to rounding. The order of the rows has none.
 ///
 /// # Errors
-/// If `a` is no matrix, or of integers.
+/// If `a` is no matrix, or of integers. On a GPU nothing is read back, and no gradient refused; `order` is of i32 there, and matrices are at
+/// most 32 x 32.
 ///
 /// # Cost
 /// m n k − k²(m + n)/2 + k³/3 multiply-adds a matrix.
@@ -59,7 +60,7 @@ pub fn lu(a: &Tensor) -> Result<Lu> {
     let factors = LuFactors::factor("lu", &a)?;
     let k = m.min(n);
     let both = &factors.rows;
-    let l = lower(&both.slice(-1, ..k)?, 0.0)?.add(&constant(m, k, a.dtype(), |i, j| f64::from(i == j))?)?;
+    let l = lower(&both.slice(-1, ..k)?, 0.0)?.add(&constant(m, k, a.dtype(), |i, j| f64::from(i == j))?.to(&a.device())?)?;
     let u = upper(&both.slice(-2, ..k)?, 1.0)?;
     let order = factors.order.clone();
     let [l, u] = <[Tensor; 2]>::try_from(Tensor::record_all(vec![l, u], &[&a], LuGradient { inverse: factors.inverse_order()? }))
@@ -87,6 +88,10 @@ impl LuFactors {
     #[track_caller]
     fn inverse_order(&self) -> Result<Tensor> {
         let m = self.order.dim(-1);
+        if !self.order.device().is_cpu() {
+            let places = Tensor::arange(m)?.to_dtype(DType::F32)?.to(&self.order.device())?.expand(self.order.shape())?;
+            return places.scatter(-1, &self.order, &places)?.to_dtype(DType::I32);
+        }
         let mut inverse = repeated(self.order.len(), 0_i64)?;
         for (i, &from) in self.order.to_vec::<i64>()?.iter().enumerate() {
             inverse[i / m * m + from as usize] = (i % m) as i64;
@@ -118,9 +123,22 @@ impl LuFactors {
         Ok(self.order.to_vec::<i64>()?.chunks_exact(m).map(sign).collect())
     }
 
+    /// [`signs`](Self::signs) where nothing is read back: Π sign(orderⱼ − orderᵢ) over i < j.
+    #[track_caller]
+    pub fn signs_there(&self) -> Result<Tensor> {
+        let (m, order) = (self.order.dim(-1), self.order.to_dtype(DType::F32)?);
+        let above = constant(m, m, DType::F32, |i, j| f64::from(i < j))?.to(&order.device())?;
+        let signs = order.unsqueeze(-2)?.sub(&order.unsqueeze(-1)?)?.sign()?;
+        above.eq(0.0)?.where_(1.0, &signs)?.prod(&[-2, -1], false)
+    }
+
     /// X with A X = B, or Aᵀ X = B; B has the batch and the type of A.
     #[track_caller]
     pub fn solve(&self, op: &str, transposed: bool, b: &Tensor) -> Result<Tensor> {
+        if !self.rows.device().is_cpu() {
+            let factors = [&self.rows, &self.order].map(Tensor::detach);
+            return factor::lu_solve(op, factors.each_ref(), transposed, &b.detach(), singular(op, &self.rows, "pivot"));
+        }
         let (factors, order) = (self.rows.contiguous_detached(op)?, self.order.contiguous_detached(op)?);
         factor::lu_solve(op, [&factors, &order], transposed, &b.contiguous_detached(op)?, singular(op, &self.rows, "pivot"))
     }

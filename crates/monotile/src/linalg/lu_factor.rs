@@ -93,7 +93,7 @@ impl LuFactorization {
     /// 2 n³ operations a matrix.
     #[track_caller]
     pub fn inv(&self) -> Result<Tensor> {
-        self.recorded("lu_factor.inv", &Tensor::eye(self.a.dim(-1), self.a.dtype())?, false)
+        self.recorded("lu_factor.inv", &Tensor::eye(self.a.dim(-1), self.a.dtype())?.to(&self.a.device())?, false)
     }
 
     /// The determinants, `(…)`, as [`det`](super::det) gives them.

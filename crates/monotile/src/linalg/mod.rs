@@ -25,6 +25,9 @@
 //!
 //! Determinants, ranks, pseudoinverses, least squares, truncation, powers and the gradients of spectra look at values to decide, and so read
 //! them back to the host.
+//!
+//! On a GPU, matrices of up to 32 rows and columns are factored, many at once, and nothing is read back: where the processor refuses a matrix or a
+//! gradient, there are NaN or infinities. Each operation tells its own.
 
 mod cholesky;
 mod degenerate;

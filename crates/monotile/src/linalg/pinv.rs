@@ -1,7 +1,8 @@
 //! A⁺
 
+use super::degenerate::replaced;
 use super::parts::{batch, shape};
-use super::rank::cutoffs;
+use super::rank::{cutoffs, relative_cutoff};
 use super::svd::{Svd, SvdOptions, svd};
 use crate::check;
 use crate::error::Result;
@@ -42,6 +43,14 @@ pub fn pinv(a: &Tensor, cutoff: Option<f64>) -> Result<Tensor> {
     let sizes = check::matrices("pinv", &a)?;
     let Svd { u, s, vt } = svd(&a.detach(), &SvdOptions::default())?;
     let k = s.dim(-1);
+    if !s.device().is_cpu() {
+        // Nothing is read back. Of a NaN no comparison holds.
+        let relative = relative_cutoff("pinv", s.dtype(), sizes, cutoff)?;
+        let cut = s.le(&s.slice(-1, ..k.min(1))?.mul_scalar(relative)?)?;
+        let inverse = replaced(&replaced(&s, &cut, 1.0)?.recip()?, &cut, 0.0)?;
+        let value = vt.mt().mul(&inverse.unsqueeze(-2)?)?.matmul(&u.mt())?;
+        return Ok(Tensor::record(value, &[&a], Pinv));
+    }
     let values = s.to_f64_vec()?;
     let limits = cutoffs("pinv", &s, sizes, cutoff)?;
     // Positive comparison, so that NaN stays.

@@ -13,7 +13,7 @@ use crate::testing::{Spec, normal};
 /// The ranks of matrices: how many singular values are above the cutoff.
 ///
 /// Shapes: `a` is `(…, m, n)`, the result `(…)` as i64. The cutoff is relative to the largest singular value: max(m, n) ε unless
-/// given, up to which a value may be rounding alone. A matrix with an entry that is not finite has rank 0.
+/// given, up to which a value may be rounding alone. A matrix with an entry that is not finite has rank 0. On a GPU ranks are of i32.
 ///
 /// # Errors
 /// If `a` is no matrix; if the cutoff is negative or NaN.
@@ -30,21 +30,33 @@ pub fn matrix_rank(a: &Tensor, cutoff: Option<f64>) -> Result<Tensor> {
     let a = a.detach().to_compute_dtype("matrix_rank")?;
     let sizes = check::matrices("matrix_rank", &a)?;
     let s = svdvals(&a)?;
-    let (k, values) = (s.dim(-1), s.to_f64_vec()?);
+    let k = s.dim(-1);
+    if !s.device().is_cpu() {
+        let relative = relative_cutoff("matrix_rank", s.dtype(), sizes, cutoff)?;
+        return s.gt(&s.slice(-1, ..k.min(1))?.mul_scalar(relative)?)?.count_nonzero(&[-1], false);
+    }
+    let values = s.to_f64_vec()?;
     let limits = cutoffs("matrix_rank", &s, sizes, cutoff)?;
     let ranks = limits.iter().enumerate().map(|(i, &limit)| values[i * k..][..k].iter().filter(|&&s| s > limit).count() as i64);
     Tensor::from_vec(ranks.collect(), batch(&a))
 }
 
-/// The value up to which a singular value counts as 0, for each matrix.
+/// The share of the largest singular value up to which one counts as 0.
 #[track_caller]
-pub(super) fn cutoffs(op: &str, s: &Tensor, [m, n]: [usize; 2], cutoff: Option<f64>) -> Result<Vec<f64>> {
-    let epsilon: f64 = if s.dtype() == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
+pub(super) fn relative_cutoff(op: &str, dtype: DType, [m, n]: [usize; 2], cutoff: Option<f64>) -> Result<f64> {
+    let epsilon: f64 = if dtype == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
     let relative = cutoff.unwrap_or(m.max(n) as f64 * epsilon);
     // Positive comparison, so that a NaN is refused.
     if !(relative >= 0.0) {
         return Err(Error::value(format!("{op}: the cutoff {relative} is not a number from 0 up")));
     }
+    Ok(relative)
+}
+
+/// The value up to which a singular value counts as 0, for each matrix.
+#[track_caller]
+pub(super) fn cutoffs(op: &str, s: &Tensor, sizes: [usize; 2], cutoff: Option<f64>) -> Result<Vec<f64>> {
+    let relative = relative_cutoff(op, s.dtype(), sizes, cutoff)?;
     let (k, values) = (s.dim(-1), s.to_f64_vec()?);
     let mut cutoffs = repeated(count(&s.shape()[..s.rank() - 1]), 0.0)?;
     if k > 0 {
@@ -73,7 +85,7 @@ pub fn cond(a: &Tensor) -> Result<Tensor> {
     let s = svdvals(&a.to_compute_dtype("cond")?)?;
     let k = s.dim(-1);
     if k == 0 {
-        return Tensor::ones(batch(a), s.dtype());
+        return Tensor::ones(batch(a), s.dtype())?.to(&s.device());
     }
     let (first, last) = (s.select(-1, 0)?, s.select(-1, k - 1)?);
     let zero = last.detach().eq(Tensor::scalar_as(0.0, s.dtype()))?;

@@ -19,6 +19,7 @@ use crate::testing::{Spec, normal};
 /// # Errors
 /// If the shapes do not fit, or `Singular` if a pivot is 0, naming the matrix of the batch. A matrix that is singular up to
 /// rounding gives large numbers; [`cond`](super::cond) tells.
+/// On a GPU nothing is read back: a pivot of 0 gives infinities or NaN there. Matrices are at most 32 x 32 there.
 ///
 /// # Cost
 /// ⅔ n³ + 2 n² k operations a matrix.

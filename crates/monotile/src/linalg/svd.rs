@@ -40,7 +40,8 @@ pub struct Svd {
 /// that are equal or 0, is refused, naming them. A loss of the values alone is always right.
 ///
 /// # Errors
-/// If `a` is no matrix, or of integers; `NotConverged`, naming the matrix.
+/// If `a` is no matrix, or of integers; `NotConverged`, naming the matrix. On a GPU nothing is read back: where values are equal, or 0, the
+/// gradient is infinite or NaN there. Matrices are at most 32 x 32 there, and full factors of square matrices alone.
 ///
 /// # Cost
 /// About 4 m n k + 22 k³ operations a matrix.
@@ -241,9 +242,12 @@ impl SvdResult {
     }
 
     /// Which values are 0 up to rounding, where any is. Refuses a loss that depends on such a value where it is not alone with its vectors: the
-    /// derivative is then not in the cotangents.
+    /// derivative is then not in the cotangents. On a GPU nothing is read back, and no value counts as 0.
     #[track_caller]
     fn zeros(&self, s_bar: Option<&Tensor>) -> Result<Option<Tensor>> {
+        if !self.s.device().is_cpu() {
+            return Ok(None);
+        }
         let k = self.s.dim(-1);
         let (values, bar) = (self.s.to_f64_vec()?, s_bar.map(Tensor::to_f64_vec).transpose()?);
         let rounding = 8.0 * self.u.dim(-2).max(self.v.dim(-2)) as f64 * self.s.dtype().epsilon();

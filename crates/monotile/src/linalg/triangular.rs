@@ -28,6 +28,7 @@ pub struct SolveTriangularOptions {
 ///
 /// # Errors
 /// If the shapes do not fit, or `Singular` if an element of the diagonal is 0, naming the matrix of the batch and the element.
+/// On a GPU nothing is read back: such an element gives infinities or NaN there. Matrices are at most 32 x 32 there.
 ///
 /// # Cost
 /// n² k operations a matrix.

@@ -20,7 +20,7 @@
 //! Leading dimensions broadcast: one matrix takes all points, or each its own. f32 and f64 (bf16 and f16 count as f32).
 //!
 //! What makes matrices and rotations looks for numbers that have no result, such as a scale of 0, and so reads values back to the host; what
-//! moves points does not.
+//! moves points does not. On a GPU nothing is looked at: what has no result is NaN or infinite there.
 //!
 //! # Reading
 //! First how a vertex reaches its pixel: [`compose`], [`look_at`], [`perspective`], [`transform_points`], [`viewport`], [`project`]. Then rotations:

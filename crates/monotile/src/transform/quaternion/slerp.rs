@@ -9,7 +9,7 @@ use crate::tensor::Tensor;
 use crate::testing::{Spec, normal, uniform};
 use crate::transform::arc::{angle_squared, stumpff};
 use crate::transform::fused::{ComposedGradient, broadcast_rows};
-use crate::transform::parts::{check_rows, common, dot, leading, shape};
+use crate::transform::parts::{check_rows, common, dot, leading, on_cpu, shape};
 
 /// Spherical linear interpolation: from `a` at t = 0 to `b` at t = 1 by the shorter way at constant speed.
 ///
@@ -42,8 +42,11 @@ use crate::transform::parts::{check_rows, common, dot, leading, shape};
 pub fn slerp(a: &Tensor, b: &Tensor, t: &Tensor) -> Result<Tensor> {
     const NAME: &str = "quaternion::slerp";
     let [a, b, t] = operands(NAME, a, b, t)?;
-    let out = forward(&a, &b, &t)?;
     let composed = |[a, b, t]: [&Tensor; 3]| arc(a, &toward(a, b)?, t);
+    if !on_cpu(&[&a, &b, &t]) {
+        return composed([&a, &b, &t]);
+    }
+    let out = forward(&a, &b, &t)?;
     Ok(Tensor::record(out, &[&a, &b, &t], ComposedGradient { name: NAME, composed }))
 }
 
