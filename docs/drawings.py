@@ -74,8 +74,8 @@ class Drawing:
 
 
 def house():
-    """The seven crates as rooms, and the doors from `monotile` down to `kernels`."""
-    d = Drawing("house.svg", 990, 592, "The seven crates as rooms of a house; arrows point down only")
+    """The eight crates as rooms, and the doors from `monotile` down to `kernels`."""
+    d = Drawing("house.svg", 990, 592, "The eight crates as rooms of a house; arrows point down only")
     d.box(20, 16, 780, 56, PURPLE)
     d.text(36, 40, "crates/cli", 14, bold=True)
     d.text(36, 60, "the `monotile` command: a subcommand a file", 12, SOFT)
@@ -88,6 +88,11 @@ def house():
     d.box(420, 190, 380, 58, ORANGE)
     d.text(436, 214, "crates/adapters", 14, bold=True)
     d.text(436, 234, "checkpoints, adapters of any of them: extract, merge, ...", 12, SOFT)
+    d.box(820, 104, 150, 144, ORANGE)
+    d.text(836, 128, "crates/radiance", 14, bold=True)
+    d.rows(836, 148, ["Gaussian splats: two", "operations with", "gradients, files"], 12, SOFT)
+    d.line([(800, 44), (895, 44), (895, 102)], SOFT, 1.4, True)
+    d.line([(840, 248), (840, 264), (780, 264), (780, 278)], SOFT, 1.4, True)
     d.box(20, 280, 780, 182, BLUE)
     d.text(36, 304, "crates/monotile", 14, bold=True)
     d.text(784, 304, "checks, records, gradients: no unsafe code", 12, SOFT, "end")
@@ -117,7 +122,8 @@ def house():
     d.box(820, 280, 150, 182, GREEN)
     d.text(836, 304, "crates/gpu", 14, bold=True)
     d.rows(836, 328, ["kernels in WGSL,", "memory, one stream", "of commands;", "knows no Tensor"], 12, SOFT)
-    d.text(836, 448, "no door yet", 11, SOFT)
+    d.text(836, 448, "by the feature gpu", 11, SOFT)
+    d.line([(800, 433), (818, 433)], GREEN, 1.4, True)
     d.line([(895, 462), (895, 492)], SOFT, 1.4, True)
     d.box(20, 494, 950, 82, GREEN)
     d.text(36, 518, "crates/kernels", 14, bold=True)
