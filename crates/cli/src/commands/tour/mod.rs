@@ -2,6 +2,7 @@
 
 mod attention;
 mod contraction;
+mod device;
 mod factorization;
 mod folder;
 mod language;
@@ -43,17 +44,18 @@ pub struct TourArgs {
 struct Station {
     /// One word for the terminal.
     name: &'static str,
-    /// Does the work. Long work shows its progress.
-    visit: fn(&mut Progress) -> Result<Section, CommandError>,
+    /// Does the work. Long work shows its progress. What this machine has nothing for has no section.
+    visit: fn(&mut Progress) -> Result<Option<Section>, CommandError>,
 }
 
 /// The stops, in the order of the page. A new one is a file beside this one and a line here.
 const STATIONS: &[Station] = &[
-    Station { name: "einsum", visit: contraction::section },
-    Station { name: "attention", visit: attention::section },
-    Station { name: "factors", visit: factorization::section },
-    Station { name: "scene", visit: scene::section },
-    Station { name: "language", visit: language::section },
+    Station { name: "einsum", visit: |progress| contraction::section(progress).map(Some) },
+    Station { name: "attention", visit: |progress| attention::section(progress).map(Some) },
+    Station { name: "factors", visit: |progress| factorization::section(progress).map(Some) },
+    Station { name: "scene", visit: |progress| scene::section(progress).map(Some) },
+    Station { name: "language", visit: |progress| language::section(progress).map(Some) },
+    Station { name: "device", visit: device::section },
 ];
 
 impl TourArgs {
@@ -65,14 +67,15 @@ impl TourArgs {
         folder::check(&self.out)?;
         std::fs::create_dir_all(&self.out).map_err(|e| Error::io("making the folder", &self.out, &e))?;
         let begun = Instant::now();
-        let mut sections = Vec::new();
+        let (mut visited, mut sections) = (Vec::new(), Vec::new());
         for station in STATIONS {
             let mut progress = Progress::new(station.name, 100);
             let section = (station.visit)(&mut progress);
             progress.finish();
-            let section = section?;
+            let Some(section) = section? else { continue };
             writeln!(out, "{:<10} {}", station.name, section.line)?;
             out.flush()?;
+            visited.push(station);
             sections.push(section);
         }
         let took = report::duration(begun.elapsed().as_secs_f64());
@@ -89,7 +92,7 @@ impl TourArgs {
         // The page first: figures without one are none of a tour.
         let path = self.out.join(folder::PAGE);
         write_atomic(&path, |file| file.write_all(page.html(&sections).as_bytes()))?;
-        STATIONS.iter().zip(&sections).try_for_each(|(station, section)| self.save_figures(station.name, section))?;
+        visited.iter().zip(&sections).try_for_each(|(station, section)| self.save_figures(station.name, section))?;
         Ok(writeln!(out, "{:<10} {} after {took}", "page", report::path(&path))?)
     }
 
