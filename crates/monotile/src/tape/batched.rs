@@ -5,6 +5,7 @@ use monotile_kernels::shape::count;
 use super::backward::{BackwardMode, vjp};
 use super::jacobians::{Leaves, pull};
 use crate::check;
+use crate::door;
 use crate::error::{Error, Placed, Result};
 use crate::random::Rng;
 use crate::tensor::{Dims, Tensor};
@@ -108,6 +109,10 @@ pub fn batch_jacobian(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor]
     check_rows_apart(&y, &leaves, batch)?;
     let rest = &y.shape()[1.min(y.rank())..];
     let numbers = count(rest);
+    for x in &leaves {
+        let shape: Dims = y.shape().iter().chain(&x.shape()[1..]).copied().collect();
+        door::copy::check_memory(op, &shape, x.dtype().compute())?;
+    }
     let mut columns = vec![Vec::new(); leaves.len()];
     for k in 0..numbers {
         let one_hot = Tensor::arange(numbers)?.eq(k as i64)?.to_dtype(y.dtype())?.reshape(rest)?;
