@@ -98,6 +98,9 @@ pub fn batch_jacobian(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor]
     let leaves = Leaves::new(op, inputs)?;
     let y = f(&leaves.tensors)?;
     let (mode, leaves) = (leaves.mode(&[&y]), leaves.tensors);
+    if !y.dtype().is_float() {
+        return Err(Error::dtype(format!("{op}: the function must return floating-point numbers, got {}", y.dtype())));
+    }
     let rows = y.shape().first().copied();
     for (i, x) in inputs.iter().enumerate() {
         if rows.is_none() || x.shape().first().copied() != rows {

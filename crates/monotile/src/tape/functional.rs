@@ -16,7 +16,7 @@ use crate::tensor::Tensor;
 /// gradient is wanted is detached first. Otherwise the results are plain values.
 ///
 /// # Errors
-/// If an input is not floating-point, or there is no memory for the results; or what `f` returns. `Unsupported`, if the results are to be on the tape, and an operation has no second derivative.
+/// If an input or the result of `f` is not floating-point, or there is no memory for the Jacobians; or what `f` returns. `Unsupported`, if the results are to be on the tape, and an operation has no second derivative.
 ///
 /// # Cost
 /// One evaluation of `f` and one walk a number of the result, one after another. [`jacobian_forward`] takes one a number of the inputs, and
@@ -229,6 +229,17 @@ mod tests {
         let rows = Tensor::zeros([1, 1 << 26], DType::F32).unwrap();
         let words = words(crate::tape::batch_jacobian(|x| Ok(x[0].clone()), &[rows]).map(|mut all| all.remove(0)));
         assert!(words.starts_with("batch_jacobian: a result of shape [1, 67108864, 67108864] needs"), "{words}");
+    }
+
+    #[test]
+    fn results_that_are_no_floating_point_numbers_have_no_jacobian() {
+        let x = normal(&[2]);
+        let words = |found: Result<Tensor>| found.err().unwrap().to_string();
+        let of = "the function must return floating-point numbers, got";
+        assert_eq!(words(jacobian(|x| x.gt(0.0), &x)), format!("jacobian: {of} bool"));
+        assert_eq!(words(jacobian_forward(|x| x.to_dtype(DType::I64), &x)), format!("jacobian_forward: {of} i64"));
+        let found = crate::tape::batch_jacobian(|x| x[0].argmax(-1, true), &[normal(&[2, 3])]);
+        assert_eq!(words(found.map(|mut all| all.remove(0))), format!("batch_jacobian: {of} i64"));
     }
 
     #[test]

@@ -37,16 +37,19 @@ impl Leaves {
     }
 }
 
-/// Refuses Jacobians that there is no memory for, before the first walk.
+/// Refuses what has no Jacobians, and those that there is no memory for, before the first walk.
 #[track_caller]
-pub(super) fn check_memory(op: &str, y: &[usize], leaves: &[Tensor]) -> Result<()> {
-    leaves.iter().try_for_each(|x| door::copy::check_memory(op, &[y, x.shape()].concat(), x.dtype().compute())).placed()
+pub(super) fn check_result(op: &str, y: &Tensor, leaves: &[Tensor]) -> Result<()> {
+    if !y.dtype().is_float() {
+        return Err(Error::dtype(format!("{op}: the function must return floating-point numbers, got {}", y.dtype())));
+    }
+    leaves.iter().try_for_each(|x| door::copy::check_memory(op, &[y.shape(), x.shape()].concat(), x.dtype().compute())).placed()
 }
 
 /// Jacobians by one walk a row: the one-hot cotangents of `y`.
 #[track_caller]
 pub(crate) fn rows(op: &str, y: &Tensor, leaves: &[Tensor], mode: BackwardMode) -> Result<Vec<Tensor>> {
-    check_memory(op, y.shape(), leaves)?;
+    check_result(op, y, leaves)?;
     let mut rows = vec![Vec::new(); leaves.len()];
     for k in 0..y.len() {
         let found = pull(&[(y, &one_hot(y, k)?)], leaves, mode)?;
@@ -62,7 +65,7 @@ pub(crate) fn rows(op: &str, y: &Tensor, leaves: &[Tensor], mode: BackwardMode) 
 /// Jacobians by one walk a column: the one-hot tangents of each leaf.
 #[track_caller]
 pub(crate) fn columns(op: &str, y: &Tensor, leaves: &[Tensor], mode: BackwardMode) -> Result<Vec<Tensor>> {
-    check_memory(op, y.shape(), leaves)?;
+    check_result(op, y, leaves)?;
     let pullback = Pullback::new(&[y], leaves)?;
     let jacobian = |(i, x): (usize, &Tensor)| {
         let column = |k: usize| {
