@@ -5,9 +5,9 @@ use monotile_kernels::shape::{Shape, count};
 
 use super::{real, stored};
 use crate::error::Result;
-use crate::tensor::Tensor;
 use crate::tensor::dtype::StorageElement;
 use crate::tensor::uninit::UninitTensor;
+use crate::tensor::{DType, Tensor};
 
 /// Contiguous tensors of one type, one after another along an axis; `shape` is that of all together.
 #[track_caller]
@@ -46,8 +46,11 @@ pub fn scatter(op: &str, x: &Tensor, shape: &[usize], view: &dyn Fn(&Tensor) -> 
     real!(op, [x], run(op, x, shape, view) => embed(x, shape, view))
 }
 
-/// Refuses a shape of f64 that there is no memory for.
+/// Refuses a result of this shape that there is no memory for, before it is computed piece by piece.
 #[track_caller]
-pub fn check_memory(op: &str, shape: &[usize]) -> Result<()> {
-    UninitTensor::<f64>::new(op, shape).map(drop)
+pub fn check_memory(op: &str, shape: &[usize], dtype: DType) -> Result<()> {
+    match dtype.size() {
+        8 => UninitTensor::<f64>::new(op, shape).map(drop),
+        _ => UninitTensor::<f32>::new(op, shape).map(drop),
+    }
 }

@@ -17,6 +17,7 @@ use monotile_kernels::simd::Lanes;
 use super::{OperandPlace, gpu::GpuScatter, place};
 use super::{on_cpu, real, stored};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::tensor::dtype::StorageElement;
 use crate::tensor::uninit::UninitTensor;
 use crate::tensor::{DType, Dims, Tensor};
@@ -226,6 +227,7 @@ pub fn scatter_integers(
 ) -> Result<Option<Tensor>> {
     on_cpu(op, &[x, index, source])?;
     let (mut out, dims, left) = (UninitTensor::<i64>::like(op, x)?, sizes(x.shape(), axis), AtomicBool::new(false));
+    let index_count = index.shape()[axis];
     let together = |a: i64, b: i64| {
         let found = match kind {
             ScatterKind::Sum => a.checked_add(b),
@@ -240,7 +242,25 @@ pub fn scatter_integers(
     };
     let found = kernel::scatter_with(Some(x.elements()), source.elements(), index.elements(), &mut out, dims, together);
     inside(op, found, axis, x.shape()[axis])?;
-    Ok((!left.into_inner()).then(|| out.tensor()))
+    if !left.into_inner() {
+        return Ok(Some(out.tensor()));
+    }
+    // What does not fit on the way may do so at the end: a sum of both signs, a product with 0.
+    let mut wide = memory::collected(x.elements::<i64>().iter().map(|&x| i128::from(x)), op)?;
+    for (at, (&new, &index)) in source.elements::<i64>().iter().zip(index.elements::<i64>()).enumerate() {
+        let o = at / (index_count * dims.inner);
+        let to = &mut wide[(o * dims.axis + index as usize) * dims.inner + at % dims.inner];
+        *to = match kind {
+            ScatterKind::Sum => *to + i128::from(new),
+            // A product that is too large stays so, but beside a 0.
+            _ => to.saturating_mul(i128::from(new)),
+        };
+    }
+    for (out, &exact) in out.iter_mut().zip(&wide) {
+        let Ok(fits) = i64::try_from(exact) else { return Ok(None) };
+        *out = fits;
+    }
+    Ok(Some(out.tensor()))
 }
 
 /// A shape as the kernel reads it: what lies before the axis, the axis, and what lies after it.

@@ -60,7 +60,8 @@ use plan::ContractionPlan;
 ///
 /// # Errors
 /// [`Equation`](crate::ErrorKind::Equation), with the place of the fault or the label, the operands and both sizes;
-/// [`Dtype`](crate::ErrorKind::Dtype) for sums and products of integers.
+/// [`Dtype`](crate::ErrorKind::Dtype) for sums and products of integers. An equation has an operand at least; a list without one needs its type, as
+/// `Vec::<Tensor>::new()` has, to be refused.
 ///
 /// # Example
 /// ```

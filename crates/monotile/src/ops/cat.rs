@@ -71,12 +71,14 @@ impl Tensor {
     #[track_caller]
     pub fn pad(&self, axis: isize, before: usize, after: usize, value: f64) -> Result<Tensor> {
         let d = check::axis("pad", axis, self.rank())?;
-        let block = |size: usize| {
+        let with_size = |size: usize| -> Dims {
             let mut shape: Dims = self.shape().into();
             shape[d] = size;
-            Tensor::filled(&shape, value, self.dtype()).map_err(|error| error.with_context("pad"))
+            shape
         };
-        Tensor::cat(&[&block(before)?, self, &block(after)?], axis)
+        check::shape("pad", &with_size(self.shape()[d].saturating_add(before).saturating_add(after)))?;
+        let block = |size: usize| Tensor::filled_by("pad", &with_size(size), value, self.dtype());
+        Tensor::cat(&[&block(before).placed()?, self, &block(after).placed()?], axis)
     }
 }
 
@@ -118,6 +120,9 @@ fn cat(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
 
 #[track_caller]
 fn stack(tensors: &[&Tensor], axis: isize) -> Result<Tensor> {
+    if tensors.is_empty() {
+        return Err(Error::value("stack: there is no tensor to join"));
+    }
     if let Some((i, t)) = tensors.iter().enumerate().find(|(_, t)| t.shape() != tensors[0].shape()) {
         let (a, b) = (tensors[0].shape(), t.shape());
         return Err(Error::shape(format!("stack: tensor 0 of shape {a:?} and tensor {i} of shape {b:?} must have one shape")));
@@ -223,3 +228,22 @@ pub(crate) fn specs() -> Vec<Spec> {
 
 #[cfg(test)]
 crate::testing::spec_tests!(specs: cat, stack, split, pad);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_joined_is_refused_in_the_name_and_at_the_line_of_the_call() {
+        let words = |x: Result<Tensor>| x.err().unwrap().to_string();
+        assert_eq!(words(Tensor::stack::<Tensor>([], 0)), "stack: there is no tensor to join");
+        assert_eq!(words(Tensor::cat::<Tensor>([], 0)), "cat: there is no tensor to join");
+        let x = Tensor::from([1.0]);
+        for (before, after) in [(usize::MAX, 1), (1, usize::MAX), (usize::MAX / 2, usize::MAX / 2)] {
+            let error = x.pad(0, before, after, 0.0).err().unwrap();
+            let line = line!() - 1;
+            assert_eq!((error.place().file(), error.place().line()), (file!(), line));
+            assert_eq!(error.to_string(), "pad: shape [18446744073709551615] has more elements than memory has bytes");
+        }
+    }
+}

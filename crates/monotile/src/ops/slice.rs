@@ -33,7 +33,7 @@ impl Tensor {
     #[doc(alias = "narrow")]
     #[track_caller]
     pub fn slice(&self, axis: isize, range: impl AxisRange) -> Result<Tensor> {
-        sliced(self, axis, range.bounds(), 1)
+        sliced("slice", self, axis, range.bounds(), 1)
     }
 
     /// Every `step`-th element of `range` along `axis`, from its start; from its last backwards when `step` is negative.
@@ -42,7 +42,7 @@ impl Tensor {
     /// If there is no such axis, the range leaves it, or `step` is 0.
     #[track_caller]
     pub fn slice_step(&self, axis: isize, range: impl AxisRange, step: isize) -> Result<Tensor> {
-        sliced(self, axis, range.bounds(), step)
+        sliced("slice_step", self, axis, range.bounds(), step)
     }
 
     /// The element at `index` along `axis`, which disappears. A negative index counts from the end.
@@ -122,15 +122,15 @@ impl Tensor {
 }
 
 #[track_caller]
-fn sliced(x: &Tensor, axis: isize, (start, end): (Bound<i128>, Bound<i128>), step: isize) -> Result<Tensor> {
-    let d = check::axis("slice", axis, x.rank())?;
+fn sliced(op: &str, x: &Tensor, axis: isize, (start, end): (Bound<i128>, Bound<i128>), step: isize) -> Result<Tensor> {
+    let d = check::axis(op, axis, x.rank())?;
     let size = x.shape()[d];
     let Some((start, end)) = inside(start, end, size) else {
         let range = range_text(start, end, size);
-        return Err(Error::value(format!("slice: range {range} of axis {axis}, which has size {size}")));
+        return Err(Error::value(format!("{op}: range {range} of axis {axis}, which has size {size}")));
     };
     if step == 0 {
-        return Err(Error::value("slice: the step must not be 0"));
+        return Err(Error::value(format!("{op}: the step must not be 0")));
     }
     let count = (end - start).div_ceil(step.unsigned_abs());
     let first = if step > 0 || count == 0 { start } else { end - 1 };
@@ -273,7 +273,7 @@ pub(crate) fn specs() -> Vec<Spec> {
             .sample("matrix", vec![normal(&[5, 2])])
             .reference(|x| vec![[&x[0][6..8], &x[0][2..4]].concat()])
             .orders(2)
-            .refuses(vec![normal(&[3])], "slice: range 1..4 of axis 0, which has size 3"),
+            .refuses(vec![normal(&[3])], "slice_step: range 1..4 of axis 0, which has size 3"),
         Spec::new("diagonal", |x| Ok(vec![x[0].diagonal(0, 1)?]))
             .sample("square", vec![normal(&[3, 3])])
             .reference(|x| vec![vec![x[0][0], x[0][4], x[0][8]]])
@@ -307,6 +307,8 @@ mod tests {
     #[allow(clippy::reversed_empty_ranges, reason = "negative bounds count from the end")]
     fn ranges_that_leave_the_axis_are_refused_with_words() {
         let a = Tensor::arange(3).unwrap();
+        assert_eq!(a.slice_step(0, 1..4, 2).err().unwrap().to_string(), "slice_step: range 1..4 of axis 0, which has size 3");
+        assert_eq!(a.slice_step(0, .., 0).err().unwrap().to_string(), "slice_step: the step must not be 0");
         assert_eq!(a.slice(0, 1..4).err().unwrap().to_string(), "slice: range 1..4 of axis 0, which has size 3");
         assert_eq!(a.select(0, 3).err().unwrap().to_string(), "select: index 3 of axis 0, which has size 3");
         assert_eq!(a.slice(0, 3..).unwrap().len(), 0);

@@ -191,6 +191,8 @@ impl Tensor {
     #[track_caller]
     pub fn one_hot(&self, classes: usize, dtype: DType) -> Result<Tensor> {
         let numbers = check::indices("one_hot", self)?;
+        let shape: Dims = self.shape().iter().copied().chain([classes]).collect();
+        check::shape("one_hot", &shape)?;
         if let Some(class) = crate::door::gather::outside(&numbers.contiguous_detached("one_hot")?, classes) {
             return Err(Error::value(format!("one_hot: class {class} is not one of {classes}")));
         }
@@ -206,7 +208,7 @@ impl Tensor {
     /// The cotangent, summed over the other axes.
     ///
     /// # Errors
-    /// If an operand is no vector.
+    /// If an operand is no vector. An empty list needs its type: `Tensor::meshgrid::<Tensor>([])` is an empty list, too.
     ///
     /// # Example
     /// ```
@@ -342,6 +344,8 @@ mod tests {
     fn classes_beyond_their_number_are_refused() {
         let words = Tensor::arange(3).unwrap().one_hot(2, DType::I64).unwrap_err().to_string();
         assert_eq!(words, "one_hot: class 2 is not one of 2");
+        let words = Tensor::from([1_i64]).one_hot(usize::MAX, DType::F32).err().unwrap().to_string();
+        assert_eq!(words, "one_hot: shape [1, 18446744073709551615] has more elements than memory has bytes");
         assert_eq!(Tensor::scalar(1_i64).one_hot(2, DType::Bool).unwrap().to_vec::<bool>().unwrap(), [false, true]);
     }
 }

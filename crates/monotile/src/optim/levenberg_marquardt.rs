@@ -182,11 +182,12 @@ impl Point {
     fn slopes(&self) -> Result<Slopes> {
         let (m, n) = (self.residuals.len(), self.x.len());
         // A walk over a recorded walk costs about two.
-        let forward = if 2 * n < m { Some(columns(&self.residuals, &self.leaves, BackwardMode::Plain)) } else { None };
+        let forward =
+            if 2 * n < m { Some(columns("levenberg_marquardt", &self.residuals, &self.leaves, BackwardMode::Plain)) } else { None };
         let parts = match forward {
             Some(Err(error)) if error.kind() != ErrorKind::Unsupported => return Err(error),
             Some(Ok(parts)) => parts,
-            _ => rows(&self.residuals, &self.leaves, BackwardMode::Plain)?,
+            _ => rows("levenberg_marquardt", &self.residuals, &self.leaves, BackwardMode::Plain)?,
         };
         let matrices = parts.iter().zip(&self.leaves).map(|(j, x)| j.to_dtype(DType::F64)?.reshape(&[m, x.len()]));
         let jacobian = match matrices.collect::<Result<Vec<_>>>()? {

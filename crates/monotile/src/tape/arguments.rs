@@ -1,12 +1,14 @@
 //! What the functions are called with whose derivatives are taken: a tensor, or a list of tensors.
 
+use std::borrow::Cow;
+
 use crate::tensor::Tensor;
 
 mod sealed {
     pub trait Sealed {}
 }
 
-/// Where a function is differentiated: one tensor `&x`, or a list `&[x, y]`.
+/// Where a function is differentiated: one tensor `&x`, or a list `[&x, &y]` or `&[x, y]`.
 ///
 /// The function takes what is given, `&Tensor` or `&[Tensor]`, and the results have the same form. [`jacobian`](super::jacobian) of one tensor is a tensor, and
 /// that of a list is a list.
@@ -16,7 +18,7 @@ mod sealed {
 /// use monotile::{Tensor, tape::{hessian, jacobian}};
 /// let x = Tensor::from(vec![2.0_f64, 3.0]);
 /// assert_eq!(jacobian(|x| x.square(), &x)?.to_vec::<f64>()?, [4.0, 0.0, 0.0, 6.0]);
-/// assert_eq!(jacobian(|x| x[0].mul(&x[1]), &[x.clone(), x.clone()])?[1].to_vec::<f64>()?, [2.0, 0.0, 0.0, 3.0]);
+/// assert_eq!(jacobian(|x| x[0].mul(&x[1]), [&x, &x])?[1].to_vec::<f64>()?, [2.0, 0.0, 0.0, 3.0]);
 /// assert_eq!(hessian(|x| x.prod(0, false), &x)?.to_vec::<f64>()?, [0.0, 1.0, 1.0, 0.0]);
 /// # Ok::<(), monotile::Error>(())
 /// ```
@@ -29,7 +31,7 @@ pub trait FunctionInputs: sealed::Sealed {
     /// A derivative by each pair of inputs.
     type Hessian;
     #[doc(hidden)]
-    fn tensors(&self) -> &[Tensor];
+    fn tensors(&self) -> Cow<'_, [Tensor]>;
     #[doc(hidden)]
     fn argument(tensors: &[Tensor]) -> &Self::Argument;
     #[doc(hidden)]
@@ -43,8 +45,8 @@ impl FunctionInputs for &Tensor {
     type Argument = Tensor;
     type Jacobian = Tensor;
     type Hessian = Tensor;
-    fn tensors(&self) -> &[Tensor] {
-        std::slice::from_ref(*self)
+    fn tensors(&self) -> Cow<'_, [Tensor]> {
+        Cow::Borrowed(std::slice::from_ref(*self))
     }
     fn argument(tensors: &[Tensor]) -> &Tensor {
         &tensors[0]
@@ -57,15 +59,21 @@ impl FunctionInputs for &Tensor {
     }
 }
 
+/// The tensors of a list of references.
+fn handles<'a>(list: &[&Tensor]) -> Cow<'a, [Tensor]> {
+    Cow::Owned(list.iter().map(|&x| x.clone()).collect())
+}
+
 macro_rules! list {
-    ($(($($n:ident)?) $list:ty;)*) => {$(
-        impl$(<const $n: usize>)? sealed::Sealed for &$list {}
-        impl$(<const $n: usize>)? FunctionInputs for &$list {
+    ($(($($n:ident)?) $list:ty: $tensors:expr;)*) => {$(
+        impl$(<const $n: usize>)? sealed::Sealed for $list {}
+        impl$(<const $n: usize>)? FunctionInputs for $list {
             type Argument = [Tensor];
             type Jacobian = Vec<Tensor>;
             type Hessian = Vec<Vec<Tensor>>;
-            fn tensors(&self) -> &[Tensor] {
-                &self[..]
+            fn tensors(&self) -> Cow<'_, [Tensor]> {
+                let tensors: fn(&Self) -> Cow<'_, [Tensor]> = $tensors;
+                tensors(self)
             }
             fn argument(tensors: &[Tensor]) -> &[Tensor] {
                 tensors
@@ -80,7 +88,11 @@ macro_rules! list {
     )*};
 }
 list! {
-    () [Tensor];
-    (N) [Tensor; N];
-    () Vec<Tensor>;
+    () &[Tensor]: |list| Cow::Borrowed(list);
+    (N) &[Tensor; N]: |list| Cow::Borrowed(&list[..]);
+    () &Vec<Tensor>: |list| Cow::Borrowed(&list[..]);
+    () &[&Tensor]: |list| handles(list);
+    (N) [&Tensor; N]: |list| handles(list);
+    (N) &[&Tensor; N]: |list| handles(&list[..]);
+    () &Vec<&Tensor>: |list| handles(list);
 }

@@ -5,6 +5,7 @@ use monotile_kernels::shape::count;
 use super::backward::{BackwardMode, vjp};
 use super::jacobians::{Leaves, pull};
 use crate::check;
+use crate::door;
 use crate::error::{Error, Placed, Result};
 use crate::random::Rng;
 use crate::tensor::{Dims, Tensor};
@@ -97,6 +98,9 @@ pub fn batch_jacobian(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor]
     let leaves = Leaves::new(op, inputs)?;
     let y = f(&leaves.tensors)?;
     let (mode, leaves) = (leaves.mode(&[&y]), leaves.tensors);
+    if !y.dtype().is_float() {
+        return Err(Error::dtype(format!("{op}: the function must return floating-point numbers, got {}", y.dtype())));
+    }
     let rows = y.shape().first().copied();
     for (i, x) in inputs.iter().enumerate() {
         if rows.is_none() || x.shape().first().copied() != rows {
@@ -108,6 +112,10 @@ pub fn batch_jacobian(f: impl Fn(&[Tensor]) -> Result<Tensor>, inputs: &[Tensor]
     check_rows_apart(&y, &leaves, batch)?;
     let rest = &y.shape()[1.min(y.rank())..];
     let numbers = count(rest);
+    for x in &leaves {
+        let shape: Dims = y.shape().iter().chain(&x.shape()[1..]).copied().collect();
+        door::copy::check_memory(op, &shape, x.dtype().compute())?;
+    }
     let mut columns = vec![Vec::new(); leaves.len()];
     for k in 0..numbers {
         let one_hot = Tensor::arange(numbers)?.eq(k as i64)?.to_dtype(y.dtype())?.reshape(rest)?;

@@ -16,7 +16,7 @@ use crate::tensor::Tensor;
 /// gradient is wanted is detached first. Otherwise the results are plain values.
 ///
 /// # Errors
-/// If an input is not floating-point; or what `f` returns. `Unsupported`, if the results are to be on the tape, and an operation has no second derivative.
+/// If an input or the result of `f` is not floating-point, or there is no memory for the Jacobians; or what `f` returns. `Unsupported`, if the results are to be on the tape, and an operation has no second derivative.
 ///
 /// # Cost
 /// One evaluation of `f` and one walk a number of the result, one after another. [`jacobian_forward`] takes one a number of the inputs, and
@@ -38,9 +38,9 @@ use crate::tensor::Tensor;
 #[doc(alias = "jacrev")]
 #[track_caller]
 pub fn jacobian<I: FunctionInputs>(f: impl Fn(&I::Argument) -> Result<Tensor>, inputs: I) -> Result<I::Jacobian> {
-    let leaves = Leaves::new("jacobian", inputs.tensors())?;
+    let leaves = Leaves::new("jacobian", &inputs.tensors())?;
     let y = f(I::argument(&leaves.tensors))?;
-    Ok(I::jacobian(rows(&y, &leaves.tensors, leaves.mode(&[&y]))?))
+    Ok(I::jacobian(rows("jacobian", &y, &leaves.tensors, leaves.mode(&[&y]))?))
 }
 
 /// [`jacobian`] by forward mode: one walk a number of the inputs, for functions of few inputs and many results.
@@ -70,9 +70,9 @@ pub fn jacobian<I: FunctionInputs>(f: impl Fn(&I::Argument) -> Result<Tensor>, i
 #[doc(alias = "jacfwd")]
 #[track_caller]
 pub fn jacobian_forward<I: FunctionInputs>(f: impl Fn(&I::Argument) -> Result<Tensor>, inputs: I) -> Result<I::Jacobian> {
-    let leaves = Leaves::new("jacobian_forward", inputs.tensors())?;
+    let leaves = Leaves::new("jacobian_forward", &inputs.tensors())?;
     let y = f(I::argument(&leaves.tensors))?;
-    Ok(I::jacobian(columns(&y, &leaves.tensors, leaves.mode(&[&y]))?))
+    Ok(I::jacobian(columns("jacobian_forward", &y, &leaves.tensors, leaves.mode(&[&y]))?))
 }
 
 /// The outputs of `f` and their derivatives along `tangents`: Σᵢ Jᵢ vᵢ, exactly, by two vector-Jacobian products.
@@ -149,11 +149,12 @@ pub fn hvp<I: FunctionInputs, V: FunctionInputs<Argument = I::Argument>>(
     inputs: I,
     vectors: V,
 ) -> Result<I::Jacobian> {
-    fit("hvp", inputs.tensors(), vectors.tensors())?;
-    let leaves = Leaves::new("hvp", inputs.tensors())?;
+    fit("hvp", &inputs.tensors(), &vectors.tensors())?;
+    let leaves = Leaves::new("hvp", &inputs.tensors())?;
     let y = f(I::argument(&leaves.tensors))?;
     let gradient = recorded_gradient("hvp", &y, &leaves.tensors)?;
-    let pairs: Vec<_> = gradient.iter().zip(vectors.tensors()).filter_map(|(g, v)| Some((g.as_ref()?, v))).collect();
+    let vectors = vectors.tensors();
+    let pairs: Vec<_> = gradient.iter().zip(&*vectors).filter_map(|(g, v)| Some((g.as_ref()?, v))).collect();
     Ok(I::jacobian(pull(&pairs, &leaves.tensors, leaves.mode(&[&y]))?))
 }
 
@@ -182,11 +183,11 @@ pub fn hvp<I: FunctionInputs, V: FunctionInputs<Argument = I::Argument>>(
 /// ```
 #[track_caller]
 pub fn hessian<I: FunctionInputs>(f: impl Fn(&I::Argument) -> Result<Tensor>, inputs: I) -> Result<I::Hessian> {
-    let leaves = Leaves::new("hessian", inputs.tensors())?;
+    let leaves = Leaves::new("hessian", &inputs.tensors())?;
     let y = f(I::argument(&leaves.tensors))?;
     let gradient = recorded_gradient("hessian", &y, &leaves.tensors)?;
     let mode = leaves.mode(&[&y]);
-    let row = |(g, x): (Option<Tensor>, &Tensor)| rows(&g.unwrap_or_else(|| x.zeros_like()), &leaves.tensors, mode);
+    let row = |(g, x): (Option<Tensor>, &Tensor)| rows("hessian", &g.unwrap_or_else(|| x.zeros_like()), &leaves.tensors, mode);
     Ok(I::hessian(gradient.into_iter().zip(&leaves.tensors).map(row).collect::<Result<_>>().placed()?))
 }
 
@@ -215,6 +216,42 @@ mod tests {
 
     fn scalar(x: &[Tensor]) -> Result<Tensor> {
         f(x)?.square()?.sum(&[], false)
+    }
+
+    #[test]
+    fn jacobians_without_memory_are_refused_before_the_first_walk() {
+        let x = Tensor::zeros([1 << 26], DType::F32).unwrap();
+        let words = |found: Result<Tensor>| found.err().unwrap().to_string();
+        let of = "a result of shape [67108864, 67108864] needs 18014398509481984 bytes of memory, which cannot be had";
+        assert_eq!(words(jacobian(|x| Ok(x.clone()), &x)), format!("jacobian: {of}"));
+        assert_eq!(words(jacobian_forward(|x| Ok(x.clone()), &x)), format!("jacobian_forward: {of}"));
+        assert_eq!(words(hessian(|x| x.sum(.., false), &x)), format!("hessian: {of}"));
+        let rows = Tensor::zeros([1, 1 << 26], DType::F32).unwrap();
+        let words = words(crate::tape::batch_jacobian(|x| Ok(x[0].clone()), &[rows]).map(|mut all| all.remove(0)));
+        assert!(words.starts_with("batch_jacobian: a result of shape [1, 67108864, 67108864] needs"), "{words}");
+    }
+
+    #[test]
+    fn results_that_are_no_floating_point_numbers_have_no_jacobian() {
+        let x = normal(&[2]);
+        let words = |found: Result<Tensor>| found.err().unwrap().to_string();
+        let of = "the function must return floating-point numbers, got";
+        assert_eq!(words(jacobian(|x| x.gt(0.0), &x)), format!("jacobian: {of} bool"));
+        assert_eq!(words(jacobian_forward(|x| x.to_dtype(DType::I64), &x)), format!("jacobian_forward: {of} i64"));
+        let found = crate::tape::batch_jacobian(|x| x[0].argmax(-1, true), &[normal(&[2, 3])]);
+        assert_eq!(words(found.map(|mut all| all.remove(0))), format!("batch_jacobian: {of} i64"));
+    }
+
+    #[test]
+    fn inputs_are_lists_of_tensors_or_of_references() {
+        let (a, b) = (normal(&[2]), normal(&[2]));
+        let f = |x: &[Tensor]| x[0].mul(&x[1])?.square()?.sum(.., false);
+        let expected = hessian(f, &[a.clone(), b.clone()]).unwrap();
+        for found in [hessian(f, [&a, &b]), hessian(f, &[&a, &b]), hessian(f, &vec![&a, &b]), hessian(f, &[&a, &b][..])] {
+            found.unwrap().concat().iter().zip(expected.concat()).for_each(|(x, y)| near(x, &y, 0.0));
+        }
+        let products = [hvp(f, [&a, &b], [&b, &a]).unwrap(), hvp(f, &[a.clone(), b.clone()], [&b, &a]).unwrap()];
+        near(&products[0][1], &products[1][1], 0.0);
     }
 
     /// The check of a loss made of derivatives, in its inputs and in a captured tensor, to second order.
@@ -388,7 +425,7 @@ mod tests {
             words(hvp(first, std::slice::from_ref(&x), std::slice::from_ref(&x))),
             "hvp: the function must return a single floating-point number, got f64 of shape [2]"
         );
-        assert_eq!(words(hvp(first, std::slice::from_ref(&x), &[])), "hvp: 1 inputs need a vector each, got 0");
+        assert_eq!(words(hvp(first, std::slice::from_ref(&x), &[] as &[Tensor])), "hvp: 1 inputs need a vector each, got 0");
         assert_eq!(
             words(hvp(first, &[x], &[normal(&[3])])),
             "hvp: input 0 is f64 of shape [2] and its vector f64 of shape [3]; they must be alike"

@@ -1,6 +1,7 @@
 //! The walks that Jacobians are made of: one a row, or one a column.
 
 use super::backward::{BackwardMode, leads_elsewhere, vjp};
+use crate::door;
 use crate::error::{Error, Placed, Result};
 use crate::ops::view::IdentityGradient;
 use crate::tensor::Tensor;
@@ -36,9 +37,19 @@ impl Leaves {
     }
 }
 
+/// Refuses what has no Jacobians, and those that there is no memory for, before the first walk.
+#[track_caller]
+pub(super) fn check_result(op: &str, y: &Tensor, leaves: &[Tensor]) -> Result<()> {
+    if !y.dtype().is_float() {
+        return Err(Error::dtype(format!("{op}: the function must return floating-point numbers, got {}", y.dtype())));
+    }
+    leaves.iter().try_for_each(|x| door::copy::check_memory(op, &[y.shape(), x.shape()].concat(), x.dtype().compute())).placed()
+}
+
 /// Jacobians by one walk a row: the one-hot cotangents of `y`.
 #[track_caller]
-pub(crate) fn rows(y: &Tensor, leaves: &[Tensor], mode: BackwardMode) -> Result<Vec<Tensor>> {
+pub(crate) fn rows(op: &str, y: &Tensor, leaves: &[Tensor], mode: BackwardMode) -> Result<Vec<Tensor>> {
+    check_result(op, y, leaves)?;
     let mut rows = vec![Vec::new(); leaves.len()];
     for k in 0..y.len() {
         let found = pull(&[(y, &one_hot(y, k)?)], leaves, mode)?;
@@ -53,7 +64,8 @@ pub(crate) fn rows(y: &Tensor, leaves: &[Tensor], mode: BackwardMode) -> Result<
 
 /// Jacobians by one walk a column: the one-hot tangents of each leaf.
 #[track_caller]
-pub(crate) fn columns(y: &Tensor, leaves: &[Tensor], mode: BackwardMode) -> Result<Vec<Tensor>> {
+pub(crate) fn columns(op: &str, y: &Tensor, leaves: &[Tensor], mode: BackwardMode) -> Result<Vec<Tensor>> {
+    check_result(op, y, leaves)?;
     let pullback = Pullback::new(&[y], leaves)?;
     let jacobian = |(i, x): (usize, &Tensor)| {
         let column = |k: usize| {

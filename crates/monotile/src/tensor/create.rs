@@ -134,8 +134,14 @@ impl Tensor {
     #[doc(alias = "full")]
     #[track_caller]
     pub fn filled(shape: impl AsRef<[usize]>, value: f64, dtype: DType) -> Result<Tensor> {
-        check_held("filled", value, dtype)?;
-        Self::scalar_as(value, dtype).repeated("filled", shape.as_ref())
+        Self::filled_by("filled", shape.as_ref(), value, dtype)
+    }
+
+    /// [`filled`](Tensor::filled), as a part of another operation.
+    #[track_caller]
+    pub(crate) fn filled_by(op: &str, shape: &[usize], value: f64, dtype: DType) -> Result<Tensor> {
+        check_held(op, value, dtype)?;
+        Self::scalar_as(value, dtype).repeated(op, shape)
     }
 
     /// All elements 0.
@@ -415,7 +421,7 @@ mod tests {
         assert!(words(Tensor::logspace(0.0, 30.0, 4, 10.0, DType::I64)).starts_with("logspace: i64 holds integers from "));
         assert_eq!(Tensor::linspace(0.0, 1.0, 3, DType::U8).unwrap().to_vec::<u8>().unwrap()[2], 1);
         let bytes = Tensor::from(vec![1_u8]);
-        assert_eq!(words(bytes.pad(0, 1, 0, 256.0)), "pad: filled: u8 holds integers from 0 to 255, not 256.0");
+        assert_eq!(words(bytes.pad(0, 1, 0, 256.0)), "pad: u8 holds integers from 0 to 255, not 256.0");
         assert_eq!(bytes.pad(0, 1, 0, 255.0).unwrap().to_vec::<u8>().unwrap(), [255, 1]);
     }
 

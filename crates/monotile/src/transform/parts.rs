@@ -29,7 +29,7 @@ pub(super) fn check_matrices(op: &str, x: &Tensor, n: usize) -> Result<()> {
 fn room(op: &str, leading: &[usize]) -> Result<()> {
     /// Fewer have room in every memory.
     const MANY: usize = 1 << 28;
-    if count(leading) < MANY { Ok(()) } else { door::copy::check_memory(op, &shape(leading, &[4, 4])) }
+    if count(leading) < MANY { Ok(()) } else { door::copy::check_memory(op, &shape(leading, &[4, 4]), DType::F64) }
 }
 
 /// All operands in the type that arithmetic on them uses, the widest of theirs.

@@ -1,4 +1,4 @@
-//! Operators: `&a + &b`, `2.0 * &x`, `1 - x`, `x += &y`, `-x`.
+//! Operators: `&a + &b`, `2.0 * &x`, `1 - x`, `x += &y`, `-x`; of booleans `&a & &b`, `&a | &b`, `!&a`; and sums of iterators.
 //!
 //! They return the tensor, and panic at the caller's line with the sentence of the method's error, as indexing does.
 
@@ -108,6 +108,73 @@ impl std::ops::Neg for &Tensor {
     }
 }
 
+/// One operator of booleans on every mix of owned and borrowed tensors.
+macro_rules! logical {
+    ($($trait:ident $method:ident, $named:ident;)*) => {$(
+        logical!(@pair $trait $method, $named: &Tensor, &Tensor);
+        logical!(@pair $trait $method, $named: &Tensor, Tensor);
+        logical!(@pair $trait $method, $named: Tensor, &Tensor);
+        logical!(@pair $trait $method, $named: Tensor, Tensor);
+    )*};
+    (@pair $trait:ident $method:ident, $named:ident: $left:ty, $right:ty) => {
+        impl std::ops::$trait<$right> for $left {
+            type Output = Tensor;
+            #[doc = concat!("As the method `", stringify!($named), "`.")]
+            ///
+            /// # Panics
+            /// Where the method returns an error.
+            #[track_caller]
+            fn $method(self, other: $right) -> Tensor {
+                expect(Tensor::$named(std::borrow::Borrow::borrow(&self), std::borrow::Borrow::borrow(&other)))
+            }
+        }
+    };
+}
+logical! {
+    BitAnd bitand, and;
+    BitOr bitor, or;
+}
+
+impl std::ops::Not for Tensor {
+    type Output = Tensor;
+    /// # Panics
+    /// If the elements are not boolean.
+    #[track_caller]
+    fn not(self) -> Tensor {
+        !&self
+    }
+}
+
+impl std::ops::Not for &Tensor {
+    type Output = Tensor;
+    /// # Panics
+    /// If the elements are not boolean.
+    #[track_caller]
+    fn not(self) -> Tensor {
+        expect(Tensor::not(self))
+    }
+}
+
+impl std::iter::Sum for Tensor {
+    /// The sum of tensors that broadcast: `losses.into_iter().sum::<Tensor>()`. That of none is the number 0 of f64.
+    ///
+    /// # Panics
+    /// Where [`Tensor::add`] returns an error.
+    fn sum<I: Iterator<Item = Tensor>>(iter: I) -> Tensor {
+        iter.reduce(|a, b| a + b).unwrap_or_else(|| Tensor::scalar(0.0))
+    }
+}
+
+impl<'a> std::iter::Sum<&'a Tensor> for Tensor {
+    /// The sum of tensors that broadcast: `losses.iter().sum::<Tensor>()`. That of none is the number 0 of f64.
+    ///
+    /// # Panics
+    /// Where [`Tensor::add`] returns an error.
+    fn sum<I: Iterator<Item = &'a Tensor>>(iter: I) -> Tensor {
+        iter.cloned().sum()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -154,6 +221,21 @@ mod tests {
         assert_eq!(numbers(&first), [2.0 - 12.0, 2.0 - 0.75]);
         let second = grad(&first.sum(&[], false).unwrap(), &[&x]).unwrap().remove(0);
         assert_eq!(numbers(&second), [48.0, 0.75]);
+    }
+
+    #[test]
+    fn booleans_have_operators_and_iterators_of_tensors_a_sum() {
+        let x = Tensor::from([-1.0, 0.5, 2.0]);
+        let inside = x.gt(0.0).unwrap() & x.lt(1.0).unwrap();
+        assert_eq!(inside.to_vec::<bool>().unwrap(), [false, true, false]);
+        assert_eq!((&inside | x.lt(0.0).unwrap()).to_vec::<bool>().unwrap(), [true, true, false]);
+        assert_eq!((!&inside & !inside.clone()).to_vec::<bool>().unwrap(), [true, false, true]);
+        let parts = [&x, &x.square().unwrap(), &Tensor::scalar(1.0_f32)].map(Tensor::clone);
+        assert_eq!(numbers(&parts.iter().sum()), [1.0, 1.75, 7.0]);
+        assert_eq!(parts.into_iter().sum::<Tensor>().dtype(), DType::F64);
+        assert_eq!(numbers(&[].iter().sum::<Tensor>()), [0.0]);
+        let losses = (1..4).map(|n| x.mul(n)?.sum(.., false)).sum::<crate::Result<Tensor>>().unwrap();
+        assert_eq!(numbers(&losses), [9.0]);
     }
 
     #[test]
@@ -210,5 +292,8 @@ mod tests {
         let words = "add: the left side of shape [1] would become [3]; write a = a + b";
         assert_eq!(panic_of(|| one += &b), (file!().to_string(), line + 5, words.to_string()));
         assert_eq!(panic_of(|| drop(-Tensor::scalar(true))).1, line + 6);
+        let words = "and: takes booleans, got i64 and i64";
+        assert_eq!(panic_of(|| drop(&a & &a)), (file!().to_string(), line + 8, words.to_string()));
+        assert_eq!(panic_of(|| drop(!&a)).1, line + 9);
     }
 }

@@ -126,9 +126,14 @@ impl Binary for Pow {
     // ā = ȳ b aᵇ⁻¹,  b̄ = ȳ aᵇ ln a
     fn rule(self, saved: &Saved, g: &Tensor, operand: usize) -> Result<Tensor> {
         let (a, b) = (saved.input(0), saved.input(1));
+        let zero = a.eq(0.0)?;
         if operand == 0 {
+            // a⁰ is 1 at 0 too, and flat.
+            let a = zero.and(&b.eq(0.0)?)?.where_(1.0, a)?;
             return g.mul(&b.mul(&a.pow(&b.add_scalar(-1.0)?)?)?);
         }
+        // 0ᵇ is 0 beside every b ≥ 0 as well, where aᵇ ln a would be 0 · ∞.
+        let a = zero.and(&b.ge(0.0)?)?.where_(1.0, a)?;
         g.mul(&a.pow(&b)?.mul(&a.ln()?)?)
     }
     fn keeps(self, _: usize, _: &[bool]) -> bool {
@@ -177,7 +182,7 @@ impl Tensor {
         unary(self, Square)
     }
 
-    /// xᶜ, elementwise: NaN where x is negative and c no integer.
+    /// xᶜ, elementwise: NaN where x is negative and c no integer; x⁰ is 1 for every x, as in IEEE 754.
     ///
     /// # Errors
     /// For integers and booleans.
@@ -194,8 +199,11 @@ impl Tensor {
     #[track_caller]
     pub fn powf(&self, c: f64) -> Result<Tensor> {
         match c {
-            // x⁰ is 1 everywhere, and so its slope 0, where c xᶜ⁻¹ would be 0 · ∞.
-            0.0 => self.mul_scalar(0.0)?.add_scalar(1.0),
+            // x⁰ is 1 everywhere, and so its slope 0, where c xᶜ⁻¹ would be 0 · ∞; also at ±∞ and for NaN.
+            0.0 => {
+                let x = self.to_compute_dtype("powf")?;
+                x.isfinite()?.where_(x.mul_scalar(0.0)?, 0.0)?.add_scalar(1.0)
+            }
             0.5 => self.sqrt(),
             1.0 => self.to_compute_dtype("powf"),
             2.0 => self.square(),
@@ -208,7 +216,7 @@ impl Tensor {
     /// aᵇ, elementwise over shapes that broadcast; b may be a [number](TensorOrNumber). Integers to integers stay integers, and wrap.
     ///
     /// # Gradient
-    /// With respect to the exponent only for positive a, where aᵇ is smooth in b.
+    /// With respect to the exponent for positive a, where aᵇ is smooth in b, and 0 for a = 0 and b ≥ 0. Of 0⁰ it is 0 by both, as in PyTorch.
     ///
     /// # Errors
     /// If the shapes do not broadcast, integers meet floating-point numbers, or an integer has a negative exponent.
@@ -319,6 +327,28 @@ mod tests {
         let words = n.pow(0.5).err().unwrap().to_string();
         assert_eq!(words, "pow: 0.5 stands beside a tensor of i64; take an integer, or cast the tensor with to_dtype");
         assert_eq!(Tensor::scalar(3.0).pow(2).unwrap().item::<f64>().unwrap(), 9.0);
+    }
+
+    /// `torch.pow` of the same numbers, and its gradients.
+    #[test]
+    fn powers_at_zero_and_infinity_are_those_of_ieee_754_and_have_finite_slopes() {
+        use crate::tape::{grad, grad_recorded};
+        let x = Tensor::from([0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 2.0]).requires_grad();
+        for y in [x.powf(0.0), x.powf(-0.0), x.pow(0.0)].map(Result::unwrap) {
+            assert_eq!(y.to_vec::<f64>().unwrap(), [1.0; 5]);
+            assert_eq!(grad(&y.sum(.., false).unwrap(), [&x]).unwrap()[0].to_vec::<f64>().unwrap(), [0.0; 5]);
+        }
+        let a = Tensor::from([0.0, 0.0, 0.0, -0.0, 2.0]).requires_grad();
+        let b = Tensor::from([0.0, 2.0, 1000.0, 3.0, 0.0]).requires_grad();
+        let g = grad_recorded(&a.pow(&b).unwrap().sum(.., false).unwrap(), [&a, &b]).unwrap();
+        assert_eq!(g[0].to_vec::<f64>().unwrap(), [0.0; 5]);
+        assert_eq!(g[1].to_vec::<f64>().unwrap(), [0.0, 0.0, 0.0, 0.0, 2.0_f64.ln()]);
+        let second = grad(&g[0].add(&g[1]).unwrap().sum(.., false).unwrap(), [&a, &b]).unwrap();
+        assert!(second.iter().all(|x| x.to_vec::<f64>().unwrap().iter().all(|x| x.is_finite())));
+        // Below 0 the exponent has no slope, and a pole stays one.
+        let a = Tensor::from([-2.0, 0.0]).requires_grad();
+        let y = a.pow(Tensor::from([2.0, -1.0])).unwrap();
+        assert_eq!(grad(&y.sum(.., false).unwrap(), [&a]).unwrap()[0].to_vec::<f64>().unwrap(), [-4.0, f64::NEG_INFINITY]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Slices along an axis replaced or added to by index: `index_copy`, `index_fill`, `index_add`.
 
+use super::scatter::{ScatterReduction, of_integers};
 use crate::check;
 use crate::door;
 use crate::error::{Error, Placed, Result};
@@ -69,13 +70,13 @@ impl Tensor {
 
     /// This tensor with slices added along an axis: `out[…, indices[j], …] += source[…, j, …]`
     ///
-    /// Shapes are those of [`index_copy`](Tensor::index_copy). Where indices repeat, all is added, in their order.
+    /// Shapes are those of [`index_copy`](Tensor::index_copy). Where indices repeat, all is added, in their order. Integers stay integers.
     ///
     /// # Gradient
     /// Of this tensor the cotangent; of `source` its [`index_select`](Tensor::index_select).
     ///
     /// # Errors
-    /// As [`index_copy`](Tensor::index_copy), and for integers and booleans.
+    /// As [`index_copy`](Tensor::index_copy), and for booleans, and integers whose sum does not fit i64.
     ///
     /// # Example
     /// ```
@@ -90,6 +91,12 @@ impl Tensor {
     pub fn index_add(&self, axis: isize, indices: &Tensor, source: &Tensor) -> Result<Tensor> {
         let (d, indices) = vector("index_add", self, axis, indices)?;
         check_source("index_add", self, d, &indices, source)?;
+        if self.dtype().is_integer() && source.dtype().is_integer() {
+            let mut row = Dims::from_elem(1, self.rank());
+            row[d] = indices.len();
+            let index = indices.reshape(&row)?.expand(source.shape())?.contiguous_detached("index_add")?;
+            return of_integers("index_add", self, d, &index, source, ScatterReduction::Sum);
+        }
         let dtype = check::common_float("index_add", self, source)?;
         door::gather::check_range("index_add", &indices, d, self.shape()[d])?;
         let sums = add_slices(&source.to_dtype(dtype)?, d, &indices, self.shape()[d])?;
@@ -238,12 +245,32 @@ pub(crate) fn specs() -> Vec<Spec> {
                 vec![out]
             })
             .orders(2)
-            .refuses(vec![normal(&[3, 2]), normal(&[2, 2]), normal(&[2])], "index_add: indices must be integers, got f64"),
+            .refuses(vec![normal(&[3, 2]), normal(&[2, 2]), normal(&[2])], "index_add: indices must be integers, got f64")
+            .refuses(
+                vec![Tensor::from([true]), Tensor::from([true]), indices(&[0])],
+                "index_add: takes floating-point numbers, got bool and bool; cast with to_dtype",
+            ),
+        Spec::new("index_add of integers", |x| Ok(vec![x[0].index_add(1, &x[2], &x[1])?]))
+            .sample(
+                "equal indices",
+                vec![Tensor::from([[1_i64, 2, 3], [4, 5, 6]]), Tensor::from([[10_i64, 20], [30, 40]]), indices(&[2, 2])],
+            )
+            .reference(|x| {
+                vec![(0..6).map(|k| x[0][k] + if k % 3 == 2 { x[1][k / 3 * 2] + x[1][k / 3 * 2 + 1] } else { 0.0 }).collect()]
+            })
+            .refuses(
+                vec![Tensor::from([[i64::MAX]]), Tensor::from([[1_i64]]), indices(&[0])],
+                "index_add: a sum of integers does not fit i64",
+            )
+            .refuses(
+                vec![Tensor::from([[7_i64]]), Tensor::from([[1_i64]]), indices(&[1])],
+                "index_add: index 1 is outside axis 1 of size 1",
+            ),
     ]
 }
 
 #[cfg(test)]
-crate::testing::spec_tests!(specs: index_copy, index_fill, index_add);
+crate::testing::spec_tests!(specs: index_copy, index_fill, index_add, index_add_of_integers);
 
 #[cfg(test)]
 mod tests {

@@ -304,6 +304,10 @@ pub(crate) fn specs() -> Vec<Spec> {
         .refuses(
             vec![Tensor::from([i64::MAX]), Tensor::from([1_i64]), Tensor::from([0_i64])],
             "scatter_reduce: a sum of integers does not fit i64",
+        )
+        .refuses(
+            vec![Tensor::from([i64::MIN]), Tensor::from([1_i64, -1]), Tensor::from([0_i64, 0])],
+            "scatter_reduce: a product of integers does not fit i64",
         ),
         Spec::new("scatter_reduce mean", |x| Ok(vec![x[0].scatter_reduce(0, &x[2], &x[1], ScatterReduction::Mean)?]))
             .sample("vectors", vec![normal(&[2]), normal(&[3]), Tensor::from(vec![1_i64, 0, 1])])
@@ -331,6 +335,20 @@ mod tests {
         let g = grad(&loss, &[&x, &s]).unwrap();
         assert_eq!(g[0].to_vec::<f64>().unwrap(), [0.0, 1.0]);
         assert_eq!(g[1].to_vec::<f64>().unwrap(), [1.0, 2.0, 1.0]);
+    }
+
+    #[test]
+    fn a_sum_or_product_of_integers_is_exact_where_it_leaves_i64_on_the_way() {
+        let x = Tensor::from([[i64::MAX, 5], [i64::MIN, 7]]);
+        let index = Tensor::from([[0_i64, 0, 1], [0, 0, 0]]);
+        let source = Tensor::from([[3_i64, -2, 4], [-1, 1, i64::MAX]]);
+        let x = x.sub(Tensor::from([[1_i64, 0], [0, 0]])).unwrap();
+        assert_eq!(x.scatter_add(1, &index, &source).unwrap().to_vec::<i64>().unwrap(), [i64::MAX, 9, -1, 7]);
+        let (index, source) = (Tensor::from([0_i64, 0, 1, 0, 1]), Tensor::from([i64::MAX, 2, 3, 0, -1]));
+        let products = Tensor::from([i64::MIN, 2]).scatter_reduce(0, &index, &source, ScatterReduction::Prod).unwrap();
+        assert_eq!(products.to_vec::<i64>().unwrap(), [0, -6]);
+        let added = Tensor::from([i64::MAX]).index_add(0, &Tensor::from([0_i64, 0]), &Tensor::from([1_i64, -1])).unwrap();
+        assert_eq!(added.to_vec::<i64>().unwrap(), [i64::MAX]);
     }
 
     #[test]
