@@ -106,3 +106,24 @@ fn training_goes_as_on_the_processor_and_goes_on_on_another_device() {
         }
     }
 }
+
+#[test]
+fn a_token_and_a_step_record_few_kernels() {
+    let Some(device) = device() else { return };
+    let count = || device.dispatches().unwrap();
+    let there = model().to(&device).unwrap();
+    let mut cache = there.cache();
+    let step = |cache: &mut _| there.next_logits(&Model::token_tensor(&[&[72]]).unwrap(), cache).unwrap().to_vec::<f32>().unwrap();
+    step(&mut cache);
+    let before = count();
+    (0..4).for_each(|_| _ = step(&mut cache));
+    let blocks = there.config().num_hidden_layers as u64;
+    let a_token = (count() - before) / 4;
+    let mut trainer = trainer(TrainableParameters::Everything).to(&device).unwrap();
+    trainer.step().unwrap();
+    let before = count();
+    trainer.step().unwrap();
+    let a_step = count() - before;
+    println!("{blocks} blocks: {a_token} dispatches a token, {a_step} a step of two passes");
+    assert!(a_token <= 4 + 24 * blocks && a_step <= 2 * (60 + 160 * blocks), "{a_token} a token, {a_step} a step");
+}
