@@ -219,8 +219,8 @@ fn what_a_gpu_does_not_do_is_refused_in_a_sentence() {
         assert_eq!(words(there.to_dtype(DType::F64)), cast);
         let large = Tensor::from([1_i64, 3_000_000_000]).to(&device);
         assert_eq!(words(large), format!("to: {name} holds integers as i32, and 3000000000 at position 1 is none"));
-        let factored = monotile::linalg::qr(&there, &Default::default());
-        assert_eq!(words(factored), format!("qr: not on a GPU yet; move the operands from {name} to the cpu with `to`"));
+        let factored = monotile::linalg::schur(&there);
+        assert_eq!(words(factored), format!("schur: not on a GPU yet; move the operands from {name} to the cpu with `to`"));
         let ids = Tensor::from([0_i64, 3]).to(&device).unwrap();
         assert_eq!(words(embedding(&there, &ids)), "embedding: index 3 is outside the table of 3 rows");
         // A number stands beside a tensor of any device.

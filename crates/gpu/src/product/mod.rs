@@ -6,9 +6,11 @@
 //! | [`Medium`](ProductVariant::Medium) | 64 x 64, 16 terms at a time | 64, each 8 x 8 | tiles enough for a device |
 //! | [`Small`](ProductVariant::Small) | 32 x 32, 8 terms at a time, of a part of the sum | 64, each 4 x 4 | few tiles |
 //! | [`Rows`](ProductVariant::Rows) | some columns of at most eight rows, lanes along the sum | 64 or 256 | vectors |
+//! | [`Tiny`](ProductVariant::Tiny) | 4 to 64 products of at most 16 x 16 | 64, each 4 x 4 | many small matrices |
 
 mod rows;
 mod tiles;
+mod tiny;
 
 use monotile_kernels::shape::product as extent;
 
@@ -26,6 +28,8 @@ const MOST_ROWS: usize = 8;
 const VERY_BUSY: usize = 256;
 /// Tiles of 64 x 64 that keep a device busy.
 const BUSY: usize = 32;
+/// Products of at most 16 x 16 that are worth sharing workgroups.
+const MANY: usize = 64;
 /// The fewest terms of a sum that are worth a part of their own.
 const PART: usize = 128;
 
@@ -43,6 +47,8 @@ pub enum ProductVariant {
     },
     /// At most eight rows, or columns.
     Rows,
+    /// At most 16 rows, columns and terms, several products a workgroup.
+    Tiny,
 }
 
 impl ProductVariant {
@@ -50,7 +56,9 @@ impl ProductVariant {
     pub fn of([batch, m, n, k]: [usize; 4], capabilities: &Capabilities) -> Self {
         let tiles = |side: usize| extent([batch, m.div_ceil(side), n.div_ceil(side)]);
         let keeps_busy = |tile: Tile, enough| tiles(tile.side()) >= enough && capabilities.workgroup_bytes as usize >= tile.bytes();
-        if m.min(n) <= MOST_ROWS {
+        if batch >= MANY && m.max(n).max(k) <= tiny::MOST {
+            Self::Tiny
+        } else if m.min(n) <= MOST_ROWS {
             Self::Rows
         } else if keeps_busy(Tile::LARGE, VERY_BUSY) && capabilities.workgroup_invocations >= 256 {
             Self::Large
@@ -153,7 +161,8 @@ pub fn product(stream: &GpuStream, a: &GpuOperand, b: &GpuOperand) -> GpuResult<
 /// [`product`] by the kernel named, or the one that suits the sizes.
 ///
 /// # Errors
-/// As [`product`]; if [`ProductVariant::Rows`] is asked for more than eight rows and columns, or a part has no terms.
+/// As [`product`]; if [`ProductVariant::Rows`] is asked for more than eight rows and columns, [`ProductVariant::Tiny`] for more than
+/// 16, or a part has no terms.
 pub fn product_by(stream: &GpuStream, a: &GpuOperand, b: &GpuOperand, variant: Option<ProductVariant>) -> GpuResult<GpuBlock> {
     let mut problem = problem(a, b)?;
     let Problem { m, n, k, batch, .. } = problem;
@@ -176,6 +185,13 @@ pub fn product_by(stream: &GpuStream, a: &GpuOperand, b: &GpuOperand, variant: O
             })?;
             let kernel = stream.kernel(("product of rows", rows.key()), || rows.text())?;
             (kernel, problem.words(1, k), rows.groups(&problem))
+        }
+        ProductVariant::Tiny => {
+            let tiny = tiny::Tiny::of(&problem).ok_or_else(|| {
+                GpuError::invalid(format!("product: a kernel for at most {0} x {0} x {0}, not for {m} x {n} x {k}", tiny::MOST))
+            })?;
+            let kernel = stream.kernel(("product of many", tiny.key()), || tiny.text())?;
+            (kernel, problem.words(1, k), tiny.groups(&problem))
         }
         ProductVariant::Large | ProductVariant::Medium | ProductVariant::Small { .. } => {
             let tile = match variant {
@@ -234,6 +250,8 @@ mod tests {
         assert_eq!(of([1, 2048, 2048, 64]), ProductVariant::Large);
         assert_eq!(of([1, 8, 4096, 4096]), ProductVariant::Rows);
         assert_eq!(of([1, 4096, 3, 4096]), ProductVariant::Rows);
+        assert_eq!(of([10_000, 16, 16, 16]), ProductVariant::Tiny);
+        assert_eq!(of([64, 3, 4, 17]), ProductVariant::Rows);
         assert_eq!(of([1, 64, 64, 4096]), ProductVariant::Small { parts: 16 });
         assert_eq!(of([1, 100, 100, 100]), ProductVariant::Small { parts: 1 });
         // Unless the workgroup's memory holds no tile of 64 x 64.

@@ -78,6 +78,24 @@ fn products_of_few_rows_or_columns_are_those_of_plain_loops() {
 }
 
 #[test]
+fn many_small_products_share_workgroups() {
+    let (f32, bf16, f16) = (GpuType::F32, GpuType::BF16, GpuType::F16);
+    for (label, stream) in streams() {
+        for (i, [batch, m, n, k]) in
+            [[65, 1, 4, 3], [3, 5, 8, 7], [17, 8, 5, 8], [5, 16, 16, 16], [6, 13, 9, 11], [2, 3, 2, 16]].into_iter().enumerate()
+        {
+            for j in 0..2 {
+                let layouts = [LAYOUTS[(i + j) % 5], LAYOUTS[(2 * i + j + 1) % 5]];
+                let types = [[f32; 2], [f32, bf16], [f16, f32]][(i + j) % 3];
+                check(&label, &stream, [batch, m, n, k], layouts, types, Some(ProductVariant::Tiny));
+            }
+        }
+        // By the table.
+        check(&label, &stream, [70, 9, 10, 11], [Layout::Sliced, Layout::Transposed], [f32; 2], None);
+    }
+}
+
+#[test]
 fn large_tiles_have_edges_too() {
     for (label, stream) in streams() {
         use Layout::{Plain, Sliced, Transposed};
@@ -164,6 +182,7 @@ fn empty_products_are_zero_and_what_does_not_fit_is_refused() {
         assert!(refused(&[2, 3], &[4, 2], None).contains("product: sizes [2, 3] and [4, 2] are not of (…, m, k) and (…, k, n)"));
         assert!(refused(&[2, 2, 3], &[3, 3, 2], None).contains("are not of"));
         assert!(refused(&[3], &[3], None).contains("are not of"));
+        assert!(refused(&[9, 17], &[17, 9], Some(ProductVariant::Tiny)).contains("at most 16 x 16 x 16, not for 9 x 9 x 17"));
         assert!(refused(&[9, 3], &[3, 9], Some(ProductVariant::Rows)).contains("at most 8 rows or columns, not for 9 x 9"));
         assert!(refused(&[9, 3], &[3, 9], Some(ProductVariant::Small { parts: 4 })).contains("3 terms do not make 4 parts"));
     }

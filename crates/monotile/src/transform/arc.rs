@@ -9,7 +9,10 @@
 //!
 //! Source: Stumpff (1959), Himmelsmechanik I.
 
-use crate::door::map::{binary_f64, unary_f64};
+use monotile_kernels::number::{Formula, Number};
+
+use super::parts::on_cpu;
+use crate::door::map::{binary_f64, formula, unary_f64};
 use crate::error::Result;
 use crate::tape::{Gradient, Saved};
 use crate::tensor::Tensor;
@@ -20,7 +23,11 @@ use crate::testing::{Spec, uniform};
 #[track_caller]
 pub(super) fn stumpff(k: usize, u: &Tensor) -> Result<Tensor> {
     let u = u.to_compute_dtype("stumpff")?;
-    let c = unary_f64("stumpff", &u, move |u| stumpff_of(k, u))?;
+    let c = if on_cpu(&[&u]) {
+        unary_f64("stumpff", &u, move |u| stumpff_of(k, u))
+    } else {
+        formula("stumpff", [&u], StumpffFormula(k))
+    }?;
     Ok(Tensor::record(c, &[&u], Stumpff(k)))
 }
 
@@ -41,13 +48,20 @@ pub(super) fn angle_over_sine(d: &Tensor) -> Result<Tensor> {
 #[track_caller]
 fn angle_squared_derivative(order: usize, d: &Tensor) -> Result<Tensor> {
     let d = d.to_compute_dtype("angle_squared")?;
-    let u = unary_f64("angle_squared", &d, move |d| angle_squared_of(order, d))?;
+    let u = if on_cpu(&[&d]) {
+        unary_f64("angle_squared", &d, move |d| angle_squared_of(order, d))
+    } else {
+        formula("angle_squared", [&d], AngleSquaredFormula(order))
+    }?;
     Ok(Tensor::record(u, &[&d], AngleSquared(order)))
 }
 
 /// The angle of the points (x, y) in (−π, π], elementwise of one shape; 0 at the origin, where it has no gradient.
 #[track_caller]
 pub(super) fn angle_of(y: &Tensor, x: &Tensor) -> Result<Tensor> {
+    if !on_cpu(&[y, x]) {
+        return y.atan2(x);
+    }
     let angle = binary_f64("angle", y, x, f64::atan2)?;
     Ok(Tensor::record(angle, &[y, x], AngleOf))
 }
@@ -81,7 +95,7 @@ impl Gradient for Stumpff {
     fn vjp(&self, saved: &Saved, cotangents: &[Option<Tensor>]) -> Result<Vec<Option<Tensor>>> {
         let Some(g) = &cotangents[0] else { return Ok(vec![None]) };
         let (k, u) = (self.0, saved.input(0));
-        let slope = if saved.is_recorded() {
+        let slope = if saved.is_recorded() || !on_cpu(&[&u]) {
             stumpff(k + 2, &u)?.mul_scalar(k as f64)?.sub(&stumpff(k + 1, &u)?)?.mul_scalar(0.5)?
         } else {
             unary_f64("stumpff", &u, move |u| 0.5 * (k as f64 * stumpff_of(k + 2, u) - stumpff_of(k + 1, u)))?
@@ -161,6 +175,74 @@ fn angle_squared_of(order: usize, d: f64) -> f64 {
             let n = (order - 2) as f64;
             ((2.0 * n + 1.0) * d * angle_squared_of(order - 1, d) + n * n * angle_squared_of(order - 2, d)) / square
         }
+    }
+}
+
+/// [`stumpff_of`] as a GPU computes it, in f32.
+#[derive(Clone, Copy)]
+struct StumpffFormula(usize);
+
+impl Formula<1> for StumpffFormula {
+    const COMPILED: bool = false;
+
+    #[inline(always)]
+    fn apply<T: Number>(self, [u]: [T; 1]) -> T {
+        let (k, one) = (self.0, T::ONE);
+        let factorial = |k: usize| (1..=k).map(|i| i as f64).product::<f64>();
+        let mut sum = one;
+        for j in (1..=8).rev() {
+            let n = (k + 2 * j) as f64;
+            sum = one - u * T::from_f64(1.0 / (n * (n - 1.0))) * sum;
+        }
+        let near = sum * T::from_f64(1.0 / factorial(k));
+        let (root, zero) = (u.abs().sqrt(), T::from_f64(0.0));
+        let (grown, shrunk) = (root.exp(), (-root).exp());
+        let half = T::from_f64(0.5);
+        let mut far = match k % 2 {
+            0 => T::select(zero.less(u), root.cos(), (grown + shrunk) * half),
+            _ => T::select(zero.less(u), root.sin(), (grown - shrunk) * half) / root,
+        };
+        // cₖ + u cₖ₊₂ = 1 / k!
+        for i in (2 + k % 2..=k).step_by(2) {
+            far = (T::from_f64(1.0 / factorial(i - 2)) - far) / u;
+        }
+        T::select(T::from_f64(SERIES).less(u.abs()), far, near)
+    }
+}
+
+/// [`angle_squared_of`] as a GPU computes it, in f32.
+#[derive(Clone, Copy)]
+struct AngleSquaredFormula(usize);
+
+impl Formula<1> for AngleSquaredFormula {
+    const COMPILED: bool = false;
+
+    #[inline(always)]
+    fn apply<T: Number>(self, [d]: [T; 1]) -> T {
+        let (order, one, zero) = (self.0, T::ONE, T::from_f64(0.0));
+        let z = one - d;
+        // The factors of the powers of z.
+        let (mut a, mut factors) = (1.0, Vec::new());
+        for n in 1..=18 + order {
+            if n >= order {
+                factors.push(a * (n - order + 1..=n).map(|i| i as f64).product::<f64>());
+            }
+            a *= (n * n) as f64 / ((n + 1) * (2 * n + 1)) as f64;
+        }
+        let sum = factors.into_iter().rev().fold(zero, |sum, factor| sum * z + T::from_f64(factor));
+        let near = if order == 0 { sum * z } else { sum } * T::from_f64(if order.is_multiple_of(2) { 2.0 } else { -2.0 });
+        let square = z * (one + d);
+        let root = square.abs().sqrt();
+        let inside = d.less(one);
+        let angle = T::select(inside, root.atan2(d), (d + root).ln());
+        let mut orders = vec![T::select(inside, angle * angle, -(angle * angle)), T::from_f64(-2.0) * angle / root];
+        for k in 2..=order {
+            let n = (k - 2) as f64;
+            let before = T::from_f64(2.0 * n + 1.0) * d * orders[k - 1];
+            let next = if k == 2 { before + T::from_f64(2.0) } else { before + T::from_f64(n * n) * orders[k - 2] };
+            orders.push(next / square);
+        }
+        T::select(T::from_f64(0.5).less(z.abs()), orders[order], near)
     }
 }
 

@@ -141,6 +141,9 @@ fn halves(q: &Tensor, euler: &EulerConvention) -> Result<([Tensor; 4], f64)> {
 #[track_caller]
 fn within_a_turn(angle: &Tensor) -> Result<Tensor> {
     use std::f64::consts::TAU;
+    if !angle.device().is_cpu() {
+        return angle.sub(&angle.detach().mul_scalar(TAU.recip())?.round()?.mul_scalar(TAU)?);
+    }
     angle.sub(&unary_f64("turns", &angle.detach(), |angle| (angle / TAU).round_ties_even() * TAU)?)
 }
 

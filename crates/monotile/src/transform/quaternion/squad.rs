@@ -45,7 +45,7 @@ pub fn squad(a: &Tensor, b: &Tensor, a_control: &Tensor, b_control: &Tensor, t: 
     let t = t.unsqueeze(-1)?;
     let sign = Tensor::ones(&[4], a.dtype())?;
     let d = a.detach().mul(b.detach())?.sum(&[-1], true)?;
-    let sign = d.lt(d.zeros_like())?.where_(&-&sign, &sign)?;
+    let sign = d.lt(d.zeros_like())?.where_(Tensor::scalar_as(-1.0, a.dtype()), &sign)?;
     let along = arc(&a, &b.mul(&sign)?, &t)?;
     let beside = arc(&p, &q.mul(&sign)?, &t)?;
     arc(&along, &beside, &t.mul(&t.neg()?.add_scalar(1.0)?)?.mul_scalar(2.0)?)
