@@ -34,7 +34,7 @@ use super::dtype::StorageElement;
 use super::uninit::UninitTensor;
 use super::{DType, Tensor};
 use crate::check;
-use crate::error::{Error, Result};
+use crate::error::{Error, Placed, Result};
 
 /// How a file stores an element: our own types, and other integers, which become i64 while they are read. `U64` is read where
 /// every number fits i64.
@@ -67,7 +67,7 @@ fn map(path: &Path) -> Result<Arc<Mapping>> {
     if size == 0 {
         return Err(Error::format(path, "the file is empty"));
     }
-    Mapping::watched(&file, path).map_err(|e| Error::io("reading", path, &e))
+    Mapping::watched(&file, path).map_err(|e| Error::io("reading", path, &e)).placed()
 }
 
 /// Checks that nobody has written any of the files that are mapped now, as far as their sizes and times of change tell: in a

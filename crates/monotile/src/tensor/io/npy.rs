@@ -7,7 +7,7 @@ use std::sync::Arc;
 use monotile_kernels::buffer::Mapping;
 
 use super::{FileType, copied_tensor, map, mapped_tensor, write_atomic, write_elements};
-use crate::error::{Error, Result};
+use crate::error::{Error, Placed, Result};
 use crate::limits;
 use crate::tensor::{DType, Tensor};
 use crate::text::printable;
@@ -53,8 +53,8 @@ impl Tensor {
     pub fn read_npy(path: impl AsRef<Path>) -> Result<Tensor> {
         let path = path.as_ref();
         let map = map(path)?;
-        let header = parse(map.bytes()).map_err(|what| Error::format(path, what))?;
-        header.tensor(map.bytes(), Some((&map, 0))).map_err(|what| Error::format(path, what))
+        let header = parse(map.bytes()).map_err(|what| Error::format(path, what)).placed()?;
+        header.tensor(map.bytes(), Some((&map, 0))).map_err(|what| Error::format(path, what)).placed()
     }
 
     /// Writes a `.npy` file, which appears whole or not at all.

@@ -9,7 +9,7 @@ use monotile_kernels::buffer::Mapping;
 use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
 
 use super::{map, npy, write_atomic, write_elements};
-use crate::error::{Error, Result};
+use crate::error::{Error, Placed, Result};
 use crate::memory;
 use crate::tensor::Tensor;
 use crate::text::printable;
@@ -33,8 +33,8 @@ impl Npz {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let map = map(path)?;
-        let file = File::open(path).map_err(|e| Error::io("reading", path, &e))?;
-        let archive = ZipArchive::new(file).map_err(|e| Error::format(path, format!("is not a .npz archive: {e}")))?;
+        let file = File::open(path).map_err(|e| Error::io("reading", path, &e)).placed()?;
+        let archive = ZipArchive::new(file).map_err(|e| Error::format(path, format!("is not a .npz archive: {e}"))).placed()?;
         Ok(Self { path: path.into(), map, archive: Mutex::new(archive) })
     }
 
@@ -57,7 +57,7 @@ impl Npz {
             return Err(Error::format(&self.path, format!("there is no array \"{name}\"; it has {}", printable(&there))));
         }
         let mut archive = self.archive.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut member = archive.by_name(&format!("{name}.npy")).map_err(|e| refuse(e.to_string()))?;
+        let mut member = archive.by_name(&format!("{name}.npy")).map_err(|e| refuse(e.to_string())).placed()?;
         if member.compression() == CompressionMethod::Stored
             && let Some(start) = member.data_start()
         {
@@ -66,11 +66,11 @@ impl Npz {
             let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
             let (start, end) = range.ok_or_else(|| refuse("it leaves the file".into()))?;
             let bytes = &self.map.bytes()[start..end];
-            let (header, _) = npy::read_header(&mut &*bytes).map_err(refuse)?;
-            return header.tensor(bytes, Some((&self.map, start))).map_err(refuse);
+            let (header, _) = npy::read_header(&mut &*bytes).map_err(refuse).placed()?;
+            return header.tensor(bytes, Some((&self.map, start))).map_err(refuse).placed();
         }
         // No more is unpacked than the array's own header needs, and nothing where so little cannot unpack to as much.
-        let (header, mut bytes) = npy::read_header(&mut member).map_err(refuse)?;
+        let (header, mut bytes) = npy::read_header(&mut member).map_err(refuse).placed()?;
         let unpacked = header.file_size().filter(|&size| size as u64 / MOST_PACKED <= member.compressed_size());
         let size = unpacked.ok_or_else(|| {
             let packed = member.compressed_size();
@@ -78,11 +78,11 @@ impl Npz {
         })?;
         let more = size - bytes.len().min(size);
         memory::reserve_exact(&mut bytes, more, format_args!("{}: array \"{name}\"", self.path.display()))?;
-        member.by_ref().take(more as u64).read_to_end(&mut bytes).map_err(|e| refuse(e.to_string()))?;
-        if member.read(&mut [0]).map_err(|e| refuse(e.to_string()))? != 0 {
+        member.by_ref().take(more as u64).read_to_end(&mut bytes).map_err(|e| refuse(e.to_string())).placed()?;
+        if member.read(&mut [0]).map_err(|e| refuse(e.to_string())).placed()? != 0 {
             return Err(refuse(format!("more bytes follow than the {size} that its header needs")));
         }
-        header.tensor(&bytes, None).map_err(refuse)
+        header.tensor(&bytes, None).map_err(refuse).placed()
     }
 }
 

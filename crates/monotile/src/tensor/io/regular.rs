@@ -6,7 +6,7 @@ use std::path::Path;
 
 use monotile_kernels::process::fallible;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Placed, Result};
 use crate::limits::Limit;
 use crate::memory;
 
@@ -18,8 +18,8 @@ use crate::memory;
 #[track_caller]
 pub fn open_regular(path: &Path) -> Result<(File, u64)> {
     let refuse = |e: std::io::Error| Error::io("reading", path, &e);
-    let file = open_without_waiting(path, OpenOptions::new().read(true)).map_err(refuse)?;
-    let metadata = file.metadata().map_err(refuse)?;
+    let file = open_without_waiting(path, OpenOptions::new().read(true)).map_err(refuse).placed()?;
+    let metadata = file.metadata().map_err(refuse).placed()?;
     if metadata.is_file() { Ok((file, metadata.len())) } else { Err(not_a_file(path, metadata.file_type())) }
 }
 
@@ -31,8 +31,8 @@ pub fn open_regular(path: &Path) -> Result<(File, u64)> {
 pub fn open_own(path: &Path, options: &mut OpenOptions) -> Result<File> {
     check_own(path)?;
     let refuse = |e: std::io::Error| Error::io("writing", path, &e);
-    let file = open_without_waiting(path, options).map_err(refuse)?;
-    let kind = file.metadata().map_err(refuse)?.file_type();
+    let file = open_without_waiting(path, options).map_err(refuse).placed()?;
+    let kind = file.metadata().map_err(refuse).placed()?.file_type();
     if kind.is_file() { Ok(file) } else { Err(not_a_file(path, kind)) }
 }
 
@@ -156,6 +156,32 @@ fn read_within(from: impl Read, path: &Path, (room, limit): (usize, &Limit)) -> 
 mod tests {
     use super::*;
     use crate::limits;
+
+    #[test]
+    fn errors_of_files_tell_the_line_of_the_call() {
+        use crate::tensor::io::{Npz, SafeTensors, write_npz, write_safetensors};
+        use crate::{DType, Tensor};
+        let folder = tempfile::tempdir().unwrap();
+        let (none, broken) = (folder.path().join("none"), folder.path().join("broken"));
+        std::fs::write(&broken, "no tensors at all, but text").unwrap();
+        let x = Tensor::zeros([2], DType::F32).unwrap();
+        let into = none.join("x");
+        let first = line!();
+        let errors = [
+            SafeTensors::open(&none).err(),
+            SafeTensors::open(&broken).err(),
+            Tensor::read_npy(&none).err(),
+            Tensor::read_npy(&broken).err(),
+            Npz::open(&none).err(),
+            Npz::open(&broken).err(),
+            x.write_npy(&into).err(),
+            write_npz(&into, &[("x", &x)]).err(),
+            write_safetensors(&into, &[("x", &x)], &[]).err(),
+        ];
+        for (error, line) in errors.into_iter().map(Option::unwrap).zip(first + 2..) {
+            assert_eq!((error.place().file(), error.place().line()), (file!(), line), "{error}");
+        }
+    }
 
     #[test]
     fn what_is_no_regular_file_is_refused_by_its_name() {

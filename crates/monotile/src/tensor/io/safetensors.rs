@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::{FileType, map, mapped_tensor, write_atomic, write_elements, written};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Placed, Result};
 use crate::limits;
 use crate::tensor::{DType, Tensor};
 use crate::text::parser_report;
@@ -68,7 +68,7 @@ impl SafeTensors {
         if let Some(length) = length.filter(|&length| length <= map.bytes().len() as u64) {
             limits::HEADER.admit(format_args!("{}: its header", path.display()), length)?;
         }
-        let header = parse(map.bytes()).map_err(|what| Error::format(path, what))?;
+        let header = parse(map.bytes()).map_err(|what| Error::format(path, what)).placed()?;
         Ok(Self { path: path.into(), map, header })
     }
 
@@ -147,7 +147,8 @@ impl SafeTensors {
         };
         let named = |error: Error| error.with_context(format!("{}: tensor \"{name}\"", self.path.display()));
         mapped_tensor(&self.map, entry.start, &entry.shape, kind)
-            .map_err(named)?
+            .map_err(named)
+            .placed()?
             .ok_or_else(|| Error::format(&self.path, format!("offset {}: tensor \"{name}\" leaves the file", entry.start)))
     }
 }

@@ -7,7 +7,7 @@ use std::fs::{File, Permissions};
 use std::io::BufWriter;
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Placed, Result};
 
 pub(super) use place::Place;
 
@@ -41,7 +41,7 @@ pub fn write_atomic(path: &Path, content: impl FnOnce(&mut BufWriter<File>) -> s
         Place::File(target, permissions) => replace(&target, permissions, content),
         Place::Stream => fill(File::options().write(true).truncate(true).open(path)?, content).map(drop),
     });
-    written.map_err(|e| Error::io("writing", path, &e))
+    written.map_err(|e| Error::io("writing", path, &e)).placed()
 }
 
 fn replace(

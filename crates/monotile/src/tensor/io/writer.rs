@@ -10,7 +10,7 @@ use super::regular::{check_own, open_own, open_regular, read_regular};
 use super::safetensors::{TensorSpec, header};
 use super::write::Place;
 use super::write_elements;
-use crate::error::{Error, Result};
+use crate::error::{Error, Placed, Result};
 use crate::limits;
 use crate::tensor::Tensor;
 
@@ -70,7 +70,7 @@ impl SafeTensorsWriter {
         }
         let header = header(&plan, metadata);
         let refuse = |e: std::io::Error| Error::io("writing", path, &e);
-        let Place::File(target, permissions) = Place::of(path).map_err(refuse)? else {
+        let Place::File(target, permissions) = Place::of(path).map_err(refuse).placed()? else {
             return Err(Error::value(format!("{}: is a pipe or a device, and a file is written here in parts", path.display())));
         };
         let path = target.as_path();
@@ -91,7 +91,7 @@ impl SafeTensorsWriter {
             }
             file.seek(SeekFrom::End(0))
         };
-        let whole = begin().map_err(refuse)?;
+        let whole = begin().map_err(refuse).placed()?;
         let mut writer = Self { path: path.into(), plan, at, within: 0, file, record, whole, recorded: (whole, Instant::now()) };
         writer.pass_empty();
         Ok(writer)
@@ -146,7 +146,7 @@ impl SafeTensorsWriter {
             let name = self.pending().map_or("the last tensor", TensorSpec::name);
             return Err(Error::shape(format!("writing \"{name}\": {bytes} bytes are more than the {missing} that are missing")));
         }
-        write(&mut self.file).map_err(|e| Error::io("writing", &self.path, &e))?;
+        write(&mut self.file).map_err(|e| Error::io("writing", &self.path, &e)).placed()?;
         self.within += bytes;
         if bytes == missing {
             self.whole += self.plan[self.at].bytes as u64;
@@ -181,7 +181,7 @@ impl SafeTensorsWriter {
             record.write_all(format!("{whole:020} {whole:020}\n").as_bytes())?;
             record.sync_data()
         };
-        recorded().map_err(|e| Error::io("writing", &self.path, &e))?;
+        recorded().map_err(|e| Error::io("writing", &self.path, &e)).placed()?;
         self.recorded = (whole, Instant::now());
         Ok(())
     }
@@ -200,7 +200,7 @@ impl SafeTensorsWriter {
             fs::rename(hidden_sibling(&self.path, "partial"), &self.path)?;
             fs::remove_file(hidden_sibling(&self.path, "done"))
         };
-        finished().map_err(|e| Error::io("writing", &self.path, &e))
+        finished().map_err(|e| Error::io("writing", &self.path, &e)).placed()
     }
 }
 
