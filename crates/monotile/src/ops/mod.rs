@@ -60,7 +60,7 @@ pub use pointwise_loss::{
 };
 pub use reduce::linear_recurrence;
 pub use sample::{GridSampleOptions, SampleMode, SamplePadding, grid_sample, interp};
-pub use sort::Unique;
+pub use sort::{QuantileLevels, Unique};
 
 /// The specs of every operation here.
 #[cfg(test)]

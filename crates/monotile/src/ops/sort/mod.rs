@@ -15,6 +15,7 @@ mod unique;
 
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
+pub use quantile::QuantileLevels;
 pub use unique::Unique;
 
 /// The elements unrecorded and contiguous, with an axis exchanged for the last one.

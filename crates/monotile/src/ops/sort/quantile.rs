@@ -9,12 +9,60 @@ use crate::tensor::{Dims, Tensor};
 #[cfg(test)]
 use crate::testing::{Spec, normal};
 
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// The levels of [`Tensor::quantile`]: one number, or a list of them, which has a first axis in the result.
+///
+/// # Example
+/// ```
+/// use monotile::Tensor;
+/// let x = Tensor::from([4.0, 1.0, 3.0]);
+/// assert_eq!(x.quantile(0.5, 0, false)?.item::<f64>()?, 3.0);
+/// assert_eq!(x.quantile([0.0, 0.5], 0, false)?.shape(), [2]);
+/// # Ok::<(), monotile::Error>(())
+/// ```
+pub trait QuantileLevels: sealed::Sealed {
+    #[doc(hidden)]
+    const ONE: bool;
+    #[doc(hidden)]
+    fn levels(&self) -> &[f64];
+}
+
+impl sealed::Sealed for f64 {}
+impl QuantileLevels for f64 {
+    const ONE: bool = true;
+    fn levels(&self) -> &[f64] {
+        std::slice::from_ref(self)
+    }
+}
+
+macro_rules! levels {
+    ($(($($n:ident)?) $list:ty;)*) => {$(
+        impl$(<const $n: usize>)? sealed::Sealed for $list {}
+        impl$(<const $n: usize>)? QuantileLevels for $list {
+            const ONE: bool = false;
+            fn levels(&self) -> &[f64] {
+                &self[..]
+            }
+        }
+    )*};
+}
+levels! {
+    () &[f64];
+    () Vec<f64>;
+    () &Vec<f64>;
+    (N) [f64; N];
+    (N) &[f64; N];
+}
+
 /// # Sort and search: quantiles
 ///
 /// Over the axes that are named, or over all.
 impl Tensor {
     /// The quantiles of levels `q` over `axes`, or over all of them where none are named: with h = q (n − 1), the number at place h of the sorted
-    /// elements, between two of them linearly. Each level has its slice of a first axis: `(levels, …)`.
+    /// elements, between two of them linearly. Of a list each level has its slice of a first axis: `(levels, …)`; one number has no such axis.
     ///
     /// This is NumPy's and PyTorch's `quantile` with their `linear` interpolation. NaN where there is one. Infinite elements count as
     /// limits, where NumPy's difference of two of them is NaN. The axes disappear, or stay with
@@ -36,17 +84,19 @@ impl Tensor {
     /// let q = x.quantile([0.25, 1.0], 1, false)?;
     /// assert_eq!(q.shape(), [2, 2]);
     /// assert_eq!(q.to_vec::<f64>()?, [2.0, 7.5, 4.0, 9.0]);
+    /// assert_eq!(x.quantile(0.25, 1, false)?.to_vec::<f64>()?, [2.0, 7.5]);
     /// # Ok::<(), monotile::Error>(())
     /// ```
     #[doc(alias = "nanquantile")]
     #[doc(alias = "percentile")]
     #[track_caller]
-    pub fn quantile(&self, q: impl AsRef<[f64]>, axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
-        let q = q.as_ref();
+    pub fn quantile<Q: QuantileLevels>(&self, q: Q, axes: impl AxisList, keepdim: bool) -> Result<Tensor> {
+        let q = q.levels();
         if let Some(level) = q.iter().find(|q| !(0.0..=1.0).contains(*q)) {
             return Err(Error::value(format!("quantile: the level {level} is not in 0 … 1")));
         }
-        quantile("quantile", self, q, &axes.list(self.rank()), keepdim)
+        let found = quantile("quantile", self, q, &axes.list(self.rank()), keepdim)?;
+        if Q::ONE { found.squeeze(0) } else { Ok(found) }
     }
 
     /// The middle of the sorted elements over `axes`, or over all of them where none are named: the mean of two middle ones, as NumPy's `median`.
@@ -188,6 +238,18 @@ mod tests {
         for (at, expected) in [(0, 1.4), (2, 3.0), (4, 6.8)] {
             assert!((y[at] - expected).abs() < 4.0 * f64::EPSILON * expected && y[at + 1].is_nan(), "{y:?}");
         }
+    }
+
+    #[test]
+    fn one_level_has_no_axis_of_its_own() {
+        let x = normal(&[3, 4]);
+        let list = x.quantile([0.3], 1, true).unwrap();
+        let one = x.quantile(0.3, 1, true).unwrap();
+        assert_eq!((list.shape(), one.shape()), (&[1, 3, 1][..], &[3, 1][..]));
+        assert_eq!(one.to_vec::<f64>().unwrap(), list.to_vec::<f64>().unwrap());
+        assert_eq!(x.quantile(0.5, .., false).unwrap().item::<f64>().unwrap(), x.median(.., false).unwrap().item::<f64>().unwrap());
+        assert_eq!(x.quantile(1.5, 0, false).err().unwrap().to_string(), "quantile: the level 1.5 is not in 0 … 1");
+        assert_eq!(x.quantile(vec![0.1, 0.2], 0, false).unwrap().shape(), [2, 4]);
     }
 
     #[test]
