@@ -247,6 +247,15 @@ impl Formula<1> for AngleSquaredFormula {
 }
 
 #[cfg(test)]
+pub(crate) fn formulas() -> Vec<crate::ops::elementwise::formulas::RecordedFormula> {
+    use monotile_kernels::number::record;
+    vec![
+        ("stumpff".into(), record(|x| StumpffFormula(3).apply(x))),
+        ("angle_squared".into(), record(|x| AngleSquaredFormula(2).apply(x))),
+    ]
+}
+
+#[cfg(test)]
 pub(crate) fn specs() -> Vec<Spec> {
     let plain = |k: usize| {
         // θ from 0.7 on, where the definitions cancel little.

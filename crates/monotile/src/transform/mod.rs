@@ -50,7 +50,7 @@
 //! ```
 
 mod affine;
-mod arc;
+pub(crate) mod arc;
 pub mod dual_quaternion;
 mod fused;
 #[cfg(any(test, feature = "glam"))]

@@ -13,6 +13,7 @@ use super::{
 use crate::ops::{gate, sample};
 use crate::optim;
 use crate::stats::gamma;
+use crate::transform::arc;
 
 /// A formula's name and its steps.
 pub(crate) type RecordedFormula = (String, Graph);
@@ -35,6 +36,7 @@ fn all() -> Vec<RecordedFormula> {
     [
         activation::formulas(),
         angle::formulas(),
+        arc::formulas(),
         arithmetic::formulas(),
         exponential::formulas(),
         gamma::formulas(),
