@@ -55,6 +55,21 @@ fn info_tells_what_a_file_holds() {
 }
 
 #[test]
+fn a_splat_that_cannot_be_drawn_is_left_out_and_counted() {
+    let folder = folder();
+    let path = folder.path().join("scene.ply");
+    let mut bytes = fs::read(&path).unwrap();
+    // The first number of the second splat.
+    let at = bytes.len() - 56;
+    bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    let told = monotile(folder.path(), &["splat", "info", "scene.ply"]);
+    let (out, words) = (&told.stdout, &told.stderr);
+    assert!(out.contains("PLY, 1 splat, harmonics") && out.contains("1 splat cannot be drawn, number 1 first"), "{out}");
+    assert!(words.contains("1 splat is left out: a number there is NaN or infinite, or a quaternion is 0"), "{words}");
+}
+
+#[test]
 fn what_cannot_be_drawn_is_refused() {
     let folder = folder();
     let at = folder.path();

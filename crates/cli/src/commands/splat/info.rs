@@ -8,9 +8,9 @@ use monotile::Tensor;
 use monotile::text::printable;
 use serde_json::json;
 
-use super::{SceneExtent, open};
+use super::{SceneExtent, counted, open};
 use crate::command_error::CommandError;
-use crate::report::{self, Table, bytes, count, number};
+use crate::report::{self, Table, bytes, number};
 
 /// Tells what a file of Gaussian splats holds.
 #[derive(Args)]
@@ -74,16 +74,11 @@ impl SplatInfoArgs {
         let colour = report::coloured();
         writeln!(out, "{}", report::bold(&report::path(&self.scene), colour))?;
         let drawn = if about.antialiased { ", to be drawn antialiased" } else { "" };
-        let splats_told = count(splats.len() as u64);
-        writeln!(
-            out,
-            "  {}, {splats_told} splats, harmonics of degree {degree}{drawn}, {} in memory",
-            about.format,
-            bytes(held as u64)
-        )?;
+        let splats_told = counted(splats.len());
+        writeln!(out, "  {}, {splats_told}, harmonics of degree {degree}{drawn}, {} in memory", about.format, bytes(held as u64))?;
         if about.dropped > 0 {
             let first = about.first_dropped.unwrap_or_default();
-            writeln!(out, "  {} others cannot be drawn, the first of them number {first}", count(about.dropped as u64))?;
+            writeln!(out, "  {} cannot be drawn, number {first} first", counted(about.dropped))?;
         }
         let Some(extent) = extent else { return Ok(()) };
         let place = |x: [f64; 3]| x.map(number).join(", ");

@@ -36,12 +36,18 @@ impl SplatArgs {
     }
 }
 
+/// `1 splat`, `2,000 splats`
+fn counted(splats: usize) -> String {
+    format!("{} {}", report::count(splats as u64), if splats == 1 { "splat" } else { "splats" })
+}
+
 /// Reads a scene and says how many splats of it are left out.
 fn open(path: &Path, strict: bool) -> Result<(Splats, SplatFileInfo), CommandError> {
     let (splats, about) = Splats::read(path, &SplatReadOptions { strict })?;
     if about.dropped > 0 {
-        let words = "splats are left out: a number of them is NaN or infinite, or a quaternion 0";
-        say(&format!("warning: {}: {} {words}", report::path(path), report::count(about.dropped as u64)));
+        let (left, is) = (counted(about.dropped), if about.dropped == 1 { "is" } else { "are" });
+        let words = format!("{left} {is} left out: a number there is NaN or infinite, or a quaternion is 0");
+        say(&format!("warning: {}: {words}", report::path(path)));
     }
     Ok((splats, about))
 }
