@@ -19,6 +19,9 @@ mod files;
 mod kernel;
 mod project;
 mod splats;
+mod ssim;
+#[cfg(feature = "capture")]
+pub mod train;
 
 pub use blend::{BlendOptions, blend};
 pub use camera::MatrixCamera;
@@ -30,6 +33,7 @@ pub use capture::{
 pub use files::{SplatFileInfo, SplatReadOptions};
 pub use project::{ProjectOptions, ProjectedSplats, ShapeLimits, SightDirections, project};
 pub use splats::{RenderedSplats, SplatOptions, Splats};
+pub use ssim::{SsimWindows, ssim};
 
 pub use monotile::{Error, ErrorKind, Result};
 

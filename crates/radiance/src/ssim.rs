@@ -56,7 +56,9 @@ pub fn ssim(x: &Tensor, y: &Tensor, windows: SsimWindows) -> Result<Tensor> {
     let rule = SsimRule { height: x.dim(0), width: x.dim(1), channels: x.dim(2), within: windows == SsimWindows::Within };
     if rule.windows() == 0 {
         let (width, height) = (rule.width, rule.height);
-        return Err(Error::shape(format!("ssim: no window of {WINDOW} x {WINDOW} pixels lies within a picture of {width} x {height}")));
+        return Err(Error::shape(format!(
+            "ssim: no window of {WINDOW} x {WINDOW} pixels lies within a picture of {width} x {height}"
+        )));
     }
     let inputs = prepared("ssim", [x, y])?;
     let value = by_dtype!(inputs[0].dtype(), value(rule, inputs.each_ref()))?;

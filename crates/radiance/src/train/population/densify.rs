@@ -88,7 +88,8 @@ impl Densify {
             if views > 0.0 { f64::from(seen.lengths[row] / views) } else { 0.0 }
         };
         let kept: Vec<usize> = (0..n).filter(|&row| stays(row)).collect();
-        let mut moving: Vec<(usize, usize)> = kept.iter().copied().enumerate().filter(|&(_, row)| mean(row) > self.gradient).collect();
+        let mut moving: Vec<(usize, usize)> =
+            kept.iter().copied().enumerate().filter(|&(_, row)| mean(row) > self.gradient).collect();
         // Where there is no room for all, those that move most.
         let room = most.saturating_sub(kept.len());
         if moving.len() > room {
