@@ -91,11 +91,6 @@ impl Cloud {
         self.columns[4].wide / 3
     }
 
-    /// Numbers of a row.
-    pub(crate) fn wide(&self) -> usize {
-        self.columns.iter().map(|column| column.wide).sum()
-    }
-
     /// Changes the rows of all columns and of their averages.
     pub(crate) fn apply(&mut self, change: &PopulationChange) {
         self.columns.iter_mut().for_each(|column| column.apply(change));

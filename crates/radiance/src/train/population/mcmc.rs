@@ -118,8 +118,13 @@ impl Mcmc {
         let [means, rotations, log_scales, logits, _] = &mut cloud.columns;
         let n = logits.values.len();
         let parts = threads::parts(n, 10.0);
+        // Above this opacity the logistic factor is below 1e-9.
+        let most = logit((self.least_opacity + 0.2).min(0.999)) as f32;
         threads::split_mut(&mut means.values, 3, parts, |start, means| {
             for (row, mean) in (start / 3..).zip(means.chunks_exact_mut(3)) {
+                if logits.values[row] > most {
+                    continue;
+                }
                 let exponent = 100.0 * (opacity(logits.values[row]) - self.least_opacity);
                 let far = rate * self.noise / (1.0 + exponent.exp());
                 let scales = log_scales.row(row);
