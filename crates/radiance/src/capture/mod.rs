@@ -5,6 +5,7 @@
 mod decode;
 mod head;
 mod lens;
+mod points;
 mod pose;
 mod scale;
 mod transforms;

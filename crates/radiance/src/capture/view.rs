@@ -209,6 +209,11 @@ impl CaptureView {
         let longest = full_width.max(full_height);
         let scale = options.longest_side.map_or(1.0, |most| (most as f64 / longest as f64).min(1.0));
         let [width, height] = pinhole.size.map(|side| ((side as f64 * scale).round() as usize).max(1));
+        let most = MatrixCamera::MOST_SIDE;
+        if width.max(height) > most {
+            let words = format!("has a camera of {width} x {height} pixels; at most {most} a side are read, or scaled to them");
+            return Err(Error::value(format!("{}: {words}", printable(&name))));
+        }
         let (x, y) = (width as f64 / full_width as f64, height as f64 / full_height as f64);
         let [fx, fy, cx, cy] = pinhole.intrinsics;
         let whole = PictureFiles { picture, found, turned, mask, lens, pinhole };
