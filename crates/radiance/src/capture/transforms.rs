@@ -18,7 +18,7 @@ use super::lens::{CaptureLens, LensModel};
 use super::points;
 use super::pose::inverse_pose;
 use super::view::ViewInput;
-use super::{Capture, CaptureOptions, CaptureSplit, CaptureView, hold_out};
+use super::{Capture, CaptureOptions, CaptureOrigin, CaptureSplit, CaptureView, hold_out};
 
 /// What stands at the head, and may stand in each frame.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -71,16 +71,22 @@ const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "PNG", "JPG", "JPEG"];
 pub(super) fn read(path: &Path, files: &[(PathBuf, Option<CaptureSplit>)], options: &CaptureOptions) -> Result<Capture> {
     let mut capture = Capture::from_views(Vec::new(), None);
     capture.format = if files[0].1.is_some() { "Blender transforms" } else { "nerfstudio transforms" };
-    for (file, split) in files {
-        read_file(file, *split, options, &mut capture)?;
+    for (number, (file, split)) in files.iter().enumerate() {
+        read_file(file, (number, *split), options, &mut capture)?;
     }
+    capture.origin = CaptureOrigin::Transforms(files.iter().map(|(file, _)| file.clone()).collect());
     if capture.views.is_empty() {
         return Err(Error::format(path, "has no frames: no view of the capture is there"));
     }
     Ok(capture)
 }
 
-fn read_file(path: &Path, split: Option<CaptureSplit>, options: &CaptureOptions, capture: &mut Capture) -> Result<()> {
+fn read_file(
+    path: &Path,
+    (number, split): (usize, Option<CaptureSplit>),
+    options: &CaptureOptions,
+    capture: &mut Capture,
+) -> Result<()> {
     let bytes = read_regular(path, &limits::JSON)?;
     let refuse = |words: String| Error::format(path, words);
     let json = |e: serde_json::Error| refuse(format!("is no JSON of a capture: {e}"));
@@ -119,6 +125,7 @@ fn read_file(path: &Path, split: Option<CaptureSplit>, options: &CaptureOptions,
             picture: picture(folder, &name, options),
             mask: frame.mask_path.map(|mask| folder.join(mask)),
             turned: true,
+            origin: [number, i],
             name,
         };
         let lens = |size| fields.lens(size).map_err(|words| refuse(format!("frame {i}: {words}")));
