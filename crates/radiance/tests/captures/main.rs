@@ -4,4 +4,6 @@ mod blender;
 mod colmap;
 mod lens;
 mod nerfstudio;
+mod pictures;
 mod shared;
+mod undistort;
