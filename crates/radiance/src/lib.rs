@@ -27,7 +27,7 @@ pub use blend::{BlendOptions, blend};
 pub use camera::MatrixCamera;
 #[cfg(feature = "capture")]
 pub use capture::{
-    Capture, CaptureLens, CaptureOptions, CapturePicture, CaptureSplit, CaptureView, LensModel, PixelRays, PointCloud,
+    Capture, CaptureInfo, CaptureLens, CaptureOptions, CapturePicture, CaptureSplit, CaptureView, LensModel, PixelRays, PointCloud,
     in_picture_decoder,
 };
 pub use files::{SplatFileInfo, SplatReadOptions};

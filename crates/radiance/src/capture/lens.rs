@@ -222,8 +222,12 @@ impl CaptureLens {
             return vec![cx, cy];
         }
         let head = if self.model.has_one_focal_length() { vec![fx, cx, cy] } else { vec![fx, fy, cx, cy] };
-        let rest = self.model.numbers() - head.len();
-        head.into_iter().chain(self.distortion[..rest].iter().copied()).collect()
+        [&head, self.distortion()].concat()
+    }
+
+    /// The numbers that follow focal lengths and centre.
+    pub(super) fn distortion(&self) -> &[f64] {
+        &self.distortion[..Self::rest(self.model)]
     }
 
     /// How many numbers of a model follow focal lengths and centre.
@@ -337,6 +341,9 @@ impl CaptureLens {
     /// The last length on the plane up to which its distorted length grows, looked for in steps along four directions.
     fn reach(&self) -> f64 {
         const STEPS: usize = 2000;
+        if self.is_pinhole() {
+            return f64::INFINITY;
+        }
         let most = if self.model.is_fisheye() { std::f64::consts::PI } else { 20.0 };
         let mut reach = most;
         for [x, y] in [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]] {

@@ -2,21 +2,28 @@
 //!
 //! A view's pose is V, world to the camera's space (it looks along -z with y up), whatever the file says. The world stays the file's.
 
+mod colmap;
 mod decode;
 mod head;
+mod info;
 mod lens;
+mod points;
 mod pose;
 mod scale;
 mod transforms;
 mod undistort;
 mod view;
+mod write;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use monotile::{Error, Result};
 
 pub use decode::in_picture_decoder;
+pub use info::CaptureInfo;
 pub use lens::{CaptureLens, LensModel, PixelRays};
+use view::PictureSource;
 pub use view::{CapturePicture, CaptureView};
 
 /// What a view is for.
@@ -81,17 +88,40 @@ pub struct Capture {
     pub points: Option<PointCloud>,
     /// What was unusual, a sentence each.
     pub notes: Vec<String>,
+    origin: CaptureOrigin,
+}
+
+/// What a capture was read from.
+#[derive(Debug, Clone)]
+enum CaptureOrigin {
+    Memory,
+    Transforms(Vec<PathBuf>),
+    Colmap { folder: PathBuf, binary: bool },
+}
+
+/// The views by the places in the capture's files that tell of them.
+fn places(capture: &Capture) -> HashMap<[usize; 2], &CaptureView> {
+    let mut places = HashMap::new();
+    for view in &capture.views {
+        if let PictureSource::Files(files) = &view.source
+            && files.side == 0
+        {
+            places.insert(files.origin, view);
+        }
+    }
+    places
 }
 
 impl Capture {
     /// A capture in memory.
     pub fn from_views(views: Vec<CaptureView>, points: Option<PointCloud>) -> Self {
-        Self { format: "views in memory", views, points, notes: Vec::new() }
+        Self { format: "views in memory", views, points, notes: Vec::new(), origin: CaptureOrigin::Memory }
     }
 
     /// The capture of a folder, or of a `transforms.json`; the format is told by what is there.
     ///
-    /// A folder with `transforms_train.json` is one of NeRF's Blender scenes, with `transforms.json` one of nerfstudio's.
+    /// A folder with `transforms_train.json` is one of NeRF's Blender scenes, with `transforms.json` one of nerfstudio's,
+    /// with `cameras.bin` or `cameras.txt`, also in `sparse/0` and the like, one of COLMAP.
     /// Pictures are looked at for their size alone; [`CaptureView::picture`] reads one.
     ///
     /// # Errors
@@ -116,6 +146,9 @@ impl Capture {
         let file = path.join("transforms.json");
         if file.is_file() {
             return transforms::read(path, &[(file, None)], options);
+        }
+        if let Some((folder, binary)) = colmap::find(path) {
+            return colmap::read(path, &folder, binary, options);
         }
         let words = "has no capture that is known: no transforms.json, transforms_train.json or COLMAP model is there";
         Err(Error::format(path, words))

@@ -15,9 +15,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::lens::{CaptureLens, LensModel};
+use super::points;
 use super::pose::inverse_pose;
 use super::view::ViewInput;
-use super::{Capture, CaptureOptions, CaptureSplit, CaptureView, hold_out};
+use super::{Capture, CaptureOptions, CaptureOrigin, CaptureSplit, CaptureView, hold_out};
 
 /// What stands at the head, and may stand in each frame.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -40,6 +41,7 @@ struct LensFields {
     p1: Option<f64>,
     p2: Option<f64>,
     distortion_params: Option<Vec<f64>>,
+    is_fisheye: Option<bool>,
 }
 
 /// The rest of the head.
@@ -50,6 +52,7 @@ struct Lists<'a> {
     train_filenames: Option<Vec<String>>,
     val_filenames: Option<Vec<String>>,
     test_filenames: Option<Vec<String>>,
+    ply_file_path: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -68,16 +71,22 @@ const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "PNG", "JPG", "JPEG"];
 pub(super) fn read(path: &Path, files: &[(PathBuf, Option<CaptureSplit>)], options: &CaptureOptions) -> Result<Capture> {
     let mut capture = Capture::from_views(Vec::new(), None);
     capture.format = if files[0].1.is_some() { "Blender transforms" } else { "nerfstudio transforms" };
-    for (file, split) in files {
-        read_file(file, *split, options, &mut capture)?;
+    for (number, (file, split)) in files.iter().enumerate() {
+        read_file(file, (number, *split), options, &mut capture)?;
     }
+    capture.origin = CaptureOrigin::Transforms(files.iter().map(|(file, _)| file.clone()).collect());
     if capture.views.is_empty() {
         return Err(Error::format(path, "has no frames: no view of the capture is there"));
     }
     Ok(capture)
 }
 
-fn read_file(path: &Path, split: Option<CaptureSplit>, options: &CaptureOptions, capture: &mut Capture) -> Result<()> {
+fn read_file(
+    path: &Path,
+    (number, split): (usize, Option<CaptureSplit>),
+    options: &CaptureOptions,
+    capture: &mut Capture,
+) -> Result<()> {
     let bytes = read_regular(path, &limits::JSON)?;
     let refuse = |words: String| Error::format(path, words);
     let json = |e: serde_json::Error| refuse(format!("is no JSON of a capture: {e}"));
@@ -116,12 +125,20 @@ fn read_file(path: &Path, split: Option<CaptureSplit>, options: &CaptureOptions,
             picture: picture(folder, &name, options),
             mask: frame.mask_path.map(|mask| folder.join(mask)),
             turned: true,
+            origin: [number, i],
             name,
         };
         let lens = |size| fields.lens(size).map_err(|words| refuse(format!("frame {i}: {words}")));
         capture.views.extend(CaptureView::of_file(input, lens, options)?);
     }
     if split.is_none() {
+        if let Some(name) = &lists.ply_file_path {
+            let file = folder.join(plain(name));
+            match file.is_file() {
+                true => capture.points = Some(points::read(&file)?),
+                false => capture.notes.push(format!("its points, {}, are not there", printable(name))),
+            }
+        }
         assign(&lists, &mut capture.views[first..], options, &mut capture.notes);
     }
     Ok(())
@@ -226,7 +243,8 @@ impl LensFields {
             k6,
             p1,
             p2,
-            distortion_params
+            distortion_params,
+            is_fisheye
         )
     }
 
@@ -260,7 +278,8 @@ impl LensFields {
         let k = [at(self.k1, 0), at(self.k2, 1), at(self.k3, 2), at(self.k4, 3)];
         let [k5, k6] = [self.k5, self.k6].map(|x| x.unwrap_or(0.0));
         let p = [at(self.p1, 4), at(self.p2, 5)];
-        let name = self.camera_model.as_deref().unwrap_or("OPENCV");
+        let usual = if self.is_fisheye == Some(true) { "OPENCV_FISHEYE" } else { "OPENCV" };
+        let name = self.camera_model.as_deref().unwrap_or(usual);
         let none = [0.0; 4] == k && p == [0.0; 2] && k5 == 0.0 && k6 == 0.0;
         Ok(match name {
             "PINHOLE" | "SIMPLE_PINHOLE" | "PERSPECTIVE" => (M::Pinhole, vec![]),
@@ -271,6 +290,7 @@ impl LensFields {
             "OPENCV" | "FULL_OPENCV" => (M::FullOpenCv, vec![k[0], k[1], p[0], p[1], k[2], k[3], k5, k6]),
             "OPENCV_FISHEYE" | "SIMPLE_RADIAL_FISHEYE" | "RADIAL_FISHEYE" => (M::OpenCvFisheye, k.to_vec()),
             "EQUIRECTANGULAR" => (M::Equirectangular, vec![]),
+            "FISHEYE624" if params.len() == 12 => (M::RadTanThinPrismFisheye, params.to_vec()),
             other => match M::named(other) {
                 Some(model) => {
                     let wanted = CaptureLens::rest(model);

@@ -1,6 +1,6 @@
 //! A picture through any lens, drawn again as a pinhole would have seen it.
 
-use monotile::{Error, Result};
+use monotile::{Error, Result, limits};
 
 use super::decode::Pixels;
 use super::lens::{CaptureLens, LensModel, PixelRays};
@@ -102,6 +102,8 @@ impl PinholeOf {
     pub fn draw(&self, file: &Pixels) -> Result<(Pixels, Vec<bool>)> {
         let (w, h) = (file.width, file.height);
         let around = self.lens.model == LensModel::Equirectangular;
+        let [width, height] = self.size;
+        limits::PIXELS.admit(format!("a picture without distortion of {width} x {height}"), width as u64 * height as u64)?;
         let mut drawn = Pixels::zeros(self.size)?;
         each_row(&mut drawn, |y, out| {
             for (x, out) in out.chunks_exact_mut(4).enumerate() {
