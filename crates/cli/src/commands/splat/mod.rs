@@ -2,6 +2,7 @@
 
 mod info;
 mod render;
+mod train;
 
 use std::io::Write;
 use std::path::Path;
@@ -24,6 +25,7 @@ pub struct SplatArgs {
 enum SplatCommand {
     Render(render::SplatRenderArgs),
     Info(info::SplatInfoArgs),
+    Train(train::SplatTrainArgs),
 }
 
 impl SplatArgs {
@@ -32,6 +34,7 @@ impl SplatArgs {
         match &self.command {
             SplatCommand::Render(command) => command.run(out),
             SplatCommand::Info(command) => command.run(out),
+            SplatCommand::Train(command) => command.run(out),
         }
     }
 }
