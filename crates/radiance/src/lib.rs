@@ -17,10 +17,11 @@ mod files;
 mod kernel;
 mod project;
 mod splats;
+mod transformed;
 
 pub use blend::{BlendOptions, blend};
 pub use camera::MatrixCamera;
-pub use files::{SplatFileInfo, SplatReadOptions};
+pub use files::{AxisFrame, SplatFileInfo, SplatFormat, SplatReadOptions, SplatWriteOptions};
 pub use project::{ProjectOptions, ProjectedSplats, ShapeLimits, SightDirections, project};
 pub use splats::{RenderedSplats, SplatOptions, Splats};
 

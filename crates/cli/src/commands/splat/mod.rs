@@ -1,6 +1,9 @@
 //! `monotile splat`: scenes of Gaussian splats.
 
+mod compare;
+mod convert;
 mod info;
+mod orbit;
 mod render;
 
 use std::io::Write;
@@ -13,7 +16,7 @@ use crate::command_error::CommandError;
 use crate::progress::say;
 use crate::report;
 
-/// Draws scenes of Gaussian splats and tells what is in their files.
+/// Draws scenes of Gaussian splats, tells what is in their files, converts and compares them.
 #[derive(Args)]
 pub struct SplatArgs {
     #[command(subcommand)]
@@ -24,6 +27,8 @@ pub struct SplatArgs {
 enum SplatCommand {
     Render(render::SplatRenderArgs),
     Info(info::SplatInfoArgs),
+    Convert(convert::SplatConvertArgs),
+    Compare(compare::SplatCompareArgs),
 }
 
 impl SplatArgs {
@@ -32,6 +37,8 @@ impl SplatArgs {
         match &self.command {
             SplatCommand::Render(command) => command.run(out),
             SplatCommand::Info(command) => command.run(out),
+            SplatCommand::Convert(command) => command.run(),
+            SplatCommand::Compare(command) => command.run(out),
         }
     }
 }
@@ -49,6 +56,7 @@ fn open(path: &Path, strict: bool) -> Result<(Splats, SplatFileInfo), CommandErr
         let words = format!("{left} {is} left out: a number there is NaN or infinite, or a quaternion is 0");
         say(&format!("warning: {}: {words}", report::path(path)));
     }
+    about.notes.iter().for_each(|note| say(&format!("warning: {}: {note}", report::path(path))));
     Ok((splats, about))
 }
 
