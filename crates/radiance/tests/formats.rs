@@ -1,5 +1,7 @@
 //! Packed files of splats and glTF: read as another program reads them, written and read back, and what is refused.
 
+#![cfg(feature = "formats")]
+
 use std::path::{Path, PathBuf};
 
 use monotile::io::SafeTensors;
@@ -189,6 +191,75 @@ fn opacities_of_0_and_1_and_scales_of_0_stay() {
         opacities.sort_by(f64::total_cmp);
         assert!(opacities[0] < 1e-6 && (opacities[1] - 0.5).abs() < 3e-3 && opacities[2] > 0.999_999, "{name}: {opacities:?}");
     }
+}
+
+#[test]
+fn files_beside_are_read_and_none_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.gltf");
+    scene(4, 1).write(folder.path().join("a.glb")).unwrap();
+    let glb = std::fs::read(folder.path().join("a.glb")).unwrap();
+    let json = u32::from_le_bytes(glb[12..16].try_into().unwrap()) as usize;
+    let text = String::from_utf8(glb[20..20 + json].to_vec()).unwrap();
+    std::fs::create_dir(folder.path().join("in")).unwrap();
+    std::fs::write(folder.path().join("in/the buffer.bin"), &glb[28 + json..]).unwrap();
+    let with = |uri: &str| {
+        std::fs::write(&path, text.replace("\"buffers\":[{", &format!("\"buffers\":[{{\"uri\":\"{uri}\","))).unwrap();
+        read(&path).map(|(splats, _)| splats.len()).map_err(|e| e.to_string().replace(&folder.path().display().to_string(), ""))
+    };
+    assert_eq!(with("in/the%20buffer.bin"), Ok(4));
+    assert_eq!(with("in/none.bin"), Err("/in/none.bin: no such file or folder (reading)".to_owned()));
+    let leaves = |name: &str| Err(format!("/a.gltf: names {name:?}, which is not in its folder, and nothing else is read"));
+    for name in ["../b.bin", "/etc/passwd", "file:///etc/passwd"] {
+        assert_eq!(with(name), leaves(name));
+    }
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("/etc/passwd", folder.path().join("link.bin")).unwrap();
+        assert_eq!(with("link.bin"), leaves("link.bin"));
+    }
+}
+
+#[test]
+fn a_sog_is_a_folder_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, place) = (folder.path().join("a.sog"), folder.path().join("scene"));
+    scene(30, 2).write(&file).unwrap();
+    std::fs::create_dir(&place).unwrap();
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(&file).unwrap()).unwrap();
+    archive.extract(&place).unwrap();
+    let whole = read(&file).unwrap().0;
+    for path in [place.clone(), place.join("meta.json")] {
+        let (found, info) = read(&path).unwrap();
+        assert_eq!(info.format, "SOG 2");
+        assert_eq!(differences(&found, &whole), [0.0; 5]);
+    }
+    // A table that is too short, one that lacks its first number, a splat beyond the table, another version.
+    let meta: Value = serde_json::from_slice(&std::fs::read(place.join("meta.json")).unwrap()).unwrap();
+    let says = |change: &dyn Fn(&mut Value)| {
+        let mut meta = meta.clone();
+        change(&mut meta);
+        std::fs::write(place.join("meta.json"), meta.to_string()).unwrap();
+        let words = read(&place).unwrap_err().to_string();
+        words.split_once("meta.json: ").unwrap().1.to_owned()
+    };
+    let words = says(&|meta| meta["scales"]["codebook"].as_array_mut().unwrap().truncate(255));
+    assert_eq!(words, "has a table scales of 255 numbers; there are 256");
+    assert_eq!(says(&|meta| meta["version"] = 3.into()), "is of version 3 of SOG; version 2 is read");
+    let words = says(&|meta| drop(meta.as_object_mut().unwrap().remove("version")));
+    assert_eq!(words, "is of version 1 of SOG; version 2 is read");
+    let words = says(&|meta| meta["shN"]["count"] = 2.into());
+    assert!(words.starts_with("has a splat 0 with the harmonics number ") && words.ends_with(" of 2"), "{words}");
+    let words = says(&|meta| meta["count"] = 4000.into());
+    assert_eq!(words, "has a picture means_l.webp of 8 x 4 pixels, which does not fit 4000 splats");
+    let words = says(&|meta| meta["means"]["files"][0] = "../means_l.webp".into());
+    assert_eq!(words, "names \"../means_l.webp\", which is not in its folder, and nothing else is read");
+    assert_eq!(says(&|meta| meta["shN"]["bands"] = 4.into()), "has harmonics of degree 4; those up to 3 are read");
+    // Some writers leave out the first number of a table.
+    let mut without = meta.clone();
+    without["scales"]["codebook"][0] = Value::Null;
+    std::fs::write(place.join("meta.json"), without.to_string()).unwrap();
+    assert_eq!(read(&place).unwrap().0.len(), 30);
 }
 
 fn cases() -> Option<PathBuf> {

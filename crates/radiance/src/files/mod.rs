@@ -4,6 +4,8 @@
 //! memory is bounded by the file's size; where a file is packed, what it unpacks to is bounded by `limits::MODEL` too.
 
 mod antimatter;
+#[cfg(feature = "formats")]
+mod beside;
 mod compressed_ply;
 mod format;
 mod frame;

@@ -1,7 +1,7 @@
 //! The buffers of a glTF file, and numbers in them.
 
 use std::borrow::Cow;
-use std::path::{Component, Path};
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +10,7 @@ use monotile::text::printable;
 use monotile::{Error, Result, limits, memory};
 use monotile_kernels::shape::count;
 
+use super::super::beside::beside;
 use super::json::{GltfAccessor, GltfRoot, GltfView};
 
 /// Bytes of all buffers.
@@ -60,10 +61,10 @@ impl<'a> Buffers<'a> {
         Ok(n)
     }
 
-    /// The numbers of an accessor, `n` rows of `wide`.
+    /// The numbers of an attribute's accessor, `n` rows of `wide`.
     #[track_caller]
-    pub fn column(&self, path: &Path, at: usize, n: usize, wide: usize) -> Result<Vec<f32>> {
-        let refuse = |words: String| Err(Error::format(path, format!("has an accessor {at} {words}")));
+    pub fn column(&self, path: &Path, (name, at): (&str, usize), n: usize, wide: usize) -> Result<Vec<f32>> {
+        let refuse = |words: String| Err(Error::format(path, format!("has an attribute {name} {words}")));
         let accessor = self.accessor(path, at)?;
         let kind = ["", "SCALAR", "VEC2", "VEC3", "VEC4"][wide];
         if accessor.kind != kind {
@@ -118,7 +119,6 @@ impl<'a> Buffers<'a> {
 #[track_caller]
 fn from_uri<'a>(path: &Path, folder: Option<&Path>, uri: &str) -> Result<Cow<'a, [u8]>> {
     let refuse = |words: String| Err(Error::format(path, words));
-    let short: String = uri.chars().take(80).collect();
     if let Some(data) = uri.strip_prefix("data:") {
         let Some((_, text)) = data.split_once(";base64,") else {
             return refuse("has a buffer in a data URI that is not in base64".to_owned());
@@ -130,18 +130,11 @@ fn from_uri<'a>(path: &Path, folder: Option<&Path>, uri: &str) -> Result<Cow<'a,
         bytes.truncate(length);
         return Ok(Cow::Owned(bytes));
     }
-    let name = unescaped(uri);
-    let stays = |name: &str| {
-        let parts = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
-        !name.is_empty() && !name.contains([':', '\\', '\0']) && Path::new(name).components().all(parts)
+    let Some(folder) = folder else {
+        return refuse("has a buffer in another file, and none is read here".to_owned());
     };
-    let (Some(name), Some(folder)) = (name.filter(|name| stays(name)), folder) else {
-        return refuse(format!(
-            "has a buffer {:?}, which is not in its folder, and nothing else is read",
-            printable(&short).to_string()
-        ));
-    };
-    Ok(Cow::Owned(read_regular(&folder.join(name), &limits::MODEL)?))
+    let file = beside(path, folder, unescaped(uri).as_deref().unwrap_or(uri))?;
+    Ok(Cow::Owned(read_regular(&file, &limits::MODEL)?))
 }
 
 /// A name with its %20 and others as characters.

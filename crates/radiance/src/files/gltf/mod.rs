@@ -162,7 +162,7 @@ fn column_splats(path: &Path, primitive: &GltfPrimitive, buffers: &Buffers<'_>) 
         return refuse("has splats without POSITION".to_owned());
     };
     let column = |name: &str, wide: usize| match index(name) {
-        Some(at) => buffers.column(path, at, n, wide).map_err(|e| e.with_context(name)),
+        Some(at) => buffers.column(path, (name, at), n, wide),
         None => Err(Error::format(path, format!("has splats without {name}"))),
     };
     let degrees = (0..).take_while(|&l| index(&coefficient(l, 0)).is_some()).count();

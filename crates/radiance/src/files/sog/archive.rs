@@ -1,13 +1,15 @@
 //! The members of a SOG: in a zip archive, or files of a folder; and the pictures among them.
 
 use std::io::{Cursor, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use image_webp::WebPDecoder;
 use monotile::io::open_regular;
 use monotile::text::printable;
 use monotile::{Error, Result, limits, memory};
 use zip::ZipArchive;
+
+use super::super::beside::beside;
 
 /// The most bytes of a `meta.json`: three tables of 256 numbers take some twenty thousand.
 const MOST_META: u64 = 1 << 20;
@@ -92,13 +94,7 @@ impl<'a> Archive<'a> {
                 }
             }
             Place::Folder(folder) => {
-                let mut parts = Path::new(name).components();
-                let plain =
-                    matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) && !name.contains(['\\', ':', '\0']);
-                if !plain {
-                    return refuse(format!("names {shown}, which is not in its folder, and nothing else is read"));
-                }
-                let file = folder.join(name);
+                let file = beside(path, folder, name)?;
                 let (from, size) = open_regular(&file)?;
                 limits::MODEL.admit(file.display(), size)?;
                 let mut bytes = memory::list(size as usize, file.display())?;
