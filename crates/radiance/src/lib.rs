@@ -23,6 +23,7 @@ mod splats;
 mod ssim;
 #[cfg(feature = "capture")]
 pub mod train;
+mod transformed;
 mod triangles;
 
 pub use blend::{BlendOptions, blend};
@@ -32,7 +33,7 @@ pub use capture::{
     Capture, CaptureInfo, CaptureLens, CaptureOptions, CapturePicture, CaptureSplit, CaptureView, LensModel, PixelRays, PointCloud,
     in_picture_decoder,
 };
-pub use files::{SplatFileInfo, SplatReadOptions};
+pub use files::{AxisFrame, SplatFileInfo, SplatFormat, SplatReadOptions, SplatWriteOptions};
 pub use project::{ProjectOptions, ProjectedSplats, ShapeLimits, SightDirections, project};
 pub use splats::{RenderedSplats, SplatOptions, Splats};
 pub use ssim::{SsimWindows, ssim};
