@@ -1,6 +1,9 @@
 //! `monotile splat`: scenes of Gaussian splats.
 
+mod compare;
+mod convert;
 mod info;
+mod orbit;
 mod render;
 mod train;
 
@@ -14,7 +17,7 @@ use crate::command_error::CommandError;
 use crate::progress::say;
 use crate::report;
 
-/// Draws scenes of Gaussian splats and tells what is in their files.
+/// Draws scenes of Gaussian splats, tells what is in their files, converts and compares them.
 #[derive(Args)]
 pub struct SplatArgs {
     #[command(subcommand)]
@@ -26,6 +29,8 @@ enum SplatCommand {
     Render(render::SplatRenderArgs),
     Info(info::SplatInfoArgs),
     Train(train::SplatTrainArgs),
+    Convert(convert::SplatConvertArgs),
+    Compare(compare::SplatCompareArgs),
 }
 
 impl SplatArgs {
@@ -35,6 +40,8 @@ impl SplatArgs {
             SplatCommand::Render(command) => command.run(out),
             SplatCommand::Info(command) => command.run(out),
             SplatCommand::Train(command) => command.run(out),
+            SplatCommand::Convert(command) => command.run(),
+            SplatCommand::Compare(command) => command.run(out),
         }
     }
 }
@@ -52,6 +59,7 @@ fn open(path: &Path, strict: bool) -> Result<(Splats, SplatFileInfo), CommandErr
         let words = format!("{left} {is} left out: a number there is NaN or infinite, or a quaternion is 0");
         say(&format!("warning: {}: {words}", report::path(path)));
     }
+    about.notes.iter().for_each(|note| say(&format!("warning: {}: {note}", report::path(path))));
     Ok((splats, about))
 }
 

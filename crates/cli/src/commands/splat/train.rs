@@ -313,8 +313,8 @@ fn pictures(trainer: &mut SplatTrainer, folder: &Path, step: u64) -> monotile::R
 }
 
 fn picture(x: &Tensor) -> monotile::Result<Picture> {
-    let numbers = x.to_vec::<f32>()?;
-    let rgba = numbers.chunks_exact(3).flat_map(|c| {
+    let colors = x.to_vec::<f32>()?;
+    let rgba = colors.chunks_exact(3).flat_map(|c| {
         let [r, g, b] = [c[0], c[1], c[2]].map(|x| (255.0 * x).round().clamp(0.0, 255.0) as u8);
         [r, g, b, 255]
     });
