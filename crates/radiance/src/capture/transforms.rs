@@ -9,16 +9,15 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use monotile::io::read_regular;
-use monotile::text::printable;
+use monotile::text::{parser_report, printable};
 use monotile::{Error, Result, limits};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::lens::{CaptureLens, LensModel};
-use super::points;
 use super::pose::inverse_pose;
 use super::view::ViewInput;
-use super::{Capture, CaptureOptions, CaptureOrigin, CaptureSplit, CaptureView, hold_out};
+use super::{Capture, CaptureOptions, CaptureOrigin, CaptureSplit, CaptureView, hold_out, points, viewer};
 
 /// What stands at the head, and may stand in each frame.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -71,10 +70,10 @@ const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "PNG", "JPG", "JPEG"];
 pub(super) fn read(path: &Path, files: &[(PathBuf, Option<CaptureSplit>)], options: &CaptureOptions) -> Result<Capture> {
     let mut capture = Capture::from_views(Vec::new(), None);
     capture.format = if files[0].1.is_some() { "Blender transforms" } else { "nerfstudio transforms" };
+    capture.origin = CaptureOrigin::Transforms(files.iter().map(|(file, _)| file.clone()).collect());
     for (number, (file, split)) in files.iter().enumerate() {
         read_file(file, (number, *split), options, &mut capture)?;
     }
-    capture.origin = CaptureOrigin::Transforms(files.iter().map(|(file, _)| file.clone()).collect());
     if capture.views.is_empty() {
         return Err(Error::format(path, "has no frames: no view of the capture is there"));
     }
@@ -88,8 +87,12 @@ fn read_file(
     capture: &mut Capture,
 ) -> Result<()> {
     let bytes = read_regular(path, &limits::JSON)?;
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        *capture = viewer::read(path, &bytes, options)?;
+        return Ok(());
+    }
     let refuse = |words: String| Error::format(path, words);
-    let json = |e: serde_json::Error| refuse(format!("is no JSON of a capture: {e}"));
+    let json = |e: serde_json::Error| refuse(format!("is no JSON of a capture: {}", parser_report(&e)));
     let head: LensFields = serde_json::from_slice(&bytes).map_err(json)?;
     let lists: Lists<'_> = serde_json::from_slice(&bytes).map_err(json)?;
     let Some(frames) = &lists.frames else {
@@ -102,7 +105,7 @@ fn read_file(
     let first = capture.views.len();
     let mut names = HashSet::new();
     for (i, raw) in frames.iter().enumerate() {
-        let json = |e: serde_json::Error| refuse(format!("has a frame {i} that is none: {e}"));
+        let json = |e: serde_json::Error| refuse(format!("has a frame {i} that is none: {}", parser_report(&e)));
         let frame: Frame<'_> = serde_json::from_str(raw.get()).map_err(json)?;
         let own: LensFields = serde_json::from_str(raw.get()).map_err(json)?;
         let Some(name) = frame.file_path else {
@@ -172,7 +175,7 @@ fn plain(name: &str) -> String {
 }
 
 /// Where a picture is: as named, or with an ending; in the folder that the options say, if they say one.
-fn picture(folder: &Path, name: &str, options: &CaptureOptions) -> PathBuf {
+pub(super) fn picture(folder: &Path, name: &str, options: &CaptureOptions) -> PathBuf {
     let name = plain(name);
     let at = match &options.pictures {
         None => folder.join(&name),
@@ -212,7 +215,7 @@ fn matrix_of(raw: &RawValue) -> std::result::Result<[[f64; 4]; 4], String> {
 }
 
 /// A number of pixels, which may be written as 50.0.
-fn pixels(name: &str, x: f64) -> std::result::Result<usize, String> {
+pub(super) fn pixels(name: &str, x: f64) -> std::result::Result<usize, String> {
     if (1.0..=1e9).contains(&x) && x.fract() == 0.0 {
         return Ok(x as usize);
     }

@@ -220,3 +220,31 @@ fn points_are_read_as_text_and_as_bytes() {
     assert_eq!(said(header("ascii", "1", "\n") + "nan 2 3 4 5 6 7\n"), "has a point 0 that is not finite");
     assert_eq!(said(header("ascii", "-1", "\n")), "has a count -1 of points that is none");
 }
+
+#[test]
+fn lists_of_cameras_are_read_as_trainers_write_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cameras.json");
+    let camera = |more: Value| {
+        // At (1, 2, 3), looking along the world's x: right is -z, down is y.
+        let rotation = [[0, 0, 1], [0, 1, 0], [-1, 0, 0]];
+        let mut camera = json!({
+            "id": 0, "img_name": "0007", "width": 8, "height": 6, "position": [1, 2, 3], "rotation": rotation, "fx": 7.0, "fy": 7.5
+        });
+        camera.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        std::fs::write(&path, json!([camera]).to_string()).unwrap();
+        read(&path)
+    };
+    let capture = camera(json!({})).unwrap();
+    let view = &capture.views[0];
+    assert_eq!((view.name.as_str(), view.width, view.height, view.intrinsics), ("0007", 8, 6, [7.0, 7.5, 4.0, 3.0]));
+    close("opencv", &opencv(view), &[0., 0., -1., 3., 0., 1., 0., -2., 1., 0., 0., -1., 0., 0., 0., 1.], 1e-15);
+    close("position", &view.position(), &[1.0, 2.0, 3.0], 1e-15);
+    let said = |more: Value| words(camera(more), &path);
+    assert_eq!(said(json!({ "fx": 0 })), "camera 0, 0007: a camera PINHOLE has focal lengths above 0, got 0");
+    assert_eq!(said(json!({ "rotation": [[0, 0, 0], [0, 0, 0], [0, 0, 0]] })), "has a camera 0 whose pose cannot be inverted");
+    assert!(said(json!({ "position": [1] })).starts_with("has a camera 0 that is none: "));
+    std::fs::write(&path, " []").unwrap();
+    assert_eq!(words(read(&path), &path), "has no cameras: its list is empty");
+    assert!(Capture::is_at(&path) && !Capture::is_at(folder.path()));
+}

@@ -1,7 +1,10 @@
 //! `monotile splat`: scenes of Gaussian splats.
 
+mod capture_info;
+mod data;
 mod info;
 mod render;
+mod views;
 
 use std::io::Write;
 use std::path::Path;
