@@ -7,6 +7,7 @@ mod decode;
 mod head;
 mod info;
 mod lens;
+mod lens_model;
 mod points;
 mod pose;
 mod scale;
@@ -23,7 +24,8 @@ use monotile::{Error, Result};
 
 pub use decode::in_picture_decoder;
 pub use info::CaptureInfo;
-pub use lens::{CaptureLens, LensModel, PixelRays};
+pub use lens::{CaptureLens, PixelRays};
+pub use lens_model::LensModel;
 use view::PictureSource;
 pub use view::{CapturePicture, CaptureView};
 
@@ -156,6 +158,24 @@ impl Capture {
     ///
     /// # Errors
     /// What the system says; and in a sentence what is not as the format has it. A picture that is not there is told by [`CaptureView::picture`].
+    ///
+    /// # Example
+    /// ```
+    /// use monotile_radiance::{Capture, CaptureOptions};
+    /// let folder = std::env::temp_dir().join(format!("monotile-capture-{}", std::process::id()));
+    /// std::fs::create_dir_all(&folder).unwrap();
+    /// // A camera at (0, 0, 4) that looks at the origin.
+    /// let frame = r#"{"file_path": "a.png", "transform_matrix": [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 4], [0, 0, 0, 1]]}"#;
+    /// let document = format!(r#"{{"w": 80, "h": 60, "fl_x": 100, "frames": [{frame}]}}"#);
+    /// std::fs::write(folder.join("transforms.json"), document).unwrap();
+    /// let capture = Capture::read(&folder, &CaptureOptions::default())?;
+    /// let view = &capture.views[0];
+    /// assert_eq!(view.intrinsics, [100.0, 100.0, 40.0, 30.0]);
+    /// assert_eq!(view.position(), [0.0, 0.0, 4.0]);
+    /// assert_eq!(view.camera()?.width, 80);
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
     #[track_caller]
     pub fn read(path: impl AsRef<Path>, options: &CaptureOptions) -> Result<Self> {
         let path = path.as_ref();

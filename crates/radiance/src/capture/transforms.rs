@@ -14,7 +14,9 @@ use monotile::{Error, Result, limits};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::lens::{CaptureLens, LensModel};
+use super::head::PictureFile;
+use super::lens::CaptureLens;
+use super::lens_model::LensModel;
 use super::pose::inverse_pose;
 use super::view::ViewInput;
 use super::{Capture, CaptureOptions, CaptureOrigin, CaptureSplit, CaptureView, hold_out, points, viewer};
@@ -103,7 +105,7 @@ fn read_file(
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let first = capture.views.len();
-    let mut names = HashSet::new();
+    let (mut names, mut size) = (HashSet::new(), None);
     for (i, raw) in frames.iter().enumerate() {
         let json = |e: serde_json::Error| refuse(format!("has a frame {i} that is none: {}", parser_report(&e)));
         let frame: Frame<'_> = serde_json::from_str(raw.get()).map_err(json)?;
@@ -121,7 +123,7 @@ fn read_file(
             matrix_of(matrix).map_err(|words| refuse(format!("has a transform_matrix in frame {i} that {words}")))?;
         let view_from_world =
             inverse_pose(&world_from_view).map_err(|words| refuse(format!("has a transform_matrix in frame {i} that {words}")))?;
-        let fields = own.over(&head);
+        let (fields, input_name) = (own.over(&head), name.clone());
         let input = ViewInput {
             split: split.unwrap_or(CaptureSplit::Train),
             view_from_world,
@@ -131,7 +133,11 @@ fn read_file(
             origin: [number, i],
             name,
         };
-        let lens = |size| fields.lens(size).map_err(|words| refuse(format!("frame {i}: {words}")));
+        // Pictures that are not there are as large as the ones before them, or the first that is.
+        let lens = |found: Option<[usize; 2]>| {
+            size = found.or(size).or_else(|| frames.iter().find_map(|raw| size_of(folder, raw, options)));
+            fields.lens(size).map_err(|words| refuse(format!("frame {i}, {}: {words}", printable(&input_name))))
+        };
         capture.views.extend(CaptureView::of_file(input, lens, options)?);
     }
     if split.is_none() {
@@ -145,6 +151,12 @@ fn read_file(
         assign(&lists, &mut capture.views[first..], options, &mut capture.notes);
     }
     Ok(())
+}
+
+/// The size of a frame's picture, if it is there.
+fn size_of(folder: &Path, raw: &RawValue, options: &CaptureOptions) -> Option<[usize; 2]> {
+    let frame: Frame<'_> = serde_json::from_str(raw.get()).ok()?;
+    PictureFile::open(&picture(folder, &frame.file_path?, options)).ok().map(|file| file.size(true))
 }
 
 /// Splits by the lists of names; every so many if there is none.
@@ -296,7 +308,7 @@ impl LensFields {
             "FISHEYE624" if params.len() == 12 => (M::RadTanThinPrismFisheye, params.to_vec()),
             other => match M::named(other) {
                 Some(model) => {
-                    let wanted = CaptureLens::rest(model);
+                    let wanted = model.rest();
                     if params.len() != wanted {
                         let got = params.len();
                         return Err(format!("camera_model {other} takes {wanted} distortion_params, and {got} are there"));

@@ -8,7 +8,7 @@ use monotile::text::{parser_report, printable};
 use monotile::{Error, Result, limits};
 use serde_json::{Map, Value, json};
 
-use super::lens::LensModel;
+use super::lens_model::LensModel;
 use super::pose::inverse_pose;
 use super::view::PictureSource;
 use super::{Capture, CaptureOrigin, CaptureSplit, CaptureView, colmap, places};

@@ -86,15 +86,21 @@ fn what_is_no_capture_is_refused_in_a_sentence() {
         words(read(folder.path()), &path)
     };
     let none = || json!({});
-    assert_eq!(words(json!({ "fl_x": null }), none()), "frame 0: there is no focal length, fl_x, and no angle, camera_angle_x");
-    assert_eq!(words(json!({ "w": 8.5 }), none()), "frame 0: w is 8.5, which is no number of pixels");
-    assert_eq!(words(json!({ "h": -6 }), none()), "frame 0: h is -6, which is no number of pixels");
-    assert_eq!(words(json!({ "h": null }), none()), "frame 0: there is neither a picture nor its size, w and h");
-    assert_eq!(words(json!({ "fl_x": 0 }), none()), "frame 0: a camera PINHOLE has focal lengths above 0, got 0");
-    assert_eq!(words(json!({ "camera_model": "ORACLE" }), none()), "frame 0: camera_model ORACLE is none that is known");
+    assert_eq!(
+        words(json!({ "fl_x": null }), none()),
+        "frame 0, images/a.png: there is no focal length, fl_x, and no angle, camera_angle_x"
+    );
+    assert_eq!(words(json!({ "w": 8.5 }), none()), "frame 0, images/a.png: w is 8.5, which is no number of pixels");
+    assert_eq!(words(json!({ "h": -6 }), none()), "frame 0, images/a.png: h is -6, which is no number of pixels");
+    assert_eq!(words(json!({ "h": null }), none()), "frame 0, images/a.png: there is neither a picture nor its size, w and h");
+    assert_eq!(words(json!({ "fl_x": 0 }), none()), "frame 0, images/a.png: a camera PINHOLE has focal lengths above 0, got 0");
+    assert_eq!(
+        words(json!({ "camera_model": "ORACLE" }), none()),
+        "frame 0, images/a.png: camera_model ORACLE is none that is known"
+    );
     assert_eq!(
         words(json!({ "camera_model": "EUCM" }), none()),
-        "frame 0: camera_model EUCM takes 2 distortion_params, and 0 are there"
+        "frame 0, images/a.png: camera_model EUCM takes 2 distortion_params, and 0 are there"
     );
     assert_eq!(words(none(), json!({ "file_path": null })), "has no file_path in frame 0, the name of its picture");
     assert_eq!(words(none(), json!({ "transform_matrix": null })), "has no transform_matrix in frame 0");
