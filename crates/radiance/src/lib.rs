@@ -1,7 +1,8 @@
-//! Scenes of Gaussian splats: pictures on the CPU, and the gradient of every pixel by splats and camera.
+//! Differentiable pictures: Gaussian splats and triangles on the CPU, and the gradient of every pixel by what is drawn and by the camera.
 //!
 //! A scene is [`Splats`]: five tensors of N rows. A camera is two matrices ([`MatrixCamera`]), tensors too. [`Splats::render`] draws them by two operations,
 //! [`project`](project()) and [`blend`](blend()), which the tape records. A pose, a lens or a rig is learned by whoever made the matrices.
+//! Triangles are drawn with gradients by [`Surface`], through the same cameras.
 //!
 //! # Conventions
 //! Those of glTF and of this workspace: a camera looks along its -z with y up, clip depth runs from 0 to w, quaternions are x, y, z, w, matrices are
@@ -19,6 +20,11 @@ mod files;
 mod kernel;
 mod project;
 mod splats;
+mod ssim;
+#[cfg(feature = "capture")]
+pub mod train;
+mod transformed;
+mod triangles;
 
 pub use blend::{BlendOptions, blend};
 pub use camera::MatrixCamera;
@@ -27,9 +33,11 @@ pub use capture::{
     Capture, CaptureInfo, CaptureLens, CaptureOptions, CapturePicture, CaptureSplit, CaptureView, LensModel, PixelRays, PointCloud,
     in_picture_decoder,
 };
-pub use files::{SplatFileInfo, SplatReadOptions};
+pub use files::{AxisFrame, SplatFileInfo, SplatFormat, SplatReadOptions, SplatWriteOptions};
 pub use project::{ProjectOptions, ProjectedSplats, ShapeLimits, SightDirections, project};
 pub use splats::{RenderedSplats, SplatOptions, Splats};
+pub use ssim::{SsimWindows, ssim};
+pub use triangles::Surface;
 
 pub use monotile::{Error, ErrorKind, Result};
 

@@ -21,7 +21,7 @@ Examples:
   monotile splat info DATA                views, cameras and points of a capture, and what is missing
   monotile splat info scene.ply --json | jq .splats")]
 pub struct SplatInfoArgs {
-    /// A scene, .ply or .splat, or a capture: a folder of pictures with known cameras
+    /// A scene: .ply, .splat, .spz, .sog, .glb, .gltf; or a capture: a folder of pictures with known cameras
     #[arg(value_name = "SCENE")]
     scene: PathBuf,
     /// Refuse a scene with splats that cannot be drawn
@@ -66,6 +66,8 @@ impl SplatInfoArgs {
                 "degree": degree,
                 "dropped": about.dropped,
                 "antialiased": about.antialiased,
+                "frame": about.frame.name(),
+                "notes": about.notes,
                 "box": extent.as_ref().map(|e| [e.least, e.greatest]),
                 "center": extent.as_ref().map(|e| e.center),
                 "radius": extent.as_ref().map(|e| e.radius),
@@ -81,6 +83,7 @@ impl SplatInfoArgs {
         let drawn = if about.antialiased { ", to be drawn antialiased" } else { "" };
         let splats_told = counted(splats.len());
         writeln!(out, "  {}, {splats_told}, harmonics of degree {degree}{drawn}, {} in memory", about.format, bytes(held as u64))?;
+        writeln!(out, "  axes {}: {}", about.frame.name(), about.frame.words())?;
         if about.dropped > 0 {
             let first = about.first_dropped.unwrap_or_default();
             writeln!(out, "  {} cannot be drawn, number {first} first", counted(about.dropped))?;
