@@ -5,6 +5,7 @@ mod convert;
 mod info;
 mod orbit;
 mod render;
+mod train;
 
 use std::io::Write;
 use std::path::Path;
@@ -27,6 +28,7 @@ pub struct SplatArgs {
 enum SplatCommand {
     Render(render::SplatRenderArgs),
     Info(info::SplatInfoArgs),
+    Train(train::SplatTrainArgs),
     Convert(convert::SplatConvertArgs),
     Compare(compare::SplatCompareArgs),
 }
@@ -37,6 +39,7 @@ impl SplatArgs {
         match &self.command {
             SplatCommand::Render(command) => command.run(out),
             SplatCommand::Info(command) => command.run(out),
+            SplatCommand::Train(command) => command.run(out),
             SplatCommand::Convert(command) => command.run(),
             SplatCommand::Compare(command) => command.run(out),
         }
