@@ -26,23 +26,34 @@ macro_rules! splat_number {
 }
 splat_number!(f32, f64);
 
-/// Calls `$f::<T>(…)` with T the type of a prepared tensor's elements.
-macro_rules! by_dtype {
-    ($dtype:expr, $f:ident($($arg:expr),* $(,)?)) => {
-        match $dtype {
+/// On the processor `$f::<T>(…)` with T the type of the first of some prepared tensors' elements; on a GPU the function of that name in `gpu`, with the GPU before its arguments.
+macro_rules! by_place {
+    ($op:expr, $operands:expr, $f:ident($($arg:expr),* $(,)?)) => {{
+        let operands: &[&monotile::Tensor] = &$operands;
+        #[cfg(feature = "gpu")]
+        let there = monotile::GpuAccess::of($op, operands)?;
+        #[cfg(feature = "gpu")]
+        if let Some(gpu) = &there { crate::gpu::$f(gpu, $($arg),*) } else { by_place!(@cpu operands, $f($($arg),*)) }
+        #[cfg(not(feature = "gpu"))]
+        by_place!(@cpu operands, $f($($arg),*))
+    }};
+    (@cpu $operands:ident, $f:ident($($arg:expr),*)) => {
+        match $operands[0].dtype() {
             monotile::DType::F64 => $f::<f64>($($arg),*),
             _ => $f::<f32>($($arg),*),
         }
     };
 }
-pub(crate) use by_dtype;
+pub(crate) use by_place;
 
-/// The tensors in one dtype that kernels compute in, f64 if one of them is, and in row-major order.
+/// The tensors, of one device, in one dtype that kernels compute in, f64 if one of them is, and in row-major order.
 #[track_caller]
 pub(crate) fn prepared<const N: usize>(op: &str, tensors: [&Tensor; N]) -> Result<[Tensor; N]> {
     if let Some(odd) = tensors.iter().find(|t| !t.dtype().is_float()) {
         return Err(Error::dtype(format!("{op}: takes floating-point numbers, got {}; cast with to_dtype", odd.dtype())));
     }
+    #[cfg(feature = "gpu")]
+    monotile::GpuAccess::of(op, &tensors)?;
     let dtype = if tensors.iter().any(|t| t.dtype() == DType::F64) { DType::F64 } else { DType::F32 };
     let mut out = tensors.map(Tensor::clone);
     for t in &mut out {
