@@ -10,6 +10,7 @@ pub mod equation;
 pub mod images;
 pub mod samples;
 pub mod scene;
+pub mod splats;
 pub mod state;
 pub mod template;
 pub mod tensors;

@@ -69,6 +69,11 @@ fn scene() {
 }
 
 #[test]
+fn splats() {
+    replay("splats", 7, bodies::splats::run);
+}
+
+#[test]
 fn state() {
     replay("state", 1, bodies::state::run);
 }

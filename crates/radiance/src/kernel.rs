@@ -26,23 +26,32 @@ macro_rules! splat_number {
 }
 splat_number!(f32, f64);
 
-/// On the processor `$f::<T>(…)` with T the type of the first of some prepared tensors' elements; on a GPU the function of that name in `gpu`, with the GPU before its arguments.
+/// Calls `$f::<T>(…)` with T the type of a prepared tensor's elements.
+macro_rules! by_dtype {
+    ($dtype:expr, $f:ident($($arg:expr),* $(,)?)) => {
+        match $dtype {
+            monotile::DType::F64 => $f::<f64>($($arg),*),
+            _ => $f::<f32>($($arg),*),
+        }
+    };
+}
+pub(crate) use by_dtype;
+
+/// As [`by_dtype`] where the processor has some prepared tensors; on a GPU the function of that name in `gpu`, with the GPU before its arguments.
 macro_rules! by_place {
     ($op:expr, $operands:expr, $f:ident($($arg:expr),* $(,)?)) => {{
         let operands: &[&monotile::Tensor] = &$operands;
         #[cfg(feature = "gpu")]
         let there = monotile::GpuAccess::of($op, operands)?;
         #[cfg(feature = "gpu")]
-        if let Some(gpu) = &there { crate::gpu::$f(gpu, $($arg),*) } else { by_place!(@cpu operands, $f($($arg),*)) }
-        #[cfg(not(feature = "gpu"))]
-        by_place!(@cpu operands, $f($($arg),*))
-    }};
-    (@cpu $operands:ident, $f:ident($($arg:expr),*)) => {
-        match $operands[0].dtype() {
-            monotile::DType::F64 => $f::<f64>($($arg),*),
-            _ => $f::<f32>($($arg),*),
+        if let Some(gpu) = &there {
+            crate::gpu::$f(gpu, $($arg),*)
+        } else {
+            crate::kernel::by_dtype!(operands[0].dtype(), $f($($arg),*))
         }
-    };
+        #[cfg(not(feature = "gpu"))]
+        crate::kernel::by_dtype!(operands[0].dtype(), $f($($arg),*))
+    }};
 }
 pub(crate) use by_place;
 
@@ -68,6 +77,17 @@ pub(crate) fn cotangent(of: &Option<Tensor>, shape: &[usize], dtype: DType) -> R
         Some(g) => g.to_dtype(dtype)?.contiguous(),
         None => Tensor::zeros(shape, dtype),
     }
+}
+
+/// Refuses tensors of a GPU, in the name of an operation without a kernel there.
+#[track_caller]
+pub(crate) fn on_cpu(op: &str, tensor: &Tensor) -> Result<()> {
+    let device = tensor.device();
+    if device.is_cpu() {
+        return Ok(());
+    }
+    let words = format!("{op}: not on a GPU yet; move the operands from {device} to the cpu with `to`");
+    Err(Error::new(monotile::ErrorKind::Unsupported, words))
 }
 
 /// Refuses a second derivative.

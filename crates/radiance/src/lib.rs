@@ -15,19 +15,31 @@
 
 mod blend;
 mod camera;
+#[cfg(feature = "capture")]
+mod capture;
 mod files;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod kernel;
 mod project;
 mod splats;
+mod ssim;
+#[cfg(feature = "capture")]
+pub mod train;
+mod transformed;
 mod triangles;
 
 pub use blend::{BlendOptions, blend};
 pub use camera::MatrixCamera;
-pub use files::{SplatFileInfo, SplatReadOptions};
+#[cfg(feature = "capture")]
+pub use capture::{
+    Capture, CaptureInfo, CaptureLens, CaptureOptions, CapturePicture, CaptureSplit, CaptureView, LensModel, PixelRays, PointCloud,
+    in_picture_decoder,
+};
+pub use files::{AxisFrame, SplatFileInfo, SplatFormat, SplatReadOptions, SplatWriteOptions};
 pub use project::{ProjectOptions, ProjectedSplats, ShapeLimits, SightDirections, project};
 pub use splats::{RenderedSplats, SplatOptions, Splats};
+pub use ssim::{SsimWindows, ssim};
 pub use triangles::Surface;
 
 pub use monotile::{Error, ErrorKind, Result};

@@ -3,7 +3,7 @@
 
 use monotile::tape::grad;
 use monotile::{DType, Device, Rng, Tensor};
-use monotile_radiance::{BlendOptions, MatrixCamera, ProjectOptions, SplatOptions, Splats, blend, project};
+use monotile_radiance::{BlendOptions, MatrixCamera, ProjectOptions, SplatOptions, Splats, SsimWindows, blend, project, ssim};
 
 fn device() -> Option<Device> {
     let required = std::env::var_os("MONOTILE_REQUIRE_GPU").is_some_and(|v| v == "1");
@@ -91,6 +91,9 @@ fn what_is_on_two_devices_is_refused() {
     seen.colors = here.means.clone();
     let words = blend(&seen, [8, 8], &BlendOptions::default()).unwrap_err().to_string();
     assert!(words.starts_with("blend: one operand is on ") && words.ends_with("the other on cpu; move one with `to`"), "{words}");
+    let picture = Tensor::zeros(&[16, 16, 3], DType::F32).unwrap().to(&device).unwrap();
+    let words = ssim(&picture, &picture, SsimWindows::Padded).unwrap_err().to_string();
+    assert!(words.starts_with("ssim: not on a GPU yet; move the operands from "), "{words}");
     let narrow = camera.view_from_world.to_dtype(DType::F32).unwrap().detach();
     let camera = MatrixCamera { view_from_world: narrow.to(&device).unwrap(), ..camera };
     let words = project(&there, &camera, &ProjectOptions::default()).unwrap_err().to_string();

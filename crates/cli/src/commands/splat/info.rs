@@ -19,7 +19,7 @@ Examples:
   monotile splat info scene.ply           how many, how large, where, and what is unusual
   monotile splat info scene.ply --json | jq .splats")]
 pub struct SplatInfoArgs {
-    /// A scene, .ply or .splat
+    /// A scene: .ply, .splat, .spz, .sog, .glb, .gltf
     #[arg(value_name = "SCENE")]
     scene: PathBuf,
     /// Refuse a scene with splats that cannot be drawn
@@ -61,6 +61,8 @@ impl SplatInfoArgs {
                 "degree": degree,
                 "dropped": about.dropped,
                 "antialiased": about.antialiased,
+                "frame": about.frame.name(),
+                "notes": about.notes,
                 "box": extent.as_ref().map(|e| [e.least, e.greatest]),
                 "center": extent.as_ref().map(|e| e.center),
                 "radius": extent.as_ref().map(|e| e.radius),
@@ -76,6 +78,7 @@ impl SplatInfoArgs {
         let drawn = if about.antialiased { ", to be drawn antialiased" } else { "" };
         let splats_told = counted(splats.len());
         writeln!(out, "  {}, {splats_told}, harmonics of degree {degree}{drawn}, {} in memory", about.format, bytes(held as u64))?;
+        writeln!(out, "  axes {}: {}", about.frame.name(), about.frame.words())?;
         if about.dropped > 0 {
             let first = about.first_dropped.unwrap_or_default();
             writeln!(out, "  {} cannot be drawn, number {first} first", counted(about.dropped))?;

@@ -1,15 +1,14 @@
 //! `monotile splat render`: pictures of a scene of splats.
 
-use std::f64::consts::TAU;
 use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
-use monotile::transform::{DepthRange, look_at, perspective};
-use monotile::{DType, Tensor, limits};
+use clap::Args;
+use monotile::{DType, limits};
 use monotile_radiance::{MatrixCamera, ProjectOptions, RenderedSplats, SplatOptions, Splats};
 use monotile_scene::{Orbit, Picture};
 
+use super::orbit::{OrbitLens, UpAxis};
 use super::{SceneExtent, open};
 use crate::command_error::CommandError;
 use crate::commands::render::RenderOutput;
@@ -27,11 +26,11 @@ Examples:
   monotile splat render scene.ply --orbit -o scene.gif                  once around; also .apng
   monotile splat render scene.ply --orbit --frames 90 -o 'frames/%04d.png'
   monotile splat render scene.ply --depth -o depth.png                  near is bright
-  monotile splat render scene.ply --up y                                a file whose y points up
+  monotile splat render scene.ply --up z                                a file whose z points up
 
-Most trainers' files have y pointing down. The same command gives the same bytes on any number of threads.")]
+The y of PLY, .splat and SOG points down, as most trainers have it, that of SPZ and glTF up. The same command gives the same bytes on any number of threads.")]
 pub struct SplatRenderArgs {
-    /// A scene, .ply or .splat
+    /// A scene: .ply, .splat, .spz, .sog, .glb, .gltf
     #[arg(value_name = "SCENE")]
     scene: PathBuf,
     /// File: .png, .gif, .apng, frames/%04d.png, or - for PNG on standard output [default: the scene's name with .png]
@@ -55,9 +54,9 @@ pub struct SplatRenderArgs {
     /// Degrees that the camera sees vertically
     #[arg(long, value_name = "DEGREES", default_value_t = 40.0, value_parser = numbers::finite::<f64>)]
     fov: f64,
-    /// The axis of the file that points up
-    #[arg(long, value_name = "AXIS", default_value = "-y", allow_hyphen_values = true)]
-    up: UpAxis,
+    /// The axis of the file that points up [default: that of its format, y of SPZ and glTF, -y of others]
+    #[arg(long, value_name = "AXIS", allow_hyphen_values = true)]
+    up: Option<UpAxis>,
     /// none, or a colour as #rrggbb
     #[arg(long, value_name = "WHAT", default_value = "#000000", value_parser = background)]
     background: SplatBackground,
@@ -70,31 +69,6 @@ pub struct SplatRenderArgs {
     /// Refuse a scene with splats that cannot be drawn
     #[arg(long)]
     strict: bool,
-}
-
-/// Which way is up.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum UpAxis {
-    #[value(name = "y")]
-    Y,
-    #[value(name = "-y")]
-    MinusY,
-    #[value(name = "z")]
-    Z,
-    #[value(name = "-z")]
-    MinusZ,
-}
-
-impl UpAxis {
-    /// Where a place goes whose y points up and whose front looks along z.
-    fn place(self, [x, y, z]: [f64; 3]) -> [f64; 3] {
-        match self {
-            Self::Y => [x, y, z],
-            Self::MinusY => [x, -y, -z],
-            Self::Z => [x, -z, y],
-            Self::MinusZ => [x, z, -y],
-        }
-    }
 }
 
 /// What is behind the splats.
@@ -142,13 +116,14 @@ impl SplatRenderArgs {
         let Some(extent) = SceneExtent::of(&splats)? else {
             return Err(CommandError::new(format!("{}: there is nothing to see: it has no splats", report::path(&self.scene))));
         };
+        let up = self.up.unwrap_or(UpAxis::of(about.frame));
         let options = SplatOptions {
             project: ProjectOptions { antialiased: self.antialiased || about.antialiased, ..ProjectOptions::default() },
             ..SplatOptions::default()
         };
         let draw = |frame: usize| {
             let azimuth = f64::from(orbit.azimuth) + 360.0 * frame as f64 / frames as f64;
-            self.draw(&splats, &self.camera(&extent, &orbit, azimuth)?, &options, &extent)
+            self.draw(&splats, &self.camera(&extent, &orbit, up, azimuth)?, &options, &extent)
         };
         let RenderOutput::Animated(files) = &output else {
             return output.write_picture(&draw(0)?, out);
@@ -156,7 +131,7 @@ impl SplatRenderArgs {
         let mut progress = Progress::new("frames", frames);
         let metadata = std::fs::metadata(&self.scene).ok();
         let changed = metadata.map(|m| (m.len(), m.modified().ok()));
-        let Self { size, fov, up, background, antialiased, depth, .. } = self;
+        let Self { size, fov, background, antialiased, depth, .. } = self;
         let source = format!(
             "{} {changed:?} {orbit:?} {frames} {size:?} {fov} {up:?} {background:?} {antialiased} {depth}",
             self.scene.display()
@@ -168,23 +143,8 @@ impl SplatRenderArgs {
     }
 
     /// A camera on a circle around the scene, which it looks at.
-    fn camera(&self, extent: &SceneExtent, orbit: &Orbit, azimuth: f64) -> Result<MatrixCamera, CommandError> {
-        let [width, height] = self.size;
-        let fovy = self.fov.to_radians();
-        let narrow = fovy.min(2.0 * ((0.5 * fovy).tan() * width as f64 / height as f64).atan());
-        // The tenth that lies outside of the radius is mostly near it.
-        let distance = f64::from(orbit.distance) * 1.15 * extent.radius / (0.5 * narrow).sin();
-        let (sin, cos) = (azimuth / 360.0 * TAU).sin_cos();
-        let (high, level) = f64::from(orbit.elevation).to_radians().sin_cos();
-        let eye = self.up.place([distance * level * sin, distance * high, distance * level * cos]);
-        let vector = |x: [f64; 3]| Tensor::from(x);
-        let eye = [0, 1, 2].map(|k| extent.center[k] + eye[k]);
-        let view_from_world = look_at(&vector(eye), &vector(extent.center), &vector(self.up.place([0.0, 1.0, 0.0])))?;
-        let number = Tensor::scalar::<f64>;
-        let aspect = width as f64 / height as f64;
-        let [near, far] = [1e-3, 1e3].map(|x| number(x * extent.radius));
-        let clip_from_view = perspective(&number(fovy), &number(aspect), &near, &far, DepthRange::ZeroOne)?;
-        Ok(MatrixCamera { view_from_world, clip_from_view, width, height })
+    fn camera(&self, extent: &SceneExtent, orbit: &Orbit, up: UpAxis, azimuth: f64) -> Result<MatrixCamera, CommandError> {
+        OrbitLens { size: self.size, fov: self.fov, up }.camera(extent, orbit, azimuth)
     }
 
     fn draw(
