@@ -2,6 +2,7 @@
 //!
 //! A scene is [`Splats`]: five tensors of N rows. A camera is two matrices ([`MatrixCamera`]), tensors too. [`Splats::render`] draws them by two operations,
 //! [`project`](project()) and [`blend`](blend()), which the tape records. A pose, a lens or a rig is learned by whoever made the matrices.
+//! With the feature `gpu` both are carried out where the splats' tensors are.
 //! Triangles are drawn with gradients by [`Surface`], through the same cameras.
 //!
 //! # Conventions
@@ -17,6 +18,8 @@ mod camera;
 #[cfg(feature = "capture")]
 mod capture;
 mod files;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod kernel;
 mod project;
 mod splats;
