@@ -3,6 +3,7 @@
 mod attention;
 mod distance;
 mod factor;
+mod field;
 mod gather;
 mod loss;
 mod norm;
@@ -20,6 +21,7 @@ use crate::simd::Lanes;
 pub use attention::{NaiveAttention, NaiveAttentionGradients, attention, attention_gradients};
 pub use distance::{distances, weighted_differences};
 pub use factor::{cholesky, lu, qr, solve_triangular};
+pub use field::{composite, hash_grid, hash_grid_gradients};
 pub use gather::{gather, scatter, scatter_add, select, select_add, select_put};
 pub use loss::cross_entropy;
 pub use norm::{layer_norm, layer_norm_backward, rms_norm, rms_norm_backward};
