@@ -15,12 +15,17 @@ mod blend;
 mod camera;
 mod files;
 mod kernel;
+mod nerf;
 mod project;
 mod splats;
 
 pub use blend::{BlendOptions, blend};
 pub use camera::MatrixCamera;
 pub use files::{SplatFileInfo, SplatReadOptions};
+pub use nerf::{
+    CompositeOptions, CompositedRays, FrequencyOptions, HashGrid, HashGridOptions, HashGridStyle, Rays, composite,
+    direction_harmonics, frequency_encoding, rays,
+};
 pub use project::{ProjectOptions, ProjectedSplats, ShapeLimits, SightDirections, project};
 pub use splats::{RenderedSplats, SplatOptions, Splats};
 
