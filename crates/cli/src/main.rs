@@ -111,7 +111,7 @@ fn limit(setting: &str) -> Result<(), String> {
 fn silence_decoders() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if !monotile_scene::in_decoder() {
+        if !monotile_scene::in_decoder() && !monotile_radiance::in_picture_decoder() {
             report(panic);
         }
     }));

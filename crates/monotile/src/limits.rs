@@ -124,6 +124,8 @@ pub static OBJECTS: Limit =
     Limit::new("objects", 512 << 20, "bytes", "memory for what the JSON of a 3D model lists: nodes, meshes, accessors");
 /// Texels of all pictures of a 3D model together: 16 pictures of 4096 x 4096, which take 1.4 GB with their mipmaps.
 pub static TEXELS: Limit = Limit::new("texels", 256 << 20, "texels", "all pictures of a 3D model together");
+/// Pixels of one picture of a capture: the largest cameras have about 150 million, phones up to 50; each takes 16 bytes.
+pub static PIXELS: Limit = Limit::new("pixels", 64 << 20, "pixels", "one picture of a capture, or its mask");
 /// Nodes of a 3D model, with the instances of their meshes.
 pub static NODES: Limit = Limit::new("nodes", 1 << 20, "nodes", "a 3D model, each instance of a mesh being one");
 /// Nodes of a 3D model of which each is the child of the one before.
@@ -162,7 +164,7 @@ pub static TOKENIZER_TIME: Limit = Limit::new(
 pub static WORD: Limit = Limit::new("word", 16 << 20, "bytes", "one word, as a tokenizer splits a text");
 
 /// Every limit there is.
-pub static ALL: [&Limit; 29] = [
+pub static ALL: [&Limit; 30] = [
     &JSON,
     &HEADER,
     &CONFIG,
@@ -176,6 +178,7 @@ pub static ALL: [&Limit; 29] = [
     &GLTF,
     &OBJECTS,
     &TEXELS,
+    &PIXELS,
     &NODES,
     &DEPTH,
     &CORNERS,

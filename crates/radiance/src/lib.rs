@@ -13,6 +13,8 @@
 
 mod blend;
 mod camera;
+#[cfg(feature = "capture")]
+mod capture;
 mod files;
 mod kernel;
 mod nerf;
@@ -21,6 +23,11 @@ mod splats;
 
 pub use blend::{BlendOptions, blend};
 pub use camera::MatrixCamera;
+#[cfg(feature = "capture")]
+pub use capture::{
+    Capture, CaptureLens, CaptureOptions, CapturePicture, CaptureSplit, CaptureView, LensModel, PixelRays, PointCloud,
+    in_picture_decoder,
+};
 pub use files::{SplatFileInfo, SplatReadOptions};
 pub use nerf::{
     CompositeOptions, CompositedRays, FrequencyOptions, HashGrid, HashGridOptions, HashGridStyle, Rays, composite,

@@ -1,0 +1,4 @@
+//! Captures: their formats, lenses and pictures, and what is refused.
+
+mod blender;
+mod shared;
