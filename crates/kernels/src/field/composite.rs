@@ -1,13 +1,15 @@
 //! Samples along rays as pixels: each ray owns a segment of the samples, in order of distance.
 //!
 //! ```text
-//! αᵢ = 1 − exp(−σᵢ (eᵢ − sᵢ))        Tᵢ = Πⱼ (1 − αⱼ) over j < i        wᵢ = Tᵢ αᵢ        Σ wᵢ cᵢ,  Σ wᵢ,  Σ wᵢ (sᵢ + eᵢ)/2
+//! αᵢ = 1 − exp(−σᵢ (eᵢ − sᵢ))        Tᵢ = Πⱼ (1 − αⱼ) over j < i        wᵢ = Tᵢ αᵢ        Σ wᵢ cᵢ,  Σ wᵢ,  Σ wᵢ (sᵢ + eᵢ)/2,  T
 //! ```
+//!
+//! T behind the last sample is what is left of 1 − Σ wᵢ, without the cancellation.
 //!
 //! The gradient replays the ray. With gᵢ what a weight is worth, c̄·cᵢ + ō + d̄ (sᵢ + eᵢ)/2 + w̄ᵢ, it is
 //!
 //! ```text
-//! qᵢ = Tᵢ₊₁ gᵢ − Σⱼ wⱼ gⱼ over j > i        σ̄ᵢ = (eᵢ − sᵢ) qᵢ        ēᵢ = σᵢ qᵢ + ½ wᵢ d̄        s̄ᵢ = −σᵢ qᵢ + ½ wᵢ d̄        c̄ᵢ = wᵢ c̄
+//! qᵢ = Tᵢ₊₁ gᵢ − Σⱼ wⱼ gⱼ over j > i − T T̄        σ̄ᵢ = (eᵢ − sᵢ) qᵢ        ēᵢ = σᵢ qᵢ + ½ wᵢ d̄        s̄ᵢ = −σᵢ qᵢ + ½ wᵢ d̄        c̄ᵢ = wᵢ c̄
 //! ```
 
 use crate::compiled::compiled;
@@ -31,9 +33,9 @@ pub struct CompositeRule {
 }
 
 impl CompositeRule {
-    /// Numbers of a pixel: its channels, opacity and depth.
+    /// Numbers of a pixel: its channels, opacity, depth, and the light that passes.
     pub fn wide(&self) -> usize {
-        self.channels + 2
+        self.channels + 3
     }
 }
 
@@ -92,7 +94,7 @@ impl<T> RaySamples<'_, T> {
 }
 
 compiled! {
-    /// The pixels `(R, C + 2)`: colours before a background, opacity, and the sum of depths; and the weights `(S)`.
+    /// The pixels `(R, C + 3)`: colours before a background, opacity, the sum of depths, and the light that passes; and the weights `(S)`.
     ///
     /// # Panics
     /// If lengths do not fit, or offsets are not sorted.
@@ -187,6 +189,7 @@ fn along<T: Real>(
         pixel[c] += w;
         pixel[c + 1] += w * (half * (start + end));
     }
+    pixel[c + 2] = t;
 }
 
 /// One ray's gradients, from its last sample to its first; `passed` is memory for T.
@@ -218,7 +221,7 @@ fn back<T: Real>(
     ends[seen..].fill(T::ZERO);
     colors[c * seen..].fill(T::ZERO);
     let (opacity, depth) = (pixel[c], pixel[c + 1]);
-    let mut behind = T::ZERO;
+    let mut behind = t * pixel[c + 2];
     for at in (0..seen).rev() {
         let i = of.start + at;
         let (start, end, density, w) = (samples.starts[i], samples.ends[i], samples.densities[i], weights[at]);

@@ -20,6 +20,7 @@ pub fn composite(rule: CompositeRule, samples: RaySamples<'_, f64>) -> (Vec<f64>
             pixel[c] += w;
             pixel[c + 1] += w * (samples.starts[i] + samples.ends[i]) / 2.0;
         }
+        pixel[c + 2] = 1.0 - pixel[c];
         out.extend(pixel);
     }
     (out, weights)

@@ -24,6 +24,8 @@ pub struct CompositedRays {
     pub opacities: Tensor,
     /// `(R, 1)`: the sum of distances, each times its weight.
     pub depths: Tensor,
+    /// `(R, 1)`: how much of a background is seen. That is 1 − opacity, to the last digit where it is small too.
+    pub transmittances: Tensor,
     /// `(S)`: how much each sample counts.
     pub weights: Tensor,
 }
@@ -31,11 +33,11 @@ pub struct CompositedRays {
 /// The light along rays through a medium that glows and absorbs.
 ///
 /// ```text
-/// αᵢ = 1 − exp(−σᵢ (eᵢ − sᵢ))        wᵢ = αᵢ Πⱼ (1 − αⱼ) over the nearer j of the ray        Σᵢ wᵢ cᵢ,  Σᵢ wᵢ,  Σᵢ wᵢ (sᵢ + eᵢ)/2
+/// αᵢ = 1 − exp(−σᵢ (eᵢ − sᵢ))        wᵢ = αᵢ Πⱼ (1 − αⱼ) over the nearer j of the ray        Σᵢ wᵢ cᵢ,  Σᵢ wᵢ,  Σᵢ wᵢ (sᵢ + eᵢ)/2,  Πᵢ (1 − αᵢ)
 /// ```
 ///
 /// Shapes: densities σ, starts s and ends e are `(S)`, colours c are `(S, C)` with any C of 1 or more. Offsets are R + 1 numbers: ray r owns the samples from
-/// `offsets[r]` to `offsets[r + 1]`, in order of distance. A ray without samples is black. `colors + (1 − opacities) · background` is the picture.
+/// `offsets[r]` to `offsets[r + 1]`, in order of distance. A ray without samples is black. `colors + transmittances · background` is the picture.
 ///
 /// # Gradient
 /// By densities, colours, starts and ends, of order one, for cotangents of all results. It replays each ray. Where a ray is finished has none.
@@ -96,7 +98,8 @@ pub fn composite(
     Ok(CompositedRays {
         colors: all[0].slice(1, ..c)?,
         opacities: all[0].slice(1, c..c + 1)?,
-        depths: all[0].slice(1, c + 1..)?,
+        depths: all[0].slice(1, c + 1..c + 2)?,
+        transmittances: all[0].slice(1, c + 2..)?,
         weights: all[1].clone(),
     })
 }

@@ -127,7 +127,9 @@ impl HashGrid {
         let expected = [self.rows(), self.options.features];
         if points.rank() != 2 || points.dim(1) != 3 || table.shape() != expected {
             let (points, table) = (points.shape(), table.shape());
-            return Err(Error::shape(format!("hash_grid: takes points [B, 3] and a table {expected:?}, got {points:?} and {table:?}")));
+            return Err(Error::shape(format!(
+                "hash_grid: takes points [B, 3] and a table {expected:?}, got {points:?} and {table:?}"
+            )));
         }
         let [points, table] = prepared("hash_grid", [points, table])?;
         let features = by_dtype!(points.dtype(), encoded(self, &points, &table))?;
