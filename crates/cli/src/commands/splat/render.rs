@@ -118,7 +118,7 @@ impl SplatRenderArgs {
         };
         let up = self.up.unwrap_or(UpAxis::of(about.frame));
         let options = SplatOptions {
-            project: ProjectOptions { antialiased: self.antialiased || about.antialiased, ..ProjectOptions::default() },
+            project: ProjectOptions { antialiased: self.antialiased || about.antialiased, ..about.project() },
             ..SplatOptions::default()
         };
         let draw = |frame: usize| {
