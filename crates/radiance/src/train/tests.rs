@@ -9,9 +9,9 @@ use monotile_kernels::adam::{AdamColumns, AdamRule, adam};
 use serde_json::Value;
 
 use super::cloud::{Cloud, Column};
-use super::objective::Target;
+use super::objective::TargetPicture;
 use super::pass::{DrawRule, Pass};
-use super::random::{Draws, Purpose};
+use super::random::{Purpose, RandomDraws};
 use super::views::LoadedView;
 use super::*;
 use crate::capture::{CapturePicture, CaptureView, PointCloud};
@@ -125,7 +125,7 @@ fn relocation_schedules_steps_and_neighbours_agree_with_reference_results() {
 
 /// Splats at random in a ball.
 fn made_cloud(n: usize, degree: usize, seed: u64) -> Cloud {
-    let draws = |k: u64| Draws::new(seed, k, Purpose::Test);
+    let draws = |k: u64| RandomDraws::new(seed, k, Purpose::Test);
     let column = |wide: usize, k: u64, scale: f32, shift: f32| {
         let number = |i: usize| scale * (2.0 * draws(k).uniform(i)[0] as f32 - 1.0) + shift;
         Column::new(wide, (0..n * wide).map(number).collect())
@@ -175,7 +175,7 @@ fn the_pass_has_the_gradients_of_the_tape() {
         let rule = DrawRule { project: crate::ProjectOptions { antialiased, ..Default::default() }, ..DrawRule::default() };
         let twist = [0.01, -0.02, 0.015, 0.02, 0.01, -0.03];
         let posed = view.camera_rows(&rule.project, Some((&twist, [0.1, 0.2, -0.1]))).unwrap();
-        let target = Target { colors: Some(map), ..target_of(&view, background) };
+        let target = TargetPicture { colors: Some(map), ..target_of(&view, background) };
         let mut pass = Pass::default();
         let report = pass.run(&cloud, &posed.numbers, (&rule, &objective), &target, 2.0).unwrap();
         // The same by operations.
@@ -238,7 +238,7 @@ fn capture(views: usize) -> Capture {
         all[at].split = CaptureSplit::Test;
     }
     let truth = made_cloud(200, 0, 1);
-    let draws = Draws::new(2, 0, Purpose::Test);
+    let draws = RandomDraws::new(2, 0, Purpose::Test);
     let place = |i: usize, row: &[f32]| {
         let off = draws.normal3(i);
         [0, 1, 2].map(|k| f64::from(row[k]) + 0.05 * off[k])
@@ -349,7 +349,7 @@ fn disturbed_poses_are_found_again() {
     let rows = |view: &CaptureView| Tensor::from_rows(&view.view_from_world).unwrap();
     let learned = |capture: &Capture| capture.of(CaptureSplit::Train).map(rows).collect::<Vec<_>>();
     let truth = learned(&capture);
-    let draws = Draws::new(9, 0, Purpose::Test);
+    let draws = RandomDraws::new(9, 0, Purpose::Test);
     for (i, view) in capture.views.iter_mut().enumerate().filter(|(_, view)| view.split == CaptureSplit::Train) {
         // 2 degrees and 2 % of a distance of 3, in a direction at random.
         let [shift, turn] = [0, 1].map(|k| {
