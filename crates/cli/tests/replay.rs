@@ -75,7 +75,7 @@ fn scene() {
 
 #[test]
 fn splats() {
-    replay("splats", 7, bodies::splats::run);
+    replay("splats", 8, bodies::splats::run);
 }
 
 #[test]

@@ -131,3 +131,50 @@ fn info_tells_what_a_capture_holds() {
     let json = monotile(folder.path(), &["splat", "info", data, "--json"]).succeeds();
     assert!(json.contains("\"train\":2") && json.contains("\"test\":1") && json.contains("\"model\":\"PINHOLE\""), "{json}");
 }
+
+#[test]
+fn scenes_become_files_of_other_formats_and_look_alike() {
+    let folder = folder();
+    let at = folder.path();
+    let formats = [
+        ("b.spz", "SPZ 3", "RUB"),
+        ("b.sog", "SOG 2", "RDF"),
+        ("b.glb", "glTF", "RUB"),
+        ("b.compressed.ply", "compressed PLY", "RDF"),
+    ];
+    for (name, format, frame) in formats {
+        let told = monotile(at, &["splat", "convert", "scene.ply", name]);
+        assert!(told.stderr.contains(&format!("{name}: 2 splats, harmonics of degree 0, ")), "{}", told.stderr);
+        assert_eq!(told.stderr.contains("lost: "), name != "b.glb", "{}", told.stderr);
+        told.succeeds();
+        let info = monotile(at, &["splat", "info", name]).succeeds();
+        assert!(info.contains(&format!("{format}, 2 splats")) && info.contains(&format!("axes {frame}: x right, y ")), "{info}");
+        // The picture of the file as it stands is that of the scene, to a byte's rounding.
+        let compared = monotile(at, &["splat", "compare", "scene.ply", name, "--views", "2", "--size", "40x30"]).succeeds();
+        let mean: f64 = compared.lines().last().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
+        assert!(mean > 35.0, "{name}: {compared}");
+        monotile(at, &["splat", "convert", name, "back.ply"]).succeeds();
+        render(at, &["-o", "a.png"]).succeeds();
+        monotile(at, &["splat", "render", name, "--size", "40x30", "-o", "b.png"]).succeeds();
+        assert!(fs::metadata(at.join("b.png")).unwrap().len() > 100);
+    }
+    let same = monotile(at, &["splat", "compare", "scene.ply", "scene.ply", "--views", "2", "--size", "40x30"]).succeeds();
+    assert!(same.lines().last().unwrap().contains("the same"), "{same}");
+    let json = monotile(at, &["splat", "compare", "scene.ply", "b.spz", "--views", "1", "--size", "40x30", "--json"]).succeeds();
+    assert!(json.starts_with("{\"psnr\":") && json.contains("\"views\":[{\"azimuth\":35"), "{json}");
+}
+
+#[test]
+fn what_cannot_be_converted_or_compared_is_refused() {
+    let folder = folder();
+    let at = folder.path();
+    monotile(at, &["splat", "convert", "scene.ply", "scene.obj"]).is_wrong_usage(
+        "splat convert: scene.obj ends in no format's name; those are .ply, .compressed.ply, .splat, .spz, .sog, .glb, .gltf",
+    );
+    monotile(at, &["splat", "compare", "scene.ply", "scene.ply", "--camera", "front"])
+        .is_wrong_usage("splat compare: cameras stand around the scene; begin anywhere by --camera orbit:30,20");
+    fs::write(at.join("cut.spz"), [0x1f, 0x8b, 8, 0]).unwrap();
+    monotile(at, &["splat", "convert", "cut.spz", "b.ply"])
+        .fails_with_all(&["error: cut.spz: has a header that does not unpack: "]);
+    assert!(!at.join("b.ply").exists());
+}
