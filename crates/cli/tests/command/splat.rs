@@ -178,3 +178,20 @@ fn what_cannot_be_converted_or_compared_is_refused() {
         .fails_with_all(&["error: cut.spz: has a header that does not unpack: "]);
     assert!(!at.join("b.ply").exists());
 }
+
+#[test]
+fn a_model_is_a_capture_that_is_looked_at_from_all_around() {
+    let folder = folder();
+    let triangle = r#"{"asset": {"version": "2.0"}, "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"mesh": 0}],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
+        "accessors": [{"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3", "min": [-1, -1, 0], "max": [1, 1, 0]}],
+        "bufferViews": [{"buffer": 0, "byteLength": 36}],
+        "buffers": [{"byteLength": 36, "uri": "data:application/octet-stream;base64,BYTES"}]}"#;
+    let bytes = "AACAvwAAgL8AAAAAAACAPwAAgL8AAAAAAAAAAAAAgD8AAAAA";
+    fs::write(folder.path().join("model.gltf"), triangle.replace("BYTES", bytes)).unwrap();
+    let more = ["--cameras", "model.gltf", "--split", "test", "-o", "frames/%d.png"];
+    let told = monotile(folder.path(), &[&["splat", "render", "scene.ply"][..], &more].concat());
+    assert!(told.stderr.contains("12 views, the first of 256 x 256"), "{}", told.stderr);
+    told.succeeds();
+    assert!(folder.path().join("frames/11.png").is_file() && !folder.path().join("frames/12.png").exists());
+}
