@@ -58,17 +58,20 @@ pub(crate) use by_place;
 /// The tensors, of one device, in one dtype that kernels compute in, f64 if one of them is, and in row-major order.
 #[track_caller]
 pub(crate) fn prepared<const N: usize>(op: &str, tensors: [&Tensor; N]) -> Result<[Tensor; N]> {
+    let all = prepared_all(op, &tensors)?;
+    Ok(std::array::from_fn(|k| all[k].clone()))
+}
+
+/// The same of any number of tensors.
+#[track_caller]
+pub(crate) fn prepared_all(op: &str, tensors: &[&Tensor]) -> Result<Vec<Tensor>> {
     if let Some(odd) = tensors.iter().find(|t| !t.dtype().is_float()) {
         return Err(Error::dtype(format!("{op}: takes floating-point numbers, got {}; cast with to_dtype", odd.dtype())));
     }
     #[cfg(feature = "gpu")]
     monotile::GpuAccess::of(op, &tensors)?;
     let dtype = if tensors.iter().any(|t| t.dtype() == DType::F64) { DType::F64 } else { DType::F32 };
-    let mut out = tensors.map(Tensor::clone);
-    for t in &mut out {
-        *t = t.to_dtype(dtype)?.contiguous()?;
-    }
-    Ok(out)
+    tensors.iter().map(|t| t.to_dtype(dtype)?.contiguous()).collect()
 }
 
 /// The elements of a cotangent, or zeros of this shape where there is none.

@@ -21,6 +21,7 @@ mod files;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod kernel;
+mod nerf;
 mod project;
 mod splats;
 mod ssim;
@@ -37,6 +38,15 @@ pub use capture::{
     in_picture_decoder,
 };
 pub use files::{AxisFrame, SplatFileInfo, SplatFormat, SplatReadOptions, SplatWriteOptions};
+pub use nerf::{
+    CompositeOptions, CompositedRays, FrequencyOptions, HashGrid, HashGridOptions, HashGridStyle, Rays, composite,
+    direction_harmonics, frequency_encoding, perceptron, rays,
+};
+#[cfg(feature = "capture")]
+pub use nerf::{
+    FieldBackground, FieldKind, FieldObjective, FieldOptions, FieldScene, FieldStep, FieldTrainOptions, FieldTrainer, FieldView,
+    JudgedView, RadianceField, RenderedField, SceneCube,
+};
 pub use project::{ProjectOptions, ProjectedSplats, ShapeLimits, SightDirections, project};
 pub use splats::{RenderedSplats, SplatOptions, Splats};
 pub use ssim::{SsimWindows, ssim};

@@ -8,7 +8,8 @@ use monotile::{DType, Error, Result, Tensor};
 
 use super::decode::{self, Pixels};
 use super::head::PictureFile;
-use super::lens::{CaptureLens, LensModel};
+use super::lens::CaptureLens;
+use super::lens_model::LensModel;
 use super::undistort::{PinholeOf, SIDES};
 use super::{CaptureOptions, CaptureSplit};
 use crate::camera::MatrixCamera;

@@ -147,7 +147,8 @@ impl SplatTrainOptions {
         if !(opacity > 0.0 && opacity < 1.0 && scale > 0.0 && scale.is_finite()) {
             return refuse(format!("splats begin with an opacity between 0 and 1 and a scale above 0, not {opacity} and {scale}"));
         }
-        if !self.betas.iter().all(|beta| (0.0..1.0).contains(beta)) || !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
+        let fit = self.betas.iter().all(|beta| (0.0..1.0).contains(beta)) && self.epsilon > 0.0 && self.epsilon.is_finite();
+        if !fit {
             let (betas, epsilon) = (self.betas, self.epsilon);
             return refuse(format!("betas are at least 0 and below 1 and epsilon is above 0, not {betas:?} and {epsilon}"));
         }

@@ -81,7 +81,8 @@ impl Densify {
         let was_reset = self.reset_every > 0 && step > self.reset_every;
         let stays = |row: usize| {
             let faint = opacity(cloud.columns[3].values[row]) < self.least_opacity;
-            !faint && !(was_reset && is_over(row, self.too_large))
+            let too_large = was_reset && is_over(row, self.too_large);
+            !(faint || too_large)
         };
         let mean = |row: usize| {
             let views = seen.views.get(row).copied().unwrap_or(0.0);
