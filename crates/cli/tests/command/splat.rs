@@ -49,7 +49,9 @@ fn pictures_and_turns_are_the_same_each_time() {
 fn an_adapter_draws_the_same_scene_and_the_same_bytes_again() {
     let folder = folder();
     let file = |name: &str| fs::read(folder.path().join(name)).unwrap();
-    render(folder.path(), &["--device", "no such adapter"]).fails_with_all(&["device: ", "no such adapter"]);
+    // A driver may say something of its own on standard error.
+    let refused = render(folder.path(), &["--device", "no such adapter"]);
+    assert!(refused.status == Some(1) && refused.stderr.contains("device: "), "{}", refused.stderr);
     let listed = monotile(folder.path(), &["devices", "--json"]);
     let listed: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
     if listed["adapters"].as_array().unwrap().is_empty() {
