@@ -46,6 +46,26 @@ fn pictures_and_turns_are_the_same_each_time() {
 }
 
 #[test]
+fn an_adapter_draws_the_same_scene_and_the_same_bytes_again() {
+    let folder = folder();
+    let file = |name: &str| fs::read(folder.path().join(name)).unwrap();
+    // A driver may say something of its own on standard error.
+    let refused = render(folder.path(), &["--device", "no such adapter"]);
+    assert!(refused.status == Some(1) && refused.stderr.contains("device: "), "{}", refused.stderr);
+    let listed = monotile(folder.path(), &["devices", "--json"]);
+    let listed: serde_json::Value = serde_json::from_str(&listed.stdout).unwrap();
+    if listed["adapters"].as_array().unwrap().is_empty() {
+        return println!("skipped: no adapter");
+    }
+    for name in ["gpu.png", "again.png"] {
+        render(folder.path(), &["--device", "gpu", "-o", name]).succeeds();
+    }
+    assert!(file("gpu.png") == file("again.png"));
+    render(folder.path(), &["--orbit", "--frames", "2", "--depth", "--device", "gpu", "-o", "frames/%02d.png"]).succeeds();
+    assert!(file("frames/00.png") != file("frames/01.png"));
+}
+
+#[test]
 fn info_tells_what_a_file_holds() {
     let folder = folder();
     let told = monotile(folder.path(), &["splat", "info", "scene.ply"]).succeeds();

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use monotile::{DType, limits};
+use monotile::{DType, Device, limits};
 use monotile_radiance::{AxisFrame, MatrixCamera, ProjectOptions, RenderedSplats, SplatFileInfo, SplatOptions, Splats};
 use monotile_scene::{Orbit, Picture};
 
@@ -12,13 +12,14 @@ use super::orbit::{OrbitLens, UpAxis};
 use super::views::{SplitChoice, draw_views, views};
 use super::{SceneExtent, open};
 use crate::command_error::CommandError;
+use crate::commands::devices::DeviceArgs;
 use crate::commands::render::RenderOutput;
 use crate::commands::viewpoint::{Viewpoint, size};
 use crate::numbers;
 use crate::progress::{Progress, say};
 use crate::report;
 
-/// Draws a scene of Gaussian splats on the processor: a picture, or once around it.
+/// Draws a scene of Gaussian splats: a picture, or once around it.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -30,8 +31,10 @@ Examples:
   monotile splat render scene.ply --camera cameras.json -o view.png     one camera, or more into frames/%04d.png
   monotile splat render scene.ply --depth -o depth.png                  near is bright
   monotile splat render scene.ply --up z                                a file whose z points up
+  monotile splat render scene.ply --device gpu                          on an adapter
 
-The y of PLY, .splat and SOG points down, as most trainers have it, that of SPZ and glTF up. The same command gives the same bytes on any number of threads.")]
+The y of PLY, .splat and SOG points down, as most trainers have it, that of SPZ and glTF up. The same command gives the same bytes on any number of threads, and on
+one adapter.")]
 pub struct SplatRenderArgs {
     /// A scene: .ply, .splat, .spz, .sog, .glb, .gltf
     #[arg(value_name = "SCENE")]
@@ -78,6 +81,8 @@ pub struct SplatRenderArgs {
     /// Refuse a scene with splats that cannot be drawn
     #[arg(long)]
     strict: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 /// What is behind the splats.
@@ -122,7 +127,7 @@ impl SplatRenderArgs {
                 let words = format!("there is no file {} of cameras; stand anywhere by --camera orbit:30,20", report::path(file));
                 return refuse(&words);
             }
-            return self.draw_views(file, &output, out);
+            return self.draw_views(file, &output, &self.device.open()?, out);
         }
         if animated != self.orbit {
             return refuse("--orbit draws an animation, a .gif, an .apng or frames/%04d.png, and nothing else does");
@@ -130,10 +135,12 @@ impl SplatRenderArgs {
         let Viewpoint::Orbit(orbit) = self.camera else { unreachable!("a file's cameras are drawn above") };
         let frames = if self.orbit { self.frames } else { 1 };
         limits::FRAMES.admit(report::path(&self.scene), frames)?;
+        let device = self.device.open()?;
         let (splats, about) = open(&self.scene, self.strict)?;
         let Some(extent) = SceneExtent::of(&splats)? else {
             return Err(CommandError::new(format!("{}: there is nothing to see: it has no splats", report::path(&self.scene))));
         };
+        let splats = splats.to(&device)?;
         let up = self.up.unwrap_or(UpAxis::of(about.frame));
         let mut options = self.options(&about);
         // What is nearer than a hundredth of the scene's radius would fill the picture.
@@ -146,7 +153,7 @@ impl SplatRenderArgs {
             return output.write_picture(&draw(0)?, out);
         };
         let mut progress = Progress::new("frames", frames);
-        let source = format!("{} {orbit:?} {frames} {up:?}", self.source());
+        let source = format!("{} {orbit:?} {frames} {up:?}", self.source(&device));
         files.write(self.size, frames as usize, self.fps, &source, &mut progress, draw)?;
         progress.finish();
         say(&format!("{output}: {frames} frames of {} x {}", self.size[0], self.size[1]));
@@ -159,15 +166,15 @@ impl SplatRenderArgs {
     }
 
     /// What a picture is made of, besides its camera: a frame that says the same need not be drawn again.
-    fn source(&self) -> String {
+    fn source(&self, device: &Device) -> String {
         let metadata = std::fs::metadata(&self.scene).ok();
         let changed = metadata.map(|m| (m.len(), m.modified().ok()));
         let Self { size, fov, background, antialiased, depth, .. } = self;
-        format!("{} {changed:?} {size:?} {fov} {background:?} {antialiased} {depth}", self.scene.display())
+        format!("{} {changed:?} {size:?} {fov} {background:?} {antialiased} {depth} {device}", self.scene.display())
     }
 
     /// A picture for each view that a file or a folder has.
-    fn draw_views(&self, file: &Path, output: &RenderOutput, out: &mut dyn Write) -> Result<(), CommandError> {
+    fn draw_views(&self, file: &Path, output: &RenderOutput, device: &Device, out: &mut dyn Write) -> Result<(), CommandError> {
         if self.orbit {
             return Err(CommandError::Usage(
                 "splat render: --orbit goes around the scene, and --camera has a place of its own".to_owned(),
@@ -176,10 +183,10 @@ impl SplatRenderArgs {
         let views = views(file, self.split)?;
         let (splats, about) = open(&self.scene, self.strict)?;
         // The world of a capture is that of the files that are trained from it.
-        let splats = splats.to_frame(about.frame, AxisFrame::default())?;
+        let splats = splats.to_frame(about.frame, AxisFrame::default())?.to(device)?;
         let options = self.options(&about);
         let cameras: Vec<_> = views.iter().map(|view| (view.view_from_world, view.intrinsics, view.width, view.height)).collect();
-        let source = format!("{} {cameras:?}", self.source());
+        let source = format!("{} {cameras:?}", self.source(device));
         draw_views(&views, output, (self.fps, &hashed(&source)), |camera| self.picture(&splats, camera, &options), out)
     }
 
