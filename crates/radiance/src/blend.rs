@@ -44,7 +44,7 @@ impl Default for BlendOptions {
 /// If shapes do not fit, the picture is empty or has a side of more than 16384, or an option is out of its range.
 ///
 /// # Cost
-/// A pass over the 64 pixels of each 8 x 8 tile that a splat reaches, for each four of the C + 1 channels.
+/// A pass over the pixels of each block of 4 x 4 that a splat reaches, for each four of the C + 1 channels. Blocks that are finished are passed over.
 ///
 /// # Example
 /// Two opaque splats, the second row's in front: half of its opacity is seen, and half of what the other one shows through it.
