@@ -44,8 +44,8 @@ impl Default for BlendOptions {
 /// If shapes do not fit, the picture is empty or has a side of more than 16384, or an option is out of its range.
 ///
 /// # Cost
-/// A pass over the 64 pixels of each 8 x 8 tile that a splat reaches, for each four of the C + 1 channels. A GPU has tiles of 16 x 16; how many pairs of a splat and a tile there
-/// are is read back, so that a call waits for it.
+/// A pass over the pixels of each block of 4 x 4 that a splat reaches, for each four of the C + 1 channels. Blocks that are finished are passed over. On a GPU
+/// how many pairs of a splat and a tile there are is read back, so that a call waits for it.
 ///
 /// # Example
 /// Two opaque splats, the second row's in front: half of its opacity is seen, and half of what the other one shows through it.
