@@ -49,7 +49,7 @@ pub struct SplatTrainArgs {
     /// How splats are born and removed
     #[arg(long, value_enum, default_value_t = Strategy::Mcmc)]
     strategy: Strategy,
-    /// The most splats [default: one for two pixels of the largest picture, at least 20000, as far as memory allows]
+    /// The most splats [default: one for each pixel of the largest picture, from 20000 to 300000, as far as memory allows]
     #[arg(long, value_name = "N")]
     max_splats: Option<usize>,
     /// The most memory in MiB [default: what the machine has]
@@ -93,7 +93,7 @@ pub struct SplatTrainArgs {
 /// The most splats that a run begins with, where a capture has no points.
 const MOST_INITIAL: usize = 100_000;
 /// The most splats of a run that names no number.
-const MOST_BY_DEFAULT: usize = 1_000_000;
+const MOST_BY_DEFAULT: usize = 300_000;
 
 /// How splats are born and removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -171,7 +171,7 @@ impl SplatTrainArgs {
         let default = SplatTrainOptions::default();
         let memory = self.memory.map(|mib| mib << 20).or_else(machine::memory);
         let pixels = capture.views.iter().map(|view| view.width.saturating_mul(view.height)).max().unwrap_or(0);
-        let max_splats = self.max_splats.unwrap_or((pixels / 2).clamp(default.max_splats, MOST_BY_DEFAULT));
+        let max_splats = self.max_splats.unwrap_or(pixels.clamp(default.max_splats, MOST_BY_DEFAULT));
         let mut options = SplatTrainOptions {
             steps: self.steps.unwrap_or(default.steps),
             max_splats,
