@@ -145,8 +145,8 @@ impl SplatTrainArgs {
         capture.notes.iter().for_each(|note| say(&format!("note      {note}")));
         let options = self.options(&capture)?;
         let plan = SplatTrainPlan::new(&capture, &options);
-        let lock = Lock::within(&self.folder())?;
         let mut trainer = SplatTrainer::new(&capture, options)?;
+        let lock = Lock::within(&self.folder())?;
         let [views, held_out] = trainer.view_counts();
         say(&format!("views     {views} to learn from, {held_out} held out"));
         say(&format!(
@@ -299,7 +299,7 @@ impl Shown {
                 let spent = self.begun.elapsed().as_secs_f64();
                 let speed = (step.number - first) as f64 / spent.max(1e-9);
                 let psnr = self.found.map_or(String::new(), |found| format!("  PSNR {:.2}", found.psnr));
-                let left = match std::io::stderr().is_terminal() || share <= from {
+                let left = match std::io::stderr().is_terminal() || share <= from || share >= 1.0 {
                     true => String::new(),
                     false => format!("  {} left", duration(spent * (1.0 - share) / (share - from))),
                 };
