@@ -39,6 +39,11 @@ fn arrays() {
 }
 
 #[test]
+fn capture() {
+    replay("capture", 9, bodies::capture::run);
+}
+
+#[test]
 fn checkpoint() {
     replay("checkpoint", 1, bodies::checkpoint::run);
 }
@@ -70,7 +75,7 @@ fn scene() {
 
 #[test]
 fn splats() {
-    replay("splats", 7, bodies::splats::run);
+    replay("splats", 8, bodies::splats::run);
 }
 
 #[test]

@@ -61,12 +61,16 @@ fn damage(format: SplatFormat, name: &'static str, options: SplatWriteOptions) {
     bounded(move || {
         let bytes = file(name, &options);
         assert_eq!(read(format, &bytes), None);
-        for end in 0..bytes.len() {
+        for end in (0..bytes.len()).step_by(1 + bytes.len() / 1000) {
             read(format, &bytes[..end]);
         }
         let mut damaged = bytes.clone();
-        for at in 0..bytes.len() {
-            for odd in [bytes[at] ^ 0x80, 0xff, bytes[at].wrapping_add(1), 0] {
+        // One digit of a table of numbers is like another.
+        let digit = |at: usize| matches!(bytes[at], b'0'..=b'9' | b'.' | b',' | b'-');
+        for at in (0..bytes.len()).filter(|&at| at % 13 == 0 || at < 2 || !(digit(at) && digit(at - 1) && digit(at - 2))) {
+            // Most bytes of a SOG are packed pictures, which take long to unpack.
+            let odds = [bytes[at] ^ 0x80, 0xff, bytes[at].wrapping_add(1), 0];
+            for &odd in &odds[..if format == SplatFormat::Sog { 1 } else { 4 }] {
                 damaged[at] = odd;
                 read(format, &damaged);
             }

@@ -13,6 +13,8 @@ use crate::operand::GpuOperand;
 use crate::pool::GpuBlock;
 use crate::stream::GpuStream;
 
+/// What refusals are of.
+const NAME: &str = "splat_bins";
 /// By how much an ellipse is taken for larger than it is: what f32 rounds is on the safe side.
 const SLACK: f32 = 2e-3;
 
@@ -46,7 +48,47 @@ impl GpuSplatBins {
     /// # Cost
     /// One number is read back, how many pairs there are: the call waits for all that the device was given.
     pub fn new(stream: &GpuStream, rule: &BlendRule, splats: &GpuScreenSplats, colors: &GpuOperand) -> GpuResult<Self> {
-        const NAME: &str = "splat_bins";
+        let counted = Counted::new(stream, rule, splats, colors)?;
+        let pairs = if counted.splats == 0 { 0 } else { word(&stream.read_blocking(&counted.total)?) };
+        counted.listed(stream, pairs)
+    }
+
+    /// [`new`](Self::new), to be awaited: a browser does not let its thread wait.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub async fn awaited(stream: &GpuStream, rule: &BlendRule, splats: &GpuScreenSplats, colors: &GpuOperand) -> GpuResult<Self> {
+        let counted = Counted::new(stream, rule, splats, colors)?;
+        let pairs = word(&stream.read(&counted.total).await?);
+        counted.listed(stream, pairs)
+    }
+
+    /// How many pairs of a splat and a tile of 16 x 16 pixels there are.
+    pub fn pairs(&self) -> usize {
+        self.pairs
+    }
+}
+
+fn word(bytes: &[u8]) -> usize {
+    bytemuck::pod_read_unaligned::<u32>(bytes) as usize
+}
+
+/// Splats whose tiles are counted.
+struct Counted {
+    rule: BlendRule,
+    splats: usize,
+    parameters: Parameters,
+    records: GpuBlock,
+    colors: GpuOperand,
+    order: GpuBlock,
+    firsts: GpuBlock,
+    counts: GpuBlock,
+    /// How many pairs there are, one number.
+    total: GpuBlock,
+}
+
+impl Counted {
+    fn new(stream: &GpuStream, rule: &BlendRule, splats: &GpuScreenSplats, colors: &GpuOperand) -> GpuResult<Self> {
         let (n, rows) = splats.rows(stream, NAME)?;
         if rule.width.max(rule.height) > 1 << 16 || rule.channels >= 1 << 24 {
             let BlendRule { width, height, channels, .. } = rule;
@@ -59,43 +101,38 @@ impl GpuSplatBins {
         let (counts, keys) = (take(stream, &[n], &inputs)?, take(stream, &[n], &inputs)?);
         let offsets = [rows[0].offset(), rows[1].offset(), rows[2].offset(), rows[3].offset(), colors.offset()];
         let parameters = bins_parameters(n, rule, offsets);
-        let groups = n.div_ceil(THREADS) as u64;
         let kernel = stream.kernel(("count_tiles", Vec::new()), || count_text(&parameters))?;
+        let groups = n.div_ceil(THREADS) as u64;
         stream.dispatch(&kernel, &inputs, &[&records, &counts, &keys], &parameters.words, groups)?;
         let [_, order] = sorted(stream, keys, n, 32)?;
         let counts = taken(stream, &counts, &order, n)?;
         let [firsts, total] = running_sums(stream, &counts, n)?;
-        let pairs = match n {
-            0 => 0,
-            _ => bytemuck::pod_read_unaligned::<u32>(&stream.read_blocking(&total)?) as usize,
-        };
+        Ok(Self { rule: *rule, splats: n, parameters, records, colors, order, firsts, counts, total })
+    }
+
+    /// The slots of so many pairs, and the lists of the tiles.
+    fn listed(self, stream: &GpuStream, pairs: usize) -> GpuResult<GpuSplatBins> {
+        let Self { rule, splats, parameters, records, colors, order, firsts, counts, .. } = self;
         let most = (stream.gpu().capabilities().binding_bytes / 4).min(u64::from(u32::MAX) - 1);
         if pairs as u64 > most {
-            let (name, shown) =
-                (&stream.gpu().summary().name, if pairs == u32::MAX as usize { "2^32 or more".into() } else { pairs.to_string() });
+            let shown = if pairs == u32::MAX as usize { "2^32 or more".into() } else { pairs.to_string() };
+            let name = &stream.gpu().summary().name;
             let words =
                 format!("{NAME}: {shown} pairs of a splat and a tile of the picture are more than the {most} that {name} holds");
             return Err(GpuError::limit(words));
         }
-        let (tile_of, owners) = (
-            take(stream, &[pairs], &[&order, &firsts, &counts, &records])?,
-            take(stream, &[pairs], &[&order, &firsts, &counts, &records])?,
-        );
+        let inputs = [&order, &firsts, &counts, &records];
+        let (tile_of, owners) = (take(stream, &[pairs], &inputs)?, take(stream, &[pairs], &inputs)?);
         let kernel = stream.kernel(("emit_tiles", Vec::new()), || emit_text(&parameters))?;
-        let groups = if pairs == 0 { 0 } else { groups };
-        stream.dispatch(&kernel, &[&order, &firsts, &counts, &records], &[&tile_of, &owners], &parameters.words, groups)?;
-        let tiles = tiles(rule);
+        let groups = if pairs == 0 { 0 } else { splats.div_ceil(THREADS) as u64 };
+        stream.dispatch(&kernel, &inputs, &[&tile_of, &owners], &parameters.words, groups)?;
+        let tiles = tiles(&rule);
         let [keys, entries] = sorted(stream, tile_of, pairs, usize::BITS - tiles.leading_zeros())?;
         let starts = take(stream, &[tiles + 1], &[&keys])?;
         let parameters = starts_parameters(pairs, tiles);
         let kernel = stream.kernel(("starts_of_tiles", Vec::new()), || starts_text(&parameters))?;
         stream.dispatch(&kernel, &[&keys], &[&starts], &parameters.words, (tiles + 1).div_ceil(THREADS) as u64)?;
-        Ok(Self { rule: *rule, splats: n, pairs, records, colors, order, firsts, counts, owners, entries, starts })
-    }
-
-    /// How many pairs of a splat and a tile of 16 x 16 pixels there are.
-    pub fn pairs(&self) -> usize {
-        self.pairs
+        Ok(GpuSplatBins { rule, splats, pairs, records, colors, order, firsts, counts, owners, entries, starts })
     }
 }
 

@@ -34,11 +34,13 @@ fn sample(n: usize, [width, height]: [usize; 2], parallel: bool, antialiased: bo
     let mut logits = scaled(n, 4, 0.75, 0.0);
     for i in 0..n {
         match i % 50 {
-            // Behind the camera; at the depth of the one before; over the whole picture; no number.
+            // Behind the camera; where the one before is, at the same depth; over the whole picture; no number.
             10 => means[3 * i + 2] = -9.0,
             20 => means.copy_within(3 * i - 3..3 * i, 3 * i),
             30 => log_scales[3 * i..3 * i + 3].fill(3.0),
             40 => logits[i] = f32::NAN,
+            // Opaque.
+            5 | 45 => logits[i] = 8.0,
             _ => {}
         }
     }
@@ -199,13 +201,19 @@ fn pictures_and_their_gradients_are_those_of_the_cpu() {
             (500, [40, 24], 1, true),
             (60, [40, 24], 5, false),
             (200, [24, 9], 8, true),
+            // Several batches of each tile.
+            (700, [20, 16], 3, false),
         ] {
             let what = format!("{label}, {n} splats, {size:?}, {channels} channels");
             let of = sample(n, size, false, false);
             let (least, most, stop) =
                 if cut { (stated::LEAST_ALPHA, stated::MOST_ALPHA, stated::LEAST_TRANSMITTANCE) } else { (0.0, 1.0, 0.0) };
             let rule = BlendRule { width: size[0], height: size[1], channels, least, most, stop };
-            let (on_screen, colors) = (of.screen(), scaled(channels * n, 6, 0.25, 0.5));
+            let (mut on_screen, colors) = (of.screen(), scaled(channels * n, 6, 0.25, 0.5));
+            if channels == 5 {
+                // Depths on both sides of 0.
+                on_screen[2].iter_mut().for_each(|depth| *depth -= 4.0);
+            }
             let bins = SplatBins::new(&rule, screen(&on_screen), &colors).unwrap();
             let mut expected = vec![0.0; size[0] * size[1] * (channels + 2)];
             cpu::blend(&bins, &mut expected);
@@ -231,6 +239,8 @@ fn pictures_and_their_gradients_are_those_of_the_cpu() {
             }
             near(&format!("{what}: colors"), &found.2, &colors_bar, GRADIENT, 0.0);
             assert_eq!(run(), found, "{what}: the same bits");
+            let awaited = pollster::block_on(GpuSplatBins::awaited(&stream, &rule, &splats, &c)).unwrap();
+            assert_eq!(download(&stream, &blend_splats(&stream, &awaited).unwrap()), found.0, "{what}: awaited");
         }
     }
 }

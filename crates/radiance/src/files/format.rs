@@ -89,7 +89,7 @@ impl SplatFormat {
 
     /// By the first bytes of a file, else by its name.
     #[track_caller]
-    pub(super) fn told(path: &Path, bytes: &[u8]) -> Result<Self> {
+    pub(super) fn of_file(path: &Path, bytes: &[u8]) -> Result<Self> {
         let by_name = if path.file_name().is_some_and(|name| name.eq_ignore_ascii_case("meta.json")) {
             Some(Self::Sog)
         } else {

@@ -134,7 +134,7 @@ impl Splats {
         }
         let map = Mapping::watched(&file, path).map_err(|e| Error::io("reading", path, &e))?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let read = read_as(SplatFormat::told(path, map.bytes())?, path, Some(folder), map.bytes())?;
+        let read = read_as(SplatFormat::of_file(path, map.bytes())?, path, Some(folder), map.bytes())?;
         if map.has_changed() {
             return Err(Error::format(path, "was changed while it was read"));
         }

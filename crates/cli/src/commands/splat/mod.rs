@@ -1,11 +1,16 @@
 //! `monotile splat`: scenes of Gaussian splats.
 
+mod capture_info;
 mod compare;
 mod convert;
+mod data;
 mod info;
 mod orbit;
 mod render;
 mod train;
+mod views;
+
+pub use data::{OrbitCaptureOptions, capture_scene, open_data};
 
 use std::io::Write;
 use std::path::Path;
