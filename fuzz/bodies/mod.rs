@@ -4,6 +4,7 @@
 //! `seeds` and `found`, so that an input that was found once is tried for ever, on the stable toolchain.
 
 pub mod arrays;
+pub mod capture;
 pub mod checkpoint;
 pub mod command;
 pub mod equation;

@@ -39,6 +39,11 @@ fn arrays() {
 }
 
 #[test]
+fn capture() {
+    replay("capture", 9, bodies::capture::run);
+}
+
+#[test]
 fn checkpoint() {
     replay("checkpoint", 1, bodies::checkpoint::run);
 }

@@ -76,7 +76,7 @@ fn what_cannot_be_drawn_is_refused() {
     render(at, &["--orbit"])
         .is_wrong_usage("splat render: --orbit draws an animation, a .gif, an .apng or frames/%04d.png, and nothing else does");
     render(at, &["--camera", "front"])
-        .is_wrong_usage("splat render: a file of splats has no cameras; stand anywhere by --camera orbit:30,20");
+        .is_wrong_usage("splat render: there is no file front of cameras; stand anywhere by --camera orbit:30,20");
     render(at, &["--fov", "180"]).is_wrong_usage("splat render: --fov is from 1 to 170 degrees");
     render(at, &["--background", "sky"]).is_wrong_usage("\"sky\" is no background; it is none, or a colour like #f4f0e8");
     fs::write(at.join("cut.splat"), [0; 33]).unwrap();
@@ -113,7 +113,8 @@ fn scenes_become_files_of_other_formats_and_look_alike() {
     let same = monotile(at, &["splat", "compare", "scene.ply", "scene.ply", "--views", "2", "--size", "40x30"]).succeeds();
     assert!(same.lines().last().unwrap().contains("the same"), "{same}");
     let json = monotile(at, &["splat", "compare", "scene.ply", "b.spz", "--views", "1", "--size", "40x30", "--json"]).succeeds();
-    assert!(json.starts_with("{\"psnr\":") && json.contains("\"views\":[{\"azimuth\":35"), "{json}");
+    assert!(json.starts_with("{\"psnr\":") && json.contains("\"views\":[{\"view\":\"35°\""), "{json}");
+    assert!(json.contains("\"ssim\":0.9"), "{json}");
 }
 
 #[test]
@@ -129,4 +130,76 @@ fn what_cannot_be_converted_or_compared_is_refused() {
     monotile(at, &["splat", "convert", "cut.spz", "b.ply"])
         .fails_with_all(&["error: cut.spz: has a header that does not unpack: "]);
     assert!(!at.join("b.ply").exists());
+}
+
+/// Two cameras four units before the scene, one of them half as large, one to test by.
+fn capture(folder: &Path) -> &'static str {
+    let frame = |name: &str, x: f64, w: usize, h: usize| {
+        let matrix = format!("[[1, 0, 0, {x}], [0, -1, 0, 0], [0, 0, -1, -4], [0, 0, 0, 1]]");
+        format!("{{\"file_path\": \"images/{name}.png\", \"w\": {w}, \"h\": {h}, \"fl_x\": {w}, \"transform_matrix\": {matrix}}}")
+    };
+    let frames = [frame("a", 0.0, 40, 30), frame("b", 0.3, 40, 30), frame("c", 0.0, 20, 16)].join(", ");
+    let document = format!("{{\"frames\": [{frames}], \"test_filenames\": [\"images/b.png\"]}}");
+    fs::create_dir(folder.join("data")).unwrap();
+    fs::write(folder.join("data/transforms.json"), document).unwrap();
+    "data"
+}
+
+#[test]
+fn a_picture_is_drawn_for_each_view_of_a_capture() {
+    let folder = folder();
+    let data = capture(folder.path());
+    let draw = |more: &[&str]| monotile(folder.path(), &[&["splat", "render", "scene.ply"], more].concat());
+    let size = |name: &str| {
+        let file = fs::read(folder.path().join(name)).unwrap();
+        [16, 20].map(|at| u32::from_be_bytes(file[at..at + 4].try_into().unwrap()))
+    };
+    draw(&["--cameras", data, "-o", "frames/%02d.png"]).succeeds();
+    assert_eq!(["00", "01", "02"].map(|n| size(&format!("frames/{n}.png"))), [[40, 30], [40, 30], [20, 16]]);
+    draw(&["--cameras", data, "--split", "test", "-o", "test.png"]).succeeds();
+    draw(&["--camera", "data/transforms.json", "--split", "test", "-o", "again.png"]).succeeds();
+    let [test, again] = ["test.png", "again.png"].map(|name| fs::read(folder.path().join(name)).unwrap());
+    assert!(test == again && size("test.png") == [40, 30]);
+    draw(&["--cameras", data, "-o", "one.png"])
+        .is_wrong_usage("3 views are no single picture; name a .gif, an .apng or frames/%04d.png");
+    draw(&["--cameras", data, "-o", "one.gif"])
+        .is_wrong_usage("pictures of an animation have one size, and views are 40 x 30 and 20 x 16");
+    draw(&["--cameras", data, "--split", "val", "-o", "one.gif"])
+        .fails_with_all(&["there is no view for validation; it has 2 to train on, 0 to validate by and 1 to test by"]);
+    draw(&["--camera", "nothing.json"]).is_wrong_usage("there is no file nothing.json of cameras");
+}
+
+#[test]
+fn info_tells_what_a_capture_holds() {
+    let folder = folder();
+    let data = capture(folder.path());
+    let told = monotile(folder.path(), &["splat", "info", data]).succeeds();
+    assert!(told.contains("nerfstudio transforms, 3 views, no points") && told.contains("40 x 30"), "{told}");
+    assert!(told.contains("3 pictures are not there: images/a.png, images/b.png, images/c.png"), "{told}");
+    let json = monotile(folder.path(), &["splat", "info", data, "--json"]).succeeds();
+    assert!(json.contains("\"train\":2") && json.contains("\"test\":1") && json.contains("\"model\":\"PINHOLE\""), "{json}");
+}
+
+#[test]
+fn pictures_are_compared_with_scenes_and_with_each_other() {
+    let folder = folder();
+    let at = folder.path();
+    let data = capture(at);
+    monotile(at, &["splat", "render", "scene.ply", "--cameras", data, "-o", "frames/%02d.png"]).succeeds();
+    // Bytes lie within half a step of the scene's own picture, by their order.
+    let compared = monotile(at, &["splat", "compare", "frames", "scene.ply", "--cameras", data]).succeeds();
+    let psnr: f64 = compared.lines().last().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
+    assert!(psnr > 50.0 && compared.lines().count() >= 5, "{compared}");
+    // The same pictures as those of the capture.
+    fs::create_dir_all(at.join("data/images")).unwrap();
+    for (name, frame) in [("a", "00"), ("b", "01"), ("c", "02")] {
+        fs::copy(at.join(format!("frames/{frame}.png")), at.join(format!("data/images/{name}.png"))).unwrap();
+    }
+    let held_out = monotile(at, &["splat", "compare", data, "scene.ply", "--split", "test", "--cameras", data]).succeeds();
+    assert!(held_out.contains("b") && !held_out.contains("the same"), "{held_out}");
+    let same = monotile(at, &["splat", "compare", "frames", "frames"]).succeeds();
+    assert!(same.lines().last().unwrap().contains("the same"), "{same}");
+    monotile(at, &["splat", "compare", "frames", "scene.ply"])
+        .is_wrong_usage("splat compare: pictures have no cameras; name those that a scene is seen from by --cameras DATA");
+    monotile(at, &["splat", "compare", "data/images", "frames"]).fails_with_all(&["there is no"]);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::lens::LensModel;
+use super::lens_model::LensModel;
 use super::view::PictureSource;
 use super::{Capture, CaptureSplit};
 

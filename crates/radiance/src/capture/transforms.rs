@@ -9,16 +9,17 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use monotile::io::read_regular;
-use monotile::text::printable;
+use monotile::text::{parser_report, printable};
 use monotile::{Error, Result, limits};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::lens::{CaptureLens, LensModel};
-use super::points;
+use super::head::PictureFile;
+use super::lens::CaptureLens;
+use super::lens_model::LensModel;
 use super::pose::inverse_pose;
 use super::view::ViewInput;
-use super::{Capture, CaptureOptions, CaptureOrigin, CaptureSplit, CaptureView, hold_out};
+use super::{Capture, CaptureOptions, CaptureOrigin, CaptureSplit, CaptureView, hold_out, points, viewer};
 
 /// What stands at the head, and may stand in each frame.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -71,10 +72,10 @@ const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "PNG", "JPG", "JPEG"];
 pub(super) fn read(path: &Path, files: &[(PathBuf, Option<CaptureSplit>)], options: &CaptureOptions) -> Result<Capture> {
     let mut capture = Capture::from_views(Vec::new(), None);
     capture.format = if files[0].1.is_some() { "Blender transforms" } else { "nerfstudio transforms" };
+    capture.origin = CaptureOrigin::Transforms(files.iter().map(|(file, _)| file.clone()).collect());
     for (number, (file, split)) in files.iter().enumerate() {
         read_file(file, (number, *split), options, &mut capture)?;
     }
-    capture.origin = CaptureOrigin::Transforms(files.iter().map(|(file, _)| file.clone()).collect());
     if capture.views.is_empty() {
         return Err(Error::format(path, "has no frames: no view of the capture is there"));
     }
@@ -88,8 +89,12 @@ fn read_file(
     capture: &mut Capture,
 ) -> Result<()> {
     let bytes = read_regular(path, &limits::JSON)?;
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        *capture = viewer::read(path, &bytes, options)?;
+        return Ok(());
+    }
     let refuse = |words: String| Error::format(path, words);
-    let json = |e: serde_json::Error| refuse(format!("is no JSON of a capture: {e}"));
+    let json = |e: serde_json::Error| refuse(format!("is no JSON of a capture: {}", parser_report(&e)));
     let head: LensFields = serde_json::from_slice(&bytes).map_err(json)?;
     let lists: Lists<'_> = serde_json::from_slice(&bytes).map_err(json)?;
     let Some(frames) = &lists.frames else {
@@ -100,9 +105,9 @@ fn read_file(
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let first = capture.views.len();
-    let mut names = HashSet::new();
+    let (mut names, mut size) = (HashSet::new(), None);
     for (i, raw) in frames.iter().enumerate() {
-        let json = |e: serde_json::Error| refuse(format!("has a frame {i} that is none: {e}"));
+        let json = |e: serde_json::Error| refuse(format!("has a frame {i} that is none: {}", parser_report(&e)));
         let frame: Frame<'_> = serde_json::from_str(raw.get()).map_err(json)?;
         let own: LensFields = serde_json::from_str(raw.get()).map_err(json)?;
         let Some(name) = frame.file_path else {
@@ -118,7 +123,7 @@ fn read_file(
             matrix_of(matrix).map_err(|words| refuse(format!("has a transform_matrix in frame {i} that {words}")))?;
         let view_from_world =
             inverse_pose(&world_from_view).map_err(|words| refuse(format!("has a transform_matrix in frame {i} that {words}")))?;
-        let fields = own.over(&head);
+        let (fields, input_name) = (own.over(&head), name.clone());
         let input = ViewInput {
             split: split.unwrap_or(CaptureSplit::Train),
             view_from_world,
@@ -128,7 +133,11 @@ fn read_file(
             origin: [number, i],
             name,
         };
-        let lens = |size| fields.lens(size).map_err(|words| refuse(format!("frame {i}: {words}")));
+        // Pictures that are not there are as large as the ones before them, or the first that is.
+        let lens = |found: Option<[usize; 2]>| {
+            size = found.or(size).or_else(|| frames.iter().find_map(|raw| size_of(folder, raw, options)));
+            fields.lens(size).map_err(|words| refuse(format!("frame {i}, {}: {words}", printable(&input_name))))
+        };
         capture.views.extend(CaptureView::of_file(input, lens, options)?);
     }
     if split.is_none() {
@@ -142,6 +151,12 @@ fn read_file(
         assign(&lists, &mut capture.views[first..], options, &mut capture.notes);
     }
     Ok(())
+}
+
+/// The size of a frame's picture, if it is there.
+fn size_of(folder: &Path, raw: &RawValue, options: &CaptureOptions) -> Option<[usize; 2]> {
+    let frame: Frame<'_> = serde_json::from_str(raw.get()).ok()?;
+    PictureFile::open(&picture(folder, &frame.file_path?, options)).ok().map(|file| file.size(true))
 }
 
 /// Splits by the lists of names; every so many if there is none.
@@ -172,7 +187,7 @@ fn plain(name: &str) -> String {
 }
 
 /// Where a picture is: as named, or with an ending; in the folder that the options say, if they say one.
-fn picture(folder: &Path, name: &str, options: &CaptureOptions) -> PathBuf {
+pub(super) fn picture(folder: &Path, name: &str, options: &CaptureOptions) -> PathBuf {
     let name = plain(name);
     let at = match &options.pictures {
         None => folder.join(&name),
@@ -212,7 +227,7 @@ fn matrix_of(raw: &RawValue) -> std::result::Result<[[f64; 4]; 4], String> {
 }
 
 /// A number of pixels, which may be written as 50.0.
-fn pixels(name: &str, x: f64) -> std::result::Result<usize, String> {
+pub(super) fn pixels(name: &str, x: f64) -> std::result::Result<usize, String> {
     if (1.0..=1e9).contains(&x) && x.fract() == 0.0 {
         return Ok(x as usize);
     }
@@ -293,7 +308,7 @@ impl LensFields {
             "FISHEYE624" if params.len() == 12 => (M::RadTanThinPrismFisheye, params.to_vec()),
             other => match M::named(other) {
                 Some(model) => {
-                    let wanted = CaptureLens::rest(model);
+                    let wanted = model.rest();
                     if params.len() != wanted {
                         let got = params.len();
                         return Err(format!("camera_model {other} takes {wanted} distortion_params, and {got} are there"));

@@ -3,7 +3,8 @@
 use monotile::{Error, Result, limits};
 
 use super::decode::Pixels;
-use super::lens::{CaptureLens, LensModel, PixelRays};
+use super::lens::{CaptureLens, PixelRays};
+use super::lens_model::LensModel;
 use super::scale::{each_row, straight};
 use crate::camera::MatrixCamera;
 

@@ -8,7 +8,8 @@ use monotile::{DType, Error, Result, Tensor};
 
 use super::decode::{self, Pixels};
 use super::head::PictureFile;
-use super::lens::{CaptureLens, LensModel};
+use super::lens::CaptureLens;
+use super::lens_model::LensModel;
 use super::undistort::{PinholeOf, SIDES};
 use super::{CaptureOptions, CaptureSplit};
 use crate::camera::MatrixCamera;
@@ -81,6 +82,18 @@ pub struct CapturePicture {
     pub rgba: Tensor,
     /// `(height, width)` in f32: 1 where the picture shows the scene, 0 where it is not to be looked at.
     pub mask: Option<Tensor>,
+}
+
+impl CapturePicture {
+    /// A PNG or JPEG picture, turned as Exif says.
+    ///
+    /// # Errors
+    /// A file that is not there, is no PNG or JPEG, or is larger than the limit "pixels".
+    #[track_caller]
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let (rgba, head) = decode::read(path.as_ref())?;
+        Ok(Self { rgba: rgba.turned(head.orientation)?.into_tensor()?, mask: None })
+    }
 }
 
 impl CaptureView {

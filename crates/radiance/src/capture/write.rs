@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use monotile::io::{read_regular, write_atomic};
-use monotile::text::printable;
+use monotile::text::{parser_report, printable};
 use monotile::{Error, Result, limits};
 use serde_json::{Map, Value, json};
 
-use super::lens::LensModel;
+use super::lens_model::LensModel;
 use super::pose::inverse_pose;
 use super::view::PictureSource;
 use super::{Capture, CaptureOrigin, CaptureSplit, CaptureView, colmap, places};
@@ -48,7 +48,7 @@ impl Capture {
         let views = places(self);
         for (number, file) in files.iter().enumerate() {
             let bytes = read_regular(file, &limits::JSON)?;
-            let mut whole: Value = serde_json::from_slice(&bytes).map_err(|e| Error::format(file, e))?;
+            let mut whole: Value = serde_json::from_slice(&bytes).map_err(|e| Error::format(file, parser_report(&e)))?;
             for (place, frame) in whole["frames"].as_array_mut().into_iter().flatten().enumerate() {
                 if let Some(view) = views.get(&[number, place]) {
                     put_pose(&mut frame["transform_matrix"], view);

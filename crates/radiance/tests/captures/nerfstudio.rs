@@ -86,15 +86,21 @@ fn what_is_no_capture_is_refused_in_a_sentence() {
         words(read(folder.path()), &path)
     };
     let none = || json!({});
-    assert_eq!(words(json!({ "fl_x": null }), none()), "frame 0: there is no focal length, fl_x, and no angle, camera_angle_x");
-    assert_eq!(words(json!({ "w": 8.5 }), none()), "frame 0: w is 8.5, which is no number of pixels");
-    assert_eq!(words(json!({ "h": -6 }), none()), "frame 0: h is -6, which is no number of pixels");
-    assert_eq!(words(json!({ "h": null }), none()), "frame 0: there is neither a picture nor its size, w and h");
-    assert_eq!(words(json!({ "fl_x": 0 }), none()), "frame 0: a camera PINHOLE has focal lengths above 0, got 0");
-    assert_eq!(words(json!({ "camera_model": "ORACLE" }), none()), "frame 0: camera_model ORACLE is none that is known");
+    assert_eq!(
+        words(json!({ "fl_x": null }), none()),
+        "frame 0, images/a.png: there is no focal length, fl_x, and no angle, camera_angle_x"
+    );
+    assert_eq!(words(json!({ "w": 8.5 }), none()), "frame 0, images/a.png: w is 8.5, which is no number of pixels");
+    assert_eq!(words(json!({ "h": -6 }), none()), "frame 0, images/a.png: h is -6, which is no number of pixels");
+    assert_eq!(words(json!({ "h": null }), none()), "frame 0, images/a.png: there is neither a picture nor its size, w and h");
+    assert_eq!(words(json!({ "fl_x": 0 }), none()), "frame 0, images/a.png: a camera PINHOLE has focal lengths above 0, got 0");
+    assert_eq!(
+        words(json!({ "camera_model": "ORACLE" }), none()),
+        "frame 0, images/a.png: camera_model ORACLE is none that is known"
+    );
     assert_eq!(
         words(json!({ "camera_model": "EUCM" }), none()),
-        "frame 0: camera_model EUCM takes 2 distortion_params, and 0 are there"
+        "frame 0, images/a.png: camera_model EUCM takes 2 distortion_params, and 0 are there"
     );
     assert_eq!(words(none(), json!({ "file_path": null })), "has no file_path in frame 0, the name of its picture");
     assert_eq!(words(none(), json!({ "transform_matrix": null })), "has no transform_matrix in frame 0");
@@ -219,4 +225,32 @@ fn points_are_read_as_text_and_as_bytes() {
     assert_eq!(said(header("ascii", "1", "\n") + "1 2 3 4 5 six 7\n"), "has a point 0 that is no row of 7 numbers");
     assert_eq!(said(header("ascii", "1", "\n") + "nan 2 3 4 5 6 7\n"), "has a point 0 that is not finite");
     assert_eq!(said(header("ascii", "-1", "\n")), "has a count -1 of points that is none");
+}
+
+#[test]
+fn lists_of_cameras_are_read_as_trainers_write_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cameras.json");
+    let camera = |more: Value| {
+        // At (1, 2, 3), looking along the world's x: right is -z, down is y.
+        let rotation = [[0, 0, 1], [0, 1, 0], [-1, 0, 0]];
+        let mut camera = json!({
+            "id": 0, "img_name": "0007", "width": 8, "height": 6, "position": [1, 2, 3], "rotation": rotation, "fx": 7.0, "fy": 7.5
+        });
+        camera.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        std::fs::write(&path, json!([camera]).to_string()).unwrap();
+        read(&path)
+    };
+    let capture = camera(json!({})).unwrap();
+    let view = &capture.views[0];
+    assert_eq!((view.name.as_str(), view.width, view.height, view.intrinsics), ("0007", 8, 6, [7.0, 7.5, 4.0, 3.0]));
+    close("opencv", &opencv(view), &[0., 0., -1., 3., 0., 1., 0., -2., 1., 0., 0., -1., 0., 0., 0., 1.], 1e-15);
+    close("position", &view.position(), &[1.0, 2.0, 3.0], 1e-15);
+    let said = |more: Value| words(camera(more), &path);
+    assert_eq!(said(json!({ "fx": 0 })), "camera 0, 0007: a camera PINHOLE has focal lengths above 0, got 0");
+    assert_eq!(said(json!({ "rotation": [[0, 0, 0], [0, 0, 0], [0, 0, 0]] })), "has a camera 0 whose pose cannot be inverted");
+    assert!(said(json!({ "position": [1] })).starts_with("has a camera 0 that is none: "));
+    std::fs::write(&path, " []").unwrap();
+    assert_eq!(words(read(&path), &path), "has no cameras: its list is empty");
+    assert!(Capture::is_at(&path) && !Capture::is_at(folder.path()));
 }

@@ -1,11 +1,14 @@
 //! `monotile splat`: scenes of Gaussian splats.
 
+mod capture_info;
 mod compare;
 mod convert;
+mod data;
 mod info;
 mod orbit;
 mod render;
 mod train;
+mod views;
 
 use std::io::Write;
 use std::path::Path;

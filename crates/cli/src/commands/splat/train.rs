@@ -17,6 +17,7 @@ use monotile_radiance::{Capture, CaptureOptions};
 use monotile_scene::Picture;
 
 use super::counted;
+use super::data::open_data;
 use crate::command_error::CommandError;
 use crate::machine;
 use crate::numbers;
@@ -35,7 +36,7 @@ Examples:
   monotile splat train photos -o room.ply --poses refine --appearance affine
   monotile splat train lego -o lego.ply --resume                 go on after Ctrl-C or a kill
 
-DATA is a folder as NeRF's Blender scenes have it, or another capture with its cameras.
+DATA is a folder as NeRF's Blender scenes, nerfstudio or COLMAP have it, or a 3D model, which is then drawn from all around.
 
 Beside scene.ply the folder scene.run has log.csv, curve.svg, cameras.json, pictures beside their truth, and what --resume needs. With --steps
 the same command gives the same bytes on any number of threads, also after a kill; with --minutes a run depends on the machine's speed.")]
@@ -136,7 +137,7 @@ impl SplatTrainArgs {
             return Err(CommandError::Usage("splat train: -o names a .ply or a .splat".into()));
         }
         let options = CaptureOptions { longest_side: self.longest_side, ..CaptureOptions::default() };
-        let capture = Capture::read(&self.data, &options)?;
+        let capture = open_data(&self.data, &options)?;
         capture.notes.iter().for_each(|note| say(&format!("note      {note}")));
         let options = self.options(&capture)?;
         let plan = SplatTrainPlan::new(&capture, &options);

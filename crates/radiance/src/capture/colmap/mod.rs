@@ -18,7 +18,8 @@ use monotile::{Error, Result, limits};
 
 pub(super) use write::write;
 
-use super::lens::{CaptureLens, LensModel};
+use super::lens::CaptureLens;
+use super::lens_model::LensModel;
 use super::pose::{flipped, rotation};
 use super::view::ViewInput;
 use super::{Capture, CaptureOptions, CaptureOrigin, CaptureSplit, CaptureView, PointCloud, hold_out};

@@ -9,7 +9,8 @@ use monotile::{Error, Result};
 
 use super::{ColmapImage, add_camera, add_point};
 use crate::capture::PointCloud;
-use crate::capture::lens::{CaptureLens, LensModel};
+use crate::capture::lens::CaptureLens;
+use crate::capture::lens_model::LensModel;
 
 /// The lines of a file, numbered from 1.
 #[track_caller]
