@@ -17,6 +17,8 @@ mod camera;
 #[cfg(feature = "capture")]
 mod capture;
 mod files;
+#[cfg(any(feature = "capture", feature = "formats"))]
+mod guard;
 mod kernel;
 mod project;
 mod splats;
@@ -31,9 +33,10 @@ pub use camera::MatrixCamera;
 #[cfg(feature = "capture")]
 pub use capture::{
     Capture, CaptureInfo, CaptureLens, CaptureOptions, CapturePicture, CaptureSplit, CaptureView, LensModel, PixelRays, PointCloud,
-    in_picture_decoder,
 };
 pub use files::{AxisFrame, SplatFileInfo, SplatFormat, SplatReadOptions, SplatWriteOptions};
+#[cfg(any(feature = "capture", feature = "formats"))]
+pub use guard::in_picture_decoder;
 pub use project::{ProjectOptions, ProjectedSplats, ShapeLimits, SightDirections, project};
 pub use splats::{RenderedSplats, SplatOptions, Splats};
 pub use ssim::{SsimWindows, ssim};
