@@ -25,7 +25,7 @@ use clap::{Parser, Subcommand};
 use command_error::CommandError;
 #[cfg(feature = "view")]
 use commands::view;
-use commands::{bench, devices, einsum, explain, factor, generate, info, lora, render, splat, tour, train};
+use commands::{bench, devices, einsum, explain, factor, generate, info, lora, nerf, render, splat, tour, train};
 use monotile::text::printable;
 use monotile_kernels::process::{self, CountingAllocator};
 
@@ -50,6 +50,7 @@ Examples:
   monotile devices                                           where to compute: the processor, and graphics processors
   monotile render Fox.glb -o fox.png                         a picture of a 3D model; animations as .gif or .apng
   monotile splat render scene.ply --orbit -o scene.gif       once around a scene of Gaussian splats
+  monotile nerf train lego -o field --minutes 5              a radiance field from pictures with known cameras
   monotile info Fox.glb                                      what a 3D model holds
   monotile explain Fox.glb --vertex 1234 -o vertex.svg       one vertex on its way from the mesh to a pixel
 
@@ -74,6 +75,7 @@ enum Command {
     Devices(devices::DevicesArgs),
     Render(Box<render::RenderArgs>),
     Splat(splat::SplatArgs),
+    Nerf(nerf::NerfArgs),
     Explain(explain::ExplainArgs),
     Bench(bench::BenchArgs),
     Tour(tour::TourArgs),
@@ -93,6 +95,7 @@ impl Command {
             Self::Devices(command) => command.run(out),
             Self::Render(command) => command.run(out),
             Self::Splat(command) => command.run(out),
+            Self::Nerf(command) => command.run(out),
             Self::Explain(command) => command.run(out),
             Self::Bench(command) => command.run(out),
             Self::Tour(command) => command.run(out),

@@ -19,6 +19,7 @@
 //! | [`adam`](mod@adam) | a step of an optimizer on rows whose columns have rates of their own |
 //! | [`attention`] | scaled dot-product attention in tiles, forward and backward |
 //! | [`factor`] | Cholesky, LU, QR, SVD, symmetric eigenvalues, triangular systems |
+//! | [`field`] | radiance fields: samples along rays as pixels, grids of features, and the gradients |
 //! | [`rotary`] | rotary position embedding |
 //! | [`distance`] | distances of all pairs of points, and their gradients |
 //! | [`elementwise`] | maps over broadcast operands: formulas of any number of them |
@@ -40,6 +41,7 @@ mod compiled;
 pub mod distance;
 pub mod elementwise;
 pub mod factor;
+pub mod field;
 pub mod gather;
 pub mod loss;
 pub mod math;

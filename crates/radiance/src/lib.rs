@@ -2,6 +2,7 @@
 //!
 //! A scene is [`Splats`]: five tensors of N rows. A camera is two matrices ([`MatrixCamera`]), tensors too. [`Splats::render`] draws them by two operations,
 //! [`project`](project()) and [`blend`](blend()), which the tape records. A pose, a lens or a rig is learned by whoever made the matrices.
+//! With the feature `gpu` both are carried out where the splats' tensors are.
 //! Triangles are drawn with gradients by [`Surface`], through the same cameras.
 //!
 //! # Conventions
@@ -17,9 +18,12 @@ mod camera;
 #[cfg(feature = "capture")]
 mod capture;
 mod files;
+#[cfg(feature = "gpu")]
+mod gpu;
 #[cfg(any(feature = "capture", feature = "formats"))]
 mod guard;
 mod kernel;
+mod nerf;
 mod project;
 mod splats;
 mod ssim;
@@ -37,6 +41,15 @@ pub use capture::{
 pub use files::{AxisFrame, SplatFileInfo, SplatFormat, SplatReadOptions, SplatWriteOptions};
 #[cfg(any(feature = "capture", feature = "formats"))]
 pub use guard::in_picture_decoder;
+pub use nerf::{
+    CompositeOptions, CompositedRays, FrequencyOptions, HashGrid, HashGridOptions, HashGridStyle, Rays, composite,
+    direction_harmonics, frequency_encoding, perceptron, rays,
+};
+#[cfg(feature = "capture")]
+pub use nerf::{
+    FieldBackground, FieldKind, FieldObjective, FieldOptions, FieldScene, FieldStep, FieldTrainOptions, FieldTrainer, FieldView,
+    JudgedView, RadianceField, RenderedField, SceneCube,
+};
 pub use project::{ProjectOptions, ProjectedSplats, ShapeLimits, SightDirections, project};
 pub use splats::{RenderedSplats, SplatOptions, Splats};
 pub use ssim::{SsimWindows, ssim};

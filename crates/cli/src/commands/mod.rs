@@ -11,6 +11,7 @@ mod files;
 pub mod generate;
 pub mod info;
 pub mod lora;
+pub mod nerf;
 mod plan;
 pub mod render;
 pub mod splat;

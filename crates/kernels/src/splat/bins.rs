@@ -193,7 +193,7 @@ impl Listed {
                     if let Some(to) = to.next() {
                         *to = from[place];
                     }
-                })?;
+                });
             }
             Ok(())
         })?;

@@ -186,32 +186,25 @@ fn tile<V: Vector, const R: usize, const F: usize>(
         }
     }
     // Depth is the last feature, and stands after the coverage.
-    let mut lanes = open_at_first;
-    for f in 0..F {
-        let number = if first + f < rule.channels { first + f } else { rule.channels + 1 };
-        blocks.iter().enumerate().for_each(|(b, block)| lanes.set_block(b, &block.sums[f]));
-        put(rule, at[0], number, &lanes, out);
-    }
-    if first == 0 {
-        for (b, block) in blocks.iter_mut().enumerate() {
-            for r in 0..R {
-                block.t[r] = isa.constant(1.0) - block.t[r].max(-block.t[r]);
-            }
-            lanes.set_block(b, &block.t);
+    let (mut lanes, mut numbers) = ([open_at_first; PASS + 1], [rule.channels; PASS + 1]);
+    for (b, block) in blocks.iter_mut().enumerate() {
+        for f in 0..F {
+            numbers[f] = if first + f < rule.channels { first + f } else { rule.channels + 1 };
+            lanes[f].set_block(b, &block.sums[f]);
         }
-        put(rule, at[0], rule.channels, &lanes, out);
+        for r in 0..R {
+            block.t[r] = isa.constant(1.0) - block.t[r].max(-block.t[r]);
+        }
+        lanes[F].set_block(b, &block.t);
     }
-}
-
-/// Writes one number of each pixel of a tile to a band of the picture.
-#[inline(always)]
-fn put<T: Lanes>(rule: &BlendRule, column: usize, number: usize, lanes: &TileLanes<T>, out: &mut [T]) {
     let wide = rule.wide();
-    let columns = TILE.min(rule.width - column * TILE);
     for (y, row) in out.chunks_exact_mut(rule.width * wide).enumerate() {
-        let pixels = row[column * TILE * wide..].chunks_exact_mut(wide);
-        for (x, pixel) in pixels.take(columns).enumerate() {
-            pixel[number] = lanes.at(x, y);
+        for (x, pixel) in row[at[0] * TILE * wide..].chunks_exact_mut(wide).take(TILE).enumerate() {
+            let place = TileLanes::<V::Element>::place(x, y);
+            // The coverage once, with the first features.
+            for f in 0..F + usize::from(first == 0) {
+                pixel[numbers[f]] = lanes[f].0[place];
+            }
         }
     }
 }

@@ -55,11 +55,23 @@ impl Reached {
         Ok(())
     }
 
-    /// Adds a tile that has a block; nothing depends on whether it has, so that nothing is guessed wrong.
+    /// Adds a tile that has a block.
     #[inline(always)]
     fn push(&mut self, tile: u64, mask: u32) {
         self.tiles[self.len] = tile << MASK_BITS | u64::from(mask);
         self.len += usize::from(mask != 0);
+    }
+
+    /// Adds four tiles where they have a block. Nothing is asked, so that nothing is guessed wrong.
+    #[inline(always)]
+    fn push_four(&mut self, four: [(u64, u32); 4]) {
+        let Some(tiles) = self.tiles[self.len..].first_chunk_mut::<4>() else { return };
+        let mut len = 0;
+        for (tile, mask) in four {
+            tiles[len & 3] = tile << MASK_BITS | u64::from(mask);
+            len += usize::from(mask != 0);
+        }
+        self.len += len;
     }
 }
 
@@ -223,9 +235,9 @@ impl<T: Sortable> Reach<'_, T> {
                 continue;
             }
             let tile = (top / SIDE * columns + left / SIDE) as u64;
-            for (k, next) in [0, 1, columns as u64, columns as u64 + 1].into_iter().enumerate() {
-                self.found.push(tile + next, parts[k][lane]);
-            }
+            let below = tile + columns as u64;
+            let [here, next, under, last] = [0, 1, 2, 3].map(|k| parts[k][lane]);
+            self.found.push_four([(tile, here), (tile + 1, next), (below, under), (below + 1, last)]);
         }
         Ok(())
     }

@@ -44,6 +44,7 @@ impl<T: Lanes, K: BlockKernel<T>> Kernel<T> for InBlocks<K> {
 }
 
 /// One number of each pixel of a tile, a block after another.
+#[derive(Clone, Copy)]
 pub(super) struct TileLanes<T>(pub [T; PIXELS]);
 
 impl<T: Lanes> TileLanes<T> {
@@ -59,11 +60,11 @@ impl<T: Lanes> TileLanes<T> {
         Self(lanes)
     }
 
-    /// The number of a pixel.
+    /// Where the number of a pixel is.
     #[inline(always)]
-    pub fn at(&self, column: usize, row: usize) -> T {
-        let block = row / BLOCK * SIDE + column / BLOCK;
-        self.0[block * BLOCK_PIXELS + row % BLOCK * BLOCK + column % BLOCK]
+    pub fn place(column: usize, row: usize) -> usize {
+        let block = row / BLOCK % SIDE * SIDE + column / BLOCK % SIDE;
+        block * BLOCK_PIXELS + row % BLOCK * BLOCK + column % BLOCK
     }
 
     /// The registers of a block.

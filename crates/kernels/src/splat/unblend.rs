@@ -15,7 +15,7 @@ use super::gather::{ScreenGradients, gather};
 use super::project::ScreenSplatsMut;
 use super::stated::TILE;
 use super::tile::{
-    BLOCKS, BlockKernel, TileCenters, TileLanes, TileSplat, dispatch_blocks, open_blocks, open_pixels, pass_through,
+    BLOCKS, BlockKernel, PIXELS, TileCenters, TileLanes, TileSplat, dispatch_blocks, open_blocks, open_pixels, pass_through,
 };
 use crate::buffer::{Block, OutOfMemory};
 use crate::compiled::compiled;
@@ -96,14 +96,22 @@ struct BlockBars<V, const R: usize, const F: usize> {
 }
 
 impl<T: Sortable> BandGradient<'_, T> {
-    /// One number of each pixel of a tile: `number` of those of the picture or its cotangent; 0 outside.
+    /// Numbers of each pixel of a tile, of those of the picture or its cotangent; 0 outside.
     #[inline(always)]
-    fn pixels(&self, picture: &[T], column: usize, number: usize) -> TileLanes<T> {
+    fn pixels(&self, picture: &[T], column: usize, numbers: &[usize; PASS + 1]) -> [TileLanes<T>; PASS + 1] {
         let rule = &self.bins.rule;
         let wide = rule.wide();
-        let corner = (self.row * TILE * rule.width + column * TILE) * wide + number;
-        let (across, down) = (rule.width - column * TILE, rule.height - self.row * TILE);
-        TileLanes::from_fn(|x, y| if x < across && y < down { picture[corner + (y * rule.width + x) * wide] } else { T::ZERO })
+        let mut lanes = numbers.map(|_| TileLanes([T::ZERO; PIXELS]));
+        let rows = picture[self.row * TILE * rule.width * wide..].chunks_exact(rule.width * wide).take(TILE);
+        for (y, row) in rows.enumerate() {
+            for (x, pixel) in row[column * TILE * wide..].chunks_exact(wide).take(TILE).enumerate() {
+                let place = TileLanes::<T>::place(x, y);
+                for (lanes, &number) in lanes.iter_mut().zip(numbers) {
+                    lanes.0[place] = pixel[number];
+                }
+            }
+        }
+        lanes
     }
 
     /// What tiles begin with.
@@ -120,21 +128,22 @@ impl<T: Sortable> BandGradient<'_, T> {
         for (b, block) in blocks.iter_mut().enumerate() {
             block.t = open.block(isa, b);
         }
+        // The features, depth after the coverage, and last the coverage itself.
+        let mut numbers = [rule.channels; PASS + 1];
         for f in 0..F {
-            let number = if first + f < rule.channels { first + f } else { rule.channels + 1 };
-            let (g, drawn) = (self.pixels(cotangent, column, number), self.pixels(picture, column, number));
-            for (b, block) in blocks.iter_mut().enumerate() {
-                block.g[f] = g.block(isa, b);
-                let drawn: [V; R] = drawn.block(isa, b);
+            numbers[f] = if first + f < rule.channels { first + f } else { rule.channels + 1 };
+        }
+        let (g, drawn) = (self.pixels(cotangent, column, &numbers), self.pixels(picture, column, &numbers));
+        for (b, block) in blocks.iter_mut().enumerate() {
+            for f in 0..F {
+                block.g[f] = g[f].block(isa, b);
+                let drawn: [V; R] = drawn[f].block(isa, b);
                 for r in 0..R {
                     block.behind[r] = block.g[f][r].mul_add(drawn[r], block.behind[r]);
                 }
             }
-        }
-        if first == 0 {
-            let (g, coverage) = (self.pixels(cotangent, column, rule.channels), self.pixels(picture, column, rule.channels));
-            for (b, block) in blocks.iter_mut().enumerate() {
-                let (g, coverage): ([V; R], [V; R]) = (g.block(isa, b), coverage.block(isa, b));
+            if first == 0 {
+                let (g, coverage): ([V; R], [V; R]) = (g[PASS].block(isa, b), drawn[PASS].block(isa, b));
                 for r in 0..R {
                     block.behind[r] -= (isa.constant(1.0) - coverage[r]) * g[r];
                 }

@@ -97,7 +97,7 @@ impl Default for SplatTrainOptions {
     fn default() -> Self {
         Self {
             steps: 7000,
-            max_splats: 50_000,
+            max_splats: 20_000,
             memory: None,
             strategy: SplatStrategy::default(),
             initial: InitialSplats::default(),
@@ -108,7 +108,7 @@ impl Default for SplatTrainOptions {
             background: TrainBackground::default(),
             poses: PoseTraining::default(),
             appearance: AppearanceTraining::default(),
-            project: ProjectOptions::default(),
+            project: ProjectOptions::mip(),
             betas: [0.9, 0.999],
             epsilon: 1e-15,
             seed: 0,
@@ -147,7 +147,8 @@ impl SplatTrainOptions {
         if !(opacity > 0.0 && opacity < 1.0 && scale > 0.0 && scale.is_finite()) {
             return refuse(format!("splats begin with an opacity between 0 and 1 and a scale above 0, not {opacity} and {scale}"));
         }
-        if !self.betas.iter().all(|beta| (0.0..1.0).contains(beta)) || !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
+        let fit = self.betas.iter().all(|beta| (0.0..1.0).contains(beta)) && self.epsilon > 0.0 && self.epsilon.is_finite();
+        if !fit {
             let (betas, epsilon) = (self.betas, self.epsilon);
             return refuse(format!("betas are at least 0 and below 1 and epsilon is above 0, not {betas:?} and {epsilon}"));
         }

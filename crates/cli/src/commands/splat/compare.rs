@@ -114,8 +114,7 @@ impl Compared {
     fn open(path: &Path, split: SplitChoice) -> Result<Self, CommandError> {
         if !path.is_dir() || path.join("meta.json").is_file() {
             let (splats, about) = open(path, false)?;
-            let project = ProjectOptions { antialiased: about.antialiased, ..ProjectOptions::default() };
-            let options = SplatOptions { project, ..SplatOptions::default() };
+            let options = SplatOptions { project: about.project(), ..SplatOptions::default() };
             return Ok(Self::Scene(Box::new((splats, about.frame, options))));
         }
         if Capture::is_at(path) {
