@@ -113,7 +113,7 @@ fn scenes_become_files_of_other_formats_and_look_alike() {
     let same = monotile(at, &["splat", "compare", "scene.ply", "scene.ply", "--views", "2", "--size", "40x30"]).succeeds();
     assert!(same.lines().last().unwrap().contains("the same"), "{same}");
     let json = monotile(at, &["splat", "compare", "scene.ply", "b.spz", "--views", "1", "--size", "40x30", "--json"]).succeeds();
-    assert!(json.starts_with("{\"psnr\":") && json.contains("\"views\":[{\"view\":\"35°\""), "{json}");
+    assert!(json.contains("\"psnr\":") && json.contains("\"view\":\"35°\""), "{json}");
     assert!(json.contains("\"ssim\":0.9"), "{json}");
 }
 

@@ -228,7 +228,7 @@ impl SplatCompareArgs {
         let view = |i: u64| {
             let azimuth = f64::from(orbit.azimuth) + 360.0 * i as f64 / self.views as f64;
             let camera = Some(lens.camera(&extent, &orbit, azimuth)?);
-            Ok(ComparedView { name: format!("{}°", number(azimuth.rem_euclid(360.0))), camera })
+            Ok(ComparedView { name: format!("{}°", (10.0 * azimuth.rem_euclid(360.0)).round() / 10.0), camera })
         };
         Ok(((0..self.views).map(view).collect::<Result<_, CommandError>>()?, Some(0.01 * extent.radius)))
     }
