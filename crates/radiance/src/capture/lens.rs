@@ -6,6 +6,8 @@
 //! Brown (1966), decentering distortion; Devernay and Faugeras (2001), FOV; Fitzgibbon (2001), division; Kannala and Brandt (2006), fisheye;
 //! Khomutenko, Garcia and Martinet (2016), EUCM. Numbers and their order are those of COLMAP.
 
+use std::f64::consts::PI;
+
 use monotile::{Error, Result};
 
 use super::lens_model::LensModel;
@@ -63,8 +65,8 @@ impl CaptureLens {
             return Err(Error::value(format!("a camera has a picture of at least 1 x 1 pixels, got {width} x {height}")));
         }
         let (intrinsics, rest) = match numbers {
-            // All around: a radian takes as many pixels along each axis as its own length says.
-            &[cx, cy] => ([cx / std::f64::consts::PI, 2.0 * cy / std::f64::consts::PI, cx, cy], &[][..]),
+            // All around: 2π of longitude take the width, π of latitude the height.
+            &[w, h] => ([0.5 * w / PI, h / PI, 0.5 * w, 0.5 * h], &[][..]),
             [f, cx, cy, rest @ ..] if model.has_one_focal_length() => ([*f, *f, *cx, *cy], rest),
             [fx, fy, cx, cy, rest @ ..] => ([*fx, *fy, *cx, *cy], rest),
             _ => unreachable!("every model has numbers"),
@@ -83,7 +85,7 @@ impl CaptureLens {
     pub fn numbers(&self) -> Vec<f64> {
         let [fx, fy, cx, cy] = self.intrinsics;
         if self.model == M::Equirectangular {
-            return vec![cx, cy];
+            return vec![2.0 * cx, 2.0 * cy];
         }
         let head = if self.model.has_one_focal_length() { vec![fx, cx, cy] } else { vec![fx, fy, cx, cy] };
         [&head, self.distortion()].concat()
@@ -99,7 +101,7 @@ impl CaptureLens {
     pub(super) fn of_distortion(model: LensModel, size: [usize; 2], intrinsics: [f64; 4], rest: &[f64]) -> Result<Self> {
         let [fx, fy, cx, cy] = intrinsics;
         let head = match model {
-            M::Equirectangular => vec![cx, cy],
+            M::Equirectangular => size.map(|side| side as f64).to_vec(),
             _ if model.has_one_focal_length() => vec![fx, cx, cy],
             _ => intrinsics.to_vec(),
         };
@@ -203,7 +205,7 @@ impl CaptureLens {
         if self.is_pinhole() {
             return f64::INFINITY;
         }
-        let most = if self.model.is_fisheye() { std::f64::consts::PI } else { 20.0 };
+        let most = if self.model.is_fisheye() { PI } else { 20.0 };
         let mut reach = most;
         for [x, y] in [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]] {
             let mut before = -f64::EPSILON;
@@ -329,6 +331,6 @@ impl PixelRays for CaptureLens {
         }
         let theta = u.hypot(v);
         let scale = if theta > 0.0 { theta.sin() / theta } else { 1.0 };
-        (theta <= std::f64::consts::PI).then(|| unit([u * scale, v * scale, theta.cos()])).flatten()
+        (theta <= PI).then(|| unit([u * scale, v * scale, theta.cos()])).flatten()
     }
 }

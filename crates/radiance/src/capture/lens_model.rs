@@ -38,7 +38,7 @@ pub enum LensModel {
     Fisheye,
     /// `[fx, fy, cx, cy, α, β]`
     Eucm,
-    /// `[cx, cy]`: a panorama of all directions.
+    /// `[w, h]`, the pixels of all directions: a panorama.
     Equirectangular,
 }
 

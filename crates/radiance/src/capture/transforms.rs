@@ -191,7 +191,12 @@ pub(super) fn picture(folder: &Path, name: &str, options: &CaptureOptions) -> Pa
     let name = plain(name);
     let at = match &options.pictures {
         None => folder.join(&name),
-        Some(other) => other.join(Path::new(&name).file_name().unwrap_or_default()),
+        Some(other) => {
+            // images/left/0001.png is left/0001.png there, or 0001.png.
+            let below: PathBuf = Path::new(&name).components().skip(1).collect();
+            let within = other.join(below);
+            if within.is_file() { within } else { other.join(Path::new(&name).file_name().unwrap_or_default()) }
+        }
     };
     if at.is_file() {
         return at;

@@ -91,8 +91,8 @@ impl PinholeOf {
         let direction = [0, 1, 2].map(|k| (0..3).map(|axis| axes[axis][k] * ray[axis]).sum::<f64>());
         let [u, v] = self.lens.pixel(direction)?;
         let (w, h) = (self.lens.width as f64, self.lens.height as f64);
-        // A thousandth of a pixel is the error of an edge between the points that were looked at.
-        let slack = 1e-3;
+        // An edge may bend by so much between the points that were looked at; its pixels are as wide.
+        let slack = 0.25;
         (u >= -slack && u <= w + slack && v >= -slack && v <= h + slack).then_some([u, v])
     }
 

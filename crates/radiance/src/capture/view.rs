@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use monotile::text::printable;
 use monotile::{DType, Error, Result, Tensor};
 
 use super::decode::{self, Pixels};
@@ -221,7 +220,7 @@ impl CaptureView {
             }
         };
         let of_file = if size == stated { lens } else { lens.resized(size) };
-        let pinhole = PinholeOf::of(of_file).map_err(|e| e.with_context(printable(&name)))?;
+        let pinhole = PinholeOf::of(of_file).map_err(|e| e.with_context(picture.display()))?;
         let [full_width, full_height] = pinhole.size;
         let longest = full_width.max(full_height);
         let scale = options.longest_side.map_or(1.0, |most| (most as f64 / longest as f64).min(1.0));
@@ -229,7 +228,7 @@ impl CaptureView {
         let most = MatrixCamera::MOST_SIDE;
         if width.max(height) > most {
             let words = format!("has a camera of {width} x {height} pixels; at most {most} a side are read, or scaled to them");
-            return Err(Error::value(format!("{}: {words}", printable(&name))));
+            return Err(Error::format(&picture, words));
         }
         let (x, y) = (width as f64 / full_width as f64, height as f64 / full_height as f64);
         let [fx, fy, cx, cy] = pinhole.intrinsics;

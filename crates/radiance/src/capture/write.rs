@@ -49,9 +49,10 @@ impl Capture {
         for (number, file) in files.iter().enumerate() {
             let bytes = read_regular(file, &limits::JSON)?;
             let mut whole: Value = serde_json::from_slice(&bytes).map_err(|e| Error::format(file, parser_report(&e)))?;
-            for (place, frame) in whole["frames"].as_array_mut().into_iter().flatten().enumerate() {
-                if let Some(view) = views.get(&[number, place]) {
-                    put_pose(&mut frame["transform_matrix"], view);
+            let frames = whole.get_mut("frames").and_then(Value::as_array_mut);
+            for (place, frame) in frames.into_iter().flatten().enumerate() {
+                if let (Some(view), Some(frame)) = (views.get(&[number, place]), frame.as_object_mut()) {
+                    put_pose(frame.entry("transform_matrix").or_insert(Value::Null), view);
                 }
             }
             let name = file.file_name().unwrap_or_default();

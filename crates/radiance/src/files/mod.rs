@@ -31,6 +31,7 @@ pub use format::SplatFormat;
 pub use frame::AxisFrame;
 use read::ReadSplats;
 
+use crate::project::ProjectOptions;
 use crate::splats::Splats;
 
 /// How files of splats are read.
@@ -57,6 +58,19 @@ pub struct SplatFileInfo {
     pub notes: Vec<String>,
     /// Whether the file says that its splats are to be drawn antialiased.
     pub antialiased: bool,
+}
+
+impl SplatFileInfo {
+    /// How the file says that its splats are projected: antialiased if it says so, and with a blur of 0.1 where a comment names the mode `mip`, whose blur that is.
+    pub fn project(&self) -> ProjectOptions {
+        let default = ProjectOptions::default();
+        let mip = self.comments.iter().any(|comment| {
+            let words: Vec<&str> = comment.split([' ', ':', '=']).filter(|word| !word.is_empty()).collect();
+            matches!(words[..], ["SplatRenderMode", "mip"])
+        });
+        let blur = if mip { ProjectOptions::mip().blur } else { default.blur };
+        ProjectOptions { antialiased: self.antialiased, blur, ..default }
+    }
 }
 
 /// How files of splats are written.

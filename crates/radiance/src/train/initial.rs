@@ -3,8 +3,8 @@
 use super::cloud::{Cloud, Column};
 use super::neighbors;
 use super::population::logit;
-use super::random::{Draws, Purpose};
-use super::views::{LoadedView, Region, Sight};
+use super::random::{Purpose, RandomDraws};
+use super::views::{LoadedView, Region, ViewCone};
 use crate::capture::PointCloud;
 use monotile_kernels::splat::stated::COLOR_OFFSET;
 use monotile_kernels::splat::stated::harmonics::Y0;
@@ -41,9 +41,9 @@ impl InitialSplats {
     }
 
     /// Splats at random where views see something: within the shape that all of them cover, or anywhere about what they look at where nothing is transparent.
-    pub(super) fn of_views(&self, views: &[LoadedView], sights: &[Sight], (region, most, seed): (&Region, usize, u64)) -> Cloud {
+    pub(super) fn of_views(&self, views: &[LoadedView], sights: &[ViewCone], (region, most, seed): (&Region, usize, u64)) -> Cloud {
         let count = self.count.min(most);
-        let draws = Draws::new(seed, 0, Purpose::Initial);
+        let draws = RandomDraws::new(seed, 0, Purpose::Initial);
         let carved = views.iter().any(|view| !view.opaque);
         let (mut positions, mut colors) = (Vec::with_capacity(count), Vec::with_capacity(count));
         for row in 0..count.saturating_mul(TRIES) {

@@ -42,11 +42,11 @@ use crate::capture::{Capture, CaptureSplit};
 use crate::splats::Splats;
 
 use cloud::Cloud;
-use objective::{SEEN, Target};
+use objective::{SEEN, TargetPicture};
 use pass::{DrawRule, Pass};
-use population::ScreenGradients;
-use random::{Draws, Purpose};
-use views::{LoadedView, Region, Sight};
+use population::ScreenMotion;
+use random::{Purpose, RandomDraws};
+use views::{LoadedView, Region, ViewCone};
 
 pub use cloud::{PopulationChange, SplatEdit};
 pub use evaluate::{SplatEvaluation, SplatPicture};
@@ -118,7 +118,7 @@ pub struct SplatTrainer {
     region: Region,
     cloud: Cloud,
     step: u64,
-    gradients: ScreenGradients,
+    gradients: ScreenMotion,
     twists: ViewNumbers,
     maps: ViewNumbers,
     /// Steps that each view had.
@@ -152,7 +152,7 @@ impl SplatTrainer {
         if held_out.is_empty() {
             held_out = of(CaptureSplit::Validation)?;
         }
-        let sights = views.iter().map(LoadedView::sight).collect::<Result<Vec<Sight>>>()?;
+        let sights = views.iter().map(LoadedView::sight).collect::<Result<Vec<ViewCone>>>()?;
         let region = Region::of(&sights);
         let cloud = match capture.points.as_ref().filter(|points| !points.positions.is_empty()) {
             Some(points) => options.initial.of_points(points, options.max_splats),
@@ -172,7 +172,7 @@ impl SplatTrainer {
             region,
             cloud,
             step: 0,
-            gradients: ScreenGradients::default(),
+            gradients: ScreenMotion::default(),
             twists: ViewNumbers::new(vec![0.0; 6 * count]),
             maps: ViewNumbers::new(NO_MAP.repeat(count)),
             visits: vec![0.0; count],
@@ -234,11 +234,11 @@ impl SplatTrainer {
         let camera = view.camera_rows(&self.rule.project, refines.then_some((&twist, self.region.center)))?;
         let background = match self.options.background {
             _ if view.opaque => [0.0; 3],
-            TrainBackground::Random => Draws::new(seed, step, Purpose::Background).uniform3(0).map(|x| x as f32),
+            TrainBackground::Random => RandomDraws::new(seed, step, Purpose::Background).uniform3(0).map(|x| x as f32),
             fixed => fixed.measured(),
         };
         let affine = self.options.appearance == AppearanceTraining::Affine;
-        let target = Target { colors: affine.then(|| map_of(&self.maps.row(at))), ..target_of(view, background) };
+        let target = TargetPicture { colors: affine.then(|| map_of(&self.maps.row(at))), ..target_of(view, background) };
         let objective = &self.options.objective;
         let report = self.pass.run(&self.cloud, &camera.numbers, (&self.rule, objective), &target, self.region.extent)?;
         if !report.loss.total.is_finite() {
@@ -278,11 +278,11 @@ impl SplatTrainer {
     fn change_population(&mut self, progress: f64, rate: f64) {
         let (seed, step, most) = (self.options.seed, self.step, self.options.max_splats);
         let due = self.options.strategy.is_due(step, progress);
-        let births = Draws::new(seed, step, Purpose::Births);
+        let births = RandomDraws::new(seed, step, Purpose::Births);
         let change = match &self.options.strategy {
             SplatStrategy::Mcmc(mcmc) => {
                 if mcmc.noise > 0.0 {
-                    mcmc.walk(&mut self.cloud, rate, &Draws::new(seed, step, Purpose::Noise));
+                    mcmc.walk(&mut self.cloud, rate, &RandomDraws::new(seed, step, Purpose::Noise));
                 }
                 due.then(|| mcmc.change(&self.cloud, most, &births))
             }
@@ -298,7 +298,7 @@ impl SplatTrainer {
         };
         if let Some(change) = change {
             self.cloud.apply(&change);
-            self.gradients = ScreenGradients::default();
+            self.gradients = ScreenMotion::default();
         }
     }
 
@@ -307,7 +307,7 @@ impl SplatTrainer {
         let count = self.views.len() as u64;
         let epoch = self.step / count;
         if self.epoch.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            let order = Draws::new(self.options.seed, epoch, Purpose::Views).permutation(self.views.len());
+            let order = RandomDraws::new(self.options.seed, epoch, Purpose::Views).permutation(self.views.len());
             self.epoch = Some((epoch, order));
         }
         self.epoch.as_ref().map_or(0, |(_, order)| order[(self.step % count) as usize])
@@ -328,9 +328,9 @@ fn map_of(numbers: &[f64; 12]) -> [[f32; 4]; 3] {
     std::array::from_fn(|i| std::array::from_fn(|k| numbers[4 * i + k] as f32))
 }
 
-fn target_of(view: &LoadedView, background: [f32; 3]) -> Target<'_> {
+fn target_of(view: &LoadedView, background: [f32; 3]) -> TargetPicture<'_> {
     let LoadedView { width, height, opaque, .. } = *view;
-    Target { width, height, rgba: &view.rgba, opaque, mask: view.mask.as_deref(), background, colors: None }
+    TargetPicture { width, height, rgba: &view.rgba, opaque, mask: view.mask.as_deref(), background, colors: None }
 }
 
 /// What a run takes, before anything of it is read.

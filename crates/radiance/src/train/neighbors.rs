@@ -100,11 +100,11 @@ impl Tree<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::random::{Draws, Purpose};
+    use crate::train::random::{Purpose, RandomDraws};
 
     #[test]
     fn distances_are_those_of_a_search_through_all() {
-        let draws = Draws::new(1, 0, Purpose::Test);
+        let draws = RandomDraws::new(1, 0, Purpose::Test);
         for n in [0, 1, 2, 3, 4, 13, 500] {
             let mut points: Vec<[f64; 3]> = (0..n).map(|i| draws.uniform3(i)).collect();
             if n > 20 {

@@ -51,7 +51,7 @@ pub struct SplatLoss {
 }
 
 /// What a picture is compared with.
-pub(crate) struct Target<'a> {
+pub(crate) struct TargetPicture<'a> {
     pub width: usize,
     pub height: usize,
     /// `(height, width, 4)`: straight colours and what they cover.
@@ -83,7 +83,7 @@ impl SplatObjective {
     }
 
     /// The terms that a picture has, and their gradient by what was blended, `(height, width, 5)`; by the map of colours it is returned.
-    pub(crate) fn compare(&self, seen: &[f32], target: &Target<'_>, bar: &mut [f32]) -> Result<(SplatLoss, [[f64; 4]; 3])> {
+    pub(crate) fn compare(&self, seen: &[f32], target: &TargetPicture<'_>, bar: &mut [f32]) -> Result<(SplatLoss, [[f64; 4]; 3])> {
         let pixels = target.width * target.height;
         let numbers = (3 * pixels) as f64;
         let parts = threads::parts(pixels, PIXEL_NS);

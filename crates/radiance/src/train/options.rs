@@ -97,7 +97,7 @@ impl Default for SplatTrainOptions {
     fn default() -> Self {
         Self {
             steps: 7000,
-            max_splats: 50_000,
+            max_splats: 20_000,
             memory: None,
             strategy: SplatStrategy::default(),
             initial: InitialSplats::default(),
@@ -108,7 +108,7 @@ impl Default for SplatTrainOptions {
             background: TrainBackground::default(),
             poses: PoseTraining::default(),
             appearance: AppearanceTraining::default(),
-            project: ProjectOptions::default(),
+            project: ProjectOptions::mip(),
             betas: [0.9, 0.999],
             epsilon: 1e-15,
             seed: 0,

@@ -8,7 +8,7 @@ use monotile_kernels::splat::{
 use monotile_kernels::threads;
 
 use super::cloud::Cloud;
-use super::objective::{SEEN, SplatLoss, SplatObjective, Target};
+use super::objective::{SEEN, SplatLoss, SplatObjective, TargetPicture};
 use super::population::opacity;
 use crate::blend::BlendOptions;
 use crate::project::ProjectOptions;
@@ -113,7 +113,7 @@ impl Pass {
         cloud: &Cloud,
         camera: &CameraRows,
         (rule, objective): (&DrawRule, &SplatObjective),
-        target: &Target<'_>,
+        target: &TargetPicture<'_>,
         extent: f64,
     ) -> Result<PassReport> {
         let size = [target.width, target.height];

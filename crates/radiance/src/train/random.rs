@@ -26,7 +26,7 @@ pub(crate) enum Purpose {
 
 /// Random numbers of one purpose in one step.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Draws {
+pub(crate) struct RandomDraws {
     key: [u32; 2],
     step: u64,
     purpose: Purpose,
@@ -44,7 +44,7 @@ fn philox(mut key: [u32; 2], mut x: [u32; 4]) -> [u32; 4] {
     x
 }
 
-impl Draws {
+impl RandomDraws {
     pub(crate) fn new(seed: u64, step: u64, purpose: Purpose) -> Self {
         Self { key: [seed as u32, (seed >> 32) as u32], step, purpose }
     }
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn normal_numbers_have_their_mean_and_variance() {
-        let draws = Draws::new(5, 7, Purpose::Test);
+        let draws = RandomDraws::new(5, 7, Purpose::Test);
         let n = 20_000;
         let all: Vec<f64> = (0..n).flat_map(|row| draws.normal3(row)).collect();
         let count = all.len() as f64;

@@ -9,9 +9,9 @@ use monotile_kernels::adam::{AdamColumns, AdamRule, adam};
 use serde_json::Value;
 
 use super::cloud::{Cloud, Column};
-use super::objective::Target;
+use super::objective::TargetPicture;
 use super::pass::{DrawRule, Pass};
-use super::random::{Draws, Purpose};
+use super::random::{Purpose, RandomDraws};
 use super::views::LoadedView;
 use super::*;
 use crate::capture::{CapturePicture, CaptureView, PointCloud};
@@ -125,7 +125,7 @@ fn relocation_schedules_steps_and_neighbours_agree_with_reference_results() {
 
 /// Splats at random in a ball.
 fn made_cloud(n: usize, degree: usize, seed: u64) -> Cloud {
-    let draws = |k: u64| Draws::new(seed, k, Purpose::Test);
+    let draws = |k: u64| RandomDraws::new(seed, k, Purpose::Test);
     let column = |wide: usize, k: u64, scale: f32, shift: f32| {
         let number = |i: usize| scale * (2.0 * draws(k).uniform(i)[0] as f32 - 1.0) + shift;
         Column::new(wide, (0..n * wide).map(number).collect())
@@ -175,7 +175,7 @@ fn the_pass_has_the_gradients_of_the_tape() {
         let rule = DrawRule { project: crate::ProjectOptions { antialiased, ..Default::default() }, ..DrawRule::default() };
         let twist = [0.01, -0.02, 0.015, 0.02, 0.01, -0.03];
         let posed = view.camera_rows(&rule.project, Some((&twist, [0.1, 0.2, -0.1]))).unwrap();
-        let target = Target { colors: Some(map), ..target_of(&view, background) };
+        let target = TargetPicture { colors: Some(map), ..target_of(&view, background) };
         let mut pass = Pass::default();
         let report = pass.run(&cloud, &posed.numbers, (&rule, &objective), &target, 2.0).unwrap();
         // The same by operations.
@@ -238,7 +238,7 @@ fn capture(views: usize) -> Capture {
         all[at].split = CaptureSplit::Test;
     }
     let truth = made_cloud(200, 0, 1);
-    let draws = Draws::new(2, 0, Purpose::Test);
+    let draws = RandomDraws::new(2, 0, Purpose::Test);
     let place = |i: usize, row: &[f32]| {
         let off = draws.normal3(i);
         [0, 1, 2].map(|k| f64::from(row[k]) + 0.05 * off[k])
@@ -329,6 +329,52 @@ fn the_bits_are_the_same_on_any_number_of_threads_and_after_a_kill() {
 
 /// Tests that change the number of threads wait for each other.
 static THREADS: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+/// Degrees by which cameras are rotated off, beyond what a motion of the whole world explains, on average.
+fn degrees_off(truth: &[Tensor], found: &[Tensor]) -> f64 {
+    let twist = |(truth, found): (&Tensor, &Tensor)| {
+        let apart = monotile::linalg::inv(truth).unwrap().matmul(found).unwrap();
+        monotile::transform::se3_log(&apart).unwrap().to_f64_vec().unwrap()
+    };
+    let twists: Vec<Vec<f64>> = truth.iter().zip(found).map(twist).collect();
+    let mean = |k: usize| twists.iter().map(|t| t[k]).sum::<f64>() / twists.len() as f64;
+    let means = [3, 4, 5].map(mean);
+    let angle = |t: &Vec<f64>| (0..3).map(|k| (t[3 + k] - means[k]).powi(2)).sum::<f64>().sqrt().to_degrees();
+    twists.iter().map(angle).sum::<f64>() / twists.len() as f64
+}
+
+#[test]
+fn disturbed_poses_are_found_again() {
+    let mut capture = capture(12);
+    let rows = |view: &CaptureView| Tensor::from_rows(&view.view_from_world).unwrap();
+    let learned = |capture: &Capture| capture.of(CaptureSplit::Train).map(rows).collect::<Vec<_>>();
+    let truth = learned(&capture);
+    let draws = RandomDraws::new(9, 0, Purpose::Test);
+    for (i, view) in capture.views.iter_mut().enumerate().filter(|(_, view)| view.split == CaptureSplit::Train) {
+        // 2 degrees and 2 % of a distance of 3, in a direction at random.
+        let [shift, turn] = [0, 1].map(|k| {
+            let x = draws.normal3(2 * i + k);
+            let length = x.iter().map(|x| x * x).sum::<f64>().sqrt();
+            x.map(|x| x / length * [0.06, 2.0_f64.to_radians()][k])
+        });
+        let twist = Tensor::from([shift[0], shift[1], shift[2], turn[0], turn[1], turn[2]]);
+        let moved = monotile::transform::se3_exp(&twist).unwrap().matmul(&rows(view)).unwrap().to_f64_vec().unwrap();
+        view.view_from_world = std::array::from_fn(|r| std::array::from_fn(|k| moved[4 * r + k]));
+    }
+    let before = degrees_off(&truth, &learned(&capture));
+    let run = |poses: PoseTraining| {
+        let mut trainer = SplatTrainer::new(&capture, SplatTrainOptions { poses, degree: 0, ..options(1500) }).unwrap();
+        advance(&mut trainer, 1500);
+        let found: Vec<Tensor> = trainer.cameras().unwrap().into_iter().take(truth.len()).map(|(_, c)| c.view_from_world).collect();
+        (degrees_off(&truth, &found), trainer.evaluate(true).unwrap().unwrap())
+    };
+    let (fixed, blurred) = run(PoseTraining::Fixed);
+    let (refined, sharp) = run(PoseTraining::Refine);
+    assert!((fixed - before).abs() < 1e-9 && before > 1.5, "{before} {fixed}");
+    assert!(refined < 0.25, "{before} degrees became {refined}");
+    let psnr = sharp.refined_psnr.unwrap();
+    assert!(blurred.refined_psnr.is_none() && psnr > blurred.psnr + 3.0, "{blurred:?} {sharp:?}");
+}
 
 #[test]
 fn a_run_leaves_a_log_a_state_and_cameras() {

@@ -70,18 +70,18 @@ impl LoadedView {
     }
 
     /// The middle pixel's line of sight: the camera's place, and where it looks.
-    pub(crate) fn sight(&self) -> Result<Sight> {
+    pub(crate) fn sight(&self) -> Result<ViewCone> {
         let v = self.camera.view_from_world.to_f64_vec()?;
         let p = self.camera.clip_from_view.to_f64_vec()?;
         let place = [0, 1, 2].map(|k| -(0..3).map(|i| v[4 * i + k] * v[4 * i + 3]).sum::<f64>());
         let ahead = [0, 1, 2].map(|k| -v[8 + k]);
         let half = [p[0], p[5]].map(|focal| 1.0 / focal.abs().max(1e-9));
-        Ok(Sight { place, ahead, half, v, p })
+        Ok(ViewCone { place, ahead, half, v, p })
     }
 }
 
 /// Where a camera stands, and how it sees.
-pub(crate) struct Sight {
+pub(crate) struct ViewCone {
     pub place: [f64; 3],
     pub ahead: [f64; 3],
     /// Tangents of half of the angles of view.
@@ -90,7 +90,7 @@ pub(crate) struct Sight {
     p: Vec<f64>,
 }
 
-impl Sight {
+impl ViewCone {
     /// Where a point is on the picture, in halves from -1 to 1, x to the right and y up; none if it is not before the camera.
     pub(crate) fn project(&self, point: [f64; 3]) -> Option<[f64; 2]> {
         let row = |m: &[f64], k: usize, x: [f64; 4]| (0..4).map(|i| m[4 * k + i] * x[i]).sum::<f64>();
@@ -140,13 +140,13 @@ pub(crate) struct Region {
 
 impl Region {
     /// Of at least one camera.
-    pub(crate) fn of(sights: &[Sight]) -> Self {
+    pub(crate) fn of(sights: &[ViewCone]) -> Self {
         let count = sights.len() as f64;
         let middle = [0, 1, 2].map(|k| sights.iter().map(|s| s.place[k]).sum::<f64>() / count);
         let distance = |a: [f64; 3], b: [f64; 3]| (0..3).map(|k| (a[k] - b[k]).powi(2)).sum::<f64>().sqrt();
         let farthest = sights.iter().map(|s| distance(s.place, middle)).fold(0.0, f64::max);
         let center = nearest_to_lines(sights).unwrap_or(middle);
-        let depth = |s: &Sight| (0..3).map(|k| (center[k] - s.place[k]) * s.ahead[k]).sum::<f64>();
+        let depth = |s: &ViewCone| (0..3).map(|k| (center[k] - s.place[k]) * s.ahead[k]).sum::<f64>();
         let mut seen: Vec<f64> = sights.iter().map(|s| depth(s) * s.half[0].max(s.half[1])).filter(|x| *x > 0.0).collect();
         seen.sort_unstable_by(f64::total_cmp);
         let around = 2 * seen.len() > sights.len();
@@ -159,10 +159,10 @@ impl Region {
 }
 
 /// The point that is nearest to all lines of sight, if there is one.
-fn nearest_to_lines(sights: &[Sight]) -> Option<[f64; 3]> {
+fn nearest_to_lines(sights: &[ViewCone]) -> Option<[f64; 3]> {
     // Σ (I − a aᵀ) (x − p) = 0
     let (mut m, mut b) = ([[0.0; 3]; 3], [0.0; 3]);
-    for Sight { place, ahead, .. } in sights {
+    for ViewCone { place, ahead, .. } in sights {
         for i in 0..3 {
             for k in 0..3 {
                 let across = f64::from(u8::from(i == k)) - ahead[i] * ahead[k];

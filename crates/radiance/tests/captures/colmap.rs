@@ -148,6 +148,17 @@ fn text_and_binary_say_the_same_wherever_they_are() {
 }
 
 #[test]
+fn of_two_models_the_one_with_pictures_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    write_text(&folder.path().join("sparse/0"));
+    write_binary(&folder.path().join("dense/0/sparse"));
+    assert_eq!(read(folder.path()).unwrap().format, "COLMAP text model");
+    rgba(&folder.path().join("dense/0/images/a b.png"), [8, 6], |_, _| [7; 4]);
+    let capture = read(folder.path()).unwrap();
+    assert_eq!((capture.format, capture.info().missing), ("COLMAP binary model", vec!["c/d.png".to_owned()]));
+}
+
+#[test]
 fn masks_stand_beside_the_pictures() {
     let folder = tempfile::tempdir().unwrap();
     write_text(&folder.path().join("sparse/0"));
@@ -294,7 +305,7 @@ fn any_capture_is_written_as_transforms() {
         ("SIMPLE_FISHEYE", one, ""),
         ("FISHEYE", two, ""),
         ("EUCM", two, "0.6 1.1"),
-        ("EQUIRECTANGULAR", "32 24", ""),
+        ("EQUIRECTANGULAR", "64 48", ""),
     ];
     let line = |(i, (model, head, rest)): (usize, &(&str, &str, &str))| format!("{i} {model} 64 48 {head} {rest}\n");
     std::fs::write(model.join("cameras.txt"), lenses.iter().enumerate().map(line).collect::<String>()).unwrap();

@@ -139,6 +139,12 @@ fn a_picture_of_another_size_has_its_lens_scaled() {
     assert_eq!(([view.width, view.height], view.split), ([4, 3], CaptureSplit::Train));
     close("intrinsics", &view.intrinsics, &[3.5, 3.5, 2.5, 1.5], 1e-15);
     assert_eq!(view.picture().unwrap().rgba.shape(), [3, 4, 4]);
+    // Pictures of another folder, by the same names.
+    let other = folder.path().join("small");
+    rgba(&other.join("a.png"), [2, 2], |_, _| [9; 4]);
+    let options = CaptureOptions { pictures: Some(other), ..CaptureOptions::default() };
+    let view = &Capture::read(folder.path(), &options).unwrap().views[0];
+    assert_eq!([view.width, view.height], [2, 2]);
     rgba(&picture, [4, 5], |_, _| [0; 4]);
     assert_eq!(words(read(folder.path()), &picture), "is 4 x 5 pixels, and its camera has 8 x 6, which is another shape");
 }

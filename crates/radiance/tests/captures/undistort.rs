@@ -62,7 +62,7 @@ fn a_pinhole_sees_what_the_lens_saw() {
             let at = [(i % view.width) as f64 + 0.5, (i / view.width) as f64 + 0.5];
             let direction = [(at[0] - cx) / fx, (at[1] - cy) / fy, 1.0];
             let expected = scene(direction);
-            assert!((p[3] - 1.0).abs() < 1e-6);
+            assert_eq!(p[3], 1.0);
             (0..3).for_each(|k| worst = worst.max((p[k] - expected[k]).abs()));
             largest = largest.max(direction[0].abs()).max(direction[1].abs());
         }
@@ -141,7 +141,7 @@ fn masks_follow_their_pictures_through_the_lens() {
 #[test]
 fn a_panorama_is_six_views() {
     let folder = tempfile::tempdir().unwrap();
-    let lens = CaptureLens::new(LensModel::Equirectangular, [256, 128], &[128.0, 64.0]).unwrap();
+    let lens = CaptureLens::new(LensModel::Equirectangular, [256, 128], &[256.0, 128.0]).unwrap();
     write(folder.path(), &lens);
     // A colour of the direction itself.
     let color = |x: u32, y: u32| {

@@ -9,12 +9,13 @@ use monotile::io::{check_own, read_regular, write_atomic};
 use monotile::limits;
 use monotile_adapters::staged::Lock;
 use monotile_radiance::{
-    Capture, CaptureOptions, CaptureSplit, FieldBackground, FieldKind, FieldObjective, FieldOptions, FieldTrainOptions,
-    FieldTrainer, FieldView,
+    CaptureOptions, CaptureSplit, FieldBackground, FieldKind, FieldObjective, FieldOptions, FieldTrainOptions, FieldTrainer,
+    FieldView,
 };
 
 use super::judged::judge;
 use crate::command_error::CommandError;
+use crate::commands::splat::open_data;
 use crate::numbers;
 use crate::plot::{Plot, PlotAxis, Series, SeriesStyle};
 use crate::progress::{Progress, say};
@@ -127,7 +128,7 @@ impl NerfTrainArgs {
             return Err(CommandError::new(words));
         }
         let options = CaptureOptions { longest_side: self.longest_side, ..CaptureOptions::default() };
-        let capture = Capture::read(&self.data, &options)?;
+        let capture = open_data(&self.data, &options)?;
         capture.notes.iter().for_each(|note| say(&format!("warning: {}: {note}", report::path(&self.data))));
         let views = |split| capture.of(split).map(FieldView::from_capture).collect::<monotile::Result<Vec<_>>>();
         let learned = views(CaptureSplit::Train)?;

@@ -133,6 +133,6 @@ impl SplatCompareArgs {
 fn scene(path: &Path, frame: Option<AxisFrame>) -> Result<(Splats, AxisFrame, SplatOptions), CommandError> {
     let (splats, about) = open(path, false)?;
     let frame = frame.unwrap_or(about.frame);
-    let project = ProjectOptions { antialiased: about.antialiased, ..ProjectOptions::default() };
+    let project = about.project();
     Ok((splats.to_frame(about.frame, frame)?, frame, SplatOptions { project, ..SplatOptions::default() }))
 }

@@ -10,6 +10,8 @@ mod render;
 mod train;
 mod views;
 
+pub use data::open_data;
+
 use std::io::Write;
 use std::path::Path;
 

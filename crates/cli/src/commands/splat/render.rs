@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use monotile::{DType, Device, limits};
-use monotile_radiance::{AxisFrame, MatrixCamera, ProjectOptions, RenderedSplats, SplatOptions, Splats};
+use monotile_radiance::{AxisFrame, MatrixCamera, ProjectOptions, RenderedSplats, SplatFileInfo, SplatOptions, Splats};
 use monotile_scene::{Orbit, Picture};
 
 use super::orbit::{OrbitLens, UpAxis};
@@ -142,7 +142,7 @@ impl SplatRenderArgs {
         };
         let splats = splats.to(&device)?;
         let up = self.up.unwrap_or(UpAxis::of(about.frame));
-        let mut options = self.options(about.antialiased);
+        let mut options = self.options(&about);
         // What is nearer than a hundredth of the scene's radius would fill the picture.
         options.project.near = 0.01 * extent.radius;
         let draw = |frame: usize| {
@@ -160,8 +160,8 @@ impl SplatRenderArgs {
         Ok(())
     }
 
-    fn options(&self, antialiased: bool) -> SplatOptions {
-        let project = ProjectOptions { antialiased: self.antialiased || antialiased, ..ProjectOptions::default() };
+    fn options(&self, about: &SplatFileInfo) -> SplatOptions {
+        let project = ProjectOptions { antialiased: self.antialiased || about.antialiased, ..about.project() };
         SplatOptions { project, ..SplatOptions::default() }
     }
 
@@ -184,7 +184,7 @@ impl SplatRenderArgs {
         let (splats, about) = open(&self.scene, self.strict)?;
         // The world of a capture is that of the files that are trained from it.
         let splats = splats.to_frame(about.frame, AxisFrame::default())?.to(device)?;
-        let options = self.options(about.antialiased);
+        let options = self.options(&about);
         let cameras: Vec<_> = views.iter().map(|view| (view.view_from_world, view.intrinsics, view.width, view.height)).collect();
         let source = format!("{} {cameras:?}", self.source(device));
         draw_views(&views, output, (self.fps, &hashed(&source)), |camera| self.picture(&splats, camera, &options), out)

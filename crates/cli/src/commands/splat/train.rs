@@ -10,10 +10,10 @@ use monotile::io::write_atomic;
 use monotile::{ErrorKind, Tensor};
 use monotile_adapters::staged::Lock;
 use monotile_radiance::train::{
-    AppearanceTraining, Densify, LOG, Mcmc, PoseTraining, SplatEvaluation, SplatProgress, SplatRun, SplatStrategy,
+    AppearanceTraining, Densify, InitialSplats, LOG, Mcmc, PoseTraining, SplatEvaluation, SplatProgress, SplatRun, SplatStrategy,
     SplatTrainOptions, SplatTrainPlan, SplatTrainer, TrainBackground,
 };
-use monotile_radiance::{Capture, CaptureOptions};
+use monotile_radiance::{Capture, CaptureOptions, ProjectOptions, SplatFormat, SplatWriteOptions};
 use monotile_scene::Picture;
 
 use super::counted;
@@ -44,13 +44,13 @@ pub struct SplatTrainArgs {
     /// Pictures with cameras
     #[arg(value_name = "DATA")]
     data: PathBuf,
-    /// The scene, .ply or .splat
+    /// The scene: .ply, or another file of splats
     #[arg(short, long, value_name = "FILE", default_value = "scene.ply")]
     out: PathBuf,
     /// How splats are born and removed
     #[arg(long, value_enum, default_value_t = Strategy::Mcmc)]
     strategy: Strategy,
-    /// The most splats [default: 50000, or as many as memory allows]
+    /// The most splats [default: one for two pixels of the largest picture, at least 20000, as far as memory allows]
     #[arg(long, value_name = "N")]
     max_splats: Option<usize>,
     /// The most memory in MiB [default: what the machine has]
@@ -90,6 +90,11 @@ pub struct SplatTrainArgs {
     #[arg(long, value_name = "N", default_value_t = 2000)]
     save_every: u64,
 }
+
+/// The most splats that a run begins with, where a capture has no points.
+const MOST_INITIAL: usize = 100_000;
+/// The most splats of a run that names no number.
+const MOST_BY_DEFAULT: usize = 1_000_000;
 
 /// How splats are born and removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -132,9 +137,9 @@ enum Background {
 impl SplatTrainArgs {
     /// Reads the capture, trains, writes.
     pub fn run(&self, _out: &mut dyn Write) -> Result<(), CommandError> {
-        let ending = self.out.extension().map(|e| e.to_ascii_lowercase());
-        if !ending.is_some_and(|e| e == "ply" || e == "splat") {
-            return Err(CommandError::Usage("splat train: -o names a .ply or a .splat".into()));
+        if SplatFormat::of_name(&self.out).is_none() {
+            let endings = SplatFormat::ALL.map(SplatFormat::ending).join(", ");
+            return Err(CommandError::Usage(format!("splat train: -o names a file that ends in {endings}")));
         }
         let options = CaptureOptions { longest_side: self.longest_side, ..CaptureOptions::default() };
         let capture = open_data(&self.data, &options)?;
@@ -166,9 +171,14 @@ impl SplatTrainArgs {
     fn options(&self, capture: &Capture) -> Result<SplatTrainOptions, CommandError> {
         let default = SplatTrainOptions::default();
         let memory = self.memory.map(|mib| mib << 20).or_else(machine::memory);
+        let pixels = capture.views.iter().map(|view| view.width.saturating_mul(view.height)).max().unwrap_or(0);
+        let max_splats = self.max_splats.unwrap_or((pixels / 2).clamp(default.max_splats, MOST_BY_DEFAULT));
         let mut options = SplatTrainOptions {
             steps: self.steps.unwrap_or(default.steps),
-            max_splats: self.max_splats.unwrap_or(default.max_splats),
+            max_splats,
+            initial: InitialSplats { count: max_splats.min(MOST_INITIAL), ..default.initial.clone() },
+            // The other formats do not say that splats are drawn sharper.
+            project: if self.says_mip() { ProjectOptions::mip() } else { ProjectOptions::default() },
             memory,
             strategy: match self.strategy {
                 Strategy::Mcmc => SplatStrategy::Mcmc(Mcmc::default()),
@@ -193,6 +203,11 @@ impl SplatTrainArgs {
         Ok(options)
     }
 
+    /// Whether the scene's file can say how sharp its splats are drawn.
+    fn says_mip(&self) -> bool {
+        matches!(SplatFormat::of_name(&self.out), Some(SplatFormat::Ply | SplatFormat::CompressedPly))
+    }
+
     /// The folder beside the scene.
     fn folder(&self) -> PathBuf {
         self.out.with_extension("run")
@@ -203,7 +218,8 @@ impl SplatTrainArgs {
         let folder = self.folder();
         let (out, cameras) = (&self.out, folder.join("cameras.json"));
         let mut write = |trainer: &mut SplatTrainer| {
-            trainer.splats()?.write(out)?;
+            let antialiased = trainer.options().project.antialiased;
+            trainer.splats()?.write_as(out, &SplatWriteOptions { antialiased, ..SplatWriteOptions::default() })?;
             trainer.write_cameras(&cameras)
         };
         let mut run = SplatRun {

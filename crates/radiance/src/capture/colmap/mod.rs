@@ -43,16 +43,32 @@ const PICTURES: [&str; 6] = ["images", "images_2", "images_4", "images_8", "inpu
 /// Images by whose names a folder of pictures is told.
 const TRIED: usize = 16;
 
-/// The folder of a model, and whether it is binary.
+/// The folder of a model, and whether it is binary: the first that has a folder of pictures above it, else the first.
 pub(super) fn find(path: &Path) -> Option<(PathBuf, bool)> {
-    PLACES.iter().find_map(|place| {
+    let models = PLACES.iter().filter_map(|place| {
         let folder = if place.is_empty() { path.to_path_buf() } else { path.join(place) };
         let has = |name: &str| folder.join(name).is_file();
         let kind = [("bin", true), ("txt", false)]
             .into_iter()
             .find(|(ending, _)| has(&format!("cameras.{ending}")) && (has(&format!("images.{ending}")) || !has("images.txt")))?;
         Some((folder, kind.1))
-    })
+    });
+    let mut models: Vec<_> = models.collect();
+    let pictured = |(folder, _): &(PathBuf, bool)| {
+        let named = || PICTURES.iter().filter(|place| !place.is_empty());
+        bases(path, folder).iter().any(|base| named().any(|place| base.join(place).is_dir()))
+    };
+    let chosen = models.iter().position(pictured).unwrap_or(0);
+    (!models.is_empty()).then(|| models.swap_remove(chosen))
+}
+
+/// Folders in which those of a model's pictures may be, the nearest first.
+fn bases(path: &Path, model: &Path) -> Vec<PathBuf> {
+    let within = model.ancestors().take_while(|folder| folder.starts_with(path)).map(Path::to_path_buf);
+    // A model that is named itself stands up to three folders below its pictures.
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let above = whole.ancestors().skip(1).take(if model == path { 3 } else { 0 }).map(Path::to_path_buf);
+    within.chain(above).collect()
 }
 
 /// The capture of a model.
@@ -146,10 +162,7 @@ fn pose(image: &ColmapImage) -> std::result::Result<[[f64; 4]; 4], &'static str>
 
 /// The folder of pictures: the first that has one of the images; the usual one if none has.
 fn pictures(path: &Path, model: &Path, images: &[ColmapImage]) -> PathBuf {
-    let within = model.ancestors().take_while(|folder| folder.starts_with(path));
-    // A model that is named itself stands up to three folders below its pictures.
-    let above = path.ancestors().skip(1).take(if model == path { 3 } else { 0 });
-    let bases: Vec<&Path> = within.chain(above).collect();
+    let bases = bases(path, model);
     let places = bases.iter().flat_map(|base| PICTURES.iter().map(|place| base.join(place)));
     let has = |folder: &PathBuf| images.iter().take(TRIED).any(|image| folder.join(&image.name).is_file());
     places.into_iter().find(has).unwrap_or_else(|| path.join(PICTURES[0]))

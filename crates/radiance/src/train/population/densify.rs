@@ -2,7 +2,7 @@
 
 use super::{logit, opacity, rotation};
 use crate::train::cloud::{Cloud, PopulationChange, SplatEdit};
-use crate::train::random::Draws;
+use crate::train::random::RandomDraws;
 
 /// Splats are doubled, split and removed, after Kerbl and others (2023), 3D Gaussian splatting for real-time radiance field rendering.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,12 +47,12 @@ const RESET_OPACITY: f64 = 0.01;
 
 /// Lengths of gradients by places on the screen, and by how many views they were seen, since the last change.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct ScreenGradients {
+pub(crate) struct ScreenMotion {
     pub lengths: Vec<f32>,
     pub views: Vec<f32>,
 }
 
-impl ScreenGradients {
+impl ScreenMotion {
     /// Adds the gradients of a picture by the places of its splats in pixels, of those that have a depth.
     pub(crate) fn add(&mut self, positions: &[f32], depths: &[f32], [width, height]: [usize; 2]) {
         self.lengths.resize(depths.len(), 0.0);
@@ -70,10 +70,10 @@ impl Densify {
     pub(crate) fn change(
         &self,
         cloud: &Cloud,
-        seen: &ScreenGradients,
+        seen: &ScreenMotion,
         (step, extent): (u64, f64),
         most: usize,
-        draws: &Draws,
+        draws: &RandomDraws,
     ) -> PopulationChange {
         let n = cloud.len();
         let scale = |row: usize| cloud.columns[2].row(row).iter().fold(f32::NEG_INFINITY, |m, &x| m.max(x));
@@ -113,7 +113,7 @@ impl Densify {
     }
 
     /// One of the two that a splat is split into: somewhere in it, and smaller.
-    fn half(&self, cloud: &Cloud, row: usize, at: usize, draws: &Draws) -> SplatEdit {
+    fn half(&self, cloud: &Cloud, row: usize, at: usize, draws: &RandomDraws) -> SplatEdit {
         let (mean, scales) = (cloud.columns[0].row(row), cloud.columns[2].row(row));
         let (r, xi) = (rotation(cloud.columns[1].row(row)), draws.normal3(at));
         let along = [0, 1, 2].map(|k| f64::from(scales[k]).exp() * xi[k]);
@@ -138,11 +138,11 @@ mod tests {
         let mut cloud = Cloud { columns: [column(3, 0.5), column(4, 1.0), column(3, -6.0), column(1, 1.0), column(3, 0.1)] };
         cloud.columns[3].values[0] = -9.0;
         cloud.columns[2].values[6..9].fill(-1.0);
-        let mut seen = ScreenGradients::default();
+        let mut seen = ScreenMotion::default();
         let gradient = 1e-3 / 50.0;
         seen.add(&[gradient, 0.0, gradient, 0.0, gradient, 0.0, 0.0, 0.0], &[1.0, 1.0, 1.0, 0.0], [100, 100]);
         let densify = Densify { reset_every: 600, ..Densify::default() };
-        let draws = Draws::new(1, 2, Purpose::Test);
+        let draws = RandomDraws::new(1, 2, Purpose::Test);
         let change = densify.change(&cloud, &seen, (600, 1.0), 100, &draws);
         assert_eq!((&change.kept[..], &change.births[..]), (&[1, 2, 3][..], &[1, 2][..]));
         assert_eq!(change.edits.iter().map(|edit| edit.row).collect::<Vec<_>>(), [1, 4]);

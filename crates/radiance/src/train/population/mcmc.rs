@@ -4,7 +4,7 @@ use monotile_kernels::threads;
 
 use super::{logit, opacity, rotation};
 use crate::train::cloud::{Cloud, PopulationChange, SplatEdit};
-use crate::train::random::Draws;
+use crate::train::random::RandomDraws;
 
 /// Splats as samples of a distribution, after Kheradmand and others (2024), 3D Gaussian splatting as Markov chain Monte Carlo.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +68,7 @@ pub fn relocation(opacity: f64, copies: usize) -> [f64; 2] {
 
 impl Mcmc {
     /// Faint splats become copies of others, which are drawn by their opacities, and so do as many as the population may grow by.
-    pub(crate) fn change(&self, cloud: &Cloud, most: usize, draws: &Draws) -> PopulationChange {
+    pub(crate) fn change(&self, cloud: &Cloud, most: usize, draws: &RandomDraws) -> PopulationChange {
         let n = cloud.len();
         let opacities: Vec<f64> = cloud.columns[3].values.iter().map(|&x| opacity(x)).collect();
         let is_alive = |row: &usize| opacities[*row] > self.least_opacity;
@@ -114,7 +114,7 @@ impl Mcmc {
     }
 
     /// Moves faint splats at random, by Σ ξ of the covariance Σ and normal ξ.
-    pub(crate) fn walk(&self, cloud: &mut Cloud, rate: f64, draws: &Draws) {
+    pub(crate) fn walk(&self, cloud: &mut Cloud, rate: f64, draws: &RandomDraws) {
         let [means, rotations, log_scales, logits, _] = &mut cloud.columns;
         let n = logits.values.len();
         let parts = threads::parts(n, 10.0);
@@ -161,7 +161,7 @@ mod tests {
         let mut logits = vec![1.0; 100];
         logits[..10].fill(-9.0);
         let mut cloud = cloud(logits);
-        let draws = Draws::new(3, 1, Purpose::Test);
+        let draws = RandomDraws::new(3, 1, Purpose::Test);
         let change = Mcmc::default().change(&cloud, 103, &draws);
         assert_eq!((change.kept.len(), change.births.len()), (90, 13));
         cloud.apply(&change);
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn opaque_splats_stay_where_they_are() {
         let mut cloud = cloud(vec![-7.0, 3.0]);
-        Mcmc::default().walk(&mut cloud, 1e-4, &Draws::new(3, 1, Purpose::Test));
+        Mcmc::default().walk(&mut cloud, 1e-4, &RandomDraws::new(3, 1, Purpose::Test));
         assert!(cloud.columns[0].row(0) != [0.5; 3] && cloud.columns[0].row(1) == [0.5; 3]);
     }
 }

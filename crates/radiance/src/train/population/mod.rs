@@ -6,7 +6,7 @@ mod mcmc;
 pub use densify::Densify;
 pub use mcmc::{Mcmc, relocation};
 
-pub(crate) use densify::ScreenGradients;
+pub(crate) use densify::ScreenMotion;
 
 /// The logistic function's inverse.
 pub(crate) fn logit(opacity: f64) -> f64 {
