@@ -171,8 +171,8 @@ fn scenes_become_files_of_other_formats_and_look_alike() {
         assert!(info.contains(&format!("{format}, 2 splats")) && info.contains(&format!("axes {frame}: x right, y ")), "{info}");
         // The picture of the file as it stands is that of the scene, to a byte's rounding.
         let compared = monotile(at, &["splat", "compare", "scene.ply", name, "--views", "2", "--size", "40x30"]).succeeds();
-        let mean: f64 = compared.lines().last().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
-        assert!(mean > 35.0, "{name}: {compared}");
+        let mean = compared.lines().last().unwrap().split_whitespace().nth(1).unwrap();
+        assert!(mean == "the" || mean.parse::<f64>().unwrap() > 35.0, "{name}: {compared}");
         monotile(at, &["splat", "convert", name, "back.ply"]).succeeds();
         render(at, &["-o", "a.png"]).succeeds();
         monotile(at, &["splat", "render", name, "--size", "40x30", "-o", "b.png"]).succeeds();
