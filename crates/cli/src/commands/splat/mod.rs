@@ -10,7 +10,7 @@ mod render;
 mod train;
 mod views;
 
-pub use data::open_data;
+pub use data::{OrbitCaptureOptions, capture_scene, open_data};
 
 use std::io::Write;
 use std::path::Path;
