@@ -7,7 +7,7 @@ use monotile_kernels::shape::count;
 use monotile_kernels::splat::{self as kernels, BlendRule, ScreenSplatsMut, SplatBins, stated};
 
 use crate::camera::MatrixCamera;
-use crate::kernel::{SplatNumber, by_place, once, prepared};
+use crate::kernel::{SplatNumber, by_place, once, prepared_anywhere};
 use crate::project::{ProjectedSplats, screen};
 
 /// Where blending begins and ends.
@@ -88,7 +88,7 @@ pub fn blend(splats: &ProjectedSplats, [width, height]: [usize; 2], options: &Bl
             "blend: takes 0 <= least_alpha < most_alpha <= 1 and 0 <= least_transmittance < 1, got {least}, {most_alpha} and {stop}"
         )));
     }
-    let inputs = prepared("blend", [positions, conics, depths, opacities, colors])?;
+    let inputs = prepared_anywhere("blend", [positions, conics, depths, opacities, colors])?;
     let rule = BlendRule { width, height, channels: colors.dim(1), least, most: most_alpha, stop };
     let inputs = inputs.each_ref();
     by_place!("blend", inputs, blended(rule, inputs))
