@@ -30,13 +30,13 @@ pub use capture::{
 };
 pub use files::{SplatFileInfo, SplatReadOptions};
 pub use nerf::{
-    CompositeOptions, CompositedRays, FrequencyOptions, HashGrid, HashGridOptions, HashGridStyle, Rays, composite,
+    CompositeOptions, CompositedRays, FrequencyOptions, HashGrid, HashGridOptions, HashGridStyle, HashLevel, Rays, composite,
     direction_harmonics, frequency_encoding, perceptron, rays,
 };
 #[cfg(feature = "capture")]
 pub use nerf::{
-    FieldBackground, FieldKind, FieldObjective, FieldOptions, FieldScene, FieldStep, FieldTrainOptions, FieldTrainer, FieldView,
-    JudgedView, RadianceField, RenderedField, SceneCube,
+    FieldBackground, FieldKind, FieldObjective, FieldOptions, FieldPoses, FieldScene, FieldStep, FieldTrainOptions, FieldTrainer,
+    FieldView, JudgedView, RadianceField, RenderedField, SceneCube,
 };
 pub use project::{ProjectOptions, ProjectedSplats, ShapeLimits, SightDirections, project};
 pub use splats::{RenderedSplats, SplatOptions, Splats};

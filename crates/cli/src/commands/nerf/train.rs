@@ -9,7 +9,7 @@ use monotile::io::{check_own, read_regular, write_atomic};
 use monotile::limits;
 use monotile_adapters::staged::Lock;
 use monotile_radiance::{
-    Capture, CaptureOptions, CaptureSplit, FieldBackground, FieldKind, FieldObjective, FieldOptions, FieldTrainOptions,
+    Capture, CaptureOptions, CaptureSplit, FieldBackground, FieldKind, FieldObjective, FieldOptions, FieldPoses, FieldTrainOptions,
     FieldTrainer, FieldView,
 };
 
@@ -29,6 +29,7 @@ Examples:
   monotile nerf train lego -o field --steps 3000 --seed 7
   monotile nerf train lego -o field --steps 3000 --seed 7 --resume
   monotile nerf train lego -o field --field tensorf --background white
+  monotile nerf train lego -o field --poses refine                     cameras that are nearly right
 
 DATA is a folder of a capture: NeRF's Blender scenes, nerfstudio's transforms.json and others. The folder OUT holds the field
 (field.json, field.safetensors), log.csv (a line a step), curve.svg, pictures of held-out views beside their truth in views/, and
@@ -58,6 +59,9 @@ pub struct NerfTrainArgs {
     /// What a step makes smaller
     #[arg(long, value_enum, default_value_t = NerfLoss::Mse)]
     loss: NerfLoss,
+    /// Whether cameras are learned with the field
+    #[arg(long, value_enum, default_value_t = NerfPoses::Fixed)]
+    poses: NerfPoses,
     /// Samples of a step
     #[arg(long, value_name = "N", default_value_t = FieldTrainOptions::default().samples)]
     samples: usize,
@@ -96,6 +100,15 @@ enum NerfLoss {
     Mse,
     /// Large differences count less
     Huber,
+}
+
+/// Whether cameras are learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum NerfPoses {
+    /// They are right
+    Fixed,
+    /// Each is rotated and moved with the field; held-out ones stay
+    Refine,
 }
 
 fn background(text: &str) -> Result<FieldBackground, String> {
@@ -154,14 +167,19 @@ impl NerfTrainArgs {
             NerfField::Tensorf => FieldKind::Tensorf,
         };
         let default = FieldTrainOptions::default();
-        // A deep network takes smaller steps.
-        let rate = if kind == FieldKind::Frequency { 1e-3 } else { default.learning_rate };
+        // A deep network takes smaller steps, and planes take larger ones.
+        let rate = match kind {
+            FieldKind::Hash => default.learning_rate,
+            FieldKind::Frequency => 1e-3,
+            FieldKind::Tensorf => 2e-2,
+        };
         FieldTrainOptions {
             field: FieldOptions { kind, ..FieldOptions::default() },
             samples: self.samples,
             learning_rate: self.lr.unwrap_or(rate),
             objective: if self.loss == NerfLoss::Huber { FieldObjective::Huber } else { FieldObjective::Mse },
             background: self.background,
+            poses: if self.poses == NerfPoses::Refine { FieldPoses::Refine } else { FieldPoses::Fixed },
             seed: self.seed,
             ..default
         }
@@ -232,13 +250,15 @@ impl NerfRun<'_> {
             let time = begun.elapsed().as_secs_f64();
             self.seconds += time;
             let per_second = |n: usize| report::short(n as f64 / time);
+            let done = self.done().min(1.0);
             let words = format!(
-                "step {}  loss {:.5}  {:.1} dB{watched}  {} rays/s  {} samples/s",
+                "step {}  loss {:.5}  {:.1} dB{watched}  {} rays/s  {} samples/s  {} left",
                 step.number,
                 step.loss,
                 step.psnr,
                 per_second(step.rays),
-                per_second(step.samples)
+                per_second(step.samples),
+                report::duration(self.seconds * (1.0 - done) / done)
             );
             progress.at(at(self).min(total), &words);
             let due = match self.args.eval_every {
