@@ -4,12 +4,14 @@
 //! `seeds` and `found`, so that an input that was found once is tried for ever, on the stable toolchain.
 
 pub mod arrays;
+pub mod capture;
 pub mod checkpoint;
 pub mod command;
 pub mod equation;
 pub mod images;
 pub mod samples;
 pub mod scene;
+pub mod splats;
 pub mod state;
 pub mod template;
 pub mod tensors;

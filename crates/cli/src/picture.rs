@@ -2,6 +2,7 @@
 
 use std::io;
 
+use monotile::{DType, Tensor};
 use monotile_scene::{AnimationWriter, Picture};
 
 /// A picture that a page holds.
@@ -43,6 +44,14 @@ impl EmbeddedImage {
         write(&mut file).expect("memory takes every byte, and pictures here have pixels, all of one size");
         Self { width, height, address: format!("data:image/png;base64,{}", base64(&file)) }
     }
+}
+
+/// The picture of colours from 0 to 1, `(height, width, 3)`.
+pub fn picture_of(colors: &Tensor) -> monotile::Result<Picture> {
+    let numbers = colors.to_dtype(DType::F32)?.to_vec::<f32>()?;
+    let byte = |x: f32| (255.0 * x).round().clamp(0.0, 255.0) as u8;
+    let rgba = numbers.chunks_exact(3).flat_map(|c| [byte(c[0]), byte(c[1]), byte(c[2]), 255]).collect();
+    Ok(Picture { width: colors.dim(1), height: colors.dim(0), rgba })
 }
 
 /// Pictures of one height beside each other.

@@ -39,6 +39,11 @@ fn arrays() {
 }
 
 #[test]
+fn capture() {
+    replay("capture", 9, bodies::capture::run);
+}
+
+#[test]
 fn checkpoint() {
     replay("checkpoint", 1, bodies::checkpoint::run);
 }
@@ -66,6 +71,11 @@ fn samples() {
 #[test]
 fn scene() {
     replay("scene", 1, bodies::scene::run);
+}
+
+#[test]
+fn splats() {
+    replay("splats", 8, bodies::splats::run);
 }
 
 #[test]

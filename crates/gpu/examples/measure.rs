@@ -9,10 +9,12 @@ use std::time::Instant;
 
 use monotile_gpu::{
     Capabilities, Gpu, GpuAttentionCotangents, GpuAttentionOptions, GpuClasses, GpuOperand, GpuOptions, GpuReduction, GpuResult,
-    GpuStream, GpuType, ProductVariant, attention, attention_backward, cholesky, cross_entropy, eigh, lu, map, product, product_by,
-    qr, reduce, rms_norm, softmax, svd,
+    GpuSplatBins, GpuSplatShapes, GpuStream, GpuType, ProductVariant, attention, attention_backward, blend_splats,
+    blend_splats_backward, cholesky, cross_entropy, eigh, lu, map, product, product_by, project_splats, project_splats_backward,
+    qr, reduce, rms_norm, softmax, splat_colors, splat_colors_backward, svd,
 };
 use monotile_kernels::number::{Expr, Number, record};
+use monotile_kernels::splat::{BlendRule, CameraRows, ProjectRule, stated};
 
 /// Seconds that the timed calls of a case take.
 const TIMED: f64 = 0.3;
@@ -300,6 +302,58 @@ fn factors(bench: &Bench) {
     }
 }
 
+/// A cloud of splats with harmonics of degree 3, drawn, and with the gradients of everything.
+fn splats(bench: &Bench) {
+    let (n, width, height) = if bench.arguments.small { (2000, 96, 64) } else { (1_000_000, 1920, 1080) };
+    let camera: CameraRows = [
+        [2.0, 0.0, 0.0, 0.0],
+        [0.0, 3.5, 0.0, 0.0],
+        [0.0, 0.0, 1.0, 2.0],
+        [0.0, 0.0, 1.0, 2.0],
+        [0.0, 0.0, -2.0, 1.0],
+        [-1.3, 1.3, -1.3, 1.3],
+    ]
+    .as_flattened()
+    .try_into()
+    .expect("six rows of four");
+    let project = ProjectRule { width, height, blur: stated::BLUR, near: stated::NEAR, antialiased: false };
+    let (least, most, stop) = (stated::LEAST_ALPHA, stated::MOST_ALPHA, stated::LEAST_TRANSMITTANCE);
+    let rule = BlendRule { width, height, channels: 3, least, most, stop };
+    let shape = [height, width, rule.wide()];
+    for backward in [false, true] {
+        let case = format!("{} {n} splats {width}x{height}", if backward { "forward and backward" } else { "forward" });
+        bench.case("splats", &case, Work::Calls(1.0), |stream| {
+            // Not `numbers`, whose rows would lie on few places.
+            let mut state = 1_u32;
+            let mut uniform = |sizes: &[usize], low: f32, high: f32| {
+                let mut next = || {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    low + (high - low) * (state >> 8) as f32 / (1 << 24) as f32
+                };
+                let x: Vec<f32> = (0..sizes.iter().product()).map(|_| next()).collect();
+                GpuOperand::contiguous(&stream.upload(bytemuck::cast_slice(&x))?, GpuType::F32, sizes)
+            };
+            let (means, rotations) = (uniform(&[n, 3], -1.0, 1.0)?, uniform(&[n, 4], -1.0, 1.0)?);
+            let (log_scales, logits) = (uniform(&[n, 3], -6.5, -5.0)?, uniform(&[n], -2.0, 3.0)?);
+            let (harmonics, bar) = (uniform(&[n, 16, 3], -0.3, 0.3)?, uniform(&shape, -1.0, 1.0)?);
+            let (stream, shapes) = (stream.clone(), GpuSplatShapes { means, rotations, log_scales, logits });
+            Ok(Box::new(move || {
+                let seen = project_splats(&stream, &project, &camera, &shapes)?;
+                let colors = splat_colors(&stream, &camera, [&shapes.means, &harmonics, &seen.depths])?;
+                let colors = GpuOperand::contiguous(&colors, GpuType::F32, &[n, 3])?;
+                let bins = GpuSplatBins::new(&stream, &rule, &seen, &colors)?;
+                let picture = GpuOperand::contiguous(&blend_splats(&stream, &bins)?, GpuType::F32, &shape)?;
+                if backward {
+                    let (screen, colors) = blend_splats_backward(&stream, &bins, [&picture, &bar])?;
+                    splat_colors_backward(&stream, &camera, [&shapes.means, &harmonics, &seen.depths], &colors)?;
+                    project_splats_backward(&stream, &project, &camera, &shapes, &seen.depths, &screen)?;
+                }
+                Ok(())
+            }))
+        });
+    }
+}
+
 fn identity(n: usize) -> Vec<f32> {
     (0..n * n).map(|e| if e / n == e % n { 1.0 } else { 0.0 }).collect()
 }
@@ -338,6 +392,6 @@ fn main() -> GpuResult<()> {
     let sync = stream.upload(&[0; 4])?;
     let bench = Bench { stream, sync, arguments, start };
     // What matters most comes first, since the time may not suffice for all.
-    [dispatches, products, attentions, decoding, factors, rows, variants].iter().for_each(|group| group(&bench));
+    [dispatches, products, attentions, decoding, splats, factors, rows, variants].iter().for_each(|group| group(&bench));
     Ok(())
 }

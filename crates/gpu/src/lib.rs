@@ -23,6 +23,7 @@
 //! | [`compare_integers`], [`select_integers`] | integers that f32 does not tell apart |
 //! | [`fill`], [`fill_integers`], [`count_up`], [`join`], [`embed`] | one number everywhere, places, operands one after another, an operand among zeros |
 //! | [`cross_entropy`], [`cross_entropy_backward`] | the loss of rows of logits |
+//! | [`project_splats`], [`splat_colors`], [`GpuSplatBins`], [`blend_splats`] and their `_backward` | pictures of Gaussian splats |
 
 #![forbid(unsafe_code)]
 
@@ -44,6 +45,7 @@ mod product;
 mod reduce;
 mod scan;
 mod softmax;
+mod splat;
 pub mod stream;
 mod team;
 mod text;
@@ -66,6 +68,10 @@ pub use product::{ProductVariant, product, product_by};
 pub use reduce::{GpuReduction, reduce};
 pub use scan::{GpuScan, recurrence, scan};
 pub use softmax::{log_softmax, softmax};
+pub use splat::{
+    GpuScreenSplats, GpuSplatBins, GpuSplatShapes, blend_splats, blend_splats_backward, project_splats, project_splats_backward,
+    splat_colors, splat_colors_backward,
+};
 pub use stream::{GpuRead, GpuStream};
 
 /// The README's example, as a test.

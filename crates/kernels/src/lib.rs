@@ -16,6 +16,7 @@
 //! | [`params`] | what kernels are tuned by |
 //! | [`simd`], [`threads`] | instruction sets chosen at run time; splitting work |
 //! | [`product`] | the matrix product over groups of dimensions |
+//! | [`adam`](mod@adam) | a step of an optimizer on rows whose columns have rates of their own |
 //! | [`attention`] | scaled dot-product attention in tiles, forward and backward |
 //! | [`factor`] | Cholesky, LU, QR, SVD, symmetric eigenvalues, triangular systems |
 //! | [`field`] | radiance fields: samples along rays as pixels, grids of features, and the gradients |
@@ -29,9 +30,11 @@
 //! | [`scan`] | running sums, products, extrema and recurrences along an axis |
 //! | [`sort`] | orders of rows, the smallest elements, equal ones, counts |
 //! | [`splat`] | Gaussian splats: to the screen, blended in tiles, and the gradients |
+//! | [`ssim`](mod@ssim) | the similarity of pictures, and its gradients |
 //! | [`transform`] | points through matrices, poses, rotations between two |
 //! | `naive` | the twins, with the feature `testing` |
 
+pub mod adam;
 pub mod attention;
 pub mod buffer;
 mod compiled;
@@ -61,6 +64,7 @@ pub mod simd;
 pub mod softmax;
 pub mod sort;
 pub mod splat;
+pub mod ssim;
 pub mod threads;
 pub mod transform;
 pub mod view;

@@ -1,5 +1,6 @@
 //! The safe scalar twin of every kernel, as plain as possible: what the fast ones are compared with.
 
+mod adam;
 mod attention;
 mod distance;
 mod factor;
@@ -11,6 +12,7 @@ mod rotary;
 mod sample;
 mod softmax;
 mod splat;
+mod ssim;
 #[cfg(test)]
 mod support;
 mod transform;
@@ -18,6 +20,7 @@ mod transform;
 use crate::product::{Axes, Axis, Operand, Stored};
 use crate::simd::Lanes;
 
+pub use adam::adam;
 pub use attention::{NaiveAttention, NaiveAttentionGradients, attention, attention_gradients};
 pub use distance::{distances, weighted_differences};
 pub use factor::{cholesky, lu, qr, solve_triangular};
@@ -31,6 +34,7 @@ pub use softmax::{softmax, softmax_backward};
 pub use splat::{
     NaiveScreen, blend as blend_splats, blend_gradient as blend_splats_gradient, project as project_splats, splat_colors,
 };
+pub use ssim::ssim;
 pub use transform::{compose, slerp, transform};
 
 #[cfg(test)]

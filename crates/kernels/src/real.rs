@@ -13,6 +13,8 @@ mod sealed {
     impl Sealed for half::f16 {}
     impl Sealed for i64 {}
     impl Sealed for i32 {}
+    impl Sealed for u32 {}
+    impl Sealed for u64 {}
     impl Sealed for u8 {}
     impl Sealed for super::BoolByte {}
     impl<T: Sealed> Sealed for crate::math::Fused<T> {}
@@ -27,6 +29,8 @@ impl Element for bf16 {}
 impl Element for f16 {}
 impl Element for i64 {}
 impl Element for i32 {}
+impl Element for u32 {}
+impl Element for u64 {}
 impl Element for u8 {}
 impl Element for BoolByte {}
 

@@ -68,6 +68,8 @@ pub mod testing;
 pub mod text;
 pub mod transform;
 
+#[cfg(feature = "gpu")]
+pub use door::gpu::GpuAccess;
 pub use einsum::einsum;
 pub use error::{Error, ErrorKind, ErrorNote, Result};
 #[cfg(feature = "gpu")]

@@ -115,8 +115,12 @@ pub static TEMPLATE_TIME: Limit = Limit::new("template-time", 10, "seconds", "on
 pub static BLOCKS: Limit = Limit::new("blocks", 10_000, "blocks", "one transformer");
 
 /// Bytes of one file that a 3D model is made of.
-pub static MODEL: Limit =
-    Limit::new("model", 4 << 30, "bytes", "one file of a 3D model: .gltf, .glb, a buffer or a picture beside it");
+pub static MODEL: Limit = Limit::new(
+    "model",
+    4 << 30,
+    "bytes",
+    "one file of a 3D model or of splats, a buffer or a picture beside it, and the splats that a packed file holds",
+);
 /// Bytes of the JSON of a 3D model, which may hold its vertices and pictures as text.
 pub static GLTF: Limit = Limit::new("gltf", 256 << 20, "bytes", "the JSON of a 3D model, with what is embedded in it");
 /// Bytes of memory for what the JSON of a 3D model lists: an object has some hundred, however short it is in the file.

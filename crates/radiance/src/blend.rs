@@ -7,7 +7,7 @@ use monotile_kernels::shape::count;
 use monotile_kernels::splat::{self as kernels, BlendRule, ScreenSplatsMut, SplatBins, stated};
 
 use crate::camera::MatrixCamera;
-use crate::kernel::{SplatNumber, once, prepared};
+use crate::kernel::{SplatNumber, by_place, once, prepared};
 use crate::project::{ProjectedSplats, screen};
 
 /// Where blending begins and ends.
@@ -44,7 +44,8 @@ impl Default for BlendOptions {
 /// If shapes do not fit, the picture is empty or has a side of more than 16384, or an option is out of its range.
 ///
 /// # Cost
-/// A pass over the 64 pixels of each 8 x 8 tile that a splat reaches, for each four of the C + 1 channels.
+/// A pass over the 64 pixels of each 8 x 8 tile that a splat reaches, for each four of the C + 1 channels. A GPU has tiles of 16 x 16; how many pairs of a splat and a tile there
+/// are is read back, so that a call waits for it.
 ///
 /// # Example
 /// Two opaque splats, the second row's in front: half of its opacity is seen, and half of what the other one shows through it.
@@ -89,10 +90,8 @@ pub fn blend(splats: &ProjectedSplats, [width, height]: [usize; 2], options: &Bl
     }
     let inputs = prepared("blend", [positions, conics, depths, opacities, colors])?;
     let rule = BlendRule { width, height, channels: colors.dim(1), least, most: most_alpha, stop };
-    match inputs[0].dtype() {
-        monotile::DType::F64 => blended::<f64>(rule, inputs.each_ref()),
-        _ => blended::<f32>(rule, inputs.each_ref()),
-    }
+    let inputs = inputs.each_ref();
+    by_place!("blend", inputs, blended(rule, inputs))
 }
 
 #[track_caller]

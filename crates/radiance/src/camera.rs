@@ -1,7 +1,7 @@
 //! A camera of two matrices.
 
 use monotile::linalg::inv;
-use monotile::{DType, Error, Result, Tensor};
+use monotile::{DType, Error, ErrorKind, Result, Tensor};
 use monotile_kernels::splat::CameraRows;
 use monotile_kernels::splat::stated::SHAPE_LIMIT;
 
@@ -35,6 +35,14 @@ impl MatrixCamera {
             if !m.dtype().is_float() {
                 return Err(Error::dtype(format!("{op}: {name} must hold floating-point numbers, got {}", m.dtype())));
             }
+        }
+        // A GPU has no f64.
+        if let Some(m) = [&self.view_from_world, &self.clip_from_view].into_iter().find(|m| !m.device().is_cpu()) {
+            let words = format!(
+                "{op}: the camera's matrices are computed with in f64, by the cpu, and are on {}; move them with `to`",
+                m.device()
+            );
+            return Err(Error::new(ErrorKind::Unsupported, words));
         }
         let (width, height, most) = (self.width, self.height, Self::MOST_SIDE);
         if width == 0 || height == 0 || width > most || height > most {

@@ -37,7 +37,25 @@ macro_rules! by_dtype {
 }
 pub(crate) use by_dtype;
 
-/// The tensors in one dtype that kernels compute in, f64 if one of them is, and in row-major order.
+/// As [`by_dtype`] where the processor has some prepared tensors; on a GPU the function of that name in `gpu`, with the GPU before its arguments.
+macro_rules! by_place {
+    ($op:expr, $operands:expr, $f:ident($($arg:expr),* $(,)?)) => {{
+        let operands: &[&monotile::Tensor] = &$operands;
+        #[cfg(feature = "gpu")]
+        let there = monotile::GpuAccess::of($op, operands)?;
+        #[cfg(feature = "gpu")]
+        if let Some(gpu) = &there {
+            crate::gpu::$f(gpu, $($arg),*)
+        } else {
+            crate::kernel::by_dtype!(operands[0].dtype(), $f($($arg),*))
+        }
+        #[cfg(not(feature = "gpu"))]
+        crate::kernel::by_dtype!(operands[0].dtype(), $f($($arg),*))
+    }};
+}
+pub(crate) use by_place;
+
+/// The tensors, of one device, in one dtype that kernels compute in, f64 if one of them is, and in row-major order.
 #[track_caller]
 pub(crate) fn prepared<const N: usize>(op: &str, tensors: [&Tensor; N]) -> Result<[Tensor; N]> {
     let all = prepared_all(op, &tensors)?;
@@ -50,6 +68,8 @@ pub(crate) fn prepared_all(op: &str, tensors: &[&Tensor]) -> Result<Vec<Tensor>>
     if let Some(odd) = tensors.iter().find(|t| !t.dtype().is_float()) {
         return Err(Error::dtype(format!("{op}: takes floating-point numbers, got {}; cast with to_dtype", odd.dtype())));
     }
+    #[cfg(feature = "gpu")]
+    monotile::GpuAccess::of(op, &tensors)?;
     let dtype = if tensors.iter().any(|t| t.dtype() == DType::F64) { DType::F64 } else { DType::F32 };
     tensors.iter().map(|t| t.to_dtype(dtype)?.contiguous()).collect()
 }
@@ -60,6 +80,17 @@ pub(crate) fn cotangent(of: &Option<Tensor>, shape: &[usize], dtype: DType) -> R
         Some(g) => g.to_dtype(dtype)?.contiguous(),
         None => Tensor::zeros(shape, dtype),
     }
+}
+
+/// Refuses tensors of a GPU, in the name of an operation without a kernel there.
+#[track_caller]
+pub(crate) fn on_cpu(op: &str, tensor: &Tensor) -> Result<()> {
+    let device = tensor.device();
+    if device.is_cpu() {
+        return Ok(());
+    }
+    let words = format!("{op}: not on a GPU yet; move the operands from {device} to the cpu with `to`");
+    Err(Error::new(monotile::ErrorKind::Unsupported, words))
 }
 
 /// Refuses a second derivative.

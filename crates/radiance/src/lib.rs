@@ -1,7 +1,9 @@
-//! Scenes of Gaussian splats: pictures on the CPU, and the gradient of every pixel by splats and camera.
+//! Differentiable pictures: Gaussian splats and triangles on the CPU, and the gradient of every pixel by what is drawn and by the camera.
 //!
 //! A scene is [`Splats`]: five tensors of N rows. A camera is two matrices ([`MatrixCamera`]), tensors too. [`Splats::render`] draws them by two operations,
 //! [`project`](project()) and [`blend`](blend()), which the tape records. A pose, a lens or a rig is learned by whoever made the matrices.
+//! With the feature `gpu` both are carried out where the splats' tensors are.
+//! Triangles are drawn with gradients by [`Surface`], through the same cameras.
 //!
 //! # Conventions
 //! Those of glTF and of this workspace: a camera looks along its -z with y up, clip depth runs from 0 to w, quaternions are x, y, z, w, matrices are
@@ -16,19 +18,26 @@ mod camera;
 #[cfg(feature = "capture")]
 mod capture;
 mod files;
+#[cfg(feature = "gpu")]
+mod gpu;
 mod kernel;
 mod nerf;
 mod project;
 mod splats;
+mod ssim;
+#[cfg(feature = "capture")]
+pub mod train;
+mod transformed;
+mod triangles;
 
 pub use blend::{BlendOptions, blend};
 pub use camera::MatrixCamera;
 #[cfg(feature = "capture")]
 pub use capture::{
-    Capture, CaptureLens, CaptureOptions, CapturePicture, CaptureSplit, CaptureView, LensModel, PixelRays, PointCloud,
+    Capture, CaptureInfo, CaptureLens, CaptureOptions, CapturePicture, CaptureSplit, CaptureView, LensModel, PixelRays, PointCloud,
     in_picture_decoder,
 };
-pub use files::{SplatFileInfo, SplatReadOptions};
+pub use files::{AxisFrame, SplatFileInfo, SplatFormat, SplatReadOptions, SplatWriteOptions};
 pub use nerf::{
     CompositeOptions, CompositedRays, FrequencyOptions, HashGrid, HashGridOptions, HashGridStyle, HashLevel, Rays, composite,
     direction_harmonics, frequency_encoding, perceptron, rays,
@@ -40,6 +49,8 @@ pub use nerf::{
 };
 pub use project::{ProjectOptions, ProjectedSplats, ShapeLimits, SightDirections, project};
 pub use splats::{RenderedSplats, SplatOptions, Splats};
+pub use ssim::{SsimWindows, ssim};
+pub use triangles::Surface;
 
 pub use monotile::{Error, ErrorKind, Result};
 

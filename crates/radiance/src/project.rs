@@ -8,7 +8,7 @@ use monotile_kernels::splat::{
 };
 
 use crate::camera::{MatrixCamera, camera_rows};
-use crate::kernel::{SplatNumber, by_dtype, cotangent, once, prepared};
+use crate::kernel::{SplatNumber, by_place, cotangent, once, prepared};
 use crate::splats::Splats;
 
 /// From where a splat is seen, for the colours that depend on it.
@@ -55,6 +55,16 @@ impl Default for ProjectOptions {
     }
 }
 
+impl ProjectOptions {
+    /// Antialiased with a blur of 0.1 square pixels: sharper pictures than by the default, whose blur is wider than a pixel's own.
+    ///
+    /// # Source
+    /// Yu, Chen, Huang, Sattler and Geiger (2024), Mip-Splatting: the filter of the screen.
+    pub fn mip() -> Self {
+        Self { antialiased: true, blur: 0.1, ..Self::default() }
+    }
+}
+
 /// Splats on the screen: N rows each.
 ///
 /// A splat that is not drawn, behind the camera or not finite, has rows of 0. Colours may be replaced by other numbers, `(N, C)`.
@@ -70,7 +80,7 @@ pub struct ProjectedSplats {
     pub opacities: Tensor,
     /// `(N, 3)`
     pub colors: Tensor,
-    /// How many splats before the camera are left out, because a number of them is not finite.
+    /// How many splats before the camera are left out, because a number of them is not finite. On a GPU it is 0: it would wait to count them.
     pub skipped: usize,
 }
 
@@ -80,7 +90,8 @@ pub struct ProjectedSplats {
 /// x = (X + 1) W/2, y = (1 − Y) H/2 of X, Y, w = P V m        Σ = T R diag(s)² Rᵀ Tᵀ + blur I, T = ∂(x, y)/∂m        c = max(0, ½ + Σₖ Yₖ hₖ)
 /// ```
 ///
-/// Shapes: see [`Splats`] and [`ProjectedSplats`]; results are f64 where a tensor of the splats is, else f32. The camera is computed with in f64.
+/// Shapes: see [`Splats`] and [`ProjectedSplats`]; results are f64 where a tensor of the splats is, else f32. The camera is computed with in f64, and so is on
+/// the processor, also where the splats are on a GPU.
 ///
 /// # Gradient
 /// By all five tensors and both matrices, of order one. That of V has three parts: through places, through the shapes' T, and through the directions of
@@ -133,11 +144,12 @@ pub fn project(splats: &Splats, camera: &MatrixCamera, options: &ProjectOptions)
     let [means, rotations, log_scales, logits, harmonics] = prepared("project", [means, rotations, log_scales, logits, harmonics])?;
     let rule = ProjectRule { width: camera.width, height: camera.height, blur, near, antialiased };
     let inputs = [&means, &rotations, &log_scales, &logits];
-    let (outputs, skipped) = by_dtype!(means.dtype(), on_screen(rule, &numbers, inputs))?;
+    let (outputs, skipped) = by_place!("project", inputs, on_screen(rule, &numbers, inputs))?;
     let depths = outputs[2].clone();
     let shapes = ProjectShapes { rule, camera: numbers };
     let all = Tensor::record_all(outputs, &[&means, &rotations, &log_scales, &logits, &rows], shapes);
-    let (colors, unclear) = by_dtype!(means.dtype(), seen_colors(&numbers, [&means, &harmonics, &depths]))?;
+    let seen = [&means, &harmonics, &depths];
+    let (colors, unclear) = by_place!("project", seen, seen_colors(&numbers, seen))?;
     let colors = Tensor::record(colors, &[&means, &harmonics, &rows], ProjectColors { camera: numbers, depths });
     let [positions, conics, depths, opacities] = [0, 1, 2, 3].map(|k| all[k].clone());
     Ok(ProjectedSplats { positions, conics, depths, opacities, colors, skipped: skipped + unclear })
@@ -170,17 +182,20 @@ fn seen_colors<T: SplatNumber>(camera: &CameraRows, [means, harmonics, depths]: 
     Ok((T::tensor(colors, &[n, 3])?, skipped))
 }
 
+/// The gradient of a camera's rows, for who needs it.
+pub(crate) type CameraBar = Box<dyn FnOnce() -> Result<CameraRows>>;
+
 /// The answers of a rule for its splats' tensors and, last, the camera's rows.
-fn answers(saved: &Saved, gradients: Vec<Tensor>, camera: CameraRows) -> Result<Vec<Option<Tensor>>> {
+fn answers(saved: &Saved, gradients: Vec<Tensor>, camera: CameraBar) -> Result<Vec<Option<Tensor>>> {
     let mut all: Vec<Option<Tensor>> = gradients.into_iter().enumerate().map(|(i, g)| saved.needs(i).then_some(g)).collect();
     let needed = saved.needs(all.len());
-    all.push(needed.then(|| Tensor::from_slice(&camera, &[6, 4])).transpose()?);
+    all.push(needed.then(|| Tensor::from_slice(&camera()?, &[6, 4])).transpose()?);
     Ok(all)
 }
 
-struct ProjectShapes {
-    rule: ProjectRule,
-    camera: CameraRows,
+pub(crate) struct ProjectShapes {
+    pub rule: ProjectRule,
+    pub camera: CameraRows,
 }
 
 impl Gradient for ProjectShapes {
@@ -202,7 +217,8 @@ impl Gradient for ProjectShapes {
         for (k, bar) in cotangents.iter().enumerate() {
             bars.push(cotangent(bar, saved.output_shape(k), dtype)?);
         }
-        let (gradients, camera) = by_dtype!(dtype, from_screen(self, inputs.each_ref(), &depths, &bars))?;
+        let inputs = inputs.each_ref();
+        let (gradients, camera) = by_place!("project", inputs, from_screen(self, inputs, &depths, &bars))?;
         answers(saved, gradients, camera)
     }
 }
@@ -212,7 +228,7 @@ fn from_screen<T: SplatNumber>(
     inputs: [&Tensor; 4],
     depths: &Tensor,
     bars: &[Tensor],
-) -> Result<(Vec<Tensor>, CameraRows)> {
+) -> Result<(Vec<Tensor>, CameraBar)> {
     let n = depths.len();
     let (mut means, mut rotations) = (Block::<T>::new(3 * n)?, Block::<T>::new(4 * n)?);
     let (mut log_scales, mut logits) = (Block::<T>::new(3 * n)?, Block::<T>::new(n)?);
@@ -221,7 +237,7 @@ fn from_screen<T: SplatNumber>(
     let camera = kernels::project_gradient(of.rule, &of.camera, shapes::<T>(inputs)?, T::elements(depths)?, cotangents, out);
     let tensors =
         [T::tensor(means, &[n, 3])?, T::tensor(rotations, &[n, 4])?, T::tensor(log_scales, &[n, 3])?, T::tensor(logits, &[n])?];
-    Ok((tensors.into(), camera))
+    Ok((tensors.into(), Box::new(move || Ok(camera))))
 }
 
 /// Tensors of what is on the screen as kernels read them.
@@ -253,7 +269,7 @@ impl Gradient for ProjectColors {
         let dtype = saved.input_dtype(0);
         let bar = bar.to_dtype(dtype)?.contiguous()?;
         let inputs = [&saved.input(0), &saved.input(1), &self.depths, &bar];
-        let (gradients, camera) = by_dtype!(dtype, from_colors(&self.camera, inputs))?;
+        let (gradients, camera) = by_place!("project", inputs, from_colors(&self.camera, inputs))?;
         answers(saved, gradients, camera)
     }
 }
@@ -261,9 +277,10 @@ impl Gradient for ProjectColors {
 fn from_colors<T: SplatNumber>(
     camera: &CameraRows,
     [means, harmonics, depths, bar]: [&Tensor; 4],
-) -> Result<(Vec<Tensor>, CameraRows)> {
+) -> Result<(Vec<Tensor>, CameraBar)> {
     let (mut means_bar, mut harmonics_bar) = (Block::<T>::new(means.len())?, Block::<T>::new(harmonics.len())?);
     let [m, h, d, g] = [means, harmonics, depths, bar].map(T::elements);
     let eye = kernels::colors_gradient(camera, m?, h?, d?, g?, [&mut means_bar, &mut harmonics_bar]);
-    Ok((vec![T::tensor(means_bar, means.shape())?, T::tensor(harmonics_bar, harmonics.shape())?], eye))
+    let tensors = vec![T::tensor(means_bar, means.shape())?, T::tensor(harmonics_bar, harmonics.shape())?];
+    Ok((tensors, Box::new(move || Ok(eye))))
 }

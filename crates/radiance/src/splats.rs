@@ -1,6 +1,6 @@
 //! A scene of splats.
 
-use monotile::{Error, Result, Tensor};
+use monotile::{Device, Error, Result, Tensor};
 use monotile_kernels::splat::harmonics::degree;
 
 use crate::blend::{BlendOptions, blend};
@@ -42,7 +42,7 @@ pub struct RenderedSplats {
     pub coverage: Tensor,
     /// `(height, width)`: the mean depth of what hides it; 0 where nothing does.
     pub depth: Tensor,
-    /// How many splats before the camera are left out, because a number of them is not finite.
+    /// How many splats before the camera are left out, because a number of them is not finite; 0 on a GPU.
     pub skipped: usize,
 }
 
@@ -58,6 +58,33 @@ impl Splats {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The same splats on a device.
+    ///
+    /// # Errors
+    /// If the device has no memory for them, or does not hold their type: a GPU has no f64.
+    ///
+    /// # Example
+    /// ```
+    /// use monotile::{DType, Device, Tensor};
+    /// use monotile_radiance::Splats;
+    /// let [means, rotations, log_scales] = [3, 4, 3].map(|wide| Tensor::zeros(&[5, wide], DType::F32));
+    /// let (logits, harmonics) = (Tensor::zeros(&[5], DType::F32)?, Tensor::zeros(&[5, 1, 3], DType::F32)?);
+    /// let splats = Splats { means: means?, rotations: rotations?, log_scales: log_scales?, logits, harmonics };
+    /// assert_eq!(splats.to(&Device::open("auto")?)?.to(&Device::cpu())?.len(), 5);
+    /// # Ok::<(), monotile::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn to(&self, device: &Device) -> Result<Self> {
+        let Self { means, rotations, log_scales, logits, harmonics } = self;
+        Ok(Self {
+            means: means.to(device)?,
+            rotations: rotations.to(device)?,
+            log_scales: log_scales.to(device)?,
+            logits: logits.to(device)?,
+            harmonics: harmonics.to(device)?,
+        })
     }
 
     /// The degree of the harmonics, if there are as many as a degree has.

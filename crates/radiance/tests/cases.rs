@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use monotile::io::SafeTensors;
 use monotile::tape::grad;
-use monotile::{DType, Tensor};
+use monotile::{DType, Device, Tensor};
 use monotile_radiance::{
     BlendOptions, MatrixCamera, ProjectOptions, ProjectedSplats, ShapeLimits, SightDirections, Splats, blend, project,
 };
@@ -27,6 +27,7 @@ struct Case<'a> {
     about: &'a Value,
     file: &'a SafeTensors,
     dtype: DType,
+    device: &'a Device,
 }
 
 /// Camera matrices of glTF's convention from those of OpenCV's, by numbers: signs of rows, and the picture's size in NDC.
@@ -74,7 +75,7 @@ impl Case<'_> {
     }
 
     fn input(&self, name: &str) -> Tensor {
-        self.tensor(name).unwrap().to_dtype(self.dtype).unwrap()
+        self.tensor(name).unwrap().to_dtype(self.dtype).unwrap().to(self.device).unwrap()
     }
 
     /// The largest difference is below `bound` times the largest number, or times 1 if that is more and `absolute`.
@@ -107,7 +108,7 @@ impl Case<'_> {
         let n = self.number("n") as usize;
         let harmonics = match features {
             None => leaf("harmonics"),
-            Some(_) => Tensor::zeros(&[n, 1, 3], self.dtype).unwrap(),
+            Some(_) => Tensor::zeros(&[n, 1, 3], self.dtype).unwrap().to(self.device).unwrap(),
         };
         let splats = Splats {
             means: leaf("means"),
@@ -187,7 +188,31 @@ fn pictures_and_gradients_are_the_references() {
     assert!(cases.len() >= 25);
     for dtype in [DType::F64, DType::F32] {
         for case in cases {
-            Case { about: case, file: &file, dtype }.check();
+            Case { about: case, file: &file, dtype, device: &Device::cpu() }.check();
         }
+    }
+}
+
+/// Opens the preferred adapter, or says that there is none.
+#[cfg(feature = "gpu")]
+fn gpu() -> Option<Device> {
+    let required = std::env::var_os("MONOTILE_REQUIRE_GPU").is_some_and(|v| v == "1");
+    let device = Device::open("gpu");
+    if let Err(error) = &device {
+        assert!(!required, "{error}");
+        println!("skipped: {error}");
+    }
+    device.ok()
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn pictures_and_gradients_on_a_gpu_are_the_references() {
+    let (Some(folder), Some(device)) = (folder(), gpu()) else { return };
+    let text = std::fs::read_to_string(folder.join("splat/splat.json")).unwrap();
+    let about: Value = serde_json::from_str(&text).unwrap();
+    let file = SafeTensors::open(folder.join("splat/splat.safetensors")).unwrap();
+    for case in about["cases"].as_array().unwrap() {
+        Case { about: case, file: &file, dtype: DType::F32, device: &device }.check();
     }
 }

@@ -9,7 +9,7 @@ use crate::pose::affine;
 /// A camera: two matrices and a raster.
 ///
 /// Matrices are in f64, by columns: a camera may be far from the origin. Where a picture is to have a gradient by them, they become tensors
-/// ([`TensorCamera`](crate::differentiable::TensorCamera)).
+/// ([`Camera::to_tensors`]).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Camera {
     /// V, the inverse of the camera's own transform.

@@ -14,6 +14,7 @@ mod reported;
 mod samples;
 mod scene;
 mod splat;
+mod splat_train;
 mod terminal;
 
 use std::path::Path;

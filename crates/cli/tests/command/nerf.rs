@@ -60,6 +60,8 @@ fn a_run_leaves_its_files_and_goes_on() {
     assert!(before == [file("a/field.safetensors"), file("a/field.json")]);
     train(folder.path(), &["-o", "b", "--steps", "6"]).succeeds();
     assert!(file("a/field.safetensors") == file("b/field.safetensors"));
+    train(folder.path(), &["-o", "c", "--steps", "2", "--poses", "refine"]).succeeds();
+    assert!(String::from_utf8(file("c/cameras.json")).unwrap().contains("train_2"));
 
     refused(
         train(folder.path(), &["-o", "a", "--steps", "6"]),

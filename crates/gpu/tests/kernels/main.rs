@@ -8,6 +8,7 @@ mod places;
 mod product;
 mod reduce;
 mod rows;
+mod splat;
 
 use monotile_gpu::{Capabilities, Gpu, GpuBlock, GpuErrorKind, GpuOperand, GpuOptions, GpuStream, GpuType, adapters};
 

@@ -27,6 +27,20 @@ const EXP_F64: [f64; 12] = [
     1.0,
 ];
 
+const EXP2_F32: [f64; 6] = of_powers_of_two(EXP_F32);
+const EXP2_F64: [f64; 12] = of_powers_of_two(EXP_F64);
+
+/// The polynomial of 2ᵗ from that of eᵗ: cₖ becomes cₖ (ln 2)ᵏ, at the same errors.
+const fn of_powers_of_two<const D: usize>(mut c: [f64; D]) -> [f64; D] {
+    let (mut power, mut k) = (1.0, D);
+    while k > 0 {
+        k -= 1;
+        c[k] *= power;
+        power *= LN_2;
+    }
+    c
+}
+
 /// ln 2 in two parts, of which the first has so few digits that n times it is exact.
 const LN_2_HEAD: f64 = f64::from_bits(LN_2.to_bits() & !0x1f_ffff);
 /// What is left of 0.693147180559945309417232121458.
@@ -34,6 +48,8 @@ const LN_2_REST: f64 = (LN_2 - LN_2_HEAD) + 2.3190468138462996e-17;
 
 /// Below this, eˣ is 0 in f32 and in f64.
 const FAR: f64 = -760.0;
+/// Below this, 2ˣ is 0 in f32 and in f64.
+const FAR_BELOW: f64 = -1100.0;
 
 /// eˣ of several registers, for x up to 1000 and NaN, which stays NaN; e⁻∞ = 0. Off by 3 ulp in f64; in f32 by 2, and by
 /// less than an ulp of x: an argument that is a difference of rounded numbers is no closer itself.
@@ -60,6 +76,18 @@ pub fn exp<V: Vector, const N: usize>(x: [V; N]) -> [V; N] {
         y[i] = y[i].scale_by_power_of_two(n[i]);
     }
     y
+}
+
+/// 2ˣ, for x up to 1000 and NaN, which stays NaN; 2⁻∞ = 0. Off by 3 ulp in f64, and by 2 in f32: nothing of x is rounded.
+#[inline(always)]
+pub fn exp2<V: Vector>(x: V) -> V {
+    let single = size_of::<V::Element>() == 4;
+    let isa = x.isa();
+    let magic = isa.constant(if single { 12_582_912.0 } else { 6_755_399_441_055_744.0 });
+    let x = isa.constant(FAR_BELOW).max(x);
+    let n = (x + magic) - magic;
+    let [y] = if single { polynomial(&EXP2_F32, [x - n]) } else { polynomial(&EXP2_F64, [x - n]) };
+    y.scale_by_power_of_two(n)
 }
 
 /// Σ c[k] t^(D - 1 - k). The lengths are constants, so that all of it becomes a straight line.
@@ -92,6 +120,41 @@ mod tests {
             for (x, y) in self.0.chunks(V::LANES).zip(self.1.chunks_mut(V::LANES)) {
                 exp([isa.read_first(x)])[0].write_first(y);
             }
+        }
+    }
+
+    struct MapExp2<'a, T>(&'a [T], &'a mut [T]);
+
+    impl<T: Real> Kernel<T> for MapExp2<'_, T> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
+            for (x, y) in self.0.chunks(V::LANES).zip(self.1.chunks_mut(V::LANES)) {
+                exp2(isa.read_first(x)).write_first(y);
+            }
+        }
+    }
+
+    #[test]
+    fn powers_of_two_are_close_and_end_well() {
+        fn check<T: Lanes>(isa: Isa, ulps: f64) {
+            let x: Vec<T> = (0..200_001).map(|i| T::from_f64(f64::from(i) * 7e-4 - 120.0)).collect();
+            let mut y = vec![T::ZERO; x.len()];
+            dispatch_on(isa, MapExp2(&x, &mut y));
+            for (&x, &y) in x.iter().zip(&y) {
+                let exact = x.to_f64().exp2();
+                assert!((y.to_f64() - exact).abs() <= ulps * T::EPSILON.to_f64() * exact, "{isa:?}: 2^{x} is {y}, not {exact}");
+            }
+            let x = [T::NEG_INFINITY, T::NAN, T::ZERO, T::from_f64(-1e30), T::ONE, T::from_f64(-1099.0)];
+            let mut y = [T::ONE; 6];
+            dispatch_on(isa, MapExp2(&x, &mut y));
+            assert!(y[0] == T::ZERO && y[1].is_nan() && y[2] == T::ONE && y[3] == T::ZERO && y[5] == T::ZERO, "{isa:?}: {y:?}");
+            assert!((y[4].to_f64() - 2.0).abs() <= 2.0 * ulps * T::EPSILON.to_f64(), "{isa:?}: {y:?}");
+        }
+        for isa in available() {
+            check::<f32>(isa, 2.0);
+            check::<f64>(isa, 3.0);
         }
     }
 

@@ -6,6 +6,7 @@
 mod count;
 mod distinct;
 mod keys;
+mod order;
 mod radix;
 mod select;
 #[cfg(test)]
@@ -15,8 +16,10 @@ use crate::buffer::{Block, OutOfMemory};
 use crate::threads::{self, SharedSlice};
 pub use count::{coordinates, count, count_set, extent, histogram, places};
 pub use distinct::{Distinct, unique};
+pub(crate) use keys::KeyBits;
 pub use keys::SortKey;
-use keys::{KeyBits, KeyedPlace, fit_in_64_bits, mask};
+use keys::{KeyedPlace, fit_in_64_bits, mask};
+pub(crate) use order::KeyOrder;
 
 /// Nanoseconds an element of a row that is sorted.
 const SORT_NS: f64 = 10.0;

@@ -4,26 +4,25 @@
 //! α = min(most, o exp(−½ dᵀ Q d))        T′ = T (1 − α)        C += T α c
 //! ```
 //!
-//! A splat is passed over where α < least. A pixel is finished, without the splat at hand, where T′ ≤ stop. A tile is 8 x 8 pixels in registers; up to four
-//! channels are blended in one pass, depth counting as one. Rows that a splat does not reach are passed over.
-
-use std::ops::Range;
+//! A splat is passed over where α < least. A pixel is finished, without the splat at hand, where T′ ≤ stop. A tile is 16 blocks of 4 x 4 pixels, a splat's mask tells
+//! which ones it reaches, and blocks whose pixels are all finished are passed over. Up to four channels are blended in one pass, depth counting as one.
 
 use super::bins::{GEOMETRY, SplatBins};
 use super::stated::TILE;
+use super::tile::{
+    BLOCKS, BlockKernel, TileCenters, TileLanes, TileSplat, dispatch_blocks, open_blocks, open_pixels, pass_through,
+};
 use crate::compiled::compiled;
-use crate::number::Number;
-use crate::real::Real;
-use crate::simd::{self, Enabled, Kernel, Lanes, Vector, math};
+use crate::simd::{self, Enabled, Lanes, Vector};
 use crate::sort::SortKey;
 use crate::threads;
 
-/// Pixels of a tile.
-pub(super) const PIXELS: usize = TILE * TILE;
 /// The most channels of a pass.
 pub(super) const PASS: usize = 4;
 /// How many entries ahead records are fetched.
 const AHEAD: usize = 6;
+/// Entries after which is asked anew which blocks are finished.
+pub(super) const ASKED: usize = 16;
 /// Nanoseconds a pair of a splat and a tile, by which work is split.
 pub(super) const PAIR_NS: f64 = 40.0;
 
@@ -72,7 +71,7 @@ compiled! {
         let parts = if threads::parts(bins.pairs(), PAIR_NS) > 1 { rows } else { 1 };
         threads::split_mut(out, band, parts, |start, out| {
             for (row, out) in (start / band..).zip(out.chunks_mut(band)) {
-                simd::dispatch(Band { bins, row, columns, out });
+                dispatch_blocks(Band { bins, row, columns, out });
             }
         });
     }
@@ -84,19 +83,19 @@ pub trait Sortable: Lanes + SortKey {}
 impl<T: Lanes + SortKey> Sortable for T {}
 
 impl<T: Sortable> SplatBins<T> {
-    /// Splat and slot of the splats of a tile, front to back.
-    #[inline(always)]
-    pub(super) fn tile(&self, tile: usize) -> &[[u32; 2]] {
-        &self.entries[self.tiles[tile] as usize..self.tiles[tile + 1] as usize]
-    }
-
     /// What a tile reads of a splat. That of an entry some way ahead is fetched: splats of a tile lie anywhere.
     #[inline(always)]
-    pub(super) fn record(&self, entries: &[[u32; 2]], n: usize) -> &[T] {
-        if let Some(&[ahead, _]) = entries.get(n + AHEAD) {
+    pub(super) fn record(&self, entries: &[[u32; 3]], n: usize) -> &[T] {
+        if let Some(&[ahead, ..]) = entries.get(n + AHEAD) {
             simd::prefetch(self.records[ahead as usize * self.wide..].as_ptr());
         }
         &self.records[entries[n][0] as usize * self.wide..][..self.wide]
+    }
+
+    /// The corner of a tile.
+    #[inline(always)]
+    pub(super) fn corner([column, row]: [usize; 2]) -> [T; 2] {
+        [T::from_f64((column * TILE) as f64), T::from_f64((row * TILE) as f64)]
     }
 }
 
@@ -108,113 +107,9 @@ struct Band<'a, T: Sortable> {
     out: &'a mut [T],
 }
 
-impl<T: Sortable> Kernel<T> for Band<'_, T> {
-    type Output = ();
-
+impl<T: Sortable> BlockKernel<T> for Band<'_, T> {
     #[inline(always)]
-    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
-        match V::LANES {
-            16 => self.tiles::<V, 4>(isa),
-            8 => self.tiles::<V, 8>(isa),
-            4 => self.tiles::<V, 16>(isa),
-            2 => self.tiles::<V, 32>(isa),
-            _ => self.tiles::<V, 64>(isa),
-        }
-    }
-}
-
-/// The pixels of a tile in R registers: their centres, and whether they are in the picture.
-pub(super) struct TilePixels<V, const R: usize> {
-    pub x: [V; R],
-    pub y: [V; R],
-    /// The least α that is blended: ∞ where nothing more is.
-    pub limit: [V; R],
-}
-
-impl<V: Vector, const R: usize> TilePixels<V, R> {
-    #[inline(always)]
-    pub fn new(isa: Enabled<V>, rule: &BlendRule, [column, row]: [usize; 2]) -> Self {
-        let center = |at: usize| V::Element::from_f64(at as f64 + 0.5);
-        let mut lanes = [[V::Element::ZERO; PIXELS]; 3];
-        for p in 0..PIXELS {
-            let (x, y) = (column * TILE + p % TILE, row * TILE + p / TILE);
-            let inside = x < rule.width && y < rule.height;
-            lanes[0][p] = center(x);
-            lanes[1][p] = center(y);
-            lanes[2][p] = if inside { V::Element::from_f64(rule.least) } else { V::Element::INFINITY };
-        }
-        let registers = |lanes: &[V::Element; PIXELS]| {
-            let mut registers = [isa.zero(); R];
-            for r in 0..R {
-                registers[r] = isa.read(&lanes[r * V::LANES..]);
-            }
-            registers
-        };
-        Self { x: registers(&lanes[0]), y: registers(&lanes[1]), limit: registers(&lanes[2]) }
-    }
-
-    /// Whether a pixel is not finished.
-    #[inline(always)]
-    pub fn open(&self, isa: Enabled<V>) -> bool {
-        let bound = isa.constant(2.0);
-        self.limit.iter().any(|limit| limit.any_less(bound))
-    }
-}
-
-/// A splat in registers.
-pub(super) struct TileSplat<V> {
-    pub center: [V; 2],
-    /// a/2, b, c/2
-    pub conic: [V; 3],
-    pub opacity: V,
-    /// The registers that it reaches.
-    pub registers: Range<usize>,
-}
-
-impl<V: Vector> TileSplat<V> {
-    #[inline(always)]
-    pub fn read(isa: Enabled<V>, record: &[V::Element], row: usize) -> Self {
-        let g = &record[..GEOMETRY];
-        // Rows whose centres are no farther than half of its height; a cast is 0 of what is below.
-        let middle = g[1] - V::Element::from_f64((row * TILE) as f64 + 0.5);
-        let below = |x: V::Element| x.to_f64().max(0.0).min(TILE as f64) as usize;
-        let (first, end) = (below(middle - g[6] + V::Element::from_f64(0.999)), below(middle + g[6] + V::Element::ONE));
-        Self {
-            center: [isa.splat(g[0]), isa.splat(g[1])],
-            conic: [isa.splat(g[2]), isa.splat(g[3]), isa.splat(g[4])],
-            opacity: isa.splat(g[5]),
-            registers: first * TILE / V::LANES..(end * TILE).div_ceil(V::LANES),
-        }
-    }
-
-    /// ½ dᵀ Q d
-    #[inline(always)]
-    pub fn exponent(&self, dx: V, dy: V) -> V {
-        let [a, b, c] = self.conic;
-        dx * a.mul_add(dx, b * dy) + c * dy * dy
-    }
-
-    /// o exp(−exponent)
-    #[inline(always)]
-    pub fn alpha(&self, exponent: V) -> V {
-        let [e] = math::exp([-exponent]);
-        self.opacity * e
-    }
-}
-
-/// What becomes of a register of pixels by a splat: α, 0 where it is passed over; T and the limit afterwards.
-#[inline(always)]
-pub(super) fn pass_through<V: Vector>(alpha: V, t: V, limit: V, stop: V) -> (V, V, V) {
-    let isa = t.isa();
-    let alpha = alpha.where_less(limit, isa.zero(), alpha);
-    let next = t - t * alpha;
-    let goes_on = |yes: V, no: V| stop.where_less(next, yes, no);
-    (goes_on(alpha, isa.zero()), goes_on(next, t), goes_on(limit, isa.splat(V::Element::INFINITY)))
-}
-
-impl<T: Sortable> Band<'_, T> {
-    #[inline(always)]
-    fn tiles<V: Vector<Element = T>, const R: usize>(self, isa: Enabled<V>) {
+    fn run<V: Vector<Element = T>, const R: usize>(self, isa: Enabled<V>) {
         let Self { bins, row, columns, out } = self;
         let wide = bins.rule.channels + 1;
         for column in 0..columns {
@@ -230,64 +125,86 @@ impl<T: Sortable> Band<'_, T> {
     }
 }
 
+/// A block: T, and F sums of features.
+#[derive(Clone, Copy)]
+struct BlockSums<V, const R: usize, const F: usize> {
+    t: [V; R],
+    sums: [[V; R]; F],
+}
+
 /// F features of a tile's pixels, from the feature `first` on.
 #[inline(always)]
 fn tile<V: Vector, const R: usize, const F: usize>(
     isa: Enabled<V>,
     bins: &SplatBins<V::Element>,
-    [column, row]: [usize; 2],
+    at: [usize; 2],
     first: usize,
     out: &mut [V::Element],
 ) where
     V::Element: Sortable,
 {
     let rule = &bins.rule;
-    let mut pixels = TilePixels::<V, R>::new(isa, rule, [column, row]);
-    let (most, stop) = (isa.constant(rule.most), isa.constant(rule.stop));
-    let mut t = [isa.constant(1.0); R];
-    let mut sums = [[isa.zero(); R]; F];
-    let entries = bins.tile(row * rule.tiles().0 + column);
+    let centers = TileCenters::<V, R>::new(isa);
+    let (zero, least, most, stop) = (isa.zero(), isa.constant(rule.least), isa.constant(rule.most), isa.constant(rule.stop));
+    let open_at_first = open_pixels(rule, at);
+    let mut blocks = [BlockSums { t: [zero; R], sums: [[zero; R]; F] }; BLOCKS];
+    for (b, block) in blocks.iter_mut().enumerate() {
+        block.t = open_at_first.block(isa, b);
+    }
+    let corner = SplatBins::corner(at);
+    let entries = bins.tile(at[1] * rule.tiles().0 + at[0]);
+    let mut open = 0;
     for n in 0..entries.len() {
-        if n % 4 == 0 && !pixels.open(isa) {
-            break;
+        if n % ASKED == 0 {
+            open = open_blocks(isa, blocks.iter().map(|block| block.t));
+            if open == 0 {
+                break;
+            }
+        }
+        let mut reached = entries[n][2] & open;
+        if reached == 0 {
+            continue;
         }
         let record = bins.record(entries, n);
-        let splat = TileSplat::read(isa, record, row);
-        let feature = &record[GEOMETRY + first..][..F];
-        for r in splat.registers.start.min(R)..splat.registers.end.min(R) {
-            let (dx, dy) = (pixels.x[r] - splat.center[0], pixels.y[r] - splat.center[1]);
-            let alpha = splat.alpha(splat.exponent(dx, dy)).min(most);
-            let (alpha, next, limit) = pass_through(alpha, t[r], pixels.limit[r], stop);
-            let weight = alpha * t[r];
-            for f in 0..F {
-                sums[f][r] = weight.mul_add(isa.splat(feature[f]), sums[f][r]);
+        let splat = TileSplat::read(isa, record, corner);
+        let mut features = [zero; F];
+        for f in 0..F {
+            features[f] = isa.splat(record[GEOMETRY + first + f]);
+        }
+        while reached != 0 {
+            let b = reached.trailing_zeros() as usize % BLOCKS;
+            reached &= reached - 1;
+            let block = &mut blocks[b];
+            for r in 0..R {
+                let alpha = splat.alpha(centers.to(&splat, b, r)).min(most);
+                let (weight, next) = pass_through(alpha.where_less(least, zero, alpha), block.t[r], stop);
+                block.t[r] = next;
+                for f in 0..F {
+                    block.sums[f][r] = weight.mul_add(features[f], block.sums[f][r]);
+                }
             }
-            (t[r], pixels.limit[r]) = (next, limit);
         }
     }
     // Depth is the last feature, and stands after the coverage.
-    for f in 0..F {
-        let at = if first + f < rule.channels { first + f } else { rule.channels + 1 };
-        put(rule, column, at, &sums[f], out);
-    }
-    if first == 0 {
-        put(rule, column, rule.channels, &t.map(|t| isa.constant(1.0) - t), out);
-    }
-}
-
-/// Writes one number of each pixel of a tile to a band of the picture.
-#[inline(always)]
-fn put<V: Vector>(rule: &BlendRule, column: usize, at: usize, registers: &[V], out: &mut [V::Element]) {
-    let mut lanes = [V::Element::ZERO; PIXELS];
-    for (x, to) in registers.iter().zip(lanes.chunks_exact_mut(V::LANES)) {
-        x.write(to);
+    let (mut lanes, mut numbers) = ([open_at_first; PASS + 1], [rule.channels; PASS + 1]);
+    for (b, block) in blocks.iter_mut().enumerate() {
+        for f in 0..F {
+            numbers[f] = if first + f < rule.channels { first + f } else { rule.channels + 1 };
+            lanes[f].set_block(b, &block.sums[f]);
+        }
+        for r in 0..R {
+            block.t[r] = isa.constant(1.0) - block.t[r].max(-block.t[r]);
+        }
+        lanes[F].set_block(b, &block.t);
     }
     let wide = rule.wide();
-    let columns = TILE.min(rule.width - column * TILE);
-    for (row, lanes) in out.chunks_exact_mut(rule.width * wide).zip(lanes.chunks_exact(TILE)) {
-        let pixels = row[column * TILE * wide..].chunks_exact_mut(wide);
-        for (pixel, &x) in pixels.zip(&lanes[..columns]) {
-            pixel[at] = x;
+    for (y, row) in out.chunks_exact_mut(rule.width * wide).enumerate() {
+        for (x, pixel) in row[at[0] * TILE * wide..].chunks_exact_mut(wide).take(TILE).enumerate() {
+            let place = TileLanes::<V::Element>::place(x, y);
+            // The coverage once, with the first features.
+            for f in 0..F + usize::from(first == 0) {
+                pixel[numbers[f]] = lanes[f].0[place];
+            }
         }
     }
 }

@@ -1,12 +1,12 @@
-//! The slots of a splat, added in their order, and what follows of the moments:
+//! The slots of a splat, added in their order, and what follows of the moments, with d from pixels to the splat's centre:
 //!
 //! ```text
-//! x̄ = −(a Σ σ̄ dx + b Σ σ̄ dy)      ȳ = −(b Σ σ̄ dx + c Σ σ̄ dy)      ā = ½ Σ σ̄ dx²      b̄ = Σ σ̄ dx dy      c̄ = ½ Σ σ̄ dy²      ō = −Σ σ̄ / o
+//! x̄ = a Σ σ̄ dx + b Σ σ̄ dy      ȳ = b Σ σ̄ dx + c Σ σ̄ dy      ā = ½ Σ σ̄ dx²      b̄ = Σ σ̄ dx dy      c̄ = ½ Σ σ̄ dy²      ō = −Σ σ̄ / o
 //! ```
 
 use std::ops::Range;
 
-use super::bins::SplatBins;
+use super::bins::{GEOMETRY, SplatBins};
 use super::blend::{PASS, Sortable};
 use super::project::ScreenSplatsMut;
 use super::unblend::MOMENTS;
@@ -51,15 +51,15 @@ pub(super) fn gather<T: Sortable>(bins: &SplatBins<T>, records: &[T], features: 
             for record in records[slots.start * wide..slots.end * wide].chunks_exact(wide) {
                 sums.iter_mut().zip(record).for_each(|(sum, &x)| *sum += x);
             }
-            let g = &bins.records[splat * bins.wide..][..8];
-            let ([a, b, c], half) = ([g[2] + g[2], g[3], g[4] + g[4]], T::from_f64(0.5));
+            let record = &bins.records[splat * bins.wide..][..GEOMETRY];
+            let ([a, b, c, opacity], half) = ([record[6], record[7], record[8], record[9]], T::from_f64(0.5));
             let [m, mx, my, mxx, mxy, myy] = [sums[0], sums[1], sums[2], sums[3], sums[4], sums[5]];
-            positions[2 * at] -= a * mx + b * my;
-            positions[2 * at + 1] -= b * mx + c * my;
+            positions[2 * at] += a * mx + b * my;
+            positions[2 * at + 1] += b * mx + c * my;
             conics[3 * at] += half * mxx;
             conics[3 * at + 1] += mxy;
             conics[3 * at + 2] += half * myy;
-            opacities[at] -= m / g[5];
+            opacities[at] -= m / opacity;
             for (feature, &sum) in features.clone().zip(&sums[MOMENTS..]) {
                 if feature < channels { colors[channels * at + feature] += sum } else { depths[at] += sum }
             }

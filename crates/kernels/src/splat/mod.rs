@@ -6,7 +6,9 @@
 //! | [`project`](mod@project) | means, rotations and scales to places, inverse covariances, depths and opacities on the screen |
 //! | `unproject` | its gradient, the camera's too |
 //! | [`harmonics`](mod@harmonics) | colours seen from a direction; gradients by coefficients and direction |
-//! | [`bins`](mod@bins) | which tiles a splat reaches: a contiguous range of slots for each splat, a list by depth for each tile |
+//! | `reach` | which blocks of 4 x 4 pixels a splat reaches |
+//! | [`bins`](mod@bins) | which tiles of 16 blocks: a contiguous range of slots for each splat, a list by depth for each tile |
+//! | `tile` | a tile in registers: its pixels, and a splat before them |
 //! | [`blend`](mod@blend) | a tile of pixels, front to back |
 //! | [`unblend`](mod@unblend) | the same walk again, which leaves one record of sums in each slot |
 //! | `gather` | the slots of a splat, added in their order |
@@ -24,9 +26,11 @@ mod gather;
 pub mod harmonics;
 mod lanes;
 pub mod project;
+mod reach;
 pub mod stated;
 #[cfg(test)]
 mod tests;
+mod tile;
 pub mod unblend;
 mod unproject;
 

@@ -14,8 +14,10 @@ pub const LEAST_TRANSMITTANCE: f64 = 1e-4;
 pub const LEAST_COMPENSATION: f64 = 0.005;
 /// How far beyond the picture, in half widths from its centre, a splat still changes its shape with its place.
 pub const SHAPE_LIMIT: f64 = 1.3;
-/// Pixels of a side of a tile.
-pub const TILE: usize = 8;
+/// Pixels of a side of a tile, whose splats have a list.
+pub const TILE: usize = 16;
+/// Pixels of a side of a block, of which a tile has 16: a bit of a splat's mask tells whether it reaches one.
+pub const BLOCK: usize = 4;
 /// What 0.5 added to the sum of harmonics makes a colour.
 pub const COLOR_OFFSET: f64 = 0.5;
 /// The highest degree of harmonics.

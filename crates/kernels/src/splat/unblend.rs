@@ -10,14 +10,17 @@
 //! features' sums are the record that a pair of a splat and a tile leaves in its own slot.
 
 use super::bins::{GEOMETRY, SplatBins};
-use super::blend::{PAIR_NS, PASS, PIXELS, Sortable, TilePixels, TileSplat, pass_through};
+use super::blend::{ASKED, PAIR_NS, PASS, Sortable};
 use super::gather::{ScreenGradients, gather};
 use super::project::ScreenSplatsMut;
 use super::stated::TILE;
+use super::tile::{
+    BLOCKS, BlockKernel, PIXELS, TileCenters, TileLanes, TileSplat, dispatch_blocks, open_blocks, open_pixels, pass_through,
+};
 use crate::buffer::{Block, OutOfMemory};
 use crate::compiled::compiled;
 use crate::shape::count;
-use crate::simd::{self, Enabled, Kernel, Square, Vector};
+use crate::simd::{Enabled, Square, Vector};
 use crate::threads::{self, SharedSlice};
 
 /// Moments of a record.
@@ -48,7 +51,7 @@ compiled! {
             let parts = if threads::parts(bins.pairs(), 3.0 * PAIR_NS) > 1 { rows } else { 1 };
             threads::run(parts, |part| {
                 for row in threads::range(rows, 1, parts, part) {
-                    simd::dispatch(BandGradient { bins, row, columns, first, here, pictures, records: shared });
+                    dispatch_blocks(BandGradient { bins, row, columns, first, here, pictures, records: shared });
                 }
             });
             gather(bins, &records, first..first + here, &mut out);
@@ -70,24 +73,9 @@ struct BandGradient<'a, T: Sortable> {
     records: SharedSlice<'a, T>,
 }
 
-impl<T: Sortable> Kernel<T> for BandGradient<'_, T> {
-    type Output = ();
-
+impl<T: Sortable> BlockKernel<T> for BandGradient<'_, T> {
     #[inline(always)]
-    fn run<V: Vector<Element = T>>(self, isa: Enabled<V>) {
-        match V::LANES {
-            16 => self.tiles::<V, 4>(isa),
-            8 => self.tiles::<V, 8>(isa),
-            4 => self.tiles::<V, 16>(isa),
-            2 => self.tiles::<V, 32>(isa),
-            _ => self.tiles::<V, 64>(isa),
-        }
-    }
-}
-
-impl<T: Sortable> BandGradient<'_, T> {
-    #[inline(always)]
-    fn tiles<V: Vector<Element = T>, const R: usize>(&self, isa: Enabled<V>) {
+    fn run<V: Vector<Element = T>, const R: usize>(self, isa: Enabled<V>) {
         for column in 0..self.columns {
             match self.here {
                 1 => self.tile::<V, R, 1, 7>(isa, column),
@@ -97,120 +85,165 @@ impl<T: Sortable> BandGradient<'_, T> {
             }
         }
     }
+}
 
-    /// One number of each pixel of a tile: `at` of those of the picture or its cotangent.
+/// A block: T, what is still behind, and the cotangents of F features.
+#[derive(Clone, Copy)]
+struct BlockBars<V, const R: usize, const F: usize> {
+    t: [V; R],
+    behind: [V; R],
+    g: [[V; R]; F],
+}
+
+impl<T: Sortable> BandGradient<'_, T> {
+    /// Numbers of each pixel of a tile, of those of the picture or its cotangent; 0 outside.
     #[inline(always)]
-    fn pixels<V: Vector<Element = T>, const R: usize>(&self, isa: Enabled<V>, picture: &[T], column: usize, at: usize) -> [V; R] {
+    fn pixels(&self, picture: &[T], column: usize, numbers: &[usize; PASS + 1]) -> [TileLanes<T>; PASS + 1] {
         let rule = &self.bins.rule;
         let wide = rule.wide();
-        let mut lanes = [T::ZERO; PIXELS];
-        let columns = TILE.min(rule.width - column * TILE);
-        let rows = picture[self.row * TILE * rule.width * wide..].chunks_exact(rule.width * wide);
-        for (row, lanes) in rows.zip(lanes.chunks_exact_mut(TILE)) {
-            for (pixel, x) in row[column * TILE * wide..].chunks_exact(wide).zip(&mut lanes[..columns]) {
-                *x = pixel[at];
+        let mut lanes = numbers.map(|_| TileLanes([T::ZERO; PIXELS]));
+        let rows = picture[self.row * TILE * rule.width * wide..].chunks_exact(rule.width * wide).take(TILE);
+        for (y, row) in rows.enumerate() {
+            for (x, pixel) in row[column * TILE * wide..].chunks_exact(wide).take(TILE).enumerate() {
+                let place = TileLanes::<T>::place(x, y);
+                for (lanes, &number) in lanes.iter_mut().zip(numbers) {
+                    lanes.0[place] = pixel[number];
+                }
             }
         }
-        let mut registers = [isa.zero(); R];
-        for r in 0..R {
-            registers[r] = isa.read(&lanes[r * V::LANES..]);
+        lanes
+    }
+
+    /// What tiles begin with.
+    #[inline(always)]
+    fn blocks<V: Vector<Element = T>, const R: usize, const F: usize>(
+        &self,
+        isa: Enabled<V>,
+        column: usize,
+    ) -> [BlockBars<V, R, F>; BLOCKS] {
+        let Self { bins: SplatBins { rule, .. }, first, pictures: [picture, cotangent], .. } = *self;
+        let zero = [isa.zero(); R];
+        let mut blocks = [BlockBars { t: zero, behind: zero, g: [zero; F] }; BLOCKS];
+        let open = open_pixels(rule, [column, self.row]);
+        for (b, block) in blocks.iter_mut().enumerate() {
+            block.t = open.block(isa, b);
         }
-        registers
+        // The features, depth after the coverage, and last the coverage itself.
+        let mut numbers = [rule.channels; PASS + 1];
+        for f in 0..F {
+            numbers[f] = if first + f < rule.channels { first + f } else { rule.channels + 1 };
+        }
+        let (g, drawn) = (self.pixels(cotangent, column, &numbers), self.pixels(picture, column, &numbers));
+        for (b, block) in blocks.iter_mut().enumerate() {
+            for f in 0..F {
+                block.g[f] = g[f].block(isa, b);
+                let drawn: [V; R] = drawn[f].block(isa, b);
+                for r in 0..R {
+                    block.behind[r] = block.g[f][r].mul_add(drawn[r], block.behind[r]);
+                }
+            }
+            if first == 0 {
+                let (g, coverage): ([V; R], [V; R]) = (g[PASS].block(isa, b), drawn[PASS].block(isa, b));
+                for r in 0..R {
+                    block.behind[r] -= (isa.constant(1.0) - coverage[r]) * g[r];
+                }
+            }
+        }
+        blocks
     }
 
     /// M = [`MOMENTS`] + F sums for each splat of a tile.
     #[inline(always)]
     fn tile<V: Vector<Element = T>, const R: usize, const F: usize, const M: usize>(&self, isa: Enabled<V>, column: usize) {
-        let Self { bins, first, pictures: [picture, cotangent], .. } = *self;
+        let Self { bins, first, .. } = *self;
         let rule = &bins.rule;
         let entries = bins.tile(self.row * self.columns + column);
         if entries.is_empty() {
             return;
         }
-        let mut g = [[isa.zero(); R]; F];
-        let mut behind = [isa.zero(); R];
-        for f in 0..F {
-            let at = if first + f < rule.channels { first + f } else { rule.channels + 1 };
-            g[f] = self.pixels::<V, R>(isa, cotangent, column, at);
-            let drawn = self.pixels::<V, R>(isa, picture, column, at);
-            for r in 0..R {
-                behind[r] = g[f][r].mul_add(drawn[r], behind[r]);
-            }
-        }
-        let one = isa.constant(1.0);
-        if first == 0 {
-            let coverage = self.pixels::<V, R>(isa, picture, column, rule.channels);
-            let g = self.pixels::<V, R>(isa, cotangent, column, rule.channels);
-            for r in 0..R {
-                behind[r] -= (one - coverage[r]) * g[r];
-            }
-        }
-        let mut pixels = TilePixels::<V, R>::new(isa, rule, [column, self.row]);
-        let (zero, most, stop) = (isa.zero(), isa.constant(rule.most), isa.constant(rule.stop));
-        let mut t = [one; R];
-        let mut done = entries.len();
-        for (n, &[_, slot]) in entries.iter().enumerate() {
-            if n % 4 == 0 && !pixels.open(isa) {
-                done = n;
-                break;
-            }
-            let record = bins.record(entries, n);
-            let splat = TileSplat::read(isa, record, self.row);
-            let feature = &record[GEOMETRY + first..][..F];
-            let mut sums = [zero; M];
-            for r in splat.registers.start.min(R)..splat.registers.end.min(R) {
-                let (dx, dy) = (pixels.x[r] - splat.center[0], pixels.y[r] - splat.center[1]);
-                let whole = splat.alpha(splat.exponent(dx, dy));
-                let (alpha, next, limit) = pass_through(whole.min(most), t[r], pixels.limit[r], stop);
-                let weight = alpha * t[r];
-                let mut cg = zero;
-                for f in 0..F {
-                    cg = g[f][r].mul_add(isa.splat(feature[f]), cg);
-                    sums[MOMENTS + f] = weight.mul_add(g[f][r], sums[MOMENTS + f]);
-                }
-                behind[r] -= weight * cg;
-                // Where α is 0, so is σ̄.
-                let alpha_bar = t[r] * cg - behind[r] / (one - alpha);
-                let sigma = most.where_less(whole, zero, -alpha * alpha_bar);
-                let (sx, sy) = (sigma * dx, sigma * dy);
-                sums[0] += sigma;
-                sums[1] += sx;
-                sums[2] += sy;
-                sums[3] = sx.mul_add(dx, sums[3]);
-                sums[4] = sx.mul_add(dy, sums[4]);
-                sums[5] = sy.mul_add(dy, sums[5]);
-                (t[r], pixels.limit[r]) = (next, limit);
+        let mut blocks = self.blocks::<V, R, F>(isa, column);
+        let centers = TileCenters::<V, R>::new(isa);
+        let corner = SplatBins::corner([column, self.row]);
+        let (zero, one) = (isa.zero(), isa.constant(1.0));
+        let (least, most, stop) = (isa.constant(rule.least), isa.constant(rule.most), isa.constant(rule.stop));
+        let mut open = 0;
+        for (n, &[_, slot, mask]) in entries.iter().enumerate() {
+            if n % ASKED == 0 && (n == 0 || open != 0) {
+                open = open_blocks(isa, blocks.iter().map(|block| block.t));
             }
             // SAFETY: a slot belongs to one pair of a splat and a tile, and a tile to one part.
-            let record = unsafe { self.records.part(slot as usize * M..(slot as usize + 1) * M) };
-            write_sums(isa, &sums, record);
-        }
-        for &[_, slot] in &entries[done..] {
-            // SAFETY: as above.
-            unsafe { self.records.part(slot as usize * M..(slot as usize + 1) * M) }.fill(T::ZERO);
+            let sums_out = unsafe { self.records.part(slot as usize * M..(slot as usize + 1) * M) };
+            let mut reached = mask & open;
+            if reached == 0 {
+                sums_out.fill(T::ZERO);
+                continue;
+            }
+            let record = bins.record(entries, n);
+            let splat = TileSplat::read(isa, record, corner);
+            let mut features = [zero; F];
+            for f in 0..F {
+                features[f] = isa.splat(record[GEOMETRY + first + f]);
+            }
+            let mut sums = [zero; M];
+            while reached != 0 {
+                let b = reached.trailing_zeros() as usize % BLOCKS;
+                reached &= reached - 1;
+                let block = &mut blocks[b];
+                for r in 0..R {
+                    let [dx, dy] = centers.to(&splat, b, r);
+                    let whole = splat.alpha([dx, dy]);
+                    let alpha = whole.min(most);
+                    let alpha = alpha.where_less(least, zero, alpha);
+                    let (weight, next) = pass_through(alpha, block.t[r], stop);
+                    block.t[r] = next;
+                    let mut cg = zero;
+                    for f in 0..F {
+                        cg = block.g[f][r].mul_add(features[f], cg);
+                        sums[MOMENTS + f] = weight.mul_add(block.g[f][r], sums[MOMENTS + f]);
+                    }
+                    // −α ᾱ = S α / (1 − α) − T α (c · g); 0 where the splat is passed over.
+                    let seen = weight * cg;
+                    let behind = block.behind[r] - seen;
+                    block.behind[r] = behind;
+                    let sigma = behind * (alpha / (one - alpha)) - seen;
+                    let sigma = zero.where_less(weight, most.where_less(whole, zero, sigma), zero);
+                    let (sx, sy) = (sigma * dx, sigma * dy);
+                    sums[0] += sigma;
+                    sums[1] += sx;
+                    sums[2] += sy;
+                    sums[3] = sx.mul_add(dx, sums[3]);
+                    sums[4] = sx.mul_add(dy, sums[4]);
+                    sums[5] = sy.mul_add(dy, sums[5]);
+                }
+            }
+            write_sums(isa, &sums, sums_out);
         }
     }
 }
 
 /// The sum of the lanes of each register. As many registers as lanes become one, half as many at each step.
 #[inline(always)]
-fn write_sums<V: Vector>(isa: Enabled<V>, sums: &[V], to: &mut [V::Element]) {
+fn write_sums<V: Vector, const M: usize>(isa: Enabled<V>, sums: &[V; M], to: &mut [V::Element]) {
     #[inline(always)]
-    fn halve<V: Vector, const S: usize>(block: &mut [V]) {
+    fn halve<V: Vector, const S: usize, const M: usize>(block: &mut [V]) {
         if S < V::LANES {
-            for i in (0..V::LANES).step_by(2 * S) {
-                let (x, y) = block[i].exchange::<S>(block[i + S]);
-                block[i] = x + y;
+            for i in 0..V::LANES.min(M) {
+                if i % (2 * S) == 0 {
+                    let (x, y) = block[i].exchange::<S>(block[i + S]);
+                    block[i] = x + y;
+                }
             }
         }
     }
-    for (sums, to) in sums.chunks(V::LANES).zip(to.chunks_mut(V::LANES)) {
+    for start in (0..M).step_by(V::LANES) {
         let mut block = Square::zero(isa);
-        block[..sums.len()].copy_from_slice(sums);
-        halve::<V, 1>(&mut block);
-        halve::<V, 2>(&mut block);
-        halve::<V, 4>(&mut block);
-        halve::<V, 8>(&mut block);
-        block[0].write_first(to);
+        for k in 0..V::LANES.min(M - start) {
+            block[k] = sums[start + k];
+        }
+        halve::<V, 1, M>(&mut block);
+        halve::<V, 2, M>(&mut block);
+        halve::<V, 4, M>(&mut block);
+        halve::<V, 8, M>(&mut block);
+        block[0].write_first(&mut to[start..M.min(start + V::LANES)]);
     }
 }

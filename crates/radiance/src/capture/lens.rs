@@ -6,7 +6,12 @@
 //! Brown (1966), decentering distortion; Devernay and Faugeras (2001), FOV; Fitzgibbon (2001), division; Kannala and Brandt (2006), fisheye;
 //! Khomutenko, Garcia and Martinet (2016), EUCM. Numbers and their order are those of COLMAP.
 
+use std::f64::consts::PI;
+
 use monotile::{Error, Result};
+
+use super::lens_model::LensModel;
+use LensModel as M;
 
 /// Rays and pixels of a lens.
 pub trait PixelRays {
@@ -14,145 +19,6 @@ pub trait PixelRays {
     fn pixel(&self, direction: [f64; 3]) -> Option<[f64; 2]>;
     /// The direction, of length 1, whose pixel this is; none if there is none.
     fn ray(&self, pixel: [f64; 2]) -> Option<[f64; 3]>;
-}
-
-/// The kinds of lens. What the numbers are is in brackets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum LensModel {
-    /// `[f, cx, cy]`
-    SimplePinhole,
-    /// `[fx, fy, cx, cy]`
-    Pinhole,
-    /// `[f, cx, cy, k]`
-    SimpleRadial,
-    /// `[f, cx, cy, k1, k2]`
-    Radial,
-    /// `[fx, fy, cx, cy, k1, k2, p1, p2]`
-    OpenCv,
-    /// `[fx, fy, cx, cy, k1, k2, k3, k4]`, by the angle from the axis.
-    OpenCvFisheye,
-    /// `[fx, fy, cx, cy, k1, k2, p1, p2, k3, k4, k5, k6]`
-    FullOpenCv,
-    /// `[fx, fy, cx, cy, ω]`
-    FieldOfView,
-    /// `[f, cx, cy, k]`, by the angle.
-    SimpleRadialFisheye,
-    /// `[f, cx, cy, k1, k2]`, by the angle.
-    RadialFisheye,
-    /// `[fx, fy, cx, cy, k1, k2, p1, p2, k3, k4, s1, s2]`, by the angle.
-    ThinPrismFisheye,
-    /// `[fx, fy, cx, cy, k0 to k5, p0, p1, s0 to s3]`, by the angle.
-    RadTanThinPrismFisheye,
-    /// `[f, cx, cy, k]`
-    SimpleDivision,
-    /// `[fx, fy, cx, cy, k]`
-    Division,
-    /// `[f, cx, cy]`, by the angle.
-    SimpleFisheye,
-    /// `[fx, fy, cx, cy]`, by the angle.
-    Fisheye,
-    /// `[fx, fy, cx, cy, α, β]`
-    Eucm,
-    /// `[cx, cy]`: a panorama of all directions.
-    Equirectangular,
-}
-
-use LensModel as M;
-
-impl LensModel {
-    /// All, in the order of their numbers in files.
-    pub const ALL: [Self; 18] = [
-        M::SimplePinhole,
-        M::Pinhole,
-        M::SimpleRadial,
-        M::Radial,
-        M::OpenCv,
-        M::OpenCvFisheye,
-        M::FullOpenCv,
-        M::FieldOfView,
-        M::SimpleRadialFisheye,
-        M::RadialFisheye,
-        M::ThinPrismFisheye,
-        M::RadTanThinPrismFisheye,
-        M::SimpleDivision,
-        M::Division,
-        M::SimpleFisheye,
-        M::Fisheye,
-        M::Eucm,
-        M::Equirectangular,
-    ];
-
-    /// The name in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            M::SimplePinhole => "SIMPLE_PINHOLE",
-            M::Pinhole => "PINHOLE",
-            M::SimpleRadial => "SIMPLE_RADIAL",
-            M::Radial => "RADIAL",
-            M::OpenCv => "OPENCV",
-            M::OpenCvFisheye => "OPENCV_FISHEYE",
-            M::FullOpenCv => "FULL_OPENCV",
-            M::FieldOfView => "FOV",
-            M::SimpleRadialFisheye => "SIMPLE_RADIAL_FISHEYE",
-            M::RadialFisheye => "RADIAL_FISHEYE",
-            M::ThinPrismFisheye => "THIN_PRISM_FISHEYE",
-            M::RadTanThinPrismFisheye => "RAD_TAN_THIN_PRISM_FISHEYE",
-            M::SimpleDivision => "SIMPLE_DIVISION",
-            M::Division => "DIVISION",
-            M::SimpleFisheye => "SIMPLE_FISHEYE",
-            M::Fisheye => "FISHEYE",
-            M::Eucm => "EUCM",
-            M::Equirectangular => "EQUIRECTANGULAR",
-        }
-    }
-
-    /// The model of that name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|model| model.name() == name)
-    }
-
-    /// How many numbers it has.
-    pub fn numbers(self) -> usize {
-        match self {
-            M::Equirectangular => 2,
-            M::SimplePinhole | M::SimpleFisheye => 3,
-            M::Pinhole | M::SimpleRadial | M::SimpleRadialFisheye | M::SimpleDivision | M::Fisheye => 4,
-            M::Radial | M::RadialFisheye | M::FieldOfView | M::Division => 5,
-            M::Eucm => 6,
-            M::OpenCv | M::OpenCvFisheye => 8,
-            M::FullOpenCv | M::ThinPrismFisheye => 12,
-            M::RadTanThinPrismFisheye => 16,
-        }
-    }
-
-    /// Whether one focal length serves both axes.
-    fn has_one_focal_length(self) -> bool {
-        matches!(
-            self,
-            M::SimplePinhole
-                | M::SimpleRadial
-                | M::Radial
-                | M::SimpleRadialFisheye
-                | M::RadialFisheye
-                | M::SimpleDivision
-                | M::SimpleFisheye
-        )
-    }
-
-    /// Whether lengths on its plane are angles from the axis.
-    fn is_fisheye(self) -> bool {
-        matches!(
-            self,
-            M::OpenCvFisheye
-                | M::SimpleRadialFisheye
-                | M::RadialFisheye
-                | M::ThinPrismFisheye
-                | M::RadTanThinPrismFisheye
-                | M::SimpleFisheye
-                | M::Fisheye
-        )
-    }
 }
 
 /// The most numbers that follow focal lengths and centre.
@@ -199,8 +65,8 @@ impl CaptureLens {
             return Err(Error::value(format!("a camera has a picture of at least 1 x 1 pixels, got {width} x {height}")));
         }
         let (intrinsics, rest) = match numbers {
-            // All around: a radian takes as many pixels along each axis as its own length says.
-            &[cx, cy] => ([cx / std::f64::consts::PI, 2.0 * cy / std::f64::consts::PI, cx, cy], &[][..]),
+            // All around: 2π of longitude take the width, π of latitude the height.
+            &[w, h] => ([0.5 * w / PI, h / PI, 0.5 * w, 0.5 * h], &[][..]),
             [f, cx, cy, rest @ ..] if model.has_one_focal_length() => ([*f, *f, *cx, *cy], rest),
             [fx, fy, cx, cy, rest @ ..] => ([*fx, *fy, *cx, *cy], rest),
             _ => unreachable!("every model has numbers"),
@@ -219,16 +85,15 @@ impl CaptureLens {
     pub fn numbers(&self) -> Vec<f64> {
         let [fx, fy, cx, cy] = self.intrinsics;
         if self.model == M::Equirectangular {
-            return vec![cx, cy];
+            return vec![2.0 * cx, 2.0 * cy];
         }
         let head = if self.model.has_one_focal_length() { vec![fx, cx, cy] } else { vec![fx, fy, cx, cy] };
-        let rest = self.model.numbers() - head.len();
-        head.into_iter().chain(self.distortion[..rest].iter().copied()).collect()
+        [&head, self.distortion()].concat()
     }
 
-    /// How many numbers of a model follow focal lengths and centre.
-    pub(super) fn rest(model: LensModel) -> usize {
-        model.numbers() - if model == M::Equirectangular { 2 } else { 4 - usize::from(model.has_one_focal_length()) }
+    /// The numbers that follow focal lengths and centre.
+    pub(super) fn distortion(&self) -> &[f64] {
+        &self.distortion[..self.model.rest()]
     }
 
     /// The lens as a model of two focal lengths, with what follows.
@@ -236,7 +101,7 @@ impl CaptureLens {
     pub(super) fn of_distortion(model: LensModel, size: [usize; 2], intrinsics: [f64; 4], rest: &[f64]) -> Result<Self> {
         let [fx, fy, cx, cy] = intrinsics;
         let head = match model {
-            M::Equirectangular => vec![cx, cy],
+            M::Equirectangular => size.map(|side| side as f64).to_vec(),
             _ if model.has_one_focal_length() => vec![fx, cx, cy],
             _ => intrinsics.to_vec(),
         };
@@ -337,7 +202,10 @@ impl CaptureLens {
     /// The last length on the plane up to which its distorted length grows, looked for in steps along four directions.
     fn reach(&self) -> f64 {
         const STEPS: usize = 2000;
-        let most = if self.model.is_fisheye() { std::f64::consts::PI } else { 20.0 };
+        if self.is_pinhole() {
+            return f64::INFINITY;
+        }
+        let most = if self.model.is_fisheye() { PI } else { 20.0 };
         let mut reach = most;
         for [x, y] in [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]] {
             let mut before = -f64::EPSILON;
@@ -463,6 +331,6 @@ impl PixelRays for CaptureLens {
         }
         let theta = u.hypot(v);
         let scale = if theta > 0.0 { theta.sin() / theta } else { 1.0 };
-        (theta <= std::f64::consts::PI).then(|| unit([u * scale, v * scale, theta.cos()])).flatten()
+        (theta <= PI).then(|| unit([u * scale, v * scale, theta.cos()])).flatten()
     }
 }

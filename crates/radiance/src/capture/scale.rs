@@ -79,11 +79,15 @@ impl Pixels {
     }
 }
 
-/// Straight alpha of premultiplied pixels.
+/// What weights whose sum is 1 may lack of it.
+const ROUNDING: f32 = 1e-5;
+
+/// Straight alpha of premultiplied pixels; what is opaque but for a rounding is opaque.
 pub(super) fn straight(pixels: &mut [f32]) {
     for p in pixels.chunks_exact_mut(4) {
         let alpha = p[3];
         (0..3).for_each(|k| p[k] = if alpha > 0.0 { p[k] / alpha } else { 0.0 });
+        p[3] = if alpha >= 1.0 - ROUNDING { 1.0 } else { alpha };
     }
 }
 

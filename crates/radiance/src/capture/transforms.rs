@@ -9,15 +9,17 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use monotile::io::read_regular;
-use monotile::text::printable;
+use monotile::text::{parser_report, printable};
 use monotile::{Error, Result, limits};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::lens::{CaptureLens, LensModel};
+use super::head::PictureFile;
+use super::lens::CaptureLens;
+use super::lens_model::LensModel;
 use super::pose::inverse_pose;
 use super::view::ViewInput;
-use super::{Capture, CaptureOptions, CaptureSplit, CaptureView, hold_out};
+use super::{Capture, CaptureOptions, CaptureOrigin, CaptureSplit, CaptureView, hold_out, points, viewer};
 
 /// What stands at the head, and may stand in each frame.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -40,6 +42,7 @@ struct LensFields {
     p1: Option<f64>,
     p2: Option<f64>,
     distortion_params: Option<Vec<f64>>,
+    is_fisheye: Option<bool>,
 }
 
 /// The rest of the head.
@@ -50,6 +53,7 @@ struct Lists<'a> {
     train_filenames: Option<Vec<String>>,
     val_filenames: Option<Vec<String>>,
     test_filenames: Option<Vec<String>>,
+    ply_file_path: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -68,8 +72,9 @@ const ENDINGS: [&str; 6] = ["png", "jpg", "jpeg", "PNG", "JPG", "JPEG"];
 pub(super) fn read(path: &Path, files: &[(PathBuf, Option<CaptureSplit>)], options: &CaptureOptions) -> Result<Capture> {
     let mut capture = Capture::from_views(Vec::new(), None);
     capture.format = if files[0].1.is_some() { "Blender transforms" } else { "nerfstudio transforms" };
-    for (file, split) in files {
-        read_file(file, *split, options, &mut capture)?;
+    capture.origin = CaptureOrigin::Transforms(files.iter().map(|(file, _)| file.clone()).collect());
+    for (number, (file, split)) in files.iter().enumerate() {
+        read_file(file, (number, *split), options, &mut capture)?;
     }
     if capture.views.is_empty() {
         return Err(Error::format(path, "has no frames: no view of the capture is there"));
@@ -77,10 +82,19 @@ pub(super) fn read(path: &Path, files: &[(PathBuf, Option<CaptureSplit>)], optio
     Ok(capture)
 }
 
-fn read_file(path: &Path, split: Option<CaptureSplit>, options: &CaptureOptions, capture: &mut Capture) -> Result<()> {
+fn read_file(
+    path: &Path,
+    (number, split): (usize, Option<CaptureSplit>),
+    options: &CaptureOptions,
+    capture: &mut Capture,
+) -> Result<()> {
     let bytes = read_regular(path, &limits::JSON)?;
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        *capture = viewer::read(path, &bytes, options)?;
+        return Ok(());
+    }
     let refuse = |words: String| Error::format(path, words);
-    let json = |e: serde_json::Error| refuse(format!("is no JSON of a capture: {e}"));
+    let json = |e: serde_json::Error| refuse(format!("is no JSON of a capture: {}", parser_report(&e)));
     let head: LensFields = serde_json::from_slice(&bytes).map_err(json)?;
     let lists: Lists<'_> = serde_json::from_slice(&bytes).map_err(json)?;
     let Some(frames) = &lists.frames else {
@@ -91,9 +105,9 @@ fn read_file(path: &Path, split: Option<CaptureSplit>, options: &CaptureOptions,
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let first = capture.views.len();
-    let mut names = HashSet::new();
+    let (mut names, mut size) = (HashSet::new(), None);
     for (i, raw) in frames.iter().enumerate() {
-        let json = |e: serde_json::Error| refuse(format!("has a frame {i} that is none: {e}"));
+        let json = |e: serde_json::Error| refuse(format!("has a frame {i} that is none: {}", parser_report(&e)));
         let frame: Frame<'_> = serde_json::from_str(raw.get()).map_err(json)?;
         let own: LensFields = serde_json::from_str(raw.get()).map_err(json)?;
         let Some(name) = frame.file_path else {
@@ -109,22 +123,40 @@ fn read_file(path: &Path, split: Option<CaptureSplit>, options: &CaptureOptions,
             matrix_of(matrix).map_err(|words| refuse(format!("has a transform_matrix in frame {i} that {words}")))?;
         let view_from_world =
             inverse_pose(&world_from_view).map_err(|words| refuse(format!("has a transform_matrix in frame {i} that {words}")))?;
-        let fields = own.over(&head);
+        let (fields, input_name) = (own.over(&head), name.clone());
         let input = ViewInput {
             split: split.unwrap_or(CaptureSplit::Train),
             view_from_world,
             picture: picture(folder, &name, options),
             mask: frame.mask_path.map(|mask| folder.join(mask)),
             turned: true,
+            origin: [number, i],
             name,
         };
-        let lens = |size| fields.lens(size).map_err(|words| refuse(format!("frame {i}: {words}")));
+        // Pictures that are not there are as large as the ones before them, or the first that is.
+        let lens = |found: Option<[usize; 2]>| {
+            size = found.or(size).or_else(|| frames.iter().find_map(|raw| size_of(folder, raw, options)));
+            fields.lens(size).map_err(|words| refuse(format!("frame {i}, {}: {words}", printable(&input_name))))
+        };
         capture.views.extend(CaptureView::of_file(input, lens, options)?);
     }
     if split.is_none() {
+        if let Some(name) = &lists.ply_file_path {
+            let file = folder.join(plain(name));
+            match file.is_file() {
+                true => capture.points = Some(points::read(&file)?),
+                false => capture.notes.push(format!("its points, {}, are not there", printable(name))),
+            }
+        }
         assign(&lists, &mut capture.views[first..], options, &mut capture.notes);
     }
     Ok(())
+}
+
+/// The size of a frame's picture, if it is there.
+fn size_of(folder: &Path, raw: &RawValue, options: &CaptureOptions) -> Option<[usize; 2]> {
+    let frame: Frame<'_> = serde_json::from_str(raw.get()).ok()?;
+    PictureFile::open(&picture(folder, &frame.file_path?, options)).ok().map(|file| file.size(true))
 }
 
 /// Splits by the lists of names; every so many if there is none.
@@ -155,11 +187,16 @@ fn plain(name: &str) -> String {
 }
 
 /// Where a picture is: as named, or with an ending; in the folder that the options say, if they say one.
-fn picture(folder: &Path, name: &str, options: &CaptureOptions) -> PathBuf {
+pub(super) fn picture(folder: &Path, name: &str, options: &CaptureOptions) -> PathBuf {
     let name = plain(name);
     let at = match &options.pictures {
         None => folder.join(&name),
-        Some(other) => other.join(Path::new(&name).file_name().unwrap_or_default()),
+        Some(other) => {
+            // images/left/0001.png is left/0001.png there, or 0001.png.
+            let below: PathBuf = Path::new(&name).components().skip(1).collect();
+            let within = other.join(below);
+            if within.is_file() { within } else { other.join(Path::new(&name).file_name().unwrap_or_default()) }
+        }
     };
     if at.is_file() {
         return at;
@@ -195,7 +232,7 @@ fn matrix_of(raw: &RawValue) -> std::result::Result<[[f64; 4]; 4], String> {
 }
 
 /// A number of pixels, which may be written as 50.0.
-fn pixels(name: &str, x: f64) -> std::result::Result<usize, String> {
+pub(super) fn pixels(name: &str, x: f64) -> std::result::Result<usize, String> {
     if (1.0..=1e9).contains(&x) && x.fract() == 0.0 {
         return Ok(x as usize);
     }
@@ -226,7 +263,8 @@ impl LensFields {
             k6,
             p1,
             p2,
-            distortion_params
+            distortion_params,
+            is_fisheye
         )
     }
 
@@ -260,7 +298,8 @@ impl LensFields {
         let k = [at(self.k1, 0), at(self.k2, 1), at(self.k3, 2), at(self.k4, 3)];
         let [k5, k6] = [self.k5, self.k6].map(|x| x.unwrap_or(0.0));
         let p = [at(self.p1, 4), at(self.p2, 5)];
-        let name = self.camera_model.as_deref().unwrap_or("OPENCV");
+        let usual = if self.is_fisheye == Some(true) { "OPENCV_FISHEYE" } else { "OPENCV" };
+        let name = self.camera_model.as_deref().unwrap_or(usual);
         let none = [0.0; 4] == k && p == [0.0; 2] && k5 == 0.0 && k6 == 0.0;
         Ok(match name {
             "PINHOLE" | "SIMPLE_PINHOLE" | "PERSPECTIVE" => (M::Pinhole, vec![]),
@@ -271,9 +310,10 @@ impl LensFields {
             "OPENCV" | "FULL_OPENCV" => (M::FullOpenCv, vec![k[0], k[1], p[0], p[1], k[2], k[3], k5, k6]),
             "OPENCV_FISHEYE" | "SIMPLE_RADIAL_FISHEYE" | "RADIAL_FISHEYE" => (M::OpenCvFisheye, k.to_vec()),
             "EQUIRECTANGULAR" => (M::Equirectangular, vec![]),
+            "FISHEYE624" if params.len() == 12 => (M::RadTanThinPrismFisheye, params.to_vec()),
             other => match M::named(other) {
                 Some(model) => {
-                    let wanted = CaptureLens::rest(model);
+                    let wanted = model.rest();
                     if params.len() != wanted {
                         let got = params.len();
                         return Err(format!("camera_model {other} takes {wanted} distortion_params, and {got} are there"));

@@ -1,9 +1,10 @@
 //! A picture through any lens, drawn again as a pinhole would have seen it.
 
-use monotile::{Error, Result};
+use monotile::{Error, Result, limits};
 
 use super::decode::Pixels;
-use super::lens::{CaptureLens, LensModel, PixelRays};
+use super::lens::{CaptureLens, PixelRays};
+use super::lens_model::LensModel;
 use super::scale::{each_row, straight};
 use crate::camera::MatrixCamera;
 
@@ -90,8 +91,8 @@ impl PinholeOf {
         let direction = [0, 1, 2].map(|k| (0..3).map(|axis| axes[axis][k] * ray[axis]).sum::<f64>());
         let [u, v] = self.lens.pixel(direction)?;
         let (w, h) = (self.lens.width as f64, self.lens.height as f64);
-        // A thousandth of a pixel is the error of an edge between the points that were looked at.
-        let slack = 1e-3;
+        // An edge may bend by so much between the points that were looked at; its pixels are as wide.
+        let slack = 0.25;
         (u >= -slack && u <= w + slack && v >= -slack && v <= h + slack).then_some([u, v])
     }
 
@@ -102,6 +103,8 @@ impl PinholeOf {
     pub fn draw(&self, file: &Pixels) -> Result<(Pixels, Vec<bool>)> {
         let (w, h) = (file.width, file.height);
         let around = self.lens.model == LensModel::Equirectangular;
+        let [width, height] = self.size;
+        limits::PIXELS.admit(format!("a picture without distortion of {width} x {height}"), width as u64 * height as u64)?;
         let mut drawn = Pixels::zeros(self.size)?;
         each_row(&mut drawn, |y, out| {
             for (x, out) in out.chunks_exact_mut(4).enumerate() {

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use monotile::text::printable;
 use monotile::{DType, Error, Result, Tensor};
 
 use super::decode::{self, Pixels};
 use super::head::PictureFile;
-use super::lens::{CaptureLens, LensModel};
+use super::lens::CaptureLens;
+use super::lens_model::LensModel;
 use super::undistort::{PinholeOf, SIDES};
 use super::{CaptureOptions, CaptureSplit};
 use crate::camera::MatrixCamera;
@@ -56,6 +56,10 @@ pub(super) struct PictureFiles {
     pub lens: CaptureLens,
     /// What is made of the picture before it is scaled.
     pub pinhole: PinholeOf,
+    /// Which file of the capture tells of it, and where in its list.
+    pub origin: [usize; 2],
+    /// Which side of a panorama it is.
+    pub side: usize,
 }
 
 /// What a format says of a view.
@@ -67,6 +71,7 @@ pub(super) struct ViewInput {
     pub mask: Option<PathBuf>,
     /// Whether pictures are turned as Exif says where their sizes leave it open.
     pub turned: bool,
+    pub origin: [usize; 2],
 }
 
 /// A picture, as numbers from 0 to 1.
@@ -129,6 +134,17 @@ impl CaptureView {
         }
     }
 
+    /// Where the camera is in the world.
+    pub fn position(&self) -> [f64; 3] {
+        let v = &self.view_from_world;
+        [0, 1, 2].map(|k| -(0..3).map(|row| v[row][k] * v[row][3]).sum::<f64>())
+    }
+
+    /// Whether it is a side of a panorama, and not its front.
+    pub(super) fn is_other_side(&self) -> bool {
+        matches!(&self.source, PictureSource::Files(files) if files.side > 0)
+    }
+
     /// The view's camera: V as it is, and P of its intrinsics, in f64.
     #[track_caller]
     pub fn camera(&self) -> Result<MatrixCamera> {
@@ -187,7 +203,7 @@ impl CaptureView {
         lens: impl FnOnce(Option<[usize; 2]>) -> Result<CaptureLens>,
         options: &CaptureOptions,
     ) -> Result<Vec<Self>> {
-        let ViewInput { name, split, view_from_world, picture, mask, turned } = input;
+        let ViewInput { name, split, view_from_world, picture, mask, turned, origin } = input;
         let found = picture.exists().then(|| PictureFile::open(&picture)).transpose()?;
         let lens = lens(found.map(|file| file.size(turned)))?;
         let stated = [lens.width, lens.height];
@@ -204,14 +220,19 @@ impl CaptureView {
             }
         };
         let of_file = if size == stated { lens } else { lens.resized(size) };
-        let pinhole = PinholeOf::of(of_file).map_err(|e| e.with_context(printable(&name)))?;
+        let pinhole = PinholeOf::of(of_file).map_err(|e| e.with_context(picture.display()))?;
         let [full_width, full_height] = pinhole.size;
         let longest = full_width.max(full_height);
         let scale = options.longest_side.map_or(1.0, |most| (most as f64 / longest as f64).min(1.0));
         let [width, height] = pinhole.size.map(|side| ((side as f64 * scale).round() as usize).max(1));
+        let most = MatrixCamera::MOST_SIDE;
+        if width.max(height) > most {
+            let words = format!("has a camera of {width} x {height} pixels; at most {most} a side are read, or scaled to them");
+            return Err(Error::format(&picture, words));
+        }
         let (x, y) = (width as f64 / full_width as f64, height as f64 / full_height as f64);
         let [fx, fy, cx, cy] = pinhole.intrinsics;
-        let whole = PictureFiles { picture, found, turned, mask, lens, pinhole };
+        let whole = PictureFiles { picture, found, turned, mask, lens, pinhole, origin, side: 0 };
         let view = Self {
             name,
             split,
@@ -224,13 +245,13 @@ impl CaptureView {
         if lens.model != LensModel::Equirectangular {
             return Ok(vec![view]);
         }
-        let sides = SIDES.iter().map(|(place, axes)| {
+        let sides = SIDES.iter().enumerate().map(|(side, (place, axes))| {
             // Axes of the side in OpenCV's directions, of which y and z point the other way here.
             let sign = |k: usize| if k == 0 { 1.0 } else { -1.0 };
             let row = |i: usize| {
                 [0, 1, 2, 3].map(|j| (0..3).map(|k| sign(i) * sign(k) * axes[i][k] * view_from_world[k][j]).sum::<f64>())
             };
-            let files = PictureFiles { pinhole: PinholeOf { rotation: *axes, ..whole.pinhole.clone() }, ..whole.clone() };
+            let files = PictureFiles { side, pinhole: PinholeOf { rotation: *axes, ..whole.pinhole.clone() }, ..whole.clone() };
             Self {
                 name: format!("{}#{place}", view.name),
                 view_from_world: [row(0), row(1), row(2), view_from_world[3]],

@@ -7,11 +7,11 @@ use std::io::Write;
 use std::path::Path;
 
 use monotile::{Error, Result};
-use monotile_kernels::buffer::Block;
 use monotile_kernels::splat::stated::COLOR_OFFSET;
 use monotile_kernels::splat::stated::harmonics::Y0;
 
-use super::{ReadSplats, SplatFileInfo, StoredSplats};
+use super::read::ReadSplats;
+use super::{SplatFileInfo, StoredSplats, byte, logit, sigmoid, unit};
 
 /// Bytes of a splat.
 const ROW: usize = 32;
@@ -22,15 +22,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<ReadSplats> {
         return Err(Error::format(path, words));
     }
     let n = bytes.len() / ROW;
-    let mut read = ReadSplats {
-        means: Block::new(3 * n)?,
-        rotations: Block::new(4 * n)?,
-        log_scales: Block::new(3 * n)?,
-        logits: Block::new(n)?,
-        harmonics: Block::new(3 * n)?,
-        coefficients: 1,
-        info: SplatFileInfo { format: ".splat", ..SplatFileInfo::default() },
-    };
+    let mut read = ReadSplats::new(n, 1, SplatFileInfo { format: ".splat", ..SplatFileInfo::default() })?;
     for (i, row) in bytes.chunks_exact(ROW).enumerate() {
         let (numbers, _) = row.as_chunks::<4>();
         for k in 0..3 {
@@ -38,9 +30,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<ReadSplats> {
             read.log_scales[3 * i + k] = f32::from_le_bytes(numbers[3 + k]).ln();
             read.harmonics[3 * i + k] = ((f64::from(row[24 + k]) / 255.0 - COLOR_OFFSET) / Y0) as f32;
         }
-        // 0 and 255 are opacities of 0 and 1.
-        let opacity = f64::from(row[27]);
-        read.logits[i] = (opacity / (255.0 - opacity)).ln() as f32;
+        read.logits[i] = logit(f64::from(row[27]) / 255.0);
         let [w, x, y, z] = [28, 29, 30, 31].map(|at| (f32::from(row[at]) - 128.0) / 128.0);
         let rotation = if [w, x, y, z] == [0.0; 4] { [0.0, 0.0, 0.0, 1.0] } else { [x, y, z, w] };
         read.rotations[4 * i..][..4].copy_from_slice(&rotation);
@@ -50,8 +40,7 @@ pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<ReadSplats> {
 
 pub(super) fn write(splats: &StoredSplats, to: &mut impl Write) -> std::io::Result<()> {
     let [means, rotations, log_scales, logits, harmonics] = splats.elements();
-    let wide = 3 * splats.0[4].dim(1);
-    let byte = |x: f64| (x * 255.0).round().clamp(0.0, 255.0) as u8;
+    let wide = 3 * splats.coefficients();
     for i in 0..logits.len() {
         let mut row = [0_u8; ROW];
         let (numbers, _) = row.as_chunks_mut::<4>();
@@ -60,13 +49,12 @@ pub(super) fn write(splats: &StoredSplats, to: &mut impl Write) -> std::io::Resu
             numbers[3 + k] = log_scales[3 * i + k].exp().to_le_bytes();
         }
         for k in 0..3 {
-            row[24 + k] = byte(COLOR_OFFSET + Y0 * f64::from(harmonics[wide * i + k]));
+            row[24 + k] = byte(255.0 * (COLOR_OFFSET + Y0 * f64::from(harmonics[wide * i + k])));
         }
-        row[27] = byte(1.0 / (1.0 + f64::from(-logits[i]).exp()));
-        let q = &rotations[4 * i..][..4];
-        let length = q.iter().map(|x| x * x).sum::<f32>().sqrt();
+        row[27] = byte(255.0 * sigmoid(logits[i]));
+        let q = unit(&rotations[4 * i..]);
         for (at, part) in [3, 0, 1, 2].into_iter().enumerate() {
-            row[28 + at] = (q[part] / length * 128.0 + 128.0).round().clamp(0.0, 255.0) as u8;
+            row[28 + at] = byte(q[part] * 128.0 + 128.0);
         }
         to.write_all(&row)?;
     }

@@ -5,68 +5,48 @@
 use std::io::Write;
 use std::path::Path;
 
+use monotile::text::printable;
 use monotile::{Error, Result};
-use monotile_kernels::buffer::Block;
 use monotile_kernels::splat::harmonics::degree;
 use monotile_kernels::threads;
 
-use super::ply_header::{PlyElement, PlyHeader, PlyNumber};
-use super::{ReadSplats, SplatFileInfo, StoredSplats};
+use super::ply_header::{ANTIALIASED, PlyElement, PlyHeader, PlyNumber, PlyRows, number, says_antialiased};
+use super::read::ReadSplats;
+use super::{SplatFileInfo, SplatWriteOptions, StoredSplats, compressed_ply};
 
 /// Nanoseconds a number, by which work is split.
 const NUMBER_NS: f64 = 0.7;
-/// Rows that are written at once.
-const ROWS: usize = 1 << 12;
+/// Rows that are read or written at once: those of degree 3 fill half of a second-level cache.
+const ROWS: usize = 1 << 11;
+/// The most bytes of comments that are written.
+const MOST_COMMENTS: usize = 1 << 14;
 
 /// Where a number lies in a row.
 type Field = (usize, PlyNumber);
 
 pub(super) fn read(path: &Path, bytes: &[u8]) -> Result<ReadSplats> {
     let header = PlyHeader::read(path, bytes)?;
-    let refuse = |words: String| Err(Error::format(path, words));
-    let mut start = header.body;
-    let mut vertex = None;
-    for element in &header.elements {
-        if element.name == "vertex" {
-            vertex = Some(element);
-            break;
-        }
-        if let Some(list) = &element.list {
-            return refuse(format!(
-                "has an element {} with a list {list} before its vertices, whose size nobody knows",
-                element.name
-            ));
-        }
-        let past = element.count.checked_mul(element.stride).and_then(|bytes| start.checked_add(bytes));
-        match past {
-            Some(past) => start = past,
-            None => return refuse(format!("has an element {} of {} rows, more than a file can hold", element.name, element.count)),
-        }
+    let Some(vertex) = header.elements.iter().find(|element| element.name == "vertex") else {
+        return Err(Error::format(path, "is PLY without an element vertex: no splats are in it"));
+    };
+    if compressed_ply::is_packed(vertex) {
+        return compressed_ply::read(path, bytes, &header);
     }
-    let Some(vertex) = vertex else { return refuse("is PLY without an element vertex: no splats are in it".to_owned()) };
     if let Some(list) = &vertex.list {
-        return refuse(format!("has a list {list} among the properties of its vertices; splats have none"));
+        let words = format!("has a list {list} among the properties of its vertices; splats have none");
+        return Err(Error::format(path, words));
     }
-    let Layout { groups: [means, rotations, log_scales, logits, harmonics], coefficients } = Layout::of(path, vertex)?;
-    let there = bytes.len().saturating_sub(start);
-    if vertex.count.checked_mul(vertex.stride).is_none_or(|bytes| bytes > there) {
-        let (count, stride) = (vertex.count, vertex.stride);
-        return refuse(format!("says that it has {count} splats of {stride} bytes, and {there} bytes are there"));
-    }
-    let rows = Rows { bytes: &bytes[start..], stride: vertex.stride, count: vertex.count };
-    let antialiased = header.comments.iter().any(|comment| {
-        let words: Vec<&str> = comment.split([' ', ':', '=']).filter(|word| !word.is_empty()).collect();
-        matches!(words[..], ["SplatRenderMode", "mip"] | ["antialiased", "1" | "true"])
-    });
-    Ok(ReadSplats {
-        means: rows.group(&means)?,
-        rotations: rows.group(&rotations)?,
-        log_scales: rows.group(&log_scales)?,
-        logits: rows.group(&logits)?,
-        harmonics: rows.group(&harmonics)?,
-        coefficients,
-        info: SplatFileInfo { format: "PLY", comments: header.comments, antialiased, ..SplatFileInfo::default() },
-    })
+    let rows = header.rows(path, bytes, vertex)?;
+    let layout = Layout::of(path, vertex)?;
+    let info = SplatFileInfo {
+        format: "PLY",
+        antialiased: header.is_antialiased(),
+        comments: header.comments,
+        ..SplatFileInfo::default()
+    };
+    let mut read = ReadSplats::new(rows.count, layout.coefficients, info)?;
+    layout.gather(&rows, &mut read);
+    Ok(read)
 }
 
 /// Where the numbers of a splat lie: means, rotations (x y z w), log scales, logits, harmonics (coefficients of three channels each).
@@ -115,58 +95,77 @@ fn missing(path: &Path, name: &str) -> Error {
     Error::format(path, format!("has no property {name}, which each splat needs"))
 }
 
-/// The rows of the vertices.
-struct Rows<'a> {
-    bytes: &'a [u8],
-    stride: usize,
-    count: usize,
+/// Rows, and what becomes of them.
+struct RowsTarget<'a> {
+    rows: &'a [u8],
+    out: [&'a mut [f32]; 5],
 }
 
-impl Rows<'_> {
-    /// Some numbers of each row, in f32.
-    fn group(&self, fields: &[Field]) -> Result<Block<f32>> {
-        let wide = fields.len();
-        let mut out = Block::new(self.count * wide)?;
-        let singles: Option<Vec<usize>> = fields.iter().map(|&(at, number)| (number == PlyNumber::F32).then_some(at)).collect();
-        threads::split_mut(&mut out, wide, threads::parts(self.count * wide, NUMBER_NS), |start, out| {
-            let rows = self.bytes[start / wide * self.stride..].chunks_exact(self.stride);
-            for (row, out) in rows.zip(out.chunks_exact_mut(wide)) {
-                match &singles {
-                    Some(places) => places.iter().zip(out).for_each(|(&at, x)| *x = f32::from_le_bytes(bytes_at(row, at))),
-                    None => fields.iter().zip(out).for_each(|(&field, x)| *x = number(row, field)),
+impl Layout {
+    /// All numbers of all rows: a few rows at a time, so that each is read from memory once.
+    fn gather(&self, rows: &PlyRows<'_>, read: &mut ReadSplats) {
+        let (wide, stride) = (3 * self.coefficients, rows.stride);
+        let parts = threads::parts(rows.count * (11 + wide), NUMBER_NS);
+        let targets =
+            read.means.chunks_mut(3 * ROWS).zip(read.rotations.chunks_mut(4 * ROWS)).zip(read.log_scales.chunks_mut(3 * ROWS));
+        let targets = targets.zip(read.logits.chunks_mut(ROWS)).zip(read.harmonics.chunks_mut(wide * ROWS));
+        let mut targets: Vec<RowsTarget<'_>> = rows
+            .bytes
+            .chunks(ROWS * stride)
+            .zip(targets)
+            .map(|(rows, ((((means, rotations), log_scales), logits), harmonics))| RowsTarget {
+                rows,
+                out: [means, rotations, log_scales, logits, harmonics],
+            })
+            .collect();
+        let singles = |fields: &[Field]| {
+            let place = |&(at, number): &Field| (number == PlyNumber::F32 && at % 4 == 0).then_some(at / 4);
+            fields.iter().map(place).collect::<Option<Vec<usize>>>().filter(|_| stride.is_multiple_of(4))
+        };
+        let places = self.groups.each_ref().map(|fields| singles(fields));
+        threads::split_mut(&mut targets, 1, parts.min(rows.count.div_ceil(ROWS).max(1)), |_, targets| {
+            for RowsTarget { rows, out } in targets {
+                for ((fields, places), out) in self.groups.iter().zip(&places).zip(out) {
+                    for (row, out) in rows.chunks_exact(stride).zip(out.chunks_exact_mut(fields.len())) {
+                        match places {
+                            Some(places) => {
+                                let (numbers, _) = row.as_chunks::<4>();
+                                places.iter().zip(out).for_each(|(&at, x)| *x = f32::from_le_bytes(numbers[at]));
+                            }
+                            None => fields.iter().zip(out).for_each(|(&field, x)| *x = number(row, field)),
+                        }
+                    }
                 }
             }
         });
-        Ok(out)
     }
 }
 
-#[inline(always)]
-fn bytes_at<const N: usize>(row: &[u8], at: usize) -> [u8; N] {
-    let mut bytes = [0; N];
-    bytes.copy_from_slice(&row[at..at + N]);
-    bytes
-}
-
-fn number(row: &[u8], (at, number): Field) -> f32 {
-    match number {
-        PlyNumber::I8 => f32::from(i8::from_le_bytes(bytes_at(row, at))),
-        PlyNumber::U8 => f32::from(row[at]),
-        PlyNumber::I16 => f32::from(i16::from_le_bytes(bytes_at(row, at))),
-        PlyNumber::U16 => f32::from(u16::from_le_bytes(bytes_at(row, at))),
-        PlyNumber::I32 => i32::from_le_bytes(bytes_at(row, at)) as f32,
-        PlyNumber::U32 => u32::from_le_bytes(bytes_at(row, at)) as f32,
-        PlyNumber::F32 => f32::from_le_bytes(bytes_at(row, at)),
-        PlyNumber::F64 => f64::from_le_bytes(bytes_at(row, at)) as f32,
+/// The lines before the first element.
+pub(super) fn begin(options: &SplatWriteOptions, to: &mut impl Write) -> std::io::Result<()> {
+    writeln!(to, "ply\nformat binary_little_endian 1.0")?;
+    if options.antialiased {
+        writeln!(to, "comment {ANTIALIASED}")?;
     }
+    let mut room = MOST_COMMENTS;
+    for comment in options.comments.iter().filter(|comment| !says_antialiased(comment)) {
+        let line = printable(comment).to_string();
+        match room.checked_sub(line.len()) {
+            Some(left) => room = left,
+            None => break,
+        }
+        writeln!(to, "comment {line}")?;
+    }
+    Ok(())
 }
 
-pub(super) fn write(splats: &StoredSplats, to: &mut impl Write) -> std::io::Result<()> {
+pub(super) fn write(splats: &StoredSplats, options: &SplatWriteOptions, to: &mut impl Write) -> std::io::Result<()> {
     let [means, rotations, log_scales, logits, harmonics] = splats.elements();
     let n = logits.len();
-    let coefficients = splats.0[4].dim(1);
+    let coefficients = splats.coefficients();
     let rest = coefficients - 1;
-    write!(to, "ply\nformat binary_little_endian 1.0\nelement vertex {n}\n")?;
+    begin(options, to)?;
+    writeln!(to, "element vertex {n}")?;
     let names = ["x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2"].map(str::to_owned).into_iter();
     let names = names.chain((0..3 * rest).map(|k| format!("f_rest_{k}")));
     let last = ["opacity", "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3"].map(str::to_owned);

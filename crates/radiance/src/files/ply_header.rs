@@ -5,10 +5,20 @@
 
 use std::path::Path;
 
+use monotile::text::printable;
 use monotile::{Error, Result};
 
 /// The most bytes of a header: those of splats have some two thousand.
 const MOST_HEADER: usize = 1 << 16;
+
+/// What a comment says of splats that are to be drawn antialiased.
+pub(super) const ANTIALIASED: &str = "SplatRenderMode: mip";
+
+/// Whether a comment says so, as one of several programs.
+pub(super) fn says_antialiased(comment: &str) -> bool {
+    let words: Vec<&str> = comment.split([' ', ':', '=']).filter(|word| !word.is_empty()).collect();
+    matches!(words[..], ["SplatRenderMode", "mip"] | ["antialiased", "1" | "true"])
+}
 
 /// A number's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +87,47 @@ pub(super) struct PlyHeader {
     pub body: usize,
 }
 
+/// The rows of an element.
+pub(super) struct PlyRows<'a> {
+    pub bytes: &'a [u8],
+    pub stride: usize,
+    pub count: usize,
+}
+
 impl PlyHeader {
+    /// Whether a comment says that splats are to be drawn antialiased.
+    pub fn is_antialiased(&self) -> bool {
+        self.comments.iter().any(|comment| says_antialiased(comment))
+    }
+
+    /// The rows of an element of this header that has no list.
+    #[track_caller]
+    pub fn rows<'a>(&self, path: &Path, bytes: &'a [u8], wanted: &PlyElement) -> Result<PlyRows<'a>> {
+        let refuse = |words: String| Err(Error::format(path, words));
+        let mut start = self.body;
+        for element in self.elements.iter().take_while(|element| element.name != wanted.name) {
+            let (name, count) = (printable(&element.name), element.count);
+            if let Some(list) = &element.list {
+                let list = printable(list);
+                return refuse(format!("has an element {name} with a list {list} before its vertices, whose size nobody knows"));
+            }
+            match count.checked_mul(element.stride).and_then(|bytes| start.checked_add(bytes)) {
+                Some(past) => start = past,
+                None => return refuse(format!("has an element {name} of {count} rows, more than a file can hold")),
+            }
+        }
+        let there = bytes.get(start..).unwrap_or_default();
+        let (count, stride) = (wanted.count, wanted.stride);
+        match count.checked_mul(stride).and_then(|size| there.get(..size)) {
+            Some(bytes) if count == 0 || stride > 0 => Ok(PlyRows { bytes, stride, count }),
+            _ => {
+                let rows =
+                    if wanted.name == "vertex" { "splats".to_owned() } else { format!("rows of {}", printable(&wanted.name)) };
+                refuse(format!("says that it has {count} {rows} of {stride} bytes, and {} bytes are there", there.len()))
+            }
+        }
+    }
+
     pub fn read(path: &Path, bytes: &[u8]) -> Result<Self> {
         let refuse = |words: String| Err(Error::format(path, words));
         let mut header = Self { comments: Vec::new(), elements: Vec::new(), body: 0 };
@@ -140,5 +190,26 @@ impl PlyHeader {
         let end = rest.iter().position(|&byte| byte == b'\n')?;
         self.body += end + 1;
         std::str::from_utf8(&rest[..end]).ok().map(|line| line.trim_end_matches('\r'))
+    }
+}
+
+#[inline(always)]
+fn bytes_at<const N: usize>(row: &[u8], at: usize) -> [u8; N] {
+    let mut bytes = [0; N];
+    bytes.copy_from_slice(&row[at..at + N]);
+    bytes
+}
+
+/// A number of a row, in f32.
+pub(super) fn number(row: &[u8], (at, number): (usize, PlyNumber)) -> f32 {
+    match number {
+        PlyNumber::I8 => f32::from(i8::from_le_bytes(bytes_at(row, at))),
+        PlyNumber::U8 => f32::from(row[at]),
+        PlyNumber::I16 => f32::from(i16::from_le_bytes(bytes_at(row, at))),
+        PlyNumber::U16 => f32::from(u16::from_le_bytes(bytes_at(row, at))),
+        PlyNumber::I32 => i32::from_le_bytes(bytes_at(row, at)) as f32,
+        PlyNumber::U32 => u32::from_le_bytes(bytes_at(row, at)) as f32,
+        PlyNumber::F32 => f32::from_le_bytes(bytes_at(row, at)),
+        PlyNumber::F64 => f64::from_le_bytes(bytes_at(row, at)) as f32,
     }
 }

@@ -78,9 +78,12 @@ fn what_is_missing_is_told_in_a_sentence() {
     scene(folder.path());
     let picture = folder.path().join("train/r_0.png");
     std::fs::remove_file(&picture).unwrap();
-    // Its size is then nowhere.
+    // It is as large as the next, until none is there.
+    let capture = read().unwrap();
+    assert_eq!((capture.views[0].width, capture.views[0].height, capture.info().missing.len()), (6, 4, 1));
+    std::fs::remove_file(folder.path().join("train/v1.5.png")).unwrap();
     let train = folder.path().join("transforms_train.json");
-    assert_eq!(words(read(), &train), "frame 0: there is neither a picture nor its size, w and h");
+    assert_eq!(words(read(), &train), "frame 0, ./train/r_0: there is neither a picture nor its size, w and h");
     std::fs::write(&picture, b"II\x2a\0").unwrap();
     assert_eq!(words(read(), &picture), "is a TIFF picture; pictures of a capture are PNG or JPEG");
     std::fs::write(&picture, b"\x89PNG\r\n").unwrap();

@@ -1,44 +1,32 @@
-//! Cameras that pictures have a gradient by.
+//! Cameras as tensors, which pictures have a gradient by, and back.
 
 use glam::DMat4;
 use monotile::{Error, Result, Tensor};
+use monotile_radiance::MatrixCamera;
 
 use crate::Camera;
 
-/// A [`Camera`] whose matrices are tensors (4 x 4, rows): those of `monotile::transform`, which know their gradients, or any others.
-#[derive(Debug, Clone)]
-pub struct TensorCamera {
-    /// V, the inverse of the camera's own transform.
-    pub view_from_world: Tensor,
-    /// P; depth 0 at the near plane and w at the far one.
-    pub clip_from_view: Tensor,
-    /// Pixels a row.
-    pub width: usize,
-    /// Rows.
-    pub height: usize,
-}
-
-impl TensorCamera {
-    /// A camera as tensors of f64.
+impl Camera {
+    /// Its matrices as tensors of f64, `(4, 4)` of rows.
     ///
     /// # Errors
     /// Memory that cannot be had.
-    pub fn from_camera(camera: &Camera) -> Result<Self> {
-        let (view_from_world, clip_from_view) = camera.matrices();
+    pub fn to_tensors(&self) -> Result<MatrixCamera> {
+        let (view_from_world, clip_from_view) = self.matrices();
         let tensor = |m: DMat4| Tensor::from_slice(&m.transpose().to_cols_array(), &[4, 4]);
-        let Camera { width, height, .. } = *camera;
-        Ok(Self { view_from_world: tensor(view_from_world)?, clip_from_view: tensor(clip_from_view)?, width, height })
+        let Self { width, height, .. } = *self;
+        Ok(MatrixCamera { view_from_world: tensor(view_from_world)?, clip_from_view: tensor(clip_from_view)?, width, height })
     }
 
-    /// Its values: what the renderers take.
+    /// The values of a camera of tensors: what the renderers take.
     ///
     /// # Errors
     /// Matrices that are not 4 x 4.
-    pub fn camera(&self) -> Result<Camera> {
-        let Self { width, height, .. } = *self;
-        Ok(Camera {
-            view_from_world: columns(&self.view_from_world)?,
-            clip_from_view: columns(&self.clip_from_view)?,
+    pub fn from_tensors(camera: &MatrixCamera) -> Result<Self> {
+        let MatrixCamera { width, height, .. } = *camera;
+        Ok(Self {
+            view_from_world: columns(&camera.view_from_world)?,
+            clip_from_view: columns(&camera.clip_from_view)?,
             width,
             height,
         })
@@ -80,15 +68,15 @@ mod tests {
             (Lens::Orthographic { half_height: 2.0, near: 0.5, far: 40.0 }, sides),
         ] {
             let plain = Camera::look_at(eye, target, up, of, size).unwrap();
-            let tensors = TensorCamera { view_from_world: view_from_world.clone(), clip_from_view, width, height };
-            let found = tensors.camera().unwrap();
+            let tensors = MatrixCamera { view_from_world: view_from_world.clone(), clip_from_view, width, height };
+            let found = Camera::from_tensors(&tensors).unwrap();
             assert_eq!((found.width, found.height), (plain.width, plain.height));
             for (found, wanted) in [(found.view_from_world, plain.view_from_world), (found.clip_from_view, plain.clip_from_view)] {
                 for (a, b) in found.as_flattened().iter().zip(wanted.as_flattened()) {
                     assert!((a - b).abs() <= 4.0 * f64::EPSILON * b.abs().max(1.0), "{of:?}: {found:?} for {wanted:?}");
                 }
             }
-            assert_eq!(TensorCamera::from_camera(&plain).unwrap().camera().unwrap(), plain);
+            assert_eq!(Camera::from_tensors(&plain.to_tensors().unwrap()).unwrap(), plain);
         }
         let eye_seen = transform_points(&view_from_world, &row(eye)).unwrap().to_f64_vec().unwrap();
         assert!(eye_seen.iter().all(|x| x.abs() < 1e-14), "{eye_seen:?}");
@@ -96,8 +84,8 @@ mod tests {
 
     #[test]
     fn other_shapes_are_refused_with_words() {
-        let of = |m: Tensor| TensorCamera { view_from_world: m.clone(), clip_from_view: m, width: 1, height: 1 };
-        let words = of(Tensor::eye(3, monotile::DType::F64).unwrap()).camera().unwrap_err().to_string();
+        let of = |m: Tensor| MatrixCamera { view_from_world: m.clone(), clip_from_view: m, width: 1, height: 1 };
+        let words = Camera::from_tensors(&of(Tensor::eye(3, monotile::DType::F64).unwrap())).unwrap_err().to_string();
         assert_eq!(words, "camera: a matrix is 4 x 4, not [3, 3]");
     }
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use glam::Vec2;
 use monotile::transform::transform_homogeneous;
 use monotile::{DType, Result, Tensor};
+use monotile_radiance::{MatrixCamera, Surface};
 
-use super::{Surface, TensorCamera};
 use crate::{Camera, Image, Material, Mesh, Node, Pose, Primitive, Scene, TextureRef, Topology, srgb};
 
 /// The triangles of a model in one pose, with a colour at every vertex: what a camera and colours are fitted to.
@@ -31,13 +31,13 @@ impl ColoredMesh {
     ///
     /// # Example
     /// ```
-    /// use monotile_scene::differentiable::{ColoredMesh, TensorCamera};
+    /// use monotile_scene::differentiable::ColoredMesh;
     /// use monotile_scene::{Framing, Orbit, Pose, Scene};
     /// let scene = Scene::figure();
     /// let pose = Pose::rest(&scene);
     /// let figure = ColoredMesh::new(&scene, &pose)?;
     /// let camera = Framing::new(&scene, [pose])?.camera(&Orbit::default(), [32, 48])?;
-    /// let picture = figure.draw(&TensorCamera::from_camera(&camera)?, &figure.colors)?;
+    /// let picture = figure.draw(&camera.to_tensors()?, &figure.colors)?;
     /// assert_eq!(picture.shape(), [48, 32, 4]);
     /// # Ok::<(), monotile_scene::Error>(())
     /// ```
@@ -70,7 +70,7 @@ impl ColoredMesh {
     ///
     /// # Errors
     /// Colours that are not (V, 3), and a camera whose matrices are not 4 x 4.
-    pub fn draw(&self, camera: &TensorCamera, colors: &Tensor) -> Result<Tensor> {
+    pub fn draw(&self, camera: &MatrixCamera, colors: &Tensor) -> Result<Tensor> {
         let wide = |m: &Tensor| m.to_dtype(DType::F64);
         let clip_from_world = wide(&camera.clip_from_view)?.matmul(&wide(&camera.view_from_world)?)?;
         self.surface.rasterize(&transform_homogeneous(&clip_from_world, &self.vertices)?, colors, [camera.width, camera.height])
@@ -83,7 +83,7 @@ impl ColoredMesh {
     pub fn color_error(&self, camera: &Camera, colors: &Tensor) -> Result<f64> {
         // The gradient of the sum of all pixels by a vertex's colour: how many pixels it colours.
         let own = self.colors.requires_grad();
-        let sum = self.draw(&TensorCamera::from_camera(camera)?, &own)?.slice(-1, ..3)?.sum(&[], false)?;
+        let sum = self.draw(&camera.to_tensors()?, &own)?.slice(-1, ..3)?.sum(&[], false)?;
         let Some(pixels) = sum.backward()?.take(&own) else { return Ok(0.0) };
         let apart = colors.sub(&self.colors)?.abs()?;
         apart.mul(&pixels)?.sum(&[], false)?.div(&pixels.sum(&[], false)?)?.item()
@@ -98,7 +98,7 @@ impl ColoredMesh {
         let colors = colors.to_dtype(DType::F32)?.reshape(&[count, 3])?.to_vec::<f32>()?;
         let rows = self.vertices.to_dtype(DType::F32)?.to_vec::<f32>()?;
         let shape = Primitive {
-            indices: self.surface.triangles.concat(),
+            indices: self.surface.triangles().concat(),
             positions: rows.chunks_exact(4).map(|p| [p[0], p[1], p[2]]).collect(),
             // Nothing is lit by them.
             normals: vec![[0.0, 1.0, 0.0]; count],
@@ -162,7 +162,7 @@ mod tests {
         }
         assert_eq!(places(&[[0.0, 1.0, 2.0], [1.0; 3], [-0.0, 1.0, 2.0], [1.0; 3]]), [0, 1, 0, 1]);
         // All of it is closed: no edge is the surface's end.
-        assert!(shirt.surface.beyond.iter().flatten().all(Option::is_some));
+        assert!(shirt.surface.is_closed());
         scene.meshes.clear();
         scene.nodes.truncate(1);
         let words = ColoredMesh::new(&scene, &Pose::rest(&scene)).unwrap_err().to_string();
@@ -179,7 +179,7 @@ mod tests {
         let plain = figure.scene(&figure.colors).unwrap();
         plain.check().unwrap();
         let camera = Framing::new(&scene, [pose]).unwrap().camera(&Orbit::default(), [120, 160]).unwrap();
-        let smooth = figure.draw(&TensorCamera::from_camera(&camera).unwrap(), &figure.colors).unwrap().to_f64_vec().unwrap();
+        let smooth = figure.draw(&camera.to_tensors().unwrap(), &figure.colors).unwrap().to_f64_vec().unwrap();
         let shot = Shot { background: Background::Transparent, ..Shot::new(camera) };
         let hard = CpuRenderer::new(&plain).draw(&Pose::rest(&plain), &shot).unwrap();
         let (mut covered, mut apart, mut inside) = (0.0, [0.0; 2], 0);

@@ -6,8 +6,9 @@ use glam::DMat3;
 use monotile::optim::{AdamW, AdamWOptions};
 use monotile::transform::{se3_exp, translation};
 use monotile::{DType, Error, Result, Tensor};
+use monotile_radiance::MatrixCamera;
 
-use super::{ColoredMesh, TensorCamera};
+use super::ColoredMesh;
 use crate::mipmaps::halved;
 use crate::{Camera, Picture, srgb};
 
@@ -77,7 +78,7 @@ impl ColoredMesh {
     /// A step draws the picture twice: a few milliseconds for 100 x 100 pixels and a thousand vertices.
     ///
     /// # Source
-    /// Kingma and Ba (2015) for the steps; the gradient is that of [`Surface::rasterize`](super::Surface::rasterize).
+    /// Kingma and Ba (2015) for the steps; the gradient is that of [`Surface::rasterize`](monotile_radiance::Surface::rasterize).
     pub fn fit(
         &self,
         picture: &Picture,
@@ -87,7 +88,7 @@ impl ColoredMesh {
     ) -> Result<FitState> {
         let goal = TargetPyramid::new(picture, from, options)?;
         let about = ModelFrame::new(self)?;
-        let mut best = TensorCamera::from_camera(from)?;
+        let mut best = from.to_tensors()?;
         let mut found = FitState { camera: from.clone(), colors: self.colors.detach(), losses: vec![] };
         for stage in &options.stages {
             let seen = goal.at(stage.downsampling)?;
@@ -100,7 +101,7 @@ impl ColoredMesh {
                 let mut colors = [found.colors.requires_grad()];
                 let moved = |twist: &Tensor| best.view_from_world.matmul(&about.motion(twist)?);
                 let [height, width] = [seen.dim(0), seen.dim(1)];
-                let camera = TensorCamera { view_from_world: moved(&twist[0])?, width, height, ..best.clone() };
+                let camera = MatrixCamera { view_from_world: moved(&twist[0])?, width, height, ..best.clone() };
                 let apart = self.draw(&camera, &colors[0])?.sub(&seen)?;
                 let loss = apart.square()?.mean(&[], false)?;
                 let judged = if stage.color_learning_rate > 0.0 { apart } else { apart.slice(-1, 3..)? };
@@ -117,7 +118,7 @@ impl ColoredMesh {
                 let view = moved(&twist[0].detach())?;
                 found.losses.push(loss.item()?);
                 best.view_from_world = view;
-                found.camera = best.camera()?;
+                found.camera = Camera::from_tensors(&best)?;
                 found.colors = colors[0].detach();
             }
         }
@@ -131,8 +132,8 @@ impl ColoredMesh {
     /// Memory that cannot be had.
     pub fn orbited(&self, camera: &Camera, shift: [f64; 3], turn: [f64; 3]) -> Result<Camera> {
         let motion = ModelFrame::new(self)?.motion(&Tensor::from_slice(&[shift, turn].concat(), &[6])?)?;
-        let camera = TensorCamera::from_camera(camera)?;
-        TensorCamera { view_from_world: camera.view_from_world.matmul(&motion)?, ..camera }.camera()
+        let camera = camera.to_tensors()?;
+        Camera::from_tensors(&MatrixCamera { view_from_world: camera.view_from_world.matmul(&motion)?, ..camera })
     }
 }
 
@@ -251,10 +252,10 @@ mod tests {
         let (figure, camera) = figure([12, 16]);
         let about = ModelFrame::new(&figure).unwrap();
         let start = figure.orbited(&camera, [0.05, -0.03, 0.1], [0.1, 0.3, -0.2]).unwrap();
-        let [goal, start] = [camera, start].map(|camera| TensorCamera::from_camera(&camera).unwrap());
+        let [goal, start] = [camera, start].map(|camera| camera.to_tensors().unwrap());
         let goal = figure.draw(&goal, &figure.colors).unwrap();
         let loss = |x: &[Tensor]| {
-            let camera = TensorCamera { view_from_world: start.view_from_world.matmul(&about.motion(&x[0])?)?, ..start.clone() };
+            let camera = MatrixCamera { view_from_world: start.view_from_world.matmul(&about.motion(&x[0])?)?, ..start.clone() };
             Ok(vec![at_all_sizes(&figure.draw(&camera, &x[1])?.sub(&goal)?)?])
         };
         let grey = Tensor::filled(figure.colors.shape(), 0.4, DType::F64).unwrap();

@@ -8,13 +8,14 @@ use clap::Args;
 use monotile::io::check_own;
 use monotile::transform::{DepthRange, look_at, perspective};
 use monotile::{Tensor, limits};
-use monotile_radiance::{Capture, CaptureOptions, FieldScene, FieldView, MatrixCamera};
+use monotile_radiance::{CaptureOptions, FieldScene, FieldView, MatrixCamera};
 use monotile_scene::Picture;
 
 use super::ViewSplit;
 use super::judged::beside;
 use crate::command_error::CommandError;
 use crate::commands::render::RenderOutput;
+use crate::commands::splat::open_data;
 use crate::commands::viewpoint::size;
 use crate::numbers;
 use crate::progress::{Progress, say};
@@ -99,7 +100,7 @@ impl NerfRenderArgs {
 
     /// The views of a capture, each in a file of its name; and their ratios where their pictures are there.
     fn views(&self, scene: &FieldScene, capture: &Path, out: &mut dyn Write) -> Result<(), CommandError> {
-        let read = Capture::read(capture, &CaptureOptions::default())?;
+        let read = open_data(capture, &CaptureOptions::default())?;
         let split = self.split.into();
         let views: Vec<_> = read.of(split).collect();
         if views.is_empty() {

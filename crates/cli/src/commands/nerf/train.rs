@@ -15,6 +15,7 @@ use monotile_radiance::{
 
 use super::judged::judge;
 use crate::command_error::CommandError;
+use crate::commands::splat::open_data;
 use crate::numbers;
 use crate::plot::{Plot, PlotAxis, Series, SeriesStyle};
 use crate::progress::{Progress, say};
@@ -32,8 +33,8 @@ Examples:
   monotile nerf train lego -o field --poses refine                     cameras that are nearly right
 
 DATA is a folder of a capture: NeRF's Blender scenes, nerfstudio's transforms.json and others. The folder OUT holds the field
-(field.json, field.safetensors), log.csv (a line a step), curve.svg, pictures of held-out views beside their truth in views/, and
-what --resume needs. With --steps, a run that was stopped and resumed ends with the same bytes.")]
+(field.json, field.safetensors), log.csv (a line a step), curve.svg, pictures of held-out views beside their truth in views/, refined
+cameras in cameras.json, and what --resume needs. With --steps, a run that was stopped and resumed ends with the same bytes.")]
 pub struct NerfTrainArgs {
     /// A folder of pictures and their cameras
     #[arg(value_name = "DATA")]
@@ -123,6 +124,8 @@ const STATE: &str = "training.safetensors";
 const LOG: &str = "log.csv";
 const CURVE: &str = "curve.svg";
 const VIEWS: &str = "views";
+/// Cameras that were refined.
+const CAMERAS: &str = "cameras.json";
 /// The first line of the log.
 const HEADER: &str = "step,seconds,loss,psnr,rays,samples,held_out_psnr";
 /// Held-out views that are measured, and drawn, while a field is learned.
@@ -140,7 +143,7 @@ impl NerfTrainArgs {
             return Err(CommandError::new(words));
         }
         let options = CaptureOptions { longest_side: self.longest_side, ..CaptureOptions::default() };
-        let capture = Capture::read(&self.data, &options)?;
+        let capture = open_data(&self.data, &options)?;
         capture.notes.iter().for_each(|note| say(&format!("warning: {}: {note}", report::path(&self.data))));
         let views = |split| capture.of(split).map(FieldView::from_capture).collect::<monotile::Result<Vec<_>>>();
         let learned = views(CaptureSplit::Train)?;
@@ -152,11 +155,12 @@ impl NerfTrainArgs {
         let trainer = FieldTrainer::new(learned, self.options())?;
         std::fs::create_dir_all(self.out.join(VIEWS)).map_err(|e| monotile::Error::io("writing", &self.out, &e))?;
         let _lock = Lock::within(&self.out)?;
-        let mut run = NerfRun { args: self, trainer, held_out, log: Vec::new(), seconds: 0.0 };
+        let mut run = NerfRun { args: self, capture, trainer, held_out, log: Vec::new(), seconds: 0.0 };
         if self.resume && state.exists() {
             run.resume(&state)?;
         }
         run.learn()?;
+        run.write_cameras()?;
         run.finish(out)
     }
 
@@ -201,6 +205,7 @@ impl NerfTrainArgs {
 /// A run in its folder.
 struct NerfRun<'a> {
     args: &'a NerfTrainArgs,
+    capture: Capture,
     trainer: FieldTrainer,
     held_out: Vec<FieldView>,
     /// Lines of the log.
@@ -306,6 +311,19 @@ impl NerfRun<'_> {
         })?;
         self.trainer.scene().write(folder)?;
         Ok(())
+    }
+
+    /// The cameras as they were refined.
+    fn write_cameras(&mut self) -> Result<(), CommandError> {
+        if self.args.poses == NerfPoses::Fixed {
+            return Ok(());
+        }
+        let learned = self.capture.views.iter_mut().filter(|view| view.split == CaptureSplit::Train);
+        for (number, view) in learned.enumerate() {
+            let rows = self.trainer.camera(number)?.view_from_world.to_f64_vec()?;
+            (0..16).for_each(|k| view.view_from_world[k / 4][k % 4] = rows[k]);
+        }
+        Ok(self.capture.write_cameras(self.args.out.join(CAMERAS))?)
     }
 
     /// The curve, and what all held-out views say.

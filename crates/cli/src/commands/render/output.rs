@@ -78,6 +78,11 @@ impl RenderOutput {
 }
 
 impl AnimationFormat {
+    /// Whether each picture is a file of its own.
+    pub fn is_numbered(&self) -> bool {
+        matches!(self, Self::Frames(..))
+    }
+
     /// Draws and writes every frame; one whose file says that it is just this frame is left as it is.
     pub fn write(
         &self,

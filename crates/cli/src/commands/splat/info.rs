@@ -6,20 +6,22 @@ use std::path::PathBuf;
 use clap::Args;
 use monotile::Tensor;
 use monotile::text::printable;
+use monotile_radiance::Capture;
 use serde_json::json;
 
-use super::{SceneExtent, counted, open};
+use super::{SceneExtent, capture_info, counted, open};
 use crate::command_error::CommandError;
 use crate::report::{self, Table, bytes, number};
 
-/// Tells what a file of Gaussian splats holds.
+/// Tells what a file of Gaussian splats holds, or a capture to learn them from.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   monotile splat info scene.ply           how many, how large, where, and what is unusual
+  monotile splat info DATA                views, cameras and points of a capture, and what is missing
   monotile splat info scene.ply --json | jq .splats")]
 pub struct SplatInfoArgs {
-    /// A scene, .ply or .splat
+    /// A scene: .ply, .splat, .spz, .sog, .glb, .gltf; or a capture: a folder of pictures with known cameras
     #[arg(value_name = "SCENE")]
     scene: PathBuf,
     /// Refuse a scene with splats that cannot be drawn
@@ -42,6 +44,9 @@ fn quantiles(mut x: Vec<f64>) -> [f64; 5] {
 impl SplatInfoArgs {
     /// Reads the scene and prints what is in it.
     pub fn run(&self, out: &mut dyn Write) -> Result<(), CommandError> {
+        if Capture::is_at(&self.scene) {
+            return capture_info::tell(&self.scene, self.json, out);
+        }
         let (splats, about) = open(&self.scene, self.strict)?;
         let degree = splats.degree().unwrap_or_default();
         let extent = SceneExtent::of(&splats)?;
@@ -61,6 +66,8 @@ impl SplatInfoArgs {
                 "degree": degree,
                 "dropped": about.dropped,
                 "antialiased": about.antialiased,
+                "frame": about.frame.name(),
+                "notes": about.notes,
                 "box": extent.as_ref().map(|e| [e.least, e.greatest]),
                 "center": extent.as_ref().map(|e| e.center),
                 "radius": extent.as_ref().map(|e| e.radius),
@@ -76,6 +83,7 @@ impl SplatInfoArgs {
         let drawn = if about.antialiased { ", to be drawn antialiased" } else { "" };
         let splats_told = counted(splats.len());
         writeln!(out, "  {}, {splats_told}, harmonics of degree {degree}{drawn}, {} in memory", about.format, bytes(held as u64))?;
+        writeln!(out, "  axes {}: {}", about.frame.name(), about.frame.words())?;
         if about.dropped > 0 {
             let first = about.first_dropped.unwrap_or_default();
             writeln!(out, "  {} cannot be drawn, number {first} first", counted(about.dropped))?;

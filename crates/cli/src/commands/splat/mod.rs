@@ -1,7 +1,16 @@
 //! `monotile splat`: scenes of Gaussian splats.
 
+mod capture_info;
+mod compare;
+mod convert;
+mod data;
 mod info;
+mod orbit;
 mod render;
+mod train;
+mod views;
+
+pub use data::{OrbitCaptureOptions, capture_scene, open_data};
 
 use std::io::Write;
 use std::path::Path;
@@ -13,7 +22,7 @@ use crate::command_error::CommandError;
 use crate::progress::say;
 use crate::report;
 
-/// Draws scenes of Gaussian splats and tells what is in their files.
+/// Draws scenes of Gaussian splats, tells what is in their files, converts and compares them.
 #[derive(Args)]
 pub struct SplatArgs {
     #[command(subcommand)]
@@ -24,6 +33,9 @@ pub struct SplatArgs {
 enum SplatCommand {
     Render(render::SplatRenderArgs),
     Info(info::SplatInfoArgs),
+    Train(train::SplatTrainArgs),
+    Convert(convert::SplatConvertArgs),
+    Compare(compare::SplatCompareArgs),
 }
 
 impl SplatArgs {
@@ -32,6 +44,9 @@ impl SplatArgs {
         match &self.command {
             SplatCommand::Render(command) => command.run(out),
             SplatCommand::Info(command) => command.run(out),
+            SplatCommand::Train(command) => command.run(out),
+            SplatCommand::Convert(command) => command.run(),
+            SplatCommand::Compare(command) => command.run(out),
         }
     }
 }
@@ -49,6 +64,7 @@ fn open(path: &Path, strict: bool) -> Result<(Splats, SplatFileInfo), CommandErr
         let words = format!("{left} {is} left out: a number there is NaN or infinite, or a quaternion is 0");
         say(&format!("warning: {}: {words}", report::path(path)));
     }
+    about.notes.iter().for_each(|note| say(&format!("warning: {}: {note}", report::path(path))));
     Ok((splats, about))
 }
 

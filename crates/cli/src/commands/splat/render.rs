@@ -1,24 +1,25 @@
 //! `monotile splat render`: pictures of a scene of splats.
 
-use std::f64::consts::TAU;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
-use monotile::transform::{DepthRange, look_at, perspective};
-use monotile::{DType, Tensor, limits};
-use monotile_radiance::{MatrixCamera, ProjectOptions, RenderedSplats, SplatOptions, Splats};
+use clap::Args;
+use monotile::{DType, Device, limits};
+use monotile_radiance::{AxisFrame, MatrixCamera, ProjectOptions, RenderedSplats, SplatFileInfo, SplatOptions, Splats};
 use monotile_scene::{Orbit, Picture};
 
+use super::orbit::{OrbitLens, UpAxis};
+use super::views::{SplitChoice, draw_views, views};
 use super::{SceneExtent, open};
 use crate::command_error::CommandError;
+use crate::commands::devices::DeviceArgs;
 use crate::commands::render::RenderOutput;
 use crate::commands::viewpoint::{Viewpoint, size};
 use crate::numbers;
 use crate::progress::{Progress, say};
 use crate::report;
 
-/// Draws a scene of Gaussian splats on the processor: a picture, or once around it.
+/// Draws a scene of Gaussian splats: a picture, or once around it.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -26,20 +27,30 @@ Examples:
   monotile splat render scene.ply --camera orbit:120,10,0.8 --size 800x600 -o side.png
   monotile splat render scene.ply --orbit -o scene.gif                  once around; also .apng
   monotile splat render scene.ply --orbit --frames 90 -o 'frames/%04d.png'
+  monotile splat render scene.ply --cameras DATA --split test -o 'frames/%04d.png'
+  monotile splat render scene.ply --camera cameras.json -o view.png     one camera, or more into frames/%04d.png
   monotile splat render scene.ply --depth -o depth.png                  near is bright
-  monotile splat render scene.ply --up y                                a file whose y points up
+  monotile splat render scene.ply --up z                                a file whose z points up
+  monotile splat render scene.ply --device gpu                          on an adapter
 
-Most trainers' files have y pointing down. The same command gives the same bytes on any number of threads.")]
+The y of PLY, .splat and SOG points down, as most trainers have it, that of SPZ and glTF up. The same command gives the same bytes on any number of threads, and on
+one adapter.")]
 pub struct SplatRenderArgs {
-    /// A scene, .ply or .splat
+    /// A scene: .ply, .splat, .spz, .sog, .glb, .gltf
     #[arg(value_name = "SCENE")]
     scene: PathBuf,
     /// File: .png, .gif, .apng, frames/%04d.png, or - for PNG on standard output [default: the scene's name with .png]
     #[arg(short, long, value_name = "FILE")]
     out: Option<String>,
-    /// orbit:AZIMUTH,ELEVATION[,DISTANCE] in degrees
+    /// orbit:AZIMUTH,ELEVATION[,DISTANCE] in degrees, or a file of cameras: transforms.json, cameras.json
     #[arg(long, value_name = "CAMERA", default_value = "orbit:35,18")]
     camera: Viewpoint,
+    /// A picture for each view of a capture: a folder of pictures with known cameras, or a 3D model that is looked at from all around
+    #[arg(long, value_name = "DATA", conflicts_with_all = ["camera", "orbit"])]
+    cameras: Option<PathBuf>,
+    /// Which views of the capture
+    #[arg(long, value_name = "WHICH", default_value = "all")]
+    split: SplitChoice,
     /// The camera goes once around
     #[arg(long)]
     orbit: bool,
@@ -49,15 +60,15 @@ pub struct SplatRenderArgs {
     /// Frames a second of an animation
     #[arg(long, value_name = "N", default_value_t = 24.0, value_parser = numbers::finite::<f64>)]
     fps: f64,
-    /// Pixels
-    #[arg(long, value_name = "WxH", default_value = "800x800", value_parser = size)]
+    /// Pixels; views of a capture have their own
+    #[arg(long, value_name = "WxH", default_value = "800x800", value_parser = size, conflicts_with = "cameras")]
     size: [usize; 2],
     /// Degrees that the camera sees vertically
     #[arg(long, value_name = "DEGREES", default_value_t = 40.0, value_parser = numbers::finite::<f64>)]
     fov: f64,
-    /// The axis of the file that points up
-    #[arg(long, value_name = "AXIS", default_value = "-y", allow_hyphen_values = true)]
-    up: UpAxis,
+    /// The axis of the file that points up [default: that of its format, y of SPZ and glTF, -y of others]
+    #[arg(long, value_name = "AXIS", allow_hyphen_values = true)]
+    up: Option<UpAxis>,
     /// none, or a colour as #rrggbb
     #[arg(long, value_name = "WHAT", default_value = "#000000", value_parser = background)]
     background: SplatBackground,
@@ -70,31 +81,8 @@ pub struct SplatRenderArgs {
     /// Refuse a scene with splats that cannot be drawn
     #[arg(long)]
     strict: bool,
-}
-
-/// Which way is up.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum UpAxis {
-    #[value(name = "y")]
-    Y,
-    #[value(name = "-y")]
-    MinusY,
-    #[value(name = "z")]
-    Z,
-    #[value(name = "-z")]
-    MinusZ,
-}
-
-impl UpAxis {
-    /// Where a place goes whose y points up and whose front looks along z.
-    fn place(self, [x, y, z]: [f64; 3]) -> [f64; 3] {
-        match self {
-            Self::Y => [x, y, z],
-            Self::MinusY => [x, -y, -z],
-            Self::Z => [x, -z, y],
-            Self::MinusZ => [x, z, -y],
-        }
-    }
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 /// What is behind the splats.
@@ -130,73 +118,85 @@ impl SplatRenderArgs {
         if !(self.fov >= 1.0 && self.fov <= 170.0) {
             return refuse("--fov is from 1 to 170 degrees");
         }
+        let of_file = match &self.camera {
+            Viewpoint::OfFile(file) => Some(Path::new(file)),
+            Viewpoint::Orbit(_) => self.cameras.as_deref(),
+        };
+        if let Some(file) = of_file {
+            if self.cameras.is_none() && !file.exists() {
+                let words = format!("there is no file {} of cameras; stand anywhere by --camera orbit:30,20", report::path(file));
+                return refuse(&words);
+            }
+            return self.draw_views(file, &output, &self.device.open()?, out);
+        }
         if animated != self.orbit {
             return refuse("--orbit draws an animation, a .gif, an .apng or frames/%04d.png, and nothing else does");
         }
-        let Viewpoint::Orbit(orbit) = self.camera else {
-            return refuse("a file of splats has no cameras; stand anywhere by --camera orbit:30,20");
-        };
+        let Viewpoint::Orbit(orbit) = self.camera else { unreachable!("a file's cameras are drawn above") };
         let frames = if self.orbit { self.frames } else { 1 };
         limits::FRAMES.admit(report::path(&self.scene), frames)?;
+        let device = self.device.open()?;
         let (splats, about) = open(&self.scene, self.strict)?;
         let Some(extent) = SceneExtent::of(&splats)? else {
             return Err(CommandError::new(format!("{}: there is nothing to see: it has no splats", report::path(&self.scene))));
         };
-        let options = SplatOptions {
-            project: ProjectOptions { antialiased: self.antialiased || about.antialiased, ..ProjectOptions::default() },
-            ..SplatOptions::default()
-        };
+        let splats = splats.to(&device)?;
+        let up = self.up.unwrap_or(UpAxis::of(about.frame));
+        let mut options = self.options(&about);
+        // What is nearer than a hundredth of the scene's radius would fill the picture.
+        options.project.near = 0.01 * extent.radius;
         let draw = |frame: usize| {
             let azimuth = f64::from(orbit.azimuth) + 360.0 * frame as f64 / frames as f64;
-            self.draw(&splats, &self.camera(&extent, &orbit, azimuth)?, &options, &extent)
+            self.picture(&splats, &self.camera(&extent, &orbit, up, azimuth)?, &options)
         };
         let RenderOutput::Animated(files) = &output else {
             return output.write_picture(&draw(0)?, out);
         };
         let mut progress = Progress::new("frames", frames);
-        let metadata = std::fs::metadata(&self.scene).ok();
-        let changed = metadata.map(|m| (m.len(), m.modified().ok()));
-        let Self { size, fov, up, background, antialiased, depth, .. } = self;
-        let source = format!(
-            "{} {changed:?} {orbit:?} {frames} {size:?} {fov} {up:?} {background:?} {antialiased} {depth}",
-            self.scene.display()
-        );
+        let source = format!("{} {orbit:?} {frames} {up:?}", self.source(&device));
         files.write(self.size, frames as usize, self.fps, &source, &mut progress, draw)?;
         progress.finish();
         say(&format!("{output}: {frames} frames of {} x {}", self.size[0], self.size[1]));
         Ok(())
     }
 
-    /// A camera on a circle around the scene, which it looks at.
-    fn camera(&self, extent: &SceneExtent, orbit: &Orbit, azimuth: f64) -> Result<MatrixCamera, CommandError> {
-        let [width, height] = self.size;
-        let fovy = self.fov.to_radians();
-        let narrow = fovy.min(2.0 * ((0.5 * fovy).tan() * width as f64 / height as f64).atan());
-        // The tenth that lies outside of the radius is mostly near it.
-        let distance = f64::from(orbit.distance) * 1.15 * extent.radius / (0.5 * narrow).sin();
-        let (sin, cos) = (azimuth / 360.0 * TAU).sin_cos();
-        let (high, level) = f64::from(orbit.elevation).to_radians().sin_cos();
-        let eye = self.up.place([distance * level * sin, distance * high, distance * level * cos]);
-        let vector = |x: [f64; 3]| Tensor::from(x);
-        let eye = [0, 1, 2].map(|k| extent.center[k] + eye[k]);
-        let view_from_world = look_at(&vector(eye), &vector(extent.center), &vector(self.up.place([0.0, 1.0, 0.0])))?;
-        let number = Tensor::scalar::<f64>;
-        let aspect = width as f64 / height as f64;
-        let [near, far] = [1e-3, 1e3].map(|x| number(x * extent.radius));
-        let clip_from_view = perspective(&number(fovy), &number(aspect), &near, &far, DepthRange::ZeroOne)?;
-        Ok(MatrixCamera { view_from_world, clip_from_view, width, height })
+    fn options(&self, about: &SplatFileInfo) -> SplatOptions {
+        let project = ProjectOptions { antialiased: self.antialiased || about.antialiased, ..about.project() };
+        SplatOptions { project, ..SplatOptions::default() }
     }
 
-    fn draw(
-        &self,
-        splats: &Splats,
-        camera: &MatrixCamera,
-        options: &SplatOptions,
-        extent: &SceneExtent,
-    ) -> Result<Picture, CommandError> {
-        // What is nearer than a hundredth of the scene's radius would fill the picture.
-        let project = ProjectOptions { near: 0.01 * extent.radius, ..options.project.clone() };
-        let seen = splats.render(camera, &SplatOptions { project, ..options.clone() })?;
+    /// What a picture is made of, besides its camera: a frame that says the same need not be drawn again.
+    fn source(&self, device: &Device) -> String {
+        let metadata = std::fs::metadata(&self.scene).ok();
+        let changed = metadata.map(|m| (m.len(), m.modified().ok()));
+        let Self { size, fov, background, antialiased, depth, .. } = self;
+        format!("{} {changed:?} {size:?} {fov} {background:?} {antialiased} {depth} {device}", self.scene.display())
+    }
+
+    /// A picture for each view that a file or a folder has.
+    fn draw_views(&self, file: &Path, output: &RenderOutput, device: &Device, out: &mut dyn Write) -> Result<(), CommandError> {
+        if self.orbit {
+            return Err(CommandError::Usage(
+                "splat render: --orbit goes around the scene, and --camera has a place of its own".to_owned(),
+            ));
+        }
+        let views = views(file, self.split)?;
+        let (splats, about) = open(&self.scene, self.strict)?;
+        // The world of a capture is that of the files that are trained from it.
+        let splats = splats.to_frame(about.frame, AxisFrame::default())?.to(device)?;
+        let options = self.options(&about);
+        let cameras: Vec<_> = views.iter().map(|view| (view.view_from_world, view.intrinsics, view.width, view.height)).collect();
+        let source = format!("{} {cameras:?}", self.source(device));
+        draw_views(&views, output, (self.fps, &hashed(&source)), |camera| self.picture(&splats, camera, &options), out)
+    }
+
+    /// A camera on a circle around the scene, which it looks at.
+    fn camera(&self, extent: &SceneExtent, orbit: &Orbit, up: UpAxis, azimuth: f64) -> Result<MatrixCamera, CommandError> {
+        OrbitLens { size: self.size, fov: self.fov, up }.camera(extent, orbit, azimuth)
+    }
+
+    fn picture(&self, splats: &Splats, camera: &MatrixCamera, options: &SplatOptions) -> Result<Picture, CommandError> {
+        let seen = splats.render(camera, options)?;
         let rgba = if self.depth { depths(&seen)? } else { self.colors(&seen)? };
         Ok(Picture { width: camera.width, height: camera.height, rgba })
     }
@@ -231,4 +231,12 @@ fn depths(seen: &RenderedSplats) -> Result<Vec<u8>, CommandError> {
         [gray, gray, gray, (255.0 * covered).round().clamp(0.0, 255.0) as u8]
     };
     Ok(depth.iter().zip(&coverage).flat_map(pixel).collect())
+}
+
+/// Sixteen digits in the place of a text that is too long for a picture's file.
+fn hashed(text: &str) -> String {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }

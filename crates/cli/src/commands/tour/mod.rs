@@ -7,6 +7,7 @@ mod factorization;
 mod folder;
 mod language;
 mod scene;
+mod splats;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -54,6 +55,7 @@ const STATIONS: &[Station] = &[
     Station { name: "attention", visit: |progress| attention::section(progress).map(Some) },
     Station { name: "factors", visit: |progress| factorization::section(progress).map(Some) },
     Station { name: "scene", visit: |progress| scene::section(progress).map(Some) },
+    Station { name: "splats", visit: |progress| splats::section(progress).map(Some) },
     Station { name: "language", visit: |progress| language::section(progress).map(Some) },
     Station { name: "device", visit: device::section },
 ];

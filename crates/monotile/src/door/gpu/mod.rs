@@ -3,6 +3,7 @@
 //! Results are contiguous, of f32 unless a type is kept, and unrecorded. What is not here is refused by the name of its operation.
 //! [`outside`] and [`count_targets`] look at integers on the host, where those that came from there have a copy.
 
+mod access;
 mod factor;
 mod gather;
 mod map;
@@ -23,6 +24,7 @@ use crate::tensor::gpu::{OpenGpu, done, gpu_type, is_one_number};
 use crate::tensor::storage::Storage;
 use crate::tensor::{DType, Processor, Strides, Tensor};
 
+pub use access::GpuAccess;
 pub(crate) use gather::outside;
 pub(crate) use monotile_gpu::GpuScatter;
 pub(crate) use rowwise::count_targets;

@@ -1,0 +1,77 @@
+//! Cameras on a circle around a scene of splats.
+
+use std::f64::consts::TAU;
+
+use clap::ValueEnum;
+use monotile::Tensor;
+use monotile::transform::{DepthRange, look_at, perspective};
+use monotile_radiance::{AxisFrame, MatrixCamera};
+use monotile_scene::Orbit;
+
+use super::SceneExtent;
+use crate::command_error::CommandError;
+
+/// Which way is up.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum UpAxis {
+    #[value(name = "y")]
+    Y,
+    #[value(name = "-y")]
+    MinusY,
+    #[value(name = "z")]
+    Z,
+    #[value(name = "-z")]
+    MinusZ,
+}
+
+impl UpAxis {
+    /// That of files with such axes.
+    pub fn of(frame: AxisFrame) -> Self {
+        match frame {
+            AxisFrame::Rdf => Self::MinusY,
+            AxisFrame::Rub => Self::Y,
+        }
+    }
+
+    /// Where a place goes whose y points up and whose front looks along z.
+    fn place(self, [x, y, z]: [f64; 3]) -> [f64; 3] {
+        match self {
+            Self::Y => [x, y, z],
+            Self::MinusY => [x, -y, -z],
+            Self::Z => [x, -z, y],
+            Self::MinusZ => [x, z, -y],
+        }
+    }
+}
+
+/// A camera that looks at a scene from around it.
+#[derive(Debug, Clone, Copy)]
+pub struct OrbitLens {
+    /// Pixels.
+    pub size: [usize; 2],
+    /// Degrees that it sees vertically.
+    pub fov: f64,
+    pub up: UpAxis,
+}
+
+impl OrbitLens {
+    /// The camera at so many degrees of an orbit.
+    pub fn camera(&self, extent: &SceneExtent, orbit: &Orbit, azimuth: f64) -> Result<MatrixCamera, CommandError> {
+        let [width, height] = self.size;
+        let fovy = self.fov.to_radians();
+        let narrow = fovy.min(2.0 * ((0.5 * fovy).tan() * width as f64 / height as f64).atan());
+        // The tenth that lies outside of the radius is mostly near it.
+        let distance = f64::from(orbit.distance) * 1.15 * extent.radius / (0.5 * narrow).sin();
+        let (sin, cos) = (azimuth / 360.0 * TAU).sin_cos();
+        let (high, level) = f64::from(orbit.elevation).to_radians().sin_cos();
+        let eye = self.up.place([distance * level * sin, distance * high, distance * level * cos]);
+        let vector = |x: [f64; 3]| Tensor::from(x);
+        let eye = [0, 1, 2].map(|k| extent.center[k] + eye[k]);
+        let view_from_world = look_at(&vector(eye), &vector(extent.center), &vector(self.up.place([0.0, 1.0, 0.0])))?;
+        let number = Tensor::scalar::<f64>;
+        let aspect = width as f64 / height as f64;
+        let [near, far] = [1e-3, 1e3].map(|x| number(x * extent.radius));
+        let clip_from_view = perspective(&number(fovy), &number(aspect), &near, &far, DepthRange::ZeroOne)?;
+        Ok(MatrixCamera { view_from_world, clip_from_view, width, height })
+    }
+}

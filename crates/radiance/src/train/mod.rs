@@ -1,0 +1,402 @@
+//! Scenes of splats learned from captures.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `views` | pictures and cameras in memory |
+//! | `initial` | the first splats: points, or places that all views see as covered |
+//! | `cloud` | columns of numbers with Adam's averages; one function carries out a change of population |
+//! | `population` | which changes there are: MCMC with a budget, or densification |
+//! | `objective` | the loss as a sum of terms |
+//! | `pass` | a picture and its gradients by kernels, without the tape |
+//! | `schedule` | learning rates |
+//! | `random` | numbers by seed, step and row |
+//! | `state` | a run in a file |
+//! | `run` | a whole run in a folder |
+//!
+//! A run is a function of its options and its capture: the same bits on any number of threads, and after a kill.
+//!
+//! # Source
+//! Kerbl, Kopanas, Leimkühler and Drettakis (2023), 3D Gaussian splatting for real-time radiance field rendering.
+
+mod cameras;
+mod cloud;
+mod evaluate;
+mod initial;
+mod neighbors;
+mod objective;
+mod options;
+mod pass;
+mod population;
+mod random;
+mod run;
+mod schedule;
+mod state;
+#[cfg(test)]
+mod tests;
+mod views;
+
+use monotile::{Error, Result};
+use monotile_kernels::adam::{AdamColumns, AdamRule, adam};
+
+use crate::capture::{Capture, CaptureSplit};
+use crate::splats::Splats;
+
+use cloud::Cloud;
+use objective::{SEEN, TargetPicture};
+use pass::{DrawRule, Pass};
+use population::ScreenMotion;
+use random::{Purpose, RandomDraws};
+use views::{LoadedView, Region, ViewCone};
+
+pub use cloud::{PopulationChange, SplatEdit};
+pub use evaluate::{SplatEvaluation, SplatPicture};
+pub use initial::InitialSplats;
+pub use objective::{SplatLoss, SplatObjective};
+pub use options::{AppearanceTraining, PoseTraining, SplatTrainOptions, TrainBackground};
+pub use population::{Densify, Mcmc, SplatStrategy, relocation};
+pub use run::{LOG, STATE, SplatProgress, SplatRun};
+pub use schedule::{ExponentialRate, SplatRates};
+
+/// Numbers of each view that are learned, with Adam's averages.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct ViewNumbers {
+    values: Vec<f64>,
+    means: Vec<f64>,
+    squares: Vec<f64>,
+}
+
+impl ViewNumbers {
+    fn new(values: Vec<f64>) -> Self {
+        Self { means: vec![0.0; values.len()], squares: vec![0.0; values.len()], values }
+    }
+
+    /// A step of a view; then what all views have in common beyond `rest` is taken away.
+    fn step<const N: usize>(&mut self, (view, rule): (usize, AdamRule), gradient: &[f64; N], rates: &[f64; N], rest: &[f64; N]) {
+        let row = view * N..(view + 1) * N;
+        let of = AdamColumns {
+            values: &mut self.values[row.clone()],
+            means: &mut self.means[row.clone()],
+            squares: &mut self.squares[row],
+        };
+        adam(rule, rates, gradient, of);
+        let count = (self.values.len() / N) as f64;
+        for k in 0..N {
+            let mean = self.values.iter().skip(k).step_by(N).sum::<f64>() / count - rest[k];
+            self.values.iter_mut().skip(k).step_by(N).for_each(|x| *x -= mean);
+        }
+    }
+
+    fn row<const N: usize>(&self, view: usize) -> [f64; N] {
+        std::array::from_fn(|k| self.values[view * N + k])
+    }
+}
+
+/// The map that changes no colour.
+const NO_MAP: [f64; 12] = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SplatStep {
+    /// How many steps are done.
+    pub number: u64,
+    /// The loss of the view that it took, before the step.
+    pub loss: SplatLoss,
+    /// How many splats there are now.
+    pub splats: usize,
+    /// How many of them the view saw.
+    pub visible: usize,
+    /// Pairs of a splat and a tile of 8 x 8 pixels.
+    pub pairs: usize,
+}
+
+/// A scene that is being learned.
+pub struct SplatTrainer {
+    options: SplatTrainOptions,
+    rule: DrawRule,
+    views: Vec<LoadedView>,
+    held_out: Vec<LoadedView>,
+    region: Region,
+    cloud: Cloud,
+    step: u64,
+    gradients: ScreenMotion,
+    twists: ViewNumbers,
+    maps: ViewNumbers,
+    /// Steps that each view had.
+    visits: Vec<f64>,
+    pass: Pass,
+    epoch: Option<(u64, Vec<usize>)>,
+}
+
+impl std::fmt::Debug for SplatTrainer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SplatTrainer({} views, {} splats, {} steps)", self.views.len(), self.cloud.len(), self.step)
+    }
+}
+
+impl SplatTrainer {
+    /// The beginning of a run on the training views of a capture; its test views, else its validation views, are held out.
+    ///
+    /// # Errors
+    /// If an option makes no sense, there is nothing to train on, a picture cannot be read, no view sees a splat, or more memory is expected than allowed.
+    #[track_caller]
+    pub fn new(capture: &Capture, options: SplatTrainOptions) -> Result<Self> {
+        options.check()?;
+        let plan = SplatTrainPlan::new(capture, &options);
+        plan.check(&options)?;
+        let of = |split: CaptureSplit| capture.of(split).map(LoadedView::read).collect::<Result<Vec<_>>>();
+        let views = of(CaptureSplit::Train)?;
+        if views.is_empty() {
+            return Err(Error::value("splat train: the capture has no views to train on; those held out are not learned from"));
+        }
+        let mut held_out = of(CaptureSplit::Test)?;
+        if held_out.is_empty() {
+            held_out = of(CaptureSplit::Validation)?;
+        }
+        let sights = views.iter().map(LoadedView::sight).collect::<Result<Vec<ViewCone>>>()?;
+        let region = Region::of(&sights);
+        let cloud = match capture.points.as_ref().filter(|points| !points.positions.is_empty()) {
+            Some(points) => options.initial.of_points(points, options.max_splats),
+            None => options.initial.of_views(&views, &sights, (&region, options.max_splats, options.seed)),
+        };
+        if cloud.len() == 0 {
+            return Err(Error::value("splat train: no place is covered in all views that see it; the views see nothing in common"));
+        }
+        let seen = |point: &[f32]| sights.iter().any(|s| s.project([0, 1, 2].map(|k| f64::from(point[k]))).is_some_and(inside));
+        if !cloud.columns[0].values.chunks_exact(3).any(seen) {
+            return Err(Error::value("splat train: no view sees any of the first splats; cameras and points are apart"));
+        }
+        let rule = DrawRule { project: options.project.clone(), ..DrawRule::default() };
+        let count = views.len();
+        Ok(Self {
+            rule,
+            region,
+            cloud,
+            step: 0,
+            gradients: ScreenMotion::default(),
+            twists: ViewNumbers::new(vec![0.0; 6 * count]),
+            maps: ViewNumbers::new(NO_MAP.repeat(count)),
+            visits: vec![0.0; count],
+            pass: Pass::default(),
+            epoch: None,
+            views,
+            held_out,
+            options,
+        })
+    }
+
+    /// The options.
+    pub fn options(&self) -> &SplatTrainOptions {
+        &self.options
+    }
+
+    /// Steps that are done.
+    pub fn steps_done(&self) -> u64 {
+        self.step
+    }
+
+    /// How many splats there are.
+    pub fn splat_count(&self) -> usize {
+        self.cloud.len()
+    }
+
+    /// How many views are learned from, and how many are held out.
+    pub fn view_counts(&self) -> [usize; 2] {
+        [self.views.len(), self.held_out.len()]
+    }
+
+    /// The scene as it is now.
+    #[track_caller]
+    pub fn splats(&self) -> Result<Splats> {
+        self.cloud.splats()
+    }
+
+    /// The next step, of those that the options say.
+    #[track_caller]
+    pub fn step(&mut self) -> Result<SplatStep> {
+        self.step_at(self.step as f64 / self.options.steps as f64)
+    }
+
+    /// The next step of a run of which this part is over, from 0 to 1: what learning rates depend on.
+    ///
+    /// # Errors
+    /// If there is no memory, or the loss is not finite any more.
+    #[track_caller]
+    pub fn step_at(&mut self, progress: f64) -> Result<SplatStep> {
+        let at = self.next_view();
+        let coefficients = self.coefficients();
+        if self.cloud.coefficients() < coefficients {
+            self.cloud.widen(coefficients);
+        }
+        let seed = self.options.seed;
+        let (view, step) = (&self.views[at], self.step);
+        let refines = self.options.poses == PoseTraining::Refine;
+        let twist: [f64; 6] = self.twists.row(at);
+        let camera = view.camera_rows(&self.rule.project, refines.then_some((&twist, self.region.center)))?;
+        let background = match self.options.background {
+            _ if view.opaque => [0.0; 3],
+            TrainBackground::Random => RandomDraws::new(seed, step, Purpose::Background).uniform3(0).map(|x| x as f32),
+            fixed => fixed.measured(),
+        };
+        let affine = self.options.appearance == AppearanceTraining::Affine;
+        let target = TargetPicture { colors: affine.then(|| map_of(&self.maps.row(at))), ..target_of(view, background) };
+        let objective = &self.options.objective;
+        let report = self.pass.run(&self.cloud, &camera.numbers, (&self.rule, objective), &target, self.region.extent)?;
+        if !report.loss.total.is_finite() {
+            let words = format!("splat train: the loss of step {} is not finite any more: lower the learning rates", step + 1);
+            return Err(Error::new(monotile::ErrorKind::NotConverged, words));
+        }
+        self.step += 1;
+        let rates = &self.options.rates;
+        let total = self.options.steps as f64;
+        let rate = |of: &ExponentialRate| match of.delay_steps > 0.0 {
+            true => of.at(progress * total, total),
+            false => of.at(progress, 1.0),
+        };
+        let means = rate(&rates.means) * self.region.extent;
+        let mut of_harmonics = vec![rate(&rates.harmonics); 3 * coefficients];
+        of_harmonics[..3].fill(rate(&rates.colors));
+        let of =
+            [&[means; 3][..], &[rate(&rates.rotations); 4], &[rate(&rates.log_scales); 3], &[rate(&rates.logits)], &of_harmonics];
+        let adam = AdamRule { betas: self.options.betas, epsilon: self.options.epsilon, step: self.step };
+        self.cloud.step(adam, self.pass.gradients(), of);
+        self.visits[at] += 1.0;
+        let visit = AdamRule { step: self.visits[at] as u64, ..adam };
+        if let Some(gradient) = camera.twist_gradient(&report.camera)? {
+            let (turn, shift) = (rate(&rates.poses), rate(&rates.poses) * self.region.extent);
+            self.twists.step((at, visit), &gradient, &[shift, shift, shift, turn, turn, turn], &[0.0; 6]);
+        }
+        if affine {
+            let gradient: [f64; 12] = std::array::from_fn(|k| report.colors[k / 4][k % 4]);
+            self.maps.step((at, visit), &gradient, &[rate(&rates.appearance); 12], &NO_MAP);
+        }
+        self.change_population(progress, means);
+        let (visible, pairs) = (report.visible, report.pairs);
+        Ok(SplatStep { number: self.step, loss: report.loss, splats: self.cloud.len(), visible, pairs })
+    }
+
+    /// What follows a step: splats walk, move, are born and removed.
+    fn change_population(&mut self, progress: f64, rate: f64) {
+        let (seed, step, most) = (self.options.seed, self.step, self.options.max_splats);
+        let due = self.options.strategy.is_due(step, progress);
+        let births = RandomDraws::new(seed, step, Purpose::Births);
+        let change = match &self.options.strategy {
+            SplatStrategy::Mcmc(mcmc) => {
+                if mcmc.noise > 0.0 {
+                    mcmc.walk(&mut self.cloud, rate, &RandomDraws::new(seed, step, Purpose::Noise));
+                }
+                due.then(|| mcmc.change(&self.cloud, most, &births))
+            }
+            SplatStrategy::Densify(densify) => {
+                if progress < densify.until {
+                    let [positions, depths] = self.pass.on_screen();
+                    let view = self.epoch.as_ref().map_or(0, |(_, order)| order[(step as usize - 1) % order.len()]);
+                    let size = [self.views[view].width, self.views[view].height];
+                    self.gradients.add(positions, depths, size);
+                }
+                due.then(|| densify.change(&self.cloud, &self.gradients, (step, self.region.extent), most, &births))
+            }
+        };
+        if let Some(change) = change {
+            self.cloud.apply(&change);
+            self.gradients = ScreenMotion::default();
+        }
+    }
+
+    /// The view of the next step: all of them in another order each epoch.
+    fn next_view(&mut self) -> usize {
+        let count = self.views.len() as u64;
+        let epoch = self.step / count;
+        if self.epoch.as_ref().is_none_or(|(of, _)| *of != epoch) {
+            let order = RandomDraws::new(self.options.seed, epoch, Purpose::Views).permutation(self.views.len());
+            self.epoch = Some((epoch, order));
+        }
+        self.epoch.as_ref().map_or(0, |(_, order)| order[(self.step % count) as usize])
+    }
+
+    /// Coefficients of harmonics a channel in the next step.
+    fn coefficients(&self) -> usize {
+        let degree = (self.step as usize / self.options.degree_every).min(self.options.degree);
+        (degree + 1) * (degree + 1)
+    }
+}
+
+fn inside([x, y]: [f64; 2]) -> bool {
+    x.abs() <= 1.0 && y.abs() <= 1.0
+}
+
+fn map_of(numbers: &[f64; 12]) -> [[f32; 4]; 3] {
+    std::array::from_fn(|i| std::array::from_fn(|k| numbers[4 * i + k] as f32))
+}
+
+fn target_of(view: &LoadedView, background: [f32; 3]) -> TargetPicture<'_> {
+    let LoadedView { width, height, opaque, .. } = *view;
+    TargetPicture { width, height, rgba: &view.rgba, opaque, mask: view.mask.as_deref(), background, colors: None }
+}
+
+/// What a run takes, before anything of it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SplatTrainPlan {
+    /// The most splats.
+    pub splats: usize,
+    /// Bytes of their numbers, averages and gradients.
+    pub scene: u64,
+    /// Bytes of pairs of splats and tiles in a step, at eight tiles a splat.
+    pub pairs: u64,
+    /// Bytes of all pictures.
+    pub pictures: u64,
+    /// Bytes of a few pictures in a step.
+    pub step: u64,
+}
+
+/// Tiles of a splat that a plan expects.
+const TILES: u64 = 8;
+
+impl SplatTrainPlan {
+    /// The plan of a run on a capture.
+    pub fn new(capture: &Capture, options: &SplatTrainOptions) -> Self {
+        let coefficients = ((options.degree + 1) * (options.degree + 1)) as u64;
+        let numbers = 11 + 3 * coefficients;
+        // Values, two averages and a gradient; what is on the screen and its gradient; what tiles read, and the lists.
+        let each = 4 * (4 * numbers + 3 + 2 * 10) + 64 + 40;
+        let sizes = || capture.views.iter().map(|view| (view.width as u64).saturating_mul(view.height as u64));
+        let count = options.max_splats as u64;
+        Self {
+            splats: options.max_splats,
+            scene: count.saturating_mul(each),
+            // A tile's number, an entry and a record of ten numbers.
+            pairs: count.saturating_mul(TILES * (4 + 8 + 40)),
+            pictures: sizes().fold(0, |sum, pixels| sum.saturating_add(pixels.saturating_mul(16))),
+            step: sizes().max().unwrap_or(0).saturating_mul(4 * (2 * 5 + 4 * 3 + 8 * 3)),
+        }
+    }
+
+    /// Bytes at the peak of a step.
+    pub fn memory(&self) -> u64 {
+        [self.pairs, self.pictures, self.step].into_iter().fold(self.scene, u64::saturating_add)
+    }
+
+    /// How many splats fit into so many bytes.
+    pub fn splats_within(&self, bytes: u64) -> usize {
+        let fixed = self.pictures.saturating_add(self.step);
+        let each = (self.scene + self.pairs) / self.splats.max(1) as u64;
+        (bytes.saturating_sub(fixed) / each.max(1)) as usize
+    }
+
+    #[track_caller]
+    fn check(&self, options: &SplatTrainOptions) -> Result<()> {
+        match options.memory {
+            Some(bytes) if self.memory() > bytes => {
+                let (needed, fits, mega) = (self.memory(), self.splats_within(bytes), |bytes: u64| bytes.div_ceil(1 << 20));
+                let words = format!(
+                    "splat train: {} splats and {} MiB of pictures take about {} MiB, and {} MiB are allowed; {fits} splats would fit",
+                    self.splats,
+                    mega(self.pictures),
+                    mega(needed),
+                    mega(bytes)
+                );
+                Err(Error::new(monotile::ErrorKind::Memory, words))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Splats on a GPU: pictures and gradients as on the processor, the same bits again, and refusals.
+#![cfg(feature = "gpu")]
+
+use monotile::tape::grad;
+use monotile::{DType, Device, Rng, Tensor};
+use monotile_radiance::{BlendOptions, MatrixCamera, ProjectOptions, SplatOptions, Splats, SsimWindows, blend, project, ssim};
+
+fn device() -> Option<Device> {
+    let required = std::env::var_os("MONOTILE_REQUIRE_GPU").is_some_and(|v| v == "1");
+    let device = Device::open("gpu");
+    if let Err(error) = &device {
+        assert!(!required, "{error}");
+        println!("skipped: {error}");
+    }
+    device.ok()
+}
+
+fn scene(n: usize) -> Splats {
+    let mut rng = Rng::new(3);
+    let mut uniform = |shape: &[usize], low: f64, high: f64| rng.uniform(shape, low, high, DType::F32).unwrap();
+    Splats {
+        means: uniform(&[n, 3], -1.0, 1.0),
+        rotations: uniform(&[n, 4], -1.0, 1.0),
+        log_scales: uniform(&[n, 3], -3.0, -1.0),
+        logits: uniform(&[n], -1.0, 2.5),
+        harmonics: uniform(&[n, 9, 3], -0.5, 0.8),
+    }
+}
+
+fn camera(width: usize, height: usize) -> MatrixCamera {
+    let view = [[0.96, 0.0, 0.28, 0.05], [0.0576, 0.9784, -0.1974, -0.1], [-0.274, 0.2057, 0.9395, -4.2], [0.0, 0.0, 0.0, 1.0]];
+    let lens = [[2.1, 0.0, 0.08, 0.0], [0.0, 2.3, -0.05, 0.0], [0.0, 0.0, -1.0, -0.1], [0.0, 0.0, -1.0, 0.0]];
+    let [view_from_world, clip_from_view] = [view, lens].map(|m| Tensor::from_rows(&m).unwrap().requires_grad());
+    MatrixCamera { view_from_world, clip_from_view, width, height }
+}
+
+/// A picture, and its gradients by the splats' tensors and the camera's matrices.
+fn drawn(splats: &Splats, device: &Device) -> (Vec<f32>, Vec<Vec<f64>>) {
+    let there = splats.to(device).unwrap();
+    let leaves =
+        [&there.means, &there.rotations, &there.log_scales, &there.logits, &there.harmonics].map(|x| x.clone().requires_grad());
+    let [means, rotations, log_scales, logits, harmonics] = leaves.clone();
+    let camera = camera(37, 29);
+    let there = Splats { means, rotations, log_scales, logits, harmonics };
+    let background = Tensor::from([0.2_f32, 0.4, 0.1]).to(device).unwrap();
+    let options = SplatOptions { background: Some(background), ..SplatOptions::default() };
+    let seen = there.render(&camera, &options).unwrap();
+    assert_eq!((seen.picture.device(), seen.depth.device(), seen.skipped), (device.clone(), device.clone(), 0));
+    let loss = seen.picture.mul(&seen.picture).unwrap().sum(&[], false).unwrap();
+    let loss = loss.add(seen.depth.sum(&[], false).unwrap()).unwrap();
+    let inputs: Vec<&Tensor> = leaves.iter().chain([&camera.view_from_world, &camera.clip_from_view]).collect();
+    let gradients = grad(&loss, &inputs).unwrap();
+    assert!(gradients.iter().zip(&inputs).all(|(g, x)| g.device() == x.device() && g.shape() == x.shape()));
+    (seen.picture.to_vec().unwrap(), gradients.iter().map(|g| g.to_f64_vec().unwrap()).collect())
+}
+
+#[test]
+fn a_scene_is_drawn_as_on_the_processor_and_again_with_the_same_bits() {
+    let Some(device) = device() else { return };
+    let splats = scene(300);
+    let (picture, gradients) = drawn(&splats, &Device::cpu());
+    let found = drawn(&splats, &device);
+    for (x, y) in found.0.iter().zip(&picture) {
+        assert!((x - y).abs() <= 1e-5 * y.abs().max(1.0), "{x} is not {y}");
+    }
+    for (k, (found, expected)) in found.1.iter().zip(&gradients).enumerate() {
+        let largest = expected.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
+        for (x, y) in found.iter().zip(expected) {
+            assert!((x - y).abs() <= 1e-4 * largest, "gradient {k}: {x} is not {y}, of {largest}");
+        }
+    }
+    assert_eq!(drawn(&splats, &device), found);
+}
+
+#[test]
+fn a_scene_without_splats_is_its_background() {
+    let Some(device) = device() else { return };
+    let seen = scene(0).to(&device).unwrap().render(&camera(17, 9), &SplatOptions::default()).unwrap();
+    assert_eq!(seen.picture.to_vec::<f32>().unwrap(), vec![0.0; 17 * 9 * 3]);
+}
+
+#[test]
+fn what_is_on_two_devices_is_refused() {
+    let Some(device) = device() else { return };
+    let (here, camera) = (scene(3), camera(8, 8));
+    let there = here.to(&device).unwrap();
+    let mixed = Splats { means: here.means.clone(), ..there.clone() };
+    let words = project(&mixed, &camera, &ProjectOptions::default()).unwrap_err().to_string();
+    assert!(words.starts_with("project: one operand is on cpu, the other on ") && words.ends_with("move one with `to`"), "{words}");
+    let mut seen = project(&there, &camera, &ProjectOptions::default()).unwrap();
+    seen.colors = here.means.clone();
+    let words = blend(&seen, [8, 8], &BlendOptions::default()).unwrap_err().to_string();
+    assert!(words.starts_with("blend: one operand is on ") && words.ends_with("the other on cpu; move one with `to`"), "{words}");
+    let picture = Tensor::zeros(&[16, 16, 3], DType::F32).unwrap().to(&device).unwrap();
+    let words = ssim(&picture, &picture, SsimWindows::Padded).unwrap_err().to_string();
+    assert!(words.starts_with("ssim: not on a GPU yet; move the operands from "), "{words}");
+    let narrow = camera.view_from_world.to_dtype(DType::F32).unwrap().detach();
+    let camera = MatrixCamera { view_from_world: narrow.to(&device).unwrap(), ..camera };
+    let words = project(&there, &camera, &ProjectOptions::default()).unwrap_err().to_string();
+    assert!(words.starts_with("project: the camera's matrices are computed with in f64, by the cpu, and are on "), "{words}");
+}
+
+#[test]
+fn second_derivatives_are_refused_there_too() {
+    let Some(device) = device() else { return };
+    let splats = scene(3).to(&device).unwrap();
+    let means = splats.means.clone().requires_grad();
+    let seen = Splats { means: means.clone(), ..splats }.render(&camera(8, 8), &SplatOptions::default()).unwrap();
+    let loss = seen.picture.sum(&[], false).unwrap();
+    let words = monotile::tape::grad_recorded(&loss, &[&means]).unwrap_err().to_string();
+    assert_eq!(words, "blend: has no second derivatives: its rule is a kernel, which the tape does not see");
+}
