@@ -182,7 +182,7 @@ fn along<T: Real>(
         let x = -samples.densities[i] * (end - start);
         let w = t * -x.expm1();
         *weight = w;
-        t = t * x.exp();
+        t *= x.exp();
         for (sum, &color) in pixel.iter_mut().zip(&samples.colors[c * i..][..c]) {
             *sum += w * color;
         }
@@ -210,7 +210,7 @@ fn back<T: Real>(
         if t < stop {
             break;
         }
-        t = t * (-samples.densities[i] * (samples.ends[i] - samples.starts[i])).exp();
+        t *= (-samples.densities[i] * (samples.ends[i] - samples.starts[i])).exp();
         passed.push(t);
     }
     let seen = passed.len();
