@@ -69,7 +69,7 @@ pub(crate) fn prepared_all(op: &str, tensors: &[&Tensor]) -> Result<Vec<Tensor>>
         return Err(Error::dtype(format!("{op}: takes floating-point numbers, got {}; cast with to_dtype", odd.dtype())));
     }
     #[cfg(feature = "gpu")]
-    monotile::GpuAccess::of(op, &tensors)?;
+    monotile::GpuAccess::of(op, tensors)?;
     let dtype = if tensors.iter().any(|t| t.dtype() == DType::F64) { DType::F64 } else { DType::F32 };
     tensors.iter().map(|t| t.to_dtype(dtype)?.contiguous()).collect()
 }

@@ -170,7 +170,7 @@ fn bits_do_not_depend_on_threads() {
 fn poses_are_refined() {
     let right = views();
     let twist = |k: usize| {
-        let sign = if k % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = if k.is_multiple_of(2) { 1.0 } else { -1.0 };
         Tensor::from([0.0, 0.0, 0.0, 0.03 * sign, -0.02 * sign, 0.01 * sign])
     };
     let disturbed = right.iter().enumerate().map(|(k, view)| {
