@@ -90,7 +90,7 @@ impl NerfRenderArgs {
         let scene = FieldScene::read(&self.field)?;
         match &self.cameras {
             Some(capture) => self.views(&scene, capture, out),
-            None => self.turn(&scene),
+            None => self.once_around(&scene),
         }
     }
 
@@ -133,7 +133,7 @@ impl NerfRenderArgs {
         Ok(())
     }
 
-    fn turn(&self, scene: &FieldScene) -> Result<(), CommandError> {
+    fn once_around(&self, scene: &FieldScene) -> Result<(), CommandError> {
         // A folder takes numbered pictures.
         let numbered = if self.out.ends_with('/') { format!("{}%04d.png", self.out) } else { self.out.clone() };
         let output = RenderOutput::parse(Some(&numbered), &self.field)?;
