@@ -44,7 +44,7 @@ fn a_run_leaves_a_scene_and_how_it_came_to_be_with_the_same_bytes_again() {
     let at = folder.path();
     let told = train(at, &["-o", "ball.ply", "--eval-every", "40"]);
     assert!(
-        told.stderr.contains("6 to learn from, 1 held out") && told.stderr.contains("step 80: 1 views held out, PSNR"),
+        told.stderr.contains("6 to learn from, 1 held out") && told.stderr.contains("step 80: 1 view held out, PSNR"),
         "{}",
         told.stderr
     );
@@ -96,5 +96,5 @@ fn what_cannot_be_trained_is_refused() {
     let empty = tempfile::tempdir().unwrap();
     let nothing = monotile(empty.path(), &["splat", "train", "."]);
     assert!(nothing.status == Some(1) && nothing.stderr.contains("has no capture that is known"), "{}", nothing.stderr);
-    assert!(!at.join("x.ply").exists());
+    assert!(!at.join("x.ply").exists() && !at.join("x.run").exists());
 }

@@ -150,7 +150,7 @@ impl SplatTrainOptions {
         let fit = self.betas.iter().all(|beta| (0.0..1.0).contains(beta)) && self.epsilon > 0.0 && self.epsilon.is_finite();
         if !fit {
             let (betas, epsilon) = (self.betas, self.epsilon);
-            return refuse(format!("betas are at least 0 and below 1 and epsilon is above 0, not {betas:?} and {epsilon}"));
+            return refuse(format!("betas are at least 0 and below 1 and epsilon is above 0, not {betas:?} and {epsilon:e}"));
         }
         match &self.strategy {
             SplatStrategy::Mcmc(Mcmc { growth, least_opacity, noise, .. })

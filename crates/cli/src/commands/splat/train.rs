@@ -50,7 +50,7 @@ pub struct SplatTrainArgs {
     /// How splats are born and removed
     #[arg(long, value_enum, default_value_t = Strategy::Mcmc)]
     strategy: Strategy,
-    /// The most splats [default: one for two pixels of the largest picture, at least 20000, as far as memory allows]
+    /// The most splats [default: one for each pixel of the largest picture, from 20000 to 300000, as far as memory allows]
     #[arg(long, value_name = "N")]
     max_splats: Option<usize>,
     /// The most memory in MiB [default: what the machine has]
@@ -94,7 +94,7 @@ pub struct SplatTrainArgs {
 /// The most splats that a run begins with, where a capture has no points.
 const MOST_INITIAL: usize = 100_000;
 /// The most splats of a run that names no number.
-const MOST_BY_DEFAULT: usize = 1_000_000;
+const MOST_BY_DEFAULT: usize = 300_000;
 
 /// How splats are born and removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -146,8 +146,8 @@ impl SplatTrainArgs {
         capture.notes.iter().for_each(|note| say(&format!("note      {note}")));
         let options = self.options(&capture)?;
         let plan = SplatTrainPlan::new(&capture, &options);
-        let lock = Lock::within(&self.folder())?;
         let mut trainer = SplatTrainer::new(&capture, options)?;
+        let lock = Lock::within(&self.folder())?;
         let [views, held_out] = trainer.view_counts();
         say(&format!("views     {views} to learn from, {held_out} held out"));
         say(&format!(
@@ -172,7 +172,7 @@ impl SplatTrainArgs {
         let default = SplatTrainOptions::default();
         let memory = self.memory.map(|mib| mib << 20).or_else(machine::memory);
         let pixels = capture.views.iter().map(|view| view.width.saturating_mul(view.height)).max().unwrap_or(0);
-        let max_splats = self.max_splats.unwrap_or((pixels / 2).clamp(default.max_splats, MOST_BY_DEFAULT));
+        let max_splats = self.max_splats.unwrap_or(pixels.clamp(default.max_splats, MOST_BY_DEFAULT));
         let mut options = SplatTrainOptions {
             steps: self.steps.unwrap_or(default.steps),
             max_splats,
@@ -218,8 +218,8 @@ impl SplatTrainArgs {
         let folder = self.folder();
         let (out, cameras) = (&self.out, folder.join("cameras.json"));
         let mut write = |trainer: &mut SplatTrainer| {
-            let antialiased = trainer.options().project.antialiased;
-            trainer.splats()?.write_as(out, &SplatWriteOptions { antialiased, ..SplatWriteOptions::default() })?;
+            let options = SplatWriteOptions::from_project(&trainer.options().project);
+            trainer.splats()?.write_as(out, &options)?;
             trainer.write_cameras(&cameras)
         };
         let mut run = SplatRun {
@@ -300,7 +300,7 @@ impl Shown {
                 let spent = self.begun.elapsed().as_secs_f64();
                 let speed = (step.number - first) as f64 / spent.max(1e-9);
                 let psnr = self.found.map_or(String::new(), |found| format!("  PSNR {:.2}", found.psnr));
-                let left = match std::io::stderr().is_terminal() || share <= from {
+                let left = match std::io::stderr().is_terminal() || share <= from || share >= 1.0 {
                     true => String::new(),
                     false => format!("  {} left", duration(spent * (1.0 - share) / (share - from))),
                 };

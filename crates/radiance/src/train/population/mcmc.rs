@@ -25,7 +25,7 @@ pub struct Mcmc {
 
 impl Default for Mcmc {
     fn default() -> Self {
-        Self { first: 500, every: 100, until: 5.0 / 6.0, growth: 1.05, least_opacity: 0.005, noise: 5e5 }
+        Self { first: 100, every: 100, until: 5.0 / 6.0, growth: 1.05, least_opacity: 0.005, noise: 5e5 }
     }
 }
 
