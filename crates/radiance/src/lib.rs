@@ -42,13 +42,13 @@ pub use files::{AxisFrame, SplatFileInfo, SplatFormat, SplatReadOptions, SplatWr
 #[cfg(any(feature = "capture", feature = "formats"))]
 pub use guard::in_picture_decoder;
 pub use nerf::{
-    CompositeOptions, CompositedRays, FrequencyOptions, HashGrid, HashGridOptions, HashGridStyle, Rays, composite,
+    CompositeOptions, CompositedRays, FrequencyOptions, HashGrid, HashGridOptions, HashGridStyle, HashLevel, Rays, composite,
     direction_harmonics, frequency_encoding, perceptron, rays,
 };
 #[cfg(feature = "capture")]
 pub use nerf::{
-    FieldBackground, FieldKind, FieldObjective, FieldOptions, FieldScene, FieldStep, FieldTrainOptions, FieldTrainer, FieldView,
-    JudgedView, RadianceField, RenderedField, SceneCube,
+    FieldBackground, FieldKind, FieldObjective, FieldOptions, FieldPoses, FieldScene, FieldStep, FieldTrainOptions, FieldTrainer,
+    FieldView, JudgedView, RadianceField, RenderedField, SceneCube,
 };
 pub use project::{ProjectOptions, ProjectedSplats, ShapeLimits, SightDirections, project};
 pub use splats::{RenderedSplats, SplatOptions, Splats};

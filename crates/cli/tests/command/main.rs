@@ -8,6 +8,7 @@ mod language;
 mod lora;
 mod lora_merge;
 mod names;
+mod nerf;
 mod render;
 mod reported;
 mod samples;

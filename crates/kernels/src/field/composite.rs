@@ -154,7 +154,7 @@ compiled! {
                 let bars = (&pixel_bars[wide * ray..][..wide], weight_bars.map(|bars| &bars[of.clone()]));
                 simd::run(
                     #[inline(always)]
-                    || back(&rule, &samples, of.clone(), &mut passed, &weights[of.clone()], bars, out),
+                    || back((&rule, &samples), of.clone(), &mut passed, &weights[of.clone()], bars, out),
                 );
             }
         });
@@ -182,7 +182,7 @@ fn along<T: Real>(
         let x = -samples.densities[i] * (end - start);
         let w = t * -x.expm1();
         *weight = w;
-        t = t * x.exp();
+        t *= x.exp();
         for (sum, &color) in pixel.iter_mut().zip(&samples.colors[c * i..][..c]) {
             *sum += w * color;
         }
@@ -192,12 +192,10 @@ fn along<T: Real>(
     pixel[c + 2] = t;
 }
 
-/// One ray's gradients, from its last sample to its first; `passed` is memory for T.
+/// One ray's gradients, from its last sample to its first; `passed` is memory for T. Weights are the ray's, and cotangents its pixel's and its weights'.
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "what a ray is, what it was, and what comes of it")]
 fn back<T: Real>(
-    rule: &CompositeRule,
-    samples: &RaySamples<'_, T>,
+    (rule, samples): (&CompositeRule, &RaySamples<'_, T>),
     of: std::ops::Range<usize>,
     passed: &mut Vec<T>,
     weights: &[T],
@@ -212,7 +210,7 @@ fn back<T: Real>(
         if t < stop {
             break;
         }
-        t = t * (-samples.densities[i] * (samples.ends[i] - samples.starts[i])).exp();
+        t *= (-samples.densities[i] * (samples.ends[i] - samples.starts[i])).exp();
         passed.push(t);
     }
     let seen = passed.len();

@@ -118,8 +118,8 @@ impl ParameterPlan {
             FieldKind::Tensorf => {
                 let of_density = components / 3;
                 for (name, components) in [("density", of_density), ("color", components - of_density)] {
-                    add(format!("{name}.planes"), &[3, components, resolution, resolution], ParameterStart::Normal(0.1));
-                    add(format!("{name}.lines"), &[3, components, resolution, 1], ParameterStart::Normal(0.1));
+                    add(format!("{name}.planes"), &[3, components, resolution, resolution], ParameterStart::Normal(0.3));
+                    add(format!("{name}.lines"), &[3, components, resolution, 1], ParameterStart::Normal(0.3));
                 }
                 let color = components - of_density;
                 add("basis".into(), &[FEATURES, 3, color], ParameterStart::Uniform((1.0 / color as f64).sqrt()));
@@ -213,6 +213,11 @@ impl RadianceField {
     /// Where it is.
     pub fn cube(&self) -> SceneCube {
         self.cube
+    }
+
+    /// Puts the field where it is to the last bit.
+    pub(super) fn keep_cube(&mut self, cube: SceneCube) {
+        self.cube = cube;
     }
 
     /// What is learned, by name.

@@ -3,12 +3,12 @@
 use monotile::tape::{Gradient, Saved};
 use monotile::{DType, Error, Result, Rng, Tensor};
 use monotile_kernels::buffer::Block;
-use monotile_kernels::field::{self as kernels, HashGridRule, HashLevel};
+use monotile_kernels::field::{self as kernels, HashGridRule};
 use monotile_kernels::shape::count;
 
 use crate::kernel::{SplatNumber, by_dtype, once, prepared};
 
-pub use monotile_kernels::field::HashGridStyle;
+pub use monotile_kernels::field::{HashGridStyle, HashLevel};
 
 /// The numbers of a [`HashGrid`]; the defaults are those of a field that one or two cores learn in minutes.
 #[derive(Debug, Clone, PartialEq)]

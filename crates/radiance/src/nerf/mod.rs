@@ -13,6 +13,8 @@ mod field;
 #[cfg(feature = "capture")]
 mod occupancy;
 #[cfg(feature = "capture")]
+mod poses;
+#[cfg(feature = "capture")]
 mod scene;
 #[cfg(feature = "capture")]
 mod state;
@@ -27,8 +29,10 @@ pub use cube::SceneCube;
 pub use encoding::{FrequencyOptions, direction_harmonics, frequency_encoding};
 #[cfg(feature = "capture")]
 pub use field::{FieldKind, FieldOptions, RadianceField};
-pub use hash_grid::{HashGrid, HashGridOptions, HashGridStyle};
+pub use hash_grid::{HashGrid, HashGridOptions, HashGridStyle, HashLevel};
 pub use perceptron::perceptron;
+#[cfg(feature = "capture")]
+pub use poses::FieldPoses;
 pub use rays::{Rays, rays};
 #[cfg(feature = "capture")]
 pub use scene::{FieldScene, RenderedField};

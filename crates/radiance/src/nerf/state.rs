@@ -7,6 +7,7 @@ use monotile::optim::Optimizer;
 use monotile::{DType, Error, Result, Tensor};
 use serde_json::{Value, json};
 
+use super::poses::FieldPoses;
 use super::scene::FieldScene;
 use super::train::{FieldBackground, FieldObjective, FieldTrainer};
 use super::views::FieldView;
@@ -17,6 +18,8 @@ const SETTINGS: &str = "settings";
 const PROGRESS: &str = "progress";
 /// What the optimizer's tensors begin with.
 const OPTIMIZER: &str = "adam.";
+/// What those of the poses begin with.
+const POSES: &str = "poses.";
 
 impl FieldTrainer {
     /// Saves all that going on needs to one file, whole or not at all; `seconds` is kept for the caller.
@@ -27,6 +30,7 @@ impl FieldTrainer {
     pub fn save(&self, path: &Path, seconds: f64) -> Result<()> {
         let mut tensors = self.scene.tensors()?;
         tensors.extend(self.optimizer.state_tensors().into_iter().map(|(name, tensor)| (format!("{OPTIMIZER}{name}"), tensor)));
+        tensors.extend(self.poses.tensors()?.into_iter().map(|(name, tensor)| (format!("{POSES}{name}"), tensor)));
         let listed: Vec<(&str, &Tensor)> = tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
         let progress = json!({ "steps": self.done, "rays": self.rays, "seconds": seconds }).to_string();
         let (field, settings) = (self.scene.about().to_string(), self.settings().to_string());
@@ -46,33 +50,28 @@ impl FieldTrainer {
             value.ok_or_else(|| refuse("is not the state of a run that learns a field"))
         };
         let (field, saved, progress) = (read(FIELD)?, read(SETTINGS)?, read(PROGRESS)?);
-        let now = self.settings();
-        let about = self.scene.about();
+        // Numbers as they are read, which may miss the last bit of what was written.
+        let as_read = |value: Value| serde_json::from_str::<Value>(&value.to_string()).unwrap_or(value);
+        let (now, about) = (as_read(self.settings()), as_read(self.scene.about()));
         for (now, saved) in [(&now, &saved), (&about, &field)] {
             if let Some((name, now)) = now.as_object().into_iter().flatten().find(|(name, now)| saved[name.as_str()] != **now) {
                 let then = &saved[name];
                 return Err(Error::value(format!("{}: the run was begun with {name} {then}, now it is {now}", path.display())));
             }
         }
-        let scene = FieldScene::from_parts(&field, path, &file)?;
-        let mut tensors = Vec::new();
-        for name in file.names() {
-            if let Some(own) = name.strip_prefix(OPTIMIZER) {
-                let tensor = file.tensor(name)?;
-                // A copy: the file is replaced while the run goes on.
-                let copy = match tensor.dtype() {
-                    DType::F32 => Tensor::from_vec(tensor.to_vec::<f32>()?, tensor.shape())?,
-                    DType::I64 => Tensor::from_vec(tensor.to_vec::<i64>()?, tensor.shape())?,
-                    _ => Tensor::from_vec(tensor.to_vec::<f64>()?, tensor.shape())?,
-                };
-                tensors.push((own.to_string(), copy));
-            }
-        }
+        let mut scene = FieldScene::from_parts(&field, path, &file)?;
+        scene.field.keep_cube(self.scene.field.cube());
+        // Copies: the file is replaced while the run goes on.
+        let copies = |prefix: &str| -> Result<Vec<(String, Tensor)>> {
+            let own = file.names().filter_map(|name| Some((name, name.strip_prefix(prefix)?)));
+            own.map(|(name, own)| Ok((own.to_string(), copied(&file.tensor(name)?)?))).collect()
+        };
         let whole = |name: &str| progress[name].as_u64().and_then(|n| usize::try_from(n).ok());
         let (Some(done), Some(rays), Some(seconds)) = (whole("steps"), whole("rays"), progress["seconds"].as_f64()) else {
             return Err(refuse("does not tell how far the run is"));
         };
-        self.optimizer.resume_tensors(&tensors)?;
+        self.optimizer.resume_tensors(&copies(OPTIMIZER)?)?;
+        self.poses.resume(copies(POSES)?)?;
         self.optimizer.check(&scene.field.values(), &scene.field.values())?;
         self.scene = scene;
         self.done = done;
@@ -90,9 +89,19 @@ impl FieldTrainer {
                 FieldBackground::Random => json!("random"),
                 FieldBackground::Color(color) => json!(color),
             },
+            "poses": if options.poses == FieldPoses::Fixed { "fixed" } else { "refine" },
             "views": self.views.len(),
             "pictures": format!("{:016x}", self.views.iter().fold(FNV_START, FieldView::fingerprint)),
         })
+    }
+}
+
+/// The same numbers in memory of their own.
+fn copied(tensor: &Tensor) -> Result<Tensor> {
+    match tensor.dtype() {
+        DType::F32 => Tensor::from_vec(tensor.to_vec::<f32>()?, tensor.shape()),
+        DType::I64 => Tensor::from_vec(tensor.to_vec::<i64>()?, tensor.shape()),
+        _ => Tensor::from_vec(tensor.to_vec::<f64>()?, tensor.shape()),
     }
 }
 

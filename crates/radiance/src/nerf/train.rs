@@ -3,14 +3,16 @@
 use monotile::ops::{LossReduction, huber_loss, mse_loss};
 use monotile::optim::{Adam, AdamOptions};
 use monotile::tape::grad;
-use monotile::{Error, ErrorKind, Result, Rng, Tensor};
+use monotile::{DType, Error, ErrorKind, Result, Rng, Tensor};
 
 use super::composite::{CompositeOptions, composite};
 use super::cube::{CubeRays, SceneCube};
 use super::field::{FieldOptions, RadianceField};
 use super::occupancy::{OccupancyGrid, RayMarch};
+use super::poses::{FieldPoses, ViewPoses};
 use super::scene::{FieldScene, LEAST_TRANSMITTANCE, MOST_OCCUPANCY, MOST_SAMPLES};
 use super::views::FieldView;
+use crate::camera::MatrixCamera;
 
 /// What a step makes smaller.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub struct FieldTrainOptions {
     pub objective: FieldObjective,
     /// What is behind transparent pictures.
     pub background: FieldBackground,
+    /// Whether poses are learned.
+    pub poses: FieldPoses,
     /// Of everything random.
     pub seed: u64,
 }
@@ -69,6 +73,7 @@ impl Default for FieldTrainOptions {
             decay: 0.03,
             objective: FieldObjective::default(),
             background: FieldBackground::default(),
+            poses: FieldPoses::default(),
             seed: 0,
         }
     }
@@ -130,6 +135,7 @@ pub struct FieldTrainer {
     pub(super) options: FieldTrainOptions,
     pub(super) views: Vec<FieldView>,
     pub(super) optimizer: Adam,
+    pub(super) poses: ViewPoses,
     pub(super) done: usize,
     /// Rays of the next step.
     pub(super) rays: usize,
@@ -140,6 +146,8 @@ pub struct FieldTrainer {
 /// The rays of a step and what they should show.
 struct Drawn {
     rays: CubeRays,
+    /// The view of each.
+    views: Vec<i64>,
     jitter: Vec<f32>,
     background: Vec<f32>,
     target: Vec<f32>,
@@ -168,7 +176,8 @@ impl FieldTrainer {
         }
         let optimizer = Adam::new(AdamOptions { lr: options.learning_rate, betas: (0.9, 0.99), eps: 1e-15, weight_decay: 0.0 });
         let scene = FieldScene { field, occupancy, samples: options.across };
-        Ok(Self { scene, options, views, optimizer, done: 0, rays: FIRST_RAYS, pixels })
+        let poses = ViewPoses::new(views.len());
+        Ok(Self { scene, options, views, optimizer, poses, done: 0, rays: FIRST_RAYS, pixels })
     }
 
     /// What is learned, as it is now.
@@ -191,6 +200,30 @@ impl FieldTrainer {
         self.done
     }
 
+    /// The camera of a view that is learned from, as it is now.
+    ///
+    /// # Errors
+    /// If there is no such view.
+    #[track_caller]
+    pub fn camera(&self, view: usize) -> Result<MatrixCamera> {
+        let Some(of) = self.views.get(view) else {
+            return Err(Error::value(format!("nerf: there are {} views to learn from, and no view {view}", self.views.len())));
+        };
+        let (rotation, place) = self.poses.of(view);
+        // x moves to R (x − eye) + eye + t, so that V becomes V with the inverse of that.
+        let side = 2.0 * self.scene.field.cube().half;
+        let eye = Tensor::from(of.eye()).reshape(&[3, 1])?;
+        let back = Tensor::from_rows(rotation)?.mt();
+        let moved = eye.add(Tensor::from(place.map(|x| x * side)).reshape(&[3, 1])?)?;
+        let v = of.camera().view_from_world.to_dtype(DType::F64)?;
+        let (turn, shift) = (v.slice(0, ..3)?.slice(1, ..3)?, v.slice(0, ..3)?.slice(1, 3..)?);
+        let turned = turn.matmul(&back)?;
+        let shift = shift.add(turn.matmul(&eye)?)?.sub(turned.matmul(&moved)?)?;
+        let top = Tensor::cat(&[turned, shift], 1)?;
+        let view_from_world = Tensor::cat(&[top, v.slice(0, 3..)?], 0)?;
+        Ok(MatrixCamera { view_from_world, ..of.camera().clone() })
+    }
+
     /// Goes one step; `progress`, from 0 to 1, is how much of the run is done, which the learning rate follows.
     ///
     /// # Errors
@@ -206,21 +239,30 @@ impl FieldTrainer {
         let mut drawn = self.draw(rng.fork(0))?;
         let march = self.seen(&mut drawn)?;
         let (rays, samples) = (drawn.rays.origins.len(), march.starts.len());
-        let leaves: Vec<Tensor> = self.scene.field.values().iter().map(Tensor::requires_grad).collect();
+        let mut leaves: Vec<Tensor> = self.scene.field.values().iter().map(Tensor::requires_grad).collect();
+        let refine = self.options.poses == FieldPoses::Refine;
+        if refine {
+            leaves.push(self.poses.leaf()?);
+        }
         let (loss, psnr) = self.loss(&leaves, &drawn, &march)?;
         let value = loss.item::<f32>()?;
         if !value.is_finite() {
             let words = format!("nerf: the loss of step {} is {value}; a lower learning rate may help", number + 1);
             return Err(Error::new(ErrorKind::NotConverged, words));
         }
-        let gradients = grad(&loss, &leaves)?;
+        let mut gradients = grad(&loss, &leaves)?;
         drop((loss, leaves));
-        self.optimizer.options.lr = self.options.learning_rate * self.options.decay.powf(progress.clamp(0.0, 1.0));
+        let decay = self.options.decay.powf(progress.clamp(0.0, 1.0));
+        self.optimizer.options.lr = self.options.learning_rate * decay;
+        let of_poses = refine.then(|| gradients.pop()).flatten();
         // Out of the field, nobody else holds them, and the optimizer writes in place.
         let mut values = self.scene.field.replace(vec![Tensor::scalar(0.0_f32); gradients.len()]);
         let updated = self.optimizer.step(&mut values, &gradients);
         self.scene.field.replace(values.iter().map(Tensor::detach).collect());
         updated?;
+        if let Some(gradient) = of_poses {
+            self.poses.step(gradient, decay)?;
+        }
         self.done += 1;
         let wanted = rays as f64 * self.options.samples as f64 / samples.max(1) as f64;
         self.rays = (wanted.min(2.0 * rays as f64) as usize).clamp(FEWEST_RAYS, MOST_RAYS);
@@ -232,6 +274,7 @@ impl FieldTrainer {
         let n = self.rays;
         let mut drawn = Drawn {
             rays: CubeRays::default(),
+            views: Vec::with_capacity(n),
             jitter: Vec::with_capacity(n),
             background: Vec::with_capacity(3 * n),
             target: Vec::with_capacity(3 * n),
@@ -241,18 +284,21 @@ impl FieldTrainer {
             let mut pixel = || {
                 let chosen = rng.below(all);
                 let view = self.pixels.partition_point(|&first| first <= chosen) - 1;
-                (&self.views[view], chosen - self.pixels[view])
+                (view, chosen - self.pixels[view])
             };
             let mut found = pixel();
             for _ in 0..TRIES {
-                if found.0.shows(found.1) {
+                if self.views[found.0].shows(found.1) {
                     break;
                 }
                 found = pixel();
             }
-            let (view, at) = found;
+            let (number, at) = found;
+            let view = &self.views[number];
             let (origin, direction) = view.ray(at);
             cube.push(&mut drawn.rays, origin, direction);
+            self.poses.push(&mut drawn.rays, number);
+            drawn.views.push(number as i64);
             drawn.jitter.push(rng.next_f64() as f32);
             let background = match self.options.background {
                 FieldBackground::Random => [rng.next_f64(), rng.next_f64(), rng.next_f64()],
@@ -277,6 +323,7 @@ impl FieldTrainer {
         let rays = seen.truncate(2 * self.options.samples).min(rays);
         drawn.rays.origins.truncate(rays);
         drawn.rays.directions.truncate(rays);
+        drawn.views.truncate(rays);
         drawn.background.truncate(3 * rays);
         drawn.target.truncate(3 * rays);
         Ok(seen)
@@ -285,8 +332,15 @@ impl FieldTrainer {
     /// The loss of rays on the tape, and their PSNR.
     fn loss(&self, leaves: &[Tensor], drawn: &Drawn, march: &RayMarch) -> Result<(Tensor, f64)> {
         let (field, rays, samples) = (&self.scene.field, drawn.rays.origins.len(), march.starts.len());
-        let (density, features) = field.densities(leaves, &march.points()?)?;
-        let directions = Tensor::from_vec(drawn.rays.directions.as_flattened().to_vec(), &[rays, 3])?;
+        let (leaves, twists) = leaves.split_at(field.parameters().len());
+        let [points, directions] = match twists.first() {
+            Some(twists) => ViewPoses::on_tape(twists, &drawn.views, &drawn.rays, march)?,
+            None => {
+                let directions = drawn.rays.directions.as_flattened().to_vec();
+                [march.points()?, Tensor::from_vec(directions, &[rays, 3])?]
+            }
+        };
+        let (density, features) = field.densities(leaves, &points)?;
         let of = Tensor::from_slice(&march.of, &[samples])?;
         let colors = field.colors(leaves, &features, &field.directions(&directions)?.index_select(0, &of)?)?;
         let [starts, ends] = [&march.starts, &march.ends].map(|x| Tensor::from_slice(x, &[samples]));

@@ -86,6 +86,11 @@ impl FieldView {
         self.pixels.is_empty()
     }
 
+    /// Where all its rays begin.
+    pub(super) fn eye(&self) -> [f64; 3] {
+        self.origin
+    }
+
     /// The ray through the centre of a pixel: where it begins, and its direction.
     pub(super) fn ray(&self, at: usize) -> ([f64; 3], [f64; 3]) {
         self.through([(at % self.camera.width) as f64 + 0.5, (at / self.camera.width) as f64 + 0.5])

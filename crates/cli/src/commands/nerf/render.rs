@@ -28,7 +28,7 @@ Examples:
   monotile nerf render field --cameras lego -o pictures               the test views, and how near they are to the camera's
   monotile nerf render field --cameras lego --split train -o pictures
   monotile nerf render field --orbit -o field.gif                     once around; also .apng
-  monotile nerf render field --orbit --frames 90 -o 'frames/%04d.png'")]
+  monotile nerf render field --orbit --frames 90 -o frames/           numbered pictures")]
 pub struct NerfRenderArgs {
     /// The folder of a field
     #[arg(value_name = "FIELD")]
@@ -42,7 +42,7 @@ pub struct NerfRenderArgs {
     /// The camera goes once around
     #[arg(long)]
     orbit: bool,
-    /// Folder for the pictures of --cameras; .gif, .apng, or frames/%04d.png for --orbit
+    /// Folder for the pictures of --cameras; .gif, .apng, frames/ or frames/%04d.png for --orbit
     #[arg(short, long, value_name = "PATH")]
     out: String,
     /// Pictures of a turn
@@ -90,7 +90,7 @@ impl NerfRenderArgs {
         let scene = FieldScene::read(&self.field)?;
         match &self.cameras {
             Some(capture) => self.views(&scene, capture, out),
-            None => self.turn(&scene),
+            None => self.once_around(&scene),
         }
     }
 
@@ -133,8 +133,10 @@ impl NerfRenderArgs {
         Ok(())
     }
 
-    fn turn(&self, scene: &FieldScene) -> Result<(), CommandError> {
-        let output = RenderOutput::parse(Some(&self.out), &self.field)?;
+    fn once_around(&self, scene: &FieldScene) -> Result<(), CommandError> {
+        // A folder takes numbered pictures.
+        let numbered = if self.out.ends_with('/') { format!("{}%04d.png", self.out) } else { self.out.clone() };
+        let output = RenderOutput::parse(Some(&numbered), &self.field)?;
         limits::FRAMES.admit(report::path(&self.field), self.frames)?;
         let camera = |frame: usize| self.camera(scene, TAU * frame as f64 / self.frames as f64);
         let RenderOutput::Animated(files) = &output else {

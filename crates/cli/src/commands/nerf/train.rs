@@ -9,8 +9,8 @@ use monotile::io::{check_own, read_regular, write_atomic};
 use monotile::limits;
 use monotile_adapters::staged::Lock;
 use monotile_radiance::{
-    CaptureOptions, CaptureSplit, FieldBackground, FieldKind, FieldObjective, FieldOptions, FieldTrainOptions, FieldTrainer,
-    FieldView,
+    Capture, CaptureOptions, CaptureSplit, FieldBackground, FieldKind, FieldObjective, FieldOptions, FieldPoses, FieldTrainOptions,
+    FieldTrainer, FieldView,
 };
 
 use super::judged::judge;
@@ -30,10 +30,11 @@ Examples:
   monotile nerf train lego -o field --steps 3000 --seed 7
   monotile nerf train lego -o field --steps 3000 --seed 7 --resume
   monotile nerf train lego -o field --field tensorf --background white
+  monotile nerf train lego -o field --poses refine                     cameras that are nearly right
 
 DATA is a folder of a capture: NeRF's Blender scenes, nerfstudio's transforms.json and others. The folder OUT holds the field
-(field.json, field.safetensors), log.csv (a line a step), curve.svg, pictures of held-out views beside their truth in views/, and
-what --resume needs. With --steps, a run that was stopped and resumed ends with the same bytes.")]
+(field.json, field.safetensors), log.csv (a line a step), curve.svg, pictures of held-out views beside their truth in views/, refined
+cameras in cameras.json, and what --resume needs. With --steps, a run that was stopped and resumed ends with the same bytes.")]
 pub struct NerfTrainArgs {
     /// A folder of pictures and their cameras
     #[arg(value_name = "DATA")]
@@ -59,6 +60,9 @@ pub struct NerfTrainArgs {
     /// What a step makes smaller
     #[arg(long, value_enum, default_value_t = NerfLoss::Mse)]
     loss: NerfLoss,
+    /// Whether cameras are learned with the field
+    #[arg(long, value_enum, default_value_t = NerfPoses::Fixed)]
+    poses: NerfPoses,
     /// Samples of a step
     #[arg(long, value_name = "N", default_value_t = FieldTrainOptions::default().samples)]
     samples: usize,
@@ -99,6 +103,15 @@ enum NerfLoss {
     Huber,
 }
 
+/// Whether cameras are learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum NerfPoses {
+    /// They are right
+    Fixed,
+    /// Each is rotated and moved with the field; held-out ones stay
+    Refine,
+}
+
 fn background(text: &str) -> Result<FieldBackground, String> {
     match text {
         "random" => Ok(FieldBackground::Random),
@@ -111,6 +124,8 @@ const STATE: &str = "training.safetensors";
 const LOG: &str = "log.csv";
 const CURVE: &str = "curve.svg";
 const VIEWS: &str = "views";
+/// Cameras that were refined.
+const CAMERAS: &str = "cameras.json";
 /// The first line of the log.
 const HEADER: &str = "step,seconds,loss,psnr,rays,samples,held_out_psnr";
 /// Held-out views that are measured, and drawn, while a field is learned.
@@ -140,11 +155,12 @@ impl NerfTrainArgs {
         let trainer = FieldTrainer::new(learned, self.options())?;
         std::fs::create_dir_all(self.out.join(VIEWS)).map_err(|e| monotile::Error::io("writing", &self.out, &e))?;
         let _lock = Lock::within(&self.out)?;
-        let mut run = NerfRun { args: self, trainer, held_out, log: Vec::new(), seconds: 0.0 };
+        let mut run = NerfRun { args: self, capture, trainer, held_out, log: Vec::new(), seconds: 0.0 };
         if self.resume && state.exists() {
             run.resume(&state)?;
         }
         run.learn()?;
+        run.write_cameras()?;
         run.finish(out)
     }
 
@@ -155,14 +171,19 @@ impl NerfTrainArgs {
             NerfField::Tensorf => FieldKind::Tensorf,
         };
         let default = FieldTrainOptions::default();
-        // A deep network takes smaller steps.
-        let rate = if kind == FieldKind::Frequency { 1e-3 } else { default.learning_rate };
+        // A deep network takes smaller steps, and planes take larger ones.
+        let rate = match kind {
+            FieldKind::Hash => default.learning_rate,
+            FieldKind::Frequency => 1e-3,
+            FieldKind::Tensorf => 2e-2,
+        };
         FieldTrainOptions {
             field: FieldOptions { kind, ..FieldOptions::default() },
             samples: self.samples,
             learning_rate: self.lr.unwrap_or(rate),
             objective: if self.loss == NerfLoss::Huber { FieldObjective::Huber } else { FieldObjective::Mse },
             background: self.background,
+            poses: if self.poses == NerfPoses::Refine { FieldPoses::Refine } else { FieldPoses::Fixed },
             seed: self.seed,
             ..default
         }
@@ -184,6 +205,7 @@ impl NerfTrainArgs {
 /// A run in its folder.
 struct NerfRun<'a> {
     args: &'a NerfTrainArgs,
+    capture: Capture,
     trainer: FieldTrainer,
     held_out: Vec<FieldView>,
     /// Lines of the log.
@@ -233,13 +255,15 @@ impl NerfRun<'_> {
             let time = begun.elapsed().as_secs_f64();
             self.seconds += time;
             let per_second = |n: usize| report::short(n as f64 / time);
+            let done = self.done().min(1.0);
             let words = format!(
-                "step {}  loss {:.5}  {:.1} dB{watched}  {} rays/s  {} samples/s",
+                "step {}  loss {:.5}  {:.1} dB{watched}  {} rays/s  {} samples/s  {} left",
                 step.number,
                 step.loss,
                 step.psnr,
                 per_second(step.rays),
-                per_second(step.samples)
+                per_second(step.samples),
+                report::duration(self.seconds * (1.0 - done) / done)
             );
             progress.at(at(self).min(total), &words);
             let due = match self.args.eval_every {
@@ -287,6 +311,19 @@ impl NerfRun<'_> {
         })?;
         self.trainer.scene().write(folder)?;
         Ok(())
+    }
+
+    /// The cameras as they were refined.
+    fn write_cameras(&mut self) -> Result<(), CommandError> {
+        if self.args.poses == NerfPoses::Fixed {
+            return Ok(());
+        }
+        let learned = self.capture.views.iter_mut().filter(|view| view.split == CaptureSplit::Train);
+        for (number, view) in learned.enumerate() {
+            let rows = self.trainer.camera(number)?.view_from_world.to_f64_vec()?;
+            (0..16).for_each(|k| view.view_from_world[k / 4][k % 4] = rows[k]);
+        }
+        Ok(self.capture.write_cameras(self.args.out.join(CAMERAS))?)
     }
 
     /// The curve, and what all held-out views say.
